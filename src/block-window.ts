@@ -1,0 +1,138 @@
+/**
+ * The blocks in flight: for each, the packets to send, which receivers lack which segments, and the
+ * deadline of the round. Stop-and-wait is the window of one block of one segment.
+ */
+import { assert, at } from './assert.js';
+import type { TimeMs } from './machine.js';
+
+/** One block in flight. Segments are counted within the block here. */
+export class Block {
+  index = 0;
+  firstSequence = 0;
+  segmentCount = 0;
+  /** Encoded once, sent any number of times. */
+  packets: Uint8Array[] = [];
+  /** Receivers that lack some of the block. */
+  pendingCount = 0;
+  /** Rounds begun; 0 while the bytes are not there yet. */
+  round = 0;
+  /** When the round is over; undefined while it is still being sent. */
+  deadlineMs: TimeMs | undefined;
+  /** Where the round's sending stands: segment by segment, and each to one receiver after another. */
+  nextSegment = 0;
+  nextReceiver = 0;
+
+  /** Two masks for each receiver, low half first: bit i set means that segment i is lacking. */
+  private readonly lacking: Uint32Array;
+
+  constructor(receiverCount: number) {
+    this.lacking = new Uint32Array(2 * receiverCount);
+  }
+
+  get hasBytes(): boolean {
+    return this.packets.length > 0;
+  }
+
+  reset(index: number, firstSequence: number, segmentCount: number): void {
+    this.index = index;
+    this.firstSequence = firstSequence;
+    this.segmentCount = segmentCount;
+    this.packets = [];
+    this.pendingCount = 0;
+    this.round = 0;
+    this.deadlineMs = undefined;
+    this.lacking.fill(0);
+  }
+
+  beginRound(): void {
+    this.round++;
+    this.deadlineMs = undefined;
+    this.nextSegment = 0;
+    this.nextReceiver = 0;
+  }
+
+  /** The receiver lacks the whole block. */
+  setLacking(receiver: number): void {
+    const count = this.segmentCount;
+    this.lacking[2 * receiver] = lowBits(count);
+    this.lacking[2 * receiver + 1] = lowBits(count - 32);
+    this.pendingCount++;
+  }
+
+  isLacking(receiver: number, segment: number): boolean {
+    const mask = this.lacking[2 * receiver + (segment >>> 5)] as number;
+    return ((mask >>> (segment & 31)) & 1) === 1;
+  }
+
+  isPending(receiver: number): boolean {
+    return (
+      ((this.lacking[2 * receiver] as number) | (this.lacking[2 * receiver + 1] as number)) !== 0
+    );
+  }
+
+  /**
+   * The receiver has the first `segmentCount` segments of the block.
+   * @returns whether this was the last that it lacked
+   */
+  clearThrough(receiver: number, segmentCount: number): boolean {
+    if (!this.isPending(receiver)) return false;
+    const low = 2 * receiver;
+    this.lacking[low] = (this.lacking[low] as number) & ~lowBits(segmentCount);
+    this.lacking[low + 1] = (this.lacking[low + 1] as number) & ~lowBits(segmentCount - 32);
+    if (this.isPending(receiver)) return false;
+    this.pendingCount--;
+    return true;
+  }
+}
+
+/** A mask of the lowest `count` bits; none below 1, all 32 from 32 on. */
+function lowBits(count: number): number {
+  if (count <= 0) return 0;
+  return count >= 32 ? 0xffffffff : 2 ** count - 1;
+}
+
+/** Consecutive blocks, oldest first; finished ones are used again. */
+export class BlockWindow {
+  private readonly blocks: Block[] = [];
+  private readonly spare: Block[] = [];
+
+  constructor(private readonly receiverCount: number) {}
+
+  get length(): number {
+    return this.blocks.length;
+  }
+
+  get oldest(): Block | undefined {
+    return this.blocks[0];
+  }
+
+  /** Block by place, 0 for the oldest. */
+  get(place: number): Block {
+    return at(this.blocks, place);
+  }
+
+  /** Block by index, if it is in flight. */
+  find(blockIndex: number): Block | undefined {
+    const first = this.blocks[0];
+    return first === undefined ? undefined : this.blocks[blockIndex - first.index];
+  }
+
+  push(blockIndex: number, firstSequence: number, segmentCount: number): Block {
+    const last = this.blocks.at(-1);
+    assert(last === undefined || blockIndex === last.index + 1, 'blocks in flight leave a gap');
+    const block = this.spare.pop() ?? new Block(this.receiverCount);
+    block.reset(blockIndex, firstSequence, segmentCount);
+    this.blocks.push(block);
+    return block;
+  }
+
+  dropOldest(): void {
+    const block = this.blocks.shift();
+    assert(block !== undefined, 'no block to drop');
+    this.spare.push(block);
+  }
+
+  clear(): void {
+    this.blocks.length = 0;
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Limits and defaults of the protocol and of its engine, in one place. Units stand last in a name.
+ */
+
+/** The port that the course text gives its receivers (PROTOCOL 1.2). */
+export const defaultPort = 7735;
+
+/** Size of the classic header in front of the payload (PROTOCOL 2.1). */
+export const headerSizeBytes = 8;
+
+/** The largest UDP payload over IPv4: 65,535 less the IPv4 and the UDP header. */
+export const maxDatagramSizeBytes = 65_507;
+
+/** The largest segment that fits one datagram. */
+export const maxMssBytes = maxDatagramSizeBytes - headerSizeBytes;
+
+/** Sequence numbers are 32 bits wide; the one after the last segment names the end (PROTOCOL 5.2). */
+export const maxSegmentCount = 2 ** 32 - 1;
+
+/** A block's segments are kept as two 32-bit masks for each receiver. */
+export const maxSegmentsPerBlock = 64;
+
+/** Most blocks in flight at once: bounds the sender's memory at any setting. */
+export const maxWindowBlocks = 1024;
+
+/** Retransmission timeout, PROTOCOL 4. */
+export const timeoutDefaults = {
+  /** Before the first round-trip sample: fit for a LAN; RFC 6298 would say a second. */
+  initialMs: 100,
+  /** Margin over the smoothed round trip, for paths whose delay hardly varies: a timer's grain. */
+  granularityMs: 1,
+  /** Floor: fit for loopback, far below RFC 6298's second. */
+  minMs: 1,
+  /** Ceiling of the backed-off timeout. */
+  maxMs: 60_000,
+} as const;
+
+export const senderDefaults = {
+  /** A receiver that acknowledges nothing new for this long is given up on. */
+  giveUpAfterMs: 10_000,
+  /** With a fixed timeout, patience lasts for at least this many rounds. */
+  giveUpRounds: 20,
+  /** A peer is tried at least this often before it is given up on, however far it has backed off. */
+  giveUpTries: 32,
+  /** Rounds in which the end marker is sent; all data is acknowledged by then (PROTOCOL 5.3). */
+  endRounds: 8,
+  /** Copies of the abort marker that go to each unfinished receiver (PROTOCOL 5.6). */
+  abortCopies: 3,
+  /** ACKs of the next number, with no proper one among them, that convict a receiver (PROTOCOL 6.4). */
+  nextNumberAcks: 3,
+} as const;
+
+export const receiverDefaults = {
+  /** Silence after which a transfer without an end marker is taken as ended (PROTOCOL 5.4). */
+  idleTimeoutMs: 30_000,
+  /** The same once a short segment has come, which can only be the last. */
+  shortTailTimeoutMs: 1_000,
+  /** Silence after which another sender may take the place of this one (PROTOCOL 5.7). */
+  takeoverAfterMs: 3_000,
+  /** Payload taken in but not yet written; beyond it new segments are left unanswered. */
+  maxUnwrittenBytes: 8 * 1024 * 1024,
+  /** Ended transfers whose late duplicates are still answered. */
+  maxEndedTransfers: 64,
+} as const;

@@ -1,0 +1,24 @@
+/**
+ * The portable core: protocol, engine and simulator, without any Node or browser interface. The
+ * same machines run on real sockets, in virtual time and in a web page.
+ */
+export * from './address.js';
+export * from './checksum.js';
+export * from './config.js';
+export * from './errors.js';
+export type { FaultCounts, FaultEvent, FaultKind } from './faults.js';
+export * from './loss.js';
+export * from './machine.js';
+export * from './packet.js';
+export type { Random } from './random.js';
+export { createRandom } from './random.js';
+export * from './receiver.js';
+export * from './receiver-events.js';
+export * from './rtt.js';
+export * from './segment.js';
+export * from './sender.js';
+export * from './sender-events.js';
+export type { ReceiverSpec, SenderOptions, TimeoutSpec } from './sender-options.js';
+export * from './simulator/link.js';
+export * from './simulator/simulation.js';
+export * from './simulator/transfer.js';

@@ -1,0 +1,63 @@
+/**
+ * A short memory of the transfers that are over, so that late duplicates are answered as before and
+ * are not taken for a new transfer. Bounded in number and in time.
+ */
+import type { Address } from './address.js';
+import { formatAddress } from './address.js';
+import { receiverDefaults } from './config.js';
+import type { TimeMs } from './machine.js';
+import type { TransferEnd } from './receiver-events.js';
+
+export interface EndedTransfer {
+  /** Nothing is answered any more, so that the sender gives up. */
+  readonly isFailed: boolean;
+  readonly end: TransferEnd | undefined;
+  /** What late duplicates are answered with; undefined where nothing was acknowledged. */
+  readonly lastSequence: number | undefined;
+  readonly endedAtMs: TimeMs;
+  expiresAtMs: TimeMs;
+}
+
+export class EndedTransfers {
+  /** By address, oldest first. */
+  private readonly transfers = new Map<string, EndedTransfer>();
+
+  constructor(private readonly memoryMs: number) {}
+
+  add(
+    nowMs: TimeMs,
+    from: Address,
+    transfer: Pick<EndedTransfer, 'isFailed' | 'end' | 'lastSequence'>,
+  ): void {
+    const key = formatAddress(from);
+    this.transfers.delete(key);
+    this.transfers.set(key, {
+      ...transfer,
+      endedAtMs: nowMs,
+      expiresAtMs: nowMs + this.memoryMs,
+    });
+    if (this.transfers.size > receiverDefaults.maxEndedTransfers) {
+      for (const oldest of this.transfers.keys()) {
+        this.transfers.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  find(nowMs: TimeMs, from: Address): EndedTransfer | undefined {
+    const key = formatAddress(from);
+    const transfer = this.transfers.get(key);
+    if (transfer === undefined || nowMs < transfer.expiresAtMs) return transfer;
+    this.transfers.delete(key);
+    return undefined;
+  }
+
+  /** Remembers it for a while longer. */
+  touch(nowMs: TimeMs, transfer: EndedTransfer): void {
+    transfer.expiresAtMs = nowMs + this.memoryMs;
+  }
+
+  forget(from: Address): void {
+    this.transfers.delete(formatAddress(from));
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * Errors of operations: what a caller or a user can meet and mend. Each has a stable `code`
+ * (listed in docs/ERRORS.md) and a message that names the thing and the remedy. A peer's fault is
+ * never an error but a counted event: see faults.ts.
+ */
+export type ErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'UNKNOWN_HOST'
+  | 'SOURCE_UNREADABLE'
+  | 'SOURCE_CHANGED'
+  | 'TARGET_UNWRITABLE'
+  | 'TARGET_FAILED'
+  | 'PORT_UNAVAILABLE'
+  | 'DATAGRAM_TOO_LARGE'
+  | 'NETWORK_FAILED';
+
+export class P2mpError extends Error {
+  override readonly name = 'P2mpError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * What peers and strangers do wrong: counted by kind, never thrown. The first of each kind is also
+ * told, so that a person can see what another program does differently.
+ */
+import type { Address } from './address.js';
+import { formatAddress } from './address.js';
+import type { DecodeFault } from './packet.js';
+import { describe } from './packet.js';
+
+export type FaultKind =
+  | DecodeFault
+  /** A data packet's payload does not match its checksum. */
+  | 'bad-checksum'
+  /** An ACK at the receiver, or data at the sender. */
+  | 'wrong-direction'
+  /** From an address that is none of the transfer's. */
+  | 'stranger'
+  /** From a receiver that is known by another address; taken as its own (PROTOCOL 6.6). */
+  | 'other-address'
+  /** A sender that must wait while another one's transfer goes on. */
+  | 'busy'
+  /** A data packet that belongs to no transfer: its beginning was not seen. */
+  | 'no-transfer'
+  /** Data ahead of the next expected segment. */
+  | 'out-of-sequence'
+  /** Data that was already received. */
+  | 'duplicate'
+  /** In the end marker's place or after the end, something else. */
+  | 'after-end'
+  /** The checksum fits with an odd last byte in the low half. */
+  | 'odd-byte-low'
+  /** More data than could be written so far; the sender will repeat it. */
+  | 'storage-busy'
+  /** ACK of a segment that was acknowledged before. */
+  | 'stale-ack'
+  /** ACK of the number after the last one sent (PROTOCOL 6.4). */
+  | 'next-number-ack'
+  /** ACK of a number that was never sent. */
+  | 'ack-of-unsent'
+  /** The 16 zero bits of an ACK are not zero. */
+  | 'ack-reserved-bits'
+  /** An ACK has bytes after its header. */
+  | 'ack-trailing-bytes';
+
+export type FaultCounts = Readonly<Partial<Record<FaultKind, number>>>;
+
+/** The first fault of its kind, in words. */
+export interface FaultEvent {
+  readonly type: 'fault';
+  readonly kind: FaultKind;
+  readonly from: string;
+  /** The datagram as `describe` prints it. */
+  readonly packet: string;
+}
+
+export class FaultLog {
+  private readonly counts = new Map<FaultKind, number>();
+  private readonly told = new Set<FaultKind>();
+
+  constructor(private readonly emit: (event: FaultEvent) => void) {}
+
+  add(kind: FaultKind, from: Address, bytes: Uint8Array): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+    if (!this.told.has(kind)) {
+      this.told.add(kind);
+      this.emit({ type: 'fault', kind, from: formatAddress(from), packet: describe(bytes) });
+    }
+  }
+
+  toCounts(): FaultCounts {
+    return Object.fromEntries(this.counts);
+  }
+
+  /** The counts so far; counting starts anew, but no kind is told a second time. */
+  takeCounts(): FaultCounts {
+    const counts = this.toCounts();
+    this.counts.clear();
+    return counts;
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * Seeded loss models: which of the data packets that arrive are thrown away (PROTOCOL 3.5), and
+ * which datagrams a simulated link loses. A model sees nothing but the order of arrival.
+ */
+import { P2mpError } from './errors.js';
+import type { Random } from './random.js';
+
+/** A loss model as data: what a command line, a plan or a test says of it. */
+export type LossSpec =
+  | { readonly model: 'none' }
+  /** Each arrival is lost on its own with this probability. */
+  | { readonly model: 'bernoulli'; readonly probability: number }
+  | GilbertElliottSpec
+  /** Exactly the arrivals with these numbers, counted from 0, are lost. */
+  | { readonly model: 'scripted'; readonly lost: readonly number[] };
+
+/** Two states, each with its own loss: losses come in bursts (Gilbert 1960, Elliott 1963). */
+export interface GilbertElliottSpec {
+  readonly model: 'gilbert-elliott';
+  /** Probability to go from the good state to the bad one, before each arrival. */
+  readonly enterBad: number;
+  /** Probability to go back; a stay in the bad state lasts 1/leaveBad arrivals on average. */
+  readonly leaveBad: number;
+  readonly lossInGood: number;
+  readonly lossInBad: number;
+}
+
+/** Decides, for each arrival in turn, whether it is lost. */
+export type LossModel = () => boolean;
+
+/** @throws P2mpError INVALID_ARGUMENT where a probability is none, or everything would be lost */
+export function createLossModel(spec: LossSpec, random: Random): LossModel {
+  switch (spec.model) {
+    case 'none':
+      return () => false;
+    case 'bernoulli': {
+      const { probability } = spec;
+      checkLoss('loss probability', probability);
+      // The course text: draw r in (0, 1), lose if r <= p. At p = 0 not even r = 0 may lose.
+      return probability === 0 ? () => false : () => random() <= probability;
+    }
+    case 'gilbert-elliott':
+      return createGilbertElliott(spec, random);
+    case 'scripted': {
+      const lost = new Set(spec.lost);
+      let arrival = 0;
+      return () => lost.has(arrival++);
+    }
+  }
+}
+
+/**
+ * The Gilbert-Elliott model with this mean loss in which a burst has `meanBurst` arrivals on
+ * average, nothing is lost in the good state and everything in the bad one.
+ */
+export function burstLoss(meanLoss: number, meanBurst: number): GilbertElliottSpec {
+  checkLoss('loss probability', meanLoss);
+  if (!(meanBurst >= 1) || !Number.isFinite(meanBurst)) {
+    throw new P2mpError('INVALID_ARGUMENT', `mean burst ${meanBurst}: must be 1 packet or more`);
+  }
+  const leaveBad = 1 / meanBurst;
+  const enterBad = (leaveBad * meanLoss) / (1 - meanLoss);
+  if (enterBad > 1) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `mean burst ${meanBurst}: too short for a mean loss of ${meanLoss}; ` +
+        `take at least ${(meanLoss / (1 - meanLoss)).toFixed(2)} packets`,
+    );
+  }
+  return { model: 'gilbert-elliott', enterBad, leaveBad, lossInGood: 0, lossInBad: 1 };
+}
+
+/** The share of arrivals that a model loses in the long run; 0 for a script, which ends. */
+export function meanLoss(spec: LossSpec): number {
+  switch (spec.model) {
+    case 'none':
+    case 'scripted':
+      return 0;
+    case 'bernoulli':
+      return spec.probability;
+    case 'gilbert-elliott': {
+      const bad = badShare(spec);
+      return (1 - bad) * spec.lossInGood + bad * spec.lossInBad;
+    }
+  }
+}
+
+function createGilbertElliott(spec: GilbertElliottSpec, random: Random): LossModel {
+  checkProbability('probability to enter the bad state', spec.enterBad);
+  checkProbability('probability to leave the bad state', spec.leaveBad);
+  checkProbability('loss in the good state', spec.lossInGood);
+  checkProbability('loss in the bad state', spec.lossInBad);
+  if (meanLoss(spec) >= 1) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      'loss model: loses everything for ever; lower its loss',
+    );
+  }
+  // Started in its long-run mixture, so that the mean loss holds from the first arrival on.
+  let isBad = random() < badShare(spec);
+  return () => {
+    isBad = isBad ? random() >= spec.leaveBad : random() < spec.enterBad;
+    const loss = isBad ? spec.lossInBad : spec.lossInGood;
+    return loss > 0 && random() <= loss;
+  };
+}
+
+function badShare(spec: GilbertElliottSpec): number {
+  const total = spec.enterBad + spec.leaveBad;
+  return total === 0 ? 0 : spec.enterBad / total;
+}
+
+function checkProbability(name: string, value: number): void {
+  if (!(value >= 0 && value <= 1)) {
+    throw new P2mpError('INVALID_ARGUMENT', `${name} ${value}: must be from 0 to 1`);
+  }
+}
+
+function checkLoss(name: string, value: number): void {
+  if (!(value >= 0 && value < 1)) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `${name} ${value}: must be at least 0 and below 1 (1 would lose everything)`,
+    );
+  }
+}

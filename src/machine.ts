@@ -1,0 +1,101 @@
+/**
+ * The surface of every protocol machine, and the one loop that serves it. A machine knows no
+ * socket, file or clock: every input is an argument, time included, and every output is polled.
+ */
+
+import type { Address } from './address.js';
+import { assert } from './assert.js';
+
+/** Milliseconds since any fixed moment; it never goes back. */
+export type TimeMs = number;
+
+export interface Transmit {
+  readonly to: Address;
+  /** Stays as it is for ever: a shell may hold on to it. */
+  readonly bytes: Uint8Array;
+}
+
+export interface Machine<Event> {
+  handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void;
+  /** Call when the time that `pollTimeout` gave has come; early or late calls do no harm. */
+  handleTimeout(nowMs: TimeMs): void;
+  /** The next datagram to send, if there is one now. */
+  pollTransmit(nowMs: TimeMs): Transmit | undefined;
+  /** When to call `handleTimeout`; undefined for never. */
+  pollTimeout(): TimeMs | undefined;
+  /** The next thing to tell or to ask of the shell, oldest first. */
+  pollEvent(): Event | undefined;
+}
+
+/** What a machine is run by: real sockets and clocks, or simulated ones. */
+export interface Shell<Event> {
+  now(): TimeMs;
+  /** False while datagrams pile up below; the shell calls `drain` again once they have left. */
+  canTransmit(): boolean;
+  transmit(transmit: Transmit): void;
+  /** May feed the machine (hand it the bytes it asks for), never drain it. */
+  handleEvent(event: Event): void;
+  /** The machine's next timeout, told after each drain. */
+  scheduleTimeout(atMs: TimeMs | undefined): void;
+}
+
+/** Runs one machine in one shell: after each input, outputs are drained until only a timeout is left. */
+export class Runner<Event> {
+  private isDraining = false;
+
+  constructor(
+    private readonly machine: Machine<Event>,
+    private readonly shell: Shell<Event>,
+  ) {}
+
+  handleDatagram(from: Address, bytes: Uint8Array): void {
+    this.machine.handleDatagram(this.shell.now(), from, bytes);
+    this.drain();
+  }
+
+  handleTimeout(): void {
+    this.machine.handleTimeout(this.shell.now());
+    this.drain();
+  }
+
+  /** Takes every output; call it after any input that did not come through this runner. */
+  drain(): void {
+    assert(!this.isDraining, 'an event handler drained its own machine');
+    this.isDraining = true;
+    try {
+      let isQuiet = false;
+      while (!isQuiet) {
+        const hasTransmitted = this.takeTransmits();
+        const hasTold = this.takeEvents();
+        isQuiet = !hasTransmitted && !hasTold;
+      }
+    } finally {
+      this.isDraining = false;
+    }
+    this.shell.scheduleTimeout(this.machine.pollTimeout());
+  }
+
+  /** @returns whether there was any; each may raise events */
+  private takeTransmits(): boolean {
+    const { machine, shell } = this;
+    let count = 0;
+    while (shell.canTransmit()) {
+      const transmit = machine.pollTransmit(shell.now());
+      if (transmit === undefined) break;
+      shell.transmit(transmit);
+      count++;
+    }
+    return count > 0;
+  }
+
+  /** @returns whether there was any; each may feed the machine, which then transmits */
+  private takeEvents(): boolean {
+    let count = 0;
+    for (;;) {
+      const event = this.machine.pollEvent();
+      if (event === undefined) return count > 0;
+      this.shell.handleEvent(event);
+      count++;
+    }
+  }
+}

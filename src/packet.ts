@@ -1,0 +1,189 @@
+/**
+ * The classic dialect on the wire (PROTOCOL 2): an 8-byte header in network byte order, then the
+ * payload. `decode` never throws: it returns a packet, or the name of what is wrong with the bytes.
+ */
+import crc32 from 'crc/calculators/crc32';
+import { internetChecksum, sameChecksum } from './checksum.js';
+import { headerSizeBytes } from './config.js';
+
+/** Where each field of the header begins, in bytes. */
+export const fieldOffset = { sequence: 0, checksum: 4, type: 6, payload: headerSizeBytes } as const;
+
+/** Values of the type field (PROTOCOL 2.2); the last three are other programs' signs of an end. */
+export const packetType = {
+  data: 0x5555,
+  ack: 0xaaaa,
+  lastData: 0x5557,
+  otherLastData: 0x5556,
+  end: 0xffff,
+} as const;
+
+/**
+ * Checksum that marks an empty data packet as "the sender stops here" (PROTOCOL 5.6). It is wrong
+ * for an empty payload, so a receiver that follows the course text does nothing.
+ */
+export const abortChecksum = 0xdead;
+
+export interface DataPacket {
+  readonly kind: 'data';
+  readonly sequence: number;
+  readonly checksum: number;
+  /** Of a type by which some programs mark their last segment (PROTOCOL 6.3). */
+  readonly isMarkedLast: boolean;
+  /** A view into the datagram, not a copy. */
+  readonly payload: Uint8Array;
+}
+
+export interface AckPacket {
+  readonly kind: 'ack';
+  readonly sequence: number;
+  /** The 16 bits that should be zero. */
+  readonly reserved: number;
+  /** Bytes after the header, where none should be. */
+  readonly trailingBytes: number;
+}
+
+/** Type 0xFFFF: the end as some programs say it, to be sent back as it came (PROTOCOL 6.2). */
+export interface EndPacket {
+  readonly kind: 'end';
+  readonly sequence: number;
+}
+
+export type Packet = DataPacket | AckPacket | EndPacket;
+
+/** Why bytes are no packet. */
+export type DecodeFault = 'too-short' | 'unknown-type';
+
+/** @returns the packet, or the name of the fault; a payload is a view into `bytes` */
+export function decode(bytes: Uint8Array): Packet | DecodeFault {
+  if (bytes.length < headerSizeBytes) return 'too-short';
+  const sequence = readUint32(bytes, fieldOffset.sequence);
+  const checksum = readUint16(bytes, fieldOffset.checksum);
+  const type = readUint16(bytes, fieldOffset.type);
+  switch (type) {
+    case packetType.data:
+    case packetType.lastData:
+    case packetType.otherLastData:
+      return {
+        kind: 'data',
+        sequence,
+        checksum,
+        isMarkedLast: type !== packetType.data,
+        payload: bytes.subarray(fieldOffset.payload),
+      };
+    case packetType.ack:
+      return {
+        kind: 'ack',
+        sequence,
+        reserved: checksum,
+        trailingBytes: bytes.length - headerSizeBytes,
+      };
+    case packetType.end:
+      return { kind: 'end', sequence };
+    default:
+      return 'unknown-type';
+  }
+}
+
+/** What a data packet's checksum says of its payload. */
+export type PayloadCheck = 'good' | 'good-odd-low' | 'bad';
+
+/** Checks the payload in either padding of an odd length (PROTOCOL 2.3, 6.5). */
+export function checkPayload(packet: DataPacket): PayloadCheck {
+  if (sameChecksum(internetChecksum(packet.payload), packet.checksum)) return 'good';
+  const isOdd = packet.payload.length % 2 === 1;
+  if (isOdd && sameChecksum(internetChecksum(packet.payload, 'low'), packet.checksum)) {
+    return 'good-odd-low';
+  }
+  return 'bad';
+}
+
+/** Whether this is the sender's word that it stops before the end (PROTOCOL 5.6). */
+export function isAbortMarker(packet: DataPacket): boolean {
+  return packet.payload.length === 0 && packet.checksum === abortChecksum;
+}
+
+/** A data packet with a copy of `payload`; without payload it is the end marker (PROTOCOL 5.2). */
+export function encodeData(sequence: number, payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(headerSizeBytes + payload.length);
+  bytes.set(payload, fieldOffset.payload);
+  writeHeader(bytes, sequence, internetChecksum(payload), packetType.data);
+  return bytes;
+}
+
+export function encodeAbort(sequence: number): Uint8Array {
+  const bytes = new Uint8Array(headerSizeBytes);
+  writeHeader(bytes, sequence, abortChecksum, packetType.data);
+  return bytes;
+}
+
+export function encodeAck(sequence: number): Uint8Array {
+  const bytes = new Uint8Array(headerSizeBytes);
+  writeHeader(bytes, sequence, 0, packetType.ack);
+  return bytes;
+}
+
+/** One line for people: kind, number, sizes, and what deviates from the text of the protocol. */
+export function describe(bytes: Uint8Array): string {
+  const packet = decode(bytes);
+  if (typeof packet === 'string') {
+    const head = hex(bytes.subarray(0, 16));
+    return `${packet}: ${bytes.length} bytes${head === '' ? '' : `, starting ${head}`}`;
+  }
+  switch (packet.kind) {
+    case 'data':
+      return describeData(packet);
+    case 'ack': {
+      const oddities = [
+        packet.reserved === 0 ? '' : `, ${hex16(packet.reserved)} where zero bits belong`,
+        packet.trailingBytes === 0 ? '' : `, ${packet.trailingBytes} bytes after the header`,
+      ];
+      return `ACK of ${packet.sequence}${oddities.join('')}`;
+    }
+    case 'end':
+      return `end (type 0xffff), sequence ${packet.sequence}, ${bytes.length} bytes`;
+  }
+}
+
+function describeData(packet: DataPacket): string {
+  const { sequence, payload } = packet;
+  if (isAbortMarker(packet)) return `abort at ${sequence}`;
+  const check = checkPayload(packet);
+  const verdict =
+    check === 'good'
+      ? 'good'
+      : check === 'good-odd-low'
+        ? 'good with the odd byte in the low half'
+        : `bad, ${hex16(internetChecksum(payload))} expected`;
+  const name = packet.isMarkedLast ? 'last data' : payload.length === 0 ? 'end marker' : 'data';
+  const content =
+    payload.length === 0 ? '' : `, crc32 ${crc32(payload).toString(16).padStart(8, '0')}`;
+  return `${name} ${sequence}, ${payload.length} bytes${content}, checksum ${hex16(packet.checksum)} ${verdict}`;
+}
+
+function writeHeader(bytes: Uint8Array, sequence: number, checksum: number, type: number): void {
+  bytes[0] = sequence >>> 24;
+  bytes[1] = sequence >>> 16;
+  bytes[2] = sequence >>> 8;
+  bytes[3] = sequence;
+  bytes[4] = checksum >>> 8;
+  bytes[5] = checksum;
+  bytes[6] = type >>> 8;
+  bytes[7] = type;
+}
+
+function readUint16(bytes: Uint8Array, offset: number): number {
+  return ((bytes[offset] as number) << 8) | (bytes[offset + 1] as number);
+}
+
+function readUint32(bytes: Uint8Array, offset: number): number {
+  return ((readUint16(bytes, offset) << 16) | readUint16(bytes, offset + 2)) >>> 0;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+}
+
+function hex16(value: number): string {
+  return `0x${value.toString(16).padStart(4, '0')}`;
+}

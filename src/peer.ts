@@ -1,0 +1,119 @@
+/** The sender's view of one receiver: its progress, its timeout, its outcome. */
+import type { Address } from './address.js';
+import type { TimeMs } from './machine.js';
+import type { RttLimits } from './rtt.js';
+import { RttEstimator } from './rtt.js';
+
+export type PeerStatus =
+  /** Still being sent to. */
+  | 'active'
+  /** Every segment is acknowledged. */
+  | 'complete'
+  /** Given up on: it fell silent, or broke the protocol. */
+  | 'failed'
+  /** The transfer was stopped before this receiver had everything. */
+  | 'aborted';
+
+export class Peer {
+  status: PeerStatus = 'active';
+  reason: string | undefined;
+  /** Where it answers from; differs from `address` where a host has several (PROTOCOL 6.6). */
+  alias: Address | undefined;
+  readonly rtt: RttEstimator;
+
+  /** Segments acknowledged, all from 0 on. */
+  ackedSegments = 0;
+  /** Segments sent at least once, all from 0 on; the end marker counts as one. */
+  sentSegments = 0;
+  /** Blocks in flight that it lacks some of. */
+  pendingBlocks = 0;
+  /** Since when it owes an acknowledgement of something new. */
+  waitingSinceMs: TimeMs = 0;
+  /** When its last data segment was acknowledged. */
+  completedAtMs: TimeMs | undefined;
+  /** Whether it acknowledged the end as well. */
+  isConfirmed = false;
+  /** Whether anything has ever come from it. */
+  isHeard = false;
+
+  /** Whether it has answered the end marker with an ACK of something earlier: it is at work on it. */
+  isAnsweringEnd = false;
+
+  datagramsSent = 0;
+  retransmissions = 0;
+  acks = 0;
+  /** ACKs of the next number, as long as no proper one has come (PROTOCOL 6.4). */
+  nextNumberAcks = 0;
+
+  private timedSequence: number | undefined;
+  private timedAtMs: TimeMs = 0;
+  private isTimedTwice = false;
+  private doubtfulSequence: number | undefined;
+  private doubtfulAgeMs = 0;
+
+  constructor(
+    readonly index: number,
+    readonly name: string,
+    readonly address: Address,
+    rttLimits: RttLimits,
+  ) {
+    this.rtt = new RttEstimator(rttLimits);
+  }
+
+  get isPending(): boolean {
+    return this.status === 'active' && this.pendingBlocks > 0;
+  }
+
+  /** Notes one transmission; one segment at a time is timed (RFC 6298, 3). */
+  handleSent(nowMs: TimeMs, sequence: number): void {
+    this.datagramsSent++;
+    if (sequence >= this.sentSegments) {
+      this.sentSegments = sequence + 1;
+      if (this.timedSequence === undefined) {
+        this.timedSequence = sequence;
+        this.timedAtMs = nowMs;
+        this.isTimedTwice = false;
+      }
+    } else {
+      this.retransmissions++;
+      if (sequence === this.timedSequence) this.isTimedTwice = true;
+    }
+  }
+
+  /** Everything below `throughSegments` is acknowledged now, by an ACK of `throughSegments - 1`. */
+  handleProgress(nowMs: TimeMs, throughSegments: number): void {
+    const sequence = throughSegments - 1;
+    this.ackedSegments = throughSegments;
+    this.waitingSinceMs = nowMs;
+    this.nextNumberAcks = 0;
+    this.rtt.endBackoff();
+    if (this.timedSequence === undefined || this.timedSequence > sequence) return;
+    const ageMs = nowMs - this.timedAtMs;
+    if (this.timedSequence === sequence) {
+      if (this.isTimedTwice) {
+        // Karn's rule: it cannot be known which copy this answers. It may become known below.
+        this.doubtfulSequence = sequence;
+        this.doubtfulAgeMs = ageMs;
+      } else {
+        this.rtt.sample(ageMs);
+      }
+    }
+    this.timedSequence = undefined;
+  }
+
+  /**
+   * A second ACK of the same segment: both copies arrived, so the first ACK answered the first one
+   * and the timeout was too short. Its age is a sound sample then (PROTOCOL 4.4).
+   */
+  handleRepeatedAck(sequence: number): void {
+    if (sequence !== this.doubtfulSequence) return;
+    this.doubtfulSequence = undefined;
+    this.rtt.sample(this.doubtfulAgeMs);
+  }
+
+  /** Forgets what is being timed: its answer would measure the receiver's disk, not the path. */
+  stopTiming(): void {
+    this.timedSequence = undefined;
+    this.doubtfulSequence = undefined;
+  }
+}

@@ -1,0 +1,403 @@
+/**
+ * The receiver: takes one transfer after another, each from one sender. It loses what the loss
+ * service says, checks, puts in order, drops duplicates, acknowledges, and finds the end that the
+ * protocol itself does not mark (PROTOCOL 3 and 5). An end is acknowledged only once the file is
+ * durable under its name; storage that fails is answered by silence, so that no sender is told of
+ * a success that is none.
+ */
+import type { Address } from './address.js';
+import { formatAddress, sameAddress } from './address.js';
+import { assert } from './assert.js';
+import { receiverDefaults } from './config.js';
+import { EndedTransfers } from './ended-transfers.js';
+import { P2mpError } from './errors.js';
+import { FaultLog } from './faults.js';
+import type { LossModel } from './loss.js';
+import type { Machine, TimeMs, Transmit } from './machine.js';
+import type { DataPacket } from './packet.js';
+import { checkPayload, decode, encodeAck, isAbortMarker } from './packet.js';
+import { Queue } from './queue.js';
+import type { ReceiverEvent, TransferEnd, TransferResult } from './receiver-events.js';
+
+export interface ReceiverOptions {
+  /** The loss service: which data packets to throw away on arrival. */
+  readonly loss?: LossModel;
+  /** Silence that ends a transfer whose end nothing else marks. */
+  readonly idleTimeoutMs?: number;
+  /** Keep only what is known to be whole: silence behind a segment of full size is then a failure. */
+  readonly mustEnd?: boolean;
+  readonly maxUnwrittenBytes?: number;
+}
+
+/** The transfer in progress. */
+interface Transfer {
+  readonly from: Address;
+  readonly startedAtMs: TimeMs;
+  /** Payload of the first segment: the MSS, unless it is also the last. */
+  readonly mssBytes: number;
+  /** Segments received, all in sequence. */
+  segmentCount: number;
+  /** Segments acknowledged; lags behind where an ACK waits for the disk. */
+  ackedSegments: number;
+  sizeBytes: number;
+  writtenBytes: number;
+  isLastShort: boolean;
+  lastHeardMs: TimeMs;
+  lastProgressMs: TimeMs;
+  /** Set once the end is known and the shell is at work on it. */
+  end: TransferEnd | undefined;
+  /** What answers the end once the file is durable. */
+  endReply: Uint8Array | undefined;
+}
+
+export class Receiver implements Machine<ReceiverEvent> {
+  private readonly loss: LossModel;
+  private readonly idleTimeoutMs: number;
+  private readonly mustEnd: boolean;
+  private readonly maxUnwrittenBytes: number;
+
+  private readonly events = new Queue<ReceiverEvent>();
+  private readonly transmits = new Queue<Transmit>();
+  private readonly faults = new FaultLog((event) => this.events.push(event));
+  private readonly ended: EndedTransfers;
+
+  private transfer: Transfer | undefined;
+  private dataPackets = 0;
+  private acksSent = 0;
+  private losses = 0;
+
+  /** @throws P2mpError INVALID_ARGUMENT */
+  constructor(options: ReceiverOptions = {}) {
+    this.loss = options.loss ?? (() => false);
+    this.idleTimeoutMs = options.idleTimeoutMs ?? receiverDefaults.idleTimeoutMs;
+    this.mustEnd = options.mustEnd ?? false;
+    this.maxUnwrittenBytes = options.maxUnwrittenBytes ?? receiverDefaults.maxUnwrittenBytes;
+    if (!(this.idleTimeoutMs > 0 && Number.isFinite(this.idleTimeoutMs))) {
+      const seconds = this.idleTimeoutMs / 1000;
+      throw new P2mpError('INVALID_ARGUMENT', `idle timeout ${seconds} s: must be above 0 seconds`);
+    }
+    this.ended = new EndedTransfers(this.idleTimeoutMs);
+  }
+
+  get isReceiving(): boolean {
+    return this.transfer !== undefined;
+  }
+
+  /** Payload received in sequence in the transfer in progress. */
+  get receivedBytes(): number {
+    return this.transfer?.sizeBytes ?? 0;
+  }
+
+  handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    const packet = decode(bytes);
+    if (typeof packet === 'string') {
+      this.faults.add(packet, from, bytes);
+    } else if (packet.kind === 'data') {
+      this.handleDataPacket(nowMs, from, packet, bytes);
+    } else if (packet.kind === 'end') {
+      this.handleEndPacket(nowMs, from, bytes);
+    } else {
+      this.faults.add('wrong-direction', from, bytes);
+    }
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    const { transfer } = this;
+    if (transfer === undefined || transfer.end !== undefined) return;
+    if (nowMs >= this.idleAtMs(transfer)) this.endBySilence(nowMs, transfer);
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.transmits.shift();
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    const { transfer } = this;
+    return transfer === undefined || transfer.end !== undefined
+      ? undefined
+      : this.idleAtMs(transfer);
+  }
+
+  pollEvent(): ReceiverEvent | undefined {
+    return this.events.shift();
+  }
+
+  /** The shell has written everything in front of this offset. */
+  handleWritten(writtenBytes: number): void {
+    const { transfer } = this;
+    if (transfer === undefined) return;
+    transfer.writtenBytes = writtenBytes;
+    if (transfer.end === undefined && writtenBytes === transfer.sizeBytes) {
+      this.acknowledgeThrough(transfer, transfer.segmentCount);
+    }
+  }
+
+  /** The shell has made the file durable under its final name: now the end is acknowledged. */
+  handleStored(nowMs: TimeMs): void {
+    const { transfer } = this;
+    assert(transfer?.end !== undefined, 'stored without an end');
+    transfer.ackedSegments = transfer.segmentCount;
+    if (transfer.endReply !== undefined) this.send(transfer.from, transfer.endReply);
+    this.close(nowMs, transfer, 'complete');
+  }
+
+  /** The shell could not store it: the sender hears no more, and gives this receiver up. */
+  handleStorageFailure(nowMs: TimeMs, reason: string): void {
+    if (this.transfer !== undefined) this.fail(nowMs, this.transfer, 'failed', reason);
+  }
+
+  /** Drops the transfer in progress, if there is one. */
+  abort(nowMs: TimeMs, reason: string): void {
+    if (this.transfer !== undefined) this.fail(nowMs, this.transfer, 'aborted', reason);
+  }
+
+  // --- Data
+
+  private handleDataPacket(
+    nowMs: TimeMs,
+    from: Address,
+    packet: DataPacket,
+    bytes: Uint8Array,
+  ): void {
+    const { transfer } = this;
+    const isCurrent = transfer !== undefined && sameAddress(transfer.from, from);
+    // Even what is thrown away shows that the sender lives.
+    if (isCurrent) transfer.lastHeardMs = nowMs;
+    this.dataPackets++;
+    if (this.loss()) {
+      this.losses++;
+      this.events.push({ type: 'loss', sequence: packet.sequence });
+      return;
+    }
+    if (isAbortMarker(packet)) {
+      if (isCurrent && transfer.end === undefined) {
+        this.fail(nowMs, transfer, 'aborted', 'the sender stopped before the end');
+      }
+      return;
+    }
+    const check = checkPayload(packet);
+    if (check === 'bad') {
+      this.faults.add('bad-checksum', from, bytes);
+      return;
+    }
+    if (check === 'good-odd-low') this.faults.add('odd-byte-low', from, bytes);
+    if (isCurrent) this.handleCurrent(nowMs, transfer, packet, bytes);
+    else this.handleOther(nowMs, from, packet, bytes);
+  }
+
+  private handleCurrent(
+    nowMs: TimeMs,
+    transfer: Transfer,
+    packet: DataPacket,
+    bytes: Uint8Array,
+  ): void {
+    if (packet.sequence !== transfer.segmentCount) {
+      const isOld = packet.sequence < transfer.segmentCount;
+      this.faults.add(isOld ? 'duplicate' : 'out-of-sequence', transfer.from, bytes);
+      this.repeatLastAck(transfer);
+    } else if (transfer.end !== undefined) {
+      // The end again, while the file is being stored: the last ACK says that we are alive.
+      this.repeatLastAck(transfer);
+    } else if (packet.payload.length === 0) {
+      this.finish(nowMs, transfer, 'end-marker', encodeAck(packet.sequence));
+    } else {
+      this.takeSegment(nowMs, transfer, packet, bytes);
+    }
+  }
+
+  private takeSegment(
+    nowMs: TimeMs,
+    transfer: Transfer,
+    packet: DataPacket,
+    bytes: Uint8Array,
+  ): void {
+    const { payload, sequence, isMarkedLast } = packet;
+    if (transfer.sizeBytes - transfer.writtenBytes + payload.length > this.maxUnwrittenBytes) {
+      this.faults.add('storage-busy', transfer.from, bytes);
+      return;
+    }
+    const isShort = payload.length < transfer.mssBytes;
+    this.events.push({
+      type: 'write',
+      offsetBytes: transfer.sizeBytes,
+      bytes: payload,
+      isUrgent: isShort || isMarkedLast,
+    });
+    transfer.segmentCount++;
+    transfer.sizeBytes += payload.length;
+    transfer.isLastShort = isShort;
+    transfer.lastProgressMs = nowMs;
+    // A short segment is the last: its ACK tells the sender that all was written (PROTOCOL 5.5).
+    if (isMarkedLast) this.finish(nowMs, transfer, 'marked-last', encodeAck(sequence));
+    else if (!isShort) this.acknowledgeThrough(transfer, transfer.segmentCount);
+  }
+
+  private handleOther(nowMs: TimeMs, from: Address, packet: DataPacket, bytes: Uint8Array): void {
+    if (this.answerForEnded(nowMs, from, packet, bytes)) return;
+    const { transfer } = this;
+    if (packet.sequence !== 0) {
+      this.faults.add('no-transfer', from, bytes);
+    } else if (transfer === undefined) {
+      this.open(nowMs, from, packet, bytes);
+    } else {
+      this.faults.add('busy', from, bytes);
+      const isSilent = nowMs - transfer.lastHeardMs >= receiverDefaults.takeoverAfterMs;
+      if (isSilent && transfer.end === undefined) this.giveWay(nowMs, transfer);
+    }
+  }
+
+  private open(nowMs: TimeMs, from: Address, packet: DataPacket, bytes: Uint8Array): void {
+    this.ended.forget(from);
+    this.transfer = {
+      from,
+      startedAtMs: nowMs,
+      mssBytes: packet.payload.length,
+      segmentCount: 0,
+      ackedSegments: 0,
+      sizeBytes: 0,
+      writtenBytes: 0,
+      isLastShort: false,
+      lastHeardMs: nowMs,
+      lastProgressMs: nowMs,
+      end: undefined,
+      endReply: undefined,
+    };
+    this.events.push({ type: 'open', from: formatAddress(from) });
+    this.handleCurrent(nowMs, this.transfer, packet, bytes);
+  }
+
+  /** A late duplicate of a transfer that is over is answered as before. @returns whether it was one */
+  private answerForEnded(
+    nowMs: TimeMs,
+    from: Address,
+    packet: DataPacket,
+    bytes: Uint8Array,
+  ): boolean {
+    const ended = this.ended.find(nowMs, from);
+    if (ended === undefined) return false;
+    const isOld = nowMs - ended.endedAtMs >= receiverDefaults.takeoverAfterMs;
+    if (packet.sequence === 0 && isOld && !ended.isFailed) return false;
+    if (ended.isFailed) {
+      this.ended.touch(nowMs, ended);
+    } else if (ended.lastSequence !== undefined && packet.sequence <= ended.lastSequence) {
+      this.faults.add('duplicate', from, bytes);
+      this.acknowledge(from, ended.lastSequence);
+    } else {
+      this.faults.add('after-end', from, bytes);
+    }
+    return true;
+  }
+
+  // --- The end
+
+  private handleEndPacket(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    const { transfer } = this;
+    if (transfer !== undefined && sameAddress(transfer.from, from)) {
+      transfer.lastHeardMs = nowMs;
+      if (transfer.end === undefined) this.finish(nowMs, transfer, 'end-packet', bytes.slice());
+    } else if (this.ended.find(nowMs, from)?.end === 'end-packet') {
+      // Sent back as it came, as often as it comes; nobody else is answered (no amplification).
+      this.send(from, bytes.slice());
+    } else {
+      this.faults.add('no-transfer', from, bytes);
+    }
+  }
+
+  private finish(nowMs: TimeMs, transfer: Transfer, end: TransferEnd, reply?: Uint8Array): void {
+    transfer.end = end;
+    transfer.endReply = reply;
+    transfer.lastHeardMs = nowMs;
+    this.events.push({ type: 'finish', sizeBytes: transfer.sizeBytes });
+  }
+
+  private idleAtMs(transfer: Transfer): TimeMs {
+    const { shortTailTimeoutMs } = receiverDefaults;
+    const patienceMs = transfer.isLastShort
+      ? Math.min(shortTailTimeoutMs, this.idleTimeoutMs)
+      : this.idleTimeoutMs;
+    return transfer.lastHeardMs + patienceMs;
+  }
+
+  private endBySilence(nowMs: TimeMs, transfer: Transfer): void {
+    if (this.mustEnd && !transfer.isLastShort) {
+      const seconds = this.idleTimeoutMs / 1000;
+      this.fail(nowMs, transfer, 'failed', `nothing came for ${seconds} s, and no end before it`);
+    } else {
+      this.finish(nowMs, transfer, 'silence');
+    }
+  }
+
+  /** Another sender is waiting and this one has fallen silent: a whole file is kept, no other. */
+  private giveWay(nowMs: TimeMs, transfer: Transfer): void {
+    if (transfer.isLastShort) this.finish(nowMs, transfer, 'silence');
+    else this.fail(nowMs, transfer, 'failed', 'fell silent, and another sender came');
+  }
+
+  private fail(
+    nowMs: TimeMs,
+    transfer: Transfer,
+    status: 'failed' | 'aborted',
+    reason: string,
+  ): void {
+    this.events.push({ type: 'discard' });
+    this.close(nowMs, transfer, status, reason);
+  }
+
+  private close(
+    nowMs: TimeMs,
+    transfer: Transfer,
+    status: TransferResult['status'],
+    reason?: string,
+  ): void {
+    const { from, end, segmentCount, sizeBytes } = transfer;
+    this.transfer = undefined;
+    const lastSequence = end === 'end-marker' ? segmentCount : segmentCount - 1;
+    this.ended.add(nowMs, from, {
+      isFailed: status !== 'complete',
+      end,
+      lastSequence: lastSequence < 0 ? undefined : lastSequence,
+    });
+    this.events.push({
+      type: 'done',
+      result: {
+        from: formatAddress(from),
+        status,
+        ...(reason === undefined ? {} : { reason }),
+        ...(end === undefined ? {} : { end }),
+        isCertain: end !== undefined && (end !== 'silence' || transfer.isLastShort),
+        sizeBytes,
+        segmentCount,
+        elapsedMs: transfer.lastProgressMs - transfer.startedAtMs,
+        dataPackets: this.dataPackets,
+        acksSent: this.acksSent,
+        losses: this.losses,
+        faults: this.faults.takeCounts(),
+      },
+    });
+    this.dataPackets = 0;
+    this.acksSent = 0;
+    this.losses = 0;
+  }
+
+  // --- ACKs
+
+  private acknowledgeThrough(transfer: Transfer, segmentCount: number): void {
+    if (segmentCount === transfer.ackedSegments) return;
+    transfer.ackedSegments = segmentCount;
+    this.acknowledge(transfer.from, segmentCount - 1);
+  }
+
+  /** Out of sequence or a duplicate: the last one in sequence again, if there is one (PROTOCOL 3.4). */
+  private repeatLastAck(transfer: Transfer): void {
+    if (transfer.ackedSegments > 0) this.acknowledge(transfer.from, transfer.ackedSegments - 1);
+  }
+
+  private acknowledge(to: Address, sequence: number): void {
+    this.acksSent++;
+    this.send(to, encodeAck(sequence));
+  }
+
+  private send(to: Address, bytes: Uint8Array): void {
+    this.transmits.push({ to, bytes });
+  }
+}

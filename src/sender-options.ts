@@ -1,0 +1,85 @@
+/** What a sender is told: to whom, how large, in which pieces, how long to wait. */
+import type { Address } from './address.js';
+import { maxWindowBlocks, senderDefaults, timeoutDefaults } from './config.js';
+import { P2mpError } from './errors.js';
+import type { RttLimits } from './rtt.js';
+
+/** How long a round waits for its answers (PROTOCOL 4.2, 4.3). */
+export type TimeoutSpec =
+  | { readonly mode: 'fixed'; readonly timeoutMs: number }
+  | {
+      readonly mode: 'auto';
+      readonly initialMs?: number;
+      readonly minMs?: number;
+      readonly maxMs?: number;
+    };
+
+export interface ReceiverSpec {
+  /** What people call it; events and results name it by this. */
+  readonly name: string;
+  readonly address: Address;
+}
+
+export interface SenderOptions {
+  readonly receivers: readonly ReceiverSpec[];
+  readonly sizeBytes: number;
+  readonly mssBytes: number;
+  /** Segments that are sent, checked and acknowledged together, 1..64; classic has 1. */
+  readonly segmentsPerBlock?: number;
+  /** Blocks in flight at once; classic has 1. */
+  readonly windowBlocks?: number;
+  readonly timeout?: TimeoutSpec;
+  /** Patience with a receiver that acknowledges nothing new. */
+  readonly giveUpAfterMs?: number;
+  /** Whether to say where the object ends (PROTOCOL 5.2); a course program does not. */
+  readonly hasEndMarker?: boolean;
+}
+
+export function checkWindow(windowBlocks: number): number {
+  if (Number.isInteger(windowBlocks) && windowBlocks >= 1 && windowBlocks <= maxWindowBlocks) {
+    return windowBlocks;
+  }
+  throw new P2mpError(
+    'INVALID_ARGUMENT',
+    `window ${windowBlocks}: must be a whole number from 1 to ${maxWindowBlocks}`,
+  );
+}
+
+export function checkTimeout(timeout: TimeoutSpec): TimeoutSpec {
+  const values =
+    timeout.mode === 'fixed'
+      ? [timeout.timeoutMs]
+      : [timeout.initialMs, timeout.minMs, timeout.maxMs];
+  for (const value of values) {
+    if (value !== undefined && !(value > 0 && Number.isFinite(value))) {
+      throw new P2mpError('INVALID_ARGUMENT', `timeout ${value}: must be above 0 milliseconds`);
+    }
+  }
+  return timeout;
+}
+
+export function checkGiveUp(giveUpAfterMs: number): number {
+  if (giveUpAfterMs > 0 && Number.isFinite(giveUpAfterMs)) return giveUpAfterMs;
+  throw new P2mpError(
+    'INVALID_ARGUMENT',
+    `patience of ${giveUpAfterMs / 1000} s: must be above 0 seconds`,
+  );
+}
+
+export function defaultGiveUpMs(timeout: TimeoutSpec): number {
+  const { giveUpAfterMs, giveUpRounds } = senderDefaults;
+  return timeout.mode === 'fixed'
+    ? Math.max(giveUpAfterMs, giveUpRounds * timeout.timeoutMs)
+    : giveUpAfterMs;
+}
+
+export function createRttLimits(timeout: TimeoutSpec, giveUpAfterMs: number): RttLimits {
+  const limits: Partial<RttLimits> = timeout.mode === 'auto' ? timeout : {};
+  return {
+    initialMs: limits.initialMs ?? timeoutDefaults.initialMs,
+    granularityMs: timeoutDefaults.granularityMs,
+    minMs: limits.minMs ?? timeoutDefaults.minMs,
+    maxMs: limits.maxMs ?? timeoutDefaults.maxMs,
+    maxBackoffMs: giveUpAfterMs / senderDefaults.giveUpTries,
+  };
+}

@@ -1,0 +1,509 @@
+/**
+ * The sender: one object to N receivers. It keeps, for each block in flight, the receivers that are
+ * pending and what each of them lacks, and one deadline for each round: fixed when the round is
+ * sent, it is the budget that every wait of that round draws on (PROTOCOL 4.1). At the deadline,
+ * only the pending receivers are sent to again. Stop-and-wait is the window of one.
+ */
+
+import type { Address } from './address.js';
+import { formatAddress } from './address.js';
+import { assert, at } from './assert.js';
+import type { Block } from './block-window.js';
+import { BlockWindow } from './block-window.js';
+import { senderDefaults } from './config.js';
+import { FaultLog } from './faults.js';
+import type { Machine, TimeMs, Transmit } from './machine.js';
+import type { AckPacket } from './packet.js';
+import { decode, encodeAbort, encodeData } from './packet.js';
+import type { PeerStatus } from './peer.js';
+import { Peer } from './peer.js';
+import { PeerAddresses } from './peer-addresses.js';
+import { Queue } from './queue.js';
+import type { Geometry } from './segment.js';
+import {
+  blockOffsetBytes,
+  blockSizeBytes,
+  createGeometry,
+  firstSegment,
+  segmentOffsetBytes,
+  segmentSizeBytes,
+  segmentsInBlock,
+} from './segment.js';
+import type { ReceiverOutcome, SenderEvent, SenderResult } from './sender-events.js';
+import type { SenderOptions, TimeoutSpec } from './sender-options.js';
+import {
+  checkGiveUp,
+  checkTimeout,
+  checkWindow,
+  createRttLimits,
+  defaultGiveUpMs,
+} from './sender-options.js';
+
+type Phase =
+  | 'data'
+  /** All data is settled; the shell looks whether the source is still what was sent. */
+  | 'checking'
+  /** The end marker is out. */
+  | 'ending'
+  | 'done';
+
+export class Sender implements Machine<SenderEvent> {
+  readonly geometry: Geometry;
+  readonly peers: readonly Peer[];
+
+  private readonly windowBlocks: number;
+  private readonly timeout: TimeoutSpec;
+  private readonly giveUpAfterMs: number;
+  private readonly hasEndMarker: boolean;
+
+  private readonly peerByAddress: PeerAddresses;
+  private readonly window: BlockWindow;
+  private readonly events = new Queue<SenderEvent>();
+  private readonly farewells = new Queue<Transmit>();
+  private readonly faults = new FaultLog((event) => this.events.push(event));
+
+  private phase: Phase = 'data';
+  private nextBlockIndex = 0;
+  private activeCount: number;
+  /** Receivers that have not yet shown that they count as we do (PROTOCOL 6.4). */
+  private unprovenCount: number;
+  private startedAtMs: TimeMs | undefined;
+  private settledAtMs: TimeMs = 0;
+  private giveUpCheckAtMs: TimeMs | undefined;
+  private rounds = 0;
+  private timeouts = 0;
+
+  /** @throws P2mpError INVALID_ARGUMENT */
+  constructor(options: SenderOptions) {
+    const { receivers, segmentsPerBlock = 1, windowBlocks = 1 } = options;
+    this.geometry = createGeometry(options.sizeBytes, options.mssBytes, segmentsPerBlock);
+    this.windowBlocks = checkWindow(windowBlocks);
+    this.timeout = checkTimeout(options.timeout ?? { mode: 'auto' });
+    this.giveUpAfterMs = checkGiveUp(options.giveUpAfterMs ?? defaultGiveUpMs(this.timeout));
+    this.hasEndMarker = options.hasEndMarker ?? true;
+    const rttLimits = createRttLimits(this.timeout, this.giveUpAfterMs);
+    this.peers = receivers.map(
+      ({ name, address }, index) => new Peer(index, name, address, rttLimits),
+    );
+    this.peerByAddress = new PeerAddresses(this.peers);
+    this.activeCount = this.peers.length;
+    this.unprovenCount = this.peers.length;
+    this.window = new BlockWindow(this.peers.length);
+    this.openBlocks();
+    this.advancePhase(0);
+  }
+
+  /** Payload that every receiver still worth waiting for has acknowledged. */
+  get deliveredBytes(): number {
+    if (this.phase !== 'data') return this.geometry.sizeBytes;
+    const oldest = this.window.oldest?.index ?? this.nextBlockIndex;
+    return blockOffsetBytes(this.geometry, oldest);
+  }
+
+  get isDone(): boolean {
+    return this.phase === 'done';
+  }
+
+  /** Answers a `need`: exactly the bytes that it named. They are copied. */
+  provideBlock(nowMs: TimeMs, blockIndex: number, bytes: Uint8Array): void {
+    // By the time the bytes are there, the last receiver may have been given up on.
+    const block = this.window.find(blockIndex);
+    if (block === undefined) return;
+    assert(!block.hasBytes, `block ${blockIndex} was provided twice`);
+    assert(bytes.length === blockSizeBytes(this.geometry, blockIndex), 'block of a wrong size');
+    let offset = 0;
+    for (let i = 0; i < block.segmentCount; i++) {
+      const sequence = block.firstSequence + i;
+      const size = segmentSizeBytes(this.geometry, sequence);
+      block.packets.push(encodeData(sequence, bytes.subarray(offset, offset + size)));
+      offset += size;
+    }
+    this.launch(nowMs, block);
+  }
+
+  /** Answers `check-source`: the object is still what was sent, so its end may be declared. */
+  confirmSource(nowMs: TimeMs): void {
+    if (this.phase !== 'checking') return;
+    if (this.hasEndMarker && this.activeCount > 0) {
+      this.phase = 'ending';
+      const { blockCount, segmentCount } = this.geometry;
+      const block = this.window.push(blockCount, segmentCount, 1);
+      block.packets.push(encodeData(segmentCount, new Uint8Array(0)));
+      this.launch(nowMs, block);
+    } else {
+      for (const peer of this.peers) this.settle(nowMs, peer, 'complete');
+      this.advancePhase(nowMs);
+    }
+  }
+
+  /** Stops here: tells every unfinished receiver (PROTOCOL 5.6) and ends with `done`. */
+  abort(nowMs: TimeMs, reason: string): void {
+    for (const peer of this.peers) {
+      if (peer.status !== 'active') continue;
+      if (this.phase === 'ending') {
+        this.settle(nowMs, peer, 'complete', 'its end was not confirmed');
+        continue;
+      }
+      if (peer.sentSegments > 0) {
+        const bytes = encodeAbort(peer.ackedSegments);
+        for (let i = 0; i < senderDefaults.abortCopies; i++) {
+          this.farewells.push({ to: peer.alias ?? peer.address, bytes });
+        }
+      }
+      this.settle(nowMs, peer, 'aborted', reason);
+    }
+    this.advancePhase(nowMs);
+  }
+
+  handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    const packet = decode(bytes);
+    if (typeof packet === 'string') {
+      this.faults.add(packet, from, bytes);
+    } else if (packet.kind !== 'ack') {
+      this.faults.add('wrong-direction', from, bytes);
+    } else {
+      const known = this.peerByAddress.find(from);
+      const peer = known ?? this.peerByAddress.adopt(from, packet.sequence);
+      if (known === undefined) {
+        this.faults.add(peer === undefined ? 'stranger' : 'other-address', from, bytes);
+      }
+      if (peer !== undefined) this.handleAck(nowMs, peer, packet, from, bytes);
+    }
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    if (this.phase === 'done') return;
+    this.giveUpOnSilent(nowMs);
+    for (let place = 0; place < this.window.length; place++) {
+      const block = this.window.get(place);
+      if (block.deadlineMs !== undefined && block.deadlineMs <= nowMs) {
+        this.handleDeadline(nowMs, block);
+      }
+    }
+    this.advance(nowMs);
+  }
+
+  pollTransmit(nowMs: TimeMs): Transmit | undefined {
+    const farewell = this.farewells.shift();
+    if (farewell !== undefined) return farewell;
+    for (let place = 0; place < this.window.length; place++) {
+      const block = this.window.get(place);
+      if (!block.hasBytes || block.deadlineMs !== undefined) continue;
+      const transmit = this.nextOfRound(nowMs, block);
+      if (transmit !== undefined) return transmit;
+      block.deadlineMs = nowMs + this.roundTimeoutMs(block);
+    }
+    return undefined;
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    if (this.phase === 'done') return undefined;
+    let earliestMs = this.giveUpCheckAtMs;
+    for (let place = 0; place < this.window.length; place++) {
+      const { deadlineMs } = this.window.get(place);
+      if (deadlineMs !== undefined && (earliestMs === undefined || deadlineMs < earliestMs)) {
+        earliestMs = deadlineMs;
+      }
+    }
+    return earliestMs;
+  }
+
+  pollEvent(): SenderEvent | undefined {
+    return this.events.shift();
+  }
+
+  /** Outcomes and counts so far; of a receiver that is still being sent to, as if aborted now. */
+  result(): SenderResult {
+    const { peers, geometry } = this;
+    const sum = (count: (peer: Peer) => number) =>
+      peers.reduce((total, peer) => total + count(peer), 0);
+    return {
+      sizeBytes: geometry.sizeBytes,
+      segmentCount: geometry.segmentCount,
+      elapsedMs: this.elapsedMs(this.settledAtMs),
+      rounds: this.rounds,
+      timeouts: this.timeouts,
+      datagramsSent: sum((peer) => peer.datagramsSent),
+      retransmissions: sum((peer) => peer.retransmissions),
+      acksReceived: sum((peer) => peer.acks),
+      receivers: peers.map((peer) => this.outcome(peer)),
+      faults: this.faults.toCounts(),
+    };
+  }
+
+  // --- Blocks and rounds
+
+  private openBlocks(): void {
+    // One block until every receiver has shown that its ACKs mean what ours do: with more in
+    // flight, the ACK of a next number would be taken for an ACK of what was sent (PROTOCOL 6.4).
+    const limit = this.unprovenCount > 0 ? 1 : this.windowBlocks;
+    const { geometry } = this;
+    while (this.nextBlockIndex < geometry.blockCount && this.window.length < limit) {
+      const blockIndex = this.nextBlockIndex++;
+      this.window.push(
+        blockIndex,
+        firstSegment(geometry, blockIndex),
+        segmentsInBlock(geometry, blockIndex),
+      );
+      this.events.push({
+        type: 'need',
+        blockIndex,
+        offsetBytes: blockOffsetBytes(geometry, blockIndex),
+        sizeBytes: blockSizeBytes(geometry, blockIndex),
+      });
+    }
+  }
+
+  /** The block has its bytes: every active receiver lacks it now, and its first round begins. */
+  private launch(nowMs: TimeMs, block: Block): void {
+    for (const peer of this.peers) {
+      if (peer.status !== 'active') continue;
+      block.setLacking(peer.index);
+      if (peer.pendingBlocks === 0) peer.waitingSinceMs = nowMs;
+      peer.pendingBlocks++;
+    }
+    this.giveUpCheckAtMs ??= nowMs + this.giveUpAfterMs;
+    this.beginRound(block);
+  }
+
+  private beginRound(block: Block): void {
+    block.beginRound();
+    if (block.index < this.geometry.blockCount) this.rounds++;
+  }
+
+  /** The next datagram of a round: a segment goes to every receiver that lacks it, then the next. */
+  private nextOfRound(nowMs: TimeMs, block: Block): Transmit | undefined {
+    const { peers } = this;
+    for (; block.nextSegment < block.segmentCount; block.nextSegment++) {
+      while (block.nextReceiver < peers.length) {
+        const peer = at(peers, block.nextReceiver++);
+        if (block.isLacking(peer.index, block.nextSegment)) {
+          return this.transmitSegment(nowMs, peer, block, block.nextSegment);
+        }
+      }
+      block.nextReceiver = 0;
+    }
+    return undefined;
+  }
+
+  private transmitSegment(nowMs: TimeMs, peer: Peer, block: Block, segment: number): Transmit {
+    const sequence = block.firstSequence + segment;
+    this.startedAtMs ??= nowMs;
+    peer.handleSent(nowMs, sequence);
+    // The answers to the last segment and to the end wait for the receiver's disk (PROTOCOL 5.5).
+    if (sequence >= this.geometry.segmentCount - 1) peer.stopTiming();
+    return { to: peer.alias ?? peer.address, bytes: at(block.packets, segment) };
+  }
+
+  private roundTimeoutMs(block: Block): number {
+    if (this.timeout.mode === 'fixed') return this.timeout.timeoutMs;
+    let longestMs = 0;
+    for (const peer of this.peers) {
+      if (block.isPending(peer.index)) longestMs = Math.max(longestMs, peer.rtt.timeoutMs);
+    }
+    return longestMs;
+  }
+
+  private handleDeadline(nowMs: TimeMs, block: Block): void {
+    if (this.phase === 'ending' && block.round >= senderDefaults.endRounds) {
+      this.stopAskingForTheEnd(nowMs, block);
+    }
+    if (block.pendingCount === 0) return;
+    for (const peer of this.peers) {
+      if (block.isPending(peer.index)) peer.rtt.backOff();
+    }
+    if (this.phase === 'data') {
+      this.timeouts++;
+      const { firstSequence, round, pendingCount } = block;
+      this.events.push({ type: 'timeout', sequence: firstSequence, round, pendingCount });
+    }
+    this.beginRound(block);
+  }
+
+  /**
+   * All data is acknowledged, so silence about the end is no failure (PROTOCOL 5.3). A receiver
+   * that still answers, by its last ACK, is storing the file: it is asked until patience ends.
+   */
+  private stopAskingForTheEnd(nowMs: TimeMs, block: Block): void {
+    for (const peer of this.peers) {
+      if (!block.isPending(peer.index)) continue;
+      if (peer.isAnsweringEnd) peer.isAnsweringEnd = false;
+      else this.settle(nowMs, peer, 'complete', 'its end was not confirmed');
+    }
+  }
+
+  // --- ACKs
+
+  private handleAck(
+    nowMs: TimeMs,
+    peer: Peer,
+    packet: AckPacket,
+    from: Address,
+    bytes: Uint8Array,
+  ): void {
+    peer.acks++;
+    if (packet.reserved !== 0) this.faults.add('ack-reserved-bits', from, bytes);
+    if (packet.trailingBytes !== 0) this.faults.add('ack-trailing-bytes', from, bytes);
+    const throughSegments = packet.sequence + 1;
+    if (throughSegments > peer.sentSegments) {
+      this.handleAckOfUnsent(nowMs, peer, packet, from, bytes);
+    } else if (throughSegments <= peer.ackedSegments) {
+      this.faults.add('stale-ack', from, bytes);
+      peer.isHeard = true;
+      peer.isAnsweringEnd = this.phase === 'ending';
+      peer.handleRepeatedAck(packet.sequence);
+    } else if (peer.status === 'active') {
+      peer.isHeard = true;
+      this.handleProgress(nowMs, peer, throughSegments);
+    }
+    this.advance(nowMs);
+  }
+
+  /** An ACK never runs ahead of what was sent: to believe it would report a false success. */
+  private handleAckOfUnsent(
+    nowMs: TimeMs,
+    peer: Peer,
+    packet: AckPacket,
+    from: Address,
+    bytes: Uint8Array,
+  ): void {
+    const isNextNumber = packet.sequence === peer.sentSegments;
+    this.faults.add(isNextNumber ? 'next-number-ack' : 'ack-of-unsent', from, bytes);
+    const isSuspect = isNextNumber && peer.ackedSegments === 0 && this.phase === 'data';
+    if (!isSuspect || peer.status !== 'active') return;
+    peer.nextNumberAcks++;
+    if (peer.nextNumberAcks >= senderDefaults.nextNumberAcks) {
+      this.settle(
+        nowMs,
+        peer,
+        'failed',
+        `acknowledges the next number (${packet.sequence}) in place of the one received ` +
+          `(${packet.sequence - 1}); its ACKs cannot be trusted`,
+      );
+    }
+  }
+
+  private handleProgress(nowMs: TimeMs, peer: Peer, throughSegments: number): void {
+    const { geometry } = this;
+    const first = Math.floor(peer.ackedSegments / geometry.segmentsPerBlock);
+    if (peer.ackedSegments === 0) this.unprovenCount--;
+    peer.handleProgress(nowMs, throughSegments);
+    for (let index = first; ; index++) {
+      const block = this.window.find(index);
+      if (block === undefined || block.firstSequence >= throughSegments) break;
+      if (block.clearThrough(peer.index, throughSegments - block.firstSequence)) {
+        peer.pendingBlocks--;
+      }
+    }
+    if (throughSegments >= geometry.segmentCount && peer.completedAtMs === undefined) {
+      peer.completedAtMs = nowMs;
+      this.settledAtMs = nowMs;
+    }
+    if (throughSegments > geometry.segmentCount) {
+      peer.isConfirmed = true;
+      this.settle(nowMs, peer, 'complete');
+    }
+  }
+
+  // --- Receivers
+
+  private giveUpOnSilent(nowMs: TimeMs): void {
+    if (this.giveUpCheckAtMs === undefined || nowMs < this.giveUpCheckAtMs) return;
+    let nextCheckAtMs: TimeMs | undefined;
+    for (const peer of this.peers) {
+      if (!peer.isPending) continue;
+      const patienceEndsAtMs = peer.waitingSinceMs + this.giveUpAfterMs;
+      if (patienceEndsAtMs <= nowMs) this.giveUpOn(nowMs, peer);
+      else nextCheckAtMs = Math.min(nextCheckAtMs ?? Infinity, patienceEndsAtMs);
+    }
+    this.giveUpCheckAtMs = nextCheckAtMs;
+  }
+
+  private giveUpOn(nowMs: TimeMs, peer: Peer): void {
+    const seconds = this.giveUpAfterMs / 1000;
+    if (this.phase === 'ending') {
+      this.settle(nowMs, peer, 'complete', 'its end was not confirmed');
+    } else if (peer.isHeard) {
+      const { segmentCount } = this.geometry;
+      const reason = `acknowledged nothing new for ${seconds} s, stuck at segment ${peer.ackedSegments} of ${segmentCount}`;
+      this.settle(nowMs, peer, 'failed', reason);
+    } else {
+      this.settle(
+        nowMs,
+        peer,
+        'failed',
+        `no answer for ${seconds} s; is its server running, and may UDP port ${peer.address.port} pass?`,
+      );
+    }
+  }
+
+  /** Fixes a receiver's outcome; nothing is sent to it or awaited from it any more. */
+  private settle(
+    nowMs: TimeMs,
+    peer: Peer,
+    status: Exclude<PeerStatus, 'active'>,
+    reason?: string,
+  ): void {
+    if (peer.status !== 'active') return;
+    peer.status = status;
+    peer.reason = reason;
+    if (peer.completedAtMs === undefined) {
+      peer.completedAtMs = nowMs;
+      this.settledAtMs = nowMs;
+    }
+    if (peer.ackedSegments === 0) this.unprovenCount--;
+    this.activeCount--;
+    for (let place = 0; place < this.window.length; place++) {
+      const block = this.window.get(place);
+      if (block.clearThrough(peer.index, block.segmentCount)) peer.pendingBlocks--;
+    }
+    this.events.push({ type: 'receiver', outcome: this.outcome(peer) });
+  }
+
+  // --- The whole
+
+  /** After anything that may have settled a block: lets go of it, opens the next, or moves on. */
+  private advance(nowMs: TimeMs): void {
+    for (;;) {
+      const oldest = this.window.oldest;
+      if (oldest === undefined || !oldest.hasBytes || oldest.pendingCount > 0) break;
+      this.window.dropOldest();
+    }
+    if (this.phase === 'data' && this.activeCount > 0) this.openBlocks();
+    this.advancePhase(nowMs);
+  }
+
+  private advancePhase(nowMs: TimeMs): void {
+    if (this.phase === 'done') return;
+    if (this.activeCount === 0) {
+      this.phase = 'done';
+      this.window.clear();
+      this.giveUpCheckAtMs = undefined;
+      this.settledAtMs = Math.max(this.settledAtMs, this.startedAtMs ?? nowMs);
+      this.events.push({ type: 'done', result: this.result() });
+    } else if (this.phase === 'data' && this.window.length === 0) {
+      this.phase = 'checking';
+      this.events.push({ type: 'check-source' });
+    }
+  }
+
+  private outcome(peer: Peer): ReceiverOutcome {
+    const { rttMs } = peer.rtt;
+    return {
+      receiver: peer.name,
+      address: formatAddress(peer.address),
+      status: peer.status === 'active' ? 'aborted' : peer.status,
+      ...(peer.reason === undefined ? {} : { reason: peer.reason }),
+      isConfirmed: peer.isConfirmed,
+      ackedBytes: segmentOffsetBytes(this.geometry, peer.ackedSegments),
+      elapsedMs: this.elapsedMs(peer.completedAtMs ?? this.settledAtMs),
+      datagramsSent: peer.datagramsSent,
+      retransmissions: peer.retransmissions,
+      ...(rttMs === undefined ? {} : { rttMs }),
+    };
+  }
+
+  private elapsedMs(untilMs: TimeMs): number {
+    return this.startedAtMs === undefined ? 0 : Math.max(0, untilMs - this.startedAtMs);
+  }
+}

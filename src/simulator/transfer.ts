@@ -1,0 +1,233 @@
+/**
+ * A whole transfer in virtual time: one sender, N receivers, each over its own pair of links. It
+ * checks every byte at every receiver, so that an experiment is a test as well.
+ */
+import { at } from '../assert.js';
+import type { LossSpec } from '../loss.js';
+import { createLossModel } from '../loss.js';
+import type { TimeMs } from '../machine.js';
+import { createRandom } from '../random.js';
+import { Receiver } from '../receiver.js';
+import type { ReceiverEvent, TransferResult } from '../receiver-events.js';
+import { Sender } from '../sender.js';
+import type { SenderEvent, SenderResult } from '../sender-events.js';
+import type { SenderOptions } from '../sender-options.js';
+import type { LinkCounts, LinkOptions } from './link.js';
+import type { SimulationOptions } from './simulation.js';
+import { type SimulatedHost, Simulation } from './simulation.js';
+
+export interface SimulatedTransferOptions
+  extends SimulationOptions,
+    Omit<SenderOptions, 'receivers'> {
+  readonly receiverCount: number;
+  /** The loss service of each receiver: it loses data packets only. */
+  readonly loss?: LossSpec;
+  /** The link to each receiver. */
+  readonly forwardLink?: LinkOptions;
+  /** The link back from each receiver. */
+  readonly backwardLink?: LinkOptions;
+  /** Serial time that the sender spends on each datagram. */
+  readonly sendTimeMs?: number;
+  /** How long each receiver's disk takes to make a file durable. */
+  readonly storeTimeMs?: number;
+  /** Receivers that fall silent for good, by number from 0. */
+  readonly deaths?: readonly { readonly receiver: number; readonly atMs: TimeMs }[];
+  readonly idleTimeoutMs?: number;
+  /** Virtual time after which the run is given up. */
+  readonly deadlineMs?: TimeMs;
+}
+
+export interface SimulatedTransferResult {
+  /** Undefined where the sender was not done by the deadline. */
+  readonly sender: SenderResult | undefined;
+  readonly receivers: readonly SimulatedReceiverResult[];
+  /** Whether everything came to rest before the deadline. */
+  readonly isAtRest: boolean;
+  /** Datagrams that the sender sent after it had said that it was done. */
+  readonly datagramsAfterEnd: number;
+  readonly virtualMs: TimeMs;
+  /** Simulated happenings. */
+  readonly steps: number;
+  readonly links: LinkCounts;
+}
+
+export interface SimulatedReceiverResult {
+  readonly name: string;
+  readonly transfers: readonly TransferResult[];
+  /** Whether it holds exactly the bytes that were sent, stored to the end. */
+  readonly isIdentical: boolean;
+  /** Whether a byte that it wrote was wrong or in a wrong place. */
+  readonly isDamaged: boolean;
+  /** Most payload that waited to be written. */
+  readonly maxUnwrittenBytes: number;
+}
+
+export function simulateTransfer(options: SimulatedTransferOptions): SimulatedTransferResult {
+  const simulation = new Simulation(options);
+  const content = createContent(options.seed, options.sizeBytes);
+  const receivers = Array.from({ length: options.receiverCount }, (_, i) =>
+    addReceiver(simulation, `r${i + 1}`, content, options),
+  );
+  const sending = addSender(simulation, receivers, content, options);
+  const links = receivers.flatMap(({ name }) => {
+    const forward = simulation.createLink(`to ${name}`, options.forwardLink);
+    const backward = simulation.createLink(`from ${name}`, options.backwardLink);
+    simulation.connect('sender', name, [forward]);
+    simulation.connect(name, 'sender', [backward]);
+    return [forward, backward];
+  });
+  for (const { receiver, atMs } of options.deaths ?? []) {
+    simulation.at(atMs, () => {
+      at(receivers, receiver).host.isDown = true;
+    });
+  }
+  const { deadlineMs } = options;
+  const isAtRest = simulation.run(deadlineMs === undefined ? {} : { untilMs: deadlineMs });
+  return {
+    sender: sending.result,
+    receivers: receivers.map((receiver) => receiver.toResult()),
+    isAtRest,
+    datagramsAfterEnd: sending.datagramsAfterEnd,
+    virtualMs: simulation.nowMs,
+    steps: simulation.steps,
+    links: sumCounts(links.map((link) => link.counts)),
+  };
+}
+
+/** Bytes that no shift, swap or repetition maps onto themselves. */
+export function createContent(seed: string, sizeBytes: number): Uint8Array {
+  const random = createRandom(seed, 'content');
+  const words = new Uint32Array(Math.ceil(sizeBytes / 4));
+  for (let i = 0; i < words.length; i++) words[i] = random() * 2 ** 32;
+  return new Uint8Array(words.buffer, 0, sizeBytes);
+}
+
+interface Sending {
+  result: SenderResult | undefined;
+  datagramsAfterEnd: number;
+}
+
+function addSender(
+  simulation: Simulation,
+  receivers: readonly { readonly name: string }[],
+  content: Uint8Array,
+  options: SimulatedTransferOptions,
+): Sending {
+  const sender = new Sender({
+    ...options,
+    receivers: receivers.map(({ name }) => ({ name, address: Simulation.address(name) })),
+  });
+  const sending: Sending = { result: undefined, datagramsAfterEnd: 0 };
+  const handleEvent = (event: SenderEvent): void => {
+    switch (event.type) {
+      case 'need': {
+        const { blockIndex, offsetBytes, sizeBytes } = event;
+        const bytes = content.subarray(offsetBytes, offsetBytes + sizeBytes);
+        sender.provideBlock(simulation.nowMs, blockIndex, bytes);
+        break;
+      }
+      case 'check-source':
+        sender.confirmSource(simulation.nowMs);
+        break;
+      case 'done':
+        sending.result = event.result;
+        break;
+    }
+  };
+  const machine = {
+    handleDatagram: sender.handleDatagram.bind(sender),
+    handleTimeout: sender.handleTimeout.bind(sender),
+    pollTimeout: sender.pollTimeout.bind(sender),
+    pollEvent: sender.pollEvent.bind(sender),
+    pollTransmit: (nowMs: TimeMs) => {
+      const transmit = sender.pollTransmit(nowMs);
+      if (transmit !== undefined && sending.result !== undefined) sending.datagramsAfterEnd++;
+      return transmit;
+    },
+  };
+  const { sendTimeMs } = options;
+  simulation.addHost(
+    'sender',
+    machine,
+    handleEvent,
+    sendTimeMs === undefined ? {} : { sendTimeMs },
+  );
+  return sending;
+}
+
+function addReceiver(
+  simulation: Simulation,
+  name: string,
+  content: Uint8Array,
+  options: SimulatedTransferOptions,
+) {
+  const { loss = { model: 'none' }, idleTimeoutMs, storeTimeMs = 0 } = options;
+  const machine = new Receiver({
+    loss: createLossModel(loss, createRandom(options.seed, 'receiver', name)),
+    ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
+  });
+  const transfers: TransferResult[] = [];
+  let writtenBytes = 0;
+  let isDamaged = false;
+  let isStored = false;
+  let maxUnwrittenBytes = 0;
+  const handleEvent = (event: ReceiverEvent): void => {
+    switch (event.type) {
+      case 'open':
+      case 'discard':
+        writtenBytes = 0;
+        isStored = false;
+        break;
+      case 'write': {
+        const { offsetBytes, bytes } = event;
+        isDamaged ||= offsetBytes !== writtenBytes || !isSame(bytes, content, offsetBytes);
+        maxUnwrittenBytes = Math.max(maxUnwrittenBytes, machine.receivedBytes - writtenBytes);
+        writtenBytes += bytes.length;
+        machine.handleWritten(writtenBytes);
+        break;
+      }
+      case 'finish':
+        simulation.at(simulation.nowMs + storeTimeMs, () => {
+          isStored = true;
+          machine.handleStored(simulation.nowMs);
+          host.drain();
+        });
+        break;
+      case 'done':
+        transfers.push(event.result);
+        break;
+    }
+  };
+  const host: SimulatedHost = simulation.addHost(name, machine, handleEvent);
+  const toResult = (): SimulatedReceiverResult => ({
+    name,
+    transfers,
+    isIdentical: isStored && !isDamaged && writtenBytes === content.length,
+    isDamaged,
+    maxUnwrittenBytes,
+  });
+  return { name, host, toResult };
+}
+
+function isSame(bytes: Uint8Array, content: Uint8Array, offsetBytes: number): boolean {
+  if (offsetBytes + bytes.length > content.length) return false;
+  for (let i = 0; i < bytes.length; i++) {
+    if (bytes[i] !== content[offsetBytes + i]) return false;
+  }
+  return true;
+}
+
+function sumCounts(all: readonly LinkCounts[]): LinkCounts {
+  const total: LinkCounts = {
+    sent: 0,
+    lost: 0,
+    queueFull: 0,
+    corrupted: 0,
+    duplicated: 0,
+    reordered: 0,
+  };
+  for (const counts of all) {
+    for (const key of Object.keys(total) as (keyof LinkCounts)[]) total[key] += counts[key];
+  }
+  return total;
+}
