@@ -1,0 +1,110 @@
+/** Arguments from the command line: text in, values or a clear refusal out. */
+import { isIPv6 } from 'node:net';
+import { defaultPort } from '../config.js';
+import { P2mpError } from '../errors.js';
+import type { LossSpec } from '../loss.js';
+import { burstLoss } from '../loss.js';
+import type { ServerSpec } from '../node/file-sender.js';
+import type { TimeoutSpec } from '../sender-options.js';
+
+function refuse(message: string): never {
+  throw new P2mpError('INVALID_ARGUMENT', message);
+}
+
+/** A plain decimal number; neither empty text, nor hexadecimal, nor Infinity. */
+function parseNumber(text: string): number {
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+}
+
+/** @param lowest 0 where any free port will do */
+export function parsePort(text: string, lowest: 0 | 1): number {
+  const port = parseNumber(text);
+  if (Number.isInteger(port) && port >= lowest && port <= 65_535) return port;
+  return refuse(
+    `port ${text}: must be a whole number from ${lowest} to 65535, such as ${defaultPort}`,
+  );
+}
+
+/** The MSS itself; its range is the engine's to check. */
+export function parseMss(text: string): number {
+  const mssBytes = parseNumber(text);
+  return Number.isNaN(mssBytes)
+    ? refuse(`MSS ${text}: must be a whole number of bytes, such as 500`)
+    : mssBytes;
+}
+
+/** Seconds as a person gives them. @returns milliseconds */
+export function parseSeconds(option: string, text: string): number {
+  const seconds = parseNumber(text);
+  return seconds > 0 ? seconds * 1000 : refuse(`--${option} ${text}: must be above 0 seconds`);
+}
+
+export function parseTimeout(text: string): TimeoutSpec {
+  if (text === 'auto') return { mode: 'auto' };
+  const timeoutMs = parseNumber(text);
+  return timeoutMs > 0
+    ? { mode: 'fixed', timeoutMs }
+    : refuse(`--timeout ${text}: must be "auto" or a number of milliseconds above 0`);
+}
+
+export function parseWindow(text: string): number {
+  const windowBlocks = parseNumber(text);
+  return Number.isInteger(windowBlocks)
+    ? windowBlocks
+    : refuse(`--window ${text}: must be a whole number of segments, such as 1`);
+}
+
+/** `host`, `host:port`, `address`, `[IPv6]:port` or a bare IPv6 address. */
+export function parseServer(text: string, commonPort: number): ServerSpec {
+  if (isIPv6(text)) return { name: text, host: text, port: commonPort };
+  const match = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:[\]]+))(?::(?<port>.*))?$/.exec(text);
+  const { bracketed, plain, port } = match?.groups ?? {};
+  const host = bracketed ?? plain;
+  const isGood = host !== undefined && (bracketed === undefined || isIPv6(bracketed));
+  if (!isGood) {
+    return refuse(`server ${text}: must be host, host:port or [IPv6 address]:port`);
+  }
+  return { name: text, host, port: port === undefined ? commonPort : parsePort(port, 1) };
+}
+
+/** The course's p: what share of the data packets is thrown away. */
+export function parseLossProbability(text: string): number {
+  const probability = parseNumber(text);
+  return probability >= 0 && probability < 1
+    ? probability
+    : refuse(`loss probability ${text}: must be at least 0 and below 1, such as 0.05`);
+}
+
+/**
+ * `bernoulli` (each packet on its own, with the given p), `burst:L` (Gilbert-Elliott with mean loss
+ * p and bursts of L packets on average), `gilbert-elliott:ENTER,LEAVE,GOOD,BAD`, or
+ * `scripted:N,N,...` (exactly these packets, counted from 0 as they arrive).
+ */
+export function parseLossModel(text: string, probability: number): LossSpec {
+  const [model = '', parameters] = text.split(/:(.*)/s);
+  const numbers = parameters === undefined ? [] : parameters.split(',').map(parseNumber);
+  const [first, second, third, fourth] = numbers;
+  if (numbers.some(Number.isNaN)) refuse(`--loss-model ${text}: numbers must follow the colon`);
+  if (model === 'bernoulli' && first === undefined) {
+    return probability === 0 ? { model: 'none' } : { model: 'bernoulli', probability };
+  }
+  if (model === 'burst' && first !== undefined && numbers.length === 1) {
+    return burstLoss(probability, first);
+  }
+  if (model === 'gilbert-elliott' && fourth !== undefined && numbers.length === 4) {
+    return {
+      model: 'gilbert-elliott',
+      enterBad: first as number,
+      leaveBad: second as number,
+      lossInGood: third as number,
+      lossInBad: fourth,
+    };
+  }
+  if (model === 'scripted' && numbers.every((n) => Number.isInteger(n) && n >= 0)) {
+    return { model: 'scripted', lost: numbers };
+  }
+  return refuse(
+    `--loss-model ${text}: must be bernoulli, burst:LENGTH, ` +
+      'gilbert-elliott:ENTER,LEAVE,GOOD,BAD or scripted:NUMBER,...',
+  );
+}

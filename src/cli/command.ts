@@ -1,0 +1,118 @@
+/** What every command shares: options, wrong use, errors, signals and the way out. */
+import { readFileSync } from 'node:fs';
+import type { Argv } from 'yargs';
+import yargs from 'yargs';
+import { P2mpError } from '../errors.js';
+import type { ExitCode } from './exit-code.js';
+import { exitCode, exitCodeHelp } from './exit-code.js';
+
+export interface CommonOptions {
+  json: boolean;
+  quiet: boolean;
+  verbose: boolean;
+}
+
+/** A parser with the options that all commands have; positionals stay as text. */
+export function createParser(name: string, usage: string): Argv<CommonOptions> {
+  return yargs()
+    .scriptName(name)
+    .usage(usage)
+    .parserConfiguration({ 'parse-positional-numbers': false, 'camel-case-expansion': false })
+    .option('json', {
+      type: 'boolean',
+      default: false,
+      describe: 'Print one JSON object per line on standard output',
+    })
+    .option('quiet', {
+      type: 'boolean',
+      default: false,
+      alias: 'q',
+      describe: 'Print nothing but errors (and the result, with --json)',
+    })
+    .option('verbose', {
+      type: 'boolean',
+      default: false,
+      alias: 'v',
+      describe: 'Also tell the first oddity of each kind, and each receiver as it ends',
+    })
+    .version(version())
+    .alias('help', 'h')
+    .epilogue(exitCodeHelp)
+    .strictOptions()
+    .wrap(100)
+    .exitProcess(false);
+}
+
+/**
+ * Parses, and prints help, version or what is wrong.
+ * @returns the arguments, or the exit code where there is nothing more to do
+ */
+export async function parse<T>(
+  parser: Argv<T>,
+  args: readonly string[],
+): Promise<(T & { _: string[] }) | ExitCode> {
+  let answer = '';
+  let problem: string | undefined;
+  const argv = await parser
+    .fail((message, error) => {
+      problem = message ?? error?.message ?? 'wrong use';
+    })
+    .parseAsync([...args], (_error: unknown, _argv: unknown, output: string) => {
+      answer = output;
+    });
+  if (problem !== undefined) throw new P2mpError('INVALID_ARGUMENT', problem);
+  if (answer !== '') {
+    process.stdout.write(`${answer}\n`);
+    return exitCode.ok;
+  }
+  return argv as unknown as T & { _: string[] };
+}
+
+/** An option that was given more than once has no one value. */
+export function single(option: string, value: string): string {
+  if (Array.isArray(value)) {
+    throw new P2mpError('INVALID_ARGUMENT', `--${option}: given more than once; give it once`);
+  }
+  return value;
+}
+
+/** Runs a command and ends the process with its exit code; an error is one line. */
+export async function runCommand(
+  name: string,
+  command: (args: readonly string[]) => Promise<ExitCode>,
+): Promise<void> {
+  try {
+    process.exitCode = await command(process.argv.slice(2));
+  } catch (error) {
+    process.exitCode = explain(name, error);
+  }
+}
+
+/** Prints why a command ended. An error without a code is our own bug and shows where it is. */
+function explain(name: string, error: unknown): ExitCode {
+  if (!(error instanceof P2mpError)) {
+    process.stderr.write(`${name}: ${error instanceof Error ? error.stack : String(error)}\n`);
+    return exitCode.system;
+  }
+  const isUsage = error.code === 'INVALID_ARGUMENT';
+  const hint = isUsage ? ` (see ${name} --help)` : '';
+  process.stderr.write(`${name}: ${error.message}${hint}\n`);
+  return isUsage ? exitCode.usage : exitCode.system;
+}
+
+/** Calls back at the first SIGINT or SIGTERM; the second one ends the process at once. */
+export function onInterrupt(handle: (signal: NodeJS.Signals) => void): void {
+  let count = 0;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      count++;
+      if (count > 1) process.exit(exitCode.interrupted);
+      handle(signal);
+    });
+  }
+}
+
+function version(): string {
+  const path = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}

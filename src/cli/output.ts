@@ -1,0 +1,108 @@
+/**
+ * What a command prints: lines for people or JSON lines on standard output, warnings, errors and
+ * the progress line on standard error. A reader that goes away never stops a transfer.
+ */
+import type { WriteStream } from 'node:tty';
+
+export interface OutputOptions {
+  readonly isJson: boolean;
+  readonly isQuiet: boolean;
+}
+
+/** Lines are gathered up to this size within one turn of the event loop. */
+const maxBufferedChars = 64 * 1024;
+
+export class Output {
+  private buffer = '';
+  private isFlushDue = false;
+  private progressText = '';
+  private readonly isTerminal = process.stderr.isTTY === true;
+
+  constructor(private readonly options: OutputOptions) {
+    for (const stream of [process.stdout, process.stderr]) {
+      // EPIPE: whoever read us has gone. The files still have to arrive.
+      stream.on('error', () => undefined);
+    }
+  }
+
+  get isJson(): boolean {
+    return this.options.isJson;
+  }
+
+  /** A line for people; not with --json or --quiet. */
+  line(text: string): void {
+    if (this.options.isJson || this.options.isQuiet) return;
+    this.append(`${text}\n`);
+  }
+
+  /** One JSON object on a line of its own; only with --json. */
+  json(object: { readonly event: string } & Readonly<Record<string, unknown>>): void {
+    if (!this.options.isJson) return;
+    // Of a quiet run only the result is told.
+    if (this.options.isQuiet && object.event !== 'result') return;
+    this.append(`${JSON.stringify(object)}\n`);
+  }
+
+  /** Something that a person should know and that ends nothing. */
+  warn(text: string): void {
+    if (!this.options.isQuiet) this.toStandardError(text);
+  }
+
+  /** Something that ended the command or a transfer; printed whatever the options are. */
+  error(text: string): void {
+    this.toStandardError(text);
+  }
+
+  /** Shows the progress line, cut to the terminal's width; nothing without a terminal. */
+  progress(text: string): void {
+    if (!this.hasProgress) return;
+    const width = ((process.stderr as WriteStream).columns ?? 80) - 1;
+    const cut = text.length > width ? `${text.slice(0, width - 1)}…` : text;
+    if (cut === this.progressText) return;
+    this.flush();
+    this.progressText = cut;
+    process.stderr.write(`\r${cut}\x1b[K`);
+  }
+
+  /** Whether there is a progress line to show. */
+  get hasProgress(): boolean {
+    return this.isTerminal && !this.options.isQuiet && !this.options.isJson;
+  }
+
+  /** Writes out everything; call it before the process ends. */
+  flush(): void {
+    if (this.buffer === '') return;
+    this.hideProgress();
+    process.stdout.write(this.buffer);
+    this.buffer = '';
+  }
+
+  /** Takes the progress line away for good. */
+  endProgress(): void {
+    this.flush();
+    this.hideProgress();
+  }
+
+  private toStandardError(text: string): void {
+    this.flush();
+    this.hideProgress();
+    process.stderr.write(`${text}\n`);
+  }
+
+  private append(text: string): void {
+    this.buffer += text;
+    if (this.buffer.length >= maxBufferedChars) this.flush();
+    if (this.isFlushDue) return;
+    this.isFlushDue = true;
+    setImmediate(() => {
+      this.isFlushDue = false;
+      this.flush();
+    });
+  }
+
+  private hideProgress(): void {
+    if (this.progressText === '') return;
+    this.progressText = '';
+    process.stderr.write('\r\x1b[K');
+  }
+}

@@ -1,0 +1,170 @@
+#!/usr/bin/env node
+/** `p2mpclient <server>... <port> <file> <MSS>`: the sender of P2MP-FTP. */
+import { basename } from 'node:path';
+import { P2mpError } from '../errors.js';
+import type { FileSenderEvent, SendFileOptions, SendFileResult } from '../node/file-sender.js';
+import { sendFile } from '../node/file-sender.js';
+import {
+  parseMss,
+  parsePort,
+  parseSeconds,
+  parseServer,
+  parseTimeout,
+  parseWindow,
+} from './arguments.js';
+import { ClientProgress } from './client-progress.js';
+import { clientResultJson, printClientSummary } from './client-summary.js';
+import { createParser, onInterrupt, parse, runCommand, single } from './command.js';
+import type { ExitCode } from './exit-code.js';
+import { exitCode } from './exit-code.js';
+import { formatSeconds } from './format.js';
+import { Output } from './output.js';
+
+const usage = [
+  '$0 <server>... <port> <file> <MSS> [options]',
+  '',
+  'Sends a file to every server by P2MP-FTP, stop-and-wait: segments of MSS bytes, each',
+  'acknowledged by all before the next. A server is host, host:port or [IPv6 address]:port;',
+  '<port> is for those that name none.',
+].join('\n');
+
+const defaultTimeout = 'auto';
+
+function createClientParser() {
+  return createParser('p2mpclient', usage)
+    .option('timeout', {
+      type: 'string',
+      default: defaultTimeout,
+      describe: 'Retransmission timeout: milliseconds, or auto (from measured round trips)',
+    })
+    .option('give-up-after', {
+      type: 'string',
+      describe:
+        'Seconds until a server that acknowledges nothing new is given up on  [default: 10, or 20 fixed timeouts if longer]',
+    })
+    .option('window', {
+      type: 'string',
+      default: '1',
+      describe: 'Segments in flight at once; 1 is stop-and-wait',
+    })
+    .option('end-marker', {
+      type: 'boolean',
+      default: true,
+      describe: 'Say where the file ends, by an empty data packet (--no-end-marker: just stop)',
+    })
+    .example('$0 10.0.0.2 10.0.0.3 7735 report.pdf 500', 'to two servers')
+    .example(
+      '$0 [::1]:7001 localhost:7002 7735 report.pdf 1400 --timeout 50',
+      'ports of their own',
+    );
+}
+
+async function main(args: readonly string[]): Promise<ExitCode> {
+  const argv = await parse(createClientParser(), args);
+  if (typeof argv === 'number') return argv;
+  const { json: isJson, quiet: isQuiet, verbose: isVerbose } = argv;
+  const output = new Output({ isJson, isQuiet });
+  const [mss, path, port, ...servers] = argv._.toReversed();
+  if (mss === undefined || path === undefined || port === undefined || servers.length === 0) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `${argv._.length} arguments: at least 4 are needed, <server>... <port> <file> <MSS>`,
+    );
+  }
+  const commonPort = parsePort(port, 1);
+  const giveUpAfter = argv['give-up-after'];
+  const interruption = new AbortController();
+  const options: SendFileOptions = {
+    servers: servers.toReversed().map((server) => parseServer(server, commonPort)),
+    path,
+    mssBytes: parseMss(mss),
+    windowBlocks: parseWindow(single('window', argv.window)),
+    timeout: parseTimeout(single('timeout', argv.timeout)),
+    ...(giveUpAfter === undefined
+      ? {}
+      : { giveUpAfterMs: parseSeconds('give-up-after', single('give-up-after', giveUpAfter)) }),
+    hasEndMarker: argv['end-marker'],
+    signal: interruption.signal,
+  };
+  onInterrupt(() => interruption.abort());
+  const result = await send(options, output, isVerbose);
+  output.json(clientResultJson(path, result));
+  printClientSummary(output, basename(path), options.mssBytes, result);
+  output.flush();
+  if (result.error !== undefined) output.error(`p2mpclient: ${result.error.message}`);
+  if (interruption.signal.aborted) {
+    output.error(
+      'p2mpclient: interrupted; the servers that were not complete keep no part of the file',
+    );
+  }
+  return toExitCode(result, interruption.signal.aborted);
+}
+
+async function send(
+  options: SendFileOptions,
+  output: Output,
+  isVerbose: boolean,
+): Promise<SendFileResult> {
+  let progress: ClientProgress | undefined;
+  const onEvent = (event: FileSenderEvent): void => {
+    if (event.type === 'start') progress = new ClientProgress(output, event.sender);
+    else printEvent(output, event, isVerbose);
+  };
+  try {
+    return await sendFile({ ...options, onEvent });
+  } finally {
+    progress?.end();
+  }
+}
+
+function printEvent(
+  output: Output,
+  event: Exclude<FileSenderEvent, { type: 'start' }>,
+  isVerbose: boolean,
+): void {
+  switch (event.type) {
+    case 'timeout': {
+      const { sequence, round, pendingCount } = event;
+      output.line(`Timeout, sequence number = ${sequence}`);
+      output.json({ event: 'timeout', sequence, round, pending: pendingCount });
+      break;
+    }
+    case 'receiver': {
+      const { receiver, status, reason, elapsedMs } = event.outcome;
+      const why = reason === undefined ? '' : `: ${reason}`;
+      output.json({
+        event: 'receiver',
+        receiver,
+        status,
+        ...(reason === undefined ? {} : { reason }),
+      });
+      if (output.isJson) break;
+      if (status === 'failed') output.warn(`${receiver}: given up on${why}`);
+      else if (isVerbose)
+        output.warn(`${receiver}: ${status} after ${formatSeconds(elapsedMs / 1000)}${why}`);
+      break;
+    }
+    case 'fault': {
+      const { kind, from, packet } = event;
+      output.json({ event: 'fault', kind, from, packet });
+      if (isVerbose && !output.isJson) output.warn(`${kind} from ${from}: ${packet}`);
+      break;
+    }
+    case 'send-error':
+      output.json({ event: 'send-error', message: event.message });
+      if (!output.isJson) output.warn(`not sent: ${event.message}`);
+      break;
+    case 'done':
+      break;
+  }
+}
+
+function toExitCode(result: SendFileResult, isInterrupted: boolean): ExitCode {
+  const completeCount = result.receivers.filter(({ status }) => status === 'complete').length;
+  if (completeCount === result.receivers.length) return exitCode.ok;
+  if (isInterrupted) return exitCode.interrupted;
+  if (result.error !== undefined) return exitCode.system;
+  return completeCount === 0 ? exitCode.none : exitCode.some;
+}
+
+await runCommand('p2mpclient', main);

@@ -1,0 +1,173 @@
+#!/usr/bin/env node
+/** `p2mpserver <port> <file> <p>`: the receiver of P2MP-FTP. */
+import { randomInt } from 'node:crypto';
+import { formatAddress } from '../address.js';
+import { P2mpError } from '../errors.js';
+import { createLossModel } from '../loss.js';
+import type { FileReceiverEvent, FileTransferResult } from '../node/file-receiver.js';
+import { FileReceiver, formatAddresses } from '../node/file-receiver.js';
+import { createRandom } from '../random.js';
+import { parseLossModel, parseLossProbability, parsePort, parseSeconds } from './arguments.js';
+import { createParser, onInterrupt, parse, runCommand, single } from './command.js';
+import type { ExitCode } from './exit-code.js';
+import { exitCode } from './exit-code.js';
+import { Output } from './output.js';
+import { ServerProgress } from './server-progress.js';
+import { printServerSummary, serverResultJson } from './server-summary.js';
+
+const usage = [
+  '$0 <port> <file> <p> [options]',
+  '',
+  'Receives by P2MP-FTP into <file>, which each transfer replaces as a whole once all of it is',
+  'there. Throws away a share p of the data packets that arrive (0 <= p < 1), for study. Serves',
+  'one sender after another until it is stopped.',
+].join('\n');
+
+function createServerParser() {
+  return createParser('p2mpserver', usage)
+    .option('seed', {
+      type: 'string',
+      describe:
+        'Seed of the losses: same seed, same losses; another one for each server  [default: random, and printed]',
+    })
+    .option('loss-model', {
+      type: 'string',
+      default: 'bernoulli',
+      describe:
+        'bernoulli; burst:LENGTH (mean loss p in bursts); gilbert-elliott:ENTER,LEAVE,GOOD,BAD; scripted:N,N,... (exactly these arrivals)',
+    })
+    .option('bind', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      describe:
+        'Address to listen on; may be given more than once; answers leave from it  [default: all]',
+    })
+    .option('idle-timeout', {
+      type: 'string',
+      default: '30',
+      describe:
+        'Seconds of silence that end a file whose end is not marked; behind a segment that is shorter than the first, 1 is enough',
+    })
+    .option('must-end', {
+      type: 'boolean',
+      default: false,
+      describe: 'Keep no file whose end is only guessed from silence',
+    })
+    .option('once', { type: 'boolean', default: false, describe: 'Stop after one transfer' })
+    .nargs('bind', 1)
+    .example('$0 7735 copy.pdf 0.05', 'loses 5 % of the packets')
+    .example('$0 7735 copy.pdf 0 --once --quiet && ls -l copy.pdf', 'in a script');
+}
+
+async function main(args: readonly string[]): Promise<ExitCode> {
+  const argv = await parse(createServerParser(), args);
+  if (typeof argv === 'number') return argv;
+  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+  const [port, path, p, ...rest] = argv._;
+  if (port === undefined || path === undefined || p === undefined || rest.length > 0) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `${argv._.length} arguments: exactly 3 are needed, <port> <file> <p>`,
+    );
+  }
+  const seed = argv.seed === undefined ? String(randomInt(2 ** 32)) : single('seed', argv.seed);
+  const spec = parseLossModel(single('loss-model', argv['loss-model']), parseLossProbability(p));
+  const server = new Server(output, argv.verbose, argv.once, seed);
+  await server.run({
+    port: parsePort(port, 0),
+    path,
+    ...(argv.bind === undefined ? {} : { bind: argv.bind }),
+    loss: createLossModel(spec, createRandom(seed)),
+    idleTimeoutMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),
+    mustEnd: argv['must-end'],
+  });
+  return server.exitCode;
+}
+
+/** One run of the command: prints what happens until it is stopped. */
+class Server {
+  exitCode: ExitCode = exitCode.ok;
+  private receiver: FileReceiver | undefined;
+  private progress: ServerProgress | undefined;
+  private stop: () => void = () => undefined;
+  private hasResult = false;
+
+  constructor(
+    private readonly output: Output,
+    private readonly isVerbose: boolean,
+    private readonly isOnce: boolean,
+    private readonly seed: string,
+  ) {}
+
+  async run(options: Parameters<typeof FileReceiver.open>[0]): Promise<void> {
+    const { output, seed } = this;
+    const stopped = new Promise<void>((resolve) => {
+      this.stop = resolve;
+    });
+    const receiver = await FileReceiver.open({
+      ...options,
+      onEvent: (event) => this.handleEvent(event),
+    });
+    this.receiver = receiver;
+    onInterrupt(() => {
+      if (receiver.isReceiving || this.isOnce) this.exitCode = exitCode.interrupted;
+      this.stop();
+    });
+    const { addresses } = receiver;
+    output.json({ event: 'listening', addresses: addresses.map(formatAddress), seed });
+    output.line(`Listening on ${formatAddresses(addresses)}, seed ${seed}`);
+    await stopped;
+    await receiver.close('stopped before the end; no part of the file is kept');
+    // The last line is a result in any case.
+    if (!this.hasResult) output.json({ event: 'result', status: 'idle', seed });
+    output.flush();
+  }
+
+  private handleEvent(event: FileReceiverEvent): void {
+    const { output, isVerbose } = this;
+    switch (event.type) {
+      case 'open':
+        output.json({ event: 'start', from: event.from });
+        if (isVerbose && !output.isJson) output.warn(`from ${event.from}: a transfer begins`);
+        if (this.receiver !== undefined) this.progress = new ServerProgress(output, this.receiver);
+        break;
+      case 'loss':
+        output.line(`Packet loss, sequence number = ${event.sequence}`);
+        output.json({ event: 'loss', sequence: event.sequence });
+        break;
+      case 'fault': {
+        const { kind, from, packet } = event;
+        output.json({ event: 'fault', kind, from, packet });
+        if (isVerbose && !output.isJson) output.warn(`${kind} from ${from}: ${packet}`);
+        break;
+      }
+      case 'send-error':
+        output.json({ event: 'send-error', message: event.message });
+        if (!output.isJson) output.warn(`not sent: ${event.message}`);
+        break;
+      case 'done':
+        this.handleDone(event.result);
+        break;
+    }
+  }
+
+  private handleDone(result: FileTransferResult): void {
+    const { output, seed } = this;
+    this.progress?.end();
+    this.progress = undefined;
+    this.hasResult = true;
+    output.json(serverResultJson(result, seed));
+    printServerSummary(output, result);
+    if (result.status !== 'complete' && !output.isJson) {
+      output.error(`p2mpserver: from ${result.from}: ${result.reason}`);
+    }
+    if (!this.isOnce) return;
+    if (result.status !== 'complete' && this.exitCode === exitCode.ok) {
+      this.exitCode = exitCode.none;
+    }
+    this.stop();
+  }
+}
+
+await runCommand('p2mpserver', main);

@@ -1,0 +1,29 @@
+/** The server's progress line: what has come so far. How much there will be, nobody has said. */
+import type { FileReceiver } from '../node/file-receiver.js';
+import { bytesPerSec, formatBytes, formatRate } from './format.js';
+import type { Output } from './output.js';
+
+const intervalMs = 100;
+
+export class ServerProgress {
+  private readonly startedAtMs = performance.now();
+  private readonly timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly output: Output,
+    private readonly receiver: FileReceiver,
+  ) {
+    if (output.hasProgress) this.timer = setInterval(() => this.show(), intervalMs);
+  }
+
+  end(): void {
+    clearInterval(this.timer);
+    this.output.endProgress();
+  }
+
+  private show(): void {
+    const { receivedBytes } = this.receiver;
+    const goodput = bytesPerSec(receivedBytes, performance.now() - this.startedAtMs) ?? 0;
+    this.output.progress(`received ${formatBytes(receivedBytes)}  ${formatRate(goodput)}`);
+  }
+}

@@ -1,0 +1,65 @@
+/** The server's words on a transfer that is over: for people, and for --json. */
+import type { FileTransferResult } from '../node/file-receiver.js';
+import {
+  bytesPerSec,
+  formatCount,
+  formatCounts,
+  formatPlural,
+  formatRate,
+  formatSeconds,
+} from './format.js';
+import type { Output } from './output.js';
+
+export function printServerSummary(output: Output, result: FileTransferResult): void {
+  const { from, status, sizeBytes, segmentCount, elapsedMs, end } = result;
+  const goodput = bytesPerSec(sizeBytes, elapsedMs);
+  output.line(
+    `From ${from}: ${status}, ${formatCount(sizeBytes)} bytes in ${formatPlural(segmentCount, 'segment')}`,
+  );
+  output.line(
+    [
+      `  ${formatSeconds(elapsedMs / 1000)}`,
+      ...(goodput === undefined ? [] : [`goodput ${formatRate(goodput)}`]),
+      ...(end === undefined ? [] : [`ended by ${endText[end]}`]),
+    ].join(', '),
+  );
+  const losses = formatCounts({ 'by the loss service': result.losses, ...result.faults });
+  output.line(`  ${formatPlural(result.dataPackets, 'data packet')}; lost or odd: ${losses}`);
+  if (result.sha256 !== undefined) output.line(`  SHA-256 ${result.sha256}`);
+  if (status === 'complete' && !result.isCertain) {
+    output.line(
+      '  Note: the end was guessed from silence behind a segment of full size; compare the digests',
+    );
+  }
+}
+
+const endText = {
+  'end-marker': 'the end marker',
+  'marked-last': 'a packet marked as the last',
+  'end-packet': 'a packet of type 0xFFFF',
+  silence: 'silence',
+} as const;
+
+/** A `result` line of --json: a stable interface, described in docs/COMMANDS.md. */
+export function serverResultJson(result: FileTransferResult, seed: string) {
+  const { sizeBytes, elapsedMs, end, reason, sha256 } = result;
+  const goodput = bytesPerSec(sizeBytes, elapsedMs);
+  return {
+    event: 'result',
+    from: result.from,
+    status: result.status,
+    ...(reason === undefined ? {} : { reason }),
+    ...(end === undefined ? {} : { end }),
+    certain: result.isCertain,
+    bytes: sizeBytes,
+    segments: result.segmentCount,
+    seconds: elapsedMs / 1000,
+    ...(goodput === undefined ? {} : { goodputBytesPerSec: Math.round(goodput) }),
+    dataPackets: result.dataPackets,
+    acks: result.acksSent,
+    losses: result.losses,
+    faults: result.faults,
+    seed,
+    ...(sha256 === undefined ? {} : { sha256 }),
+  };
+}

@@ -1,0 +1,177 @@
+/** Receives files over real sockets: the receiver machine, a file name and an endpoint. */
+import type { Address } from '../address.js';
+import { formatAddress } from '../address.js';
+import type { LossModel } from '../loss.js';
+import { Receiver } from '../receiver.js';
+import type { ReceiverEvent, TransferResult } from '../receiver-events.js';
+import type { FileTarget } from './file-sink.js';
+import { checkTarget, FileSink } from './file-sink.js';
+import { SocketRunner } from './socket-runner.js';
+
+export interface ReceiveFileOptions {
+  /** 0 for any free port. */
+  readonly port: number;
+  /** Every transfer replaces it as a whole. */
+  readonly path: string;
+  /** Addresses to listen on; all of the host's if left out. */
+  readonly bind?: readonly string[];
+  /** The loss service; none if left out. */
+  readonly loss?: LossModel;
+  readonly idleTimeoutMs?: number;
+  readonly mustEnd?: boolean;
+  readonly onEvent?: (event: FileReceiverEvent) => void;
+}
+
+export interface FileTransferResult extends TransferResult {
+  /** SHA-256 of the stored file in hexadecimal, where it is complete. */
+  readonly sha256?: string;
+}
+
+export type FileReceiverEvent =
+  | Extract<ReceiverEvent, { type: 'open' | 'loss' | 'fault' }>
+  | { readonly type: 'done'; readonly result: FileTransferResult }
+  /** The first datagram that the system refused, of each kind of error. */
+  | { readonly type: 'send-error'; readonly message: string };
+
+/** A server of P2MP-FTP; `FileReceiver.open` starts it, `close` stops it. */
+export class FileReceiver {
+  private readonly machine: Receiver;
+  private runner: SocketRunner<ReceiverEvent> | undefined;
+  private sink: FileSink | undefined;
+  /** Sinks that are being removed: `close` waits for them. */
+  private readonly discards = new Set<Promise<void>>();
+  /** The last file on its way to its final name. */
+  private finishing: Promise<void> = Promise.resolve();
+  private sha256: string | undefined;
+  private readonly sendErrorCodes = new Set<string>();
+
+  private constructor(
+    private readonly options: ReceiveFileOptions,
+    private readonly target: FileTarget,
+  ) {
+    this.machine = new Receiver(options);
+  }
+
+  /** @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
+  static async open(options: ReceiveFileOptions): Promise<FileReceiver> {
+    const receiver = new FileReceiver(options, await checkTarget(options.path));
+    const { bind, port } = options;
+    receiver.runner = await SocketRunner.open({
+      machine: receiver.machine,
+      ...(bind === undefined ? {} : { bind }),
+      port,
+      handleEvent: (event) => receiver.handleEvent(event),
+      handleSendError: (error) => receiver.handleSendError(error),
+    });
+    return receiver;
+  }
+
+  /** Where it listens. */
+  get addresses(): Address[] {
+    return this.runner?.addresses ?? [];
+  }
+
+  /** Whether a transfer is in progress. */
+  get isReceiving(): boolean {
+    return this.machine.isReceiving;
+  }
+
+  /** Payload received in the transfer in progress. */
+  get receivedBytes(): number {
+    return this.machine.receivedBytes;
+  }
+
+  /**
+   * Drops a transfer in progress, removes its temporary file, and closes the port. A file that is
+   * all there and only being made durable is still finished.
+   */
+  async close(reason = 'stopped'): Promise<void> {
+    const { runner } = this;
+    if (runner === undefined) return;
+    await this.finishing;
+    this.machine.abort(runner.nowMs, reason);
+    runner.drain();
+    await runner.close();
+    await Promise.all(this.discards);
+  }
+
+  private handleEvent(event: ReceiverEvent): void {
+    switch (event.type) {
+      case 'open':
+        this.openSink();
+        break;
+      case 'write':
+        this.sink?.write(event.bytes, event.isUrgent);
+        return;
+      case 'finish':
+        this.finishSink();
+        return;
+      case 'discard':
+        this.discardSink();
+        return;
+      case 'done': {
+        const { sha256 } = this;
+        const result = { ...event.result, ...(sha256 === undefined ? {} : { sha256 }) };
+        this.options.onEvent?.({ type: 'done', result });
+        return;
+      }
+    }
+    this.options.onEvent?.(event);
+  }
+
+  private openSink(): void {
+    this.sha256 = undefined;
+    const sink: FileSink = new FileSink(this.target, {
+      handleWritten: (writtenBytes) => {
+        if (this.sink !== sink) return;
+        this.machine.handleWritten(writtenBytes);
+        this.runner?.drain();
+      },
+      handleError: (error) => this.failSink(sink, error),
+    });
+    this.sink = sink;
+  }
+
+  private finishSink(): void {
+    const { sink, runner } = this;
+    if (sink === undefined || runner === undefined) return;
+    this.finishing = sink.finish().then(
+      (sha256) => {
+        if (this.sink !== sink) return;
+        this.sink = undefined;
+        this.sha256 = sha256;
+        this.machine.handleStored(runner.nowMs);
+        runner.drain();
+      },
+      (error: Error) => this.failSink(sink, error),
+    );
+  }
+
+  /** A sink that fails takes its transfer with it; of one that is no longer used nothing is heard. */
+  private failSink(sink: FileSink, error: Error): void {
+    const { runner } = this;
+    if (this.sink !== sink || runner === undefined) return;
+    this.machine.handleStorageFailure(runner.nowMs, error.message);
+    runner.drain();
+  }
+
+  private discardSink(): void {
+    const { sink } = this;
+    this.sink = undefined;
+    if (sink === undefined) return;
+    const discard = sink.discard().finally(() => this.discards.delete(discard));
+    this.discards.add(discard);
+  }
+
+  private handleSendError(error: NodeJS.ErrnoException): void {
+    const code = error.code ?? error.message;
+    if (this.sendErrorCodes.has(code)) return;
+    this.sendErrorCodes.add(code);
+    this.options.onEvent?.({ type: 'send-error', message: error.message });
+  }
+}
+
+/** Where a receiver listens, for people. */
+export function formatAddresses(addresses: readonly Address[]): string {
+  return addresses.map(formatAddress).join(' and ');
+}

@@ -1,0 +1,201 @@
+/** Sends one file to many receivers over real sockets: the sender machine, a file and an endpoint. */
+import { isIPv6 } from 'node:net';
+import { P2mpError } from '../errors.js';
+import { Sender } from '../sender.js';
+import type { SenderEvent, SenderResult } from '../sender-events.js';
+import type { ReceiverSpec, TimeoutSpec } from '../sender-options.js';
+import { fatalSendError } from './endpoint.js';
+import { FileSource } from './file-source.js';
+import { resolveHost } from './resolve-host.js';
+import { SocketRunner } from './socket-runner.js';
+
+export interface ServerSpec {
+  /** Host name or IP address. */
+  readonly host: string;
+  readonly port: number;
+  /** What events and results call it; `host` if left out. */
+  readonly name?: string;
+}
+
+export interface SendFileOptions {
+  readonly servers: readonly ServerSpec[];
+  readonly path: string;
+  readonly mssBytes: number;
+  readonly windowBlocks?: number;
+  readonly timeout?: TimeoutSpec;
+  readonly giveUpAfterMs?: number;
+  readonly hasEndMarker?: boolean;
+  /** Stops the transfer; the result then says which receivers were not complete. */
+  readonly signal?: AbortSignal;
+  /** Hears of everything that happens, as it happens. */
+  readonly onEvent?: (event: FileSenderEvent) => void;
+}
+
+export type FileSenderEvent =
+  | Exclude<SenderEvent, { type: 'need' | 'check-source' }>
+  /** The file is open, the hosts are known, sending begins. */
+  | { readonly type: 'start'; readonly sender: Sender }
+  /** The first datagram that the system refused, of each kind of error. */
+  | { readonly type: 'send-error'; readonly message: string };
+
+export interface SendFileResult extends SenderResult {
+  /** SHA-256 of the file in hexadecimal; undefined where it was not read to its end. */
+  readonly sha256?: string;
+  /** What stopped the transfer, where something did. */
+  readonly error?: P2mpError;
+}
+
+/**
+ * Sends a file by P2MP-FTP. Receivers that fail do not make it reject: see the result.
+ * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE, NETWORK_FAILED: nothing was sent
+ */
+export async function sendFile(options: SendFileOptions): Promise<SendFileResult> {
+  const transfer = new FileTransfer(options);
+  return transfer.run();
+}
+
+class FileTransfer {
+  private source: FileSource | undefined;
+  private sender: Sender | undefined;
+  private runner: SocketRunner<SenderEvent> | undefined;
+  /** The block that the file has not got ready yet; later ones wait behind it. */
+  private readonly needs: Extract<SenderEvent, { type: 'need' }>[] = [];
+  private readonly sendErrorCodes = new Set<string>();
+  private error: P2mpError | undefined;
+  private finish: (result: SenderResult) => void = () => undefined;
+
+  constructor(private readonly options: SendFileOptions) {}
+
+  async run(): Promise<SendFileResult> {
+    const { options } = this;
+    const { signal } = options;
+    const handleAbort = () => this.abort('interrupted');
+    try {
+      const result = new Promise<SenderResult>((resolve) => {
+        this.finish = resolve;
+      });
+      await this.open();
+      signal?.addEventListener('abort', handleAbort);
+      if (signal?.aborted) handleAbort();
+      // The file may have failed before there was a machine to stop.
+      if (this.error !== undefined) this.stop(this.error);
+      this.runner?.drain();
+      const senderResult = await result;
+      await this.runner?.close();
+      const sha256 = this.source?.digest();
+      return {
+        ...senderResult,
+        ...(sha256 === undefined ? {} : { sha256 }),
+        ...(this.error === undefined ? {} : { error: this.error }),
+      };
+    } finally {
+      signal?.removeEventListener('abort', handleAbort);
+      await this.runner?.close();
+      await this.source?.close();
+    }
+  }
+
+  private async open(): Promise<void> {
+    const { servers, path, mssBytes, onEvent, ...engine } = this.options;
+    if (servers.length === 0) {
+      throw new P2mpError('INVALID_ARGUMENT', 'no server: name at least one');
+    }
+    this.source = await FileSource.open(
+      path,
+      mssBytes,
+      () => this.feed(),
+      (error) => this.stop(error),
+    );
+    const receivers: ReceiverSpec[] = [];
+    for (const { host, port, name = host } of servers) {
+      receivers.push({ name, address: await resolveHost(host, port) });
+    }
+    const { signal: _, ...senderOptions } = engine;
+    this.sender = new Sender({
+      ...senderOptions,
+      receivers,
+      mssBytes,
+      sizeBytes: this.source.sizeBytes,
+    });
+    const hosts = receivers.map(({ address }) => (isIPv6(address.host) ? '::' : '0.0.0.0'));
+    this.runner = await SocketRunner.open({
+      machine: this.sender,
+      bind: [...new Set(hosts)],
+      port: 0,
+      handleEvent: (event) => this.handleEvent(event),
+      handleSendError: (error) => this.handleSendError(error),
+    });
+    onEvent?.({ type: 'start', sender: this.sender });
+  }
+
+  private handleEvent(event: SenderEvent): void {
+    switch (event.type) {
+      case 'need':
+        this.needs.push(event);
+        this.provide();
+        return;
+      case 'check-source':
+        this.checkSource();
+        return;
+      case 'done':
+        this.finish(event.result);
+    }
+    this.options.onEvent?.(event);
+  }
+
+  /** Hands the machine what it needs as far as it is read; the file says when there is more. */
+  private provide(): void {
+    const { source, sender, runner } = this;
+    if (source === undefined || sender === undefined || runner === undefined) return;
+    for (;;) {
+      const [need] = this.needs;
+      const bytes = need && source.take(need.offsetBytes, need.sizeBytes);
+      if (need === undefined || bytes === undefined) return;
+      this.needs.shift();
+      sender.provideBlock(runner.nowMs, need.blockIndex, bytes);
+    }
+  }
+
+  private feed(): void {
+    if (this.needs.length === 0) return;
+    this.provide();
+    this.runner?.drain();
+  }
+
+  private checkSource(): void {
+    const { source, sender, runner } = this;
+    source?.verify().then(
+      () => {
+        if (runner === undefined) return;
+        sender?.confirmSource(runner.nowMs);
+        runner.drain();
+      },
+      (error: P2mpError) => this.stop(error),
+    );
+  }
+
+  /** Ends the transfer for a reason of our own side. */
+  private stop(error: P2mpError): void {
+    this.error ??= error;
+    this.abort(error.message);
+  }
+
+  private abort(reason: string): void {
+    const { sender, runner } = this;
+    if (sender === undefined || runner === undefined || sender.isDone) return;
+    sender.abort(runner.nowMs, reason);
+    runner.drain();
+  }
+
+  private handleSendError(error: NodeJS.ErrnoException): void {
+    const fatal = fatalSendError(error, this.options.mssBytes);
+    if (fatal !== undefined) {
+      this.stop(fatal);
+      return;
+    }
+    const code = error.code ?? error.message;
+    if (this.sendErrorCodes.has(code)) return;
+    this.sendErrorCodes.add(code);
+    this.options.onEvent?.({ type: 'send-error', message: error.message });
+  }
+}

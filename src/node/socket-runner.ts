@@ -1,0 +1,97 @@
+/** The shell of real sockets: runs one machine on an endpoint, a monotonic clock and one timer. */
+import type { Address } from '../address.js';
+import type { Machine, TimeMs } from '../machine.js';
+import { Runner } from '../machine.js';
+import { Endpoint } from './endpoint.js';
+
+export interface SocketRunnerOptions<Event> {
+  readonly machine: Machine<Event>;
+  readonly bind?: readonly string[];
+  readonly port: number;
+  readonly handleEvent: (event: Event) => void;
+  readonly handleSendError: (error: NodeJS.ErrnoException) => void;
+}
+
+export class SocketRunner<Event> {
+  private readonly runner: Runner<Event>;
+  private endpoint: Endpoint | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private immediate: NodeJS.Immediate | undefined;
+  /** When the timer or the immediate fires. */
+  private wakesAtMs: TimeMs | undefined;
+  private timeoutAtMs: TimeMs | undefined;
+
+  private constructor(options: SocketRunnerOptions<Event>) {
+    this.runner = new Runner(options.machine, {
+      now: () => this.nowMs,
+      canTransmit: () => this.endpoint?.canSend ?? false,
+      transmit: (transmit) => this.endpoint?.send(transmit),
+      handleEvent: options.handleEvent,
+      scheduleTimeout: (atMs) => this.scheduleTimeout(atMs),
+    });
+  }
+
+  /** Opens the sockets; the machine starts with the first `drain`. */
+  static async open<Event>(options: SocketRunnerOptions<Event>): Promise<SocketRunner<Event>> {
+    const { bind, port, handleSendError } = options;
+    const runner = new SocketRunner(options);
+    runner.endpoint = await Endpoint.open({
+      ...(bind === undefined ? {} : { bind }),
+      port,
+      handleDatagram: (from, bytes) => runner.runner.handleDatagram(from, bytes),
+      handleWritable: () => runner.runner.drain(),
+      handleSendError,
+    });
+    return runner;
+  }
+
+  get nowMs(): TimeMs {
+    return performance.now();
+  }
+
+  get addresses(): Address[] {
+    return this.endpoint?.addresses ?? [];
+  }
+
+  drain(): void {
+    this.runner.drain();
+  }
+
+  /** Sends what is left to send, and closes. */
+  async close(): Promise<void> {
+    const { endpoint } = this;
+    await endpoint?.flush();
+    this.runner.drain();
+    await endpoint?.flush();
+    clearTimeout(this.timer);
+    clearImmediate(this.immediate);
+    await endpoint?.close();
+  }
+
+  /**
+   * Keeps one timer, moved only to an earlier time: in a transfer without loss, deadlines are put
+   * off far more often than they pass, and the timer that fires too early just asks again.
+   */
+  private scheduleTimeout(atMs: TimeMs | undefined): void {
+    this.timeoutAtMs = atMs;
+    if (atMs === undefined || (this.wakesAtMs !== undefined && this.wakesAtMs <= atMs)) return;
+    clearTimeout(this.timer);
+    clearImmediate(this.immediate);
+    this.wakesAtMs = atMs;
+    const waitMs = atMs - this.nowMs;
+    // Timers count whole milliseconds. What is left below one is spent polling the sockets: on a
+    // LAN a round trip takes a fraction of that, and so should a timeout.
+    if (waitMs >= 1) this.timer = setTimeout(this.wake, Math.min(waitMs, maxTimerMs));
+    else this.immediate = setImmediate(this.wake);
+  }
+
+  private readonly wake = (): void => {
+    this.wakesAtMs = undefined;
+    if (this.timeoutAtMs === undefined) return;
+    if (this.timeoutAtMs <= this.nowMs) this.runner.handleTimeout();
+    else this.scheduleTimeout(this.timeoutAtMs);
+  };
+}
+
+/** The longest wait that a timer of Node takes. */
+const maxTimerMs = 2 ** 31 - 1;

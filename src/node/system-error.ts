@@ -1,0 +1,28 @@
+/** Errors of the operating system in words, each with its remedy. */
+import type { ErrorCode } from '../errors.js';
+import { P2mpError } from '../errors.js';
+
+const remedies: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist; check the name',
+  EACCES: 'no permission; check who may read or write it',
+  EPERM: 'no permission; check who may read or write it',
+  EISDIR: 'is a folder; name a file',
+  ENOTDIR: 'a part of the path is not a folder; check the name',
+  ENOSPC: 'the disk is full; make room and send again',
+  EDQUOT: 'the disk quota is used up; make room and send again',
+  EFBIG: 'the file would be larger than allowed here; raise the limit or take another disk',
+  EROFS: 'the disk is read-only; take another one',
+  EMFILE: 'too many open files; raise the limit (ulimit -n)',
+  ENFILE: 'too many open files on this host; close some',
+  EIO: 'the disk failed; check it',
+  ENAMETOOLONG: 'the name is too long; take a shorter one',
+  ELOOP: 'symbolic links that lead in a circle; check the name',
+};
+
+/** An operation on a file that failed, by the file's name. */
+export function fileError(code: ErrorCode, path: string, error: unknown): P2mpError {
+  if (error instanceof P2mpError) return error;
+  const { code: systemCode = '', message } = error as NodeJS.ErrnoException;
+  const remedy = remedies[systemCode] ?? message;
+  return new P2mpError(code, `${path}: ${remedy}`, { cause: error });
+}
