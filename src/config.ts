@@ -36,7 +36,7 @@ export const timeoutDefaults = {
 } as const;
 
 export const senderDefaults = {
-  /** A receiver that acknowledges nothing new for this long is given up on. */
+  /** A receiver that acknowledges nothing new for this long is given up on (PROTOCOL 4.6). */
   giveUpAfterMs: 10_000,
   /** With a fixed timeout, patience lasts for at least this many rounds. */
   giveUpRounds: 20,

@@ -1,6 +1,6 @@
 /**
  * Errors of operations: what a caller or a user can meet and mend. Each has a stable `code`
- * (listed in docs/ERRORS.md) and a message that names the thing and the remedy. A peer's fault is
+ * (listed in docs/COMMANDS.md) and a message that names the thing and the remedy. A peer's fault is
  * never an error but a counted event: see faults.ts.
  */
 export type ErrorCode =
@@ -11,8 +11,7 @@ export type ErrorCode =
   | 'TARGET_UNWRITABLE'
   | 'TARGET_FAILED'
   | 'PORT_UNAVAILABLE'
-  | 'DATAGRAM_TOO_LARGE'
-  | 'NETWORK_FAILED';
+  | 'DATAGRAM_TOO_LARGE';
 
 export class P2mpError extends Error {
   override readonly name = 'P2mpError';

@@ -64,7 +64,7 @@ export function burstLoss(meanLoss: number, meanBurst: number): GilbertElliottSp
     throw new P2mpError(
       'INVALID_ARGUMENT',
       `mean burst ${meanBurst}: too short for a mean loss of ${meanLoss}; ` +
-        `take at least ${(meanLoss / (1 - meanLoss)).toFixed(2)} packets`,
+        `take at least ${(Math.ceil((100 * meanLoss) / (1 - meanLoss)) / 100).toFixed(2)} packets`,
     );
   }
   return { model: 'gilbert-elliott', enterBad, leaveBad, lossInGood: 0, lossInBad: 1 };

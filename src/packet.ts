@@ -2,9 +2,9 @@
  * The classic dialect on the wire (PROTOCOL 2): an 8-byte header in network byte order, then the
  * payload. `decode` never throws: it returns a packet, or the name of what is wrong with the bytes.
  */
-import crc32 from 'crc/calculators/crc32';
 import { internetChecksum, sameChecksum } from './checksum.js';
 import { headerSizeBytes } from './config.js';
+import { formatCrc32 } from './crc32.js';
 
 /** Where each field of the header begins, in bytes. */
 export const fieldOffset = { sequence: 0, checksum: 4, type: 6, payload: headerSizeBytes } as const;
@@ -156,8 +156,7 @@ function describeData(packet: DataPacket): string {
         ? 'good with the odd byte in the low half'
         : `bad, ${hex16(internetChecksum(payload))} expected`;
   const name = packet.isMarkedLast ? 'last data' : payload.length === 0 ? 'end marker' : 'data';
-  const content =
-    payload.length === 0 ? '' : `, crc32 ${crc32(payload).toString(16).padStart(8, '0')}`;
+  const content = payload.length === 0 ? '' : `, crc32 ${formatCrc32(payload)}`;
   return `${name} ${sequence}, ${payload.length} bytes${content}, checksum ${hex16(packet.checksum)} ${verdict}`;
 }
 

@@ -43,7 +43,7 @@ export function createGeometry(
     throw new P2mpError(
       'INVALID_ARGUMENT',
       `MSS ${mssBytes}: too small for a file of ${sizeBytes} bytes, whose ${segmentCount} segments ` +
-        `have no 32-bit number each; take an MSS of at least ${Math.ceil(sizeBytes / maxSegmentCount)}`,
+        `have no 32-bit number each; ${remedyForSize(sizeBytes)}`,
     );
   }
   return {
@@ -53,6 +53,13 @@ export function createGeometry(
     segmentCount,
     blockCount: Math.ceil(segmentCount / segmentsPerBlock),
   };
+}
+
+function remedyForSize(sizeBytes: number): string {
+  const leastMssBytes = Math.ceil(sizeBytes / maxSegmentCount);
+  return leastMssBytes <= maxMssBytes
+    ? `take an MSS of at least ${leastMssBytes}`
+    : 'split the file';
 }
 
 /** Index of the first segment of a block; for `blockCount` that is `segmentCount`, the end. */

@@ -18,7 +18,8 @@ export class ClientProgress {
     private readonly sender: Sender,
   ) {
     if (output.isJson) this.timer = setInterval(() => this.tell(), jsonIntervalMs);
-    else if (output.hasProgress) this.timer = setInterval(() => this.show(), intervalMs);
+    else if (output.hasProgress)
+      this.timer = setInterval(() => output.progress(this.text()), intervalMs);
   }
 
   end(): void {
@@ -26,7 +27,8 @@ export class ClientProgress {
     this.output.endProgress();
   }
 
-  private show(): void {
+  /** How far it is, how fast, and whom it waits for, in one line. */
+  text(): string {
     const { sizeBytes } = this.sender.geometry;
     const { deliveredBytes } = this.sender;
     const percent = sizeBytes === 0 ? 100 : Math.floor((deliveredBytes / sizeBytes) * 100);
@@ -37,8 +39,9 @@ export class ClientProgress {
       `${formatBytes(deliveredBytes)} of ${formatBytes(sizeBytes)}`,
       formatRate(goodput),
       `ETA ${eta}`,
+      this.pendingText(),
     ];
-    this.output.progress(`${parts.join('  ')}  ${this.pendingText()}`);
+    return parts.join('  ').trimEnd();
   }
 
   private pendingText(): string {

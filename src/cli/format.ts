@@ -2,7 +2,7 @@
 
 /** 1234567 -> 1,234,567 */
 export function formatCount(count: number): string {
-  return count.toLocaleString('en-US');
+  return count.toString().replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** `1 segment`, `2 segments`. */

@@ -164,7 +164,7 @@ class Server {
     }
     if (!this.isOnce) return;
     if (result.status !== 'complete' && this.exitCode === exitCode.ok) {
-      this.exitCode = exitCode.none;
+      this.exitCode = result.error === undefined ? exitCode.none : exitCode.system;
     }
     this.stop();
   }

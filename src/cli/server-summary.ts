@@ -42,13 +42,14 @@ const endText = {
 
 /** A `result` line of --json: a stable interface, described in docs/COMMANDS.md. */
 export function serverResultJson(result: FileTransferResult, seed: string) {
-  const { sizeBytes, elapsedMs, end, reason, sha256 } = result;
+  const { sizeBytes, elapsedMs, end, reason, sha256, error } = result;
   const goodput = bytesPerSec(sizeBytes, elapsedMs);
   return {
     event: 'result',
     from: result.from,
     status: result.status,
     ...(reason === undefined ? {} : { reason }),
+    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
     ...(end === undefined ? {} : { end }),
     certain: result.isCertain,
     bytes: sizeBytes,

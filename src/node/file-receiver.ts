@@ -1,6 +1,7 @@
 /** Receives files over real sockets: the receiver machine, a file name and an endpoint. */
 import type { Address } from '../address.js';
 import { formatAddress } from '../address.js';
+import type { P2mpError } from '../errors.js';
 import type { LossModel } from '../loss.js';
 import { Receiver } from '../receiver.js';
 import type { ReceiverEvent, TransferResult } from '../receiver-events.js';
@@ -25,6 +26,8 @@ export interface ReceiveFileOptions {
 export interface FileTransferResult extends TransferResult {
   /** SHA-256 of the stored file in hexadecimal, where it is complete. */
   readonly sha256?: string;
+  /** What failed on our own side, where that ended the transfer. */
+  readonly error?: P2mpError;
 }
 
 export type FileReceiverEvent =
@@ -43,6 +46,7 @@ export class FileReceiver {
   /** The last file on its way to its final name. */
   private finishing: Promise<void> = Promise.resolve();
   private sha256: string | undefined;
+  private error: P2mpError | undefined;
   private readonly sendErrorCodes = new Set<string>();
 
   private constructor(
@@ -110,8 +114,12 @@ export class FileReceiver {
         this.discardSink();
         return;
       case 'done': {
-        const { sha256 } = this;
-        const result = { ...event.result, ...(sha256 === undefined ? {} : { sha256 }) };
+        const { sha256, error } = this;
+        const result = {
+          ...event.result,
+          ...(sha256 === undefined ? {} : { sha256 }),
+          ...(error === undefined ? {} : { error }),
+        };
         this.options.onEvent?.({ type: 'done', result });
         return;
       }
@@ -121,6 +129,7 @@ export class FileReceiver {
 
   private openSink(): void {
     this.sha256 = undefined;
+    this.error = undefined;
     const sink: FileSink = new FileSink(this.target, {
       handleWritten: (writtenBytes) => {
         if (this.sink !== sink) return;
@@ -143,14 +152,15 @@ export class FileReceiver {
         this.machine.handleStored(runner.nowMs);
         runner.drain();
       },
-      (error: Error) => this.failSink(sink, error),
+      (error: P2mpError) => this.failSink(sink, error),
     );
   }
 
   /** A sink that fails takes its transfer with it; of one that is no longer used nothing is heard. */
-  private failSink(sink: FileSink, error: Error): void {
+  private failSink(sink: FileSink, error: P2mpError): void {
     const { runner } = this;
     if (this.sink !== sink || runner === undefined) return;
+    this.error = error;
     this.machine.handleStorageFailure(runner.nowMs, error.message);
     runner.drain();
   }

@@ -47,7 +47,8 @@ export interface SendFileResult extends SenderResult {
 
 /**
  * Sends a file by P2MP-FTP. Receivers that fail do not make it reject: see the result.
- * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE, NETWORK_FAILED: nothing was sent
+ * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE, PORT_UNAVAILABLE: nothing
+ *   was sent
  */
 export async function sendFile(options: SendFileOptions): Promise<SendFileResult> {
   const transfer = new FileTransfer(options);

@@ -20,6 +20,7 @@ export class SocketRunner<Event> {
   /** When the timer or the immediate fires. */
   private wakesAtMs: TimeMs | undefined;
   private timeoutAtMs: TimeMs | undefined;
+  private timeoutSetAtMs: TimeMs = 0;
 
   private constructor(options: SocketRunnerOptions<Event>) {
     this.runner = new Runner(options.machine, {
@@ -70,28 +71,44 @@ export class SocketRunner<Event> {
 
   /**
    * Keeps one timer, moved only to an earlier time: in a transfer without loss, deadlines are put
-   * off far more often than they pass, and the timer that fires too early just asks again.
+   * off far more often than they pass, and the timer that fires too early just looks again.
    */
   private scheduleTimeout(atMs: TimeMs | undefined): void {
-    this.timeoutAtMs = atMs;
+    if (atMs !== this.timeoutAtMs) {
+      this.timeoutAtMs = atMs;
+      this.timeoutSetAtMs = this.nowMs;
+    }
     if (atMs === undefined || (this.wakesAtMs !== undefined && this.wakesAtMs <= atMs)) return;
+    this.arm(atMs);
+  }
+
+  private arm(atMs: TimeMs): void {
     clearTimeout(this.timer);
     clearImmediate(this.immediate);
     this.wakesAtMs = atMs;
-    const waitMs = atMs - this.nowMs;
-    // Timers count whole milliseconds. What is left below one is spent polling the sockets: on a
-    // LAN a round trip takes a fraction of that, and so should a timeout.
-    if (waitMs >= 1) this.timer = setTimeout(this.wake, Math.min(waitMs, maxTimerMs));
-    else this.immediate = setImmediate(this.wake);
+    const { nowMs } = this;
+    const waitMs = atMs - nowMs;
+    // Timers count whole milliseconds; on a LAN a round trip takes a fraction of one, and so should
+    // a timeout. What is left below one is spent polling the sockets, once it is likely that the
+    // deadline will pass: while answers come, each puts it off, and polling would only burn a core.
+    if (waitMs < 1 && nowMs - this.timeoutSetAtMs >= quietMs) {
+      this.immediate = setImmediate(this.wake);
+    } else {
+      this.timer = setTimeout(this.wake, Math.min(waitMs, maxTimerMs));
+    }
   }
 
   private readonly wake = (): void => {
     this.wakesAtMs = undefined;
-    if (this.timeoutAtMs === undefined) return;
-    if (this.timeoutAtMs <= this.nowMs) this.runner.handleTimeout();
-    else this.scheduleTimeout(this.timeoutAtMs);
+    const { timeoutAtMs } = this;
+    if (timeoutAtMs === undefined) return;
+    if (timeoutAtMs <= this.nowMs) this.runner.handleTimeout();
+    else this.arm(timeoutAtMs);
   };
 }
+
+/** A deadline that has stood for this long is likely to pass. */
+const quietMs = 0.25;
 
 /** The longest wait that a timer of Node takes. */
 const maxTimerMs = 2 ** 31 - 1;

@@ -107,7 +107,9 @@ export class Link {
     if (rateBytesPerSec === Infinity) return nowMs;
     const waitingMs = Math.max(0, this.busyUntilMs - nowMs);
     const waitingBytes = (waitingMs / 1000) * rateBytesPerSec;
-    if (waitingBytes + sizeBytes > this.queueLimitBytes && waitingMs > 0) return undefined;
+    // The waiting bytes come from times: a rounding error must not turn away what just fits.
+    const roomBytes = this.queueLimitBytes - waitingBytes + 1e-6;
+    if (sizeBytes > roomBytes && waitingMs > 0) return undefined;
     this.busyUntilMs = nowMs + waitingMs + (sizeBytes / rateBytesPerSec) * 1000;
     return this.busyUntilMs;
   }
@@ -167,5 +169,12 @@ function checkLinkOptions(
   }
   check('rateBytesPerSec', options.rateBytesPerSec > 0, 'above 0');
   check('queueLimitBytes', queueLimitBytes > 0, 'above 0');
-  check('corruptFromByte', Number.isInteger(options.corruptFromByte), 'a whole number');
+  const { corruptFromByte, rateBytesPerSec } = options;
+  check(
+    'corruptFromByte',
+    Number.isInteger(corruptFromByte) && corruptFromByte >= 0,
+    'a whole number',
+  );
+  const hasQueue = queueLimitBytes === Infinity || rateBytesPerSec !== Infinity;
+  check('queueLimitBytes', hasQueue, 'left out without rateBytesPerSec: nothing would wait');
 }

@@ -3,8 +3,8 @@
  * shell beside real sockets and a web page, and runs the very same machines. The same seed gives
  * the same run to the last event.
  */
-import crc32 from 'crc/calculators/crc32';
 import type { Address } from '../address.js';
+import { formatCrc32 } from '../crc32.js';
 import { P2mpError } from '../errors.js';
 import type { Machine, Shell, TimeMs, Transmit } from '../machine.js';
 import { Runner } from '../machine.js';
@@ -191,7 +191,7 @@ export class Simulation {
       from,
       to,
       sizeBytes: bytes.length,
-      crc32: crc32(bytes).toString(16).padStart(8, '0'),
+      crc32: formatCrc32(bytes),
       packet: describe(bytes),
     });
   }

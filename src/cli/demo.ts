@@ -1,0 +1,146 @@
+/**
+ * `npm run demo`: the main job on an embedded default. Three receivers, each a process of its own,
+ * throw away 5 % of the packets; one file goes to all of them, and the copies are compared.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { defaultPort } from '../config.js';
+import type { SendFileResult, ServerSpec } from '../node/file-sender.js';
+import { sendFile } from '../node/file-sender.js';
+import { parseServer } from './arguments.js';
+import { ClientProgress } from './client-progress.js';
+import { printClientSummary } from './client-summary.js';
+import { runCommand } from './command.js';
+import type { ExitCode } from './exit-code.js';
+import { exitCode } from './exit-code.js';
+import { formatBytes, formatCount } from './format.js';
+import { Output } from './output.js';
+
+const receiverCount = 3;
+const lossProbability = 0.05;
+const sizeBytes = 4 * 1024 * 1024;
+const mssBytes = 500;
+const plainIntervalMs = 500;
+
+/** One receiving process: where its copy goes and what it says. */
+class DemoReceiver {
+  readonly copy: string;
+  readonly listening: Promise<ServerSpec>;
+  /** Packets that it threw away. */
+  readonly losses: Promise<number>;
+  private readonly process: ChildProcess;
+
+  constructor(folder: string, number: number) {
+    this.copy = join(folder, `copy ${number}.bin`);
+    const script = fileURLToPath(new URL('./p2mpserver.js', import.meta.url));
+    const options = ['--bind', '127.0.0.1', '--seed', `demo ${number}`, '--once', '--json'];
+    const child = spawn(
+      process.execPath,
+      [script, '0', this.copy, String(lossProbability), ...options],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    this.process = child;
+    const lines = createInterface({ input: child.stdout });
+    this.listening = new Promise((resolve, reject) => {
+      child.once('exit', () => reject(new Error(`receiver ${number} ended before it began`)));
+      lines.once('line', (line) => {
+        const { addresses } = JSON.parse(line) as { addresses: string[] };
+        resolve({ ...parseServer(addresses[0] ?? '', defaultPort), name: `receiver ${number}` });
+      });
+    });
+    this.losses = new Promise((resolve) => {
+      let last = '{}';
+      lines.on('line', (line) => {
+        last = line;
+      });
+      lines.once('close', () => resolve((JSON.parse(last) as { losses?: number }).losses ?? 0));
+    });
+  }
+
+  stop(): void {
+    this.process.kill();
+  }
+}
+
+async function main(): Promise<ExitCode> {
+  const output = new Output({ isJson: false, isQuiet: false });
+  const folder = await mkdtemp(join(tmpdir(), 'p2mp demo '));
+  const receivers = Array.from(
+    { length: receiverCount },
+    (_, i) => new DemoReceiver(folder, i + 1),
+  );
+  try {
+    return await transfer(output, folder, receivers);
+  } finally {
+    for (const receiver of receivers) receiver.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function transfer(
+  output: Output,
+  folder: string,
+  receivers: readonly DemoReceiver[],
+): Promise<ExitCode> {
+  const file = join(folder, 'random.bin');
+  await writeFile(file, randomBytes(sizeBytes));
+  output.line(
+    `One file of ${formatBytes(sizeBytes)} goes to ${receivers.length} receivers on loopback, ` +
+      `each of which throws away ${lossProbability * 100} % of the packets.\n`,
+  );
+  const servers = await Promise.all(receivers.map(({ listening }) => listening));
+  const result = await sendWithProgress(output, servers, file);
+  printClientSummary(output, 'random.bin', mssBytes, result);
+
+  const sent = await digest(file);
+  output.line(`\nThe file:    SHA-256 ${sent}`);
+  let isIdentical = true;
+  for (const [i, receiver] of receivers.entries()) {
+    const losses = await receiver.losses;
+    const got = await digest(receiver.copy);
+    isIdentical &&= got === sent;
+    output.line(`receiver ${i + 1}:  SHA-256 ${got}, ${formatCount(losses)} packets thrown away`);
+  }
+  output.line(isIdentical ? '\nAll copies are identical.' : '\nThe copies DIFFER.');
+  output.flush();
+  return isIdentical ? exitCode.ok : exitCode.none;
+}
+
+/** The client's own progress line; without a terminal, plain lines in its place. */
+async function sendWithProgress(
+  output: Output,
+  servers: readonly ServerSpec[],
+  path: string,
+): Promise<SendFileResult> {
+  let progress: ClientProgress | undefined;
+  const timer = setInterval(() => {
+    if (!output.hasProgress && progress !== undefined) output.line(progress.text());
+  }, plainIntervalMs);
+  try {
+    return await sendFile({
+      servers,
+      path,
+      mssBytes,
+      onEvent: (event) => {
+        if (event.type === 'start') progress = new ClientProgress(output, event.sender);
+      },
+    });
+  } finally {
+    clearInterval(timer);
+    progress?.end();
+  }
+}
+
+async function digest(path: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
+}
+
+await runCommand('demo', main);
