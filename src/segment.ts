@@ -22,12 +22,7 @@ export function createGeometry(
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
     throw new P2mpError('INVALID_ARGUMENT', `file size ${sizeBytes}: not a number of bytes`);
   }
-  if (!Number.isInteger(mssBytes) || mssBytes < 1 || mssBytes > maxMssBytes) {
-    throw new P2mpError(
-      'INVALID_ARGUMENT',
-      `MSS ${mssBytes}: must be a whole number of bytes from 1 to ${maxMssBytes}`,
-    );
-  }
+  checkMss(mssBytes);
   if (
     !Number.isInteger(segmentsPerBlock) ||
     segmentsPerBlock < 1 ||
@@ -53,6 +48,15 @@ export function createGeometry(
     segmentCount,
     blockCount: Math.ceil(segmentCount / segmentsPerBlock),
   };
+}
+
+/** @throws P2mpError INVALID_ARGUMENT for an MSS that fits no datagram */
+export function checkMss(mssBytes: number): void {
+  if (Number.isInteger(mssBytes) && mssBytes >= 1 && mssBytes <= maxMssBytes) return;
+  throw new P2mpError(
+    'INVALID_ARGUMENT',
+    `MSS ${mssBytes}: must be a whole number of bytes from 1 to ${maxMssBytes}`,
+  );
 }
 
 function remedyForSize(sizeBytes: number): string {

@@ -432,7 +432,7 @@ export class Sender implements Machine<SenderEvent> {
         nowMs,
         peer,
         'failed',
-        `no answer for ${seconds} s; is its server running, and may UDP port ${peer.address.port} pass?`,
+        `no answer for ${seconds} s; is p2mpserver running there, and does a firewall let UDP port ${peer.address.port} through?`,
       );
     }
   }

@@ -14,33 +14,36 @@ export interface CommonOptions {
 
 /** A parser with the options that all commands have; positionals stay as text. */
 export function createParser(name: string, usage: string): Argv<CommonOptions> {
-  return yargs()
-    .scriptName(name)
-    .usage(usage)
-    .parserConfiguration({ 'parse-positional-numbers': false, 'camel-case-expansion': false })
-    .option('json', {
-      type: 'boolean',
-      default: false,
-      describe: 'Print one JSON object per line on standard output',
-    })
-    .option('quiet', {
-      type: 'boolean',
-      default: false,
-      alias: 'q',
-      describe: 'Print nothing but errors (and the result, with --json)',
-    })
-    .option('verbose', {
-      type: 'boolean',
-      default: false,
-      alias: 'v',
-      describe: 'Also tell the first oddity of each kind, and each receiver as it ends',
-    })
-    .version(version())
-    .alias('help', 'h')
-    .epilogue(exitCodeHelp)
-    .strictOptions()
-    .wrap(100)
-    .exitProcess(false);
+  return (
+    yargs()
+      .scriptName(name)
+      .usage(usage)
+      .parserConfiguration({ 'parse-positional-numbers': false, 'camel-case-expansion': false })
+      .option('json', {
+        type: 'boolean',
+        default: false,
+        describe: 'Print one JSON object per line on standard output',
+      })
+      .option('quiet', {
+        type: 'boolean',
+        default: false,
+        alias: 'q',
+        describe: 'Print nothing but errors (and the result, with --json)',
+      })
+      .option('verbose', {
+        type: 'boolean',
+        default: false,
+        alias: 'v',
+        describe: 'Also tell the first oddity of each kind, and each receiver as it ends',
+      })
+      .version(version())
+      .alias('help', 'h')
+      .epilogue(exitCodeHelp)
+      .strictOptions()
+      // The parser's own wrapping breaks words; lines are kept short here instead.
+      .wrap(null)
+      .exitProcess(false)
+  );
 }
 
 /**

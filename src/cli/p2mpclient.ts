@@ -35,12 +35,12 @@ function createClientParser() {
     .option('timeout', {
       type: 'string',
       default: defaultTimeout,
-      describe: 'Retransmission timeout: milliseconds, or auto (from measured round trips)',
+      describe: 'Retransmission timeout: milliseconds, or auto (from round trips)',
     })
     .option('give-up-after', {
       type: 'string',
-      describe:
-        'Seconds until a server that acknowledges nothing new is given up on  [default: 10, or 20 fixed timeouts if longer]',
+      describe: 'Patience with a server that acknowledges nothing new, in seconds',
+      defaultDescription: '10, or 20 fixed timeouts',
     })
     .option('window', {
       type: 'string',
@@ -50,7 +50,7 @@ function createClientParser() {
     .option('end-marker', {
       type: 'boolean',
       default: true,
-      describe: 'Say where the file ends, by an empty data packet (--no-end-marker: just stop)',
+      describe: 'Mark the end by an empty data packet (--no-end-marker: just stop)',
     })
     .example('$0 10.0.0.2 10.0.0.3 7735 report.pdf 500', 'to two servers')
     .example(

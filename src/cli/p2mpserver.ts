@@ -21,33 +21,34 @@ const usage = [
   'Receives by P2MP-FTP into <file>, which each transfer replaces as a whole once all of it is',
   'there. Throws away a share p of the data packets that arrive (0 <= p < 1), for study. Serves',
   'one sender after another until it is stopped.',
+  '',
+  'Loss models: bernoulli, each packet on its own; burst:LENGTH, bursts of that many packets on',
+  'average; gilbert-elliott:ENTER,LEAVE,GOOD,BAD, two states; scripted:N,N,..., these arrivals.',
 ].join('\n');
 
 function createServerParser() {
   return createParser('p2mpserver', usage)
     .option('seed', {
       type: 'string',
-      describe:
-        'Seed of the losses: same seed, same losses; another one for each server  [default: random, and printed]',
+      describe: 'Same seed, same losses; give each server one of its own',
+      defaultDescription: 'random, and printed',
     })
     .option('loss-model', {
       type: 'string',
       default: 'bernoulli',
-      describe:
-        'bernoulli; burst:LENGTH (mean loss p in bursts); gilbert-elliott:ENTER,LEAVE,GOOD,BAD; scripted:N,N,... (exactly these arrivals)',
+      describe: 'How packets are lost: see above',
     })
     .option('bind', {
       type: 'string',
       array: true,
       requiresArg: true,
-      describe:
-        'Address to listen on; may be given more than once; answers leave from it  [default: all]',
+      describe: 'Address to listen on and answer from; may be repeated',
+      defaultDescription: 'all',
     })
     .option('idle-timeout', {
       type: 'string',
       default: '30',
-      describe:
-        'Seconds of silence that end a file whose end is not marked; behind a segment that is shorter than the first, 1 is enough',
+      describe: 'Seconds of silence that end a file without end marker',
     })
     .option('must-end', {
       type: 'boolean',

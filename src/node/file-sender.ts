@@ -1,6 +1,7 @@
 /** Sends one file to many receivers over real sockets: the sender machine, a file and an endpoint. */
 import { isIPv6 } from 'node:net';
 import { P2mpError } from '../errors.js';
+import { checkMss } from '../segment.js';
 import { Sender } from '../sender.js';
 import type { SenderEvent, SenderResult } from '../sender-events.js';
 import type { ReceiverSpec, TimeoutSpec } from '../sender-options.js';
@@ -101,6 +102,7 @@ class FileTransfer {
     if (servers.length === 0) {
       throw new P2mpError('INVALID_ARGUMENT', 'no server: name at least one');
     }
+    checkMss(mssBytes);
     this.source = await FileSource.open(
       path,
       mssBytes,

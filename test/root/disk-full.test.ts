@@ -1,0 +1,55 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { type Cleaner, parseEvents, runClient, startServer } from '../support/processes.js';
+
+/** A disk of its own, a small one, taken away with the test. */
+function mountSmallDisk(t: Cleaner, sizeKib: number): string {
+  const folder = mkdtempSync(join(tmpdir(), 'p2mp small disk '));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeKib}k`, 'none', folder]);
+  t.teardown(() => {
+    execFileSync('umount', [folder]);
+    rmSync(folder, { recursive: true });
+  });
+  return folder;
+}
+
+t.test(
+  'a disk that is full fails the transfer on both sides and leaves nothing behind',
+  async (t) => {
+    const folder = mountSmallDisk(t, 512);
+    const file = join(t.testdir(), 'file.bin');
+    // Far more than the disk holds, and more than a receiver keeps in memory before it writes.
+    writeFileSync(file, randomBytes(4 * 1024 * 1024));
+    const full = await startServer(t, join(folder, 'copy.bin'), 0, ['--once']);
+    const good = await startServer(t, join(t.testdirName, 'copy.bin'), 0, ['--once']);
+
+    const options = ['--give-up-after', '2', '--json'];
+    const client = await runClient(t, [full.server, good.server], file, 8000, options);
+    t.equal(client.code, 3, 'some receivers are complete');
+    const { receivers } = parseEvents(client.stdout).at(-1) ?? {};
+    t.equal(receivers[0].status, 'failed');
+    t.equal(receivers[1].status, 'complete');
+
+    const { code, stderr } = await full.program.exited;
+    t.equal(code, 4);
+    t.match(stderr, /copy\.bin: the disk is full; make room and send again\n$/);
+    t.equal(stderr.split('\n').length, 2, 'one line');
+    t.strictSame(readdirSync(folder), []);
+    t.equal((await good.program.exited).code, 0);
+  },
+);
+
+t.test('a disk that is full at the last segment is no success either', async (t) => {
+  const folder = mountSmallDisk(t, 64);
+  const file = join(t.testdir(), 'file.bin');
+  writeFileSync(file, randomBytes(100_001));
+  const full = await startServer(t, join(folder, 'copy.bin'), 0, ['--once']);
+  const client = await runClient(t, [full.server], file, 1000, ['--give-up-after', '2', '--json']);
+  t.equal(client.code, 1);
+  t.equal((await full.program.exited).code, 4);
+  t.strictSame(readdirSync(folder), []);
+});

@@ -1,0 +1,81 @@
+/**
+ * Hosts on one machine: network namespaces on one bridge. Needs root on Linux with iproute2 and
+ * nftables. Host 0 is the sender's.
+ */
+import { execFileSync } from 'node:child_process';
+
+export class NetworkLab {
+  private readonly prefix = `p2mp-${process.pid}`;
+
+  /** @param lossPercent of the UDP datagrams that each host takes in */
+  constructor(
+    private readonly hostCount: number,
+    lossPercent: number,
+  ) {
+    const bridge = `${this.prefix}-bridge`;
+    run('ip', 'netns', 'add', bridge);
+    run('ip', '-n', bridge, 'link', 'add', 'br0', 'type', 'bridge');
+    run('ip', '-n', bridge, 'link', 'set', 'br0', 'up');
+    for (let i = 0; i < hostCount; i++) {
+      const host = this.namespace(i);
+      const port = `p${i}`;
+      run('ip', 'netns', 'add', host);
+      run(
+        'ip',
+        '-n',
+        host,
+        'link',
+        'add',
+        'eth0',
+        'type',
+        'veth',
+        'peer',
+        'name',
+        port,
+        'netns',
+        bridge,
+      );
+      run('ip', '-n', bridge, 'link', 'set', port, 'master', 'br0', 'up');
+      run('ip', '-n', host, 'link', 'set', 'lo', 'up');
+      run('ip', '-n', host, 'addr', 'add', `${this.address(i)}/24`, 'dev', 'eth0');
+      run('ip', '-n', host, 'link', 'set', 'eth0', 'up');
+      if (lossPercent > 0) loseUdp(host, lossPercent);
+    }
+  }
+
+  address(host: number): string {
+    return `10.99.0.${10 + host}`;
+  }
+
+  /** A command line that runs `command` on a host. */
+  on(host: number, ...command: string[]): [string, string[]] {
+    return ['ip', ['netns', 'exec', this.namespace(host), ...command]];
+  }
+
+  /** A second address that a host answers from in preference to its first. */
+  addPreferredSource(host: number, address: string): void {
+    const namespace = this.namespace(host);
+    run('ip', '-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
+    run('ip', '-n', namespace, 'route', 'replace', '10.99.0.0/24', 'dev', 'eth0', 'src', address);
+  }
+
+  close(): void {
+    for (let i = 0; i < this.hostCount; i++) run('ip', 'netns', 'del', this.namespace(i));
+    run('ip', 'netns', 'del', `${this.prefix}-bridge`);
+  }
+
+  private namespace(host: number): string {
+    return `${this.prefix}-${host}`;
+  }
+}
+
+function loseUdp(namespace: string, percent: number): void {
+  const nft = (rule: string) => run('ip', 'netns', 'exec', namespace, 'nft', rule);
+  nft('add table inet lab');
+  nft('add chain inet lab in { type filter hook input priority 0 ; }');
+  nft(`add rule inet lab in meta l4proto udp numgen random mod 100 < ${percent} drop`);
+}
+
+function run(command: string, ...args: string[]): void {
+  execFileSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+}

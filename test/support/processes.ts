@@ -1,0 +1,207 @@
+/** Starts programs for tests: the built commands, and the independent peers of test/peers. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const projectFolder = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Where the built programs are; another build is tested by naming its folder in P2MP_DIST. */
+export const distFolder = process.env['P2MP_DIST'] ?? join(projectFolder, 'dist');
+
+/** Far above what any of them takes: a program that hangs must not hang the tests. */
+const maxProgramMs = 120_000;
+
+/** A test, as far as programs need it. */
+export interface Cleaner {
+  teardown(handler: () => unknown): unknown;
+}
+
+export interface ProgramOptions {
+  readonly cwd?: string;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A line of --json. */
+export interface JsonEvent {
+  readonly event: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the fields are what the tests are about
+  readonly [field: string]: any;
+}
+
+export class Program {
+  stdout = '';
+  stderr = '';
+  readonly exited: Promise<Exit>;
+  private readonly child: ChildProcess;
+  private onOutput: (() => void)[] = [];
+  private exit: Exit | undefined;
+
+  constructor(t: Cleaner, command: string, args: readonly string[], options: ProgramOptions = {}) {
+    // The test runner puts options of its own into each Node that is started. They slow it down, and
+    // what is tested is the program alone.
+    this.child = spawn('env', ['-u', 'NODE_OPTIONS', command, ...args], {
+      ...options,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: maxProgramMs,
+      killSignal: 'SIGKILL',
+    });
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+      this.tell();
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+    });
+    this.exited = new Promise((resolve, reject) => {
+      this.child.on('error', reject);
+      this.child.on('close', (code, signal) => {
+        const { stdout, stderr } = this;
+        this.exit = { code, signal, stdout, stderr };
+        resolve(this.exit);
+        this.tell();
+      });
+    });
+    t.teardown(async () => {
+      this.child.kill('SIGKILL');
+      await this.exited.catch(() => undefined);
+    });
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Goes away from its standard output, as `| head` does. */
+  closeStdout(): void {
+    this.child.stdout?.destroy();
+  }
+
+  /** Resolves with the first match in the complete lines of standard output. */
+  waitFor(pattern: RegExp): Promise<RegExpExecArray> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const lines = this.stdout.slice(0, this.stdout.lastIndexOf('\n') + 1);
+        const match = pattern.exec(lines);
+        if (match !== null) resolve(match);
+        else if (this.exit !== undefined) {
+          reject(new Error(`ended without ${pattern}: ${JSON.stringify(this.exit)}`));
+        } else this.onOutput.push(look);
+      };
+      look();
+    });
+  }
+
+  /** Resolves once a line of --json with this event is there. */
+  async waitForEvent(event: string): Promise<JsonEvent> {
+    const [line] = await this.waitFor(new RegExp(`^{"event":"${event}".*$`, 'm'));
+    return JSON.parse(line) as JsonEvent;
+  }
+
+  private tell(): void {
+    const waiting = this.onOutput;
+    this.onOutput = [];
+    for (const look of waiting) look();
+  }
+}
+
+/** A program that is known to listen. */
+export interface Listening {
+  readonly program: Program;
+  readonly port: number;
+  /** As a client is told of it. */
+  readonly server: string;
+}
+
+async function listening(program: Program): Promise<Listening> {
+  const [, port] = await program.waitFor(
+    /listening(?: on |\W+addresses\W+| )(?:127\.0\.0\.1:)?(\d+)/i,
+  );
+  return { program, port: Number(port), server: `127.0.0.1:${port}` };
+}
+
+/** Starts `p2mpserver` on any free port of 127.0.0.1. */
+export function startServer(
+  t: Cleaner,
+  file: string,
+  p: string | number,
+  options: readonly string[] = [],
+): Promise<Listening> {
+  const args = ['0', file, String(p), '--bind', '127.0.0.1', ...options];
+  return listening(startCommand(t, 'p2mpserver', args));
+}
+
+/** Starts the receiver that follows the course text to the letter. */
+export function startLiteralReceiver(
+  t: Cleaner,
+  file: string,
+  p: string | number,
+  options: readonly string[] = [],
+): Promise<Listening> {
+  const path = join(projectFolder, 'test/peers/literal-receiver.mjs');
+  return listening(new Program(t, process.execPath, [path, '0', file, String(p), ...options]));
+}
+
+export function startCommand(
+  t: Cleaner,
+  name: 'p2mpclient' | 'p2mpserver',
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Program {
+  const path = join(distFolder, 'cli', `${name}.js`);
+  return new Program(t, process.execPath, [path, ...args], options);
+}
+
+/** Runs `p2mpclient` with servers that all name their port. */
+export function runClient(
+  t: Cleaner,
+  servers: readonly Listening['server'][],
+  file: string,
+  mss: number,
+  options: readonly string[] = [],
+): Promise<Exit> {
+  return startClient(t, servers, file, mss, options).exited;
+}
+
+export function startClient(
+  t: Cleaner,
+  servers: readonly Listening['server'][],
+  file: string,
+  mss: number,
+  options: readonly string[] = [],
+): Program {
+  return startCommand(t, 'p2mpclient', [...servers, '7735', file, String(mss), ...options]);
+}
+
+/** Runs the sender that follows the course text to the letter. */
+export function runLiteralSender(
+  t: Cleaner,
+  servers: readonly Listening['server'][],
+  file: string,
+  mss: number,
+  options: readonly string[] = [],
+): Promise<Exit> {
+  const path = join(projectFolder, 'test/peers/literal-sender.mjs');
+  const args = [path, ...servers, '7735', file, String(mss), ...options];
+  return new Program(t, process.execPath, args).exited;
+}
+
+/** Every line of --json. */
+export function parseEvents(stdout: string): JsonEvent[] {
+  return stdout
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as JsonEvent);
+}
+
+/** The last line of --json. */
+export function parseResult({ stdout }: Pick<Exit, 'stdout'>): JsonEvent {
+  const result = parseEvents(stdout).at(-1);
+  if (result?.event !== 'result') throw new Error(`no result at the end of: ${stdout}`);
+  return result;
+}
