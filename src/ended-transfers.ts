@@ -14,6 +14,9 @@ export interface EndedTransfer {
   readonly end: TransferEnd | undefined;
   /** What late duplicates are answered with; undefined where nothing was acknowledged. */
   readonly lastSequence: number | undefined;
+  /** Size and checksum of its first segment: a first segment with others is another file's. */
+  readonly mssBytes: number;
+  readonly firstChecksum: number;
   readonly endedAtMs: TimeMs;
   expiresAtMs: TimeMs;
 }
@@ -27,7 +30,7 @@ export class EndedTransfers {
   add(
     nowMs: TimeMs,
     from: Address,
-    transfer: Pick<EndedTransfer, 'isFailed' | 'end' | 'lastSequence'>,
+    transfer: Omit<EndedTransfer, 'endedAtMs' | 'expiresAtMs'>,
   ): void {
     const key = formatAddress(from);
     this.transfers.delete(key);

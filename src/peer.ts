@@ -46,16 +46,27 @@ export class Peer {
   nextNumberAcks = 0;
 
   private timedSequence: number | undefined;
-  private timedAtMs: TimeMs = 0;
-  private isTimedTwice = false;
-  private doubtfulSequence: number | undefined;
-  private doubtfulAgeMs = 0;
+  private lastCopyAtMs: TimeMs = 0;
+  /** When the copy before the last one was sent; undefined as long as there is but one. */
+  private previousCopyAtMs: TimeMs | undefined;
+  /** An answer that may have come to either of the last two copies. */
+  private doubt:
+    | {
+        readonly sequence: number;
+        readonly atMs: TimeMs;
+        readonly ageMs: number;
+        readonly copySpacingMs: number;
+      }
+    | undefined;
+  private backedOffAtMs: TimeMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     readonly index: number,
     readonly name: string,
     readonly address: Address,
     rttLimits: RttLimits,
+    /** One segment in flight: every ACK then answers a copy of that one (PROTOCOL 4.4). */
+    private readonly isStopAndWait: boolean,
   ) {
     this.rtt = new RttEstimator(rttLimits);
   }
@@ -71,12 +82,14 @@ export class Peer {
       this.sentSegments = sequence + 1;
       if (this.timedSequence === undefined) {
         this.timedSequence = sequence;
-        this.timedAtMs = nowMs;
-        this.isTimedTwice = false;
+        this.lastCopyAtMs = nowMs;
+        this.previousCopyAtMs = undefined;
       }
     } else {
       this.retransmissions++;
-      if (sequence === this.timedSequence) this.isTimedTwice = true;
+      if (sequence !== this.timedSequence) return;
+      this.previousCopyAtMs = this.lastCopyAtMs;
+      this.lastCopyAtMs = nowMs;
     }
   }
 
@@ -86,34 +99,49 @@ export class Peer {
     this.ackedSegments = throughSegments;
     this.waitingSinceMs = nowMs;
     this.nextNumberAcks = 0;
-    this.rtt.endBackoff();
+    if (this.isStopAndWait) this.rtt.endBackoff();
     if (this.timedSequence === undefined || this.timedSequence > sequence) return;
-    const ageMs = nowMs - this.timedAtMs;
     if (this.timedSequence === sequence) {
-      if (this.isTimedTwice) {
-        // Karn's rule: it cannot be known which copy this answers. It may become known below.
-        this.doubtfulSequence = sequence;
-        this.doubtfulAgeMs = ageMs;
-      } else {
-        this.rtt.sample(ageMs);
+      // Karn's rule: after a second copy, it cannot be known which one this answers. In
+      // stop-and-wait it may become known below.
+      if (this.previousCopyAtMs === undefined) {
+        this.rtt.sample(nowMs - this.lastCopyAtMs);
+      } else if (this.isStopAndWait) {
+        this.doubt = {
+          sequence,
+          atMs: nowMs,
+          ageMs: nowMs - this.previousCopyAtMs,
+          copySpacingMs: this.lastCopyAtMs - this.previousCopyAtMs,
+        };
       }
     }
     this.timedSequence = undefined;
   }
 
   /**
-   * A second ACK of the same segment: both copies arrived, so the first ACK answered the first one
-   * and the timeout was too short. Its age is a sound sample then (PROTOCOL 4.4).
+   * A second ACK of the same segment, about as long after the first as the copies were apart: two
+   * copies arrived, so the first ACK answered one before the last, and the timeout was too short.
+   * The age of that copy is a sample then (PROTOCOL 4.4). An ACK that the network doubled comes
+   * sooner.
    */
-  handleRepeatedAck(sequence: number): void {
-    if (sequence !== this.doubtfulSequence) return;
-    this.doubtfulSequence = undefined;
-    this.rtt.sample(this.doubtfulAgeMs);
+  handleRepeatedAck(nowMs: TimeMs, sequence: number): void {
+    const { doubt } = this;
+    if (doubt === undefined || sequence !== doubt.sequence) return;
+    this.doubt = undefined;
+    if (nowMs - doubt.atMs >= doubt.copySpacingMs / 2) this.rtt.sample(doubt.ageMs);
+  }
+
+  /** The deadline of a round that was sent at `sentAtMs` has passed without its answer. */
+  handleDeadline(nowMs: TimeMs, sentAtMs: TimeMs): void {
+    // Blocks that were in flight together fall due together: they are one sign, not many.
+    if (sentAtMs < this.backedOffAtMs) return;
+    this.backedOffAtMs = nowMs;
+    this.rtt.backOff();
   }
 
   /** Forgets what is being timed: its answer would measure the receiver's disk, not the path. */
   stopTiming(): void {
     this.timedSequence = undefined;
-    this.doubtfulSequence = undefined;
+    this.doubt = undefined;
   }
 }

@@ -9,6 +9,7 @@ import type { Address } from './address.js';
 import { formatAddress, sameAddress } from './address.js';
 import { assert } from './assert.js';
 import { receiverDefaults } from './config.js';
+import type { EndedTransfer } from './ended-transfers.js';
 import { EndedTransfers } from './ended-transfers.js';
 import { P2mpError } from './errors.js';
 import { FaultLog } from './faults.js';
@@ -35,6 +36,8 @@ interface Transfer {
   readonly startedAtMs: TimeMs;
   /** Payload of the first segment: the MSS, unless it is also the last. */
   readonly mssBytes: number;
+  /** Checksum of the first segment, by which another file from the same address is told apart. */
+  readonly firstChecksum: number;
   /** Segments received, all in sequence. */
   segmentCount: number;
   /** Segments acknowledged; lags behind where an ACK waits for the disk. */
@@ -137,7 +140,10 @@ export class Receiver implements Machine<ReceiverEvent> {
     const { transfer } = this;
     assert(transfer?.end !== undefined, 'stored without an end');
     transfer.ackedSegments = transfer.segmentCount;
-    if (transfer.endReply !== undefined) this.send(transfer.from, transfer.endReply);
+    if (transfer.endReply !== undefined) {
+      if (transfer.end !== 'end-packet') this.acksSent++;
+      this.send(transfer.from, transfer.endReply);
+    }
     this.close(nowMs, transfer, 'complete');
   }
 
@@ -252,6 +258,7 @@ export class Receiver implements Machine<ReceiverEvent> {
       from,
       startedAtMs: nowMs,
       mssBytes: packet.payload.length,
+      firstChecksum: packet.checksum,
       segmentCount: 0,
       ackedSegments: 0,
       sizeBytes: 0,
@@ -275,8 +282,7 @@ export class Receiver implements Machine<ReceiverEvent> {
   ): boolean {
     const ended = this.ended.find(nowMs, from);
     if (ended === undefined) return false;
-    const isOld = nowMs - ended.endedAtMs >= receiverDefaults.takeoverAfterMs;
-    if (packet.sequence === 0 && isOld && !ended.isFailed) return false;
+    if (isNewTransfer(nowMs, ended, packet)) return false;
     if (ended.isFailed) {
       this.ended.touch(nowMs, ended);
     } else if (ended.lastSequence !== undefined && packet.sequence <= ended.lastSequence) {
@@ -354,6 +360,8 @@ export class Receiver implements Machine<ReceiverEvent> {
     const lastSequence = end === 'end-marker' ? segmentCount : segmentCount - 1;
     this.ended.add(nowMs, from, {
       isFailed: status !== 'complete',
+      mssBytes: transfer.mssBytes,
+      firstChecksum: transfer.firstChecksum,
       end,
       lastSequence: lastSequence < 0 ? undefined : lastSequence,
     });
@@ -400,4 +408,13 @@ export class Receiver implements Machine<ReceiverEvent> {
   private send(to: Address, bytes: Uint8Array): void {
     this.transmits.push({ to, bytes });
   }
+}
+
+/** Whether a packet from the address of an ended transfer begins another one. */
+function isNewTransfer(nowMs: TimeMs, ended: EndedTransfer, packet: DataPacket): boolean {
+  if (packet.sequence !== 0) return false;
+  const isOther =
+    packet.checksum !== ended.firstChecksum || packet.payload.length !== ended.mssBytes;
+  const isLate = nowMs - ended.endedAtMs >= receiverDefaults.takeoverAfterMs;
+  return isOther || (isLate && !ended.isFailed);
 }

@@ -82,8 +82,9 @@ export class Sender implements Machine<SenderEvent> {
     this.giveUpAfterMs = checkGiveUp(options.giveUpAfterMs ?? defaultGiveUpMs(this.timeout));
     this.hasEndMarker = options.hasEndMarker ?? true;
     const rttLimits = createRttLimits(this.timeout, this.giveUpAfterMs);
+    const isStopAndWait = windowBlocks * segmentsPerBlock === 1;
     this.peers = receivers.map(
-      ({ name, address }, index) => new Peer(index, name, address, rttLimits),
+      ({ name, address }, index) => new Peer(index, name, address, rttLimits, isStopAndWait),
     );
     this.peerByAddress = new PeerAddresses(this.peers);
     this.activeCount = this.peers.length;
@@ -140,7 +141,7 @@ export class Sender implements Machine<SenderEvent> {
   abort(nowMs: TimeMs, reason: string): void {
     for (const peer of this.peers) {
       if (peer.status !== 'active') continue;
-      if (this.phase === 'ending') {
+      if (this.phase === 'ending' && peer.ackedSegments > 0) {
         this.settle(nowMs, peer, 'complete', 'its end was not confirmed');
         continue;
       }
@@ -191,6 +192,7 @@ export class Sender implements Machine<SenderEvent> {
       if (!block.hasBytes || block.deadlineMs !== undefined) continue;
       const transmit = this.nextOfRound(nowMs, block);
       if (transmit !== undefined) return transmit;
+      block.sentAtMs = nowMs;
       block.deadlineMs = nowMs + this.roundTimeoutMs(block);
     }
     return undefined;
@@ -310,7 +312,7 @@ export class Sender implements Machine<SenderEvent> {
     }
     if (block.pendingCount === 0) return;
     for (const peer of this.peers) {
-      if (block.isPending(peer.index)) peer.rtt.backOff();
+      if (block.isPending(peer.index)) peer.handleDeadline(nowMs, block.sentAtMs);
     }
     if (this.phase === 'data') {
       this.timeouts++;
@@ -326,7 +328,9 @@ export class Sender implements Machine<SenderEvent> {
    */
   private stopAskingForTheEnd(nowMs: TimeMs, block: Block): void {
     for (const peer of this.peers) {
-      if (!block.isPending(peer.index)) continue;
+      // Of an empty file, the end is all there is to acknowledge: nothing is known without it.
+      if (!block.isPending(peer.index) || peer.ackedSegments === 0) continue;
+      if (nowMs - peer.waitingSinceMs < senderDefaults.endPatienceMs) continue;
       if (peer.isAnsweringEnd) peer.isAnsweringEnd = false;
       else this.settle(nowMs, peer, 'complete', 'its end was not confirmed');
     }
@@ -351,7 +355,7 @@ export class Sender implements Machine<SenderEvent> {
       this.faults.add('stale-ack', from, bytes);
       peer.isHeard = true;
       peer.isAnsweringEnd = this.phase === 'ending';
-      peer.handleRepeatedAck(packet.sequence);
+      peer.handleRepeatedAck(nowMs, packet.sequence);
     } else if (peer.status === 'active') {
       peer.isHeard = true;
       this.handleProgress(nowMs, peer, throughSegments);
@@ -421,7 +425,7 @@ export class Sender implements Machine<SenderEvent> {
 
   private giveUpOn(nowMs: TimeMs, peer: Peer): void {
     const seconds = this.giveUpAfterMs / 1000;
-    if (this.phase === 'ending') {
+    if (this.phase === 'ending' && peer.ackedSegments > 0) {
       this.settle(nowMs, peer, 'complete', 'its end was not confirmed');
     } else if (peer.isHeard) {
       const { segmentCount } = this.geometry;

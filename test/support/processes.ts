@@ -57,6 +57,7 @@ export class Program {
     });
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
+      this.tell();
     });
     this.exited = new Promise((resolve, reject) => {
       this.child.on('error', reject);
@@ -82,12 +83,12 @@ export class Program {
     this.child.stdout?.destroy();
   }
 
-  /** Resolves with the first match in the complete lines of standard output. */
-  waitFor(pattern: RegExp): Promise<RegExpExecArray> {
+  /** Resolves with the first match in the complete lines of standard output or error. */
+  waitFor(pattern: RegExp, where: 'stdout' | 'stderr' = 'stdout'): Promise<RegExpExecArray> {
     return new Promise((resolve, reject) => {
       const look = () => {
-        const lines = this.stdout.slice(0, this.stdout.lastIndexOf('\n') + 1);
-        const match = pattern.exec(lines);
+        const text = this[where];
+        const match = pattern.exec(text.slice(0, text.lastIndexOf('\n') + 1));
         if (match !== null) resolve(match);
         else if (this.exit !== undefined) {
           reject(new Error(`ended without ${pattern}: ${JSON.stringify(this.exit)}`));

@@ -1,0 +1,140 @@
+/** A receiver driven by hand in virtual time, with a disk that is as fast as the test says. */
+import type { LossModel } from '../../src/loss.js';
+import { Runner, type TimeMs } from '../../src/machine.js';
+import { decode, encodeAbort, encodeData } from '../../src/packet.js';
+import { Receiver, type ReceiverOptions } from '../../src/receiver.js';
+import type { ReceiverEvent, TransferResult } from '../../src/receiver-events.js';
+
+export interface DrivenReceiverOptions extends ReceiverOptions {
+  /** Whether bytes are written, and files made durable, as soon as that is asked; it is by default. */
+  readonly writesAtOnce?: boolean;
+  readonly storesAtOnce?: boolean;
+}
+
+/** Where a sender of this name sends from. */
+export function senderAddress(name: string) {
+  return { host: name, port: 5000 };
+}
+
+export class DrivenReceiver {
+  readonly receiver: Receiver;
+  readonly events: ReceiverEvent[] = [];
+  /** What has been handed over to be written in the transfer in progress. */
+  text = '';
+  nowMs: TimeMs = 0;
+
+  private readonly runner: Runner<ReceiverEvent>;
+  private sent: string[] = [];
+
+  constructor(private readonly options: DrivenReceiverOptions = {}) {
+    this.receiver = new Receiver(options);
+    this.runner = new Runner(this.receiver, {
+      now: () => this.nowMs,
+      canTransmit: () => true,
+      transmit: ({ to, bytes }) => {
+        const packet = decode(bytes);
+        const line = typeof packet === 'string' ? packet : `${packet.kind} ${packet.sequence}`;
+        this.sent.push(`${to.host} ${line}`);
+      },
+      handleEvent: (event) => this.handleEvent(event),
+      scheduleTimeout: () => {},
+    });
+  }
+
+  /** What was sent since the last call: `s ack 0`. */
+  takeSent(): string[] {
+    const { sent } = this;
+    this.sent = [];
+    return sent;
+  }
+
+  receive(from: string, bytes: Uint8Array): void {
+    this.runner.handleDatagram(senderAddress(from), bytes);
+  }
+
+  /** A datagram in hexadecimal; blanks between its fields are welcome. */
+  receiveHex(from: string, hex: string): void {
+    this.receive(from, Buffer.from(hex.replaceAll(' ', ''), 'hex'));
+  }
+
+  /** A data packet with this text; without text, the end marker. */
+  data(from: string, sequence: number, text: string): void {
+    this.receive(from, encodeData(sequence, Buffer.from(text)));
+  }
+
+  end(from: string, sequence: number): void {
+    this.data(from, sequence, '');
+  }
+
+  abortMarker(from: string, sequence: number): void {
+    this.receive(from, encodeAbort(sequence));
+  }
+
+  /** A data packet whose checksum does not fit. */
+  damaged(from: string, sequence: number, text: string): void {
+    const bytes = encodeData(sequence, Buffer.from(text));
+    bytes[8] = (bytes[8] ?? 0) ^ 1;
+    this.receive(from, bytes);
+  }
+
+  /** Lets time pass until this moment, with each timeout handled when it is due. */
+  passTo(atMs: TimeMs): void {
+    for (;;) {
+      const timeoutAtMs = this.receiver.pollTimeout();
+      if (timeoutAtMs === undefined || timeoutAtMs > atMs) break;
+      this.nowMs = Math.max(this.nowMs, timeoutAtMs);
+      this.runner.handleTimeout();
+    }
+    this.nowMs = atMs;
+  }
+
+  written(writtenBytes = this.text.length): void {
+    this.receiver.handleWritten(writtenBytes);
+    this.runner.drain();
+  }
+
+  stored(): void {
+    this.receiver.handleStored(this.nowMs);
+    this.runner.drain();
+  }
+
+  storageFails(reason: string): void {
+    this.receiver.handleStorageFailure(this.nowMs, reason);
+    this.runner.drain();
+  }
+
+  /** The types of the events since the last call, without what loss and faults tell. */
+  takeEventTypes(): string[] {
+    const types = this.events.splice(0).map(({ type }) => type as string);
+    return types.filter((type) => type !== 'loss' && type !== 'fault');
+  }
+
+  eventsOf<T extends ReceiverEvent['type']>(type: T): Extract<ReceiverEvent, { type: T }>[] {
+    return this.events.filter((event) => event.type === type) as Extract<
+      ReceiverEvent,
+      { type: T }
+    >[];
+  }
+
+  get results(): TransferResult[] {
+    return this.eventsOf('done').map(({ result }) => result);
+  }
+
+  private handleEvent(event: ReceiverEvent): void {
+    this.events.push(event);
+    const { writesAtOnce = true, storesAtOnce = true } = this.options;
+    if (event.type === 'open') this.text = '';
+    else if (event.type === 'write') {
+      if (event.offsetBytes !== this.text.length) throw new Error('a write leaves a gap');
+      this.text += Buffer.from(event.bytes).toString('latin1');
+      if (writesAtOnce) this.receiver.handleWritten(this.text.length);
+    } else if (event.type === 'finish' && storesAtOnce) this.receiver.handleStored(this.nowMs);
+  }
+}
+
+/** A loss service that loses the data packets with these numbers of arrival, and counts its draws. */
+export function countedLoss(lost: readonly number[] = []): LossModel & { draws: number } {
+  const model = () => lost.includes(model.draws++);
+  model.draws = 0;
+  return model;
+}

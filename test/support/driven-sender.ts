@@ -1,0 +1,146 @@
+/** A sender driven by hand in virtual time: every datagram it sends is kept as a line of text. */
+import type { Address } from '../../src/address.js';
+import { Runner, type TimeMs } from '../../src/machine.js';
+import { decode, encodeAck, isAbortMarker } from '../../src/packet.js';
+import { Sender } from '../../src/sender.js';
+import type { ReceiverOutcome, SenderEvent, SenderResult } from '../../src/sender-events.js';
+import type { SenderOptions } from '../../src/sender-options.js';
+
+export interface DrivenSenderOptions extends Omit<SenderOptions, 'receivers'> {
+  /** One letter for each receiver: its name and its host. */
+  readonly receivers: string;
+  /** Whether the bytes that are asked for come at once; if not, `answerNeeds` brings them. */
+  readonly isSourceFast?: boolean;
+  /** Whether the source is confirmed as soon as it is asked about. */
+  readonly confirmsSource?: boolean;
+}
+
+export const port = 7735;
+
+export class DrivenSender {
+  readonly sender: Sender;
+  readonly events: SenderEvent[] = [];
+  nowMs: TimeMs = 0;
+
+  private readonly runner: Runner<SenderEvent>;
+  private sent: string[] = [];
+  private sentBytes: Uint8Array[] = [];
+  private readonly needs: Extract<SenderEvent, { type: 'need' }>[] = [];
+
+  constructor(private readonly options: DrivenSenderOptions) {
+    this.sender = new Sender({
+      ...options,
+      receivers: [...options.receivers].map((name) => ({ name, address: { host: name, port } })),
+    });
+    this.runner = new Runner(this.sender, {
+      now: () => this.nowMs,
+      canTransmit: () => true,
+      transmit: ({ to, bytes }) => {
+        this.sent.push(`${to.host} ${nameDatagram(bytes)}`);
+        this.sentBytes.push(bytes);
+      },
+      handleEvent: (event) => this.handleEvent(event),
+      scheduleTimeout: () => {},
+    });
+    this.runner.drain();
+  }
+
+  /** What was sent since the last call: `a data 0`, `b end 7`, `c abort 3`. */
+  takeSent(): string[] {
+    const { sent } = this;
+    this.sent = [];
+    this.sentBytes = [];
+    return sent;
+  }
+
+  /** The same, as bytes in hexadecimal. */
+  takeSentHex(): string[] {
+    const { sentBytes } = this;
+    this.takeSent();
+    return sentBytes.map((bytes) => Buffer.from(bytes).toString('hex'));
+  }
+
+  ack(from: string, sequence: number): void {
+    this.receive({ host: from, port }, encodeAck(sequence));
+  }
+
+  ackAll(sequence: number): void {
+    for (const name of this.options.receivers) this.ack(name, sequence);
+  }
+
+  receive(from: Address, bytes: Uint8Array): void {
+    this.runner.handleDatagram(from, bytes);
+  }
+
+  receiveHex(from: string, hex: string): void {
+    this.receive({ host: from, port }, Buffer.from(hex, 'hex'));
+  }
+
+  /** Lets time pass until this moment, with each timeout handled when it is due. */
+  passTo(atMs: TimeMs): void {
+    for (;;) {
+      const timeoutAtMs = this.sender.pollTimeout();
+      if (timeoutAtMs === undefined || timeoutAtMs > atMs) break;
+      if (timeoutAtMs < this.nowMs) throw new Error(`asked to be called in the past`);
+      this.nowMs = timeoutAtMs;
+      this.runner.handleTimeout();
+    }
+    this.nowMs = atMs;
+  }
+
+  answerNeeds(): void {
+    for (const need of this.needs.splice(0)) this.provide(need);
+    this.runner.drain();
+  }
+
+  confirmSource(): void {
+    this.sender.confirmSource(this.nowMs);
+    this.runner.drain();
+  }
+
+  abort(reason: string): void {
+    this.sender.abort(this.nowMs, reason);
+    this.runner.drain();
+  }
+
+  eventsOf<T extends SenderEvent['type']>(type: T): Extract<SenderEvent, { type: T }>[] {
+    return this.events.filter((event) => event.type === type) as Extract<
+      SenderEvent,
+      { type: T }
+    >[];
+  }
+
+  outcome(name: string): ReceiverOutcome | undefined {
+    return this.eventsOf('receiver').find(({ outcome }) => outcome.receiver === name)?.outcome;
+  }
+
+  get result(): SenderResult | undefined {
+    return this.eventsOf('done')[0]?.result;
+  }
+
+  private handleEvent(event: SenderEvent): void {
+    this.events.push(event);
+    const { isSourceFast = true, confirmsSource = true } = this.options;
+    if (event.type === 'need') {
+      if (isSourceFast) this.provide(event);
+      else this.needs.push(event);
+    } else if (event.type === 'check-source' && confirmsSource) {
+      this.sender.confirmSource(this.nowMs);
+    }
+  }
+
+  private provide(need: Extract<SenderEvent, { type: 'need' }>): void {
+    const { blockIndex, offsetBytes, sizeBytes } = need;
+    // The letters of the alphabet, again and again: legible in a hex dump.
+    const bytes = Uint8Array.from({ length: sizeBytes }, (_, i) => 0x61 + ((offsetBytes + i) % 26));
+    this.sender.provideBlock(this.nowMs, blockIndex, bytes);
+  }
+}
+
+function nameDatagram(bytes: Uint8Array): string {
+  const packet = decode(bytes);
+  if (typeof packet === 'string') return packet;
+  if (packet.kind !== 'data') return `${packet.kind} ${packet.sequence}`;
+  if (isAbortMarker(packet)) return `abort ${packet.sequence}`;
+  return `${packet.payload.length === 0 ? 'end' : 'data'} ${packet.sequence}`;
+}

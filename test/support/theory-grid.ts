@@ -1,0 +1,89 @@
+/** Simulated transfers over a grid of settings, each beside what the formulas say of it. */
+import { simulateTransfer } from '../../src/simulator/transfer.js';
+import {
+  deviationOfDelayMs,
+  meanDelayMs,
+  meanRounds,
+  type StopAndWait,
+  varianceOfRounds,
+} from './theory.js';
+
+export interface Comparison {
+  readonly expected: number;
+  readonly measured: number;
+  readonly standardError: number;
+  /** Measured less expected, in standard errors. */
+  readonly deviation: number;
+}
+
+export interface Cell {
+  readonly run: StopAndWait;
+  /** Rounds for each segment. */
+  readonly rounds: Comparison;
+  readonly delayMs: Comparison;
+}
+
+export const gridSeed = 'theory';
+export const timeoutMs = 100;
+export const oneWayDelayMs = 10;
+export const mssBytes = 8;
+
+/** Fewer segments for more receivers: about as many datagrams, and as sharp a comparison. */
+const segmentsByReceivers: ReadonlyMap<number, number> = new Map([
+  [1, 40_000],
+  [2, 40_000],
+  [5, 20_000],
+  [10, 10_000],
+  [100, 2_000],
+]);
+
+export const grid: readonly StopAndWait[] = [0, 0.5].flatMap((sendTimeMs) =>
+  [0.01, 0.05, 0.1].flatMap((loss) =>
+    [...segmentsByReceivers].map(([receivers, segments]) => ({
+      receivers,
+      loss,
+      segments,
+      timeoutMs,
+      rttMs: 2 * oneWayDelayMs,
+      sendTimeMs,
+    })),
+  ),
+);
+
+/**
+ * Runs one setting. `trueLoss` differs from the setting's loss only where the comparison itself is
+ * put to the test.
+ *
+ * How the simulator's time meets the formula's: the host spends t on each datagram before it leaves,
+ * and the sender starts a round's deadline when the last one has left. So a round that fails takes
+ * t for each of its datagrams and then RTO, and the last round takes t for each and then RTT. All
+ * sending time is in t * D, that of the last datagram too, and RTT is the way there and back alone.
+ */
+export function runCell(run: StopAndWait, trueLoss = run.loss): Cell {
+  const { receivers, loss, segments, sendTimeMs } = run;
+  const { sender } = simulateTransfer({
+    seed: `${gridSeed} ${receivers} ${loss} ${sendTimeMs}`,
+    receiverCount: receivers,
+    sizeBytes: segments * mssBytes,
+    mssBytes,
+    timeout: { mode: 'fixed', timeoutMs },
+    loss: { model: 'bernoulli', probability: trueLoss },
+    forwardLink: { delayMs: oneWayDelayMs },
+    backwardLink: { delayMs: run.rttMs - oneWayDelayMs },
+    sendTimeMs,
+  });
+  if (sender === undefined) throw new Error('the transfer did not end');
+  return {
+    run,
+    rounds: compare(
+      meanRounds(receivers, loss),
+      sender.rounds / segments,
+      Math.sqrt(varianceOfRounds(receivers, loss) / segments),
+    ),
+    delayMs: compare(meanDelayMs(run), sender.elapsedMs, deviationOfDelayMs(run)),
+  };
+}
+
+function compare(expected: number, measured: number, standardError: number): Comparison {
+  return { expected, measured, standardError, deviation: (measured - expected) / standardError };
+}
