@@ -49,7 +49,10 @@ t.test(
       lines[2],
       /^sent: 1,234 bytes in 3 segments of up to 500 B, complete at 1 of 1 receiver$/,
     );
-    t.match(lines[3], /^ {2}\d+\.\d+ s, goodput \d+ B\/s, 5 rounds, 2 timeouts, 2 retransmissions$/);
+    t.match(
+      lines[3],
+      /^ {2}\d+\.\d+ s, goodput \d+ B\/s, 5 rounds, 2 timeouts, 2 retransmissions$/,
+    );
     t.equal(lines[4], `  SHA-256 ${digest}`);
     t.match(lines[6], new RegExp(`^ {2}${server} +complete +1,234 +\\d+\\.\\d+ s +2$`));
 
