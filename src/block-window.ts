@@ -16,8 +16,6 @@ export class Block {
   pendingCount = 0;
   /** Rounds begun; 0 while the bytes are not there yet. */
   round = 0;
-  /** When the round had been sent. */
-  sentAtMs: TimeMs = 0;
   /** When the round is over; undefined while it is still being sent. */
   deadlineMs: TimeMs | undefined;
   /** Where the round's sending stands: segment by segment, and each to one receiver after another. */

@@ -38,9 +38,11 @@ export const timeoutDefaults = {
 export const senderDefaults = {
   /** A receiver that acknowledges nothing new for this long is given up on (PROTOCOL 4.6). */
   giveUpAfterMs: 10_000,
-  /** With a fixed timeout, patience lasts for at least this many rounds. */
+  /** With a fixed timeout, patience lasts for this many rounds, if that is longer. */
   giveUpRounds: 20,
-  /** A peer is tried at least this often before it is given up on, however far it has backed off. */
+  /** But no longer: it must stay below the receivers' idle timeout (PROTOCOL 5.4). */
+  maxDefaultGiveUpMs: 25_000,
+  /** Backoff leaves room for this many tries within the patience, where the round trip does. */
   giveUpTries: 32,
   /** Rounds in which the end marker is sent; all data is acknowledged by then (PROTOCOL 5.3). */
   endRounds: 8,
@@ -58,7 +60,7 @@ export const receiverDefaults = {
   /** The same once a short segment has come, which can only be the last. */
   shortTailTimeoutMs: 1_000,
   /** Silence after which another sender may take the place of this one (PROTOCOL 5.7). */
-  takeoverAfterMs: 3_000,
+  takeoverAfterMs: 8_000,
   /** Payload taken in but not yet written; beyond it new segments are left unanswered. */
   maxUnwrittenBytes: 8 * 1024 * 1024,
   /** Ended transfers whose late duplicates are still answered. */

@@ -58,15 +58,12 @@ export class Peer {
         readonly copySpacingMs: number;
       }
     | undefined;
-  private backedOffAtMs: TimeMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     readonly index: number,
     readonly name: string,
     readonly address: Address,
     rttLimits: RttLimits,
-    /** One segment in flight: every ACK then answers a copy of that one (PROTOCOL 4.4). */
-    private readonly isStopAndWait: boolean,
   ) {
     this.rtt = new RttEstimator(rttLimits);
   }
@@ -99,14 +96,14 @@ export class Peer {
     this.ackedSegments = throughSegments;
     this.waitingSinceMs = nowMs;
     this.nextNumberAcks = 0;
-    if (this.isStopAndWait) this.rtt.endBackoff();
+    this.rtt.endBackoff();
     if (this.timedSequence === undefined || this.timedSequence > sequence) return;
     if (this.timedSequence === sequence) {
-      // Karn's rule: after a second copy, it cannot be known which one this answers. In
-      // stop-and-wait it may become known below.
+      // Karn's rule: after a second copy, it cannot be known which one this answers. Where nothing
+      // else is in flight, it may become known below.
       if (this.previousCopyAtMs === undefined) {
         this.rtt.sample(nowMs - this.lastCopyAtMs);
-      } else if (this.isStopAndWait) {
+      } else if (throughSegments === this.sentSegments) {
         this.doubt = {
           sequence,
           atMs: nowMs,
@@ -122,21 +119,14 @@ export class Peer {
    * A second ACK of the same segment, about as long after the first as the copies were apart: two
    * copies arrived, so the first ACK answered one before the last, and the timeout was too short.
    * The age of that copy is a sample then (PROTOCOL 4.4). An ACK that the network doubled comes
-   * sooner.
+   * sooner, one that a later segment out of sequence brings back comes later.
    */
   handleRepeatedAck(nowMs: TimeMs, sequence: number): void {
     const { doubt } = this;
     if (doubt === undefined || sequence !== doubt.sequence) return;
     this.doubt = undefined;
-    if (nowMs - doubt.atMs >= doubt.copySpacingMs / 2) this.rtt.sample(doubt.ageMs);
-  }
-
-  /** The deadline of a round that was sent at `sentAtMs` has passed without its answer. */
-  handleDeadline(nowMs: TimeMs, sentAtMs: TimeMs): void {
-    // Blocks that were in flight together fall due together: they are one sign, not many.
-    if (sentAtMs < this.backedOffAtMs) return;
-    this.backedOffAtMs = nowMs;
-    this.rtt.backOff();
+    const spacing = (nowMs - doubt.atMs) / doubt.copySpacingMs;
+    if (spacing >= 0.5 && spacing <= 1.5) this.rtt.sample(doubt.ageMs);
   }
 
   /** Forgets what is being timed: its answer would measure the receiver's disk, not the path. */

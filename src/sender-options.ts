@@ -24,7 +24,10 @@ export interface SenderOptions {
   readonly receivers: readonly ReceiverSpec[];
   readonly sizeBytes: number;
   readonly mssBytes: number;
-  /** Segments that are sent, checked and acknowledged together, 1..64; classic has 1. */
+  /**
+   * Segments that are sent, checked and acknowledged together, 1..64; classic has 1. With more, the
+   * ACK of a next number cannot be told from one of a number received.
+   */
   readonly segmentsPerBlock?: number;
   /** Blocks in flight at once; classic has 1. */
   readonly windowBlocks?: number;
@@ -67,10 +70,9 @@ export function checkGiveUp(giveUpAfterMs: number): number {
 }
 
 export function defaultGiveUpMs(timeout: TimeoutSpec): number {
-  const { giveUpAfterMs, giveUpRounds } = senderDefaults;
-  return timeout.mode === 'fixed'
-    ? Math.max(giveUpAfterMs, giveUpRounds * timeout.timeoutMs)
-    : giveUpAfterMs;
+  const { giveUpAfterMs, giveUpRounds, maxDefaultGiveUpMs } = senderDefaults;
+  if (timeout.mode === 'auto') return giveUpAfterMs;
+  return Math.min(Math.max(giveUpAfterMs, giveUpRounds * timeout.timeoutMs), maxDefaultGiveUpMs);
 }
 
 export function createRttLimits(timeout: TimeoutSpec, giveUpAfterMs: number): RttLimits {

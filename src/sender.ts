@@ -11,6 +11,7 @@ import { assert, at } from './assert.js';
 import type { Block } from './block-window.js';
 import { BlockWindow } from './block-window.js';
 import { senderDefaults } from './config.js';
+import { P2mpError } from './errors.js';
 import { FaultLog } from './faults.js';
 import type { Machine, TimeMs, Transmit } from './machine.js';
 import type { AckPacket } from './packet.js';
@@ -81,10 +82,15 @@ export class Sender implements Machine<SenderEvent> {
     this.timeout = checkTimeout(options.timeout ?? { mode: 'auto' });
     this.giveUpAfterMs = checkGiveUp(options.giveUpAfterMs ?? defaultGiveUpMs(this.timeout));
     this.hasEndMarker = options.hasEndMarker ?? true;
+    if (options.sizeBytes === 0 && !this.hasEndMarker) {
+      throw new P2mpError(
+        'INVALID_ARGUMENT',
+        'an empty file has nothing but its end marker to send; allow the end marker',
+      );
+    }
     const rttLimits = createRttLimits(this.timeout, this.giveUpAfterMs);
-    const isStopAndWait = windowBlocks * segmentsPerBlock === 1;
     this.peers = receivers.map(
-      ({ name, address }, index) => new Peer(index, name, address, rttLimits, isStopAndWait),
+      ({ name, address }, index) => new Peer(index, name, address, rttLimits),
     );
     this.peerByAddress = new PeerAddresses(this.peers);
     this.activeCount = this.peers.length;
@@ -192,7 +198,6 @@ export class Sender implements Machine<SenderEvent> {
       if (!block.hasBytes || block.deadlineMs !== undefined) continue;
       const transmit = this.nextOfRound(nowMs, block);
       if (transmit !== undefined) return transmit;
-      block.sentAtMs = nowMs;
       block.deadlineMs = nowMs + this.roundTimeoutMs(block);
     }
     return undefined;
@@ -312,7 +317,9 @@ export class Sender implements Machine<SenderEvent> {
     }
     if (block.pendingCount === 0) return;
     for (const peer of this.peers) {
-      if (block.isPending(peer.index)) peer.handleDeadline(nowMs, block.sentAtMs);
+      // Blocks that are in flight together fall due together: the oldest speaks for all.
+      const isOldest = block.firstSequence <= peer.ackedSegments;
+      if (isOldest && block.isPending(peer.index)) peer.rtt.backOff();
     }
     if (this.phase === 'data') {
       this.timeouts++;

@@ -62,16 +62,16 @@ t.test('a second sender waits while the first one is at work', (t) => {
 t.test('a second sender takes over from one that has fallen silent', (t) => {
   const driven = new DrivenReceiver();
   driven.data('a', 0, 'ab');
-  driven.passTo(2999);
+  driven.passTo(7999);
   driven.data('b', 0, 'wx');
   t.same(driven.results, []);
-  driven.passTo(3000);
+  driven.passTo(8000);
   driven.data('b', 1, 'yz');
   t.same(driven.results, [], 'only a beginning asks for its turn');
   driven.data('b', 0, 'wx');
   t.match(driven.results, [{ from: 'a:5000', status: 'failed', reason: /another sender came/ }]);
   driven.takeSent();
-  driven.passTo(3100);
+  driven.passTo(8100);
   driven.data('b', 0, 'wx');
   t.same(driven.takeSent(), ['b ack 0']);
   driven.data('a', 1, 'cd');
@@ -135,7 +135,7 @@ t.test('also while another sender is at work', (t) => {
 t.test('some seconds later the same sender may begin again', (t) => {
   const driven = new DrivenReceiver();
   transferOne(driven, 'a', 'ab');
-  driven.passTo(3000);
+  driven.passTo(8000);
   driven.takeSent();
   driven.data('a', 0, 'ab');
   t.same(driven.takeSent(), ['a ack 0']);

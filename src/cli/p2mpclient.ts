@@ -40,7 +40,7 @@ function createClientParser() {
     .option('give-up-after', {
       type: 'string',
       describe: 'Patience with a server that acknowledges nothing new, in seconds',
-      defaultDescription: '10, or 20 fixed timeouts',
+      defaultDescription: '10, or 20 fixed timeouts up to 25',
     })
     .option('window', {
       type: 'string',

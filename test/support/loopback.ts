@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Cleaner } from './processes.js';
@@ -23,8 +23,8 @@ export function writeRandomFile(folder: string, sizeBytes: number, name = 'sent'
   return path;
 }
 
-export function isSameContent(path: string, other: string): boolean {
-  return readFileSync(path).equals(readFileSync(other));
+export function isSameContent(path: string, copy: string): boolean {
+  return existsSync(copy) && readFileSync(path).equals(readFileSync(copy));
 }
 
 /** A port of 127.0.0.1 that takes datagrams and never answers. */
