@@ -18,8 +18,6 @@ const { values: options } = parseArgs({
 });
 const runs = Number(options.runs);
 const mssBytes = 500;
-const sizeBytes = 1024 * 1024;
-const segmentCount = Math.ceil(sizeBytes / mssBytes);
 
 const path = (name) => fileURLToPath(new URL(name, import.meta.url));
 const client = path('../dist/cli/p2mpclient.js');
@@ -34,39 +32,47 @@ try {
 }
 
 async function speed() {
-  const file = join(folder, 'file.bin');
-  await writeFile(file, randomBytes(sizeBytes));
   console.log(
-    `Loopback, 1 MiB, MSS ${mssBytes} (${segmentCount} segments), timeout auto; ` +
-      `medians of ${runs} runs, taken in turn; us = microseconds per segment\n`,
+    `Loopback, MSS ${mssBytes}, timeout auto; medians of ${runs} runs, bare dgram and p2mp in turn; ` +
+      'us = microseconds per segment\n',
   );
-  console.log('| N | p | bare us | p2mp us | ratio | bare s | p2mp s | timeouts |');
-  console.log('|---|---|---|---|---|---|---|---|');
-  for (const [receiverCount, p] of [
-    [1, 0],
-    [3, 0],
-    [5, 0],
-    [3, 0.05],
+  console.log('| N | p | MiB | bare us | p2mp us | ratio | bare s | p2mp s | timeouts |');
+  console.log('|---|---|---|---|---|---|---|---|---|');
+  for (const [receiverCount, p, mebibytes] of [
+    [1, 0, 8],
+    [3, 0, 8],
+    [5, 0, 8],
+    [1, 0, 1],
+    [3, 0, 1],
+    [3, 0.05, 1],
   ]) {
-    const bare = [];
-    const ours = [];
-    const timeouts = [];
-    for (let i = 0; i < runs; i++) {
-      bare.push(await runBare(receiverCount));
-      const result = await runTransfer(file, receiverCount, p, i);
-      ours.push(result.seconds);
-      timeouts.push(result.timeouts);
-    }
-    const us = (seconds) => ((seconds / segmentCount) * 1e6).toFixed(1);
-    const [b, o] = [median(bare), median(ours)];
-    console.log(
-      `| ${receiverCount} | ${p} | ${us(b)} | ${us(o)} | ${(o / b).toFixed(2)} ` +
-        `| ${b.toFixed(3)} | ${o.toFixed(3)} | ${median(timeouts)} |`,
-    );
+    await compare(receiverCount, p, mebibytes);
   }
 }
 
-async function runBare(receiverCount) {
+async function compare(receiverCount, p, mebibytes) {
+  const file = join(folder, 'file.bin');
+  const content = randomBytes(mebibytes * 1024 * 1024);
+  await writeFile(file, content);
+  const segmentCount = Math.ceil(content.length / mssBytes);
+  const bare = [];
+  const ours = [];
+  const timeouts = [];
+  for (let i = 0; i < runs; i++) {
+    bare.push(await runBare(receiverCount, segmentCount));
+    const result = await runTransfer(file, content, receiverCount, p, i);
+    ours.push(result.seconds);
+    timeouts.push(result.timeouts);
+  }
+  const us = (seconds) => ((seconds / segmentCount) * 1e6).toFixed(1);
+  const [b, o] = [median(bare), median(ours)];
+  console.log(
+    `| ${receiverCount} | ${p} | ${mebibytes} | ${us(b)} | ${us(o)} | ${(o / b).toFixed(2)} ` +
+      `| ${b.toFixed(3)} | ${o.toFixed(3)} | ${median(timeouts)} |`,
+  );
+}
+
+async function runBare(receiverCount, segmentCount) {
   const echoes = Array.from({ length: receiverCount }, () => start(path('bare-echo.mjs'), []));
   try {
     const ports = await Promise.all(echoes.map((echo) => echo.first));
@@ -77,7 +83,7 @@ async function runBare(receiverCount) {
   }
 }
 
-async function runTransfer(file, receiverCount, p, seed) {
+async function runTransfer(file, content, receiverCount, p, seed) {
   const outputs = Array.from({ length: receiverCount }, (_, i) => join(folder, `copy ${i}`));
   const servers = outputs.map((output, i) =>
     start(server, [
@@ -96,7 +102,6 @@ async function runTransfer(file, receiverCount, p, seed) {
   const names = listening.map((line) => JSON.parse(line).addresses[0]);
   const lines = await run(client, [...names, 7735, file, mssBytes, '--json']);
   await Promise.all(servers.map(({ ended }) => ended));
-  const content = await readFile(file);
   for (const output of outputs) {
     if (!content.equals(await readFile(output))) throw new Error(`${output} differs from the file`);
   }

@@ -61,6 +61,8 @@ export const receiverDefaults = {
   shortTailTimeoutMs: 1_000,
   /** Silence after which another sender may take the place of this one (PROTOCOL 5.7). */
   takeoverAfterMs: 8_000,
+  /** Copies of the abort ACK that go out when a transfer is given up here (PROTOCOL 5.6). */
+  abortCopies: 3,
   /** Payload taken in but not yet written; beyond it new segments are left unanswered. */
   maxUnwrittenBytes: 8 * 1024 * 1024,
   /** Ended transfers whose late duplicates are still answered. */

@@ -9,7 +9,7 @@ import type { TimeMs } from './machine.js';
 import type { TransferEnd } from './receiver-events.js';
 
 export interface EndedTransfer {
-  /** Nothing is answered any more, so that the sender gives up. */
+  /** What still comes is answered with an abort ACK. */
   readonly isFailed: boolean;
   readonly end: TransferEnd | undefined;
   /** What late duplicates are answered with; undefined where nothing was acknowledged. */

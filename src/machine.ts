@@ -27,6 +27,18 @@ export interface Machine<Event> {
   pollEvent(): Event | undefined;
 }
 
+/** A timeout that is handled this late tells that the process was stopped (SIGSTOP, suspend). */
+const lateTimeoutMs = 500;
+
+/**
+ * How long this process was stopped, as a late timeout shows: what a peer may have sent meanwhile is
+ * still waiting to be read, so that time must not count as its silence.
+ */
+export function stoppedTimeMs(nowMs: TimeMs, dueAtMs: TimeMs): number {
+  const lateMs = nowMs - dueAtMs;
+  return lateMs >= lateTimeoutMs ? lateMs : 0;
+}
+
 /** What a machine is run by: real sockets and clocks, or simulated ones. */
 export interface Shell<Event> {
   now(): TimeMs;

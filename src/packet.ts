@@ -19,10 +19,11 @@ export const packetType = {
 } as const;
 
 /**
- * Checksum that marks an empty data packet as "the sender stops here" (PROTOCOL 5.6). It is wrong
- * for an empty payload, so a receiver that follows the course text does nothing.
+ * In the checksum field of an empty data packet: "the sender stops here"; in that of an ACK: "this
+ * receiver does not keep the file" (PROTOCOL 5.6). It is wrong for an empty payload, so a receiver
+ * that follows the course text does nothing; and such an ACK acknowledges nothing new.
  */
-export const abortChecksum = 0xdead;
+export const abortMark = 0xdead;
 
 export interface DataPacket {
   readonly kind: 'data';
@@ -100,7 +101,7 @@ export function checkPayload(packet: DataPacket): PayloadCheck {
 
 /** Whether this is the sender's word that it stops before the end (PROTOCOL 5.6). */
 export function isAbortMarker(packet: DataPacket): boolean {
-  return packet.payload.length === 0 && packet.checksum === abortChecksum;
+  return packet.payload.length === 0 && packet.checksum === abortMark;
 }
 
 /** A data packet with a copy of `payload`; without payload it is the end marker (PROTOCOL 5.2). */
@@ -113,7 +114,14 @@ export function encodeData(sequence: number, payload: Uint8Array): Uint8Array {
 
 export function encodeAbort(sequence: number): Uint8Array {
   const bytes = new Uint8Array(headerSizeBytes);
-  writeHeader(bytes, sequence, abortChecksum, packetType.data);
+  writeHeader(bytes, sequence, abortMark, packetType.data);
+  return bytes;
+}
+
+/** An ACK that takes back what was acknowledged; `sequence` is the last number that was, if any. */
+export function encodeAbortAck(sequence: number | undefined): Uint8Array {
+  const bytes = new Uint8Array(headerSizeBytes);
+  writeHeader(bytes, sequence ?? 0xffffffff, abortMark, packetType.ack);
   return bytes;
 }
 
@@ -134,6 +142,7 @@ export function describe(bytes: Uint8Array): string {
     case 'data':
       return describeData(packet);
     case 'ack': {
+      if (packet.reserved === abortMark) return 'abort by the receiver';
       const oddities = [
         packet.reserved === 0 ? '' : `, ${hex16(packet.reserved)} where zero bits belong`,
         packet.trailingBytes === 0 ? '' : `, ${packet.trailingBytes} bytes after the header`,

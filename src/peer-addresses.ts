@@ -35,11 +35,12 @@ export class PeerAddresses {
       (candidate) =>
         candidate.status === 'active' &&
         !candidate.isHeard &&
+        !candidate.hasAlias &&
         candidate.address.port === from.port &&
         sequence < candidate.sentSegments,
     );
     if (peer === undefined || others.length > 0) return undefined;
-    peer.alias = from;
+    peer.hasAlias = true;
     this.byAddress.set(formatAddress(from), peer);
     return peer;
   }

@@ -17,8 +17,8 @@ export type PeerStatus =
 export class Peer {
   status: PeerStatus = 'active';
   reason: string | undefined;
-  /** Where it answers from; differs from `address` where a host has several (PROTOCOL 6.6). */
-  alias: Address | undefined;
+  /** Whether it answers from another address than the one it is sent to (PROTOCOL 6.6). */
+  hasAlias = false;
   readonly rtt: RttEstimator;
 
   /** Segments acknowledged, all from 0 on. */

@@ -2,8 +2,8 @@
  * The receiver: takes one transfer after another, each from one sender. It loses what the loss
  * service says, checks, puts in order, drops duplicates, acknowledges, and finds the end that the
  * protocol itself does not mark (PROTOCOL 3 and 5). An end is acknowledged only once the file is
- * durable under its name; storage that fails is answered by silence, so that no sender is told of
- * a success that is none.
+ * durable under its name; where storage fails the sender is told so, and never of a success that is
+ * none.
  */
 import type { Address } from './address.js';
 import { formatAddress, sameAddress } from './address.js';
@@ -15,8 +15,9 @@ import { P2mpError } from './errors.js';
 import { FaultLog } from './faults.js';
 import type { LossModel } from './loss.js';
 import type { Machine, TimeMs, Transmit } from './machine.js';
+import { stoppedTimeMs } from './machine.js';
 import type { DataPacket } from './packet.js';
-import { checkPayload, decode, encodeAck, isAbortMarker } from './packet.js';
+import { checkPayload, decode, encodeAbortAck, encodeAck, isAbortMarker } from './packet.js';
 import { Queue } from './queue.js';
 import type { ReceiverEvent, TransferEnd, TransferResult } from './receiver-events.js';
 
@@ -107,6 +108,7 @@ export class Receiver implements Machine<ReceiverEvent> {
   handleTimeout(nowMs: TimeMs): void {
     const { transfer } = this;
     if (transfer === undefined || transfer.end !== undefined) return;
+    transfer.lastHeardMs += stoppedTimeMs(nowMs, this.idleAtMs(transfer));
     if (nowMs >= this.idleAtMs(transfer)) this.endBySilence(nowMs, transfer);
   }
 
@@ -147,14 +149,23 @@ export class Receiver implements Machine<ReceiverEvent> {
     this.close(nowMs, transfer, 'complete');
   }
 
-  /** The shell could not store it: the sender hears no more, and gives this receiver up. */
+  /** The shell could not store it: the sender is told, and gives this receiver up. */
   handleStorageFailure(nowMs: TimeMs, reason: string): void {
-    if (this.transfer !== undefined) this.fail(nowMs, this.transfer, 'failed', reason);
+    this.giveUp(nowMs, 'failed', reason);
   }
 
   /** Drops the transfer in progress, if there is one. */
   abort(nowMs: TimeMs, reason: string): void {
-    if (this.transfer !== undefined) this.fail(nowMs, this.transfer, 'aborted', reason);
+    this.giveUp(nowMs, 'aborted', reason);
+  }
+
+  private giveUp(nowMs: TimeMs, status: 'failed' | 'aborted', reason: string): void {
+    const { transfer } = this;
+    if (transfer === undefined) return;
+    // Several copies, for one may be lost; later ones go out in answer to what still comes.
+    const bytes = encodeAbortAck(lastAcked(transfer));
+    for (let i = 0; i < receiverDefaults.abortCopies; i++) this.send(transfer.from, bytes);
+    this.fail(nowMs, transfer, status, reason);
   }
 
   // --- Data
@@ -285,6 +296,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     if (isNewTransfer(nowMs, ended, packet)) return false;
     if (ended.isFailed) {
       this.ended.touch(nowMs, ended);
+      this.send(from, encodeAbortAck(ended.lastSequence));
     } else if (ended.lastSequence !== undefined && packet.sequence <= ended.lastSequence) {
       this.faults.add('duplicate', from, bytes);
       this.acknowledge(from, ended.lastSequence);
@@ -357,13 +369,15 @@ export class Receiver implements Machine<ReceiverEvent> {
   ): void {
     const { from, end, segmentCount, sizeBytes } = transfer;
     this.transfer = undefined;
-    const lastSequence = end === 'end-marker' ? segmentCount : segmentCount - 1;
+    const isFailed = status !== 'complete';
+    // A whole transfer's end marker was acknowledged with a number of its own.
+    const hasNumberedEnd = !isFailed && end === 'end-marker';
     this.ended.add(nowMs, from, {
-      isFailed: status !== 'complete',
+      isFailed,
       mssBytes: transfer.mssBytes,
       firstChecksum: transfer.firstChecksum,
       end,
-      lastSequence: lastSequence < 0 ? undefined : lastSequence,
+      lastSequence: hasNumberedEnd ? segmentCount : lastAcked(transfer),
     });
     this.events.push({
       type: 'done',
@@ -408,6 +422,11 @@ export class Receiver implements Machine<ReceiverEvent> {
   private send(to: Address, bytes: Uint8Array): void {
     this.transmits.push({ to, bytes });
   }
+}
+
+/** The number of the last ACK sent; undefined before the first. */
+function lastAcked({ ackedSegments }: Transfer): number | undefined {
+  return ackedSegments === 0 ? undefined : ackedSegments - 1;
 }
 
 /** Whether a packet from the address of an ended transfer begins another one. */

@@ -14,8 +14,9 @@ import { senderDefaults } from './config.js';
 import { P2mpError } from './errors.js';
 import { FaultLog } from './faults.js';
 import type { Machine, TimeMs, Transmit } from './machine.js';
+import { stoppedTimeMs } from './machine.js';
 import type { AckPacket } from './packet.js';
-import { decode, encodeAbort, encodeData } from './packet.js';
+import { abortMark, decode, encodeAbort, encodeData } from './packet.js';
 import type { PeerStatus } from './peer.js';
 import { Peer } from './peer.js';
 import { PeerAddresses } from './peer-addresses.js';
@@ -154,7 +155,7 @@ export class Sender implements Machine<SenderEvent> {
       if (peer.sentSegments > 0) {
         const bytes = encodeAbort(peer.ackedSegments);
         for (let i = 0; i < senderDefaults.abortCopies; i++) {
-          this.farewells.push({ to: peer.alias ?? peer.address, bytes });
+          this.farewells.push({ to: peer.address, bytes });
         }
       }
       this.settle(nowMs, peer, 'aborted', reason);
@@ -180,6 +181,7 @@ export class Sender implements Machine<SenderEvent> {
 
   handleTimeout(nowMs: TimeMs): void {
     if (this.phase === 'done') return;
+    this.forgiveStoppedTime(nowMs);
     this.giveUpOnSilent(nowMs);
     for (let place = 0; place < this.window.length; place++) {
       const block = this.window.get(place);
@@ -299,7 +301,7 @@ export class Sender implements Machine<SenderEvent> {
     peer.handleSent(nowMs, sequence);
     // The answers to the last segment and to the end wait for the receiver's disk (PROTOCOL 5.5).
     if (sequence >= this.geometry.segmentCount - 1) peer.stopTiming();
-    return { to: peer.alias ?? peer.address, bytes: at(block.packets, segment) };
+    return { to: peer.address, bytes: at(block.packets, segment) };
   }
 
   private roundTimeoutMs(block: Block): number {
@@ -353,6 +355,11 @@ export class Sender implements Machine<SenderEvent> {
     bytes: Uint8Array,
   ): void {
     peer.acks++;
+    if (packet.reserved === abortMark) {
+      this.settle(nowMs, peer, 'failed', 'its server stopped, or could not store the file');
+      this.advance(nowMs);
+      return;
+    }
     if (packet.reserved !== 0) this.faults.add('ack-reserved-bits', from, bytes);
     if (packet.trailingBytes !== 0) this.faults.add('ack-trailing-bytes', from, bytes);
     const throughSegments = packet.sequence + 1;
@@ -417,6 +424,14 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   // --- Receivers
+
+  /** Patience does not run while this process stands still: its own receivers may have answered. */
+  private forgiveStoppedTime(nowMs: TimeMs): void {
+    const stoppedMs = stoppedTimeMs(nowMs, this.pollTimeout() ?? nowMs);
+    if (stoppedMs === 0 || this.giveUpCheckAtMs === undefined) return;
+    this.giveUpCheckAtMs += stoppedMs;
+    for (const peer of this.peers) peer.waitingSinceMs += stoppedMs;
+  }
 
   private giveUpOnSilent(nowMs: TimeMs): void {
     if (this.giveUpCheckAtMs === undefined || nowMs < this.giveUpCheckAtMs) return;

@@ -1,6 +1,7 @@
 /** Wrong use and bad input: one line that names the thing, an exit code, and nothing left behind. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { openSilentPort } from './support/loopback.js';
@@ -15,14 +16,16 @@ interface Refusal {
   readonly line: string | RegExp;
 }
 
-/** Runs a command in a folder with `file`, `folder` and `pipe` in it; arguments part at spaces. */
+/** Runs a command in a folder that has `file` and `folder` in it; arguments part at blanks. */
 async function refuse(
   t: Test,
   name: 'p2mpclient' | 'p2mpserver',
   { args, code, line }: Refusal,
 ): Promise<void> {
-  const cwd = t.testdir({ file: 'content', folder: {} });
-  const before = readdirSync(cwd);
+  const cwd = mkdtempSync(join(tmpdir(), 'p2mp-'));
+  t.teardown(() => rmSync(cwd, { recursive: true }));
+  writeFileSync(join(cwd, 'file'), 'content');
+  mkdirSync(join(cwd, 'folder'));
   const words = args.split(' ').filter((word) => word !== '');
   const program = startCommand(t, name, words, { cwd });
   // One that takes what it should refuse would go on for ever.
@@ -35,7 +38,7 @@ async function refuse(
   t.ok(exit.stderr.startsWith(`${name}: `), 'the line names the command');
   t.match(exit.stderr.slice(name.length + 2), line);
   t.equal(exit.stderr.includes(`(see ${name} --help)`), code === 2, 'help for wrong use alone');
-  t.same(readdirSync(cwd), before, 'no file comes or goes');
+  t.same(readdirSync(cwd).sort(), ['file', 'folder'], 'no file comes or goes');
 }
 
 const client: readonly Refusal[] = [

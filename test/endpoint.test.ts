@@ -119,24 +119,6 @@ t.test('an address that the host has not is refused in words', async (t) => {
   });
 });
 
-t.test('it says when to stop sending and when to go on', async (t) => {
-  const port = await openSilentPort(t);
-  const to = { host: '127.0.0.1', port };
-  let tellWritable = () => {};
-  const writable = new Promise<void>((resolve) => {
-    tellWritable = resolve;
-  });
-  const { endpoint } = await Opened.open(t, { bind: ['127.0.0.1'], handleWritable: tellWritable });
-  let count = 0;
-  while (endpoint.canSend && count < 10_000) {
-    endpoint.send({ to, bytes: Buffer.from('.') });
-    count++;
-  }
-  t.ok(count < 10_000, 'a bounded number within one turn');
-  await writable;
-  t.ok(endpoint.canSend);
-});
-
 t.test('flush waits until all has left', async (t) => {
   const a = await Opened.open(t, { bind: ['127.0.0.1'] });
   const b = await Opened.open(t, { bind: ['127.0.0.1'] });

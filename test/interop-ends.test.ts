@@ -1,5 +1,5 @@
 /** What programs in the wild make of the end of a file, of checksums and of their last segment. */
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { isSameContent, writeRandomFile } from './support/loopback.js';
@@ -15,7 +15,7 @@ interface Received {
   readonly copy: string;
 }
 
-/** Sends a file of the folder to one p2mpserver, whose silence would only end it after a minute. */
+/** Sends a file of the folder to one p2mpserver. */
 async function receive(
   t: Cleaner,
   folder: string,
@@ -24,7 +24,7 @@ async function receive(
   serverOptions: readonly string[] = [],
 ): Promise<Received> {
   const copy = join(folder, 'received');
-  const options = ['--once', '--json', '--idle-timeout', '60', ...serverOptions];
+  const options = ['--once', '--json', ...serverOptions];
   const { program, server: address } = await startServer(t, copy, 0, options);
   const sent = join(folder, 'sent');
   const sender = await runLiteralSender(t, [address], sent, mss, senderOptions);
@@ -119,7 +119,7 @@ t.test('with --must-end a guessed end is none', { buffered: true }, async (t) =>
   const { server, result, copy } = await receive(t, folder, 500, [], options);
   t.equal(server.code, 1);
   t.match(result, { status: 'failed', reason: /nothing came for 1 s/ });
-  t.throws(() => isSameContent(join(folder, 'sent'), copy), { code: 'ENOENT' }, 'no file is left');
+  t.notOk(existsSync(copy), 'no file is left');
 });
 
 t.test(

@@ -6,6 +6,7 @@ import {
   decode,
   describe,
   encodeAbort,
+  encodeAbortAck,
   encodeAck,
   encodeData,
   isAbortMarker,
@@ -53,6 +54,8 @@ t.test('each kind of packet is on the wire as the text of the protocol has it', 
     [encodeData(2, new Uint8Array(0)), golden.endMarker],
     [encodeAck(7), golden.ack],
     [encodeAbort(7), golden.abort],
+    [encodeAbortAck(7), '00000007 dead aaaa'],
+    [encodeAbortAck(undefined), 'ffffffff dead aaaa'],
     [encodeAck(0xfffffffe), 'fffffffe 0000 aaaa'],
   ];
   for (const [bytes, hex] of written) t.equal(toHex(bytes), hex.replaceAll(' ', ''));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { encodeAck, encodeData } from '../src/packet.js';
+import { encodeAbortAck, encodeAck, encodeData } from '../src/packet.js';
 import { Sender } from '../src/sender.js';
 import { DrivenSender, port } from './support/driven-sender.js';
 
@@ -109,7 +109,7 @@ t.test('a receiver that answers from another of its addresses is adopted', (t) =
   driven.ack('b', 0);
   driven.takeSent();
   driven.receive({ host: 'other', port }, encodeAck(0));
-  t.same(driven.takeSent(), ['other data 1', 'b data 1'], 'and is sent to where it answers from');
+  t.same(driven.takeSent(), ['a data 1', 'b data 1'], 'and is sent to where it was');
   driven.receive({ host: 'other', port }, encodeAck(1));
   driven.ack('a', 1);
   driven.ack('b', 1);
@@ -217,5 +217,15 @@ t.test('whatever comes, nobody is called complete who has not acknowledged every
     },
   );
   t.doesNotThrow(() => fc.assert(property, { seed: 20_240_601, numRuns: 400 }));
+  t.end();
+});
+
+t.test('an abort ACK fails its receiver at once, whatever it had acknowledged', (t) => {
+  const driven = new DrivenSender({ receivers: 'ab', ...threeSegments });
+  for (const sequence of [0, 1, 2]) driven.ackAll(sequence);
+  driven.receive({ host: 'a', port }, encodeAbortAck(2));
+  t.match(driven.outcome('a'), { status: 'failed', reason: /could not store the file/ });
+  driven.ack('b', 3);
+  t.match(driven.outcome('b'), { status: 'complete', isConfirmed: true });
   t.end();
 });

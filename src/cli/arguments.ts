@@ -64,7 +64,9 @@ export function parseServer(text: string, commonPort: number): ServerSpec {
   if (!isGood) {
     return refuse(`server ${text}: must be host, host:port or [IPv6 address]:port`);
   }
-  return { name: text, host, port: port === undefined ? commonPort : parsePort(port, 1) };
+  if (port === undefined) return { name: text, host, port: commonPort };
+  if (port.includes(':')) refuse(`server ${text}: an IPv6 address with a port needs [brackets]`);
+  return { name: text, host, port: parsePort(port, 1) };
 }
 
 /** The course's p: what share of the data packets is thrown away. */
@@ -91,6 +93,9 @@ export function parseLossModel(text: string, probability: number): LossSpec {
   if (model === 'burst' && first !== undefined && numbers.length === 1) {
     return burstLoss(probability, first);
   }
+  if (probability > 0 && (model === 'gilbert-elliott' || model === 'scripted')) {
+    refuse(`loss probability ${probability}: is not used by --loss-model ${model}; give 0`);
+  }
   if (model === 'gilbert-elliott' && fourth !== undefined && numbers.length === 4) {
     return {
       model: 'gilbert-elliott',
@@ -100,7 +105,11 @@ export function parseLossModel(text: string, probability: number): LossSpec {
       lossInBad: fourth,
     };
   }
-  if (model === 'scripted' && numbers.every((n) => Number.isInteger(n) && n >= 0)) {
+  if (
+    model === 'scripted' &&
+    first !== undefined &&
+    numbers.every((n) => Number.isInteger(n) && n >= 0)
+  ) {
     return { model: 'scripted', lost: numbers };
   }
   return refuse(

@@ -3,7 +3,6 @@ import type { SendFileResult } from '../node/file-sender.js';
 import type { ReceiverOutcome } from '../sender-events.js';
 import {
   bytesPerSec,
-  formatBytes,
   formatCount,
   formatCounts,
   formatPlural,
@@ -24,7 +23,7 @@ export function printClientSummary(
   const goodput = complete.length === 0 ? undefined : bytesPerSec(sizeBytes, elapsedMs);
   output.line(
     `${file}: ${formatCount(sizeBytes)} bytes in ${formatPlural(segmentCount, 'segment')} of up to ` +
-      `${formatBytes(mssBytes)}, complete at ${complete.length} of ${formatPlural(receivers.length, 'receiver')}`,
+      `${formatPlural(mssBytes, 'byte')}, complete at ${complete.length} of ${formatPlural(receivers.length, 'receiver')}`,
   );
   output.line(
     [

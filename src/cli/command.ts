@@ -34,7 +34,7 @@ export function createParser(name: string, usage: string): Argv<CommonOptions> {
         type: 'boolean',
         default: false,
         alias: 'v',
-        describe: 'Also tell the first oddity of each kind, and each receiver as it ends',
+        describe: 'Tell the first oddity of each kind, and each end',
       })
       .version(version())
       .alias('help', 'h')

@@ -56,7 +56,8 @@ export class Output {
   /** Shows the progress line, cut to the terminal's width; nothing without a terminal. */
   progress(text: string): void {
     if (!this.hasProgress) return;
-    const width = ((process.stderr as WriteStream).columns ?? 80) - 1;
+    // Some terminals say that they have no columns at all.
+    const width = ((process.stderr as WriteStream).columns || 80) - 1;
     const cut = text.length > width ? `${text.slice(0, width - 1)}…` : text;
     if (cut === this.progressText) return;
     this.flush();

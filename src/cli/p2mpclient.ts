@@ -39,7 +39,7 @@ function createClientParser() {
     })
     .option('give-up-after', {
       type: 'string',
-      describe: 'Patience with a server that acknowledges nothing new, in seconds',
+      describe: 'Seconds of patience with a silent server',
       defaultDescription: '10, or 20 fixed timeouts up to 25',
     })
     .option('window', {
@@ -52,6 +52,7 @@ function createClientParser() {
       default: true,
       describe: 'Mark the end by an empty data packet (--no-end-marker: just stop)',
     })
+    .requiresArg(['timeout', 'give-up-after', 'window'])
     .example('$0 10.0.0.2 10.0.0.3 7735 report.pdf 500', 'to two servers')
     .example(
       '$0 [::1]:7001 localhost:7002 7735 report.pdf 1400 --timeout 50',

@@ -57,6 +57,7 @@ function createServerParser() {
     })
     .option('once', { type: 'boolean', default: false, describe: 'Stop after one transfer' })
     .nargs('bind', 1)
+    .requiresArg(['seed', 'loss-model', 'idle-timeout'])
     .example('$0 7735 copy.pdf 0.05', 'loses 5 % of the packets')
     .example('$0 7735 copy.pdf 0 --once --quiet && ls -l copy.pdf', 'in a script');
 }

@@ -71,7 +71,8 @@ class FileTransfer {
   async run(): Promise<SendFileResult> {
     const { options } = this;
     const { signal } = options;
-    const handleAbort = () => this.abort('interrupted');
+    // Not at once: the signal may come from within an event of this very transfer.
+    const handleAbort = () => setImmediate(() => this.abort('interrupted'));
     try {
       const result = new Promise<SenderResult>((resolve) => {
         this.finish = resolve;

@@ -15,17 +15,19 @@ export interface SocketRunnerOptions<Event> {
 export class SocketRunner<Event> {
   private readonly runner: Runner<Event>;
   private endpoint: Endpoint | undefined;
+  private isClosing = false;
   private timer: NodeJS.Timeout | undefined;
   private immediate: NodeJS.Immediate | undefined;
   /** When the timer or the immediate fires. */
   private wakesAtMs: TimeMs | undefined;
   private timeoutAtMs: TimeMs | undefined;
   private timeoutSetAtMs: TimeMs = 0;
+  private lastTimeoutMs: TimeMs = Number.NEGATIVE_INFINITY;
 
   private constructor(options: SocketRunnerOptions<Event>) {
     this.runner = new Runner(options.machine, {
       now: () => this.nowMs,
-      canTransmit: () => this.endpoint?.canSend ?? false,
+      canTransmit: () => this.endpoint?.canSend() ?? false,
       transmit: (transmit) => this.endpoint?.send(transmit),
       handleEvent: options.handleEvent,
       scheduleTimeout: (atMs) => this.scheduleTimeout(atMs),
@@ -58,15 +60,17 @@ export class SocketRunner<Event> {
     this.runner.drain();
   }
 
-  /** Sends what is left to send, and closes. */
+  /** Sends what is left to send, and closes; once is enough. */
   async close(): Promise<void> {
     const { endpoint } = this;
-    await endpoint?.flush();
+    if (endpoint === undefined || this.isClosing) return;
+    this.isClosing = true;
+    await endpoint.flush();
     this.runner.drain();
-    await endpoint?.flush();
+    await endpoint.flush();
     clearTimeout(this.timer);
     clearImmediate(this.immediate);
-    await endpoint?.close();
+    await endpoint.close();
   }
 
   /**
@@ -74,20 +78,31 @@ export class SocketRunner<Event> {
    * off far more often than they pass, and the timer that fires too early just looks again.
    */
   private scheduleTimeout(atMs: TimeMs | undefined): void {
+    const { nowMs } = this;
     if (atMs !== this.timeoutAtMs) {
       this.timeoutAtMs = atMs;
-      this.timeoutSetAtMs = this.nowMs;
+      this.timeoutSetAtMs = nowMs;
     }
-    if (atMs === undefined || (this.wakesAtMs !== undefined && this.wakesAtMs <= atMs)) return;
-    this.arm(atMs);
+    if (atMs === undefined) return;
+    const wakesAtMs = this.wakeTimeMs(nowMs, atMs);
+    if (this.wakesAtMs === undefined || wakesAtMs < this.wakesAtMs) this.arm(nowMs, wakesAtMs);
   }
 
-  private arm(atMs: TimeMs): void {
+  /**
+   * When to look at a deadline. While none has passed for a while, none is likely to, and a little
+   * late will do: each wait that ends within milliseconds has the system set its clock anew, which
+   * costs a tenth of a round trip on loopback.
+   */
+  private wakeTimeMs(nowMs: TimeMs, atMs: TimeMs): TimeMs {
+    const isCalm = nowMs - this.lastTimeoutMs >= calmAfterMs;
+    return isCalm ? Math.max(atMs, nowMs + calmTimerMs) : atMs;
+  }
+
+  private arm(nowMs: TimeMs, wakesAtMs: TimeMs): void {
     clearTimeout(this.timer);
     clearImmediate(this.immediate);
-    this.wakesAtMs = atMs;
-    const { nowMs } = this;
-    const waitMs = atMs - nowMs;
+    this.wakesAtMs = wakesAtMs;
+    const waitMs = wakesAtMs - nowMs;
     // Timers count whole milliseconds; on a LAN a round trip takes a fraction of one, and so should
     // a timeout. What is left below one is spent polling the sockets, once it is likely that the
     // deadline will pass: while answers come, each puts it off, and polling would only burn a core.
@@ -100,15 +115,25 @@ export class SocketRunner<Event> {
 
   private readonly wake = (): void => {
     this.wakesAtMs = undefined;
-    const { timeoutAtMs } = this;
+    const { timeoutAtMs, nowMs } = this;
     if (timeoutAtMs === undefined) return;
-    if (timeoutAtMs <= this.nowMs) this.runner.handleTimeout();
-    else this.arm(timeoutAtMs);
+    if (timeoutAtMs <= nowMs) {
+      this.lastTimeoutMs = nowMs;
+      this.runner.handleTimeout();
+    } else {
+      this.arm(nowMs, this.wakeTimeMs(nowMs, timeoutAtMs));
+    }
   };
 }
 
 /** A deadline that has stood for this long is likely to pass. */
 const quietMs = 0.25;
+
+/** Without a timeout for this long, deadlines are looked at less often. */
+const calmAfterMs = 25;
+
+/** How much later a deadline may be noticed then: above the grain of the system's own tick. */
+const calmTimerMs = 5;
 
 /** The longest wait that a timer of Node takes. */
 const maxTimerMs = 2 ** 31 - 1;

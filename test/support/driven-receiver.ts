@@ -1,7 +1,7 @@
 /** A receiver driven by hand in virtual time, with a disk that is as fast as the test says. */
 import type { LossModel } from '../../src/loss.js';
 import { Runner, type TimeMs } from '../../src/machine.js';
-import { decode, encodeAbort, encodeData } from '../../src/packet.js';
+import { abortMark, decode, encodeAbort, encodeData, type Packet } from '../../src/packet.js';
 import { Receiver, type ReceiverOptions } from '../../src/receiver.js';
 import type { ReceiverEvent, TransferResult } from '../../src/receiver-events.js';
 
@@ -33,7 +33,7 @@ export class DrivenReceiver {
       canTransmit: () => true,
       transmit: ({ to, bytes }) => {
         const packet = decode(bytes);
-        const line = typeof packet === 'string' ? packet : `${packet.kind} ${packet.sequence}`;
+        const line = typeof packet === 'string' ? packet : nameOf(packet);
         this.sent.push(`${to.host} ${line}`);
       },
       handleEvent: (event) => this.handleEvent(event),
@@ -137,4 +137,9 @@ export function countedLoss(lost: readonly number[] = []): LossModel & { draws: 
   const model = () => lost.includes(model.draws++);
   model.draws = 0;
   return model;
+}
+
+function nameOf(packet: Packet): string {
+  const isAbort = packet.kind === 'ack' && packet.reserved === abortMark;
+  return `${isAbort ? 'abort ack' : packet.kind} ${packet.sequence}`;
 }
