@@ -21,4 +21,5 @@ export * from './sender-events.js';
 export type { ReceiverSpec, SenderOptions, TimeoutSpec } from './sender-options.js';
 export * from './simulator/link.js';
 export * from './simulator/simulation.js';
+export * from './simulator/trace.js';
 export * from './simulator/transfer.js';

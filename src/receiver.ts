@@ -13,6 +13,7 @@ import type { EndedTransfer } from './ended-transfers.js';
 import { EndedTransfers } from './ended-transfers.js';
 import { P2mpError } from './errors.js';
 import { FaultLog } from './faults.js';
+import { IncomingTransfer } from './incoming-transfer.js';
 import type { LossModel } from './loss.js';
 import type { Machine, TimeMs, Transmit } from './machine.js';
 import { stoppedTimeMs } from './machine.js';
@@ -31,29 +32,6 @@ export interface ReceiverOptions {
   readonly maxUnwrittenBytes?: number;
 }
 
-/** The transfer in progress. */
-interface Transfer {
-  readonly from: Address;
-  readonly startedAtMs: TimeMs;
-  /** Payload of the first segment: the MSS, unless it is also the last. */
-  readonly mssBytes: number;
-  /** Checksum of the first segment, by which another file from the same address is told apart. */
-  readonly firstChecksum: number;
-  /** Segments received, all in sequence. */
-  segmentCount: number;
-  /** Segments acknowledged; lags behind where an ACK waits for the disk. */
-  ackedSegments: number;
-  sizeBytes: number;
-  writtenBytes: number;
-  isLastShort: boolean;
-  lastHeardMs: TimeMs;
-  lastProgressMs: TimeMs;
-  /** Set once the end is known and the shell is at work on it. */
-  end: TransferEnd | undefined;
-  /** What answers the end once the file is durable. */
-  endReply: Uint8Array | undefined;
-}
-
 export class Receiver implements Machine<ReceiverEvent> {
   private readonly loss: LossModel;
   private readonly idleTimeoutMs: number;
@@ -65,7 +43,7 @@ export class Receiver implements Machine<ReceiverEvent> {
   private readonly faults = new FaultLog((event) => this.events.push(event));
   private readonly ended: EndedTransfers;
 
-  private transfer: Transfer | undefined;
+  private transfer: IncomingTransfer | undefined;
   private dataPackets = 0;
   private acksSent = 0;
   private losses = 0;
@@ -108,8 +86,8 @@ export class Receiver implements Machine<ReceiverEvent> {
   handleTimeout(nowMs: TimeMs): void {
     const { transfer } = this;
     if (transfer === undefined || transfer.end !== undefined) return;
-    transfer.lastHeardMs += stoppedTimeMs(nowMs, this.idleAtMs(transfer));
-    if (nowMs >= this.idleAtMs(transfer)) this.endBySilence(nowMs, transfer);
+    transfer.lastHeardMs += stoppedTimeMs(nowMs, transfer.idleAtMs(this.idleTimeoutMs));
+    if (nowMs >= transfer.idleAtMs(this.idleTimeoutMs)) this.endBySilence(nowMs, transfer);
   }
 
   pollTransmit(): Transmit | undefined {
@@ -120,7 +98,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     const { transfer } = this;
     return transfer === undefined || transfer.end !== undefined
       ? undefined
-      : this.idleAtMs(transfer);
+      : transfer.idleAtMs(this.idleTimeoutMs);
   }
 
   pollEvent(): ReceiverEvent | undefined {
@@ -163,7 +141,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     const { transfer } = this;
     if (transfer === undefined) return;
     // Several copies, for one may be lost; later ones go out in answer to what still comes.
-    const bytes = encodeAbortAck(lastAcked(transfer));
+    const bytes = encodeAbortAck(transfer.lastAcked);
     for (let i = 0; i < receiverDefaults.abortCopies; i++) this.send(transfer.from, bytes);
     this.fail(nowMs, transfer, status, reason);
   }
@@ -204,7 +182,7 @@ export class Receiver implements Machine<ReceiverEvent> {
 
   private handleCurrent(
     nowMs: TimeMs,
-    transfer: Transfer,
+    transfer: IncomingTransfer,
     packet: DataPacket,
     bytes: Uint8Array,
   ): void {
@@ -224,7 +202,7 @@ export class Receiver implements Machine<ReceiverEvent> {
 
   private takeSegment(
     nowMs: TimeMs,
-    transfer: Transfer,
+    transfer: IncomingTransfer,
     packet: DataPacket,
     bytes: Uint8Array,
   ): void {
@@ -240,10 +218,7 @@ export class Receiver implements Machine<ReceiverEvent> {
       bytes: payload,
       isUrgent: isShort || isMarkedLast,
     });
-    transfer.segmentCount++;
-    transfer.sizeBytes += payload.length;
-    transfer.isLastShort = isShort;
-    transfer.lastProgressMs = nowMs;
+    transfer.add(nowMs, payload);
     // A short segment is the last: its ACK tells the sender that all was written (PROTOCOL 5.5).
     if (isMarkedLast) this.finish(nowMs, transfer, 'marked-last', encodeAck(sequence));
     else if (!isShort) this.acknowledgeThrough(transfer, transfer.segmentCount);
@@ -265,21 +240,7 @@ export class Receiver implements Machine<ReceiverEvent> {
 
   private open(nowMs: TimeMs, from: Address, packet: DataPacket, bytes: Uint8Array): void {
     this.ended.forget(from);
-    this.transfer = {
-      from,
-      startedAtMs: nowMs,
-      mssBytes: packet.payload.length,
-      firstChecksum: packet.checksum,
-      segmentCount: 0,
-      ackedSegments: 0,
-      sizeBytes: 0,
-      writtenBytes: 0,
-      isLastShort: false,
-      lastHeardMs: nowMs,
-      lastProgressMs: nowMs,
-      end: undefined,
-      endReply: undefined,
-    };
+    this.transfer = new IncomingTransfer(nowMs, from, packet);
     this.events.push({ type: 'open', from: formatAddress(from) });
     this.handleCurrent(nowMs, this.transfer, packet, bytes);
   }
@@ -321,22 +282,19 @@ export class Receiver implements Machine<ReceiverEvent> {
     }
   }
 
-  private finish(nowMs: TimeMs, transfer: Transfer, end: TransferEnd, reply?: Uint8Array): void {
+  private finish(
+    nowMs: TimeMs,
+    transfer: IncomingTransfer,
+    end: TransferEnd,
+    reply?: Uint8Array,
+  ): void {
     transfer.end = end;
     transfer.endReply = reply;
     transfer.lastHeardMs = nowMs;
     this.events.push({ type: 'finish', sizeBytes: transfer.sizeBytes });
   }
 
-  private idleAtMs(transfer: Transfer): TimeMs {
-    const { shortTailTimeoutMs } = receiverDefaults;
-    const patienceMs = transfer.isLastShort
-      ? Math.min(shortTailTimeoutMs, this.idleTimeoutMs)
-      : this.idleTimeoutMs;
-    return transfer.lastHeardMs + patienceMs;
-  }
-
-  private endBySilence(nowMs: TimeMs, transfer: Transfer): void {
+  private endBySilence(nowMs: TimeMs, transfer: IncomingTransfer): void {
     if (this.mustEnd && !transfer.isLastShort) {
       const seconds = this.idleTimeoutMs / 1000;
       this.fail(nowMs, transfer, 'failed', `nothing came for ${seconds} s, and no end before it`);
@@ -346,14 +304,14 @@ export class Receiver implements Machine<ReceiverEvent> {
   }
 
   /** Another sender is waiting and this one has fallen silent: a whole file is kept, no other. */
-  private giveWay(nowMs: TimeMs, transfer: Transfer): void {
+  private giveWay(nowMs: TimeMs, transfer: IncomingTransfer): void {
     if (transfer.isLastShort) this.finish(nowMs, transfer, 'silence');
     else this.fail(nowMs, transfer, 'failed', 'fell silent, and another sender came');
   }
 
   private fail(
     nowMs: TimeMs,
-    transfer: Transfer,
+    transfer: IncomingTransfer,
     status: 'failed' | 'aborted',
     reason: string,
   ): void {
@@ -363,7 +321,7 @@ export class Receiver implements Machine<ReceiverEvent> {
 
   private close(
     nowMs: TimeMs,
-    transfer: Transfer,
+    transfer: IncomingTransfer,
     status: TransferResult['status'],
     reason?: string,
   ): void {
@@ -377,7 +335,7 @@ export class Receiver implements Machine<ReceiverEvent> {
       mssBytes: transfer.mssBytes,
       firstChecksum: transfer.firstChecksum,
       end,
-      lastSequence: hasNumberedEnd ? segmentCount : lastAcked(transfer),
+      lastSequence: hasNumberedEnd ? segmentCount : transfer.lastAcked,
     });
     this.events.push({
       type: 'done',
@@ -386,7 +344,7 @@ export class Receiver implements Machine<ReceiverEvent> {
         status,
         ...(reason === undefined ? {} : { reason }),
         ...(end === undefined ? {} : { end }),
-        isCertain: end !== undefined && (end !== 'silence' || transfer.isLastShort),
+        isCertain: transfer.isCertain,
         sizeBytes,
         segmentCount,
         elapsedMs: transfer.lastProgressMs - transfer.startedAtMs,
@@ -403,14 +361,14 @@ export class Receiver implements Machine<ReceiverEvent> {
 
   // --- ACKs
 
-  private acknowledgeThrough(transfer: Transfer, segmentCount: number): void {
+  private acknowledgeThrough(transfer: IncomingTransfer, segmentCount: number): void {
     if (segmentCount === transfer.ackedSegments) return;
     transfer.ackedSegments = segmentCount;
     this.acknowledge(transfer.from, segmentCount - 1);
   }
 
   /** Out of sequence or a duplicate: the last one in sequence again, if there is one (PROTOCOL 3.4). */
-  private repeatLastAck(transfer: Transfer): void {
+  private repeatLastAck(transfer: IncomingTransfer): void {
     if (transfer.ackedSegments > 0) this.acknowledge(transfer.from, transfer.ackedSegments - 1);
   }
 
@@ -422,11 +380,6 @@ export class Receiver implements Machine<ReceiverEvent> {
   private send(to: Address, bytes: Uint8Array): void {
     this.transmits.push({ to, bytes });
   }
-}
-
-/** The number of the last ACK sent; undefined before the first. */
-function lastAcked({ ackedSegments }: Transfer): number | undefined {
-  return ackedSegments === 0 ? undefined : ackedSegments - 1;
 }
 
 /** Whether a packet from the address of an ended transfer begins another one. */

@@ -14,9 +14,9 @@ import { senderDefaults } from './config.js';
 import { P2mpError } from './errors.js';
 import { FaultLog } from './faults.js';
 import type { Machine, TimeMs, Transmit } from './machine.js';
-import { stoppedTimeMs } from './machine.js';
 import type { AckPacket } from './packet.js';
 import { abortMark, decode, encodeAbort, encodeData } from './packet.js';
+import { Patience } from './patience.js';
 import type { PeerStatus } from './peer.js';
 import { Peer } from './peer.js';
 import { PeerAddresses } from './peer-addresses.js';
@@ -41,6 +41,9 @@ import {
   defaultGiveUpMs,
 } from './sender-options.js';
 
+/** Why a complete receiver is not called confirmed (PROTOCOL 5.3). */
+const unconfirmed = 'its end was not confirmed';
+
 type Phase =
   | 'data'
   /** All data is settled; the shell looks whether the source is still what was sent. */
@@ -55,11 +58,11 @@ export class Sender implements Machine<SenderEvent> {
 
   private readonly windowBlocks: number;
   private readonly timeout: TimeoutSpec;
-  private readonly giveUpAfterMs: number;
   private readonly hasEndMarker: boolean;
 
   private readonly peerByAddress: PeerAddresses;
   private readonly window: BlockWindow;
+  private readonly patience: Patience;
   private readonly events = new Queue<SenderEvent>();
   private readonly farewells = new Queue<Transmit>();
   private readonly faults = new FaultLog((event) => this.events.push(event));
@@ -71,7 +74,6 @@ export class Sender implements Machine<SenderEvent> {
   private unprovenCount: number;
   private startedAtMs: TimeMs | undefined;
   private settledAtMs: TimeMs = 0;
-  private giveUpCheckAtMs: TimeMs | undefined;
   private rounds = 0;
   private timeouts = 0;
 
@@ -81,7 +83,7 @@ export class Sender implements Machine<SenderEvent> {
     this.geometry = createGeometry(options.sizeBytes, options.mssBytes, segmentsPerBlock);
     this.windowBlocks = checkWindow(windowBlocks);
     this.timeout = checkTimeout(options.timeout ?? { mode: 'auto' });
-    this.giveUpAfterMs = checkGiveUp(options.giveUpAfterMs ?? defaultGiveUpMs(this.timeout));
+    const giveUpAfterMs = checkGiveUp(options.giveUpAfterMs ?? defaultGiveUpMs(this.timeout));
     this.hasEndMarker = options.hasEndMarker ?? true;
     if (options.sizeBytes === 0 && !this.hasEndMarker) {
       throw new P2mpError(
@@ -89,13 +91,14 @@ export class Sender implements Machine<SenderEvent> {
         'an empty file has nothing but its end marker to send; allow the end marker',
       );
     }
-    const rttLimits = createRttLimits(this.timeout, this.giveUpAfterMs);
+    const rttLimits = createRttLimits(this.timeout, giveUpAfterMs);
     this.peers = receivers.map(
       ({ name, address }, index) => new Peer(index, name, address, rttLimits),
     );
     this.peerByAddress = new PeerAddresses(this.peers);
     this.activeCount = this.peers.length;
     this.unprovenCount = this.peers.length;
+    this.patience = new Patience(giveUpAfterMs, this.peers);
     this.window = new BlockWindow(this.peers.length);
     this.openBlocks();
     this.advancePhase(0);
@@ -149,7 +152,7 @@ export class Sender implements Machine<SenderEvent> {
     for (const peer of this.peers) {
       if (peer.status !== 'active') continue;
       if (this.phase === 'ending' && peer.ackedSegments > 0) {
-        this.settle(nowMs, peer, 'complete', 'its end was not confirmed');
+        this.settle(nowMs, peer, 'complete', unconfirmed);
         continue;
       }
       if (peer.sentSegments > 0) {
@@ -181,8 +184,8 @@ export class Sender implements Machine<SenderEvent> {
 
   handleTimeout(nowMs: TimeMs): void {
     if (this.phase === 'done') return;
-    this.forgiveStoppedTime(nowMs);
-    this.giveUpOnSilent(nowMs);
+    this.patience.forgiveStoppedTime(nowMs, this.pollTimeout() ?? nowMs);
+    for (const peer of this.patience.takeExhausted(nowMs)) this.giveUpOn(nowMs, peer);
     for (let place = 0; place < this.window.length; place++) {
       const block = this.window.get(place);
       if (block.deadlineMs !== undefined && block.deadlineMs <= nowMs) {
@@ -207,7 +210,7 @@ export class Sender implements Machine<SenderEvent> {
 
   pollTimeout(): TimeMs | undefined {
     if (this.phase === 'done') return undefined;
-    let earliestMs = this.giveUpCheckAtMs;
+    let earliestMs = this.patience.dueAtMs;
     for (let place = 0; place < this.window.length; place++) {
       const { deadlineMs } = this.window.get(place);
       if (deadlineMs !== undefined && (earliestMs === undefined || deadlineMs < earliestMs)) {
@@ -271,7 +274,7 @@ export class Sender implements Machine<SenderEvent> {
       if (peer.pendingBlocks === 0) peer.waitingSinceMs = nowMs;
       peer.pendingBlocks++;
     }
-    this.giveUpCheckAtMs ??= nowMs + this.giveUpAfterMs;
+    this.patience.begin(nowMs);
     this.beginRound(block);
   }
 
@@ -341,7 +344,7 @@ export class Sender implements Machine<SenderEvent> {
       if (!block.isPending(peer.index) || peer.ackedSegments === 0) continue;
       if (nowMs - peer.waitingSinceMs < senderDefaults.endPatienceMs) continue;
       if (peer.isAnsweringEnd) peer.isAnsweringEnd = false;
-      else this.settle(nowMs, peer, 'complete', 'its end was not confirmed');
+      else this.settle(nowMs, peer, 'complete', unconfirmed);
     }
   }
 
@@ -425,41 +428,11 @@ export class Sender implements Machine<SenderEvent> {
 
   // --- Receivers
 
-  /** Patience does not run while this process stands still: its own receivers may have answered. */
-  private forgiveStoppedTime(nowMs: TimeMs): void {
-    const stoppedMs = stoppedTimeMs(nowMs, this.pollTimeout() ?? nowMs);
-    if (stoppedMs === 0 || this.giveUpCheckAtMs === undefined) return;
-    this.giveUpCheckAtMs += stoppedMs;
-    for (const peer of this.peers) peer.waitingSinceMs += stoppedMs;
-  }
-
-  private giveUpOnSilent(nowMs: TimeMs): void {
-    if (this.giveUpCheckAtMs === undefined || nowMs < this.giveUpCheckAtMs) return;
-    let nextCheckAtMs: TimeMs | undefined;
-    for (const peer of this.peers) {
-      if (!peer.isPending) continue;
-      const patienceEndsAtMs = peer.waitingSinceMs + this.giveUpAfterMs;
-      if (patienceEndsAtMs <= nowMs) this.giveUpOn(nowMs, peer);
-      else nextCheckAtMs = Math.min(nextCheckAtMs ?? Infinity, patienceEndsAtMs);
-    }
-    this.giveUpCheckAtMs = nextCheckAtMs;
-  }
-
   private giveUpOn(nowMs: TimeMs, peer: Peer): void {
-    const seconds = this.giveUpAfterMs / 1000;
     if (this.phase === 'ending' && peer.ackedSegments > 0) {
-      this.settle(nowMs, peer, 'complete', 'its end was not confirmed');
-    } else if (peer.isHeard) {
-      const { segmentCount } = this.geometry;
-      const reason = `acknowledged nothing new for ${seconds} s, stuck at segment ${peer.ackedSegments} of ${segmentCount}`;
-      this.settle(nowMs, peer, 'failed', reason);
+      this.settle(nowMs, peer, 'complete', unconfirmed);
     } else {
-      this.settle(
-        nowMs,
-        peer,
-        'failed',
-        `no answer for ${seconds} s; is p2mpserver running there, and does a firewall let UDP port ${peer.address.port} through?`,
-      );
+      this.settle(nowMs, peer, 'failed', this.patience.reason(peer, this.geometry.segmentCount));
     }
   }
 
@@ -504,7 +477,7 @@ export class Sender implements Machine<SenderEvent> {
     if (this.activeCount === 0) {
       this.phase = 'done';
       this.window.clear();
-      this.giveUpCheckAtMs = undefined;
+      this.patience.end();
       this.settledAtMs = Math.max(this.settledAtMs, this.startedAtMs ?? nowMs);
       this.events.push({ type: 'done', result: this.result() });
     } else if (this.phase === 'data' && this.window.length === 0) {

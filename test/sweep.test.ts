@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { FaultKind } from '../src/faults.js';
-import type { TraceRecord } from '../src/simulator/simulation.js';
+import { formatTraceLine, type TraceRecord } from '../src/simulator/trace.js';
 import { drawScenario } from './support/scenario.js';
 import { complaintsAbout } from './support/scenario-check.js';
 import { runScenario, type ScenarioRun } from './support/scenario-run.js';
@@ -56,10 +56,10 @@ function replay(number: number): void {
   t.test(`scenario ${number}`, (t) => {
     const path = join(tmpdir(), `p2mp-scenario-${number}.jsonl`);
     const file = openSync(path, 'w');
-    const write = (line: object) => writeSync(file, `${JSON.stringify(line)}\n`);
+    const write = (line: string) => writeSync(file, `${line}\n`);
     const scenario = drawScenario(number);
-    write(scenario);
-    const run = runScenario(scenario, {}, write);
+    write(JSON.stringify(scenario));
+    const run = runScenario(scenario, {}, (record) => write(formatTraceLine(record)));
     closeSync(file);
     process.stderr.write(`trace of scenario ${number}: ${path}\n`);
     t.same(complaintsAbout(scenario, run), [], `trace: ${path}`);
@@ -69,7 +69,7 @@ function replay(number: number): void {
 
 function runTraced(number: number): { run: ScenarioRun; trace: string[] } {
   const trace: string[] = [];
-  const keep = (record: TraceRecord) => trace.push(JSON.stringify(record));
+  const keep = (record: TraceRecord) => trace.push(formatTraceLine(record));
   return { run: runScenario(drawScenario(number), {}, keep), trace };
 }
 

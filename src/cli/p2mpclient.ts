@@ -19,6 +19,7 @@ import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
 import { formatSeconds } from './format.js';
 import { Output } from './output.js';
+import { printOddity } from './print-event.js';
 
 const usage = [
   '$0 <server>... <port> <file> <MSS> [options]',
@@ -145,15 +146,9 @@ function printEvent(
         output.warn(`${receiver}: ${status} after ${formatSeconds(elapsedMs / 1000)}${why}`);
       break;
     }
-    case 'fault': {
-      const { kind, from, packet } = event;
-      output.json({ event: 'fault', kind, from, packet });
-      if (isVerbose && !output.isJson) output.warn(`${kind} from ${from}: ${packet}`);
-      break;
-    }
+    case 'fault':
     case 'send-error':
-      output.json({ event: 'send-error', message: event.message });
-      if (!output.isJson) output.warn(`not sent: ${event.message}`);
+      printOddity(output, event, isVerbose);
       break;
     case 'done':
       break;

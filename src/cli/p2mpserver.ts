@@ -12,6 +12,7 @@ import { createParser, onInterrupt, parse, runCommand, single } from './command.
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
 import { Output } from './output.js';
+import { printOddity } from './print-event.js';
 import { ServerProgress } from './server-progress.js';
 import { printServerSummary, serverResultJson } from './server-summary.js';
 
@@ -138,15 +139,9 @@ class Server {
         output.line(`Packet loss, sequence number = ${event.sequence}`);
         output.json({ event: 'loss', sequence: event.sequence });
         break;
-      case 'fault': {
-        const { kind, from, packet } = event;
-        output.json({ event: 'fault', kind, from, packet });
-        if (isVerbose && !output.isJson) output.warn(`${kind} from ${from}: ${packet}`);
-        break;
-      }
+      case 'fault':
       case 'send-error':
-        output.json({ event: 'send-error', message: event.message });
-        if (!output.isJson) output.warn(`not sent: ${event.message}`);
+        printOddity(output, event, isVerbose);
         break;
       case 'done':
         this.handleDone(event.result);

@@ -47,18 +47,15 @@ export interface LinkCounts {
   reordered: number;
 }
 
+export function createLinkCounts(): LinkCounts {
+  return { sent: 0, lost: 0, queueFull: 0, corrupted: 0, duplicated: 0, reordered: 0 };
+}
+
 /** Takes a datagram that comes out at the far end. */
 export type Deliver = (atMs: TimeMs, bytes: Uint8Array) => void;
 
 export class Link {
-  readonly counts: LinkCounts = {
-    sent: 0,
-    lost: 0,
-    queueFull: 0,
-    corrupted: 0,
-    duplicated: 0,
-    reordered: 0,
-  };
+  readonly counts = createLinkCounts();
 
   private readonly options: Required<Omit<LinkOptions, 'loss' | 'queueLimitBytes'>>;
   private readonly queueLimitBytes: number;

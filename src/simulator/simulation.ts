@@ -12,28 +12,11 @@ import { describe } from '../packet.js';
 import { EventQueue } from './event-queue.js';
 import type { LinkOptions } from './link.js';
 import { Link } from './link.js';
-
-/** One line of a trace: what became of one datagram, or what a host's machine told. */
-export type TraceRecord =
-  | {
-      readonly atMs: TimeMs;
-      readonly what: 'sent' | 'lost' | 'queue-full' | 'received' | 'unreachable';
-      readonly from: string;
-      readonly to: string;
-      readonly sizeBytes: number;
-      readonly crc32: string;
-      readonly packet: string;
-    }
-  | {
-      readonly atMs: TimeMs;
-      readonly what: 'event';
-      readonly host: string;
-      readonly event: object;
-    };
+import type { TraceRecord } from './trace.js';
 
 export interface SimulationOptions {
   readonly seed: string;
-  /** Takes each record as it happens; `JSON.stringify` makes a trace line of it. */
+  /** Takes each record as it happens; `formatTraceLine` makes a line of it. */
   readonly trace?: (record: TraceRecord) => void;
 }
 

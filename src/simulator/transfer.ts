@@ -13,6 +13,7 @@ import { Sender } from '../sender.js';
 import type { SenderEvent, SenderResult } from '../sender-events.js';
 import type { SenderOptions } from '../sender-options.js';
 import type { LinkCounts, LinkOptions } from './link.js';
+import { createLinkCounts } from './link.js';
 import type { SimulationOptions } from './simulation.js';
 import { type SimulatedHost, Simulation } from './simulation.js';
 
@@ -218,14 +219,7 @@ function isSame(bytes: Uint8Array, content: Uint8Array, offsetBytes: number): bo
 }
 
 function sumCounts(all: readonly LinkCounts[]): LinkCounts {
-  const total: LinkCounts = {
-    sent: 0,
-    lost: 0,
-    queueFull: 0,
-    corrupted: 0,
-    duplicated: 0,
-    reordered: 0,
-  };
+  const total = createLinkCounts();
   for (const counts of all) {
     for (const key of Object.keys(total) as (keyof LinkCounts)[]) total[key] += counts[key];
   }

@@ -52,6 +52,24 @@ export class NetworkLab {
     return ['ip', ['netns', 'exec', this.namespace(host), ...command]];
   }
 
+  /** Lets no more than this out of a host, as `tc` spells rates; the rest waits in its queue. */
+  limitRate(host: number, rate: string): void {
+    const shaping = ['tbf', 'rate', rate, 'burst', '16kb', 'latency', '10s'];
+    run(
+      'ip',
+      'netns',
+      'exec',
+      this.namespace(host),
+      'tc',
+      'qdisc',
+      'add',
+      'dev',
+      'eth0',
+      'root',
+      ...shaping,
+    );
+  }
+
   /** A second address that a host answers from in preference to its first. */
   addPreferredSource(host: number, address: string): void {
     const namespace = this.namespace(host);

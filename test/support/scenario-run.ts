@@ -8,11 +8,8 @@ import { Sender } from '../../src/sender.js';
 import type { SenderEvent, SenderResult } from '../../src/sender-events.js';
 import type { SenderOptions } from '../../src/sender-options.js';
 import type { LinkCounts } from '../../src/simulator/link.js';
-import {
-  type SimulatedHost,
-  Simulation,
-  type TraceRecord,
-} from '../../src/simulator/simulation.js';
+import { type SimulatedHost, Simulation } from '../../src/simulator/simulation.js';
+import type { TraceRecord } from '../../src/simulator/trace.js';
 import { createContent } from '../../src/simulator/transfer.js';
 import type { ReceiverScenario, Scenario } from './scenario.js';
 

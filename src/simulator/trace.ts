@@ -1,0 +1,28 @@
+/** What happened in a simulation, one record for each thing, exported as JSON lines. */
+import { formatCrc32 } from '../crc32.js';
+import type { TimeMs } from '../machine.js';
+
+/** What became of one datagram, or what a host's machine told. */
+export type TraceRecord =
+  | {
+      readonly atMs: TimeMs;
+      readonly what: 'sent' | 'lost' | 'queue-full' | 'received' | 'unreachable';
+      readonly from: string;
+      readonly to: string;
+      readonly sizeBytes: number;
+      readonly crc32: string;
+      readonly packet: string;
+    }
+  | {
+      readonly atMs: TimeMs;
+      readonly what: 'event';
+      readonly host: string;
+      readonly event: object;
+    };
+
+/** The record as one line of JSON, without a line end; of bytes, their number and CRC-32. */
+export function formatTraceLine(record: TraceRecord): string {
+  return JSON.stringify(record, (_key, value: unknown) =>
+    value instanceof Uint8Array ? `${value.length} bytes, crc32 ${formatCrc32(value)}` : value,
+  );
+}
