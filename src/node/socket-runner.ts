@@ -23,6 +23,7 @@ export class SocketRunner<Event> {
   private timeoutAtMs: TimeMs | undefined;
   private timeoutSetAtMs: TimeMs = 0;
   private lastTimeoutMs: TimeMs = Number.NEGATIVE_INFINITY;
+  private timeoutBeforeLastMs: TimeMs = Number.NEGATIVE_INFINITY;
 
   private constructor(options: SocketRunnerOptions<Event>) {
     this.runner = new Runner(options.machine, {
@@ -89,12 +90,12 @@ export class SocketRunner<Event> {
   }
 
   /**
-   * When to look at a deadline. While none has passed for a while, none is likely to, and a little
+   * When to look at a deadline. While they rarely pass, this one is not likely to either, and a little
    * late will do: each wait that ends within milliseconds has the system set its clock anew, which
    * costs a tenth of a round trip on loopback.
    */
   private wakeTimeMs(nowMs: TimeMs, atMs: TimeMs): TimeMs {
-    const isCalm = nowMs - this.lastTimeoutMs >= calmAfterMs;
+    const isCalm = nowMs - this.timeoutBeforeLastMs >= calmAfterMs;
     return isCalm ? Math.max(atMs, nowMs + calmTimerMs) : atMs;
   }
 
@@ -118,6 +119,7 @@ export class SocketRunner<Event> {
     const { timeoutAtMs, nowMs } = this;
     if (timeoutAtMs === undefined) return;
     if (timeoutAtMs <= nowMs) {
+      this.timeoutBeforeLastMs = this.lastTimeoutMs;
       this.lastTimeoutMs = nowMs;
       this.runner.handleTimeout();
     } else {
@@ -129,7 +131,7 @@ export class SocketRunner<Event> {
 /** A deadline that has stood for this long is likely to pass. */
 const quietMs = 0.25;
 
-/** Without a timeout for this long, deadlines are looked at less often. */
+/** With less than two timeouts within this time, deadlines are looked at less often. */
 const calmAfterMs = 25;
 
 /** How much later a deadline may be noticed then: above the grain of the system's own tick. */
