@@ -69,6 +69,7 @@ export class Sender implements Machine<SenderEvent> {
 
   private phase: Phase = 'data';
   private nextBlockIndex = 0;
+  private deliveredBlocks = 0;
   private activeCount: number;
   /** Receivers that have not yet shown that they count as we do (PROTOCOL 6.4). */
   private unprovenCount: number;
@@ -106,9 +107,7 @@ export class Sender implements Machine<SenderEvent> {
 
   /** Payload that every receiver still worth waiting for has acknowledged. */
   get deliveredBytes(): number {
-    if (this.phase !== 'data') return this.geometry.sizeBytes;
-    const oldest = this.window.oldest?.index ?? this.nextBlockIndex;
-    return blockOffsetBytes(this.geometry, oldest);
+    return blockOffsetBytes(this.geometry, this.deliveredBlocks);
   }
 
   get isDone(): boolean {
@@ -467,6 +466,8 @@ export class Sender implements Machine<SenderEvent> {
       const oldest = this.window.oldest;
       if (oldest === undefined || !oldest.hasBytes || oldest.pendingCount > 0) break;
       this.window.dropOldest();
+      // What is let go of because nobody is left was delivered to nobody.
+      if (this.phase === 'data' && this.activeCount > 0) this.deliveredBlocks++;
     }
     if (this.phase === 'data' && this.activeCount > 0) this.openBlocks();
     this.advancePhase(nowMs);

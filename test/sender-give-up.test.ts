@@ -83,3 +83,17 @@ t.test('a long fixed timeout comes with the patience for some rounds of it', (t)
   t.match(driven.outcome('a'), { status: 'failed', reason: /^no answer for 20 s/ });
   t.end();
 });
+
+t.test('delivered is what those have who are still sent to, and never what nobody has', (t) => {
+  const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, giveUpAfterMs: 1000 });
+  driven.ackAll(0);
+  driven.ack('b', 1);
+  t.equal(driven.sender.deliveredBytes, 2, 'a has one segment, b two');
+  driven.passTo(1000);
+  t.match(driven.outcome('a'), { status: 'failed' });
+  t.equal(driven.sender.deliveredBytes, 4, 'a does not count any more');
+  driven.passTo(60_000);
+  t.match(driven.result?.receivers, [{ status: 'failed' }, { status: 'failed' }]);
+  t.equal(driven.sender.deliveredBytes, 4);
+  t.end();
+});
