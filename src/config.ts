@@ -28,9 +28,9 @@ export const timeoutDefaults = {
   /** Before the first round-trip sample: fit for a LAN; RFC 6298 would say a second. */
   initialMs: 100,
   /** Margin over the smoothed round trip, for paths whose delay hardly varies: a timer's grain. */
-  granularityMs: 1,
+  granularityMs: 0.5,
   /** Floor: fit for loopback, far below RFC 6298's second. */
-  minMs: 1,
+  minMs: 0.7,
   /** Ceiling of the backed-off timeout. */
   maxMs: 60_000,
 } as const;

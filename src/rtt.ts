@@ -1,7 +1,7 @@
 /**
  * Round-trip estimate and retransmission timeout of one receiver (RFC 6298), in milliseconds.
  *
- * Two things differ from TCP, for the reasons in PROTOCOL 4.3 and 4.4: the floor is a millisecond,
+ * Two things differ from TCP, for the reasons in PROTOCOL 4.3 and 4.4: the floor is below a millisecond,
  * not a second; and the backoff ends with the next answer, not only with the next sample, for among
  * many receivers somebody has nearly always just lost a packet.
  */
