@@ -211,17 +211,13 @@ export class Receiver implements Machine<ReceiverEvent> {
       this.faults.add('storage-busy', transfer.from, bytes);
       return;
     }
-    const isShort = payload.length < transfer.mssBytes;
-    this.events.push({
-      type: 'write',
-      offsetBytes: transfer.sizeBytes,
-      bytes: payload,
-      isUrgent: isShort || isMarkedLast,
-    });
+    const offsetBytes = transfer.sizeBytes;
     transfer.add(nowMs, payload);
+    const isUrgent = transfer.isLastShort || isMarkedLast;
+    this.events.push({ type: 'write', offsetBytes, bytes: payload, isUrgent });
     // A short segment is the last: its ACK tells the sender that all was written (PROTOCOL 5.5).
     if (isMarkedLast) this.finish(nowMs, transfer, 'marked-last', encodeAck(sequence));
-    else if (!isShort) this.acknowledgeThrough(transfer, transfer.segmentCount);
+    else if (!isUrgent) this.acknowledgeThrough(transfer, transfer.segmentCount);
   }
 
   private handleOther(nowMs: TimeMs, from: Address, packet: DataPacket, bytes: Uint8Array): void {
