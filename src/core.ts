@@ -23,3 +23,4 @@ export * from './simulator/link.js';
 export * from './simulator/simulation.js';
 export * from './simulator/trace.js';
 export * from './simulator/transfer.js';
+export * from './theory.js';

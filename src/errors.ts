@@ -5,6 +5,9 @@
  */
 export type ErrorCode =
   | 'INVALID_ARGUMENT'
+  | 'INVALID_PLAN'
+  | 'RESULTS_DIFFER'
+  | 'RUN_FAILED'
   | 'UNKNOWN_HOST'
   | 'SOURCE_UNREADABLE'
   | 'SOURCE_CHANGED'

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { meanDelayMs, meanRounds, varianceOfRounds } from './support/theory.js';
+import { meanDelayMs, meanRounds, varianceOfRounds } from '../src/theory.js';
 import { type Comparison, grid, runCell } from './support/theory-grid.js';
 
 /** How far chance may lead: beyond it, fewer than one in 15,000 fair comparisons. */

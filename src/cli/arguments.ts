@@ -117,3 +117,22 @@ export function parseLossModel(text: string, probability: number): LossSpec {
       'gilbert-elliott:ENTER,LEAVE,GOOD,BAD or scripted:NUMBER,...',
   );
 }
+
+/** Threads that work side by side. */
+export function parseJobs(text: string): number {
+  const jobs = parseNumber(text);
+  return Number.isInteger(jobs) && jobs >= 1 && jobs <= maxJobs
+    ? jobs
+    : refuse(`--jobs ${text}: must be a whole number from 1 to ${maxJobs}`);
+}
+
+const maxJobs = 1024;
+
+/** `i/n`: part i, counted from 1, of n. */
+export function parseShard(text: string): { index: number; count: number } {
+  const [index = Number.NaN, count = Number.NaN, ...more] = text.split('/').map(parseNumber);
+  const isGood = Number.isInteger(index) && Number.isInteger(count) && more.length === 0;
+  return isGood && index >= 1 && index <= count
+    ? { index, count }
+    : refuse(`--shard ${text}: must be i/n with i from 1 to n, such as 1/4`);
+}

@@ -1,6 +1,7 @@
 /** The client's progress: a line on a terminal, an event a second with --json. */
+
+import { bytesPerSec, formatBytes, formatRate, formatSeconds } from '../format.js';
 import type { Sender } from '../sender.js';
-import { bytesPerSec, formatBytes, formatRate, formatSeconds } from './format.js';
 import type { Output } from './output.js';
 
 const intervalMs = 100;

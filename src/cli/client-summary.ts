@@ -1,6 +1,5 @@
 /** The client's last words: the summary for people, and the result object of --json. */
-import type { SendFileResult } from '../node/file-sender.js';
-import type { ReceiverOutcome } from '../sender-events.js';
+
 import {
   bytesPerSec,
   formatCount,
@@ -9,7 +8,9 @@ import {
   formatRate,
   formatSeconds,
   formatTable,
-} from './format.js';
+} from '../format.js';
+import type { SendFileResult } from '../node/file-sender.js';
+import type { ReceiverOutcome } from '../sender-events.js';
 import type { Output } from './output.js';
 
 export function printClientSummary(

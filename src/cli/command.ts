@@ -1,8 +1,8 @@
 /** What every command shares: options, wrong use, errors, signals and the way out. */
-import { readFileSync } from 'node:fs';
 import type { Argv } from 'yargs';
 import yargs from 'yargs';
 import { P2mpError } from '../errors.js';
+import { packageVersion } from '../node/package-version.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode, exitCodeHelp } from './exit-code.js';
 
@@ -36,7 +36,7 @@ export function createParser(name: string, usage: string): Argv<CommonOptions> {
         alias: 'v',
         describe: 'Tell the first oddity of each kind, and each end',
       })
-      .version(version())
+      .version(packageVersion())
       .alias('help', 'h')
       .epilogue(exitCodeHelp)
       .strictOptions()
@@ -113,9 +113,4 @@ export function onInterrupt(handle: (signal: NodeJS.Signals) => void): void {
       handle(signal);
     });
   }
-}
-
-function version(): string {
-  const path = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }

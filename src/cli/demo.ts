@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { defaultPort } from '../config.js';
+import { formatBytes, formatCount } from '../format.js';
 import type { SendFileResult, ServerSpec } from '../node/file-sender.js';
 import { sendFile } from '../node/file-sender.js';
 import { parseServer } from './arguments.js';
@@ -19,7 +20,6 @@ import { printClientSummary } from './client-summary.js';
 import { runCommand } from './command.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
-import { formatBytes, formatCount } from './format.js';
 import { Output } from './output.js';
 
 const receiverCount = 3;

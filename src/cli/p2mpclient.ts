@@ -2,6 +2,7 @@
 /** `p2mpclient <server>... <port> <file> <MSS>`: the sender of P2MP-FTP. */
 import { basename } from 'node:path';
 import { P2mpError } from '../errors.js';
+import { formatSeconds } from '../format.js';
 import type { FileSenderEvent, SendFileOptions, SendFileResult } from '../node/file-sender.js';
 import { sendFile } from '../node/file-sender.js';
 import {
@@ -17,7 +18,6 @@ import { clientResultJson, printClientSummary } from './client-summary.js';
 import { createParser, onInterrupt, parse, runCommand, single } from './command.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
-import { formatSeconds } from './format.js';
 import { Output } from './output.js';
 import { printOddity } from './print-event.js';
 

@@ -1,6 +1,7 @@
 /** The server's progress line: what has come so far. How much there will be, nobody has said. */
+
+import { bytesPerSec, formatBytes, formatRate } from '../format.js';
 import type { FileReceiver } from '../node/file-receiver.js';
-import { bytesPerSec, formatBytes, formatRate } from './format.js';
 import type { Output } from './output.js';
 
 const intervalMs = 100;

@@ -1,5 +1,5 @@
 /** The server's words on a transfer that is over: for people, and for --json. */
-import type { FileTransferResult } from '../node/file-receiver.js';
+
 import {
   bytesPerSec,
   formatCount,
@@ -7,7 +7,8 @@ import {
   formatPlural,
   formatRate,
   formatSeconds,
-} from './format.js';
+} from '../format.js';
+import type { FileTransferResult } from '../node/file-receiver.js';
 import type { Output } from './output.js';
 
 export function printServerSummary(output: Output, result: FileTransferResult): void {

@@ -90,13 +90,14 @@ export class SocketRunner<Event> {
   }
 
   /**
-   * When to look at a deadline. While they rarely pass, this one is not likely to either, and a little
+   * When to look at a deadline. While they rarely pass, a short one is not likely to either, and a little
    * late will do: each wait that ends within milliseconds has the system set its clock anew, which
-   * costs a tenth of a round trip on loopback.
+   * costs a tenth of a round trip on loopback. A longer one is kept to: late by half would be wrong.
    */
   private wakeTimeMs(nowMs: TimeMs, atMs: TimeMs): TimeMs {
+    const isShort = atMs - this.timeoutSetAtMs < calmTimerMs;
     const isCalm = nowMs - this.timeoutBeforeLastMs >= calmAfterMs;
-    return isCalm ? Math.max(atMs, nowMs + calmTimerMs) : atMs;
+    return isShort && isCalm ? Math.max(atMs, nowMs + calmTimerMs) : atMs;
   }
 
   private arm(nowMs: TimeMs, wakesAtMs: TimeMs): void {

@@ -95,6 +95,14 @@ export function simulateTransfer(options: SimulatedTransferOptions): SimulatedTr
   };
 }
 
+/**
+ * The seed of a receiver's loss service: `p2mpserver --seed` with this one throws away the very same
+ * arrivals on a real network.
+ */
+export function receiverSeed(seed: string, name: string): string {
+  return `${seed} ${name}`;
+}
+
 /** Bytes that no shift, swap or repetition maps onto themselves. */
 export function createContent(seed: string, sizeBytes: number): Uint8Array {
   const random = createRandom(seed, 'content');
@@ -164,7 +172,7 @@ function addReceiver(
 ) {
   const { loss = { model: 'none' }, idleTimeoutMs, storeTimeMs = 0 } = options;
   const machine = new Receiver({
-    loss: createLossModel(loss, createRandom(options.seed, 'receiver', name)),
+    loss: createLossModel(loss, createRandom(receiverSeed(options.seed, name))),
     ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
   });
   const transfers: TransferResult[] = [];

@@ -6,7 +6,7 @@ import {
   meanRounds,
   type StopAndWait,
   varianceOfRounds,
-} from './theory.js';
+} from '../../src/theory.js';
 
 export interface Comparison {
   readonly expected: number;

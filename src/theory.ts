@@ -1,6 +1,7 @@
 /**
- * What stop-and-wait to many receivers costs on average, and how far chance lets a run stray from it.
- * N receivers lose each data packet independently with probability p; ACKs are not lost.
+ * What stop-and-wait to many receivers costs on average, and how far chance lets a run stray from it
+ * (docs/THEORY.md). N receivers lose each data packet independently with probability p; ACKs are not
+ * lost.
  */
 
 /** P(R > m): that some of N receivers still lack a segment after m rounds. */

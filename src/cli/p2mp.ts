@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+/** `p2mp <verb>`: one command for all that is more than the course's protocol. */
+import { P2mpError } from '../errors.js';
+import { createParser, parse, runCommand } from './command.js';
+import type { ExitCode } from './exit-code.js';
+import { exitCode } from './exit-code.js';
+
+type Verb = (args: readonly string[]) => Promise<ExitCode>;
+
+const verbs: Readonly<Record<string, { what: string; load: () => Promise<Verb> }>> = {
+  experiment: {
+    what: 'Run a plan of transfers; leave CSV, a plot and a report',
+    load: async () => (await import('./experiment.js')).experiment,
+  },
+};
+
+const usage = [
+  '$0 <verb> [options]',
+  '',
+  ...Object.entries(verbs).map(([name, { what }]) => `  $0 ${name.padEnd(12)} ${what}`),
+  '',
+  '$0 <verb> --help tells the rest.',
+].join('\n');
+
+async function main(args: readonly string[]): Promise<ExitCode> {
+  const [name, ...rest] = args;
+  const verb = name === undefined || !Object.hasOwn(verbs, name) ? undefined : verbs[name];
+  if (verb !== undefined) return (await verb.load())(rest);
+  if (name !== undefined && !name.startsWith('-')) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `${name}: no such verb; there ${Object.keys(verbs).length === 1 ? 'is' : 'are'} ` +
+        Object.keys(verbs).join(', '),
+    );
+  }
+  const argv = await parse(createParser('p2mp', usage), args);
+  if (typeof argv === 'number') return argv;
+  process.stderr.write(`p2mp: no verb given (see p2mp --help)\n`);
+  return exitCode.usage;
+}
+
+await runCommand('p2mp', main);

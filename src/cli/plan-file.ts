@@ -1,0 +1,41 @@
+/** The plan that a command line names: a file, or one that comes with p2mp. */
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { P2mpError } from '../errors.js';
+import type { Plan } from '../experiment/plan.js';
+import { parsePlan } from '../experiment/plan.js';
+import type { Shard } from '../node/experiment/experiment.js';
+import { fileError } from '../node/system-error.js';
+
+const plansFolder = fileURLToPath(new URL('../../experiments/plans/', import.meta.url));
+
+/** Names of the plans that come with p2mp. */
+export function listPlans(): string[] {
+  return readdirSync(plansFolder)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => basename(name, '.json'))
+    .toSorted();
+}
+
+/** @throws P2mpError SOURCE_UNREADABLE, INVALID_PLAN */
+export async function readPlan(name: string): Promise<{ plan: Plan; planText: string }> {
+  const path = listPlans().includes(name) ? join(plansFolder, `${name}.json`) : name;
+  let planText: string;
+  try {
+    planText = await readFile(path, 'utf8');
+  } catch (error) {
+    const { message } = fileError('SOURCE_UNREADABLE', path, error);
+    const known = `plans that come with p2mp: ${listPlans().join(', ')}`;
+    throw new P2mpError('SOURCE_UNREADABLE', `plan ${message} (${known})`, { cause: error });
+  }
+  return { plan: parsePlan(planText, path), planText };
+}
+
+/** Where results go if nobody says. */
+export function defaultFolder(name: string, shard: Shard | undefined): string {
+  const folder = `${basename(name, '.json')}-results`;
+  if (shard === undefined) return folder;
+  return join(folder, `shard-${shard.index}-of-${shard.count}`);
+}

@@ -1,0 +1,136 @@
+/** What the numbers of an experiment support, in sentences. */
+import { parameters } from './parameters.js';
+import type { Plan } from './plan.js';
+import type { Layout } from './series.js';
+import { createLayout, seriesName, xText } from './series.js';
+import type { PointSummary } from './summary.js';
+
+/** Beyond this many standard errors chance is no explanation: one fair point in 15,000. */
+export const deviationLimitSe = 4;
+
+export function describeFindings(plan: Plan, summaries: readonly PointSummary[]): string[] {
+  const layout = createLayout(plan);
+  const sentences: string[] = [];
+  for (const mode of plan.mode) {
+    const groups = new Map<string, PointSummary[]>();
+    for (const summary of summaries.filter((one) => one.mode === mode)) {
+      const name = seriesName(summary.point, layout);
+      groups.set(name, [...(groups.get(name) ?? []), summary]);
+    }
+    for (const [name, group] of groups) {
+      const where = [name, plan.mode.length > 1 ? mode : ''].filter((part) => part !== '');
+      sentences.push(describeTrend(where.join(', '), group, layout));
+    }
+    sentences.push(describeFit(mode, summaries));
+  }
+  sentences.push(describeTwins(summaries), describeFailures(summaries));
+  return sentences.filter((sentence) => sentence !== '');
+}
+
+/** From the first point of a series to its last. */
+function describeTrend(where: string, group: readonly PointSummary[], layout: Layout): string {
+  const measured = group.filter(({ meanS }) => meanS !== undefined);
+  const [first, last] = [measured[0], measured.at(-1)];
+  if (first?.meanS === undefined || last?.meanS === undefined) return '';
+  const prefix = where === '' ? '' : `${where}: `;
+  if (first === last) return capitalize(`${prefix}the mean delay is ${formatMean(first)}.`);
+  const title = nameOf(layout);
+  const [from, to] = [xText(first.point, layout), xText(last.point, layout)];
+  const span = layout.isNumeric
+    ? `as the ${title} goes from ${from} to ${to}`
+    : `from ${from} to ${to}`;
+  const ratio = formatFactor(last.meanS / first.meanS);
+  const model =
+    first.modelS === undefined || last.modelS === undefined
+      ? ''
+      : ` (${formatFactor(last.modelS / first.modelS)} by the model)`;
+  const change = isOverlapping(first, last)
+    ? 'does not change by more than its uncertainty:'
+    : last.meanS > first.meanS
+      ? 'grows from'
+      : 'falls from';
+  const between = isOverlapping(first, last) ? 'and' : 'to';
+  return capitalize(
+    `${prefix}${span}, the mean delay ${change} ${formatMean(first)} ${between} ` +
+      `${formatMean(last)}, ${ratio} times${model}.`,
+  );
+}
+
+function describeFit(mode: string, summaries: readonly PointSummary[]): string {
+  const deviations = summaries
+    .filter((summary) => summary.mode === mode)
+    .map(({ deviationSe }) => deviationSe)
+    .filter((deviation) => deviation !== undefined);
+  if (deviations.length === 0) return '';
+  const sizes = deviations.map(Math.abs);
+  const largest = Math.max(...sizes).toFixed(2);
+  const within = sizes.filter((size) => size <= deviationLimitSe).length;
+  const points = `${mode} points that the model covers`;
+  if (within === sizes.length) {
+    return `All ${sizes.length} ${points} lie within ${largest} standard errors of it.`;
+  }
+  return (
+    `Of the ${sizes.length} ${points}, ${within} lie within ${deviationLimitSe} standard errors ` +
+    `of it; the farthest is off by ${largest}.`
+  );
+}
+
+/** Real runs beside the same runs in the simulator. */
+function describeTwins(summaries: readonly PointSummary[]): string {
+  const real = summaries.flatMap(({ meanS, twinS, rttMs }) =>
+    meanS === undefined || twinS === undefined || rttMs === undefined
+      ? []
+      : [{ ratio: meanS / twinS, rttMs }],
+  );
+  if (real.length === 0) return '';
+  const ratios = real.map(({ ratio }) => ratio);
+  const rtts = real.map(({ rttMs }) => rttMs);
+  return (
+    `Real runs took ${formatSpan(ratios, 3)} times as long as the same runs, with the same losses, ` +
+    `in the simulator with the measured round trip put in (${formatSpan(rtts, 3)} ms).`
+  );
+}
+
+function describeFailures(summaries: readonly PointSummary[]): string {
+  const failed = summaries.reduce((sum, { failedRuns }) => sum + failedRuns, 0);
+  if (failed === 0) return '';
+  const runs = failed === 1 ? 'one run' : `${failed} runs`;
+  return `In ${runs} a receiver was given up on; the means leave ${failed === 1 ? 'it' : 'them'} out.`;
+}
+
+function isOverlapping(a: PointSummary, b: PointSummary): boolean {
+  const [aLow = a.meanS, aHigh = a.meanS] = [a.ci95LowS, a.ci95HighS];
+  const [bLow = b.meanS, bHigh = b.meanS] = [b.ci95LowS, b.ci95HighS];
+  return (aLow as number) <= (bHigh as number) && (bLow as number) <= (aHigh as number);
+}
+
+function nameOf({ x }: Layout): string {
+  const [title = ''] = parameters[x].title.split(',');
+  // An abbreviation stays as it is.
+  return /^[A-Z][a-z]/.test(title) ? title.charAt(0).toLowerCase() + title.slice(1) : title;
+}
+
+function capitalize(sentence: string): string {
+  return /^[np] =/.test(sentence) ? sentence : sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
+
+/** 12.3 s ± 0.2 */
+export function formatMean({ meanS, ci95HighS }: PointSummary): string {
+  if (meanS === undefined) return '–';
+  const mean = `${formatDigits(meanS)} s`;
+  return ci95HighS === undefined ? mean : `${mean} ± ${Number((ci95HighS - meanS).toPrecision(2))}`;
+}
+
+function formatFactor(factor: number): string {
+  return String(Number(factor.toPrecision(3)));
+}
+
+function formatDigits(value: number): string {
+  return String(Number(value.toPrecision(4)));
+}
+
+function formatSpan(values: readonly number[], digits: number): string {
+  const low = Math.min(...values).toFixed(digits);
+  const high = Math.max(...values).toFixed(digits);
+  return low === high ? low : `${low} to ${high}`;
+}

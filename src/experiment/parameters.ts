@@ -1,0 +1,127 @@
+/** The parameters of an experiment: what a point sets, and what each is called where. */
+import { P2mpError } from '../errors.js';
+import type { LossSpec } from '../loss.js';
+import { burstLoss } from '../loss.js';
+
+/** In virtual time, or over real sockets. */
+export const modes = ['simulated', 'real'] as const;
+export type Mode = (typeof modes)[number];
+
+/** One setting of everything that a plan may vary, but the mode. */
+export interface Point {
+  readonly receivers: number;
+  readonly mssBytes: number;
+  /** Mean share of data packets that each receiver throws away. */
+  readonly loss: number;
+  /** `bernoulli` or `burst:LENGTH`. */
+  readonly lossModel: string;
+  /** Segments in flight. */
+  readonly window: number;
+  readonly timeoutMs: number | 'auto';
+  /** Round trip of the simulated path, without the time that a limited rate adds. */
+  readonly rttMs: number;
+  /** Of each receiver's path, both ways; undefined is unlimited. */
+  readonly rateBytesPerSec: number | undefined;
+  readonly queueBytes: number | undefined;
+  /** Serial time that a simulated sender spends on each datagram. */
+  readonly sendTimeMs: number;
+  readonly fileSizeBytes: number;
+}
+
+export type ParameterName = keyof Point;
+
+export interface Parameter {
+  /** Column in the CSV files. */
+  readonly column: string;
+  /** Title of an axis, with the unit. */
+  readonly title: string;
+  /** Short, for legends and sentences: `n = 3`, `RTT 20 ms`. */
+  readonly label: (value: Point[ParameterName]) => string;
+}
+
+/** In the order in which plans expand: the last varies fastest. */
+export const parameters: Readonly<Record<ParameterName, Parameter>> = {
+  fileSizeBytes: {
+    column: 'file_bytes',
+    title: 'File size, bytes',
+    label: (value) => `${value} bytes`,
+  },
+  rateBytesPerSec: {
+    column: 'rate_bytes_per_s',
+    title: 'Rate of each path, bytes/s',
+    label: (value) => (value === undefined ? 'no rate limit' : `${value} bytes/s`),
+  },
+  queueBytes: {
+    column: 'queue_bytes',
+    title: 'Queue of each path, bytes',
+    label: (value) => (value === undefined ? 'no queue limit' : `queue ${value} bytes`),
+  },
+  sendTimeMs: {
+    column: 'send_time_ms',
+    title: 'Sending time of a datagram, ms',
+    label: (value) => `t = ${value} ms`,
+  },
+  rttMs: { column: 'rtt_ms', title: 'Round-trip time, ms', label: (value) => `RTT ${value} ms` },
+  window: { column: 'window', title: 'Window, segments', label: (value) => `window ${value}` },
+  timeoutMs: {
+    column: 'timeout_ms',
+    title: 'Timeout, ms',
+    label: (value) => (value === 'auto' ? 'automatic timeout' : `timeout ${value} ms`),
+  },
+  lossModel: {
+    column: 'loss_model',
+    title: 'Loss model',
+    label: (value) =>
+      value === 'bernoulli' ? 'independent losses' : `bursts of ${String(value).slice(6)}`,
+  },
+  loss: {
+    column: 'loss',
+    title: 'Loss probability p of a data packet',
+    label: (value) => `p = ${value}`,
+  },
+  mssBytes: {
+    column: 'mss_bytes',
+    title: 'Maximum segment size, bytes',
+    label: (value) => `MSS ${value}`,
+  },
+  receivers: {
+    column: 'receivers',
+    title: 'Number of receivers',
+    label: (value) => `n = ${value}`,
+  },
+};
+
+export const parameterNames = Object.keys(parameters) as ParameterName[];
+
+const burstModel = /^burst:(?<length>\d+(?:\.\d+)?)$/;
+
+/** Whether the text names a loss model, as the commands spell it. */
+export function isLossModelName(text: string): boolean {
+  return text === 'bernoulli' || burstModel.test(text);
+}
+
+/** @throws P2mpError INVALID_ARGUMENT where no model of this name can lose so much */
+export function createLossSpec(loss: number, lossModel: string): LossSpec {
+  const length = burstModel.exec(lossModel)?.groups?.['length'];
+  if (length !== undefined) return burstLoss(loss, Number(length));
+  if (lossModel !== 'bernoulli') {
+    throw new P2mpError('INVALID_ARGUMENT', `loss model ${lossModel}: not known`);
+  }
+  return loss === 0 ? { model: 'none' } : { model: 'bernoulli', probability: loss };
+}
+
+/** Which parameters have more than one value among these points, in the order above. */
+export function varyingParameters(points: readonly Point[]): ParameterName[] {
+  return parameterNames.filter((name) => points.some((point) => point[name] !== points[0]?.[name]));
+}
+
+/** Every combination of the values, the parameter that is listed last varying fastest. */
+export function combine(
+  values: Readonly<{ [Name in ParameterName]: readonly Point[Name][] }>,
+): Point[] {
+  let points: Partial<Record<ParameterName, Point[ParameterName]>>[] = [{}];
+  for (const name of parameterNames) {
+    points = points.flatMap((point) => values[name].map((value) => ({ ...point, [name]: value })));
+  }
+  return points as unknown as Point[];
+}

@@ -1,0 +1,146 @@
+/** What is wrong with a plan, in words, and where in its file. */
+import type { MemberNode, ValueNode } from '@humanwhocodes/momoa';
+import { evaluate, parse } from '@humanwhocodes/momoa';
+import type { z } from 'zod';
+import { P2mpError } from '../errors.js';
+
+/** A place in a plan: keys and list positions from the outside in. */
+type Path = readonly (string | number)[];
+
+export interface Problem {
+  readonly path: Path;
+  readonly message: string;
+  /** Of a key that should not be there: the place is the key's own. */
+  readonly isKey?: boolean;
+}
+
+/** Problems told at once: more would hide the first. */
+const maxProblems = 10;
+
+/** The text of a plan and the places in it. */
+export class PlanText {
+  readonly root: ValueNode;
+
+  /** @throws P2mpError INVALID_PLAN where it is not JSON */
+  constructor(
+    text: string,
+    private readonly source: string,
+  ) {
+    this.root = parseJson(text, source);
+  }
+
+  /** The plan as plain values. */
+  get value(): unknown {
+    return evaluate(this.root);
+  }
+
+  /** A line for each: source:line:column: key: what is wrong. */
+  formatProblems(problems: readonly Problem[]): string[] {
+    const placed = problems
+      .map((problem) => ({ ...problem, place: findPlace(this.root, problem) }))
+      .toSorted((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
+    const lines = placed.slice(0, maxProblems).map(({ path, message, place }) => {
+      const key = path.join('.');
+      return `${this.source}:${place.line}:${place.column}: ${key === '' ? '' : `${key}: `}${message}`;
+    });
+    const more = problems.length - lines.length;
+    return more > 0 ? [...lines, `${this.source}: and ${more} more`] : lines;
+  }
+}
+
+function parseJson(text: string, source: string): ValueNode {
+  try {
+    return parse(text, { mode: 'json' }).body;
+  } catch (error) {
+    // Its message ends in the place, which stands in front here.
+    const { line, column, message } = error as Error & { line?: number; column?: number };
+    const what = message.replace(/\s*\(\d+:\d+\)$/, '');
+    throw new P2mpError('INVALID_PLAN', `${source}:${line ?? 1}:${column ?? 1}: not JSON: ${what}`);
+  }
+}
+
+export function findDoubleKeys(node: ValueNode, path: Path = []): Problem[] {
+  if (node.type === 'Array') {
+    return node.elements.flatMap(({ value }, i) => findDoubleKeys(value, [...path, i]));
+  }
+  if (node.type !== 'Object') return [];
+  const seen = new Set<string>();
+  return node.members.flatMap((member) => {
+    const key = nameOf(member);
+    const inner = [...path, key];
+    if (seen.has(key)) return [{ path: inner, message: 'stands here twice', isKey: true }];
+    seen.add(key);
+    return findDoubleKeys(member.value, inner);
+  });
+}
+
+function nameOf({ name }: MemberNode): string {
+  return name.type === 'String' ? name.value : name.name;
+}
+
+type Place = ValueNode['loc']['start'];
+type Issue = z.core.$ZodIssue;
+type RawIssue = z.core.$ZodRawIssue;
+
+/** Words for people in place of the library's; the schema's own messages come before these. */
+export function describeIssue(issue: RawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.input === undefined) return 'is missing';
+      return `must be ${nouns[issue.expected as string] ?? `a ${issue.expected}`}`;
+    case 'too_small':
+      return `must be ${issue.inclusive ? 'at least' : 'above'} ${issue.minimum}`;
+    case 'too_big':
+      return `must be ${issue.inclusive ? 'at most' : 'below'} ${issue.maximum}`;
+    case 'invalid_union':
+      // What the closest of its readings says is told instead.
+      return '';
+    default:
+      return undefined;
+  }
+}
+
+const nouns: Readonly<Record<string, string>> = {
+  int: 'a whole number',
+  object: 'an object, { ... }',
+  array: 'a list, [ ... ]',
+};
+
+export function toProblems(issue: Issue, outer: Path = []): Problem[] {
+  const path = [...outer, ...(issue.path as (string | number)[])];
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ path: [...path, key], message: 'unknown key', isKey: true }));
+  }
+  if (issue.code === 'invalid_union' && issue.message === '') {
+    const branch = closestBranch(issue.errors);
+    if (branch !== undefined) return branch.flatMap((inner) => toProblems(inner, path));
+    return [{ path, message: 'must be a value, a list of values or a range {from, to, step}' }];
+  }
+  return [{ path, message: issue.message }];
+}
+
+/** Of several ways to read a value, the one that fits its shape and fails further in. */
+function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
+  const fitting = branches.filter(([first]) => {
+    return first !== undefined && !(first.code === 'invalid_type' && first.path.length === 0);
+  });
+  return fitting[0];
+}
+
+/** Where a path leads; of what is not there, the place that should hold it. */
+function findPlace(root: ValueNode, { path, isKey = false }: Problem): Place {
+  let node = root;
+  for (const [depth, step] of path.entries()) {
+    const inner = childOf(node, step);
+    if (inner === undefined) break;
+    if (isKey && depth === path.length - 1 && inner.type === 'Member') return inner.name.loc.start;
+    node = inner.value;
+  }
+  return node.loc.start;
+}
+
+function childOf(node: ValueNode, step: string | number) {
+  if (node.type === 'Array') return node.elements[step as number];
+  if (node.type !== 'Object') return undefined;
+  return node.members.findLast((member) => nameOf(member) === step);
+}

@@ -1,0 +1,160 @@
+/**
+ * What a plan file may say: the one source of its types, its checks, and the JSON schema for editors
+ * (experiments/plan.schema.json). Checks of one value stand here; what values mean together is
+ * checked in plan.ts.
+ */
+import { z } from 'zod';
+import { maxMssBytes, maxWindowBlocks } from '../config.js';
+import { isLossModelName, modes, parameterNames } from './parameters.js';
+
+/** Limits of a plan: beyond them a run would not fit a machine's memory or a human's patience. */
+export const planLimits = {
+  receivers: 100_000,
+  repetitions: 10_000,
+  /** A simulated file is held in memory. */
+  fileSizeBytes: 1_000_000_000,
+  /** Receivers take ten seconds of silence for the end of a sender, or nearly. */
+  timeoutMs: 10_000,
+  rttMs: 5_000,
+  runs: 1_000_000,
+} as const;
+
+/** Values of one parameter: from, from + step, ... up to `to` and with it, or times `factor`. */
+const range = z
+  .strictObject({
+    from: z.number(),
+    to: z.number(),
+    step: z.number().gt(0).optional().meta({ description: '1 if left out' }),
+    factor: z.number().gt(1).optional().meta({ description: 'multiply in place of adding a step' }),
+  })
+  .superRefine(({ from, to, step, factor }, context) => {
+    const refuse = (path: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [path], message });
+    if (step !== undefined && factor !== undefined) refuse('factor', 'give a step or a factor');
+    if (factor !== undefined && from <= 0) refuse('from', `${from}: must be above 0 with a factor`);
+    if (from > to) refuse('to', `${to} is below from ${from}: the range is empty`);
+    else if (countSteps({ from, to, step, factor }) > planLimits.runs) {
+      refuse('to', `makes more than ${planLimits.runs} values`);
+    }
+  });
+
+type Range = z.infer<typeof range>;
+
+function countSteps({ from, to, step = 1, factor }: Range): number {
+  // A quarter of a step of slack: 0.1 + 0.2 is not quite 0.3.
+  return factor === undefined
+    ? Math.floor((to - from) / step + 0.25)
+    : Math.floor(Math.log(to / from) / Math.log(factor) + 0.25);
+}
+
+function expandRange(spec: Range): number[] {
+  const { from, step = 1, factor } = spec;
+  return Array.from({ length: countSteps(spec) + 1 }, (_, i) =>
+    // Twelve digits: what a plan means by 0.1 + 2 * 0.1 is 0.3.
+    Number((factor === undefined ? from + i * step : from * factor ** i).toPrecision(12)),
+  );
+}
+
+/** A value, a list of values or a range of them; parsed, it is the list. */
+function swept<T extends string | number>(value: z.ZodType<T, T>, hasRange: boolean) {
+  const list = z.array(value).min(1, 'the list is empty: name at least one value');
+  const distinct = list.refine((values) => new Set(values).size === values.length, {
+    message: 'a value stands here twice',
+  });
+  const checkedRange = range.transform((spec, context) => {
+    const values: T[] = [];
+    for (const number of expandRange(spec)) {
+      const parsed = value.safeParse(number);
+      if (parsed.success) values.push(parsed.data);
+      else {
+        for (const { message } of parsed.error.issues) {
+          context.addIssue({ code: 'custom', message: `${number}: ${message}` });
+        }
+        return z.NEVER;
+      }
+    }
+    return values;
+  });
+  const one = value.transform((only) => [only]);
+  return hasRange ? z.union([one, distinct, checkedRange]) : z.union([one, distinct]);
+}
+
+const wholeNumber = (least: number, most: number) => z.number().int().min(least).max(most);
+
+const loss = z
+  .number()
+  .min(0)
+  .lt(1, {
+    error: ({ input }) => `${String(input)}: must be below 1, for 1 would lose everything`,
+  });
+
+const lossModel = z.string().refine(isLossModelName, {
+  error: 'must be "bernoulli", or "burst:LENGTH" with the mean length of a burst in packets',
+});
+
+const timeout = z.union([z.number().gt(0).max(planLimits.timeoutMs), z.literal('auto')], {
+  error: `must be milliseconds above 0 and up to ${planLimits.timeoutMs}, or "auto"`,
+});
+
+const mode = z.enum(modes, { error: 'must be "simulated" or "real"' });
+
+export const planSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    title: z.string().min(1).meta({ description: 'Headline of the plot and the report' }),
+    about: z.string().optional().meta({ description: 'What the experiment asks, in a sentence' }),
+    seed: z.string().min(1).meta({ description: 'Names all random streams: same seed, same CSV' }),
+    repetitions: wholeNumber(1, planLimits.repetitions)
+      .default(5)
+      .meta({ description: 'Runs of each point' }),
+    mode: swept(mode, false)
+      .default(['simulated'])
+      .meta({ description: 'In virtual time, over real sockets, or both' }),
+    network: z
+      .enum(['loopback', 'namespaces'], { error: 'must be "loopback" or "namespaces"' })
+      .default('loopback')
+      .meta({ description: 'Where real runs run; namespaces need root on Linux' }),
+    fileSizeBytes: swept(wholeNumber(1, planLimits.fileSizeBytes), true),
+    receivers: swept(wholeNumber(1, planLimits.receivers), true),
+    mssBytes: swept(wholeNumber(1, maxMssBytes), true).default([500]),
+    loss: swept(loss, true)
+      .default([0])
+      .meta({ description: 'Mean share of data packets that each receiver throws away' }),
+    lossModel: swept(lossModel, false)
+      .default(['bernoulli'])
+      .meta({ description: '"bernoulli", or "burst:4" for bursts of 4 packets on average' }),
+    window: swept(wholeNumber(1, maxWindowBlocks), true)
+      .default([1])
+      .meta({ description: 'Segments in flight; 1 is stop-and-wait' }),
+    timeoutMs: swept(timeout, true)
+      .default([100])
+      .meta({ description: 'Fixed timeout of a round in milliseconds, or "auto"' }),
+    link: z
+      .strictObject({
+        rttMs: swept(z.number().min(0).max(planLimits.rttMs), true)
+          .default([0])
+          .meta({ description: 'Round trip of the simulated path; of real runs it is measured' }),
+        rateBytesPerSec: swept(z.number().gt(0), true)
+          .optional()
+          .meta({ description: "Of each receiver's path, both ways; unlimited if left out" }),
+        queueBytes: swept(wholeNumber(1, Number.MAX_SAFE_INTEGER), true)
+          .optional()
+          .meta({ description: 'Bytes that wait at most before the rate; needs a rate' }),
+      })
+      .prefault({})
+      .meta({ description: "Each receiver's path, with its own rate and queue" }),
+    sendTimeMs: swept(z.number().min(0).max(1000), true)
+      .default([0])
+      .meta({ description: 'Serial time that a simulated sender spends on each datagram' }),
+    plot: z
+      .strictObject({
+        x: z.enum(parameterNames, { error: `must be one of ${parameterNames.join(', ')}` }),
+        xScale: z.enum(['linear', 'log']).default('linear'),
+        yScale: z.enum(['linear', 'log']).default('linear'),
+      })
+      .optional()
+      .meta({ description: 'What the plot shows; by default the first parameter that varies' }),
+  })
+  .meta({ title: 'A plan of p2mp experiment' });
+
+export type PlanFile = z.output<typeof planSchema>;

@@ -1,0 +1,84 @@
+/**
+ * A plan: text in, points and runs out, or a refusal that names each fault and its place in the
+ * file. Nothing runs before the whole plan has been checked.
+ */
+import { formatCrc32 } from '../crc32.js';
+import { P2mpError } from '../errors.js';
+import type { Mode, Point } from './parameters.js';
+import { combine, parameterNames } from './parameters.js';
+import { checkTogether } from './plan-checks.js';
+import type { Problem } from './plan-problems.js';
+import { describeIssue, findDoubleKeys, PlanText, toProblems } from './plan-problems.js';
+import type { PlanFile } from './plan-schema.js';
+import { planSchema } from './plan-schema.js';
+
+export interface Plan
+  extends Pick<PlanFile, 'title' | 'about' | 'seed' | 'repetitions' | 'mode' | 'network' | 'plot'> {
+  readonly points: readonly Point[];
+}
+
+/** One transfer of an experiment. */
+export interface Run {
+  /** Counted from 0 over the whole plan: simulated runs first, then by point and repetition. */
+  readonly index: number;
+  readonly point: Point;
+  readonly mode: Mode;
+  /** Counted from 1. */
+  readonly repetition: number;
+  /** The same in both modes, so that both lose the same packets. */
+  readonly seed: string;
+}
+
+/**
+ * @param source what the plan is called in messages: its path
+ * @throws P2mpError INVALID_PLAN with a line for each problem: source:line:column: key: what is wrong
+ */
+export function parsePlan(text: string, source: string): Plan {
+  const planText = new PlanText(text, source);
+  const refuse = (problems: readonly Problem[]): never => {
+    throw new P2mpError('INVALID_PLAN', planText.formatProblems(problems).join('\n'));
+  };
+  const doubles = findDoubleKeys(planText.root);
+  if (doubles.length > 0) refuse(doubles);
+  const parsed = planSchema.safeParse(planText.value, { error: describeIssue });
+  if (!parsed.success) return refuse(parsed.error.issues.flatMap((issue) => toProblems(issue)));
+  const plan = toPlan(parsed.data);
+  const problems = checkTogether(parsed.data, plan.points);
+  return problems.length > 0 ? refuse(problems) : plan;
+}
+
+/** All runs of a plan, in the order of the CSV. */
+export function* listRuns(plan: Plan): Generator<Run> {
+  let index = 0;
+  for (const mode of plan.mode) {
+    for (const point of plan.points) {
+      for (let repetition = 1; repetition <= plan.repetitions; repetition++) {
+        yield { index: index++, point, mode, repetition, seed: runSeed(plan, point, repetition) };
+      }
+    }
+  }
+}
+
+export function countRuns(plan: Plan): number {
+  return plan.mode.length * plan.points.length * plan.repetitions;
+}
+
+/** Named by the point's values, not its position: one more point shifts no other's losses. */
+function runSeed(plan: Plan, point: Point, repetition: number): string {
+  const text = JSON.stringify(parameterNames.map((name) => point[name] ?? null));
+  const digest = formatCrc32(Uint8Array.from(text, (character) => character.charCodeAt(0)));
+  return `${plan.seed} ${digest} ${repetition}`;
+}
+
+function toPlan(file: PlanFile): Plan {
+  const { title, about, seed, repetitions, mode, network, plot, link, ...rest } = file;
+  const points = combine({
+    ...rest,
+    rttMs: link.rttMs,
+    rateBytesPerSec: link.rateBytesPerSec ?? [undefined],
+    queueBytes: link.queueBytes ?? [undefined],
+  });
+  // Simulated first: it is quick, and shows early what the real runs should give.
+  const order = mode.toSorted((a, b) => b.localeCompare(a));
+  return { title, about, seed, repetitions, mode: order, network, plot, points };
+}

@@ -1,0 +1,175 @@
+/** The plot of an experiment as a Vega-Lite specification. Legible without colour. */
+import type { Point } from './parameters.js';
+import { parameters } from './parameters.js';
+import type { Plan } from './plan.js';
+import type { Layout } from './series.js';
+import { createLayout, modelCurve, seriesName, xText } from './series.js';
+import type { PointSummary } from './summary.js';
+
+/** The font that comes with the pictures; whoever shows the SVG may have another. */
+export const plotFont = 'Source Sans 3';
+
+/** From dark to light, so that they differ in grey too; shapes tell series apart as well. */
+const colours = ['#111111', '#2b4c8c', '#a5366f', '#cf6a26', '#4f9d8c', '#9a9a4a', '#7f7fbf'];
+const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'stroke'];
+
+interface Place {
+  readonly x: number | string;
+  readonly series: string;
+}
+
+/** @returns a specification that Vega-Lite 6 takes */
+export function createPlot(plan: Plan, summaries: readonly PointSummary[]): object {
+  const layout = createLayout(plan);
+  const isLogX = plan.plot?.xScale === 'log';
+  const measured = summaries.filter(({ meanS }) => meanS !== undefined);
+  const names = [...new Set(plan.points.map((point) => seriesName(point, layout)))];
+  const place = (point: Point): Place => ({
+    x: layout.isNumeric ? (point[layout.x] as number) : xText(point, layout),
+    series: seriesName(point, layout),
+  });
+  const has = { simulated: plan.mode.includes('simulated'), real: plan.mode.includes('real') };
+  const simulated = measured.filter(({ mode }) => mode === 'simulated');
+  const real = measured.filter(({ mode }) => mode === 'real');
+  const curves = has.simulated ? simulatedCurves(plan, layout, names, isLogX) : [];
+  const joined = measured.filter(({ point, mode, modelS }) => {
+    const hasCurve = curves.some(({ series }) => series === seriesName(point, layout));
+    return mode === 'simulated' ? !hasCurve : modelS === undefined;
+  });
+  const realModel = real.flatMap(({ point, modelS }) =>
+    modelS === undefined ? [] : [{ ...place(point), y: modelS }],
+  );
+  const encoding = createEncoding(plan, layout, names);
+  const toMark = ({ point, meanS, ci95LowS, ci95HighS }: PointSummary) => ({
+    ...place(point),
+    y: meanS,
+    low: ci95LowS,
+    high: ci95HighS,
+  });
+  const notes = [
+    has.simulated ? 'filled: simulated' : '',
+    has.real ? `hollow: real, over ${plan.network}` : '',
+    plan.repetitions > 1 ? `means of ${plan.repetitions} runs with 95 % confidence intervals` : '',
+    curves.length > 0 ? 'line: model' : '',
+    realModel.length > 0 ? 'dashed: model with the measured round trip' : '',
+    joined.length > 0 ? 'dotted lines only join means' : '',
+  ].filter((note) => note !== '');
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    width: 640,
+    height: 400,
+    padding: 12,
+    background: 'white',
+    title: { text: plan.title, subtitle: splitNotes(notes), anchor: 'start' },
+    config: createConfig(),
+    layer: [
+      layer(curves, { type: 'line', strokeWidth: 1.2 }, encoding),
+      layer(realModel, { type: 'line', strokeWidth: 1.2, strokeDash: [6, 4] }, encoding),
+      ...(['simulated', 'real'] as const).map((mode) =>
+        layer(
+          joined.filter((summary) => summary.mode === mode).map(toMark),
+          { type: 'line', strokeWidth: 1, strokeDash: [1, 3] },
+          encoding,
+        ),
+      ),
+      intervals(measured.map(toMark), encoding),
+      layer(simulated.map(toMark), { type: 'point', filled: true, size: 55, opacity: 1 }, encoding),
+      layer(
+        real.map(toMark),
+        { type: 'point', filled: false, size: 110, strokeWidth: 1.8, opacity: 1 },
+        encoding,
+      ),
+    ],
+  };
+}
+
+function simulatedCurves(plan: Plan, layout: Layout, names: readonly string[], isLogX: boolean) {
+  return names.flatMap((series) => {
+    const points = plan.points.filter((point) => seriesName(point, layout) === series);
+    return modelCurve(points, layout, isLogX).map(({ x, delayS }) => ({ x, series, y: delayS }));
+  });
+}
+
+function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
+  const places = [...new Set(plan.points.map((point) => point[layout.x]))];
+  const isSingle = names.length === 1;
+  const legend = isSingle
+    ? null
+    : { title: null, symbolSize: 90, symbolOpacity: 1, labelLimit: 320 };
+  const scaleOf = (range: readonly string[]) => ({
+    domain: names,
+    range: names.map((_, i) => range[i % range.length]),
+  });
+  const x = layout.isNumeric
+    ? {
+        type: 'quantitative',
+        scale: { type: plan.plot?.xScale ?? 'linear', zero: false, nice: false, padding: 24 },
+        axis: {
+          title: parameters[layout.x].title,
+          ...(places.length <= 12 ? { values: places } : {}),
+        },
+      }
+    : {
+        type: 'ordinal',
+        sort: null,
+        axis: { title: parameters[layout.x].title, labelAngle: 0 },
+      };
+  return {
+    x: { field: 'x', ...x },
+    y: {
+      field: 'y',
+      type: 'quantitative',
+      scale: { type: plan.plot?.yScale ?? 'linear', zero: plan.plot?.yScale !== 'log' },
+      axis: { title: 'Mean delay, s' },
+    },
+    color: { field: 'series', type: 'nominal', scale: scaleOf(colours), legend },
+    shape: { field: 'series', type: 'nominal', scale: scaleOf(shapes), legend },
+  };
+}
+
+type Encoding = ReturnType<typeof createEncoding>;
+
+function layer(values: readonly object[], mark: object, encoding: Encoding): object {
+  const { shape, ...others } = encoding;
+  const isPoint = (mark as { type: string }).type === 'point';
+  return { data: { values }, mark, encoding: isPoint ? { ...others, shape } : others };
+}
+
+/** Confidence intervals: a bar with a tick at each end. */
+function intervals(marks: readonly { low?: number | undefined }[], encoding: Encoding): object {
+  const { shape: _, y, ...others } = encoding;
+  const values = marks.filter(({ low }) => low !== undefined);
+  const ends = ['low', 'high'].map((field) => ({
+    mark: { type: 'tick', orient: 'horizontal', size: 9, thickness: 1.2, opacity: 1 },
+    encoding: { ...others, y: { ...y, field } },
+  }));
+  const bar = {
+    mark: { type: 'rule', strokeWidth: 1.2 },
+    encoding: { ...others, y: { ...y, field: 'low' }, y2: { field: 'high' } },
+  };
+  return { data: { values }, layer: [bar, ...ends] };
+}
+
+/** Two lines at most: the picture is as wide as a column of text. */
+function splitNotes(notes: readonly string[]): string[] {
+  const half = Math.ceil(notes.length / 2);
+  const lines = notes.length <= 2 ? [notes] : [notes.slice(0, half), notes.slice(half)];
+  return lines.map((line) => line.join(' · '));
+}
+
+function createConfig(): object {
+  const text = { labelFontSize: 13, titleFontSize: 14 };
+  return {
+    font: `${plotFont}, sans-serif`,
+    axis: { ...text, titleFontWeight: 'normal', gridColor: '#dddddd', titlePadding: 8 },
+    legend: { ...text, orient: 'right' },
+    title: {
+      fontSize: 17,
+      fontWeight: 'normal',
+      subtitleFontSize: 13,
+      subtitleColor: '#444444',
+      offset: 12,
+    },
+    view: { stroke: '#bbbbbb' },
+  };
+}

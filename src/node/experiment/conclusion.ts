@@ -1,0 +1,52 @@
+/** What is left in the folder once all runs are there: summary, pictures, report. */
+import { P2mpError } from '../../errors.js';
+import { describeFindings } from '../../experiment/findings.js';
+import type { Plan } from '../../experiment/plan.js';
+import { createPlot } from '../../experiment/plot.js';
+import { summarize } from '../../experiment/summary.js';
+import { machineFacts } from './machine-facts.js';
+import { renderPng, renderSvg } from './pictures.js';
+import { createReport } from './report.js';
+import type { ResultsFolder } from './results-folder.js';
+import { formatSummaries } from './summary-csv.js';
+
+export interface Conclusion {
+  readonly findings: readonly string[];
+  /** Why there are no pictures, where there are none. */
+  readonly missing: P2mpError | undefined;
+}
+
+/**
+ * @param command that makes it anew
+ * @param effort what the runs cost, in words
+ * @throws P2mpError TARGET_UNWRITABLE
+ */
+export async function conclude(
+  plan: Plan,
+  planText: string,
+  folder: ResultsFolder,
+  command: string,
+  effort: readonly string[],
+): Promise<Conclusion> {
+  const summaries = summarize(folder.rows);
+  const findings = describeFindings(plan, summaries);
+  await folder.write('summary.csv', formatSummaries(summaries));
+  let svg: string | undefined;
+  let missing: P2mpError | undefined;
+  try {
+    svg = await renderSvg(createPlot(plan, summaries));
+    await folder.write('plot.svg', svg);
+    await folder.write('plot.png', await renderPng(svg));
+  } catch (error) {
+    // Without them the numbers are worth no less.
+    if (!(error instanceof P2mpError) || error.code !== 'RUN_FAILED') throw error;
+    missing = error;
+  }
+  const content = { plan, planText, summaries, findings, svg, command };
+  const made = {
+    machine: machineFacts(),
+    effort: effort === undefined ? [] : effort,
+  };
+  await folder.write('report.html', createReport({ ...content, ...made }));
+  return { findings, missing };
+}

@@ -1,0 +1,108 @@
+/** What an experiment has cost so far, and how long the rest will take. */
+import { createModel } from '../../experiment/model.js';
+import type { Run } from '../../experiment/plan.js';
+import type { RunRow } from '../../experiment/run-result.js';
+import { formatCount, formatPlural, formatSeconds } from '../../format.js';
+
+/** What the runs of this call cost; what was there already does not count. */
+export interface Effort {
+  readonly simulatedRuns: number;
+  /** Segments times receivers: each one stored and acknowledged. */
+  readonly simulatedSegments: number;
+  readonly virtualS: number;
+  readonly simulationWallS: number;
+  readonly realRuns: number;
+  readonly realWallS: number;
+}
+
+/** Starting processes for a real run, about. */
+const realOverheadS = 0.5;
+
+/** The round trip of a real path before any is known. */
+const assumedRttMs = 0.2;
+
+/** Simulated segments times receivers per second before anything is known, about. */
+const assumedSimulationSpeed = 200_000;
+
+/** How much is done and how much is left, each kind of run by its own measure of work. */
+export class EffortMeter {
+  private readonly startedAtMs = performance.now();
+  private lastMs = this.startedAtMs;
+  private readonly simulated = new Work();
+  private readonly real = new Work();
+  private virtualS = 0;
+
+  constructor(runs: readonly Run[]) {
+    for (const run of runs) this.workOf(run).left += sizeOf(run);
+  }
+
+  add(row: RunRow): void {
+    const work = this.workOf(row);
+    const size = sizeOf(row);
+    const nowMs = performance.now();
+    work.left -= size;
+    work.done += size;
+    work.runs++;
+    work.wallS += (nowMs - this.lastMs) / 1000;
+    this.lastMs = nowMs;
+    if (row.mode === 'simulated') this.virtualS += row.delayS;
+  }
+
+  get etaS(): number {
+    return this.simulated.etaS(1 / assumedSimulationSpeed) + this.real.etaS(1);
+  }
+
+  get effort(): Effort {
+    const { simulated, real, virtualS } = this;
+    return {
+      simulatedRuns: simulated.runs,
+      simulatedSegments: simulated.done,
+      virtualS,
+      simulationWallS: simulated.wallS,
+      realRuns: real.runs,
+      realWallS: real.wallS,
+    };
+  }
+
+  private workOf({ mode }: Run): Work {
+    return mode === 'simulated' ? this.simulated : this.real;
+  }
+}
+
+class Work {
+  left = 0;
+  done = 0;
+  runs = 0;
+  wallS = 0;
+
+  etaS(assumedSPerUnit: number): number {
+    return this.left * (this.done > 0 ? this.wallS / this.done : assumedSPerUnit);
+  }
+}
+
+/** Simulated: segments times receivers. Real: about how many seconds it takes. */
+function sizeOf({ mode, point }: Run): number {
+  const segments = Math.ceil(point.fileSizeBytes / point.mssBytes);
+  if (mode === 'simulated') return segments * point.receivers;
+  const model = createModel({ ...point, window: 1 }, assumedRttMs);
+  return realOverheadS + (model?.meanDelayMs ?? segments * assumedRttMs) / 1000;
+}
+
+/** Sentences for a summary and a report. */
+export function describeEffort(effort: Effort): string[] {
+  const { simulatedRuns, simulatedSegments, virtualS, simulationWallS, realRuns, realWallS } =
+    effort;
+  const sentences: string[] = [];
+  if (simulatedRuns > 0) {
+    const speed = simulatedSegments / simulationWallS;
+    sentences.push(
+      `${formatPlural(simulatedRuns, 'simulated run')} in ${formatSeconds(simulationWallS)}: ` +
+        `${formatCount(Math.round(speed))} segments per second, each delivered and acknowledged; ` +
+        `${formatCount(Math.round(virtualS / simulationWallS))} seconds of virtual time in one of real time`,
+    );
+  }
+  if (realRuns > 0) {
+    sentences.push(`${formatPlural(realRuns, 'real run')} in ${formatSeconds(realWallS)}`);
+  }
+  return sentences;
+}

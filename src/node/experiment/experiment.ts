@@ -1,0 +1,100 @@
+/** Runs a plan, or one shard of it, into a folder; what is there already is not run again. */
+
+import type { Plan, Run } from '../../experiment/plan.js';
+import { listRuns } from '../../experiment/plan.js';
+import type { RunRow } from '../../experiment/run-result.js';
+import { toRunRow } from '../../experiment/run-result.js';
+import type { Effort } from './effort-meter.js';
+import { EffortMeter } from './effort-meter.js';
+import { loopback, NamespaceNetwork } from './real-network.js';
+import { RealRunner } from './real-run.js';
+import { ResultsFolder } from './results-folder.js';
+import { simulateRuns } from './simulation-pool.js';
+
+/** A part of a sweep: shard `index`, counted from 1, of `count`. */
+export interface Shard {
+  readonly index: number;
+  readonly count: number;
+}
+
+export interface ExperimentOptions {
+  readonly plan: Plan;
+  readonly planText: string;
+  readonly outFolder: string;
+  /** Threads that simulate. Real runs are one at a time: side by side they would slow each other. */
+  readonly jobs: number;
+  readonly shard?: Shard;
+  /** Whether to throw away what the folder holds. */
+  readonly isFresh: boolean;
+  readonly signal: AbortSignal;
+  readonly onRun?: (row: RunRow, progress: Progress) => void;
+}
+
+export interface Progress {
+  readonly doneRuns: number;
+  readonly totalRuns: number;
+  readonly etaS: number;
+}
+
+export interface ExperimentResult {
+  readonly folder: ResultsFolder;
+  readonly isWhole: boolean;
+  /** Runs that were there already. */
+  readonly keptRuns: number;
+  readonly effort: Effort;
+}
+
+/** The runs of a shard: every `count`-th, so that all shards get long and short ones. */
+export function runsOf(plan: Plan, shard: Shard = { index: 1, count: 1 }): Run[] {
+  return [...listRuns(plan)].filter(({ index }) => index % shard.count === shard.index - 1);
+}
+
+/** @throws P2mpError RESULTS_DIFFER, TARGET_UNWRITABLE, RUN_FAILED */
+export async function runExperiment(options: ExperimentOptions): Promise<ExperimentResult> {
+  const { plan, planText, outFolder, shard, isFresh, signal } = options;
+  const runs = runsOf(plan, shard);
+  const folder = await ResultsFolder.open(outFolder, planText, runs, isFresh);
+  const keptRuns = folder.rows.length;
+  const left = runs.slice(keptRuns);
+  const meter = new EffortMeter(left);
+  try {
+    for await (const row of runAll(left, options)) {
+      // A stopped process may leave a run that its peers gave up on.
+      if (signal.aborted) break;
+      await folder.append(row);
+      meter.add(row);
+      const progress = { doneRuns: folder.rows.length, totalRuns: runs.length, etaS: meter.etaS };
+      options.onRun?.(row, progress);
+    }
+  } finally {
+    await folder.close();
+  }
+  const isWhole = folder.rows.length === runs.length;
+  return { folder, isWhole, keptRuns, effort: meter.effort };
+}
+
+async function* runAll(
+  runs: readonly Run[],
+  { plan, jobs, signal }: ExperimentOptions,
+): AsyncGenerator<RunRow> {
+  yield* simulateRuns(
+    runs.filter(({ mode }) => mode === 'simulated'),
+    jobs,
+    signal,
+  );
+  const realRuns = runs.filter(({ mode }) => mode === 'real');
+  if (realRuns.length === 0 || signal.aborted) return;
+  const network = plan.network === 'loopback' ? loopback : await NamespaceNetwork.open();
+  const runner = await RealRunner.open(network, signal);
+  try {
+    for (const run of realRuns) {
+      if (signal.aborted) return;
+      yield toRunRow(run, await runner.run(run));
+    }
+  } catch (error) {
+    // Its processes were stopped by the signal.
+    if (!signal.aborted) throw error;
+  } finally {
+    await runner.close();
+  }
+}

@@ -1,0 +1,206 @@
+/** Runs over real sockets: a p2mpserver process for each receiver, a p2mpclient process to send. */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { P2mpError } from '../../errors.js';
+import type { Point } from '../../experiment/parameters.js';
+import type { Run } from '../../experiment/plan.js';
+import type { RunResult } from '../../experiment/run-result.js';
+import { simulateRun } from '../../experiment/simulated-run.js';
+import { createContent, receiverSeed } from '../../simulator/transfer.js';
+import type { Command, RealNetwork } from './real-network.js';
+
+/** The middle one of this many transfers without loss gives the round trip. */
+const rttTransfers = 3;
+
+export class RealRunner {
+  /** Measured round trips by what they depend on. */
+  private readonly rttsMs = new Map<string, number>();
+
+  private constructor(
+    private readonly network: RealNetwork,
+    private readonly folder: string,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  static async open(network: RealNetwork, signal: AbortSignal): Promise<RealRunner> {
+    const folder = await mkdtemp(join(tmpdir(), 'p2mp experiment '));
+    return new RealRunner(network, folder, signal);
+  }
+
+  async close(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true });
+    await this.network.close();
+  }
+
+  /**
+   * Runs one transfer, and its twin in the simulator with the round trip that was measured. Receivers
+   * that fail are counted.
+   * @throws P2mpError RUN_FAILED where a process could not do its part
+   */
+  async run({ point, seed }: Run): Promise<RunResult> {
+    await this.network.prepare(point);
+    const rttMs = await this.measureRtt(point, seed);
+    const result = await this.transfer(point, seed);
+    const twin = simulateRun(point, seed, rttMs);
+    return { ...result, rttMs, twinDelayMs: twin.delayMs };
+  }
+
+  /** Without loss, stop-and-wait takes a round trip for each segment, sending included. */
+  private async measureRtt(point: Point, seed: string): Promise<number> {
+    const { receivers, mssBytes, fileSizeBytes, rateBytesPerSec, queueBytes } = point;
+    const key = [receivers, mssBytes, fileSizeBytes, rateBytesPerSec, queueBytes].join();
+    const known = this.rttsMs.get(key);
+    if (known !== undefined) return known;
+    const lossless: Point = { ...point, loss: 0, lossModel: 'bernoulli', window: 1 };
+    const segments = Math.ceil(fileSizeBytes / mssBytes);
+    const measured: number[] = [];
+    while (measured.length < rttTransfers) {
+      const { delayMs } = await this.transfer(lossless, seed);
+      measured.push(delayMs / segments);
+    }
+    const middle = measured.toSorted((a, b) => a - b)[Math.floor(rttTransfers / 2)] as number;
+    this.rttsMs.set(key, middle);
+    return middle;
+  }
+
+  private async transfer(point: Point, seed: string): Promise<Omit<RunResult, 'rttMs'>> {
+    const source = join(this.folder, 'source.bin');
+    await writeFile(source, createContent(seed, point.fileSizeBytes));
+    const receivers = Array.from({ length: point.receivers }, (_, i) =>
+      this.startReceiver(point, seed, i),
+    );
+    try {
+      const servers = await Promise.all(receivers.map((receiver) => receiver.firstLine));
+      const client = this.start(
+        this.network.onSender(program('p2mpclient', toClientArgs(point, source, servers))),
+        'p2mpclient',
+      );
+      const sent = JSON.parse(await client.lastLine) as ClientResult;
+      if (sent.event !== 'result' || sent.error !== undefined) {
+        throw new P2mpError('RUN_FAILED', `p2mpclient: ${sent.error?.message ?? 'no result'}`);
+      }
+      const copies = await Promise.all(receivers.map((receiver) => receiver.lastLine));
+      return toResult(sent, copies);
+    } finally {
+      for (const receiver of receivers) receiver.stop();
+    }
+  }
+
+  private startReceiver(point: Point, seed: string, receiver: number): RunProcess {
+    const path = join(this.folder, `copy ${receiver + 1}.bin`);
+    const args = [
+      '0',
+      path,
+      String(point.loss),
+      '--loss-model',
+      point.lossModel,
+      '--once',
+      '--json',
+    ];
+    args.push('--bind', this.network.address(receiver));
+    // One word, for a seed may begin with a dash.
+    args.push(`--seed=${receiverSeed(seed, `r${receiver + 1}`)}`);
+    const command = program('p2mpserver', args);
+    return this.start(this.network.onReceiver(receiver, command), 'p2mpserver');
+  }
+
+  private start(command: Command, name: string): RunProcess {
+    return new RunProcess(command, name, this.signal);
+  }
+}
+
+interface ClientResult {
+  readonly event: string;
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly timeouts: number;
+  readonly retransmissions: number;
+  readonly datagrams: number;
+  readonly acks: number;
+  readonly sha256?: string;
+  readonly error?: { readonly message: string };
+  readonly receivers: readonly { readonly status: string }[];
+}
+
+function toResult(sent: ClientResult, copies: readonly string[]): Omit<RunResult, 'rttMs'> {
+  const isComplete = (copy: string, i: number): boolean => {
+    const { status, sha256 } = JSON.parse(copy) as { status?: string; sha256?: string };
+    const isSame = status === 'complete' && sha256 === sent.sha256;
+    return isSame && sent.receivers[i]?.status === 'complete';
+  };
+  return {
+    delayMs: sent.seconds * 1000,
+    rounds: sent.rounds,
+    timeouts: sent.timeouts,
+    retransmissions: sent.retransmissions,
+    datagrams: sent.datagrams,
+    acks: sent.acks,
+    completeReceivers: copies.filter(isComplete).length,
+  };
+}
+
+function program(name: string, args: readonly string[]): Command {
+  const script = fileURLToPath(new URL(`../../cli/${name}.js`, import.meta.url));
+  return [process.execPath, script, ...args];
+}
+
+function toClientArgs(point: Point, source: string, servers: readonly string[]): string[] {
+  const { mssBytes, timeoutMs, window } = point;
+  const addresses = servers.map((line) => {
+    const { addresses } = JSON.parse(line) as { addresses?: readonly string[] };
+    return addresses?.[0] ?? '';
+  });
+  const options = ['--timeout', String(timeoutMs), '--window', String(window), '--json'];
+  // The port is for servers that name none; all of these do.
+  return [...addresses, '1', source, String(mssBytes), ...options];
+}
+
+/** A command with --json: its first and its last line. */
+class RunProcess {
+  readonly firstLine: Promise<string>;
+  readonly lastLine: Promise<string>;
+  private readonly child: ChildProcess;
+
+  constructor([file, ...args]: Command, name: string, signal: AbortSignal) {
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], signal });
+    this.child = child;
+    let last: string | undefined;
+    let complaints = '';
+    const failure = (what: string) =>
+      new P2mpError(
+        'RUN_FAILED',
+        `${name} ${what}${complaints === '' ? '' : `: ${complaints.trim()}`}`,
+      );
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      complaints += text;
+    });
+    const lines = createInterface({ input: child.stdout });
+    this.firstLine = new Promise((resolve, reject) => {
+      lines.once('line', resolve);
+      child.once('error', reject);
+      child.once('close', () => reject(failure('ended before it began')));
+    });
+    this.lastLine = new Promise((resolve, reject) => {
+      lines.on('line', (line) => {
+        last = line;
+      });
+      child.once('error', reject);
+      child.once('close', () => {
+        if (last === undefined) reject(failure('ended without a result'));
+        else resolve(last);
+      });
+    });
+    // Whoever waits for them sees their failure.
+    this.firstLine.catch(() => undefined);
+    this.lastLine.catch(() => undefined);
+  }
+
+  stop(): void {
+    this.child.kill();
+  }
+}

@@ -1,0 +1,158 @@
+/** report.html: picture, sentences, tables, plan and machine in one page that needs no network. */
+import { formatMean } from '../../experiment/findings.js';
+import { parameterNames, parameters, varyingParameters } from '../../experiment/parameters.js';
+import type { Plan } from '../../experiment/plan.js';
+import { countRuns } from '../../experiment/plan.js';
+import type { PointSummary } from '../../experiment/summary.js';
+
+export interface ReportContent {
+  readonly plan: Plan;
+  readonly planText: string;
+  readonly summaries: readonly PointSummary[];
+  readonly findings: readonly string[];
+  /** Undefined where there are no pictures. */
+  readonly svg: string | undefined;
+  /** The command that makes it anew. */
+  readonly command: string;
+  readonly machine: readonly (readonly [string, string])[];
+  /** What the runs cost, in words; empty where none was run for this report. */
+  readonly effort: readonly string[];
+}
+
+export function createReport(content: ReportContent): string {
+  const { plan, planText, summaries, findings, svg, command, machine, effort } = content;
+  const picture = svg ?? '<p>No picture: the packages for it are not installed.</p>';
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(plan.title)}</title>
+<style>${style}</style>
+</head>
+<body>
+<h1>${escapeHtml(plan.title)}</h1>
+${plan.about === undefined ? '' : `<p>${escapeHtml(plan.about)}</p>`}
+<figure>
+${picture}
+</figure>
+${list(findings)}
+<h2>Points</h2>
+${table(
+  summaryHeader(plan, summaries),
+  summaries.map((one) => summaryCells(one, plan, summaries)),
+)}
+<p>Delay: from the first datagram to the last acknowledgement of data. ± and brackets: 95 % confidence
+interval by Student's t. Model: stop-and-wait with a fixed timeout and independent losses,
+E[T] = S·[t·N/(1−p) + (E[R]−1)·RTO + RTT]; deviation in its standard errors of the mean. More columns
+are in summary.csv, each run is in runs.csv.</p>
+<h2>How it was made</h2>
+${table(['', ''], facts(plan, command, machine))}
+${list(effort)}
+<h2>Plan</h2>
+<pre>${escapeHtml(planText.trim())}</pre>
+</body>
+</html>
+`;
+}
+
+function facts(
+  plan: Plan,
+  command: string,
+  machine: ReportContent['machine'],
+): (readonly [string, string])[] {
+  const fixed = parameterNames
+    .filter((name) => !varyingParameters(plan.points).includes(name))
+    // Of what is not limited there is nothing to say.
+    .filter((name) => plan.points[0]?.[name] !== undefined)
+    .map((name): [string, string] => [parameters[name].title, String(plan.points[0]?.[name])]);
+  return [
+    ['Command', command],
+    ['Seed', plan.seed],
+    ['Runs', `${countRuns(plan)}, ${plan.repetitions} of each point`],
+    ...fixed,
+    ...machine,
+  ];
+}
+
+function summaryHeader(plan: Plan, summaries: readonly PointSummary[]): string[] {
+  return [
+    ...varyingParameters(plan.points).map((name) => parameters[name].title),
+    ...(plan.mode.length > 1 ? ['Mode'] : []),
+    'Runs',
+    'Mean delay, s',
+    'Interval, s',
+    'Std. dev., s',
+    'Model, s',
+    'Deviation, SE',
+    'Rounds',
+    'Retransmissions',
+    ...(hasReal(summaries) ? ['RTT, ms', 'Twin, s', 'Real / twin'] : []),
+  ];
+}
+
+function summaryCells(
+  summary: PointSummary,
+  plan: Plan,
+  summaries: readonly PointSummary[],
+): string[] {
+  const { point, mode, meanS, twinS } = summary;
+  const interval =
+    summary.ci95LowS === undefined
+      ? '–'
+      : `[${digits(summary.ci95LowS)}, ${digits(summary.ci95HighS)}]`;
+  const ratio = meanS === undefined || twinS === undefined ? undefined : meanS / twinS;
+  return [
+    ...varyingParameters(plan.points).map((name) => String(point[name] ?? '–')),
+    ...(plan.mode.length > 1 ? [mode] : []),
+    summary.failedRuns === 0 ? `${summary.runs}` : `${summary.runs} (${summary.failedRuns} failed)`,
+    formatMean(summary).replace(' s', ''),
+    interval,
+    digits(summary.sdS),
+    digits(summary.modelS),
+    summary.deviationSe?.toFixed(2) ?? '–',
+    digits(summary.rounds),
+    digits(summary.retransmissions),
+    ...(hasReal(summaries) ? [digits(summary.rttMs), digits(twinS), ratio?.toFixed(3) ?? '–'] : []),
+  ];
+}
+
+function hasReal(summaries: readonly PointSummary[]): boolean {
+  return summaries.some(({ mode }) => mode === 'real');
+}
+
+function digits(value: number | undefined): string {
+  return value === undefined ? '–' : String(Number(value.toPrecision(5)));
+}
+
+function list(sentences: readonly string[]): string {
+  if (sentences.length === 0) return '';
+  return `<ul>\n${sentences.map((sentence) => `<li>${escapeHtml(sentence)}</li>`).join('\n')}\n</ul>`;
+}
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[], tag: string) =>
+    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
+  const head = header.every((cell) => cell === '') ? '' : `<thead>${line(header, 'th')}</thead>\n`;
+  return `<div class="wide"><table>\n${head}<tbody>
+${rows.map((cells) => line(cells, 'td')).join('\n')}
+</tbody></table></div>`;
+}
+
+function escapeHtml(text: string): string {
+  const names: Readonly<Record<string, string>> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot' };
+  return text.replace(/[&<>"]/g, (character) => `&${names[character]};`);
+}
+
+const style = `
+body { font: 16px/1.5 "Source Sans 3", system-ui, sans-serif; color: #111; max-width: 60rem;
+  margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; font-weight: 600; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.2rem 0.7rem; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }
+th { border-bottom: 2px solid #777; font-weight: 600; }
+pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; font-size: 0.85rem; }
+@media print { body { margin: 0; max-width: none; } figure, tr { break-inside: avoid; } }
+`;

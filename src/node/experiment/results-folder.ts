@@ -1,0 +1,128 @@
+/**
+ * The folder that an experiment leaves: plan.json and runs.csv while it runs, the rest at its end.
+ * runs.csv grows row by row, so that a sweep which was stopped goes on from there.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { P2mpError } from '../../errors.js';
+import type { Run } from '../../experiment/plan.js';
+import type { RunRow } from '../../experiment/run-result.js';
+import { fileError } from '../system-error.js';
+import { formatRun, parseRecords, parseRun, runsHeader } from './runs-csv.js';
+
+/** What is made of the runs once all are there. */
+const conclusions = ['summary.csv', 'plot.svg', 'plot.png', 'report.html'] as const;
+export type Conclusion = (typeof conclusions)[number];
+
+export class ResultsFolder {
+  /** Rows that stand in runs.csv, in the order of the runs. */
+  readonly rows: RunRow[] = [];
+  private file: FileHandle | undefined;
+
+  private constructor(readonly path: string) {}
+
+  /**
+   * Makes the folder, or goes on with what it holds.
+   * @param runs what belongs into it, in order
+   * @throws P2mpError RESULTS_DIFFER where it holds something else; TARGET_UNWRITABLE
+   */
+  static async open(
+    path: string,
+    planText: string,
+    runs: readonly Run[],
+    isFresh: boolean,
+  ): Promise<ResultsFolder> {
+    const folder = new ResultsFolder(path);
+    try {
+      await mkdir(path, { recursive: true });
+      if (isFresh) await folder.clear();
+      await folder.readRows(runs);
+      await writeWhole(join(path, 'plan.json'), planText);
+      await folder.openRuns();
+      // What stands there was made of fewer runs.
+      if (folder.rows.length < runs.length) await folder.removeConclusions();
+    } catch (error) {
+      throw folder.explain(error);
+    }
+    return folder;
+  }
+
+  async append(row: RunRow): Promise<void> {
+    try {
+      await this.file?.write(formatRun(row));
+    } catch (error) {
+      throw this.explain(error);
+    }
+    this.rows.push(row);
+  }
+
+  async write(name: Conclusion, content: string | Uint8Array): Promise<void> {
+    try {
+      await writeWhole(join(this.path, name), content);
+    } catch (error) {
+      throw this.explain(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.file?.close();
+    this.file = undefined;
+  }
+
+  private get runsPath(): string {
+    return join(this.path, 'runs.csv');
+  }
+
+  private async clear(): Promise<void> {
+    await rm(this.runsPath, { force: true });
+    await this.removeConclusions();
+  }
+
+  private async removeConclusions(): Promise<void> {
+    for (const name of conclusions) await rm(join(this.path, name), { force: true });
+  }
+
+  private async readRows(runs: readonly Run[]): Promise<void> {
+    const text = await readIfThere(this.runsPath);
+    if (text === undefined) return;
+    for (const [i, record] of parseRecords(text, this.runsPath).entries()) {
+      this.rows.push(parseRun(runs[i], record, this.runsPath));
+    }
+  }
+
+  /** Opens runs.csv for more rows, without what a stopped writer left of a last one. */
+  private async openRuns(): Promise<void> {
+    const whole = runsHeader + this.rows.map(formatRun).join('');
+    const size = Buffer.byteLength(whole);
+    const text = (await readIfThere(this.runsPath)) ?? '';
+    if (text.startsWith(whole)) await truncate(this.runsPath, size);
+    else await writeWhole(this.runsPath, whole);
+    this.file = await open(this.runsPath, 'a');
+  }
+
+  private explain(error: unknown): unknown {
+    if (error instanceof P2mpError && error.code === 'RESULTS_DIFFER') {
+      const remedy = 'name another folder with --out, or give --overwrite to begin anew';
+      return new P2mpError('RESULTS_DIFFER', `${error.message}; ${remedy}`, { cause: error });
+    }
+    return fileError('TARGET_UNWRITABLE', this.path, error);
+  }
+}
+
+/** @returns undefined where there is no such file */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** The old content or the new one, never a part. */
+async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
+  const part = `${path}.part`;
+  await writeFile(part, content);
+  await rename(part, path);
+}

@@ -1,0 +1,138 @@
+/**
+ * runs.csv, a row for each run (RFC 4180; columns in docs/EXPERIMENTS.md). Rows stand in the order of
+ * the runs, so that a file which was cut off is a sweep to go on with, and the same plan gives the
+ * same bytes.
+ */
+import { parse } from 'csv-parse/sync';
+import { stringify } from 'csv-stringify/sync';
+import { P2mpError } from '../../errors.js';
+import { parameterNames, parameters } from '../../experiment/parameters.js';
+import type { Run } from '../../experiment/plan.js';
+import type { RunRow } from '../../experiment/run-result.js';
+import { roundTo } from '../../experiment/run-result.js';
+import { goodputBytesPerSec } from '../../experiment/summary.js';
+import { packageVersion } from '../package-version.js';
+
+const lineEnd = '\r\n';
+const version = packageVersion();
+
+type Cell = string | number | undefined;
+
+/** What the plan says of a run; a row that says otherwise belongs to another plan. */
+const planColumns: readonly [string, (run: Run) => Cell][] = [
+  ['run', ({ index }) => index + 1],
+  ['mode', ({ mode }) => mode],
+  // What most plans vary comes first.
+  ...parameterNames
+    .toReversed()
+    .filter((name) => name !== 'rttMs')
+    .map((name): [string, (run: Run) => Cell] => [
+      parameters[name].column,
+      ({ point }) => point[name],
+    ]),
+  ['repetition', ({ repetition }) => repetition],
+  ['seed', ({ seed }) => seed],
+  ['version', () => version],
+];
+
+const resultColumns: readonly [string, (row: RunRow) => Cell][] = [
+  ['rtt_ms', ({ rttMs }) => rttMs],
+  ['delay_s', ({ delayS }) => delayS],
+  ['rounds', ({ rounds }) => rounds],
+  ['timeouts', ({ timeouts }) => timeouts],
+  ['retransmissions', ({ retransmissions }) => retransmissions],
+  ['datagrams', ({ datagrams }) => datagrams],
+  ['acks', ({ acks }) => acks],
+  ['complete_receivers', ({ completeReceivers }) => completeReceivers],
+  ['goodput_bytes_per_s', (row) => goodputCell(row)],
+  ['twin_delay_s', ({ twinDelayS }) => twinDelayS],
+];
+
+const columns = [...planColumns, ...resultColumns].map(([name]) => name);
+
+export const runsHeader = formatLine(columns);
+
+export function formatRun(row: RunRow): string {
+  return formatLine([...planCells(row), ...resultColumns.map(([, value]) => value(row))]);
+}
+
+/** A line of a file, not yet known to be of a run. */
+export interface RunRecord {
+  /** Line number in the file. */
+  readonly line: number;
+  /** Of the run that it says it is, counted from 0. */
+  readonly index: number;
+  readonly cells: readonly string[];
+}
+
+/**
+ * The lines of a file. A last line without its end was being written when the writer was stopped, and
+ * does not count.
+ * @param source the file's name in messages
+ * @throws P2mpError RESULTS_DIFFER where it is another kind of file
+ */
+export function parseRecords(text: string, source: string): RunRecord[] {
+  const end = text.lastIndexOf(lineEnd);
+  if (end < 0) return [];
+  let records: string[][];
+  try {
+    records = parse(text.slice(0, end + lineEnd.length), { record_delimiter: lineEnd });
+  } catch (error) {
+    throw new P2mpError('RESULTS_DIFFER', `${source}: not CSV: ${(error as Error).message}`);
+  }
+  const [header = [], ...lines] = records;
+  if (header.join() !== columns.join()) {
+    throw new P2mpError('RESULTS_DIFFER', `${source}:1: these are not the columns of runs.csv`);
+  }
+  return lines.map((cells, i) => ({ line: i + 2, index: Number(cells[0]) - 1, cells }));
+}
+
+/**
+ * @param run what the plan says that the record should be
+ * @throws P2mpError RESULTS_DIFFER where it is not
+ */
+export function parseRun(run: Run | undefined, record: RunRecord, source: string): RunRow {
+  const { cells, line } = record;
+  const differ = (what: string) =>
+    new P2mpError('RESULTS_DIFFER', `${source}:${line}: is of another plan: ${what}`);
+  if (run === undefined) throw differ(`run ${cells[0]} is none of its runs`);
+  for (const [column, cell] of planCells(run).entries()) {
+    const [name, found, wanted] = [columns[column], cells[column], formatCell(cell)];
+    if (found !== wanted) throw differ(`${name} is ${found} in place of ${wanted}`);
+  }
+  return parseResult(run, cells);
+}
+
+function parseResult(run: Run, cells: readonly string[]): RunRow {
+  const number = (name: string): number => Number(cells[columns.indexOf(name)]);
+  const twin = cells[columns.indexOf('twin_delay_s')];
+  return {
+    ...run,
+    rttMs: number('rtt_ms'),
+    delayS: number('delay_s'),
+    rounds: number('rounds'),
+    timeouts: number('timeouts'),
+    retransmissions: number('retransmissions'),
+    datagrams: number('datagrams'),
+    acks: number('acks'),
+    completeReceivers: number('complete_receivers'),
+    twinDelayS: twin === '' ? undefined : Number(twin),
+  };
+}
+
+function planCells(run: Run): Cell[] {
+  return planColumns.map(([, value]) => value(run));
+}
+
+function goodputCell(row: RunRow): Cell {
+  const goodput = goodputBytesPerSec(row);
+  return goodput === undefined ? undefined : roundTo(3, goodput);
+}
+
+function formatCell(cell: Cell): string {
+  return cell === undefined ? '' : String(cell);
+}
+
+function formatLine(cells: readonly Cell[]): string {
+  return stringify([cells.map(formatCell)], { record_delimiter: lineEnd });
+}

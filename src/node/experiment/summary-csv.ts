@@ -1,0 +1,50 @@
+/** summary.csv, a row for each point and mode (RFC 4180; columns in docs/EXPERIMENTS.md). */
+import { stringify } from 'csv-stringify/sync';
+import { parameterNames, parameters } from '../../experiment/parameters.js';
+import type { PointSummary } from '../../experiment/summary.js';
+
+/** The first ones are what nearly everybody reads; the rest holds all else. */
+const leading = ['receivers', 'mssBytes', 'loss', 'window'] as const;
+
+type Cell = string | number | undefined;
+
+const columns: readonly [string, (summary: PointSummary) => Cell][] = [
+  ...leading.map((name) => parameterColumn(name)),
+  ['mode', ({ mode }) => mode],
+  ['runs', ({ runs }) => runs],
+  ['mean_s', ({ meanS }) => rounded(meanS)],
+  ['sd_s', ({ sdS }) => rounded(sdS)],
+  ['ci95_low_s', ({ ci95LowS }) => rounded(ci95LowS)],
+  ['ci95_high_s', ({ ci95HighS }) => rounded(ci95HighS)],
+  ['model_s', ({ modelS }) => rounded(modelS)],
+  ['deviation_se', ({ deviationSe }) => rounded(deviationSe)],
+  ...parameterNames
+    .toReversed()
+    .filter((name) => !(leading as readonly string[]).includes(name) && name !== 'rttMs')
+    .map((name) => parameterColumn(name)),
+  ['rtt_ms', ({ rttMs }) => rounded(rttMs)],
+  ['failed_runs', ({ failedRuns }) => failedRuns],
+  ['rounds', ({ rounds }) => rounded(rounds)],
+  ['model_rounds', ({ modelRounds }) => rounded(modelRounds)],
+  ['timeouts', ({ timeouts }) => rounded(timeouts)],
+  ['retransmissions', ({ retransmissions }) => rounded(retransmissions)],
+  ['goodput_bytes_per_s', ({ goodputBytesPerSec }) => rounded(goodputBytesPerSec)],
+  ['model_sd_s', ({ modelSdS }) => rounded(modelSdS)],
+  ['twin_mean_s', ({ twinS }) => rounded(twinS)],
+];
+
+export function formatSummaries(summaries: readonly PointSummary[]): string {
+  const lines = summaries.map((summary) => columns.map(([, value]) => value(summary) ?? ''));
+  return stringify([columns.map(([name]) => name), ...lines], { record_delimiter: '\r\n' });
+}
+
+function parameterColumn(
+  name: (typeof parameterNames)[number],
+): [string, (summary: PointSummary) => Cell] {
+  return [parameters[name].column, ({ point }) => point[name]];
+}
+
+/** Seven digits say all that some runs can tell. */
+function rounded(value: number | undefined): Cell {
+  return value === undefined ? undefined : Number(value.toPrecision(7));
+}
