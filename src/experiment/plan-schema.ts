@@ -36,7 +36,8 @@ const range = z
     else if (countSteps({ from, to, step, factor }) > planLimits.runs) {
       refuse('to', `makes more than ${planLimits.runs} values`);
     }
-  });
+  })
+  .meta({ id: 'range', description: 'from, from + step, ... up to and with `to`' });
 
 type Range = z.infer<typeof range>;
 
@@ -109,26 +110,32 @@ export const planSchema = z
       .meta({ description: 'Runs of each point' }),
     mode: swept(mode, false)
       .default(['simulated'])
-      .meta({ description: 'In virtual time, over real sockets, or both' }),
+      .meta({ description: 'In virtual time (if left out), over real sockets, or both' }),
     network: z
       .enum(['loopback', 'namespaces'], { error: 'must be "loopback" or "namespaces"' })
       .default('loopback')
       .meta({ description: 'Where real runs run; namespaces need root on Linux' }),
-    fileSizeBytes: swept(wholeNumber(1, planLimits.fileSizeBytes), true),
-    receivers: swept(wholeNumber(1, planLimits.receivers), true),
-    mssBytes: swept(wholeNumber(1, maxMssBytes), true).default([500]),
-    loss: swept(loss, true)
-      .default([0])
-      .meta({ description: 'Mean share of data packets that each receiver throws away' }),
-    lossModel: swept(lossModel, false)
-      .default(['bernoulli'])
-      .meta({ description: '"bernoulli", or "burst:4" for bursts of 4 packets on average' }),
+    fileSizeBytes: swept(wholeNumber(1, planLimits.fileSizeBytes), true).meta({
+      description: 'Every run sends one file of this size',
+    }),
+    receivers: swept(wholeNumber(1, planLimits.receivers), true).meta({
+      description: 'How many receive it',
+    }),
+    mssBytes: swept(wholeNumber(1, maxMssBytes), true)
+      .default([500])
+      .meta({ description: 'Payload of a segment; 500 if left out' }),
+    loss: swept(loss, true).default([0]).meta({
+      description: 'Mean share of data packets that each receiver throws away; 0 if left out',
+    }),
+    lossModel: swept(lossModel, false).default(['bernoulli']).meta({
+      description: '"bernoulli" (if left out), or "burst:4" for bursts of 4 packets on average',
+    }),
     window: swept(wholeNumber(1, maxWindowBlocks), true)
       .default([1])
-      .meta({ description: 'Segments in flight; 1 is stop-and-wait' }),
-    timeoutMs: swept(timeout, true)
-      .default([100])
-      .meta({ description: 'Fixed timeout of a round in milliseconds, or "auto"' }),
+      .meta({ description: 'Segments in flight; 1, stop-and-wait, if left out' }),
+    timeoutMs: swept(timeout, true).default([100]).meta({
+      description: 'Fixed timeout of a round in milliseconds, or "auto"; 100 if left out',
+    }),
     link: z
       .strictObject({
         rttMs: swept(z.number().min(0).max(planLimits.rttMs), true)
@@ -158,3 +165,8 @@ export const planSchema = z
   .meta({ title: 'A plan of p2mp experiment' });
 
 export type PlanFile = z.output<typeof planSchema>;
+
+/** The schema as JSON, for editors and for other programs. */
+export function planJsonSchema(): object {
+  return z.toJSONSchema(planSchema, { io: 'input' });
+}

@@ -60,7 +60,7 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
     height: 400,
     padding: 12,
     background: 'white',
-    title: { text: plan.title, subtitle: splitNotes(notes), anchor: 'start' },
+    title: { text: plan.title, subtitle: wrapNotes(notes), anchor: 'start' },
     config: createConfig(),
     layer: [
       layer(curves, { type: 'line', strokeWidth: 1.2 }, encoding),
@@ -150,11 +150,17 @@ function intervals(marks: readonly { low?: number | undefined }[], encoding: Enc
   return { data: { values }, layer: [bar, ...ends] };
 }
 
-/** Two lines at most: the picture is as wide as a column of text. */
-function splitNotes(notes: readonly string[]): string[] {
-  const half = Math.ceil(notes.length / 2);
-  const lines = notes.length <= 2 ? [notes] : [notes.slice(0, half), notes.slice(half)];
-  return lines.map((line) => line.join(' · '));
+/** Characters of a line of notes: with more, the title would be wider than the plot. */
+const maxNoteChars = 62;
+
+function wrapNotes(notes: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (const note of notes) {
+    const longer = `${lines.at(-1)} · ${note}`;
+    if (lines.length > 0 && longer.length <= maxNoteChars) lines.splice(-1, 1, longer);
+    else lines.push(note);
+  }
+  return lines;
 }
 
 function createConfig(): object {

@@ -1,0 +1,6 @@
+/** Writes experiments/plan.schema.json, which editors check plans by: `npm run schema`. */
+import { writeFileSync } from 'node:fs';
+import { planJsonSchema } from '../dist/experiment/plan-schema.js';
+
+const path = new URL('plan.schema.json', import.meta.url);
+writeFileSync(path, `${JSON.stringify(planJsonSchema(), null, 2)}\n`);
