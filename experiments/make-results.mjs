@@ -34,8 +34,8 @@ function makeResult(plan) {
     commit,
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpus().length} × ${cpus()[0].model}, Node ${process.version}`,
+    seconds: Math.round(effort.simulationWallS + effort.realWallS),
     findings,
-    effort,
   };
   // What was made with this very commit: the CSV alone does not know.
   writeFileSync(join(root, folder, 'made.json'), `${JSON.stringify(made, null, 2)}\n`);
@@ -69,17 +69,16 @@ function createIndex() {
 
 function describeResult(plan) {
   const folder = join(results, plan);
-  const { command, seed, commit, date, machine, findings, effort } = JSON.parse(
+  const { command, seed, commit, date, machine, seconds, findings } = JSON.parse(
     readFileSync(join(folder, 'made.json'), 'utf8'),
   );
   const { title } = readPlan(plan);
-  const wall = effort.simulationWallS + effort.realWallS;
   return [
     `## ${title}`,
     '',
     `[plan](../plans/${plan}.json) · [runs.csv](${plan}/runs.csv) · [summary.csv](${plan}/summary.csv) ·`,
     `[report](${plan}/report.html) · \`${command}\` · seed \`${seed}\` · commit ${commit} · ${date} ·`,
-    `${machine} · ${wall.toFixed(1)} s`,
+    `${machine} · ${seconds} s`,
     '',
     `![${title}](${plan}/plot.png)`,
     '',

@@ -13,7 +13,11 @@ export interface CommonOptions {
 }
 
 /** A parser with the options that all commands have; positionals stay as text. */
-export function createParser(name: string, usage: string): Argv<CommonOptions> {
+export function createParser(
+  name: string,
+  usage: string,
+  exitCodes = exitCodeHelp,
+): Argv<CommonOptions> {
   return (
     yargs()
       .scriptName(name)
@@ -38,7 +42,7 @@ export function createParser(name: string, usage: string): Argv<CommonOptions> {
       })
       .version(packageVersion())
       .alias('help', 'h')
-      .epilogue(exitCodeHelp)
+      .epilogue(exitCodes)
       .strictOptions()
       // The parser's own wrapping breaks words; lines are kept short here instead.
       .wrap(null)
@@ -97,8 +101,8 @@ function explain(name: string, error: unknown): ExitCode {
     process.stderr.write(`${name}: ${error instanceof Error ? error.stack : String(error)}\n`);
     return exitCode.system;
   }
-  const isUsage = error.code === 'INVALID_ARGUMENT';
-  const hint = isUsage ? ` (see ${name} --help)` : '';
+  const isUsage = error.code === 'INVALID_ARGUMENT' || error.code === 'INVALID_PLAN';
+  const hint = error.code === 'INVALID_ARGUMENT' ? ` (see ${name} --help)` : '';
   process.stderr.write(`${name}: ${error.message}${hint}\n`);
   return isUsage ? exitCode.usage : exitCode.system;
 }

@@ -6,7 +6,7 @@ export const exitCode = {
   none: 1,
   /** The command line is wrong. */
   usage: 2,
-  /** Some receivers are complete and some are not. */
+  /** Some receivers are complete and some are not; in some run of an experiment. */
   some: 3,
   /** This host would not: file, port, host name, disk. */
   system: 4,

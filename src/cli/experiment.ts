@@ -29,8 +29,13 @@ const usage = [
   'folders of all shards together.',
 ].join('\n');
 
+const exitCodes = [
+  'Exit codes: 0 complete; 2 wrong use or a wrong plan; 3 a receiver was given up on in some run;',
+  '4 file, process or other results in the folder; 130 interrupted.',
+].join('\n');
+
 function createExperimentParser() {
-  return createParser('p2mp experiment', usage)
+  return createParser('p2mp experiment', usage, exitCodes)
     .option('out', {
       type: 'string',
       describe: 'Folder for the results',
@@ -52,6 +57,7 @@ function createExperimentParser() {
       describe: 'Throw away what the folder holds',
     })
     .option('dry-run', { type: 'boolean', default: false, describe: 'Check the plan, run nothing' })
+    .describe('verbose', 'Tell each run')
     .requiresArg(['out', 'jobs', 'shard'])
     .example('$0 receivers', 'delay against the number of receivers')
     .example('$0 my-plan.json --shard 2/8', 'the second of eight array jobs')

@@ -3,7 +3,6 @@
 import { P2mpError } from '../errors.js';
 import { createParser, parse, runCommand } from './command.js';
 import type { ExitCode } from './exit-code.js';
-import { exitCode } from './exit-code.js';
 
 type Verb = (args: readonly string[]) => Promise<ExitCode>;
 
@@ -35,8 +34,9 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   }
   const argv = await parse(createParser('p2mp', usage), args);
   if (typeof argv === 'number') return argv;
-  process.stderr.write(`p2mp: no verb given (see p2mp --help)\n`);
-  return exitCode.usage;
+  throw new P2mpError('INVALID_ARGUMENT', 'no verb given');
 }
 
-await runCommand('p2mp', main);
+// Messages name the verb, whose --help they point to.
+const [verbName = ''] = process.argv.slice(2);
+await runCommand(Object.hasOwn(verbs, verbName) ? `p2mp ${verbName}` : 'p2mp', main);

@@ -2,7 +2,7 @@
 import type { Point } from './parameters.js';
 import { parameters } from './parameters.js';
 import type { Plan } from './plan.js';
-import type { Layout } from './series.js';
+import type { Layout, Trip } from './series.js';
 import { createLayout, modelCurve, seriesName, xText } from './series.js';
 import type { PointSummary } from './summary.js';
 
@@ -31,14 +31,19 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
   const has = { simulated: plan.mode.includes('simulated'), real: plan.mode.includes('real') };
   const simulated = measured.filter(({ mode }) => mode === 'simulated');
   const real = measured.filter(({ mode }) => mode === 'real');
-  const curves = has.simulated ? simulatedCurves(plan, layout, names, isLogX) : [];
-  const joined = measured.filter(({ point, mode, modelS }) => {
-    const hasCurve = curves.some(({ series }) => series === seriesName(point, layout));
-    return mode === 'simulated' ? !hasCurve : modelS === undefined;
-  });
-  const realModel = real.flatMap(({ point, modelS }) =>
-    modelS === undefined ? [] : [{ ...place(point), y: modelS }],
+  const toCurves = (trips: readonly Trip[]) =>
+    names.flatMap((series) => {
+      const own = trips.filter(({ point }) => seriesName(point, layout) === series);
+      return modelCurve(own, layout, isLogX).map(({ x, delayS }) => ({ x, series, y: delayS }));
+    });
+  const curves = has.simulated ? toCurves(plan.points.map((point) => ({ point }))) : [];
+  const realCurves = toCurves(
+    real.flatMap(({ point, rttMs }) => (rttMs === undefined ? [] : [{ point, tripMs: rttMs }])),
   );
+  const joined = measured.filter(({ point, mode }) => {
+    const own = mode === 'simulated' ? curves : realCurves;
+    return !own.some(({ series }) => series === seriesName(point, layout));
+  });
   const encoding = createEncoding(plan, layout, names);
   const toMark = ({ point, meanS, ci95LowS, ci95HighS }: PointSummary) => ({
     ...place(point),
@@ -51,7 +56,7 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
     has.real ? `hollow: real, over ${plan.network}` : '',
     plan.repetitions > 1 ? `means of ${plan.repetitions} runs with 95 % confidence intervals` : '',
     curves.length > 0 ? 'line: model' : '',
-    realModel.length > 0 ? 'dashed: model with the measured round trip' : '',
+    realCurves.length > 0 ? 'dashed: model with the measured round trip' : '',
     joined.length > 0 ? 'dotted lines only join means' : '',
   ].filter((note) => note !== '');
   return {
@@ -64,7 +69,7 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
     config: createConfig(),
     layer: [
       layer(curves, { type: 'line', strokeWidth: 1.2 }, encoding),
-      layer(realModel, { type: 'line', strokeWidth: 1.2, strokeDash: [6, 4] }, encoding),
+      layer(realCurves, { type: 'line', strokeWidth: 1.2, strokeDash: [6, 4] }, encoding),
       ...(['simulated', 'real'] as const).map((mode) =>
         layer(
           joined.filter((summary) => summary.mode === mode).map(toMark),
@@ -81,13 +86,6 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
       ),
     ],
   };
-}
-
-function simulatedCurves(plan: Plan, layout: Layout, names: readonly string[], isLogX: boolean) {
-  return names.flatMap((series) => {
-    const points = plan.points.filter((point) => seriesName(point, layout) === series);
-    return modelCurve(points, layout, isLogX).map(({ x, delayS }) => ({ x, series, y: delayS }));
-  });
 }
 
 function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {

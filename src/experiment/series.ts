@@ -39,19 +39,28 @@ export interface CurvePoint {
 /** Points of a model's curve between its ends: enough to look smooth. */
 const curvePoints = 60;
 
+/** A point, and the round trip there where it was measured. */
+export interface Trip {
+  readonly point: Point;
+  readonly tripMs?: number;
+}
+
 /**
- * The model between the lowest and the highest x of a series, closer than the points lie; empty where
- * there is none at every point of it.
+ * The model between the lowest and the highest x of a series, closer than the points lie; measured
+ * round trips are drawn straight in between. Empty where there is no model at every point of it.
  */
 export function modelCurve(
-  points: readonly Point[],
+  trips: readonly Trip[],
   { x, isNumeric }: Layout,
   isLog: boolean,
 ): CurvePoint[] {
-  const [first] = points;
+  const [first] = trips;
   if (!isNumeric || first === undefined) return [];
-  if (points.some((point) => createModel(point) === undefined)) return [];
-  const values = points.map((point) => point[x] as number).toSorted((a, b) => a - b);
+  if (trips.some(({ point, tripMs }) => createModel(point, tripMs) === undefined)) return [];
+  const known = trips
+    .map(({ point, tripMs }) => ({ x: point[x] as number, tripMs }))
+    .toSorted((a, b) => a.x - b.x);
+  const values = known.map((place) => place.x);
   const [low = 0, high = 0] = [values[0], values.at(-1)];
   const steps = Array.from({ length: curvePoints + 1 }, (_, i) => {
     const share = i / curvePoints;
@@ -60,7 +69,18 @@ export function modelCurve(
   });
   const places = [...new Set([...steps, ...values])].toSorted((a, b) => a - b);
   return places.flatMap((place) => {
-    const model = createModel({ ...first, [x]: place });
+    const model = createModel({ ...first.point, [x]: place }, interpolate(known, place));
     return model === undefined ? [] : [{ x: place, delayS: model.meanDelayMs / 1000 }];
   });
+}
+
+function interpolate(
+  known: readonly { x: number; tripMs: number | undefined }[],
+  place: number,
+): number | undefined {
+  const after = known.findIndex(({ x }) => x >= place);
+  const [left, right] = [known[Math.max(0, after - 1)], known[after]];
+  if (left?.tripMs === undefined || right?.tripMs === undefined) return undefined;
+  if (left === right) return right.tripMs;
+  return left.tripMs + ((right.tripMs - left.tripMs) * (place - left.x)) / (right.x - left.x);
 }

@@ -1,5 +1,7 @@
 /** Starts programs for tests: the built commands, and the independent peers of test/peers. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,6 +20,8 @@ export interface Cleaner {
 
 export interface ProgramOptions {
   readonly cwd?: string;
+  /** Added to the environment of the tests. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Exit {
@@ -47,6 +51,7 @@ export class Program {
     // what is tested is the program alone.
     this.child = spawn('env', ['-u', 'NODE_OPTIONS', command, ...args], {
       ...options,
+      env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: maxProgramMs,
       killSignal: 'SIGKILL',
@@ -72,6 +77,10 @@ export class Program {
       this.child.kill('SIGKILL');
       await this.exited.catch(() => undefined);
     });
+  }
+
+  get pid(): number {
+    return this.child.pid ?? Number.NaN;
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -102,6 +111,23 @@ export class Program {
   async waitForEvent(event: string): Promise<JsonEvent> {
     const [line] = await this.waitFor(new RegExp(`^{"event":"${event}".*$`, 'm'));
     return JSON.parse(line) as JsonEvent;
+  }
+
+  /** Resolves once something of such a name is in the folder. @returns its path */
+  async waitForFile(folder: string, pattern: RegExp): Promise<string> {
+    const ended = new AbortController();
+    const end = () => ended.abort(new Error(`ended without ${pattern} in ${folder}`));
+    this.exited.then(end, end);
+    const watcher = watch(folder);
+    try {
+      for (;;) {
+        const name = readdirSync(folder).find((one) => pattern.test(one));
+        if (name !== undefined) return join(folder, name);
+        await once(watcher, 'change', { signal: ended.signal });
+      }
+    } finally {
+      watcher.close();
+    }
   }
 
   private tell(): void {
@@ -150,12 +176,21 @@ export function startLiteralReceiver(
 
 export function startCommand(
   t: Cleaner,
-  name: 'p2mpclient' | 'p2mpserver',
+  name: 'p2mp' | 'p2mpclient' | 'p2mpserver',
   args: readonly string[],
   options: ProgramOptions = {},
 ): Program {
   const path = join(distFolder, 'cli', `${name}.js`);
   return new Program(t, process.execPath, [path, ...args], options);
+}
+
+/** Starts `p2mp experiment`. */
+export function startExperiment(
+  t: Cleaner,
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Program {
+  return startCommand(t, 'p2mp', ['experiment', ...args], options);
 }
 
 /** Runs `p2mpclient` with servers that all name their port. */
@@ -205,4 +240,22 @@ export function parseResult({ stdout }: Pick<Exit, 'stdout'>): JsonEvent {
   const result = parseEvents(stdout).at(-1);
   if (result?.event !== 'result') throw new Error(`no result at the end of: ${stdout}`);
   return result;
+}
+
+/** Command lines, of all processes that run here, with this text in them. */
+export function commandLinesWith(text: string): string[] {
+  const lines =
+    process.platform === 'linux'
+      ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(readCommandLine)
+      : execFileSync('ps', ['-A', '-o', 'args'], { encoding: 'utf8' }).split('\n');
+  return lines.filter((line) => line.includes(text));
+}
+
+function readCommandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    // It has ended since.
+    return '';
+  }
 }

@@ -1,0 +1,11 @@
+import t from 'tap';
+import { loader, parse as parseVega, View, Warn } from 'vega';
+import { compile } from 'vega-lite';
+import { describeFindings } from '../src/experiment/findings.js';
+import { listRuns, type Plan, parsePlan, type Run } from '../src/experiment/plan.js';
+import { createPlot } from '../src/experiment/plot.js';
+import type { RunRow } from '../src/experiment/run-result.js';
+import { simulateRun } from '../src/experiment/simulated-run.js';
+import { type PointSummary, summarize } from '../src/experiment/summary.js';
+import { renderPng, renderSvg } from '../src/node/experiment/pictures.js';
+import { createReport, type ReportContent } from '../src/node/experiment/report.js';
