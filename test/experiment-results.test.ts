@@ -26,7 +26,7 @@ function isSame(one: string, other: string): boolean {
 
 t.test('the plans of the documentation are there', async (t) => {
   const documentation = readFileSync(join(projectFolder, 'docs/EXPERIMENTS.md'), 'utf8');
-  const [paragraph = ''] = /Plans that come with p2mp: [^]*?\n\n/.exec(documentation) ?? [];
+  const [paragraph = ''] = /Plans that come with p2mp: [\s\S]*?\n\n/.exec(documentation) ?? [];
   const named = [...paragraph.matchAll(/`([\w-]+)`/g)].map(([, name = '']) => name);
   t.same(named.toSorted(), plans);
 });

@@ -101,7 +101,12 @@ function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
   const x = layout.isNumeric
     ? {
         type: 'quantitative',
-        scale: { type: plan.plot?.xScale ?? 'linear', zero: false, nice: false, padding: 24 },
+        scale: {
+          type: plan.plot?.xScale ?? 'linear',
+          ...(plan.plot?.xScale === 'log' ? {} : { zero: false }),
+          nice: false,
+          padding: 24,
+        },
         axis: {
           title: parameters[layout.x].title,
           ...(places.length <= 12 ? { values: places } : {}),
@@ -117,7 +122,7 @@ function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
     y: {
       field: 'y',
       type: 'quantitative',
-      scale: { type: plan.plot?.yScale ?? 'linear', zero: plan.plot?.yScale !== 'log' },
+      scale: plan.plot?.yScale === 'log' ? { type: 'log' } : { type: 'linear', zero: true },
       axis: { title: 'Mean delay, s' },
     },
     color: { field: 'series', type: 'nominal', scale: scaleOf(colours), legend },

@@ -246,7 +246,9 @@ export function parseResult({ stdout }: Pick<Exit, 'stdout'>): JsonEvent {
 export function commandLinesWith(text: string): string[] {
   const lines =
     process.platform === 'linux'
-      ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(readCommandLine)
+      ? readdirSync('/proc')
+          .filter((name) => /^\d+$/.test(name))
+          .map(readCommandLine)
       : execFileSync('ps', ['-A', '-o', 'args'], { encoding: 'utf8' }).split('\n');
   return lines.filter((line) => line.includes(text));
 }
