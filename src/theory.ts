@@ -4,8 +4,11 @@
  * lost.
  */
 
+import { assert } from './assert.js';
+
 /** P(R > m): that some of N receivers still lack a segment after m rounds. */
 function lackingAfter(rounds: number, receivers: number, loss: number): number {
+  assert(loss >= 0 && loss < 1, 'what is always lost never arrives');
   // 1 - (1 - p^m)^N without the cancellation that would cost the tail its digits.
   return -Math.expm1(receivers * Math.log1p(-(loss ** rounds)));
 }

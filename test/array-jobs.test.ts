@@ -67,7 +67,7 @@ t.test('a manifest that is wrong does not pass', async (t) => {
 
   const unknown = readManifest();
   unknown.spec.template.spec.containers[0].resourcez = {};
-  t.match(checkFields(t, unknown).join('\n'), /'resourcez' does not exist/);
+  t.match(checkFields(t, unknown).join('\n'), /resourcez.* does not exist in type 'IContainer'/);
 });
 
 t.test('the parts of the manifest fit each other', async (t) => {

@@ -331,6 +331,12 @@ for (const [what, args, code, line] of [
   });
 }
 
+t.test('merge with --dry-run leaves nothing', { buffered }, async (t) => {
+  const cwd = t.testdir({});
+  await startExperiment(t, ['merge', ...shards, '--out', 'out', '--dry-run'], { cwd }).exited;
+  t.same(readdirSync(cwd), []);
+});
+
 let longWhole: Promise<string> | undefined;
 
 /** The long plan's folder, run once, without interruption. */

@@ -124,6 +124,19 @@ t.test('without loss a run takes exactly as long as the model says', (t) => {
   t.end();
 });
 
+t.test('a short last segment spares a limited rate its missing bytes, and nothing else', (t) => {
+  for (const fileSizeBytes of [100_001, 100_499, 10]) {
+    const setting = point({ loss: 0, rateBytesPerSec: 57_200, fileSizeBytes });
+    const missingBytes = Math.ceil(fileSizeBytes / 500) * 500 - fileSizeBytes;
+    const sparedMs = (missingBytes / 57_200) * 1000;
+    const { delayMs } = simulateRun(setting, 'short');
+    const modelMs = createModel(setting)?.meanDelayMs ?? NaN;
+    t.ok(delayMs <= modelMs + 1e-6, `${delayMs} ms, model ${modelMs} ms`);
+    t.ok(delayMs >= modelMs - sparedMs - 1e-6, `${delayMs} ms, model ${modelMs} ms`);
+  }
+  t.end();
+});
+
 const compared: Partial<Point>[] = [
   { receivers: 1 },
   { receivers: 10, loss: 0.1 },
@@ -142,7 +155,7 @@ t.test('with loss a run strays from the model by no more than chance explains', 
   for (const change of compared) {
     const setting = point(change);
     const text = JSON.stringify(change);
-    const { delayMs, completeReceivers } = simulateRun(setting, 'agreement');
+    const { delayMs, completeReceivers } = simulateRun(setting, `agreement ${text}`);
     const stray = strayOf(delayMs, setting);
     squares += stray ** 2;
     t.ok(Math.abs(stray) <= limit, `${stray.toFixed(2)} deviations: ${text}`);
@@ -151,6 +164,22 @@ t.test('with loss a run strays from the model by no more than chance explains', 
   // The mean of ten squares strays from 1 by 0.45 (one standard deviation).
   const meanSquare = squares / compared.length;
   t.ok(meanSquare > 0.1 && meanSquare < 2.8, `and as far as it explains: ${meanSquare.toFixed(2)}`);
+  t.end();
+});
+
+t.test('runs scatter as far as the model says, where sending and rounds go together', (t) => {
+  const change = { sendTimeMs: 20, timeoutMs: 30, loss: 0.2, fileSizeBytes: 15_000 };
+  for (const receivers of [1, 5]) {
+    const setting = point({ ...change, receivers });
+    const count = 400;
+    const strays = Array.from({ length: count }, (_, i) =>
+      strayOf(simulateRun(setting, `scatter ${receivers} ${i}`).delayMs, setting),
+    );
+    const mean = strays.reduce((sum, stray) => sum + stray, 0) / count;
+    const variance = strays.reduce((sum, stray) => sum + (stray - mean) ** 2, 0) / (count - 1);
+    t.ok(Math.abs(mean) < limit / Math.sqrt(count), `mean ${mean.toFixed(3)}`);
+    t.ok(Math.abs(variance - 1) < limit * Math.sqrt(2 / count), `variance ${variance.toFixed(2)}`);
+  }
   t.end();
 });
 
@@ -220,7 +249,8 @@ t.test('a window makes a long path quicker, nearly in proportion', (t) => {
   const [one = 0, four = 0, sixteen = 0] = delays;
   t.ok(four < 0.5 * one && sixteen < 0.5 * four, `${delays.join(', ')} ms`);
   const lossless = simulateRun(point({ window: 8, loss: 0 }), 'window').delayMs;
-  t.ok(Math.abs(lossless - (200 / 8) * 20) < 1e-6, `${lossless} ms`);
+  // The first segment goes alone (PROTOCOL 6.4), the other 199 by eight.
+  t.ok(Math.abs(lossless - (1 + Math.ceil(199 / 8)) * 20) < 1e-6, `${lossless} ms`);
   t.end();
 });
 
@@ -237,11 +267,11 @@ t.test('an automatic timeout completes, and waits less than a long fixed one', (
 });
 
 t.test('a window that a queue has no room for loses packets, and completes all the same', (t) => {
-  const setting = point({ window: 32, loss: 0, rateBytesPerSec: 57_200, queueBytes: 2000 });
-  const run = simulateRun({ ...setting, timeoutMs: 1000 }, 'queue');
-  t.ok(run.retransmissions > 0, `${run.retransmissions} sent again`);
-  t.equal(run.completeReceivers, 3);
-  const roomy = simulateRun({ ...setting, timeoutMs: 1000, queueBytes: undefined }, 'queue');
+  const setting = point({ window: 8, loss: 0, rateBytesPerSec: 57_200, timeoutMs: 200 });
+  const { retransmissions, completeReceivers } = simulateRun({ ...setting, queueBytes: 2000 }, 'q');
+  t.ok(retransmissions > 100, `${retransmissions} sent again`);
+  t.equal(completeReceivers, 3);
+  const roomy = simulateRun({ ...setting, queueBytes: 8 * 536 }, 'q');
   t.equal(roomy.retransmissions, 0);
   t.end();
 });

@@ -1,5 +1,5 @@
 /** The plans that come with p2mp, their schema, and the results that are committed beside them. */
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import t from 'tap';
@@ -77,9 +77,9 @@ for (const name of plans) {
 
   t.test(`the summary of ${name} is that of its runs and its plan`, { buffered }, async (t) => {
     const folder = t.testdir();
-    for (const file of ['runs.csv', 'made.json']) {
-      t.ok(existsSync(resultPath(name, file)), file);
-    }
+    const rows: unknown[] = parse(readFileSync(resultPath(name, 'runs.csv')), { columns: true });
+    // Where runs are missing, they would all be run here.
+    if (!t.equal(rows.length, countRuns(parsePlan(readPlanText(name), planPath(name))))) return;
     cpSync(resultPath(name, 'runs.csv'), join(folder, 'runs.csv'));
     writeFileSync(join(folder, 'summary.csv'), '');
     // All runs are there: none is run again, real ones neither.

@@ -60,10 +60,7 @@ t.test('of a range, all values are taken up to its end and with it', (t) => {
   const ranges: [Members, number[]][] = [
     [{ from: 1, to: 5 }, [1, 2, 3, 4, 5]],
     [{ from: 5, to: 5 }, [5]],
-    [
-      { from: 100, to: 1000, step: 100 },
-      [100, 200, 300, 400, 500, 600, 700, 800, 900, 1000],
-    ],
+    [{ from: 100, to: 1000, step: 100 }, [100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]],
     [{ from: 1, to: 64, factor: 4 }, [1, 4, 16, 64]],
     [{ from: 1, to: 1000, factor: 10 }, [1, 10, 100, 1000]],
     [{ from: 5, to: 40, factor: 2 }, [5, 10, 20, 40]],
@@ -144,7 +141,11 @@ t.test('any range of hundredths holds the very numbers that one would write', (t
       const range = { from: low / 100, to: high / 100, step: step / 100 };
       const expected = [];
       for (let value = low; value <= high; value += step) expected.push(value / 100);
-      return parse({ loss: range }).points.map(({ loss }) => loss).join() === expected.join();
+      return (
+        parse({ loss: range })
+          .points.map(({ loss }) => loss)
+          .join() === expected.join()
+      );
     },
   );
   fc.assert(property, { seed: 1, numRuns: 300 });
@@ -363,7 +364,7 @@ t.test('JSON that is no plan is refused', (t) => {
 });
 
 t.test('however deep lists and objects are nested, a plan is refused as one', (t) => {
-  for (const depth of [10, 1000, 2000, 3000, 4000, 5000, 7000, 10_000, 100_000]) {
+  for (const depth of [10, 1000, 3000, 5000, 100_000]) {
     for (const [open, close] of [
       ['[', ']'],
       ['{"a":', '}'],
@@ -404,7 +405,6 @@ t.test('each key that is missing is named', (t) => {
     t.same(refusal(text), [`plan.json:1:1: ${missing}: is missing`]);
   }
   isRefused(t, '"loss": ▲{"from": 0}', 'loss.to: is missing');
-  isRefused(t, '"plot": ▲{"xScale": "log"}, "loss": [0, 0.1]', 'plot.x: is missing');
   t.end();
 });
 
@@ -467,11 +467,7 @@ t.test('a value of a range is checked as if it stood alone', (t) => {
     '"loss": ▲{"from": 0.8, "to": 1, "step": 0.1}',
     'loss: 1: must be below 1, for 1 would lose everything',
   );
-  isRefused(
-    t,
-    '"timeoutMs": ▲{"from": 0, "to": 20, "step": 10}',
-    'timeoutMs: 0: must be milliseconds above 0 and up to 10000, or "auto"',
-  );
+  isRefused(t, '"timeoutMs": ▲{"from": 0, "to": 20, "step": 10}', 'timeoutMs: 0: must be above 0');
   t.end();
 });
 
@@ -486,6 +482,9 @@ t.test('a value out of its bounds is refused with the bound', (t) => {
   isRefused(t, '"receivers": ▲100001', 'receivers: must be at most 100000');
   isRefused(t, '"fileSizeBytes": ▲0', 'fileSizeBytes: must be at least 1');
   isRefused(t, '"fileSizeBytes": ▲1000000001', 'fileSizeBytes: must be at most 1000000000');
+  isRefused(t, '"timeoutMs": ▲0', 'timeoutMs: must be above 0');
+  isRefused(t, '"timeoutMs": [20, ▲-1]', 'timeoutMs.1: must be above 0');
+  isRefused(t, '"timeoutMs": ▲10001', 'timeoutMs: must be at most 10000');
   isRefused(t, '"window": ▲1025', 'window: must be at most 1024');
   isRefused(t, '"repetitions": ▲0', 'repetitions: must be at least 1');
   isRefused(t, '"repetitions": ▲10001', 'repetitions: must be at most 10000');
@@ -535,14 +534,13 @@ t.test('a word that is not known is refused with those that are', (t) => {
   const mode = 'must be "simulated" or "real"';
   isRefused(t, '"mode": ▲"virtual"', `mode: ${mode}`);
   isRefused(t, '"mode": ["real", ▲"virtual"]', `mode.1: ${mode}`);
-  const model =
-    'must be "bernoulli", or "burst:LENGTH" with the mean length of a burst in packets';
+  const model = 'must be "bernoulli", or "burst:LENGTH" with the mean length of a burst in packets';
   for (const name of ['gilbert', 'burst', 'burst:', 'burst:-1', 'burst:1e3', 'Bernoulli', '']) {
     isRefused(t, `"lossModel": ▲"${name}"`, `lossModel: ${model}`);
   }
   isRefused(t, '"lossModel": ["bernoulli", ▲"burst:x"]', `lossModel.1: ${model}`);
   const timeout = 'must be milliseconds above 0 and up to 10000, or "auto"';
-  for (const value of ['0', '-1', '10001', '"slow"', 'null']) {
+  for (const value of ['"slow"', 'null', 'true']) {
     isRefused(t, `"timeoutMs": ▲${value}`, `timeoutMs: ${timeout}`);
   }
   isRefused(t, '"timeoutMs": [20, ▲"slow"]', `timeoutMs.1: ${timeout}`);
@@ -663,6 +661,24 @@ t.test('an axis along which nothing varies is refused', (t) => {
   t.end();
 });
 
+t.test('a log axis is refused where a value has no place on it', (t) => {
+  const others = 'is a number above 0, and others have no place on a log axis';
+  for (const values of ['"loss": [0, 0.1]', '"loss": {"from": 0, "to": 0.1, "step": 0.05}']) {
+    const plot = '"plot": {"x": "loss", "xScale": ▲"log"}';
+    isRefused(t, `${values}, ${plot}`, `plot.xScale: not every loss ${others}`);
+  }
+  for (const [x, values] of [
+    ['lossModel', '["bernoulli", "burst:4"]'],
+    ['timeoutMs', '[20, "auto"]'],
+  ]) {
+    const plot = `"plot": {"x": "${x}", "xScale": ▲"log"}`;
+    isRefused(t, `"${x}": ${values}, ${plot}`, `plot.xScale: not every ${x} ${others}`);
+  }
+  const plot = { x: 'loss', xScale: 'log', yScale: 'log' };
+  t.same(parse({ loss: [0.01, 0.1], plot }).plot, plot);
+  t.end();
+});
+
 t.test('more runs than anybody can wait for are refused', (t) => {
   isRefused(
     t,
@@ -685,13 +701,13 @@ t.test('more runs than anybody can wait for are refused', (t) => {
 t.test('several problems are told at once, in the order of their places', (t) => {
   isRefused(
     t,
-    '"window": ▲0,\n  "loss": [0.1,\n    ▲1],\n  ▲"extra": 1, "mssBytes": ▲{},\n  "timeoutMs": ▲0',
+    '"window": ▲0,\n  "loss": [0.1,\n    ▲1],\n  ▲"extra": 1, "mssBytes": ▲▲{},\n  "timeoutMs": ▲0',
     'window: must be at least 1',
     'loss.1: must be below 1, for 1 would lose everything',
     'extra: unknown key',
     'mssBytes.from: is missing',
     'mssBytes.to: is missing',
-    'timeoutMs: must be milliseconds above 0 and up to 10000, or "auto"',
+    'timeoutMs: must be above 0',
   );
   isRefused(
     t,
@@ -707,7 +723,7 @@ t.test('of more than ten problems, the first ten are told and the rest is counte
   const unknown = (count: number) => Array.from({ length: count }, (_, i) => `"x${i}": ${i}`);
   const told = refusal(planText(unknown(13).join(',\n')));
   t.same(
-    told.map((line) => line.replace(/^plan\.json:(\d+:\d+: )?/, '')),
+    told.map((line) => line.replace(/^plan\.json:(\d+:\d+:)? /, '')),
     [...Array.from({ length: 10 }, (_, i) => `x${i}: unknown key`), 'and 3 more'],
   );
   t.equal(refusal(planText(unknown(10).join(',\n'))).length, 10);

@@ -39,7 +39,7 @@ t.test('the median is 0, and with many degrees of freedom the quantile is the no
 t.test('a sample has its mean, its standard deviation and its interval', (t) => {
   const samples: [number[], number, number, number][] = [
     [[1, 2, 3, 4, 5], 3, 1.5811, 1.9632],
-    [[2, 4], 3, 1.4142, 12.7062],
+    [[2, 4], 3, Math.SQRT2, 12.7062],
     [[5, 5, 5], 5, 0, 0],
     [[0.1, 0.2, 0.4], 0.2333, 0.1528, 0.3795],
     [[1e9 + 1, 1e9 + 2, 1e9 + 3], 1e9 + 2, 1, 2.4841],

@@ -69,6 +69,8 @@ export async function parse<T>(
     });
   if (problem !== undefined) throw new P2mpError('INVALID_ARGUMENT', problem);
   if (answer !== '') {
+    // EPIPE: whoever asked has seen enough.
+    process.stdout.on('error', () => undefined);
     process.stdout.write(`${answer}\n`);
     return exitCode.ok;
   }

@@ -87,7 +87,7 @@ export async function experiment(args: readonly string[]): Promise<ExitCode> {
     isVerbose: argv.verbose,
   };
   const [first, ...more] = argv._;
-  if (first === 'merge' && more.length > 0) return merge(more, given, output);
+  if (first === 'merge') return merge(more, given, output);
   if (first === undefined || more.length > 0) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
@@ -155,8 +155,12 @@ async function merge(
   output: Output,
 ): Promise<ExitCode> {
   const { out, shard, overwrite } = given;
+  if (folders.length === 0) {
+    throw new P2mpError('INVALID_ARGUMENT', "merge: name the shards' folders");
+  }
   if (out === undefined) throw new P2mpError('INVALID_ARGUMENT', 'merge: name a folder with --out');
   if (shard !== undefined) throw new P2mpError('INVALID_ARGUMENT', 'merge: takes no --shard');
+  if (given.isDryRun) throw new P2mpError('INVALID_ARGUMENT', 'merge: takes no --dry-run');
   const { plan, planText, folder } = await mergeShards(folders, out, overwrite);
   const command = commandLine(['merge', ...folders, '--out', out]);
   const conclusion = await conclude(plan, planText, folder, command, []);

@@ -39,11 +39,11 @@ function describeTrend(where: string, group: readonly PointSummary[], layout: La
   const span = layout.isNumeric
     ? `as the ${title} goes from ${from} to ${to}`
     : `from ${from} to ${to}`;
-  const ratio = formatFactor(last.meanS / first.meanS);
+  const ratio = formatFactor(first.meanS, last.meanS);
+  const modelRatio = formatFactor(first.modelS, last.modelS);
+  const times = ratio === undefined ? '' : `, ${ratio} times`;
   const model =
-    first.modelS === undefined || last.modelS === undefined
-      ? ''
-      : ` (${formatFactor(last.modelS / first.modelS)} by the model)`;
+    ratio === undefined || modelRatio === undefined ? '' : ` (${modelRatio} by the model)`;
   const change = isOverlapping(first, last)
     ? 'does not change by more than its uncertainty:'
     : last.meanS > first.meanS
@@ -52,7 +52,7 @@ function describeTrend(where: string, group: readonly PointSummary[], layout: La
   const between = isOverlapping(first, last) ? 'and' : 'to';
   return capitalize(
     `${prefix}${span}, the mean delay ${change} ${formatMean(first)} ${between} ` +
-      `${formatMean(last)}, ${ratio} times${model}.`,
+      `${formatMean(last)}${times}${model}.`,
   );
 }
 
@@ -63,9 +63,13 @@ function describeFit(mode: string, summaries: readonly PointSummary[]): string {
     .filter((deviation) => deviation !== undefined);
   if (deviations.length === 0) return '';
   const sizes = deviations.map(Math.abs);
-  const largest = Math.max(...sizes).toFixed(2);
+  // Rounded up, for "within" must be true.
+  const largest = (Math.ceil(Math.max(...sizes) * 100 - 1e-6) / 100).toFixed(2);
   const within = sizes.filter((size) => size <= deviationLimitSe).length;
   const points = `${mode} points that the model covers`;
+  if (sizes.length === 1) {
+    return `The one ${mode} point that the model covers is off by ${largest} standard errors.`;
+  }
   if (within === sizes.length) {
     return `All ${sizes.length} ${points} lie within ${largest} standard errors of it.`;
   }
@@ -110,8 +114,11 @@ function nameOf({ x }: Layout): string {
   return /^[A-Z][a-z]/.test(title) ? title.charAt(0).toLowerCase() + title.slice(1) : title;
 }
 
+/** A letter that stands for a quantity stays as it is. */
 function capitalize(sentence: string): string {
-  return /^[np] =/.test(sentence) ? sentence : sentence.charAt(0).toUpperCase() + sentence.slice(1);
+  return /^[npt] =/.test(sentence)
+    ? sentence
+    : sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 /** 12.3 s ± 0.2 */
@@ -121,8 +128,10 @@ export function formatMean({ meanS, ci95HighS }: PointSummary): string {
   return ci95HighS === undefined ? mean : `${mean} ± ${Number((ci95HighS - meanS).toPrecision(2))}`;
 }
 
-function formatFactor(factor: number): string {
-  return String(Number(factor.toPrecision(3)));
+/** How many times as long; undefined of what takes no time, or is not known. */
+function formatFactor(from: number | undefined, to: number | undefined): string | undefined {
+  if (from === undefined || to === undefined || from === 0) return undefined;
+  return String(Number((to / from).toPrecision(3)));
 }
 
 function formatDigits(value: number): string {

@@ -32,8 +32,11 @@ export function createModel(point: Point, tripMs = roundTripMs(point)): Model | 
   if (lossModel !== 'bernoulli' && loss > 0) return undefined;
   const segments = Math.ceil(point.fileSizeBytes / point.mssBytes);
   const run = { receivers, loss, segments, timeoutMs, rttMs: tripMs, sendTimeMs };
+  // The last segment is shorter, and passes a limited rate sooner.
+  const missingBytes = segments * point.mssBytes - point.fileSizeBytes;
+  const savedMs = (missingBytes / (point.rateBytesPerSec ?? Infinity)) * 1000;
   return {
-    meanDelayMs: meanDelayMs(run),
+    meanDelayMs: meanDelayMs(run) - savedMs,
     deviationMs: deviationOfDelayMs(run),
     rounds: segments * meanRounds(receivers, loss),
   };

@@ -1,21 +1,38 @@
 /** What no single value of a plan shows: values that cannot stand together. */
 import { headerSizeBytes } from '../config.js';
 import { P2mpError } from '../errors.js';
-import { roundTripMs } from './model.js';
+import { linkOverheadBytes, roundTripMs } from './model.js';
 import type { Point } from './parameters.js';
 import { createLossSpec, varyingParameters } from './parameters.js';
 import type { Problem } from './plan-problems.js';
 import type { PlanFile } from './plan-schema.js';
 import { planLimits } from './plan-schema.js';
 
+/** Before the points are made of it: so many would not fit into memory. */
+export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Problem[] {
+  const lists = [
+    mode,
+    file.fileSizeBytes,
+    file.receivers,
+    file.mssBytes,
+    file.loss,
+    file.lossModel,
+    file.window,
+    file.timeoutMs,
+    file.sendTimeMs,
+    link.rttMs,
+    link.rateBytesPerSec ?? [undefined],
+    link.queueBytes ?? [undefined],
+  ];
+  const runs = lists.reduce((product, list) => product * list.length, repetitions);
+  if (runs <= planLimits.runs) return [];
+  const message = `${runs} runs in all; at most ${planLimits.runs} are possible`;
+  return [{ path: ['repetitions'], message }];
+}
+
 export function checkTogether(file: PlanFile, points: readonly Point[]): Problem[] {
   const problems: Problem[] = [];
   const { link, mode, network } = file;
-  const runs = mode.length * points.length * file.repetitions;
-  if (runs > planLimits.runs) {
-    const message = `${runs} runs in all; at most ${planLimits.runs} are possible`;
-    problems.push({ path: ['repetitions'], message });
-  }
   if (link.queueBytes !== undefined && link.rateBytesPerSec === undefined) {
     const message = 'a queue needs a rateBytesPerSec: without one nothing waits';
     problems.push({ path: ['link', 'queueBytes'], message });
@@ -23,6 +40,11 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
   const x = file.plot?.x;
   if (x !== undefined && !varyingParameters(points).includes(x)) {
     problems.push({ path: ['plot', 'x'], message: `${x} has one value only, and so no axis` });
+  }
+  const { xScale } = file.plot ?? {};
+  if (x !== undefined && xScale === 'log' && points.some((point) => !(Number(point[x]) > 0))) {
+    const message = `not every ${x} is a number above 0, and others have no place on a log axis`;
+    problems.push({ path: ['plot', 'xScale'], message });
   }
   if (mode.includes('real')) problems.push(...checkReal(file, network));
   if (problems.length > 0) return problems;
@@ -61,9 +83,9 @@ const maxRealReceivers = 64;
 
 function checkPoint(point: Point): Problem | undefined {
   const { queueBytes, mssBytes, timeoutMs, rttMs, loss, lossModel } = point;
-  const datagramBytes = mssBytes + headerSizeBytes;
+  const datagramBytes = mssBytes + headerSizeBytes + linkOverheadBytes;
   if (queueBytes !== undefined && queueBytes < datagramBytes) {
-    const message = `${queueBytes} bytes: has no room for a datagram of ${datagramBytes} bytes`;
+    const message = `${queueBytes} bytes: has no room for a datagram of ${datagramBytes} bytes with its headers`;
     return { path: ['link', 'queueBytes'], message };
   }
   const tripMs = roundTripMs(point);

@@ -19,19 +19,23 @@ const maxProblems = 10;
 
 /** The text of a plan and the places in it. */
 export class PlanText {
-  readonly root: ValueNode;
+  /** The plan as plain values. */
+  readonly value: unknown;
+  readonly doubleKeys: readonly Problem[];
+  private readonly root: ValueNode;
 
   /** @throws P2mpError INVALID_PLAN where it is not JSON */
   constructor(
     text: string,
     private readonly source: string,
   ) {
-    this.root = parseJson(text, source);
-  }
-
-  /** The plan as plain values. */
-  get value(): unknown {
-    return evaluate(this.root);
+    try {
+      this.root = parse(text, { mode: 'json' }).body;
+      this.value = evaluate(this.root);
+      this.doubleKeys = findDoubleKeys(this.root);
+    } catch (error) {
+      throw explainNoJson(error, source);
+    }
   }
 
   /** A line for each: source:line:column: key: what is wrong. */
@@ -48,18 +52,18 @@ export class PlanText {
   }
 }
 
-function parseJson(text: string, source: string): ValueNode {
-  try {
-    return parse(text, { mode: 'json' }).body;
-  } catch (error) {
-    // Its message ends in the place, which stands in front here.
-    const { line, column, message } = error as Error & { line?: number; column?: number };
-    const what = message.replace(/\s*\(\d+:\d+\)$/, '');
-    throw new P2mpError('INVALID_PLAN', `${source}:${line ?? 1}:${column ?? 1}: not JSON: ${what}`);
+function explainNoJson(error: unknown, source: string): P2mpError {
+  // Lists in lists without end: each takes a turn of the call stack.
+  if (error instanceof RangeError) {
+    return new P2mpError('INVALID_PLAN', `${source}:1:1: is nested too deep for a plan`);
   }
+  // The message ends in the place, which stands in front here.
+  const { line = 1, column = 1, message } = error as Error & { line?: number; column?: number };
+  const what = message.replace(/\s*\(\d+:\d+\)$/, '');
+  return new P2mpError('INVALID_PLAN', `${source}:${line}:${column}: not JSON: ${what}`);
 }
 
-export function findDoubleKeys(node: ValueNode, path: Path = []): Problem[] {
+function findDoubleKeys(node: ValueNode, path: Path = []): Problem[] {
   if (node.type === 'Array') {
     return node.elements.flatMap(({ value }, i) => findDoubleKeys(value, [...path, i]));
   }
@@ -94,7 +98,7 @@ export function describeIssue(issue: RawIssue): string | undefined {
       return `must be ${issue.inclusive ? 'at most' : 'below'} ${issue.maximum}`;
     case 'invalid_union':
       // What the closest of its readings says is told instead.
-      return '';
+      return issue.input === undefined ? 'is missing' : '';
     default:
       return undefined;
   }
@@ -119,12 +123,19 @@ export function toProblems(issue: Issue, outer: Path = []): Problem[] {
   return [{ path, message: issue.message }];
 }
 
-/** Of several ways to read a value, the one that fits its shape and fails further in. */
+/**
+ * Of several ways to read a value, the one that fits its shape and fails furthest in; of equals the
+ * last, for one value is what is read first and fits most loosely.
+ */
 function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
-  const fitting = branches.filter(([first]) => {
-    return first !== undefined && !(first.code === 'invalid_type' && first.path.length === 0);
-  });
-  return fitting[0];
+  const depth = (branch: readonly Issue[]) => branch[0]?.path.length ?? 0;
+  return branches
+    .filter(([first]) => {
+      const isOtherKind = first?.code === 'invalid_type' && first.expected !== 'int';
+      return !isOtherKind || first.path.length > 0;
+    })
+    .toSorted((a, b) => depth(a) - depth(b))
+    .at(-1);
 }
 
 /** Where a path leads; of what is not there, the place that should hold it. */

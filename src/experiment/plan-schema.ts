@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { maxMssBytes, maxWindowBlocks } from '../config.js';
 import { isLossModelName, modes, parameterNames } from './parameters.js';
+import { describeIssue } from './plan-problems.js';
 
 /** Limits of a plan: beyond them a run would not fit a machine's memory or a human's patience. */
 export const planLimits = {
@@ -32,6 +33,9 @@ const range = z
       context.addIssue({ code: 'custom', path: [path], message });
     if (step !== undefined && factor !== undefined) refuse('factor', 'give a step or a factor');
     if (factor !== undefined && from <= 0) refuse('from', `${from}: must be above 0 with a factor`);
+    // What is wrong by itself has been told, and leads to no number of steps.
+    if (!(step === undefined || step > 0) || !(factor === undefined || factor > 1)) return;
+    if (factor !== undefined && from <= 0) return;
     if (from > to) refuse('to', `${to} is below from ${from}: the range is empty`);
     else if (countSteps({ from, to, step, factor }) > planLimits.runs) {
       refuse('to', `makes more than ${planLimits.runs} values`);
@@ -41,11 +45,13 @@ const range = z
 
 type Range = z.infer<typeof range>;
 
+const slack = 1e-9;
+
 function countSteps({ from, to, step = 1, factor }: Range): number {
-  // A quarter of a step of slack: 0.1 + 0.2 is not quite 0.3.
+  // A little slack: 0.1 + 0.2 is not quite 0.3.
   return factor === undefined
-    ? Math.floor((to - from) / step + 0.25)
-    : Math.floor(Math.log(to / from) / Math.log(factor) + 0.25);
+    ? Math.floor((to - from) / step + slack)
+    : Math.floor(Math.log(to / from) / Math.log(factor) + slack);
 }
 
 function expandRange(spec: Range): number[] {
@@ -65,7 +71,7 @@ function swept<T extends string | number>(value: z.ZodType<T, T>, hasRange: bool
   const checkedRange = range.transform((spec, context) => {
     const values: T[] = [];
     for (const number of expandRange(spec)) {
-      const parsed = value.safeParse(number);
+      const parsed = value.safeParse(number, { error: describeIssue });
       if (parsed.success) values.push(parsed.data);
       else {
         for (const { message } of parsed.error.issues) {
@@ -82,12 +88,7 @@ function swept<T extends string | number>(value: z.ZodType<T, T>, hasRange: bool
 
 const wholeNumber = (least: number, most: number) => z.number().int().min(least).max(most);
 
-const loss = z
-  .number()
-  .min(0)
-  .lt(1, {
-    error: ({ input }) => `${String(input)}: must be below 1, for 1 would lose everything`,
-  });
+const loss = z.number().min(0).lt(1, 'must be below 1, for 1 would lose everything');
 
 const lossModel = z.string().refine(isLossModelName, {
   error: 'must be "bernoulli", or "burst:LENGTH" with the mean length of a burst in packets',
@@ -104,7 +105,11 @@ export const planSchema = z
     $schema: z.string().optional(),
     title: z.string().min(1).meta({ description: 'Headline of the plot and the report' }),
     about: z.string().optional().meta({ description: 'What the experiment asks, in a sentence' }),
-    seed: z.string().min(1).meta({ description: 'Names all random streams: same seed, same CSV' }),
+    seed: z
+      .string()
+      .min(1)
+      .regex(/^\P{Cc}*$/u, 'must be one line without control characters')
+      .meta({ description: 'Names all random streams: same seed, same CSV' }),
     repetitions: wholeNumber(1, planLimits.repetitions)
       .default(5)
       .meta({ description: 'Runs of each point' }),

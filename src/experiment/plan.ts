@@ -6,9 +6,9 @@ import { formatCrc32 } from '../crc32.js';
 import { P2mpError } from '../errors.js';
 import type { Mode, Point } from './parameters.js';
 import { combine, parameterNames } from './parameters.js';
-import { checkTogether } from './plan-checks.js';
+import { checkSize, checkTogether } from './plan-checks.js';
 import type { Problem } from './plan-problems.js';
-import { describeIssue, findDoubleKeys, PlanText, toProblems } from './plan-problems.js';
+import { describeIssue, PlanText, toProblems } from './plan-problems.js';
 import type { PlanFile } from './plan-schema.js';
 import { planSchema } from './plan-schema.js';
 
@@ -34,14 +34,16 @@ export interface Run {
  * @throws P2mpError INVALID_PLAN with a line for each problem: source:line:column: key: what is wrong
  */
 export function parsePlan(text: string, source: string): Plan {
-  const planText = new PlanText(text, source);
+  // Some editors put a byte order mark in front.
+  const planText = new PlanText(text.replace(/^\uFEFF/, ''), source);
   const refuse = (problems: readonly Problem[]): never => {
     throw new P2mpError('INVALID_PLAN', planText.formatProblems(problems).join('\n'));
   };
-  const doubles = findDoubleKeys(planText.root);
-  if (doubles.length > 0) refuse(doubles);
+  if (planText.doubleKeys.length > 0) refuse(planText.doubleKeys);
   const parsed = planSchema.safeParse(planText.value, { error: describeIssue });
   if (!parsed.success) return refuse(parsed.error.issues.flatMap((issue) => toProblems(issue)));
+  const excess = checkSize(parsed.data);
+  if (excess.length > 0) refuse(excess);
   const plan = toPlan(parsed.data);
   const problems = checkTogether(parsed.data, plan.points);
   return problems.length > 0 ? refuse(problems) : plan;

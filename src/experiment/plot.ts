@@ -22,7 +22,9 @@ interface Place {
 export function createPlot(plan: Plan, summaries: readonly PointSummary[]): object {
   const layout = createLayout(plan);
   const isLogX = plan.plot?.xScale === 'log';
-  const measured = summaries.filter(({ meanS }) => meanS !== undefined);
+  const isLogY = plan.plot?.yScale === 'log';
+  // What takes no time has no place on a log axis.
+  const measured = summaries.filter(({ meanS }) => meanS !== undefined && (meanS > 0 || !isLogY));
   const names = [...new Set(plan.points.map((point) => seriesName(point, layout)))];
   const place = (point: Point): Place => ({
     x: layout.isNumeric ? (point[layout.x] as number) : xText(point, layout),
@@ -34,7 +36,9 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
   const toCurves = (trips: readonly Trip[]) =>
     names.flatMap((series) => {
       const own = trips.filter(({ point }) => seriesName(point, layout) === series);
-      return modelCurve(own, layout, isLogX).map(({ x, delayS }) => ({ x, series, y: delayS }));
+      return modelCurve(own, layout, isLogX)
+        .filter(({ delayS }) => delayS > 0 || !isLogY)
+        .map(({ x, delayS }) => ({ x, series, y: delayS }));
     });
   const curves = has.simulated ? toCurves(plan.points.map((point) => ({ point }))) : [];
   const realCurves = toCurves(
@@ -45,10 +49,12 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
     return !own.some(({ series }) => series === seriesName(point, layout));
   });
   const encoding = createEncoding(plan, layout, names);
+  // No delay is below nothing, whatever the interval says.
+  const floorS = isLogY ? lowestPositive(measured) : 0;
   const toMark = ({ point, meanS, ci95LowS, ci95HighS }: PointSummary) => ({
     ...place(point),
     y: meanS,
-    low: ci95LowS,
+    low: ci95LowS === undefined ? undefined : Math.max(ci95LowS, floorS),
     high: ci95HighS,
   });
   const notes = [
@@ -70,7 +76,7 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
     layer: [
       layer(curves, { type: 'line', strokeWidth: 1.2 }, encoding),
       layer(realCurves, { type: 'line', strokeWidth: 1.2, strokeDash: [6, 4] }, encoding),
-      ...(['simulated', 'real'] as const).map((mode) =>
+      ...(['simulated', 'real'] as const).flatMap((mode) =>
         layer(
           joined.filter((summary) => summary.mode === mode).map(toMark),
           { type: 'line', strokeWidth: 1, strokeDash: [1, 3] },
@@ -84,8 +90,14 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
         { type: 'point', filled: false, size: 110, strokeWidth: 1.8, opacity: 1 },
         encoding,
       ),
-    ],
+    ].flat(),
   };
+}
+
+/** Where an interval that reaches down to nothing is cut off on a log axis. */
+function lowestPositive(summaries: readonly PointSummary[]): number {
+  const values = summaries.flatMap(({ meanS, ci95LowS }) => [meanS, ci95LowS]);
+  return Math.min(...(values.filter((value) => value !== undefined && value > 0) as number[]));
 }
 
 function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
@@ -93,7 +105,7 @@ function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
   const isSingle = names.length === 1;
   const legend = isSingle
     ? null
-    : { title: null, symbolSize: 90, symbolOpacity: 1, labelLimit: 320 };
+    : { title: null, symbolSize: 90, symbolOpacity: 1, labelLimit: 640 };
   const scaleOf = (range: readonly string[]) => ({
     domain: names,
     range: names.map((_, i) => range[i % range.length]),
@@ -110,12 +122,18 @@ function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
         axis: {
           title: parameters[layout.x].title,
           ...(places.length <= 12 ? { values: places } : {}),
+          ...(places.every(Number.isInteger) ? { format: ',' } : {}),
         },
       }
     : {
         type: 'ordinal',
         sort: null,
-        axis: { title: parameters[layout.x].title, labelAngle: 0 },
+        axis: {
+          title: parameters[layout.x].title,
+          labelAngle: 0,
+          labelOverlap: false,
+          labelLimit: 0,
+        },
       };
   return {
     x: { field: 'x', ...x },
@@ -123,7 +141,7 @@ function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
       field: 'y',
       type: 'quantitative',
       scale: plan.plot?.yScale === 'log' ? { type: 'log' } : { type: 'linear', zero: true },
-      axis: { title: 'Mean delay, s' },
+      axis: { title: 'Mean delay, s', ...(plan.plot?.yScale === 'log' ? { tickCount: 5 } : {}) },
     },
     color: { field: 'series', type: 'nominal', scale: scaleOf(colours), legend },
     shape: { field: 'series', type: 'nominal', scale: scaleOf(shapes), legend },
@@ -132,16 +150,19 @@ function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
 
 type Encoding = ReturnType<typeof createEncoding>;
 
-function layer(values: readonly object[], mark: object, encoding: Encoding): object {
+/** None where there is nothing to draw: an axis cannot be scaled to it. */
+function layer(values: readonly object[], mark: object, encoding: Encoding): object[] {
+  if (values.length === 0) return [];
   const { shape, ...others } = encoding;
   const isPoint = (mark as { type: string }).type === 'point';
-  return { data: { values }, mark, encoding: isPoint ? { ...others, shape } : others };
+  return [{ data: { values }, mark, encoding: isPoint ? { ...others, shape } : others }];
 }
 
 /** Confidence intervals: a bar with a tick at each end. */
-function intervals(marks: readonly { low?: number | undefined }[], encoding: Encoding): object {
+function intervals(marks: readonly { low?: number | undefined }[], encoding: Encoding): object[] {
   const { shape: _, y, ...others } = encoding;
   const values = marks.filter(({ low }) => low !== undefined);
+  if (values.length === 0) return [];
   const ends = ['low', 'high'].map((field) => ({
     mark: { type: 'tick', orient: 'horizontal', size: 9, thickness: 1.2, opacity: 1 },
     encoding: { ...others, y: { ...y, field } },
@@ -150,11 +171,11 @@ function intervals(marks: readonly { low?: number | undefined }[], encoding: Enc
     mark: { type: 'rule', strokeWidth: 1.2 },
     encoding: { ...others, y: { ...y, field: 'low' }, y2: { field: 'high' } },
   };
-  return { data: { values }, layer: [bar, ...ends] };
+  return [{ data: { values }, layer: [bar, ...ends] }];
 }
 
 /** Characters of a line of notes: with more, the title would be wider than the plot. */
-const maxNoteChars = 62;
+const maxNoteChars = 66;
 
 function wrapNotes(notes: readonly string[]): string[] {
   const lines: string[] = [];

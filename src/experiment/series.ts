@@ -65,7 +65,9 @@ export function modelCurve(
   const steps = Array.from({ length: curvePoints + 1 }, (_, i) => {
     const share = i / curvePoints;
     const value = isLog ? low * (high / low) ** share : low + (high - low) * share;
-    return values.every(Number.isInteger) ? Math.round(value) : value;
+    // The ends are exact, whatever rounding makes of them.
+    const within = Math.min(Math.max(value, low), high);
+    return values.every(Number.isInteger) ? Math.round(within) : within;
   });
   const places = [...new Set([...steps, ...values])].toSorted((a, b) => a - b);
   return places.flatMap((place) => {

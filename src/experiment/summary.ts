@@ -38,8 +38,7 @@ export interface PointSummary {
 export function summarize(rows: Iterable<RunRow>): PointSummary[] {
   const groups = new Map<string, RunRow[]>();
   for (const row of rows) {
-    // Seeds of a point differ in the repetition alone.
-    const key = `${row.mode} ${row.seed.slice(0, row.seed.lastIndexOf(' '))}`;
+    const key = `${row.mode} ${JSON.stringify(row.point)}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [row]);
     else group.push(row);

@@ -6,6 +6,7 @@ const remedies: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist; check the name',
   EACCES: 'no permission; check who may read or write it',
   EPERM: 'no permission; check who may read or write it',
+  EEXIST: 'there is a file of that name; take another name',
   EISDIR: 'is a folder; name a file',
   ENOTDIR: 'a part of the path is not a folder; check the name',
   ENOSPC: 'the disk is full; make room and try again',

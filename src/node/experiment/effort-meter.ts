@@ -95,10 +95,11 @@ export function describeEffort(effort: Effort): string[] {
   const sentences: string[] = [];
   if (simulatedRuns > 0) {
     const speed = simulatedSegments / simulationWallS;
+    const virtualPerWall = Number((virtualS / simulationWallS).toPrecision(3));
     sentences.push(
       `${formatPlural(simulatedRuns, 'simulated run')} in ${formatSeconds(simulationWallS)}: ` +
         `${formatCount(Math.round(speed))} segments per second, each delivered and acknowledged; ` +
-        `${formatCount(Math.round(virtualS / simulationWallS))} seconds of virtual time in one of real time`,
+        `${virtualPerWall} times as fast as in reality`,
     );
   }
   if (realRuns > 0) {

@@ -6,7 +6,6 @@ import type { RunRow } from '../../experiment/run-result.js';
 import { toRunRow } from '../../experiment/run-result.js';
 import type { Effort } from './effort-meter.js';
 import { EffortMeter } from './effort-meter.js';
-import { loopback, NamespaceNetwork } from './real-network.js';
 import { RealRunner } from './real-run.js';
 import { ResultsFolder } from './results-folder.js';
 import { simulateRuns } from './simulation-pool.js';
@@ -84,15 +83,15 @@ async function* runAll(
   );
   const realRuns = runs.filter(({ mode }) => mode === 'real');
   if (realRuns.length === 0 || signal.aborted) return;
-  const network = plan.network === 'loopback' ? loopback : await NamespaceNetwork.open();
-  const runner = await RealRunner.open(network, signal);
+  const runner = await RealRunner.open(plan, signal);
   try {
     for (const run of realRuns) {
       if (signal.aborted) return;
       yield toRunRow(run, await runner.run(run));
     }
   } catch (error) {
-    // Its processes were stopped by the signal.
+    // Ctrl-C reaches its processes as well, and their end may be noticed before our own signal is.
+    await new Promise((resolve) => setImmediate(resolve));
     if (!signal.aborted) throw error;
   } finally {
     await runner.close();

@@ -50,6 +50,15 @@ export async function mergeShards(
   if (missing.length > 0) throw incomplete(missing, runs.length);
   const folder = await ResultsFolder.open(outFolder, planText, runs, isFresh);
   try {
+    for (const [index, known] of folder.rows.entries()) {
+      const row = rows.get(index)?.row;
+      if (row !== undefined && formatRun(row) === formatRun(known)) continue;
+      const where = `${folder.path}: run ${index + 1}`;
+      throw new P2mpError(
+        'RESULTS_DIFFER',
+        `${where} has another result than its shard; name another folder with --out, or give --overwrite`,
+      );
+    }
     for (const { index } of runs.slice(folder.rows.length)) {
       const { row } = rows.get(index) as { row: RunRow };
       await folder.append(row);

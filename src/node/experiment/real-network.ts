@@ -41,7 +41,7 @@ export class NamespaceNetwork implements RealNetwork {
   private readonly bridge = `${this.prefix}-bridge`;
   /** Hosts that exist: the sender, then receivers. */
   private hostCount = 0;
-  private hasRate = false;
+  private readonly ratedHosts = new Set<number>();
 
   private constructor() {}
 
@@ -69,7 +69,6 @@ export class NamespaceNetwork implements RealNetwork {
   async prepare(point: Point): Promise<void> {
     while (this.hostCount <= point.receivers) await this.addHost();
     const { rateBytesPerSec, queueBytes = defaultQueueBytes } = point;
-    if (rateBytesPerSec === undefined && !this.hasRate) return;
     for (let host = 1; host < this.hostCount; host++) {
       const ways = [
         { namespace: this.bridge, device: `p${host}` },
@@ -77,14 +76,17 @@ export class NamespaceNetwork implements RealNetwork {
       ];
       for (const { namespace, device } of ways) {
         const onDevice = ['dev', device, 'root'];
-        if (this.hasRate) await tc(namespace, 'qdisc', 'del', ...onDevice);
-        if (rateBytesPerSec === undefined) continue;
+        if (rateBytesPerSec === undefined) {
+          if (this.ratedHosts.has(host)) await tc(namespace, 'qdisc', 'del', ...onDevice);
+          continue;
+        }
         const rate = `${Math.round(rateBytesPerSec * 8)}bit`;
         const bucket = ['burst', `${bucketBytes}b`, 'limit', `${queueBytes}b`];
-        await tc(namespace, 'qdisc', 'add', ...onDevice, 'tbf', 'rate', rate, ...bucket);
+        await tc(namespace, 'qdisc', 'replace', ...onDevice, 'tbf', 'rate', rate, ...bucket);
       }
+      if (rateBytesPerSec === undefined) this.ratedHosts.delete(host);
+      else this.ratedHosts.add(host);
     }
-    this.hasRate = rateBytesPerSec !== undefined;
   }
 
   address(receiver: number): string {

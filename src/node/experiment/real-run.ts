@@ -8,11 +8,13 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { P2mpError } from '../../errors.js';
 import type { Point } from '../../experiment/parameters.js';
-import type { Run } from '../../experiment/plan.js';
+import type { Plan, Run } from '../../experiment/plan.js';
 import type { RunResult } from '../../experiment/run-result.js';
 import { simulateRun } from '../../experiment/simulated-run.js';
 import { createContent, receiverSeed } from '../../simulator/transfer.js';
+import { fileError } from '../system-error.js';
 import type { Command, RealNetwork } from './real-network.js';
+import { loopback, NamespaceNetwork } from './real-network.js';
 
 /** The middle one of this many transfers without loss gives the round trip. */
 const rttTransfers = 3;
@@ -27,14 +29,29 @@ export class RealRunner {
     private readonly signal: AbortSignal,
   ) {}
 
-  static async open(network: RealNetwork, signal: AbortSignal): Promise<RealRunner> {
-    const folder = await mkdtemp(join(tmpdir(), 'p2mp experiment '));
-    return new RealRunner(network, folder, signal);
+  /** @throws P2mpError TARGET_UNWRITABLE, RUN_FAILED */
+  static async open(plan: Plan, signal: AbortSignal): Promise<RealRunner> {
+    let folder: string;
+    try {
+      folder = await mkdtemp(join(tmpdir(), 'p2mp experiment '));
+    } catch (error) {
+      throw fileError('TARGET_UNWRITABLE', tmpdir(), error);
+    }
+    try {
+      const network = plan.network === 'loopback' ? loopback : await NamespaceNetwork.open();
+      return new RealRunner(network, folder, signal);
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
-    await rm(this.folder, { recursive: true, force: true });
-    await this.network.close();
+    try {
+      await this.network.close();
+    } finally {
+      await rm(this.folder, { recursive: true, force: true });
+    }
   }
 
   /**

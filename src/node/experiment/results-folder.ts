@@ -7,6 +7,7 @@ import { mkdir, open, readFile, rename, rm, truncate, writeFile } from 'node:fs/
 import { join } from 'node:path';
 import { P2mpError } from '../../errors.js';
 import type { Run } from '../../experiment/plan.js';
+import { parsePlan } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';
 import { fileError } from '../system-error.js';
 import { formatRun, parseRecords, parseRun, runsHeader } from './runs-csv.js';
@@ -38,6 +39,7 @@ export class ResultsFolder {
       await mkdir(path, { recursive: true });
       if (isFresh) await folder.clear();
       await folder.readRows(runs);
+      if (folder.rows.some(({ mode }) => mode === 'real')) await folder.checkNetwork(planText);
       await writeWhole(join(path, 'plan.json'), planText);
       await folder.openRuns();
       // What stands there was made of fewer runs.
@@ -89,6 +91,16 @@ export class ResultsFolder {
     for (const [i, record] of parseRecords(text, this.runsPath).entries()) {
       this.rows.push(parseRun(runs[i], record, this.runsPath));
     }
+  }
+
+  /** Rows of real runs do not say on which network they ran; the plan beside them does. */
+  private async checkNetwork(planText: string): Promise<void> {
+    const path = join(this.path, 'plan.json');
+    const oldText = await readIfThere(path);
+    if (oldText === undefined) return;
+    const [old, now] = [parsePlan(oldText, path).network, parsePlan(planText, 'plan').network];
+    if (old === now) return;
+    throw new P2mpError('RESULTS_DIFFER', `${path}: its real runs are over ${old}, not ${now}`);
   }
 
   /** Opens runs.csv for more rows, without what a stopped writer left of a last one. */
