@@ -63,8 +63,7 @@ function describeFit(mode: string, summaries: readonly PointSummary[]): string {
     .filter((deviation) => deviation !== undefined);
   if (deviations.length === 0) return '';
   const sizes = deviations.map(Math.abs);
-  // Rounded up, for "within" must be true.
-  const largest = (Math.ceil(Math.max(...sizes) * 100 - 1e-6) / 100).toFixed(2);
+  const largest = Math.max(...sizes).toFixed(2);
   const within = sizes.filter((size) => size <= deviationLimitSe).length;
   const points = `${mode} points that the model covers`;
   if (sizes.length === 1) {
