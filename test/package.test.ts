@@ -29,12 +29,18 @@ function pack(...args: string[]): Packed {
 
 t.test('the package holds what users need, and nothing else', async (t) => {
   const paths = pack('--dry-run').files.map(({ path }) => path);
-  const allowed = /^(dist\/.*\.(js|d\.ts)|docs\/.*\.(md|svg|png)|[A-Z]+(\.md)?|package\.json)$/;
+  const allowed = [
+    /^dist\/.*\.(js|d\.ts)$/,
+    /^docs\/.*\.(md|svg|png)$/,
+    /^experiments\/(plans\/[a-z-]+|plan\.schema)\.json$/,
+    /^experiments\/array-jobs\/[a-z-]+\.(sh|yaml)$/,
+    /^([A-Z]+(\.md)?|package\.json)$/,
+  ];
   t.same(
-    paths.filter((path) => !allowed.test(path)),
+    paths.filter((path) => !allowed.some((pattern) => pattern.test(path))),
     [],
   );
-  t.same(paths.filter((path) => !/^(dist|docs)\//.test(path)).sort(), [
+  t.same(paths.filter((path) => !/^(dist|docs|experiments)\//.test(path)).sort(), [
     'CHANGELOG.md',
     'LICENSE',
     'README.md',
@@ -68,6 +74,8 @@ t.test('installed into an empty folder, it works', async (t) => {
     new Program(t, 'npx', ['--no-install', ...args], { cwd: folder }).exited;
   t.match(await npx('p2mpserver', '--version'), { code: 0, stdout: `${version}\n` });
   t.match(await npx('p2mpclient', '--help'), { code: 0, stdout: /^p2mpclient <server>/ });
+  t.match(await npx('p2mp', 'experiment', 'quick', '--out', 'results'), { code: 0 });
+  t.ok(existsSync(join(folder, 'results', 'plot.png')), 'its plans and pictures come with it');
 
   const script = join(folder, 'use.js');
   writeFileSync(
