@@ -35,7 +35,7 @@ t.test(
 
     const { code, stderr } = await full.program.exited;
     t.equal(code, 4);
-    t.match(stderr, /copy\.bin: the disk is full; make room and send again\n$/);
+    t.match(stderr, /copy\.bin: the disk is full; make room and try again\n$/);
     t.equal(stderr.split('\n').length, 2, 'one line');
     t.strictSame(readdirSync(folder), []);
     t.equal((await good.program.exited).code, 0);
