@@ -3,8 +3,8 @@
  * runs.csv grows row by row, so that a sweep which was stopped goes on from there.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { mkdir, open, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { P2mpError } from '../../errors.js';
 import type { Run } from '../../experiment/plan.js';
 import { parsePlan } from '../../experiment/plan.js';
@@ -36,7 +36,7 @@ export class ResultsFolder {
   ): Promise<ResultsFolder> {
     const folder = new ResultsFolder(path);
     try {
-      await mkdir(path, { recursive: true });
+      await makeFolder(path);
       if (isFresh) await folder.clear();
       await folder.readRows(runs);
       if (folder.rows.some(({ mode }) => mode === 'real')) await folder.checkNetwork(planText);
@@ -132,9 +132,27 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
+/** With its parents. Node's own way never ends where a parent takes no folder, as in /proc. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await mkdir(path);
+  }
+}
+
 /** The old content or the new one, never a part. */
 async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
   const part = `${path}.part`;
-  await writeFile(part, content);
-  await rename(part, path);
+  try {
+    await writeFile(part, content);
+    await rename(part, path);
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
+  }
 }
