@@ -22,6 +22,8 @@ const rttTransfers = 3;
 export class RealRunner {
   /** Measured round trips by what they depend on. */
   private readonly rttsMs = new Map<string, number>();
+  /** Of the transfer in progress. */
+  private readonly processes = new Set<RunProcess>();
 
   private constructor(
     private readonly network: RealNetwork,
@@ -104,7 +106,9 @@ export class RealRunner {
       const copies = await Promise.all(receivers.map((receiver) => receiver.lastLine));
       return toResult(sent, copies);
     } finally {
-      for (const receiver of receivers) receiver.stop();
+      // Only when they have ended are their files theirs no more.
+      await Promise.all([...this.processes].map((process) => process.stop()));
+      this.processes.clear();
     }
   }
 
@@ -127,7 +131,9 @@ export class RealRunner {
   }
 
   private start(command: Command, name: string): RunProcess {
-    return new RunProcess(command, name, this.signal);
+    const process = new RunProcess(command, name, this.signal);
+    this.processes.add(process);
+    return process;
   }
 }
 
@@ -182,10 +188,16 @@ class RunProcess {
   readonly firstLine: Promise<string>;
   readonly lastLine: Promise<string>;
   private readonly child: ChildProcess;
+  private readonly ended: Promise<void>;
 
   constructor([file, ...args]: Command, name: string, signal: AbortSignal) {
     const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], signal });
     this.child = child;
+    this.ended = new Promise((resolve) => {
+      child.once('close', () => resolve());
+      // One that could not be started has nothing to close.
+      child.once('error', () => child.pid === undefined && resolve());
+    });
     let last: string | undefined;
     let complaints = '';
     const failure = (what: string) =>
@@ -217,7 +229,9 @@ class RunProcess {
     this.lastLine.catch(() => undefined);
   }
 
-  stop(): void {
+  /** Asks it to end, and waits until it has. */
+  async stop(): Promise<void> {
     this.child.kill();
+    await this.ended;
   }
 }
