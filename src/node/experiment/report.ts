@@ -1,5 +1,4 @@
 /** report.html: picture, sentences, tables, plan and machine in one page that needs no network. */
-import { formatMean } from '../../experiment/findings.js';
 import { parameterNames, parameters, varyingParameters } from '../../experiment/parameters.js';
 import type { Plan } from '../../experiment/plan.js';
 import { countRuns } from '../../experiment/plan.js';
@@ -42,8 +41,7 @@ ${table(
   summaryHeader(plan, summaries),
   summaries.map((one) => summaryCells(one, plan, summaries)),
 )}
-<p>Delay: from the first datagram to the last acknowledgement of data. ± and brackets: 95 % confidence
-interval by Student's t. Model: stop-and-wait with a fixed timeout and independent losses,
+<p>Delay: from the first datagram to the last acknowledgement of data. Interval: of the mean, by Student's t. Model: stop-and-wait with a fixed timeout and independent losses,
 E[T] = S·[t·N/(1−p) + (E[R]−1)·RTO + RTT]; deviation in its standard errors of the mean. More columns
 are in summary.csv, each run is in runs.csv.</p>
 <h2>How it was made</h2>
@@ -81,7 +79,7 @@ function summaryHeader(plan: Plan, summaries: readonly PointSummary[]): string[]
     ...(plan.mode.length > 1 ? ['Mode'] : []),
     'Runs',
     'Mean delay, s',
-    'Interval, s',
+    '95 % interval, s',
     'Std. dev., s',
     'Model, s',
     'Deviation, SE',
@@ -106,7 +104,7 @@ function summaryCells(
     ...varyingParameters(plan.points).map((name) => String(point[name] ?? '–')),
     ...(plan.mode.length > 1 ? [mode] : []),
     summary.failedRuns === 0 ? `${summary.runs}` : `${summary.runs} (${summary.failedRuns} failed)`,
-    formatMean(summary).replace(' s', ''),
+    digits(meanS),
     interval,
     digits(summary.sdS),
     digits(summary.modelS),
@@ -152,6 +150,7 @@ figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.2rem 0.7rem; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }
+td { white-space: nowrap; }
 th { border-bottom: 2px solid #777; font-weight: 600; }
 pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; font-size: 0.85rem; }
 @media print { body { margin: 0; max-width: none; } figure, tr { break-inside: avoid; } }
