@@ -80,7 +80,7 @@ t.test('lint reports clocks, timers, chance and Node in the core', (t) => {
     ["import { open } from 'node:fs';\nexport const x = open;", 'no Node interface'],
     ["import type { Stats } from 'node:fs';\nexport type X = Stats;", 'no Node interface'],
   ];
-  for (const folder of ['src', 'src/simulator', 'src/experiment']) {
+  for (const folder of ['src', 'src/simulator', 'src/experiment', 'src/session']) {
     const path = (i: number) => `${folder}/probe-${i}.ts`;
     const errors = lint(Object.fromEntries(impure.map(([source], i) => [path(i), source])));
     impure.forEach(([source, message], i) => {

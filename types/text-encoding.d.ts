@@ -1,0 +1,10 @@
+// The part of the Encoding Standard that the core uses: Node and web pages have it alike.
+declare class TextEncoder {
+  encode(text: string): Uint8Array<ArrayBuffer>;
+}
+
+declare class TextDecoder {
+  constructor(label: 'utf-8', options: { fatal: boolean; ignoreBOM: boolean });
+  /** Throws where `bytes` are not of that encoding and `fatal` is set. */
+  decode(bytes: Uint8Array): string;
+}
