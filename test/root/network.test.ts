@@ -66,5 +66,6 @@ t.test('a server that is bound to the address it is asked on answers from it', a
   const clientArgs = [lab.address(1), '7735', join(folder, 'file.txt'), '1000', '--json'];
   const { code, stdout } = await start(t, lab, 0, client, clientArgs).exited;
   t.equal(code, 0);
-  t.notOk(parseEvents(stdout).some(({ event }) => event === 'fault'));
+  // A late ACK on a busy machine is another kind.
+  t.notOk(parseEvents(stdout).some(({ kind }) => kind === 'other-address'));
 });
