@@ -1,7 +1,7 @@
 /**
  * What a plan file may say: the one source of its types, its checks, and the JSON schema for editors
  * (experiments/plan.schema.json). Checks of one value stand here; what values mean together is
- * checked in plan.ts.
+ * checked in plan-checks.ts.
  */
 import { z } from 'zod';
 import { maxMssBytes, maxWindowBlocks } from '../config.js';
