@@ -22,6 +22,11 @@ export class Block {
   nextSegment = 0;
   nextReceiver = 0;
 
+  /** Whom the round goes to; undefined for all. */
+  private receivers: ReadonlySet<number> | undefined;
+  /** The deadline of those whom the round does not go to. */
+  private othersDeadlineMs: TimeMs | undefined;
+
   /** Two masks for each receiver, low half first: bit i set means that segment i is lacking. */
   private readonly lacking: Uint32Array;
 
@@ -44,8 +49,11 @@ export class Block {
     this.lacking.fill(0);
   }
 
-  beginRound(): void {
+  /** @param receivers whom the round goes to, as far as they are pending; all if left out */
+  beginRound(receivers?: ReadonlySet<number>): void {
     this.round++;
+    this.receivers = receivers;
+    this.othersDeadlineMs = receivers === undefined ? undefined : this.deadlineMs;
     this.deadlineMs = undefined;
     this.nextSegment = 0;
     this.nextReceiver = 0;
@@ -68,6 +76,24 @@ export class Block {
     return (
       ((this.lacking[2 * receiver] as number) | (this.lacking[2 * receiver + 1] as number)) !== 0
     );
+  }
+
+  /**
+   * The round has been sent; it is over at this time. Those whom it did not go to still wait for the
+   * deadline that they had, which must not be put off for ever by others.
+   */
+  endSending(deadlineMs: TimeMs): void {
+    this.deadlineMs = Math.min(deadlineMs, this.othersDeadlineMs ?? deadlineMs);
+  }
+
+  isRoundFor(receiver: number): boolean {
+    return this.receivers === undefined || this.receivers.has(receiver);
+  }
+
+  isAnyPending(receivers: ReadonlySet<number>): boolean {
+    if (this.pendingCount === 0) return false;
+    for (const receiver of receivers) if (this.isPending(receiver)) return true;
+    return false;
   }
 
   /**

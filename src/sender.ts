@@ -185,12 +185,7 @@ export class Sender implements Machine<SenderEvent> {
     if (this.phase === 'done') return;
     this.patience.forgiveStoppedTime(nowMs, this.pollTimeout() ?? nowMs);
     for (const peer of this.patience.takeExhausted(nowMs)) this.giveUpOn(nowMs, peer);
-    for (let place = 0; place < this.window.length; place++) {
-      const block = this.window.get(place);
-      if (block.deadlineMs !== undefined && block.deadlineMs <= nowMs) {
-        this.handleDeadline(nowMs, block);
-      }
-    }
+    this.handleDeadlines(nowMs);
     this.advance(nowMs);
   }
 
@@ -202,7 +197,7 @@ export class Sender implements Machine<SenderEvent> {
       if (!block.hasBytes || block.deadlineMs !== undefined) continue;
       const transmit = this.nextOfRound(nowMs, block);
       if (transmit !== undefined) return transmit;
-      block.deadlineMs = nowMs + this.roundTimeoutMs(block);
+      block.endSending(nowMs + this.roundTimeoutMs(block));
     }
     return undefined;
   }
@@ -277,8 +272,8 @@ export class Sender implements Machine<SenderEvent> {
     this.beginRound(block);
   }
 
-  private beginRound(block: Block): void {
-    block.beginRound();
+  private beginRound(block: Block, receivers?: ReadonlySet<number>): void {
+    block.beginRound(receivers);
     if (block.index < this.geometry.blockCount) this.rounds++;
   }
 
@@ -288,7 +283,7 @@ export class Sender implements Machine<SenderEvent> {
     for (; block.nextSegment < block.segmentCount; block.nextSegment++) {
       while (block.nextReceiver < peers.length) {
         const peer = at(peers, block.nextReceiver++);
-        if (block.isLacking(peer.index, block.nextSegment)) {
+        if (block.isRoundFor(peer.index) && block.isLacking(peer.index, block.nextSegment)) {
           return this.transmitSegment(nowMs, peer, block, block.nextSegment);
         }
       }
@@ -313,6 +308,42 @@ export class Sender implements Machine<SenderEvent> {
       if (block.isPending(peer.index)) longestMs = Math.max(longestMs, peer.rtt.timeoutMs);
     }
     return longestMs;
+  }
+
+  /**
+   * Receivers take segments in sequence only: behind one that is lacking, whatever they were sent is
+   * gone. So a round that fails takes the later ones with it, in order, for the receivers that it
+   * failed at; and a block that waits behind another has no deadline of its own: sent before that
+   * one, it would be thrown away again (PROTOCOL 4.7).
+   */
+  private handleDeadlines(nowMs: TimeMs): void {
+    const late = new Set<number>();
+    let before: Block | undefined;
+    for (let place = 0; place < this.window.length; place++) {
+      const block = this.window.get(place);
+      const isDue = block.deadlineMs !== undefined && block.deadlineMs <= nowMs;
+      const isAwaited = isDue && this.addAwaiting(late, block);
+      if (isDue && (isAwaited || before === undefined)) this.handleDeadline(nowMs, block);
+      else if (late.size > 0 && block.deadlineMs !== undefined && block.isAnyPending(late)) {
+        // One that is still being sent, to whomever, goes out behind this one as it is.
+        this.beginRound(block, late);
+      } else if (isDue) block.deadlineMs = before?.deadlineMs;
+      before = block;
+    }
+  }
+
+  /**
+   * Adds the receivers that lack this block and nothing before it.
+   * @returns whether there are any
+   */
+  private addAwaiting(receivers: Set<number>, block: Block): boolean {
+    let isAny = false;
+    for (const { index, ackedSegments } of this.peers) {
+      if (block.firstSequence > ackedSegments || !block.isPending(index)) continue;
+      receivers.add(index);
+      isAny = true;
+    }
+    return isAny;
   }
 
   private handleDeadline(nowMs: TimeMs, block: Block): void {

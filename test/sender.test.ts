@@ -163,7 +163,10 @@ t.test('with several segments in flight an ACK also stands for all before it', (
   driven.ack('b', 2);
   t.same(driven.takeSent(), ['a data 4', 'b data 4', 'a data 5', 'b data 5'], 'two are done');
   driven.passTo(100);
-  t.same(driven.takeSent(), ['b data 3'], 'and only what is lacking is repeated');
+  const behind = ['b data 4', 'b data 5'];
+  t.same(driven.takeSent(), ['b data 3', ...behind], 'and what b could not take behind it');
+  driven.passTo(149);
+  t.same(driven.takeSent(), [], 'the blocks behind have the deadline of their new round');
   t.end();
 });
 
