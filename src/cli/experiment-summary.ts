@@ -5,11 +5,9 @@ import type { Plan } from '../experiment/plan.js';
 import type { RunRow } from '../experiment/run-result.js';
 import { isComplete } from '../experiment/run-result.js';
 import type { PointSummary } from '../experiment/summary.js';
-import { summarize } from '../experiment/summary.js';
 import { formatPlural, formatSeconds, formatTable } from '../format.js';
 import type { Conclusion } from '../node/experiment/conclusion.js';
 import type { Effort } from '../node/experiment/effort-meter.js';
-import { describeEffort } from '../node/experiment/effort-meter.js';
 import type { ResultsFolder } from '../node/experiment/results-folder.js';
 import type { Output } from './output.js';
 
@@ -28,23 +26,22 @@ export interface Concluded {
 }
 
 export function printExperiment(output: Output, concluded: Concluded): void {
-  const { plan, folder, keptRuns, effort, conclusion } = concluded;
+  const { plan, folder, keptRuns, conclusion } = concluded;
   const kept = keptRuns === 0 ? '' : `, ${keptRuns} of them from before`;
   output.line(`${plan.title}: ${formatPlural(folder.rows.length, 'run')}${kept}`);
   if (conclusion === undefined) {
     output.line(`  in ${folder.path}, to be merged with the other shards`);
     return;
   }
-  const summaries = summarize(folder.rows);
+  const { summaries, findings, effort, missing } = conclusion;
   for (const line of formatTable(tableOf(plan, summaries.slice(0, maxLines))))
     output.line(`  ${line}`);
   const left = summaries.length - maxLines;
   if (left > 0) output.line(`  and ${formatPlural(left, 'more point')} in summary.csv`);
   output.line('');
-  for (const finding of conclusion.findings) output.line(finding);
-  for (const sentence of effort === undefined ? [] : describeEffort(effort))
-    output.line(`${sentence}.`);
-  const pictures = conclusion.missing === undefined ? ['plot.svg', 'plot.png'] : [];
+  for (const finding of findings) output.line(finding);
+  for (const sentence of effort) output.line(`${sentence}.`);
+  const pictures = missing === undefined ? ['plot.svg', 'plot.png'] : [];
   const files = ['runs.csv', 'summary.csv', ...pictures, 'report.html'];
   output.line(`In ${folder.path}: ${files.join(', ')}`);
 }

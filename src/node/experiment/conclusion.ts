@@ -3,6 +3,7 @@ import { P2mpError } from '../../errors.js';
 import { describeFindings } from '../../experiment/findings.js';
 import type { Plan } from '../../experiment/plan.js';
 import { createPlot } from '../../experiment/plot.js';
+import type { PointSummary } from '../../experiment/summary.js';
 import { summarize } from '../../experiment/summary.js';
 import { machineFacts } from './machine-facts.js';
 import { renderPng, renderSvg } from './pictures.js';
@@ -11,7 +12,10 @@ import type { ResultsFolder } from './results-folder.js';
 import { formatSummaries } from './summary-csv.js';
 
 export interface Conclusion {
+  readonly summaries: readonly PointSummary[];
   readonly findings: readonly string[];
+  /** What the runs cost, in words. */
+  readonly effort: readonly string[];
   /** Why there are no pictures, where there are none. */
   readonly missing: P2mpError | undefined;
 }
@@ -42,11 +46,8 @@ export async function conclude(
     if (!(error instanceof P2mpError) || error.code !== 'RUN_FAILED') throw error;
     missing = error;
   }
-  const content = { plan, planText, summaries, findings, svg, command };
-  const made = {
-    machine: machineFacts(),
-    effort: effort === undefined ? [] : effort,
-  };
-  await folder.write('report.html', createReport({ ...content, ...made }));
-  return { findings, missing };
+  const machine = machineFacts();
+  const content = { plan, planText, summaries, findings, svg, command, machine, effort };
+  await folder.write('report.html', createReport(content));
+  return { summaries, findings, effort, missing };
 }

@@ -26,8 +26,7 @@ const assumedSimulationSpeed = 200_000;
 
 /** How much is done and how much is left, each kind of run by its own measure of work. */
 export class EffortMeter {
-  private readonly startedAtMs = performance.now();
-  private lastMs = this.startedAtMs;
+  private lastMs = performance.now();
   private readonly simulated = new Work();
   private readonly real = new Work();
   private virtualS = 0;
