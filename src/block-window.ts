@@ -18,14 +18,21 @@ export class Block {
   round = 0;
   /** When the round is over; undefined while it is still being sent. */
   deadlineMs: TimeMs | undefined;
-  /** Where the round's sending stands: segment by segment, and each to one receiver after another. */
+  /**
+   * Where the round's sending stands: segment by segment, and each to the group (-1), then to one
+   * receiver after another.
+   */
   nextSegment = 0;
-  nextReceiver = 0;
+  nextReceiver = -1;
 
   /** Whom the round goes to; undefined for all. */
   private receivers: ReadonlySet<number> | undefined;
   /** The deadline of those whom the round does not go to. */
   private othersDeadlineMs: TimeMs | undefined;
+
+  /** The segments of this round that go to the group, low half first. */
+  private groupLow = 0;
+  private groupHigh = 0;
 
   /** Two masks for each receiver, low half first: bit i set means that segment i is lacking. */
   private readonly lacking: Uint32Array;
@@ -36,6 +43,11 @@ export class Block {
 
   get hasBytes(): boolean {
     return this.packets.length > 0;
+  }
+
+  /** Whether a round has begun and not all of it is sent. */
+  get isSending(): boolean {
+    return this.round > 0 && this.deadlineMs === undefined;
   }
 
   reset(index: number, firstSequence: number, segmentCount: number): void {
@@ -55,8 +67,10 @@ export class Block {
     this.receivers = receivers;
     this.othersDeadlineMs = receivers === undefined ? undefined : this.deadlineMs;
     this.deadlineMs = undefined;
+    this.groupLow = 0;
+    this.groupHigh = 0;
     this.nextSegment = 0;
-    this.nextReceiver = 0;
+    this.nextReceiver = -1;
   }
 
   /** The receiver lacks the whole block. */
@@ -84,6 +98,28 @@ export class Block {
    */
   endSending(deadlineMs: TimeMs): void {
     this.deadlineMs = Math.min(deadlineMs, this.othersDeadlineMs ?? deadlineMs);
+  }
+
+  /**
+   * Of this round, what several members of the group lack goes to the group.
+   * @param members whom it reaches
+   */
+  sendToGroup(members: Iterable<number>): void {
+    let onceLow = 0;
+    let onceHigh = 0;
+    for (const receiver of members) {
+      if (!this.isRoundFor(receiver)) continue;
+      const low = this.lacking[2 * receiver] as number;
+      const high = this.lacking[2 * receiver + 1] as number;
+      this.groupLow |= onceLow & low;
+      this.groupHigh |= onceHigh & high;
+      onceLow |= low;
+      onceHigh |= high;
+    }
+  }
+
+  isForGroup(segment: number): boolean {
+    return (((segment < 32 ? this.groupLow : this.groupHigh) >>> (segment & 31)) & 1) === 1;
   }
 
   isRoundFor(receiver: number): boolean {
@@ -123,6 +159,11 @@ export class BlockWindow {
   private readonly spare: Block[] = [];
 
   constructor(private readonly receiverCount: number) {}
+
+  /** Oldest first. */
+  [Symbol.iterator](): IterableIterator<Block> {
+    return this.blocks[Symbol.iterator]();
+  }
 
   get length(): number {
     return this.blocks.length;

@@ -8,11 +8,12 @@
 import type { Address } from './address.js';
 import { formatAddress } from './address.js';
 import { assert, at } from './assert.js';
-import type { Block } from './block-window.js';
-import { BlockWindow } from './block-window.js';
+import type { Block, BlockWindow } from './block-window.js';
 import { senderDefaults } from './config.js';
 import { P2mpError } from './errors.js';
 import { FaultLog } from './faults.js';
+import type { GoBackRules } from './go-back.js';
+import { goBack } from './go-back.js';
 import type { Machine, TimeMs, Transmit } from './machine.js';
 import type { AckPacket } from './packet.js';
 import { abortMark, decode, encodeAbort, encodeData } from './packet.js';
@@ -21,6 +22,7 @@ import type { PeerStatus } from './peer.js';
 import { Peer } from './peer.js';
 import { PeerAddresses } from './peer-addresses.js';
 import { Queue } from './queue.js';
+import { Rounds } from './rounds.js';
 import type { Geometry } from './segment.js';
 import {
   blockOffsetBytes,
@@ -61,7 +63,12 @@ export class Sender implements Machine<SenderEvent> {
   private readonly hasEndMarker: boolean;
 
   private readonly peerByAddress: PeerAddresses;
+  private readonly flight: Rounds;
   private readonly window: BlockWindow;
+  private readonly goBackRules: GoBackRules = {
+    handleDeadline: (nowMs, block) => this.handleDeadline(nowMs, block),
+    beginRound: (block, receivers) => this.beginRound(block, receivers),
+  };
   private readonly patience: Patience;
   private readonly events = new Queue<SenderEvent>();
   private readonly farewells = new Queue<Transmit>();
@@ -100,7 +107,13 @@ export class Sender implements Machine<SenderEvent> {
     this.activeCount = this.peers.length;
     this.unprovenCount = this.peers.length;
     this.patience = new Patience(giveUpAfterMs, this.peers);
-    this.window = new BlockWindow(this.peers.length);
+    this.flight = new Rounds(this.peers.length, {
+      transmit: (nowMs, block, segment, receiver) =>
+        this.transmitSegment(nowMs, at(this.peers, receiver), block, segment),
+      timeoutMs: (_nowMs, block) => this.roundTimeoutMs(block),
+      hearsGroup: () => false,
+    });
+    this.window = this.flight.window;
     this.openBlocks();
     this.advancePhase(0);
   }
@@ -185,33 +198,21 @@ export class Sender implements Machine<SenderEvent> {
     if (this.phase === 'done') return;
     this.patience.forgiveStoppedTime(nowMs, this.pollTimeout() ?? nowMs);
     for (const peer of this.patience.takeExhausted(nowMs)) this.giveUpOn(nowMs, peer);
-    this.handleDeadlines(nowMs);
+    goBack(nowMs, this.window, this.peers, this.goBackRules);
     this.advance(nowMs);
   }
 
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
     const farewell = this.farewells.shift();
     if (farewell !== undefined) return farewell;
-    for (let place = 0; place < this.window.length; place++) {
-      const block = this.window.get(place);
-      if (!block.hasBytes || block.deadlineMs !== undefined) continue;
-      const transmit = this.nextOfRound(nowMs, block);
-      if (transmit !== undefined) return transmit;
-      block.endSending(nowMs + this.roundTimeoutMs(block));
-    }
-    return undefined;
+    return this.flight.pollTransmit(nowMs);
   }
 
   pollTimeout(): TimeMs | undefined {
     if (this.phase === 'done') return undefined;
-    let earliestMs = this.patience.dueAtMs;
-    for (let place = 0; place < this.window.length; place++) {
-      const { deadlineMs } = this.window.get(place);
-      if (deadlineMs !== undefined && (earliestMs === undefined || deadlineMs < earliestMs)) {
-        earliestMs = deadlineMs;
-      }
-    }
-    return earliestMs;
+    const patienceMs = this.patience.dueAtMs ?? Infinity;
+    const earliestMs = Math.min(patienceMs, this.flight.earliestDeadlineMs ?? Infinity);
+    return earliestMs === Infinity ? undefined : earliestMs;
   }
 
   pollEvent(): SenderEvent | undefined {
@@ -277,21 +278,6 @@ export class Sender implements Machine<SenderEvent> {
     if (block.index < this.geometry.blockCount) this.rounds++;
   }
 
-  /** The next datagram of a round: a segment goes to every receiver that lacks it, then the next. */
-  private nextOfRound(nowMs: TimeMs, block: Block): Transmit | undefined {
-    const { peers } = this;
-    for (; block.nextSegment < block.segmentCount; block.nextSegment++) {
-      while (block.nextReceiver < peers.length) {
-        const peer = at(peers, block.nextReceiver++);
-        if (block.isRoundFor(peer.index) && block.isLacking(peer.index, block.nextSegment)) {
-          return this.transmitSegment(nowMs, peer, block, block.nextSegment);
-        }
-      }
-      block.nextReceiver = 0;
-    }
-    return undefined;
-  }
-
   private transmitSegment(nowMs: TimeMs, peer: Peer, block: Block, segment: number): Transmit {
     const sequence = block.firstSequence + segment;
     this.startedAtMs ??= nowMs;
@@ -308,42 +294,6 @@ export class Sender implements Machine<SenderEvent> {
       if (block.isPending(peer.index)) longestMs = Math.max(longestMs, peer.rtt.timeoutMs);
     }
     return longestMs;
-  }
-
-  /**
-   * Receivers take segments in sequence only: behind one that is lacking, whatever they were sent is
-   * gone. So a round that fails takes the later ones with it, in order, for the receivers that it
-   * failed at; and a block that waits behind another has no deadline of its own: sent before that
-   * one, it would be thrown away again (PROTOCOL 4.7).
-   */
-  private handleDeadlines(nowMs: TimeMs): void {
-    const late = new Set<number>();
-    let before: Block | undefined;
-    for (let place = 0; place < this.window.length; place++) {
-      const block = this.window.get(place);
-      const isDue = block.deadlineMs !== undefined && block.deadlineMs <= nowMs;
-      const isAwaited = isDue && this.addAwaiting(late, block);
-      if (isDue && (isAwaited || before === undefined)) this.handleDeadline(nowMs, block);
-      else if (late.size > 0 && block.deadlineMs !== undefined && block.isAnyPending(late)) {
-        // One that is still being sent, to whomever, goes out behind this one as it is.
-        this.beginRound(block, late);
-      } else if (isDue) block.deadlineMs = before?.deadlineMs;
-      before = block;
-    }
-  }
-
-  /**
-   * Adds the receivers that lack this block and nothing before it.
-   * @returns whether there are any
-   */
-  private addAwaiting(receivers: Set<number>, block: Block): boolean {
-    let isAny = false;
-    for (const { index, ackedSegments } of this.peers) {
-      if (block.firstSequence > ackedSegments || !block.isPending(index)) continue;
-      receivers.add(index);
-      isAny = true;
-    }
-    return isAny;
   }
 
   private handleDeadline(nowMs: TimeMs, block: Block): void {
@@ -482,8 +432,7 @@ export class Sender implements Machine<SenderEvent> {
     }
     if (peer.ackedSegments === 0) this.unprovenCount--;
     this.activeCount--;
-    for (let place = 0; place < this.window.length; place++) {
-      const block = this.window.get(place);
+    for (const block of this.window) {
       if (block.clearThrough(peer.index, block.segmentCount)) peer.pendingBlocks--;
     }
     this.events.push({ type: 'receiver', outcome: this.outcome(peer) });

@@ -123,7 +123,24 @@ t.test('a round starts from the first segment and receiver, without a deadline',
   block.nextReceiver = 1;
   block.deadlineMs = 50;
   block.beginRound();
-  t.match(block, { round: 2, nextSegment: 0, nextReceiver: 0, deadlineMs: undefined });
+  t.match(block, { round: 2, nextSegment: 0, nextReceiver: -1, deadlineMs: undefined });
+  t.end();
+});
+
+t.test('what several members of the group lack goes to the group, what one lacks does not', (t) => {
+  const block = new Block(4);
+  block.reset(0, 0, 64);
+  for (const receiver of [0, 1, 2, 3]) block.setLacking(receiver);
+  block.clearThrough(0, 64);
+  block.clearThrough(1, 40);
+  block.clearThrough(2, 10);
+  block.beginRound();
+  block.sendToGroup([0, 1, 2]);
+  const toGroup = segments.filter((segment) => block.isForGroup(segment));
+  t.strictSame(toGroup, segments.slice(40));
+  block.beginRound(new Set([0, 1]));
+  block.sendToGroup([0, 1, 2]);
+  t.notOk(segments.some((segment) => block.isForGroup(segment)));
   t.end();
 });
 
