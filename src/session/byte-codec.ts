@@ -1,0 +1,141 @@
+/** Fields of messages, one after another: whole numbers in network byte order, counted bytes and text. */
+import { assert } from '../assert.js';
+
+export class ByteWriter {
+  private bytes = new Uint8Array(256);
+  private length = 0;
+
+  get sizeBytes(): number {
+    return this.length;
+  }
+
+  uint8(value: number): this {
+    this.reserve(1);
+    this.bytes[this.length++] = value;
+    return this;
+  }
+
+  uint16(value: number): this {
+    return this.uint8(value >>> 8).uint8(value);
+  }
+
+  uint32(value: number): this {
+    return this.uint16(value >>> 16).uint16(value);
+  }
+
+  /** A whole number from 0 to 2^53 - 1: seven bits a byte, low ones first (LEB128). */
+  varint(value: number): this {
+    assert(Number.isSafeInteger(value) && value >= 0, 'a varint is a whole number from 0 on');
+    let rest = value;
+    for (; rest >= 128; rest = Math.floor(rest / 128)) this.uint8((rest % 128) | 128);
+    return this.uint8(rest);
+  }
+
+  float64(value: number): this {
+    this.reserve(8);
+    new DataView(this.bytes.buffer).setFloat64(this.length, value);
+    this.length += 8;
+    return this;
+  }
+
+  raw(bytes: Uint8Array): this {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+    return this;
+  }
+
+  /** The number of bytes, then the bytes. */
+  counted(bytes: Uint8Array): this {
+    return this.varint(bytes.length).raw(bytes);
+  }
+
+  text(text: string): this {
+    return this.counted(new TextEncoder().encode(text));
+  }
+
+  finish(): Uint8Array {
+    return this.bytes.slice(0, this.length);
+  }
+
+  private reserve(sizeBytes: number): void {
+    if (this.length + sizeBytes <= this.bytes.length) return;
+    const larger = new Uint8Array(Math.max(2 * this.bytes.length, this.length + sizeBytes));
+    larger.set(this.bytes.subarray(0, this.length));
+    this.bytes = larger;
+  }
+}
+
+/**
+ * Reads what a stranger wrote: what goes past the end, or is no number, makes `isGood` false for good
+ * and gives zeros, so that a caller checks once, behind the last field.
+ */
+export class ByteReader {
+  isGood = true;
+  private offset = 0;
+
+  constructor(private readonly bytes: Uint8Array) {}
+
+  get remainingBytes(): number {
+    return this.bytes.length - this.offset;
+  }
+
+  uint8(): number {
+    const value = this.bytes[this.offset];
+    if (value === undefined) this.isGood = false;
+    else this.offset++;
+    return value ?? 0;
+  }
+
+  uint16(): number {
+    return (this.uint8() << 8) | this.uint8();
+  }
+
+  uint32(): number {
+    return ((this.uint16() << 16) | this.uint16()) >>> 0;
+  }
+
+  varint(): number {
+    let value = 0;
+    for (let unit = 1; unit <= 2 ** 49; unit *= 128) {
+      const byte = this.uint8();
+      value += (byte & 127) * unit;
+      if (byte < 128) {
+        if (Number.isSafeInteger(value)) return value;
+        break;
+      }
+    }
+    this.isGood = false;
+    return 0;
+  }
+
+  float64(): number {
+    const bytes = this.raw(8);
+    return this.isGood ? new DataView(bytes.buffer, bytes.byteOffset, 8).getFloat64(0) : 0;
+  }
+
+  /** A view into what is read, not a copy. */
+  raw(sizeBytes: number): Uint8Array {
+    if (sizeBytes > this.remainingBytes) {
+      this.isGood = false;
+      return new Uint8Array(0);
+    }
+    const start = this.offset;
+    this.offset += sizeBytes;
+    return this.bytes.subarray(start, this.offset);
+  }
+
+  counted(): Uint8Array {
+    return this.raw(this.varint());
+  }
+
+  /** @returns an empty text, and `isGood` false, where it is not UTF-8 */
+  text(): string {
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(this.counted());
+    } catch {
+      this.isGood = false;
+      return '';
+    }
+  }
+}
