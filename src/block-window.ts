@@ -76,9 +76,38 @@ export class Block {
   /** The receiver lacks the whole block. */
   setLacking(receiver: number): void {
     const count = this.segmentCount;
-    this.lacking[2 * receiver] = lowBits(count);
-    this.lacking[2 * receiver + 1] = lowBits(count - 32);
-    this.pendingCount++;
+    this.setLackingSegments(receiver, lowBits(count), lowBits(count - 32));
+  }
+
+  /** The receiver lacks these segments, low half first, and no others. */
+  setLackingSegments(receiver: number, low: number, high: number): void {
+    const wasPending = this.isPending(receiver);
+    this.lacking[2 * receiver] = low & lowBits(this.segmentCount);
+    this.lacking[2 * receiver + 1] = high & lowBits(this.segmentCount - 32);
+    if (this.isPending(receiver) !== wasPending) this.pendingCount += wasPending ? -1 : 1;
+  }
+
+  /** Of what it lacked, the receiver still lacks these segments, low half first. */
+  keepLackingSegments(receiver: number, low: number, high: number): void {
+    const place = 2 * receiver;
+    this.setLackingSegments(
+      receiver,
+      (this.lacking[place] as number) & low,
+      (this.lacking[place + 1] as number) & high,
+    );
+  }
+
+  /** The last segment that the receiver lacks; -1 for none. */
+  lastLacking(receiver: number): number {
+    const high = this.lacking[2 * receiver + 1] as number;
+    return high === 0
+      ? 31 - Math.clz32(this.lacking[2 * receiver] as number)
+      : 63 - Math.clz32(high);
+  }
+
+  lackingCount(receiver: number): number {
+    const place = 2 * receiver;
+    return bitCount(this.lacking[place] as number) + bitCount(this.lacking[place + 1] as number);
   }
 
   isLacking(receiver: number, segment: number): boolean {
@@ -147,21 +176,29 @@ export class Block {
   }
 }
 
+/** How many bits of 32 are set. */
+export function bitCount(mask: number): number {
+  let count = mask - ((mask >>> 1) & 0x55555555);
+  count = (count & 0x33333333) + ((count >>> 2) & 0x33333333);
+  return Math.imul((count + (count >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
+
 /** A mask of the lowest `count` bits; none below 1, all 32 from 32 on. */
-function lowBits(count: number): number {
+export function lowBits(count: number): number {
   if (count <= 0) return 0;
   return count >= 32 ? 0xffffffff : 2 ** count - 1;
 }
 
-/** Consecutive blocks, oldest first; finished ones are used again. */
-export class BlockWindow {
-  private readonly blocks: Block[] = [];
-  private readonly spare: Block[] = [];
+/** Blocks in flight, oldest first; finished ones are used again. */
+export class BlockWindow<B extends Block = Block> {
+  private readonly blocks: B[] = [];
+  private readonly byIndex = new Map<number, B>();
+  private readonly spare: B[] = [];
 
-  constructor(private readonly receiverCount: number) {}
+  constructor(private readonly create: () => B) {}
 
   /** Oldest first. */
-  [Symbol.iterator](): IterableIterator<Block> {
+  [Symbol.iterator](): IterableIterator<B> {
     return this.blocks[Symbol.iterator]();
   }
 
@@ -169,37 +206,52 @@ export class BlockWindow {
     return this.blocks.length;
   }
 
-  get oldest(): Block | undefined {
+  get oldest(): B | undefined {
     return this.blocks[0];
   }
 
   /** Block by place, 0 for the oldest. */
-  get(place: number): Block {
+  get(place: number): B {
     return at(this.blocks, place);
   }
 
   /** Block by index, if it is in flight. */
-  find(blockIndex: number): Block | undefined {
-    const first = this.blocks[0];
-    return first === undefined ? undefined : this.blocks[blockIndex - first.index];
+  find(blockIndex: number): B | undefined {
+    return this.byIndex.get(blockIndex);
   }
 
-  push(blockIndex: number, firstSequence: number, segmentCount: number): Block {
-    const last = this.blocks.at(-1);
-    assert(last === undefined || blockIndex === last.index + 1, 'blocks in flight leave a gap');
-    const block = this.spare.pop() ?? new Block(this.receiverCount);
+  push(blockIndex: number, firstSequence: number, segmentCount: number): B {
+    assert(!this.byIndex.has(blockIndex), 'a block is in flight once');
+    const block = this.spare.pop() ?? this.create();
     block.reset(blockIndex, firstSequence, segmentCount);
     this.blocks.push(block);
+    this.byIndex.set(blockIndex, block);
     return block;
   }
 
   dropOldest(): void {
     const block = this.blocks.shift();
     assert(block !== undefined, 'no block to drop');
-    this.spare.push(block);
+    this.retire(block);
+  }
+
+  /** Lets go of every block that `isOver` says so of. */
+  dropWhere(isOver: (block: B) => boolean): void {
+    let kept = 0;
+    for (const block of this.blocks) {
+      if (isOver(block)) this.retire(block);
+      else this.blocks[kept++] = block;
+    }
+    this.blocks.length = kept;
   }
 
   clear(): void {
     this.blocks.length = 0;
+    this.byIndex.clear();
+  }
+
+  private retire(block: B): void {
+    this.byIndex.delete(block.index);
+    this.spare.push(block);
   }
 }

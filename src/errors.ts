@@ -14,7 +14,10 @@ export type ErrorCode =
   | 'TARGET_UNWRITABLE'
   | 'TARGET_FAILED'
   | 'PORT_UNAVAILABLE'
-  | 'DATAGRAM_TOO_LARGE';
+  | 'DATAGRAM_TOO_LARGE'
+  | 'KEY_UNREADABLE'
+  | 'KEY_EXISTS'
+  | 'TRUST_FILE_BAD';
 
 export class P2mpError extends Error {
   override readonly name = 'P2mpError';

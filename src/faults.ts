@@ -40,7 +40,31 @@ export type FaultKind =
   /** The 16 zero bits of an ACK are not zero. */
   | 'ack-reserved-bits'
   /** An ACK has bytes after its header. */
-  | 'ack-trailing-bytes';
+  | 'ack-trailing-bytes'
+  /** A datagram of a session that is not known here, or no longer. */
+  | 'no-session'
+  /** A kind of datagram, or of message, that this version does not know. */
+  | 'unknown-kind'
+  /** Another version of the session dialect. */
+  | 'other-version'
+  /** A cookie that is not ours, or too old. */
+  | 'bad-cookie'
+  /** A handshake that does not fit; or one more than there is room for. */
+  | 'bad-handshake'
+  | 'no-room'
+  /** A message that its channel's key does not open. */
+  | 'forged'
+  /** A message that was taken before. */
+  | 'replayed'
+  | 'bad-message'
+  /** A block, or a tagged datagram, that the group key does not open. */
+  | 'forged-data'
+  /** A block that opens, but whose digest is not the object's. */
+  | 'bad-block'
+  /** A sender whose key is not trusted here. */
+  | 'untrusted'
+  /** An object whose names or sizes are refused. */
+  | 'bad-object';
 
 export type FaultCounts = Readonly<Partial<Record<FaultKind, number>>>;
 
@@ -57,13 +81,22 @@ export class FaultLog {
   private readonly counts = new Map<FaultKind, number>();
   private readonly told = new Set<FaultKind>();
 
-  constructor(private readonly emit: (event: FaultEvent) => void) {}
+  /** @param describeDatagram one line for people */
+  constructor(
+    private readonly emit: (event: FaultEvent) => void,
+    private readonly describeDatagram: (bytes: Uint8Array) => string = describe,
+  ) {}
 
   add(kind: FaultKind, from: Address, bytes: Uint8Array): void {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     if (!this.told.has(kind)) {
       this.told.add(kind);
-      this.emit({ type: 'fault', kind, from: formatAddress(from), packet: describe(bytes) });
+      this.emit({
+        type: 'fault',
+        kind,
+        from: formatAddress(from),
+        packet: this.describeDatagram(bytes),
+      });
     }
   }
 

@@ -38,6 +38,12 @@ export class RangeSet {
     return this.boundsUpTo(value) % 2 === 1;
   }
 
+  /** The first member from `value` on, if there is one. */
+  nextFrom(value: number): number | undefined {
+    const place = this.boundsUpTo(value);
+    return place % 2 === 1 ? value : this.bounds[place];
+  }
+
   /** Takes in every number from `start` to below `end`. */
   add(start: number, end: number): void {
     checkRange(start, end);

@@ -9,32 +9,42 @@ import type { TimeMs, Transmit } from './machine.js';
 /** In a receiver's place: the segment goes to the group, so to every receiver that hears it. */
 export const toGroup = -1;
 
-export interface RoundRules {
+export interface RoundRules<B extends Block> {
+  /** Whether a round that is on its way goes out whole before that of an older block does. */
+  readonly isUninterrupted: boolean;
   /** The datagram for this segment; `receiver` is an index or `toGroup`. */
-  transmit(nowMs: TimeMs, block: Block, segment: number, receiver: number): Transmit;
+  transmit(nowMs: TimeMs, block: B, segment: number, receiver: number): Transmit;
   /** A round has been sent: how long it waits for its answers. */
-  timeoutMs(nowMs: TimeMs, block: Block): number;
+  timeoutMs(nowMs: TimeMs, block: B): number;
   /** Whether a receiver has what is sent to the group. */
   hearsGroup(receiver: number): boolean;
 }
 
-export class Rounds {
-  readonly window: BlockWindow;
+export class Rounds<B extends Block = Block> {
+  readonly window: BlockWindow<B>;
+  /** What was sent last. */
+  private current: B | undefined;
 
   constructor(
     private readonly receiverCount: number,
-    private readonly rules: RoundRules,
+    createBlock: () => B,
+    private readonly rules: RoundRules<B>,
   ) {
-    this.window = new BlockWindow(receiverCount);
+    this.window = new BlockWindow(createBlock);
   }
 
-  /** The next datagram of the oldest round that is still being sent. */
+  /** The next datagram of the rounds that are being sent, the oldest block's first. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    for (const block of this.window) {
-      if (!block.isSending) continue;
-      const transmit = this.nextOfRound(nowMs, block);
+    const { current, window, rules } = this;
+    if (rules.isUninterrupted && current?.isSending === true) {
+      const transmit = this.continueRound(nowMs, current);
       if (transmit !== undefined) return transmit;
-      block.endSending(nowMs + this.rules.timeoutMs(nowMs, block));
+    }
+    for (const block of window) {
+      if (!block.isSending) continue;
+      this.current = block;
+      const transmit = this.continueRound(nowMs, block);
+      if (transmit !== undefined) return transmit;
     }
     return undefined;
   }
@@ -50,8 +60,14 @@ export class Rounds {
     return earliestMs;
   }
 
+  private continueRound(nowMs: TimeMs, block: B): Transmit | undefined {
+    const transmit = this.nextOfRound(nowMs, block);
+    if (transmit === undefined) block.endSending(nowMs + this.rules.timeoutMs(nowMs, block));
+    return transmit;
+  }
+
   /** A segment goes to everyone who lacks it, then the next one does. */
-  private nextOfRound(nowMs: TimeMs, block: Block): Transmit | undefined {
+  private nextOfRound(nowMs: TimeMs, block: B): Transmit | undefined {
     const { receiverCount, rules } = this;
     for (; block.nextSegment < block.segmentCount; block.nextSegment++) {
       const segment = block.nextSegment;

@@ -8,7 +8,8 @@
 import type { Address } from './address.js';
 import { formatAddress } from './address.js';
 import { assert, at } from './assert.js';
-import type { Block, BlockWindow } from './block-window.js';
+import type { BlockWindow } from './block-window.js';
+import { Block } from './block-window.js';
 import { senderDefaults } from './config.js';
 import { P2mpError } from './errors.js';
 import { FaultLog } from './faults.js';
@@ -107,7 +108,8 @@ export class Sender implements Machine<SenderEvent> {
     this.activeCount = this.peers.length;
     this.unprovenCount = this.peers.length;
     this.patience = new Patience(giveUpAfterMs, this.peers);
-    this.flight = new Rounds(this.peers.length, {
+    this.flight = new Rounds(this.peers.length, () => new Block(this.peers.length), {
+      isUninterrupted: false,
       transmit: (nowMs, block, segment, receiver) =>
         this.transmitSegment(nowMs, at(this.peers, receiver), block, segment),
       timeoutMs: (_nowMs, block) => this.roundTimeoutMs(block),

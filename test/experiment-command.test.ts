@@ -667,7 +667,7 @@ for (const verb of ['experimant', 'toString', '__proto__']) {
     const { code, stdout, stderr } = await p2mp(t, verb, 'quick');
     t.equal(code, 2);
     t.equal(stdout, '');
-    t.equal(stderr, `p2mp: ${verb}: no such verb; there is experiment (see p2mp --help)\n`);
+    t.equal(stderr, `p2mp: ${verb}: no such verb; there are experiment, keygen (see p2mp --help)\n`);
   });
 }
 

@@ -11,6 +11,10 @@ const verbs: Readonly<Record<string, { what: string; load: () => Promise<Verb> }
     what: 'Run a plan of transfers; leave CSV, a plot and a report',
     load: async () => (await import('./experiment.js')).experiment,
   },
+  keygen: {
+    what: 'Make the key pair of this host, or show its public key',
+    load: async () => (await import('./keygen.js')).keygen,
+  },
 };
 
 const usage = [

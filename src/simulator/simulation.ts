@@ -9,6 +9,7 @@ import { P2mpError } from '../errors.js';
 import type { Machine, Shell, TimeMs, Transmit } from '../machine.js';
 import { Runner } from '../machine.js';
 import { describe } from '../packet.js';
+import { describeSession, isSessionDatagram } from '../session/session-packet.js';
 import { EventQueue } from './event-queue.js';
 import type { LinkOptions } from './link.js';
 import { Link } from './link.js';
@@ -35,6 +36,7 @@ export class Simulation {
   private currentMs: TimeMs = 0;
   private readonly queue = new EventQueue();
   private readonly hosts = new Map<string, SimulatedHost>();
+  private readonly groups = new Map<string, Set<string>>();
   private readonly paths = new Map<string, Map<string, readonly Link[]>>();
   private readonly trace: ((record: TraceRecord) => void) | undefined;
   /** Events executed so far. */
@@ -71,16 +73,33 @@ export class Simulation {
     if (this.hosts.has(name)) {
       throw new P2mpError('INVALID_ARGUMENT', `host ${name}: there is one of this name already`);
     }
+    const host = new SimulatedHost(this, name, options.sendTimeMs ?? 0);
+    this.hosts.set(name, host);
+    this.install(host, machine, handleEvent);
+    return host;
+  }
+
+  /** A host that was down comes up again, with nothing in its memory but this machine. */
+  restart<Event extends object>(
+    host: SimulatedHost,
+    machine: Machine<Event>,
+    handleEvent: (event: Event) => void,
+  ): void {
+    host.isDown = false;
+    this.install(host, machine, handleEvent);
+  }
+
+  private install<Event extends object>(
+    host: SimulatedHost,
+    machine: Machine<Event>,
+    handleEvent: (event: Event) => void,
+  ): void {
     const traced = (event: Event) => {
-      this.trace?.({ atMs: this.currentMs, what: 'event', host: name, event });
+      this.trace?.({ atMs: this.currentMs, what: 'event', host: host.name, event });
       handleEvent(event);
     };
-    const host = new SimulatedHost(this, name, options.sendTimeMs ?? 0, (shell) => {
-      return new Runner(machine, { ...shell, handleEvent: traced });
-    });
-    this.hosts.set(name, host);
+    host.start((shell) => new Runner(machine, { ...shell, handleEvent: traced }));
     this.at(this.currentMs, () => host.drain());
-    return host;
   }
 
   createLink(name: string, options: LinkOptions = {}): Link {
@@ -98,6 +117,17 @@ export class Simulation {
       this.paths.set(from, ways);
     }
     ways.set(to, links);
+  }
+
+  /** From now on, what is sent to the group reaches this host too. */
+  joinGroup(group: string, host: string): void {
+    const members = this.groups.get(group) ?? new Set();
+    members.add(host);
+    this.groups.set(group, members);
+  }
+
+  leaveGroup(group: string, host: string): void {
+    this.groups.get(group)?.delete(host);
   }
 
   /** Runs `action` at a moment of virtual time; at once, if that has passed. */
@@ -128,6 +158,12 @@ export class Simulation {
   /** Carries a datagram; used by hosts. */
   send(from: string, to: string, bytes: Uint8Array): void {
     this.record('sent', from, to, bytes);
+    const members = this.groups.get(to);
+    if (members === undefined) this.carry(from, to, bytes);
+    else for (const member of members) if (member !== from) this.carry(from, member, bytes);
+  }
+
+  private carry(from: string, to: string, bytes: Uint8Array): void {
     const links = this.paths.get(from)?.get(to);
     if (links === undefined) this.record('unreachable', from, to, bytes);
     else this.forward(from, to, links, 0, bytes);
@@ -175,7 +211,7 @@ export class Simulation {
       to,
       sizeBytes: bytes.length,
       crc32: formatCrc32(bytes),
-      packet: describe(bytes),
+      packet: isSessionDatagram(bytes) ? describeSession(bytes) : describe(bytes),
     });
   }
 }
@@ -187,7 +223,7 @@ type HostRunner = Pick<Runner<never>, 'handleDatagram' | 'handleTimeout' | 'drai
 export class SimulatedHost {
   /** A host that is down neither hears nor sends nor notices time. */
   isDown = false;
-  private readonly runner: HostRunner;
+  private runner: HostRunner | undefined;
   private sendsUntilMs: TimeMs = 0;
   private timeoutAtMs: TimeMs | undefined;
   private wakesAtMs: TimeMs | undefined;
@@ -197,10 +233,14 @@ export class SimulatedHost {
     private readonly simulation: Simulation,
     readonly name: string,
     private readonly sendTimeMs: number,
-    createRunner: (shell: HostShell) => HostRunner,
-  ) {
+  ) {}
+
+  /** Runs this machine from now on; used by the simulation. */
+  start(createRunner: (shell: HostShell) => HostRunner): void {
+    this.timeoutAtMs = undefined;
+    this.wakesAtMs = undefined;
     this.runner = createRunner({
-      now: () => simulation.nowMs,
+      now: () => this.simulation.nowMs,
       canTransmit: () => this.canTransmit(),
       transmit: (transmit) => this.transmit(transmit),
       scheduleTimeout: (atMs) => this.scheduleTimeout(atMs),
@@ -209,11 +249,11 @@ export class SimulatedHost {
 
   /** Takes the machine's outputs after an input that did not come over the network. */
   drain(): void {
-    if (!this.isDown) this.runner.drain();
+    if (!this.isDown) this.runner?.drain();
   }
 
   receive(from: string, bytes: Uint8Array): void {
-    this.runner.handleDatagram(Simulation.address(from), bytes);
+    this.runner?.handleDatagram(Simulation.address(from), bytes);
   }
 
   private canTransmit(): boolean {
@@ -253,7 +293,7 @@ export class SimulatedHost {
 
   private wake(): void {
     if (this.isDown || this.timeoutAtMs === undefined) return;
-    if (this.timeoutAtMs <= this.simulation.nowMs) this.runner.handleTimeout();
+    if (this.timeoutAtMs <= this.simulation.nowMs) this.runner?.handleTimeout();
     else this.scheduleTimeout(this.timeoutAtMs);
   }
 }

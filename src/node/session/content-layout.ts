@@ -1,0 +1,79 @@
+/** Where the files of an object lie in its content: one behind the other, in the manifest's order. */
+import { assert } from '../../assert.js';
+import type { Range } from '../../range-set.js';
+import type { FileEntry, Manifest } from '../../session/manifest.js';
+
+export interface ContentFile {
+  /** Counts the files alone, from 0. */
+  readonly number: number;
+  readonly entry: FileEntry;
+  /** Bytes of the content, from `start` to below `end`; the same number where it is empty. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Bytes of the content that lie in one file. */
+export interface Piece {
+  readonly file: ContentFile;
+  /** Offset in the file. */
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+}
+
+export class ContentLayout {
+  readonly files: readonly ContentFile[];
+  readonly sizeBytes: number;
+
+  constructor({ entries }: Manifest) {
+    const files: ContentFile[] = [];
+    let start = 0;
+    for (const entry of entries) {
+      if (entry.kind !== 'file') continue;
+      const end = start + entry.sizeBytes;
+      files.push({ number: files.length, entry, start, end });
+      start = end;
+    }
+    this.files = files;
+    this.sizeBytes = start;
+  }
+
+  /** The pieces from `start` to below `end`, in order; empty files have none. */
+  *pieces(start: number, end: number): Generator<Piece> {
+    assert(start >= 0 && end <= this.sizeBytes, 'a range within the content');
+    for (let i = this.firstBehind(start), from = start; from < end; i++) {
+      const file = this.files[i] as ContentFile;
+      const to = Math.min(end, file.end);
+      if (to > from) yield { file, offsetBytes: from - file.start, sizeBytes: to - from };
+      from = to;
+    }
+  }
+
+  /** The first file that ends behind the offset. */
+  private firstBehind(offsetBytes: number): number {
+    let low = 0;
+    let high = this.files.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.files[middle] as ContentFile).end <= offsetBytes) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** The blocks that lie wholly in one of the ranges; these must not touch each other. */
+export function wholeBlocks(
+  ranges: Iterable<Range>,
+  blockSizeBytes: number,
+  contentSizeBytes: number,
+): Range[] {
+  const blocks: Range[] = [];
+  for (const range of ranges) {
+    const start = Math.ceil(range.start / blockSizeBytes);
+    // The last block is shorter.
+    const isLast = range.end === contentSizeBytes;
+    const end = (isLast ? Math.ceil : Math.floor)(range.end / blockSizeBytes);
+    if (start < end) blocks.push({ start, end });
+  }
+  return blocks;
+}

@@ -1,0 +1,88 @@
+/** What Node leaves to do on the way to a disk. */
+import type { BigIntStats } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
+
+const isWindows = process.platform === 'win32';
+
+// Windows has none of these, nor the traps that they are against.
+const { O_RDONLY, O_RDWR, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_DIRECTORY = 0 } = constants;
+
+/** Never through a symbolic link, and never waiting for the other end of a pipe. */
+export const openFlags = {
+  read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
+  write: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
+  folder: O_RDONLY | O_NOFOLLOW | O_DIRECTORY,
+} as const;
+
+export async function writeAll(
+  handle: FileHandle,
+  bytes: Uint8Array,
+  offsetBytes: number,
+): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const left = bytes.length - done;
+    const { bytesWritten } = await handle.write(bytes, done, left, offsetBytes + done);
+    done += bytesWritten;
+  }
+}
+
+/** @returns false where the file ends before the buffer is full */
+export async function readAll(
+  handle: FileHandle,
+  bytes: Uint8Array,
+  offsetBytes: number,
+): Promise<boolean> {
+  for (let done = 0; done < bytes.length; ) {
+    const left = bytes.length - done;
+    const { bytesRead } = await handle.read(bytes, done, left, offsetBytes + done);
+    if (bytesRead === 0) return false;
+    done += bytesRead;
+  }
+  return true;
+}
+
+/** Makes new names durable, where the system lets a folder be synced. */
+export async function syncFolder(path: string): Promise<void> {
+  if (isWindows) return;
+  const handle = await open(path, constants.O_RDONLY | O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** What tells whether a file is still the one, as it was. */
+export interface FileIdentity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+}
+
+export function identityOf({ dev, ino, size, mtimeNs }: BigIntStats): FileIdentity {
+  return { dev, ino, size, mtimeNs };
+}
+
+export function isSameFile(a: FileIdentity, b: FileIdentity): boolean {
+  return a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs;
+}
+
+/** Of what a sender names, the permission bits alone: never setuid, setgid or sticky. */
+export function permissionsOf(mode: number): number {
+  return mode & 0o777;
+}
+
+/** Microseconds: what Node can set. */
+export function toMicroseconds(timeMs: number): number {
+  return Math.round(timeMs * 1000);
+}
+
+/** A time as `utimes` of Node takes it. */
+export function toFileTime(timeMs: number): number | Date {
+  // Numbers below zero mean the present to Node.
+  if (timeMs < 0) return new Date(timeMs);
+  // Node cuts off what is below a microsecond: half of one keeps rounding from taking a whole one.
+  return (toMicroseconds(timeMs) + 0.5) / 1e6;
+}

@@ -1,0 +1,99 @@
+/** What becomes of what is there already: looked at before anything is written. */
+import type { BigIntStats } from 'node:fs';
+import { access, constants } from 'node:fs/promises';
+import { P2mpError } from '../../errors.js';
+import type { Entry, Manifest } from '../../session/manifest.js';
+import type { ContentFile, ContentLayout } from './content-layout.js';
+import { identityOf } from './disk.js';
+import { diskConcurrency, forEachLimited } from './for-each-limited.js';
+import type { FilePlace } from './part-files.js';
+import { isReservedName } from './part-folder.js';
+import type { TargetFolder } from './target-folder.js';
+import { refuseFolder, TargetSurvey } from './target-folder.js';
+
+/**
+ * - `update`: a file of the right size is taken for the right one until a block proves otherwise
+ * - `overwrite`: everything is received anew
+ * - `keep`: what is there stays as it is
+ */
+export type ExistingFiles = 'update' | 'overwrite' | 'keep';
+
+export interface FoundFile {
+  readonly place: FilePlace;
+  /** Of a candidate in all but `existing`: one that an earlier finish may have put there. */
+  readonly ifPlaced?: FilePlace;
+}
+
+/**
+ * Looks at the final names of all entries.
+ * @returns by the files' numbers
+ * @throws P2mpError TARGET_UNWRITABLE where something stands in the way, or a link would be followed
+ */
+export async function surveyTarget(
+  target: TargetFolder,
+  { entries }: Manifest,
+  layout: ContentLayout,
+  existing: ExistingFiles,
+): Promise<FoundFile[]> {
+  const survey = new TargetSurvey(target);
+  for (const { name } of entries) {
+    if (isReservedName(name)) throw reserved(target.shown(name));
+  }
+  const found: FoundFile[] = [];
+  const lookAtFile = async (file: ContentFile) => {
+    const stats = await look(target, survey, file.entry);
+    found[file.number] = await judge(target, file, stats, existing);
+  };
+  const lookAtOther = async (entry: Entry) => {
+    if (entry.kind === 'folder') await survey.hasFolder(entry.name);
+    else await look(target, survey, entry);
+  };
+  const others = entries.filter(({ kind }) => kind !== 'file');
+  await forEachLimited(others, diskConcurrency, lookAtOther);
+  await forEachLimited(layout.files, diskConcurrency, lookAtFile);
+  return found;
+}
+
+async function look(
+  target: TargetFolder,
+  survey: TargetSurvey,
+  { name }: Entry,
+): Promise<BigIntStats | undefined> {
+  const stats = await survey.look(name);
+  if (stats !== undefined) refuseFolder('TARGET_UNWRITABLE', target.shown(name), stats);
+  return stats;
+}
+
+async function judge(
+  target: TargetFolder,
+  { entry }: ContentFile,
+  stats: BigIntStats | undefined,
+  existing: ExistingFiles,
+): Promise<FoundFile> {
+  if (stats === undefined) return { place: { kind: 'part' } };
+  if (existing === 'keep') return { place: { kind: 'kept' } };
+  const mayBeRight = stats.isFile() && stats.size === BigInt(entry.sizeBytes);
+  // What cannot be read cannot be compared, but it can be replaced.
+  if (!mayBeRight || !(await isReadable(target.path(entry.name)))) {
+    return { place: { kind: 'part' } };
+  }
+  const isShared = stats.nlink > 1n;
+  const candidate: FilePlace = { kind: 'candidate', identity: identityOf(stats), isShared };
+  return existing === 'update'
+    ? { place: candidate }
+    : { place: { kind: 'part' }, ifPlaced: candidate };
+}
+
+async function isReadable(path: string): Promise<boolean> {
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+function reserved(shown: string): P2mpError {
+  return new P2mpError(
+    'TARGET_UNWRITABLE',
+    `${shown}: the name is kept for what is not whole yet; ask the sender to take another one`,
+  );
+}

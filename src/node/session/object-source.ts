@@ -1,0 +1,387 @@
+/**
+ * The sender's side of an object on the disk: files, folders and standard input as one manifest and one
+ * run of bytes. Memory and open files are bounded, however many and large the files are.
+ */
+import { constants } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { lstat, open, stat } from 'node:fs/promises';
+import { assert, at } from '../../assert.js';
+import { P2mpError } from '../../errors.js';
+import { parseEntryName } from '../../session/entry-name.js';
+import type { FileEntry, Manifest } from '../../session/manifest.js';
+import { createManifest } from '../../session/manifest.js';
+import { fileError } from '../system-error.js';
+import { spoolInput } from './spool-input.js';
+import type { FoundEntry, SkippedEntry } from './walk-entries.js';
+import { inParallel, modifiedMsOf, walkEntries } from './walk-entries.js';
+
+/** Read at once, across files; two of these are held. */
+const chunkSizeBytes = 1024 * 1024;
+
+/** Of one call; a read-ahead and another call may be under way together. */
+const openedAtOnce = 4;
+
+/** Kept open between reads: with those in use and standard input, 16 files are open at most. */
+const maxIdleFiles = 7;
+
+const verifiedAtOnce = 32;
+
+export interface ObjectSourceOptions {
+  /** Paths as the user named them; '-' is standard input. */
+  readonly paths: readonly string[];
+  /** What '-' reads from; process.stdin by default. */
+  readonly input?: NodeJS.ReadableStream;
+  /** The name that the file of '-' gets; 'stdin' by default. */
+  readonly inputName?: string;
+  /** Stops `open`, which may wait for standard input for long. */
+  readonly signal?: AbortSignal;
+}
+
+export class ObjectSource {
+  readonly manifest: Manifest;
+  private readonly content: Content;
+  private readonly chunkSizeBytes: number;
+  /** What reads are served from. */
+  private current: Chunk | undefined;
+  /** Being read, or there: what follows `current`. */
+  private ahead: Ahead | undefined;
+  /** Memory of chunks that are no longer needed. */
+  private readonly spares: ArrayBuffer[] = [];
+  /** Where the last read ended: one that goes on there is the start of a run. */
+  private nextOffsetBytes = 0;
+  /** Reads are served one by one, in the order in which they came. */
+  private work: Promise<unknown> = Promise.resolve();
+  private isClosed = false;
+
+  private constructor(
+    found: readonly FoundEntry[],
+    /**
+     * What is not sent, each with its reason: sockets, pipes, devices, links that lead out of the
+     * object, names that are not UTF-8 or that no receiver would take.
+     */
+    readonly skipped: readonly SkippedEntry[],
+    spool: FileHandle | undefined,
+  ) {
+    this.manifest = createManifest(found.map(({ entry }) => entry));
+    this.content = new Content(found, spool);
+    this.chunkSizeBytes = Math.min(chunkSizeBytes, this.manifest.contentSizeBytes);
+  }
+
+  /**
+   * @throws P2mpError SOURCE_UNREADABLE, INVALID_ARGUMENT; the signal's reason once that is aborted
+   */
+  static async open(options: ObjectSourceOptions): Promise<ObjectSource> {
+    const { paths, input = process.stdin, inputName = 'stdin', signal } = options;
+    if (paths.length === 0) {
+      throw new P2mpError('INVALID_ARGUMENT', 'nothing to send; name a file or folder');
+    }
+    checkInputName(inputName);
+    const { found, skipped } = await walkEntries(paths, inputName, signal);
+    if (!paths.includes('-')) return new ObjectSource(found, skipped, undefined);
+    // Last, so that nobody types or pipes something in vain.
+    const { handle, sizeBytes } = await spoolInput(input, signal);
+    const entry = {
+      kind: 'file',
+      name: inputName,
+      mode: 0o644,
+      modifiedMs: Date.now(),
+      sizeBytes,
+    } as const;
+    const standardInput = { entry, path: '-', isGiven: true };
+    return new ObjectSource(insert(found, standardInput), skipped, handle);
+  }
+
+  /**
+   * Bytes of the content, which is all files in the order of the manifest, one behind the other. Calls
+   * that follow one another are served from what was read ahead; others cost a read of their own.
+   * @returns memory of the caller's own
+   * @throws P2mpError SOURCE_CHANGED, SOURCE_UNREADABLE, naming the file
+   */
+  read(offsetBytes: number, sizeBytes: number): Promise<Uint8Array> {
+    const { contentSizeBytes } = this.manifest;
+    assert(!this.isClosed, 'the object is open while it is read');
+    assert(
+      offsetBytes >= 0 && sizeBytes >= 0 && offsetBytes + sizeBytes <= contentSizeBytes,
+      `${sizeBytes} bytes at ${offsetBytes} of ${contentSizeBytes}`,
+    );
+    const bytes = this.work.then(() => this.serve(offsetBytes, sizeBytes));
+    // One that fails does not fail those behind it.
+    this.work = bytes.catch(() => undefined);
+    return bytes;
+  }
+
+  /**
+   * @throws P2mpError SOURCE_CHANGED naming the first file whose size or time is no longer what was
+   *   found at `open`
+   */
+  async verify(): Promise<void> {
+    await this.content.verify();
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    await this.work;
+    await this.ahead?.loaded;
+    await this.content.close();
+  }
+
+  private async serve(offsetBytes: number, sizeBytes: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(sizeBytes);
+    let count = 0;
+    while (count < sizeBytes) {
+      const start = offsetBytes + count;
+      const chunk = await this.chunkAt(start);
+      if (chunk === undefined) {
+        await this.content.read(bytes.subarray(count), start);
+        break;
+      }
+      const from = start - chunk.offsetBytes;
+      const part = chunk.bytes.subarray(from, from + sizeBytes - count);
+      bytes.set(part, count);
+      count += part.length;
+    }
+    this.nextOffsetBytes = offsetBytes + sizeBytes;
+    return bytes;
+  }
+
+  /** What was read ahead at this offset; undefined where nothing was, or where that failed. */
+  private async chunkAt(offsetBytes: number): Promise<Chunk | undefined> {
+    const { current } = this;
+    if (current !== undefined && isWithin(offsetBytes, current, current.bytes.length)) {
+      return current;
+    }
+    if (this.ahead === undefined || !isWithin(offsetBytes, this.ahead, this.ahead.sizeBytes)) {
+      // Single reads here and there must not cost a chunk each, nor the place of a run.
+      if (offsetBytes !== this.nextOffsetBytes) return undefined;
+      this.release(await this.ahead?.loaded);
+      this.ahead = this.readAhead(offsetBytes);
+    }
+    const next = await this.ahead?.loaded;
+    this.ahead = undefined;
+    this.release(this.current);
+    this.current = next;
+    if (next !== undefined) this.ahead = this.readAhead(next.offsetBytes + next.bytes.length);
+    return next;
+  }
+
+  private readAhead(offsetBytes: number): Ahead | undefined {
+    const leftBytes = this.manifest.contentSizeBytes - offsetBytes;
+    const sizeBytes = Math.min(this.chunkSizeBytes, leftBytes);
+    if (sizeBytes === 0) return undefined;
+    const memory = this.spares.pop() ?? new ArrayBuffer(this.chunkSizeBytes);
+    const chunk = { offsetBytes, bytes: new Uint8Array(memory, 0, sizeBytes) };
+    const loaded = this.content.read(chunk.bytes, offsetBytes).then(
+      () => chunk,
+      () => {
+        // Whoever asks for the very bytes that failed is told; the others get theirs.
+        this.release(chunk);
+        return undefined;
+      },
+    );
+    return { offsetBytes, sizeBytes, loaded };
+  }
+
+  private release(chunk: Chunk | undefined): void {
+    if (chunk !== undefined) this.spares.push(chunk.bytes.buffer);
+  }
+}
+
+interface Chunk {
+  readonly offsetBytes: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+interface Ahead {
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+  /** Undefined where it failed. */
+  readonly loaded: Promise<Chunk | undefined>;
+}
+
+interface SentFile {
+  readonly entry: FileEntry;
+  readonly path: string;
+  readonly isGiven: boolean;
+  /** Of the content. */
+  readonly offsetBytes: number;
+}
+
+/** A part of one file, and where it goes. */
+interface Piece {
+  readonly file: SentFile;
+  readonly fromBytes: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The files one behind the other, a few of them open. */
+class Content {
+  private readonly files: SentFile[] = [];
+  /** Open and not in use; the one used last is the last. */
+  private readonly idle = new Map<SentFile, FileHandle>();
+
+  constructor(
+    found: readonly FoundEntry[],
+    private readonly spool: FileHandle | undefined,
+  ) {
+    let offsetBytes = 0;
+    for (const { entry, path, isGiven } of found) {
+      if (entry.kind !== 'file') continue;
+      this.files.push({ entry, path, isGiven, offsetBytes });
+      offsetBytes += entry.sizeBytes;
+    }
+  }
+
+  async read(bytes: Uint8Array, offsetBytes: number): Promise<void> {
+    await inParallel(this.piecesOf(bytes, offsetBytes), openedAtOnce, (piece) =>
+      this.readPiece(piece),
+    );
+  }
+
+  async verify(): Promise<void> {
+    await inParallel(this.files, verifiedAtOnce, async (file) => {
+      const { entry, path, isGiven } = file;
+      if (this.isSpooled(file)) return;
+      const stats = await (isGiven ? stat(path) : lstat(path)).catch((error: unknown) => {
+        throw readError(path, error);
+      });
+      if (!stats.isFile()) throw changed(path, 'was replaced');
+      if (stats.size !== entry.sizeBytes) throw changedSize(file, stats.size);
+      if (modifiedMsOf(stats) !== entry.modifiedMs) throw changed(path, 'was written to');
+    });
+  }
+
+  async close(): Promise<void> {
+    const handles = [...this.idle.values()];
+    this.idle.clear();
+    if (this.spool !== undefined) handles.push(this.spool);
+    for (const handle of handles) await handle.close();
+  }
+
+  private piecesOf(bytes: Uint8Array, offsetBytes: number): Piece[] {
+    const pieces: Piece[] = [];
+    let count = 0;
+    for (let i = this.indexAt(offsetBytes); count < bytes.length; i++) {
+      const file = at(this.files, i);
+      const fromBytes = offsetBytes + count - file.offsetBytes;
+      const sizeBytes = Math.min(file.entry.sizeBytes - fromBytes, bytes.length - count);
+      if (sizeBytes === 0) continue;
+      pieces.push({ file, fromBytes, bytes: bytes.subarray(count, count + sizeBytes) });
+      count += sizeBytes;
+    }
+    return pieces;
+  }
+
+  /** Of the file that has the byte at this offset: behind empty ones that begin there as well. */
+  private indexAt(offsetBytes: number): number {
+    let low = 0;
+    let high = this.files.length;
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      if (at(this.files, middle).offsetBytes <= offsetBytes) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+
+  private async readPiece(piece: Piece): Promise<void> {
+    const { file, fromBytes, bytes } = piece;
+    const handle = await this.take(file);
+    try {
+      await readFully(handle, piece);
+    } catch (error) {
+      throw readError(file.path, error);
+    } finally {
+      await this.giveBack(file, handle, fromBytes + bytes.length === file.entry.sizeBytes);
+    }
+  }
+
+  /** An open file that nobody else uses until it is given back. */
+  private async take(file: SentFile): Promise<FileHandle> {
+    if (this.isSpooled(file)) return this.spool as FileHandle;
+    const idle = this.idle.get(file);
+    if (idle !== undefined) {
+      this.idle.delete(file);
+      return idle;
+    }
+    // Meanwhile a pipe, whose open would wait, or a link to a secret may have taken its place.
+    const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
+    const flags = O_RDONLY | O_NONBLOCK | (file.isGiven ? 0 : O_NOFOLLOW);
+    return open(file.path, flags).catch((error: unknown) => {
+      throw readError(file.path, error);
+    });
+  }
+
+  private async giveBack(file: SentFile, handle: FileHandle, isAtEnd: boolean): Promise<void> {
+    if (this.isSpooled(file)) return;
+    // Read to its end, it has hardly more to give; small files never stay open.
+    if (isAtEnd || this.idle.has(file)) {
+      await handle.close();
+      return;
+    }
+    this.idle.set(file, handle);
+    const [oldest] = this.idle;
+    if (this.idle.size <= maxIdleFiles || oldest === undefined) return;
+    this.idle.delete(oldest[0]);
+    await oldest[1].close();
+  }
+
+  /** Nobody else can write to it, and it has no path. */
+  private isSpooled(file: SentFile): boolean {
+    return this.spool !== undefined && file.path === '-';
+  }
+}
+
+async function readFully(handle: FileHandle, { file, fromBytes, bytes }: Piece): Promise<void> {
+  let count = 0;
+  while (count < bytes.length) {
+    const { bytesRead } = await handle.read(bytes, count, bytes.length - count, fromBytes + count);
+    if (bytesRead === 0) throw changedSize(file, (await handle.stat()).size);
+    count += bytesRead;
+  }
+}
+
+function isWithin(offsetBytes: number, range: { offsetBytes: number }, sizeBytes: number): boolean {
+  return offsetBytes >= range.offsetBytes && offsetBytes < range.offsetBytes + sizeBytes;
+}
+
+function checkInputName(name: string): void {
+  const parts = parseEntryName(Buffer.from(name), 'posix');
+  if (typeof parts !== 'string' && parts.length === 1) return;
+  throw new P2mpError(
+    'INVALID_ARGUMENT',
+    `${name}: no name for the file of standard input; take one without slashes`,
+  );
+}
+
+/** Puts an entry where its name belongs among those that lie in no folder. */
+function insert(found: readonly FoundEntry[], added: FoundEntry): FoundEntry[] {
+  const nameBytes = Buffer.from(added.entry.name);
+  const isBehind = ({ entry }: FoundEntry) => {
+    const [top = ''] = entry.name.split('/', 1);
+    return Buffer.compare(Buffer.from(top), nameBytes) > 0;
+  };
+  const index = found.findIndex(isBehind);
+  return found.toSpliced(index === -1 ? found.length : index, 0, added);
+}
+
+/** What systems say of something else in the place of a file: a link, a folder, a pipe, a socket. */
+const otherKindCodes = new Set(['ELOOP', 'EISDIR', 'ESPIPE', 'ENXIO']);
+
+/** Of a file that was there at `open`. */
+function readError(path: string, error: unknown): P2mpError {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return changed(path, 'was removed');
+  if (otherKindCodes.has(code)) return changed(path, 'was replaced');
+  return fileError('SOURCE_UNREADABLE', path, error);
+}
+
+function changedSize(file: SentFile, sizeBytes: number): P2mpError {
+  return changed(file.path, `went from ${file.entry.sizeBytes} to ${sizeBytes} bytes`);
+}
+
+function changed(path: string, how: string): P2mpError {
+  return new P2mpError(
+    'SOURCE_CHANGED',
+    `${path}: ${how} while it was being sent; send it again once nothing writes to it`,
+  );
+}

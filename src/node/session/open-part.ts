@@ -1,0 +1,163 @@
+/** The way to an open part: nothing is written before all of it has been looked at. */
+import { lstat, readdir, rm } from 'node:fs/promises';
+import { assert } from '../../assert.js';
+import type { Range } from '../../range-set.js';
+import { RangeSet } from '../../range-set.js';
+import { fileError } from '../system-error.js';
+import { ContentLayout, wholeBlocks } from './content-layout.js';
+import type { FoundFile } from './existing-files.js';
+import { surveyTarget } from './existing-files.js';
+import { checkFreeSpace } from './free-space.js';
+import type { HeldBlock } from './held-blocks.js';
+import { readHeldBlocks } from './held-blocks.js';
+import { OpenFiles } from './open-files.js';
+import type { FilePlace } from './part-files.js';
+import { PartFiles } from './part-files.js';
+import type { PartPaths } from './part-folder.js';
+import { makePrivateFolder, partPaths, removeIfEmpty } from './part-folder.js';
+import { PartJournal, readJournal } from './part-journal.js';
+import { PartLock } from './part-lock.js';
+import type { PartStoreOptions } from './part-store.js';
+import type { Placing } from './place-entries.js';
+import { hasAll, hasAny } from './range-queries.js';
+import { refuseUnlessFolder, TargetFolder } from './target-folder.js';
+
+const defaultMaxOpenFiles = 16;
+
+export interface OpenedPart extends Placing {
+  readonly blockSizeBytes: number;
+  readonly layout: ContentLayout;
+  readonly paths: PartPaths;
+  readonly lock: PartLock;
+  readonly journal: PartJournal;
+  readonly present: RangeSet;
+  readonly held: readonly HeldBlock[];
+  readonly kept: readonly Range[];
+}
+
+/** What an earlier time left. */
+interface OldPart {
+  /** By its journal; undefined where there is no journal, or that of something else. */
+  readonly durable: RangeSet | undefined;
+  /** Numbers of the files that are there. */
+  readonly numbers: ReadonlySet<number>;
+}
+
+/** @throws P2mpError TARGET_UNWRITABLE, TARGET_FAILED; the signal's reason */
+export async function openPart(options: PartStoreOptions): Promise<OpenedPart> {
+  const { dir, objectId, blockSizeBytes, signal } = options;
+  assert(/^[0-9a-f]{64}$/.test(objectId), 'an object is named by 64 hexadecimal digits');
+  assert(Number.isSafeInteger(blockSizeBytes) && blockSizeBytes > 0, 'a block has a size');
+  signal?.throwIfAborted();
+  const target = await TargetFolder.open(dir);
+  const paths = partPaths(target.root, objectId);
+  const shown = partPaths(target.name, objectId).part;
+  const makeParts = () => makePrivateFolder(paths.parts);
+  const lock = await PartLock.acquire(paths.lock, makeParts, shown).catch((error: unknown) => {
+    throw fileError('TARGET_UNWRITABLE', shown, error);
+  });
+  try {
+    return await openLocked(options, target, paths, lock);
+  } catch (error) {
+    await lock.release();
+    await removeIfEmpty(paths.parts);
+    throw signal?.aborted ? error : fileError('TARGET_FAILED', target.name, error);
+  }
+}
+
+async function openLocked(
+  options: PartStoreOptions,
+  target: TargetFolder,
+  paths: PartPaths,
+  lock: PartLock,
+): Promise<OpenedPart> {
+  const {
+    manifest,
+    existing,
+    blockSizeBytes,
+    signal,
+    maxOpenFiles = defaultMaxOpenFiles,
+  } = options;
+  const layout = new ContentLayout(manifest);
+  const found = await surveyTarget(target, manifest, layout, existing);
+  const key = { objectId: options.objectId, contentSizeBytes: layout.sizeBytes };
+  const old = await readOldPart(paths, key);
+  const { places, durable, present, kept } = judge(layout, found, old);
+  await checkFreeSpace(target.root, target.name, layout.sizeBytes - present.count - kept.count);
+
+  // One handle is the journal's.
+  const openFiles = new OpenFiles(Math.max(1, maxOpenFiles - 1));
+  const files = new PartFiles(layout, target, paths.part, openFiles, places, old.numbers);
+  try {
+    const { held, lost } = await readHeldBlocks(files, present, blockSizeBytes, signal);
+    for (const { start, end } of lost) {
+      present.remove(start, end);
+      durable.remove(start, end);
+    }
+    if (old.durable === undefined) await rm(paths.part, { recursive: true, force: true });
+    await makePrivateFolder(paths.part);
+    const journal = await PartJournal.create(paths.journal, key, durable).catch(
+      async (error: unknown) => {
+        if (old.durable === undefined) await rm(paths.part, { recursive: true, force: true });
+        throw fileError('TARGET_FAILED', paths.journal, error);
+      },
+    );
+    const keptBlocks = wholeBlocks(kept.ranges(), blockSizeBytes, layout.sizeBytes);
+    const { part: partPath } = paths;
+    const placing = { target, manifest, existing, files, openFiles, partPath };
+    return {
+      ...placing,
+      blockSizeBytes,
+      layout,
+      paths,
+      lock,
+      journal,
+      present,
+      held,
+      kept: keptBlocks,
+    };
+  } catch (error) {
+    await openFiles.closeAll();
+    throw error;
+  }
+}
+
+async function readOldPart(
+  paths: PartPaths,
+  key: { readonly objectId: string; readonly contentSizeBytes: number },
+): Promise<OldPart> {
+  const stats = await lstat(paths.part).catch(() => undefined);
+  if (stats === undefined) return { durable: undefined, numbers: new Set() };
+  refuseUnlessFolder('TARGET_UNWRITABLE', paths.part, stats);
+  const durable = await readJournal(paths.journal, key);
+  const names = durable === undefined ? [] : await readdir(paths.part);
+  const numbers = names.filter((name) => /^(?:0|[1-9][0-9]*)$/.test(name)).map(Number);
+  return { durable, numbers: new Set(numbers) };
+}
+
+/** Where the bytes of each file are. */
+function judge(layout: ContentLayout, found: readonly FoundFile[], old: OldPart) {
+  const durable = new RangeSet(old.durable?.ranges());
+  const kept = new RangeSet();
+  const candidates = new RangeSet();
+  const places: FilePlace[] = layout.files.map((file) => {
+    const { place, ifPlaced } = found[file.number] as FoundFile;
+    const { start, end } = file;
+    const isEmpty = start === end;
+    const isThere = old.numbers.has(file.number);
+    if (place.kind === 'kept') {
+      if (!isEmpty) kept.add(start, end);
+      return place;
+    }
+    if (isThere && hasAny(durable, file)) return { kind: 'part' };
+    // The part had all of it, and has it no longer: a finish that was interrupted had moved it.
+    const wasPlaced = !isEmpty && !isThere && hasAll(durable, file);
+    if (!isEmpty) durable.remove(start, end);
+    const chosen = wasPlaced && ifPlaced !== undefined ? ifPlaced : place;
+    if (chosen.kind === 'candidate' && !isEmpty) candidates.add(start, end);
+    return chosen;
+  });
+  const present = new RangeSet([...durable.ranges(), ...candidates.ranges()]);
+  for (const { start, end } of kept.ranges()) present.remove(start, end);
+  return { places, durable, present, kept };
+}

@@ -1,0 +1,237 @@
+/**
+ * The bytes of an object on the disk, file by file: in the part, or still under the final name where a
+ * file of the right size was there before.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { chmod, constants, copyFile, lstat, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { assert, at } from '../../assert.js';
+import { P2mpError } from '../../errors.js';
+import { fileError } from '../system-error.js';
+import type { ContentFile, ContentLayout, Piece } from './content-layout.js';
+import type { FileIdentity } from './disk.js';
+import { identityOf, isSameFile, openFlags, readAll, syncFolder, writeAll } from './disk.js';
+import { diskConcurrency, forEachLimited } from './for-each-limited.js';
+import type { OpenFiles } from './open-files.js';
+import type { TargetFolder } from './target-folder.js';
+
+export type FilePlace =
+  /** In the part, or nowhere yet. */
+  | { readonly kind: 'part' }
+  /** Under its final name, from before; taken for the right one until a block proves otherwise. */
+  | {
+      readonly kind: 'candidate';
+      readonly identity: FileIdentity;
+      /** It has another name besides. */
+      readonly isShared: boolean;
+    }
+  /** Under its final name, from before, and not ours to touch. */
+  | { readonly kind: 'kept' }
+  /** Under its final name, by us. */
+  | { readonly kind: 'placed' };
+
+/** What a checkpoint has to sync. */
+export interface UnsyncedFiles {
+  readonly numbers: readonly number[];
+  /** Files were made: their names must become durable too. */
+  readonly hasNewNames: boolean;
+}
+
+export class PartFiles {
+  /** Told when a candidate has become a file of the part, with all that it held. */
+  handleCopied: (file: ContentFile) => void = () => undefined;
+  private unsynced = new Set<number>();
+  private hasNewNames = false;
+  /** Files of the part that are there. */
+  private readonly made: Set<number>;
+  /** Copies of candidates under way, or made. */
+  private readonly copies = new Map<number, Promise<void>>();
+
+  constructor(
+    readonly layout: ContentLayout,
+    private readonly target: TargetFolder,
+    private readonly partPath: string,
+    private readonly openFiles: OpenFiles,
+    private readonly places: FilePlace[],
+    made: Iterable<number>,
+  ) {
+    this.made = new Set(made);
+  }
+
+  place({ number }: ContentFile): FilePlace {
+    return at(this.places, number);
+  }
+
+  setPlaced({ number }: ContentFile): void {
+    this.places[number] = { kind: 'placed' };
+  }
+
+  path({ number }: ContentFile): string {
+    return join(this.partPath, `${number}`);
+  }
+
+  /** @returns false where a file is shorter than it should be */
+  async read(start: number, bytes: Uint8Array): Promise<boolean> {
+    let isWhole = true;
+    const pieces = this.layout.pieces(start, start + bytes.length);
+    await forEachLimited(pieces, diskConcurrency, async (piece) => {
+      const from = piece.file.start + piece.offsetBytes - start;
+      const part = bytes.subarray(from, from + piece.sizeBytes);
+      if (!(await this.readPiece(piece, part))) isWhole = false;
+    });
+    return isWhole;
+  }
+
+  /** Writes bytes that lie in one file; those of a file that is kept go nowhere. */
+  async write(piece: Piece, bytes: Uint8Array): Promise<void> {
+    const { file, offsetBytes } = piece;
+    const { kind } = this.place(file);
+    if (kind === 'kept') return;
+    assert(kind !== 'placed', 'no writes behind the end');
+    try {
+      if (kind === 'candidate') {
+        // What is there already needs no copy of the whole file.
+        if (await this.holdsBytes(piece, bytes)) return;
+        await this.copyCandidate(file);
+      }
+      await this.openFiles.use(
+        this.path(file),
+        () => this.openPartFile(file),
+        (handle) => writeAll(handle, bytes, offsetBytes),
+      );
+    } catch (error) {
+      throw fileError('TARGET_FAILED', this.target.shown(file.entry.name), error);
+    }
+    this.unsynced.add(file.number);
+  }
+
+  /** What was written since the last call; the caller has to sync it. */
+  takeUnsynced(): UnsyncedFiles {
+    const unsynced = { numbers: [...this.unsynced], hasNewNames: this.hasNewNames };
+    this.unsynced = new Set();
+    this.hasNewNames = false;
+    return unsynced;
+  }
+
+  async sync({ numbers, hasNewNames }: UnsyncedFiles): Promise<void> {
+    await forEachLimited(numbers, diskConcurrency, async (number) => {
+      const file = at(this.layout.files, number);
+      await this.openFiles
+        .use(
+          this.path(file),
+          () => this.openPartFile(file),
+          (handle) => handle.datasync(),
+        )
+        .catch((error: unknown) => {
+          throw fileError('TARGET_FAILED', this.target.shown(file.entry.name), error);
+        });
+    });
+    if (!hasNewNames) return;
+    await syncFolder(this.partPath).catch((error: unknown) => {
+      throw fileError('TARGET_FAILED', this.partPath, error);
+    });
+  }
+
+  /** Makes the file where it is missing. */
+  async openPartFile(file: ContentFile): Promise<FileHandle> {
+    const path = this.path(file);
+    const isNew = !this.made.has(file.number);
+    // What is gone must not come back as a file of zeros.
+    const flags = openFlags.write | (isNew ? constants.O_CREAT : 0);
+    const handle = await open(path, flags, 0o600).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EACCES') throw error;
+      // A finish that was interrupted may have given it its final mode.
+      await chmod(path, 0o600);
+      return open(path, flags, 0o600);
+    });
+    if (isNew) {
+      this.made.add(file.number);
+      this.hasNewNames = true;
+    }
+    return handle;
+  }
+
+  async openCandidate(file: ContentFile): Promise<FileHandle> {
+    const place = this.place(file);
+    assert(place.kind === 'candidate', 'a candidate');
+    const path = this.target.path(file.entry.name);
+    const handle = await open(path, openFlags.read).catch((error: NodeJS.ErrnoException) => {
+      // It is gone, or there is a link in its place.
+      throw ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(error.code ?? '') ? this.changed(file) : error;
+    });
+    try {
+      const identity = identityOf(await handle.stat({ bigint: true }));
+      if (!isSameFile(identity, place.identity)) throw this.changed(file);
+      return handle;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** Takes a candidate into the part: the file under the final name is never written. */
+  copyCandidate(file: ContentFile): Promise<void> {
+    let copy = this.copies.get(file.number);
+    if (copy === undefined) {
+      copy = this.copyNow(file).catch((error: unknown) => {
+        // The next one may have more room.
+        this.copies.delete(file.number);
+        throw error;
+      });
+      this.copies.set(file.number, copy);
+    }
+    return copy;
+  }
+
+  private changed(file: ContentFile): P2mpError {
+    const shown = this.target.shown(file.entry.name);
+    return new P2mpError('TARGET_FAILED', `${shown}: changed while it was compared; start again`);
+  }
+
+  private async readPiece(
+    { file, offsetBytes }: Pick<Piece, 'file' | 'offsetBytes'>,
+    bytes: Uint8Array,
+  ): Promise<boolean> {
+    const isCandidate = this.place(file).kind === 'candidate';
+    const path = isCandidate ? this.target.path(file.entry.name) : this.path(file);
+    try {
+      return await this.openFiles.use(
+        path,
+        () => (isCandidate ? this.openCandidate(file) : this.openPartFile(file)),
+        (handle) => readAll(handle, bytes, offsetBytes),
+      );
+    } catch (error) {
+      throw fileError('TARGET_FAILED', this.target.shown(file.entry.name), error);
+    }
+  }
+
+  /** Whether a candidate holds these bytes. */
+  private async holdsBytes(piece: Piece, bytes: Uint8Array): Promise<boolean> {
+    const found = Buffer.allocUnsafe(bytes.length);
+    return (await this.readPiece(piece, found)) && found.equals(bytes);
+  }
+
+  private async copyNow(file: ContentFile): Promise<void> {
+    const place = this.place(file);
+    assert(place.kind === 'candidate', 'a candidate');
+    const { name } = file.entry;
+    const [from, to] = [this.target.path(name), this.path(file)];
+    const checkSame = async () => {
+      this.target.checkParents(name, 'TARGET_FAILED');
+      const stats = await lstat(from, { bigint: true }).catch(() => undefined);
+      if (stats === undefined || !isSameFile(identityOf(stats), place.identity)) {
+        throw this.changed(file);
+      }
+    };
+    await checkSame();
+    await copyFile(from, to, constants.COPYFILE_FICLONE);
+    // The copy has all bits of its source.
+    await chmod(to, 0o600);
+    await checkSame();
+    this.made.add(file.number);
+    this.hasNewNames = true;
+    this.unsynced.add(file.number);
+    this.places[file.number] = { kind: 'part' };
+    this.handleCopied(file);
+  }
+}

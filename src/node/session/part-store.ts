@@ -1,0 +1,316 @@
+/**
+ * The disk side of one incoming object: bytes are kept in a part until all of them are verified, then
+ * made durable under their final names. What a checkpoint has noted outlives a crash.
+ */
+import { rm } from 'node:fs/promises';
+import { assert } from '../../assert.js';
+import type { P2mpError } from '../../errors.js';
+import type { Range } from '../../range-set.js';
+import { RangeSet } from '../../range-set.js';
+import type { Manifest } from '../../session/manifest.js';
+import { fileError } from '../system-error.js';
+import type { ContentFile, Piece } from './content-layout.js';
+import { syncFolder } from './disk.js';
+import type { ExistingFiles } from './existing-files.js';
+import { diskConcurrency, forEachLimited } from './for-each-limited.js';
+import type { HeldBlock } from './held-blocks.js';
+import type { OpenedPart } from './open-part.js';
+import { openPart } from './open-part.js';
+import { removeIfEmpty } from './part-folder.js';
+import { placeEntries, prepareFiles } from './place-entries.js';
+import { hasAll, hasAny, partsWithin } from './range-queries.js';
+
+export type { ExistingFiles } from './existing-files.js';
+export type { HeldBlock } from './held-blocks.js';
+export { removeStaleParts } from './stale-parts.js';
+
+export interface PartStoreOptions {
+  /** The folder everything goes into; made if missing. */
+  readonly dir: string;
+  /** Names the object: 64 hexadecimal digits, lower case. */
+  readonly objectId: string;
+  readonly manifest: Manifest;
+  readonly blockSizeBytes: number;
+  readonly existing: ExistingFiles;
+  /** Handles that are open at once, that of the journal among them; 16. */
+  readonly maxOpenFiles?: number;
+  /** Written bytes after which a checkpoint is made; 64 MiB. */
+  readonly checkpointBytes?: number;
+  /** Time after which what was written is noted; 2 s. */
+  readonly checkpointMs?: number;
+  /** Ends an `open` that still reads. */
+  readonly signal?: AbortSignal;
+}
+
+export class PartStore {
+  /** Blocks that need not be received, ascending: of an earlier part, or of files that are there. */
+  readonly held: readonly HeldBlock[];
+  /** Blocks that lie wholly in files that are kept as they are: neither received nor verified. */
+  readonly kept: readonly Range[];
+
+  /** Bytes that are there, durable or not; those of kept files are not among them. */
+  private readonly present: RangeSet;
+  /** Bytes in the part that the journal does not note yet. */
+  private written = new RangeSet();
+  /** What the checkpoint under way is about to note. */
+  private noting = new RangeSet();
+  private readonly writing = new Map<Range, Promise<void>>();
+  /** Bytes since the last checkpoint. */
+  private newBytes = 0;
+  private timer: NodeJS.Timeout | undefined;
+  /** Checkpoints and all that changes the journal, one after another. */
+  private queue: Promise<unknown> = Promise.resolve();
+  /** The system may have dropped bytes that it had taken: only a new part knows what is there. */
+  private failure: P2mpError | undefined;
+  private ending: Promise<void> | undefined;
+
+  private constructor(
+    private readonly part: OpenedPart,
+    private readonly checkpointBytes: number,
+    private readonly checkpointMs: number,
+  ) {
+    this.held = part.held;
+    this.kept = part.kept;
+    this.present = part.present;
+    part.files.handleCopied = (file) => this.noteCopied(file);
+  }
+
+  /**
+   * Checks the target folder and the names, makes or reopens the part, reads and hashes what is held.
+   * @throws P2mpError TARGET_UNWRITABLE, TARGET_FAILED; the signal's reason
+   */
+  static async open(options: PartStoreOptions): Promise<PartStore> {
+    const { checkpointBytes = 64 * 1024 * 1024, checkpointMs = 2000 } = options;
+    return new PartStore(await openPart(options), checkpointBytes, checkpointMs);
+  }
+
+  /**
+   * Bytes at an offset of the content; they must not change until the promise is settled. Calls may
+   * overlap in time, and complete in any order.
+   * @throws P2mpError TARGET_FAILED
+   */
+  async write(offsetBytes: number, bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0) return;
+    this.checkUsable();
+    const range = { start: offsetBytes, end: offsetBytes + bytes.length };
+    // What the journal notes must not be in the middle of a change.
+    if (hasAny(this.present, range)) {
+      await this.forgetRange(range);
+      this.checkUsable();
+    }
+    const work = this.writeRange(range, bytes);
+    this.writing.set(range, work);
+    try {
+      await work;
+    } finally {
+      this.writing.delete(range);
+    }
+    this.newBytes += bytes.length;
+    this.planCheckpoint();
+  }
+
+  /** A held block was found bad: it will be written again; the journal forgets it at once. */
+  async forget(blockIndex: number): Promise<void> {
+    this.checkOpen();
+    const { blockSizeBytes, layout } = this.part;
+    const start = blockIndex * blockSizeBytes;
+    const end = Math.min(start + blockSizeBytes, layout.sizeBytes);
+    await this.forgetRange({ start, end });
+  }
+
+  /**
+   * Makes everything written so far durable, and notes it.
+   * @throws P2mpError TARGET_FAILED
+   */
+  async checkpoint(): Promise<void> {
+    this.checkUsable();
+    await this.enqueue(() => this.checkpointNow());
+  }
+
+  /**
+   * All is verified: makes everything durable under its final names, then removes the part.
+   * @throws P2mpError TARGET_FAILED; the part stays
+   */
+  async finish(): Promise<void> {
+    this.checkUsable();
+    await this.settle();
+    for (const file of this.part.layout.files) {
+      const { kind } = this.part.files.place(file);
+      assert(kind === 'kept' || hasAll(this.present, file), `${file.entry.name} is whole`);
+    }
+    await this.enqueue(() => this.finishNow());
+    await this.end(true);
+  }
+
+  /** Stops; the part stays for a resume. What cannot be noted will be received again. */
+  async suspend(): Promise<void> {
+    if (this.ending !== undefined) return this.ending;
+    await this.settle();
+    if (this.failure === undefined) await this.checkpoint().catch(() => undefined);
+    await this.end(false);
+  }
+
+  /** Stops, and removes the part. */
+  async discard(): Promise<void> {
+    await this.end(true);
+  }
+
+  private async writeRange(range: Range, bytes: Uint8Array): Promise<void> {
+    const { files, layout } = this.part;
+    const pieces = [...layout.pieces(range.start, range.end)];
+    await forEachLimited(pieces, diskConcurrency, (piece) => {
+      const from = startOf(piece) - range.start;
+      return files.write(piece, bytes.subarray(from, from + piece.sizeBytes));
+    });
+    for (const piece of pieces) this.notePresent(piece);
+  }
+
+  private notePresent(piece: Piece): void {
+    const { kind } = this.part.files.place(piece.file);
+    if (kind === 'kept') return;
+    const [start, end] = [startOf(piece), startOf(piece) + piece.sizeBytes];
+    this.present.add(start, end);
+    // The bytes of a candidate are read anew by the next open.
+    if (kind === 'part') this.written.add(start, end);
+  }
+
+  private noteCopied(file: ContentFile): void {
+    for (const { start, end } of partsWithin(this.present, file)) this.written.add(start, end);
+  }
+
+  private async forgetRange(range: Range): Promise<void> {
+    for (const set of [this.present, this.written, this.noting]) set.remove(range.start, range.end);
+    await this.enqueue(() => this.inJournal(this.part.journal.forget(range)));
+  }
+
+  private planCheckpoint(): void {
+    if (this.ending !== undefined) return;
+    if (this.newBytes >= this.checkpointBytes) this.checkpointInBackground();
+    this.timer ??= setTimeout(() => this.checkpointInBackground(), this.checkpointMs).unref();
+  }
+
+  private checkpointInBackground(): void {
+    this.clearPlan();
+    // What fails here fails the next write, or is tried again by the next checkpoint.
+    this.enqueue(() => this.checkpointNow()).catch(() => undefined);
+  }
+
+  private clearPlan(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.newBytes = 0;
+  }
+
+  private async checkpointNow(): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    this.clearPlan();
+    if (this.written.isEmpty) return;
+    const { files } = this.part;
+    this.takeWritten();
+    await files.sync(files.takeUnsynced()).catch((error: unknown) => this.fail(error));
+    this.checkClosed();
+    await this.noteTaken();
+  }
+
+  /** Takes what was written whole; a write under way may be changing the same bytes once more. */
+  private takeWritten(): void {
+    this.noting = this.written;
+    this.written = new RangeSet();
+    for (const range of this.writing.keys()) {
+      for (const { start, end } of partsWithin(this.noting, range)) {
+        this.noting.remove(start, end);
+        this.written.add(start, end);
+      }
+    }
+  }
+
+  private async noteTaken(): Promise<void> {
+    const taken = [...this.noting.ranges()];
+    this.noting = new RangeSet();
+    if (taken.length === 0) return;
+    try {
+      await this.inJournal(this.part.journal.add(taken));
+    } catch (error) {
+      for (const { start, end } of taken) this.written.add(start, end);
+      throw error;
+    }
+  }
+
+  private async finishNow(): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    this.clearPlan();
+    const { files, openFiles, paths } = this.part;
+    await openFiles.closeAll();
+    this.takeWritten();
+    files.takeUnsynced();
+    await prepareFiles(this.part).catch((error: unknown) => this.fail(error));
+    this.checkClosed();
+    await syncFolder(paths.part).catch((error: unknown) => this.fail(error));
+    // A crash among the renames must cost nothing.
+    await this.noteTaken();
+    await placeEntries(this.part);
+  }
+
+  /** Waits for what is under way. */
+  private async settle(): Promise<void> {
+    await Promise.allSettled(this.writing.values());
+    await this.queue;
+  }
+
+  private end(isPartRemoved: boolean): Promise<void> {
+    this.ending ??= this.endNow(isPartRemoved);
+    return this.ending;
+  }
+
+  private async endNow(isPartRemoved: boolean): Promise<void> {
+    this.clearPlan();
+    await this.settle();
+    this.clearPlan();
+    const { journal, lock, openFiles, paths, target } = this.part;
+    try {
+      await openFiles.closeAll();
+      await journal.close();
+      if (isPartRemoved) await rm(paths.part, { recursive: true, force: true });
+    } catch (error) {
+      throw fileError('TARGET_FAILED', target.name, error);
+    } finally {
+      await lock.release();
+      await removeIfEmpty(paths.parts);
+    }
+  }
+
+  private enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.queue.then(work);
+    this.queue = result.catch(() => undefined);
+    return result;
+  }
+
+  private async inJournal(work: Promise<void>): Promise<void> {
+    await work.catch((error: unknown) => {
+      throw fileError('TARGET_FAILED', this.part.paths.journal, error);
+    });
+  }
+
+  private fail(error: unknown): never {
+    this.failure = fileError('TARGET_FAILED', this.part.target.name, error);
+    throw this.failure;
+  }
+
+  private checkClosed(): void {
+    const { failure } = this.part.openFiles;
+    if (failure !== undefined) this.fail(failure);
+  }
+
+  private checkOpen(): void {
+    assert(this.ending === undefined, 'the store is open');
+  }
+
+  private checkUsable(): void {
+    this.checkOpen();
+    if (this.failure !== undefined) throw this.failure;
+  }
+}
+
+function startOf({ file, offsetBytes }: Piece): number {
+  return file.start + offsetBytes;
+}

@@ -1,0 +1,249 @@
+/**
+ * What paths stand for: the entries of an object, in an order that follows from their names alone, so
+ * that the same tree is the same object each time.
+ */
+import { isUtf8 } from 'node:buffer';
+import type { Stats } from 'node:fs';
+import { access, constants, lstat, readdir, readlink, stat } from 'node:fs/promises';
+import { basename, sep } from 'node:path';
+import { at } from '../../assert.js';
+import { P2mpError } from '../../errors.js';
+import { formatCount } from '../../format.js';
+import { parseEntryName } from '../../session/entry-name.js';
+import type { Entry } from '../../session/manifest.js';
+import { isInside, manifestLimits } from '../../session/manifest.js';
+import { fileError } from '../system-error.js';
+
+/** As many as keep the threads for the file system busy; none of them holds a file open for long. */
+const inspectedAtOnce = 32;
+
+/** What a manifest can hold: the limit of JavaScript's dates. Some file systems go further. */
+const maxTimeMs = 8.64e15;
+
+export interface FoundEntry {
+  readonly entry: Entry;
+  readonly path: string;
+  /** Named by the user: a link there is followed. */
+  readonly isGiven: boolean;
+}
+
+/** What is not sent, and why. */
+export interface SkippedEntry {
+  readonly name: string;
+  readonly reason: string;
+}
+
+export interface WalkedEntries {
+  /** In the order of the manifest. */
+  readonly found: readonly FoundEntry[];
+  readonly skipped: readonly SkippedEntry[];
+}
+
+/** Something whose name is known. */
+interface Candidate {
+  /** The last part of its name; what entries of one folder are sorted by. */
+  readonly nameBytes: Buffer;
+  /** As in the manifest; for people where it is skipped. */
+  readonly name: string;
+  readonly path: string;
+  readonly isGiven: boolean;
+  /** Why nobody would take the name. */
+  readonly fault?: string;
+}
+
+type Inspected =
+  | { readonly reason: string }
+  | { readonly entry: Entry; readonly below: Candidate[] };
+
+/**
+ * @param paths as the user named them; `-` takes `inputName` and is otherwise left to the caller
+ * @throws P2mpError SOURCE_UNREADABLE, or INVALID_ARGUMENT where two paths give one name;
+ *   the signal's reason once that is aborted
+ */
+export async function walkEntries(
+  paths: readonly string[],
+  inputName: string,
+  signal?: AbortSignal,
+): Promise<WalkedEntries> {
+  const givers = new Map<string, string>();
+  const claim = (nameBytes: Buffer, path: string) => {
+    const key = nameBytes.toString('latin1');
+    const other = givers.get(key);
+    if (other !== undefined) throw sameName(nameBytes.toString(), other, path);
+    givers.set(key, path);
+  };
+  const candidates: Candidate[] = [];
+  for (const path of paths) {
+    signal?.throwIfAborted();
+    if (path === '-') {
+      claim(Buffer.from(inputName), path);
+      continue;
+    }
+    for (const candidate of await listGiven(path)) {
+      claim(candidate.nameBytes, path);
+      candidates.push(candidate);
+    }
+  }
+  candidates.sort((a, b) => Buffer.compare(a.nameBytes, b.nameBytes));
+  const walk = new Walk(signal);
+  await walk.visit(candidates);
+  return walk;
+}
+
+/** The time of a file as manifests have it. */
+export function modifiedMsOf(stats: Stats): number {
+  return Math.max(-maxTimeMs, Math.min(stats.mtimeMs, maxTimeMs));
+}
+
+/**
+ * Works on all items, on at most `limit` at once.
+ * @throws what failed for the first of them in their order, once no work is left under way
+ */
+export async function inParallel<T, R>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  let started = 0;
+  let failedIndex = items.length;
+  let failure: unknown;
+  const workOn = async () => {
+    // They are started in order: what comes before the one that failed is done or under way.
+    while (started < items.length && failedIndex === items.length) {
+      const index = started++;
+      try {
+        results[index] = await work(at(items, index));
+      } catch (error) {
+        if (index > failedIndex) continue;
+        failedIndex = index;
+        failure = error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, workOn));
+  if (failedIndex < items.length) throw failure;
+  return results;
+}
+
+class Walk implements WalkedEntries {
+  readonly found: FoundEntry[] = [];
+  readonly skipped: SkippedEntry[] = [];
+
+  constructor(private readonly signal?: AbortSignal) {}
+
+  /** @param candidates all of one folder, in order */
+  async visit(candidates: readonly Candidate[]): Promise<void> {
+    const inspected = await inParallel(candidates, inspectedAtOnce, (candidate) => {
+      this.signal?.throwIfAborted();
+      return inspect(candidate);
+    });
+    for (const [i, { name, path, isGiven }] of candidates.entries()) {
+      const result = at(inspected, i);
+      if ('reason' in result) {
+        this.skipped.push({ name, reason: result.reason });
+        continue;
+      }
+      this.found.push({ entry: result.entry, path, isGiven });
+      if (this.found.length > manifestLimits.entryCount) {
+        const most = formatCount(manifestLimits.entryCount);
+        throw new P2mpError(
+          'INVALID_ARGUMENT',
+          `${path}: more than ${most} files and folders; send them in parts`,
+        );
+      }
+      if (result.below.length > 0) await this.visit(result.below);
+    }
+  }
+}
+
+/** What a path of the user's stands for: itself, or what is in it where it has no name of its own. */
+async function listGiven(path: string): Promise<Candidate[]> {
+  if (path === '')
+    throw new P2mpError('INVALID_ARGUMENT', 'a path is empty; name a file or folder');
+  const name = basename(path);
+  if (name === '' || name === '.' || name === '..') return listFolder(path, '');
+  return [{ nameBytes: Buffer.from(name), name, path, isGiven: true }];
+}
+
+/** @param prefix what the names of its entries begin with */
+async function listFolder(path: string, prefix: string): Promise<Candidate[]> {
+  // As bytes, since text would hide what is not UTF-8.
+  const names = await readdir(path, { encoding: 'buffer' }).catch((error: unknown) => {
+    throw fileError('SOURCE_UNREADABLE', path, error);
+  });
+  // Not `join`: behind a link, `..` is not where the path came from.
+  const isEnded = path.endsWith('/') || path.endsWith(sep);
+  const folder = isEnded ? path : path.endsWith('/.') ? path.slice(0, -1) : `${path}/`;
+  return names.sort(Buffer.compare).map((nameBytes) => {
+    const part = nameBytes.toString();
+    if (!isUtf8(nameBytes)) {
+      const name = prefix + printable(nameBytes);
+      return { nameBytes, name, path: folder + part, isGiven: false, fault: 'is not UTF-8' };
+    }
+    const name = prefix + part;
+    const parts = parseEntryName(Buffer.from(name), 'posix');
+    return {
+      nameBytes,
+      name,
+      path: folder + part,
+      isGiven: false,
+      ...(typeof parts === 'string' ? { fault: `would be refused (${parts})` } : {}),
+    };
+  });
+}
+
+async function inspect(candidate: Candidate): Promise<Inspected> {
+  const { name, path, isGiven, fault } = candidate;
+  if (fault !== undefined) return { reason: `its name ${fault}` };
+  try {
+    const stats = await (isGiven ? stat(path) : lstat(path));
+    if (stats.isSymbolicLink()) return await inspectLink(candidate);
+    const common = { name, mode: stats.mode & 0o777, modifiedMs: modifiedMsOf(stats) };
+    if (stats.isDirectory()) {
+      const below = await listFolder(path, `${name}/`);
+      return { entry: { kind: 'folder', ...common }, below };
+    }
+    if (!stats.isFile()) return refuse(candidate, stats);
+    await access(path, constants.R_OK);
+    return { entry: { kind: 'file', ...common, sizeBytes: stats.size }, below: [] };
+  } catch (error) {
+    throw fileError('SOURCE_UNREADABLE', path, error);
+  }
+}
+
+async function inspectLink({ name, path }: Candidate): Promise<Inspected> {
+  const targetBytes = await readlink(path, { encoding: 'buffer' });
+  if (!isUtf8(targetBytes)) return { reason: 'the name that it leads to is not UTF-8' };
+  const target = targetBytes.toString().replaceAll(sep, '/');
+  const entry = { kind: 'link', name, target } as const;
+  if (!isInside(entry, 'posix')) return { reason: `leads out of what is sent, to ${target}` };
+  return { entry, below: [] };
+}
+
+/** What has no content to send: below a folder it is left out, by its own name it is a mistake. */
+function refuse({ path, isGiven }: Candidate, stats: Stats): Inspected {
+  if (isGiven) {
+    throw new P2mpError(
+      'SOURCE_UNREADABLE',
+      `${path}: is no regular file; copy its content to one and send that`,
+    );
+  }
+  const what = stats.isSocket() ? 'socket' : stats.isFIFO() ? 'pipe' : 'device';
+  return { reason: `is a ${what}` };
+}
+
+function sameName(name: string, one: string, other: string): P2mpError {
+  const who = one === other ? `${one} is named twice` : `${one} and ${other} would both give it`;
+  return new P2mpError(
+    'INVALID_ARGUMENT',
+    `two things of the name ${name}: ${who}; rename one, or send them apart`,
+  );
+}
+
+/** Of a name that is no text, for people. */
+function printable(bytes: Buffer): string {
+  return bytes
+    .toString('latin1')
+    .replace(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}

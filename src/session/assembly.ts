@@ -1,0 +1,57 @@
+/** Blocks being put together at a receiver, within a budget that all sessions of a host share. */
+import { bitCount, lowBits } from '../block-window.js';
+
+/** Memory that a host spends on blocks that are not complete, or not yet written. */
+export class MemoryBudget {
+  usedBytes = 0;
+
+  constructor(readonly limitBytes: number) {}
+
+  get isExhausted(): boolean {
+    return this.usedBytes >= this.limitBytes;
+  }
+}
+
+/** One sealed block, of which some segments have come. */
+export class Assembly {
+  readonly sealed: Uint8Array;
+  /** Segments that are lacking, low half and high half. */
+  lackingLow: number;
+  lackingHigh: number;
+  /** Whether a report has said what is lacking, or it came out of its turn: what comes now is a repair. */
+  isRepaired: boolean;
+
+  constructor(
+    readonly generation: number,
+    sealedSizeBytes: number,
+    segmentCount: number,
+    isRepaired: boolean,
+  ) {
+    this.sealed = new Uint8Array(sealedSizeBytes);
+    this.lackingLow = lowBits(segmentCount);
+    this.lackingHigh = lowBits(segmentCount - 32);
+    this.isRepaired = isRepaired;
+  }
+
+  get isComplete(): boolean {
+    return (this.lackingLow | this.lackingHigh) === 0;
+  }
+
+  get lackingCount(): number {
+    return bitCount(this.lackingLow) + bitCount(this.lackingHigh);
+  }
+
+  /** @returns false where the segment was there already */
+  take(segment: number, offsetBytes: number, body: Uint8Array): boolean {
+    const bit = 1 << (segment & 31);
+    if (segment < 32) {
+      if ((this.lackingLow & bit) === 0) return false;
+      this.lackingLow &= ~bit;
+    } else {
+      if ((this.lackingHigh & bit) === 0) return false;
+      this.lackingHigh &= ~bit;
+    }
+    this.sealed.set(body, offsetBytes);
+    return true;
+  }
+}

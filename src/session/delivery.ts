@@ -1,0 +1,497 @@
+/**
+ * Delivery of the blocks of one session: which to open next, what each round sends by the group and what
+ * to one receiver, and what reports say of it. Opening a session and its end are session-sender.ts.
+ */
+import type { Address } from '../address.js';
+import { assert, at } from '../assert.js';
+import type { TimeMs, Transmit } from '../machine.js';
+import { Rounds, toGroup } from '../rounds.js';
+import type { BlockSeal } from './block-seal.js';
+import { isEqualBytes } from './byte-codec.js';
+import { FlightWindow } from './congestion.js';
+import { tagSizeBytes } from './crypto.js';
+import { DigestTree } from './digest-tree.js';
+import type { Hash } from './hash-tree.js';
+import { hashLeaf } from './hash-tree.js';
+import { Pacer } from './pacer.js';
+import type { Lack, Report } from './report.js';
+import { SessionBlock } from './session-block.js';
+import { callTiming, sessionDefaults } from './session-config.js';
+import type { SessionGeometry } from './session-geometry.js';
+import {
+  isManifestBlock,
+  offsetOfBlock,
+  segmentCountOfBlock,
+  sizeOfBlock,
+  sizeOfSegment,
+} from './session-geometry.js';
+import {
+  burstsAhead,
+  dataFlag,
+  sessionHeaderSizeBytes,
+  writeBlockHeader,
+} from './session-packet.js';
+import type { SessionPeer } from './session-peer.js';
+
+export interface DeliveryOptions {
+  readonly session: number;
+  readonly geometry: SessionGeometry;
+  readonly manifest: Uint8Array;
+  readonly peers: readonly SessionPeer[];
+  readonly seal: BlockSeal;
+  readonly hash: Hash;
+  readonly group: Address | undefined;
+  readonly reportIntervalMs: number;
+  readonly rateBytesPerSec: number | undefined;
+}
+
+/** What delivery asks of the session that it is a part of. */
+export interface DeliveryOwner {
+  /** Content is needed: `provideBlock` takes it. */
+  need(block: number, offsetBytes: number, sizeBytes: number): void;
+  /** A block that was read before reads differently now. */
+  sourceChanged(offsetBytes: number): void;
+  /** A receiver owes a report. */
+  poll(nowMs: TimeMs, peer: SessionPeer): void;
+}
+
+/** A block's generation is one byte. */
+const maxPasses = 255;
+
+/** Moments of sending that are remembered, by burst: reports echo one of the latest. */
+const burstTimes = 4096;
+
+/** Reports in a row without anything new, though the group was sent to: it does not reach there. */
+const barrenReports = 4;
+
+export class Delivery {
+  readonly tree: DigestTree;
+  datagramsSent = 0;
+  groupDatagramsSent = 0;
+  bytesSent = 0;
+  repairs = 0;
+
+  private readonly rounds: Rounds<SessionBlock>;
+  private readonly flightWindow: FlightWindow;
+  private readonly pacer: Pacer | undefined;
+  private readonly maxBlocks: number;
+  /** Undefined before anything was sent. */
+  private lastBurst: number | undefined;
+  /** The last one that was sent to its end. */
+  private lastWholeBurst: number | undefined;
+  private readonly burstSentAtMs = new Float64Array(burstTimes);
+  /** Active receivers that hear the group. */
+  private groupMembers: number[] = [];
+  private usesTags = false;
+  private isContentOpen = false;
+  /** The next block of the content to look at, and how often the content was gone through. */
+  private cursor: number;
+  private pass = 1;
+  /** Nothing is needed until a report says so. */
+  private isSweepIdle = false;
+  private receiverWindowBlocks = Infinity;
+
+  constructor(
+    private readonly options: DeliveryOptions,
+    private readonly owner: DeliveryOwner,
+  ) {
+    const { geometry, hash, peers, rateBytesPerSec } = options;
+    const contentBlockCount = geometry.blockCount - geometry.manifestBlockCount;
+    this.tree = new DigestTree(hash, contentBlockCount);
+    this.cursor = geometry.manifestBlockCount;
+    const { maxInFlightBytes } = sessionDefaults;
+    this.maxBlocks = Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes));
+    this.flightWindow = new FlightWindow(this.maxBlocks);
+    this.pacer = rateBytesPerSec === undefined ? undefined : new Pacer(rateBytesPerSec);
+    this.rounds = new Rounds(peers.length, () => new SessionBlock(peers.length), {
+      isUninterrupted: true,
+      transmit: (nowMs, block, segment, receiver) => this.transmit(nowMs, block, segment, receiver),
+      timeoutMs: (nowMs, block) => this.endRound(nowMs, block),
+      hearsGroup: (receiver) => at(peers, receiver).hearsGroup,
+    });
+  }
+
+  /** Everything up to this burst has left; undefined before the first. */
+  get sentThroughBurst(): number | undefined {
+    return this.lastWholeBurst;
+  }
+
+  /** Whether every block of the content has been read. */
+  get isRead(): boolean {
+    return this.tree.isComplete;
+  }
+
+  /** Whether a receiver has nothing in flight and needs nothing more of what is known. */
+  owesNothing(peer: SessionPeer): boolean {
+    if (!peer.needed.isEmpty) return false;
+    for (const block of this.rounds.window) if (block.isPending(peer.index)) return false;
+    return true;
+  }
+
+  /** From now on the content is read, and sent to whoever needs it. */
+  openContent(nowMs: TimeMs): void {
+    if (this.isContentOpen) return;
+    this.isContentOpen = true;
+    this.isSweepIdle = false;
+    this.advance(nowMs);
+  }
+
+  provideBlock(nowMs: TimeMs, index: number, bytes: Uint8Array): void {
+    const { geometry, seal, hash, peers } = this.options;
+    const block = this.rounds.window.find(index);
+    // By the time the bytes are there, the session may be over.
+    if (block === undefined) return;
+    assert(!block.hasBytes, `block ${index} was provided twice`);
+    assert(bytes.length === sizeOfBlock(geometry, index), 'a block of its size');
+    if (!isManifestBlock(geometry, index)) {
+      const leaf = hashLeaf(hash, bytes);
+      const place = index - geometry.manifestBlockCount;
+      if (this.tree.has(place) && !isEqualBytes(this.tree.leaf(place), leaf)) {
+        this.owner.sourceChanged(offsetOfBlock(geometry, index));
+        return;
+      }
+      this.tree.set(place, leaf);
+    }
+    for (const peer of peers) {
+      if (!isServed(peer) || !peer.needed.has(index)) continue;
+      peer.needed.remove(index, index + 1);
+      block.setLacking(peer.index);
+    }
+    if (block.pendingCount > 0) {
+      block.sealed = seal.seal(index, block.generation, bytes);
+      this.beginRound(block);
+    } else {
+      // It was read for its digest alone.
+      block.sealed = nothing;
+    }
+    this.advance(nowMs);
+  }
+
+  handleReport(nowMs: TimeMs, peer: SessionPeer, report: Report): void {
+    this.takeSamples(nowMs, peer, report);
+    this.takeGroup(peer, report);
+    if (report.windowBlocks !== peer.windowBlocks) {
+      peer.windowBlocks = report.windowBlocks;
+      this.measureReceivers();
+    }
+    this.usesTags ||= report.wantsTags;
+    this.takeLacks(peer, report);
+    if (!peer.needed.isEmpty) this.isSweepIdle = false;
+    this.advance(nowMs);
+  }
+
+  /** A receiver has begun to take part, has left, or has fallen silent. */
+  handleChange(nowMs: TimeMs, peer: SessionPeer): void {
+    if (!isServed(peer)) {
+      for (const block of this.rounds.window) {
+        block.endAwait(peer.index);
+        if (!block.isPending(peer.index)) continue;
+        block.setLackingSegments(peer.index, 0, 0);
+        if (!peer.isSettled) peer.needed.add(block.index, block.index + 1);
+      }
+      if (peer.isSettled) peer.needed.remove(0, 2 ** 32);
+    }
+    this.measureReceivers();
+    this.isSweepIdle = false;
+    this.advance(nowMs);
+  }
+
+  /** Nothing more is sent. */
+  end(): void {
+    this.rounds.window.clear();
+    this.isContentOpen = false;
+    this.isSweepIdle = true;
+  }
+
+  pollTransmit(nowMs: TimeMs): Transmit | undefined {
+    if (this.pacer !== undefined && !this.pacer.maySend(nowMs)) return undefined;
+    const transmit = this.rounds.pollTransmit(nowMs);
+    if (transmit !== undefined) this.pacer?.handleSent(nowMs, transmit.bytes.length);
+    return transmit;
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    const deadlineMs = this.rounds.earliestDeadlineMs;
+    if (this.pacer === undefined || !this.isSending()) return deadlineMs;
+    return Math.min(this.pacer.nextAtMs, deadlineMs ?? Infinity);
+  }
+
+  /** Whose report has not come by the end of the round is asked for it. */
+  handleTimeout(nowMs: TimeMs): void {
+    for (const block of this.rounds.window) {
+      if (block.deadlineMs === undefined || block.deadlineMs > nowMs) continue;
+      let nextAtMs = Infinity;
+      for (const peer of this.options.peers) {
+        if (!block.isAwaited(peer.index)) continue;
+        if (pollAtMs(peer) <= nowMs || peer.polledAtMs < block.sentAtMs)
+          this.owner.poll(nowMs, peer);
+        nextAtMs = Math.min(nextAtMs, pollAtMs(peer));
+      }
+      block.deadlineMs = nextAtMs;
+    }
+    this.advance(nowMs);
+  }
+
+  // --- Which block next
+
+  private advance(nowMs: TimeMs): void {
+    const { window } = this.rounds;
+    window.dropWhere((block) => block.hasBytes && block.pendingCount === 0);
+    for (const block of window) {
+      if (block.hasBytes && !block.isSending && block.awaitedCount === 0) this.beginRound(block);
+    }
+    this.openBlocks(nowMs);
+  }
+
+  private openBlocks(nowMs: TimeMs): void {
+    const { geometry, manifest } = this.options;
+    const { window } = this.rounds;
+    const limit = Math.min(this.flightWindow.limit, this.receiverWindowBlocks);
+    while (!this.isSweepIdle && window.length < limit) {
+      const index = this.nextBlock();
+      if (index === undefined) {
+        this.isSweepIdle = true;
+        return;
+      }
+      const block = window.push(index, 0, segmentCountOfBlock(geometry, index));
+      const offsetBytes = offsetOfBlock(geometry, index);
+      const sizeBytes = sizeOfBlock(geometry, index);
+      if (isManifestBlock(geometry, index)) {
+        // It never changes, so that its nonce may be used again.
+        block.generation = 0;
+        this.provideBlock(nowMs, index, manifest.subarray(offsetBytes, offsetBytes + sizeBytes));
+      } else {
+        block.generation = this.pass;
+        this.owner.need(index, offsetBytes, sizeBytes);
+      }
+    }
+  }
+
+  /**
+   * The manifest comes first. The content is gone through once as a whole, for its digest; what receivers
+   * lack then, because they came late or it was bad, in further passes.
+   */
+  private nextBlock(): number | undefined {
+    const { manifestBlockCount, blockCount } = this.options.geometry;
+    const manifestBlock = this.nextNeeded(0);
+    if (manifestBlock !== undefined && manifestBlock < manifestBlockCount) return manifestBlock;
+    if (!this.isContentOpen) return undefined;
+    if (this.pass === 1 && this.cursor < blockCount) return this.cursor++;
+    for (;;) {
+      const next = this.nextNeeded(this.cursor);
+      if (next !== undefined) {
+        this.cursor = next + 1;
+        return next;
+      }
+      if (this.cursor === manifestBlockCount || this.pass === maxPasses) return undefined;
+      this.cursor = manifestBlockCount;
+      this.pass++;
+    }
+  }
+
+  private nextNeeded(from: number): number | undefined {
+    const { peers } = this.options;
+    let first: number | undefined;
+    for (const peer of peers) {
+      if (!isServed(peer)) continue;
+      let next = peer.needed.nextFrom(from);
+      while (next !== undefined && this.rounds.window.find(next) !== undefined) {
+        next = peer.needed.nextFrom(next + 1);
+      }
+      if (next !== undefined && (first === undefined || next < first)) first = next;
+    }
+    return first;
+  }
+
+  /** The slowest receiver that takes part sets how much may be under way; and who hears the group. */
+  private measureReceivers(): void {
+    this.receiverWindowBlocks = Infinity;
+    this.groupMembers = [];
+    for (const peer of this.options.peers) {
+      if (!isServed(peer)) continue;
+      this.receiverWindowBlocks = Math.min(
+        this.receiverWindowBlocks,
+        Math.max(1, peer.windowBlocks),
+      );
+      if (peer.hearsGroup) this.groupMembers.push(peer.index);
+    }
+  }
+
+  // --- Rounds
+
+  private beginRound(block: SessionBlock): void {
+    block.beginRound();
+    block.lastSegment = 0;
+    for (const { index } of this.options.peers) {
+      if (!block.isPending(index)) continue;
+      block.lastSegment = Math.max(block.lastSegment, block.lastLacking(index));
+    }
+    if (this.groupMembers.length > 0) block.sendToGroup(this.groupMembers);
+  }
+
+  private isSending(): boolean {
+    for (const block of this.rounds.window) if (block.isSending) return true;
+    return false;
+  }
+
+  private transmit(
+    nowMs: TimeMs,
+    block: SessionBlock,
+    segment: number,
+    receiver: number,
+  ): Transmit {
+    const { peers, group } = this.options;
+    const isRepair = block.round > 1;
+    if (block.burst === undefined) {
+      block.burst = this.lastBurst === undefined ? 0 : (this.lastBurst + 1) & 0xffff;
+      this.lastBurst = block.burst;
+    }
+    this.burstSentAtMs[block.burst % burstTimes] = nowMs;
+    this.datagramsSent++;
+    if (isRepair) this.repairs++;
+    this.bytesSent += sizeOfSegment(this.options.geometry, block.index, segment);
+    if (receiver === toGroup) {
+      this.groupDatagramsSent++;
+      for (const index of this.groupMembers) count(at(peers, index), isRepair);
+      assert(group !== undefined, 'there is a group');
+      return { to: group, bytes: this.encode(block, segment, segment === block.lastSegment) };
+    }
+    const peer = at(peers, receiver);
+    count(peer, isRepair);
+    const isEnd = segment === block.lastLacking(receiver);
+    return { to: peer.address, bytes: this.encode(block, segment, isEnd) };
+  }
+
+  /** What goes to several receivers in one round is encoded once. */
+  private encode(block: SessionBlock, segment: number, isEnd: boolean): Uint8Array {
+    if (!isEnd) {
+      const made = block.packets[segment];
+      if (made !== undefined) return made;
+    }
+    const { session, geometry, seal } = this.options;
+    const offset = segment * geometry.mssBytes;
+    const size = sizeOfSegment(geometry, block.index, segment);
+    const end = sessionHeaderSizeBytes + size;
+    const bytes = new Uint8Array(end + (this.usesTags ? tagSizeBytes : 0));
+    const { index, generation, burst, sealed } = block;
+    assert(sealed !== undefined && burst !== undefined, 'a block that is sent is sealed');
+    writeBlockHeader(bytes, this.usesTags, {
+      session,
+      generation,
+      block: index,
+      segment,
+      flags: isEnd ? dataFlag.endOfBurst : 0,
+      burst,
+    });
+    const body = sealed.subarray(offset, offset + size);
+    bytes.set(body, sessionHeaderSizeBytes);
+    if (this.usesTags) bytes.set(seal.tag(bytes.subarray(0, sessionHeaderSizeBytes), body), end);
+    if (!isEnd) block.packets[segment] = bytes;
+    return bytes;
+  }
+
+  /** All of a round is sent: whose reports are awaited, and for how long. */
+  private endRound(nowMs: TimeMs, block: SessionBlock): number {
+    const { peers, reportIntervalMs } = this.options;
+    block.sentAtMs = nowMs;
+    this.lastWholeBurst = block.burst ?? this.lastWholeBurst;
+    let longestMs = 0;
+    for (const peer of peers) {
+      if (!block.isPending(peer.index)) continue;
+      block.await(peer.index);
+      longestMs = Math.max(longestMs, peer.rtt.timeoutMs);
+    }
+    return reportIntervalMs + longestMs;
+  }
+
+  // --- Reports
+
+  private takeSamples(nowMs: TimeMs, peer: SessionPeer, report: Report): void {
+    peer.segmentsLost = report.segmentsLost;
+    if (report.latestBurst === undefined || this.lastBurst === undefined) return;
+    const ageBursts = burstsAhead(this.lastBurst, report.latestBurst);
+    // A burst that is not sent yet, or too long ago to remember, was made up or comes too late.
+    if (ageBursts < 0 || ageBursts >= burstTimes) return;
+    const sentAtMs = this.burstSentAtMs[report.latestBurst % burstTimes] as number;
+    const rttMs = nowMs - sentAtMs - report.heldMs;
+    if (rttMs < 0) return;
+    peer.rtt.sample(rttMs);
+    this.flightWindow.handleSample(nowMs, rttMs);
+  }
+
+  private takeGroup(peer: SessionPeer, report: Report): void {
+    const isBarren =
+      peer.hearsGroup &&
+      report.segmentsReceived === peer.segmentsReceived &&
+      peer.lackingBlocks !== 0 &&
+      this.groupDatagramsSent > 0;
+    peer.barrenGroupReports = isBarren ? peer.barrenGroupReports + 1 : 0;
+    if (peer.barrenGroupReports >= barrenReports) peer.isGroupLost = true;
+    peer.segmentsReceived = report.segmentsReceived;
+    const hearsGroup = this.options.group !== undefined && report.hearsGroup && !peer.isGroupLost;
+    if (hearsGroup === peer.hearsGroup) return;
+    peer.hearsGroup = hearsGroup;
+    this.measureReceivers();
+  }
+
+  private takeLacks(peer: SessionPeer, report: Report): void {
+    const { window } = this.rounds;
+    const { index } = peer;
+    const { firstBlock, describedBlocks } = report;
+    const isDescribed = (block: SessionBlock) =>
+      block.index >= firstBlock && block.index < describedBlocks;
+    if (describedBlocks > firstBlock) peer.needed.remove(firstBlock, describedBlocks);
+    const lacked = new Set<SessionBlock>();
+    const parts = new Map<number, Lack & { kind: 'part' }>();
+    for (const lack of report.lacks) {
+      const end = lack.firstBlock + (lack.kind === 'whole' ? lack.blockCount : 1);
+      peer.needed.add(lack.firstBlock, end);
+      if (lack.kind === 'part') parts.set(lack.firstBlock, lack);
+    }
+    for (const block of window) {
+      if (!isDescribed(block) || !block.hasBytes || !peer.needed.has(block.index)) continue;
+      lacked.add(block);
+      peer.needed.remove(block.index, block.index + 1);
+      const { low, high } = parts.get(block.index) ?? { low: allSegments, high: allSegments };
+      // A report that does not know this round yet tells what has come, not what was lost.
+      if (this.covers(report, block) || !block.isPending(index)) {
+        block.setLackingSegments(index, low, high);
+        block.endAwait(index);
+      } else {
+        block.keepLackingSegments(index, low, high);
+      }
+    }
+    for (const block of window) {
+      if (!isDescribed(block) || lacked.has(block) || !block.isPending(index)) continue;
+      block.setLackingSegments(index, 0, 0);
+      block.endAwait(index);
+    }
+  }
+
+  /** Whether everything of the block's round had come to the receiver, or was lost, by this report. */
+  private covers(report: Report, block: SessionBlock): boolean {
+    if (report.throughBurst === undefined || block.isSending) return false;
+    // Nothing of the round was to be sent: whoever lacked it is gone.
+    if (block.burst === undefined) return true;
+    return burstsAhead(report.throughBurst, block.burst) >= 0;
+  }
+}
+
+/** Whether a receiver is sent to, and waited for. */
+function isServed(peer: SessionPeer): boolean {
+  return peer.status === 'active' && peer.isResponsive;
+}
+
+/** When to ask again a receiver that owes a report. */
+function pollAtMs(peer: SessionPeer): TimeMs {
+  const waitMs = Math.max(peer.rtt.timeoutMs, callTiming.pollMs) * 2 ** peer.unansweredPolls;
+  return peer.polledAtMs + Math.min(waitMs, callTiming.maxMs);
+}
+
+function count(peer: SessionPeer, isRepair: boolean): void {
+  peer.datagramsSent++;
+  if (isRepair) peer.repairs++;
+}
+
+const allSegments = 0xffffffff;
+const nothing = new Uint8Array(0);

@@ -1,0 +1,71 @@
+/** What a receiver of sessions tells and asks of its shell, and what came of each session. */
+import type { FaultCounts, FaultEvent } from '../faults.js';
+import type { Manifest } from './manifest.js';
+import type { ExistingFiles } from './messages.js';
+
+/** What is known of a session from its offer on. */
+export interface IncomingInfo {
+  readonly session: number;
+  /** Digest of the manifest in hexadecimal: the same object has the same one. */
+  readonly objectId: string;
+  readonly label: string;
+  readonly from: string;
+  readonly senderKey: Uint8Array;
+  readonly contentSizeBytes: number;
+}
+
+export type SessionReceiverEvent =
+  /** A sender offers an object. */
+  | { readonly type: 'offer'; readonly info: IncomingInfo }
+  /** Find out what is held already, then call `prepared` or `refuse`. */
+  | {
+      readonly type: 'prepare';
+      readonly info: IncomingInfo;
+      readonly manifest: Manifest;
+      readonly blockSizeBytes: number;
+      readonly existing: ExistingFiles;
+    }
+  /** Listen to this group from now on, as far as the host can. */
+  | { readonly type: 'join'; readonly session: number; readonly groupHost: string }
+  /** Store this, then call `handleWritten`. */
+  | {
+      readonly type: 'write';
+      readonly session: number;
+      readonly offsetBytes: number;
+      readonly bytes: Uint8Array;
+    }
+  /** A block that was held proved bad; it comes again. */
+  | { readonly type: 'forget'; readonly session: number; readonly block: number }
+  /** All is verified: make it durable under its final names, then call `handleStored`. */
+  | { readonly type: 'finish'; readonly session: number }
+  /** The session's outcome is known; of one that is not complete, what has come may be kept. */
+  | { readonly type: 'end'; readonly result: IncomingResult }
+  | FaultEvent;
+
+export interface IncomingStatus extends IncomingInfo {
+  /** What it is at, for people. */
+  readonly activity: string;
+  /** Content that is here, what was held before the session among it. */
+  readonly heldBytes: number;
+  /** Content that came in this session. */
+  readonly receivedBytes: number;
+  readonly elapsedMs: number;
+  readonly datagramsReceived: number;
+  readonly duplicates: number;
+  /** Lost segments of all that were sent here, 0..1. */
+  readonly lossRatio: number;
+  readonly usesGroup: boolean;
+  readonly badBlocks: number;
+}
+
+export interface IncomingResult extends IncomingStatus {
+  readonly status: 'complete' | 'failed' | 'refused';
+  readonly reason?: string;
+}
+
+export interface SessionReceiverResult {
+  readonly complete: number;
+  readonly failed: number;
+  readonly refused: number;
+  readonly faults: FaultCounts;
+}

@@ -1,0 +1,223 @@
+/** The messages between the sender and one receiver, once their channel stands (SESSIONS 4). */
+import { ByteReader, ByteWriter } from './byte-codec.js';
+import { digestSizeBytes, keySizeBytes } from './crypto.js';
+import type { Report } from './report.js';
+import { readReport, writeReport } from './report.js';
+
+/** What becomes of files that a receiver has already. */
+export type ExistingFiles = 'update' | 'overwrite' | 'keep';
+const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep'];
+
+export interface Offer {
+  readonly kind: 'offer';
+  /** What people call the object. */
+  readonly label: string;
+  readonly mssBytes: number;
+  readonly segmentsPerBlock: number;
+  readonly manifestSizeBytes: number;
+  readonly contentSizeBytes: number;
+  /** SHA-256 of the manifest: names the object. */
+  readonly manifestDigest: Uint8Array;
+  /** The manifest itself, where it is small enough; else empty, and it comes as blocks. */
+  readonly manifest: Uint8Array;
+  readonly groupKey: Uint8Array;
+  /** The group to listen to; empty for none. */
+  readonly groupHost: string;
+  readonly reportIntervalMs: number;
+  readonly existing: ExistingFiles;
+}
+
+/** The receiver takes part; its reports say what it lacks. */
+export interface Accept {
+  readonly kind: 'accept';
+  /** What it calls itself. */
+  readonly name: string;
+}
+
+/** The receiver's last word before or instead of data. */
+export interface Refuse {
+  readonly kind: 'refuse';
+  readonly reason: string;
+}
+
+export interface ReportMessage {
+  readonly kind: 'report';
+  readonly report: Report;
+}
+
+/** The sender asks for a report: everything up to this burst has been sent. */
+export interface Poll {
+  readonly kind: 'poll';
+  /** Undefined as long as nothing has been sent. */
+  readonly burst: number | undefined;
+}
+
+/** The digest that names the content. */
+export interface Root {
+  readonly kind: 'root';
+  readonly digest: Uint8Array;
+}
+
+/** The receiver asks for digests: `count` nodes that cover 2^height blocks each. */
+export interface NodesRequest {
+  readonly kind: 'nodes-request';
+  readonly height: number;
+  readonly firstNode: number;
+  readonly count: number;
+}
+
+export interface Nodes {
+  readonly kind: 'nodes';
+  readonly height: number;
+  readonly firstNode: number;
+  /** One behind the other. */
+  readonly digests: Uint8Array;
+}
+
+/** The receiver's outcome. */
+export interface Done {
+  readonly kind: 'done';
+  readonly isComplete: boolean;
+  /** Why it is not complete; or what is worth knowing of a success. */
+  readonly reason: string;
+}
+
+/** The sender's last word: the outcome is noted, or it stops. */
+export interface Bye {
+  readonly kind: 'bye';
+  readonly reason: string;
+}
+
+export type Message =
+  | Offer
+  | Accept
+  | Refuse
+  | ReportMessage
+  | Poll
+  | Root
+  | NodesRequest
+  | Nodes
+  | Done
+  | Bye;
+
+const kinds: readonly Message['kind'][] = [
+  'offer',
+  'accept',
+  'refuse',
+  'report',
+  'poll',
+  'root',
+  'nodes-request',
+  'nodes',
+  'done',
+  'bye',
+];
+
+/** Digests that fit one message. */
+export const maxNodesPerMessage = 32;
+
+export function encodeMessage(message: Message): Uint8Array {
+  const writer = new ByteWriter().uint8(kinds.indexOf(message.kind));
+  switch (message.kind) {
+    case 'offer':
+      writer
+        .text(message.label)
+        .uint16(message.mssBytes)
+        .uint8(message.segmentsPerBlock)
+        .varint(message.manifestSizeBytes)
+        .varint(message.contentSizeBytes)
+        .raw(message.manifestDigest)
+        .counted(message.manifest)
+        .raw(message.groupKey)
+        .text(message.groupHost)
+        .varint(Math.round(message.reportIntervalMs * 1000))
+        .uint8(existingFiles.indexOf(message.existing));
+      break;
+    case 'accept':
+      writer.text(message.name);
+      break;
+    case 'refuse':
+    case 'bye':
+      writer.text(message.reason);
+      break;
+    case 'report':
+      writeReport(writer, message.report);
+      break;
+    case 'poll':
+      writer.uint8(message.burst === undefined ? 0 : 1).uint16(message.burst ?? 0);
+      break;
+    case 'root':
+      writer.raw(message.digest);
+      break;
+    case 'nodes-request':
+      writer.uint8(message.height).varint(message.firstNode).uint8(message.count);
+      break;
+    case 'nodes':
+      writer.uint8(message.height).varint(message.firstNode).raw(message.digests);
+      break;
+    case 'done':
+      writer.uint8(message.isComplete ? 1 : 0).text(message.reason);
+      break;
+  }
+  return writer.finish();
+}
+
+/** @returns undefined where it is no message of this version */
+export function decodeMessage(bytes: Uint8Array): Message | undefined {
+  const reader = new ByteReader(bytes);
+  const kind = kinds[reader.uint8()];
+  if (kind === undefined) return undefined;
+  const message = readMessage(reader, kind);
+  // What a later version puts behind the known fields is left alone.
+  return reader.isGood ? message : undefined;
+}
+
+function readMessage(reader: ByteReader, kind: Message['kind']): Message | undefined {
+  switch (kind) {
+    case 'offer':
+      return readOffer(reader);
+    case 'accept':
+      return { kind, name: reader.text() };
+    case 'refuse':
+    case 'bye':
+      return { kind, reason: reader.text() };
+    case 'report': {
+      const report = readReport(reader);
+      return report === undefined ? undefined : { kind, report };
+    }
+    case 'poll': {
+      const hasBurst = reader.uint8() === 1;
+      const burst = reader.uint16();
+      return { kind, burst: hasBurst ? burst : undefined };
+    }
+    case 'root':
+      return { kind, digest: reader.raw(digestSizeBytes).slice() };
+    case 'nodes-request':
+      return { kind, height: reader.uint8(), firstNode: reader.varint(), count: reader.uint8() };
+    case 'nodes': {
+      const height = reader.uint8();
+      const firstNode = reader.varint();
+      return { kind, height, firstNode, digests: reader.raw(reader.remainingBytes).slice() };
+    }
+    case 'done':
+      return { kind, isComplete: reader.uint8() === 1, reason: reader.text() };
+  }
+}
+
+function readOffer(reader: ByteReader): Offer | undefined {
+  const offer = {
+    kind: 'offer' as const,
+    label: reader.text(),
+    mssBytes: reader.uint16(),
+    segmentsPerBlock: reader.uint8(),
+    manifestSizeBytes: reader.varint(),
+    contentSizeBytes: reader.varint(),
+    manifestDigest: reader.raw(digestSizeBytes).slice(),
+    manifest: reader.counted().slice(),
+    groupKey: reader.raw(keySizeBytes).slice(),
+    groupHost: reader.text(),
+    reportIntervalMs: reader.varint() / 1000,
+  };
+  const existing = existingFiles[reader.uint8()];
+  return existing === undefined ? undefined : { ...offer, existing };
+}

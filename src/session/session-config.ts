@@ -1,0 +1,59 @@
+/** Limits and defaults of the session dialect, in one place. Units stand last in a name. */
+
+/** In the header, so that both sides know at once when they cannot talk. */
+export const protocolVersion = 1;
+
+export const sessionDefaults = {
+  /** With headers of 16, 8 and 20 bytes, or 40 for IPv6, well below an Ethernet frame's 1,500. */
+  mssBytes: 1400,
+  /** What one send of 64 KiB holds, tags and all. */
+  segmentsPerBlock: 45,
+  /** A receiver that is silent for this long is given up on. */
+  giveUpAfterMs: 30_000,
+  /** Reports that may reach the sender each second, whatever the number of receivers. */
+  reportsPerSec: 1000,
+  /** The shortest time between two reports of one receiver. */
+  minReportIntervalMs: 1,
+  /** Most payload in flight: bounds the sender's memory. */
+  maxInFlightBytes: 32 * 1024 * 1024,
+} as const;
+
+/** How often the sender repeats what opens a session, and asks who is silent. */
+export const callTiming = {
+  firstMs: 100,
+  growth: 1.6,
+  maxMs: 1000,
+  /** How long the first receivers wait for the others before data flows. */
+  graceMs: 1000,
+  /** The same for the group's probe. */
+  probeWaitMs: 150,
+  probeCount: 3,
+  /** Repetitions of one step of the opening, before it begins anew. */
+  offerLimit: 8,
+  /** The shortest time between two polls of one receiver; it doubles with each. */
+  pollMs: 20,
+  /** Unanswered polls after which a receiver is no longer waited for. */
+  pollLimit: 5,
+  /** Silence after which a receiver that should be at work is asked whether it is there. */
+  quietMs: 1000,
+} as const;
+
+export const receiverLimits = {
+  sessions: 256,
+  /** Handshakes under way, so that proven strangers cannot fill the memory. */
+  handshakes: 256,
+  handshakeMs: 10_000,
+  /** Of all sessions together: blocks being put together, and not yet written. */
+  bufferBytes: 48 * 1024 * 1024,
+  /** Silence of the sender after which a session is over; its part stays. */
+  idleMs: 60_000,
+  /** A cookie is good for one to two of these. */
+  cookieMs: 30_000,
+  /** Repetitions of a result that the sender does not confirm. */
+  doneRepeats: 8,
+  /** Ended sessions whose sender is still answered. */
+  ended: 256,
+} as const;
+
+/** Largest control message, sealed: it goes in one datagram on any path. */
+export const maxControlSizeBytes = 1200;

@@ -1,0 +1,255 @@
+/**
+ * The session dialect on the wire (SESSIONS 2): a header of 16 bytes in network byte order, then the
+ * body. `decodeSession` never throws: it returns a packet, or the name of what is wrong.
+ */
+import { tagSizeBytes } from './crypto.js';
+import { protocolVersion } from './session-config.js';
+
+export const sessionHeaderSizeBytes = 16;
+
+/** "P2" where the classic dialect has its type, so that one port tells both apart. */
+export const sessionType = 0x5032;
+
+/** Where each field begins, in bytes; what lies from 8 on depends on the kind. */
+export const sessionField = {
+  session: 0,
+  kind: 4,
+  /** The version in a hello and a cookie, the generation in data. */
+  detail: 5,
+  type: 6,
+  receiver: 8,
+  counterHigh: 10,
+  counterLow: 12,
+  block: 8,
+  segment: 12,
+  flags: 13,
+  burst: 14,
+} as const;
+
+export const sessionKind = {
+  /** Sender: are you there? As long as the answer, so that nobody is flooded by answers. */
+  hello: 1,
+  /** Receiver: prove that you read this at your address. */
+  cookie: 2,
+  /** Sender: the cookie, and the first message of the handshake. */
+  open: 3,
+  /** Receiver: the second message. */
+  reply: 4,
+  /** Sender: the third message. */
+  proof: 5,
+  /** A message on the channel between sender and one receiver. */
+  control: 6,
+  /** A segment of a sealed block. */
+  data: 7,
+  /** The same with a tag of its own. */
+  taggedData: 8,
+  /** To the group: who hears this? */
+  probe: 9,
+} as const;
+
+/** Flags of data. */
+export const dataFlag = {
+  /** The last datagram of this burst to whoever gets it. */
+  endOfBurst: 1,
+} as const;
+
+/** Opening: hello, cookie, open, reply, proof; and control. */
+export interface ChannelPacket {
+  readonly kind: 'hello' | 'cookie' | 'open' | 'reply' | 'proof' | 'control';
+  readonly session: number;
+  readonly version: number;
+  /** The sender's number for this receiver. */
+  readonly receiver: number;
+  /** A nonce that stays the same during one opening; the message's number in control. */
+  readonly counter: number;
+  readonly header: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+export interface BlockPacket {
+  readonly kind: 'data' | 'tagged-data';
+  readonly session: number;
+  readonly generation: number;
+  readonly block: number;
+  readonly segment: number;
+  readonly flags: number;
+  readonly burst: number;
+  readonly header: Uint8Array;
+  /** A piece of the sealed block. */
+  readonly body: Uint8Array;
+  /** Of `tagged-data`; else empty. */
+  readonly tag: Uint8Array;
+}
+
+export interface ProbePacket {
+  readonly kind: 'probe';
+  readonly session: number;
+  readonly header: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+export type SessionPacket = ChannelPacket | BlockPacket | ProbePacket;
+export type SessionDecodeFault = 'too-short' | 'unknown-type' | 'unknown-kind';
+
+const channelKinds = {
+  [sessionKind.hello]: 'hello',
+  [sessionKind.cookie]: 'cookie',
+  [sessionKind.open]: 'open',
+  [sessionKind.reply]: 'reply',
+  [sessionKind.proof]: 'proof',
+  [sessionKind.control]: 'control',
+} as const;
+
+/** Whether a datagram is of this dialect, going by its type field alone. */
+export function isSessionDatagram(bytes: Uint8Array): boolean {
+  return bytes.length >= 8 && bytes[6] === sessionType >>> 8 && bytes[7] === (sessionType & 0xff);
+}
+
+/** @returns the packet, or the name of the fault; bodies are views into `bytes` */
+export function decodeSession(bytes: Uint8Array): SessionPacket | SessionDecodeFault {
+  if (bytes.length < sessionHeaderSizeBytes) return 'too-short';
+  if (!isSessionDatagram(bytes)) return 'unknown-type';
+  const session = readUint32(bytes, sessionField.session);
+  const kind = bytes[sessionField.kind] as number;
+  const detail = bytes[sessionField.detail] as number;
+  const header = bytes.subarray(0, sessionHeaderSizeBytes);
+  if (kind === sessionKind.data || kind === sessionKind.taggedData) {
+    const isTagged = kind === sessionKind.taggedData;
+    const end = bytes.length - (isTagged ? tagSizeBytes : 0);
+    if (end <= sessionHeaderSizeBytes) return 'too-short';
+    return {
+      kind: isTagged ? 'tagged-data' : 'data',
+      session,
+      generation: detail,
+      block: readUint32(bytes, sessionField.block),
+      segment: bytes[sessionField.segment] as number,
+      flags: bytes[sessionField.flags] as number,
+      burst: readUint16(bytes, sessionField.burst),
+      header,
+      body: bytes.subarray(sessionHeaderSizeBytes, end),
+      tag: bytes.subarray(end),
+    };
+  }
+  const body = bytes.subarray(sessionHeaderSizeBytes);
+  if (kind === sessionKind.probe) return { kind: 'probe', session, header, body };
+  const name = channelKinds[kind as keyof typeof channelKinds];
+  if (name === undefined) return 'unknown-kind';
+  return {
+    kind: name,
+    session,
+    version: detail,
+    receiver: readUint16(bytes, sessionField.receiver),
+    counter:
+      readUint16(bytes, sessionField.counterHigh) * 2 ** 32 +
+      readUint32(bytes, sessionField.counterLow),
+    header,
+    body,
+  };
+}
+
+/** The header of everything that goes between the sender and one receiver. */
+export function encodeChannelHeader(
+  kind: ChannelPacket['kind'],
+  session: number,
+  receiver: number,
+  counter: number,
+): Uint8Array {
+  const bytes = new Uint8Array(sessionHeaderSizeBytes);
+  writeCommon(bytes, session, sessionKind[kind], protocolVersion);
+  writeUint16(bytes, sessionField.receiver, receiver);
+  writeUint16(bytes, sessionField.counterHigh, Math.floor(counter / 2 ** 32));
+  writeUint32(bytes, sessionField.counterLow, counter);
+  return bytes;
+}
+
+export function encodeChannelPacket(
+  kind: ChannelPacket['kind'],
+  session: number,
+  receiver: number,
+  counter: number,
+  body: Uint8Array,
+): Uint8Array {
+  const bytes = new Uint8Array(sessionHeaderSizeBytes + body.length);
+  bytes.set(encodeChannelHeader(kind, session, receiver, counter));
+  bytes.set(body, sessionHeaderSizeBytes);
+  return bytes;
+}
+
+/** Writes the header of a segment at the beginning of `bytes`. */
+export function writeBlockHeader(
+  bytes: Uint8Array,
+  isTagged: boolean,
+  fields: {
+    readonly session: number;
+    readonly generation: number;
+    readonly block: number;
+    readonly segment: number;
+    readonly flags: number;
+    readonly burst: number;
+  },
+): void {
+  const kind = isTagged ? sessionKind.taggedData : sessionKind.data;
+  writeCommon(bytes, fields.session, kind, fields.generation);
+  writeUint32(bytes, sessionField.block, fields.block);
+  bytes[sessionField.segment] = fields.segment;
+  bytes[sessionField.flags] = fields.flags;
+  writeUint16(bytes, sessionField.burst, fields.burst);
+}
+
+/** The header of a probe; its body is the tag over it. */
+export function encodeProbeHeader(session: number): Uint8Array {
+  const bytes = new Uint8Array(sessionHeaderSizeBytes);
+  writeCommon(bytes, session, sessionKind.probe, protocolVersion);
+  return bytes;
+}
+
+/** One line for people. */
+export function describeSession(bytes: Uint8Array): string {
+  const packet = decodeSession(bytes);
+  if (typeof packet === 'string') return `${packet}: ${bytes.length} bytes`;
+  const session = packet.session.toString(16).padStart(8, '0');
+  switch (packet.kind) {
+    case 'data':
+    case 'tagged-data': {
+      const { kind, block, segment, generation, burst, body, flags } = packet;
+      const end = (flags & dataFlag.endOfBurst) === 0 ? '' : ', its end';
+      return `${kind} ${session}: block ${block}.${generation}, segment ${segment}, ${body.length} bytes, burst ${burst}${end}`;
+    }
+    case 'probe':
+      return `probe ${session}`;
+    default: {
+      const { kind, receiver, counter, body } = packet;
+      return `${kind} ${session}: receiver ${receiver}, number ${counter}, ${body.length} bytes`;
+    }
+  }
+}
+
+/** How far burst `a` is ahead of burst `b`; below 0 where it is behind. Numbers are 16 bits wide. */
+export function burstsAhead(a: number, b: number): number {
+  return (((a - b) & 0xffff) << 16) >> 16;
+}
+
+function writeCommon(bytes: Uint8Array, session: number, kind: number, detail: number): void {
+  writeUint32(bytes, sessionField.session, session);
+  bytes[sessionField.kind] = kind;
+  bytes[sessionField.detail] = detail;
+  writeUint16(bytes, sessionField.type, sessionType);
+}
+
+function writeUint16(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value >>> 8;
+  bytes[offset + 1] = value;
+}
+
+function writeUint32(bytes: Uint8Array, offset: number, value: number): void {
+  writeUint16(bytes, offset, value >>> 16);
+  writeUint16(bytes, offset + 2, value & 0xffff);
+}
+
+function readUint16(bytes: Uint8Array, offset: number): number {
+  return ((bytes[offset] as number) << 8) | (bytes[offset + 1] as number);
+}
+
+function readUint32(bytes: Uint8Array, offset: number): number {
+  return ((readUint16(bytes, offset) << 16) | readUint16(bytes, offset + 2)) >>> 0;
+}

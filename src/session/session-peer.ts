@@ -1,0 +1,89 @@
+/** The sender's view of one receiver of a session. */
+import type { Address } from '../address.js';
+import type { TimeMs } from '../machine.js';
+import { RangeSet } from '../range-set.js';
+import { RttEstimator } from '../rtt.js';
+import type { ReceiverState } from './report.js';
+import type { SecureChannel } from './secure-channel.js';
+import type { Opening } from './session-opening.js';
+
+export type SessionPeerStatus =
+  /** Not heard yet, or not heard any more; it is called again and again. */
+  | 'calling'
+  /** Its key is shown to whoever decides on trust. */
+  | 'identifying'
+  /** It was offered the object. */
+  | 'offered'
+  /** It takes part. */
+  | 'active'
+  | 'complete'
+  | 'failed'
+  | 'refused'
+  | 'aborted';
+
+export class SessionPeer {
+  status: SessionPeerStatus = 'calling';
+  reason: string | undefined;
+  /** What it calls itself. */
+  selfName: string | undefined;
+  opening: Opening | undefined;
+  channel: SecureChannel | undefined;
+  receiverKey: Uint8Array | undefined;
+
+  /** Blocks that it lacks and that are not in flight to it. */
+  readonly needed = new RangeSet();
+  /** Blocks that it lacks, as its last report counts them; undefined before it knows. */
+  lackingBlocks: number | undefined;
+  /** What it lacked of the content when it first told. */
+  firstLackingBlocks: number | undefined;
+  state: ReceiverState = 'preparing';
+  windowBlocks = Infinity;
+  hearsGroup = false;
+  wantsTags = false;
+  segmentsReceived = 0;
+  segmentsLost = 0;
+  /** Reports in a row without anything new, and whether that showed that the group does not reach it. */
+  barrenGroupReports = 0;
+  isGroupLost = false;
+
+  /** It was heard lately: rounds wait for its reports. */
+  isResponsive = false;
+  isHeard = false;
+  heardAtMs: TimeMs = 0;
+  /** When it last came nearer to the end, or was busy at its own disk. */
+  progressAtMs: TimeMs = 0;
+  /** When to send it again what was not answered; and for how long to wait then. */
+  callAtMs: TimeMs = 0;
+  callWaitMs = 0;
+  /** How often the same step of the opening was repeated. */
+  offers = 0;
+  polledAtMs: TimeMs = -Infinity;
+  unansweredPolls = 0;
+  readonly rtt: RttEstimator;
+
+  startedAtMs: TimeMs | undefined;
+  settledAtMs: TimeMs | undefined;
+  datagramsSent = 0;
+  repairs = 0;
+  reports = 0;
+  /** The number of the message that its last report was; earlier ones are overtaken. */
+  lastReport = -1;
+
+  constructor(
+    readonly index: number,
+    readonly name: string,
+    readonly address: Address,
+    rttLimits: ConstructorParameters<typeof RttEstimator>[0],
+  ) {
+    this.rtt = new RttEstimator(rttLimits);
+  }
+
+  get isSettled(): boolean {
+    return (
+      this.status === 'complete' ||
+      this.status === 'failed' ||
+      this.status === 'refused' ||
+      this.status === 'aborted'
+    );
+  }
+}

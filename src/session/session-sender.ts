@@ -1,0 +1,740 @@
+/**
+ * The sender of a session: one object to N receivers that it calls, knows by their keys, and sees through
+ * to their outcomes (SESSIONS 3 to 6). What is sent in between is delivery.ts.
+ */
+import type { Address } from '../address.js';
+import { formatAddress } from '../address.js';
+import { assert, at } from '../assert.js';
+import { P2mpError } from '../errors.js';
+import { FaultLog } from '../faults.js';
+import type { Machine, TimeMs, Transmit } from '../machine.js';
+import { stoppedTimeMs } from '../machine.js';
+import { Queue } from '../queue.js';
+import { checkGiveUp, type ReceiverSpec } from '../sender-options.js';
+import { BlockSeal } from './block-seal.js';
+import { isEqualBytes, toHex } from './byte-codec.js';
+import type { SessionCrypto } from './crypto.js';
+import { keySizeBytes, tagSizeBytes } from './crypto.js';
+import { Delivery } from './delivery.js';
+import type { ExistingFiles, Message, NodesRequest, Offer } from './messages.js';
+import { decodeMessage, encodeMessage, maxNodesPerMessage } from './messages.js';
+import type { Report } from './report.js';
+import { callTiming, maxControlSizeBytes, sessionDefaults } from './session-config.js';
+import type {
+  SessionReceiverOutcome,
+  SessionReceiverStatus,
+  SessionSenderEvent,
+  SessionSenderResult,
+} from './session-events.js';
+import type { SessionGeometry } from './session-geometry.js';
+import { createSessionGeometry } from './session-geometry.js';
+import { Opening } from './session-opening.js';
+import type { ChannelPacket } from './session-packet.js';
+import {
+  decodeSession,
+  describeSession,
+  encodeProbeHeader,
+  sessionHeaderSizeBytes,
+} from './session-packet.js';
+import { SessionPeer } from './session-peer.js';
+
+export interface SessionSenderOptions {
+  readonly receivers: readonly ReceiverSpec[];
+  /** What people call the object. */
+  readonly label: string;
+  /** As `encodeManifest` makes it. */
+  readonly manifest: Uint8Array;
+  readonly contentSizeBytes: number;
+  readonly crypto: SessionCrypto;
+  readonly mssBytes?: number;
+  readonly segmentsPerBlock?: number;
+  /** The group to send to, as far as it reaches; left out for unicast alone. */
+  readonly group?: Address;
+  readonly existing?: ExistingFiles;
+  readonly giveUpAfterMs?: number;
+  /** A fixed limit; as fast as the path allows if left out. */
+  readonly rateBytesPerSec?: number;
+  /** Reports that may reach the sender each second. */
+  readonly reportsPerSec?: number;
+}
+
+type Phase = 'open' | 'checking' | 'confirmed' | 'done';
+
+/** A manifest up to this size travels with the offer. */
+const inlineManifestBytes = 700;
+
+/** Receivers are numbered by 16 bits. */
+const maxReceivers = 65_535;
+
+export class SessionSender implements Machine<SessionSenderEvent> {
+  readonly session: number;
+  readonly geometry: SessionGeometry;
+  readonly peers: readonly SessionPeer[];
+  readonly reportIntervalMs: number;
+
+  private readonly crypto: SessionCrypto;
+  private readonly delivery: Delivery;
+  private readonly seal: BlockSeal;
+  private readonly offer: Offer;
+  private readonly group: Address | undefined;
+  private readonly giveUpAfterMs: number;
+  private readonly events = new Queue<SessionSenderEvent>();
+  private readonly controls = new Queue<Transmit>();
+  private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
+
+  private phase: Phase = 'open';
+  private startedAtMs: TimeMs | undefined;
+  private settledAtMs: TimeMs = 0;
+  private unsettledCount: number;
+  private reportsReceived = 0;
+  /** When some receiver is to be looked at. */
+  private checkAtMs: TimeMs = 0;
+  /** Since when there is a receiver that could be sent content. */
+  private readyAtMs: TimeMs | undefined;
+  private isContentOpen = false;
+  private probesSent = 0;
+  private probeAtMs: TimeMs | undefined;
+  private probedAtMs: TimeMs = -Infinity;
+
+  /** @throws P2mpError INVALID_ARGUMENT */
+  constructor(options: SessionSenderOptions) {
+    const { receivers, crypto, manifest, contentSizeBytes } = options;
+    const { mssBytes = sessionDefaults.mssBytes, existing = 'update' } = options;
+    const { segmentsPerBlock = sessionDefaults.segmentsPerBlock } = options;
+    const { reportsPerSec = sessionDefaults.reportsPerSec } = options;
+    if (receivers.length === 0 || receivers.length > maxReceivers) {
+      throw invalid(`${receivers.length} receivers: name 1 to ${maxReceivers}`);
+    }
+    const geometry = createSessionGeometry(
+      manifest.length,
+      contentSizeBytes,
+      mssBytes,
+      segmentsPerBlock,
+    );
+    if (geometry === undefined) {
+      throw invalid(
+        `${contentSizeBytes} bytes in segments of ${mssBytes}, ${segmentsPerBlock} a block: no such session; take larger segments`,
+      );
+    }
+    this.geometry = geometry;
+    this.crypto = crypto;
+    this.group = options.group;
+    this.giveUpAfterMs = checkGiveUp(options.giveUpAfterMs ?? sessionDefaults.giveUpAfterMs);
+    this.session = crypto.random(4).reduce((sum, byte) => sum * 256 + byte, 0);
+    this.reportIntervalMs = Math.max(
+      sessionDefaults.minReportIntervalMs,
+      (receivers.length * 1000) / reportsPerSec,
+    );
+    const groupKey = crypto.random(keySizeBytes);
+    this.seal = new BlockSeal(crypto, groupKey);
+    this.offer = {
+      kind: 'offer',
+      label: options.label.slice(0, 100),
+      mssBytes,
+      segmentsPerBlock,
+      manifestSizeBytes: manifest.length,
+      contentSizeBytes,
+      manifestDigest: crypto.hash(manifest),
+      manifest: manifest.length <= inlineManifestBytes ? manifest : new Uint8Array(0),
+      groupKey,
+      groupHost: options.group?.host ?? '',
+      reportIntervalMs: this.reportIntervalMs,
+      existing,
+    };
+    this.peers = receivers.map(
+      ({ name, address }, index) => new SessionPeer(index, name, address, rttLimits),
+    );
+    this.unsettledCount = this.peers.length;
+    this.delivery = new Delivery(
+      {
+        session: this.session,
+        geometry,
+        manifest,
+        peers: this.peers,
+        seal: this.seal,
+        hash: crypto.hash,
+        group: options.group,
+        reportIntervalMs: this.reportIntervalMs,
+        rateBytesPerSec: options.rateBytesPerSec,
+      },
+      {
+        need: (block, offsetBytes, sizeBytes) =>
+          this.events.push({ type: 'need', block, offsetBytes, sizeBytes }),
+        sourceChanged: (offsetBytes) => this.events.push({ type: 'source-changed', offsetBytes }),
+        poll: (nowMs, peer) => this.poll(nowMs, peer),
+      },
+    );
+  }
+
+  get isDone(): boolean {
+    return this.phase === 'done';
+  }
+
+  /** Answers a `need`: exactly the bytes that it named. They are copied. */
+  provideBlock(nowMs: TimeMs, block: number, bytes: Uint8Array): void {
+    if (this.phase === 'done') return;
+    this.delivery.provideBlock(nowMs, block, bytes);
+    this.advance(nowMs);
+  }
+
+  /** Answers `identify`; without a reason the receiver is trusted. */
+  trust(nowMs: TimeMs, index: number, refusal?: string): void {
+    const peer = at(this.peers, index);
+    if (peer.status !== 'identifying' || peer.opening === undefined) return;
+    if (refusal !== undefined) {
+      this.settle(nowMs, peer, 'failed', refusal);
+      this.advance(nowMs);
+      return;
+    }
+    peer.opening.prove();
+    peer.channel = peer.opening.channel;
+    peer.status = 'offered';
+    this.call(nowMs, peer, 'first');
+  }
+
+  /** Answers `check-source`: what was read is what the object is. */
+  confirmSource(nowMs: TimeMs): void {
+    if (this.phase !== 'checking') return;
+    this.phase = 'confirmed';
+    for (const peer of this.peers) if (peer.status === 'active') this.call(nowMs, peer, 'first');
+    this.advance(nowMs);
+  }
+
+  /** Stops here: tells every unfinished receiver, and ends with `done`. */
+  abort(nowMs: TimeMs, reason: string): void {
+    for (const peer of this.peers) {
+      if (peer.isSettled) continue;
+      for (let i = 0; i < abortCopies; i++) this.tell(peer, { kind: 'bye', reason });
+      this.settle(nowMs, peer, 'aborted', reason);
+    }
+    this.advance(nowMs);
+  }
+
+  handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    const packet = decodeSession(bytes);
+    if (typeof packet === 'string') {
+      this.faults.add(packet, from, bytes);
+    } else if (packet.session !== this.session) {
+      this.faults.add('no-session', from, bytes);
+    } else if (packet.kind !== 'cookie' && packet.kind !== 'reply' && packet.kind !== 'control') {
+      this.faults.add('wrong-direction', from, bytes);
+    } else {
+      const peer = this.peers[packet.receiver];
+      if (peer === undefined) this.faults.add('stranger', from, bytes);
+      else if (packet.kind === 'control') this.handleControl(nowMs, peer, packet, from, bytes);
+      else this.handleOpening(nowMs, peer, packet, from, bytes);
+    }
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    if (this.phase === 'done') return;
+    const stoppedMs = stoppedTimeMs(nowMs, this.pollTimeout() ?? nowMs);
+    if (stoppedMs > 0) {
+      for (const peer of this.peers) {
+        peer.heardAtMs += stoppedMs;
+        peer.progressAtMs += stoppedMs;
+      }
+    }
+    if (nowMs >= this.checkAtMs) this.checkPeers(nowMs);
+    if (this.probeAtMs !== undefined && nowMs >= this.probeAtMs) this.probe(nowMs);
+    this.delivery.handleTimeout(nowMs);
+    this.advance(nowMs);
+  }
+
+  pollTransmit(nowMs: TimeMs): Transmit | undefined {
+    if (this.phase !== 'done' && this.startedAtMs === undefined) this.start(nowMs);
+    const control = this.controls.shift();
+    if (control !== undefined) return control;
+    return this.phase === 'done' ? undefined : this.delivery.pollTransmit(nowMs);
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    if (this.phase === 'done' || this.startedAtMs === undefined) return undefined;
+    return Math.min(
+      this.checkAtMs,
+      this.probeAtMs ?? Infinity,
+      this.delivery.pollTimeout() ?? Infinity,
+    );
+  }
+
+  pollEvent(): SessionSenderEvent | undefined {
+    return this.events.shift();
+  }
+
+  // --- Calling receivers
+
+  private start(nowMs: TimeMs): void {
+    this.startedAtMs = nowMs;
+    for (const peer of this.peers) {
+      peer.heardAtMs = nowMs;
+      peer.progressAtMs = nowMs;
+      peer.callWaitMs = callTiming.firstMs;
+      // Many receivers are called one after another: their answers are to be read as they come.
+      peer.callAtMs = nowMs + Math.floor(peer.index / callsAtOnce);
+    }
+    this.checkPeers(nowMs);
+  }
+
+  /** Looks at every receiver whose time has come. With many, not more often than is useful. */
+  private checkPeers(nowMs: TimeMs): void {
+    this.checkAtMs = Infinity;
+    for (const peer of this.peers) {
+      if (peer.isSettled) continue;
+      if (peer.callAtMs <= nowMs) this.handleDue(nowMs, peer);
+      if (!peer.isSettled) this.checkAtMs = Math.min(this.checkAtMs, peer.callAtMs);
+    }
+    this.checkAtMs = Math.max(this.checkAtMs, nowMs + this.peers.length * checkGrainMs);
+  }
+
+  private handleDue(nowMs: TimeMs, peer: SessionPeer): void {
+    if (peer.status !== 'identifying' && nowMs - peer.heardAtMs >= this.giveUpAfterMs) {
+      this.settle(nowMs, peer, 'failed', this.silenceReason(peer));
+      return;
+    }
+    if (peer.status === 'active' && nowMs - peer.progressAtMs >= stuckTimes * this.giveUpAfterMs) {
+      const seconds = (stuckTimes * this.giveUpAfterMs) / 1000;
+      this.settle(nowMs, peer, 'failed', `answers, but has come no further for ${seconds} s`);
+      return;
+    }
+    this.call(nowMs, peer, 'again');
+  }
+
+  /** Sends what the receiver is to answer next, and sets when to send it again. */
+  private call(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
+    const { firstMs, growth, maxMs } = callTiming;
+    peer.callWaitMs = which === 'first' ? firstMs : Math.min(peer.callWaitMs * growth, maxMs);
+    peer.callAtMs = nowMs + peer.callWaitMs;
+    this.checkAtMs = Math.min(this.checkAtMs, peer.callAtMs);
+    switch (peer.status) {
+      case 'calling':
+        // One that answered once and then no more may have been started anew.
+        if (peer.opening?.stage === 'open' && which === 'again') {
+          peer.offers++;
+          if (peer.offers > callTiming.offerLimit) peer.opening = undefined;
+        }
+        peer.opening ??= this.beginOpening(peer);
+        this.send(peer, peer.opening.datagram);
+        break;
+      case 'offered':
+        peer.offers = which === 'first' ? 1 : peer.offers + 1;
+        if (peer.offers > callTiming.offerLimit) {
+          // It may have been started anew, or somebody spoilt the handshake: from the beginning.
+          peer.status = 'calling';
+          peer.opening = undefined;
+          this.call(nowMs, peer, 'first');
+          return;
+        }
+        this.send(peer, peer.opening?.datagram);
+        this.tell(peer, this.offer);
+        break;
+      case 'active':
+        this.callActive(nowMs, peer);
+        break;
+      default:
+        break;
+    }
+  }
+
+  private beginOpening(peer: SessionPeer): Opening {
+    peer.offers = 0;
+    return new Opening(this.crypto, this.session, peer.index);
+  }
+
+  private callActive(nowMs: TimeMs, peer: SessionPeer): void {
+    if (this.isWaitingForRoot(peer)) {
+      if (this.phase === 'confirmed') {
+        this.tell(peer, { kind: 'root', digest: this.delivery.tree.root() });
+      }
+    } else if (nowMs - peer.heardAtMs >= callTiming.quietMs) {
+      this.poll(nowMs, peer);
+    }
+  }
+
+  private isWaitingForRoot(peer: SessionPeer): boolean {
+    return peer.state === 'whole' && peer.lackingBlocks === 0 && this.delivery.owesNothing(peer);
+  }
+
+  private poll(nowMs: TimeMs, peer: SessionPeer): void {
+    if (peer.unansweredPolls >= callTiming.pollLimit) {
+      this.handleSilence(nowMs, peer);
+      return;
+    }
+    peer.polledAtMs = nowMs;
+    peer.unansweredPolls++;
+    this.tell(peer, { kind: 'poll', burst: this.delivery.sentThroughBurst });
+  }
+
+  /** Others do not wait for it any longer; it is called as in the beginning, should it come back. */
+  private handleSilence(nowMs: TimeMs, peer: SessionPeer): void {
+    peer.isResponsive = false;
+    peer.status = 'calling';
+    peer.opening = undefined;
+    peer.unansweredPolls = 0;
+    peer.hearsGroup = false;
+    this.events.push({ type: 'silent', receiver: peer.name });
+    this.delivery.handleChange(nowMs, peer);
+    this.call(nowMs, peer, 'first');
+  }
+
+  private silenceReason(peer: SessionPeer): string {
+    const seconds = this.giveUpAfterMs / 1000;
+    if (peer.isHeard) return `fell silent for ${seconds} s; send again once it is back`;
+    const { port } = peer.address;
+    return `no answer for ${seconds} s; is p2mp receive running there, and does a firewall let UDP port ${port} through?`;
+  }
+
+  // --- What receivers say
+
+  private handleOpening(
+    nowMs: TimeMs,
+    peer: SessionPeer,
+    packet: ChannelPacket,
+    from: Address,
+    bytes: Uint8Array,
+  ): void {
+    if (peer.status !== 'calling' || peer.opening === undefined) return;
+    const outcome = peer.opening.handle(packet);
+    if (outcome === 'other-version') {
+      this.faults.add('other-version', from, bytes);
+      this.settle(nowMs, peer, 'failed', otherVersion(packet.version));
+      this.advance(nowMs);
+    } else if (outcome === 'bad-handshake') {
+      this.faults.add('bad-handshake', from, bytes);
+      // A forged answer must not end it: it begins anew.
+      peer.opening = undefined;
+    } else if (outcome === 'advanced') {
+      peer.isHeard = true;
+      peer.heardAtMs = nowMs;
+      if (peer.opening.stage === 'trust') this.identify(nowMs, peer);
+      else this.call(nowMs, peer, 'first');
+    }
+  }
+
+  private identify(nowMs: TimeMs, peer: SessionPeer): void {
+    const receiverKey = peer.opening?.receiverKey;
+    assert(receiverKey !== undefined, 'the receiver has shown its key');
+    peer.status = 'identifying';
+    peer.callAtMs = Infinity;
+    const isKnown = peer.receiverKey !== undefined && isEqualBytes(peer.receiverKey, receiverKey);
+    peer.receiverKey = receiverKey;
+    if (isKnown) this.trust(nowMs, peer.index);
+    else {
+      const { index, name } = peer;
+      this.events.push({ type: 'identify', index, receiver: name, receiverKey });
+    }
+  }
+
+  private handleControl(
+    nowMs: TimeMs,
+    peer: SessionPeer,
+    packet: ChannelPacket,
+    from: Address,
+    bytes: Uint8Array,
+  ): void {
+    const opened = peer.channel?.open(packet);
+    if (opened === undefined || typeof opened === 'string') {
+      this.faults.add(opened ?? 'no-session', from, bytes);
+      return;
+    }
+    const message = decodeMessage(opened);
+    if (message === undefined) {
+      this.faults.add('bad-message', from, bytes);
+      return;
+    }
+    if (peer.isSettled) {
+      // Its result is noted, but it has not heard so.
+      if (message.kind === 'done') this.tell(peer, { kind: 'bye', reason: '' });
+      return;
+    }
+    peer.isHeard = true;
+    peer.heardAtMs = nowMs;
+    peer.unansweredPolls = 0;
+    // It was called again, and its old channel still speaks: it was only away.
+    if (peer.status === 'calling' && peer.startedAtMs !== undefined) this.handleReturn(nowMs, peer);
+    if (!this.handleMessage(nowMs, peer, packet.counter, message)) {
+      this.faults.add('bad-message', from, bytes);
+    }
+    this.advance(nowMs);
+  }
+
+  private handleReturn(nowMs: TimeMs, peer: SessionPeer): void {
+    peer.status = 'active';
+    peer.opening = undefined;
+    peer.isResponsive = true;
+    this.delivery.handleChange(nowMs, peer);
+    this.call(nowMs, peer, 'first');
+  }
+
+  /** @returns whether it is a message for a sender */
+  private handleMessage(
+    nowMs: TimeMs,
+    peer: SessionPeer,
+    counter: number,
+    message: Message,
+  ): boolean {
+    switch (message.kind) {
+      case 'accept':
+        this.handleAccept(nowMs, peer, message.name);
+        return true;
+      case 'refuse':
+        this.tell(peer, { kind: 'bye', reason: '' });
+        this.settle(nowMs, peer, 'refused', message.reason);
+        return true;
+      case 'report':
+        this.handleReport(nowMs, peer, counter, message.report);
+        return true;
+      case 'nodes-request':
+        this.handleNodesRequest(nowMs, peer, message);
+        return true;
+      case 'done': {
+        this.tell(peer, { kind: 'bye', reason: '' });
+        peer.lackingBlocks = message.isComplete ? 0 : peer.lackingBlocks;
+        const reason = message.reason === '' ? undefined : message.reason;
+        this.settle(nowMs, peer, message.isComplete ? 'complete' : 'failed', reason);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  private handleAccept(nowMs: TimeMs, peer: SessionPeer, selfName: string): void {
+    if (peer.status !== 'offered') return;
+    peer.status = 'active';
+    peer.opening = undefined;
+    peer.selfName = selfName;
+    peer.isResponsive = true;
+    peer.startedAtMs ??= nowMs;
+    peer.progressAtMs = nowMs;
+    peer.lastReport = -1;
+    peer.isGroupLost = false;
+    this.events.push({ type: 'connect', receiver: peer.name, selfName });
+    this.delivery.handleChange(nowMs, peer);
+    if (this.group !== undefined) {
+      this.probesSent = 0;
+      this.probeAtMs ??= nowMs + groupJoinMs;
+    }
+    this.call(nowMs, peer, 'first');
+  }
+
+  private handleReport(nowMs: TimeMs, peer: SessionPeer, counter: number, report: Report): void {
+    // Before its accept came, or overtaken by a later one.
+    if (peer.status !== 'active' || counter <= peer.lastReport) return;
+    peer.lastReport = counter;
+    peer.reports++;
+    this.reportsReceived++;
+    const hasCome = report.lackingBlocks < (peer.lackingBlocks ?? Infinity);
+    if (hasCome || report.state === 'preparing' || report.state === 'storing') {
+      peer.progressAtMs = nowMs;
+    }
+    const wasWaiting = this.isWaitingForRoot(peer);
+    peer.state = report.state;
+    peer.lackingBlocks = report.lackingBlocks;
+    const { blockCount, manifestBlockCount } = this.geometry;
+    if (report.describedBlocks > manifestBlockCount || blockCount === manifestBlockCount) {
+      peer.firstLackingBlocks ??= report.lackingBlocks;
+    }
+    this.delivery.handleReport(nowMs, peer, report);
+    if (!wasWaiting && this.isWaitingForRoot(peer)) this.call(nowMs, peer, 'first');
+  }
+
+  private handleNodesRequest(nowMs: TimeMs, peer: SessionPeer, request: NodesRequest): void {
+    if (!this.delivery.isRead) return;
+    peer.progressAtMs = nowMs;
+    const { height, firstNode } = request;
+    const count = Math.min(request.count, maxNodesPerMessage);
+    const digests = this.delivery.tree.nodes(height, firstNode, count);
+    if (digests.length > 0) this.tell(peer, { kind: 'nodes', height, firstNode, digests });
+  }
+
+  // --- The group
+
+  /** Says to the group that it is one: who hears it tells in the next report (SESSIONS 3.6). */
+  private probe(nowMs: TimeMs): void {
+    const { group } = this;
+    assert(group !== undefined, 'a probe goes to a group');
+    const header = encodeProbeHeader(this.session);
+    const tag = this.seal.tag(header, new Uint8Array(0));
+    const bytes = new Uint8Array(sessionHeaderSizeBytes + tagSizeBytes);
+    bytes.set(header);
+    bytes.set(tag, sessionHeaderSizeBytes);
+    this.controls.push({ to: group, bytes });
+    this.probesSent++;
+    this.probedAtMs = nowMs;
+    const isLast = this.probesSent >= callTiming.probeCount;
+    this.probeAtMs = isLast ? undefined : nowMs + callTiming.probeWaitMs / callTiming.probeCount;
+  }
+
+  // --- The whole
+
+  private advance(nowMs: TimeMs): void {
+    if (this.phase === 'done') return;
+    if (this.unsettledCount === 0) {
+      this.phase = 'done';
+      this.delivery.end();
+      this.events.push({ type: 'done', result: this.result(nowMs) });
+      return;
+    }
+    if (!this.isContentOpen && this.mayOpenContent(nowMs)) {
+      this.isContentOpen = true;
+      this.delivery.openContent(nowMs);
+    }
+    if (this.phase === 'open' && this.isContentOpen && this.delivery.isRead) {
+      this.phase = 'checking';
+      this.events.push({ type: 'check-source' });
+    }
+  }
+
+  /** The first that are ready wait a moment for the others: what all lack is sent once to all. */
+  private mayOpenContent(nowMs: TimeMs): boolean {
+    const isProbed = nowMs >= this.probedAtMs + callTiming.probeWaitMs;
+    let isAnyReady = false;
+    let isAnyAwaited = false;
+    for (const peer of this.peers) {
+      if (peer.isSettled) continue;
+      const isReady = peer.firstLackingBlocks !== undefined;
+      const isSettledOnGroup =
+        this.group === undefined || peer.hearsGroup || (this.probeAtMs === undefined && isProbed);
+      if (isReady) isAnyReady = true;
+      if (!isReady || !isSettledOnGroup) isAnyAwaited = true;
+    }
+    if (!isAnyReady) return false;
+    this.readyAtMs ??= nowMs;
+    const graceEndsAtMs = this.readyAtMs + callTiming.graceMs;
+    if (!isAnyAwaited || nowMs >= graceEndsAtMs) return true;
+    const probeEndsAtMs = isProbed ? Infinity : this.probedAtMs + callTiming.probeWaitMs;
+    this.checkAtMs = Math.min(this.checkAtMs, graceEndsAtMs, probeEndsAtMs);
+    return false;
+  }
+
+  private settle(
+    nowMs: TimeMs,
+    peer: SessionPeer,
+    status: SessionReceiverOutcome['status'],
+    reason?: string,
+  ): void {
+    if (peer.isSettled) return;
+    peer.status = status;
+    peer.reason = reason;
+    peer.isResponsive = false;
+    peer.settledAtMs = nowMs;
+    this.settledAtMs = nowMs;
+    this.unsettledCount--;
+    this.delivery.handleChange(nowMs, peer);
+    const outcome = this.status(nowMs, peer) as SessionReceiverOutcome;
+    this.events.push({ type: 'receiver', outcome });
+  }
+
+  private send(peer: SessionPeer, bytes: Uint8Array | undefined): void {
+    if (bytes !== undefined) this.controls.push({ to: peer.address, bytes });
+  }
+
+  private tell(peer: SessionPeer, message: Message): void {
+    if (peer.channel === undefined) return;
+    const encoded = encodeMessage(message);
+    assert(encoded.length <= maxControlSizeBytes, 'a message fits one datagram');
+    this.send(peer, peer.channel.seal(encoded));
+  }
+
+  /** What is known of one receiver now. */
+  status(nowMs: TimeMs, peer: SessionPeer): SessionReceiverStatus {
+    const { contentSizeBytes } = this.geometry;
+    const { rttMs } = peer.rtt;
+    const heldBytes =
+      peer.status === 'complete' ? contentSizeBytes : this.heldBytes(peer.lackingBlocks);
+    const firstHeldBytes = this.heldBytes(peer.firstLackingBlocks);
+    const shown = peer.segmentsLost + peer.segmentsReceived;
+    return {
+      receiver: peer.name,
+      address: formatAddress(peer.address),
+      ...(peer.selfName === undefined ? {} : { selfName: peer.selfName }),
+      status: peer.status,
+      activity: this.activity(peer),
+      ...(peer.reason === undefined ? {} : { reason: peer.reason }),
+      heldBytes,
+      receivedBytes: Math.max(0, heldBytes - firstHeldBytes),
+      elapsedMs: Math.max(0, (peer.settledAtMs ?? nowMs) - (peer.startedAtMs ?? nowMs)),
+      datagramsSent: peer.datagramsSent,
+      repairs: peer.repairs,
+      lossRatio: shown === 0 ? 0 : peer.segmentsLost / shown,
+      ...(rttMs === undefined ? {} : { rttMs }),
+      usesGroup: peer.hearsGroup,
+    };
+  }
+
+  private heldBytes(lackingBlocks: number | undefined): number {
+    if (lackingBlocks === undefined) return 0;
+    const { contentSizeBytes, blockSizeBytes } = this.geometry;
+    return Math.max(0, contentSizeBytes - lackingBlocks * blockSizeBytes);
+  }
+
+  private activity(peer: SessionPeer): string {
+    switch (peer.status) {
+      case 'calling':
+        return peer.isHeard ? 'silent, called again' : 'called';
+      case 'identifying':
+        return 'key to be trusted';
+      case 'offered':
+        return 'offered';
+      case 'active':
+        if (peer.state === 'whole') {
+          return this.phase === 'confirmed' ? 'verifying' : 'waits for the digest';
+        }
+        return peer.state;
+      default:
+        return peer.status;
+    }
+  }
+
+  /** Outcomes and counts so far. */
+  result(nowMs: TimeMs): SessionSenderResult {
+    const { delivery } = this;
+    const root = delivery.isRead ? { rootDigest: toHex(delivery.tree.root()) } : {};
+    return {
+      contentSizeBytes: this.geometry.contentSizeBytes,
+      elapsedMs: Math.max(0, this.settledAtMs - (this.startedAtMs ?? this.settledAtMs)),
+      objectId: toHex(this.offer.manifestDigest),
+      ...root,
+      datagramsSent: delivery.datagramsSent,
+      groupDatagramsSent: delivery.groupDatagramsSent,
+      bytesSent: delivery.bytesSent,
+      repairs: delivery.repairs,
+      reportsReceived: this.reportsReceived,
+      receivers: this.peers
+        .filter((peer) => peer.isSettled)
+        .map((peer) => this.status(nowMs, peer) as SessionReceiverOutcome),
+      faults: this.faults.toCounts(),
+    };
+  }
+}
+
+/** Of the sender's last word; nobody confirms it. */
+const abortCopies = 3;
+
+/** Receivers called in the same millisecond. */
+const callsAtOnce = 4;
+
+/** With many receivers, timers are looked at this much later for each of them. */
+const checkGrainMs = 0.01;
+
+/** A receiver that answers but comes no further has this many patiences. */
+const stuckTimes = 4;
+
+/** What a receiver needs to join a group before a probe reaches it. */
+const groupJoinMs = 20;
+
+const rttLimits = {
+  initialMs: 100,
+  granularityMs: 1,
+  minMs: 5,
+  maxMs: 5000,
+  maxBackoffMs: 5000,
+} as const;
+
+function invalid(message: string): P2mpError {
+  return new P2mpError('INVALID_ARGUMENT', message);
+}
+
+function otherVersion(version: number): string {
+  return `speaks version ${version} of the protocol; bring both sides to the same release`;
+}

@@ -1,0 +1,143 @@
+/**
+ * A stand-in for cryptography in virtual time: quick, seeded, and worthless against anybody. It keeps to
+ * the contract that machines rely on: other key, nonce or bytes, and nothing opens.
+ */
+import { assert } from '../assert.js';
+import { createRandom } from '../random.js';
+import type { Handshake, SessionCrypto } from '../session/crypto.js';
+import { digestSizeBytes, keySizeBytes, tagSizeBytes } from '../session/crypto.js';
+
+/** @param name seeds the random bytes, and is the host's key */
+export function createSimulatedCrypto(seed: string, name: string): SessionCrypto {
+  const random = createRandom(`${seed} crypto ${name}`);
+  const ownKey = digest([new TextEncoder().encode(name)]);
+  const bytesOf = (sizeBytes: number) => {
+    const bytes = new Uint8Array(sizeBytes);
+    for (let i = 0; i < sizeBytes; i++) bytes[i] = Math.floor(random() * 256);
+    return bytes;
+  };
+  return {
+    random: bytesOf,
+    hash: (...parts) => digest(parts),
+    mac: (key, ...parts) => digest([key, ...parts]),
+    seal: (key, nonce, plaintext, associated) => {
+      const sealed = new Uint8Array(plaintext.length + tagSizeBytes);
+      sealed.set(plaintext);
+      sealed.set(tagOf(key, nonce, plaintext, associated), plaintext.length);
+      return sealed;
+    },
+    open: (key, nonce, sealed, associated) => {
+      const end = sealed.length - tagSizeBytes;
+      if (end < 0) return undefined;
+      const plaintext = sealed.slice(0, end);
+      const tag = tagOf(key, nonce, plaintext, associated);
+      return tag.every((byte, i) => byte === sealed[end + i]) ? plaintext : undefined;
+    },
+    startHandshake: (role, prologue) =>
+      new SimulatedHandshake(role, prologue, ownKey, bytesOf(keySizeBytes)),
+  };
+}
+
+/** Three messages as in Noise XX: an ephemeral key each, then the static ones with a digest of it all. */
+class SimulatedHandshake implements Handshake {
+  remoteKey: Uint8Array | undefined;
+  keys: Handshake['keys'];
+  private remoteEphemeral: Uint8Array | undefined;
+  private step: number;
+
+  constructor(
+    private readonly role: 'initiator' | 'responder',
+    private readonly prologue: Uint8Array,
+    private readonly ownKey: Uint8Array,
+    private readonly ephemeral: Uint8Array,
+  ) {
+    this.step = role === 'initiator' ? 0 : 1;
+  }
+
+  write(): Uint8Array {
+    const { role, step, ephemeral, ownKey } = this;
+    this.step += 2;
+    if (role === 'initiator' && step === 0) return ephemeral.slice();
+    const proof = digest([ownKey, ...this.transcript()]);
+    if (role === 'initiator') {
+      this.finish();
+      return join([ownKey, proof]);
+    }
+    return join([ephemeral, ownKey, proof]);
+  }
+
+  read(message: Uint8Array): boolean {
+    const { role, remoteEphemeral } = this;
+    if (role === 'responder' && remoteEphemeral === undefined) {
+      this.remoteEphemeral = message.slice(0, keySizeBytes);
+      return message.length === keySizeBytes;
+    }
+    let rest = message;
+    if (role === 'initiator') {
+      this.remoteEphemeral = message.slice(0, keySizeBytes);
+      rest = message.subarray(keySizeBytes);
+    }
+    const key = rest.slice(0, keySizeBytes);
+    const proof = rest.subarray(keySizeBytes);
+    const expected = digest([key, ...this.transcript()]);
+    if (proof.length !== digestSizeBytes || !expected.every((b, i) => b === proof[i])) return false;
+    this.remoteKey = key;
+    if (role === 'responder') this.finish();
+    return true;
+  }
+
+  private transcript(): Uint8Array[] {
+    const { role, ephemeral, remoteEphemeral, prologue } = this;
+    assert(remoteEphemeral !== undefined, 'the other side spoke first');
+    return role === 'initiator'
+      ? [prologue, ephemeral, remoteEphemeral]
+      : [prologue, remoteEphemeral, ephemeral];
+  }
+
+  private finish(): void {
+    const forth = digest([Uint8Array.of(1), ...this.transcript()]);
+    const back = digest([Uint8Array.of(2), ...this.transcript()]);
+    const isInitiator = this.role === 'initiator';
+    this.keys = isInitiator ? { send: forth, receive: back } : { send: back, receive: forth };
+  }
+}
+
+function tagOf(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  plaintext: Uint8Array,
+  associated: Uint8Array,
+): Uint8Array {
+  return digest([key, nonce, plaintext, associated]).subarray(0, tagSizeBytes);
+}
+
+/** Eight lanes of FNV-1a with a final mix: spreads well, resists nobody. */
+function digest(parts: readonly Uint8Array[]): Uint8Array {
+  let a = 0x811c9dc5;
+  let b = 0x01000193;
+  for (const part of parts) {
+    a = Math.imul(a ^ part.length, 0x01000193);
+    for (let i = 0; i < part.length; i++) {
+      a = Math.imul(a ^ (part[i] as number), 0x01000193);
+      b = Math.imul(b + a, 0x85ebca6b) ^ (b >>> 15);
+    }
+  }
+  const bytes = new Uint8Array(digestSizeBytes);
+  for (let lane = 0; lane < 8; lane++) {
+    a = Math.imul(a ^ (a >>> 16) ^ lane, 0x85ebca6b);
+    b = Math.imul(b ^ (b >>> 13) ^ a, 0xc2b2ae35);
+    const word = a ^ b ^ (b >>> 16);
+    bytes.set([word >>> 24, word >>> 16, word >>> 8, word], 4 * lane);
+  }
+  return bytes;
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,38 @@
+// The part of `noise-handshake` that p2mp uses; it brings no declarations. Only types are taken from
+// here: src/node/session/load-noise.ts loads the library itself.
+declare module 'noise-handshake' {
+  export interface NoiseKeyPair {
+    readonly publicKey: Uint8Array;
+    readonly secretKey: Uint8Array;
+  }
+
+  /** How it multiplies on its curve. */
+  export interface NoiseCurve {
+    readonly DHLEN: number;
+    readonly PKLEN: number;
+    readonly SKLEN: number;
+    readonly ALG: string;
+    generateKeyPair(): NoiseKeyPair;
+    dh(publicKey: Uint8Array, keyPair: NoiseKeyPair): Uint8Array;
+  }
+
+  export default class Noise {
+    constructor(
+      pattern: 'XX',
+      isInitiator: boolean,
+      keyPair: NoiseKeyPair,
+      options: { readonly curve: NoiseCurve },
+    );
+    /** The remote static key; what it holds is good only once `recv` has returned. */
+    readonly rs: Uint8Array | null;
+    readonly complete: boolean;
+    /** Where complete: the key of what is sent. */
+    readonly tx: Uint8Array | null;
+    /** Where complete: the key of what is received. */
+    readonly rx: Uint8Array | null;
+    initialise(prologue: Uint8Array): void;
+    send(payload?: Uint8Array): Uint8Array;
+    /** Keeps views of the message and, at the end, zeroes one; throws where it is none. */
+    recv(message: Uint8Array): Uint8Array;
+  }
+}
