@@ -6,8 +6,8 @@ export function formatCount(count: number): string {
 }
 
 /** `1 segment`, `2 segments`. */
-export function formatPlural(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+export function formatPlural(count: number, noun: string, plural = `${noun}s`): string {
+  return `${formatCount(count)} ${count === 1 ? noun : plural}`;
 }
 
 /** Decimal units, as rates of networks have them: 1.05 MB. */

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { ExistingFiles } from '../src/node/session/part-store.js';
 import { PartStore, removeStaleParts } from '../src/node/session/part-store.js';
 import type { Entry } from '../src/session/manifest.js';
@@ -46,20 +46,16 @@ async function writeAll(store: PartStore, fileCount: number): Promise<void> {
 }
 
 /** A target folder beside one that nothing may touch, with a file of the right size. */
-function createPlace(t: Tap.Test): { readonly dir: string; readonly outside: string } {
+function createPlace(t: Test): { readonly dir: string; readonly outside: string } {
   const root = t.testdir({ dir: {}, outside: { f: 'x'.repeat(content.length) } });
   return { dir: join(root, 'dir'), outside: join(root, 'outside') };
 }
 
-function checkOutside(t: Tap.Test, outside: string): void {
+function checkOutside(t: Test, outside: string): void {
   t.same(readdirSync(outside), ['f']);
   t.equal(readFileSync(join(outside, 'f'), 'utf8'), 'x'.repeat(content.length));
   t.not(lstatSync(join(outside, 'f')).mtimeMs, 1000);
   t.not(lstatSync(outside).mtimeMs, 1000);
-}
-
-declare namespace Tap {
-  type Test = typeof t;
 }
 
 t.test('a symbolic link in the way is refused, whatever comes behind it', { skip }, async (t) => {
@@ -99,6 +95,28 @@ t.test('one that appears before the end is refused too', { skip }, async (t) => 
   }
   await store.finish();
   t.ok(readFileSync(join(dir, 'a/b/f')).equals(content));
+});
+
+t.test('one that appears in the midst of the end stops it', { skip }, async (t) => {
+  const { dir, outside } = createPlace(t);
+  // So many that the process turns to other things meanwhile.
+  const names = Array.from({ length: 300 }, (_, i) => `a/${i}`);
+  const store = await open(dir, [folder('a'), ...names.map(file)]);
+  await writeAll(store, names.length);
+  const finishing = store.finish().then(
+    () => 'whole',
+    (error: Error) => error.message,
+  );
+  while (!existsSync(join(dir, 'a/0'))) await new Promise((resolve) => setImmediate(resolve));
+  renameSync(join(dir, 'a'), join(dir, 'moved'));
+  symlinkSync(outside, join(dir, 'a'));
+  t.equal(
+    await finishing,
+    `${join(dir, 'a')}: is a symbolic link; remove it or take another folder`,
+  );
+  t.ok(readdirSync(join(dir, 'moved')).length < names.length);
+  checkOutside(t, outside);
+  await store.discard();
 });
 
 t.test('a link at the name of a file is replaced itself', { skip }, async (t) => {

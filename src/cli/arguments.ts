@@ -136,3 +136,21 @@ export function parseShard(text: string): { index: number; count: number } {
     ? { index, count }
     : refuse(`--shard ${text}: must be i/n with i from 1 to n, such as 1/4`);
 }
+
+/** `50MB`, `1.5G`, `800k`, `65536`: decimal units, a B or a bit of "/s" behind them or not. */
+export function parseSize(option: string, text: string): number {
+  const match = /^(?<number>[\d.]+)\s*(?<unit>[kMGT]?)B?(?:\/s)?$/i.exec(text);
+  const { number = '', unit = '' } = match?.groups ?? {};
+  const value = parseNumber(number) * 1000 ** ' kmgt'.indexOf(unit.toLowerCase() || ' ');
+  return value > 0
+    ? value
+    : refuse(`--${option} ${text}: must be a number of bytes above 0, such as 50MB or 800k`);
+}
+
+/** A whole number from 1 on. */
+export function parseCount(option: string, text: string): number {
+  const count = parseNumber(text);
+  return Number.isInteger(count) && count >= 1
+    ? count
+    : refuse(`--${option} ${text}: must be a whole number from 1 on`);
+}

@@ -16,6 +16,7 @@ export class Output {
   private buffer = '';
   private isFlushDue = false;
   private progressText = '';
+  private progressLineCount = 0;
   private readonly isTerminal = process.stderr.isTTY === true;
 
   constructor(private readonly options: OutputOptions) {
@@ -53,16 +54,22 @@ export class Output {
     this.toStandardError(text);
   }
 
-  /** Shows the progress line, cut to the terminal's width; nothing without a terminal. */
-  progress(text: string): void {
+  /** Shows the progress, a line or several, cut to the terminal's size; nothing without a terminal. */
+  progress(...lines: readonly string[]): void {
     if (!this.hasProgress) return;
+    const { columns, rows } = process.stderr as WriteStream;
     // Some terminals say that they have no columns at all.
-    const width = ((process.stderr as WriteStream).columns || 80) - 1;
-    const cut = text.length > width ? `${text.slice(0, width - 1)}…` : text;
-    if (cut === this.progressText) return;
+    const width = (columns || 80) - 1;
+    const shown = lines
+      .slice(0, Math.max(1, (rows || 24) - 1))
+      .map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line));
+    const text = shown.join('\x1b[K\r\n');
+    if (text === this.progressText) return;
     this.flush();
-    this.progressText = cut;
-    process.stderr.write(`\r${cut}\x1b[K`);
+    const back = this.progressText === '' ? '' : this.toFirstLine();
+    this.progressText = text;
+    this.progressLineCount = shown.length;
+    process.stderr.write(`${back}\r${text}\x1b[K\x1b[J`);
   }
 
   /** Whether there is a progress line to show. */
@@ -101,9 +108,13 @@ export class Output {
     });
   }
 
+  private toFirstLine(): string {
+    return this.progressLineCount > 1 ? `\x1b[${this.progressLineCount - 1}A` : '';
+  }
+
   private hideProgress(): void {
     if (this.progressText === '') return;
     this.progressText = '';
-    process.stderr.write('\r\x1b[K');
+    process.stderr.write(`${this.toFirstLine()}\r\x1b[K\x1b[J`);
   }
 }

@@ -7,13 +7,21 @@ import type { ExitCode } from './exit-code.js';
 type Verb = (args: readonly string[]) => Promise<ExitCode>;
 
 const verbs: Readonly<Record<string, { what: string; load: () => Promise<Verb> }>> = {
-  experiment: {
-    what: 'Run a plan of transfers; leave CSV, a plot and a report',
-    load: async () => (await import('./experiment.js')).experiment,
+  send: {
+    what: 'Send files and folders to many receivers',
+    load: async () => (await import('./send.js')).send,
+  },
+  receive: {
+    what: 'Take what is sent to this host, from many senders at once',
+    load: async () => (await import('./receive.js')).receive,
   },
   keygen: {
     what: 'Make the key pair of this host, or show its public key',
     load: async () => (await import('./keygen.js')).keygen,
+  },
+  experiment: {
+    what: 'Run a plan of transfers; leave CSV, a plot and a report',
+    load: async () => (await import('./experiment.js')).experiment,
   },
 };
 

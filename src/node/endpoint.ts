@@ -1,6 +1,8 @@
 /** UDP sockets behind the address type of the core: open, send with backpressure, close. */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import type { NetworkInterfaceInfo } from 'node:os';
+import { networkInterfaces } from 'node:os';
 import type { Address } from '../address.js';
 import { formatAddress } from '../address.js';
 import type { ErrorCode } from '../errors.js';
@@ -85,6 +87,45 @@ export class Endpoint {
     } else {
       socket.send(bytes, to.port, to.host);
     }
+  }
+
+  /**
+   * What is sent to this group reaches this host from now on, by whichever interface it comes.
+   * @returns whether any interface could join
+   */
+  joinGroup(group: string): boolean {
+    const socket = this.socketFor({ host: group, port: 0 });
+    if (socket === undefined || this.isClosed) return false;
+    let hasJoined = false;
+    for (const name of multicastInterfaces(group)) {
+      try {
+        socket.addMembership(group, name);
+        hasJoined = true;
+      } catch {
+        // Joined before, or an interface that cannot: the others may.
+      }
+    }
+    return hasJoined;
+  }
+
+  leaveGroup(group: string): void {
+    const socket = this.socketFor({ host: group, port: 0 });
+    if (socket === undefined || this.isClosed) return;
+    for (const name of multicastInterfaces(group)) {
+      try {
+        socket.dropMembership(group, name);
+      } catch {
+        // It was not joined there.
+      }
+    }
+  }
+
+  /** Datagrams to groups leave by the interface that has this address. */
+  sendGroupsBy(address: string): void {
+    const socket = this.socketFor({ host: address, port: 0 });
+    if (socket === undefined || this.isClosed) return;
+    const found = multicastInterfaces(address, (info) => info.address === address)[0];
+    if (found !== undefined) socket.setMulticastInterface(found);
   }
 
   /** Resolves once all that was sent has left, or after a while at the latest. */
@@ -173,6 +214,20 @@ export class Endpoint {
       this.options.handleDatagram(from, bytes);
     });
   }
+}
+
+/** The host's interfaces of this family, in the form that membership takes. */
+function multicastInterfaces(
+  group: string,
+  isWanted: (info: NetworkInterfaceInfo) => boolean = () => true,
+): string[] {
+  const family = isIPv6(group) ? 'IPv6' : 'IPv4';
+  const found: string[] = [];
+  for (const [name, infos = []] of Object.entries(networkInterfaces())) {
+    const info = infos.find((each) => each.family === family && isWanted(each));
+    if (info !== undefined) found.push(family === 'IPv6' ? `::%${name}` : info.address);
+  }
+  return found;
 }
 
 function passThrough(host: string, ...rest: unknown[]): void {

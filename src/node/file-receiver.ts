@@ -7,6 +7,7 @@ import { Receiver } from '../receiver.js';
 import type { ReceiverEvent, TransferResult } from '../receiver-events.js';
 import type { FileTarget } from './file-sink.js';
 import { checkTarget, FileSink } from './file-sink.js';
+import type { SocketRunnerOptions } from './socket-runner.js';
 import { SocketRunner } from './socket-runner.js';
 
 export interface ReceiveFileOptions {
@@ -36,10 +37,17 @@ export type FileReceiverEvent =
   /** The first datagram that the system refused, of each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
+/** Runs a machine: `SocketRunner`, or a part of one that serves another machine too. */
+export type MachineRunner = Pick<
+  SocketRunner<ReceiverEvent>,
+  'nowMs' | 'addresses' | 'drain' | 'close'
+>;
+export type OpenRunner = (options: SocketRunnerOptions<ReceiverEvent>) => Promise<MachineRunner>;
+
 /** A server of P2MP-FTP; `FileReceiver.open` starts it, `close` stops it. */
 export class FileReceiver {
   private readonly machine: Receiver;
-  private runner: SocketRunner<ReceiverEvent> | undefined;
+  private runner: MachineRunner | undefined;
   private sink: FileSink | undefined;
   /** Sinks that are being removed: `close` waits for them. */
   private readonly discards = new Set<Promise<void>>();
@@ -56,11 +64,17 @@ export class FileReceiver {
     this.machine = new Receiver(options);
   }
 
-  /** @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
-  static async open(options: ReceiveFileOptions): Promise<FileReceiver> {
+  /**
+   * @param openRunner what runs the machine; sockets of its own if left out
+   * @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE
+   */
+  static async open(
+    options: ReceiveFileOptions,
+    openRunner: OpenRunner = SocketRunner.open,
+  ): Promise<FileReceiver> {
     const receiver = new FileReceiver(options, await checkTarget(options.path));
     const { bind, port } = options;
-    receiver.runner = await SocketRunner.open({
+    receiver.runner = await openRunner({
       machine: receiver.machine,
       ...(bind === undefined ? {} : { bind }),
       port,

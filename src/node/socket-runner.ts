@@ -57,6 +57,11 @@ export class SocketRunner<Event> {
     return this.endpoint?.addresses ?? [];
   }
 
+  /** For groups; closed with the runner. */
+  get sockets(): Pick<Endpoint, 'joinGroup' | 'leaveGroup' | 'sendGroupsBy'> | undefined {
+    return this.endpoint;
+  }
+
   drain(): void {
     this.runner.drain();
   }

@@ -18,8 +18,10 @@ export class Assembly {
   /** Segments that are lacking, low half and high half. */
   lackingLow: number;
   lackingHigh: number;
-  /** Whether a report has said what is lacking, or it came out of its turn: what comes now is a repair. */
+  /** Whether what it lacks was sent and lost: what comes now is a repair. */
   isRepaired: boolean;
+  /** The burst that its last segment came in. */
+  burst = 0;
 
   constructor(
     readonly generation: number,

@@ -34,5 +34,5 @@ export class FlightWindow {
   }
 }
 
-/** A queue of this length is none: timers and schedulers are coarse. */
-const queueAllowanceMs = 5;
+/** A queue of this length is none: timers are coarse, and a host that sends much reads late. */
+const queueAllowanceMs = 20;

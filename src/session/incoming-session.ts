@@ -104,6 +104,7 @@ export class IncomingSession {
   private firstLackingBlocks = 0;
   private describesContent = false;
   private highestBlock = -1;
+  private passGeneration = 0;
   private unwrittenBytes = 0;
   private assembledBytes = 0;
 
@@ -378,6 +379,7 @@ export class IncomingSession {
       this.duplicates++;
       return 'duplicate';
     }
+    assembly.burst = packet.burst;
     if (assembly.isRepaired) this.segmentsLost++;
     return assembly.isComplete ? this.completeBlock(nowMs, geometry, block, assembly) : undefined;
   }
@@ -392,6 +394,9 @@ export class IncomingSession {
     // One block at a time there is always room for, or nothing would ever move.
     if (budget.isExhausted && this.assemblies.size > 0) return undefined;
     const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
+    // In one pass, blocks go out in order: one that comes behind a later one was lost as a whole.
+    if (generation !== this.passGeneration) this.highestBlock = -1;
+    this.passGeneration = generation;
     const isLate = block < this.highestBlock;
     const segmentCount = segmentCountOfBlock(geometry, block);
     const assembly = new Assembly(generation, sealedBytes, segmentCount, isLate);
@@ -474,6 +479,10 @@ export class IncomingSession {
     }
   }
 
+  private isThrough(burst: number): boolean {
+    return this.throughBurst !== undefined && burstsAhead(this.throughBurst, burst) >= 0;
+  }
+
   /** A report goes out as soon as this receiver's turn comes. */
   private wantReport(nowMs: TimeMs): void {
     const turnMs = this.lastReportAtMs + (this.offer?.reportIntervalMs ?? 0);
@@ -500,7 +509,8 @@ export class IncomingSession {
     if (this.reportCursor > 0) this.wantReport(nowMs);
     for (const lack of lacks) {
       const assembly = lack.kind === 'part' ? this.assemblies.get(lack.firstBlock) : undefined;
-      if (assembly !== undefined) assembly.isRepaired = true;
+      // Of a burst that is still coming in, nothing is lost yet.
+      if (assembly !== undefined && this.isThrough(assembly.burst)) assembly.isRepaired = true;
     }
     const contentBlocks = geometry.blockCount - geometry.manifestBlockCount;
     this.tell({

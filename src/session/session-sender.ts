@@ -563,6 +563,11 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.probedAtMs = nowMs;
     const isLast = this.probesSent >= callTiming.probeCount;
     this.probeAtMs = isLast ? undefined : nowMs + callTiming.probeWaitMs / callTiming.probeCount;
+    if (!isLast) return;
+    // Who heard a probe has said so; that word may be lost.
+    for (const peer of this.peers) {
+      if (peer.status === 'active' && !peer.hearsGroup) this.poll(nowMs, peer);
+    }
   }
 
   // --- The whole

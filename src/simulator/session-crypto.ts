@@ -4,11 +4,33 @@
  */
 import { assert } from '../assert.js';
 import { createRandom } from '../random.js';
+import { toHex } from '../session/byte-codec.js';
 import type { Handshake, SessionCrypto } from '../session/crypto.js';
 import { digestSizeBytes, keySizeBytes, tagSizeBytes } from '../session/crypto.js';
 
-/** @param name seeds the random bytes, and is the host's key */
-export function createSimulatedCrypto(seed: string, name: string): SessionCrypto {
+/** Remembers what each nonce was used for: under one key it must not meet two plaintexts. */
+export class NonceLog {
+  reuses = 0;
+  private readonly plaintexts = new Map<string, string>();
+
+  add(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, associated: Uint8Array): void {
+    const use = `${toHex(key)} ${toHex(nonce)}`;
+    const met = toHex(digest([plaintext, associated]));
+    const known = this.plaintexts.get(use);
+    if (known !== undefined && known !== met) this.reuses++;
+    this.plaintexts.set(use, met);
+  }
+}
+
+/**
+ * @param name seeds the random bytes, and is the host's key
+ * @param nonces takes a note of everything that is sealed
+ */
+export function createSimulatedCrypto(
+  seed: string,
+  name: string,
+  nonces?: NonceLog,
+): SessionCrypto {
   const random = createRandom(`${seed} crypto ${name}`);
   const ownKey = digest([new TextEncoder().encode(name)]);
   const bytesOf = (sizeBytes: number) => {
@@ -21,6 +43,7 @@ export function createSimulatedCrypto(seed: string, name: string): SessionCrypto
     hash: (...parts) => digest(parts),
     mac: (key, ...parts) => digest([key, ...parts]),
     seal: (key, nonce, plaintext, associated) => {
+      nonces?.add(key, nonce, plaintext, associated);
       const sealed = new Uint8Array(plaintext.length + tagSizeBytes);
       sealed.set(plaintext);
       sealed.set(tagOf(key, nonce, plaintext, associated), plaintext.length);

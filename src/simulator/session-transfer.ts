@@ -9,12 +9,17 @@ import { hashLeaf } from '../session/hash-tree.js';
 import type { IncomingResult, SessionReceiverEvent } from '../session/incoming-events.js';
 import { createManifest, encodeManifest } from '../session/manifest.js';
 import { receiverLimits } from '../session/session-config.js';
-import type { SessionSenderEvent, SessionSenderResult } from '../session/session-events.js';
+import type {
+  SessionReceiverOutcome,
+  SessionSenderEvent,
+  SessionSenderResult,
+} from '../session/session-events.js';
 import { SessionReceiver } from '../session/session-receiver.js';
 import type { SessionSenderOptions } from '../session/session-sender.js';
 import { SessionSender } from '../session/session-sender.js';
-import type { LinkOptions } from './link.js';
-import { createSimulatedCrypto } from './session-crypto.js';
+import type { LinkCounts, LinkOptions } from './link.js';
+import { createLinkCounts } from './link.js';
+import { createSimulatedCrypto, NonceLog } from './session-crypto.js';
 import type { SimulatedHost, SimulationOptions } from './simulation.js';
 import { Simulation } from './simulation.js';
 import { createContent } from './transfer.js';
@@ -35,8 +40,23 @@ export interface SessionIncident {
   readonly fate: HostFate;
 }
 
+/** What may differ from one receiver to the next. */
+export interface SimulatedReceiverOptions {
+  readonly forwardLink?: LinkOptions;
+  readonly backwardLink?: LinkOptions;
+  /** How long a disk takes for a write; and for making the whole durable. It does one after another. */
+  readonly writeTimeMs?: number;
+  readonly storeTimeMs?: number;
+  /** How often a disk makes durable what was written. */
+  readonly checkpointMs?: number;
+  /** Share of blocks that a disk returns damaged after a restart. */
+  readonly rot?: number;
+  readonly bufferBytes?: number;
+}
+
 export interface SimulatedSessionOptions
   extends SimulationOptions,
+    SimulatedReceiverOptions,
     Pick<
       SessionSenderOptions,
       'mssBytes' | 'segmentsPerBlock' | 'giveUpAfterMs' | 'rateBytesPerSec' | 'reportsPerSec'
@@ -44,43 +64,60 @@ export interface SimulatedSessionOptions
   readonly receiverCount: number;
   readonly contentSizeBytes: number;
   readonly fileCount?: number;
-  readonly forwardLink?: LinkOptions;
-  readonly backwardLink?: LinkOptions;
+  /** By number, what one has in place of what all have. */
+  readonly receivers?: readonly SimulatedReceiverOptions[];
   /** Whether there is a group; and which receivers it reaches, all if left out. */
   readonly hasGroup?: boolean;
   readonly groupReaches?: (receiver: number) => boolean;
   readonly incidents?: readonly SessionIncident[];
-  /** How often a disk makes durable what was written. */
-  readonly checkpointMs?: number;
-  /** How long a disk takes for a write; and for making the whole durable. */
-  readonly writeTimeMs?: number;
-  readonly storeTimeMs?: number;
-  /** Share of blocks that a disk returns damaged after a restart. */
-  readonly rot?: number;
-  readonly bufferBytes?: number;
   readonly sendTimeMs?: number;
+  /** How long the source takes to hand over a block. */
+  readonly sourceTimeMs?: number;
   readonly deadlineMs?: TimeMs;
+  /** Whether to count nonces that are used twice. */
+  readonly watchesNonces?: boolean;
+  /** A run that needs more happenings than this hangs. */
+  readonly maxSteps?: number;
+  /** What a test puts between a machine and its network, in each life of its host. */
+  readonly wrapSender?: (sender: SessionSender) => Machine<SessionSenderEvent>;
+  readonly wrapReceiver?: (receiver: SessionReceiver) => Machine<SessionReceiverEvent>;
+}
+
+/** When the sender knew a receiver's outcome. */
+export interface SettledReceiver {
+  readonly atMs: TimeMs;
+  readonly outcome: SessionReceiverOutcome;
 }
 
 export interface SimulatedSessionReceiver {
   readonly name: string;
   /** Of each session that ended here. */
   readonly results: readonly IncomingResult[];
-  /** Whether it holds exactly the bytes that were sent, stored to the end. */
+  /** Whether it called a session complete, and held exactly the bytes that were sent, stored. */
   readonly isIdentical: boolean;
   /** Whether it called something complete that is not identical. */
   readonly isFalse: boolean;
   readonly maxBufferedBytes: number;
+  /** When it had its last outcome; undefined for none. */
+  readonly endedAtMs: TimeMs | undefined;
 }
 
 export interface SimulatedSessionResult {
   /** Of each life of the sender that came to its end. */
   readonly sender: readonly SessionSenderResult[];
+  /** In the sender's last life. */
+  readonly settled: readonly SettledReceiver[];
   readonly receivers: readonly SimulatedSessionReceiver[];
   readonly isAtRest: boolean;
   readonly datagramsAfterEnd: number;
-  /** The most reports that the sender took within one second. */
+  /** The most reports that the sender took within any one second. */
   readonly maxReportsPerSec: number;
+  /** The same by whole seconds. */
+  readonly reportsBySecond: readonly number[];
+  /** Nonces that met two plaintexts under one key. */
+  readonly nonceReuses: number;
+  /** What the links did, all of them together. */
+  readonly links: LinkCounts;
   readonly virtualMs: TimeMs;
   readonly steps: number;
 }
@@ -90,33 +127,51 @@ const group = '239.77.35.1';
 export function simulateSession(options: SimulatedSessionOptions): SimulatedSessionResult {
   const simulation = new Simulation(options);
   const content = createContent(options.seed, options.contentSizeBytes);
-  const sender = new SenderHost(simulation, content, options);
-  const receivers = Array.from(
-    { length: options.receiverCount },
-    (_, i) => new ReceiverHost(simulation, i, content, options),
-  );
-  for (const { name } of receivers) {
-    simulation.connect('sender', name, [simulation.createLink(`to ${name}`, options.forwardLink)]);
-    simulation.connect(name, 'sender', [
-      simulation.createLink(`from ${name}`, options.backwardLink),
-    ]);
-  }
+  const nonces = options.watchesNonces === true ? new NonceLog() : undefined;
+  const sender = new SenderHost(simulation, content, options, nonces);
+  const receivers = Array.from({ length: options.receiverCount }, (_, i) => {
+    const own = { ...options, ...options.receivers?.[i] };
+    return new ReceiverHost(simulation, i, content, own, nonces);
+  });
+  const links = receivers.flatMap(({ name, options: { forwardLink, backwardLink } }) => {
+    const forward = simulation.createLink(`to ${name}`, forwardLink);
+    const backward = simulation.createLink(`from ${name}`, backwardLink);
+    simulation.connect('sender', name, [forward]);
+    simulation.connect(name, 'sender', [backward]);
+    return [forward, backward];
+  });
   for (const { atMs, host, fate } of options.incidents ?? []) {
     simulation.at(atMs, () => {
       (host === 'sender' ? sender : at(receivers, host)).suffer(fate);
     });
   }
-  const { deadlineMs } = options;
-  const isAtRest = simulation.run(deadlineMs === undefined ? {} : { untilMs: deadlineMs });
+  const { deadlineMs, maxSteps = Infinity } = options;
+  const isOver = () => simulation.steps > maxSteps;
+  const hasEnded = simulation.run({
+    isOver,
+    ...(deadlineMs === undefined ? {} : { untilMs: deadlineMs }),
+  });
   return {
     sender: sender.results,
+    settled: sender.settled,
     receivers: receivers.map((receiver) => receiver.toResult()),
-    isAtRest,
+    isAtRest: hasEnded && !isOver(),
     datagramsAfterEnd: sender.datagramsAfterEnd,
     maxReportsPerSec: sender.maxReportsPerSec,
+    reportsBySecond: sender.reportsBySecond,
+    nonceReuses: nonces?.reuses ?? 0,
+    links: sumOfCounts(links.map(({ counts }) => counts)),
     virtualMs: simulation.nowMs,
     steps: simulation.steps,
   };
+}
+
+function sumOfCounts(all: readonly LinkCounts[]): LinkCounts {
+  const total = createLinkCounts();
+  for (const counts of all) {
+    for (const key of Object.keys(total) as (keyof LinkCounts)[]) total[key] += counts[key];
+  }
+  return total;
 }
 
 /** A machine that can be cut off from its network. */
@@ -155,12 +210,16 @@ abstract class Host<Event extends object> {
   protected abstract handleKill(): void;
   /** A datagram leaves. */
   protected handleTransmit(): void {}
+  /** A datagram has been taken in. */
+  protected handleTaken(): void {}
 
   protected startMachine(): void {
     const machine = this.createMachine();
     const wrapped: Machine<Event> = {
       handleDatagram: (nowMs, from, bytes) => {
-        if (!this.isCut) machine.handleDatagram(nowMs, from, bytes);
+        if (this.isCut) return;
+        machine.handleDatagram(nowMs, from, bytes);
+        this.handleTaken();
       },
       handleTimeout: (nowMs) => machine.handleTimeout(nowMs),
       pollTimeout: () => machine.pollTimeout(),
@@ -187,18 +246,25 @@ abstract class Host<Event extends object> {
 
 class SenderHost extends Host<SessionSenderEvent> {
   readonly results: SessionSenderResult[] = [];
+  settled: SettledReceiver[] = [];
   datagramsAfterEnd = 0;
   maxReportsPerSec = 0;
+  readonly reportsBySecond: number[] = [];
   private endedAtMs: TimeMs = Infinity;
   private lives = 0;
   private machine: SessionSender | undefined;
-  private secondStartsAtMs = 0;
-  private secondStartsWith = 0;
+  private reportsTaken = 0;
+  /** Datagrams that came after the end. */
+  private asked = 0;
+  /** When the reports of the last second came. */
+  private readonly reportTimes: TimeMs[] = [];
+  private firstOfSecond = 0;
 
   constructor(
     simulation: Simulation,
     private readonly content: Uint8Array,
     private readonly options: SimulatedSessionOptions,
+    private readonly nonces: NonceLog | undefined,
   ) {
     super(simulation, 'sender', options.sendTimeMs ?? 0);
     this.startMachine();
@@ -218,7 +284,9 @@ class SenderHost extends Host<SessionSenderEvent> {
       })),
     );
     this.lives++;
-    this.secondStartsWith = 0;
+    this.reportsTaken = 0;
+    this.asked = 0;
+    this.settled = [];
     this.machine = new SessionSender({
       ...options,
       receivers: Array.from({ length: receiverCount }, (_, i) => ({
@@ -230,12 +298,12 @@ class SenderHost extends Host<SessionSenderEvent> {
       contentSizeBytes: content.length,
       // One sender in all its lives: its key is its name; its random numbers are new ones.
       crypto: {
-        ...createSimulatedCrypto(seed, 'sender'),
+        ...createSimulatedCrypto(seed, 'sender', this.nonces),
         random: createSimulatedCrypto(seed, `sender ${this.lives}`).random,
       },
       ...(options.hasGroup === true ? { group: Simulation.address(group) } : {}),
     });
-    return this.machine;
+    return options.wrapSender?.(this.machine) ?? this.machine;
   }
 
   protected handleEvent(event: SessionSenderEvent): void {
@@ -245,9 +313,12 @@ class SenderHost extends Host<SessionSenderEvent> {
       case 'need': {
         const { block, offsetBytes, sizeBytes } = event;
         const bytes = this.content.subarray(offsetBytes, offsetBytes + sizeBytes);
-        machine.provideBlock(simulation.nowMs, block, bytes);
+        this.later(machine, () => machine.provideBlock(simulation.nowMs, block, bytes));
         break;
       }
+      case 'receiver':
+        this.settled.push({ atMs: simulation.nowMs, outcome: event.outcome });
+        break;
       case 'identify':
         machine.trust(simulation.nowMs, event.index);
         break;
@@ -268,16 +339,40 @@ class SenderHost extends Host<SessionSenderEvent> {
 
   protected override handleTransmit(): void {
     const { machine, simulation } = this;
-    if (machine === undefined) return;
     // What still leaves in the moment of the end are the last words to receivers.
-    if (machine.isDone && simulation.nowMs > this.endedAtMs) this.datagramsAfterEnd++;
-    const { reportsReceived } = machine.result(simulation.nowMs);
-    if (simulation.nowMs - this.secondStartsAtMs >= 1000) {
-      this.secondStartsAtMs = simulation.nowMs;
-      this.secondStartsWith = reportsReceived;
-    }
-    const count = reportsReceived - this.secondStartsWith;
+    if (machine?.isDone !== true || simulation.nowMs === this.endedAtMs) return;
+    // Whoever has not heard them asks again.
+    if (this.asked > 0) this.asked--;
+    else this.datagramsAfterEnd++;
+  }
+
+  protected override handleTaken(): void {
+    const { machine, simulation, reportTimes } = this;
+    const { nowMs } = simulation;
+    if (machine?.isDone === true) this.asked++;
+    const taken = machine?.['reportsReceived'] ?? this.reportsTaken;
+    if (taken === this.reportsTaken) return;
+    this.reportsTaken = taken;
+    const second = Math.floor(nowMs / 1000);
+    while (this.reportsBySecond.length <= second) this.reportsBySecond.push(0);
+    this.reportsBySecond[second] = (this.reportsBySecond[second] as number) + 1;
+    reportTimes.push(nowMs);
+    while ((reportTimes[this.firstOfSecond] as number) <= nowMs - 1000) this.firstOfSecond++;
+    const count = reportTimes.length - this.firstOfSecond;
     this.maxReportsPerSec = Math.max(this.maxReportsPerSec, count);
+  }
+
+  private later(machine: SessionSender, action: () => void): void {
+    const { sourceTimeMs = 0 } = this.options;
+    if (sourceTimeMs === 0) {
+      action();
+      return;
+    }
+    this.simulation.at(this.simulation.nowMs + sourceTimeMs, () => {
+      if (this.machine !== machine) return;
+      action();
+      this.host?.drain();
+    });
   }
 }
 
@@ -289,7 +384,10 @@ class ReceiverHost extends Host<SessionReceiverEvent> {
   private readonly written = new Map<number, Uint8Array>();
   private blockSizeBytes = 1;
   private isFalse = false;
+  private isIdentical = false;
+  private endedAtMs: TimeMs | undefined;
   private maxBufferedBytes = 0;
+  private diskIsFreeAtMs: TimeMs = 0;
   private lives = 0;
   private isCheckpointDue = false;
   private readonly random: () => number;
@@ -298,7 +396,8 @@ class ReceiverHost extends Host<SessionReceiverEvent> {
     simulation: Simulation,
     private readonly index: number,
     private readonly content: Uint8Array,
-    private readonly options: SimulatedSessionOptions,
+    readonly options: SimulatedSessionOptions,
+    private readonly nonces: NonceLog | undefined,
   ) {
     super(simulation, `r${index + 1}`, 0);
     this.random = createRandom(options.seed, `disk ${index}`);
@@ -306,34 +405,36 @@ class ReceiverHost extends Host<SessionReceiverEvent> {
   }
 
   toResult(): SimulatedSessionReceiver {
-    const isComplete = this.results.some(({ status }) => status === 'complete');
-    return {
-      name: this.name,
-      results: this.results,
-      isIdentical: isComplete && this.hasAll(),
-      isFalse: this.isFalse,
-      maxBufferedBytes: this.maxBufferedBytes,
-    };
+    const { name, results, isIdentical, isFalse, maxBufferedBytes, endedAtMs } = this;
+    return { name, results, isIdentical, isFalse, maxBufferedBytes, endedAtMs };
   }
 
   protected createMachine(): Machine<SessionReceiverEvent> {
-    const { seed, bufferBytes = receiverLimits.bufferBytes } = this.options;
+    const { options } = this;
+    const { seed, bufferBytes = receiverLimits.bufferBytes } = options;
     this.lives++;
     this.machine = new SessionReceiver({
-      crypto: createSimulatedCrypto(seed, `${this.name} ${this.lives}`),
+      // One receiver in all its lives, as with the sender.
+      crypto: {
+        ...createSimulatedCrypto(seed, this.name, this.nonces),
+        random: createSimulatedCrypto(seed, `${this.name} ${this.lives}`).random,
+      },
       name: this.name,
       platform: 'posix',
       refuseSender: () => undefined,
       bufferBytes,
     });
-    return this.machine;
+    return options.wrapReceiver?.(this.machine) ?? this.machine;
+  }
+
+  protected override handleTaken(): void {
+    this.maxBufferedBytes = Math.max(this.maxBufferedBytes, this.machine?.bufferedBytes ?? 0);
   }
 
   protected handleEvent(event: SessionReceiverEvent): void {
     const { simulation, machine, options } = this;
     if (machine === undefined) return;
     const { nowMs } = simulation;
-    this.maxBufferedBytes = Math.max(this.maxBufferedBytes, machine.bufferedBytes);
     switch (event.type) {
       case 'prepare':
         this.blockSizeBytes = event.blockSizeBytes;
@@ -356,12 +457,15 @@ class ReceiverHost extends Host<SessionReceiverEvent> {
       case 'finish':
         this.later(options.storeTimeMs ?? 0, machine, () => {
           this.checkpoint();
-          if (!this.hasAll()) this.isFalse = true;
           machine.find(event.session)?.handleStored(simulation.nowMs);
         });
         break;
       case 'end':
         this.results.push(event.result);
+        this.endedAtMs = nowMs;
+        if (event.result.status !== 'complete') break;
+        if (this.hasAll()) this.isIdentical = true;
+        else this.isFalse = true;
         break;
     }
   }
@@ -369,6 +473,7 @@ class ReceiverHost extends Host<SessionReceiverEvent> {
   protected handleKill(): void {
     const { rot = 0 } = this.options;
     this.machine = undefined;
+    this.diskIsFreeAtMs = 0;
     this.written.clear();
     for (const [block, bytes] of this.durable) {
       if (this.random() >= rot) continue;
@@ -379,11 +484,13 @@ class ReceiverHost extends Host<SessionReceiverEvent> {
   }
 
   private later(waitMs: number, machine: SessionReceiver, action: () => void): void {
-    if (waitMs === 0) {
+    const { simulation } = this;
+    this.diskIsFreeAtMs = Math.max(this.diskIsFreeAtMs, simulation.nowMs) + waitMs;
+    if (this.diskIsFreeAtMs === simulation.nowMs) {
       action();
       return;
     }
-    this.simulation.at(this.simulation.nowMs + waitMs, () => {
+    simulation.at(this.diskIsFreeAtMs, () => {
       if (this.machine !== machine) return;
       action();
       this.host?.drain();

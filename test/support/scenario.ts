@@ -144,7 +144,7 @@ function drawLink(
 }
 
 /** Named draws from one random stream. */
-class Draw {
+export class Draw {
   constructor(private readonly random: Random) {}
 
   chance(probability: number): boolean {

@@ -66,6 +66,16 @@ export class OpenFiles {
     }
   }
 
+  /** For work that opens one by itself. */
+  async withRoom<T>(work: () => Promise<T>): Promise<T> {
+    await this.makeRoom();
+    try {
+      return await work();
+    } finally {
+      this.giveRoom();
+    }
+  }
+
   /** Closes the file; nobody may be using it. */
   async close(path: string): Promise<void> {
     const slot = this.slots.get(path);
@@ -89,8 +99,7 @@ export class OpenFiles {
     try {
       return await open();
     } catch (error) {
-      this.count--;
-      this.wakeOne();
+      this.giveRoom();
       throw error;
     }
   }
@@ -116,6 +125,10 @@ export class OpenFiles {
     await handle.close().catch((error: unknown) => {
       this.closeFailure ??= error;
     });
+    this.giveRoom();
+  }
+
+  private giveRoom(): void {
     this.count--;
     this.wakeOne();
   }

@@ -127,9 +127,12 @@ export class PartFiles {
         });
     });
     if (!hasNewNames) return;
-    await syncFolder(this.partPath).catch((error: unknown) => {
-      throw fileError('TARGET_FAILED', this.partPath, error);
-    });
+    // It takes a handle as files do.
+    await this.openFiles
+      .withRoom(() => syncFolder(this.partPath))
+      .catch((error: unknown) => {
+        throw fileError('TARGET_FAILED', this.partPath, error);
+      });
   }
 
   /** Makes the file where it is missing. */
@@ -224,7 +227,7 @@ export class PartFiles {
       }
     };
     await checkSame();
-    await copyFile(from, to, constants.COPYFILE_FICLONE);
+    await this.openFiles.withRoom(() => copyFile(from, to, constants.COPYFILE_FICLONE));
     // The copy has all bits of its source.
     await chmod(to, 0o600);
     await checkSame();

@@ -1,0 +1,186 @@
+/** What `p2mp receive` prints: a row per session on a terminal, JSON lines, and each session's end. */
+import { spawn } from 'node:child_process';
+import { resolve } from 'node:path';
+import {
+  bytesPerSec,
+  formatBytes,
+  formatPlural,
+  formatRate,
+  formatSeconds,
+  formatTable,
+} from '../format.js';
+import type { FileReceiverEvent } from '../node/file-receiver.js';
+import { fingerprint } from '../node/session/key-files.js';
+import type { ReceiveEvent, Receiving } from '../node/session/receive.js';
+import type { IncomingResult, IncomingStatus } from '../session/incoming-events.js';
+import type { Output } from './output.js';
+import { printOddity } from './print-event.js';
+import { printServerSummary } from './server-summary.js';
+import { formatLoss, percent } from './session-table.js';
+
+const intervalMs = 200;
+const jsonIntervalMs = 1000;
+const maxRows = 20;
+
+export interface ReceiveOutputOptions {
+  readonly isVerbose: boolean;
+  readonly dir: string;
+  /** Shell command for each complete session. */
+  readonly onComplete?: string;
+}
+
+export class ReceiveOutput {
+  private timer: NodeJS.Timeout | undefined;
+  private receiving: Receiving | undefined;
+  /** Commands that are still running. */
+  private readonly commands = new Set<Promise<void>>();
+
+  constructor(
+    private readonly output: Output,
+    private readonly options: ReceiveOutputOptions,
+  ) {}
+
+  start(receiving: Receiving): void {
+    this.receiving = receiving;
+    const { output } = this;
+    if (!output.isJson && !output.hasProgress) return;
+    const waitMs = output.isJson ? jsonIntervalMs : intervalMs;
+    this.timer = setInterval(() => this.showProgress(), waitMs);
+  }
+
+  /** Resolves once the commands of complete sessions have ended. */
+  async end(): Promise<void> {
+    clearInterval(this.timer);
+    this.output.endProgress();
+    await Promise.all(this.commands);
+  }
+
+  handleEvent(event: ReceiveEvent): void {
+    const { output, options } = this;
+    switch (event.type) {
+      case 'offer': {
+        const { label, from, contentSizeBytes, senderKey } = event.info;
+        const key = fingerprint(senderKey);
+        output.json({ event: 'CONNECT', sender: from, label, bytes: contentSizeBytes, key });
+        if (options.isVerbose && !output.isJson) {
+          output.warn(`${label} from ${from}: ${formatBytes(contentSizeBytes)}, key ${key}`);
+        }
+        break;
+      }
+      case 'end':
+        this.handleEnd(event.result);
+        break;
+      case 'fault':
+      case 'send-error':
+        printOddity(output, event, options.isVerbose);
+        break;
+    }
+  }
+
+  handleClassicEvent(event: FileReceiverEvent): void {
+    if (event.type === 'done') {
+      const { output } = this;
+      const { status, from, sizeBytes } = event.result;
+      output.json({ event: 'CLASSIC', sender: from, status, bytes: sizeBytes });
+      printServerSummary(output, event.result);
+    }
+  }
+
+  private handleEnd(result: IncomingResult): void {
+    const { output } = this;
+    const { label, from, status, reason, receivedBytes, contentSizeBytes, elapsedMs } = result;
+    output.json({ event: 'RESULT', ...statusJson(result), status, ...(reason && { reason }) });
+    const why = reason === undefined ? '' : `: ${reason}`;
+    if (status === 'complete') {
+      const goodput = bytesPerSec(receivedBytes, elapsedMs);
+      const facts = [
+        `${formatBytes(contentSizeBytes)}`,
+        ...(receivedBytes < contentSizeBytes ? [`${formatBytes(receivedBytes)} of it new`] : []),
+        formatSeconds(elapsedMs / 1000),
+        ...(goodput === undefined || receivedBytes === 0 ? [] : [formatRate(goodput)]),
+        ...(result.badBlocks === 0
+          ? []
+          : [`${formatPlural(result.badBlocks, 'bad block')} repaired`]),
+      ];
+      output.line(`${label} from ${from}: complete, ${facts.join(', ')}${why}`);
+      this.runOnComplete(result);
+    } else if (!output.isJson) {
+      output.warn(`${label === '' ? 'a session' : label} from ${from}: ${status}${why}`);
+    }
+  }
+
+  private runOnComplete(result: IncomingResult): void {
+    const { onComplete, dir } = this.options;
+    if (onComplete === undefined) return;
+    const child = spawn(onComplete, {
+      shell: true,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: {
+        ...process.env,
+        P2MP_DIR: resolve(dir),
+        P2MP_LABEL: result.label,
+        P2MP_SENDER: result.from,
+        P2MP_SENDER_KEY: fingerprint(result.senderKey),
+        P2MP_OBJECT: result.objectId,
+        P2MP_BYTES: String(result.contentSizeBytes),
+      },
+    });
+    const ended = new Promise<void>((done) => {
+      child.once('error', (error) => {
+        this.output.warn(`--on-complete: ${error.message}`);
+        done();
+      });
+      child.once('close', (code) => {
+        if (code !== 0 && code !== null) this.output.warn(`--on-complete: ended with code ${code}`);
+        done();
+      });
+    }).finally(() => this.commands.delete(ended));
+    this.commands.add(ended);
+  }
+
+  private showProgress(): void {
+    const { output } = this;
+    const statuses = this.receiving?.statuses() ?? [];
+    if (output.isJson) {
+      for (const status of statuses) output.json({ event: 'PROGRESS', ...statusJson(status) });
+    } else if (statuses.length > 0) {
+      const head = ['object', 'from', 'state', 'here', 'goodput', 'loss'];
+      const lines = formatTable([head, ...statuses.slice(0, maxRows).map(row)]);
+      if (statuses.length > maxRows) lines.push(`and ${statuses.length - maxRows} more`);
+      output.progress(...lines);
+    } else {
+      output.endProgress();
+    }
+  }
+}
+
+function row(status: IncomingStatus): string[] {
+  const goodput = bytesPerSec(status.receivedBytes, status.elapsedMs);
+  return [
+    status.label,
+    status.from,
+    status.activity,
+    `${percent(status.heldBytes, status.contentSizeBytes)}%`,
+    goodput === undefined || goodput === 0 ? '-' : formatRate(goodput),
+    formatLoss(status.lossRatio),
+  ];
+}
+
+/** The same keys in PROGRESS and RESULT, on both sides: a stable interface (docs/COMMANDS.md). */
+function statusJson(status: IncomingStatus) {
+  return {
+    sender: status.from,
+    label: status.label,
+    object: status.objectId,
+    bytes: status.contentSizeBytes,
+    activity: status.activity,
+    heldBytes: status.heldBytes,
+    receivedBytes: status.receivedBytes,
+    seconds: status.elapsedMs / 1000,
+    loss: status.lossRatio,
+    datagrams: status.datagramsReceived,
+    duplicates: status.duplicates,
+    badBlocks: status.badBlocks,
+    multicast: status.usesGroup,
+  };
+}

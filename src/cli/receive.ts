@@ -1,0 +1,274 @@
+/** `p2mp receive`: takes sessions into a folder, many at once, until it is stopped. */
+import { join } from 'node:path';
+import { formatAddress } from '../address.js';
+import { defaultPort } from '../config.js';
+import { P2mpError } from '../errors.js';
+import { formatAddresses } from '../node/file-receiver.js';
+import { AuthorizedSenders } from '../node/session/authorized-senders.js';
+import {
+  defaultKeyFolder,
+  fingerprint,
+  generateKeyPair,
+  loadKeyPair,
+  saveKeyPair,
+} from '../node/session/key-files.js';
+import { ReceiverMetrics } from '../node/session/metrics.js';
+import type { ReceiveOptions, Receiving } from '../node/session/receive.js';
+import { receive as startReceiving } from '../node/session/receive.js';
+import { refuseUnlessAuthorized } from '../node/session/trust.js';
+import { parseCount, parsePort, parseSeconds, parseServer, parseSize } from './arguments.js';
+import { createParser, onInterrupt, parse, single } from './command.js';
+import type { ExitCode } from './exit-code.js';
+import { exitCode } from './exit-code.js';
+import { Output } from './output.js';
+import { ReceiveOutput } from './receive-output.js';
+
+const usage = [
+  '$0 [options]',
+  '',
+  'Takes what trusted senders send to this host, many at once, into a folder. A file appears under',
+  'its name once all of it is verified and on disk. What was cut off is continued when the sender',
+  'comes back. SIGTERM lets sessions end and takes no new ones; Ctrl-C stops at once.',
+].join('\n');
+
+function createReceiveParser() {
+  return createParser('p2mp receive', usage)
+    .option('dir', { type: 'string', default: '.', describe: 'Folder that everything goes into' })
+    .option('port', { type: 'string', default: String(defaultPort), describe: 'UDP port' })
+    .option('bind', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      describe: 'Address to listen on and answer from; may be repeated',
+      defaultDescription: 'all',
+    })
+    .option('once', { type: 'boolean', default: false, describe: 'Stop after one session' })
+    .option('on-complete', {
+      type: 'string',
+      describe: 'Shell command to run for each complete session; see P2MP_* in its environment',
+    })
+    .option('authorized-senders', {
+      type: 'string',
+      describe: 'File of the public keys that may send here, one a line',
+      defaultDescription: join(defaultKeyFolder(), 'authorized_senders'),
+    })
+    .option('open', {
+      type: 'boolean',
+      default: false,
+      describe: 'Let anybody send who can reach this port',
+    })
+    .option('key', {
+      type: 'string',
+      describe: "This receiver's private key; made at the first start",
+      defaultDescription: join(defaultKeyFolder(), 'key'),
+    })
+    .option('name', {
+      type: 'string',
+      describe: 'What this receiver calls itself',
+      defaultDescription: "the host's name",
+    })
+    .option('clobber', {
+      type: 'boolean',
+      default: true,
+      describe: 'Replace files that differ (--no-clobber: leave every file that is there)',
+    })
+    .option('overwrite', {
+      type: 'boolean',
+      default: false,
+      describe: 'Receive everything anew, also what seems to be here',
+    })
+    .option('max-sessions', { type: 'string', default: '256', describe: 'Sessions at once' })
+    .option('max-bytes', {
+      type: 'string',
+      describe: 'Largest session that is taken, such as 10GB',
+      defaultDescription: 'what the disk has room for',
+    })
+    .option('max-open-files', { type: 'string', default: '256', describe: 'Files open at once' })
+    .option('idle-timeout', {
+      type: 'string',
+      default: '60',
+      describe: 'Seconds of silence after which a sender is given up on',
+    })
+    .option('classic', {
+      type: 'string',
+      describe: 'Also take a file by P2MP-FTP (p2mpclient) into this one',
+    })
+    .option('metrics', {
+      type: 'string',
+      describe: 'Serve Prometheus metrics at [host:]port, path /metrics',
+    })
+    .nargs('bind', 1)
+    .requiresArg([
+      'dir',
+      'port',
+      'on-complete',
+      'authorized-senders',
+      'key',
+      'name',
+      'max-sessions',
+      'max-bytes',
+      'max-open-files',
+      'idle-timeout',
+      'classic',
+      'metrics',
+    ])
+    .example('$0 --dir /srv/images', 'from the senders in authorized_senders')
+    .example('$0 --open --once --dir . && ls -l', 'one session from anybody, in a script');
+}
+
+type Arguments = Exclude<Awaited<ReturnType<typeof parseArguments>>, ExitCode>;
+
+function parseArguments(args: readonly string[]) {
+  return parse(createReceiveParser(), args);
+}
+
+export async function receive(args: readonly string[]): Promise<ExitCode> {
+  const argv = await parseArguments(args);
+  if (typeof argv === 'number') return argv;
+  if (argv._.length > 0) {
+    throw new P2mpError('INVALID_ARGUMENT', `${argv._[0]}: no argument is needed; see --dir`);
+  }
+  if (argv.overwrite && !argv.clobber) {
+    throw new P2mpError('INVALID_ARGUMENT', '--overwrite and --no-clobber: give one of them');
+  }
+  return new ReceiveCommand(argv).run();
+}
+
+/** One run of the command: prints what happens until it is stopped. */
+class ReceiveCommand {
+  private readonly output: Output;
+  private readonly report: ReceiveOutput;
+  private exit: ExitCode = exitCode.ok;
+  private receiving: Receiving | undefined;
+
+  constructor(private readonly argv: Arguments) {
+    this.output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+    const onComplete = argv['on-complete'];
+    this.report = new ReceiveOutput(this.output, {
+      isVerbose: argv.verbose,
+      dir: single('dir', argv.dir),
+      ...(onComplete === undefined ? {} : { onComplete: single('on-complete', onComplete) }),
+    });
+  }
+
+  async run(): Promise<ExitCode> {
+    const { output, argv, report } = this;
+    const receiving = await startReceiving(await this.createOptions());
+    this.receiving = receiving;
+    let metrics: ReceiverMetrics | undefined;
+    try {
+      metrics = await this.serveMetrics(receiving);
+    } catch (error) {
+      await receiving.close('this receiver could not start');
+      throw error;
+    }
+    onInterrupt((signal) => this.handleSignal(signal));
+    report.start(receiving);
+    output.json({ event: 'listening', addresses: receiving.addresses.map(formatAddress) });
+    output.line(`Listening on ${formatAddresses(receiving.addresses)}, into ${argv.dir}`);
+    await receiving.closed;
+    await report.end();
+    await metrics?.close();
+    output.flush();
+    return this.exit;
+  }
+
+  private handleSignal(signal: NodeJS.Signals): void {
+    const { receiving, output, argv } = this;
+    const activeCount = receiving?.statuses().length ?? 0;
+    if (signal === 'SIGTERM' && activeCount > 0) {
+      output.warn('p2mp receive: takes no more sessions, and ends with the last one');
+      void receiving?.drain();
+      return;
+    }
+    if (activeCount > 0 || argv.once) this.exit = exitCode.interrupted;
+    void receiving?.close('this receiver was stopped; send again once it is back');
+  }
+
+  private async createOptions(): Promise<ReceiveOptions> {
+    const { argv, report } = this;
+    const { name, bind, classic } = argv;
+    const maxBytes = argv['max-bytes'];
+    const existing = argv.overwrite ? 'overwrite' : argv.clobber ? undefined : 'keep';
+    return {
+      dir: single('dir', argv.dir),
+      port: parsePort(single('port', argv.port), 0),
+      ...(bind === undefined ? {} : { bind }),
+      ...(name === undefined ? {} : { name: single('name', name) }),
+      ...(existing === undefined ? {} : { existing }),
+      maxSessions: parseCount('max-sessions', single('max-sessions', argv['max-sessions'])),
+      ...(maxBytes === undefined
+        ? {}
+        : { maxContentBytes: parseSize('max-bytes', single('max-bytes', maxBytes)) }),
+      maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
+      idleMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),
+      ...(classic === undefined
+        ? {}
+        : {
+            classic: {
+              path: single('classic', classic),
+              onEvent: (event) => report.handleClassicEvent(event),
+            },
+          }),
+      ...(await this.createTrust()),
+      onEvent: (event) => {
+        report.handleEvent(event);
+        if (event.type !== 'end' || !argv.once) return;
+        if (event.result.status !== 'complete') this.exit = exitCode.none;
+        void this.receiving?.drain();
+      },
+    };
+  }
+
+  private async createTrust(): Promise<Pick<ReceiveOptions, 'keyPair' | 'refuseSender'>> {
+    const { argv, output } = this;
+    const keyPair = await this.loadOrMakeKey();
+    if (argv.open) {
+      output.warn('--open: anybody who reaches this port may send files here');
+      return { keyPair, refuseSender: () => undefined };
+    }
+    const given = argv['authorized-senders'];
+    const path =
+      given === undefined
+        ? join(defaultKeyFolder(), 'authorized_senders')
+        : single('authorized-senders', given);
+    const authorized = await AuthorizedSenders.load(path);
+    const timer = setInterval(async () => {
+      const error = await authorized.refresh();
+      if (error !== undefined) output.warn(`p2mp receive: ${error.message}; the old list stays`);
+    }, 1000);
+    timer.unref();
+    return { keyPair, refuseSender: refuseUnlessAuthorized(authorized) };
+  }
+
+  /** As sshd has it: a receiver's key is made when it first starts. */
+  private async loadOrMakeKey() {
+    const { argv, output } = this;
+    const given = argv.key;
+    const path = given === undefined ? join(defaultKeyFolder(), 'key') : single('key', given);
+    try {
+      return await loadKeyPair(path);
+    } catch (error) {
+      const cause = error instanceof P2mpError ? (error.cause as NodeJS.ErrnoException) : undefined;
+      if (cause?.code !== 'ENOENT') throw error;
+    }
+    const pair = await generateKeyPair();
+    await saveKeyPair(path, pair, 'p2mp receive', { force: false });
+    output.warn(`Made this receiver's key ${path}: ${fingerprint(pair.publicKey)}`);
+    return pair;
+  }
+
+  private async serveMetrics(receiving: Receiving): Promise<ReceiverMetrics | undefined> {
+    const { argv, output } = this;
+    if (argv.metrics === undefined) return undefined;
+    const text = single('metrics', argv.metrics);
+    const { host, port } = /^:?\d+$/.test(text)
+      ? { host: '127.0.0.1', port: parsePort(text.replace(':', ''), 0) }
+      : parseServer(text, 0);
+    const metrics = new ReceiverMetrics(receiving);
+    const { address, port: bound } = await metrics.listen(host, port);
+    output.line(`Metrics at http://${formatAddress({ host: address, port: bound })}/metrics`);
+    output.json({ event: 'metrics', address: formatAddress({ host: address, port: bound }) });
+    return metrics;
+  }
+}

@@ -1,0 +1,168 @@
+/** What `p2mp send` prints: the live table, events as JSON lines, and the summary. */
+import {
+  bytesPerSec,
+  formatBytes,
+  formatCount,
+  formatCounts,
+  formatPlural,
+  formatRate,
+  formatSeconds,
+  formatTable,
+} from '../format.js';
+import type { SendEvent, SendResult } from '../node/session/send.js';
+import type { SessionReceiverStatus } from '../session/session-events.js';
+import type { Output } from './output.js';
+import { printOddity } from './print-event.js';
+import { formatLoss, sessionTable } from './session-table.js';
+
+/** Rows of the table, if the terminal has room for them. */
+const maxRows = 20;
+
+export class SendOutput {
+  private readonly startedAtMs = performance.now();
+  private contentSizeBytes = 0;
+
+  constructor(
+    private readonly output: Output,
+    private readonly isVerbose: boolean,
+  ) {}
+
+  handleEvent(event: SendEvent): void {
+    const { output, isVerbose } = this;
+    switch (event.type) {
+      case 'start': {
+        const { label, contentSizeBytes, entryCount, group } = event;
+        this.contentSizeBytes = contentSizeBytes;
+        output.json({
+          event: 'start',
+          label,
+          bytes: contentSizeBytes,
+          entries: entryCount,
+          ...(group === undefined ? {} : { group }),
+        });
+        break;
+      }
+      case 'skipped':
+        output.json({ event: 'skipped', name: event.name, reason: event.reason });
+        if (!output.isJson) output.warn(`${event.name}: not sent: ${event.reason}`);
+        break;
+      case 'connect':
+        output.json({ event: 'CONNECT', receiver: event.receiver, name: event.selfName });
+        if (isVerbose && !output.isJson) output.warn(`${event.receiver}: takes part`);
+        break;
+      case 'silent':
+        output.json({ event: 'SILENT', receiver: event.receiver });
+        if (isVerbose && !output.isJson)
+          output.warn(`${event.receiver}: silent; it is called again`);
+        break;
+      case 'progress':
+        this.showProgress(event.receivers);
+        break;
+      case 'receiver': {
+        const { receiver, status, reason } = event.outcome;
+        output.json({ event: 'RESULT', ...receiverJson(event.outcome) });
+        if (output.isJson || (status === 'complete' && !isVerbose)) break;
+        output.warn(`${receiver}: ${status}${reason === undefined ? '' : `: ${reason}`}`);
+        break;
+      }
+      case 'fault':
+      case 'send-error':
+        printOddity(output, event, isVerbose);
+        break;
+      case 'done':
+        break;
+    }
+  }
+
+  private showProgress(receivers: readonly SessionReceiverStatus[]): void {
+    const { output, contentSizeBytes } = this;
+    if (output.isJson) {
+      for (const status of receivers) {
+        if (status.status !== 'active') continue;
+        output.json({ event: 'PROGRESS', ...receiverJson(status) });
+      }
+      return;
+    }
+    if (!output.hasProgress) return;
+    const elapsedMs = performance.now() - this.startedAtMs;
+    output.progress(...sessionTable(receivers, contentSizeBytes, elapsedMs, maxRows));
+  }
+}
+
+/** The same keys in PROGRESS and RESULT, on both sides: a stable interface (docs/COMMANDS.md). */
+function receiverJson(status: SessionReceiverStatus) {
+  return {
+    receiver: status.receiver,
+    address: status.address,
+    ...(status.selfName === undefined ? {} : { name: status.selfName }),
+    status: status.status,
+    activity: status.activity,
+    ...(status.reason === undefined ? {} : { reason: status.reason }),
+    heldBytes: status.heldBytes,
+    receivedBytes: status.receivedBytes,
+    seconds: status.elapsedMs / 1000,
+    loss: status.lossRatio,
+    datagrams: status.datagramsSent,
+    repairs: status.repairs,
+    ...(status.rttMs === undefined ? {} : { rttMs: status.rttMs }),
+    multicast: status.usesGroup,
+  };
+}
+
+/** The last line of --json. */
+export function sendResultJson(result: SendResult) {
+  const { receivers, error } = result;
+  const complete = receivers.filter(({ status }) => status === 'complete').length;
+  return {
+    event: 'result',
+    status: complete === receivers.length && error === undefined ? 'complete' : 'incomplete',
+    label: result.label,
+    entries: result.entryCount,
+    bytes: result.contentSizeBytes,
+    seconds: result.elapsedMs / 1000,
+    object: result.objectId,
+    ...(result.rootDigest === undefined ? {} : { digest: result.rootDigest }),
+    datagrams: result.datagramsSent,
+    multicastDatagrams: result.groupDatagramsSent,
+    bytesSent: result.bytesSent,
+    repairs: result.repairs,
+    reports: result.reportsReceived,
+    faults: result.faults,
+    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+    receivers: receivers.map(receiverJson),
+  };
+}
+
+export function printSendSummary(output: Output, result: SendResult): void {
+  const { receivers, contentSizeBytes, elapsedMs } = result;
+  const complete = receivers.filter(({ status }) => status === 'complete').length;
+  const goodput = bytesPerSec(contentSizeBytes, elapsedMs);
+  output.line(
+    `${result.label}: ${formatPlural(result.entryCount, 'entry', 'entries')}, ` +
+      `${formatBytes(contentSizeBytes)}, complete at ${complete} of ${formatPlural(receivers.length, 'receiver')}`,
+  );
+  output.line(
+    [
+      `  ${formatSeconds(elapsedMs / 1000)}`,
+      ...(goodput === undefined || complete === 0 ? [] : [`goodput ${formatRate(goodput)}`]),
+      formatPlural(result.datagramsSent, 'datagram'),
+      ...(result.groupDatagramsSent === 0
+        ? []
+        : [`${formatCount(result.groupDatagramsSent)} of them by multicast`]),
+      formatPlural(result.repairs, 'repair'),
+    ].join(', '),
+  );
+  const faults = formatCounts(result.faults);
+  if (faults !== '') output.line(`  odd datagrams: ${faults}`);
+  if (result.rootDigest !== undefined) output.line(`  digest ${result.rootDigest}`);
+  const head = ['receiver', 'status', 'received', 'time', 'loss', 'note'];
+  const rows = receivers.map((status) => [
+    status.receiver,
+    status.status,
+    formatBytes(status.receivedBytes),
+    formatSeconds(status.elapsedMs / 1000),
+    formatLoss(status.lossRatio),
+    status.reason ?? '',
+  ]);
+  for (const line of formatTable([head, ...rows])) output.line(`  ${line}`);
+}

@@ -1,0 +1,75 @@
+/** The live table of a session: a row for each receiver, and a line for all. */
+import { bytesPerSec, formatBytes, formatRate, formatSeconds, formatTable } from '../format.js';
+import type { SessionReceiverStatus } from '../session/session-events.js';
+
+/** States in the order in which a person wants to see them. */
+const order = ['active', 'offered', 'identifying', 'calling', 'failed', 'refused', 'aborted'];
+
+/** @param maxRows of receivers; those that are not done, and the slowest, come first */
+export function sessionTable(
+  receivers: readonly SessionReceiverStatus[],
+  contentSizeBytes: number,
+  elapsedMs: number,
+  maxRows: number,
+): string[] {
+  const sorted = [...receivers].sort((a, b) => rank(a) - rank(b) || a.heldBytes - b.heldBytes);
+  const rows = sorted.slice(0, maxRows).map((status) => row(status, contentSizeBytes));
+  const head = ['receiver', 'state', 'here', 'goodput', 'loss', 'rtt'];
+  const hidden = receivers.length - rows.length;
+  return [
+    ...formatTable([head, ...rows]),
+    ...(hidden > 0 ? [`and ${hidden} more`] : []),
+    totalLine(receivers, contentSizeBytes, elapsedMs),
+  ];
+}
+
+function rank(status: SessionReceiverStatus): number {
+  const place = order.indexOf(status.status);
+  return place === -1 ? order.length : place;
+}
+
+function row(status: SessionReceiverStatus, contentSizeBytes: number): string[] {
+  const goodput = bytesPerSec(status.receivedBytes, status.elapsedMs);
+  return [
+    status.receiver,
+    status.status === 'active' ? status.activity : status.status,
+    `${percent(status.heldBytes, contentSizeBytes)}%`,
+    goodput === undefined || goodput === 0 ? '-' : formatRate(goodput),
+    formatLoss(status.lossRatio),
+    status.rttMs === undefined ? '-' : `${status.rttMs.toFixed(1)} ms`,
+  ];
+}
+
+/** How far the receivers still worth waiting for are, all together; the slowest sets the ETA. */
+function totalLine(
+  receivers: readonly SessionReceiverStatus[],
+  contentSizeBytes: number,
+  elapsedMs: number,
+): string {
+  const complete = receivers.filter(({ status }) => status === 'complete').length;
+  const active = receivers.filter(({ status }) => status === 'active');
+  let etaSeconds = 0;
+  for (const { receivedBytes, heldBytes, elapsedMs: ms } of active) {
+    const goodput = bytesPerSec(receivedBytes, ms) ?? 0;
+    const seconds = goodput > 0 ? (contentSizeBytes - heldBytes) / goodput : Infinity;
+    etaSeconds = Math.max(etaSeconds, seconds);
+  }
+  const eta =
+    active.length === 0 || etaSeconds === Infinity ? 'unknown' : formatSeconds(etaSeconds);
+  return [
+    `${complete} of ${receivers.length} complete`,
+    formatBytes(contentSizeBytes),
+    formatSeconds(elapsedMs / 1000),
+    ...(complete === receivers.length ? [] : [`ETA ${eta}`]),
+  ].join(', ');
+}
+
+/** 100 only where all of it is there. */
+export function percent(heldBytes: number, sizeBytes: number): number {
+  return sizeBytes === 0 ? 100 : Math.floor((heldBytes / sizeBytes) * 100);
+}
+
+export function formatLoss(lossRatio: number): string {
+  const share = lossRatio * 100;
+  return `${share === 0 || share >= 9.95 ? share.toFixed(0) : share.toFixed(1)}%`;
+}

@@ -1,0 +1,69 @@
+/** Which group a sender takes, and by which of its interfaces the group's datagrams leave. */
+import { randomBytes } from 'node:crypto';
+import dgram from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { Address } from '../../address.js';
+import { P2mpError } from '../../errors.js';
+
+/** `auto` takes a group of its own where there is more than one receiver. */
+export type MulticastChoice = 'auto' | 'never' | (string & {});
+
+/**
+ * @returns the group for these receivers; undefined where unicast alone serves
+ * @throws P2mpError INVALID_ARGUMENT
+ */
+export function chooseGroup(
+  choice: MulticastChoice,
+  receivers: readonly Address[],
+): Address | undefined {
+  if (choice === 'never') return undefined;
+  const port = mostCommonPort(receivers);
+  if (choice !== 'auto') {
+    if (!isGroup(choice)) {
+      throw new P2mpError(
+        'INVALID_ARGUMENT',
+        `--multicast ${choice}: must be auto, never or the address of a group, such as 239.1.2.3 or ff15::1`,
+      );
+    }
+    return { host: choice, port };
+  }
+  // A group reaches those who listen on one port; alone on it, nobody gains by one.
+  if (receivers.filter((receiver) => receiver.port === port).length < 2) return undefined;
+  const version6 = receivers.filter(({ host }) => isIPv6(host)).length;
+  if (version6 > 0 && version6 < receivers.length) return undefined;
+  const [a = 0, b = 0, c = 0, d = 0] = randomBytes(4);
+  // Scopes that an administrator sets (RFC 2365; RFC 4291, 2.7): routers let neither out.
+  if (version6 === 0) return { host: `239.${128 + (a % 64)}.${b}.${c}`, port };
+  return { host: `ff15::${hex(a, b)}:${hex(c, d)}`, port };
+}
+
+function hex(high: number, low: number): string {
+  return (high * 256 + low + 1).toString(16);
+}
+
+function isGroup(text: string): boolean {
+  if (isIPv6(text)) return /^ff/i.test(text);
+  const first = Number(/^(\d+)\.\d+\.\d+\.\d+$/.exec(text)?.[1]);
+  return first >= 224 && first <= 239;
+}
+
+function mostCommonPort(receivers: readonly Address[]): number {
+  const counts = new Map<number, number>();
+  for (const { port } of receivers) counts.set(port, (counts.get(port) ?? 0) + 1);
+  const [first] = [...counts].sort((a, b) => b[1] - a[1]);
+  return first?.[0] ?? 0;
+}
+
+/** The address of the interface that leads to a host; undefined where there is no route. */
+export async function localAddressTowards(to: Address): Promise<string | undefined> {
+  const socket = dgram.createSocket(isIPv6(to.host) ? 'udp6' : 'udp4');
+  try {
+    return await new Promise((resolve) => {
+      socket.once('error', () => resolve(undefined));
+      // Nothing is sent: connecting only asks the system for its route.
+      socket.connect(to.port, to.host, () => resolve(socket.address().address));
+    });
+  } finally {
+    socket.close();
+  }
+}

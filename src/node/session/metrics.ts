@@ -1,0 +1,154 @@
+/** What a receiver of sessions is at, for Prometheus; the names are a stable interface (docs/COMMANDS.md). */
+import type { Server } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { P2mpError } from '../../errors.js';
+import type { Receiving } from './receive.js';
+
+export class ReceiverMetrics {
+  private readonly registry = new Registry();
+  private readonly sessions: Counter<'status'>;
+  private readonly received: Counter;
+  private readonly datagrams: Counter;
+  private readonly duplicates: Counter;
+  private readonly repairs: Counter;
+  private readonly rejects: Counter<'reason'>;
+  private counted: Readonly<Record<string, number>> = {};
+  private server: Server | undefined;
+
+  constructor(private readonly receiving: Receiving) {
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+    this.sessions = new Counter({
+      name: 'p2mp_sessions_total',
+      help: 'Sessions that came to their end',
+      labelNames: ['status'],
+      registers,
+    });
+    for (const status of ['complete', 'failed', 'refused']) this.sessions.inc({ status }, 0);
+    this.received = new Counter({
+      name: 'p2mp_received_bytes_total',
+      help: 'Content that came in, without duplicates',
+      registers,
+    });
+    this.datagrams = new Counter({
+      name: 'p2mp_data_datagrams_total',
+      help: 'Data datagrams that came in',
+      registers,
+    });
+    this.duplicates = new Counter({
+      name: 'p2mp_duplicate_datagrams_total',
+      help: 'Data datagrams of what was here already',
+      registers,
+    });
+    this.repairs = new Counter({
+      name: 'p2mp_bad_blocks_total',
+      help: 'Blocks whose digest was not the object’s, and that came again',
+      registers,
+    });
+    this.rejects = new Counter({
+      name: 'p2mp_rejects_total',
+      help: 'Datagrams and sessions that were not taken, by reason',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.addGauges();
+  }
+
+  /** @throws P2mpError PORT_UNAVAILABLE */
+  async listen(host: string | undefined, port: number): Promise<AddressInfo> {
+    const server = createServer(async (request, response) => {
+      if (request.url !== '/metrics') {
+        response.writeHead(404).end('see /metrics\n');
+        return;
+      }
+      this.collect();
+      response.setHeader('Content-Type', this.registry.contentType);
+      response.end(await this.registry.metrics());
+    });
+    this.server = server;
+    return new Promise((resolve, reject) => {
+      server.once('error', (error) => {
+        const message = `TCP ${host ?? ''}:${port} for metrics: ${error.message}; choose another address or port`;
+        reject(new P2mpError('PORT_UNAVAILABLE', message, { cause: error }));
+      });
+      server.listen(port, host, () => resolve(server.address() as AddressInfo));
+    });
+  }
+
+  async close(): Promise<void> {
+    const { server } = this;
+    if (server === undefined) return;
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+
+  private addGauges(): void {
+    const registers = [this.registry];
+    const { receiving } = this;
+    new Gauge({
+      name: 'p2mp_active_sessions',
+      help: 'Sessions under way',
+      registers,
+      collect() {
+        this.set(receiving.statuses().length);
+      },
+    });
+    new Gauge({
+      name: 'p2mp_buffered_bytes',
+      help: 'Blocks that are not complete, or not written yet',
+      registers,
+      collect() {
+        this.set(receiving.bufferedBytes);
+      },
+    });
+    new Gauge({
+      name: 'p2mp_session_loss_ratio',
+      help: 'Lost segments of all that were sent here, per session under way',
+      labelNames: ['sender', 'label'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { from, label, lossRatio } of receiving.statuses()) {
+          this.set({ sender: from, label }, lossRatio);
+        }
+      },
+    });
+    new Gauge({
+      name: 'p2mp_session_held_ratio',
+      help: 'Share of the content that is here, per session under way',
+      labelNames: ['sender', 'label'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { from, label, heldBytes, contentSizeBytes } of receiving.statuses()) {
+          this.set(
+            { sender: from, label },
+            contentSizeBytes === 0 ? 1 : heldBytes / contentSizeBytes,
+          );
+        }
+      },
+    });
+  }
+
+  /** Takes over what the machine has counted since the last time. */
+  private collect(): void {
+    const totals = this.receiving.totals();
+    const { faults, ...sums } = totals;
+    const now: Record<string, number> = { ...sums };
+    for (const [kind, count] of Object.entries(faults)) now[`fault ${kind}`] = count;
+    const grown = (key: string) => Math.max(0, (now[key] ?? 0) - (this.counted[key] ?? 0));
+    for (const status of ['complete', 'failed', 'refused']) {
+      this.sessions.inc({ status }, grown(status));
+    }
+    this.received.inc(grown('receivedBytes'));
+    this.datagrams.inc(grown('datagramsReceived'));
+    this.duplicates.inc(grown('duplicates'));
+    this.repairs.inc(grown('badBlocks'));
+    for (const kind of Object.keys(faults)) {
+      this.rejects.inc({ reason: kind }, grown(`fault ${kind}`));
+    }
+    this.counted = now;
+  }
+}

@@ -1,0 +1,415 @@
+/** Takes sessions over real sockets, many at once: the host of sessions, a part store each, an endpoint. */
+
+import { hostname } from 'node:os';
+import type { Address } from '../../address.js';
+import { P2mpError } from '../../errors.js';
+import type { Machine } from '../../machine.js';
+import type { ReceiverEvent } from '../../receiver-events.js';
+import type { DialectEvent } from '../../session/dialect-switch.js';
+import { DialectSwitch } from '../../session/dialect-switch.js';
+import type {
+  IncomingResult,
+  IncomingStatus,
+  SessionReceiverEvent,
+  SessionReceiverResult,
+} from '../../session/incoming-events.js';
+import type { ExistingFiles } from '../../session/messages.js';
+import { SessionReceiver } from '../../session/session-receiver.js';
+import type { ReceiveFileOptions } from '../file-receiver.js';
+import { FileReceiver } from '../file-receiver.js';
+import { SocketRunner } from '../socket-runner.js';
+import type { KeyPair } from './key-files.js';
+import { createNodeCrypto } from './node-crypto.js';
+import { PartStore, removeStaleParts } from './part-store.js';
+import { TargetFolder } from './target-folder.js';
+
+export interface ReceiveOptions {
+  /** Everything goes below it; made if missing. */
+  readonly dir: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  /** Addresses to listen on; all of the host's if left out. */
+  readonly bind?: readonly string[];
+  /** What this receiver calls itself; the host's name if left out. */
+  readonly name?: string;
+  /** This receiver's key, by which senders know it. */
+  readonly keyPair: KeyPair;
+  /**
+   * Required: decides on a sender by its key. `() => undefined` lets anybody in.
+   * @returns why it is not trusted; undefined where it is
+   */
+  readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
+  /** What becomes of files that are there already; what the sender asks for if left out. */
+  readonly existing?: ExistingFiles;
+  /** Sessions at once; 256 if left out. */
+  readonly maxSessions?: number;
+  /** Of one session. */
+  readonly maxContentBytes?: number;
+  /** Files open at once, of all sessions together; 256 if left out. */
+  readonly maxOpenFiles?: number;
+  /** Silence after which a sender is given up on. */
+  readonly idleMs?: number;
+  /** The same port takes a file by P2MP-FTP into this path, in turn from one sender after another. */
+  readonly classic?: Omit<ReceiveFileOptions, 'port' | 'bind'>;
+  /** Stops it, as `close` does. */
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: ReceiveEvent) => void;
+}
+
+export type ReceiveEvent =
+  | Extract<SessionReceiverEvent, { type: 'offer' | 'fault' }>
+  /** A session's outcome. */
+  | { readonly type: 'end'; readonly result: IncomingResult }
+  /** Something that is not lost, but that a person should see to. */
+  | { readonly type: 'trouble'; readonly error: P2mpError }
+  /** The first datagram that the system refused, of each kind of error. */
+  | { readonly type: 'send-error'; readonly message: string };
+
+type PortEvent = DialectEvent<ReceiverEvent, SessionReceiverEvent>;
+
+/** Where the classic dialect is not asked for, its datagrams are left alone. */
+const deaf: Machine<ReceiverEvent> = {
+  handleDatagram: () => undefined,
+  handleTimeout: () => undefined,
+  pollTransmit: () => undefined,
+  pollTimeout: () => undefined,
+  pollEvent: () => undefined,
+};
+
+/** Parts that nobody has come back for in this time are removed. */
+const staleAfterMs = 14 * 24 * 3600 * 1000;
+
+/** A session has at least this many files open. */
+const minOpenFiles = 4;
+const defaultMaxOpenFiles = 256;
+
+/**
+ * Starts to take sessions, until the signal comes or `close` is called.
+ * @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE
+ */
+export async function receive(options: ReceiveOptions): Promise<Receiving> {
+  const receiving = await Receiving.open(options);
+  const { signal } = options;
+  const stop = () => void receiving.close('this receiver was stopped');
+  signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted) stop();
+  return receiving;
+}
+
+interface Sums {
+  receivedBytes: number;
+  datagramsReceived: number;
+  duplicates: number;
+  badBlocks: number;
+}
+
+export interface ReceivingTotals extends Readonly<Sums>, SessionReceiverResult {}
+
+function addTo(sums: Sums, status: IncomingStatus): void {
+  sums.receivedBytes += status.receivedBytes;
+  sums.datagramsReceived += status.datagramsReceived;
+  sums.duplicates += status.duplicates;
+  sums.badBlocks += status.badBlocks;
+}
+
+/** One session's disk. */
+interface Storage {
+  readonly objectId: string;
+  readonly abort: AbortController;
+  /** Resolves to undefined where it could not be opened. */
+  readonly store: Promise<PartStore | undefined>;
+}
+
+export class Receiving {
+  /** Resolves once it is closed and its disk work is done. */
+  readonly closed: Promise<void>;
+  private readonly machine: SessionReceiver;
+  private runner: SocketRunner<PortEvent> | undefined;
+  private classic: FileReceiver | undefined;
+  private handleClassicEvent: (event: ReceiverEvent) => void = () => undefined;
+  private readonly storages = new Map<number, Storage>();
+  /** Work on an object's part: the next session of the same object waits for it. */
+  private readonly partWork = new Map<string, Promise<void>>();
+  /** Groups that sessions listen to; and how many sessions listen to each. */
+  private readonly groupOfSession = new Map<number, string>();
+  private readonly groups = new Map<string, number>();
+  private readonly sendErrorCodes = new Set<string>();
+  private readonly ended: Sums = {
+    receivedBytes: 0,
+    datagramsReceived: 0,
+    duplicates: 0,
+    badBlocks: 0,
+  };
+  private resolveClosed: () => void = () => undefined;
+  private resolveIdle: (() => void) | undefined;
+  private isClosing = false;
+
+  private constructor(
+    private readonly options: ReceiveOptions,
+    machine: SessionReceiver,
+  ) {
+    this.machine = machine;
+    this.closed = new Promise((resolve) => {
+      this.resolveClosed = resolve;
+    });
+  }
+
+  /** @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
+  static async open(options: ReceiveOptions): Promise<Receiving> {
+    const { dir, port, bind, keyPair, refuseSender, name = hostname() } = options;
+    const { maxSessions, maxContentBytes, idleMs } = options;
+    await TargetFolder.open(dir);
+    const machine = new SessionReceiver({
+      crypto: await createNodeCrypto(keyPair),
+      name,
+      platform: process.platform === 'win32' ? 'windows' : 'posix',
+      refuseSender,
+      ...(maxSessions === undefined ? {} : { maxSessions }),
+      ...(maxContentBytes === undefined ? {} : { maxContentBytes }),
+      ...(idleMs === undefined ? {} : { idleMs }),
+    });
+    const receiving = new Receiving(options, machine);
+    const classic = await receiving.openClassic();
+    receiving.runner = await SocketRunner.open<PortEvent>({
+      machine: new DialectSwitch(classic, machine),
+      ...(bind === undefined ? {} : { bind }),
+      port,
+      handleEvent: ({ dialect, event }) => {
+        if (dialect === 'session') receiving.handleEvent(event);
+        else receiving.handleClassicEvent(event);
+      },
+      handleSendError: (error) => receiving.handleSendError(error),
+    });
+    await removeStaleParts(dir, staleAfterMs);
+    return receiving;
+  }
+
+  /** Where it listens. */
+  get addresses(): Address[] {
+    return this.runner?.addresses ?? [];
+  }
+
+  /** Sessions under way, each with its figures. */
+  statuses(): IncomingStatus[] {
+    return this.runner === undefined ? [] : this.machine.statuses(this.runner.nowMs);
+  }
+
+  /** Counts since it was opened, of sessions that are over and of those under way. */
+  totals(): ReceivingTotals {
+    const sums = { ...this.ended };
+    for (const status of this.statuses()) addTo(sums, status);
+    return { ...sums, ...this.machine.result() };
+  }
+
+  /** Memory that blocks take that are not complete or not written yet. */
+  get bufferedBytes(): number {
+    return this.machine.bufferedBytes;
+  }
+
+  /** Takes no further session; resolves once those under way have come to their ends. */
+  async drain(): Promise<void> {
+    this.machine.drain();
+    if (!this.machine.isIdle) {
+      await new Promise<void>((resolve) => {
+        this.resolveIdle = resolve;
+      });
+    }
+    await this.close('');
+  }
+
+  /** Ends every session with this reason; what has come of them stays for a resume. */
+  async close(reason: string): Promise<void> {
+    const { runner } = this;
+    if (this.isClosing || runner === undefined) return this.closed;
+    this.isClosing = true;
+    this.machine.abort(runner.nowMs, reason);
+    runner.drain();
+    await Promise.all(this.partWork.values());
+    await this.classic?.close(reason);
+    await runner.close();
+    this.resolveClosed();
+    return this.closed;
+  }
+
+  /** @returns the machine that takes what is not of a session */
+  private async openClassic(): Promise<Machine<ReceiverEvent>> {
+    const { classic } = this.options;
+    let machine: Machine<ReceiverEvent> = deaf;
+    if (classic === undefined) return machine;
+    const { options } = this;
+    this.classic = await FileReceiver.open({ ...classic, port: options.port }, async (own) => {
+      machine = own.machine;
+      this.handleClassicEvent = own.handleEvent;
+      const shared = () => this.runner;
+      return {
+        get nowMs() {
+          return shared()?.nowMs ?? 0;
+        },
+        get addresses() {
+          return shared()?.addresses ?? [];
+        },
+        drain: () => shared()?.drain(),
+        close: async () => undefined,
+      };
+    });
+    return machine;
+  }
+
+  private handleEvent(event: SessionReceiverEvent): void {
+    switch (event.type) {
+      case 'prepare':
+        this.prepare(event);
+        return;
+      case 'join':
+        this.join(event.session, event.groupHost);
+        return;
+      case 'write':
+        this.write(event.session, event.offsetBytes, event.bytes);
+        return;
+      case 'forget':
+        this.withStore(event.session, (store) => store.forget(event.block));
+        return;
+      case 'finish':
+        this.withStore(event.session, async (store) => {
+          await store.finish();
+          this.tellMachine((nowMs) => this.machine.find(event.session)?.handleStored(nowMs));
+        });
+        return;
+      case 'end':
+        this.end(event.result);
+        break;
+    }
+    this.options.onEvent?.(event);
+  }
+
+  private prepare(event: Extract<SessionReceiverEvent, { type: 'prepare' }>): void {
+    const { info, manifest, blockSizeBytes } = event;
+    const { session, objectId } = info;
+    const { dir, maxOpenFiles = defaultMaxOpenFiles } = this.options;
+    const abort = new AbortController();
+    const before = this.partWork.get(objectId) ?? Promise.resolve();
+    const share = Math.floor(maxOpenFiles / Math.max(1, this.machine.activeCount));
+    const open = async (): Promise<PartStore | undefined> => {
+      await before;
+      try {
+        return await PartStore.open({
+          dir,
+          objectId,
+          manifest,
+          blockSizeBytes,
+          existing: this.options.existing ?? event.existing,
+          maxOpenFiles: Math.max(minOpenFiles, share),
+          signal: abort.signal,
+        });
+      } catch (error) {
+        if (abort.signal.aborted) return undefined;
+        const { message } = this.expectedError(error);
+        this.tellMachine((nowMs) => this.machine.find(session)?.refuse(nowMs, message));
+        return undefined;
+      }
+    };
+    const storage: Storage = { objectId, abort, store: open() };
+    this.storages.set(session, storage);
+    this.follow(objectId, storage.store);
+    storage.store.then((store) => {
+      if (store === undefined || abort.signal.aborted) return;
+      this.tellMachine((nowMs) =>
+        this.machine.find(session)?.prepared(nowMs, store.held, store.kept),
+      );
+    });
+  }
+
+  private write(session: number, offsetBytes: number, bytes: Uint8Array): void {
+    this.withStore(session, async (store) => {
+      try {
+        await store.write(offsetBytes, bytes);
+      } finally {
+        this.tellMachine((nowMs) => this.machine.handleWritten(nowMs, session, bytes.length));
+      }
+    });
+  }
+
+  /** Work on a session's disk; what fails there ends the session. */
+  private withStore(session: number, work: (store: PartStore) => Promise<void>): void {
+    const storage = this.storages.get(session);
+    if (storage === undefined) return;
+    const done = storage.store
+      .then((store) => (store === undefined ? undefined : work(store)))
+      .catch((error: unknown) => {
+        const { message } = this.expectedError(error);
+        this.tellMachine((nowMs) => this.machine.find(session)?.fail(nowMs, message));
+      });
+    this.follow(storage.objectId, done);
+  }
+
+  /** The session is over: of one that is not complete, the part stays for a resume. */
+  private end(result: IncomingResult): void {
+    const { session, status } = result;
+    addTo(this.ended, result);
+    const storage = this.storages.get(session);
+    this.leave(session);
+    if (storage !== undefined) {
+      if (status !== 'complete') {
+        storage.abort.abort();
+        this.withStore(session, (store) => store.suspend());
+      }
+      this.storages.delete(session);
+    }
+    // Not before the machine has told the sender.
+    setImmediate(() => this.checkIdle());
+  }
+
+  private checkIdle(): void {
+    if (this.resolveIdle === undefined) return;
+    if (this.machine.isIdle) this.resolveIdle();
+    else setTimeout(() => this.checkIdle(), 20);
+  }
+
+  /** One session after another works on a part. */
+  private follow(objectId: string, work: Promise<unknown>): void {
+    const before = this.partWork.get(objectId) ?? Promise.resolve();
+    const all = Promise.all([before, work]).then(() => {
+      if (this.partWork.get(objectId) === all) this.partWork.delete(objectId);
+    });
+    this.partWork.set(objectId, all);
+  }
+
+  private join(session: number, groupHost: string): void {
+    const count = this.groups.get(groupHost) ?? 0;
+    if (count === 0 && this.runner?.sockets?.joinGroup(groupHost) !== true) return;
+    this.groups.set(groupHost, count + 1);
+    this.groupOfSession.set(session, groupHost);
+  }
+
+  private leave(session: number): void {
+    const groupHost = this.groupOfSession.get(session);
+    if (groupHost === undefined) return;
+    this.groupOfSession.delete(session);
+    const count = (this.groups.get(groupHost) ?? 0) - 1;
+    if (count > 0) {
+      this.groups.set(groupHost, count);
+      return;
+    }
+    this.groups.delete(groupHost);
+    this.runner?.sockets?.leaveGroup(groupHost);
+  }
+
+  private tellMachine(tell: (nowMs: number) => void): void {
+    const { runner } = this;
+    if (runner === undefined) return;
+    tell(runner.nowMs);
+    runner.drain();
+  }
+
+  private expectedError(error: unknown): P2mpError {
+    if (error instanceof P2mpError) return error;
+    throw error;
+  }
+
+  private handleSendError(error: NodeJS.ErrnoException): void {
+    const code = error.code ?? error.message;
+    if (this.sendErrorCodes.has(code)) return;
+    this.sendErrorCodes.add(code);
+    this.options.onEvent?.({ type: 'send-error', message: error.message });
+  }
+}

@@ -1,0 +1,356 @@
+/** Sends files and folders in a session over real sockets: the session's sender, an object source, an endpoint. */
+
+import { isIPv6 } from 'node:net';
+import { basename, resolve } from 'node:path';
+import { formatAddress } from '../../address.js';
+import { at } from '../../assert.js';
+import { P2mpError } from '../../errors.js';
+import type { ReceiverSpec } from '../../sender-options.js';
+import { encodeManifest, manifestLimits } from '../../session/manifest.js';
+import type { ExistingFiles } from '../../session/messages.js';
+import { sessionDefaults } from '../../session/session-config.js';
+import type {
+  SessionReceiverStatus,
+  SessionSenderEvent,
+  SessionSenderResult,
+} from '../../session/session-events.js';
+import { SessionSender } from '../../session/session-sender.js';
+import { fatalSendError } from '../endpoint.js';
+import type { ServerSpec } from '../file-sender.js';
+import { resolveHost } from '../resolve-host.js';
+import { SocketRunner } from '../socket-runner.js';
+import type { MulticastChoice } from './group-address.js';
+import { chooseGroup, localAddressTowards } from './group-address.js';
+import type { KeyPair } from './key-files.js';
+import { generateKeyPair } from './key-files.js';
+import { createNodeCrypto } from './node-crypto.js';
+import { ObjectSource } from './object-source.js';
+
+/**
+ * Decides on a receiver by its key.
+ * @param name `host:port` as it was called
+ * @returns why it is not trusted; undefined where it is
+ */
+export type TrustReceiver = (
+  name: string,
+  receiverKey: Uint8Array,
+) => Promise<string | undefined> | string | undefined;
+
+export interface SendOptions {
+  /** Files and folders; `-` is `input`. */
+  readonly paths: readonly string[];
+  readonly receivers: readonly ServerSpec[];
+  /** This sender's key, by which receivers know it; one for this session alone if left out. */
+  readonly keyPair?: KeyPair;
+  /** Required: `() => undefined` trusts whoever answers. */
+  readonly trustReceiver: TrustReceiver;
+  /** What `-` reads from; standard input if left out. */
+  readonly input?: NodeJS.ReadableStream;
+  readonly inputName?: string;
+  /** `auto` if left out. */
+  readonly multicast?: MulticastChoice;
+  /** A fixed limit; as fast as the path allows if left out. */
+  readonly rateBytesPerSec?: number;
+  readonly mssBytes?: number;
+  readonly giveUpAfterMs?: number;
+  /** What becomes of files that receivers have already; `update` if left out. */
+  readonly existing?: ExistingFiles;
+  /** Stops the session; the result then says which receivers were not complete. */
+  readonly signal?: AbortSignal;
+  /** How often `progress` is told; 1000 if left out. */
+  readonly progressIntervalMs?: number;
+  readonly onEvent?: (event: SendEvent) => void;
+}
+
+export type SendEvent =
+  | Extract<SessionSenderEvent, { type: 'connect' | 'silent' | 'receiver' | 'fault' | 'done' }>
+  /** The source is open, the hosts are known; calling begins. */
+  | {
+      readonly type: 'start';
+      readonly label: string;
+      readonly contentSizeBytes: number;
+      readonly entryCount: number;
+      /** Whether a group was chosen; each receiver's status says whether it hears it. */
+      readonly group?: string;
+    }
+  /** Something that is not sent, with its reason. */
+  | { readonly type: 'skipped'; readonly name: string; readonly reason: string }
+  | { readonly type: 'progress'; readonly receivers: readonly SessionReceiverStatus[] }
+  /** The first datagram that the system refused, of each kind of error. */
+  | { readonly type: 'send-error'; readonly message: string };
+
+export interface SendResult extends SessionSenderResult {
+  readonly label: string;
+  readonly entryCount: number;
+  /** What stopped the session, where something did. */
+  readonly error?: P2mpError;
+}
+
+/**
+ * Sends to every receiver. Receivers that fail do not make it reject: see the result.
+ * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE, PORT_UNAVAILABLE: nothing
+ *   was sent; and the signal's reason, where it comes while the source is opened
+ */
+export async function send(options: SendOptions): Promise<SendResult> {
+  return new Sending(options).run();
+}
+
+/** What a send would do, without any datagram: the object and the receivers' addresses. */
+export async function planSend(options: SendOptions): Promise<{
+  readonly entryNames: readonly string[];
+  readonly contentSizeBytes: number;
+  readonly skipped: ObjectSource['skipped'];
+  readonly receivers: readonly ReceiverSpec[];
+  readonly group?: string;
+}> {
+  const source = await openSource(options);
+  try {
+    const receivers = await resolveReceivers(options.receivers);
+    const group = chooseGroup(
+      options.multicast ?? 'auto',
+      receivers.map(({ address }) => address),
+    );
+    return {
+      entryNames: source.manifest.entries.map(({ name }) => name),
+      contentSizeBytes: source.manifest.contentSizeBytes,
+      skipped: source.skipped,
+      receivers,
+      ...(group === undefined ? {} : { group: group.host }),
+    };
+  } finally {
+    await source.close();
+  }
+}
+
+class Sending {
+  private source: ObjectSource | undefined;
+  private sender: SessionSender | undefined;
+  private runner: SocketRunner<SessionSenderEvent> | undefined;
+  private readonly sendErrorCodes = new Set<string>();
+  private label = '';
+  private error: P2mpError | undefined;
+  private progressTimer: NodeJS.Timeout | undefined;
+  private finish: (result: SessionSenderResult) => void = () => undefined;
+
+  constructor(private readonly options: SendOptions) {}
+
+  async run(): Promise<SendResult> {
+    const { signal } = this.options;
+    // Not at once: the signal may come from within an event of this very session.
+    const handleAbort = () => setImmediate(() => this.abort('the sender was interrupted'));
+    try {
+      const result = new Promise<SessionSenderResult>((done) => {
+        this.finish = done;
+      });
+      const source = await this.open();
+      signal?.addEventListener('abort', handleAbort);
+      if (signal?.aborted) handleAbort();
+      this.startProgress();
+      this.runner?.drain();
+      const senderResult = await result;
+      await this.runner?.close();
+      return {
+        ...senderResult,
+        label: this.label,
+        entryCount: source.manifest.entries.length,
+        ...(this.error === undefined ? {} : { error: this.error }),
+      };
+    } finally {
+      clearInterval(this.progressTimer);
+      signal?.removeEventListener('abort', handleAbort);
+      await this.runner?.close();
+      await this.source?.close();
+    }
+  }
+
+  private async open(): Promise<ObjectSource> {
+    const { options } = this;
+    const { keyPair, giveUpAfterMs, rateBytesPerSec, mssBytes, existing } = options;
+    const source = await openSource(options);
+    this.source = source;
+    const receivers = await resolveReceivers(options.receivers);
+    const addresses = receivers.map(({ address }) => address);
+    const group = chooseGroup(options.multicast ?? 'auto', addresses);
+    const manifest = encodeManifest(source.manifest);
+    if (manifest.length > manifestLimits.sizeBytes) {
+      throw new P2mpError(
+        'INVALID_ARGUMENT',
+        `${source.manifest.entries.length} names are more than one session takes; send parts of it`,
+      );
+    }
+    this.label = labelOf(options);
+    this.sender = new SessionSender({
+      receivers,
+      label: this.label,
+      manifest,
+      contentSizeBytes: source.manifest.contentSizeBytes,
+      crypto: await createNodeCrypto(keyPair ?? (await generateKeyPair())),
+      ...(group === undefined ? {} : { group }),
+      ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
+      ...(rateBytesPerSec === undefined ? {} : { rateBytesPerSec }),
+      ...(mssBytes === undefined ? {} : { mssBytes }),
+      ...(existing === undefined ? {} : { existing }),
+    });
+    const hosts = addresses.map(({ host }) => (isIPv6(host) ? '::' : '0.0.0.0'));
+    this.runner = await SocketRunner.open({
+      machine: this.sender,
+      bind: [...new Set(hosts)],
+      port: 0,
+      handleEvent: (event) => this.handleEvent(event),
+      handleSendError: (error) => this.handleSendError(error),
+    });
+    const [first] = addresses;
+    if (group !== undefined && first !== undefined) {
+      const local = await localAddressTowards(first);
+      if (local !== undefined) this.runner.sockets?.sendGroupsBy(local);
+    }
+    for (const skipped of source.skipped) options.onEvent?.({ type: 'skipped', ...skipped });
+    options.onEvent?.({
+      type: 'start',
+      label: this.label,
+      contentSizeBytes: source.manifest.contentSizeBytes,
+      entryCount: source.manifest.entries.length,
+      ...(group === undefined ? {} : { group: group.host }),
+    });
+    return source;
+  }
+
+  private startProgress(): void {
+    const { onEvent, progressIntervalMs = 1000 } = this.options;
+    if (onEvent === undefined) return;
+    this.progressTimer = setInterval(() => {
+      const { sender, runner } = this;
+      if (sender === undefined || runner === undefined) return;
+      const receivers = sender.peers.map((peer) => sender.status(runner.nowMs, peer));
+      onEvent({ type: 'progress', receivers });
+    }, progressIntervalMs);
+  }
+
+  private handleEvent(event: SessionSenderEvent): void {
+    switch (event.type) {
+      case 'need':
+        this.provide(event.block, event.offsetBytes, event.sizeBytes);
+        return;
+      case 'identify':
+        this.identify(event.index, event.receiverKey);
+        return;
+      case 'check-source':
+        this.checkSource();
+        return;
+      case 'source-changed':
+        this.stop(
+          new P2mpError(
+            'SOURCE_CHANGED',
+            `${this.label}: was written to while it was being sent; send it again once nothing writes to it`,
+          ),
+        );
+        return;
+      case 'done':
+        this.finish(event.result);
+    }
+    this.options.onEvent?.(event);
+  }
+
+  private provide(block: number, offsetBytes: number, sizeBytes: number): void {
+    this.feed(this.source?.read(offsetBytes, sizeBytes), (sender, nowMs, bytes) =>
+      sender.provideBlock(nowMs, block, bytes),
+    );
+  }
+
+  private identify(index: number, receiverKey: Uint8Array): void {
+    const { host, port } = at(this.options.receivers, index);
+    const name = formatAddress({ host, port });
+    const decide = async () => this.options.trustReceiver(name, receiverKey);
+    this.feed(decide(), (sender, nowMs, refusal) => sender.trust(nowMs, index, refusal));
+  }
+
+  private checkSource(): void {
+    this.feed(this.source?.verify(), (sender, nowMs) => sender.confirmSource(nowMs));
+  }
+
+  /** Hands the machine what it asked for, once it is there; a failure ends the session. */
+  private feed<T>(
+    promise: Promise<T> | undefined,
+    take: (sender: SessionSender, nowMs: number, value: T) => void,
+  ): void {
+    promise?.then(
+      (value) => {
+        const { sender, runner } = this;
+        if (sender === undefined || runner === undefined || sender.isDone) return;
+        take(sender, runner.nowMs, value);
+        runner.drain();
+      },
+      (error: unknown) => {
+        if (!(error instanceof P2mpError)) throw error;
+        this.stop(error);
+      },
+    );
+  }
+
+  /** Ends the session for a reason of our own side. */
+  private stop(error: P2mpError): void {
+    this.error ??= error;
+    this.abort(error.message);
+  }
+
+  private abort(reason: string): void {
+    const { sender, runner } = this;
+    if (sender === undefined || runner === undefined || sender.isDone) return;
+    sender.abort(runner.nowMs, reason);
+    runner.drain();
+  }
+
+  private handleSendError(error: NodeJS.ErrnoException): void {
+    const { mssBytes = sessionDefaults.mssBytes } = this.options;
+    const fatal = fatalSendError(error, mssBytes);
+    if (fatal !== undefined) {
+      this.stop(fatal);
+      return;
+    }
+    const code = error.code ?? error.message;
+    if (this.sendErrorCodes.has(code)) return;
+    this.sendErrorCodes.add(code);
+    this.options.onEvent?.({ type: 'send-error', message: error.message });
+  }
+}
+
+function openSource({ paths, input, inputName, signal }: SendOptions): Promise<ObjectSource> {
+  if (paths.length === 0) {
+    throw new P2mpError('INVALID_ARGUMENT', 'nothing to send: name a file or a folder');
+  }
+  return ObjectSource.open({
+    paths,
+    ...(input === undefined ? {} : { input }),
+    ...(inputName === undefined ? {} : { inputName }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+async function resolveReceivers(specs: readonly ServerSpec[]): Promise<ReceiverSpec[]> {
+  if (specs.length === 0) {
+    throw new P2mpError('INVALID_ARGUMENT', 'no receiver: name at least one');
+  }
+  const receivers: ReceiverSpec[] = [];
+  const seen = new Map<string, string>();
+  for (const { host, port, name = host } of specs) {
+    const address = await resolveHost(host, port);
+    const key = `${address.host} ${address.port}`;
+    const twin = seen.get(key);
+    if (twin !== undefined) {
+      throw new P2mpError(
+        'INVALID_ARGUMENT',
+        `${twin} and ${name} are one receiver (${address.host}, port ${port}); name it once`,
+      );
+    }
+    seen.set(key, name);
+    receivers.push({ name, address });
+  }
+  return receivers;
+}
+
+/** What people at the other end read. */
+function labelOf({ paths, inputName }: SendOptions): string {
+  const [first = ''] = paths;
+  const name = first === '-' ? (inputName ?? 'stdin') : basename(resolve(first));
+  return paths.length === 1 ? name : `${name} and ${paths.length - 1} more`;
+}

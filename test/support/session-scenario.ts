@@ -1,0 +1,221 @@
+/** A session under hard conditions, drawn from its number alone. */
+import type { LossSpec } from '../../src/loss.js';
+import { burstLoss } from '../../src/loss.js';
+import type { TimeMs } from '../../src/machine.js';
+import { createRandom } from '../../src/random.js';
+import type { LinkOptions } from '../../src/simulator/link.js';
+import type { SessionIncident } from '../../src/simulator/session-transfer.js';
+import { Draw } from './scenario.js';
+
+export interface SessionScenario {
+  readonly seed: string;
+  readonly contentSizeBytes: number;
+  readonly fileCount: number;
+  readonly mssBytes: number;
+  readonly segmentsPerBlock: number;
+  readonly hasGroup: boolean;
+  readonly giveUpAfterMs: number;
+  readonly rateBytesPerSec: number | undefined;
+  readonly reportsPerSec: number;
+  readonly sendTimeMs: number;
+  readonly sourceTimeMs: number;
+  readonly receivers: readonly SessionReceiverScenario[];
+  /** Of the sender; those of receivers are with them. */
+  readonly senderIncidents: readonly SessionIncident[];
+  /** The last time at which anything happens to anybody. */
+  readonly lastIncidentMs: TimeMs;
+}
+
+export interface SessionReceiverScenario {
+  /** Whether it is there at the end, and all the time but for interruptions that are short enough. */
+  readonly returns: boolean;
+  readonly incidents: readonly SessionIncident[];
+  readonly isReachedByGroup: boolean;
+  readonly forwardLink: LinkOptions;
+  readonly backwardLink: LinkOptions;
+  readonly writeTimeMs: number;
+  readonly storeTimeMs: number;
+  readonly checkpointMs: number;
+  readonly rot: number;
+  readonly bufferBytes: number;
+}
+
+const giveUpAfterMs = 20_000;
+
+/** An interruption of this length leaves time enough to be found again before it is given up on. */
+const longestAbsenceMs = 6000;
+
+export function drawSessionScenario(number: number): SessionScenario {
+  const draw = new Draw(createRandom('session scenario', number));
+  const isCalm = draw.chance(0.25);
+  const receiverCount = draw.chance(0.04) ? 30 : draw.integer(1, 8);
+  const mssBytes = draw.integer(64, 200);
+  const segmentsPerBlock = draw.pick([1, 2, 45, 64, draw.integer(1, 64)]);
+  const blockSizeBytes = mssBytes * segmentsPerBlock - 16;
+  const hasGroup = draw.chance(0.6);
+  const groupShare = draw.pick([1, 1, 0.5, 0]);
+  const spanMs = draw.pick([300, 2000, 6000]);
+  const delayMs = draw.integer(0, isCalm ? 5 : 60);
+  const receivers = Array.from({ length: receiverCount }, (_, i): SessionReceiverScenario => {
+    const fate = isCalm ? 'steady' : drawFate(draw);
+    return {
+      returns: fate !== 'away',
+      incidents: drawIncidents(draw, i, fate, spanMs),
+      isReachedByGroup: draw.chance(groupShare),
+      forwardLink: drawLink(draw, isCalm, delayMs),
+      backwardLink: drawLink(draw, isCalm, delayMs),
+      writeTimeMs: draw.pick([0, 0, 0, draw.integer(1, 20)]),
+      storeTimeMs: draw.pick([0, draw.integer(1, 50), draw.integer(1, 3000)]),
+      checkpointMs: draw.pick([10, 100, 1000]),
+      rot: draw.pick([0, 0, 0.1, 1]),
+      bufferBytes: draw.pick([48_000_000, 48_000_000, 4 * blockSizeBytes, 1]),
+    };
+  });
+  const senderIncidents = isCalm || draw.chance(0.9) ? [] : drawAbsence(draw, 'sender', spanMs);
+  const all = [...senderIncidents, ...receivers.flatMap(({ incidents }) => incidents)];
+  const mostSegments = receiverCount === 30 ? 150 : draw.pick([100, 400, 400, 1500]);
+  return {
+    seed: `session scenario ${number}`,
+    contentSizeBytes: drawSize(draw, mssBytes, blockSizeBytes, mostSegments),
+    fileCount: draw.pick([1, 1, 3, 50, 200]),
+    mssBytes,
+    segmentsPerBlock,
+    hasGroup,
+    giveUpAfterMs,
+    rateBytesPerSec: draw.chance(0.15) ? draw.integer(50_000, 2_000_000) : undefined,
+    reportsPerSec: draw.pick([1000, 1000, 100, 20]),
+    sendTimeMs: draw.pick([0, 0, 0.01, 0.1]),
+    sourceTimeMs: draw.pick([0, 0, draw.integer(1, 30)]),
+    receivers,
+    senderIncidents,
+    lastIncidentMs: Math.max(0, ...all.map(({ atMs }) => atMs)),
+  };
+}
+
+type ReceiverFate = 'steady' | 'absent' | 'late' | 'away';
+
+function drawFate(draw: Draw): ReceiverFate {
+  return draw.pick<ReceiverFate>([
+    'steady',
+    'steady',
+    'steady',
+    'steady',
+    'steady',
+    'steady',
+    'absent',
+    'absent',
+    'late',
+    draw.chance(0.4) ? 'away' : 'steady',
+  ]);
+}
+
+function drawIncidents(
+  draw: Draw,
+  host: number,
+  fate: ReceiverFate,
+  spanMs: number,
+): SessionIncident[] {
+  switch (fate) {
+    case 'steady':
+      return [];
+    case 'late':
+      return [
+        { atMs: 0, host, fate: 'kill' },
+        { atMs: draw.integer(1, longestAbsenceMs), host, fate: 'start' },
+      ];
+    case 'away': {
+      const atMs = draw.pick([0, draw.integer(1, spanMs), draw.integer(1, spanMs)]);
+      return [{ atMs, host, fate: draw.pick(['kill', 'cut'] as const) }];
+    }
+    case 'absent': {
+      const first = drawAbsence(draw, host, spanMs);
+      if (draw.chance(0.7)) return first;
+      const fromMs = first[1].atMs + 1000;
+      return [
+        ...first,
+        ...drawAbsence(draw, host, spanMs).map((incident) => ({
+          ...incident,
+          atMs: incident.atMs + fromMs,
+        })),
+      ];
+    }
+  }
+}
+
+function drawAbsence(
+  draw: Draw,
+  host: number | 'sender',
+  spanMs: number,
+): [SessionIncident, SessionIncident] {
+  const atMs = draw.integer(1, spanMs);
+  const backAtMs = atMs + draw.pick([1, draw.integer(1, 500), draw.integer(1, longestAbsenceMs)]);
+  return draw.chance(0.6)
+    ? [
+        { atMs, host, fate: 'kill' },
+        { atMs: backAtMs, host, fate: 'start' },
+      ]
+    : [
+        { atMs, host, fate: 'cut' },
+        { atMs: backAtMs, host, fate: 'mend' },
+      ];
+}
+
+function drawSize(
+  draw: Draw,
+  mssBytes: number,
+  blockSizeBytes: number,
+  mostSegments: number,
+): number {
+  const mostBytes = Math.min(mostSegments * mssBytes, 60 * blockSizeBytes);
+  const mostBlocks = Math.max(1, Math.floor(mostBytes / blockSizeBytes));
+  return draw.pick([
+    0,
+    1,
+    mssBytes - 16,
+    mssBytes,
+    mssBytes + 1,
+    blockSizeBytes - 1,
+    blockSizeBytes,
+    blockSizeBytes + 1,
+    draw.integer(1, mostBlocks) * blockSizeBytes,
+    draw.integer(1, mostBlocks) * blockSizeBytes + 1,
+    draw.integer(0, mostBytes),
+    draw.integer(0, mostBytes),
+    draw.integer(0, mostBytes),
+    mostBytes,
+  ]);
+}
+
+function drawLoss(draw: Draw): LossSpec {
+  const mean = draw.between(0, 0.3);
+  return draw.pick<() => LossSpec>([
+    () => ({ model: 'none' }),
+    () => ({ model: 'bernoulli', probability: mean }),
+    () => ({ model: 'bernoulli', probability: mean / 10 }),
+    () => burstLoss(mean, draw.between(1, 5)),
+    () => ({
+      model: 'gilbert-elliott',
+      enterBad: 0.05,
+      leaveBad: 0.3,
+      lossInGood: mean / 4,
+      lossInBad: 0.8,
+    }),
+  ])();
+}
+
+function drawLink(draw: Draw, isCalm: boolean, delayMs: number): LinkOptions {
+  if (isCalm) return { delayMs };
+  const sometimes = (most: number) => (draw.chance(0.3) ? draw.between(0, most) : 0);
+  return {
+    delayMs,
+    jitterMs: sometimes(30),
+    loss: drawLoss(draw),
+    reorderProbability: sometimes(0.2),
+    reorderDelayMs: draw.between(0, 60),
+    duplicateProbability: sometimes(0.2),
+    corruptProbability: sometimes(0.05),
+    ...(draw.chance(0.15)
+      ? { rateBytesPerSec: draw.integer(100_000, 5_000_000), queueLimitBytes: 64_000 }
+      : {}),
+  };
+}

@@ -1,0 +1,13 @@
+import { drawSessionScenario } from '../test/support/session-scenario.js';
+import { complaintsAboutSession } from '../test/support/session-scenario-check.js';
+import { runSessionScenario } from '../test/support/session-scenario-run.js';
+import { formatTraceLine } from '../src/simulator/trace.js';
+import { writeSync, openSync } from 'node:fs';
+const n = Number(process.argv[2]);
+const s = drawSessionScenario(n);
+const f = openSync(`/tmp/trace-${n}.jsonl`, 'w');
+let lines = 0;
+console.log(JSON.stringify(s, (k, v) => k === 'receivers' ? v.map((r: unknown) => JSON.stringify(r)) : v, 1));
+const run = runSessionScenario(s, {}, (r) => { if (lines++ < 400000) writeSync(f, formatTraceLine(r) + '\n'); });
+console.log(complaintsAboutSession(s, run));
+console.log(run.virtualMs, run.steps, run.settled.map((x) => `${x.outcome.receiver} ${x.outcome.status} ${Math.round(x.atMs)}`).join(', '), run.reportsBySecond.join(' '));
