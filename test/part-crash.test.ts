@@ -67,7 +67,8 @@ function startProgram(t: Test, code: string, data: unknown, limitKib?: number) {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );
-  const exited = once(child, 'exit');
+  // What it printed is there by then.
+  const exited = once(child, 'close');
   t.teardown(async () => {
     child.kill('SIGKILL');
     await exited;

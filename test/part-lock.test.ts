@@ -1,5 +1,6 @@
 /** One store for one part; and parts that nobody came back for. */
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -128,6 +129,22 @@ t.test('of many that take over a dead lock, one gets it', async (t) => {
     t.equal(opened.filter(({ status }) => status === 'fulfilled').length, 1);
     for (const result of opened) if (result.status === 'fulfilled') await result.value.discard();
   }
+});
+
+t.test('who was killed while taking over a lock is in nobody’s way', async (t) => {
+  const dir = t.testdir();
+  mkdirSync(join(dir, '.p2mp-part'));
+  // A dead lock, and dead ones of those who were about to take over the one before.
+  let path = lockPath(dir);
+  for (let i = 0; i < 3; i++) {
+    const text = JSON.stringify({ pid: process.pid, start: `earlier ${i}` });
+    writeFileSync(path, text);
+    path += `.${createHash('sha256').update(text).digest('hex').slice(0, 12)}`;
+  }
+  const store = await open(dir);
+  await t.rejects(open(dir), { code: 'TARGET_UNWRITABLE' });
+  await store.discard();
+  t.same(readdirSync(dir), [], 'nor is anything left of them');
 });
 
 t.test('parts that nobody came back for are removed', async (t) => {

@@ -1,4 +1,5 @@
 /** `p2mp send <path>... --to <receiver>,...`: files and folders to many receivers. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { defaultPort } from '../config.js';
@@ -190,9 +191,12 @@ async function createTrust(
   output: Output,
   argv: TrustArguments,
 ): Promise<{ keyPair?: KeyPair; trustReceiver: TrustReceiver }> {
-  const keyPath = argv.key === undefined ? undefined : single('key', argv.key);
+  const keyPath =
+    argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
   if (argv.open) {
-    const pair = keyPath === undefined ? {} : { keyPair: await loadKeyPair(keyPath) };
+    // A key that there is is used: a receiver knows its sender again by it.
+    const hasKey = argv.key !== undefined || existsSync(keyPath);
+    const pair = hasKey ? { keyPair: await loadKeyPair(keyPath) } : {};
     return { ...pair, trustReceiver: () => undefined };
   }
   const known = argv['known-receivers'];
@@ -201,7 +205,7 @@ async function createTrust(
       ? join(defaultKeyFolder(), 'known_receivers')
       : single('known-receivers', known);
   return {
-    keyPair: await loadKeyPair(keyPath ?? join(defaultKeyFolder(), 'key')),
+    keyPair: await loadKeyPair(keyPath),
     trustReceiver: trustKnownReceivers(
       await KnownReceivers.load(knownPath),
       createAsk(output, argv),

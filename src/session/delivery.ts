@@ -423,7 +423,7 @@ export class Delivery {
     const isBarren =
       peer.hearsGroup &&
       report.segmentsReceived === peer.segmentsReceived &&
-      peer.lackingBlocks !== 0 &&
+      peer.lackingBytes !== 0 &&
       this.groupDatagramsSent > 0;
     peer.barrenGroupReports = isBarren ? peer.barrenGroupReports + 1 : 0;
     if (peer.barrenGroupReports >= barrenReports) peer.isGroupLost = true;

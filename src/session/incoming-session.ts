@@ -84,6 +84,7 @@ export class IncomingSession {
   private stage: Stage = 'offered';
   private readonly startedAtMs: TimeMs;
   private heardAtMs: TimeMs;
+  private idleMs: number;
   private endedAtMs: TimeMs | undefined;
   private offer: Offer | undefined;
   private info: IncomingInfo | undefined;
@@ -101,7 +102,7 @@ export class IncomingSession {
   private readonly assemblies = new Map<number, Assembly>();
   /** Blocks of the content whose digests are the sender's, as runs counted within the content. */
   private kept: readonly { readonly start: number; readonly end: number }[] = [];
-  private firstLackingBlocks = 0;
+  private firstLackingBytes = 0;
   private describesContent = false;
   private highestBlock = -1;
   private passGeneration = 0;
@@ -136,6 +137,12 @@ export class IncomingSession {
     this.startedAtMs = nowMs;
     this.heardAtMs = nowMs;
     this.lastReportAtMs = nowMs;
+    this.idleMs = options.idleMs;
+  }
+
+  /** Patience with its sender's silence ends sooner: somebody waits for this session's end. */
+  limitSilence(idleMs: number): void {
+    this.idleMs = Math.min(this.idleMs, idleMs);
   }
 
   get session(): number {
@@ -302,7 +309,7 @@ export class IncomingSession {
     }
     this.kept = kept;
     this.describesContent = true;
-    this.firstLackingBlocks = this.lacking.count;
+    this.firstLackingBytes = this.lackingBytes(geometry);
     this.stage = 'receiving';
     this.checkWhole();
     this.report(nowMs);
@@ -512,7 +519,6 @@ export class IncomingSession {
       // Of a burst that is still coming in, nothing is lost yet.
       if (assembly !== undefined && this.isThrough(assembly.burst)) assembly.isRepaired = true;
     }
-    const contentBlocks = geometry.blockCount - geometry.manifestBlockCount;
     this.tell({
       kind: 'report',
       report: {
@@ -525,7 +531,7 @@ export class IncomingSession {
         windowBlocks: this.windowBlocks(geometry),
         segmentsReceived: this.datagramsReceived,
         segmentsLost: this.segmentsLost,
-        lackingBlocks: this.lacking.count + (this.describesContent ? 0 : contentBlocks),
+        lackingBytes: this.lackingBytes(geometry),
         firstBlock,
         describedBlocks,
         lacks,
@@ -645,7 +651,7 @@ export class IncomingSession {
   // --- Time
 
   pollTimeout(): TimeMs {
-    const idleAtMs = this.isSettled ? Infinity : this.heardAtMs + this.options.idleMs;
+    const idleAtMs = this.isSettled ? Infinity : this.heardAtMs + this.idleMs;
     return Math.min(this.reportAtMs, this.repeatAtMs, idleAtMs);
   }
 
@@ -653,8 +659,8 @@ export class IncomingSession {
   handleTimeout(nowMs: TimeMs, stoppedMs: number): void {
     if (this.isOver) return;
     this.heardAtMs += stoppedMs;
-    if (!this.isSettled && nowMs - this.heardAtMs >= this.options.idleMs) {
-      const seconds = this.options.idleMs / 1000;
+    if (!this.isSettled && nowMs - this.heardAtMs >= this.idleMs) {
+      const seconds = this.idleMs / 1000;
       this.end(nowMs, 'failed', `the sender was silent for ${seconds} s; what came is kept for it`);
     }
     if (nowMs >= this.reportAtMs) this.report(nowMs);
@@ -680,12 +686,14 @@ export class IncomingSession {
 
   private statusOf(nowMs: TimeMs, info: IncomingInfo): IncomingStatus {
     const shown = this.segmentsLost + this.datagramsReceived;
-    const heldBytes = this.heldBytes(this.lacking.count);
+    const { contentSizeBytes } = info;
+    const lackingBytes =
+      this.geometry === undefined ? contentSizeBytes : this.lackingBytes(this.geometry);
     return {
       ...info,
       activity: this.stage,
-      heldBytes,
-      receivedBytes: Math.max(0, heldBytes - this.heldBytes(this.firstLackingBlocks)),
+      heldBytes: contentSizeBytes - lackingBytes,
+      receivedBytes: this.describesContent ? Math.max(0, this.firstLackingBytes - lackingBytes) : 0,
       elapsedMs: (this.endedAtMs ?? nowMs) - this.startedAtMs,
       datagramsReceived: this.datagramsReceived,
       duplicates: this.duplicates,
@@ -695,11 +703,13 @@ export class IncomingSession {
     };
   }
 
-  private heldBytes(lackingBlocks: number): number {
-    const { geometry } = this;
-    if (geometry === undefined || !this.describesContent) return 0;
-    const { contentSizeBytes, blockSizeBytes } = geometry;
-    return Math.max(0, contentSizeBytes - lackingBlocks * blockSizeBytes);
+  /** Content in blocks that are not complete; all of it before it is known what is held. */
+  private lackingBytes(geometry: SessionGeometry): number {
+    const { contentSizeBytes, blockSizeBytes, blockCount } = geometry;
+    if (!this.describesContent) return contentSizeBytes;
+    const lacksLast = this.lacking.has(blockCount - 1);
+    const shortBytes = lacksLast ? blockSizeBytes - sizeOfBlock(geometry, blockCount - 1) : 0;
+    return this.lacking.count * blockSizeBytes - shortBytes;
   }
 
   private tell(message: Message): void {

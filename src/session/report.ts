@@ -35,8 +35,8 @@ export interface Report {
   /** Data that came, duplicates included, and segments that were lost, both since the session began. */
   readonly segmentsReceived: number;
   readonly segmentsLost: number;
-  /** Blocks that are not complete, listed or not. */
-  readonly lackingBlocks: number;
+  /** Content in blocks that are not complete, listed or not. */
+  readonly lackingBytes: number;
   /** The list tells of all blocks from `firstBlock` to below this. */
   readonly firstBlock: number;
   readonly describedBlocks: number;
@@ -55,7 +55,7 @@ export function writeReport(writer: ByteWriter, report: Report): void {
   writer.uint16(report.throughBurst ?? 0).uint16(report.latestBurst ?? 0);
   writer.varint(Math.round(report.heldMs * 1000)).varint(report.windowBlocks);
   writer.varint(report.segmentsReceived).varint(report.segmentsLost);
-  writer.varint(report.lackingBlocks).varint(report.firstBlock);
+  writer.varint(report.lackingBytes).varint(report.firstBlock);
   writer.varint(report.describedBlocks - report.firstBlock);
   let next = report.firstBlock;
   for (const lack of report.lacks) {
@@ -82,7 +82,7 @@ export function readReport(reader: ByteReader): Report | undefined {
   const windowBlocks = reader.varint();
   const segmentsReceived = reader.varint();
   const segmentsLost = reader.varint();
-  const lackingBlocks = reader.varint();
+  const lackingBytes = reader.varint();
   const firstBlock = reader.varint();
   const describedBlocks = firstBlock + reader.varint();
   const lacks: Lack[] = [];
@@ -104,7 +104,7 @@ export function readReport(reader: ByteReader): Report | undefined {
     windowBlocks,
     segmentsReceived,
     segmentsLost,
-    lackingBlocks,
+    lackingBytes,
     firstBlock,
     describedBlocks,
     lacks,

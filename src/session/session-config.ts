@@ -47,6 +47,8 @@ export const receiverLimits = {
   bufferBytes: 48 * 1024 * 1024,
   /** Silence of the sender after which a session is over; its part stays. */
   idleMs: 60_000,
+  /** The same where another session waits for its end. */
+  awaitedIdleMs: 3_000,
   /** A cookie is good for one to two of these. */
   cookieMs: 30_000,
   /** Repetitions of a result that the sender does not confirm. */

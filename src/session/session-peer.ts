@@ -32,10 +32,10 @@ export class SessionPeer {
 
   /** Blocks that it lacks and that are not in flight to it. */
   readonly needed = new RangeSet();
-  /** Blocks that it lacks, as its last report counts them; undefined before it knows. */
-  lackingBlocks: number | undefined;
+  /** Content that it lacks, by its last report. */
+  lackingBytes: number | undefined;
   /** What it lacked of the content when it first told. */
-  firstLackingBlocks: number | undefined;
+  firstLackingBytes: number | undefined;
   state: ReceiverState = 'preparing';
   windowBlocks = Infinity;
   hearsGroup = false;

@@ -304,14 +304,18 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     this.events.push(event);
   }
 
-  /** A sender that was killed and started again does not wait until its old session is given up. */
+  /**
+   * One object goes into one part: a sender that was killed and started again does not wait until its
+   * old session is given up. Another one waits for the first, which must not be silent meanwhile.
+   */
   private replaceOlder(session: IncomingSession): void {
     for (const other of this.sessions.values()) {
-      const isSame =
-        other !== session &&
-        other.objectId === session.objectId &&
-        isEqualBytes(other.senderKey, session.senderKey);
-      if (isSame) other.fail(this.inputAtMs, 'its sender has begun anew');
+      if (other === session || other.objectId !== session.objectId) continue;
+      if (isEqualBytes(other.senderKey, session.senderKey)) {
+        other.fail(this.inputAtMs, 'its sender has begun anew');
+      } else {
+        other.limitSilence(receiverLimits.awaitedIdleMs);
+      }
     }
   }
 

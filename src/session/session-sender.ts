@@ -351,7 +351,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   private isWaitingForRoot(peer: SessionPeer): boolean {
-    return peer.state === 'whole' && peer.lackingBlocks === 0 && this.delivery.owesNothing(peer);
+    return peer.state === 'whole' && this.delivery.owesNothing(peer);
   }
 
   private poll(nowMs: TimeMs, peer: SessionPeer): void {
@@ -488,7 +488,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         return true;
       case 'done': {
         this.tell(peer, { kind: 'bye', reason: '' });
-        peer.lackingBlocks = message.isComplete ? 0 : peer.lackingBlocks;
+        peer.lackingBytes = message.isComplete ? 0 : peer.lackingBytes;
         const reason = message.reason === '' ? undefined : message.reason;
         this.settle(nowMs, peer, message.isComplete ? 'complete' : 'failed', reason);
         return true;
@@ -523,16 +523,16 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.lastReport = counter;
     peer.reports++;
     this.reportsReceived++;
-    const hasCome = report.lackingBlocks < (peer.lackingBlocks ?? Infinity);
+    const hasCome = report.lackingBytes < (peer.lackingBytes ?? Infinity);
     if (hasCome || report.state === 'preparing' || report.state === 'storing') {
       peer.progressAtMs = nowMs;
     }
     const wasWaiting = this.isWaitingForRoot(peer);
     peer.state = report.state;
-    peer.lackingBlocks = report.lackingBlocks;
+    peer.lackingBytes = report.lackingBytes;
     const { blockCount, manifestBlockCount } = this.geometry;
     if (report.describedBlocks > manifestBlockCount || blockCount === manifestBlockCount) {
-      peer.firstLackingBlocks ??= report.lackingBlocks;
+      peer.firstLackingBytes ??= report.lackingBytes;
     }
     this.delivery.handleReport(nowMs, peer, report);
     if (!wasWaiting && this.isWaitingForRoot(peer)) this.call(nowMs, peer, 'first');
@@ -597,7 +597,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     let isAnyAwaited = false;
     for (const peer of this.peers) {
       if (peer.isSettled) continue;
-      const isReady = peer.firstLackingBlocks !== undefined;
+      const isReady = peer.firstLackingBytes !== undefined;
       const isSettledOnGroup =
         this.group === undefined || peer.hearsGroup || (this.probeAtMs === undefined && isProbed);
       if (isReady) isAnyReady = true;
@@ -646,8 +646,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const { contentSizeBytes } = this.geometry;
     const { rttMs } = peer.rtt;
     const heldBytes =
-      peer.status === 'complete' ? contentSizeBytes : this.heldBytes(peer.lackingBlocks);
-    const firstHeldBytes = this.heldBytes(peer.firstLackingBlocks);
+      peer.status === 'complete' ? contentSizeBytes : this.heldBytes(peer.lackingBytes);
+    const firstHeldBytes = this.heldBytes(peer.firstLackingBytes);
     const shown = peer.segmentsLost + peer.segmentsReceived;
     return {
       receiver: peer.name,
@@ -667,10 +667,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     };
   }
 
-  private heldBytes(lackingBlocks: number | undefined): number {
-    if (lackingBlocks === undefined) return 0;
-    const { contentSizeBytes, blockSizeBytes } = this.geometry;
-    return Math.max(0, contentSizeBytes - lackingBlocks * blockSizeBytes);
+  private heldBytes(lackingBytes: number | undefined): number {
+    const { contentSizeBytes } = this.geometry;
+    return lackingBytes === undefined ? 0 : Math.max(0, contentSizeBytes - lackingBytes);
   }
 
   private activity(peer: SessionPeer): string {

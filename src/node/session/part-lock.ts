@@ -2,7 +2,7 @@
  * One store for one part: a file that names the process. It lies beside the part, so that removing the
  * part never removes the lock of who comes next. A process that is gone holds nothing.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { link, open, readFile, rename, rm } from 'node:fs/promises';
 import { P2mpError } from '../../errors.js';
 
@@ -35,7 +35,15 @@ export class PartLock {
       if (text === undefined) continue;
       const holder = parseHolder(text);
       if (holder !== undefined && (await isAlive(holder))) throw inUse(shown, holder.pid);
-      await removeDead(path, text);
+      // Of those who find it dead, one at a time goes on, and looks whether it still is that one.
+      const guard = await PartLock.acquire(guardPath(path, text), makeFolder, shown);
+      try {
+        if ((await readIfThere(path)) !== text) continue;
+        await replace(path, JSON.stringify(own));
+        return new PartLock(path);
+      } finally {
+        await guard.release();
+      }
     }
     throw inUse(shown, undefined);
   }
@@ -93,18 +101,19 @@ async function writeNew(path: string, text: string): Promise<void> {
   }
 }
 
-/** Takes a dead process's lock away, unless another one has taken it over meanwhile. */
-async function removeDead(path: string, text: string): Promise<void> {
-  const deadPath = `${path}.${randomBytes(6).toString('hex')}`;
+/** The lock of those who would take over this one lock: it may be left by a process that was killed. */
+function guardPath(path: string, text: string): string {
+  return `${path}.${createHash('sha256').update(text).digest('hex').slice(0, 12)}`;
+}
+
+async function replace(path: string, text: string): Promise<void> {
+  const newPath = `${path}.${randomBytes(6).toString('hex')}`;
   try {
-    await rename(path, deadPath);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+    await writeNew(newPath, text);
+    await rename(newPath, path);
+  } finally {
+    await rm(newPath, { force: true });
   }
-  const taken = await readIfThere(deadPath);
-  if (taken !== text) await link(deadPath, path).catch(() => undefined);
-  await rm(deadPath, { force: true });
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

@@ -118,6 +118,8 @@ interface Storage {
   readonly abort: AbortController;
   /** Resolves to undefined where it could not be opened. */
   readonly store: Promise<PartStore | undefined>;
+  /** The session is over: another one of the same object may have the part. */
+  readonly release: () => void;
 }
 
 export class Receiving {
@@ -308,9 +310,14 @@ export class Receiving {
         return undefined;
       }
     };
-    const storage: Storage = { objectId, abort, store: open() };
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const storage: Storage = { objectId, abort, store: open(), release };
     this.storages.set(session, storage);
     this.follow(objectId, storage.store);
+    this.follow(objectId, released);
     storage.store.then((store) => {
       if (store === undefined || abort.signal.aborted) return;
       this.tellMachine((nowMs) =>
@@ -354,6 +361,7 @@ export class Receiving {
         this.withStore(session, (store) => store.suspend());
       }
       this.storages.delete(session);
+      storage.release();
     }
     // Not before the machine has told the sender.
     setImmediate(() => this.checkIdle());

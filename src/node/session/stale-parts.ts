@@ -34,9 +34,9 @@ export async function removeStaleParts(dir: string, olderThanMs: number): Promis
   return removed;
 }
 
-/** Left by a process that was killed while it took a lock. */
+/** Left by a process that was killed while it took a lock, or took one over. */
 function isUnfinishedLock(name: string): boolean {
-  return /^[0-9a-f]{64}\.lock\.[0-9a-f]{12}$/.test(name);
+  return /^[0-9a-f]{64}\.lock(?:\.[0-9a-f]{12})+$/.test(name);
 }
 
 /** Those that have a part, or a lock at least. */

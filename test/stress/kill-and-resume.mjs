@@ -1,0 +1,154 @@
+// Kills senders and receivers with SIGKILL at random moments, repeats the command, and compares: every
+// round must end identical, and the repetition must send little more than what was missing.
+//
+//   npm run test:faults -- [rounds] [seed]
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { createRandom } from '../../dist/core.js';
+
+const [rounds = '100', seed = String(Date.now() % 1_000_000)] = process.argv.slice(2);
+const receiverCount = 2;
+const sizeBytes = 8_000_000;
+/** Slow enough that nothing is lost on loopback: what is sent twice is then the resume's doing. */
+const rate = '8MB';
+/** What a repetition may send beyond what was missing. */
+const maxExcess = 0.02;
+
+const p2mp = new URL('../../dist/cli/p2mp.js', import.meta.url).pathname;
+const folder = mkdtempSync(join(tmpdir(), 'p2mp-faults-'));
+const env = { ...process.env, P2MP_HOME: join(folder, 'home') };
+const random = createRandom(seed, 'kill and resume');
+const running = new Set();
+
+/** A command with --json: its events as they come, and its end. */
+function start(args) {
+  const child = spawn(process.execPath, [p2mp, ...args, '--json'], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.add(child);
+  const events = [];
+  const waiting = [];
+  let errors = '';
+  child.stderr.on('data', (text) => {
+    errors += text;
+  });
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const event = JSON.parse(line);
+    events.push(event);
+    for (const { isWanted, resolve } of waiting) if (isWanted(event)) resolve(event);
+  });
+  const ended = new Promise((resolve) => {
+    child.once('close', (code) => {
+      running.delete(child);
+      resolve(code);
+    });
+  });
+  const event = (isWanted) =>
+    Promise.race([
+      new Promise((resolve) => {
+        const found = events.find(isWanted);
+        if (found !== undefined) resolve(found);
+        else waiting.push({ isWanted, resolve });
+      }),
+      ended.then(() => undefined),
+    ]);
+  return { child, events, ended, event, errors: () => errors };
+}
+
+async function startReceiver(dir, port) {
+  const receiver = start(['receive', '--open', '--dir', dir, '--port', String(port)]);
+  const listening = await receiver.event(({ event }) => event === 'listening');
+  if (listening === undefined) throw new Error(`receiver: ${receiver.errors()}`);
+  return { ...receiver, dir, port: Number(/:(\d+)$/.exec(listening.addresses[0])[1]) };
+}
+
+const sha256 = (path) => createHash('sha256').update(readFileSync(path)).digest('hex');
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function playRound(number) {
+  const base = join(folder, `round-${number}`);
+  const source = `${base}-data file`;
+  const bytes = Buffer.alloc(sizeBytes);
+  for (let i = 0; i < sizeBytes; i += 4) bytes.writeUInt32LE(random() * 2 ** 32, i);
+  writeFileSync(source, bytes);
+  const receivers = [];
+  for (let i = 0; i < receiverCount; i++) receivers.push(await startReceiver(`${base}-r${i}`, 0));
+  const to = receivers.map(({ port }) => `127.0.0.1:${port}`).join(',');
+  const send = () => start(['send', source, '--to', to, '--open', '--rate', rate, '--give-up-after', '20']);
+
+  const victim = Math.floor(random() * (receiverCount + 1));
+  const comesBackAtOnce = random() < 0.5;
+  let sender = send();
+  await sender.event(({ event }) => event === 'CONNECT');
+  // A kill at any moment of the transfer, which takes 2 seconds at this rate, or behind its end.
+  await wait(random() * 2500);
+  let resumed;
+  if (victim === receiverCount) {
+    sender.child.kill('SIGKILL');
+    await sender.ended;
+    resumed = sender = send();
+  } else {
+    const { child, ended, dir, port } = receivers[victim];
+    child.kill('SIGKILL');
+    await ended;
+    if (!comesBackAtOnce) {
+      sender.child.kill('SIGKILL');
+      await sender.ended;
+    }
+    receivers[victim] = await startReceiver(dir, port);
+    if (!comesBackAtOnce) resumed = sender = send();
+  }
+  const code = await sender.ended;
+  const result = sender.events.find(({ event }) => event === 'result');
+  const expected = sha256(source);
+  const name = `round-${number}-data file`;
+  const isIdentical = receivers.every(({ dir }) => {
+    try {
+      return sha256(join(dir, name)) === expected;
+    } catch {
+      return false;
+    }
+  });
+  for (const { child, ended } of receivers) {
+    child.kill('SIGKILL');
+    await ended;
+  }
+  let sentBytes = 0;
+  let missingBytes = 0;
+  if (resumed !== undefined && result !== undefined) {
+    sentBytes = result.bytesSent;
+    for (const { receivedBytes } of result.receivers) missingBytes += receivedBytes;
+  }
+  for (const path of [source, ...receivers.map(({ dir }) => dir)]) rmSync(path, { recursive: true });
+  const who = victim === receiverCount ? 'sender' : `receiver ${victim + 1}`;
+  const how = resumed === undefined ? 'comes back at once' : 'command repeated';
+  return { isGood: code === 0 && isIdentical, sentBytes, missingBytes, what: `${who} killed, ${how}`, errors: sender.errors() };
+}
+
+let identical = 0;
+let sent = 0;
+let missing = 0;
+try {
+  for (let number = 1; number <= Number(rounds); number++) {
+    const { isGood, sentBytes, missingBytes, what, errors } = await playRound(number);
+    if (isGood) identical++;
+    else console.log(`round ${number}: ${what}: NOT identical everywhere\n${errors}`);
+    sent += sentBytes;
+    missing += missingBytes;
+    if (process.stdout.isTTY) process.stdout.write(`\r${number} rounds, ${identical} identical `);
+  }
+} finally {
+  for (const child of running) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+}
+const excess = missing === 0 ? 0 : sent / missing - 1;
+console.log(
+  `seed ${seed}: ${identical} of ${rounds} rounds identical; repetitions sent ${sent} bytes ` +
+    `where ${missing} were missing: ${(100 * excess).toFixed(2)} % more`,
+);
+process.exitCode = identical === Number(rounds) && excess < maxExcess ? 0 : 1;
