@@ -101,10 +101,10 @@ t.test(
       const end = Math.min(start + blockSizeBytes, manifest.contentSizeBytes);
       return store.write(start, contentOf(start, end));
     };
-    // In an order that jumps; again and again, so that the kill finds it at work.
+    // Each block in turn, by jumps; again and again, so that the kill finds it at work.
     for (let turn = 0, index = data.seed; ; turn++) {
       const indices = [];
-      for (let i = 0; i < 5; i++) indices.push((index = (index + 37) % data.blockCount));
+      for (let i = 0; i < 5; i++) indices.push((index = (index + 41) % data.blockCount));
       const going = turn % 3 === 2 ? store.checkpoint() : undefined;
       await Promise.all(indices.map(writeBlock));
       await going;

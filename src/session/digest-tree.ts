@@ -49,8 +49,22 @@ export class DigestTree {
 
   /** The digest of the whole, once every block's is known; of no blocks, the hash of nothing. */
   root(): Uint8Array {
+    assert(this.isComplete, 'every digest is known');
     if (this.blockCount === 0) return this.hash();
-    return digestAt(this.level(this.height), 0);
+    // Whole subtrees, largest first, as the bits of the number of blocks so far say: no level is kept.
+    const peaks: Uint8Array[] = [];
+    for (let block = 0; block < this.blockCount; block++) {
+      let node = digestAt(this.leaves, block);
+      for (let rest = block; rest % 2 === 1; rest = (rest - 1) / 2) {
+        node = this.hash(nodePrefix, peaks.pop() as Uint8Array, node);
+      }
+      peaks.push(node);
+    }
+    let root = peaks.pop() as Uint8Array;
+    for (let peak = peaks.pop(); peak !== undefined; peak = peaks.pop()) {
+      root = this.hash(nodePrefix, peak, root);
+    }
+    return root;
   }
 
   /** Of the root; 0 where there is one block. */

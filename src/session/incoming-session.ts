@@ -7,13 +7,12 @@ import { formatAddress } from '../address.js';
 import { assert } from '../assert.js';
 import type { FaultKind } from '../faults.js';
 import type { TimeMs } from '../machine.js';
-import { RangeSet } from '../range-set.js';
+import type { Range } from '../range-set.js';
 import type { MemoryBudget } from './assembly.js';
-import { Assembly } from './assembly.js';
+import { BlockIntake } from './block-intake.js';
 import { BlockSeal } from './block-seal.js';
 import { isEqualBytes, toHex } from './byte-codec.js';
 import type { SessionCrypto } from './crypto.js';
-import { tagSizeBytes } from './crypto.js';
 import { DigestTree } from './digest-tree.js';
 import type { Platform } from './entry-name.js';
 import { hashLeaf } from './hash-tree.js';
@@ -27,7 +26,7 @@ import { decodeManifest, manifestLimits } from './manifest.js';
 import type { Message, Offer } from './messages.js';
 import { encodeMessage } from './messages.js';
 import type { ReceiverState } from './report.js';
-import { listLacks } from './report-list.js';
+import { ReportClock } from './report-clock.js';
 import type { SecureChannel } from './secure-channel.js';
 import { callTiming, receiverLimits } from './session-config.js';
 import type { SessionGeometry } from './session-geometry.js';
@@ -35,12 +34,9 @@ import {
   createSessionGeometry,
   isManifestBlock,
   offsetOfBlock,
-  segmentCountOfBlock,
   sizeOfBlock,
-  sizeOfSegment,
 } from './session-geometry.js';
 import type { BlockPacket } from './session-packet.js';
-import { burstsAhead, dataFlag } from './session-packet.js';
 import { TreeSearch } from './tree-search.js';
 
 type Stage =
@@ -77,9 +73,6 @@ export interface IncomingSessionOptions {
 /** Blocks that opened but were not the object's, again and again: the sender is at fault. */
 const maxSearches = 8;
 
-/** Forged blocks after which each datagram must bear a tag. */
-const forgedBlocksBeforeTags = 1;
-
 export class IncomingSession {
   private stage: Stage = 'offered';
   private readonly startedAtMs: TimeMs;
@@ -90,42 +83,26 @@ export class IncomingSession {
   private info: IncomingInfo | undefined;
   private geometry: SessionGeometry | undefined;
   private seal: BlockSeal | undefined;
-  private manifest: Uint8Array = new Uint8Array(0);
+  private intake: BlockIntake | undefined;
+  private clock: ReportClock | undefined;
+  private manifest: Uint8Array = nothing;
   private tree: DigestTree | undefined;
   private search: TreeSearch | undefined;
   private searches = 0;
   private root: Uint8Array | undefined;
   private result: IncomingResult | undefined;
 
-  /** Blocks that are not complete; of the content only once it is known what is held. */
-  private readonly lacking = new RangeSet();
-  private readonly assemblies = new Map<number, Assembly>();
   /** Blocks of the content whose digests are the sender's, as runs counted within the content. */
-  private kept: readonly { readonly start: number; readonly end: number }[] = [];
-  private firstLackingBytes = 0;
-  private describesContent = false;
-  private highestBlock = -1;
-  private passGeneration = 0;
+  private kept: readonly Range[] = [];
+  /** Undefined before it is known what of the content is held. */
+  private firstLackingBytes: number | undefined;
   private unwrittenBytes = 0;
-  private assembledBytes = 0;
-
-  private throughBurst: number | undefined;
-  private latestBurst: number | undefined;
-  private latestAtMs: TimeMs = 0;
-  private lastReportAtMs: TimeMs;
-  private reportAtMs: TimeMs = Infinity;
   private reportCursor = 0;
   private repeatAtMs: TimeMs = Infinity;
   private repeatWaitMs = 0;
   private repeats = 0;
-
   private hearsGroup = false;
-  private wantsTags = false;
-  private forgedBlocks = 0;
   private badBlocks = 0;
-  private datagramsReceived = 0;
-  private duplicates = 0;
-  private segmentsLost = 0;
 
   constructor(
     private readonly options: IncomingSessionOptions,
@@ -136,7 +113,6 @@ export class IncomingSession {
   ) {
     this.startedAtMs = nowMs;
     this.heardAtMs = nowMs;
-    this.lastReportAtMs = nowMs;
     this.idleMs = options.idleMs;
   }
 
@@ -184,7 +160,7 @@ export class IncomingSession {
         this.handleOffer(nowMs, message);
         break;
       case 'poll':
-        if (message.burst !== undefined) this.noteThrough(message.burst);
+        if (message.burst !== undefined) this.clock?.noteThrough(message.burst);
         if (this.stage === 'telling') this.tellResult(nowMs);
         else this.report(nowMs);
         break;
@@ -225,7 +201,6 @@ export class IncomingSession {
       senderKey: this.senderKey,
       contentSizeBytes: offer.contentSizeBytes,
     };
-    this.seal = new BlockSeal(crypto, offer.groupKey);
     emit({ type: 'offer', info: this.info });
     const geometry = createSessionGeometry(
       offer.manifestSizeBytes,
@@ -237,8 +212,6 @@ export class IncomingSession {
       this.refuseObject(nowMs, 'sizes that no session can have');
       return;
     }
-    this.geometry = geometry;
-    this.tree = new DigestTree(crypto.hash, geometry.blockCount - geometry.manifestBlockCount);
     if (offer.contentSizeBytes > maxContentBytes) {
       const limit = `${maxContentBytes} bytes`;
       this.refuseObject(
@@ -247,9 +220,11 @@ export class IncomingSession {
       );
       return;
     }
-    // Receivers report in turn: where in the interval each has its turn is left to chance.
+    this.geometry = geometry;
+    this.seal = new BlockSeal(crypto, offer.groupKey);
+    this.intake = new BlockIntake(geometry, this.seal, this.options.budget);
     const chance = (crypto.random(1)[0] as number) / 256;
-    this.lastReportAtMs = nowMs - chance * offer.reportIntervalMs;
+    this.clock = new ReportClock(nowMs, offer.reportIntervalMs, chance);
     if (offer.groupHost !== '') {
       emit({ type: 'join', session: this.session, groupHost: offer.groupHost });
     }
@@ -259,7 +234,7 @@ export class IncomingSession {
     } else {
       this.stage = 'manifest';
       this.manifest = new Uint8Array(offer.manifestSizeBytes);
-      this.lacking.add(0, geometry.manifestBlockCount);
+      this.intake.lacking.add(0, geometry.manifestBlockCount);
     }
   }
 
@@ -294,22 +269,23 @@ export class IncomingSession {
   prepared(
     nowMs: TimeMs,
     held: Iterable<{ readonly index: number; readonly leaf: Uint8Array }>,
-    kept: readonly { readonly start: number; readonly end: number }[],
+    kept: readonly Range[],
   ): void {
-    const { geometry, tree } = this;
-    if (this.stage !== 'preparing' || geometry === undefined || tree === undefined) return;
+    const { geometry, intake } = this;
+    if (this.stage !== 'preparing' || geometry === undefined || intake === undefined) return;
     const { manifestBlockCount, blockCount } = geometry;
-    if (blockCount > manifestBlockCount) this.lacking.add(manifestBlockCount, blockCount);
+    const { lacking } = intake;
+    this.tree = new DigestTree(this.options.crypto.hash, blockCount - manifestBlockCount);
+    if (blockCount > manifestBlockCount) lacking.add(manifestBlockCount, blockCount);
     for (const { index, leaf } of held) {
-      tree.set(index, leaf);
-      this.lacking.remove(manifestBlockCount + index, manifestBlockCount + index + 1);
+      this.tree.set(index, leaf);
+      lacking.remove(manifestBlockCount + index, manifestBlockCount + index + 1);
     }
     for (const { start, end } of kept) {
-      this.lacking.remove(manifestBlockCount + start, manifestBlockCount + end);
+      lacking.remove(manifestBlockCount + start, manifestBlockCount + end);
     }
     this.kept = kept;
-    this.describesContent = true;
-    this.firstLackingBytes = this.lackingBytes(geometry);
+    this.firstLackingBytes = this.lackingBytes(geometry, intake);
     this.stage = 'receiving';
     this.checkWhole();
     this.report(nowMs);
@@ -323,7 +299,7 @@ export class IncomingSession {
 
   handleWritten(nowMs: TimeMs, sizeBytes: number): void {
     this.unwrittenBytes -= sizeBytes;
-    this.wantReport(nowMs);
+    this.clock?.want(nowMs);
   }
 
   handleStored(nowMs: TimeMs, note = ''): void {
@@ -342,196 +318,82 @@ export class IncomingSession {
     this.heardAtMs = nowMs;
     if (!this.hearsGroup) {
       this.hearsGroup = true;
-      this.wantReport(nowMs);
+      this.clock?.want(nowMs);
     }
     return true;
   }
 
   /** @returns what is wrong with it, if anything */
   handleBlock(nowMs: TimeMs, packet: BlockPacket): FaultKind | undefined {
-    const { geometry, seal } = this;
-    if (geometry === undefined || seal === undefined) return 'no-session';
-    const { block, segment } = packet;
-    const isOfSession =
-      block < geometry.blockCount &&
-      segment < segmentCountOfBlock(geometry, block) &&
-      packet.body.length === sizeOfSegment(geometry, block, segment);
-    if (!isOfSession) return 'forged-data';
-    const isTagged = packet.kind === 'tagged-data';
-    if (isTagged ? !seal.hasTag(packet.header, packet.body, packet.tag) : this.wantsTags) {
-      return 'forged-data';
-    }
+    const { intake, clock } = this;
+    if (intake === undefined || clock === undefined || this.isSettled) return 'no-session';
+    if (!intake.isOfSession(packet)) return 'forged-data';
     this.heardAtMs = nowMs;
-    this.datagramsReceived++;
-    this.noteBurst(nowMs, packet);
-    if (!this.lacking.has(block)) {
-      this.duplicates++;
-      return 'duplicate';
+    clock.handleBlock(nowMs, packet);
+    const taken = intake.take(packet);
+    if (taken === undefined || typeof taken === 'string') {
+      if (taken === 'forged-data') clock.want(nowMs);
+      return taken;
     }
-    return this.takeSegment(nowMs, geometry, packet);
-  }
-
-  private takeSegment(
-    nowMs: TimeMs,
-    geometry: SessionGeometry,
-    packet: BlockPacket,
-  ): FaultKind | undefined {
-    const { block, segment, generation } = packet;
-    let assembly = this.assemblies.get(block);
-    if (assembly === undefined || assembly.generation !== generation) {
-      assembly = this.openAssembly(geometry, block, generation);
-      if (assembly === undefined) return 'no-room';
-    }
-    if (!assembly.take(segment, segment * geometry.mssBytes, packet.body)) {
-      this.duplicates++;
-      return 'duplicate';
-    }
-    assembly.burst = packet.burst;
-    if (assembly.isRepaired) this.segmentsLost++;
-    return assembly.isComplete ? this.completeBlock(nowMs, geometry, block, assembly) : undefined;
-  }
-
-  private openAssembly(
-    geometry: SessionGeometry,
-    block: number,
-    generation: number,
-  ): Assembly | undefined {
-    const { budget } = this.options;
-    this.closeAssembly(block);
-    // One block at a time there is always room for, or nothing would ever move.
-    if (budget.isExhausted && this.assemblies.size > 0) return undefined;
-    const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
-    // In one pass, blocks go out in order: one that comes behind a later one was lost as a whole.
-    if (generation !== this.passGeneration) this.highestBlock = -1;
-    this.passGeneration = generation;
-    const isLate = block < this.highestBlock;
-    const segmentCount = segmentCountOfBlock(geometry, block);
-    const assembly = new Assembly(generation, sealedBytes, segmentCount, isLate);
-    this.highestBlock = Math.max(this.highestBlock, block);
-    this.assemblies.set(block, assembly);
-    this.assembledBytes += sealedBytes;
-    budget.usedBytes += sealedBytes;
-    return assembly;
-  }
-
-  private closeAssembly(block: number): void {
-    const assembly = this.assemblies.get(block);
-    if (assembly === undefined) return;
-    this.assemblies.delete(block);
-    this.assembledBytes -= assembly.sealed.length;
-    this.options.budget.usedBytes -= assembly.sealed.length;
-  }
-
-  private completeBlock(
-    nowMs: TimeMs,
-    geometry: SessionGeometry,
-    block: number,
-    { generation, sealed }: Assembly,
-  ): FaultKind | undefined {
-    this.closeAssembly(block);
-    const bytes = this.seal?.open(block, generation, sealed);
-    if (bytes === undefined) {
-      // Which of its datagrams was forged cannot be told; from now on each shows it.
-      this.forgedBlocks++;
-      if (this.forgedBlocks >= forgedBlocksBeforeTags) this.wantsTags = true;
-      this.wantReport(nowMs);
-      return 'forged-data';
-    }
-    this.lacking.remove(block, block + 1);
-    if (isManifestBlock(geometry, block)) {
-      this.manifest.set(bytes, offsetOfBlock(geometry, block));
-      if (this.lacking.isEmpty) this.takeManifest(nowMs);
-      this.wantReport(nowMs);
-      return undefined;
-    }
-    this.tree?.set(block - geometry.manifestBlockCount, hashLeaf(this.options.crypto.hash, bytes));
-    this.unwrittenBytes += bytes.length;
-    this.options.budget.usedBytes += bytes.length;
-    const offsetBytes = offsetOfBlock(geometry, block);
-    this.options.emit({ type: 'write', session: this.session, offsetBytes, bytes });
-    if (this.lacking.isEmpty) {
-      this.checkWhole();
-      this.report(nowMs);
-    }
+    this.takeBlock(nowMs, packet.block, taken);
     return undefined;
   }
 
+  private takeBlock(nowMs: TimeMs, block: number, bytes: Uint8Array): void {
+    const { geometry, tree, intake, options } = this;
+    assert(geometry !== undefined && intake !== undefined, 'the session was offered');
+    const offsetBytes = offsetOfBlock(geometry, block);
+    if (isManifestBlock(geometry, block)) {
+      this.manifest.set(bytes, offsetBytes);
+      if (intake.lacking.isEmpty) this.takeManifest(nowMs);
+      this.clock?.want(nowMs);
+      return;
+    }
+    tree?.set(block - geometry.manifestBlockCount, hashLeaf(options.crypto.hash, bytes));
+    this.unwrittenBytes += bytes.length;
+    options.budget.usedBytes += bytes.length;
+    options.emit({ type: 'write', session: this.session, offsetBytes, bytes });
+    if (intake.lacking.isEmpty) {
+      this.checkWhole();
+      this.report(nowMs);
+    }
+  }
+
   private checkWhole(): void {
-    if (this.stage === 'receiving' && this.lacking.isEmpty) this.stage = 'whole';
+    if (this.stage === 'receiving' && this.intake?.lacking.isEmpty === true) this.stage = 'whole';
   }
 
   // --- Reports
 
-  private noteBurst(nowMs: TimeMs, { burst, flags }: BlockPacket): void {
-    const isNewer = this.latestBurst === undefined || burstsAhead(burst, this.latestBurst) > 0;
-    if (isNewer) {
-      // What was sent before it has come, or is lost.
-      if (this.latestBurst !== undefined) this.noteThrough((burst - 1) & 0xffff);
-      this.latestBurst = burst;
-    }
-    if (burst === this.latestBurst) this.latestAtMs = nowMs;
-    if ((flags & dataFlag.endOfBurst) !== 0) {
-      this.noteThrough(burst);
-      this.wantReport(nowMs);
-    } else if (this.reportAtMs === Infinity) {
-      // The end of the burst may be lost.
-      const intervalMs = this.offer?.reportIntervalMs ?? 0;
-      this.reportAtMs = Math.max(nowMs + endOfBurstLostMs, this.lastReportAtMs + intervalMs);
-    }
-  }
-
-  private noteThrough(burst: number): void {
-    if (this.throughBurst === undefined || burstsAhead(burst, this.throughBurst) > 0) {
-      this.throughBurst = burst;
-    }
-  }
-
-  private isThrough(burst: number): boolean {
-    return this.throughBurst !== undefined && burstsAhead(this.throughBurst, burst) >= 0;
-  }
-
-  /** A report goes out as soon as this receiver's turn comes. */
-  private wantReport(nowMs: TimeMs): void {
-    const turnMs = this.lastReportAtMs + (this.offer?.reportIntervalMs ?? 0);
-    this.reportAtMs = Math.min(this.reportAtMs, Math.max(nowMs, turnMs));
-  }
-
   /** A report goes out now. */
   private report(nowMs: TimeMs): void {
-    const { geometry, offer } = this;
-    this.reportAtMs = Infinity;
+    const { geometry, intake, clock } = this;
     const state = reportedStates[this.stage];
-    if (geometry === undefined || offer === undefined || state === undefined) return;
-    this.lastReportAtMs = nowMs;
-    const endBlock = this.describesContent ? geometry.blockCount : geometry.manifestBlockCount;
+    if (geometry === undefined || intake === undefined || clock === undefined) return;
+    clock.handleReported(nowMs);
+    if (state === undefined) return;
+    const isKnown = this.firstLackingBytes !== undefined;
+    const endBlock = isKnown ? geometry.blockCount : geometry.manifestBlockCount;
     const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
-    const { lacks, describedBlocks } = listLacks(
-      this.lacking,
-      this.assemblies,
-      firstBlock,
-      endBlock,
+    const { lacks, describedBlocks } = intake.list(firstBlock, endBlock, (burst) =>
+      clock.isThrough(burst),
     );
     // What one message does not hold comes with the next.
     this.reportCursor = describedBlocks < endBlock ? describedBlocks : 0;
-    if (this.reportCursor > 0) this.wantReport(nowMs);
-    for (const lack of lacks) {
-      const assembly = lack.kind === 'part' ? this.assemblies.get(lack.firstBlock) : undefined;
-      // Of a burst that is still coming in, nothing is lost yet.
-      if (assembly !== undefined && this.isThrough(assembly.burst)) assembly.isRepaired = true;
-    }
+    if (this.reportCursor > 0) clock.want(nowMs);
     this.tell({
       kind: 'report',
       report: {
         state,
-        throughBurst: this.throughBurst,
-        latestBurst: this.latestBurst,
-        heldMs: this.latestBurst === undefined ? 0 : nowMs - this.latestAtMs,
+        throughBurst: clock.throughBurst,
+        latestBurst: clock.latestBurst,
+        heldMs: clock.heldMs(nowMs),
         hearsGroup: this.hearsGroup,
-        wantsTags: this.wantsTags,
+        wantsTags: intake.wantsTags,
         windowBlocks: this.windowBlocks(geometry),
-        segmentsReceived: this.datagramsReceived,
-        segmentsLost: this.segmentsLost,
-        lackingBytes: this.lackingBytes(geometry),
+        segmentsReceived: intake.datagramsReceived,
+        segmentsLost: intake.segmentsLost,
+        lackingBytes: this.lackingBytes(geometry, intake),
         firstBlock,
         describedBlocks,
         lacks,
@@ -595,13 +457,16 @@ export class IncomingSession {
   }
 
   private repairBlocks(nowMs: TimeMs, blocks: readonly number[]): void {
-    const { geometry, tree } = this;
-    assert(geometry !== undefined && tree !== undefined, 'there are blocks');
+    const { geometry, tree, intake } = this;
+    assert(
+      geometry !== undefined && tree !== undefined && intake !== undefined,
+      'there are blocks',
+    );
     for (const block of blocks) {
       this.badBlocks++;
       tree.forget(block);
       const index = geometry.manifestBlockCount + block;
-      this.lacking.add(index, index + 1);
+      intake.lacking.add(index, index + 1);
       this.options.emit({ type: 'forget', session: this.session, block });
     }
     this.stage = 'receiving';
@@ -628,11 +493,11 @@ export class IncomingSession {
       senderKey: this.senderKey,
       contentSizeBytes: 0,
     };
-    for (const block of [...this.assemblies.keys()]) this.closeAssembly(block);
+    this.intake?.close();
     const result = { ...this.statusOf(nowMs, info), activity: status, status };
     this.result = reason === '' ? result : { ...result, reason };
     this.stage = 'telling';
-    this.reportAtMs = Infinity;
+    this.clock?.stop();
     this.options.emit({ type: 'end', result: this.result });
     this.repeatWaitMs = callTiming.firstMs;
     this.tellResult(nowMs);
@@ -652,7 +517,7 @@ export class IncomingSession {
 
   pollTimeout(): TimeMs {
     const idleAtMs = this.isSettled ? Infinity : this.heardAtMs + this.idleMs;
-    return Math.min(this.reportAtMs, this.repeatAtMs, idleAtMs);
+    return Math.min(this.clock?.dueAtMs ?? Infinity, this.repeatAtMs, idleAtMs);
   }
 
   /** @param stoppedMs for how long this process stood still before */
@@ -663,7 +528,7 @@ export class IncomingSession {
       const seconds = this.idleMs / 1000;
       this.end(nowMs, 'failed', `the sender was silent for ${seconds} s; what came is kept for it`);
     }
-    if (nowMs >= this.reportAtMs) this.report(nowMs);
+    this.flush(nowMs);
     if (nowMs < this.repeatAtMs) return;
     if (this.stage === 'searching') {
       this.askForNodes(nowMs);
@@ -676,7 +541,7 @@ export class IncomingSession {
 
   /** What is due goes out now: called after each input. */
   flush(nowMs: TimeMs): void {
-    if (nowMs >= this.reportAtMs) this.report(nowMs);
+    if (this.clock !== undefined && nowMs >= this.clock.dueAtMs) this.report(nowMs);
   }
 
   /** Undefined before anything was offered. */
@@ -685,31 +550,35 @@ export class IncomingSession {
   }
 
   private statusOf(nowMs: TimeMs, info: IncomingInfo): IncomingStatus {
-    const shown = this.segmentsLost + this.datagramsReceived;
-    const { contentSizeBytes } = info;
+    const { geometry, intake, firstLackingBytes } = this;
+    const { datagramsReceived = 0, duplicates = 0, segmentsLost = 0 } = intake ?? {};
     const lackingBytes =
-      this.geometry === undefined ? contentSizeBytes : this.lackingBytes(this.geometry);
+      geometry === undefined || intake === undefined
+        ? info.contentSizeBytes
+        : this.lackingBytes(geometry, intake);
+    const sentHere = segmentsLost + datagramsReceived;
     return {
       ...info,
       activity: this.stage,
-      heldBytes: contentSizeBytes - lackingBytes,
-      receivedBytes: this.describesContent ? Math.max(0, this.firstLackingBytes - lackingBytes) : 0,
+      heldBytes: info.contentSizeBytes - lackingBytes,
+      receivedBytes: Math.max(0, (firstLackingBytes ?? lackingBytes) - lackingBytes),
       elapsedMs: (this.endedAtMs ?? nowMs) - this.startedAtMs,
-      datagramsReceived: this.datagramsReceived,
-      duplicates: this.duplicates,
-      lossRatio: shown === 0 ? 0 : this.segmentsLost / shown,
+      datagramsReceived,
+      duplicates,
+      lossRatio: sentHere === 0 ? 0 : segmentsLost / sentHere,
       usesGroup: this.hearsGroup,
       badBlocks: this.badBlocks,
     };
   }
 
   /** Content in blocks that are not complete; all of it before it is known what is held. */
-  private lackingBytes(geometry: SessionGeometry): number {
-    const { contentSizeBytes, blockSizeBytes, blockCount } = geometry;
-    if (!this.describesContent) return contentSizeBytes;
-    const lacksLast = this.lacking.has(blockCount - 1);
+  private lackingBytes(geometry: SessionGeometry, { lacking }: BlockIntake): number {
+    const { contentSizeBytes, blockSizeBytes, blockCount, manifestBlockCount } = geometry;
+    if (this.tree === undefined) return contentSizeBytes;
+    const hasContent = blockCount > manifestBlockCount;
+    const lacksLast = hasContent && lacking.has(blockCount - 1);
     const shortBytes = lacksLast ? blockSizeBytes - sizeOfBlock(geometry, blockCount - 1) : 0;
-    return this.lacking.count * blockSizeBytes - shortBytes;
+    return lacking.count * blockSizeBytes - shortBytes;
   }
 
   private tell(message: Message): void {
@@ -725,8 +594,5 @@ const reportedStates: Partial<Record<Stage, ReceiverState>> = {
   searching: 'whole',
   storing: 'storing',
 };
-
-/** How long after the last datagram a report is due that no end of a burst asked for. */
-const endOfBurstLostMs = 4;
 
 const nothing = new Uint8Array(0);

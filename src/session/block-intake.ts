@@ -1,0 +1,126 @@
+/** Puts blocks together from segments, and opens them; knows what is lacking (SESSIONS 5). */
+import type { FaultKind } from '../faults.js';
+import { RangeSet } from '../range-set.js';
+import type { MemoryBudget } from './assembly.js';
+import { Assembly } from './assembly.js';
+import type { BlockSeal } from './block-seal.js';
+import { tagSizeBytes } from './crypto.js';
+import type { LackList } from './report-list.js';
+import { listLacks } from './report-list.js';
+import type { SessionGeometry } from './session-geometry.js';
+import { segmentCountOfBlock, sizeOfBlock, sizeOfSegment } from './session-geometry.js';
+import type { BlockPacket } from './session-packet.js';
+
+/** Forged blocks after which each datagram must bear a tag. */
+const forgedBlocksBeforeTags = 1;
+
+export class BlockIntake {
+  /** Blocks that are wanted and not complete. */
+  readonly lacking = new RangeSet();
+  /** Whether each datagram must bear a tag: a block was forged. */
+  wantsTags = false;
+  datagramsReceived = 0;
+  duplicates = 0;
+  segmentsLost = 0;
+  private readonly assemblies = new Map<number, Assembly>();
+  private forgedBlocks = 0;
+  /** In one pass blocks go out in order: one that comes behind a later one was lost as a whole. */
+  private highestBlock = -1;
+  private passGeneration = 0;
+
+  constructor(
+    private readonly geometry: SessionGeometry,
+    private readonly seal: BlockSeal,
+    private readonly budget: MemoryBudget,
+  ) {}
+
+  /** Whether the packet may be of this session, going by its numbers and its tag. */
+  isOfSession(packet: BlockPacket): boolean {
+    const { geometry, seal } = this;
+    const { block, segment, kind } = packet;
+    const isInside =
+      block < geometry.blockCount &&
+      segment < segmentCountOfBlock(geometry, block) &&
+      packet.body.length === sizeOfSegment(geometry, block, segment);
+    if (!isInside) return false;
+    if (kind === 'tagged-data') return seal.hasTag(packet.header, packet.body, packet.tag);
+    return !this.wantsTags;
+  }
+
+  /** @returns the block's content where this completes it; or what is wrong */
+  take(packet: BlockPacket): Uint8Array | FaultKind | undefined {
+    const { block, segment, generation, burst } = packet;
+    this.datagramsReceived++;
+    if (!this.lacking.has(block)) {
+      this.duplicates++;
+      return 'duplicate';
+    }
+    let assembly = this.assemblies.get(block);
+    if (assembly === undefined || assembly.generation !== generation) {
+      assembly = this.open(block, generation);
+      if (assembly === undefined) return 'no-room';
+    }
+    if (!assembly.take(segment, segment * this.geometry.mssBytes, packet.body)) {
+      this.duplicates++;
+      return 'duplicate';
+    }
+    assembly.burst = burst;
+    if (assembly.isRepaired) this.segmentsLost++;
+    return assembly.isComplete ? this.complete(block, assembly) : undefined;
+  }
+
+  /**
+   * What is lacking from `firstBlock` to below `endBlock`, as far as a report holds it.
+   * @param isThrough whether all of a burst has come or is lost: what comes then is a repair
+   */
+  list(firstBlock: number, endBlock: number, isThrough: (burst: number) => boolean): LackList {
+    const list = listLacks(this.lacking, this.assemblies, firstBlock, endBlock);
+    for (const { kind, firstBlock: block } of list.lacks) {
+      const assembly = kind === 'part' ? this.assemblies.get(block) : undefined;
+      if (assembly !== undefined && isThrough(assembly.burst)) assembly.isRepaired = true;
+    }
+    return list;
+  }
+
+  /** What is incomplete is let go of. */
+  close(): void {
+    for (const block of [...this.assemblies.keys()]) this.drop(block);
+  }
+
+  private open(block: number, generation: number): Assembly | undefined {
+    const { budget, geometry } = this;
+    this.drop(block);
+    // One block at a time there is always room for, or nothing would ever move.
+    if (budget.isExhausted && this.assemblies.size > 0) return undefined;
+    if (generation !== this.passGeneration) this.highestBlock = -1;
+    this.passGeneration = generation;
+    const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
+    const segmentCount = segmentCountOfBlock(geometry, block);
+    const isLate = block < this.highestBlock;
+    const assembly = new Assembly(generation, sealedBytes, segmentCount, isLate);
+    this.highestBlock = Math.max(this.highestBlock, block);
+    this.assemblies.set(block, assembly);
+    budget.usedBytes += sealedBytes;
+    return assembly;
+  }
+
+  private complete(block: number, { generation, sealed }: Assembly): Uint8Array | FaultKind {
+    this.drop(block);
+    const bytes = this.seal.open(block, generation, sealed);
+    if (bytes === undefined) {
+      // Which of its datagrams was forged cannot be told; from now on each shows it.
+      this.forgedBlocks++;
+      if (this.forgedBlocks >= forgedBlocksBeforeTags) this.wantsTags = true;
+      return 'forged-data';
+    }
+    this.lacking.remove(block, block + 1);
+    return bytes;
+  }
+
+  private drop(block: number): void {
+    const assembly = this.assemblies.get(block);
+    if (assembly === undefined) return;
+    this.assemblies.delete(block);
+    this.budget.usedBytes -= assembly.sealed.length;
+  }
+}
