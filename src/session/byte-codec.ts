@@ -147,3 +147,14 @@ export function toHex(bytes: Uint8Array): string {
 export function isEqualBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
+
+/** Characters that a terminal would act on, as `\x1b`. */
+export function escapeControls(text: string): string {
+  return [...text]
+    .map((character) => {
+      const code = character.codePointAt(0) as number;
+      const isHarmless = code >= 0x20 && code !== 0x7f && !(code >= 0x80 && code < 0xa0);
+      return isHarmless ? character : `\\x${code.toString(16).padStart(2, '0')}`;
+    })
+    .join('');
+}

@@ -49,6 +49,7 @@ export function checkEntryName(name: string, platform: Platform): NameFault | un
   if (name.includes('\0')) return 'nul-in-name';
   if (name.startsWith('/')) return 'absolute-name';
   if (platform === 'windows' && /^(?:[a-z]:|\\)/i.test(name)) return 'absolute-name';
+  if (new TextEncoder().encode(name).length > nameLimits.sizeBytes) return 'long-name';
   const parts = name.split('/');
   if (parts.length > nameLimits.depth) return 'deep-name';
   for (const part of parts) {

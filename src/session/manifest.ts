@@ -2,7 +2,7 @@
  * What an object consists of: the names, kinds and sizes of its entries. The content of its files
  * follows in the manifest's order, one behind the other, as one run of bytes.
  */
-import { ByteReader, ByteWriter } from './byte-codec.js';
+import { ByteReader, ByteWriter, escapeControls } from './byte-codec.js';
 import type { NameFault, Platform } from './entry-name.js';
 import { parseEntryName } from './entry-name.js';
 
@@ -85,6 +85,7 @@ export function encodeManifest({ entries }: Manifest): Uint8Array {
 
 /** Checks all that a receiver must know before it touches its disk. */
 export function decodeManifest(bytes: Uint8Array, platform: Platform): Manifest | RefusedManifest {
+  if (bytes.length > manifestLimits.sizeBytes) return { fault: 'too-many-entries', name: '' };
   const reader = new ByteReader(bytes);
   const count = reader.varint();
   if (count > manifestLimits.entryCount) return { fault: 'too-many-entries', name: '' };
@@ -101,12 +102,13 @@ export function decodeManifest(bytes: Uint8Array, platform: Platform): Manifest 
     const key = platform === 'windows' ? name.toLowerCase() : name;
     const parent = key.slice(0, Math.max(0, key.lastIndexOf('/')));
     if (kinds.has(key) || (parent !== '' && kinds.get(parent) !== 'folder')) {
-      return { fault: 'name-conflict', name };
+      return { fault: 'name-conflict', name: escapeControls(name) };
     }
     kinds.set(key, kind);
     const entry = readEntry(reader, kind, name);
-    if (entry === undefined) return { fault: 'not-a-manifest', name };
-    if (entry.kind === 'link' && !isInside(entry, platform)) return { fault: 'link-leaves', name };
+    if (entry === undefined) return { fault: 'not-a-manifest', name: escapeControls(name) };
+    if (entry.kind === 'link' && !isInside(entry, platform))
+      return { fault: 'link-leaves', name: escapeControls(name) };
     entries.push(entry);
   }
   const manifest = createManifest(entries);
@@ -147,16 +149,8 @@ export function isInside({ name, target }: LinkEntry, platform: Platform): boole
   return upCount <= depth && !parts.slice(upCount).includes('..');
 }
 
-/** For people: what is no UTF-8 and what a terminal would act on is escaped. */
+/** For people: what is no UTF-8 shows as such. */
 function printable(bytes: Uint8Array): string {
-  const text = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true }).decode(
-    bytes.subarray(0, 256),
-  );
-  return [...text]
-    .map((c) => {
-      const code = c.codePointAt(0) as number;
-      const isHarmless = code >= 0x20 && code !== 0x7f && !(code >= 0x80 && code < 0xa0);
-      return isHarmless ? c : `\\x${code.toString(16).padStart(2, '0')}`;
-    })
-    .join('');
+  const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
+  return escapeControls(decoder.decode(bytes.subarray(0, 256)));
 }

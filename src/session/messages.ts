@@ -1,5 +1,5 @@
 /** The messages between the sender and one receiver, once their channel stands (SESSIONS 4). */
-import { ByteReader, ByteWriter } from './byte-codec.js';
+import { ByteReader, ByteWriter, escapeControls } from './byte-codec.js';
 import { digestSizeBytes, keySizeBytes } from './crypto.js';
 import type { Report } from './report.js';
 import { readReport, writeReport } from './report.js';
@@ -121,7 +121,7 @@ export function encodeMessage(message: Message): Uint8Array {
   switch (message.kind) {
     case 'offer':
       writer
-        .text(message.label)
+        .text(shortened(message.label))
         .uint16(message.mssBytes)
         .uint8(message.segmentsPerBlock)
         .varint(message.manifestSizeBytes)
@@ -134,11 +134,11 @@ export function encodeMessage(message: Message): Uint8Array {
         .uint8(existingFiles.indexOf(message.existing));
       break;
     case 'accept':
-      writer.text(message.name);
+      writer.text(shortened(message.name));
       break;
     case 'refuse':
     case 'bye':
-      writer.text(message.reason);
+      writer.text(shortened(message.reason));
       break;
     case 'report':
       writeReport(writer, message.report);
@@ -156,10 +156,22 @@ export function encodeMessage(message: Message): Uint8Array {
       writer.uint8(message.height).varint(message.firstNode).raw(message.digests);
       break;
     case 'done':
-      writer.uint8(message.isComplete ? 1 : 0).text(message.reason);
+      writer.uint8(message.isComplete ? 1 : 0).text(shortened(message.reason));
       break;
   }
   return writer.finish();
+}
+
+/** A message goes in one datagram, whatever the length of what it tells people. */
+function shortened(text: string): string {
+  return text.length > maxLineChars ? `${text.slice(0, maxLineChars - 1)}…` : text;
+}
+
+const maxLineChars = 200;
+
+/** Text that will be shown to people: nothing in it may act on their terminals. */
+function readLine(reader: ByteReader): string {
+  return escapeControls(reader.text().slice(0, 2 * maxLineChars));
 }
 
 /** @returns undefined where it is no message of this version */
@@ -177,10 +189,10 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
     case 'offer':
       return readOffer(reader);
     case 'accept':
-      return { kind, name: reader.text() };
+      return { kind, name: readLine(reader) };
     case 'refuse':
     case 'bye':
-      return { kind, reason: reader.text() };
+      return { kind, reason: readLine(reader) };
     case 'report': {
       const report = readReport(reader);
       return report === undefined ? undefined : { kind, report };
@@ -200,14 +212,14 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       return { kind, height, firstNode, digests: reader.raw(reader.remainingBytes).slice() };
     }
     case 'done':
-      return { kind, isComplete: reader.uint8() === 1, reason: reader.text() };
+      return { kind, isComplete: reader.uint8() === 1, reason: readLine(reader) };
   }
 }
 
 function readOffer(reader: ByteReader): Offer | undefined {
   const offer = {
     kind: 'offer' as const,
-    label: reader.text(),
+    label: readLine(reader),
     mssBytes: reader.uint16(),
     segmentsPerBlock: reader.uint8(),
     manifestSizeBytes: reader.varint(),

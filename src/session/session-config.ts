@@ -41,7 +41,8 @@ export const callTiming = {
 export const receiverLimits = {
   sessions: 256,
   /** Handshakes under way, so that proven strangers cannot fill the memory. */
-  handshakes: 256,
+  handshakes: 512,
+  handshakesPerHost: 256,
   handshakeMs: 10_000,
   /** Of all sessions together: blocks being put together, and not yet written. */
   bufferBytes: 48 * 1024 * 1024,
@@ -53,8 +54,6 @@ export const receiverLimits = {
   cookieMs: 30_000,
   /** Repetitions of a result that the sender does not confirm. */
   doneRepeats: 8,
-  /** Ended sessions whose sender is still answered. */
-  ended: 256,
 } as const;
 
 /** Largest control message, sealed: it goes in one datagram on any path. */

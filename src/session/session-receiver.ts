@@ -43,6 +43,8 @@ export interface SessionReceiverOptions {
 }
 
 interface PendingHandshake {
+  /** Who began it. */
+  readonly host: string;
   readonly handshake: Handshake;
   readonly reply: Uint8Array;
   readonly startedAtMs: TimeMs;
@@ -212,7 +214,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       this.transmits.push({ to: from, bytes: known.reply });
       return;
     }
-    if (this.handshakes.size >= receiverLimits.handshakes) {
+    if (!this.hasRoomForHandshake(from)) {
       this.faults.add('no-room', from, bytes);
       return;
     }
@@ -224,8 +226,16 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     }
     const { session, receiver, counter } = packet;
     const reply = encodeChannelPacket('reply', session, receiver, counter, handshake.write());
-    this.handshakes.set(key, { handshake, reply, startedAtMs: nowMs });
+    this.handshakes.set(key, { host: from.host, handshake, reply, startedAtMs: nowMs });
     this.transmits.push({ to: from, bytes: reply });
+  }
+
+  /** Nobody can take all the room for handshakes. */
+  private hasRoomForHandshake(from: Address): boolean {
+    if (this.handshakes.size >= receiverLimits.handshakes) return false;
+    let count = 0;
+    for (const { host } of this.handshakes.values()) if (host === from.host) count++;
+    return count < receiverLimits.handshakesPerHost;
   }
 
   private handleProof(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {

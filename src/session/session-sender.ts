@@ -3,7 +3,6 @@
  * to their outcomes (SESSIONS 3 to 6). What is sent in between is delivery.ts.
  */
 import type { Address } from '../address.js';
-import { formatAddress } from '../address.js';
 import { assert, at } from '../assert.js';
 import { P2mpError } from '../errors.js';
 import { FaultLog } from '../faults.js';
@@ -14,10 +13,12 @@ import { checkGiveUp, type ReceiverSpec } from '../sender-options.js';
 import { BlockSeal } from './block-seal.js';
 import { isEqualBytes, toHex } from './byte-codec.js';
 import type { SessionCrypto } from './crypto.js';
-import { keySizeBytes, tagSizeBytes } from './crypto.js';
+import { keySizeBytes } from './crypto.js';
 import { Delivery } from './delivery.js';
+import { GroupProbe } from './group-probe.js';
 import type { ExistingFiles, Message, NodesRequest, Offer } from './messages.js';
 import { decodeMessage, encodeMessage, maxNodesPerMessage } from './messages.js';
+import { statusOf } from './receiver-status.js';
 import type { Report } from './report.js';
 import { callTiming, maxControlSizeBytes, sessionDefaults } from './session-config.js';
 import type {
@@ -30,12 +31,7 @@ import type { SessionGeometry } from './session-geometry.js';
 import { createSessionGeometry } from './session-geometry.js';
 import { Opening } from './session-opening.js';
 import type { ChannelPacket } from './session-packet.js';
-import {
-  decodeSession,
-  describeSession,
-  encodeProbeHeader,
-  sessionHeaderSizeBytes,
-} from './session-packet.js';
+import { decodeSession, describeSession } from './session-packet.js';
 import { SessionPeer } from './session-peer.js';
 
 export interface SessionSenderOptions {
@@ -74,9 +70,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private readonly crypto: SessionCrypto;
   private readonly delivery: Delivery;
-  private readonly seal: BlockSeal;
   private readonly offer: Offer;
-  private readonly group: Address | undefined;
+  /** Undefined where there is no group. */
+  private readonly probe: GroupProbe | undefined;
   private readonly giveUpAfterMs: number;
   private readonly events = new Queue<SessionSenderEvent>();
   private readonly controls = new Queue<Transmit>();
@@ -92,9 +88,6 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Since when there is a receiver that could be sent content. */
   private readyAtMs: TimeMs | undefined;
   private isContentOpen = false;
-  private probesSent = 0;
-  private probeAtMs: TimeMs | undefined;
-  private probedAtMs: TimeMs = -Infinity;
 
   /** @throws P2mpError INVALID_ARGUMENT */
   constructor(options: SessionSenderOptions) {
@@ -118,7 +111,6 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     }
     this.geometry = geometry;
     this.crypto = crypto;
-    this.group = options.group;
     this.giveUpAfterMs = checkGiveUp(options.giveUpAfterMs ?? sessionDefaults.giveUpAfterMs);
     this.session = crypto.random(4).reduce((sum, byte) => sum * 256 + byte, 0);
     this.reportIntervalMs = Math.max(
@@ -126,7 +118,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       (receivers.length * 1000) / reportsPerSec,
     );
     const groupKey = crypto.random(keySizeBytes);
-    this.seal = new BlockSeal(crypto, groupKey);
+    const seal = new BlockSeal(crypto, groupKey);
+    const { group } = options;
+    this.probe = group === undefined ? undefined : new GroupProbe(group, this.session, seal);
     this.offer = {
       kind: 'offer',
       label: options.label.slice(0, 100),
@@ -137,7 +131,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       manifestDigest: crypto.hash(manifest),
       manifest: manifest.length <= inlineManifestBytes ? manifest : new Uint8Array(0),
       groupKey,
-      groupHost: options.group?.host ?? '',
+      groupHost: group?.host ?? '',
       reportIntervalMs: this.reportIntervalMs,
       existing,
     };
@@ -151,9 +145,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         geometry,
         manifest,
         peers: this.peers,
-        seal: this.seal,
+        seal,
         hash: crypto.hash,
-        group: options.group,
+        group,
         reportIntervalMs: this.reportIntervalMs,
         rateBytesPerSec: options.rateBytesPerSec,
       },
@@ -236,7 +230,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       }
     }
     if (nowMs >= this.checkAtMs) this.checkPeers(nowMs);
-    if (this.probeAtMs !== undefined && nowMs >= this.probeAtMs) this.probe(nowMs);
+    if (this.probe !== undefined && nowMs >= this.probe.dueAtMs) this.sendProbe(nowMs, this.probe);
     this.delivery.handleTimeout(nowMs);
     this.advance(nowMs);
   }
@@ -252,7 +246,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (this.phase === 'done' || this.startedAtMs === undefined) return undefined;
     return Math.min(
       this.checkAtMs,
-      this.probeAtMs ?? Infinity,
+      this.probe?.dueAtMs ?? Infinity,
       this.delivery.pollTimeout() ?? Infinity,
     );
   }
@@ -481,6 +475,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         this.settle(nowMs, peer, 'refused', message.reason);
         return true;
       case 'report':
+        // Blocks that there are not: a receiver of another mind.
+        if (message.report.describedBlocks > this.geometry.blockCount) return false;
         this.handleReport(nowMs, peer, counter, message.report);
         return true;
       case 'nodes-request':
@@ -510,10 +506,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.isGroupLost = false;
     this.events.push({ type: 'connect', receiver: peer.name, selfName });
     this.delivery.handleChange(nowMs, peer);
-    if (this.group !== undefined) {
-      this.probesSent = 0;
-      this.probeAtMs ??= nowMs + groupJoinMs;
-    }
+    this.probe?.restart(nowMs);
     this.call(nowMs, peer, 'first');
   }
 
@@ -547,24 +540,11 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (digests.length > 0) this.tell(peer, { kind: 'nodes', height, firstNode, digests });
   }
 
-  // --- The group
-
-  /** Says to the group that it is one: who hears it tells in the next report (SESSIONS 3.6). */
-  private probe(nowMs: TimeMs): void {
-    const { group } = this;
-    assert(group !== undefined, 'a probe goes to a group');
-    const header = encodeProbeHeader(this.session);
-    const tag = this.seal.tag(header, new Uint8Array(0));
-    const bytes = new Uint8Array(sessionHeaderSizeBytes + tagSizeBytes);
-    bytes.set(header);
-    bytes.set(tag, sessionHeaderSizeBytes);
-    this.controls.push({ to: group, bytes });
-    this.probesSent++;
-    this.probedAtMs = nowMs;
-    const isLast = this.probesSent >= callTiming.probeCount;
-    this.probeAtMs = isLast ? undefined : nowMs + callTiming.probeWaitMs / callTiming.probeCount;
+  /** Who heard a probe has said so; that word may be lost, so the others are asked. */
+  private sendProbe(nowMs: TimeMs, probe: GroupProbe): void {
+    const { transmit, isLast } = probe.take(nowMs);
+    this.controls.push(transmit);
     if (!isLast) return;
-    // Who heard a probe has said so; that word may be lost.
     for (const peer of this.peers) {
       if (peer.status === 'active' && !peer.hearsGroup) this.poll(nowMs, peer);
     }
@@ -592,23 +572,22 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** The first that are ready wait a moment for the others: what all lack is sent once to all. */
   private mayOpenContent(nowMs: TimeMs): boolean {
-    const isProbed = nowMs >= this.probedAtMs + callTiming.probeWaitMs;
+    const groupAnswersUntilMs = this.probe?.answersUntilMs ?? -Infinity;
+    const isGroupSettled = nowMs >= groupAnswersUntilMs;
     let isAnyReady = false;
     let isAnyAwaited = false;
     for (const peer of this.peers) {
       if (peer.isSettled) continue;
       const isReady = peer.firstLackingBytes !== undefined;
-      const isSettledOnGroup =
-        this.group === undefined || peer.hearsGroup || (this.probeAtMs === undefined && isProbed);
       if (isReady) isAnyReady = true;
-      if (!isReady || !isSettledOnGroup) isAnyAwaited = true;
+      if (!isReady || !(peer.hearsGroup || isGroupSettled)) isAnyAwaited = true;
     }
     if (!isAnyReady) return false;
     this.readyAtMs ??= nowMs;
     const graceEndsAtMs = this.readyAtMs + callTiming.graceMs;
     if (!isAnyAwaited || nowMs >= graceEndsAtMs) return true;
-    const probeEndsAtMs = isProbed ? Infinity : this.probedAtMs + callTiming.probeWaitMs;
-    this.checkAtMs = Math.min(this.checkAtMs, graceEndsAtMs, probeEndsAtMs);
+    const groupEndsAtMs = isGroupSettled ? Infinity : groupAnswersUntilMs;
+    this.checkAtMs = Math.min(this.checkAtMs, graceEndsAtMs, groupEndsAtMs);
     return false;
   }
 
@@ -643,51 +622,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** What is known of one receiver now. */
   status(nowMs: TimeMs, peer: SessionPeer): SessionReceiverStatus {
-    const { contentSizeBytes } = this.geometry;
-    const { rttMs } = peer.rtt;
-    const heldBytes =
-      peer.status === 'complete' ? contentSizeBytes : this.heldBytes(peer.lackingBytes);
-    const firstHeldBytes = this.heldBytes(peer.firstLackingBytes);
-    const shown = peer.segmentsLost + peer.segmentsReceived;
-    return {
-      receiver: peer.name,
-      address: formatAddress(peer.address),
-      ...(peer.selfName === undefined ? {} : { selfName: peer.selfName }),
-      status: peer.status,
-      activity: this.activity(peer),
-      ...(peer.reason === undefined ? {} : { reason: peer.reason }),
-      heldBytes,
-      receivedBytes: Math.max(0, heldBytes - firstHeldBytes),
-      elapsedMs: Math.max(0, (peer.settledAtMs ?? nowMs) - (peer.startedAtMs ?? nowMs)),
-      datagramsSent: peer.datagramsSent,
-      repairs: peer.repairs,
-      lossRatio: shown === 0 ? 0 : peer.segmentsLost / shown,
-      ...(rttMs === undefined ? {} : { rttMs }),
-      usesGroup: peer.hearsGroup,
-    };
-  }
-
-  private heldBytes(lackingBytes: number | undefined): number {
-    const { contentSizeBytes } = this.geometry;
-    return lackingBytes === undefined ? 0 : Math.max(0, contentSizeBytes - lackingBytes);
-  }
-
-  private activity(peer: SessionPeer): string {
-    switch (peer.status) {
-      case 'calling':
-        return peer.isHeard ? 'silent, called again' : 'called';
-      case 'identifying':
-        return 'key to be trusted';
-      case 'offered':
-        return 'offered';
-      case 'active':
-        if (peer.state === 'whole') {
-          return this.phase === 'confirmed' ? 'verifying' : 'waits for the digest';
-        }
-        return peer.state;
-      default:
-        return peer.status;
-    }
+    return statusOf(nowMs, peer, this.geometry.contentSizeBytes, this.phase === 'confirmed');
   }
 
   /** Outcomes and counts so far. */
@@ -723,9 +658,6 @@ const checkGrainMs = 0.01;
 
 /** A receiver that answers but comes no further has this many patiences. */
 const stuckTimes = 4;
-
-/** What a receiver needs to join a group before a probe reaches it. */
-const groupJoinMs = 20;
 
 const rttLimits = {
   initialMs: 100,

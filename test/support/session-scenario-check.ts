@@ -84,17 +84,17 @@ function complaintsAboutReceiver(
   return complaints;
 }
 
-/** Generous: what loss costs in rounds, disks and rates, and twice what others may hold all up. */
+/** Generous: as if blocks went one by one, each with rounds for what is lost, polls, disks and rates. */
 export function completionBoundMs(scenario: SessionScenario): number {
-  const { receivers, contentSizeBytes, rateBytesPerSec = Infinity, sourceTimeMs } = scenario;
-  const blocks = Math.ceil(
-    contentSizeBytes / (scenario.mssBytes * scenario.segmentsPerBlock - 16),
-  );
+  const { receivers, contentSizeBytes, fileCount, rateBytesPerSec = Infinity } = scenario;
+  const blockSizeBytes = scenario.mssBytes * scenario.segmentsPerBlock - 16;
+  const sizeBytes = contentSizeBytes + 40 * fileCount;
+  const blocks = 1 + Math.ceil(sizeBytes / blockSizeBytes);
+  const reportIntervalMs = (1000 * receivers.length) / scenario.reportsPerSec;
   const diskMs = Math.max(...receivers.map((r) => blocks * r.writeTimeMs + r.storeTimeMs));
-  const rateMs = (5000 * receivers.length * contentSizeBytes) / rateBytesPerSec;
-  return (
-    scenario.lastIncidentMs + 40_000 + blocks * (500 + 2 * sourceTimeMs) + 2 * diskMs + rateMs
-  );
+  const rateMs = (5000 * receivers.length * sizeBytes) / rateBytesPerSec;
+  const blockMs = 4000 + 10 * reportIntervalMs + 2 * scenario.sourceTimeMs;
+  return scenario.lastIncidentMs + 60_000 + blocks * blockMs + 2 * diskMs + rateMs;
 }
 
 /** The opening and the end come at once for all; between them everyone keeps to its turn. */

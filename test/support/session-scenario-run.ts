@@ -6,6 +6,7 @@ import type {
 import { simulateSession } from '../../src/simulator/session-transfer.js';
 import type { TraceRecord } from '../../src/simulator/trace.js';
 import type { SessionScenario } from './session-scenario.js';
+import { completionBoundMs } from './session-scenario-check.js';
 
 /** What a test may put between the machines and the simulated network, to break them. */
 export type SessionSabotage = Pick<SimulatedSessionOptions, 'wrapSender' | 'wrapReceiver'>;
@@ -35,6 +36,6 @@ export function runSessionScenario(
 }
 
 /** By then everything has come to rest: patience, the idle timeout of receivers, words repeated. */
-export function restDeadlineMs({ lastIncidentMs, giveUpAfterMs }: SessionScenario): number {
-  return lastIncidentMs + 10 * giveUpAfterMs + 120_000;
+function restDeadlineMs(scenario: SessionScenario): number {
+  return completionBoundMs(scenario) + 10 * scenario.giveUpAfterMs + 120_000;
 }

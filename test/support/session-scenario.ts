@@ -186,19 +186,20 @@ function drawSize(
   ]);
 }
 
+/** A burst is counted in arrivals: with one datagram a second it lasts as many seconds. */
 function drawLoss(draw: Draw): LossSpec {
   const mean = draw.between(0, 0.3);
   return draw.pick<() => LossSpec>([
     () => ({ model: 'none' }),
     () => ({ model: 'bernoulli', probability: mean }),
     () => ({ model: 'bernoulli', probability: mean / 10 }),
-    () => burstLoss(mean, draw.between(1, 5)),
+    () => burstLoss(mean, draw.between(1, 3)),
     () => ({
       model: 'gilbert-elliott',
       enterBad: 0.05,
-      leaveBad: 0.3,
+      leaveBad: 0.5,
       lossInGood: mean / 4,
-      lossInBad: 0.8,
+      lossInBad: 0.6,
     }),
   ])();
 }

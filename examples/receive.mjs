@@ -1,0 +1,25 @@
+// Takes sessions into a folder, from anybody: node examples/receive.mjs FOLDER [PORT]
+// It stops by itself behind the first complete one.
+import { generateKeyPair, receive } from 'p2mp';
+
+const [dir = 'received', port = '7735'] = process.argv.slice(2);
+const stop = new AbortController();
+process.once('SIGINT', () => stop.abort());
+
+const receiving = await receive({
+  dir,
+  port: Number(port),
+  keyPair: await generateKeyPair(),
+  // Your rule: why this sender is not let in, or undefined. `refuseUnlessAuthorized` reads a file of keys.
+  refuseSender: () => undefined,
+  signal: stop.signal,
+  onEvent: (event) => {
+    if (event.type === 'offer') console.log(`${event.info.label} from ${event.info.from}`);
+    if (event.type !== 'end') return;
+    const { label, status, reason = '', receivedBytes } = event.result;
+    console.log(`${label}: ${status}, ${receivedBytes} bytes received ${reason}`);
+    if (status === 'complete') void receiving.drain();
+  },
+});
+console.log(`listening on port ${receiving.addresses[0]?.port}`);
+await receiving.closed;

@@ -1,0 +1,27 @@
+// Sends files and folders: node examples/send.mjs PATH... HOST:PORT
+import { P2mpError, send } from 'p2mp';
+
+const args = process.argv.slice(2);
+const [host = 'localhost', port = '7735'] = (args.pop() ?? '').split(':');
+
+try {
+  const result = await send({
+    paths: args,
+    receivers: [{ host, port: Number(port) }],
+    // Your rule: why this receiver is not trusted, or undefined. `trustKnownReceivers` reads a file of keys.
+    trustReceiver: () => undefined,
+    signal: AbortSignal.timeout(60_000),
+    onEvent: (event) => {
+      if (event.type === 'connect') console.log(`${event.receiver} takes part`);
+    },
+  });
+  for (const { receiver, status, reason = '' } of result.receivers) {
+    console.log(`${receiver}: ${status} ${reason}`);
+  }
+  process.exitCode = result.receivers.every(({ status }) => status === 'complete') ? 0 : 1;
+} catch (error) {
+  // What a user can mend has a code and a message that names the remedy.
+  if (!(error instanceof P2mpError)) throw error;
+  console.error(`${error.code}: ${error.message}`);
+  process.exitCode = 2;
+}

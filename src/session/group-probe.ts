@@ -1,0 +1,52 @@
+/**
+ * Finds out whom a group reaches: probes go to it, and who hears one says so in the next report
+ * (SESSIONS 3.6). Several, for each may be lost.
+ */
+import type { Address } from '../address.js';
+import type { TimeMs, Transmit } from '../machine.js';
+import type { BlockSeal } from './block-seal.js';
+import { tagSizeBytes } from './crypto.js';
+import { callTiming } from './session-config.js';
+import { encodeProbeHeader, sessionHeaderSizeBytes } from './session-packet.js';
+
+/** What a receiver needs to join a group before a probe reaches it. */
+const joinMs = 20;
+
+export class GroupProbe {
+  /** When the next probe is due; Infinity for none. */
+  dueAtMs: TimeMs = Infinity;
+  private sentCount = 0;
+  private lastSentAtMs: TimeMs = -Infinity;
+  private readonly bytes: Uint8Array;
+
+  constructor(
+    private readonly group: Address,
+    session: number,
+    seal: BlockSeal,
+  ) {
+    const header = encodeProbeHeader(session);
+    this.bytes = new Uint8Array(sessionHeaderSizeBytes + tagSizeBytes);
+    this.bytes.set(header);
+    this.bytes.set(seal.tag(header, new Uint8Array(0)), sessionHeaderSizeBytes);
+  }
+
+  /** Until when it pays to wait for those who have not said that they hear the group. */
+  get answersUntilMs(): TimeMs {
+    return this.dueAtMs < Infinity ? Infinity : this.lastSentAtMs + callTiming.probeWaitMs;
+  }
+
+  /** Another receiver listens: it is probed for anew. */
+  restart(nowMs: TimeMs): void {
+    this.sentCount = 0;
+    this.dueAtMs = Math.min(this.dueAtMs, nowMs + joinMs);
+  }
+
+  /** @returns the probe, and whether it was the last for now */
+  take(nowMs: TimeMs): { readonly transmit: Transmit; readonly isLast: boolean } {
+    this.sentCount++;
+    this.lastSentAtMs = nowMs;
+    const isLast = this.sentCount >= callTiming.probeCount;
+    this.dueAtMs = isLast ? Infinity : nowMs + callTiming.probeWaitMs / callTiming.probeCount;
+    return { transmit: { to: this.group, bytes: this.bytes }, isLast };
+  }
+}

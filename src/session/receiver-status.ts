@@ -1,0 +1,49 @@
+/** One receiver of a session as people and programs see it. */
+import { formatAddress } from '../address.js';
+import type { TimeMs } from '../machine.js';
+import type { SessionReceiverStatus } from './session-events.js';
+import type { SessionPeer } from './session-peer.js';
+
+/** @param isConfirmed whether the digest of all is known, so that receivers can verify */
+export function statusOf(
+  nowMs: TimeMs,
+  peer: SessionPeer,
+  contentSizeBytes: number,
+  isConfirmed: boolean,
+): SessionReceiverStatus {
+  const { rttMs } = peer.rtt;
+  const held = (lackingBytes: number | undefined) =>
+    lackingBytes === undefined ? 0 : Math.max(0, contentSizeBytes - lackingBytes);
+  const heldBytes = held(peer.lackingBytes);
+  const sentThere = peer.segmentsLost + peer.segmentsReceived;
+  return {
+    receiver: peer.name,
+    address: formatAddress(peer.address),
+    ...(peer.selfName === undefined ? {} : { selfName: peer.selfName }),
+    status: peer.status,
+    activity: activityOf(peer, isConfirmed),
+    ...(peer.reason === undefined ? {} : { reason: peer.reason }),
+    heldBytes,
+    receivedBytes: Math.max(0, heldBytes - held(peer.firstLackingBytes)),
+    elapsedMs: Math.max(0, (peer.settledAtMs ?? nowMs) - (peer.startedAtMs ?? nowMs)),
+    datagramsSent: peer.datagramsSent,
+    repairs: peer.repairs,
+    lossRatio: sentThere === 0 ? 0 : peer.segmentsLost / sentThere,
+    ...(rttMs === undefined ? {} : { rttMs }),
+    usesGroup: peer.hearsGroup,
+  };
+}
+
+function activityOf(peer: SessionPeer, isConfirmed: boolean): string {
+  switch (peer.status) {
+    case 'calling':
+      return peer.isHeard ? 'silent, called again' : 'called';
+    case 'identifying':
+      return 'key to be trusted';
+    case 'active':
+      if (peer.state === 'whole') return isConfirmed ? 'verifying' : 'waits for the digest';
+      return peer.state;
+    default:
+      return peer.status;
+  }
+}

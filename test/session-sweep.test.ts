@@ -1,0 +1,119 @@
+/**
+ * Sessions under hard conditions, each drawn from its number. To run one of them alone and have its trace
+ * written to a file:
+ *
+ *   P2MP_SESSION_SCENARIO=17 npx tap test/session-sweep.test.ts
+ */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { SimulatedSessionResult } from '../src/simulator/session-transfer.js';
+import { formatTraceLine, type TraceRecord } from '../src/simulator/trace.js';
+import { drawSessionScenario } from './support/session-scenario.js';
+import { complaintsAboutSession } from './support/session-scenario-check.js';
+import { runSessionScenario } from './support/session-scenario-run.js';
+
+const scenarioCount = 1200;
+const chosen = process.env['P2MP_SESSION_SCENARIO'];
+
+function sweep(): void {
+  t.test('every session ends as it should, whatever happens to hosts and network', (t) => {
+    const seen = new Seen();
+    for (let number = 1; number <= scenarioCount; number++) {
+      const scenario = drawSessionScenario(number);
+      const run = runSessionScenario(scenario);
+      const complaints = complaintsAboutSession(scenario, run);
+      if (complaints.length > 0) {
+        const replay = `P2MP_SESSION_SCENARIO=${number} npx tap test/session-sweep.test.ts`;
+        t.same(complaints, [], `scenario ${number}; replay: ${replay}`);
+      }
+      seen.add(run);
+    }
+    t.same(seen.missing(), [], 'and all has happened that makes it hard');
+    t.end();
+  });
+
+  t.test('the same number gives the same run, to the last datagram', (t) => {
+    for (const number of [3, 17]) {
+      const [first, second] = [runTraced(number), runTraced(number)];
+      t.ok(first.trace.length > 20, `scenario ${number} has a trace`);
+      t.equal(first.trace.join('\n'), second.trace.join('\n'));
+      t.same(first.run, second.run);
+    }
+    t.end();
+  });
+}
+
+function replay(number: number): void {
+  t.test(`session scenario ${number}`, (t) => {
+    const path = join(tmpdir(), `p2mp-session-scenario-${number}.jsonl`);
+    const file = openSync(path, 'w');
+    const write = (line: string) => writeSync(file, `${line}\n`);
+    const scenario = drawSessionScenario(number);
+    write(JSON.stringify(scenario));
+    const run = runSessionScenario(scenario, {}, (record) => write(formatTraceLine(record)));
+    closeSync(file);
+    process.stderr.write(`trace of session scenario ${number}: ${path}\n`);
+    t.same(complaintsAboutSession(scenario, run), [], `trace: ${path}`);
+    t.end();
+  });
+}
+
+function runTraced(number: number): { run: SimulatedSessionResult; trace: string[] } {
+  const trace: string[] = [];
+  const keep = (record: TraceRecord) => trace.push(formatTraceLine(record));
+  return { run: runSessionScenario(drawSessionScenario(number), {}, keep), trace };
+}
+
+/** What has happened in some scenario or other; a sweep in which it never does proves little. */
+class Seen {
+  private readonly counts: Record<string, number> = {
+    'receiver failed': 0,
+    'receiver resumed': 0,
+    'bad block repaired': 0,
+    'sender began anew': 0,
+    'by the group alone': 0,
+    'by the group and by unicast': 0,
+    'without a group': 0,
+    'link lost': 0,
+    'link queueFull': 0,
+    'link corrupted': 0,
+    'link duplicated': 0,
+    'link reordered': 0,
+    'fault forged': 0,
+    'fault no-session': 0,
+  };
+
+  add(run: SimulatedSessionResult): void {
+    for (const { outcome } of run.settled) {
+      if (outcome.status === 'failed') this.count('receiver failed');
+    }
+    for (const { results } of run.receivers) {
+      for (const { status, reason, badBlocks, receivedBytes, contentSizeBytes } of results) {
+        if (reason === 'its sender has begun anew') this.count('sender began anew');
+        if (status !== 'complete') continue;
+        if (badBlocks > 0) this.count('bad block repaired');
+        if (receivedBytes > 0 && receivedBytes < contentSizeBytes) this.count('receiver resumed');
+      }
+    }
+    for (const { datagramsSent, groupDatagramsSent, faults } of run.sender) {
+      if (groupDatagramsSent === 0) this.count('without a group');
+      else if (groupDatagramsSent === datagramsSent) this.count('by the group alone');
+      else this.count('by the group and by unicast');
+      for (const [kind, count] of Object.entries(faults)) this.count(`fault ${kind}`, count);
+    }
+    for (const [kind, count] of Object.entries(run.links)) this.count(`link ${kind}`, count);
+  }
+
+  missing(): string[] {
+    return Object.keys(this.counts).filter((what) => this.counts[what] === 0);
+  }
+
+  private count(what: string, count = 1): void {
+    this.counts[what] = (this.counts[what] ?? 0) + count;
+  }
+}
+
+if (chosen === undefined) sweep();
+else replay(Number(chosen));
