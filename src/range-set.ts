@@ -95,6 +95,11 @@ export class RangeSet {
     return low;
   }
 
+  clear(): void {
+    this.bounds = [];
+    this.memberCount = 0;
+  }
+
   private replace(from: number, to: number, bounds: readonly number[]): void {
     const taken = this.bounds.splice(from, to - from, ...bounds);
     // Whether a bound is a start or an end is told by its place.

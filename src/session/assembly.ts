@@ -1,5 +1,6 @@
 /** Blocks being put together at a receiver, within a budget that all sessions of a host share. */
 import { bitCount, lowBits } from '../block-window.js';
+import type { TimeMs } from '../machine.js';
 
 /** Memory that a host spends on blocks that are not complete, or not yet written. */
 export class MemoryBudget {
@@ -22,6 +23,7 @@ export class Assembly {
   isRepaired: boolean;
   /** The burst that its last segment came in. */
   burst = 0;
+  takenAtMs: TimeMs = 0;
 
   constructor(
     readonly generation: number,

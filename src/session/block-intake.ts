@@ -1,5 +1,6 @@
 /** Puts blocks together from segments, and opens them; knows what is lacking (SESSIONS 5). */
 import type { FaultKind } from '../faults.js';
+import type { TimeMs } from '../machine.js';
 import { RangeSet } from '../range-set.js';
 import type { MemoryBudget } from './assembly.js';
 import { Assembly } from './assembly.js';
@@ -22,6 +23,8 @@ export class BlockIntake {
   datagramsReceived = 0;
   duplicates = 0;
   segmentsLost = 0;
+  /** Content that was handed on and is not where it belongs yet. */
+  unwrittenBytes = 0;
   private readonly assemblies = new Map<number, Assembly>();
   private forgedBlocks = 0;
   /** In one pass blocks go out in order: one that comes behind a later one was lost as a whole. */
@@ -32,6 +35,8 @@ export class BlockIntake {
     private readonly geometry: SessionGeometry,
     private readonly seal: BlockSeal,
     private readonly budget: MemoryBudget,
+    /** A block of which nothing has come for this long makes room for others, if need be. */
+    private readonly staleMs: number,
   ) {}
 
   /** Whether the packet may be of this session, going by its numbers and its tag. */
@@ -48,7 +53,7 @@ export class BlockIntake {
   }
 
   /** @returns the block's content where this completes it; or what is wrong */
-  take(packet: BlockPacket): Uint8Array | FaultKind | undefined {
+  take(nowMs: TimeMs, packet: BlockPacket): Uint8Array | FaultKind | undefined {
     const { block, segment, generation, burst } = packet;
     this.datagramsReceived++;
     if (!this.lacking.has(block)) {
@@ -57,7 +62,7 @@ export class BlockIntake {
     }
     let assembly = this.assemblies.get(block);
     if (assembly === undefined || assembly.generation !== generation) {
-      assembly = this.open(block, generation);
+      assembly = this.open(nowMs, block, generation);
       if (assembly === undefined) return 'no-room';
     }
     if (!assembly.take(segment, segment * this.geometry.mssBytes, packet.body)) {
@@ -65,6 +70,7 @@ export class BlockIntake {
       return 'duplicate';
     }
     assembly.burst = burst;
+    assembly.takenAtMs = nowMs;
     if (assembly.isRepaired) this.segmentsLost++;
     return assembly.isComplete ? this.complete(block, assembly) : undefined;
   }
@@ -87,11 +93,13 @@ export class BlockIntake {
     for (const block of [...this.assemblies.keys()]) this.drop(block);
   }
 
-  private open(block: number, generation: number): Assembly | undefined {
+  private open(nowMs: TimeMs, block: number, generation: number): Assembly | undefined {
     const { budget, geometry } = this;
     this.drop(block);
+    if (budget.isExhausted) this.dropStale(nowMs);
     // One block at a time there is always room for, or nothing would ever move.
-    if (budget.isExhausted && this.assemblies.size > 0) return undefined;
+    const isIdle = this.assemblies.size === 0 && this.unwrittenBytes === 0;
+    if (budget.isExhausted && !isIdle) return undefined;
     if (generation !== this.passGeneration) this.highestBlock = -1;
     this.passGeneration = generation;
     const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
@@ -115,6 +123,13 @@ export class BlockIntake {
     }
     this.lacking.remove(block, block + 1);
     return bytes;
+  }
+
+  /** The sender turned to others meanwhile; when it comes back to this block, it sends all of it. */
+  private dropStale(nowMs: TimeMs): void {
+    for (const [block, { takenAtMs }] of this.assemblies) {
+      if (nowMs >= takenAtMs + this.staleMs) this.drop(block);
+    }
   }
 
   private drop(block: number): void {

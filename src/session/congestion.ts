@@ -5,7 +5,6 @@
  */
 export class FlightWindow {
   private blocks: number;
-  private minRttMs = Infinity;
   private lastShrinkMs = -Infinity;
   private isStarting = true;
 
@@ -20,10 +19,13 @@ export class FlightWindow {
     return Math.max(1, Math.floor(this.blocks));
   }
 
-  /** A report has come: its round trip, without the time that the receiver held it. */
-  handleSample(nowMs: number, rttMs: number): void {
-    this.minRttMs = Math.min(this.minRttMs, rttMs);
-    const isQueueing = rttMs > 2 * this.minRttMs + queueAllowanceMs;
+  /**
+   * A report has come.
+   * @param rttMs its round trip, without the time that the receiver held it
+   * @param minRttMs the shortest that there was with this receiver
+   */
+  handleSample(nowMs: number, rttMs: number, minRttMs: number): void {
+    const isQueueing = rttMs > 2 * minRttMs + queueAllowanceMs;
     if (!isQueueing) {
       this.blocks = Math.min(this.maxBlocks, this.blocks + (this.isStarting ? 1 : 1 / this.blocks));
     } else if (nowMs - this.lastShrinkMs > rttMs) {

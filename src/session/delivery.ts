@@ -51,12 +51,18 @@ export interface DeliveryOwner {
   need(block: number, offsetBytes: number, sizeBytes: number): void;
   /** A block that was read before reads differently now. */
   sourceChanged(offsetBytes: number): void;
-  /** A receiver owes a report. */
-  poll(nowMs: TimeMs, peer: SessionPeer): void;
+  /**
+   * A receiver owes a report.
+   * @returns false where others are asked first: try again a little later
+   */
+  poll(nowMs: TimeMs, peer: SessionPeer): boolean;
 }
 
 /** A block's generation is one byte. */
 const maxPasses = 255;
+
+/** When to try again to ask a receiver, where too many are asked at once. */
+const pollPutOffMs = 10;
 
 /** Moments of sending that are remembered, by burst: reports echo one of the latest. */
 const burstTimes = 4096;
@@ -83,6 +89,8 @@ export class Delivery {
   /** Active receivers that hear the group. */
   private groupMembers: number[] = [];
   private usesTags = false;
+  /** Something was held back for the rate's sake. */
+  private isPaced = false;
   private isContentOpen = false;
   /** The next block of the content to look at, and how often the content was gone through. */
   private cursor: number;
@@ -189,7 +197,7 @@ export class Delivery {
         block.setLackingSegments(peer.index, 0, 0);
         if (!peer.isSettled) peer.needed.add(block.index, block.index + 1);
       }
-      if (peer.isSettled) peer.needed.remove(0, 2 ** 32);
+      if (peer.isSettled) peer.needed.clear();
     }
     this.measureReceivers();
     this.isSweepIdle = false;
@@ -204,7 +212,11 @@ export class Delivery {
   }
 
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    if (this.pacer !== undefined && !this.pacer.maySend(nowMs)) return undefined;
+    if (this.pacer !== undefined && !this.pacer.maySend(nowMs)) {
+      this.isPaced = true;
+      return undefined;
+    }
+    this.isPaced = false;
     const transmit = this.rounds.pollTransmit(nowMs);
     if (transmit !== undefined) this.pacer?.handleSent(nowMs, transmit.bytes.length);
     return transmit;
@@ -212,20 +224,25 @@ export class Delivery {
 
   pollTimeout(): TimeMs | undefined {
     const deadlineMs = this.rounds.earliestDeadlineMs;
-    if (this.pacer === undefined || !this.isSending()) return deadlineMs;
+    if (this.pacer === undefined || !this.isPaced) return deadlineMs;
     return Math.min(this.pacer.nextAtMs, deadlineMs ?? Infinity);
   }
 
   /** Whose report has not come by the end of the round is asked for it. */
   handleTimeout(nowMs: TimeMs): void {
-    for (const block of this.rounds.window) {
+    // The host may be busy: it sends when it can, and need not be woken for that.
+    if (this.pacer !== undefined && nowMs >= this.pacer.nextAtMs) this.isPaced = false;
+    const { window } = this.rounds;
+    // A receiver that is given up waiting for may take blocks out of the window.
+    for (const block of [...window]) {
+      if (window.find(block.index) !== block) continue;
       if (block.deadlineMs === undefined || block.deadlineMs > nowMs) continue;
       let nextAtMs = Infinity;
       for (const peer of this.options.peers) {
         if (!block.isAwaited(peer.index)) continue;
-        if (pollAtMs(peer) <= nowMs || peer.polledAtMs < block.sentAtMs)
-          this.owner.poll(nowMs, peer);
-        nextAtMs = Math.min(nextAtMs, pollAtMs(peer));
+        const isDue = pollAtMs(peer) <= nowMs || peer.polledAtMs < block.sentAtMs;
+        const isPut = !isDue || this.owner.poll(nowMs, peer);
+        nextAtMs = Math.min(nextAtMs, isPut ? pollAtMs(peer) : nowMs + pollPutOffMs);
       }
       block.deadlineMs = nextAtMs;
     }
@@ -329,11 +346,6 @@ export class Delivery {
     if (this.groupMembers.length > 0) block.sendToGroup(this.groupMembers);
   }
 
-  private isSending(): boolean {
-    for (const block of this.rounds.window) if (block.isSending) return true;
-    return false;
-  }
-
   private transmit(
     nowMs: TimeMs,
     block: SessionBlock,
@@ -416,7 +428,8 @@ export class Delivery {
     const rttMs = nowMs - sentAtMs - report.heldMs;
     if (rttMs < 0) return;
     peer.rtt.sample(rttMs);
-    this.flightWindow.handleSample(nowMs, rttMs);
+    peer.minRttMs = Math.min(peer.minRttMs, rttMs);
+    this.flightWindow.handleSample(nowMs, rttMs, peer.minRttMs);
   }
 
   private takeGroup(peer: SessionPeer, report: Report): void {

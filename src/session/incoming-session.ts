@@ -96,7 +96,6 @@ export class IncomingSession {
   private kept: readonly Range[] = [];
   /** Undefined before it is known what of the content is held. */
   private firstLackingBytes: number | undefined;
-  private unwrittenBytes = 0;
   private reportCursor = 0;
   private repeatAtMs: TimeMs = Infinity;
   private repeatWaitMs = 0;
@@ -160,7 +159,7 @@ export class IncomingSession {
         this.handleOffer(nowMs, message);
         break;
       case 'poll':
-        if (message.burst !== undefined) this.clock?.noteThrough(message.burst);
+        if (message.burst !== undefined) this.clock?.handleEnd(nowMs, message.burst);
         if (this.stage === 'telling') this.tellResult(nowMs);
         else this.report(nowMs);
         break;
@@ -187,7 +186,8 @@ export class IncomingSession {
     if (this.offer === undefined) this.begin(nowMs, offer);
     if (this.isSettled) return;
     this.tell({ kind: 'accept', name: this.options.name });
-    this.report(nowMs);
+    // While the disk is looked at, there is nothing to tell.
+    if (this.stage !== 'preparing') this.clock?.want(nowMs);
   }
 
   private begin(nowMs: TimeMs, offer: Offer): void {
@@ -222,7 +222,8 @@ export class IncomingSession {
     }
     this.geometry = geometry;
     this.seal = new BlockSeal(crypto, offer.groupKey);
-    this.intake = new BlockIntake(geometry, this.seal, this.options.budget);
+    const staleMs = minStaleMs + staleReports * offer.reportIntervalMs;
+    this.intake = new BlockIntake(geometry, this.seal, this.options.budget, staleMs);
     const chance = (crypto.random(1)[0] as number) / 256;
     this.clock = new ReportClock(nowMs, offer.reportIntervalMs, chance);
     if (offer.groupHost !== '') {
@@ -288,7 +289,9 @@ export class IncomingSession {
     this.firstLackingBytes = this.lackingBytes(geometry, intake);
     this.stage = 'receiving';
     this.checkWhole();
-    this.report(nowMs);
+    // A probe that is on its way is told of in the same report.
+    const awaitsProbe = this.offer?.groupHost !== '' && !this.hearsGroup;
+    this.clock?.want(awaitsProbe ? nowMs + callTiming.probeWaitMs : nowMs);
   }
 
   /** The shell cannot take the object. */
@@ -298,7 +301,7 @@ export class IncomingSession {
   }
 
   handleWritten(nowMs: TimeMs, sizeBytes: number): void {
-    this.unwrittenBytes -= sizeBytes;
+    if (this.intake !== undefined) this.intake.unwrittenBytes -= sizeBytes;
     this.clock?.want(nowMs);
   }
 
@@ -330,7 +333,8 @@ export class IncomingSession {
     if (!intake.isOfSession(packet)) return 'forged-data';
     this.heardAtMs = nowMs;
     clock.handleBlock(nowMs, packet);
-    const taken = intake.take(packet);
+    const taken = intake.take(nowMs, packet);
+    if (taken !== 'duplicate' && taken !== 'no-room') clock.handleTaken(nowMs, packet.burst);
     if (taken === undefined || typeof taken === 'string') {
       if (taken === 'forged-data') clock.want(nowMs);
       return taken;
@@ -350,13 +354,12 @@ export class IncomingSession {
       return;
     }
     tree?.set(block - geometry.manifestBlockCount, hashLeaf(options.crypto.hash, bytes));
-    this.unwrittenBytes += bytes.length;
+    intake.unwrittenBytes += bytes.length;
     options.budget.usedBytes += bytes.length;
     options.emit({ type: 'write', session: this.session, offsetBytes, bytes });
-    if (intake.lacking.isEmpty) {
-      this.checkWhole();
-      this.report(nowMs);
-    }
+    if (!intake.lacking.isEmpty) return;
+    this.checkWhole();
+    this.clock?.want(nowMs);
   }
 
   private checkWhole(): void {
@@ -370,7 +373,7 @@ export class IncomingSession {
     const { geometry, intake, clock } = this;
     const state = reportedStates[this.stage];
     if (geometry === undefined || intake === undefined || clock === undefined) return;
-    clock.handleReported(nowMs);
+    clock.handleReport(nowMs);
     if (state === undefined) return;
     const isKnown = this.firstLackingBytes !== undefined;
     const endBlock = isKnown ? geometry.blockCount : geometry.manifestBlockCount;
@@ -390,7 +393,7 @@ export class IncomingSession {
         heldMs: clock.heldMs(nowMs),
         hearsGroup: this.hearsGroup,
         wantsTags: intake.wantsTags,
-        windowBlocks: this.windowBlocks(geometry),
+        windowBlocks: this.windowBlocks(geometry, intake),
         segmentsReceived: intake.datagramsReceived,
         segmentsLost: intake.segmentsLost,
         lackingBytes: this.lackingBytes(geometry, intake),
@@ -401,8 +404,8 @@ export class IncomingSession {
     });
   }
 
-  private windowBlocks(geometry: SessionGeometry): number {
-    const freeBytes = this.options.shareBytes() - this.unwrittenBytes;
+  private windowBlocks(geometry: SessionGeometry, intake: BlockIntake): number {
+    const freeBytes = this.options.shareBytes() - intake.unwrittenBytes;
     return Math.max(1, Math.floor(freeBytes / geometry.blockSizeBytes));
   }
 
@@ -410,7 +413,10 @@ export class IncomingSession {
 
   private handleRoot(nowMs: TimeMs, digest: Uint8Array): void {
     if (this.stage === 'telling') this.tellResult(nowMs);
-    if (this.stage === 'storing' || this.stage === 'searching') this.report(nowMs);
+    // A sender that repeats the digest has missed what was told since.
+    if (this.stage === 'receiving' || this.stage === 'storing' || this.stage === 'searching') {
+      this.clock?.want(nowMs);
+    }
     if (this.stage !== 'whole') return;
     this.root = digest;
     this.verify(nowMs);
@@ -422,7 +428,7 @@ export class IncomingSession {
     if (tree.isComplete && isEqualBytes(tree.root(), root)) {
       this.stage = 'storing';
       this.options.emit({ type: 'finish', session: this.session });
-      this.report(nowMs);
+      this.clock?.want(nowMs);
       return;
     }
     this.searches++;
@@ -470,7 +476,7 @@ export class IncomingSession {
       this.options.emit({ type: 'forget', session: this.session, block });
     }
     this.stage = 'receiving';
-    this.report(nowMs);
+    this.clock?.want(nowMs);
   }
 
   private refuseObject(nowMs: TimeMs, reason: string): void {
@@ -498,7 +504,8 @@ export class IncomingSession {
     this.result = reason === '' ? result : { ...result, reason };
     this.stage = 'telling';
     this.clock?.stop();
-    this.options.emit({ type: 'end', result: this.result });
+    // Of what was never offered, nobody has heard.
+    if (this.info !== undefined) this.options.emit({ type: 'end', result: this.result });
     this.repeatWaitMs = callTiming.firstMs;
     this.tellResult(nowMs);
   }
@@ -524,7 +531,7 @@ export class IncomingSession {
   handleTimeout(nowMs: TimeMs, stoppedMs: number): void {
     if (this.isOver) return;
     this.heardAtMs += stoppedMs;
-    if (!this.isSettled && nowMs - this.heardAtMs >= this.idleMs) {
+    if (!this.isSettled && nowMs >= this.heardAtMs + this.idleMs) {
       const seconds = this.idleMs / 1000;
       this.end(nowMs, 'failed', `the sender was silent for ${seconds} s; what came is kept for it`);
     }
@@ -555,7 +562,7 @@ export class IncomingSession {
     const lackingBytes =
       geometry === undefined || intake === undefined
         ? info.contentSizeBytes
-        : this.lackingBytes(geometry, intake);
+        : Math.min(info.contentSizeBytes, this.lackingBytes(geometry, intake));
     const sentHere = segmentsLost + datagramsReceived;
     return {
       ...info,
@@ -571,10 +578,10 @@ export class IncomingSession {
     };
   }
 
-  /** Content in blocks that are not complete; all of it before it is known what is held. */
+  /** What blocks that are not complete hold; before it is known what is held, all of the content. */
   private lackingBytes(geometry: SessionGeometry, { lacking }: BlockIntake): number {
     const { contentSizeBytes, blockSizeBytes, blockCount, manifestBlockCount } = geometry;
-    if (this.tree === undefined) return contentSizeBytes;
+    if (this.tree === undefined) return contentSizeBytes + lacking.count * blockSizeBytes;
     const hasContent = blockCount > manifestBlockCount;
     const lacksLast = hasContent && lacking.has(blockCount - 1);
     const shortBytes = lacksLast ? blockSizeBytes - sizeOfBlock(geometry, blockCount - 1) : 0;
@@ -587,12 +594,16 @@ export class IncomingSession {
 }
 
 const reportedStates: Partial<Record<Stage, ReceiverState>> = {
-  manifest: 'preparing',
+  manifest: 'receiving',
   preparing: 'preparing',
   receiving: 'receiving',
   whole: 'whole',
   searching: 'whole',
   storing: 'storing',
 };
+
+/** For how long nothing must have come of a block before others may have its room. */
+const minStaleMs = 1000;
+const staleReports = 4;
 
 const nothing = new Uint8Array(0);

@@ -6,6 +6,12 @@ import { burstsAhead, dataFlag } from './session-packet.js';
 /** How long after the last datagram a report is due that no end of a burst asked for. */
 const endOfBurstLostMs = 4;
 
+/** The longest that a report waits for datagrams that were overtaken. */
+const maxReorderMs = 500;
+
+/** Bursts whose ends are remembered. */
+const rememberedBursts = 256;
+
 export class ReportClock {
   /** Everything up to this burst has come, or is lost; undefined before the first. */
   throughBurst: number | undefined;
@@ -14,6 +20,11 @@ export class ReportClock {
   dueAtMs: TimeMs = Infinity;
   private latestAtMs: TimeMs = 0;
   private reportedAtMs: TimeMs;
+  /** Bursts that are over as soon as nothing that was overtaken can come any more, oldest first. */
+  private readonly ending: { readonly burst: number; readonly atMs: TimeMs }[] = [];
+  /** How much later than the end of its burst a datagram may come, by what has been seen. */
+  private reorderMs = 0;
+  private readonly endedAtMs = new Float64Array(rememberedBursts);
 
   /** @param chance 0..1: receivers report in turn; where in the interval each does is left to chance */
   constructor(
@@ -27,13 +38,13 @@ export class ReportClock {
   handleBlock(nowMs: TimeMs, { burst, flags }: BlockPacket): void {
     const { latestBurst } = this;
     if (latestBurst === undefined || burstsAhead(burst, latestBurst) > 0) {
-      // What was sent before it has come, or is lost.
-      if (latestBurst !== undefined) this.noteThrough((burst - 1) & 0xffff);
+      // What was sent before it has come, or is lost, or was overtaken.
+      if (latestBurst !== undefined) this.handleEnd(nowMs, (burst - 1) & 0xffff);
       this.latestBurst = burst;
     }
     if (burst === this.latestBurst) this.latestAtMs = nowMs;
     if ((flags & dataFlag.endOfBurst) !== 0) {
-      this.noteThrough(burst);
+      this.handleEnd(nowMs, burst);
       this.want(nowMs);
     } else if (this.dueAtMs === Infinity) {
       // The end of the burst may be lost.
@@ -41,10 +52,28 @@ export class ReportClock {
     }
   }
 
-  noteThrough(burst: number): void {
-    if (this.throughBurst === undefined || burstsAhead(burst, this.throughBurst) > 0) {
-      this.throughBurst = burst;
-    }
+  /** A burst was sent to its end. */
+  handleEnd(nowMs: TimeMs, burst: number): void {
+    const last = this.ending.at(-1)?.burst ?? this.throughBurst;
+    if (last !== undefined && burstsAhead(burst, last) <= 0) return;
+    this.endedAtMs[burst % rememberedBursts] = nowMs;
+    this.ending.push({ burst, atMs: nowMs });
+    this.advance(nowMs);
+  }
+
+  /**
+   * Something came that was lacking: if its burst was over by then, it was overtaken, and reports must
+   * wait longer before they call such datagrams lost.
+   */
+  handleTaken(nowMs: TimeMs, burst: number): void {
+    const last = this.ending.at(-1)?.burst ?? this.throughBurst;
+    if (last === undefined) return;
+    const age = burstsAhead(last, burst);
+    if (age < 0 || age >= rememberedBursts) return;
+    const endedAtMs = this.endedAtMs[burst % rememberedBursts] as number;
+    if (endedAtMs === 0) return;
+    const lateMs = Math.min((nowMs - endedAtMs) * reorderMargin, maxReorderMs);
+    this.reorderMs = Math.max(this.reorderMs, lateMs);
   }
 
   isThrough(burst: number): boolean {
@@ -58,16 +87,39 @@ export class ReportClock {
 
   /** A report goes out as soon as this receiver's turn comes. */
   want(nowMs: TimeMs): void {
-    this.dueAtMs = Math.min(this.dueAtMs, Math.max(nowMs, this.reportedAtMs + this.intervalMs));
+    const fromMs = nowMs + this.reorderMs;
+    this.dueAtMs = Math.min(this.dueAtMs, Math.max(fromMs, this.reportedAtMs + this.intervalMs));
   }
 
-  handleReported(nowMs: TimeMs): void {
+  /** A report is about to go out. */
+  handleReport(nowMs: TimeMs): void {
     this.reportedAtMs = nowMs;
     this.dueAtMs = Infinity;
+    this.advance(nowMs);
+    // What is not over yet is told of as soon as it is.
+    if (this.ending.length > 0) this.want(nowMs);
+    this.reorderMs *= reorderDecay;
+    if (this.reorderMs < minReorderMs) this.reorderMs = 0;
   }
 
   /** Nothing is to be reported any more. */
   stop(): void {
     this.dueAtMs = Infinity;
   }
+
+  private advance(nowMs: TimeMs): void {
+    while (this.ending.length > 0) {
+      const { burst, atMs } = this.ending[0] as { burst: number; atMs: TimeMs };
+      if (nowMs < atMs + this.reorderMs) return;
+      this.ending.shift();
+      this.throughBurst = burst;
+    }
+  }
 }
+
+/** Over the latest that was seen. */
+const reorderMargin = 1.25;
+
+/** With each report in which nothing came late; below the least of them there is no reordering. */
+const reorderDecay = 0.99;
+const minReorderMs = 0.1;

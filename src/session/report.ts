@@ -35,7 +35,7 @@ export interface Report {
   /** Data that came, duplicates included, and segments that were lost, both since the session began. */
   readonly segmentsReceived: number;
   readonly segmentsLost: number;
-  /** Content in blocks that are not complete, listed or not. */
+  /** What blocks that are not complete hold, listed or not; the manifest's before its end. */
   readonly lackingBytes: number;
   /** The list tells of all blocks from `firstBlock` to below this. */
   readonly firstBlock: number;

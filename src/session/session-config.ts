@@ -12,6 +12,8 @@ export const sessionDefaults = {
   giveUpAfterMs: 30_000,
   /** Reports that may reach the sender each second, whatever the number of receivers. */
   reportsPerSec: 1000,
+  /** Of these, the share that receivers send in their turn; the rest is for those who are asked. */
+  turnShare: 0.7,
   /** The shortest time between two reports of one receiver. */
   minReportIntervalMs: 1,
   /** Most payload in flight: bounds the sender's memory. */
@@ -23,8 +25,9 @@ export const callTiming = {
   firstMs: 100,
   growth: 1.6,
   maxMs: 1000,
-  /** How long the first receivers wait for the others before data flows. */
+  /** How long the first receivers wait for the others before data flows; and for how many reports. */
   graceMs: 1000,
+  graceReports: 2.5,
   /** The same for the group's probe. */
   probeWaitMs: 150,
   probeCount: 3,

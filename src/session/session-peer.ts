@@ -57,9 +57,14 @@ export class SessionPeer {
   callWaitMs = 0;
   /** How often the same step of the opening was repeated. */
   offers = 0;
+  /** It is to be asked for a report when its time comes. */
+  isPollDue = false;
+  /** It answered in another version; who says so is not proven. */
+  otherVersion: number | undefined;
   polledAtMs: TimeMs = -Infinity;
   unansweredPolls = 0;
   readonly rtt: RttEstimator;
+  minRttMs = Infinity;
 
   startedAtMs: TimeMs | undefined;
   settledAtMs: TimeMs | undefined;

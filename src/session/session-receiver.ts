@@ -165,7 +165,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       if (session.isOver) this.sessions.delete(id);
     }
     for (const [key, { startedAtMs }] of this.handshakes) {
-      if (nowMs - startedAtMs >= receiverLimits.handshakeMs) this.handshakes.delete(key);
+      if (nowMs >= startedAtMs + receiverLimits.handshakeMs) this.handshakes.delete(key);
     }
   }
 

@@ -18,6 +18,7 @@ import { Delivery } from './delivery.js';
 import { GroupProbe } from './group-probe.js';
 import type { ExistingFiles, Message, NodesRequest, Offer } from './messages.js';
 import { decodeMessage, encodeMessage, maxNodesPerMessage } from './messages.js';
+import { PollBudget } from './poll-budget.js';
 import { statusOf } from './receiver-status.js';
 import type { Report } from './report.js';
 import { callTiming, maxControlSizeBytes, sessionDefaults } from './session-config.js';
@@ -74,6 +75,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Undefined where there is no group. */
   private readonly probe: GroupProbe | undefined;
   private readonly giveUpAfterMs: number;
+  /** What many receivers answer to is sent to one after another, this far apart. */
+  private readonly spacingMs: number;
+  private readonly polls: PollBudget;
   private readonly events = new Queue<SessionSenderEvent>();
   private readonly controls = new Queue<Transmit>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
@@ -88,6 +92,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Since when there is a receiver that could be sent content. */
   private readyAtMs: TimeMs | undefined;
   private isContentOpen = false;
+  private rootDigest: Uint8Array | undefined;
 
   /** @throws P2mpError INVALID_ARGUMENT */
   constructor(options: SessionSenderOptions) {
@@ -115,8 +120,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.session = crypto.random(4).reduce((sum, byte) => sum * 256 + byte, 0);
     this.reportIntervalMs = Math.max(
       sessionDefaults.minReportIntervalMs,
-      (receivers.length * 1000) / reportsPerSec,
+      (receivers.length * 1000) / (reportsPerSec * sessionDefaults.turnShare),
     );
+    this.spacingMs = 1000 / reportsPerSec;
+    this.polls = new PollBudget(reportsPerSec * (1 - sessionDefaults.turnShare));
     const groupKey = crypto.random(keySizeBytes);
     const seal = new BlockSeal(crypto, groupKey);
     const { group } = options;
@@ -190,7 +197,14 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   confirmSource(nowMs: TimeMs): void {
     if (this.phase !== 'checking') return;
     this.phase = 'confirmed';
-    for (const peer of this.peers) if (peer.status === 'active') this.call(nowMs, peer, 'first');
+    // Receivers answer to the digest at once, so they get it one after another.
+    let atMs = nowMs;
+    for (const peer of this.peers) {
+      if (peer.status !== 'active') continue;
+      this.callAt(peer, atMs);
+      atMs += this.spacingMs;
+    }
+    this.checkPeers(nowMs);
     this.advance(nowMs);
   }
 
@@ -264,7 +278,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       peer.progressAtMs = nowMs;
       peer.callWaitMs = callTiming.firstMs;
       // Many receivers are called one after another: their answers are to be read as they come.
-      peer.callAtMs = nowMs + Math.floor(peer.index / callsAtOnce);
+      peer.callAtMs = nowMs + peer.index * this.spacingMs;
     }
     this.checkPeers(nowMs);
   }
@@ -334,28 +348,45 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     return new Opening(this.crypto, this.session, peer.index);
   }
 
+  private callAt(peer: SessionPeer, atMs: TimeMs): void {
+    peer.callWaitMs = callTiming.firstMs;
+    peer.callAtMs = atMs;
+    this.checkAtMs = Math.min(this.checkAtMs, atMs);
+  }
+
   private callActive(nowMs: TimeMs, peer: SessionPeer): void {
-    if (this.isWaitingForRoot(peer)) {
-      if (this.phase === 'confirmed') {
-        this.tell(peer, { kind: 'root', digest: this.delivery.tree.root() });
-      }
-    } else if (nowMs - peer.heardAtMs >= callTiming.quietMs) {
-      this.poll(nowMs, peer);
+    const quietMs = Math.max(callTiming.quietMs, 2 * this.reportIntervalMs);
+    const isQuiet = nowMs - peer.heardAtMs >= quietMs;
+    if (peer.isPollDue || isQuiet) {
+      peer.isPollDue = !this.poll(nowMs, peer);
+      // Asked too often in vain, it is called as in the beginning.
+      if (peer.status !== 'active') return;
     }
+    if (this.phase === 'confirmed' && this.isWaitingForRoot(peer)) {
+      this.tell(peer, { kind: 'root', digest: this.root() });
+    }
+  }
+
+  private root(): Uint8Array {
+    this.rootDigest ??= this.delivery.tree.root();
+    return this.rootDigest;
   }
 
   private isWaitingForRoot(peer: SessionPeer): boolean {
     return peer.state === 'whole' && this.delivery.owesNothing(peer);
   }
 
-  private poll(nowMs: TimeMs, peer: SessionPeer): void {
+  /** @returns false where too many were asked just now */
+  private poll(nowMs: TimeMs, peer: SessionPeer): boolean {
     if (peer.unansweredPolls >= callTiming.pollLimit) {
       this.handleSilence(nowMs, peer);
-      return;
+      return true;
     }
+    if (!this.polls.take(nowMs)) return false;
     peer.polledAtMs = nowMs;
     peer.unansweredPolls++;
     this.tell(peer, { kind: 'poll', burst: this.delivery.sentThroughBurst });
+    return true;
   }
 
   /** Others do not wait for it any longer; it is called as in the beginning, should it come back. */
@@ -372,6 +403,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private silenceReason(peer: SessionPeer): string {
     const seconds = this.giveUpAfterMs / 1000;
+    if (peer.otherVersion !== undefined) return otherVersion(peer.otherVersion);
     if (peer.isHeard) return `fell silent for ${seconds} s; send again once it is back`;
     const { port } = peer.address;
     return `no answer for ${seconds} s; is p2mp receive running there, and does a firewall let UDP port ${port} through?`;
@@ -389,9 +421,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (peer.status !== 'calling' || peer.opening === undefined) return;
     const outcome = peer.opening.handle(packet);
     if (outcome === 'other-version') {
+      // Anybody on the way may have written that: it is told only if nothing better comes.
       this.faults.add('other-version', from, bytes);
-      this.settle(nowMs, peer, 'failed', otherVersion(packet.version));
-      this.advance(nowMs);
+      peer.otherVersion = packet.version;
     } else if (outcome === 'bad-handshake') {
       this.faults.add('bad-handshake', from, bytes);
       // A forged answer must not end it: it begins anew.
@@ -502,8 +534,13 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.isResponsive = true;
     peer.startedAtMs ??= nowMs;
     peer.progressAtMs = nowMs;
+    // It may have been started anew: what it lacks, it tells from the beginning.
     peer.lastReport = -1;
+    peer.needed.clear();
+    peer.state = 'preparing';
+    peer.lackingBytes = undefined;
     peer.isGroupLost = false;
+    peer.isPollDue = false;
     this.events.push({ type: 'connect', receiver: peer.name, selfName });
     this.delivery.handleChange(nowMs, peer);
     this.probe?.restart(nowMs);
@@ -544,9 +581,13 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private sendProbe(nowMs: TimeMs, probe: GroupProbe): void {
     const { transmit, isLast } = probe.take(nowMs);
     this.controls.push(transmit);
-    if (!isLast) return;
+    if (!isLast || this.isContentOpen) return;
+    let atMs = nowMs + callTiming.probeWaitMs / 2;
     for (const peer of this.peers) {
-      if (peer.status === 'active' && !peer.hearsGroup) this.poll(nowMs, peer);
+      if (peer.status !== 'active' || peer.hearsGroup || peer.isPollDue) continue;
+      peer.isPollDue = true;
+      this.callAt(peer, atMs);
+      atMs += this.spacingMs;
     }
   }
 
@@ -584,7 +625,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     }
     if (!isAnyReady) return false;
     this.readyAtMs ??= nowMs;
-    const graceEndsAtMs = this.readyAtMs + callTiming.graceMs;
+    const graceMs = callTiming.graceMs + callTiming.graceReports * this.reportIntervalMs;
+    const graceEndsAtMs = this.readyAtMs + graceMs;
     if (!isAnyAwaited || nowMs >= graceEndsAtMs) return true;
     const groupEndsAtMs = isGroupSettled ? Infinity : groupAnswersUntilMs;
     this.checkAtMs = Math.min(this.checkAtMs, graceEndsAtMs, groupEndsAtMs);
@@ -625,10 +667,14 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     return statusOf(nowMs, peer, this.geometry.contentSizeBytes, this.phase === 'confirmed');
   }
 
+  get reportCount(): number {
+    return this.reportsReceived;
+  }
+
   /** Outcomes and counts so far. */
   result(nowMs: TimeMs): SessionSenderResult {
     const { delivery } = this;
-    const root = delivery.isRead ? { rootDigest: toHex(delivery.tree.root()) } : {};
+    const root = delivery.isRead ? { rootDigest: toHex(this.root()) } : {};
     return {
       contentSizeBytes: this.geometry.contentSizeBytes,
       elapsedMs: Math.max(0, this.settledAtMs - (this.startedAtMs ?? this.settledAtMs)),
@@ -649,9 +695,6 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
 /** Of the sender's last word; nobody confirms it. */
 const abortCopies = 3;
-
-/** Receivers called in the same millisecond. */
-const callsAtOnce = 4;
 
 /** With many receivers, timers are looked at this much later for each of them. */
 const checkGrainMs = 0.01;

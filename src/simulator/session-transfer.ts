@@ -350,7 +350,7 @@ class SenderHost extends Host<SessionSenderEvent> {
     const { machine, simulation, reportTimes } = this;
     const { nowMs } = simulation;
     if (machine?.isDone === true) this.asked++;
-    const taken = machine?.['reportsReceived'] ?? this.reportsTaken;
+    const taken = machine?.reportCount ?? this.reportsTaken;
     if (taken === this.reportsTaken) return;
     this.reportsTaken = taken;
     const second = Math.floor(nowMs / 1000);
