@@ -382,7 +382,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       this.handleSilence(nowMs, peer);
       return true;
     }
-    if (!this.polls.take(nowMs)) return false;
+    // One that would soon be given up on is asked in any case.
+    const isUrgent = nowMs - peer.heardAtMs >= this.giveUpAfterMs / 4;
+    if (!this.polls.take(nowMs) && !isUrgent) return false;
     peer.polledAtMs = nowMs;
     peer.unansweredPolls++;
     this.tell(peer, { kind: 'poll', burst: this.delivery.sentThroughBurst });
