@@ -9,6 +9,9 @@ const endOfBurstLostMs = 4;
 /** The longest that a report waits for datagrams that were overtaken. */
 const maxReorderMs = 500;
 
+/** Below this interval the receivers are so few that they may answer at once. */
+const turnsFromIntervalMs = 10;
+
 /** Bursts whose ends are remembered. */
 const rememberedBursts = 256;
 
@@ -20,19 +23,22 @@ export class ReportClock {
   dueAtMs: TimeMs = Infinity;
   private latestAtMs: TimeMs = 0;
   private reportedAtMs: TimeMs;
+  /** One of this receiver's turns; the others are whole intervals before and after. */
+  private readonly turnAtMs: TimeMs;
   /** Bursts that are over as soon as nothing that was overtaken can come any more, oldest first. */
   private readonly ending: { readonly burst: number; readonly atMs: TimeMs }[] = [];
   /** How much later than the end of its burst a datagram may come, by what has been seen. */
   private reorderMs = 0;
   private readonly endedAtMs = new Float64Array(rememberedBursts);
 
-  /** @param chance 0..1: receivers report in turn; where in the interval each does is left to chance */
+  /** @param chance 0..1: where in the interval this receiver has its turn is left to chance */
   constructor(
     nowMs: TimeMs,
     private readonly intervalMs: number,
     chance: number,
   ) {
-    this.reportedAtMs = nowMs - chance * intervalMs;
+    this.reportedAtMs = nowMs - intervalMs;
+    this.turnAtMs = nowMs - chance * intervalMs;
   }
 
   handleBlock(nowMs: TimeMs, { burst, flags }: BlockPacket): void {
@@ -48,7 +54,7 @@ export class ReportClock {
       this.want(nowMs);
     } else if (this.dueAtMs === Infinity) {
       // The end of the burst may be lost.
-      this.dueAtMs = Math.max(nowMs + endOfBurstLostMs, this.reportedAtMs + this.intervalMs);
+      this.dueAtMs = this.nextTurnMs(nowMs + endOfBurstLostMs);
     }
   }
 
@@ -87,8 +93,7 @@ export class ReportClock {
 
   /** A report goes out as soon as this receiver's turn comes. */
   want(nowMs: TimeMs): void {
-    const fromMs = nowMs + this.reorderMs;
-    this.dueAtMs = Math.min(this.dueAtMs, Math.max(fromMs, this.reportedAtMs + this.intervalMs));
+    this.dueAtMs = Math.min(this.dueAtMs, this.nextTurnMs(nowMs + this.reorderMs));
   }
 
   /** A report is about to go out. */
@@ -105,6 +110,17 @@ export class ReportClock {
   /** Nothing is to be reported any more. */
   stop(): void {
     this.dueAtMs = Infinity;
+  }
+
+  /**
+   * What all wait for comes to all at once, so that many receivers must not answer as soon as they may,
+   * but each at its own time.
+   */
+  private nextTurnMs(fromMs: TimeMs): TimeMs {
+    const { intervalMs, turnAtMs } = this;
+    if (intervalMs < turnsFromIntervalMs) return Math.max(fromMs, this.reportedAtMs + intervalMs);
+    const turn = Math.ceil((fromMs - turnAtMs) / intervalMs);
+    return Math.max(fromMs, turnAtMs + turn * intervalMs);
   }
 
   private advance(nowMs: TimeMs): void {
