@@ -5,6 +5,7 @@
 import { internetChecksum, sameChecksum } from './checksum.js';
 import { headerSizeBytes } from './config.js';
 import { formatCrc32 } from './crc32.js';
+import { readUint16, readUint32, writeUint16, writeUint32 } from './network-order.js';
 
 /** Where each field of the header begins, in bytes. */
 export const fieldOffset = { sequence: 0, checksum: 4, type: 6, payload: headerSizeBytes } as const;
@@ -170,22 +171,9 @@ function describeData(packet: DataPacket): string {
 }
 
 function writeHeader(bytes: Uint8Array, sequence: number, checksum: number, type: number): void {
-  bytes[0] = sequence >>> 24;
-  bytes[1] = sequence >>> 16;
-  bytes[2] = sequence >>> 8;
-  bytes[3] = sequence;
-  bytes[4] = checksum >>> 8;
-  bytes[5] = checksum;
-  bytes[6] = type >>> 8;
-  bytes[7] = type;
-}
-
-function readUint16(bytes: Uint8Array, offset: number): number {
-  return ((bytes[offset] as number) << 8) | (bytes[offset + 1] as number);
-}
-
-function readUint32(bytes: Uint8Array, offset: number): number {
-  return ((readUint16(bytes, offset) << 16) | readUint16(bytes, offset + 2)) >>> 0;
+  writeUint32(bytes, fieldOffset.sequence, sequence);
+  writeUint16(bytes, fieldOffset.checksum, checksum);
+  writeUint16(bytes, fieldOffset.type, type);
 }
 
 function hex(bytes: Uint8Array): string {

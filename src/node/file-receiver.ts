@@ -7,6 +7,7 @@ import { Receiver } from '../receiver.js';
 import type { ReceiverEvent, TransferResult } from '../receiver-events.js';
 import type { FileTarget } from './file-sink.js';
 import { checkTarget, FileSink } from './file-sink.js';
+import { SendErrorLog } from './send-error-log.js';
 import type { SocketRunnerOptions } from './socket-runner.js';
 import { SocketRunner } from './socket-runner.js';
 
@@ -55,7 +56,9 @@ export class FileReceiver {
   private finishing: Promise<void> = Promise.resolve();
   private sha256: string | undefined;
   private error: P2mpError | undefined;
-  private readonly sendErrorCodes = new Set<string>();
+  private readonly sendErrors = new SendErrorLog((message) =>
+    this.options.onEvent?.({ type: 'send-error', message }),
+  );
 
   private constructor(
     private readonly options: ReceiveFileOptions,
@@ -79,7 +82,7 @@ export class FileReceiver {
       ...(bind === undefined ? {} : { bind }),
       port,
       handleEvent: (event) => receiver.handleEvent(event),
-      handleSendError: (error) => receiver.handleSendError(error),
+      handleSendError: (error) => receiver.sendErrors.add(error),
     });
     return receiver;
   }
@@ -185,13 +188,6 @@ export class FileReceiver {
     if (sink === undefined) return;
     const discard = sink.discard().finally(() => this.discards.delete(discard));
     this.discards.add(discard);
-  }
-
-  private handleSendError(error: NodeJS.ErrnoException): void {
-    const code = error.code ?? error.message;
-    if (this.sendErrorCodes.has(code)) return;
-    this.sendErrorCodes.add(code);
-    this.options.onEvent?.({ type: 'send-error', message: error.message });
   }
 }
 

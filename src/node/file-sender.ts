@@ -8,6 +8,7 @@ import type { ReceiverSpec, TimeoutSpec } from '../sender-options.js';
 import { fatalSendError } from './endpoint.js';
 import { FileSource } from './file-source.js';
 import { resolveHost } from './resolve-host.js';
+import { SendErrorLog } from './send-error-log.js';
 import { SocketRunner } from './socket-runner.js';
 
 export interface ServerSpec {
@@ -62,7 +63,9 @@ class FileTransfer {
   private runner: SocketRunner<SenderEvent> | undefined;
   /** The block that the file has not got ready yet; later ones wait behind it. */
   private readonly needs: Extract<SenderEvent, { type: 'need' }>[] = [];
-  private readonly sendErrorCodes = new Set<string>();
+  private readonly sendErrors = new SendErrorLog((message) =>
+    this.options.onEvent?.({ type: 'send-error', message }),
+  );
   private error: P2mpError | undefined;
   private finish: (result: SenderResult) => void = () => undefined;
 
@@ -197,9 +200,6 @@ class FileTransfer {
       this.stop(fatal);
       return;
     }
-    const code = error.code ?? error.message;
-    if (this.sendErrorCodes.has(code)) return;
-    this.sendErrorCodes.add(code);
-    this.options.onEvent?.({ type: 'send-error', message: error.message });
+    this.sendErrors.add(error);
   }
 }

@@ -7,6 +7,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { access, constants, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { P2mpError } from '../errors.js';
+import { syncFolder, writeAll } from './disk.js';
 import { fileError } from './system-error.js';
 
 /** Written at once, unless something waits for it. */
@@ -175,29 +176,5 @@ export class FileSink {
     if (this.isDiscarded) return;
     this.isDiscarded = true;
     this.handlers.handleError(fileError('TARGET_FAILED', this.target.name, error));
-  }
-}
-
-async function writeAll(handle: FileHandle, bytes: Buffer, offsetBytes: number): Promise<void> {
-  let count = 0;
-  while (count < bytes.length) {
-    const { bytesWritten } = await handle.write(
-      bytes,
-      count,
-      bytes.length - count,
-      offsetBytes + count,
-    );
-    count += bytesWritten;
-  }
-}
-
-/** Makes a rename durable, where the system lets a folder be synced. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

@@ -2,6 +2,7 @@
  * The session dialect on the wire (SESSIONS 2): a header of 16 bytes in network byte order, then the
  * body. `decodeSession` never throws: it returns a packet, or the name of what is wrong.
  */
+import { readUint16, readUint32, writeUint16, writeUint32 } from '../network-order.js';
 import { tagSizeBytes } from './crypto.js';
 import { protocolVersion } from './session-config.js';
 
@@ -234,22 +235,4 @@ function writeCommon(bytes: Uint8Array, session: number, kind: number, detail: n
   bytes[sessionField.kind] = kind;
   bytes[sessionField.detail] = detail;
   writeUint16(bytes, sessionField.type, sessionType);
-}
-
-function writeUint16(bytes: Uint8Array, offset: number, value: number): void {
-  bytes[offset] = value >>> 8;
-  bytes[offset + 1] = value;
-}
-
-function writeUint32(bytes: Uint8Array, offset: number, value: number): void {
-  writeUint16(bytes, offset, value >>> 16);
-  writeUint16(bytes, offset + 2, value & 0xffff);
-}
-
-function readUint16(bytes: Uint8Array, offset: number): number {
-  return ((bytes[offset] as number) << 8) | (bytes[offset + 1] as number);
-}
-
-function readUint32(bytes: Uint8Array, offset: number): number {
-  return ((readUint16(bytes, offset) << 16) | readUint16(bytes, offset + 2)) >>> 0;
 }

@@ -15,6 +15,7 @@ import { basename, dirname, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { P2mpError } from '../../errors.js';
 import { keySizeBytes } from '../../session/crypto.js';
+import { syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
 
 /** Of X25519, 32 bytes each. */
@@ -183,17 +184,6 @@ export async function makeFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw fileError('TARGET_UNWRITABLE', path, error);
   });
-}
-
-/** Makes a new name in a folder durable, where the system lets a folder be synced. */
-export async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 const noKey = 'holds no private key of p2mp; name another file, or make a key with p2mp keygen';

@@ -7,9 +7,10 @@ import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { assert } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
+import { syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
 import { badLine, readTrustLines, type TrustLine } from './authorized-senders.js';
-import { formatPublicKey, makeFolder, parsePublicKey, syncFolder } from './key-files.js';
+import { formatPublicKey, makeFolder, parsePublicKey } from './key-files.js';
 
 export type ReceiverCheck =
   | { readonly status: 'known' }

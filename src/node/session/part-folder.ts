@@ -1,8 +1,8 @@
 /** Where parts lie: in the target folder, hence on its disk, out of the way of what it is for. */
 import { lstat, mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
-import { syncFolder } from './disk.js';
 import { refuseUnlessFolder } from './target-folder.js';
 
 const partsFolderName = '.p2mp-part';

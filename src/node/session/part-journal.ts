@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Range } from '../../range-set.js';
 import { RangeSet } from '../../range-set.js';
-import { openFlags, syncFolder, writeAll } from './disk.js';
+import { openFlags, syncFolder, writeAll } from '../disk.js';
 
 /** A new layout of the file or of the part takes a new number: what is older is received anew. */
 const magic = Buffer.from('p2mp part 1\n');

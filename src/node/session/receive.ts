@@ -17,6 +17,7 @@ import type { ExistingFiles } from '../../session/messages.js';
 import { SessionReceiver } from '../../session/session-receiver.js';
 import type { ReceiveFileOptions } from '../file-receiver.js';
 import { FileReceiver } from '../file-receiver.js';
+import { SendErrorLog } from '../send-error-log.js';
 import { SocketRunner } from '../socket-runner.js';
 import type { KeyPair } from './key-files.js';
 import { createNodeCrypto } from './node-crypto.js';
@@ -135,7 +136,9 @@ export class Receiving {
   /** Groups that sessions listen to; and how many sessions listen to each. */
   private readonly groupOfSession = new Map<number, string>();
   private readonly groups = new Map<string, number>();
-  private readonly sendErrorCodes = new Set<string>();
+  private readonly sendErrors = new SendErrorLog((message) =>
+    this.options.onEvent?.({ type: 'send-error', message }),
+  );
   private readonly ended: Sums = {
     receivedBytes: 0,
     datagramsReceived: 0,
@@ -180,7 +183,7 @@ export class Receiving {
         if (dialect === 'session') receiving.handleEvent(event);
         else receiving.handleClassicEvent(event);
       },
-      handleSendError: (error) => receiving.handleSendError(error),
+      handleSendError: (error) => receiving.sendErrors.add(error),
     });
     await removeStaleParts(dir, staleAfterMs);
     return receiving;
@@ -412,12 +415,5 @@ export class Receiving {
   private expectedError(error: unknown): P2mpError {
     if (error instanceof P2mpError) return error;
     throw error;
-  }
-
-  private handleSendError(error: NodeJS.ErrnoException): void {
-    const code = error.code ?? error.message;
-    if (this.sendErrorCodes.has(code)) return;
-    this.sendErrorCodes.add(code);
-    this.options.onEvent?.({ type: 'send-error', message: error.message });
   }
 }

@@ -18,6 +18,7 @@ import { SessionSender } from '../../session/session-sender.js';
 import { fatalSendError } from '../endpoint.js';
 import type { ServerSpec } from '../file-sender.js';
 import { resolveHost } from '../resolve-host.js';
+import { SendErrorLog } from '../send-error-log.js';
 import { SocketRunner } from '../socket-runner.js';
 import type { MulticastChoice } from './group-address.js';
 import { chooseGroup, localAddressTowards } from './group-address.js';
@@ -126,7 +127,9 @@ class Sending {
   private source: ObjectSource | undefined;
   private sender: SessionSender | undefined;
   private runner: SocketRunner<SessionSenderEvent> | undefined;
-  private readonly sendErrorCodes = new Set<string>();
+  private readonly sendErrors = new SendErrorLog((message) =>
+    this.options.onEvent?.({ type: 'send-error', message }),
+  );
   private label = '';
   private error: P2mpError | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
@@ -307,10 +310,7 @@ class Sending {
       this.stop(fatal);
       return;
     }
-    const code = error.code ?? error.message;
-    if (this.sendErrorCodes.has(code)) return;
-    this.sendErrorCodes.add(code);
-    this.options.onEvent?.({ type: 'send-error', message: error.message });
+    this.sendErrors.add(error);
   }
 }
 

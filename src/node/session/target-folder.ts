@@ -9,8 +9,8 @@ import { access, constants, lstat, mkdir, realpath, stat } from 'node:fs/promise
 import { dirname, join } from 'node:path';
 import type { ErrorCode } from '../../errors.js';
 import { P2mpError } from '../../errors.js';
+import { syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
-import { syncFolder } from './disk.js';
 
 export class TargetFolder {
   private constructor(

@@ -1,0 +1,19 @@
+/** Whole numbers in network byte order. */
+
+export function readUint16(bytes: Uint8Array, offset: number): number {
+  return ((bytes[offset] as number) << 8) | (bytes[offset + 1] as number);
+}
+
+export function readUint32(bytes: Uint8Array, offset: number): number {
+  return ((readUint16(bytes, offset) << 16) | readUint16(bytes, offset + 2)) >>> 0;
+}
+
+export function writeUint16(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value >>> 8;
+  bytes[offset + 1] = value;
+}
+
+export function writeUint32(bytes: Uint8Array, offset: number, value: number): void {
+  writeUint16(bytes, offset, value >>> 16);
+  writeUint16(bytes, offset + 2, value);
+}
