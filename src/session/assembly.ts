@@ -15,7 +15,6 @@ export class MemoryBudget {
 
 /** One sealed block, of which some segments have come. */
 export class Assembly {
-  readonly sealed: Uint8Array;
   /** Segments that are lacking, low half and high half. */
   lackingLow: number;
   lackingHigh: number;
@@ -27,11 +26,11 @@ export class Assembly {
 
   constructor(
     readonly generation: number,
-    sealedSizeBytes: number,
+    /** What has come, in its place; the rest is what was there before. */
+    readonly sealed: Uint8Array,
     segmentCount: number,
     isRepaired: boolean,
   ) {
-    this.sealed = new Uint8Array(sealedSizeBytes);
     this.lackingLow = lowBits(segmentCount);
     this.lackingHigh = lowBits(segmentCount - 32);
     this.isRepaired = isRepaired;

@@ -15,6 +15,9 @@ import type { BlockPacket } from './session-packet.js';
 /** Forged blocks after which each datagram must bear a tag. */
 const forgedBlocksBeforeTags = 1;
 
+/** Buffers kept for the next blocks. */
+const maxSpareBuffers = 16;
+
 export class BlockIntake {
   /** Blocks that are wanted and not complete. */
   readonly lacking = new RangeSet();
@@ -26,6 +29,7 @@ export class BlockIntake {
   /** Content that was handed on and is not where it belongs yet. */
   unwrittenBytes = 0;
   private readonly assemblies = new Map<number, Assembly>();
+  private readonly spare: ArrayBufferLike[] = [];
   private forgedBlocks = 0;
   /** In one pass blocks go out in order: one that comes behind a later one was lost as a whole. */
   private highestBlock = -1;
@@ -105,7 +109,8 @@ export class BlockIntake {
     const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
     const segmentCount = segmentCountOfBlock(geometry, block);
     const isLate = block < this.highestBlock;
-    const assembly = new Assembly(generation, sealedBytes, segmentCount, isLate);
+    const sealed = this.takeBuffer(sealedBytes);
+    const assembly = new Assembly(generation, sealed, segmentCount, isLate);
     this.highestBlock = Math.max(this.highestBlock, block);
     this.assemblies.set(block, assembly);
     budget.usedBytes += sealedBytes;
@@ -113,8 +118,8 @@ export class BlockIntake {
   }
 
   private complete(block: number, { generation, sealed }: Assembly): Uint8Array | FaultKind {
-    this.drop(block);
     const bytes = this.seal.open(block, generation, sealed);
+    this.drop(block);
     if (bytes === undefined) {
       // Which of its datagrams was forged cannot be told; from now on each shows it.
       this.forgedBlocks++;
@@ -137,5 +142,13 @@ export class BlockIntake {
     if (assembly === undefined) return;
     this.assemblies.delete(block);
     this.budget.usedBytes -= assembly.sealed.length;
+    if (this.spare.length < maxSpareBuffers) this.spare.push(assembly.sealed.buffer);
+  }
+
+  /** Buffers are used again: new ones for each block would be most of what a host has to clear away. */
+  private takeBuffer(sizeBytes: number): Uint8Array {
+    const spare = this.spare.pop();
+    const isLargeEnough = spare !== undefined && spare.byteLength >= sizeBytes;
+    return isLargeEnough ? new Uint8Array(spare, 0, sizeBytes) : new Uint8Array(sizeBytes);
   }
 }

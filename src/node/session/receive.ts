@@ -119,8 +119,10 @@ interface Storage {
   readonly abort: AbortController;
   /** Resolves to undefined where it could not be opened. */
   readonly store: Promise<PartStore | undefined>;
-  /** The session is over: another one of the same object may have the part. */
-  readonly release: () => void;
+  /** Pieces of work on the disk that are not done, and one for the session itself. */
+  pendingCount: number;
+  /** Called once all of it is done: another session of the same object may have the part. */
+  readonly resolveDone: () => void;
 }
 
 export class Receiving {
@@ -131,7 +133,7 @@ export class Receiving {
   private classic: FileReceiver | undefined;
   private handleClassicEvent: (event: ReceiverEvent) => void = () => undefined;
   private readonly storages = new Map<number, Storage>();
-  /** Work on an object's part: the next session of the same object waits for it. */
+  /** By object, the end of the last session's work on its part: the next session waits for it. */
   private readonly partWork = new Map<string, Promise<void>>();
   /** Groups that sessions listen to; and how many sessions listen to each. */
   private readonly groupOfSession = new Map<number, string>();
@@ -313,14 +315,17 @@ export class Receiving {
         return undefined;
       }
     };
-    let release: () => void = () => undefined;
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
+    let resolveDone: () => void = () => undefined;
+    const done = new Promise<void>((resolve) => {
+      resolveDone = resolve;
     });
-    const storage: Storage = { objectId, abort, store: open(), release };
+    const storage: Storage = { objectId, abort, store: open(), pendingCount: 2, resolveDone };
     this.storages.set(session, storage);
-    this.follow(objectId, storage.store);
-    this.follow(objectId, released);
+    this.partWork.set(objectId, done);
+    void done.then(() => {
+      if (this.partWork.get(objectId) === done) this.partWork.delete(objectId);
+    });
+    void storage.store.then(() => this.endWork(storage));
     storage.store.then((store) => {
       if (store === undefined || abort.signal.aborted) return;
       this.tellMachine((nowMs) =>
@@ -343,13 +348,19 @@ export class Receiving {
   private withStore(session: number, work: (store: PartStore) => Promise<void>): void {
     const storage = this.storages.get(session);
     if (storage === undefined) return;
-    const done = storage.store
+    storage.pendingCount++;
+    void storage.store
       .then((store) => (store === undefined ? undefined : work(store)))
       .catch((error: unknown) => {
         const { message } = this.expectedError(error);
         this.tellMachine((nowMs) => this.machine.find(session)?.fail(nowMs, message));
-      });
-    this.follow(storage.objectId, done);
+      })
+      .finally(() => this.endWork(storage));
+  }
+
+  private endWork(storage: Storage): void {
+    storage.pendingCount--;
+    if (storage.pendingCount === 0) storage.resolveDone();
   }
 
   /** The session is over: of one that is not complete, the part stays for a resume. */
@@ -364,7 +375,7 @@ export class Receiving {
         this.withStore(session, (store) => store.suspend());
       }
       this.storages.delete(session);
-      storage.release();
+      this.endWork(storage);
     }
     // Not before the machine has told the sender.
     setImmediate(() => this.checkIdle());
@@ -374,15 +385,6 @@ export class Receiving {
     if (this.resolveIdle === undefined) return;
     if (this.machine.isIdle) this.resolveIdle();
     else setTimeout(() => this.checkIdle(), 20);
-  }
-
-  /** One session after another works on a part. */
-  private follow(objectId: string, work: Promise<unknown>): void {
-    const before = this.partWork.get(objectId) ?? Promise.resolve();
-    const all = Promise.all([before, work]).then(() => {
-      if (this.partWork.get(objectId) === all) this.partWork.delete(objectId);
-    });
-    this.partWork.set(objectId, all);
   }
 
   private join(session: number, groupHost: string): void {
