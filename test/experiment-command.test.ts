@@ -667,7 +667,10 @@ for (const verb of ['experimant', 'toString', '__proto__']) {
     const { code, stdout, stderr } = await p2mp(t, verb, 'quick');
     t.equal(code, 2);
     t.equal(stdout, '');
-    t.equal(stderr, `p2mp: ${verb}: no such verb; there are experiment, keygen (see p2mp --help)\n`);
+    t.equal(
+      stderr,
+      `p2mp: ${verb}: no such verb; there are experiment, keygen (see p2mp --help)\n`,
+    );
   });
 }
 

@@ -79,7 +79,8 @@ async function playRound(number) {
   const receivers = [];
   for (let i = 0; i < receiverCount; i++) receivers.push(await startReceiver(`${base}-r${i}`, 0));
   const to = receivers.map(({ port }) => `127.0.0.1:${port}`).join(',');
-  const send = () => start(['send', source, '--to', to, '--open', '--rate', rate, '--give-up-after', '20']);
+  const send = () =>
+    start(['send', source, '--to', to, '--open', '--rate', rate, '--give-up-after', '20']);
 
   const victim = Math.floor(random() * (receiverCount + 1));
   const comesBackAtOnce = random() < 0.5;
@@ -124,10 +125,17 @@ async function playRound(number) {
     sentBytes = result.bytesSent;
     for (const { receivedBytes } of result.receivers) missingBytes += receivedBytes;
   }
-  for (const path of [source, ...receivers.map(({ dir }) => dir)]) rmSync(path, { recursive: true });
+  for (const path of [source, ...receivers.map(({ dir }) => dir)])
+    rmSync(path, { recursive: true });
   const who = victim === receiverCount ? 'sender' : `receiver ${victim + 1}`;
   const how = resumed === undefined ? 'comes back at once' : 'command repeated';
-  return { isGood: code === 0 && isIdentical, sentBytes, missingBytes, what: `${who} killed, ${how}`, errors: sender.errors() };
+  return {
+    isGood: code === 0 && isIdentical,
+    sentBytes,
+    missingBytes,
+    what: `${who} killed, ${how}`,
+    errors: sender.errors(),
+  };
 }
 
 let identical = 0;
