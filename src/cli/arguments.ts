@@ -148,9 +148,10 @@ export function parseSize(option: string, text: string): number {
 }
 
 /** A whole number from 1 on. */
-export function parseCount(option: string, text: string): number {
+export function parseCount(option: string, text: string, highest = Infinity): number {
   const count = parseNumber(text);
-  return Number.isInteger(count) && count >= 1
+  const range = highest === Infinity ? 'from 1 on' : `from 1 to ${highest}`;
+  return Number.isInteger(count) && count >= 1 && count <= highest
     ? count
-    : refuse(`--${option} ${text}: must be a whole number from 1 on`);
+    : refuse(`--${option} ${text}: must be a whole number ${range}`);
 }

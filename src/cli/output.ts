@@ -39,8 +39,8 @@ export class Output {
   /** One JSON object on a line of its own; only with --json. */
   json(object: { readonly event: string } & Readonly<Record<string, unknown>>): void {
     if (!this.options.isJson) return;
-    // Of a quiet run only the result is told.
-    if (this.options.isQuiet && object.event !== 'result') return;
+    // Of a quiet run only results are told.
+    if (this.options.isQuiet && object.event.toLowerCase() !== 'result') return;
     this.append(`${JSON.stringify(object)}\n`);
   }
 

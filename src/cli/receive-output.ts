@@ -105,7 +105,7 @@ export class ReceiveOutput {
       output.line(`${label} from ${from}: complete, ${facts.join(', ')}${why}`);
       this.runOnComplete(result);
     } else if (!output.isJson) {
-      output.warn(`${label === '' ? 'a session' : label} from ${from}: ${status}${why}`);
+      output.error(`${label} from ${from}: ${status}${why}`);
     }
   }
 

@@ -10,6 +10,7 @@ import {
   formatTable,
 } from '../format.js';
 import type { SendEvent, SendResult } from '../node/session/send.js';
+import { escapeControls } from '../session/byte-codec.js';
 import type { SessionReceiverStatus } from '../session/session-events.js';
 import type { Output } from './output.js';
 import { printOddity } from './print-event.js';
@@ -44,7 +45,7 @@ export class SendOutput {
       }
       case 'skipped':
         output.json({ event: 'skipped', name: event.name, reason: event.reason });
-        if (!output.isJson) output.warn(`${event.name}: not sent: ${event.reason}`);
+        if (!output.isJson) output.warn(escapeControls(`${event.name}: not sent: ${event.reason}`));
         break;
       case 'connect':
         output.json({ event: 'CONNECT', receiver: event.receiver, name: event.selfName });
@@ -117,6 +118,7 @@ export function sendResultJson(result: SendResult) {
     event: 'result',
     status: complete === receivers.length && error === undefined ? 'complete' : 'incomplete',
     label: result.label,
+    ...(result.skipped.length === 0 ? {} : { skipped: result.skipped }),
     entries: result.entryCount,
     bytes: result.contentSizeBytes,
     seconds: result.elapsedMs / 1000,
@@ -136,7 +138,9 @@ export function sendResultJson(result: SendResult) {
 export function printSendSummary(output: Output, result: SendResult): void {
   const { receivers, contentSizeBytes, elapsedMs } = result;
   const complete = receivers.filter(({ status }) => status === 'complete').length;
-  const goodput = bytesPerSec(contentSizeBytes, elapsedMs);
+  // Of what was there before, nothing was sent.
+  const mostBytes = Math.max(0, ...receivers.map(({ receivedBytes }) => receivedBytes));
+  const goodput = bytesPerSec(mostBytes, elapsedMs);
   output.line(
     `${result.label}: ${formatPlural(result.entryCount, 'entry', 'entries')}, ` +
       `${formatBytes(contentSizeBytes)}, complete at ${complete} of ${formatPlural(receivers.length, 'receiver')}`,
@@ -144,7 +148,7 @@ export function printSendSummary(output: Output, result: SendResult): void {
   output.line(
     [
       `  ${formatSeconds(elapsedMs / 1000)}`,
-      ...(goodput === undefined || complete === 0 ? [] : [`goodput ${formatRate(goodput)}`]),
+      ...(goodput === undefined || mostBytes === 0 ? [] : [`goodput ${formatRate(goodput)}`]),
       formatPlural(result.datagramsSent, 'datagram'),
       ...(result.groupDatagramsSent === 0
         ? []

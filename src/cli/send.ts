@@ -11,7 +11,8 @@ import { KnownReceivers } from '../node/session/known-receivers.js';
 import type { SendOptions, SendResult, TrustReceiver } from '../node/session/send.js';
 import { planSend, send as sendObject } from '../node/session/send.js';
 import { trustKnownReceivers } from '../node/session/trust.js';
-import { parseMss, parsePort, parseSeconds, parseSize } from './arguments.js';
+import { escapeControls } from '../session/byte-codec.js';
+import { parseCount, parseMss, parsePort, parseSeconds, parseSize } from './arguments.js';
 import { createParser, onInterrupt, parse, single } from './command.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
@@ -50,6 +51,11 @@ function createSendParser() {
       type: 'string',
       default: 'auto',
       describe: 'auto, never, or the group to use; where it does not reach, unicast does',
+    })
+    .option('multicast-ttl', {
+      type: 'string',
+      default: '1',
+      describe: 'Routers that multicast may pass, plus one, 1 to 255',
     })
     .option('give-up-after', {
       type: 'string',
@@ -102,6 +108,7 @@ function createSendParser() {
       'port',
       'rate',
       'multicast',
+      'multicast-ttl',
       'give-up-after',
       'mss',
       'stdin-name',
@@ -135,6 +142,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     paths: argv._,
     receivers: await parseReceivers(argv.to, parsePort(single('port', argv.port), 1)),
     multicast: single('multicast', argv.multicast),
+    multicastTtl: parseCount('multicast-ttl', single('multicast-ttl', argv['multicast-ttl']), 255),
     ...(argv.rate === undefined
       ? {}
       : { rateBytesPerSec: parseSize('rate', single('rate', argv.rate)) }),
@@ -144,7 +152,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     inputName: single('stdin-name', argv['stdin-name']),
     signal: interruption.signal,
     progressIntervalMs: output.isJson ? 1000 : 200,
-    ...(await createTrust(output, argv)),
+    ...(argv['dry-run'] ? noTrust : await createTrust(output, argv)),
     onEvent: (event) => report.handleEvent(event),
   };
   if (argv['dry-run']) return dryRun(output, options);
@@ -178,6 +186,9 @@ async function sendUntilDone(
     output.endProgress();
   }
 }
+
+/** Of a dry run, which meets nobody. */
+const noTrust = { trustReceiver: () => undefined };
 
 interface TrustArguments {
   readonly key: string | undefined;
@@ -242,8 +253,10 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
     receivers: receivers.map(({ name, address }) => ({ receiver: name, ...address })),
     ...(group === undefined ? {} : { group }),
   });
-  for (const name of entryNames) output.line(name);
-  for (const { name, reason } of skipped) output.line(`${name}: not sent: ${reason}`);
+  for (const name of entryNames) output.line(escapeControls(name));
+  for (const { name, reason } of skipped) {
+    output.line(escapeControls(`${name}: not sent: ${reason}`));
+  }
   const entries = formatPlural(entryNames.length, 'entry', 'entries');
   output.line(
     `${entries}, ${formatBytes(contentSizeBytes)}, would go to ${formatPlural(receivers.length, 'receiver')}:`,

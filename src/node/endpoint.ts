@@ -120,12 +120,13 @@ export class Endpoint {
     }
   }
 
-  /** Datagrams to groups leave by the interface that has this address. */
-  sendGroupsBy(address: string): void {
+  /** Datagrams to groups leave by the interface that has this address, and pass `ttl - 1` routers. */
+  sendGroupsBy(address: string, ttl: number): void {
     const socket = this.socketFor({ host: address, port: 0 });
     if (socket === undefined || this.isClosed) return;
     const found = multicastInterfaces(address, (info) => info.address === address)[0];
     if (found !== undefined) socket.setMulticastInterface(found);
+    socket.setMulticastTTL(ttl);
   }
 
   /** Resolves once all that was sent has left, or after a while at the latest. */

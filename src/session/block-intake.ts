@@ -15,6 +15,9 @@ import type { BlockPacket } from './session-packet.js';
 /** Forged blocks after which each datagram must bear a tag. */
 const forgedBlocksBeforeTags = 1;
 
+/** The same for blocks that were begun anew by another generation. */
+const clashesBeforeTags = 8;
+
 /** Buffers kept for the next blocks. */
 const maxSpareBuffers = 16;
 
@@ -25,12 +28,15 @@ export class BlockIntake {
   wantsTags = false;
   datagramsReceived = 0;
   duplicates = 0;
+  /** Content of blocks that were completed. */
+  receivedBytes = 0;
   segmentsLost = 0;
   /** Content that was handed on and is not where it belongs yet. */
   unwrittenBytes = 0;
   private readonly assemblies = new Map<number, Assembly>();
   private readonly spare: ArrayBufferLike[] = [];
   private forgedBlocks = 0;
+  private clashes = 0;
   /** In one pass blocks go out in order: one that comes behind a later one was lost as a whole. */
   private highestBlock = -1;
   private passGeneration = 0;
@@ -52,8 +58,8 @@ export class BlockIntake {
       segment < segmentCountOfBlock(geometry, block) &&
       packet.body.length === sizeOfSegment(geometry, block, segment);
     if (!isInside) return false;
-    if (kind === 'tagged-data') return seal.hasTag(packet.header, packet.body, packet.tag);
-    return !this.wantsTags;
+    if (kind === 'data') return !this.wantsTags;
+    return seal.hasTag(packet.header, packet.body, packet.tag);
   }
 
   /** @returns the block's content where this completes it; or what is wrong */
@@ -66,6 +72,7 @@ export class BlockIntake {
     }
     let assembly = this.assemblies.get(block);
     if (assembly === undefined || assembly.generation !== generation) {
+      if (assembly !== undefined) this.noteClash();
       assembly = this.open(nowMs, block, generation);
       if (assembly === undefined) return 'no-room';
     }
@@ -128,6 +135,15 @@ export class BlockIntake {
     }
     this.lacking.remove(block, block + 1);
     return bytes;
+  }
+
+  /**
+   * A block that is half there is sent by another generation: the sender has come back to it, or somebody
+   * wants it dropped, again and again.
+   */
+  private noteClash(): void {
+    this.clashes++;
+    if (this.clashes >= clashesBeforeTags) this.wantsTags = true;
   }
 
   /** The sender turned to others meanwhile; when it comes back to this block, it sends all of it. */

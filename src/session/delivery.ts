@@ -75,6 +75,8 @@ export class Delivery {
   datagramsSent = 0;
   groupDatagramsSent = 0;
   bytesSent = 0;
+  /** Whether each datagram bears a tag: somebody made data up. */
+  usesTags = false;
   repairs = 0;
 
   private readonly rounds: Rounds<SessionBlock>;
@@ -88,7 +90,6 @@ export class Delivery {
   private readonly burstSentAtMs = new Float64Array(burstTimes);
   /** Active receivers that hear the group. */
   private groupMembers: number[] = [];
-  private usesTags = false;
   /** Something was held back for the rate's sake. */
   private isPaced = false;
   private isContentOpen = false;
@@ -182,7 +183,11 @@ export class Delivery {
       peer.windowBlocks = report.windowBlocks;
       this.measureReceivers();
     }
-    this.usesTags ||= report.wantsTags;
+    // Bursts that were not sent yet: somebody makes data up.
+    const isMadeUp =
+      report.throughBurst !== undefined &&
+      (this.lastBurst === undefined || burstsAhead(report.throughBurst, this.lastBurst) > 0);
+    this.usesTags ||= report.wantsTags || isMadeUp;
     this.takeLacks(peer, report);
     if (!peer.needed.isEmpty) this.isSweepIdle = false;
     this.advance(nowMs);
@@ -435,9 +440,10 @@ export class Delivery {
   private takeGroup(peer: SessionPeer, report: Report): void {
     const isBarren =
       peer.hearsGroup &&
+      report.state === 'receiving' &&
       report.segmentsReceived === peer.segmentsReceived &&
-      peer.lackingBytes !== 0 &&
-      this.groupDatagramsSent > 0;
+      this.groupDatagramsSent > peer.groupSentAtReport;
+    peer.groupSentAtReport = this.groupDatagramsSent;
     peer.barrenGroupReports = isBarren ? peer.barrenGroupReports + 1 : 0;
     if (peer.barrenGroupReports >= barrenReports) peer.isGroupLost = true;
     peer.segmentsReceived = report.segmentsReceived;
@@ -483,10 +489,12 @@ export class Delivery {
 
   /** Whether everything of the block's round had come to the receiver, or was lost, by this report. */
   private covers(report: Report, block: SessionBlock): boolean {
-    if (report.throughBurst === undefined || block.isSending) return false;
+    const { throughBurst } = report;
+    if (throughBurst === undefined || block.isSending) return false;
+    if (this.lastBurst === undefined || burstsAhead(throughBurst, this.lastBurst) > 0) return false;
     // Nothing of the round was to be sent: whoever lacked it is gone.
     if (block.burst === undefined) return true;
-    return burstsAhead(report.throughBurst, block.burst) >= 0;
+    return burstsAhead(throughBurst, block.burst) >= 0;
   }
 }
 

@@ -94,14 +94,15 @@ export class IncomingSession {
 
   /** Blocks of the content whose digests are the sender's, as runs counted within the content. */
   private kept: readonly Range[] = [];
-  /** Undefined before it is known what of the content is held. */
-  private firstLackingBytes: number | undefined;
   private reportCursor = 0;
   private repeatAtMs: TimeMs = Infinity;
   private repeatWaitMs = 0;
   private repeats = 0;
   private hearsGroup = false;
   private badBlocks = 0;
+  private manifestTries = 0;
+  /** Whether the sender has begun to tag each datagram. */
+  private hasTags = false;
 
   constructor(
     private readonly options: IncomingSessionOptions,
@@ -159,6 +160,7 @@ export class IncomingSession {
         this.handleOffer(nowMs, message);
         break;
       case 'poll':
+        if (message.hasTags) this.beginTags();
         if (message.burst !== undefined) this.clock?.handleEnd(nowMs, message.burst);
         if (this.stage === 'telling') this.tellResult(nowMs);
         else this.report(nowMs);
@@ -244,6 +246,13 @@ export class IncomingSession {
     const { offer, geometry, info, manifest } = this;
     assert(offer !== undefined && geometry !== undefined && info !== undefined, 'it was offered');
     if (!isEqualBytes(crypto.hash(manifest), offer.manifestDigest)) {
+      // Whoever has the group key can have written that: it comes again, but not for ever.
+      this.manifestTries++;
+      if (this.manifestTries < maxManifestTries && geometry.manifestBlockCount > 0) {
+        this.intake?.lacking.add(0, geometry.manifestBlockCount);
+        this.stage = 'manifest';
+        return;
+      }
       this.refuseObject(nowMs, 'a manifest that does not have the digest it was offered by');
       return;
     }
@@ -286,7 +295,6 @@ export class IncomingSession {
       lacking.remove(manifestBlockCount + start, manifestBlockCount + end);
     }
     this.kept = kept;
-    this.firstLackingBytes = this.lackingBytes(geometry, intake);
     this.stage = 'receiving';
     this.checkWhole();
     // A probe that is on its way is told of in the same report.
@@ -331,7 +339,7 @@ export class IncomingSession {
     const { intake, clock } = this;
     if (intake === undefined || clock === undefined || this.isSettled) return 'no-session';
     if (!intake.isOfSession(packet)) return 'forged-data';
-    this.heardAtMs = nowMs;
+    if (packet.kind === 'tagged-data') this.beginTags();
     clock.handleBlock(nowMs, packet);
     const taken = intake.take(nowMs, packet);
     if (taken !== 'duplicate' && taken !== 'no-room') clock.handleTaken(nowMs, packet.burst);
@@ -339,8 +347,18 @@ export class IncomingSession {
       if (taken === 'forged-data') clock.want(nowMs);
       return taken;
     }
+    // A block that opens is the sender's; of a datagram alone, that is not known.
+    this.heardAtMs = nowMs;
     this.takeBlock(nowMs, packet.block, taken);
     return undefined;
+  }
+
+  /** The sender tags its data: what bears no tag is not its, and what was heard before may not be. */
+  private beginTags(): void {
+    if (this.hasTags) return;
+    this.hasTags = true;
+    if (this.intake !== undefined) this.intake.wantsTags = true;
+    this.clock?.reset();
   }
 
   private takeBlock(nowMs: TimeMs, block: number, bytes: Uint8Array): void {
@@ -354,6 +372,7 @@ export class IncomingSession {
       return;
     }
     tree?.set(block - geometry.manifestBlockCount, hashLeaf(options.crypto.hash, bytes));
+    intake.receivedBytes += bytes.length;
     intake.unwrittenBytes += bytes.length;
     options.budget.usedBytes += bytes.length;
     options.emit({ type: 'write', session: this.session, offsetBytes, bytes });
@@ -375,8 +394,8 @@ export class IncomingSession {
     if (geometry === undefined || intake === undefined || clock === undefined) return;
     clock.handleReport(nowMs);
     if (state === undefined) return;
-    const isKnown = this.firstLackingBytes !== undefined;
-    const endBlock = isKnown ? geometry.blockCount : geometry.manifestBlockCount;
+    // Before it is known what of the content is held, the manifest is all there is to tell of.
+    const endBlock = this.tree !== undefined ? geometry.blockCount : geometry.manifestBlockCount;
     const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
     const { lacks, describedBlocks } = intake.list(firstBlock, endBlock, (burst) =>
       clock.isThrough(burst),
@@ -397,6 +416,7 @@ export class IncomingSession {
         segmentsReceived: intake.datagramsReceived,
         segmentsLost: intake.segmentsLost,
         lackingBytes: this.lackingBytes(geometry, intake),
+        receivedBytes: intake.receivedBytes,
         firstBlock,
         describedBlocks,
         lacks,
@@ -470,6 +490,7 @@ export class IncomingSession {
     );
     for (const block of blocks) {
       this.badBlocks++;
+      this.options.countFault('bad-block', this.from, nothing);
       tree.forget(block);
       const index = geometry.manifestBlockCount + block;
       intake.lacking.add(index, index + 1);
@@ -557,8 +578,13 @@ export class IncomingSession {
   }
 
   private statusOf(nowMs: TimeMs, info: IncomingInfo): IncomingStatus {
-    const { geometry, intake, firstLackingBytes } = this;
-    const { datagramsReceived = 0, duplicates = 0, segmentsLost = 0 } = intake ?? {};
+    const { geometry, intake } = this;
+    const {
+      datagramsReceived = 0,
+      duplicates = 0,
+      segmentsLost = 0,
+      receivedBytes = 0,
+    } = intake ?? {};
     const lackingBytes =
       geometry === undefined || intake === undefined
         ? info.contentSizeBytes
@@ -568,7 +594,7 @@ export class IncomingSession {
       ...info,
       activity: this.stage,
       heldBytes: info.contentSizeBytes - lackingBytes,
-      receivedBytes: Math.max(0, (firstLackingBytes ?? lackingBytes) - lackingBytes),
+      receivedBytes,
       elapsedMs: (this.endedAtMs ?? nowMs) - this.startedAtMs,
       datagramsReceived,
       duplicates,
@@ -601,6 +627,9 @@ const reportedStates: Partial<Record<Stage, ReceiverState>> = {
   searching: 'whole',
   storing: 'storing',
 };
+
+/** How often a manifest that comes as blocks may be bad. */
+const maxManifestTries = 4;
 
 /** For how long nothing must have come of a block before others may have its room. */
 const minStaleMs = 1000;

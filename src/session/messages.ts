@@ -50,6 +50,8 @@ export interface Poll {
   readonly kind: 'poll';
   /** Undefined as long as nothing has been sent. */
   readonly burst: number | undefined;
+  /** Data bears tags from now on: what was heard without them may be made up. */
+  readonly hasTags: boolean;
 }
 
 /** The digest that names the content. */
@@ -113,6 +115,8 @@ const kinds: readonly Message['kind'][] = [
   'bye',
 ];
 
+const pollFlag = { hasBurst: 1, hasTags: 2 } as const;
+
 /** Digests that fit one message. */
 export const maxNodesPerMessage = 32;
 
@@ -144,7 +148,12 @@ export function encodeMessage(message: Message): Uint8Array {
       writeReport(writer, message.report);
       break;
     case 'poll':
-      writer.uint8(message.burst === undefined ? 0 : 1).uint16(message.burst ?? 0);
+      writer
+        .uint8(
+          (message.burst === undefined ? 0 : pollFlag.hasBurst) |
+            (message.hasTags ? pollFlag.hasTags : 0),
+        )
+        .uint16(message.burst ?? 0);
       break;
     case 'root':
       writer.raw(message.digest);
@@ -198,9 +207,10 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       return report === undefined ? undefined : { kind, report };
     }
     case 'poll': {
-      const hasBurst = reader.uint8() === 1;
+      const flags = reader.uint8();
       const burst = reader.uint16();
-      return { kind, burst: hasBurst ? burst : undefined };
+      const hasTags = (flags & pollFlag.hasTags) !== 0;
+      return { kind, burst: (flags & pollFlag.hasBurst) === 0 ? undefined : burst, hasTags };
     }
     case 'root':
       return { kind, digest: reader.raw(digestSizeBytes).slice() };

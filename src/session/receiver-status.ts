@@ -12,9 +12,8 @@ export function statusOf(
   isConfirmed: boolean,
 ): SessionReceiverStatus {
   const { rttMs } = peer.rtt;
-  const held = (lackingBytes: number | undefined) =>
-    lackingBytes === undefined ? 0 : Math.max(0, contentSizeBytes - lackingBytes);
-  const heldBytes = held(peer.lackingBytes);
+  const { lackingBytes = contentSizeBytes } = peer;
+  const heldBytes = Math.max(0, contentSizeBytes - lackingBytes);
   const sentThere = peer.segmentsLost + peer.segmentsReceived;
   return {
     receiver: peer.name,
@@ -24,7 +23,7 @@ export function statusOf(
     activity: activityOf(peer, isConfirmed),
     ...(peer.reason === undefined ? {} : { reason: peer.reason }),
     heldBytes,
-    receivedBytes: Math.max(0, heldBytes - held(peer.firstLackingBytes)),
+    receivedBytes: peer.earlierBytes + peer.receivedBytes,
     elapsedMs: Math.max(0, (peer.settledAtMs ?? nowMs) - (peer.startedAtMs ?? nowMs)),
     datagramsSent: peer.datagramsSent,
     repairs: peer.repairs,

@@ -107,6 +107,15 @@ export class ReportClock {
     if (this.reorderMs < minReorderMs) this.reorderMs = 0;
   }
 
+  /** What was heard of bursts may be made up: from now on it is not. */
+  reset(): void {
+    this.throughBurst = undefined;
+    this.latestBurst = undefined;
+    this.ending.length = 0;
+    this.endedAtMs.fill(0);
+    this.reorderMs = 0;
+  }
+
   /** Nothing is to be reported any more. */
   stop(): void {
     this.dueAtMs = Infinity;
@@ -119,7 +128,11 @@ export class ReportClock {
   private nextTurnMs(fromMs: TimeMs): TimeMs {
     const { intervalMs, turnAtMs } = this;
     if (intervalMs < turnsFromIntervalMs) return Math.max(fromMs, this.reportedAtMs + intervalMs);
-    const turn = Math.ceil((fromMs - turnAtMs) / intervalMs);
+    // One report for each turn, however often one is wanted at that moment.
+    const turn = Math.max(
+      Math.ceil((fromMs - turnAtMs) / intervalMs),
+      Math.floor((this.reportedAtMs - turnAtMs) / intervalMs) + 1,
+    );
     return Math.max(fromMs, turnAtMs + turn * intervalMs);
   }
 

@@ -37,6 +37,8 @@ export interface Report {
   readonly segmentsLost: number;
   /** What blocks that are not complete hold, listed or not; the manifest's before its end. */
   readonly lackingBytes: number;
+  /** Content that came in this session, each block once for each time that it was completed. */
+  readonly receivedBytes: number;
   /** The list tells of all blocks from `firstBlock` to below this. */
   readonly firstBlock: number;
   readonly describedBlocks: number;
@@ -55,7 +57,7 @@ export function writeReport(writer: ByteWriter, report: Report): void {
   writer.uint16(report.throughBurst ?? 0).uint16(report.latestBurst ?? 0);
   writer.varint(Math.round(report.heldMs * 1000)).varint(report.windowBlocks);
   writer.varint(report.segmentsReceived).varint(report.segmentsLost);
-  writer.varint(report.lackingBytes).varint(report.firstBlock);
+  writer.varint(report.lackingBytes).varint(report.receivedBytes).varint(report.firstBlock);
   writer.varint(report.describedBlocks - report.firstBlock);
   let next = report.firstBlock;
   for (const lack of report.lacks) {
@@ -83,6 +85,7 @@ export function readReport(reader: ByteReader): Report | undefined {
   const segmentsReceived = reader.varint();
   const segmentsLost = reader.varint();
   const lackingBytes = reader.varint();
+  const receivedBytes = reader.varint();
   const firstBlock = reader.varint();
   const describedBlocks = firstBlock + reader.varint();
   const lacks: Lack[] = [];
@@ -105,6 +108,7 @@ export function readReport(reader: ByteReader): Report | undefined {
     segmentsReceived,
     segmentsLost,
     lackingBytes,
+    receivedBytes,
     firstBlock,
     describedBlocks,
     lacks,

@@ -44,8 +44,8 @@ export const callTiming = {
 export const receiverLimits = {
   sessions: 256,
   /** Handshakes under way, so that proven strangers cannot fill the memory. */
-  handshakes: 512,
-  handshakesPerHost: 256,
+  handshakes: 1024,
+  handshakesPerHost: 128,
   handshakeMs: 10_000,
   /** Of all sessions together: blocks being put together, and not yet written. */
   bufferBytes: 48 * 1024 * 1024,

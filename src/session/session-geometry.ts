@@ -21,8 +21,8 @@ export interface SessionGeometry {
 /** Smallest and largest segment of a session: the headers must pay, a datagram must hold it. */
 export const sessionMssLimits = { minBytes: 64, maxBytes: 65_000 } as const;
 
-/** Block numbers are 32 bits wide. */
-const maxBlockCount = 2 ** 32 - 1;
+/** Of each block a digest is kept: this bounds the memory, at a terabyte by default. */
+const maxBlockCount = 2 ** 24;
 
 /** @returns undefined where there cannot be such a session: a peer may have made it up */
 export function createSessionGeometry(
@@ -32,6 +32,7 @@ export function createSessionGeometry(
   segmentsPerBlock: number,
 ): SessionGeometry | undefined {
   const isSound =
+    Number.isInteger(mssBytes) &&
     mssBytes >= sessionMssLimits.minBytes &&
     mssBytes <= sessionMssLimits.maxBytes &&
     segmentsPerBlock >= 1 &&

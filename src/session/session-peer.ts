@@ -34,8 +34,11 @@ export class SessionPeer {
   readonly needed = new RangeSet();
   /** Content that it lacks, by its last report. */
   lackingBytes: number | undefined;
-  /** What it lacked of the content when it first told. */
-  firstLackingBytes: number | undefined;
+  /** It has told what it lacks of the content. */
+  isReady = false;
+  /** Content that came there in this session: in its earlier lives, and in this one. */
+  earlierBytes = 0;
+  receivedBytes = 0;
   state: ReceiverState = 'preparing';
   windowBlocks = Infinity;
   hearsGroup = false;
@@ -45,6 +48,8 @@ export class SessionPeer {
   /** Reports in a row without anything new, and whether that showed that the group does not reach it. */
   barrenGroupReports = 0;
   isGroupLost = false;
+  /** Datagrams that had gone to the group when it last reported. */
+  groupSentAtReport = 0;
 
   /** It was heard lately: rounds wait for its reports. */
   isResponsive = false;

@@ -29,7 +29,7 @@ import type {
   SessionSenderResult,
 } from './session-events.js';
 import type { SessionGeometry } from './session-geometry.js';
-import { createSessionGeometry } from './session-geometry.js';
+import { createSessionGeometry, sessionMssLimits } from './session-geometry.js';
 import { Opening } from './session-opening.js';
 import type { ChannelPacket } from './session-packet.js';
 import { decodeSession, describeSession } from './session-packet.js';
@@ -109,6 +109,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       mssBytes,
       segmentsPerBlock,
     );
+    const { minBytes, maxBytes } = sessionMssLimits;
+    if (!Number.isInteger(mssBytes) || mssBytes < minBytes || mssBytes > maxBytes) {
+      throw invalid(`MSS ${mssBytes}: must be a whole number from ${minBytes} to ${maxBytes}`);
+    }
     if (geometry === undefined) {
       throw invalid(
         `${contentSizeBytes} bytes in segments of ${mssBytes}, ${segmentsPerBlock} a block: no such session; take larger segments`,
@@ -387,7 +391,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (!this.polls.take(nowMs) && !isUrgent) return false;
     peer.polledAtMs = nowMs;
     peer.unansweredPolls++;
-    this.tell(peer, { kind: 'poll', burst: this.delivery.sentThroughBurst });
+    const { sentThroughBurst, usesTags } = this.delivery;
+    this.tell(peer, { kind: 'poll', burst: sentThroughBurst, hasTags: usesTags });
     return true;
   }
 
@@ -541,6 +546,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.needed.clear();
     peer.state = 'preparing';
     peer.lackingBytes = undefined;
+    peer.earlierBytes += peer.receivedBytes;
+    peer.receivedBytes = 0;
     peer.isGroupLost = false;
     peer.isPollDue = false;
     this.events.push({ type: 'connect', receiver: peer.name, selfName });
@@ -562,9 +569,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const wasWaiting = this.isWaitingForRoot(peer);
     peer.state = report.state;
     peer.lackingBytes = report.lackingBytes;
+    peer.receivedBytes = report.receivedBytes;
     const { blockCount, manifestBlockCount } = this.geometry;
     if (report.describedBlocks > manifestBlockCount || blockCount === manifestBlockCount) {
-      peer.firstLackingBytes ??= report.lackingBytes;
+      peer.isReady = true;
     }
     this.delivery.handleReport(nowMs, peer, report);
     if (!wasWaiting && this.isWaitingForRoot(peer)) this.call(nowMs, peer, 'first');
@@ -621,7 +629,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     let isAnyAwaited = false;
     for (const peer of this.peers) {
       if (peer.isSettled) continue;
-      const isReady = peer.firstLackingBytes !== undefined;
+      const { isReady } = peer;
       if (isReady) isAnyReady = true;
       if (!isReady || !(peer.hearsGroup || isGroupSettled)) isAnyAwaited = true;
     }

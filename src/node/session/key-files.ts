@@ -112,6 +112,10 @@ export async function loadKeyPair(path: string): Promise<KeyPair> {
       await handle.close();
     }
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      const message = `${path}: there is no key; make one with p2mp keygen`;
+      throw new P2mpError('KEY_UNREADABLE', message, { cause: error });
+    }
     throw fileError('KEY_UNREADABLE', path, error);
   }
   return parsePrivatePem(pem) ?? fail(noKey);

@@ -61,8 +61,6 @@ export type ReceiveEvent =
   | Extract<SessionReceiverEvent, { type: 'offer' | 'fault' }>
   /** A session's outcome. */
   | { readonly type: 'end'; readonly result: IncomingResult }
-  /** Something that is not lost, but that a person should see to. */
-  | { readonly type: 'trouble'; readonly error: P2mpError }
   /** The first datagram that the system refused, of each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
@@ -166,6 +164,7 @@ export class Receiving {
     const { dir, port, bind, keyPair, refuseSender, name = hostname() } = options;
     const { maxSessions, maxContentBytes, idleMs } = options;
     await TargetFolder.open(dir);
+    await removeStaleParts(dir, staleAfterMs);
     const machine = new SessionReceiver({
       crypto: await createNodeCrypto(keyPair),
       name,
@@ -187,7 +186,6 @@ export class Receiving {
       },
       handleSendError: (error) => receiving.sendErrors.add(error),
     });
-    await removeStaleParts(dir, staleAfterMs);
     return receiving;
   }
 

@@ -50,6 +50,8 @@ export interface SendOptions {
   readonly inputName?: string;
   /** `auto` if left out. */
   readonly multicast?: MulticastChoice;
+  /** Routers that multicast may pass, less one; 1 if left out: it stays on one network. */
+  readonly multicastTtl?: number;
   /** A fixed limit; as fast as the path allows if left out. */
   readonly rateBytesPerSec?: number;
   readonly mssBytes?: number;
@@ -83,6 +85,8 @@ export type SendEvent =
 export interface SendResult extends SessionSenderResult {
   readonly label: string;
   readonly entryCount: number;
+  /** What was not sent, each with its reason. */
+  readonly skipped: ObjectSource['skipped'];
   /** What stopped the session, where something did. */
   readonly error?: P2mpError;
 }
@@ -156,6 +160,7 @@ class Sending {
         ...senderResult,
         label: this.label,
         entryCount: source.manifest.entries.length,
+        skipped: source.skipped,
         ...(this.error === undefined ? {} : { error: this.error }),
       };
     } finally {
@@ -205,7 +210,9 @@ class Sending {
     const [first] = addresses;
     if (group !== undefined && first !== undefined) {
       const local = await localAddressTowards(first);
-      if (local !== undefined) this.runner.sockets?.sendGroupsBy(local);
+      if (local !== undefined) {
+        this.runner.sockets?.sendGroupsBy(local, options.multicastTtl ?? 1);
+      }
     }
     for (const skipped of source.skipped) options.onEvent?.({ type: 'skipped', ...skipped });
     options.onEvent?.({

@@ -9,6 +9,7 @@ import { access, constants, lstat, mkdir, realpath, stat } from 'node:fs/promise
 import { dirname, join } from 'node:path';
 import type { ErrorCode } from '../../errors.js';
 import { P2mpError } from '../../errors.js';
+import { escapeControls } from '../../session/byte-codec.js';
 import { syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
 
@@ -45,7 +46,7 @@ export class TargetFolder {
 
   /** For messages. */
   shown(entryName: string): string {
-    return join(this.name, entryName);
+    return escapeControls(join(this.name, entryName));
   }
 
   /**
