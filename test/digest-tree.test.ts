@@ -1,0 +1,66 @@
+/** The tree of digests that is filled block by block, against the functions that define it. */
+import * as fc from 'fast-check';
+import t from 'tap';
+import { DigestTree } from '../src/session/digest-tree.js';
+import { hashLevel, hashRoot } from '../src/session/hash-tree.js';
+import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
+
+const { hash } = createSimulatedCrypto('digest tree', 'one');
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+const leavesOf = (count: number) => Array.from({ length: count }, (_, i) => hash(Uint8Array.of(i)));
+
+t.test('its root and levels are those of the definition, for every number of blocks', (t) => {
+  for (let count = 0; count <= 70; count++) {
+    const leaves = leavesOf(count);
+    const tree = new DigestTree(hash, count);
+    for (const [i, leaf] of leaves.entries()) tree.set(i, leaf);
+    t.equal(hex(tree.root()), hex(hashRoot(hash, leaves)), `root of ${count}`);
+    for (let height = 0; height <= tree.height; height++) {
+      const level = hashLevel(hash, leaves, height);
+      t.equal(tree.nodeCount(height), level.length, `height ${height} of ${count}`);
+      const digests = tree.nodes(height, 0, level.length);
+      t.equal(hex(digests), level.map(hex).join(''), `height ${height} of ${count}`);
+    }
+    if (count > 0) t.equal(hex(tree.nodes(tree.height, 0, 1)), hex(tree.root()));
+    t.equal(tree.nodes(tree.height + 1, 0, 1).length, 0, 'above the root there is nothing');
+  }
+  t.end();
+});
+
+t.test('blocks come in any order, are replaced and forgotten', (t) => {
+  const step = fc.record({ block: fc.nat(19), kind: fc.constantFrom('set', 'set', 'forget') });
+  const property = fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+    const tree = new DigestTree(hash, 20);
+    const plain = new Map<number, Uint8Array>();
+    for (const [i, { block, kind }] of steps.entries()) {
+      const leaf = hash(Uint8Array.of(block, i));
+      if (kind === 'set') {
+        tree.set(block, leaf);
+        plain.set(block, leaf);
+      } else {
+        tree.forget(block);
+        plain.delete(block);
+      }
+      // A level that was made must not outlive a change.
+      if (tree.isComplete) tree.nodes(2, 0, 5);
+    }
+    const isSame = [...plain].every(([block, leaf]) => hex(tree.leaf(block)) === hex(leaf));
+    if (!isSame || tree.isComplete !== (plain.size === 20)) return false;
+    for (const [i, leaf] of leavesOf(20).entries()) tree.set(i, leaf);
+    const level = hashLevel(hash, leavesOf(20), 2).map(hex).join('');
+    return (
+      hex(tree.root()) === hex(hashRoot(hash, leavesOf(20))) && hex(tree.nodes(2, 0, 5)) === level
+    );
+  });
+  fc.assert(property, { seed: 1, numRuns: 300 });
+  t.end();
+});
+
+t.test('what is not known is not given', (t) => {
+  const tree = new DigestTree(hash, 2);
+  tree.set(0, hash());
+  t.throws(() => tree.root(), /every digest is known/);
+  t.throws(() => tree.leaf(1), /digest of block 1/);
+  t.throws(() => tree.set(2, hash()), /leaf of this tree/);
+  t.end();
+});

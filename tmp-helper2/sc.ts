@@ -1,3 +1,0 @@
-import { simulateSession } from '../src/simulator/session-transfer.js';
-for (const giveUpAfterMs of [30000, 120000]) for (const seed of ['scale','b']) { const r = simulateSession({ seed, receiverCount: 2000, contentSizeBytes: 4*(64*45-16), mssBytes: 64, segmentsPerBlock: 45, hasGroup: true, reportsPerSec: 1000, giveUpAfterMs, forwardLink: { delayMs: 5, loss: { model: 'bernoulli', probability: 0.01 } }, backwardLink: { delayMs: 5, loss: { model: 'bernoulli', probability: 0.01 } }, deadlineMs: 600000 });
-console.log(giveUpAfterMs, seed, r.maxReportsPerSec, JSON.stringify(r.reportsBySecond), r.sender[0]?.elapsedMs); }
