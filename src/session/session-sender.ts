@@ -120,13 +120,17 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     }
     this.geometry = geometry;
     this.crypto = crypto;
-    this.giveUpAfterMs = checkGiveUp(options.giveUpAfterMs ?? sessionDefaults.giveUpAfterMs);
     this.session = crypto.random(4).reduce((sum, byte) => sum * 256 + byte, 0);
     this.reportIntervalMs = Math.max(
       sessionDefaults.minReportIntervalMs,
       (receivers.length * 1000) / (reportsPerSec * sessionDefaults.turnShare),
     );
     this.spacingMs = 1000 / reportsPerSec;
+    // Many receivers have their turns seldom: that is no silence.
+    this.giveUpAfterMs = Math.max(
+      checkGiveUp(options.giveUpAfterMs ?? sessionDefaults.giveUpAfterMs),
+      patienceReports * this.reportIntervalMs,
+    );
     this.polls = new PollBudget(reportsPerSec * (1 - sessionDefaults.turnShare));
     const groupKey = crypto.random(keySizeBytes);
     const seal = new BlockSeal(crypto, groupKey);
@@ -387,7 +391,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       return true;
     }
     // One that would soon be given up on is asked in any case.
-    const isUrgent = nowMs - peer.heardAtMs >= this.giveUpAfterMs / 4;
+    const isUrgent = nowMs - peer.heardAtMs >= this.giveUpAfterMs / 2;
     if (!this.polls.take(nowMs) && !isUrgent) return false;
     peer.polledAtMs = nowMs;
     peer.unansweredPolls++;
@@ -702,6 +706,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     };
   }
 }
+
+/** Report intervals that patience lasts for at least. */
+const patienceReports = 8;
 
 /** Of the sender's last word; nobody confirms it. */
 const abortCopies = 3;

@@ -21,6 +21,8 @@ export class TreeSearch {
   /** Blocks, counted within the content, that differ. */
   readonly differing: number[] = [];
   private readonly requests: NodesRequest[] = [];
+  /** Digests are taken over first; then all is compared. */
+  private isLearning: boolean;
 
   /**
    * @param learnt blocks whose digests are taken over from the other side, as runs; others are compared
@@ -34,7 +36,8 @@ export class TreeSearch {
         this.ask(0, first, Math.min(maxNodesPerMessage, end - first));
       }
     }
-    if (this.requests.length === 0) this.compare();
+    this.isLearning = this.requests.length > 0;
+    if (!this.isLearning) this.compare();
   }
 
   get isOver(): boolean {
@@ -54,8 +57,8 @@ export class TreeSearch {
     const request = this.requests[place];
     if (request === undefined || digests.length !== request.count * digestSizeBytes) return false;
     this.requests.splice(place, 1);
-    if (this.tree.isComplete) this.look(request, digests);
-    else this.learn(request, digests);
+    if (this.isLearning) this.learn(request, digests);
+    else this.look(request, digests);
     return true;
   }
 
@@ -66,7 +69,9 @@ export class TreeSearch {
 
   private learn({ firstNode, count }: NodesRequest, digests: Uint8Array): void {
     for (let i = 0; i < count; i++) this.tree.set(firstNode + i, digestOf(digests, i));
-    if (this.requests.length === 0) this.compare();
+    if (this.requests.length > 0) return;
+    this.isLearning = false;
+    this.compare();
   }
 
   private look({ height, firstNode, count }: NodesRequest, digests: Uint8Array): void {
