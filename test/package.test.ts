@@ -34,13 +34,14 @@ t.test('the package holds what users need, and nothing else', async (t) => {
     /^docs\/.*\.(md|svg|png)$/,
     /^experiments\/(plans\/[a-z-]+|plan\.schema)\.json$/,
     /^experiments\/array-jobs\/[a-z-]+\.(sh|yaml)$/,
+    /^examples\/[a-z-]+\.mjs$/,
     /^([A-Z]+(\.md)?|package\.json)$/,
   ];
   t.same(
     paths.filter((path) => !allowed.some((pattern) => pattern.test(path))),
     [],
   );
-  t.same(paths.filter((path) => !/^(dist|docs|experiments)\//.test(path)).sort(), [
+  t.same(paths.filter((path) => !/^(dist|docs|examples|experiments)\//.test(path)).sort(), [
     'CHANGELOG.md',
     'LICENSE',
     'README.md',

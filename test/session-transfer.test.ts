@@ -877,7 +877,7 @@ t.test('a plan tells what would be sent, and sends nothing', async (t) => {
   t.same(host.events, []);
 });
 
-for (const rateBytesPerSec of [0, -1, Number.NaN]) {
+for (const rateBytesPerSec of [0, -1]) {
   t.test(`a rate of ${rateBytesPerSec} is refused`, async (t) => {
     const folder = t.testdir();
     const host = await openHost(t, folder);
@@ -904,15 +904,6 @@ t.test('a group of the other version of IP is refused', async (t) => {
   const sent = writeRandomFile(folder, 5000);
   const options = { multicast: 'ff15::1', giveUpAfterMs: 500 };
   await t.rejects(sendTo([host], [sent], options), { code: 'INVALID_ARGUMENT' });
-});
-
-t.test('a segment of no whole number of bytes is refused', async (t) => {
-  const folder = t.testdir();
-  const host = await openHost(t, folder);
-  await t.rejects(sendTo([host], [writeRandomFile(folder, 5000)], { mssBytes: 1400.5 }), {
-    code: 'INVALID_ARGUMENT',
-    message: /1400\.5/,
-  });
 });
 
 // --- Ends from within events
@@ -962,4 +953,22 @@ t.test('a close ends a drain that is still waiting', async (t) => {
   t.match((await sending).receivers, [{ status: 'failed', reason: 'at once' }]);
   await drained;
   t.pass('drained');
+});
+
+t.test('a rate that is no number is refused', async (t) => {
+  const folder = t.testdir();
+  const host = await openHost(t, folder);
+  const options = { rateBytesPerSec: Number.NaN, giveUpAfterMs: 500 };
+  await t.rejects(sendTo([host], [writeRandomFile(folder, 5000)], options), {
+    code: 'INVALID_ARGUMENT',
+  });
+});
+
+t.test('a segment of no whole number of bytes is refused', async (t) => {
+  const folder = t.testdir();
+  const host = await openHost(t, folder);
+  await t.rejects(sendTo([host], [writeRandomFile(folder, 5000)], { mssBytes: 1400.5 }), {
+    code: 'INVALID_ARGUMENT',
+    message: /1400\.5/,
+  });
 });

@@ -15,7 +15,12 @@ export function toScreen(output: string, columns: number): string[] {
     if (token === '\r') column = 0;
     else if (token === '\n') toRow(row + 1);
     else if (token === '\x1b[K') line.length = Math.min(line.length, column);
-    else if (token.startsWith('\x1b')) throw new Error(`unknown: ${JSON.stringify(token)}`);
+    else if (token === '\x1b[J') {
+      line.length = Math.min(line.length, column);
+      lines.length = row + 1;
+    } else if (token.startsWith('\x1b[') && token.endsWith('A')) {
+      row = Math.max(0, row - Number.parseInt(token.slice(2), 10));
+    } else if (token.startsWith('\x1b')) throw new Error(`unknown: ${JSON.stringify(token)}`);
     else {
       if (column === columns) {
         toRow(row + 1);
