@@ -175,7 +175,7 @@ class ReceiveCommand {
 
   private handleSignal(signal: NodeJS.Signals): void {
     const { receiving, output, argv } = this;
-    const activeCount = receiving?.statuses().length ?? 0;
+    const activeCount = receiving?.activeCount ?? 0;
     if (signal === 'SIGTERM' && activeCount > 0) {
       output.warn('p2mp receive: takes no more sessions, and ends with the last one');
       void receiving?.drain();
@@ -233,9 +233,13 @@ class ReceiveCommand {
         ? join(defaultKeyFolder(), 'authorized_senders')
         : single('authorized-senders', given);
     const authorized = await AuthorizedSenders.load(path);
+    let told: string | undefined;
     const timer = setInterval(async () => {
-      const error = await authorized.refresh();
-      if (error !== undefined) output.warn(`p2mp receive: ${error.message}; the old list stays`);
+      const message = (await authorized.refresh())?.message;
+      if (message !== undefined && message !== told) {
+        output.warn(`p2mp receive: ${message}; the old list stays`);
+      }
+      told = message;
     }, 1000);
     timer.unref();
     return { keyPair, refuseSender: refuseUnlessAuthorized(authorized) };

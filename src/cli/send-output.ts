@@ -22,11 +22,18 @@ const maxRows = 20;
 export class SendOutput {
   private readonly startedAtMs = performance.now();
   private contentSizeBytes = 0;
+  private isPaused = false;
 
   constructor(
     private readonly output: Output,
     private readonly isVerbose: boolean,
   ) {}
+
+  /** While a person is asked something, the table stays away. */
+  pause(isPaused: boolean): void {
+    this.isPaused = isPaused;
+    if (isPaused) this.output.endProgress();
+  }
 
   handleEvent(event: SendEvent): void {
     const { output, isVerbose } = this;
@@ -84,7 +91,7 @@ export class SendOutput {
       }
       return;
     }
-    if (!output.hasProgress) return;
+    if (!output.hasProgress || this.isPaused) return;
     const elapsedMs = performance.now() - this.startedAtMs;
     output.progress(...sessionTable(receivers, contentSizeBytes, elapsedMs, maxRows));
   }

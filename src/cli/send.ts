@@ -152,7 +152,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     inputName: single('stdin-name', argv['stdin-name']),
     signal: interruption.signal,
     progressIntervalMs: output.isJson ? 1000 : 200,
-    ...(argv['dry-run'] ? noTrust : await createTrust(output, argv)),
+    ...(argv['dry-run'] ? noTrust : await createTrust(argv, report, interruption.signal)),
     onEvent: (event) => report.handleEvent(event),
   };
   if (argv['dry-run']) return dryRun(output, options);
@@ -199,8 +199,9 @@ interface TrustArguments {
 }
 
 async function createTrust(
-  output: Output,
   argv: TrustArguments,
+  report: SendOutput,
+  signal: AbortSignal,
 ): Promise<{ keyPair?: KeyPair; trustReceiver: TrustReceiver }> {
   const keyPath =
     argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
@@ -219,24 +220,30 @@ async function createTrust(
     keyPair: await loadKeyPair(keyPath),
     trustReceiver: trustKnownReceivers(
       await KnownReceivers.load(knownPath),
-      createAsk(output, argv),
+      createAsk(argv, report, signal),
     ),
   };
 }
 
 /** Who is asked about a receiver that is met for the first time: nobody without a terminal. */
-function createAsk(output: Output, argv: TrustArguments) {
+function createAsk(argv: TrustArguments, report: SendOutput, signal: AbortSignal) {
   if (argv['accept-new']) return async () => true;
   const canAsk = process.stdin.isTTY && process.stderr.isTTY && !argv._.includes('-');
   if (!canAsk) return undefined;
   return async (name: string, fingerprint: string): Promise<boolean> => {
-    output.endProgress();
+    report.pause(true);
     const terminal = createInterface({ input: process.stdin, output: process.stderr });
+    // Ctrl-C belongs to the command, not to the line.
+    terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
     try {
       const question = `${name} shows the key ${fingerprint}\nTrust it from now on? (yes/no) `;
-      return /^y(es)?$/i.test((await terminal.question(question)).trim());
+      return /^y(es)?$/i.test((await terminal.question(question, { signal })).trim());
+    } catch (error) {
+      if (signal.aborted) return false;
+      throw error;
     } finally {
       terminal.close();
+      report.pause(false);
     }
   };
 }

@@ -43,6 +43,8 @@ export class Endpoint {
   private sentCount = 0;
   private isBlocked = false;
   private isClosed = false;
+  /** Where it listened before it was closed. */
+  private lastAddresses: Address[] = [];
 
   private constructor(private readonly options: EndpointOptions) {}
 
@@ -61,6 +63,7 @@ export class Endpoint {
 
   /** Where it listens. */
   get addresses(): Address[] {
+    if (this.isClosed) return this.lastAddresses;
     return this.sockets.map((socket) => {
       const { address, port } = socket.address();
       return { host: address, port };
@@ -139,6 +142,7 @@ export class Endpoint {
 
   async close(): Promise<void> {
     if (this.isClosed) return;
+    this.lastAddresses = this.addresses;
     this.isClosed = true;
     await Promise.all(
       this.sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))),

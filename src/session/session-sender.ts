@@ -109,6 +109,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       mssBytes,
       segmentsPerBlock,
     );
+    for (const rate of [options.rateBytesPerSec ?? 1, reportsPerSec]) {
+      if (!(rate > 0 && Number.isFinite(rate))) throw invalid(`rate ${rate}: must be above 0`);
+    }
     const { minBytes, maxBytes } = sessionMssLimits;
     if (!Number.isInteger(mssBytes) || mssBytes < minBytes || mssBytes > maxBytes) {
       throw invalid(`MSS ${mssBytes}: must be a whole number from ${minBytes} to ${maxBytes}`);

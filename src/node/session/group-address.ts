@@ -1,7 +1,7 @@
 /** Which group a sender takes, and by which of its interfaces the group's datagrams leave. */
 import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import type { Address } from '../../address.js';
 import { P2mpError } from '../../errors.js';
 
@@ -18,6 +18,7 @@ export function chooseGroup(
 ): Address | undefined {
   if (choice === 'never') return undefined;
   const port = mostCommonPort(receivers);
+  const version6 = receivers.filter(({ host }) => isIPv6(host)).length;
   if (choice !== 'auto') {
     if (!isGroup(choice)) {
       throw new P2mpError(
@@ -25,11 +26,17 @@ export function chooseGroup(
         `--multicast ${choice}: must be auto, never or the address of a group, such as 239.1.2.3 or ff15::1`,
       );
     }
+    if (version6 !== (isIPv6(choice) ? receivers.length : 0)) {
+      const version = isIPv6(choice) ? 'IPv6' : 'IPv4';
+      throw new P2mpError(
+        'INVALID_ARGUMENT',
+        `--multicast ${choice}: is a group of ${version}, and some receivers are not; name a group of theirs, or leave it to auto`,
+      );
+    }
     return { host: choice, port };
   }
   // A group reaches those who listen on one port; alone on it, nobody gains by one.
   if (receivers.filter((receiver) => receiver.port === port).length < 2) return undefined;
-  const version6 = receivers.filter(({ host }) => isIPv6(host)).length;
   if (version6 > 0 && version6 < receivers.length) return undefined;
   const [a = 0, b = 0, c = 0, d = 0] = randomBytes(4);
   // Scopes that an administrator sets (RFC 2365; RFC 4291, 2.7): routers let neither out.
@@ -38,13 +45,14 @@ export function chooseGroup(
 }
 
 function hex(high: number, low: number): string {
-  return (high * 256 + low + 1).toString(16);
+  // A group of zeros would name none.
+  return (high * 256 + (low | 1)).toString(16);
 }
 
 function isGroup(text: string): boolean {
   if (isIPv6(text)) return /^ff/i.test(text);
-  const first = Number(/^(\d+)\.\d+\.\d+\.\d+$/.exec(text)?.[1]);
-  return first >= 224 && first <= 239;
+  const first = Number(text.split('.')[0]);
+  return isIPv4(text) && first >= 224 && first <= 239;
 }
 
 function mostCommonPort(receivers: readonly Address[]): number {

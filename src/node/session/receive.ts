@@ -1,6 +1,7 @@
 /** Takes sessions over real sockets, many at once: the host of sessions, a part store each, an endpoint. */
 
 import { hostname } from 'node:os';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Address } from '../../address.js';
 import { P2mpError } from '../../errors.js';
 import type { Machine } from '../../machine.js';
@@ -78,6 +79,9 @@ const deaf: Machine<ReceiverEvent> = {
 /** Parts that nobody has come back for in this time are removed. */
 const staleAfterMs = 14 * 24 * 3600 * 1000;
 
+/** How often a receiver that is to end looks whether it may. */
+const idleCheckMs = 20;
+
 /** A session has at least this many files open. */
 const minOpenFiles = 4;
 const defaultMaxOpenFiles = 256;
@@ -146,7 +150,6 @@ export class Receiving {
     badBlocks: 0,
   };
   private resolveClosed: () => void = () => undefined;
-  private resolveIdle: (() => void) | undefined;
   private isClosing = false;
 
   private constructor(
@@ -211,13 +214,16 @@ export class Receiving {
     return this.machine.bufferedBytes;
   }
 
-  /** Takes no further session; resolves once those under way have come to their ends. */
+  /** Sessions and transfers by P2MP-FTP under way. */
+  get activeCount(): number {
+    return this.machine.activeCount + (this.classic?.isReceiving === true ? 1 : 0);
+  }
+
+  /** Takes no further session; resolves once all that is under way has come to its end. */
   async drain(): Promise<void> {
     this.machine.drain();
-    if (!this.machine.isIdle) {
-      await new Promise<void>((resolve) => {
-        this.resolveIdle = resolve;
-      });
+    while (!this.isClosing && (this.activeCount > 0 || !this.machine.isIdle)) {
+      await setTimeout(idleCheckMs);
     }
     await this.close('');
   }
@@ -227,6 +233,8 @@ export class Receiving {
     const { runner } = this;
     if (this.isClosing || runner === undefined) return this.closed;
     this.isClosing = true;
+    // Not at once: it may have been asked for from within an event.
+    await setImmediate();
     this.machine.abort(runner.nowMs, reason);
     runner.drain();
     await Promise.all(this.partWork.values());
@@ -375,14 +383,6 @@ export class Receiving {
       this.storages.delete(session);
       this.endWork(storage);
     }
-    // Not before the machine has told the sender.
-    setImmediate(() => this.checkIdle());
-  }
-
-  private checkIdle(): void {
-    if (this.resolveIdle === undefined) return;
-    if (this.machine.isIdle) this.resolveIdle();
-    else setTimeout(() => this.checkIdle(), 20);
   }
 
   private join(session: number, groupHost: string): void {

@@ -138,6 +138,8 @@ class Sending {
   private error: P2mpError | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
   private finish: (result: SessionSenderResult) => void = () => undefined;
+  /** Something threw that is no error of operation: the caller's function, or our own. */
+  private crash: (error: unknown) => void = () => undefined;
 
   constructor(private readonly options: SendOptions) {}
 
@@ -146,8 +148,9 @@ class Sending {
     // Not at once: the signal may come from within an event of this very session.
     const handleAbort = () => setImmediate(() => this.abort('the sender was interrupted'));
     try {
-      const result = new Promise<SessionSenderResult>((done) => {
+      const result = new Promise<SessionSenderResult>((done, fail) => {
         this.finish = done;
+        this.crash = fail;
       });
       const source = await this.open();
       signal?.addEventListener('abort', handleAbort);
@@ -283,18 +286,17 @@ class Sending {
     promise: Promise<T> | undefined,
     take: (sender: SessionSender, nowMs: number, value: T) => void,
   ): void {
-    promise?.then(
-      (value) => {
+    promise
+      ?.then((value) => {
         const { sender, runner } = this;
         if (sender === undefined || runner === undefined || sender.isDone) return;
         take(sender, runner.nowMs, value);
         runner.drain();
-      },
-      (error: unknown) => {
-        if (!(error instanceof P2mpError)) throw error;
-        this.stop(error);
-      },
-    );
+      })
+      .catch((error: unknown) => {
+        if (error instanceof P2mpError) this.stop(error);
+        else this.crash(error);
+      });
   }
 
   /** Ends the session for a reason of our own side. */
@@ -340,6 +342,10 @@ async function resolveReceivers(specs: readonly ServerSpec[]): Promise<ReceiverS
   const receivers: ReceiverSpec[] = [];
   const seen = new Map<string, string>();
   for (const { host, port, name = host } of specs) {
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+      const message = `port ${port} of ${name}: must be a whole number from 1 to 65535`;
+      throw new P2mpError('INVALID_ARGUMENT', message);
+    }
     const address = await resolveHost(host, port);
     const key = `${address.host} ${address.port}`;
     const twin = seen.get(key);
