@@ -1,7 +1,11 @@
-/** The digests of an object's blocks, taken in as blocks complete, in any order; see hash-tree.ts. */
+/**
+ * The digests of an object's blocks, taken in as blocks complete, in any order, and the tree over them. Every
+ * aligned run of 2^k blocks has a node: two sides that differ find the bad block level by level.
+ */
 import { assert } from '../assert.js';
 import { digestSizeBytes } from './crypto.js';
 import type { Hash } from './hash-tree.js';
+import { hashNode } from './hash-tree.js';
 
 export class DigestTree {
   private readonly leaves: Uint8Array;
@@ -56,13 +60,13 @@ export class DigestTree {
     for (let block = 0; block < this.blockCount; block++) {
       let node = digestAt(this.leaves, block);
       for (let rest = block; rest % 2 === 1; rest = (rest - 1) / 2) {
-        node = this.hash(nodePrefix, peaks.pop() as Uint8Array, node);
+        node = hashNode(this.hash, peaks.pop() as Uint8Array, node);
       }
       peaks.push(node);
     }
     let root = peaks.pop() as Uint8Array;
     for (let peak = peaks.pop(); peak !== undefined; peak = peaks.pop()) {
-      root = this.hash(nodePrefix, peak, root);
+      root = hashNode(this.hash, peak, root);
     }
     return root;
   }
@@ -93,20 +97,18 @@ export class DigestTree {
     return this.levels[height] as Uint8Array;
   }
 
-  /** As hash-tree.ts does: a node without a neighbour moves up as it is. */
+  /** A node without a neighbour moves up as it is. */
   private hashPairs(below: Uint8Array): Uint8Array {
     const count = below.length / digestSizeBytes;
     const above = new Uint8Array(Math.ceil(count / 2) * digestSizeBytes);
     for (let i = 0; i < count; i += 2) {
       const left = digestAt(below, i);
-      const node = i + 1 < count ? this.hash(nodePrefix, left, digestAt(below, i + 1)) : left;
+      const node = i + 1 < count ? hashNode(this.hash, left, digestAt(below, i + 1)) : left;
       above.set(node, (i / 2) * digestSizeBytes);
     }
     return above;
   }
 }
-
-const nodePrefix = Uint8Array.of(1);
 
 function digestAt(digests: Uint8Array, index: number): Uint8Array {
   return digests.subarray(index * digestSizeBytes, (index + 1) * digestSizeBytes);
