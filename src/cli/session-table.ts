@@ -5,15 +5,20 @@ import type { SessionReceiverStatus } from '../session/session-events.js';
 /** States in the order in which a person wants to see them. */
 const order = ['active', 'offered', 'identifying', 'calling', 'failed', 'refused', 'aborted'];
 
-/** @param maxRows of receivers; those that are not done, and the slowest, come first */
+/** @param maxRows of receivers; of more, those that are not done, and the slowest, are shown */
 export function sessionTable(
   receivers: readonly SessionReceiverStatus[],
   contentSizeBytes: number,
   elapsedMs: number,
   maxRows: number,
 ): string[] {
-  const sorted = [...receivers].sort((a, b) => rank(a) - rank(b) || a.heldBytes - b.heldBytes);
-  const rows = sorted.slice(0, maxRows).map((status) => row(status, contentSizeBytes));
+  const shown = new Set(
+    [...receivers].sort((a, b) => rank(a) - rank(b) || a.heldBytes - b.heldBytes).slice(0, maxRows),
+  );
+  // Each keeps its place: rows that jump cannot be read.
+  const rows = receivers
+    .filter((status) => shown.has(status))
+    .map((status) => row(status, contentSizeBytes));
   const head = ['receiver', 'state', 'here', 'goodput', 'loss', 'rtt'];
   const hidden = receivers.length - rows.length;
   return [
@@ -32,7 +37,7 @@ function row(status: SessionReceiverStatus, contentSizeBytes: number): string[] 
   const goodput = bytesPerSec(status.receivedBytes, status.elapsedMs);
   return [
     status.receiver,
-    status.status === 'active' ? status.activity : status.status,
+    status.activity,
     `${percent(status.heldBytes, contentSizeBytes)}%`,
     goodput === undefined || goodput === 0 ? '-' : formatRate(goodput),
     formatLoss(status.lossRatio),

@@ -70,6 +70,10 @@ export class AuthorizedSenders {
       this.stamp = stamp;
       return undefined;
     } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+        const message = `${this.path}: there is no list of senders; put their public keys there, one a line (p2mp keygen prints them)`;
+        return new P2mpError('TRUST_FILE_BAD', message, { cause: error });
+      }
       return fileError('TRUST_FILE_BAD', this.path, error);
     }
   }
