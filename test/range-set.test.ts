@@ -64,6 +64,54 @@ t.test('what it holds and its gaps make up the whole, wherever one looks', (t) =
   t.end();
 });
 
+t.test('the next member from anywhere is the one that a plain set has', (t) => {
+  const property = fc.property(fc.array(change), (changes) => {
+    const { ranges, plain } = build(changes);
+    const places = Array.from({ length: limit + 4 }, (_, i) => i - 2);
+    const next = (value: number) => [...plain].sort((a, b) => a - b).find((m) => m >= value);
+    return places.every((value) => ranges.nextFrom(value) === next(value));
+  });
+  fc.assert(property, runs);
+  t.end();
+});
+
+t.test('going from one member to the next meets each of them once', (t) => {
+  const property = fc.property(fc.array(change), (changes) => {
+    const { ranges, plain } = build(changes);
+    const met: number[] = [];
+    let value = ranges.nextFrom(0);
+    while (value !== undefined && met.length <= limit) {
+      met.push(value);
+      value = ranges.nextFrom(value + 1);
+    }
+    return JSON.stringify(met) === JSON.stringify([...plain].sort((a, b) => a - b));
+  });
+  fc.assert(property, runs);
+  t.end();
+});
+
+t.test('cleared, it is empty, and what comes after is all that it holds', (t) => {
+  const property = fc.property(fc.array(change), fc.array(change), (before, after) => {
+    const { ranges } = build(before);
+    ranges.clear();
+    const isEmpty = ranges.isEmpty && ranges.count === 0 && ranges.rangeCount === 0;
+    const hasNothing = ranges.nextFrom(0) === undefined && [...ranges.ranges()].length === 0;
+    const { ranges: expected } = build(after);
+    for (const { kind, range } of after) {
+      if (kind === 'add') ranges.add(range.start, range.end);
+      else ranges.remove(range.start, range.end);
+    }
+    return (
+      isEmpty &&
+      hasNothing &&
+      ranges.count === expected.count &&
+      JSON.stringify([...ranges.ranges()]) === JSON.stringify([...expected.ranges()])
+    );
+  });
+  fc.assert(property, runs);
+  t.end();
+});
+
 t.test('it is built from ranges in any order', (t) => {
   const set = new RangeSet([
     { start: 10, end: 20 },

@@ -31,7 +31,7 @@ export class FlightWindow {
     } else if (nowMs - this.lastShrinkMs > rttMs) {
       this.isStarting = false;
       this.lastShrinkMs = nowMs;
-      this.blocks = Math.max(2, this.blocks * 0.75);
+      this.blocks = Math.min(this.maxBlocks, Math.max(2, this.blocks * 0.75));
     }
   }
 }

@@ -62,7 +62,11 @@ export class ReportClock {
   handleEnd(nowMs: TimeMs, burst: number): void {
     const last = this.ending.at(-1)?.burst ?? this.throughBurst;
     if (last !== undefined && burstsAhead(burst, last) <= 0) return;
-    this.endedAtMs[burst % rememberedBursts] = nowMs;
+    // Those in between were overtaken as a whole: for them it is over as well.
+    const endedCount = last === undefined ? 1 : burstsAhead(burst, last);
+    for (let i = 0; i < Math.min(endedCount, rememberedBursts); i++) {
+      this.endedAtMs[((burst - i) & 0xffff) % rememberedBursts] = nowMs;
+    }
     this.ending.push({ burst, atMs: nowMs });
     this.advance(nowMs);
   }
@@ -131,7 +135,7 @@ export class ReportClock {
     // One report for each turn, however often one is wanted at that moment.
     const turn = Math.max(
       Math.ceil((fromMs - turnAtMs) / intervalMs),
-      Math.floor((this.reportedAtMs - turnAtMs) / intervalMs) + 1,
+      Math.floor((this.reportedAtMs - turnAtMs) / intervalMs + turnMargin) + 1,
     );
     return Math.max(fromMs, turnAtMs + turn * intervalMs);
   }
@@ -145,6 +149,9 @@ export class ReportClock {
     }
   }
 }
+
+/** What rounding may cost: a report at its turn is a report of that turn. */
+const turnMargin = 1e-3;
 
 /** Over the latest that was seen. */
 const reorderMargin = 1.25;

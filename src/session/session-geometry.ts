@@ -35,6 +35,7 @@ export function createSessionGeometry(
     Number.isInteger(mssBytes) &&
     mssBytes >= sessionMssLimits.minBytes &&
     mssBytes <= sessionMssLimits.maxBytes &&
+    Number.isInteger(segmentsPerBlock) &&
     segmentsPerBlock >= 1 &&
     segmentsPerBlock <= maxSegmentsPerBlock;
   if (!isSound) return undefined;

@@ -1,0 +1,78 @@
+/** `p2mp send` and `p2mp receive` as processes: folders and keys of their own, on any free port of loopback. */
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, statSync, watch } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Test } from 'tap';
+import { type Exit, type JsonEvent, type Program, parseEvents, startCommand } from './processes.js';
+
+/** Bytes of a part's journal that note nothing yet. */
+const journalHeaderBytes = 56;
+
+/** A receiver that is known to listen. */
+export interface ReceiverProgram {
+  readonly program: Program;
+  readonly port: number;
+  /** As a sender is told of it. */
+  readonly name: string;
+  readonly dir: string;
+}
+
+/** The folders of one test: `sent`, those of receivers, and a folder of keys for each side. */
+export class SessionPlace {
+  readonly folder: string;
+  readonly sent: string;
+  readonly senderHome: string;
+  readonly receiverHome: string;
+
+  constructor(private readonly t: Test) {
+    this.folder = t.testdir({ sent: {} });
+    this.sent = join(this.folder, 'sent');
+    this.senderHome = join(this.folder, 'keys of the sender');
+    this.receiverHome = join(this.folder, 'keys of the receiver');
+    for (const home of [this.senderHome, this.receiverHome]) mkdirSync(home);
+  }
+
+  /** @returns the public key's line */
+  async keygen(home: string): Promise<string> {
+    const { code, stderr } = await this.start(home, ['keygen']).exited;
+    if (code !== 0) throw new Error(stderr);
+    return readFileSync(join(home, 'key.pub'), 'utf8');
+  }
+
+  /** Starts `p2mp receive`, with `--json` unless that is among the options that are left out. */
+  async receive(options: readonly string[] = ['--open'], into = 'in'): Promise<ReceiverProgram> {
+    const dir = join(this.folder, into);
+    const port = options.includes('--port') ? [] : ['--port', '0'];
+    const args = ['receive', '--dir', dir, '--bind', '127.0.0.1', ...port, ...options];
+    const program = this.start(this.receiverHome, args);
+    const [, bound] = await program.waitFor(/listening.*?127\.0\.0\.1:(\d+)/i);
+    return { program, port: Number(bound), name: `127.0.0.1:${bound}`, dir };
+  }
+
+  send(args: readonly string[], options: { readonly cwd?: string } = {}): Program {
+    return this.start(this.senderHome, ['send', ...args], options);
+  }
+
+  start(home: string, args: readonly string[], options: { readonly cwd?: string } = {}): Program {
+    return startCommand(this.t, 'p2mp', args, { ...options, env: { P2MP_HOME: home } });
+  }
+}
+
+/** Resolves once a part in the folder notes something as durable. @returns the journal's path */
+export async function waitForNote({ program, dir }: ReceiverProgram): Promise<string> {
+  const parts = await program.waitForFile(dir, /^\.p2mp-part$/);
+  const part = await program.waitForFile(parts, /^[0-9a-f]{64}$/);
+  const journal = await program.waitForFile(part, /^journal$/);
+  const watcher = watch(dirname(journal));
+  try {
+    while (statSync(journal).size <= journalHeaderBytes) await once(watcher, 'change');
+  } finally {
+    watcher.close();
+  }
+  return journal;
+}
+
+/** The lines of --json that tell of one kind of event. */
+export function eventsOf({ stdout }: Pick<Exit, 'stdout'>, name: string): JsonEvent[] {
+  return parseEvents(stdout).filter(({ event }) => event === name);
+}
