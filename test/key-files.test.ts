@@ -205,7 +205,7 @@ t.test('what is no private key is refused, with what to do', async (t) => {
   const refuse = async (name: string, message: RegExp) => {
     await t.rejects(loadKeyPair(join(folder, name)), { code: 'KEY_UNREADABLE', message }, name);
   };
-  await refuse('missing', /missing: does not exist; check the name/);
+  await refuse('missing', /missing: there is no key; make one with p2mp keygen/);
   await refuse('folder', /folder: is a folder; name a file/);
   const { publicKey } = await generateKeyPair();
   const contents: Record<string, string> = {

@@ -120,7 +120,7 @@ const refusals: { args: string[]; code: 2 | 4; line: string | RegExp }[] = [
   { args: ['--bogus'], code: 2, line: 'bogus' },
   { args: ['--key', 'folder'], code: 4, line: 'folder: is a folder; name a file' },
   { args: ['--key', 'file/key'], code: 4, line: 'file: there is a file of that name; ' },
-  { args: ['--show'], code: 4, line: /home.key: does not exist; check the name/ },
+  { args: ['--show'], code: 4, line: /home.key: there is no key; make one with p2mp keygen/ },
   { args: ['--show', '--key', 'file'], code: 4, line: 'file: holds no private key of p2mp; ' },
 ];
 

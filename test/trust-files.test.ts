@@ -83,7 +83,7 @@ t.test('what is no list at all is refused', async (t) => {
   const folder = t.testdir({ folder: {}, large: '' });
   truncateSync(join(folder, 'large'), 5 * 1024 * 1024);
   const refused: [string, RegExp][] = [
-    ['missing', /missing: does not exist; check the name/],
+    ['missing', /missing: there is no list of senders; put their public keys there/],
     ['folder', /folder: is a folder; name a file/],
     ['large', /large: is larger than any list of keys \(5242880 bytes\)/],
   ];
@@ -124,7 +124,10 @@ t.test('a list that changes is read again, and one that breaks is not believed',
     t.same(senders.find(keyOf(2)), { comment: 'two' }, 'the list of before goes on');
   }
   rmSync(path);
-  t.match(await senders.refresh(), { code: 'TRUST_FILE_BAD', message: /does not exist/ });
+  t.match(await senders.refresh(), {
+    code: 'TRUST_FILE_BAD',
+    message: /there is no list of senders/,
+  });
   t.same(senders.find(keyOf(2)), { comment: 'two' });
 
   // As editors do: another file takes the name.
