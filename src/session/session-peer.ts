@@ -28,7 +28,8 @@ export class SessionPeer {
   selfName: string | undefined;
   opening: Opening | undefined;
   channel: SecureChannel | undefined;
-  receiverKey: Uint8Array | undefined;
+  /** The static key that it was trusted by. */
+  trustedKey: Uint8Array | undefined;
 
   /** Blocks that it lacks and that are not in flight to it. */
   readonly needed = new RangeSet();

@@ -198,6 +198,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       this.advance(nowMs);
       return;
     }
+    peer.trustedKey = peer.opening.receiverKey;
+    // For as long as a person was asked, nothing could come.
+    peer.heardAtMs = nowMs;
     peer.opening.prove();
     peer.channel = peer.opening.channel;
     peer.status = 'offered';
@@ -443,8 +446,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       // A forged answer must not end it: it begins anew.
       peer.opening = undefined;
     } else if (outcome === 'advanced') {
-      peer.isHeard = true;
-      peer.heardAtMs = nowMs;
+      // Whoever answers so has proven nothing: patience with it goes on running.
       if (peer.opening.stage === 'trust') this.identify(nowMs, peer);
       else this.call(nowMs, peer, 'first');
     }
@@ -455,8 +457,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     assert(receiverKey !== undefined, 'the receiver has shown its key');
     peer.status = 'identifying';
     peer.callAtMs = Infinity;
-    const isKnown = peer.receiverKey !== undefined && isEqualBytes(peer.receiverKey, receiverKey);
-    peer.receiverKey = receiverKey;
+    const { trustedKey } = peer;
+    const isKnown = trustedKey !== undefined && isEqualBytes(trustedKey, receiverKey);
     if (isKnown) this.trust(nowMs, peer.index);
     else {
       const { index, name } = peer;
