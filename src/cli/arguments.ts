@@ -55,7 +55,7 @@ export function parseWindow(text: string): number {
 }
 
 /** `host`, `host:port`, `address`, `[IPv6]:port` or a bare IPv6 address. */
-export function parseServer(text: string, commonPort: number): ServerSpec {
+export function parseServer(text: string, commonPort: number, lowestPort: 0 | 1 = 1): ServerSpec {
   if (isIPv6(text)) return { name: text, host: text, port: commonPort };
   const match = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:[\]]+))(?::(?<port>.*))?$/.exec(text);
   const { bracketed, plain, port } = match?.groups ?? {};
@@ -66,7 +66,7 @@ export function parseServer(text: string, commonPort: number): ServerSpec {
   }
   if (port === undefined) return { name: text, host, port: commonPort };
   if (port.includes(':')) refuse(`server ${text}: an IPv6 address with a port needs [brackets]`);
-  return { name: text, host, port: parsePort(port, 1) };
+  return { name: text, host, port: parsePort(port, lowestPort) };
 }
 
 /** The course's p: what share of the data packets is thrown away. */

@@ -95,7 +95,7 @@ function createReceiveParser() {
     })
     .option('metrics', {
       type: 'string',
-      describe: 'Serve Prometheus metrics at [host:]port, path /metrics',
+      describe: 'Serve Prometheus metrics at [host:]port, path /metrics; port 9735 if left out',
     })
     .nargs('bind', 1)
     .requiresArg([
@@ -115,6 +115,9 @@ function createReceiveParser() {
     .example('$0 --dir /srv/images', 'from the senders in authorized_senders')
     .example('$0 --open --once --dir . && ls -l', 'one session from anybody, in a script');
 }
+
+/** Where metrics are served if no port is given. */
+const metricsPort = 9735;
 
 type Arguments = Exclude<Awaited<ReturnType<typeof parseArguments>>, ExitCode>;
 
@@ -266,9 +269,12 @@ class ReceiveCommand {
     const { argv, output } = this;
     if (argv.metrics === undefined) return undefined;
     const text = single('metrics', argv.metrics);
-    const { host, port } = /^:?\d+$/.test(text)
-      ? { host: '127.0.0.1', port: parsePort(text.replace(':', ''), 0) }
-      : parseServer(text, 0);
+    // A port alone is for this host only: metrics name senders and files.
+    const { host, port } = parseServer(
+      /^:?\d+$/.test(text) ? `127.0.0.1:${text.replace(':', '')}` : text,
+      metricsPort,
+      0,
+    );
     const metrics = new ReceiverMetrics(receiving);
     const { address, port: bound } = await metrics.listen(host, port);
     output.line(`Metrics at http://${formatAddress({ host: address, port: bound })}/metrics`);

@@ -70,7 +70,9 @@ export class SendOutput {
         const { receiver, status, reason } = event.outcome;
         output.json({ event: 'RESULT', ...receiverJson(event.outcome) });
         if (output.isJson || (status === 'complete' && !isVerbose)) break;
-        output.warn(`${receiver}: ${status}${reason === undefined ? '' : `: ${reason}`}`);
+        const text = `${receiver}: ${status}${reason === undefined ? '' : `: ${reason}`}`;
+        if (status === 'complete') output.warn(text);
+        else output.error(text);
         break;
       }
       case 'fault':

@@ -38,7 +38,8 @@ function row(status: SessionReceiverStatus, contentSizeBytes: number): string[] 
   return [
     status.receiver,
     status.activity,
-    `${percent(status.heldBytes, contentSizeBytes)}%`,
+    // Nothing is here yet where not even the offer has come.
+    `${status.selfName === undefined ? 0 : percent(status.heldBytes, contentSizeBytes)}%`,
     goodput === undefined || goodput === 0 ? '-' : formatRate(goodput),
     formatLoss(status.lossRatio),
     status.rttMs === undefined ? '-' : `${status.rttMs.toFixed(1)} ms`,

@@ -375,6 +375,7 @@ export class Delivery {
     }
     const peer = at(peers, receiver);
     count(peer, isRepair);
+    peer.unicastSent++;
     const isEnd = segment === block.lastLacking(receiver);
     return { to: peer.address, bytes: this.encode(block, segment, isEnd) };
   }
@@ -438,11 +439,15 @@ export class Delivery {
   }
 
   private takeGroup(peer: SessionPeer, report: Report): void {
+    // What was sent to it alone cannot have come by the group. Where some of that was lost, this is too
+    // low, which costs unicast and nothing else.
+    const byGroup = report.segmentsReceived - peer.unicastSent;
     const isBarren =
       peer.hearsGroup &&
       report.state === 'receiving' &&
-      report.segmentsReceived === peer.segmentsReceived &&
+      byGroup <= peer.receivedByGroup &&
       this.groupDatagramsSent > peer.groupSentAtReport;
+    peer.receivedByGroup = Math.max(peer.receivedByGroup, byGroup);
     peer.groupSentAtReport = this.groupDatagramsSent;
     peer.barrenGroupReports = isBarren ? peer.barrenGroupReports + 1 : 0;
     if (peer.barrenGroupReports >= barrenReports) peer.isGroupLost = true;

@@ -51,6 +51,9 @@ export class SessionPeer {
   isGroupLost = false;
   /** Datagrams that had gone to the group when it last reported. */
   groupSentAtReport = 0;
+  /** Data datagrams to it alone; and the most that can have come to it by the group. */
+  unicastSent = 0;
+  receivedByGroup = 0;
 
   /** It was heard lately: rounds wait for its reports. */
   isResponsive = false;

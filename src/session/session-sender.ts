@@ -558,6 +558,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.earlierBytes += peer.receivedBytes;
     peer.receivedBytes = 0;
     peer.isGroupLost = false;
+    peer.unicastSent = 0;
+    peer.receivedByGroup = 0;
     peer.isPollDue = false;
     this.events.push({ type: 'connect', receiver: peer.name, selfName });
     this.delivery.handleChange(nowMs, peer);

@@ -39,7 +39,7 @@ export class SessionPlace {
     return readFileSync(join(home, 'key.pub'), 'utf8');
   }
 
-  /** Starts `p2mp receive`, with `--json` unless that is among the options that are left out. */
+  /** Starts `p2mp receive`, on any free port unless the options say otherwise. */
   async receive(options: readonly string[] = ['--open'], into = 'in'): Promise<ReceiverProgram> {
     const dir = join(this.folder, into);
     const port = options.includes('--port') ? [] : ['--port', '0'];

@@ -15,11 +15,13 @@ export function toScreen(output: string, columns: number): string[] {
     if (token === '\r') column = 0;
     else if (token === '\n') toRow(row + 1);
     else if (token === '\x1b[K') line.length = Math.min(line.length, column);
-    else if (token === '\x1b[J') {
+    else if (token === '\x1b[J' || token === '\x1b[0J') {
       line.length = Math.min(line.length, column);
       lines.length = row + 1;
     } else if (token.startsWith('\x1b[') && token.endsWith('A')) {
       row = Math.max(0, row - Number.parseInt(token.slice(2), 10));
+    } else if (token.startsWith('\x1b[') && token.endsWith('G')) {
+      column = Number.parseInt(token.slice(2), 10) - 1;
     } else if (token.startsWith('\x1b')) throw new Error(`unknown: ${JSON.stringify(token)}`);
     else {
       if (column === columns) {

@@ -1,0 +1,190 @@
+/** Sessions between network namespaces on one bridge: real multicast, a group that is lost, full disks. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { isSameContent, writeRandomFile } from '../support/loopback.js';
+import { distFolder, Program, parseResult } from '../support/processes.js';
+import { NetworkLab } from './network-lab.js';
+
+const skip =
+  (process.getuid?.() !== 0 && 'network namespaces need root') ||
+  (spawnSync('ip', ['-V']).status !== 0 && 'no ip of iproute2 here') ||
+  (spawnSync('nft', ['--version']).status !== 0 && 'no nft of nftables here');
+
+const receiverHosts = [1, 2, 3];
+const port = 7735;
+
+/** A sender and three receivers on one bridge, each with a folder and keys of its own. */
+class SessionLab {
+  readonly folder: string;
+  readonly sent: string;
+  private readonly lab: NetworkLab;
+
+  constructor(
+    private readonly t: Test,
+    sizeBytes: number,
+  ) {
+    this.lab = new NetworkLab(1 + receiverHosts.length, 0);
+    t.teardown(() => this.lab.close());
+    this.folder = t.testdir();
+    this.sent = writeRandomFile(this.folder, sizeBytes);
+    for (const host of [0, ...receiverHosts]) {
+      const address = `${this.address(host, 6)}/64`;
+      this.run(host, 'ip', '-6', 'addr', 'add', address, 'dev', 'eth0', 'nodad');
+    }
+  }
+
+  address(host: number, version: 4 | 6): string {
+    return version === 4 ? this.lab.address(host) : `fd99::${10 + host}`;
+  }
+
+  dir(host: number): string {
+    return join(this.folder, `in ${host}`);
+  }
+
+  run(host: number, ...command: string[]): void {
+    const [program, args] = this.lab.on(host, ...command);
+    execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  }
+
+  /** Drops what a host takes in and this rule fits. */
+  drop(host: number, rule: string): void {
+    this.run(host, 'nft', 'add table inet test');
+    this.run(host, 'nft', 'add chain inet test in { type filter hook input priority 0 ; }');
+    this.run(host, 'nft', `add rule inet test in ${rule} drop`);
+  }
+
+  p2mp(host: number, ...args: string[]): Program {
+    const path = join(distFolder, 'cli', 'p2mp.js');
+    const [program, words] = this.lab.on(host, process.execPath, path, ...args);
+    const env = { P2MP_HOME: join(this.folder, `keys ${host}`) };
+    return new Program(this.t, program, words, { env });
+  }
+
+  /** Starts a receiver on each host. */
+  async receive(options: readonly string[], dirs: Readonly<Record<number, string>> = {}) {
+    const programs = receiverHosts.map((host) => {
+      const dir = dirs[host] ?? this.dir(host);
+      return this.p2mp(host, 'receive', '--open', '--json', '--dir', dir, ...options);
+    });
+    await Promise.all(programs.map((program) => program.waitForEvent('listening')));
+    return programs;
+  }
+
+  send(version: 4 | 6, ...options: string[]): Program {
+    const to = receiverHosts.map((host) => this.address(host, version)).join();
+    const common = ['--to', to, '--port', String(port), '--open', '--json'];
+    return this.p2mp(0, 'send', this.sent, ...common, ...options);
+  }
+}
+
+for (const version of [4, 6] as const) {
+  t.test(`one datagram of IPv${version} serves all three`, { skip }, async (t) => {
+    const lab = new SessionLab(t, 2_000_000);
+    const programs = await lab.receive(['--once']);
+    const exit = await lab.send(version, '--rate', '2MB').exited;
+    t.equal(exit.code, 0, exit.stderr);
+    const result = parseResult(exit);
+    t.ok(result['multicastDatagrams'] > 0);
+    for (const host of receiverHosts) {
+      t.match(result['receivers'][host - 1], { status: 'complete', multicast: true });
+      t.ok(isSameContent(lab.sent, join(lab.dir(host), 'sent')));
+    }
+    // Three times the content would be unicast.
+    t.ok(result['bytesSent'] < 2 * 2_000_000, `${result['bytesSent']} bytes left`);
+    for (const program of programs) {
+      const { code, stdout } = await program.exited;
+      t.equal(code, 0);
+      t.match(stdout, /"event":"RESULT".*"multicast":true/);
+    }
+  });
+}
+
+t.test('a host that the group does not reach gets all by unicast', { skip }, async (t) => {
+  const lab = new SessionLab(t, 1_000_000);
+  lab.drop(2, 'ip daddr 224.0.0.0/4');
+  const programs = await lab.receive(['--once']);
+  const exit = await lab.send(4, '--rate', '2MB').exited;
+  t.equal(exit.code, 0, exit.stderr);
+  const result = parseResult(exit);
+  t.ok(result['multicastDatagrams'] > 0);
+  t.match(result['receivers'], [
+    { status: 'complete', multicast: true },
+    { status: 'complete', multicast: false },
+    { status: 'complete', multicast: true },
+  ]);
+  for (const host of receiverHosts) t.ok(isSameContent(lab.sent, join(lab.dir(host), 'sent')));
+  for (const program of programs) t.equal((await program.exited).code, 0);
+});
+
+t.test('a group that one host loses midway', { skip }, async (t) => {
+  const lab = new SessionLab(t, 2_000_000);
+  await lab.receive(['--once']);
+  const sender = lab.send(4, '--rate', '400k');
+  await sender.waitForEvent('PROGRESS');
+  lab.drop(3, 'ip daddr 224.0.0.0/4');
+  const exit = await sender.exited;
+  t.equal(exit.code, 0, exit.stderr);
+  t.match(
+    parseResult(exit)['receivers'][2],
+    { status: 'complete', heldBytes: 2_000_000, multicast: false },
+    'it is served by unicast from then on',
+  );
+  for (const host of receiverHosts) t.ok(isSameContent(lab.sent, join(lab.dir(host), 'sent')));
+});
+
+t.test('loss at one host alone', { skip }, async (t) => {
+  const lab = new SessionLab(t, 1_000_000);
+  lab.drop(1, 'meta l4proto udp numgen random mod 100 < 10');
+  await lab.receive(['--once']);
+  const exit = await lab.send(4, '--rate', '2MB').exited;
+  t.equal(exit.code, 0, exit.stderr);
+  const result = parseResult(exit);
+  t.ok(result['repairs'] > 0);
+  t.ok(result['receivers'][0].loss > 0);
+  for (const host of receiverHosts) t.ok(isSameContent(lab.sent, join(lab.dir(host), 'sent')));
+});
+
+t.test('a full disk fails one host, until there is room', { skip }, async (t) => {
+  const lab = new SessionLab(t, 2_000_000);
+  const disk = mkdtempSync(join(tmpdir(), 'p2mp small disk '));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'none', disk]);
+  t.teardown(() => {
+    execFileSync('umount', ['--lazy', disk]);
+    rmSync(disk, { recursive: true });
+  });
+  const programs = await lab.receive([], { 2: disk });
+  const sender = lab.send(4, '--rate', '400k');
+  await sender.waitForEvent('PROGRESS');
+  const filler = join(disk, 'filler');
+  t.throws(() => writeFileSync(filler, Buffer.alloc(4 * 1024 * 1024)), { code: 'ENOSPC' });
+  const exit = await sender.exited;
+  t.equal(exit.code, 3, 'the others are complete');
+  t.match(parseResult(exit)['receivers'], [
+    { receiver: lab.address(1, 4), status: 'complete' },
+    {
+      receiver: lab.address(2, 4),
+      status: 'failed',
+      reason: /the disk is full; make room and try again/,
+    },
+    { receiver: lab.address(3, 4), status: 'complete' },
+  ]);
+  for (const host of [1, 3]) t.ok(isSameContent(lab.sent, join(lab.dir(host), 'sent')));
+  t.same(readdirSync(disk).sort(), ['.p2mp-part', 'filler']);
+
+  rmSync(filler);
+  const again = await lab.send(4).exited;
+  t.equal(again.code, 0, again.stderr);
+  const received = parseResult(again)['receivers'].map(
+    ({ receivedBytes }: { receivedBytes: number }) => receivedBytes,
+  );
+  t.same([received[0], received[2]], [0, 0]);
+  t.ok(received[1] > 0);
+  t.ok(isSameContent(lab.sent, join(disk, 'sent')));
+  for (const program of programs) {
+    program.kill('SIGTERM');
+    t.equal((await program.exited).code, 0);
+  }
+});
