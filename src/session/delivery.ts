@@ -442,14 +442,13 @@ export class Delivery {
     // What was sent to it alone cannot have come by the group. Where some of that was lost, this is too
     // low, which costs unicast and nothing else.
     const byGroup = report.segmentsReceived - peer.unicastSent;
-    const isBarren =
-      peer.hearsGroup &&
-      report.state === 'receiving' &&
-      byGroup <= peer.receivedByGroup &&
-      this.groupDatagramsSent > peer.groupSentAtReport;
-    peer.receivedByGroup = Math.max(peer.receivedByGroup, byGroup);
+    if (byGroup > peer.receivedByGroup) {
+      peer.receivedByGroup = byGroup;
+      peer.barrenGroupReports = 0;
+    } else if (report.state === 'receiving' && this.groupDatagramsSent > peer.groupSentAtReport) {
+      peer.barrenGroupReports++;
+    }
     peer.groupSentAtReport = this.groupDatagramsSent;
-    peer.barrenGroupReports = isBarren ? peer.barrenGroupReports + 1 : 0;
     if (peer.barrenGroupReports >= barrenReports) peer.isGroupLost = true;
     peer.segmentsReceived = report.segmentsReceived;
     const hearsGroup = this.options.group !== undefined && report.hearsGroup && !peer.isGroupLost;
