@@ -74,6 +74,10 @@ function describeReceived(event: ReceiveEvent): string {
       event.result;
       return `${event.info.label} ${key.length}`;
     }
+    case 'bad-block': {
+      const names: readonly string[] = event.names;
+      return `${event.block} ${names.join()}`;
+    }
     case 'end': {
       const result: IncomingResult = event.result;
       const status: 'complete' | 'failed' | 'refused' = result.status;

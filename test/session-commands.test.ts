@@ -54,6 +54,13 @@ const receiverKeys = [
   'sender',
 ];
 
+/** Where the opening had to be repeated, its round trip is not known. */
+function keysWithoutRtt(event: object | undefined): string[] {
+  return Object.keys(event ?? {})
+    .filter((key) => key !== 'rttMs')
+    .sort();
+}
+
 const fingerprint = /SHA256:[A-Za-z0-9+/]{43}/;
 
 t.test('with keys on both sides: met, noted, known again', { buffered }, async (t) => {
@@ -215,11 +222,11 @@ t.test('--json tells a session from start to result, on both sides', { buffered 
   t.match(told[1], { event: 'CONNECT', label: 'sent', bytes: 400_000, key: fingerprint });
   t.same(Object.keys(told[1] ?? {}), ['event', 'sender', 'label', 'bytes', 'key']);
   for (const event of eventsOf(received, 'PROGRESS')) {
-    t.same(Object.keys(event).sort(), receiverKeys);
+    t.same(keysWithoutRtt(event), receiverKeys);
   }
   t.ok(eventsOf(received, 'PROGRESS').length > 0);
   const end = told.at(-1);
-  t.same(Object.keys(end ?? {}).sort(), [...receiverKeys, 'status'].sort());
+  t.same(keysWithoutRtt(end), [...receiverKeys, 'status'].sort());
   t.match(end, {
     event: 'RESULT',
     sender: told[1]?.['sender'],

@@ -292,9 +292,16 @@ t.test('of a large file with one changed block, little is sent', async (t) => {
       t.ok(receivedBytes > 0 && receivedBytes <= 2 * blockBytes, `${receivedBytes} received`);
     }
   }
-  for (const { receivedBytes } of (await (hosts[0] as SessionHost).ends(4)).slice(1)) {
+  const [first] = hosts as [SessionHost];
+  for (const { receivedBytes } of (await first.ends(4)).slice(1)) {
     t.ok(receivedBytes > 0 && receivedBytes <= 2 * blockBytes, `${receivedBytes} received`);
   }
+  const bad = first.events.flatMap((event) => (event.type === 'bad-block' ? [event] : []));
+  t.same(
+    bad.map(({ block, names }) => ({ block, names })),
+    [40, 0, 100].map((block) => ({ block, names: ['sent'] })),
+    'each bad block is named',
+  );
 });
 
 t.test('with keep, files that are there stay; what is not there comes', async (t) => {

@@ -12,6 +12,7 @@ import {
 import type { FileReceiverEvent } from '../node/file-receiver.js';
 import { fingerprint } from '../node/session/key-files.js';
 import type { ReceiveEvent, Receiving } from '../node/session/receive.js';
+import { escapeControls } from '../session/byte-codec.js';
 import type { IncomingResult, IncomingStatus } from '../session/incoming-events.js';
 import type { Output } from './output.js';
 import { printOddity } from './print-event.js';
@@ -64,6 +65,15 @@ export class ReceiveOutput {
         output.json({ event: 'CONNECT', sender: from, label, bytes: contentSizeBytes, key });
         if (options.isVerbose && !output.isJson) {
           output.warn(`${label} from ${from}: ${formatBytes(contentSizeBytes)}, key ${key}`);
+        }
+        break;
+      }
+      case 'bad-block': {
+        const { info, block, names } = event;
+        output.json({ event: 'BAD_BLOCK', sender: info.from, label: info.label, block, names });
+        if (options.isVerbose && !output.isJson) {
+          const where = escapeControls(names.join(', '));
+          output.warn(`${info.label} from ${info.from}: block ${block} of ${where} comes again`);
         }
         break;
       }
@@ -181,6 +191,7 @@ function statusJson(status: IncomingStatus) {
     datagrams: status.datagramsReceived,
     duplicates: status.duplicates,
     badBlocks: status.badBlocks,
+    ...(status.rttMs === undefined ? {} : { rttMs: status.rttMs }),
     multicast: status.usesGroup,
   };
 }

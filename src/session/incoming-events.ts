@@ -54,7 +54,10 @@ export interface IncomingStatus extends IncomingInfo {
   readonly duplicates: number;
   /** Lost segments of all that were sent here, 0..1. */
   readonly lossRatio: number;
+  /** Round trip of the opening, the time that the sender took to trust this receiver included. */
+  readonly rttMs?: number;
   readonly usesGroup: boolean;
+  /** Blocks whose digests were not the object's, and that came again. */
   readonly badBlocks: number;
 }
 

@@ -110,6 +110,8 @@ export class IncomingSession {
     readonly senderKey: Uint8Array,
     private from: Address,
     nowMs: TimeMs,
+    /** Round trip of the opening; undefined where it could not be told. */
+    private readonly rttMs: number | undefined,
   ) {
     this.startedAtMs = nowMs;
     this.heardAtMs = nowMs;
@@ -599,6 +601,7 @@ export class IncomingSession {
       datagramsReceived,
       duplicates,
       lossRatio: sentHere === 0 ? 0 : segmentsLost / sentHere,
+      ...(this.rttMs === undefined ? {} : { rttMs: this.rttMs }),
       usesGroup: this.hearsGroup,
       badBlocks: this.badBlocks,
     };

@@ -48,6 +48,8 @@ interface PendingHandshake {
   readonly handshake: Handshake;
   readonly reply: Uint8Array;
   readonly startedAtMs: TimeMs;
+  /** The reply was sent more than once: which one the proof answers cannot be told (Karn's rule). */
+  isRepeated: boolean;
   /** The answer to its proof, where that is a refusal. */
   refusal?: Uint8Array;
 }
@@ -211,6 +213,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     const key = handshakeKey(from, packet);
     const known = this.handshakes.get(key);
     if (known !== undefined) {
+      known.isRepeated = true;
       this.transmits.push({ to: from, bytes: known.reply });
       return;
     }
@@ -226,7 +229,13 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     }
     const { session, receiver, counter } = packet;
     const reply = encodeChannelPacket('reply', session, receiver, counter, handshake.write());
-    this.handshakes.set(key, { host: from.host, handshake, reply, startedAtMs: nowMs });
+    this.handshakes.set(key, {
+      host: from.host,
+      handshake,
+      reply,
+      startedAtMs: nowMs,
+      isRepeated: false,
+    });
     this.transmits.push({ to: from, bytes: reply });
   }
 
@@ -271,7 +280,9 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       return;
     }
     this.handshakes.delete(key);
-    this.sessions.set(packet.session, this.createSession(nowMs, channel, remoteKey, from));
+    const rttMs = pending.isRepeated ? undefined : nowMs - pending.startedAtMs;
+    const session = this.createSession(nowMs, channel, remoteKey, from, rttMs);
+    this.sessions.set(packet.session, session);
   }
 
   private refuseForRoom(): string | undefined {
@@ -285,6 +296,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     channel: SecureChannel,
     senderKey: Uint8Array,
     from: Address,
+    rttMs: number | undefined,
   ): IncomingSession {
     const { name, platform, maxContentBytes = Infinity } = this.options;
     const session = new IncomingSession(
@@ -304,6 +316,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       senderKey,
       from,
       nowMs,
+      rttMs,
     );
     return session;
   }

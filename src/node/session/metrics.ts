@@ -116,6 +116,18 @@ export class ReceiverMetrics {
       },
     });
     new Gauge({
+      name: 'p2mp_session_rtt_seconds',
+      help: 'Round trip of the opening, per session under way',
+      labelNames: ['sender', 'label'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { from, label, rttMs } of receiving.statuses()) {
+          if (rttMs !== undefined) this.set({ sender: from, label }, rttMs / 1000);
+        }
+      },
+    });
+    new Gauge({
       name: 'p2mp_session_held_ratio',
       help: 'Share of the content that is here, per session under way',
       labelNames: ['sender', 'label'],

@@ -9,11 +9,14 @@ import type { ReceiverEvent } from '../../receiver-events.js';
 import type { DialectEvent } from '../../session/dialect-switch.js';
 import { DialectSwitch } from '../../session/dialect-switch.js';
 import type {
+  IncomingInfo,
   IncomingResult,
   IncomingStatus,
   SessionReceiverEvent,
   SessionReceiverResult,
 } from '../../session/incoming-events.js';
+import type { Manifest } from '../../session/manifest.js';
+import { namesAt } from '../../session/manifest.js';
 import type { ExistingFiles } from '../../session/messages.js';
 import { SessionReceiver } from '../../session/session-receiver.js';
 import type { ReceiveFileOptions } from '../file-receiver.js';
@@ -60,6 +63,15 @@ export interface ReceiveOptions {
 
 export type ReceiveEvent =
   | Extract<SessionReceiverEvent, { type: 'offer' | 'fault' }>
+  /** A block that was here is not the object's; it comes again, alone. */
+  | {
+      readonly type: 'bad-block';
+      readonly info: IncomingInfo;
+      /** Counted within the content. */
+      readonly block: number;
+      /** The files that it is a part of. */
+      readonly names: readonly string[];
+    }
   /** A session's outcome. */
   | { readonly type: 'end'; readonly result: IncomingResult }
   /** The first datagram that the system refused, of each kind of error. */
@@ -117,6 +129,9 @@ function addTo(sums: Sums, status: IncomingStatus): void {
 
 /** One session's disk. */
 interface Storage {
+  readonly info: IncomingInfo;
+  readonly manifest: Manifest;
+  readonly blockSizeBytes: number;
   readonly objectId: string;
   readonly abort: AbortController;
   /** Resolves to undefined where it could not be opened. */
@@ -281,6 +296,7 @@ export class Receiving {
         return;
       case 'forget':
         this.withStore(event.session, (store) => store.forget(event.block));
+        this.tellBadBlock(event.session, event.block);
         return;
       case 'finish':
         this.withStore(event.session, async (store) => {
@@ -325,7 +341,16 @@ export class Receiving {
     const done = new Promise<void>((resolve) => {
       resolveDone = resolve;
     });
-    const storage: Storage = { objectId, abort, store: open(), pendingCount: 2, resolveDone };
+    const storage: Storage = {
+      info,
+      manifest,
+      blockSizeBytes,
+      objectId,
+      abort,
+      store: open(),
+      pendingCount: 2,
+      resolveDone,
+    };
     this.storages.set(session, storage);
     this.partWork.set(objectId, done);
     void done.then(() => {
@@ -338,6 +363,14 @@ export class Receiving {
         this.machine.find(session)?.prepared(nowMs, store.held, store.kept),
       );
     });
+  }
+
+  private tellBadBlock(session: number, block: number): void {
+    const storage = this.storages.get(session);
+    if (storage === undefined) return;
+    const { info, manifest, blockSizeBytes } = storage;
+    const names = namesAt(manifest, block * blockSizeBytes, blockSizeBytes);
+    this.options.onEvent?.({ type: 'bad-block', info, block, names });
   }
 
   private write(session: number, offsetBytes: number, bytes: Uint8Array): void {
