@@ -3,6 +3,7 @@
  * receiver was given on its own channel. A block may be read anew for a later pass, and its file may have
  * changed: the generation is a part of the nonce, so that no nonce meets two plaintexts.
  */
+import { isEqualBytes } from './byte-codec.js';
 import type { SessionCrypto } from './crypto.js';
 import { nonceSizeBytes, tagSizeBytes } from './crypto.js';
 
@@ -35,11 +36,7 @@ export class BlockSeal {
   }
 
   hasTag(header: Uint8Array, body: Uint8Array, tag: Uint8Array): boolean {
-    const expected = this.tag(header, body);
-    let difference = tag.length ^ expected.length;
-    // All bytes are looked at, so that time tells nothing of the first that differs.
-    for (let i = 0; i < expected.length; i++) difference |= (expected[i] as number) ^ (tag[i] ?? 0);
-    return difference === 0;
+    return isEqualBytes(this.tag(header, body), tag);
   }
 
   private nonceOf(block: number, generation: number): Uint8Array {

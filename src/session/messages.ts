@@ -4,7 +4,11 @@ import { digestSizeBytes, keySizeBytes } from './crypto.js';
 import type { Report } from './report.js';
 import { readReport, writeReport } from './report.js';
 
-/** What becomes of files that a receiver has already. */
+/**
+ * - `update`: a file of the right size is taken for the right one until a block proves otherwise
+ * - `overwrite`: everything is received anew
+ * - `keep`: what is there stays as it is
+ */
 export type ExistingFiles = 'update' | 'overwrite' | 'keep';
 const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep'];
 

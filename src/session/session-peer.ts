@@ -79,7 +79,6 @@ export class SessionPeer {
   settledAtMs: TimeMs | undefined;
   datagramsSent = 0;
   repairs = 0;
-  reports = 0;
   /** The number of the message that its last report was; earlier ones are overtaken. */
   lastReport = -1;
 

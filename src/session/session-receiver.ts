@@ -272,9 +272,10 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       else this.faults.add('bad-handshake', from, bytes);
       return;
     }
-    const refusal = this.options.refuseSender(remoteKey) ?? this.refuseForRoom();
+    const distrust = this.options.refuseSender(remoteKey);
+    const refusal = distrust ?? this.refuseForRoom();
     if (refusal !== undefined) {
-      this.faults.add(this.refuseForRoom() === undefined ? 'untrusted' : 'no-room', from, bytes);
+      this.faults.add(distrust === undefined ? 'no-room' : 'untrusted', from, bytes);
       pending.refusal = channel.seal(encodeMessage({ kind: 'refuse', reason: refusal }));
       this.transmits.push({ to: from, bytes: pending.refusal });
       return;

@@ -571,7 +571,6 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     // Before its accept came, or overtaken by a later one.
     if (peer.status !== 'active' || counter <= peer.lastReport) return;
     peer.lastReport = counter;
-    peer.reports++;
     this.reportsReceived++;
     const hasCome = report.lackingBytes < (peer.lackingBytes ?? Infinity);
     if (hasCome || report.state === 'preparing' || report.state === 'storing') {

@@ -3,6 +3,7 @@ import type { BigIntStats } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { P2mpError } from '../../errors.js';
 import type { Entry, Manifest } from '../../session/manifest.js';
+import type { ExistingFiles } from '../../session/messages.js';
 import { identityOf } from '../disk.js';
 import type { ContentFile, ContentLayout } from './content-layout.js';
 import { diskConcurrency, forEachLimited } from './for-each-limited.js';
@@ -10,13 +11,6 @@ import type { FilePlace } from './part-files.js';
 import { isReservedName } from './part-folder.js';
 import type { TargetFolder } from './target-folder.js';
 import { refuseFolder, TargetSurvey } from './target-folder.js';
-
-/**
- * - `update`: a file of the right size is taken for the right one until a block proves otherwise
- * - `overwrite`: everything is received anew
- * - `keep`: what is there stays as it is
- */
-export type ExistingFiles = 'update' | 'overwrite' | 'keep';
 
 export interface FoundFile {
   readonly place: FilePlace;

@@ -8,10 +8,10 @@ import type { P2mpError } from '../../errors.js';
 import type { Range } from '../../range-set.js';
 import { RangeSet } from '../../range-set.js';
 import type { Manifest } from '../../session/manifest.js';
+import type { ExistingFiles } from '../../session/messages.js';
 import { syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
 import type { ContentFile, Piece } from './content-layout.js';
-import type { ExistingFiles } from './existing-files.js';
 import { diskConcurrency, forEachLimited } from './for-each-limited.js';
 import type { HeldBlock } from './held-blocks.js';
 import type { OpenedPart } from './open-part.js';
@@ -20,7 +20,7 @@ import { removeIfEmpty } from './part-folder.js';
 import { placeEntries, prepareFiles } from './place-entries.js';
 import { hasAll, hasAny, partsWithin } from './range-queries.js';
 
-export type { ExistingFiles } from './existing-files.js';
+export type { ExistingFiles } from '../../session/messages.js';
 export type { HeldBlock } from './held-blocks.js';
 export { removeStaleParts } from './stale-parts.js';
 
