@@ -18,12 +18,9 @@ export class Block {
   round = 0;
   /** When the round is over; undefined while it is still being sent. */
   deadlineMs: TimeMs | undefined;
-  /**
-   * Where the round's sending stands: segment by segment, and each to the group (-1), then to one
-   * receiver after another.
-   */
+  /** Where the round's sending stands: one receiver after another, and the group behind the last. */
+  nextReceiver = 0;
   nextSegment = 0;
-  nextReceiver = -1;
 
   /** Whom the round goes to; undefined for all. */
   private receivers: ReadonlySet<number> | undefined;
@@ -69,8 +66,8 @@ export class Block {
     this.deadlineMs = undefined;
     this.groupLow = 0;
     this.groupHigh = 0;
+    this.nextReceiver = 0;
     this.nextSegment = 0;
-    this.nextReceiver = -1;
   }
 
   /** The receiver lacks the whole block. */
@@ -99,10 +96,8 @@ export class Block {
 
   /** The last segment that the receiver lacks; -1 for none. */
   lastLacking(receiver: number): number {
-    const high = this.lacking[2 * receiver + 1] as number;
-    return high === 0
-      ? 31 - Math.clz32(this.lacking[2 * receiver] as number)
-      : 63 - Math.clz32(high);
+    const place = 2 * receiver;
+    return lastBit(this.lacking[place] as number, this.lacking[place + 1] as number);
   }
 
   lackingCount(receiver: number): number {
@@ -147,8 +142,26 @@ export class Block {
     }
   }
 
-  isForGroup(segment: number): boolean {
-    return (((segment < 32 ? this.groupLow : this.groupHigh) >>> (segment & 31)) & 1) === 1;
+  /** Whether anything of this round goes to the group. */
+  get hasGroupPart(): boolean {
+    return (this.groupLow | this.groupHigh) !== 0;
+  }
+
+  /**
+   * Segments of this round, low half, for one receiver alone; for the group where `receiver` is below 0.
+   * @param isMember whether it gets the group's part as well
+   */
+  lowToSend(receiver: number, isMember: boolean): number {
+    if (receiver < 0) return this.groupLow;
+    if (!this.isRoundFor(receiver)) return 0;
+    return (this.lacking[2 * receiver] as number) & (isMember ? ~this.groupLow : -1);
+  }
+
+  /** The same, high half. */
+  highToSend(receiver: number, isMember: boolean): number {
+    if (receiver < 0) return this.groupHigh;
+    if (!this.isRoundFor(receiver)) return 0;
+    return (this.lacking[2 * receiver + 1] as number) & (isMember ? ~this.groupHigh : -1);
   }
 
   isRoundFor(receiver: number): boolean {
@@ -181,6 +194,11 @@ export function bitCount(mask: number): number {
   let count = mask - ((mask >>> 1) & 0x55555555);
   count = (count & 0x33333333) + ((count >>> 2) & 0x33333333);
   return Math.imul((count + (count >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
+
+/** The highest bit set of two masks, low half first; -1 for none. */
+export function lastBit(low: number, high: number): number {
+  return high === 0 ? 31 - Math.clz32(low) : 63 - Math.clz32(high);
 }
 
 /** A mask of the lowest `count` bits; none below 1, all 32 from 32 on. */

@@ -11,8 +11,24 @@ export type TimeMs = number;
 
 export interface Transmit {
   readonly to: Address;
-  /** Stays as it is for ever: a shell may hold on to it. */
+  /** Stays as it is, so that a shell may hold on to it; of a batch, until all of it has been answered. */
   readonly bytes: Uint8Array;
+  /**
+   * Where `bytes` are several datagrams for one place, one behind the other: a batch. The size of each; the
+   * last may be shorter.
+   */
+  readonly datagramSizeBytes?: number;
+}
+
+/** The datagrams of a transmit, one by one. */
+export function* datagramsOf({ bytes, datagramSizeBytes }: Transmit): Iterable<Uint8Array> {
+  if (datagramSizeBytes === undefined) {
+    yield bytes;
+    return;
+  }
+  for (let from = 0; from < bytes.length; from += datagramSizeBytes) {
+    yield bytes.subarray(from, from + datagramSizeBytes);
+  }
 }
 
 export interface Machine<Event> {

@@ -3,17 +3,22 @@
  * dialects send by these rounds; what an answer means, and what follows a deadline, is theirs.
  */
 import type { Block } from './block-window.js';
-import { BlockWindow } from './block-window.js';
+import { BlockWindow, lastBit, lowBits } from './block-window.js';
 import type { TimeMs, Transmit } from './machine.js';
 
-/** In a receiver's place: the segment goes to the group, so to every receiver that hears it. */
+/** In a receiver's place: the segments go to the group, so to every receiver that hears it. */
 export const toGroup = -1;
 
 export interface RoundRules<B extends Block> {
   /** Whether a round that is on its way goes out whole before that of an older block does. */
   readonly isUninterrupted: boolean;
-  /** The datagram for this segment; `receiver` is an index or `toGroup`. */
-  transmit(nowMs: TimeMs, block: B, segment: number, receiver: number): Transmit;
+  /** Whether all that one receiver gets of a block in a round goes out at once; else one by one. */
+  readonly sendsBatches: boolean;
+  /**
+   * The datagrams for these segments, a mask of them, low half first.
+   * @param receiver an index, or `toGroup`
+   */
+  transmit(nowMs: TimeMs, block: B, receiver: number, low: number, high: number): Transmit;
   /** A round has been sent: how long it waits for its answers. */
   timeoutMs(nowMs: TimeMs, block: B): number;
   /** Whether a receiver has what is sent to the group. */
@@ -66,24 +71,34 @@ export class Rounds<B extends Block = Block> {
     return transmit;
   }
 
-  /** A segment goes to everyone who lacks it, then the next one does. */
+  /**
+   * Receiver after receiver gets what it alone lacks; then the group gets the rest. That comes last, so that
+   * whoever hears the group has all of the round by its end.
+   */
   private nextOfRound(nowMs: TimeMs, block: B): Transmit | undefined {
-    const { receiverCount, rules } = this;
-    for (; block.nextSegment < block.segmentCount; block.nextSegment++) {
-      const segment = block.nextSegment;
-      const isForGroup = block.isForGroup(segment);
-      if (block.nextReceiver === toGroup) {
-        block.nextReceiver = 0;
-        if (isForGroup) return rules.transmit(nowMs, block, segment, toGroup);
-      }
-      while (block.nextReceiver < receiverCount) {
-        const receiver = block.nextReceiver++;
-        if (!block.isRoundFor(receiver) || !block.isLacking(receiver, segment)) continue;
-        if (isForGroup && rules.hearsGroup(receiver)) continue;
-        return rules.transmit(nowMs, block, segment, receiver);
-      }
-      block.nextReceiver = toGroup;
+    const { receiverCount } = this;
+    for (; block.nextReceiver <= receiverCount; block.nextReceiver++, block.nextSegment = 0) {
+      const isGroup = block.nextReceiver === receiverCount;
+      const receiver = isGroup ? toGroup : block.nextReceiver;
+      const transmit = this.nextFor(nowMs, block, receiver);
+      if (transmit !== undefined) return transmit;
     }
     return undefined;
+  }
+
+  private nextFor(nowMs: TimeMs, block: B, receiver: number): Transmit | undefined {
+    const { rules } = this;
+    const from = block.nextSegment;
+    const isMember = receiver !== toGroup && rules.hearsGroup(receiver);
+    let low = block.lowToSend(receiver, isMember) & ~lowBits(from);
+    let high = block.highToSend(receiver, isMember) & ~lowBits(from - 32);
+    if ((low | high) === 0) return undefined;
+    if (!rules.sendsBatches) {
+      if (low !== 0) high = 0;
+      low &= -low;
+      high &= -high;
+    }
+    block.nextSegment = lastBit(low, high) + 1;
+    return rules.transmit(nowMs, block, receiver, low, high);
   }
 }

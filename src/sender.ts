@@ -9,7 +9,7 @@ import type { Address } from './address.js';
 import { formatAddress } from './address.js';
 import { assert, at } from './assert.js';
 import type { BlockWindow } from './block-window.js';
-import { Block } from './block-window.js';
+import { Block, lastBit } from './block-window.js';
 import { senderDefaults } from './config.js';
 import { P2mpError } from './errors.js';
 import { FaultLog } from './faults.js';
@@ -110,8 +110,9 @@ export class Sender implements Machine<SenderEvent> {
     this.patience = new Patience(giveUpAfterMs, this.peers);
     this.flight = new Rounds(this.peers.length, () => new Block(this.peers.length), {
       isUninterrupted: false,
-      transmit: (nowMs, block, segment, receiver) =>
-        this.transmitSegment(nowMs, at(this.peers, receiver), block, segment),
+      sendsBatches: false,
+      transmit: (nowMs, block, receiver, low, high) =>
+        this.transmitSegment(nowMs, at(this.peers, receiver), block, lastBit(low, high)),
       timeoutMs: (_nowMs, block) => this.roundTimeoutMs(block),
       hearsGroup: () => false,
     });

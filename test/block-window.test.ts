@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { Block, BlockWindow } from '../src/block-window.js';
+import { Block, BlockWindow, bitCount, lastBit, lowBits } from '../src/block-window.js';
 
 const receiverCount = 3;
 const receivers = [0, 1, 2];
@@ -26,6 +26,16 @@ function isAsModel(block: Block, model: Model): boolean {
       return isSame && block.isPending(receiver) === lacking.size > 0;
     })
   );
+}
+
+/** The segments of a mask, low half first. */
+function segmentsOf(low: number, high: number): number[] {
+  return segments.filter((s) => (((s < 32 ? low : high) >>> (s & 31)) & 1) === 1);
+}
+
+/** What goes to a receiver in this round, or to the group, -1. */
+function toSend(block: Block, receiver: number, isMember = false): number[] {
+  return segmentsOf(block.lowToSend(receiver, isMember), block.highToSend(receiver, isMember));
 }
 
 const step = fc.oneof(
@@ -101,8 +111,8 @@ t.test('a block that is used again remembers nothing', (t) => {
   block.setLacking(1);
   block.beginRound();
   block.deadlineMs = 100;
-  block.nextSegment = 3;
   block.nextReceiver = 1;
+  block.nextSegment = 3;
   window.dropOldest();
   const next = window.push(1, 64, 2);
   const fresh = new Block(2);
@@ -115,15 +125,15 @@ t.test('a block that is used again remembers nothing', (t) => {
   t.end();
 });
 
-t.test('a round starts from the first segment and receiver, without a deadline', (t) => {
+t.test('a round starts from the first receiver and segment, without a deadline', (t) => {
   const block = new Block(2);
   block.reset(0, 0, 4);
   block.beginRound();
+  block.nextReceiver = 2;
   block.nextSegment = 4;
-  block.nextReceiver = 1;
   block.deadlineMs = 50;
   block.beginRound();
-  t.match(block, { round: 2, nextSegment: 0, nextReceiver: -1, deadlineMs: undefined });
+  t.match(block, { round: 2, nextReceiver: 0, nextSegment: 0, deadlineMs: undefined });
   t.end();
 });
 
@@ -136,11 +146,42 @@ t.test('what several members of the group lack goes to the group, what one lacks
   block.clearThrough(2, 10);
   block.beginRound();
   block.sendToGroup([0, 1, 2]);
-  const toGroup = segments.filter((segment) => block.isForGroup(segment));
-  t.strictSame(toGroup, segments.slice(40));
+  t.strictSame(toSend(block, -1), segments.slice(40));
+  t.equal(block.hasGroupPart, true);
+  t.strictSame(toSend(block, 0, true), []);
+  t.strictSame(toSend(block, 1, true), []);
+  t.strictSame(toSend(block, 2, true), segments.slice(10, 40));
+  t.strictSame(toSend(block, 3), segments, 'who does not hear the group gets all that it lacks');
   block.beginRound(new Set([0, 1]));
   block.sendToGroup([0, 1, 2]);
-  t.notOk(segments.some((segment) => block.isForGroup(segment)));
+  t.strictSame(toSend(block, -1), []);
+  t.equal(block.hasGroupPart, false);
+  t.strictSame(toSend(block, 1, true), segments.slice(40));
+  t.strictSame(toSend(block, 2, true), [], 'the round is not for it');
+  block.beginRound();
+  t.strictSame(toSend(block, 2, true), segments.slice(10), 'the next round is for all');
+  t.end();
+});
+
+t.test('masks are counted and cut as the numbers of their bits are', (t) => {
+  const half = fc.integer({ min: 0, max: 0xffffffff });
+  const property = fc.property(half, half, fc.integer({ min: -5, max: 40 }), (low, high, count) => {
+    // The operators of the language make numbers below zero of masks.
+    for (const [l, h] of [
+      [low, high],
+      [low | 0, high | 0],
+      [low, 0],
+      [0, high],
+    ] as const) {
+      const set = segmentsOf(l, h);
+      if (bitCount(l) + bitCount(h) !== set.length) return false;
+      if (lastBit(l, h) !== (set.at(-1) ?? -1)) return false;
+    }
+    const lowest = segmentsOf(lowBits(count), 0);
+    return lowest.length === Math.min(32, Math.max(0, count)) && lowest.every((s, i) => s === i);
+  });
+  fc.assert(property, { seed: 1, numRuns: 1000 });
+  t.equal(lastBit(0, 0), -1);
   t.end();
 });
 

@@ -55,7 +55,7 @@ function answers(both: DialectSwitch<string, string>): string[] {
   }
 }
 
-const hello = encodeChannelHeader('hello', 0x55555555, 0, 0);
+const hello = encodeChannelHeader('hello', 0x55555555, 0, 0, 0);
 
 /** A datagram of eight bytes with this type field. */
 function withType(type: number): Uint8Array {

@@ -27,9 +27,9 @@ t.test('three probes within 150 ms, the first once a receiver has had time to jo
   t.equal(probe.dueAtMs, Infinity, 'nobody listens yet');
   probe.restart(1000);
   t.same(takeAll(probe), [
-    { atMs: 1020, isLast: false },
-    { atMs: 1070, isLast: false },
-    { atMs: 1120, isLast: true },
+    { atMs: 1003, isLast: false },
+    { atMs: 1030, isLast: false },
+    { atMs: 1110, isLast: true },
   ]);
   t.equal(probe.dueAtMs, Infinity);
   t.end();
@@ -40,9 +40,9 @@ t.test('answers are waited for while probes are due, and 150 ms after the last',
   t.equal(probe.answersUntilMs, -Infinity, 'not where nobody was asked');
   probe.restart(1000);
   t.equal(probe.answersUntilMs, Infinity);
-  probe.take(1020);
+  probe.take(1003);
   t.equal(probe.answersUntilMs, Infinity);
-  probe.take(1070);
+  probe.take(1030);
   probe.take(1125);
   t.equal(probe.answersUntilMs, 1275);
   t.end();
@@ -56,7 +56,7 @@ t.test('for each receiver that comes later there are three probes more', (t) => 
   t.equal(probe.answersUntilMs, Infinity);
   t.same(
     takeAll(probe).map(({ atMs }) => atMs),
-    [5020, 5070, 5120],
+    [5003, 5030, 5110],
   );
   t.end();
 });
@@ -65,16 +65,16 @@ t.test('one that comes meanwhile puts nothing off, and gets its three', (t) => {
   const probe = createProbe();
   probe.restart(1000);
   for (let ms = 1001; ms <= 1019; ms++) probe.restart(ms);
-  t.equal(probe.dueAtMs, 1020);
-  probe.take(1020);
-  probe.take(1070);
+  t.equal(probe.dueAtMs, 1003);
+  probe.take(1003);
+  probe.take(1030);
   probe.restart(1075);
   t.same(
     takeAll(probe).map(({ atMs, isLast }) => [atMs, isLast]),
     [
-      [1095, false],
-      [1145, false],
-      [1195, true],
+      [1078, false],
+      [1105, false],
+      [1185, true],
     ],
   );
   t.end();

@@ -207,11 +207,17 @@ async function watchDisk(t: Test, folder: string): Promise<DiskEvent[]> {
     const openCount = open.filter((path) => path.startsWith(`${folder}/`)).length;
     events.push({ kind, path: pathOf(fd), openCount });
   };
-  const { write, datasync, sync } = prototype;
+  const { write, writev, datasync, sync } = prototype;
   t.intercept(prototype, 'write', {
     value: function (this: FileHandle, ...args: Parameters<typeof write>) {
       note('write', this.fd);
       return write.apply(this, args);
+    },
+  });
+  t.intercept(prototype, 'writev', {
+    value: function (this: FileHandle, ...args: Parameters<typeof writev>) {
+      note('write', this.fd);
+      return writev.apply(this, args);
     },
   });
   for (const [kind, original] of Object.entries({ datasync, sync })) {

@@ -17,6 +17,7 @@ function packetOf(burst: number, isEnd = false): BlockPacket {
     burst: burst & 0xffff,
     header: nothing,
     body: nothing,
+    bodySizeBytes: 0,
     tag: nothing,
   };
 }

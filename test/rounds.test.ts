@@ -6,7 +6,7 @@ import { Rounds, toGroup } from '../src/rounds.js';
 
 interface Sent {
   readonly block: number;
-  readonly segment: number;
+  readonly segments: readonly number[];
   readonly receiver: number;
 }
 
@@ -14,6 +14,7 @@ interface Setup {
   readonly receiverCount: number;
   readonly members?: readonly number[];
   readonly isUninterrupted?: boolean;
+  readonly sendsBatches?: boolean;
   readonly timeoutMs?: number;
 }
 
@@ -21,14 +22,16 @@ function createRounds({
   receiverCount,
   members = [],
   isUninterrupted = true,
+  sendsBatches = false,
   timeoutMs = 100,
 }: Setup) {
   const sent: Sent[] = [];
   const ended: number[] = [];
   const rounds = new Rounds(receiverCount, () => new Block(receiverCount), {
     isUninterrupted,
-    transmit: (_nowMs, block, segment, receiver) => {
-      sent.push({ block: block.index, segment, receiver });
+    sendsBatches,
+    transmit: (_nowMs, block, receiver, low, high) => {
+      sent.push({ block: block.index, segments: segmentsOf(low, high), receiver });
       return { to: { host: 'any', port: 1 }, bytes: new Uint8Array(1) };
     },
     timeoutMs: (_nowMs, block) => {
@@ -48,13 +51,25 @@ function createRounds({
     block.beginRound();
     if (members.length > 0) block.sendToGroup(members);
   };
-  /** Sends as much as there is, at most `limit` datagrams. */
-  const send = (nowMs: number, limit = 10_000) => {
+  /** Sends as much as there is, at most `limit` datagrams or batches: of which block, what, and to whom. */
+  const sendBatches = (nowMs: number, limit = 10_000) => {
     sent.length = 0;
     while (sent.length < limit && rounds.pollTransmit(nowMs) !== undefined);
-    return sent.map(({ block, segment, receiver }) => [block, segment, receiver]);
+    return sent.map(({ block, segments, receiver }) => [block, segments, receiver] as const);
   };
-  return { rounds, ended, push, begin, send };
+  /** The same for datagrams. */
+  const send = (nowMs: number, limit?: number) =>
+    sendBatches(nowMs, limit).map(([block, segments, receiver]) => {
+      if (segments.length !== 1) throw new Error('not one by one');
+      return [block, segments[0], receiver];
+    });
+  return { rounds, ended, push, begin, send, sendBatches };
+}
+
+/** The segments of a mask, low half first. */
+function segmentsOf(low: number, high: number): number[] {
+  const isSet = (s: number) => (((s < 32 ? low : high) >>> (s & 31)) & 1) === 1;
+  return Array.from({ length: 64 }, (_, s) => s).filter(isSet);
 }
 
 function setLacking(block: Block, receiver: number, segments: readonly number[]): void {
@@ -67,35 +82,59 @@ function setLacking(block: Block, receiver: number, segments: readonly number[])
   block.setLackingSegments(receiver, low >>> 0, high >>> 0);
 }
 
-t.test('segment by segment, a segment goes to each one that lacks it', (t) => {
+t.test('receiver after receiver gets what it lacks, segment by segment', (t) => {
   const { push, begin, send } = createRounds({ receiverCount: 3 });
   begin(push(0, 3, [[0, 1, 2], [1], [0, 2]]));
   t.same(send(0), [
     [0, 0, 0],
-    [0, 0, 2],
     [0, 1, 0],
-    [0, 1, 1],
     [0, 2, 0],
+    [0, 1, 1],
+    [0, 0, 2],
     [0, 2, 2],
   ]);
   t.same(send(0), [], 'once');
   t.end();
 });
 
-t.test('what several of the group lack goes to it first, then to those who do not hear it', (t) => {
-  const { push, begin, send } = createRounds({ receiverCount: 4, members: [0, 2, 3] });
-  begin(push(0, 4, [[0, 1], [0, 1, 3], [0, 2], []]));
+t.test('in batches, each gets all that it lacks at once', (t) => {
+  const { push, begin, sendBatches } = createRounds({ receiverCount: 4, sendsBatches: true });
+  const whole = Array.from({ length: 64 }, (_, s) => s);
+  begin(push(0, 64, [[0, 31, 32, 63], [], [40], whole]));
+  t.same(sendBatches(0), [
+    [0, [0, 31, 32, 63], 0],
+    [0, [40], 2],
+    [0, whole, 3],
+  ]);
+  t.same(sendBatches(0), [], 'once');
+  t.end();
+});
+
+t.test('what several of the group lack goes to it last, what one lacks to that one before', (t) => {
+  const setup = { receiverCount: 4, members: [0, 2, 3] };
+  const lacking = [[0, 1], [0, 1, 3], [0, 2, 3], [3]];
+  const single = createRounds(setup);
+  single.begin(single.push(0, 4, lacking));
+  t.same(single.send(0), [
+    [0, 1, 0],
+    [0, 0, 1],
+    [0, 1, 1],
+    [0, 3, 1],
+    [0, 2, 2],
+    [0, 0, toGroup],
+    [0, 3, toGroup],
+  ]);
+  const batches = createRounds({ ...setup, sendsBatches: true });
+  batches.begin(batches.push(0, 4, lacking));
   t.same(
-    send(0),
+    batches.sendBatches(0),
     [
-      [0, 0, toGroup],
-      [0, 0, 1],
-      [0, 1, 0],
-      [0, 1, 1],
-      [0, 2, 2],
-      [0, 3, 1],
+      [0, [1], 0],
+      [0, [0, 1, 3], 1],
+      [0, [2], 2],
+      [0, [0, 3], toGroup],
     ],
-    'what a single one lacks goes to it alone',
+    'who does not hear the group gets it all alone',
   );
   t.end();
 });
@@ -118,9 +157,9 @@ t.test('each round tells anew what goes to the group', (t) => {
   t.end();
 });
 
-t.test(
-  'each receiver gets each segment that it lacks exactly once, and nobody gets another',
-  (t) => {
+for (const sendsBatches of [false, true]) {
+  const how = sendsBatches ? 'in batches' : 'one by one';
+  t.test(`${how}, each receiver gets each segment that it lacks exactly once`, (t) => {
     const segments = fc.uniqueArray(fc.nat(63));
     const receiver = fc.record({ segments, isMember: fc.boolean() });
     const property = fc.property(
@@ -128,28 +167,37 @@ t.test(
       fc.array(receiver, { minLength: 1, maxLength: 6 }),
       (segmentCount, receivers) => {
         const members = receivers.flatMap(({ isMember }, i) => (isMember ? [i] : []));
-        const { push, begin, send } = createRounds({ receiverCount: receivers.length, members });
+        const setup = { receiverCount: receivers.length, members, sendsBatches };
+        const { push, begin, sendBatches } = createRounds(setup);
         const lacking = receivers.map(({ segments }) => segments.filter((s) => s < segmentCount));
         begin(push(0, segmentCount, lacking));
-        const sent = send(0);
+        const sent = sendBatches(0);
         const got = receivers.map(() => [] as number[]);
-        let last = -1;
-        for (const [, segment, to] of sent as [number, number, number][]) {
-          if (segment < last) return false;
-          last = segment;
-          const reached = to === toGroup ? members : [to];
-          const wanting = reached.filter((i) => lacking[i]?.includes(segment));
-          if (wanting.length < (to === toGroup ? 2 : 1)) return false;
-          for (const i of wanting) got[i]?.push(segment);
+        const places = sent.map(([, , to]) => (to === toGroup ? receivers.length : to));
+        const isInOrder = places.every((place, i) => {
+          const last = places[i - 1] ?? -1;
+          return sendsBatches ? place > last : place >= last;
+        });
+        if (!isInOrder || sent.some(([, { length }]) => !sendsBatches && length !== 1))
+          return false;
+        for (const [, segments, to] of sent) {
+          for (const segment of segments) {
+            const reached = to === toGroup ? members : [to];
+            const wanting = reached.filter((i) => lacking[i]?.includes(segment));
+            // Nobody gets what nobody lacks, and the group what several of it lack alone.
+            if (wanting.length < (to === toGroup ? 2 : 1)) return false;
+            for (const i of wanting) got[i]?.push(segment);
+          }
         }
-        const sorted = lacking.map((list) => [...list].sort((a, b) => a - b));
-        return JSON.stringify(got) === JSON.stringify(sorted);
+        const sorted = (lists: readonly (readonly number[])[]) =>
+          JSON.stringify(lists.map((list) => [...list].sort((a, b) => a - b)));
+        return sorted(got) === sorted(lacking);
       },
     );
     fc.assert(property, { seed: 1, numRuns: 500 });
     t.end();
-  },
-);
+  });
+}
 
 t.test('a round for some goes to nobody else', (t) => {
   const { push, send } = createRounds({ receiverCount: 3, members: [0, 1, 2] });
@@ -197,18 +245,45 @@ for (const isUninterrupted of [true, false]) {
 }
 
 t.test('a segment that arrived meanwhile is left out', (t) => {
-  const { push, begin, send } = createRounds({ receiverCount: 2 });
-  const block = push(0, 3, [
+  const lacking = [
     [0, 1, 2],
     [0, 1, 2],
-  ]);
-  begin(block);
-  send(0, 1);
+  ];
+  const single = createRounds({ receiverCount: 2 });
+  const block = single.push(0, 3, lacking);
+  single.begin(block);
+  single.send(0, 1);
+  setLacking(block, 0, [0, 2]);
   setLacking(block, 1, [2]);
-  t.same(send(0), [
-    [0, 1, 0],
+  t.same(single.send(0), [
     [0, 2, 0],
     [0, 2, 1],
+  ]);
+  const batches = createRounds({ receiverCount: 2, sendsBatches: true });
+  const other = batches.push(0, 3, lacking);
+  batches.begin(other);
+  batches.sendBatches(0, 1);
+  setLacking(other, 0, []);
+  setLacking(other, 1, [2]);
+  t.same(batches.sendBatches(0), [[0, [2], 1]]);
+  t.end();
+});
+
+t.test('what is lacking anew where the round has been waits for the next one', (t) => {
+  const { push, begin, send } = createRounds({ receiverCount: 2 });
+  const block = push(0, 3, [[0, 2], [1]]);
+  begin(block);
+  t.same(send(0, 2), [
+    [0, 0, 0],
+    [0, 2, 0],
+  ]);
+  setLacking(block, 0, [0, 1]);
+  t.same(send(0), [[0, 1, 1]]);
+  begin(block);
+  t.same(send(0), [
+    [0, 0, 0],
+    [0, 1, 0],
+    [0, 1, 1],
   ]);
   t.end();
 });

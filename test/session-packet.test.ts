@@ -1,28 +1,39 @@
 /** The session dialect on the wire: golden bytes, and what strangers may send. */
 import * as fc from 'fast-check';
 import t from 'tap';
+import type { SessionGeometry } from '../src/session/session-geometry.js';
+import {
+  createSessionGeometry,
+  segmentCountOfBlock,
+  sizeOfSegment,
+} from '../src/session/session-geometry.js';
 import type { ChannelPacket } from '../src/session/session-packet.js';
 import {
+  blockDatagramSize,
   burstsAhead,
+  channelDatagramSize,
   decodeSession,
   describeSession,
   encodeChannelPacket,
   encodeProbeHeader,
+  isBlockDatagram,
   isSessionDatagram,
   writeBlockHeader,
 } from '../src/session/session-packet.js';
 
 const golden = {
-  hello: '89abcdef 01 01 5032 0007 0123456789ab aabb',
-  cookie: '89abcdef 02 01 5032 0007 0123456789ab aabb',
-  open: '89abcdef 03 01 5032 0007 0123456789ab aabb',
-  reply: '89abcdef 04 01 5032 0007 0123456789ab aabb',
-  proof: '89abcdef 05 01 5032 0007 0123456789ab aabb',
-  control: '89abcdef 06 01 5032 0007 0123456789ab aabb',
+  hello: '89abcdef 01 01 5032 0007 0002 f3456789 aabb',
+  cookie: '89abcdef 02 01 5032 0007 0002 f3456789 aabb',
+  open: '89abcdef 03 01 5032 0007 0002 f3456789 aabb',
+  reply: '89abcdef 04 01 5032 0007 0002 f3456789 aabb',
+  proof: '89abcdef 05 01 5032 0007 0002 f3456789 aabb',
+  control: '89abcdef 06 01 5032 0007 0002 f3456789 aabb',
   data: '89abcdef 07 05 5032 fedcba98 3f 01 ffee aabb',
   taggedData: `89abcdef 08 05 5032 fedcba98 3f 01 ffee aabb ${'cc'.repeat(16)}`,
   probe: `89abcdef 09 01 5032 0000000000000000 ${'cc'.repeat(16)}`,
 };
+
+const channelNames = ['hello', 'cookie', 'open', 'reply', 'proof', 'control'] as const;
 
 const fromHex = (hex: string) => Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
 const toHex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
@@ -38,33 +49,37 @@ const block = {
 
 function encodeBlock(isTagged: boolean): Uint8Array {
   const bytes = new Uint8Array(16 + 2 + (isTagged ? 16 : 0)).fill(0xcc);
-  writeBlockHeader(bytes, isTagged, block);
+  writeBlockHeader(bytes, 0, isTagged, block);
   bytes.set(body, 16);
   return bytes;
 }
 
 t.test('each kind of packet is on the wire as the text of the protocol has it', (t) => {
-  const kinds = ['hello', 'cookie', 'open', 'reply', 'proof', 'control'] as const;
-  for (const kind of kinds) {
-    const bytes = encodeChannelPacket(kind, 0x89abcdef, 7, 0x0123456789ab, body);
+  for (const kind of channelNames) {
+    const bytes = encodeChannelPacket(kind, 0x89abcdef, 7, 0xf3456789, body);
     t.equal(toHex(bytes), golden[kind].replaceAll(' ', ''), kind);
   }
   t.equal(toHex(encodeBlock(false)), golden.data.replaceAll(' ', ''));
   t.equal(toHex(encodeBlock(true)), golden.taggedData.replaceAll(' ', ''));
   t.equal(toHex(encodeProbeHeader(0x89abcdef)), golden.probe.replaceAll(' ', '').slice(0, 32));
+  const long = encodeChannelPacket('control', 1, 2, 3, new Uint8Array(0x1234));
+  t.equal(toHex(long.subarray(0, 16)), '00000001060150320002123400000003', 'a longer body');
+  const within = new Uint8Array(5 + 16 + 3).fill(0xee);
+  writeBlockHeader(within, 5, false, block);
+  const header = golden.data.replaceAll(' ', '').slice(0, 32);
+  t.equal(toHex(within), `eeeeeeeeee${header}eeeeee`, 'a header goes where it is wanted');
   t.end();
 });
 
 t.test('each kind of packet is read', (t) => {
-  const kinds = ['hello', 'cookie', 'open', 'reply', 'proof', 'control'] as const;
-  for (const kind of kinds) {
+  for (const kind of channelNames) {
     const packet = decodeSession(fromHex(golden[kind])) as ChannelPacket;
     t.match(packet, {
       kind,
       session: 0x89abcdef,
       version: 1,
       receiver: 7,
-      counter: 0x0123456789ab,
+      counter: 0xf3456789,
     });
     t.equal(toHex(packet.body), 'aabb');
     t.equal(toHex(packet.header), golden[kind].replaceAll(' ', '').slice(0, 32));
@@ -73,18 +88,26 @@ t.test('each kind of packet is read', (t) => {
     kind: 'data',
     ...block,
     body,
+    bodySizeBytes: 2,
     tag: { length: 0 },
   });
   const tag = new Uint8Array(16).fill(0xcc);
-  t.match(decodeSession(fromHex(golden.taggedData)), { kind: 'tagged-data', ...block, body, tag });
+  t.match(decodeSession(fromHex(golden.taggedData)), {
+    kind: 'tagged-data',
+    ...block,
+    body,
+    bodySizeBytes: 2,
+    tag,
+  });
   t.match(decodeSession(fromHex(golden.probe)), { kind: 'probe', session: 0x89abcdef, body: tag });
   t.end();
 });
 
-t.test('what is cut short is too short, or a packet with less in it', (t) => {
+t.test('what is cut short is too short, or data with less in it', (t) => {
   for (const [name, hex] of Object.entries(golden)) {
     const bytes = fromHex(hex);
-    const least = { data: 17, taggedData: 33 }[name] ?? 16;
+    // Of all but data and probes, the header says how much there is.
+    const least = { data: 17, taggedData: 33, probe: 16 }[name] ?? bytes.length;
     for (let size = 0; size < bytes.length; size++) {
       const cut = decodeSession(bytes.subarray(0, size));
       if (size < least) t.equal(cut, 'too-short', `${name} cut to ${size}`);
@@ -104,13 +127,122 @@ t.test('a flipped bit of the type or kind is no packet of that kind; none makes 
       flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (0x80 >>> (bit & 7));
       const packet = decodeSession(flipped);
       const label = `bit ${bit} of ${name}`;
+      const isSized = (channelNames as readonly string[]).includes(name);
       if (bit >= 48 && bit < 64) t.equal(packet, 'unknown-type', label);
+      else if (isSized && bit >= 80 && bit < 96) t.equal(packet, 'too-short', label);
       else if (bit >= 32 && bit < 40 && typeof packet !== 'string') {
         t.not(packet.kind, (whole as ChannelPacket).kind, label);
       } else t.notSame(packet, whole, label);
       t.equal(isSessionDatagram(flipped), !(bit >= 48 && bit < 64), label);
     }
   }
+  t.end();
+});
+
+t.test('what comes behind the body makes it another size', (t) => {
+  for (const kind of channelNames) {
+    t.equal(decodeSession(fromHex(`${golden[kind]} 00`)), 'too-short', kind);
+  }
+  t.end();
+});
+
+t.test(
+  'of datagrams that came together, each says where it ends; of data, the geometry does',
+  (t) => {
+    /** A manifest of one block; content of three, the last of them short. */
+    const geometry = createSessionGeometry(100, 700, 64, 4) as SessionGeometry;
+    const channel = fc.record({
+      kind: fc.constantFrom(...channelNames),
+      sizeBytes: fc.integer({ min: 1, max: 300 }),
+    });
+    const data = fc.record({
+      kind: fc.constantFrom('data' as const, 'tagged-data' as const),
+      place: fc.nat(),
+    });
+    const probe = fc.record({ kind: fc.constant('probe' as const) });
+    const places = Array.from({ length: geometry.blockCount }, (_, block) =>
+      Array.from({ length: segmentCountOfBlock(geometry, block) }, (_, segment) => [
+        block,
+        segment,
+      ]),
+    ).flat() as [number, number][];
+    const property = fc.property(
+      fc.array(fc.oneof(channel, data, probe), { minLength: 1, maxLength: 20 }),
+      fc.nat(40),
+      (items, before) => {
+        const datagrams = items.map((item) => {
+          if (item.kind === 'probe') {
+            return Buffer.concat([encodeProbeHeader(9), new Uint8Array(16).fill(1)]);
+          }
+          if ('sizeBytes' in item) {
+            return encodeChannelPacket(item.kind, 9, 1, 5, new Uint8Array(item.sizeBytes));
+          }
+          const isTagged = item.kind === 'tagged-data';
+          const [number, segment] = places[item.place % places.length] as [number, number];
+          const bodyBytes = sizeOfSegment(geometry, number, segment);
+          const bytes = new Uint8Array(16 + bodyBytes + (isTagged ? 16 : 0));
+          writeBlockHeader(bytes, 0, isTagged, { ...block, block: number, segment });
+          return bytes;
+        });
+        const joined = Buffer.concat([new Uint8Array(before), ...datagrams]);
+        let offset = before;
+        for (const { length } of datagrams) {
+          const sizeBytes = isBlockDatagram(joined, offset)
+            ? blockDatagramSize(geometry, joined, offset)
+            : channelDatagramSize(joined, offset);
+          if (sizeBytes !== length) return false;
+          offset += length;
+        }
+        return true;
+      },
+    );
+    fc.assert(property, { seed: 1, numRuns: 500 });
+    t.end();
+  },
+);
+
+t.test('where that cannot be told, what is left is one datagram', (t) => {
+  const control = fromHex(golden.control);
+  const header = control.subarray(0, 16);
+  t.equal(channelDatagramSize(control, 0), 18);
+  t.equal(channelDatagramSize(control.subarray(0, 17), 0), 17, 'cut off');
+  for (let size = 1; size <= 16; size++)
+    t.equal(channelDatagramSize(header.subarray(16 - size), 0), size);
+  t.equal(channelDatagramSize(new Uint8Array(100), 0), 100, 'of another dialect');
+  t.equal(channelDatagramSize(new Uint8Array(100), 30), 70);
+  const empty = encodeChannelPacket('control', 1, 1, 1, new Uint8Array(0));
+  t.equal(channelDatagramSize(Buffer.concat([empty, control]), 0), 16, 'one without a body');
+  t.end();
+});
+
+t.test('no block, no size', (t) => {
+  const geometry = createSessionGeometry(100, 700, 64, 4) as SessionGeometry;
+  const sizeOf = (number: number, segment: number) => {
+    const bytes = new Uint8Array(100);
+    writeBlockHeader(bytes, 20, false, { ...block, block: number, segment });
+    return blockDatagramSize(geometry, bytes, 20);
+  };
+  t.equal(sizeOf(0, 0), 80);
+  // The manifest's 100 bytes and a tag.
+  t.equal(sizeOf(0, 1), 16 + 116 - 64);
+  t.equal(sizeOf(0, 2), undefined, 'a segment that the block does not have');
+  t.equal(sizeOf(1, 3), 80);
+  t.equal(sizeOf(1, 4), undefined);
+  t.equal(sizeOf(geometry.blockCount - 1, 0), 80);
+  t.equal(sizeOf(geometry.blockCount, 0), undefined, 'a block that the object does not have');
+  t.equal(sizeOf(2 ** 32 - 1, 63), undefined);
+  t.end();
+});
+
+t.test('data is told by type and kind, with something behind its header', (t) => {
+  const isBlock = (hex: string) => isBlockDatagram(fromHex(`eeeeee ${hex}`), 3);
+  t.equal(isBlock(golden.data), true);
+  t.equal(isBlock(golden.taggedData), true);
+  for (const name of [...channelNames, 'probe'] as const)
+    t.equal(isBlock(golden[name]), false, name);
+  t.equal(isBlock(golden.data.replace('5032', '5033')), false);
+  t.equal(isBlockDatagram(fromHex(golden.data).subarray(0, 16), 0), false);
+  t.equal(isBlockDatagram(fromHex(golden.data), 18), false, 'behind the end');
   t.end();
 });
 

@@ -18,6 +18,7 @@ import { receive as startReceiving } from '../node/session/receive.js';
 import { refuseUnlessAuthorized } from '../node/session/trust.js';
 import { parseCount, parsePort, parseSeconds, parseServer, parseSize } from './arguments.js';
 import { createParser, onInterrupt, parse, single } from './command.js';
+import { describeOffload } from './describe-offload.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
 import { Output } from './output.js';
@@ -167,8 +168,10 @@ class ReceiveCommand {
     }
     onInterrupt((signal) => this.handleSignal(signal));
     report.start(receiving);
-    output.json({ event: 'listening', addresses: receiving.addresses.map(formatAddress) });
-    output.line(`Listening on ${formatAddresses(receiving.addresses)}, into ${argv.dir}`);
+    const { addresses, offload } = receiving;
+    output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
+    if (argv.verbose && !output.isJson) output.warn(describeOffload(offload, 'receive'));
+    output.line(`Listening on ${formatAddresses(addresses)}, into ${argv.dir}`);
     await receiving.closed;
     await report.end();
     await metrics?.close();

@@ -12,6 +12,7 @@ import {
 import type { SendEvent, SendResult } from '../node/session/send.js';
 import { escapeControls } from '../session/byte-codec.js';
 import type { SessionReceiverStatus } from '../session/session-events.js';
+import { describeOffload } from './describe-offload.js';
 import type { Output } from './output.js';
 import { printOddity } from './print-event.js';
 import { formatLoss, sessionTable } from './session-table.js';
@@ -39,7 +40,7 @@ export class SendOutput {
     const { output, isVerbose } = this;
     switch (event.type) {
       case 'start': {
-        const { label, contentSizeBytes, entryCount, group } = event;
+        const { label, contentSizeBytes, entryCount, group, offload } = event;
         this.contentSizeBytes = contentSizeBytes;
         output.json({
           event: 'start',
@@ -47,7 +48,9 @@ export class SendOutput {
           bytes: contentSizeBytes,
           entries: entryCount,
           ...(group === undefined ? {} : { group }),
+          offload,
         });
+        if (isVerbose && !output.isJson) output.warn(describeOffload(offload, 'send'));
         break;
       }
       case 'skipped':

@@ -27,6 +27,24 @@ export async function writeAll(
   }
 }
 
+/** Writes several pieces of memory, one behind the other. */
+export async function writeParts(
+  handle: FileHandle,
+  parts: readonly Uint8Array[],
+  offsetBytes: number,
+): Promise<void> {
+  const { bytesWritten } = await handle.writev([...parts], offsetBytes);
+  let skippedBytes = 0;
+  for (const part of parts) {
+    // A system that takes only a part of it takes the rest piece by piece, or says what is wrong.
+    const doneBytes = Math.min(part.length, Math.max(0, bytesWritten - skippedBytes));
+    if (doneBytes < part.length) {
+      await writeAll(handle, part.subarray(doneBytes), offsetBytes + skippedBytes + doneBytes);
+    }
+    skippedBytes += part.length;
+  }
+}
+
 /** @returns false where the file ends before the buffer is full */
 export async function readAll(
   handle: FileHandle,

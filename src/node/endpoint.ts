@@ -1,5 +1,5 @@
 /** UDP sockets behind the address type of the core: open, send with backpressure, close. */
-import dgram from 'node:dgram';
+import type dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
 import { networkInterfaces } from 'node:os';
@@ -8,10 +8,24 @@ import { formatAddress } from '../address.js';
 import type { ErrorCode } from '../errors.js';
 import { P2mpError } from '../errors.js';
 import type { Transmit } from '../machine.js';
+import { openSocket, receiveBufferBytes } from './offload-open.js';
+import type { SendingSocket } from './offload-sender.js';
+import { OffloadSender } from './offload-sender.js';
+import type { Offload } from './offload-socket.js';
+import type { SystemCalls } from './offload-system.js';
+import { loadSystemCalls } from './offload-system.js';
+
+/** An open socket, with what sends by it. */
+interface Port {
+  readonly socket: dgram.Socket;
+  readonly sender: OffloadSender;
+  /** Kept: to ask the socket for each send would be a call of the system. */
+  readonly family: string;
+}
 
 /** An address that remembers which socket its datagrams came in by: answers leave by the same. */
-interface SocketAddress extends Address {
-  readonly socket: dgram.Socket;
+interface PortAddress extends Address {
+  readonly by: Port;
 }
 
 export interface EndpointOptions {
@@ -19,6 +33,15 @@ export interface EndpointOptions {
   readonly bind?: readonly string[];
   /** 0 for any free port. */
   readonly port: number;
+  /**
+   * Whether datagrams that came together may be handed over together, one behind the other, all but
+   * the last of one size. Which size, no socket of Node tells: the protocol must know.
+   */
+  readonly receivesBatches?: boolean;
+  /** Whether the system may cut and join batches, where it can; P2MP_OFFLOAD=off says no for all. */
+  readonly offload?: 'auto' | 'off';
+  /** How to come by what Node has no words for; throws with the reason where there is none. */
+  readonly loadSystemCalls?: () => SystemCalls;
   readonly handleDatagram: (from: Address, bytes: Uint8Array) => void;
   /** Called when datagrams have left after `canSend` was false. */
   readonly handleWritable: () => void;
@@ -29,24 +52,31 @@ export interface EndpointOptions {
 /** Bytes handed to the system but not yet taken by it; beyond it, `canSend` is false. */
 const maxUnsentBytes = 256 * 1024;
 
-/**
- * Of this many sends, one asks for its result: a callback for each costs a fifth of a round trip on
- * loopback. What fails, fails again, so nothing stays unnoticed; and the first ones all ask.
- */
-const sendsPerResult = 16;
-
-/** Asked of the system, which may grant less. */
-const receiveBufferSizeBytes = 4 * 1024 * 1024;
+/** After this many bytes it is looked how many are unsent: the system nearly always takes all at once. */
+const bytesPerLook = 16 * 1024;
 
 export class Endpoint {
-  private readonly sockets: dgram.Socket[] = [];
-  private sentCount = 0;
+  private readonly ports: Port[] = [];
+  private readonly system: SystemCalls | undefined;
+  /** Why `system` is undefined. */
+  private readonly noOffload: string | undefined;
+  private leastReceiveBufferBytes = Number.POSITIVE_INFINITY;
+  /** Since it was looked how many are unsent. */
+  private sentBytes = 0;
   private isBlocked = false;
+  private isPolling = false;
   private isClosed = false;
   /** Where it listened before it was closed. */
   private lastAddresses: Address[] = [];
 
-  private constructor(private readonly options: EndpointOptions) {}
+  private constructor(private readonly options: EndpointOptions) {
+    try {
+      if (options.offload === 'off') throw new Error('switched off');
+      this.system = (options.loadSystemCalls ?? loadSystemCalls)();
+    } catch (error) {
+      this.noOffload = error instanceof Error ? error.message : String(error);
+    }
+  }
 
   /** @throws P2mpError PORT_UNAVAILABLE */
   static async open(options: EndpointOptions): Promise<Endpoint> {
@@ -64,32 +94,49 @@ export class Endpoint {
   /** Where it listens. */
   get addresses(): Address[] {
     if (this.isClosed) return this.lastAddresses;
-    return this.sockets.map((socket) => {
+    return this.ports.map(({ socket }) => {
       const { address, port } = socket.address();
       return { host: address, port };
     });
   }
 
+  /** What the system does for batches; sending ends where it turns out that it refuses them. */
+  get offload(): Offload {
+    const all = this.ports.map(({ sender }) => sender.offload);
+    const reason = all.find((each) => each.reason !== undefined)?.reason;
+    return {
+      send: all.every(({ send }) => send),
+      receive: all.every(({ receive }) => receive),
+      ...(reason === undefined ? {} : { reason }),
+    };
+  }
+
+  /**
+   * What the system keeps for each socket until it is read, the least of them. Linux takes what it spends
+   * on keeping it from twice this size: small datagrams fill it sooner.
+   */
+  get receiveBufferSizeBytes(): number {
+    return this.leastReceiveBufferBytes;
+  }
+
   /** False while datagrams pile up; `handleWritable` is called once they have left. */
   canSend(): boolean {
     if (this.isBlocked || this.isClosed) return false;
-    // The system nearly always takes a datagram at once: to look now and then is enough.
-    if (this.sentCount % sendsPerResult !== 0 || this.unsentBytes <= maxUnsentBytes) return true;
+    if (this.sentBytes < bytesPerLook) return true;
+    this.sentBytes = 0;
+    if (this.unsentBytes <= maxUnsentBytes) return true;
     this.isBlocked = true;
-    setImmediate(this.awaitRoom);
+    this.awaitRoom();
     return false;
   }
 
-  send({ to, bytes }: Transmit): void {
+  /** A batch leaves in as few calls of the system as it allows. */
+  send(transmit: Transmit): void {
     if (this.isClosed) return;
-    const socket = 'socket' in to ? (to as SocketAddress).socket : this.socketFor(to);
-    if (socket === undefined) return;
-    this.sentCount++;
-    if (this.sentCount <= sendsPerResult || this.sentCount % sendsPerResult === 0) {
-      socket.send(bytes, to.port, to.host, this.handleSent);
-    } else {
-      socket.send(bytes, to.port, to.host);
-    }
+    const { to, bytes } = transmit;
+    const port = 'by' in to ? (to as PortAddress).by : this.portFor(to);
+    this.sentBytes += bytes.length;
+    port?.sender.send(transmit);
   }
 
   /**
@@ -97,7 +144,7 @@ export class Endpoint {
    * @returns whether any interface could join
    */
   joinGroup(group: string): boolean {
-    const socket = this.socketFor({ host: group, port: 0 });
+    const socket = this.portFor({ host: group, port: 0 })?.socket;
     if (socket === undefined || this.isClosed) return false;
     let hasJoined = false;
     for (const name of multicastInterfaces(group)) {
@@ -112,7 +159,7 @@ export class Endpoint {
   }
 
   leaveGroup(group: string): void {
-    const socket = this.socketFor({ host: group, port: 0 });
+    const socket = this.portFor({ host: group, port: 0 })?.socket;
     if (socket === undefined || this.isClosed) return;
     for (const name of multicastInterfaces(group)) {
       try {
@@ -125,7 +172,7 @@ export class Endpoint {
 
   /** Datagrams to groups leave by the interface that has this address, and pass `ttl - 1` routers. */
   sendGroupsBy(address: string, ttl: number): void {
-    const socket = this.socketFor({ host: address, port: 0 });
+    const socket = this.portFor({ host: address, port: 0 })?.socket;
     if (socket === undefined || this.isClosed) return;
     const found = multicastInterfaces(address, (info) => info.address === address)[0];
     if (found !== undefined) socket.setMulticastInterface(found);
@@ -135,7 +182,10 @@ export class Endpoint {
   /** Resolves once all that was sent has left, or after a while at the latest. */
   async flush(): Promise<void> {
     const endsAtMs = performance.now() + 1000;
-    while (!this.isClosed && this.unsentBytes > 0 && performance.now() < endsAtMs) {
+    // What is refused is sent again, so a result that is still to come counts as well.
+    const awaitsResult = () => this.ports.some(({ sender }) => sender.awaitsResult);
+    const isUnsent = () => this.unsentBytes > 0 || awaitsResult();
+    while (!this.isClosed && isUnsent() && performance.now() < endsAtMs) {
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -145,35 +195,50 @@ export class Endpoint {
     this.lastAddresses = this.addresses;
     this.isClosed = true;
     await Promise.all(
-      this.sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))),
+      this.ports.map(({ socket, sender }) => {
+        sender.close();
+        return new Promise<void>((resolve) => socket.close(() => resolve()));
+      }),
     );
   }
 
   private get unsentBytes(): number {
     let total = 0;
-    for (const socket of this.sockets) total += socket.getSendQueueSize();
+    for (const { sender } of this.ports) total += sender.unsentBytes;
     return total;
   }
 
-  private readonly awaitRoom = (): void => {
-    if (this.isClosed) return;
-    if (this.unsentBytes > maxUnsentBytes / 2) {
-      setImmediate(this.awaitRoom);
-      return;
-    }
-    this.isBlocked = false;
-    this.options.handleWritable();
-  };
-
   private readonly handleSent = (error: Error | null): void => {
-    if (error !== null && !this.isClosed) this.options.handleSendError(error);
+    if (this.isClosed) return;
+    if (error !== null) this.options.handleSendError(error);
+    if (this.isBlocked) this.lookForRoom();
   };
 
-  private socketFor(to: Address): dgram.Socket | undefined {
-    const [first] = this.sockets;
-    if (this.sockets.length <= 1) return first;
+  private lookForRoom(): void {
+    if (this.isClosed || !this.isBlocked) return;
+    if (this.unsentBytes > maxUnsentBytes / 2) {
+      this.awaitRoom();
+    } else {
+      this.isBlocked = false;
+      this.options.handleWritable();
+    }
+  }
+
+  /** Each result looks whether there is room; where none is to come, the sockets are asked on and on. */
+  private awaitRoom(): void {
+    if (this.isPolling || this.ports.some(({ sender }) => sender.awaitsResult)) return;
+    this.isPolling = true;
+    setImmediate(() => {
+      this.isPolling = false;
+      this.lookForRoom();
+    });
+  }
+
+  private portFor(to: Address): Port | undefined {
+    const [first] = this.ports;
+    if (this.ports.length <= 1) return first;
     const family = isIPv6(to.host) ? 'IPv6' : 'IPv4';
-    return this.sockets.find((socket) => socket.address().family === family) ?? first;
+    return this.ports.find((port) => port.family === family) ?? first;
   }
 
   private async bindWildcards(): Promise<void> {
@@ -187,35 +252,29 @@ export class Endpoint {
     }
   }
 
-  private bind(host: string, port: number): Promise<dgram.Socket> {
-    const socket = dgram.createSocket({
-      ...(isIPv6(host) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' }),
-      // Hosts are resolved before they come here; the default would put each send off to a later tick.
-      lookup: passThrough as unknown as NonNullable<dgram.SocketOptions['lookup']>,
-    });
-    return new Promise((resolve, reject) => {
-      socket.once('error', (error: NodeJS.ErrnoException) => {
-        socket.close();
-        reject(bindError(error, { host, port }));
-      });
-      socket.bind({ address: host, port, exclusive: true }, () => {
-        socket.removeAllListeners('error');
-        this.sockets.push(socket);
-        this.listen(socket);
-        resolve(socket);
-      });
-    });
+  private async bind(host: string, port: number): Promise<dgram.Socket> {
+    const address = { host, port };
+    try {
+      const { system, noOffload } = this;
+      const { receivesBatches = false } = this.options;
+      const opened = await openSocket(address, { system, noOffload, receivesBatches });
+      this.listen(opened);
+      return opened.socket;
+    } catch (error) {
+      throw bindError(error as NodeJS.ErrnoException, address);
+    }
   }
 
-  private listen(socket: dgram.Socket): void {
-    try {
-      socket.setRecvBufferSize(receiveBufferSizeBytes);
-    } catch {
-      // Some systems refuse in place of granting less; their default serves as well.
-    }
+  private listen(opened: SendingSocket): void {
+    const { socket } = opened;
+    const { family } = socket.address();
+    const port: Port = { socket, family, sender: new OffloadSender(opened, this.handleSent) };
+    this.ports.push(port);
+    const grantedBytes = receiveBufferBytes(socket);
+    this.leastReceiveBufferBytes = Math.min(this.leastReceiveBufferBytes, grantedBytes);
     socket.on('error', (error: NodeJS.ErrnoException) => this.options.handleSendError(error));
-    socket.on('message', (bytes, { address, port }) => {
-      const from: SocketAddress = { host: address, port, socket };
+    socket.on('message', (bytes, info) => {
+      const from: PortAddress = { host: info.address, port: info.port, by: port };
       this.options.handleDatagram(from, bytes);
     });
   }
@@ -233,11 +292,6 @@ function multicastInterfaces(
     if (info !== undefined) found.push(family === 'IPv6' ? `::%${name}` : info.address);
   }
   return found;
-}
-
-function passThrough(host: string, ...rest: unknown[]): void {
-  const callback = rest.at(-1) as (error: null, host: string) => void;
-  callback(null, host);
 }
 
 function bindError(error: NodeJS.ErrnoException, address: Address): P2mpError {

@@ -3,17 +3,23 @@ import type { Address } from '../address.js';
 import type { Machine, TimeMs } from '../machine.js';
 import { Runner } from '../machine.js';
 import { Endpoint } from './endpoint.js';
+import type { Offload } from './offload-socket.js';
 
 export interface SocketRunnerOptions<Event> {
   readonly machine: Machine<Event>;
   readonly bind?: readonly string[];
   readonly port: number;
+  /** Whether short deadlines are kept to, also while they rarely pass. */
+  readonly keepsShortDeadlines?: boolean;
+  /** Whether the machine takes datagrams that came together as one piece. */
+  readonly receivesBatches?: boolean;
   readonly handleEvent: (event: Event) => void;
   readonly handleSendError: (error: NodeJS.ErrnoException) => void;
 }
 
 export class SocketRunner<Event> {
   private readonly runner: Runner<Event>;
+  private readonly keepsShortDeadlines: boolean;
   private endpoint: Endpoint | undefined;
   private isClosing = false;
   private timer: NodeJS.Timeout | undefined;
@@ -26,6 +32,7 @@ export class SocketRunner<Event> {
   private timeoutBeforeLastMs: TimeMs = Number.NEGATIVE_INFINITY;
 
   private constructor(options: SocketRunnerOptions<Event>) {
+    this.keepsShortDeadlines = options.keepsShortDeadlines ?? false;
     this.runner = new Runner(options.machine, {
       now: () => this.nowMs,
       canTransmit: () => this.endpoint?.canSend() ?? false,
@@ -37,11 +44,12 @@ export class SocketRunner<Event> {
 
   /** Opens the sockets; the machine starts with the first `drain`. */
   static async open<Event>(options: SocketRunnerOptions<Event>): Promise<SocketRunner<Event>> {
-    const { bind, port, handleSendError } = options;
+    const { bind, port, receivesBatches = false, handleSendError } = options;
     const runner = new SocketRunner(options);
     runner.endpoint = await Endpoint.open({
       ...(bind === undefined ? {} : { bind }),
       port,
+      receivesBatches,
       handleDatagram: (from, bytes) => runner.runner.handleDatagram(from, bytes),
       handleWritable: () => runner.runner.drain(),
       handleSendError,
@@ -55,6 +63,11 @@ export class SocketRunner<Event> {
 
   get addresses(): Address[] {
     return this.endpoint?.addresses ?? [];
+  }
+
+  /** What the system does for batches of datagrams. */
+  get offload(): Offload {
+    return this.endpoint?.offload ?? { send: false, receive: false };
   }
 
   /** For groups; closed with the runner. */
@@ -100,6 +113,7 @@ export class SocketRunner<Event> {
    * costs a tenth of a round trip on loopback. A longer one is kept to: late by half would be wrong.
    */
   private wakeTimeMs(nowMs: TimeMs, atMs: TimeMs): TimeMs {
+    if (this.keepsShortDeadlines) return atMs;
     const isShort = atMs - this.timeoutSetAtMs < calmTimerMs;
     const isCalm = nowMs - this.timeoutBeforeLastMs >= calmAfterMs;
     return isShort && isCalm ? Math.max(atMs, nowMs + calmTimerMs) : atMs;

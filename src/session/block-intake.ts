@@ -56,7 +56,7 @@ export class BlockIntake {
     const isInside =
       block < geometry.blockCount &&
       segment < segmentCountOfBlock(geometry, block) &&
-      packet.body.length === sizeOfSegment(geometry, block, segment);
+      packet.bodySizeBytes === sizeOfSegment(geometry, block, segment);
     if (!isInside) return false;
     if (kind === 'data') return !this.wantsTags;
     return seal.hasTag(packet.header, packet.body, packet.tag);

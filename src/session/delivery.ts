@@ -4,12 +4,13 @@
  */
 import type { Address } from '../address.js';
 import { assert, at } from '../assert.js';
+import { bitCount } from '../block-window.js';
 import type { TimeMs, Transmit } from '../machine.js';
 import { Rounds, toGroup } from '../rounds.js';
+import { BatchEncoder } from './batch.js';
 import type { BlockSeal } from './block-seal.js';
 import { isEqualBytes } from './byte-codec.js';
 import { FlightWindow } from './congestion.js';
-import { tagSizeBytes } from './crypto.js';
 import { DigestTree } from './digest-tree.js';
 import type { Hash } from './hash-tree.js';
 import { hashLeaf } from './hash-tree.js';
@@ -23,14 +24,8 @@ import {
   offsetOfBlock,
   segmentCountOfBlock,
   sizeOfBlock,
-  sizeOfSegment,
 } from './session-geometry.js';
-import {
-  burstsAhead,
-  dataFlag,
-  sessionHeaderSizeBytes,
-  writeBlockHeader,
-} from './session-packet.js';
+import { burstsAhead } from './session-packet.js';
 import type { SessionPeer } from './session-peer.js';
 
 export interface DeliveryOptions {
@@ -75,10 +70,9 @@ export class Delivery {
   datagramsSent = 0;
   groupDatagramsSent = 0;
   bytesSent = 0;
-  /** Whether each datagram bears a tag: somebody made data up. */
-  usesTags = false;
   repairs = 0;
 
+  private readonly encoder: BatchEncoder;
   private readonly rounds: Rounds<SessionBlock>;
   private readonly flightWindow: FlightWindow;
   private readonly pacer: Pacer | undefined;
@@ -107,6 +101,7 @@ export class Delivery {
     const { geometry, hash, peers, rateBytesPerSec } = options;
     const contentBlockCount = geometry.blockCount - geometry.manifestBlockCount;
     this.tree = new DigestTree(hash, contentBlockCount);
+    this.encoder = new BatchEncoder(options.session, geometry, options.seal);
     this.cursor = geometry.manifestBlockCount;
     const { maxInFlightBytes } = sessionDefaults;
     this.maxBlocks = Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes));
@@ -114,10 +109,17 @@ export class Delivery {
     this.pacer = rateBytesPerSec === undefined ? undefined : new Pacer(rateBytesPerSec);
     this.rounds = new Rounds(peers.length, () => new SessionBlock(peers.length), {
       isUninterrupted: true,
-      transmit: (nowMs, block, segment, receiver) => this.transmit(nowMs, block, segment, receiver),
+      sendsBatches: true,
+      transmit: (nowMs, block, receiver, low, high) =>
+        this.transmit(nowMs, block, receiver, low, high),
       timeoutMs: (nowMs, block) => this.endRound(nowMs, block),
       hearsGroup: (receiver) => at(peers, receiver).hearsGroup,
     });
+  }
+
+  /** Whether each datagram bears a tag: somebody made data up. */
+  get usesTags(): boolean {
+    return this.encoder.usesTags;
   }
 
   /** Everything up to this burst has left; undefined before the first. */
@@ -146,7 +148,7 @@ export class Delivery {
   }
 
   provideBlock(nowMs: TimeMs, index: number, bytes: Uint8Array): void {
-    const { geometry, seal, hash, peers } = this.options;
+    const { geometry, hash, peers } = this.options;
     const block = this.rounds.window.find(index);
     // By the time the bytes are there, the session may be over.
     if (block === undefined) return;
@@ -161,17 +163,16 @@ export class Delivery {
       }
       this.tree.set(place, leaf);
     }
+    // With nobody to send it to, it was read for its digest alone.
+    block.isRead = true;
     for (const peer of peers) {
       if (!isServed(peer) || !peer.needed.has(index)) continue;
       peer.needed.remove(index, index + 1);
       block.setLacking(peer.index);
     }
     if (block.pendingCount > 0) {
-      block.sealed = seal.seal(index, block.generation, bytes);
+      this.encoder.load(block, bytes);
       this.beginRound(block);
-    } else {
-      // It was read for its digest alone.
-      block.sealed = nothing;
     }
     this.advance(nowMs);
   }
@@ -187,7 +188,7 @@ export class Delivery {
     const isMadeUp =
       report.throughBurst !== undefined &&
       (this.lastBurst === undefined || burstsAhead(report.throughBurst, this.lastBurst) > 0);
-    this.usesTags ||= report.wantsTags || isMadeUp;
+    this.encoder.usesTags ||= report.wantsTags || isMadeUp;
     this.takeLacks(peer, report);
     if (!peer.needed.isEmpty) this.isSweepIdle = false;
     this.advance(nowMs);
@@ -258,7 +259,11 @@ export class Delivery {
 
   private advance(nowMs: TimeMs): void {
     const { window } = this.rounds;
-    window.dropWhere((block) => block.hasBytes && block.pendingCount === 0);
+    window.dropWhere((block) => {
+      const isOver = block.hasBytes && block.pendingCount === 0;
+      if (isOver) this.encoder.unload(block);
+      return isOver;
+    });
     for (const block of window) {
       if (block.hasBytes && !block.isSending && block.awaitedCount === 0) this.beginRound(block);
     }
@@ -343,69 +348,55 @@ export class Delivery {
 
   private beginRound(block: SessionBlock): void {
     block.beginRound();
-    block.lastSegment = 0;
-    for (const { index } of this.options.peers) {
-      if (!block.isPending(index)) continue;
-      block.lastSegment = Math.max(block.lastSegment, block.lastLacking(index));
-    }
     if (this.groupMembers.length > 0) block.sendToGroup(this.groupMembers);
   }
 
   private transmit(
     nowMs: TimeMs,
     block: SessionBlock,
-    segment: number,
     receiver: number,
+    low: number,
+    high: number,
   ): Transmit {
+    const burst = this.noteBurst(nowMs, block);
+    // Whoever gets something by the group too has all of the burst with the end of that.
+    const isMember = receiver !== toGroup && at(this.options.peers, receiver).hearsGroup;
+    const isEnd = !(isMember && block.hasGroupPart);
     const { peers, group } = this.options;
-    const isRepair = block.round > 1;
+    const to = receiver === toGroup ? group : at(peers, receiver).address;
+    assert(to !== undefined, 'what goes to the group has a group to go to');
+    const transmit = this.encoder.encode(to, block, { low, high, burst, isEnd });
+    this.countSent(block, receiver, bitCount(low) + bitCount(high), transmit.bytes.length);
+    return transmit;
+  }
+
+  private noteBurst(nowMs: TimeMs, block: SessionBlock): number {
     if (block.burst === undefined) {
       block.burst = this.lastBurst === undefined ? 0 : (this.lastBurst + 1) & 0xffff;
       this.lastBurst = block.burst;
     }
     this.burstSentAtMs[block.burst % burstTimes] = nowMs;
-    this.datagramsSent++;
-    if (isRepair) this.repairs++;
-    this.bytesSent += sizeOfSegment(this.options.geometry, block.index, segment);
-    if (receiver === toGroup) {
-      this.groupDatagramsSent++;
-      for (const index of this.groupMembers) count(at(peers, index), isRepair);
-      assert(group !== undefined, 'there is a group');
-      return { to: group, bytes: this.encode(block, segment, segment === block.lastSegment) };
-    }
-    const peer = at(peers, receiver);
-    count(peer, isRepair);
-    peer.unicastSent++;
-    const isEnd = segment === block.lastLacking(receiver);
-    return { to: peer.address, bytes: this.encode(block, segment, isEnd) };
+    return block.burst;
   }
 
-  /** What goes to several receivers in one round is encoded once. */
-  private encode(block: SessionBlock, segment: number, isEnd: boolean): Uint8Array {
-    if (!isEnd) {
-      const made = block.packets[segment];
-      if (made !== undefined) return made;
+  private countSent(
+    { round }: SessionBlock,
+    receiver: number,
+    count: number,
+    sizeBytes: number,
+  ): void {
+    const { peers } = this.options;
+    const repairs = round > 1 ? count : 0;
+    this.datagramsSent += count;
+    this.repairs += repairs;
+    this.bytesSent += sizeBytes - count * this.encoder.framingSizeBytes;
+    if (receiver === toGroup) this.groupDatagramsSent += count;
+    else at(peers, receiver).unicastSent += count;
+    for (const index of receiver === toGroup ? this.groupMembers : [receiver]) {
+      const peer = at(peers, index);
+      peer.datagramsSent += count;
+      peer.repairs += repairs;
     }
-    const { session, geometry, seal } = this.options;
-    const offset = segment * geometry.mssBytes;
-    const size = sizeOfSegment(geometry, block.index, segment);
-    const end = sessionHeaderSizeBytes + size;
-    const bytes = new Uint8Array(end + (this.usesTags ? tagSizeBytes : 0));
-    const { index, generation, burst, sealed } = block;
-    assert(sealed !== undefined && burst !== undefined, 'a block that is sent is sealed');
-    writeBlockHeader(bytes, this.usesTags, {
-      session,
-      generation,
-      block: index,
-      segment,
-      flags: isEnd ? dataFlag.endOfBurst : 0,
-      burst,
-    });
-    const body = sealed.subarray(offset, offset + size);
-    bytes.set(body, sessionHeaderSizeBytes);
-    if (this.usesTags) bytes.set(seal.tag(bytes.subarray(0, sessionHeaderSizeBytes), body), end);
-    if (!isEnd) block.packets[segment] = bytes;
-    return bytes;
   }
 
   /** All of a round is sent: whose reports are awaited, and for how long. */
@@ -513,10 +504,4 @@ function pollAtMs(peer: SessionPeer): TimeMs {
   return peer.polledAtMs + Math.min(waitMs, callTiming.maxMs);
 }
 
-function count(peer: SessionPeer, isRepair: boolean): void {
-  peer.datagramsSent++;
-  if (isRepair) peer.repairs++;
-}
-
 const allSegments = 0xffffffff;
-const nothing = new Uint8Array(0);

@@ -3,14 +3,15 @@
  * (SESSIONS 3.6). Several, for each may be lost.
  */
 import type { Address } from '../address.js';
+import { at } from '../assert.js';
 import type { TimeMs, Transmit } from '../machine.js';
 import type { BlockSeal } from './block-seal.js';
 import { tagSizeBytes } from './crypto.js';
 import { callTiming } from './session-config.js';
 import { encodeProbeHeader, sessionHeaderSizeBytes } from './session-packet.js';
 
-/** What a receiver needs to join a group before a probe reaches it. */
-const joinMs = 20;
+/** From a receiver's taking part to the first probe, and from each to the next: it joins the group first. */
+const probeGapsMs = [3, 27, 80];
 
 export class GroupProbe {
   /** When the next probe is due; Infinity for none. */
@@ -38,15 +39,16 @@ export class GroupProbe {
   /** Another receiver listens: it is probed for anew. */
   restart(nowMs: TimeMs): void {
     this.sentCount = 0;
-    this.dueAtMs = Math.min(this.dueAtMs, nowMs + joinMs);
+    this.dueAtMs = Math.min(this.dueAtMs, nowMs + at(probeGapsMs, 0));
   }
 
   /** @returns the probe, and whether it was the last for now */
   take(nowMs: TimeMs): { readonly transmit: Transmit; readonly isLast: boolean } {
     this.sentCount++;
     this.lastSentAtMs = nowMs;
-    const isLast = this.sentCount >= callTiming.probeCount;
-    this.dueAtMs = isLast ? Infinity : nowMs + callTiming.probeWaitMs / callTiming.probeCount;
+    const gapMs = probeGapsMs[this.sentCount];
+    const isLast = gapMs === undefined;
+    this.dueAtMs = nowMs + (gapMs ?? Infinity);
     return { transmit: { to: this.group, bytes: this.bytes }, isLast };
   }
 }

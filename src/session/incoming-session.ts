@@ -37,6 +37,7 @@ import {
   sizeOfBlock,
 } from './session-geometry.js';
 import type { BlockPacket } from './session-packet.js';
+import { blockDatagramSize } from './session-packet.js';
 import { TreeSearch } from './tree-search.js';
 
 type Stage =
@@ -334,6 +335,13 @@ export class IncomingSession {
       this.clock?.want(nowMs);
     }
     return true;
+  }
+
+  /** What a datagram of data takes that begins at `offset`; undefined where no block has it. */
+  datagramSizeBytes(bytes: Uint8Array, offset: number): number | undefined {
+    return this.geometry === undefined
+      ? undefined
+      : blockDatagramSize(this.geometry, bytes, offset);
   }
 
   /** @returns what is wrong with it, if anything */

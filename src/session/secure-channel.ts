@@ -2,13 +2,17 @@
  * The channel between the sender and one receiver: messages sealed with the keys of their handshake,
  * each under its own number, which no message is taken twice by (as in RFC 4303, 3.4.3).
  */
+import { assert } from '../assert.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
-import { nonceSizeBytes } from './crypto.js';
+import { nonceSizeBytes, tagSizeBytes } from './crypto.js';
 import type { ChannelPacket } from './session-packet.js';
 import { encodeChannelHeader, sessionHeaderSizeBytes } from './session-packet.js';
 
 /** Messages may overtake each other by this many. */
 const replayWindow = 32;
+
+/** At a thousand messages a second, this lasts for seven weeks. */
+const maxCounter = 2 ** 32 - 1;
 
 export class SecureChannel {
   private sendCounter = 0;
@@ -25,7 +29,10 @@ export class SecureChannel {
 
   seal(message: Uint8Array): Uint8Array {
     const counter = this.sendCounter++;
-    const header = encodeChannelHeader('control', this.session, this.receiver, counter);
+    assert(counter <= maxCounter, 'a number that was not used before');
+    const sealedBytes = message.length + tagSizeBytes;
+    const { session, receiver } = this;
+    const header = encodeChannelHeader('control', session, receiver, counter, sealedBytes);
     const sealed = this.crypto.seal(this.keys.send, createNonce(counter), message, header);
     const bytes = new Uint8Array(sessionHeaderSizeBytes + sealed.length);
     bytes.set(header);
@@ -63,7 +70,6 @@ export class SecureChannel {
 function createNonce(counter: number): Uint8Array {
   const nonce = new Uint8Array(nonceSizeBytes);
   const view = new DataView(nonce.buffer);
-  view.setUint32(4, Math.floor(counter / 2 ** 32));
-  view.setUint32(8, counter >>> 0);
+  view.setUint32(8, counter);
   return nonce;
 }

@@ -3,15 +3,16 @@ import { Block } from '../block-window.js';
 import type { TimeMs } from '../machine.js';
 
 export class SessionBlock extends Block {
-  sealed: Uint8Array | undefined;
+  /** The block as it goes out; undefined where it does not. */
+  wire: Uint8Array | undefined;
+  /** Whether they were read: a block may be read for its digest alone. */
+  isRead = false;
   /** Which reading of the block this is: a part of its nonce. */
   generation = 0;
   /** The number of the burst that its current round is; undefined until its first datagram leaves. */
   burst: number | undefined;
   /** When the last datagram of the round was sent. */
   sentAtMs: TimeMs = 0;
-  /** The last segment that goes out in this round. */
-  lastSegment = 0;
   /** Receivers whose report on this round is awaited. */
   awaitedCount = 0;
   private readonly awaited: Uint8Array;
@@ -22,19 +23,18 @@ export class SessionBlock extends Block {
   }
 
   override get hasBytes(): boolean {
-    return this.sealed !== undefined;
+    return this.isRead;
   }
 
   override reset(index: number, firstSequence: number, segmentCount: number): void {
     super.reset(index, firstSequence, segmentCount);
-    this.sealed = undefined;
+    this.isRead = false;
     this.awaited.fill(0);
     this.awaitedCount = 0;
   }
 
   override beginRound(): void {
     super.beginRound();
-    this.packets.length = 0;
     this.burst = undefined;
   }
 

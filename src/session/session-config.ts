@@ -28,9 +28,8 @@ export const callTiming = {
   /** How long the first receivers wait for the others before data flows; and for how many reports. */
   graceMs: 1000,
   graceReports: 2.5,
-  /** The same for the group's probe. */
+  /** How long answers to a probe of the group are waited for. */
   probeWaitMs: 150,
-  probeCount: 3,
   /** Repetitions of one step of the opening, before it begins anew. */
   offerLimit: 8,
   /** The shortest time between two polls of one receiver; it doubles with each. */

@@ -41,7 +41,7 @@ export class Opening {
     private readonly session: number,
     private readonly receiver: number,
   ) {
-    const random = crypto.random(6);
+    const random = crypto.random(4);
     this.nonce = random.reduce((sum, byte) => sum * 256 + byte, 0);
     this.handshake = crypto.startHandshake('initiator', handshakePrologue(session, receiver));
     this.createChannel = (keys) => new SecureChannel(crypto, session, receiver, keys);

@@ -5,6 +5,8 @@
 import { readUint16, readUint32, writeUint16, writeUint32 } from '../network-order.js';
 import { tagSizeBytes } from './crypto.js';
 import { protocolVersion } from './session-config.js';
+import type { SessionGeometry } from './session-geometry.js';
+import { segmentCountOfBlock, sizeOfSegment } from './session-geometry.js';
 
 export const sessionHeaderSizeBytes = 16;
 
@@ -19,8 +21,9 @@ export const sessionField = {
   detail: 5,
   type: 6,
   receiver: 8,
-  counterHigh: 10,
-  counterLow: 12,
+  /** Of the body: datagrams that came together must be told apart. */
+  bodySize: 10,
+  counter: 12,
   block: 8,
   segment: 12,
   flags: 13,
@@ -78,6 +81,7 @@ export interface BlockPacket {
   readonly header: Uint8Array;
   /** A piece of the sealed block. */
   readonly body: Uint8Array;
+  readonly bodySizeBytes: number;
   /** Of `tagged-data`; else empty. */
   readonly tag: Uint8Array;
 }
@@ -102,8 +106,48 @@ const channelKinds = {
 } as const;
 
 /** Whether a datagram is of this dialect, going by its type field alone. */
-export function isSessionDatagram(bytes: Uint8Array): boolean {
-  return bytes.length >= 8 && bytes[6] === sessionType >>> 8 && bytes[7] === (sessionType & 0xff);
+export function isSessionDatagram(bytes: Uint8Array, offset = 0): boolean {
+  return (
+    bytes.length >= offset + 8 &&
+    bytes[offset + 6] === sessionType >>> 8 &&
+    bytes[offset + 7] === (sessionType & 0xff)
+  );
+}
+
+/** Whether it is data, with a tag or without. */
+export function isBlockDatagram(bytes: Uint8Array, offset: number): boolean {
+  if (bytes.length <= offset + sessionHeaderSizeBytes) return false;
+  const kind = bytes[offset + sessionField.kind];
+  const isBlock = kind === sessionKind.data || kind === sessionKind.taggedData;
+  return isBlock && isSessionDatagram(bytes, offset);
+}
+
+/**
+ * What the first datagram takes of `bytes`, where several may have come together; all of them where that
+ * cannot be told. Of data, that depends on the session's geometry.
+ */
+export function channelDatagramSize(bytes: Uint8Array, offset: number): number {
+  const leftBytes = bytes.length - offset;
+  if (leftBytes <= sessionHeaderSizeBytes || !isSessionDatagram(bytes, offset)) return leftBytes;
+  const isProbe = bytes[offset + sessionField.kind] === sessionKind.probe;
+  const bodyBytes = isProbe ? tagSizeBytes : readUint16(bytes, offset + sessionField.bodySize);
+  return Math.min(leftBytes, sessionHeaderSizeBytes + bodyBytes);
+}
+
+/** The same of data, by what its header says; undefined where there is no such block. */
+export function blockDatagramSize(
+  geometry: SessionGeometry,
+  bytes: Uint8Array,
+  offset: number,
+): number | undefined {
+  const block = readUint32(bytes, offset + sessionField.block);
+  const segment = bytes[offset + sessionField.segment] as number;
+  if (block >= geometry.blockCount || segment >= segmentCountOfBlock(geometry, block)) {
+    return undefined;
+  }
+  const isTagged = bytes[offset + sessionField.kind] === sessionKind.taggedData;
+  const framingBytes = sessionHeaderSizeBytes + (isTagged ? tagSizeBytes : 0);
+  return framingBytes + sizeOfSegment(geometry, block, segment);
 }
 
 /** @returns the packet, or the name of the fault; bodies are views into `bytes` */
@@ -128,6 +172,7 @@ export function decodeSession(bytes: Uint8Array): SessionPacket | SessionDecodeF
       burst: readUint16(bytes, sessionField.burst),
       header,
       body: bytes.subarray(sessionHeaderSizeBytes, end),
+      bodySizeBytes: end - sessionHeaderSizeBytes,
       tag: bytes.subarray(end),
     };
   }
@@ -135,14 +180,13 @@ export function decodeSession(bytes: Uint8Array): SessionPacket | SessionDecodeF
   if (kind === sessionKind.probe) return { kind: 'probe', session, header, body };
   const name = channelKinds[kind as keyof typeof channelKinds];
   if (name === undefined) return 'unknown-kind';
+  if (body.length !== readUint16(bytes, sessionField.bodySize)) return 'too-short';
   return {
     kind: name,
     session,
     version: detail,
     receiver: readUint16(bytes, sessionField.receiver),
-    counter:
-      readUint16(bytes, sessionField.counterHigh) * 2 ** 32 +
-      readUint32(bytes, sessionField.counterLow),
+    counter: readUint32(bytes, sessionField.counter),
     header,
     body,
   };
@@ -154,12 +198,13 @@ export function encodeChannelHeader(
   session: number,
   receiver: number,
   counter: number,
+  bodySizeBytes: number,
 ): Uint8Array {
   const bytes = new Uint8Array(sessionHeaderSizeBytes);
-  writeCommon(bytes, session, sessionKind[kind], protocolVersion);
+  writeCommon(bytes, 0, session, sessionKind[kind], protocolVersion);
   writeUint16(bytes, sessionField.receiver, receiver);
-  writeUint16(bytes, sessionField.counterHigh, Math.floor(counter / 2 ** 32));
-  writeUint32(bytes, sessionField.counterLow, counter);
+  writeUint16(bytes, sessionField.bodySize, bodySizeBytes);
+  writeUint32(bytes, sessionField.counter, counter);
   return bytes;
 }
 
@@ -171,14 +216,15 @@ export function encodeChannelPacket(
   body: Uint8Array,
 ): Uint8Array {
   const bytes = new Uint8Array(sessionHeaderSizeBytes + body.length);
-  bytes.set(encodeChannelHeader(kind, session, receiver, counter));
+  bytes.set(encodeChannelHeader(kind, session, receiver, counter, body.length));
   bytes.set(body, sessionHeaderSizeBytes);
   return bytes;
 }
 
-/** Writes the header of a segment at the beginning of `bytes`. */
+/** Writes the header of a segment into `bytes`. */
 export function writeBlockHeader(
   bytes: Uint8Array,
+  offset: number,
   isTagged: boolean,
   fields: {
     readonly session: number;
@@ -190,17 +236,17 @@ export function writeBlockHeader(
   },
 ): void {
   const kind = isTagged ? sessionKind.taggedData : sessionKind.data;
-  writeCommon(bytes, fields.session, kind, fields.generation);
-  writeUint32(bytes, sessionField.block, fields.block);
-  bytes[sessionField.segment] = fields.segment;
-  bytes[sessionField.flags] = fields.flags;
-  writeUint16(bytes, sessionField.burst, fields.burst);
+  writeCommon(bytes, offset, fields.session, kind, fields.generation);
+  writeUint32(bytes, offset + sessionField.block, fields.block);
+  bytes[offset + sessionField.segment] = fields.segment;
+  bytes[offset + sessionField.flags] = fields.flags;
+  writeUint16(bytes, offset + sessionField.burst, fields.burst);
 }
 
 /** The header of a probe; its body is the tag over it. */
 export function encodeProbeHeader(session: number): Uint8Array {
   const bytes = new Uint8Array(sessionHeaderSizeBytes);
-  writeCommon(bytes, session, sessionKind.probe, protocolVersion);
+  writeCommon(bytes, 0, session, sessionKind.probe, protocolVersion);
   return bytes;
 }
 
@@ -230,9 +276,15 @@ export function burstsAhead(a: number, b: number): number {
   return (((a - b) & 0xffff) << 16) >> 16;
 }
 
-function writeCommon(bytes: Uint8Array, session: number, kind: number, detail: number): void {
-  writeUint32(bytes, sessionField.session, session);
-  bytes[sessionField.kind] = kind;
-  bytes[sessionField.detail] = detail;
-  writeUint16(bytes, sessionField.type, sessionType);
+function writeCommon(
+  bytes: Uint8Array,
+  offset: number,
+  session: number,
+  kind: number,
+  detail: number,
+): void {
+  writeUint32(bytes, offset + sessionField.session, session);
+  bytes[offset + sessionField.kind] = kind;
+  bytes[offset + sessionField.detail] = detail;
+  writeUint16(bytes, offset + sessionField.type, sessionType);
 }

@@ -7,8 +7,10 @@ import { formatAddress } from '../address.js';
 import { FaultLog } from '../faults.js';
 import type { Machine, TimeMs, Transmit } from '../machine.js';
 import { stoppedTimeMs } from '../machine.js';
+import { readUint32 } from '../network-order.js';
 import { Queue } from '../queue.js';
 import { MemoryBudget } from './assembly.js';
+import { BlockCursor } from './block-cursor.js';
 import { isEqualBytes } from './byte-codec.js';
 import { Cookies } from './cookies.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
@@ -23,8 +25,15 @@ import { decodeMessage, encodeMessage } from './messages.js';
 import { SecureChannel } from './secure-channel.js';
 import { protocolVersion, receiverLimits } from './session-config.js';
 import { cookieSizeBytes, handshakePrologue, helloSizeBytes } from './session-opening.js';
-import type { BlockPacket, ChannelPacket, ProbePacket } from './session-packet.js';
-import { decodeSession, describeSession, encodeChannelPacket } from './session-packet.js';
+import type { ChannelPacket, ProbePacket } from './session-packet.js';
+import {
+  channelDatagramSize,
+  decodeSession,
+  describeSession,
+  encodeChannelPacket,
+  isBlockDatagram,
+  sessionField,
+} from './session-packet.js';
 
 export interface SessionReceiverOptions {
   readonly crypto: SessionCrypto;
@@ -65,6 +74,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly events = new Queue<SessionReceiverEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
   private readonly counts = { complete: 0, failed: 0, refused: 0 };
+  private readonly cursor = new BlockCursor();
   private isDraining = false;
   /** When the input came that is being handled. */
   private inputAtMs: TimeMs = 0;
@@ -128,18 +138,28 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     return { ...this.counts, faults: this.faults.toCounts() };
   }
 
+  /** @param bytes one datagram, or several from one sender that came together */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     this.inputAtMs = nowMs;
+    let offset = 0;
+    do {
+      if (isBlockDatagram(bytes, offset)) {
+        offset = this.handleBlocks(nowMs, from, bytes, offset);
+      } else {
+        const end = offset + channelDatagramSize(bytes, offset);
+        this.handleSingle(nowMs, from, bytes.subarray(offset, end));
+        offset = end;
+      }
+    } while (offset < bytes.length);
+  }
+
+  private handleSingle(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const packet = decodeSession(bytes);
     if (typeof packet === 'string') {
       this.faults.add(packet, from, bytes);
       return;
     }
     switch (packet.kind) {
-      case 'data':
-      case 'tagged-data':
-        this.handleBlock(nowMs, packet, from, bytes);
-        break;
       case 'control':
         this.handleControl(nowMs, packet, from, bytes);
         break;
@@ -357,11 +377,22 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   // --- Sessions
 
-  private handleBlock(nowMs: TimeMs, packet: BlockPacket, from: Address, bytes: Uint8Array): void {
-    const session = this.sessions.get(packet.session);
-    const fault = session === undefined ? 'no-session' : session.handleBlock(nowMs, packet);
-    if (fault !== undefined) this.faults.add(fault, from, bytes);
+  /** Takes the data of one session from `offset` on, as much as came together. @returns where it ends */
+  private handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, offset: number): number {
+    const { cursor } = this;
+    const id = readUint32(bytes, offset + sessionField.session);
+    const session = this.sessions.get(id);
+    let next = offset;
+    do {
+      const leftBytes = bytes.length - next;
+      const sizeBytes = Math.min(session?.datagramSizeBytes(bytes, next) ?? leftBytes, leftBytes);
+      cursor.moveTo(bytes, next, next + sizeBytes);
+      const fault = session === undefined ? 'no-session' : session.handleBlock(nowMs, cursor);
+      if (fault !== undefined) this.faults.add(fault, from, bytes.subarray(next, next + sizeBytes));
+      next += sizeBytes;
+    } while (isBlockDatagram(bytes, next) && readUint32(bytes, next + sessionField.session) === id);
     session?.flush(nowMs);
+    return next;
   }
 
   private handleProbe(nowMs: TimeMs, packet: ProbePacket, from: Address, bytes: Uint8Array): void {

@@ -7,7 +7,7 @@ import type { Address } from '../address.js';
 import { formatCrc32 } from '../crc32.js';
 import { P2mpError } from '../errors.js';
 import type { Machine, Shell, TimeMs, Transmit } from '../machine.js';
-import { Runner } from '../machine.js';
+import { datagramsOf, Runner } from '../machine.js';
 import { describe } from '../packet.js';
 import { describeSession, isSessionDatagram } from '../session/session-packet.js';
 import { EventQueue } from './event-queue.js';
@@ -268,15 +268,18 @@ export class SimulatedHost {
     return false;
   }
 
-  /** A datagram leaves once the host has spent its time on it. */
-  private transmit({ to, bytes }: Transmit): void {
+  /** Each datagram leaves once the host has spent its time on it. */
+  private transmit(transmit: Transmit): void {
     const { simulation, sendTimeMs } = this;
-    if (sendTimeMs === 0) {
-      simulation.send(this.name, to.host, bytes);
-      return;
+    const { host } = transmit.to;
+    this.sendsUntilMs = simulation.nowMs;
+    // What is on its way stays as it was sent, whatever becomes of the sender's memory.
+    const sent = transmit.datagramSizeBytes === undefined ? transmit.bytes : transmit.bytes.slice();
+    for (const bytes of datagramsOf({ ...transmit, bytes: sent })) {
+      this.sendsUntilMs += sendTimeMs;
+      if (sendTimeMs === 0) simulation.send(this.name, host, bytes);
+      else simulation.at(this.sendsUntilMs, () => simulation.send(this.name, host, bytes));
     }
-    this.sendsUntilMs = simulation.nowMs + sendTimeMs;
-    simulation.at(this.sendsUntilMs, () => simulation.send(this.name, to.host, bytes));
   }
 
   /** Keeps one wake-up in the queue, moved only to an earlier time; a late one asks again. */

@@ -16,7 +16,7 @@ import type { FoundEntry, SkippedEntry } from './walk-entries.js';
 import { inParallel, modifiedMsOf, walkEntries } from './walk-entries.js';
 
 /** Read at once, across files; two of these are held. */
-const chunkSizeBytes = 1024 * 1024;
+const chunkSizeBytes = 4 * 1024 * 1024;
 
 /** Of one call; a read-ahead and another call may be under way together. */
 const openedAtOnce = 4;
@@ -51,6 +51,7 @@ export class ObjectSource {
   private nextOffsetBytes = 0;
   /** Reads are served one by one, in the order in which they came. */
   private work: Promise<unknown> = Promise.resolve();
+  private pendingReads = 0;
   private isClosed = false;
 
   private constructor(
@@ -105,9 +106,27 @@ export class ObjectSource {
       `${sizeBytes} bytes at ${offsetBytes} of ${contentSizeBytes}`,
     );
     const bytes = this.work.then(() => this.serve(offsetBytes, sizeBytes));
+    this.pendingReads++;
     // One that fails does not fail those behind it.
-    this.work = bytes.catch(() => undefined);
+    this.work = bytes
+      .catch(() => undefined)
+      .then(() => {
+        this.pendingReads--;
+      });
     return bytes;
+  }
+
+  /**
+   * The same at once, where it has been read ahead already and lies in one piece.
+   * @returns memory that is good until the next call of any kind; undefined where `read` has to do it
+   */
+  peek(offsetBytes: number, sizeBytes: number): Uint8Array | undefined {
+    const { current } = this;
+    if (current === undefined || this.pendingReads > 0 || this.isClosed) return undefined;
+    const from = offsetBytes - current.offsetBytes;
+    if (from < 0 || from + sizeBytes > current.bytes.length) return undefined;
+    this.nextOffsetBytes = offsetBytes + sizeBytes;
+    return current.bytes.subarray(from, from + sizeBytes);
   }
 
   /**

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { assert, at } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
 import type { FileIdentity } from '../disk.js';
-import { identityOf, isSameFile, openFlags, readAll, syncFolder, writeAll } from '../disk.js';
+import { identityOf, isSameFile, openFlags, readAll, syncFolder, writeParts } from '../disk.js';
 import { fileError } from '../system-error.js';
 import type { ContentFile, ContentLayout, Piece } from './content-layout.js';
 import { diskConcurrency, forEachLimited } from './for-each-limited.js';
@@ -82,8 +82,11 @@ export class PartFiles {
     return isWhole;
   }
 
-  /** Writes bytes that lie in one file; those of a file that is kept go nowhere. */
-  async write(piece: Piece, bytes: Uint8Array): Promise<void> {
+  /**
+   * Writes bytes that lie in one file; those of a file that is kept go nowhere.
+   * @param parts the bytes, one behind the other
+   */
+  async write(piece: Piece, parts: readonly Uint8Array[]): Promise<void> {
     const { file, offsetBytes } = piece;
     const { kind } = this.place(file);
     if (kind === 'kept') return;
@@ -91,13 +94,13 @@ export class PartFiles {
     try {
       if (kind === 'candidate') {
         // What is there already needs no copy of the whole file.
-        if (await this.holdsBytes(piece, bytes)) return;
+        if (await this.holdsBytes(piece, Buffer.concat(parts))) return;
         await this.copyCandidate(file);
       }
       await this.openFiles.use(
         this.path(file),
         () => this.openPartFile(file),
-        (handle) => writeAll(handle, bytes, offsetBytes),
+        (handle) => writeParts(handle, parts, offsetBytes),
       );
     } catch (error) {
       throw fileError('TARGET_FAILED', this.target.shown(file.entry.name), error);

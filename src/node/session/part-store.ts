@@ -19,6 +19,8 @@ import { openPart } from './open-part.js';
 import { removeIfEmpty } from './part-folder.js';
 import { placeEntries, prepareFiles } from './place-entries.js';
 import { hasAll, hasAny, partsWithin } from './range-queries.js';
+import type { Run } from './write-behind.js';
+import { WriteBehind } from './write-behind.js';
 
 export type { ExistingFiles } from '../../session/messages.js';
 export type { HeldBlock } from './held-blocks.js';
@@ -54,6 +56,7 @@ export class PartStore {
   private written = new RangeSet();
   /** What the checkpoint under way is about to note. */
   private noting = new RangeSet();
+  private readonly behind = new WriteBehind((run) => this.writeRun(run));
   private readonly writing = new Map<Range, Promise<void>>();
   /** Bytes since the last checkpoint. */
   private newBytes = 0;
@@ -92,20 +95,26 @@ export class PartStore {
   async write(offsetBytes: number, bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0) return;
     this.checkUsable();
-    const range = { start: offsetBytes, end: offsetBytes + bytes.length };
+    await this.behind.write(offsetBytes, bytes);
+  }
+
+  private async writeRun({ offsetBytes, parts }: Run): Promise<void> {
+    this.checkUsable();
+    const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
+    const range = { start: offsetBytes, end: offsetBytes + sizeBytes };
     // What the journal notes must not be in the middle of a change.
     if (hasAny(this.present, range)) {
       await this.forgetRange(range);
       this.checkUsable();
     }
-    const work = this.writeRange(range, bytes);
+    const work = this.writeRange(range, parts);
     this.writing.set(range, work);
     try {
       await work;
     } finally {
       this.writing.delete(range);
     }
-    this.newBytes += bytes.length;
+    this.newBytes += sizeBytes;
     this.planCheckpoint();
   }
 
@@ -155,12 +164,12 @@ export class PartStore {
     await this.end(true);
   }
 
-  private async writeRange(range: Range, bytes: Uint8Array): Promise<void> {
+  private async writeRange(range: Range, parts: readonly Uint8Array[]): Promise<void> {
     const { files, layout } = this.part;
     const pieces = [...layout.pieces(range.start, range.end)];
     await forEachLimited(pieces, diskConcurrency, (piece) => {
       const from = startOf(piece) - range.start;
-      return files.write(piece, bytes.subarray(from, from + piece.sizeBytes));
+      return files.write(piece, slicesOf(parts, from, piece.sizeBytes));
     });
     for (const piece of pieces) this.notePresent(piece);
   }
@@ -253,6 +262,7 @@ export class PartStore {
 
   /** Waits for what is under way. */
   private async settle(): Promise<void> {
+    await this.behind.settle();
     await Promise.allSettled(this.writing.values());
     await this.queue;
   }
@@ -313,4 +323,27 @@ export class PartStore {
 
 function startOf({ file, offsetBytes }: Piece): number {
   return file.start + offsetBytes;
+}
+
+/** A range of bytes that lie in several pieces of memory, as such. */
+function slicesOf(
+  parts: readonly Uint8Array[],
+  fromBytes: number,
+  sizeBytes: number,
+): Uint8Array[] {
+  const slices: Uint8Array[] = [];
+  let start = fromBytes;
+  let leftBytes = sizeBytes;
+  for (const part of parts) {
+    if (leftBytes === 0) break;
+    if (start >= part.length) {
+      start -= part.length;
+      continue;
+    }
+    const slice = part.subarray(start, start + leftBytes);
+    slices.push(slice);
+    leftBytes -= slice.length;
+    start = 0;
+  }
+  return slices;
 }

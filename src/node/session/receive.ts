@@ -21,6 +21,7 @@ import type { ExistingFiles } from '../../session/messages.js';
 import { SessionReceiver } from '../../session/session-receiver.js';
 import type { ReceiveFileOptions } from '../file-receiver.js';
 import { FileReceiver } from '../file-receiver.js';
+import type { Offload } from '../offload-socket.js';
 import { SendErrorLog } from '../send-error-log.js';
 import { SocketRunner } from '../socket-runner.js';
 import type { KeyPair } from './key-files.js';
@@ -198,6 +199,9 @@ export class Receiving {
       machine: new DialectSwitch(classic, machine),
       ...(bind === undefined ? {} : { bind }),
       port,
+      keepsShortDeadlines: true,
+      // The classic dialect cannot tell apart what came together.
+      receivesBatches: options.classic === undefined,
       handleEvent: ({ dialect, event }) => {
         if (dialect === 'session') receiving.handleEvent(event);
         else receiving.handleClassicEvent(event);
@@ -210,6 +214,11 @@ export class Receiving {
   /** Where it listens. */
   get addresses(): Address[] {
     return this.runner?.addresses ?? [];
+  }
+
+  /** What the system does for batches of datagrams. */
+  get offload(): Offload {
+    return this.runner?.offload ?? { send: false, receive: false };
   }
 
   /** Sessions under way, each with its figures. */

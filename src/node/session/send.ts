@@ -17,6 +17,7 @@ import type {
 import { SessionSender } from '../../session/session-sender.js';
 import { fatalSendError } from '../endpoint.js';
 import type { ServerSpec } from '../file-sender.js';
+import type { Offload } from '../offload-socket.js';
 import { resolveHost } from '../resolve-host.js';
 import { SendErrorLog } from '../send-error-log.js';
 import { SocketRunner } from '../socket-runner.js';
@@ -75,6 +76,8 @@ export type SendEvent =
       readonly entryCount: number;
       /** Whether a group was chosen; each receiver's status says whether it hears it. */
       readonly group?: string;
+      /** Whether the system sends batches of datagrams, and why if it does not. */
+      readonly offload: Offload;
     }
   /** Something that is not sent, with its reason. */
   | { readonly type: 'skipped'; readonly name: string; readonly reason: string }
@@ -207,6 +210,7 @@ class Sending {
       machine: this.sender,
       bind: [...new Set(hosts)],
       port: 0,
+      keepsShortDeadlines: true,
       handleEvent: (event) => this.handleEvent(event),
       handleSendError: (error) => this.handleSendError(error),
     });
@@ -224,6 +228,7 @@ class Sending {
       contentSizeBytes: source.manifest.contentSizeBytes,
       entryCount: source.manifest.entries.length,
       ...(group === undefined ? {} : { group: group.host }),
+      offload: this.runner.offload,
     });
     return source;
   }
@@ -265,8 +270,15 @@ class Sending {
   }
 
   private provide(block: number, offsetBytes: number, sizeBytes: number): void {
-    this.feed(this.source?.read(offsetBytes, sizeBytes), (sender, nowMs, bytes) =>
-      sender.provideBlock(nowMs, block, bytes),
+    const { source, sender, runner } = this;
+    if (source === undefined || sender === undefined || runner === undefined) return;
+    const ready = source.peek(offsetBytes, sizeBytes);
+    if (ready !== undefined) {
+      sender.provideBlock(runner.nowMs, block, ready);
+      return;
+    }
+    this.feed(source.read(offsetBytes, sizeBytes), (own, nowMs, bytes) =>
+      own.provideBlock(nowMs, block, bytes),
     );
   }
 

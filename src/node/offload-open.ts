@@ -1,0 +1,81 @@
+/** Opens UDP sockets: with the system's help for batches where it can be had, else those of dgram. */
+import dgram from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { Address } from '../address.js';
+import type { SendingSocket } from './offload-sender.js';
+import { openOffloadSocket } from './offload-socket.js';
+import type { SystemCalls } from './offload-system.js';
+
+export interface OpenSocketOptions {
+  readonly system: SystemCalls | undefined;
+  /** Why there is no `system`. */
+  readonly noOffload: string | undefined;
+  readonly receivesBatches: boolean;
+}
+
+/** Asked of the system, which may grant less. */
+const wantedReceiveBufferBytes = 4 * 1024 * 1024;
+
+/** @throws NodeJS.ErrnoException where the address cannot be bound */
+export async function openSocket(
+  address: Address,
+  { system, noOffload, receivesBatches }: OpenSocketOptions,
+): Promise<SendingSocket> {
+  const dgramOptions: dgram.SocketOptions = {
+    ...(isIPv6(address.host) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' }),
+    // Hosts are resolved before they come here; the default would put each send off to a later tick.
+    lookup: passThrough as unknown as NonNullable<dgram.SocketOptions['lookup']>,
+  };
+  let reason = noOffload ?? '';
+  if (system !== undefined) {
+    const receiveBufferSizeBytes = wantedReceiveBufferBytes;
+    const how = { system, address, dgramOptions, receivesBatches, receiveBufferSizeBytes };
+    try {
+      const opened = openOffloadSocket(how);
+      widenReceiveBuffer(opened.socket);
+      return opened;
+    } catch (error) {
+      const { code, syscall } = error as NodeJS.ErrnoException;
+      if (syscall === 'bind' || syscall === 'socket') throw error;
+      reason = `Node does not take such a socket: ${code}`;
+    }
+  }
+  const socket = await openPlainSocket(address, dgramOptions);
+  widenReceiveBuffer(socket);
+  return { socket, offload: { send: false, receive: false, reason } };
+}
+
+/** Linux adds as much for its own use, and counts it when it is asked, but not when it is told. */
+export function receiveBufferBytes(socket: dgram.Socket): number {
+  const sizeBytes = socket.getRecvBufferSize();
+  return process.platform === 'linux' ? sizeBytes / 2 : sizeBytes;
+}
+
+function openPlainSocket(address: Address, options: dgram.SocketOptions): Promise<dgram.Socket> {
+  const socket = dgram.createSocket(options);
+  return new Promise((resolve, reject) => {
+    socket.once('error', (error) => {
+      socket.close();
+      reject(error);
+    });
+    socket.bind({ address: address.host, port: address.port, exclusive: true }, () => {
+      socket.removeAllListeners('error');
+      resolve(socket);
+    });
+  });
+}
+
+/** What root was granted is left alone: to ask again as others do would shrink it to their limit. */
+function widenReceiveBuffer(socket: dgram.Socket): void {
+  if (receiveBufferBytes(socket) >= wantedReceiveBufferBytes) return;
+  try {
+    socket.setRecvBufferSize(wantedReceiveBufferBytes);
+  } catch {
+    // Some systems refuse in place of granting less; their default serves as well.
+  }
+}
+
+function passThrough(host: string, ...rest: unknown[]): void {
+  const callback = rest.at(-1) as (error: null, host: string) => void;
+  callback(null, host);
+}
