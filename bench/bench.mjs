@@ -1,128 +1,72 @@
-// npm run bench: P2MP-FTP over loopback against what bare dgram costs, side by side in one run, and
-// the sender's memory against the size of the file. Figures of different runs or machines do not
-// compare; the ratios do.
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// npm run bench: all of it; npm run bench -- peers | stop-and-wait | render: that alone.
 import { parseArgs } from 'node:util';
-import { median, run, start } from './processes.mjs';
+import { contenders } from './contenders.mjs';
+import { benchPeers } from './peers.mjs';
+import { render } from './render.mjs';
+import { benchStopAndWait } from './stop-and-wait.mjs';
 
-const { values: options } = parseArgs({
+const help = `npm run bench -- [peers | stop-and-wait | render] [options]
+
+  peers           sessions against UFTP, udpcast, TCP and bare GSO, in network namespaces
+  stop-and-wait   P2MP-FTP over loopback against bare dgram
+  render          tables and picture of peers anew, from results.json
+
+  --runs 5            of each contender in each scene (stop-and-wait: 7)
+  --size-mb 200       of the object, in 10^6 bytes
+  --receivers 1,3,8   with any of these four, every combination is run,
+  --loss 0            in per cent, in place of the usual selection
+  --link 0            of the sender, in Mbit/s; 0: unlimited
+  --wire ...          batches, datagrams; batches without loss, else datagrams
+  --only p2mp,uftp    contenders: ${contenders.map(({ id }) => id).join(', ')}
+  --limit-s 180       after which a run is killed
+  --skip-start        leaves out the time to the first data
+  --skip-memory       stop-and-wait: leaves out the table of memory
+  --out bench/results folder of results
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
-    runs: { type: 'string', default: '7' },
-    // Sizes of the memory table; the last one takes a minute.
-    'skip-memory': { type: 'boolean', default: false },
+    runs: { type: 'string' },
+    'size-mb': { type: 'string' },
+    receivers: { type: 'string' },
+    loss: { type: 'string' },
+    link: { type: 'string' },
+    wire: { type: 'string' },
+    only: { type: 'string' },
+    'limit-s': { type: 'string' },
+    'skip-start': { type: 'boolean' },
+    'skip-memory': { type: 'boolean' },
+    out: { type: 'string' },
+    help: { type: 'boolean' },
   },
 });
-const runs = Number(options.runs);
-const mssBytes = 500;
+const runs = values.runs === undefined ? undefined : Number(values.runs);
+const numbers = (list) => list?.split(',').map(Number);
 
-const path = (name) => fileURLToPath(new URL(name, import.meta.url));
-const client = path('../dist/cli/p2mpclient.js');
-const server = path('../dist/cli/p2mpserver.js');
-
-const folder = await mkdtemp(join(tmpdir(), 'p2mp bench '));
-try {
-  await speed();
-  if (!options['skip-memory']) await memory();
-} finally {
-  await rm(folder, { recursive: true, force: true });
-}
-
-async function speed() {
-  console.log(
-    `Loopback, MSS ${mssBytes}, timeout auto; medians of ${runs} runs, bare dgram and p2mp in turn; ` +
-      'us = microseconds per segment\n',
-  );
-  console.log('| N | p | MiB | bare us | p2mp us | ratio | bare s | p2mp s | timeouts |');
-  console.log('|---|---|---|---|---|---|---|---|---|');
-  for (const [receiverCount, p, mebibytes] of [
-    [1, 0, 8],
-    [3, 0, 8],
-    [5, 0, 8],
-    [1, 0, 1],
-    [3, 0, 1],
-    [3, 0.05, 1],
-  ]) {
-    await compare(receiverCount, p, mebibytes);
-  }
-}
-
-async function compare(receiverCount, p, mebibytes) {
-  const file = join(folder, 'file.bin');
-  const content = randomBytes(mebibytes * 1024 * 1024);
-  await writeFile(file, content);
-  const segmentCount = Math.ceil(content.length / mssBytes);
-  const bare = [];
-  const ours = [];
-  const timeouts = [];
-  for (let i = 0; i < runs; i++) {
-    bare.push(await runBare(receiverCount, segmentCount));
-    const result = await runTransfer(file, content, receiverCount, p, i);
-    ours.push(result.seconds);
-    timeouts.push(result.timeouts);
-  }
-  const us = (seconds) => ((seconds / segmentCount) * 1e6).toFixed(1);
-  const [b, o] = [median(bare), median(ours)];
-  console.log(
-    `| ${receiverCount} | ${p} | ${mebibytes} | ${us(b)} | ${us(o)} | ${(o / b).toFixed(2)} ` +
-      `| ${b.toFixed(3)} | ${o.toFixed(3)} | ${median(timeouts)} |`,
-  );
-}
-
-async function runBare(receiverCount, segmentCount) {
-  const echoes = Array.from({ length: receiverCount }, () => start(path('bare-echo.mjs'), []));
-  try {
-    const ports = await Promise.all(echoes.map((echo) => echo.first));
-    const [seconds] = await run(path('bare-ping.mjs'), [segmentCount, mssBytes + 8, ...ports]);
-    return Number(seconds);
-  } finally {
-    for (const { child } of echoes) child.kill();
-  }
-}
-
-async function runTransfer(file, content, receiverCount, p, seed) {
-  const outputs = Array.from({ length: receiverCount }, (_, i) => join(folder, `copy ${i}`));
-  const servers = outputs.map((output, i) =>
-    start(server, [
-      0,
-      output,
-      p,
-      '--bind',
-      '127.0.0.1',
-      '--once',
-      '--json',
-      '--seed',
-      `${seed}/${i}`,
-    ]),
-  );
-  const listening = await Promise.all(servers.map(({ first }) => first));
-  const names = listening.map((line) => JSON.parse(line).addresses[0]);
-  const lines = await run(client, [...names, 7735, file, mssBytes, '--json']);
-  await Promise.all(servers.map(({ ended }) => ended));
-  for (const output of outputs) {
-    if (!content.equals(await readFile(output))) throw new Error(`${output} differs from the file`);
-  }
-  return JSON.parse(lines.at(-1));
-}
-
-/** Peak memory of the sending process, for files that hold nothing but zeros (sparse). */
-async function memory() {
-  const mss = 65_000;
-  console.log(`\nPeak memory of the sender, N = 1, MSS ${mss}, p = 0, sparse file\n`);
-  console.log('| file | seconds | peak RSS |');
-  console.log('|---|---|---|');
-  for (const mebibytes of [1, 64, 1024, 4096]) {
-    const file = join(folder, 'sparse.bin');
-    await (await open(file, 'w')).close();
-    await truncate(file, mebibytes * 1024 * 1024);
-    const sink = start(path('bare-ack.mjs'), []);
-    const port = await sink.first;
-    const [seconds, peakKilobytes] = await run(path('peak-memory.mjs'), [port, file, mss]);
-    sink.child.kill();
-    const peak = (Number(peakKilobytes) / 1024).toFixed(0);
-    console.log(`| ${mebibytes} MiB | ${Number(seconds).toFixed(1)} | ${peak} MiB |`);
-  }
+const parts = {
+  'stop-and-wait': () => benchStopAndWait({ runs, skipMemory: values['skip-memory'] }),
+  peers: () =>
+    benchPeers({
+      runs,
+      sizeMb: values['size-mb'] && Number(values['size-mb']),
+      receiverCounts: numbers(values.receivers),
+      lossPercents: numbers(values.loss),
+      ratesMbit: numbers(values.link),
+      wires: values.wire?.split(','),
+      only: values.only?.split(','),
+      limitS: values['limit-s'] && Number(values['limit-s']),
+      skipStart: values['skip-start'],
+      out: values.out,
+    }),
+  render: () => render(values.out),
+};
+const named = positionals.length === 0 ? ['stop-and-wait', 'peers'] : positionals;
+const isKnown = (wanted) => contenders.some(({ id }) => id === wanted);
+const unknown = values.only?.split(',').filter((id) => !isKnown(id)) ?? [];
+if (values.help || unknown.length > 0 || named.some((name) => !(name in parts))) {
+  console.log(help);
+  process.exitCode = values.help ? 0 : 2;
+} else {
+  for (const name of named) await parts[name]();
 }

@@ -1,0 +1,139 @@
+// Starting a command of any kind, with what it costs: its whole time, and the CPU time of all of its
+// processes. It ends by itself, by a limit, or with the benchmark: none is left behind.
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+/** Asks the shell what its children took, which /proc no longer tells once they have ended. */
+const shell = 'trap : TERM INT; "$@"; code=$?; times >&3; exit $code';
+const ticksPerS = 100;
+
+const running = new Set();
+
+/**
+ * @param words the command and its arguments
+ * @param limitMs after which it is killed
+ */
+export function startCommand(words, { limitMs, env = {} } = {}) {
+  const startedAtMs = performance.now();
+  const child = spawn('sh', ['-c', shell, 'sh', ...words.map(String)], {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    env: { ...process.env, LC_ALL: 'C', ...env },
+    // A group of its own, so that a signal reaches whatever it started.
+    detached: true,
+  });
+  const texts = { stdout: '', stderr: '', times: '' };
+  const watchers = new Set();
+  ['stdout', 'stderr', 'times'].forEach((name, i) => {
+    child.stdio[i + 1].setEncoding('utf8').on('data', (text) => {
+      texts[name] += text;
+      for (const watch of watchers) watch();
+    });
+  });
+  let result;
+  let isTimedOut = false;
+  const kill = (signal) => {
+    try {
+      process.kill(-child.pid, signal);
+    } catch {
+      // It has ended.
+    }
+  };
+  const timer = setTimeout(
+    () => {
+      isTimedOut = true;
+      kill('SIGKILL');
+    },
+    limitMs ?? 2 ** 31 - 1,
+  );
+  const command = { words, kill, texts };
+  running.add(command);
+  command.ended = new Promise((resolve, reject) => {
+    child.once('error', reject);
+    let elapsedMs;
+    child.once('exit', () => {
+      elapsedMs = performance.now() - startedAtMs;
+      clearTimeout(timer);
+    });
+    child.once('close', (code) => {
+      running.delete(command);
+      result = { code, elapsedMs, isTimedOut, cpuS: parseTimes(texts.times), ...texts };
+      resolve(result);
+      for (const watch of watchers) watch();
+    });
+  });
+  /** @returns CPU seconds until now, or of all its life */
+  command.cpuS = () => (result === undefined ? treeCpuS(child.pid) : result.cpuS);
+  /** @returns once it printed this, or `isDone` says so; rejects when it ends before or it takes too long */
+  command.until = (isDone, forMs) =>
+    new Promise((resolve, reject) => {
+      const finish = (settle, value) => {
+        clearTimeout(late);
+        clearInterval(poll);
+        watchers.delete(check);
+        settle(value);
+      };
+      const fail = (why) => finish(reject, new Error(`${words.join(' ')}: ${why}${tail(texts)}`));
+      const check = () => {
+        if (isDone(texts)) finish(resolve);
+        else if (result !== undefined) fail(`ended with code ${result.code} before it was ready`);
+      };
+      const late = setTimeout(() => fail('not ready in time'), forMs);
+      const poll = setInterval(check, 20);
+      watchers.add(check);
+      check();
+    });
+  /** Ends it, by force if it does not follow. */
+  command.stop = async () => {
+    kill('SIGTERM');
+    const force = setTimeout(() => kill('SIGKILL'), 2000);
+    await command.ended;
+    clearTimeout(force);
+  };
+  return command;
+}
+
+/** For the end of the process, however it comes. */
+export function killCommands() {
+  for (const { kill } of running) kill('SIGKILL');
+}
+
+/** @returns the last lines of what a command complained about */
+export function tail({ stderr, stdout }) {
+  const lines = (stderr.trim() || stdout.trim()).split('\n').slice(-3).join(' | ');
+  return lines === '' ? '' : `: ${lines.slice(-300)}`;
+}
+
+/** CPU seconds of a process and of all that it started and that still runs or was waited for. */
+function treeCpuS(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name, in parentheses, may hold anything; the fields after it are counted from the third.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const ownS = fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerS;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return children
+      .split(' ')
+      .filter(Boolean)
+      .reduce((sum, child) => sum + treeCpuS(child), ownS);
+  } catch {
+    return 0;
+  }
+}
+
+/** The second line of the shell's `times` is its children's: `0m1.230s 0m0.450s`, user and system. */
+function parseTimes(text) {
+  const parts = [...(text.split('\n')[1] ?? '').matchAll(/(\d+)m([\d.]+)s/g)];
+  return parts.reduce(
+    (sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds),
+    0,
+  );
+}
+
+/** CPU seconds of the whole machine since it started, the network's own work among them. */
+export function machineCpuS() {
+  const [, user, nice, system, , , hardirq, softirq] = readFileSync('/proc/stat', 'utf8')
+    .split('\n')[0]
+    .split(/\s+/)
+    .map(Number);
+  return (user + nice + system + hardirq + softirq) / ticksPerS;
+}

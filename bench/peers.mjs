@@ -1,0 +1,170 @@
+// Sessions of p2mp and its peers, one after another in the same networks: contenders take turns within
+// each round, so that whatever else the machine does hits them all alike.
+import { randomFillSync } from 'node:crypto';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { killCommands } from './commands.mjs';
+import { contenders } from './contenders.mjs';
+import { closeLabs, Lab } from './lab.mjs';
+import { describeMaking } from './made.mjs';
+import { defaultOut, render } from './render.mjs';
+import { createScenes, describeScene } from './scenes.mjs';
+import { flowBytes, measureStart } from './start-time.mjs';
+import { disturbingShare } from './summary.mjs';
+import { findMissing, findObstacle, labNeeds } from './tools.mjs';
+import { runTransfer } from './transfer.mjs';
+
+/** Memory, so that no disk is measured. */
+const memoryFolder = '/dev/shm';
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+const startSizes = [1e6, 2e9];
+const startReceiverCount = 3;
+
+export async function benchPeers({
+  runs = 5,
+  sizeMb = 200,
+  // TCP to 8 receivers at 100 Mbit/s takes 136 s.
+  limitS = 180,
+  out = defaultOut,
+  only,
+  skipStart = false,
+  ...lists
+}) {
+  const obstacle = findObstacle() ?? (await findMissing(labNeeds))[0];
+  if (obstacle !== undefined) {
+    console.log(`SKIP peers: ${obstacle}`);
+    return;
+  }
+  const { present, skipped } = await select(only);
+  const bytes = sizeMb * 1e6;
+  const folder = mkdtempSync(join(memoryFolder, 'p2mp-bench-'));
+  const cleanUp = () => {
+    killCommands();
+    closeLabs();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const interrupt = () => {
+    cleanUp();
+    process.exit(130);
+  };
+  for (const signal of signals) process.on(signal, interrupt);
+  try {
+    const bench = {
+      ...{ folder, present, runs, limitMs: limitS * 1000, keys: join(folder, 'keys') },
+      file: join(folder, 'object.bin'),
+      bytes,
+      results: {
+        made: describeMaking(),
+        bytes,
+        limitS,
+        contenders: present.map(({ id, name, about }) => ({ id, name, about })),
+        skipped,
+        flowBytes,
+        starts: [],
+        losses: [],
+        runs: [],
+      },
+      save: (results) => {
+        mkdirSync(out, { recursive: true });
+        return writeFile(join(out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
+      },
+    };
+    mkdirSync(bench.keys);
+    writeRandom(bench.file, bytes);
+    for (const scene of createScenes(lists, runs)) await runScene(bench, scene);
+    if (!skipStart) await runStarts(bench);
+  } finally {
+    for (const signal of signals) process.off(signal, interrupt);
+    cleanUp();
+  }
+  await render(out);
+}
+
+async function select(only) {
+  const present = [];
+  const skipped = [];
+  for (const contender of contenders) {
+    if (only !== undefined && !only.includes(contender.id)) continue;
+    const [why] = await findMissing(contender.needs);
+    if (why === undefined) present.push(contender);
+    else skipped.push({ contender: contender.name, why });
+  }
+  for (const { contender, why } of skipped) console.log(`SKIP ${contender}: ${why}`);
+  return { present, skipped };
+}
+
+async function runScene(bench, scene) {
+  const { folder, present, limitMs, file, bytes, keys, results } = bench;
+  const { receiverCount, runs, ...network } = scene;
+  console.log(`\n${describeScene(scene)}`);
+  const fit = present.filter((contender) => {
+    const why = contender.unfit?.(scene);
+    if (why !== undefined) console.log(`  ${contender.name} takes no part: ${why}`);
+    return why === undefined;
+  });
+  const isOut = new Set();
+  const lab = new Lab({ hostCount: receiverCount + 1, ...network });
+  try {
+    for (let round = 1; round <= runs; round++) {
+      for (const contender of fit) {
+        // Who was killed by the limit once would be again, and take as long each time.
+        if (isOut.has(contender)) continue;
+        const context = { lab, file, bytes, limitMs, keys, folder: join(folder, 'run') };
+        const { isTimedOut, version, ...run } = await runTransfer(contender, context);
+        if (isTimedOut) isOut.add(contender);
+        results.contenders.find(({ id }) => id === contender.id).version ??= version;
+        results.runs.push({ contender: contender.id, receiverCount, ...network, round, ...run });
+        console.log(`  ${round} ${contender.name}: ${describeRun(run, bytes)}`);
+      }
+    }
+    const loss = lab.countLoss();
+    if (loss !== undefined) results.losses.push({ receiverCount, ...network, ...loss });
+  } finally {
+    lab.close();
+  }
+  await bench.save(results);
+}
+
+function describeRun({ failure, elapsedS, otherShare }, bytes) {
+  if (failure !== undefined) return `FAILED: ${failure}`;
+  const busy = otherShare > disturbingShare ? ' (the machine was busy with other work)' : '';
+  return `${elapsedS.toFixed(2)} s, ${(bytes / 1e6 / elapsedS).toFixed(1)} MB/s${busy}`;
+}
+
+async function runStarts({ folder, present, runs, limitMs, keys, results, save }) {
+  console.log(`\nTime to the first data, ${startReceiverCount} receivers`);
+  // Without a file there is nothing to think about.
+  const senders = present.filter(({ hasFile }) => hasFile);
+  const lab = new Lab({ hostCount: startReceiverCount + 1 });
+  try {
+    for (const bytes of startSizes) {
+      const file = join(folder, 'sparse.bin');
+      await writeFile(file, '');
+      await truncate(file, bytes);
+      for (let round = 1; round <= runs; round++) {
+        for (const contender of senders) {
+          const context = { lab, file, bytes, limitMs, keys, folder: join(folder, 'run') };
+          const start = await measureStart(contender, context);
+          const entry = { contender: contender.id, receiverCount: startReceiverCount, bytes };
+          results.starts.push({ ...entry, round, ...start });
+          const told = start.failure ?? `${start.startS.toFixed(3)} s`;
+          console.log(`  ${round} ${contender.name}, ${bytes / 1e6} MB: ${told}`);
+        }
+      }
+    }
+  } finally {
+    lab.close();
+  }
+  await save(results);
+}
+
+/** Bytes that nothing can compress. */
+function writeRandom(path, bytes) {
+  const part = Buffer.alloc(1e6);
+  const fd = openSync(path, 'w');
+  for (let left = bytes; left > 0; left -= part.length) {
+    writeSync(fd, randomFillSync(part), 0, Math.min(left, part.length));
+  }
+  closeSync(fd);
+}

@@ -1,0 +1,57 @@
+// What the comparison needs of the machine. What is missing is told by name, with how to get it.
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+const debian = {
+  ip: 'iproute2',
+  tc: 'iproute2',
+  nft: 'nftables',
+  ethtool: 'ethtool',
+  cmp: 'diffutils',
+  uftp: 'uftp',
+  uftpd: 'uftp',
+  'udp-sender': 'udpcast',
+  'udp-receiver': 'udpcast',
+  iperf3: 'iperf3',
+  openssl: 'openssl',
+};
+/** Packages that cannot be looked up as commands. */
+const packages = { koffi: () => import('koffi') };
+
+/** What no scene can do without. */
+export const labNeeds = ['ip', 'tc', 'nft', 'ethtool', 'cmp'];
+
+/** @returns a line for each name that is not there */
+export async function findMissing(names) {
+  const lines = [];
+  for (const name of names) {
+    if (name in packages) {
+      const isThere = await packages[name]().then(
+        () => true,
+        () => false,
+      );
+      if (!isThere) lines.push(`${name} is missing: npm ci without --omit=optional`);
+    } else if (!isCommand(name)) {
+      lines.push(`${name} is missing: apt-get install ${debian[name]}, or the like`);
+    }
+  }
+  return lines;
+}
+
+/** @returns why there can be no namespaces at all, or nothing */
+export function findObstacle() {
+  if (process.platform !== 'linux') return 'network namespaces need Linux';
+  if (process.getuid() !== 0) return 'network namespaces need root: sudo npm run bench -- peers';
+  return undefined;
+}
+
+function isCommand(name) {
+  return process.env.PATH.split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, name), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}

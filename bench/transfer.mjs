@@ -1,0 +1,95 @@
+// One run of one contender: receivers first, each known to be ready; then the sender, timed; then every
+// receiver's file compared to the byte.
+import { mkdir, rm } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { machineCpuS, startCommand, tail } from './commands.mjs';
+
+const readyMs = 15_000;
+/** How long a receiver that ends by itself may take to do so after the sender. */
+const endMs = 10_000;
+
+/**
+ * @param contender see contenders.mjs
+ * @param lab the hosts
+ * @param folder where everything of this run is kept, removed afterwards
+ * @returns what it took, or `{ failure }`
+ */
+export async function runTransfer(contender, { lab, folder, file, bytes, limitMs, ...context }) {
+  const receiverCount = lab.hostCount - 1;
+  await mkdir(folder, { recursive: true });
+  const outputs = Array.from({ length: receiverCount }, (_, i) => join(folder, `${i + 1}`));
+  for (const output of outputs) await mkdir(output);
+  const plan = contender.plan({ lab, outputs, file, bytes, ...context });
+  const receivers = [];
+  const senders = [];
+  try {
+    for (const { words, env, isReady } of plan.receivers) {
+      const receiver = startCommand(words, { env });
+      receivers.push(receiver);
+      await receiver.until(isReady, readyMs);
+    }
+    const readyCpuS = receivers.map(({ cpuS }) => cpuS());
+    const machineBeforeS = machineCpuS();
+    const startedAtMs = performance.now();
+    for (const { words, env } of plan.senders) senders.push(startCommand(words, { env, limitMs }));
+    const results = await Promise.all(senders.map(({ ended }) => ended));
+    const elapsedMs = performance.now() - startedAtMs;
+    if (plan.endsItself) await waitForEnd(receivers);
+    const machineS = machineCpuS() - machineBeforeS;
+    const windowS = (performance.now() - startedAtMs) / 1000;
+    const firstCpuS = sum(receivers.map(({ cpuS }, i) => cpuS() - readyCpuS[i]));
+    const timedCpuS = sum(results.map(({ cpuS }) => cpuS));
+    const measured = {
+      elapsedS: elapsedMs / 1000,
+      transferS: tryTo(() => plan.transferS?.(results)),
+      senderCpuS: plan.isReversed ? firstCpuS : timedCpuS,
+      receiverCpuS: plan.isReversed ? timedCpuS : firstCpuS,
+      machineCpuS: machineS,
+      // Nobody's from here: what else ran meanwhile, of all that the machine could do.
+      otherShare: (machineS - firstCpuS - timedCpuS) / (windowS * cpus().length),
+    };
+    const failure = await findFailure(results, plan, file, limitMs);
+    return { ...measured, version: tryTo(() => contender.version(results)), ...failure };
+  } catch (error) {
+    return { failure: error.message };
+  } finally {
+    await Promise.all([...senders, ...receivers].map(({ stop }) => stop()));
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** What a program prints is only as good as its end. */
+function tryTo(read) {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+async function waitForEnd(receivers) {
+  const late = setTimeout(() => {
+    for (const { kill } of receivers) kill('SIGKILL');
+  }, endMs);
+  await Promise.all(receivers.map(({ ended }) => ended));
+  clearTimeout(late);
+}
+
+/** @returns `{ failure }`, or nothing where every receiver has every byte */
+async function findFailure(results, plan, file, limitMs) {
+  const isTimedOut = results.some((result) => result.isTimedOut);
+  if (isTimedOut) return { failure: `killed after ${limitMs / 1000} s`, isTimedOut };
+  const bad = results.find(({ code }) => code !== 0);
+  if (bad !== undefined) return { failure: `exit code ${bad.code}${tail(bad)}` };
+  if (plan.isWhole?.(results) === false) return { failure: 'not all bytes came' };
+  for (const [i, copy] of (plan.copies ?? []).entries()) {
+    const { code, ...texts } = await startCommand(['cmp', file, copy]).ended;
+    if (code !== 0) return { failure: `receiver ${i + 1}: the file is not the same${tail(texts)}` };
+  }
+  return {};
+}
+
+function sum(values) {
+  return values.reduce((total, value) => total + value, 0);
+}
