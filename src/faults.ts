@@ -87,8 +87,9 @@ export class FaultLog {
     private readonly describeDatagram: (bytes: Uint8Array) => string = describe,
   ) {}
 
-  add(kind: FaultKind, from: Address, bytes: Uint8Array): void {
-    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+  /** @param count of datagrams that have it, `bytes` the first of them */
+  add(kind: FaultKind, from: Address, bytes: Uint8Array, count = 1): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + count);
     if (!this.told.has(kind)) {
       this.told.add(kind);
       this.emit({

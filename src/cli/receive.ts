@@ -23,6 +23,7 @@ import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
 import { Output } from './output.js';
 import { ReceiveOutput } from './receive-output.js';
+import { tuneEngine } from './tune-engine.js';
 
 const usage = [
   '$0 [options]',
@@ -127,6 +128,7 @@ function parseArguments(args: readonly string[]) {
 }
 
 export async function receive(args: readonly string[]): Promise<ExitCode> {
+  tuneEngine();
   const argv = await parseArguments(args);
   if (typeof argv === 'number') return argv;
   if (argv._.length > 0) {
@@ -263,7 +265,13 @@ class ReceiveCommand {
       if (cause?.code !== 'ENOENT') throw error;
     }
     const pair = await generateKeyPair();
-    await saveKeyPair(path, pair, 'p2mp receive', { force: false });
+    try {
+      await saveKeyPair(path, pair, 'p2mp receive', { force: false });
+    } catch (error) {
+      // Another receiver of this user has started at the same time.
+      if (error instanceof P2mpError && error.code === 'KEY_EXISTS') return loadKeyPair(path);
+      throw error;
+    }
     output.warn(`Made this receiver's key ${path}: ${fingerprint(pair.publicKey)}`);
     return pair;
   }

@@ -19,6 +19,7 @@ import { exitCode } from './exit-code.js';
 import { Output } from './output.js';
 import { parseReceivers } from './receiver-list.js';
 import { printSendSummary, SendOutput, sendResultJson } from './send-output.js';
+import { tuneEngine } from './tune-engine.js';
 
 const usage = [
   '$0 <path>... --to <host>[:port],... [options]',
@@ -121,6 +122,7 @@ function createSendParser() {
 }
 
 export async function send(args: readonly string[]): Promise<ExitCode> {
+  tuneEngine();
   const argv = await parse(createSendParser(), args);
   if (typeof argv === 'number') return argv;
   const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });

@@ -1,6 +1,7 @@
 /** Blocks being put together at a receiver, within a budget that all sessions of a host share. */
 import { bitCount, lowBits } from '../block-window.js';
 import type { TimeMs } from '../machine.js';
+import type { BlockRun } from './block-run.js';
 
 /** Memory that a host spends on blocks that are not complete, or not yet written. */
 export class MemoryBudget {
@@ -44,17 +45,23 @@ export class Assembly {
     return bitCount(this.lackingLow) + bitCount(this.lackingHigh);
   }
 
-  /** @returns false where the segment was there already */
-  take(segment: number, offsetBytes: number, body: Uint8Array): boolean {
-    const bit = 1 << (segment & 31);
-    if (segment < 32) {
-      if ((this.lackingLow & bit) === 0) return false;
-      this.lackingLow &= ~bit;
-    } else {
-      if ((this.lackingHigh & bit) === 0) return false;
-      this.lackingHigh &= ~bit;
+  /** @returns how many of the run's segments were not there before */
+  take(run: BlockRun, mssBytes: number): number {
+    let count = 0;
+    for (let i = 0; i < run.count; i++) {
+      const segment = run.segment(i);
+      const bit = 1 << (segment & 31);
+      if (segment < 32) {
+        if ((this.lackingLow & bit) === 0) continue;
+        this.lackingLow &= ~bit;
+      } else {
+        if ((this.lackingHigh & bit) === 0) continue;
+        this.lackingHigh &= ~bit;
+      }
+      this.sealed.set(run.body(i), segment * mssBytes);
+      count++;
     }
-    this.sealed.set(body, offsetBytes);
-    return true;
+    if (count > 0) this.burst = run.burst;
+    return count;
   }
 }

@@ -4,19 +4,30 @@ import type { TimeMs } from '../machine.js';
 import { RangeSet } from '../range-set.js';
 import type { MemoryBudget } from './assembly.js';
 import { Assembly } from './assembly.js';
+import type { BlockRun } from './block-run.js';
 import type { BlockSeal } from './block-seal.js';
 import { tagSizeBytes } from './crypto.js';
 import type { LackList } from './report-list.js';
 import { listLacks } from './report-list.js';
 import type { SessionGeometry } from './session-geometry.js';
-import { segmentCountOfBlock, sizeOfBlock, sizeOfSegment } from './session-geometry.js';
-import type { BlockPacket } from './session-packet.js';
+import { segmentCountOfBlock, sizeOfBlock } from './session-geometry.js';
 
 /** Forged blocks after which each datagram must bear a tag. */
 const forgedBlocksBeforeTags = 1;
 
 /** The same for blocks that were begun anew by another generation. */
 const clashesBeforeTags = 8;
+
+/** What became of a run. */
+export interface Taken {
+  /** How many of its datagrams brought something new. */
+  readonly newCount: number;
+  /** The block's, where the run completes it. */
+  readonly content?: Uint8Array;
+  /** What is wrong with some of its datagrams, and with how many. */
+  readonly fault?: FaultKind;
+  readonly faultCount?: number;
+}
 
 /** Buffers kept for the next blocks. */
 const maxSpareBuffers = 16;
@@ -49,41 +60,35 @@ export class BlockIntake {
     private readonly staleMs: number,
   ) {}
 
-  /** Whether the packet may be of this session, going by its numbers and its tag. */
-  isOfSession(packet: BlockPacket): boolean {
-    const { geometry, seal } = this;
-    const { block, segment, kind } = packet;
-    const isInside =
-      block < geometry.blockCount &&
-      segment < segmentCountOfBlock(geometry, block) &&
-      packet.bodySizeBytes === sizeOfSegment(geometry, block, segment);
-    if (!isInside) return false;
-    if (kind === 'data') return !this.wantsTags;
-    return seal.hasTag(packet.header, packet.body, packet.tag);
-  }
-
-  /** @returns the block's content where this completes it; or what is wrong */
-  take(nowMs: TimeMs, packet: BlockPacket): Uint8Array | FaultKind | undefined {
-    const { block, segment, generation, burst } = packet;
-    this.datagramsReceived++;
+  /** Takes what is new of a run. */
+  take(nowMs: TimeMs, run: BlockRun): Taken {
+    const { block, generation, count } = run;
+    this.datagramsReceived += count;
     if (!this.lacking.has(block)) {
-      this.duplicates++;
-      return 'duplicate';
+      this.duplicates += count;
+      return { newCount: 0, fault: 'duplicate', faultCount: count };
     }
     let assembly = this.assemblies.get(block);
     if (assembly === undefined || assembly.generation !== generation) {
       if (assembly !== undefined) this.noteClash();
       assembly = this.open(nowMs, block, generation);
-      if (assembly === undefined) return 'no-room';
+      if (assembly === undefined) return { newCount: 0, fault: 'no-room', faultCount: count };
     }
-    if (!assembly.take(segment, segment * this.geometry.mssBytes, packet.body)) {
-      this.duplicates++;
-      return 'duplicate';
-    }
-    assembly.burst = burst;
-    assembly.takenAtMs = nowMs;
-    if (assembly.isRepaired) this.segmentsLost++;
-    return assembly.isComplete ? this.complete(block, assembly) : undefined;
+    const newCount = assembly.take(run, this.geometry.mssBytes);
+    const repeatedCount = count - newCount;
+    this.duplicates += repeatedCount;
+    if (newCount > 0) assembly.takenAtMs = nowMs;
+    if (assembly.isRepaired) this.segmentsLost += newCount;
+    if (assembly.isComplete) return this.complete(block, assembly, newCount);
+    return repeatedCount === 0
+      ? { newCount }
+      : { newCount, fault: 'duplicate', faultCount: repeatedCount };
+  }
+
+  /** Whether the sender made it, as far as that can be told before the block opens. */
+  isOfSession(run: BlockRun): boolean {
+    if (!run.isTagged) return !this.wantsTags;
+    return this.seal.hasTag(run.header(0), run.body(0), run.tag(0));
   }
 
   /**
@@ -124,17 +129,17 @@ export class BlockIntake {
     return assembly;
   }
 
-  private complete(block: number, { generation, sealed }: Assembly): Uint8Array | FaultKind {
-    const bytes = this.seal.open(block, generation, sealed);
+  private complete(block: number, { generation, sealed }: Assembly, newCount: number): Taken {
+    const content = this.seal.open(block, generation, sealed);
     this.drop(block);
-    if (bytes === undefined) {
+    if (content === undefined) {
       // Which of its datagrams was forged cannot be told; from now on each shows it.
       this.forgedBlocks++;
       if (this.forgedBlocks >= forgedBlocksBeforeTags) this.wantsTags = true;
-      return 'forged-data';
+      return { newCount, fault: 'forged-data', faultCount: 1 };
     }
     this.lacking.remove(block, block + 1);
-    return bytes;
+    return { newCount, content };
   }
 
   /**

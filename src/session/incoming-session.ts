@@ -9,7 +9,9 @@ import type { FaultKind } from '../faults.js';
 import type { TimeMs } from '../machine.js';
 import type { Range } from '../range-set.js';
 import type { MemoryBudget } from './assembly.js';
+import type { Taken } from './block-intake.js';
 import { BlockIntake } from './block-intake.js';
+import { BlockRun } from './block-run.js';
 import { BlockSeal } from './block-seal.js';
 import { isEqualBytes, toHex } from './byte-codec.js';
 import type { SessionCrypto } from './crypto.js';
@@ -36,8 +38,6 @@ import {
   offsetOfBlock,
   sizeOfBlock,
 } from './session-geometry.js';
-import type { BlockPacket } from './session-packet.js';
-import { blockDatagramSize } from './session-packet.js';
 import { TreeSearch } from './tree-search.js';
 
 type Stage =
@@ -68,7 +68,7 @@ export interface IncomingSessionOptions {
   readonly shareBytes: () => number;
   readonly emit: (event: SessionReceiverEvent) => void;
   readonly send: (to: Address, bytes: Uint8Array) => void;
-  readonly countFault: (kind: FaultKind, from: Address, bytes: Uint8Array) => void;
+  readonly countFault: (kind: FaultKind, from: Address, bytes: Uint8Array, count?: number) => void;
 }
 
 /** Blocks that opened but were not the object's, again and again: the sender is at fault. */
@@ -95,6 +95,7 @@ export class IncomingSession {
 
   /** Blocks of the content whose digests are the sender's, as runs counted within the content. */
   private kept: readonly Range[] = [];
+  private readonly run = new BlockRun();
   private reportCursor = 0;
   private repeatAtMs: TimeMs = Infinity;
   private repeatWaitMs = 0;
@@ -337,30 +338,43 @@ export class IncomingSession {
     return true;
   }
 
-  /** What a datagram of data takes that begins at `offset`; undefined where no block has it. */
-  datagramSizeBytes(bytes: Uint8Array, offset: number): number | undefined {
-    return this.geometry === undefined
-      ? undefined
-      : blockDatagramSize(this.geometry, bytes, offset);
+  /**
+   * Takes the first run of what came together from `start` on.
+   * @returns where it ends
+   */
+  handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, start: number): number {
+    const { geometry, intake, clock, run } = this;
+    const isHere = geometry !== undefined && intake !== undefined && clock !== undefined;
+    if (!isHere || this.isSettled) {
+      this.options.countFault('no-session', from, bytes.subarray(start));
+      return bytes.length;
+    }
+    if (!run.read(geometry, bytes, start)) {
+      this.options.countFault('forged-data', from, bytes.subarray(start));
+      return bytes.length;
+    }
+    const { fault, faultCount } = this.takeRun(nowMs, intake, clock);
+    if (fault !== undefined) this.options.countFault(fault, from, run.datagram(0), faultCount);
+    return run.end;
   }
 
-  /** @returns what is wrong with it, if anything */
-  handleBlock(nowMs: TimeMs, packet: BlockPacket): FaultKind | undefined {
-    const { intake, clock } = this;
-    if (intake === undefined || clock === undefined || this.isSettled) return 'no-session';
-    if (!intake.isOfSession(packet)) return 'forged-data';
-    if (packet.kind === 'tagged-data') this.beginTags();
-    clock.handleBlock(nowMs, packet);
-    const taken = intake.take(nowMs, packet);
-    if (taken !== 'duplicate' && taken !== 'no-room') clock.handleTaken(nowMs, packet.burst);
-    if (taken === undefined || typeof taken === 'string') {
-      if (taken === 'forged-data') clock.want(nowMs);
-      return taken;
+  private takeRun(nowMs: TimeMs, intake: BlockIntake, clock: ReportClock): Taken {
+    const { run } = this;
+    if (!intake.isOfSession(run)) {
+      return { newCount: 0, fault: 'forged-data', faultCount: run.count };
     }
-    // A block that opens is the sender's; of a datagram alone, that is not known.
-    this.heardAtMs = nowMs;
-    this.takeBlock(nowMs, packet.block, taken);
-    return undefined;
+    if (run.isTagged) this.beginTags();
+    clock.handleBlock(nowMs, run.burst, run.flags);
+    const taken = intake.take(nowMs, run);
+    if (taken.newCount > 0) clock.handleTaken(nowMs, run.burst);
+    if (taken.content !== undefined) {
+      // A block that opens is the sender's; of a datagram alone, that is not known.
+      this.heardAtMs = nowMs;
+      this.takeBlock(nowMs, run.block, taken.content);
+    } else if (taken.fault === 'forged-data') {
+      clock.want(nowMs);
+    }
+    return taken;
   }
 
   /** The sender tags its data: what bears no tag is not its, and what was heard before may not be. */

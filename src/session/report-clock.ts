@@ -1,6 +1,5 @@
 /** When a receiver's next report is due, and what it may say of the sender's bursts (SESSIONS 5.4). */
 import type { TimeMs } from '../machine.js';
-import type { BlockPacket } from './session-packet.js';
 import { burstsAhead, dataFlag } from './session-packet.js';
 
 /** How long after the last datagram a report is due that no end of a burst asked for. */
@@ -41,7 +40,8 @@ export class ReportClock {
     this.turnAtMs = nowMs - chance * intervalMs;
   }
 
-  handleBlock(nowMs: TimeMs, { burst, flags }: BlockPacket): void {
+  /** @param flags of all the datagrams that came together */
+  handleBlock(nowMs: TimeMs, burst: number, flags: number): void {
     const { latestBurst } = this;
     if (latestBurst === undefined || burstsAhead(burst, latestBurst) > 0) {
       // What was sent before it has come, or is lost, or was overtaken.

@@ -5,8 +5,6 @@
 import { readUint16, readUint32, writeUint16, writeUint32 } from '../network-order.js';
 import { tagSizeBytes } from './crypto.js';
 import { protocolVersion } from './session-config.js';
-import type { SessionGeometry } from './session-geometry.js';
-import { segmentCountOfBlock, sizeOfSegment } from './session-geometry.js';
 
 export const sessionHeaderSizeBytes = 16;
 
@@ -81,7 +79,6 @@ export interface BlockPacket {
   readonly header: Uint8Array;
   /** A piece of the sealed block. */
   readonly body: Uint8Array;
-  readonly bodySizeBytes: number;
   /** Of `tagged-data`; else empty. */
   readonly tag: Uint8Array;
 }
@@ -134,22 +131,6 @@ export function channelDatagramSize(bytes: Uint8Array, offset: number): number {
   return Math.min(leftBytes, sessionHeaderSizeBytes + bodyBytes);
 }
 
-/** The same of data, by what its header says; undefined where there is no such block. */
-export function blockDatagramSize(
-  geometry: SessionGeometry,
-  bytes: Uint8Array,
-  offset: number,
-): number | undefined {
-  const block = readUint32(bytes, offset + sessionField.block);
-  const segment = bytes[offset + sessionField.segment] as number;
-  if (block >= geometry.blockCount || segment >= segmentCountOfBlock(geometry, block)) {
-    return undefined;
-  }
-  const isTagged = bytes[offset + sessionField.kind] === sessionKind.taggedData;
-  const framingBytes = sessionHeaderSizeBytes + (isTagged ? tagSizeBytes : 0);
-  return framingBytes + sizeOfSegment(geometry, block, segment);
-}
-
 /** @returns the packet, or the name of the fault; bodies are views into `bytes` */
 export function decodeSession(bytes: Uint8Array): SessionPacket | SessionDecodeFault {
   if (bytes.length < sessionHeaderSizeBytes) return 'too-short';
@@ -172,7 +153,6 @@ export function decodeSession(bytes: Uint8Array): SessionPacket | SessionDecodeF
       burst: readUint16(bytes, sessionField.burst),
       header,
       body: bytes.subarray(sessionHeaderSizeBytes, end),
-      bodySizeBytes: end - sessionHeaderSizeBytes,
       tag: bytes.subarray(end),
     };
   }

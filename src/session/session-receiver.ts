@@ -10,7 +10,6 @@ import { stoppedTimeMs } from '../machine.js';
 import { readUint32 } from '../network-order.js';
 import { Queue } from '../queue.js';
 import { MemoryBudget } from './assembly.js';
-import { BlockCursor } from './block-cursor.js';
 import { isEqualBytes } from './byte-codec.js';
 import { Cookies } from './cookies.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
@@ -74,7 +73,6 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly events = new Queue<SessionReceiverEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
   private readonly counts = { complete: 0, failed: 0, refused: 0 };
-  private readonly cursor = new BlockCursor();
   private isDraining = false;
   /** When the input came that is being handled. */
   private inputAtMs: TimeMs = 0;
@@ -331,7 +329,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
         shareBytes: () => this.budget.limitBytes / Math.max(1, this.activeCount),
         emit: (event) => this.handleEvent(session, event),
         send: (to, bytes) => this.transmits.push({ to, bytes }),
-        countFault: (kind, address, bytes) => this.faults.add(kind, address, bytes),
+        countFault: (kind, address, bytes, count) => this.faults.add(kind, address, bytes, count),
       },
       channel,
       senderKey,
@@ -379,19 +377,17 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   /** Takes the data of one session from `offset` on, as much as came together. @returns where it ends */
   private handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, offset: number): number {
-    const { cursor } = this;
     const id = readUint32(bytes, offset + sessionField.session);
     const session = this.sessions.get(id);
+    if (session === undefined) {
+      this.faults.add('no-session', from, bytes.subarray(offset));
+      return bytes.length;
+    }
     let next = offset;
     do {
-      const leftBytes = bytes.length - next;
-      const sizeBytes = Math.min(session?.datagramSizeBytes(bytes, next) ?? leftBytes, leftBytes);
-      cursor.moveTo(bytes, next, next + sizeBytes);
-      const fault = session === undefined ? 'no-session' : session.handleBlock(nowMs, cursor);
-      if (fault !== undefined) this.faults.add(fault, from, bytes.subarray(next, next + sizeBytes));
-      next += sizeBytes;
+      next = session.handleBlocks(nowMs, from, bytes, next);
     } while (isBlockDatagram(bytes, next) && readUint32(bytes, next + sessionField.session) === id);
-    session?.flush(nowMs);
+    session.flush(nowMs);
     return next;
   }
 

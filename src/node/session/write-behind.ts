@@ -3,6 +3,7 @@
  * as one. A block costs a fraction of a system call then, and the disk sees long runs.
  */
 
+import { setImmediate } from 'node:timers/promises';
 import { RangeSet } from '../../range-set.js';
 import { hasAny } from './range-queries.js';
 
@@ -55,6 +56,8 @@ export class WriteBehind {
   private async writeWaiting(): Promise<void> {
     this.isWriting = true;
     while (this.waiting !== undefined) {
+      // What came in by the same look at the sockets goes along: handing over costs more than a block.
+      await setImmediate();
       const { writes, resolve, reject } = this.waiting;
       this.waiting = undefined;
       try {
