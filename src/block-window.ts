@@ -105,6 +105,14 @@ export class Block {
       : 63 - Math.clz32(high);
   }
 
+  /** How much of this round comes to the receiver: what goes to the group, and what to it alone. */
+  roundCount(receiver: number, hearsGroup: boolean): number {
+    if (!hearsGroup) return this.lackingCount(receiver);
+    const low = this.groupLow | (this.lacking[2 * receiver] as number);
+    const high = this.groupHigh | (this.lacking[2 * receiver + 1] as number);
+    return bitCount(low) + bitCount(high);
+  }
+
   lackingCount(receiver: number): number {
     const place = 2 * receiver;
     return bitCount(this.lacking[place] as number) + bitCount(this.lacking[place + 1] as number);

@@ -35,18 +35,26 @@ export class Rounds<B extends Block = Block> {
 
   /** The next datagram of the rounds that are being sent, the oldest block's first. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    const { current, window, rules } = this;
-    if (rules.isUninterrupted && current?.isSending === true) {
-      const transmit = this.continueRound(nowMs, current);
-      if (transmit !== undefined) return transmit;
-    }
-    for (const block of window) {
+    const transmit = this.rules.isUninterrupted ? this.continueRound(nowMs) : undefined;
+    if (transmit !== undefined) return transmit;
+    for (const block of this.window) {
       if (!block.isSending) continue;
       this.current = block;
-      const transmit = this.continueRound(nowMs, block);
-      if (transmit !== undefined) return transmit;
+      const next = this.nextOrEnd(nowMs, block);
+      if (next !== undefined) return next;
     }
     return undefined;
+  }
+
+  /** The block whose round is on its way. */
+  get sending(): B | undefined {
+    return this.current;
+  }
+
+  /** The next datagram of the round that is on its way. */
+  continueRound(nowMs: TimeMs): Transmit | undefined {
+    const { current } = this;
+    return current?.isSending === true ? this.nextOrEnd(nowMs, current) : undefined;
   }
 
   /** When the first round is over whose answers are awaited. */
@@ -60,7 +68,7 @@ export class Rounds<B extends Block = Block> {
     return earliestMs;
   }
 
-  private continueRound(nowMs: TimeMs, block: B): Transmit | undefined {
+  private nextOrEnd(nowMs: TimeMs, block: B): Transmit | undefined {
     const transmit = this.nextOfRound(nowMs, block);
     if (transmit === undefined) block.endSending(nowMs + this.rules.timeoutMs(nowMs, block));
     return transmit;

@@ -16,7 +16,11 @@ export class SessionBlock extends Block {
   awaitedCount = 0;
   private readonly awaited: Uint8Array;
 
-  constructor(receiverCount: number) {
+  /** @param awaitedBlocks by receiver, in how many blocks its report is awaited */
+  constructor(
+    receiverCount: number,
+    private readonly awaitedBlocks: Uint32Array = new Uint32Array(receiverCount),
+  ) {
     super(receiverCount);
     this.awaited = new Uint8Array(receiverCount);
   }
@@ -46,6 +50,7 @@ export class SessionBlock extends Block {
     if (this.awaited[receiver] === 1) return;
     this.awaited[receiver] = 1;
     this.awaitedCount++;
+    this.awaitedBlocks[receiver] = (this.awaitedBlocks[receiver] as number) + 1;
   }
 
   /** Its report has come, or is no longer waited for. */
@@ -53,5 +58,11 @@ export class SessionBlock extends Block {
     if (this.awaited[receiver] === 0) return;
     this.awaited[receiver] = 0;
     this.awaitedCount--;
+    this.awaitedBlocks[receiver] = (this.awaitedBlocks[receiver] as number) - 1;
+  }
+
+  /** Nothing of it is waited for any longer. */
+  endAwaits(): void {
+    for (let i = 0; this.awaitedCount > 0 && i < this.awaited.length; i++) this.endAwait(i);
   }
 }

@@ -1,0 +1,332 @@
+/**
+ * A lane: receivers that are served together, at one pace and with one window of blocks in flight. All
+ * begin in the main lane; who is left behind gets a lane of its own (SESSIONS 5.11, docs/CONGESTION.md).
+ */
+import type { TimeMs, Transmit } from '../machine.js';
+import { Rounds } from '../rounds.js';
+import { Pacer } from './pacer.js';
+import { RateControl } from './rate-control.js';
+import { SentLog } from './sent-log.js';
+import { SessionBlock } from './session-block.js';
+import type { SessionGeometry } from './session-geometry.js';
+import { segmentCountOfBlock } from './session-geometry.js';
+import type { SessionPeer } from './session-peer.js';
+
+/** What a lane asks of the delivery that it is a part of. */
+export interface LaneOwner {
+  readonly isContentOpen: boolean;
+  /** The bytes of a block that the lane has opened are wanted. */
+  open(lane: Lane, block: SessionBlock): void;
+  transmit(
+    nowMs: TimeMs,
+    lane: Lane,
+    block: SessionBlock,
+    segment: number,
+    receiver: number,
+  ): Transmit;
+}
+
+export interface LaneOptions {
+  /** Whether it reads all of the content once, needed or not. */
+  readonly isMain: boolean;
+  readonly geometry: SessionGeometry;
+  /** All of the session; their `lane` says who is of this one. */
+  readonly peers: readonly SessionPeer[];
+  readonly reportIntervalMs: number;
+  readonly maxBlocks: number;
+  readonly chance: number;
+  /** Whether the pace is set by others: then only what is under way is limited here. */
+  readonly hasFixedRate: boolean;
+}
+
+/** Blocks are asked for this long before their time comes to be sent. */
+const readAheadMs = 60;
+const readAheadBlocks = 4;
+
+export class Lane {
+  readonly rounds: Rounds<SessionBlock>;
+  readonly control: RateControl;
+  readonly groupLog = new SentLog();
+  /** Served receivers of this lane that hear the group. */
+  groupMembers: number[] = [];
+  /** The last burst that was sent to its end; undefined before the first. */
+  lastWholeBurst: number | undefined;
+  datagramsSent = 0;
+  maxBlocks: number;
+  private members: SessionPeer[] = [];
+  /** The next block of the content to look at; the first time, all are. */
+  private cursor: number;
+  private isFirstPass: boolean;
+  /** Nothing is needed until a report says so. */
+  private isIdle = false;
+  private receiverWindowBlocks = Infinity;
+  /** Blocks in flight in which a report is awaited of a receiver. */
+  private readonly awaitedBlocks: Uint32Array;
+  private readonly pacer = new Pacer();
+  /** How many more datagrams may be under way; undefined where that is to be found out. */
+  private headroom: number | undefined;
+  private isPaced = false;
+  private isStarved = false;
+
+  constructor(
+    private readonly options: LaneOptions,
+    private readonly owner: LaneOwner,
+  ) {
+    const { geometry, peers, reportIntervalMs, chance, isMain, maxBlocks } = options;
+    this.cursor = geometry.manifestBlockCount;
+    this.isFirstPass = isMain;
+    this.maxBlocks = maxBlocks;
+    this.awaitedBlocks = new Uint32Array(peers.length);
+    this.control = new RateControl({
+      blockDatagrams: Math.max(1, geometry.segmentsPerBlock),
+      reportIntervalMs,
+      chance,
+    });
+    const createBlock = () => new SessionBlock(peers.length, this.awaitedBlocks);
+    this.rounds = new Rounds(peers.length, createBlock, {
+      isUninterrupted: true,
+      transmit: (nowMs, block, segment, receiver) =>
+        owner.transmit(nowMs, this, block, segment, receiver),
+      timeoutMs: (nowMs, block) => this.endRound(nowMs, block),
+      hearsGroup: (receiver) => (peers[receiver] as SessionPeer).hearsGroup,
+    });
+  }
+
+  /** Receivers that are served by this lane now. */
+  get servedPeers(): readonly SessionPeer[] {
+    return this.members;
+  }
+
+  /** Who takes part has changed, or how much somebody can put together. */
+  measure(): void {
+    this.members = this.options.peers.filter((peer) => peer.lane === this && peer.isServed);
+    this.groupMembers = [];
+    this.receiverWindowBlocks = Infinity;
+    for (const { index, windowBlocks, hearsGroup } of this.members) {
+      const blocks = Math.max(1, windowBlocks);
+      this.receiverWindowBlocks = Math.min(this.receiverWindowBlocks, blocks);
+      if (hearsGroup) this.groupMembers.push(index);
+    }
+    this.headroom = undefined;
+    this.isIdle = false;
+  }
+
+  /** A receiver is no longer served here: what it lacks is needed again. */
+  release(peer: SessionPeer): void {
+    for (const block of this.rounds.window) {
+      block.endAwait(peer.index);
+      if (!block.isPending(peer.index)) continue;
+      block.setLackingSegments(peer.index, 0, 0);
+      if (!peer.isSettled) peer.needed.add(block.index, block.index + 1);
+    }
+  }
+
+  handleReport(nowMs: TimeMs, peer: SessionPeer): void {
+    if (!peer.needed.isEmpty) this.isIdle = false;
+    this.headroom = undefined;
+    const paced = this.members.filter((member) => this.isPacedBy(member) || member === peer);
+    for (const member of paced) member.inFlight = this.inFlightOf(member);
+    this.control.update(nowMs, paced);
+  }
+
+  /** Something may be needed now that was not before. */
+  wake(): void {
+    this.isIdle = false;
+  }
+
+  /** Bytes have come for a block that this lane has opened. */
+  fill(block: SessionBlock, seal: () => Uint8Array): void {
+    for (const peer of this.members) {
+      if (!peer.needed.has(block.index)) continue;
+      peer.needed.remove(block.index, block.index + 1);
+      const part = peer.parts.get(block.index);
+      if (part === undefined) block.setLacking(peer.index);
+      else block.setLackingSegments(peer.index, part.low, part.high);
+    }
+    if (block.pendingCount > 0) {
+      block.sealed = seal();
+      this.beginRound(block);
+    } else {
+      // It was read for its digest alone.
+      block.sealed = nothing;
+    }
+  }
+
+  // --- Which block next
+
+  advance(): void {
+    const { window } = this.rounds;
+    window.dropWhere((block) => {
+      const isOver = block.hasBytes && block.pendingCount === 0;
+      if (isOver) block.endAwaits();
+      return isOver;
+    });
+    let unsent = 0;
+    for (const block of window) {
+      if (block.hasBytes && !block.isSending && block.awaitedCount === 0) this.beginRound(block);
+      if (block.round <= 1 && block.deadlineMs === undefined) unsent++;
+    }
+    this.openBlocks(this.readAhead - unsent);
+  }
+
+  private get readAhead(): number {
+    const { hasFixedRate, geometry } = this.options;
+    if (hasFixedRate) return Infinity;
+    const blocks = (this.control.pace * readAheadMs) / geometry.segmentsPerBlock;
+    return readAheadBlocks + Math.ceil(blocks);
+  }
+
+  private openBlocks(count: number): void {
+    const { window } = this.rounds;
+    const limit = Math.min(this.maxBlocks, this.receiverWindowBlocks);
+    for (let opened = 0; opened < count && window.length < limit && !this.isIdle; ) {
+      const index = this.nextBlock();
+      if (index === undefined) {
+        this.isIdle = true;
+        return;
+      }
+      const block = window.push(index, 0, segmentCountOfBlock(this.options.geometry, index));
+      this.owner.open(this, block);
+      // Read for its digest alone, it goes nowhere.
+      if (block.sealed !== nothing) opened++;
+    }
+  }
+
+  /**
+   * The manifest comes first. The content is gone through once as a whole, for its digest; what receivers
+   * lack then, because they came late or it was bad, in further passes.
+   */
+  private nextBlock(): number | undefined {
+    const { manifestBlockCount, blockCount } = this.options.geometry;
+    const manifestBlock = this.nextNeeded(0);
+    if (manifestBlock !== undefined && manifestBlock < manifestBlockCount) return manifestBlock;
+    if (!this.owner.isContentOpen) return undefined;
+    if (this.isFirstPass && this.cursor < blockCount) return this.cursor++;
+    this.isFirstPass = false;
+    for (;;) {
+      const next = this.nextNeeded(this.cursor);
+      if (next !== undefined) {
+        this.cursor = next + 1;
+        return next;
+      }
+      if (this.cursor === manifestBlockCount) return undefined;
+      this.cursor = manifestBlockCount;
+    }
+  }
+
+  private nextNeeded(from: number): number | undefined {
+    let first: number | undefined;
+    for (const peer of this.members) {
+      let next = peer.needed.nextFrom(from);
+      while (next !== undefined && this.rounds.window.find(next) !== undefined) {
+        next = peer.needed.nextFrom(next + 1);
+      }
+      if (next !== undefined && (first === undefined || next < first)) first = next;
+    }
+    return first;
+  }
+
+  // --- Rounds
+
+  private beginRound(block: SessionBlock): void {
+    block.beginRound();
+    block.lastSegment = 0;
+    for (const { index } of this.members) {
+      if (!block.isPending(index)) continue;
+      block.lastSegment = Math.max(block.lastSegment, block.lastLacking(index));
+    }
+    if (this.groupMembers.length > 0) block.sendToGroup(this.groupMembers);
+  }
+
+  /** All of a round is sent: whose reports are awaited, and for how long. */
+  private endRound(nowMs: TimeMs, block: SessionBlock): number {
+    block.sentAtMs = nowMs;
+    this.lastWholeBurst = block.burst ?? this.lastWholeBurst;
+    let longestMs = 0;
+    for (const peer of this.members) {
+      if (!block.isPending(peer.index)) continue;
+      block.await(peer.index);
+      longestMs = Math.max(longestMs, peer.rtt.timeoutMs);
+    }
+    return this.options.reportIntervalMs + longestMs;
+  }
+
+  // --- Pace
+
+  /** The next datagram of this lane, if its time has come; bursts go out whole. */
+  pollTransmit(nowMs: TimeMs): Transmit | undefined {
+    this.isPaced = false;
+    const transmit = this.rounds.continueRound(nowMs) ?? this.beginBurst(nowMs);
+    if (transmit === undefined) return undefined;
+    if (this.isStarved) this.control.limitedUntilMs = nowMs;
+    this.isStarved = false;
+    this.datagramsSent++;
+    return transmit;
+  }
+
+  private beginBurst(nowMs: TimeMs): Transmit | undefined {
+    if (!this.options.hasFixedRate && !this.pacer.maySend(nowMs)) {
+      this.isPaced = true;
+      return undefined;
+    }
+    this.headroom ??= this.findHeadroom(nowMs);
+    if (this.headroom <= 0) return undefined;
+    const transmit = this.rounds.pollTransmit(nowMs);
+    if (transmit === undefined) this.isStarved = true;
+    else this.charge(nowMs);
+    return transmit;
+  }
+
+  /** A burst takes as long as the member takes that gets the most of it. */
+  private charge(nowMs: TimeMs): void {
+    const block = this.rounds.sending;
+    let most = 0;
+    if (block !== undefined) {
+      for (const { index, hearsGroup } of this.members) {
+        most = Math.max(most, block.roundCount(index, hearsGroup));
+      }
+    }
+    this.headroom = (this.headroom ?? 0) - most;
+    this.pacer.handleSent(nowMs, most / this.control.pace);
+  }
+
+  /** Of the members whose reports are on their way: the others will not say that anything has come. */
+  private findHeadroom(nowMs: TimeMs): number {
+    let least = Infinity;
+    for (const peer of this.members) {
+      if (!this.isPacedBy(peer)) continue;
+      const room = this.control.inFlightLimit(peer.model) - this.inFlightOf(peer);
+      if (room <= 0) peer.model.fullAtMs = nowMs;
+      least = Math.min(least, room);
+    }
+    return least;
+  }
+
+  private isPacedBy(peer: SessionPeer): boolean {
+    return (this.awaitedBlocks[peer.index] as number) > 0;
+  }
+
+  private inFlightOf(peer: SessionPeer): number {
+    const unicast = peer.unicastLog.total - peer.unicastOver;
+    return peer.hearsGroup ? unicast + this.groupLog.total - peer.groupOver : unicast;
+  }
+
+  /** When to look whether something may be sent. */
+  get nextSendAtMs(): TimeMs {
+    return this.isPaced ? this.pacer.nextAtMs : Infinity;
+  }
+
+  /** The host may be busy: it sends when it can, and need not be woken for that. */
+  handleTimeout(nowMs: TimeMs): void {
+    if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
+  }
+
+  /** Nothing more is sent. */
+  end(): void {
+    this.rounds.window.clear();
+    this.awaitedBlocks.fill(0);
+    this.isIdle = true;
+  }
+}
+
+const nothing = new Uint8Array(0);
