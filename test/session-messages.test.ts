@@ -77,7 +77,12 @@ t.test('a later version may write more behind what is known', (t) => {
     2,
     3,
   );
-  t.strictSame(decodeMessage(bytes), { kind: 'poll', burst: 3, hasTags: false, leavesGroup: false });
+  t.strictSame(decodeMessage(bytes), {
+    kind: 'poll',
+    burst: 3,
+    hasTags: false,
+    leavesGroup: false,
+  });
   t.end();
 });
 

@@ -19,12 +19,12 @@ export function findLaggards(nowMs: TimeMs, members: readonly SessionPeer[]): Se
     if (peer.model.rounds >= slowForRounds && peer.lackingBytes !== 0) known.push(peer);
     else peer.slowSinceMs = undefined;
   }
-  known.sort((a, b) => a.model.capacity - b.model.capacity);
+  known.sort((a, b) => a.model.deliveryRate - b.model.deliveryRate);
   let slowCount = 0;
   for (let i = 1; 2 * i <= known.length; i++) {
     const below = known[i - 1] as SessionPeer;
     const above = known[i] as SessionPeer;
-    if (below.model.capacity < slowShare * above.model.capacity) slowCount = i;
+    if (below.model.deliveryRate < slowShare * above.model.deliveryRate) slowCount = i;
   }
   for (const [i, peer] of known.entries()) {
     if (i >= slowCount) peer.slowSinceMs = undefined;

@@ -61,8 +61,9 @@ export class PathModel {
   echoedSentAtMs: TimeMs = -Infinity;
   /** Of the last measurement: the share that was lost, and whether more than by chance. */
   lossRatio = 0;
-  /** When more was lost than by chance, and how many datagrams had been sent by then. */
+  /** When it was last seen that more was lost than by chance, and of what was sent since when. */
   congestedAtMs: TimeMs = -Infinity;
+  congestedFromMs: TimeMs = -Infinity;
   /** When the in-flight limit held it back. */
   fullAtMs: TimeMs = -Infinity;
 
@@ -77,6 +78,8 @@ export class PathModel {
   private isTested = false;
   private readonly rtt = new WindowedExtreme('least', memoryMs);
   private floor = 0;
+  /** From about how many datagrams that is known. */
+  private floorCount = 0;
   /** When it was last measured what is lost by chance. */
   floorAtMs: TimeMs = -Infinity;
   /** Where the current measurement began, and what had been sent by then. */
@@ -161,9 +164,12 @@ export class PathModel {
     points.push({ arrivedAtMs, sentAtMs, sent, received });
     const sendingMs = sentAtMs - base.sentAtMs;
     const rate = (received - base.received) / Math.max(arrivedAtMs - base.arrivedAtMs, sendingMs);
-    const isAsSent = rate * sendingMs >= asSent * (sent - base.sent) * (1 - this.lossFloor);
+    // Of a burst that is not over, some is still on its way.
+    const expected = asSent * (sample.sentThroughOver - base.sent) * (1 - this.lossFloor);
+    const hasQueue = arrivedAtMs - sentAtMs > nearMin * this.minRttMs + nearMinMs;
     const isLimited =
-      sample.limitedUntilMs >= base.sentAtMs || (isAsSent && this.fullAtMs < base.sentAtMs);
+      sample.limitedUntilMs >= base.sentAtMs ||
+      (!hasQueue && received - base.received >= expected && this.fullAtMs < base.sentAtMs);
     this.latestRate = rate;
     this.currentBest = Math.max(this.currentBest, rate);
     if (!isLimited) this.isTested = true;
@@ -192,15 +198,23 @@ export class PathModel {
     if (isGentle && (!sample.isGrowing || this.isShort(sample))) this.takeFloor(nowMs, count);
     const { lossRatio } = this;
     const { lossFloor } = this;
-    const spread = Math.sqrt((Math.max(lossFloor, excessLoss) * (1 - lossFloor)) / count);
+    // Both are measured, and neither exactly.
+    const chance = Math.max(lossFloor, excessLoss) * (1 - lossFloor);
+    const spread = Math.sqrt(
+      chance / count + (lossFloor * (1 - lossFloor)) / Math.max(1, this.floorCount),
+    );
     const excess = Math.max(excessLoss, lossFloor * excessShare);
-    if (lossRatio > lossFloor + excess + spreads * spread) this.congestedAtMs = nowMs;
+    if (lossRatio > lossFloor + excess + spreads * spread) {
+      this.congestedAtMs = nowMs;
+      this.congestedFromMs = begunAtMs;
+    }
   }
 
   /** What is lost while little is sent is lost by chance. */
   private takeFloor(nowMs: TimeMs, count: number): void {
     const weight = this.floorAtMs === -Infinity ? 1 : Math.max(leastWeight, count / lossMemory);
     this.floor += Math.min(1, weight) * (this.lossRatio - this.floor);
+    this.floorCount = count / Math.min(1, weight);
     this.floorAtMs = nowMs;
   }
 

@@ -32,12 +32,13 @@ const downGain = 0.75;
 const cruiseRounds = 6;
 
 /** Where others lose by what is tried, it is tried more seldom: after a time in which they can grow. */
-const sharedCruiseRounds = 60;
-const sharedCruiseMs = 2500;
+const sharedCruiseRounds = 80;
+const sharedCruiseMs = 3000;
 const sharedForMs = 10_000;
+const goldenRatio = 0.618_034;
 
 /** Of what came through in a round of congestion, what is sent from then on; and the least of all. */
-const yieldShare = 0.85;
+const yieldShare = 0.65;
 const leastShare = 0.3;
 
 const gains: Readonly<Record<ControlState, number>> = {
@@ -85,7 +86,6 @@ export class RateControl {
   private share = 1;
   private congestedAtMs: TimeMs = -Infinity;
   private yieldedAtMs: TimeMs = -Infinity;
-  private yieldRttMs = 0;
   private roundBeganAtMs: TimeMs = -Infinity;
   private phaseBeganAtMs: TimeMs = 0;
   private phaseRounds = 0;
@@ -99,7 +99,11 @@ export class RateControl {
   /** Since when no queue can last by what is sent here. */
   gentleSinceMs: TimeMs = 0;
 
-  constructor(private readonly options: RateControlOptions) {}
+  private chance: number;
+
+  constructor(private readonly options: RateControlOptions) {
+    this.chance = options.chance;
+  }
 
   get state(): ControlState {
     return this.phase;
@@ -166,11 +170,11 @@ export class RateControl {
   private handleRound(nowMs: TimeMs, members: readonly PacedMember[]): void {
     this.phaseRounds++;
     const isCongested = members.some(({ model }) => model.congestedAtMs >= this.roundBeganAtMs);
-    // What probing costs itself shows in the rounds after it, and is no reason to yield, but to probe less.
+    // What probing costs itself is no reason to yield, but to probe less.
     const isProbing = this.phase === 'up' || this.phase === 'down';
-    const isCruising = this.phase === 'cruise' && this.phaseRounds > 1;
-    if (isCongested && (isProbing || isCruising)) this.congestedAtMs = nowMs;
-    if (isCongested && isCruising) this.yield(nowMs, members);
+    const isCrowded = this.phase === 'cruise' && members.some((member) => this.isCrowded(member));
+    if ((isCongested && isProbing) || isCrowded) this.congestedAtMs = nowMs;
+    if (isCrowded) this.yield(nowMs, members);
     switch (this.phase) {
       case 'startup':
         if (this.isFull(isCongested)) this.enter('drain', nowMs);
@@ -199,18 +203,22 @@ export class RateControl {
     }
   }
 
+  /** More was lost than by chance, of what was sent while it neither probed nor knew that. */
+  private isCrowded({ model }: PacedMember): boolean {
+    const sinceMs = Math.max(this.phaseBeganAtMs, this.yieldedAtMs);
+    return model.congestedAtMs >= this.roundBeganAtMs && model.congestedFromMs >= sinceMs;
+  }
+
   /** Others want their part of the path: a little less than what came through goes out from now on. */
   private yield(nowMs: TimeMs, members: readonly PacedMember[]): void {
-    // What was sent before the last time still tells of the same.
-    if (nowMs - this.yieldedAtMs < this.yieldRttMs) return;
-    this.yieldedAtMs = nowMs;
-    this.yieldRttMs = Math.max(...members.map(({ model }) => model.rttMs));
     let share = this.share;
-    for (const { model } of members) {
-      if (model.congestedAtMs < this.roundBeganAtMs) continue;
+    for (const member of members) {
+      if (!this.isCrowded(member)) continue;
+      const { model } = member;
       const delivered = model.latestRate / (1 - model.lossFloor) / this.capacityNow;
       share = Math.min(share, yieldShare * delivered);
     }
+    this.yieldedAtMs = nowMs;
     this.share = Math.max(leastShare, Math.min(share, yieldShare * this.share));
     if (this.share <= gentleShare && this.gentleSinceMs === Infinity) this.gentleSinceMs = nowMs;
   }
@@ -221,10 +229,12 @@ export class RateControl {
       return;
     }
     const isShared = nowMs - this.congestedAtMs < sharedForMs;
-    const waitsMs = sharedCruiseMs * (1 + this.options.chance / 2);
+    const waitsMs = sharedCruiseMs * (1 + this.chance / 2);
     const isLong = this.phaseRounds >= sharedCruiseRounds || nowMs - this.phaseBeganAtMs >= waitsMs;
     if (this.phaseRounds < cruiseRounds || (isShared && !isLong)) return;
     this.share = 1;
+    // Another wait each time, so that no session is the first one for ever.
+    this.chance = (this.chance + goldenRatio) % 1;
     this.enter('up', nowMs);
   }
 

@@ -110,3 +110,37 @@ export function runSlow(options: {
   simulation.run({ untilMs: 600_000, isOver: () => a.sender.isDone });
   return a.receipts.map(({ completeAtMs }) => completeAtMs ?? Infinity);
 }
+
+/** What a sending host spends on a datagram, where nothing else limits it. */
+const sendTimeMs = 0.003;
+
+/** A local network: shares of 1 Gbit/s, or of what the host can send. */
+export function runLocal(
+  what: 'one' | 'group of 3' | 'unicast to 3' | 'no limit, group of 3',
+  loss: number,
+  runMs = 2000,
+): number[] {
+  const isLimited = what !== 'no limit, group of 3';
+  const receiverCount = what === 'one' ? 1 : 3;
+  const rateBytesPerSec = isLimited ? 1000 * mbit : 1e12;
+  const simulation = new Simulation({ seed: 'local' });
+  const rttMs = 0.3;
+  const queueBdp = 512_000 / ((rateBytesPerSec * rttMs) / 1000);
+  const path = { rateBytesPerSec, rttMs, queueBdp, lossProbability: loss };
+  const shared = new Bottleneck(simulation, path);
+  for (let i = 1; i <= receiverCount; i++) {
+    // A switch copies for a group; by unicast, all passes the sender's own line.
+    const line = what === 'unicast to 3' ? shared : new Bottleneck(simulation, path, `line ${i}`);
+    line.connect('a', `a${i}`);
+  }
+  const a = flow(simulation, 'a', {
+    receiverCount,
+    hasGroup: what.includes('group'),
+    ...(isLimited ? {} : { sendTimeMs }),
+  });
+  simulation.run({ untilMs: runMs });
+  const most = isLimited
+    ? rateBytesPerSec * Bottleneck.payloadShare(mssBytes)
+    : (mssBytes * 1000) / sendTimeMs;
+  return a.receipts.map((receipt) => receipt.rate(runMs / 4, runMs) / most);
+}
