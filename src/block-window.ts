@@ -100,6 +100,13 @@ export class Block {
     return lastBit(this.lacking[place] as number, this.lacking[place + 1] as number);
   }
 
+  /** How many segments of this round go to a receiver alone; to the group where `receiver` is below 0. */
+  countToSend(receiver: number, isMember: boolean): number {
+    return (
+      bitCount(this.lowToSend(receiver, isMember)) + bitCount(this.highToSend(receiver, isMember))
+    );
+  }
+
   lackingCount(receiver: number): number {
     const place = 2 * receiver;
     return bitCount(this.lacking[place] as number) + bitCount(this.lacking[place + 1] as number);
@@ -199,6 +206,17 @@ export function bitCount(mask: number): number {
 /** The highest bit set of two masks, low half first; -1 for none. */
 export function lastBit(low: number, high: number): number {
   return high === 0 ? 31 - Math.clz32(low) : 63 - Math.clz32(high);
+}
+
+/** The mask's lowest `count` set bits; none below 1. */
+export function lowestSet(mask: number, count: number): number {
+  let rest = mask;
+  let kept = 0;
+  for (let i = 0; i < count && rest !== 0; i++) {
+    kept |= rest & -rest;
+    rest &= rest - 1;
+  }
+  return kept;
 }
 
 /** A mask of the lowest `count` bits; none below 1, all 32 from 32 on. */

@@ -3,7 +3,7 @@
  * dialects send by these rounds; what an answer means, and what follows a deadline, is theirs.
  */
 import type { Block } from './block-window.js';
-import { BlockWindow, lastBit, lowBits } from './block-window.js';
+import { BlockWindow, bitCount, lastBit, lowBits, lowestSet } from './block-window.js';
 import type { TimeMs, Transmit } from './machine.js';
 
 /** In a receiver's place: the segments go to the group, so to every receiver that hears it. */
@@ -12,8 +12,8 @@ export const toGroup = -1;
 export interface RoundRules<B extends Block> {
   /** Whether a round that is on its way goes out whole before that of an older block does. */
   readonly isUninterrupted: boolean;
-  /** Whether all that one receiver gets of a block in a round goes out at once; else one by one. */
-  readonly sendsBatches: boolean;
+  /** How many segments may go out at once to one place. */
+  batchLimit(): number;
   /**
    * The datagrams for these segments, a mask of them, low half first.
    * @param receiver an index, or `toGroup`
@@ -40,18 +40,26 @@ export class Rounds<B extends Block = Block> {
 
   /** The next datagram of the rounds that are being sent, the oldest block's first. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    const { current, window, rules } = this;
-    if (rules.isUninterrupted && current?.isSending === true) {
-      const transmit = this.continueRound(nowMs, current);
-      if (transmit !== undefined) return transmit;
-    }
-    for (const block of window) {
+    const transmit = this.rules.isUninterrupted ? this.continueRound(nowMs) : undefined;
+    if (transmit !== undefined) return transmit;
+    for (const block of this.window) {
       if (!block.isSending) continue;
       this.current = block;
-      const transmit = this.continueRound(nowMs, block);
-      if (transmit !== undefined) return transmit;
+      const next = this.nextOrEnd(nowMs, block);
+      if (next !== undefined) return next;
     }
     return undefined;
+  }
+
+  /** The block whose round is on its way. */
+  get sending(): B | undefined {
+    return this.current;
+  }
+
+  /** The next datagram of the round that is on its way. */
+  continueRound(nowMs: TimeMs): Transmit | undefined {
+    const { current } = this;
+    return current?.isSending === true ? this.nextOrEnd(nowMs, current) : undefined;
   }
 
   /** When the first round is over whose answers are awaited. */
@@ -65,7 +73,7 @@ export class Rounds<B extends Block = Block> {
     return earliestMs;
   }
 
-  private continueRound(nowMs: TimeMs, block: B): Transmit | undefined {
+  private nextOrEnd(nowMs: TimeMs, block: B): Transmit | undefined {
     const transmit = this.nextOfRound(nowMs, block);
     if (transmit === undefined) block.endSending(nowMs + this.rules.timeoutMs(nowMs, block));
     return transmit;
@@ -93,10 +101,11 @@ export class Rounds<B extends Block = Block> {
     let low = block.lowToSend(receiver, isMember) & ~lowBits(from);
     let high = block.highToSend(receiver, isMember) & ~lowBits(from - 32);
     if ((low | high) === 0) return undefined;
-    if (!rules.sendsBatches) {
-      if (low !== 0) high = 0;
-      low &= -low;
-      high &= -high;
+    const limit = rules.batchLimit();
+    const lowCount = bitCount(low);
+    if (lowCount + bitCount(high) > limit) {
+      low = lowestSet(low, limit);
+      high = lowestSet(high, limit - lowCount);
     }
     block.nextSegment = lastBit(low, high) + 1;
     return rules.transmit(nowMs, block, receiver, low, high);

@@ -110,7 +110,7 @@ export class Sender implements Machine<SenderEvent> {
     this.patience = new Patience(giveUpAfterMs, this.peers);
     this.flight = new Rounds(this.peers.length, () => new Block(this.peers.length), {
       isUninterrupted: false,
-      sendsBatches: false,
+      batchLimit: () => 1,
       transmit: (nowMs, block, receiver, low, high) =>
         this.transmitSegment(nowMs, at(this.peers, receiver), block, lastBit(low, high)),
       timeoutMs: (_nowMs, block) => this.roundTimeoutMs(block),

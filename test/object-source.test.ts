@@ -355,6 +355,116 @@ t.test('what was read belongs to the caller', async (t) => {
   t.equal(await textOf(source), 'content');
 });
 
+t.test('what is read ahead is there at once, and is what a read would give', async (t) => {
+  const sizeBytes = 9 * mebibyte + 5;
+  const content = randomBytes(sizeBytes);
+  const folder = writeTree(t.testdir(), {
+    a: content.subarray(0, 100_000),
+    b: content.subarray(100_000, 100_001),
+    c: content.subarray(100_001),
+  });
+  const source = await open(t, [`${folder}/.`]);
+  t.equal(source.peek(0, 10), undefined, 'nothing is read yet');
+  const blockBytes = 62_984;
+  let reads = 0;
+  for (let offset = 0; offset < sizeBytes; offset += blockBytes) {
+    const expected = content.subarray(offset, offset + blockBytes);
+    const peeked = source.peek(offset, expected.length);
+    if (peeked !== undefined) {
+      if (!expected.equals(peeked)) t.fail(`peeked at ${offset}`);
+      continue;
+    }
+    reads++;
+    if (!expected.equals(await source.read(offset, expected.length))) t.fail(`read at ${offset}`);
+    await setImmediate();
+  }
+  t.ok(reads <= 4, `${reads} reads of ${Math.ceil(sizeBytes / blockBytes)}`);
+  const last = sizeBytes - 10;
+  t.ok(content.subarray(last).equals(source.peek(last, 10) ?? Buffer.of()));
+  const reading = source.read(0, 10);
+  t.equal(source.peek(last, 10), undefined, 'a read under way may take the memory');
+  await reading;
+});
+
+t.test('a peek disturbs no read, and no read a peek', async (t) => {
+  const content = randomBytes(9 * mebibyte + 5);
+  const folder = writeTree(t.testdir(), {
+    a: content.subarray(0, 5 * mebibyte),
+    b: content.subarray(5 * mebibyte),
+  });
+  const call = fc.record({
+    what: fc.constantFrom('peek', 'peek', 'peek', 'peek', 'read', 'await', 'await'),
+    /** Behind the last call. */
+    step: fc.oneof(
+      { weight: 4, arbitrary: fc.constant(0) },
+      fc.integer({ min: -100_000, max: 100_000 }),
+    ),
+    jumpTo: fc.oneof({ weight: 9, arbitrary: fc.constant(undefined) }, fc.nat(content.length)),
+    sizeBytes: fc.oneof(fc.nat(2000), fc.nat(200_000), fc.nat(2 * mebibyte)),
+  });
+  let peeks = 0;
+  const property = fc.asyncProperty(
+    fc.array(call, { minLength: 20, maxLength: 60 }),
+    async (calls) => {
+      const source = await ObjectSource.open({ paths: [`${folder}/.`] });
+      const reads: Promise<boolean>[] = [];
+      let next = 0;
+      for (const { what, step, jumpTo, sizeBytes } of calls) {
+        if (what === 'await') {
+          await Promise.all(reads);
+          await setImmediate();
+          continue;
+        }
+        const offset = Math.min(content.length, Math.max(0, jumpTo ?? next + step));
+        const expected = content.subarray(offset, offset + sizeBytes);
+        next = offset + expected.length;
+        const peeked = what === 'peek' ? source.peek(offset, expected.length) : undefined;
+        if (peeked !== undefined) {
+          peeks++;
+          if (!expected.equals(peeked)) return false;
+        } else {
+          const isRight = (bytes: Uint8Array) => expected.equals(bytes);
+          reads.push(source.read(offset, expected.length).then(isRight));
+        }
+      }
+      const results = await Promise.all(reads);
+      await source.close();
+      t.equal(source.peek(0, 1), undefined, 'nothing is there once it is closed');
+      return results.every((isRight) => isRight);
+    },
+  );
+  await t.resolves(fc.assert(property, { numRuns: 40, seed: 1 }));
+  t.ok(peeks > 100, `${peeks} peeks`);
+});
+
+t.test('what cannot be read is not to be peeked at', async (t) => {
+  const sizeBytes = 10 * mebibyte;
+  const content = randomBytes(sizeBytes);
+  const folder = writeTree(t.testdir(), { a: content });
+  const source = await open(t, [join(folder, 'a')]);
+  const readAt = async (offset: number) => {
+    const bytes = await source.read(offset, 1000);
+    await setImmediate();
+    return bytes;
+  };
+  await readAt(0);
+  truncateSync(join(folder, 'a'), 100);
+  t.ok(content.subarray(1000, 2000).equals(source.peek(1000, 1000) ?? Buffer.of()), 'as it was');
+  for (let offset = 2000; offset + 1000 <= sizeBytes; offset += 1000) {
+    const peeked = source.peek(offset, 1000);
+    if (peeked === undefined) {
+      const isRead = await readAt(offset).then(
+        (bytes) => content.subarray(offset, offset + 1000).equals(bytes),
+        (error: { code: string }) => error.code === 'SOURCE_CHANGED',
+      );
+      if (!isRead) t.fail(`read at ${offset}`);
+    } else if (!content.subarray(offset, offset + 1000).equals(peeked)) t.fail(`at ${offset}`);
+  }
+  await t.rejects(readAt(sizeBytes - 1000), { code: 'SOURCE_CHANGED' });
+  t.equal(source.peek(sizeBytes - 1000, 1000), undefined);
+  t.ok(content.subarray(0, 100).equals(await source.read(0, 100)), 'what is there is there');
+});
+
 t.test('an object without content', async (t) => {
   const folder = writeTree(t.testdir(), { 'dir/empty': '' });
   const source = await open(t, [`${folder}/.`]);

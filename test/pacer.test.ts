@@ -1,7 +1,26 @@
 /** A rate that a person has set is kept, over any stretch of time. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import { Pacer } from '../src/session/pacer.js';
+import { Pacer as TimePacer } from '../src/session/pacer.js';
+
+/** Keeps to a rate: what is sent takes its size's time. */
+class Pacer {
+  private readonly pacer = new TimePacer();
+
+  constructor(private readonly rateBytesPerSec: number) {}
+
+  get nextAtMs(): number {
+    return this.pacer.nextAtMs;
+  }
+
+  maySend(nowMs: number): boolean {
+    return this.pacer.maySend(nowMs);
+  }
+
+  handleSent(nowMs: number, sizeBytes: number): void {
+    this.pacer.handleSent(nowMs, (sizeBytes * 1000) / this.rateBytesPerSec);
+  }
+}
 
 /** What may go out in one go. */
 const burstMs = 2;

@@ -18,6 +18,8 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { HeldBlock, PartStoreOptions } from '../src/node/session/part-store.js';
@@ -149,6 +151,80 @@ t.test('writes may be of any size and come in any order', async (t) => {
   for (const { name } of object.manifest.entries) {
     t.ok(readFileSync(join(dir, name)).equals(object.bytesOf(name)), name);
   }
+});
+
+t.test('writes that come at once are joined, and cut where files are', async (t) => {
+  const handle = await open('/dev/null', 'r').catch(() => undefined);
+  const calls = { count: 0, limitBytes: Infinity };
+  if (handle !== undefined) {
+    const prototype = Object.getPrototypeOf(handle) as FileHandle;
+    await handle.close();
+    const { writev } = prototype;
+    t.intercept(prototype, 'writev', {
+      // A system may take less than it is given.
+      value: function (this: FileHandle, parts: readonly Uint8Array[], position: number) {
+        calls.count++;
+        let leftBytes = calls.limitBytes;
+        const taken = parts.map((part) => {
+          const slice = part.subarray(0, leftBytes);
+          leftBytes -= slice.length;
+          return slice;
+        });
+        return writev.call(this, taken, position);
+      },
+    });
+  }
+  for (const limitBytes of [Infinity, 1, 17]) {
+    calls.limitBytes = limitBytes;
+    for (const sizes of [[200], [95, 0, 3, 1, 101], range(0, 20)]) {
+      const dir = t.testdir();
+      const object = createObject(sizes.map((sizeBytes, i) => file(`f${i}`, sizeBytes)));
+      const store = await object.open(dir, { maxOpenFiles: 3 });
+      calls.count = 0;
+      const order = range(0, object.blockCount).sort((a, b) => ((a * 7) % 5) - ((b * 7) % 5));
+      await object.writeBlocks(store, order);
+      if (handle !== undefined) {
+        const most = sizes.length + 1;
+        t.ok(calls.count <= most, `${calls.count} calls for ${object.blockCount} blocks`);
+      }
+      await store.finish();
+      for (const { name } of object.manifest.entries) {
+        t.ok(readFileSync(join(dir, name)).equals(object.bytesOf(name)), `${limitBytes}: ${name}`);
+      }
+    }
+  }
+});
+
+t.test('of what is written while a stop waits, nothing is lost', async (t) => {
+  const dir = t.testdir();
+  const object = createObject([file('a', 95), file('b', 40)]);
+  const first = await object.open(dir);
+  const writes = object.writeBlocks(first, [0, 2, 3, 7, 12]);
+  const stopped = first.suspend();
+  await writes;
+  await stopped;
+  const second = await object.open(dir);
+  t.same(indicesOf(second.held), [0, 2, 3, 7, 12]);
+  const rest = object.writeBlocks(second, [1, 4, 5, 6, 8, 9, 10, 11, 13]);
+  await second.finish();
+  await rest;
+  for (const name of ['a', 'b']) t.ok(readFileSync(join(dir, name)).equals(object.bytesOf(name)));
+});
+
+t.test('a block that comes twice at once is written in order', async (t) => {
+  const dir = t.testdir();
+  const object = createObject([file('a', 50)]);
+  const store = await object.open(dir);
+  await Promise.all([
+    store.write(0, object.block(0)),
+    store.write(20, Buffer.alloc(10)),
+    store.write(10, Buffer.alloc(10)),
+    store.write(20, object.block(2)),
+    store.write(10, object.block(1)),
+    object.writeBlocks(store, [3, 4]),
+  ]);
+  await store.finish();
+  t.ok(readFileSync(join(dir, 'a')).equals(object.content));
 });
 
 t.test('a finish before all is there is our own bug', async (t) => {

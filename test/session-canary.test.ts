@@ -182,14 +182,10 @@ notices('delivery that forgets those who fell silent', {
     const silent = new WeakSet<SessionPeer>();
     const { handleChange, handleReport } = Delivery.prototype;
     const restores = [
-      replace(
-        Delivery.prototype,
-        'handleChange',
-        function (this: Delivery, nowMs: TimeMs, peer: SessionPeer) {
-          if (peer.status === 'calling') silent.add(peer);
-          handleChange.call(this, nowMs, peer);
-        },
-      ),
+      replace(Delivery.prototype, 'handleChange', function (this: Delivery, peer: SessionPeer) {
+        if (peer.status === 'calling') silent.add(peer);
+        handleChange.call(this, peer);
+      }),
       replace(
         Delivery.prototype,
         'handleReport',
@@ -231,7 +227,7 @@ notices('a sender that believes that its group reaches everybody', {
       function (this: Delivery, ...args: Parameters<typeof takeGroup>) {
         takeGroup.apply(this, args);
         args[0].hearsGroup = this['options'].group !== undefined;
-        this['measureReceivers']();
+        args[0].lane?.measure();
       },
     );
   },
@@ -281,15 +277,13 @@ notices('a source that changed, read anew under the same generation', {
     const restoreProvide = replace(
       Delivery.prototype,
       'provideBlock',
-      function (this: Delivery, nowMs: TimeMs, index: number, bytes: Uint8Array) {
+      function (this: Delivery, index: number, bytes: Uint8Array) {
         const { manifestBlockCount } = this['options'].geometry;
         const place = index - manifestBlockCount;
         const isRead = place >= 0 && this.tree.has(place);
         if (isRead) this.tree.forget(place);
         const given = isRead ? bytes.map((byte) => byte ^ 1) : bytes;
-        const block = this['rounds'].window.find(index);
-        if (block !== undefined && place >= 0) block.generation = 1;
-        provideBlock.call(this, nowMs, index, given);
+        provideBlock.call(this, index, given);
       },
     );
     return restoreProvide;

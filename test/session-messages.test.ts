@@ -43,8 +43,8 @@ const messages: readonly Message[] = [
       lacks: [{ kind: 'whole', firstBlock: 3, blockCount: 2 }],
     },
   },
-  { kind: 'poll', burst: 65_535, hasTags: true },
-  { kind: 'poll', burst: undefined, hasTags: false },
+  { kind: 'poll', burst: 65_535, hasTags: true, leavesGroup: true },
+  { kind: 'poll', burst: undefined, hasTags: false, leavesGroup: false },
   { kind: 'root', digest: bytesOf(32, 9) },
   { kind: 'nodes-request', height: 5, firstNode: 1_000_000, count: 32 },
   { kind: 'nodes', height: 5, firstNode: 3, digests: bytesOf(32 * maxNodesPerMessage, 7) },
@@ -72,12 +72,17 @@ t.test('a message cut short is none, but for the lists that end with it', (t) =>
 
 t.test('a later version may write more behind what is known', (t) => {
   const bytes = Uint8Array.of(
-    ...encodeMessage({ kind: 'poll', burst: 3, hasTags: false }),
+    ...encodeMessage({ kind: 'poll', burst: 3, hasTags: false, leavesGroup: false }),
     1,
     2,
     3,
   );
-  t.strictSame(decodeMessage(bytes), { kind: 'poll', burst: 3, hasTags: false });
+  t.strictSame(decodeMessage(bytes), {
+    kind: 'poll',
+    burst: 3,
+    hasTags: false,
+    leavesGroup: false,
+  });
   t.end();
 });
 

@@ -10,11 +10,14 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { SimulatedSessionResult } from '../src/simulator/session-transfer.js';
 import { formatTraceLine, type TraceRecord } from '../src/simulator/trace.js';
+import { joinArrivals } from './support/joined-arrivals.js';
 import { drawSessionScenario } from './support/session-scenario.js';
 import { complaintsAboutSession } from './support/session-scenario-check.js';
 import { runSessionScenario } from './support/session-scenario-run.js';
 
 const scenarioCount = 1200;
+/** Of these, how many are run with datagrams joined as well. */
+const joinedCount = 300;
 const chosen = process.env['P2MP_SESSION_SCENARIO'];
 
 function sweep(): void {
@@ -31,6 +34,29 @@ function sweep(): void {
       seen.add(run);
     }
     t.same(seen.missing(), [], 'and all has happened that makes it hard');
+    t.end();
+  });
+
+  t.test('so does it where what arrives together is handed over as one', (t) => {
+    let [pieces, joined, largest] = [0, 0, 0];
+    for (let number = 1; number <= joinedCount; number++) {
+      const scenario = drawSessionScenario(number);
+      const run = runSessionScenario(scenario, {
+        wrapReceiver: (receiver) =>
+          joinArrivals(receiver, {
+            holdMs: [0, 0.2, 1][number % 3] as number,
+            handleJoined: (count) => {
+              pieces++;
+              if (count > 1) joined++;
+              largest = Math.max(largest, count);
+            },
+          }),
+      });
+      const complaints = complaintsAboutSession(scenario, run);
+      if (complaints.length > 0) t.same(complaints, [], `scenario ${number}, joined`);
+    }
+    t.ok(joined > pieces / 10, `${joined} of ${pieces} pieces are several datagrams`);
+    t.equal(largest, 64, 'and some as many as there can be');
     t.end();
   });
 

@@ -20,12 +20,11 @@ import {
   writeBlockHeader,
 } from './session-packet.js';
 
-/** Which segments, as a mask, low half first; in which burst, and whether the last one ends it. */
+/** Which segments, as a mask, low half first; and which burst they are. */
 export interface BatchSpec {
   readonly low: number;
   readonly high: number;
   readonly burst: number;
-  readonly isEnd: boolean;
 }
 
 export class BatchEncoder {
@@ -50,16 +49,22 @@ export class BatchEncoder {
   /** Seals a block, and lays it out as it goes out. */
   load(block: SessionBlock, bytes: Uint8Array): void {
     const { session, geometry, stepBytes } = this;
-    const { mssBytes, segmentsPerBlock } = geometry;
+    const { mssBytes } = geometry;
     const { index, generation } = block;
     const sealed = this.seal.seal(index, generation, bytes);
-    block.wire ??= this.spare.pop() ?? new Uint8Array(stepBytes * segmentsPerBlock);
+    block.wire ??= this.takeMemory();
     const fields = { session, generation, block: index, segment: 0, flags: 0, burst: 0 };
     for (let offset = 0, from = 0; from < sealed.length; from += mssBytes, offset += stepBytes) {
       writeBlockHeader(block.wire, offset, false, fields);
       block.wire.set(sealed.subarray(from, from + mssBytes), offset + sessionHeaderSizeBytes);
       fields.segment++;
     }
+  }
+
+  /** The same block goes out in another lane too. */
+  copy(from: SessionBlock, to: SessionBlock): void {
+    to.wire ??= this.takeMemory();
+    to.wire.set(wireOf(from));
   }
 
   /** The block is over. */
@@ -79,22 +84,13 @@ export class BatchEncoder {
     if (this.usesTags || !isWhole) return this.gather(to, block, spec);
     const bytes = wireOf(block).subarray(0, this.endOf(block.index, segmentCount - 1));
     for (let segment = 0; segment < segmentCount; segment++) {
-      stamp(
-        bytes,
-        segment * this.stepBytes,
-        spec.burst,
-        spec.isEnd && segment + 1 === segmentCount,
-      );
+      stamp(bytes, segment * this.stepBytes, spec.burst, segment + 1 === segmentCount);
     }
     return { to, bytes, datagramSizeBytes: this.stepBytes };
   }
 
   /** Copies some of the block's datagrams, each with its tag where there are tags. */
-  private gather(
-    to: Address,
-    block: SessionBlock,
-    { low, high, burst, isEnd }: BatchSpec,
-  ): Transmit {
+  private gather(to: Address, block: SessionBlock, { low, high, burst }: BatchSpec): Transmit {
     const { usesTags, stepBytes } = this;
     const wire = wireOf(block);
     const tagBytes = usesTags ? tagSizeBytes : 0;
@@ -108,11 +104,15 @@ export class BatchEncoder {
       const from = segment * stepBytes;
       const datagram = wire.subarray(from, this.endOf(block.index, segment));
       bytes.set(datagram, offset);
-      stamp(bytes, offset, burst, isEnd && segment === last);
+      stamp(bytes, offset, burst, segment === last);
       offset += datagram.length;
       if (usesTags) offset += this.addTag(bytes, offset - datagram.length, offset);
     }
     return { to, bytes, datagramSizeBytes: stepBytes + tagBytes };
+  }
+
+  private takeMemory(): Uint8Array {
+    return this.spare.pop() ?? new Uint8Array(this.stepBytes * this.geometry.segmentsPerBlock);
   }
 
   /** @returns what it took */

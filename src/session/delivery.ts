@@ -1,30 +1,27 @@
 /**
- * Delivery of the blocks of one session: which to open next, what each round sends by the group and what
- * to one receiver, and what reports say of it. Opening a session and its end are session-sender.ts.
+ * Delivery of the blocks of one session: its lanes, what goes out for them, and what reports say. Opening a
+ * session and its end are session-sender.ts.
  */
 import type { Address } from '../address.js';
 import { assert, at } from '../assert.js';
 import { bitCount } from '../block-window.js';
 import type { TimeMs, Transmit } from '../machine.js';
-import { Rounds, toGroup } from '../rounds.js';
+import { toGroup } from '../rounds.js';
 import { BatchEncoder } from './batch.js';
 import type { BlockSeal } from './block-seal.js';
 import { isEqualBytes } from './byte-codec.js';
-import { FlightWindow } from './congestion.js';
 import { DigestTree } from './digest-tree.js';
 import type { Hash } from './hash-tree.js';
 import { hashLeaf } from './hash-tree.js';
+import { findLaggards } from './laggards.js';
+import { Lane } from './lane.js';
 import { Pacer } from './pacer.js';
-import type { Lack, Report } from './report.js';
-import { SessionBlock } from './session-block.js';
+import type { Report } from './report.js';
+import { takeLacks } from './report-intake.js';
+import type { SessionBlock } from './session-block.js';
 import { callTiming, sessionDefaults } from './session-config.js';
 import type { SessionGeometry } from './session-geometry.js';
-import {
-  isManifestBlock,
-  offsetOfBlock,
-  segmentCountOfBlock,
-  sizeOfBlock,
-} from './session-geometry.js';
+import { isManifestBlock, offsetOfBlock, sizeOfBlock } from './session-geometry.js';
 import { burstsAhead } from './session-packet.js';
 import type { SessionPeer } from './session-peer.js';
 
@@ -37,6 +34,8 @@ export interface DeliveryOptions {
   readonly hash: Hash;
   readonly group: Address | undefined;
   readonly reportIntervalMs: number;
+  /** 0..1, another one for each session. */
+  readonly chance: number;
   readonly rateBytesPerSec: number | undefined;
 }
 
@@ -53,17 +52,23 @@ export interface DeliveryOwner {
   poll(nowMs: TimeMs, peer: SessionPeer): boolean;
 }
 
-/** A block's generation is one byte. */
-const maxPasses = 255;
+/** A block reads the same each time, or it is not sent: its nonce never meets another plaintext. */
+const generations = { manifest: 0, content: 1 } as const;
 
 /** When to try again to ask a receiver, where too many are asked at once. */
 const pollPutOffMs = 10;
 
-/** Moments of sending that are remembered, by burst: reports echo one of the latest. */
-const burstTimes = 4096;
-
 /** Reports in a row without anything new, though the group was sent to: it does not reach there. */
 const barrenReports = 4;
+
+/** Who is left behind beyond these shares a lane with another. */
+const maxCatchUpLanes = 8;
+
+/** What one of them may have of the blocks in flight. */
+const catchUpShare = 1 / 16;
+
+/** What those left behind get at least of a rate that is set, all together. */
+const catchUpRateShare = 1 / 8;
 
 export class Delivery {
   readonly tree: DigestTree;
@@ -73,48 +78,33 @@ export class Delivery {
   repairs = 0;
 
   private readonly encoder: BatchEncoder;
-  private readonly rounds: Rounds<SessionBlock>;
-  private readonly flightWindow: FlightWindow;
-  private readonly pacer: Pacer | undefined;
+  /** The main one first. */
+  private readonly lanes: Lane[] = [];
+  private readonly main: Lane;
   private readonly maxBlocks: number;
+  /** Of a rate that is set. */
+  private readonly pacer = new Pacer();
+  /** Something was held back for that rate's sake. */
+  private isPaced = false;
+  /** What catch-up lanes have a right to send before the main one does, in bytes. */
+  private catchUpCredit = 0;
   /** Undefined before anything was sent. */
   private lastBurst: number | undefined;
-  /** The last one that was sent to its end. */
-  private lastWholeBurst: number | undefined;
-  private readonly burstSentAtMs = new Float64Array(burstTimes);
-  /** Active receivers that hear the group. */
-  private groupMembers: number[] = [];
-  /** Something was held back for the rate's sake. */
-  private isPaced = false;
-  private isContentOpen = false;
-  /** The next block of the content to look at, and how often the content was gone through. */
-  private cursor: number;
-  private pass = 1;
-  /** Nothing is needed until a report says so. */
-  private isSweepIdle = false;
-  private receiverWindowBlocks = Infinity;
+  isContentOpen = false;
+  private laggardsCheckedAtMs: TimeMs = -Infinity;
 
   constructor(
     private readonly options: DeliveryOptions,
     private readonly owner: DeliveryOwner,
   ) {
-    const { geometry, hash, peers, rateBytesPerSec } = options;
+    const { geometry, hash, peers } = options;
     const contentBlockCount = geometry.blockCount - geometry.manifestBlockCount;
     this.tree = new DigestTree(hash, contentBlockCount);
     this.encoder = new BatchEncoder(options.session, geometry, options.seal);
-    this.cursor = geometry.manifestBlockCount;
     const { maxInFlightBytes } = sessionDefaults;
     this.maxBlocks = Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes));
-    this.flightWindow = new FlightWindow(this.maxBlocks);
-    this.pacer = rateBytesPerSec === undefined ? undefined : new Pacer(rateBytesPerSec);
-    this.rounds = new Rounds(peers.length, () => new SessionBlock(peers.length), {
-      isUninterrupted: true,
-      sendsBatches: true,
-      transmit: (nowMs, block, receiver, low, high) =>
-        this.transmit(nowMs, block, receiver, low, high),
-      timeoutMs: (nowMs, block) => this.endRound(nowMs, block),
-      hearsGroup: (receiver) => at(peers, receiver).hearsGroup,
-    });
+    this.main = this.addLane();
+    for (const peer of peers) peer.lane = this.main;
   }
 
   /** Whether each datagram bears a tag: somebody made data up. */
@@ -122,38 +112,38 @@ export class Delivery {
     return this.encoder.usesTags;
   }
 
-  /** Everything up to this burst has left; undefined before the first. */
-  get sentThroughBurst(): number | undefined {
-    return this.lastWholeBurst;
-  }
-
   /** Whether every block of the content has been read. */
   get isRead(): boolean {
     return this.tree.isComplete;
   }
 
+  /** Whether it was too slow for the others, and is served by unicast at its own pace. */
+  isLeftBehind(peer: SessionPeer): boolean {
+    return peer.lane !== this.main;
+  }
+
   /** Whether a receiver has nothing in flight and needs nothing more of what is known. */
   owesNothing(peer: SessionPeer): boolean {
     if (!peer.needed.isEmpty) return false;
-    for (const block of this.rounds.window) if (block.isPending(peer.index)) return false;
+    for (const { rounds } of this.lanes) {
+      for (const block of rounds.window) if (block.isPending(peer.index)) return false;
+    }
     return true;
   }
 
   /** From now on the content is read, and sent to whoever needs it. */
-  openContent(nowMs: TimeMs): void {
+  openContent(): void {
     if (this.isContentOpen) return;
     this.isContentOpen = true;
-    this.isSweepIdle = false;
-    this.advance(nowMs);
+    for (const lane of this.lanes) lane.wake();
+    this.advance();
   }
 
-  provideBlock(nowMs: TimeMs, index: number, bytes: Uint8Array): void {
-    const { geometry, hash, peers } = this.options;
-    const block = this.rounds.window.find(index);
-    // By the time the bytes are there, the session may be over.
-    if (block === undefined) return;
-    assert(!block.hasBytes, `block ${index} was provided twice`);
+  provideBlock(index: number, bytes: Uint8Array): void {
+    const { geometry, hash } = this.options;
     assert(bytes.length === sizeOfBlock(geometry, index), 'a block of its size');
+    // By the time the bytes are there, the session may be over.
+    if (!this.lanes.some(({ rounds }) => rounds.window.find(index) !== undefined)) return;
     if (!isManifestBlock(geometry, index)) {
       const leaf = hashLeaf(hash, bytes);
       const place = index - geometry.manifestBlockCount;
@@ -163,18 +153,12 @@ export class Delivery {
       }
       this.tree.set(place, leaf);
     }
-    // With nobody to send it to, it was read for its digest alone.
-    block.isRead = true;
-    for (const peer of peers) {
-      if (!isServed(peer) || !peer.needed.has(index)) continue;
-      peer.needed.remove(index, index + 1);
-      block.setLacking(peer.index);
+    for (const lane of this.lanes) {
+      const block = lane.rounds.window.find(index);
+      if (block === undefined || block.hasBytes) continue;
+      lane.fill(block, () => this.encoder.load(block, bytes));
     }
-    if (block.pendingCount > 0) {
-      this.encoder.load(block, bytes);
-      this.beginRound(block);
-    }
-    this.advance(nowMs);
+    this.advance();
   }
 
   handleReport(nowMs: TimeMs, peer: SessionPeer, report: Report): void {
@@ -182,63 +166,96 @@ export class Delivery {
     this.takeGroup(peer, report);
     if (report.windowBlocks !== peer.windowBlocks) {
       peer.windowBlocks = report.windowBlocks;
-      this.measureReceivers();
+      peer.lane?.measure();
     }
     // Bursts that were not sent yet: somebody makes data up.
     const isMadeUp =
       report.throughBurst !== undefined &&
       (this.lastBurst === undefined || burstsAhead(report.throughBurst, this.lastBurst) > 0);
     this.encoder.usesTags ||= report.wantsTags || isMadeUp;
-    this.takeLacks(peer, report);
-    if (!peer.needed.isEmpty) this.isSweepIdle = false;
-    this.advance(nowMs);
+    const { lane } = peer;
+    if (lane !== undefined) {
+      takeLacks(lane.rounds.window, peer, report, this.lastBurst);
+      lane.handleReport(nowMs, peer);
+    }
+    this.leaveLaggards(nowMs);
+    this.advance();
   }
 
   /** A receiver has begun to take part, has left, or has fallen silent. */
-  handleChange(nowMs: TimeMs, peer: SessionPeer): void {
-    if (!isServed(peer)) {
-      for (const block of this.rounds.window) {
-        block.endAwait(peer.index);
-        if (!block.isPending(peer.index)) continue;
-        block.setLackingSegments(peer.index, 0, 0);
-        if (!peer.isSettled) peer.needed.add(block.index, block.index + 1);
-      }
+  handleChange(peer: SessionPeer): void {
+    if (!peer.isServed) {
+      peer.lane?.release(peer);
       if (peer.isSettled) peer.needed.clear();
     }
-    this.measureReceivers();
-    this.isSweepIdle = false;
-    this.advance(nowMs);
+    for (const lane of this.lanes) lane.measure();
+    this.advance();
+  }
+
+  /** A receiver takes part as if it never had before: it counts from the beginning. */
+  handleRestart(peer: SessionPeer): void {
+    peer.receivedByGroup = 0;
+    peer.unicastBase = peer.unicastLog.total;
+    peer.unicastOver = peer.unicastLog.total;
+    peer.groupOver = peer.lane?.groupLog.total ?? 0;
+    peer.parts = new Map();
+    peer.model.restart();
   }
 
   /** Nothing more is sent. */
   end(): void {
-    this.rounds.window.clear();
+    for (const lane of this.lanes) lane.end();
     this.isContentOpen = false;
-    this.isSweepIdle = true;
   }
 
+  // --- Sending
+
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    if (this.pacer !== undefined && !this.pacer.maySend(nowMs)) {
-      this.isPaced = true;
-      return undefined;
+    const { rateBytesPerSec } = this.options;
+    this.isPaced = rateBytesPerSec !== undefined && !this.pacer.maySend(nowMs);
+    if (this.isPaced) return undefined;
+    // The main lane goes first, but with a rate that is set the others are not left without.
+    const isCatchUpFirst = this.catchUpCredit > 0;
+    const last = this.lanes.length - 1;
+    for (let i = 0; i <= last; i++) {
+      const lane = at(this.lanes, isCatchUpFirst ? last - i : i);
+      const transmit = lane.pollTransmit(nowMs);
+      if (transmit === undefined) continue;
+      if (rateBytesPerSec !== undefined) this.chargeRate(nowMs, lane, transmit, rateBytesPerSec);
+      return transmit;
     }
-    this.isPaced = false;
-    const transmit = this.rounds.pollTransmit(nowMs);
-    if (transmit !== undefined) this.pacer?.handleSent(nowMs, transmit.bytes.length);
-    return transmit;
+    this.catchUpCredit = 0;
+    return undefined;
+  }
+
+  private chargeRate(nowMs: TimeMs, lane: Lane, { bytes }: Transmit, rate: number): void {
+    this.pacer.handleSent(nowMs, (bytes.length * 1000) / rate);
+    if (this.lanes.length === 1) return;
+    const share = lane === this.main ? catchUpRateShare : catchUpRateShare - 1;
+    this.catchUpCredit += share * bytes.length;
   }
 
   pollTimeout(): TimeMs | undefined {
-    const deadlineMs = this.rounds.earliestDeadlineMs;
-    if (this.pacer === undefined || !this.isPaced) return deadlineMs;
-    return Math.min(this.pacer.nextAtMs, deadlineMs ?? Infinity);
+    let atMs = this.isPaced ? this.pacer.nextAtMs : Infinity;
+    for (const { rounds, nextSendAtMs } of this.lanes) {
+      atMs = Math.min(atMs, rounds.earliestDeadlineMs ?? Infinity);
+      if (!this.isPaced) atMs = Math.min(atMs, nextSendAtMs);
+    }
+    return atMs === Infinity ? undefined : atMs;
   }
 
   /** Whose report has not come by the end of the round is asked for it. */
   handleTimeout(nowMs: TimeMs): void {
     // The host may be busy: it sends when it can, and need not be woken for that.
-    if (this.pacer !== undefined && nowMs >= this.pacer.nextAtMs) this.isPaced = false;
-    const { window } = this.rounds;
+    if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
+    for (const lane of this.lanes) {
+      lane.handleTimeout(nowMs);
+      this.pollOwing(nowMs, lane);
+    }
+    this.advance();
+  }
+
+  private pollOwing(nowMs: TimeMs, { rounds: { window } }: Lane): void {
     // A receiver that is given up waiting for may take blocks out of the window.
     for (const block of [...window]) {
       if (window.find(block.index) !== block) continue;
@@ -252,187 +269,167 @@ export class Delivery {
       }
       block.deadlineMs = nextAtMs;
     }
-    this.advance(nowMs);
   }
 
-  // --- Which block next
+  // --- Lanes
 
-  private advance(nowMs: TimeMs): void {
-    const { window } = this.rounds;
-    window.dropWhere((block) => {
-      const isOver = block.hasBytes && block.pendingCount === 0;
-      if (isOver) this.encoder.unload(block);
-      return isOver;
-    });
-    for (const block of window) {
-      if (block.hasBytes && !block.isSending && block.awaitedCount === 0) this.beginRound(block);
+  private addLane(): Lane {
+    const { geometry, peers, reportIntervalMs, chance, rateBytesPerSec } = this.options;
+    const isMain = this.lanes.length === 0;
+    const laneBlocks = Math.max(2, Math.floor(this.maxBlocks * catchUpShare));
+    const lane = new Lane(
+      {
+        isMain,
+        geometry,
+        peers,
+        reportIntervalMs,
+        maxBlocks: isMain ? this.maxBlocks : laneBlocks,
+        chance: (chance + this.lanes.length / 3) % 1,
+        fixedRateBytesPerSec: isMain ? rateBytesPerSec : undefined,
+      },
+      this,
+    );
+    if (!isMain) this.main.maxBlocks = Math.max(2, this.main.maxBlocks - laneBlocks);
+    this.lanes.push(lane);
+    return lane;
+  }
+
+  private advance(): void {
+    for (const lane of this.lanes) lane.advance();
+  }
+
+  /** Who would hold up the others goes on at its own pace. */
+  private leaveLaggards(nowMs: TimeMs): void {
+    if (nowMs - this.laggardsCheckedAtMs < laggardCheckMs) return;
+    this.laggardsCheckedAtMs = nowMs;
+    const laggards = findLaggards(nowMs, this.main.servedPeers);
+    if (laggards.length === 0) return;
+    for (const peer of laggards) this.leaveBehind(nowMs, peer);
+    for (const lane of this.lanes) lane.measure();
+    this.main.control.restart();
+  }
+
+  private leaveBehind(nowMs: TimeMs, peer: SessionPeer): void {
+    this.main.release(peer);
+    const isRoom = this.lanes.length <= maxCatchUpLanes;
+    peer.lane = isRoom ? this.addLane() : at(this.lanes, 1 + (peer.index % maxCatchUpLanes));
+    if (peer.hearsGroup) {
+      peer.hearsGroup = false;
+      this.owner.poll(nowMs, peer);
     }
-    this.openBlocks(nowMs);
+    peer.model.restart();
   }
 
-  private openBlocks(nowMs: TimeMs): void {
+  /** @see LaneOwner */
+  open(lane: Lane, block: SessionBlock): void {
     const { geometry, manifest } = this.options;
-    const { window } = this.rounds;
-    const limit = Math.min(this.flightWindow.limit, this.receiverWindowBlocks);
-    while (!this.isSweepIdle && window.length < limit) {
-      const index = this.nextBlock();
-      if (index === undefined) {
-        this.isSweepIdle = true;
-        return;
-      }
-      const block = window.push(index, 0, segmentCountOfBlock(geometry, index));
-      const offsetBytes = offsetOfBlock(geometry, index);
-      const sizeBytes = sizeOfBlock(geometry, index);
-      if (isManifestBlock(geometry, index)) {
-        // It never changes, so that its nonce may be used again.
-        block.generation = 0;
-        this.provideBlock(nowMs, index, manifest.subarray(offsetBytes, offsetBytes + sizeBytes));
-      } else {
-        block.generation = this.pass;
-        this.owner.need(index, offsetBytes, sizeBytes);
-      }
+    const { index } = block;
+    const offsetBytes = offsetOfBlock(geometry, index);
+    const sizeBytes = sizeOfBlock(geometry, index);
+    if (isManifestBlock(geometry, index)) {
+      block.generation = generations.manifest;
+      const bytes = manifest.subarray(offsetBytes, offsetBytes + sizeBytes);
+      lane.fill(block, () => this.encoder.load(block, bytes));
+      return;
     }
-  }
-
-  /**
-   * The manifest comes first. The content is gone through once as a whole, for its digest; what receivers
-   * lack then, because they came late or it was bad, in further passes.
-   */
-  private nextBlock(): number | undefined {
-    const { manifestBlockCount, blockCount } = this.options.geometry;
-    const manifestBlock = this.nextNeeded(0);
-    if (manifestBlock !== undefined && manifestBlock < manifestBlockCount) return manifestBlock;
-    if (!this.isContentOpen) return undefined;
-    if (this.pass === 1 && this.cursor < blockCount) return this.cursor++;
-    for (;;) {
-      const next = this.nextNeeded(this.cursor);
-      if (next !== undefined) {
-        this.cursor = next + 1;
-        return next;
-      }
-      if (this.cursor === manifestBlockCount || this.pass === maxPasses) return undefined;
-      this.cursor = manifestBlockCount;
-      this.pass++;
+    block.generation = generations.content;
+    for (const { rounds } of this.lanes) {
+      const other = rounds.window.find(index);
+      if (other === undefined || other === block) continue;
+      // It is asked for already.
+      if (!other.isRead) return;
+      if (other.wire === undefined) continue;
+      lane.fill(block, () => this.encoder.copy(other, block));
+      return;
     }
+    this.owner.need(index, offsetBytes, sizeBytes);
   }
 
-  private nextNeeded(from: number): number | undefined {
-    const { peers } = this.options;
-    let first: number | undefined;
-    for (const peer of peers) {
-      if (!isServed(peer)) continue;
-      let next = peer.needed.nextFrom(from);
-      while (next !== undefined && this.rounds.window.find(next) !== undefined) {
-        next = peer.needed.nextFrom(next + 1);
-      }
-      if (next !== undefined && (first === undefined || next < first)) first = next;
-    }
-    return first;
+  /** @see LaneOwner */
+  close(block: SessionBlock): void {
+    this.encoder.unload(block);
   }
 
-  /** The slowest receiver that takes part sets how much may be under way; and who hears the group. */
-  private measureReceivers(): void {
-    this.receiverWindowBlocks = Infinity;
-    this.groupMembers = [];
-    for (const peer of this.options.peers) {
-      if (!isServed(peer)) continue;
-      this.receiverWindowBlocks = Math.min(
-        this.receiverWindowBlocks,
-        Math.max(1, peer.windowBlocks),
-      );
-      if (peer.hearsGroup) this.groupMembers.push(peer.index);
-    }
-  }
+  // --- Datagrams
 
-  // --- Rounds
-
-  private beginRound(block: SessionBlock): void {
-    block.beginRound();
-    if (this.groupMembers.length > 0) block.sendToGroup(this.groupMembers);
-  }
-
-  private transmit(
+  /** @see LaneOwner */
+  transmit(
     nowMs: TimeMs,
+    lane: Lane,
     block: SessionBlock,
     receiver: number,
     low: number,
     high: number,
   ): Transmit {
-    const burst = this.noteBurst(nowMs, block);
-    // Whoever gets something by the group too has all of the burst with the end of that.
-    const isMember = receiver !== toGroup && at(this.options.peers, receiver).hearsGroup;
-    const isEnd = !(isMember && block.hasGroupPart);
     const { peers, group } = this.options;
+    const burst = this.lastBurst === undefined ? 0 : (this.lastBurst + 1) & 0xffff;
+    this.lastBurst = burst;
+    lane.lastBurst = burst;
+    const count = bitCount(low) + bitCount(high);
+    const repairs = block.round > 1 ? count : 0;
     const to = receiver === toGroup ? group : at(peers, receiver).address;
     assert(to !== undefined, 'what goes to the group has a group to go to');
-    const transmit = this.encoder.encode(to, block, { low, high, burst, isEnd });
-    this.countSent(block, receiver, bitCount(low) + bitCount(high), transmit.bytes.length);
-    return transmit;
-  }
-
-  private noteBurst(nowMs: TimeMs, block: SessionBlock): number {
-    if (block.burst === undefined) {
-      block.burst = this.lastBurst === undefined ? 0 : (this.lastBurst + 1) & 0xffff;
-      this.lastBurst = block.burst;
+    const transmit = this.encoder.encode(to, block, { low, high, burst });
+    if (receiver === toGroup) {
+      this.groupDatagramsSent += count;
+      lane.groupLog.add(nowMs, burst, count);
+    } else {
+      at(peers, receiver).unicastLog.add(nowMs, burst, count);
     }
-    this.burstSentAtMs[block.burst % burstTimes] = nowMs;
-    return block.burst;
-  }
-
-  private countSent(
-    { round }: SessionBlock,
-    receiver: number,
-    count: number,
-    sizeBytes: number,
-  ): void {
-    const { peers } = this.options;
-    const repairs = round > 1 ? count : 0;
-    this.datagramsSent += count;
-    this.repairs += repairs;
-    this.bytesSent += sizeBytes - count * this.encoder.framingSizeBytes;
-    if (receiver === toGroup) this.groupDatagramsSent += count;
-    else at(peers, receiver).unicastSent += count;
-    for (const index of receiver === toGroup ? this.groupMembers : [receiver]) {
+    for (const index of receiver === toGroup ? lane.groupMembers : [receiver]) {
       const peer = at(peers, index);
+      block.noteBurst(index, burst);
       peer.datagramsSent += count;
       peer.repairs += repairs;
     }
-  }
-
-  /** All of a round is sent: whose reports are awaited, and for how long. */
-  private endRound(nowMs: TimeMs, block: SessionBlock): number {
-    const { peers, reportIntervalMs } = this.options;
-    block.sentAtMs = nowMs;
-    this.lastWholeBurst = block.burst ?? this.lastWholeBurst;
-    let longestMs = 0;
-    for (const peer of peers) {
-      if (!block.isPending(peer.index)) continue;
-      block.await(peer.index);
-      longestMs = Math.max(longestMs, peer.rtt.timeoutMs);
-    }
-    return reportIntervalMs + longestMs;
+    this.datagramsSent += count;
+    this.repairs += repairs;
+    this.bytesSent += transmit.bytes.length - count * this.encoder.framingSizeBytes;
+    return transmit;
   }
 
   // --- Reports
 
   private takeSamples(nowMs: TimeMs, peer: SessionPeer, report: Report): void {
     peer.segmentsLost = report.segmentsLost;
-    if (report.latestBurst === undefined || this.lastBurst === undefined) return;
-    const ageBursts = burstsAhead(this.lastBurst, report.latestBurst);
-    // A burst that is not sent yet, or too long ago to remember, was made up or comes too late.
-    if (ageBursts < 0 || ageBursts >= burstTimes) return;
-    const sentAtMs = this.burstSentAtMs[report.latestBurst % burstTimes] as number;
-    const rttMs = nowMs - sentAtMs - report.heldMs;
-    if (rttMs < 0) return;
-    peer.rtt.sample(rttMs);
-    peer.minRttMs = Math.min(peer.minRttMs, rttMs);
-    this.flightWindow.handleSample(nowMs, rttMs, peer.minRttMs);
+    const { lane, unicastLog, hearsGroup } = peer;
+    const { throughBurst, latestBurst, heldMs } = report;
+    if (latestBurst === undefined || this.lastBurst === undefined || lane === undefined) return;
+    // A burst that is not sent yet was made up.
+    if (burstsAhead(this.lastBurst, latestBurst) < 0) return;
+    const { groupLog, control } = lane;
+    const sentThrough = (burst: number) =>
+      unicastLog.totalThrough(burst) + (hearsGroup ? groupLog.totalThrough(burst) : 0);
+    if (throughBurst !== undefined && burstsAhead(this.lastBurst, throughBurst) >= 0) {
+      peer.unicastOver = Math.max(peer.unicastOver, unicastLog.totalThrough(throughBurst));
+      peer.groupOver = Math.max(peer.groupOver, groupLog.totalThrough(throughBurst));
+      unicastLog.forgetBefore(throughBurst);
+    }
+    const sentAtMs = Math.max(
+      unicastLog.sentAtMs(latestBurst) ?? -Infinity,
+      (hearsGroup ? groupLog.sentAtMs(latestBurst) : undefined) ?? -Infinity,
+    );
+    const arrivedAtMs = nowMs - heldMs;
+    if (sentAtMs === -Infinity || arrivedAtMs < sentAtMs) return;
+    peer.rtt.sample(arrivedAtMs - sentAtMs);
+    peer.model.take({
+      nowMs,
+      arrivedAtMs,
+      sentAtMs,
+      sentThroughLatest: sentThrough(latestBurst),
+      sentThroughOver: sentThrough(throughBurst ?? latestBurst),
+      sent: unicastLog.total + (hearsGroup ? groupLog.total : 0),
+      received: report.segmentsReceived,
+      limitedUntilMs: control.limitedUntilMs,
+      gentleSinceMs: control.gentleSinceMs,
+      isGrowing: control.state === 'startup',
+    });
   }
 
   private takeGroup(peer: SessionPeer, report: Report): void {
     // What was sent to it alone cannot have come by the group. Where some of that was lost, this is too
     // low, which costs unicast and nothing else.
-    const byGroup = report.segmentsReceived - peer.unicastSent;
+    const byGroup = report.segmentsReceived - (peer.unicastLog.total - peer.unicastBase);
     if (byGroup > peer.receivedByGroup) {
       peer.receivedByGroup = byGroup;
       peer.barrenGroupReports = 0;
@@ -442,60 +439,18 @@ export class Delivery {
     peer.groupSentAtReport = this.groupDatagramsSent;
     if (peer.barrenGroupReports >= barrenReports) peer.isGroupLost = true;
     peer.segmentsReceived = report.segmentsReceived;
-    const hearsGroup = this.options.group !== undefined && report.hearsGroup && !peer.isGroupLost;
+    const hearsGroup =
+      this.options.group !== undefined &&
+      report.hearsGroup &&
+      !peer.isGroupLost &&
+      !this.isLeftBehind(peer);
     if (hearsGroup === peer.hearsGroup) return;
     peer.hearsGroup = hearsGroup;
-    this.measureReceivers();
+    // What goes to the group counts from now on, or no longer.
+    peer.groupOver = peer.lane?.groupLog.total ?? 0;
+    peer.model.restart();
+    peer.lane?.measure();
   }
-
-  private takeLacks(peer: SessionPeer, report: Report): void {
-    const { window } = this.rounds;
-    const { index } = peer;
-    const { firstBlock, describedBlocks } = report;
-    const isDescribed = (block: SessionBlock) =>
-      block.index >= firstBlock && block.index < describedBlocks;
-    if (describedBlocks > firstBlock) peer.needed.remove(firstBlock, describedBlocks);
-    const lacked = new Set<SessionBlock>();
-    const parts = new Map<number, Lack & { kind: 'part' }>();
-    for (const lack of report.lacks) {
-      const end = lack.firstBlock + (lack.kind === 'whole' ? lack.blockCount : 1);
-      peer.needed.add(lack.firstBlock, end);
-      if (lack.kind === 'part') parts.set(lack.firstBlock, lack);
-    }
-    for (const block of window) {
-      if (!isDescribed(block) || !block.hasBytes || !peer.needed.has(block.index)) continue;
-      lacked.add(block);
-      peer.needed.remove(block.index, block.index + 1);
-      const { low, high } = parts.get(block.index) ?? { low: allSegments, high: allSegments };
-      // A report that does not know this round yet tells what has come, not what was lost.
-      if (this.covers(report, block) || !block.isPending(index)) {
-        block.setLackingSegments(index, low, high);
-        block.endAwait(index);
-      } else {
-        block.keepLackingSegments(index, low, high);
-      }
-    }
-    for (const block of window) {
-      if (!isDescribed(block) || lacked.has(block) || !block.isPending(index)) continue;
-      block.setLackingSegments(index, 0, 0);
-      block.endAwait(index);
-    }
-  }
-
-  /** Whether everything of the block's round had come to the receiver, or was lost, by this report. */
-  private covers(report: Report, block: SessionBlock): boolean {
-    const { throughBurst } = report;
-    if (throughBurst === undefined || block.isSending) return false;
-    if (this.lastBurst === undefined || burstsAhead(throughBurst, this.lastBurst) > 0) return false;
-    // Nothing of the round was to be sent: whoever lacked it is gone.
-    if (block.burst === undefined) return true;
-    return burstsAhead(throughBurst, block.burst) >= 0;
-  }
-}
-
-/** Whether a receiver is sent to, and waited for. */
-function isServed(peer: SessionPeer): boolean {
-  return peer.status === 'active' && peer.isResponsive;
 }
 
 /** When to ask again a receiver that owes a report. */
@@ -504,4 +459,5 @@ function pollAtMs(peer: SessionPeer): TimeMs {
   return peer.polledAtMs + Math.min(waitMs, callTiming.maxMs);
 }
 
-const allSegments = 0xffffffff;
+/** How often to look for those who hold up the others. */
+const laggardCheckMs = 100;

@@ -27,6 +27,8 @@ export type SessionReceiverEvent =
     }
   /** Listen to this group from now on, as far as the host can. */
   | { readonly type: 'join'; readonly session: number; readonly groupHost: string }
+  /** Nothing comes by the group any more. */
+  | { readonly type: 'leave'; readonly session: number }
   /** Store this, then call `handleWritten`. */
   | {
       readonly type: 'write';

@@ -101,6 +101,7 @@ export class IncomingSession {
   private repeatWaitMs = 0;
   private repeats = 0;
   private hearsGroup = false;
+  private hasLeftGroup = false;
   private badBlocks = 0;
   private manifestTries = 0;
   /** Whether the sender has begun to tag each datagram. */
@@ -165,6 +166,7 @@ export class IncomingSession {
         break;
       case 'poll':
         if (message.hasTags) this.beginTags();
+        if (message.leavesGroup) this.leaveGroup();
         if (message.burst !== undefined) this.clock?.handleEnd(nowMs, message.burst);
         if (this.stage === 'telling') this.tellResult(nowMs);
         else this.report(nowMs);
@@ -182,6 +184,13 @@ export class IncomingSession {
         return false;
     }
     return true;
+  }
+
+  private leaveGroup(): void {
+    if (this.hasLeftGroup) return;
+    this.hasLeftGroup = true;
+    this.hearsGroup = false;
+    this.options.emit({ type: 'leave', session: this.session });
   }
 
   private handleOffer(nowMs: TimeMs, offer: Offer): void {
@@ -331,7 +340,7 @@ export class IncomingSession {
   handleProbe(nowMs: TimeMs, header: Uint8Array, body: Uint8Array): boolean {
     if (this.seal?.hasTag(header, nothing, body) !== true) return false;
     this.heardAtMs = nowMs;
-    if (!this.hearsGroup) {
+    if (!this.hearsGroup && !this.hasLeftGroup) {
       this.hearsGroup = true;
       this.clock?.want(nowMs);
     }

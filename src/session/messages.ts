@@ -56,6 +56,8 @@ export interface Poll {
   readonly burst: number | undefined;
   /** Data bears tags from now on: what was heard without them may be made up. */
   readonly hasTags: boolean;
+  /** The receiver is served by unicast alone from now on, and need not listen to the group. */
+  readonly leavesGroup: boolean;
 }
 
 /** The digest that names the content. */
@@ -119,7 +121,7 @@ const kinds: readonly Message['kind'][] = [
   'bye',
 ];
 
-const pollFlag = { hasBurst: 1, hasTags: 2 } as const;
+const pollFlag = { hasBurst: 1, hasTags: 2, leavesGroup: 4 } as const;
 
 /** Digests that fit one message. */
 export const maxNodesPerMessage = 32;
@@ -155,7 +157,8 @@ export function encodeMessage(message: Message): Uint8Array {
       writer
         .uint8(
           (message.burst === undefined ? 0 : pollFlag.hasBurst) |
-            (message.hasTags ? pollFlag.hasTags : 0),
+            (message.hasTags ? pollFlag.hasTags : 0) |
+            (message.leavesGroup ? pollFlag.leavesGroup : 0),
         )
         .uint16(message.burst ?? 0);
       break;
@@ -213,8 +216,12 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
     case 'poll': {
       const flags = reader.uint8();
       const burst = reader.uint16();
-      const hasTags = (flags & pollFlag.hasTags) !== 0;
-      return { kind, burst: (flags & pollFlag.hasBurst) === 0 ? undefined : burst, hasTags };
+      return {
+        kind,
+        burst: (flags & pollFlag.hasBurst) === 0 ? undefined : burst,
+        hasTags: (flags & pollFlag.hasTags) !== 0,
+        leavesGroup: (flags & pollFlag.leavesGroup) !== 0,
+      };
     }
     case 'root':
       return { kind, digest: reader.raw(digestSizeBytes).slice() };

@@ -1,22 +1,19 @@
-/** Keeps to a rate that a person has set: datagrams are sent at once, up to a few milliseconds' worth. */
+/** Spreads sending over time: it goes out at once, up to a few milliseconds' worth. */
 import type { TimeMs } from '../machine.js';
 
 /** What may go out in one go: timers do not fire more often than this. */
 const burstMs = 2;
 
 export class Pacer {
-  /** When the next datagram may leave. */
+  /** When the time of all that was sent has passed. */
   nextAtMs: TimeMs = -Infinity;
-
-  constructor(private readonly rateBytesPerSec: number) {}
 
   maySend(nowMs: TimeMs): boolean {
     return nowMs >= this.nextAtMs - burstMs;
   }
 
-  /** @param sizeBytes of the datagram, its headers not counted */
-  handleSent(nowMs: TimeMs, sizeBytes: number): void {
-    const fromMs = Math.max(this.nextAtMs, nowMs);
-    this.nextAtMs = fromMs + (sizeBytes * 1000) / this.rateBytesPerSec;
+  /** @param takesMs what was sent takes so much of the time */
+  handleSent(nowMs: TimeMs, takesMs: number): void {
+    this.nextAtMs = Math.max(this.nextAtMs, nowMs) + takesMs;
   }
 }

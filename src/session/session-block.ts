@@ -5,21 +5,26 @@ import type { TimeMs } from '../machine.js';
 export class SessionBlock extends Block {
   /** The block as it goes out; undefined where it does not. */
   wire: Uint8Array | undefined;
-  /** Whether they were read: a block may be read for its digest alone. */
+  /** Whether its bytes were read: that may be for their digest alone. */
   isRead = false;
   /** Which reading of the block this is: a part of its nonce. */
   generation = 0;
-  /** The number of the burst that its current round is; undefined until its first datagram leaves. */
-  burst: number | undefined;
   /** When the last datagram of the round was sent. */
   sentAtMs: TimeMs = 0;
   /** Receivers whose report on this round is awaited. */
   awaitedCount = 0;
   private readonly awaited: Uint8Array;
+  /** The last burst of the current round, by receiver. */
+  private readonly bursts: Int32Array;
 
-  constructor(receiverCount: number) {
+  /** @param awaitedBlocks by receiver, in how many blocks its report is awaited */
+  constructor(
+    receiverCount: number,
+    private readonly awaitedBlocks: Uint32Array = new Uint32Array(receiverCount),
+  ) {
     super(receiverCount);
     this.awaited = new Uint8Array(receiverCount);
+    this.bursts = new Int32Array(receiverCount);
   }
 
   override get hasBytes(): boolean {
@@ -35,7 +40,18 @@ export class SessionBlock extends Block {
 
   override beginRound(): void {
     super.beginRound();
-    this.burst = undefined;
+    this.bursts.fill(none);
+  }
+
+  /** Some of the round has gone to a receiver in this burst. */
+  noteBurst(receiver: number, burst: number): void {
+    this.bursts[receiver] = burst;
+  }
+
+  /** The last burst in which something of the round went to a receiver; undefined where nothing did. */
+  burstOf(receiver: number): number | undefined {
+    const burst = this.bursts[receiver] as number;
+    return burst === none ? undefined : burst;
   }
 
   isAwaited(receiver: number): boolean {
@@ -46,6 +62,7 @@ export class SessionBlock extends Block {
     if (this.awaited[receiver] === 1) return;
     this.awaited[receiver] = 1;
     this.awaitedCount++;
+    this.awaitedBlocks[receiver] = (this.awaitedBlocks[receiver] as number) + 1;
   }
 
   /** Its report has come, or is no longer waited for. */
@@ -53,5 +70,13 @@ export class SessionBlock extends Block {
     if (this.awaited[receiver] === 0) return;
     this.awaited[receiver] = 0;
     this.awaitedCount--;
+    this.awaitedBlocks[receiver] = (this.awaitedBlocks[receiver] as number) - 1;
+  }
+
+  /** Nothing of it is waited for any longer. */
+  endAwaits(): void {
+    for (let i = 0; this.awaitedCount > 0 && i < this.awaited.length; i++) this.endAwait(i);
   }
 }
+
+const none = -1;

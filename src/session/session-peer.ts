@@ -3,8 +3,11 @@ import type { Address } from '../address.js';
 import type { TimeMs } from '../machine.js';
 import { RangeSet } from '../range-set.js';
 import { RttEstimator } from '../rtt.js';
-import type { ReceiverState } from './report.js';
+import type { Lane } from './lane.js';
+import { PathModel } from './path-model.js';
+import type { Lack, ReceiverState } from './report.js';
 import type { SecureChannel } from './secure-channel.js';
+import { SentLog } from './sent-log.js';
 import type { Opening } from './session-opening.js';
 
 export type SessionPeerStatus =
@@ -51,9 +54,24 @@ export class SessionPeer {
   isGroupLost = false;
   /** Datagrams that had gone to the group when it last reported. */
   groupSentAtReport = 0;
-  /** Data datagrams to it alone; and the most that can have come to it by the group. */
-  unicastSent = 0;
+  /** The most that can have come to it by the group. */
   receivedByGroup = 0;
+
+  /** Who serves it; undefined before delivery begins. */
+  lane: Lane | undefined;
+  readonly model = new PathModel();
+  /** Data datagrams to it alone; and how many of them are over, come or lost. */
+  readonly unicastLog = new SentLog();
+  unicastOver = 0;
+  /** How many of its lane's to the group are over; and of both, how many are not. */
+  groupOver = 0;
+  inFlight = 0;
+  /** What had gone to it alone when it began to count. */
+  unicastBase = 0;
+  /** Of blocks that it lacks and that are not in flight to it, the segments that it lacks. */
+  parts: ReadonlyMap<number, Lack & { readonly kind: 'part' }> = new Map();
+  /** Since when it has been much slower than others of its lane. */
+  slowSinceMs: TimeMs | undefined;
 
   /** It was heard lately: rounds wait for its reports. */
   isResponsive = false;
@@ -89,6 +107,11 @@ export class SessionPeer {
     rttLimits: ConstructorParameters<typeof RttEstimator>[0],
   ) {
     this.rtt = new RttEstimator(rttLimits);
+  }
+
+  /** Whether it is sent to, and waited for. */
+  get isServed(): boolean {
+    return this.status === 'active' && this.isResponsive;
   }
 
   get isSettled(): boolean {

@@ -167,6 +167,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         hash: crypto.hash,
         group,
         reportIntervalMs: this.reportIntervalMs,
+        // Sessions must not probe their paths in step.
+        chance: this.session / 2 ** 32,
         rateBytesPerSec: options.rateBytesPerSec,
       },
       {
@@ -185,7 +187,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Answers a `need`: exactly the bytes that it named. They are copied. */
   provideBlock(nowMs: TimeMs, block: number, bytes: Uint8Array): void {
     if (this.phase === 'done') return;
-    this.delivery.provideBlock(nowMs, block, bytes);
+    this.delivery.provideBlock(block, bytes);
     this.advance(nowMs);
   }
 
@@ -347,7 +349,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
           return;
         }
         this.send(peer, peer.opening?.datagram);
-        this.tell(peer, this.offer);
+        this.tell(peer, this.offerTo(peer));
         break;
       case 'active':
         this.callActive(nowMs, peer);
@@ -355,6 +357,11 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       default:
         break;
     }
+  }
+
+  /** Who was left behind need not listen to the group. */
+  private offerTo(peer: SessionPeer): Offer {
+    return this.delivery.isLeftBehind(peer) ? { ...this.offer, groupHost: '' } : this.offer;
   }
 
   private beginOpening(peer: SessionPeer): Opening {
@@ -401,8 +408,13 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (!this.polls.take(nowMs) && !isUrgent) return false;
     peer.polledAtMs = nowMs;
     peer.unansweredPolls++;
-    const { sentThroughBurst, usesTags } = this.delivery;
-    this.tell(peer, { kind: 'poll', burst: sentThroughBurst, hasTags: usesTags });
+    const { lane } = peer;
+    this.tell(peer, {
+      kind: 'poll',
+      burst: lane?.lastWholeBurst,
+      hasTags: this.delivery.usesTags,
+      leavesGroup: this.delivery.isLeftBehind(peer),
+    });
     return true;
   }
 
@@ -414,7 +426,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.unansweredPolls = 0;
     peer.hearsGroup = false;
     this.events.push({ type: 'silent', receiver: peer.name });
-    this.delivery.handleChange(nowMs, peer);
+    this.delivery.handleChange(peer);
     this.call(nowMs, peer, 'first');
   }
 
@@ -503,7 +515,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.status = 'active';
     peer.opening = undefined;
     peer.isResponsive = true;
-    this.delivery.handleChange(nowMs, peer);
+    this.delivery.handleChange(peer);
     this.call(nowMs, peer, 'first');
   }
 
@@ -558,11 +570,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.earlierBytes += peer.receivedBytes;
     peer.receivedBytes = 0;
     peer.isGroupLost = false;
-    peer.unicastSent = 0;
-    peer.receivedByGroup = 0;
+    this.delivery.handleRestart(peer);
     peer.isPollDue = false;
     this.events.push({ type: 'connect', receiver: peer.name, selfName });
-    this.delivery.handleChange(nowMs, peer);
+    this.delivery.handleChange(peer);
     this.probe?.restart(nowMs);
     this.call(nowMs, peer, 'first');
   }
@@ -585,7 +596,13 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       peer.isReady = true;
     }
     this.delivery.handleReport(nowMs, peer, report);
+    // Until it has left the group, what goes there fills its path.
+    if (report.hearsGroup && this.delivery.isLeftBehind(peer)) this.askToLeave(nowMs, peer);
     if (!wasWaiting && this.isWaitingForRoot(peer)) this.call(nowMs, peer, 'first');
+  }
+
+  private askToLeave(nowMs: TimeMs, peer: SessionPeer): void {
+    if (nowMs - peer.polledAtMs >= callTiming.firstMs) this.poll(nowMs, peer);
   }
 
   private handleNodesRequest(nowMs: TimeMs, peer: SessionPeer, request: NodesRequest): void {
@@ -623,7 +640,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     }
     if (!this.isContentOpen && this.mayOpenContent(nowMs)) {
       this.isContentOpen = true;
-      this.delivery.openContent(nowMs);
+      this.delivery.openContent();
     }
     if (this.phase === 'open' && this.isContentOpen && this.delivery.isRead) {
       this.phase = 'checking';
@@ -666,7 +683,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.settledAtMs = nowMs;
     this.settledAtMs = nowMs;
     this.unsettledCount--;
-    this.delivery.handleChange(nowMs, peer);
+    this.delivery.handleChange(peer);
     const outcome = this.status(nowMs, peer) as SessionReceiverOutcome;
     this.events.push({ type: 'receiver', outcome });
   }

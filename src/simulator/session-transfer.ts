@@ -443,6 +443,9 @@ class ReceiverHost extends Host<SessionReceiverEvent> {
       case 'join':
         if (options.groupReaches?.(this.index) ?? true) simulation.joinGroup(group, this.name);
         break;
+      case 'leave':
+        simulation.leaveGroup(group, this.name);
+        break;
       case 'write':
         this.later(options.writeTimeMs ?? 0, machine, () => {
           this.written.set(event.offsetBytes / this.blockSizeBytes, event.bytes);

@@ -216,7 +216,7 @@ function drawLink(draw: Draw, isCalm: boolean, delayMs: number): LinkOptions {
     duplicateProbability: sometimes(0.2),
     corruptProbability: sometimes(0.05),
     ...(draw.chance(0.15)
-      ? { rateBytesPerSec: draw.integer(100_000, 5_000_000), queueLimitBytes: 64_000 }
+      ? { rateBytesPerSec: draw.integer(100_000, 5_000_000), queueLimitBytes: 16_000 }
       : {}),
   };
 }

@@ -300,6 +300,9 @@ export class Receiving {
       case 'join':
         this.join(event.session, event.groupHost);
         return;
+      case 'leave':
+        this.leave(event.session);
+        return;
       case 'write':
         this.write(event.session, event.offsetBytes, event.bytes);
         return;

@@ -1,0 +1,243 @@
+/**
+ * What is known of the path to one receiver, from its reports: how fast it delivers, how long it is, and
+ * how much it loses by chance (after BBR: Cardwell et al. 2016). Counts are datagrams.
+ */
+import type { TimeMs } from '../machine.js';
+import { WindowedExtreme } from './windowed-extreme.js';
+
+export interface PathSample {
+  readonly nowMs: TimeMs;
+  /** When the latest datagram came there, but for the time of the way back. */
+  readonly arrivedAtMs: TimeMs;
+  /** When the burst left that it was of. */
+  readonly sentAtMs: TimeMs;
+  /** What had been sent there by the end of that burst, and by the end of the last that is over. */
+  readonly sentThroughLatest: number;
+  readonly sentThroughOver: number;
+  /** What had been sent there by now. */
+  readonly sent: number;
+  readonly received: number;
+  /** Until when the sender itself had less to send than it might. */
+  readonly limitedUntilMs: TimeMs;
+  /** Since when so little is sent that no queue can last; and whether it is feared that one grows. */
+  readonly gentleSinceMs: TimeMs;
+  readonly isGrowing: boolean;
+}
+
+interface Point {
+  readonly arrivedAtMs: TimeMs;
+  readonly sentAtMs: TimeMs;
+  readonly sent: number;
+  readonly received: number;
+}
+
+interface LossPoint {
+  readonly sent: number;
+  readonly received: number;
+  readonly roundEnd: number;
+  readonly begunAtMs: TimeMs;
+}
+
+/** Deliveries are measured over a round trip, and at least this long: hosts read in bunches. */
+const minSpanMs = 5;
+
+/** The round trip without a queue, and the loss that is there by chance, hold for this long. */
+export const memoryMs = 20_000;
+
+/** Loss is told from so many datagrams at least. */
+const lossSample = 100;
+
+/** More is not repaired by sending more. */
+const maxLossFloor = 0.5;
+
+/** Loss above what is there by chance, at which the path is full; and as a share of that. */
+const excessLoss = 0.02;
+const excessShare = 0.3;
+
+export class PathModel {
+  /** Round trips that were seen to their end. */
+  rounds = 0;
+  /** Send time of the latest burst of which a report tells. */
+  echoedSentAtMs: TimeMs = -Infinity;
+  /** Of the last measurement: the share that was lost, and whether more than by chance. */
+  lossRatio = 0;
+  /** When it was last seen that more was lost than by chance, and of what was sent since when. */
+  congestedAtMs: TimeMs = -Infinity;
+  congestedFromMs: TimeMs = -Infinity;
+  /** When the in-flight limit held it back. */
+  fullAtMs: TimeMs = -Infinity;
+
+  private readonly points: Point[] = [];
+  private hasCounted = false;
+  private roundTarget = 0;
+  /** What came there lately, in datagrams per millisecond. */
+  latestRate = 0;
+  private currentBest = 0;
+  private earlierBest = 0;
+  /** Whether the path itself has limited what came since the last look back. */
+  private isTested = false;
+  private readonly rtt = new WindowedExtreme('least', memoryMs);
+  private floor = 0;
+  /** From about how many datagrams that is known. */
+  private floorCount = 0;
+  /** When it was last measured what is lost by chance. */
+  floorAtMs: TimeMs = -Infinity;
+  /** Where the current measurement began, and what had been sent by then. */
+  private lossPoint: LossPoint | undefined;
+  private latestRttMs = 0;
+  /** When the round trip was last about as short as it can be. */
+  minRttSeenAtMs: TimeMs = -Infinity;
+
+  /** Datagrams per millisecond that came there at best; 0 before the first report. */
+  get deliveryRate(): number {
+    return Math.max(this.currentBest, this.earlierBest);
+  }
+
+  /** What the path takes, lost by chance or not. */
+  get capacity(): number {
+    return this.deliveryRate / (1 - this.lossFloor);
+  }
+
+  get minRttMs(): number {
+    return this.rtt.value ?? 0;
+  }
+
+  get rttMs(): number {
+    return this.latestRttMs;
+  }
+
+  get lossFloor(): number {
+    return Math.min(maxLossFloor, this.floor);
+  }
+
+  take(sample: PathSample): void {
+    const { nowMs, sentAtMs } = sample;
+    if (sentAtMs >= this.echoedSentAtMs) {
+      this.echoedSentAtMs = sentAtMs;
+      this.takeRtt(nowMs, Math.max(0, sample.arrivedAtMs - sentAtMs));
+    }
+    this.takeLoss(sample);
+    this.takeDelivery(sample);
+    if (sample.sentThroughLatest < this.roundTarget) return;
+    this.rounds++;
+    this.roundTarget = sample.sent + 1;
+  }
+
+  /** The bandwidth is that of this cycle of probing and of the last one. */
+  endCycle(): void {
+    // What the path did not limit says nothing against what it took before.
+    if (!this.isTested) return;
+    this.isTested = false;
+    this.earlierBest = this.currentBest;
+    this.currentBest = 0;
+  }
+
+  /** What was counted before does not go with what comes. */
+  restart(): void {
+    this.points.length = 0;
+    this.lossPoint = undefined;
+  }
+
+  private takeRtt(nowMs: TimeMs, rttMs: number): void {
+    this.latestRttMs = rttMs;
+    this.rtt.add(nowMs, rttMs);
+    if (rttMs <= nearMin * this.minRttMs + minRttNoiseMs) this.minRttSeenAtMs = nowMs;
+  }
+
+  private takeDelivery(sample: PathSample): void {
+    const { arrivedAtMs, sentAtMs, received, sentThroughLatest: sent } = sample;
+    const { points } = this;
+    // The first report measures from the moment of sending: too little, but something.
+    if (!this.hasCounted) points.push({ arrivedAtMs: sentAtMs, sentAtMs, sent: 0, received: 0 });
+    this.hasCounted = true;
+    const last = points.at(-1);
+    if (last === undefined) {
+      points.push({ arrivedAtMs, sentAtMs, sent, received });
+      return;
+    }
+    if (arrivedAtMs <= last.arrivedAtMs || received <= last.received) return;
+    const spanMs = Math.max(this.minRttMs, minSpanMs);
+    while (points.length > 1 && (points[1] as Point).arrivedAtMs <= arrivedAtMs - spanMs) {
+      points.shift();
+    }
+    const base = points[0] as Point;
+    points.push({ arrivedAtMs, sentAtMs, sent, received });
+    const sendingMs = sentAtMs - base.sentAtMs;
+    const rate = (received - base.received) / Math.max(arrivedAtMs - base.arrivedAtMs, sendingMs);
+    // Of a burst that is not over, some is still on its way.
+    const expected = asSent * (sample.sentThroughOver - base.sent) * (1 - this.lossFloor);
+    const hasQueue = arrivedAtMs - sentAtMs > nearMin * this.minRttMs + nearMinMs;
+    const isLimited =
+      sample.limitedUntilMs >= base.sentAtMs ||
+      (!hasQueue && received - base.received >= expected && this.fullAtMs < base.sentAtMs);
+    this.latestRate = rate;
+    this.currentBest = Math.max(this.currentBest, rate);
+    if (!isLimited) this.isTested = true;
+  }
+
+  /**
+   * Told once a round trip. Where a report comes within a burst, how much of it had left by then lies in
+   * between.
+   */
+  private takeLoss(sample: PathSample): void {
+    const { sentThroughLatest, sentThroughOver, received, nowMs } = sample;
+    const doubt = (sentThroughLatest - sentThroughOver) / 2;
+    const sent = sentThroughLatest - doubt;
+    if (this.lossPoint === undefined) {
+      if (doubt === 0)
+        this.lossPoint = { sent, received, roundEnd: sample.sent, begunAtMs: sample.sentAtMs };
+      return;
+    }
+    const count = sent - this.lossPoint.sent;
+    if (sent < this.lossPoint.roundEnd || count < Math.max(lossSample, 100 * doubt)) return;
+    const lost = count - (received - this.lossPoint.received);
+    const { begunAtMs } = this.lossPoint;
+    this.lossPoint = { sent, received, roundEnd: sample.sent, begunAtMs: sample.sentAtMs };
+    this.lossRatio = Math.min(1, Math.max(0, lost / count));
+    const isGentle = begunAtMs >= sample.gentleSinceMs;
+    if (isGentle && (!sample.isGrowing || this.isShort(sample))) this.takeFloor(nowMs, count);
+    const { lossRatio } = this;
+    const { lossFloor } = this;
+    // Both are measured, and neither exactly.
+    const chance = Math.max(lossFloor, excessLoss) * (1 - lossFloor);
+    const spread = Math.sqrt(
+      chance / count + (lossFloor * (1 - lossFloor)) / Math.max(1, this.floorCount),
+    );
+    const excess = Math.max(excessLoss, lossFloor * excessShare);
+    if (lossRatio > lossFloor + excess + spreads * spread) {
+      this.congestedAtMs = nowMs;
+      this.congestedFromMs = begunAtMs;
+    }
+  }
+
+  /** What is lost while little is sent is lost by chance. */
+  private takeFloor(nowMs: TimeMs, count: number): void {
+    const weight = this.floorAtMs === -Infinity ? 1 : Math.max(leastWeight, count / lossMemory);
+    this.floor += Math.min(1, weight) * (this.lossRatio - this.floor);
+    this.floorCount = count / Math.min(1, weight);
+    this.floorAtMs = nowMs;
+  }
+
+  /** Whether no queue stands: what is lost in one may be lost for its sake. */
+  private isShort({ arrivedAtMs, sentAtMs }: PathSample): boolean {
+    const isEarly = this.rounds <= earlyRounds;
+    return isEarly && arrivedAtMs - sentAtMs <= nearMin * this.minRttMs + nearMinMs;
+  }
+}
+
+/** Of what is lost by chance, the last so many datagrams tell, or the last few measurements. */
+const lossMemory = 1000;
+const leastWeight = 1 / 3;
+/** In the first round trips too little is under way to fill a queue. */
+const earlyRounds = 3;
+
+/** Chance alone gives this many standard deviations only once in thousands of times. */
+const spreads = 4;
+
+/** Deliveries that keep up with sending this well were limited by it. */
+const asSent = 0.95;
+
+/** A round trip within this of the shortest shows that the shortest still holds. */
+const nearMin = 1.05;
+const minRttNoiseMs = 0.5;
+const nearMinMs = 4;

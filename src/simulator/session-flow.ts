@@ -1,0 +1,188 @@
+/**
+ * A session as traffic: one sender and its receivers on a simulated network that others share. Content is
+ * made up as it is read and is counted, not kept, so that long runs take little memory.
+ */
+import type { Address } from '../address.js';
+import type { Machine, TimeMs } from '../machine.js';
+import type { SessionCrypto } from '../session/crypto.js';
+import type { SessionReceiverEvent } from '../session/incoming-events.js';
+import { createManifest, encodeManifest } from '../session/manifest.js';
+import type { SessionSenderEvent } from '../session/session-events.js';
+import { SessionReceiver } from '../session/session-receiver.js';
+import type { SessionSenderOptions } from '../session/session-sender.js';
+import { SessionSender } from '../session/session-sender.js';
+import { createSimulatedCrypto } from './session-crypto.js';
+import type { SimulatedHost } from './simulation.js';
+import { Simulation } from './simulation.js';
+
+export interface SessionFlowOptions
+  extends Pick<
+    SessionSenderOptions,
+    'mssBytes' | 'segmentsPerBlock' | 'rateBytesPerSec' | 'reportsPerSec'
+  > {
+  /** The sender's host; receivers are this name with their numbers from 1. */
+  readonly name: string;
+  readonly receiverCount: number;
+  readonly contentSizeBytes: number;
+  /** When the sender begins. */
+  readonly startAtMs?: TimeMs;
+  readonly hasGroup?: boolean;
+  /** How long the source takes to hand over a block. */
+  readonly sourceTimeMs?: number;
+  readonly sendTimeMs?: number;
+  /** What a test puts between a receiver and its network. */
+  readonly wrapReceiver?: (
+    receiver: SessionReceiver,
+    index: number,
+  ) => Machine<SessionReceiverEvent>;
+}
+
+/** Time over which receipts are added up. */
+const binMs = 100;
+
+/** What came to one receiver. */
+export class FlowReceipt {
+  readonly bytesByBin: number[] = [];
+  totalBytes = 0;
+  completeAtMs: TimeMs | undefined;
+
+  add(nowMs: TimeMs, sizeBytes: number): void {
+    const bin = Math.floor(nowMs / binMs);
+    while (this.bytesByBin.length <= bin) this.bytesByBin.push(0);
+    this.bytesByBin[bin] = (this.bytesByBin[bin] as number) + sizeBytes;
+    this.totalBytes += sizeBytes;
+  }
+
+  /** Bytes per second over a time. */
+  rate(fromMs: TimeMs, toMs: TimeMs): number {
+    let sum = 0;
+    for (let bin = Math.floor(fromMs / binMs); bin < Math.floor(toMs / binMs); bin++) {
+      sum += this.bytesByBin[bin] ?? 0;
+    }
+    return (sum * 1000) / (toMs - fromMs);
+  }
+}
+
+export class SessionFlow {
+  readonly receipts: readonly FlowReceipt[];
+  readonly sender: SessionSender;
+  private readonly host: SimulatedHost;
+
+  constructor(
+    private readonly simulation: Simulation,
+    private readonly options: SessionFlowOptions,
+  ) {
+    const { name, receiverCount, contentSizeBytes, hasGroup, startAtMs = 0 } = options;
+    const names = Array.from({ length: receiverCount }, (_, i) => `${name}${i + 1}`);
+    const receipts = names.map(() => new FlowReceipt());
+    this.receipts = receipts;
+    const file = {
+      kind: 'file' as const,
+      name: 'file',
+      mode: 0o644,
+      modifiedMs: 0,
+      sizeBytes: contentSizeBytes,
+    };
+    this.sender = new SessionSender({
+      ...options,
+      receivers: names.map((own) => ({ name: own, address: Simulation.address(own) })),
+      label: name,
+      manifest: encodeManifest(createManifest([file])),
+      crypto: createFlowCrypto(simulation.seed, name),
+      ...(hasGroup === true ? { group: groupOf(name) } : {}),
+    });
+    const waiting = startsAt(this.sender, startAtMs);
+    this.host = simulation.addHost(name, waiting, (event) => this.handleEvent(event), options);
+    simulation.at(startAtMs, () => this.host.drain());
+    for (const [i, own] of names.entries()) this.addReceiver(own, i, receipts[i] as FlowReceipt);
+  }
+
+  private handleEvent(event: SessionSenderEvent): void {
+    const { simulation, sender } = this;
+    if (event.type === 'identify') sender.trust(simulation.nowMs, event.index);
+    else if (event.type === 'check-source') sender.confirmSource(simulation.nowMs);
+    else if (event.type === 'need') this.read(event.block, event.offsetBytes, event.sizeBytes);
+  }
+
+  private read(block: number, offsetBytes: number, sizeBytes: number): void {
+    const { simulation, sender, options } = this;
+    const bytes = new Uint8Array(sizeBytes);
+    new DataView(bytes.buffer).setUint8(0, offsetBytes % 251);
+    if (options.sourceTimeMs === undefined) {
+      sender.provideBlock(simulation.nowMs, block, bytes);
+      return;
+    }
+    simulation.at(simulation.nowMs + options.sourceTimeMs, () => {
+      sender.provideBlock(simulation.nowMs, block, bytes);
+      this.host.drain();
+    });
+  }
+
+  private addReceiver(name: string, index: number, receipt: FlowReceipt): void {
+    const { simulation, options } = this;
+    const group = groupOf(options.name).host;
+    const machine = new SessionReceiver({
+      crypto: createFlowCrypto(simulation.seed, name),
+      name,
+      platform: 'posix',
+      refuseSender: () => undefined,
+    });
+    const handleEvent = (event: SessionReceiverEvent) => {
+      const { nowMs } = simulation;
+      if (event.type === 'prepare') machine.find(event.info.session)?.prepared(nowMs, [], []);
+      else if (event.type === 'join') simulation.joinGroup(group, name);
+      else if (event.type === 'leave') simulation.leaveGroup(group, name);
+      else if (event.type === 'write') {
+        receipt.add(nowMs, event.bytes.length);
+        machine.handleWritten(nowMs, event.session, event.bytes.length);
+      } else if (event.type === 'finish') machine.find(event.session)?.handleStored(nowMs);
+      else if (event.type === 'end' && event.result.status === 'complete') {
+        receipt.completeAtMs = nowMs;
+      }
+    };
+    const wrapped = options.wrapReceiver?.(machine, index) ?? machine;
+    simulation.addHost(name, wrapped, handleEvent);
+  }
+}
+
+function groupOf(name: string): Address {
+  return Simulation.address(`group of ${name}`);
+}
+
+/** A machine that does nothing before its time. */
+function startsAt(machine: SessionSender, startAtMs: TimeMs): Machine<SessionSenderEvent> {
+  return {
+    handleDatagram: (nowMs, from, bytes) => machine.handleDatagram(nowMs, from, bytes),
+    handleTimeout: (nowMs) => machine.handleTimeout(nowMs),
+    pollTransmit: (nowMs) => (nowMs < startAtMs ? undefined : machine.pollTransmit(nowMs)),
+    pollTimeout: () => machine.pollTimeout(),
+    pollEvent: () => machine.pollEvent(),
+  };
+}
+
+/** Only the beginning of what is sealed is looked at: nobody spoils it here. */
+function createFlowCrypto(seed: string, name: string): SessionCrypto {
+  const crypto = createSimulatedCrypto(seed, name);
+  const head = (bytes: Uint8Array) => bytes.subarray(0, 64);
+  const seal: SessionCrypto['seal'] = (key, nonce, plaintext) => {
+    const sealed = new Uint8Array(plaintext.length + 16);
+    sealed.set(plaintext);
+    sealed.set(crypto.mac(key, nonce, head(plaintext)).subarray(0, 16), plaintext.length);
+    return sealed;
+  };
+  return {
+    ...crypto,
+    hash: (...parts) => crypto.hash(...parts.map(head)),
+    seal: (key, nonce, plaintext, associated) =>
+      associated.length > 0
+        ? crypto.seal(key, nonce, plaintext, associated)
+        : seal(key, nonce, plaintext, associated),
+    open: (key, nonce, sealed, associated) => {
+      if (associated.length > 0) return crypto.open(key, nonce, sealed, associated);
+      const plaintext = sealed.slice(0, -16);
+      const expected = seal(key, nonce, head(plaintext), associated).subarray(-16);
+      const isGood = expected.every((byte, i) => byte === sealed[plaintext.length + i]);
+      return isGood ? plaintext : undefined;
+    },
+  };
+}

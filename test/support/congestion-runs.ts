@@ -1,0 +1,146 @@
+/** Simulated runs that show how sessions share paths; the table of docs/CONGESTION.md and tests are made of them. */
+import { Bottleneck } from '../../src/simulator/bottleneck.js';
+import { addRenoFlow } from '../../src/simulator/reno-flow.js';
+import type { SessionFlowOptions } from '../../src/simulator/session-flow.js';
+import { SessionFlow } from '../../src/simulator/session-flow.js';
+import { Simulation } from '../../src/simulator/simulation.js';
+
+const mbit = 125_000;
+const mssBytes = 1400;
+/** More than any run can send. */
+const endless = 4e9;
+
+export interface Path {
+  readonly seed?: string;
+  readonly mbits?: number;
+  readonly rttMs?: number;
+  readonly queueBdp?: number;
+  readonly loss?: number;
+  readonly runMs?: number;
+}
+
+function dumbbell(path: Path, pairs: readonly string[]) {
+  const { seed = 'congestion', mbits = 100, rttMs = 40, queueBdp = 1, loss = 0 } = path;
+  const simulation = new Simulation({ seed });
+  const bottleneck = new Bottleneck(simulation, {
+    rateBytesPerSec: mbits * mbit,
+    rttMs,
+    queueBdp,
+    lossProbability: loss,
+  });
+  for (const name of pairs) bottleneck.connect(name, `${name}1`);
+  const payload = mbits * mbit * Bottleneck.payloadShare(mssBytes);
+  return { simulation, bottleneck, payload };
+}
+
+function flow(simulation: Simulation, name: string, options: Partial<SessionFlowOptions> = {}) {
+  return new SessionFlow(simulation, {
+    name,
+    receiverCount: 1,
+    contentSizeBytes: endless,
+    mssBytes,
+    ...options,
+  });
+}
+
+/** One session alone: its goodput from `fromMs` on, as a share of what the link carries. */
+export function runAlone(path: Path, options: Partial<SessionFlowOptions> = {}, fromMs = 2000) {
+  const { runMs = 12_000 } = path;
+  const { simulation, bottleneck, payload } = dumbbell(path, ['a']);
+  const a = flow(simulation, 'a', options);
+  simulation.run({ untilMs: runMs });
+  const [receipt] = a.receipts;
+  return {
+    share: (receipt?.rate(fromMs, runMs) ?? 0) / payload,
+    queueFull: bottleneck.link.counts.queueFull / bottleneck.link.counts.sent,
+  };
+}
+
+/** Two sessions; the shares of the first and of both over the last part. */
+export function runTwo(path: Path, startAtMs = 0, measureMs = 15_000) {
+  const { runMs = 30_000 } = path;
+  const { simulation, bottleneck, payload } = dumbbell(path, ['a', 'b']);
+  const a = flow(simulation, 'a');
+  const b = flow(simulation, 'b', { startAtMs });
+  simulation.run({ untilMs: runMs });
+  const [first, second] = [a, b].map(
+    (one) => (one.receipts[0]?.rate(runMs - measureMs, runMs) ?? 0) / payload,
+  ) as [number, number];
+  const { queueFull, sent } = bottleneck.link.counts;
+  return { first, second, fairness: first / (first + second), queueFull: queueFull / sent };
+}
+
+/** A session against one of NewReno. */
+export function runReno(path: Path, startAtMs = 0, measureMs = 40_000) {
+  const { runMs = 60_000 } = path;
+  const { simulation, bottleneck, payload } = dumbbell(path, ['a', 'reno']);
+  const a = flow(simulation, 'a', { startAtMs });
+  const reno = addRenoFlow(simulation, 'reno', 0);
+  simulation.run({ untilMs: runMs });
+  const session = (a.receipts[0]?.rate(runMs - measureMs, runMs) ?? 0) / payload;
+  const other = reno.rate(runMs - measureMs, runMs) / payload;
+  const { queueFull, sent } = bottleneck.link.counts;
+  return { session, reno: other, queueFull: queueFull / sent };
+}
+
+/** Four receivers with links of their own; the last may be slow. */
+export function runSlow(options: {
+  readonly slowMbits?: number;
+  readonly hasGroup: boolean;
+  readonly contentSizeBytes: number;
+  readonly seed?: string;
+  readonly rttMs?: number;
+  readonly receiverCount?: number;
+  readonly rateBytesPerSec?: number;
+}) {
+  const { slowMbits = 100, hasGroup, contentSizeBytes, seed = 'slow', rttMs = 40 } = options;
+  const { receiverCount = 4, rateBytesPerSec } = options;
+  const simulation = new Simulation({ seed });
+  for (let i = 1; i <= receiverCount; i++) {
+    const mbits = i === receiverCount ? slowMbits : 100;
+    const rateOf = { rateBytesPerSec: mbits * mbit, rttMs, queueBdp: 1 };
+    new Bottleneck(simulation, rateOf, `link ${i}`).connect('a', `a${i}`);
+  }
+  const a = flow(simulation, 'a', {
+    receiverCount,
+    hasGroup,
+    contentSizeBytes,
+    ...(rateBytesPerSec === undefined ? {} : { rateBytesPerSec }),
+  });
+  simulation.run({ untilMs: 600_000, isOver: () => a.sender.isDone });
+  return a.receipts.map(({ completeAtMs }) => completeAtMs ?? Infinity);
+}
+
+/** What a sending host spends on a datagram, where nothing else limits it. */
+const sendTimeMs = 0.003;
+
+/** A local network: shares of 1 Gbit/s, or of what the host can send. */
+export function runLocal(
+  what: 'one' | 'group of 3' | 'unicast to 3' | 'no limit, group of 3',
+  loss: number,
+  runMs = 2000,
+): number[] {
+  const isLimited = what !== 'no limit, group of 3';
+  const receiverCount = what === 'one' ? 1 : 3;
+  const rateBytesPerSec = isLimited ? 1000 * mbit : 1e12;
+  const simulation = new Simulation({ seed: 'local' });
+  const rttMs = 0.3;
+  const queueBdp = 512_000 / ((rateBytesPerSec * rttMs) / 1000);
+  const path = { rateBytesPerSec, rttMs, queueBdp, lossProbability: loss };
+  const shared = new Bottleneck(simulation, path);
+  for (let i = 1; i <= receiverCount; i++) {
+    // A switch copies for a group; by unicast, all passes the sender's own line.
+    const line = what === 'unicast to 3' ? shared : new Bottleneck(simulation, path, `line ${i}`);
+    line.connect('a', `a${i}`);
+  }
+  const a = flow(simulation, 'a', {
+    receiverCount,
+    hasGroup: what.includes('group'),
+    ...(isLimited ? {} : { sendTimeMs }),
+  });
+  simulation.run({ untilMs: runMs });
+  const most = isLimited
+    ? rateBytesPerSec * Bottleneck.payloadShare(mssBytes)
+    : (mssBytes * 1000) / sendTimeMs;
+  return a.receipts.map((receipt) => receipt.rate(runMs / 4, runMs) / most);
+}

@@ -1,0 +1,65 @@
+/** What systems do to datagrams that arrive close together from one host: they hand them over as one piece. */
+import { type Address, formatAddress } from '../../src/address.js';
+import type { Machine, TimeMs } from '../../src/machine.js';
+import { delegate } from './scenario-run.js';
+
+/** No system joins more than this. */
+const maxPieceBytes = 65_535;
+const maxDatagrams = 64;
+
+export interface Joining {
+  /** For how long the first datagram of a piece waits for the others. */
+  readonly holdMs: TimeMs;
+  /** Told of each piece: how many datagrams it is. */
+  readonly handleJoined?: (count: number) => void;
+}
+
+/**
+ * Joins as UDP GRO does: datagrams of one size, a smaller one being the last. The machine must be one that
+ * tells them apart.
+ */
+export function joinArrivals<Event>(
+  machine: Machine<Event>,
+  { holdMs, handleJoined }: Joining,
+): Machine<Event> {
+  let held:
+    | { from: Address; datagrams: Uint8Array[]; sizeBytes: number; untilMs: TimeMs }
+    | undefined;
+  const handOver = (nowMs: TimeMs) => {
+    if (held === undefined) return;
+    const { from, datagrams, sizeBytes } = held;
+    held = undefined;
+    const piece = new Uint8Array(sizeBytes);
+    let offset = 0;
+    for (const datagram of datagrams) {
+      piece.set(datagram, offset);
+      offset += datagram.length;
+    }
+    handleJoined?.(datagrams.length);
+    machine.handleDatagram(nowMs, from, piece);
+  };
+  return delegate(machine, {
+    handleDatagram: (nowMs, from, bytes) => {
+      const stepBytes = held?.datagrams[0]?.length ?? 0;
+      const fits =
+        held !== undefined &&
+        formatAddress(held.from) === formatAddress(from) &&
+        bytes.length <= stepBytes &&
+        held.sizeBytes + bytes.length <= maxPieceBytes &&
+        held.datagrams.length < maxDatagrams;
+      if (!fits) handOver(nowMs);
+      held ??= { from, datagrams: [], sizeBytes: 0, untilMs: nowMs + holdMs };
+      held.datagrams.push(bytes);
+      held.sizeBytes += bytes.length;
+      if (fits && bytes.length < stepBytes) handOver(nowMs);
+    },
+    handleTimeout: (nowMs) => {
+      if (held !== undefined && nowMs >= held.untilMs) handOver(nowMs);
+      machine.handleTimeout(nowMs);
+    },
+    pollTimeout: () => {
+      const dueAtMs = machine.pollTimeout();
+      return held === undefined ? dueAtMs : Math.min(held.untilMs, dueAtMs ?? Infinity);
+    },
+  });
+}
