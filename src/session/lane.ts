@@ -43,7 +43,7 @@ export interface LaneOptions {
 }
 
 /** Blocks are asked for this long before their time comes to be sent. */
-const readAheadMs = 60;
+const readAheadMs = 10;
 const readAheadBlocks = 4;
 
 /** What goes out at once takes the path no longer than this. */

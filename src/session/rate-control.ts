@@ -56,8 +56,9 @@ const inFlightGain = 2;
 /** The same in blocks at least, and before anything is known. */
 const leastBlocks = 4;
 
-/** Hosts read late, and timers are coarse: what comes meanwhile is no queue. */
+/** Hosts read late, and timers are coarse: what comes meanwhile is no queue, if a socket holds it. */
 const hostSlackMs = 25;
+const mostSlackBlocks = 32;
 
 /** Growth of the bandwidth that startup goes on for, and rounds without it that end it. */
 const startupGrowth = 1.25;
@@ -73,7 +74,7 @@ const floorEveryMs = 2000;
 const lossWorthKnowing = 0.01;
 const mostGentleRounds = 5;
 
-const minRoundMs = 10;
+const minRoundMs = 3;
 const probeRttEveryMs = 10_000;
 const probeRttMs = 200;
 
@@ -129,9 +130,11 @@ export class RateControl {
     const least = leastBlocks * blockDatagrams;
     if (model.deliveryRate === 0) return least;
     const gain = this.phase === 'startup' ? startupGain : inFlightGain;
-    const rttMs = model.minRttMs;
-    const waitMs = Math.max(gain * rttMs, rttMs + hostSlackMs) + 2 * reportIntervalMs;
-    return Math.max(least, this.share * model.capacity * waitMs);
+    const { capacity, minRttMs } = model;
+    const slack = Math.min(capacity * hostSlackMs, mostSlackBlocks * blockDatagrams);
+    const product = capacity * minRttMs;
+    const held = 2 * reportIntervalMs * capacity;
+    return Math.max(least, this.share * (Math.max(gain * product, product + slack) + held));
   }
 
   /** The members have changed: what the lane carries is to be found out anew. */
