@@ -31,6 +31,7 @@ t.test('the package holds what users need, and nothing else', async (t) => {
   const paths = pack('--dry-run').files.map(({ path }) => path);
   const allowed = [
     /^dist\/.*\.(js|d\.ts)$/,
+    /^dist\/cli\/third-party-licenses\.txt$/,
     /^docs\/.*\.(md|svg|png)$/,
     /^experiments\/(plans\/[a-z-]+|plan\.schema)\.json$/,
     /^experiments\/array-jobs\/[a-z-]+\.(sh|yaml)$/,

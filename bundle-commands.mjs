@@ -1,0 +1,50 @@
+// Puts the commands of sessions together with all that they load: hundreds of small files take a
+// command longer to find than the first receiver takes to answer. The library stays as it was compiled.
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { build } from 'esbuild';
+
+const commands = ['p2mp', 'send', 'receive', 'keygen'];
+
+const { metafile } = await build({
+  entryPoints: commands.map((name) => `dist/cli/${name}.js`),
+  outdir: 'dist/cli',
+  allowOverwrite: true,
+  bundle: true,
+  // What several commands share is one file, and a verb is loaded when it is called.
+  splitting: true,
+  chunkNames: 'shared-[hash]',
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  logLevel: 'warning',
+  metafile: true,
+  // Experiments find their workers beside themselves. The others bring binaries, or are seldom needed.
+  external: [
+    './experiment.js',
+    'koffi',
+    'noise-handshake',
+    'noise-handshake/*',
+    'sodium-javascript',
+    'prom-client',
+  ],
+});
+await writeFile(
+  'dist/cli/third-party-licenses.txt',
+  await licensesOf(Object.keys(metafile.inputs)),
+);
+
+/** The terms of every package that has gone into the commands. */
+async function licensesOf(inputs) {
+  const folders = new Set(
+    inputs.map((path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0]),
+  );
+  folders.delete(undefined);
+  const texts = [];
+  for (const folder of [...folders].sort()) {
+    const { name, version } = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'));
+    const file = (await readdir(folder)).find((each) => /^licen[cs]e/i.test(each));
+    if (file === undefined) throw new Error(`${folder}: no license to pass on`);
+    texts.push(`${name} ${version}\n\n${await readFile(`${folder}/${file}`, 'utf8')}`);
+  }
+  return texts.join('\n----\n\n');
+}
