@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import t from 'tap';
 import { MemoryBudget } from '../src/session/assembly.js';
 import { BlockIntake } from '../src/session/block-intake.js';
+import { BlockRun } from '../src/session/block-run.js';
 import { BlockSeal } from '../src/session/block-seal.js';
 import { tagSizeBytes } from '../src/session/crypto.js';
 import type { SessionGeometry } from '../src/session/session-geometry.js';
@@ -11,8 +12,7 @@ import {
   segmentCountOfBlock,
   sizeOfBlock,
 } from '../src/session/session-geometry.js';
-import type { BlockPacket } from '../src/session/session-packet.js';
-import { decodeSession, writeBlockHeader } from '../src/session/session-packet.js';
+import { writeBlockHeader } from '../src/session/session-packet.js';
 import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
 
 const seal = new BlockSeal(createSimulatedCrypto('block intake', 'one'), new Uint8Array(32));
@@ -41,7 +41,7 @@ interface Details {
   readonly isForged?: boolean;
 }
 
-function packetOf(block: number, segment: number, details: Details = {}): BlockPacket {
+function datagramOf(block: number, segment: number, details: Details = {}): Uint8Array {
   const { geometry = small, generation = 1, burst = 0 } = details;
   const { isTagged = false, isForged = false } = details;
   const sealed = seal.seal(block, generation, plaintextOf(geometry, block, generation));
@@ -52,17 +52,31 @@ function packetOf(block: number, segment: number, details: Details = {}): BlockP
   writeBlockHeader(bytes, 0, isTagged, { session: 9, generation, block, segment, flags: 0, burst });
   bytes.set(body, 16);
   if (isTagged) bytes.set(seal.tag(bytes.subarray(0, 16), body), 16 + body.length);
-  return decodeSession(bytes) as BlockPacket;
+  return bytes;
 }
 
-function withBody(packet: BlockPacket, body: Uint8Array): BlockPacket {
-  return { ...packet, body, bodySizeBytes: body.length };
+/** What came together. */
+function runOf(datagrams: readonly Uint8Array[], geometry = small): BlockRun {
+  const run = new BlockRun();
+  if (!run.read(geometry, Buffer.concat(datagrams), 0)) throw new Error('no run');
+  return run;
+}
+
+/** One that came alone. */
+function packetOf(block: number, segment: number, details: Details = {}): BlockRun {
+  return runOf([datagramOf(block, segment, details)], details.geometry);
+}
+
+/** @returns the block's content where this completes it; or what is wrong */
+function take(intake: BlockIntake, nowMs: number, run: BlockRun) {
+  const { content, fault } = intake.take(nowMs, run);
+  return content ?? fault;
 }
 
 function takeAll(intake: BlockIntake, nowMs: number, block: number, details: Details = {}) {
   const count = segmentCountOfBlock(details.geometry ?? small, block);
-  let outcome: ReturnType<BlockIntake['take']>;
-  for (let i = 0; i < count; i++) outcome = intake.take(nowMs, packetOf(block, i, details));
+  let outcome: ReturnType<typeof take>;
+  for (let i = 0; i < count; i++) outcome = take(intake, nowMs, packetOf(block, i, details));
   return outcome;
 }
 
@@ -93,9 +107,9 @@ t.test('segments in any order, with any duplicates, make up the blocks that were
     );
     let duplicates = 0;
     for (const place of order) {
-      const packet = packets[place] as BlockPacket;
+      const packet = packets[place] as BlockRun;
       if (!intake.isOfSession(packet)) return false;
-      const outcome = intake.take(0, packet);
+      const outcome = take(intake, 0, packet);
       if (seen.has(place)) {
         duplicates++;
         if (outcome !== 'duplicate') return false;
@@ -132,7 +146,7 @@ t.test('the list tells of exactly what has not come', (t) => {
     const { intake } = createIntake(geometry);
     const have = new Set<number>();
     for (const [block, segment] of places) {
-      intake.take(0, packetOf(block, segment, { geometry }));
+      take(intake, 0, packetOf(block, segment, { geometry }));
       have.add(block * 64 + segment);
     }
     const { lacks, describedBlocks } = intake.list(0, geometry.blockCount, () => false);
@@ -158,42 +172,84 @@ t.test('the list tells of exactly what has not come', (t) => {
   t.end();
 });
 
-t.test('what cannot be of this session is told by its numbers and its size', (t) => {
+t.test('a tag must fit, also before tags are asked for', (t) => {
   const { intake } = createIntake();
-  t.equal(intake.isOfSession(packetOf(1, 0)), true);
-  const good = packetOf(1, 0);
-  t.equal(intake.isOfSession({ ...good, block: small.blockCount }), false, 'block');
-  t.equal(intake.isOfSession({ ...good, block: 2 ** 32 - 1 }), false, 'block');
-  t.equal(intake.isOfSession({ ...good, segment: 4 }), false, 'segment');
-  t.equal(intake.isOfSession({ ...good, segment: 255 }), false, 'parity, for a later version');
-  t.equal(intake.isOfSession(withBody(good, good.body.subarray(1))), false, 'too short');
-  t.equal(intake.isOfSession(withBody(good, new Uint8Array(65))), false, 'too long');
-  t.equal(intake.isOfSession(withBody(packetOf(3, 3), good.body)), false, 'more than is left');
+  const tagged = datagramOf(1, 0, { isTagged: true });
+  t.equal(intake.isOfSession(runOf([tagged])), true);
+  for (const [what, place] of [
+    ['header', 15],
+    ['body', 16],
+    ['body', 79],
+    ...Array.from({ length: tagSizeBytes }, (_, i) => ['tag', 80 + i]),
+  ] as [string, number][]) {
+    const changed = tagged.slice();
+    changed[place] = (changed[place] as number) ^ 0x80;
+    t.equal(intake.isOfSession(runOf([changed])), false, `byte ${place}: ${what}`);
+  }
+  t.equal(intake.wantsTags, false, 'a forged datagram alone costs nothing');
   t.end();
 });
 
-t.test('a tag must fit, also before tags are asked for', (t) => {
+t.test('segments that come together are taken as if each came alone', (t) => {
+  const geometry = createSessionGeometry(0, 64 * 64 * 2, 64, 64) as SessionGeometry;
+  const piece = fc.record({
+    block: fc.nat(1),
+    segments: fc.array(fc.nat(62), { minLength: 1, maxLength: 30 }),
+    generation: fc.integer({ min: 1, max: 2 }),
+    burst: fc.nat(3),
+    isListed: fc.boolean(),
+  });
+  const property = fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
+    const [joined, single] = [createIntake(geometry), createIntake(geometry)];
+    for (const { block, segments, isListed, ...more } of pieces) {
+      const details = { ...more, geometry };
+      const datagrams = segments.map((segment) => datagramOf(block, segment, details));
+      const { newCount, content, fault, faultCount } = joined.intake.take(
+        0,
+        runOf(datagrams, geometry),
+      );
+      const alone = datagrams.map((bytes) => single.intake.take(0, runOf([bytes], geometry)));
+      if (newCount !== alone.reduce((sum, { newCount }) => sum + newCount, 0)) return false;
+      const repeated = alone.filter(({ fault }) => fault === 'duplicate').length;
+      if (content === undefined && repeated !== (fault === 'duplicate' ? faultCount : 0)) {
+        return false;
+      }
+      const opened = alone.find(({ content }) => content !== undefined)?.content;
+      if ((content === undefined) !== (opened === undefined)) return false;
+      if (Buffer.compare(content ?? Buffer.of(), opened ?? Buffer.of()) !== 0) return false;
+      const states = [joined, single].map(({ intake, budget }) => {
+        const { datagramsReceived, duplicates, segmentsLost, wantsTags } = intake;
+        const isThrough = (burst: number) => isListed && burst <= more.burst;
+        const { lacks } = intake.list(0, geometry.blockCount, isThrough);
+        const { usedBytes } = budget;
+        return { datagramsReceived, duplicates, segmentsLost, wantsTags, lacks, usedBytes };
+      });
+      if (JSON.stringify(states[0]) !== JSON.stringify(states[1])) return false;
+    }
+    return true;
+  });
+  fc.assert(property, { seed: 1, numRuns: 300 });
+  t.end();
+});
+
+t.test('a run that completes its block may have more of it', (t) => {
   const { intake } = createIntake();
-  const tagged = packetOf(1, 0, { isTagged: true });
-  t.equal(intake.isOfSession(tagged), true);
-  for (let i = 0; i < tagSizeBytes; i++) {
-    const tag = tagged.tag.map((byte, place) => (place === i ? byte ^ 0x80 : byte));
-    t.equal(intake.isOfSession({ ...tagged, tag }), false, `byte ${i} of the tag`);
-  }
-  const header = tagged.header.slice();
-  header[15] = 1;
-  t.equal(intake.isOfSession({ ...tagged, header }), false, 'header');
-  t.equal(intake.isOfSession({ ...tagged, body: packetOf(2, 0).body }), false, 'body');
-  t.equal(intake.wantsTags, false, 'a forged datagram alone costs nothing');
+  const datagrams = [0, 1, 1, 2, 3, 0].map((segment) => datagramOf(1, segment));
+  const { newCount, content } = intake.take(0, runOf(datagrams));
+  t.equal(newCount, 4);
+  t.same(content, plaintextOf(small, 1, 1));
+  t.equal(intake.duplicates, 2);
+  t.equal(intake.datagramsReceived, 6);
+  t.same(intake.take(0, runOf(datagrams)), { newCount: 0, fault: 'duplicate', faultCount: 6 });
   t.end();
 });
 
 t.test('one forged block, and no datagram without a tag is taken', (t) => {
   const { intake, budget } = createIntake();
-  intake.take(0, packetOf(1, 2, { isForged: true }));
-  for (const segment of [0, 1]) t.equal(intake.take(0, packetOf(1, segment)), undefined);
+  take(intake, 0, packetOf(1, 2, { isForged: true }));
+  for (const segment of [0, 1]) t.equal(take(intake, 0, packetOf(1, segment)), undefined);
   t.equal(intake.wantsTags, false);
-  t.equal(intake.take(0, packetOf(1, 3)), 'forged-data');
+  t.equal(take(intake, 0, packetOf(1, 3)), 'forged-data');
   t.equal(intake.wantsTags, true);
   t.equal(budget.usedBytes, 0, 'nothing of it is kept');
   t.ok(intake.lacking.has(1));
@@ -206,12 +262,12 @@ t.test('one forged block, and no datagram without a tag is taken', (t) => {
 
 t.test('another generation begins the block anew, and its bytes are not mixed', (t) => {
   const { intake, budget } = createIntake();
-  for (const segment of [0, 1, 2]) intake.take(0, packetOf(1, segment));
-  t.equal(intake.take(0, packetOf(1, 3, { generation: 2 })), undefined, 'not the fourth of four');
+  for (const segment of [0, 1, 2]) take(intake, 0, packetOf(1, segment));
+  t.equal(take(intake, 0, packetOf(1, 3, { generation: 2 })), undefined, 'not the fourth of four');
   t.equal(budget.usedBytes, sealedSizeBytes(1));
-  t.equal(intake.take(0, packetOf(1, 0, { generation: 2 })), undefined);
-  t.equal(intake.take(0, packetOf(1, 1, { generation: 2 })), undefined);
-  t.same(intake.take(0, packetOf(1, 2, { generation: 2 })), plaintextOf(small, 1, 2));
+  t.equal(take(intake, 0, packetOf(1, 0, { generation: 2 })), undefined);
+  t.equal(take(intake, 0, packetOf(1, 1, { generation: 2 })), undefined);
+  t.same(take(intake, 0, packetOf(1, 2, { generation: 2 })), plaintextOf(small, 1, 2));
   t.equal(intake.wantsTags, false, 'a sender may come back to a block');
   t.end();
 });
@@ -220,7 +276,7 @@ t.test('generations that clash again and again lead to tags', (t) => {
   const { intake } = createIntake();
   let clashes = -1;
   while (!intake.wantsTags && clashes < 100) {
-    intake.take(0, packetOf(1, 0, { generation: 1 + ((clashes + 1) % 2) }));
+    take(intake, 0, packetOf(1, 0, { generation: 1 + ((clashes + 1) % 2) }));
     clashes++;
   }
   t.equal(clashes, 8);
@@ -241,26 +297,26 @@ t.test('a new generation of blocks that are not begun is no clash', (t) => {
 t.test('with the memory used up no block is begun, and those begun go on', (t) => {
   const budget = new MemoryBudget(sealedSizeBytes(1) + 1);
   const { intake } = createIntake(small, budget);
-  t.equal(intake.take(0, packetOf(1, 0)), undefined);
-  t.equal(intake.take(0, packetOf(2, 0)), undefined, 'not used up yet');
+  t.equal(take(intake, 0, packetOf(1, 0)), undefined);
+  t.equal(take(intake, 0, packetOf(2, 0)), undefined, 'not used up yet');
   t.ok(budget.isExhausted);
-  t.equal(intake.take(0, packetOf(3, 0)), 'no-room');
+  t.equal(take(intake, 0, packetOf(3, 0)), 'no-room');
   t.ok(intake.lacking.has(3));
-  for (const segment of [1, 2]) t.equal(intake.take(0, packetOf(1, segment)), undefined);
-  t.same(intake.take(0, packetOf(1, 3)), plaintextOf(small, 1, 1));
+  for (const segment of [1, 2]) t.equal(take(intake, 0, packetOf(1, segment)), undefined);
+  t.same(take(intake, 0, packetOf(1, 3)), plaintextOf(small, 1, 1));
   t.equal(budget.usedBytes, sealedSizeBytes(2));
-  t.equal(intake.take(0, packetOf(3, 0)), undefined, 'there is room again');
+  t.equal(take(intake, 0, packetOf(3, 0)), undefined, 'there is room again');
   t.end();
 });
 
 t.test('a block of which nothing has come for a while makes room, one that grows does not', (t) => {
   const budget = new MemoryBudget(sealedSizeBytes(1) + 1);
   const { intake } = createIntake(small, budget);
-  intake.take(0, packetOf(1, 0));
-  intake.take(0, packetOf(2, 0));
-  intake.take(1, packetOf(2, 1));
-  t.equal(intake.take(staleMs - 1, packetOf(3, 0)), 'no-room');
-  t.equal(intake.take(staleMs, packetOf(3, 0)), undefined);
+  take(intake, 0, packetOf(1, 0));
+  take(intake, 0, packetOf(2, 0));
+  take(intake, 1, packetOf(2, 1));
+  t.equal(take(intake, staleMs - 1, packetOf(3, 0)), 'no-room');
+  t.equal(take(intake, staleMs, packetOf(3, 0)), undefined);
   t.equal(budget.usedBytes, sealedSizeBytes(2) + sealedSizeBytes(3));
   t.ok(intake.lacking.has(1), 'it lacks as a whole again');
   t.match(
@@ -279,15 +335,15 @@ t.test('where others use up the memory, one block at a time has room all the sam
   const budget = new MemoryBudget(1000);
   budget.usedBytes = 1000;
   const { intake } = createIntake(small, budget);
-  t.equal(intake.take(0, packetOf(1, 0)), undefined);
-  t.equal(intake.take(0, packetOf(2, 0)), 'no-room');
-  for (const segment of [1, 2]) intake.take(0, packetOf(1, segment));
-  const content = intake.take(0, packetOf(1, 3)) as Uint8Array;
+  t.equal(take(intake, 0, packetOf(1, 0)), undefined);
+  t.equal(take(intake, 0, packetOf(2, 0)), 'no-room');
+  for (const segment of [1, 2]) take(intake, 0, packetOf(1, segment));
+  const content = take(intake, 0, packetOf(1, 3)) as Uint8Array;
   t.same(content, plaintextOf(small, 1, 1));
   intake.unwrittenBytes = content.length;
-  t.equal(intake.take(0, packetOf(2, 0)), 'no-room', 'until it is written');
+  t.equal(take(intake, 0, packetOf(2, 0)), 'no-room', 'until it is written');
   intake.unwrittenBytes = 0;
-  t.equal(intake.take(0, packetOf(2, 0)), undefined);
+  t.equal(take(intake, 0, packetOf(2, 0)), undefined);
   intake.close();
   t.equal(budget.usedBytes, 1000, 'it gives back what it took, and no more');
   t.end();
@@ -308,7 +364,7 @@ t.test('after any history the memory that is counted is that of the blocks that 
     for (const { block, segment, waitMs, ...details } of steps) {
       nowMs += waitMs;
       if (segment >= segmentCountOfBlock(small, block)) continue;
-      intake.take(nowMs, packetOf(block, segment, details));
+      take(intake, nowMs, packetOf(block, segment, details));
       let begunBytes = 0;
       for (const lack of intake.list(0, small.blockCount, () => false).lacks) {
         if (lack.kind === 'part') begunBytes += sealedSizeBytes(lack.firstBlock);
@@ -326,13 +382,13 @@ t.test('after any history the memory that is counted is that of the blocks that 
 
 t.test('segments are lost that come after a report has told of them as lost', (t) => {
   const { intake } = createIntake();
-  intake.take(0, packetOf(1, 0, { burst: 5 }));
-  intake.take(0, packetOf(1, 3, { burst: 5 }));
+  take(intake, 0, packetOf(1, 0, { burst: 5 }));
+  take(intake, 0, packetOf(1, 3, { burst: 5 }));
   intake.list(0, 4, (burst) => burst < 5);
-  intake.take(0, packetOf(1, 1, { burst: 5 }));
+  take(intake, 0, packetOf(1, 1, { burst: 5 }));
   t.equal(intake.segmentsLost, 0, 'its burst was not over');
   intake.list(0, 4, (burst) => burst <= 5);
-  intake.take(0, packetOf(1, 2, { burst: 6 }));
+  take(intake, 0, packetOf(1, 2, { burst: 6 }));
   t.equal(intake.segmentsLost, 1);
   t.end();
 });

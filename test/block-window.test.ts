@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { Block, BlockWindow, bitCount, lastBit, lowBits } from '../src/block-window.js';
+import { Block, BlockWindow, bitCount, lastBit, lowBits, lowestSet } from '../src/block-window.js';
 
 const receiverCount = 3;
 const receivers = [0, 1, 2];
@@ -151,6 +151,8 @@ t.test('what several members of the group lack goes to the group, what one lacks
   t.strictSame(toSend(block, 0, true), []);
   t.strictSame(toSend(block, 1, true), []);
   t.strictSame(toSend(block, 2, true), segments.slice(10, 40));
+  t.equal(block.countToSend(2, true), 30);
+  t.equal(block.countToSend(-1, false), 24);
   t.strictSame(toSend(block, 3), segments, 'who does not hear the group gets all that it lacks');
   block.beginRound(new Set([0, 1]));
   block.sendToGroup([0, 1, 2]);
@@ -178,6 +180,8 @@ t.test('masks are counted and cut as the numbers of their bits are', (t) => {
       if (lastBit(l, h) !== (set.at(-1) ?? -1)) return false;
     }
     const lowest = segmentsOf(lowBits(count), 0);
+    const [kept, all] = [segmentsOf(lowestSet(low | 0, count), 0), segmentsOf(low, 0)];
+    if (`${kept}` !== `${all.slice(0, Math.max(0, count))}`) return false;
     return lowest.length === Math.min(32, Math.max(0, count)) && lowest.every((s, i) => s === i);
   });
   fc.assert(property, { seed: 1, numRuns: 1000 });

@@ -3,28 +3,11 @@ import * as fc from 'fast-check';
 import t from 'tap';
 import { createRandom } from '../src/random.js';
 import { ReportClock } from '../src/session/report-clock.js';
-import type { BlockPacket } from '../src/session/session-packet.js';
-
-function packetOf(burst: number, isEnd = false): BlockPacket {
-  const nothing = new Uint8Array(0);
-  return {
-    kind: 'data',
-    session: 9,
-    generation: 1,
-    block: 0,
-    segment: 0,
-    flags: isEnd ? 1 : 0,
-    burst: burst & 0xffff,
-    header: nothing,
-    body: nothing,
-    bodySizeBytes: 0,
-    tag: nothing,
-  };
-}
+import { dataFlag } from '../src/session/session-packet.js';
 
 /** A datagram that was lacking. */
 function take(clock: ReportClock, nowMs: number, burst: number, isEnd = false): void {
-  clock.handleBlock(nowMs, packetOf(burst, isEnd));
+  clock.handleBlock(nowMs, burst & 0xffff, isEnd ? dataFlag.endOfBurst : 0);
   clock.handleTaken(nowMs, burst & 0xffff);
 }
 
@@ -192,7 +175,7 @@ t.test('numbers of bursts go round', (t) => {
   t.equal(clock.isThrough(0xffff), true);
   t.equal(clock.isThrough(0x0f), true);
   t.equal(clock.isThrough(0x10), false);
-  clock.handleBlock(0x10011, packetOf(0xfffe, true));
+  clock.handleBlock(0x10011, 0xfffe, dataFlag.endOfBurst);
   t.equal(clock.latestBurst, 0x0f, 'one from before is not the latest');
   take(clock, 0x10012, 0x10012);
   t.equal(clock.throughBurst, 0x11, 'those before it are over');

@@ -14,7 +14,7 @@ interface Setup {
   readonly receiverCount: number;
   readonly members?: readonly number[];
   readonly isUninterrupted?: boolean;
-  readonly sendsBatches?: boolean;
+  readonly batchLimit?: number;
   readonly timeoutMs?: number;
 }
 
@@ -22,14 +22,14 @@ function createRounds({
   receiverCount,
   members = [],
   isUninterrupted = true,
-  sendsBatches = false,
+  batchLimit = 1,
   timeoutMs = 100,
 }: Setup) {
   const sent: Sent[] = [];
   const ended: number[] = [];
   const rounds = new Rounds(receiverCount, () => new Block(receiverCount), {
     isUninterrupted,
-    sendsBatches,
+    batchLimit: () => batchLimit,
     transmit: (_nowMs, block, receiver, low, high) => {
       sent.push({ block: block.index, segments: segmentsOf(low, high), receiver });
       return { to: { host: 'any', port: 1 }, bytes: new Uint8Array(1) };
@@ -98,7 +98,7 @@ t.test('receiver after receiver gets what it lacks, segment by segment', (t) => 
 });
 
 t.test('in batches, each gets all that it lacks at once', (t) => {
-  const { push, begin, sendBatches } = createRounds({ receiverCount: 4, sendsBatches: true });
+  const { push, begin, sendBatches } = createRounds({ receiverCount: 4, batchLimit: 64 });
   const whole = Array.from({ length: 64 }, (_, s) => s);
   begin(push(0, 64, [[0, 31, 32, 63], [], [40], whole]));
   t.same(sendBatches(0), [
@@ -124,7 +124,7 @@ t.test('what several of the group lack goes to it last, what one lacks to that o
     [0, 0, toGroup],
     [0, 3, toGroup],
   ]);
-  const batches = createRounds({ ...setup, sendsBatches: true });
+  const batches = createRounds({ ...setup, batchLimit: 64 });
   batches.begin(batches.push(0, 4, lacking));
   t.same(
     batches.sendBatches(0),
@@ -157,8 +157,8 @@ t.test('each round tells anew what goes to the group', (t) => {
   t.end();
 });
 
-for (const sendsBatches of [false, true]) {
-  const how = sendsBatches ? 'in batches' : 'one by one';
+for (const batchLimit of [1, 7, 64]) {
+  const how = batchLimit === 1 ? 'one by one' : `up to ${batchLimit} at once`;
   t.test(`${how}, each receiver gets each segment that it lacks exactly once`, (t) => {
     const segments = fc.uniqueArray(fc.nat(63));
     const receiver = fc.record({ segments, isMember: fc.boolean() });
@@ -167,7 +167,7 @@ for (const sendsBatches of [false, true]) {
       fc.array(receiver, { minLength: 1, maxLength: 6 }),
       (segmentCount, receivers) => {
         const members = receivers.flatMap(({ isMember }, i) => (isMember ? [i] : []));
-        const setup = { receiverCount: receivers.length, members, sendsBatches };
+        const setup = { receiverCount: receivers.length, members, batchLimit };
         const { push, begin, sendBatches } = createRounds(setup);
         const lacking = receivers.map(({ segments }) => segments.filter((s) => s < segmentCount));
         begin(push(0, segmentCount, lacking));
@@ -176,10 +176,9 @@ for (const sendsBatches of [false, true]) {
         const places = sent.map(([, , to]) => (to === toGroup ? receivers.length : to));
         const isInOrder = places.every((place, i) => {
           const last = places[i - 1] ?? -1;
-          return sendsBatches ? place > last : place >= last;
+          return batchLimit === 64 ? place > last : place >= last;
         });
-        if (!isInOrder || sent.some(([, { length }]) => !sendsBatches && length !== 1))
-          return false;
+        if (!isInOrder || sent.some(([, { length }]) => length > batchLimit)) return false;
         for (const [, segments, to] of sent) {
           for (const segment of segments) {
             const reached = to === toGroup ? members : [to];
@@ -259,7 +258,7 @@ t.test('a segment that arrived meanwhile is left out', (t) => {
     [0, 2, 0],
     [0, 2, 1],
   ]);
-  const batches = createRounds({ receiverCount: 2, sendsBatches: true });
+  const batches = createRounds({ receiverCount: 2, batchLimit: 64 });
   const other = batches.push(0, 3, lacking);
   batches.begin(other);
   batches.sendBatches(0, 1);

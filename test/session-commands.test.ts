@@ -162,7 +162,7 @@ t.test('--json tells a session from start to result, on both sides', { buffered 
   const exit = await place.send(args).exited;
   t.equal(exit.code, 0);
   const events = parseEvents(exit.stdout);
-  const { offload, ...start } = events[0] ?? {};
+  const { offload, ...start } = events[0] as Record<string, unknown>;
   t.same(start, { event: 'start', label: 'sent', bytes: 400_000, entries: 1 });
   t.match(offload, { send: Boolean, receive: Boolean });
   t.same(events[1], { event: 'CONNECT', receiver: name, name: 'hall 3' });
