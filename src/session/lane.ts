@@ -266,7 +266,8 @@ export class Lane {
 
   /** The next batch of this lane, if its time has come. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    this.isPaced = !this.hasFixedRate && !this.pacer.maySend(nowMs);
+    const { isUnpaced } = this.control;
+    this.isPaced = !this.hasFixedRate && !isUnpaced && !this.pacer.maySend(nowMs);
     if (this.isPaced) return undefined;
     const transmit = this.rounds.continueRound(nowMs) ?? this.beginRoundOf(nowMs);
     if (transmit === undefined) return undefined;

@@ -74,6 +74,9 @@ const floorEveryMs = 2000;
 const lossWorthKnowing = 0.01;
 const mostGentleRounds = 5;
 
+/** A path within one network. */
+const shortPathMs = 2;
+
 const minRoundMs = 3;
 const probeRttEveryMs = 10_000;
 const probeRttMs = 200;
@@ -90,6 +93,7 @@ export class RateControl {
   private roundBeganAtMs: TimeMs = -Infinity;
   private phaseBeganAtMs: TimeMs = 0;
   private phaseRounds = 0;
+  private isShort = false;
   private fullRate = 0;
   private flatRounds = 0;
   private capacityNow = 0;
@@ -124,6 +128,14 @@ export class RateControl {
     return gains[phase] * share * this.capacityNow;
   }
 
+  /**
+   * Whether what may be under way is limit enough: on a short path it fits the sockets, hosts are what takes
+   * time, and a pace would leave them idle. Where more is lost than by chance, some queue is shorter.
+   */
+  get isUnpaced(): boolean {
+    return this.isShort && this.phase !== 'startup';
+  }
+
   /** How many datagrams may be under way to a member. */
   inFlightLimit(model: PathModel): number {
     const { blockDatagrams, reportIntervalMs } = this.options;
@@ -150,6 +162,9 @@ export class RateControl {
     if (members.length === 0) return;
     this.findSlowest(members);
     if (this.capacityNow === 0) return;
+    this.isShort =
+      nowMs - this.congestedAtMs >= sharedForMs &&
+      members.every(({ model }) => model.minRttMs < shortPathMs);
     const isRoundOver =
       nowMs - this.roundBeganAtMs >= minRoundMs &&
       members.every(({ model }) => model.echoedSentAtMs >= this.roundBeganAtMs);
