@@ -6,8 +6,6 @@ export const protocolVersion = 1;
 export const sessionDefaults = {
   /** With headers of 16, 8 and 20 bytes, or 40 for IPv6, well below an Ethernet frame's 1,500. */
   mssBytes: 1400,
-  /** What one send of 64 KiB holds, tags and all. */
-  segmentsPerBlock: 45,
   /** A receiver that is silent for this long is given up on. */
   giveUpAfterMs: 30_000,
   /** Reports that may reach the sender each second, whatever the number of receivers. */
