@@ -787,7 +787,7 @@ function invalid(message: string): P2mpError {
 
 function narrowPath(name: string, mssBytes: number): string {
   const sizeBytes = mssBytes + dataFramingBytes;
-  return `the path to ${name} swallows datagrams of ${sizeBytes} bytes; send with a smaller --mss, or with auto`;
+  return `the path to ${name} swallows datagrams of ${sizeBytes} bytes; send again, with --mss auto or a smaller one`;
 }
 
 function otherVersion(version: number): string {
