@@ -26,6 +26,8 @@ export const callTiming = {
   /** How long the first receivers wait for the others before data flows; and for how many reports. */
   graceMs: 1000,
   graceReports: 2.5,
+  /** How much longer for one that answers small hellos: soon it shows whether its path is narrow. */
+  narrowGraceMs: 2000,
   /** How long answers to a probe of the group are waited for. */
   probeWaitMs: 150,
   /** Repetitions of one step of the opening, before it begins anew. */

@@ -84,6 +84,12 @@ export class Opening {
     return this.handshake.remoteKey;
   }
 
+  /** Whether it is about to show if the path swallows large datagrams. */
+  get isBeingProbed(): boolean {
+    const { stage, smallAnswers } = this;
+    return stage === 'hello' && smallAnswers > 0 && smallAnswers < narrowPathAnswers.suspected;
+  }
+
   /** What to send now: the first hello goes alone, the others with a small one. */
   nextDatagrams(): readonly Uint8Array[] {
     if (this.datagram === undefined) return [];

@@ -251,6 +251,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.unsettledCount = 0;
     this.phase = 'done';
     this.delivery.end();
+    this.controls.clear();
   }
 
   /** Stops here: tells every unfinished receiver, and ends with `done`. */
@@ -685,15 +686,18 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const isGroupSettled = nowMs >= groupAnswersUntilMs;
     let isAnyReady = false;
     let isAnyAwaited = false;
+    let isAnyNarrow = false;
     for (const peer of this.peers) {
       if (peer.isSettled) continue;
       const { isReady } = peer;
       if (isReady) isAnyReady = true;
       if (!isReady || !(peer.hearsGroup || isGroupSettled)) isAnyAwaited = true;
+      if (peer.opening?.isBeingProbed) isAnyNarrow = true;
     }
     if (!isAnyReady) return false;
     this.readyAtMs ??= nowMs;
-    const graceMs = callTiming.graceMs + callTiming.graceReports * this.reportIntervalMs;
+    const narrowMs = isAnyNarrow ? callTiming.narrowGraceMs : 0;
+    const graceMs = callTiming.graceMs + narrowMs + callTiming.graceReports * this.reportIntervalMs;
     const graceEndsAtMs = this.readyAtMs + graceMs;
     if (!isAnyAwaited || nowMs >= graceEndsAtMs) return true;
     const groupEndsAtMs = isGroupSettled ? Infinity : groupAnswersUntilMs;

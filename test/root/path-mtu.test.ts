@@ -19,7 +19,8 @@ const near = 1;
 const router = 2;
 /** Its datagrams come by the router, over a link of its own. */
 const far = 3;
-const farAddress = '10.98.0.2';
+const farAddress = { 4: '10.98.0.2', 6: 'fd98::2' } as const;
+type IpVersion = 4 | 6;
 
 /** A sender, a near receiver, and a far one behind a router. */
 class MtuLab {
@@ -27,14 +28,22 @@ class MtuLab {
   private readonly lab = new NetworkLab(4, 0);
   private readonly folder: string;
 
-  constructor(private readonly t: Test) {
+  constructor(
+    private readonly t: Test,
+    private readonly version: IpVersion = 4,
+  ) {
     t.teardown(() => this.lab.close());
     this.folder = t.testdir();
     this.sent = writeRandomFile(this.folder, sizeBytes);
+    if (version === 4) return;
+    for (const host of [sender, near, router, far]) {
+      this.run(host, 'ip', 'addr', 'add', `fd99::${10 + host}/64`, 'dev', 'eth0', 'nodad');
+    }
   }
 
   address(host: number): string {
-    return host === far ? farAddress : this.lab.address(host);
+    if (host === far) return farAddress[this.version];
+    return this.version === 4 ? this.lab.address(host) : `fd99::${10 + host}`;
   }
 
   run(host: number, ...command: string[]): string {
@@ -50,12 +59,26 @@ class MtuLab {
   /** Both ends of the link behind the router have this MTU; only the router knows. */
   linkFarHost(mtuBytes: number): void {
     this.lab.linkHosts(router, far, 'far', mtuBytes);
-    this.run(router, 'ip', 'addr', 'add', '10.98.0.1/24', 'dev', 'far');
     this.run(far, 'ip', 'addr', 'flush', 'dev', 'eth0');
-    this.run(far, 'ip', 'addr', 'add', `${farAddress}/24`, 'dev', 'far');
-    this.run(far, 'ip', 'route', 'add', 'default', 'via', '10.98.0.1');
-    this.run(router, 'sysctl', '-q', '-w', 'net.ipv4.ip_forward=1');
-    this.run(sender, 'ip', 'route', 'add', '10.98.0.0/24', 'via', this.lab.address(router));
+    const link = this.version === 4 ? '10.98.0.' : 'fd98::';
+    const width = this.version === 4 ? '24' : '64';
+    const nodad = this.version === 4 ? [] : ['nodad'];
+    this.run(router, 'ip', 'addr', 'add', `${link}1/${width}`, 'dev', 'far', ...nodad);
+    this.run(far, 'ip', 'addr', 'add', `${link}2/${width}`, 'dev', 'far', ...nodad);
+    const ip = ['ip', `-${this.version}`];
+    this.run(far, ...ip, 'route', 'add', 'default', 'via', `${link}1`);
+    const via = this.version === 4 ? this.lab.address(router) : `fd99::${10 + router}`;
+    this.run(
+      sender,
+      ...ip,
+      'route',
+      'add',
+      `${link}${this.version === 4 ? 0 : ''}/${width}`,
+      'via',
+      via,
+    );
+    const forwarding = ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'];
+    this.run(router, 'sysctl', '-q', '-w', ...forwarding);
   }
 
   /** Nobody is told of what is too large: it just does not arrive. */
@@ -63,7 +86,8 @@ class MtuLab {
     this.run(sender, 'nft', 'add table inet test');
     const hook = '{ type filter hook input priority 0 ; }';
     this.run(sender, 'nft', `add chain inet test in ${hook}`);
-    this.run(sender, 'nft', 'add rule inet test in meta l4proto { icmp, ipv6-icmp } drop');
+    this.run(sender, 'nft', 'add rule inet test in icmp type destination-unreachable drop');
+    this.run(sender, 'nft', 'add rule inet test in icmpv6 type packet-too-big drop');
   }
 
   async receive(host: number, ...options: string[]): Promise<Program> {
@@ -88,7 +112,9 @@ class MtuLab {
     const counts = [sender, near, router, far].map((host) => {
       const lines = this.run(host, 'cat', '/proc/net/snmp').split('\n');
       const [names, values] = lines.filter((line) => line.startsWith('Ip:'));
-      return Number(values?.split(' ')[names?.split(' ').indexOf('FragCreates') ?? -1]);
+      const ipv4 = Number(values?.split(' ')[names?.split(' ').indexOf('FragCreates') ?? -1]);
+      const ipv6 = /^Ip6FragCreates\s+(\d+)$/m.exec(this.run(host, 'cat', '/proc/net/snmp6'))?.[1];
+      return ipv4 + Number(ipv6);
     });
     return counts.reduce((sum, count) => sum + count, 0);
   }
@@ -113,7 +139,12 @@ function sizesOf({ stdout }: Exit): number[] {
 }
 
 /** Sends to these, and checks that all is there, whole. */
-async function checkSend(t: Test, lab: MtuLab, hosts: readonly number[]): Promise<number[]> {
+async function checkSend(
+  t: Test,
+  lab: MtuLab,
+  hosts: readonly number[],
+  usesGroup = false,
+): Promise<number[]> {
   const programs = await Promise.all(hosts.map((host) => lab.receive(host, '--once')));
   const exit = await lab.send(hosts).exited;
   t.equal(exit.code, 0, exit.stderr + exit.stdout);
@@ -121,7 +152,9 @@ async function checkSend(t: Test, lab: MtuLab, hosts: readonly number[]): Promis
   for (const program of programs) t.equal((await program.exited).code, 0, program.stdout);
   t.equal(lab.fragments(), 0, 'nothing left in fragments');
   const sizes = sizesOf(exit);
-  t.equal(parseResult(exit)['mss'], sizes.at(-1));
+  const result = parseResult(exit);
+  t.equal(result['mss'], sizes.at(-1));
+  if (usesGroup) t.ok(result['multicastDatagrams'] > 0, 'by multicast');
   return sizes;
 }
 
@@ -148,18 +181,28 @@ t.test('jumbo frames that the other side does not take', { skip }, async (t) => 
   t.same(await checkSend(t, lab, [near]), [9000 - 28 - 32, 1400]);
 });
 
-t.test('a router that tells of a narrow path', { skip }, async (t) => {
-  const lab = new MtuLab(t);
-  lab.linkFarHost(1300);
-  t.same(await checkSend(t, lab, [far]), [1400, 1300 - 28 - 32]);
-});
+for (const version of [4, 6] as const) {
+  const headersBytes = version === 4 ? 28 : 48;
 
-t.test('a narrow path of which nobody tells', { skip }, async (t) => {
-  const lab = new MtuLab(t);
-  lab.linkFarHost(1300);
-  lab.dropIcmp();
-  t.same(await checkSend(t, lab, [far]), [1400, 1200]);
-});
+  t.test(`a router that tells of a narrow path, IPv${version}`, { skip }, async (t) => {
+    const lab = new MtuLab(t, version);
+    lab.linkFarHost(1300);
+    t.same(await checkSend(t, lab, [far]), [1400, 1300 - headersBytes - 32]);
+  });
+
+  t.test(`a narrow path of which nobody tells, IPv${version}`, { skip }, async (t) => {
+    const lab = new MtuLab(t, version);
+    lab.linkFarHost(1300);
+    lab.dropIcmp();
+    t.same(await checkSend(t, lab, [far]), [1400, 1200]);
+  });
+
+  t.test(`a group by jumbo frames, IPv${version}`, { skip }, async (t) => {
+    const lab = new MtuLab(t, version);
+    lab.setMtu([sender, near, router], 9000);
+    t.same(await checkSend(t, lab, [near, router], true), [9000 - headersBytes - 32]);
+  });
+}
 
 for (const isSilent of [false, true]) {
   const how = isSilent ? 'silently' : 'with a word';
@@ -195,7 +238,7 @@ for (const isSilent of [false, true]) {
         : /takes datagrams of 1272 bytes at most, not of 1432; send again, with --mss auto/;
       t.match(parseResult(exit)['receivers'], [
         { status: 'complete' },
-        { receiver: farAddress, status: 'failed', reason },
+        { receiver: farAddress[4], status: 'failed', reason },
       ]);
       t.ok(lab.hasFile(near));
       t.equal(lab.fragments(), 0);
@@ -237,3 +280,26 @@ for (const isSilent of [false, true]) {
     },
   );
 }
+
+t.test('a path that becomes narrow midway', { skip }, async (t) => {
+  const lab = new MtuLab(t);
+  lab.linkFarHost(1500);
+  await Promise.all([near, far].map((host) => lab.receive(host)));
+  const program = lab.send([near, far], '--rate', '1MB');
+  await program.waitFor(/"receivedBytes":[1-9]/);
+  lab.run(router, 'ip', 'link', 'set', 'far', 'mtu', '1300');
+  const exit = await program.exited;
+  t.same(sizesOf(exit), [1400]);
+  t.match(parseResult(exit)['receivers'], [
+    { status: 'complete' },
+    { status: 'failed', reason: /takes datagrams of 1272 bytes at most, not of 1432/ },
+  ]);
+  t.ok(lab.hasFile(near));
+  t.equal(lab.fragments(), 0);
+  const again = await lab.send([near, far]).exited;
+  t.equal(again.code, 0, again.stderr);
+  t.same(sizesOf(again), [1240]);
+  const [, received] = parseResult(again)['receivers'];
+  t.ok(received.receivedBytes < sizeBytes, 'what it held is not sent again, cut otherwise or not');
+  t.ok(lab.hasFile(far));
+});
