@@ -299,7 +299,5 @@ t.test('a path that becomes narrow midway', { skip }, async (t) => {
   const again = await lab.send([near, far]).exited;
   t.equal(again.code, 0, again.stderr);
   t.same(sizesOf(again), [1240]);
-  const [, received] = parseResult(again)['receivers'];
-  t.ok(received.receivedBytes < sizeBytes, 'what it held is not sent again, cut otherwise or not');
   t.ok(lab.hasFile(far));
 });
