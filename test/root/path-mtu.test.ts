@@ -12,7 +12,7 @@ const skip =
   (spawnSync('nft', ['--version']).status !== 0 && 'no nft of nftables here');
 
 const port = '7735';
-const sizeBytes = 3_000_000;
+const sizeBytes = 1_000_000;
 const sender = 0;
 /** Its datagrams come by the bridge. */
 const near = 1;
@@ -265,7 +265,7 @@ for (const isSilent of [false, true]) {
       lab.linkFarHost(1300);
       if (isSilent) lab.dropIcmp();
       await lab.receive(near);
-      const program = lab.send([near, far], '--rate', '600k');
+      const program = lab.send([near, far], '--rate', '300k');
       await program.waitForEvent('PROGRESS');
       await program.waitFor(/"receivedBytes":[1-9]/);
       await lab.receive(far);
@@ -285,7 +285,7 @@ t.test('a path that becomes narrow midway', { skip }, async (t) => {
   const lab = new MtuLab(t);
   lab.linkFarHost(1500);
   await Promise.all([near, far].map((host) => lab.receive(host)));
-  const program = lab.send([near, far], '--rate', '1MB');
+  const program = lab.send([near, far], '--rate', '500k');
   await program.waitFor(/"receivedBytes":[1-9]/);
   lab.run(router, 'ip', 'link', 'set', 'far', 'mtu', '1300');
   const exit = await program.exited;
