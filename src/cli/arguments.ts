@@ -33,6 +33,15 @@ export function parseMss(text: string): number {
     : mssBytes;
 }
 
+/** The MSS of sessions, which may be left to the sender. */
+export function parseSegmentSize(text: string): number | 'auto' {
+  if (text === 'auto') return text;
+  const mssBytes = parseNumber(text);
+  return Number.isNaN(mssBytes)
+    ? refuse(`MSS ${text}: must be "auto" or a whole number of bytes, such as 1400`)
+    : mssBytes;
+}
+
 /** Seconds as a person gives them. @returns milliseconds */
 export function parseSeconds(option: string, text: string): number {
   const seconds = parseNumber(text);

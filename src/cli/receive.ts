@@ -222,7 +222,9 @@ class ReceiveCommand {
       onEvent: (event) => {
         report.handleEvent(event);
         if (event.type !== 'end' || !argv.once) return;
+        // A session in whose place its sender has begun another is followed by that one's outcome.
         if (event.result.status !== 'complete') this.exit = exitCode.none;
+        else if (this.exit === exitCode.none) this.exit = exitCode.ok;
         void this.receiving?.drain();
       },
     };

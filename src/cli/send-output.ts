@@ -40,7 +40,7 @@ export class SendOutput {
     const { output, isVerbose } = this;
     switch (event.type) {
       case 'start': {
-        const { label, contentSizeBytes, entryCount, group, offload } = event;
+        const { label, contentSizeBytes, entryCount, group, mssBytes, offload } = event;
         this.contentSizeBytes = contentSizeBytes;
         output.json({
           event: 'start',
@@ -48,11 +48,21 @@ export class SendOutput {
           bytes: contentSizeBytes,
           entries: entryCount,
           ...(group === undefined ? {} : { group }),
+          mss: mssBytes,
           offload,
         });
-        if (isVerbose && !output.isJson) output.warn(describeOffload(offload, 'send'));
+        if (isVerbose && !output.isJson) {
+          output.warn(describeOffload(offload, 'send'));
+          output.warn(`segments of ${mssBytes} bytes`);
+        }
         break;
       }
+      case 'resize':
+        output.json({ event: 'resize', mss: event.mssBytes, reason: event.reason });
+        if (isVerbose && !output.isJson) {
+          output.warn(`segments of ${event.mssBytes} bytes: ${event.reason}`);
+        }
+        break;
       case 'skipped':
         output.json({ event: 'skipped', name: event.name, reason: event.reason });
         if (!output.isJson) output.warn(escapeControls(`${event.name}: not sent: ${event.reason}`));
@@ -136,6 +146,7 @@ export function sendResultJson(result: SendResult) {
     seconds: result.elapsedMs / 1000,
     object: result.objectId,
     ...(result.rootDigest === undefined ? {} : { digest: result.rootDigest }),
+    mss: result.mssBytes,
     datagrams: result.datagramsSent,
     multicastDatagrams: result.groupDatagramsSent,
     bytesSent: result.bytesSent,

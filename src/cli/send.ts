@@ -12,7 +12,7 @@ import type { SendOptions, SendResult, TrustReceiver } from '../node/session/sen
 import { planSend, send as sendObject } from '../node/session/send.js';
 import { trustKnownReceivers } from '../node/session/trust.js';
 import { escapeControls } from '../session/byte-codec.js';
-import { parseCount, parseMss, parsePort, parseSeconds, parseSize } from './arguments.js';
+import { parseCount, parsePort, parseSeconds, parseSegmentSize, parseSize } from './arguments.js';
 import { createParser, onInterrupt, parse, single } from './command.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
@@ -63,7 +63,11 @@ function createSendParser() {
       default: '30',
       describe: 'Seconds of patience with a silent receiver',
     })
-    .option('mss', { type: 'string', default: '1400', describe: 'Bytes per segment' })
+    .option('mss', {
+      type: 'string',
+      default: 'auto',
+      describe: 'Bytes per segment; auto takes what the paths to all receivers carry',
+    })
     .option('overwrite', {
       type: 'boolean',
       default: false,
@@ -149,7 +153,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
       ? {}
       : { rateBytesPerSec: parseSize('rate', single('rate', argv.rate)) }),
     giveUpAfterMs: parseSeconds('give-up-after', single('give-up-after', argv['give-up-after'])),
-    mssBytes: parseMss(single('mss', argv.mss)),
+    mssBytes: parseSegmentSize(single('mss', argv.mss)),
     existing: argv.overwrite ? 'overwrite' : argv.clobber ? 'update' : 'keep',
     inputName: single('stdin-name', argv['stdin-name']),
     signal: interruption.signal,
@@ -252,7 +256,7 @@ function createAsk(argv: TrustArguments, report: SendOutput, signal: AbortSignal
 
 async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
   const plan = await planSend(options);
-  const { entryNames, contentSizeBytes, skipped, receivers, group } = plan;
+  const { entryNames, contentSizeBytes, skipped, receivers, group, mssBytes } = plan;
   output.json({
     event: 'result',
     status: 'dry-run',
@@ -261,6 +265,7 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
     skipped,
     receivers: receivers.map(({ name, address }) => ({ receiver: name, ...address })),
     ...(group === undefined ? {} : { group }),
+    mss: mssBytes,
   });
   for (const name of entryNames) output.line(escapeControls(name));
   for (const { name, reason } of skipped) {
@@ -274,6 +279,7 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
     output.line(`  ${name}: ${address.host}, port ${address.port}`);
   }
   if (group !== undefined) output.line(`  by multicast where ${group} reaches`);
+  output.line(`  in segments of ${formatPlural(mssBytes, 'byte')}`);
   output.flush();
   return exitCode.ok;
 }

@@ -6,8 +6,6 @@ export const protocolVersion = 1;
 export const sessionDefaults = {
   /** With headers of 16, 8 and 20 bytes, or 40 for IPv6, well below an Ethernet frame's 1,500. */
   mssBytes: 1400,
-  /** What one send of 64 KiB holds, tags and all. */
-  segmentsPerBlock: 45,
   /** A receiver that is silent for this long is given up on. */
   giveUpAfterMs: 30_000,
   /** Reports that may reach the sender each second, whatever the number of receivers. */
@@ -28,6 +26,8 @@ export const callTiming = {
   /** How long the first receivers wait for the others before data flows; and for how many reports. */
   graceMs: 1000,
   graceReports: 2.5,
+  /** How much longer for one that answers small hellos: soon it shows whether its path is narrow. */
+  narrowGraceMs: 2000,
   /** How long answers to a probe of the group are waited for. */
   probeWaitMs: 150,
   /** Repetitions of one step of the opening, before it begins anew. */

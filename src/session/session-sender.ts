@@ -21,6 +21,7 @@ import { decodeMessage, encodeMessage, maxNodesPerMessage } from './messages.js'
 import { PollBudget } from './poll-budget.js';
 import { statusOf } from './receiver-status.js';
 import type { Report } from './report.js';
+import { dataFramingBytes, segmentsPerBlockFor } from './segment-size.js';
 import { callTiming, maxControlSizeBytes, sessionDefaults } from './session-config.js';
 import type {
   SessionReceiverOutcome,
@@ -30,7 +31,7 @@ import type {
 } from './session-events.js';
 import type { SessionGeometry } from './session-geometry.js';
 import { createSessionGeometry, sessionMssLimits } from './session-geometry.js';
-import { Opening } from './session-opening.js';
+import { narrowPathAnswers, Opening } from './session-opening.js';
 import type { ChannelPacket } from './session-packet.js';
 import { decodeSession, describeSession } from './session-packet.js';
 import { SessionPeer } from './session-peer.js';
@@ -44,6 +45,7 @@ export interface SessionSenderOptions {
   readonly contentSizeBytes: number;
   readonly crypto: SessionCrypto;
   readonly mssBytes?: number;
+  /** As many as one send holds if left out. */
   readonly segmentsPerBlock?: number;
   /** The group to send to, as far as it reaches; left out for unicast alone. */
   readonly group?: Address;
@@ -98,7 +100,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   constructor(options: SessionSenderOptions) {
     const { receivers, crypto, manifest, contentSizeBytes } = options;
     const { mssBytes = sessionDefaults.mssBytes, existing = 'update' } = options;
-    const { segmentsPerBlock = sessionDefaults.segmentsPerBlock } = options;
+    const { segmentsPerBlock = segmentsPerBlockFor(mssBytes) } = options;
     const { reportsPerSec = sessionDefaults.reportsPerSec } = options;
     if (receivers.length === 0 || receivers.length > maxReceivers) {
       throw invalid(`${receivers.length} receivers: name 1 to ${maxReceivers}`);
@@ -139,7 +141,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const seal = new BlockSeal(crypto, groupKey);
     const { group } = options;
     this.probe = group === undefined ? undefined : new GroupProbe(group, this.session, seal);
-    this.offer = {
+    const offer: Offer = {
       kind: 'offer',
       label: options.label.slice(0, 100),
       mssBytes,
@@ -147,12 +149,16 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       manifestSizeBytes: manifest.length,
       contentSizeBytes,
       manifestDigest: crypto.hash(manifest),
-      manifest: manifest.length <= inlineManifestBytes ? manifest : new Uint8Array(0),
+      manifest,
       groupKey,
       groupHost: group?.host ?? '',
       reportIntervalMs: this.reportIntervalMs,
       existing,
     };
+    // It is to pass where data does.
+    const isInline =
+      manifest.length <= inlineManifestBytes && encodeMessage(offer).length <= mssBytes;
+    this.offer = isInline ? offer : { ...offer, manifest: new Uint8Array(0) };
     this.peers = receivers.map(
       ({ name, address }, index) => new SessionPeer(index, name, address, rttLimits),
     );
@@ -222,6 +228,32 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     }
     this.checkPeers(nowMs);
     this.advance(nowMs);
+  }
+
+  /** Whether content may have left: from then on, its segments stay as they are. */
+  get hasOpenedContent(): boolean {
+    return this.isContentOpen;
+  }
+
+  /** Goes on without this receiver. */
+  giveUp(nowMs: TimeMs, index: number, reason: string): void {
+    const peer = at(this.peers, index);
+    if (peer.isSettled) return;
+    for (let i = 0; i < abortCopies; i++) this.tell(peer, { kind: 'bye', reason });
+    this.settle(nowMs, peer, 'failed', reason);
+    this.advance(nowMs);
+  }
+
+  /**
+   * Another session takes the place of this one at the receivers: only what they say of its end is
+   * answered from now on. They are not told, for one that takes a single session would take no other.
+   */
+  retire(): void {
+    for (const peer of this.peers) if (!peer.isSettled) peer.status = 'aborted';
+    this.unsettledCount = 0;
+    this.phase = 'done';
+    this.delivery.end();
+    this.controls.clear();
   }
 
   /** Stops here: tells every unfinished receiver, and ends with `done`. */
@@ -337,7 +369,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
           if (peer.offers > callTiming.offerLimit) peer.opening = undefined;
         }
         peer.opening ??= this.beginOpening(peer);
-        this.send(peer, peer.opening.datagram);
+        for (const bytes of peer.opening.nextDatagrams()) this.send(peer, bytes);
         break;
       case 'offered':
         peer.offers = which === 'first' ? 1 : peer.offers + 1;
@@ -366,7 +398,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private beginOpening(peer: SessionPeer): Opening {
     peer.offers = 0;
-    return new Opening(this.crypto, this.session, peer.index);
+    const fullSizeBytes = this.geometry.mssBytes + dataFramingBytes;
+    return new Opening(this.crypto, this.session, peer.index, fullSizeBytes);
   }
 
   private callAt(peer: SessionPeer, atMs: TimeMs): void {
@@ -433,6 +466,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private silenceReason(peer: SessionPeer): string {
     const seconds = this.giveUpAfterMs / 1000;
     if (peer.otherVersion !== undefined) return otherVersion(peer.otherVersion);
+    const smallAnswers = peer.opening?.smallAnswers ?? 0;
+    if (smallAnswers >= narrowPathAnswers.suspected) {
+      return narrowPath(peer.name, this.geometry.mssBytes);
+    }
     if (peer.isHeard) return `fell silent for ${seconds} s; send again once it is back`;
     const { port } = peer.address;
     return `no answer for ${seconds} s; is p2mp receive running there, and does a firewall let UDP port ${port} through?`;
@@ -457,10 +494,22 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       this.faults.add('bad-handshake', from, bytes);
       // A forged answer must not end it: it begins anew.
       peer.opening = undefined;
+    } else if (outcome === 'small-only') {
+      this.handleSmallAnswer(nowMs, peer, peer.opening.smallAnswers);
     } else if (outcome === 'advanced') {
       // Whoever answers so has proven nothing: patience with it goes on running.
       if (peer.opening.stage === 'trust') this.identify(nowMs, peer);
       else this.call(nowMs, peer, 'first');
+    }
+  }
+
+  /** It is there; whether the path is narrow is found out soon, before content flows to others. */
+  private handleSmallAnswer(nowMs: TimeMs, peer: SessionPeer, smallAnswers: number): void {
+    this.callAt(peer, nowMs + callTiming.firstMs);
+    if (smallAnswers === narrowPathAnswers.suspected) {
+      this.events.push({ type: 'narrow-path', receiver: peer.name, index: peer.index });
+    } else if (smallAnswers === narrowPathAnswers.certain) {
+      this.giveUp(nowMs, peer.index, narrowPath(peer.name, this.geometry.mssBytes));
     }
   }
 
@@ -654,15 +703,18 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const isGroupSettled = nowMs >= groupAnswersUntilMs;
     let isAnyReady = false;
     let isAnyAwaited = false;
+    let isAnyNarrow = false;
     for (const peer of this.peers) {
       if (peer.isSettled) continue;
       const { isReady } = peer;
       if (isReady) isAnyReady = true;
       if (!isReady || !(peer.hearsGroup || isGroupSettled)) isAnyAwaited = true;
+      if (peer.opening?.isBeingProbed) isAnyNarrow = true;
     }
     if (!isAnyReady) return false;
     this.readyAtMs ??= nowMs;
-    const graceMs = callTiming.graceMs + callTiming.graceReports * this.reportIntervalMs;
+    const narrowMs = isAnyNarrow ? callTiming.narrowGraceMs : 0;
+    const graceMs = callTiming.graceMs + narrowMs + callTiming.graceReports * this.reportIntervalMs;
     const graceEndsAtMs = this.readyAtMs + graceMs;
     if (!isAnyAwaited || nowMs >= graceEndsAtMs) return true;
     const groupEndsAtMs = isGroupSettled ? Infinity : groupAnswersUntilMs;
@@ -752,6 +804,11 @@ const rttLimits = {
 
 function invalid(message: string): P2mpError {
   return new P2mpError('INVALID_ARGUMENT', message);
+}
+
+function narrowPath(name: string, mssBytes: number): string {
+  const sizeBytes = mssBytes + dataFramingBytes;
+  return `the path to ${name} swallows datagrams of ${sizeBytes} bytes; send again, with --mss auto or a smaller one`;
 }
 
 function otherVersion(version: number): string {

@@ -20,6 +20,8 @@ export interface LinkOptions {
   readonly queueLimitBytes?: number;
   /** What each datagram weighs on the rate and in the queue besides its payload. */
   readonly overheadBytes?: number;
+  /** What is larger is swallowed, as on a path with a narrow part and without ICMP. */
+  readonly maxDatagramBytes?: number;
   readonly loss?: LossSpec;
   /** Probability to be held back by `reorderDelayMs`, so that later ones overtake. */
   readonly reorderProbability?: number;
@@ -86,7 +88,7 @@ export class Link {
       counts.queueFull++;
       return 'queue-full';
     }
-    if (this.isLost()) {
+    if (bytes.length > options.maxDatagramBytes || this.isLost()) {
       counts.lost++;
       return 'lost';
     }
@@ -143,6 +145,7 @@ const defaultLinkOptions = {
   jitterMs: 0,
   rateBytesPerSec: Infinity,
   overheadBytes: 0,
+  maxDatagramBytes: Infinity,
   reorderProbability: 0,
   reorderDelayMs: 0,
   duplicateProbability: 0,
@@ -166,6 +169,7 @@ function checkLinkOptions(
   }
   check('rateBytesPerSec', options.rateBytesPerSec > 0, 'above 0');
   check('queueLimitBytes', queueLimitBytes > 0, 'above 0');
+  check('maxDatagramBytes', options.maxDatagramBytes > 0, 'above 0');
   const { corruptFromByte, rateBytesPerSec } = options;
   check(
     'corruptFromByte',

@@ -77,6 +77,22 @@ export class NetworkLab {
     run('ip', '-n', namespace, 'route', 'replace', '10.99.0.0/24', 'dev', 'eth0', 'src', address);
   }
 
+  /** Of a host's interface, and of its port of the bridge. */
+  setMtu(host: number, mtuBytes: number): void {
+    const mtu = ['mtu', String(mtuBytes)];
+    run('ip', '-n', `${this.prefix}-bridge`, 'link', 'set', `p${host}`, ...mtu);
+    run('ip', '-n', this.namespace(host), 'link', 'set', 'eth0', ...mtu);
+  }
+
+  /** A link between two hosts, besides the bridge; both call their interface by this name. */
+  linkHosts(one: number, other: number, name: string, mtuBytes: number): void {
+    const ends = [this.namespace(one), this.namespace(other)] as const;
+    const mtu = ['mtu', String(mtuBytes)];
+    const peer = ['peer', 'name', name, 'netns', ends[1], ...mtu];
+    run('ip', '-n', ends[0], 'link', 'add', name, ...mtu, 'type', 'veth', ...peer);
+    for (const end of ends) run('ip', '-n', end, 'link', 'set', name, 'up');
+  }
+
   close(): void {
     for (let i = 0; i < this.hostCount; i++) run('ip', 'netns', 'del', this.namespace(i));
     run('ip', 'netns', 'del', `${this.prefix}-bridge`);

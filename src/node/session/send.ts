@@ -2,20 +2,21 @@
 
 import { isIPv6 } from 'node:net';
 import { basename, resolve } from 'node:path';
+import type { Address } from '../../address.js';
 import { formatAddress } from '../../address.js';
 import { at } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
 import type { ReceiverSpec } from '../../sender-options.js';
+import { isEqualBytes } from '../../session/byte-codec.js';
 import { encodeManifest, manifestLimits } from '../../session/manifest.js';
 import type { ExistingFiles } from '../../session/messages.js';
-import { sessionDefaults } from '../../session/session-config.js';
 import type {
   SessionReceiverStatus,
   SessionSenderEvent,
   SessionSenderResult,
 } from '../../session/session-events.js';
 import { SessionSender } from '../../session/session-sender.js';
-import { fatalSendError } from '../endpoint.js';
+import { SuccessiveSenders } from '../../session/successive-senders.js';
 import type { ServerSpec } from '../file-sender.js';
 import type { Offload } from '../offload-socket.js';
 import { resolveHost } from '../resolve-host.js';
@@ -25,8 +26,10 @@ import type { MulticastChoice } from './group-address.js';
 import { chooseGroup, localAddressTowards } from './group-address.js';
 import type { KeyPair } from './key-files.js';
 import { generateKeyPair } from './key-files.js';
+import { NarrowPaths } from './narrow-paths.js';
 import { createNodeCrypto } from './node-crypto.js';
 import { ObjectSource } from './object-source.js';
+import { PathFit } from './path-fit.js';
 
 /**
  * Decides on a receiver by its key.
@@ -55,7 +58,8 @@ export interface SendOptions {
   readonly multicastTtl?: number;
   /** A fixed limit; as fast as the path allows if left out. */
   readonly rateBytesPerSec?: number;
-  readonly mssBytes?: number;
+  /** Bytes per segment; `auto`, if left out, finds out what the paths to all receivers carry. */
+  readonly mssBytes?: number | 'auto';
   readonly giveUpAfterMs?: number;
   /** What becomes of files that receivers have already; `update` if left out. */
   readonly existing?: ExistingFiles;
@@ -76,9 +80,12 @@ export type SendEvent =
       readonly entryCount: number;
       /** Whether a group was chosen; each receiver's status says whether it hears it. */
       readonly group?: string;
+      readonly mssBytes: number;
       /** Whether the system sends batches of datagrams, and why if it does not. */
       readonly offload: Offload;
     }
+  /** Before any content, the session has begun anew with smaller segments, for this reason. */
+  | { readonly type: 'resize'; readonly mssBytes: number; readonly reason: string }
   /** Something that is not sent, with its reason. */
   | { readonly type: 'skipped'; readonly name: string; readonly reason: string }
   | { readonly type: 'progress'; readonly receivers: readonly SessionReceiverStatus[] }
@@ -88,6 +95,8 @@ export type SendEvent =
 export interface SendResult extends SessionSenderResult {
   readonly label: string;
   readonly entryCount: number;
+  /** Bytes per segment. */
+  readonly mssBytes: number;
   /** What was not sent, each with its reason. */
   readonly skipped: ObjectSource['skipped'];
   /** What stopped the session, where something did. */
@@ -110,20 +119,22 @@ export async function planSend(options: SendOptions): Promise<{
   readonly skipped: ObjectSource['skipped'];
   readonly receivers: readonly ReceiverSpec[];
   readonly group?: string;
+  /** Bytes per segment, as far as can be told without any datagram. */
+  readonly mssBytes: number;
 }> {
   const source = await openSource(options);
   try {
     const receivers = await resolveReceivers(options.receivers);
-    const group = chooseGroup(
-      options.multicast ?? 'auto',
-      receivers.map(({ address }) => address),
-    );
+    const addresses = receivers.map(({ address }) => address);
+    const paths = await choosePaths(options, addresses);
+    const { group } = paths;
     return {
       entryNames: source.manifest.entries.map(({ name }) => name),
       contentSizeBytes: source.manifest.contentSizeBytes,
       skipped: source.skipped,
       receivers,
       ...(group === undefined ? {} : { group: group.host }),
+      mssBytes: firstMss(options, new PathFit(paths)),
     };
   } finally {
     await source.close();
@@ -132,11 +143,14 @@ export async function planSend(options: SendOptions): Promise<{
 
 class Sending {
   private source: ObjectSource | undefined;
-  private sender: SessionSender | undefined;
+  private senders: SuccessiveSenders | undefined;
+  private narrowPaths: NarrowPaths | undefined;
   private runner: SocketRunner<SessionSenderEvent> | undefined;
   private readonly sendErrors = new SendErrorLog((message) =>
     this.options.onEvent?.({ type: 'send-error', message }),
   );
+  /** Of receivers by number: who is asked about one key is asked once, also if the session begins anew. */
+  private readonly decisions = new Map<number, Decision>();
   private label = '';
   private error: P2mpError | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
@@ -166,6 +180,7 @@ class Sending {
         ...senderResult,
         label: this.label,
         entryCount: source.manifest.entries.length,
+        mssBytes: this.sender?.geometry.mssBytes ?? 0,
         skipped: source.skipped,
         ...(this.error === undefined ? {} : { error: this.error }),
       };
@@ -179,12 +194,12 @@ class Sending {
 
   private async open(): Promise<ObjectSource> {
     const { options } = this;
-    const { keyPair, giveUpAfterMs, rateBytesPerSec, mssBytes, existing } = options;
     const source = await openSource(options);
     this.source = source;
     const receivers = await resolveReceivers(options.receivers);
     const addresses = receivers.map(({ address }) => address);
-    const group = chooseGroup(options.multicast ?? 'auto', addresses);
+    const paths = await choosePaths(options, addresses);
+    const { group, groupFrom } = paths;
     const manifest = encodeManifest(source.manifest);
     if (manifest.length > manifestLimits.sizeBytes) {
       throw new P2mpError(
@@ -193,33 +208,34 @@ class Sending {
       );
     }
     this.label = labelOf(options);
-    this.sender = new SessionSender({
-      receivers,
-      label: this.label,
-      manifest,
-      contentSizeBytes: source.manifest.contentSizeBytes,
-      crypto: await createNodeCrypto(keyPair ?? (await generateKeyPair())),
-      ...(group === undefined ? {} : { group }),
-      ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
-      ...(rateBytesPerSec === undefined ? {} : { rateBytesPerSec }),
-      ...(mssBytes === undefined ? {} : { mssBytes }),
-      ...(existing === undefined ? {} : { existing }),
-    });
+    const createSender = await this.prepareSender(source, receivers, manifest, group);
+    const fit = new PathFit(paths);
+    const senders = new SuccessiveSenders(createSender(firstMss(options, fit)));
+    this.senders = senders;
     const hosts = addresses.map(({ host }) => (isIPv6(host) ? '::' : '0.0.0.0'));
-    this.runner = await SocketRunner.open({
-      machine: this.sender,
+    const runner = await SocketRunner.open({
+      machine: senders,
       bind: [...new Set(hosts)],
       port: 0,
       keepsShortDeadlines: true,
       handleEvent: (event) => this.handleEvent(event),
       handleSendError: (error) => this.handleSendError(error),
     });
-    const [first] = addresses;
-    if (group !== undefined && first !== undefined) {
-      const local = await localAddressTowards(first);
-      if (local !== undefined) {
-        this.runner.sockets?.sendGroupsBy(local, options.multicastTtl ?? 1);
-      }
+    this.runner = runner;
+    this.narrowPaths = new NarrowPaths({
+      senders,
+      fit,
+      isAuto: isAuto(options),
+      createSender,
+      nowMs: () => runner.nowMs,
+      drain: () => runner.drain(),
+      handleResize: (mssBytes, reason) => options.onEvent?.({ type: 'resize', mssBytes, reason }),
+      handleHopeless: (error) => {
+        this.error ??= error;
+      },
+    });
+    if (groupFrom !== undefined) {
+      runner.sockets?.sendGroupsBy(groupFrom, options.multicastTtl ?? 1);
     }
     for (const skipped of source.skipped) options.onEvent?.({ type: 'skipped', ...skipped });
     options.onEvent?.({
@@ -228,9 +244,38 @@ class Sending {
       contentSizeBytes: source.manifest.contentSizeBytes,
       entryCount: source.manifest.entries.length,
       ...(group === undefined ? {} : { group: group.host }),
-      offload: this.runner.offload,
+      mssBytes: senders.current.geometry.mssBytes,
+      offload: runner.offload,
     });
     return source;
+  }
+
+  /** @returns what makes a sender of this object, with segments of a size */
+  private async prepareSender(
+    source: ObjectSource,
+    receivers: readonly ReceiverSpec[],
+    manifest: Uint8Array,
+    group: Address | undefined,
+  ): Promise<(mssBytes: number) => SessionSender> {
+    const { keyPair, giveUpAfterMs, rateBytesPerSec, existing } = this.options;
+    const crypto = await createNodeCrypto(keyPair ?? (await generateKeyPair()));
+    return (mssBytes) =>
+      new SessionSender({
+        receivers,
+        label: this.label,
+        manifest,
+        contentSizeBytes: source.manifest.contentSizeBytes,
+        crypto,
+        mssBytes,
+        ...(group === undefined ? {} : { group }),
+        ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
+        ...(rateBytesPerSec === undefined ? {} : { rateBytesPerSec }),
+        ...(existing === undefined ? {} : { existing }),
+      });
+  }
+
+  private get sender(): SessionSender | undefined {
+    return this.senders?.current;
   }
 
   private startProgress(): void {
@@ -263,6 +308,9 @@ class Sending {
           ),
         );
         return;
+      case 'narrow-path':
+        this.narrowPaths?.handleSuspicion(event.index);
+        return;
       case 'done':
         this.finish(event.result);
     }
@@ -285,8 +333,13 @@ class Sending {
   private identify(index: number, receiverKey: Uint8Array): void {
     const { host, port } = at(this.options.receivers, index);
     const name = formatAddress({ host, port });
-    const decide = async () => this.options.trustReceiver(name, receiverKey);
-    this.feed(decide(), (sender, nowMs, refusal) => sender.trust(nowMs, index, refusal));
+    let decision = this.decisions.get(index);
+    if (decision === undefined || !isEqualBytes(decision.receiverKey, receiverKey)) {
+      const decide = async () => this.options.trustReceiver(name, receiverKey);
+      decision = { receiverKey, refusal: decide() };
+      this.decisions.set(index, decision);
+    }
+    this.feed(decision.refusal, (sender, nowMs, refusal) => sender.trust(nowMs, index, refusal));
   }
 
   private checkSource(): void {
@@ -298,10 +351,13 @@ class Sending {
     promise: Promise<T> | undefined,
     take: (sender: SessionSender, nowMs: number, value: T) => void,
   ): void {
+    const asking = this.sender;
     promise
       ?.then((value) => {
         const { sender, runner } = this;
         if (sender === undefined || runner === undefined || sender.isDone) return;
+        // Meanwhile the session has begun anew.
+        if (sender !== asking) return;
         take(sender, runner.nowMs, value);
         runner.drain();
       })
@@ -325,14 +381,34 @@ class Sending {
   }
 
   private handleSendError(error: NodeJS.ErrnoException): void {
-    const { mssBytes = sessionDefaults.mssBytes } = this.options;
-    const fatal = fatalSendError(error, mssBytes);
-    if (fatal !== undefined) {
-      this.stop(fatal);
-      return;
-    }
+    // What is too large for the group goes by unicast once nobody has heard of it.
+    if (error.code === 'EMSGSIZE' && this.narrowPaths?.handleRefusal(error) === true) return;
     this.sendErrors.add(error);
   }
+}
+
+/** What was decided on a receiver, or is being. */
+interface Decision {
+  readonly receiverKey: Uint8Array;
+  /** Undefined where it is trusted. */
+  readonly refusal: Promise<string | undefined>;
+}
+
+function isAuto({ mssBytes = 'auto' }: SendOptions): boolean {
+  return mssBytes === 'auto';
+}
+
+function firstMss({ mssBytes = 'auto' }: SendOptions, fit: PathFit): number {
+  return mssBytes === 'auto' ? fit.mssBytes() : mssBytes;
+}
+
+/** Where datagrams go, and the own address that those to the group leave from. */
+async function choosePaths({ multicast = 'auto' }: SendOptions, receivers: readonly Address[]) {
+  const group = chooseGroup(multicast, receivers);
+  const [first] = receivers;
+  const isGrouped = group !== undefined && first !== undefined;
+  const groupFrom = isGrouped ? await localAddressTowards(first) : undefined;
+  return { receivers, group, groupFrom };
 }
 
 function openSource({ paths, input, inputName, signal }: SendOptions): Promise<ObjectSource> {
