@@ -275,7 +275,7 @@ export class Lane {
     this.isStarved = false;
     const { bytes, datagramSizeBytes = bytes.length } = transmit;
     const count = Math.ceil(bytes.length / datagramSizeBytes);
-    this.pacer.handleSent(nowMs, (count * this.roundShare) / this.control.pace);
+    if (!isUnpaced) this.pacer.handleSent(nowMs, (count * this.roundShare) / this.control.pace);
     return transmit;
   }
 

@@ -164,7 +164,7 @@ export class RateControl {
     if (this.capacityNow === 0) return;
     this.isShort =
       nowMs - this.congestedAtMs >= sharedForMs &&
-      members.every(({ model }) => model.minRttMs < shortPathMs);
+      members.every(({ model }) => model.minRttMs > 0 && model.minRttMs < shortPathMs);
     const isRoundOver =
       nowMs - this.roundBeganAtMs >= minRoundMs &&
       members.every(({ model }) => model.echoedSentAtMs >= this.roundBeganAtMs);
