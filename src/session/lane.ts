@@ -10,6 +10,7 @@ import { SentLog } from './sent-log.js';
 import { SessionBlock } from './session-block.js';
 import type { SessionGeometry } from './session-geometry.js';
 import { segmentCountOfBlock } from './session-geometry.js';
+import { sessionHeaderSizeBytes } from './session-packet.js';
 import type { SessionPeer } from './session-peer.js';
 
 /** What a lane asks of the delivery that it is a part of. */
@@ -91,7 +92,8 @@ export class Lane {
     this.maxBlocks = maxBlocks;
     this.awaitedBlocks = new Uint32Array(peers.length);
     this.control = new RateControl({
-      blockDatagrams: Math.max(1, geometry.segmentsPerBlock),
+      blockDatagrams: geometry.segmentsPerBlock,
+      datagramSizeBytes: geometry.mssBytes + sessionHeaderSizeBytes,
       reportIntervalMs,
       chance,
     });

@@ -17,6 +17,7 @@ export interface PacedMember {
 export interface RateControlOptions {
   /** Datagrams in a block: what goes out and is reported on as one. */
   readonly blockDatagrams: number;
+  readonly datagramSizeBytes: number;
   readonly reportIntervalMs: number;
   /** 0..1: where in its cycle it begins, so that sessions do not probe at one time. */
   readonly chance: number;
@@ -81,6 +82,9 @@ const minRoundMs = 3;
 const probeRttEveryMs = 10_000;
 const probeRttMs = 200;
 
+/** Too little comes through by less to tell what the path takes: 128 kbit/s. */
+const leastBytesPerMs = 16;
+
 /** What is sent before the first report, in datagrams per millisecond. */
 const initialPace = 6;
 
@@ -121,6 +125,10 @@ export class RateControl {
 
   /** Datagrams per millisecond to each member. */
   get pace(): number {
+    return Math.max(this.modelPace, leastBytesPerMs / this.options.datagramSizeBytes);
+  }
+
+  private get modelPace(): number {
     if (this.capacityNow === 0) return initialPace;
     const { phase, share } = this;
     // Gentle means: below what came through, whatever the reason that not all did.
