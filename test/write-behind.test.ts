@@ -24,7 +24,7 @@ function createDisk() {
       const end = (error?: Error) => (error === undefined ? resolve() : reject(error));
       started.push({ ...run, sizeBytes, end });
     });
-  });
+  }, 0);
   /** The runs that were started since the last call. */
   const take = async (): Promise<StartedRun[]> => {
     // One look at the sockets goes by before a turn begins, and what ends one may begin the next.

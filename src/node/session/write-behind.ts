@@ -3,7 +3,6 @@
  * as one. A block costs a fraction of a system call then, and the disk sees long runs.
  */
 
-import { setImmediate } from 'node:timers/promises';
 import { RangeSet } from '../../range-set.js';
 import { hasAny } from './range-queries.js';
 
@@ -21,6 +20,10 @@ interface Write {
 /** More than this is not held up for one system call. */
 const maxRunBytes = 1024 * 1024;
 
+/** With so much together, or after so long, it is written: handing over costs more than a block. */
+const enoughBytes = 512 * 1024;
+const gatherMs = 4;
+
 /** System calls take no more pieces of memory at once (IOV_MAX). */
 const maxRunParts = 512;
 
@@ -35,31 +38,47 @@ export class WriteBehind {
   private waiting: Gathered | undefined;
   private isWriting = false;
   private work: Promise<void> = Promise.resolve();
+  private waitingBytes = 0;
+  /** Somebody waits for the end: nothing more is gathered. */
+  private settlingCount = 0;
+  /** Ends the wait for more; undefined where nothing waits. */
+  private stopGathering: (() => void) | undefined;
 
-  /** @param writeRun overlapping runs are never given at the same time */
-  constructor(private readonly writeRun: (run: Run) => Promise<void>) {}
+  /**
+   * @param writeRun overlapping runs are never given at the same time
+   * @param patienceMs how long a write waits for others; 0 for what comes in the same turn of the event loop
+   */
+  constructor(
+    private readonly writeRun: (run: Run) => Promise<void>,
+    private readonly patienceMs = gatherMs,
+  ) {}
 
   /** Resolves once it is written; fails with what the writes of its turn failed with. */
   write(offsetBytes: number, bytes: Uint8Array): Promise<void> {
     this.waiting ??= createGathered();
     const { writes, done } = this.waiting;
     writes.push({ offsetBytes, bytes });
+    this.waitingBytes += bytes.length;
     if (!this.isWriting) this.work = this.writeWaiting();
+    if (this.waitingBytes >= enoughBytes) this.stopGathering?.();
     return done;
   }
 
   /** Resolves once nothing waits or is under way, however it ended. */
   async settle(): Promise<void> {
+    this.settlingCount++;
+    this.stopGathering?.();
     await this.work;
+    this.settlingCount--;
   }
 
   private async writeWaiting(): Promise<void> {
     this.isWriting = true;
     while (this.waiting !== undefined) {
-      // What came in by the same look at the sockets goes along: handing over costs more than a block.
-      await setImmediate();
+      if (this.waitingBytes < enoughBytes && this.settlingCount === 0) await this.gather();
       const { writes, resolve, reject } = this.waiting;
       this.waiting = undefined;
+      this.waitingBytes = 0;
       try {
         for (const runs of turnsOf(writes)) await this.writeTurn(runs);
         resolve();
@@ -68,6 +87,21 @@ export class WriteBehind {
       }
     }
     this.isWriting = false;
+  }
+
+  private gather(): Promise<void> {
+    return new Promise((resolve) => {
+      const { patienceMs } = this;
+      let timer: NodeJS.Timeout | undefined;
+      const stop = () => {
+        clearTimeout(timer);
+        this.stopGathering = undefined;
+        resolve();
+      };
+      this.stopGathering = stop;
+      if (patienceMs === 0) setImmediate(stop);
+      else timer = setTimeout(stop, patienceMs);
+    });
   }
 
   /** With one run failed, the others are waited for all the same: what comes next may overlap them. */
