@@ -9,7 +9,6 @@ import { Delivery } from '../src/session/delivery.js';
 import { IncomingSession } from '../src/session/incoming-session.js';
 import { ReportClock } from '../src/session/report-clock.js';
 import type { LackList } from '../src/session/report-list.js';
-import type { BlockPacket } from '../src/session/session-packet.js';
 import type { SessionPeer } from '../src/session/session-peer.js';
 import { SessionSender } from '../src/session/session-sender.js';
 import { Simulation } from '../src/simulator/simulation.js';
@@ -49,9 +48,9 @@ notices('reports that cover a burst before its end', {
     return replace(
       ReportClock.prototype,
       'handleBlock',
-      function (this: ReportClock, nowMs: TimeMs, packet: BlockPacket) {
-        handleBlock.call(this, nowMs, packet);
-        this.throughBurst = packet.burst;
+      function (this: ReportClock, nowMs: TimeMs, burst: number, flags: number) {
+        handleBlock.call(this, nowMs, burst, flags);
+        this.throughBurst = burst;
         this.dueAtMs = nowMs;
       },
     );
