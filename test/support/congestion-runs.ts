@@ -119,11 +119,12 @@ export function runLocal(
   what: 'one' | 'group of 3' | 'unicast to 3' | 'no limit, group of 3',
   loss: number,
   runMs = 2000,
+  seed = 'local',
 ): number[] {
   const isLimited = what !== 'no limit, group of 3';
   const receiverCount = what === 'one' ? 1 : 3;
   const rateBytesPerSec = isLimited ? 1000 * mbit : 1e12;
-  const simulation = new Simulation({ seed: 'local' });
+  const simulation = new Simulation({ seed });
   const rttMs = 0.3;
   const queueBdp = 512_000 / ((rateBytesPerSec * rttMs) / 1000);
   const path = { rateBytesPerSec, rttMs, queueBdp, lossProbability: loss };
