@@ -143,5 +143,7 @@ export function runLocal(
   const most = isLimited
     ? rateBytesPerSec * Bottleneck.payloadShare(mssBytes)
     : (mssBytes * 1000) / sendTimeMs;
-  return a.receipts.map((receipt) => receipt.rate(runMs / 4, runMs) / most);
+  // Where the opening was lost, content begins a second later.
+  const begunAtMs = Math.max(...a.receipts.map(({ begunAtMs = runMs }) => begunAtMs));
+  return a.receipts.map((receipt) => receipt.rate(begunAtMs + runMs / 5, runMs) / most);
 }
