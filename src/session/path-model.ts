@@ -34,21 +34,28 @@ interface Point {
 interface LossPoint {
   readonly sent: number;
   readonly received: number;
+  /** By how much `sent` may be wrong, either way. */
+  readonly doubt: number;
   readonly roundEnd: number;
   readonly begunAtMs: TimeMs;
 }
 
 /** Deliveries are measured over a round trip, and at least this long: hosts read in bunches. */
-const minSpanMs = 5;
+export const minSpanMs = 5;
 
 /** The round trip without a queue, and the loss that is there by chance, hold for this long. */
 export const memoryMs = 20_000;
 
-/** Loss is told from so many datagrams at least. */
+/** Loss is told from so many datagrams at least, and from so many times as many as are in doubt. */
 const lossSample = 100;
+const exactness = 50;
+const gentleExactness = 10;
 
 /** More is not repaired by sending more. */
 const maxLossFloor = 0.5;
+
+/** What is lost by chance is known from so long. */
+const lossMemoryMs = 4000;
 
 /** Loss above what is there by chance, at which the path is full; and as a share of that. */
 const excessLoss = 0.02;
@@ -77,7 +84,7 @@ export class PathModel {
   /** Whether the path itself has limited what came since the last look back. */
   private isTested = false;
   private readonly rtt = new WindowedExtreme('least', memoryMs);
-  private floor = 0;
+  private readonly floor = new WindowedExtreme('least', lossMemoryMs);
   /** From about how many datagrams that is known. */
   private floorCount = 0;
   /** When it was last measured what is lost by chance. */
@@ -107,7 +114,7 @@ export class PathModel {
   }
 
   get lossFloor(): number {
-    return Math.min(maxLossFloor, this.floor);
+    return Math.min(maxLossFloor, this.floor.value ?? 0);
   }
 
   take(sample: PathSample): void {
@@ -165,7 +172,7 @@ export class PathModel {
     const sendingMs = sentAtMs - base.sentAtMs;
     const rate = (received - base.received) / Math.max(arrivedAtMs - base.arrivedAtMs, sendingMs);
     // Of a burst that is not over, some is still on its way.
-    const expected = asSent * (sample.sentThroughOver - base.sent) * (1 - this.lossFloor);
+    const expected = this.leastExpected(sample.sentThroughOver - base.sent);
     const hasQueue = arrivedAtMs - sentAtMs > nearMin * this.minRttMs + nearMinMs;
     const isLimited =
       sample.limitedUntilMs >= base.sentAtMs ||
@@ -175,46 +182,61 @@ export class PathModel {
     if (!isLimited) this.isTested = true;
   }
 
+  /** Of so many datagrams, as many came as chance lets through, or nearly. */
+  private leastExpected(count: number): number {
+    const { lossFloor } = this;
+    const spread = Math.sqrt(Math.max(0, count) * lossFloor * (1 - lossFloor));
+    return asSent * count * (1 - lossFloor) - 2 * spread;
+  }
+
   /**
    * Told once a round trip. Where a report comes within a burst, how much of it had left by then lies in
    * between.
    */
   private takeLoss(sample: PathSample): void {
-    const { sentThroughLatest, sentThroughOver, received, nowMs } = sample;
+    const { sentThroughLatest, sentThroughOver, received, nowMs, sentAtMs } = sample;
     const doubt = (sentThroughLatest - sentThroughOver) / 2;
     const sent = sentThroughLatest - doubt;
-    if (this.lossPoint === undefined) {
-      if (doubt === 0)
-        this.lossPoint = { sent, received, roundEnd: sample.sent, begunAtMs: sample.sentAtMs };
+    const point = { sent, received, doubt, roundEnd: sample.sent, begunAtMs: sentAtMs };
+    const base = this.lossPoint;
+    if (base === undefined) {
+      this.lossPoint = point;
       return;
     }
-    const count = sent - this.lossPoint.sent;
-    if (sent < this.lossPoint.roundEnd || count < Math.max(lossSample, 100 * doubt)) return;
-    const lost = count - (received - this.lossPoint.received);
-    const { begunAtMs } = this.lossPoint;
-    this.lossPoint = { sent, received, roundEnd: sample.sent, begunAtMs: sample.sentAtMs };
-    this.lossRatio = Math.min(1, Math.max(0, lost / count));
-    const isGentle = begunAtMs >= sample.gentleSinceMs;
+    const count = sent - base.sent;
+    // What is gentle and what is not are measured apart.
+    const isTurn = sentAtMs >= sample.gentleSinceMs && base.begunAtMs < sample.gentleSinceMs;
+    const isGentle = base.begunAtMs >= sample.gentleSinceMs;
+    const doubts = base.doubt + doubt;
+    const enough = Math.max(lossSample, (isGentle ? gentleExactness : exactness) * doubts);
+    if (!isTurn && (sent < base.roundEnd || count < enough)) return;
+    this.lossPoint = point;
+    if (count < Math.max(lossSample, gentleExactness * doubts)) return;
+    this.lossRatio = Math.min(1, Math.max(0, 1 - (received - base.received) / count));
     if (isGentle && (!sample.isGrowing || this.isShort(sample))) this.takeFloor(nowMs, count);
-    const { lossRatio } = this;
+    if (this.lossRatio <= this.mostByChance(count, doubts)) return;
+    this.congestedAtMs = nowMs;
+    this.congestedFromMs = base.begunAtMs;
+  }
+
+  /** The largest share of so many datagrams that chance alone may take. */
+  private mostByChance(count: number, doubts: number): number {
     const { lossFloor } = this;
     // Both are measured, and neither exactly.
     const chance = Math.max(lossFloor, excessLoss) * (1 - lossFloor);
-    const spread = Math.sqrt(
-      chance / count + (lossFloor * (1 - lossFloor)) / Math.max(1, this.floorCount),
-    );
-    const excess = Math.max(excessLoss, lossFloor * excessShare);
-    if (lossRatio > lossFloor + excess + spreads * spread) {
-      this.congestedAtMs = nowMs;
-      this.congestedFromMs = begunAtMs;
-    }
+    const floorChance = (lossFloor * (1 - lossFloor)) / Math.max(1, this.floorCount);
+    const spread = Math.sqrt(chance / count + floorChance + (doubts / count) ** 2 / 6);
+    return lossFloor + Math.max(excessLoss, lossFloor * excessShare) + spreads * spread;
   }
 
-  /** What is lost while little is sent is lost by chance. */
+  /**
+   * What is always lost while little is sent is lost by chance: others on the path cost something only now
+   * and then. The least of several measurements is too low by what chance makes of them.
+   */
   private takeFloor(nowMs: TimeMs, count: number): void {
-    const weight = this.floorAtMs === -Infinity ? 1 : Math.max(leastWeight, count / lossMemory);
-    this.floor += Math.min(1, weight) * (this.lossRatio - this.floor);
-    this.floorCount = count / Math.min(1, weight);
+    const { lossRatio } = this;
+    this.floor.add(nowMs, lossRatio + Math.sqrt((lossRatio * (1 - lossRatio)) / count));
+    this.floorCount = count;
     this.floorAtMs = nowMs;
   }
 
@@ -225,9 +247,6 @@ export class PathModel {
   }
 }
 
-/** Of what is lost by chance, the last so many datagrams tell, or the last few measurements. */
-const lossMemory = 1000;
-const leastWeight = 1 / 3;
 /** In the first round trips too little is under way to fill a queue. */
 const earlyRounds = 3;
 

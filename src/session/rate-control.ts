@@ -4,6 +4,7 @@
  */
 import type { TimeMs } from '../machine.js';
 import type { PathModel } from './path-model.js';
+import { minSpanMs } from './path-model.js';
 
 export type ControlState = 'startup' | 'drain' | 'up' | 'down' | 'cruise' | 'probe-rtt';
 
@@ -74,6 +75,7 @@ const gentleShare = 0.75;
 const floorEveryMs = 2000;
 const lossWorthKnowing = 0.01;
 const mostGentleRounds = 5;
+const mostDrainRounds = 3;
 
 /** A path within one network. */
 const shortPathMs = 2;
@@ -206,17 +208,16 @@ export class RateControl {
         if (this.isFull(isCongested)) this.enter('drain', nowMs);
         break;
       case 'drain':
-        if (this.isDrained(members) || this.phaseRounds >= 3) this.enter('cruise', nowMs);
+        if (this.isGentleOver(nowMs, members)) this.enter('cruise', nowMs);
         break;
       case 'up':
+        // Deliveries are measured over some time: all of it is to be of this phase.
+        if (nowMs - this.phaseBeganAtMs < this.leastUpMs) break;
         this.enter('down', nowMs);
         for (const { model } of members) model.endCycle();
         break;
       case 'down':
-        // What was piled up is let go of as a whole, but not for ever.
-        if (this.isDrained(members) ? this.knowsLoss(nowMs, members) : this.phaseRounds >= 3) {
-          this.enter('cruise', nowMs);
-        }
+        if (this.isGentleOver(nowMs, members)) this.enter('cruise', nowMs);
         break;
       case 'cruise':
         this.handleCruise(nowMs, members);
@@ -243,6 +244,8 @@ export class RateControl {
       const { model } = member;
       const delivered = model.latestRate / (1 - model.lossFloor) / this.capacityNow;
       share = Math.min(share, yieldShare * delivered);
+      // What the path took before it was shared counts for less.
+      model.endCycle();
     }
     this.yieldedAtMs = nowMs;
     this.share = Math.max(leastShare, Math.min(share, yieldShare * this.share));
@@ -286,6 +289,16 @@ export class RateControl {
     return members.every(
       ({ model, inFlight }) => inFlight <= model.capacity * model.minRttMs + blocks,
     );
+  }
+
+  private get leastUpMs(): number {
+    return 2 * Math.max(minSpanMs, this.options.reportIntervalMs);
+  }
+
+  /** What was piled up is let go of as a whole, but not for ever. */
+  private isGentleOver(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
+    if (this.phaseRounds < mostDrainRounds && !this.isDrained(members)) return false;
+    return this.knowsLoss(nowMs, members);
   }
 
   /** Where something is lost, sending less for a few rounds shows whether by chance. */

@@ -44,9 +44,11 @@ const binMs = 100;
 export class FlowReceipt {
   readonly bytesByBin: number[] = [];
   totalBytes = 0;
+  begunAtMs: TimeMs | undefined;
   completeAtMs: TimeMs | undefined;
 
   add(nowMs: TimeMs, sizeBytes: number): void {
+    this.begunAtMs ??= nowMs;
     const bin = Math.floor(nowMs / binMs);
     while (this.bytesByBin.length <= bin) this.bytesByBin.push(0);
     this.bytesByBin[bin] = (this.bytesByBin[bin] as number) + sizeBytes;

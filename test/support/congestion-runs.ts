@@ -119,11 +119,12 @@ export function runLocal(
   what: 'one' | 'group of 3' | 'unicast to 3' | 'no limit, group of 3',
   loss: number,
   runMs = 2000,
+  seed = 'local',
 ): number[] {
   const isLimited = what !== 'no limit, group of 3';
   const receiverCount = what === 'one' ? 1 : 3;
   const rateBytesPerSec = isLimited ? 1000 * mbit : 1e12;
-  const simulation = new Simulation({ seed: 'local' });
+  const simulation = new Simulation({ seed });
   const rttMs = 0.3;
   const queueBdp = 512_000 / ((rateBytesPerSec * rttMs) / 1000);
   const path = { rateBytesPerSec, rttMs, queueBdp, lossProbability: loss };
@@ -142,5 +143,7 @@ export function runLocal(
   const most = isLimited
     ? rateBytesPerSec * Bottleneck.payloadShare(mssBytes)
     : (mssBytes * 1000) / sendTimeMs;
-  return a.receipts.map((receipt) => receipt.rate(runMs / 4, runMs) / most);
+  // Where the opening was lost, content begins a second later.
+  const begunAtMs = Math.max(...a.receipts.map(({ begunAtMs = runMs }) => begunAtMs));
+  return a.receipts.map((receipt) => receipt.rate(begunAtMs + runMs / 5, runMs) / most);
 }
