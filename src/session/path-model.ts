@@ -11,6 +11,8 @@ export interface PathSample {
   readonly arrivedAtMs: TimeMs;
   /** When the burst left that it was of. */
   readonly sentAtMs: TimeMs;
+  /** When the first datagram left for there. */
+  readonly beganAtMs: TimeMs;
   /** What had been sent there by the end of that burst, and by the end of the last that is over. */
   readonly sentThroughLatest: number;
   readonly sentThroughOver: number;
@@ -106,7 +108,7 @@ export class PathModel {
   }
 
   get minRttMs(): number {
-    return this.rtt.value ?? 0;
+    return this.rtt.value ?? Infinity;
   }
 
   get rttMs(): number {
@@ -115,6 +117,11 @@ export class PathModel {
 
   get lossFloor(): number {
     return Math.min(maxLossFloor, this.floor.value ?? 0);
+  }
+
+  /** Something of the opening was answered: hosts think about that, so it is the longest that it can be. */
+  takeOpening(nowMs: TimeMs, rttMs: number): void {
+    this.rtt.add(nowMs, rttMs);
   }
 
   take(sample: PathSample): void {
@@ -155,7 +162,10 @@ export class PathModel {
     const { arrivedAtMs, sentAtMs, received, sentThroughLatest: sent } = sample;
     const { points } = this;
     // The first report measures from the moment of sending: too little, but something.
-    if (!this.hasCounted) points.push({ arrivedAtMs: sentAtMs, sentAtMs, sent: 0, received: 0 });
+    const { beganAtMs } = sample;
+    if (!this.hasCounted) {
+      points.push({ arrivedAtMs: beganAtMs, sentAtMs: beganAtMs, sent: 0, received: 0 });
+    }
     this.hasCounted = true;
     const last = points.at(-1);
     if (last === undefined) {

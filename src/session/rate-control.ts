@@ -80,8 +80,9 @@ const minRoundMs = 3;
 const probeRttEveryMs = 10_000;
 const probeRttMs = 200;
 
-/** What is sent before the first report, in datagrams per millisecond. */
+/** The least that is sent before the first report, in datagrams per millisecond; and the round trip for it. */
 const initialPace = 6;
+const leastInitialRttMs = 0.2;
 
 export class RateControl {
   private phase: ControlState = 'startup';
@@ -99,6 +100,8 @@ export class RateControl {
   private rttProbedAtMs: TimeMs = -Infinity;
   /** Until when there was less to send than might be sent. */
   limitedUntilMs: TimeMs = -Infinity;
+  /** The longest round trip of the members' opening: what may be under way then goes out over so long. */
+  initialRttMs = Infinity;
   /** Since when no queue can last by what is sent here. */
   gentleSinceMs: TimeMs = 0;
 
@@ -119,8 +122,11 @@ export class RateControl {
 
   /** Datagrams per millisecond to each member. */
   get pace(): number {
-    if (this.capacityNow === 0) return initialPace;
-    const { phase, share } = this;
+    const { phase, share, initialRttMs } = this;
+    if (this.capacityNow === 0) {
+      const first = leastBlocks * this.options.blockDatagrams;
+      return Math.max(initialPace, first / Math.max(leastInitialRttMs, initialRttMs));
+    }
     // Gentle means: below what came through, whatever the reason that not all did.
     if (isGentle(phase)) return gains[phase] * Math.min(this.deliveryNow, share * this.capacityNow);
     return gains[phase] * share * this.capacityNow;
