@@ -132,10 +132,11 @@ export class Block {
   }
 
   /**
-   * Of this round, what several members of the group lack goes to the group.
+   * Of this round, what several members of the group lack goes to the group. What only one of them lacks goes
+   * to it alone, unless that takes more than it saves the others.
    * @param members whom it reaches
    */
-  sendToGroup(members: Iterable<number>): void {
+  sendToGroup(members: readonly number[]): void {
     let onceLow = 0;
     let onceHigh = 0;
     for (const receiver of members) {
@@ -147,6 +148,12 @@ export class Block {
       onceLow |= low;
       onceHigh |= high;
     }
+    let batchCount = this.hasGroupPart ? 1 : 0;
+    for (const receiver of members) if (this.countToSend(receiver, true) > 0) batchCount++;
+    const ownCount = bitCount(onceLow & ~this.groupLow) + bitCount(onceHigh & ~this.groupHigh);
+    if (ownCount > (batchCount - 1) * segmentsPerBatchSaved) return;
+    this.groupLow = onceLow;
+    this.groupHigh = onceHigh;
   }
 
   /** Whether anything of this round goes to the group. */
@@ -195,6 +202,9 @@ export class Block {
     return true;
   }
 }
+
+/** A batch more costs hosts and network about as much as so many segments that come for others. */
+const segmentsPerBatchSaved = 8;
 
 /** How many bits of 32 are set. */
 export function bitCount(mask: number): number {

@@ -416,6 +416,7 @@ export class Delivery {
       nowMs,
       arrivedAtMs,
       sentAtMs,
+      beganAtMs: Math.min(unicastLog.beganAtMs, hearsGroup ? groupLog.beganAtMs : Infinity),
       sentThroughLatest: sentThrough(latestBurst),
       sentThroughOver: sentThrough(throughBurst ?? latestBurst),
       sent: unicastLog.total + (hearsGroup ? groupLog.total : 0),

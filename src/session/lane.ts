@@ -118,6 +118,7 @@ export class Lane {
     this.members = this.options.peers.filter((peer) => peer.lane === this && peer.isServed);
     this.groupMembers = [];
     this.receiverWindowBlocks = Infinity;
+    this.control.initialRttMs = Math.max(...this.members.map(({ model }) => model.minRttMs));
     for (const { index, windowBlocks, hearsGroup } of this.members) {
       const blocks = Math.max(1, windowBlocks);
       this.receiverWindowBlocks = Math.min(this.receiverWindowBlocks, blocks);

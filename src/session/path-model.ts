@@ -11,6 +11,8 @@ export interface PathSample {
   readonly arrivedAtMs: TimeMs;
   /** When the burst left that it was of. */
   readonly sentAtMs: TimeMs;
+  /** When the first datagram left for there. */
+  readonly beganAtMs: TimeMs;
   /** What had been sent there by the end of that burst, and by the end of the last that is over. */
   readonly sentThroughLatest: number;
   readonly sentThroughOver: number;
@@ -61,6 +63,13 @@ const lossMemoryMs = 4000;
 const excessLoss = 0.02;
 const excessShare = 0.3;
 
+/**
+ * On a short path what is under way is little, and its round trip tells nothing: only what no radio loses
+ * shows that a queue is full.
+ */
+const shortPathMs = 2;
+const shortPathLoss = 0.35;
+
 export class PathModel {
   /** Round trips that were seen to their end. */
   rounds = 0;
@@ -106,7 +115,7 @@ export class PathModel {
   }
 
   get minRttMs(): number {
-    return this.rtt.value ?? 0;
+    return this.rtt.value ?? Infinity;
   }
 
   get rttMs(): number {
@@ -115,6 +124,11 @@ export class PathModel {
 
   get lossFloor(): number {
     return Math.min(maxLossFloor, this.floor.value ?? 0);
+  }
+
+  /** Something of the opening was answered: hosts think about that, so it is the longest that it can be. */
+  takeOpening(nowMs: TimeMs, rttMs: number): void {
+    this.rtt.add(nowMs, rttMs);
   }
 
   take(sample: PathSample): void {
@@ -155,7 +169,10 @@ export class PathModel {
     const { arrivedAtMs, sentAtMs, received, sentThroughLatest: sent } = sample;
     const { points } = this;
     // The first report measures from the moment of sending: too little, but something.
-    if (!this.hasCounted) points.push({ arrivedAtMs: sentAtMs, sentAtMs, sent: 0, received: 0 });
+    const { beganAtMs } = sample;
+    if (!this.hasCounted) {
+      points.push({ arrivedAtMs: beganAtMs, sentAtMs: beganAtMs, sent: 0, received: 0 });
+    }
     this.hasCounted = true;
     const last = points.at(-1);
     if (last === undefined) {
@@ -213,15 +230,21 @@ export class PathModel {
     this.lossPoint = point;
     if (count < Math.max(lossSample, gentleExactness * doubts)) return;
     this.lossRatio = Math.min(1, Math.max(0, 1 - (received - base.received) / count));
-    if (isGentle && (!sample.isGrowing || this.isShort(sample))) this.takeFloor(nowMs, count);
+    if (isGentle && (!sample.isGrowing || this.hasNoQueue(sample))) this.takeFloor(nowMs, count);
     if (this.lossRatio <= this.mostByChance(count, doubts)) return;
     this.congestedAtMs = nowMs;
     this.congestedFromMs = base.begunAtMs;
   }
 
+  /** Within one network: hosts are what takes time there, and a queue is too short to be told by. */
+  get isShort(): boolean {
+    return this.minRttMs > 0 && this.minRttMs < shortPathMs;
+  }
+
   /** The largest share of so many datagrams that chance alone may take. */
   private mostByChance(count: number, doubts: number): number {
     const { lossFloor } = this;
+    if (this.isShort) return Math.max(lossFloor, shortPathLoss);
     // Both are measured, and neither exactly.
     const chance = Math.max(lossFloor, excessLoss) * (1 - lossFloor);
     const floorChance = (lossFloor * (1 - lossFloor)) / Math.max(1, this.floorCount);
@@ -241,7 +264,7 @@ export class PathModel {
   }
 
   /** Whether no queue stands: what is lost in one may be lost for its sake. */
-  private isShort({ arrivedAtMs, sentAtMs }: PathSample): boolean {
+  private hasNoQueue({ arrivedAtMs, sentAtMs }: PathSample): boolean {
     const isEarly = this.rounds <= earlyRounds;
     return isEarly && arrivedAtMs - sentAtMs <= nearMin * this.minRttMs + nearMinMs;
   }

@@ -77,9 +77,6 @@ const lossWorthKnowing = 0.01;
 const mostGentleRounds = 5;
 const mostDrainRounds = 3;
 
-/** A path within one network. */
-const shortPathMs = 2;
-
 const minRoundMs = 3;
 const probeRttEveryMs = 10_000;
 const probeRttMs = 200;
@@ -87,8 +84,9 @@ const probeRttMs = 200;
 /** Too little comes through by less to tell what the path takes: 128 kbit/s. */
 const leastBytesPerMs = 16;
 
-/** What is sent before the first report, in datagrams per millisecond. */
+/** The least that is sent before the first report, in datagrams per millisecond; and the round trip for it. */
 const initialPace = 6;
+const leastInitialRttMs = 0.2;
 
 export class RateControl {
   private phase: ControlState = 'startup';
@@ -107,6 +105,8 @@ export class RateControl {
   private rttProbedAtMs: TimeMs = -Infinity;
   /** Until when there was less to send than might be sent. */
   limitedUntilMs: TimeMs = -Infinity;
+  /** The longest round trip of the members' opening: what may be under way then goes out over so long. */
+  initialRttMs = Infinity;
   /** Since when no queue can last by what is sent here. */
   gentleSinceMs: TimeMs = 0;
 
@@ -131,8 +131,11 @@ export class RateControl {
   }
 
   private get modelPace(): number {
-    if (this.capacityNow === 0) return initialPace;
-    const { phase, share } = this;
+    const { phase, share, initialRttMs } = this;
+    if (this.capacityNow === 0) {
+      const first = leastBlocks * this.options.blockDatagrams;
+      return Math.max(initialPace, first / Math.max(leastInitialRttMs, initialRttMs));
+    }
     // Gentle means: below what came through, whatever the reason that not all did.
     if (isGentle(phase)) return gains[phase] * Math.min(this.deliveryNow, share * this.capacityNow);
     return gains[phase] * share * this.capacityNow;
@@ -173,8 +176,7 @@ export class RateControl {
     this.findSlowest(members);
     if (this.capacityNow === 0) return;
     this.isShort =
-      nowMs - this.congestedAtMs >= sharedForMs &&
-      members.every(({ model }) => model.minRttMs > 0 && model.minRttMs < shortPathMs);
+      nowMs - this.congestedAtMs >= sharedForMs && members.every(({ model }) => model.isShort);
     const isRoundOver =
       nowMs - this.roundBeganAtMs >= minRoundMs &&
       members.every(({ model }) => model.echoedSentAtMs >= this.roundBeganAtMs);

@@ -11,6 +11,8 @@ const maxEntries = 4096;
 export class SentLog {
   /** Datagrams, all of them. */
   total = 0;
+  /** When the first of them left. */
+  beganAtMs: TimeMs = Infinity;
   private bursts: number[] = [];
   /** Datagrams up to the end of each burst; and when its last one left. */
   private totals: number[] = [];
@@ -19,6 +21,7 @@ export class SentLog {
   private forgottenTotal = 0;
 
   add(nowMs: TimeMs, burst: number, count: number): void {
+    if (this.total === 0) this.beganAtMs = nowMs;
     this.total += count;
     const last = this.bursts.length - 1;
     if (this.bursts[last] === burst) {

@@ -82,6 +82,8 @@ export class SessionPeer {
   /** When to send it again what was not answered; and for how long to wait then. */
   callAtMs: TimeMs = 0;
   callWaitMs = 0;
+  /** When what it is to answer was sent, if that was only once: then the answer measures the round trip. */
+  calledAtMs: TimeMs | undefined;
   /** How often the same step of the opening was repeated. */
   offers = 0;
   /** It is to be asked for a report when its time comes. */
@@ -91,7 +93,6 @@ export class SessionPeer {
   polledAtMs: TimeMs = -Infinity;
   unansweredPolls = 0;
   readonly rtt: RttEstimator;
-  minRttMs = Infinity;
 
   startedAtMs: TimeMs | undefined;
   settledAtMs: TimeMs | undefined;

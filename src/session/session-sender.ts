@@ -368,6 +368,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
           peer.offers++;
           if (peer.offers > callTiming.offerLimit) peer.opening = undefined;
         }
+        peer.calledAtMs = which === 'first' || peer.opening === undefined ? nowMs : undefined;
         peer.opening ??= this.beginOpening(peer);
         for (const bytes of peer.opening.nextDatagrams()) this.send(peer, bytes);
         break;
@@ -486,6 +487,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   ): void {
     if (peer.status !== 'calling' || peer.opening === undefined) return;
     const outcome = peer.opening.handle(packet);
+    if (outcome === 'advanced' && peer.calledAtMs !== undefined) {
+      peer.model.takeOpening(nowMs, nowMs - peer.calledAtMs);
+    }
     if (outcome === 'other-version') {
       // Anybody on the way may have written that: it is told only if nothing better comes.
       this.faults.add('other-version', from, bytes);
