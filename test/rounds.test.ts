@@ -112,30 +112,46 @@ t.test('in batches, each gets all that it lacks at once', (t) => {
 
 t.test('what several of the group lack goes to it last, what one lacks to that one before', (t) => {
   const setup = { receiverCount: 4, members: [0, 2, 3] };
-  const lacking = [[0, 1], [0, 1, 3], [0, 2, 3], [3]];
+  const many = Array.from({ length: 20 }, (_, i) => 10 + i);
+  const lacking = [[0, 1], [0, 1, 3], [0, ...many, 63], [63]];
   const single = createRounds(setup);
-  single.begin(single.push(0, 4, lacking));
+  single.begin(single.push(0, 64, lacking));
   t.same(single.send(0), [
     [0, 1, 0],
     [0, 0, 1],
     [0, 1, 1],
     [0, 3, 1],
-    [0, 2, 2],
+    ...many.map((segment) => [0, segment, 2]),
     [0, 0, toGroup],
-    [0, 3, toGroup],
+    [0, 63, toGroup],
   ]);
   const batches = createRounds({ ...setup, batchLimit: 64 });
-  batches.begin(batches.push(0, 4, lacking));
+  batches.begin(batches.push(0, 64, lacking));
   t.same(
     batches.sendBatches(0),
     [
       [0, [1], 0],
       [0, [0, 1, 3], 1],
-      [0, [2], 2],
-      [0, [0, 3], toGroup],
+      [0, many, 2],
+      [0, [0, 63], toGroup],
     ],
     'who does not hear the group gets it all alone',
   );
+  t.end();
+});
+
+t.test('a few segments that one lacks go with those for several, rather than by themselves', (t) => {
+  const setup = { receiverCount: 4, members: [0, 2, 3], batchLimit: 64 };
+  const { push, begin, sendBatches } = createRounds(setup);
+  begin(push(0, 4, [[0, 1], [0, 1, 3], [0, 2, 3], [3]]));
+  t.same(sendBatches(0), [
+    [0, [0, 1, 3], 1],
+    [0, [0, 1, 2, 3], toGroup],
+  ]);
+  begin(push(1, 4, [[1], [], [2], []]));
+  t.same(sendBatches(0), [[1, [1, 2], toGroup]], 'one batch in the place of two');
+  begin(push(2, 4, [[1, 2], [], [], []]));
+  t.same(sendBatches(0), [[2, [1, 2], 0]], 'but what a single one lacks costs nobody else');
   t.end();
 });
 
@@ -183,8 +199,9 @@ for (const batchLimit of [1, 7, 64]) {
           for (const segment of segments) {
             const reached = to === toGroup ? members : [to];
             const wanting = reached.filter((i) => lacking[i]?.includes(segment));
-            // Nobody gets what nobody lacks, and the group what several of it lack alone.
-            if (wanting.length < (to === toGroup ? 2 : 1)) return false;
+            // Nobody gets what nobody lacks, and no group what only one of its receivers has a part in.
+            const isShared = members.filter((i) => lacking[i]?.length).length > 1;
+            if (wanting.length < 1 || (to === toGroup && !isShared)) return false;
             for (const i of wanting) got[i]?.push(segment);
           }
         }
