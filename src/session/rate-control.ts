@@ -246,8 +246,6 @@ export class RateControl {
       const { model } = member;
       const delivered = model.latestRate / (1 - model.lossFloor) / this.capacityNow;
       share = Math.min(share, yieldShare * delivered);
-      // What the path took before it was shared counts for less.
-      model.endCycle();
     }
     this.yieldedAtMs = nowMs;
     this.share = Math.max(leastShare, Math.min(share, yieldShare * this.share));
