@@ -140,20 +140,23 @@ t.test('what several of the group lack goes to it last, what one lacks to that o
   t.end();
 });
 
-t.test('a few segments that one lacks go with those for several, rather than by themselves', (t) => {
-  const setup = { receiverCount: 4, members: [0, 2, 3], batchLimit: 64 };
-  const { push, begin, sendBatches } = createRounds(setup);
-  begin(push(0, 4, [[0, 1], [0, 1, 3], [0, 2, 3], [3]]));
-  t.same(sendBatches(0), [
-    [0, [0, 1, 3], 1],
-    [0, [0, 1, 2, 3], toGroup],
-  ]);
-  begin(push(1, 4, [[1], [], [2], []]));
-  t.same(sendBatches(0), [[1, [1, 2], toGroup]], 'one batch in the place of two');
-  begin(push(2, 4, [[1, 2], [], [], []]));
-  t.same(sendBatches(0), [[2, [1, 2], 0]], 'but what a single one lacks costs nobody else');
-  t.end();
-});
+t.test(
+  'a few segments that one lacks go with those for several, rather than by themselves',
+  (t) => {
+    const setup = { receiverCount: 4, members: [0, 2, 3], batchLimit: 64 };
+    const { push, begin, sendBatches } = createRounds(setup);
+    begin(push(0, 4, [[0, 1], [0, 1, 3], [0, 2, 3], [3]]));
+    t.same(sendBatches(0), [
+      [0, [0, 1, 3], 1],
+      [0, [0, 1, 2, 3], toGroup],
+    ]);
+    begin(push(1, 4, [[1], [], [2], []]));
+    t.same(sendBatches(0), [[1, [1, 2], toGroup]], 'one batch in the place of two');
+    begin(push(2, 4, [[1, 2], [], [], []]));
+    t.same(sendBatches(0), [[2, [1, 2], 0]], 'but what a single one lacks costs nobody else');
+    t.end();
+  },
+);
 
 t.test('each round tells anew what goes to the group', (t) => {
   const { push, begin, send } = createRounds({ receiverCount: 2, members: [0, 1] });
