@@ -40,6 +40,7 @@ class KnownPath {
         sent: this.sent + sendRate * rttMs,
         received: this.received,
         limitedUntilMs: isLimited ? this.nowMs + rttMs : -Infinity,
+        pacedSinceMs: 0,
         gentleSinceMs: isGentle ? sinceMs : Infinity,
         isGrowing: false,
       };

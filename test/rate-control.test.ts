@@ -5,10 +5,10 @@ import type { PacedMember } from '../src/session/rate-control.js';
 import { RateControl } from '../src/session/rate-control.js';
 
 const blockDatagrams = 45;
-const options = { blockDatagrams, reportIntervalMs: 2, chance: 0.5 };
+const options = { blockDatagrams, datagramSizeBytes: 1416, reportIntervalMs: 2, chance: 0.5 };
 
 /** A path whose model is set by hand. */
-class Member implements PacedMember {
+class Member {
   inFlight = 0;
   readonly model = {
     deliveryRate: 0,
@@ -23,6 +23,7 @@ class Member implements PacedMember {
     congestedFromMs: -Infinity,
     floorAtMs: 0,
     minRttSeenAtMs: 0,
+    isShort: false,
     cycles: 0,
     get capacity(): number {
       return this.deliveryRate / (1 - this.lossFloor);

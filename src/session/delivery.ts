@@ -423,6 +423,7 @@ export class Delivery {
       received: report.segmentsReceived,
       limitedUntilMs: control.limitedUntilMs,
       gentleSinceMs: control.gentleSinceMs,
+      pacedSinceMs: control.pacedSinceMs,
       isGrowing: control.state === 'startup',
     });
   }

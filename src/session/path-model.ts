@@ -23,6 +23,8 @@ export interface PathSample {
   readonly limitedUntilMs: TimeMs;
   /** Since when so little is sent that no queue can last; and whether it is feared that one grows. */
   readonly gentleSinceMs: TimeMs;
+  /** Since when a pace is kept; Infinity while none is. */
+  readonly pacedSinceMs: TimeMs;
   readonly isGrowing: boolean;
 }
 
@@ -64,11 +66,15 @@ const excessLoss = 0.02;
 const excessShare = 0.3;
 
 /**
- * On a short path what is under way is little, and its round trip tells nothing: only what no radio loses
- * shows that a queue is full.
+ * On a short path hosts are what takes time, and the round trip tells nothing. Sent at a pace, only what no
+ * radio loses shows that a queue is full; without one, what is lost beyond what was lost at a pace does.
  */
 const shortPathMs = 2;
-const shortPathLoss = 0.35;
+const pacedLossLimit = 0.35;
+const unpacedExcess = 0.03;
+
+/** Of what is lost at a pace, the last so many datagrams tell. */
+const pacedLossMemory = 2000;
 
 export class PathModel {
   /** Round trips that were seen to their end. */
@@ -96,6 +102,9 @@ export class PathModel {
   private readonly floor = new WindowedExtreme('least', lossMemoryMs);
   /** From about how many datagrams that is known. */
   private floorCount = 0;
+  /** The share that was lost while a pace was kept; and of how many datagrams. */
+  private pacedLoss = 0;
+  private pacedCount = 0;
   /** When it was last measured what is lost by chance. */
   floorAtMs: TimeMs = -Infinity;
   /** Where the current measurement began, and what had been sent by then. */
@@ -231,7 +240,12 @@ export class PathModel {
     if (count < Math.max(lossSample, gentleExactness * doubts)) return;
     this.lossRatio = Math.min(1, Math.max(0, 1 - (received - base.received) / count));
     if (isGentle && (!sample.isGrowing || this.hasNoQueue(sample))) this.takeFloor(nowMs, count);
-    if (this.lossRatio <= this.mostByChance(count, doubts)) return;
+    const isUnpaced = base.begunAtMs < sample.pacedSinceMs;
+    if (!isUnpaced) this.takePacedLoss(count);
+    const most = this.isShort
+      ? this.mostOnShortPath(count, isUnpaced)
+      : this.mostByChance(count, doubts);
+    if (this.lossRatio <= most) return;
     this.congestedAtMs = nowMs;
     this.congestedFromMs = base.begunAtMs;
   }
@@ -241,10 +255,22 @@ export class PathModel {
     return this.minRttMs > 0 && this.minRttMs < shortPathMs;
   }
 
+  private mostOnShortPath(count: number, isUnpaced: boolean): number {
+    if (!isUnpaced) return pacedLossLimit;
+    const { pacedLoss, pacedCount } = this;
+    const chance = Math.max(pacedLoss, excessLoss) * (1 - pacedLoss);
+    const spread = Math.sqrt(chance / count + chance / Math.max(1, pacedCount));
+    return pacedLoss + unpacedExcess + spreads * spread;
+  }
+
+  private takePacedLoss(count: number): void {
+    this.pacedCount = Math.min(pacedLossMemory, this.pacedCount + count);
+    this.pacedLoss += (count / this.pacedCount) * (this.lossRatio - this.pacedLoss);
+  }
+
   /** The largest share of so many datagrams that chance alone may take. */
   private mostByChance(count: number, doubts: number): number {
     const { lossFloor } = this;
-    if (this.isShort) return Math.max(lossFloor, shortPathLoss);
     // Both are measured, and neither exactly.
     const chance = Math.max(lossFloor, excessLoss) * (1 - lossFloor);
     const floorChance = (lossFloor * (1 - lossFloor)) / Math.max(1, this.floorCount);

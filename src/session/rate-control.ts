@@ -37,6 +37,9 @@ const cruiseRounds = 6;
 const sharedCruiseRounds = 80;
 const sharedCruiseMs = 3000;
 const sharedForMs = 10_000;
+
+/** On a short path a pace is kept for so long after more was lost without one. */
+const pacedForMs = 3000;
 const goldenRatio = 0.618_034;
 
 /** Of what came through in a round of congestion, what is sent from then on; and the least of all. */
@@ -97,7 +100,6 @@ export class RateControl {
   private roundBeganAtMs: TimeMs = -Infinity;
   private phaseBeganAtMs: TimeMs = 0;
   private phaseRounds = 0;
-  private isShort = false;
   private fullRate = 0;
   private flatRounds = 0;
   private capacityNow = 0;
@@ -109,6 +111,8 @@ export class RateControl {
   initialRttMs = Infinity;
   /** Since when no queue can last by what is sent here. */
   gentleSinceMs: TimeMs = 0;
+  /** Since when a pace is kept; Infinity while none is. */
+  pacedSinceMs: TimeMs = 0;
 
   private chance: number;
 
@@ -146,7 +150,15 @@ export class RateControl {
    * time, and a pace would leave them idle. Where more is lost than by chance, some queue is shorter.
    */
   get isUnpaced(): boolean {
-    return this.isShort && this.phase !== 'startup';
+    return this.pacedSinceMs === Infinity;
+  }
+
+  private choosePace(nowMs: TimeMs, members: readonly PacedMember[]): void {
+    const isShort = members.every(({ model }) => model.isShort);
+    const lostMore = members.some(({ model }) => nowMs - model.congestedAtMs < pacedForMs);
+    const isUnpaced = isShort && !lostMore && this.phase !== 'startup';
+    if (isUnpaced) this.pacedSinceMs = Infinity;
+    else if (this.isUnpaced) this.pacedSinceMs = nowMs;
   }
 
   /** How many datagrams may be under way to a member. */
@@ -175,8 +187,7 @@ export class RateControl {
     if (members.length === 0) return;
     this.findSlowest(members);
     if (this.capacityNow === 0) return;
-    this.isShort =
-      nowMs - this.congestedAtMs >= sharedForMs && members.every(({ model }) => model.isShort);
+    this.choosePace(nowMs, members);
     const isRoundOver =
       nowMs - this.roundBeganAtMs >= minRoundMs &&
       members.every(({ model }) => model.echoedSentAtMs >= this.roundBeganAtMs);
@@ -234,6 +245,7 @@ export class RateControl {
 
   /** More was lost than by chance, of what was sent while it neither probed nor knew that. */
   private isCrowded({ model }: PacedMember): boolean {
+    if (model.isShort) return false;
     const sinceMs = Math.max(this.phaseBeganAtMs, this.yieldedAtMs);
     return model.congestedAtMs >= this.roundBeganAtMs && model.congestedFromMs >= sinceMs;
   }
