@@ -8,7 +8,7 @@ const blockDatagrams = 45;
 const options = { blockDatagrams, reportIntervalMs: 2, chance: 0.5 };
 
 /** A path whose model is set by hand. */
-class Member implements PacedMember {
+class Member {
   inFlight = 0;
   readonly model = {
     deliveryRate: 0,
