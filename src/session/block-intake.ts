@@ -48,7 +48,10 @@ export class BlockIntake {
   private readonly spare: ArrayBufferLike[] = [];
   private forgedBlocks = 0;
   private clashes = 0;
-  /** In one pass blocks go out in order: one that comes behind a later one was lost as a whole. */
+  /**
+   * In one pass blocks go out in order: one that comes behind a later one was lost as a whole. So is, by this
+   * count, what a further pass brings: a receiver cannot tell that it came late to it.
+   */
   private highestBlock = -1;
   private passGeneration = 0;
 

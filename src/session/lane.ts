@@ -283,7 +283,10 @@ export class Lane {
   }
 
   private beginRoundOf(nowMs: TimeMs): Transmit | undefined {
-    this.headroom ??= this.findHeadroom(nowMs);
+    // While nobody's reports are awaited there is no limit, but there may be one after any round.
+    if (this.headroom === undefined || this.headroom === Infinity) {
+      this.headroom = this.findHeadroom(nowMs);
+    }
     if (this.headroom <= 0) return undefined;
     const transmit = this.rounds.pollTransmit(nowMs);
     if (transmit === undefined) this.isStarved = true;
