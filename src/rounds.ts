@@ -58,8 +58,11 @@ export class Rounds<B extends Block = Block> {
 
   /** The next datagram of the round that is on its way. */
   continueRound(nowMs: TimeMs): Transmit | undefined {
-    const { current } = this;
-    return current?.isSending === true ? this.nextOrEnd(nowMs, current) : undefined;
+    const { current, window } = this;
+    if (current === undefined) return undefined;
+    // Everyone may have it by now, so that it is gone: what was still to go out helps nobody.
+    if (window.find(current.index) !== current) this.current = undefined;
+    return this.current?.isSending === true ? this.nextOrEnd(nowMs, current) : undefined;
   }
 
   /** When the first round is over whose answers are awaited. */

@@ -338,3 +338,21 @@ t.test('a round in which nobody lacks anything is over at once', (t) => {
   t.equal(block.deadlineMs, 35);
   t.end();
 });
+
+t.test('a block that everyone has in the midst of a round is not sent on', (t) => {
+  const { rounds, push, begin, sendBatches } = createRounds({
+    receiverCount: 2,
+    members: [0, 1],
+    batchLimit: 2,
+  });
+  const block = push(0, 4, [
+    [0, 1, 2, 3],
+    [0, 1, 2, 3],
+  ]);
+  begin(block);
+  t.same(sendBatches(0, 1), [[0, [0, 1], toGroup]]);
+  for (const receiver of [0, 1]) setLacking(block, receiver, []);
+  rounds.window.dropWhere(({ pendingCount }) => pendingCount === 0);
+  t.same(sendBatches(0), []);
+  t.end();
+});
