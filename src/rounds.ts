@@ -59,7 +59,9 @@ export class Rounds<B extends Block = Block> {
   /** The next datagram of the round that is on its way. */
   continueRound(nowMs: TimeMs): Transmit | undefined {
     const { current } = this;
-    return current?.isSending === true ? this.nextOrEnd(nowMs, current) : undefined;
+    // Midway everybody may turn out to have the block: then it is over, and no longer there to be sent.
+    if (current?.isSending !== true || current.pendingCount === 0) return undefined;
+    return this.nextOrEnd(nowMs, current);
   }
 
   /** When the first round is over whose answers are awaited. */
