@@ -1,6 +1,7 @@
 /** What a lane lets out at once, and which blocks it sends to whom. */
 import t from 'tap';
 import type { Address } from '../src/address.js';
+import { assert } from '../src/assert.js';
 import { bitCount } from '../src/block-window.js';
 import type { LaneOptions, LaneOwner } from '../src/session/lane.js';
 import { Lane } from '../src/session/lane.js';
@@ -74,6 +75,7 @@ class DrivenLane implements LaneOwner {
 
   close(block: SessionBlock): void {
     this.closed.push(block.index);
+    block.wire = undefined;
   }
 
   transmit(
@@ -85,6 +87,7 @@ class DrivenLane implements LaneOwner {
     high: number,
   ) {
     const count = bitCount(low) + bitCount(high);
+    assert(block.wire !== undefined, 'a block that is sent is loaded');
     const burst = this.sent.length;
     const log = receiver < 0 ? lane.groupLog : this.peers[receiver]?.unicastLog;
     log?.add(nowMs, burst, count);
@@ -192,5 +195,21 @@ t.test('a lane of its own reads only what is needed', (t) => {
   driven.lane.wake();
   driven.run(0, 1000);
   t.same(driven.opened, [3, 7, 8]);
+  t.end();
+});
+
+t.test('a block that everybody has before its round is sent is over', (t) => {
+  const driven = new DrivenLane(2, { fixedRateBytesPerSec: 1e6 });
+  for (const peer of driven.peers) peer.hearsGroup = true;
+  driven.lane.measure();
+  driven.lane.advance();
+  driven.lane.pollTransmit(0);
+  t.equal(driven.sent.at(-1)?.count, 3, 'only a part of it has gone to the group');
+  const block = driven.lane.rounds.window.find(0);
+  for (const { index } of driven.peers) block?.setLackingSegments(index, 0, 0);
+  driven.lane.advance();
+  t.same(driven.closed, [0]);
+  driven.lane.pollTransmit(100);
+  t.equal(driven.sent.at(-1)?.block, 1, 'the next one follows');
   t.end();
 });
