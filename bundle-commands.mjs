@@ -5,6 +5,14 @@ import { build } from 'esbuild';
 
 const commands = ['p2mp', 'send', 'receive', 'keygen'];
 
+/** Errors are told apart by their class, also those of what is not bundled: there must be one of it. */
+const oneErrorClass = {
+  name: 'one error class',
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /\/errors\.js$/ }, () => ({ path: '../errors.js', external: true }));
+  },
+};
+
 const { metafile } = await build({
   entryPoints: commands.map((name) => `dist/cli/${name}.js`),
   outdir: 'dist/cli',
@@ -18,6 +26,7 @@ const { metafile } = await build({
   target: 'node20',
   logLevel: 'warning',
   metafile: true,
+  plugins: [oneErrorClass],
   // Experiments find their workers beside themselves. The others bring binaries, or are seldom needed.
   external: [
     './experiment.js',

@@ -365,21 +365,30 @@ t.test('pieces that are cut, filled up, or have anything within cost no more tha
 /** A session up to its first data; and that data, as it was sent together. */
 function openSession(setup: Setup = {}) {
   const { inputs, senders } = runSessions(setup);
-  const first = inputs.findIndex(({ pieces }) => pieces?.some(isData));
+  const { manifestBlockCount = 0 } = senders[0]?.machine.geometry ?? {};
+  const isContent = (bytes: Uint8Array) =>
+    isData(bytes) && readUint32(bytes, 8) >= manifestBlockCount;
+  const first = inputs.findIndex(({ pieces }) => pieces?.some(isContent));
   const target = new Target();
   for (const input of inputs.slice(0, first)) target.take(input);
-  const { atMs: sentAtMs, pieces = [] } = inputs[first] as Input;
   // A report may follow at once.
-  const atMs = sentAtMs + 10;
-  const data = pieces.filter(isData);
-  const receivedIn = () =>
+  const atMs = (inputs[first] as Input).atMs + 10;
+  // At first little goes out at once; and nothing shall come twice.
+  const sent = inputs
+    .slice(first, first + 20)
+    .flatMap(({ pieces = [] }) => pieces.filter(isContent));
+  const placeOf = (bytes: Uint8Array) => bytes.subarray(8, 13).join();
+  const data = [...new Map(sent.map((bytes) => [placeOf(bytes), bytes])).values()];
+  const countsOf = () =>
     target.machine.statuses(atMs).map(({ datagramsReceived }) => datagramsReceived);
+  const before = countsOf();
+  const receivedIn = () => countsOf().map((count, i) => count - (before[i] ?? 0));
   const take = (...parts: Uint8Array[]) => {
-    const before = target.machine.result().faults;
+    const faultsBefore = target.machine.result().faults;
     const answers = target.take({ atMs, pieces: [concat(...parts)] });
     const { faults } = target.machine.result();
     const grown = Object.entries(faults).map(([kind, count]) => {
-      return [kind, count - (before[kind as keyof typeof before] ?? 0)] as const;
+      return [kind, count - (faultsBefore[kind as keyof typeof faultsBefore] ?? 0)] as const;
     });
     return { answers, faults: Object.fromEntries(grown.filter(([, count]) => count > 0)) };
   };
