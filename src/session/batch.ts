@@ -30,6 +30,7 @@ export interface BatchSpec {
 export class BatchEncoder {
   /** Whether each datagram bears a tag: somebody made data up. */
   usesTags = false;
+  private lastBurst = 0;
   private readonly spare: Uint8Array[] = [];
   private readonly stepBytes: number;
 
@@ -53,7 +54,9 @@ export class BatchEncoder {
     const { index, generation } = block;
     const sealed = this.seal.seal(index, generation, bytes);
     block.wire ??= this.takeMemory();
-    const fields = { session, generation, block: index, segment: 0, flags: 0, burst: 0 };
+    // Should a shell still hold on to this memory, it sends nothing that looks later than it is.
+    const burst = this.lastBurst;
+    const fields = { session, generation, block: index, segment: 0, flags: 0, burst };
     for (let offset = 0, from = 0; from < sealed.length; from += mssBytes, offset += stepBytes) {
       writeBlockHeader(block.wire, offset, false, fields);
       block.wire.set(sealed.subarray(from, from + mssBytes), offset + sessionHeaderSizeBytes);
@@ -79,6 +82,7 @@ export class BatchEncoder {
    */
   encode(to: Address, block: SessionBlock, spec: BatchSpec): Transmit {
     const { low, high } = spec;
+    this.lastBurst = spec.burst;
     const segmentCount = segmentCountOfBlock(this.geometry, block.index);
     const isWhole = bitCount(low) + bitCount(high) === segmentCount;
     if (this.usesTags || !isWhole) return this.gather(to, block, spec);
