@@ -94,12 +94,6 @@ export class Block {
     );
   }
 
-  /** The last segment that the receiver lacks; -1 for none. */
-  lastLacking(receiver: number): number {
-    const place = 2 * receiver;
-    return lastBit(this.lacking[place] as number, this.lacking[place + 1] as number);
-  }
-
   /** How many segments of this round go to a receiver alone; to the group where `receiver` is below 0. */
   countToSend(receiver: number, isMember: boolean): number {
     return (
@@ -107,14 +101,9 @@ export class Block {
     );
   }
 
-  lackingCount(receiver: number): number {
-    const place = 2 * receiver;
-    return bitCount(this.lacking[place] as number) + bitCount(this.lacking[place + 1] as number);
-  }
-
   isLacking(receiver: number, segment: number): boolean {
-    const mask = this.lacking[2 * receiver + (segment >>> 5)] as number;
-    return ((mask >>> (segment & 31)) & 1) === 1;
+    const place = 2 * receiver;
+    return hasBit(this.lacking[place] as number, this.lacking[place + 1] as number, segment);
   }
 
   isPending(receiver: number): boolean {
@@ -211,6 +200,11 @@ export function bitCount(mask: number): number {
   let count = mask - ((mask >>> 1) & 0x55555555);
   count = (count & 0x33333333) + ((count >>> 2) & 0x33333333);
   return Math.imul((count + (count >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
+
+/** Whether a bit of two masks is set, low half first. */
+export function hasBit(low: number, high: number, bit: number): boolean {
+  return (((bit < 32 ? low : high) >>> (bit & 31)) & 1) === 1;
 }
 
 /** The highest bit set of two masks, low half first; -1 for none. */

@@ -3,8 +3,7 @@ import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import type { Address } from '../src/address.js';
 import { Endpoint, type EndpointOptions, fatalSendError } from '../src/node/endpoint.js';
-import { loadSystemCalls } from '../src/node/offload-system.js';
-import { hasIPv6, noSecondLoopback, openSilentPort } from './support/loopback.js';
+import { hasIPv6, noOffload, noSecondLoopback, openSilentPort } from './support/loopback.js';
 import type { Cleaner } from './support/processes.js';
 
 /** What happens at an endpoint, in the order in which it happens. */
@@ -54,15 +53,6 @@ class Opened {
     for (const resolve of this.onChange.splice(0)) resolve();
   }
 }
-
-const noOffload = (() => {
-  try {
-    loadSystemCalls();
-    return false;
-  } catch (error) {
-    return `no offload: ${(error as Error).message}`;
-  }
-})();
 
 for (const [kind, offload, skip] of [
   ['plain sockets', 'off', false],

@@ -7,16 +7,8 @@ import type { Address } from '../src/address.js';
 import { Endpoint, type EndpointOptions } from '../src/node/endpoint.js';
 import type { SystemCalls } from '../src/node/offload-system.js';
 import { loadSystemCalls, socketOptions } from '../src/node/offload-system.js';
-import { hasIPv6 } from './support/loopback.js';
+import { hasIPv6, noOffload } from './support/loopback.js';
 
-const noOffload = (() => {
-  try {
-    loadSystemCalls();
-    return false;
-  } catch (error) {
-    return `no offload: ${(error as Error).message}`;
-  }
-})();
 const skip = noOffload;
 
 /** Takes what comes, and tells when as many bytes are there as should be. */

@@ -20,6 +20,9 @@ export interface Offload {
   readonly reason?: string;
 }
 
+/** Of sockets that are not open. */
+export const noOffload: Offload = { send: false, receive: false };
+
 export interface OffloadSocket {
   readonly socket: dgram.Socket;
   readonly offload: Offload;

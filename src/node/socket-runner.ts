@@ -4,6 +4,7 @@ import type { Machine, TimeMs } from '../machine.js';
 import { Runner } from '../machine.js';
 import { Endpoint } from './endpoint.js';
 import type { Offload } from './offload-socket.js';
+import { noOffload } from './offload-socket.js';
 
 export interface SocketRunnerOptions<Event> {
   readonly machine: Machine<Event>;
@@ -67,7 +68,7 @@ export class SocketRunner<Event> {
 
   /** What the system does for batches of datagrams. */
   get offload(): Offload {
-    return this.endpoint?.offload ?? { send: false, receive: false };
+    return this.endpoint?.offload ?? noOffload;
   }
 
   /** For groups; closed with the runner. */

@@ -1,5 +1,5 @@
 /** Blocks being put together at a receiver, within a budget that all sessions of a host share. */
-import { bitCount, lowBits } from '../block-window.js';
+import { lowBits } from '../block-window.js';
 import type { TimeMs } from '../machine.js';
 import type { BlockRun } from './block-run.js';
 
@@ -39,10 +39,6 @@ export class Assembly {
 
   get isComplete(): boolean {
     return (this.lackingLow | this.lackingHigh) === 0;
-  }
-
-  get lackingCount(): number {
-    return bitCount(this.lackingLow) + bitCount(this.lackingHigh);
   }
 
   /** @returns how many of the run's segments were not there before */

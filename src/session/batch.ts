@@ -4,7 +4,7 @@
  */
 import type { Address } from '../address.js';
 import { assert } from '../assert.js';
-import { bitCount, lastBit } from '../block-window.js';
+import { bitCount, hasBit, lastBit } from '../block-window.js';
 import type { Transmit } from '../machine.js';
 import { writeUint16 } from '../network-order.js';
 import type { BlockSeal } from './block-seal.js';
@@ -104,7 +104,7 @@ export class BatchEncoder {
     const bytes = new Uint8Array((count - 1) * (stepBytes + tagBytes) + lastBytes + tagBytes);
     let offset = 0;
     for (let segment = 0; segment <= last; segment++) {
-      if ((((segment < 32 ? low : high) >>> (segment & 31)) & 1) === 0) continue;
+      if (!hasBit(low, high, segment)) continue;
       const from = segment * stepBytes;
       const datagram = wire.subarray(from, this.endOf(block.index, segment));
       bytes.set(datagram, offset);

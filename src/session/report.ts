@@ -2,6 +2,7 @@
  * A receiver's report: what it still lacks, as a state and not as a change, so that a lost report costs
  * nothing but time. What is not listed below `describedBlocks` is complete.
  */
+import { hasBit } from '../block-window.js';
 import type { ByteReader, ByteWriter } from './byte-codec.js';
 
 /** What a receiver is at. */
@@ -131,7 +132,7 @@ const maxListed = 7;
 function segmentsOf(low: number, high: number, limit: number): number[] {
   const segments: number[] = [];
   for (let i = 0; i < 64 && segments.length < limit; i++) {
-    if ((((i < 32 ? low : high) >>> (i & 31)) & 1) === 1) segments.push(i);
+    if (hasBit(low, high, i)) segments.push(i);
   }
   return segments;
 }

@@ -7,6 +7,7 @@
  * large datagrams can be told from a receiver that is not there.
  */
 import { assert } from '../assert.js';
+import { readUint32 } from '../network-order.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
 import { SecureChannel } from './secure-channel.js';
 import { protocolVersion } from './session-config.js';
@@ -69,7 +70,7 @@ export class Opening {
     private readonly receiver: number,
     fullSizeBytes: number = helloSizeBytes,
   ) {
-    this.nonce = randomNumber(crypto);
+    this.nonce = readUint32(crypto.random(4), 0);
     this.smallNonce = (this.nonce ^ 1) >>> 0;
     this.handshake = crypto.startHandshake('initiator', handshakePrologue(session, receiver));
     this.createChannel = (keys) => new SecureChannel(crypto, session, receiver, keys);
@@ -149,8 +150,4 @@ export class Opening {
     const padding = new Uint8Array(sizeBytes - sessionHeaderSizeBytes);
     return encodeChannelPacket('hello', this.session, this.receiver, nonce, padding);
   }
-}
-
-function randomNumber(crypto: SessionCrypto): number {
-  return crypto.random(4).reduce((sum, byte) => sum * 256 + byte, 0);
 }

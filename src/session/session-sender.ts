@@ -8,6 +8,7 @@ import { P2mpError } from '../errors.js';
 import { FaultLog } from '../faults.js';
 import type { Machine, TimeMs, Transmit } from '../machine.js';
 import { stoppedTimeMs } from '../machine.js';
+import { readUint32 } from '../network-order.js';
 import { Queue } from '../queue.js';
 import { checkGiveUp, type ReceiverSpec } from '../sender-options.js';
 import { BlockSeal } from './block-seal.js';
@@ -125,7 +126,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     }
     this.geometry = geometry;
     this.crypto = crypto;
-    this.session = crypto.random(4).reduce((sum, byte) => sum * 256 + byte, 0);
+    this.session = readUint32(crypto.random(4), 0);
     this.reportIntervalMs = Math.max(
       sessionDefaults.minReportIntervalMs,
       (receivers.length * 1000) / (reportsPerSec * sessionDefaults.turnShare),
@@ -239,8 +240,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   giveUp(nowMs: TimeMs, index: number, reason: string): void {
     const peer = at(this.peers, index);
     if (peer.isSettled) return;
-    for (let i = 0; i < abortCopies; i++) this.tell(peer, { kind: 'bye', reason });
-    this.settle(nowMs, peer, 'failed', reason);
+    this.dismiss(nowMs, peer, 'failed', reason);
     this.advance(nowMs);
   }
 
@@ -260,8 +260,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   abort(nowMs: TimeMs, reason: string): void {
     for (const peer of this.peers) {
       if (peer.isSettled) continue;
-      for (let i = 0; i < abortCopies; i++) this.tell(peer, { kind: 'bye', reason });
-      this.settle(nowMs, peer, 'aborted', reason);
+      this.dismiss(nowMs, peer, 'aborted', reason);
     }
     this.advance(nowMs);
   }
@@ -724,6 +723,17 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const groupEndsAtMs = isGroupSettled ? Infinity : groupAnswersUntilMs;
     this.checkAtMs = Math.min(this.checkAtMs, graceEndsAtMs, groupEndsAtMs);
     return false;
+  }
+
+  /** A last word, and its outcome. */
+  private dismiss(
+    nowMs: TimeMs,
+    peer: SessionPeer,
+    status: 'aborted' | 'failed',
+    reason: string,
+  ): void {
+    for (let i = 0; i < abortCopies; i++) this.tell(peer, { kind: 'bye', reason });
+    this.settle(nowMs, peer, status, reason);
   }
 
   private settle(

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { loadSystemCalls } from '../../src/node/offload-system.js';
 import type { Cleaner } from './processes.js';
 
 /** Whether this host has the loopback address of IPv6. */
@@ -35,3 +36,13 @@ export async function openSilentPort(t: Cleaner): Promise<number> {
   t.teardown(() => new Promise<void>((resolve) => socket.close(() => resolve())));
   return socket.address().port;
 }
+
+/** Why batches cannot be tried here; false where they can. */
+export const noOffload = (() => {
+  try {
+    loadSystemCalls();
+    return false;
+  } catch (error) {
+    return `no offload: ${(error as Error).message}`;
+  }
+})();

@@ -22,6 +22,7 @@ import { SessionReceiver } from '../../session/session-receiver.js';
 import type { ReceiveFileOptions } from '../file-receiver.js';
 import { FileReceiver } from '../file-receiver.js';
 import type { Offload } from '../offload-socket.js';
+import { noOffload } from '../offload-socket.js';
 import { SendErrorLog } from '../send-error-log.js';
 import { SocketRunner } from '../socket-runner.js';
 import type { KeyPair } from './key-files.js';
@@ -218,7 +219,7 @@ export class Receiving {
 
   /** What the system does for batches of datagrams. */
   get offload(): Offload {
-    return this.runner?.offload ?? { send: false, receive: false };
+    return this.runner?.offload ?? noOffload;
   }
 
   /** Sessions under way, each with its figures. */
