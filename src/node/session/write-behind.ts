@@ -20,9 +20,12 @@ interface Write {
 /** More than this is not held up for one system call. */
 const maxRunBytes = 1024 * 1024;
 
-/** With so much together, or after so long, it is written: handing over costs more than a block. */
-const enoughBytes = 512 * 1024;
-const gatherMs = 4;
+/**
+ * With so much together, or after so long, it is written. To hand over a run costs more than a block, and
+ * with loss, blocks come out of order: in that time most gaps are filled.
+ */
+const enoughBytes = 4 * 1024 * 1024;
+const gatherMs = 32;
 
 /** System calls take no more pieces of memory at once (IOV_MAX). */
 const maxRunParts = 512;
