@@ -24,6 +24,10 @@ const { metafile } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
+  // A command reads all of it before it begins.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'none',
   logLevel: 'warning',
   metafile: true,
   plugins: [oneErrorClass],

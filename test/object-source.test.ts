@@ -393,7 +393,7 @@ t.test('a peek disturbs no read, and no read a peek', async (t) => {
     b: content.subarray(5 * mebibyte),
   });
   const call = fc.record({
-    what: fc.constantFrom('peek', 'peek', 'peek', 'peek', 'read', 'await', 'await'),
+    what: fc.constantFrom('peek', 'peek', 'peek', 'peek', 'read', 'await', 'await', 'prefetch'),
     /** Behind the last call. */
     step: fc.oneof(
       { weight: 4, arbitrary: fc.constant(0) },
@@ -415,6 +415,7 @@ t.test('a peek disturbs no read, and no read a peek', async (t) => {
           await setImmediate();
           continue;
         }
+        if (what === 'prefetch') source.prefetch();
         const offset = Math.min(content.length, Math.max(0, jumpTo ?? next + step));
         const expected = content.subarray(offset, offset + sizeBytes);
         next = offset + expected.length;

@@ -14,11 +14,13 @@ import { OffloadSender } from './offload-sender.js';
 import type { Offload } from './offload-socket.js';
 import type { SystemCalls } from './offload-system.js';
 import { loadSystemCalls } from './offload-system.js';
+import { SendBuffer } from './send-buffer.js';
 
 /** An open socket, with what sends by it. */
 interface Port {
   readonly socket: dgram.Socket;
   readonly sender: OffloadSender;
+  readonly sendBuffer: SendBuffer;
   /** Kept: to ask the socket for each send would be a call of the system. */
   readonly family: string;
 }
@@ -136,6 +138,7 @@ export class Endpoint {
     const { to, bytes } = transmit;
     const port = 'by' in to ? (to as PortAddress).by : this.portFor(to);
     this.sentBytes += bytes.length;
+    port?.sendBuffer.handleSent(bytes.length, now);
     port?.sender.send(transmit);
   }
 
@@ -268,7 +271,8 @@ export class Endpoint {
   private listen(opened: SendingSocket): void {
     const { socket } = opened;
     const { family } = socket.address();
-    const port: Port = { socket, family, sender: new OffloadSender(opened, this.handleSent) };
+    const sender = new OffloadSender(opened, this.handleSent);
+    const port: Port = { socket, family, sender, sendBuffer: new SendBuffer(socket) };
     this.ports.push(port);
     const grantedBytes = receiveBufferBytes(socket);
     this.leastReceiveBufferBytes = Math.min(this.leastReceiveBufferBytes, grantedBytes);
@@ -278,6 +282,10 @@ export class Endpoint {
       this.options.handleDatagram(from, bytes);
     });
   }
+}
+
+function now(): number {
+  return performance.now();
 }
 
 /** The host's interfaces of this family, in the form that membership takes. */

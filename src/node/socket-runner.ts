@@ -6,12 +6,18 @@ import { Endpoint } from './endpoint.js';
 import type { Offload } from './offload-socket.js';
 import { noOffload } from './offload-socket.js';
 
+/**
+ * How exactly deadlines are kept. `exact`: to a fraction of a millisecond, for which the process polls;
+ * `adaptive`: the same, but short ones a little late while they rarely pass; `coarse`: to a millisecond or
+ * two, at the cost of nothing.
+ */
+export type DeadlinePolicy = 'exact' | 'adaptive' | 'coarse';
+
 export interface SocketRunnerOptions<Event> {
   readonly machine: Machine<Event>;
   readonly bind?: readonly string[];
   readonly port: number;
-  /** Whether short deadlines are kept to, also while they rarely pass. */
-  readonly keepsShortDeadlines?: boolean;
+  readonly deadlines?: DeadlinePolicy;
   /** Whether the machine takes datagrams that came together as one piece. */
   readonly receivesBatches?: boolean;
   readonly handleEvent: (event: Event) => void;
@@ -20,7 +26,7 @@ export interface SocketRunnerOptions<Event> {
 
 export class SocketRunner<Event> {
   private readonly runner: Runner<Event>;
-  private readonly keepsShortDeadlines: boolean;
+  private readonly deadlines: DeadlinePolicy;
   private endpoint: Endpoint | undefined;
   private isClosing = false;
   private timer: NodeJS.Timeout | undefined;
@@ -33,7 +39,7 @@ export class SocketRunner<Event> {
   private timeoutBeforeLastMs: TimeMs = Number.NEGATIVE_INFINITY;
 
   private constructor(options: SocketRunnerOptions<Event>) {
-    this.keepsShortDeadlines = options.keepsShortDeadlines ?? false;
+    this.deadlines = options.deadlines ?? 'adaptive';
     this.runner = new Runner(options.machine, {
       now: () => this.nowMs,
       canTransmit: () => this.endpoint?.canSend() ?? false,
@@ -114,7 +120,7 @@ export class SocketRunner<Event> {
    * costs a tenth of a round trip on loopback. A longer one is kept to: late by half would be wrong.
    */
   private wakeTimeMs(nowMs: TimeMs, atMs: TimeMs): TimeMs {
-    if (this.keepsShortDeadlines) return atMs;
+    if (this.deadlines !== 'adaptive') return atMs;
     const isShort = atMs - this.timeoutSetAtMs < calmTimerMs;
     const isCalm = nowMs - this.timeoutBeforeLastMs >= calmAfterMs;
     return isShort && isCalm ? Math.max(atMs, nowMs + calmTimerMs) : atMs;
@@ -128,10 +134,12 @@ export class SocketRunner<Event> {
     // Timers count whole milliseconds; on a LAN a round trip takes a fraction of one, and so should
     // a timeout. What is left below one is spent polling the sockets, once it is likely that the
     // deadline will pass: while answers come, each puts it off, and polling would only burn a core.
-    if (waitMs < 1 && nowMs - this.timeoutSetAtMs >= quietMs) {
+    const isCoarse = this.deadlines === 'coarse';
+    if (waitMs < 1 && nowMs - this.timeoutSetAtMs >= quietMs && !isCoarse) {
       this.immediate = setImmediate(this.wake);
     } else {
-      this.timer = setTimeout(this.wake, Math.min(waitMs, maxTimerMs));
+      const timerMs = isCoarse ? Math.ceil(waitMs) : waitMs;
+      this.timer = setTimeout(this.wake, Math.min(timerMs, maxTimerMs));
     }
   }
 

@@ -342,7 +342,8 @@ export class IncomingSession {
     this.heardAtMs = nowMs;
     if (!this.hearsGroup && !this.hasLeftGroup) {
       this.hearsGroup = true;
-      this.clock?.want(nowMs);
+      // While the disk is looked at, that is told with what it holds.
+      if (this.stage !== 'preparing') this.clock?.want(nowMs);
     }
     return true;
   }

@@ -116,6 +116,11 @@ export class ObjectSource {
     return bytes;
   }
 
+  /** Begins to read, while there is nothing else to do: the first receiver is to wait for no disk. */
+  prefetch(): void {
+    this.ahead ??= this.readAhead(0);
+  }
+
   /**
    * The same at once, where it has been read ahead already and lies in one piece.
    * @returns memory that is good until the next call of any kind; undefined where `read` has to do it

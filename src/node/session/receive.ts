@@ -200,7 +200,8 @@ export class Receiving {
       machine: new DialectSwitch(classic, machine),
       ...(bind === undefined ? {} : { bind }),
       port,
-      keepsShortDeadlines: true,
+      // Reports may be a little late; polling would burn what senders on the same host need.
+      deadlines: 'coarse',
       // The classic dialect cannot tell apart what came together.
       receivesBatches: options.classic === undefined,
       handleEvent: ({ dialect, event }) => {

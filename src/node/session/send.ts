@@ -208,6 +208,7 @@ class Sending {
       );
     }
     this.label = labelOf(options);
+    source.prefetch();
     const createSender = await this.prepareSender(source, receivers, manifest, group);
     const fit = new PathFit(paths);
     const senders = new SuccessiveSenders(createSender(firstMss(options, fit)));
@@ -217,7 +218,7 @@ class Sending {
       machine: senders,
       bind: [...new Set(hosts)],
       port: 0,
-      keepsShortDeadlines: true,
+      deadlines: 'exact',
       handleEvent: (event) => this.handleEvent(event),
       handleSendError: (error) => this.handleSendError(error),
     });
