@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 const flags = [
   // Functions run for longer before they are compiled for speed: nearly all the work is done by the system's
   // own code, and compiling for minutes to come costs more than it brings in a second.
-  '--interrupt-budget=1000000',
+  '--interrupt-budget=400000',
   // Blocks pass through memory fast, which looks like a heap that fills; but little is kept. To mark it all
   // at once takes a few milliseconds, step by step beside the work much longer.
   '--no-incremental-marking',
