@@ -45,8 +45,8 @@ export const openUftp = {
   ...common,
   id: 'uftp-open',
   name: 'UFTP (open)',
-  about: 'uftp -R -1 -H with the receivers, all else by default: no encryption',
-  plan: (context) => plan(context, { receiver: () => [], sender: (ids) => ['-H', ids.join(',')] }),
+  about: 'uftp -R -1, all else by default: no encryption, and whoever hears it may take part',
+  plan: (context) => plan(context, { receiver: () => [], sender: () => [] }),
 };
 
 function plan({ lab, outputs, file }, { receiver, sender }) {
