@@ -15,8 +15,8 @@ import {
   writeBlockHeader,
 } from '../src/session/session-packet.js';
 import { SessionReceiver } from '../src/session/session-receiver.js';
-import type { SessionSenderOptions } from '../src/session/session-sender.js';
 import { SessionSender } from '../src/session/session-sender.js';
+import type { SessionSenderOptions } from '../src/session/session-sender-options.js';
 import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
 import { createContent } from '../src/simulator/transfer.js';
 

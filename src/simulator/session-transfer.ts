@@ -15,8 +15,8 @@ import type {
   SessionSenderResult,
 } from '../session/session-events.js';
 import { SessionReceiver } from '../session/session-receiver.js';
-import type { SessionSenderOptions } from '../session/session-sender.js';
 import { SessionSender } from '../session/session-sender.js';
+import type { SessionSenderOptions } from '../session/session-sender-options.js';
 import type { LinkCounts, LinkOptions } from './link.js';
 import { createLinkCounts } from './link.js';
 import { createSimulatedCrypto, NonceLog } from './session-crypto.js';

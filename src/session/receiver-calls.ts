@@ -1,0 +1,276 @@
+/**
+ * How the sender calls its receivers: opens a channel to each, offers the object, asks who owes a report, and
+ * repeats what is not answered; what goes to whom, and when again (SESSIONS 3, 5.5).
+ */
+import type { Address } from '../address.js';
+import type { FaultKind } from '../faults.js';
+import type { TimeMs } from '../machine.js';
+import type { SessionCrypto } from './crypto.js';
+import type { Message, Offer } from './messages.js';
+import { PollBudget } from './poll-budget.js';
+import { dataFramingBytes } from './segment-size.js';
+import { callTiming } from './session-config.js';
+import { narrowPathAnswers, Opening } from './session-opening.js';
+import type { ChannelPacket } from './session-packet.js';
+import type { SessionPeer } from './session-peer.js';
+
+export interface ReceiverCallsOptions {
+  readonly session: number;
+  readonly peers: readonly SessionPeer[];
+  readonly crypto: SessionCrypto;
+  readonly mssBytes: number;
+  readonly giveUpAfterMs: number;
+  readonly reportIntervalMs: number;
+  /** What many receivers answer to is sent to one after another, this far apart. */
+  readonly spacingMs: number;
+  readonly pollsPerSec: number;
+}
+
+/** What calls ask of the session that they are a part of. */
+export interface ReceiverCallsOwner {
+  send(peer: SessionPeer, bytes: Uint8Array | undefined): void;
+  tell(peer: SessionPeer, message: Message): void;
+  countFault(kind: FaultKind, from: Address, bytes: Uint8Array): void;
+  offerTo(peer: SessionPeer): Offer;
+  pollOf(peer: SessionPeer): Message;
+  /** Undefined while the receiver does not wait for it, or it is not known. */
+  rootFor(peer: SessionPeer): Uint8Array | undefined;
+  /** Its channel stands, but whether it is trusted is to be decided. */
+  identify(nowMs: TimeMs, peer: SessionPeer): void;
+  /** It answers small hellos alone: its path may be narrow. */
+  suspectNarrowPath(peer: SessionPeer): void;
+  /** It has fallen silent: others do not wait for it any longer. */
+  handleSilence(peer: SessionPeer): void;
+  /** Without a word to the receiver, which would not hear it. */
+  settleFailed(nowMs: TimeMs, peer: SessionPeer, reason: string): void;
+  giveUp(nowMs: TimeMs, index: number, reason: string): void;
+}
+
+/** With many receivers, timers are looked at this much later for each of them. */
+const checkGrainMs = 0.01;
+
+/** A receiver that answers but comes no further has this many patiences. */
+const stuckTimes = 4;
+
+export class ReceiverCalls {
+  /** When some receiver is to be looked at. */
+  private checkAtMs: TimeMs = 0;
+  private readonly polls: PollBudget;
+
+  constructor(
+    private readonly options: ReceiverCallsOptions,
+    private readonly owner: ReceiverCallsOwner,
+  ) {
+    this.polls = new PollBudget(options.pollsPerSec);
+  }
+
+  get dueAtMs(): TimeMs {
+    return this.checkAtMs;
+  }
+
+  start(nowMs: TimeMs): void {
+    const { peers, spacingMs } = this.options;
+    for (const peer of peers) {
+      peer.heardAtMs = nowMs;
+      peer.progressAtMs = nowMs;
+      peer.callWaitMs = callTiming.firstMs;
+      // Many receivers are called one after another: their answers are to be read as they come.
+      peer.callAtMs = nowMs + peer.index * spacingMs;
+    }
+    this.handleTimeout(nowMs);
+  }
+
+  /** Looks at every receiver whose time has come. With many, not more often than is useful. */
+  handleTimeout(nowMs: TimeMs): void {
+    const { peers } = this.options;
+    this.checkAtMs = Infinity;
+    for (const peer of peers) {
+      if (peer.isSettled) continue;
+      if (peer.callAtMs <= nowMs) this.handleDue(nowMs, peer);
+      if (!peer.isSettled) this.lookBy(peer.callAtMs);
+    }
+    this.checkAtMs = Math.max(this.checkAtMs, nowMs + peers.length * checkGrainMs);
+  }
+
+  /** There is something to look at then. */
+  lookBy(atMs: TimeMs): void {
+    this.checkAtMs = Math.min(this.checkAtMs, atMs);
+  }
+
+  /** Sends what the receiver is to answer next, and sets when to send it again. */
+  call(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again' = 'first'): void {
+    const { firstMs, growth, maxMs } = callTiming;
+    peer.callWaitMs = which === 'first' ? firstMs : Math.min(peer.callWaitMs * growth, maxMs);
+    peer.callAtMs = nowMs + peer.callWaitMs;
+    this.lookBy(peer.callAtMs);
+    switch (peer.status) {
+      case 'calling':
+        this.callOpening(nowMs, peer, which);
+        break;
+      case 'offered':
+        this.callOffered(nowMs, peer, which);
+        break;
+      case 'active':
+        this.callActive(nowMs, peer);
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** The receiver is called then, and not before. */
+  callAt(peer: SessionPeer, atMs: TimeMs): void {
+    peer.callWaitMs = callTiming.firstMs;
+    peer.callAtMs = atMs;
+    this.lookBy(atMs);
+  }
+
+  /** The same for each of these, one after another. */
+  callEachFrom(peers: Iterable<SessionPeer>, fromMs: TimeMs): void {
+    let atMs = fromMs;
+    for (const peer of peers) {
+      this.callAt(peer, atMs);
+      atMs += this.options.spacingMs;
+    }
+  }
+
+  /** @returns false where too many were asked just now */
+  poll(nowMs: TimeMs, peer: SessionPeer): boolean {
+    if (peer.unansweredPolls >= callTiming.pollLimit) {
+      this.dropOut(nowMs, peer);
+      return true;
+    }
+    // One that would soon be given up on is asked in any case.
+    const isUrgent = nowMs - peer.heardAtMs >= this.options.giveUpAfterMs / 2;
+    if (!this.polls.take(nowMs) && !isUrgent) return false;
+    peer.polledAtMs = nowMs;
+    peer.unansweredPolls++;
+    this.owner.tell(peer, this.owner.pollOf(peer));
+    return true;
+  }
+
+  /** What a receiver says before there is a channel. */
+  handleOpening(
+    nowMs: TimeMs,
+    peer: SessionPeer,
+    packet: ChannelPacket,
+    from: Address,
+    bytes: Uint8Array,
+  ): void {
+    if (peer.status !== 'calling' || peer.opening === undefined) return;
+    const outcome = peer.opening.handle(packet);
+    if (outcome === 'advanced' && peer.calledAtMs !== undefined) {
+      peer.model.takeOpening(nowMs, nowMs - peer.calledAtMs);
+    }
+    if (outcome === 'other-version') {
+      // Anybody on the way may have written that: it is told only if nothing better comes.
+      this.owner.countFault('other-version', from, bytes);
+      peer.otherVersion = packet.version;
+    } else if (outcome === 'bad-handshake') {
+      this.owner.countFault('bad-handshake', from, bytes);
+      // A forged answer must not end it: it begins anew.
+      peer.opening = undefined;
+    } else if (outcome === 'small-only') {
+      this.handleSmallAnswer(nowMs, peer, peer.opening.smallAnswers);
+    } else if (outcome === 'advanced') {
+      // Whoever answers so has proven nothing: patience with it goes on running.
+      if (peer.opening.stage === 'trust') this.owner.identify(nowMs, peer);
+      else this.call(nowMs, peer);
+    }
+  }
+
+  private handleDue(nowMs: TimeMs, peer: SessionPeer): void {
+    const { giveUpAfterMs } = this.options;
+    if (peer.status !== 'identifying' && nowMs - peer.heardAtMs >= giveUpAfterMs) {
+      this.owner.settleFailed(nowMs, peer, this.silenceReason(peer));
+      return;
+    }
+    if (peer.status === 'active' && nowMs - peer.progressAtMs >= stuckTimes * giveUpAfterMs) {
+      const seconds = (stuckTimes * giveUpAfterMs) / 1000;
+      const reason = `answers, but has come no further for ${seconds} s`;
+      this.owner.settleFailed(nowMs, peer, reason);
+      return;
+    }
+    this.call(nowMs, peer, 'again');
+  }
+
+  private callOpening(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
+    // One that answered once and then no more may have been started anew.
+    if (peer.opening?.stage === 'open' && which === 'again') {
+      peer.offers++;
+      if (peer.offers > callTiming.offerLimit) peer.opening = undefined;
+    }
+    peer.calledAtMs = which === 'first' || peer.opening === undefined ? nowMs : undefined;
+    peer.opening ??= this.beginOpening(peer);
+    for (const bytes of peer.opening.nextDatagrams()) this.owner.send(peer, bytes);
+  }
+
+  private beginOpening(peer: SessionPeer): Opening {
+    const { crypto, session, mssBytes } = this.options;
+    peer.offers = 0;
+    return new Opening(crypto, session, peer.index, mssBytes + dataFramingBytes);
+  }
+
+  private callOffered(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
+    peer.offers = which === 'first' ? 1 : peer.offers + 1;
+    if (peer.offers > callTiming.offerLimit) {
+      // It may have been started anew, or somebody spoilt the handshake: from the beginning.
+      peer.status = 'calling';
+      peer.opening = undefined;
+      this.call(nowMs, peer);
+      return;
+    }
+    this.owner.send(peer, peer.opening?.datagram);
+    this.owner.tell(peer, this.owner.offerTo(peer));
+  }
+
+  private callActive(nowMs: TimeMs, peer: SessionPeer): void {
+    const quietMs = Math.max(callTiming.quietMs, 2 * this.options.reportIntervalMs);
+    const isQuiet = nowMs - peer.heardAtMs >= quietMs;
+    if (peer.isPollDue || isQuiet) {
+      peer.isPollDue = !this.poll(nowMs, peer);
+      // Asked too often in vain, it is called as in the beginning.
+      if (peer.status !== 'active') return;
+    }
+    const digest = this.owner.rootFor(peer);
+    if (digest !== undefined) this.owner.tell(peer, { kind: 'root', digest });
+  }
+
+  /** It is called as in the beginning, should it come back. */
+  private dropOut(nowMs: TimeMs, peer: SessionPeer): void {
+    peer.isResponsive = false;
+    peer.status = 'calling';
+    peer.opening = undefined;
+    peer.unansweredPolls = 0;
+    peer.hearsGroup = false;
+    this.owner.handleSilence(peer);
+    this.call(nowMs, peer);
+  }
+
+  /** It is there; whether the path is narrow is found out soon, before content flows to others. */
+  private handleSmallAnswer(nowMs: TimeMs, peer: SessionPeer, smallAnswers: number): void {
+    this.callAt(peer, nowMs + callTiming.firstMs);
+    if (smallAnswers === narrowPathAnswers.suspected) {
+      this.owner.suspectNarrowPath(peer);
+    } else if (smallAnswers === narrowPathAnswers.certain) {
+      this.owner.giveUp(nowMs, peer.index, this.narrowPathReason(peer));
+    }
+  }
+
+  private silenceReason(peer: SessionPeer): string {
+    const seconds = this.options.giveUpAfterMs / 1000;
+    if (peer.otherVersion !== undefined) {
+      return `speaks version ${peer.otherVersion} of the protocol; bring both sides to the same release`;
+    }
+    const smallAnswers = peer.opening?.smallAnswers ?? 0;
+    if (smallAnswers >= narrowPathAnswers.suspected) return this.narrowPathReason(peer);
+    if (peer.isHeard) return `fell silent for ${seconds} s; send again once it is back`;
+    const { port } = peer.address;
+    return `no answer for ${seconds} s; is p2mp receive running there, and does a firewall let UDP port ${port} through?`;
+  }
+
+  private narrowPathReason({ name }: SessionPeer): string {
+    const sizeBytes = this.options.mssBytes + dataFramingBytes;
+    return `the path to ${name} swallows datagrams of ${sizeBytes} bytes; send again, with --mss auto or a smaller one`;
+  }
+}
