@@ -13,7 +13,7 @@ import type { Taken } from './block-intake.js';
 import { BlockIntake } from './block-intake.js';
 import { BlockRun } from './block-run.js';
 import { BlockSeal } from './block-seal.js';
-import { isEqualBytes, toHex } from './byte-codec.js';
+import { toHex } from './byte-codec.js';
 import type { SessionCrypto } from './crypto.js';
 import { DigestTree } from './digest-tree.js';
 import type { Platform } from './entry-name.js';
@@ -24,7 +24,8 @@ import type {
   IncomingStatus,
   SessionReceiverEvent,
 } from './incoming-events.js';
-import { decodeManifest, manifestLimits } from './manifest.js';
+import { manifestLimits } from './manifest.js';
+import { ManifestIntake } from './manifest-intake.js';
 import type { Message, Offer } from './messages.js';
 import { encodeMessage } from './messages.js';
 import type { ReceiverState } from './report.js';
@@ -38,7 +39,8 @@ import {
   offsetOfBlock,
   sizeOfBlock,
 } from './session-geometry.js';
-import { TreeSearch } from './tree-search.js';
+import type { Verdict } from './verification.js';
+import { Verification } from './verification.js';
 
 type Stage =
   | 'offered'
@@ -71,9 +73,6 @@ export interface IncomingSessionOptions {
   readonly countFault: (kind: FaultKind, from: Address, bytes: Uint8Array, count?: number) => void;
 }
 
-/** Blocks that opened but were not the object's, again and again: the sender is at fault. */
-const maxSearches = 8;
-
 export class IncomingSession {
   private stage: Stage = 'offered';
   private readonly startedAtMs: TimeMs;
@@ -86,15 +85,11 @@ export class IncomingSession {
   private seal: BlockSeal | undefined;
   private intake: BlockIntake | undefined;
   private clock: ReportClock | undefined;
-  private manifest: Uint8Array = nothing;
-  private tree: DigestTree | undefined;
-  private search: TreeSearch | undefined;
-  private searches = 0;
-  private root: Uint8Array | undefined;
+  private manifest: ManifestIntake | undefined;
+  /** Undefined before it is known what of the content is held. */
+  private verification: Verification | undefined;
   private result: IncomingResult | undefined;
 
-  /** Blocks of the content whose digests are the sender's, as runs counted within the content. */
-  private kept: readonly Range[] = [];
   private readonly run = new BlockRun();
   private reportCursor = 0;
   private repeatAtMs: TimeMs = Infinity;
@@ -103,7 +98,6 @@ export class IncomingSession {
   private hearsGroup = false;
   private hasLeftGroup = false;
   private badBlocks = 0;
-  private manifestTries = 0;
   /** Whether the sender has begun to tag each datagram. */
   private hasTags = false;
 
@@ -175,7 +169,7 @@ export class IncomingSession {
         this.handleRoot(nowMs, message.digest);
         break;
       case 'nodes':
-        if (this.search?.handle(message)) this.advanceSearch(nowMs);
+        this.handleVerdict(nowMs, this.verification?.handle(message));
         break;
       case 'bye':
         this.handleBye(nowMs, message.reason);
@@ -244,38 +238,25 @@ export class IncomingSession {
     if (offer.groupHost !== '') {
       emit({ type: 'join', session: this.session, groupHost: offer.groupHost });
     }
-    if (offer.manifest.length === offer.manifestSizeBytes) {
-      this.manifest = offer.manifest;
-      this.takeManifest(nowMs);
-    } else {
-      this.stage = 'manifest';
-      this.manifest = new Uint8Array(offer.manifestSizeBytes);
-      this.intake.lacking.add(0, geometry.manifestBlockCount);
-    }
+    this.manifest = new ManifestIntake(offer);
+    if (this.manifest.isInline) this.takeManifest(nowMs);
+    else this.awaitManifest();
+  }
+
+  private awaitManifest(): void {
+    this.stage = 'manifest';
+    this.intake?.lacking.add(0, this.geometry?.manifestBlockCount ?? 0);
   }
 
   private takeManifest(nowMs: TimeMs): void {
     const { crypto, platform, emit } = this.options;
-    const { offer, geometry, info, manifest } = this;
+    const { offer, geometry, info } = this;
     assert(offer !== undefined && geometry !== undefined && info !== undefined, 'it was offered');
-    if (!isEqualBytes(crypto.hash(manifest), offer.manifestDigest)) {
-      // Whoever has the group key can have written that: it comes again, but not for ever.
-      this.manifestTries++;
-      if (this.manifestTries < maxManifestTries && geometry.manifestBlockCount > 0) {
-        this.intake?.lacking.add(0, geometry.manifestBlockCount);
-        this.stage = 'manifest';
-        return;
-      }
-      this.refuseObject(nowMs, 'a manifest that does not have the digest it was offered by');
-      return;
-    }
-    const decoded = decodeManifest(manifest, platform);
-    if ('fault' in decoded) {
-      this.refuseObject(nowMs, `${decoded.fault}: ${decoded.name}`);
-      return;
-    }
-    if (decoded.contentSizeBytes !== offer.contentSizeBytes) {
-      this.refuseObject(nowMs, 'files that are not as large together as it was offered');
+    const decoded = this.manifest?.decode(crypto.hash, platform);
+    assert(decoded !== undefined, 'a manifest was offered');
+    if ('kind' in decoded) {
+      if (decoded.kind === 'again') this.awaitManifest();
+      else this.refuseObject(nowMs, decoded.reason);
       return;
     }
     this.stage = 'preparing';
@@ -298,16 +279,16 @@ export class IncomingSession {
     if (this.stage !== 'preparing' || geometry === undefined || intake === undefined) return;
     const { manifestBlockCount, blockCount } = geometry;
     const { lacking } = intake;
-    this.tree = new DigestTree(this.options.crypto.hash, blockCount - manifestBlockCount);
+    const tree = new DigestTree(this.options.crypto.hash, blockCount - manifestBlockCount);
     if (blockCount > manifestBlockCount) lacking.add(manifestBlockCount, blockCount);
     for (const { index, leaf } of held) {
-      this.tree.set(index, leaf);
+      tree.set(index, leaf);
       lacking.remove(manifestBlockCount + index, manifestBlockCount + index + 1);
     }
     for (const { start, end } of kept) {
       lacking.remove(manifestBlockCount + start, manifestBlockCount + end);
     }
-    this.kept = kept;
+    this.verification = new Verification(tree, kept);
     this.stage = 'receiving';
     this.checkWhole();
     // A probe that is on its way is told of in the same report.
@@ -396,16 +377,19 @@ export class IncomingSession {
   }
 
   private takeBlock(nowMs: TimeMs, block: number, bytes: Uint8Array): void {
-    const { geometry, tree, intake, options } = this;
+    const { geometry, verification, intake, options } = this;
     assert(geometry !== undefined && intake !== undefined, 'the session was offered');
     const offsetBytes = offsetOfBlock(geometry, block);
     if (isManifestBlock(geometry, block)) {
-      this.manifest.set(bytes, offsetBytes);
+      this.manifest?.take(offsetBytes, bytes);
       if (intake.lacking.isEmpty) this.takeManifest(nowMs);
       this.clock?.want(nowMs);
       return;
     }
-    tree?.set(block - geometry.manifestBlockCount, hashLeaf(options.crypto.hash, bytes));
+    verification?.tree.set(
+      block - geometry.manifestBlockCount,
+      hashLeaf(options.crypto.hash, bytes),
+    );
     intake.receivedBytes += bytes.length;
     intake.unwrittenBytes += bytes.length;
     options.budget.usedBytes += bytes.length;
@@ -429,7 +413,8 @@ export class IncomingSession {
     clock.handleReport(nowMs);
     if (state === undefined) return;
     // Before it is known what of the content is held, the manifest is all there is to tell of.
-    const endBlock = this.tree !== undefined ? geometry.blockCount : geometry.manifestBlockCount;
+    const isKnown = this.verification !== undefined;
+    const endBlock = isKnown ? geometry.blockCount : geometry.manifestBlockCount;
     const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
     const { lacks, describedBlocks } = intake.list(firstBlock, endBlock, (burst) =>
       clock.isThrough(burst),
@@ -471,61 +456,43 @@ export class IncomingSession {
     if (this.stage === 'receiving' || this.stage === 'storing' || this.stage === 'searching') {
       this.clock?.want(nowMs);
     }
-    if (this.stage !== 'whole') return;
-    this.root = digest;
-    this.verify(nowMs);
+    if (this.stage === 'whole') this.handleVerdict(nowMs, this.verification?.check(digest));
   }
 
-  private verify(nowMs: TimeMs): void {
-    const { tree, root } = this;
-    assert(tree !== undefined && root !== undefined, 'there is a tree to verify');
-    if (tree.isComplete && isEqualBytes(tree.root(), root)) {
-      this.stage = 'storing';
-      this.options.emit({ type: 'finish', session: this.session });
-      this.clock?.want(nowMs);
-      return;
+  private handleVerdict(nowMs: TimeMs, verdict: Verdict | undefined): void {
+    switch (verdict?.kind) {
+      case 'same':
+        this.repeatAtMs = Infinity;
+        this.stage = 'storing';
+        this.options.emit({ type: 'finish', session: this.session });
+        this.clock?.want(nowMs);
+        break;
+      case 'searching':
+        this.stage = 'searching';
+        this.repeatWaitMs = callTiming.firstMs;
+        this.askForNodes(nowMs);
+        break;
+      case 'differs':
+        this.repeatAtMs = Infinity;
+        this.repairBlocks(nowMs, verdict.blocks);
+        break;
+      case 'hopeless':
+        this.end(nowMs, 'failed', 'the digests do not agree, however often blocks are repaired');
+        break;
     }
-    this.searches++;
-    if (this.searches > maxSearches) {
-      this.end(nowMs, 'failed', 'the digests do not agree, however often blocks are repaired');
-      return;
-    }
-    this.stage = 'searching';
-    this.search = new TreeSearch(tree, tree.isComplete ? [] : this.kept);
-    this.advanceSearch(nowMs);
-  }
-
-  private advanceSearch(nowMs: TimeMs): void {
-    const { search } = this;
-    assert(search !== undefined, 'a search is under way');
-    if (!search.isOver) {
-      this.repeatWaitMs = callTiming.firstMs;
-      this.askForNodes(nowMs);
-      return;
-    }
-    this.search = undefined;
-    this.repeatAtMs = Infinity;
-    this.stage = 'whole';
-    if (search.differing.length > 0) this.repairBlocks(nowMs, search.differing);
-    else this.verify(nowMs);
   }
 
   private askForNodes(nowMs: TimeMs): void {
-    this.repeatAtMs = nowMs + this.repeatWaitMs;
-    this.repeatWaitMs = Math.min(this.repeatWaitMs * callTiming.growth, callTiming.maxMs);
-    for (const request of this.search?.pending() ?? []) this.tell(request);
+    this.repeatLater(nowMs);
+    for (const request of this.verification?.requests ?? []) this.tell(request);
   }
 
   private repairBlocks(nowMs: TimeMs, blocks: readonly number[]): void {
-    const { geometry, tree, intake } = this;
-    assert(
-      geometry !== undefined && tree !== undefined && intake !== undefined,
-      'there are blocks',
-    );
+    const { geometry, intake } = this;
+    assert(geometry !== undefined && intake !== undefined, 'there are blocks');
     for (const block of blocks) {
       this.badBlocks++;
       this.options.countFault('bad-block', this.from, nothing);
-      tree.forget(block);
       const index = geometry.manifestBlockCount + block;
       intake.lacking.add(index, index + 1);
       this.options.emit({ type: 'forget', session: this.session, block });
@@ -571,6 +538,10 @@ export class IncomingSession {
     const reason = result.reason ?? '';
     if (result.status === 'refused') this.tell({ kind: 'refuse', reason });
     else this.tell({ kind: 'done', isComplete: result.status === 'complete', reason });
+    this.repeatLater(nowMs);
+  }
+
+  private repeatLater(nowMs: TimeMs): void {
     this.repeatAtMs = nowMs + this.repeatWaitMs;
     this.repeatWaitMs = Math.min(this.repeatWaitMs * callTiming.growth, callTiming.maxMs);
   }
@@ -642,7 +613,7 @@ export class IncomingSession {
   /** What blocks that are not complete hold; before it is known what is held, all of the content. */
   private lackingBytes(geometry: SessionGeometry, { lacking }: BlockIntake): number {
     const { contentSizeBytes, blockSizeBytes, blockCount, manifestBlockCount } = geometry;
-    if (this.tree === undefined) return contentSizeBytes + lacking.count * blockSizeBytes;
+    if (this.verification === undefined) return contentSizeBytes + lacking.count * blockSizeBytes;
     const hasContent = blockCount > manifestBlockCount;
     const lacksLast = hasContent && lacking.has(blockCount - 1);
     const shortBytes = lacksLast ? blockSizeBytes - sizeOfBlock(geometry, blockCount - 1) : 0;
@@ -662,9 +633,6 @@ const reportedStates: Partial<Record<Stage, ReceiverState>> = {
   searching: 'whole',
   storing: 'storing',
 };
-
-/** How often a manifest that comes as blocks may be bad. */
-const maxManifestTries = 4;
 
 /** For how long nothing must have come of a block before others may have its room. */
 const minStaleMs = 1000;

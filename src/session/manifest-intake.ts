@@ -1,0 +1,54 @@
+/** A manifest on its way to a receiver: with the offer, or block by block; nothing of it is believed unchecked. */
+
+import { isEqualBytes } from './byte-codec.js';
+import type { Platform } from './entry-name.js';
+import type { Hash } from './hash-tree.js';
+import type { Manifest } from './manifest.js';
+import { decodeManifest } from './manifest.js';
+import type { Offer } from './messages.js';
+
+/** Why there is none: it may come again, or it is not taken. */
+export type NoManifest = { readonly kind: 'again' } | { readonly kind: 'bad'; reason: string };
+
+/** How often a manifest that comes as blocks may be bad. */
+const maxTries = 4;
+
+export class ManifestIntake {
+  private readonly bytes: Uint8Array;
+  private tries = 0;
+
+  constructor(private readonly offer: Offer) {
+    const { manifest, manifestSizeBytes } = offer;
+    this.bytes = this.isInline ? manifest : new Uint8Array(manifestSizeBytes);
+  }
+
+  /** Whether all of it came with the offer. */
+  get isInline(): boolean {
+    return this.offer.manifest.length === this.offer.manifestSizeBytes;
+  }
+
+  take(offsetBytes: number, bytes: Uint8Array): void {
+    this.bytes.set(bytes, offsetBytes);
+  }
+
+  /** All of it has come. */
+  decode(hash: Hash, platform: Platform): Manifest | NoManifest {
+    const { offer, bytes } = this;
+    if (!isEqualBytes(hash(bytes), offer.manifestDigest)) {
+      // Whoever has the group key can have written that: it comes again, but not for ever.
+      this.tries++;
+      if (this.tries < maxTries && !this.isInline) return { kind: 'again' };
+      return bad('a manifest that does not have the digest it was offered by');
+    }
+    const decoded = decodeManifest(bytes, platform);
+    if ('fault' in decoded) return bad(`${decoded.fault}: ${decoded.name}`);
+    if (decoded.contentSizeBytes !== offer.contentSizeBytes) {
+      return bad('files that are not as large together as it was offered');
+    }
+    return decoded;
+  }
+}
+
+function bad(reason: string): NoManifest {
+  return { kind: 'bad', reason };
+}
