@@ -17,7 +17,7 @@ import { findLaggards } from './laggards.js';
 import { Lane } from './lane.js';
 import { Pacer } from './pacer.js';
 import type { Report } from './report.js';
-import { takeLacks } from './report-intake.js';
+import { takeGroup, takeLacks, takeSample } from './report-intake.js';
 import type { SessionBlock } from './session-block.js';
 import { callTiming, sessionDefaults } from './session-config.js';
 import type { SessionGeometry } from './session-geometry.js';
@@ -57,9 +57,6 @@ const generations = { manifest: 0, content: 1 } as const;
 
 /** When to try again to ask a receiver, where too many are asked at once. */
 const pollPutOffMs = 10;
-
-/** Reports in a row without anything new, though the group was sent to: it does not reach there. */
-const barrenReports = 4;
 
 /** Who is left behind beyond these shares a lane with another. */
 const maxCatchUpLanes = 8;
@@ -162,8 +159,9 @@ export class Delivery {
   }
 
   handleReport(nowMs: TimeMs, peer: SessionPeer, report: Report): void {
-    this.takeSamples(nowMs, peer, report);
-    this.takeGroup(peer, report);
+    takeSample(nowMs, peer, report, this.lastBurst);
+    const mayHearGroup = this.options.group !== undefined && !this.isLeftBehind(peer);
+    takeGroup(peer, report, mayHearGroup, this.groupDatagramsSent);
     if (report.windowBlocks !== peer.windowBlocks) {
       peer.windowBlocks = report.windowBlocks;
       peer.lane?.measure();
@@ -386,72 +384,6 @@ export class Delivery {
     this.repairs += repairs;
     this.bytesSent += transmit.bytes.length - count * this.encoder.framingSizeBytes;
     return transmit;
-  }
-
-  // --- Reports
-
-  private takeSamples(nowMs: TimeMs, peer: SessionPeer, report: Report): void {
-    peer.segmentsLost = report.segmentsLost;
-    const { lane, unicastLog, hearsGroup } = peer;
-    const { throughBurst, latestBurst, heldMs } = report;
-    if (latestBurst === undefined || this.lastBurst === undefined || lane === undefined) return;
-    // A burst that is not sent yet was made up.
-    if (burstsAhead(this.lastBurst, latestBurst) < 0) return;
-    const { groupLog, control } = lane;
-    const sentThrough = (burst: number) =>
-      unicastLog.totalThrough(burst) + (hearsGroup ? groupLog.totalThrough(burst) : 0);
-    if (throughBurst !== undefined && burstsAhead(this.lastBurst, throughBurst) >= 0) {
-      peer.unicastOver = Math.max(peer.unicastOver, unicastLog.totalThrough(throughBurst));
-      peer.groupOver = Math.max(peer.groupOver, groupLog.totalThrough(throughBurst));
-      unicastLog.forgetBefore(throughBurst);
-    }
-    const sentAtMs = Math.max(
-      unicastLog.sentAtMs(latestBurst) ?? -Infinity,
-      (hearsGroup ? groupLog.sentAtMs(latestBurst) : undefined) ?? -Infinity,
-    );
-    const arrivedAtMs = nowMs - heldMs;
-    if (sentAtMs === -Infinity || arrivedAtMs < sentAtMs) return;
-    peer.rtt.sample(arrivedAtMs - sentAtMs);
-    peer.model.take({
-      nowMs,
-      arrivedAtMs,
-      sentAtMs,
-      beganAtMs: Math.min(unicastLog.beganAtMs, hearsGroup ? groupLog.beganAtMs : Infinity),
-      sentThroughLatest: sentThrough(latestBurst),
-      sentThroughOver: sentThrough(throughBurst ?? latestBurst),
-      sent: unicastLog.total + (hearsGroup ? groupLog.total : 0),
-      received: report.segmentsReceived,
-      limitedUntilMs: control.limitedUntilMs,
-      gentleSinceMs: control.gentleSinceMs,
-      pacedSinceMs: control.pacedSinceMs,
-      isGrowing: control.state === 'startup',
-    });
-  }
-
-  private takeGroup(peer: SessionPeer, report: Report): void {
-    // What was sent to it alone cannot have come by the group. Where some of that was lost, this is too
-    // low, which costs unicast and nothing else.
-    const byGroup = report.segmentsReceived - (peer.unicastLog.total - peer.unicastBase);
-    if (byGroup > peer.receivedByGroup) {
-      peer.receivedByGroup = byGroup;
-      peer.barrenGroupReports = 0;
-    } else if (report.state === 'receiving' && this.groupDatagramsSent > peer.groupSentAtReport) {
-      peer.barrenGroupReports++;
-    }
-    peer.groupSentAtReport = this.groupDatagramsSent;
-    if (peer.barrenGroupReports >= barrenReports) peer.isGroupLost = true;
-    peer.segmentsReceived = report.segmentsReceived;
-    const hearsGroup =
-      this.options.group !== undefined &&
-      report.hearsGroup &&
-      !peer.isGroupLost &&
-      !this.isLeftBehind(peer);
-    if (hearsGroup === peer.hearsGroup) return;
-    peer.hearsGroup = hearsGroup;
-    // What goes to the group counts from now on, or no longer.
-    peer.groupOver = peer.lane?.groupLog.total ?? 0;
-    peer.model.restart();
-    peer.lane?.measure();
   }
 }
 

@@ -1,9 +1,92 @@
-/** What a report says of the blocks in flight: which segments a receiver has, which it lacks (SESSIONS 5.4). */
+/** What a report says: which segments a receiver lacks, how its path fares, whether it hears the group (SESSIONS 5.4). */
 import type { BlockWindow } from '../block-window.js';
+import type { TimeMs } from '../machine.js';
 import type { Lack, Report } from './report.js';
 import type { SessionBlock } from './session-block.js';
 import { burstsAhead } from './session-packet.js';
 import type { SessionPeer } from './session-peer.js';
+
+/** Reports in a row without anything new, though the group was sent to: it does not reach there. */
+const barrenReports = 4;
+
+/**
+ * What became of the datagrams that had been sent there by then.
+ * @param lastBurst the last that was begun; undefined before the first
+ */
+export function takeSample(
+  nowMs: TimeMs,
+  peer: SessionPeer,
+  report: Report,
+  lastBurst: number | undefined,
+): void {
+  peer.segmentsLost = report.segmentsLost;
+  const { lane, unicastLog, hearsGroup } = peer;
+  const { throughBurst, latestBurst, heldMs } = report;
+  if (latestBurst === undefined || lastBurst === undefined || lane === undefined) return;
+  // A burst that is not sent yet was made up.
+  if (burstsAhead(lastBurst, latestBurst) < 0) return;
+  const { groupLog, control } = lane;
+  const sentThrough = (burst: number) =>
+    unicastLog.totalThrough(burst) + (hearsGroup ? groupLog.totalThrough(burst) : 0);
+  if (throughBurst !== undefined && burstsAhead(lastBurst, throughBurst) >= 0) {
+    peer.unicastOver = Math.max(peer.unicastOver, unicastLog.totalThrough(throughBurst));
+    peer.groupOver = Math.max(peer.groupOver, groupLog.totalThrough(throughBurst));
+    unicastLog.forgetBefore(throughBurst);
+  }
+  const sentAtMs = Math.max(
+    unicastLog.sentAtMs(latestBurst) ?? -Infinity,
+    (hearsGroup ? groupLog.sentAtMs(latestBurst) : undefined) ?? -Infinity,
+  );
+  const arrivedAtMs = nowMs - heldMs;
+  if (sentAtMs === -Infinity || arrivedAtMs < sentAtMs) return;
+  peer.rtt.sample(arrivedAtMs - sentAtMs);
+  peer.model.take({
+    nowMs,
+    arrivedAtMs,
+    sentAtMs,
+    beganAtMs: Math.min(unicastLog.beganAtMs, hearsGroup ? groupLog.beganAtMs : Infinity),
+    sentThroughLatest: sentThrough(latestBurst),
+    sentThroughOver: sentThrough(throughBurst ?? latestBurst),
+    sent: unicastLog.total + (hearsGroup ? groupLog.total : 0),
+    received: report.segmentsReceived,
+    limitedUntilMs: control.limitedUntilMs,
+    gentleSinceMs: control.gentleSinceMs,
+    pacedSinceMs: control.pacedSinceMs,
+    isGrowing: control.state === 'startup',
+  });
+}
+
+/**
+ * Whether the group still reaches the receiver.
+ * @param mayHear whether anything goes to the group that is for it
+ * @param groupDatagramsSent by now
+ */
+export function takeGroup(
+  peer: SessionPeer,
+  report: Report,
+  mayHear: boolean,
+  groupDatagramsSent: number,
+): void {
+  // What was sent to it alone cannot have come by the group. Where some of that was lost, this is too
+  // low, which costs unicast and nothing else.
+  const byGroup = report.segmentsReceived - (peer.unicastLog.total - peer.unicastBase);
+  if (byGroup > peer.receivedByGroup) {
+    peer.receivedByGroup = byGroup;
+    peer.barrenGroupReports = 0;
+  } else if (report.state === 'receiving' && groupDatagramsSent > peer.groupSentAtReport) {
+    peer.barrenGroupReports++;
+  }
+  peer.groupSentAtReport = groupDatagramsSent;
+  if (peer.barrenGroupReports >= barrenReports) peer.isGroupLost = true;
+  peer.segmentsReceived = report.segmentsReceived;
+  const hearsGroup = mayHear && report.hearsGroup && !peer.isGroupLost;
+  if (hearsGroup === peer.hearsGroup) return;
+  peer.hearsGroup = hearsGroup;
+  // What goes to the group counts from now on, or no longer.
+  peer.groupOver = peer.lane?.groupLog.total ?? 0;
+  peer.model.restart();
+  peer.lane?.measure();
+}
 
 /**
  * @param window of the lane that serves the receiver

@@ -3,7 +3,6 @@
  * within its limits, and hands each session its datagrams.
  */
 import type { Address } from '../address.js';
-import { formatAddress } from '../address.js';
 import { FaultLog } from '../faults.js';
 import type { Machine, TimeMs, Transmit } from '../machine.js';
 import { stoppedTimeMs } from '../machine.js';
@@ -11,25 +10,23 @@ import { readUint32 } from '../network-order.js';
 import { Queue } from '../queue.js';
 import { MemoryBudget } from './assembly.js';
 import { isEqualBytes } from './byte-codec.js';
-import { Cookies } from './cookies.js';
-import type { Handshake, SessionCrypto } from './crypto.js';
+import type { SessionCrypto } from './crypto.js';
 import type { Platform } from './entry-name.js';
 import type {
   IncomingStatus,
   SessionReceiverEvent,
   SessionReceiverResult,
 } from './incoming-events.js';
+import type { Proven } from './incoming-handshakes.js';
+import { IncomingHandshakes } from './incoming-handshakes.js';
 import { IncomingSession } from './incoming-session.js';
 import { decodeMessage, encodeMessage } from './messages.js';
-import { SecureChannel } from './secure-channel.js';
-import { protocolVersion, receiverLimits } from './session-config.js';
-import { cookieSizeBytes, handshakePrologue, helloSizeBytes } from './session-opening.js';
+import { receiverLimits } from './session-config.js';
 import type { ChannelPacket, ProbePacket } from './session-packet.js';
 import {
   channelDatagramSize,
   decodeSession,
   describeSession,
-  encodeChannelPacket,
   isBlockDatagram,
   sessionField,
 } from './session-packet.js';
@@ -50,24 +47,11 @@ export interface SessionReceiverOptions {
   readonly idleMs?: number;
 }
 
-interface PendingHandshake {
-  /** Who began it. */
-  readonly host: string;
-  readonly handshake: Handshake;
-  readonly reply: Uint8Array;
-  readonly startedAtMs: TimeMs;
-  /** The reply was sent more than once: which one the proof answers cannot be told (Karn's rule). */
-  isRepeated: boolean;
-  /** The answer to its proof, where that is a refusal. */
-  refusal?: Uint8Array;
-}
-
 export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly crypto: SessionCrypto;
-  private readonly cookies: Cookies;
+  private readonly handshakes: IncomingHandshakes;
   private readonly budget: MemoryBudget;
   private readonly maxSessions: number;
-  private readonly handshakes = new Map<string, PendingHandshake>();
   private readonly sessions = new Map<number, IncomingSession>();
   private readonly transmits = new Queue<Transmit>();
   private readonly events = new Queue<SessionReceiverEvent>();
@@ -79,7 +63,10 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   constructor(private readonly options: SessionReceiverOptions) {
     this.crypto = options.crypto;
-    this.cookies = new Cookies(options.crypto);
+    this.handshakes = new IncomingHandshakes(options.crypto, {
+      send: (to, bytes) => this.transmits.push({ to, bytes }),
+      countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
+    });
     this.budget = new MemoryBudget(options.bufferBytes ?? receiverLimits.bufferBytes);
     this.maxSessions = options.maxSessions ?? receiverLimits.sessions;
   }
@@ -165,10 +152,10 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
         this.handleProbe(nowMs, packet, from, bytes);
         break;
       case 'hello':
-        this.handleHello(nowMs, packet, from, bytes);
+        this.handshakes.handleHello(nowMs, packet, from, bytes);
         break;
       case 'open':
-        this.handleOpen(nowMs, packet, from, bytes);
+        this.handshakes.handleOpen(nowMs, packet, from, bytes);
         break;
       case 'proof':
         this.handleProof(nowMs, packet, from, bytes);
@@ -184,9 +171,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       session.handleTimeout(nowMs, stoppedMs);
       if (session.isOver) this.sessions.delete(id);
     }
-    for (const [key, { startedAtMs }] of this.handshakes) {
-      if (nowMs >= startedAtMs + receiverLimits.handshakeMs) this.handshakes.delete(key);
-    }
+    this.handshakes.handleTimeout(nowMs);
   }
 
   pollTransmit(): Transmit | undefined {
@@ -194,14 +179,9 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   pollTimeout(): TimeMs | undefined {
-    let earliestMs = Infinity;
+    let earliestMs = this.handshakes.pollTimeout();
     for (const session of this.sessions.values()) {
       earliestMs = Math.min(earliestMs, session.pollTimeout());
-    }
-    for (const { startedAtMs } of this.handshakes.values()) {
-      earliestMs = Math.min(earliestMs, startedAtMs + receiverLimits.handshakeMs);
-      // The first is the oldest.
-      break;
     }
     return earliestMs === Infinity ? undefined : earliestMs;
   }
@@ -212,96 +192,27 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   // --- Opening
 
-  /** Answers without keeping anything, and not at greater length than it was asked. */
-  private handleHello(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {
-    if (bytes.length < helloSizeBytes) {
-      this.faults.add('bad-handshake', from, bytes);
-      return;
-    }
-    if (packet.version !== protocolVersion) this.faults.add('other-version', from, bytes);
-    this.answer('cookie', packet, from, this.cookies.bake(nowMs, from, packet));
-  }
-
-  private handleOpen(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {
-    const cookie = packet.body.subarray(0, cookieSizeBytes);
-    if (!this.cookies.isGood(nowMs, from, packet, cookie)) {
-      this.faults.add('bad-cookie', from, bytes);
-      return;
-    }
-    const key = handshakeKey(from, packet);
-    const known = this.handshakes.get(key);
-    if (known !== undefined) {
-      known.isRepeated = true;
-      this.transmits.push({ to: from, bytes: known.reply });
-      return;
-    }
-    if (!this.hasRoomForHandshake(from)) {
-      this.faults.add('no-room', from, bytes);
-      return;
-    }
-    const prologue = handshakePrologue(packet.session, packet.receiver);
-    const handshake = this.crypto.startHandshake('responder', prologue);
-    if (!handshake.read(packet.body.subarray(cookieSizeBytes))) {
-      this.faults.add('bad-handshake', from, bytes);
-      return;
-    }
-    const { session, receiver, counter } = packet;
-    const reply = encodeChannelPacket('reply', session, receiver, counter, handshake.write());
-    this.handshakes.set(key, {
-      host: from.host,
-      handshake,
-      reply,
-      startedAtMs: nowMs,
-      isRepeated: false,
-    });
-    this.transmits.push({ to: from, bytes: reply });
-  }
-
-  /** Nobody can take all the room for handshakes. */
-  private hasRoomForHandshake(from: Address): boolean {
-    if (this.handshakes.size >= receiverLimits.handshakes) return false;
-    let count = 0;
-    for (const { host } of this.handshakes.values()) if (host === from.host) count++;
-    return count < receiverLimits.handshakesPerHost;
-  }
-
   private handleProof(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {
-    const key = handshakeKey(from, packet);
-    const pending = this.handshakes.get(key);
-    // Of a proof that comes again, the handshake is over.
-    if (pending === undefined) return;
-    if (pending.refusal !== undefined) {
-      this.transmits.push({ to: from, bytes: pending.refusal });
-      return;
-    }
-    const { handshake } = pending;
-    if (!handshake.read(packet.body)) {
-      this.handshakes.delete(key);
-      this.faults.add('bad-handshake', from, bytes);
-      return;
-    }
-    const { keys, remoteKey } = handshake;
-    if (keys === undefined || remoteKey === undefined) return;
-    const channel = new SecureChannel(this.crypto, packet.session, packet.receiver, keys);
+    const proven = this.handshakes.handleProof(nowMs, packet, from, bytes);
+    if (proven === undefined) return;
+    const { channel, senderKey } = proven;
     const known = this.sessions.get(packet.session);
     if (known !== undefined) {
-      this.handshakes.delete(key);
-      if (isEqualBytes(known.senderKey, remoteKey)) known.rechannel(nowMs, channel, from);
+      this.handshakes.end(packet, from);
+      if (isEqualBytes(known.senderKey, senderKey)) known.rechannel(nowMs, channel, from);
       else this.faults.add('bad-handshake', from, bytes);
       return;
     }
-    const distrust = this.options.refuseSender(remoteKey);
-    const refusal = distrust ?? this.refuseForRoom();
-    if (refusal !== undefined) {
+    const distrust = this.options.refuseSender(senderKey);
+    const reason = distrust ?? this.refuseForRoom();
+    if (reason !== undefined) {
       this.faults.add(distrust === undefined ? 'no-room' : 'untrusted', from, bytes);
-      pending.refusal = channel.seal(encodeMessage({ kind: 'refuse', reason: refusal }));
-      this.transmits.push({ to: from, bytes: pending.refusal });
+      const refusal = channel.seal(encodeMessage({ kind: 'refuse', reason }));
+      this.handshakes.refuse(packet, from, refusal);
       return;
     }
-    this.handshakes.delete(key);
-    const rttMs = pending.isRepeated ? undefined : nowMs - pending.startedAtMs;
-    const session = this.createSession(nowMs, channel, remoteKey, from, rttMs);
-    this.sessions.set(packet.session, session);
+    this.handshakes.end(packet, from);
+    this.sessions.set(packet.session, this.createSession(nowMs, proven, from));
   }
 
   private refuseForRoom(): string | undefined {
@@ -312,10 +223,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   private createSession(
     nowMs: TimeMs,
-    channel: SecureChannel,
-    senderKey: Uint8Array,
+    { channel, senderKey, rttMs }: Proven,
     from: Address,
-    rttMs: number | undefined,
   ): IncomingSession {
     const { name, platform, maxContentBytes = Infinity } = this.options;
     const session = new IncomingSession(
@@ -359,18 +268,6 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
         other.limitSilence(receiverLimits.awaitedIdleMs);
       }
     }
-  }
-
-  private answer(
-    kind: ChannelPacket['kind'],
-    { session, receiver, counter }: ChannelPacket,
-    to: Address,
-    body: Uint8Array,
-  ): void {
-    this.transmits.push({
-      to,
-      bytes: encodeChannelPacket(kind, session, receiver, counter, body),
-    });
   }
 
   // --- Sessions
@@ -423,8 +320,4 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     session.flush(nowMs);
     if (session.isOver) this.sessions.delete(packet.session);
   }
-}
-
-function handshakeKey(from: Address, { session, receiver, counter }: ChannelPacket): string {
-  return `${formatAddress(from)} ${session} ${receiver} ${counter}`;
 }
