@@ -1,0 +1,170 @@
+/** A receiver of simulated sessions, with a disk that loses what was not made durable when its host dies. */
+import type { Machine, TimeMs } from '../machine.js';
+import { createRandom } from '../random.js';
+import { hashLeaf } from '../session/hash-tree.js';
+import type { IncomingResult, SessionReceiverEvent } from '../session/incoming-events.js';
+import { receiverLimits } from '../session/session-config.js';
+import { SessionReceiver } from '../session/session-receiver.js';
+import { MortalHost } from './mortal-host.js';
+import type { NonceLog } from './session-crypto.js';
+import { createSimulatedCrypto } from './session-crypto.js';
+import { simulatedGroup } from './session-sender-host.js';
+import type { SimulatedSessionOptions, SimulatedSessionReceiver } from './session-transfer.js';
+import type { Simulation } from './simulation.js';
+
+export class SessionReceiverHost extends MortalHost<SessionReceiverEvent> {
+  private readonly results: IncomingResult[] = [];
+  private machine: SessionReceiver | undefined;
+  /** What survives a death: blocks by number, with what the disk says they hold. */
+  private readonly durable = new Map<number, Uint8Array>();
+  private readonly written = new Map<number, Uint8Array>();
+  private blockSizeBytes = 1;
+  private isFalse = false;
+  private isIdentical = false;
+  private endedAtMs: TimeMs | undefined;
+  private maxBufferedBytes = 0;
+  private diskIsFreeAtMs: TimeMs = 0;
+  private lives = 0;
+  private isCheckpointDue = false;
+  private readonly random: () => number;
+
+  constructor(
+    simulation: Simulation,
+    private readonly index: number,
+    private readonly content: Uint8Array,
+    readonly options: SimulatedSessionOptions,
+    private readonly nonces: NonceLog | undefined,
+  ) {
+    super(simulation, `r${index + 1}`, 0);
+    this.random = createRandom(options.seed, `disk ${index}`);
+    this.startMachine();
+  }
+
+  toResult(): SimulatedSessionReceiver {
+    const { name, results, isIdentical, isFalse, maxBufferedBytes, endedAtMs } = this;
+    return { name, results, isIdentical, isFalse, maxBufferedBytes, endedAtMs };
+  }
+
+  protected createMachine(): Machine<SessionReceiverEvent> {
+    const { options } = this;
+    const { seed, bufferBytes = receiverLimits.bufferBytes } = options;
+    this.lives++;
+    this.machine = new SessionReceiver({
+      // One receiver in all its lives, as with the sender.
+      crypto: {
+        ...createSimulatedCrypto(seed, this.name, this.nonces),
+        random: createSimulatedCrypto(seed, `${this.name} ${this.lives}`).random,
+      },
+      name: this.name,
+      platform: 'posix',
+      refuseSender: () => undefined,
+      bufferBytes,
+    });
+    return options.wrapReceiver?.(this.machine) ?? this.machine;
+  }
+
+  protected override handleTaken(): void {
+    this.maxBufferedBytes = Math.max(this.maxBufferedBytes, this.machine?.bufferedBytes ?? 0);
+  }
+
+  protected handleEvent(event: SessionReceiverEvent): void {
+    const { simulation, machine, options } = this;
+    if (machine === undefined) return;
+    const { nowMs } = simulation;
+    switch (event.type) {
+      case 'prepare':
+        this.blockSizeBytes = event.blockSizeBytes;
+        machine.find(event.info.session)?.prepared(nowMs, this.held(), []);
+        break;
+      case 'join':
+        if (options.groupReaches?.(this.index) ?? true)
+          simulation.joinGroup(simulatedGroup, this.name);
+        break;
+      case 'leave':
+        simulation.leaveGroup(simulatedGroup, this.name);
+        break;
+      case 'write':
+        this.later(options.writeTimeMs ?? 0, machine, () => {
+          this.written.set(event.offsetBytes / this.blockSizeBytes, event.bytes);
+          machine.handleWritten(simulation.nowMs, event.session, event.bytes.length);
+          this.planCheckpoint(machine);
+        });
+        break;
+      case 'forget':
+        this.durable.delete(event.block);
+        this.written.delete(event.block);
+        break;
+      case 'finish':
+        this.later(options.storeTimeMs ?? 0, machine, () => {
+          this.checkpoint();
+          machine.find(event.session)?.handleStored(simulation.nowMs);
+        });
+        break;
+      case 'end':
+        this.results.push(event.result);
+        this.endedAtMs = nowMs;
+        if (event.result.status !== 'complete') break;
+        if (this.hasAll()) this.isIdentical = true;
+        else this.isFalse = true;
+        break;
+    }
+  }
+
+  protected handleKill(): void {
+    const { rot = 0 } = this.options;
+    this.machine = undefined;
+    this.diskIsFreeAtMs = 0;
+    this.written.clear();
+    for (const [block, bytes] of this.durable) {
+      if (this.random() >= rot) continue;
+      const damaged = bytes.slice();
+      damaged[0] = (damaged[0] as number) ^ 1;
+      this.durable.set(block, damaged);
+    }
+  }
+
+  private later(waitMs: number, machine: SessionReceiver, action: () => void): void {
+    const { simulation } = this;
+    this.diskIsFreeAtMs = Math.max(this.diskIsFreeAtMs, simulation.nowMs) + waitMs;
+    if (this.diskIsFreeAtMs === simulation.nowMs) {
+      action();
+      return;
+    }
+    simulation.at(this.diskIsFreeAtMs, () => {
+      if (this.machine !== machine) return;
+      action();
+      this.host?.drain();
+    });
+  }
+
+  private planCheckpoint(machine: SessionReceiver): void {
+    if (this.isCheckpointDue) return;
+    this.isCheckpointDue = true;
+    this.simulation.at(this.simulation.nowMs + (this.options.checkpointMs ?? 100), () => {
+      this.isCheckpointDue = false;
+      if (this.machine === machine) this.checkpoint();
+    });
+  }
+
+  private checkpoint(): void {
+    for (const [block, bytes] of this.written) this.durable.set(block, bytes);
+    this.written.clear();
+  }
+
+  private held(): { index: number; leaf: Uint8Array }[] {
+    const { hash } = createSimulatedCrypto('', '');
+    return [...this.durable].map(([index, bytes]) => ({ index, leaf: hashLeaf(hash, bytes) }));
+  }
+
+  private hasAll(): boolean {
+    const { content, blockSizeBytes } = this;
+    const blockCount = Math.ceil(content.length / blockSizeBytes);
+    for (let block = 0; block < blockCount; block++) {
+      const bytes = this.durable.get(block);
+      const expected = content.subarray(block * blockSizeBytes, (block + 1) * blockSizeBytes);
+      if (bytes === undefined || bytes.length !== expected.length) return false;
+      if (!bytes.every((byte, i) => byte === expected[i])) return false;
+    }
+    return true;
+  }
+}

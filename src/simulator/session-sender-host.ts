@@ -1,0 +1,145 @@
+/** The sender of a simulated session, with its source, and what an onlooker counts of it. */
+import type { Machine, TimeMs } from '../machine.js';
+import { createManifest, encodeManifest } from '../session/manifest.js';
+import type { SessionSenderEvent, SessionSenderResult } from '../session/session-events.js';
+import { SessionSender } from '../session/session-sender.js';
+import { MortalHost } from './mortal-host.js';
+import type { NonceLog } from './session-crypto.js';
+import { createSimulatedCrypto } from './session-crypto.js';
+import type { SettledReceiver, SimulatedSessionOptions } from './session-transfer.js';
+import { Simulation } from './simulation.js';
+
+/** What sessions send to where they have a group. */
+export const simulatedGroup = '239.77.35.1';
+
+export class SessionSenderHost extends MortalHost<SessionSenderEvent> {
+  readonly results: SessionSenderResult[] = [];
+  settled: SettledReceiver[] = [];
+  datagramsAfterEnd = 0;
+  maxReportsPerSec = 0;
+  readonly reportsBySecond: number[] = [];
+  private endedAtMs: TimeMs = Infinity;
+  private lives = 0;
+  private machine: SessionSender | undefined;
+  private reportsTaken = 0;
+  /** Datagrams that came after the end. */
+  private asked = 0;
+  /** When the reports of the last second came. */
+  private readonly reportTimes: TimeMs[] = [];
+  private firstOfSecond = 0;
+
+  constructor(
+    simulation: Simulation,
+    private readonly content: Uint8Array,
+    private readonly options: SimulatedSessionOptions,
+    private readonly nonces: NonceLog | undefined,
+  ) {
+    super(simulation, 'sender', options.sendTimeMs ?? 0);
+    this.startMachine();
+  }
+
+  protected createMachine(): Machine<SessionSenderEvent> {
+    const { options, content } = this;
+    const { seed, receiverCount, fileCount = 1 } = options;
+    const sizeBytes = Math.floor(content.length / fileCount);
+    const manifest = createManifest(
+      Array.from({ length: fileCount }, (_, i) => ({
+        kind: 'file' as const,
+        name: `file ${i}`,
+        mode: 0o644,
+        modifiedMs: 0,
+        sizeBytes: i === 0 ? content.length - (fileCount - 1) * sizeBytes : sizeBytes,
+      })),
+    );
+    this.lives++;
+    this.reportsTaken = 0;
+    this.asked = 0;
+    this.settled = [];
+    this.machine = new SessionSender({
+      ...options,
+      receivers: Array.from({ length: receiverCount }, (_, i) => ({
+        name: `r${i + 1}`,
+        address: Simulation.address(`r${i + 1}`),
+      })),
+      label: 'simulated',
+      manifest: encodeManifest(manifest),
+      contentSizeBytes: content.length,
+      // One sender in all its lives: its key is its name; its random numbers are new ones.
+      crypto: {
+        ...createSimulatedCrypto(seed, 'sender', this.nonces),
+        random: createSimulatedCrypto(seed, `sender ${this.lives}`).random,
+      },
+      ...(options.hasGroup === true ? { group: Simulation.address(simulatedGroup) } : {}),
+    });
+    return options.wrapSender?.(this.machine) ?? this.machine;
+  }
+
+  protected handleEvent(event: SessionSenderEvent): void {
+    const { simulation, machine } = this;
+    if (machine === undefined) return;
+    switch (event.type) {
+      case 'need': {
+        const { block, offsetBytes, sizeBytes } = event;
+        const bytes = this.content.subarray(offsetBytes, offsetBytes + sizeBytes);
+        this.later(machine, () => machine.provideBlock(simulation.nowMs, block, bytes));
+        break;
+      }
+      case 'receiver':
+        this.settled.push({ atMs: simulation.nowMs, outcome: event.outcome });
+        break;
+      case 'identify':
+        machine.trust(simulation.nowMs, event.index);
+        break;
+      case 'check-source':
+        machine.confirmSource(simulation.nowMs);
+        break;
+      case 'done':
+        this.results.push(event.result);
+        this.endedAtMs = simulation.nowMs;
+        break;
+    }
+  }
+
+  protected handleKill(): void {
+    this.machine = undefined;
+    this.endedAtMs = Infinity;
+  }
+
+  protected override handleTransmit(): void {
+    const { machine, simulation } = this;
+    // What still leaves in the moment of the end are the last words to receivers.
+    if (machine?.isDone !== true || simulation.nowMs === this.endedAtMs) return;
+    // Whoever has not heard them asks again.
+    if (this.asked > 0) this.asked--;
+    else this.datagramsAfterEnd++;
+  }
+
+  protected override handleTaken(): void {
+    const { machine, simulation, reportTimes } = this;
+    const { nowMs } = simulation;
+    if (machine?.isDone === true) this.asked++;
+    const taken = machine?.reportCount ?? this.reportsTaken;
+    if (taken === this.reportsTaken) return;
+    this.reportsTaken = taken;
+    const second = Math.floor(nowMs / 1000);
+    while (this.reportsBySecond.length <= second) this.reportsBySecond.push(0);
+    this.reportsBySecond[second] = (this.reportsBySecond[second] as number) + 1;
+    reportTimes.push(nowMs);
+    while ((reportTimes[this.firstOfSecond] as number) <= nowMs - 1000) this.firstOfSecond++;
+    const count = reportTimes.length - this.firstOfSecond;
+    this.maxReportsPerSec = Math.max(this.maxReportsPerSec, count);
+  }
+
+  private later(machine: SessionSender, action: () => void): void {
+    const { sourceTimeMs = 0 } = this.options;
+    if (sourceTimeMs === 0) {
+      action();
+      return;
+    }
+    this.simulation.at(this.simulation.nowMs + sourceTimeMs, () => {
+      if (this.machine !== machine) return;
+      action();
+      this.host?.drain();
+    });
+  }
+}
