@@ -1,6 +1,7 @@
 // Who is compared. A contender has
 //   id, name, about   for --only, tables and the text below them
 //   hasFile           whether it sends a file rather than bytes of memory
+//   runShare          of a scene's runs, where fewer will do: far off, and slow
 //   needs             commands and packages, see tools.mjs
 //   version(results)  what its program says of itself in what the senders printed
 //   unfit(scene)      why it does not take part in a scene, or nothing

@@ -109,7 +109,8 @@ async function runScene(bench, scene) {
     for (let round = 1; round <= runs; round++) {
       for (const contender of fit) {
         // Who was killed by the limit once would be again, and take as long each time.
-        if (isOut.has(contender)) continue;
+        const { runShare = 1 } = contender;
+        if (isOut.has(contender) || round > Math.ceil(runs * runShare)) continue;
         const context = { lab, file, bytes, limitMs, keys, folder: join(folder, 'run') };
         const { isTimedOut, version, ...run } = await runTransfer(contender, context);
         if (isTimedOut) isOut.add(contender);

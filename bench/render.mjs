@@ -38,8 +38,10 @@ function createReport(results, scenes, starts) {
   ].join('\n')}\n`;
 }
 
-function createHead({ made, bytes, limitS, contenders, skipped }) {
+function createHead({ made, bytes, limitS, contenders, skipped, runs }) {
   const { machine } = made;
+  const mostRuns = (id) =>
+    Math.max(0, ...runs.filter(({ contender }) => contender === id).map(({ round }) => round));
   return [
     '# Sessions and their peers',
     '',
@@ -51,10 +53,13 @@ function createHead({ made, bytes, limitS, contenders, skipped }) {
     `\`${made.command}\` · version ${made.version} · commit ${made.commit} · ${made.date} ·`,
     `${machine.cores} × ${machine.cpu}, ${machine.kernel}, Node ${machine.node}`,
     '',
-    '| contender | version | as |',
-    '|---|---|---|',
-    ...contenders.map(({ name, version, about }) => `| ${name} | ${version ?? '–'} | ${about} |`),
-    ...skipped.map(({ contender, why }) => `| ${contender} | – | skipped: ${why} |`),
+    '| contender | version | runs | as |',
+    '|---|---|---|---|',
+    ...contenders.map(
+      ({ id, name, version, about }) =>
+        `| ${name} | ${version ?? '–'} | ${mostRuns(id)} | ${about} |`,
+    ),
+    ...skipped.map(({ contender, why }) => `| ${contender} | – | 0 | skipped: ${why} |`),
     '',
     'All hosts share the same cores, so the more receivers, the more each contender competes with its',
     'own receivers. CPU is user and system time per GB of the file: of the sender, of each receiver, and of',

@@ -21,6 +21,7 @@ export const p2mp = {
 export const plainP2mp = {
   ...p2mp,
   id: 'p2mp-plain',
+  runShare: 0.6,
   name: 'p2mp (plain dgram)',
   about: "the same without the kernel's batches of datagrams: P2MP_OFFLOAD=off at both sides",
   plan: (context) => plan(context, { P2MP_OFFLOAD: 'off' }),

@@ -5,6 +5,7 @@ const port = 5201;
 
 export const tcp = {
   id: 'tcp',
+  runShare: 0.6,
   name: 'TCP to each',
   about: 'iperf3 -R by each receiver in parallel, as many bytes to each: no encryption, no file',
   needs: ['iperf3'],

@@ -11,6 +11,7 @@ const patience = ['--min-wait', 1];
 
 export const udpcast = {
   id: 'udpcast',
+  runShare: 0.6,
   name: 'udpcast',
   hasFile: true,
   about:

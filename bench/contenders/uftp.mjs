@@ -44,6 +44,7 @@ export const uftp = {
 export const openUftp = {
   ...common,
   id: 'uftp-open',
+  runShare: 0.6,
   name: 'UFTP (open)',
   about: 'uftp -R -1, all else by default: no encryption, and whoever hears it may take part',
   plan: (context) => plan(context, { receiver: () => [], sender: () => [] }),
