@@ -162,10 +162,7 @@ export class Delivery {
     takeSample(nowMs, peer, report, this.lastBurst);
     const mayHearGroup = this.options.group !== undefined && !this.isLeftBehind(peer);
     takeGroup(peer, report, mayHearGroup, this.groupDatagramsSent);
-    if (report.windowBlocks !== peer.windowBlocks) {
-      peer.windowBlocks = report.windowBlocks;
-      peer.lane?.measure();
-    }
+    peer.lane?.takeWindow(peer, report.windowBlocks);
     // Bursts that were not sent yet: somebody makes data up.
     const isMadeUp =
       report.throughBurst !== undefined &&

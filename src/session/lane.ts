@@ -64,6 +64,8 @@ export class Lane {
   lastWholeBurst: number | undefined;
   maxBlocks: number;
   private members: SessionPeer[] = [];
+  /** Of those, who sets the pace by the latest report. */
+  private readonly paced: SessionPeer[] = [];
   /** The next block of the content to look at; the first time, all are. */
   private cursor: number;
   private isFirstPass: boolean;
@@ -113,21 +115,38 @@ export class Lane {
     return this.members;
   }
 
-  /** Who takes part has changed, or how much somebody can put together. */
+  /** Who takes part has changed. */
   measure(): void {
     this.members = this.options.peers.filter((peer) => peer.lane === this && peer.isServed);
     this.groupMembers = [];
-    this.receiverWindowBlocks = Infinity;
-    this.control.initialRttMs = Math.max(...this.members.map(({ model }) => model.minRttMs));
-    for (const { index, windowBlocks, hearsGroup } of this.members) {
-      const blocks = Math.max(1, windowBlocks);
-      this.receiverWindowBlocks = Math.min(this.receiverWindowBlocks, blocks);
+    this.control.initialRttMs = 0;
+    for (const { index, hearsGroup, model } of this.members) {
+      this.control.initialRttMs = Math.max(this.control.initialRttMs, model.minRttMs);
       if (hearsGroup) this.groupMembers.push(index);
     }
+    this.receiverWindowBlocks = this.leastWindowBlocks();
     const places = this.members.length - Math.max(0, this.groupMembers.length - 1);
     this.burstLimit = Math.max(2, Math.floor(maxBursts / Math.max(1, places)));
     this.headroom = undefined;
     this.isIdle = false;
+  }
+
+  /** How much a receiver can put together has changed, perhaps: nearly every report says so. */
+  takeWindow(peer: SessionPeer, windowBlocks: number): void {
+    const before = peer.windowBlocks;
+    peer.windowBlocks = windowBlocks;
+    if (!peer.isServed) return;
+    if (windowBlocks <= this.receiverWindowBlocks) {
+      this.receiverWindowBlocks = Math.max(1, windowBlocks);
+    } else if (before <= this.receiverWindowBlocks) {
+      this.receiverWindowBlocks = this.leastWindowBlocks();
+    }
+  }
+
+  private leastWindowBlocks(): number {
+    let least = Infinity;
+    for (const { windowBlocks } of this.members) least = Math.min(least, windowBlocks);
+    return Math.max(1, least);
   }
 
   /** A receiver is no longer served here: what it lacks is needed again. */
@@ -143,8 +162,13 @@ export class Lane {
   handleReport(nowMs: TimeMs, peer: SessionPeer): void {
     if (!peer.needed.isEmpty) this.isIdle = false;
     this.headroom = undefined;
-    const paced = this.members.filter((member) => this.isPacedBy(member) || member === peer);
-    for (const member of paced) member.inFlight = this.inFlightOf(member);
+    const { paced } = this;
+    paced.length = 0;
+    for (const member of this.members) {
+      if (!this.isPacedBy(member) && member !== peer) continue;
+      member.inFlight = this.inFlightOf(member);
+      paced.push(member);
+    }
     this.control.update(nowMs, paced);
   }
 
