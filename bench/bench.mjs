@@ -20,6 +20,7 @@ const help = `npm run bench -- [peers | stop-and-wait | render] [options]
   --only p2mp,uftp    contenders: ${contenders.map(({ id }) => id).join(', ')}
   --limit-s 180       after which a run is killed
   --skip-start        leaves out the time to the first data
+  --resume            goes on with an interrupted run: scenes that are done stay as they are
   --skip-memory       stop-and-wait: leaves out the table of memory
   --out bench/results folder of results
 `;
@@ -36,6 +37,7 @@ const { values, positionals } = parseArgs({
     only: { type: 'string' },
     'limit-s': { type: 'string' },
     'skip-start': { type: 'boolean' },
+    resume: { type: 'boolean' },
     'skip-memory': { type: 'boolean' },
     out: { type: 'string' },
     help: { type: 'boolean' },
@@ -57,6 +59,7 @@ const parts = {
       only: values.only?.split(','),
       limitS: values['limit-s'] && Number(values['limit-s']),
       skipStart: values['skip-start'],
+      resume: values.resume,
       out: values.out,
     }),
   render: () => render(values.out),

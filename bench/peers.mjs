@@ -1,7 +1,16 @@
 // Sessions of p2mp and its peers, one after another in the same networks: contenders take turns within
 // each round, so that whatever else the machine does hits them all alike.
 import { randomFillSync } from 'node:crypto';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { killCommands } from './commands.mjs';
@@ -29,6 +38,8 @@ export async function benchPeers({
   out = defaultOut,
   only,
   skipStart = false,
+  /** Goes on with what is in the folder of results: scenes that are there are not run again. */
+  resume = false,
   ...lists
 }) {
   const obstacle = findObstacle() ?? (await findMissing(labNeeds))[0];
@@ -54,31 +65,51 @@ export async function benchPeers({
       ...{ folder, present, runs, limitMs: limitS * 1000, keys: join(folder, 'keys') },
       file: join(folder, 'object.bin'),
       bytes,
-      results: {
-        made: describeMaking(),
-        bytes,
-        limitS,
-        contenders: present.map(({ id, name, about }) => ({ id, name, about })),
-        skipped,
-        flowBytes,
-        starts: [],
-        losses: [],
-        runs: [],
-      },
+      results: resume
+        ? readEarlier(out, present, bytes)
+        : {
+            made: [],
+            bytes,
+            limitS,
+            contenders: present.map(({ id, name, about }) => ({ id, name, about })),
+            skipped,
+            flowBytes,
+            starts: [],
+            losses: [],
+            runs: [],
+          },
       save: (results) => {
         mkdirSync(out, { recursive: true });
         return writeFile(join(out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
       },
     };
+    bench.results.made.push(describeMaking());
     mkdirSync(bench.keys);
     writeRandom(bench.file, bytes);
-    for (const scene of createScenes(lists, runs)) await runScene(bench, scene);
-    if (!skipStart) await runStarts(bench);
+    const scenes = createScenes(lists, runs).filter((scene) => !isThere(bench.results, scene));
+    for (const scene of scenes) await runScene(bench, scene);
+    if (!skipStart && bench.results.starts.length === 0) await runStarts(bench);
   } finally {
     for (const signal of signals) process.off(signal, interrupt);
     cleanUp();
   }
   await render(out);
+}
+
+function readEarlier(out, present, bytes) {
+  const path = join(out, 'results.json');
+  if (!existsSync(path)) throw new Error(`${path}: not there; leave out --resume`);
+  const results = JSON.parse(readFileSync(path, 'utf8'));
+  const idsOf = (contenders) => contenders.map(({ id }) => id).join(', ');
+  if (results.bytes === bytes && idsOf(results.contenders) === idsOf(present)) return results;
+  throw new Error(
+    `${path}: of ${results.bytes} bytes by ${idsOf(results.contenders)}; go on with these`,
+  );
+}
+
+/** A scene is kept once it is whole. */
+function isThere({ runs }, { runs: _, ...scene }) {
+  return runs.some((run) => Object.entries(scene).every(([field, value]) => run[field] === value));
 }
 
 async function select(only) {

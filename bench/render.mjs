@@ -39,7 +39,7 @@ function createReport(results, scenes, starts) {
 }
 
 function createHead({ made, bytes, limitS, contenders, skipped, runs }) {
-  const { machine } = made;
+  const [{ machine }] = made;
   const mostRuns = (id) =>
     Math.max(0, ...runs.filter(({ contender }) => contender === id).map(({ round }) => round));
   return [
@@ -50,7 +50,10 @@ function createHead({ made, bytes, limitS, contenders, skipped, runs }) {
     "receiver's copy compared to the byte after each run. Seconds are those of the sender's whole command,",
     `from its start to its end, with all receivers ready. A run is killed after ${limitS} s.`,
     '',
-    `\`${made.command}\` · version ${made.version} · commit ${made.commit} · ${made.date} ·`,
+    ...made.map(
+      ({ command, version, commit, date }) =>
+        `\`${command}\` · version ${version} · commit ${commit} · ${date} ·`,
+    ),
     `${machine.cores} × ${machine.cpu}, ${machine.kernel}, Node ${machine.node}`,
     '',
     '| contender | version | runs | as |',

@@ -7,10 +7,12 @@ import { BlockIntake } from '../src/session/block-intake.js';
 import { BlockSeal } from '../src/session/block-seal.js';
 import { Delivery } from '../src/session/delivery.js';
 import { IncomingSession } from '../src/session/incoming-session.js';
+import { ReceiverCalls } from '../src/session/receiver-calls.js';
 import { ReportClock } from '../src/session/report-clock.js';
 import type { LackList } from '../src/session/report-list.js';
 import type { SessionPeer } from '../src/session/session-peer.js';
 import { SessionSender } from '../src/session/session-sender.js';
+import { Verification } from '../src/session/verification.js';
 import { Simulation } from '../src/simulator/simulation.js';
 import { delegate } from './support/scenario-run.js';
 import { drawSessionScenario } from './support/session-scenario.js';
@@ -74,12 +76,7 @@ notices('reports that leave out a block that is lacking', {
 
 notices('a receiver that takes any digest for its own', {
   expected: /called complete what is not identical/,
-  plant: () =>
-    replace(IncomingSession.prototype, 'verify', function (this: IncomingSession, nowMs: TimeMs) {
-      this['stage'] = 'storing';
-      this['options'].emit({ type: 'finish', session: this.session });
-      this['clock']?.want(nowMs);
-    }),
+  plant: () => replace(Verification.prototype, 'check', () => ({ kind: 'same' })),
 });
 
 notices('a receiver that does not ask anew for a bad block', {
@@ -89,6 +86,7 @@ notices('a receiver that does not ask anew for a bad block', {
       IncomingSession.prototype,
       'repairBlocks',
       function (this: IncomingSession, nowMs: TimeMs) {
+        this['stage'] = 'whole';
         this['clock']?.want(nowMs);
       },
     ),
@@ -201,7 +199,7 @@ notices('delivery that forgets those who fell silent', {
 
 notices('a sender that never polls', {
   expected: /lives, called failed/,
-  plant: () => replace(SessionSender.prototype, 'poll', () => true),
+  plant: () => replace(ReceiverCalls.prototype, 'poll', () => true),
 });
 
 notices('a sender that calls a receiver complete at its first report', {
@@ -219,14 +217,15 @@ notices('a sender that calls a receiver complete at its first report', {
 notices('a sender that believes that its group reaches everybody', {
   expected: /lives, called failed|not by \d+/,
   plant: () => {
-    const takeGroup = Delivery.prototype['takeGroup'];
+    const { handleReport } = Delivery.prototype;
     return replace(
       Delivery.prototype,
-      'takeGroup',
-      function (this: Delivery, ...args: Parameters<typeof takeGroup>) {
-        takeGroup.apply(this, args);
-        args[0].hearsGroup = this['options'].group !== undefined;
-        args[0].lane?.measure();
+      'handleReport',
+      function (this: Delivery, ...args: Parameters<Delivery['handleReport']>) {
+        handleReport.apply(this, args);
+        const [, peer] = args;
+        peer.hearsGroup = this['options'].group !== undefined;
+        peer.lane?.measure();
       },
     );
   },
@@ -250,13 +249,13 @@ notices('a sender that goes on after its end', {
 
 notices('a sender that gives up without a reason', {
   expected: /failed without a reason/,
-  plant: () => replace(SessionSender.prototype, 'silenceReason', () => undefined),
+  plant: () => replace(ReceiverCalls.prototype, 'silenceReason', () => undefined),
 });
 
 notices('a sender that gives up too late', {
   expected: /is away, failed at \d+ ms/,
   wrapSender: (sender) => {
-    Object.assign(sender, { giveUpAfterMs: 60_000 });
+    Object.assign(sender['calls']['options'], { giveUpAfterMs: 60_000 });
     return sender;
   },
 });

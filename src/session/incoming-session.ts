@@ -488,11 +488,12 @@ export class IncomingSession {
   }
 
   private repairBlocks(nowMs: TimeMs, blocks: readonly number[]): void {
-    const { geometry, intake } = this;
+    const { geometry, intake, verification } = this;
     assert(geometry !== undefined && intake !== undefined, 'there are blocks');
     for (const block of blocks) {
       this.badBlocks++;
       this.options.countFault('bad-block', this.from, nothing);
+      verification?.tree.forget(block);
       const index = geometry.manifestBlockCount + block;
       intake.lacking.add(index, index + 1);
       this.options.emit({ type: 'forget', session: this.session, block });

@@ -9,7 +9,7 @@ export type Verdict =
   | { readonly kind: 'same' }
   /** The sender's nodes are asked for: `requests` says which. */
   | { readonly kind: 'searching' }
-  /** These blocks, counted within the content; their digests are forgotten. */
+  /** These blocks, counted within the content: they are to come again. */
   | { readonly kind: 'differs'; readonly blocks: readonly number[] }
   /** However often blocks were repaired. */
   | { readonly kind: 'hopeless' };
@@ -59,7 +59,6 @@ export class Verification {
     if (!search.isOver) return { kind: 'searching' };
     this.search = undefined;
     const blocks = search.differing;
-    for (const block of blocks) this.tree.forget(block);
     return blocks.length > 0 ? { kind: 'differs', blocks } : this.compare(root);
   }
 }

@@ -1,0 +1,183 @@
+/** Sessions whose receivers have trouble with their disks: what the sender is told, and what is kept. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { InjectedFault, noInjection, syncing, writing } from './support/injected-faults.js';
+import { isSameContent, writeRandomFile } from './support/loopback.js';
+import { distFolder, Program, parseResult } from './support/processes.js';
+import { type ReceiverProgram, SessionPlace, waitForNote } from './support/session-commands.js';
+
+const buffered = true;
+const sizeBytes = 6_000_000;
+
+/** A receiver, and a sender slow enough that its disk can fail in between. */
+class Setup {
+  readonly place: SessionPlace;
+  readonly sent: string;
+
+  constructor(readonly t: Test) {
+    this.place = new SessionPlace(t);
+    this.sent = writeRandomFile(this.place.sent, sizeBytes);
+  }
+
+  send(receivers: readonly ReceiverProgram[], ...options: string[]): Program {
+    const to = receivers.map(({ name }) => name).join();
+    return this.place.send([this.sent, '--to', to, '--open', '--json', ...options]);
+  }
+
+  isThere({ dir }: ReceiverProgram): boolean {
+    return isSameContent(this.sent, join(dir, 'sent'));
+  }
+
+  /** The same again, the disk being well: it ends well, and what was kept does not come again. */
+  async repeat(receiver: ReceiverProgram): Promise<number> {
+    const exit = await this.send([receiver]).exited;
+    this.t.equal(exit.code, 0, exit.stderr);
+    this.t.ok(this.isThere(receiver), 'and is whole');
+    this.t.notOk(existsSync(join(receiver.dir, '.p2mp-part')), 'and nothing else is left');
+    return parseResult(exit)['receivers'][0].receivedBytes;
+  }
+}
+
+t.test('a disk that fails midway', { buffered, skip: noInjection }, async (t) => {
+  const setup = new Setup(t);
+  const receiver = await setup.place.receive(['--open', '--json']);
+  const other = await setup.place.receive(['--open', '--json'], 'other');
+  const sender = setup.send([receiver, other], '--rate', '3MB');
+  await waitForNote(receiver);
+  const fault = await InjectedFault.begin(t, receiver.program.pid, writing, 'error=EIO');
+  const exit = await sender.exited;
+  await fault.end();
+  t.equal(exit.code, 3, 'some receivers are complete');
+  t.match(parseResult(exit)['receivers'], [
+    { status: 'failed', reason: /the disk failed; check it/ },
+    { status: 'complete' },
+  ]);
+  t.ok(setup.isThere(other), 'the other one has it');
+  t.same(readdirSync(receiver.dir), ['.p2mp-part'], 'and this one nothing that looks whole');
+  const againBytes = await setup.repeat(receiver);
+  t.ok(againBytes < sizeBytes, `${againBytes} of ${sizeBytes} bytes came again`);
+});
+
+t.test('a disk that cannot make anything durable', { buffered, skip: noInjection }, async (t) => {
+  const setup = new Setup(t);
+  const receiver = await setup.place.receive(['--open', '--json']);
+  const fault = await InjectedFault.begin(t, receiver.program.pid, syncing, 'error=EIO');
+  const exit = await setup.send([receiver]).exited;
+  await fault.end();
+  t.equal(exit.code, 1);
+  t.match(parseResult(exit)['receivers'], [{ status: 'failed', reason: /the disk failed/ }]);
+  t.same(readdirSync(receiver.dir), ['.p2mp-part'], 'what may not last is not called a file');
+  await setup.repeat(receiver);
+});
+
+t.test(
+  'a slow disk takes longer, and nothing is lost',
+  { buffered, skip: noInjection },
+  async (t) => {
+    const setup = new Setup(t);
+    const receiver = await setup.place.receive(['--open', '--json']);
+    const other = await setup.place.receive(['--open', '--json'], 'other');
+    const calls = `${writing},${syncing}`;
+    const fault = await InjectedFault.begin(t, receiver.program.pid, calls, 'delay_enter=50000');
+    const exit = await setup.send([receiver, other]).exited;
+    await fault.end();
+    t.equal(exit.code, 0, exit.stderr);
+    t.ok(setup.isThere(receiver) && setup.isThere(other));
+  },
+);
+
+t.test(
+  'a limit on the size of files',
+  { buffered, skip: process.platform === 'win32' && 'no ulimit' },
+  async (t) => {
+    const setup = new Setup(t);
+    const dir = join(setup.place.folder, 'in');
+    const p2mp = join(distFolder, 'cli', 'p2mp.js');
+    const args = [
+      'receive',
+      '--open',
+      '--json',
+      '--dir',
+      dir,
+      '--bind',
+      '127.0.0.1',
+      '--port',
+      '0',
+    ];
+    const words = ['-c', 'ulimit -f 2048; exec "$@"', 'sh', process.execPath, p2mp, ...args];
+    const env = { P2MP_HOME: setup.place.receiverHome };
+    const program = new Program(t, 'bash', words, { env });
+    const { addresses } = await program.waitForEvent('listening');
+    const { port } = addresses[0];
+    const receiver = { program, port, name: `127.0.0.1:${port}`, dir };
+    const exit = await setup.send([receiver]).exited;
+    t.equal(exit.code, 1);
+    t.match(parseResult(exit)['receivers'], [
+      {
+        status: 'failed',
+        reason: /larger than allowed here; raise the limit or take another disk/,
+      },
+    ]);
+    program.kill('SIGTERM');
+    t.equal((await program.exited).code, 0, 'the receiver has not died of it');
+  },
+);
+
+t.test('a folder that cannot be written to is refused at the start', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const file = join(place.folder, 'a file');
+  writeFileSync(file, '');
+  const program = place.start(place.receiverHome, ['receive', '--open', '--dir', join(file, 'in')]);
+  const exit = await program.exited;
+  t.equal(exit.code, 4, exit.stdout);
+  t.match(exit.stderr, /a part of the path is not a folder; check the name/);
+});
+
+const faketime = spawnSync('faketime', ['now', 'true']).status === 0;
+
+t.test('clocks that jump', { buffered, skip: !faketime && 'no faketime here' }, async (t) => {
+  const setup = new Setup(t);
+  const clock = join(setup.place.folder, 'clock');
+  writeFileSync(clock, '+0');
+  const env = {
+    LD_PRELOAD: spawnSync('faketime', ['now', 'printenv', 'LD_PRELOAD']).stdout.toString().trim(),
+    FAKETIME_TIMESTAMP_FILE: clock,
+    FAKETIME_NO_CACHE: '1',
+    // The clock that counts from the start of the machine does not jump in reality either.
+    FAKETIME_DONT_FAKE_MONOTONIC: '1',
+  };
+  const p2mp = join(distFolder, 'cli', 'p2mp.js');
+  const start = (home: string, ...args: string[]) =>
+    new Program(t, process.execPath, [p2mp, ...args], { env: { ...env, P2MP_HOME: home } });
+  const { place } = setup;
+  const dir = join(place.folder, 'in');
+  const receiver = start(
+    place.receiverHome,
+    ...[
+      'receive',
+      '--open',
+      '--json',
+      '--once',
+      '--dir',
+      dir,
+      '--bind',
+      '127.0.0.1',
+      '--port',
+      '0',
+    ],
+  );
+  const { addresses } = await receiver.waitForEvent('listening');
+  const to = `127.0.0.1:${addresses[0].port}`;
+  const options = ['--to', to, '--open', '--json', '--rate', '2MB', '--give-up-after', '5'];
+  const sender = start(place.senderHome, 'send', setup.sent, ...options);
+  await sender.waitForEvent('PROGRESS');
+  writeFileSync(clock, '+3d');
+  await receiver.waitForEvent('PROGRESS').catch(() => undefined);
+  writeFileSync(clock, '-3d');
+  const exit = await sender.exited;
+  t.equal(exit.code, 0, exit.stderr);
+  t.equal((await receiver.exited).code, 0);
+  t.ok(isSameContent(setup.sent, join(dir, 'sent')));
+});

@@ -1,0 +1,39 @@
+/** Faults of the operating system, made by strace: calls of a running program fail, or take long, until it ends. */
+import { spawnSync } from 'node:child_process';
+import { type Cleaner, Program } from './processes.js';
+
+/** Why faults cannot be made here; undefined where they can. */
+export const noInjection =
+  spawnSync('strace', ['-e', 'trace=none', 'true']).status === 0
+    ? false
+    : 'no strace here, or nothing that it may trace';
+
+/** Calls that write to files. */
+export const writing = 'write,pwrite64,writev,pwritev,pwritev2';
+export const syncing = 'fsync,fdatasync';
+export const sending = 'sendmsg,sendmmsg,sendto';
+
+export class InjectedFault {
+  private constructor(private readonly program: Program) {}
+
+  /**
+   * @param calls of the system, separated by commas
+   * @param fault as strace's inject takes it: `error=EIO`, `error=ENOBUFS:when=10+10`, `delay_enter=20000`
+   */
+  static async begin(
+    t: Cleaner,
+    pid: number,
+    calls: string,
+    fault: string,
+  ): Promise<InjectedFault> {
+    const what = ['-e', `trace=${calls}`, '-e', `inject=${calls}:${fault}`];
+    const program = new Program(t, 'strace', ['-f', '-p', `${pid}`, '-o', '/dev/null', ...what]);
+    await program.waitFor(/attached/, 'stderr');
+    return new InjectedFault(program);
+  }
+
+  async end(): Promise<void> {
+    this.program.kill('SIGINT');
+    await this.program.exited;
+  }
+}
