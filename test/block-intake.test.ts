@@ -393,6 +393,24 @@ t.test('segments are lost that come after a report has told of them as lost', (t
   t.end();
 });
 
+t.test('what of a block has not been sent yet is not lost', (t) => {
+  const { intake } = createIntake();
+  const isThrough = () => true;
+  for (const segment of [0, 1, 2, 3]) {
+    intake.take(0, packetOf(1, segment, { burst: segment }));
+    intake.list(0, 4, isThrough);
+  }
+  t.equal(intake.segmentsLost, 0, 'its bursts are over, but not its round');
+  intake.take(0, packetOf(2, 0));
+  intake.take(0, packetOf(2, 2));
+  intake.list(0, 4, isThrough);
+  intake.take(0, packetOf(2, 3));
+  t.equal(intake.segmentsLost, 0);
+  intake.take(0, packetOf(2, 1));
+  t.equal(intake.segmentsLost, 1, 'what came before the last that came is lost');
+  t.end();
+});
+
 t.test('a block that comes behind a later one of its pass was lost as a whole', (t) => {
   const { intake } = createIntake();
   takeAll(intake, 0, 2, { generation: 1 });

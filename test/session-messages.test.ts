@@ -112,9 +112,12 @@ t.test('texts of any length go in one datagram, shortened', (t) => {
     for (const message of all) {
       const bytes = encodeMessage(message);
       t.ok(bytes.length <= maxControlSizeBytes, `${message.kind}: ${bytes.length} bytes`);
-      t.match(JSON.stringify(decodeMessage(bytes)), /…"/, 'and says that there was more');
+      t.match(JSON.stringify(decodeMessage(bytes)), /…/, 'and says that there was more');
     }
   }
+  const reason = `${'/folder'.repeat(100)}: the disk is full; make room and try again`;
+  const decoded = decodeMessage(encodeMessage({ kind: 'refuse', reason }));
+  t.match(decoded, { reason: /^\/folder.*…\/.*: the disk is full; make room and try again$/ });
   t.end();
 });
 

@@ -1,5 +1,5 @@
 /** Blocks being put together at a receiver, within a budget that all sessions of a host share. */
-import { lowBits } from '../block-window.js';
+import { lastBit, lowBits } from '../block-window.js';
 import type { TimeMs } from '../machine.js';
 import type { BlockRun } from './block-run.js';
 
@@ -19,8 +19,11 @@ export class Assembly {
   /** Segments that are lacking, low half and high half. */
   lackingLow: number;
   lackingHigh: number;
-  /** Whether what it lacks was sent and lost: what comes now is a repair. */
-  isRepaired: boolean;
+  /** Of those, the ones that were sent and lost: if they come, that is a repair. */
+  private lostLow = 0;
+  private lostHigh = 0;
+  /** Segments that came as repairs. */
+  repairedCount = 0;
   /** The burst that its last segment came in. */
   burst = 0;
   takenAtMs: TimeMs = 0;
@@ -29,16 +32,27 @@ export class Assembly {
     readonly generation: number,
     /** What has come, in its place; the rest is what was there before. */
     readonly sealed: Uint8Array,
-    segmentCount: number,
-    isRepaired: boolean,
+    private readonly segmentCount: number,
   ) {
     this.lackingLow = lowBits(segmentCount);
     this.lackingHigh = lowBits(segmentCount - 32);
-    this.isRepaired = isRepaired;
   }
 
   get isComplete(): boolean {
     return (this.lackingLow | this.lackingHigh) === 0;
+  }
+
+  /**
+   * What it lacks has been sent, and is lost.
+   * @param isAll whether all of the block has been sent; else what comes before the last segment that came
+   */
+  noteLoss(isAll: boolean): void {
+    const { lackingLow, lackingHigh, segmentCount } = this;
+    const heldLow = ~lackingLow & lowBits(segmentCount);
+    const heldHigh = ~lackingHigh & lowBits(segmentCount - 32);
+    const end = isAll ? segmentCount : lastBit(heldLow, heldHigh);
+    this.lostLow |= lackingLow & lowBits(end);
+    this.lostHigh |= lackingHigh & lowBits(end - 32);
   }
 
   /** @returns how many of the run's segments were not there before */
@@ -50,9 +64,11 @@ export class Assembly {
       if (segment < 32) {
         if ((this.lackingLow & bit) === 0) continue;
         this.lackingLow &= ~bit;
+        if ((this.lostLow & bit) !== 0) this.repairedCount++;
       } else {
         if ((this.lackingHigh & bit) === 0) continue;
         this.lackingHigh &= ~bit;
+        if ((this.lostHigh & bit) !== 0) this.repairedCount++;
       }
       this.sealed.set(run.body(i), segment * mssBytes);
       count++;

@@ -77,11 +77,12 @@ export class BlockIntake {
       assembly = this.open(nowMs, block, generation);
       if (assembly === undefined) return { newCount: 0, fault: 'no-room', faultCount: count };
     }
+    const repairedBefore = assembly.repairedCount;
     const newCount = assembly.take(run, this.geometry.mssBytes);
+    this.segmentsLost += assembly.repairedCount - repairedBefore;
     const repeatedCount = count - newCount;
     this.duplicates += repeatedCount;
     if (newCount > 0) assembly.takenAtMs = nowMs;
-    if (assembly.isRepaired) this.segmentsLost += newCount;
     if (assembly.isComplete) return this.complete(block, assembly, newCount);
     return repeatedCount === 0
       ? { newCount }
@@ -102,7 +103,10 @@ export class BlockIntake {
     const list = listLacks(this.lacking, this.assemblies, firstBlock, endBlock);
     for (const { kind, firstBlock: block } of list.lacks) {
       const assembly = kind === 'part' ? this.assemblies.get(block) : undefined;
-      if (assembly !== undefined && isThrough(assembly.burst)) assembly.isRepaired = true;
+      // Of a block that goes out in several bursts, the rest may be on its way.
+      if (assembly !== undefined && isThrough(assembly.burst)) {
+        assembly.noteLoss(block < this.highestBlock);
+      }
     }
     return list;
   }
@@ -123,9 +127,8 @@ export class BlockIntake {
     this.passGeneration = generation;
     const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
     const segmentCount = segmentCountOfBlock(geometry, block);
-    const isLate = block < this.highestBlock;
-    const sealed = this.takeBuffer(sealedBytes);
-    const assembly = new Assembly(generation, sealed, segmentCount, isLate);
+    const assembly = new Assembly(generation, this.takeBuffer(sealedBytes), segmentCount);
+    if (block < this.highestBlock) assembly.noteLoss(true);
     this.highestBlock = Math.max(this.highestBlock, block);
     this.assemblies.set(block, assembly);
     budget.usedBytes += sealedBytes;

@@ -178,12 +178,14 @@ export function encodeMessage(message: Message): Uint8Array {
   return writer.finish();
 }
 
-/** A message goes in one datagram, whatever the length of what it tells people. */
+/** A message goes in one datagram, whatever the length of what it tells people; its end says what to do. */
 function shortened(text: string): string {
-  return text.length > maxLineChars ? `${text.slice(0, maxLineChars - 1)}…` : text;
+  if (text.length <= maxLineChars) return text;
+  return `${text.slice(0, maxLineChars - endChars - 1)}…${text.slice(-endChars)}`;
 }
 
 const maxLineChars = 200;
+const endChars = 80;
 
 /** Text that will be shown to people: nothing in it may act on their terminals. */
 function readLine(reader: ByteReader): string {

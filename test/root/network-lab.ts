@@ -93,6 +93,19 @@ export class NetworkLab {
     for (const end of ends) run('ip', '-n', end, 'link', 'set', name, 'up');
   }
 
+  /** Pulls a host's cable, or puts it back. */
+  setLink(host: number, state: 'up' | 'down'): void {
+    run('ip', '-n', `${this.prefix}-bridge`, 'link', 'set', `p${host}`, state);
+  }
+
+  /** Gives a host another address in place of its own. */
+  moveHost(host: number, address: string): void {
+    const namespace = this.namespace(host);
+    // In this order: with the first address of a network, Linux takes away the others.
+    run('ip', '-n', namespace, 'addr', 'del', `${this.address(host)}/24`, 'dev', 'eth0');
+    run('ip', '-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
+  }
+
   close(): void {
     for (let i = 0; i < this.hostCount; i++) run('ip', 'netns', 'del', this.namespace(i));
     run('ip', 'netns', 'del', `${this.prefix}-bridge`);
