@@ -9,7 +9,7 @@ import { distFolder, Program, parseResult } from './support/processes.js';
 import { type ReceiverProgram, SessionPlace, waitForNote } from './support/session-commands.js';
 
 const buffered = true;
-const sizeBytes = 6_000_000;
+const sizeBytes = 12_000_000;
 
 /** A receiver, and a sender slow enough that its disk can fail in between. */
 class Setup {
