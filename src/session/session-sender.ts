@@ -288,6 +288,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       for (const peer of this.peers) {
         peer.heardAtMs += stoppedMs;
         peer.progressAtMs += stoppedMs;
+        if (peer.putOff !== undefined) peer.putOff.sinceMs += stoppedMs;
       }
     }
     if (nowMs >= this.checkAtMs) this.checkPeers(nowMs);
@@ -342,7 +343,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   private handleDue(nowMs: TimeMs, peer: SessionPeer): void {
-    if (peer.status !== 'identifying' && nowMs - peer.heardAtMs >= this.giveUpAfterMs) {
+    const waitsSinceMs = Math.min(peer.heardAtMs, peer.putOff?.sinceMs ?? Infinity);
+    if (peer.status !== 'identifying' && nowMs - waitsSinceMs >= this.giveUpAfterMs) {
       this.settle(nowMs, peer, 'failed', this.silenceReason(peer));
       return;
     }
@@ -465,6 +467,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private silenceReason(peer: SessionPeer): string {
     const seconds = this.giveUpAfterMs / 1000;
+    if (peer.putOff !== undefined) return peer.putOff.reason;
     if (peer.otherVersion !== undefined) return otherVersion(peer.otherVersion);
     const smallAnswers = peer.opening?.smallAnswers ?? 0;
     if (smallAnswers >= narrowPathAnswers.suspected) {
@@ -583,6 +586,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         this.handleAccept(nowMs, peer, message.name);
         return true;
       case 'refuse':
+        if (message.isPassing) {
+          this.putOff(nowMs, peer, message.reason);
+          return true;
+        }
         this.tell(peer, { kind: 'bye', reason: '' });
         this.settle(nowMs, peer, 'refused', message.reason);
         return true;
@@ -606,9 +613,25 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     }
   }
 
+  /** What takes its place is called as in the beginning, for as long as patience with a silent one lasts. */
+  private putOff(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
+    if (peer.status !== 'offered') return;
+    if (peer.putOff === undefined) {
+      this.events.push({ type: 'put-off', receiver: peer.name, reason });
+    }
+    peer.putOff ??= { sinceMs: nowMs, reason };
+    peer.status = 'calling';
+    peer.opening = undefined;
+    peer.channel = undefined;
+    peer.callWaitMs = callTiming.maxMs;
+    peer.callAtMs = nowMs + peer.callWaitMs;
+    this.checkAtMs = Math.min(this.checkAtMs, peer.callAtMs);
+  }
+
   private handleAccept(nowMs: TimeMs, peer: SessionPeer, selfName: string): void {
     if (peer.status !== 'offered') return;
     peer.status = 'active';
+    peer.putOff = undefined;
     peer.opening = undefined;
     peer.selfName = selfName;
     peer.isResponsive = true;
