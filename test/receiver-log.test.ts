@@ -11,6 +11,8 @@ const skip = process.platform === 'win32' && 'Windows has no such signals';
 
 /** One session that is complete, one that is refused, and the end. */
 async function play(place: SessionPlace, options: readonly string[]): Promise<Exit> {
+  // A key that is there is not told of.
+  await place.keygen(place.receiverHome);
   const { program, name } = await place.receive(['--open', '--max-bytes', '1MB', ...options]);
   const sent = writeRandomFile(place.sent, 1000);
   const large = writeRandomFile(place.sent, 2_000_000, 'large');
@@ -41,13 +43,11 @@ t.test('--log json', { buffered, skip }, async (t) => {
     'info CONNECT',
     'error RESULT refused',
   ]);
-  t.match(events[0], { message: /^Made this receiver's key|^--open: anybody/ });
+  t.match(events[0], { message: /^--open: anybody/ });
 });
 
 t.test('--log json at other levels', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
-  // From now on there is a key, and none is told of.
-  await place.keygen(place.receiverHome);
   const debug = await play(place, ['--log', 'json', '--log-level', 'debug']);
   const told = levelsOf(parseEvents(debug.stdout)).filter((each) => !each.startsWith('debug'));
   t.equal(told.length, 6, told.join());
@@ -68,7 +68,7 @@ t.test('--log text', { buffered, skip }, async (t) => {
   const texts = parts.map(([, , level = '', text]) => `${level.trim()} ${text}`).join('\n');
   t.match(texts, /^warn --open: anybody who reaches this port may send files here$/m);
   t.match(texts, /^info Listening on 127\.0\.0\.1:\d+, into /m);
-  t.match(texts, /^info sent from 127\.0\.0\.1:\d+: 1,?000 B, key SHA256:/m);
+  t.match(texts, /^info sent from 127\.0\.0\.1:\d+: 1\.00 kB, key SHA256:/m);
   t.match(texts, /^info sent from 127\.0\.0\.1:\d+: complete, /m);
   t.match(texts, /^error large from 127\.0\.0\.1:\d+: refused: /m);
   t.match(texts, /^debug sockets: /m);
@@ -80,7 +80,7 @@ t.test('--log journal', { buffered, skip }, async (t) => {
   t.match(exit.stdout, /^<4>--open: /m);
   t.match(exit.stdout, /^<6>Listening on /m);
   t.match(exit.stdout, /^<3>large from .*: refused: /m);
-  t.notMatch(exit.stdout, /^(?!<[3-7]>)/m, 'every line has its priority');
+  t.notMatch(exit.stdout.trimEnd(), /^(?!<[3-7]>)/m, 'every line has its priority');
 });
 
 for (const [level, stdout, stderr] of [

@@ -17,41 +17,45 @@ const skip = process.platform === 'win32' && 'Windows has no such signals';
 /** A sender must not lose patience while a busy machine starts a process. */
 const patient = ['--open', '--json', '--give-up-after', '60'];
 
-t.test('sessions under way end, and later ones wait for the next', { buffered, skip }, async (t) => {
-  const place = new SessionPlace(t);
-  const { program, name, port, dir } = await place.receive(['--open', '--json']);
-  const sent = writeRandomFile(place.sent, 800_000);
-  const sender = place.send([sent, '--to', name, '--rate', '100k', ...patient]);
-  await sender.waitForEvent('PROGRESS');
-  program.kill('SIGTERM');
-  await program.waitForEvent('draining');
+t.test(
+  'sessions under way end, and later ones wait for the next',
+  { buffered, skip },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const { program, name, port, dir } = await place.receive(['--open', '--json']);
+    const sent = writeRandomFile(place.sent, 800_000);
+    const sender = place.send([sent, '--to', name, '--rate', '100k', ...patient]);
+    await sender.waitForEvent('PROGRESS');
+    program.kill('SIGTERM');
+    await program.waitForEvent('draining');
 
-  const late = writeRandomFile(place.sent, 5000, 'late');
-  const lateSender = place.send([late, '--to', name, ...patient]);
-  t.match(await lateSender.waitForEvent('WAITING'), {
-    receiver: name,
-    reason: 'this receiver is about to end, and takes no new sessions',
-  });
-  const early = await place.start(place.receiverHome, [
-    ...['receive', '--open', '--dir', dir, '--bind', '127.0.0.1', '--port', String(port)],
-  ]).exited;
-  t.equal(early.code, 4, 'two at once would take datagrams from each other');
-  t.match(early.stderr, 'the port is taken');
+    const late = writeRandomFile(place.sent, 5000, 'late');
+    const lateSender = place.send([late, '--to', name, ...patient]);
+    t.match(await lateSender.waitForEvent('WAITING'), {
+      receiver: name,
+      reason: 'this receiver is about to end, and takes no new sessions',
+    });
+    const early = await place.start(place.receiverHome, [
+      ...['receive', '--open', '--dir', dir, '--bind', '127.0.0.1', '--port', String(port)],
+    ]).exited;
+    t.equal(early.code, 4, 'two at once would take datagrams from each other');
+    t.match(early.stderr, 'the port is taken');
 
-  t.equal((await sender.exited).code, 0, 'the session under way');
-  const old = await program.exited;
-  t.equal(old.code, 0);
-  t.match(eventsOf(old, 'RESULT'), [{ status: 'complete', label: 'sent' }]);
-  t.ok(isSameContent(sent, join(dir, 'sent')));
+    t.equal((await sender.exited).code, 0, 'the session under way');
+    const old = await program.exited;
+    t.equal(old.code, 0);
+    t.match(eventsOf(old, 'RESULT'), [{ status: 'complete', label: 'sent' }]);
+    t.ok(isSameContent(sent, join(dir, 'sent')));
 
-  const next = await place.receive(['--open', '--json', '--port', String(port)]);
-  const lateExit = await lateSender.exited;
-  t.equal(lateExit.code, 0, lateExit.stderr);
-  t.equal(eventsOf(lateExit, 'WAITING').length, 1, 'told once');
-  t.ok(isSameContent(late, join(dir, 'late')));
-  t.match(await next.program.waitForEvent('RESULT'), { status: 'complete', label: 'late' });
-  t.same(readdirSync(dir).sort(), ['late', 'sent']);
-});
+    const next = await place.receive(['--open', '--json', '--port', String(port)]);
+    const lateExit = await lateSender.exited;
+    t.equal(lateExit.code, 0, lateExit.stderr);
+    t.equal(eventsOf(lateExit, 'WAITING').length, 1, 'told once');
+    t.ok(isSameContent(late, join(dir, 'late')));
+    t.match(await next.program.waitForEvent('RESULT'), { status: 'complete', label: 'late' });
+    t.same(readdirSync(dir).sort(), ['late', 'sent']);
+  },
+);
 
 t.test('a sender that starts while nothing is there waits', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
