@@ -5,6 +5,10 @@ import { argumentValues, optionValues } from './value-kinds.mjs';
 const programs = ['p2mp', 'p2mpclient', 'p2mpserver'];
 
 export function completionScripts(commands, planNames) {
+  const known = new Set(commands.flatMap(({ options }) => options.map(({ long }) => long)));
+  for (const long of Object.keys(optionValues)) {
+    if (!known.has(long)) throw new Error(`value-kinds.mjs: there is no option --${long}`);
+  }
   const all = commands.map((command) => ({
     ...command,
     values:

@@ -23,7 +23,10 @@ export function manPage(command, { version, what, others }) {
       text(line.slice(name.length + 1)),
     ]),
     '.SH DESCRIPTION',
-    ...prose.flatMap((paragraph) => ['.PP', ...paragraph.map((line) => text(line.trim()))]),
+    ...prose.flatMap((paragraph, index) => [
+      ...(index > 0 ? ['.PP'] : []),
+      ...paragraph.map((line) => text(line.trim())),
+    ]),
   ];
   if (verbs.length > 0) {
     lines.push('.SH VERBS');
@@ -54,11 +57,9 @@ function optionLines({ long, short, what, takesValue, isRepeatable, isNegated, b
   const names = [...(short === undefined ? [] : [`-${short}`]), `--${isNegated ? 'no-' : ''}${long}`];
   const heads = names.map((each) => `\\fB${roff(each)}\\fR`).join(', ');
   const value = takesValue ? ` \\fI${roff(placeholder(long))}\\fR` : '';
-  const notes = [
-    ...(byDefault === undefined ? [] : [`Default: ${byDefault}.`]),
-    ...(isRepeatable && !what.includes('repeated') ? ['May be repeated.'] : []),
-  ];
-  return ['.TP', `${heads}${value}`, `${text(what)}.`, ...notes.map(text)];
+  const otherwise = byDefault === undefined ? '' : ` (default: ${byDefault})`;
+  const again = isRepeatable && !what.includes('repeated') ? [text('May be repeated.')] : [];
+  return ['.TP', `${heads}${value}`, text(`${what}${otherwise}.`), ...again];
 }
 
 function placeholder(long) {
