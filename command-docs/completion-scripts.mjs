@@ -124,7 +124,9 @@ function zsh(commands) {
       return `${quote(`(${names.join(' ')})`)}{${names.map(spec).join(',')}}${quote(text + value)}`;
     });
     if (name === 'p2mp experiment') {
-      lines.push(quote(`*:plan:_alternative "plans:plan:(${values.join(' ')})" "files:file:_files"`));
+      lines.push(
+        quote(`*:plan:_alternative "plans:plan:(${values.join(' ')})" "files:file:_files"`),
+      );
     } else if (Array.isArray(values) && values.length > 0) {
       lines.push(quote(`1:argument:${actionOf(values)}`));
     } else if (!Array.isArray(values)) {
@@ -170,7 +172,7 @@ fi
 // --- fish
 
 function fish(commands) {
-  const valueOf = (kind) => {
+  const valueFlags = (kind) => {
     if (Array.isArray(kind)) return `-x -a ${quote(kind.join(' '))}`;
     const known = {
       file: '-r -F',
@@ -194,7 +196,7 @@ function fish(commands) {
     for (const option of options) {
       const { long, short, what, takesValue, isNegated } = option;
       const letter = short === undefined ? '' : ` -s ${short}`;
-      const value = takesValue ? ` ${valueOf(optionValues[long] ?? 'text')}` : '';
+      const value = takesValue ? ` ${valueFlags(optionValues[long] ?? 'text')}` : '';
       lines.push(`${start} -l ${isNegated ? 'no-' : ''}${long}${letter}${value} -d ${quote(what)}`);
     }
   }

@@ -13,7 +13,13 @@ const [main] = commands;
 function whatIs({ name, prose }) {
   if (name === 'p2mp') return description;
   const verb = main.verbs.find(({ verb: each }) => name === `p2mp ${each}`);
-  return verb?.what ?? prose.flat().join(' ').replace(/[.,:;] .*/s, '');
+  return (
+    verb?.what ??
+    prose
+      .flat()
+      .join(' ')
+      .replace(/[.,:;] .*/s, '')
+  );
 }
 
 await mkdir('dist/man', { recursive: true });

@@ -54,7 +54,10 @@ export function manPage(command, { version, what, others }) {
 }
 
 function optionLines({ long, short, what, takesValue, isRepeatable, isNegated, byDefault }) {
-  const names = [...(short === undefined ? [] : [`-${short}`]), `--${isNegated ? 'no-' : ''}${long}`];
+  const names = [
+    ...(short === undefined ? [] : [`-${short}`]),
+    `--${isNegated ? 'no-' : ''}${long}`,
+  ];
   const heads = names.map((each) => `\\fB${roff(each)}\\fR`).join(', ');
   const value = takesValue ? ` \\fI${roff(placeholder(long))}\\fR` : '';
   const otherwise = byDefault === undefined ? '' : ` (default: ${byDefault})`;

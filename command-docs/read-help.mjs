@@ -67,7 +67,10 @@ function parseVerb(line) {
 }
 
 function parseExitCodes(block) {
-  const list = block.replaceAll('\n', ' ').replace(/^Exit codes: /, '').replace(/\.$/, '');
+  const list = block
+    .replaceAll('\n', ' ')
+    .replace(/^Exit codes: /, '')
+    .replace(/\.$/, '');
   return list.split('; ').map((each) => {
     const [, code, what] = /^(\d+) (.*)$/.exec(each);
     return { code, what };

@@ -31,13 +31,19 @@ for (const command of commands) {
     const options = await optionsOf(t, command);
     t.ok(options.length >= 5, options.join(' '));
     const page = read(manFolder, `${command.replace(' ', '-')}.1`);
-    const [bash, zsh, fish] = ['p2mp.bash', '_p2mp', 'p2mp.fish'].map((name) => read(scripts, name));
+    const [bash, zsh, fish] = ['p2mp.bash', '_p2mp', 'p2mp.fish'].map((name) =>
+      read(scripts, name),
+    );
     const words = bash?.split('\n').find((line) => line.includes(`'${command}')`));
     for (const option of options) {
       t.ok(page.includes(`\\-\\-${option.replaceAll('-', '\\-')}\\fR`), `${option} in the page`);
       t.match(words, new RegExp(`--${option}[ ']`), 'bash');
       t.ok(zsh?.includes(`--${option}`), 'zsh');
-      t.match(fish, new RegExp(`^complete -c ${command.split(' ')[0]} .*-l ${option} `, 'm'), 'fish');
+      t.match(
+        fish,
+        new RegExp(`^complete -c ${command.split(' ')[0]} .*-l ${option} `, 'm'),
+        'fish',
+      );
     }
   });
 }
@@ -87,7 +93,9 @@ _p2mp
 printf '%s\\n' "\${COMPREPLY[@]}"
 `;
 
-const plans = readdirSync(join(projectFolder, 'experiments/plans')).map((name) => name.slice(0, -5));
+const plans = readdirSync(join(projectFolder, 'experiments/plans')).map((name) =>
+  name.slice(0, -5),
+);
 
 /** Words, the last one begun, and what may stand there; files are those of the project's folder. */
 const cases: readonly (readonly [string, readonly string[]])[] = [
@@ -108,7 +116,13 @@ const cases: readonly (readonly [string, readonly string[]])[] = [
 
 for (const [line, expected] of cases) {
   t.test(`bash completes: ${line}`, async (t) => {
-    const result = run(t, 'bash', ['-c', `cd '${projectFolder}'\n${askBash}`, 'bash', bashScript, ...line.split(' ')]);
+    const result = run(t, 'bash', [
+      '-c',
+      `cd '${projectFolder}'\n${askBash}`,
+      'bash',
+      bashScript,
+      ...line.split(' '),
+    ]);
     if (result === undefined) return;
     t.equal(result.stderr, '');
     t.same(result.stdout.trimEnd().split('\n').sort(), [...expected].sort());
@@ -132,12 +146,17 @@ t.test('bash takes an option and its value as one', async (t) => {
 });
 
 t.test('zsh knows whom it completes', async (t) => {
-  const command = 'autoload -U compinit; compinit -D -u; source $1; print $_comps[p2mp] $_comps[p2mpserver]';
+  const command =
+    'autoload -U compinit; compinit -D -u; source $1; print $_comps[p2mp] $_comps[p2mpserver]';
   const result = run(t, 'zsh', ['-fc', command, 'zsh', join(scripts, '_p2mp')]);
   if (result !== undefined) t.match(result, { stdout: '_p2mp _p2mp\n', stderr: '' });
 });
 
-for (const [shell, file] of Object.entries({ bash: 'p2mp.bash', zsh: '_p2mp', fish: 'p2mp.fish' })) {
+for (const [shell, file] of Object.entries({
+  bash: 'p2mp.bash',
+  zsh: '_p2mp',
+  fish: 'p2mp.fish',
+})) {
   t.test(`p2mp completion ${shell}`, async (t) => {
     const exit = await startCommand(t, 'p2mp', ['completion', shell]).exited;
     t.match(exit, { code: 0, stderr: '' });

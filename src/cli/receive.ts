@@ -40,7 +40,7 @@ const usage = [
   'Takes what trusted senders send to this host, many at once, into a folder. A file appears under',
   'its name once all of it is verified and on disk. What was cut off is continued when the sender',
   'comes back. SIGTERM lets sessions end and puts new ones off, so that another process may take',
-  'this one\'s place without any sender failing; Ctrl-C stops at once.',
+  "this one's place without any sender failing; Ctrl-C stops at once.",
 ].join('\n');
 
 export function createReceiveParser() {
