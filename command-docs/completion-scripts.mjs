@@ -125,7 +125,7 @@ function zsh(commands) {
     });
     if (name === 'p2mp experiment') {
       lines.push(
-        quote(`*:plan:_alternative "plans:plan:(${values.join(' ')})" "files:file:_files"`),
+        quote(`*:plan: _alternative "plans:plan:(${values.join(' ')})" "files:file:_files"`),
       );
     } else if (Array.isArray(values) && values.length > 0) {
       lines.push(quote(`1:argument:${actionOf(values)}`));

@@ -65,7 +65,10 @@ t.test('pages tell nothing of the host that made them', async (t) => {
 
 /** Runs a program where there is one; where not, the test is skipped by its name. */
 function run(t: Test, program: string, args: readonly string[]) {
-  const { error, ...result } = spawnSync(program, args, { encoding: 'utf8' });
+  const { error, ...result } = spawnSync(program, args, {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
   if ((error as NodeJS.ErrnoException | undefined)?.code !== 'ENOENT') return result;
   t.pass(`no ${program} here`, { skip: true });
   return undefined;
@@ -145,12 +148,30 @@ t.test('bash takes an option and its value as one', async (t) => {
   if (result !== undefined) t.match(result, { stdout: 'json\njournal\n', stderr: '' });
 });
 
-t.test('zsh knows whom it completes', async (t) => {
-  const command =
-    'autoload -U compinit; compinit -D -u; source $1; print $_comps[p2mp] $_comps[p2mpserver]';
-  const result = run(t, 'zsh', ['-fc', command, 'zsh', join(scripts, '_p2mp')]);
-  if (result !== undefined) t.match(result, { stdout: '_p2mp _p2mp\n', stderr: '' });
-});
+/** Types the begin of a line into an interactive zsh, and a tab; ends once the whole word is on the screen. */
+const askZsh = `
+zmodload zsh/zpty
+zpty shell "TERM=dumb PS1='> ' zsh -f -i"
+zpty -w shell "autoload -U compinit; compinit -D -u; source '$1'; print REA''DY"
+zpty -r -m shell said '*READY*'
+zpty -w -n shell "$2"$'\\t'
+zpty -r -m shell said "*$3*"
+zpty -d shell
+`;
+
+for (const [line, word] of [
+  ['p2mp rec', 'receive'],
+  ['p2mp receive --log-', '--log-level'],
+  ['p2mp receive --log js', 'json'],
+  ['p2mp experiment receivers-', 'receivers-real'],
+  ['p2mp completion f', 'fish'],
+  ['p2mpserver --mu', '--must-end'],
+] as const) {
+  t.test(`zsh completes: ${line}`, async (t) => {
+    const result = run(t, 'zsh', ['-fc', askZsh, 'zsh', join(scripts, '_p2mp'), line, word]);
+    if (result !== undefined) t.match(result, { status: 0, stderr: '' });
+  });
+}
 
 for (const [shell, file] of Object.entries({
   bash: 'p2mp.bash',
