@@ -731,7 +731,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     let isAnyAwaited = false;
     let isAnyNarrow = false;
     for (const peer of this.peers) {
-      if (peer.isSettled) continue;
+      // Who was put off will not be there within that moment.
+      if (peer.isSettled || peer.putOff !== undefined) continue;
       const { isReady } = peer;
       if (isReady) isAnyReady = true;
       if (!isReady || !(peer.hearsGroup || isGroupSettled)) isAnyAwaited = true;
