@@ -32,6 +32,9 @@ t.test('the package holds what users need, and nothing else', async (t) => {
   const allowed = [
     /^dist\/.*\.(js|d\.ts)$/,
     /^dist\/cli\/third-party-licenses\.txt$/,
+    /^dist\/man\/p2mp[a-z-]*\.1$/,
+    /^dist\/completions\/(p2mp\.(bash|fish)|_p2mp)$/,
+    /^deploy\/(Dockerfile(\.dockerignore)?|(systemd|kubernetes)\/[a-z0-9-]+\.(service|env|yaml))$/,
     /^docs\/.*\.(md|svg|png)$/,
     /^experiments\/(plans\/[a-z-]+|plan\.schema)\.json$/,
     /^experiments\/array-jobs\/[a-z-]+\.(sh|yaml)$/,
@@ -42,14 +45,16 @@ t.test('the package holds what users need, and nothing else', async (t) => {
     paths.filter((path) => !allowed.some((pattern) => pattern.test(path))),
     [],
   );
-  t.same(paths.filter((path) => !/^(dist|docs|examples|experiments)\//.test(path)).sort(), [
+  t.same(paths.filter((path) => !/^(dist|deploy|docs|examples|experiments)\//.test(path)).sort(), [
     'CHANGELOG.md',
     'LICENSE',
     'README.md',
     'package.json',
   ]);
-  const { bin, exports } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8'));
-  const named = [...Object.values<string>(bin)];
+  const { bin, exports, man } = JSON.parse(
+    readFileSync(join(projectFolder, 'package.json'), 'utf8'),
+  );
+  const named = [...Object.values<string>(bin), ...man];
   for (const entry of Object.values<Record<string, string>>(exports)) {
     named.push(...Object.values(entry));
   }

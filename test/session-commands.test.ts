@@ -531,6 +531,11 @@ const receiving: readonly Refusal[] = [
   { args: ['--name', 'a', '--name', 'b'], code: 2, line: '--name: given more than once' },
   { args: ['--bogus'], code: 2, line: 'bogus' },
   { args: ['--overwrite', '--no-clobber'], code: 2, line: '--overwrite and --no-clobber: ' },
+  { args: ['--drain-timeout', '0'], code: 2, line: '--drain-timeout 0: ' },
+  { args: ['--log', 'xml'], code: 2, line: '--log xml: must be one of text, json, journal' },
+  { args: ['--log', 'json', '--json'], code: 2, line: '--json and --log: give one of them' },
+  { args: ['--log-level', 'all'], code: 2, line: '--log-level all: must be one of error, warn' },
+  { args: ['--log-level', 'info', '-q'], code: 2, line: '--log-level and --quiet: give one of' },
 ];
 
 for (const [verb, refusals] of Object.entries({ send: sending, receive: receiving })) {

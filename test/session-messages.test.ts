@@ -23,7 +23,8 @@ const offer: Offer = {
 const messages: readonly Message[] = [
   offer,
   { kind: 'accept', name: 'r1' },
-  { kind: 'refuse', reason: 'no room' },
+  { kind: 'refuse', reason: 'no room', isPassing: false },
+  { kind: 'refuse', reason: 'about to end', isPassing: true },
   {
     kind: 'report',
     report: {
@@ -91,9 +92,10 @@ t.test('nothing that is told to people acts on a terminal', (t) => {
   const told = 'a\\x1b[2J\\x07\\x9b\\x7f\\x0ab';
   const accept = decodeMessage(encodeMessage({ kind: 'accept', name: text }));
   t.strictSame(accept, { kind: 'accept', name: told });
-  for (const kind of ['refuse', 'bye'] as const) {
-    t.strictSame(decodeMessage(encodeMessage({ kind, reason: text })), { kind, reason: told });
-  }
+  const bye = { kind: 'bye', reason: text } as const;
+  t.strictSame(decodeMessage(encodeMessage(bye)), { kind: 'bye', reason: told });
+  const refuse = { kind: 'refuse', reason: text, isPassing: false } as const;
+  t.match(decodeMessage(encodeMessage(refuse)), { reason: told });
   const done = { kind: 'done', isComplete: false, reason: text } as const;
   t.match(decodeMessage(encodeMessage(done)), { reason: told });
   t.match(decodeMessage(encodeMessage({ ...offer, label: text })), { label: told });
@@ -105,7 +107,7 @@ t.test('texts of any length go in one datagram, shortened', (t) => {
     const long = character.repeat(10_000);
     const all: Message[] = [
       { kind: 'accept', name: long },
-      { kind: 'refuse', reason: long },
+      { kind: 'refuse', reason: long, isPassing: true },
       { kind: 'bye', reason: long },
       { kind: 'done', isComplete: false, reason: long },
     ];

@@ -582,17 +582,23 @@ t.test('a receiver whose signal was aborted before is closed at once', async (t)
   t.same(readdirSync(folder), []);
 });
 
-t.test('a drain lets a session end, and refuses others', async (t) => {
+t.test('a drain lets a session end, and puts others off', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 300_000);
   const host = await openHost(t, folder);
   const first = sendTo([host], [sent], { rateBytesPerSec: 500_000 });
   await host.offers(1);
   const drained = host.receiving.drain();
-  const second = await sendTo([host], [writeRandomFile(folder, 10, 'late')]);
-  t.match(second.receivers, [
-    { status: 'refused', reason: 'this receiver is going down; try again later' },
-  ]);
+  const reason = 'this receiver is about to end, and takes no new sessions';
+  const putOff: SendEvent[] = [];
+  const second = await sendTo([host], [writeRandomFile(folder, 10, 'late')], {
+    giveUpAfterMs: 1000,
+    onEvent: (event) => {
+      if (event.type === 'put-off') putOff.push(event);
+    },
+  });
+  t.match(second.receivers, [{ status: 'failed', reason }], 'nothing took its place');
+  t.match(putOff, [{ reason }], 'told once');
   t.match((await first).receivers, [{ status: 'complete' }]);
   await drained;
   await host.receiving.closed;
@@ -935,7 +941,7 @@ t.test('a drain from within the event of a session that its sender ended', async
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 300_000);
   const abort = new AbortController();
-  let drained: Promise<void> | undefined;
+  let drained: Promise<boolean> | undefined;
   const host: SessionHost = await openHost(t, folder, {
     onEvent: ({ type }) => {
       if (type === 'offer') abort.abort();

@@ -156,6 +156,16 @@ export function parseSize(option: string, text: string): number {
     : refuse(`--${option} ${text}: must be a number of bytes above 0, such as 50MB or 800k`);
 }
 
+/** One of a few words. */
+export function parseChoice<T extends string>(
+  option: string,
+  text: string,
+  choices: readonly T[],
+): T {
+  const found = choices.find((choice) => choice === text);
+  return found ?? refuse(`--${option} ${text}: must be one of ${choices.join(', ')}`);
+}
+
 /** A whole number from 1 on. */
 export function parseCount(option: string, text: string, highest = Infinity): number {
   const count = parseNumber(text);

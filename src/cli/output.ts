@@ -7,6 +7,8 @@ import type { WriteStream } from 'node:tty';
 export interface OutputOptions {
   readonly isJson: boolean;
   readonly isQuiet: boolean;
+  /** Only what is wrong, and results with --json. */
+  readonly isTerse?: boolean;
 }
 
 /** Lines are gathered up to this size within one turn of the event loop. */
@@ -30,18 +32,30 @@ export class Output {
     return this.options.isJson;
   }
 
+  /** Whether it is a log, of which each line stands for itself. */
+  get isLog(): boolean {
+    return false;
+  }
+
   /** A line for people; not with --json or --quiet. */
   line(text: string): void {
-    if (this.options.isJson || this.options.isQuiet) return;
+    const { isJson, isQuiet, isTerse } = this.options;
+    if (isJson || isQuiet || isTerse) return;
     this.append(`${text}\n`);
   }
 
   /** One JSON object on a line of its own; only with --json. */
   json(object: { readonly event: string } & Readonly<Record<string, unknown>>): void {
     if (!this.options.isJson) return;
+    const { isQuiet, isTerse } = this.options;
     // Of a quiet run only results are told.
-    if (this.options.isQuiet && object.event.toLowerCase() !== 'result') return;
+    if ((isQuiet || isTerse) && object.event.toLowerCase() !== 'result') return;
     this.append(`${JSON.stringify(object)}\n`);
+  }
+
+  /** Something that only --verbose tells. */
+  detail(text: string): void {
+    this.warn(text);
   }
 
   /** Something that a person should know and that ends nothing. */
@@ -97,7 +111,7 @@ export class Output {
     process.stderr.write(`${text}\n`);
   }
 
-  private append(text: string): void {
+  protected append(text: string): void {
     this.buffer += text;
     if (this.buffer.length >= maxBufferedChars) this.flush();
     if (this.isFlushDue) return;

@@ -23,6 +23,10 @@ const verbs: Readonly<Record<string, { what: string; load: () => Promise<Verb> }
     what: 'Run a plan of transfers; leave CSV, a plot and a report',
     load: async () => (await import('./experiment.js')).experiment,
   },
+  completion: {
+    what: 'Print the script by which bash, zsh or fish completes command lines',
+    load: async () => (await import('./completion.js')).completion,
+  },
 };
 
 const usage = [

@@ -16,5 +16,5 @@ export function printOddity(
   output.json({ event: type, ...fields });
   if (output.isJson) return;
   if (event.type === 'send-error') output.warn(`not sent: ${event.message}`);
-  else if (isVerbose) output.warn(`${event.kind} from ${event.from}: ${event.packet}`);
+  else if (isVerbose) output.detail(`${event.kind} from ${event.from}: ${event.packet}`);
 }

@@ -63,9 +63,10 @@ export class ReceiveOutput {
         const { label, from, contentSizeBytes, senderKey } = event.info;
         const key = fingerprint(senderKey);
         output.json({ event: 'CONNECT', sender: from, label, bytes: contentSizeBytes, key });
-        if (options.isVerbose && !output.isJson) {
-          output.warn(`${label} from ${from}: ${formatBytes(contentSizeBytes)}, key ${key}`);
-        }
+        const text = `${label} from ${from}: ${formatBytes(contentSizeBytes)}, key ${key}`;
+        // A log without the beginnings of sessions would not tell what they hang in.
+        if (output.isLog) output.line(text);
+        else if (options.isVerbose && !output.isJson) output.detail(text);
         break;
       }
       case 'bad-block': {
@@ -73,7 +74,7 @@ export class ReceiveOutput {
         output.json({ event: 'BAD_BLOCK', sender: info.from, label: info.label, block, names });
         if (options.isVerbose && !output.isJson) {
           const where = escapeControls(names.join(', '));
-          output.warn(`${info.label} from ${info.from}: block ${block} of ${where} comes again`);
+          output.detail(`${info.label} from ${info.from}: block ${block} of ${where} comes again`);
         }
         break;
       }

@@ -12,15 +12,24 @@ import {
   loadKeyPair,
   saveKeyPair,
 } from '../node/session/key-files.js';
-import { ReceiverMetrics } from '../node/session/metrics.js';
 import type { ReceiveOptions, Receiving } from '../node/session/receive.js';
 import { receive as startReceiving } from '../node/session/receive.js';
+import { StatusServer } from '../node/session/status-server.js';
 import { refuseUnlessAuthorized } from '../node/session/trust.js';
-import { parseCount, parsePort, parseSeconds, parseServer, parseSize } from './arguments.js';
+import {
+  parseChoice,
+  parseCount,
+  parsePort,
+  parseSeconds,
+  parseServer,
+  parseSize,
+} from './arguments.js';
 import { createParser, onInterrupt, parse, single } from './command.js';
 import { describeOffload } from './describe-offload.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
+import type { LogLevel } from './log-output.js';
+import { LogOutput, logFormats, logLevels } from './log-output.js';
 import { Output } from './output.js';
 import { ReceiveOutput } from './receive-output.js';
 import { tuneEngine } from './tune-engine.js';
@@ -30,10 +39,11 @@ const usage = [
   '',
   'Takes what trusted senders send to this host, many at once, into a folder. A file appears under',
   'its name once all of it is verified and on disk. What was cut off is continued when the sender',
-  'comes back. SIGTERM lets sessions end and takes no new ones; Ctrl-C stops at once.',
+  'comes back. SIGTERM lets sessions end and puts new ones off, so that another process may take',
+  "this one's place without any sender failing; Ctrl-C stops at once.",
 ].join('\n');
 
-function createReceiveParser() {
+export function createReceiveParser() {
   return createParser('p2mp receive', usage)
     .option('dir', { type: 'string', default: '.', describe: 'Folder that everything goes into' })
     .option('port', { type: 'string', default: String(defaultPort), describe: 'UDP port' })
@@ -97,7 +107,22 @@ function createReceiveParser() {
     })
     .option('metrics', {
       type: 'string',
-      describe: 'Serve Prometheus metrics at [host:]port, path /metrics; port 9735 if left out',
+      describe:
+        'Serve /metrics, /healthz and /readyz by HTTP at [host:]port; port 9735 if left out',
+    })
+    .option('drain-timeout', {
+      type: 'string',
+      describe: 'Seconds that sessions have to end after SIGTERM; then they are put aside',
+      defaultDescription: 'as long as they take',
+    })
+    .option('log', {
+      type: 'string',
+      describe: 'Print lines of a log: text, json, or journal (for systemd)',
+    })
+    .option('log-level', {
+      type: 'string',
+      describe: 'The most that is told: error (as --quiet), warn, info, or debug (as --verbose)',
+      defaultDescription: 'info',
     })
     .nargs('bind', 1)
     .requiresArg([
@@ -113,12 +138,15 @@ function createReceiveParser() {
       'idle-timeout',
       'classic',
       'metrics',
+      'drain-timeout',
+      'log',
+      'log-level',
     ])
     .example('$0 --dir /srv/images', 'from the senders in authorized_senders')
     .example('$0 --open --once --dir . && ls -l', 'one session from anybody, in a script');
 }
 
-/** Where metrics are served if no port is given. */
+/** Where metrics and health are served if no port is given. */
 const metricsPort = 9735;
 
 type Arguments = Exclude<Awaited<ReturnType<typeof parseArguments>>, ExitCode>;
@@ -140,18 +168,49 @@ export async function receive(args: readonly string[]): Promise<ExitCode> {
   return new ReceiveCommand(argv).run();
 }
 
+/** @returns the most that is told */
+function chooseLevel(argv: Arguments): LogLevel {
+  const { quiet, verbose, 'log-level': given } = argv;
+  if (given === undefined) return quiet ? 'error' : verbose ? 'debug' : 'info';
+  if (quiet || verbose) {
+    const other = quiet ? '--quiet' : '--verbose';
+    throw new P2mpError('INVALID_ARGUMENT', `--log-level and ${other}: give one of them`);
+  }
+  return parseChoice('log-level', single('log-level', given), logLevels);
+}
+
+function createOutput(argv: Arguments, level: LogLevel): Output {
+  const { json: isJson, log } = argv;
+  if (log === undefined) {
+    return new Output({ isJson, isQuiet: level === 'error', isTerse: level === 'warn' });
+  }
+  if (isJson) throw new P2mpError('INVALID_ARGUMENT', '--json and --log: give one of them');
+  return new LogOutput({ format: parseChoice('log', single('log', log), logFormats), level });
+}
+
 /** One run of the command: prints what happens until it is stopped. */
 class ReceiveCommand {
   private readonly output: Output;
   private readonly report: ReceiveOutput;
   private exit: ExitCode = exitCode.ok;
   private receiving: Receiving | undefined;
+  private readonly isVerbose: boolean;
+  private readonly drainTimeoutMs: number;
+  /** Resolves to whether all sessions came to their end. */
+  private drained: Promise<boolean> | undefined;
 
   constructor(private readonly argv: Arguments) {
-    this.output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+    const level = chooseLevel(argv);
+    this.output = createOutput(argv, level);
+    this.isVerbose = level === 'debug';
+    const drainTimeout = argv['drain-timeout'];
+    this.drainTimeoutMs =
+      drainTimeout === undefined
+        ? Infinity
+        : parseSeconds('drain-timeout', single('drain-timeout', drainTimeout));
     const onComplete = argv['on-complete'];
     this.report = new ReceiveOutput(this.output, {
-      isVerbose: argv.verbose,
+      isVerbose: this.isVerbose,
       dir: single('dir', argv.dir),
       ...(onComplete === undefined ? {} : { onComplete: single('on-complete', onComplete) }),
     });
@@ -161,9 +220,9 @@ class ReceiveCommand {
     const { output, argv, report } = this;
     const receiving = await startReceiving(await this.createOptions());
     this.receiving = receiving;
-    let metrics: ReceiverMetrics | undefined;
+    let server: StatusServer | undefined;
     try {
-      metrics = await this.serveMetrics(receiving);
+      server = await this.serveStatus(receiving);
     } catch (error) {
       await receiving.close('this receiver could not start');
       throw error;
@@ -172,11 +231,12 @@ class ReceiveCommand {
     report.start(receiving);
     const { addresses, offload } = receiving;
     output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
-    if (argv.verbose && !output.isJson) output.warn(describeOffload(offload, 'receive'));
+    if (this.isVerbose && !output.isJson) output.detail(describeOffload(offload, 'receive'));
     output.line(`Listening on ${formatAddresses(addresses)}, into ${argv.dir}`);
     await receiving.closed;
+    if ((await this.drained) === false) this.exit = exitCode.interrupted;
     await report.end();
-    await metrics?.close();
+    await server?.close();
     output.flush();
     return this.exit;
   }
@@ -186,7 +246,8 @@ class ReceiveCommand {
     const activeCount = receiving?.activeCount ?? 0;
     if (signal === 'SIGTERM' && activeCount > 0) {
       output.warn('p2mp receive: takes no more sessions, and ends with the last one');
-      void receiving?.drain();
+      output.json({ event: 'draining', sessions: activeCount });
+      this.drained = receiving?.drain(this.drainTimeoutMs);
       return;
     }
     if (activeCount > 0 || argv.once) this.exit = exitCode.interrupted;
@@ -278,7 +339,7 @@ class ReceiveCommand {
     return pair;
   }
 
-  private async serveMetrics(receiving: Receiving): Promise<ReceiverMetrics | undefined> {
+  private async serveStatus(receiving: Receiving): Promise<StatusServer | undefined> {
     const { argv, output } = this;
     if (argv.metrics === undefined) return undefined;
     const text = single('metrics', argv.metrics);
@@ -288,10 +349,10 @@ class ReceiveCommand {
       metricsPort,
       0,
     );
-    const metrics = new ReceiverMetrics(receiving);
-    const { address, port: bound } = await metrics.listen(host, port);
+    const server = new StatusServer(receiving);
+    const { address, port: bound } = await server.listen(host, port);
     output.line(`Metrics at http://${formatAddress({ host: address, port: bound })}/metrics`);
     output.json({ event: 'metrics', address: formatAddress({ host: address, port: bound }) });
-    return metrics;
+    return server;
   }
 }

@@ -76,6 +76,12 @@ export class SendOutput {
         if (isVerbose && !output.isJson)
           output.warn(`${event.receiver}: silent; it is called again`);
         break;
+      case 'put-off': {
+        const { receiver, reason } = event;
+        output.json({ event: 'WAITING', receiver, reason });
+        if (!output.isJson) output.warn(`${receiver}: ${reason}; it is called until it is back`);
+        break;
+      }
       case 'progress':
         this.showProgress(event.receivers);
         break;

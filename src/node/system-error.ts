@@ -20,10 +20,14 @@ const remedies: Readonly<Record<string, string>> = {
   ELOOP: 'symbolic links that lead in a circle; check the name',
 };
 
+/** What went wrong, and what helps. */
+export function describeError(error: unknown): string {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return remedies[code] ?? message;
+}
+
 /** An operation on a file that failed, by the file's name. */
 export function fileError(code: ErrorCode, path: string, error: unknown): P2mpError {
   if (error instanceof P2mpError) return error;
-  const { code: systemCode = '', message } = error as NodeJS.ErrnoException;
-  const remedy = remedies[systemCode] ?? message;
-  return new P2mpError(code, `${path}: ${remedy}`, { cause: error });
+  return new P2mpError(code, `${path}: ${describeError(error)}`, { cause: error });
 }

@@ -537,7 +537,7 @@ export class IncomingSession {
     const { result } = this;
     assert(result !== undefined, 'the outcome is known');
     const reason = result.reason ?? '';
-    if (result.status === 'refused') this.tell({ kind: 'refuse', reason });
+    if (result.status === 'refused') this.tell({ kind: 'refuse', reason, isPassing: false });
     else this.tell({ kind: 'done', isComplete: result.status === 'complete', reason });
     this.repeatLater(nowMs);
   }

@@ -42,6 +42,8 @@ export interface Accept {
 export interface Refuse {
   readonly kind: 'refuse';
   readonly reason: string;
+  /** It will pass: what takes this receiver's place may take the object. */
+  readonly isPassing: boolean;
 }
 
 export interface ReportMessage {
@@ -147,6 +149,8 @@ export function encodeMessage(message: Message): Uint8Array {
       writer.text(shortened(message.name));
       break;
     case 'refuse':
+      writer.text(shortened(message.reason)).uint8(message.isPassing ? 1 : 0);
+      break;
     case 'bye':
       writer.text(shortened(message.reason));
       break;
@@ -209,6 +213,7 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
     case 'accept':
       return { kind, name: readLine(reader) };
     case 'refuse':
+      return { kind, reason: readLine(reader), isPassing: reader.uint8() === 1 };
     case 'bye':
       return { kind, reason: readLine(reader) };
     case 'report': {

@@ -181,7 +181,8 @@ export class ReceiverCalls {
 
   private handleDue(nowMs: TimeMs, peer: SessionPeer): void {
     const { giveUpAfterMs } = this.options;
-    if (peer.status !== 'identifying' && nowMs - peer.heardAtMs >= giveUpAfterMs) {
+    const waitsSinceMs = Math.min(peer.heardAtMs, peer.putOff?.sinceMs ?? Infinity);
+    if (peer.status !== 'identifying' && nowMs - waitsSinceMs >= giveUpAfterMs) {
       this.owner.settleFailed(nowMs, peer, this.silenceReason(peer));
       return;
     }
@@ -236,6 +237,17 @@ export class ReceiverCalls {
     if (digest !== undefined) this.owner.tell(peer, { kind: 'root', digest });
   }
 
+  /** What takes the receiver's place is called as in the beginning, while patience with a silent one lasts. */
+  putOff(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
+    peer.putOff ??= { sinceMs: nowMs, reason };
+    peer.status = 'calling';
+    peer.opening = undefined;
+    peer.channel = undefined;
+    peer.callWaitMs = callTiming.maxMs;
+    peer.callAtMs = nowMs + peer.callWaitMs;
+    this.lookBy(peer.callAtMs);
+  }
+
   /** It is called as in the beginning, should it come back. */
   private dropOut(nowMs: TimeMs, peer: SessionPeer): void {
     peer.isResponsive = false;
@@ -259,6 +271,7 @@ export class ReceiverCalls {
 
   private silenceReason(peer: SessionPeer): string {
     const seconds = this.options.giveUpAfterMs / 1000;
+    if (peer.putOff !== undefined) return peer.putOff.reason;
     if (peer.otherVersion !== undefined) {
       return `speaks version ${peer.otherVersion} of the protocol; bring both sides to the same release`;
     }

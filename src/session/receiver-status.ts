@@ -36,6 +36,7 @@ export function statusOf(
 function activityOf(peer: SessionPeer, isConfirmed: boolean): string {
   switch (peer.status) {
     case 'calling':
+      if (peer.putOff !== undefined) return 'waits for its restart';
       return peer.isHeard ? 'silent, called again' : 'called';
     case 'identifying':
       return 'key to be trusted';

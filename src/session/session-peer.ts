@@ -88,6 +88,8 @@ export class SessionPeer {
   offers = 0;
   /** It is to be asked for a report when its time comes. */
   isPollDue = false;
+  /** It is about to end, and what takes its place is awaited: since when, and in its own words. */
+  putOff: { sinceMs: TimeMs; readonly reason: string } | undefined;
   /** It answered in another version; who says so is not proven. */
   otherVersion: number | undefined;
   polledAtMs: TimeMs = -Infinity;

@@ -99,6 +99,28 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     for (const session of this.sessions.values()) session.fail(nowMs, reason);
   }
 
+  /**
+   * The same without a word to the senders: they find this receiver silent, call again, and go on with the
+   * one that takes its place (SESSIONS 3.12).
+   */
+  leave(nowMs: TimeMs, reason: string): void {
+    this.drain();
+    for (const [id, session] of this.sessions) {
+      if (session.isSettled) continue;
+      session.fail(nowMs, reason);
+      this.sessions.delete(id);
+    }
+    // Its last word, and nothing else: whatever is due leaves as soon as it is there.
+    this.transmits.clear();
+  }
+
+  /** Why a further session would not be taken; undefined where it would. */
+  get refusal(): string | undefined {
+    if (this.isDraining) return 'this receiver is about to end, and takes no new sessions';
+    if (this.activeCount < this.maxSessions) return undefined;
+    return `busy with ${this.maxSessions} sessions; try again later`;
+  }
+
   /** The session, for what the shell has to say to it; undefined once it is over. */
   find(session: number): IncomingSession | undefined {
     return this.sessions.get(session);
@@ -204,21 +226,16 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       return;
     }
     const distrust = this.options.refuseSender(senderKey);
-    const reason = distrust ?? this.refuseForRoom();
+    const reason = distrust ?? this.refusal;
     if (reason !== undefined) {
       this.faults.add(distrust === undefined ? 'no-room' : 'untrusted', from, bytes);
-      const refusal = channel.seal(encodeMessage({ kind: 'refuse', reason }));
-      this.handshakes.refuse(packet, from, refusal);
+      const isPassing = distrust === undefined && this.isDraining;
+      const refusal = encodeMessage({ kind: 'refuse', reason, isPassing });
+      this.handshakes.refuse(packet, from, channel.seal(refusal));
       return;
     }
     this.handshakes.end(packet, from);
     this.sessions.set(packet.session, this.createSession(nowMs, proven, from));
-  }
-
-  private refuseForRoom(): string | undefined {
-    if (this.isDraining) return 'this receiver is going down; try again later';
-    if (this.activeCount < this.maxSessions) return undefined;
-    return `busy with ${this.maxSessions} sessions; try again later`;
   }
 
   private createSession(

@@ -222,6 +222,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       for (const peer of this.peers) {
         peer.heardAtMs += stoppedMs;
         peer.progressAtMs += stoppedMs;
+        if (peer.putOff !== undefined) peer.putOff.sinceMs += stoppedMs;
       }
     }
     if (nowMs >= this.calls.dueAtMs) this.calls.handleTimeout(nowMs);
@@ -350,6 +351,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         this.handleAccept(nowMs, peer, message.name);
         return true;
       case 'refuse':
+        if (message.isPassing) {
+          this.putOff(nowMs, peer, message.reason);
+          return true;
+        }
         this.tell(peer, { kind: 'bye', reason: '' });
         this.settle(nowMs, peer, 'refused', message.reason);
         return true;
@@ -373,9 +378,18 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     }
   }
 
+  private putOff(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
+    if (peer.status !== 'offered') return;
+    if (peer.putOff === undefined) {
+      this.events.push({ type: 'put-off', receiver: peer.name, reason });
+    }
+    this.calls.putOff(nowMs, peer, reason);
+  }
+
   private handleAccept(nowMs: TimeMs, peer: SessionPeer, selfName: string): void {
     if (peer.status !== 'offered') return;
     peer.status = 'active';
+    peer.putOff = undefined;
     peer.opening = undefined;
     peer.selfName = selfName;
     peer.isResponsive = true;
@@ -473,7 +487,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     let isAnyAwaited = false;
     let isAnyNarrow = false;
     for (const peer of this.peers) {
-      if (peer.isSettled) continue;
+      // Who was put off will not be there within that moment.
+      if (peer.isSettled || peer.putOff !== undefined) continue;
       const { isReady } = peer;
       if (isReady) isAnyReady = true;
       if (!isReady || !(peer.hearsGroup || isGroupSettled)) isAnyAwaited = true;

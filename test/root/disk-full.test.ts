@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { type Cleaner, parseEvents, runClient, startServer } from '../support/processes.js';
+import { SessionPlace } from '../support/session-commands.js';
 
 /** A disk of its own, a small one, taken away with the test. */
 function mountSmallDisk(t: Cleaner, sizeKib: number): string {
@@ -52,3 +53,35 @@ t.test('a disk that is full at the last segment is no success either', async (t)
   t.equal((await full.program.exited).code, 4);
   t.strictSame(readdirSync(folder), []);
 });
+
+t.test(
+  'a receiver with no room left is not ready, and one that may not write not well',
+  async (t) => {
+    const folder = mountSmallDisk(t, 20 * 1024);
+    const place = new SessionPlace(t);
+    const args = ['receive', '--open', '--json', '--dir', folder, '--bind', '127.0.0.1'];
+    const program = place.start(place.receiverHome, [...args, '--port', '0', '--metrics', '0']);
+    const { address } = await program.waitForEvent('metrics');
+    const ask = async (path: string) => {
+      const response = await fetch(`http://${address}${path}`);
+      const { reasons } = (await response.json()) as { reasons?: readonly string[] };
+      return [response.status, reasons] as const;
+    };
+    t.strictSame(await ask('/readyz'), [200, undefined]);
+
+    writeFileSync(join(folder, 'large'), randomBytes(8 * 1024 * 1024));
+    const [code, reasons] = await ask('/readyz');
+    t.equal(code, 503);
+    t.match(reasons?.[0], / MB free$/);
+    t.strictSame(await ask('/healthz'), [200, undefined], 'to start it again would not help');
+
+    execFileSync('mount', ['-o', 'remount,ro', folder]);
+    const readOnly = [503, [`${folder}: the disk is read-only; take another one`]];
+    t.strictSame(await ask('/healthz'), readOnly);
+    t.strictSame(await ask('/readyz'), readOnly);
+    execFileSync('mount', ['-o', 'remount,rw', folder]);
+    t.strictSame(await ask('/healthz'), [200, undefined]);
+    program.kill('SIGTERM');
+    await program.exited;
+  },
+);

@@ -1,9 +1,5 @@
 /** What a receiver of sessions is at, for Prometheus; the names are a stable interface (docs/COMMANDS.md). */
-import type { Server } from 'node:http';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { P2mpError } from '../../errors.js';
 import type { Receiving } from './receive.js';
 
 export class ReceiverMetrics {
@@ -15,7 +11,6 @@ export class ReceiverMetrics {
   private readonly repairs: Counter;
   private readonly rejects: Counter<'reason'>;
   private counted: Readonly<Record<string, number>> = {};
-  private server: Server | undefined;
 
   constructor(private readonly receiving: Receiving) {
     const registers = [this.registry];
@@ -56,32 +51,14 @@ export class ReceiverMetrics {
     this.addGauges();
   }
 
-  /** @throws P2mpError PORT_UNAVAILABLE */
-  async listen(host: string | undefined, port: number): Promise<AddressInfo> {
-    const server = createServer(async (request, response) => {
-      if (request.url !== '/metrics') {
-        response.writeHead(404).end('see /metrics\n');
-        return;
-      }
-      this.collect();
-      response.setHeader('Content-Type', this.registry.contentType);
-      response.end(await this.registry.metrics());
-    });
-    this.server = server;
-    return new Promise((resolve, reject) => {
-      server.once('error', (error) => {
-        const message = `TCP ${host ?? ''}:${port} for metrics: ${error.message}; choose another address or port`;
-        reject(new P2mpError('PORT_UNAVAILABLE', message, { cause: error }));
-      });
-      server.listen(port, host, () => resolve(server.address() as AddressInfo));
-    });
+  get contentType(): string {
+    return this.registry.contentType;
   }
 
-  async close(): Promise<void> {
-    const { server } = this;
-    if (server === undefined) return;
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+  /** Everything, as Prometheus reads it. */
+  async text(): Promise<string> {
+    this.collect();
+    return this.registry.metrics();
   }
 
   private addGauges(): void {

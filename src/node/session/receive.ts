@@ -223,6 +223,11 @@ export class Receiving {
     return this.runner?.offload ?? noOffload;
   }
 
+  /** The folder that everything goes into, as it was named. */
+  get dir(): string {
+    return this.options.dir;
+  }
+
   /** Sessions under way, each with its figures. */
   statuses(): IncomingStatus[] {
     return this.runner === undefined ? [] : this.machine.statuses(this.runner.nowMs);
@@ -245,23 +250,42 @@ export class Receiving {
     return this.machine.activeCount + (this.classic?.isReceiving === true ? 1 : 0);
   }
 
-  /** Takes no further session; resolves once all that is under way has come to its end. */
-  async drain(): Promise<void> {
+  /** Why a further session would not be taken now; undefined where it would. */
+  get refusal(): string | undefined {
+    return this.isClosing ? 'this receiver ends' : this.machine.refusal;
+  }
+
+  /**
+   * Takes no further session; resolves once all that is under way has come to its end. What has not by then
+   * is put aside without a word, so that its sender calls again and goes on with what takes this one's place.
+   * @param timeoutMs how long sessions are waited for
+   * @returns whether all of them came to their end
+   */
+  async drain(timeoutMs = Infinity): Promise<boolean> {
     this.machine.drain();
-    while (!this.isClosing && (this.activeCount > 0 || !this.machine.isIdle)) {
+    const endsAtMs = performance.now() + timeoutMs;
+    const isBusy = () => this.activeCount > 0 || !this.machine.isIdle;
+    while (!this.isClosing && isBusy() && performance.now() < endsAtMs) {
       await setTimeout(idleCheckMs);
     }
-    await this.close('');
+    const isWhole = this.activeCount === 0;
+    const reason = 'put aside at the end of this receiver; its sender goes on once it is back';
+    await this.end(reason, (nowMs) => this.machine.leave(nowMs, reason));
+    return isWhole;
   }
 
   /** Ends every session with this reason; what has come of them stays for a resume. */
   async close(reason: string): Promise<void> {
+    return this.end(reason, (nowMs) => this.machine.abort(nowMs, reason));
+  }
+
+  private async end(reason: string, endSessions: (nowMs: number) => void): Promise<void> {
     const { runner } = this;
     if (this.isClosing || runner === undefined) return this.closed;
     this.isClosing = true;
     // Not at once: it may have been asked for from within an event.
     await setImmediate();
-    this.machine.abort(runner.nowMs, reason);
+    endSessions(runner.nowMs);
     runner.drain();
     await Promise.all(this.partWork.values());
     await this.classic?.close(reason);
@@ -319,7 +343,7 @@ export class Receiving {
         });
         return;
       case 'end':
-        this.end(event.result);
+        this.endSession(event.result);
         break;
     }
     this.options.onEvent?.(event);
@@ -417,7 +441,7 @@ export class Receiving {
   }
 
   /** The session is over: of one that is not complete, the part stays for a resume. */
-  private end(result: IncomingResult): void {
+  private endSession(result: IncomingResult): void {
     const { session, status } = result;
     addTo(this.ended, result);
     const storage = this.storages.get(session);

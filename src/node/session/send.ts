@@ -71,7 +71,10 @@ export interface SendOptions {
 }
 
 export type SendEvent =
-  | Extract<SessionSenderEvent, { type: 'connect' | 'silent' | 'receiver' | 'fault' | 'done' }>
+  | Extract<
+      SessionSenderEvent,
+      { type: 'connect' | 'silent' | 'put-off' | 'receiver' | 'fault' | 'done' }
+    >
   /** The source is open, the hosts are known; calling begins. */
   | {
       readonly type: 'start';

@@ -1,0 +1,35 @@
+// Makes man pages and completions of what the built commands say of themselves: dist/man, dist/completions.
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { completionScripts } from './completion-scripts.mjs';
+import { manPage, pageName } from './man-page.mjs';
+import { readCommands } from './read-help.mjs';
+
+const { version, description } = JSON.parse(await readFile('package.json', 'utf8'));
+const commands = await readCommands('dist');
+const names = commands.map(({ name }) => name);
+const [main] = commands;
+
+/** In a line, as the list of verbs or the first sentence has it. */
+function whatIs({ name, prose }) {
+  if (name === 'p2mp') return description;
+  const verb = main.verbs.find(({ verb: each }) => name === `p2mp ${each}`);
+  return (
+    verb?.what ??
+    prose
+      .flat()
+      .join(' ')
+      .replace(/[.,:;] .*/s, '')
+  );
+}
+
+await mkdir('dist/man', { recursive: true });
+for (const command of commands) {
+  const page = manPage(command, { version, what: whatIs(command), others: names });
+  await writeFile(`dist/man/${pageName(command.name)}.1`, page);
+}
+
+const plans = (await readdir('experiments/plans')).map((file) => file.replace(/\.json$/, ''));
+await mkdir('dist/completions', { recursive: true });
+for (const [file, script] of Object.entries(completionScripts(commands, plans.sort()))) {
+  await writeFile(`dist/completions/${file}`, script);
+}

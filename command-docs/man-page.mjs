@@ -1,0 +1,86 @@
+// A command's help as a page of the manual, in the macros of man(7), which every system formats.
+import { optionValues } from './value-kinds.mjs';
+
+/** @returns the page's name without section: `p2mp-send` */
+export function pageName(name) {
+  return name.replace(' ', '-');
+}
+
+export function manPage(command, { version, what, others }) {
+  const { name, synopsis, prose, verbs, options, examples, exitCodes } = command;
+  const title = pageName(name);
+  const lines = [
+    `.TH ${roff(title.toUpperCase())} 1 "" "p2mp ${version}" "User Commands"`,
+    // Words of commands are not to be parted, nor lines stretched.
+    '.nh',
+    '.ad l',
+    '.SH NAME',
+    `${roff(title)} \\- ${text(what)}`,
+    '.SH SYNOPSIS',
+    ...synopsis.flatMap((line, index) => [
+      ...(index > 0 ? ['.br'] : []),
+      `.B ${roff(name)}`,
+      text(line.slice(name.length + 1)),
+    ]),
+    '.SH DESCRIPTION',
+    ...prose.flatMap((paragraph, index) => [
+      ...(index > 0 ? ['.PP'] : []),
+      ...paragraph.map((line) => text(line.trim())),
+    ]),
+  ];
+  if (verbs.length > 0) {
+    lines.push('.SH VERBS');
+    for (const each of verbs) {
+      lines.push('.TP', `.B ${roff(each.verb)}`, `${text(each.what)}; see`);
+      lines.push(`.BR ${roff(`p2mp-${each.verb}`)} (1).`);
+    }
+  }
+  lines.push('.SH OPTIONS', ...options.flatMap(optionLines));
+  if (examples.length > 0) {
+    lines.push('.SH EXAMPLES');
+    for (const each of examples) lines.push('.TP', `.B ${roff(each.text)}`, text(each.what));
+  }
+  if (exitCodes !== undefined) {
+    lines.push('.SH EXIT STATUS');
+    for (const { code, what: meaning } of exitCodes) lines.push('.TP', `.B ${code}`, text(meaning));
+  }
+  lines.push('.SH SEE ALSO');
+  const pages = others.filter((other) => other !== name);
+  pages.forEach((other, index) => {
+    lines.push(`.BR ${roff(pageName(other))} (1)${index < pages.length - 1 ? ',' : ''}`);
+  });
+  lines.push('.PP', 'docs/COMMANDS.md and docs/OPERATIONS.md in the package tell the rest.');
+  return `${lines.join('\n')}\n`;
+}
+
+function optionLines({ long, short, what, takesValue, isRepeatable, isNegated, byDefault }) {
+  const names = [
+    ...(short === undefined ? [] : [`-${short}`]),
+    `--${isNegated ? 'no-' : ''}${long}`,
+  ];
+  const heads = names.map((each) => `\\fB${roff(each)}\\fR`).join(', ');
+  const value = takesValue ? ` \\fI${roff(placeholder(long))}\\fR` : '';
+  const otherwise = byDefault === undefined ? '' : ` (default: ${byDefault})`;
+  const again = isRepeatable && !what.includes('repeated') ? [text('May be repeated.')] : [];
+  return ['.TP', `${heads}${value}`, text(`${what}${otherwise}.`), ...again];
+}
+
+function placeholder(long) {
+  const kind = optionValues[long];
+  if (Array.isArray(kind)) return kind.length > 2 ? kind.join('|') : 'VALUE';
+  return kind?.toUpperCase() ?? 'VALUE';
+}
+
+/** Text in which a hyphen is one that a person could copy. */
+function roff(line) {
+  return line.replaceAll('\\', '\\e').replaceAll('-', '\\-').replaceAll("'", '\\(aq');
+}
+
+/** A line of prose: options in it are to be copied, and no line is taken for a request. */
+function text(line) {
+  const escaped = line
+    .replaceAll('\\', '\\e')
+    .replaceAll("'", '\\(aq')
+    .replaceAll(/(?<!\w)-+(?=\w)/g, (hyphens) => '\\-'.repeat(hyphens.length));
+  return /^[.]/.test(escaped) ? `\\&${escaped}` : escaped;
+}

@@ -1,0 +1,33 @@
+// What stands behind options and commands, as far as the help does not say it in a form for programs.
+
+/** Words, files, folders or hosts behind an option; of others, any text. */
+export const optionValues = {
+  dir: 'folder',
+  out: 'folder',
+  key: 'file',
+  'authorized-senders': 'file',
+  'known-receivers': 'file',
+  classic: 'file',
+  to: 'host',
+  log: ['text', 'json', 'journal'],
+  'log-level': ['error', 'warn', 'info', 'debug'],
+  multicast: ['auto', 'never'],
+  mss: ['auto'],
+  timeout: ['auto'],
+  'loss-model': ['bernoulli', 'burst:', 'gilbert-elliott:', 'scripted:'],
+};
+
+/** Behind a command that takes more than options. */
+export function argumentValues(name, planNames) {
+  switch (name) {
+    case 'p2mp completion':
+      return ['bash', 'zsh', 'fish'];
+    case 'p2mp experiment':
+      return [...planNames, 'merge'];
+    case 'p2mp receive':
+    case 'p2mp keygen':
+      return [];
+    default:
+      return 'file';
+  }
+}
