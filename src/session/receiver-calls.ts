@@ -52,6 +52,10 @@ const checkGrainMs = 0.01;
 /** A receiver that answers but comes no further has this many patiences. */
 const stuckTimes = 4;
 
+/** Of the patience with a receiver, what passes before it is asked, and between two calls, at most. */
+const quietShare = 1 / 3;
+const waitShare = 1 / 6;
+
 export class ReceiverCalls {
   /** When some receiver is to be looked at. */
   private checkAtMs: TimeMs = 0;
@@ -99,8 +103,9 @@ export class ReceiverCalls {
 
   /** Sends what the receiver is to answer next, and sets when to send it again. */
   call(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again' = 'first'): void {
-    const { firstMs, growth, maxMs } = callTiming;
-    peer.callWaitMs = which === 'first' ? firstMs : Math.min(peer.callWaitMs * growth, maxMs);
+    const { firstMs, growth } = callTiming;
+    const waitMs = which === 'first' ? firstMs : peer.callWaitMs * growth;
+    peer.callWaitMs = Math.min(waitMs, this.maxWaitMs);
     peer.callAtMs = nowMs + peer.callWaitMs;
     this.lookBy(peer.callAtMs);
     switch (peer.status) {
@@ -179,6 +184,11 @@ export class ReceiverCalls {
     }
   }
 
+  /** Little patience leaves time for a few calls all the same. */
+  private get maxWaitMs(): number {
+    return Math.min(callTiming.maxMs, this.options.giveUpAfterMs * waitShare);
+  }
+
   private handleDue(nowMs: TimeMs, peer: SessionPeer): void {
     const { giveUpAfterMs } = this.options;
     const waitsSinceMs = Math.min(peer.heardAtMs, peer.putOff?.sinceMs ?? Infinity);
@@ -226,7 +236,9 @@ export class ReceiverCalls {
   }
 
   private callActive(nowMs: TimeMs, peer: SessionPeer): void {
-    const quietMs = Math.max(callTiming.quietMs, 2 * this.options.reportIntervalMs);
+    const { giveUpAfterMs, reportIntervalMs } = this.options;
+    const askAfterMs = Math.min(callTiming.quietMs, giveUpAfterMs * quietShare);
+    const quietMs = Math.max(askAfterMs, 2 * reportIntervalMs);
     const isQuiet = nowMs - peer.heardAtMs >= quietMs;
     if (peer.isPollDue || isQuiet) {
       peer.isPollDue = !this.poll(nowMs, peer);

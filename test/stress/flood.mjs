@@ -1,0 +1,160 @@
+// A real session beside floods that somebody sends to its receiver: garbage, openings without end, openings
+// from many addresses. It must complete, and keep most of its goodput.
+//
+//   npm run test:flood -- [datagrams per second]
+import { fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import dgram from 'node:dgram';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { generateKeyPair, receive, send } from '../../dist/index.js';
+import { decodeSession, encodeChannelPacket } from '../../dist/session/session-packet.js';
+
+const role = process.argv[2];
+const kinds = ['none', 'garbage', 'openings', 'openings from many addresses'];
+const leastShare = 0.7;
+const sizeBytes = 100_000_000;
+const rounds = 3;
+/** Of flooders that have addresses of their own. */
+const addressCount = 200;
+const ticksPerSec = 100;
+const sendGarbage = Symbol('garbage');
+const sendOpening = Symbol('opening');
+const children = new Set();
+const garbage = randomBytes(1400);
+const padding = new Uint8Array(48);
+
+async function measure(perSec) {
+  const folder = mkdtempSync(join(tmpdir(), 'p2mp-flood-'));
+  const file = join(folder, 'file');
+  writeFileSync(file, randomBytes(sizeBytes));
+  try {
+    const goodputs = new Map(kinds.map((kind) => [kind, []]));
+    for (let round = 0; round < rounds; round++) {
+      for (const kind of kinds) goodputs.get(kind).push(await runOne(folder, file, kind, perSec));
+    }
+    judge(goodputs, perSec);
+  } finally {
+    for (const child of children) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** @returns bytes per second, one session alone in its processes */
+async function runOne(folder, file, kind, perSec) {
+  const dir = join(folder, 'in');
+  const receiver = start('receiver', dir);
+  const port = await messageOf(receiver);
+  const flooder = kind === 'none' ? undefined : start('flooder', kind, port, perSec);
+  if (flooder !== undefined) await messageOf(flooder);
+  const startedAtMs = performance.now();
+  const result = await send({
+    paths: [file],
+    receivers: [{ host: '127.0.0.1', port }],
+    trustReceiver: () => undefined,
+  });
+  const elapsedS = (performance.now() - startedAtMs) / 1000;
+  if (process.env.FLOOD_TRACE) console.log(kind, elapsedS.toFixed(2), 'repairs', result.repairs, 'loss', result.receivers[0].lossRatio, 'rtt', result.receivers[0].rttMs);
+  flooder?.kill();
+  receiver.kill();
+  if (result.receivers[0].status !== 'complete')
+    throw new Error(`${kind}: ${JSON.stringify(result)}`);
+  if (!readFileSync(file).equals(readFileSync(join(dir, 'file'))))
+    throw new Error(`${kind}: not the same`);
+  rmSync(dir, { recursive: true });
+  return sizeBytes / elapsedS;
+}
+
+function judge(goodputs, perSec) {
+  const alone = median(goodputs.get('none'));
+  console.log(
+    `${perSec} datagrams per second beside a session of ${sizeBytes / 1e6} MB, medians of ${rounds}:`,
+  );
+  for (const [kind, values] of goodputs) {
+    const share = median(values) / alone;
+    const isGood = share >= leastShare;
+    console.log(
+      `  ${kind}: ${(median(values) / 1e6).toFixed(0)} MB/s, ${(100 * share).toFixed(0)} %${isGood ? '' : ': TOO LITTLE'}`,
+    );
+    if (!isGood) process.exitCode = 1;
+  }
+}
+
+async function playReceiver(dir) {
+  const receiving = await receive({
+    ...{ dir, port: 0, bind: ['0.0.0.0'], keyPair: await generateKeyPair() },
+    refuseSender: () => undefined,
+  });
+  process.send(receiving.addresses[0].port);
+}
+
+function flood(kind, port, perSec) {
+  const hosts = kind.endsWith('addresses')
+    ? Array.from({ length: addressCount }, (_, i) => `127.0.1.${1 + i}`)
+    : ['127.0.0.1'];
+  const flooders = hosts.map((host) => new Flooder(host, Number(port)));
+  const send = kind === 'garbage' ? sendGarbage : sendOpening;
+  const perTick = Number(perSec) / ticksPerSec;
+  let sent = 0;
+  let due = 0;
+  process.send('ready');
+  setInterval(() => {
+    for (due += perTick; sent < due; sent++) flooders[sent % flooders.length][send](sent);
+  }, 1000 / ticksPerSec);
+}
+
+/** One address. Openings go as far as they can without ever proving who it is. */
+class Flooder {
+  constructor(host, port) {
+    this.port = port;
+    this.socket = dgram.createSocket('udp4').bind(0, host);
+    this.socket.on('message', (bytes) => this.answer(bytes));
+  }
+
+  [sendGarbage](number) {
+    this.send(garbage.subarray(0, 1 + (number % garbage.length)));
+  }
+
+  [sendOpening](number) {
+    this.send(encodeChannelPacket('hello', number, 0, number, padding));
+  }
+
+  answer(bytes) {
+    const { kind, session, counter, body } = decodeSession(bytes);
+    // A key of nobody: to answer it costs the receiver as much as any.
+    const key = randomBytes(32);
+    if (kind === 'cookie') {
+      this.send(encodeChannelPacket('open', session, 0, counter, Buffer.concat([body, key])));
+    }
+  }
+
+  send(bytes) {
+    this.socket.send(bytes, this.port, '127.0.0.1');
+  }
+}
+
+function start(...words) {
+  const child = fork(fileURLToPath(import.meta.url), words, {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  return child;
+}
+
+function messageOf(child) {
+  return new Promise((resolve, reject) => {
+    child.once('message', resolve);
+    child.once('exit', (code) => reject(new Error(`ended with ${code}`)));
+  });
+}
+
+function median(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+if (role === 'receiver') await playReceiver(process.argv[3]);
+else if (role === 'flooder') flood(...process.argv.slice(3));
+else await measure(Number(role ?? 10_000));
