@@ -223,7 +223,7 @@ export class IncomingSession {
       offer.mssBytes,
       offer.segmentsPerBlock,
     );
-    if (geometry === undefined || offer.manifestSizeBytes > manifestLimits.sizeBytes) {
+    if (geometry === undefined || !isManifestSound(offer)) {
       this.refuseObject(nowMs, 'sizes that no session can have');
       return;
     }
@@ -244,7 +244,7 @@ export class IncomingSession {
     if (offer.groupHost !== '') {
       emit({ type: 'join', session: this.session, groupHost: offer.groupHost });
     }
-    if (offer.manifest.length === offer.manifestSizeBytes) {
+    if (offer.manifest.length > 0) {
       this.manifest = offer.manifest;
       this.takeManifest(nowMs);
     } else {
@@ -652,6 +652,12 @@ export class IncomingSession {
   private tell(message: Message): void {
     this.options.send(this.from, this.channel.seal(encodeMessage(message)));
   }
+}
+
+/** Even of no entries a manifest has a byte; with the offer comes all of it or nothing. */
+function isManifestSound({ manifest, manifestSizeBytes }: Offer): boolean {
+  const isSize = manifestSizeBytes > 0 && manifestSizeBytes <= manifestLimits.sizeBytes;
+  return isSize && (manifest.length === 0 || manifest.length === manifestSizeBytes);
 }
 
 const reportedStates: Partial<Record<Stage, ReceiverState>> = {
