@@ -210,10 +210,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.trustedKey = peer.opening.receiverKey;
     // For as long as a person was asked, nothing could come.
     peer.heardAtMs = nowMs;
-    peer.opening.prove();
-    peer.channel = peer.opening.channel;
-    peer.status = 'offered';
-    this.call(nowMs, peer, 'first');
+    this.prove(nowMs, peer, peer.opening);
   }
 
   /** Answers `check-source`: what was read is what the object is. */
@@ -523,11 +520,20 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.callAtMs = Infinity;
     const { trustedKey } = peer;
     const isKnown = trustedKey !== undefined && isEqualBytes(trustedKey, receiverKey);
-    if (isKnown) this.trust(nowMs, peer.index);
-    else {
+    if (isKnown && peer.opening !== undefined) {
+      // Patience goes on running: somebody on the way may spoil each proof.
+      this.prove(nowMs, peer, peer.opening);
+    } else {
       const { index, name } = peer;
       this.events.push({ type: 'identify', index, receiver: name, receiverKey });
     }
+  }
+
+  private prove(nowMs: TimeMs, peer: SessionPeer, opening: Opening): void {
+    opening.prove();
+    peer.channel = opening.channel;
+    peer.status = 'offered';
+    this.call(nowMs, peer, 'first');
   }
 
   private handleControl(
