@@ -1,6 +1,8 @@
 /** Traps in the file system below the target folder: nothing outside of it may be read or written. */
 import { randomBytes } from 'node:crypto';
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -20,6 +22,7 @@ import type { Entry } from '../src/session/manifest.js';
 import { createManifest } from '../src/session/manifest.js';
 
 const skip = process.platform === 'win32' && 'links need rights there';
+const noRoot = process.getuid?.() !== 0 && 'only root can give files away';
 const objectId = '7a'.repeat(32);
 const content = randomBytes(25);
 
@@ -236,6 +239,39 @@ t.test('the part itself is no way out', { skip }, async (t) => {
     else await removeStaleParts(dir, -1e6);
     checkOutside(t, outside);
   }
+});
+
+t.test('a folder of parts that others could enter is closed to them', { skip }, async (t) => {
+  const { dir } = createPlace(t);
+  mkdirSync(join(dir, '.p2mp-part'));
+  chmodSync(join(dir, '.p2mp-part'), 0o777);
+  const store = await open(dir, [file('f')]);
+  t.equal(lstatSync(join(dir, '.p2mp-part')).mode & 0o777, 0o700);
+  t.equal(lstatSync(join(dir, '.p2mp-part', objectId)).mode & 0o777, 0o700);
+  await store.discard();
+});
+
+t.test('one that somebody else has made is not used', { skip: skip || noRoot }, async (t) => {
+  const stranger = 54_321;
+  const { dir } = createPlace(t);
+  const parts = join(dir, '.p2mp-part');
+  mkdirSync(parts, { mode: 0o700 });
+  chownSync(parts, stranger, stranger);
+  const message = `${parts}: belongs to user ${stranger}; remove it, or take another folder`;
+  const refused = { code: 'TARGET_UNWRITABLE', message };
+  await t.rejects(open(dir, [file('f')]), refused);
+  await t.rejects(removeStaleParts(dir, -1e6), refused);
+  // On a share everything is one user's.
+  chownSync(dir, stranger, stranger);
+  await (await open(dir, [file('f')])).discard();
+
+  const inner = createPlace(t);
+  const part = join(inner.dir, '.p2mp-part', objectId);
+  mkdirSync(part, { recursive: true });
+  chownSync(part, stranger, stranger);
+  const store = await open(inner.dir, [file('f')]);
+  t.equal(lstatSync(part).uid, 0, 'made anew');
+  await store.discard();
 });
 
 t.test('nor are its files', { skip }, async (t) => {
