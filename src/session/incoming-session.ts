@@ -650,6 +650,7 @@ export class IncomingSession {
   }
 
   private tell(message: Message): void {
+    if (this.channel.isSpent) return;
     this.options.send(this.from, this.channel.seal(encodeMessage(message)));
   }
 }

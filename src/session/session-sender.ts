@@ -765,7 +765,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   private tell(peer: SessionPeer, message: Message): void {
-    if (peer.channel === undefined) return;
+    if (peer.channel === undefined || peer.channel.isSpent) return;
     const encoded = encodeMessage(message);
     assert(encoded.length <= maxControlSizeBytes, 'a message fits one datagram');
     this.send(peer, peer.channel.seal(encoded));
