@@ -21,6 +21,7 @@ import { createParser, onInterrupt, parse, single } from './command.js';
 import { describeOffload } from './describe-offload.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
+import type { Interrupt } from './interrupts.js';
 import { Output } from './output.js';
 import { ReceiveOutput } from './receive-output.js';
 import { tuneEngine } from './tune-engine.js';
@@ -181,7 +182,7 @@ class ReceiveCommand {
     return this.exit;
   }
 
-  private handleSignal(signal: NodeJS.Signals): void {
+  private handleSignal(signal: Interrupt): void {
     const { receiving, output, argv } = this;
     const activeCount = receiving?.activeCount ?? 0;
     if (signal === 'SIGTERM' && activeCount > 0) {

@@ -12,6 +12,7 @@ const remedies: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full; make room and try again',
   EDQUOT: 'the disk quota is used up; make room and try again',
   EFBIG: 'the file would be larger than allowed here; raise the limit or take another disk',
+  EBUSY: 'is in use by another program; close it there, or take another name',
   EROFS: 'the disk is read-only; take another one',
   EMFILE: 'too many open files; raise the limit (ulimit -n)',
   ENFILE: 'too many open files on this host; close some',
