@@ -12,6 +12,8 @@ const { O_RDONLY, O_RDWR, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_DIRECTORY = 0 } = co
 export const openFlags = {
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
   write: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
+  /** To set mode and time, and to sync: on Windows that takes the right to write. */
+  attributes: (isWindows ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK,
   folder: O_RDONLY | O_NOFOLLOW | O_DIRECTORY,
 } as const;
 

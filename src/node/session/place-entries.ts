@@ -132,7 +132,7 @@ async function settle({ target, files, openFiles }: Placing, file: ContentFile):
   try {
     target.checkParents(entry.name, 'TARGET_FAILED');
     await openFiles.useOnce(
-      () => files.openCandidate(file),
+      () => files.openCandidate(file, openFlags.attributes),
       async (handle) => {
         if (await setAttributes(handle, entry)) await handle.sync();
       },
