@@ -67,10 +67,19 @@ export async function syncFolder(path: string): Promise<void> {
   if (isWindows) return;
   const handle = await open(path, constants.O_RDONLY | O_DIRECTORY);
   try {
-    await handle.sync();
+    await syncOpenFolder(handle);
   } finally {
     await handle.close();
   }
+}
+
+/** What shares and disks in user space say that cannot sync a folder: names are in their own hands there. */
+const unsyncableCodes = ['EINVAL', 'EBADF', 'ENOTSUP', 'EOPNOTSUPP'];
+
+export async function syncOpenFolder(handle: FileHandle): Promise<void> {
+  await handle.sync().catch((error: NodeJS.ErrnoException) => {
+    if (!unsyncableCodes.includes(error.code ?? '')) throw error;
+  });
 }
 
 /** What tells whether a file is still the one, as it was. */

@@ -19,7 +19,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { P2mpError } from '../../errors.js';
 import type { FileEntry, FolderEntry, LinkEntry, Manifest } from '../../session/manifest.js';
 import type { ExistingFiles } from '../../session/messages.js';
-import { openFlags, permissionsOf, syncFolder, toFileTime, toMicroseconds } from '../disk.js';
+import {
+  openFlags,
+  permissionsOf,
+  syncFolder,
+  syncOpenFolder,
+  toFileTime,
+  toMicroseconds,
+} from '../disk.js';
 import { fileError } from '../system-error.js';
 import type { ContentFile } from './content-layout.js';
 import { diskConcurrency, forEachLimited } from './for-each-limited.js';
@@ -232,7 +239,7 @@ async function finishFolder(
       async (handle) => {
         if (keptMode === undefined) await setAttributes(handle, folder);
         else await handle.chmod(keptMode);
-        await handle.sync();
+        await syncOpenFolder(handle);
       },
     );
   } catch (error) {
