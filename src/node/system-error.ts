@@ -28,3 +28,19 @@ export function fileError(code: ErrorCode, path: string, error: unknown): P2mpEr
   const remedy = remedies[systemCode] ?? message;
   return new P2mpError(code, `${path}: ${remedy}`, { cause: error });
 }
+
+/** On Windows a file that is open cannot be replaced, and the system's word for that is one for rights. */
+const heldCodes = ['EPERM', 'EACCES', 'EBUSY'];
+
+/** A name that could not be given to a new file. */
+export function replaceError(
+  code: ErrorCode,
+  path: string,
+  error: unknown,
+  platform: NodeJS.Platform = process.platform,
+): P2mpError {
+  const { code: systemCode = '' } = error as NodeJS.ErrnoException;
+  if (platform !== 'win32' || !heldCodes.includes(systemCode)) return fileError(code, path, error);
+  const remedy = 'is open in another program, or may only be read; close it there and send again';
+  return new P2mpError(code, `${path}: ${remedy}`, { cause: error });
+}

@@ -1,6 +1,8 @@
 /** Where parts lie: in the target folder, hence on its disk, out of the way of what it is for. */
+
+import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { chmod, lstat, mkdir, rmdir, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { P2mpError } from '../../errors.js';
 import { syncFolder } from '../disk.js';
@@ -55,7 +57,7 @@ export async function keepPrivate(
   path: string,
   { uid, mode }: Pick<Stats, 'uid' | 'mode'>,
 ): Promise<void> {
-  const ownUid = process.getuid?.();
+  const ownUid = process.geteuid?.();
   // Windows has neither: who may do what there is inherited from the folder that it lies in.
   if (ownUid === undefined) return;
   if (uid === ownUid) {
@@ -63,11 +65,25 @@ export async function keepPrivate(
     if ((mode & 0o077) !== 0) await chmod(path, 0o700).catch(() => undefined);
     return;
   }
-  // On a share all is one user's. Who owns the folder that it lies in could exchange it at any time.
-  const outer = await stat(dirname(path)).catch(() => undefined);
-  if (outer?.uid === uid) return;
+  // On a share, this user may go by another number.
+  if (uid === (await uidOfNewFile(dirname(path)))) return;
   const remedy = 'remove it, or take another folder';
   throw new P2mpError('TARGET_UNWRITABLE', `${path}: belongs to user ${uid}; ${remedy}`);
+}
+
+async function uidOfNewFile(folder: string): Promise<number | undefined> {
+  const path = join(folder, `${partsFolderName}-${randomBytes(6).toString('hex')}`);
+  try {
+    const handle = await open(path, 'wx', 0o600);
+    try {
+      return (await handle.stat()).uid;
+    } finally {
+      await handle.close();
+      await rm(path, { force: true });
+    }
+  } catch {
+    return undefined;
+  }
 }
 
 /** Removes the folder of all parts with the last of them. */

@@ -27,7 +27,7 @@ import {
   toFileTime,
   toMicroseconds,
 } from '../disk.js';
-import { fileError } from '../system-error.js';
+import { fileError, replaceError } from '../system-error.js';
 import type { ContentFile } from './content-layout.js';
 import { diskConcurrency, forEachLimited } from './for-each-limited.js';
 import type { OpenFiles } from './open-files.js';
@@ -189,7 +189,7 @@ function moveInto(
   try {
     renameSync(from, target.path(name));
   } catch (error) {
-    throw fileError('TARGET_FAILED', target.shown(name), error);
+    throw replaceError('TARGET_FAILED', target.shown(name), error);
   }
   return true;
 }
