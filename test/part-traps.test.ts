@@ -12,6 +12,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -291,6 +292,37 @@ t.test('nor are its files', { skip }, async (t) => {
     await t.rejects(write(), { code: 'TARGET_FAILED' }, name);
     checkOutside(t, outside);
   }
+});
+
+t.test('a file of the part that grew meanwhile ends with its size', async (t) => {
+  for (const sizeBytes of [content.length + 1, 10_000]) {
+    const { dir } = createPlace(t);
+    const first = await open(dir, [file('f'), { ...file('empty'), sizeBytes: 0 } as Entry]);
+    await first.suspend();
+    // As a copy leaves it that was broken off because its source grew.
+    for (const name of ['0', '1']) {
+      writeFileSync(join(dir, '.p2mp-part', objectId, name), Buffer.alloc(sizeBytes, 'x'));
+    }
+    const store = await open(dir, [file('f'), { ...file('empty'), sizeBytes: 0 } as Entry]);
+    await writeAll(store, 1);
+    await store.finish();
+    t.ok(readFileSync(join(dir, 'f')).equals(content), `${sizeBytes} bytes`);
+    t.equal(readFileSync(join(dir, 'empty')).length, 0);
+  }
+});
+
+t.test('one that lost its end is not put anywhere', async (t) => {
+  const { dir } = createPlace(t);
+  const store = await open(dir, [file('f')]);
+  await writeAll(store, 1);
+  await store.checkpoint();
+  truncateSync(join(dir, '.p2mp-part', objectId, '0'), 3);
+  await t.rejects(store.finish(), {
+    code: 'TARGET_FAILED',
+    message: `${join(dir, 'f')}: lost its end before it was named; send it again`,
+  });
+  t.notOk(existsSync(join(dir, 'f')));
+  await store.discard();
 });
 
 t.test('a target that is no folder, or cannot be made, is refused', async (t) => {

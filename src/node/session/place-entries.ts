@@ -64,6 +64,7 @@ export async function prepareFiles({ target, files, openFiles }: Placing): Promi
       await openFiles.useOnce(
         () => files.openPartFile(file),
         async (handle) => {
+          await fitSize(target, file, handle);
           await setAttributes(handle, file.entry);
           await handle.sync();
         },
@@ -72,6 +73,22 @@ export async function prepareFiles({ target, files, openFiles }: Placing): Promi
       throw fileError('TARGET_FAILED', target.shown(file.entry.name), error);
     }
   });
+}
+
+/**
+ * What was verified are the bytes up to the file's size. There may be more: a copy of a candidate that grew
+ * meanwhile is broken off, and left for what is received next.
+ */
+async function fitSize(
+  target: TargetFolder,
+  { entry }: ContentFile,
+  handle: FileHandle,
+): Promise<void> {
+  const { size } = await handle.stat();
+  if (size > entry.sizeBytes) await handle.truncate(entry.sizeBytes);
+  if (size >= entry.sizeBytes) return;
+  const remedy = 'lost its end before it was named; send it again';
+  throw new P2mpError('TARGET_FAILED', `${target.shown(entry.name)}: ${remedy}`);
 }
 
 async function separate(files: PartFiles, openFiles: OpenFiles, file: ContentFile): Promise<void> {
