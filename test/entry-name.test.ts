@@ -72,6 +72,8 @@ t.test('what only Windows minds is refused there alone', (t) => {
     ['lpt9.tar.gz', 'reserved-name'],
     ['com¹', 'reserved-name'],
     ['CONIN$', 'reserved-name'],
+    ['nul .txt', 'reserved-name'],
+    ['a/aux  .tar.gz', 'reserved-name'],
     ['.. ', 'dot-name'],
     ['a/b.', 'dot-name'],
     ['line\nbreak', 'reserved-name'],

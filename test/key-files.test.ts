@@ -222,6 +222,32 @@ t.test('what is no private key is refused, with what to do', async (t) => {
   }
 });
 
+t.test(
+  'a link to a key is followed, and what it leads to is judged',
+  { skip: skipOnWindows },
+  async (t) => {
+    const folder = t.testdir({ folder: {} });
+    const pair = await generateKeyPair();
+    await saveKeyPair(join(folder, 'key'), pair, '');
+    // As secrets are mounted into containers.
+    symlinkSync('key', join(folder, 'mounted'));
+    t.same(await loadKeyPair(join(folder, 'mounted')), pair);
+    chmodSync(join(folder, 'key'), 0o644);
+    const open = { code: 'KEY_UNREADABLE', message: /mounted: others than its owner may use it/ };
+    await t.rejects(loadKeyPair(join(folder, 'mounted')), open);
+    symlinkSync('folder', join(folder, 'to a folder'));
+    symlinkSync('circle', join(folder, 'circle'));
+    symlinkSync('nothing', join(folder, 'nowhere'));
+    for (const [name, message] of [
+      ['to a folder', /is a folder; name a file/],
+      ['circle', /symbolic links that lead in a circle/],
+      ['nowhere', /there is no key; make one/],
+    ] as const) {
+      await t.rejects(loadKeyPair(join(folder, name)), { code: 'KEY_UNREADABLE', message }, name);
+    }
+  },
+);
+
 t.test('any bytes are a key or a coded error', async (t) => {
   const path = join(t.testdir(), 'key');
   const pair = await generateKeyPair();

@@ -85,6 +85,9 @@ t.test('on Windows, more is', (t) => {
     ['absolute-name', 'c:x', [file('c:x')]],
     ['link-leaves', 'l', [link('l', 'c:x')]],
     ['link-leaves', 'l', [link('l', '..\\x')]],
+    ['link-leaves', 'l', [link('l', '.. /x')]],
+    ['link-leaves', 'l', [link('l', 'a/... /x')]],
+    ['link-leaves', 'l', [link('l', 'nul')]],
   ];
   for (const [fault, name, entries] of more) {
     const read = decodeManifest(encode(...entries), 'windows');

@@ -1,6 +1,8 @@
 /** Traps in the file system below the target folder: nothing outside of it may be read or written. */
 import { randomBytes } from 'node:crypto';
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -10,6 +12,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -20,6 +23,7 @@ import type { Entry } from '../src/session/manifest.js';
 import { createManifest } from '../src/session/manifest.js';
 
 const skip = process.platform === 'win32' && 'links need rights there';
+const noRoot = process.getuid?.() !== 0 && 'only root can give files away';
 const objectId = '7a'.repeat(32);
 const content = randomBytes(25);
 
@@ -238,6 +242,40 @@ t.test('the part itself is no way out', { skip }, async (t) => {
   }
 });
 
+t.test('a folder of parts that others could enter is closed to them', { skip }, async (t) => {
+  const { dir } = createPlace(t);
+  mkdirSync(join(dir, '.p2mp-part'));
+  chmodSync(join(dir, '.p2mp-part'), 0o777);
+  const store = await open(dir, [file('f')]);
+  t.equal(lstatSync(join(dir, '.p2mp-part')).mode & 0o777, 0o700);
+  t.equal(lstatSync(join(dir, '.p2mp-part', objectId)).mode & 0o777, 0o700);
+  await store.discard();
+});
+
+t.test('one that somebody else has made is not used', { skip: skip || noRoot }, async (t) => {
+  const stranger = 54_321;
+  const { dir } = createPlace(t);
+  const parts = join(dir, '.p2mp-part');
+  mkdirSync(parts, { mode: 0o700 });
+  chownSync(parts, stranger, stranger);
+  const message = `${parts}: belongs to user ${stranger}; remove it, or take another folder`;
+  const refused = { code: 'TARGET_UNWRITABLE', message };
+  await t.rejects(open(dir, [file('f')]), refused);
+  await t.rejects(removeStaleParts(dir, -1e6), refused);
+  t.same(readdirSync(dir), ['.p2mp-part'], 'and nothing is left of the question');
+  // Nor where it is the same who owns the folder that it lies in.
+  chownSync(dir, stranger, stranger);
+  await t.rejects(open(dir, [file('f')]), refused);
+
+  const inner = createPlace(t);
+  const part = join(inner.dir, '.p2mp-part', objectId);
+  mkdirSync(part, { recursive: true });
+  chownSync(part, stranger, stranger);
+  const store = await open(inner.dir, [file('f')]);
+  t.equal(lstatSync(part).uid, 0, 'made anew');
+  await store.discard();
+});
+
 t.test('nor are its files', { skip }, async (t) => {
   for (const name of ['0', 'journal', 'journal.new']) {
     const { dir, outside } = createPlace(t);
@@ -254,6 +292,37 @@ t.test('nor are its files', { skip }, async (t) => {
     await t.rejects(write(), { code: 'TARGET_FAILED' }, name);
     checkOutside(t, outside);
   }
+});
+
+t.test('a file of the part that grew meanwhile ends with its size', async (t) => {
+  for (const sizeBytes of [content.length + 1, 10_000]) {
+    const { dir } = createPlace(t);
+    const first = await open(dir, [file('f'), { ...file('empty'), sizeBytes: 0 } as Entry]);
+    await first.suspend();
+    // As a copy leaves it that was broken off because its source grew.
+    for (const name of ['0', '1']) {
+      writeFileSync(join(dir, '.p2mp-part', objectId, name), Buffer.alloc(sizeBytes, 'x'));
+    }
+    const store = await open(dir, [file('f'), { ...file('empty'), sizeBytes: 0 } as Entry]);
+    await writeAll(store, 1);
+    await store.finish();
+    t.ok(readFileSync(join(dir, 'f')).equals(content), `${sizeBytes} bytes`);
+    t.equal(readFileSync(join(dir, 'empty')).length, 0);
+  }
+});
+
+t.test('one that lost its end is not put anywhere', async (t) => {
+  const { dir } = createPlace(t);
+  const store = await open(dir, [file('f')]);
+  await writeAll(store, 1);
+  await store.checkpoint();
+  truncateSync(join(dir, '.p2mp-part', objectId, '0'), 3);
+  await t.rejects(store.finish(), {
+    code: 'TARGET_FAILED',
+    message: `${join(dir, 'f')}: lost its end before it was named; send it again`,
+  });
+  t.notOk(existsSync(join(dir, 'f')));
+  await store.discard();
 });
 
 t.test('a target that is no folder, or cannot be made, is refused', async (t) => {

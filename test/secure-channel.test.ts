@@ -5,6 +5,7 @@ import { SecureChannel } from '../src/session/secure-channel.js';
 import type { ChannelPacket } from '../src/session/session-packet.js';
 import { decodeSession } from '../src/session/session-packet.js';
 import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
+import { SessionWire } from './support/session-wire.js';
 
 const crypto = createSimulatedCrypto('secure channel', 'one');
 const [forth, back] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
@@ -86,6 +87,27 @@ t.test('numbers have 32 bits, and none is used twice', (t) => {
   }
   t.throws(() => sender.seal(messageOf(3)), /internal error: a number that was not used before/);
   t.throws(() => sender.seal(messageOf(3)), /internal error/, 'nor later');
+  t.end();
+});
+
+t.test('a channel without a number left is silent, and a session goes on by a new one', (t) => {
+  let spentCount = 0;
+  const wire: SessionWire = new SessionWire({
+    sizeBytes: 20_000,
+    attack: ({ to, bytes }, { receivers, sender }) => {
+      const session = receivers[0]?.machine.find(sender.session);
+      const channel = session?.secureChannel;
+      if (channel === undefined || spentCount > 1 || to !== 'sender') return [bytes];
+      if (session?.['stage'] !== 'receiving') return [bytes];
+      // Those that it will never use are taken from it.
+      spentCount++;
+      channel['sendCounter'] = 2 ** 32 - 2;
+      return [bytes];
+    },
+  }).run();
+  t.ok(spentCount > 1);
+  t.ok(wire.log.filter(({ bytes }) => bytes[4] === 5).length > 1, 'another handshake');
+  t.equal(wire.receivers[0]?.isIdentical, true);
   t.end();
 });
 

@@ -88,8 +88,9 @@ t.test('a later version may write more behind what is known', (t) => {
 });
 
 t.test('nothing that is told to people acts on a terminal', (t) => {
-  const text = 'a\u001b[2J\u0007\u009b\u007f\nb';
-  const told = 'a\\x1b[2J\\x07\\x9b\\x7f\\x0ab';
+  // Also not on the order in which they show: "gpj.exe" would seem to be a picture.
+  const text = 'a\u001b[2J\u0007\u009b\u007f\nb\u202egpj.exe\u2066\u2028';
+  const told = 'a\\x1b[2J\\x07\\x9b\\x7f\\x0ab\\x202egpj.exe\\x2066\\x2028';
   const accept = decodeMessage(encodeMessage({ kind: 'accept', name: text }));
   t.strictSame(accept, { kind: 'accept', name: told });
   const bye = { kind: 'bye', reason: text } as const;

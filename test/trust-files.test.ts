@@ -96,6 +96,20 @@ t.test('what is no list at all is refused', async (t) => {
   }
 });
 
+t.test('a list that anybody may change is not believed', { skip: isWindows }, async (t) => {
+  const path = join(t.testdir({ list: `${lineOf(1)}\n` }), 'list');
+  for (const mode of [0o666, 0o602, 0o777]) {
+    chmodSync(path, mode);
+    const message = `${path}: anybody on this host may change it (mode 0${mode.toString(8)}); chmod o-w ${path}`;
+    await t.rejects(AuthorizedSenders.load(path), { code: 'TRUST_FILE_BAD', message });
+  }
+  writeFileSync(path, `localhost:1 ${lineOf(1)}\n`);
+  await t.rejects(KnownReceivers.load(path), { message: /anybody on this host may change it/ });
+  // Groups of one user are common, and others may know whom one trusts.
+  chmodSync(path, 0o664);
+  await t.resolves(KnownReceivers.load(path));
+});
+
 t.test('a list without permission is refused', { skip: isRoot || isWindows }, async (t) => {
   const path = join(t.testdir({ list: '' }), 'list');
   chmodSync(path, 0);

@@ -5,6 +5,7 @@ import { P2mpError } from '../errors.js';
 import { packageVersion } from '../node/package-version.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode, exitCodeHelp } from './exit-code.js';
+import { type Interrupt, interruptOfMessage, interruptsOf } from './interrupts.js';
 
 export interface CommonOptions {
   json: boolean;
@@ -109,14 +110,22 @@ function explain(name: string, error: unknown): ExitCode {
   return isUsage ? exitCode.usage : exitCode.system;
 }
 
-/** Calls back at the first SIGINT or SIGTERM; the second one ends the process at once. */
-export function onInterrupt(handle: (signal: NodeJS.Signals) => void): void {
+/** Calls back at the first interrupt; the second one ends the process at once. */
+export function onInterrupt(handle: (interrupt: Interrupt) => void): void {
   let count = 0;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      count++;
-      if (count > 1) process.exit(exitCode.interrupted);
-      handle(signal);
-    });
+  const take = (interrupt: Interrupt) => {
+    count++;
+    if (count > 1) process.exit(exitCode.interrupted);
+    handle(interrupt);
+  };
+  for (const [signal, interrupt] of interruptsOf(process.platform)) {
+    process.on(signal, () => take(interrupt));
   }
+  if (process.channel === undefined) return;
+  process.on('message', (message) => {
+    const interrupt = interruptOfMessage(message);
+    if (interrupt !== undefined) take(interrupt);
+  });
+  // To listen is no reason to stay.
+  process.channel.unref();
 }

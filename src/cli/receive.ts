@@ -28,6 +28,7 @@ import { createParser, onInterrupt, parse, single } from './command.js';
 import { describeOffload } from './describe-offload.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
+import type { Interrupt } from './interrupts.js';
 import type { LogLevel } from './log-output.js';
 import { LogOutput, logFormats, logLevels } from './log-output.js';
 import { Output } from './output.js';
@@ -241,7 +242,7 @@ class ReceiveCommand {
     return this.exit;
   }
 
-  private handleSignal(signal: NodeJS.Signals): void {
+  private handleSignal(signal: Interrupt): void {
     const { receiving, output, argv } = this;
     const activeCount = receiving?.activeCount ?? 0;
     if (signal === 'SIGTERM' && activeCount > 0) {

@@ -12,6 +12,8 @@ const { O_RDONLY, O_RDWR, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_DIRECTORY = 0 } = co
 export const openFlags = {
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
   write: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
+  /** To set mode and time, and to sync: on Windows that takes the right to write. */
+  attributes: (isWindows ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK,
   folder: O_RDONLY | O_NOFOLLOW | O_DIRECTORY,
 } as const;
 
@@ -65,10 +67,19 @@ export async function syncFolder(path: string): Promise<void> {
   if (isWindows) return;
   const handle = await open(path, constants.O_RDONLY | O_DIRECTORY);
   try {
-    await handle.sync();
+    await syncOpenFolder(handle);
   } finally {
     await handle.close();
   }
+}
+
+/** What shares and disks in user space say that cannot sync a folder: names are in their own hands there. */
+const unsyncableCodes = ['EINVAL', 'EBADF', 'ENOTSUP', 'EOPNOTSUPP'];
+
+export async function syncOpenFolder(handle: FileHandle): Promise<void> {
+  await handle.sync().catch((error: NodeJS.ErrnoException) => {
+    if (!unsyncableCodes.includes(error.code ?? '')) throw error;
+  });
 }
 
 /** What tells whether a file is still the one, as it was. */

@@ -12,6 +12,7 @@ const remedies: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full; make room and try again',
   EDQUOT: 'the disk quota is used up; make room and try again',
   EFBIG: 'the file would be larger than allowed here; raise the limit or take another disk',
+  EBUSY: 'is in use by another program; close it there, or take another name',
   EROFS: 'the disk is read-only; take another one',
   EMFILE: 'too many open files; raise the limit (ulimit -n)',
   ENFILE: 'too many open files on this host; close some',
@@ -30,4 +31,20 @@ export function describeError(error: unknown): string {
 export function fileError(code: ErrorCode, path: string, error: unknown): P2mpError {
   if (error instanceof P2mpError) return error;
   return new P2mpError(code, `${path}: ${describeError(error)}`, { cause: error });
+}
+
+/** On Windows a file that is open cannot be replaced, and the system's word for that is one for rights. */
+const heldCodes = ['EPERM', 'EACCES', 'EBUSY'];
+
+/** A name that could not be given to a new file. */
+export function replaceError(
+  code: ErrorCode,
+  path: string,
+  error: unknown,
+  platform: NodeJS.Platform = process.platform,
+): P2mpError {
+  const { code: systemCode = '' } = error as NodeJS.ErrnoException;
+  if (platform !== 'win32' || !heldCodes.includes(systemCode)) return fileError(code, path, error);
+  const remedy = 'is open in another program, or may only be read; close it there and send again';
+  return new P2mpError(code, `${path}: ${remedy}`, { cause: error });
 }

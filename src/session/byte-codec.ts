@@ -144,7 +144,11 @@ export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** Looks at all bytes, so that time tells nothing of the first that differs: tags and cookies need that. */
+/**
+ * Looks at all bytes, so that time tells nothing of the first that differs: who may try often could else
+ * find a tag or a cookie byte by byte. Public keys and digests are no secrets, but are compared by this as
+ * well, so that nobody has to ask which is which (SECURITY, "Comparisons").
+ */
 export function isEqualBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;
@@ -152,13 +156,10 @@ export function isEqualBytes(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
-/** Characters that a terminal would act on, as `\x1b`. */
+/** Characters that a terminal would act on, or that would show others in a wrong order, as `\x1b`. */
 export function escapeControls(text: string): string {
-  return [...text]
-    .map((character) => {
-      const code = character.codePointAt(0) as number;
-      const isHarmless = code >= 0x20 && code !== 0x7f && !(code >= 0x80 && code < 0xa0);
-      return isHarmless ? character : `\\x${code.toString(16).padStart(2, '0')}`;
-    })
-    .join('');
+  return text.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, (character) => {
+    const code = character.codePointAt(0) as number;
+    return `\\x${code.toString(16).padStart(2, '0')}`;
+  });
 }

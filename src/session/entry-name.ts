@@ -25,8 +25,8 @@ export const nameLimits = {
   depth: 64,
 } as const;
 
-/** Names that Windows keeps for devices, whatever extension follows. */
-const deviceName = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?:\.|$)/i;
+/** Names that Windows keeps for devices, whatever extension follows, and with spaces in front of that. */
+const deviceName = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:\.|$)/i;
 
 /** Characters that no file name has there; a colon would name a drive or a stream. */
 const windowsCharacter = /[<>:"\\|?*]/;

@@ -24,8 +24,7 @@ import type {
   IncomingStatus,
   SessionReceiverEvent,
 } from './incoming-events.js';
-import { manifestLimits } from './manifest.js';
-import { ManifestIntake } from './manifest-intake.js';
+import { isManifestSound, ManifestIntake } from './manifest-intake.js';
 import type { Message, Offer } from './messages.js';
 import { encodeMessage } from './messages.js';
 import type { ReceiverState } from './report.js';
@@ -217,7 +216,7 @@ export class IncomingSession {
       offer.mssBytes,
       offer.segmentsPerBlock,
     );
-    if (geometry === undefined || offer.manifestSizeBytes > manifestLimits.sizeBytes) {
+    if (geometry === undefined || !isManifestSound(offer)) {
       this.refuseObject(nowMs, 'sizes that no session can have');
       return;
     }
@@ -622,6 +621,7 @@ export class IncomingSession {
   }
 
   private tell(message: Message): void {
+    if (this.channel.isSpent) return;
     this.options.send(this.from, this.channel.seal(encodeMessage(message)));
   }
 }

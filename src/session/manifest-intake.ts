@@ -4,7 +4,7 @@ import { isEqualBytes } from './byte-codec.js';
 import type { Platform } from './entry-name.js';
 import type { Hash } from './hash-tree.js';
 import type { Manifest } from './manifest.js';
-import { decodeManifest } from './manifest.js';
+import { decodeManifest, manifestLimits } from './manifest.js';
 import type { Offer } from './messages.js';
 
 /** Why there is none: it may come again, or it is not taken. */
@@ -12,6 +12,12 @@ export type NoManifest = { readonly kind: 'again' } | { readonly kind: 'bad'; re
 
 /** How often a manifest that comes as blocks may be bad. */
 const maxTries = 4;
+
+/** Even of no entries a manifest has a byte; with the offer comes all of it or nothing. */
+export function isManifestSound({ manifest, manifestSizeBytes }: Offer): boolean {
+  const isSize = manifestSizeBytes > 0 && manifestSizeBytes <= manifestLimits.sizeBytes;
+  return isSize && (manifest.length === 0 || manifest.length === manifestSizeBytes);
+}
 
 export class ManifestIntake {
   private readonly bytes: Uint8Array;
@@ -24,7 +30,7 @@ export class ManifestIntake {
 
   /** Whether all of it came with the offer. */
   get isInline(): boolean {
-    return this.offer.manifest.length === this.offer.manifestSizeBytes;
+    return this.offer.manifest.length > 0;
   }
 
   take(offsetBytes: number, bytes: Uint8Array): void {

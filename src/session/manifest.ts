@@ -4,7 +4,7 @@
  */
 import { ByteReader, ByteWriter, escapeControls } from './byte-codec.js';
 import type { NameFault, Platform } from './entry-name.js';
-import { parseEntryName } from './entry-name.js';
+import { checkEntryName, parseEntryName } from './entry-name.js';
 
 export interface FileEntry {
   readonly kind: 'file';
@@ -160,7 +160,11 @@ export function isInside({ name, target }: LinkEntry, platform: Platform): boole
   const firstName = parts.findIndex((part) => part !== '..');
   const upCount = firstName === -1 ? parts.length : firstName;
   const depth = name.split('/').length - 1;
-  return upCount <= depth && !parts.slice(upCount).includes('..');
+  const named = parts.slice(upCount);
+  // There `.. ` and `...` may be taken for `..`; and what no entry can be called leads to none.
+  const isSound = (part: string) => checkEntryName(part, platform) === undefined;
+  if (platform === 'windows' && !named.every(isSound)) return false;
+  return upCount <= depth && !named.includes('..');
 }
 
 /** For people: what is no UTF-8 shows as such. */

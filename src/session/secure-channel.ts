@@ -27,6 +27,11 @@ export class SecureChannel {
     private readonly keys: NonNullable<Handshake['keys']>,
   ) {}
 
+  /** It has no number left to seal by. Who says nothing more is called again, and has new keys then. */
+  get isSpent(): boolean {
+    return this.sendCounter > maxCounter;
+  }
+
   seal(message: Uint8Array): Uint8Array {
     const counter = this.sendCounter++;
     assert(counter <= maxCounter, 'a number that was not used before');

@@ -27,6 +27,7 @@ import type {
   SessionSenderResult,
 } from './session-events.js';
 import type { SessionGeometry } from './session-geometry.js';
+import type { Opening } from './session-opening.js';
 import type { ChannelPacket } from './session-packet.js';
 import { decodeSession, describeSession } from './session-packet.js';
 import { SessionPeer } from './session-peer.js';
@@ -148,10 +149,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.trustedKey = peer.opening.receiverKey;
     // For as long as a person was asked, nothing could come.
     peer.heardAtMs = nowMs;
-    peer.opening.prove();
-    peer.channel = peer.opening.channel;
-    peer.status = 'offered';
-    this.calls.call(nowMs, peer);
+    this.prove(nowMs, peer, peer.opening);
   }
 
   /** Answers `check-source`: what was read is what the object is. */
@@ -291,11 +289,20 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.callAtMs = Infinity;
     const { trustedKey } = peer;
     const isKnown = trustedKey !== undefined && isEqualBytes(trustedKey, receiverKey);
-    if (isKnown) this.trust(nowMs, peer.index);
-    else {
+    if (isKnown && peer.opening !== undefined) {
+      // Patience goes on running: somebody on the way may spoil each proof.
+      this.prove(nowMs, peer, peer.opening);
+    } else {
       const { index, name } = peer;
       this.events.push({ type: 'identify', index, receiver: name, receiverKey });
     }
+  }
+
+  private prove(nowMs: TimeMs, peer: SessionPeer, opening: Opening): void {
+    opening.prove();
+    peer.channel = opening.channel;
+    peer.status = 'offered';
+    this.calls.call(nowMs, peer);
   }
 
   private handleControl(
@@ -539,7 +546,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   private tell(peer: SessionPeer, message: Message): void {
-    if (peer.channel === undefined) return;
+    if (peer.channel === undefined || peer.channel.isSpent) return;
     const encoded = encodeMessage(message);
     assert(encoded.length <= maxControlSizeBytes, 'a message fits one datagram');
     this.send(peer, peer.channel.seal(encoded));

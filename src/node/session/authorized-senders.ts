@@ -134,6 +134,11 @@ async function readTrustFile(
   if (stats.size > maxTrustFileBytes) {
     fail(`is larger than any list of keys (${stats.size} bytes); name another file`);
   }
+  // Modes say nothing on Windows.
+  if (process.platform !== 'win32' && (stats.mode & 0o002n) !== 0n) {
+    const octal = (stats.mode & 0o777n).toString(8).padStart(4, '0');
+    fail(`anybody on this host may change it (mode ${octal}); chmod o-w ${path}`);
+  }
   const stamp = [stats.dev, stats.ino, stats.size, stats.mtimeNs].join(' ');
   if (stamp === knownStamp) return {};
   const handle = await open(path, 'r');

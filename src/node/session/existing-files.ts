@@ -8,7 +8,7 @@ import { identityOf } from '../disk.js';
 import type { ContentFile, ContentLayout } from './content-layout.js';
 import { diskConcurrency, forEachLimited } from './for-each-limited.js';
 import type { FilePlace } from './part-files.js';
-import { isReservedName } from './part-folder.js';
+import { isReservedName, partsFolderName } from './part-folder.js';
 import type { TargetFolder } from './target-folder.js';
 import { refuseFolder, TargetSurvey } from './target-folder.js';
 
@@ -39,13 +39,22 @@ export async function surveyTarget(
     found[file.number] = await judge(target, file, stats, existing);
   };
   const lookAtOther = async (entry: Entry) => {
-    if (entry.kind === 'folder') await survey.hasFolder(entry.name);
-    else await look(target, survey, entry);
+    if (entry.kind === 'folder') {
+      await survey.hasFolder(entry.name);
+      if (await isPartsFolder(survey, entry.name)) throw reserved(target.shown(entry.name));
+    } else await look(target, survey, entry);
   };
   const others = entries.filter(({ kind }) => kind !== 'file');
   await forEachLimited(others, diskConcurrency, lookAtOther);
   await forEachLimited(layout.files, diskConcurrency, lookAtFile);
   return found;
+}
+
+/** Disks know it by other names too: in another case, or by short ones as Windows makes them. */
+async function isPartsFolder(survey: TargetSurvey, name: string): Promise<boolean> {
+  if (name.includes('/')) return false;
+  const [stats, parts] = [await survey.look(name), await survey.look(partsFolderName)];
+  return stats !== undefined && stats.ino === parts?.ino && stats.dev === parts.dev;
 }
 
 async function look(

@@ -14,6 +14,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { P2mpError } from '../../errors.js';
+import { isEqualBytes } from '../../session/byte-codec.js';
 import { keySizeBytes } from '../../session/crypto.js';
 import { syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
@@ -128,7 +129,7 @@ export async function loadComment(path: string, publicKey: Uint8Array): Promise<
     if ((await checkRegular(publicPath)).size > maxFileSizeBytes) return '';
     const [line = ''] = (await readFile(publicPath, 'utf8')).split('\n');
     const read = parsePublicKey(line);
-    return Buffer.compare(read.publicKey, publicKey) === 0 ? read.comment : '';
+    return isEqualBytes(read.publicKey, publicKey) ? read.comment : '';
   } catch {
     // It is a convenience: what counts is in the private file.
     return '';

@@ -7,6 +7,7 @@ import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { assert } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
+import { isEqualBytes } from '../../session/byte-codec.js';
 import { syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
 import { badLine, readTrustLines, type TrustLine } from './authorized-senders.js';
@@ -42,7 +43,7 @@ export class KnownReceivers {
   check(name: string, publicKey: Uint8Array): ReceiverCheck {
     const known = this.receivers.get(idOf(name));
     if (known === undefined) return { status: 'unknown' };
-    const isSame = Buffer.compare(known.publicKey, publicKey) === 0;
+    const isSame = isEqualBytes(known.publicKey, publicKey);
     return isSame ? { status: 'known' } : { status: 'changed', lineNumber: known.lineNumber };
   }
 

@@ -15,19 +15,19 @@ const require = createRequire(import.meta.url);
 
 export function loadNoise(): NoiseLibrary {
   const requireInNoise = createRequire(require.resolve('noise-handshake'));
-  const requireInUniversal = createRequire(requireInNoise.resolve('sodium-universal'));
-  const nativePath = requireInUniversal.resolve('sodium-native');
-  if (!canLoad(requireInUniversal, nativePath)) {
-    const standIn = new Module(nativePath);
-    standIn.filename = nativePath;
+  // What it asks for, and what in turn is nothing but the binary.
+  const sodiumPath = requireInNoise.resolve('sodium-universal');
+  if (!canLoad(requireInNoise, sodiumPath)) {
+    const standIn = new Module(sodiumPath);
+    standIn.filename = sodiumPath;
     standIn.exports = require('sodium-javascript');
     standIn.loaded = true;
-    require.cache[nativePath] = standIn;
+    require.cache[sodiumPath] = standIn;
   }
   return { Noise: require('noise-handshake'), curve: require('noise-handshake/dh') };
 }
 
-/** No binary, one for another libc, one that the system does not let in: the answer is the same. */
+/** Not installed, no binary, one for another libc, one that the system does not let in: all the same. */
 function canLoad(requireThere: NodeJS.Require, path: string): boolean {
   try {
     requireThere(path);

@@ -10,6 +10,7 @@ import { surveyTarget } from './existing-files.js';
 import { checkFreeSpace } from './free-space.js';
 import type { HeldBlock } from './held-blocks.js';
 import { readHeldBlocks } from './held-blocks.js';
+import { refuseClashes } from './name-clashes.js';
 import { OpenFiles } from './open-files.js';
 import type { FilePlace } from './part-files.js';
 import { PartFiles } from './part-files.js';
@@ -79,6 +80,7 @@ async function openLocked(
     maxOpenFiles = defaultMaxOpenFiles,
   } = options;
   const layout = new ContentLayout(manifest);
+  await refuseClashes(target, manifest);
   const found = await surveyTarget(target, manifest, layout, existing);
   const key = { objectId: options.objectId, contentSizeBytes: layout.sizeBytes };
   const old = await readOldPart(paths, key);

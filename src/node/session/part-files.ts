@@ -157,11 +157,11 @@ export class PartFiles {
     return handle;
   }
 
-  async openCandidate(file: ContentFile): Promise<FileHandle> {
+  async openCandidate(file: ContentFile, flags: number = openFlags.read): Promise<FileHandle> {
     const place = this.place(file);
     assert(place.kind === 'candidate', 'a candidate');
     const path = this.target.path(file.entry.name);
-    const handle = await open(path, openFlags.read).catch((error: NodeJS.ErrnoException) => {
+    const handle = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
       // It is gone, or there is a link in its place.
       throw ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(error.code ?? '') ? this.changed(file) : error;
     });

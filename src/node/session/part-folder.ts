@@ -1,11 +1,15 @@
 /** Where parts lie: in the target folder, hence on its disk, out of the way of what it is for. */
-import { lstat, mkdir, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+
+import { randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
+import { chmod, lstat, mkdir, open, rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { P2mpError } from '../../errors.js';
 import { syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
 import { refuseUnlessFolder } from './target-folder.js';
 
-const partsFolderName = '.p2mp-part';
+export const partsFolderName = '.p2mp-part';
 
 export interface PartPaths {
   /** Of all parts. */
@@ -40,6 +44,45 @@ export async function makePrivateFolder(path: string): Promise<void> {
     const stats = await lstat(path).catch(() => undefined);
     if (stats === undefined) throw fileError('TARGET_UNWRITABLE', path, error);
     refuseUnlessFolder('TARGET_UNWRITABLE', path, stats);
+    await keepPrivate(path, stats);
+  }
+}
+
+/**
+ * A folder that was there before: in one that many may write to, such as /tmp, somebody else may have made
+ * it, to look at what comes or to lead it elsewhere. One of ours that was opened to others is closed again.
+ * @throws P2mpError TARGET_UNWRITABLE
+ */
+export async function keepPrivate(
+  path: string,
+  { uid, mode }: Pick<Stats, 'uid' | 'mode'>,
+): Promise<void> {
+  const ownUid = process.geteuid?.();
+  // Windows has neither: who may do what there is inherited from the folder that it lies in.
+  if (ownUid === undefined) return;
+  if (uid === ownUid) {
+    // Some disks have no modes; who mounted them decides.
+    if ((mode & 0o077) !== 0) await chmod(path, 0o700).catch(() => undefined);
+    return;
+  }
+  // On a share, this user may go by another number.
+  if (uid === (await uidOfNewFile(dirname(path)))) return;
+  const remedy = 'remove it, or take another folder';
+  throw new P2mpError('TARGET_UNWRITABLE', `${path}: belongs to user ${uid}; ${remedy}`);
+}
+
+async function uidOfNewFile(folder: string): Promise<number | undefined> {
+  const path = join(folder, `${partsFolderName}-${randomBytes(6).toString('hex')}`);
+  try {
+    const handle = await open(path, 'wx', 0o600);
+    try {
+      return (await handle.stat()).uid;
+    } finally {
+      await handle.close();
+      await rm(path, { force: true });
+    }
+  } catch {
+    return undefined;
   }
 }
 

@@ -19,8 +19,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { P2mpError } from '../../errors.js';
 import type { FileEntry, FolderEntry, LinkEntry, Manifest } from '../../session/manifest.js';
 import type { ExistingFiles } from '../../session/messages.js';
-import { openFlags, permissionsOf, syncFolder, toFileTime, toMicroseconds } from '../disk.js';
-import { fileError } from '../system-error.js';
+import {
+  openFlags,
+  permissionsOf,
+  syncFolder,
+  syncOpenFolder,
+  toFileTime,
+  toMicroseconds,
+} from '../disk.js';
+import { fileError, replaceError } from '../system-error.js';
 import type { ContentFile } from './content-layout.js';
 import { diskConcurrency, forEachLimited } from './for-each-limited.js';
 import type { OpenFiles } from './open-files.js';
@@ -57,6 +64,7 @@ export async function prepareFiles({ target, files, openFiles }: Placing): Promi
       await openFiles.useOnce(
         () => files.openPartFile(file),
         async (handle) => {
+          await fitSize(target, file, handle);
           await setAttributes(handle, file.entry);
           await handle.sync();
         },
@@ -65,6 +73,22 @@ export async function prepareFiles({ target, files, openFiles }: Placing): Promi
       throw fileError('TARGET_FAILED', target.shown(file.entry.name), error);
     }
   });
+}
+
+/**
+ * What was verified are the bytes up to the file's size. There may be more: a copy of a candidate that grew
+ * meanwhile is broken off, and left for what is received next.
+ */
+async function fitSize(
+  target: TargetFolder,
+  { entry }: ContentFile,
+  handle: FileHandle,
+): Promise<void> {
+  const { size } = await handle.stat();
+  if (size > entry.sizeBytes) await handle.truncate(entry.sizeBytes);
+  if (size >= entry.sizeBytes) return;
+  const remedy = 'lost its end before it was named; send it again';
+  throw new P2mpError('TARGET_FAILED', `${target.shown(entry.name)}: ${remedy}`);
 }
 
 async function separate(files: PartFiles, openFiles: OpenFiles, file: ContentFile): Promise<void> {
@@ -132,7 +156,7 @@ async function settle({ target, files, openFiles }: Placing, file: ContentFile):
   try {
     target.checkParents(entry.name, 'TARGET_FAILED');
     await openFiles.useOnce(
-      () => files.openCandidate(file),
+      () => files.openCandidate(file, openFlags.attributes),
       async (handle) => {
         if (await setAttributes(handle, entry)) await handle.sync();
       },
@@ -182,7 +206,7 @@ function moveInto(
   try {
     renameSync(from, target.path(name));
   } catch (error) {
-    throw fileError('TARGET_FAILED', target.shown(name), error);
+    throw replaceError('TARGET_FAILED', target.shown(name), error);
   }
   return true;
 }
@@ -232,7 +256,7 @@ async function finishFolder(
       async (handle) => {
         if (keptMode === undefined) await setAttributes(handle, folder);
         else await handle.chmod(keptMode);
-        await handle.sync();
+        await syncOpenFolder(handle);
       },
     );
   } catch (error) {

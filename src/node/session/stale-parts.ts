@@ -3,7 +3,7 @@ import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { P2mpError } from '../../errors.js';
 import { fileError } from '../system-error.js';
-import { makePrivateFolder, partPaths, removeIfEmpty } from './part-folder.js';
+import { keepPrivate, makePrivateFolder, partPaths, removeIfEmpty } from './part-folder.js';
 import { PartLock } from './part-lock.js';
 import { refuseUnlessFolder } from './target-folder.js';
 
@@ -19,6 +19,7 @@ export async function removeStaleParts(dir: string, olderThanMs: number): Promis
     const stats = await lstat(parts).catch(() => undefined);
     if (stats === undefined) return [];
     refuseUnlessFolder('TARGET_UNWRITABLE', parts, stats);
+    await keepPrivate(parts, stats);
     const changedBeforeMs = Date.now() - olderThanMs;
     const names = await readdir(parts);
     for (const name of names.filter(isUnfinishedLock)) {
