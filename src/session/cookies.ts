@@ -31,9 +31,11 @@ export class Cookies {
   private digest(periodNumber: number, from: Address, packet: ChannelPacket): Uint8Array {
     const { session, receiver, counter } = packet;
     const text = `${periodNumber} ${formatAddress(from)} ${session} ${receiver} ${counter}`;
-    return this.crypto.mac(this.secret, new TextEncoder().encode(text));
+    return this.crypto.mac(this.secret, encoder.encode(text));
   }
 }
+
+const encoder = new TextEncoder();
 
 function period(nowMs: TimeMs): number {
   return Math.floor(nowMs / receiverLimits.cookieMs);

@@ -42,6 +42,7 @@ export class IncomingHandshakes {
   private readonly cookies: Cookies;
   /** The first is the oldest. */
   private readonly pending = new Map<string, PendingHandshake>();
+  private readonly countsByHost = new Map<string, number>();
 
   constructor(
     private readonly crypto: SessionCrypto,
@@ -63,20 +64,21 @@ export class IncomingHandshakes {
   }
 
   handleOpen(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array): void {
+    const key = keyOf(from, packet);
+    const known = this.pending.get(key);
+    // First what costs nothing: in a flood of openings that is what most come to.
+    if (known === undefined && !this.hasRoom(from)) {
+      this.owner.countFault('no-room', from, bytes);
+      return;
+    }
     const cookie = packet.body.subarray(0, cookieSizeBytes);
     if (!this.cookies.isGood(nowMs, from, packet, cookie)) {
       this.owner.countFault('bad-cookie', from, bytes);
       return;
     }
-    const key = keyOf(from, packet);
-    const known = this.pending.get(key);
     if (known !== undefined) {
       known.isRepeated = true;
       this.owner.send(from, known.reply);
-      return;
-    }
-    if (!this.hasRoom(from)) {
-      this.owner.countFault('no-room', from, bytes);
       return;
     }
     const { session, receiver, counter } = packet;
@@ -89,6 +91,7 @@ export class IncomingHandshakes {
     const reply = encodeChannelPacket('reply', session, receiver, counter, handshake.write());
     const { host } = from;
     this.pending.set(key, { host, handshake, reply, startedAtMs: nowMs, isRepeated: false });
+    this.countsByHost.set(host, (this.countsByHost.get(host) ?? 0) + 1);
     this.owner.send(from, reply);
   }
 
@@ -112,7 +115,7 @@ export class IncomingHandshakes {
       return undefined;
     }
     if (!handshake.read(packet.body)) {
-      this.pending.delete(key);
+      this.forget(key);
       this.owner.countFault('bad-handshake', from, bytes);
       return undefined;
     }
@@ -127,7 +130,7 @@ export class IncomingHandshakes {
 
   /** What was proven is taken over. */
   end(packet: ChannelPacket, from: Address): void {
-    this.pending.delete(keyOf(from, packet));
+    this.forget(keyOf(from, packet));
   }
 
   /** Whoever was proven is not let in, and told so as often as it asks. */
@@ -139,7 +142,7 @@ export class IncomingHandshakes {
 
   handleTimeout(nowMs: TimeMs): void {
     for (const [key, { startedAtMs }] of this.pending) {
-      if (nowMs >= startedAtMs + receiverLimits.handshakeMs) this.pending.delete(key);
+      if (nowMs >= startedAtMs + receiverLimits.handshakeMs) this.forget(key);
     }
   }
 
@@ -153,9 +156,16 @@ export class IncomingHandshakes {
   /** Nobody can take all the room. */
   private hasRoom({ host }: Address): boolean {
     if (this.pending.size >= receiverLimits.handshakes) return false;
-    let count = 0;
-    for (const other of this.pending.values()) if (other.host === host) count++;
-    return count < receiverLimits.handshakesPerHost;
+    return (this.countsByHost.get(host) ?? 0) < receiverLimits.handshakesPerHost;
+  }
+
+  private forget(key: string): void {
+    const host = this.pending.get(key)?.host;
+    if (host === undefined) return;
+    this.pending.delete(key);
+    const count = (this.countsByHost.get(host) ?? 0) - 1;
+    if (count > 0) this.countsByHost.set(host, count);
+    else this.countsByHost.delete(host);
   }
 }
 

@@ -15,7 +15,7 @@ import { decodeSession, encodeChannelPacket } from '../../dist/session/session-p
 const role = process.argv[2];
 const kinds = ['none', 'garbage', 'openings', 'openings from many addresses'];
 const leastShare = 0.7;
-const sizeBytes = 100_000_000;
+const sizeBytes = 400_000_000;
 const rounds = 3;
 /** Of flooders that have addresses of their own. */
 const addressCount = 200;
@@ -56,17 +56,16 @@ async function runOne(folder, file, kind, perSec) {
     trustReceiver: () => undefined,
   });
   const elapsedS = (performance.now() - startedAtMs) / 1000;
-  if (process.env.FLOOD_TRACE)
-    console.log(
-      kind,
-      elapsedS.toFixed(2),
-      'repairs',
-      result.repairs,
-      'loss',
-      result.receivers[0].lossRatio,
-      'rtt',
-      result.receivers[0].rttMs,
-    );
+  console.log(
+    kind,
+    elapsedS.toFixed(2),
+    'repairs',
+    result.repairs,
+    'loss',
+    result.receivers[0].lossRatio,
+    'rtt',
+    result.receivers[0].rttMs,
+  );
   flooder?.kill();
   receiver.kill();
   if (result.receivers[0].status !== 'complete')
@@ -167,4 +166,4 @@ function median(values) {
 
 if (role === 'receiver') await playReceiver(process.argv[3]);
 else if (role === 'flooder') flood(...process.argv.slice(3));
-else await measure(Number(role ?? 10_000));
+else await measure(Number(role ?? 5000));
