@@ -223,7 +223,12 @@ export class IncomingSession {
       offer.mssBytes,
       offer.segmentsPerBlock,
     );
-    if (geometry === undefined || offer.manifestSizeBytes > manifestLimits.sizeBytes) {
+    const isInline = offer.manifest.length > 0;
+    if (
+      geometry === undefined ||
+      offer.manifestSizeBytes > manifestLimits.sizeBytes ||
+      (isInline && offer.manifest.length !== offer.manifestSizeBytes)
+    ) {
       this.refuseObject(nowMs, 'sizes that no session can have');
       return;
     }
