@@ -327,7 +327,9 @@ export class IncomingSession {
   }
 
   handleWritten(nowMs: TimeMs, sizeBytes: number): void {
-    if (this.intake !== undefined) this.intake.unwrittenBytes -= sizeBytes;
+    const { intake } = this;
+    // It may be of an earlier session of this number, which was over before its disk was.
+    if (intake !== undefined) intake.unwrittenBytes = Math.max(0, intake.unwrittenBytes - sizeBytes);
     this.clock?.want(nowMs);
   }
 
@@ -563,6 +565,8 @@ export class IncomingSession {
     const result = { ...this.statusOf(nowMs, info), activity: status, status };
     this.result = reason === '' ? result : { ...result, reason };
     this.stage = 'telling';
+    // An answer that is still on its way must not bring the session back.
+    this.search = undefined;
     this.clock?.stop();
     // Of what was never offered, nobody has heard.
     if (this.info !== undefined) this.options.emit({ type: 'end', result: this.result });

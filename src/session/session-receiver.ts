@@ -299,9 +299,19 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       return;
     }
     this.handshakes.delete(key);
+    if (this.sessions.size >= 2 * this.maxSessions) this.forgetOldestSettled();
     const rttMs = pending.isRepeated ? undefined : nowMs - pending.startedAtMs;
     const session = this.createSession(nowMs, channel, remoteKey, from, rttMs);
     this.sessions.set(packet.session, session);
+  }
+
+  /** Its sender may not have heard its outcome, and asks anew. Nobody fills the memory with what is over. */
+  private forgetOldestSettled(): void {
+    for (const [id, { isSettled }] of this.sessions) {
+      if (!isSettled) continue;
+      this.sessions.delete(id);
+      return;
+    }
   }
 
   private refuseForRoom(): string | undefined {
