@@ -65,6 +65,7 @@ notices('a receiver that says more than it was told', {
 notices('a receiver that always has room for a session', {
   target: 'session-receiver',
   expected: /\d+ sessions/,
+  within: 420,
   plant: () => replace(SessionReceiver.prototype, 'refuseForRoom', () => undefined),
 });
 
@@ -77,7 +78,7 @@ notices('a receiver that never gives a session up', {
 notices('a search that goes on behind the end', {
   target: 'session-receiver',
   expected: /never ends/,
-  within: 10_000,
+  within: 2000,
   plant: () => {
     const { end } = IncomingSession.prototype as unknown as { end(...given: unknown[]): void };
     return replace(
@@ -101,6 +102,7 @@ notices('a receiver that keeps what it put together when a session is over', {
 notices('a receiver that does not heed its memory', {
   target: 'session-receiver',
   expected: /bytes buffered/,
+  within: 420,
   plant: () => replace(MemoryBudget.prototype, 'isExhausted', () => false),
 });
 
@@ -120,6 +122,7 @@ notices('a channel that anybody may write to', {
 notices('a sender that believes blocks there are not', {
   target: 'session-sender',
   expected: /internal error|blocks of \d+ needed/,
+  within: 1500,
   plant: () => {
     const { handleMessage } = SessionSender.prototype as unknown as Hearer;
     return replace(
@@ -186,7 +189,12 @@ interface Hearer {
 }
 
 interface Greeter {
-  handleHello(nowMs: TimeMs, packet: ChannelPacket, from: { host: string; port: number }, bytes: Uint8Array): void;
+  handleHello(
+    nowMs: TimeMs,
+    packet: ChannelPacket,
+    from: { host: string; port: number },
+    bytes: Uint8Array,
+  ): void;
 }
 
 function notices(what: string, { target: name, expected, within = 300, plant }: Canary): void {

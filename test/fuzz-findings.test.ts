@@ -2,8 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { readJournal } from '../src/node/session/part-journal.js';
 import { datagramsOf } from '../src/machine.js';
+import { readJournal } from '../src/node/session/part-journal.js';
+import { BlockSeal } from '../src/session/block-seal.js';
 import { createManifest, encodeManifest } from '../src/session/manifest.js';
 import type { Message } from '../src/session/messages.js';
 import { decodeMessage, encodeMessage } from '../src/session/messages.js';
@@ -18,7 +19,6 @@ import {
   sessionHeaderSizeBytes,
   writeBlockHeader,
 } from '../src/session/session-packet.js';
-import { BlockSeal } from '../src/session/block-seal.js';
 import { SessionReceiver } from '../src/session/session-receiver.js';
 import { SessionSender } from '../src/session/session-sender.js';
 import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
@@ -174,28 +174,35 @@ t.test('a report of a block of which no segment lacks leaves the sender as it is
   tell(fromHex(`03 01 00 0000 0000 00 10 00 00 00 00 00 ${count} 00 01 ${zeros(8)}`));
   t.same(sent(), [], 'nothing is lacking');
   const all = (2 * blockCount).toString(16);
-  const listed = 2 * blockCount < 128 ? all.padStart(2, '0') : `${(((2 * blockCount) & 127) | 128).toString(16)}01`;
+  const listed =
+    2 * blockCount < 128
+      ? all.padStart(2, '0')
+      : `${(((2 * blockCount) & 127) | 128).toString(16)}01`;
   tell(fromHex(`03 01 00 0000 0000 00 10 00 00 00 00 00 ${count} 00 ${listed}`));
   t.ok(sent().length > 0, 'and what lacks is sent');
   t.end();
 });
 
-t.test('a journal with parts of bytes ends in front of them, whatever their checksum', async (t) => {
-  const path = join(t.testdir(), 'journal');
-  const header = `70326d70207061727420310a ${'ab'.repeat(32)} 40f86a0000000000 `;
-  const key = { objectId: 'ab'.repeat(32), contentSizeBytes: 100_000 };
-  // Held from 0 to 100; held from 0.5 to 100,000.
-  const records = '00000001 0000000000000000 4059000000000000 @1 00000001 3fe0000000000000 40f86a0000000000 @2';
-  const { crc32 } = await import('node:zlib');
-  const hex = (value: number) => value.toString(16).padStart(8, '0');
-  const headCrc = crc32(fromHex(header));
-  const head = fromHex(header + hex(headCrc));
-  const [first = '', second = ''] = records.split('@1').map((part) => part.replace('@2', ''));
-  const seed = crc32(head);
-  const bytes = [first, second].map((part) => fromHex(part + hex(crc32(fromHex(part), seed))));
-  writeFileSync(path, Buffer.concat([head, ...bytes]));
-  t.same([...((await readJournal(path, key))?.ranges() ?? [])], [{ start: 0, end: 100 }]);
-});
+t.test(
+  'a journal with parts of bytes ends in front of them, whatever their checksum',
+  async (t) => {
+    const path = join(t.testdir(), 'journal');
+    const header = `70326d70207061727420310a ${'ab'.repeat(32)} 40f86a0000000000 `;
+    const key = { objectId: 'ab'.repeat(32), contentSizeBytes: 100_000 };
+    // Held from 0 to 100; held from 0.5 to 100,000.
+    const records =
+      '00000001 0000000000000000 4059000000000000 @1 00000001 3fe0000000000000 40f86a0000000000 @2';
+    const { crc32 } = await import('node:zlib');
+    const hex = (value: number) => value.toString(16).padStart(8, '0');
+    const headCrc = crc32(fromHex(header));
+    const head = fromHex(header + hex(headCrc));
+    const [first = '', second = ''] = records.split('@1').map((part) => part.replace('@2', ''));
+    const seed = crc32(head);
+    const bytes = [first, second].map((part) => fromHex(part + hex(crc32(fromHex(part), seed))));
+    writeFileSync(path, Buffer.concat([head, ...bytes]));
+    t.same([...((await readJournal(path, key))?.ranges() ?? [])], [{ start: 0, end: 100 }]);
+  },
+);
 
 t.test('bursts that are made up do not pile up while one is awaited', (t) => {
   const clock = new ReportClock(0, 1, 0);
@@ -241,19 +248,26 @@ t.test('sessions that are over do not pile up where their senders do not listen'
   t.end();
 });
 
-t.test('what a disk wrote for an earlier session of a number gives the next one no more room', (t) => {
-  const machine = createReceiver();
-  const first = new Caller(machine, 7);
-  offerFile(first, machine, 4000);
-  sendBlocks(first, 3);
-  const writtenBytes = machine.bufferedBytes;
-  t.ok(writtenBytes >= 2000, 'the disk has some of it to write');
-  first.tell({ kind: 'bye', reason: '' });
-  const second = new Caller(machine, 7);
-  offerFile(second, machine, 4000);
-  machine.handleWritten(0, 7, writtenBytes);
-  const poll = { kind: 'poll', burst: undefined, hasTags: false, leavesGroup: false } as const;
-  const [answer] = second.tell(poll);
-  t.equal(answer?.kind === 'report' && answer.report.windowBlocks, 10, 'as many as there is room for');
-  t.end();
-});
+t.test(
+  'what a disk wrote for an earlier session of a number gives the next one no more room',
+  (t) => {
+    const machine = createReceiver();
+    const first = new Caller(machine, 7);
+    offerFile(first, machine, 4000);
+    sendBlocks(first, 3);
+    const writtenBytes = machine.bufferedBytes;
+    t.ok(writtenBytes >= 2000, 'the disk has some of it to write');
+    first.tell({ kind: 'bye', reason: '' });
+    const second = new Caller(machine, 7);
+    offerFile(second, machine, 4000);
+    machine.handleWritten(0, 7, writtenBytes);
+    const poll = { kind: 'poll', burst: undefined, hasTags: false, leavesGroup: false } as const;
+    const [answer] = second.tell(poll);
+    t.equal(
+      answer?.kind === 'report' && answer.report.windowBlocks,
+      10,
+      'as many as there is room for',
+    );
+    t.end();
+  },
+);

@@ -85,9 +85,12 @@ for (const target of targets) {
 
 /** As fast-check draws them, which looks for the smallest that fails. */
 async function draw(t: Test, target: Target, numRuns: number): Promise<void> {
-  const property = fc.asyncProperty(fc.uint8Array({ maxLength: 600, size: 'max' }), async (tape) => {
-    await runInput(target, tape);
-  });
+  const property = fc.asyncProperty(
+    fc.uint8Array({ maxLength: 600, size: 'max' }),
+    async (tape) => {
+      await runInput(target, tape);
+    },
+  );
   const { failed, counterexample, errorInstance } = await fc.check(property, { seed, numRuns });
   t.notOk(failed, 'nor do those that fast-check draws');
   const [tape] = counterexample ?? [];

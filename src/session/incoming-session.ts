@@ -329,7 +329,8 @@ export class IncomingSession {
   handleWritten(nowMs: TimeMs, sizeBytes: number): void {
     const { intake } = this;
     // It may be of an earlier session of this number, which was over before its disk was.
-    if (intake !== undefined) intake.unwrittenBytes = Math.max(0, intake.unwrittenBytes - sizeBytes);
+    if (intake !== undefined)
+      intake.unwrittenBytes = Math.max(0, intake.unwrittenBytes - sizeBytes);
     this.clock?.want(nowMs);
   }
 

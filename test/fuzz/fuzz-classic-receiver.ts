@@ -95,7 +95,9 @@ class ReceiverUnderFire {
 
   private deliver(bytes: Uint8Array): void {
     // Most come from one, or no transfer would come far.
-    const from = this.tape.isOneIn(3) ? this.tape.pick(senders) : (senders[0] as (typeof senders)[0]);
+    const from = this.tape.isOneIn(3)
+      ? this.tape.pick(senders)
+      : (senders[0] as (typeof senders)[0]);
     this.ledger.came(from, bytes.length);
     this.driver.deliver(from, bytes);
     for (const transmit of this.driver.sent) this.ledger.went(transmit);

@@ -116,7 +116,10 @@ class SenderUnderFire {
     for (const peer of sender.peers) {
       const { ackedSegments, sentSegments, pendingBlocks } = peer;
       demand(ackedSegments <= sentSegments, () => 'more acknowledged than sent');
-      demand(pendingBlocks >= 0 && pendingBlocks <= length, () => `${pendingBlocks} blocks pending`);
+      demand(
+        pendingBlocks >= 0 && pendingBlocks <= length,
+        () => `${pendingBlocks} blocks pending`,
+      );
       demand(peer.rtt.timeoutMs >= 0, () => `a timeout of ${peer.rtt.timeoutMs} ms`);
     }
     demand(sender['unprovenCount'] >= 0, () => 'fewer than no receivers to prove');

@@ -63,7 +63,8 @@ export function fuzzClassicPacket(tape: Tape): number {
       return;
     }
     const right = decode(encodeData(packet.sequence, packet.payload));
-    const isGood = typeof right !== 'string' && right.kind === 'data' && checkPayload(right) === 'good';
+    const isGood =
+      typeof right !== 'string' && right.kind === 'data' && checkPayload(right) === 'good';
     demand(isGood, () => 'a checksum that does not fit what it was made of');
   });
 }
@@ -76,8 +77,7 @@ export function fuzzSessionPacket(tape: Tape): number {
     const bytes = tape.isOneIn(3) ? join([first, hostileBytes(tape, tape.pick(pool))]) : first;
     const packet = decodeSession(bytes);
     demand(describeSession(bytes).length > 0, () => 'no words for a packet');
-    let parts = 0;
-    for (let offset = 0; offset < bytes.length; parts++) {
+    for (let offset = 0; offset < bytes.length; ) {
       const size = channelDatagramSize(bytes, offset);
       demand(size >= 1 && offset + size <= bytes.length, () => `a datagram of ${size} bytes`);
       demand(size >= 16 || offset + size === bytes.length, () => 'less than a header in between');
@@ -135,7 +135,10 @@ function checkRun(
   let total = 0;
   for (let i = 0; i < run.count; i++) {
     const segment = run.segment(i);
-    demand(segment < segmentCountOfBlock(geometry, run.block), () => `segment ${segment} there is not`);
+    demand(
+      segment < segmentCountOfBlock(geometry, run.block),
+      () => `segment ${segment} there is not`,
+    );
     const expected = sizeOfSegment(geometry, run.block, segment);
     demand(run.body(i).length === expected, () => `segment ${segment} of another size`);
     total += run.header(i).length + expected + run.tag(i).length;
@@ -185,8 +188,38 @@ function checkReport({ firstBlock, describedBlocks, lacks }: Report): void {
   demand(Number.isSafeInteger(describedBlocks), () => `${describedBlocks} blocks`);
 }
 
-const names = ['a', 'b', 'a/b', 'a/b/c', 'link', '..', '.', '../a', '/a', 'a//b', 'con', 'aux.txt', 'C:', 'a\\b'];
-const pieces = ['/', '.', '..', '\\', ':', ' ', 'a', 'CON', '\0', '\u202e', 'é', '%2e', 'com1', '.p2mp-part'];
+const names = [
+  'a',
+  'b',
+  'a/b',
+  'a/b/c',
+  'link',
+  '..',
+  '.',
+  '../a',
+  '/a',
+  'a//b',
+  'con',
+  'aux.txt',
+  'C:',
+  'a\\b',
+];
+const pieces = [
+  '/',
+  '.',
+  '..',
+  '\\',
+  ':',
+  ' ',
+  'a',
+  'CON',
+  '\0',
+  '\u202e',
+  'é',
+  '%2e',
+  'com1',
+  '.p2mp-part',
+];
 const platforms: readonly Platform[] = ['posix', 'windows'];
 
 export function fuzzManifest(tape: Tape): number {
@@ -248,7 +281,10 @@ function checkName(name: string, platform: Platform): void {
   const isIn = inside !== '' && !isAbsolute(inside) && !leadsUp(inside, platform);
   demand(isIn, () => `${JSON.stringify(name)} leaves the folder on ${platform}`);
   const same = platform === 'posix' ? inside : inside.replaceAll('\\', '/');
-  demand(same === name, () => `${JSON.stringify(name)} is ${JSON.stringify(inside)} on ${platform}`);
+  demand(
+    same === name,
+    () => `${JSON.stringify(name)} is ${JSON.stringify(inside)} on ${platform}`,
+  );
 }
 
 function leadsUp(path: string, platform: Platform): boolean {

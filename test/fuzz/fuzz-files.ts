@@ -65,7 +65,16 @@ function position(tape: Tape): number {
   }
 }
 
-const hosts = ['host:7735', '[::1]:7735', '[fe80::1%eth0]:1', 'host', ':1', '[::1:1', 'a:99999', '#x:1'];
+const hosts = [
+  'host:7735',
+  '[::1]:7735',
+  '[fe80::1%eth0]:1',
+  'host',
+  ':1',
+  '[::1:1',
+  'a:99999',
+  '#x:1',
+];
 const lineEnds = ['\n', '\r\n', '\r', '', '\n\n', '\0', '\u2028'];
 
 function hostileList(tape: Tape, hasNames: boolean): Uint8Array {
@@ -115,7 +124,10 @@ export async function fuzzPrivateKey(tape: Tape): Promise<number> {
     demand(publicKey.length === 32 && secretKey.length === 32, () => 'a key of another size');
   } catch (error) {
     demandRefusal(error, 'KEY_UNREADABLE');
-    demand((error as P2mpError).message.startsWith(path), () => 'a refusal that does not name the file');
+    demand(
+      (error as P2mpError).message.startsWith(path),
+      () => 'a refusal that does not name the file',
+    );
   }
   return 1;
 }

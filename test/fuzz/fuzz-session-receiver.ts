@@ -42,7 +42,7 @@ import { Driver, demand, Ledger } from './watch.js';
 
 /** Small ones, so that they are reached. */
 const maxSessions = 6;
-const bufferBytes = 12_000;
+const bufferBytes = 4000;
 const maxInsiders = 40;
 
 /** Where nobody reads: what comes from there is made up. */
@@ -53,8 +53,8 @@ type Prepare = Extract<SessionReceiverEvent, { type: 'prepare' }>;
 /** Something that a shell has been asked for. */
 interface Work {
   readonly session: number;
-  /** Whether it is not done where its session has ended meanwhile. */
-  readonly isEnded: boolean;
+  /** What is to be written. */
+  readonly sizeBytes: number;
   readonly run: (tape: Tape) => void;
 }
 
@@ -94,7 +94,7 @@ export class ReceiverUnderFire {
       this.check();
     }
     // Time passes over what is left: everything is given up, and nothing is kept.
-    this.work = this.work.filter(({ isEnded }) => !isEnded);
+    this.work = this.work.filter(({ sizeBytes }) => sizeBytes > 0);
     this.doWork(this.work.length);
     this.driver.passTo(this.driver.nowMs + 10 * receiverLimits.idleMs);
     this.check();
@@ -109,7 +109,7 @@ export class ReceiverUnderFire {
 
   private act(): void {
     const { tape, driver } = this;
-    switch (tape.below(22)) {
+    switch (tape.below(24)) {
       case 0:
       case 1:
         this.deliver(
@@ -148,6 +148,10 @@ export class ReceiverUnderFire {
       case 20:
         this.insider()?.sayFitting(tape);
         break;
+      case 21:
+      case 22:
+        this.proceed();
+        break;
       case 16:
         driver.passTo(driver.nowMs + tape.pick(waitsMs));
         if (tape.isOneIn(4)) driver.wake();
@@ -173,6 +177,17 @@ export class ReceiverUnderFire {
     insider.open(tape);
   }
 
+  /** One goes on as it should for a while, so that what is far from the beginning is beset as well. */
+  private proceed(): void {
+    const insider = this.insider();
+    if (insider === undefined) return;
+    insider.offerSome(this.tape);
+    this.doWork(this.work.length);
+    insider.sendAll(this.tape);
+    if (!this.tape.isOneIn(3)) this.doWork(this.work.length);
+    insider.sayRoot(this.tape);
+  }
+
   private insider(): Insider | undefined {
     const { insiders } = this;
     return insiders.length === 0 ? undefined : this.tape.pick(insiders);
@@ -180,7 +195,9 @@ export class ReceiverUnderFire {
 
   private anyAddress(): Address {
     const insider = this.insider();
-    return insider !== undefined && this.tape.isOneIn(2) ? insider.address : this.tape.pick(victims);
+    return insider !== undefined && this.tape.isOneIn(2)
+      ? insider.address
+      : this.tape.pick(victims);
   }
 
   /** With the number of a session that there is, and often with the size that its header says. */
@@ -230,8 +247,10 @@ export class ReceiverUnderFire {
     demand(sessions.size <= 2 * maxSessions, () => `${sessions.size} sessions with those over`);
     const { bufferedBytes } = machine;
     demand(bufferedBytes >= 0, () => `${bufferedBytes} bytes buffered`);
-    // Each session may put one block together whatever others hold.
+    // Each session may put one block together whatever others hold. What is written later was one of those.
     let most = bufferBytes;
+    let writtenLater = 0;
+    for (const { sizeBytes } of this.work) writtenLater += sizeBytes;
     for (const session of sessions.values()) {
       const blockBytes = (session['geometry']?.blockSizeBytes ?? 0) + 16;
       most += 2 * blockBytes;
@@ -241,12 +260,9 @@ export class ReceiverUnderFire {
       const unwritten = intake?.unwrittenBytes ?? 0;
       demand(unwritten >= 0, () => `${unwritten} bytes not written`);
     }
-    this.mostBlockBytes = Math.max(this.mostBlockBytes, most);
-    demand(bufferedBytes <= this.mostBlockBytes, () => `${bufferedBytes} bytes buffered, ${most} may be`);
+    const incomplete = bufferedBytes - writtenLater;
+    demand(incomplete <= most, () => `${incomplete} bytes buffered, ${most} may be`);
   }
-
-  /** Of sessions that are over, what was not written yet may still be there. */
-  private mostBlockBytes = 0;
 
   // --- The shell
 
@@ -254,11 +270,11 @@ export class ReceiverUnderFire {
     const { machine, driver, tape } = this;
     switch (event.type) {
       case 'prepare':
-        this.later(event.info.session, true, () => this.prepare(event));
+        this.later(event.info.session, 0, () => this.prepare(event));
         break;
       case 'write': {
         const { session, bytes } = event;
-        this.later(session, false, () => {
+        this.later(session, bytes.length, () => {
           machine.handleWritten(driver.nowMs, session, bytes.length);
         });
         break;
@@ -266,7 +282,7 @@ export class ReceiverUnderFire {
       case 'finish': {
         const { session } = event;
         const isFailing = tape.isOneIn(8);
-        this.later(session, true, () => {
+        this.later(session, 0, () => {
           const found = machine.find(session);
           if (isFailing) found?.fail(driver.nowMs, 'the disk is full');
           else found?.handleStored(driver.nowMs);
@@ -276,7 +292,8 @@ export class ReceiverUnderFire {
       case 'end': {
         const { session, status } = event.result;
         if (status !== 'complete') {
-          this.work = this.work.filter((work) => !(work.isEnded && work.session === session));
+          // Of what its shell was to do, only what is written is told of.
+          this.work = this.work.filter((work) => work.sizeBytes > 0 || work.session !== session);
         }
         break;
       }
@@ -299,12 +316,17 @@ export class ReceiverUnderFire {
     session?.prepared(driver.nowMs, held, isKept ? [{ start: 0, end: 1 }] : []);
   }
 
-  private later(session: number, isEnded: boolean, run: () => void): void {
-    this.work.push({ session, isEnded, run });
+  private later(session: number, sizeBytes: number, run: () => void): void {
+    this.work.push({ session, sizeBytes, run });
   }
 
   private doWork(count: number): void {
-    const { tape, driver } = this;
+    const { tape, driver, machine } = this;
+    if (tape.isOneIn(8)) {
+      const { session = 0 } = this.insider() ?? {};
+      machine.find(session)?.fail(driver.nowMs, 'the disk failed');
+      driver.drain(Infinity);
+    }
     for (const { run } of this.work.splice(0, count)) {
       run(tape);
       driver.drain(Infinity);
@@ -331,7 +353,10 @@ class Insider {
     name: string,
     readonly session: number,
   ) {
-    this.address = { host: `10.0.0.${name.charCodeAt(name.length - 1) % 4}`, port: 1024 + (session % 1000) };
+    this.address = {
+      host: `10.0.0.${name.charCodeAt(name.length - 1) % 4}`,
+      port: 1024 + (session % 1000),
+    };
     this.crypto = createSimulatedCrypto(String(session), name);
     this.opening = new Opening(this.crypto, session, 0);
   }
@@ -414,7 +439,7 @@ class Insider {
         break;
       case 1:
       case 2:
-        this.tell({ kind: 'root', digest: this.tree()?.root() ?? new Uint8Array(32) });
+        this.sayRoot(tape);
         break;
       case 3: {
         const header = encodeProbeHeader(this.session);
@@ -449,24 +474,40 @@ class Insider {
     }
   }
 
+  /** Each block once, but for what goes wrong. */
+  sendAll(tape: Tape): void {
+    const count = Math.min(this.geometry?.blockCount ?? 0, mostAtOnce);
+    this.nextBlock = 0;
+    for (let i = 0; i < count; i++) {
+      const bytes = this.block(tape, tape.isOneIn(8));
+      if (bytes !== undefined) this.deliver(bytes);
+    }
+  }
+
+  sayRoot(tape: Tape): void {
+    const digest = this.tree()?.root() ?? new Uint8Array(32);
+    this.tell({ kind: 'root', digest: tape.isOneIn(3) ? tape.fill(32) : digest });
+  }
+
   /** Segments of one block, all of them or some, sealed as they should be or not. */
-  private block(tape: Tape): Uint8Array | undefined {
+  private block(tape: Tape, mayBeWrong = true): Uint8Array | undefined {
     const { geometry, seal } = this;
     if (geometry === undefined || seal === undefined || geometry.blockCount === 0) return undefined;
+    const isOneIn = (odds: number) => mayBeWrong && tape.isOneIn(odds);
     // Mostly one after another, or no object would ever be whole.
     const count = Math.min(geometry.blockCount, 65_536);
-    const block = tape.isOneIn(4) ? tape.below(count) : this.nextBlock++ % count;
-    const isTagged = tape.isOneIn(3);
-    const generation = tape.isOneIn(8) ? tape.byte() : block < geometry.manifestBlockCount ? 0 : 1;
+    const block = isOneIn(4) ? tape.below(count) : this.nextBlock++ % count;
+    const isTagged = isOneIn(3);
+    const generation = isOneIn(8) ? tape.byte() : block < geometry.manifestBlockCount ? 0 : 1;
     const sealed = seal.seal(block, generation, this.plaintext(block, geometry));
     const segmentCount = segmentCountOfBlock(geometry, block);
-    const isWhole = !tape.isOneIn(3);
+    const isWhole = !isOneIn(3);
     const { mssBytes } = geometry;
-    if (!tape.isOneIn(3)) this.burst = (this.burst + (tape.isOneIn(8) ? tape.uint16() : 1)) & 0xffff;
+    if (!isOneIn(3)) this.burst = (this.burst + (isOneIn(8) ? tape.uint16() : 1)) & 0xffff;
     const parts: Uint8Array[] = [];
-    let isSpoilt = tape.isOneIn(8);
+    let isSpoilt = isOneIn(8);
     for (let segment = 0; segment < segmentCount; segment++) {
-      if (!isWhole && tape.isOneIn(2)) continue;
+      if (!isWhole && isOneIn(2)) continue;
       const body = sealed.subarray(segment * mssBytes, (segment + 1) * mssBytes);
       const bytes = new Uint8Array(sessionHeaderSizeBytes + body.length + (isTagged ? 16 : 0));
       writeBlockHeader(bytes, 0, isTagged, {
@@ -540,6 +581,9 @@ class Insider {
     }
   }
 }
+
+/** Blocks that go out in one go. */
+const mostAtOnce = 24;
 
 /** That an insider remembers. */
 const mostRequests = 64;

@@ -154,7 +154,10 @@ class SenderUnderFire {
   private check(): void {
     const { sender } = this;
     const { events, controls } = sender as unknown as Record<string, { length: number }>;
-    demand(events?.length === 0 && controls?.length === 0, () => 'something is left behind a drain');
+    demand(
+      events?.length === 0 && controls?.length === 0,
+      () => 'something is left behind a drain',
+    );
     let blocks = 0;
     for (const { rounds } of sender['delivery']['lanes']) blocks += rounds.window.length;
     const most = 2 + sessionDefaults.maxInFlightBytes / sender.geometry.blockSizeBytes;
@@ -164,7 +167,10 @@ class SenderUnderFire {
       demand(needed.count <= blockCount, () => `${needed.count} blocks of ${blockCount} needed`);
       demand(!Number.isNaN(model.capacity), () => 'a capacity that is no number');
     }
-    demand(!Number.isNaN(sender['delivery']['main'].control.pace), () => 'a pace that is no number');
+    demand(
+      !Number.isNaN(sender['delivery']['main'].control.pace),
+      () => 'a pace that is no number',
+    );
   }
 
   /** With the number of the session, and of a receiver or its opening. */

@@ -177,7 +177,8 @@ function listMissing(blocks: readonly CountedBlock[], reached: readonly CountedB
     const own = blocks.filter((block) => block.file === file);
     const lines = own.filter((block) => !isReached.has(block)).map(({ line }) => line);
     const unique = [...new Set(lines)].sort((a, b) => a - b);
-    if (unique.length > 0) console.log(`${file}: ${lines.length} of ${own.length}: ${unique.join(' ')}`);
+    if (unique.length > 0)
+      console.log(`${file}: ${lines.length} of ${own.length}: ${unique.join(' ')}`);
   }
 }
 

@@ -103,6 +103,13 @@ export function hostileNumber(tape: Tape): number {
     case 6:
       return 2 ** tape.below(53) - tape.below(2);
     default:
-      return tape.pick([Number.MAX_SAFE_INTEGER, 2 ** 32, 2 ** 32 - 1, 2 ** 24, 2 ** 24 + 1, 65_535]);
+      return tape.pick([
+        Number.MAX_SAFE_INTEGER,
+        2 ** 32,
+        2 ** 32 - 1,
+        2 ** 24,
+        2 ** 24 + 1,
+        65_535,
+      ]);
   }
 }

@@ -101,7 +101,8 @@ function writeOffer(writer: ByteWriter, tape: Tape): void {
 }
 
 function writeReport(writer: ByteWriter, tape: Tape, { blockCount, burst }: MessageContext): void {
-  const plain = () => (tape.isOneIn(3) ? hostileNumber(tape) : tape.below(Math.min(blockCount + 2, 65_536)));
+  const plain = () =>
+    tape.isOneIn(3) ? hostileNumber(tape) : tape.below(Math.min(blockCount + 2, 65_536));
   writer.uint8(tape.isOneIn(16) ? tape.byte() : tape.below(4)).uint8(tape.byte());
   writer.uint16(nearBurst(tape, burst)).uint16(nearBurst(tape, burst));
   writer.varint(hostileNumber(tape)).varint(hostileNumber(tape));
@@ -115,13 +116,15 @@ function writeReport(writer: ByteWriter, tape: Tape, { blockCount, burst }: Mess
     const head = tape.isOneIn(8) ? hostileNumber(tape) : tape.pick([2, 2, 4, 1, 3, 15, 0, 17]);
     writer.varint(head);
     if (head === 1) writer.uint32(tape.uint32()).uint32(tape.uint32());
-    else if (head % 2 === 1 && head < 20) for (let k = 1; k < head; k += 2) writer.uint8(tape.byte());
+    else if (head % 2 === 1 && head < 20)
+      for (let k = 1; k < head; k += 2) writer.uint8(tape.byte());
   }
 }
 
 function writeText(writer: ByteWriter, tape: Tape): void {
   if (tape.isOneIn(4)) writer.counted(tape.fill(tape.byte()));
-  else writer.text(tape.pick(['', 'r1', '239.1.2.3', '\u001b[2J', 'x'.repeat(300), '🂡'.repeat(120)]));
+  else
+    writer.text(tape.pick(['', 'r1', '239.1.2.3', '\u001b[2J', 'x'.repeat(300), '🂡'.repeat(120)]));
 }
 
 function nodeNumber(tape: Tape): number {

@@ -38,7 +38,9 @@ function chosenTargets(): readonly Target[] {
   if (values.target === undefined) return targets;
   const target = targetOf(values.target);
   if (target !== undefined) return [target];
-  console.error(`no target ${values.target}; there are ${targets.map(({ name }) => name).join(', ')}`);
+  console.error(
+    `no target ${values.target}; there are ${targets.map(({ name }) => name).join(', ')}`,
+  );
   process.exit(2);
 }
 
@@ -56,7 +58,11 @@ function watchHangs(chosen: readonly Target[]): { note(target: number, number: n
       process.kill(process.pid, 'SIGKILL');
     }, 1000);`;
   const names = chosen.map(({ name }) => name);
-  const worker = new Worker(code, { eval: true, execArgv: [], workerData: { shared, names, hangMs } });
+  const worker = new Worker(code, {
+    eval: true,
+    execArgv: [],
+    workerData: { shared, names, hangMs },
+  });
   worker.unref();
   return {
     note(target, number) {
@@ -134,7 +140,9 @@ async function run(count: number, seed: number): Promise<boolean> {
   const start = heapAtStart === undefined ? 'not looked at' : mib(heapAtStart);
   const verdict = hasGrown ? 'HAS GROWN' : 'has not grown';
   const unlocked = globalThis.gc === undefined ? ' (not collected: run with --expose-gc)' : '';
-  console.log(`heap: ${start} after the warm-up, ${mib(heapAtEnd)} at the end: ${verdict}${unlocked}`);
+  console.log(
+    `heap: ${start} after the warm-up, ${mib(heapAtEnd)} at the end: ${verdict}${unlocked}`,
+  );
   console.log(`${kinds.size} kinds of failures`);
   return kinds.size === 0 && !hasGrown;
 }

@@ -84,7 +84,11 @@ export class Driver<Event> {
         demand(count <= most, () => `${count} transmits for ${inputBytes} bytes`);
         this.note(transmit);
       }
-      for (let event = this.machine.pollEvent(); event !== undefined; event = this.machine.pollEvent()) {
+      for (
+        let event = this.machine.pollEvent();
+        event !== undefined;
+        event = this.machine.pollEvent()
+      ) {
         isQuiet = false;
         this.handleEvent(event);
       }
