@@ -20,6 +20,7 @@ const budget: Readonly<Record<string, readonly [seeded: number, drawn: number]>>
   'classic-sender': [400, 100],
   'session-transfer': [100, 20],
   'classic-transfer': [100, 20],
+  handshake: [150, 20],
   plan: [300, 50],
   journal: [150, 20],
   'authorized-senders': [100, 20],

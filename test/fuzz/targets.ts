@@ -17,6 +17,7 @@ import {
   fuzzKnownReceivers,
   fuzzPrivateKey,
 } from './fuzz-files.js';
+import { fuzzHandshake } from './fuzz-handshake.js';
 import { fuzzSessionReceiver } from './fuzz-session-receiver.js';
 import { fuzzSessionSender } from './fuzz-session-sender.js';
 import { fuzzBesideSession, fuzzBesideTransfer } from './fuzz-transfers.js';
@@ -45,6 +46,7 @@ export const targets: readonly Target[] = [
   { name: 'manifest', run: fuzzManifest, share: 0.01 },
   { name: 'entry-name', run: fuzzEntryName, share: 0.01 },
   { name: 'public-key', run: fuzzPublicKey, share: 0.01 },
+  { name: 'handshake', run: fuzzHandshake, share: 0.002 },
   { name: 'plan', run: fuzzPlan, share: 0.001 },
   { name: 'journal', run: fuzzJournal, share: 0.001 },
   { name: 'authorized-senders', run: fuzzAuthorizedSenders, share: 0.001 },
