@@ -155,6 +155,7 @@ export class ReceiverUnderFire {
       case 16:
         driver.passTo(driver.nowMs + tape.pick(waitsMs));
         if (tape.isOneIn(4)) driver.wake();
+        if (tape.isOneIn(128)) this.machine.abort(driver.nowMs, 'stopped');
         break;
       case 17:
       case 18:
@@ -583,7 +584,7 @@ class Insider {
 }
 
 /** Blocks that go out in one go. */
-const mostAtOnce = 24;
+const mostAtOnce = 64;
 
 /** That an insider remembers. */
 const mostRequests = 64;
