@@ -65,7 +65,7 @@ notices('a receiver that says more than it was told', {
 notices('a receiver that always has room for a session', {
   target: 'session-receiver',
   expected: /\d+ sessions/,
-  within: 420,
+  within: 1300,
   plant: () => replace(SessionReceiver.prototype, 'refuseForRoom', () => undefined),
 });
 
@@ -102,7 +102,7 @@ notices('a receiver that keeps what it put together when a session is over', {
 notices('a receiver that does not heed its memory', {
   target: 'session-receiver',
   expected: /bytes buffered/,
-  within: 420,
+  within: 1300,
   plant: () => replace(MemoryBudget.prototype, 'isExhausted', () => false),
 });
 

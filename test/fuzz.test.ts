@@ -14,11 +14,11 @@ const seed = 1;
 
 /** Of each target: tapes of the seed, one in 400 of them long; and tapes that fast-check draws. */
 const budget: Readonly<Record<string, readonly [seeded: number, drawn: number]>> = {
-  'session-receiver': [1600, 100],
-  'session-sender': [800, 100],
+  'session-receiver': [3000, 150],
+  'session-sender': [2000, 150],
   'classic-receiver': [400, 100],
   'classic-sender': [400, 100],
-  'session-transfer': [100, 20],
+  'session-transfer': [200, 20],
   'classic-transfer': [100, 20],
   handshake: [150, 20],
   plan: [300, 50],
