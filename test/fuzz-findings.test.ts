@@ -1,4 +1,4 @@
-/** What the fuzzer has found, each with the bytes that did it. */
+/** What the fuzzer has found, or writing down what must hold for it, each with what did it. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
