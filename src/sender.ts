@@ -130,7 +130,7 @@ export class Sender implements Machine<SenderEvent> {
     return this.phase === 'done';
   }
 
-  /** Answers a `need`: exactly the bytes that it named. They are copied. */
+  /** Answers a `need`, in the order that they came: exactly the bytes that it named. They are copied. */
   provideBlock(nowMs: TimeMs, blockIndex: number, bytes: Uint8Array): void {
     // By the time the bytes are there, the last receiver may have been given up on.
     const block = this.window.find(blockIndex);

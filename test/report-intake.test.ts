@@ -18,6 +18,7 @@ function inFlight(count: number) {
   for (let i = 0; i < count; i++) {
     const block = window.push(i, 0, segmentCount);
     block.isRead = true;
+    block.wire = new Uint8Array(segmentCount);
     block.setLacking(0);
     block.beginRound();
     block.noteBurst(0, i);

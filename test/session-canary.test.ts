@@ -1,6 +1,5 @@
 /** Broken sessions, on purpose: the checkers of the session sweep must notice each of them. */
 import t from 'tap';
-import { assert } from '../src/assert.js';
 import type { TimeMs, Transmit } from '../src/machine.js';
 import { MemoryBudget } from '../src/session/assembly.js';
 import { BlockIntake } from '../src/session/block-intake.js';
@@ -14,6 +13,7 @@ import type { SessionPeer } from '../src/session/session-peer.js';
 import { SessionSender } from '../src/session/session-sender.js';
 import { Verification } from '../src/session/verification.js';
 import { Simulation } from '../src/simulator/simulation.js';
+import { replace } from './support/planted-fault.js';
 import { delegate } from './support/scenario-run.js';
 import { drawSessionScenario } from './support/session-scenario.js';
 import { complaintsAboutSession } from './support/session-scenario-check.js';
@@ -310,15 +310,4 @@ function notices(what: string, { expected, plant, ...sabotage }: Canary): void {
 function complaintsOf(number: number, sabotage: SessionSabotage): string[] {
   const scenario = drawSessionScenario(number);
   return complaintsAboutSession(scenario, runSessionScenario(scenario, sabotage));
-}
-
-/** @returns what puts back the method, or getter, that was there */
-function replace(prototype: object, name: string, replacement: unknown): () => void {
-  const own = Object.getOwnPropertyDescriptor(prototype, name);
-  assert(own !== undefined, `there is no ${name} to replace`);
-  const planted = own.get === undefined ? { value: replacement } : { get: replacement };
-  Object.defineProperty(prototype, name, { ...own, ...planted } as PropertyDescriptor);
-  return () => {
-    Object.defineProperty(prototype, name, own);
-  };
 }

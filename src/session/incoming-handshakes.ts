@@ -51,6 +51,11 @@ export class IncomingHandshakes {
     this.cookies = new Cookies(crypto);
   }
 
+  /** Those that wait for a proof. */
+  get count(): number {
+    return this.pending.size;
+  }
+
   /** Answers without keeping anything, and not at greater length than it was asked. */
   handleHello(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array): void {
     if (bytes.length < helloSizeBytes) {

@@ -168,7 +168,9 @@ export class IncomingSession {
         this.handleRoot(nowMs, message.digest);
         break;
       case 'nodes':
-        this.handleVerdict(nowMs, this.verification?.handle(message));
+        // An answer that is still on its way must not bring a session back that is over.
+        if (this.stage === 'searching')
+          this.handleVerdict(nowMs, this.verification?.handle(message));
         break;
       case 'bye':
         this.handleBye(nowMs, message.reason);
@@ -302,7 +304,10 @@ export class IncomingSession {
   }
 
   handleWritten(nowMs: TimeMs, sizeBytes: number): void {
-    if (this.intake !== undefined) this.intake.unwrittenBytes -= sizeBytes;
+    const { intake } = this;
+    // It may be of an earlier session of this number, which was over before its disk was.
+    if (intake !== undefined)
+      intake.unwrittenBytes = Math.max(0, intake.unwrittenBytes - sizeBytes);
     this.clock?.want(nowMs);
   }
 

@@ -14,6 +14,9 @@ const turnsFromIntervalMs = 10;
 /** Bursts whose ends are remembered. */
 const rememberedBursts = 256;
 
+/** Bursts that wait for what was overtaken, at most: a fast path has some thousands in that time. */
+const mostEnding = 4096;
+
 export class ReportClock {
   /** Everything up to this burst has come, or is lost; undefined before the first. */
   throughBurst: number | undefined;
@@ -68,6 +71,8 @@ export class ReportClock {
       this.endedAtMs[((burst - i) & 0xffff) % rememberedBursts] = nowMs;
     }
     this.ending.push({ burst, atMs: nowMs });
+    // Whoever makes bursts up does not fill the memory with them.
+    if (this.ending.length > mostEnding) this.throughBurst = this.ending.shift()?.burst;
     this.advance(nowMs);
   }
 

@@ -112,7 +112,8 @@ export function takeLacks(
   }
   peer.parts = parts;
   for (const block of window) {
-    if (!isDescribed(block) || !block.hasBytes || !peer.needed.has(block.index)) continue;
+    // Where nothing was laid out, the block is not read yet, or was read for its digest alone and is over.
+    if (!isDescribed(block) || block.wire === undefined || !peer.needed.has(block.index)) continue;
     lacked.add(block);
     peer.needed.remove(block.index, block.index + 1);
     const { low, high } = parts.get(block.index) ?? { low: allSegments, high: allSegments };

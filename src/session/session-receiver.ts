@@ -235,7 +235,17 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       return;
     }
     this.handshakes.end(packet, from);
+    if (this.sessions.size >= 2 * this.maxSessions) this.forgetOldestSettled();
     this.sessions.set(packet.session, this.createSession(nowMs, proven, from));
+  }
+
+  /** Its sender may not have heard its outcome, and asks anew. Nobody fills the memory with what is over. */
+  private forgetOldestSettled(): void {
+    for (const [id, { isSettled }] of this.sessions) {
+      if (!isSettled) continue;
+      this.sessions.delete(id);
+      return;
+    }
   }
 
   private createSession(

@@ -96,7 +96,7 @@ export class WiredReceiver {
 
   /** Handshakes and sessions that it keeps. */
   get kept(): number {
-    return this.machine['handshakes']['pending'].size + this.machine['sessions'].size;
+    return this.machine['handshakes'].count + this.machine['sessions'].size;
   }
 
   handleEvent(event: SessionReceiverEvent): void {

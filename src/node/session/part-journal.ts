@@ -70,7 +70,8 @@ function applyRecord(held: RangeSet, record: Buffer, seed: number, key: JournalK
   if (record.readUInt32BE(body.length) !== crc32(body, seed)) return false;
   const kind = record.readUInt32BE(0);
   const [start, end] = [record.readDoubleBE(4), record.readDoubleBE(12)];
-  if (!(start >= 0 && start < end && end <= key.contentSizeBytes)) return false;
+  const isWhole = Number.isSafeInteger(start) && Number.isSafeInteger(end);
+  if (!isWhole || !(start >= 0 && start < end && end <= key.contentSizeBytes)) return false;
   if (kind === kinds.held) held.add(start, end);
   else if (kind === kinds.forgotten) held.remove(start, end);
   else return false;

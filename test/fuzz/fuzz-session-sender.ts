@@ -1,0 +1,408 @@
+/**
+ * A sender of sessions, called back by receivers that it trusts and that mean no good, among strangers who
+ * know its session number. Its source and whoever decides on trust are slow or quick, as the tape says.
+ */
+import type { Address } from '../../src/address.js';
+import { datagramsOf } from '../../src/machine.js';
+import { writeUint16, writeUint32 } from '../../src/network-order.js';
+import type { Handshake } from '../../src/session/crypto.js';
+import { createManifest, encodeManifest } from '../../src/session/manifest.js';
+import type { Message } from '../../src/session/messages.js';
+import { encodeMessage } from '../../src/session/messages.js';
+import { SecureChannel } from '../../src/session/secure-channel.js';
+import { sessionDefaults } from '../../src/session/session-config.js';
+import type { SessionSenderEvent } from '../../src/session/session-events.js';
+import { handshakePrologue } from '../../src/session/session-opening.js';
+import type { ChannelPacket } from '../../src/session/session-packet.js';
+import {
+  decodeSession,
+  encodeChannelPacket,
+  sessionField,
+  sessionKind,
+} from '../../src/session/session-packet.js';
+import { SessionSender } from '../../src/session/session-sender.js';
+import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+import { capturedSession } from './captured.js';
+import { hostileBytes, hostileNumber, withItsSize } from './hostile-bytes.js';
+import { hostileReceiverMessage } from './hostile-messages.js';
+import type { Tape } from './tape.js';
+import { fillRandom } from './tape.js';
+import type { Outcome } from './watch.js';
+import { Driver, demand } from './watch.js';
+
+const stranger: Address = { host: '192.0.2.9', port: 9 };
+
+const group: Address = { host: '239.1.2.3', port: 7735 };
+
+/** What a sender may put out at once, at the most: all that may be in flight, and its calls. */
+const mostTransmits = 4000;
+
+class SenderUnderFire {
+  readonly sender: SessionSender;
+  readonly driver: Driver<SessionSenderEvent>;
+  readonly insiders: readonly Insider[];
+  private readonly content: Uint8Array;
+  private readonly pool = capturedSession().toSender;
+  private work: (() => void)[] = [];
+  private last: Uint8Array = new Uint8Array(0);
+  private isDone = false;
+
+  constructor(private readonly tape: Tape) {
+    const receiverCount = 1 + tape.below(3);
+    this.content = new Uint8Array(tape.pick([0, 1, 49, 1000, 5000, 60_000]));
+    fillRandom(this.content, this.content.length);
+    const entries = Array.from({ length: tape.pick([1, 1, 1, 60]) }, (_, i) => ({
+      kind: 'file' as const,
+      name: `file ${i}`,
+      mode: 0o644,
+      modifiedMs: 0,
+      sizeBytes: i === 0 ? this.content.length : 0,
+    }));
+    const addressOf = (i: number) => ({ host: `10.0.0.${i + 1}`, port: 7735 });
+    this.sender = new SessionSender({
+      crypto: createSimulatedCrypto('fuzz', 'sender'),
+      receivers: Array.from({ length: receiverCount }, (_, i) => ({
+        name: `r${i + 1}`,
+        address: addressOf(i),
+      })),
+      label: 'object',
+      manifest: encodeManifest(createManifest(entries)),
+      contentSizeBytes: this.content.length,
+      mssBytes: tape.pick([64, 200, 1400]),
+      segmentsPerBlock: tape.pick([1, 4, 33, 64]),
+      ...(tape.isOneIn(3) ? { group } : {}),
+      ...(tape.isOneIn(4) ? { rateBytesPerSec: 100_000 } : {}),
+    });
+    this.insiders = this.sender.peers.map(({ address }, i) => new Insider(this, address, i));
+    this.driver = new Driver(
+      this.sender,
+      (event) => this.handleEvent(event),
+      () => mostTransmits,
+    );
+  }
+
+  run(): Outcome {
+    this.driver.drain(0);
+    this.hear();
+    while (!this.tape.isOver) {
+      this.act();
+      this.check();
+    }
+    // Nobody says anything more: the sender gives up, and comes to rest.
+    this.doWork(Infinity);
+    for (let i = 0; i < mostRests && !this.isDone; i++) {
+      this.pass(sessionDefaults.giveUpAfterMs);
+      this.doWork(Infinity);
+    }
+    demand(this.isDone, () => 'a sender that is never done');
+    demand(this.sender.pollTimeout() === undefined, () => 'a timeout behind the end');
+    const { datagrams, digest } = this.driver;
+    const { faults, receivers, reportsReceived } = this.sender.result(this.driver.nowMs);
+    const seen: Record<string, number> = { ...faults, reports: reportsReceived };
+    for (const { status } of receivers) seen[status] = (seen[status] ?? 0) + 1;
+    return { datagrams, digest, seen };
+  }
+
+  private act(): void {
+    const { tape } = this;
+    const insider = tape.pick(this.insiders);
+    switch (tape.below(20)) {
+      case 0:
+        this.deliver(stranger, hostileBytes(tape, tape.pick(this.pool)));
+        break;
+      case 1:
+      case 2:
+        this.deliver(insider.address, this.fitting(hostileBytes(tape, tape.pick(this.pool))));
+        break;
+      case 3:
+        this.deliver(tape.isOneIn(2) ? insider.address : stranger, hostileBytes(tape, this.last));
+        break;
+      case 4:
+      case 5:
+      case 6:
+        insider.open(tape);
+        break;
+      case 7:
+        insider.answerHostile(tape);
+        break;
+      case 8:
+      case 9:
+      case 10:
+      case 11:
+        insider.sayFitting(tape);
+        break;
+      case 12:
+      case 13:
+      case 14:
+        insider.sayHostile(tape);
+        break;
+      case 15:
+      case 16:
+      case 17:
+        this.pass(tape.pick(waitsMs));
+        if (tape.isOneIn(8)) this.driver.wake();
+        break;
+      case 18:
+        this.doWork(1 + tape.below(8));
+        break;
+      case 19:
+        if (tape.isOneIn(8)) this.sender.giveUp(this.driver.nowMs, insider.index, 'enough');
+        if (tape.isOneIn(32)) this.sender.abort(this.driver.nowMs, 'stopped');
+        this.driver.drain(0);
+    }
+    this.hear();
+  }
+
+  private check(): void {
+    const { sender } = this;
+    const { events, controls } = sender as unknown as Record<string, { length: number }>;
+    demand(
+      events?.length === 0 && controls?.length === 0,
+      () => 'something is left behind a drain',
+    );
+    let blocks = 0;
+    for (const { rounds } of sender['delivery']['lanes']) blocks += rounds.window.length;
+    const most = 2 + sessionDefaults.maxInFlightBytes / sender.geometry.blockSizeBytes;
+    demand(blocks <= most, () => `${blocks} blocks in flight`);
+    for (const { needed, model } of sender.peers) {
+      const { blockCount } = sender.geometry;
+      demand(needed.count <= blockCount, () => `${needed.count} blocks of ${blockCount} needed`);
+      demand(!Number.isNaN(model.capacity), () => 'a capacity that is no number');
+    }
+    demand(
+      !Number.isNaN(sender['delivery']['main'].control.pace),
+      () => 'a pace that is no number',
+    );
+  }
+
+  /** With the number of the session, and of a receiver or its opening. */
+  private fitting(bytes: Uint8Array): Uint8Array {
+    const { tape } = this;
+    if (bytes.length < 16) return bytes;
+    withItsSize(tape, bytes);
+    writeUint32(bytes, sessionField.session, this.sender.session);
+    if (tape.isOneIn(4)) return bytes;
+    const insider = tape.pick(this.insiders);
+    writeUint16(bytes, sessionField.receiver, insider.index);
+    // Who reads what passes knows that number.
+    if (insider.counter !== undefined) writeUint32(bytes, sessionField.counter, insider.counter);
+    return bytes;
+  }
+
+  deliver(from: Address, bytes: Uint8Array): void {
+    this.last = bytes;
+    this.driver.deliver(from, bytes);
+    this.hear();
+  }
+
+  private pass(ms: number): void {
+    this.driver.passTo(this.driver.nowMs + ms);
+    this.hear();
+  }
+
+  /** Insiders read what was sent to them. */
+  private hear(): void {
+    const { sent } = this.driver;
+    this.driver.sent = [];
+    for (const transmit of sent) {
+      for (const insider of this.insiders) {
+        const isForIt = [insider.address.host, group.host].includes(transmit.to.host);
+        if (isForIt) insider.hear(datagramsOf(transmit));
+      }
+    }
+  }
+
+  // --- The shell
+
+  private handleEvent(event: SessionSenderEvent): void {
+    const { sender, driver, tape, content } = this;
+    switch (event.type) {
+      case 'need': {
+        const { block, offsetBytes, sizeBytes } = event;
+        const bytes = content.slice(offsetBytes, offsetBytes + sizeBytes);
+        // A file that is changed while it is read.
+        if (tape.isOneIn(64)) bytes.fill(0);
+        this.soon(() => sender.provideBlock(driver.nowMs, block, bytes));
+        break;
+      }
+      case 'identify': {
+        const refusal = tape.isOneIn(16) ? 'not trusted' : undefined;
+        this.soon(() => sender.trust(driver.nowMs, event.index, refusal));
+        break;
+      }
+      case 'check-source':
+        this.soon(() => sender.confirmSource(driver.nowMs));
+        break;
+      case 'source-changed':
+        this.soon(() => sender.abort(driver.nowMs, 'a file has changed'));
+        break;
+      case 'done':
+        demand(!this.isDone, () => 'done twice');
+        this.isDone = true;
+    }
+  }
+
+  private soon(run: () => void): void {
+    if (this.tape.isOneIn(4)) this.work.push(run);
+    else run();
+  }
+
+  private doWork(count: number): void {
+    for (const run of this.work.splice(0, count)) {
+      run();
+      this.driver.drain(0);
+      this.hear();
+    }
+  }
+}
+
+/** Patiences after which a sender that hears nobody is done, those of receivers in all their stages. */
+const mostRests = 12;
+
+const waitsMs = [0, 0.2, 1, 4, 20, 100, 300, 1000, 5000, 31_000];
+
+/** A receiver with a key of its own. */
+class Insider {
+  /** Of the opening under way. */
+  counter: number | undefined;
+  private readonly crypto;
+  private handshake: Handshake | undefined;
+  private channel: SecureChannel | undefined;
+  /** The last of each kind that came. */
+  private hello: ChannelPacket | undefined;
+  private opening: ChannelPacket | undefined;
+  private proof: ChannelPacket | undefined;
+  private burst = 0;
+  private received = 0;
+
+  constructor(
+    private readonly fire: SenderUnderFire,
+    readonly address: Address,
+    readonly index: number,
+  ) {
+    this.crypto = createSimulatedCrypto('fuzz', `insider ${index}`);
+  }
+
+  hear(datagrams: Iterable<Uint8Array>): void {
+    for (const bytes of datagrams) {
+      const kind = bytes[sessionField.kind];
+      if (kind === sessionKind.data || kind === sessionKind.taggedData) {
+        this.received++;
+        this.burst = ((bytes[14] as number) << 8) | (bytes[15] as number);
+        continue;
+      }
+      const packet = decodeSession(bytes);
+      if (typeof packet === 'string') continue;
+      if (packet.kind === 'hello') this.hello = copy(packet);
+      else if (packet.kind === 'open') this.opening = copy(packet);
+      else if (packet.kind === 'proof') this.proof = copy(packet);
+      else continue;
+      this.counter = (packet as ChannelPacket).counter;
+    }
+  }
+
+  /** As many steps of the opening as there are, up to where it takes part. */
+  open(tape: Tape): void {
+    const { hello } = this;
+    if (hello !== undefined) {
+      this.hello = undefined;
+      this.answer('cookie', hello, new Uint8Array(32).fill(7));
+    }
+    const { opening } = this;
+    if (opening !== undefined) {
+      this.opening = undefined;
+      const prologue = handshakePrologue(opening.session, this.index);
+      const handshake = this.crypto.startHandshake('responder', prologue);
+      if (!handshake.read(opening.body.subarray(32))) return;
+      this.handshake = handshake;
+      this.answer('reply', opening, handshake.write());
+    }
+    const { proof, handshake } = this;
+    if (proof !== undefined && handshake !== undefined) {
+      this.proof = undefined;
+      if (!handshake.read(proof.body) || handshake.keys === undefined) return;
+      const { session } = proof;
+      this.channel = new SecureChannel(this.crypto, session, this.index, handshake.keys);
+      if (!tape.isOneIn(8)) this.tell({ kind: 'accept', name: 'insider' });
+    }
+  }
+
+  /** An opening that goes wrong at some step. */
+  answerHostile(tape: Tape): void {
+    const to = this.opening ?? this.hello ?? this.proof;
+    if (to === undefined) return;
+    const kind = tape.pick(['cookie', 'reply', 'control'] as const);
+    const counter = tape.isOneIn(3) ? (to.counter ^ 1) >>> 0 : to.counter;
+    const body = tape.fill(tape.pick([32, 32, 96, 0, 31]));
+    this.answer(kind, { ...to, counter }, body);
+  }
+
+  sayHostile(tape: Tape): void {
+    const { channel, fire, burst } = this;
+    if (channel === undefined) return;
+    const { blockCount } = fire.sender.geometry;
+    const sealed = channel.seal(hostileReceiverMessage(tape, { blockCount, burst }));
+    this.deliver(tape.isOneIn(16) ? hostileBytes(tape, sealed) : sealed);
+    if (tape.isOneIn(16)) this.deliver(sealed);
+  }
+
+  /** A report as it might be, but for a number or two. */
+  sayFitting(tape: Tape): void {
+    if (this.channel === undefined) {
+      this.open(tape);
+      return;
+    }
+    if (tape.isOneIn(32)) {
+      this.tell({ kind: 'done', isComplete: true, reason: '' });
+      return;
+    }
+    const { blockCount } = this.fire.sender.geometry;
+    const firstLacking = blockCount === 0 ? 0 : tape.below(Math.min(blockCount + 1, 65_536));
+    const isPart = tape.isOneIn(3);
+    const isWhole = firstLacking >= blockCount;
+    const odd = () => tape.isOneIn(16);
+    this.tell({
+      kind: 'report',
+      report: {
+        state: isWhole ? 'whole' : tape.pick(['receiving', 'receiving', 'preparing', 'storing']),
+        throughBurst: this.received === 0 ? undefined : (this.burst - tape.below(2)) & 0xffff,
+        latestBurst: this.received === 0 ? undefined : this.burst,
+        heldMs: odd() ? hostileNumber(tape) / 1000 : tape.below(3) / 10,
+        hearsGroup: tape.isOneIn(2),
+        wantsTags: tape.isOneIn(32),
+        windowBlocks: odd() ? hostileNumber(tape) : 100,
+        segmentsReceived: odd() ? hostileNumber(tape) : this.received,
+        segmentsLost: odd() ? hostileNumber(tape) : 0,
+        lackingBytes: isWhole ? 0 : tape.uint16(),
+        receivedBytes: odd() ? hostileNumber(tape) : this.received * 100,
+        firstBlock: 0,
+        describedBlocks: blockCount,
+        lacks: isWhole
+          ? []
+          : isPart
+            ? [{ kind: 'part', firstBlock: firstLacking, low: tape.uint32(), high: tape.byte() }]
+            : [{ kind: 'whole', firstBlock: firstLacking, blockCount: blockCount - firstLacking }],
+      },
+    });
+  }
+
+  private tell(message: Message): void {
+    if (this.channel !== undefined) this.deliver(this.channel.seal(encodeMessage(message)));
+  }
+
+  private answer(kind: ChannelPacket['kind'], to: ChannelPacket, body: Uint8Array): void {
+    this.deliver(encodeChannelPacket(kind, to.session, to.receiver, to.counter, body));
+  }
+
+  private deliver(bytes: Uint8Array): void {
+    this.fire.deliver(this.address, bytes);
+  }
+}
+
+function copy(packet: ChannelPacket): ChannelPacket {
+  return { ...packet, body: packet.body.slice() };
+}
+
+export function fuzzSessionSender(tape: Tape): Outcome {
+  return new SenderUnderFire(tape).run();
+}

@@ -1,0 +1,137 @@
+/** Messages on a channel (SESSIONS 4) by somebody who holds its key, and means no good. */
+import { ByteWriter } from '../../src/session/byte-codec.js';
+import { hostileBytes, hostileNumber } from './hostile-bytes.js';
+import type { Tape } from './tape.js';
+
+const kind = {
+  offer: 0,
+  accept: 1,
+  refuse: 2,
+  report: 3,
+  poll: 4,
+  root: 5,
+  nodesRequest: 6,
+  nodes: 7,
+  done: 8,
+  bye: 9,
+} as const;
+
+/** What a message may tell that fits the session; else it is made up. */
+export interface MessageContext {
+  readonly blockCount: number;
+  readonly burst: number;
+}
+
+/** The kinds that a sender sends, the others as well, now and then. */
+export function hostileSenderMessage(tape: Tape, context: MessageContext): Uint8Array {
+  const which = tape.pick([
+    kind.poll,
+    kind.poll,
+    kind.root,
+    kind.nodes,
+    kind.nodes,
+    kind.offer,
+    kind.bye,
+    tape.below(11),
+  ]);
+  return message(tape, which, context);
+}
+
+export function hostileReceiverMessage(tape: Tape, context: MessageContext): Uint8Array {
+  const which = tape.pick([
+    kind.report,
+    kind.report,
+    kind.report,
+    kind.report,
+    kind.accept,
+    kind.nodesRequest,
+    kind.nodesRequest,
+    tape.below(11),
+  ]);
+  return message(tape, which, context);
+}
+
+function message(tape: Tape, which: number, context: MessageContext): Uint8Array {
+  const writer = new ByteWriter().uint8(which);
+  switch (which) {
+    case kind.offer:
+      writeOffer(writer, tape);
+      break;
+    case kind.accept:
+    case kind.refuse:
+    case kind.bye:
+      writeText(writer, tape);
+      break;
+    case kind.report:
+      writeReport(writer, tape, context);
+      break;
+    case kind.poll:
+      writer.uint8(tape.byte()).uint16(nearBurst(tape, context.burst));
+      break;
+    case kind.root:
+      writer.raw(tape.fill(32));
+      break;
+    case kind.nodesRequest:
+      writer.uint8(tape.isOneIn(3) ? tape.byte() : tape.below(6));
+      writer.varint(nodeNumber(tape)).uint8(tape.byte());
+      break;
+    case kind.nodes:
+      writer.uint8(tape.isOneIn(3) ? tape.byte() : tape.below(6));
+      writer.varint(nodeNumber(tape)).raw(tape.fill(32 * tape.below(34)));
+      break;
+    case kind.done:
+      writer.uint8(tape.below(3));
+      writeText(writer, tape);
+      break;
+    default:
+      writer.raw(tape.fill(tape.byte()));
+  }
+  const bytes = writer.finish();
+  return tape.isOneIn(4) ? hostileBytes(tape, bytes) : bytes;
+}
+
+function writeOffer(writer: ByteWriter, tape: Tape): void {
+  writeText(writer, tape);
+  writer.uint16(tape.pick([0, 63, 64, 65, 100, 508, 1400, 8940, 65_000, 65_001, 65_535]));
+  writer.uint8(tape.pick([0, 1, 2, 45, 63, 64, 65, 255]));
+  writer.varint(hostileNumber(tape)).varint(hostileNumber(tape)).raw(tape.fill(32));
+  writer.counted(tape.fill(tape.pick([0, 0, 1, 10, 100]))).raw(tape.fill(32));
+  writeText(writer, tape);
+  writer.varint(hostileNumber(tape)).uint8(tape.below(4));
+}
+
+function writeReport(writer: ByteWriter, tape: Tape, { blockCount, burst }: MessageContext): void {
+  const plain = () =>
+    tape.isOneIn(3) ? hostileNumber(tape) : tape.below(Math.min(blockCount + 2, 65_536));
+  writer.uint8(tape.isOneIn(16) ? tape.byte() : tape.below(4)).uint8(tape.byte());
+  writer.uint16(nearBurst(tape, burst)).uint16(nearBurst(tape, burst));
+  writer.varint(hostileNumber(tape)).varint(hostileNumber(tape));
+  writer.varint(hostileNumber(tape)).varint(hostileNumber(tape));
+  writer.varint(hostileNumber(tape)).varint(hostileNumber(tape));
+  const first = tape.isOneIn(4) ? plain() : 0;
+  writer.varint(first).varint(tape.isOneIn(4) ? plain() : Math.max(0, blockCount - first));
+  const lackCount = tape.below(6);
+  for (let i = 0; i < lackCount; i++) {
+    writer.varint(tape.isOneIn(8) ? plain() : 0);
+    const head = tape.isOneIn(8) ? hostileNumber(tape) : tape.pick([2, 2, 4, 1, 3, 15, 0, 17]);
+    writer.varint(head);
+    if (head === 1) writer.uint32(tape.uint32()).uint32(tape.uint32());
+    else if (head % 2 === 1 && head < 20)
+      for (let k = 1; k < head; k += 2) writer.uint8(tape.byte());
+  }
+}
+
+function writeText(writer: ByteWriter, tape: Tape): void {
+  if (tape.isOneIn(4)) writer.counted(tape.fill(tape.byte()));
+  else
+    writer.text(tape.pick(['', 'r1', '239.1.2.3', '\u001b[2J', 'x'.repeat(300), '🂡'.repeat(120)]));
+}
+
+function nodeNumber(tape: Tape): number {
+  return tape.isOneIn(4) ? hostileNumber(tape) : tape.below(8);
+}
+
+function nearBurst(tape: Tape, burst: number): number {
+  if (tape.isOneIn(4)) return tape.uint16();
+  return (burst + tape.below(5) - 2) & 0xffff;
+}

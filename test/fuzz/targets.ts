@@ -1,0 +1,66 @@
+/** What is fuzzed, by name. */
+import { fuzzClassicReceiver } from './fuzz-classic-receiver.js';
+import { fuzzClassicSender } from './fuzz-classic-sender.js';
+import {
+  fuzzBlockRun,
+  fuzzClassicPacket,
+  fuzzEntryName,
+  fuzzManifest,
+  fuzzMessage,
+  fuzzPlan,
+  fuzzPublicKey,
+  fuzzSessionPacket,
+} from './fuzz-decoders.js';
+import {
+  fuzzAuthorizedSenders,
+  fuzzJournal,
+  fuzzKnownReceivers,
+  fuzzPrivateKey,
+} from './fuzz-files.js';
+import { fuzzHandshake } from './fuzz-handshake.js';
+import { fuzzSessionReceiver } from './fuzz-session-receiver.js';
+import { fuzzSessionSender } from './fuzz-session-sender.js';
+import { fuzzBesideSession, fuzzBesideTransfer } from './fuzz-transfers.js';
+import { Tape } from './tape.js';
+import type { Outcome } from './watch.js';
+
+export interface Target {
+  readonly name: string;
+  /** What is counted: a machine gets a number of datagrams of each tape. */
+  readonly run: (tape: Tape) => number | Outcome | Promise<number>;
+  /** Of the inputs of a run of all targets, how many are of this one. */
+  readonly share: number;
+}
+
+export const targets: readonly Target[] = [
+  { name: 'session-receiver', run: fuzzSessionReceiver, share: 0.36 },
+  { name: 'session-sender', run: fuzzSessionSender, share: 0.3 },
+  { name: 'classic-receiver', run: fuzzClassicReceiver, share: 0.08 },
+  { name: 'classic-sender', run: fuzzClassicSender, share: 0.08 },
+  { name: 'session-transfer', run: fuzzBesideSession, share: 0.005 },
+  { name: 'classic-transfer', run: fuzzBesideTransfer, share: 0.005 },
+  { name: 'session-packet', run: fuzzSessionPacket, share: 0.03 },
+  { name: 'classic-packet', run: fuzzClassicPacket, share: 0.03 },
+  { name: 'block-run', run: fuzzBlockRun, share: 0.03 },
+  { name: 'message', run: fuzzMessage, share: 0.04 },
+  { name: 'manifest', run: fuzzManifest, share: 0.01 },
+  { name: 'entry-name', run: fuzzEntryName, share: 0.01 },
+  { name: 'public-key', run: fuzzPublicKey, share: 0.01 },
+  { name: 'handshake', run: fuzzHandshake, share: 0.002 },
+  { name: 'plan', run: fuzzPlan, share: 0.001 },
+  { name: 'journal', run: fuzzJournal, share: 0.001 },
+  { name: 'authorized-senders', run: fuzzAuthorizedSenders, share: 0.001 },
+  { name: 'known-receivers', run: fuzzKnownReceivers, share: 0.001 },
+  { name: 'private-key', run: fuzzPrivateKey, share: 0.001 },
+];
+
+export function targetOf(name: string): Target | undefined {
+  return targets.find((target) => target.name === name);
+}
+
+/** What an input did, files or none. */
+export async function runInput(target: Target, bytes: Uint8Array): Promise<Outcome> {
+  const made = target.run(new Tape(bytes));
+  const outcome = made instanceof Promise ? await made : made;
+  return typeof outcome === 'number' ? { datagrams: outcome, digest: 0, seen: {} } : outcome;
+}
