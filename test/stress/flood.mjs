@@ -56,16 +56,6 @@ async function runOne(folder, file, kind, perSec) {
     trustReceiver: () => undefined,
   });
   const elapsedS = (performance.now() - startedAtMs) / 1000;
-  console.log(
-    kind,
-    elapsedS.toFixed(2),
-    'repairs',
-    result.repairs,
-    'loss',
-    result.receivers[0].lossRatio,
-    'rtt',
-    result.receivers[0].rttMs,
-  );
   flooder?.kill();
   receiver.kill();
   if (result.receivers[0].status !== 'complete')
