@@ -669,7 +669,7 @@ for (const verb of ['experimant', 'toString', '__proto__']) {
     t.equal(stdout, '');
     t.equal(
       stderr,
-      `p2mp: ${verb}: no such verb; there are send, receive, keygen, experiment (see p2mp --help)\n`,
+      `p2mp: ${verb}: no such verb; there are send, receive, keygen, experiment, completion (see p2mp --help)\n`,
     );
   });
 }

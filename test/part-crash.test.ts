@@ -92,6 +92,7 @@ t.test(
       manifest,
       blockSizeBytes,
       existing: 'update',
+      gatherMs: 0,
     };
     const code = `
     const { blockSizeBytes, manifest } = data.options;
@@ -159,6 +160,7 @@ t.test('a full disk fails the write by name; what was noted stays', { skip }, as
       manifest,
       blockSizeBytes,
       existing: 'update',
+      gatherMs: 0,
     };
     const code = `
       const store = await PartStore.open(data.options);
@@ -287,7 +289,9 @@ t.test('whatever its life, a part holds what was put there, and ends as the obje
       let { blockSizeBytes } = rest;
       const { maxOpenFiles } = rest;
       const open = async () => {
-        const options = { dir, objectId, manifest, blockSizeBytes, existing, maxOpenFiles };
+        // Each write is waited for: to gather them would take all the time.
+        const pace = { maxOpenFiles, gatherMs: 0 };
+        const options = { dir, objectId, manifest, blockSizeBytes, existing, ...pace };
         const store = await PartStore.open(options);
         const held = leavesOf(store.held);
         const expected = model.held(blockSizeBytes);

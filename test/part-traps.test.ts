@@ -42,7 +42,8 @@ function link(name: string, target: string): Entry {
 /** A store for these entries, each file of the same content. */
 function open(dir: string, entries: readonly Entry[], existing: ExistingFiles = 'update') {
   const manifest = createManifest(entries);
-  return PartStore.open({ dir, objectId, manifest, blockSizeBytes: content.length, existing });
+  const what = { dir, objectId, manifest, blockSizeBytes: content.length, existing };
+  return PartStore.open({ ...what, gatherMs: 0 });
 }
 
 async function writeAll(store: PartStore, fileCount: number): Promise<void> {

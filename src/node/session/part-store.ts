@@ -40,6 +40,8 @@ export interface PartStoreOptions {
   readonly checkpointBytes?: number;
   /** Time after which what was written is noted; 2 s. */
   readonly checkpointMs?: number;
+  /** How long a write waits for others, so that they go to the disk together; 32 ms. */
+  readonly gatherMs?: number;
   /** Ends an `open` that still reads. */
   readonly signal?: AbortSignal;
 }
@@ -56,7 +58,7 @@ export class PartStore {
   private written = new RangeSet();
   /** What the checkpoint under way is about to note. */
   private noting = new RangeSet();
-  private readonly behind = new WriteBehind((run) => this.writeRun(run));
+  private readonly behind: WriteBehind;
   private readonly writing = new Map<Range, Promise<void>>();
   /** Bytes since the last checkpoint. */
   private newBytes = 0;
@@ -71,7 +73,9 @@ export class PartStore {
     private readonly part: OpenedPart,
     private readonly checkpointBytes: number,
     private readonly checkpointMs: number,
+    gatherMs: number | undefined,
   ) {
+    this.behind = new WriteBehind((run) => this.writeRun(run), gatherMs);
     this.held = part.held;
     this.kept = part.kept;
     this.present = part.present;
@@ -83,8 +87,8 @@ export class PartStore {
    * @throws P2mpError TARGET_UNWRITABLE, TARGET_FAILED; the signal's reason
    */
   static async open(options: PartStoreOptions): Promise<PartStore> {
-    const { checkpointBytes = 64 * 1024 * 1024, checkpointMs = 2000 } = options;
-    return new PartStore(await openPart(options), checkpointBytes, checkpointMs);
+    const { checkpointBytes = 64 * 1024 * 1024, checkpointMs = 2000, gatherMs } = options;
+    return new PartStore(await openPart(options), checkpointBytes, checkpointMs, gatherMs);
   }
 
   /**
