@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { makePrivateFolder, removeIfEmpty } from '../src/node/session/part-folder.js';
 import type { ExistingFiles } from '../src/node/session/part-store.js';
 import { PartStore, removeStaleParts } from '../src/node/session/part-store.js';
 import type { Entry } from '../src/session/manifest.js';
@@ -336,4 +337,14 @@ t.test('a target that is no folder, or cannot be made, is refused', async (t) =>
     code: 'TARGET_UNWRITABLE',
     message: /file.x: a part of the path is not a folder; check the name$/,
   });
+});
+
+t.test('a folder of parts that others take away meanwhile is made anew', async (t) => {
+  const path = join(t.testdir(), '.p2mp-part');
+  for (let round = 0; round < 300; round++) {
+    const makers = Array.from({ length: 4 }, () => makePrivateFolder(path));
+    const removers = Array.from({ length: 4 }, () => removeIfEmpty(path));
+    await Promise.all([...makers, ...removers]);
+  }
+  t.pass('and nobody fails of it');
 });

@@ -37,16 +37,27 @@ export function isReservedName(entryName: string): boolean {
  * @throws P2mpError TARGET_UNWRITABLE
  */
 export async function makePrivateFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { mode: 0o700 });
-    await syncFolder(join(path, '..'));
-  } catch (error) {
-    const stats = await lstat(path).catch(() => undefined);
-    if (stats === undefined) throw fileError('TARGET_UNWRITABLE', path, error);
-    refuseUnlessFolder('TARGET_UNWRITABLE', path, stats);
-    await keepPrivate(path, stats);
+  for (let triesLeft = mostTries; ; triesLeft--) {
+    try {
+      await mkdir(path, { mode: 0o700 });
+      await syncFolder(join(path, '..'));
+      return;
+    } catch (error) {
+      const stats = await lstat(path).catch(() => undefined);
+      if (stats !== undefined) {
+        refuseUnlessFolder('TARGET_UNWRITABLE', path, stats);
+        await keepPrivate(path, stats);
+        return;
+      }
+      // It was there: whoever was the last to need it has taken it away.
+      const wasThere = (error as NodeJS.ErrnoException).code === 'EEXIST';
+      if (!wasThere || triesLeft === 0) throw fileError('TARGET_UNWRITABLE', path, error);
+    }
   }
 }
+
+/** Sessions come and go, but not as fast as a folder is made. */
+const mostTries = 100;
 
 /**
  * A folder that was there before: in one that many may write to, such as /tmp, somebody else may have made
