@@ -10,6 +10,12 @@ import { type ReceiverProgram, SessionPlace, waitForNote } from './support/sessi
 const buffered = true;
 const sizeBytes = 12_000_000;
 
+/** The words of a receiver that a test starts in a way of its own. */
+function receiveInto(dir: string): string[] {
+  const where = ['--dir', dir, '--bind', '127.0.0.1', '--port', '0'];
+  return ['receive', '--open', '--json', ...where];
+}
+
 /** A receiver, and a sender slow enough that its disk can fail in between. */
 class Setup {
   readonly place: SessionPlace;
@@ -108,17 +114,7 @@ t.test(
     const setup = new Setup(t);
     const dir = join(setup.place.folder, 'in');
     const p2mp = join(distFolder, 'cli', 'p2mp.js');
-    const args = [
-      'receive',
-      '--open',
-      '--json',
-      '--dir',
-      dir,
-      '--bind',
-      '127.0.0.1',
-      '--port',
-      '0',
-    ];
+    const args = receiveInto(dir);
     const words = ['-c', 'ulimit -f 2048; exec "$@"', 'sh', process.execPath, p2mp, ...args];
     const env = { P2MP_HOME: setup.place.receiverHome };
     const program = new Program(t, 'bash', words, { env });
@@ -176,21 +172,7 @@ t.test(
       new Program(t, process.execPath, [p2mp, ...args], { env: { ...env, P2MP_HOME: home } });
     const { place } = setup;
     const dir = join(place.folder, 'in');
-    const receiver = start(
-      place.receiverHome,
-      ...[
-        'receive',
-        '--open',
-        '--json',
-        '--once',
-        '--dir',
-        dir,
-        '--bind',
-        '127.0.0.1',
-        '--port',
-        '0',
-      ],
-    );
+    const receiver = start(place.receiverHome, ...receiveInto(dir), '--once');
     const { addresses } = await receiver.waitForEvent('listening');
     const options = [
       '--to',

@@ -156,14 +156,18 @@ export function parseSize(option: string, text: string): number {
     : refuse(`--${option} ${text}: must be a number of bytes above 0, such as 50MB or 800k`);
 }
 
-/** One of a few words. */
+/**
+ * One of a few words.
+ * @param option undefined for a word that stands by itself
+ */
 export function parseChoice<T extends string>(
-  option: string,
+  option: string | undefined,
   text: string,
   choices: readonly T[],
 ): T {
   const found = choices.find((choice) => choice === text);
-  return found ?? refuse(`--${option} ${text}: must be one of ${choices.join(', ')}`);
+  const shown = option === undefined ? text : `--${option} ${text}`;
+  return found ?? refuse(`${shown}: must be one of ${choices.join(', ')}`);
 }
 
 /** A whole number from 1 on. */

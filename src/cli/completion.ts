@@ -1,6 +1,7 @@
 /** `p2mp completion <shell>`: prints the script by which a shell completes command lines. */
 import { readFile } from 'node:fs/promises';
 import { P2mpError } from '../errors.js';
+import { parseChoice } from './arguments.js';
 import { createParser, parse } from './command.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
@@ -34,10 +35,7 @@ export async function completion(args: readonly string[]): Promise<ExitCode> {
     throw new P2mpError('INVALID_ARGUMENT', `${length} arguments: exactly 1 is needed, a shell`);
   }
   const shells = Object.keys(scripts) as (keyof typeof scripts)[];
-  if (!shells.some((each) => each === shell)) {
-    throw new P2mpError('INVALID_ARGUMENT', `${shell}: must be one of ${shells.join(', ')}`);
-  }
-  const file = scripts[shell as keyof typeof scripts];
+  const file = scripts[parseChoice(undefined, String(shell), shells)];
   const script = await readFile(new URL(`../completions/${file}`, import.meta.url), 'utf8');
   const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
   output.json({ event: 'result', status: 'printed', shell, script });

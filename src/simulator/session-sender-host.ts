@@ -1,5 +1,6 @@
 /** The sender of a simulated session, with its source, and what an onlooker counts of it. */
 import type { Machine, TimeMs } from '../machine.js';
+import type { Manifest } from '../session/manifest.js';
 import { createManifest, encodeManifest } from '../session/manifest.js';
 import type { SessionSenderEvent, SessionSenderResult } from '../session/session-events.js';
 import { SessionSender } from '../session/session-sender.js';
@@ -11,6 +12,20 @@ import { Simulation } from './simulation.js';
 
 /** What sessions send to where they have a group. */
 export const simulatedGroup = '239.77.35.1';
+
+/** Files of about the same size, which are all of the content together. */
+export function createManifestOfFiles(contentSizeBytes: number, fileCount: number): Manifest {
+  const sizeBytes = Math.floor(contentSizeBytes / fileCount);
+  return createManifest(
+    Array.from({ length: fileCount }, (_, i) => ({
+      kind: 'file' as const,
+      name: `file ${i}`,
+      mode: 0o644,
+      modifiedMs: 0,
+      sizeBytes: i === 0 ? contentSizeBytes - (fileCount - 1) * sizeBytes : sizeBytes,
+    })),
+  );
+}
 
 export class SessionSenderHost extends MortalHost<SessionSenderEvent> {
   readonly results: SessionSenderResult[] = [];
@@ -41,16 +56,6 @@ export class SessionSenderHost extends MortalHost<SessionSenderEvent> {
   protected createMachine(): Machine<SessionSenderEvent> {
     const { options, content } = this;
     const { seed, receiverCount, fileCount = 1 } = options;
-    const sizeBytes = Math.floor(content.length / fileCount);
-    const manifest = createManifest(
-      Array.from({ length: fileCount }, (_, i) => ({
-        kind: 'file' as const,
-        name: `file ${i}`,
-        mode: 0o644,
-        modifiedMs: 0,
-        sizeBytes: i === 0 ? content.length - (fileCount - 1) * sizeBytes : sizeBytes,
-      })),
-    );
     this.lives++;
     this.reportsTaken = 0;
     this.asked = 0;
@@ -62,7 +67,7 @@ export class SessionSenderHost extends MortalHost<SessionSenderEvent> {
         address: Simulation.address(`r${i + 1}`),
       })),
       label: 'simulated',
-      manifest: encodeManifest(manifest),
+      manifest: encodeManifest(createManifestOfFiles(content.length, fileCount)),
       contentSizeBytes: content.length,
       // One sender in all its lives: its key is its name; its random numbers are new ones.
       crypto: {

@@ -8,7 +8,7 @@ import type { Machine, TimeMs, Transmit } from '../../src/machine.js';
 import { datagramsOf } from '../../src/machine.js';
 import type { SessionCrypto } from '../../src/session/crypto.js';
 import type { IncomingResult, SessionReceiverEvent } from '../../src/session/incoming-events.js';
-import { createManifest, encodeManifest } from '../../src/session/manifest.js';
+import { encodeManifest } from '../../src/session/manifest.js';
 import type {
   SessionReceiverOutcome,
   SessionSenderEvent,
@@ -19,6 +19,7 @@ import { SessionReceiver } from '../../src/session/session-receiver.js';
 import { SessionSender } from '../../src/session/session-sender.js';
 import type { SessionSenderOptions } from '../../src/session/session-sender-options.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+import { createManifestOfFiles } from '../../src/simulator/session-sender-host.js';
 import { createContent } from '../../src/simulator/transfer.js';
 
 export const senderAddress: Address = { host: '192.0.2.1', port: 4000 };
@@ -137,21 +138,11 @@ export class SessionWire {
   constructor(private readonly options: WireOptions = {}) {
     const { seed = 'wire', receiverCount = 1, sizeBytes = 4000, fileCount = 1 } = options;
     this.content = Buffer.from(createContent(seed, sizeBytes));
-    const partBytes = Math.floor(sizeBytes / fileCount);
-    const manifest = createManifest(
-      Array.from({ length: fileCount }, (_, i) => ({
-        kind: 'file' as const,
-        name: `file ${i}`,
-        mode: 0o644,
-        modifiedMs: 0,
-        sizeBytes: i === 0 ? sizeBytes - (fileCount - 1) * partBytes : partBytes,
-      })),
-    );
     for (let i = 0; i < receiverCount; i++) this.addReceiver(i);
     this.sender = new SessionSender({
       label: 'wired',
       receivers: this.receivers.map(({ index, address }) => ({ name: `r${index}`, address })),
-      manifest: encodeManifest(manifest),
+      manifest: encodeManifest(createManifestOfFiles(sizeBytes, fileCount)),
       contentSizeBytes: sizeBytes,
       crypto: this.cryptoOf('sender'),
       mssBytes: 200,
