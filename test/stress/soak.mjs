@@ -60,7 +60,12 @@ async function runSession(receivers) {
     existing: 'overwrite',
     giveUpAfterMs: 500,
     signal: abort.signal,
+  }).catch((error) => {
+    // So early that the source was still being opened.
+    if (abort.signal.aborted && error === abort.signal.reason) return undefined;
+    throw error;
   });
+  if (result === undefined) return;
   const complete = result.receivers.filter(({ status }) => status === 'complete').length;
   if (!abort.signal.aborted && complete !== receivers.length) {
     throw new Error(
