@@ -1,7 +1,7 @@
 // npm run bench: all of it; npm run bench -- peers | stop-and-wait | render: that alone.
 import { parseArgs } from 'node:util';
 import { contenders } from './contenders.mjs';
-import { benchPeers } from './peers.mjs';
+import { benchPeers, WrongArguments } from './peers.mjs';
 import { render } from './render.mjs';
 import { benchStopAndWait } from './stop-and-wait.mjs';
 
@@ -71,5 +71,11 @@ if (values.help || unknown.length > 0 || named.some((name) => !(name in parts)))
   console.log(help);
   process.exitCode = values.help ? 0 : 2;
 } else {
-  for (const name of named) await parts[name]();
+  try {
+    for (const name of named) await parts[name]();
+  } catch (error) {
+    if (!(error instanceof WrongArguments)) throw error;
+    console.error(`bench: ${error.message}`);
+    process.exitCode = 2;
+  }
 }

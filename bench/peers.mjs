@@ -30,6 +30,9 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const startSizes = [1e6, 2e9];
 const startReceiverCount = 3;
 
+/** Of the command line: its message is all that a user needs. */
+export class WrongArguments extends Error {}
+
 export async function benchPeers({
   runs = 5,
   sizeMb = 200,
@@ -98,11 +101,11 @@ export async function benchPeers({
 
 function readEarlier(out, present, bytes) {
   const path = join(out, 'results.json');
-  if (!existsSync(path)) throw new Error(`${path}: not there; leave out --resume`);
+  if (!existsSync(path)) throw new WrongArguments(`${path}: not there; leave out --resume`);
   const results = JSON.parse(readFileSync(path, 'utf8'));
   const idsOf = (contenders) => contenders.map(({ id }) => id).join(', ');
   if (results.bytes === bytes && idsOf(results.contenders) === idsOf(present)) return results;
-  throw new Error(
+  throw new WrongArguments(
     `${path}: of ${results.bytes} bytes by ${idsOf(results.contenders)}; go on with these`,
   );
 }
