@@ -3,13 +3,18 @@
  * written to a file:
  *
  *   P2MP_SESSION_SCENARIO=17 npx tap test/session-sweep.test.ts
+ *
+ * or many, without traces:
+ *
+ *   P2MP_SESSION_SCENARIO=1-10000 npx tap --timeout=7200 test/session-sweep.test.ts
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { SimulatedSessionResult } from '../src/simulator/session-transfer.js';
 import { formatTraceLine, type TraceRecord } from '../src/simulator/trace.js';
+import { type ChosenScenarios, chosenScenarios } from './support/chosen-scenarios.js';
 import { joinArrivals } from './support/joined-arrivals.js';
 import { drawSessionScenario } from './support/session-scenario.js';
 import { complaintsAboutSession } from './support/session-scenario-check.js';
@@ -18,21 +23,12 @@ import { runSessionScenario } from './support/session-scenario-run.js';
 const scenarioCount = 1200;
 /** Of these, how many are run with datagrams joined as well. */
 const joinedCount = 300;
-const chosen = process.env['P2MP_SESSION_SCENARIO'];
+const chosen = chosenScenarios('P2MP_SESSION_SCENARIO');
 
 function sweep(): void {
   t.test('every session ends as it should, whatever happens to hosts and network', (t) => {
     const seen = new Seen();
-    for (let number = 1; number <= scenarioCount; number++) {
-      const scenario = drawSessionScenario(number);
-      const run = runSessionScenario(scenario);
-      const complaints = complaintsAboutSession(scenario, run);
-      if (complaints.length > 0) {
-        const replay = `P2MP_SESSION_SCENARIO=${number} npx tap test/session-sweep.test.ts`;
-        t.same(complaints, [], `scenario ${number}; replay: ${replay}`);
-      }
-      seen.add(run);
-    }
+    for (let number = 1; number <= scenarioCount; number++) seen.add(check(t, number));
     t.same(seen.missing(), [], 'and all has happened that makes it hard');
     t.end();
   });
@@ -67,6 +63,24 @@ function sweep(): void {
       t.equal(first.trace.join('\n'), second.trace.join('\n'));
       t.same(first.run, second.run);
     }
+    t.end();
+  });
+}
+
+function check(t: Test, number: number): SimulatedSessionResult {
+  const scenario = drawSessionScenario(number);
+  const run = runSessionScenario(scenario);
+  const complaints = complaintsAboutSession(scenario, run);
+  if (complaints.length > 0) {
+    const replay = `P2MP_SESSION_SCENARIO=${number} npx tap test/session-sweep.test.ts`;
+    t.same(complaints, [], `scenario ${number}; replay: ${replay}`);
+  }
+  return run;
+}
+
+function sweepChosen({ first, last }: ChosenScenarios): void {
+  t.test(`session scenarios ${first} to ${last}`, (t) => {
+    for (let number = first; number <= last; number++) check(t, number);
     t.end();
   });
 }
@@ -142,4 +156,5 @@ class Seen {
 }
 
 if (chosen === undefined) sweep();
-else replay(Number(chosen));
+else if (chosen.first === chosen.last) replay(chosen.first);
+else sweepChosen(chosen);
