@@ -8,6 +8,7 @@ import { bitCount } from '../block-window.js';
 import type { TimeMs, Transmit } from '../machine.js';
 import { toGroup } from '../rounds.js';
 import { BatchEncoder } from './batch.js';
+import { BatchJoiner } from './batch-joiner.js';
 import type { BlockSeal } from './block-seal.js';
 import { isEqualBytes } from './byte-codec.js';
 import { DigestTree } from './digest-tree.js';
@@ -75,6 +76,7 @@ export class Delivery {
   repairs = 0;
 
   private readonly encoder: BatchEncoder;
+  private readonly joiner: BatchJoiner;
   /** The main one first. */
   private readonly lanes: Lane[] = [];
   private readonly main: Lane;
@@ -98,6 +100,7 @@ export class Delivery {
     const contentBlockCount = geometry.blockCount - geometry.manifestBlockCount;
     this.tree = new DigestTree(hash, contentBlockCount);
     this.encoder = new BatchEncoder(options.session, geometry, options.seal);
+    this.joiner = new BatchJoiner((nowMs) => this.pollBatch(nowMs), geometry.segmentsPerBlock);
     const { maxInFlightBytes } = sessionDefaults;
     this.maxBlocks = Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes));
     this.main = this.addLane();
@@ -200,12 +203,17 @@ export class Delivery {
   /** Nothing more is sent. */
   end(): void {
     for (const lane of this.lanes) lane.end();
+    this.joiner.clear();
     this.isContentOpen = false;
   }
 
   // --- Sending
 
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
+    return this.joiner.pollTransmit(nowMs);
+  }
+
+  private pollBatch(nowMs: TimeMs): Transmit | undefined {
     const { rateBytesPerSec } = this.options;
     this.isPaced = rateBytesPerSec !== undefined && !this.pacer.maySend(nowMs);
     if (this.isPaced) return undefined;
