@@ -8,12 +8,13 @@ import { formatAddress } from '../address.js';
 import type { ErrorCode } from '../errors.js';
 import { P2mpError } from '../errors.js';
 import type { Transmit } from '../machine.js';
-import { openSocket, receiveBufferBytes } from './offload-open.js';
+import { openSocket } from './offload-open.js';
 import type { SendingSocket } from './offload-sender.js';
 import { OffloadSender } from './offload-sender.js';
 import type { Offload } from './offload-socket.js';
 import type { SystemCalls } from './offload-system.js';
 import { loadSystemCalls } from './offload-system.js';
+import { receiveBufferBytes } from './receive-buffer.js';
 import { SendBuffer } from './send-buffer.js';
 
 /** An open socket, with what sends by it. */

@@ -5,6 +5,7 @@ import type { Address } from '../address.js';
 import type { SendingSocket } from './offload-sender.js';
 import { openOffloadSocket } from './offload-socket.js';
 import type { SystemCalls } from './offload-system.js';
+import { wantedReceiveBufferBytes, widenReceiveBuffer } from './receive-buffer.js';
 
 export interface OpenSocketOptions {
   readonly system: SystemCalls | undefined;
@@ -12,9 +13,6 @@ export interface OpenSocketOptions {
   readonly noOffload: string | undefined;
   readonly receivesBatches: boolean;
 }
-
-/** Asked of the system, which may grant less. */
-const wantedReceiveBufferBytes = 4 * 1024 * 1024;
 
 /** @throws NodeJS.ErrnoException where the address cannot be bound */
 export async function openSocket(
@@ -45,12 +43,6 @@ export async function openSocket(
   return { socket, offload: { send: false, receive: false, reason } };
 }
 
-/** Linux adds as much for its own use, and counts it when it is asked, but not when it is told. */
-export function receiveBufferBytes(socket: dgram.Socket): number {
-  const sizeBytes = socket.getRecvBufferSize();
-  return process.platform === 'linux' ? sizeBytes / 2 : sizeBytes;
-}
-
 function openPlainSocket(address: Address, options: dgram.SocketOptions): Promise<dgram.Socket> {
   const socket = dgram.createSocket(options);
   return new Promise((resolve, reject) => {
@@ -63,16 +55,6 @@ function openPlainSocket(address: Address, options: dgram.SocketOptions): Promis
       resolve(socket);
     });
   });
-}
-
-/** What root was granted is left alone: to ask again as others do would shrink it to their limit. */
-function widenReceiveBuffer(socket: dgram.Socket): void {
-  if (receiveBufferBytes(socket) >= wantedReceiveBufferBytes) return;
-  try {
-    socket.setRecvBufferSize(wantedReceiveBufferBytes);
-  } catch {
-    // Some systems refuse in place of granting less; their default serves as well.
-  }
 }
 
 function passThrough(host: string, ...rest: unknown[]): void {

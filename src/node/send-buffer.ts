@@ -3,6 +3,7 @@
  * for its turn on a busy host, and no more, since on a slow link it would be a long queue.
  */
 import type dgram from 'node:dgram';
+import { grantedPerTold } from './receive-buffer.js';
 
 /** What goes out in so long is held. */
 const holdMs = 16;
@@ -48,10 +49,8 @@ export class SendBuffer {
   }
 
   private grow(wantedBytes: number): void {
-    // Linux grants twice what it is told, for what it spends on keeping it, and counts it so.
-    const toldBytes = process.platform === 'linux' ? Math.ceil(wantedBytes / 2) : wantedBytes;
     try {
-      this.socket.setSendBufferSize(toldBytes);
+      this.socket.setSendBufferSize(Math.ceil(wantedBytes / grantedPerTold));
     } catch {
       // Some systems refuse in place of granting less; what there is serves as well.
     }

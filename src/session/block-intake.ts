@@ -63,6 +63,15 @@ export class BlockIntake {
     private readonly staleMs: number,
   ) {}
 
+  /** What the blocks hold that are wanted and not complete. */
+  get lackingBytes(): number {
+    const { blockCount, manifestBlockCount, blockSizeBytes } = this.geometry;
+    const hasContent = blockCount > manifestBlockCount;
+    const lacksLast = hasContent && this.lacking.has(blockCount - 1);
+    const shortBytes = lacksLast ? blockSizeBytes - sizeOfBlock(this.geometry, blockCount - 1) : 0;
+    return this.lacking.count * blockSizeBytes - shortBytes;
+  }
+
   /** Takes what is new of a run. */
   take(nowMs: TimeMs, run: BlockRun): Taken {
     const { block, generation, count } = run;

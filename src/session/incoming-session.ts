@@ -27,17 +27,13 @@ import type {
 import { isManifestSound, ManifestIntake } from './manifest-intake.js';
 import type { Message, Offer } from './messages.js';
 import { encodeMessage } from './messages.js';
+import { lossRatioOf } from './receiver-status.js';
 import type { ReceiverState } from './report.js';
 import { ReportClock } from './report-clock.js';
 import type { SecureChannel } from './secure-channel.js';
 import { callTiming, receiverLimits } from './session-config.js';
 import type { SessionGeometry } from './session-geometry.js';
-import {
-  createSessionGeometry,
-  isManifestBlock,
-  offsetOfBlock,
-  sizeOfBlock,
-} from './session-geometry.js';
+import { createSessionGeometry, isManifestBlock, offsetOfBlock } from './session-geometry.js';
 import type { Verdict } from './verification.js';
 import { Verification } from './verification.js';
 
@@ -599,7 +595,6 @@ export class IncomingSession {
       geometry === undefined || intake === undefined
         ? info.contentSizeBytes
         : Math.min(info.contentSizeBytes, this.lackingBytes(geometry, intake));
-    const sentHere = segmentsLost + datagramsReceived;
     return {
       ...info,
       activity: this.stage,
@@ -608,21 +603,17 @@ export class IncomingSession {
       elapsedMs: (this.endedAtMs ?? nowMs) - this.startedAtMs,
       datagramsReceived,
       duplicates,
-      lossRatio: sentHere === 0 ? 0 : segmentsLost / sentHere,
+      lossRatio: lossRatioOf(segmentsLost, datagramsReceived),
       ...(this.rttMs === undefined ? {} : { rttMs: this.rttMs }),
       usesGroup: this.hearsGroup,
       badBlocks: this.badBlocks,
     };
   }
 
-  /** What blocks that are not complete hold; before it is known what is held, all of the content. */
-  private lackingBytes(geometry: SessionGeometry, { lacking }: BlockIntake): number {
-    const { contentSizeBytes, blockSizeBytes, blockCount, manifestBlockCount } = geometry;
-    if (this.verification === undefined) return contentSizeBytes + lacking.count * blockSizeBytes;
-    const hasContent = blockCount > manifestBlockCount;
-    const lacksLast = hasContent && lacking.has(blockCount - 1);
-    const shortBytes = lacksLast ? blockSizeBytes - sizeOfBlock(geometry, blockCount - 1) : 0;
-    return lacking.count * blockSizeBytes - shortBytes;
+  /** Before it is known what is held, all of the content. */
+  private lackingBytes(geometry: SessionGeometry, intake: BlockIntake): number {
+    const isKnown = this.verification !== undefined;
+    return isKnown ? intake.lackingBytes : geometry.contentSizeBytes + intake.lackingBytes;
   }
 
   private tell(message: Message): void {

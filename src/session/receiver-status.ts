@@ -14,7 +14,6 @@ export function statusOf(
   const { rttMs } = peer.rtt;
   const { lackingBytes = contentSizeBytes } = peer;
   const heldBytes = Math.max(0, contentSizeBytes - lackingBytes);
-  const sentThere = peer.segmentsLost + peer.segmentsReceived;
   return {
     receiver: peer.name,
     address: formatAddress(peer.address),
@@ -27,10 +26,16 @@ export function statusOf(
     elapsedMs: Math.max(0, (peer.settledAtMs ?? nowMs) - (peer.startedAtMs ?? nowMs)),
     datagramsSent: peer.datagramsSent,
     repairs: peer.repairs,
-    lossRatio: sentThere === 0 ? 0 : peer.segmentsLost / sentThere,
+    lossRatio: lossRatioOf(peer.segmentsLost, peer.segmentsReceived),
     ...(rttMs === undefined ? {} : { rttMs }),
     usesGroup: peer.hearsGroup,
   };
+}
+
+/** @returns lost segments of all that were sent, 0..1 */
+export function lossRatioOf(lost: number, received: number): number {
+  const sent = lost + received;
+  return sent === 0 ? 0 : lost / sent;
 }
 
 function activityOf(peer: SessionPeer, isConfirmed: boolean): string {

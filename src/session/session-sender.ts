@@ -11,6 +11,7 @@ import { readUint32 } from '../network-order.js';
 import { Queue } from '../queue.js';
 import { BlockSeal } from './block-seal.js';
 import { isEqualBytes, toHex } from './byte-codec.js';
+import { ContentGate } from './content-gate.js';
 import { keySizeBytes } from './crypto.js';
 import { Delivery } from './delivery.js';
 import { GroupProbe } from './group-probe.js';
@@ -47,6 +48,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Undefined where there is no group. */
   private readonly probe: GroupProbe | undefined;
   private readonly calls: ReceiverCalls;
+  private readonly gate: ContentGate;
   private readonly events = new Queue<SessionSenderEvent>();
   private readonly controls = new Queue<Transmit>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
@@ -56,9 +58,6 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private settledAtMs: TimeMs = 0;
   private unsettledCount: number;
   private reportsReceived = 0;
-  /** Since when there is a receiver that could be sent content. */
-  private readyAtMs: TimeMs | undefined;
-  private isContentOpen = false;
   private rootDigest: Uint8Array | undefined;
 
   /** @throws P2mpError INVALID_ARGUMENT */
@@ -77,6 +76,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       ({ name, address }, index) => new SessionPeer(index, name, address, rttLimits),
     );
     this.unsettledCount = this.peers.length;
+    this.gate = new ContentGate(this.peers, reportIntervalMs);
     this.delivery = new Delivery(
       {
         session: this.session,
@@ -165,7 +165,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** Whether content may have left: from then on, its segments stay as they are. */
   get hasOpenedContent(): boolean {
-    return this.isContentOpen;
+    return this.gate.isOpen;
   }
 
   /** Goes on without this receiver. */
@@ -458,7 +458,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private sendProbe(nowMs: TimeMs, probe: GroupProbe): void {
     const { transmit, isLast } = probe.take(nowMs);
     this.controls.push(transmit);
-    if (!isLast || this.isContentOpen) return;
+    if (!isLast || this.gate.isOpen) return;
     const asked = this.peers.filter(
       ({ status, hearsGroup, isPollDue }) => status === 'active' && !hearsGroup && !isPollDue,
     );
@@ -476,40 +476,17 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       this.events.push({ type: 'done', result: this.result(nowMs) });
       return;
     }
-    if (!this.isContentOpen && this.mayOpenContent(nowMs)) {
-      this.isContentOpen = true;
-      this.delivery.openContent();
-    }
-    if (this.phase === 'open' && this.isContentOpen && this.delivery.isRead) {
+    if (!this.gate.isOpen) this.tryOpenContent(nowMs);
+    if (this.phase === 'open' && this.gate.isOpen && this.delivery.isRead) {
       this.phase = 'checking';
       this.events.push({ type: 'check-source' });
     }
   }
 
-  /** The first that are ready wait a moment for the others: what all lack is sent once to all. */
-  private mayOpenContent(nowMs: TimeMs): boolean {
-    const groupAnswersUntilMs = this.probe?.answersUntilMs ?? -Infinity;
-    const isGroupSettled = nowMs >= groupAnswersUntilMs;
-    let isAnyReady = false;
-    let isAnyAwaited = false;
-    let isAnyNarrow = false;
-    for (const peer of this.peers) {
-      // Who was put off will not be there within that moment.
-      if (peer.isSettled || peer.putOff !== undefined) continue;
-      const { isReady } = peer;
-      if (isReady) isAnyReady = true;
-      if (!isReady || !(peer.hearsGroup || isGroupSettled)) isAnyAwaited = true;
-      if (peer.opening?.isBeingProbed) isAnyNarrow = true;
-    }
-    if (!isAnyReady) return false;
-    this.readyAtMs ??= nowMs;
-    const narrowMs = isAnyNarrow ? callTiming.narrowGraceMs : 0;
-    const graceMs = callTiming.graceMs + narrowMs + callTiming.graceReports * this.reportIntervalMs;
-    const graceEndsAtMs = this.readyAtMs + graceMs;
-    if (!isAnyAwaited || nowMs >= graceEndsAtMs) return true;
-    const groupEndsAtMs = isGroupSettled ? Infinity : groupAnswersUntilMs;
-    this.calls.lookBy(Math.min(graceEndsAtMs, groupEndsAtMs));
-    return false;
+  private tryOpenContent(nowMs: TimeMs): void {
+    const againAtMs = this.gate.tryOpen(nowMs, this.probe?.answersUntilMs ?? -Infinity);
+    if (this.gate.isOpen) this.delivery.openContent();
+    else if (againAtMs !== undefined) this.calls.lookBy(againAtMs);
   }
 
   /** A last word, and its outcome. */

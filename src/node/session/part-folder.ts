@@ -45,7 +45,6 @@ export async function makePrivateFolder(path: string): Promise<void> {
     } catch (error) {
       const stats = await lstat(path).catch(() => undefined);
       if (stats !== undefined) {
-        refuseUnlessFolder('TARGET_UNWRITABLE', path, stats);
         await keepPrivate(path, stats);
         return;
       }
@@ -66,8 +65,10 @@ const mostTries = 100;
  */
 export async function keepPrivate(
   path: string,
-  { uid, mode }: Pick<Stats, 'uid' | 'mode'>,
+  stats: Pick<Stats, 'uid' | 'mode' | 'isSymbolicLink' | 'isDirectory'>,
 ): Promise<void> {
+  refuseUnlessFolder('TARGET_UNWRITABLE', path, stats);
+  const { uid, mode } = stats;
   const ownUid = process.geteuid?.();
   // Windows has neither: who may do what there is inherited from the folder that it lies in.
   if (ownUid === undefined) return;

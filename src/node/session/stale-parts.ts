@@ -5,7 +5,6 @@ import { P2mpError } from '../../errors.js';
 import { fileError } from '../system-error.js';
 import { keepPrivate, makePrivateFolder, partPaths, removeIfEmpty } from './part-folder.js';
 import { PartLock } from './part-lock.js';
-import { refuseUnlessFolder } from './target-folder.js';
 
 /**
  * Removes parts whose journal has not changed for that long, and that no process is receiving.
@@ -18,7 +17,6 @@ export async function removeStaleParts(dir: string, olderThanMs: number): Promis
   try {
     const stats = await lstat(parts).catch(() => undefined);
     if (stats === undefined) return [];
-    refuseUnlessFolder('TARGET_UNWRITABLE', parts, stats);
     await keepPrivate(parts, stats);
     const changedBeforeMs = Date.now() - olderThanMs;
     const names = await readdir(parts);
