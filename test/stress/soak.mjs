@@ -93,7 +93,8 @@ function judge() {
   const of = (rows, field) => median(rows.map((row) => row[field]));
   const rows = [
     { name: 'held after gc', field: 'heldBytes', isBytes: true, slack: slackBytes },
-    { name: 'resident', field: 'rss', isBytes: true, slack: 8 * slackBytes },
+    // The collector makes its heap larger for a while; a leak shows here over an hour.
+    { name: 'resident', field: 'rss', isBytes: true, slack: 16 * slackBytes },
     { name: 'descriptors', field: 'descriptors', slack: 0 },
     // A receiver has one timer, while it remembers anything of a session.
     { name: 'timers, sockets and requests', field: 'resources', slack: receiverCount },

@@ -1,0 +1,32 @@
+// npm run mutation: changes the code of packets, senders and receivers in small ways, one at a time, and asks
+// whether some test notices. What takes part is tests that need no process, socket or file, so that a mutant
+// costs seconds; sweeps run a few of their scenarios (the variables in package.json).
+import { builtTests } from './pure-tests.mjs';
+
+export default {
+  plugins: ['@stryker-mutator/tap-runner'],
+  testRunner: 'tap',
+  tap: { testFiles: builtTests },
+  buildCommand: 'node test/mutation/build-tests.mjs',
+  mutate: [
+    'src/packet.ts',
+    'src/sender.ts',
+    'src/receiver.ts',
+    'src/session/session-packet.ts',
+    'src/session/session-sender.ts',
+    'src/session/session-receiver.ts',
+    'src/session/incoming-session.ts',
+  ],
+  // Messages are for people: tests look for what they name, not for their words.
+  mutator: { excludedMutations: ['StringLiteral'] },
+  disableTypeChecks: false,
+  coverageAnalysis: 'perTest',
+  ignorePatterns: ['dist', '.tap', 'experiments', 'bench', 'docs', 'deploy'],
+  tempDirName: '.mutation/work',
+  incrementalFile: '.mutation/incremental.json',
+  reporters: ['clear-text', 'json', 'progress-append-only'],
+  clearTextReporter: { logTests: false, allowColor: false, reportTests: false },
+  jsonReporter: { fileName: '.mutation/report.json' },
+  timeoutMS: 4000,
+  logLevel: 'error',
+};
