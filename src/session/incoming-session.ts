@@ -513,6 +513,24 @@ export class IncomingSession {
   }
 
   private end(nowMs: TimeMs, status: IncomingResult['status'], reason: string): void {
+    this.settle(nowMs, status, reason);
+    this.stage = 'telling';
+    this.repeatWaitMs = callTiming.firstMs;
+    this.tellResult(nowMs);
+  }
+
+  /**
+   * The sender is not told of it: if it comes back, it finds nothing here any more, and opens the session anew,
+   * with what is held by then.
+   */
+  private giveUp(nowMs: TimeMs): void {
+    const seconds = this.idleMs / 1000;
+    const reason = `the sender was silent for ${seconds} s; what came is kept for it`;
+    this.settle(nowMs, 'failed', reason);
+    this.stage = 'over';
+  }
+
+  private settle(nowMs: TimeMs, status: IncomingResult['status'], reason: string): void {
     this.endedAtMs = nowMs;
     const info: IncomingInfo = this.info ?? {
       session: this.session,
@@ -525,12 +543,9 @@ export class IncomingSession {
     this.intake?.close();
     const result = { ...this.statusOf(nowMs, info), activity: status, status };
     this.result = reason === '' ? result : { ...result, reason };
-    this.stage = 'telling';
     this.clock?.stop();
     // Of what was never offered, nobody has heard.
     if (this.info !== undefined) this.options.emit({ type: 'end', result: this.result });
-    this.repeatWaitMs = callTiming.firstMs;
-    this.tellResult(nowMs);
   }
 
   private tellResult(nowMs: TimeMs): void {
@@ -559,8 +574,8 @@ export class IncomingSession {
     if (this.isOver) return;
     this.heardAtMs += stoppedMs;
     if (!this.isSettled && nowMs >= this.heardAtMs + this.idleMs) {
-      const seconds = this.idleMs / 1000;
-      this.end(nowMs, 'failed', `the sender was silent for ${seconds} s; what came is kept for it`);
+      this.giveUp(nowMs);
+      return;
     }
     this.flush(nowMs);
     if (nowMs < this.repeatAtMs) return;

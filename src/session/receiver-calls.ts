@@ -59,6 +59,8 @@ const waitShare = 1 / 6;
 export class ReceiverCalls {
   /** When some receiver is to be looked at. */
   private checkAtMs: TimeMs = 0;
+  /** When the session last came nearer to its end, at whichever receiver. */
+  private progressAtMs: TimeMs = 0;
   private readonly polls: PollBudget;
 
   constructor(
@@ -76,12 +78,28 @@ export class ReceiverCalls {
     const { peers, spacingMs } = this.options;
     for (const peer of peers) {
       peer.heardAtMs = nowMs;
-      peer.progressAtMs = nowMs;
+      this.noteProgress(nowMs, peer);
       peer.callWaitMs = callTiming.firstMs;
       // Many receivers are called one after another: their answers are to be read as they come.
       peer.callAtMs = nowMs + peer.index * spacingMs;
     }
     this.handleTimeout(nowMs);
+  }
+
+  /** It has come nearer to the end, or is at its own disk. */
+  noteProgress(nowMs: TimeMs, peer: SessionPeer): void {
+    peer.noteProgress(nowMs);
+    this.progressAtMs = nowMs;
+  }
+
+  /** This process stood still: that is nobody's silence. */
+  handleStop(stoppedMs: number): void {
+    this.progressAtMs += stoppedMs;
+    for (const peer of this.options.peers) {
+      peer.heardAtMs += stoppedMs;
+      peer.progressAtMs += stoppedMs;
+      if (peer.putOff !== undefined) peer.putOff.sinceMs += stoppedMs;
+    }
   }
 
   /** Looks at every receiver whose time has come. With many, not more often than is useful. */
@@ -196,7 +214,7 @@ export class ReceiverCalls {
       this.owner.settleFailed(nowMs, peer, this.silenceReason(peer));
       return;
     }
-    if (peer.status === 'active' && nowMs - peer.progressAtMs >= stuckTimes * giveUpAfterMs) {
+    if (peer.status === 'active' && this.isStuck(nowMs, peer)) {
       const seconds = (stuckTimes * giveUpAfterMs) / 1000;
       const reason = `answers, but has come no further for ${seconds} s`;
       this.owner.settleFailed(nowMs, peer, reason);
@@ -205,11 +223,19 @@ export class ReceiverCalls {
     this.call(nowMs, peer, 'again');
   }
 
+  /** One that was given nothing to do cannot come further; while others do, it waits for them. */
+  private isStuck(nowMs: TimeMs, peer: SessionPeer): boolean {
+    const isAsked =
+      peer.state === 'whole' ? this.owner.rootFor(peer) !== undefined : peer.hasBeenSentMore;
+    if (!isAsked) peer.progressAtMs = Math.max(peer.progressAtMs, this.progressAtMs);
+    return nowMs - peer.progressAtMs >= stuckTimes * this.options.giveUpAfterMs;
+  }
+
   private callOpening(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
     // One that answered once and then no more may have been started anew.
     if (peer.opening?.stage === 'open' && which === 'again') {
       peer.offers++;
-      if (peer.offers > callTiming.offerLimit) peer.opening = undefined;
+      if (peer.offers > offerLimit(peer)) peer.opening = undefined;
     }
     peer.calledAtMs = which === 'first' || peer.opening === undefined ? nowMs : undefined;
     peer.opening ??= this.beginOpening(peer);
@@ -219,12 +245,13 @@ export class ReceiverCalls {
   private beginOpening(peer: SessionPeer): Opening {
     const { crypto, session, mssBytes } = this.options;
     peer.offers = 0;
+    peer.openings++;
     return new Opening(crypto, session, peer.index, mssBytes + dataFramingBytes);
   }
 
   private callOffered(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
     peer.offers = which === 'first' ? 1 : peer.offers + 1;
-    if (peer.offers > callTiming.offerLimit) {
+    if (peer.offers > offerLimit(peer)) {
       // It may have been started anew, or somebody spoilt the handshake: from the beginning.
       peer.status = 'calling';
       peer.opening = undefined;
@@ -298,4 +325,10 @@ export class ReceiverCalls {
     const sizeBytes = this.options.mssBytes + dataFramingBytes;
     return `the path to ${name} swallows datagrams of ${sizeBytes} bytes; send again, with --mss auto or a smaller one`;
   }
+}
+
+/** Soon at first, since an answer may have been spoilt; a long way takes its time. */
+function offerLimit({ openings }: SessionPeer): number {
+  const { firstOfferLimit, offerLimit } = callTiming;
+  return Math.min(offerLimit, firstOfferLimit * openings);
 }

@@ -30,7 +30,8 @@ export const callTiming = {
   narrowGraceMs: 2000,
   /** How long answers to a probe of the group are waited for. */
   probeWaitMs: 150,
-  /** Repetitions of one step of the opening, before it begins anew. */
+  /** Repetitions of one step of the opening, before it begins anew: so many more with each, up to a limit. */
+  firstOfferLimit: 3,
   offerLimit: 8,
   /** The shortest time between two polls of one receiver; it doubles with each. */
   pollMs: 20,

@@ -79,13 +79,16 @@ export class SessionPeer {
   heardAtMs: TimeMs = 0;
   /** When it last came nearer to the end, or was busy at its own disk. */
   progressAtMs: TimeMs = 0;
+  /** Data datagrams that had been sent to it then. */
+  private sentAtProgress = 0;
   /** When to send it again what was not answered; and for how long to wait then. */
   callAtMs: TimeMs = 0;
   callWaitMs = 0;
   /** When what it is to answer was sent, if that was only once: then the answer measures the round trip. */
   calledAtMs: TimeMs | undefined;
-  /** How often the same step of the opening was repeated. */
+  /** How often the same step of the opening was repeated; and how many openings were begun in vain. */
   offers = 0;
+  openings = 0;
   /** It is to be asked for a report when its time comes. */
   isPollDue = false;
   /** It is about to end, and what takes its place is awaited: since when, and in its own words. */
@@ -110,6 +113,17 @@ export class SessionPeer {
     rttLimits: ConstructorParameters<typeof RttEstimator>[0],
   ) {
     this.rtt = new RttEstimator(rttLimits);
+  }
+
+  /** It has come nearer to the end, or is at its own disk. */
+  noteProgress(nowMs: TimeMs): void {
+    this.progressAtMs = nowMs;
+    this.sentAtProgress = this.datagramsSent;
+  }
+
+  /** Whether it was sent data since it last came nearer to the end. */
+  get hasBeenSentMore(): boolean {
+    return this.datagramsSent > this.sentAtProgress;
   }
 
   /** Whether it is sent to, and waited for. */

@@ -216,13 +216,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   handleTimeout(nowMs: TimeMs): void {
     if (this.phase === 'done') return;
     const stoppedMs = stoppedTimeMs(nowMs, this.pollTimeout() ?? nowMs);
-    if (stoppedMs > 0) {
-      for (const peer of this.peers) {
-        peer.heardAtMs += stoppedMs;
-        peer.progressAtMs += stoppedMs;
-        if (peer.putOff !== undefined) peer.putOff.sinceMs += stoppedMs;
-      }
-    }
+    if (stoppedMs > 0) this.calls.handleStop(stoppedMs);
     if (nowMs >= this.calls.dueAtMs) this.calls.handleTimeout(nowMs);
     if (this.probe !== undefined && nowMs >= this.probe.dueAtMs) this.sendProbe(nowMs, this.probe);
     this.delivery.handleTimeout(nowMs);
@@ -401,7 +395,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.selfName = selfName;
     peer.isResponsive = true;
     peer.startedAtMs ??= nowMs;
-    peer.progressAtMs = nowMs;
+    this.calls.noteProgress(nowMs, peer);
+    peer.openings = 0;
     // It may have been started anew: what it lacks, it tells from the beginning.
     peer.lastReport = -1;
     peer.needed.clear();
@@ -425,7 +420,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.reportsReceived++;
     const hasCome = report.lackingBytes < (peer.lackingBytes ?? Infinity);
     if (hasCome || report.state === 'preparing' || report.state === 'storing') {
-      peer.progressAtMs = nowMs;
+      this.calls.noteProgress(nowMs, peer);
     }
     const wasWaiting = this.isWaitingForRoot(peer);
     peer.state = report.state;
@@ -447,7 +442,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private handleNodesRequest(nowMs: TimeMs, peer: SessionPeer, request: NodesRequest): void {
     if (!this.delivery.isRead) return;
-    peer.progressAtMs = nowMs;
+    this.calls.noteProgress(nowMs, peer);
     const { height, firstNode } = request;
     const count = Math.min(request.count, maxNodesPerMessage);
     const digests = this.delivery.tree.nodes(height, firstNode, count);

@@ -1,0 +1,96 @@
+/** Who is given up on in a session, and who is not: in virtual time. */
+import t from 'tap';
+import { simulateSession } from '../src/simulator/session-transfer.js';
+
+const slowLink = { delayMs: 5, rateBytesPerSec: 100_000, queueLimitBytes: 30_000 };
+const fastLink = { delayMs: 5 };
+
+t.test('one that has all already is not blamed while others take long', async (t) => {
+  // In the sender's first life only the first receiver is there. In its second one, it has nothing to do.
+  const run = simulateSession({
+    seed: 'held by one',
+    receiverCount: 3,
+    contentSizeBytes: 4_000_000,
+    giveUpAfterMs: 3000,
+    checkpointMs: 10,
+    hasGroup: false,
+    receivers: [{ forwardLink: fastLink }, { forwardLink: slowLink }, { forwardLink: slowLink }],
+    incidents: [
+      { atMs: 0, host: 1, fate: 'cut' },
+      { atMs: 0, host: 2, fate: 'cut' },
+      { atMs: 2900, host: 'sender', fate: 'kill' },
+      { atMs: 2901, host: 1, fate: 'mend' },
+      { atMs: 2901, host: 2, fate: 'mend' },
+      { atMs: 2902, host: 'sender', fate: 'start' },
+    ],
+  });
+  const [first, second] = [0, 1].map(
+    (i) => run.settled.find(({ outcome }) => outcome.receiver === `r${i + 1}`)?.outcome,
+  );
+  t.match(first, { status: 'complete', receivedBytes: 0 });
+  t.ok((second?.elapsedMs ?? 0) > 24_000, 'the others take long, compared to four times 3 s');
+  t.same(
+    run.settled.map(({ outcome }) => outcome.status),
+    ['complete', 'complete', 'complete'],
+  );
+});
+
+t.test('a sender that comes back after its receivers gave it up finds them again', async (t) => {
+  const run = simulateSession({
+    seed: 'cut for long',
+    receiverCount: 2,
+    contentSizeBytes: 1_500_000,
+    giveUpAfterMs: 120_000,
+    checkpointMs: 10,
+    hasGroup: false,
+    forwardLink: slowLink,
+    incidents: [
+      { atMs: 3000, host: 0, fate: 'cut' },
+      // Longer than the 60 s for which a receiver waits; it gives up just then, or some seconds ago.
+      { atMs: 63_100, host: 0, fate: 'mend' },
+      { atMs: 3000, host: 1, fate: 'cut' },
+      { atMs: 70_000, host: 1, fate: 'mend' },
+    ],
+  });
+  for (const [i, { name, results, isIdentical }] of run.receivers.entries()) {
+    t.match(
+      results.map(({ status, reason }) => ({ status, reason })),
+      [{ status: 'failed', reason: /^the sender was silent for 60 s/ }, { status: 'complete' }],
+      name,
+    );
+    t.ok(isIdentical);
+    t.equal(
+      run.settled.find(({ outcome }) => outcome.receiver === name)?.outcome.status,
+      'complete',
+    );
+    const again = results[1]?.receivedBytes ?? 0;
+    t.ok(
+      again > 0 && again < 1_400_000,
+      `${again} bytes came in the session's second part, of receiver ${i}`,
+    );
+  }
+});
+
+t.test('one that answers, is sent what it lacks, and never has it is given up on', async (t) => {
+  const run = simulateSession({
+    seed: 'stuck',
+    receiverCount: 1,
+    contentSizeBytes: 300_000,
+    giveUpAfterMs: 1000,
+    hasGroup: false,
+    // Nothing of the size of data comes through once the session has begun.
+    forwardLink: fastLink,
+    wrapReceiver: (receiver) => ({
+      handleDatagram: (nowMs, from, bytes) => {
+        if (bytes.length < 1000 || nowMs < 10) receiver.handleDatagram(nowMs, from, bytes);
+      },
+      handleTimeout: (nowMs) => receiver.handleTimeout(nowMs),
+      pollTransmit: () => receiver.pollTransmit(),
+      pollTimeout: () => receiver.pollTimeout(),
+      pollEvent: () => receiver.pollEvent(),
+    }),
+  });
+  t.match(run.settled, [
+    { outcome: { status: 'failed', reason: 'answers, but has come no further for 4 s' } },
+  ]);
+});
