@@ -35,6 +35,42 @@ t.test('one that has all already is not blamed while others take long', async (t
   );
 });
 
+t.test(
+  'one that lacks only the end is not blamed while the group gets the beginning',
+  async (t) => {
+    // In the sender's first life the first receiver gets about half of it.
+    const run = simulateSession({
+      seed: 'held in part',
+      receiverCount: 3,
+      contentSizeBytes: 4_000_000,
+      giveUpAfterMs: 3000,
+      checkpointMs: 10,
+      rateBytesPerSec: 100_000,
+      hasGroup: true,
+      forwardLink: fastLink,
+      incidents: [
+        { atMs: 0, host: 1, fate: 'cut' },
+        { atMs: 0, host: 2, fate: 'cut' },
+        { atMs: 24_000, host: 'sender', fate: 'kill' },
+        { atMs: 24_001, host: 1, fate: 'mend' },
+        { atMs: 24_001, host: 2, fate: 'mend' },
+        { atMs: 24_002, host: 'sender', fate: 'start' },
+      ],
+    });
+    const first = run.settled.find(({ outcome }) => outcome.receiver === 'r1')?.outcome;
+    const receivedBytes = first?.receivedBytes ?? 0;
+    t.ok(
+      receivedBytes > 1_000_000 && receivedBytes < 3_000_000,
+      `${receivedBytes} bytes came again`,
+    );
+    t.ok((first?.elapsedMs ?? 0) > 30_000, 'it waits for longer than four times 3 s');
+    t.same(
+      run.settled.map(({ outcome }) => outcome.status),
+      ['complete', 'complete', 'complete'],
+    );
+  },
+);
+
 t.test('a sender that comes back after its receivers gave it up finds them again', async (t) => {
   const run = simulateSession({
     seed: 'cut for long',

@@ -383,6 +383,7 @@ export class Delivery {
       const peer = at(peers, index);
       block.noteBurst(index, burst);
       peer.datagramsSent += count;
+      if (block.isPending(index)) peer.neededDatagramsSent += count;
       peer.repairs += repairs;
     }
     this.datagramsSent += count;

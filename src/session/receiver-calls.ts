@@ -226,7 +226,7 @@ export class ReceiverCalls {
   /** One that was given nothing to do cannot come further; while others do, it waits for them. */
   private isStuck(nowMs: TimeMs, peer: SessionPeer): boolean {
     const isAsked =
-      peer.state === 'whole' ? this.owner.rootFor(peer) !== undefined : peer.hasBeenSentMore;
+      peer.state === 'whole' ? this.owner.rootFor(peer) !== undefined : peer.hasBeenServed;
     if (!isAsked) peer.progressAtMs = Math.max(peer.progressAtMs, this.progressAtMs);
     return nowMs - peer.progressAtMs >= stuckTimes * this.options.giveUpAfterMs;
   }

@@ -79,8 +79,9 @@ export class SessionPeer {
   heardAtMs: TimeMs = 0;
   /** When it last came nearer to the end, or was busy at its own disk. */
   progressAtMs: TimeMs = 0;
-  /** Data datagrams that had been sent to it then. */
-  private sentAtProgress = 0;
+  /** Datagrams that were sent to it of blocks that it lacked; and how many these were then. */
+  neededDatagramsSent = 0;
+  private neededAtProgress = 0;
   /** When to send it again what was not answered; and for how long to wait then. */
   callAtMs: TimeMs = 0;
   callWaitMs = 0;
@@ -118,12 +119,12 @@ export class SessionPeer {
   /** It has come nearer to the end, or is at its own disk. */
   noteProgress(nowMs: TimeMs): void {
     this.progressAtMs = nowMs;
-    this.sentAtProgress = this.datagramsSent;
+    this.neededAtProgress = this.neededDatagramsSent;
   }
 
-  /** Whether it was sent data since it last came nearer to the end. */
-  get hasBeenSentMore(): boolean {
-    return this.datagramsSent > this.sentAtProgress;
+  /** Whether it was sent anything that it lacked since it last came nearer to the end. */
+  get hasBeenServed(): boolean {
+    return this.neededDatagramsSent > this.neededAtProgress;
   }
 
   /** Whether it is sent to, and waited for. */
