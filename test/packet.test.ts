@@ -190,6 +190,7 @@ t.test('a person reads of each packet what it is and what is wrong with it', (t)
     [golden.endMarker]: 'end marker 2, 0 bytes, checksum 0xffff good',
     [golden.abort]: 'abort at 7',
     [golden.ack]: 'ACK of 7',
+    '00000007 dead aaaa': 'abort by the receiver',
     '00000007 0203 aaaa 0102': 'ACK of 7, 0x0203 where zero bits belong, 2 bytes after the header',
     [golden.end]: 'end (type 0xffff), sequence 0, 8 bytes',
     '00000007 0000 1234 01': 'unknown-type: 9 bytes, starting 00 00 00 07 00 00 12 34 01',
