@@ -269,10 +269,11 @@ export class Receiver implements Machine<ReceiverEvent> {
     const { transfer } = this;
     if (transfer !== undefined && sameAddress(transfer.from, from)) {
       transfer.lastHeardMs = nowMs;
-      if (transfer.end === undefined) this.finish(nowMs, transfer, 'end-packet', bytes.slice());
+      if (transfer.end === undefined)
+        this.finish(nowMs, transfer, 'end-packet', new Uint8Array(bytes));
     } else if (this.ended.find(nowMs, from)?.end === 'end-packet') {
       // Sent back as it came, as often as it comes; nobody else is answered (no amplification).
-      this.send(from, bytes.slice());
+      this.send(from, new Uint8Array(bytes));
     } else {
       this.faults.add('no-transfer', from, bytes);
     }

@@ -1,5 +1,7 @@
 import t from 'tap';
-import { DrivenReceiver } from './support/driven-receiver.js';
+import { encodeData } from '../src/packet.js';
+import { Receiver } from '../src/receiver.js';
+import { DrivenReceiver, senderAddress } from './support/driven-receiver.js';
 
 const eofPacket = '00000000 0000 ffff';
 
@@ -243,5 +245,25 @@ t.test('a receiver that is told to stop drops what it has', (t) => {
   t.match(driven.receiver.pollEvent(), { type: 'discard' });
   t.match(driven.receiver.pollEvent(), { result: { status: 'aborted', reason: 'interrupted' } });
   t.equal(driven.receiver.pollEvent(), undefined);
+  t.end();
+});
+
+t.test('what is sent back is a copy: a datagram’s buffer may be used again at once', (t) => {
+  const receiver = new Receiver();
+  const from = senderAddress('s');
+  const endPacket = Buffer.from(eofPacket.replaceAll(' ', ''), 'hex');
+  const receiveEnd = () => {
+    const buffer = Buffer.from(endPacket);
+    receiver.handleDatagram(0, from, buffer);
+    buffer.fill(0);
+  };
+  receiver.handleDatagram(0, from, encodeData(0, Buffer.from('ab')));
+  receiver.handleWritten(2);
+  while (receiver.pollTransmit() !== undefined);
+  receiveEnd();
+  receiver.handleStored(0);
+  t.same(receiver.pollTransmit()?.bytes, endPacket, 'at the end');
+  receiveEnd();
+  t.same(receiver.pollTransmit()?.bytes, endPacket, 'and again behind it');
   t.end();
 });

@@ -166,9 +166,8 @@ export class SessionWire {
     return receiver;
   }
 
-  /** Runs to the sender's end, and until nothing is on its way; or until the time that was named. */
-  run(): this {
-    const { untilMs = Infinity } = this.options;
+  /** Runs to the sender's end, and until nothing is on its way; or until the time that is named. */
+  run(untilMs: TimeMs = this.options.untilMs ?? Infinity): this {
     for (let turn = 0; turn < maxTurns; turn++) {
       this.drain();
       const isOver = this.sender.isDone && this.receivers.every(({ machine }) => machine.isIdle);
