@@ -205,6 +205,25 @@ t.test('a receiver repeats its outcome until that is confirmed, and not for ever
   t.end();
 });
 
+t.test('once an outcome is confirmed, it is not repeated: the first confirmation was lost', (t) => {
+  let saidAfter = 0;
+  let lost = 0;
+  const wire = new SessionWire({
+    attack: ({ to, bytes }, { outcomes }) => {
+      if (outcomes.length === 0) return [bytes];
+      if (to === 'sender') saidAfter++;
+      if (to !== 0 || lost > 0) return [bytes];
+      lost++;
+      return [];
+    },
+  }).run();
+  t.match(wire.outcomeOf(0), { status: 'complete' });
+  t.equal(lost, 1);
+  t.equal(saidAfter, 1, 'one repetition');
+  t.ok(wire.receivers[0]?.machine.isIdle);
+  t.end();
+});
+
 t.test('what comes to a sender and is not of its session is counted, by what it is', (t) => {
   const wire = new SessionWire({ sizeBytes: 400_000, untilMs: 20 }).run();
   const { sender } = wire;
@@ -246,6 +265,7 @@ t.test('a sender that stood still for long blames nobody for it', (t) => {
   const wire = new SessionWire({ sizeBytes: 400_000, untilMs: 20 }).run();
   // Nothing was handled for much longer than its patience; what came meanwhile is read only then.
   wire.nowMs += 40_000;
+  wire.sender.handleTimeout(wire.nowMs);
   wire.run(Infinity);
   t.match(wire.outcomeOf(0), { status: 'complete' });
   t.end();
