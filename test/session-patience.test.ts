@@ -1,12 +1,32 @@
 /** Who is given up on in a session, and who is not: in virtual time. */
 import t from 'tap';
-import { simulateSession } from '../src/simulator/session-transfer.js';
+import {
+  type SessionIncident,
+  type SimulatedSessionResult,
+  simulateSession,
+} from '../src/simulator/session-transfer.js';
 
 const slowLink = { delayMs: 5, rateBytesPerSec: 100_000, queueLimitBytes: 30_000 };
 const fastLink = { delayMs: 5 };
 
+/** In the sender's first life, only the first of three receivers is there. */
+const secondLife = (atMs: number): SessionIncident[] => [
+  { atMs: 0, host: 1, fate: 'cut' },
+  { atMs: 0, host: 2, fate: 'cut' },
+  { atMs, host: 'sender', fate: 'kill' },
+  { atMs: atMs + 1, host: 1, fate: 'mend' },
+  { atMs: atMs + 1, host: 2, fate: 'mend' },
+  { atMs: atMs + 2, host: 'sender', fate: 'start' },
+];
+
+const outcomeOf = ({ settled }: SimulatedSessionResult, name: string) =>
+  settled.find(({ outcome }) => outcome.receiver === name)?.outcome;
+
+const statusesOf = ({ settled }: SimulatedSessionResult) =>
+  settled.map(({ outcome }) => outcome.status);
+
 t.test('one that has all already is not blamed while others take long', async (t) => {
-  // In the sender's first life only the first receiver is there. In its second one, it has nothing to do.
+  // In the sender's second life the first receiver has nothing to do.
   const run = simulateSession({
     seed: 'held by one',
     receiverCount: 3,
@@ -15,24 +35,12 @@ t.test('one that has all already is not blamed while others take long', async (t
     checkpointMs: 10,
     hasGroup: false,
     receivers: [{ forwardLink: fastLink }, { forwardLink: slowLink }, { forwardLink: slowLink }],
-    incidents: [
-      { atMs: 0, host: 1, fate: 'cut' },
-      { atMs: 0, host: 2, fate: 'cut' },
-      { atMs: 2900, host: 'sender', fate: 'kill' },
-      { atMs: 2901, host: 1, fate: 'mend' },
-      { atMs: 2901, host: 2, fate: 'mend' },
-      { atMs: 2902, host: 'sender', fate: 'start' },
-    ],
+    incidents: secondLife(2900),
   });
-  const [first, second] = [0, 1].map(
-    (i) => run.settled.find(({ outcome }) => outcome.receiver === `r${i + 1}`)?.outcome,
-  );
-  t.match(first, { status: 'complete', receivedBytes: 0 });
-  t.ok((second?.elapsedMs ?? 0) > 24_000, 'the others take long, compared to four times 3 s');
-  t.same(
-    run.settled.map(({ outcome }) => outcome.status),
-    ['complete', 'complete', 'complete'],
-  );
+  t.match(outcomeOf(run, 'r1'), { status: 'complete', receivedBytes: 0 });
+  const elapsedMs = outcomeOf(run, 'r2')?.elapsedMs ?? 0;
+  t.ok(elapsedMs > 24_000, 'the others take long, compared to four times 3 s');
+  t.same(statusesOf(run), ['complete', 'complete', 'complete']);
 });
 
 t.test(
@@ -48,26 +56,16 @@ t.test(
       rateBytesPerSec: 100_000,
       hasGroup: true,
       forwardLink: fastLink,
-      incidents: [
-        { atMs: 0, host: 1, fate: 'cut' },
-        { atMs: 0, host: 2, fate: 'cut' },
-        { atMs: 24_000, host: 'sender', fate: 'kill' },
-        { atMs: 24_001, host: 1, fate: 'mend' },
-        { atMs: 24_001, host: 2, fate: 'mend' },
-        { atMs: 24_002, host: 'sender', fate: 'start' },
-      ],
+      incidents: secondLife(24_000),
     });
-    const first = run.settled.find(({ outcome }) => outcome.receiver === 'r1')?.outcome;
+    const first = outcomeOf(run, 'r1');
     const receivedBytes = first?.receivedBytes ?? 0;
     t.ok(
       receivedBytes > 1_000_000 && receivedBytes < 3_000_000,
       `${receivedBytes} bytes came again`,
     );
     t.ok((first?.elapsedMs ?? 0) > 30_000, 'it waits for longer than four times 3 s');
-    t.same(
-      run.settled.map(({ outcome }) => outcome.status),
-      ['complete', 'complete', 'complete'],
-    );
+    t.same(statusesOf(run), ['complete', 'complete', 'complete']);
   },
 );
 
@@ -95,10 +93,7 @@ t.test('a sender that comes back after its receivers gave it up finds them again
       name,
     );
     t.ok(isIdentical);
-    t.equal(
-      run.settled.find(({ outcome }) => outcome.receiver === name)?.outcome.status,
-      'complete',
-    );
+    t.equal(outcomeOf(run, name)?.status, 'complete');
     const again = results[1]?.receivedBytes ?? 0;
     t.ok(
       again > 0 && again < 1_400_000,
