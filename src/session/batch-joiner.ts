@@ -3,6 +3,7 @@
  * sender a call of the system, and every receiver a message, however little is in it.
  */
 import type { TimeMs, Transmit } from '../machine.js';
+import { joinBytes } from './byte-codec.js';
 
 export class BatchJoiner {
   /** Polled, and not to be joined with what came before it. */
@@ -38,21 +39,11 @@ export class BatchJoiner {
       sizeBytes += next.bytes.length;
     }
     if (parts.length === 1) return first;
-    return { to: first.to, bytes: join(parts, sizeBytes), datagramSizeBytes };
+    return { to: first.to, bytes: joinBytes(parts), datagramSizeBytes };
   }
 
   /** What was polled is not sent any more. */
   clear(): void {
     this.next = undefined;
   }
-}
-
-function join(parts: readonly Uint8Array[], sizeBytes: number): Uint8Array {
-  const joined = new Uint8Array(sizeBytes);
-  let offset = 0;
-  for (const part of parts) {
-    joined.set(part, offset);
-    offset += part.length;
-  }
-  return joined;
 }

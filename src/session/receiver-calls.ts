@@ -214,7 +214,11 @@ export class ReceiverCalls {
       this.owner.settleFailed(nowMs, peer, this.silenceReason(peer));
       return;
     }
-    if (peer.status === 'active' && this.isStuck(nowMs, peer)) {
+    // One that was given nothing to do cannot come further; while others do, it waits for them.
+    const isActive = peer.status === 'active';
+    if (isActive && !this.isAsked(peer))
+      peer.progressAtMs = Math.max(peer.progressAtMs, this.progressAtMs);
+    if (isActive && nowMs - peer.progressAtMs >= stuckTimes * giveUpAfterMs) {
       const seconds = (stuckTimes * giveUpAfterMs) / 1000;
       const reason = `answers, but has come no further for ${seconds} s`;
       this.owner.settleFailed(nowMs, peer, reason);
@@ -223,12 +227,9 @@ export class ReceiverCalls {
     this.call(nowMs, peer, 'again');
   }
 
-  /** One that was given nothing to do cannot come further; while others do, it waits for them. */
-  private isStuck(nowMs: TimeMs, peer: SessionPeer): boolean {
-    const isAsked =
-      peer.state === 'whole' ? this.owner.rootFor(peer) !== undefined : peer.hasBeenServed;
-    if (!isAsked) peer.progressAtMs = Math.max(peer.progressAtMs, this.progressAtMs);
-    return nowMs - peer.progressAtMs >= stuckTimes * this.options.giveUpAfterMs;
+  /** Whether it has something to do: to take what it lacks, or to verify. */
+  private isAsked(peer: SessionPeer): boolean {
+    return peer.state === 'whole' ? this.owner.rootFor(peer) !== undefined : peer.hasBeenServed;
   }
 
   private callOpening(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {

@@ -4,7 +4,7 @@
  */
 import { assert } from '../assert.js';
 import { createRandom } from '../random.js';
-import { toHex } from '../session/byte-codec.js';
+import { joinBytes, toHex } from '../session/byte-codec.js';
 import type { Handshake, SessionCrypto } from '../session/crypto.js';
 import { digestSizeBytes, keySizeBytes, tagSizeBytes } from '../session/crypto.js';
 
@@ -84,9 +84,9 @@ class SimulatedHandshake implements Handshake {
     const proof = digest([ownKey, ...this.transcript()]);
     if (role === 'initiator') {
       this.finish();
-      return join([ownKey, proof]);
+      return joinBytes([ownKey, proof]);
     }
-    return join([ephemeral, ownKey, proof]);
+    return joinBytes([ephemeral, ownKey, proof]);
   }
 
   read(message: Uint8Array): boolean {
@@ -151,16 +151,6 @@ function digest(parts: readonly Uint8Array[]): Uint8Array {
     b = Math.imul(b ^ (b >>> 13) ^ a, 0xc2b2ae35);
     const word = a ^ b ^ (b >>> 16);
     bytes.set([word >>> 24, word >>> 16, word >>> 8, word], 4 * lane);
-  }
-  return bytes;
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
   }
   return bytes;
 }

@@ -1,5 +1,6 @@
 /** Bytes that somebody made to do harm: out of nothing, and out of what is right. */
 import { writeUint16 } from '../../src/network-order.js';
+import { joinBytes } from '../../src/session/byte-codec.js';
 import { sessionField, sessionHeaderSizeBytes } from '../../src/session/session-packet.js';
 import type { Tape } from './tape.js';
 
@@ -76,14 +77,7 @@ export function withItsSize(tape: Tape, bytes: Uint8Array): Uint8Array {
 
 /** Several datagrams in one piece, as a system hands them over, at most as large as one can be. */
 export function join(parts: readonly Uint8Array[]): Uint8Array {
-  const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
-  const bytes = new Uint8Array(Math.min(sizeBytes, most));
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part.subarray(0, bytes.length - offset), offset);
-    offset += Math.min(part.length, bytes.length - offset);
-  }
-  return bytes;
+  return joinBytes(parts).slice(0, most);
 }
 
 /** A whole number that a field may hold: small ones, round ones, and absurd ones. */
