@@ -6,13 +6,9 @@ export type {
   ReceiveFileOptions,
 } from './node/file-receiver.js';
 export { FileReceiver } from './node/file-receiver.js';
-export type {
-  FileSenderEvent,
-  SendFileOptions,
-  SendFileResult,
-  ServerSpec,
-} from './node/file-sender.js';
+export type { FileSenderEvent, SendFileOptions, SendFileResult } from './node/file-sender.js';
 export { sendFile } from './node/file-sender.js';
+export type { ServerSpec } from './node/resolve-receivers.js';
 export { AuthorizedSenders } from './node/session/authorized-senders.js';
 export type { MulticastChoice } from './node/session/group-address.js';
 export type { KeyPair } from './node/session/key-files.js';

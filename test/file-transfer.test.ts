@@ -197,20 +197,18 @@ t.test('what cannot begin rejects with a code, and sends nothing', async (t) => 
   const receiving = await Receiving.open(t, join(folder, 'copy'));
   const server = receiving.server();
   const good = { servers: [server], path, mssBytes: 500 };
+  const nowhere = (label: string) => ({ host: `${label}.nowhere.invalid`, port: 1 });
   const bad = [
-    [{ servers: [] }, 'INVALID_ARGUMENT', /no server/],
-    [{ servers: [server, server] }, 'INVALID_ARGUMENT', /name each receiver once/],
+    [{ servers: [] }, 'INVALID_ARGUMENT', /^no receiver: /],
+    [{ servers: [server, server] }, 'INVALID_ARGUMENT', /are one receiver .*name it once/],
     [{ mssBytes: 0 }, 'INVALID_ARGUMENT', /^MSS 0: /],
     [{ mssBytes: 65_500 }, 'INVALID_ARGUMENT', /^MSS 65500: /],
     [{ windowBlocks: 0 }, 'INVALID_ARGUMENT', /^window 0: /],
     [{ giveUpAfterMs: 0 }, 'INVALID_ARGUMENT', /^patience of 0 s: /],
     [{ timeout: { mode: 'fixed', timeoutMs: -1 } }, 'INVALID_ARGUMENT', /^timeout -1: /],
     [{ path: join(folder, 'missing') }, 'SOURCE_UNREADABLE', /missing: does not exist/],
-    [
-      { servers: [server, { host: 'nowhere.invalid', port: 1 }] },
-      'UNKNOWN_HOST',
-      /nowhere\.invalid/,
-    ],
+    [{ servers: [server, nowhere('a'), nowhere('b')] }, 'UNKNOWN_HOST', /^a\.nowhere\.invalid: /],
+    [{ servers: [{ ...server, port: 0 }] }, 'INVALID_ARGUMENT', /^port 0 of /],
   ] as const;
   for (const [options, code, message] of bad) {
     await t.rejects(sendFile({ ...good, ...options }), { code, message });

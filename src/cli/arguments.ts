@@ -4,7 +4,7 @@ import { defaultPort } from '../config.js';
 import { P2mpError } from '../errors.js';
 import type { LossSpec } from '../loss.js';
 import { burstLoss } from '../loss.js';
-import type { ServerSpec } from '../node/file-sender.js';
+import type { ServerSpec } from '../node/resolve-receivers.js';
 import type { TimeoutSpec } from '../sender-options.js';
 
 function refuse(message: string): never {

@@ -1,23 +1,16 @@
 /** Sends one file to many receivers over real sockets: the sender machine, a file and an endpoint. */
 import { isIPv6 } from 'node:net';
-import { P2mpError } from '../errors.js';
+import type { P2mpError } from '../errors.js';
 import { checkMss } from '../segment.js';
 import { Sender } from '../sender.js';
 import type { SenderEvent, SenderResult } from '../sender-events.js';
-import type { ReceiverSpec, TimeoutSpec } from '../sender-options.js';
+import type { TimeoutSpec } from '../sender-options.js';
 import { fatalSendError } from './endpoint.js';
 import { FileSource } from './file-source.js';
-import { resolveHost } from './resolve-host.js';
+import type { ServerSpec } from './resolve-receivers.js';
+import { resolveReceivers } from './resolve-receivers.js';
 import { SendErrorLog } from './send-error-log.js';
 import { SocketRunner } from './socket-runner.js';
-
-export interface ServerSpec {
-  /** Host name or IP address. */
-  readonly host: string;
-  readonly port: number;
-  /** What events and results call it; `host` if left out. */
-  readonly name?: string;
-}
 
 export interface SendFileOptions {
   readonly servers: readonly ServerSpec[];
@@ -103,9 +96,6 @@ class FileTransfer {
 
   private async open(): Promise<void> {
     const { servers, path, mssBytes, onEvent, ...engine } = this.options;
-    if (servers.length === 0) {
-      throw new P2mpError('INVALID_ARGUMENT', 'no server: name at least one');
-    }
     checkMss(mssBytes);
     this.source = await FileSource.open(
       path,
@@ -113,10 +103,7 @@ class FileTransfer {
       () => this.feed(),
       (error) => this.stop(error),
     );
-    const receivers: ReceiverSpec[] = [];
-    for (const { host, port, name = host } of servers) {
-      receivers.push({ name, address: await resolveHost(host, port) });
-    }
+    const receivers = await resolveReceivers(servers);
     const { signal: _, ...senderOptions } = engine;
     this.sender = new Sender({
       ...senderOptions,

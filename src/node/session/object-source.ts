@@ -10,10 +10,11 @@ import { P2mpError } from '../../errors.js';
 import { parseEntryName } from '../../session/entry-name.js';
 import type { FileEntry, Manifest } from '../../session/manifest.js';
 import { createManifest } from '../../session/manifest.js';
+import { forEachLimited } from '../limited-concurrency.js';
 import { fileError } from '../system-error.js';
 import { spoolInput } from './spool-input.js';
 import type { FoundEntry, SkippedEntry } from './walk-entries.js';
-import { inParallel, modifiedMsOf, walkEntries } from './walk-entries.js';
+import { modifiedMsOf, walkEntries } from './walk-entries.js';
 
 /** Read at once, across files; two of these are held. */
 const chunkSizeBytes = 4 * 1024 * 1024;
@@ -256,13 +257,13 @@ class Content {
   }
 
   async read(bytes: Uint8Array, offsetBytes: number): Promise<void> {
-    await inParallel(this.piecesOf(bytes, offsetBytes), openedAtOnce, (piece) =>
+    await forEachLimited(this.piecesOf(bytes, offsetBytes), openedAtOnce, (piece) =>
       this.readPiece(piece),
     );
   }
 
   async verify(): Promise<void> {
-    await inParallel(this.files, verifiedAtOnce, async (file) => {
+    await forEachLimited(this.files, verifiedAtOnce, async (file) => {
       const { entry, path, isGiven } = file;
       if (this.isSpooled(file)) return;
       const stats = await (isGiven ? stat(path) : lstat(path)).catch((error: unknown) => {

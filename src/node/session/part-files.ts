@@ -9,9 +9,9 @@ import { assert, at } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
 import type { FileIdentity } from '../disk.js';
 import { identityOf, isSameFile, openFlags, readAll, syncFolder, writeParts } from '../disk.js';
+import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import { fileError } from '../system-error.js';
 import type { ContentFile, ContentLayout, Piece } from './content-layout.js';
-import { diskConcurrency, forEachLimited } from './for-each-limited.js';
 import type { OpenFiles } from './open-files.js';
 import type { TargetFolder } from './target-folder.js';
 

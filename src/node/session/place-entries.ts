@@ -27,9 +27,9 @@ import {
   toFileTime,
   toMicroseconds,
 } from '../disk.js';
+import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import { fileError, replaceError } from '../system-error.js';
 import type { ContentFile } from './content-layout.js';
-import { diskConcurrency, forEachLimited } from './for-each-limited.js';
 import type { OpenFiles } from './open-files.js';
 import type { PartFiles } from './part-files.js';
 import type { TargetFolder } from './target-folder.js';

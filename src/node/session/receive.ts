@@ -15,7 +15,6 @@ import type {
   SessionReceiverEvent,
   SessionReceiverResult,
 } from '../../session/incoming-events.js';
-import type { Manifest } from '../../session/manifest.js';
 import { namesAt } from '../../session/manifest.js';
 import type { ExistingFiles } from '../../session/messages.js';
 import { SessionReceiver } from '../../session/session-receiver.js';
@@ -25,9 +24,13 @@ import type { Offload } from '../offload-socket.js';
 import { noOffload } from '../offload-socket.js';
 import { SendErrorLog } from '../send-error-log.js';
 import { SocketRunner } from '../socket-runner.js';
+import { JoinedGroups } from './joined-groups.js';
 import type { KeyPair } from './key-files.js';
 import { createNodeCrypto } from './node-crypto.js';
-import { PartStore, removeStaleParts } from './part-store.js';
+import type { PartStore } from './part-store.js';
+import { removeStaleParts } from './part-store.js';
+import type { PrepareEvent } from './session-parts.js';
+import { SessionParts } from './session-parts.js';
 import { TargetFolder } from './target-folder.js';
 
 export interface ReceiveOptions {
@@ -96,8 +99,6 @@ const staleAfterMs = 14 * 24 * 3600 * 1000;
 /** How often a receiver that is to end looks whether it may. */
 const idleCheckMs = 20;
 
-/** A session has at least this many files open. */
-const minOpenFiles = 4;
 const defaultMaxOpenFiles = 256;
 
 /**
@@ -129,34 +130,14 @@ function addTo(sums: Sums, status: IncomingStatus): void {
   sums.badBlocks += status.badBlocks;
 }
 
-/** One session's disk. */
-interface Storage {
-  readonly info: IncomingInfo;
-  readonly manifest: Manifest;
-  readonly blockSizeBytes: number;
-  readonly objectId: string;
-  readonly abort: AbortController;
-  /** Resolves to undefined where it could not be opened. */
-  readonly store: Promise<PartStore | undefined>;
-  /** Pieces of work on the disk that are not done, and one for the session itself. */
-  pendingCount: number;
-  /** Called once all of it is done: another session of the same object may have the part. */
-  readonly resolveDone: () => void;
-}
-
 export class Receiving {
   /** Resolves once it is closed and its disk work is done. */
   readonly closed: Promise<void>;
-  private readonly machine: SessionReceiver;
   private runner: SocketRunner<PortEvent> | undefined;
   private classic: FileReceiver | undefined;
   private handleClassicEvent: (event: ReceiverEvent) => void = () => undefined;
-  private readonly storages = new Map<number, Storage>();
-  /** By object, the end of the last session's work on its part: the next session waits for it. */
-  private readonly partWork = new Map<string, Promise<void>>();
-  /** Groups that sessions listen to; and how many sessions listen to each. */
-  private readonly groupOfSession = new Map<number, string>();
-  private readonly groups = new Map<string, number>();
+  private readonly parts: SessionParts;
+  private readonly groups = new JoinedGroups();
   private readonly sendErrors = new SendErrorLog((message) =>
     this.options.onEvent?.({ type: 'send-error', message }),
   );
@@ -171,9 +152,15 @@ export class Receiving {
 
   private constructor(
     private readonly options: ReceiveOptions,
-    machine: SessionReceiver,
+    private readonly machine: SessionReceiver,
   ) {
-    this.machine = machine;
+    const { dir, existing, maxOpenFiles = defaultMaxOpenFiles } = options;
+    this.parts = new SessionParts({
+      ...{ dir, maxOpenFiles },
+      ...(existing === undefined ? {} : { existing }),
+      handleFailure: (session, { message }) =>
+        this.tellMachine((nowMs) => this.machine.find(session)?.fail(nowMs, message)),
+    });
     this.closed = new Promise((resolve) => {
       this.resolveClosed = resolve;
     });
@@ -287,7 +274,7 @@ export class Receiving {
     await setImmediate();
     endSessions(runner.nowMs);
     runner.drain();
-    await Promise.all(this.partWork.values());
+    await this.parts.settle();
     await this.classic?.close(reason);
     await runner.close();
     this.resolveClosed();
@@ -321,23 +308,23 @@ export class Receiving {
   private handleEvent(event: SessionReceiverEvent): void {
     switch (event.type) {
       case 'prepare':
-        this.prepare(event);
+        void this.prepare(event);
         return;
       case 'join':
-        this.join(event.session, event.groupHost);
+        this.joinGroup(event.session, event.groupHost);
         return;
       case 'leave':
-        this.leave(event.session);
+        this.leaveGroup(event.session);
         return;
       case 'write':
         this.write(event.session, event.offsetBytes, event.bytes);
         return;
       case 'forget':
-        this.withStore(event.session, (store) => store.forget(event.block));
+        this.parts.use(event.session, (store) => store.forget(event.block));
         this.tellBadBlock(event.session, event.block);
         return;
       case 'finish':
-        this.withStore(event.session, async (store) => {
+        this.parts.use(event.session, async (store) => {
           await store.finish();
           this.tellMachine((nowMs) => this.machine.find(event.session)?.handleStored(nowMs));
         });
@@ -349,70 +336,32 @@ export class Receiving {
     this.options.onEvent?.(event);
   }
 
-  private prepare(event: Extract<SessionReceiverEvent, { type: 'prepare' }>): void {
-    const { info, manifest, blockSizeBytes } = event;
-    const { session, objectId } = info;
-    const { dir, maxOpenFiles = defaultMaxOpenFiles } = this.options;
-    const abort = new AbortController();
-    const before = this.partWork.get(objectId) ?? Promise.resolve();
-    const share = Math.floor(maxOpenFiles / Math.max(1, this.machine.activeCount));
-    const open = async (): Promise<PartStore | undefined> => {
-      await before;
-      try {
-        return await PartStore.open({
-          dir,
-          objectId,
-          manifest,
-          blockSizeBytes,
-          existing: this.options.existing ?? event.existing,
-          maxOpenFiles: Math.max(minOpenFiles, share),
-          signal: abort.signal,
-        });
-      } catch (error) {
-        if (abort.signal.aborted) return undefined;
-        const { message } = this.expectedError(error);
-        this.tellMachine((nowMs) => this.machine.find(session)?.refuse(nowMs, message));
-        return undefined;
-      }
-    };
-    let resolveDone: () => void = () => undefined;
-    const done = new Promise<void>((resolve) => {
-      resolveDone = resolve;
-    });
-    const storage: Storage = {
-      info,
-      manifest,
-      blockSizeBytes,
-      objectId,
-      abort,
-      store: open(),
-      pendingCount: 2,
-      resolveDone,
-    };
-    this.storages.set(session, storage);
-    this.partWork.set(objectId, done);
-    void done.then(() => {
-      if (this.partWork.get(objectId) === done) this.partWork.delete(objectId);
-    });
-    void storage.store.then(() => this.endWork(storage));
-    storage.store.then((store) => {
-      if (store === undefined || abort.signal.aborted) return;
-      this.tellMachine((nowMs) =>
-        this.machine.find(session)?.prepared(nowMs, store.held, store.kept),
-      );
-    });
+  private async prepare(event: PrepareEvent): Promise<void> {
+    const { session } = event.info;
+    let store: PartStore | undefined;
+    try {
+      store = await this.parts.open(event, this.machine.activeCount);
+    } catch (error) {
+      if (!(error instanceof P2mpError)) throw error;
+      const { message } = error;
+      this.tellMachine((nowMs) => this.machine.find(session)?.refuse(nowMs, message));
+      return;
+    }
+    if (store === undefined) return;
+    const { held, kept } = store;
+    this.tellMachine((nowMs) => this.machine.find(session)?.prepared(nowMs, held, kept));
   }
 
   private tellBadBlock(session: number, block: number): void {
-    const storage = this.storages.get(session);
-    if (storage === undefined) return;
-    const { info, manifest, blockSizeBytes } = storage;
+    const content = this.parts.contentOf(session);
+    if (content === undefined) return;
+    const { info, manifest, blockSizeBytes } = content;
     const names = namesAt(manifest, block * blockSizeBytes, blockSizeBytes);
     this.options.onEvent?.({ type: 'bad-block', info, block, names });
   }
 
   private write(session: number, offsetBytes: number, bytes: Uint8Array): void {
-    this.withStore(session, async (store) => {
+    this.parts.use(session, async (store) => {
       try {
         await store.write(offsetBytes, bytes);
       } finally {
@@ -421,59 +370,20 @@ export class Receiving {
     });
   }
 
-  /** Work on a session's disk; what fails there ends the session. */
-  private withStore(session: number, work: (store: PartStore) => Promise<void>): void {
-    const storage = this.storages.get(session);
-    if (storage === undefined) return;
-    storage.pendingCount++;
-    void storage.store
-      .then((store) => (store === undefined ? undefined : work(store)))
-      .catch((error: unknown) => {
-        const { message } = this.expectedError(error);
-        this.tellMachine((nowMs) => this.machine.find(session)?.fail(nowMs, message));
-      })
-      .finally(() => this.endWork(storage));
-  }
-
-  private endWork(storage: Storage): void {
-    storage.pendingCount--;
-    if (storage.pendingCount === 0) storage.resolveDone();
-  }
-
-  /** The session is over: of one that is not complete, the part stays for a resume. */
   private endSession(result: IncomingResult): void {
-    const { session, status } = result;
     addTo(this.ended, result);
-    const storage = this.storages.get(session);
-    this.leave(session);
-    if (storage !== undefined) {
-      if (status !== 'complete') {
-        storage.abort.abort();
-        this.withStore(session, (store) => store.suspend());
-      }
-      this.storages.delete(session);
-      this.endWork(storage);
-    }
+    this.leaveGroup(result.session);
+    this.parts.end(result.session, result.status === 'complete');
   }
 
-  private join(session: number, groupHost: string): void {
-    const count = this.groups.get(groupHost) ?? 0;
-    if (count === 0 && this.runner?.sockets?.joinGroup(groupHost) !== true) return;
-    this.groups.set(groupHost, count + 1);
-    this.groupOfSession.set(session, groupHost);
+  private joinGroup(session: number, groupHost: string): void {
+    const sockets = this.runner?.sockets;
+    if (sockets !== undefined) this.groups.join(sockets, session, groupHost);
   }
 
-  private leave(session: number): void {
-    const groupHost = this.groupOfSession.get(session);
-    if (groupHost === undefined) return;
-    this.groupOfSession.delete(session);
-    const count = (this.groups.get(groupHost) ?? 0) - 1;
-    if (count > 0) {
-      this.groups.set(groupHost, count);
-      return;
-    }
-    this.groups.delete(groupHost);
-    this.runner?.sockets?.leaveGroup(groupHost);
+  private leaveGroup(session: number): void {
+    const sockets = this.runner?.sockets;
+    if (sockets !== undefined) this.groups.leave(sockets, session);
   }
 
   private tellMachine(tell: (nowMs: number) => void): void {
@@ -481,10 +391,5 @@ export class Receiving {
     if (runner === undefined) return;
     tell(runner.nowMs);
     runner.drain();
-  }
-
-  private expectedError(error: unknown): P2mpError {
-    if (error instanceof P2mpError) return error;
-    throw error;
   }
 }

@@ -17,9 +17,9 @@ import type {
 } from '../../session/session-events.js';
 import { SessionSender } from '../../session/session-sender.js';
 import { SuccessiveSenders } from '../../session/successive-senders.js';
-import type { ServerSpec } from '../file-sender.js';
 import type { Offload } from '../offload-socket.js';
-import { resolveHost } from '../resolve-host.js';
+import type { ServerSpec } from '../resolve-receivers.js';
+import { resolveReceivers } from '../resolve-receivers.js';
 import { SendErrorLog } from '../send-error-log.js';
 import { SocketRunner } from '../socket-runner.js';
 import type { MulticastChoice } from './group-address.js';
@@ -425,32 +425,6 @@ function openSource({ paths, input, inputName, signal }: SendOptions): Promise<O
     ...(inputName === undefined ? {} : { inputName }),
     ...(signal === undefined ? {} : { signal }),
   });
-}
-
-async function resolveReceivers(specs: readonly ServerSpec[]): Promise<ReceiverSpec[]> {
-  if (specs.length === 0) {
-    throw new P2mpError('INVALID_ARGUMENT', 'no receiver: name at least one');
-  }
-  const receivers: ReceiverSpec[] = [];
-  const seen = new Map<string, string>();
-  for (const { host, port, name = host } of specs) {
-    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-      const message = `port ${port} of ${name}: must be a whole number from 1 to 65535`;
-      throw new P2mpError('INVALID_ARGUMENT', message);
-    }
-    const address = await resolveHost(host, port);
-    const key = `${address.host} ${address.port}`;
-    const twin = seen.get(key);
-    if (twin !== undefined) {
-      throw new P2mpError(
-        'INVALID_ARGUMENT',
-        `${twin} and ${name} are one receiver (${address.host}, port ${port}); name it once`,
-      );
-    }
-    seen.set(key, name);
-    receivers.push({ name, address });
-  }
-  return receivers;
 }
 
 /** What people at the other end read. */

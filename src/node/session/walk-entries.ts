@@ -12,6 +12,7 @@ import { formatCount } from '../../format.js';
 import { parseEntryName } from '../../session/entry-name.js';
 import type { Entry } from '../../session/manifest.js';
 import { isInside, manifestLimits } from '../../session/manifest.js';
+import { mapLimited } from '../limited-concurrency.js';
 import { fileError } from '../system-error.js';
 
 /** As many as keep the threads for the file system busy; none of them holds a file open for long. */
@@ -95,37 +96,6 @@ export function modifiedMsOf(stats: Stats): number {
   return Math.max(-maxTimeMs, Math.min(stats.mtimeMs, maxTimeMs));
 }
 
-/**
- * Works on all items, on at most `limit` at once.
- * @throws what failed for the first of them in their order, once no work is left under way
- */
-export async function inParallel<T, R>(
-  items: readonly T[],
-  limit: number,
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results = new Array<R>(items.length);
-  let started = 0;
-  let failedIndex = items.length;
-  let failure: unknown;
-  const workOn = async () => {
-    // They are started in order: what comes before the one that failed is done or under way.
-    while (started < items.length && failedIndex === items.length) {
-      const index = started++;
-      try {
-        results[index] = await work(at(items, index));
-      } catch (error) {
-        if (index > failedIndex) continue;
-        failedIndex = index;
-        failure = error;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, workOn));
-  if (failedIndex < items.length) throw failure;
-  return results;
-}
-
 class Walk implements WalkedEntries {
   readonly found: FoundEntry[] = [];
   readonly skipped: SkippedEntry[] = [];
@@ -134,7 +104,7 @@ class Walk implements WalkedEntries {
 
   /** @param candidates all of one folder, in order */
   async visit(candidates: readonly Candidate[]): Promise<void> {
-    const inspected = await inParallel(candidates, inspectedAtOnce, (candidate) => {
+    const inspected = await mapLimited(candidates, inspectedAtOnce, (candidate) => {
       this.signal?.throwIfAborted();
       return inspect(candidate);
     });

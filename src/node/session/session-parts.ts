@@ -1,0 +1,139 @@
+/**
+ * The parts of the sessions under way. Two sessions of one object have one part: the second waits until
+ * the first one's work on it is done.
+ */
+import { P2mpError } from '../../errors.js';
+import type { SessionReceiverEvent } from '../../session/incoming-events.js';
+import type { ExistingFiles } from '../../session/messages.js';
+import { PartStore } from './part-store.js';
+
+export type PrepareEvent = Extract<SessionReceiverEvent, { type: 'prepare' }>;
+
+export interface SessionPartsOptions {
+  readonly dir: string;
+  /** What becomes of files that are there already; what each sender asks for if left out. */
+  readonly existing?: ExistingFiles;
+  /** Of all sessions together. */
+  readonly maxOpenFiles: number;
+  /** Work on a session's part has failed. */
+  readonly handleFailure: (session: number, error: P2mpError) => void;
+}
+
+/** A session has at least this many files open. */
+const minOpenFiles = 4;
+
+interface SessionPart {
+  readonly content: PrepareEvent;
+  readonly abort: AbortController;
+  /** Resolves to undefined where it could not be opened. */
+  readonly store: Promise<PartStore | undefined>;
+  /** Pieces of work that are not done, and one for the session itself. */
+  pendingCount: number;
+  /** Called once all of it is done. */
+  readonly resolveDone: () => void;
+}
+
+export class SessionParts {
+  private readonly parts = new Map<number, SessionPart>();
+  /** By object, the end of the last session's work on its part. */
+  private readonly work = new Map<string, Promise<void>>();
+
+  constructor(private readonly options: SessionPartsOptions) {}
+
+  /**
+   * @param activeCount sessions that share the files that may be open
+   * @returns undefined where the session ended meanwhile
+   * @throws P2mpError what speaks against this session
+   */
+  async open(content: PrepareEvent, activeCount: number): Promise<PartStore | undefined> {
+    const { session, objectId } = content.info;
+    const abort = new AbortController();
+    const opening = this.openStore(content, activeCount, abort.signal);
+    const { done, resolve } = createSignal();
+    const part: SessionPart = {
+      content,
+      abort,
+      store: opening.catch(() => undefined),
+      pendingCount: 2,
+      resolveDone: resolve,
+    };
+    this.parts.set(session, part);
+    this.work.set(objectId, done);
+    void done.then(() => {
+      if (this.work.get(objectId) === done) this.work.delete(objectId);
+    });
+    void part.store.then(() => this.endWork(part));
+    const store = await opening;
+    return abort.signal.aborted ? undefined : store;
+  }
+
+  /** What a session sends; undefined before it is prepared and after its end. */
+  contentOf(session: number): PrepareEvent | undefined {
+    return this.parts.get(session)?.content;
+  }
+
+  /** Works on a session's part once it is open; nothing where it could not be opened. */
+  use(session: number, work: (store: PartStore) => Promise<void>): void {
+    const part = this.parts.get(session);
+    if (part === undefined) return;
+    part.pendingCount++;
+    void part.store
+      .then((store) => (store === undefined ? undefined : work(store)))
+      .catch((error: unknown) => {
+        if (!(error instanceof P2mpError)) throw error;
+        this.options.handleFailure(session, error);
+      })
+      .finally(() => this.endWork(part));
+  }
+
+  /** The session is over: where it is not complete, its part stays for a resume. */
+  end(session: number, isComplete: boolean): void {
+    const part = this.parts.get(session);
+    if (part === undefined) return;
+    if (!isComplete) {
+      part.abort.abort();
+      this.use(session, (store) => store.suspend());
+    }
+    this.parts.delete(session);
+    this.endWork(part);
+  }
+
+  /** Resolves once the work of all sessions that have ended is done. */
+  async settle(): Promise<void> {
+    await Promise.all(this.work.values());
+  }
+
+  private async openStore(
+    { info, manifest, blockSizeBytes, existing }: PrepareEvent,
+    activeCount: number,
+    signal: AbortSignal,
+  ): Promise<PartStore | undefined> {
+    const { dir, maxOpenFiles, existing: own } = this.options;
+    const { objectId } = info;
+    const share = Math.floor(maxOpenFiles / Math.max(1, activeCount));
+    await this.work.get(objectId);
+    try {
+      return await PartStore.open({
+        ...{ dir, objectId, manifest, blockSizeBytes, signal },
+        existing: own ?? existing,
+        maxOpenFiles: Math.max(minOpenFiles, share),
+      });
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      throw error;
+    }
+  }
+
+  private endWork(part: SessionPart): void {
+    part.pendingCount--;
+    if (part.pendingCount === 0) part.resolveDone();
+  }
+}
+
+function createSignal(): { readonly done: Promise<void>; readonly resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const done = new Promise<void>((onDone) => {
+    resolve = onDone;
+  });
+  return { done, resolve };
+}
