@@ -4,6 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { machineCpuS, startCommand, tail } from './commands.mjs';
+import { warmMemory } from './warm-memory.mjs';
 
 const readyMs = 15_000;
 /** How long a receiver that ends by itself may take to do so after the sender. */
@@ -29,6 +30,7 @@ export async function runTransfer(contender, { lab, folder, file, bytes, limitMs
       receivers.push(receiver);
       await receiver.until(isReady, readyMs);
     }
+    await warmMemory(join(folder, 'warmth'), (receiverCount + 1) * bytes);
     const readyCpuS = receivers.map(({ cpuS }) => cpuS());
     const machineBeforeS = machineCpuS();
     const startedAtMs = performance.now();
