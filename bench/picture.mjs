@@ -34,7 +34,7 @@ export function createPicture({ contenders, bytes }, scenes) {
     },
     config: createConfig(),
     vconcat: charts,
-    resolve: { scale: { color: 'shared' } },
+    resolve: { scale: { color: 'shared', xOffset: 'independent' } },
   };
 }
 
