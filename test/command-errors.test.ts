@@ -57,7 +57,11 @@ const client: readonly Refusal[] = [
   { args: 'localhost:x 7735 file 500', code: 2, line: /^port x: |^server localhost:x: / },
   { args: 'a:b:c 7735 file 500', code: 2, line: /^(server a:b:c|port b:c): / },
   { args: '[localhost]:1 7735 file 500', code: 2, line: 'server [localhost]:1: ' },
-  { args: 'localhost localhost 7735 file 500', code: 2, line: 'localhost and localhost are one receiver' },
+  {
+    args: 'localhost localhost 7735 file 500',
+    code: 2,
+    line: 'localhost and localhost are one receiver',
+  },
   { args: 'localhost 7735 file 500 --timeout 0', code: 2, line: '--timeout 0: ' },
   { args: 'localhost 7735 file 500 --timeout -5', code: 2, line: '--timeout -5: ' },
   { args: 'localhost 7735 file 500 --timeout soon', code: 2, line: '--timeout soon: ' },
