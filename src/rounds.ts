@@ -27,8 +27,9 @@ export interface RoundRules<B extends Block> {
 
 export class Rounds<B extends Block = Block> {
   readonly window: BlockWindow<B>;
-  /** What was sent last. */
+  /** What was sent last. Blocks are used again: it is still itself while its index is the same. */
   private current: B | undefined;
+  private currentIndex = -1;
 
   constructor(
     private readonly receiverCount: number,
@@ -45,6 +46,7 @@ export class Rounds<B extends Block = Block> {
     for (const block of this.window) {
       if (!block.isSending) continue;
       this.current = block;
+      this.currentIndex = block.index;
       const next = this.nextOrEnd(nowMs, block);
       if (next !== undefined) return next;
     }
@@ -58,10 +60,10 @@ export class Rounds<B extends Block = Block> {
 
   /** The next datagram of the round that is on its way. */
   continueRound(nowMs: TimeMs): Transmit | undefined {
-    const { current, window } = this;
+    const { current, currentIndex, window } = this;
     if (current === undefined) return undefined;
     // Everyone may have it by now, so that it is gone: what was still to go out helps nobody.
-    if (window.find(current.index) !== current) this.current = undefined;
+    if (window.find(currentIndex) !== current) this.current = undefined;
     return this.current?.isSending === true ? this.nextOrEnd(nowMs, current) : undefined;
   }
 

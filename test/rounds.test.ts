@@ -356,3 +356,24 @@ t.test('a block that everyone has in the midst of a round is not sent on', (t) =
   t.same(sendBatches(0), []);
   t.end();
 });
+
+t.test('a block that takes the memory of the one sent last waits for its turn', (t) => {
+  const { rounds, push, begin, send } = createRounds({ receiverCount: 1 });
+  const [first, second] = [push(0, 2, [[0, 1]]), push(1, 1, [[0]])];
+  begin(first);
+  begin(second);
+  t.same(send(0, 2), [
+    [0, 0, 0],
+    [0, 1, 0],
+  ]);
+  setLacking(first, 0, []);
+  rounds.window.dropWhere(({ index }) => index === 0);
+  const third = push(2, 1, [[0]]);
+  t.equal(third, first, 'memory is used again');
+  begin(third);
+  t.same(send(0), [
+    [1, 0, 0],
+    [2, 0, 0],
+  ]);
+  t.end();
+});
