@@ -91,6 +91,8 @@ function describeReceived(event: ReceiveEvent): string {
       return event.kind;
     case 'send-error':
       return event.message;
+    case 'internal-error':
+      return event.stack;
     default:
       return never(event);
   }

@@ -81,6 +81,15 @@ export class ReceiveOutput {
       case 'end':
         this.handleEnd(event.result);
         break;
+      case 'internal-error': {
+        const { label, stack } = event;
+        output.json({ event: 'INTERNAL_ERROR', ...(label === undefined ? {} : { label }), stack });
+        const whose =
+          label === undefined ? '' : ` in ${label}, which ends; other sessions continue`;
+        if (!output.isJson)
+          output.error(`internal error of p2mp${whose}; please report it\n${stack}`);
+        break;
+      }
       case 'fault':
       case 'send-error':
         printOddity(output, event, options.isVerbose);

@@ -1,4 +1,7 @@
 /** Errors of the operating system in words, each with its remedy. */
+import { statfsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname } from 'node:path';
 import type { ErrorCode } from '../errors.js';
 import { P2mpError } from '../errors.js';
 
@@ -23,14 +26,41 @@ const remedies: Readonly<Record<string, string>> = {
 
 /** What went wrong, and what helps. */
 export function describeError(error: unknown): string {
-  const { code = '', message } = error as NodeJS.ErrnoException;
-  return remedies[code] ?? message;
+  return remedies[systemCode(error)] ?? (error as Error).message;
 }
+
+/** The error's name by POSIX. Node has no name for some, EDQUOT among them, but knows their numbers. */
+export function systemCode(error: unknown): string {
+  const { code = '', errno } = error as NodeJS.ErrnoException;
+  if (!code.startsWith('Unknown') || errno === undefined) return code;
+  return namesByErrno.get(-errno) ?? code;
+}
+
+const namesByErrno = new Map(
+  Object.entries(constants.errno).map(([name, number]) => [number, name] as const),
+);
 
 /** An operation on a file that failed, by the file's name. */
 export function fileError(code: ErrorCode, path: string, error: unknown): P2mpError {
   if (error instanceof P2mpError) return error;
-  return new P2mpError(code, `${path}: ${describeError(error)}`, { cause: error });
+  const isFull = systemCode(error) === 'ENOSPC';
+  const reason = isFull && hasNoInodes(path) ? noInodes : describeError(error);
+  return new P2mpError(code, `${path}: ${reason}`, { cause: error });
+}
+
+export const noInodes =
+  'the disk has no inodes left for more files; delete files there, or take another disk';
+
+/** ENOSPC has two causes: no blocks, or no inodes. */
+function hasNoInodes(path: string): boolean {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    try {
+      const { files, ffree } = statfsSync(folder);
+      return files > 0 && ffree === 0;
+    } catch {
+      if (folder === dirname(folder)) return false;
+    }
+  }
 }
 
 /** On Windows a file that is open cannot be replaced, and the system's word for that is one for rights. */

@@ -42,7 +42,18 @@ export type SessionReceiverEvent =
   | { readonly type: 'finish'; readonly session: number }
   /** The session's outcome is known; of one that is not complete, what has come may be kept. */
   | { readonly type: 'end'; readonly result: IncomingResult }
+  | InternalErrorEvent
   | FaultEvent;
+
+/** A defect of this program showed. It ends at most one session; the others continue. */
+export interface InternalErrorEvent {
+  readonly type: 'internal-error';
+  /** Undefined where the work belonged to no session. */
+  readonly session?: number;
+  readonly label?: string;
+  /** The error with its stack, for the people who maintain this program. */
+  readonly stack: string;
+}
 
 export interface IncomingStatus extends IncomingInfo {
   /** What it is at, for people. */
@@ -72,5 +83,7 @@ export interface SessionReceiverResult {
   readonly complete: number;
   readonly failed: number;
   readonly refused: number;
+  /** Defects of this program that showed; each is an `internal-error` event. */
+  readonly internalErrors: number;
   readonly faults: FaultCounts;
 }

@@ -128,6 +128,10 @@ export class IncomingSession {
     return this.result !== undefined;
   }
 
+  get label(): string | undefined {
+    return this.info?.label;
+  }
+
   get objectId(): string | undefined {
     return this.info?.objectId;
   }

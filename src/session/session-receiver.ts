@@ -56,7 +56,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly transmits = new Queue<Transmit>();
   private readonly events = new Queue<SessionReceiverEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
-  private readonly counts = { complete: 0, failed: 0, refused: 0 };
+  private readonly counts = { complete: 0, failed: 0, refused: 0, internalErrors: 0 };
   private isDraining = false;
   /** When the input came that is being handled. */
   private inputAtMs: TimeMs = 0;
@@ -96,7 +96,9 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   /** Gives up every session: what has come stays for a resume. */
   abort(nowMs: TimeMs, reason: string): void {
     this.drain();
-    for (const session of this.sessions.values()) session.fail(nowMs, reason);
+    for (const [id, session] of this.sessions) {
+      this.contain(nowMs, id, () => session.fail(nowMs, reason));
+    }
   }
 
   /**
@@ -107,7 +109,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     this.drain();
     for (const [id, session] of this.sessions) {
       if (session.isSettled) continue;
-      session.fail(nowMs, reason);
+      this.contain(nowMs, id, () => session.fail(nowMs, reason));
       this.sessions.delete(id);
     }
     // Its last word, and nothing else: whatever is due leaves as soon as it is there.
@@ -154,10 +156,45 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
         offset = this.handleBlocks(nowMs, from, bytes, offset);
       } else {
         const end = offset + channelDatagramSize(bytes, offset);
-        this.handleSingle(nowMs, from, bytes.subarray(offset, end));
+        const single = bytes.subarray(offset, end);
+        // Nobody has proven yet that it belongs to the session that it names.
+        this.contain(nowMs, undefined, () => this.handleSingle(nowMs, from, single));
         offset = end;
       }
     } while (offset < bytes.length);
+  }
+
+  /**
+   * Runs work of one session. An error that it throws is a defect of this program: it ends that session
+   * and no other.
+   * @param id undefined where the work belongs to no session
+   */
+  contain(nowMs: TimeMs, id: number | undefined, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.handleInternalError(nowMs, id, error);
+    }
+  }
+
+  /** Reports a defect that showed in one session's work, and ends that session. */
+  handleInternalError(nowMs: TimeMs, id: number | undefined, error: unknown): void {
+    this.counts.internalErrors++;
+    const session = id === undefined ? undefined : this.sessions.get(id);
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const label = session?.label;
+    this.events.push({
+      type: 'internal-error',
+      ...(session === undefined ? {} : { session: session.session }),
+      ...(label === undefined ? {} : { label }),
+      stack,
+    });
+    try {
+      session?.fail(nowMs, 'an internal error of the receiver; its log has the details');
+    } catch {
+      // Its state is broken: without it, the sender finds no session here and begins again.
+      if (id !== undefined) this.sessions.delete(id);
+    }
   }
 
   private handleSingle(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
@@ -190,7 +227,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   handleTimeout(nowMs: TimeMs): void {
     const stoppedMs = stoppedTimeMs(nowMs, this.pollTimeout() ?? nowMs);
     for (const [id, session] of this.sessions) {
-      session.handleTimeout(nowMs, stoppedMs);
+      this.contain(nowMs, id, () => session.handleTimeout(nowMs, stoppedMs));
       if (session.isOver) this.sessions.delete(id);
     }
     this.handshakes.handleTimeout(nowMs);
@@ -308,10 +345,18 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       return bytes.length;
     }
     let next = offset;
-    do {
-      next = session.handleBlocks(nowMs, from, bytes, next);
-    } while (isBlockDatagram(bytes, next) && readUint32(bytes, next + sessionField.session) === id);
-    session.flush(nowMs);
+    try {
+      do {
+        next = session.handleBlocks(nowMs, from, bytes, next);
+      } while (
+        isBlockDatagram(bytes, next) &&
+        readUint32(bytes, next + sessionField.session) === id
+      );
+      session.flush(nowMs);
+    } catch (error) {
+      this.handleInternalError(nowMs, id, error);
+      return bytes.length;
+    }
     return next;
   }
 
@@ -321,7 +366,9 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     else if (!session.handleProbe(nowMs, packet.header, packet.body)) {
       this.faults.add('forged', from, bytes);
     }
-    session?.flush(nowMs);
+    if (session !== undefined) {
+      this.contain(nowMs, packet.session, () => session.flush(nowMs));
+    }
   }
 
   private handleControl(
@@ -340,11 +387,13 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       this.faults.add(opened, from, bytes);
       return;
     }
-    const message = decodeMessage(opened);
-    if (message === undefined || !session.handleMessage(nowMs, from, message)) {
-      this.faults.add('bad-message', from, bytes);
-    }
-    session.flush(nowMs);
+    this.contain(nowMs, packet.session, () => {
+      const message = decodeMessage(opened);
+      if (message === undefined || !session.handleMessage(nowMs, from, message)) {
+        this.faults.add('bad-message', from, bytes);
+      }
+      session.flush(nowMs);
+    });
     if (session.isOver) this.sessions.delete(packet.session);
   }
 }

@@ -1,27 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { type Cleaner, parseEvents, runClient, startServer } from '../support/processes.js';
+import { parseEvents, runClient, startServer } from '../support/processes.js';
 import { SessionPlace } from '../support/session-commands.js';
-
-/** A disk of its own, a small one, taken away with the test. */
-function mountSmallDisk(t: Cleaner, sizeKib: number): string {
-  const folder = mkdtempSync(join(tmpdir(), 'p2mp small disk '));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeKib}k`, 'none', folder]);
-  t.teardown(() => {
-    execFileSync('umount', [folder]);
-    rmSync(folder, { recursive: true });
-  });
-  return folder;
-}
+import { mountSmallDisk } from './small-disk.js';
 
 t.test(
   'a disk that is full fails the transfer on both sides and leaves nothing behind',
   async (t) => {
-    const folder = mountSmallDisk(t, 512);
+    const folder = mountSmallDisk(t, 'size=512k');
     const file = join(t.testdir(), 'file.bin');
     // Far more than the disk holds, and more than a receiver keeps in memory before it writes.
     writeFileSync(file, randomBytes(4 * 1024 * 1024));
@@ -44,7 +33,7 @@ t.test(
 );
 
 t.test('a disk that is full at the last segment is no success either', async (t) => {
-  const folder = mountSmallDisk(t, 64);
+  const folder = mountSmallDisk(t, 'size=64k');
   const file = join(t.testdir(), 'file.bin');
   writeFileSync(file, randomBytes(100_001));
   const full = await startServer(t, join(folder, 'copy.bin'), 0, ['--once']);
@@ -57,7 +46,7 @@ t.test('a disk that is full at the last segment is no success either', async (t)
 t.test(
   'a receiver with no room left is not ready, and one that may not write not well',
   async (t) => {
-    const folder = mountSmallDisk(t, 20 * 1024);
+    const folder = mountSmallDisk(t, 'size=20m');
     const place = new SessionPlace(t);
     const args = ['receive', '--open', '--json', '--dir', folder, '--bind', '127.0.0.1'];
     const program = place.start(place.receiverHome, [...args, '--port', '0', '--metrics', '0']);

@@ -42,8 +42,9 @@ export class SessionPlace {
   /** Starts `p2mp receive`, on any free port unless the options say otherwise. */
   async receive(options: readonly string[] = ['--open'], into = 'in'): Promise<ReceiverProgram> {
     const dir = join(this.folder, into);
+    const where = options.includes('--dir') ? [] : ['--dir', dir];
     const port = options.includes('--port') ? [] : ['--port', '0'];
-    const args = ['receive', '--dir', dir, '--bind', '127.0.0.1', ...port, ...options];
+    const args = ['receive', ...where, '--bind', '127.0.0.1', ...port, ...options];
     const program = this.start(this.receiverHome, args);
     const [, bound] = await program.waitFor(/listening.*?127\.0\.0\.1:(\d+)/i);
     return { program, port: Number(bound), name: `127.0.0.1:${bound}`, dir };

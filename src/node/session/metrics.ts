@@ -10,6 +10,7 @@ export class ReceiverMetrics {
   private readonly duplicates: Counter;
   private readonly repairs: Counter;
   private readonly rejects: Counter<'reason'>;
+  private readonly internalErrors: Counter;
   private counted: Readonly<Record<string, number>> = {};
 
   constructor(private readonly receiving: Receiving) {
@@ -46,6 +47,11 @@ export class ReceiverMetrics {
       name: 'p2mp_rejects_total',
       help: 'Datagrams and sessions that were not taken, by reason',
       labelNames: ['reason'],
+      registers,
+    });
+    this.internalErrors = new Counter({
+      name: 'p2mp_internal_errors_total',
+      help: 'Defects of p2mp that showed; each ended at most one session',
       registers,
     });
     this.addGauges();
@@ -135,6 +141,7 @@ export class ReceiverMetrics {
     this.datagrams.inc(grown('datagramsReceived'));
     this.duplicates.inc(grown('duplicates'));
     this.repairs.inc(grown('badBlocks'));
+    this.internalErrors.inc(grown('internalErrors'));
     for (const kind of Object.keys(faults)) {
       this.rejects.inc({ reason: kind }, grown(`fault ${kind}`));
     }

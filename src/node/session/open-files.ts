@@ -5,6 +5,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import { assert } from '../../assert.js';
 
+/** The process, or the host, has as many files open as it may. */
+const scarceCodes = ['EMFILE', 'ENFILE'];
+
 interface Slot {
   readonly opening: Promise<FileHandle>;
   userCount: number;
@@ -18,7 +21,8 @@ export class OpenFiles {
   private readonly waiting: (() => void)[] = [];
   private closeFailure: unknown;
 
-  constructor(private readonly limit: number) {
+  /** @param limit handles at once; it shrinks where the system allows fewer */
+  constructor(private limit: number) {
     assert(limit >= 1, 'at least one file can be open');
   }
 
@@ -68,12 +72,9 @@ export class OpenFiles {
 
   /** For work that opens one by itself. */
   async withRoom<T>(work: () => Promise<T>): Promise<T> {
-    await this.makeRoom();
-    try {
-      return await work();
-    } finally {
-      this.giveRoom();
-    }
+    const result = await this.openCounted(work);
+    this.giveRoom();
+    return result;
   }
 
   /** Closes the file; nobody may be using it. */
@@ -94,13 +95,19 @@ export class OpenFiles {
     this.slots.set(path, slot);
   }
 
-  private async openCounted(open: () => Promise<FileHandle>): Promise<FileHandle> {
-    await this.makeRoom();
-    try {
-      return await open();
-    } catch (error) {
-      this.giveRoom();
-      throw error;
+  /** Counts a handle that `work` opens; it stays counted unless `work` fails. */
+  private async openCounted<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      await this.makeRoom();
+      try {
+        return await work();
+      } catch (error) {
+        this.giveRoom();
+        const isScarce = scarceCodes.includes((error as NodeJS.ErrnoException).code ?? '');
+        if (!isScarce || this.count === 0) throw error;
+        // Others take the system's handles too: those that are open here have to do.
+        this.limit = this.count;
+      }
     }
   }
 

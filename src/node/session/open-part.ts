@@ -1,13 +1,15 @@
 /** The way to an open part: nothing is written before all of it has been looked at. */
 import { lstat, readdir, rm } from 'node:fs/promises';
-import { assert } from '../../assert.js';
+import { assert, at } from '../../assert.js';
 import type { Range } from '../../range-set.js';
 import { RangeSet } from '../../range-set.js';
+import type { Manifest } from '../../session/manifest.js';
 import { fileError } from '../system-error.js';
 import { ContentLayout, wholeBlocks } from './content-layout.js';
 import type { FoundFile } from './existing-files.js';
 import { surveyTarget } from './existing-files.js';
-import { checkFreeSpace } from './free-space.js';
+import type { SpaceNeed } from './free-space.js';
+import { checkFreeSpace, leastAllocationBytes } from './free-space.js';
 import type { HeldBlock } from './held-blocks.js';
 import { readHeldBlocks } from './held-blocks.js';
 import { refuseClashes } from './name-clashes.js';
@@ -20,7 +22,7 @@ import { PartJournal, readJournal } from './part-journal.js';
 import { PartLock } from './part-lock.js';
 import type { PartStoreOptions } from './part-store.js';
 import type { Placing } from './place-entries.js';
-import { hasAll, hasAny } from './range-queries.js';
+import { countWithin, hasAll, hasAny } from './range-queries.js';
 import { refuseUnlessFolder, TargetFolder } from './target-folder.js';
 
 const defaultMaxOpenFiles = 16;
@@ -85,7 +87,7 @@ async function openLocked(
   const key = { objectId: options.objectId, contentSizeBytes: layout.sizeBytes };
   const old = await readOldPart(paths, key);
   const { places, durable, present, kept } = judge(layout, found, old);
-  await checkFreeSpace(target.root, target.name, layout.sizeBytes - present.count - kept.count);
+  await checkFreeSpace(target.root, target.name, spaceFor(manifest, layout, places, old, present));
 
   // One handle is the journal's.
   const openFiles = new OpenFiles(Math.max(1, maxOpenFiles - 1));
@@ -135,6 +137,24 @@ async function readOldPart(
   const names = durable === undefined ? [] : await readdir(paths.part);
   const numbers = names.filter((name) => /^(?:0|[1-9][0-9]*)$/.test(name)).map(Number);
   return { durable, numbers: new Set(numbers) };
+}
+
+/** What the part needs of the disk in addition to what is there. */
+function spaceFor(
+  { entries }: Manifest,
+  { files }: ContentLayout,
+  places: readonly FilePlace[],
+  old: OldPart,
+  present: RangeSet,
+): SpaceNeed {
+  const newFiles = files.filter(({ number }) => at(places, number).kind === 'part');
+  let sizeBytes = 0;
+  for (const file of newFiles) {
+    const missingBytes = file.end - file.start - countWithin(present, file);
+    sizeBytes += Math.ceil(missingBytes / leastAllocationBytes) * leastAllocationBytes;
+  }
+  const newFileCount = newFiles.filter(({ number }) => !old.numbers.has(number)).length;
+  return { sizeBytes, inodeCount: entries.length - files.length + newFileCount };
 }
 
 /** Where the bytes of each file are. */

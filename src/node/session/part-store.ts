@@ -67,6 +67,8 @@ export class PartStore {
   private queue: Promise<unknown> = Promise.resolve();
   /** The system may have dropped bytes that it had taken: only a new part knows what is there. */
   private failure: P2mpError | undefined;
+  /** The first write that failed: its bytes are missing until somebody writes them again. */
+  private writeFailure: unknown;
   private ending: Promise<void> | undefined;
 
   private constructor(
@@ -99,7 +101,10 @@ export class PartStore {
   async write(offsetBytes: number, bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0) return;
     this.checkUsable();
-    await this.behind.write(offsetBytes, bytes);
+    await this.behind.write(offsetBytes, bytes).catch((error: unknown) => {
+      this.writeFailure ??= error;
+      throw error;
+    });
   }
 
   private async writeRun({ offsetBytes, parts }: Run): Promise<void> {
@@ -142,14 +147,16 @@ export class PartStore {
 
   /**
    * All is verified: makes everything durable under its final names, then removes the part.
-   * @throws P2mpError TARGET_FAILED; the part stays
+   * @throws P2mpError TARGET_FAILED, also where an earlier write failed; the part stays
    */
   async finish(): Promise<void> {
     this.checkUsable();
     await this.settle();
     for (const file of this.part.layout.files) {
       const { kind } = this.part.files.place(file);
-      assert(kind === 'kept' || hasAll(this.present, file), `${file.entry.name} is whole`);
+      if (kind === 'kept' || hasAll(this.present, file)) continue;
+      if (this.writeFailure !== undefined) throw this.writeFailure;
+      assert(false, `${file.entry.name} is whole`);
     }
     await this.enqueue(() => this.finishNow());
     await this.end(true);

@@ -22,3 +22,11 @@ export function partsWithin(set: RangeSet, { start, end }: Range): Range[] {
   }
   return parts;
 }
+
+/** How much of the range the set has. */
+export function countWithin(set: RangeSet, { start, end }: Range): number {
+  if (start === end) return 0;
+  let count = end - start;
+  for (const gap of set.gaps(start, end)) count -= gap.end - gap.start;
+  return count;
+}

@@ -18,6 +18,7 @@ import type {
 import { namesAt } from '../../session/manifest.js';
 import type { ExistingFiles } from '../../session/messages.js';
 import { SessionReceiver } from '../../session/session-receiver.js';
+import { affordableFileCount } from '../descriptor-limit.js';
 import type { ReceiveFileOptions } from '../file-receiver.js';
 import { FileReceiver } from '../file-receiver.js';
 import type { Offload } from '../offload-socket.js';
@@ -55,7 +56,7 @@ export interface ReceiveOptions {
   readonly maxSessions?: number;
   /** Of one session. */
   readonly maxContentBytes?: number;
-  /** Files open at once, of all sessions together; 256 if left out. */
+  /** Files open at once, of all sessions together; 256 if left out, fewer where the process may open fewer. */
   readonly maxOpenFiles?: number;
   /** Silence after which a sender is given up on. */
   readonly idleMs?: number;
@@ -67,7 +68,7 @@ export interface ReceiveOptions {
 }
 
 export type ReceiveEvent =
-  | Extract<SessionReceiverEvent, { type: 'offer' | 'fault' }>
+  | Extract<SessionReceiverEvent, { type: 'offer' | 'fault' | 'internal-error' }>
   /** A block that was here is not the object's; it comes again, alone. */
   | {
       readonly type: 'bad-block';
@@ -153,13 +154,16 @@ export class Receiving {
   private constructor(
     private readonly options: ReceiveOptions,
     private readonly machine: SessionReceiver,
+    maxOpenFiles: number,
   ) {
-    const { dir, existing, maxOpenFiles = defaultMaxOpenFiles } = options;
+    const { dir, existing } = options;
     this.parts = new SessionParts({
       ...{ dir, maxOpenFiles },
       ...(existing === undefined ? {} : { existing }),
-      handleFailure: (session, { message }) =>
-        this.tellMachine((nowMs) => this.machine.find(session)?.fail(nowMs, message)),
+      handleFailure: (session, error) =>
+        this.endByError(session, error, (nowMs, message) =>
+          this.machine.find(session)?.fail(nowMs, message),
+        ),
     });
     this.closed = new Promise((resolve) => {
       this.resolveClosed = resolve;
@@ -181,7 +185,8 @@ export class Receiving {
       ...(maxContentBytes === undefined ? {} : { maxContentBytes }),
       ...(idleMs === undefined ? {} : { idleMs }),
     });
-    const receiving = new Receiving(options, machine);
+    const maxOpenFiles = await affordableFileCount(options.maxOpenFiles ?? defaultMaxOpenFiles);
+    const receiving = new Receiving(options, machine, maxOpenFiles);
     const classic = await receiving.openClassic();
     receiving.runner = await SocketRunner.open<PortEvent>({
       machine: new DialectSwitch(classic, machine),
@@ -342,14 +347,26 @@ export class Receiving {
     try {
       store = await this.parts.open(event, this.machine.activeCount);
     } catch (error) {
-      if (!(error instanceof P2mpError)) throw error;
-      const { message } = error;
-      this.tellMachine((nowMs) => this.machine.find(session)?.refuse(nowMs, message));
+      this.endByError(session, error, (nowMs, message) =>
+        this.machine.find(session)?.refuse(nowMs, message),
+      );
       return;
     }
     if (store === undefined) return;
     const { held, kept } = store;
     this.tellMachine((nowMs) => this.machine.find(session)?.prepared(nowMs, held, kept));
+  }
+
+  /** A session's work has failed: an error that was foreseen has its reason, any other is a defect. */
+  private endByError(
+    session: number,
+    error: unknown,
+    end: (nowMs: number, message: string) => void,
+  ): void {
+    this.tellMachine((nowMs) => {
+      if (error instanceof P2mpError) end(nowMs, error.message);
+      else this.machine.handleInternalError(nowMs, session, error);
+    });
   }
 
   private tellBadBlock(session: number, block: number): void {

@@ -2,7 +2,6 @@
  * The parts of the sessions under way. Two sessions of one object have one part: the second waits until
  * the first one's work on it is done.
  */
-import { P2mpError } from '../../errors.js';
 import type { SessionReceiverEvent } from '../../session/incoming-events.js';
 import type { ExistingFiles } from '../../session/messages.js';
 import { PartStore } from './part-store.js';
@@ -15,12 +14,12 @@ export interface SessionPartsOptions {
   readonly existing?: ExistingFiles;
   /** Of all sessions together. */
   readonly maxOpenFiles: number;
-  /** Work on a session's part has failed. */
-  readonly handleFailure: (session: number, error: P2mpError) => void;
+  /** Work on a session's part has failed: with a P2mpError, or by a defect of this program. */
+  readonly handleFailure: (session: number, error: unknown) => void;
 }
 
-/** A session has at least this many files open. */
-const minOpenFiles = 4;
+/** A session needs its journal and one more file. */
+const minOpenFiles = 2;
 
 interface SessionPart {
   readonly content: PrepareEvent;
@@ -79,10 +78,7 @@ export class SessionParts {
     part.pendingCount++;
     void part.store
       .then((store) => (store === undefined ? undefined : work(store)))
-      .catch((error: unknown) => {
-        if (!(error instanceof P2mpError)) throw error;
-        this.options.handleFailure(session, error);
-      })
+      .catch((error: unknown) => this.options.handleFailure(session, error))
       .finally(() => this.endWork(part));
   }
 
