@@ -10,6 +10,8 @@ function peersWith(rates: readonly number[], rounds = 10, rttMs = 40): SessionPe
       ({
         index,
         model: { deliveryRate, rounds, rttMs },
+        unreachedMs: 0,
+        rtt: { timeoutMs: rttMs },
         lackingBytes: 1,
       }) as unknown as SessionPeer,
   );

@@ -102,18 +102,19 @@ t.test('a sender that comes back after its receivers gave it up finds them again
   }
 });
 
-t.test('one that answers, is sent what it lacks, and never has it is given up on', async (t) => {
-  const run = simulateSession({
-    seed: 'stuck',
+/** One receiver, whose path from the sender lets `pass` through of what comes together. */
+function simulatePath(seed: string, pass: (nowMs: number, bytes: Uint8Array) => Uint8Array) {
+  return simulateSession({
+    seed,
     receiverCount: 1,
     contentSizeBytes: 300_000,
     giveUpAfterMs: 1000,
     hasGroup: false,
-    // Nothing of the size of data comes through once the session has begun.
     forwardLink: fastLink,
     wrapReceiver: (receiver) => ({
       handleDatagram: (nowMs, from, bytes) => {
-        if (bytes.length < 1000 || nowMs < 10) receiver.handleDatagram(nowMs, from, bytes);
+        const passed = pass(nowMs, bytes);
+        if (passed.length > 0) receiver.handleDatagram(nowMs, from, passed);
       },
       handleTimeout: (nowMs) => receiver.handleTimeout(nowMs),
       pollTransmit: () => receiver.pollTransmit(),
@@ -121,7 +122,22 @@ t.test('one that answers, is sent what it lacks, and never has it is given up on
       pollEvent: () => receiver.pollEvent(),
     }),
   });
-  t.match(run.settled, [
-    { outcome: { status: 'failed', reason: 'answers, but has come no further for 4 s' } },
-  ]);
+}
+
+t.test(
+  'one that answers, but that data does not reach, fails with what was observed',
+  async (t) => {
+    const run = simulatePath('stuck', (nowMs, bytes) =>
+      bytes.length < 1000 || nowMs < 10 ? bytes : bytes.subarray(0, 0),
+    );
+    const reason = /^the path to r1 swallows datagrams of 1432 bytes, while small ones arrive/;
+    t.match(run.settled, [{ outcome: { status: 'failed', reason } }]);
+  },
+);
+
+t.test('one that data reaches, but that never has a whole block, fails later', async (t) => {
+  // The first datagram of each burst.
+  const run = simulatePath('never whole', (_, bytes) => bytes.subarray(0, 1432));
+  const reason = 'answers, but has made no progress for 4 s';
+  t.match(run.settled, [{ outcome: { status: 'failed', reason } }]);
 });

@@ -197,6 +197,7 @@ export class Delivery {
     peer.unicastOver = peer.unicastLog.total;
     peer.groupOver = peer.lane?.groupLog.total ?? 0;
     peer.parts = new Map();
+    peer.noteArrival();
     peer.model.restart();
   }
 
@@ -255,6 +256,7 @@ export class Delivery {
       lane.handleTimeout(nowMs);
       this.pollOwing(nowMs, lane);
     }
+    this.leaveLaggards(nowMs);
     this.advance();
   }
 
@@ -383,7 +385,7 @@ export class Delivery {
       const peer = at(peers, index);
       block.noteBurst(index, burst);
       peer.datagramsSent += count;
-      if (block.isPending(index)) peer.neededDatagramsSent += count;
+      if (block.isPending(index)) peer.noteNeededSent(nowMs, count);
       peer.repairs += repairs;
     }
     this.datagramsSent += count;

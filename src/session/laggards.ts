@@ -10,10 +10,13 @@ const slowForMs = 1000;
 const slowForRounds = 4;
 
 /**
- * The receivers below a gap of more than half, where they are no more than those above it. Call it often: it
- * remembers since when each has been slow.
+ * The receivers that data does not reach at all, as long as it reaches another; else the receivers below a
+ * gap of more than half, where they are no more than those above it. Call it often: it remembers since
+ * when each has been slow.
  */
 export function findLaggards(nowMs: TimeMs, members: readonly SessionPeer[]): SessionPeer[] {
+  const unreached = members.filter(isUnreached);
+  if (unreached.length > 0 && unreached.length < members.length) return unreached;
   const known: SessionPeer[] = [];
   for (const peer of members) {
     if (peer.model.rounds >= slowForRounds && peer.lackingBytes !== 0) known.push(peer);
@@ -34,4 +37,9 @@ export function findLaggards(nowMs: TimeMs, members: readonly SessionPeer[]): Se
     const forMs = Math.max(slowForMs, slowForRounds * model.rttMs);
     return slowSinceMs !== undefined && nowMs - slowSinceMs >= forMs;
   });
+}
+
+/** It reports, and its reports say that nothing arrives: a rate of zero. */
+function isUnreached({ unreachedMs, rtt }: SessionPeer): boolean {
+  return unreachedMs > Math.max(slowForMs, slowForRounds * rtt.timeoutMs);
 }

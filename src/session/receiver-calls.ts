@@ -98,6 +98,7 @@ export class ReceiverCalls {
     for (const peer of this.options.peers) {
       peer.heardAtMs += stoppedMs;
       peer.progressAtMs += stoppedMs;
+      if (peer.unreachedSinceMs !== undefined) peer.unreachedSinceMs += stoppedMs;
       if (peer.putOff !== undefined) peer.putOff.sinceMs += stoppedMs;
     }
   }
@@ -214,17 +215,30 @@ export class ReceiverCalls {
       this.owner.settleFailed(nowMs, peer, this.silenceReason(peer));
       return;
     }
-    // One that was given nothing to do cannot come further; while others do, it waits for them.
-    const isActive = peer.status === 'active';
-    if (isActive && !this.isAsked(peer))
-      peer.progressAtMs = Math.max(peer.progressAtMs, this.progressAtMs);
-    if (isActive && nowMs - peer.progressAtMs >= stuckTimes * giveUpAfterMs) {
-      const seconds = (stuckTimes * giveUpAfterMs) / 1000;
-      const reason = `answers, but has come no further for ${seconds} s`;
-      this.owner.settleFailed(nowMs, peer, reason);
-      return;
+    const reason = peer.status === 'active' ? this.stuckReason(nowMs, peer) : undefined;
+    if (reason === undefined) this.call(nowMs, peer, 'again');
+    else this.owner.settleFailed(nowMs, peer, reason);
+  }
+
+  /** Why a receiver that answers fails all the same; undefined while it need not. */
+  private stuckReason(nowMs: TimeMs, peer: SessionPeer): string | undefined {
+    const { giveUpAfterMs } = this.options;
+    if (peer.unreachedMs >= giveUpAfterMs) return this.narrowPathReason(peer);
+    const limitMs = stuckTimes * giveUpAfterMs;
+    // One that was given nothing to do cannot make progress: it waits for the others.
+    if (nowMs - peer.progressAtMs >= limitMs / 2 && !this.isAsked(peer)) {
+      const isBlocked = this.options.peers.some(
+        (other) => other !== peer && this.isBlocking(other),
+      );
+      peer.progressAtMs = Math.max(peer.progressAtMs, isBlocked ? nowMs : this.progressAtMs);
     }
-    this.call(nowMs, peer, 'again');
+    if (nowMs - peer.progressAtMs < limitMs) return undefined;
+    return `answers, but has made no progress for ${limitMs / 1000} s`;
+  }
+
+  /** Whether others may have to wait for it. */
+  private isBlocking(peer: SessionPeer): boolean {
+    return peer.status === 'active' && this.isAsked(peer);
   }
 
   /** Whether it has something to do: to take what it lacks, or to verify. */
@@ -324,7 +338,7 @@ export class ReceiverCalls {
 
   private narrowPathReason({ name }: SessionPeer): string {
     const sizeBytes = this.options.mssBytes + dataFramingBytes;
-    return `the path to ${name} swallows datagrams of ${sizeBytes} bytes; send again, with --mss auto or a smaller one`;
+    return `the path to ${name} swallows datagrams of ${sizeBytes} bytes, while small ones arrive; send again, with --mss auto or a smaller one`;
   }
 }
 

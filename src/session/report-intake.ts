@@ -78,6 +78,7 @@ export function takeGroup(
   }
   peer.groupSentAtReport = groupDatagramsSent;
   if (peer.barrenGroupReports >= barrenReports) peer.isGroupLost = true;
+  if (report.segmentsReceived > peer.segmentsReceived) peer.noteArrival();
   peer.segmentsReceived = report.segmentsReceived;
   const hearsGroup = mayHear && report.hearsGroup && !peer.isGroupLost;
   if (hearsGroup === peer.hearsGroup) return;

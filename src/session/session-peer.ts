@@ -49,6 +49,9 @@ export class SessionPeer {
   wantsTags = false;
   segmentsReceived = 0;
   segmentsLost = 0;
+  /** Since when it has been sent datagrams that it needs without any arriving; undefined while some arrive. */
+  unreachedSinceMs: TimeMs | undefined;
+  private neededAtArrival = 0;
   /** Reports in a row without anything new, and whether that showed that the group does not reach it. */
   barrenGroupReports = 0;
   isGroupLost = false;
@@ -127,6 +130,29 @@ export class SessionPeer {
     return this.neededDatagramsSent > this.neededAtProgress;
   }
 
+  /** Datagrams that it needs were sent there. */
+  noteNeededSent(nowMs: TimeMs, count: number): void {
+    this.neededDatagramsSent += count;
+    this.unreachedSinceMs ??= nowMs;
+  }
+
+  /** Its report counts datagrams that an earlier one did not. */
+  noteArrival(): void {
+    this.unreachedSinceMs = undefined;
+    this.neededAtArrival = this.neededDatagramsSent;
+  }
+
+  /**
+   * For how long its reports have said that none of the datagrams sent to it arrive; 0 while they do, or
+   * where too few were sent to tell.
+   */
+  get unreachedMs(): number {
+    const { unreachedSinceMs, neededDatagramsSent, neededAtArrival } = this;
+    const isEnough = neededDatagramsSent - neededAtArrival >= leastUnreachedDatagrams;
+    if (unreachedSinceMs === undefined || !isEnough || this.state !== 'receiving') return 0;
+    return Math.max(0, this.heardAtMs - unreachedSinceMs);
+  }
+
   /** Whether it is sent to, and waited for. */
   get isServed(): boolean {
     return this.status === 'active' && this.isResponsive;
@@ -141,3 +167,6 @@ export class SessionPeer {
     );
   }
 }
+
+/** Chance alone does not swallow so many in a row. */
+const leastUnreachedDatagrams = 8;
