@@ -1,11 +1,24 @@
 /** Sessions whose receivers have trouble with their disks: what the sender is told, and what is kept. */
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { InjectedFault, noInjection, syncing, writing } from './support/injected-faults.js';
 import { isSameContent, writeRandomFile } from './support/loopback.js';
 import { distFolder, Program, parseResult } from './support/processes.js';
-import { type ReceiverProgram, SessionPlace, waitForNote } from './support/session-commands.js';
+import {
+  eventsOf,
+  type ReceiverProgram,
+  SessionPlace,
+  waitForNote,
+} from './support/session-commands.js';
 
 const buffered = true;
 const sizeBytes = 12_000_000;
@@ -90,6 +103,39 @@ t.test('a disk that makes nothing durable at all', { buffered, skip: noInjection
   t.same(readdirSync(receiver.dir), [], 'nothing was begun');
   await setup.repeat(receiver);
 });
+
+/** What happens to the part midway. */
+const spoilers = {
+  'is truncated': (path: string) => truncateSync(path, 100_000),
+  'is overwritten in the middle': (path: string) => {
+    const file = openSync(path, 'r+');
+    writeSync(file, Buffer.alloc(5000, 7), 0, 5000, 70_000);
+    closeSync(file);
+  },
+  'gets zeros in the middle, twice': (path: string) => {
+    for (const at of [0, 300_000]) {
+      const file = openSync(path, 'r+');
+      writeSync(file, Buffer.alloc(100_000), 0, 100_000, at);
+      closeSync(file);
+    }
+  },
+};
+
+for (const [what, spoil] of Object.entries(spoilers)) {
+  t.test(`a part that ${what} midway`, { buffered }, async (t) => {
+    const setup = new Setup(t);
+    const receiver = await setup.place.receive(['--open', '--json']);
+    const sender = setup.send([receiver], '--rate', '3MB');
+    const journal = await waitForNote(receiver);
+    spoil(join(dirname(journal), '0'));
+    const exit = await sender.exited;
+    t.equal(exit.code, 0, exit.stdout);
+    t.ok(setup.isThere(receiver), 'what was spoilt came again');
+    receiver.program.kill('SIGTERM');
+    const [result] = eventsOf(await receiver.program.exited, 'RESULT');
+    t.ok(result?.['badBlocks'] >= 1, `${result?.['badBlocks']} bad blocks`);
+  });
+}
 
 t.test(
   'a slow disk takes longer, and nothing is lost',

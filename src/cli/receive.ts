@@ -90,6 +90,11 @@ export function createReceiveParser() {
       default: false,
       describe: 'Receive everything anew, also what seems to be here',
     })
+    .option('verify-disk', {
+      type: 'boolean',
+      default: false,
+      describe: 'Read everything back from the disk before it gets its name, also large objects',
+    })
     .option('max-sessions', { type: 'string', default: '256', describe: 'Sessions at once' })
     .option('max-bytes', {
       type: 'string',
@@ -270,6 +275,7 @@ class ReceiveCommand {
       ...(maxBytes === undefined
         ? {}
         : { maxContentBytes: parseSize('max-bytes', single('max-bytes', maxBytes)) }),
+      verifiesDisk: argv['verify-disk'],
       maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
       idleMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),
       ...(classic === undefined

@@ -38,8 +38,16 @@ export type SessionReceiverEvent =
     }
   /** A block that was held proved bad; it comes again. */
   | { readonly type: 'forget'; readonly session: number; readonly block: number }
-  /** All is verified: make it durable under its final names, then call `handleStored`. */
-  | { readonly type: 'finish'; readonly session: number }
+  /**
+   * All is verified in memory: compare what the disk holds as far as that is wanted, and call `handleDamaged`
+   * where it differs; else make it durable under its final names, then call `handleStored`.
+   */
+  | {
+      readonly type: 'finish';
+      readonly session: number;
+      /** The verified digest of a block, counted within the content; not of blocks that are kept. */
+      readonly leafOf: (block: number) => Uint8Array;
+    }
   /** The session's outcome is known; of one that is not complete, what has come may be kept. */
   | { readonly type: 'end'; readonly result: IncomingResult }
   | InternalErrorEvent

@@ -93,6 +93,7 @@ export class IncomingSession {
   private hearsGroup = false;
   private hasLeftGroup = false;
   private badBlocks = 0;
+  private damageRepairs = 0;
   /** Whether the sender has begun to tag each datagram. */
   private hasTags = false;
 
@@ -311,6 +312,14 @@ export class IncomingSession {
     this.clock?.want(nowMs);
   }
 
+  /** The disk holds other bytes of these blocks than were written: they come again. */
+  handleDamaged(nowMs: TimeMs, blocks: readonly number[]): void {
+    if (this.stage !== 'storing') return;
+    this.damageRepairs++;
+    if (this.damageRepairs <= maxDamageRepairs) this.repairBlocks(nowMs, blocks);
+    else this.end(nowMs, 'failed', 'the disk does not keep what is written to it; check it');
+  }
+
   handleStored(nowMs: TimeMs, note = ''): void {
     if (this.stage === 'storing') this.end(nowMs, 'complete', note);
   }
@@ -468,7 +477,7 @@ export class IncomingSession {
       case 'same':
         this.repeatAtMs = Infinity;
         this.stage = 'storing';
-        this.options.emit({ type: 'finish', session: this.session });
+        this.emitFinish();
         this.clock?.want(nowMs);
         break;
       case 'searching':
@@ -484,6 +493,13 @@ export class IncomingSession {
         this.end(nowMs, 'failed', 'the digests do not agree, however often blocks are repaired');
         break;
     }
+  }
+
+  private emitFinish(): void {
+    const { verification } = this;
+    assert(verification !== undefined, 'the whole was verified');
+    const leafOf = (block: number) => verification.tree.leaf(block);
+    this.options.emit({ type: 'finish', session: this.session, leafOf });
   }
 
   private askForNodes(nowMs: TimeMs): void {
@@ -653,5 +669,8 @@ const reportedStates: Partial<Record<Stage, ReceiverState>> = {
 /** For how long nothing must have come of a block before others may have its room. */
 const minStaleMs = 1000;
 const staleReports = 4;
+
+/** Blocks that the disk spoils again and again are its fault. */
+const maxDamageRepairs = 4;
 
 const nothing = new Uint8Array(0);

@@ -36,10 +36,28 @@ export async function readHeldBlocks(
 ): Promise<{ readonly held: readonly HeldBlock[]; readonly lost: readonly Range[] }> {
   const held: HeldBlock[] = [];
   const lost: Range[] = [];
-  const chunks = chunksOf(
-    wholeBlocks(present.ranges(), blockSizeBytes, files.layout.sizeBytes),
-    Math.max(1, Math.floor(chunkSizeBytes / blockSizeBytes)),
-  );
+  const { sizeBytes } = files.layout;
+  const blocks = wholeBlocks(present.ranges(), blockSizeBytes, sizeBytes);
+  for await (const { index, leaf } of readBlocks(files, blocks, blockSizeBytes, signal)) {
+    const start = index * blockSizeBytes;
+    if (leaf !== undefined) held.push({ index, leaf });
+    else lost.push({ start, end: Math.min(start + blockSizeBytes, sizeBytes) });
+  }
+  return { held, lost };
+}
+
+/**
+ * Reads blocks and hashes each. One that could not be read whole has no leaf, nor have those read with it.
+ * @param runs of blocks, counted within the content
+ * @throws P2mpError TARGET_FAILED, or the signal's reason
+ */
+export async function* readBlocks(
+  files: PartFiles,
+  runs: readonly Range[],
+  blockSizeBytes: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<{ readonly index: number; readonly leaf: Uint8Array | undefined }> {
+  const chunks = chunksOf(runs, Math.max(1, Math.floor(chunkSizeBytes / blockSizeBytes)));
   const spares: Buffer[] = [];
   const read = async (blocks: Range) => {
     const start = blocks.start * blockSizeBytes;
@@ -56,15 +74,13 @@ export async function readHeldBlocks(
     reading = nextOf(chunks, read);
     // Handled here, should the hashing throw before it is awaited.
     reading?.catch(() => undefined);
-    if (!isWhole) lost.push({ start, end });
-    for (let index = blocks.start; isWhole && index < blocks.end; index++) {
+    for (let index = blocks.start; index < blocks.end; index++) {
       const from = index * blockSizeBytes - start;
       const block = buffer.subarray(from, Math.min(from + blockSizeBytes, end - start));
-      held.push({ index, leaf: hashLeaf(sha256, block) });
+      yield { index, leaf: isWhole ? hashLeaf(sha256, block) : undefined };
     }
     spares.push(buffer);
   }
-  return { held, lost };
 }
 
 function sizeOfChunk(blockSizeBytes: number): number {

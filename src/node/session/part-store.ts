@@ -13,6 +13,7 @@ import { syncFolder } from '../disk.js';
 import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import { fileError } from '../system-error.js';
 import type { ContentFile, Piece } from './content-layout.js';
+import { findDamagedBlocks, isCheapToReadBack } from './disk-check.js';
 import type { HeldBlock } from './held-blocks.js';
 import type { OpenedPart } from './open-part.js';
 import { openPart } from './open-part.js';
@@ -40,6 +41,8 @@ export interface PartStoreOptions {
   readonly checkpointBytes?: number;
   /** Time after which what was written is noted; 2 s. */
   readonly checkpointMs?: number;
+  /** Whether `findDamage` reads back everything, whatever that takes. */
+  readonly verifiesDisk?: boolean;
   /** How long a write waits for others, so that they go to the disk together; 32 ms. */
   readonly gatherMs?: number;
   /** Ends an `open` that still reads. */
@@ -71,11 +74,14 @@ export class PartStore {
   private writeFailure: unknown;
   private ending: Promise<void> | undefined;
 
+  private readonly openedAtMs = performance.now();
+
   private constructor(
     private readonly part: OpenedPart,
     private readonly checkpointBytes: number,
     private readonly checkpointMs: number,
     gatherMs: number | undefined,
+    private readonly verifiesDisk: boolean,
   ) {
     this.behind = new WriteBehind((run) => this.writeRun(run), gatherMs);
     this.held = part.held;
@@ -90,7 +96,9 @@ export class PartStore {
    */
   static async open(options: PartStoreOptions): Promise<PartStore> {
     const { checkpointBytes = 64 * 1024 * 1024, checkpointMs = 2000, gatherMs } = options;
-    return new PartStore(await openPart(options), checkpointBytes, checkpointMs, gatherMs);
+    const { verifiesDisk = false } = options;
+    const part = await openPart(options);
+    return new PartStore(part, checkpointBytes, checkpointMs, gatherMs, verifiesDisk);
   }
 
   /**
@@ -146,18 +154,34 @@ export class PartStore {
   }
 
   /**
+   * Reads back what lies in the part and compares it with the digests: another process, or the disk, may have
+   * changed it. Objects of more than 8 MiB are read only where that takes a small share of the time that they
+   * took, and from memory, unless everything is to be verified.
+   * @param leafOf the digest of a block
+   * @returns the blocks that differ
+   * @throws P2mpError TARGET_FAILED, also where an earlier write failed
+   */
+  async findDamage(leafOf: (block: number) => Uint8Array): Promise<number[]> {
+    this.checkUsable();
+    await this.settle();
+    this.checkWritten();
+    const { files, layout, blockSizeBytes } = this.part;
+    const inPart = layout.files.filter((file) => files.place(file).kind === 'part');
+    const ranges = blocksOf(inPart, blockSizeBytes);
+    const sizeBytes = ranges.count * blockSizeBytes;
+    const elapsedMs = performance.now() - this.openedAtMs;
+    if (!this.verifiesDisk && !isCheapToReadBack(sizeBytes, elapsedMs)) return [];
+    return findDamagedBlocks(files, [...ranges.ranges()], blockSizeBytes, leafOf);
+  }
+
+  /**
    * All is verified: makes everything durable under its final names, then removes the part.
    * @throws P2mpError TARGET_FAILED, also where an earlier write failed; the part stays
    */
   async finish(): Promise<void> {
     this.checkUsable();
     await this.settle();
-    for (const file of this.part.layout.files) {
-      const { kind } = this.part.files.place(file);
-      if (kind === 'kept' || hasAll(this.present, file)) continue;
-      if (this.writeFailure !== undefined) throw this.writeFailure;
-      assert(false, `${file.entry.name} is whole`);
-    }
+    this.checkWritten();
     await this.enqueue(() => this.finishNow());
     await this.end(true);
   }
@@ -312,6 +336,16 @@ export class PartStore {
     });
   }
 
+  /** @throws what the write of missing bytes failed with */
+  private checkWritten(): void {
+    for (const file of this.part.layout.files) {
+      const { kind } = this.part.files.place(file);
+      if (kind === 'kept' || hasAll(this.present, file)) continue;
+      if (this.writeFailure !== undefined) throw this.writeFailure;
+      assert(false, `${file.entry.name} is whole`);
+    }
+  }
+
   private fail(error: unknown): never {
     this.failure = fileError('TARGET_FAILED', this.part.target.name, error);
     throw this.failure;
@@ -330,6 +364,16 @@ export class PartStore {
     this.checkOpen();
     if (this.failure !== undefined) throw this.failure;
   }
+}
+
+/** The blocks that the files have bytes in. */
+function blocksOf(files: readonly ContentFile[], blockSizeBytes: number): RangeSet {
+  const blocks = new RangeSet();
+  for (const { start, end } of files) {
+    if (start === end) continue;
+    blocks.add(Math.floor(start / blockSizeBytes), Math.ceil(end / blockSizeBytes));
+  }
+  return blocks;
 }
 
 function startOf({ file, offsetBytes }: Piece): number {

@@ -58,6 +58,8 @@ export interface ReceiveOptions {
   readonly maxContentBytes?: number;
   /** Files open at once, of all sessions together; 256 if left out, fewer where the process may open fewer. */
   readonly maxOpenFiles?: number;
+  /** Whether everything is read back from the disk before it gets its names; small and slow objects are anyway. */
+  readonly verifiesDisk?: boolean;
   /** Silence after which a sender is given up on. */
   readonly idleMs?: number;
   /** The same port takes a file by P2MP-FTP into this path, in turn from one sender after another. */
@@ -82,6 +84,8 @@ export type ReceiveEvent =
   | { readonly type: 'end'; readonly result: IncomingResult }
   /** The first datagram that the system refused, of each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
+
+type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
 
 type PortEvent = DialectEvent<ReceiverEvent, SessionReceiverEvent>;
 
@@ -156,9 +160,9 @@ export class Receiving {
     private readonly machine: SessionReceiver,
     maxOpenFiles: number,
   ) {
-    const { dir, existing } = options;
+    const { dir, existing, verifiesDisk = false } = options;
     this.parts = new SessionParts({
-      ...{ dir, maxOpenFiles },
+      ...{ dir, maxOpenFiles, verifiesDisk },
       ...(existing === undefined ? {} : { existing }),
       handleFailure: (session, error) =>
         this.endByError(session, error, (nowMs, message) =>
@@ -329,16 +333,23 @@ export class Receiving {
         this.tellBadBlock(event.session, event.block);
         return;
       case 'finish':
-        this.parts.use(event.session, async (store) => {
-          await store.finish();
-          this.tellMachine((nowMs) => this.machine.find(event.session)?.handleStored(nowMs));
-        });
+        this.parts.use(event.session, (store) => this.finish(store, event));
         return;
       case 'end':
         this.endSession(event.result);
         break;
     }
     this.options.onEvent?.(event);
+  }
+
+  private async finish(store: PartStore, { session, leafOf }: FinishEvent): Promise<void> {
+    const damaged = await store.findDamage(leafOf);
+    if (damaged.length > 0) {
+      this.tellMachine((nowMs) => this.machine.find(session)?.handleDamaged(nowMs, damaged));
+      return;
+    }
+    await store.finish();
+    this.tellMachine((nowMs) => this.machine.find(session)?.handleStored(nowMs));
   }
 
   private async prepare(event: PrepareEvent): Promise<void> {

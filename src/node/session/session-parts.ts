@@ -14,6 +14,7 @@ export interface SessionPartsOptions {
   readonly existing?: ExistingFiles;
   /** Of all sessions together. */
   readonly maxOpenFiles: number;
+  readonly verifiesDisk: boolean;
   /** Work on a session's part has failed: with a P2mpError, or by a defect of this program. */
   readonly handleFailure: (session: number, error: unknown) => void;
 }
@@ -104,13 +105,13 @@ export class SessionParts {
     activeCount: number,
     signal: AbortSignal,
   ): Promise<PartStore | undefined> {
-    const { dir, maxOpenFiles, existing: own } = this.options;
+    const { dir, maxOpenFiles, verifiesDisk, existing: own } = this.options;
     const { objectId } = info;
     const share = Math.floor(maxOpenFiles / Math.max(1, activeCount));
     await this.work.get(objectId);
     try {
       return await PartStore.open({
-        ...{ dir, objectId, manifest, blockSizeBytes, signal },
+        ...{ dir, objectId, manifest, blockSizeBytes, signal, verifiesDisk },
         existing: own ?? existing,
         maxOpenFiles: Math.max(minOpenFiles, share),
       });
