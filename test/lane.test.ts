@@ -31,6 +31,7 @@ interface Sent {
 /** A lane whose blocks are there as soon as they are asked for. */
 class DrivenLane implements LaneOwner {
   isContentOpen = true;
+  readonly isRead = false;
   readonly sent: Sent[] = [];
   readonly opened: number[] = [];
   readonly closed: number[] = [];
@@ -63,6 +64,10 @@ class DrivenLane implements LaneOwner {
       peer.needed.add(0, blocks);
     }
     this.lane.measure();
+  }
+
+  isHashed(): boolean {
+    return false;
   }
 
   open(lane: Lane, block: SessionBlock): void {

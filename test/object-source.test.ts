@@ -562,6 +562,21 @@ t.test('a run of reads is read ahead, wherever it begins', { skip: noCounts }, a
   t.ok(calls < 500, `${calls} calls for 4096 blocks`);
 });
 
+t.test('two runs are read ahead, each from its own place', { skip: noCounts }, async (t) => {
+  const content = randomBytes(16 * mebibyte);
+  const folder = writeTree(t.testdir(), { file: content });
+  const source = await open(t, [join(folder, 'file')]);
+  const before = countReads();
+  for (let i = 0; i < 4096; i += 2) {
+    for (const at of [i, i + 1, i + 8192, i + 8193]) {
+      const bytes = await source.read(at * 1024, 1024);
+      if (!content.subarray(at * 1024, at * 1024 + 1024).equals(bytes)) t.fail(`block ${at}`);
+    }
+  }
+  const bytes = countReads().bytes - before.bytes;
+  t.ok(bytes < 24 * mebibyte, `${bytes} bytes for 8 MiB`);
+});
+
 t.test('reads here and there cost no more than themselves', { skip: noCounts }, async (t) => {
   const folder = writeTree(t.testdir(), { file: Buffer.alloc(8 * mebibyte) });
   const source = await open(t, [join(folder, 'file')]);

@@ -68,7 +68,13 @@ t.test('a session that goes well: what a receiver says', (t) => {
       rttMs: 2,
     },
   ]);
-  t.same(receiver?.machine.result(), { complete: 1, failed: 0, refused: 0, faults: {} });
+  t.same(receiver?.machine.result(), {
+    complete: 1,
+    failed: 0,
+    refused: 0,
+    internalErrors: 0,
+    faults: {},
+  });
   t.ok(receiver?.machine.isIdle);
   t.same(receiver?.machine.statuses(wire.nowMs), [], 'what is over has no status');
   t.end();

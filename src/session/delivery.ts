@@ -11,6 +11,7 @@ import { BatchEncoder } from './batch.js';
 import { BatchJoiner } from './batch-joiner.js';
 import type { BlockSeal } from './block-seal.js';
 import { isEqualBytes } from './byte-codec.js';
+import { DigestPass } from './digest-pass.js';
 import { DigestTree } from './digest-tree.js';
 import type { Hash } from './hash-tree.js';
 import { hashLeaf } from './hash-tree.js';
@@ -80,6 +81,7 @@ export class Delivery {
   /** The main one first. */
   private readonly lanes: Lane[] = [];
   private readonly main: Lane;
+  private readonly digestPass: DigestPass;
   private readonly maxBlocks: number;
   /** Of a rate that is set. */
   private readonly pacer = new Pacer();
@@ -105,6 +107,13 @@ export class Delivery {
     this.maxBlocks = Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes));
     this.main = this.addLane();
     for (const peer of peers) peer.lane = this.main;
+    this.digestPass = new DigestPass({
+      firstBlock: geometry.manifestBlockCount,
+      endBlock: geometry.blockCount,
+      isTaken: (block) => this.isHashed(block) || this.isBeingRead(block),
+      need: (block) =>
+        owner.need(block, offsetOfBlock(geometry, block), sizeOfBlock(geometry, block)),
+    });
   }
 
   /** Whether each datagram bears a tag: somebody made data up. */
@@ -143,7 +152,9 @@ export class Delivery {
     const { geometry, hash } = this.options;
     assert(bytes.length === sizeOfBlock(geometry, index), 'a block of its size');
     // By the time the bytes are there, the session may be over.
-    if (!this.lanes.some(({ rounds }) => rounds.window.find(index) !== undefined)) return;
+    const isForDigest = this.digestPass.take(index);
+    const isInFlight = this.lanes.some(({ rounds }) => rounds.window.find(index) !== undefined);
+    if (!isForDigest && !isInFlight) return;
     if (!isManifestBlock(geometry, index)) {
       const leaf = hashLeaf(hash, bytes);
       const place = index - geometry.manifestBlockCount;
@@ -301,6 +312,19 @@ export class Delivery {
 
   private advance(): void {
     for (const lane of this.lanes) lane.advance();
+    if (this.isContentOpen && !this.isRead && this.options.peers.some(awaitsDigest)) {
+      this.digestPass.advance();
+    }
+  }
+
+  /** @see LaneOwner */
+  isHashed(block: number): boolean {
+    return this.tree.has(block - this.options.geometry.manifestBlockCount);
+  }
+
+  /** For a lane. */
+  private isBeingRead(index: number): boolean {
+    return this.lanes.some(({ rounds }) => rounds.window.find(index)?.isRead === false);
   }
 
   /** Who would hold up the others goes on at its own pace. */
@@ -347,7 +371,7 @@ export class Delivery {
       lane.fill(block, () => this.encoder.copy(other, block));
       return;
     }
-    this.owner.need(index, offsetBytes, sizeBytes);
+    if (!this.digestPass.isReading(index)) this.owner.need(index, offsetBytes, sizeBytes);
   }
 
   /** @see LaneOwner */
@@ -393,6 +417,11 @@ export class Delivery {
     this.bytesSent += transmit.bytes.length - count * this.encoder.framingSizeBytes;
     return transmit;
   }
+}
+
+/** It holds all of the content, and cannot end before the sender has read it. */
+function awaitsDigest({ isServed, state }: SessionPeer): boolean {
+  return isServed && state === 'whole';
 }
 
 /** When to ask again a receiver that owes a report. */

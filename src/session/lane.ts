@@ -16,6 +16,9 @@ import type { SessionPeer } from './session-peer.js';
 /** What a lane asks of the delivery that it is a part of. */
 export interface LaneOwner {
   readonly isContentOpen: boolean;
+  /** Whether every block of the content has been read; and whether this one has. */
+  readonly isRead: boolean;
+  isHashed(block: number): boolean;
   /** The bytes of a block that the lane has opened are wanted. */
   open(lane: Lane, block: SessionBlock): void;
   transmit(
@@ -244,7 +247,11 @@ export class Lane {
     const manifestBlock = this.nextNeeded(0);
     if (manifestBlock !== undefined && manifestBlock < manifestBlockCount) return manifestBlock;
     if (!this.owner.isContentOpen) return undefined;
-    if (this.isFirstPass && this.cursor < blockCount) return this.cursor++;
+    this.isFirstPass &&= !this.owner.isRead && this.cursor < blockCount;
+    while (this.isFirstPass && this.cursor < blockCount) {
+      const index = this.cursor++;
+      if (!this.owner.isHashed(index) || this.isNeeded(index)) return index;
+    }
     this.isFirstPass = false;
     for (;;) {
       const next = this.nextNeeded(this.cursor);
@@ -255,6 +262,10 @@ export class Lane {
       if (this.cursor === manifestBlockCount) return undefined;
       this.cursor = manifestBlockCount;
     }
+  }
+
+  private isNeeded(block: number): boolean {
+    return this.members.some(({ needed }) => needed.has(block));
   }
 
   private nextNeeded(from: number): number | undefined {

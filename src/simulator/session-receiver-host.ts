@@ -26,6 +26,7 @@ export class SessionReceiverHost extends MortalHost<SessionReceiverEvent> {
   private diskIsFreeAtMs: TimeMs = 0;
   private lives = 0;
   private isCheckpointDue = false;
+  private hasBegun = false;
   private readonly random: () => number;
 
   constructor(
@@ -74,6 +75,7 @@ export class SessionReceiverHost extends MortalHost<SessionReceiverEvent> {
     switch (event.type) {
       case 'prepare':
         this.blockSizeBytes = event.blockSizeBytes;
+        this.holdAtFirst();
         machine.find(event.info.session)?.prepared(nowMs, this.held(), []);
         break;
       case 'join':
@@ -149,6 +151,17 @@ export class SessionReceiverHost extends MortalHost<SessionReceiverEvent> {
   private checkpoint(): void {
     for (const [block, bytes] of this.written) this.durable.set(block, bytes);
     this.written.clear();
+  }
+
+  private holdAtFirst(): void {
+    const { content, blockSizeBytes, options } = this;
+    if (options.lackedBlocks === undefined || this.hasBegun) return;
+    this.hasBegun = true;
+    const lacked = new Set(options.lackedBlocks);
+    for (let block = 0; block * blockSizeBytes < content.length; block++) {
+      if (lacked.has(block)) continue;
+      this.durable.set(block, content.slice(block * blockSizeBytes, (block + 1) * blockSizeBytes));
+    }
   }
 
   private held(): { index: number; leaf: Uint8Array }[] {

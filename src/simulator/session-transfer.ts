@@ -42,6 +42,8 @@ export interface SimulatedReceiverOptions {
   /** Share of blocks that a disk returns damaged after a restart. */
   readonly rot?: number;
   readonly bufferBytes?: number;
+  /** From the beginning it holds all of the content but these blocks; nothing if left out. */
+  readonly lackedBlocks?: readonly number[];
 }
 
 export interface SimulatedSessionOptions

@@ -16,8 +16,11 @@ import { spoolInput } from './spool-input.js';
 import type { FoundEntry, SkippedEntry } from './walk-entries.js';
 import { modifiedMsOf, walkEntries } from './walk-entries.js';
 
-/** Read at once, across files; two of these are held. */
+/** Read at once, across files; two of these are held for each run. */
 const chunkSizeBytes = 4 * 1024 * 1024;
+
+/** Places that are read on from at once: what is sent, and what is read ahead for the digest. */
+const maxRuns = 2;
 
 /** Of one call; a read-ahead and another call may be under way together. */
 const openedAtOnce = 4;
@@ -42,14 +45,12 @@ export class ObjectSource {
   readonly manifest: Manifest;
   private readonly content: Content;
   private readonly chunkSizeBytes: number;
-  /** What reads are served from. */
-  private current: Chunk | undefined;
-  /** Being read, or there: what follows `current`. */
-  private ahead: Ahead | undefined;
+  /** The one used last is the last. */
+  private readonly runs: Run[] = [{ nextOffsetBytes: 0, current: undefined, ahead: undefined }];
   /** Memory of chunks that are no longer needed. */
   private readonly spares: ArrayBuffer[] = [];
-  /** Where the last read ended: one that goes on there is the start of a run. */
-  private nextOffsetBytes = 0;
+  /** Where the last read outside of runs ended: one that continues there begins a run. */
+  private strayEndBytes = 0;
   /** Reads are served one by one, in the order in which they came. */
   private work: Promise<unknown> = Promise.resolve();
   private pendingReads = 0;
@@ -69,9 +70,7 @@ export class ObjectSource {
     this.chunkSizeBytes = Math.min(chunkSizeBytes, this.manifest.contentSizeBytes);
   }
 
-  /**
-   * @throws P2mpError SOURCE_UNREADABLE, INVALID_ARGUMENT; the signal's reason once that is aborted
-   */
+  /** @throws P2mpError SOURCE_UNREADABLE, INVALID_ARGUMENT; the signal's reason once that is aborted */
   static async open(options: ObjectSourceOptions): Promise<ObjectSource> {
     const { paths, input = process.stdin, inputName = 'stdin', signal } = options;
     if (paths.length === 0) {
@@ -119,7 +118,8 @@ export class ObjectSource {
 
   /** Begins to read, while there is nothing else to do: the first receiver is to wait for no disk. */
   prefetch(): void {
-    this.ahead ??= this.readAhead(0);
+    const run = at(this.runs, 0);
+    run.ahead ??= this.readAhead(0);
   }
 
   /**
@@ -127,12 +127,16 @@ export class ObjectSource {
    * @returns memory that is good until the next call of any kind; undefined where `read` has to do it
    */
   peek(offsetBytes: number, sizeBytes: number): Uint8Array | undefined {
-    const { current } = this;
-    if (current === undefined || this.pendingReads > 0 || this.isClosed) return undefined;
-    const from = offsetBytes - current.offsetBytes;
-    if (from < 0 || from + sizeBytes > current.bytes.length) return undefined;
-    this.nextOffsetBytes = offsetBytes + sizeBytes;
-    return current.bytes.subarray(from, from + sizeBytes);
+    if (this.pendingReads > 0 || this.isClosed) return undefined;
+    for (const run of this.runs) {
+      const { current } = run;
+      if (current === undefined) continue;
+      const from = offsetBytes - current.offsetBytes;
+      if (from < 0 || from + sizeBytes > current.bytes.length) continue;
+      run.nextOffsetBytes = offsetBytes + sizeBytes;
+      return current.bytes.subarray(from, from + sizeBytes);
+    }
+    return undefined;
   }
 
   /**
@@ -146,7 +150,7 @@ export class ObjectSource {
   async close(): Promise<void> {
     this.isClosed = true;
     await this.work;
-    await this.ahead?.loaded;
+    for (const { ahead } of this.runs) await ahead?.loaded;
     await this.content.close();
   }
 
@@ -155,37 +159,61 @@ export class ObjectSource {
     let count = 0;
     while (count < sizeBytes) {
       const start = offsetBytes + count;
-      const chunk = await this.chunkAt(start);
-      if (chunk === undefined) {
+      const run = await this.runAt(start);
+      const chunk = run === undefined ? undefined : await this.chunkAt(run, start);
+      if (run === undefined || chunk === undefined) {
         await this.content.read(bytes.subarray(count), start);
+        if (run === undefined) this.strayEndBytes = offsetBytes + sizeBytes;
+        else run.nextOffsetBytes = offsetBytes + sizeBytes;
         break;
       }
       const from = start - chunk.offsetBytes;
       const part = chunk.bytes.subarray(from, from + sizeBytes - count);
       bytes.set(part, count);
       count += part.length;
+      run.nextOffsetBytes = start + part.length;
     }
-    this.nextOffsetBytes = offsetBytes + sizeBytes;
     return bytes;
   }
 
-  /** What was read ahead at this offset; undefined where nothing was, or where that failed. */
-  private async chunkAt(offsetBytes: number): Promise<Chunk | undefined> {
-    const { current } = this;
+  /** Undefined for single reads here and there, which cost no chunk. */
+  private async runAt(offsetBytes: number): Promise<Run | undefined> {
+    const { runs } = this;
+    const found = runs.find(
+      ({ current, ahead, nextOffsetBytes }) =>
+        offsetBytes === nextOffsetBytes ||
+        (current !== undefined && isWithin(offsetBytes, current, current.bytes.length)) ||
+        (ahead !== undefined && isWithin(offsetBytes, ahead, ahead.sizeBytes)),
+    );
+    if (found !== undefined) {
+      runs.splice(runs.indexOf(found), 1);
+      runs.push(found);
+      return found;
+    }
+    if (offsetBytes !== this.strayEndBytes) return undefined;
+    const oldest = runs.length < maxRuns ? undefined : runs.shift();
+    this.release(oldest?.current);
+    this.release(await oldest?.ahead?.loaded);
+    const run: Run = { nextOffsetBytes: offsetBytes, current: undefined, ahead: undefined };
+    runs.push(run);
+    return run;
+  }
+
+  /** What was read ahead at this offset; undefined where that failed. */
+  private async chunkAt(run: Run, offsetBytes: number): Promise<Chunk | undefined> {
+    const { current } = run;
     if (current !== undefined && isWithin(offsetBytes, current, current.bytes.length)) {
       return current;
     }
-    if (this.ahead === undefined || !isWithin(offsetBytes, this.ahead, this.ahead.sizeBytes)) {
-      // Single reads here and there must not cost a chunk each, nor the place of a run.
-      if (offsetBytes !== this.nextOffsetBytes) return undefined;
-      this.release(await this.ahead?.loaded);
-      this.ahead = this.readAhead(offsetBytes);
+    if (run.ahead === undefined || !isWithin(offsetBytes, run.ahead, run.ahead.sizeBytes)) {
+      this.release(await run.ahead?.loaded);
+      run.ahead = this.readAhead(offsetBytes);
     }
-    const next = await this.ahead?.loaded;
-    this.ahead = undefined;
-    this.release(this.current);
-    this.current = next;
-    if (next !== undefined) this.ahead = this.readAhead(next.offsetBytes + next.bytes.length);
+    const next = await run.ahead?.loaded;
+    run.ahead = undefined;
+    this.release(run.current);
+    run.current = next;
+    if (next !== undefined) run.ahead = this.readAhead(next.offsetBytes + next.bytes.length);
     return next;
   }
 
@@ -209,6 +237,15 @@ export class ObjectSource {
   private release(chunk: Chunk | undefined): void {
     if (chunk !== undefined) this.spares.push(chunk.bytes.buffer);
   }
+}
+
+/** Reads that continue one another. */
+interface Run {
+  nextOffsetBytes: number;
+  /** What reads are served from. */
+  current: Chunk | undefined;
+  /** Being read, or there: what follows `current`. */
+  ahead: Ahead | undefined;
 }
 
 interface Chunk {

@@ -1,0 +1,45 @@
+/**
+ * Reads the content for its digest ahead of the lanes, while a receiver that holds all of it waits for that
+ * digest: nobody waits for the pace of another one (SESSIONS 5.8). The bytes are hashed and dropped.
+ */
+
+/** Blocks that are being read for the digest at once: enough to keep a disk busy. */
+const maxPending = 8;
+
+export interface DigestPassOptions {
+  /** Where the content's blocks begin and end. */
+  readonly firstBlock: number;
+  readonly endBlock: number;
+  /** Whether the block's digest is known, or a lane is having it read. */
+  readonly isTaken: (block: number) => boolean;
+  readonly need: (block: number) => void;
+}
+
+export class DigestPass {
+  private nextBlock: number;
+  private readonly pending = new Set<number>();
+
+  constructor(private readonly options: DigestPassOptions) {
+    this.nextBlock = options.firstBlock;
+  }
+
+  /** Asks for the next blocks. */
+  advance(): void {
+    const { endBlock, isTaken, need } = this.options;
+    while (this.nextBlock < endBlock && this.pending.size < maxPending) {
+      const block = this.nextBlock++;
+      if (isTaken(block)) continue;
+      this.pending.add(block);
+      need(block);
+    }
+  }
+
+  isReading(block: number): boolean {
+    return this.pending.has(block);
+  }
+
+  /** @returns whether the block was asked for here */
+  take(block: number): boolean {
+    return this.pending.delete(block);
+  }
+}
