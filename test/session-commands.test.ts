@@ -77,7 +77,7 @@ t.test('with keys on both sides: met, noted, known again', { buffered }, async (
   t.match(stranger.stdout, 'complete at 0 of 1 receiver');
   t.match(
     stranger.stderr,
-    /^127\.0\.0\.1:\d+: failed: its key SHA256:\S{43} is not known here; check it, then use --accept-new, or add it to .*known_receivers\n$/,
+    /^127\.0\.0\.1:\d+: failed: its key SHA256:\S{43} is not known here; .*, or add this line to .*known_receivers: 127\.0\.0\.1:\d+ p2mp-x25519 \S{44}\n$/,
   );
 
   const first = await place.send([sent, '--to', name, '--accept-new']).exited;
@@ -110,7 +110,7 @@ t.test('a receiver whose key has changed gets nothing', { buffered }, async (t) 
   t.match(result['receivers'], [{ receiver: name, status: 'failed' }]);
   t.match(
     result['receivers'][0].reason,
-    /^its key has changed to SHA256:\S{43}: .* remove line 2 of .*known_receivers$/,
+    /^its key has changed to SHA256:\S{43}: .* replace line 2 of .*known_receivers by: 127\.0\.0\.1:\d+ p2mp-x25519 \S{44}$/,
   );
   t.same(readdirSync(dir), []);
 });

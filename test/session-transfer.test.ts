@@ -359,7 +359,10 @@ t.test('a sender that is not trusted is refused with the reason, and leaves noth
   ]);
   t.ok(keys.length > 0);
   for (const key of keys) t.same(key, own.publicKey);
-  t.match(host.events, [{ type: 'fault', kind: 'untrusted' }]);
+  t.match(host.events, [
+    { type: 'fault', kind: 'untrusted' },
+    { type: 'turned-away', cause: 'untrusted', senderKey: own.publicKey, unreported: 0 },
+  ]);
   t.same(namesIn(host), []);
   t.match(host.receiving.totals(), { complete: 0, faults: { untrusted: 1 } });
 });

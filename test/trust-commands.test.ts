@@ -9,7 +9,7 @@ import t from 'tap';
 import { encodeChannelPacket } from '../src/session/session-packet.js';
 import { isSameContent, writeRandomFile } from './support/loopback.js';
 import { commandLinesWith, parseResult } from './support/processes.js';
-import { SessionPlace } from './support/session-commands.js';
+import { eventsOf, SessionPlace } from './support/session-commands.js';
 
 const buffered = true;
 const isWindows = process.platform === 'win32';
@@ -42,6 +42,100 @@ t.test('--open at a receiver makes no sender trust it', { buffered }, async (t) 
     reason: /its key SHA256:\S{43} is not known here/,
   });
   t.same(readdirSync(dir), []);
+});
+
+for (const format of ['people', 'json', 'log text', 'log json'] as const) {
+  t.test(`the lines that both sides print make them trust each other: ${format}`, async (t) => {
+    const place = new SessionPlace(t);
+    await place.keygen(place.senderHome);
+    const authorized = join(place.receiverHome, 'authorized_senders');
+    const known = join(place.senderHome, 'known_receivers');
+    writeFileSync(authorized, '# nobody yet\n');
+    const [kind, logFormat] = format.split(' ');
+    const options =
+      logFormat !== undefined ? ['--log', logFormat] : kind === 'json' ? ['--json'] : [];
+    const { program, name, dir } = await place.receive(options);
+    const sent = writeRandomFile(place.sent, 1000);
+    const send = () => place.send([sent, '--to', name, '--json']).exited;
+
+    const unknown = parseResult(await send())['receivers'][0];
+    const [, knownLine = ''] =
+      /add this line to .*known_receivers: (.*)$/.exec(unknown.reason) ?? [];
+    t.ok(knownLine.startsWith(`${name} p2mp-x25519 `), unknown.reason);
+    writeFileSync(known, `${knownLine}\n`);
+
+    const refused = parseResult(await send())['receivers'][0];
+    t.equal(refused.status, 'refused');
+    const [, hint = ''] = /add to its authorized_senders: (.*)$/.exec(refused.reason) ?? [];
+    const [, line = ''] = await program.waitFor(
+      /(p2mp-x25519 \S{44} 127\.0\.0\.1)/,
+      format === 'people' ? 'stderr' : 'stdout',
+    );
+    t.equal(`${hint} 127.0.0.1`, line, 'the sender hears the same line');
+    // Asking again adds nothing to the log.
+    t.equal(parseResult(await send())['receivers'][0].status, 'refused');
+    writeFileSync(authorized, `${line}\n`);
+    let exit = await send();
+    // The list is read again within a second.
+    for (let i = 0; i < 20 && exit.code !== 0; i++) exit = await send();
+    t.equal(exit.code, 0, exit.stdout);
+    t.ok(isSameContent(sent, join(dir, 'sent')));
+    program.kill('SIGINT');
+    const { stdout, stderr } = await program.exited;
+    const said = (stdout + stderr).split('\n').filter((text) => text.includes(line));
+    t.equal(said.length, 1, 'once');
+    if (!said[0]?.startsWith('{')) t.match(said[0], authorized);
+    else
+      t.match(JSON.parse(said[0]), {
+        event: 'TURNED_AWAY',
+        cause: 'untrusted',
+        file: authorized,
+        line,
+      });
+    if (logFormat !== undefined) t.match(said[0], /\bwarn\b/);
+  });
+}
+
+t.test('a key that is known by another name is named', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const line = await place.keygen(place.senderHome);
+  writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
+  const { name, port } = await place.receive([]);
+  const sent = writeRandomFile(place.sent, 1000);
+  t.equal((await place.send([sent, '--to', name, '--accept-new']).exited).code, 0);
+  const exit = await place.send([sent, '--to', `localhost:${port}`]).exited;
+  t.equal(exit.code, 1);
+  t.match(exit.stderr, `is not known here, only as the key of ${name}; compare`);
+  t.match(exit.stderr, new RegExp(`: localhost:${port} p2mp-x25519 \\S{44}$`, 'm'));
+});
+
+t.test('a changed key comes with the line to replace', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const line = await place.keygen(place.senderHome);
+  writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
+  const { name } = await place.receive([]);
+  const known = join(place.senderHome, 'known_receivers');
+  writeFileSync(known, `${name} ${line.split(' ').slice(0, 2).join(' ')}\n`);
+  const sent = writeRandomFile(place.sent, 1000);
+  const changed = await place.send([sent, '--to', name]).exited;
+  const [, given = ''] =
+    /replace line 1 of .*known_receivers by: (.*)$/m.exec(changed.stderr) ?? [];
+  writeFileSync(known, `${given}\n`);
+  t.equal((await place.send([sent, '--to', name]).exited).code, 0);
+});
+
+t.test('a receiver without room says whom it turned away', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const { program, name } = await place.receive(['--open', '--max-sessions', '1', '--json']);
+  const sent = writeRandomFile(place.sent, 1_000_000);
+  const slow = place.send([sent, '--to', name, '--open', '--rate', '50k']);
+  await program.waitForEvent('CONNECT');
+  const second = await place.send([sent, '--to', name, '--open', '--json']).exited;
+  t.equal(second.code, 1);
+  const [event] = eventsOf({ stdout: program.stdout }, 'TURNED_AWAY');
+  t.match(event, { cause: 'no-room', sender: /^127\.0\.0\.1:\d+$/, reason: /session/ });
+  t.notOk(event && 'line' in event, 'trust would not help');
+  slow.kill('SIGKILL');
 });
 
 t.test('private keys show nowhere but in their files', { buffered }, async (t) => {

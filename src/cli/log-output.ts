@@ -79,7 +79,7 @@ export class LogOutput extends Output {
 function levelOf(object: { readonly event: string; readonly status?: unknown }): LogLevel {
   const { event, status } = object;
   if (detailEvents.has(event)) return 'debug';
-  if (event === 'send-error') return 'warn';
+  if (event === 'send-error' || event === 'TURNED_AWAY') return 'warn';
   const isEnd = event === 'RESULT' || event === 'CLASSIC';
   return isEnd && status !== 'complete' ? 'error' : 'info';
 }

@@ -1,6 +1,7 @@
 /** What `p2mp receive` prints: a row per session on a terminal, JSON lines, and each session's end. */
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
+import { formatAddress } from '../address.js';
 import {
   bytesPerSec,
   formatBytes,
@@ -10,10 +11,14 @@ import {
   formatTable,
 } from '../format.js';
 import type { FileReceiverEvent } from '../node/file-receiver.js';
-import { fingerprint } from '../node/session/key-files.js';
+import { fingerprint, formatPublicKey } from '../node/session/key-files.js';
 import type { ReceiveEvent, Receiving } from '../node/session/receive.js';
 import { escapeControls } from '../session/byte-codec.js';
-import type { IncomingResult, IncomingStatus } from '../session/incoming-events.js';
+import type {
+  IncomingResult,
+  IncomingStatus,
+  TurnedAwayEvent,
+} from '../session/incoming-events.js';
 import type { Output } from './output.js';
 import { printOddity } from './print-event.js';
 import { printServerSummary } from './server-summary.js';
@@ -26,6 +31,8 @@ const maxRows = 20;
 export interface ReceiveOutputOptions {
   readonly isVerbose: boolean;
   readonly dir: string;
+  /** The list of senders; undefined where anybody is let in. */
+  readonly authorizedPath?: string;
   /** Shell command for each complete session. */
   readonly onComplete?: string;
 }
@@ -78,6 +85,9 @@ export class ReceiveOutput {
         }
         break;
       }
+      case 'turned-away':
+        this.handleTurnedAway(event);
+        break;
       case 'end':
         this.handleEnd(event.result);
         break;
@@ -95,6 +105,26 @@ export class ReceiveOutput {
         printOddity(output, event, options.isVerbose);
         break;
     }
+  }
+
+  private handleTurnedAway({ from, senderKey, cause, reason, unreported }: TurnedAwayEvent): void {
+    const { output } = this;
+    const { authorizedPath } = this.options;
+    const sender = formatAddress(from);
+    const key = fingerprint(senderKey);
+    const line = formatPublicKey(senderKey, from.host);
+    const isUntrusted = cause === 'untrusted' && authorizedPath !== undefined;
+    output.json({
+      ...{ event: 'TURNED_AWAY', sender, cause, key, reason, unreported },
+      ...(isUntrusted ? { file: authorizedPath, line } : {}),
+    });
+    if (output.isJson) return;
+    const others = unreported === 0 ? '' : `(${formatPlural(unreported, 'more refusal')} before) `;
+    output.warn(
+      isUntrusted
+        ? `${sender}: refused: its key ${key} is not in ${authorizedPath}. ${others}To let it send, compare the key with what "p2mp keygen --show" prints there, then add this line: ${line}`
+        : `${sender}: refused: ${reason} ${others}`.trimEnd(),
+    );
   }
 
   handleClassicEvent(event: FileReceiverEvent): void {

@@ -185,6 +185,12 @@ function chooseLevel(argv: Arguments): LogLevel {
   return parseChoice('log-level', single('log-level', given), logLevels);
 }
 
+function authorizedPathOf({ 'authorized-senders': given }: Arguments): string {
+  return given === undefined
+    ? join(defaultKeyFolder(), 'authorized_senders')
+    : single('authorized-senders', given);
+}
+
 function createOutput(argv: Arguments, level: LogLevel): Output {
   const { json: isJson, log } = argv;
   if (log === undefined) {
@@ -218,6 +224,7 @@ class ReceiveCommand {
     this.report = new ReceiveOutput(this.output, {
       isVerbose: this.isVerbose,
       dir: single('dir', argv.dir),
+      ...(argv.open ? {} : { authorizedPath: authorizedPathOf(argv) }),
       ...(onComplete === undefined ? {} : { onComplete: single('on-complete', onComplete) }),
     });
   }
@@ -305,12 +312,7 @@ class ReceiveCommand {
       output.warn('--open: anybody who reaches this port may send files here');
       return { keyPair, refuseSender: () => undefined };
     }
-    const given = argv['authorized-senders'];
-    const path =
-      given === undefined
-        ? join(defaultKeyFolder(), 'authorized_senders')
-        : single('authorized-senders', given);
-    const authorized = await AuthorizedSenders.load(path);
+    const authorized = await AuthorizedSenders.load(authorizedPathOf(argv));
     let told: string | undefined;
     const timer = setInterval(async () => {
       const message = (await authorized.refresh())?.message;

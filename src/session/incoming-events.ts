@@ -1,4 +1,5 @@
 /** What a receiver of sessions tells and asks of its shell, and what came of each session. */
+import type { Address } from '../address.js';
 import type { FaultCounts, FaultEvent } from '../faults.js';
 import type { Manifest } from './manifest.js';
 import type { ExistingFiles } from './messages.js';
@@ -50,8 +51,21 @@ export type SessionReceiverEvent =
     }
   /** The session's outcome is known; of one that is not complete, what has come may be kept. */
   | { readonly type: 'end'; readonly result: IncomingResult }
+  | TurnedAwayEvent
   | InternalErrorEvent
   | FaultEvent;
+
+/** A sender proved its key and was not let in. Reports are bounded: see `TurnedAwayLog`. */
+export interface TurnedAwayEvent {
+  readonly type: 'turned-away';
+  readonly cause: 'untrusted' | 'no-room';
+  readonly from: Address;
+  readonly senderKey: Uint8Array;
+  /** What the sender hears. */
+  readonly reason: string;
+  /** Refusals since the last report that were not reported one by one. */
+  readonly unreported: number;
+}
 
 /** A defect of this program showed. It ends at most one session; the others continue. */
 export interface InternalErrorEvent {

@@ -9,13 +9,14 @@ import { stoppedTimeMs } from '../machine.js';
 import { readUint32 } from '../network-order.js';
 import { Queue } from '../queue.js';
 import { MemoryBudget } from './assembly.js';
-import { isEqualBytes } from './byte-codec.js';
+import { isEqualBytes, toHex } from './byte-codec.js';
 import type { SessionCrypto } from './crypto.js';
 import type { Platform } from './entry-name.js';
 import type {
   IncomingStatus,
   SessionReceiverEvent,
   SessionReceiverResult,
+  TurnedAwayEvent,
 } from './incoming-events.js';
 import type { Proven } from './incoming-handshakes.js';
 import { IncomingHandshakes } from './incoming-handshakes.js';
@@ -30,6 +31,7 @@ import {
   isBlockDatagram,
   sessionField,
 } from './session-packet.js';
+import { TurnedAwayLog } from './turned-away-log.js';
 
 export interface SessionReceiverOptions {
   readonly crypto: SessionCrypto;
@@ -56,6 +58,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly transmits = new Queue<Transmit>();
   private readonly events = new Queue<SessionReceiverEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
+  private readonly turnedAway = new TurnedAwayLog();
   private readonly counts = { complete: 0, failed: 0, refused: 0, internalErrors: 0 };
   private isDraining = false;
   /** When the input came that is being handled. */
@@ -267,6 +270,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     if (reason !== undefined) {
       this.faults.add(distrust === undefined ? 'no-room' : 'untrusted', from, bytes);
       const isPassing = distrust === undefined && this.isDraining;
+      const cause = distrust === undefined ? 'no-room' : 'untrusted';
+      if (!isPassing) this.reportTurnedAway(nowMs, from, senderKey, cause, reason);
       const refusal = encodeMessage({ kind: 'refuse', reason, isPassing });
       this.handshakes.refuse(packet, from, channel.seal(refusal));
       return;
@@ -274,6 +279,24 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     this.handshakes.end(packet, from);
     if (this.sessions.size >= 2 * this.maxSessions) this.forgetOldestSettled();
     this.sessions.set(packet.session, this.createSession(nowMs, proven, from));
+  }
+
+  private reportTurnedAway(
+    nowMs: TimeMs,
+    from: Address,
+    senderKey: Uint8Array,
+    cause: TurnedAwayEvent['cause'],
+    reason: string,
+  ): void {
+    const report = this.turnedAway.take(nowMs, from.host, toHex(senderKey));
+    if (report === undefined) return;
+    // A shell's addresses may hold more than these two.
+    const { host, port } = from;
+    this.events.push({
+      type: 'turned-away',
+      ...{ cause, from: { host, port }, senderKey, reason },
+      ...report,
+    });
   }
 
   /** Its sender may not have heard its outcome, and asks anew. Nobody fills the memory with what is over. */

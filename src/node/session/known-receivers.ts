@@ -20,6 +20,8 @@ export type ReceiverCheck =
   | { readonly status: 'changed'; readonly lineNumber: number };
 
 interface KnownReceiver {
+  /** As the file spells it. */
+  readonly name: string;
   readonly publicKey: Uint8Array;
   readonly lineNumber: number;
 }
@@ -47,6 +49,14 @@ export class KnownReceivers {
     return isSame ? { status: 'known' } : { status: 'changed', lineNumber: known.lineNumber };
   }
 
+  /** The names under which the file has this key, in its order. */
+  namesOf(publicKey: Uint8Array): string[] {
+    const found = [...this.receivers.values()].filter((each) =>
+      isEqualBytes(each.publicKey, publicKey),
+    );
+    return found.map(({ name }) => name);
+  }
+
   /**
    * Appends a receiver, durably, unless the file knows its name by now.
    * @param name as for `check`
@@ -59,7 +69,7 @@ export class KnownReceivers {
     const before = this.check(name, publicKey);
     if (before.status !== 'unknown') return before;
     try {
-      await append(this.path, `${name} ${formatPublicKey(publicKey, '')}\n`);
+      await append(this.path, `${knownReceiverLine(name, publicKey)}\n`);
     } catch (error) {
       throw fileError('TARGET_UNWRITABLE', this.path, error);
     }
@@ -74,6 +84,11 @@ export class KnownReceivers {
 
 /** A name with a port; an address of IPv6 in brackets. Nothing that begins like a comment. */
 const namePattern = /^(\[[0-9a-f:.]+(%[\w.-]+)?\]|[^\s:#[\]\p{Cc}][^\s:[\]\p{Cc}]*):\d{1,5}$/iu;
+
+/** A line of the file. */
+export function knownReceiverLine(name: string, publicKey: Uint8Array): string {
+  return `${name} ${formatPublicKey(publicKey, '')}`;
+}
 
 /** Names of hosts have no case. */
 function idOf(name: string): string {
@@ -102,7 +117,7 @@ function parseReceivers(
     }
     const id = idOf(name);
     const publicKey = parseKey(path, lineNumber, key);
-    if (!receivers.has(id)) receivers.set(id, { publicKey, lineNumber });
+    if (!receivers.has(id)) receivers.set(id, { name, publicKey, lineNumber });
   }
   return receivers;
 }

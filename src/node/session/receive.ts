@@ -70,7 +70,7 @@ export interface ReceiveOptions {
 }
 
 export type ReceiveEvent =
-  | Extract<SessionReceiverEvent, { type: 'offer' | 'fault' | 'internal-error' }>
+  | Extract<SessionReceiverEvent, { type: 'offer' | 'turned-away' | 'fault' | 'internal-error' }>
   /** A block that was here is not the object's; it comes again, alone. */
   | {
       readonly type: 'bad-block';

@@ -1,8 +1,9 @@
 /** Whom to trust, as files of keys say: the policies that `send` and `receive` are given. */
 import { P2mpError } from '../../errors.js';
 import type { AuthorizedSenders } from './authorized-senders.js';
-import { fingerprint } from './key-files.js';
+import { fingerprint, formatPublicKey } from './key-files.js';
 import type { KnownReceivers } from './known-receivers.js';
+import { knownReceiverLine } from './known-receivers.js';
 import type { TrustReceiver } from './send.js';
 
 /** Asks a person about a receiver that is met for the first time. */
@@ -32,21 +33,26 @@ async function decide(
   receiverKey: Uint8Array,
 ): Promise<string | undefined> {
   const shown = fingerprint(receiverKey);
+  const line = knownReceiverLine(name, receiverKey);
   let check = known.check(name, receiverKey);
   if (check.status === 'unknown') {
     if (ask === undefined) {
-      return `its key ${shown} is not known here; check it, then use --accept-new, or add it to ${known.path}`;
+      const others = known.namesOf(receiverKey).join(', ');
+      const alias = others === '' ? '' : `, only as the key of ${others}`;
+      return `its key ${shown} is not known here${alias}; compare it with what "p2mp keygen --show" prints there, then use --accept-new, or add this line to ${known.path}: ${line}`;
     }
     if (!(await ask(name, shown))) return `its key ${shown} was not accepted`;
     try {
       check = await known.add(name, receiverKey);
     } catch (error) {
-      if (error instanceof P2mpError) return error.message;
+      if (error instanceof P2mpError) {
+        return `its key ${shown} could not be noted: ${error.message}; the line to add: ${line}`;
+      }
       throw error;
     }
   }
   if (check.status !== 'changed') return undefined;
-  return `its key has changed to ${shown}: somebody may be in its place. If it was set up anew, remove line ${check.lineNumber} of ${known.path}`;
+  return `its key has changed to ${shown}: another host may answer in its place. If it was set up again, replace line ${check.lineNumber} of ${known.path} by: ${line}`;
 }
 
 /** Lets in senders whose keys are in the file. */
@@ -55,6 +61,6 @@ export function refuseUnlessAuthorized(
 ): (senderKey: Uint8Array) => string | undefined {
   return (senderKey) =>
     authorized.find(senderKey) === undefined
-      ? `this sender's key ${fingerprint(senderKey)} is not among those that it trusts`
+      ? `this sender's key ${fingerprint(senderKey)} is not among those that it trusts; add to its authorized_senders: ${formatPublicKey(senderKey, '')}`
       : undefined;
 }
