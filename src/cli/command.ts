@@ -5,7 +5,8 @@ import { P2mpError } from '../errors.js';
 import { packageVersion } from '../node/package-version.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode, exitCodeHelp } from './exit-code.js';
-import { type Interrupt, interruptOfMessage, interruptsOf } from './interrupts.js';
+import type { Interrupt } from './interrupts.js';
+import { ignoreHangup, interruptOfMessage, interruptsOf, isOnTerminal } from './interrupts.js';
 
 export interface CommonOptions {
   json: boolean;
@@ -91,6 +92,7 @@ export async function runCommand(
   name: string,
   command: (args: readonly string[]) => Promise<ExitCode>,
 ): Promise<void> {
+  ignoreHangup();
   try {
     process.exitCode = await command(process.argv.slice(2));
   } catch (error) {
@@ -112,14 +114,18 @@ function explain(name: string, error: unknown): ExitCode {
 
 /** Calls back at the first interrupt; the second one ends the process at once. */
 export function onInterrupt(handle: (interrupt: Interrupt) => void): void {
-  let count = 0;
-  const take = (interrupt: Interrupt) => {
-    count++;
-    if (count > 1) process.exit(exitCode.interrupted);
-    handle(interrupt);
+  let isInterrupted = false;
+  const take = (interrupt: Interrupt, signal?: NodeJS.Signals) => {
+    if (!isInterrupted) {
+      isInterrupted = true;
+      handle(interrupt);
+    } else if (signal !== 'SIGHUP') {
+      // A terminal that is closed hangs up twice: its shell says so, and so does the kernel.
+      process.exit(exitCode.interrupted);
+    }
   };
-  for (const [signal, interrupt] of interruptsOf(process.platform)) {
-    process.on(signal, () => take(interrupt));
+  for (const [signal, interrupt] of interruptsOf(process.platform, isOnTerminal)) {
+    process.on(signal, () => take(interrupt, signal));
   }
   if (process.channel === undefined) return;
   process.on('message', (message) => {
