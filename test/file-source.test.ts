@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
+  existsSync,
   renameSync,
   truncateSync,
   utimesSync,
@@ -248,3 +249,16 @@ t.test(
     await refuse(t, path, /: no permission; check who may read or write it$/);
   },
 );
+
+const noProcFiles = process.platform !== 'linux' && 'no /proc here';
+
+t.test('a file whose size is not its content is refused', { skip: noProcFiles }, async (t) => {
+  await refuse(
+    t,
+    '/proc/cpuinfo',
+    /has content although its size is 0; copy its content to a file and send that: cat \/proc\/cpuinfo > copy$/,
+  );
+  await refuse(t, '/proc/self/status', /has content although its size is 0/);
+  const path = '/sys/class/net/lo/mtu';
+  if (existsSync(path)) await refuse(t, path, /has less content than its size of 4096 bytes/);
+});

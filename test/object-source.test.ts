@@ -865,22 +865,85 @@ t.test('what cannot be sent is refused in words', async (t) => {
 const isRoot = process.getuid?.() === 0;
 const mayReadAll = isRoot && 'root may read all';
 
-t.test('without permission, nothing is sent in vain', { skip: mayReadAll }, async (t) => {
-  const folder = writeTree(t.testdir(), { 'dir/a': '', 'dir/b': '', 'dir/sub/x': '' });
-  const refuse = (path: string) =>
-    t.rejects(ObjectSource.open({ paths: [folder] }), {
-      code: 'SOURCE_UNREADABLE',
-      message: `${folder}/${path}: no permission; check who may read or write it`,
-    });
+t.test('without permission, the rest is sent', { skip: mayReadAll }, async (t) => {
+  const folder = writeTree(t.testdir(), {
+    'dir/a': 'a',
+    'dir/b': 'b',
+    'dir/c': '',
+    'dir/sub/x': '',
+  });
+  const reason = 'cannot be read: no permission; check who may read or write it';
+  const skippedNames = async () => {
+    const source = await open(t, [join(folder, 'dir')]);
+    t.ok(source.skipped.every((entry) => entry.reason === reason));
+    return source.skipped.map(({ name }) => name);
+  };
   chmodSync(join(folder, 'dir/sub'), 0);
-  await refuse('dir/sub');
+  t.same(await skippedNames(), ['dir/sub']);
   // Can be listed; what is in it cannot be looked at.
   chmodSync(join(folder, 'dir/sub'), 0o400);
-  await refuse('dir/sub/x');
+  t.same(await skippedNames(), ['dir/sub/x']);
   chmodSync(join(folder, 'dir/b'), 0);
-  await refuse('dir/b');
+  chmodSync(join(folder, 'dir/c'), 0);
+  t.same(await skippedNames(), ['dir/b', 'dir/c', 'dir/sub/x']);
+  await t.rejects(ObjectSource.open({ paths: [join(folder, 'dir/b')] }), {
+    code: 'SOURCE_UNREADABLE',
+    message: `${folder}/dir/b: no permission; check who may read or write it`,
+  });
   chmodSync(join(folder, 'dir/sub'), 0o700);
-  chmodSync(join(folder, 'dir/b'), 0o600);
+});
+
+const noProcFiles = process.platform !== 'linux' && 'no /proc here';
+
+t.test('files with content and a size of 0', { skip: noProcFiles }, async (t) => {
+  await t.rejects(ObjectSource.open({ paths: ['/proc/cpuinfo'] }), {
+    code: 'SOURCE_UNREADABLE',
+    message:
+      '/proc/cpuinfo: has content although its size is 0; send it through a pipe: cat /proc/cpuinfo | p2mp send - --stdin-name cpuinfo',
+  });
+  const source = await open(t, ['/proc/sys/kernel/random']);
+  t.same(namesOf(source), ['random'], 'are left out below a folder');
+  t.match(
+    source.skipped.find(({ name }) => name === 'random/uuid'),
+    { reason: 'has content although its size is 0; send it through a pipe (p2mp send -)' },
+  );
+});
+
+const mtuPath = '/sys/class/net/lo/mtu';
+const noSys = !existsSync(mtuPath) && 'no /sys here';
+
+t.test('files with less content than their size', { skip: noSys }, async (t) => {
+  await t.rejects(ObjectSource.open({ paths: [mtuPath] }), {
+    code: 'SOURCE_UNREADABLE',
+    message:
+      /^\/sys\S+: has less content than its size of 4096 bytes; send it through a pipe: cat /,
+  });
+});
+
+t.test('files without blocks that are what their size says', async (t) => {
+  const folder = writeTree(t.testdir(), { empty: '', hole: '' });
+  truncateSync(join(folder, 'hole'), mebibyte);
+  const source = await open(t, [`${folder}/.`]);
+  t.same(namesOf(source), ['empty', 'hole']);
+  t.same(source.skipped, []);
+  t.same(await readAll(source), Buffer.alloc(mebibyte));
+});
+
+t.test('unfinished parts of a receiver are not of the object, at any depth', async (t) => {
+  const folder = writeTree(t.testdir(), {
+    'in/.p2mp-part/lock': '',
+    'in/sub/.p2mp-part/journal': 'x',
+    'in/sub/.p2mp-parts': 'y',
+  });
+  const root = join(folder, 'in');
+  const source = await open(t, [root]);
+  t.same(namesOf(source), ['in', 'in/sub', 'in/sub/.p2mp-parts']);
+  t.same(source.skipped, []);
+  t.same(namesOf(await open(t, [`${root}/.`])), ['sub', 'sub/.p2mp-parts']);
+  await t.rejects(ObjectSource.open({ paths: [join(root, '.p2mp-part')] }), {
+    code: 'INVALID_ARGUMENT',
+    message: /\.p2mp-part: holds unfinished parts of a receiver; send what it has received$/,
+  });
 });
 
 t.test('permission that is taken away meanwhile', { skip: mayReadAll }, async (t) => {

@@ -9,6 +9,7 @@ import {
   formatSeconds,
   formatTable,
 } from '../format.js';
+import type { SkippedEntry } from '../node/session/object-source.js';
 import type { SendEvent, SendResult } from '../node/session/send.js';
 import { escapeControls } from '../session/byte-codec.js';
 import type { SessionReceiverStatus } from '../session/session-events.js';
@@ -65,7 +66,7 @@ export class SendOutput {
         break;
       case 'skipped':
         output.json({ event: 'skipped', name: event.name, reason: event.reason });
-        if (!output.isJson) output.warn(escapeControls(`${event.name}: not sent: ${event.reason}`));
+        printSkipped(output, event);
         break;
       case 'connect':
         output.json({ event: 'CONNECT', receiver: event.receiver, name: event.selfName });
@@ -116,6 +117,11 @@ export class SendOutput {
     const elapsedMs = performance.now() - this.startedAtMs;
     output.progress(...sessionTable(receivers, contentSizeBytes, elapsedMs, maxRows));
   }
+}
+
+/** Something that no receiver gets: --quiet does not hide it. */
+export function printSkipped(output: Output, { name, reason }: SkippedEntry): void {
+  if (!output.isJson) output.error(escapeControls(`${name}: not sent: ${reason}`));
 }
 
 /** The same keys in PROGRESS and RESULT, on both sides: a stable interface (docs/COMMANDS.md). */
@@ -185,6 +191,9 @@ export function printSendSummary(output: Output, result: SendResult): void {
       formatPlural(result.repairs, 'repair'),
     ].join(', '),
   );
+  if (result.skipped.length > 0) {
+    output.line(`  not sent: ${formatPlural(result.skipped.length, 'entry', 'entries')}`);
+  }
   const faults = formatCounts(result.faults);
   if (faults !== '') output.line(`  odd datagrams: ${faults}`);
   if (result.rootDigest !== undefined) output.line(`  digest ${result.rootDigest}`);

@@ -15,10 +15,10 @@ import { escapeControls } from '../session/byte-codec.js';
 import { parseCount, parsePort, parseSeconds, parseSegmentSize, parseSize } from './arguments.js';
 import { createParser, onInterrupt, parse, single } from './command.js';
 import type { ExitCode } from './exit-code.js';
-import { exitCode } from './exit-code.js';
+import { exitCode, sendExitCodeHelp } from './exit-code.js';
 import { Output } from './output.js';
 import { parseReceivers } from './receiver-list.js';
-import { printSendSummary, SendOutput, sendResultJson } from './send-output.js';
+import { printSendSummary, printSkipped, SendOutput, sendResultJson } from './send-output.js';
 import { tuneEngine } from './tune-engine.js';
 
 const usage = [
@@ -30,7 +30,7 @@ const usage = [
 ].join('\n');
 
 function createSendParser() {
-  return createParser('p2mp send', usage)
+  return createParser('p2mp send', usage, sendExitCodeHelp)
     .option('to', {
       type: 'string',
       array: true,
@@ -268,9 +268,7 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
     mss: mssBytes,
   });
   for (const name of entryNames) output.line(escapeControls(name));
-  for (const { name, reason } of skipped) {
-    output.line(escapeControls(`${name}: not sent: ${reason}`));
-  }
+  for (const entry of skipped) printSkipped(output, entry);
   const entries = formatPlural(entryNames.length, 'entry', 'entries');
   output.line(
     `${entries}, ${formatBytes(contentSizeBytes)}, would go to ${formatPlural(receivers.length, 'receiver')}:`,
@@ -281,12 +279,14 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
   if (group !== undefined) output.line(`  by multicast where ${group} reaches`);
   output.line(`  in segments of ${formatPlural(mssBytes, 'byte')}`);
   output.flush();
-  return exitCode.ok;
+  return skipped.length === 0 ? exitCode.ok : exitCode.skipped;
 }
 
 function toExitCode(result: SendResult, isInterrupted: boolean): ExitCode {
   const complete = result.receivers.filter(({ status }) => status === 'complete').length;
-  if (complete === result.receivers.length && result.error === undefined) return exitCode.ok;
+  if (complete === result.receivers.length && result.error === undefined) {
+    return result.skipped.length === 0 ? exitCode.ok : exitCode.skipped;
+  }
   if (isInterrupted) return exitCode.interrupted;
   if (result.error !== undefined) return exitCode.system;
   return complete === 0 ? exitCode.none : exitCode.some;

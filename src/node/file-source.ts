@@ -9,6 +9,7 @@ import { open } from 'node:fs/promises';
 import { assert } from '../assert.js';
 import { P2mpError } from '../errors.js';
 import { fileError } from './system-error.js';
+import { checkSize } from './told-size.js';
 
 /** Read at once; two of these are held. */
 const chunkSizeBytes = 1024 * 1024;
@@ -61,7 +62,7 @@ export class FileSource {
     try {
       // Without O_NONBLOCK, the open of a pipe would wait for its writer for ever.
       handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-      const stats = await handle.stat();
+      const { stats, fault } = await checkSize(handle);
       if (stats.isDirectory()) {
         throw new P2mpError('SOURCE_UNREADABLE', `${path}: is a folder; name a file`);
       }
@@ -69,6 +70,12 @@ export class FileSource {
         throw new P2mpError(
           'SOURCE_UNREADABLE',
           `${path}: is no regular file; copy its content to one and send that`,
+        );
+      }
+      if (fault !== undefined) {
+        throw new P2mpError(
+          'SOURCE_UNREADABLE',
+          `${path}: ${fault}; copy its content to a file and send that: cat ${path} > copy`,
         );
       }
       return new FileSource(path, handle, stats, blockSizeBytes, handleReady, handleError);

@@ -11,10 +11,12 @@ import { parseEntryName } from '../../session/entry-name.js';
 import type { FileEntry, Manifest } from '../../session/manifest.js';
 import { createManifest } from '../../session/manifest.js';
 import { forEachLimited } from '../limited-concurrency.js';
-import { fileError } from '../system-error.js';
+import { changed, changedSize, endedEarly, readError } from './source-errors.js';
 import { spoolInput } from './spool-input.js';
 import type { FoundEntry, SkippedEntry } from './walk-entries.js';
 import { modifiedMsOf, walkEntries } from './walk-entries.js';
+
+export type { SkippedEntry } from './walk-entries.js';
 
 /** Read at once, across files; two of these are held for each run. */
 const chunkSizeBytes = 4 * 1024 * 1024;
@@ -60,7 +62,7 @@ export class ObjectSource {
     found: readonly FoundEntry[],
     /**
      * What is not sent, each with its reason: sockets, pipes, devices, links that lead out of the
-     * object, names that are not UTF-8 or that no receiver would take.
+     * object, names that are not UTF-8 or that no receiver would take, and what could not be read.
      */
     readonly skipped: readonly SkippedEntry[],
     spool: FileHandle | undefined,
@@ -307,7 +309,7 @@ class Content {
         throw readError(path, error);
       });
       if (!stats.isFile()) throw changed(path, 'was replaced');
-      if (stats.size !== entry.sizeBytes) throw changedSize(file, stats.size);
+      if (stats.size !== entry.sizeBytes) throw changedSize(path, entry.sizeBytes, stats.size);
       if (modifiedMsOf(stats) !== entry.modifiedMs) throw changed(path, 'was written to');
     });
   }
@@ -397,7 +399,10 @@ async function readFully(handle: FileHandle, { file, fromBytes, bytes }: Piece):
   let count = 0;
   while (count < bytes.length) {
     const { bytesRead } = await handle.read(bytes, count, bytes.length - count, fromBytes + count);
-    if (bytesRead === 0) throw changedSize(file, (await handle.stat()).size);
+    if (bytesRead === 0) {
+      const { size } = await handle.stat();
+      throw endedEarly(file.path, file.entry.sizeBytes, size, fromBytes + count);
+    }
     count += bytesRead;
   }
 }
@@ -424,26 +429,4 @@ function insert(found: readonly FoundEntry[], added: FoundEntry): FoundEntry[] {
   };
   const index = found.findIndex(isBehind);
   return found.toSpliced(index === -1 ? found.length : index, 0, added);
-}
-
-/** What systems say of something else in the place of a file: a link, a folder, a pipe, a socket. */
-const otherKindCodes = new Set(['ELOOP', 'EISDIR', 'ESPIPE', 'ENXIO']);
-
-/** Of a file that was there at `open`. */
-function readError(path: string, error: unknown): P2mpError {
-  const { code = '' } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return changed(path, 'was removed');
-  if (otherKindCodes.has(code)) return changed(path, 'was replaced');
-  return fileError('SOURCE_UNREADABLE', path, error);
-}
-
-function changedSize(file: SentFile, sizeBytes: number): P2mpError {
-  return changed(file.path, `went from ${file.entry.sizeBytes} to ${sizeBytes} bytes`);
-}
-
-function changed(path: string, how: string): P2mpError {
-  return new P2mpError(
-    'SOURCE_CHANGED',
-    `${path}: ${how} while it was being sent; send it again once nothing writes to it`,
-  );
 }

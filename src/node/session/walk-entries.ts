@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
-import { access, constants, lstat, readdir, readlink, stat } from 'node:fs/promises';
+import { access, constants, lstat, open, readdir, readlink, stat } from 'node:fs/promises';
 import { basename, sep } from 'node:path';
 import { at } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
@@ -13,7 +13,9 @@ import { parseEntryName } from '../../session/entry-name.js';
 import type { Entry } from '../../session/manifest.js';
 import { isInside, manifestLimits } from '../../session/manifest.js';
 import { mapLimited } from '../limited-concurrency.js';
-import { fileError } from '../system-error.js';
+import { describeError, fileError, systemCode } from '../system-error.js';
+import { checkSize, isSizeDoubtful } from '../told-size.js';
+import { partsFolderName } from './part-folder.js';
 
 /** As many as keep the threads for the file system busy; none of them holds a file open for long. */
 const inspectedAtOnce = 32;
@@ -52,11 +54,20 @@ interface Candidate {
   readonly fault?: string;
 }
 
+/** Faults of this host, not of one file: with these, most of a folder would be skipped. */
+const hostFaults = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
+
+/** The file was there a moment before. */
+const vanishedCodes = new Set(['ENOENT', 'ENOTDIR', 'ESTALE']);
+const replacedCodes = new Set(['ELOOP', 'ENXIO']);
+
 type Inspected =
   | { readonly reason: string }
   | { readonly entry: Entry; readonly below: Candidate[] };
 
 /**
+ * Below a folder, what cannot be read is skipped with its reason; a path of the user's that cannot be read
+ * is an error. Unfinished parts of a receiver are not of the object.
  * @param paths as the user named them; `-` takes `inputName` and is otherwise left to the caller
  * @throws P2mpError SOURCE_UNREADABLE, or INVALID_ARGUMENT where two paths give one name;
  *   the signal's reason once that is aborted
@@ -133,8 +144,16 @@ async function listGiven(path: string): Promise<Candidate[]> {
     throw new P2mpError('INVALID_ARGUMENT', 'a path is empty; name a file or folder');
   const name = basename(path);
   if (name === '' || name === '.' || name === '..') return listFolder(path, '');
+  if (name === partsFolderName) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `${path}: holds unfinished parts of a receiver; send what it has received`,
+    );
+  }
   return [{ nameBytes: Buffer.from(name), name, path, isGiven: true }];
 }
+
+const partsFolderNameBytes = Buffer.from(partsFolderName);
 
 /** @param prefix what the names of its entries begin with */
 async function listFolder(path: string, prefix: string): Promise<Candidate[]> {
@@ -145,7 +164,8 @@ async function listFolder(path: string, prefix: string): Promise<Candidate[]> {
   // Not `join`: behind a link, `..` is not where the path came from.
   const isEnded = path.endsWith('/') || path.endsWith(sep);
   const folder = isEnded ? path : path.endsWith('/.') ? path.slice(0, -1) : `${path}/`;
-  return names.sort(Buffer.compare).map((nameBytes) => {
+  const own = names.filter((nameBytes) => !nameBytes.equals(partsFolderNameBytes));
+  return own.sort(Buffer.compare).map((nameBytes) => {
     const part = nameBytes.toString();
     if (!isUtf8(nameBytes)) {
       const name = prefix + printable(nameBytes);
@@ -175,11 +195,49 @@ async function inspect(candidate: Candidate): Promise<Inspected> {
       return { entry: { kind: 'folder', ...common }, below };
     }
     if (!stats.isFile()) return refuse(candidate, stats);
+    if (isSizeDoubtful(stats)) return await inspectContent(candidate);
     await access(path, constants.R_OK);
     return { entry: { kind: 'file', ...common, sizeBytes: stats.size }, below: [] };
   } catch (error) {
-    throw fileError('SOURCE_UNREADABLE', path, error);
+    if (isGiven || hostFaults.has(systemCode(error))) {
+      throw fileError('SOURCE_UNREADABLE', path, error);
+    }
+    return { reason: describeLoss(error) };
   }
+}
+
+/** Why something below a folder could not be read, though its name was listed there. */
+function describeLoss(error: unknown): string {
+  const { cause = error } = error as Error;
+  const code = systemCode(cause);
+  if (vanishedCodes.has(code)) return 'was removed meanwhile';
+  if (replacedCodes.has(code)) return 'was replaced meanwhile';
+  return `cannot be read: ${describeError(cause)}`;
+}
+
+/** A file that is empty by its size, or that no block holds. */
+async function inspectContent(candidate: Candidate): Promise<Inspected> {
+  const { name, path, isGiven } = candidate;
+  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
+  // Meanwhile a pipe or a link may have taken its place.
+  const handle = await open(path, O_RDONLY | O_NONBLOCK | (isGiven ? 0 : O_NOFOLLOW));
+  try {
+    const { stats, fault: sizeFault } = await checkSize(handle);
+    if (!stats.isFile()) return refuse(candidate, stats);
+    if (sizeFault !== undefined) return refuseSize(candidate, sizeFault);
+    const common = { name, mode: stats.mode & 0o777, modifiedMs: modifiedMsOf(stats) };
+    return { entry: { kind: 'file', ...common, sizeBytes: stats.size }, below: [] };
+  } finally {
+    await handle.close();
+  }
+}
+
+function refuseSize({ name, path, isGiven }: Candidate, sizeFault: string): Inspected {
+  if (!isGiven) return { reason: `${sizeFault}; send it through a pipe (p2mp send -)` };
+  throw new P2mpError(
+    'SOURCE_UNREADABLE',
+    `${path}: ${sizeFault}; send it through a pipe: cat ${path} | p2mp send - --stdin-name ${name}`,
+  );
 }
 
 async function inspectLink({ name, path }: Candidate): Promise<Inspected> {
@@ -199,6 +257,7 @@ function refuse({ path, isGiven }: Candidate, stats: Stats): Inspected {
       `${path}: is no regular file; copy its content to one and send that`,
     );
   }
+  if (stats.isDirectory()) return { reason: 'was replaced by a folder meanwhile' };
   const what = stats.isSocket() ? 'socket' : stats.isFIFO() ? 'pipe' : 'device';
   return { reason: `is a ${what}` };
 }
