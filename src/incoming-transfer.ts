@@ -20,6 +20,10 @@ export class IncomingTransfer {
   isLastShort = false;
   lastHeardMs: TimeMs;
   lastProgressMs: TimeMs;
+  /** Packets since the last segment in sequence: of segments beyond it, and of ones acknowledged before. */
+  private aheadCount = 0;
+  private firstAhead = 0;
+  private duplicateCount = 0;
   /** Set once the end is known and the shell is at work on it. */
   end: TransferEnd | undefined;
   /** What answers the end once the file is durable. */
@@ -39,9 +43,34 @@ export class IncomingTransfer {
   /** Notes a segment in sequence. */
   add(nowMs: TimeMs, payload: Uint8Array): void {
     this.isLastShort = payload.length < this.mssBytes;
+    this.aheadCount = 0;
+    this.duplicateCount = 0;
     this.segmentCount++;
     this.sizeBytes += payload.length;
     this.lastProgressMs = nowMs;
+  }
+
+  /** Notes data that is not the next segment. An empty packet may be a sign of the end that is not known here. */
+  noteOutOfSequence({ sequence, payload }: DataPacket): void {
+    if (payload.length === 0) return;
+    if (sequence < this.segmentCount) this.duplicateCount++;
+    else if (this.aheadCount++ === 0) this.firstAhead = sequence;
+  }
+
+  /**
+   * Why silence now is no end: what came last says that the sender has more, or did not understand the
+   * ACKs. Undefined where nothing speaks against an end. A few duplicates do not: an ACK may be lost, or late.
+   */
+  get contradiction(): string | undefined {
+    const { aheadCount, firstAhead, duplicateCount, segmentCount, mssBytes } = this;
+    if (aheadCount > 0) {
+      const packets = aheadCount === 1 ? '1 packet' : `${aheadCount} packets`;
+      const why = causeOfNumber(firstAhead, segmentCount, mssBytes);
+      return `expects segment ${segmentCount}, but the last it got was ${packets} from ${firstAhead} on; ${why}`;
+    }
+    if (this.isLastShort || duplicateCount < manyDuplicates) return undefined;
+    const last = segmentCount - 1;
+    return `acknowledged segment ${last}, but its sender repeated it or earlier ones ${duplicateCount} times and never went on; it may wait for the ACK of another number: an ACK carries the number of the segment received`;
   }
 
   /** The number of the last ACK sent; undefined before the first. */
@@ -62,4 +91,23 @@ export class IncomingTransfer {
       : idleTimeoutMs;
     return this.lastHeardMs + patienceMs;
   }
+}
+
+/** Chance loses so many ACKs of the last segment in a row hardly ever. */
+const manyDuplicates = 8;
+
+/** Why a sender may have given a segment that number. */
+function causeOfNumber(sequence: number, expected: number, mssBytes: number): string {
+  if (expected > 0 && sequence === expected * mssBytes) {
+    return 'its sender counts bytes, where the protocol counts segments';
+  }
+  if (swapBytes(sequence) === expected) {
+    return 'its sender writes numbers with the low byte first, where the protocol has the high byte first';
+  }
+  return 'a segment is missing that its sender took for acknowledged';
+}
+
+function swapBytes(value: number): number {
+  const [a, b, c, d] = [24, 16, 8, 0].map((shift) => (value >>> shift) & 0xff);
+  return (((d ?? 0) << 24) | ((c ?? 0) << 16) | ((b ?? 0) << 8) | (a ?? 0)) >>> 0;
 }

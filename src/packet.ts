@@ -26,6 +26,12 @@ export const packetType = {
  */
 export const abortMark = 0xdead;
 
+/**
+ * In the checksum field of an empty data packet: "do you number as p2mp does?"; in that of an ACK: "yes, and
+ * this is my last number" (PROTOCOL 5.9). A receiver that follows the course text does nothing, as above.
+ */
+export const identifyMark = 0xc0de;
+
 export interface DataPacket {
   readonly kind: 'data';
   readonly sequence: number;
@@ -105,6 +111,11 @@ export function isAbortMarker(packet: DataPacket): boolean {
   return packet.payload.length === 0 && packet.checksum === abortMark;
 }
 
+/** Whether the sender asks what this receiver is (PROTOCOL 5.9). */
+export function isIdentifyMarker(packet: DataPacket): boolean {
+  return packet.payload.length === 0 && packet.checksum === identifyMark;
+}
+
 /** A data packet with a copy of `payload`; without payload it is the end marker (PROTOCOL 5.2). */
 export function encodeData(sequence: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(headerSizeBytes + payload.length);
@@ -114,22 +125,26 @@ export function encodeData(sequence: number, payload: Uint8Array): Uint8Array {
 }
 
 export function encodeAbort(sequence: number): Uint8Array {
-  const bytes = new Uint8Array(headerSizeBytes);
-  writeHeader(bytes, sequence, abortMark, packetType.data);
-  return bytes;
+  return encodeHeader(sequence, abortMark, packetType.data);
+}
+
+/** The question what a receiver is; `sequence` is the number of the end marker. */
+export function encodeIdentify(sequence: number): Uint8Array {
+  return encodeHeader(sequence, identifyMark, packetType.data);
+}
+
+/** The answer to it; `sequence` is the last number that was acknowledged, if any. */
+export function encodeIdentifyAck(sequence: number | undefined): Uint8Array {
+  return encodeHeader(sequence ?? 0xffffffff, identifyMark, packetType.ack);
 }
 
 /** An ACK that takes back what was acknowledged; `sequence` is the last number that was, if any. */
 export function encodeAbortAck(sequence: number | undefined): Uint8Array {
-  const bytes = new Uint8Array(headerSizeBytes);
-  writeHeader(bytes, sequence ?? 0xffffffff, abortMark, packetType.ack);
-  return bytes;
+  return encodeHeader(sequence ?? 0xffffffff, abortMark, packetType.ack);
 }
 
 export function encodeAck(sequence: number): Uint8Array {
-  const bytes = new Uint8Array(headerSizeBytes);
-  writeHeader(bytes, sequence, 0, packetType.ack);
-  return bytes;
+  return encodeHeader(sequence, 0, packetType.ack);
 }
 
 /** One line for people: kind, number, sizes, and what deviates from the text of the protocol. */
@@ -144,6 +159,7 @@ export function describe(bytes: Uint8Array): string {
       return describeData(packet);
     case 'ack': {
       if (packet.reserved === abortMark) return 'abort by the receiver';
+      if (packet.reserved === identifyMark) return `p2mp receiver at ${packet.sequence}`;
       const oddities = [
         packet.reserved === 0 ? '' : `, ${hex16(packet.reserved)} where zero bits belong`,
         packet.trailingBytes === 0 ? '' : `, ${packet.trailingBytes} bytes after the header`,
@@ -158,6 +174,7 @@ export function describe(bytes: Uint8Array): string {
 function describeData(packet: DataPacket): string {
   const { sequence, payload } = packet;
   if (isAbortMarker(packet)) return `abort at ${sequence}`;
+  if (isIdentifyMarker(packet)) return `question for the receiver's kind, at ${sequence}`;
   const check = checkPayload(packet);
   const verdict =
     check === 'good'
@@ -168,6 +185,12 @@ function describeData(packet: DataPacket): string {
   const name = packet.isMarkedLast ? 'last data' : payload.length === 0 ? 'end marker' : 'data';
   const content = payload.length === 0 ? '' : `, crc32 ${formatCrc32(payload)}`;
   return `${name} ${sequence}, ${payload.length} bytes${content}, checksum ${hex16(packet.checksum)} ${verdict}`;
+}
+
+function encodeHeader(sequence: number, checksum: number, type: number): Uint8Array {
+  const bytes = new Uint8Array(headerSizeBytes);
+  writeHeader(bytes, sequence, checksum, type);
+  return bytes;
 }
 
 function writeHeader(bytes: Uint8Array, sequence: number, checksum: number, type: number): void {

@@ -33,11 +33,15 @@ export class Peer {
   completedAtMs: TimeMs | undefined;
   /** Whether it acknowledged the end as well. */
   isConfirmed = false;
+  /** Whether it has shown that it is a receiver of p2mp, whose ACKs mean what ours do (PROTOCOL 5.9). */
+  isIdentified = false;
   /** Whether anything has ever come from it. */
   isHeard = false;
 
   /** Whether it has answered the end marker with an ACK of something earlier: it is at work on it. */
   isAnsweringEnd = false;
+  /** Whether it has ever done so. */
+  hasAnsweredEnd = false;
 
   datagramsSent = 0;
   retransmissions = 0;

@@ -18,7 +18,15 @@ import type { LossModel } from './loss.js';
 import type { Machine, TimeMs, Transmit } from './machine.js';
 import { stoppedTimeMs } from './machine.js';
 import type { DataPacket } from './packet.js';
-import { checkPayload, decode, encodeAbortAck, encodeAck, isAbortMarker } from './packet.js';
+import {
+  checkPayload,
+  decode,
+  encodeAbortAck,
+  encodeAck,
+  encodeIdentifyAck,
+  isAbortMarker,
+  isIdentifyMarker,
+} from './packet.js';
 import { Queue } from './queue.js';
 import type { ReceiverEvent, TransferEnd, TransferResult } from './receiver-events.js';
 
@@ -158,6 +166,11 @@ export class Receiver implements Machine<ReceiverEvent> {
     const isCurrent = transfer !== undefined && sameAddress(transfer.from, from);
     // Even what is thrown away shows that the sender lives.
     if (isCurrent) transfer.lastHeardMs = nowMs;
+    // No data: the loss service, which is for study, has no part in it.
+    if (isIdentifyMarker(packet)) {
+      this.identify(nowMs, from, bytes);
+      return;
+    }
     this.dataPackets++;
     if (this.loss()) {
       this.losses++;
@@ -189,6 +202,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     if (packet.sequence !== transfer.segmentCount) {
       const isOld = packet.sequence < transfer.segmentCount;
       this.faults.add(isOld ? 'duplicate' : 'out-of-sequence', transfer.from, bytes);
+      transfer.noteOutOfSequence(packet);
       this.repeatLastAck(transfer);
     } else if (transfer.end !== undefined) {
       // The end again, while the file is being stored: the last ACK says that we are alive.
@@ -198,6 +212,18 @@ export class Receiver implements Machine<ReceiverEvent> {
     } else {
       this.takeSegment(nowMs, transfer, packet, bytes);
     }
+  }
+
+  /** Says what this receiver is, to a sender whose transfer it has taken (PROTOCOL 5.9). */
+  private identify(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    const { transfer } = this;
+    if (transfer !== undefined && sameAddress(transfer.from, from)) {
+      this.send(from, encodeIdentifyAck(transfer.lastAcked));
+      return;
+    }
+    const ended = this.ended.find(nowMs, from);
+    if (ended === undefined || ended.isFailed) this.faults.add('no-transfer', from, bytes);
+    else this.send(from, encodeIdentifyAck(ended.lastSequence));
   }
 
   private takeSegment(
@@ -292,7 +318,9 @@ export class Receiver implements Machine<ReceiverEvent> {
   }
 
   private endBySilence(nowMs: TimeMs, transfer: IncomingTransfer): void {
-    if (this.mustEnd && !transfer.isLastShort) {
+    const { contradiction } = transfer;
+    if (contradiction !== undefined) this.fail(nowMs, transfer, 'failed', contradiction);
+    else if (this.mustEnd && !transfer.isLastShort) {
       const seconds = this.idleTimeoutMs / 1000;
       this.fail(nowMs, transfer, 'failed', `nothing came for ${seconds} s, and no end before it`);
     } else {
@@ -302,7 +330,9 @@ export class Receiver implements Machine<ReceiverEvent> {
 
   /** Another sender is waiting and this one has fallen silent: a whole file is kept, no other. */
   private giveWay(nowMs: TimeMs, transfer: IncomingTransfer): void {
-    if (transfer.isLastShort) this.finish(nowMs, transfer, 'silence');
+    const { contradiction } = transfer;
+    if (contradiction !== undefined) this.fail(nowMs, transfer, 'failed', contradiction);
+    else if (transfer.isLastShort) this.finish(nowMs, transfer, 'silence');
     else this.fail(nowMs, transfer, 'failed', 'fell silent, and another sender came');
   }
 

@@ -32,6 +32,11 @@ export interface ReceiverOutcome {
   readonly reason?: string;
   /** Whether it acknowledged the end; p2mpserver does so once the file is durable. */
   readonly isConfirmed: boolean;
+  /**
+   * Whether the receiver has shown that it is p2mp's. The ACKs of any other program are taken at their word:
+   * one that numbers from 1 sends the same ones with the first segment missing (PROTOCOL 5.9).
+   */
+  readonly isIdentified: boolean;
   /** Payload that it acknowledged, all from the beginning on. */
   readonly ackedBytes: number;
   /** From the first datagram until its last data segment was acknowledged, or its end. */

@@ -17,7 +17,14 @@ import type { GoBackRules } from './go-back.js';
 import { goBack } from './go-back.js';
 import type { Machine, TimeMs, Transmit } from './machine.js';
 import type { AckPacket } from './packet.js';
-import { abortMark, decode, encodeAbort, encodeData } from './packet.js';
+import {
+  abortMark,
+  decode,
+  encodeAbort,
+  encodeData,
+  encodeIdentify,
+  identifyMark,
+} from './packet.js';
 import { Patience } from './patience.js';
 import type { PeerStatus } from './peer.js';
 import { Peer } from './peer.js';
@@ -47,6 +54,10 @@ import {
 /** Why a complete receiver is not called confirmed (PROTOCOL 5.3). */
 const unconfirmed = 'its end was not confirmed';
 
+/** Why a receiver fails that has answered the only segment and the end alike (PROTOCOL 5.3). */
+const alwaysZero =
+  'answers everything with ACK 0, which may mean that it still expects segment 0; nothing shows that it stored the file';
+
 type Phase =
   | 'data'
   /** All data is settled; the shell looks whether the source is still what was sent. */
@@ -73,6 +84,7 @@ export class Sender implements Machine<SenderEvent> {
   private readonly patience: Patience;
   private readonly events = new Queue<SenderEvent>();
   private readonly farewells = new Queue<Transmit>();
+  private readonly questions = new Queue<Transmit>();
   private readonly faults = new FaultLog((event) => this.events.push(event));
 
   private phase: Phase = 'data';
@@ -152,6 +164,7 @@ export class Sender implements Machine<SenderEvent> {
     if (this.phase !== 'checking') return;
     if (this.hasEndMarker && this.activeCount > 0) {
       this.phase = 'ending';
+      this.askForKind();
       const { blockCount, segmentCount } = this.geometry;
       const block = this.window.push(blockCount, segmentCount, 1);
       block.packets.push(encodeData(segmentCount, new Uint8Array(0)));
@@ -167,7 +180,7 @@ export class Sender implements Machine<SenderEvent> {
     for (const peer of this.peers) {
       if (peer.status !== 'active') continue;
       if (this.phase === 'ending' && peer.ackedSegments > 0) {
-        this.settle(nowMs, peer, 'complete', unconfirmed);
+        this.endedUnconfirmed(nowMs, peer);
         continue;
       }
       if (peer.sentSegments > 0) {
@@ -206,7 +219,7 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    const farewell = this.farewells.shift();
+    const farewell = this.farewells.shift() ?? this.questions.shift();
     if (farewell !== undefined) return farewell;
     return this.flight.pollTransmit(nowMs);
   }
@@ -313,8 +326,26 @@ export class Sender implements Machine<SenderEvent> {
       this.timeouts++;
       const { firstSequence, round, pendingCount } = block;
       this.events.push({ type: 'timeout', sequence: firstSequence, round, pendingCount });
+    } else {
+      this.askForKind();
     }
     this.beginRound(block);
+  }
+
+  /** Asks receivers what they are, before the end marker whose ACK may settle them (PROTOCOL 5.9). */
+  private askForKind(): void {
+    const bytes = encodeIdentify(this.geometry.segmentCount);
+    for (const { status, isIdentified, address } of this.peers) {
+      if (status === 'active' && !isIdentified) this.questions.push({ to: address, bytes });
+    }
+  }
+
+  /** Of a single segment, ACK 0 may be a number received or the one still expected. */
+  private endedUnconfirmed(nowMs: TimeMs, peer: Peer): void {
+    const isDoubtful =
+      this.geometry.segmentCount === 1 && peer.hasAnsweredEnd && !peer.isIdentified;
+    if (isDoubtful) this.settle(nowMs, peer, 'failed', alwaysZero);
+    else this.settle(nowMs, peer, 'complete', unconfirmed);
   }
 
   /**
@@ -327,7 +358,7 @@ export class Sender implements Machine<SenderEvent> {
       if (!block.isPending(peer.index) || peer.ackedSegments === 0) continue;
       if (nowMs - peer.waitingSinceMs < senderDefaults.endPatienceMs) continue;
       if (peer.isAnsweringEnd) peer.isAnsweringEnd = false;
-      else this.settle(nowMs, peer, 'complete', unconfirmed);
+      else this.endedUnconfirmed(nowMs, peer);
     }
   }
 
@@ -340,6 +371,10 @@ export class Sender implements Machine<SenderEvent> {
     from: Address,
     bytes: Uint8Array,
   ): void {
+    if (packet.reserved === identifyMark) {
+      peer.isIdentified = true;
+      return;
+    }
     peer.acks++;
     if (packet.reserved === abortMark) {
       this.settle(nowMs, peer, 'failed', 'its server stopped, or could not store the file');
@@ -355,6 +390,7 @@ export class Sender implements Machine<SenderEvent> {
       this.faults.add('stale-ack', from, bytes);
       peer.isHeard = true;
       peer.isAnsweringEnd = this.phase === 'ending';
+      peer.hasAnsweredEnd ||= peer.isAnsweringEnd;
       peer.handleRepeatedAck(nowMs, packet.sequence);
     } else if (peer.status === 'active') {
       peer.isHeard = true;
@@ -413,7 +449,7 @@ export class Sender implements Machine<SenderEvent> {
 
   private giveUpOn(nowMs: TimeMs, peer: Peer): void {
     if (this.phase === 'ending' && peer.ackedSegments > 0) {
-      this.settle(nowMs, peer, 'complete', unconfirmed);
+      this.endedUnconfirmed(nowMs, peer);
     } else {
       this.settle(nowMs, peer, 'failed', this.patience.reason(peer, this.geometry.segmentCount));
     }
@@ -478,6 +514,7 @@ export class Sender implements Machine<SenderEvent> {
       status: peer.status === 'active' ? 'aborted' : peer.status,
       ...(peer.reason === undefined ? {} : { reason: peer.reason }),
       isConfirmed: peer.isConfirmed,
+      isIdentified: peer.isIdentified,
       ackedBytes: segmentOffsetBytes(this.geometry, peer.ackedSegments),
       elapsedMs: this.elapsedMs(peer.completedAtMs ?? this.settledAtMs),
       datagramsSent: peer.datagramsSent,

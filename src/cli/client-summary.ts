@@ -50,8 +50,13 @@ function receiverRow(outcome: ReceiverOutcome): string[] {
     formatCount(outcome.ackedBytes),
     formatSeconds(outcome.elapsedMs / 1000),
     formatCount(outcome.retransmissions),
-    outcome.reason ?? '',
+    outcome.reason ?? noteOf(outcome),
   ];
+}
+
+/** What another program's ACKs cannot show (PROTOCOL 5.9). */
+function noteOf({ status, isIdentified }: ReceiverOutcome): string {
+  return status === 'complete' && !isIdentified ? 'by its ACKs alone; compare the SHA-256' : '';
 }
 
 /** The last line of --json: a stable interface, described in docs/COMMANDS.md. */
@@ -79,7 +84,8 @@ export function clientResultJson(path: string, result: SendFileResult) {
       receiver: outcome.receiver,
       address: outcome.address,
       status: outcome.status,
-      confirmed: outcome.isConfirmed,
+      confirmed: outcome.isConfirmed && outcome.isIdentified,
+      identified: outcome.isIdentified,
       bytes: outcome.ackedBytes,
       seconds: outcome.elapsedMs / 1000,
       datagrams: outcome.datagramsSent,

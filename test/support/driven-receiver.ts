@@ -1,7 +1,14 @@
 /** A receiver driven by hand in virtual time, with a disk that is as fast as the test says. */
 import type { LossModel } from '../../src/loss.js';
 import { Runner, type TimeMs } from '../../src/machine.js';
-import { abortMark, decode, encodeAbort, encodeData, type Packet } from '../../src/packet.js';
+import {
+  abortMark,
+  decode,
+  encodeAbort,
+  encodeData,
+  identifyMark,
+  type Packet,
+} from '../../src/packet.js';
 import { Receiver, type ReceiverOptions } from '../../src/receiver.js';
 import type { ReceiverEvent, TransferResult } from '../../src/receiver-events.js';
 
@@ -139,7 +146,12 @@ export function countedLoss(lost: readonly number[] = []): LossModel & { draws: 
   return model;
 }
 
+const marks = new Map([
+  [abortMark, 'abort ack'],
+  [identifyMark, 'p2mp ack'],
+]);
+
 function nameOf(packet: Packet): string {
-  const isAbort = packet.kind === 'ack' && packet.reserved === abortMark;
-  return `${isAbort ? 'abort ack' : packet.kind} ${packet.sequence}`;
+  const mark = packet.kind === 'ack' ? marks.get(packet.reserved) : undefined;
+  return `${mark ?? packet.kind} ${packet.sequence}`;
 }

@@ -1,7 +1,7 @@
 /** A sender driven by hand in virtual time: every datagram it sends is kept as a line of text. */
 import type { Address } from '../../src/address.js';
 import { Runner, type TimeMs } from '../../src/machine.js';
-import { decode, encodeAck, isAbortMarker } from '../../src/packet.js';
+import { decode, encodeAck, isAbortMarker, isIdentifyMarker } from '../../src/packet.js';
 import { Sender } from '../../src/sender.js';
 import type { ReceiverOutcome, SenderEvent, SenderResult } from '../../src/sender-events.js';
 import type { SenderOptions } from '../../src/sender-options.js';
@@ -23,6 +23,8 @@ export class DrivenSender {
   nowMs: TimeMs = 0;
 
   private readonly runner: Runner<SenderEvent>;
+  /** Who was asked what it is; these datagrams are not among those sent. */
+  readonly questions: string[] = [];
   private sent: string[] = [];
   private sentBytes: Uint8Array[] = [];
   private readonly needs: Extract<SenderEvent, { type: 'need' }>[] = [];
@@ -36,6 +38,10 @@ export class DrivenSender {
       now: () => this.nowMs,
       canTransmit: () => true,
       transmit: ({ to, bytes }) => {
+        if (isQuestion(bytes)) {
+          this.questions.push(to.host);
+          return;
+        }
         this.sent.push(`${to.host} ${nameDatagram(bytes)}`);
         this.sentBytes.push(bytes);
       },
@@ -135,6 +141,11 @@ export class DrivenSender {
     const bytes = Uint8Array.from({ length: sizeBytes }, (_, i) => 0x61 + ((offsetBytes + i) % 26));
     this.sender.provideBlock(this.nowMs, blockIndex, bytes);
   }
+}
+
+function isQuestion(bytes: Uint8Array): boolean {
+  const packet = decode(bytes);
+  return typeof packet !== 'string' && packet.kind === 'data' && isIdentifyMarker(packet);
 }
 
 function nameDatagram(bytes: Uint8Array): string {
