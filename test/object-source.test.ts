@@ -307,6 +307,17 @@ t.test('a time that no manifest holds is brought within', { skip: noShm }, async
   await t.resolves(source.verify());
 });
 
+t.test('a time before 1970 is read to the microsecond', async (t) => {
+  const folder = writeTree(t.testdir(), { a: '', b: '', c: '' });
+  const times = { a: -0.5, b: -0.4996, c: -1.25 };
+  // As numbers, Node takes them for the present.
+  for (const [name, time] of Object.entries(times)) {
+    utimesSync(join(folder, name), `${time - 5e-7}`, `${time - 5e-7}`);
+  }
+  const { manifest } = await open(t, [`${folder}/.`]);
+  t.match(manifest.entries, [{ modifiedMs: -500 }, { modifiedMs: -499.6 }, { modifiedMs: -1250 }]);
+});
+
 t.test('reads of any part, in any order, all at once, give that part', async (t) => {
   const folder = t.testdir();
   // Around a chunk, many in a chunk, none, and one over several chunks.

@@ -1,7 +1,8 @@
 /** What Node leaves to do on the way to a disk. */
 import type { BigIntStats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { constants, open } from 'node:fs/promises';
+import { constants, mkdir, open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 const isWindows = process.platform === 'win32';
 
@@ -62,6 +63,32 @@ export async function readAll(
   return true;
 }
 
+/**
+ * Makes a folder, and those that it lies in. Node's own way to do so never ends where the file system takes no
+ * new folders, as /proc.
+ * @returns the first that it made; undefined where the folder was there
+ */
+export async function makeFolders(path: string, mode = 0o777): Promise<string | undefined> {
+  const missing: string[] = [];
+  for (let folder = path; !(await isFolder(folder)); folder = dirname(folder)) missing.push(folder);
+  for (const folder of missing.toReversed()) {
+    await mkdir(folder, { mode }).catch(async (error: NodeJS.ErrnoException) => {
+      // Others may have made it meanwhile.
+      if (error.code !== 'EEXIST' || !(await isFolder(folder))) throw error;
+    });
+  }
+  return missing.at(-1);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
 /** Makes new names durable, where the system lets a folder be synced. */
 export async function syncFolder(path: string): Promise<void> {
   if (isWindows) return;
@@ -103,15 +130,21 @@ export function permissionsOf(mode: number): number {
   return mode & 0o777;
 }
 
+/** Whole microseconds, those before 1970 too: the division of a BigInt cuts towards zero. */
+export function microsecondsOf(timeNs: bigint): bigint {
+  const restNs = ((timeNs % 1000n) + 1000n) % 1000n;
+  return (timeNs - restNs) / 1000n;
+}
+
 /** Microseconds: what Node can set. */
 export function toMicroseconds(timeMs: number): number {
   return Math.round(timeMs * 1000);
 }
 
 /** A time as `utimes` of Node takes it. */
-export function toFileTime(timeMs: number): number | Date {
-  // Numbers below zero mean the present to Node.
-  if (timeMs < 0) return new Date(timeMs);
+export function toFileTime(timeMs: number): number | string {
+  const timeUs = toMicroseconds(timeMs);
   // Node cuts off what is below a microsecond: half of one keeps rounding from taking a whole one.
-  return (toMicroseconds(timeMs) + 0.5) / 1e6;
+  // Numbers below zero mean the present to it, but their text does not.
+  return timeUs < 0 ? `${(timeUs - 0.5) / 1e6}` : (timeUs + 0.5) / 1e6;
 }

@@ -9,14 +9,14 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto';
-import { link, lstat, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, lstat, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { P2mpError } from '../../errors.js';
 import { isEqualBytes } from '../../session/byte-codec.js';
 import { keySizeBytes } from '../../session/crypto.js';
-import { syncFolder } from '../disk.js';
+import { makeFolders, syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
 
 /** Of X25519, 32 bytes each. */
@@ -186,7 +186,7 @@ export function fingerprint(publicKey: Uint8Array): string {
  * @throws P2mpError TARGET_UNWRITABLE
  */
 export async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+  await makeFolders(path, 0o700).catch((error: unknown) => {
     throw fileError('TARGET_UNWRITABLE', path, error);
   });
 }

@@ -20,6 +20,7 @@ import { P2mpError } from '../../errors.js';
 import type { FileEntry, FolderEntry, LinkEntry, Manifest } from '../../session/manifest.js';
 import type { ExistingFiles } from '../../session/messages.js';
 import {
+  microsecondsOf,
   openFlags,
   permissionsOf,
   syncFolder,
@@ -280,7 +281,7 @@ async function setAttributes(handle: FileHandle, entry: FileEntry | FolderEntry)
 }
 
 function isTimeRight({ mtimeNs }: BigIntStats, { modifiedMs }: FileEntry | FolderEntry): boolean {
-  return mtimeNs / 1000n === BigInt(toMicroseconds(modifiedMs));
+  return microsecondsOf(mtimeNs) === BigInt(toMicroseconds(modifiedMs));
 }
 
 function isModeRight(stats: BigIntStats, mode: number): boolean {

@@ -178,7 +178,7 @@ export class Receiving {
   static async open(options: ReceiveOptions): Promise<Receiving> {
     const { dir, port, bind, keyPair, refuseSender, name = hostname() } = options;
     const { maxSessions, maxContentBytes, idleMs } = options;
-    await TargetFolder.open(dir);
+    await (await TargetFolder.open(dir)).checkTakesFiles();
     await removeStaleParts(dir, staleAfterMs);
     const machine = new SessionReceiver({
       crypto: await createNodeCrypto(keyPair),

@@ -3,14 +3,15 @@
  * the file system itself is distrusted: a symbolic link below the folder could lead out of it, so none
  * is followed. The folder as the user named it may be one.
  */
+import { randomBytes } from 'node:crypto';
 import type { BigIntStats, Stats } from 'node:fs';
 import { lstatSync } from 'node:fs';
-import { access, constants, lstat, mkdir, realpath, stat } from 'node:fs/promises';
+import { access, constants, lstat, mkdir, realpath, rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ErrorCode } from '../../errors.js';
 import { P2mpError } from '../../errors.js';
 import { escapeControls } from '../../session/byte-codec.js';
-import { syncFolder } from '../disk.js';
+import { makeFolders, syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
 
 export class TargetFolder {
@@ -26,17 +27,35 @@ export class TargetFolder {
    * @throws P2mpError TARGET_UNWRITABLE
    */
   static async open(name: string): Promise<TargetFolder> {
+    if (name === '') throw new P2mpError('TARGET_UNWRITABLE', 'the folder has no name; name one');
     try {
       const stats = await stat(name).catch(() => undefined);
-      if (stats !== undefined && !stats.isDirectory()) {
+      if (stats === undefined) await makeTarget(name);
+      else if (!stats.isDirectory()) {
         throw new P2mpError('TARGET_UNWRITABLE', `${name}: is no folder; name a folder`);
       }
-      const made = await mkdir(name, { recursive: true });
-      if (made !== undefined) await syncFolder(dirname(made));
       await access(name, constants.W_OK | constants.X_OK);
       return new TargetFolder(name, await realpath(name));
     } catch (error) {
       throw fileError('TARGET_UNWRITABLE', name, error);
+    }
+  }
+
+  /**
+   * Rights alone do not say whether files can be made: in /proc and /sys nobody can, whatever his rights.
+   * @throws P2mpError TARGET_UNWRITABLE
+   */
+  async checkTakesFiles(): Promise<void> {
+    const probe = this.path(`.p2mp-probe-${randomBytes(6).toString('hex')}`);
+    try {
+      await mkdir(probe);
+      await rmdir(probe);
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      // What is full takes small changes, and may have room again later.
+      if (['ENOSPC', 'EDQUOT'].includes(code)) return;
+      if (strangeCodes.has(code)) throw takesNoFiles(this.name, error);
+      throw fileError('TARGET_UNWRITABLE', this.name, error);
     }
   }
 
@@ -75,6 +94,26 @@ export class TargetFolder {
       throw fileError(code, this.shown(entryName), error);
     }
   }
+}
+
+/** What file systems say that take no new folders: none of it is what the words mean. */
+const strangeCodes = new Set(['ENOENT', 'EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL']);
+
+function takesNoFiles(shown: string, cause: unknown): P2mpError {
+  const reason = 'no files can be made there; take another folder';
+  return new P2mpError('TARGET_UNWRITABLE', `${shown}: ${reason}`, { cause });
+}
+
+async function makeTarget(name: string): Promise<void> {
+  const link = await lstat(name).catch(() => undefined);
+  if (link?.isSymbolicLink()) {
+    const remedy = 'make what it leads to, or remove it';
+    throw new P2mpError('TARGET_UNWRITABLE', `${name}: is a link that leads nowhere; ${remedy}`);
+  }
+  const made = await makeFolders(name).catch((error: NodeJS.ErrnoException) => {
+    throw strangeCodes.has(error.code ?? '') ? takesNoFiles(name, error) : error;
+  });
+  if (made !== undefined) await syncFolder(dirname(made));
 }
 
 /** The folder, the folder in it, and so on. */
