@@ -101,6 +101,15 @@ export class Block {
     );
   }
 
+  /** How many of these segments the receiver lacks. */
+  countLacking(receiver: number, low: number, high: number): number {
+    const place = 2 * receiver;
+    return (
+      bitCount((this.lacking[place] as number) & low) +
+      bitCount((this.lacking[place + 1] as number) & high)
+    );
+  }
+
   isLacking(receiver: number, segment: number): boolean {
     const place = 2 * receiver;
     return hasBit(this.lacking[place] as number, this.lacking[place + 1] as number, segment);

@@ -16,6 +16,8 @@ import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
 import type { WireOptions } from './support/session-wire.js';
 import { SessionWire, strangerAddress } from './support/session-wire.js';
 
+const figures = { segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 };
+
 const seeds = [1, 2, 3, 4, 5];
 const isData = (bytes: Uint8Array) => {
   const kind = bytes[sessionField.kind];
@@ -204,7 +206,7 @@ t.test('nobody speaks for another receiver, with what he was given himself', (t)
       }
       said++;
       // The word that would end it, sealed for r0's own channel, under the other's number.
-      const done = encodeMessage({ kind: 'done', isComplete: true, reason: '' });
+      const done = encodeMessage({ kind: 'done', isComplete: true, ...figures, reason: '' });
       const sealed = channel.seal(done);
       const turned = sealed.slice();
       turned[sessionField.receiver + 1] = 1;
@@ -219,7 +221,7 @@ t.test('nobody speaks for another receiver, with what he was given himself', (t)
 
 t.test('who has no channel says nothing, from whatever address', (t) => {
   const wire = new SessionWire({ sizeBytes: 8000, receiverCount: 2 });
-  const done = encodeMessage({ kind: 'done', isComplete: true, reason: '' });
+  const done = encodeMessage({ kind: 'done', isComplete: true, ...figures, reason: '' });
   const forged = Uint8Array.from([...done, ...new Uint8Array(16)]);
   wire.run();
   for (const receiver of [0, 1, 2, 65_535]) {

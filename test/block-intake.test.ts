@@ -413,12 +413,41 @@ t.test('what of a block has not been sent yet is not lost', (t) => {
 
 t.test('a block that comes behind a later one of its pass was lost as a whole', (t) => {
   const { intake } = createIntake();
-  takeAll(intake, 0, 2, { generation: 1 });
-  takeAll(intake, 0, 1, { generation: 1 });
-  t.equal(intake.segmentsLost, segmentCountOfBlock(small, 1));
-  takeAll(intake, 0, 0, { generation: 2 });
-  takeAll(intake, 0, 3, { generation: 2 });
-  t.equal(intake.segmentsLost, segmentCountOfBlock(small, 1), 'a new pass begins at the front');
+  takeAll(intake, 0, 1);
+  takeAll(intake, 0, 3);
+  takeAll(intake, 0, 2);
+  t.equal(intake.segmentsLost, segmentCountOfBlock(small, 2));
+  t.end();
+});
+
+t.test('what another pass brings to one that came late was not lost', (t) => {
+  const { intake } = createIntake();
+  for (const block of [2, 3, 0, 1]) takeAll(intake, 0, block);
+  t.equal(intake.segmentsLost, 0);
+  t.end();
+});
+
+t.test('a block that proved bad and comes again was not lost', (t) => {
+  const { intake } = createIntake();
+  for (const block of [0, 1, 2, 3]) takeAll(intake, 0, block);
+  for (const block of [2, 1]) {
+    intake.lackAgain(block);
+    takeAll(intake, 0, block);
+  }
+  t.equal(intake.segmentsLost, 0);
+  t.end();
+});
+
+t.test('a block that there was no room for was not lost', (t) => {
+  const { intake, budget } = createIntake();
+  takeAll(intake, 0, 0);
+  intake.take(0, packetOf(1, 0));
+  budget.usedBytes += 2 ** 20;
+  t.equal(take(intake, 0, packetOf(2, 0)), 'no-room');
+  budget.usedBytes -= 2 ** 20;
+  takeAll(intake, 0, 3);
+  takeAll(intake, 0, 2);
+  t.equal(intake.segmentsLost, 0);
   t.end();
 });
 

@@ -21,7 +21,7 @@ function inFlight(count: number) {
     block.wire = new Uint8Array(segmentCount);
     block.setLacking(0);
     block.beginRound();
-    block.noteBurst(0, i);
+    block.noteBurst(0, i, 0xffffffff, 0xffffffff);
     block.endSending(100);
     block.await(0);
     blocks.push(block);

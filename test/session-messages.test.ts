@@ -5,6 +5,8 @@ import type { Message, Offer } from '../src/session/messages.js';
 import { decodeMessage, encodeMessage, maxNodesPerMessage } from '../src/session/messages.js';
 import { maxControlSizeBytes } from '../src/session/session-config.js';
 
+const figures = { segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 };
+
 const bytesOf = (size: number, value: number) => new Uint8Array(size).fill(value);
 const offer: Offer = {
   kind: 'offer',
@@ -49,7 +51,7 @@ const messages: readonly Message[] = [
   { kind: 'root', digest: bytesOf(32, 9) },
   { kind: 'nodes-request', height: 5, firstNode: 1_000_000, count: 32 },
   { kind: 'nodes', height: 5, firstNode: 3, digests: bytesOf(32 * maxNodesPerMessage, 7) },
-  { kind: 'done', isComplete: true, reason: '' },
+  { kind: 'done', isComplete: true, ...figures, reason: '' },
   { kind: 'bye', reason: 'stopped' },
 ];
 
@@ -97,7 +99,7 @@ t.test('nothing that is told to people acts on a terminal', (t) => {
   t.strictSame(decodeMessage(encodeMessage(bye)), { kind: 'bye', reason: told });
   const refuse = { kind: 'refuse', reason: text, isPassing: false } as const;
   t.match(decodeMessage(encodeMessage(refuse)), { reason: told });
-  const done = { kind: 'done', isComplete: false, reason: text } as const;
+  const done = { kind: 'done', isComplete: false, ...figures, reason: text } as const;
   t.match(decodeMessage(encodeMessage(done)), { reason: told });
   t.match(decodeMessage(encodeMessage({ ...offer, label: text })), { label: told });
   t.end();
@@ -110,7 +112,7 @@ t.test('texts of any length go in one datagram, shortened', (t) => {
       { kind: 'accept', name: long },
       { kind: 'refuse', reason: long, isPassing: true },
       { kind: 'bye', reason: long },
-      { kind: 'done', isComplete: false, reason: long },
+      { kind: 'done', isComplete: false, ...figures, reason: long },
     ];
     for (const message of all) {
       const bytes = encodeMessage(message);

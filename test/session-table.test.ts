@@ -24,10 +24,12 @@ function statusOf(
     status,
     activity: 'receiving',
     heldBytes,
+    heldBeforeBytes: 0,
     receivedBytes: heldBytes,
     elapsedMs: 1000,
     datagramsSent: 0,
     repairs: 0,
+    datagramsLost: 0,
     lossRatio: 0,
     usesGroup: false,
     // What it calls itself is known once it takes part.

@@ -134,11 +134,13 @@ function receiverJson(status: SessionReceiverStatus) {
     activity: status.activity,
     ...(status.reason === undefined ? {} : { reason: status.reason }),
     heldBytes: status.heldBytes,
+    heldBeforeBytes: status.heldBeforeBytes,
     receivedBytes: status.receivedBytes,
     seconds: status.elapsedMs / 1000,
     loss: status.lossRatio,
     datagrams: status.datagramsSent,
     repairs: status.repairs,
+    lost: status.datagramsLost,
     ...(status.rttMs === undefined ? {} : { rttMs: status.rttMs }),
     multicast: status.usesGroup,
   };
@@ -197,10 +199,13 @@ export function printSendSummary(output: Output, result: SendResult): void {
   const faults = formatCounts(result.faults);
   if (faults !== '') output.line(`  odd datagrams: ${faults}`);
   if (result.rootDigest !== undefined) output.line(`  digest ${result.rootDigest}`);
-  const head = ['receiver', 'status', 'received', 'time', 'loss', 'note'];
+  const wasHeld = receivers.some(({ heldBeforeBytes }) => heldBeforeBytes > 0);
+  const held = wasHeld ? ['already there'] : [];
+  const head = ['receiver', 'status', ...held, 'received', 'time', 'loss', 'note'];
   const rows = receivers.map((status) => [
     status.receiver,
     status.status,
+    ...(wasHeld ? [formatBytes(status.heldBeforeBytes)] : []),
     formatBytes(status.receivedBytes),
     formatSeconds(status.elapsedMs / 1000),
     formatLoss(status.lossRatio),

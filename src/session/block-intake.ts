@@ -29,6 +29,9 @@ export interface Taken {
   readonly faultCount?: number;
 }
 
+/** Blocks remembered that come again though nothing was lost; beyond them the count of lost ones is too high. */
+const mostNotLost = 65_536;
+
 /** Buffers kept for the next blocks. */
 const maxSpareBuffers = 16;
 
@@ -49,11 +52,13 @@ export class BlockIntake {
   private forgedBlocks = 0;
   private clashes = 0;
   /**
-   * In one pass blocks go out in order: one that comes behind a later one was lost as a whole. So is, by this
-   * count, what a further pass brings: a receiver cannot tell that it came late to it.
+   * In one pass blocks go out in order, so one that comes behind a later one was lost as a whole. One before
+   * the first that came of a pass begins another pass: it was not sent here before.
    */
+  private firstBlock = Infinity;
   private highestBlock = -1;
-  private passGeneration = 0;
+  /** Blocks that came and had no room, or proved bad: when they come again, nothing was lost. */
+  private readonly notLost = new Set<number>();
 
   constructor(
     private readonly geometry: SessionGeometry,
@@ -72,6 +77,12 @@ export class BlockIntake {
     return this.lacking.count * blockSizeBytes - shortBytes;
   }
 
+  /** A block that was held, or had come, proved bad. */
+  lackAgain(block: number): void {
+    this.lacking.add(block, block + 1);
+    this.noteNotLost(block);
+  }
+
   /** Takes what is new of a run. */
   take(nowMs: TimeMs, run: BlockRun): Taken {
     const { block, generation, count } = run;
@@ -84,7 +95,10 @@ export class BlockIntake {
     if (assembly === undefined || assembly.generation !== generation) {
       if (assembly !== undefined) this.noteClash();
       assembly = this.open(nowMs, block, generation);
-      if (assembly === undefined) return { newCount: 0, fault: 'no-room', faultCount: count };
+      if (assembly === undefined) {
+        this.noteNotLost(block);
+        return { newCount: 0, fault: 'no-room', faultCount: count };
+      }
     }
     const repairedBefore = assembly.repairedCount;
     const newCount = assembly.take(run, this.geometry.mssBytes);
@@ -132,16 +146,27 @@ export class BlockIntake {
     // One block at a time there is always room for, or nothing would ever move.
     const isIdle = this.assemblies.size === 0 && this.unwrittenBytes === 0;
     if (budget.isExhausted && !isIdle) return undefined;
-    if (generation !== this.passGeneration) this.highestBlock = -1;
-    this.passGeneration = generation;
+    this.trackPass(block);
     const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
     const segmentCount = segmentCountOfBlock(geometry, block);
     const assembly = new Assembly(generation, this.takeBuffer(sealedBytes), segmentCount);
-    if (block < this.highestBlock) assembly.noteLoss(true);
-    this.highestBlock = Math.max(this.highestBlock, block);
+    if (block < this.highestBlock && !this.notLost.delete(block)) assembly.noteLoss(true);
     this.assemblies.set(block, assembly);
     budget.usedBytes += sealedBytes;
     return assembly;
+  }
+
+  private trackPass(block: number): void {
+    if (block < this.firstBlock) {
+      this.firstBlock = block;
+      this.highestBlock = block;
+    }
+    this.highestBlock = Math.max(this.highestBlock, block);
+  }
+
+  private noteNotLost(block: number): void {
+    if (this.notLost.size >= mostNotLost) this.notLost.clear();
+    this.notLost.add(block);
   }
 
   private complete(block: number, { generation, sealed }: Assembly, newCount: number): Taken {
@@ -151,6 +176,7 @@ export class BlockIntake {
       // Which of its datagrams was forged cannot be told; from now on each shows it.
       this.forgedBlocks++;
       if (this.forgedBlocks >= forgedBlocksBeforeTags) this.wantsTags = true;
+      this.noteNotLost(block);
       return { newCount, fault: 'forged-data', faultCount: 1 };
     }
     this.lacking.remove(block, block + 1);
@@ -169,7 +195,9 @@ export class BlockIntake {
   /** The sender turned to others meanwhile; when it comes back to this block, it sends all of it. */
   private dropStale(nowMs: TimeMs): void {
     for (const [block, { takenAtMs }] of this.assemblies) {
-      if (nowMs >= takenAtMs + this.staleMs) this.drop(block);
+      if (nowMs < takenAtMs + this.staleMs) continue;
+      this.drop(block);
+      this.noteNotLost(block);
     }
   }
 

@@ -395,7 +395,7 @@ export class Delivery {
     this.lastBurst = burst;
     lane.lastBurst = burst;
     const count = bitCount(low) + bitCount(high);
-    const repairs = block.round > 1 ? count : 0;
+    let repairs = 0;
     const to = receiver === toGroup ? group : at(peers, receiver).address;
     assert(to !== undefined, 'what goes to the group has a group to go to');
     const transmit = this.encoder.encode(to, block, { low, high, burst });
@@ -407,10 +407,11 @@ export class Delivery {
     }
     for (const index of receiver === toGroup ? lane.groupMembers : [receiver]) {
       const peer = at(peers, index);
-      block.noteBurst(index, burst);
+      const ownRepairs = block.noteBurst(index, burst, low, high);
       peer.datagramsSent += count;
       if (block.isPending(index)) peer.noteNeededSent(nowMs, count);
-      peer.repairs += repairs;
+      peer.repairs += ownRepairs;
+      repairs = Math.max(repairs, ownRepairs);
     }
     this.datagramsSent += count;
     this.repairs += repairs;

@@ -82,12 +82,15 @@ export interface IncomingStatus extends IncomingInfo {
   readonly activity: string;
   /** Content that is here, what was held before the session among it. */
   readonly heldBytes: number;
+  /** Of that, what was already here before the session. */
+  readonly heldBeforeBytes: number;
   /** Content that came in this session. */
   readonly receivedBytes: number;
   readonly elapsedMs: number;
   readonly datagramsReceived: number;
   readonly duplicates: number;
-  /** Lost segments of all that were sent here, 0..1. */
+  readonly datagramsLost: number;
+  /** Lost datagrams of all that were sent here, 0..1. */
   readonly lossRatio: number;
   /** Round trip of the opening, the time that the sender took to trust this receiver included. */
   readonly rttMs?: number;

@@ -27,7 +27,7 @@ import type {
 import { isManifestSound, ManifestIntake } from './manifest-intake.js';
 import type { Message, Offer } from './messages.js';
 import { encodeMessage } from './messages.js';
-import { lossRatioOf } from './receiver-status.js';
+import { heldBefore, lossRatioOf } from './receiver-status.js';
 import type { ReceiverState } from './report.js';
 import { ReportClock } from './report-clock.js';
 import type { SecureChannel } from './secure-channel.js';
@@ -515,7 +515,7 @@ export class IncomingSession {
       this.options.countFault('bad-block', this.from, nothing);
       verification?.tree.forget(block);
       const index = geometry.manifestBlockCount + block;
-      intake.lacking.add(index, index + 1);
+      intake.lackAgain(index);
       this.options.emit({ type: 'forget', session: this.session, block });
     }
     this.stage = 'receiving';
@@ -573,8 +573,18 @@ export class IncomingSession {
     assert(result !== undefined, 'the outcome is known');
     const reason = result.reason ?? '';
     if (result.status === 'refused') this.tell({ kind: 'refuse', reason, isPassing: false });
-    else this.tell({ kind: 'done', isComplete: result.status === 'complete', reason });
+    else this.tell({ ...this.doneFigures(), isComplete: result.status === 'complete', reason });
     this.repeatLater(nowMs);
+  }
+
+  private doneFigures() {
+    const { datagramsReceived = 0, segmentsLost = 0, receivedBytes = 0 } = this.intake ?? {};
+    return {
+      kind: 'done',
+      segmentsReceived: datagramsReceived,
+      segmentsLost,
+      receivedBytes,
+    } as const;
   }
 
   private repeatLater(nowMs: TimeMs): void {
@@ -630,14 +640,17 @@ export class IncomingSession {
       geometry === undefined || intake === undefined
         ? info.contentSizeBytes
         : Math.min(info.contentSizeBytes, this.lackingBytes(geometry, intake));
+    const heldBytes = info.contentSizeBytes - lackingBytes;
     return {
       ...info,
       activity: this.stage,
-      heldBytes: info.contentSizeBytes - lackingBytes,
+      heldBytes,
+      heldBeforeBytes: heldBefore(heldBytes, receivedBytes),
       receivedBytes,
       elapsedMs: (this.endedAtMs ?? nowMs) - this.startedAtMs,
       datagramsReceived,
       duplicates,
+      datagramsLost: segmentsLost,
       lossRatio: lossRatioOf(segmentsLost, datagramsReceived),
       ...(this.rttMs === undefined ? {} : { rttMs: this.rttMs }),
       usesGroup: this.hearsGroup,

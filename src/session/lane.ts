@@ -158,6 +158,7 @@ export class Lane {
       block.endAwait(peer.index);
       if (!block.isPending(peer.index)) continue;
       block.setLackingSegments(peer.index, 0, 0);
+      if (block.wasSent(peer.index)) peer.sentInVain.add(block.index, block.index + 1);
       if (!peer.isSettled) peer.needed.add(block.index, block.index + 1);
     }
   }
@@ -190,6 +191,9 @@ export class Lane {
       const part = peer.parts.get(block.index);
       if (part === undefined) block.setLacking(peer.index);
       else block.setLackingSegments(peer.index, part.low, part.high);
+      if (!peer.sentInVain.has(block.index)) continue;
+      peer.sentInVain.remove(block.index, block.index + 1);
+      block.noteSentBefore(peer.index);
     }
     if (block.pendingCount === 0) return;
     load();

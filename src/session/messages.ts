@@ -88,6 +88,10 @@ export interface Nodes {
 export interface Done {
   readonly kind: 'done';
   readonly isComplete: boolean;
+  /** The last figures, as in a report. */
+  readonly segmentsReceived: number;
+  readonly segmentsLost: number;
+  readonly receivedBytes: number;
   /** Why it is not complete; or what is worth knowing of a success. */
   readonly reason: string;
 }
@@ -176,7 +180,9 @@ export function encodeMessage(message: Message): Uint8Array {
       writer.uint8(message.height).varint(message.firstNode).raw(message.digests);
       break;
     case 'done':
-      writer.uint8(message.isComplete ? 1 : 0).text(shortened(message.reason));
+      writer.uint8(message.isComplete ? 1 : 0);
+      writer.varint(message.segmentsReceived).varint(message.segmentsLost);
+      writer.varint(message.receivedBytes).text(shortened(message.reason));
       break;
   }
   return writer.finish();
@@ -240,7 +246,14 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       return { kind, height, firstNode, digests: reader.raw(reader.remainingBytes).slice() };
     }
     case 'done':
-      return { kind, isComplete: reader.uint8() === 1, reason: readLine(reader) };
+      return {
+        kind,
+        isComplete: reader.uint8() === 1,
+        segmentsReceived: reader.varint(),
+        segmentsLost: reader.varint(),
+        receivedBytes: reader.varint(),
+        reason: readLine(reader),
+      };
   }
 }
 

@@ -14,6 +14,7 @@ export function statusOf(
   const { rttMs } = peer.rtt;
   const { lackingBytes = contentSizeBytes } = peer;
   const heldBytes = Math.max(0, contentSizeBytes - lackingBytes);
+  const receivedBytes = peer.earlierBytes + peer.receivedBytes;
   return {
     receiver: peer.name,
     address: formatAddress(peer.address),
@@ -22,14 +23,21 @@ export function statusOf(
     activity: activityOf(peer, isConfirmed),
     ...(peer.reason === undefined ? {} : { reason: peer.reason }),
     heldBytes,
-    receivedBytes: peer.earlierBytes + peer.receivedBytes,
+    heldBeforeBytes: heldBefore(heldBytes, receivedBytes),
+    receivedBytes,
     elapsedMs: Math.max(0, (peer.settledAtMs ?? nowMs) - (peer.startedAtMs ?? nowMs)),
     datagramsSent: peer.datagramsSent,
     repairs: peer.repairs,
+    datagramsLost: peer.segmentsLost,
     lossRatio: lossRatioOf(peer.segmentsLost, peer.segmentsReceived),
     ...(rttMs === undefined ? {} : { rttMs }),
     usesGroup: peer.hearsGroup,
   };
+}
+
+/** What was there before the session, of what is held; a block may have come more than once. */
+export function heldBefore(heldBytes: number, receivedBytes: number): number {
+  return Math.max(0, heldBytes - receivedBytes);
 }
 
 /** @returns lost segments of all that were sent, 0..1 */

@@ -16,6 +16,8 @@ export class SessionBlock extends Block {
   private readonly awaited: Uint8Array;
   /** The last burst of the current round, by receiver. */
   private readonly bursts: Int32Array;
+  /** Two masks for each receiver, low half first: segments that have been sent to it. */
+  private readonly sent: Uint32Array;
 
   /** @param awaitedBlocks by receiver, in how many blocks its report is awaited */
   constructor(
@@ -25,6 +27,7 @@ export class SessionBlock extends Block {
     super(receiverCount);
     this.awaited = new Uint8Array(receiverCount);
     this.bursts = new Int32Array(receiverCount);
+    this.sent = new Uint32Array(2 * receiverCount);
   }
 
   override get hasBytes(): boolean {
@@ -36,6 +39,7 @@ export class SessionBlock extends Block {
     this.isRead = false;
     this.awaited.fill(0);
     this.awaitedCount = 0;
+    this.sent.fill(0);
   }
 
   override beginRound(): void {
@@ -43,9 +47,29 @@ export class SessionBlock extends Block {
     this.bursts.fill(none);
   }
 
-  /** Some of the round has gone to a receiver in this burst. */
-  noteBurst(receiver: number, burst: number): void {
+  /**
+   * Some of the round has gone to a receiver in this burst.
+   * @returns how many of these segments it lacks and had been sent before
+   */
+  noteBurst(receiver: number, burst: number, low: number, high: number): number {
     this.bursts[receiver] = burst;
+    const place = 2 * receiver;
+    const sentLow = this.sent[place] as number;
+    const sentHigh = this.sent[place + 1] as number;
+    this.sent[place] = sentLow | low;
+    this.sent[place + 1] = sentHigh | high;
+    if (((sentLow & low) | (sentHigh & high)) === 0) return 0;
+    return this.countLacking(receiver, sentLow & low, sentHigh & high);
+  }
+
+  /** Whether anything of it was sent to a receiver. */
+  wasSent(receiver: number): boolean {
+    return ((this.sent[2 * receiver] as number) | (this.sent[2 * receiver + 1] as number)) !== 0;
+  }
+
+  /** All of it was sent to the receiver before it was in flight this time. */
+  noteSentBefore(receiver: number): void {
+    this.sent.fill(0xffffffff, 2 * receiver, 2 * receiver + 2);
   }
 
   /** The last burst in which something of the round went to a receiver; undefined where nothing did. */

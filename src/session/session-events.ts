@@ -45,13 +45,18 @@ export interface SessionReceiverStatus {
   readonly reason?: string;
   /** Content that it holds, what it held before the session among it. */
   readonly heldBytes: number;
+  /** Of that, what was already there before the session. */
+  readonly heldBeforeBytes: number;
   /** Content that it received in this session and that counts. */
   readonly receivedBytes: number;
   readonly elapsedMs: number;
   /** Data datagrams, by the group or to it alone. */
   readonly datagramsSent: number;
+  /** Of these, the ones with segments that it lacked although they had been sent to it before. */
   readonly repairs: number;
-  /** Lost segments of all that were sent to it, 0..1. */
+  /** Data datagrams that did not arrive, by its own count. */
+  readonly datagramsLost: number;
+  /** The same as a share of those that arrived or did not, 0..1. */
   readonly lossRatio: number;
   readonly rttMs?: number;
   readonly usesGroup: boolean;
@@ -73,6 +78,7 @@ export interface SessionSenderResult {
   readonly groupDatagramsSent: number;
   /** Payload of these. */
   readonly bytesSent: number;
+  /** Of the datagrams, those that were sent again to a receiver that lacked them. */
   readonly repairs: number;
   readonly reportsReceived: number;
   readonly receivers: readonly SessionReceiverOutcome[];

@@ -36,6 +36,8 @@ export class SessionPeer {
 
   /** Blocks that it lacks and that are not in flight to it. */
   readonly needed = new RangeSet();
+  /** Of these, the ones that were sent to it and then let go of: they are sent again. */
+  readonly sentInVain = new RangeSet();
   /** Content that it lacks, by its last report. */
   lackingBytes: number | undefined;
   /** It has told what it lacks of the content. */

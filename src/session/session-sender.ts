@@ -370,6 +370,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       case 'done': {
         this.tell(peer, { kind: 'bye', reason: '' });
         peer.lackingBytes = message.isComplete ? 0 : peer.lackingBytes;
+        peer.receivedBytes = message.receivedBytes;
+        peer.segmentsReceived = message.segmentsReceived;
+        peer.segmentsLost = message.segmentsLost;
         const reason = message.reason === '' ? undefined : message.reason;
         this.settle(nowMs, peer, message.isComplete ? 'complete' : 'failed', reason);
         return true;

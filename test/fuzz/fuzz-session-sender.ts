@@ -30,6 +30,8 @@ import { fillRandom } from './tape.js';
 import type { Outcome } from './watch.js';
 import { Driver, demand } from './watch.js';
 
+const figures = { segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 };
+
 const stranger: Address = { host: '192.0.2.9', port: 9 };
 
 const group: Address = { host: '239.1.2.3', port: 7735 };
@@ -353,7 +355,7 @@ class Insider {
       return;
     }
     if (tape.isOneIn(32)) {
-      this.tell({ kind: 'done', isComplete: true, reason: '' });
+      this.tell({ kind: 'done', isComplete: true, ...figures, reason: '' });
       return;
     }
     const { blockCount } = this.fire.sender.geometry;
