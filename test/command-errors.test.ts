@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { openSilentPort } from './support/loopback.js';
-import { startCommand } from './support/processes.js';
+import { distFolder, Program, startCommand } from './support/processes.js';
 
 t.jobs = 4;
 
@@ -50,6 +50,7 @@ const client: readonly Refusal[] = [
   { args: 'localhost 7735 file abc', code: 2, line: 'MSS abc: ' },
   { args: 'localhost 7735 file 0x10', code: 2, line: 'MSS 0x10: ' },
   { args: 'localhost 7735 file 65500', code: 2, line: /^MSS 65500: .* from 1 to 65499/ },
+  { args: 'a,b 7735 file 500', code: 2, line: 'server a,b: separate servers by blanks: a b' },
   { args: 'localhost 0 file 500', code: 2, line: /^port 0: .* from 1 to 65535/ },
   { args: 'localhost 65536 file 500', code: 2, line: 'port 65536: ' },
   { args: 'localhost abc file 500', code: 2, line: 'port abc: ' },
@@ -168,4 +169,30 @@ t.test('p2mpserver into a folder without permission', { buffered: true, skip }, 
   const exit = await startCommand(t, 'p2mpserver', ['0', join(folder, 'copy'), '0']).exited;
   t.equal(exit.code, 4);
   t.match(exit.stderr, /^p2mpserver: .*closed: no permission; .*\n$/);
+});
+
+const noShell = process.platform === 'win32' && 'arguments are text there';
+
+t.test('an argument that is not UTF-8 is named as such', { skip: noShell }, async (t) => {
+  // As a file from a disk in Latin-1 is named, and as one in Shift JIS.
+  const cases = [
+    ['p2mp', 'send "$(printf "caf\\351.txt")" --to localhost --open', 'caf\\xe9.txt'],
+    ['p2mpclient', 'localhost 7735 "$(printf "\\223\\372")" 500', '\\x93\\xfa'],
+    ['p2mpserver', '0 "$(printf "o\\377")" 0', 'o\\xff'],
+  ] as const;
+  for (const [command, words, shown] of cases) {
+    const line = `exec '${process.execPath}' '${join(distFolder, 'cli', command)}.js' ${words}`;
+    const exit = await new Program(t, 'sh', ['-c', line]).exited;
+    t.equal(exit.code, 2);
+    t.ok(exit.stderr.includes(`: argument ${shown}: is not UTF-8; rename the file`), exit.stderr);
+  }
+});
+
+t.test('a name that holds U+FFFD itself is a name as any other', { skip: noShell }, async (t) => {
+  const cwd = mkdtempSync(join(tmpdir(), 'p2mp-'));
+  t.teardown(() => rmSync(cwd, { recursive: true }));
+  writeFileSync(join(cwd, 'a\ufffdb'), 'content');
+  const args = ['send', 'a\ufffdb', '--to', '127.0.0.1', '--dry-run'];
+  const exit = await startCommand(t, 'p2mp', args, { cwd }).exited;
+  t.match(exit, { code: 0, stderr: '' });
 });

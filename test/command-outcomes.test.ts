@@ -56,7 +56,8 @@ t.test(
     t.equal(stderr.trimEnd().split('\n').length, 1, 'one line');
     t.match(stdout, 'complete at 1 of 2 receivers');
     t.match(stdout, new RegExp(`^ {2}${serving.server} +complete +5,000 `, 'm'));
-    t.match(stdout, new RegExp(`^ {2}${silent} +failed +0 .*no answer for 2 s`, 'm'));
+    t.match(stdout, new RegExp(`^ {2}${silent} +failed +0 `, 'm'));
+    t.notMatch(stdout, 'no answer', 'why is said once');
     t.equal((await serving.program.exited).code, 0);
     t.ok(isSameContent(sent, copy));
   },

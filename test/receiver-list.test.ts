@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { parseReceivers } from '../src/cli/receiver-list.js';
+import { checkSeparation, parseReceivers } from '../src/cli/receiver-list.js';
 
 async function read(...texts: string[]) {
   const receivers = await parseReceivers(texts, 7000);
@@ -57,4 +57,34 @@ t.test('none at all is refused, and so is a file that is not there', async (t) =
     message: new RegExp(`^${missing.replaceAll('\\', '\\\\')}: does not exist; `),
   });
   await t.rejects(read(`@${folder}`), { code: 'SOURCE_UNREADABLE' });
+});
+
+t.test('blanks and semicolons between receivers', async (t) => {
+  for (const text of ['a b', 'a:1;b', 'a;  b']) {
+    const words = text.split(/[ ;]+/).join(',');
+    await t.rejects(read(text), {
+      code: 'INVALID_ARGUMENT',
+      message: `--to ${text}: separate receivers by commas: --to ${words}`,
+    });
+  }
+});
+
+t.test('receivers that were given as words of their own', async (t) => {
+  const check = (...args: string[]) => checkSeparation(args, (path) => path === 'file');
+  const refused = [
+    [['file', '--to', 'a', 'b'], 'b', 'a,b'],
+    [['file', '--to=a', 'b', 'c', '--open'], 'b', 'a,b,c'],
+    [['--to', 'a,', 'b', 'file'], 'b', 'a,b'],
+    [['file', '--to', 'a', '--to', 'b', 'c'], 'c', 'b,c'],
+  ] as const;
+  for (const [args, first, all] of refused) {
+    t.throws(() => check(...args), {
+      code: 'INVALID_ARGUMENT',
+      message: `${first}: there is no file of this name; if it is a receiver, separate receivers by commas: --to ${all}`,
+    });
+  }
+  check('--to', 'a', 'file');
+  check('file', '--to', 'a', '--open');
+  check('--to', 'a', '-');
+  check('missing', '--to', 'a');
 });

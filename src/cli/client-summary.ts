@@ -50,12 +50,15 @@ function receiverRow(outcome: ReceiverOutcome): string[] {
     formatCount(outcome.ackedBytes),
     formatSeconds(outcome.elapsedMs / 1000),
     formatCount(outcome.retransmissions),
-    outcome.reason ?? noteOf(outcome),
+    noteOf(outcome),
   ];
 }
 
 /** What another program's ACKs cannot show (PROTOCOL 5.9). */
-function noteOf({ status, isIdentified }: ReceiverOutcome): string {
+function noteOf({ status, reason, isIdentified }: ReceiverOutcome): string {
+  // Why one was given up on was said then.
+  if (status === 'failed') return '';
+  if (reason !== undefined) return reason;
   return status === 'complete' && !isIdentified ? 'by its ACKs alone; compare the SHA-256' : '';
 }
 

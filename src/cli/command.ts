@@ -7,6 +7,7 @@ import type { ExitCode } from './exit-code.js';
 import { exitCode, exitCodeHelp } from './exit-code.js';
 import type { Interrupt } from './interrupts.js';
 import { ignoreHangup, interruptOfMessage, interruptsOf, isOnTerminal } from './interrupts.js';
+import { checkAreText } from './text-of-arguments.js';
 
 export interface CommonOptions {
   json: boolean;
@@ -94,7 +95,9 @@ export async function runCommand(
 ): Promise<void> {
   ignoreHangup();
   try {
-    process.exitCode = await command(process.argv.slice(2));
+    const args = process.argv.slice(2);
+    checkAreText(args);
+    process.exitCode = await command(args);
   } catch (error) {
     process.exitCode = explain(name, error);
   }

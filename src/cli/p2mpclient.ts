@@ -5,6 +5,7 @@ import { P2mpError } from '../errors.js';
 import { formatSeconds } from '../format.js';
 import type { FileSenderEvent, SendFileOptions, SendFileResult } from '../node/file-sender.js';
 import { sendFile } from '../node/file-sender.js';
+import type { ServerSpec } from '../node/resolve-receivers.js';
 import {
   parseMss,
   parsePort,
@@ -77,7 +78,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   const giveUpAfter = argv['give-up-after'];
   const interruption = new AbortController();
   const options: SendFileOptions = {
-    servers: servers.toReversed().map((server) => parseServer(server, commonPort)),
+    servers: servers.toReversed().map((server) => parseOneServer(server, commonPort)),
     path,
     mssBytes: parseMss(mss),
     windowBlocks: parseWindow(single('window', argv.window)),
@@ -100,6 +101,15 @@ async function main(args: readonly string[]): Promise<ExitCode> {
     );
   }
   return toExitCode(result, interruption.signal.aborted);
+}
+
+function parseOneServer(text: string, commonPort: number): ServerSpec {
+  const words = text.split(/[\s,;]+/).filter((word) => word !== '');
+  if (words.length < 2) return parseServer(text, commonPort);
+  throw new P2mpError(
+    'INVALID_ARGUMENT',
+    `server ${text}: separate servers by blanks: ${words.join(' ')}`,
+  );
 }
 
 async function send(

@@ -14,10 +14,46 @@ export async function parseReceivers(
   for (const text of texts.flatMap((each) => each.split(','))) {
     const item = text.trim();
     if (item.startsWith('@')) receivers.push(...(await readHosts(item.slice(1), commonPort)));
-    else if (item !== '') receivers.push(parseServer(item, commonPort));
+    else if (item !== '') receivers.push(parseReceiver(item, commonPort));
   }
   if (receivers.length > 0) return receivers;
   throw new P2mpError('INVALID_ARGUMENT', '--to: names no receiver; give host[:port],... or @file');
+}
+
+function parseReceiver(item: string, commonPort: number): ServerSpec {
+  const words = item.split(/[\s;]+/).filter((word) => word !== '');
+  if (words.length > 1) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `--to ${item}: separate receivers by commas: --to ${words.join(',')}`,
+    );
+  }
+  return parseServer(item, commonPort);
+}
+
+/**
+ * Words that look like paths and were meant as receivers: those right behind the value of `--to` that are no
+ * files.
+ * @param args the command line as it was given
+ * @throws P2mpError INVALID_ARGUMENT
+ */
+export function checkSeparation(args: readonly string[], isFile: (path: string) => boolean): void {
+  args.forEach((arg, i) => {
+    const value = arg === '--to' ? args[i + 1] : /^--to=(.*)$/s.exec(arg)?.[1];
+    if (value === undefined) return;
+    const words: string[] = [];
+    for (const word of args.slice(arg === '--to' ? i + 2 : i + 1)) {
+      if (word.startsWith('-') || isFile(word)) break;
+      words.push(word);
+    }
+    const [first] = words;
+    if (first === undefined) return;
+    const all = [value, ...words].map((word) => word.replace(/^,|,$/g, '')).join(',');
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `${first}: there is no file of this name; if it is a receiver, separate receivers by commas: --to ${all}`,
+    );
+  });
 }
 
 /** One receiver per line; blank lines and what follows a `#` do not count. */

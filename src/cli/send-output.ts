@@ -201,7 +201,11 @@ export function printSendSummary(output: Output, result: SendResult): void {
   if (result.rootDigest !== undefined) output.line(`  digest ${result.rootDigest}`);
   const wasHeld = receivers.some(({ heldBeforeBytes }) => heldBeforeBytes > 0);
   const held = wasHeld ? ['already there'] : [];
-  const head = ['receiver', 'status', ...held, 'received', 'time', 'loss', 'note'];
+  // Why one is not complete was said when it ended, whatever the options are.
+  const note = ({ status, reason = '' }: SessionReceiverStatus) =>
+    status === 'complete' ? reason : '';
+  const notes = receivers.some((receiver) => note(receiver) !== '') ? ['note'] : [];
+  const head = ['receiver', 'status', ...held, 'received', 'time', 'loss', ...notes];
   const rows = receivers.map((status) => [
     status.receiver,
     status.status,
@@ -209,7 +213,7 @@ export function printSendSummary(output: Output, result: SendResult): void {
     formatBytes(status.receivedBytes),
     formatSeconds(status.elapsedMs / 1000),
     formatLoss(status.lossRatio),
-    status.reason ?? '',
+    note(status),
   ]);
   for (const line of formatTable([head, ...rows])) output.line(`  ${line}`);
 }

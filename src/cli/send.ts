@@ -17,7 +17,7 @@ import { createParser, onInterrupt, parse, single } from './command.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode, sendExitCodeHelp } from './exit-code.js';
 import { Output } from './output.js';
-import { parseReceivers } from './receiver-list.js';
+import { checkSeparation, parseReceivers } from './receiver-list.js';
 import { printSendSummary, printSkipped, SendOutput, sendResultJson } from './send-output.js';
 import { tuneEngine } from './tune-engine.js';
 
@@ -142,6 +142,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   if (argv.overwrite && !argv.clobber) {
     throw new P2mpError('INVALID_ARGUMENT', '--overwrite and --no-clobber: give one of them');
   }
+  checkSeparation(args, existsSync);
   const interruption = new AbortController();
   const report = new SendOutput(output, argv.verbose);
   const options: SendOptions = {

@@ -5,6 +5,7 @@ import { at } from '../assert.js';
 import { P2mpError } from '../errors.js';
 import type { ReceiverSpec } from '../sender-options.js';
 import { mapLimited } from './limited-concurrency.js';
+import { checkIsHost } from './receiver-address.js';
 import { resolveHost } from './resolve-host.js';
 
 export interface ServerSpec {
@@ -20,8 +21,8 @@ const lookupsAtOnce = 8;
 
 /**
  * Names are looked up side by side; of several faults, the first receiver's is told.
- * @throws P2mpError INVALID_ARGUMENT where none is named, where a port is none, and where two are one
- *   receiver; UNKNOWN_HOST
+ * @throws P2mpError INVALID_ARGUMENT where none is named, where a port is none, where two are one receiver,
+ *   and where one is a group or a broadcast address; UNKNOWN_HOST
  */
 export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<ReceiverSpec[]> {
   if (specs.length === 0) {
@@ -39,6 +40,7 @@ export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<Re
   const nameOf = new Map<string, string>();
   return specs.map(({ host, name = host }, index) => {
     const address = at(addresses, index);
+    checkIsHost(name, address);
     checkIsNew(nameOf, name, address);
     return { name, address };
   });
