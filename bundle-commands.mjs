@@ -1,6 +1,6 @@
 // Puts the commands of sessions together with all that they load: hundreds of small files take a
 // command longer to find than the first receiver takes to answer. The library stays as it was compiled.
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 const commands = ['p2mp', 'send', 'receive', 'keygen'];
@@ -45,6 +45,11 @@ await writeFile(
   'dist/cli/third-party-licenses.txt',
   await licensesOf(Object.keys(metafile.inputs)),
 );
+
+// npm sets this bit when it installs or links the package, on the files that are there at that time. A link
+// outlives a rebuild, which makes new files.
+const { bin } = JSON.parse(await readFile('package.json', 'utf8'));
+for (const path of Object.values(bin)) await chmod(path, 0o755);
 
 /** The terms of every package that has gone into the commands. */
 async function licensesOf(inputs) {

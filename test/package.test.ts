@@ -1,6 +1,6 @@
 /** What is published: the packed files, installed elsewhere and used. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import t from 'tap';
@@ -62,6 +62,19 @@ t.test('the package holds what users need, and nothing else', async (t) => {
   for (const path of Object.values<string>(bin)) {
     const [line] = readFileSync(join(projectFolder, path), 'utf8').split('\n');
     t.equal(line, '#!/usr/bin/env node', `${path} can be run`);
+  }
+});
+
+t.test('commands that are linked to run as soon as they are built', async (t) => {
+  const folder = t.testdir();
+  const { bin } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8'));
+  for (const [name, path] of Object.entries<string>(bin)) {
+    // npm link makes such a link, and sets no mode when the file behind it is built again.
+    const link = join(folder, name);
+    symlinkSync(join(projectFolder, path), link);
+    const { code, stderr } = await new Program(t, link, ['--version']).exited;
+    t.equal(code, 0, stderr);
+    t.equal(statSync(link).mode & 0o755, 0o755, `${name} can be run by everybody`);
   }
 });
 

@@ -134,11 +134,13 @@ export class SocketRunner<Event> {
     // Timers count whole milliseconds; on a LAN a round trip takes a fraction of one, and so should
     // a timeout. What is left below one is spent polling the sockets, once it is likely that the
     // deadline will pass: while answers come, each puts it off, and polling would only burn a core.
+    // One that has passed already, because the work took longer, must not wait for a timer's least.
     const isCoarse = this.deadlines === 'coarse';
-    if (waitMs < 1 && nowMs - this.timeoutSetAtMs >= quietMs && !isCoarse) {
+    const isLikely = waitMs <= 0 || nowMs - this.timeoutSetAtMs >= quietMs;
+    if (waitMs < 1 && isLikely && !isCoarse) {
       this.immediate = setImmediate(this.wake);
     } else {
-      const timerMs = isCoarse ? Math.ceil(waitMs) : waitMs;
+      const timerMs = isCoarse ? Math.max(0, Math.ceil(waitMs)) : waitMs;
       this.timer = setTimeout(this.wake, Math.min(timerMs, maxTimerMs));
     }
   }

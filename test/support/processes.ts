@@ -10,8 +10,11 @@ export const projectFolder = fileURLToPath(new URL('../../', import.meta.url));
 /** Where the built programs are; another build is tested by naming its folder in P2MP_DIST. */
 export const distFolder = process.env['P2MP_DIST'] ?? join(projectFolder, 'dist');
 
+/** Commands run on the Node of the tests; on another one by its path in P2MP_NODE. */
+export const nodePath = process.env['P2MP_NODE'] ?? process.execPath;
+
 /** Far above what any of them takes: a program that hangs must not hang the tests. */
-const maxProgramMs = 120_000;
+const maxProgramMs = 900_000;
 
 /** A test, as far as programs need it. */
 export interface Cleaner {
@@ -181,7 +184,7 @@ export function startCommand(
   options: ProgramOptions = {},
 ): Program {
   const path = join(distFolder, 'cli', `${name}.js`);
-  return new Program(t, process.execPath, [path, ...args], options);
+  return new Program(t, nodePath, [path, ...args], options);
 }
 
 /** Starts `p2mp experiment`. */

@@ -1,0 +1,67 @@
+/** Deadlines over real sockets: those that passed while the process was busy. */
+import { setTimeout as wait } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import type { Machine, TimeMs } from '../src/machine.js';
+import { type DeadlinePolicy, SocketRunner } from '../src/node/socket-runner.js';
+
+/** Its deadline is always in the past already, as after work that took longer than the wait. */
+class LateMachine implements Machine<never> {
+  timeouts = 0;
+  handleDatagram(): void {}
+  handleTimeout(): void {
+    this.timeouts++;
+  }
+  pollTransmit(): undefined {
+    return undefined;
+  }
+  pollTimeout(): TimeMs | undefined {
+    return this.timeouts < 3 ? performance.now() - 5 : undefined;
+  }
+  pollEvent(): undefined {
+    return undefined;
+  }
+}
+
+/** Runs a machine that is late. @returns the waits that timers of this process were set for */
+async function runLate(t: Test, deadlines: DeadlinePolicy): Promise<number[]> {
+  const machine = new LateMachine();
+  const runner = await SocketRunner.open({
+    machine,
+    bind: ['127.0.0.1'],
+    port: 0,
+    deadlines,
+    handleEvent: () => undefined,
+    handleSendError: () => undefined,
+  });
+  const waitsMs: number[] = [];
+  const { setTimeout } = globalThis;
+  const watched = (handler: () => void, waitMs: number) => {
+    waitsMs.push(waitMs);
+    return setTimeout(handler, waitMs);
+  };
+  globalThis.setTimeout = watched as typeof setTimeout;
+  try {
+    runner.drain();
+    while (machine.timeouts < 3) await wait(1);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+  await runner.close();
+  t.equal(machine.timeouts, 3, 'every deadline was handled');
+  return waitsMs;
+}
+
+t.test('a deadline that has passed is handled in the next turn', async (t) => {
+  t.same(await runLate(t, 'exact'), [], 'no timer is set, since the least is a millisecond');
+});
+
+t.test('where deadlines may be late, timers are set for no negative time', async (t) => {
+  for (const deadlines of ['adaptive', 'coarse'] as const) {
+    const waitsMs = await runLate(t, deadlines);
+    t.same(
+      waitsMs.filter((waitMs) => waitMs < 0),
+      [],
+      deadlines,
+    );
+  }
+});
