@@ -93,6 +93,8 @@ function describeReceived(event: ReceiveEvent): string {
       return event.message;
     case 'internal-error':
       return event.stack;
+    case 'no-group':
+      return `${event.group}: ${event.reason}`;
     case 'turned-away':
       return `${event.from.host} ${event.cause} ${event.reason}`;
     default:

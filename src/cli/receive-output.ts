@@ -100,6 +100,13 @@ export class ReceiveOutput {
           output.error(`internal error of p2mp${whose}; please report it\n${stack}`);
         break;
       }
+      case 'no-group': {
+        const { group, reason } = event;
+        output.json({ event: 'NO_GROUP', group, reason });
+        const text = `the multicast group ${group} cannot be joined: ${reason}; unicast takes its place`;
+        if (!output.isJson) output.warn(text);
+        break;
+      }
       case 'fault':
       case 'send-error':
         printOddity(output, event, options.isVerbose);

@@ -145,21 +145,25 @@ export class Endpoint {
 
   /**
    * What is sent to this group reaches this host from now on, by whichever interface it comes.
-   * @returns whether any interface could join
+   * @returns why no interface could join; undefined where one has
    */
-  joinGroup(group: string): boolean {
+  joinGroup(group: string): string | undefined {
     const socket = this.portFor({ host: group, port: 0 })?.socket;
-    if (socket === undefined || this.isClosed) return false;
+    if (socket === undefined || this.isClosed) return 'its socket is closed';
     let hasJoined = false;
+    let failure: NodeJS.ErrnoException | undefined;
     for (const name of multicastInterfaces(group)) {
       try {
         socket.addMembership(group, name);
         hasJoined = true;
-      } catch {
-        // Joined before, or an interface that cannot: the others may.
+      } catch (error) {
+        // An interface that cannot: the others may.
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === 'EADDRINUSE') hasJoined = true;
+        failure ??= error as NodeJS.ErrnoException;
       }
     }
-    return hasJoined;
+    return hasJoined ? undefined : joinFailure(group, failure);
   }
 
   leaveGroup(group: string): void {
@@ -301,6 +305,18 @@ function multicastInterfaces(
     if (info !== undefined) found.push(family === 'IPv6' ? `::%${name}` : info.address);
   }
   return found;
+}
+
+/** Why a host is in no group, and what helps. */
+function joinFailure(group: string, error: NodeJS.ErrnoException | undefined): string {
+  if (error === undefined) {
+    return `this host has no interface of ${isIPv6(group) ? 'IPv6' : 'IPv4'}`;
+  }
+  if (error.code === 'ENOBUFS' || error.code === 'ENOMEM') {
+    const limit = isIPv6(group) ? 'net.core.optmem_max' : 'net.ipv4.igmp_max_memberships';
+    return `it is in as many groups as the system allows (${limit})`;
+  }
+  return `no interface takes it (${error.message})`;
 }
 
 function bindError(error: NodeJS.ErrnoException, address: Address): P2mpError {

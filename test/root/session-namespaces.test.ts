@@ -49,6 +49,24 @@ t.test('a host that the group does not reach gets all by unicast', { skip }, asy
   for (const program of programs) t.equal((await program.exited).code, 0);
 });
 
+t.test('a group leaves by the interface that leads to most receivers', { skip }, async (t) => {
+  const lab = new SessionLab(t, 1_000_000);
+  await lab.receive(['--once']);
+  lab.run(0, 'ip', 'link', 'add', 'side', 'type', 'veth', 'peer', 'name', 'far');
+  for (const end of ['side', 'far']) lab.run(0, 'ip', 'link', 'set', end, 'up');
+  lab.run(0, 'ip', 'addr', 'add', '10.98.0.1/24', 'dev', 'side');
+  // Nobody is there, though it is named first.
+  const to = ['10.98.0.5', ...receiverHosts.map((host) => lab.address(host, 4))].join();
+  const options = ['--open', '--json', '--rate', '2MB', '--give-up-after', '3'];
+  const exit = await lab.p2mp(0, 'send', lab.sent, '--to', to, ...options).exited;
+  t.equal(exit.code, 3, exit.stderr);
+  const [, ...served] = parseResult(exit)['receivers'];
+  t.match(
+    served,
+    receiverHosts.map(() => ({ status: 'complete', multicast: true })),
+  );
+});
+
 t.test('a group that one host loses midway', { skip }, async (t) => {
   const lab = new SessionLab(t, 2_000_000);
   await lab.receive(['--once']);

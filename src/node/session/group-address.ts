@@ -2,8 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
 import { isIPv4, isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { Address } from '../../address.js';
 import { P2mpError } from '../../errors.js';
+import { mapLimited } from '../limited-concurrency.js';
 
 /** `auto` takes a group of its own where there is more than one receiver. */
 export type MulticastChoice = 'auto' | 'never' | (string & {});
@@ -62,14 +64,48 @@ function mostCommonPort(receivers: readonly Address[]): number {
   return first?.[0] ?? 0;
 }
 
-/** The address of the interface that leads to a host; undefined where there is no route. */
-export async function localAddressTowards(to: Address): Promise<string | undefined> {
+/**
+ * An own address of the interface that leads to most of the receivers that a group can reach, the first of
+ * several; undefined where there is no route to any of them.
+ */
+export async function groupSource(
+  group: Address,
+  receivers: readonly Address[],
+): Promise<string | undefined> {
+  const reachable = receivers.filter(
+    ({ host, port }) => port === group.port && isIPv6(host) === isIPv6(group.host),
+  );
+  const sources = await mapLimited(reachable, askedAtOnce, localAddressTowards);
+  const found = new Map<string, { count: number; address: string }>();
+  for (const address of sources) {
+    if (address === undefined) continue;
+    // One interface may have several addresses.
+    const name = interfaceOf(address) ?? address;
+    const use = found.get(name) ?? { count: 0, address };
+    use.count++;
+    found.set(name, use);
+  }
+  const [most] = [...found.values()].sort((a, b) => b.count - a.count);
+  return most?.address;
+}
+
+const askedAtOnce = 16;
+
+function interfaceOf(address: string): string | undefined {
+  for (const [name, infos = []] of Object.entries(networkInterfaces())) {
+    if (infos.some((info) => info.address === address)) return name;
+  }
+  return undefined;
+}
+
+/** The address that datagrams to a host leave from; undefined where there is no route. */
+async function localAddressTowards(to: Address): Promise<string | undefined> {
   const socket = dgram.createSocket(isIPv6(to.host) ? 'udp6' : 'udp4');
   try {
     return await new Promise((resolve) => {
       socket.once('error', () => resolve(undefined));
-      // Nothing is sent: connecting only asks the system for its route.
-      socket.connect(to.port, to.host, () => resolve(socket.address().address));
+      // Nothing is sent: connecting only asks the system for its route. A scope is no part of the address.
+      socket.connect(to.port, to.host, () => resolve(socket.address().address.split('%')[0]));
     });
   } finally {
     socket.close();

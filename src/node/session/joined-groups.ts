@@ -1,8 +1,8 @@
 /** The multicast groups that sessions listen to: each is joined once, and left with the last session. */
 
 export interface GroupSockets {
-  /** @returns whether any socket has joined */
-  joinGroup(groupHost: string): boolean;
+  /** @returns why no socket has joined; undefined where one has */
+  joinGroup(groupHost: string): string | undefined;
   leaveGroup(groupHost: string): void;
 }
 
@@ -10,12 +10,17 @@ export class JoinedGroups {
   private readonly groupOfSession = new Map<number, string>();
   private readonly sessionCounts = new Map<string, number>();
 
-  /** A group that cannot be joined is no fault: the sender's probe finds nobody there. */
-  join(sockets: GroupSockets, session: number, groupHost: string): void {
+  /**
+   * A group that cannot be joined ends nothing: the sender's probe finds nobody there.
+   * @returns why it cannot; undefined where the session hears the group now
+   */
+  join(sockets: GroupSockets, session: number, groupHost: string): string | undefined {
     const count = this.sessionCounts.get(groupHost) ?? 0;
-    if (count === 0 && !sockets.joinGroup(groupHost)) return;
+    const failure = count === 0 ? sockets.joinGroup(groupHost) : undefined;
+    if (failure !== undefined) return failure;
     this.sessionCounts.set(groupHost, count + 1);
     this.groupOfSession.set(session, groupHost);
+    return undefined;
   }
 
   leave(sockets: GroupSockets, session: number): void {

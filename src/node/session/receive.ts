@@ -82,6 +82,8 @@ export type ReceiveEvent =
     }
   /** A session's outcome. */
   | { readonly type: 'end'; readonly result: IncomingResult }
+  /** A multicast group that cannot be joined, for the first time for each reason: unicast takes its place. */
+  | { readonly type: 'no-group'; readonly group: string; readonly reason: string }
   /** The first datagram that the system refused, of each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
@@ -143,6 +145,8 @@ export class Receiving {
   private handleClassicEvent: (event: ReceiverEvent) => void = () => undefined;
   private readonly parts: SessionParts;
   private readonly groups = new JoinedGroups();
+  /** Told already: each session has a group of its own. */
+  private readonly groupFailures = new Set<string>();
   private readonly sendErrors = new SendErrorLog((message) =>
     this.options.onEvent?.({ type: 'send-error', message }),
   );
@@ -406,7 +410,11 @@ export class Receiving {
 
   private joinGroup(session: number, groupHost: string): void {
     const sockets = this.runner?.sockets;
-    if (sockets !== undefined) this.groups.join(sockets, session, groupHost);
+    if (sockets === undefined) return;
+    const reason = this.groups.join(sockets, session, groupHost);
+    if (reason === undefined || this.groupFailures.has(reason)) return;
+    this.groupFailures.add(reason);
+    this.options.onEvent?.({ type: 'no-group', group: groupHost, reason });
   }
 
   private leaveGroup(session: number): void {

@@ -23,7 +23,7 @@ import { resolveReceivers } from '../resolve-receivers.js';
 import { SendErrorLog } from '../send-error-log.js';
 import { SocketRunner } from '../socket-runner.js';
 import type { MulticastChoice } from './group-address.js';
-import { chooseGroup, localAddressTowards } from './group-address.js';
+import { chooseGroup, groupSource } from './group-address.js';
 import type { KeyPair } from './key-files.js';
 import { generateKeyPair } from './key-files.js';
 import { NarrowPaths } from './narrow-paths.js';
@@ -409,9 +409,7 @@ function firstMss({ mssBytes = 'auto' }: SendOptions, fit: PathFit): number {
 /** Where datagrams go, and the own address that those to the group leave from. */
 async function choosePaths({ multicast = 'auto' }: SendOptions, receivers: readonly Address[]) {
   const group = chooseGroup(multicast, receivers);
-  const [first] = receivers;
-  const isGrouped = group !== undefined && first !== undefined;
-  const groupFrom = isGrouped ? await localAddressTowards(first) : undefined;
+  const groupFrom = group === undefined ? undefined : await groupSource(group, receivers);
   return { receivers, group, groupFrom };
 }
 
