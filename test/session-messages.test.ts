@@ -27,6 +27,7 @@ const messages: readonly Message[] = [
   { kind: 'accept', name: 'r1' },
   { kind: 'refuse', reason: 'no room', isPassing: false },
   { kind: 'refuse', reason: 'about to end', isPassing: true },
+  { kind: 'refuse', reason: 'the same', isPassing: false, sameAs: 65_535 },
   {
     kind: 'report',
     report: {

@@ -44,6 +44,8 @@ export interface Refuse {
   readonly reason: string;
   /** It will pass: what takes this receiver's place may take the object. */
   readonly isPassing: boolean;
+  /** The receiver already takes part in this session under this number: it was called by two addresses. */
+  readonly sameAs?: number;
 }
 
 export interface ReportMessage {
@@ -127,6 +129,9 @@ const kinds: readonly Message['kind'][] = [
   'bye',
 ];
 
+/** How a refusal is meant. */
+const refusals = { final: 0, passing: 1, same: 2 } as const;
+
 const pollFlag = { hasBurst: 1, hasTags: 2, leavesGroup: 4 } as const;
 
 /** Digests that fit one message. */
@@ -153,7 +158,9 @@ export function encodeMessage(message: Message): Uint8Array {
       writer.text(shortened(message.name));
       break;
     case 'refuse':
-      writer.text(shortened(message.reason)).uint8(message.isPassing ? 1 : 0);
+      writer.text(shortened(message.reason));
+      if (message.sameAs !== undefined) writer.uint8(refusals.same).uint16(message.sameAs);
+      else writer.uint8(message.isPassing ? refusals.passing : refusals.final);
       break;
     case 'bye':
       writer.text(shortened(message.reason));
@@ -219,7 +226,7 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
     case 'accept':
       return { kind, name: readLine(reader) };
     case 'refuse':
-      return { kind, reason: readLine(reader), isPassing: reader.uint8() === 1 };
+      return readRefusal(reader);
     case 'bye':
       return { kind, reason: readLine(reader) };
     case 'report': {
@@ -255,6 +262,15 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
         reason: readLine(reader),
       };
   }
+}
+
+function readRefusal(reader: ByteReader): Refuse {
+  const refusal = { kind: 'refuse' as const, reason: readLine(reader) };
+  const meaning = reader.uint8();
+  const isPassing = meaning === refusals.passing;
+  return meaning === refusals.same
+    ? { ...refusal, isPassing, sameAs: reader.uint16() }
+    : { ...refusal, isPassing };
 }
 
 function readOffer(reader: ByteReader): Offer | undefined {

@@ -260,9 +260,19 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     const { channel, senderKey } = proven;
     const known = this.sessions.get(packet.session);
     if (known !== undefined) {
-      this.handshakes.end(packet, from);
-      if (isEqualBytes(known.senderKey, senderKey)) known.rechannel(nowMs, channel, from);
-      else this.faults.add('bad-handshake', from, bytes);
+      const sameAs = known.secureChannel.receiver;
+      if (!isEqualBytes(known.senderKey, senderKey)) {
+        this.handshakes.end(packet, from);
+        this.faults.add('bad-handshake', from, bytes);
+      } else if (sameAs !== packet.receiver) {
+        // It is called by two of its addresses, and served by one.
+        const reason = 'is called by another of its addresses already';
+        const refusal = encodeMessage({ kind: 'refuse', reason, isPassing: false, sameAs });
+        this.handshakes.refuse(packet, from, channel.seal(refusal));
+      } else {
+        this.handshakes.end(packet, from);
+        known.rechannel(nowMs, channel, from);
+      }
       return;
     }
     const distrust = this.options.refuseSender(senderKey);

@@ -15,7 +15,7 @@ import { ContentGate } from './content-gate.js';
 import { keySizeBytes } from './crypto.js';
 import { Delivery } from './delivery.js';
 import { GroupProbe } from './group-probe.js';
-import type { Message, NodesRequest, Offer } from './messages.js';
+import type { Message, NodesRequest, Offer, Refuse } from './messages.js';
 import { decodeMessage, encodeMessage, maxNodesPerMessage } from './messages.js';
 import { ReceiverCalls } from './receiver-calls.js';
 import { statusOf } from './receiver-status.js';
@@ -357,7 +357,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
           return true;
         }
         this.tell(peer, { kind: 'bye', reason: '' });
-        this.settle(nowMs, peer, 'refused', message.reason);
+        this.settle(nowMs, peer, 'refused', this.refusalReason(message));
         return true;
       case 'report':
         // Blocks that there are not: a receiver of another mind.
@@ -380,6 +380,11 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       default:
         return false;
     }
+  }
+
+  private refusalReason({ reason, sameAs }: Refuse): string {
+    const same = sameAs === undefined ? undefined : this.peers[sameAs];
+    return same === undefined ? reason : `is the same receiver as ${same.name}; name it once`;
   }
 
   private putOff(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
