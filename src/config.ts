@@ -65,6 +65,11 @@ export const receiverDefaults = {
   abortCopies: 3,
   /** Payload taken in but not yet written; beyond it new segments are left unanswered. */
   maxUnwrittenBytes: 8 * 1024 * 1024,
+  /** Answers to packets of type 0xFFFF for each transfer that one of them has ended (PROTOCOL 6.2). */
+  maxEndReplies: 16,
+  /** Addresses seen to be those of receivers, and for how long after their last ACK (PROTOCOL 7.2). */
+  maxSeenReceivers: 256,
+  seenReceiverMemoryMs: 60_000,
   /** Ended transfers whose late duplicates are still answered. */
   maxEndedTransfers: 64,
 } as const;

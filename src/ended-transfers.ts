@@ -6,6 +6,7 @@ import type { Address } from './address.js';
 import { formatAddress } from './address.js';
 import { receiverDefaults } from './config.js';
 import type { TimeMs } from './machine.js';
+import type { DataPacket } from './packet.js';
 import type { TransferEnd } from './receiver-events.js';
 
 export interface EndedTransfer {
@@ -17,6 +18,8 @@ export interface EndedTransfer {
   /** Size and checksum of its first segment: a first segment with others is another file's. */
   readonly mssBytes: number;
   readonly firstChecksum: number;
+  /** How often a packet of type 0xFFFF is still answered. */
+  endRepliesLeft: number;
   readonly endedAtMs: TimeMs;
   expiresAtMs: TimeMs;
 }
@@ -30,12 +33,14 @@ export class EndedTransfers {
   add(
     nowMs: TimeMs,
     from: Address,
-    transfer: Omit<EndedTransfer, 'endedAtMs' | 'expiresAtMs'>,
+    transfer: Omit<EndedTransfer, 'endRepliesLeft' | 'endedAtMs' | 'expiresAtMs'>,
   ): void {
     const key = formatAddress(from);
     this.transfers.delete(key);
     this.transfers.set(key, {
       ...transfer,
+      // The first answer went out when the transfer ended.
+      endRepliesLeft: receiverDefaults.maxEndReplies - 1,
       endedAtMs: nowMs,
       expiresAtMs: nowMs + this.memoryMs,
     });
@@ -63,4 +68,13 @@ export class EndedTransfers {
   forget(from: Address): void {
     this.transfers.delete(formatAddress(from));
   }
+}
+
+/** Whether a packet from the address of an ended transfer begins another one. */
+export function isNewTransfer(nowMs: TimeMs, ended: EndedTransfer, packet: DataPacket): boolean {
+  if (packet.sequence !== 0) return false;
+  const isOther =
+    packet.checksum !== ended.firstChecksum || packet.payload.length !== ended.mssBytes;
+  const isLate = nowMs - ended.endedAtMs >= receiverDefaults.takeoverAfterMs;
+  return isOther || (isLate && !ended.isFailed);
 }

@@ -13,6 +13,10 @@ export type FaultKind =
   | 'bad-checksum'
   /** An ACK at the receiver, or data at the sender. */
   | 'wrong-direction'
+  /** At a receiver, from its own address: forged, or sent in a circle. */
+  | 'own-address'
+  /** At a receiver, from an address that has sent ACKs and so is one itself. */
+  | 'from-receiver'
   /** From an address that is none of the transfer's. */
   | 'stranger'
   /** From a receiver that is known by another address; taken as its own (PROTOCOL 6.6). */

@@ -147,6 +147,11 @@ export function encodeAck(sequence: number): Uint8Array {
   return encodeHeader(sequence, 0, packetType.ack);
 }
 
+/** What answers a packet of type 0xFFFF: its header, whatever else came with it (PROTOCOL 6.2). */
+export function copyHeader(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.subarray(0, headerSizeBytes));
+}
+
 /** One line for people: kind, number, sizes, and what deviates from the text of the protocol. */
 export function describe(bytes: Uint8Array): string {
   const packet = decode(bytes);

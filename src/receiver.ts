@@ -9,8 +9,7 @@ import type { Address } from './address.js';
 import { formatAddress, sameAddress } from './address.js';
 import { assert } from './assert.js';
 import { receiverDefaults } from './config.js';
-import type { EndedTransfer } from './ended-transfers.js';
-import { EndedTransfers } from './ended-transfers.js';
+import { EndedTransfers, isNewTransfer } from './ended-transfers.js';
 import { P2mpError } from './errors.js';
 import { FaultLog } from './faults.js';
 import { IncomingTransfer } from './incoming-transfer.js';
@@ -20,6 +19,7 @@ import { stoppedTimeMs } from './machine.js';
 import type { DataPacket } from './packet.js';
 import {
   checkPayload,
+  copyHeader,
   decode,
   encodeAbortAck,
   encodeAck,
@@ -29,6 +29,7 @@ import {
 } from './packet.js';
 import { Queue } from './queue.js';
 import type { ReceiverEvent, TransferEnd, TransferResult } from './receiver-events.js';
+import { SeenReceivers } from './seen-receivers.js';
 
 export interface ReceiverOptions {
   /** The loss service: which data packets to throw away on arrival. */
@@ -38,6 +39,8 @@ export interface ReceiverOptions {
   /** Keep only what is known to be whole: silence behind a segment of full size is then a failure. */
   readonly mustEnd?: boolean;
   readonly maxUnwrittenBytes?: number;
+  /** Whether this receiver listens at this address: what seems to come from there is not answered. */
+  readonly isOwnAddress?: (address: Address) => boolean;
 }
 
 export class Receiver implements Machine<ReceiverEvent> {
@@ -50,6 +53,8 @@ export class Receiver implements Machine<ReceiverEvent> {
   private readonly transmits = new Queue<Transmit>();
   private readonly faults = new FaultLog((event) => this.events.push(event));
   private readonly ended: EndedTransfers;
+  private readonly seenReceivers = new SeenReceivers();
+  private readonly isOwnAddress: (address: Address) => boolean;
 
   private transfer: IncomingTransfer | undefined;
   private dataPackets = 0;
@@ -61,6 +66,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     this.loss = options.loss ?? (() => false);
     this.idleTimeoutMs = options.idleTimeoutMs ?? receiverDefaults.idleTimeoutMs;
     this.mustEnd = options.mustEnd ?? false;
+    this.isOwnAddress = options.isOwnAddress ?? (() => false);
     this.maxUnwrittenBytes = options.maxUnwrittenBytes ?? receiverDefaults.maxUnwrittenBytes;
     if (!(this.idleTimeoutMs > 0 && Number.isFinite(this.idleTimeoutMs))) {
       const seconds = this.idleTimeoutMs / 1000;
@@ -80,15 +86,31 @@ export class Receiver implements Machine<ReceiverEvent> {
 
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const packet = decode(bytes);
-    if (typeof packet === 'string') {
+    if (this.isOwnAddress(from)) {
+      this.faults.add('own-address', from, bytes);
+    } else if (typeof packet === 'string') {
       this.faults.add(packet, from, bytes);
+    } else if (packet.kind === 'ack') {
+      this.handleAck(nowMs, from, bytes);
+    } else if (this.seenReceivers.has(nowMs, from)) {
+      this.faults.add('from-receiver', from, bytes);
     } else if (packet.kind === 'data') {
       this.handleDataPacket(nowMs, from, packet, bytes);
-    } else if (packet.kind === 'end') {
-      this.handleEndPacket(nowMs, from, bytes);
     } else {
-      this.faults.add('wrong-direction', from, bytes);
+      this.handleEndPacket(nowMs, from, bytes);
     }
+  }
+
+  /** Receivers send ACKs: no sender is there, whatever has seemed to come from it (PROTOCOL 7.2). */
+  private handleAck(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    this.faults.add('wrong-direction', from, bytes);
+    this.seenReceivers.add(nowMs, from);
+    const { transfer } = this;
+    if (transfer === undefined || transfer.end !== undefined) return;
+    if (!sameAddress(transfer.from, from)) return;
+    const reason =
+      'its sender sent an ACK, so it is a receiver, or another host forges its address';
+    this.fail(nowMs, transfer, 'failed', reason);
   }
 
   handleTimeout(nowMs: TimeMs): void {
@@ -295,13 +317,17 @@ export class Receiver implements Machine<ReceiverEvent> {
     const { transfer } = this;
     if (transfer !== undefined && sameAddress(transfer.from, from)) {
       transfer.lastHeardMs = nowMs;
-      if (transfer.end === undefined)
-        this.finish(nowMs, transfer, 'end-packet', new Uint8Array(bytes));
-    } else if (this.ended.find(nowMs, from)?.end === 'end-packet') {
-      // Sent back as it came, as often as it comes; nobody else is answered (no amplification).
-      this.send(from, new Uint8Array(bytes));
-    } else {
+      if (transfer.end === undefined) this.finish(nowMs, transfer, 'end-packet', copyHeader(bytes));
+      return;
+    }
+    const ended = this.ended.find(nowMs, from);
+    if (ended?.end !== 'end-packet' || ended.isFailed) {
       this.faults.add('no-transfer', from, bytes);
+    } else if (ended.endRepliesLeft === 0) {
+      this.faults.add('after-end', from, bytes);
+    } else {
+      ended.endRepliesLeft--;
+      this.send(from, copyHeader(bytes));
     }
   }
 
@@ -407,13 +433,4 @@ export class Receiver implements Machine<ReceiverEvent> {
   private send(to: Address, bytes: Uint8Array): void {
     this.transmits.push({ to, bytes });
   }
-}
-
-/** Whether a packet from the address of an ended transfer begins another one. */
-function isNewTransfer(nowMs: TimeMs, ended: EndedTransfer, packet: DataPacket): boolean {
-  if (packet.sequence !== 0) return false;
-  const isOther =
-    packet.checksum !== ended.firstChecksum || packet.payload.length !== ended.mssBytes;
-  const isLate = nowMs - ended.endedAtMs >= receiverDefaults.takeoverAfterMs;
-  return isOther || (isLate && !ended.isFailed);
 }

@@ -7,6 +7,7 @@ import { Receiver } from '../receiver.js';
 import type { ReceiverEvent, TransferResult } from '../receiver-events.js';
 import type { FileTarget } from './file-sink.js';
 import { checkTarget, FileSink } from './file-sink.js';
+import { createOwnAddressCheck } from './own-address.js';
 import { SendErrorLog } from './send-error-log.js';
 import type { SocketRunnerOptions } from './socket-runner.js';
 import { SocketRunner } from './socket-runner.js';
@@ -64,7 +65,8 @@ export class FileReceiver {
     private readonly options: ReceiveFileOptions,
     private readonly target: FileTarget,
   ) {
-    this.machine = new Receiver(options);
+    const isOwnAddress = createOwnAddressCheck(() => this.addresses);
+    this.machine = new Receiver({ ...options, isOwnAddress });
   }
 
   /**

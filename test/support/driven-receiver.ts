@@ -32,6 +32,7 @@ export class DrivenReceiver {
 
   private readonly runner: Runner<ReceiverEvent>;
   private sent: string[] = [];
+  private sentHex: string[] = [];
 
   constructor(private readonly options: DrivenReceiverOptions = {}) {
     this.receiver = new Receiver(options);
@@ -42,6 +43,7 @@ export class DrivenReceiver {
         const packet = decode(bytes);
         const line = typeof packet === 'string' ? packet : nameOf(packet);
         this.sent.push(`${to.host} ${line}`);
+        this.sentHex.push(Buffer.from(bytes).toString('hex'));
       },
       handleEvent: (event) => this.handleEvent(event),
       scheduleTimeout: () => {},
@@ -52,7 +54,15 @@ export class DrivenReceiver {
   takeSent(): string[] {
     const { sent } = this;
     this.sent = [];
+    this.sentHex = [];
     return sent;
+  }
+
+  /** The same, as bytes in hexadecimal. */
+  takeSentHex(): string[] {
+    const { sentHex } = this;
+    this.takeSent();
+    return sentHex;
   }
 
   receive(from: string, bytes: Uint8Array): void {
