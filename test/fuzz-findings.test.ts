@@ -262,7 +262,7 @@ t.test(
     sendBlocks(first, 3);
     const writtenBytes = machine.bufferedBytes;
     t.ok(writtenBytes >= 2000, 'the disk has some of it to write');
-    first.tell({ kind: 'bye', reason: '' });
+    first.tell({ kind: 'bye', reason: '', isFinal: false });
     const second = new Caller(machine, 7);
     offerFile(second, machine, 4000);
     machine.handleWritten(0, 7, writtenBytes);

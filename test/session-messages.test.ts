@@ -53,7 +53,7 @@ const messages: readonly Message[] = [
   { kind: 'nodes-request', height: 5, firstNode: 1_000_000, count: 32 },
   { kind: 'nodes', height: 5, firstNode: 3, digests: bytesOf(32 * maxNodesPerMessage, 7) },
   { kind: 'done', isComplete: true, ...figures, reason: '' },
-  { kind: 'bye', reason: 'stopped' },
+  { kind: 'bye', reason: 'stopped', isFinal: true },
 ];
 
 t.test('what is written is read back', (t) => {
@@ -96,8 +96,8 @@ t.test('nothing that is told to people acts on a terminal', (t) => {
   const told = 'a\\x1b[2J\\x07\\x9b\\x7f\\x0ab\\x202egpj.exe\\x2066\\x2028';
   const accept = decodeMessage(encodeMessage({ kind: 'accept', name: text }));
   t.strictSame(accept, { kind: 'accept', name: told });
-  const bye = { kind: 'bye', reason: text } as const;
-  t.strictSame(decodeMessage(encodeMessage(bye)), { kind: 'bye', reason: told });
+  const bye = { kind: 'bye', reason: text, isFinal: false } as const;
+  t.strictSame(decodeMessage(encodeMessage(bye)), { kind: 'bye', reason: told, isFinal: false });
   const refuse = { kind: 'refuse', reason: text, isPassing: false } as const;
   t.match(decodeMessage(encodeMessage(refuse)), { reason: told });
   const done = { kind: 'done', isComplete: false, ...figures, reason: text } as const;
@@ -112,7 +112,7 @@ t.test('texts of any length go in one datagram, shortened', (t) => {
     const all: Message[] = [
       { kind: 'accept', name: long },
       { kind: 'refuse', reason: long, isPassing: true },
-      { kind: 'bye', reason: long },
+      { kind: 'bye', reason: long, isFinal: false },
       { kind: 'done', isComplete: false, ...figures, reason: long },
     ];
     for (const message of all) {
@@ -122,7 +122,7 @@ t.test('texts of any length go in one datagram, shortened', (t) => {
     }
   }
   const reason = `${'/folder'.repeat(100)}: the disk is full; make room and try again`;
-  const decoded = decodeMessage(encodeMessage({ kind: 'bye', reason }));
+  const decoded = decodeMessage(encodeMessage({ kind: 'bye', reason, isFinal: true }));
   t.match(decoded, { reason: /^\/folder.*….*: the disk is full; make room and try again$/ });
   t.end();
 });

@@ -103,7 +103,7 @@ t.test('a sender that leaves, or speaks out of turn, at any moment', async (t) =
     const words = new Map<number, Uint8Array>();
     for (let i = 0; i < 3; i++) {
       const kinds = [
-        { kind: 'bye', reason: 'no reason' },
+        { kind: 'bye', reason: 'no reason', isFinal: false },
         { kind: 'root', digest: new Uint8Array(32) },
         { kind: 'poll', burst: Math.floor(random() * 65_536), hasTags: true, leavesGroup: true },
       ] as const;

@@ -201,6 +201,9 @@ function createOutput(argv: Arguments, level: LogLevel): Output {
 }
 
 /** One run of the command: prints what happens until it is stopped. */
+/** Who is let in, and what follows from it. */
+type TrustOptions = Pick<ReceiveOptions, 'keyPair' | 'refuseSender' | 'sharesParts'>;
+
 class ReceiveCommand {
   private readonly output: Output;
   private readonly report: ReceiveOutput;
@@ -305,12 +308,12 @@ class ReceiveCommand {
     };
   }
 
-  private async createTrust(): Promise<Pick<ReceiveOptions, 'keyPair' | 'refuseSender'>> {
+  private async createTrust(): Promise<TrustOptions> {
     const { argv, output } = this;
     const keyPair = await this.loadOrMakeKey();
     if (argv.open) {
       output.warn('--open: anybody who reaches this port may send files here');
-      return { keyPair, refuseSender: () => undefined };
+      return { keyPair, refuseSender: () => undefined, sharesParts: true };
     }
     const authorized = await AuthorizedSenders.load(authorizedPathOf(argv));
     let told: string | undefined;

@@ -51,6 +51,8 @@ export type SessionReceiverEvent =
     }
   /** The session's outcome is known; of one that is not complete, what has come may be kept. */
   | { readonly type: 'end'; readonly result: IncomingResult }
+  /** After `end`: the object will not come again, and what is kept of it can go. */
+  | { readonly type: 'drop'; readonly info: IncomingInfo }
   | TurnedAwayEvent
   | InternalErrorEvent
   | FaultEvent;

@@ -25,7 +25,7 @@ import type {
   SessionReceiverEvent,
 } from './incoming-events.js';
 import { isManifestSound, ManifestIntake } from './manifest-intake.js';
-import type { Message, Offer } from './messages.js';
+import type { Bye, Message, Offer } from './messages.js';
 import { encodeMessage } from './messages.js';
 import { heldBefore, lossRatioOf } from './receiver-status.js';
 import type { ReceiverState } from './report.js';
@@ -174,7 +174,7 @@ export class IncomingSession {
           this.handleVerdict(nowMs, this.verification?.handle(message));
         break;
       case 'bye':
-        this.handleBye(nowMs, message.reason);
+        this.handleBye(nowMs, message);
         break;
       default:
         return false;
@@ -527,9 +527,13 @@ export class IncomingSession {
     this.end(nowMs, 'refused', reason);
   }
 
-  private handleBye(nowMs: TimeMs, reason: string): void {
+  private handleBye(nowMs: TimeMs, { reason, isFinal }: Bye): void {
+    if (this.stage === 'over') return;
     if (!this.isSettled) this.end(nowMs, 'failed', reason === '' ? 'the sender stopped' : reason);
     this.stage = 'over';
+    if (isFinal && this.info !== undefined && this.result?.status !== 'complete') {
+      this.options.emit({ type: 'drop', info: this.info });
+    }
   }
 
   private end(nowMs: TimeMs, status: IncomingResult['status'], reason: string): void {

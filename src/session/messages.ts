@@ -102,6 +102,8 @@ export interface Done {
 export interface Bye {
   readonly kind: 'bye';
   readonly reason: string;
+  /** The object will not be offered again: a part of it is of no use. */
+  readonly isFinal: boolean;
 }
 
 export type Message =
@@ -163,7 +165,7 @@ export function encodeMessage(message: Message): Uint8Array {
       else writer.uint8(message.isPassing ? refusals.passing : refusals.final);
       break;
     case 'bye':
-      writer.text(shortened(message.reason));
+      writer.text(shortened(message.reason)).uint8(message.isFinal ? 1 : 0);
       break;
     case 'report':
       writeReport(writer, message.report);
@@ -228,7 +230,7 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
     case 'refuse':
       return readRefusal(reader);
     case 'bye':
-      return { kind, reason: readLine(reader) };
+      return { kind, reason: readLine(reader), isFinal: reader.uint8() === 1 };
     case 'report': {
       const report = readReport(reader);
       return report === undefined ? undefined : { kind, report };

@@ -24,6 +24,8 @@ export interface SessionSenderOptions {
   /** The group to send to, as far as it reaches; left out for unicast alone. */
   readonly group?: Address;
   readonly existing?: ExistingFiles;
+  /** No later session can offer this object: receivers keep nothing of it for a resume. */
+  readonly isUnrepeatable?: boolean;
   readonly giveUpAfterMs?: number;
   /** A fixed limit; as fast as the path allows if left out. */
   readonly rateBytesPerSec?: number;

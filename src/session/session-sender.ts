@@ -57,6 +57,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private startedAtMs: TimeMs | undefined;
   private settledAtMs: TimeMs = 0;
   private unsettledCount: number;
+  /** No later session offers this object. */
+  private isObjectFinal: boolean;
   private reportsReceived = 0;
   private rootDigest: Uint8Array | undefined;
 
@@ -66,6 +68,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const terms = agreeTerms(options);
     const { geometry, reportIntervalMs } = terms;
     this.geometry = geometry;
+    this.isObjectFinal = options.isUnrepeatable ?? false;
     this.session = readUint32(crypto.random(4), 0);
     this.reportIntervalMs = reportIntervalMs;
     const groupKey = crypto.random(keySizeBytes);
@@ -184,12 +187,18 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     for (const peer of this.peers) if (!peer.isSettled) peer.status = 'aborted';
     this.unsettledCount = 0;
     this.phase = 'done';
+    // The next session offers it.
+    this.isObjectFinal = false;
     this.delivery.end();
     this.controls.clear();
   }
 
-  /** Stops here: tells every unfinished receiver, and ends with `done`. */
-  abort(nowMs: TimeMs, reason: string): void {
+  /**
+   * Stops here: tells every unfinished receiver, and ends with `done`.
+   * @param isFinal whether the object will not be sent again; receivers need not keep what they have of it
+   */
+  abort(nowMs: TimeMs, reason: string, isFinal = false): void {
+    if (isFinal) this.isObjectFinal = true;
     for (const peer of this.peers) {
       if (peer.isSettled) continue;
       this.dismiss(nowMs, peer, 'aborted', reason);
@@ -318,7 +327,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     }
     if (peer.isSettled) {
       // Its result is noted, but it has not heard so.
-      if (message.kind === 'done') this.tell(peer, { kind: 'bye', reason: '' });
+      if (message.kind === 'done') this.sayBye(peer);
       return;
     }
     peer.isHeard = true;
@@ -356,7 +365,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
           this.putOff(nowMs, peer, message.reason);
           return true;
         }
-        this.tell(peer, { kind: 'bye', reason: '' });
+        this.sayBye(peer);
         this.settle(nowMs, peer, 'refused', this.refusalReason(message));
         return true;
       case 'report':
@@ -368,7 +377,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         this.handleNodesRequest(nowMs, peer, message);
         return true;
       case 'done': {
-        this.tell(peer, { kind: 'bye', reason: '' });
+        this.sayBye(peer);
         peer.lackingBytes = message.isComplete ? 0 : peer.lackingBytes;
         peer.receivedBytes = message.receivedBytes;
         peer.segmentsReceived = message.segmentsReceived;
@@ -499,7 +508,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     status: 'aborted' | 'failed',
     reason: string,
   ): void {
-    for (let i = 0; i < abortCopies; i++) this.tell(peer, { kind: 'bye', reason });
+    for (let i = 0; i < abortCopies; i++) this.sayBye(peer, reason);
     this.settle(nowMs, peer, status, reason);
   }
 
@@ -519,6 +528,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.delivery.handleChange(peer);
     const outcome = this.status(nowMs, peer) as SessionReceiverOutcome;
     this.events.push({ type: 'receiver', outcome });
+  }
+
+  private sayBye(peer: SessionPeer, reason = ''): void {
+    this.tell(peer, { kind: 'bye', reason, isFinal: this.isObjectFinal });
   }
 
   private send(peer: SessionPeer, bytes: Uint8Array | undefined): void {

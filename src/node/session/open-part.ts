@@ -20,6 +20,7 @@ import type { PartPaths } from './part-folder.js';
 import { makePrivateFolder, partPaths, removeIfEmpty } from './part-folder.js';
 import { PartJournal, readJournal } from './part-journal.js';
 import { PartLock } from './part-lock.js';
+import { writeOrigin } from './part-origin.js';
 import type { PartStoreOptions } from './part-store.js';
 import type { Placing } from './place-entries.js';
 import { countWithin, hasAll, hasAny } from './range-queries.js';
@@ -106,6 +107,7 @@ async function openLocked(
         throw fileError('TARGET_FAILED', paths.journal, error);
       },
     );
+    if (options.origin !== undefined) await writeOrigin(paths.part, options.origin);
     const keptBlocks = wholeBlocks(kept.ranges(), blockSizeBytes, layout.sizeBytes);
     const { part: partPath } = paths;
     const placing = { target, manifest, existing, files, openFiles, partPath };

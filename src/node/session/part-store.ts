@@ -17,7 +17,9 @@ import { findDamagedBlocks, isCheapToReadBack } from './disk-check.js';
 import type { HeldBlock } from './held-blocks.js';
 import type { OpenedPart } from './open-part.js';
 import { openPart } from './open-part.js';
+import type { FilePlace } from './part-files.js';
 import { removeIfEmpty } from './part-folder.js';
+import type { PartOrigin } from './part-origin.js';
 import { placeEntries, prepareFiles } from './place-entries.js';
 import { hasAll, hasAny, partsWithin } from './range-queries.js';
 import type { Run } from './write-behind.js';
@@ -30,8 +32,10 @@ export { removeStaleParts } from './stale-parts.js';
 export interface PartStoreOptions {
   /** The folder everything goes into; made if missing. */
   readonly dir: string;
-  /** Names the object: 64 hexadecimal digits, lower case. */
+  /** Names the object, and its part: 64 hexadecimal digits, lower case. */
   readonly objectId: string;
+  /** Noted in the part where it is known. */
+  readonly origin?: PartOrigin;
   readonly manifest: Manifest;
   readonly blockSizeBytes: number;
   readonly existing: ExistingFiles;
@@ -166,8 +170,13 @@ export class PartStore {
     await this.settle();
     this.checkWritten();
     const { files, layout, blockSizeBytes } = this.part;
-    const inPart = layout.files.filter((file) => files.place(file).kind === 'part');
-    const ranges = blocksOf(inPart, blockSizeBytes);
+    const filesOf = (kind: FilePlace['kind']) =>
+      layout.files.filter((file) => files.place(file).kind === kind);
+    const ranges = blocksOf(filesOf('part'), blockSizeBytes);
+    // A kept file may hold anything, also in the blocks that it shares with its neighbours.
+    for (const { start, end } of blocksOf(filesOf('kept'), blockSizeBytes).ranges()) {
+      ranges.remove(start, end);
+    }
     const sizeBytes = ranges.count * blockSizeBytes;
     const elapsedMs = performance.now() - this.openedAtMs;
     if (!this.verifiesDisk && !isCheapToReadBack(sizeBytes, elapsedMs)) return [];

@@ -60,6 +60,13 @@ export interface ReceiveOptions {
   readonly maxOpenFiles?: number;
   /** Whether everything is read back from the disk before it gets its names; small and slow objects are anyway. */
   readonly verifiesDisk?: boolean;
+  /**
+   * Whether whoever offers an object continues what another sender of it has begun: for a receiver that lets anybody
+   * in, where a sender may have a new key each time. Else a part belongs to its sender's key.
+   */
+  readonly sharesParts?: boolean;
+  /** Parts that nobody has come back for in this time are removed, at the start and daily; 14 days. */
+  readonly keepPartsMs?: number;
   /** Silence after which a sender is given up on. */
   readonly idleMs?: number;
   /** The same port takes a file by P2MP-FTP into this path, in turn from one sender after another. */
@@ -100,8 +107,8 @@ const deaf: Machine<ReceiverEvent> = {
   pollEvent: () => undefined,
 };
 
-/** Parts that nobody has come back for in this time are removed. */
-const staleAfterMs = 14 * 24 * 3600 * 1000;
+const dayMs = 24 * 3600 * 1000;
+const defaultKeepPartsMs = 14 * dayMs;
 
 /** How often a receiver that is to end looks whether it may. */
 const idleCheckMs = 20;
@@ -158,15 +165,16 @@ export class Receiving {
   };
   private resolveClosed: () => void = () => undefined;
   private isClosing = false;
+  private expiryTimer: NodeJS.Timeout | undefined;
 
   private constructor(
     private readonly options: ReceiveOptions,
     private readonly machine: SessionReceiver,
     maxOpenFiles: number,
   ) {
-    const { dir, existing, verifiesDisk = false } = options;
+    const { dir, existing, verifiesDisk = false, sharesParts = false } = options;
     this.parts = new SessionParts({
-      ...{ dir, maxOpenFiles, verifiesDisk },
+      ...{ dir, maxOpenFiles, verifiesDisk, sharesParts },
       ...(existing === undefined ? {} : { existing }),
       handleFailure: (session, error) =>
         this.endByError(session, error, (nowMs, message) =>
@@ -183,7 +191,7 @@ export class Receiving {
     const { dir, port, bind, keyPair, refuseSender, name = hostname() } = options;
     const { maxSessions, maxContentBytes, idleMs } = options;
     await (await TargetFolder.open(dir)).checkTakesFiles();
-    await removeStaleParts(dir, staleAfterMs);
+    await removeStaleParts(dir, options.keepPartsMs ?? defaultKeepPartsMs);
     const machine = new SessionReceiver({
       crypto: await createNodeCrypto(keyPair),
       name,
@@ -210,6 +218,7 @@ export class Receiving {
       },
       handleSendError: (error) => receiving.sendErrors.add(error),
     });
+    receiving.expireParts();
     return receiving;
   }
 
@@ -283,6 +292,7 @@ export class Receiving {
     const { runner } = this;
     if (this.isClosing || runner === undefined) return this.closed;
     this.isClosing = true;
+    clearInterval(this.expiryTimer);
     // Not at once: it may have been asked for from within an event.
     await setImmediate();
     endSessions(runner.nowMs);
@@ -292,6 +302,17 @@ export class Receiving {
     await runner.close();
     this.resolveClosed();
     return this.closed;
+  }
+
+  private expireParts(): void {
+    const { dir, keepPartsMs = defaultKeepPartsMs } = this.options;
+    const expire = () =>
+      removeStaleParts(dir, keepPartsMs).catch((error: unknown) => {
+        // A disk that fails says so to each session; the next day is another try.
+        if (error instanceof P2mpError) return;
+        this.tellMachine((nowMs) => this.machine.handleInternalError(nowMs, undefined, error));
+      });
+    this.expiryTimer = setInterval(expire, Math.min(dayMs, keepPartsMs)).unref();
   }
 
   /** @returns the machine that takes what is not of a session */
@@ -338,6 +359,9 @@ export class Receiving {
         return;
       case 'finish':
         this.parts.use(event.session, (store) => this.finish(store, event));
+        return;
+      case 'drop':
+        this.parts.drop(event.info);
         return;
       case 'end':
         this.endSession(event.result);
@@ -406,6 +430,7 @@ export class Receiving {
     addTo(this.ended, result);
     this.leaveGroup(result.session);
     this.parts.end(result.session, result.status === 'complete');
+    if (result.status === 'complete') this.parts.dropEarlier(result);
   }
 
   private joinGroup(session: number, groupHost: string): void {

@@ -275,6 +275,8 @@ class Sending {
         ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
         ...(rateBytesPerSec === undefined ? {} : { rateBytesPerSec }),
         ...(existing === undefined ? {} : { existing }),
+        // Standard input has its time in its manifest: it is another object each time.
+        isUnrepeatable: this.options.paths.includes('-'),
       });
   }
 
@@ -374,13 +376,14 @@ class Sending {
   /** Ends the session for a reason of our own side. */
   private stop(error: P2mpError): void {
     this.error ??= error;
-    this.abort(error.message);
+    // What the files hold now is another object.
+    this.abort(error.message, error.code === 'SOURCE_CHANGED');
   }
 
-  private abort(reason: string): void {
+  private abort(reason: string, isFinal = false): void {
     const { sender, runner } = this;
     if (sender === undefined || runner === undefined || sender.isDone) return;
-    sender.abort(runner.nowMs, reason);
+    sender.abort(runner.nowMs, reason, isFinal);
     runner.drain();
   }
 

@@ -1,10 +1,15 @@
 /**
- * The parts of the sessions under way. Two sessions of one object have one part: the second waits until
- * the first one's work on it is done.
+ * The parts of the sessions under way. Two sessions of one sender's object have one part: the second waits
+ * until the first one's work on it is done.
  */
-import type { SessionReceiverEvent } from '../../session/incoming-events.js';
+import { toHex } from '../../session/byte-codec.js';
+import type { IncomingInfo, SessionReceiverEvent } from '../../session/incoming-events.js';
 import type { ExistingFiles } from '../../session/messages.js';
+import type { PartOrigin } from './part-origin.js';
+import { partIdOf } from './part-origin.js';
 import { PartStore } from './part-store.js';
+import type { SenderPart } from './stale-parts.js';
+import { listPartsOf, removePart } from './stale-parts.js';
 
 export type PrepareEvent = Extract<SessionReceiverEvent, { type: 'prepare' }>;
 
@@ -15,12 +20,17 @@ export interface SessionPartsOptions {
   /** Of all sessions together. */
   readonly maxOpenFiles: number;
   readonly verifiesDisk: boolean;
+  /** Whether a part is anybody's who offers the object, not its sender's alone. */
+  readonly sharesParts: boolean;
   /** Work on a session's part has failed: with a P2mpError, or by a defect of this program. */
   readonly handleFailure: (session: number, error: unknown) => void;
 }
 
 /** A session needs its journal and one more file. */
 const minOpenFiles = 2;
+
+/** Of one sender; those that have not changed for longest go first. */
+const maxIdleParts = 64;
 
 interface SessionPart {
   readonly content: PrepareEvent;
@@ -35,7 +45,7 @@ interface SessionPart {
 
 export class SessionParts {
   private readonly parts = new Map<number, SessionPart>();
-  /** By object, the end of the last session's work on its part. */
+  /** By the part's name, the end of the last session's work on its part. */
   private readonly work = new Map<string, Promise<void>>();
 
   constructor(private readonly options: SessionPartsOptions) {}
@@ -46,7 +56,7 @@ export class SessionParts {
    * @throws P2mpError what speaks against this session
    */
   async open(content: PrepareEvent, activeCount: number): Promise<PartStore | undefined> {
-    const { session, objectId } = content.info;
+    const { session } = content.info;
     const abort = new AbortController();
     const opening = this.openStore(content, activeCount, abort.signal);
     const { done, resolve } = createSignal();
@@ -58,10 +68,7 @@ export class SessionParts {
       resolveDone: resolve,
     };
     this.parts.set(session, part);
-    this.work.set(objectId, done);
-    void done.then(() => {
-      if (this.work.get(objectId) === done) this.work.delete(objectId);
-    });
+    this.setWork(this.idOf(content.info), done);
     void part.store.then(() => this.endWork(part));
     const store = await opening;
     return abort.signal.aborted ? undefined : store;
@@ -95,6 +102,21 @@ export class SessionParts {
     this.endWork(part);
   }
 
+  /**
+   * An object is complete: what is kept of the sender's others of that name is of an earlier time.
+   * Nothing waits for it; what fails is tried again with the next one.
+   */
+  dropEarlier(info: IncomingInfo): void {
+    const { senderKey, label } = this.originOf(info);
+    const work = this.dropSome(senderKey, (parts) => parts.filter((part) => part.label === label));
+    this.setWork(`before ${this.idOf(info)}`, work);
+  }
+
+  /** The sender will not offer the object again. */
+  drop(info: IncomingInfo): void {
+    void this.dropPart(this.idOf(info));
+  }
+
   /** Resolves once the work of all sessions that have ended is done. */
   async settle(): Promise<void> {
     await Promise.all(this.work.values());
@@ -106,12 +128,16 @@ export class SessionParts {
     signal: AbortSignal,
   ): Promise<PartStore | undefined> {
     const { dir, maxOpenFiles, verifiesDisk, existing: own } = this.options;
-    const { objectId } = info;
+    const objectId = this.idOf(info);
+    const origin = this.originOf(info);
     const share = Math.floor(maxOpenFiles / Math.max(1, activeCount));
     await this.work.get(objectId);
     try {
+      await this.dropSome(origin.senderKey, (parts) =>
+        [...parts].sort((a, b) => b.changedAtMs - a.changedAtMs).slice(maxIdleParts),
+      );
       return await PartStore.open({
-        ...{ dir, objectId, manifest, blockSizeBytes, signal, verifiesDisk },
+        ...{ dir, objectId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
         existing: own ?? existing,
         maxOpenFiles: Math.max(minOpenFiles, share),
       });
@@ -119,6 +145,42 @@ export class SessionParts {
       if (signal.aborted) return undefined;
       throw error;
     }
+  }
+
+  private idOf({ objectId, senderKey }: IncomingInfo): string {
+    return this.options.sharesParts ? objectId : partIdOf(objectId, senderKey);
+  }
+
+  private originOf({ senderKey, label }: IncomingInfo): PartOrigin {
+    return { senderKey: this.options.sharesParts ? '' : toHex(senderKey), label };
+  }
+
+  private async dropSome(
+    senderKey: string,
+    choose: (parts: readonly SenderPart[]) => readonly SenderPart[],
+  ): Promise<void> {
+    const isInUse = (id: string) => this.work.has(id);
+    const parts = await listPartsOf(this.options.dir, senderKey, isInUse).catch(() => []);
+    // A session may have begun meanwhile.
+    for (const { id } of choose(parts)) if (!isInUse(id)) await this.dropPart(id);
+  }
+
+  private dropPart(id: string): Promise<void> {
+    const before = this.work.get(id);
+    const drop = async () => {
+      await before;
+      await removePart(this.options.dir, id).catch(() => undefined);
+    };
+    const work = drop();
+    this.setWork(id, work);
+    return work;
+  }
+
+  private setWork(id: string, done: Promise<void>): void {
+    this.work.set(id, done);
+    void done.then(() => {
+      if (this.work.get(id) === done) this.work.delete(id);
+    });
   }
 
   private endWork(part: SessionPart): void {
