@@ -67,7 +67,7 @@ t.test('pages tell nothing of the host that made them', async (t) => {
 function run(t: Test, program: string, args: readonly string[]) {
   const { error, ...result } = spawnSync(program, args, {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 600_000,
   });
   if ((error as NodeJS.ErrnoException | undefined)?.code !== 'ENOENT') return result;
   t.pass(`no ${program} here`, { skip: true });

@@ -80,6 +80,7 @@ function levelOf(object: { readonly event: string; readonly status?: unknown }):
   const { event, status } = object;
   if (detailEvents.has(event)) return 'debug';
   if (event === 'send-error' || event === 'TURNED_AWAY') return 'warn';
+  if (event === 'ON_COMPLETE' && status !== 'done') return 'warn';
   const isEnd = event === 'RESULT' || event === 'CLASSIC';
   return isEnd && status !== 'complete' ? 'error' : 'info';
 }

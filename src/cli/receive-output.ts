@@ -1,6 +1,4 @@
 /** What `p2mp receive` prints: a row per session on a terminal, JSON lines, and each session's end. */
-import { spawn } from 'node:child_process';
-import { resolve } from 'node:path';
 import { formatAddress } from '../address.js';
 import {
   bytesPerSec,
@@ -19,6 +17,7 @@ import type {
   IncomingStatus,
   TurnedAwayEvent,
 } from '../session/incoming-events.js';
+import type { OnComplete } from './on-complete.js';
 import type { Output } from './output.js';
 import { printOddity } from './print-event.js';
 import { printServerSummary } from './server-summary.js';
@@ -33,15 +32,13 @@ export interface ReceiveOutputOptions {
   readonly dir: string;
   /** The list of senders; undefined where anybody is let in. */
   readonly authorizedPath?: string;
-  /** Shell command for each complete session. */
-  readonly onComplete?: string;
+  /** Takes each complete session. */
+  readonly onComplete?: OnComplete;
 }
 
 export class ReceiveOutput {
   private timer: NodeJS.Timeout | undefined;
   private receiving: Receiving | undefined;
-  /** Commands that are still running. */
-  private readonly commands = new Set<Promise<void>>();
 
   constructor(
     private readonly output: Output,
@@ -60,7 +57,7 @@ export class ReceiveOutput {
   async end(): Promise<void> {
     clearInterval(this.timer);
     this.output.endProgress();
-    await Promise.all(this.commands);
+    await this.options.onComplete?.idle();
   }
 
   handleEvent(event: ReceiveEvent): void {
@@ -160,39 +157,10 @@ export class ReceiveOutput {
           : [`${formatPlural(result.badBlocks, 'bad block')} repaired`]),
       ];
       output.line(`${label} from ${from}: complete, ${facts.join(', ')}${why}`);
-      this.runOnComplete(result);
+      this.options.onComplete?.add(result);
     } else if (!output.isJson) {
       output.error(`${label} from ${from}: ${status}${why}`);
     }
-  }
-
-  private runOnComplete(result: IncomingResult): void {
-    const { onComplete, dir } = this.options;
-    if (onComplete === undefined) return;
-    const child = spawn(onComplete, {
-      shell: true,
-      stdio: ['ignore', 'inherit', 'inherit'],
-      env: {
-        ...process.env,
-        P2MP_DIR: resolve(dir),
-        P2MP_LABEL: result.label,
-        P2MP_SENDER: result.from,
-        P2MP_SENDER_KEY: fingerprint(result.senderKey),
-        P2MP_OBJECT: result.objectId,
-        P2MP_BYTES: String(result.contentSizeBytes),
-      },
-    });
-    const ended = new Promise<void>((done) => {
-      child.once('error', (error) => {
-        this.output.warn(`--on-complete: ${error.message}`);
-        done();
-      });
-      child.once('close', (code) => {
-        if (code !== 0 && code !== null) this.output.warn(`--on-complete: ended with code ${code}`);
-        done();
-      });
-    }).finally(() => this.commands.delete(ended));
-    this.commands.add(ended);
   }
 
   private showProgress(): void {

@@ -31,6 +31,7 @@ import { exitCode } from './exit-code.js';
 import type { Interrupt } from './interrupts.js';
 import type { LogLevel } from './log-output.js';
 import { LogOutput, logFormats, logLevels } from './log-output.js';
+import { createOnComplete, type OnComplete } from './on-complete.js';
 import { Output } from './output.js';
 import { ReceiveOutput } from './receive-output.js';
 import { tuneEngine } from './tune-engine.js';
@@ -59,6 +60,16 @@ export function createReceiveParser() {
     .option('on-complete', {
       type: 'string',
       describe: 'Shell command to run for each complete session; see P2MP_* in its environment',
+    })
+    .option('on-complete-jobs', {
+      type: 'string',
+      default: '4',
+      describe: 'How many of these commands run at once; others wait, at most 1000',
+    })
+    .option('on-complete-timeout', {
+      type: 'string',
+      default: '300',
+      describe: 'Seconds after which such a command is killed',
     })
     .option('authorized-senders', {
       type: 'string',
@@ -135,6 +146,8 @@ export function createReceiveParser() {
       'dir',
       'port',
       'on-complete',
+      'on-complete-jobs',
+      'on-complete-timeout',
       'authorized-senders',
       'key',
       'name',
@@ -200,6 +213,18 @@ function createOutput(argv: Arguments, level: LogLevel): Output {
   return new LogOutput({ format: parseChoice('log', single('log', log), logFormats), level });
 }
 
+/** @returns what runs the commands of --on-complete, where there is one */
+function createCommands(argv: Arguments, output: Output): OnComplete | undefined {
+  const jobs = parseCount('on-complete-jobs', single('on-complete-jobs', argv['on-complete-jobs']));
+  const timeout = single('on-complete-timeout', argv['on-complete-timeout']);
+  const timeoutMs = parseSeconds('on-complete-timeout', timeout);
+  const given = argv['on-complete'];
+  if (given === undefined) return undefined;
+  const command = single('on-complete', given);
+  const dir = single('dir', argv.dir);
+  return createOnComplete(output, { command, maxRunning: jobs, timeoutMs, dir });
+}
+
 /** One run of the command: prints what happens until it is stopped. */
 /** Who is let in, and what follows from it. */
 type TrustOptions = Pick<ReceiveOptions, 'keyPair' | 'refuseSender' | 'sharesParts'>;
@@ -211,6 +236,7 @@ class ReceiveCommand {
   private receiving: Receiving | undefined;
   private readonly isVerbose: boolean;
   private readonly drainTimeoutMs: number;
+  private readonly onComplete: OnComplete | undefined;
   /** Resolves to whether all sessions came to their end. */
   private drained: Promise<boolean> | undefined;
 
@@ -223,12 +249,12 @@ class ReceiveCommand {
       drainTimeout === undefined
         ? Infinity
         : parseSeconds('drain-timeout', single('drain-timeout', drainTimeout));
-    const onComplete = argv['on-complete'];
+    this.onComplete = createCommands(argv, this.output);
     this.report = new ReceiveOutput(this.output, {
       isVerbose: this.isVerbose,
       dir: single('dir', argv.dir),
       ...(argv.open ? {} : { authorizedPath: authorizedPathOf(argv) }),
-      ...(onComplete === undefined ? {} : { onComplete: single('on-complete', onComplete) }),
+      ...(this.onComplete === undefined ? {} : { onComplete: this.onComplete }),
     });
   }
 
@@ -253,13 +279,18 @@ class ReceiveCommand {
     if ((await this.drained) === false) this.exit = exitCode.interrupted;
     await report.end();
     await server?.close();
+    if ((this.onComplete?.counts.ended.stopped ?? 0) > 0) this.exit = exitCode.interrupted;
     output.flush();
     return this.exit;
   }
 
   private handleSignal(signal: Interrupt): void {
-    const { receiving, output, argv } = this;
+    const { receiving, output, argv, onComplete } = this;
     const activeCount = receiving?.activeCount ?? 0;
+    if (signal === 'SIGINT') onComplete?.stop();
+    else if (this.drainTimeoutMs < Infinity) {
+      setTimeout(() => onComplete?.stop(), this.drainTimeoutMs).unref();
+    }
     if (signal === 'SIGTERM' && activeCount > 0) {
       output.warn('p2mp receive: takes no more sessions, and ends with the last one');
       output.json({ event: 'draining', sessions: activeCount });
@@ -361,7 +392,7 @@ class ReceiveCommand {
       metricsPort,
       0,
     );
-    const server = new StatusServer(receiving);
+    const server = new StatusServer(receiving, this.onComplete);
     const { address, port: bound } = await server.listen(host, port);
     output.line(`Metrics at http://${formatAddress({ host: address, port: bound })}/metrics`);
     output.json({ event: 'metrics', address: formatAddress({ host: address, port: bound }) });

@@ -1,6 +1,12 @@
 /** What a receiver of sessions is at, for Prometheus; the names are a stable interface (docs/COMMANDS.md). */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { CommandCounts, CommandStatus } from '../command-queue.js';
 import type { Receiving } from './receive.js';
+
+/** What runs commands for complete sessions. */
+export interface CommandSource {
+  readonly counts: CommandCounts;
+}
 
 export class ReceiverMetrics {
   private readonly registry = new Registry();
@@ -13,7 +19,10 @@ export class ReceiverMetrics {
   private readonly internalErrors: Counter;
   private counted: Readonly<Record<string, number>> = {};
 
-  constructor(private readonly receiving: Receiving) {
+  constructor(
+    private readonly receiving: Receiving,
+    commands?: CommandSource,
+  ) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.sessions = new Counter({
@@ -55,6 +64,7 @@ export class ReceiverMetrics {
       registers,
     });
     this.addGauges();
+    if (commands !== undefined) addCommands(this.registry, commands);
   }
 
   get contentType(): string {
@@ -147,4 +157,39 @@ export class ReceiverMetrics {
     }
     this.counted = now;
   }
+}
+
+/** The commands of --on-complete. */
+function addCommands(registry: Registry, commands: CommandSource): void {
+  const registers = [registry];
+  let counted: Partial<Record<CommandStatus, number>> = {};
+  new Counter({
+    name: 'p2mp_on_complete_total',
+    help: 'Commands for complete sessions, by outcome',
+    labelNames: ['status'],
+    registers,
+    collect() {
+      const { ended } = commands.counts;
+      for (const status of Object.keys(ended) as CommandStatus[]) {
+        this.inc({ status }, ended[status] - (counted[status] ?? 0));
+      }
+      counted = ended;
+    },
+  });
+  new Gauge({
+    name: 'p2mp_on_complete_running',
+    help: 'Commands for complete sessions that run now',
+    registers,
+    collect() {
+      this.set(commands.counts.running);
+    },
+  });
+  new Gauge({
+    name: 'p2mp_on_complete_waiting',
+    help: 'Commands for complete sessions that wait for their turn',
+    registers,
+    collect() {
+      this.set(commands.counts.waiting);
+    },
+  });
 }

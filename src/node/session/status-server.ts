@@ -7,15 +7,18 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { P2mpError } from '../../errors.js';
 import { type Complaints, checkAlive, checkReady } from './health.js';
-import { ReceiverMetrics } from './metrics.js';
+import { type CommandSource, ReceiverMetrics } from './metrics.js';
 import type { Receiving } from './receive.js';
 
 export class StatusServer {
   private readonly metrics: ReceiverMetrics;
   private server: Server | undefined;
 
-  constructor(private readonly receiving: Receiving) {
-    this.metrics = new ReceiverMetrics(receiving);
+  constructor(
+    private readonly receiving: Receiving,
+    commands?: CommandSource,
+  ) {
+    this.metrics = new ReceiverMetrics(receiving, commands);
   }
 
   /** @throws P2mpError PORT_UNAVAILABLE */

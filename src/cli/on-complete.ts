@@ -1,0 +1,41 @@
+/** `--on-complete`: the user's command for each complete session, and what is printed about it. */
+import { resolve } from 'node:path';
+import { CommandQueue } from '../node/command-queue.js';
+import { fingerprint } from '../node/session/key-files.js';
+import type { IncomingResult } from '../session/incoming-events.js';
+import type { Output } from './output.js';
+
+export interface OnCompleteOptions {
+  readonly command: string;
+  /** Commands at once. */
+  readonly maxRunning: number;
+  readonly timeoutMs: number;
+  /** The target folder. */
+  readonly dir: string;
+}
+
+export type OnComplete = CommandQueue<IncomingResult>;
+
+export function createOnComplete(output: Output, options: OnCompleteOptions): OnComplete {
+  const { command, maxRunning, timeoutMs, dir } = options;
+  return new CommandQueue<IncomingResult>({
+    command,
+    maxRunning,
+    timeoutMs,
+    environmentOf: (result) => ({
+      P2MP_DIR: resolve(dir),
+      P2MP_LABEL: result.label,
+      P2MP_SENDER: result.from,
+      P2MP_SENDER_KEY: fingerprint(result.senderKey),
+      P2MP_OBJECT: result.objectId,
+      P2MP_BYTES: String(result.contentSizeBytes),
+    }),
+    onEnd: ({ label, from, objectId }, { status, reason }) => {
+      const facts = { sender: from, label, object: objectId, status, ...(reason && { reason }) };
+      output.json({ event: 'ON_COMPLETE', ...facts });
+      if (reason !== undefined && !output.isJson) {
+        output.warn(`${label} from ${from}: --on-complete: ${reason}`);
+      }
+    },
+  });
+}
