@@ -56,6 +56,6 @@ export class Patience {
     const seconds = this.limitMs / 1000;
     return peer.isHeard
       ? `acknowledged nothing new for ${seconds} s, stuck at segment ${peer.ackedSegments} of ${segmentCount}`
-      : `no answer for ${seconds} s; is p2mpserver running there, and does a firewall let UDP port ${peer.address.port} through?`;
+      : `no answer${peer.addresses.describe()} for ${seconds} s; is p2mpserver running there, and does a firewall let UDP port ${peer.address.port} through?`;
   }
 }

@@ -20,6 +20,12 @@ export class PeerAddresses {
       }
       this.byAddress.set(key, peer);
     }
+    for (const peer of peers) {
+      for (const address of peer.addresses.all) {
+        const key = formatAddress(address);
+        if (!this.byAddress.has(key)) this.byAddress.set(key, peer);
+      }
+    }
   }
 
   find(from: Address): Peer | undefined {

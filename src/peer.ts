@@ -1,5 +1,6 @@
 /** The sender's view of one receiver: its progress, its timeout, its outcome. */
 import type { Address } from './address.js';
+import { CandidateAddresses } from './candidate-addresses.js';
 import type { TimeMs } from './machine.js';
 import type { RttLimits } from './rtt.js';
 import { RttEstimator } from './rtt.js';
@@ -20,6 +21,7 @@ export class Peer {
   /** Whether it answers from another address than the one it is sent to (PROTOCOL 6.6). */
   hasAlias = false;
   readonly rtt: RttEstimator;
+  readonly addresses: CandidateAddresses;
 
   /** Segments acknowledged, all from 0 on. */
   ackedSegments = 0;
@@ -66,10 +68,17 @@ export class Peer {
   constructor(
     readonly index: number,
     readonly name: string,
-    readonly address: Address,
+    address: Address,
     rttLimits: RttLimits,
+    otherAddresses?: readonly Address[],
   ) {
+    this.addresses = new CandidateAddresses(address, otherAddresses);
     this.rtt = new RttEstimator(rttLimits);
+  }
+
+  /** Where it is sent to now. */
+  get address(): Address {
+    return this.addresses.current;
   }
 
   get isPending(): boolean {

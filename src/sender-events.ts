@@ -1,4 +1,5 @@
 /** What a sender tells and asks, and what came of the transfer. */
+import type { OtherAddressEvent } from './candidate-addresses.js';
 import type { FaultCounts, FaultEvent } from './faults.js';
 import type { PeerStatus } from './peer.js';
 
@@ -19,6 +20,7 @@ export type SenderEvent =
       readonly round: number;
       readonly pendingCount: number;
     }
+  | OtherAddressEvent
   /** A receiver's outcome is known. */
   | { readonly type: 'receiver'; readonly outcome: ReceiverOutcome }
   | FaultEvent

@@ -18,6 +18,8 @@ export interface ReceiverSpec {
   /** What people call it; events and results name it by this. */
   readonly name: string;
   readonly address: Address;
+  /** Where else it may be, as a name with addresses of IPv4 and IPv6; tried where the first does not answer. */
+  readonly otherAddresses?: readonly Address[];
 }
 
 export interface SenderOptions {

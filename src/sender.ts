@@ -10,6 +10,7 @@ import { formatAddress } from './address.js';
 import { assert, at } from './assert.js';
 import type { BlockWindow } from './block-window.js';
 import { Block, lastBit } from './block-window.js';
+import { otherAddressEvent } from './candidate-addresses.js';
 import { senderDefaults } from './config.js';
 import { P2mpError } from './errors.js';
 import { FaultLog } from './faults.js';
@@ -114,7 +115,8 @@ export class Sender implements Machine<SenderEvent> {
     }
     const rttLimits = createRttLimits(this.timeout, giveUpAfterMs);
     this.peers = receivers.map(
-      ({ name, address }, index) => new Peer(index, name, address, rttLimits),
+      ({ name, address, otherAddresses }, index) =>
+        new Peer(index, name, address, rttLimits, otherAddresses),
     );
     this.peerByAddress = new PeerAddresses(this.peers);
     this.activeCount = this.peers.length;
@@ -175,6 +177,12 @@ export class Sender implements Machine<SenderEvent> {
     }
   }
 
+  /** Goes on without this receiver, which cannot be sent to. */
+  giveUp(nowMs: TimeMs, index: number, reason: string): void {
+    this.settle(nowMs, at(this.peers, index), 'failed', reason);
+    this.advance(nowMs);
+  }
+
   /** Stops here: tells every unfinished receiver (PROTOCOL 5.6) and ends with `done`. */
   abort(nowMs: TimeMs, reason: string): void {
     for (const peer of this.peers) {
@@ -205,6 +213,9 @@ export class Sender implements Machine<SenderEvent> {
       const peer = known ?? this.peerByAddress.adopt(from, packet.sequence);
       if (known === undefined) {
         this.faults.add(peer === undefined ? 'stranger' : 'other-address', from, bytes);
+      }
+      if (peer?.addresses.noteAnswer(from)) {
+        this.events.push(otherAddressEvent(peer.name, peer.addresses));
       }
       if (peer !== undefined) this.handleAck(nowMs, peer, packet, from, bytes);
     }
@@ -297,6 +308,7 @@ export class Sender implements Machine<SenderEvent> {
   private transmitSegment(nowMs: TimeMs, peer: Peer, block: Block, segment: number): Transmit {
     const sequence = block.firstSequence + segment;
     this.startedAtMs ??= nowMs;
+    peer.addresses.noteAttempt();
     peer.handleSent(nowMs, sequence);
     // The answers to the last segment and to the end wait for the receiver's disk (PROTOCOL 5.5).
     if (sequence >= this.geometry.segmentCount - 1) peer.stopTiming();

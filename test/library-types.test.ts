@@ -53,6 +53,8 @@ function describeSent(event: SendEvent): string {
       return event.receivers.map(({ status, heldBytes }) => `${status} ${heldBytes}`).join();
     case 'silent':
       return event.receiver;
+    case 'other-address':
+      return `${event.receiver} ${event.address} ${event.insteadOf}`;
     case 'put-off':
       return `${event.receiver}: ${event.reason}`;
     case 'resize':

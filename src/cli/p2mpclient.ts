@@ -20,7 +20,7 @@ import { createParser, onInterrupt, parse, runCommand, single } from './command.
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
 import { Output } from './output.js';
-import { printOddity } from './print-event.js';
+import { printOddity, printOtherAddress } from './print-event.js';
 
 const usage = [
   '$0 <server>... <port> <file> <MSS> [options]',
@@ -156,6 +156,9 @@ function printEvent(
         output.warn(`${receiver}: ${status} after ${formatSeconds(elapsedMs / 1000)}${why}`);
       break;
     }
+    case 'other-address':
+      printOtherAddress(output, event);
+      break;
     case 'fault':
     case 'send-error':
       printOddity(output, event, isVerbose);

@@ -1,4 +1,5 @@
 /** What both commands tell of odd datagrams and of datagrams that were not sent. */
+import type { OtherAddressEvent } from '../candidate-addresses.js';
 import type { FaultEvent } from '../faults.js';
 import type { Output } from './output.js';
 
@@ -17,4 +18,11 @@ export function printOddity(
   if (output.isJson) return;
   if (event.type === 'send-error') output.warn(`not sent: ${event.message}`);
   else if (isVerbose) output.detail(`${event.kind} from ${event.from}: ${event.packet}`);
+}
+
+/** Of a name with addresses of both versions of IP, the first was called in vain. */
+export function printOtherAddress(output: Output, event: OtherAddressEvent): void {
+  const { type, receiver, address, insteadOf } = event;
+  output.json({ event: type, receiver, address, insteadOf });
+  if (!output.isJson) output.warn(`${receiver}: answers at ${address}, not at ${insteadOf}`);
 }

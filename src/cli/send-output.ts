@@ -15,7 +15,7 @@ import { escapeControls } from '../session/byte-codec.js';
 import type { SessionReceiverStatus } from '../session/session-events.js';
 import { describeOffload } from './describe-offload.js';
 import type { Output } from './output.js';
-import { printOddity } from './print-event.js';
+import { printOddity, printOtherAddress } from './print-event.js';
 import { formatLoss, sessionTable } from './session-table.js';
 
 /** Rows of the table, if the terminal has room for them. */
@@ -71,6 +71,9 @@ export class SendOutput {
       case 'connect':
         output.json({ event: 'CONNECT', receiver: event.receiver, name: event.selfName });
         if (isVerbose && !output.isJson) output.warn(`${event.receiver}: takes part`);
+        break;
+      case 'other-address':
+        printOtherAddress(output, event);
         break;
       case 'silent':
         output.json({ event: 'SILENT', receiver: event.receiver });

@@ -264,7 +264,11 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
     entries: entryNames,
     bytes: contentSizeBytes,
     skipped,
-    receivers: receivers.map(({ name, address }) => ({ receiver: name, ...address })),
+    receivers: receivers.map(({ name, address, noRoute }) => ({
+      receiver: name,
+      ...address,
+      ...(noRoute === undefined ? {} : { reason: noRoute }),
+    })),
     ...(group === undefined ? {} : { group }),
     mss: mssBytes,
   });
@@ -274,8 +278,9 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
   output.line(
     `${entries}, ${formatBytes(contentSizeBytes)}, would go to ${formatPlural(receivers.length, 'receiver')}:`,
   );
-  for (const { name, address } of receivers) {
-    output.line(`  ${name}: ${address.host}, port ${address.port}`);
+  for (const { name, address, noRoute } of receivers) {
+    const why = noRoute === undefined ? '' : `: ${noRoute}`;
+    output.line(`  ${name}: ${address.host}, port ${address.port}${why}`);
   }
   if (group !== undefined) output.line(`  by multicast where ${group} reaches`);
   output.line(`  in segments of ${formatPlural(mssBytes, 'byte')}`);

@@ -1,5 +1,4 @@
 /** Sends one file to many receivers over real sockets: the sender machine, a file and an endpoint. */
-import { isIPv6 } from 'node:net';
 import type { P2mpError } from '../errors.js';
 import { checkMss } from '../segment.js';
 import { Sender } from '../sender.js';
@@ -8,7 +7,8 @@ import type { TimeoutSpec } from '../sender-options.js';
 import { fatalSendError } from './endpoint.js';
 import { FileSource } from './file-source.js';
 import type { ServerSpec } from './resolve-receivers.js';
-import { resolveReceivers } from './resolve-receivers.js';
+import { resolveReceivers, wildcardsFor } from './resolve-receivers.js';
+import { findUnreachable } from './routes.js';
 import { SendErrorLog } from './send-error-log.js';
 import { SocketRunner } from './socket-runner.js';
 
@@ -111,15 +111,17 @@ class FileTransfer {
       mssBytes,
       sizeBytes: this.source.sizeBytes,
     });
-    const hosts = receivers.map(({ address }) => (isIPv6(address.host) ? '::' : '0.0.0.0'));
     this.runner = await SocketRunner.open({
       machine: this.sender,
-      bind: [...new Set(hosts)],
+      bind: wildcardsFor(receivers),
       port: 0,
       handleEvent: (event) => this.handleEvent(event),
       handleSendError: (error) => this.handleSendError(error),
     });
     onEvent?.({ type: 'start', sender: this.sender });
+    receivers.forEach(({ noRoute }, index) => {
+      if (noRoute !== undefined) this.sender?.giveUp(this.runner?.nowMs ?? 0, index, noRoute);
+    });
   }
 
   private handleEvent(event: SenderEvent): void {
@@ -187,6 +189,13 @@ class FileTransfer {
       this.stop(fatal);
       return;
     }
-    this.sendErrors.add(error);
+    const { sender, runner } = this;
+    const found = sender && findUnreachable(sender.peers, error);
+    if (found === undefined || runner === undefined) {
+      this.sendErrors.add(error);
+      return;
+    }
+    sender?.giveUp(runner.nowMs, found.index, found.reason);
+    runner.drain();
   }
 }

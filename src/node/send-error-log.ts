@@ -1,13 +1,23 @@
 /** Datagrams that the system refused: the first of each kind is told, the protocol repeats what matters. */
+import { noRouteReason } from './routes.js';
+
 export class SendErrorLog {
   private readonly codes = new Set<string>();
 
   constructor(private readonly tell: (message: string) => void) {}
 
-  add(error: NodeJS.ErrnoException): void {
+  add(error: NodeJS.ErrnoException & { address?: string }): void {
     const code = error.code ?? error.message;
     if (this.codes.has(code)) return;
     this.codes.add(code);
-    this.tell(error.message);
+    this.tell(describe(error));
   }
+}
+
+function describe(error: NodeJS.ErrnoException & { address?: string }): string {
+  const { code, address, message } = error;
+  if (address === undefined) return message;
+  if (code === 'EPERM') return `to ${address}: a firewall of this host does not let it out (EPERM)`;
+  const reason = noRouteReason(error, { host: address, port: 0 });
+  return reason === undefined ? message : `${reason} (${code})`;
 }

@@ -37,6 +37,8 @@ export interface ReceiverCallsOwner {
   rootFor(peer: SessionPeer): Uint8Array | undefined;
   /** Its channel stands, but whether it is trusted is to be decided. */
   identify(nowMs: TimeMs, peer: SessionPeer): void;
+  /** It has answered at another address than its first. */
+  handleOtherAddress(peer: SessionPeer): void;
   /** It answers small hellos alone: its path may be narrow. */
   suspectNarrowPath(peer: SessionPeer): void;
   /** It has fallen silent: others do not wait for it any longer. */
@@ -183,6 +185,8 @@ export class ReceiverCalls {
   ): void {
     if (peer.status !== 'calling' || peer.opening === undefined) return;
     const outcome = peer.opening.handle(packet);
+    const isAnswer = outcome === 'advanced' || outcome === 'small-only';
+    if (isAnswer && peer.addresses.noteAnswer(from)) this.owner.handleOtherAddress(peer);
     if (outcome === 'advanced' && peer.calledAtMs !== undefined) {
       peer.model.takeOpening(nowMs, nowMs - peer.calledAtMs);
     }
@@ -254,6 +258,7 @@ export class ReceiverCalls {
     }
     peer.calledAtMs = which === 'first' || peer.opening === undefined ? nowMs : undefined;
     peer.opening ??= this.beginOpening(peer);
+    peer.addresses.noteAttempt();
     for (const bytes of peer.opening.nextDatagrams()) this.owner.send(peer, bytes);
   }
 
@@ -333,7 +338,7 @@ export class ReceiverCalls {
     if (smallAnswers >= narrowPathAnswers.suspected) return this.narrowPathReason(peer);
     if (peer.isHeard) return `fell silent for ${seconds} s; send again once it is back`;
     const { port } = peer.address;
-    return `no answer for ${seconds} s; is p2mp receive running there, and does a firewall let UDP port ${port} through?`;
+    return `no answer${peer.addresses.describe()} for ${seconds} s; is p2mp receive running there, and does a firewall let UDP port ${port} through?`;
   }
 
   private narrowPathReason({ name }: SessionPeer): string {

@@ -1,4 +1,5 @@
 /** What a session's sender tells and asks, and what came of it. */
+import type { OtherAddressEvent } from '../candidate-addresses.js';
 import type { FaultCounts, FaultEvent } from '../faults.js';
 import type { SessionPeerStatus } from './session-peer.js';
 
@@ -17,6 +18,7 @@ export type SessionSenderEvent =
       readonly receiver: string;
       readonly receiverKey: Uint8Array;
     }
+  | OtherAddressEvent
   /** A receiver takes part, for the first time or again. */
   | { readonly type: 'connect'; readonly receiver: string; readonly selfName: string }
   /** All of the content was read: call `confirmSource` if it is still what it was, else `abort`. */

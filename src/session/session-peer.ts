@@ -1,5 +1,6 @@
 /** The sender's view of one receiver of a session. */
 import type { Address } from '../address.js';
+import { CandidateAddresses } from '../candidate-addresses.js';
 import type { TimeMs } from '../machine.js';
 import { RangeSet } from '../range-set.js';
 import { RttEstimator } from '../rtt.js';
@@ -104,6 +105,7 @@ export class SessionPeer {
   polledAtMs: TimeMs = -Infinity;
   unansweredPolls = 0;
   readonly rtt: RttEstimator;
+  readonly addresses: CandidateAddresses;
 
   startedAtMs: TimeMs | undefined;
   settledAtMs: TimeMs | undefined;
@@ -115,10 +117,17 @@ export class SessionPeer {
   constructor(
     readonly index: number,
     readonly name: string,
-    readonly address: Address,
+    address: Address,
     rttLimits: ConstructorParameters<typeof RttEstimator>[0],
+    otherAddresses?: readonly Address[],
   ) {
+    this.addresses = new CandidateAddresses(address, otherAddresses);
     this.rtt = new RttEstimator(rttLimits);
+  }
+
+  /** Where it is sent to now. */
+  get address(): Address {
+    return this.addresses.current;
   }
 
   /** It has come nearer to the end, or is at its own disk. */

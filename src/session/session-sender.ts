@@ -4,6 +4,7 @@
  */
 import type { Address } from '../address.js';
 import { assert, at } from '../assert.js';
+import { otherAddressEvent } from '../candidate-addresses.js';
 import { FaultLog } from '../faults.js';
 import type { Machine, TimeMs, Transmit } from '../machine.js';
 import { stoppedTimeMs } from '../machine.js';
@@ -76,7 +77,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.probe = group === undefined ? undefined : new GroupProbe(group, this.session, seal);
     this.offer = createOffer(options, terms, groupKey);
     this.peers = receivers.map(
-      ({ name, address }, index) => new SessionPeer(index, name, address, rttLimits),
+      ({ name, address, otherAddresses }, index) =>
+        new SessionPeer(index, name, address, rttLimits, otherAddresses),
     );
     this.unsettledCount = this.peers.length;
     this.gate = new ContentGate(this.peers, reportIntervalMs);
@@ -117,6 +119,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         pollOf: (peer) => this.pollOf(peer),
         rootFor: (peer) => this.rootFor(peer),
         identify: (nowMs, peer) => this.identify(nowMs, peer),
+        handleOtherAddress: ({ name, addresses }) =>
+          this.events.push(otherAddressEvent(name, addresses)),
         suspectNarrowPath: ({ name, index }) =>
           this.events.push({ type: 'narrow-path', receiver: name, index }),
         handleSilence: (peer) => {

@@ -9,6 +9,8 @@ import type { SenderOptions } from '../../src/sender-options.js';
 export interface DrivenSenderOptions extends Omit<SenderOptions, 'receivers'> {
   /** One letter for each receiver: its name and its host. */
   readonly receivers: string;
+  /** Another host of each of these receivers, by its name. */
+  readonly otherHosts?: Readonly<Record<string, string>>;
   /** Whether the bytes that are asked for come at once; if not, `answerNeeds` brings them. */
   readonly isSourceFast?: boolean;
   /** Whether the source is confirmed as soon as it is asked about. */
@@ -30,9 +32,14 @@ export class DrivenSender {
   private readonly needs: Extract<SenderEvent, { type: 'need' }>[] = [];
 
   constructor(private readonly options: DrivenSenderOptions) {
+    const { otherHosts = {}, ...senderOptions } = options;
     this.sender = new Sender({
-      ...options,
-      receivers: [...options.receivers].map((name) => ({ name, address: { host: name, port } })),
+      ...senderOptions,
+      receivers: [...options.receivers].map((name) => {
+        const other = otherHosts[name];
+        const otherAddresses = other === undefined ? [] : [{ host: other, port }];
+        return { name, address: { host: name, port }, otherAddresses };
+      }),
     });
     this.runner = new Runner(this.sender, {
       now: () => this.nowMs,

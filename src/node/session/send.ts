@@ -1,6 +1,5 @@
 /** Sends files and folders in a session over real sockets: the session's sender, an object source, an endpoint. */
 
-import { isIPv6 } from 'node:net';
 import { basename, resolve } from 'node:path';
 import type { Address } from '../../address.js';
 import { formatAddress } from '../../address.js';
@@ -18,8 +17,9 @@ import type {
 import { SessionSender } from '../../session/session-sender.js';
 import { SuccessiveSenders } from '../../session/successive-senders.js';
 import type { Offload } from '../offload-socket.js';
-import type { ServerSpec } from '../resolve-receivers.js';
-import { resolveReceivers } from '../resolve-receivers.js';
+import type { FoundReceiver, ServerSpec } from '../resolve-receivers.js';
+import { resolveReceivers, wildcardsFor } from '../resolve-receivers.js';
+import { findUnreachable } from '../routes.js';
 import { SendErrorLog } from '../send-error-log.js';
 import { SocketRunner } from '../socket-runner.js';
 import type { MulticastChoice } from './group-address.js';
@@ -73,7 +73,7 @@ export interface SendOptions {
 export type SendEvent =
   | Extract<
       SessionSenderEvent,
-      { type: 'connect' | 'silent' | 'put-off' | 'receiver' | 'fault' | 'done' }
+      { type: 'connect' | 'other-address' | 'silent' | 'put-off' | 'receiver' | 'fault' | 'done' }
     >
   /** The source is open, the hosts are known; calling begins. */
   | {
@@ -120,7 +120,7 @@ export async function planSend(options: SendOptions): Promise<{
   readonly entryNames: readonly string[];
   readonly contentSizeBytes: number;
   readonly skipped: ObjectSource['skipped'];
-  readonly receivers: readonly ReceiverSpec[];
+  readonly receivers: readonly FoundReceiver[];
   readonly group?: string;
   /** Bytes per segment, as far as can be told without any datagram. */
   readonly mssBytes: number;
@@ -216,10 +216,9 @@ class Sending {
     const fit = new PathFit(paths);
     const senders = new SuccessiveSenders(createSender(firstMss(options, fit)));
     this.senders = senders;
-    const hosts = addresses.map(({ host }) => (isIPv6(host) ? '::' : '0.0.0.0'));
     const runner = await SocketRunner.open({
       machine: senders,
-      bind: [...new Set(hosts)],
+      bind: wildcardsFor(receivers),
       port: 0,
       deadlines: 'exact',
       handleEvent: (event) => this.handleEvent(event),
@@ -250,6 +249,9 @@ class Sending {
       ...(group === undefined ? {} : { group: group.host }),
       mssBytes: senders.current.geometry.mssBytes,
       offload: runner.offload,
+    });
+    receivers.forEach(({ noRoute }, index) => {
+      if (noRoute !== undefined) senders.current.giveUp(runner.nowMs, index, noRoute);
     });
     return source;
   }
@@ -390,7 +392,14 @@ class Sending {
   private handleSendError(error: NodeJS.ErrnoException): void {
     // What is too large for the group goes by unicast once nobody has heard of it.
     if (error.code === 'EMSGSIZE' && this.narrowPaths?.handleRefusal(error) === true) return;
-    this.sendErrors.add(error);
+    const { sender, runner } = this;
+    const found = sender && findUnreachable(sender.peers, error);
+    if (found === undefined || runner === undefined) {
+      this.sendErrors.add(error);
+      return;
+    }
+    sender?.giveUp(runner.nowMs, found.index, found.reason);
+    runner.drain();
   }
 }
 

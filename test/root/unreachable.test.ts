@@ -1,0 +1,116 @@
+/** Receivers that this host cannot send to, or not at the first address of their name. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { isSameContent } from '../support/loopback.js';
+import { distFolder, Program, parseEvents, parseResult } from '../support/processes.js';
+import { noLab, SessionLab } from './session-lab.js';
+
+const skip = noLab;
+
+/** Patience that no test waits for. */
+const patience = ['--give-up-after', '100'];
+
+t.test('no route: at once, by name, and the others complete', { skip }, async (t) => {
+  const lab = new SessionLab(t, 100_000);
+  await lab.receive(['--once']);
+  const to = ['203.0.113.1', '[2001:db8::1]:7000', lab.address(1, 4)].join();
+  const exit = await lab.p2mp(0, 'send', lab.sent, '--to', to, '--open', '--json', ...patience)
+    .exited;
+  t.equal(exit.code, 3);
+  t.match(parseResult(exit)['receivers'], [
+    {
+      status: 'failed',
+      reason: /^cannot be sent to at 203\.0\.113\.1: this host has no route to /,
+    },
+    { status: 'failed', reason: /^cannot be sent to at 2001:db8::1: this host has no / },
+    { status: 'complete' },
+  ]);
+  t.ok(isSameContent(lab.sent, join(lab.dir(1), 'sent')));
+});
+
+t.test('interface down: at once, in both dialects', { skip }, async (t) => {
+  const lab = new SessionLab(t, 1000);
+  lab.run(0, 'ip', 'link', 'set', 'eth0', 'down');
+  const session = await lab.send(4, ...patience).exited;
+  t.equal(session.code, 1);
+  for (const { reason } of parseResult(session)['receivers']) t.match(reason, /has no route to it/);
+  const client = await startClient(t, lab, lab.address(1, 4));
+  t.equal(client.code, 1);
+  t.match(
+    client.stderr,
+    /^10\.99\.0\.11: given up on: cannot be sent to at 10\.99\.0\.11: this host /,
+  );
+});
+
+t.test('the broadcast address of a network', { skip }, async (t) => {
+  const lab = new SessionLab(t, 1000);
+  const session = lab.p2mp(0, 'send', lab.sent, '--to', '10.99.0.255', '--open', ...patience);
+  const exit = await session.exited;
+  t.equal(exit.code, 2);
+  t.match(exit.stderr, '10.99.0.255: is the broadcast address of eth0 (10.99.0.10/24), not of a ');
+  const client = await startClient(t, lab, '10.99.0.255');
+  t.equal(client.code, 2);
+  t.match(client.stderr, /is the broadcast address of eth0/);
+});
+
+t.test('a name with both addresses, whose receiver listens at one', { skip }, async (t) => {
+  const lab = new SessionLab(t, 100_000);
+  const hosts = join(lab.folder, 'hosts');
+  writeFileSync(hosts, `127.0.0.1 localhost\n10.99.0.11 both\nfd99::11 both\n`);
+  const receive = ['receive', '--open', '--json', '--once', '--dir', lab.dir(1), '--bind', '::'];
+  const receiver = lab.p2mp(1, ...receive);
+  await receiver.waitForEvent('listening');
+  const command = [process.execPath, join(distFolder, 'cli', 'p2mp.js'), 'send', lab.sent];
+  const words = [...command, '--to', 'both', '--open', '--json', ...patience];
+  const exit = await withHosts(t, lab, hosts, words).exited;
+  t.equal(exit.code, 0, exit.stderr);
+  t.match(
+    parseEvents(exit.stdout).filter(({ event }) => event === 'other-address'),
+    [{ receiver: 'both', address: '[fd99::11]:7735', insteadOf: '10.99.0.11:7735' }],
+  );
+  t.match(parseResult(exit)['receivers'], [{ receiver: 'both', address: '[fd99::11]:7735' }]);
+  t.ok(isSameContent(lab.sent, join(lab.dir(1), 'sent')));
+});
+
+t.test('the same of p2mpclient', { skip }, async (t) => {
+  const lab = new SessionLab(t, 10_000);
+  const hosts = join(lab.folder, 'hosts');
+  writeFileSync(hosts, `127.0.0.1 localhost\n10.99.0.11 both\nfd99::11 both\n`);
+  const copy = join(lab.folder, 'copy');
+  const path = (name: string) => join(distFolder, 'cli', `${name}.js`);
+  const args = ['7735', copy, '0', '--once', '--bind', '::', '--json'];
+  const [program, words] = lab.lab.on(1, process.execPath, path('p2mpserver'), ...args);
+  const server = new Program(t, program, words);
+  await server.waitForEvent('listening');
+  const client = [process.execPath, path('p2mpclient'), 'both', '7735', lab.sent, '1000'];
+  const exit = await withHosts(t, lab, hosts, [...client, ...patience]).exited;
+  t.equal(exit.code, 0, exit.stderr);
+  t.equal(exit.stderr, 'both: answers at [fd99::11]:7735, not at 10.99.0.11:7735\n');
+  t.equal((await server.exited).code, 0);
+  t.ok(isSameContent(lab.sent, copy));
+});
+
+function startClient(t: Test, lab: SessionLab, server: string) {
+  const path = join(distFolder, 'cli', 'p2mpclient.js');
+  const args = [path, server, '7735', lab.sent, '500', ...patience];
+  const [program, words] = lab.lab.on(0, process.execPath, ...args);
+  return new Program(t, program, words).exited;
+}
+
+/** Runs a command on the sender's host, for which these are the names of hosts. */
+function withHosts(t: Test, lab: SessionLab, hosts: string, command: readonly string[]): Program {
+  const line = 'mount --bind "$1" /etc/hosts; shift; exec "$@"';
+  const [program, words] = lab.lab.on(
+    0,
+    'unshare',
+    '-m',
+    'sh',
+    '-c',
+    line,
+    'sh',
+    hosts,
+    ...command,
+  );
+  return new Program(t, program, words);
+}
