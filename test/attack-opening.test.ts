@@ -357,7 +357,7 @@ t.test('who is not trusted is told so, and learns nothing else', (t) => {
   const refused = createWire({ receiver: { refuseSender: () => 'not among friends' } }).run();
   t.match(refused.outcomeOf(0), { status: 'refused', reason: 'not among friends' });
   t.same(
-    refused.receivers[0]?.events.filter(({ type }) => type !== 'fault'),
+    refused.receivers[0]?.events.filter(({ type }) => type !== 'fault' && type !== 'turned-away'),
     [],
   );
   const unmet = createWire({ refuseReceiver: () => 'its key has changed' }).run();
