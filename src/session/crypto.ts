@@ -43,6 +43,8 @@ export interface SessionCrypto {
     sealed: Uint8Array,
     associated: Uint8Array,
   ): Uint8Array | undefined;
+  /** Processor time of a responder for one whole handshake. */
+  readonly handshakeCostMs: number;
   /** @param prologue what both sides must agree on beforehand */
   startHandshake(role: 'initiator' | 'responder', prologue: Uint8Array): Handshake;
 }

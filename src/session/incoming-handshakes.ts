@@ -1,18 +1,22 @@
 /**
  * Openings of sessions at a receiver, up to the proof of who the sender is: answered without keeping anything
- * until an address is proven, and bounded in number from then on (SESSIONS 3).
+ * until an address is proven, and bounded from then on in number, in memory and in time (SESSIONS 3).
  */
 import type { Address } from '../address.js';
-import { formatAddress } from '../address.js';
+import { formatAddress, networkOf } from '../address.js';
 import type { FaultKind } from '../faults.js';
 import type { TimeMs } from '../machine.js';
+import { readUint32 } from '../network-order.js';
+import type { Random } from '../random.js';
+import { Admission } from './admission.js';
 import { Cookies } from './cookies.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
+import { keySizeBytes } from './crypto.js';
 import { SecureChannel } from './secure-channel.js';
 import { protocolVersion, receiverLimits } from './session-config.js';
 import { cookieSizeBytes, handshakePrologue, helloSizeBytes } from './session-opening.js';
 import type { ChannelPacket } from './session-packet.js';
-import { encodeChannelPacket } from './session-packet.js';
+import { encodeChannelPacket, sessionHeaderSizeBytes } from './session-packet.js';
 
 export interface IncomingHandshakesOwner {
   send(to: Address, bytes: Uint8Array): void;
@@ -27,33 +31,71 @@ export interface Proven {
   readonly rttMs: number | undefined;
 }
 
-interface PendingHandshake {
+/** A datagram of an opening that waits to be answered. */
+interface Request {
+  readonly key: string;
+  readonly from: Address;
+  readonly packet: ChannelPacket;
+  readonly bytes: Uint8Array;
+}
+
+/** A handshake that was begun. It keeps its place until its time is over, whatever becomes of it. */
+interface Slot {
   /** Who began it. */
-  readonly host: string;
-  readonly handshake: Handshake;
+  readonly network: string;
   readonly reply: Uint8Array;
   readonly startedAtMs: TimeMs;
+  /** Until a proof was read, good or bad. */
+  handshake: Handshake | undefined;
   isRepeated: boolean;
+  /** When its reply or refusal was sent last. */
+  answeredAtMs: TimeMs;
   /** The answer to its proof, where that is a refusal. */
   refusal?: Uint8Array;
 }
 
+/** What comes after the padding's beginning is not looked at. */
+const openBodySizeBytes = cookieSizeBytes + keySizeBytes;
+
+/** Of the lots that are drawn at once, four for each. */
+const lotsSizeBytes = 1024;
+
+/** To look at a bad cookie, as a part of a handshake's work. */
+const badCookieUnits = 0.1;
+
 export class IncomingHandshakes {
   private readonly cookies: Cookies;
+  private readonly hellos: Admission<Request>;
+  private readonly opens: Admission<Request>;
   /** The first is the oldest. */
-  private readonly pending = new Map<string, PendingHandshake>();
-  private readonly countsByHost = new Map<string, number>();
+  private readonly slots = new Map<string, Slot>();
+  private readonly countsByNetwork = new Map<string, number>();
 
   constructor(
     private readonly crypto: SessionCrypto,
     private readonly owner: IncomingHandshakesOwner,
   ) {
     this.cookies = new Cookies(crypto);
+    const { waiting, waitMs, hellosPerSec, helloBurst, handshakeBurst } = receiverLimits;
+    const { handshakesPerSec, handshakeShare } = receiverLimits;
+    const affordablePerSec = (1000 * handshakeShare) / crypto.handshakeCostMs;
+    const perSec = Math.min(handshakesPerSec, affordablePerSec);
+    const random = createLots(crypto);
+    this.hellos = new Admission(
+      { waiting, waitMs, perSec: hellosPerSec, burst: helloBurst },
+      random,
+    );
+    this.opens = new Admission({ waiting, waitMs, perSec, burst: handshakeBurst }, random);
   }
 
-  /** Those that wait for a proof. */
+  /** Those that were begun, and whose time is not over. */
   get count(): number {
-    return this.pending.size;
+    return this.slots.size;
+  }
+
+  /** Datagrams that wait for an answer. */
+  get waitingCount(): number {
+    return this.hellos.waitingCount + this.opens.waitingCount;
   }
 
   /** Answers without keeping anything, and not at greater length than it was asked. */
@@ -63,45 +105,24 @@ export class IncomingHandshakes {
       return;
     }
     if (packet.version !== protocolVersion) this.owner.countFault('other-version', from, bytes);
-    const { session, receiver, counter } = packet;
-    const cookie = this.cookies.bake(nowMs, from, packet);
-    this.owner.send(from, encodeChannelPacket('cookie', session, receiver, counter, cookie));
+    this.wait(this.hellos, nowMs, packet, from, bytes, 0);
+    this.serveHellos(nowMs);
   }
 
   handleOpen(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array): void {
-    const key = keyOf(from, packet);
-    const known = this.pending.get(key);
-    // First what costs nothing: in a flood of openings that is what most come to.
-    if (known === undefined && !this.hasRoom(from)) {
-      this.owner.countFault('no-room', from, bytes);
-      return;
+    const slot = this.slots.get(keyOf(from, packet));
+    if (slot === undefined) {
+      const held = this.countsByNetwork.get(networkOf(from.host)) ?? 0;
+      this.wait(this.opens, nowMs, packet, from, bytes, held);
+      this.serveOpens(nowMs);
+    } else {
+      slot.isRepeated = true;
+      this.answerAgain(nowMs, slot, from, slot.reply);
     }
-    const cookie = packet.body.subarray(0, cookieSizeBytes);
-    if (!this.cookies.isGood(nowMs, from, packet, cookie)) {
-      this.owner.countFault('bad-cookie', from, bytes);
-      return;
-    }
-    if (known !== undefined) {
-      known.isRepeated = true;
-      this.owner.send(from, known.reply);
-      return;
-    }
-    const { session, receiver, counter } = packet;
-    const prologue = handshakePrologue(session, receiver);
-    const handshake = this.crypto.startHandshake('responder', prologue);
-    if (!handshake.read(packet.body.subarray(cookieSizeBytes))) {
-      this.owner.countFault('bad-handshake', from, bytes);
-      return;
-    }
-    const reply = encodeChannelPacket('reply', session, receiver, counter, handshake.write());
-    const { host } = from;
-    this.pending.set(key, { host, handshake, reply, startedAtMs: nowMs, isRepeated: false });
-    this.countsByHost.set(host, (this.countsByHost.get(host) ?? 0) + 1);
-    this.owner.send(from, reply);
   }
 
   /**
-   * Either `end` or `refuse` is to follow.
+   * Of each handshake one proof is read. `refuse` is to follow where its sender is not let in.
    * @returns undefined where nothing new is proven
    */
   handleProof(
@@ -110,17 +131,13 @@ export class IncomingHandshakes {
     from: Address,
     bytes: Uint8Array,
   ): Proven | undefined {
-    const key = keyOf(from, packet);
-    const pending = this.pending.get(key);
-    // Of a proof that comes again, the handshake is over.
-    if (pending === undefined) return undefined;
-    const { refusal, handshake } = pending;
-    if (refusal !== undefined) {
-      this.owner.send(from, refusal);
-      return undefined;
-    }
+    const slot = this.slots.get(keyOf(from, packet));
+    if (slot === undefined) return undefined;
+    const { refusal, handshake } = slot;
+    if (refusal !== undefined) this.answerAgain(nowMs, slot, from, refusal);
+    if (handshake === undefined) return undefined;
+    slot.handshake = undefined;
     if (!handshake.read(packet.body)) {
-      this.forget(key);
       this.owner.countFault('bad-handshake', from, bytes);
       return undefined;
     }
@@ -129,51 +146,138 @@ export class IncomingHandshakes {
     return {
       channel: new SecureChannel(this.crypto, packet.session, packet.receiver, keys),
       senderKey: remoteKey,
-      rttMs: pending.isRepeated ? undefined : nowMs - pending.startedAtMs,
+      rttMs: slot.isRepeated ? undefined : nowMs - slot.startedAtMs,
     };
   }
 
-  /** What was proven is taken over. */
-  end(packet: ChannelPacket, from: Address): void {
-    this.forget(keyOf(from, packet));
-  }
-
   /** Whoever was proven is not let in, and told so as often as it asks. */
-  refuse(packet: ChannelPacket, from: Address, refusal: Uint8Array): void {
-    const pending = this.pending.get(keyOf(from, packet));
-    if (pending !== undefined) pending.refusal = refusal;
+  refuse(nowMs: TimeMs, packet: ChannelPacket, from: Address, refusal: Uint8Array): void {
+    const slot = this.slots.get(keyOf(from, packet));
+    if (slot !== undefined) {
+      slot.refusal = refusal;
+      slot.answeredAtMs = nowMs;
+    }
     this.owner.send(from, refusal);
   }
 
   handleTimeout(nowMs: TimeMs): void {
-    for (const [key, { startedAtMs }] of this.pending) {
-      if (nowMs >= startedAtMs + receiverLimits.handshakeMs) this.forget(key);
+    for (const [key, slot] of this.slots) {
+      if (nowMs < slot.startedAtMs + receiverLimits.handshakeMs) break;
+      this.forget(key, slot);
     }
+    this.serveHellos(nowMs);
+    this.serveOpens(nowMs);
   }
 
   pollTimeout(): TimeMs {
-    for (const { startedAtMs } of this.pending.values()) {
+    const servedAtMs = Math.min(this.hellos.pollTimeout(), this.opensDueAtMs);
+    return Math.min(servedAtMs, this.oldestEndsAtMs);
+  }
+
+  private get oldestEndsAtMs(): TimeMs {
+    for (const { startedAtMs } of this.slots.values()) {
       return startedAtMs + receiverLimits.handshakeMs;
     }
     return Infinity;
   }
 
-  /** Nobody can take all the room. */
-  private hasRoom({ host }: Address): boolean {
-    if (this.pending.size >= receiverLimits.handshakes) return false;
-    return (this.countsByHost.get(host) ?? 0) < receiverLimits.handshakesPerHost;
+  private get opensDueAtMs(): TimeMs {
+    // Without a free place, the end of the oldest handshake is what they wait for.
+    return this.hasRoom ? this.opens.pollTimeout() : Infinity;
   }
 
-  private forget(key: string): void {
-    const host = this.pending.get(key)?.host;
-    if (host === undefined) return;
-    this.pending.delete(key);
-    const count = (this.countsByHost.get(host) ?? 0) - 1;
-    if (count > 0) this.countsByHost.set(host, count);
-    else this.countsByHost.delete(host);
+  private get hasRoom(): boolean {
+    return this.slots.size < receiverLimits.handshakes;
+  }
+
+  private wait(
+    queue: Admission<Request>,
+    nowMs: TimeMs,
+    packet: ChannelPacket,
+    from: Address,
+    bytes: Uint8Array,
+    held: number,
+  ): void {
+    const key = keyOf(from, packet);
+    // The memory that it came in is used again; of padding nothing is kept.
+    const copy = bytes.slice(0, sessionHeaderSizeBytes + openBodySizeBytes);
+    const body = copy.subarray(sessionHeaderSizeBytes);
+    const request = { key, from, bytes: copy, packet: { ...packet, header: copy, body } };
+    const dropped = queue.add(nowMs, key, request, bytes.length, held);
+    if (dropped !== undefined) this.owner.countFault('no-room', dropped.from, dropped.bytes);
+  }
+
+  private serveHellos(nowMs: TimeMs): void {
+    for (let next = this.hellos.next(nowMs); next !== undefined; next = this.hellos.next(nowMs)) {
+      this.hellos.spend(1);
+      const { packet, from } = next;
+      const { session, receiver, counter } = packet;
+      const cookie = this.cookies.bake(nowMs, from, packet);
+      this.owner.send(from, encodeChannelPacket('cookie', session, receiver, counter, cookie));
+    }
+  }
+
+  private serveOpens(nowMs: TimeMs): void {
+    while (this.hasRoom) {
+      const next = this.opens.next(nowMs);
+      if (next === undefined) return;
+      this.opens.spend(this.begin(nowMs, next));
+    }
+  }
+
+  /** Begins a handshake. @returns how much work that was, in handshakes */
+  private begin(nowMs: TimeMs, { key, from, packet, bytes }: Request): number {
+    const cookie = packet.body.subarray(0, cookieSizeBytes);
+    if (!this.cookies.isGood(nowMs, from, packet, cookie)) {
+      this.owner.countFault('bad-cookie', from, bytes);
+      return badCookieUnits;
+    }
+    const { session, receiver, counter } = packet;
+    const prologue = handshakePrologue(session, receiver);
+    const handshake = this.crypto.startHandshake('responder', prologue);
+    if (!handshake.read(packet.body.subarray(cookieSizeBytes))) {
+      this.owner.countFault('bad-handshake', from, bytes);
+      return 1;
+    }
+    const reply = encodeChannelPacket('reply', session, receiver, counter, handshake.write());
+    const network = networkOf(from.host);
+    const times = { startedAtMs: nowMs, answeredAtMs: nowMs };
+    this.slots.set(key, { network, handshake, reply, ...times, isRepeated: false });
+    this.countsByNetwork.set(network, (this.countsByNetwork.get(network) ?? 0) + 1);
+    this.owner.send(from, reply);
+    return 1;
+  }
+
+  /** Nobody draws a stream of answers: copies that come together get one. */
+  private answerAgain(nowMs: TimeMs, slot: Slot, to: Address, answer: Uint8Array): void {
+    if (nowMs - slot.answeredAtMs < receiverLimits.repeatMs) return;
+    slot.answeredAtMs = nowMs;
+    this.owner.send(to, answer);
+  }
+
+  private forget(key: string, { network }: Slot): void {
+    this.slots.delete(key);
+    const count = (this.countsByNetwork.get(network) ?? 0) - 1;
+    if (count > 0) this.countsByNetwork.set(network, count);
+    else this.countsByNetwork.delete(network);
   }
 }
 
 function keyOf(from: Address, { session, receiver, counter }: ChannelPacket): string {
   return `${formatAddress(from)} ${session} ${receiver} ${counter}`;
+}
+
+/** Numbers that nobody foresees, drawn many at once: one by one they cost more than a datagram does. */
+function createLots(crypto: SessionCrypto): Random {
+  let bytes = new Uint8Array(0);
+  let offset = 0;
+  return () => {
+    if (offset === bytes.length) {
+      bytes = Uint8Array.from(crypto.random(lotsSizeBytes));
+      offset = 0;
+    }
+    const number = readUint32(bytes, offset);
+    offset += 4;
+    return number / 2 ** 32;
+  };
 }

@@ -43,10 +43,21 @@ export const callTiming = {
 
 export const receiverLimits = {
   sessions: 256,
-  /** Handshakes under way, so that proven strangers cannot fill the memory. */
+  /** Handshakes that were begun, each for `handshakeMs`: as many as can be begun in that time. */
   handshakes: 1024,
-  handshakesPerHost: 128,
-  handshakeMs: 10_000,
+  handshakeMs: 5_000,
+  /** Handshakes each second; fewer where they would take more than this share of a processor. */
+  handshakesPerSec: 200,
+  handshakeShare: 0.1,
+  /** Handshakes in one turn of the event loop. */
+  handshakeBurst: 8,
+  hellosPerSec: 2000,
+  helloBurst: 64,
+  /** Hellos, and openings with a cookie, that wait for their turn; and for how long. */
+  waiting: 64,
+  waitMs: 1000,
+  /** The shortest time between two equal answers to one opening. */
+  repeatMs: 20,
   /** Of all sessions together: blocks being put together, and not yet written. */
   bufferBytes: 48 * 1024 * 1024,
   /** Silence of the sender after which a session is over; its part stays. */

@@ -25,6 +25,9 @@ export const helloSizeBytes = 64;
 export const narrowPathAnswers = { suspected: 5, certain: 20 } as const;
 export const cookieSizeBytes = 32;
 
+/** Of one open that is repeated, at most. */
+const maxOpenCopies = 8;
+
 /** What both sides mix into their handshake: version, session, the sender's number for the receiver. */
 export function handshakePrologue(session: number, receiver: number): Uint8Array {
   return new TextEncoder().encode(`p2mp ${protocolVersion} ${session} ${receiver}`);
@@ -61,6 +64,8 @@ export class Opening {
   private readonly smallNonce: number;
   private readonly smallHello: Uint8Array;
   private hellosSent = 0;
+  /** Of the open, when it is sent next. */
+  private openCopies = 1;
   private readonly handshake: Handshake;
 
   /** @param fullSizeBytes of the largest datagram that will go to this receiver */
@@ -68,7 +73,7 @@ export class Opening {
     crypto: SessionCrypto,
     private readonly session: number,
     private readonly receiver: number,
-    fullSizeBytes: number = helloSizeBytes,
+    private readonly fullSizeBytes: number = helloSizeBytes,
   ) {
     this.nonce = readUint32(crypto.random(4), 0);
     this.smallNonce = (this.nonce ^ 1) >>> 0;
@@ -91,9 +96,17 @@ export class Opening {
     return stage === 'hello' && smallAnswers > 0 && smallAnswers < narrowPathAnswers.suspected;
   }
 
-  /** What to send now: the first hello goes alone, the others with a small one. */
+  /**
+   * What to send now: the first hello goes alone, the others with a small one. Each time an open is not
+   * answered, twice as many copies of it go: a receiver that is flooded draws lots among all that come.
+   */
   nextDatagrams(): readonly Uint8Array[] {
     if (this.datagram === undefined) return [];
+    if (this.stage === 'open') {
+      const copies = this.openCopies;
+      this.openCopies = Math.min(2 * copies, maxOpenCopies);
+      return new Array<Uint8Array>(copies).fill(this.datagram);
+    }
     if (this.stage !== 'hello') return [this.datagram];
     this.hellosSent++;
     return this.hellosSent === 1 ? [this.datagram] : [this.datagram, this.smallHello];
@@ -108,7 +121,9 @@ export class Opening {
     if (packet.kind === 'cookie' && this.stage === 'hello') {
       if (packet.body.length !== cookieSizeBytes) return 'bad-handshake';
       const first = this.handshake.write();
-      const body = new Uint8Array(cookieSizeBytes + first.length);
+      // As large as the hello: under a flood, a receiver goes by the bytes that were spent (SESSIONS 3.13).
+      const sizeBytes = Math.max(this.fullSizeBytes - sessionHeaderSizeBytes, 0);
+      const body = new Uint8Array(Math.max(cookieSizeBytes + first.length, sizeBytes));
       body.set(packet.body);
       body.set(first, cookieSizeBytes);
       this.datagram = this.encode('open', body);

@@ -262,15 +262,13 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     if (known !== undefined) {
       const sameAs = known.secureChannel.receiver;
       if (!isEqualBytes(known.senderKey, senderKey)) {
-        this.handshakes.end(packet, from);
         this.faults.add('bad-handshake', from, bytes);
       } else if (sameAs !== packet.receiver) {
         // It is called by two of its addresses, and served by one.
         const reason = 'is called by another of its addresses already';
         const refusal = encodeMessage({ kind: 'refuse', reason, isPassing: false, sameAs });
-        this.handshakes.refuse(packet, from, channel.seal(refusal));
+        this.handshakes.refuse(nowMs, packet, from, channel.seal(refusal));
       } else {
-        this.handshakes.end(packet, from);
         known.rechannel(nowMs, channel, from);
       }
       return;
@@ -283,10 +281,9 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       const cause = distrust === undefined ? 'no-room' : 'untrusted';
       if (!isPassing) this.reportTurnedAway(nowMs, from, senderKey, cause, reason);
       const refusal = encodeMessage({ kind: 'refuse', reason, isPassing });
-      this.handshakes.refuse(packet, from, channel.seal(refusal));
+      this.handshakes.refuse(nowMs, packet, from, channel.seal(refusal));
       return;
     }
-    this.handshakes.end(packet, from);
     if (this.sessions.size >= 2 * this.maxSessions) this.forgetOldestSettled();
     this.sessions.set(packet.session, this.createSession(nowMs, proven, from));
   }

@@ -56,6 +56,7 @@ export function createSimulatedCrypto(
       const tag = tagOf(key, nonce, plaintext, associated);
       return tag.every((byte, i) => byte === sealed[end + i]) ? plaintext : undefined;
     },
+    handshakeCostMs: 0.5,
     startHandshake: (role, prologue) =>
       new SimulatedHandshake(role, prologue, ownKey, bytesOf(keySizeBytes)),
   };

@@ -188,6 +188,13 @@ export class SessionWire {
     return transmitsOf(machine, this.nowMs).flatMap((transmit) => [...datagramsOf(transmit)]);
   }
 
+  /** Puts a datagram on the wire that arrives at once. */
+  inject(to: 'sender' | number, from: Address, bytes: Uint8Array): void {
+    const later = this.arrivals.findIndex(({ atMs }) => atMs > this.nowMs);
+    const place = later < 0 ? this.arrivals.length : later;
+    this.arrivals.splice(place, 0, { from, to, bytes, atMs: this.nowMs });
+  }
+
   outcomeOf(index: number): SessionReceiverOutcome | undefined {
     return this.outcomes.find(({ receiver }) => receiver === `r${index}`);
   }
