@@ -121,7 +121,7 @@ export class Opening {
     if (packet.kind === 'cookie' && this.stage === 'hello') {
       if (packet.body.length !== cookieSizeBytes) return 'bad-handshake';
       const first = this.handshake.write();
-      // As large as the hello: under a flood, a receiver goes by the bytes that were spent (SESSIONS 3.13).
+      // As large as the hello: under a flood, a receiver goes by the bytes that were spent (SESSIONS 3.14).
       const sizeBytes = Math.max(this.fullSizeBytes - sessionHeaderSizeBytes, 0);
       const body = new Uint8Array(Math.max(cookieSizeBytes + first.length, sizeBytes));
       body.set(packet.body);
