@@ -1,6 +1,7 @@
 /** The receiver's view of the transfer in progress. */
 import type { Address } from './address.js';
 import { receiverDefaults } from './config.js';
+import { formatPlural } from './format.js';
 import type { TimeMs } from './machine.js';
 import type { DataPacket } from './packet.js';
 import type { TransferEnd } from './receiver-events.js';
@@ -24,6 +25,10 @@ export class IncomingTransfer {
   private aheadCount = 0;
   private firstAhead = 0;
   private duplicateCount = 0;
+  /** Of segments not yet received whose checksum was wrong; and of another segment by a number taken. */
+  private damagedCount = 0;
+  private changedCount = 0;
+  private lastChecksum = 0;
   /** Set once the end is known and the shell is at work on it. */
   end: TransferEnd | undefined;
   /** What answers the end once the file is durable. */
@@ -41,20 +46,32 @@ export class IncomingTransfer {
   }
 
   /** Notes a segment in sequence. */
-  add(nowMs: TimeMs, payload: Uint8Array): void {
+  add(nowMs: TimeMs, { payload, checksum }: DataPacket): void {
     this.isLastShort = payload.length < this.mssBytes;
     this.aheadCount = 0;
     this.duplicateCount = 0;
+    this.damagedCount = 0;
+    this.changedCount = 0;
+    this.lastChecksum = checksum;
     this.segmentCount++;
     this.sizeBytes += payload.length;
     this.lastProgressMs = nowMs;
   }
 
   /** Notes data that is not the next segment. An empty packet may be a sign of the end that is not known here. */
-  noteOutOfSequence({ sequence, payload }: DataPacket): void {
+  noteOutOfSequence({ sequence, payload, checksum }: DataPacket): void {
     if (payload.length === 0) return;
-    if (sequence < this.segmentCount) this.duplicateCount++;
-    else if (this.aheadCount++ === 0) this.firstAhead = sequence;
+    if (sequence < this.segmentCount) {
+      this.duplicateCount++;
+      const isFirst = sequence === 0 && checksum !== this.firstChecksum;
+      const isLast = sequence === this.segmentCount - 1 && checksum !== this.lastChecksum;
+      if (isFirst || isLast) this.changedCount++;
+    } else if (this.aheadCount++ === 0) this.firstAhead = sequence;
+  }
+
+  /** Notes data whose checksum is wrong. */
+  noteDamaged({ sequence, payload }: DataPacket): void {
+    if (payload.length > 0 && sequence >= this.segmentCount) this.damagedCount++;
   }
 
   /**
@@ -63,10 +80,17 @@ export class IncomingTransfer {
    */
   get contradiction(): string | undefined {
     const { aheadCount, firstAhead, duplicateCount, segmentCount, mssBytes } = this;
+    const { damagedCount, changedCount } = this;
     if (aheadCount > 0) {
-      const packets = aheadCount === 1 ? '1 packet' : `${aheadCount} packets`;
+      const packets = formatPlural(aheadCount, 'packet');
       const why = causeOfNumber(firstAhead, segmentCount, mssBytes);
       return `expects segment ${segmentCount}, but the last it got was ${packets} from ${firstAhead} on; ${why}`;
+    }
+    if (damagedCount > 0) {
+      return `expects segment ${segmentCount}, but the last it got was ${formatPlural(damagedCount, 'packet')} with a wrong checksum`;
+    }
+    if (changedCount > 0) {
+      return `${formatPlural(changedCount, 'packet')} came with the number of a segment that was received, but with other data; each segment needs a number of its own, counted from 0`;
     }
     if (this.isLastShort || duplicateCount < manyDuplicates) return undefined;
     const last = segmentCount - 1;

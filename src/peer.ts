@@ -44,6 +44,8 @@ export class Peer {
   isAnsweringEnd = false;
   /** Whether it has ever done so. */
   hasAnsweredEnd = false;
+  /** Datagrams that had been sent to it when the end was declared: copies of data. */
+  datagramsBeforeEnd = 0;
 
   datagramsSent = 0;
   retransmissions = 0;

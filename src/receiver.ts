@@ -208,6 +208,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     const check = checkPayload(packet);
     if (check === 'bad') {
       this.faults.add('bad-checksum', from, bytes);
+      if (isCurrent) transfer.noteDamaged(packet);
       return;
     }
     if (check === 'good-odd-low') this.faults.add('odd-byte-low', from, bytes);
@@ -260,7 +261,7 @@ export class Receiver implements Machine<ReceiverEvent> {
       return;
     }
     const offsetBytes = transfer.sizeBytes;
-    transfer.add(nowMs, payload);
+    transfer.add(nowMs, packet);
     const isUrgent = transfer.isLastShort || isMarkedLast;
     this.events.push({ type: 'write', offsetBytes, bytes: payload, isUrgent });
     // A short segment is the last: its ACK tells the sender that all was written (PROTOCOL 5.5).

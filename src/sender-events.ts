@@ -57,7 +57,7 @@ export interface SenderResult {
   readonly rounds: number;
   /** Rounds whose deadline passed with receivers pending. */
   readonly timeouts: number;
-  /** Data packets, end markers among them. */
+  /** Data packets, end markers among them; questions for the kind of a receiver are not. */
   readonly datagramsSent: number;
   readonly retransmissions: number;
   readonly acksReceived: number;

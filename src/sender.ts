@@ -85,7 +85,8 @@ export class Sender implements Machine<SenderEvent> {
   private readonly patience: Patience;
   private readonly events = new Queue<SenderEvent>();
   private readonly farewells = new Queue<Transmit>();
-  private readonly questions = new Queue<Transmit>();
+  /** Receivers to ask what they are. */
+  private readonly questions = new Queue<Peer>();
   private readonly faults = new FaultLog((event) => this.events.push(event));
 
   private phase: Phase = 'data';
@@ -166,6 +167,7 @@ export class Sender implements Machine<SenderEvent> {
     if (this.phase !== 'checking') return;
     if (this.hasEndMarker && this.activeCount > 0) {
       this.phase = 'ending';
+      for (const peer of this.peers) peer.datagramsBeforeEnd = peer.datagramsSent;
       this.askForKind();
       const { blockCount, segmentCount } = this.geometry;
       const block = this.window.push(blockCount, segmentCount, 1);
@@ -230,9 +232,17 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    const farewell = this.farewells.shift() ?? this.questions.shift();
-    if (farewell !== undefined) return farewell;
-    return this.flight.pollTransmit(nowMs);
+    const first = this.farewells.shift() ?? this.nextQuestion();
+    return first ?? this.flight.pollTransmit(nowMs);
+  }
+
+  private nextQuestion(): Transmit | undefined {
+    for (;;) {
+      const peer = this.questions.shift();
+      if (peer === undefined) return undefined;
+      if (peer.status !== 'active' || peer.isIdentified) continue;
+      return { to: peer.address, bytes: encodeIdentify(this.geometry.segmentCount) };
+    }
   }
 
   pollTimeout(): TimeMs | undefined {
@@ -346,16 +356,21 @@ export class Sender implements Machine<SenderEvent> {
 
   /** Asks receivers what they are, before the end marker whose ACK may settle them (PROTOCOL 5.9). */
   private askForKind(): void {
-    const bytes = encodeIdentify(this.geometry.segmentCount);
-    for (const { status, isIdentified, address } of this.peers) {
-      if (status === 'active' && !isIdentified) this.questions.push({ to: address, bytes });
+    for (const peer of this.peers) {
+      if (peer.status === 'active' && !peer.isIdentified) this.questions.push(peer);
     }
   }
 
-  /** Of a single segment, ACK 0 may be a number received or the one still expected. */
+  /**
+   * Of a single segment, ACK 0 may be a number received or the one still expected. It answers the end
+   * where there are more of it than copies of the segment.
+   */
   private endedUnconfirmed(nowMs: TimeMs, peer: Peer): void {
     const isDoubtful =
-      this.geometry.segmentCount === 1 && peer.hasAnsweredEnd && !peer.isIdentified;
+      this.geometry.segmentCount === 1 &&
+      peer.hasAnsweredEnd &&
+      peer.acks > peer.datagramsBeforeEnd &&
+      !peer.isIdentified;
     if (isDoubtful) this.settle(nowMs, peer, 'failed', alwaysZero);
     else this.settle(nowMs, peer, 'complete', unconfirmed);
   }

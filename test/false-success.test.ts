@@ -103,6 +103,41 @@ t.test('silence after packets that contradict it is a failure, which says why', 
   t.end();
 });
 
+/** A segment whose checksum is wrong. */
+function damaged(sequence: number): Uint8Array {
+  const bytes = segment(sequence);
+  bytes[5] = (bytes[5] ?? 0) ^ 1;
+  return bytes;
+}
+
+t.test('nor is silence an end after data that was refused for its checksum', (t) => {
+  const never = endOf([segment(0), damaged(1)]);
+  t.match(never, { status: 'failed', reason: /expects segment 1.*1 packet with a wrong checksum/ });
+  const repeated = endOf([segment(0), damaged(1), segment(1)]);
+  t.match(repeated, { status: 'complete' }, 'it came again');
+  const old = endOf([segment(0), segment(1), damaged(1), damaged(0)]);
+  t.match(old, { status: 'complete' }, 'of what is there a damaged copy says nothing');
+  t.end();
+});
+
+t.test('nor after other data by a number that was taken', (t) => {
+  const other = (sequence: number) => encodeData(sequence, new Uint8Array(mss).fill(3));
+  const constant = endOf([segment(0), other(0)]);
+  t.match(constant, { status: 'failed', reason: /1 packet came with the number/ });
+  const alternating = endOf([segment(0), segment(1), other(0)]);
+  t.match(alternating, { status: 'failed', reason: /a number of its own/ });
+  t.end();
+});
+
+t.test('late answers to copies of a single segment say nothing about the end', (t) => {
+  const driven = new DrivenSender({ receivers: 'a', ...oneSegment, ...fixed });
+  driven.passTo(350);
+  for (let copies = 0; copies < 4; copies++) driven.ack('a', 0);
+  driven.passTo(20_000);
+  t.match(driven.outcome('a'), { status: 'complete', isConfirmed: false });
+  t.end();
+});
+
 t.test('silence after a few duplicates is an end: an ACK may be lost', (t) => {
   const late = endOf([segment(0), segment(1), segment(1), segment(1), segment(0)]);
   t.match(late, { status: 'complete', end: 'silence', isCertain: false });

@@ -1,6 +1,7 @@
 /** Runs a scenario in the simulator and keeps what the checkers look at. */
 import { createLossModel } from '../../src/loss.js';
 import type { Machine, TimeMs, Transmit } from '../../src/machine.js';
+import { isQuestion } from '../../src/packet.js';
 import { createRandom } from '../../src/random.js';
 import { Receiver, type ReceiverOptions } from '../../src/receiver.js';
 import type { ReceiverEvent, TransferResult } from '../../src/receiver-events.js';
@@ -135,7 +136,7 @@ function addSender(
     pollTransmit: (nowMs): Transmit | undefined => {
       const transmit = machine.pollTransmit(nowMs);
       if (transmit !== undefined) {
-        sending.datagrams++;
+        if (!isQuestion(transmit.bytes)) sending.datagrams++;
         if (sending.results.length > 0) sending.datagramsAfterEnd++;
       }
       return transmit;
