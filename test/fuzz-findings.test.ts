@@ -5,12 +5,14 @@ import t from 'tap';
 import { datagramsOf } from '../src/machine.js';
 import { readJournal } from '../src/node/session/part-journal.js';
 import { BlockSeal } from '../src/session/block-seal.js';
+import type { SessionCrypto } from '../src/session/crypto.js';
+import { keySizeBytes } from '../src/session/crypto.js';
 import { createManifest, encodeManifest } from '../src/session/manifest.js';
 import type { Message } from '../src/session/messages.js';
 import { decodeMessage, encodeMessage } from '../src/session/messages.js';
 import { ReportClock } from '../src/session/report-clock.js';
 import { SecureChannel } from '../src/session/secure-channel.js';
-import { handshakePrologue, Opening } from '../src/session/session-opening.js';
+import { cookieSizeBytes, handshakePrologue, Opening } from '../src/session/session-opening.js';
 import type { ChannelPacket } from '../src/session/session-packet.js';
 import {
   dataFlag,
@@ -29,13 +31,16 @@ const zeros = (count: number) => '00'.repeat(count);
 
 /** A sender that the receiver trusts, from its hello on. */
 class Caller {
-  readonly crypto = createSimulatedCrypto('findings', 'caller');
+  readonly crypto: SessionCrypto;
   private readonly opening: Opening;
 
+  /** @param atMs when it calls: a receiver begins so many handshakes in a time, and each nonce once */
   constructor(
     private readonly machine: SessionReceiver,
     readonly session: number,
+    private readonly atMs = 0,
   ) {
+    this.crypto = createSimulatedCrypto(`findings ${atMs}`, 'caller');
     this.opening = new Opening(this.crypto, session, 0);
     for (let step = 0; step < 3; step++) {
       const answers = this.deliver(this.opening.datagram as Uint8Array);
@@ -55,7 +60,7 @@ class Caller {
   }
 
   deliver(bytes: Uint8Array): Uint8Array[] {
-    this.machine.handleDatagram(0, address, bytes);
+    this.machine.handleDatagram(this.atMs, address, bytes);
     const answers: Uint8Array[] = [];
     for (let next = this.machine.pollTransmit(); next !== undefined; ) {
       answers.push(...datagramsOf(next));
@@ -159,7 +164,7 @@ t.test('a report of a block of which no segment lacks leaves the sender as it is
   const next = () => decodeSession(sent()[0] as Uint8Array) as ChannelPacket;
   answer('cookie', next(), new Uint8Array(32));
   const open = next();
-  t.ok(handshake.read(open.body.subarray(32)));
+  t.ok(handshake.read(open.body.subarray(cookieSizeBytes, cookieSizeBytes + keySizeBytes)));
   answer('reply', open, handshake.write());
   sender.trust(0, 0);
   t.ok(handshake.read(next().body));
@@ -242,7 +247,10 @@ t.test('an answer to a search that comes behind the end does not bring a session
 t.test('sessions that are over do not pile up where their senders do not listen', (t) => {
   const machine = createReceiver();
   for (let session = 1; session <= 2000; session++) {
-    const caller = new Caller(machine, session);
+    const atMs = session * 100;
+    // Only handshakes forget: the sessions keep what their senders have not heard.
+    machine['handshakes'].handleTimeout(atMs);
+    const caller = new Caller(machine, session, atMs);
     caller.tell({ kind: 'root', digest: new Uint8Array(32) });
     machine.find(session)?.refuse(0, 'no room');
   }
@@ -263,7 +271,7 @@ t.test(
     const writtenBytes = machine.bufferedBytes;
     t.ok(writtenBytes >= 2000, 'the disk has some of it to write');
     first.tell({ kind: 'bye', reason: '', isFinal: false });
-    const second = new Caller(machine, 7);
+    const second = new Caller(machine, 7, 100);
     offerFile(second, machine, 4000);
     machine.handleWritten(0, 7, writtenBytes);
     const poll = { kind: 'poll', burst: undefined, hasTags: false, leavesGroup: false } as const;

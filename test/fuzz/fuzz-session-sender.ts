@@ -6,13 +6,14 @@ import type { Address } from '../../src/address.js';
 import { datagramsOf } from '../../src/machine.js';
 import { writeUint16, writeUint32 } from '../../src/network-order.js';
 import type { Handshake } from '../../src/session/crypto.js';
+import { keySizeBytes } from '../../src/session/crypto.js';
 import { createManifest, encodeManifest } from '../../src/session/manifest.js';
 import type { Message } from '../../src/session/messages.js';
 import { encodeMessage } from '../../src/session/messages.js';
 import { SecureChannel } from '../../src/session/secure-channel.js';
 import { sessionDefaults } from '../../src/session/session-config.js';
 import type { SessionSenderEvent } from '../../src/session/session-events.js';
-import { handshakePrologue } from '../../src/session/session-opening.js';
+import { cookieSizeBytes, handshakePrologue } from '../../src/session/session-opening.js';
 import type { ChannelPacket } from '../../src/session/session-packet.js';
 import {
   decodeSession,
@@ -315,7 +316,9 @@ class Insider {
       this.opening = undefined;
       const prologue = handshakePrologue(opening.session, this.index);
       const handshake = this.crypto.startHandshake('responder', prologue);
-      if (!handshake.read(opening.body.subarray(32))) return;
+      // Padding follows the first message.
+      const first = opening.body.subarray(cookieSizeBytes, cookieSizeBytes + keySizeBytes);
+      if (!handshake.read(first)) return;
       this.handshake = handshake;
       this.answer('reply', opening, handshake.write());
     }
