@@ -130,7 +130,7 @@ t.test(
   'one that answers, but that data does not reach, fails with what was observed',
   async (t) => {
     const run = simulatePath('stuck', (nowMs, bytes) =>
-      bytes.length < 1000 || nowMs < 10 ? bytes : bytes.subarray(0, 0),
+      bytes.length < 1000 || nowMs < 20 ? bytes : bytes.subarray(0, 0),
     );
     const reason = /^the path to r1 swallows datagrams of 1432 bytes, while small ones arrive/;
     t.match(run.settled, [{ outcome: { status: 'failed', reason } }]);

@@ -45,10 +45,14 @@ t.test('two segments take two round trips, and the trace tells each datagram in 
   const { sender } = simulateTransfer({ ...small, trace: (record) => records.push(record) });
   t.equal(sender?.elapsedMs, 20);
   const lines = records.map((record) => JSON.parse(formatTraceLine(record)));
+  const question = "question for the receiver's kind";
   const sent = lines.filter(({ what, from }) => what === 'sent' && from === 'sender');
   t.match(
     sent.map(({ atMs, to, packet }) => `${atMs} ${to} ${packet.split(',')[0]}`),
-    ['0 r1 data 0', '0 r2 data 0', '10 r1 data 1', '10 r2 data 1', '20 r1 end marker 2'],
+    [
+      ...['0 r1 data 0', '0 r2 data 0', '10 r1 data 1', '10 r2 data 1'],
+      ...[`20 r1 ${question}`, `20 r2 ${question}`, '20 r1 end marker 2'],
+    ],
   );
   const write = lines.find(({ event }) => event?.type === 'write');
   t.match(write.event.bytes, /^500 bytes, crc32 [0-9a-f]{8}$/, 'without the bytes themselves');
