@@ -111,12 +111,6 @@ export function isAbortMarker(packet: DataPacket): boolean {
   return packet.payload.length === 0 && packet.checksum === abortMark;
 }
 
-/** Whether a datagram asks what the receiver is: of a transfer's data, it is no part. */
-export function isQuestion(bytes: Uint8Array): boolean {
-  const packet = decode(bytes);
-  return typeof packet !== 'string' && packet.kind === 'data' && isIdentifyMarker(packet);
-}
-
 /** Whether the sender asks what this receiver is (PROTOCOL 5.9). */
 export function isIdentifyMarker(packet: DataPacket): boolean {
   return packet.payload.length === 0 && packet.checksum === identifyMark;

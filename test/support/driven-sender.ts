@@ -1,7 +1,7 @@
 /** A sender driven by hand in virtual time: every datagram it sends is kept as a line of text. */
 import type { Address } from '../../src/address.js';
 import { Runner, type TimeMs } from '../../src/machine.js';
-import { decode, encodeAck, isAbortMarker, isQuestion } from '../../src/packet.js';
+import { decode, encodeAck, isAbortMarker, isIdentifyMarker } from '../../src/packet.js';
 import { Sender } from '../../src/sender.js';
 import type { ReceiverOutcome, SenderEvent, SenderResult } from '../../src/sender-events.js';
 import type { SenderOptions } from '../../src/sender-options.js';
@@ -148,6 +148,12 @@ export class DrivenSender {
     const bytes = Uint8Array.from({ length: sizeBytes }, (_, i) => 0x61 + ((offsetBytes + i) % 26));
     this.sender.provideBlock(this.nowMs, blockIndex, bytes);
   }
+}
+
+/** Whether a datagram asks what the receiver is: of a transfer's data, it is no part. */
+export function isQuestion(bytes: Uint8Array): boolean {
+  const packet = decode(bytes);
+  return typeof packet !== 'string' && packet.kind === 'data' && isIdentifyMarker(packet);
 }
 
 function nameDatagram(bytes: Uint8Array): string {

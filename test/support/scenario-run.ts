@@ -1,7 +1,6 @@
 /** Runs a scenario in the simulator and keeps what the checkers look at. */
 import { createLossModel } from '../../src/loss.js';
 import type { Machine, TimeMs, Transmit } from '../../src/machine.js';
-import { isQuestion } from '../../src/packet.js';
 import { createRandom } from '../../src/random.js';
 import { Receiver, type ReceiverOptions } from '../../src/receiver.js';
 import type { ReceiverEvent, TransferResult } from '../../src/receiver-events.js';
@@ -12,6 +11,7 @@ import type { LinkCounts } from '../../src/simulator/link.js';
 import { type SimulatedHost, Simulation } from '../../src/simulator/simulation.js';
 import type { TraceRecord } from '../../src/simulator/trace.js';
 import { createContent } from '../../src/simulator/transfer.js';
+import { isQuestion } from './driven-sender.js';
 import type { ReceiverScenario, Scenario } from './scenario.js';
 
 export interface ScenarioRun {
