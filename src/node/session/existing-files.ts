@@ -9,6 +9,7 @@ import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import type { ContentFile, ContentLayout } from './content-layout.js';
 import type { FilePlace } from './part-files.js';
 import { isReservedName, partsFolderName } from './part-folder.js';
+import { SameDisk } from './same-disk.js';
 import type { TargetFolder } from './target-folder.js';
 import { refuseFolder, TargetSurvey } from './target-folder.js';
 
@@ -33,16 +34,22 @@ export async function surveyTarget(
   for (const { name } of entries) {
     if (isReservedName(name)) throw reserved(target.shown(name));
   }
+  const disk = await SameDisk.open(target, survey);
   const found: FoundFile[] = [];
   const lookAtFile = async (file: ContentFile) => {
     const stats = await look(target, survey, file.entry);
-    found[file.number] = await judge(target, file, stats, existing);
+    const judged = await judge(target, file, stats, existing);
+    found[file.number] = judged;
+    if (judged.place.kind !== 'kept') await disk.check(file.entry.name);
   };
   const lookAtOther = async (entry: Entry) => {
     if (entry.kind === 'folder') {
       await survey.hasFolder(entry.name);
       if (await isPartsFolder(survey, entry.name)) throw reserved(target.shown(entry.name));
-    } else await look(target, survey, entry);
+      return;
+    }
+    await look(target, survey, entry);
+    await disk.check(entry.name);
   };
   const others = entries.filter(({ kind }) => kind !== 'file');
   await forEachLimited(others, diskConcurrency, lookAtOther);
