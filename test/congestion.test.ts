@@ -3,7 +3,14 @@
  * they draw changes with every datagram.
  */
 import t from 'tap';
-import { runAlone, runLocal, runReno, runSlow, runTwo } from './support/congestion-runs.js';
+import {
+  runAlone,
+  runAsymmetric,
+  runLocal,
+  runReno,
+  runSlow,
+  runTwo,
+} from './support/congestion-runs.js';
 
 const seed = 'promise';
 
@@ -69,6 +76,22 @@ t.test('a receiver behind a slow link is left behind, and completes', (t) => {
     t.ok(slow.othersMs < 2 * alike.othersMs + 1500, what);
     const linkMs = (8 * 15e6) / 10_000;
     t.ok(slow.lastMs < 1.25 * linkMs + 1500, `${slow.lastMs.toFixed(0)} of ${linkMs} ms`);
+  }
+  t.end();
+});
+
+t.test('a slow return path leaves the forward path in use', (t) => {
+  for (const options of [
+    { backKbits: 32 },
+    { backKbits: 32, loss: 0.02 },
+    { backKbits: 32, backQueueMs: 200 },
+    { backKbits: 32, rttMs: 300 },
+    { backKbits: 32, receiverCount: 3 },
+    { backKbits: 32, receiverCount: 3, hasGroup: true },
+    { backKbits: 128, mbits: 100 },
+  ]) {
+    const share = runAsymmetric({ ...options, seed, runMs: 12_000 });
+    t.ok(share > 0.8, `${JSON.stringify(options)}: ${share.toFixed(3)}`);
   }
   t.end();
 });

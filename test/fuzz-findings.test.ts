@@ -177,7 +177,7 @@ t.test('a report of a block of which no segment lacks leaves the sender as it is
   t.ok(blockCount < 128);
   // Receiving, no flags, no bursts; held, window 16, counts; blocks from 0 on, of the first a mask of none.
   const nothingLacks = fromHex(
-    `03 01 00 0000 0000 00 10 00 00 00 00 00 ${count} 00 01 ${zeros(8)}`,
+    `03 01 00 0000 0000 00 00 10 00 00 00 00 00 ${count} 00 01 ${zeros(8)}`,
   );
   // With the first, content is opened, and what is over is cleared away; with the second it stays.
   tell(nothingLacks);
@@ -188,7 +188,7 @@ t.test('a report of a block of which no segment lacks leaves the sender as it is
     2 * blockCount < 128
       ? all.padStart(2, '0')
       : `${(((2 * blockCount) & 127) | 128).toString(16)}01`;
-  tell(fromHex(`03 01 00 0000 0000 00 10 00 00 00 00 00 ${count} 00 ${listed}`));
+  tell(fromHex(`03 01 00 0000 0000 00 00 10 00 00 00 00 00 ${count} 00 ${listed}`));
   t.ok(sent().length > 0, 'and what lacks is sent');
   t.end();
 });
@@ -274,7 +274,13 @@ t.test(
     const second = new Caller(machine, 7, 100);
     offerFile(second, machine, 4000);
     machine.handleWritten(0, 7, writtenBytes);
-    const poll = { kind: 'poll', burst: undefined, hasTags: false, leavesGroup: false } as const;
+    const poll = {
+      kind: 'poll',
+      burst: undefined,
+      hasTags: false,
+      leavesGroup: false,
+      reportGapMs: 0,
+    } as const;
     const [answer] = second.tell(poll);
     t.equal(
       answer?.kind === 'report' && answer.report.windowBlocks,

@@ -15,6 +15,7 @@ class Member {
     latestRate: 0,
     lossFloor: 0,
     lossRatio: 0,
+    reportGapMs: 0,
     minRttMs: 40,
     rttMs: 40,
     rounds: 10,

@@ -35,6 +35,7 @@ const messages: readonly Message[] = [
       throughBurst: 7,
       latestBurst: undefined,
       heldMs: 1.5,
+      stampMs: 700.25,
       hearsGroup: true,
       wantsTags: false,
       windowBlocks: 4,
@@ -47,8 +48,8 @@ const messages: readonly Message[] = [
       lacks: [{ kind: 'whole', firstBlock: 3, blockCount: 2 }],
     },
   },
-  { kind: 'poll', burst: 65_535, hasTags: true, leavesGroup: true },
-  { kind: 'poll', burst: undefined, hasTags: false, leavesGroup: false },
+  { kind: 'poll', burst: 65_535, hasTags: true, leavesGroup: true, reportGapMs: 62.5 },
+  { kind: 'poll', burst: undefined, hasTags: false, leavesGroup: false, reportGapMs: 0 },
   { kind: 'root', digest: bytesOf(32, 9) },
   { kind: 'nodes-request', height: 5, firstNode: 1_000_000, count: 32 },
   { kind: 'nodes', height: 5, firstNode: 3, digests: bytesOf(32 * maxNodesPerMessage, 7) },
@@ -76,7 +77,13 @@ t.test('a message cut short is none, but for the lists that end with it', (t) =>
 
 t.test('a later version may write more behind what is known', (t) => {
   const bytes = Uint8Array.of(
-    ...encodeMessage({ kind: 'poll', burst: 3, hasTags: false, leavesGroup: false }),
+    ...encodeMessage({
+      kind: 'poll',
+      burst: 3,
+      hasTags: false,
+      leavesGroup: false,
+      reportGapMs: 0,
+    }),
     1,
     2,
     3,
@@ -86,6 +93,7 @@ t.test('a later version may write more behind what is known', (t) => {
     burst: 3,
     hasTags: false,
     leavesGroup: false,
+    reportGapMs: 0,
   });
   t.end();
 });

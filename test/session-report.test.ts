@@ -18,6 +18,7 @@ const report = fc
     throughBurst: burst,
     latestBurst: burst,
     heldMs: fc.nat(1e9).map((us) => us / 1000),
+    stampMs: fc.nat(1e9).map((us) => us / 1000),
     hearsGroup: fc.boolean(),
     wantsTags: fc.boolean(),
     windowBlocks: fc.nat(1e6),

@@ -161,6 +161,7 @@ export class IncomingSession {
       case 'poll':
         if (message.hasTags) this.beginTags();
         if (message.leavesGroup) this.leaveGroup();
+        this.clock?.keepApart(message.reportGapMs);
         if (message.burst !== undefined) this.clock?.handleEnd(nowMs, message.burst);
         if (this.stage === 'telling') this.tellResult(nowMs);
         else this.report(nowMs);
@@ -442,6 +443,7 @@ export class IncomingSession {
         throughBurst: clock.throughBurst,
         latestBurst: clock.latestBurst,
         heldMs: clock.heldMs(nowMs),
+        stampMs: nowMs - this.startedAtMs,
         hearsGroup: this.hearsGroup,
         wantsTags: intake.wantsTags,
         windowBlocks: this.windowBlocks(geometry, intake),

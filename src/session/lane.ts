@@ -299,7 +299,7 @@ export class Lane {
     for (const peer of this.members) {
       if (!block.isPending(peer.index)) continue;
       block.await(peer.index);
-      longestMs = Math.max(longestMs, peer.rtt.timeoutMs);
+      longestMs = Math.max(longestMs, peer.rtt.timeoutMs + peer.returnPath.gapMs);
     }
     return this.options.reportIntervalMs + longestMs;
   }

@@ -62,6 +62,8 @@ export interface Poll {
   readonly hasTags: boolean;
   /** The receiver is served by unicast alone from now on, and need not listen to the group. */
   readonly leavesGroup: boolean;
+  /** The least time between reports, for a slow return path; 0 for none. */
+  readonly reportGapMs: number;
 }
 
 /** The digest that names the content. */
@@ -177,7 +179,8 @@ export function encodeMessage(message: Message): Uint8Array {
             (message.hasTags ? pollFlag.hasTags : 0) |
             (message.leavesGroup ? pollFlag.leavesGroup : 0),
         )
-        .uint16(message.burst ?? 0);
+        .uint16(message.burst ?? 0)
+        .varint(Math.round(message.reportGapMs * 1000));
       break;
     case 'root':
       writer.raw(message.digest);
@@ -243,6 +246,7 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
         burst: (flags & pollFlag.hasBurst) === 0 ? undefined : burst,
         hasTags: (flags & pollFlag.hasTags) !== 0,
         leavesGroup: (flags & pollFlag.leavesGroup) !== 0,
+        reportGapMs: reader.varint() / 1000,
       };
     }
     case 'root':

@@ -88,6 +88,8 @@ export class PathModel {
   congestedFromMs: TimeMs = -Infinity;
   /** When the in-flight limit held it back. */
   fullAtMs: TimeMs = -Infinity;
+  /** The least time between reports on a slow return path, else 0. */
+  reportGapMs = 0;
 
   private readonly points: Point[] = [];
   private hasCounted = false;

@@ -167,10 +167,10 @@ export class RateControl {
     const least = leastBlocks * blockDatagrams;
     if (model.deliveryRate === 0) return least;
     const gain = this.phase === 'startup' ? startupGain : inFlightGain;
-    const { capacity, minRttMs } = model;
+    const { capacity, minRttMs, reportGapMs } = model;
     const slack = Math.min(capacity * hostSlackMs, mostSlackBlocks * blockDatagrams);
     const product = capacity * minRttMs;
-    const held = 2 * reportIntervalMs * capacity;
+    const held = 2 * Math.max(reportIntervalMs, reportGapMs) * capacity;
     return Math.max(least, this.share * (Math.max(gain * product, product + slack) + held));
   }
 

@@ -11,6 +11,9 @@ const maxReorderMs = 500;
 /** Below this interval the receivers are so few that they may answer at once. */
 const turnsFromIntervalMs = 10;
 
+/** A sender that asks for a larger gap gets this one: without reports nothing moves. */
+const maxGapMs = 1000;
+
 /** Bursts whose ends are remembered. */
 const rememberedBursts = 256;
 
@@ -29,6 +32,7 @@ export class ReportClock {
   private readonly turnAtMs: TimeMs;
   /** Bursts that are over as soon as nothing that was overtaken can come any more, oldest first. */
   private readonly ending: { readonly burst: number; readonly atMs: TimeMs }[] = [];
+  private gapMs = 0;
   /** How much later than the end of its burst a datagram may come, by what has been seen. */
   private reorderMs = 0;
   private readonly endedAtMs = new Float64Array(rememberedBursts);
@@ -105,6 +109,11 @@ export class ReportClock {
     this.dueAtMs = Math.min(this.dueAtMs, this.nextTurnMs(nowMs + this.reorderMs));
   }
 
+  /** The return path is slow: at least this much time passes between reports. */
+  keepApart(gapMs: number): void {
+    this.gapMs = Math.min(gapMs, maxGapMs);
+  }
+
   /** A report is about to go out. */
   handleReport(nowMs: TimeMs): void {
     this.reportedAtMs = nowMs;
@@ -136,13 +145,15 @@ export class ReportClock {
    */
   private nextTurnMs(fromMs: TimeMs): TimeMs {
     const { intervalMs, turnAtMs } = this;
-    if (intervalMs < turnsFromIntervalMs) return Math.max(fromMs, this.reportedAtMs + intervalMs);
+    if (intervalMs < turnsFromIntervalMs) {
+      return Math.max(fromMs, this.reportedAtMs + Math.max(intervalMs, this.gapMs));
+    }
     // One report for each turn, however often one is wanted at that moment.
     const turn = Math.max(
       Math.ceil((fromMs - turnAtMs) / intervalMs),
       Math.floor((this.reportedAtMs - turnAtMs) / intervalMs + turnMargin) + 1,
     );
-    return Math.max(fromMs, turnAtMs + turn * intervalMs);
+    return Math.max(fromMs, turnAtMs + turn * intervalMs, this.reportedAtMs + this.gapMs);
   }
 
   private advance(nowMs: TimeMs): void {

@@ -6,6 +6,9 @@ import type { SessionBlock } from './session-block.js';
 import { burstsAhead } from './session-packet.js';
 import type { SessionPeer } from './session-peer.js';
 
+/** Hosts read late, and clocks drift: a shorter wait is not a queue on the return path. */
+const leastQueueMs = 10;
+
 /** Reports in a row without anything new, though the group was sent to: it does not reach there. */
 const barrenReports = 4;
 
@@ -37,9 +40,10 @@ export function takeSample(
     unicastLog.sentAtMs(latestBurst) ?? -Infinity,
     (hearsGroup ? groupLog.sentAtMs(latestBurst) : undefined) ?? -Infinity,
   );
-  const arrivedAtMs = nowMs - heldMs;
-  if (sentAtMs === -Infinity || arrivedAtMs < sentAtMs) return;
-  peer.rtt.sample(arrivedAtMs - sentAtMs);
+  const toldAtMs = nowMs - heldMs;
+  if (sentAtMs === -Infinity || toldAtMs < sentAtMs) return;
+  peer.rtt.sample(toldAtMs - sentAtMs);
+  const arrivedAtMs = withoutQueueBack(peer, sentAtMs, toldAtMs);
   peer.model.take({
     nowMs,
     arrivedAtMs,
@@ -54,6 +58,14 @@ export function takeSample(
     pacedSinceMs: control.pacedSinceMs,
     isGrowing: control.state === 'startup',
   });
+}
+
+/** When the datagram arrived: a queue on the return path says nothing about the forward path. */
+function withoutQueueBack(peer: SessionPeer, sentAtMs: TimeMs, toldAtMs: TimeMs): TimeMs {
+  const { returnPath, model } = peer;
+  if (returnPath.queueMs < leastQueueMs) return toldAtMs;
+  const soonestMs = Math.min(toldAtMs, sentAtMs + model.minRttMs);
+  return Math.max(soonestMs, toldAtMs - returnPath.queueMs);
 }
 
 /**

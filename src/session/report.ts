@@ -27,6 +27,8 @@ export interface Report {
   /** The highest burst of which anything has come, and for how long it has been here. */
   readonly latestBurst: number | undefined;
   readonly heldMs: number;
+  /** When it left, since the session began there, by its own clock. */
+  readonly stampMs: number;
   /** Whether it hears the group. */
   readonly hearsGroup: boolean;
   /** Whether each datagram must bear a tag: a block was forged. */
@@ -56,7 +58,8 @@ export function writeReport(writer: ByteWriter, report: Report): void {
     (report.wantsTags ? reportFlag.wantsTags : 0);
   writer.uint8(states.indexOf(report.state)).uint8(flags);
   writer.uint16(report.throughBurst ?? 0).uint16(report.latestBurst ?? 0);
-  writer.varint(Math.round(report.heldMs * 1000)).varint(report.windowBlocks);
+  writer.varint(Math.round(report.heldMs * 1000)).varint(Math.round(report.stampMs * 1000));
+  writer.varint(report.windowBlocks);
   writer.varint(report.segmentsReceived).varint(report.segmentsLost);
   writer.varint(report.lackingBytes).varint(report.receivedBytes).varint(report.firstBlock);
   writer.varint(report.describedBlocks - report.firstBlock);
@@ -82,6 +85,7 @@ export function readReport(reader: ByteReader): Report | undefined {
   const throughBurst = reader.uint16();
   const latestBurst = reader.uint16();
   const heldMs = reader.varint() / 1000;
+  const stampMs = reader.varint() / 1000;
   const windowBlocks = reader.varint();
   const segmentsReceived = reader.varint();
   const segmentsLost = reader.varint();
@@ -103,6 +107,7 @@ export function readReport(reader: ByteReader): Report | undefined {
     throughBurst: (flags & reportFlag.hasThrough) === 0 ? undefined : throughBurst,
     latestBurst: (flags & reportFlag.hasLatest) === 0 ? undefined : latestBurst,
     heldMs,
+    stampMs,
     hearsGroup: (flags & reportFlag.hearsGroup) !== 0,
     wantsTags: (flags & reportFlag.wantsTags) !== 0,
     windowBlocks,

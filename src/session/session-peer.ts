@@ -7,6 +7,7 @@ import { RttEstimator } from '../rtt.js';
 import type { Lane } from './lane.js';
 import { PathModel } from './path-model.js';
 import type { Lack, ReceiverState } from './report.js';
+import { ReturnPath } from './return-path.js';
 import type { SecureChannel } from './secure-channel.js';
 import { SentLog } from './sent-log.js';
 import type { Opening } from './session-opening.js';
@@ -66,6 +67,8 @@ export class SessionPeer {
   /** Who serves it; undefined before delivery begins. */
   lane: Lane | undefined;
   readonly model = new PathModel();
+  /** The path by which its reports come back. */
+  returnPath = new ReturnPath();
   /** Data datagrams to it alone; and how many of them are over, come or lost. */
   readonly unicastLog = new SentLog();
   unicastOver = 0;

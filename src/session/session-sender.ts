@@ -21,6 +21,7 @@ import { decodeMessage, encodeMessage, maxNodesPerMessage } from './messages.js'
 import { ReceiverCalls } from './receiver-calls.js';
 import { statusOf } from './receiver-status.js';
 import type { Report } from './report.js';
+import { ReturnPath } from './return-path.js';
 import { callTiming, maxControlSizeBytes } from './session-config.js';
 import type {
   SessionReceiverOutcome,
@@ -284,6 +285,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       burst: peer.lane?.lastWholeBurst,
       hasTags: this.delivery.usesTags,
       leavesGroup: this.delivery.isLeftBehind(peer),
+      reportGapMs: peer.returnPath.gapMs,
     };
   }
 
@@ -426,6 +428,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.earlierBytes += peer.receivedBytes;
     peer.receivedBytes = 0;
     peer.isGroupLost = false;
+    peer.returnPath = new ReturnPath();
     this.delivery.handleRestart(peer);
     peer.isPollDue = false;
     this.events.push({ type: 'connect', receiver: peer.name, selfName });
@@ -451,7 +454,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (report.describedBlocks > manifestBlockCount || blockCount === manifestBlockCount) {
       peer.isReady = true;
     }
+    const hasNewGap = peer.returnPath.take(nowMs, report.stampMs);
+    peer.model.reportGapMs = peer.returnPath.gapMs;
     this.delivery.handleReport(nowMs, peer, report);
+    if (hasNewGap) this.calls.poll(nowMs, peer);
     // Until it has left the group, what goes there fills its path.
     if (report.hearsGroup && this.delivery.isLeftBehind(peer)) this.askToLeave(nowMs, peer);
     if (!wasWaiting && this.isWaitingForRoot(peer)) this.calls.call(nowMs, peer);

@@ -171,9 +171,13 @@ export function fuzzMessage(tape: Tape): number {
  */
 function isSameMessage(message: Message, again: Message | undefined): boolean {
   if (message.kind !== 'report') return again?.kind === message.kind;
-  const { lacks, heldMs } = message.report;
+  const { lacks, heldMs, stampMs } = message.report;
   const isEmpty = lacks.some((lack) => lack.kind === 'part' && (lack.low | lack.high) === 0);
-  return isEmpty || heldMs > 2 ** 40 || JSON.stringify(message) === JSON.stringify(again);
+  return (
+    isEmpty ||
+    Math.max(heldMs, stampMs) > 2 ** 40 ||
+    JSON.stringify(message) === JSON.stringify(again)
+  );
 }
 
 function checkReport({ firstBlock, describedBlocks, lacks }: Report): void {

@@ -445,6 +445,7 @@ class Insider {
           burst: this.burst,
           hasTags: tape.isOneIn(4),
           leavesGroup: tape.isOneIn(8),
+          reportGapMs: tape.isOneIn(8) ? tape.below(2000) : 0,
         });
         break;
       case 1:

@@ -373,6 +373,7 @@ class Insider {
         throughBurst: this.received === 0 ? undefined : (this.burst - tape.below(2)) & 0xffff,
         latestBurst: this.received === 0 ? undefined : this.burst,
         heldMs: odd() ? hostileNumber(tape) / 1000 : tape.below(3) / 10,
+        stampMs: odd() ? hostileNumber(tape) / 1000 : tape.below(1000),
         hearsGroup: tape.isOneIn(2),
         wantsTags: tape.isOneIn(32),
         windowBlocks: odd() ? hostileNumber(tape) : 100,

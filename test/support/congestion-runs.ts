@@ -56,6 +56,42 @@ export function runAlone(path: Path, options: Partial<SessionFlowOptions> = {}, 
   };
 }
 
+/**
+ * One session whose receivers have a slow return path: the goodput of the slowest receiver, as a share of what its
+ * forward link carries.
+ */
+export function runAsymmetric(options: {
+  readonly mbits?: number;
+  readonly backKbits: number;
+  readonly rttMs?: number;
+  readonly backQueueMs?: number;
+  readonly loss?: number;
+  readonly receiverCount?: number;
+  readonly hasGroup?: boolean;
+  readonly runMs?: number;
+  readonly seed?: string;
+}) {
+  const { mbits = 10, backKbits, rttMs = 40, backQueueMs = 2000, loss = 0 } = options;
+  const { receiverCount = 1, hasGroup = false, runMs = 30_000, seed = 'asymmetric' } = options;
+  const simulation = new Simulation({ seed });
+  const backRate = backKbits * (mbit / 1000);
+  for (let i = 1; i <= receiverCount; i++) {
+    const there = { rateBytesPerSec: mbits * mbit, rttMs, queueBdp: 1, lossProbability: loss };
+    new Bottleneck(simulation, there, `there ${i}`).connect('a', `a${i}`);
+    const back = simulation.createLink(`back ${i}`, {
+      delayMs: rttMs / 2,
+      rateBytesPerSec: backRate,
+      queueLimitBytes: Math.max(500, (backRate * backQueueMs) / 1000),
+      overheadBytes: 28,
+    });
+    simulation.connect(`a${i}`, 'a', [back]);
+  }
+  const a = flow(simulation, 'a', { receiverCount, hasGroup });
+  simulation.run({ untilMs: runMs });
+  const payload = mbits * mbit * Bottleneck.payloadShare(mssBytes);
+  return Math.min(...a.receipts.map((receipt) => receipt.rate(runMs / 3, runMs))) / payload;
+}
+
 /** Two sessions; the shares of the first and of both over the last part. */
 export function runTwo(path: Path, startAtMs = 0, measureMs = 15_000) {
   const { runMs = 30_000 } = path;

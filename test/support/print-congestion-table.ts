@@ -3,7 +3,7 @@
  *
  *   TS_NODE_TRANSPILE_ONLY=1 node --import @tapjs/typescript/import test/support/print-congestion-table.ts
  */
-import { runAlone, runLocal, runReno, runSlow, runTwo } from './congestion-runs.js';
+import { runAlone, runAsymmetric, runLocal, runReno, runSlow, runTwo } from './congestion-runs.js';
 
 const percent = (share: number) => (100 * share).toFixed(1);
 const seconds = (ms: number) => (ms / 1000).toFixed(1);
@@ -87,4 +87,23 @@ table(
       ]),
     ),
   ],
+);
+
+table(
+  'g. A slow return path, 40 ms: goodput, % of the forward link.',
+  ['forward, Mbit/s', 'return, kbit/s', 'random loss, %', 'receivers', 'goodput'],
+  (
+    [
+      [10, 32, 0, 1],
+      [10, 32, 0.02, 1],
+      [10, 128, 0, 1],
+      [100, 128, 0, 1],
+      [10, 32, 0, 3],
+    ] as const
+  ).map(([mbits, backKbits, loss, receiverCount]) => {
+    const hasGroup = receiverCount > 1;
+    const share = runAsymmetric({ mbits, backKbits, loss, receiverCount, hasGroup });
+    const receivers = hasGroup ? `group of ${receiverCount}` : `${receiverCount}`;
+    return [`${mbits}`, `${backKbits}`, percent(loss), receivers, percent(share)];
+  }),
 );
