@@ -127,6 +127,13 @@ export function createReceiveParser() {
       describe:
         'Serve /metrics, /healthz and /readyz by HTTP at [host:]port; port 9735 if left out',
     })
+    .option('metrics-name', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      describe: 'Host name by which requests may reach --metrics; may be repeated',
+      defaultDescription: "IP addresses, names without a dot and the host's name",
+    })
     .option('drain-timeout', {
       type: 'string',
       describe: 'Seconds that sessions have to end after SIGTERM; then they are put aside',
@@ -142,6 +149,7 @@ export function createReceiveParser() {
       defaultDescription: 'info',
     })
     .nargs('bind', 1)
+    .nargs('metrics-name', 1)
     .requiresArg([
       'dir',
       'port',
@@ -384,7 +392,11 @@ class ReceiveCommand {
 
   private async serveStatus(receiving: Receiving): Promise<StatusServer | undefined> {
     const { argv, output } = this;
-    if (argv.metrics === undefined) return undefined;
+    const names = argv['metrics-name'] ?? [];
+    if (argv.metrics === undefined) {
+      if (names.length === 0) return undefined;
+      throw new P2mpError('INVALID_ARGUMENT', '--metrics-name: needs --metrics');
+    }
     const text = single('metrics', argv.metrics);
     // A port alone is for this host only: metrics name senders and files.
     const { host, port } = parseServer(
@@ -392,7 +404,12 @@ class ReceiveCommand {
       metricsPort,
       0,
     );
-    const server = new StatusServer(receiving, this.onComplete);
+    const server = new StatusServer({
+      receiving,
+      names,
+      ...(this.onComplete === undefined ? {} : { commands: this.onComplete }),
+      onError: ({ message }) => output.warn(`metrics: ${message}; transfers continue`),
+    });
     const { address, port: bound } = await server.listen(host, port);
     output.line(`Metrics at http://${formatAddress({ host: address, port: bound })}/metrics`);
     output.json({ event: 'metrics', address: formatAddress({ host: address, port: bound }) });

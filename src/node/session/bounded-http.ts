@@ -1,0 +1,105 @@
+/**
+ * An HTTP server that takes little from the process it lives in, whoever connects: few connections of short
+ * life, few requests a second, and no web page that reaches it under a name of its own (DNS rebinding).
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { isIP, type Socket } from 'node:net';
+import { hostname } from 'node:os';
+
+export const httpLimits = {
+  /** Open at once; beyond that the oldest is closed, so that idle ones lock nobody out. */
+  connections: 16,
+  /** For the whole request, headers included. */
+  requestTimeoutMs: 5_000,
+  /** Without traffic, within an answer and between two requests. */
+  idleTimeoutMs: 5_000,
+  requestsPerSec: 50,
+  headerBytes: 8 * 1024,
+};
+
+export type HttpHandler = (path: string, response: ServerResponse) => Promise<void>;
+
+/**
+ * Answers GET and HEAD.
+ * @param names besides IP addresses and names without a dot: what a request may call this host
+ */
+export function createBoundedServer(names: readonly string[], handle: HttpHandler): Server {
+  const { connections, requestTimeoutMs, idleTimeoutMs, headerBytes } = httpLimits;
+  const isKnown = knowHosts([hostname(), ...names]);
+  const isTooMany = limitRate();
+  const server = createServer({
+    maxHeaderSize: headerBytes,
+    headersTimeout: requestTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: idleTimeoutMs,
+    connectionsCheckingInterval: 1_000,
+  });
+  server.timeout = idleTimeoutMs;
+  const open = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    const [oldest] = open;
+    if (open.size >= connections) oldest?.destroy();
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  server.on('request', (request, response) => {
+    const refusal = refuse(request, isKnown, isTooMany);
+    if (refusal !== undefined) {
+      // The rest of such a request, a body for instance, is not worth reading.
+      response.shouldKeepAlive = false;
+      response.once('finish', () => request.socket.destroySoon());
+      response.writeHead(refusal[0], { 'Content-Type': 'text/plain' }).end(`${refusal[1]}\n`);
+      return;
+    }
+    handle(pathOf(request), response).catch((error: unknown) => {
+      response.destroy(error instanceof Error ? error : undefined);
+    });
+  });
+  return server;
+}
+
+function refuse(
+  { method, headers }: IncomingMessage,
+  isKnown: (host: string) => boolean,
+  isTooMany: () => boolean,
+): readonly [code: number, text: string] | undefined {
+  if (isTooMany()) return [429, 'too many requests; ask less often'];
+  // HTTP/1.0 needs no host; every browser sends one.
+  if (headers.host !== undefined && !isKnown(headers.host)) {
+    return [421, 'unknown host name; use an IP address, or name this one with --metrics-name'];
+  }
+  const hasBody = 'content-length' in headers || 'transfer-encoding' in headers;
+  if ((method !== 'GET' && method !== 'HEAD') || hasBody) return [405, 'only GET is answered'];
+  return undefined;
+}
+
+function pathOf({ url = '/' }: IncomingMessage): string {
+  return url.replace(/\?.*/, '');
+}
+
+/** A page's script can give its own domain this host's address, but not an IP address or a name without a dot. */
+function knowHosts(names: readonly string[]): (host: string) => boolean {
+  const known = new Set(names.map((name) => name.toLowerCase()));
+  return (host) => {
+    const name = host
+      .replace(/:\d*$/, '')
+      .replace(/^\[(.*)\]$/, '$1')
+      .replace(/\.$/, '')
+      .toLowerCase();
+    return isIP(name) !== 0 || !name.includes('.') || known.has(name);
+  };
+}
+
+function limitRate(): () => boolean {
+  let second = 0;
+  let requests = 0;
+  return () => {
+    const now = Math.floor(performance.now() / 1000);
+    if (now !== second) {
+      second = now;
+      requests = 0;
+    }
+    requests++;
+    return requests > httpLimits.requestsPerSec;
+  };
+}
