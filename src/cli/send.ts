@@ -106,7 +106,8 @@ function createSendParser() {
     .option('dry-run', {
       type: 'boolean',
       default: false,
-      describe: 'Show what would be sent to whom, and send nothing',
+      describe:
+        'Show what would be sent to whom, and send nothing; refuses what sending would refuse',
     })
     .nargs('to', 1)
     .requiresArg([
@@ -159,7 +160,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     inputName: single('stdin-name', argv['stdin-name']),
     signal: interruption.signal,
     progressIntervalMs: output.isJson ? 1000 : 200,
-    ...(argv['dry-run'] ? noTrust : await createTrust(argv, report, interruption.signal)),
+    ...(await createTrust(argv, report, interruption.signal)),
     onEvent: (event) => report.handleEvent(event),
   };
   if (argv['dry-run']) return dryRun(output, options);
@@ -193,9 +194,6 @@ async function sendUntilDone(
     output.endProgress();
   }
 }
-
-/** Of a dry run, which meets nobody. */
-const noTrust = { trustReceiver: () => undefined };
 
 interface TrustArguments {
   readonly key: string | undefined;
@@ -285,6 +283,8 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
   if (group !== undefined) output.line(`  by multicast where ${group} reaches`);
   output.line(`  in segments of ${formatPlural(mssBytes, 'byte')}`);
   output.flush();
+  const reachable = receivers.filter(({ noRoute }) => noRoute === undefined).length;
+  if (reachable < receivers.length) return reachable === 0 ? exitCode.none : exitCode.some;
   return skipped.length === 0 ? exitCode.ok : exitCode.skipped;
 }
 

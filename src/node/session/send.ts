@@ -1,35 +1,28 @@
 /** Sends files and folders in a session over real sockets: the session's sender, an object source, an endpoint. */
 
-import { basename, resolve } from 'node:path';
-import type { Address } from '../../address.js';
 import { formatAddress } from '../../address.js';
 import { at } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
-import type { ReceiverSpec } from '../../sender-options.js';
 import { isEqualBytes } from '../../session/byte-codec.js';
-import { encodeManifest, manifestLimits } from '../../session/manifest.js';
 import type { ExistingFiles } from '../../session/messages.js';
 import type {
   SessionReceiverStatus,
   SessionSenderEvent,
   SessionSenderResult,
 } from '../../session/session-events.js';
-import { SessionSender } from '../../session/session-sender.js';
+import type { SessionSender } from '../../session/session-sender.js';
 import { SuccessiveSenders } from '../../session/successive-senders.js';
 import type { Offload } from '../offload-socket.js';
 import type { FoundReceiver, ServerSpec } from '../resolve-receivers.js';
-import { resolveReceivers, wildcardsFor } from '../resolve-receivers.js';
+import { wildcardsFor } from '../resolve-receivers.js';
 import { findUnreachable } from '../routes.js';
 import { SendErrorLog } from '../send-error-log.js';
 import { SocketRunner } from '../socket-runner.js';
 import type { MulticastChoice } from './group-address.js';
-import { chooseGroup, groupSource } from './group-address.js';
 import type { KeyPair } from './key-files.js';
-import { generateKeyPair } from './key-files.js';
 import { NarrowPaths } from './narrow-paths.js';
-import { createNodeCrypto } from './node-crypto.js';
-import { ObjectSource } from './object-source.js';
-import { PathFit } from './path-fit.js';
+import type { ObjectSource } from './object-source.js';
+import { prepareSend } from './prepare-send.js';
 
 /**
  * Decides on a receiver by its key.
@@ -115,7 +108,10 @@ export async function send(options: SendOptions): Promise<SendResult> {
   return new Sending(options).run();
 }
 
-/** What a send would do, without any datagram: the object and the receivers' addresses. */
+/**
+ * What a send would do, without any datagram: the object and the receivers' addresses.
+ * @throws P2mpError whatever `send` would throw before its first datagram
+ */
 export async function planSend(options: SendOptions): Promise<{
   readonly entryNames: readonly string[];
   readonly contentSizeBytes: number;
@@ -125,19 +121,15 @@ export async function planSend(options: SendOptions): Promise<{
   /** Bytes per segment, as far as can be told without any datagram. */
   readonly mssBytes: number;
 }> {
-  const source = await openSource(options);
+  const { source, receivers, group, sender } = await prepareSend(options);
   try {
-    const receivers = await resolveReceivers(options.receivers);
-    const addresses = receivers.map(({ address }) => address);
-    const paths = await choosePaths(options, addresses);
-    const { group } = paths;
     return {
       entryNames: source.manifest.entries.map(({ name }) => name),
       contentSizeBytes: source.manifest.contentSizeBytes,
       skipped: source.skipped,
       receivers,
       ...(group === undefined ? {} : { group: group.host }),
-      mssBytes: firstMss(options, new PathFit(paths)),
+      mssBytes: sender.geometry.mssBytes,
     };
   } finally {
     await source.close();
@@ -197,24 +189,12 @@ class Sending {
 
   private async open(): Promise<ObjectSource> {
     const { options } = this;
-    const source = await openSource(options);
+    const prepared = await prepareSend(options);
+    const { source, receivers, group, groupFrom, fit, createSender } = prepared;
     this.source = source;
-    const receivers = await resolveReceivers(options.receivers);
-    const addresses = receivers.map(({ address }) => address);
-    const paths = await choosePaths(options, addresses);
-    const { group, groupFrom } = paths;
-    const manifest = encodeManifest(source.manifest);
-    if (manifest.length > manifestLimits.sizeBytes) {
-      throw new P2mpError(
-        'INVALID_ARGUMENT',
-        `${source.manifest.entries.length} names are more than one session takes; send parts of it`,
-      );
-    }
-    this.label = labelOf(options);
+    this.label = prepared.label;
     source.prefetch();
-    const createSender = await this.prepareSender(source, receivers, manifest, group);
-    const fit = new PathFit(paths);
-    const senders = new SuccessiveSenders(createSender(firstMss(options, fit)));
+    const senders = new SuccessiveSenders(prepared.sender);
     this.senders = senders;
     const runner = await SocketRunner.open({
       machine: senders,
@@ -228,7 +208,7 @@ class Sending {
     this.narrowPaths = new NarrowPaths({
       senders,
       fit,
-      isAuto: isAuto(options),
+      isAuto: (options.mssBytes ?? 'auto') === 'auto',
       createSender,
       nowMs: () => runner.nowMs,
       drain: () => runner.drain(),
@@ -254,32 +234,6 @@ class Sending {
       if (noRoute !== undefined) senders.current.giveUp(runner.nowMs, index, noRoute);
     });
     return source;
-  }
-
-  /** @returns what makes a sender of this object, with segments of a size */
-  private async prepareSender(
-    source: ObjectSource,
-    receivers: readonly ReceiverSpec[],
-    manifest: Uint8Array,
-    group: Address | undefined,
-  ): Promise<(mssBytes: number) => SessionSender> {
-    const { keyPair, giveUpAfterMs, rateBytesPerSec, existing } = this.options;
-    const crypto = await createNodeCrypto(keyPair ?? (await generateKeyPair()));
-    return (mssBytes) =>
-      new SessionSender({
-        receivers,
-        label: this.label,
-        manifest,
-        contentSizeBytes: source.manifest.contentSizeBytes,
-        crypto,
-        mssBytes,
-        ...(group === undefined ? {} : { group }),
-        ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
-        ...(rateBytesPerSec === undefined ? {} : { rateBytesPerSec }),
-        ...(existing === undefined ? {} : { existing }),
-        // Standard input has its time in its manifest: it is another object each time.
-        isUnrepeatable: this.options.paths.includes('-'),
-      });
   }
 
   private get sender(): SessionSender | undefined {
@@ -408,38 +362,4 @@ interface Decision {
   readonly receiverKey: Uint8Array;
   /** Undefined where it is trusted. */
   readonly refusal: Promise<string | undefined>;
-}
-
-function isAuto({ mssBytes = 'auto' }: SendOptions): boolean {
-  return mssBytes === 'auto';
-}
-
-function firstMss({ mssBytes = 'auto' }: SendOptions, fit: PathFit): number {
-  return mssBytes === 'auto' ? fit.mssBytes() : mssBytes;
-}
-
-/** Where datagrams go, and the own address that those to the group leave from. */
-async function choosePaths({ multicast = 'auto' }: SendOptions, receivers: readonly Address[]) {
-  const group = chooseGroup(multicast, receivers);
-  const groupFrom = group === undefined ? undefined : await groupSource(group, receivers);
-  return { receivers, group, groupFrom };
-}
-
-function openSource({ paths, input, inputName, signal }: SendOptions): Promise<ObjectSource> {
-  if (paths.length === 0) {
-    throw new P2mpError('INVALID_ARGUMENT', 'nothing to send: name a file or a folder');
-  }
-  return ObjectSource.open({
-    paths,
-    ...(input === undefined ? {} : { input }),
-    ...(inputName === undefined ? {} : { inputName }),
-    ...(signal === undefined ? {} : { signal }),
-  });
-}
-
-/** What people at the other end read. */
-function labelOf({ paths, inputName }: SendOptions): string {
-  const [first = ''] = paths;
-  const name = first === '-' ? (inputName ?? 'stdin') : basename(resolve(first));
-  return paths.length === 1 ? name : `${name} and ${paths.length - 1} more`;
 }
