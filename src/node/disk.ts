@@ -48,6 +48,29 @@ export async function writeParts(
   }
 }
 
+/** A range of bytes that lie in several pieces of memory, as such. */
+export function slicesOf(
+  parts: readonly Uint8Array[],
+  fromBytes: number,
+  sizeBytes: number,
+): Uint8Array[] {
+  const slices: Uint8Array[] = [];
+  let start = fromBytes;
+  let leftBytes = sizeBytes;
+  for (const part of parts) {
+    if (leftBytes === 0) break;
+    if (start >= part.length) {
+      start -= part.length;
+      continue;
+    }
+    const slice = part.subarray(start, start + leftBytes);
+    slices.push(slice);
+    leftBytes -= slice.length;
+    start = 0;
+  }
+  return slices;
+}
+
 /** @returns false where the file ends before the buffer is full */
 export async function readAll(
   handle: FileHandle,

@@ -8,6 +8,7 @@ import { access, constants, open, realpath, rename, rm, stat } from 'node:fs/pro
 import { basename, dirname, join, resolve } from 'node:path';
 import { P2mpError } from '../errors.js';
 import { syncFolder, writeAll } from './disk.js';
+import { canHaveHoles, findHoles, writeAroundHoles } from './holes.js';
 import { fileError } from './system-error.js';
 
 /** Written at once, unless something waits for it. */
@@ -56,6 +57,9 @@ export class FileSink {
   /** Bytes in the last of the chunks; the others are full. */
   private lastLength = 0;
   private writtenBytes = 0;
+  /** Whether long stretches of zeros take no room there. */
+  private makesHoles = false;
+  private hasHoles = false;
   private isUrgent = false;
   private isDiscarded = false;
   /** The one chain of work on the disk: opening, writing, finishing, in order. */
@@ -107,6 +111,8 @@ export class FileSink {
       throw new P2mpError('TARGET_FAILED', `${this.target.name}: was given up before its end`);
     }
     try {
+      // A hole at the end has not made the file any longer.
+      if (this.hasHoles) await handle.truncate(this.writtenBytes);
       await handle.sync();
       await handle.close();
       this.handle = undefined;
@@ -131,7 +137,8 @@ export class FileSink {
   }
 
   private async open(): Promise<void> {
-    this.handle = await open(this.temporaryPath, 'wx', 0o666);
+    this.makesHoles = await canHaveHoles(dirname(this.temporaryPath));
+    this.handle = await open(this.temporaryPath, 'wx+', 0o666);
     const old = await stat(this.target.path).catch(() => undefined);
     if (old !== undefined) await this.handle.chmod(old.mode & 0o7777);
   }
@@ -165,11 +172,18 @@ export class FileSink {
       const bytes = isLast ? chunk.subarray(0, this.lastLength) : chunk;
       this.chunks.shift();
       this.isUrgent &&= !isLast;
-      await writeAll(handle, bytes, this.writtenBytes);
+      await this.writeAt(handle, bytes, this.writtenBytes);
       this.hash.update(bytes);
       this.writtenBytes += bytes.length;
       if (!this.isDiscarded) this.handlers.handleWritten(this.writtenBytes);
     }
+  }
+
+  private async writeAt(handle: FileHandle, bytes: Buffer, offsetBytes: number): Promise<void> {
+    const holes = this.makesHoles ? findHoles([bytes], offsetBytes) : [];
+    if (holes.length === 0) return writeAll(handle, bytes, offsetBytes);
+    this.hasHoles = true;
+    await writeAroundHoles(handle, [bytes], offsetBytes, holes, offsetBytes);
   }
 
   private fail(error: unknown): void {

@@ -4,6 +4,7 @@ import { assert, at } from '../../assert.js';
 import type { Range } from '../../range-set.js';
 import { RangeSet } from '../../range-set.js';
 import type { Manifest } from '../../session/manifest.js';
+import { canHaveHoles } from '../holes.js';
 import { fileError } from '../system-error.js';
 import { ContentLayout, wholeBlocks } from './content-layout.js';
 import type { FoundFile } from './existing-files.js';
@@ -92,7 +93,10 @@ async function openLocked(
 
   // One handle is the journal's.
   const openFiles = new OpenFiles(Math.max(1, maxOpenFiles - 1));
-  const files = new PartFiles(layout, target, paths.part, openFiles, places, old.numbers);
+  const makesHoles = await canHaveHoles(target.root);
+  const files = new PartFiles(
+    ...([layout, target, paths.part, openFiles, places, old.numbers, makesHoles] as const),
+  );
   try {
     const { held, lost } = await readHeldBlocks(files, present, blockSizeBytes, signal);
     for (const { start, end } of lost) {

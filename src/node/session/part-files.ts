@@ -9,6 +9,7 @@ import { assert, at } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
 import type { FileIdentity } from '../disk.js';
 import { identityOf, isSameFile, openFlags, readAll, syncFolder, writeParts } from '../disk.js';
+import { copyAroundHoles, findHoles, writeAroundHoles } from '../holes.js';
 import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import { fileError } from '../system-error.js';
 import type { ContentFile, ContentLayout, Piece } from './content-layout.js';
@@ -44,6 +45,10 @@ export class PartFiles {
   private hasNewNames = false;
   /** Files of the part that are there. */
   private readonly made: Set<number>;
+  /** Files that were given their whole size before all of it was written. */
+  private readonly extended = new Set<number>();
+  /** Of files that were made by this process, where there are only zeros from. */
+  private readonly usedBytes = new Map<number, number>();
   /** Copies of candidates under way, or made. */
   private readonly copies = new Map<number, Promise<void>>();
 
@@ -54,6 +59,8 @@ export class PartFiles {
     private readonly openFiles: OpenFiles,
     private readonly places: FilePlace[],
     made: Iterable<number>,
+    /** Whether long stretches of zeros take no room there. */
+    private readonly makesHoles: boolean,
   ) {
     this.made = new Set(made);
   }
@@ -100,12 +107,34 @@ export class PartFiles {
       await this.openFiles.use(
         this.path(file),
         () => this.openPartFile(file),
-        (handle) => writeParts(handle, parts, offsetBytes),
+        (handle) => this.writeInto(handle, file, parts, offsetBytes),
       );
     } catch (error) {
       throw fileError('TARGET_FAILED', this.target.shown(file.entry.name), error);
     }
     this.unsynced.add(file.number);
+  }
+
+  private async writeInto(
+    handle: FileHandle,
+    { number, entry }: ContentFile,
+    parts: readonly Uint8Array[],
+    offsetBytes: number,
+  ): Promise<void> {
+    const holes = this.makesHoles ? findHoles(parts, offsetBytes) : [];
+    const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
+    const usedBytes = this.usedBytes.get(number) ?? entry.sizeBytes;
+    const [hole] = holes;
+    const isZero = hole !== undefined && hole.end - hole.start === sizeBytes;
+    if (!isZero) this.usedBytes.set(number, Math.max(usedBytes, offsetBytes + sizeBytes));
+    if (holes.length === 0) return writeParts(handle, parts, offsetBytes);
+    // Once: a file that loses its end later must not get it back as zeros.
+    if (!this.extended.has(number)) {
+      this.extended.add(number);
+      const { size } = await handle.stat();
+      if (size < entry.sizeBytes) await handle.truncate(entry.sizeBytes);
+    }
+    await writeAroundHoles(handle, parts, offsetBytes, holes, usedBytes);
   }
 
   /** What was written since the last call; the caller has to sync it. */
@@ -152,6 +181,7 @@ export class PartFiles {
     });
     if (isNew) {
       this.made.add(file.number);
+      this.usedBytes.set(file.number, 0);
       this.hasNewNames = true;
     }
     return handle;
@@ -228,9 +258,13 @@ export class PartFiles {
       if (stats === undefined || !isSameFile(identityOf(stats), place.identity)) {
         throw this.changed(file);
       }
+      return stats;
     };
-    await checkSame();
-    await this.openFiles.withRoom(() => copyFile(from, to, constants.COPYFILE_FICLONE));
+    const { size, blocks } = await checkSame();
+    const isSparse = this.makesHoles && blocks * 512n < size;
+    await this.openFiles.withRoom(() =>
+      isSparse ? this.copySparse(file, from, to) : copyFile(from, to, constants.COPYFILE_FICLONE),
+    );
     // The copy has all bits of its source.
     await chmod(to, 0o600);
     await checkSame();
@@ -239,5 +273,26 @@ export class PartFiles {
     this.unsynced.add(file.number);
     this.places[file.number] = { kind: 'part' };
     this.handleCopied(file);
+  }
+
+  /** Where the file system cannot share bytes between files, the system would write out all holes. */
+  private async copySparse(file: ContentFile, from: string, to: string): Promise<void> {
+    const isCloned = await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE).then(
+      () => true,
+      () => false,
+    );
+    if (isCloned) return;
+    const source = await this.openCandidate(file);
+    try {
+      const { O_CREAT, O_TRUNC } = constants;
+      const copy = await open(to, openFlags.write | O_CREAT | O_TRUNC, 0o600);
+      try {
+        await copyAroundHoles(source, copy, file.entry.sizeBytes);
+      } finally {
+        await copy.close();
+      }
+    } finally {
+      await source.close();
+    }
   }
 }

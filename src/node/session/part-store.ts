@@ -9,7 +9,7 @@ import type { Range } from '../../range-set.js';
 import { RangeSet } from '../../range-set.js';
 import type { Manifest } from '../../session/manifest.js';
 import type { ExistingFiles } from '../../session/messages.js';
-import { syncFolder } from '../disk.js';
+import { slicesOf, syncFolder } from '../disk.js';
 import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import { fileError } from '../system-error.js';
 import type { ContentFile, Piece } from './content-layout.js';
@@ -387,27 +387,4 @@ function blocksOf(files: readonly ContentFile[], blockSizeBytes: number): RangeS
 
 function startOf({ file, offsetBytes }: Piece): number {
   return file.start + offsetBytes;
-}
-
-/** A range of bytes that lie in several pieces of memory, as such. */
-function slicesOf(
-  parts: readonly Uint8Array[],
-  fromBytes: number,
-  sizeBytes: number,
-): Uint8Array[] {
-  const slices: Uint8Array[] = [];
-  let start = fromBytes;
-  let leftBytes = sizeBytes;
-  for (const part of parts) {
-    if (leftBytes === 0) break;
-    if (start >= part.length) {
-      start -= part.length;
-      continue;
-    }
-    const slice = part.subarray(start, start + leftBytes);
-    slices.push(slice);
-    leftBytes -= slice.length;
-    start = 0;
-  }
-  return slices;
 }
