@@ -4,6 +4,8 @@
  */
 import type { Address } from './address.js';
 import { formatAddress } from './address.js';
+import type { RefusalCode } from './refusal.js';
+import { describeRefusal } from './refusal.js';
 
 /** A receiver answers, but not at the first address of its name. */
 export interface OtherAddressEvent {
@@ -34,6 +36,11 @@ export class CandidateAddresses {
   private index = 0;
   private attempts = 0;
   private hasAnswered = false;
+  /** What refused since the last answer, by address. */
+  private readonly refusals = new Map<
+    string,
+    { readonly at: Address; readonly code: RefusalCode }
+  >();
 
   /** @param others none where the first is all there is */
   constructor(
@@ -55,6 +62,26 @@ export class CandidateAddresses {
     return this.others.length === 0 ? '' : ` at ${this.all.map(({ host }) => host).join(' or ')}`;
   }
 
+  /**
+   * Why nobody can be expected to answer: all places refuse where the receiver may be.
+   * @param program what should run there
+   */
+  describeRefusal(program: string): string | undefined {
+    const places = this.hasAnswered ? [this.current] : this.all;
+    if (!places.every((place) => this.refusals.has(formatAddress(place)))) return undefined;
+    const texts = [...this.refusals.values()].map(({ at, code }) =>
+      describeRefusal(code, at, program),
+    );
+    return texts.join('; ');
+  }
+
+  /** A place refuses what is sent to it; another one is tried at once. */
+  noteRefusal(at: Address, code: RefusalCode): void {
+    const key = formatAddress(at);
+    this.refusals.set(key, { at, code });
+    if (key === formatAddress(this.current)) this.attempts = attemptsInARow;
+  }
+
   /** Something is about to be sent that only a receiver answers. */
   noteAttempt(): void {
     if (this.hasAnswered || this.others.length === 0) return;
@@ -70,6 +97,7 @@ export class CandidateAddresses {
    * @returns whether that is another address than the first, and was not known before
    */
   noteAnswer(from: Address): boolean {
+    this.refusals.clear();
     if (this.hasAnswered) return false;
     this.hasAnswered = true;
     const key = formatAddress(from);

@@ -54,8 +54,14 @@ export class Patience {
   /** Why a receiver was given up on. */
   reason(peer: Peer, segmentCount: number): string {
     const seconds = this.limitMs / 1000;
-    return peer.isHeard
-      ? `acknowledged nothing new for ${seconds} s, stuck at segment ${peer.ackedSegments} of ${segmentCount}`
-      : `no answer${peer.addresses.describe()} for ${seconds} s; is p2mpserver running there, and does a firewall let UDP port ${peer.address.port} through?`;
+    const refusal = peer.addresses.describeRefusal('p2mpserver');
+    if (!peer.isHeard) {
+      return (
+        refusal ??
+        `no answer${peer.addresses.describe()} for ${seconds} s; is p2mpserver running there, and does a firewall let UDP port ${peer.address.port} through?`
+      );
+    }
+    const cause = refusal === undefined ? '' : `; now ${refusal}`;
+    return `acknowledged nothing new for ${seconds} s, stuck at segment ${peer.ackedSegments} of ${segmentCount}${cause}`;
   }
 }

@@ -21,6 +21,13 @@ export type SenderEvent =
       readonly pendingCount: number;
     }
   | OtherAddressEvent
+  /** A receiver cannot answer: its port refuses what is sent to it. It is sent to until patience ends. */
+  | {
+      readonly type: 'refused';
+      readonly receiver: string;
+      readonly reason: string;
+      readonly patienceMs: number;
+    }
   /** A receiver's outcome is known. */
   | { readonly type: 'receiver'; readonly outcome: ReceiverOutcome }
   | FaultEvent

@@ -31,6 +31,7 @@ import type { PeerStatus } from './peer.js';
 import { Peer } from './peer.js';
 import { PeerAddresses } from './peer-addresses.js';
 import { Queue } from './queue.js';
+import type { RefusalCode } from './refusal.js';
 import { Rounds } from './rounds.js';
 import type { Geometry } from './segment.js';
 import {
@@ -183,6 +184,19 @@ export class Sender implements Machine<SenderEvent> {
   giveUp(nowMs: TimeMs, index: number, reason: string): void {
     this.settle(nowMs, at(this.peers, index), 'failed', reason);
     this.advance(nowMs);
+  }
+
+  /** A receiver's port refuses what is sent there (ICMP). A server may yet be started, so patience is as long as ever. */
+  handleRefusal(index: number, at: Address, code: RefusalCode): void {
+    const peer = this.peers[index];
+    // Behind the data, a server may end as soon as it has answered.
+    if (peer?.status !== 'active' || this.phase !== 'data') return;
+    const isKnown = peer.addresses.describeRefusal('p2mpserver') !== undefined;
+    peer.addresses.noteRefusal(at, code);
+    const reason = peer.addresses.describeRefusal('p2mpserver');
+    if (reason === undefined || isKnown) return;
+    const { limitMs: patienceMs } = this.patience;
+    this.events.push({ type: 'refused', receiver: peer.name, reason, patienceMs });
   }
 
   /** Stops here: tells every unfinished receiver (PROTOCOL 5.6) and ends with `done`. */

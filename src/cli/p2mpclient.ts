@@ -156,6 +156,13 @@ function printEvent(
         output.warn(`${receiver}: ${status} after ${formatSeconds(elapsedMs / 1000)}${why}`);
       break;
     }
+    case 'refused': {
+      const { type, receiver, reason, patienceMs } = event;
+      output.json({ event: type, receiver, reason });
+      if (output.isJson) break;
+      output.warn(`${receiver}: ${reason}; still trying for ${patienceMs / 1000} s`);
+      break;
+    }
     case 'other-address':
       printOtherAddress(output, event);
       break;

@@ -8,6 +8,7 @@ import { formatAddress } from '../address.js';
 import type { ErrorCode } from '../errors.js';
 import { P2mpError } from '../errors.js';
 import type { Transmit } from '../machine.js';
+import type { RefusalCode } from '../refusal.js';
 import { openSocket } from './offload-open.js';
 import type { SendingSocket } from './offload-sender.js';
 import { OffloadSender } from './offload-sender.js';
@@ -15,6 +16,7 @@ import type { Offload } from './offload-socket.js';
 import type { SystemCalls } from './offload-system.js';
 import { loadSystemCalls } from './offload-system.js';
 import { receiveBufferBytes } from './receive-buffer.js';
+import { openRefusalWatch } from './refusal-watch.js';
 import { SendBuffer } from './send-buffer.js';
 
 /** An open socket, with what sends by it. */
@@ -24,6 +26,7 @@ interface Port {
   readonly sendBuffer: SendBuffer;
   /** Kept: to ask the socket for each send would be a call of the system. */
   readonly family: string;
+  readonly setPortSharing: SendingSocket['setPortSharing'];
 }
 
 /** An address that remembers which socket its datagrams came in by: answers leave by the same. */
@@ -60,6 +63,7 @@ const bytesPerLook = 16 * 1024;
 
 export class Endpoint {
   private readonly ports: Port[] = [];
+  private readonly watches = new Set<dgram.Socket>();
   private readonly system: SystemCalls | undefined;
   /** Why `system` is undefined. */
   private readonly noOffload: string | undefined;
@@ -187,6 +191,31 @@ export class Endpoint {
     socket.setMulticastTTL(ttl);
   }
 
+  /**
+   * Hears whether a place refuses what is sent to it. Datagrams from there are handled as before; ending the
+   * watch may lose one that comes just then.
+   * @returns what ends it; undefined where the system has no way to do it
+   */
+  watchRefusals(to: Address, handleRefusal: (code: RefusalCode) => void): (() => void) | undefined {
+    const port = this.portFor(to);
+    const { system } = this;
+    if (port?.setPortSharing === undefined || system === undefined || this.isClosed)
+      return undefined;
+    try {
+      const { socket, setPortSharing } = port;
+      const handleMessage = this.takeFrom(port);
+      const options = { system, socket, setPortSharing, to, handleMessage, handleRefusal };
+      const watch = openRefusalWatch(options);
+      this.watches.add(watch);
+      return () => {
+        if (this.watches.delete(watch)) watch.close();
+      };
+    } catch {
+      // No descriptor left, no route: sending goes on without the watch.
+      return undefined;
+    }
+  }
+
   /** Resolves once all that was sent has left, or after a while at the latest. */
   async flush(): Promise<void> {
     const endsAtMs = performance.now() + 1000;
@@ -202,6 +231,8 @@ export class Endpoint {
     if (this.isClosed) return;
     this.lastAddresses = this.addresses;
     this.isClosed = true;
+    for (const watch of this.watches) watch.close();
+    this.watches.clear();
     await Promise.all(
       this.ports.map(({ socket, sender }) => {
         sender.close();
@@ -277,15 +308,21 @@ export class Endpoint {
     const { socket } = opened;
     const { family } = socket.address();
     const sender = new OffloadSender(opened, this.handleSent);
-    const port: Port = { socket, family, sender, sendBuffer: new SendBuffer(socket) };
+    const { setPortSharing } = opened;
+    const sendBuffer = new SendBuffer(socket);
+    const port: Port = { socket, family, sender, sendBuffer, setPortSharing };
     this.ports.push(port);
     const grantedBytes = receiveBufferBytes(socket);
     this.leastReceiveBufferBytes = Math.min(this.leastReceiveBufferBytes, grantedBytes);
     socket.on('error', (error: NodeJS.ErrnoException) => this.options.handleSendError(error));
-    socket.on('message', (bytes, info) => {
+    socket.on('message', this.takeFrom(port));
+  }
+
+  private takeFrom(port: Port): (bytes: Uint8Array, info: dgram.RemoteInfo) => void {
+    return (bytes, info) => {
       const from: PortAddress = { host: info.address, port: info.port, by: port };
       this.options.handleDatagram(from, bytes);
-    });
+    };
   }
 }
 

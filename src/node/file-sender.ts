@@ -6,6 +6,8 @@ import type { SenderEvent, SenderResult } from '../sender-events.js';
 import type { TimeoutSpec } from '../sender-options.js';
 import { fatalSendError } from './endpoint.js';
 import { FileSource } from './file-source.js';
+import type { AwaitedPeer } from './port-watch.js';
+import { PortWatch } from './port-watch.js';
 import type { ServerSpec } from './resolve-receivers.js';
 import { resolveReceivers, wildcardsFor } from './resolve-receivers.js';
 import { findUnreachable } from './routes.js';
@@ -54,6 +56,7 @@ class FileTransfer {
   private source: FileSource | undefined;
   private sender: Sender | undefined;
   private runner: SocketRunner<SenderEvent> | undefined;
+  private portWatch: PortWatch | undefined;
   /** The block that the file has not got ready yet; later ones wait behind it. */
   private readonly needs: Extract<SenderEvent, { type: 'need' }>[] = [];
   private readonly sendErrors = new SendErrorLog((message) =>
@@ -80,6 +83,7 @@ class FileTransfer {
       if (this.error !== undefined) this.stop(this.error);
       this.runner?.drain();
       const senderResult = await result;
+      this.portWatch?.close();
       await this.runner?.close();
       const sha256 = this.source?.digest();
       return {
@@ -89,6 +93,7 @@ class FileTransfer {
       };
     } finally {
       signal?.removeEventListener('abort', handleAbort);
+      this.portWatch?.close();
       await this.runner?.close();
       await this.source?.close();
     }
@@ -118,9 +123,23 @@ class FileTransfer {
       handleEvent: (event) => this.handleEvent(event),
       handleSendError: (error) => this.handleSendError(error),
     });
+    this.watchPorts();
     onEvent?.({ type: 'start', sender: this.sender });
     receivers.forEach(({ noRoute }, index) => {
       if (noRoute !== undefined) this.sender?.giveUp(this.runner?.nowMs ?? 0, index, noRoute);
+    });
+  }
+
+  private watchPorts(): void {
+    const { sender, runner } = this;
+    if (sender === undefined || runner?.sockets === undefined) return;
+    this.portWatch = new PortWatch({
+      sockets: runner.sockets,
+      awaited: () => awaitedPeers(sender),
+      handleRefusal: (index, from, code) => {
+        sender.handleRefusal(index, from, code);
+        runner.drain();
+      },
     });
   }
 
@@ -197,5 +216,12 @@ class FileTransfer {
     }
     sender?.giveUp(runner.nowMs, found.index, found.reason);
     runner.drain();
+  }
+}
+
+function* awaitedPeers({ peers }: Sender): Iterable<AwaitedPeer> {
+  for (const { index, address, addresses, isHeard, isPending, acks } of peers) {
+    if (!isPending) continue;
+    yield { index, addresses: isHeard ? [address] : addresses.all, heardCount: acks };
   }
 }

@@ -28,6 +28,8 @@ const sendsPerResult = 16;
 export interface SendingSocket extends Pick<OffloadSocket, 'socket' | 'offload'> {
   /** Undefined for a socket that cannot cut. */
   readonly setSegmentSize?: OffloadSocket['setSegmentSize'];
+  /** Undefined where the system cannot be asked. */
+  readonly setPortSharing?: OffloadSocket['setPortSharing'];
 }
 
 /** Datagrams that the system did not take as they were. */

@@ -28,6 +28,8 @@ export interface OffloadSocket {
   readonly offload: Offload;
   /** The system cuts what is sent from now on into datagrams of this size; 0: it does not. */
   readonly setSegmentSize: (sizeBytes: number) => void;
+  /** Whether another socket may take the same port, if it allows that as well. */
+  readonly setPortSharing: (isOn: boolean) => void;
 }
 
 export interface OffloadSocketOptions {
@@ -54,7 +56,9 @@ export function openOffloadSocket(options: OffloadSocketOptions): OffloadSocket 
     refusal(() => system.setOption(fd, socketOptions.reuseAddress, 0));
     const setSegmentSize = (sizeBytes: number) =>
       system.setOption(fd, socketOptions.udpSegment, sizeBytes);
-    return { socket, offload, setSegmentSize };
+    const setPortSharing = (isOn: boolean) =>
+      system.setOption(fd, socketOptions.reuseAddress, isOn ? 1 : 0);
+    return { socket, offload, setSegmentSize, setPortSharing };
   } catch (error) {
     socket.close();
     system.close(fd);

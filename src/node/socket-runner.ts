@@ -77,8 +77,10 @@ export class SocketRunner<Event> {
     return this.endpoint?.offload ?? noOffload;
   }
 
-  /** For groups; closed with the runner. */
-  get sockets(): Pick<Endpoint, 'joinGroup' | 'leaveGroup' | 'sendGroupsBy'> | undefined {
+  /** For groups, and to watch ports; closed with the runner. */
+  get sockets():
+    | Pick<Endpoint, 'joinGroup' | 'leaveGroup' | 'sendGroupsBy' | 'watchRefusals'>
+    | undefined {
     return this.endpoint;
   }
 

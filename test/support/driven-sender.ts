@@ -89,6 +89,11 @@ export class DrivenSender {
     this.receive({ host: from, port }, Buffer.from(hex, 'hex'));
   }
 
+  refuse(index: number, at: Address): void {
+    this.sender.handleRefusal(index, at, 'ECONNREFUSED');
+    this.runner.drain();
+  }
+
   /** Lets time pass until this moment, with each timeout handled when it is due. */
   passTo(atMs: TimeMs): void {
     for (;;) {
