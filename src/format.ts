@@ -52,19 +52,3 @@ export function formatCounts(counts: Readonly<Record<string, number>>): string {
     .map(([kind, count]) => `${formatCount(count)} ${kind}`)
     .join(', ');
 }
-
-/** Lines of cells, each column as wide as its widest cell. */
-export function formatTable(rows: readonly (readonly string[])[]): string[] {
-  const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach((cell, i) => {
-      widths[i] = Math.max(widths[i] ?? 0, cell.length);
-    });
-  }
-  return rows.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-}

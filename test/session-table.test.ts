@@ -51,7 +51,7 @@ t.test('a row says what a person wants to know of a receiver', async (t) => {
     ],
     1_000_000,
     3000,
-    20,
+    { columns: 80, lines: 23 },
   );
   t.same(lines, [
     'receiver  state      here  goodput   loss  rtt',
@@ -75,12 +75,31 @@ t.test('where not all have room, those who are not done are shown', async (t) =>
   ];
   const names = receivers.map(({ receiver }) => receiver);
   // Rows stay where they are: one that jumps cannot be read.
-  t.same(firstCells(sessionTable(receivers, 100, 1000, 9)), names);
+  const tableIn = (lines: number) => sessionTable(receivers, 100, 1000, { columns: 80, lines });
+  t.same(firstCells(tableIn(11)), names);
   const urgent = ['slow', 'fast', 'asked', 'met', 'called', 'gone', 'refused', 'stopped', 'done'];
-  for (let rows = 1; rows < 9; rows++) {
+  for (let rows = 1; rows < 8; rows++) {
     const shown = names.filter((name) => urgent.slice(0, rows).includes(name));
-    const table = sessionTable(receivers, 100, 1000, rows);
-    t.same(firstCells(table), [...shown, `and ${9 - rows} more`]);
+    t.same(firstCells(tableIn(rows + 3)), [...shown, `and ${9 - rows} more`]);
+  }
+  for (const lines of [1, 2, 3]) {
+    t.match(tableIn(lines), [/^1 of 9 complete/], `${lines} lines have room for the sum alone`);
+    t.equal(tableIn(lines).length, 1);
+  }
+});
+
+t.test('a narrow terminal cuts names, not figures', async (t) => {
+  const receiver = 'a-host-with-a-very-long-name.of-some-department.example.org:7735';
+  const receivers = [statusOf(receiver, 'active', 50), statusOf('short', 'active', 25)];
+  for (const columns of [120, 60, 50]) {
+    const [head = '', one = '', two = ''] = sessionTable(receivers, 100, 1000, {
+      ...{ columns, lines: 20 },
+    });
+    for (const line of [head, one, two]) t.ok(line.length <= columns, line);
+    t.match(one, / receiving +50% +50 B\/s +0% +-$/);
+    t.match(one, /^a-host.*:7735 /);
+    t.equal(one.indexOf('receiving'), head.indexOf('state'));
+    t.equal(two.indexOf('receiving'), head.indexOf('state'));
   }
 });
 
@@ -107,7 +126,7 @@ t.test('loss is 0 % only where nothing was lost', async (t) => {
 
 t.test('the slowest receiver sets when all will be over', async (t) => {
   const last = (...receivers: SessionReceiverStatus[]) =>
-    sessionTable(receivers, 1000, 500, 9).at(-1);
+    sessionTable(receivers, 1000, 500, { columns: 80, lines: 23 }).at(-1);
   const start = (count: number, all: number) => `${count} of ${all} complete, 1.00 kB, 0.500 s`;
   const fast = statusOf('fast', 'active', 900);
   const slow = statusOf('slow', 'active', 200);
@@ -162,7 +181,8 @@ t.test('the table is there while it sends, and gone at the end', { skip, buffere
   t.equal(code, 0);
   for (const { dir } of [one, two]) t.ok(isSameContent(sent, join(dir, 'sent')));
   // biome-ignore lint/suspicious/noControlCharactersInRegex: what ends a table
-  const shown = stdout.split(/\x1b\[K\x1b\[J/).map((text) => toScreen(text, 120).slice(-4));
+  const drawings = stdout.split(/\x1b\[K\x1b\[J/).map((text) => toScreen(text, 120));
+  const shown = (await Promise.all(drawings)).map((lines) => lines.slice(-4));
   const tables = shown.filter((lines) => lines.at(-1)?.includes('ETA'));
   t.ok(tables.length > 1, `${tables.length} tables`);
   const names = [one.name, two.name].sort();
@@ -175,7 +195,7 @@ t.test('the table is there while it sends, and gone at the end', { skip, buffere
     tables.some((lines) => lines.some((row) => / [1-9]\d?% /.test(row))),
     'it moves',
   );
-  const screen = toScreen(stdout, 120);
+  const screen = await toScreen(stdout, 120);
   t.notOk(screen.some((row) => row.includes('ETA') || row.includes('goodput  loss')));
   t.ok(screen.some((row) => row.startsWith('sent: 1 entry, 200 kB, complete at 2 of 2 receivers')));
 });
@@ -198,7 +218,7 @@ for (const [answer, keys, code] of [
     type(keys);
     const exit = await program.exited;
     t.equal(exit.code, code);
-    const screen = toScreen(exit.stdout, 120);
+    const screen = await toScreen(exit.stdout, 120);
     t.notOk(
       screen.some((row) => row.includes('ETA')),
       'no table stays',

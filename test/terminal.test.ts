@@ -28,13 +28,14 @@ function startOnTerminal(
   servers: readonly Listening['server'][],
   file: string,
   options: readonly string[] = [],
+  terminalType = 'xterm',
 ): Program {
   const path = join(distFolder, 'cli', 'p2mpclient.js');
   const words = [process.execPath, path, ...servers, '7735', file, '1000', ...options];
   const command = words.map((word) => `'${word}'`).join(' ');
   const line = `stty cols ${columns}; echo process $$; exec ${command}`;
   const terminal = ['script', '--quiet', '--return', '--command', line, '/dev/null'];
-  return new Program(t, 'env', ['SHELL=/bin/sh', ...terminal]);
+  return new Program(t, 'env', ['SHELL=/bin/sh', `TERM=${terminalType}`, ...terminal]);
 }
 
 /** Everything that the progress line said, one after another. */
@@ -63,7 +64,7 @@ t.test(
     t.ok(progress.some((line) => waiting.test(line)));
     t.ok(progress.some((line) => !line.startsWith('0% ')));
 
-    const screen = toScreen(stdout, 120);
+    const screen = await toScreen(stdout, 120);
     t.notOk(
       screen.some((line) => line.includes('%')),
       'nothing of it stays',
@@ -89,7 +90,7 @@ for (const columns of [60, 0]) {
     t.ok(progress.length > 0);
     const longest = Math.max(...progress.map((line) => line.length));
     t.ok(longest < (columns || 81), `${longest} columns`);
-    const screen = toScreen(stdout, columns || 80);
+    const screen = await toScreen(stdout, columns || 80);
     t.notOk(
       screen.some((line) => line.includes('ETA')),
       'nothing of it stays',
@@ -105,7 +106,7 @@ t.test('an interrupt takes the line away as well', { skip, buffered }, async (t)
   const [, id] = await client.waitFor(/^process (\d+)/);
   process.kill(Number(id), 'SIGINT');
   const { stdout } = await client.exited;
-  const screen = toScreen(stdout, 120);
+  const screen = await toScreen(stdout, 120);
   t.notOk(screen.some((line) => line.includes('ETA')));
   t.ok(screen.some((line) => /^sent: .* complete at 0 of 1 receiver$/.test(line)));
   t.equal(
@@ -123,4 +124,16 @@ t.test('with --quiet or --json there is no line', { skip, buffered }, async (t) 
     t.same(progressOf(stdout), []);
     t.notOk(stdout.includes('\x1b'), option);
   }
+});
+
+t.test('a dumb terminal gets plain lines', { skip, buffered }, async (t) => {
+  const folder = t.testdir();
+  const [sent, copy] = [writeRandomFile(folder, 20_000), join(folder, 'copy')];
+  const { server } = await startServer(t, copy, 0.5, ['--once', '--seed', '1']);
+  const client = startOnTerminal(t, 120, [server], sent, ['--timeout', '20'], 'dumb');
+  const { code, stdout } = await client.exited;
+  t.equal(code, 0);
+  const moves = ['\x1b', '\r'].filter((part) => stdout.replaceAll('\r\n', '').includes(part));
+  t.same(moves, [], 'nothing that moves a cursor');
+  t.match(stdout, /^sent: 20,000 bytes in 20 segments/m);
 });

@@ -20,7 +20,7 @@ export class ClientProgress {
   ) {
     if (output.isJson) this.timer = setInterval(() => this.tell(), jsonIntervalMs);
     else if (output.hasProgress)
-      this.timer = setInterval(() => output.progress(this.text()), intervalMs);
+      this.timer = setInterval(() => output.progress(() => [this.text()]), intervalMs);
   }
 
   end(): void {

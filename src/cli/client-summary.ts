@@ -7,11 +7,11 @@ import {
   formatPlural,
   formatRate,
   formatSeconds,
-  formatTable,
 } from '../format.js';
 import type { SendFileResult } from '../node/file-sender.js';
 import type { ReceiverOutcome } from '../sender-events.js';
 import type { Output } from './output.js';
+import { formatTable } from './table.js';
 
 export function printClientSummary(
   output: Output,

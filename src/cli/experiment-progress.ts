@@ -18,7 +18,8 @@ export class ExperimentProgress {
     output.json({ event: 'progress', runs: doneRuns, totalRuns, etaSeconds: etaS });
     const percent = Math.floor((doneRuns / totalRuns) * 100);
     const runs = `${doneRuns} of ${formatPlural(totalRuns, 'run')}`;
-    output.progress(`${percent}%  ${runs}  ETA ${formatSeconds(etaS)}`);
+    const text = `${percent}%  ${runs}  ETA ${formatSeconds(etaS)}`;
+    output.progress(() => [text]);
   }
 
   end(): void {

@@ -5,11 +5,12 @@ import type { Plan } from '../experiment/plan.js';
 import type { RunRow } from '../experiment/run-result.js';
 import { isComplete } from '../experiment/run-result.js';
 import type { PointSummary } from '../experiment/summary.js';
-import { formatPlural, formatSeconds, formatTable } from '../format.js';
+import { formatPlural, formatSeconds } from '../format.js';
 import type { Conclusion } from '../node/experiment/conclusion.js';
 import type { Effort } from '../node/experiment/effort-meter.js';
 import type { ResultsFolder } from '../node/experiment/results-folder.js';
 import type { Output } from './output.js';
+import { formatTable } from './table.js';
 
 /** Points beyond these are in summary.csv. */
 const maxLines = 40;

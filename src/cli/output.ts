@@ -1,8 +1,8 @@
 /**
  * What a command prints: lines for people or JSON lines on standard output, warnings, errors and
- * the progress line on standard error. A reader that goes away never stops a transfer.
+ * the progress on standard error. A reader that goes away never stops a transfer.
  */
-import type { WriteStream } from 'node:tty';
+import { breaksLines, LiveView, type View } from './live-view.js';
 
 export interface OutputOptions {
   readonly isJson: boolean;
@@ -17,14 +17,21 @@ const maxBufferedChars = 64 * 1024;
 export class Output {
   private buffer = '';
   private isFlushDue = false;
-  private progressText = '';
-  private progressLineCount = 0;
-  private readonly isTerminal = process.stderr.isTTY === true;
+  private readonly live = new LiveView(process.stderr, breaksLines(process.env));
+  /** A dumb terminal, as an editor's, takes lines and nothing else. */
+  private readonly isTerminal = process.stderr.isTTY === true && process.env['TERM'] !== 'dumb';
 
   constructor(private readonly options: OutputOptions) {
     for (const stream of [process.stdout, process.stderr]) {
       // EPIPE: whoever read us has gone. The files still have to arrive.
       stream.on('error', () => undefined);
+    }
+    if (this.hasProgress && process.platform !== 'win32') {
+      // Ctrl-Z: the shell goes on where the cursor is.
+      process.on('SIGTSTP', () => {
+        this.live.hide();
+        process.kill(process.pid, 'SIGSTOP');
+      });
     }
   }
 
@@ -68,25 +75,14 @@ export class Output {
     this.toStandardError(text);
   }
 
-  /** Shows the progress, a line or several, cut to the terminal's size; nothing without a terminal. */
-  progress(...lines: readonly string[]): void {
+  /** Shows how far the work is, in place of what was shown before; nothing without a terminal. */
+  progress(view: View): void {
     if (!this.hasProgress) return;
-    const { columns, rows } = process.stderr as WriteStream;
-    // Some terminals say that they have no columns at all.
-    const width = (columns || 80) - 1;
-    const shown = lines
-      .slice(0, Math.max(1, (rows || 24) - 1))
-      .map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line));
-    const text = shown.join('\x1b[K\r\n');
-    if (text === this.progressText) return;
     this.flush();
-    const back = this.progressText === '' ? '' : this.toFirstLine();
-    this.progressText = text;
-    this.progressLineCount = shown.length;
-    process.stderr.write(`${back}\r${text}\x1b[K\x1b[J`);
+    this.live.show(view);
   }
 
-  /** Whether there is a progress line to show. */
+  /** Whether there is a terminal to show progress on. */
   get hasProgress(): boolean {
     return this.isTerminal && !this.options.isQuiet && !this.options.isJson;
   }
@@ -94,20 +90,20 @@ export class Output {
   /** Writes out everything; call it before the process ends. */
   flush(): void {
     if (this.buffer === '') return;
-    this.hideProgress();
+    this.live.hide();
     process.stdout.write(this.buffer);
     this.buffer = '';
   }
 
-  /** Takes the progress line away for good. */
+  /** Takes the progress away for good. */
   endProgress(): void {
     this.flush();
-    this.hideProgress();
+    this.live.hide();
   }
 
   private toStandardError(text: string): void {
     this.flush();
-    this.hideProgress();
+    this.live.hide();
     process.stderr.write(`${text}\n`);
   }
 
@@ -120,15 +116,5 @@ export class Output {
       this.isFlushDue = false;
       this.flush();
     });
-  }
-
-  private toFirstLine(): string {
-    return this.progressLineCount > 1 ? `\x1b[${this.progressLineCount - 1}A` : '';
-  }
-
-  private hideProgress(): void {
-    if (this.progressText === '') return;
-    this.progressText = '';
-    process.stderr.write(`${this.toFirstLine()}\r\x1b[K\x1b[J`);
   }
 }

@@ -1,13 +1,6 @@
 /** What `p2mp receive` prints: a row per session on a terminal, JSON lines, and each session's end. */
 import { formatAddress } from '../address.js';
-import {
-  bytesPerSec,
-  formatBytes,
-  formatPlural,
-  formatRate,
-  formatSeconds,
-  formatTable,
-} from '../format.js';
+import { bytesPerSec, formatBytes, formatPlural, formatRate, formatSeconds } from '../format.js';
 import type { FileReceiverEvent } from '../node/file-receiver.js';
 import { fingerprint, formatPublicKey } from '../node/session/key-files.js';
 import type { ReceiveEvent, Receiving } from '../node/session/receive.js';
@@ -17,15 +10,16 @@ import type {
   IncomingStatus,
   TurnedAwayEvent,
 } from '../session/incoming-events.js';
+import type { ViewSize } from './live-view.js';
 import type { OnComplete } from './on-complete.js';
 import type { Output } from './output.js';
 import { printOddity } from './print-event.js';
 import { printServerSummary } from './server-summary.js';
 import { formatLoss, percent } from './session-table.js';
+import { formatTable, shownRows } from './table.js';
 
 const intervalMs = 200;
 const jsonIntervalMs = 1000;
-const maxRows = 20;
 
 export interface ReceiveOutputOptions {
   readonly isVerbose: boolean;
@@ -169,14 +163,25 @@ export class ReceiveOutput {
     if (output.isJson) {
       for (const status of statuses) output.json({ event: 'PROGRESS', ...statusJson(status) });
     } else if (statuses.length > 0) {
-      const head = ['object', 'from', 'state', 'here', 'goodput', 'loss'];
-      const lines = formatTable([head, ...statuses.slice(0, maxRows).map(row)]);
-      if (statuses.length > maxRows) lines.push(`and ${statuses.length - maxRows} more`);
-      output.progress(...lines);
+      output.progress((size) => incomingTable(statuses, size));
     } else {
       output.endProgress();
     }
   }
+}
+
+function incomingTable(
+  statuses: readonly IncomingStatus[],
+  { columns, lines }: ViewSize,
+): readonly string[] {
+  const rowCount = shownRows(statuses.length, lines - 1);
+  if (rowCount === 0) return [`receiving ${formatPlural(statuses.length, 'object')}`];
+  const head = ['object', 'from', 'state', 'here', 'goodput', 'loss'];
+  const hidden = statuses.length - rowCount;
+  return [
+    ...formatTable([head, ...statuses.slice(0, rowCount).map(row)], columns),
+    ...(hidden > 0 ? [`and ${hidden} more`] : []),
+  ];
 }
 
 function row(status: IncomingStatus): string[] {

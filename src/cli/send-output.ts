@@ -7,7 +7,6 @@ import {
   formatPlural,
   formatRate,
   formatSeconds,
-  formatTable,
 } from '../format.js';
 import type { SkippedEntry } from '../node/session/object-source.js';
 import type { SendEvent, SendResult } from '../node/session/send.js';
@@ -17,9 +16,7 @@ import { describeOffload } from './describe-offload.js';
 import type { Output } from './output.js';
 import { printOddity, printOtherAddress } from './print-event.js';
 import { formatLoss, sessionTable } from './session-table.js';
-
-/** Rows of the table, if the terminal has room for them. */
-const maxRows = 20;
+import { formatTable } from './table.js';
 
 export class SendOutput {
   private readonly startedAtMs = performance.now();
@@ -118,7 +115,7 @@ export class SendOutput {
     }
     if (!output.hasProgress || this.isPaused) return;
     const elapsedMs = performance.now() - this.startedAtMs;
-    output.progress(...sessionTable(receivers, contentSizeBytes, elapsedMs, maxRows));
+    output.progress((size) => sessionTable(receivers, contentSizeBytes, elapsedMs, size));
   }
 }
 

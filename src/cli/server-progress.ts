@@ -25,6 +25,7 @@ export class ServerProgress {
   private show(): void {
     const { receivedBytes } = this.receiver;
     const goodput = bytesPerSec(receivedBytes, performance.now() - this.startedAtMs) ?? 0;
-    this.output.progress(`received ${formatBytes(receivedBytes)}  ${formatRate(goodput)}`);
+    const text = `received ${formatBytes(receivedBytes)}  ${formatRate(goodput)}`;
+    this.output.progress(() => [text]);
   }
 }

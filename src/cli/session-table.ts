@@ -1,19 +1,29 @@
 /** The live table of a session: a row for each receiver, and a line for all. */
-import { bytesPerSec, formatBytes, formatRate, formatSeconds, formatTable } from '../format.js';
+import { bytesPerSec, formatBytes, formatRate, formatSeconds } from '../format.js';
 import type { SessionReceiverStatus } from '../session/session-events.js';
+import type { ViewSize } from './live-view.js';
+import { formatTable, shownRows } from './table.js';
 
 /** States in the order in which a person wants to see them. */
 const order = ['active', 'offered', 'identifying', 'calling', 'failed', 'refused', 'aborted'];
 
-/** @param maxRows of receivers; of more, those that are not done, and the slowest, are shown */
+/** Lines for the head of the table and for the line about all. */
+const fixedLines = 2;
+
+/** Where not all receivers have room, those that are not done, and the slowest, are shown. */
 export function sessionTable(
   receivers: readonly SessionReceiverStatus[],
   contentSizeBytes: number,
   elapsedMs: number,
-  maxRows: number,
+  { columns, lines }: ViewSize,
 ): string[] {
+  const total = totalLine(receivers, contentSizeBytes, elapsedMs);
+  const rowCount = shownRows(receivers.length, lines - fixedLines);
+  if (rowCount === 0) return [total];
   const shown = new Set(
-    [...receivers].sort((a, b) => rank(a) - rank(b) || a.heldBytes - b.heldBytes).slice(0, maxRows),
+    [...receivers]
+      .sort((a, b) => rank(a) - rank(b) || a.heldBytes - b.heldBytes)
+      .slice(0, rowCount),
   );
   // Each keeps its place: rows that jump cannot be read.
   const rows = receivers
@@ -22,9 +32,9 @@ export function sessionTable(
   const head = ['receiver', 'state', 'here', 'goodput', 'loss', 'rtt'];
   const hidden = receivers.length - rows.length;
   return [
-    ...formatTable([head, ...rows]),
+    ...formatTable([head, ...rows], columns),
     ...(hidden > 0 ? [`and ${hidden} more`] : []),
-    totalLine(receivers, contentSizeBytes, elapsedMs),
+    total,
   ];
 }
 

@@ -1,37 +1,59 @@
-/** What a terminal shows of a program's output, as far as our programs steer it. */
+/** What a terminal shows of a program's output. */
+import xterm from '@xterm/headless';
 
-/** @returns the lines on the screen, with blanks at their ends taken away */
-export function toScreen(output: string, columns: number): string[] {
-  const lines: string[][] = [[]];
-  let row = 0;
-  let column = 0;
-  const toRow = (next: number) => {
-    row = next;
-    while (lines.length <= row) lines.push([]);
-  };
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's output is made of them
-  for (const [token] of output.matchAll(/\x1b\[[0-9;?]*[A-Za-z]|./gsu)) {
-    const line = lines[row] ?? [];
-    if (token === '\r') column = 0;
-    else if (token === '\n') toRow(row + 1);
-    else if (token === '\x1b[K') line.length = Math.min(line.length, column);
-    else if (token === '\x1b[J' || token === '\x1b[0J') {
-      line.length = Math.min(line.length, column);
-      lines.length = row + 1;
-    } else if (token.startsWith('\x1b[') && token.endsWith('A')) {
-      row = Math.max(0, row - Number.parseInt(token.slice(2), 10));
-    } else if (token.startsWith('\x1b[') && token.endsWith('G')) {
-      column = Number.parseInt(token.slice(2), 10) - 1;
-    } else if (token.startsWith('\x1b')) throw new Error(`unknown: ${JSON.stringify(token)}`);
-    else {
-      if (column === columns) {
-        toRow(row + 1);
-        column = 0;
-      }
-      const target = lines[row] ?? [];
-      while (target.length < column) target.push(' ');
-      target[column++] = token;
-    }
+/** A terminal that remembers what leaves its upper edge. */
+export class TerminalScreen {
+  private readonly terminal: xterm.Terminal;
+
+  constructor(columns: number, rows = 30) {
+    const options = { cols: columns, rows, scrollback: 10_000, allowProposedApi: true };
+    this.terminal = new xterm.Terminal(options);
   }
-  return lines.map((line) => line.join('').trimEnd());
+
+  write(text: string): Promise<void> {
+    return new Promise((resolve) => this.terminal.write(text, resolve));
+  }
+
+  resize(columns: number, rows: number): void {
+    this.terminal.resize(columns, rows);
+  }
+
+  get cursorColumn(): number {
+    return this.terminal.buffer.active.cursorX;
+  }
+
+  /** Everything down to the cursor, or to what is below it; blanks at the ends of lines are taken away. */
+  get lines(): string[] {
+    const { active } = this.terminal.buffer;
+    const lines: string[] = [];
+    for (let row = 0; row < active.length; row++) {
+      lines.push(active.getLine(row)?.translateToString(true) ?? '');
+    }
+    const cursorRow = active.baseY + active.cursorY;
+    while (lines.length > cursorRow + 1 && lines.at(-1) === '') lines.pop();
+    return lines;
+  }
+
+  /** What is within the window. */
+  get visibleLines(): string[] {
+    return this.lines.slice(this.terminal.buffer.active.baseY);
+  }
+
+  /** As `lines`, those that were broken at the right edge put together. */
+  get unbrokenLines(): string[] {
+    const { active } = this.terminal.buffer;
+    const whole: string[] = [];
+    this.lines.forEach((line, row) => {
+      if (active.getLine(row)?.isWrapped) whole[whole.length - 1] += line;
+      else whole.push(line);
+    });
+    return whole;
+  }
+}
+
+/** @returns the lines that a terminal of so many columns shows in the end */
+export async function toScreen(output: string, columns: number): Promise<string[]> {
+  const screen = new TerminalScreen(columns);
+  await screen.write(output);
+  return screen.lines;
 }
