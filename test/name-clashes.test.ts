@@ -102,10 +102,13 @@ t.test('what is another name of the folder of parts is kept for parts as well', 
   for (const name of ['P2MP-P~1', '.p2mp\u200c-part']) {
     for (const entries of [[folder(name)], [folder(name), file(`${name}/f`)], [file(name)]]) {
       const manifest = createManifest(entries);
-      await t.rejects(surveyTarget(target, manifest, new ContentLayout(manifest), 'update'), {
-        code: 'TARGET_UNWRITABLE',
-        message: /: (the name is kept for what is not whole yet|is a folder); /,
-      });
+      await t.rejects(
+        surveyTarget(target, manifest, new ContentLayout(manifest), 'update', undefined),
+        {
+          code: 'TARGET_UNWRITABLE',
+          message: /: (the name is kept for what is not whole yet|is a folder); /,
+        },
+      );
     }
   }
 });

@@ -150,12 +150,15 @@ t.test('what is there already is not received again', { buffered }, async (t) =>
   const sent = writeRandomFile(place.sent, 200_000);
   const args = [sent, '--to', name, '--open', '--json'];
   t.equal((await place.send(args).exited).code, 0);
-  const { ino } = statSync(join(dir, 'sent'));
   const receivedBy = async (...more: string[]) => {
     const exit = await place.send([...args, ...more]).exited;
     t.equal(exit.code, 0);
     return parseResult(exit)['receivers'][0].receivedBytes;
   };
+  t.equal(await receivedBy(), 200_000, 'a sender without a key is always a new one');
+  await place.keygen(place.senderHome);
+  t.equal(await receivedBy(), 200_000, 'this one has placed nothing yet');
+  const { ino } = statSync(join(dir, 'sent'));
   t.equal(await receivedBy(), 0);
   t.equal(statSync(join(dir, 'sent')).ino, ino, 'it is the same file');
   t.equal(await receivedBy('--overwrite'), 200_000);

@@ -101,6 +101,12 @@ export function createReceiveParser() {
       default: false,
       describe: 'Receive everything anew, also what seems to be here',
     })
+    .option('compare-all', {
+      type: 'boolean',
+      default: false,
+      describe:
+        'Compare with files that its sender did not place, too; senders can then guess what is in them',
+    })
     .option('verify-disk', {
       type: 'boolean',
       default: false,
@@ -325,6 +331,8 @@ class ReceiveCommand {
         ? {}
         : { maxContentBytes: parseSize('max-bytes', single('max-bytes', maxBytes)) }),
       verifiesDisk: argv['verify-disk'],
+      comparesAll: argv['compare-all'],
+      placedPath: join(defaultKeyFolder(), 'placed'),
       maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
       idleMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),
       ...(classic === undefined

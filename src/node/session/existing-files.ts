@@ -9,6 +9,7 @@ import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import type { ContentFile, ContentLayout } from './content-layout.js';
 import type { FilePlace } from './part-files.js';
 import { isReservedName, partsFolderName } from './part-folder.js';
+import type { PlacedFiles } from './placed-files.js';
 import { SameDisk } from './same-disk.js';
 import type { TargetFolder } from './target-folder.js';
 import { refuseFolder, TargetSurvey } from './target-folder.js';
@@ -21,6 +22,7 @@ export interface FoundFile {
 
 /**
  * Looks at the final names of all entries.
+ * @param placed files that may be compared with the sender's; all, if undefined
  * @returns by the files' numbers
  * @throws P2mpError TARGET_UNWRITABLE where something stands in the way, or a link would be followed
  */
@@ -29,6 +31,7 @@ export async function surveyTarget(
   { entries }: Manifest,
   layout: ContentLayout,
   existing: ExistingFiles,
+  placed: PlacedFiles | undefined,
 ): Promise<FoundFile[]> {
   const survey = new TargetSurvey(target);
   for (const { name } of entries) {
@@ -38,7 +41,7 @@ export async function surveyTarget(
   const found: FoundFile[] = [];
   const lookAtFile = async (file: ContentFile) => {
     const stats = await look(target, survey, file.entry);
-    const judged = await judge(target, file, stats, existing);
+    const judged = await judge(target, file, stats, existing, placed);
     found[file.number] = judged;
     if (judged.place.kind !== 'kept') await disk.check(file.entry.name);
   };
@@ -79,12 +82,15 @@ async function judge(
   { entry }: ContentFile,
   stats: BigIntStats | undefined,
   existing: ExistingFiles,
+  placed: PlacedFiles | undefined,
 ): Promise<FoundFile> {
   if (stats === undefined) return { place: { kind: 'part' } };
   if (existing === 'keep') return { place: { kind: 'kept' } };
-  const mayBeRight = stats.isFile() && stats.size === BigInt(entry.sizeBytes);
+  const path = target.path(entry.name);
+  const isComparable = placed === undefined || placed.has(path, stats);
+  const mayBeRight = stats.isFile() && stats.size === BigInt(entry.sizeBytes) && isComparable;
   // What cannot be read cannot be compared, but it can be replaced.
-  if (!mayBeRight || !(await isReadable(target.path(entry.name)))) {
+  if (!mayBeRight || !(await isReadable(path))) {
     return { place: { kind: 'part' } };
   }
   const isShared = stats.nlink > 1n;

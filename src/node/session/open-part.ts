@@ -79,13 +79,14 @@ async function openLocked(
   const {
     manifest,
     existing,
+    placed,
     blockSizeBytes,
     signal,
     maxOpenFiles = defaultMaxOpenFiles,
   } = options;
   const layout = new ContentLayout(manifest);
   await refuseClashes(target, manifest);
-  const found = await surveyTarget(target, manifest, layout, existing);
+  const found = await surveyTarget(target, manifest, layout, existing, placed);
   const key = { objectId: options.objectId, contentSizeBytes: layout.sizeBytes };
   const old = await readOldPart(paths, key);
   const { places, durable, present, kept } = judge(layout, found, old);
@@ -114,7 +115,7 @@ async function openLocked(
     if (options.origin !== undefined) await writeOrigin(paths.part, options.origin);
     const keptBlocks = wholeBlocks(kept.ranges(), blockSizeBytes, layout.sizeBytes);
     const { part: partPath } = paths;
-    const placing = { target, manifest, existing, files, openFiles, partPath };
+    const placing = { target, manifest, existing, placed, files, openFiles, partPath };
     return {
       ...placing,
       blockSizeBytes,

@@ -21,6 +21,7 @@ import type { FilePlace } from './part-files.js';
 import { removeIfEmpty } from './part-folder.js';
 import type { PartOrigin } from './part-origin.js';
 import { placeEntries, prepareFiles } from './place-entries.js';
+import type { PlacedFiles } from './placed-files.js';
 import { hasAll, hasAny, partsWithin } from './range-queries.js';
 import type { Run } from './write-behind.js';
 import { WriteBehind } from './write-behind.js';
@@ -39,6 +40,8 @@ export interface PartStoreOptions {
   readonly manifest: Manifest;
   readonly blockSizeBytes: number;
   readonly existing: ExistingFiles;
+  /** Files that its sender has placed: no others are compared with what it offers. If left out, all are. */
+  readonly placed?: PlacedFiles;
   /** Handles that are open at once, that of the journal among them; 16. */
   readonly maxOpenFiles?: number;
   /** Written bytes after which a checkpoint is made; 64 MiB. */

@@ -33,6 +33,7 @@ import { fileError, replaceError } from '../system-error.js';
 import type { ContentFile } from './content-layout.js';
 import type { OpenFiles } from './open-files.js';
 import type { PartFiles } from './part-files.js';
+import type { PlacedFiles } from './placed-files.js';
 import type { TargetFolder } from './target-folder.js';
 import { refuseFolder, refuseUnlessFolder } from './target-folder.js';
 
@@ -46,6 +47,8 @@ export interface Placing {
   readonly target: TargetFolder;
   readonly manifest: Manifest;
   readonly existing: ExistingFiles;
+  /** Where to note what was placed. */
+  readonly placed: PlacedFiles | undefined;
   readonly files: PartFiles;
   readonly openFiles: OpenFiles;
   /** For links on their way to their names. */
@@ -57,7 +60,7 @@ export interface Placing {
  * candidate that has other names, outside of the object maybe, joins them if it is to be changed.
  * @throws P2mpError TARGET_FAILED
  */
-export async function prepareFiles({ target, files, openFiles }: Placing): Promise<void> {
+export async function prepareFiles({ target, files, openFiles, placed }: Placing): Promise<void> {
   await forEachLimited(files.layout.files, diskConcurrency, async (file) => {
     try {
       await separate(files, openFiles, file);
@@ -68,6 +71,8 @@ export async function prepareFiles({ target, files, openFiles }: Placing): Promi
           await fitSize(target, file, handle);
           await setAttributes(handle, file.entry);
           await handle.sync();
+          if (placed === undefined) return;
+          placed.expect(target.path(file.entry.name), await handle.stat({ bigint: true }));
         },
       );
     } catch (error) {
@@ -144,7 +149,10 @@ function makeFolder({ target, existing }: Placing, { name, mode }: FolderEntry) 
 }
 
 /** Files that stay where they are: they must still be what they were. */
-async function settle({ target, files, openFiles }: Placing, file: ContentFile): Promise<void> {
+async function settle(
+  { target, files, openFiles, placed }: Placing,
+  file: ContentFile,
+): Promise<void> {
   const { kind } = files.place(file);
   const { entry } = file;
   const shown = target.shown(entry.name);
@@ -160,6 +168,7 @@ async function settle({ target, files, openFiles }: Placing, file: ContentFile):
       () => files.openCandidate(file, openFlags.attributes),
       async (handle) => {
         if (await setAttributes(handle, entry)) await handle.sync();
+        placed?.note(target.path(entry.name), await handle.stat({ bigint: true }));
       },
     );
   } catch (error) {
@@ -168,9 +177,14 @@ async function settle({ target, files, openFiles }: Placing, file: ContentFile):
   files.setPlaced(file);
 }
 
-function placeFile({ target, files, existing }: Placing, file: ContentFile): void {
+function placeFile({ target, files, existing, placed }: Placing, file: ContentFile): void {
   if (files.place(file).kind !== 'part') return;
-  if (moveInto(target, file.entry.name, files.path(file), existing)) files.setPlaced(file);
+  if (!moveInto(target, file.entry.name, files.path(file), existing)) return;
+  files.setPlaced(file);
+  if (placed === undefined) return;
+  const path = target.path(file.entry.name);
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stats !== undefined) placed.confirm(path, stats);
 }
 
 function placeLink({ target, partPath, existing }: Placing, { name, target: to }: LinkEntry): void {

@@ -30,6 +30,7 @@ import type { KeyPair } from './key-files.js';
 import { createNodeCrypto } from './node-crypto.js';
 import type { PartStore } from './part-store.js';
 import { removeStaleParts } from './part-store.js';
+import { PlacedIndex } from './placed-files.js';
 import type { PrepareEvent } from './session-parts.js';
 import { SessionParts } from './session-parts.js';
 import { TargetFolder } from './target-folder.js';
@@ -65,6 +66,13 @@ export interface ReceiveOptions {
    * in, where a sender may have a new key each time. Else a part belongs to its sender's key.
    */
   readonly sharesParts?: boolean;
+  /**
+   * Whether what is here is compared with what a sender offers, whoever put it here. A sender can then find out
+   * what is in files that it never had. Else only what its key has placed is compared.
+   */
+  readonly comparesAll?: boolean;
+  /** File that notes who has placed what; if left out, it is known for as long as this receiver runs. */
+  readonly placedPath?: string;
   /** Parts that nobody has come back for in this time are removed, at the start and daily; 14 days. */
   readonly keepPartsMs?: number;
   /** Silence after which a sender is given up on. */
@@ -171,10 +179,12 @@ export class Receiving {
     private readonly options: ReceiveOptions,
     private readonly machine: SessionReceiver,
     maxOpenFiles: number,
+    private readonly placed: PlacedIndex,
   ) {
     const { dir, existing, verifiesDisk = false, sharesParts = false } = options;
     this.parts = new SessionParts({
       ...{ dir, maxOpenFiles, verifiesDisk, sharesParts },
+      ...{ placed, comparesAll: options.comparesAll ?? false },
       ...(existing === undefined ? {} : { existing }),
       handleFailure: (session, error) =>
         this.endByError(session, error, (nowMs, message) =>
@@ -202,7 +212,8 @@ export class Receiving {
       ...(idleMs === undefined ? {} : { idleMs }),
     });
     const maxOpenFiles = await affordableFileCount(options.maxOpenFiles ?? defaultMaxOpenFiles);
-    const receiving = new Receiving(options, machine, maxOpenFiles);
+    const placed = await PlacedIndex.open(options.placedPath);
+    const receiving = new Receiving(options, machine, maxOpenFiles, placed);
     const classic = await receiving.openClassic();
     receiving.runner = await SocketRunner.open<PortEvent>({
       machine: new DialectSwitch(classic, machine),
@@ -300,6 +311,7 @@ export class Receiving {
     await this.parts.settle();
     await this.classic?.close(reason);
     await runner.close();
+    this.placed.close();
     this.resolveClosed();
     return this.closed;
   }

@@ -8,6 +8,7 @@ import type { ExistingFiles } from '../../session/messages.js';
 import type { PartOrigin } from './part-origin.js';
 import { partIdOf } from './part-origin.js';
 import { PartStore } from './part-store.js';
+import type { PlacedIndex } from './placed-files.js';
 import type { SenderPart } from './stale-parts.js';
 import { listPartsOf, removePart } from './stale-parts.js';
 
@@ -22,6 +23,10 @@ export interface SessionPartsOptions {
   readonly verifiesDisk: boolean;
   /** Whether a part is anybody's who offers the object, not its sender's alone. */
   readonly sharesParts: boolean;
+  /** What each sender has placed. */
+  readonly placed: PlacedIndex;
+  /** Whether files of others are compared with what a sender offers, too. */
+  readonly comparesAll: boolean;
   /** Work on a session's part has failed: with a P2mpError, or by a defect of this program. */
   readonly handleFailure: (session: number, error: unknown) => void;
 }
@@ -127,9 +132,10 @@ export class SessionParts {
     activeCount: number,
     signal: AbortSignal,
   ): Promise<PartStore | undefined> {
-    const { dir, maxOpenFiles, verifiesDisk, existing: own } = this.options;
+    const { dir, maxOpenFiles, verifiesDisk, comparesAll, existing: own } = this.options;
     const objectId = this.idOf(info);
     const origin = this.originOf(info);
+    const placed = this.options.placed.ofSender(toHex(info.senderKey), origin.senderKey);
     const share = Math.floor(maxOpenFiles / Math.max(1, activeCount));
     await this.work.get(objectId);
     try {
@@ -140,6 +146,7 @@ export class SessionParts {
         ...{ dir, objectId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
         existing: own ?? existing,
         maxOpenFiles: Math.max(minOpenFiles, share),
+        placed: comparesAll ? { ...placed, has: () => true } : placed,
       });
     } catch (error) {
       if (signal.aborted) return undefined;
