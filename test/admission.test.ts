@@ -7,6 +7,19 @@ import { Admission } from '../src/session/admission.js';
 const limits = { perSec: 100, burst: 4, waiting: 16, waitMs: 1000 };
 const create = (seed: string) => new Admission<string>(limits, createRandom(seed));
 
+/** @returns the request that found no room */
+function ask(
+  admission: Admission<string>,
+  nowMs: number,
+  key: string,
+  request: string,
+  sizeBytes: number,
+  held = 0,
+): string | undefined {
+  const rank = admission.draw(sizeBytes, held);
+  return rank === undefined ? request : admission.add(nowMs, key, request, rank);
+}
+
 function serveAll(admission: Admission<string>, nowMs: number): string[] {
   const served: string[] = [];
   for (let next = admission.next(nowMs); next !== undefined; next = admission.next(nowMs)) {
@@ -20,7 +33,7 @@ t.test('a few are served at once, the others as time goes by, and none beyond th
   const admission = create('rate');
   let served = 0;
   for (let i = 0; i < 10; i++) {
-    admission.add(0, `${i}`, `${i}`, 100, 0);
+    ask(admission, 0, `${i}`, `${i}`, 100);
     served += serveAll(admission, 0).length;
   }
   t.equal(served, limits.burst);
@@ -37,7 +50,7 @@ t.test('the queue has its size, and nobody waits for ever', (t) => {
   const admission = create('queue');
   admission.spend(limits.burst);
   let dropped = 0;
-  for (let i = 0; i < 100; i++) if (admission.add(0, `${i}`, `${i}`, 100, 0)) dropped++;
+  for (let i = 0; i < 100; i++) if (ask(admission, 0, `${i}`, `${i}`, 100)) dropped++;
   t.equal(admission.waitingCount, limits.waiting);
   t.equal(dropped, 100 - limits.waiting, 'each one that found no room is named');
   t.same(serveAll(admission, limits.waitMs), []);
@@ -45,10 +58,25 @@ t.test('the queue has its size, and nobody waits for ever', (t) => {
   t.end();
 });
 
+t.test('a timer serves requests together, not each by its own wake-up', (t) => {
+  const fast = { perSec: 10_000, burst: 100, waiting: 200, waitMs: 1000 };
+  const admission = new Admission<string>(fast, createRandom('together'));
+  admission.spend(fast.burst);
+  for (let i = 0; i < 200; i++) ask(admission, 0, `${i}`, `${i}`, 100);
+  const wakeUps: number[] = [];
+  while (admission.pollTimeout() < Infinity) {
+    const nowMs = admission.pollTimeout();
+    wakeUps.push(nowMs);
+    serveAll(admission, nowMs);
+  }
+  t.same(wakeUps, [10, 20]);
+  t.end();
+});
+
 t.test('a request that is repeated waits once', (t) => {
   const admission = create('again');
   admission.spend(limits.burst);
-  for (let i = 0; i < 50; i++) t.equal(admission.add(0, 'one', 'one', 100, 0), undefined);
+  for (let i = 0; i < 50; i++) t.equal(ask(admission, 0, 'one', 'one', 100), undefined);
   t.equal(admission.waitingCount, 1);
   t.same(serveAll(admission, 100), ['one']);
   t.end();
@@ -67,10 +95,10 @@ function askAmid(
   let nextMs = 0;
   for (let ms = 0; ms < 100_000; ms++) {
     for (let i = 0; i < floodPerMs(ms); i++)
-      admission.add(ms, `flood ${ms} ${i}`, 'flood', sizes[0], held);
+      ask(admission, ms, `flood ${ms} ${i}`, 'flood', sizes[0], held);
     served += serveAll(admission, ms).filter((who) => who === 'honest').length;
     if (ms < nextMs) continue;
-    admission.add(ms, `honest ${ms}`, 'honest', sizes[1], 0);
+    ask(admission, ms, `honest ${ms}`, 'honest', sizes[1]);
     nextMs = ms + 100 * (0.5 + random());
   }
   return served / 1000;

@@ -51,7 +51,10 @@ function openOf(wire: SessionWire, host: string, number: number, sizeBytes: numb
   return encodeChannelPacket('open', number, 0, number, body);
 }
 
-/** Opens with a good cookie each, as many as are asked for; a cookie is good for 30 s at least. */
+/** A cookie is good for 30 s at least: whoever gathers more than this holds old ones that are good no more. */
+const mostCookies = 0.5 * 30 * receiverLimits.hellosPerSec;
+
+/** Opens with a good cookie each. */
 function gather(wire: SessionWire, host: string, count: number, sizeBytes: number) {
   const opens: { readonly from: { host: string; port: number }; readonly bytes: Uint8Array }[] = [];
   for (let number = 1; number <= count; number++) {
@@ -134,17 +137,14 @@ const beforeMs = -200;
 function connectAmid(seed: string, host: string, sizeBytes: number): number {
   const { wire } = createWire(seed);
   const count = ((3000 - beforeMs) * floodBytesPerMs) / sizeBytes;
-  const opens = gather(wire, host, count, sizeBytes);
+  const opens = gather(wire, host, Math.min(count, mostCookies), sizeBytes);
   const startMs = wire.nowMs;
   let sentBytes = 0;
+  let sent = 0;
   for (let ms = beforeMs; ms < 3000; ms++) {
     wire.nowMs = startMs + ms;
-    for (
-      ;
-      sentBytes < (ms - beforeMs + 1) * floodBytesPerMs && opens.length > 0;
-      sentBytes += sizeBytes
-    ) {
-      const open = opens.pop();
+    for (; sentBytes < (ms - beforeMs + 1) * floodBytesPerMs; sentBytes += sizeBytes) {
+      const open = opens[sent++ % opens.length];
       if (open === undefined) continue;
       // The sender calls when the wire first runs.
       if (ms < 0) wire.ask(0, open.from, open.bytes);

@@ -18,6 +18,9 @@ export interface AdmissionLimits {
   readonly waitMs: number;
 }
 
+/** Requests that wait are served together, this far apart: to wake up for each one costs more than it does. */
+const serveEveryMs = 10;
+
 /** A timeout that is met to the moment must not come too early by a rounded digit. */
 const roundingUnits = 1e-6;
 
@@ -47,24 +50,26 @@ export class Admission<Request> {
   }
 
   /**
-   * Puts a request in the queue. One that is there already, by its key, keeps the better of both lots.
+   * Draws a lot for a request, before anything is made of it: in a flood, most requests end here.
    * @param sizeBytes of the datagram that asks
    * @param held what the network that asks was given lately
-   * @returns the request that has no room: this one, another, or none
+   * @returns its rank, the lower the better; undefined where there is no room for it
    */
-  add(
-    nowMs: TimeMs,
-    key: string,
-    request: Request,
-    sizeBytes: number,
-    held: number,
-  ): Request | undefined {
+  draw(sizeBytes: number, held: number): number | undefined {
     const rank = (-Math.log(1 - this.random()) * (1 + held)) / sizeBytes;
     const isFull = this.entries.size >= this.limits.waiting;
-    // First what costs nothing: in a flood, that is what most requests come to.
-    if (isFull && this.worst !== undefined && rank >= this.worst.rank) return request;
+    return isFull && this.worst !== undefined && rank >= this.worst.rank ? undefined : rank;
+  }
+
+  /**
+   * Puts a request in the queue. One that is there already, by its key, keeps the better of both lots.
+   * @param rank as drawn for it just now
+   * @returns the request that has no room any more; undefined where none gave way
+   */
+  add(nowMs: TimeMs, key: string, request: Request, rank: number): Request | undefined {
     const known = this.entries.get(key);
     if (known !== undefined && known.rank <= rank) return undefined;
+    const isFull = this.entries.size >= this.limits.waiting;
     const dropped = known === undefined && isFull ? this.worst : undefined;
     if (dropped !== undefined) this.entries.delete(dropped.key);
     this.entries.set(key, { key, request, rank, addedAtMs: nowMs });
@@ -94,7 +99,8 @@ export class Admission<Request> {
   /** When the next request can be served; Infinity where none waits. */
   pollTimeout(): TimeMs {
     if (this.entries.size === 0) return Infinity;
-    return this.filledAtMs + (Math.max(0, 1 - this.units) * 1000) / this.limits.perSec;
+    const missingMs = (Math.max(0, 1 - this.units) * 1000) / this.limits.perSec;
+    return this.filledAtMs + Math.max(missingMs, serveEveryMs);
   }
 
   private fill(nowMs: TimeMs): void {

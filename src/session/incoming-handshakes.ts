@@ -60,6 +60,9 @@ const openBodySizeBytes = cookieSizeBytes + keySizeBytes;
 /** Of the lots that are drawn at once, four for each. */
 const lotsSizeBytes = 1024;
 
+/** Handshakes whose time is over are forgotten together: to wake up for each one costs more than it does. */
+const forgetGrainMs = 100;
+
 /** To look at a bad cookie, as a part of a handshake's work. */
 const badCookieUnits = 0.1;
 
@@ -161,10 +164,7 @@ export class IncomingHandshakes {
   }
 
   handleTimeout(nowMs: TimeMs): void {
-    for (const [key, slot] of this.slots) {
-      if (nowMs < slot.startedAtMs + receiverLimits.handshakeMs) break;
-      this.forget(key, slot);
-    }
+    this.forgetOver(nowMs);
     this.serveHellos(nowMs);
     this.serveOpens(nowMs);
   }
@@ -176,7 +176,7 @@ export class IncomingHandshakes {
 
   private get oldestEndsAtMs(): TimeMs {
     for (const { startedAtMs } of this.slots.values()) {
-      return startedAtMs + receiverLimits.handshakeMs;
+      return startedAtMs + receiverLimits.handshakeMs + forgetGrainMs;
     }
     return Infinity;
   }
@@ -198,12 +198,17 @@ export class IncomingHandshakes {
     bytes: Uint8Array,
     held: number,
   ): void {
+    const rank = queue.draw(bytes.length, held);
+    if (rank === undefined) {
+      this.owner.countFault('no-room', from, bytes);
+      return;
+    }
     const key = keyOf(from, packet);
     // The memory that it came in is used again; of padding nothing is kept.
     const copy = bytes.slice(0, sessionHeaderSizeBytes + openBodySizeBytes);
     const body = copy.subarray(sessionHeaderSizeBytes);
     const request = { key, from, bytes: copy, packet: { ...packet, header: copy, body } };
-    const dropped = queue.add(nowMs, key, request, bytes.length, held);
+    const dropped = queue.add(nowMs, key, request, rank);
     if (dropped !== undefined) this.owner.countFault('no-room', dropped.from, dropped.bytes);
   }
 
@@ -218,6 +223,7 @@ export class IncomingHandshakes {
   }
 
   private serveOpens(nowMs: TimeMs): void {
+    if (!this.hasRoom) this.forgetOver(nowMs);
     while (this.hasRoom) {
       const next = this.opens.next(nowMs);
       if (next === undefined) return;
@@ -253,6 +259,13 @@ export class IncomingHandshakes {
     if (nowMs - slot.answeredAtMs < receiverLimits.repeatMs) return;
     slot.answeredAtMs = nowMs;
     this.owner.send(to, answer);
+  }
+
+  private forgetOver(nowMs: TimeMs): void {
+    for (const [key, slot] of this.slots) {
+      if (nowMs < slot.startedAtMs + receiverLimits.handshakeMs) return;
+      this.forget(key, slot);
+    }
   }
 
   private forget(key: string, { network }: Slot): void {

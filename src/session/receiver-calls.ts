@@ -10,7 +10,7 @@ import type { Message, Offer } from './messages.js';
 import { PollBudget } from './poll-budget.js';
 import { dataFramingBytes } from './segment-size.js';
 import { callTiming } from './session-config.js';
-import { narrowPathAnswers, Opening } from './session-opening.js';
+import { maxOpenCopies, narrowPathAnswers, Opening } from './session-opening.js';
 import type { ChannelPacket } from './session-packet.js';
 import type { SessionPeer } from './session-peer.js';
 
@@ -278,8 +278,12 @@ export class ReceiverCalls {
       this.call(nowMs, peer);
       return;
     }
-    this.owner.send(peer, peer.opening?.datagram);
-    this.owner.tell(peer, this.owner.offerTo(peer));
+    // More copies each time, as with an open: the receiver may be flooded.
+    const copies = Math.min(2 ** (peer.offers - 1), maxOpenCopies);
+    for (let i = 0; i < copies; i++) {
+      this.owner.send(peer, peer.opening?.datagram);
+      this.owner.tell(peer, this.owner.offerTo(peer));
+    }
   }
 
   private callActive(nowMs: TimeMs, peer: SessionPeer): void {

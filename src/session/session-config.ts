@@ -51,7 +51,7 @@ export const receiverLimits = {
   handshakeShare: 0.1,
   /** Handshakes in one turn of the event loop. */
   handshakeBurst: 8,
-  hellosPerSec: 2000,
+  hellosPerSec: 1000,
   helloBurst: 64,
   /** Hellos, and openings with a cookie, that wait for their turn; and for how long. */
   waiting: 64,

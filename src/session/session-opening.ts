@@ -25,8 +25,8 @@ export const helloSizeBytes = 64;
 export const narrowPathAnswers = { suspected: 5, certain: 20 } as const;
 export const cookieSizeBytes = 32;
 
-/** Of one open that is repeated, at most. */
-const maxOpenCopies = 8;
+/** Copies of an open, or of a proof, that go at once. */
+export const maxOpenCopies = 8;
 
 /** What both sides mix into their handshake: version, session, the sender's number for the receiver. */
 export function handshakePrologue(session: number, receiver: number): Uint8Array {
