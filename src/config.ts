@@ -70,6 +70,11 @@ export const receiverDefaults = {
   /** Addresses seen to be those of receivers, and for how long after their last ACK (PROTOCOL 7.2). */
   maxSeenReceivers: 256,
   seenReceiverMemoryMs: 60_000,
+  /** Peers whose rejected packets are diagnosed, and for how long they keep others out (PROTOCOL 6.8). */
+  maxDiagnosedPeers: 64,
+  diagnosedPeerMemoryMs: 600_000,
+  /** Behind such a pause, a peer is told of its mistakes once more. */
+  diagnosisPauseMs: 30_000,
   /** Ended transfers whose late duplicates are still answered. */
   maxEndedTransfers: 64,
 } as const;

@@ -3,6 +3,7 @@ import type { Address } from './address.js';
 import { receiverDefaults } from './config.js';
 import { formatPlural } from './format.js';
 import type { TimeMs } from './machine.js';
+import { numberingMistake } from './numbering.js';
 import type { DataPacket } from './packet.js';
 import type { TransferEnd } from './receiver-events.js';
 
@@ -83,7 +84,7 @@ export class IncomingTransfer {
     const { damagedCount, changedCount } = this;
     if (aheadCount > 0) {
       const packets = formatPlural(aheadCount, 'packet');
-      const why = causeOfNumber(firstAhead, segmentCount, mssBytes);
+      const why = numberingMistake(firstAhead, segmentCount, mssBytes) ?? segmentMissing;
       return `expects segment ${segmentCount}, but the last it got was ${packets} from ${firstAhead} on; ${why}`;
     }
     if (damagedCount > 0) {
@@ -95,6 +96,11 @@ export class IncomingTransfer {
     if (this.isLastShort || duplicateCount < manyDuplicates) return undefined;
     const last = segmentCount - 1;
     return `acknowledged segment ${last}, but its sender repeated it or earlier ones ${duplicateCount} times and never went on; it may wait for the ACK of another number: an ACK carries the number of the segment received`;
+  }
+
+  /** Whether other data came by the number of a segment that was received. */
+  get hasChanged(): boolean {
+    return this.changedCount > 0;
   }
 
   /** The number of the last ACK sent; undefined before the first. */
@@ -120,18 +126,4 @@ export class IncomingTransfer {
 /** Chance loses so many ACKs of the last segment in a row hardly ever. */
 const manyDuplicates = 8;
 
-/** Why a sender may have given a segment that number. */
-function causeOfNumber(sequence: number, expected: number, mssBytes: number): string {
-  if (expected > 0 && sequence === expected * mssBytes) {
-    return 'its sender counts bytes, where the protocol counts segments';
-  }
-  if (swapBytes(sequence) === expected) {
-    return 'its sender writes numbers with the low byte first, where the protocol has the high byte first';
-  }
-  return 'a segment is missing that its sender took for acknowledged';
-}
-
-function swapBytes(value: number): number {
-  const [a, b, c, d] = [24, 16, 8, 0].map((shift) => (value >>> shift) & 0xff);
-  return (((d ?? 0) << 24) | ((c ?? 0) << 16) | ((b ?? 0) << 8) | (a ?? 0)) >>> 0;
-}
+const segmentMissing = 'a segment is missing that its sender took for acknowledged';

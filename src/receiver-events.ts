@@ -1,4 +1,5 @@
 /** What a receiver tells and asks, and what came of a transfer. */
+import type { DiagnosisEvent } from './diagnosis-log.js';
 import type { FaultCounts, FaultEvent } from './faults.js';
 
 /** How the end of a transfer was known (PROTOCOL 5). */
@@ -30,6 +31,8 @@ export type ReceiverEvent =
   /** The loss service threw a data packet away. */
   | { readonly type: 'loss'; readonly sequence: number }
   | FaultEvent
+  /** What is likely wrong with a program whose packets are rejected; once for each peer and kind. */
+  | DiagnosisEvent
   /** A transfer is over, for better or worse. */
   | { readonly type: 'done'; readonly result: TransferResult };
 

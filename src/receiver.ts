@@ -9,8 +9,10 @@ import type { Address } from './address.js';
 import { formatAddress, sameAddress } from './address.js';
 import { assert } from './assert.js';
 import { receiverDefaults } from './config.js';
+import { DiagnosisLog } from './diagnosis-log.js';
 import { EndedTransfers, isNewTransfer } from './ended-transfers.js';
 import { P2mpError } from './errors.js';
+import type { FaultKind } from './faults.js';
 import { FaultLog } from './faults.js';
 import { IncomingTransfer } from './incoming-transfer.js';
 import type { LossModel } from './loss.js';
@@ -52,6 +54,7 @@ export class Receiver implements Machine<ReceiverEvent> {
   private readonly events = new Queue<ReceiverEvent>();
   private readonly transmits = new Queue<Transmit>();
   private readonly faults = new FaultLog((event) => this.events.push(event));
+  private readonly diagnoses = new DiagnosisLog((event) => this.events.push(event));
   private readonly ended: EndedTransfers;
   private readonly seenReceivers = new SeenReceivers();
   private readonly isOwnAddress: (address: Address) => boolean;
@@ -87,13 +90,13 @@ export class Receiver implements Machine<ReceiverEvent> {
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const packet = decode(bytes);
     if (this.isOwnAddress(from)) {
-      this.faults.add('own-address', from, bytes);
+      this.reject(nowMs, 'own-address', from, bytes);
     } else if (typeof packet === 'string') {
-      this.faults.add(packet, from, bytes);
+      this.reject(nowMs, packet, from, bytes);
     } else if (packet.kind === 'ack') {
       this.handleAck(nowMs, from, bytes);
     } else if (this.seenReceivers.has(nowMs, from)) {
-      this.faults.add('from-receiver', from, bytes);
+      this.reject(nowMs, 'from-receiver', from, bytes);
     } else if (packet.kind === 'data') {
       this.handleDataPacket(nowMs, from, packet, bytes);
     } else {
@@ -103,11 +106,10 @@ export class Receiver implements Machine<ReceiverEvent> {
 
   /** Receivers send ACKs: no sender is there, whatever has seemed to come from it (PROTOCOL 7.2). */
   private handleAck(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
-    this.faults.add('wrong-direction', from, bytes);
+    this.reject(nowMs, 'wrong-direction', from, bytes);
     this.seenReceivers.add(nowMs, from);
-    const { transfer } = this;
+    const transfer = this.transferFrom(from);
     if (transfer === undefined || transfer.end !== undefined) return;
-    if (!sameAddress(transfer.from, from)) return;
     const reason =
       'its sender sent an ACK, so it is a receiver, or another host forges its address';
     this.fail(nowMs, transfer, 'failed', reason);
@@ -184,10 +186,9 @@ export class Receiver implements Machine<ReceiverEvent> {
     packet: DataPacket,
     bytes: Uint8Array,
   ): void {
-    const { transfer } = this;
-    const isCurrent = transfer !== undefined && sameAddress(transfer.from, from);
+    const transfer = this.transferFrom(from);
     // Even what is thrown away shows that the sender lives.
-    if (isCurrent) transfer.lastHeardMs = nowMs;
+    if (transfer !== undefined) transfer.lastHeardMs = nowMs;
     // No data: the loss service, which is for study, has no part in it.
     if (isIdentifyMarker(packet)) {
       this.identify(nowMs, from, bytes);
@@ -200,19 +201,19 @@ export class Receiver implements Machine<ReceiverEvent> {
       return;
     }
     if (isAbortMarker(packet)) {
-      if (isCurrent && transfer.end === undefined) {
+      if (transfer !== undefined && transfer.end === undefined) {
         this.fail(nowMs, transfer, 'aborted', 'the sender stopped before the end');
       }
       return;
     }
     const check = checkPayload(packet);
     if (check === 'bad') {
-      this.faults.add('bad-checksum', from, bytes);
-      if (isCurrent) transfer.noteDamaged(packet);
+      this.reject(nowMs, 'bad-checksum', from, bytes);
+      transfer?.noteDamaged(packet);
       return;
     }
-    if (check === 'good-odd-low') this.faults.add('odd-byte-low', from, bytes);
-    if (isCurrent) this.handleCurrent(nowMs, transfer, packet, bytes);
+    if (check === 'good-odd-low') this.reject(nowMs, 'odd-byte-low', from, bytes);
+    if (transfer !== undefined) this.handleCurrent(nowMs, transfer, packet, bytes);
     else this.handleOther(nowMs, from, packet, bytes);
   }
 
@@ -224,7 +225,7 @@ export class Receiver implements Machine<ReceiverEvent> {
   ): void {
     if (packet.sequence !== transfer.segmentCount) {
       const isOld = packet.sequence < transfer.segmentCount;
-      this.faults.add(isOld ? 'duplicate' : 'out-of-sequence', transfer.from, bytes);
+      this.reject(nowMs, isOld ? 'duplicate' : 'out-of-sequence', transfer.from, bytes);
       transfer.noteOutOfSequence(packet);
       this.repeatLastAck(transfer);
     } else if (transfer.end !== undefined) {
@@ -239,13 +240,13 @@ export class Receiver implements Machine<ReceiverEvent> {
 
   /** Says what this receiver is, to a sender whose transfer it has taken (PROTOCOL 5.9). */
   private identify(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
-    const { transfer } = this;
-    if (transfer !== undefined && sameAddress(transfer.from, from)) {
+    const transfer = this.transferFrom(from);
+    if (transfer !== undefined) {
       this.send(from, encodeIdentifyAck(transfer.lastAcked));
       return;
     }
     const ended = this.ended.find(nowMs, from);
-    if (ended === undefined || ended.isFailed) this.faults.add('no-transfer', from, bytes);
+    if (ended === undefined || ended.isFailed) this.reject(nowMs, 'no-transfer', from, bytes);
     else this.send(from, encodeIdentifyAck(ended.lastSequence));
   }
 
@@ -257,11 +258,12 @@ export class Receiver implements Machine<ReceiverEvent> {
   ): void {
     const { payload, sequence, isMarkedLast } = packet;
     if (transfer.sizeBytes - transfer.writtenBytes + payload.length > this.maxUnwrittenBytes) {
-      this.faults.add('storage-busy', transfer.from, bytes);
+      this.reject(nowMs, 'storage-busy', transfer.from, bytes);
       return;
     }
     const offsetBytes = transfer.sizeBytes;
     transfer.add(nowMs, packet);
+    this.diagnoses.noteAccepted(transfer.from);
     const isUrgent = transfer.isLastShort || isMarkedLast;
     this.events.push({ type: 'write', offsetBytes, bytes: payload, isUrgent });
     // A short segment is the last: its ACK tells the sender that all was written (PROTOCOL 5.5).
@@ -273,11 +275,11 @@ export class Receiver implements Machine<ReceiverEvent> {
     if (this.answerForEnded(nowMs, from, packet, bytes)) return;
     const { transfer } = this;
     if (packet.sequence !== 0) {
-      this.faults.add('no-transfer', from, bytes);
+      this.reject(nowMs, 'no-transfer', from, bytes);
     } else if (transfer === undefined) {
       this.open(nowMs, from, packet, bytes);
     } else {
-      this.faults.add('busy', from, bytes);
+      this.reject(nowMs, 'busy', from, bytes);
       const isSilent = nowMs - transfer.lastHeardMs >= receiverDefaults.takeoverAfterMs;
       if (isSilent && transfer.end === undefined) this.giveWay(nowMs, transfer);
     }
@@ -304,10 +306,10 @@ export class Receiver implements Machine<ReceiverEvent> {
       this.ended.touch(nowMs, ended);
       this.send(from, encodeAbortAck(ended.lastSequence));
     } else if (ended.lastSequence !== undefined && packet.sequence <= ended.lastSequence) {
-      this.faults.add('duplicate', from, bytes);
+      this.reject(nowMs, 'duplicate', from, bytes);
       this.acknowledge(from, ended.lastSequence);
     } else {
-      this.faults.add('after-end', from, bytes);
+      this.reject(nowMs, 'after-end', from, bytes);
     }
     return true;
   }
@@ -315,17 +317,17 @@ export class Receiver implements Machine<ReceiverEvent> {
   // --- The end
 
   private handleEndPacket(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
-    const { transfer } = this;
-    if (transfer !== undefined && sameAddress(transfer.from, from)) {
+    const transfer = this.transferFrom(from);
+    if (transfer !== undefined) {
       transfer.lastHeardMs = nowMs;
       if (transfer.end === undefined) this.finish(nowMs, transfer, 'end-packet', copyHeader(bytes));
       return;
     }
     const ended = this.ended.find(nowMs, from);
     if (ended?.end !== 'end-packet' || ended.isFailed) {
-      this.faults.add('no-transfer', from, bytes);
+      this.reject(nowMs, 'no-transfer', from, bytes);
     } else if (ended.endRepliesLeft === 0) {
-      this.faults.add('after-end', from, bytes);
+      this.reject(nowMs, 'after-end', from, bytes);
     } else {
       ended.endRepliesLeft--;
       this.send(from, copyHeader(bytes));
@@ -411,6 +413,16 @@ export class Receiver implements Machine<ReceiverEvent> {
     this.dataPackets = 0;
     this.acksSent = 0;
     this.losses = 0;
+  }
+
+  private transferFrom(from: Address): IncomingTransfer | undefined {
+    const { transfer } = this;
+    return transfer !== undefined && sameAddress(transfer.from, from) ? transfer : undefined;
+  }
+
+  private reject(nowMs: TimeMs, kind: FaultKind, from: Address, bytes: Uint8Array): void {
+    this.faults.add(kind, from, bytes);
+    this.diagnoses.add(nowMs, kind, from, bytes, this.transferFrom(from));
   }
 
   // --- ACKs

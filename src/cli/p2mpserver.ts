@@ -2,6 +2,7 @@
 /** `p2mpserver <port> <file> <p>`: the receiver of P2MP-FTP. */
 import { randomInt } from 'node:crypto';
 import { formatAddress } from '../address.js';
+import type { DiagnosisEvent } from '../diagnosis-log.js';
 import { P2mpError } from '../errors.js';
 import { createLossModel } from '../loss.js';
 import type { FileReceiverEvent, FileTransferResult } from '../node/file-receiver.js';
@@ -12,9 +13,14 @@ import { createParser, onInterrupt, parse, runCommand, single } from './command.
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
 import { Output } from './output.js';
-import { printOddity } from './print-event.js';
+import { printDiagnosis, printOddity } from './print-event.js';
 import { ServerProgress } from './server-progress.js';
-import { printServerSummary, serverResultJson } from './server-summary.js';
+import {
+  idleResultJson,
+  printDiagnoses,
+  printServerSummary,
+  serverResultJson,
+} from './server-summary.js';
 
 const usage = [
   '$0 <port> <file> <p> [options]',
@@ -95,6 +101,8 @@ class Server {
   private progress: ServerProgress | undefined;
   private stop: () => void = () => undefined;
   private hasResult = false;
+  /** Since the last result. */
+  private diagnoses: DiagnosisEvent[] = [];
 
   constructor(
     private readonly output: Output,
@@ -123,7 +131,9 @@ class Server {
     await stopped;
     await receiver.close('stopped before the end; no part of the file is kept');
     // The last line is a result in any case.
-    if (!this.hasResult) output.json({ event: 'result', status: 'idle', seed });
+    const diagnoses = this.takeDiagnoses();
+    if (!this.hasResult) output.json(idleResultJson(diagnoses, seed));
+    printDiagnoses(output, diagnoses);
     output.flush();
   }
 
@@ -143,10 +153,20 @@ class Server {
       case 'send-error':
         printOddity(output, event, isVerbose);
         break;
+      case 'diagnosis':
+        this.diagnoses.push(event);
+        printDiagnosis(output, event);
+        break;
       case 'done':
         this.handleDone(event.result);
         break;
     }
+  }
+
+  private takeDiagnoses(): readonly DiagnosisEvent[] {
+    const { diagnoses } = this;
+    this.diagnoses = [];
+    return diagnoses;
   }
 
   private handleDone(result: FileTransferResult): void {
@@ -154,8 +174,10 @@ class Server {
     this.progress?.end();
     this.progress = undefined;
     this.hasResult = true;
-    output.json(serverResultJson(result, seed));
+    const diagnoses = this.takeDiagnoses();
+    output.json(serverResultJson(result, diagnoses, seed));
     printServerSummary(output, result);
+    printDiagnoses(output, diagnoses);
     if (result.status !== 'complete' && !output.isJson) {
       output.error(`p2mpserver: from ${result.from}: ${result.reason}`);
     }

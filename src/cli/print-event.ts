@@ -1,5 +1,6 @@
 /** What both commands tell of odd datagrams and of datagrams that were not sent. */
 import type { OtherAddressEvent } from '../candidate-addresses.js';
+import type { DiagnosisEvent } from '../diagnosis-log.js';
 import type { FaultEvent } from '../faults.js';
 import type { Output } from './output.js';
 
@@ -25,4 +26,19 @@ export function printOtherAddress(output: Output, event: OtherAddressEvent): voi
   const { type, receiver, address, insteadOf } = event;
   output.json({ event: type, receiver, address, insteadOf });
   if (!output.isJson) output.warn(`${receiver}: answers at ${address}, not at ${insteadOf}`);
+}
+
+/** What is likely wrong with a program whose packets are rejected; it is for people who write one. */
+export function printDiagnosis(output: Output, event: DiagnosisEvent): void {
+  const { type, from, kind, arrived, required, cause } = event;
+  output.json({ event: type, from, kind, arrived, required, cause });
+  if (output.isJson) return;
+  output.warn(
+    [
+      `${from}: packets are rejected (${kind})`,
+      `  arrived:      ${arrived}`,
+      `  required:     ${required}`,
+      `  likely cause: ${cause}`,
+    ].join('\n'),
+  );
 }

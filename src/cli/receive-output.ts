@@ -126,8 +126,13 @@ export class ReceiveOutput {
   }
 
   handleClassicEvent(event: FileReceiverEvent): void {
-    if (event.type === 'done') {
-      const { output } = this;
+    const { output } = this;
+    if (event.type === 'diagnosis') {
+      const { from, kind, arrived, required, cause } = event;
+      output.json({ event: 'CLASSIC_REJECTED', sender: from, kind, arrived, required, cause });
+      if (output.isJson) return;
+      output.warn(`${from}: packets of P2MP-FTP are rejected: ${arrived}; likely cause: ${cause}`);
+    } else if (event.type === 'done') {
       const { status, from, sizeBytes } = event.result;
       output.json({ event: 'CLASSIC', sender: from, status, bytes: sizeBytes });
       printServerSummary(output, event.result);

@@ -1,5 +1,6 @@
 /** The server's words on a transfer that is over: for people, and for --json. */
 
+import type { DiagnosisEvent } from '../diagnosis-log.js';
 import {
   bytesPerSec,
   formatCount,
@@ -42,7 +43,11 @@ const endText = {
 } as const;
 
 /** A `result` line of --json: a stable interface, described in docs/COMMANDS.md. */
-export function serverResultJson(result: FileTransferResult, seed: string) {
+export function serverResultJson(
+  result: FileTransferResult,
+  diagnoses: readonly DiagnosisEvent[],
+  seed: string,
+) {
   const { sizeBytes, elapsedMs, end, reason, sha256, error } = result;
   const goodput = bytesPerSec(sizeBytes, elapsedMs);
   return {
@@ -61,7 +66,24 @@ export function serverResultJson(result: FileTransferResult, seed: string) {
     acks: result.acksSent,
     losses: result.losses,
     faults: result.faults,
+    diagnoses: diagnosesJson(diagnoses),
     seed,
     ...(sha256 === undefined ? {} : { sha256 }),
   };
+}
+
+/** The last line of --json where there was no transfer at all. */
+export function idleResultJson(diagnoses: readonly DiagnosisEvent[], seed: string) {
+  return { event: 'result', status: 'idle', diagnoses: diagnosesJson(diagnoses), seed };
+}
+
+/** Whose packets were rejected since the summary before, and why; more was said when it happened. */
+export function printDiagnoses(output: Output, diagnoses: readonly DiagnosisEvent[]): void {
+  for (const { from, kind, cause } of diagnoses) {
+    output.line(`  Rejected from ${from} (${kind}): ${cause}`);
+  }
+}
+
+function diagnosesJson(diagnoses: readonly DiagnosisEvent[]) {
+  return diagnoses.map(({ type: _, ...diagnosis }) => diagnosis);
 }

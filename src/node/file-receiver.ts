@@ -34,7 +34,7 @@ export interface FileTransferResult extends TransferResult {
 }
 
 export type FileReceiverEvent =
-  | Extract<ReceiverEvent, { type: 'open' | 'loss' | 'fault' }>
+  | Extract<ReceiverEvent, { type: 'open' | 'loss' | 'fault' | 'diagnosis' }>
   | { readonly type: 'done'; readonly result: FileTransferResult }
   /** The first datagram that the system refused, of each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
