@@ -101,6 +101,11 @@ export function createReceiveParser() {
       default: false,
       describe: 'Receive everything anew, also what seems to be here',
     })
+    .option('update-modes', {
+      type: 'boolean',
+      default: false,
+      describe: "Give files and folders that exist the sender's modes (otherwise they keep theirs)",
+    })
     .option('compare-all', {
       type: 'boolean',
       default: false,
@@ -332,6 +337,7 @@ class ReceiveCommand {
         : { maxContentBytes: parseSize('max-bytes', single('max-bytes', maxBytes)) }),
       verifiesDisk: argv['verify-disk'],
       comparesAll: argv['compare-all'],
+      updatesModes: argv['update-modes'],
       placedPath: join(defaultKeyFolder(), 'placed'),
       maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
       idleMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),

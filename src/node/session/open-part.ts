@@ -83,6 +83,7 @@ async function openLocked(
     blockSizeBytes,
     signal,
     maxOpenFiles = defaultMaxOpenFiles,
+    updatesModes = false,
   } = options;
   const layout = new ContentLayout(manifest);
   await refuseClashes(target, manifest);
@@ -115,7 +116,9 @@ async function openLocked(
     if (options.origin !== undefined) await writeOrigin(paths.part, options.origin);
     const keptBlocks = wholeBlocks(kept.ranges(), blockSizeBytes, layout.sizeBytes);
     const { part: partPath } = paths;
-    const placing = { target, manifest, existing, placed, files, openFiles, partPath };
+    const placing = {
+      ...{ target, manifest, existing, updatesModes, placed, files, openFiles, partPath },
+    };
     return {
       ...placing,
       blockSizeBytes,

@@ -40,6 +40,8 @@ export interface PartStoreOptions {
   readonly manifest: Manifest;
   readonly blockSizeBytes: number;
   readonly existing: ExistingFiles;
+  /** Whether files and folders that exist get the sender's modes; they keep theirs if left out. */
+  readonly updatesModes?: boolean;
   /** Files that its sender has placed: no others are compared with what it offers. If left out, all are. */
   readonly placed?: PlacedFiles;
   /** Handles that are open at once, that of the journal among them; 16. */

@@ -2,18 +2,22 @@
  * The end of an object: what is verified gets modes, times and its final names. Before each step the
  * way to the name is looked at again, for it may have changed since the object began.
  */
-import type { BigIntStats } from 'node:fs';
+import type { BigIntStats, Stats } from 'node:fs';
 import {
   chmodSync,
+  closeSync,
+  fchmodSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
 } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { open, utimes } from 'node:fs/promises';
+import { lstat, open, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { P2mpError } from '../../errors.js';
@@ -31,6 +35,7 @@ import {
 import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import { fileError, replaceError } from '../system-error.js';
 import type { ContentFile } from './content-layout.js';
+import { fileModeFor } from './kept-modes.js';
 import type { OpenFiles } from './open-files.js';
 import type { PartFiles } from './part-files.js';
 import type { PlacedFiles } from './placed-files.js';
@@ -47,6 +52,8 @@ export interface Placing {
   readonly target: TargetFolder;
   readonly manifest: Manifest;
   readonly existing: ExistingFiles;
+  /** Whether files and folders that exist get the sender's modes. Else they keep theirs. */
+  readonly updatesModes: boolean;
   /** Where to note what was placed. */
   readonly placed: PlacedFiles | undefined;
   readonly files: PartFiles;
@@ -60,16 +67,19 @@ export interface Placing {
  * candidate that has other names, outside of the object maybe, joins them if it is to be changed.
  * @throws P2mpError TARGET_FAILED
  */
-export async function prepareFiles({ target, files, openFiles, placed }: Placing): Promise<void> {
+export async function prepareFiles(placing: Placing): Promise<void> {
+  const { target, files, openFiles, placed, updatesModes } = placing;
   await forEachLimited(files.layout.files, diskConcurrency, async (file) => {
     try {
-      await separate(files, openFiles, file);
+      await separate(placing, file);
       if (files.place(file).kind !== 'part') return;
       await openFiles.useOnce(
         () => files.openPartFile(file),
         async (handle) => {
           await fitSize(target, file, handle);
-          await setAttributes(handle, file.entry);
+          const own = await handle.stat({ bigint: true });
+          const old = updatesModes ? undefined : await lookEarly(target, file);
+          await setAttributes(handle, file.entry, fileModeFor(file.entry, old, Number(own.gid)));
           await handle.sync();
           if (placed === undefined) return;
           placed.expect(target.path(file.entry.name), await handle.stat({ bigint: true }));
@@ -79,6 +89,11 @@ export async function prepareFiles({ target, files, openFiles, placed }: Placing
       throw fileError('TARGET_FAILED', target.shown(file.entry.name), error);
     }
   });
+}
+
+/** What stands in the way there is refused later, when each name is looked at again. */
+async function lookEarly(target: TargetFolder, { entry }: ContentFile): Promise<Stats | undefined> {
+  return lstat(target.path(entry.name)).catch(() => undefined);
 }
 
 /**
@@ -97,18 +112,31 @@ async function fitSize(
   throw new P2mpError('TARGET_FAILED', `${target.shown(entry.name)}: ${remedy}`);
 }
 
-async function separate(files: PartFiles, openFiles: OpenFiles, file: ContentFile): Promise<void> {
+async function separate(
+  { files, openFiles, updatesModes }: Placing,
+  file: ContentFile,
+): Promise<void> {
   const place = files.place(file);
   if (place.kind !== 'candidate' || !place.isShared) return;
   const isRight = await openFiles.useOnce(
     () => files.openCandidate(file),
     async (handle) => {
       const stats = await handle.stat({ bigint: true });
-      return isTimeRight(stats, file.entry) && isModeRight(stats, file.entry.mode);
+      const mode = updatesModes ? file.entry.mode : permissionsOf(Number(stats.mode));
+      return isTimeRight(stats, file.entry) && isModeRight(stats, mode);
     },
   );
   if (!isRight) await files.copyCandidate(file);
 }
+
+/** How a folder gets its last mode. */
+type FolderMode =
+  /** It is new, or the receiver takes modes for folders that exist. */
+  | 'sender'
+  /** It existed; whoever changes its mode meanwhile is not overruled. */
+  | 'unchanged'
+  /** It existed, and was opened for the work: the mode to go back to. */
+  | number;
 
 /**
  * Puts everything where it belongs and makes that durable. After an error it can be called again.
@@ -116,41 +144,86 @@ async function separate(files: PartFiles, openFiles: OpenFiles, file: ContentFil
  */
 export async function placeEntries(placing: Placing): Promise<void> {
   const { manifest, files } = placing;
-  const modes = new Map<FolderEntry, number | undefined>();
+  const modes = new Map<FolderEntry, FolderMode>();
   const folders = manifest.entries.filter((entry) => entry.kind === 'folder');
-  await inTurns(folders, (folder) => modes.set(folder, makeFolder(placing, folder)));
-  // What changed meanwhile is found before anything is replaced.
-  await forEachLimited(files.layout.files, diskConcurrency, (file) => settle(placing, file));
-  await inTurns(files.layout.files, (file) => placeFile(placing, file));
-  const links = manifest.entries.filter((entry) => entry.kind === 'link');
-  await inTurns(links, (link) => placeLink(placing, link));
-  await finishFolders(placing, modes);
+  try {
+    await inTurns(folders, (folder) => modes.set(folder, makeFolder(placing, folder)));
+    // What changed meanwhile is found before anything is replaced.
+    await forEachLimited(files.layout.files, diskConcurrency, (file) => settle(placing, file));
+    await inTurns(files.layout.files, (file) => placeFile(placing, file));
+    const links = manifest.entries.filter((entry) => entry.kind === 'link');
+    await inTurns(links, (link) => placeLink(placing, link));
+    await finishFolders(placing, modes);
+  } catch (error) {
+    await closeFolders(placing, modes);
+    throw error;
+  }
 }
 
-/** @returns the mode that the folder keeps; undefined for that of its entry */
-function makeFolder({ target, existing }: Placing, { name, mode }: FolderEntry) {
+function makeFolder(
+  { target, existing, updatesModes }: Placing,
+  { name, mode }: FolderEntry,
+): FolderMode {
   const shown = target.shown(name);
   target.checkParents(name, 'TARGET_FAILED');
   const stats = target.look(name, 'TARGET_FAILED');
   try {
     if (stats === undefined) {
       mkdirSync(target.path(name), { mode: permissionsOf(mode) | workMode });
-      return undefined;
+      setNewFolderMode(target.path(name), permissionsOf(mode) | workMode);
+      return 'sender';
     }
     refuseUnlessFolder('TARGET_FAILED', shown, stats);
+    const takesMode = updatesModes && existing !== 'keep';
+    const oldMode = stats.mode & 0o7777;
+    if ((oldMode & workMode) === workMode) return takesMode ? 'sender' : 'unchanged';
     // A folder that its owner cannot write into may be one of an earlier time.
-    if ((stats.mode & workMode) !== workMode) {
-      chmodSync(target.path(name), (stats.mode & 0o7777) | workMode);
-    }
+    chmodSync(target.path(name), oldMode | workMode);
+    return takesMode ? 'sender' : oldMode;
   } catch (error) {
     throw fileError('TARGET_FAILED', shown, error);
   }
-  return existing === 'keep' ? stats.mode & 0o7777 : undefined;
+}
+
+/** Whatever the umask is: after a crash, the folder is one that exists, and keeps this mode. */
+function setNewFolderMode(path: string, mode: number): void {
+  if (isWindows || (lstatSync(path).mode & 0o777) === mode) return;
+  const fd = openSync(path, openFlags.folder);
+  try {
+    const now = fstatSync(fd).mode;
+    if ((now & 0o777) !== mode) fchmodSync(fd, (now & 0o7000) | mode);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** After an error: folders that were opened for the work are closed again, as far as possible. */
+async function closeFolders(
+  { target, openFiles }: Placing,
+  modes: ReadonlyMap<FolderEntry, FolderMode>,
+): Promise<void> {
+  if (isWindows) return;
+  // A folder comes before what is in it: the way to the inner ones must still be open.
+  for (const [{ name, mode: sent }, mode] of [...modes].reverse()) {
+    if (mode === 'unchanged') continue;
+    // Whoever comes next must be able to look into a new one.
+    const last = mode === 'sender' ? permissionsOf(sent) | 0o500 : mode;
+    if ((last & workMode) === workMode) continue;
+    await openFiles
+      .useOnce(
+        () => open(target.path(name), openFlags.folder),
+        async (handle) => {
+          const now = (await handle.stat()).mode & 0o7777;
+          await handle.chmod(mode === 'sender' ? (now & 0o7000) | last : last);
+        },
+      )
+      .catch(() => undefined);
+  }
 }
 
 /** Files that stay where they are: they must still be what they were. */
 async function settle(
-  { target, files, openFiles, placed }: Placing,
+  { target, files, openFiles, placed, updatesModes }: Placing,
   file: ContentFile,
 ): Promise<void> {
   const { kind } = files.place(file);
@@ -167,7 +240,8 @@ async function settle(
     await openFiles.useOnce(
       () => files.openCandidate(file, openFlags.attributes),
       async (handle) => {
-        if (await setAttributes(handle, entry)) await handle.sync();
+        const { mode } = updatesModes ? entry : await handle.stat();
+        if (await setAttributes(handle, entry, permissionsOf(mode))) await handle.sync();
         placed?.note(target.path(entry.name), await handle.stat({ bigint: true }));
       },
     );
@@ -177,14 +251,29 @@ async function settle(
   files.setPlaced(file);
 }
 
-function placeFile({ target, files, existing, placed }: Placing, file: ContentFile): void {
+function placeFile(placing: Placing, file: ContentFile): void {
+  const { target, files, existing, placed } = placing;
   if (files.place(file).kind !== 'part') return;
+  if (!placing.updatesModes) fitMode(target, file, files.path(file));
   if (!moveInto(target, file.entry.name, files.path(file), existing)) return;
   files.setPlaced(file);
   if (placed === undefined) return;
   const path = target.path(file.entry.name);
   const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   if (stats !== undefined) placed.confirm(path, stats);
+}
+
+/** What is replaced may have come, or changed its mode, since the file was prepared. */
+function fitMode(target: TargetFolder, { entry }: ContentFile, partPath: string): void {
+  const old = target.look(entry.name, 'TARGET_FAILED');
+  if (old === undefined) return;
+  try {
+    const own = lstatSync(partPath);
+    const mode = fileModeFor(entry, old, own.gid);
+    if ((own.mode & 0o7777) !== mode) chmodSync(partPath, mode);
+  } catch (error) {
+    throw fileError('TARGET_FAILED', target.shown(entry.name), error);
+  }
 }
 
 function placeLink({ target, partPath, existing }: Placing, { name, target: to }: LinkEntry): void {
@@ -229,7 +318,7 @@ function moveInto(
 /** Deepest first: what is put into a folder changes its time, and a mode may close the way to it. */
 async function finishFolders(
   placing: Placing,
-  modes: ReadonlyMap<FolderEntry, number | undefined>,
+  modes: ReadonlyMap<FolderEntry, FolderMode>,
 ): Promise<void> {
   const { target } = placing;
   const byDepth: FolderEntry[][] = [];
@@ -244,7 +333,7 @@ async function finishFolders(
   }
   for (const folders of byDepth.reverse()) {
     await forEachLimited(folders ?? [], diskConcurrency, (folder) =>
-      finishFolder(placing, folder, modes.get(folder)),
+      finishFolder(placing, folder, modes.get(folder) ?? 'unchanged'),
     );
   }
   await syncFolder(target.root).catch((error: unknown) => {
@@ -253,24 +342,30 @@ async function finishFolders(
 }
 
 async function finishFolder(
-  { target, openFiles }: Placing,
+  { target, openFiles, existing }: Placing,
   folder: FolderEntry,
-  keptMode: number | undefined,
+  mode: FolderMode,
 ): Promise<void> {
   const path = target.path(folder.name);
+  // What is new gets its time even where what exists is left alone.
+  const setsTime = existing !== 'keep' || mode === 'sender';
   try {
     target.checkParents(folder.name, 'TARGET_FAILED');
     if (isWindows) {
       refuseUnlessFolder('TARGET_FAILED', target.shown(folder.name), lstatSync(path));
       const time = toFileTime(folder.modifiedMs);
-      if (keptMode === undefined) await utimes(path, time, time);
+      if (setsTime) await utimes(path, time, time);
       return;
     }
     await openFiles.useOnce(
       () => open(path, openFlags.folder),
       async (handle) => {
-        if (keptMode === undefined) await setAttributes(handle, folder);
-        else await handle.chmod(keptMode);
+        const now = (await handle.stat()).mode & 0o7777;
+        // Whoever set the bits above the permissions made a rule for what is put there.
+        const sent = (now & 0o7000) | permissionsOf(folder.mode);
+        const last = mode === 'sender' ? sent : mode === 'unchanged' ? now : mode;
+        if (setsTime) await setAttributes(handle, folder, last);
+        else if (last !== now) await handle.chmod(last);
         await syncOpenFolder(handle);
       },
     );
@@ -283,14 +378,16 @@ async function finishFolder(
  * What is right already is left: files of somebody else can be compared, but not changed.
  * @returns whether anything was changed
  */
-async function setAttributes(handle: FileHandle, entry: FileEntry | FolderEntry): Promise<boolean> {
+async function setAttributes(
+  handle: FileHandle,
+  entry: FileEntry | FolderEntry,
+  mode: number,
+): Promise<boolean> {
   const stats = await handle.stat({ bigint: true });
   const time = toFileTime(entry.modifiedMs);
   if (!isTimeRight(stats, entry)) await handle.utimes(time, time);
-  // Who set these bits of a folder made a rule for what is put there; a file is new.
-  const rule = entry.kind === 'folder' ? Number(stats.mode) & 0o7000 : 0;
-  const isRight = isModeRight(stats, rule | entry.mode);
-  if (!isRight) await handle.chmod(rule | permissionsOf(entry.mode));
+  const isRight = isModeRight(stats, mode);
+  if (!isRight) await handle.chmod(mode);
   return !isRight || !isTimeRight(stats, entry);
 }
 

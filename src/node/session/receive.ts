@@ -53,6 +53,8 @@ export interface ReceiveOptions {
   readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
   /** What becomes of files that are there already; what the sender asks for if left out. */
   readonly existing?: ExistingFiles;
+  /** Whether files and folders that exist get the sender's modes. Else they keep theirs. */
+  readonly updatesModes?: boolean;
   /** Sessions at once; 256 if left out. */
   readonly maxSessions?: number;
   /** Of one session. */
@@ -185,6 +187,7 @@ export class Receiving {
     this.parts = new SessionParts({
       ...{ dir, maxOpenFiles, verifiesDisk, sharesParts },
       ...{ placed, comparesAll: options.comparesAll ?? false },
+      updatesModes: options.updatesModes ?? false,
       ...(existing === undefined ? {} : { existing }),
       handleFailure: (session, error) =>
         this.endByError(session, error, (nowMs, message) =>

@@ -18,6 +18,8 @@ export interface SessionPartsOptions {
   readonly dir: string;
   /** What becomes of files that are there already; what each sender asks for if left out. */
   readonly existing?: ExistingFiles;
+  /** Whether files and folders that exist get the sender's modes. */
+  readonly updatesModes: boolean;
   /** Of all sessions together. */
   readonly maxOpenFiles: number;
   readonly verifiesDisk: boolean;
@@ -133,6 +135,7 @@ export class SessionParts {
     signal: AbortSignal,
   ): Promise<PartStore | undefined> {
     const { dir, maxOpenFiles, verifiesDisk, comparesAll, existing: own } = this.options;
+    const { updatesModes } = this.options;
     const objectId = this.idOf(info);
     const origin = this.originOf(info);
     const placed = this.options.placed.ofSender(toHex(info.senderKey), origin.senderKey);
@@ -145,6 +148,7 @@ export class SessionParts {
       return await PartStore.open({
         ...{ dir, objectId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
         existing: own ?? existing,
+        updatesModes,
         maxOpenFiles: Math.max(minOpenFiles, share),
         placed: comparesAll ? { ...placed, has: () => true } : placed,
       });
