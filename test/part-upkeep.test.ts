@@ -116,10 +116,11 @@ t.test('old parts are removed while the receiver runs', async (t) => {
   t.same(readdirSync(host.dir), []);
 });
 
-t.test('a sender that begins object after object keeps 64 parts, the youngest ones', async (t) => {
-  const { sent, keyPair, host } = await prepare(t);
+const idOf = (number: number) => `${number}`.padStart(64, '0');
+
+/** Seventy parts, the first one of another sender. */
+function makeParts(host: SessionHost, keyPair: KeyPair): void {
   const senderKey = Buffer.from(keyPair.publicKey).toString('hex');
-  const idOf = (number: number) => `${number}`.padStart(64, '0');
   for (let number = 0; number < 70; number++) {
     const part = host.path('.p2mp-part', idOf(number));
     mkdirSync(part, { recursive: true });
@@ -128,7 +129,26 @@ t.test('a sender that begins object after object keeps 64 parts, the youngest on
     writeFileSync(join(part, 'journal'), '');
     utimesSync(join(part, 'journal'), 1e9, 1.7e9 + number);
   }
+}
+
+t.test('a sender that begins object after object keeps 64 parts, the youngest ones', async (t) => {
+  const { sent, keyPair, host } = await prepare(t);
+  makeParts(host, keyPair);
   t.match((await sendTo([host], [sent], { keyPair })).receivers, [{ status: 'complete' }]);
   const left = (await partsAfter(host)).map(Number).sort((a, b) => a - b);
   t.same(left, [0, ...Array.from({ length: 64 }, (_, i) => i + 6)]);
+});
+
+t.test('the part of a session that ends is one of the 64', async (t) => {
+  const { sent, keyPair, host } = await prepare(t);
+  makeParts(host, keyPair);
+  await interrupt(host, sent, keyPair);
+  await host.ends(1);
+  const left = await partsAfter(host);
+  t.equal(left.length, 1 + 64, 'one of another sender, and 64');
+  t.ok(left.includes(idOf(0)) && left.includes(idOf(69)) && !left.includes(idOf(6)));
+  t.ok(
+    left.some((name) => !name.startsWith('0000')),
+    'the last one is there',
+  );
 });

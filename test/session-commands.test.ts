@@ -529,6 +529,7 @@ const receiving: readonly Refusal[] = [
   { args: ['--bind', '192.0.2.1'], code: 4, line: /192\.0\.2\.1:0: this host has no such/ },
   { args: ['--max-sessions', '0'], code: 2, line: '--max-sessions 0: ' },
   { args: ['--max-bytes', 'all'], code: 2, line: '--max-bytes all: ' },
+  { args: ['--max-entries', '0'], code: 2, line: '--max-entries 0: ' },
   { args: ['--max-open-files', '1.5'], code: 2, line: '--max-open-files 1.5: ' },
   { args: ['--idle-timeout', '-1'], code: 2, line: '--idle-timeout -1: ' },
   { args: ['--metrics', 'x:y'], code: 2, line: 'port y: ' },

@@ -163,11 +163,11 @@ t.test('a receiver that stops tells its sender why', (t) => {
   t.end();
 });
 
-t.test('as much as a receiver takes, and one byte more', (t) => {
-  const exact = new SessionWire({ sizeBytes: 4000, receiver: { maxContentBytes: 4000 } }).run();
+t.test('as much as a receiver takes, in whole blocks, and one byte more', (t) => {
+  const exact = new SessionWire({ sizeBytes: 4096, receiver: { maxObjectBytes: 4000 } }).run();
   t.match(exact.outcomeOf(0), { status: 'complete' });
-  const more = new SessionWire({ sizeBytes: 4001, receiver: { maxContentBytes: 4000 } }).run();
-  const reason = '4001 bytes are more than the limit of 4000 bytes';
+  const more = new SessionWire({ sizeBytes: 4097, receiver: { maxObjectBytes: 4000 } }).run();
+  const reason = '4097 bytes are more than the limit of 4000 bytes';
   t.match(more.outcomeOf(0), { status: 'refused', reason });
   t.match(more.receivers[0]?.results, [{ status: 'refused', reason, heldBytes: 0 }]);
   t.same(more.receivers[0]?.machine.result().refused, 1);

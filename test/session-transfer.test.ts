@@ -417,12 +417,12 @@ t.test('a receiver whose key has changed is not sent to', async (t) => {
 
 t.test('a receiver refuses more than it takes', async (t) => {
   const folder = t.testdir();
-  const host = await openHost(t, folder, { maxContentBytes: 5000 });
-  const small = await sendTo([host], [writeRandomFile(folder, 5000, 'small')]);
+  const host = await openHost(t, folder, { maxObjectBytes: 8192 });
+  const small = await sendTo([host], [writeRandomFile(folder, 8192, 'small')]);
   t.match(small.receivers, [{ status: 'complete' }]);
-  const large = await sendTo([host], [writeRandomFile(folder, 5001, 'large')]);
+  const large = await sendTo([host], [writeRandomFile(folder, 8193, 'large')]);
   t.match(large.receivers, [
-    { status: 'refused', reason: /^5001 bytes are more than the limit of 5000 bytes$/ },
+    { status: 'refused', reason: /^8193 bytes are more than the limit of 8192 bytes$/ },
   ]);
   t.match(await host.ends(2), [{ status: 'complete' }, { status: 'refused' }]);
   t.same(namesIn(host), ['small']);

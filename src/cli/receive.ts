@@ -120,8 +120,13 @@ export function createReceiveParser() {
     .option('max-sessions', { type: 'string', default: '256', describe: 'Sessions at once' })
     .option('max-bytes', {
       type: 'string',
-      describe: 'Largest session that is taken, such as 10GB',
+      describe: 'Most that a session may take on the disk, such as 10GB',
       defaultDescription: 'what the disk has room for',
+    })
+    .option('max-entries', {
+      type: 'string',
+      default: '1000000',
+      describe: 'Most files, folders and links of a session',
     })
     .option('max-open-files', { type: 'string', default: '256', describe: 'Files open at once' })
     .option('idle-timeout', {
@@ -172,6 +177,7 @@ export function createReceiveParser() {
       'name',
       'max-sessions',
       'max-bytes',
+      'max-entries',
       'max-open-files',
       'idle-timeout',
       'classic',
@@ -334,7 +340,8 @@ class ReceiveCommand {
       maxSessions: parseCount('max-sessions', single('max-sessions', argv['max-sessions'])),
       ...(maxBytes === undefined
         ? {}
-        : { maxContentBytes: parseSize('max-bytes', single('max-bytes', maxBytes)) }),
+        : { maxObjectBytes: parseSize('max-bytes', single('max-bytes', maxBytes)) }),
+      maxEntries: parseCount('max-entries', single('max-entries', argv['max-entries'])),
       verifiesDisk: argv['verify-disk'],
       comparesAll: argv['compare-all'],
       updatesModes: argv['update-modes'],

@@ -27,6 +27,8 @@ import type {
 import { isManifestSound, ManifestIntake } from './manifest-intake.js';
 import type { Bye, Message, Offer } from './messages.js';
 import { encodeMessage } from './messages.js';
+import type { ObjectLimits } from './object-limits.js';
+import { findContentExcess, findExcess } from './object-limits.js';
 import { heldBefore, lossRatioOf } from './receiver-status.js';
 import type { ReceiverState } from './report.js';
 import { ReportClock } from './report-clock.js';
@@ -58,7 +60,7 @@ export interface IncomingSessionOptions {
   readonly platform: Platform;
   /** What this receiver calls itself. */
   readonly name: string;
-  readonly maxContentBytes: number;
+  readonly limits: ObjectLimits;
   readonly idleMs: number;
   readonly budget: MemoryBudget;
   /** This session's part of the budget. */
@@ -203,7 +205,7 @@ export class IncomingSession {
   }
 
   private begin(nowMs: TimeMs, offer: Offer): void {
-    const { crypto, emit, maxContentBytes } = this.options;
+    const { crypto, emit, limits } = this.options;
     this.offer = offer;
     this.info = {
       session: this.session,
@@ -224,12 +226,9 @@ export class IncomingSession {
       this.refuseObject(nowMs, 'sizes that no session can have');
       return;
     }
-    if (offer.contentSizeBytes > maxContentBytes) {
-      const limit = `${maxContentBytes} bytes`;
-      this.refuseObject(
-        nowMs,
-        `${offer.contentSizeBytes} bytes are more than the limit of ${limit}`,
-      );
+    const excess = findContentExcess(offer.contentSizeBytes, limits);
+    if (excess !== undefined) {
+      this.refuseObject(nowMs, excess);
       return;
     }
     this.geometry = geometry;
@@ -252,7 +251,7 @@ export class IncomingSession {
   }
 
   private takeManifest(nowMs: TimeMs): void {
-    const { crypto, platform, emit } = this.options;
+    const { crypto, platform, emit, limits } = this.options;
     const { offer, geometry, info } = this;
     assert(offer !== undefined && geometry !== undefined && info !== undefined, 'it was offered');
     const decoded = this.manifest?.decode(crypto.hash, platform);
@@ -260,6 +259,11 @@ export class IncomingSession {
     if ('kind' in decoded) {
       if (decoded.kind === 'again') this.awaitManifest();
       else this.refuseObject(nowMs, decoded.reason);
+      return;
+    }
+    const excess = findExcess(decoded, limits);
+    if (excess !== undefined) {
+      this.refuseObject(nowMs, excess);
       return;
     }
     this.stage = 'preparing';

@@ -22,6 +22,7 @@ import type { Proven } from './incoming-handshakes.js';
 import { IncomingHandshakes } from './incoming-handshakes.js';
 import { IncomingSession } from './incoming-session.js';
 import { decodeMessage, encodeMessage } from './messages.js';
+import { commonAllocationBytes } from './object-limits.js';
 import { receiverLimits } from './session-config.js';
 import type { ChannelPacket, ProbePacket } from './session-packet.js';
 import {
@@ -42,8 +43,12 @@ export interface SessionReceiverOptions {
   /** @returns why a sender is not let in; undefined for one that is trusted */
   readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
   readonly maxSessions?: number;
-  /** Of one object. */
-  readonly maxContentBytes?: number;
+  /** Of one object, on the disk: each entry takes whole blocks. */
+  readonly maxObjectBytes?: number;
+  /** Files, folders and links of one object. */
+  readonly maxEntries?: number;
+  /** A block of the disk; 4,096 bytes. */
+  readonly allocationBytes?: number;
   /** Of all sessions: blocks being put together, and not yet written. */
   readonly bufferBytes?: number;
   readonly idleMs?: number;
@@ -320,13 +325,14 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     { channel, senderKey, rttMs }: Proven,
     from: Address,
   ): IncomingSession {
-    const { name, platform, maxContentBytes = Infinity } = this.options;
+    const { name, platform, maxObjectBytes = Infinity, maxEntries = Infinity } = this.options;
+    const { allocationBytes = commonAllocationBytes } = this.options;
     const session = new IncomingSession(
       {
         crypto: this.crypto,
         platform,
         name,
-        maxContentBytes,
+        limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
         idleMs: this.options.idleMs ?? receiverLimits.idleMs,
         budget: this.budget,
         shareBytes: () => this.budget.limitBytes / Math.max(1, this.activeCount),

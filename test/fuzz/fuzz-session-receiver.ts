@@ -77,7 +77,7 @@ export class ReceiverUnderFire {
       // The simulated key of a name is spread evenly: one in eight is not trusted.
       refuseSender: (key) => ((key[0] as number) % 8 === 0 ? 'not trusted here' : undefined),
       maxSessions,
-      maxContentBytes: 2 ** 40,
+      maxObjectBytes: 2 ** 40,
       bufferBytes,
     });
     this.driver = new Driver(

@@ -2,18 +2,27 @@
 import { statfs } from 'node:fs/promises';
 import { P2mpError } from '../../errors.js';
 import { formatBytes } from '../../format.js';
+import { commonAllocationBytes } from '../../session/object-limits.js';
 import { fileError, noInodes } from '../system-error.js';
-
-/**
- * The least that a file with content takes on common file systems. What `statfs` says is no guide: network
- * file systems name the size of their transfers.
- */
-export const leastAllocationBytes = 4096;
 
 export interface SpaceNeed {
   readonly sizeBytes: number;
   /** Files, folders and links that are to be made. */
   readonly inodeCount: number;
+}
+
+/** Larger blocks are taken for what network file systems report in their place: the size of their transfers. */
+const maxAllocationBytes = 64 * 1024;
+
+/** @returns the size of a block there, at least that of common file systems, also where nothing is known of it */
+export async function allocationBytesAt(path: string): Promise<number> {
+  const bsize = await statfs(path).then(
+    (stats) => stats.bsize,
+    () => 0,
+  );
+  return bsize > maxAllocationBytes
+    ? commonAllocationBytes
+    : Math.max(commonAllocationBytes, bsize);
 }
 
 /** @throws P2mpError TARGET_UNWRITABLE where the disk cannot hold it */

@@ -4,13 +4,14 @@ import { assert, at } from '../../assert.js';
 import type { Range } from '../../range-set.js';
 import { RangeSet } from '../../range-set.js';
 import type { Manifest } from '../../session/manifest.js';
+import { commonAllocationBytes } from '../../session/object-limits.js';
 import { canHaveHoles } from '../holes.js';
 import { fileError } from '../system-error.js';
 import { ContentLayout, wholeBlocks } from './content-layout.js';
 import type { FoundFile } from './existing-files.js';
 import { surveyTarget } from './existing-files.js';
 import type { SpaceNeed } from './free-space.js';
-import { checkFreeSpace, leastAllocationBytes } from './free-space.js';
+import { checkFreeSpace } from './free-space.js';
 import type { HeldBlock } from './held-blocks.js';
 import { readHeldBlocks } from './held-blocks.js';
 import { refuseClashes } from './name-clashes.js';
@@ -161,7 +162,7 @@ function spaceFor(
   let sizeBytes = 0;
   for (const file of newFiles) {
     const missingBytes = file.end - file.start - countWithin(present, file);
-    sizeBytes += Math.ceil(missingBytes / leastAllocationBytes) * leastAllocationBytes;
+    sizeBytes += Math.ceil(missingBytes / commonAllocationBytes) * commonAllocationBytes;
   }
   const newFileCount = newFiles.filter(({ number }) => !old.numbers.has(number)).length;
   return { sizeBytes, inodeCount: entries.length - files.length + newFileCount };

@@ -25,6 +25,7 @@ import type { Offload } from '../offload-socket.js';
 import { noOffload } from '../offload-socket.js';
 import { SendErrorLog } from '../send-error-log.js';
 import { SocketRunner } from '../socket-runner.js';
+import { allocationBytesAt } from './free-space.js';
 import { JoinedGroups } from './joined-groups.js';
 import type { KeyPair } from './key-files.js';
 import { createNodeCrypto } from './node-crypto.js';
@@ -57,8 +58,10 @@ export interface ReceiveOptions {
   readonly updatesModes?: boolean;
   /** Sessions at once; 256 if left out. */
   readonly maxSessions?: number;
-  /** Of one session. */
-  readonly maxContentBytes?: number;
+  /** What one session may take on the disk, each file, folder and link in whole blocks. */
+  readonly maxObjectBytes?: number;
+  /** Files, folders and links of one session; 1,000,000 if left out. */
+  readonly maxEntries?: number;
   /** Files open at once, of all sessions together; 256 if left out, fewer where the process may open fewer. */
   readonly maxOpenFiles?: number;
   /** Whether everything is read back from the disk before it gets its names; small and slow objects are anyway. */
@@ -202,7 +205,7 @@ export class Receiving {
   /** @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: ReceiveOptions): Promise<Receiving> {
     const { dir, port, bind, keyPair, refuseSender, name = hostname() } = options;
-    const { maxSessions, maxContentBytes, idleMs } = options;
+    const { maxSessions, maxObjectBytes, maxEntries, idleMs } = options;
     await (await TargetFolder.open(dir)).checkTakesFiles();
     await removeStaleParts(dir, options.keepPartsMs ?? defaultKeepPartsMs);
     const machine = new SessionReceiver({
@@ -211,7 +214,9 @@ export class Receiving {
       platform: process.platform === 'win32' ? 'windows' : 'posix',
       refuseSender,
       ...(maxSessions === undefined ? {} : { maxSessions }),
-      ...(maxContentBytes === undefined ? {} : { maxContentBytes }),
+      ...(maxObjectBytes === undefined ? {} : { maxObjectBytes }),
+      ...(maxEntries === undefined ? {} : { maxEntries }),
+      allocationBytes: await allocationBytesAt(dir),
       ...(idleMs === undefined ? {} : { idleMs }),
     });
     const maxOpenFiles = await affordableFileCount(options.maxOpenFiles ?? defaultMaxOpenFiles);

@@ -107,6 +107,7 @@ export class SessionParts {
     }
     this.parts.delete(session);
     this.endWork(part);
+    if (!isComplete) this.trimAfter(part);
   }
 
   /**
@@ -142,9 +143,7 @@ export class SessionParts {
     const share = Math.floor(maxOpenFiles / Math.max(1, activeCount));
     await this.work.get(objectId);
     try {
-      await this.dropSome(origin.senderKey, (parts) =>
-        [...parts].sort((a, b) => b.changedAtMs - a.changedAtMs).slice(maxIdleParts),
-      );
+      await this.trim(origin.senderKey);
       return await PartStore.open({
         ...{ dir, objectId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
         existing: own ?? existing,
@@ -174,6 +173,23 @@ export class SessionParts {
     const parts = await listPartsOf(this.options.dir, senderKey, isInUse).catch(() => []);
     // A session may have begun meanwhile.
     for (const { id } of choose(parts)) if (!isInUse(id)) await this.dropPart(id);
+  }
+
+  /** The parts of sessions that ended together would else stay until their sender comes again. */
+  private trimAfter({ content: { info } }: SessionPart): void {
+    const id = this.idOf(info);
+    const ended = this.work.get(id);
+    const trim = async () => {
+      await ended;
+      await this.trim(this.originOf(info).senderKey);
+    };
+    this.setWork(`after ${id}`, trim());
+  }
+
+  private trim(senderKey: string): Promise<void> {
+    return this.dropSome(senderKey, (parts) =>
+      [...parts].sort((a, b) => b.changedAtMs - a.changedAtMs).slice(maxIdleParts),
+    );
   }
 
   private dropPart(id: string): Promise<void> {

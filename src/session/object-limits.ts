@@ -1,0 +1,53 @@
+/** How much of a receiver's disk one object may take, counted as a disk counts. */
+import type { Manifest } from './manifest.js';
+
+export interface ObjectLimits {
+  /** On the disk; rounded up to whole blocks. */
+  readonly maxBytes: number;
+  /** Files, folders and links. */
+  readonly maxEntries: number;
+  /** A block of the disk. */
+  readonly allocationBytes: number;
+}
+
+/** The block of common file systems. */
+export const commonAllocationBytes = 4096;
+
+/** What the entries take: whole blocks for each file, and one for each entry without content. */
+function diskBytesOf({ entries }: Manifest, allocationBytes: number): number {
+  let bytes = 0;
+  for (const entry of entries) {
+    const sizeBytes = entry.kind === 'file' ? entry.sizeBytes : 0;
+    bytes += Math.max(allocationBytes, roundUp(sizeBytes, allocationBytes));
+  }
+  return bytes;
+}
+
+/**
+ * Before the manifest is known.
+ * @returns why the content is more than a receiver takes; undefined where it is not
+ */
+export function findContentExcess(
+  contentSizeBytes: number,
+  { maxBytes, allocationBytes }: ObjectLimits,
+): string | undefined {
+  if (contentSizeBytes <= roundUp(maxBytes, allocationBytes)) return undefined;
+  return `${contentSizeBytes} bytes are more than the limit of ${maxBytes} bytes`;
+}
+
+/** @returns why an object is more than a receiver takes; undefined where it is not */
+export function findExcess(manifest: Manifest, limits: ObjectLimits): string | undefined {
+  const { maxBytes, maxEntries, allocationBytes } = limits;
+  const count = manifest.entries.length;
+  if (count > maxEntries) {
+    return `${count} files, folders and links are more than the limit of ${maxEntries}`;
+  }
+  const bytes = diskBytesOf(manifest, allocationBytes);
+  if (bytes <= roundUp(maxBytes, allocationBytes)) return undefined;
+  const what = `${count} files, folders and links take ${bytes} bytes`;
+  return `${what} in disk blocks of ${allocationBytes}, more than the limit of ${maxBytes} bytes`;
+}
+
+function roundUp(bytes: number, unitBytes: number): number {
+  return Math.ceil(bytes / unitBytes) * unitBytes;
+}
