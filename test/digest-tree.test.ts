@@ -1,7 +1,10 @@
 /** The tree of digests that is filled block by block, against the functions that define it. */
 import * as fc from 'fast-check';
 import t from 'tap';
+import { createRandom } from '../src/random.js';
 import { DigestTree } from '../src/session/digest-tree.js';
+import type { Hash } from '../src/session/hash-tree.js';
+import { maxNodesPerMessage } from '../src/session/messages.js';
 import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
 import { hashLevel, hashRoot } from './support/reference-tree.js';
 
@@ -10,7 +13,8 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 const leavesOf = (count: number) => Array.from({ length: count }, (_, i) => hash(Uint8Array.of(i)));
 
 t.test('its root and levels are those of the definition, for every number of blocks', (t) => {
-  for (let count = 0; count <= 70; count++) {
+  const many = [127, 128, 129, 192, 193, 1000, 4097];
+  for (const count of [...Array.from({ length: 71 }, (_, i) => i), ...many]) {
     const leaves = leavesOf(count);
     const tree = new DigestTree(hash, count);
     for (const [i, leaf] of leaves.entries()) tree.set(i, leaf);
@@ -53,6 +57,52 @@ t.test('blocks come in any order, are replaced and forgotten', (t) => {
     );
   });
   fc.assert(property, { seed: 1, numRuns: 300 });
+  t.end();
+});
+
+t.test('runs of blocks are forgotten and come again, in any order', (t) => {
+  const random = createRandom('digest tree');
+  for (const count of [65, 200, 1025]) {
+    const tree = new DigestTree(hash, count);
+    const leaves = leavesOf(count);
+    for (let i = 0; i < 5 * count; i++) {
+      const block = Math.floor(random() * count);
+      if (random() < 0.3) tree.forget(block);
+      else tree.set(block, random() < 0.5 ? hash(Uint8Array.of(i)) : (leaves[block] as Uint8Array));
+    }
+    for (const [block, leaf] of leaves.entries()) tree.set(count - 1 - block, leaf);
+    for (const [block, leaf] of leaves.entries()) tree.set(block, leaf);
+    t.equal(hex(tree.root()), hex(hashRoot(hash, leaves)), `root of ${count}`);
+    const level = hashLevel(hash, leaves, 6);
+    t.equal(hex(tree.nodes(6, 0, level.length)), level.map(hex).join(''), `runs of ${count}`);
+  }
+  t.end();
+});
+
+t.test('no call hashes much, however many blocks there are', (t) => {
+  let hashed = 0;
+  const counting: Hash = (...parts) => {
+    hashed++;
+    return hash(...parts);
+  };
+  const tree = new DigestTree(counting, 100_000);
+  const leaf = hash();
+  let most = 0;
+  const measure = (work: () => void) => {
+    hashed = 0;
+    work();
+    most = Math.max(most, hashed);
+  };
+  for (let block = tree.blockCount - 1; block > 0; block--) measure(() => tree.set(block, leaf));
+  measure(() => tree.set(0, leaf));
+  measure(() => tree.root());
+  t.ok(most <= 64 + 17, `${most} to take in a block, or for the root`);
+  most = 0;
+  for (let height = 0; height <= tree.height; height++) {
+    measure(() => tree.nodes(height, 0, maxNodesPerMessage));
+    measure(() => tree.nodes(height, 2 ** 53 - 1, maxNodesPerMessage));
+  }
+  t.ok(most <= 32 * maxNodesPerMessage, `${most} for one message`);
   t.end();
 });
 
