@@ -26,6 +26,7 @@ export class IncomingTransfer {
   private aheadCount = 0;
   private firstAhead = 0;
   private duplicateCount = 0;
+  private lastDuplicateMs = Number.NEGATIVE_INFINITY;
   /** Of segments not yet received whose checksum was wrong; and of another segment by a number taken. */
   private damagedCount = 0;
   private changedCount = 0;
@@ -60,14 +61,25 @@ export class IncomingTransfer {
   }
 
   /** Notes data that is not the next segment. An empty packet may be a sign of the end that is not known here. */
-  noteOutOfSequence({ sequence, payload, checksum }: DataPacket): void {
+  noteOutOfSequence(nowMs: TimeMs, { sequence, payload, checksum }: DataPacket): void {
     if (payload.length === 0) return;
     if (sequence < this.segmentCount) {
-      this.duplicateCount++;
+      this.noteDuplicate(nowMs);
       const isFirst = sequence === 0 && checksum !== this.firstChecksum;
       const isLast = sequence === this.segmentCount - 1 && checksum !== this.lastChecksum;
       if (isFirst || isLast) this.changedCount++;
     } else if (this.aheadCount++ === 0) this.firstAhead = sequence;
+  }
+
+  /**
+   * Only what was sent in spite of an ACK speaks against its sender: not what came before one was sent, nor what lay
+   * in the socket's buffer and is read together, on a slow machine.
+   */
+  private noteDuplicate(nowMs: TimeMs): void {
+    const isAcked = this.ackedSegments === this.segmentCount;
+    if (!isAcked || nowMs - this.lastDuplicateMs < joinedMs) return;
+    this.duplicateCount++;
+    this.lastDuplicateMs = nowMs;
   }
 
   /** Notes data whose checksum is wrong. */
@@ -125,5 +137,8 @@ export class IncomingTransfer {
 
 /** Chance loses so many ACKs of the last segment in a row hardly ever. */
 const manyDuplicates = 8;
+
+/** Packets that are read within this time may have come together. */
+const joinedMs = 5;
 
 const segmentMissing = 'a segment is missing that its sender took for acknowledged';

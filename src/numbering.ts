@@ -26,7 +26,7 @@ export function numberingMistake(
 const lowByteFirst =
   'its sender writes numbers with the low byte first, where the protocol has the high byte first';
 
-function swapBytes(value: number): number {
+export function swapBytes(value: number): number {
   const [a, b, c, d] = [24, 16, 8, 0].map((shift) => (value >>> shift) & 0xff);
   return (((d ?? 0) << 24) | ((c ?? 0) << 16) | ((b ?? 0) << 8) | (a ?? 0)) >>> 0;
 }

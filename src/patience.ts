@@ -55,13 +55,19 @@ export class Patience {
   reason(peer: Peer, segmentCount: number): string {
     const seconds = this.limitMs / 1000;
     const refusal = peer.addresses.describeRefusal('p2mpserver');
+    const odd = peer.oddAnswers.describe();
     if (!peer.isHeard) {
+      if (odd !== undefined) return `no ACK of what was sent for ${seconds} s: ${odd}`;
       return (
         refusal ??
         `no answer${peer.addresses.describe()} for ${seconds} s; is p2mpserver running there, and does a firewall let UDP port ${peer.address.port} through?`
       );
     }
-    const cause = refusal === undefined ? '' : `; now ${refusal}`;
+    const causes = [
+      ...(odd === undefined ? [] : [odd]),
+      ...(refusal === undefined ? [] : [`now ${refusal}`]),
+    ];
+    const cause = causes.map((text) => `; ${text}`).join('');
     return `acknowledged nothing new for ${seconds} s, stuck at segment ${peer.ackedSegments} of ${segmentCount}${cause}`;
   }
 }

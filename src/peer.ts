@@ -2,6 +2,7 @@
 import type { Address } from './address.js';
 import { CandidateAddresses } from './candidate-addresses.js';
 import type { TimeMs } from './machine.js';
+import { OddAnswers } from './odd-answers.js';
 import type { RttLimits } from './rtt.js';
 import { RttEstimator } from './rtt.js';
 
@@ -21,6 +22,7 @@ export class Peer {
   /** Whether it answers from another address than the one it is sent to (PROTOCOL 6.6). */
   hasAlias = false;
   readonly rtt: RttEstimator;
+  readonly oddAnswers = new OddAnswers();
   readonly addresses: CandidateAddresses;
 
   /** Segments acknowledged, all from 0 on. */

@@ -226,7 +226,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     if (packet.sequence !== transfer.segmentCount) {
       const isOld = packet.sequence < transfer.segmentCount;
       this.reject(nowMs, isOld ? 'duplicate' : 'out-of-sequence', transfer.from, bytes);
-      transfer.noteOutOfSequence(packet);
+      transfer.noteOutOfSequence(nowMs, packet);
       this.repeatLastAck(transfer);
     } else if (transfer.end !== undefined) {
       // The end again, while the file is being stored: the last ACK says that we are alive.

@@ -17,6 +17,7 @@ import { FaultLog } from './faults.js';
 import type { GoBackRules } from './go-back.js';
 import { goBack } from './go-back.js';
 import type { Machine, TimeMs, Transmit } from './machine.js';
+import { describeToSender } from './odd-answers.js';
 import type { AckPacket } from './packet.js';
 import {
   abortMark,
@@ -88,7 +89,7 @@ export class Sender implements Machine<SenderEvent> {
   private readonly farewells = new Queue<Transmit>();
   /** Receivers to ask what they are. */
   private readonly questions = new Queue<Peer>();
-  private readonly faults = new FaultLog((event) => this.events.push(event));
+  private readonly faults = new FaultLog((event) => this.events.push(event), describeToSender);
 
   private phase: Phase = 'data';
   private nextBlockIndex = 0;
@@ -187,10 +188,15 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   /** A receiver's port refuses what is sent there (ICMP). A server may yet be started, so patience is as long as ever. */
-  handleRefusal(index: number, at: Address, code: RefusalCode): void {
+  handleRefusal(nowMs: TimeMs, index: number, at: Address, code: RefusalCode): void {
     const peer = this.peers[index];
-    // Behind the data, a server may end as soon as it has answered.
-    if (peer?.status !== 'active' || this.phase !== 'data') return;
+    if (peer?.status !== 'active') return;
+    if (this.phase !== 'data' && peer.ackedSegments > 0) {
+      // It has ended by itself once it had everything: it needs no end marker (PROTOCOL 5.3).
+      if (this.phase === 'ending') this.endedUnconfirmed(nowMs, peer);
+      this.advance(nowMs);
+      return;
+    }
     const isKnown = peer.addresses.describeRefusal('p2mpserver') !== undefined;
     peer.addresses.noteRefusal(at, code);
     const reason = peer.addresses.describeRefusal('p2mpserver');
@@ -220,10 +226,9 @@ export class Sender implements Machine<SenderEvent> {
 
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const packet = decode(bytes);
-    if (typeof packet === 'string') {
-      this.faults.add(packet, from, bytes);
-    } else if (packet.kind !== 'ack') {
-      this.faults.add('wrong-direction', from, bytes);
+    if (typeof packet === 'string' || packet.kind !== 'ack') {
+      this.faults.add(typeof packet === 'string' ? packet : 'wrong-direction', from, bytes);
+      this.peerByAddress.find(from)?.oddAnswers.addOther(bytes);
     } else {
       const known = this.peerByAddress.find(from);
       const peer = known ?? this.peerByAddress.adopt(from, packet.sequence);
@@ -450,6 +455,7 @@ export class Sender implements Machine<SenderEvent> {
   ): void {
     const isNextNumber = packet.sequence === peer.sentSegments;
     this.faults.add(isNextNumber ? 'next-number-ack' : 'ack-of-unsent', from, bytes);
+    peer.oddAnswers.addUnsent(packet.sequence, peer.sentSegments, this.geometry.mssBytes);
     const isSuspect = isNextNumber && peer.ackedSegments === 0 && this.phase === 'data';
     if (!isSuspect || peer.status !== 'active') return;
     peer.nextNumberAcks++;

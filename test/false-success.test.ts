@@ -84,9 +84,12 @@ const mss = 500;
 const segment = (sequence: number) => encodeData(sequence, new Uint8Array(mss));
 
 /** Silence after these packets. @returns how the transfer ended */
-function endOf(packets: readonly Uint8Array[]) {
+function endOf(packets: readonly Uint8Array[], spacingMs = 10) {
   const driven = new DrivenReceiver();
-  for (const packet of packets) driven.receive('s', packet);
+  for (const packet of packets) {
+    driven.passTo(driven.nowMs + spacingMs);
+    driven.receive('s', packet);
+  }
   driven.passTo(120_000);
   return driven.results[0];
 }
@@ -146,6 +149,8 @@ t.test('silence after a few duplicates is an end: an ACK may be lost', (t) => {
   const short = encodeData(1, new Uint8Array(3));
   const tail = endOf([segment(0), short, ...Array(20).fill(short)]);
   t.match(tail, { status: 'complete', isCertain: true }, 'after a short segment all is here');
+  const stalled = endOf([segment(0), ...Array(40).fill(segment(0))], 0);
+  t.match(stalled, { status: 'complete' }, 'copies that waited in a buffer came before the ACK');
   const empty = endOf([segment(0), segment(1), encodeData(77, new Uint8Array(0))]);
   t.match(empty, { status: 'complete' }, 'an empty packet holds no data');
   t.end();

@@ -137,7 +137,7 @@ class FileTransfer {
       sockets: runner.sockets,
       awaited: () => awaitedPeers(sender),
       handleRefusal: (index, from, code) => {
-        sender.handleRefusal(index, from, code);
+        sender.handleRefusal(runner.nowMs, index, from, code);
         runner.drain();
       },
     });

@@ -90,7 +90,7 @@ export class DrivenSender {
   }
 
   refuse(index: number, at: Address): void {
-    this.sender.handleRefusal(index, at, 'ECONNREFUSED');
+    this.sender.handleRefusal(this.nowMs, index, at, 'ECONNREFUSED');
     this.runner.drain();
   }
 
