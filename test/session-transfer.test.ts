@@ -41,10 +41,10 @@ async function openHost(t: Cleaner, folder: string, options?: HostOptions): Prom
   return SessionHost.open(t, join(folder, 'host'), options);
 }
 
-/** Hosts with a folder each. */
+/** Hosts with a folder each, that compare: each send has a key of its own. */
 async function openHosts(t: Cleaner, folder: string, count: number): Promise<SessionHost[]> {
   const names = Array.from({ length: count }, (_, i) => join(folder, `host ${i}`));
-  return Promise.all(names.map((name) => SessionHost.open(t, name)));
+  return Promise.all(names.map((name) => SessionHost.open(t, name, { comparesAll: true })));
 }
 
 /** Leaves nothing of an earlier time behind. */
@@ -248,7 +248,7 @@ t.test('progress is told, and never goes back', async (t) => {
 t.test('what is there already is not sent again, whatever its time is', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 300_000);
-  const host = await openHost(t, folder);
+  const host = await openHost(t, folder, { comparesAll: true });
   await sendTo([host], [sent]);
   for (const time of [1_600_000_000, 1_700_000_000]) {
     const again = await sendTo([host], [sent]);
