@@ -13,6 +13,11 @@ const buffered = true;
 const maxConnections = 16;
 const maxRequestsPerSec = 50;
 
+/** Resolves once it is closed, in an orderly way or by a reset. */
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
 class Target {
   private constructor(
     readonly place: SessionPlace,
@@ -84,7 +89,7 @@ t.test('the limit holds while requests are half sent', { buffered }, async (t) =
   t.ok(target.descriptorCount <= before + maxConnections + 1, 'descriptors');
   // The last of them is in no one's way, and still its time ends.
   const last = all.at(-1);
-  if (last?.closed === false) await once(last.resume(), 'close');
+  if (last?.closed === false) await closed(last.resume());
   t.pass('a request that is never finished is closed');
 });
 
@@ -113,27 +118,27 @@ t.test('only requests to read, without a body, are answered', { buffered }, asyn
     socket.on('data', (bytes: Buffer) => {
       answer += bytes.toString();
     });
-    await once(socket, 'close');
+    await closed(socket);
     t.match(answer, /^HTTP\/1.1 405 /, `${method}: the body is not waited for`);
   }
 });
 
 t.test('more requests than anybody needs are refused', { buffered }, async (t) => {
   const target = await Target.start(t);
-  const codes = new Map<number, number>();
   const requestCount = 100 * maxRequestsPerSec;
+  let asked = 0;
+  while (asked < requestCount && (await target.ask()) !== 429) asked++;
+  t.ok(asked < requestCount, `the ${asked + 1}th is refused`);
+
+  // All at once: the connection is closed, and what lies unread in it is dropped.
   const socket = await target.connect(t);
   let text = '';
   socket.on('data', (bytes: Buffer) => {
     text += bytes.toString();
   });
-  const one = 'GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
-  socket.write(one.repeat(requestCount));
-  await once(socket, 'close');
-  for (const [, code] of text.matchAll(/^HTTP\/1.1 (\d+)/gm)) {
-    codes.set(Number(code), (codes.get(Number(code)) ?? 0) + 1);
-  }
-  t.equal(codes.get(429), 1, 'then the connection is closed');
-  t.ok((codes.get(404) ?? 0) < requestCount, `${codes.get(404)} were answered`);
+  socket.write('GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.repeat(requestCount));
+  await closed(socket);
+  const answered = text.split('HTTP/1.1 404 ').length - 1;
+  t.ok(answered < requestCount, `${answered} were answered`);
   await target.transfer(t);
 });
