@@ -136,7 +136,7 @@ export class IncomingTransfer {
 }
 
 /** Chance loses so many ACKs of the last segment in a row hardly ever. */
-const manyDuplicates = 8;
+const manyDuplicates = 16;
 
 /** Packets that are read within this time may have come together. */
 const joinedMs = 5;

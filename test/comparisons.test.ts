@@ -11,6 +11,7 @@ const others: Readonly<Record<string, string>> = {
   'node/session/walk-entries.ts': 'names, for their order',
   'node/session/part-files.ts': 'content of a file with content that was verified',
   'node/session/part-journal.ts': 'the header of a file of our own',
+  'node/session/placed-files.ts': 'its own notes on files, by hashes that no peer is shown',
 };
 
 t.test('the one function finds any difference, wherever it is', (t) => {
