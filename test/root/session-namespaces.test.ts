@@ -103,7 +103,8 @@ t.test('a full disk fails one host, until there is room', { skip }, async (t) =>
     execFileSync('umount', ['--lazy', disk]);
     rmSync(disk, { recursive: true });
   });
-  const programs = await lab.receive([], { 2: disk });
+  // With --open, each run of the sender has a key of its own.
+  const programs = await lab.receive(['--compare-all'], { 2: disk });
   const sender = lab.send(4, '--rate', '400k');
   await sender.waitForEvent('PROGRESS');
   const filler = join(disk, 'filler');
