@@ -52,3 +52,8 @@ export function formatCounts(counts: Readonly<Record<string, number>>): string {
     .map(([kind, count]) => `${formatCount(count)} ${kind}`)
     .join(', ');
 }
+
+/** A 16-bit field: 21845 -> 0x5555 */
+export function formatHex16(value: number): string {
+  return `0x${value.toString(16).padStart(4, '0')}`;
+}

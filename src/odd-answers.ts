@@ -3,7 +3,7 @@
  * firewalls (PROTOCOL 6.9).
  */
 import { headerSizeBytes } from './config.js';
-import { formatPlural } from './format.js';
+import { formatHex16, formatPlural } from './format.js';
 import { readUint16 } from './network-order.js';
 import { swapBytes } from './numbering.js';
 import {
@@ -61,11 +61,11 @@ export function describeAnswer(bytes: Uint8Array): string {
   const { length } = bytes;
   const size = formatPlural(length, 'byte');
   if (length < headerSizeBytes) return `a datagram of ${size}, where an ACK has ${headerSizeBytes}`;
-  const type = hex16(readUint16(bytes, fieldOffset.type));
+  const type = formatHex16(readUint16(bytes, fieldOffset.type));
   const packet = decode(bytes);
   const isData = typeof packet !== 'string' && packet.kind === 'data';
   const name = isData ? ', the type of data,' : '';
-  return `a packet of type ${type}${name} with ${size}, where an ACK has type ${hex16(packetType.ack)}`;
+  return `a packet of type ${type}${name} with ${size}, where an ACK has type ${formatHex16(packetType.ack)}`;
 }
 
 /** One line for people about any datagram that a sender gets: data without content are no end marker there. */
@@ -75,8 +75,4 @@ export function describeToSender(bytes: Uint8Array): string {
     typeof packet !== 'string' && packet.kind === 'data' && packet.payload.length === 0;
   if (!isEmptyData || isAbortMarker(packet) || isIdentifyMarker(packet)) return describe(bytes);
   return `${describeAnswer(bytes)}; number ${packet.sequence}`;
-}
-
-function hex16(value: number): string {
-  return `0x${value.toString(16).padStart(4, '0')}`;
 }

@@ -5,7 +5,7 @@
 import { internetChecksum } from './checksum.js';
 import { explainChecksum } from './checksum-diagnosis.js';
 import { headerSizeBytes } from './config.js';
-import { formatPlural } from './format.js';
+import { formatHex16, formatPlural } from './format.js';
 import { readUint16 } from './network-order.js';
 import { numberingMistake } from './numbering.js';
 import type { DataPacket } from './packet.js';
@@ -39,20 +39,20 @@ export function diagnoseFormat(bytes: Uint8Array): Diagnosis {
     return { kind: 'format', arrived: sizeAndHead(bytes), required: required.format, cause };
   }
   const type = readUint16(bytes, fieldOffset.type);
-  const arrived = `a packet of type ${hex16(type)}, ${formatPlural(bytes.length, 'byte')}`;
+  const arrived = `a packet of type ${formatHex16(type)}, ${formatPlural(bytes.length, 'byte')}`;
   return { kind: 'type', arrived, required: required.type, cause: typeMistake(type) };
 }
 
 /** Of a data packet whose checksum does not fit. @param bytes the datagram */
 export function diagnoseChecksum(packet: DataPacket, bytes: Uint8Array): Diagnosis {
   const { sequence, payload, checksum } = packet;
-  const right = hex16(internetChecksum(payload));
+  const right = formatHex16(internetChecksum(payload));
   const size = formatPlural(payload.length, 'byte');
   const unknown =
     'none of the usual mistakes gives this value; are the data the same that were summed?';
   return {
     kind: 'checksum',
-    arrived: `data packet ${sequence} with ${size} and checksum ${hex16(checksum)}, where these data have ${right}`,
+    arrived: `data packet ${sequence} with ${size} and checksum ${formatHex16(checksum)}, where these data have ${right}`,
     required: required.checksum,
     cause: explainChecksum(packet, bytes.subarray(0, headerSizeBytes)) ?? unknown,
   };
@@ -150,8 +150,4 @@ function sizeAndHead(bytes: Uint8Array): string {
     : '';
   const beginning = head.length === 0 ? '' : `, beginning with ${head.join(' ')}${text}`;
   return `a datagram of ${formatPlural(bytes.length, 'byte')}${beginning}`;
-}
-
-function hex16(value: number): string {
-  return `0x${value.toString(16).padStart(4, '0')}`;
 }

@@ -5,6 +5,7 @@
 import { internetChecksum, sameChecksum } from './checksum.js';
 import { headerSizeBytes } from './config.js';
 import { formatCrc32 } from './crc32.js';
+import { formatHex16 } from './format.js';
 import { readUint16, readUint32, writeUint16, writeUint32 } from './network-order.js';
 
 /** Where each field of the header begins, in bytes. */
@@ -166,7 +167,7 @@ export function describe(bytes: Uint8Array): string {
       if (packet.reserved === abortMark) return 'abort by the receiver';
       if (packet.reserved === identifyMark) return `p2mp receiver at ${packet.sequence}`;
       const oddities = [
-        packet.reserved === 0 ? '' : `, ${hex16(packet.reserved)} where zero bits belong`,
+        packet.reserved === 0 ? '' : `, ${formatHex16(packet.reserved)} where zero bits belong`,
         packet.trailingBytes === 0 ? '' : `, ${packet.trailingBytes} bytes after the header`,
       ];
       return `ACK of ${packet.sequence}${oddities.join('')}`;
@@ -186,10 +187,10 @@ function describeData(packet: DataPacket): string {
       ? 'good'
       : check === 'good-odd-low'
         ? 'good with the odd byte in the low half'
-        : `bad, ${hex16(internetChecksum(payload))} expected`;
+        : `bad, ${formatHex16(internetChecksum(payload))} expected`;
   const name = packet.isMarkedLast ? 'last data' : payload.length === 0 ? 'end marker' : 'data';
   const content = payload.length === 0 ? '' : `, crc32 ${formatCrc32(payload)}`;
-  return `${name} ${sequence}, ${payload.length} bytes${content}, checksum ${hex16(packet.checksum)} ${verdict}`;
+  return `${name} ${sequence}, ${payload.length} bytes${content}, checksum ${formatHex16(packet.checksum)} ${verdict}`;
 }
 
 function encodeHeader(sequence: number, checksum: number, type: number): Uint8Array {
@@ -206,8 +207,4 @@ function writeHeader(bytes: Uint8Array, sequence: number, checksum: number, type
 
 function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
-}
-
-function hex16(value: number): string {
-  return `0x${value.toString(16).padStart(4, '0')}`;
 }

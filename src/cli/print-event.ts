@@ -30,9 +30,10 @@ export function printOtherAddress(output: Output, event: OtherAddressEvent): voi
 
 /** What is likely wrong with a program whose packets are rejected; it is for people who write one. */
 export function printDiagnosis(output: Output, event: DiagnosisEvent): void {
-  const { type, from, kind, arrived, required, cause } = event;
-  output.json({ event: type, from, kind, arrived, required, cause });
+  const { type, ...fields } = event;
+  output.json({ event: type, ...fields });
   if (output.isJson) return;
+  const { from, kind, arrived, required, cause } = event;
   output.warn(
     [
       `${from}: packets are rejected (${kind})`,

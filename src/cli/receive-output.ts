@@ -16,7 +16,7 @@ import type { Output } from './output.js';
 import { printOddity } from './print-event.js';
 import { printServerSummary } from './server-summary.js';
 import { formatLoss, percent } from './session-table.js';
-import { formatTable, shownRows } from './table.js';
+import { formatPartOfTable, shownRows } from './table.js';
 
 const intervalMs = 200;
 const jsonIntervalMs = 1000;
@@ -183,10 +183,7 @@ function incomingTable(
   if (rowCount === 0) return [`receiving ${formatPlural(statuses.length, 'object')}`];
   const head = ['object', 'from', 'state', 'here', 'goodput', 'loss'];
   const hidden = statuses.length - rowCount;
-  return [
-    ...formatTable([head, ...statuses.slice(0, rowCount).map(row)], columns),
-    ...(hidden > 0 ? [`and ${hidden} more`] : []),
-  ];
+  return formatPartOfTable([head, ...statuses.slice(0, rowCount).map(row)], hidden, columns);
 }
 
 function row(status: IncomingStatus): string[] {

@@ -2,7 +2,7 @@
 import { bytesPerSec, formatBytes, formatRate, formatSeconds } from '../format.js';
 import type { SessionReceiverStatus } from '../session/session-events.js';
 import type { ViewSize } from './live-view.js';
-import { formatTable, shownRows } from './table.js';
+import { formatPartOfTable, shownRows } from './table.js';
 
 /** States in the order in which a person wants to see them. */
 const order = ['active', 'offered', 'identifying', 'calling', 'failed', 'refused', 'aborted'];
@@ -31,11 +31,7 @@ export function sessionTable(
     .map((status) => row(status, contentSizeBytes));
   const head = ['receiver', 'state', 'here', 'goodput', 'loss', 'rtt'];
   const hidden = receivers.length - rows.length;
-  return [
-    ...formatTable([head, ...rows], columns),
-    ...(hidden > 0 ? [`and ${hidden} more`] : []),
-    total,
-  ];
+  return [...formatPartOfTable([head, ...rows], hidden, columns), total];
 }
 
 function rank(status: SessionReceiverStatus): number {

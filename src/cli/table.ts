@@ -27,6 +27,18 @@ export function formatTable(
   );
 }
 
+/** A table of which only some rows are shown; it ends with how many are not. */
+export function formatPartOfTable(
+  rows: readonly (readonly string[])[],
+  hiddenCount: number,
+  maxColumns: number,
+): string[] {
+  return [
+    ...formatTable(rows, maxColumns),
+    ...(hiddenCount > 0 ? [`and ${hiddenCount} more`] : []),
+  ];
+}
+
 /** Takes columns off the widest cells until all of them have room. */
 function narrow(widths: number[], room: number): void {
   let excess = widths.reduce((sum, width) => sum + width, 0) - room;
