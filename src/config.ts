@@ -73,7 +73,7 @@ export const receiverDefaults = {
   /** Peers whose rejected packets are diagnosed, and for how long they keep others out (PROTOCOL 6.8). */
   maxDiagnosedPeers: 64,
   diagnosedPeerMemoryMs: 600_000,
-  /** Behind such a pause, a peer is told of its mistakes once more. */
+  /** After such a pause, the mistakes of a peer are reported once more. */
   diagnosisPauseMs: 30_000,
   /** Ended transfers whose late duplicates are still answered. */
   maxEndedTransfers: 64,

@@ -27,7 +27,7 @@ export class Output {
       stream.on('error', () => undefined);
     }
     if (this.hasProgress && process.platform !== 'win32') {
-      // Ctrl-Z: the shell goes on where the cursor is.
+      // Ctrl-Z: the shell prints its prompt at the cursor, so the table must be gone by then.
       process.on('SIGTSTP', () => {
         this.live.hide();
         process.kill(process.pid, 'SIGSTOP');

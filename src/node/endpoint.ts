@@ -211,7 +211,7 @@ export class Endpoint {
         if (this.watches.delete(watch)) watch.close();
       };
     } catch {
-      // No descriptor left, no route: sending goes on without the watch.
+      // No descriptor is left, or no route: datagrams are sent without the watch.
       return undefined;
     }
   }

@@ -123,7 +123,7 @@ function wholePages(start: number, end: number, offsetBytes: number, isAtEnd: bo
   return { start: first, end: isAtEnd ? end : end - ((offsetBytes + end) % pageSizeBytes) };
 }
 
-/** Most bytes are told by the first one. */
+/** The first and the last byte settle most cases. */
 function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   return (
     bytes[from] === 0 && bytes[to - 1] === 0 && zeros.compare(bytes, from, to, 0, to - from) === 0

@@ -1,6 +1,6 @@
 /**
- * An HTTP server that takes little from the process it lives in, whoever connects: few connections of short
- * life, few requests a second, and no web page that reaches it under a name of its own (DNS rebinding).
+ * An HTTP server that cannot starve its process: it limits the number and the life of connections and the
+ * requests per second, and refuses web pages that reach it by a domain of their own (DNS rebinding).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';

@@ -91,7 +91,7 @@ export async function prepareFiles(placing: Placing): Promise<void> {
   });
 }
 
-/** What stands in the way there is refused later, when each name is looked at again. */
+/** Anything else at that name is refused later, when each name is checked again. */
 async function lookEarly(target: TargetFolder, { entry }: ContentFile): Promise<Stats | undefined> {
   return lstat(target.path(entry.name)).catch(() => undefined);
 }
