@@ -57,13 +57,13 @@ function startProgram(t: Test, code: string, data: unknown, limitKib?: number) {
     ${contentOf}
     ${code}`;
   const limit = limitKib === undefined ? '' : `ulimit -f ${limitKib};`;
-  const node = [process.execPath, '--import', '@tapjs/typescript/import'];
+  const node = [process.execPath, '--import', 'tsx'];
   const child = spawn(
     'bash',
     ['-c', `${limit} exec "$@"`, 'bash', ...node, '--input-type=module', '-e', program],
     {
       cwd: projectFolder,
-      env: { ...process.env, NODE_OPTIONS: '', TS_NODE_TRANSPILE_ONLY: '1' },
+      env: { ...process.env, NODE_OPTIONS: '' },
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );

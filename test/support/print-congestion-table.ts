@@ -1,7 +1,7 @@
 /**
  * Prints what the simulator gives for sessions that share paths, in Markdown:
  *
- *   TS_NODE_TRANSPILE_ONLY=1 node --import @tapjs/typescript/import test/support/print-congestion-table.ts
+ *   node --import tsx test/support/print-congestion-table.ts
  */
 import { runAlone, runAsymmetric, runLocal, runReno, runSlow, runTwo } from './congestion-runs.js';
 

@@ -1,7 +1,7 @@
 /**
  * Prints the measured grid beside the formulas, in Markdown:
  *
- *   TS_NODE_TRANSPILE_ONLY=1 node --import @tapjs/typescript/import test/support/print-theory-table.ts
+ *   node --import tsx test/support/print-theory-table.ts
  */
 import type { Cell } from './theory-grid.js';
 import { grid, gridSeed, mssBytes, oneWayDelayMs, runCell, timeoutMs } from './theory-grid.js';
