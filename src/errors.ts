@@ -3,6 +3,8 @@
  * (listed in docs/COMMANDS.md) and a message that names the thing and the remedy. A peer's fault is
  * never an error but a counted event: see faults.ts.
  */
+import { escapeControls, escapeControlsInLines } from './session/byte-codec.js';
+
 export type ErrorCode =
   | 'INVALID_ARGUMENT'
   | 'INVALID_PLAN'
@@ -19,6 +21,7 @@ export type ErrorCode =
   | 'KEY_EXISTS'
   | 'TRUST_FILE_BAD';
 
+/** The message is printable: a file's name in it acts on no terminal, and begins no line of its own in a log. */
 export class P2mpError extends Error {
   override readonly name = 'P2mpError';
 
@@ -27,6 +30,8 @@ export class P2mpError extends Error {
     message: string,
     options?: { cause?: unknown },
   ) {
-    super(message, options);
+    // Of a plan, each problem has a line.
+    const hasLines = code === 'INVALID_PLAN';
+    super(hasLines ? escapeControlsInLines(message) : escapeControls(message), options);
   }
 }

@@ -111,6 +111,7 @@ t.test('nothing that is told to people acts on a terminal', (t) => {
   const done = { kind: 'done', isComplete: false, ...figures, reason: text } as const;
   t.match(decodeMessage(encodeMessage(done)), { reason: told });
   t.match(decodeMessage(encodeMessage({ ...offer, label: text })), { label: told });
+  t.match(decodeMessage(encodeMessage({ ...offer, groupHost: text })), { groupHost: told });
   t.end();
 });
 

@@ -3,6 +3,7 @@ import type { Argv } from 'yargs';
 import yargs from 'yargs';
 import { P2mpError } from '../errors.js';
 import { packageVersion } from '../node/package-version.js';
+import { escapeControlsInLines } from '../session/byte-codec.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode, exitCodeHelp } from './exit-code.js';
 import type { Interrupt } from './interrupts.js';
@@ -106,7 +107,8 @@ export async function runCommand(
 /** Prints why a command ended. An error without a code is our own bug and shows where it is. */
 function explain(name: string, error: unknown): ExitCode {
   if (!(error instanceof P2mpError)) {
-    process.stderr.write(`${name}: ${error instanceof Error ? error.stack : String(error)}\n`);
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`${name}: ${escapeControlsInLines(text)}\n`);
     return exitCode.system;
   }
   const isUsage = error.code === 'INVALID_ARGUMENT' || error.code === 'INVALID_PLAN';

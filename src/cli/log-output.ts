@@ -2,7 +2,8 @@
  * What a command that runs for weeks prints: one line for each thing, with its time and level, on standard
  * output. JSON for machines, text for people, or text for the journal of systemd, which adds the time itself.
  */
-import { Output } from './output.js';
+import { escapeControlsInLines } from '../session/byte-codec.js';
+import { Output, toJsonLine } from './output.js';
 
 /** From the least to the most that is told. */
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
@@ -63,12 +64,13 @@ export class LogOutput extends Output {
 
   private writeRecord(level: LogLevel, fields: Readonly<Record<string, unknown>>): void {
     if (!this.tells(level)) return;
-    this.append(`${JSON.stringify({ time: new Date().toISOString(), level, ...fields })}\n`);
+    this.append(toJsonLine({ time: new Date().toISOString(), level, ...fields }));
   }
 
   private format(level: LogLevel, text: string): string {
-    if (this.log.format === 'journal') return `<${priorities[level]}>${text}\n`;
-    return `${new Date().toISOString()} ${level.padEnd(5)} ${text}\n`;
+    const shown = escapeControlsInLines(text);
+    if (this.log.format === 'journal') return `<${priorities[level]}>${shown}\n`;
+    return `${new Date().toISOString()} ${level.padEnd(5)} ${shown}\n`;
   }
 
   private tells(level: LogLevel): boolean {

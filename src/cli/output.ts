@@ -2,6 +2,7 @@
  * What a command prints: lines for people or JSON lines on standard output, warnings, errors and
  * the progress on standard error. A reader that goes away never stops a transfer.
  */
+import { escapeControls, escapeControlsInLines } from '../session/byte-codec.js';
 import { breaksLines, LiveView, type View } from './live-view.js';
 
 export interface OutputOptions {
@@ -9,6 +10,15 @@ export interface OutputOptions {
   readonly isQuiet: boolean;
   /** Only what is wrong, and results with --json. */
   readonly isTerse?: boolean;
+}
+
+/** The object as a line of JSON that acts on no terminal: what JSON leaves as it is, is escaped as well. */
+export function toJsonLine(object: Readonly<Record<string, unknown>>): string {
+  const text = JSON.stringify(object).replace(
+    /[\x7f-\x9f\p{Bidi_Control}\u2028\u2029]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return `${text}\n`;
 }
 
 /** Lines are gathered up to this size within one turn of the event loop. */
@@ -48,7 +58,7 @@ export class Output {
   line(text: string): void {
     const { isJson, isQuiet, isTerse } = this.options;
     if (isJson || isQuiet || isTerse) return;
-    this.append(`${text}\n`);
+    this.append(`${escapeControlsInLines(text)}\n`);
   }
 
   /** One JSON object on a line of its own; only with --json. */
@@ -57,7 +67,7 @@ export class Output {
     const { isQuiet, isTerse } = this.options;
     // Of a quiet run only results are told.
     if ((isQuiet || isTerse) && object.event.toLowerCase() !== 'result') return;
-    this.append(`${JSON.stringify(object)}\n`);
+    this.append(toJsonLine(object));
   }
 
   /** Something that only --verbose tells. */
@@ -79,7 +89,7 @@ export class Output {
   progress(view: View): void {
     if (!this.hasProgress) return;
     this.flush();
-    this.live.show(view);
+    this.live.show((size) => view(size).map(escapeControls));
   }
 
   /** Whether there is a terminal to show progress on. */
@@ -104,7 +114,7 @@ export class Output {
   private toStandardError(text: string): void {
     this.flush();
     this.live.hide();
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`${escapeControlsInLines(text)}\n`);
   }
 
   protected append(text: string): void {

@@ -179,7 +179,7 @@ export function printSendSummary(output: Output, result: SendResult): void {
   const mostBytes = Math.max(0, ...receivers.map(({ receivedBytes }) => receivedBytes));
   const goodput = bytesPerSec(mostBytes, elapsedMs);
   output.line(
-    `${result.label}: ${formatPlural(result.entryCount, 'entry', 'entries')}, ` +
+    `${escapeControls(result.label)}: ${formatPlural(result.entryCount, 'entry', 'entries')}, ` +
       `${formatBytes(contentSizeBytes)}, complete at ${complete} of ${formatPlural(receivers.length, 'receiver')}`,
   );
   output.line(

@@ -174,3 +174,8 @@ export function escapeControls(text: string): string {
     return `\\x${code.toString(16).padStart(2, '0')}`;
   });
 }
+
+/** The same for a text of several lines: their ends stay. */
+export function escapeControlsInLines(text: string): string {
+  return text.split('\n').map(escapeControls).join('\n');
+}

@@ -290,7 +290,7 @@ function readOffer(reader: ByteReader): Offer | undefined {
     manifestDigest: reader.raw(digestSizeBytes).slice(),
     manifest: reader.counted().slice(),
     groupKey: reader.raw(keySizeBytes).slice(),
-    groupHost: reader.text(),
+    groupHost: readLine(reader),
     reportIntervalMs: reader.varint() / 1000,
   };
   const existing = existingFiles[reader.uint8()];
