@@ -5,7 +5,7 @@
 import type { Address } from './address.js';
 import { formatAddress } from './address.js';
 import type { RefusalCode } from './refusal.js';
-import { describeRefusal } from './refusal.js';
+import { describeRefusal, describeRemedy } from './refusal.js';
 
 /** A receiver answers, but not at the first address of its name. */
 export interface OtherAddressEvent {
@@ -29,6 +29,11 @@ export function otherAddressEvent(
   };
 }
 
+interface Refusal {
+  readonly at: Address;
+  readonly code: RefusalCode;
+}
+
 /** Attempts at one address in a row: the first may just be lost. */
 const attemptsInARow = 2;
 
@@ -37,10 +42,7 @@ export class CandidateAddresses {
   private attempts = 0;
   private hasAnswered = false;
   /** What refused since the last answer, by address. */
-  private readonly refusals = new Map<
-    string,
-    { readonly at: Address; readonly code: RefusalCode }
-  >();
+  private readonly refusals = new Map<string, Refusal>();
 
   /** @param others none where the first is all there is */
   constructor(
@@ -57,29 +59,45 @@ export class CandidateAddresses {
     return [this.first, ...this.others];
   }
 
+  /** Where an answer may come from. */
+  get places(): readonly Address[] {
+    return this.hasAnswered ? [this.current] : this.all;
+  }
+
+  /** Whether nobody can be expected to answer: each place has refused since the last answer. */
+  get isRefused(): boolean {
+    return this.refusalsOfAll !== undefined;
+  }
+
   /** @returns words for where it was looked for, where that is more than one place */
   describe(): string {
     return this.others.length === 0 ? '' : ` at ${this.all.map(({ host }) => host).join(' or ')}`;
   }
 
   /**
-   * Why nobody can be expected to answer: all places refuse where the receiver may be.
+   * Why a receiver failed that is refused.
    * @param program what should run there
+   * @returns undefined where it is not refused
    */
   describeRefusal(program: string): string | undefined {
-    const places = this.hasAnswered ? [this.current] : this.all;
-    if (!places.every((place) => this.refusals.has(formatAddress(place)))) return undefined;
-    const texts = [...this.refusals.values()].map(({ at, code }) =>
-      describeRefusal(code, at, program),
-    );
-    return texts.join('; ');
+    const refusals = this.refusalsOfAll;
+    if (refusals === undefined) return undefined;
+    const remedies = refusals.map(({ at, code }) => describeRemedy(code, at));
+    return `${describeAll(refusals, program)}${remedies.find((text) => text !== '') ?? ''}`;
   }
 
-  /** A place refuses what is sent to it; another one is tried at once. */
-  noteRefusal(at: Address, code: RefusalCode): void {
+  /**
+   * A place refuses what is sent to it; another one is tried at once.
+   * @param program what should run there
+   * @returns the reason, once the last of the receiver's places has refused
+   */
+  noteRefusal(at: Address, code: RefusalCode, program: string): string | undefined {
+    const wasRefused = this.isRefused;
     const key = formatAddress(at);
     this.refusals.set(key, { at, code });
     if (key === formatAddress(this.current)) this.attempts = attemptsInARow;
+    const refusals = wasRefused ? undefined : this.refusalsOfAll;
+    return refusals === undefined ? undefined : describeAll(refusals, program);
   }
 
   /** Something is about to be sent that only a receiver answers. */
@@ -106,4 +124,15 @@ export class CandidateAddresses {
     if (index >= 0) this.index = index;
     return this.index > 0;
   }
+
+  /** What each place has refused with; undefined where one of them has not. */
+  private get refusalsOfAll(): readonly Refusal[] | undefined {
+    const { places } = this;
+    const refusals = places.flatMap((place) => this.refusals.get(formatAddress(place)) ?? []);
+    return refusals.length === places.length ? refusals : undefined;
+  }
+}
+
+function describeAll(refusals: readonly Refusal[], program: string): string {
+  return refusals.map(({ at, code }) => describeRefusal(code, at, program)).join('; ');
 }

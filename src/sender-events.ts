@@ -2,6 +2,7 @@
 import type { OtherAddressEvent } from './candidate-addresses.js';
 import type { FaultCounts, FaultEvent } from './faults.js';
 import type { PeerStatus } from './peer.js';
+import type { PortRefusedEvent } from './refusal.js';
 
 export type SenderEvent =
   /** Hand these bytes of the object to `provideBlock`. */
@@ -21,13 +22,7 @@ export type SenderEvent =
       readonly pendingCount: number;
     }
   | OtherAddressEvent
-  /** A receiver cannot answer: its port refuses what is sent to it. It is sent to until patience ends. */
-  | {
-      readonly type: 'refused';
-      readonly receiver: string;
-      readonly reason: string;
-      readonly patienceMs: number;
-    }
+  | PortRefusedEvent
   /** A receiver's outcome is known. */
   | { readonly type: 'receiver'; readonly outcome: ReceiverOutcome }
   | FaultEvent

@@ -197,12 +197,10 @@ export class Sender implements Machine<SenderEvent> {
       this.advance(nowMs);
       return;
     }
-    const isKnown = peer.addresses.describeRefusal('p2mpserver') !== undefined;
-    peer.addresses.noteRefusal(at, code);
-    const reason = peer.addresses.describeRefusal('p2mpserver');
-    if (reason === undefined || isKnown) return;
+    const reason = peer.addresses.noteRefusal(at, code, 'p2mpserver');
+    if (reason === undefined) return;
     const { limitMs: patienceMs } = this.patience;
-    this.events.push({ type: 'refused', receiver: peer.name, reason, patienceMs });
+    this.events.push({ type: 'port-refused', receiver: peer.name, reason, patienceMs });
   }
 
   /** Stops here: tells every unfinished receiver (PROTOCOL 5.6) and ends with `done`. */

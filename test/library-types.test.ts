@@ -55,6 +55,8 @@ function describeSent(event: SendEvent): string {
       return event.receiver;
     case 'other-address':
       return `${event.receiver} ${event.address} ${event.insteadOf}`;
+    case 'port-refused':
+      return `${event.receiver}: ${event.reason} ${event.patienceMs}`;
     case 'put-off':
       return `${event.receiver}: ${event.reason}`;
     case 'resize':

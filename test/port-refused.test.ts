@@ -10,6 +10,7 @@ import { PortWatch } from '../src/node/port-watch.js';
 import type { RefusalCode } from '../src/refusal.js';
 import { DrivenSender, port } from './support/driven-sender.js';
 import {
+  findClosedPort,
   hasIPv6,
   isSameContent,
   noOffload,
@@ -31,20 +32,10 @@ t.jobs = 4;
 const skip = noOffload;
 const two = ['--give-up-after', '2'];
 
-/** A port of this host that nobody has. */
-async function closedPort(host = '127.0.0.1'): Promise<number> {
-  const socket = createSocket(host === '::1' ? 'udp6' : 'udp4');
-  socket.bind(0, host);
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return port;
-}
-
 for (const host of ['127.0.0.1', '::1']) {
   const skipHost = host === '::1' && !hasIPv6 ? 'this host has no IPv6' : skip;
   t.test(`a closed port at ${host} is named`, { skip: skipHost, buffered: true }, async (t) => {
-    const port = await closedPort(host);
+    const port = await findClosedPort(host);
     const server = host === '::1' ? `[::1]:${port}` : `${host}:${port}`;
     const sent = writeRandomFile(t.testdir(), 1000);
     const { code, stderr } = await runClient(t, [server], sent, 500, two);
@@ -52,7 +43,7 @@ for (const host of ['127.0.0.1', '::1']) {
     t.equal(code, 1);
     t.equal(
       stderr,
-      `${server}: ${reason}; still trying for 2 s\n${server}: given up on: ${reason}\n`,
+      `${server}: ${reason}; still trying for 2 s\n${server}: given up on: ${reason} (connection refused); start it, then send again\n`,
     );
   });
 }
@@ -64,16 +55,20 @@ t.test(
     const folder = t.testdir();
     const sent = writeRandomFile(folder, 1000);
     const serving = await startServer(t, join(folder, 'copy'), 0);
-    const refusing = `127.0.0.1:${await closedPort()}`;
+    const refusing = `127.0.0.1:${await findClosedPort()}`;
     const silent = `127.0.0.1:${await openSilentPort(t)}`;
     const servers = [serving.server, refusing, silent];
     const exit = await runClient(t, servers, sent, 500, [...two, '--json']);
-    const events = parseEvents(exit.stdout).filter(({ event }) => event === 'refused');
+    const events = parseEvents(exit.stdout).filter(({ event }) => event === 'port-refused');
     t.match(events, [{ receiver: refusing, reason: /^port \d+ at 127.0.0.1 refused/ }]);
     t.equal(events.length, 1, 'once');
     t.match(parseResult(exit)['receivers'], [
       { status: 'complete' },
-      { status: 'failed', reason: /^port \d+ at 127.0.0.1 refused: no p2mpserver runs there$/ },
+      {
+        status: 'failed',
+        reason:
+          /^port \d+ at 127.0.0.1 refused: no p2mpserver runs there \(connection refused\); start it, /,
+      },
       { status: 'failed', reason: /^no answer for 2 s; is p2mpserver running there/ },
     ]);
   },
@@ -82,7 +77,7 @@ t.test(
 t.test('a server that starts later gets the whole file', { skip, buffered: true }, async (t) => {
   const folder = t.testdir();
   const [sent, copy] = [writeRandomFile(folder, 5000), join(folder, 'copy')];
-  const port = await closedPort();
+  const port = await findClosedPort();
   const client = startClient(t, [`127.0.0.1:${port}`], sent, 500);
   await client.waitFor(/refused: no p2mpserver runs there; still trying/, 'stderr');
   startCommand(t, 'p2mpserver', [String(port), copy, '0', '--bind', '127.0.0.1']);
@@ -121,16 +116,16 @@ const driven = () =>
 t.test('where a name has two addresses, both must refuse', async (t) => {
   const sender = driven();
   sender.refuse(0, { host: 'a', port });
-  t.same(sender.eventsOf('refused'), [], 'the other one may answer');
+  t.same(sender.eventsOf('port-refused'), [], 'the other one may answer');
   t.same(sender.takeSent(), ['a data 0']);
   sender.passTo(150);
   t.same(sender.takeSent(), ['z data 0'], 'which is tried at once');
   sender.refuse(0, { host: 'z', port });
   sender.refuse(0, { host: 'z', port });
-  t.match(sender.eventsOf('refused'), [
+  t.match(sender.eventsOf('port-refused'), [
     { reason: /^port 7735 at a refused.*; port 7735 at z refused/ },
   ]);
-  t.equal(sender.eventsOf('refused').length, 1, 'once');
+  t.equal(sender.eventsOf('port-refused').length, 1, 'once');
   sender.passTo(2100);
   t.match(sender.outcome('a'), { status: 'failed', reason: /^port 7735 at a refused/ });
 });

@@ -20,7 +20,7 @@ import { createParser, onInterrupt, parse, runCommand, single } from './command.
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
 import { Output } from './output.js';
-import { printOddity, printOtherAddress } from './print-event.js';
+import { printOddity, printOtherAddress, printPortRefused } from './print-event.js';
 
 const usage = [
   '$0 <server>... <port> <file> <MSS> [options]',
@@ -156,13 +156,9 @@ function printEvent(
         output.warn(`${receiver}: ${status} after ${formatSeconds(elapsedMs / 1000)}${why}`);
       break;
     }
-    case 'refused': {
-      const { type, receiver, reason, patienceMs } = event;
-      output.json({ event: type, receiver, reason });
-      if (output.isJson) break;
-      output.warn(`${receiver}: ${reason}; still trying for ${patienceMs / 1000} s`);
+    case 'port-refused':
+      printPortRefused(output, event);
       break;
-    }
     case 'other-address':
       printOtherAddress(output, event);
       break;

@@ -2,6 +2,7 @@
 import type { OtherAddressEvent } from '../candidate-addresses.js';
 import type { DiagnosisEvent } from '../diagnosis-log.js';
 import type { FaultEvent } from '../faults.js';
+import type { PortRefusedEvent } from '../refusal.js';
 import type { Output } from './output.js';
 
 export interface SendErrorEvent {
@@ -26,6 +27,14 @@ export function printOtherAddress(output: Output, event: OtherAddressEvent): voi
   const { type, receiver, address, insteadOf } = event;
   output.json({ event: type, receiver, address, insteadOf });
   if (!output.isJson) output.warn(`${receiver}: answers at ${address}, not at ${insteadOf}`);
+}
+
+/** A receiver's port refuses datagrams, and is tried on. */
+export function printPortRefused(output: Output, event: PortRefusedEvent): void {
+  const { type, receiver, reason, patienceMs } = event;
+  output.json({ event: type, receiver, reason });
+  if (!output.isJson)
+    output.warn(`${receiver}: ${reason}; still trying for ${patienceMs / 1000} s`);
 }
 
 /** What is likely wrong with a program whose packets are rejected; it is for people who write one. */

@@ -14,7 +14,7 @@ import { escapeControls } from '../session/byte-codec.js';
 import type { SessionReceiverStatus } from '../session/session-events.js';
 import { describeOffload } from './describe-offload.js';
 import type { Output } from './output.js';
-import { printOddity, printOtherAddress } from './print-event.js';
+import { printOddity, printOtherAddress, printPortRefused } from './print-event.js';
 import { formatLoss, sessionTable } from './session-table.js';
 import { formatTable } from './table.js';
 
@@ -71,6 +71,9 @@ export class SendOutput {
         break;
       case 'other-address':
         printOtherAddress(output, event);
+        break;
+      case 'port-refused':
+        printPortRefused(output, event);
         break;
       case 'silent':
         output.json({ event: 'SILENT', receiver: event.receiver });

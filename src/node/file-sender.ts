@@ -7,7 +7,6 @@ import type { TimeoutSpec } from '../sender-options.js';
 import { fatalSendError } from './endpoint.js';
 import { FileSource } from './file-source.js';
 import type { AwaitedPeer } from './port-watch.js';
-import { PortWatch } from './port-watch.js';
 import type { ServerSpec } from './resolve-receivers.js';
 import { resolveReceivers, wildcardsFor } from './resolve-receivers.js';
 import { findUnreachable } from './routes.js';
@@ -56,7 +55,6 @@ class FileTransfer {
   private source: FileSource | undefined;
   private sender: Sender | undefined;
   private runner: SocketRunner<SenderEvent> | undefined;
-  private portWatch: PortWatch | undefined;
   /** The block that the file has not got ready yet; later ones wait behind it. */
   private readonly needs: Extract<SenderEvent, { type: 'need' }>[] = [];
   private readonly sendErrors = new SendErrorLog((message) =>
@@ -83,7 +81,6 @@ class FileTransfer {
       if (this.error !== undefined) this.stop(this.error);
       this.runner?.drain();
       const senderResult = await result;
-      this.portWatch?.close();
       await this.runner?.close();
       const sha256 = this.source?.digest();
       return {
@@ -93,7 +90,6 @@ class FileTransfer {
       };
     } finally {
       signal?.removeEventListener('abort', handleAbort);
-      this.portWatch?.close();
       await this.runner?.close();
       await this.source?.close();
     }
@@ -132,15 +128,11 @@ class FileTransfer {
 
   private watchPorts(): void {
     const { sender, runner } = this;
-    if (sender === undefined || runner?.sockets === undefined) return;
-    this.portWatch = new PortWatch({
-      sockets: runner.sockets,
-      awaited: () => awaitedPeers(sender),
-      handleRefusal: (index, from, code) => {
-        sender.handleRefusal(runner.nowMs, index, from, code);
-        runner.drain();
-      },
-    });
+    if (sender === undefined || runner === undefined) return;
+    runner.watchPorts(
+      () => awaitedPeers(sender),
+      (index, from, code) => sender.handleRefusal(runner.nowMs, index, from, code),
+    );
   }
 
   private handleEvent(event: SenderEvent): void {
@@ -220,8 +212,7 @@ class FileTransfer {
 }
 
 function* awaitedPeers({ peers }: Sender): Iterable<AwaitedPeer> {
-  for (const { index, address, addresses, isHeard, isPending, acks } of peers) {
-    if (!isPending) continue;
-    yield { index, addresses: isHeard ? [address] : addresses.all, heardCount: acks };
+  for (const { index, addresses, isPending, acks } of peers) {
+    if (isPending) yield { index, addresses: addresses.places, heardCount: acks };
   }
 }

@@ -51,7 +51,9 @@ export function openRefusalWatch(options: RefusalWatchOptions): dgram.Socket {
   watch.on('message', handleMessage);
   // Of other errors, the first socket hears as soon as it sends.
   watch.on('error', ({ code }: NodeJS.ErrnoException) => {
-    if (code === 'ECONNREFUSED' || code === 'EHOSTUNREACH') handleRefusal(code);
+    if (code === 'ECONNREFUSED') handleRefusal(code);
+    // By IPv6, Linux reports a firewall's answer as EACCES.
+    if (code === 'EHOSTUNREACH' || code === 'EACCES') handleRefusal('EHOSTUNREACH');
   });
   return watch;
 }

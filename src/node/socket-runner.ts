@@ -2,9 +2,12 @@
 import type { Address } from '../address.js';
 import type { Machine, TimeMs } from '../machine.js';
 import { Runner } from '../machine.js';
+import type { RefusalCode } from '../refusal.js';
 import { Endpoint } from './endpoint.js';
 import type { Offload } from './offload-socket.js';
 import { noOffload } from './offload-socket.js';
+import type { AwaitedPeer } from './port-watch.js';
+import { PortWatch } from './port-watch.js';
 
 /**
  * How exactly deadlines are kept. `exact`: to a fraction of a millisecond, for which the process polls;
@@ -28,6 +31,7 @@ export class SocketRunner<Event> {
   private readonly runner: Runner<Event>;
   private readonly deadlines: DeadlinePolicy;
   private endpoint: Endpoint | undefined;
+  private portWatch: PortWatch | undefined;
   private isClosing = false;
   private timer: NodeJS.Timeout | undefined;
   private immediate: NodeJS.Immediate | undefined;
@@ -77,11 +81,30 @@ export class SocketRunner<Event> {
     return this.endpoint?.offload ?? noOffload;
   }
 
-  /** For groups, and to watch ports; closed with the runner. */
-  get sockets():
-    | Pick<Endpoint, 'joinGroup' | 'leaveGroup' | 'sendGroupsBy' | 'watchRefusals'>
-    | undefined {
+  /** For groups; closed with the runner. */
+  get sockets(): Pick<Endpoint, 'joinGroup' | 'leaveGroup' | 'sendGroupsBy'> | undefined {
     return this.endpoint;
+  }
+
+  /**
+   * Watches whether ports of silent receivers refuse what is sent there, until the runner is closed.
+   * @param awaited the receivers whose answers are awaited now
+   * @param handleRefusal is called once for each place and each silence; the machine goes on afterwards
+   */
+  watchPorts(
+    awaited: () => Iterable<AwaitedPeer>,
+    handleRefusal: (index: number, from: Address, code: RefusalCode) => void,
+  ): void {
+    const { endpoint } = this;
+    if (endpoint === undefined) return;
+    this.portWatch = new PortWatch({
+      sockets: endpoint,
+      awaited,
+      handleRefusal: (...refusal) => {
+        handleRefusal(...refusal);
+        this.drain();
+      },
+    });
   }
 
   drain(): void {
@@ -93,6 +116,7 @@ export class SocketRunner<Event> {
     const { endpoint } = this;
     if (endpoint === undefined || this.isClosing) return;
     this.isClosing = true;
+    this.portWatch?.close();
     await endpoint.flush();
     this.runner.drain();
     await endpoint.flush();

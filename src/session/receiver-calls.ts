@@ -5,6 +5,7 @@
 import type { Address } from '../address.js';
 import type { FaultKind } from '../faults.js';
 import type { TimeMs } from '../machine.js';
+import type { PortRefusedEvent, RefusalCode } from '../refusal.js';
 import type { SessionCrypto } from './crypto.js';
 import type { Message, Offer } from './messages.js';
 import { PollBudget } from './poll-budget.js';
@@ -47,6 +48,9 @@ export interface ReceiverCallsOwner {
   settleFailed(nowMs: TimeMs, peer: SessionPeer, reason: string): void;
   giveUp(nowMs: TimeMs, index: number, reason: string): void;
 }
+
+/** What runs where a receiver answers. */
+const receiverProgram = 'p2mp receive';
 
 /** With many receivers, timers are looked at this much later for each of them. */
 const checkGrainMs = 0.01;
@@ -186,7 +190,10 @@ export class ReceiverCalls {
     if (peer.status !== 'calling' || peer.opening === undefined) return;
     const outcome = peer.opening.handle(packet);
     const isAnswer = outcome === 'advanced' || outcome === 'small-only';
-    if (isAnswer && peer.addresses.noteAnswer(from)) this.owner.handleOtherAddress(peer);
+    if (isAnswer) {
+      peer.heardCount++;
+      if (peer.addresses.noteAnswer(from)) this.owner.handleOtherAddress(peer);
+    }
     if (outcome === 'advanced' && peer.calledAtMs !== undefined) {
       peer.model.takeOpening(nowMs, nowMs - peer.calledAtMs);
     }
@@ -205,6 +212,18 @@ export class ReceiverCalls {
       if (peer.opening.stage === 'trust') this.owner.identify(nowMs, peer);
       else this.call(nowMs, peer);
     }
+  }
+
+  /**
+   * A receiver's port refuses what is sent there. One may be started yet, and anybody on the way can make that up, so
+   * patience is as long as ever.
+   * @returns what to report; nothing while it is known, or expected of a receiver that is about to end
+   */
+  noteRefusal(peer: SessionPeer, at: Address, code: RefusalCode): PortRefusedEvent | undefined {
+    const reason = peer.addresses.noteRefusal(at, code, receiverProgram);
+    if (reason === undefined || peer.putOff !== undefined) return undefined;
+    const { giveUpAfterMs: patienceMs } = this.options;
+    return { type: 'port-refused', receiver: peer.name, reason, patienceMs };
   }
 
   /** Little patience leaves time for a few calls all the same. */
@@ -334,15 +353,21 @@ export class ReceiverCalls {
 
   private silenceReason(peer: SessionPeer): string {
     const seconds = this.options.giveUpAfterMs / 1000;
-    if (peer.putOff !== undefined) return peer.putOff.reason;
+    const refusal = peer.addresses.describeRefusal(receiverProgram);
+    if (peer.putOff !== undefined) {
+      return refusal === undefined ? peer.putOff.reason : `${peer.putOff.reason}; now ${refusal}`;
+    }
     if (peer.otherVersion !== undefined) {
       return `speaks version ${peer.otherVersion} of the protocol; bring both sides to the same release`;
     }
     const smallAnswers = peer.opening?.smallAnswers ?? 0;
     if (smallAnswers >= narrowPathAnswers.suspected) return this.narrowPathReason(peer);
+    if (refusal !== undefined) {
+      return peer.isHeard ? `fell silent for ${seconds} s; now ${refusal}` : refusal;
+    }
     if (peer.isHeard) return `fell silent for ${seconds} s; send again once it is back`;
     const { port } = peer.address;
-    return `no answer${peer.addresses.describe()} for ${seconds} s; is p2mp receive running there, and does a firewall let UDP port ${port} through?`;
+    return `no answer${peer.addresses.describe()} for ${seconds} s; is ${receiverProgram} running there, and does a firewall let UDP port ${port} through?`;
   }
 
   private narrowPathReason({ name }: SessionPeer): string {

@@ -50,6 +50,7 @@ function activityOf(peer: SessionPeer, isConfirmed: boolean): string {
   switch (peer.status) {
     case 'calling':
       if (peer.putOff !== undefined) return 'waits for its restart';
+      if (peer.addresses.isRefused) return 'port refuses, called again';
       return peer.isHeard ? 'silent, called again' : 'called';
     case 'identifying':
       return 'key to be trusted';

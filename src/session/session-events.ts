@@ -1,6 +1,7 @@
 /** What a session's sender tells and asks, and what came of it. */
 import type { OtherAddressEvent } from '../candidate-addresses.js';
 import type { FaultCounts, FaultEvent } from '../faults.js';
+import type { PortRefusedEvent } from '../refusal.js';
 import type { SessionPeerStatus } from './session-peer.js';
 
 export type SessionSenderEvent =
@@ -19,6 +20,7 @@ export type SessionSenderEvent =
       readonly receiverKey: Uint8Array;
     }
   | OtherAddressEvent
+  | PortRefusedEvent
   /** A receiver takes part, for the first time or again. */
   | { readonly type: 'connect'; readonly receiver: string; readonly selfName: string }
   /** All of the content was read: call `confirmSource` if it is still what it was, else `abort`. */

@@ -85,6 +85,8 @@ export class SessionPeer {
   /** It was heard lately: rounds wait for its reports. */
   isResponsive = false;
   isHeard = false;
+  /** Answers that came from it. */
+  heardCount = 0;
   heardAtMs: TimeMs = 0;
   /** When it last came nearer to the end, or was busy at its own disk. */
   progressAtMs: TimeMs = 0;
@@ -108,7 +110,7 @@ export class SessionPeer {
   polledAtMs: TimeMs = -Infinity;
   unansweredPolls = 0;
   readonly rtt: RttEstimator;
-  readonly addresses: CandidateAddresses;
+  addresses: CandidateAddresses;
 
   startedAtMs: TimeMs | undefined;
   settledAtMs: TimeMs | undefined;
@@ -131,6 +133,14 @@ export class SessionPeer {
   /** Where it is sent to now. */
   get address(): Address {
     return this.addresses.current;
+  }
+
+  /** Whether it owes an answer to what was sent to it. */
+  get isAwaited(): boolean {
+    const { status, unansweredPolls } = this;
+    return (
+      status === 'calling' || status === 'offered' || (status === 'active' && unansweredPolls > 0)
+    );
   }
 
   /** It has come nearer to the end, or is at its own disk. */

@@ -10,6 +10,7 @@ import type { Machine, TimeMs, Transmit } from '../machine.js';
 import { stoppedTimeMs } from '../machine.js';
 import { readUint32 } from '../network-order.js';
 import { Queue } from '../queue.js';
+import type { RefusalCode } from '../refusal.js';
 import { BlockSeal } from './block-seal.js';
 import { isEqualBytes, toHex } from './byte-codec.js';
 import { ContentGate } from './content-gate.js';
@@ -184,6 +185,13 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.advance(nowMs);
   }
 
+  /** A receiver's port refuses what is sent there, as its host or a firewall reports it (ICMP). */
+  handleRefusal(index: number, from: Address, code: RefusalCode): void {
+    const peer = at(this.peers, index);
+    const event = peer.isSettled ? undefined : this.calls.noteRefusal(peer, from, code);
+    if (event !== undefined) this.events.push(event);
+  }
+
   /**
    * Another session takes the place of this one at the receivers: only what they say of its end is
    * answered from now on. They are not told, for one that takes a single session would take no other.
@@ -337,7 +345,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       return;
     }
     peer.isHeard = true;
+    peer.heardCount++;
     peer.heardAtMs = nowMs;
+    peer.addresses.noteAnswer(from);
     peer.unansweredPolls = 0;
     // It was called again, and its old channel still speaks: it was only away.
     if (peer.status === 'calling' && peer.startedAtMs !== undefined) this.handleReturn(nowMs, peer);

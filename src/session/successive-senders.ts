@@ -3,6 +3,7 @@
  * anew does so on the same sockets. Those before only confirm what receivers say of their end.
  */
 import type { Address } from '../address.js';
+import { at } from '../assert.js';
 import type { Machine, TimeMs, Transmit } from '../machine.js';
 import { readUint32 } from '../network-order.js';
 import type { SessionSenderEvent } from './session-events.js';
@@ -22,6 +23,8 @@ export class SuccessiveSenders implements Machine<SessionSenderEvent> {
   }
 
   succeed(next: SessionSender): void {
+    // Which address a receiver answers at, and which ones refuse, does not change with the session.
+    for (const peer of next.peers) peer.addresses = at(this.newest.peers, peer.index).addresses;
     this.newest.retire();
     this.retired.push(this.newest);
     this.newest = next;

@@ -49,9 +49,14 @@ export class SessionLab {
 
   /** Drops what a host takes in and this rule fits. */
   drop(host: number, rule: string): void {
+    this.filter(host, rule, 'drop');
+  }
+
+  /** Does this with what a host takes in and the rule fits, as nftables spells both. */
+  filter(host: number, rule: string, verdict: string): void {
     this.run(host, 'nft', 'add table inet test');
     this.run(host, 'nft', 'add chain inet test in { type filter hook input priority 0 ; }');
-    this.run(host, 'nft', `add rule inet test in ${rule} drop`);
+    this.run(host, 'nft', `add rule inet test in ${rule} ${verdict}`);
   }
 
   p2mp(host: number, ...args: string[]): Program {

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { isSameContent } from '../support/loopback.js';
+import { isSameContent, noOffload } from '../support/loopback.js';
 import { distFolder, Program, parseEvents, parseResult } from '../support/processes.js';
 import { noLab, SessionLab } from './session-lab.js';
 
@@ -42,6 +42,34 @@ t.test('interface down: at once, in both dialects', { skip }, async (t) => {
     /^10\.99\.0\.11: given up on: cannot be sent to at 10\.99\.0\.11: this host /,
   );
 });
+
+for (const version of [4, 6] as const) {
+  t.test(
+    `a firewall that rejects the port, IPv${version}`,
+    { skip: skip || noOffload },
+    async (t) => {
+      const lab = new SessionLab(t, 1000);
+      await lab.receive(['--once']);
+      lab.filter(2, 'udp dport 7735', 'reject with icmpx admin-prohibited');
+      lab.filter(3, 'udp dport 7735', 'reject with icmpx port-unreachable');
+      const exit = await lab.send(version, '--give-up-after', '2').exited;
+      t.equal(exit.code, 3);
+      const [, second, third] = [1, 2, 3].map((host) => lab.address(host, version));
+      const firewall = `a firewall on the way to ${second} rejects UDP port 7735; ask for the port to be opened`;
+      const refused = `port 7735 at ${third} refused: no p2mp receive runs there, or a firewall of that host rejects the port`;
+      const events = parseEvents(exit.stdout).filter(({ event }) => event === 'port-refused');
+      t.same(new Set(events.map(({ reason }) => reason)), new Set([firewall, refused]));
+      t.match(parseResult(exit)['receivers'], [
+        { status: 'complete' },
+        { status: 'failed', reason: firewall },
+        {
+          status: 'failed',
+          reason: `${refused} (connection refused); start it or open the port, then send again`,
+        },
+      ]);
+    },
+  );
+}
 
 t.test('the broadcast address of a network', { skip }, async (t) => {
   const lab = new SessionLab(t, 1000);

@@ -37,6 +37,16 @@ export async function openSilentPort(t: Cleaner): Promise<number> {
   return socket.address().port;
 }
 
+/** A port of this host that nobody has. */
+export async function findClosedPort(host = '127.0.0.1'): Promise<number> {
+  const socket = createSocket(host === '::1' ? 'udp6' : 'udp4');
+  socket.bind(0, host);
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(() => resolve()));
+  return port;
+}
+
 /** Why batches cannot be tried here; false where they can. */
 export const noOffload = (() => {
   try {

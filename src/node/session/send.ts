@@ -13,6 +13,7 @@ import type {
 import type { SessionSender } from '../../session/session-sender.js';
 import { SuccessiveSenders } from '../../session/successive-senders.js';
 import type { Offload } from '../offload-socket.js';
+import type { AwaitedPeer } from '../port-watch.js';
 import type { FoundReceiver, ServerSpec } from '../resolve-receivers.js';
 import { wildcardsFor } from '../resolve-receivers.js';
 import { findUnreachable } from '../routes.js';
@@ -66,7 +67,17 @@ export interface SendOptions {
 export type SendEvent =
   | Extract<
       SessionSenderEvent,
-      { type: 'connect' | 'other-address' | 'silent' | 'put-off' | 'receiver' | 'fault' | 'done' }
+      {
+        type:
+          | 'connect'
+          | 'other-address'
+          | 'port-refused'
+          | 'silent'
+          | 'put-off'
+          | 'receiver'
+          | 'fault'
+          | 'done';
+      }
     >
   /** The source is open, the hosts are known; calling begins. */
   | {
@@ -205,6 +216,10 @@ class Sending {
       handleSendError: (error) => this.handleSendError(error),
     });
     this.runner = runner;
+    runner.watchPorts(
+      () => awaitedPeers(senders.current),
+      (index, from, code) => senders.current.handleRefusal(index, from, code),
+    );
     this.narrowPaths = new NarrowPaths({
       senders,
       fit,
@@ -354,6 +369,12 @@ class Sending {
     }
     sender?.giveUp(runner.nowMs, found.index, found.reason);
     runner.drain();
+  }
+}
+
+function* awaitedPeers({ peers }: SessionSender): Iterable<AwaitedPeer> {
+  for (const { index, addresses, isAwaited, heardCount } of peers) {
+    if (isAwaited) yield { index, addresses: addresses.places, heardCount };
   }
 }
 
