@@ -2,6 +2,9 @@
 import t from 'tap';
 import type { Address } from '../src/address.js';
 import { CandidateAddresses } from '../src/candidate-addresses.js';
+import { SessionSender } from '../src/session/session-sender.js';
+import { SuccessiveSenders } from '../src/session/successive-senders.js';
+import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
 import { DrivenSender } from './support/driven-sender.js';
 import { receiverAddress, SessionWire } from './support/session-wire.js';
 
@@ -43,6 +46,39 @@ t.test('a session finds its receiver at the other address within half a second',
   t.match(found, [{ receiver: 'r0', address: '192.0.2.10:7735', insteadOf: '192.0.2.99:7735' }]);
   t.equal(found.length, 1);
   t.ok(wire.nowMs < 1500, `${wire.nowMs} ms`);
+});
+
+t.test('a session leaves an address that refuses at once', async (t) => {
+  const receivers = [{ name: 'r0', address: v4, otherAddresses: [receiverAddress(0)] }];
+  const called = (refuses: boolean) => {
+    const wire = new SessionWire({ sender: { receivers } }).run(50);
+    if (refuses) wire.sender.handleRefusal(0, v4, 'ECONNREFUSED');
+    wire.run();
+    t.same(
+      wire.senderEvents.filter(({ type }) => type === 'port-refused'),
+      [],
+      'the other one may answer',
+    );
+    t.match(wire.outcomes, [{ status: 'complete' }]);
+    return wire.log.find(({ to }) => to === 0)?.atMs ?? Infinity;
+  };
+  const [afterRefusal, afterSilence] = [called(true), called(false)];
+  t.ok(afterRefusal < afterSilence, `after ${afterRefusal} ms, not ${afterSilence} ms`);
+});
+
+t.test('a session that begins anew stays with the address that answered', async (t) => {
+  const createSender = () =>
+    new SessionSender({
+      label: 'sent',
+      receivers: [{ name: 'r0', address: v4, otherAddresses: [v6] }],
+      manifest: new Uint8Array(10),
+      contentSizeBytes: 0,
+      crypto: createSimulatedCrypto('anew', 'sender'),
+    });
+  const senders = new SuccessiveSenders(createSender());
+  senders.current.peers[0]?.addresses.noteAnswer(v6);
+  senders.succeed(createSender());
+  t.equal(senders.current.peers[0]?.address, v6);
 });
 
 t.test('where none answers, the reason names both', async (t) => {
