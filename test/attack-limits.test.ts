@@ -5,7 +5,8 @@ import t, { type Test } from 'tap';
 import type { ReceiveOptions } from '../src/index.js';
 import type { Entry } from '../src/session/manifest.js';
 import { createManifest } from '../src/session/manifest.js';
-import { findExcess } from '../src/session/object-limits.js';
+import { findSizeExcess } from '../src/session/object-limits.js';
+import { finishSteps } from '../src/session/steps.js';
 import { SessionHost, sendTo } from './support/session-host.js';
 import { SessionWire } from './support/session-wire.js';
 
@@ -63,7 +64,8 @@ t.test('sizes are counted in whole blocks, to the limit and one byte more', (t) 
   };
   const excess = (maxBytes: number, allocationBytes: number, ...sizes: number[]) => {
     const manifest = createManifest(sizes.map((size, i) => file(`${i}`, size)));
-    return findExcess(manifest, { maxBytes, maxEntries: 10, allocationBytes }) !== undefined;
+    const limits = { maxBytes, maxEntries: 10, allocationBytes };
+    return finishSteps(findSizeExcess(manifest, limits)) !== undefined;
   };
   t.notOk(excess(10_000_000_000, 4096, 10_000_000_000), 'a file of the very limit');
   t.notOk(excess(8192, 4096, 4096, 4096));

@@ -3,12 +3,12 @@ import { posix, win32 } from 'node:path';
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { Platform } from '../src/session/entry-name.js';
-import { nameLimits, parseEntryName } from '../src/session/entry-name.js';
+import { nameLimits, readEntryName } from '../src/session/entry-name.js';
 
 const bytesOf = (name: string) => new TextEncoder().encode(name);
-const parse = (name: string, platform: Platform) => parseEntryName(bytesOf(name), platform);
+const read = (name: string, platform: Platform) => readEntryName(bytesOf(name), platform);
 
-t.test('names as people give them pass, and come back in parts', (t) => {
+t.test('names as people give them pass, and come back as text', (t) => {
   for (const name of [
     'a',
     'a b.txt',
@@ -19,7 +19,7 @@ t.test('names as people give them pass, and come back in parts', (t) => {
     "it's",
     '-rf',
   ]) {
-    t.same(parse(name, 'posix'), name.split('/'), name);
+    t.same(read(name, 'posix'), { name });
   }
   for (const name of [
     'a',
@@ -31,7 +31,7 @@ t.test('names as people give them pass, and come back in parts', (t) => {
     'auxiliary.c',
     'x.nul',
   ]) {
-    t.same(parse(name, 'windows'), name.split('/'), `${name} on Windows`);
+    t.same(read(name, 'windows'), { name }, `${name} on Windows`);
   }
   t.end();
 });
@@ -52,8 +52,8 @@ t.test('names that would leave the folder are refused by what is wrong with them
     [Array.from({ length: nameLimits.depth + 1 }, () => 'd').join('/'), 'deep-name'],
   ];
   for (const [name, fault] of faults) {
-    t.equal(parse(name, 'posix'), fault, JSON.stringify(name.slice(0, 20)));
-    t.equal(parse(name, 'windows'), fault, `${JSON.stringify(name.slice(0, 20))} on Windows`);
+    t.equal(read(name, 'posix'), fault, JSON.stringify(name.slice(0, 20)));
+    t.equal(read(name, 'windows'), fault, `${JSON.stringify(name.slice(0, 20))} on Windows`);
   }
   t.end();
 });
@@ -80,8 +80,8 @@ t.test('what only Windows minds is refused there alone', (t) => {
     ['what?', 'reserved-name'],
   ];
   for (const [name, fault] of faults) {
-    t.equal(parse(name, 'windows'), fault, JSON.stringify(name));
-    t.type(parse(name, 'posix'), Array, `${JSON.stringify(name)} elsewhere`);
+    t.equal(read(name, 'windows'), fault, JSON.stringify(name));
+    t.same(read(name, 'posix'), { name }, `${JSON.stringify(name)} elsewhere`);
   }
   t.end();
 });
@@ -96,7 +96,7 @@ t.test('bytes that are not UTF-8 are refused', (t) => {
     [0xe6, 0x97], // cut off
   ];
   for (const bytes of broken) {
-    t.equal(parseEntryName(Uint8Array.from(bytes), 'posix'), 'not-utf8', bytes.join(' '));
+    t.equal(readEntryName(Uint8Array.from(bytes), 'posix'), 'not-utf8', bytes.join(' '));
   }
   t.end();
 });
@@ -126,11 +126,14 @@ t.test('whatever bytes come, what passes lies inside the folder', (t) => {
     name,
     fc.constantFrom<Platform>('posix', 'windows'),
     (bytes, platform) => {
-      const parts = parseEntryName(bytes, platform);
-      if (typeof parts === 'string') return true;
+      const found = readEntryName(bytes, platform);
+      if (typeof found === 'string') return true;
       passed++;
       const path = paths[platform];
-      const relative = path.relative(folders[platform], path.resolve(folders[platform], ...parts));
+      const relative = path.relative(
+        folders[platform],
+        path.resolve(folders[platform], ...found.name.split('/')),
+      );
       return relative !== '' && !path.isAbsolute(relative) && relative.split(path.sep)[0] !== '..';
     },
   );

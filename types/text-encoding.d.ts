@@ -1,6 +1,7 @@
 // The part of the Encoding Standard that the core uses: Node and web pages have it alike.
 declare class TextEncoder {
   encode(text: string): Uint8Array<ArrayBuffer>;
+  encodeInto(text: string, into: Uint8Array): { readonly written: number };
 }
 
 declare class TextDecoder {

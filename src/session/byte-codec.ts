@@ -1,8 +1,16 @@
 /** Fields of messages, one after another: whole numbers in network byte order, counted bytes and text. */
 import { assert } from '../assert.js';
 
+// Making one takes longer than what it does for a name, and keeps no state between calls.
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Bytes of UTF-8 that a UTF-16 unit takes at most. */
+const maxBytesPerUnit = 3;
+
 export class ByteWriter {
   private bytes = new Uint8Array(256);
+  private view = new DataView(this.bytes.buffer);
   private length = 0;
 
   get sizeBytes(): number {
@@ -33,7 +41,7 @@ export class ByteWriter {
 
   float64(value: number): this {
     this.reserve(8);
-    new DataView(this.bytes.buffer).setFloat64(this.length, value);
+    this.view.setFloat64(this.length, value);
     this.length += 8;
     return this;
   }
@@ -51,7 +59,14 @@ export class ByteWriter {
   }
 
   text(text: string): this {
-    return this.counted(new TextEncoder().encode(text));
+    const mostBytes = maxBytesPerUnit * text.length;
+    // The number of bytes must not need more than the one byte that is left for it.
+    if (mostBytes >= 128) return this.counted(encoder.encode(text));
+    this.reserve(1 + mostBytes);
+    const { written } = encoder.encodeInto(text, this.bytes.subarray(this.length + 1));
+    this.bytes[this.length] = written;
+    this.length += 1 + written;
+    return this;
   }
 
   finish(): Uint8Array {
@@ -63,6 +78,7 @@ export class ByteWriter {
     const larger = new Uint8Array(Math.max(2 * this.bytes.length, this.length + sizeBytes));
     larger.set(this.bytes.subarray(0, this.length));
     this.bytes = larger;
+    this.view = new DataView(larger.buffer);
   }
 }
 
@@ -73,8 +89,11 @@ export class ByteWriter {
 export class ByteReader {
   isGood = true;
   private offset = 0;
+  private readonly view: DataView;
 
-  constructor(private readonly bytes: Uint8Array) {}
+  constructor(private readonly bytes: Uint8Array) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
 
   get remainingBytes(): number {
     return this.bytes.length - this.offset;
@@ -110,8 +129,10 @@ export class ByteReader {
   }
 
   float64(): number {
-    const bytes = this.raw(8);
-    return this.isGood ? new DataView(bytes.buffer, bytes.byteOffset, 8).getFloat64(0) : 0;
+    if (this.remainingBytes < 8) this.isGood = false;
+    if (!this.isGood) return 0;
+    this.offset += 8;
+    return this.view.getFloat64(this.offset - 8);
   }
 
   /** A view into what is read, not a copy. */
@@ -131,13 +152,24 @@ export class ByteReader {
 
   /** @returns an empty text, and `isGood` false, where it is not UTF-8 */
   text(): string {
-    try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(this.counted());
-    } catch {
-      this.isGood = false;
-      return '';
-    }
+    const text = decodeUtf8(this.counted());
+    if (text === undefined) this.isGood = false;
+    return text ?? '';
   }
+}
+
+/** @returns undefined where it is not UTF-8, over-long forms and lone surrogates among that */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a text takes more bytes than this in UTF-8. */
+export function isLongerUtf8(text: string, sizeBytes: number): boolean {
+  return maxBytesPerUnit * text.length > sizeBytes && encoder.encode(text).length > sizeBytes;
 }
 
 export function toHex(bytes: Uint8Array): string {

@@ -3,6 +3,7 @@
  * library and node:crypto, the simulator a cheap stand-in.
  */
 import type { Hash } from './hash-tree.js';
+import type { Steps } from './steps.js';
 
 export const keySizeBytes = 32;
 export const nonceSizeBytes = 12;
@@ -22,11 +23,20 @@ export interface Handshake {
   readonly keys: { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined;
 }
 
+/** A digest of bytes that come in pieces. */
+export interface HashInProgress {
+  update(bytes: Uint8Array): void;
+  /** Once, at the end. */
+  digest(): Uint8Array;
+}
+
 export interface SessionCrypto {
   /** Unpredictable bytes. */
   random(sizeBytes: number): Uint8Array;
   /** SHA-256. */
   readonly hash: Hash;
+  /** SHA-256 of what is too much for one call. */
+  startHash(): HashInProgress;
   /** HMAC-SHA-256. */
   mac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array;
   /** AES-256-GCM: the ciphertext, then the tag. A nonce must never meet two plaintexts. */
@@ -47,4 +57,20 @@ export interface SessionCrypto {
   readonly handshakeCostMs: number;
   /** @param prologue what both sides must agree on beforehand */
   startHandshake(role: 'initiator' | 'responder', prologue: Uint8Array): Handshake;
+}
+
+/** Hashed in one step: a few milliseconds. */
+const hashStepBytes = 1024 * 1024;
+
+/**
+ * SHA-256, in steps.
+ * @param bytes must not change meanwhile
+ */
+export function* hashInSteps({ startHash }: SessionCrypto, bytes: Uint8Array): Steps<Uint8Array> {
+  const hash = startHash();
+  for (let start = 0; start < bytes.length; start += hashStepBytes) {
+    if (start > 0) yield;
+    hash.update(bytes.subarray(start, start + hashStepBytes));
+  }
+  return hash.digest();
 }

@@ -2,6 +2,7 @@
  * Names from the network. What passes here stays inside the folder that it is joined to, on the
  * systems that it is checked for; symbolic links on the way are the file system's part to refuse.
  */
+import { decodeUtf8, isLongerUtf8 } from './byte-codec.js';
 
 /** Whose rules a name must meet: a name that is harmless on one may leave the folder on another. */
 export type Platform = 'posix' | 'windows';
@@ -33,14 +34,17 @@ const windowsCharacter = /[<>:"\\|?*]/;
 
 /**
  * Checks a name as it came: parts separated by slashes, in UTF-8.
- * @returns its parts, or what is wrong with it
+ * @returns what is wrong with it, as text, where something is
  */
-export function parseEntryName(bytes: Uint8Array, platform: Platform): string[] | NameFault {
+export function readEntryName(
+  bytes: Uint8Array,
+  platform: Platform,
+): { readonly name: string } | NameFault {
   if (bytes.length === 0) return 'empty-name';
   if (bytes.length > nameLimits.sizeBytes) return 'long-name';
   const name = decodeUtf8(bytes);
   if (name === undefined) return 'not-utf8';
-  return checkEntryName(name, platform) ?? name.split('/');
+  return checkEntryName(name, platform) ?? { name };
 }
 
 /** What is wrong with a name; undefined where it is good. */
@@ -49,7 +53,7 @@ export function checkEntryName(name: string, platform: Platform): NameFault | un
   if (name.includes('\0')) return 'nul-in-name';
   if (name.startsWith('/')) return 'absolute-name';
   if (platform === 'windows' && /^(?:[a-z]:|\\)/i.test(name)) return 'absolute-name';
-  if (new TextEncoder().encode(name).length > nameLimits.sizeBytes) return 'long-name';
+  if (isLongerUtf8(name, nameLimits.sizeBytes)) return 'long-name';
   const parts = name.split('/');
   if (parts.length > nameLimits.depth) return 'deep-name';
   for (const part of parts) {
@@ -62,20 +66,16 @@ export function checkEntryName(name: string, platform: Platform): NameFault | un
 function checkPart(part: string, platform: Platform): NameFault | undefined {
   if (part === '') return 'empty-name';
   if (part === '.' || part === '..') return 'dot-name';
-  if (new TextEncoder().encode(part).length > nameLimits.partSizeBytes) return 'long-name';
+  if (isLongerUtf8(part, nameLimits.partSizeBytes)) return 'long-name';
   if (platform === 'posix') return undefined;
   // Windows drops dots and spaces at the end, so that ".. " would be "..".
   if (/[. ]$/.test(part)) return 'dot-name';
-  const hasControl = [...part].some((character) => character < ' ');
-  if (hasControl || windowsCharacter.test(part) || deviceName.test(part)) return 'reserved-name';
+  if (hasControl(part) || windowsCharacter.test(part) || deviceName.test(part))
+    return 'reserved-name';
   return undefined;
 }
 
-/** @returns undefined where it is not UTF-8, over-long forms and lone surrogates among that */
-function decodeUtf8(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
+function hasControl(part: string): boolean {
+  for (let i = 0; i < part.length; i++) if (part.charCodeAt(i) < 0x20) return true;
+  return false;
 }

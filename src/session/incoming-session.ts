@@ -24,11 +24,13 @@ import type {
   IncomingStatus,
   SessionReceiverEvent,
 } from './incoming-events.js';
+import type { Manifest } from './manifest.js';
+import type { NoManifest } from './manifest-intake.js';
 import { isManifestSound, ManifestIntake } from './manifest-intake.js';
 import type { Bye, Message, Offer } from './messages.js';
 import { encodeMessage } from './messages.js';
 import type { ObjectLimits } from './object-limits.js';
-import { findContentExcess, findExcess } from './object-limits.js';
+import { findContentExcess } from './object-limits.js';
 import { heldBefore, lossRatioOf } from './receiver-status.js';
 import type { ReceiverState } from './report.js';
 import { ReportClock } from './report-clock.js';
@@ -36,6 +38,7 @@ import type { SecureChannel } from './secure-channel.js';
 import { callTiming, receiverLimits } from './session-config.js';
 import type { SessionGeometry } from './session-geometry.js';
 import { createSessionGeometry, isManifestBlock, offsetOfBlock } from './session-geometry.js';
+import type { Steps } from './steps.js';
 import type { Verdict } from './verification.js';
 import { Verification } from './verification.js';
 
@@ -43,6 +46,8 @@ type Stage =
   | 'offered'
   /** The manifest is on its way. */
   | 'manifest'
+  /** All of the manifest is here, and is looked at step by step. */
+  | 'checking'
   /** The shell looks at what it holds. */
   | 'preparing'
   | 'receiving'
@@ -67,6 +72,8 @@ export interface IncomingSessionOptions {
   readonly shareBytes: () => number;
   readonly emit: (event: SessionReceiverEvent) => void;
   readonly send: (to: Address, bytes: Uint8Array) => void;
+  /** Has `checkManifest` called again and again while `isChecking`, with other work in between. */
+  readonly checkLater: () => void;
   readonly countFault: (kind: FaultKind, from: Address, bytes: Uint8Array, count?: number) => void;
 }
 
@@ -83,6 +90,8 @@ export class IncomingSession {
   private intake: BlockIntake | undefined;
   private clock: ReportClock | undefined;
   private manifest: ManifestIntake | undefined;
+  /** Under way while `isChecking`. */
+  private check: Steps<Manifest | NoManifest> | undefined;
   /** Undefined before it is known what of the content is held. */
   private verification: Verification | undefined;
   private result: IncomingResult | undefined;
@@ -129,6 +138,16 @@ export class IncomingSession {
   /** Whether the outcome is known. */
   get isSettled(): boolean {
     return this.result !== undefined;
+  }
+
+  /** Whether its manifest is being checked. */
+  get isChecking(): boolean {
+    return this.stage === 'checking';
+  }
+
+  /** Before it is known what of the content is held, there is nothing to report. */
+  private get isPreparing(): boolean {
+    return this.stage === 'checking' || this.stage === 'preparing';
   }
 
   get label(): string | undefined {
@@ -200,8 +219,7 @@ export class IncomingSession {
     if (this.offer === undefined) this.begin(nowMs, offer);
     if (this.isSettled) return;
     this.tell({ kind: 'accept', name: this.options.name });
-    // While the disk is looked at, there is nothing to tell.
-    if (this.stage !== 'preparing') this.clock?.want(nowMs);
+    if (!this.isPreparing) this.clock?.want(nowMs);
   }
 
   private begin(nowMs: TimeMs, offer: Offer): void {
@@ -250,25 +268,37 @@ export class IncomingSession {
     this.intake?.lacking.add(0, this.geometry?.manifestBlockCount ?? 0);
   }
 
+  /** All of it is here. */
   private takeManifest(nowMs: TimeMs): void {
-    const { crypto, platform, emit, limits } = this.options;
-    const { offer, geometry, info } = this;
-    assert(offer !== undefined && geometry !== undefined && info !== undefined, 'it was offered');
-    const decoded = this.manifest?.decode(crypto.hash, platform);
-    assert(decoded !== undefined, 'a manifest was offered');
-    if ('kind' in decoded) {
-      if (decoded.kind === 'again') this.awaitManifest();
-      else this.refuseObject(nowMs, decoded.reason);
+    const { manifest, options } = this;
+    assert(manifest !== undefined, 'a manifest was offered');
+    this.stage = 'checking';
+    this.check = manifest.check(options.crypto, options.platform, options.limits);
+    if (manifest.isSmall) this.checkManifest(nowMs);
+    if (this.isChecking) options.checkLater();
+  }
+
+  /** Checks the next part of the manifest. */
+  checkManifest(nowMs: TimeMs): void {
+    const { check, offer, geometry, info } = this;
+    if (!this.isChecking) return;
+    assert(check !== undefined && offer !== undefined, 'a manifest was offered');
+    const { done, value: checked } = check.next();
+    if (done !== true) return;
+    this.check = undefined;
+    if ('kind' in checked) {
+      if (checked.kind === 'bad') this.refuseObject(nowMs, checked.reason);
+      else this.awaitManifest();
+      this.clock?.want(nowMs);
       return;
     }
-    const excess = findExcess(decoded, limits);
-    if (excess !== undefined) {
-      this.refuseObject(nowMs, excess);
-      return;
-    }
+    // The bytes are not needed any more.
+    this.manifest = undefined;
     this.stage = 'preparing';
+    assert(geometry !== undefined && info !== undefined, 'it was offered');
     const { blockSizeBytes } = geometry;
-    emit({ type: 'prepare', info, manifest: decoded, blockSizeBytes, existing: offer.existing });
+    const { existing } = offer;
+    this.options.emit({ type: 'prepare', info, manifest: checked, blockSizeBytes, existing });
   }
 
   // --- What the shell says
@@ -341,8 +371,8 @@ export class IncomingSession {
     this.heardAtMs = nowMs;
     if (!this.hearsGroup && !this.hasLeftGroup) {
       this.hearsGroup = true;
-      // While the disk is looked at, that is told with what it holds.
-      if (this.stage !== 'preparing') this.clock?.want(nowMs);
+      // That is then told with what is held.
+      if (!this.isPreparing) this.clock?.want(nowMs);
     }
     return true;
   }
@@ -562,6 +592,8 @@ export class IncomingSession {
 
   private settle(nowMs: TimeMs, status: IncomingResult['status'], reason: string): void {
     this.endedAtMs = nowMs;
+    this.manifest = undefined;
+    this.check = undefined;
     const info: IncomingInfo = this.info ?? {
       session: this.session,
       objectId: '',
@@ -682,6 +714,7 @@ export class IncomingSession {
 
 const reportedStates: Partial<Record<Stage, ReceiverState>> = {
   manifest: 'receiving',
+  checking: 'preparing',
   preparing: 'preparing',
   receiving: 'receiving',
   whole: 'whole',

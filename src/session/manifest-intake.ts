@@ -1,14 +1,21 @@
 /** A manifest on its way to a receiver: with the offer, or block by block; nothing of it is believed unchecked. */
 
 import { isEqualBytes } from './byte-codec.js';
+import type { SessionCrypto } from './crypto.js';
+import { hashInSteps } from './crypto.js';
 import type { Platform } from './entry-name.js';
-import type { Hash } from './hash-tree.js';
 import type { Manifest } from './manifest.js';
-import { decodeManifest, manifestLimits } from './manifest.js';
+import { decodeInSteps, manifestLimits, readEntryCount } from './manifest.js';
 import type { Offer } from './messages.js';
+import type { ObjectLimits } from './object-limits.js';
+import { findCountExcess, findSizeExcess } from './object-limits.js';
+import type { Steps } from './steps.js';
 
 /** Why there is none: it may come again, or it is not taken. */
 export type NoManifest = { readonly kind: 'again' } | { readonly kind: 'bad'; reason: string };
+
+/** A manifest up to this size is checked in a fraction of a millisecond. */
+const smallBytes = 4096;
 
 /** How often a manifest that comes as blocks may be bad. */
 const maxTries = 4;
@@ -33,25 +40,38 @@ export class ManifestIntake {
     return this.offer.manifest.length > 0;
   }
 
+  /** Whether it takes so little time to check it that nobody has to wait. */
+  get isSmall(): boolean {
+    return this.bytes.length <= smallBytes;
+  }
+
   take(offsetBytes: number, bytes: Uint8Array): void {
     this.bytes.set(bytes, offsetBytes);
   }
 
-  /** All of it has come. */
-  decode(hash: Hash, platform: Platform): Manifest | NoManifest {
+  /** Checks it, once all of it has come; nothing is to be taken meanwhile. */
+  *check(
+    crypto: SessionCrypto,
+    platform: Platform,
+    limits: ObjectLimits,
+  ): Steps<Manifest | NoManifest> {
     const { offer, bytes } = this;
-    if (!isEqualBytes(hash(bytes), offer.manifestDigest)) {
+    const digest = yield* hashInSteps(crypto, bytes);
+    if (!isEqualBytes(digest, offer.manifestDigest)) {
       // Whoever has the group key can have written that: it comes again, but not for ever.
       this.tries++;
       if (this.tries < maxTries && !this.isInline) return { kind: 'again' };
       return bad('a manifest that does not have the digest it was offered by');
     }
-    const decoded = decodeManifest(bytes, platform);
+    const countExcess = findCountExcess(readEntryCount(bytes), limits);
+    if (countExcess !== undefined) return bad(countExcess);
+    const decoded = yield* decodeInSteps(bytes, platform);
     if ('fault' in decoded) return bad(`${decoded.fault}: ${decoded.name}`);
     if (decoded.contentSizeBytes !== offer.contentSizeBytes) {
       return bad('files that are not as large together as it was offered');
     }
-    return decoded;
+    const sizeExcess = yield* findSizeExcess(decoded, limits);
+    return sizeExcess === undefined ? decoded : bad(sizeExcess);
   }
 }
 

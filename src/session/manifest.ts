@@ -4,7 +4,10 @@
  */
 import { ByteReader, ByteWriter, escapeControls } from './byte-codec.js';
 import type { NameFault, Platform } from './entry-name.js';
-import { checkEntryName, parseEntryName } from './entry-name.js';
+import { checkEntryName, readEntryName } from './entry-name.js';
+import { EntryOrder } from './entry-order.js';
+import type { Steps } from './steps.js';
+import { finishSteps } from './steps.js';
 
 export interface FileEntry {
   readonly kind: 'file';
@@ -34,7 +37,7 @@ export interface LinkEntry {
 export type Entry = FileEntry | FolderEntry | LinkEntry;
 
 export interface Manifest {
-  /** A folder comes before what is in it; no name comes twice. */
+  /** In the order of `compareNames`: a folder comes just before what is in it, and no name comes twice. */
   readonly entries: readonly Entry[];
   /** Sum of the files' sizes. */
   readonly contentSizeBytes: number;
@@ -45,6 +48,7 @@ export type ManifestFault =
   | NameFault
   | 'not-a-manifest'
   | 'too-many-entries'
+  | 'not-in-order'
   /** A name comes twice, or lies in something that is no folder. */
   | 'name-conflict'
   /** A link's target is absolute, or leads out of the object. */
@@ -60,6 +64,9 @@ export const manifestLimits = {
   entryCount: 1_000_000,
   sizeBytes: 64 * 1024 * 1024,
 } as const;
+
+/** How much one step of encoding or decoding takes at most: whichever of the two is reached first. */
+export const manifestStep = { entryCount: 1000, sizeBytes: 64 * 1024 } as const;
 
 const entryKinds = ['file', 'folder', 'link'] as const;
 
@@ -83,54 +90,116 @@ export function namesAt({ entries }: Manifest, offsetBytes: number, sizeBytes: n
   return names;
 }
 
-export function encodeManifest({ entries }: Manifest): Uint8Array {
-  const writer = new ByteWriter().varint(entries.length);
-  for (const entry of entries) {
-    writer.uint8(entryKinds.indexOf(entry.kind)).text(entry.name);
-    if (entry.kind === 'link') {
-      writer.text(entry.target);
-      continue;
-    }
-    writer.uint16(entry.mode).float64(entry.modifiedMs);
-    if (entry.kind === 'file') writer.varint(entry.sizeBytes);
-  }
-  return writer.finish();
+export function encodeManifest(manifest: Manifest): Uint8Array {
+  return finishSteps(encodeInSteps(manifest));
 }
+
+/** As `encodeManifest`, with at most `manifestStep` in each step. */
+export function* encodeInSteps({ entries }: Manifest): Steps<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let writer = new ByteWriter().varint(entries.length);
+  let endsAt = manifestStep.entryCount;
+  for (const [i, entry] of entries.entries()) {
+    if (i === endsAt || writer.sizeBytes >= manifestStep.sizeBytes) {
+      yield;
+      parts.push(writer.finish());
+      writer = new ByteWriter();
+      endsAt = i + manifestStep.entryCount;
+    }
+    writeEntry(writer, entry);
+  }
+  parts.push(writer.finish());
+  return yield* joinInSteps(parts);
+}
+
+function writeEntry(writer: ByteWriter, entry: Entry): void {
+  writer.uint8(entryKinds.indexOf(entry.kind)).text(entry.name);
+  if (entry.kind === 'link') {
+    writer.text(entry.target);
+    return;
+  }
+  writer.uint16(entry.mode).float64(entry.modifiedMs);
+  if (entry.kind === 'file') writer.varint(entry.sizeBytes);
+}
+
+function* joinInSteps(parts: readonly Uint8Array[]): Steps<Uint8Array> {
+  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const [i, part] of parts.entries()) {
+    if (i % partsPerStep === partsPerStep - 1) yield;
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+/** Copied in one step: some megabytes. */
+const partsPerStep = 64;
 
 /** Checks all that a receiver must know before it touches its disk. */
 export function decodeManifest(bytes: Uint8Array, platform: Platform): Manifest | RefusedManifest {
+  return finishSteps(decodeInSteps(bytes, platform));
+}
+
+/**
+ * As `decodeManifest`, with at most `manifestStep` in each step.
+ * @param bytes must not change meanwhile
+ */
+export function* decodeInSteps(
+  bytes: Uint8Array,
+  platform: Platform,
+): Steps<Manifest | RefusedManifest> {
   if (bytes.length > manifestLimits.sizeBytes) return { fault: 'too-many-entries', name: '' };
   const reader = new ByteReader(bytes);
   const count = reader.varint();
   if (count > manifestLimits.entryCount) return { fault: 'too-many-entries', name: '' };
   const entries: Entry[] = [];
-  const kinds = new Map<string, Entry['kind']>();
+  const order = new EntryOrder();
+  let contentSizeBytes = 0;
+  let endsAt: number = manifestStep.entryCount;
+  let endsAtBytes = reader.remainingBytes - manifestStep.sizeBytes;
   for (let i = 0; i < count; i++) {
-    const kind = entryKinds[reader.uint8()];
-    const nameBytes = reader.counted();
-    if (kind === undefined || !reader.isGood) return { fault: 'not-a-manifest', name: '' };
-    const parts = parseEntryName(nameBytes, platform);
-    if (typeof parts === 'string') return { fault: parts, name: printable(nameBytes) };
-    const name = parts.join('/');
-    // Names that differ in case alone are one name to many file systems.
-    const key = platform === 'windows' ? name.toLowerCase() : name;
-    const parent = key.slice(0, Math.max(0, key.lastIndexOf('/')));
-    if (kinds.has(key) || (parent !== '' && kinds.get(parent) !== 'folder')) {
-      return { fault: 'name-conflict', name: escapeControls(name) };
+    if (i === endsAt || reader.remainingBytes <= endsAtBytes) {
+      yield;
+      endsAt = i + manifestStep.entryCount;
+      endsAtBytes = reader.remainingBytes - manifestStep.sizeBytes;
     }
-    kinds.set(key, kind);
-    const entry = readEntry(reader, kind, name);
-    if (entry === undefined) return { fault: 'not-a-manifest', name: escapeControls(name) };
-    if (entry.kind === 'link' && !isInside(entry, platform))
-      return { fault: 'link-leaves', name: escapeControls(name) };
+    const entry = decodeEntry(reader, order, platform);
+    if ('fault' in entry) return entry;
+    if (entry.kind === 'file') contentSizeBytes += entry.sizeBytes;
     entries.push(entry);
   }
-  const manifest = createManifest(entries);
   const isWhole = reader.isGood && reader.remainingBytes === 0;
-  if (!isWhole || !Number.isSafeInteger(manifest.contentSizeBytes)) {
+  if (!isWhole || !Number.isSafeInteger(contentSizeBytes)) {
     return { fault: 'not-a-manifest', name: '' };
   }
-  return manifest;
+  return { entries, contentSizeBytes };
+}
+
+/** @returns how many entries a manifest says that it has, which it need not have */
+export function readEntryCount(bytes: Uint8Array): number {
+  return new ByteReader(bytes).varint();
+}
+
+function decodeEntry(
+  reader: ByteReader,
+  order: EntryOrder,
+  platform: Platform,
+): Entry | RefusedManifest {
+  const kind = entryKinds[reader.uint8()];
+  const nameBytes = reader.counted();
+  if (kind === undefined || !reader.isGood) return { fault: 'not-a-manifest', name: '' };
+  const read = readEntryName(nameBytes, platform);
+  if (typeof read === 'string') return { fault: read, name: printable(nameBytes) };
+  const { name } = read;
+  const misplaced = order.check(nameBytes, name, kind);
+  if (misplaced !== undefined) return { fault: misplaced, name: escapeControls(name) };
+  const entry = readEntry(reader, kind, name);
+  if (entry === undefined) return { fault: 'not-a-manifest', name: escapeControls(name) };
+  if (entry.kind === 'link' && !isInside(entry, platform)) {
+    return { fault: 'link-leaves', name: escapeControls(name) };
+  }
+  return entry;
 }
 
 function readEntry(reader: ByteReader, kind: Entry['kind'], name: string): Entry | undefined {

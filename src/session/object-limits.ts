@@ -1,5 +1,6 @@
 /** How much of a receiver's disk one object may take, counted as a disk counts. */
 import type { Manifest } from './manifest.js';
+import type { Steps } from './steps.js';
 
 export interface ObjectLimits {
   /** On the disk; rounded up to whole blocks. */
@@ -13,10 +14,14 @@ export interface ObjectLimits {
 /** The block of common file systems. */
 export const commonAllocationBytes = 4096;
 
+/** Entries that are counted in one step. */
+const countedAtOnce = 50_000;
+
 /** What the entries take: whole blocks for each file, and one for each entry without content. */
-function diskBytesOf({ entries }: Manifest, allocationBytes: number): number {
+function* diskBytesOf({ entries }: Manifest, allocationBytes: number): Steps<number> {
   let bytes = 0;
-  for (const entry of entries) {
+  for (const [i, entry] of entries.entries()) {
+    if (i % countedAtOnce === countedAtOnce - 1) yield;
     const sizeBytes = entry.kind === 'file' ? entry.sizeBytes : 0;
     bytes += Math.max(allocationBytes, roundUp(sizeBytes, allocationBytes));
   }
@@ -35,16 +40,20 @@ export function findContentExcess(
   return `${contentSizeBytes} bytes are more than the limit of ${maxBytes} bytes`;
 }
 
-/** @returns why an object is more than a receiver takes; undefined where it is not */
-export function findExcess(manifest: Manifest, limits: ObjectLimits): string | undefined {
-  const { maxBytes, maxEntries, allocationBytes } = limits;
-  const count = manifest.entries.length;
-  if (count > maxEntries) {
-    return `${count} files, folders and links are more than the limit of ${maxEntries}`;
-  }
-  const bytes = diskBytesOf(manifest, allocationBytes);
+/** @returns why an object of so many entries is more than a receiver takes; undefined where it is not */
+export function findCountExcess(count: number, { maxEntries }: ObjectLimits): string | undefined {
+  if (count <= maxEntries) return undefined;
+  return `${count} files, folders and links are more than the limit of ${maxEntries}`;
+}
+
+/** @returns why an object takes more than a receiver gives it; undefined where it does not */
+export function* findSizeExcess(
+  manifest: Manifest,
+  { maxBytes, allocationBytes }: ObjectLimits,
+): Steps<string | undefined> {
+  const bytes = yield* diskBytesOf(manifest, allocationBytes);
   if (bytes <= roundUp(maxBytes, allocationBytes)) return undefined;
-  const what = `${count} files, folders and links take ${bytes} bytes`;
+  const what = `${manifest.entries.length} files, folders and links take ${bytes} bytes`;
   return `${what} in disk blocks of ${allocationBytes}, more than the limit of ${maxBytes} bytes`;
 }
 

@@ -41,6 +41,13 @@ export function createSimulatedCrypto(
   return {
     random: bytesOf,
     hash: (...parts) => digest(parts),
+    startHash: () => {
+      const parts: Uint8Array[] = [];
+      return {
+        update: (bytes) => void parts.push(bytes),
+        digest: () => digest([joinBytes(parts)]),
+      };
+    },
     mac: (key, ...parts) => digest([key, ...parts]),
     seal: (key, nonce, plaintext, associated) => {
       nonces?.add(key, nonce, plaintext, associated);

@@ -16,10 +16,11 @@ export const simulatedGroup = '239.77.35.1';
 /** Files of about the same size, which are all of the content together. */
 export function createManifestOfFiles(contentSizeBytes: number, fileCount: number): Manifest {
   const sizeBytes = Math.floor(contentSizeBytes / fileCount);
+  const names = Array.from({ length: fileCount }, (_, i) => `file ${i}`).sort();
   return createManifest(
-    Array.from({ length: fileCount }, (_, i) => ({
+    names.map((name, i) => ({
       kind: 'file' as const,
-      name: `file ${i}`,
+      name,
       mode: 0o644,
       modifiedMs: 0,
       sizeBytes: i === 0 ? contentSizeBytes - (fileCount - 1) * sizeBytes : sizeBytes,

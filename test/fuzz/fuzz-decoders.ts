@@ -7,7 +7,8 @@ import { checkPayload, decode, describe, encodeAck, encodeData } from '../../src
 import { RangeSet } from '../../src/range-set.js';
 import { BlockRun } from '../../src/session/block-run.js';
 import type { Platform } from '../../src/session/entry-name.js';
-import { parseEntryName } from '../../src/session/entry-name.js';
+import { readEntryName } from '../../src/session/entry-name.js';
+import { compareNames } from '../../src/session/entry-order.js';
 import type { Entry } from '../../src/session/manifest.js';
 import {
   createManifest,
@@ -230,6 +231,7 @@ export function fuzzManifest(tape: Tape): number {
   return repeat(tape, () => {
     const count = tape.below(8);
     const entries: Entry[] = Array.from({ length: count }, () => hostileEntry(tape));
+    if (!tape.isOneIn(4)) entries.sort(compareEntries);
     const whole = encodeManifest(createManifest(entries));
     const bytes = tape.isOneIn(2) ? hostileBytes(tape, whole) : whole;
     for (const platform of platforms) {
@@ -247,6 +249,10 @@ export function fuzzManifest(tape: Tape): number {
       namesAt(manifest, tape.uint16(), tape.uint16());
     }
   });
+}
+
+function compareEntries(a: Entry, b: Entry): number {
+  return compareNames(new TextEncoder().encode(a.name), new TextEncoder().encode(b.name));
 }
 
 function hostileEntry(tape: Tape): Entry {
@@ -271,8 +277,8 @@ export function fuzzEntryName(tape: Tape): number {
     const right = new TextEncoder().encode(hostileName(tape));
     const bytes = tape.isOneIn(3) ? hostileBytes(tape, right) : right;
     for (const platform of platforms) {
-      const parts = parseEntryName(bytes, platform);
-      if (typeof parts !== 'string') checkName(parts.join('/'), platform);
+      const read = readEntryName(bytes, platform);
+      if (typeof read !== 'string') checkName(read.name, platform);
     }
   });
 }

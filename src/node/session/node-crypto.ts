@@ -39,6 +39,10 @@ export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto>
       for (const part of parts) hash.update(part);
       return plain(hash.digest());
     },
+    startHash: () => {
+      const hash = createHash('sha256');
+      return { update: (bytes) => void hash.update(bytes), digest: () => plain(hash.digest()) };
+    },
     mac: (key, ...parts) => {
       const mac = createHmac('sha256', key);
       for (const part of parts) mac.update(part);

@@ -7,7 +7,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { lstat, open, stat } from 'node:fs/promises';
 import { assert, at } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
-import { parseEntryName } from '../../session/entry-name.js';
+import { readEntryName } from '../../session/entry-name.js';
 import type { FileEntry, Manifest } from '../../session/manifest.js';
 import { createManifest } from '../../session/manifest.js';
 import { forEachLimited } from '../limited-concurrency.js';
@@ -412,8 +412,8 @@ function isWithin(offsetBytes: number, range: { offsetBytes: number }, sizeBytes
 }
 
 function checkInputName(name: string): void {
-  const parts = parseEntryName(Buffer.from(name), 'posix');
-  if (typeof parts !== 'string' && parts.length === 1) return;
+  const read = readEntryName(Buffer.from(name), 'posix');
+  if (typeof read !== 'string' && !name.includes('/')) return;
   throw new P2mpError(
     'INVALID_ARGUMENT',
     `${name}: no name for the file of standard input; take one without slashes`,

@@ -3,8 +3,10 @@ import { basename, resolve } from 'node:path';
 import type { Address } from '../../address.js';
 import { P2mpError } from '../../errors.js';
 import type { ReceiverSpec } from '../../sender-options.js';
-import { encodeManifest, manifestLimits } from '../../session/manifest.js';
+import { hashInSteps } from '../../session/crypto.js';
+import { encodeInSteps, manifestLimits } from '../../session/manifest.js';
 import { SessionSender } from '../../session/session-sender.js';
+import { runInTurns } from '../in-turns.js';
 import type { FoundReceiver } from '../resolve-receivers.js';
 import { resolveReceivers } from '../resolve-receivers.js';
 import { chooseGroup, groupSource } from './group-address.js';
@@ -58,7 +60,8 @@ async function prepareSender(
   receivers: readonly ReceiverSpec[],
   group: Address | undefined,
 ): Promise<(mssBytes: number) => SessionSender> {
-  const manifest = encodeManifest(source.manifest);
+  const { signal } = options;
+  const manifest = await runInTurns(encodeInSteps(source.manifest), signal);
   if (manifest.length > manifestLimits.sizeBytes) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
@@ -67,11 +70,13 @@ async function prepareSender(
   }
   const { keyPair, giveUpAfterMs, rateBytesPerSec, existing } = options;
   const crypto = await createNodeCrypto(keyPair ?? (await generateKeyPair()));
+  const manifestDigest = await runInTurns(hashInSteps(crypto, manifest), signal);
   return (mssBytes) =>
     new SessionSender({
       receivers,
       label: labelOf(options),
       manifest,
+      manifestDigest,
       contentSizeBytes: source.manifest.contentSizeBytes,
       crypto,
       mssBytes,

@@ -9,7 +9,7 @@ import { basename, sep } from 'node:path';
 import { at } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
 import { formatCount } from '../../format.js';
-import { parseEntryName } from '../../session/entry-name.js';
+import { readEntryName } from '../../session/entry-name.js';
 import type { Entry } from '../../session/manifest.js';
 import { isInside, manifestLimits } from '../../session/manifest.js';
 import { mapLimited } from '../limited-concurrency.js';
@@ -172,13 +172,13 @@ async function listFolder(path: string, prefix: string): Promise<Candidate[]> {
       return { nameBytes, name, path: folder + part, isGiven: false, fault: 'is not UTF-8' };
     }
     const name = prefix + part;
-    const parts = parseEntryName(Buffer.from(name), 'posix');
+    const read = readEntryName(Buffer.from(name), 'posix');
     return {
       nameBytes,
       name,
       path: folder + part,
       isGiven: false,
-      ...(typeof parts === 'string' ? { fault: `would be refused (${parts})` } : {}),
+      ...(typeof read === 'string' ? { fault: `would be refused (${read})` } : {}),
     };
   });
 }

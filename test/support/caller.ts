@@ -1,0 +1,59 @@
+/** A sender that a receiver trusts, from its hello on: it says what a test wants, without a wire or a clock. */
+import type { Address } from '../../src/address.js';
+import { datagramsOf } from '../../src/machine.js';
+import type { SessionCrypto } from '../../src/session/crypto.js';
+import type { Message } from '../../src/session/messages.js';
+import { decodeMessage, encodeMessage } from '../../src/session/messages.js';
+import type { SecureChannel } from '../../src/session/secure-channel.js';
+import { Opening } from '../../src/session/session-opening.js';
+import type { ChannelPacket } from '../../src/session/session-packet.js';
+import { decodeSession } from '../../src/session/session-packet.js';
+import type { SessionReceiver } from '../../src/session/session-receiver.js';
+import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+
+const address: Address = { host: '192.0.2.1', port: 7735 };
+
+export class Caller {
+  readonly crypto: SessionCrypto;
+  private readonly opening: Opening;
+
+  /** @param atMs when it calls: a receiver begins so many handshakes in a time, and each nonce once */
+  constructor(
+    private readonly machine: SessionReceiver,
+    readonly session: number,
+    private readonly atMs = 0,
+  ) {
+    this.crypto = createSimulatedCrypto(`findings ${atMs}`, 'caller');
+    this.opening = new Opening(this.crypto, session, 0);
+    for (let step = 0; step < 3; step++) {
+      const answers = this.deliver(this.opening.datagram as Uint8Array);
+      for (const bytes of answers) this.opening.handle(decodeSession(bytes) as ChannelPacket);
+      if (this.opening.stage === 'trust') this.opening.prove();
+    }
+  }
+
+  /** @returns what the receiver says to it */
+  tell(message: Message | Uint8Array): (Message | undefined)[] {
+    const bytes = message instanceof Uint8Array ? message : encodeMessage(message);
+    const answers = this.deliver(this.channel.seal(bytes));
+    return answers.map((answer) => {
+      const opened = this.channel.open(decodeSession(answer) as ChannelPacket);
+      return typeof opened === 'string' ? undefined : decodeMessage(opened);
+    });
+  }
+
+  deliver(bytes: Uint8Array): Uint8Array[] {
+    this.machine.handleDatagram(this.atMs, address, bytes);
+    const answers: Uint8Array[] = [];
+    for (let next = this.machine.pollTransmit(); next !== undefined; ) {
+      answers.push(...datagramsOf(next));
+      next = this.machine.pollTransmit();
+    }
+    return answers;
+  }
+
+  private get channel(): SecureChannel {
+    if (this.opening.channel === undefined) throw new Error('not open');
+    return this.opening.channel;
+  }
+}
