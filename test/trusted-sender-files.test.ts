@@ -144,7 +144,7 @@ t.test('names, times and modes at the ends of what can be written', async (t) =>
       [{ kind: 'link', name: 'l', target: '..' }, file('l/f', 10)],
       /^refused link-leaves/,
     ],
-    ['a link to itself', [{ kind: 'link', name: 'l', target: 'l' }, file('f', 10)], /^complete/],
+    ['a link to itself', [file('f', 10), { kind: 'link', name: 'l', target: 'l' }], /^complete/],
     [
       'long ago',
       [{ ...file('ago', 10), modifiedMs: -8.64e15 } as Entry],
