@@ -8,17 +8,17 @@ import { commandLinesWith, parseResult, startExperiment } from './support/proces
 t.jobs = 2;
 const buffered = true;
 
-/** The timeout is far above what a machine with much else to do makes a round trip take. */
+/** One timeout a run, far longer than a round trip takes on a machine with much else to do. */
 const plan = {
   title: 'Real',
   seed: 'real runs',
-  repetitions: 3,
+  repetitions: 2,
   mode: ['real', 'simulated'],
   fileSizeBytes: 20_000,
   receivers: 2,
   mssBytes: 1000,
-  loss: 0.2,
-  timeoutMs: 150,
+  loss: 0.04,
+  timeoutMs: 5000,
 };
 const segments = 20;
 
@@ -44,7 +44,8 @@ function readTable(folder: string, name: string): Record<string, string>[] {
 }
 
 /** Real runs lost what the same runs lost in the simulator, and did the same about it. */
-function checkTwins(t: Test, out: string, repetitions: number): void {
+function checkTwins(t: Test, out: string): void {
+  const { repetitions } = plan;
   const rows = readTable(out, 'runs.csv');
   t.same(
     rows.map(({ mode }) => mode),
@@ -76,16 +77,16 @@ t.test('real runs do what the same runs do in the simulator', { buffered }, asyn
   const exit = await startExperiment(t, args, { env }).exited;
   t.equal(exit.code, 0, exit.stderr);
   t.equal(exit.stderr, '');
-  t.match(parseResult(exit), { status: 'complete', runs: 6, keptRuns: 0 });
-  checkTwins(t, out, 3);
+  t.match(parseResult(exit), { status: 'complete', runs: 4, keptRuns: 0 });
+  checkTwins(t, out);
   t.same(readdirSync(temporary), [], 'no temporary folder is left');
   t.same(commandLinesWith(temporary), [], 'nor a process');
 });
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   t.test(`${signal} in a real run leaves nothing, and it goes on`, { buffered }, async (t) => {
-    // More timeouts in a run than the time that the test takes to see that it has begun.
-    const { args, out, temporary, env } = prepare(t, { ...plan, timeoutMs: 250, repetitions: 2 });
+    // A run takes longer than the test needs to see that it has begun: it waits for a timeout.
+    const { args, out, temporary, env } = prepare(t, plan);
     const program = startExperiment(t, [...args, '--verbose'], { env });
     await program.waitFor(/^{"event":"run",.*"mode":"real"/m);
     const folder = await program.waitForFile(temporary, /^p2mp experiment /);
@@ -112,18 +113,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.equal(again.code, 0, again.stderr);
     t.match(parseResult(again), { status: 'complete', runs: 4, keptRuns: 3 });
     t.same(readTable(out, 'runs.csv').slice(0, 3), before);
-    checkRounds(t, out);
+    checkTwins(t, out);
     t.same(readdirSync(temporary), []);
   });
-}
-
-/** As above, where the timeout is another. */
-function checkRounds(t: Test, out: string): void {
-  const rows = readTable(out, 'runs.csv');
-  const counts = rows.map(({ seed, rounds, timeouts, retransmissions, complete_receivers }) => {
-    return { seed, rounds, timeouts, retransmissions, complete_receivers };
-  });
-  t.same(counts.slice(2), counts.slice(0, 2));
 }
 
 t.test('a window and an automatic timeout work in real runs as well', { buffered }, async (t) => {
