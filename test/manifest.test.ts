@@ -11,7 +11,6 @@ import {
   encodeManifest,
   manifestLimits,
   manifestStep,
-  namesAt,
 } from '../src/session/manifest.js';
 
 const file = (name: string, sizeBytes = 5): Entry => {
@@ -175,21 +174,5 @@ t.test('no bytes at all make it throw', (t) => {
     }),
   );
   fc.assert(property, { seed: 1, numRuns: 3000 });
-  t.end();
-});
-
-t.test('the files that a run of the content is a part of', (t) => {
-  const manifest = createManifest([
-    file('a', 10),
-    folder('f'),
-    file('empty', 0),
-    file('b', 5),
-    file('c', 1),
-  ]);
-  t.same(namesAt(manifest, 0, 10), ['a']);
-  t.same(namesAt(manifest, 9, 2), ['a', 'b']);
-  t.same(namesAt(manifest, 0, 100), ['a', 'b', 'c']);
-  t.same(namesAt(manifest, 15, 1), ['c']);
-  t.same(namesAt(manifest, 16, 1), []);
   t.end();
 });

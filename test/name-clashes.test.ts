@@ -103,7 +103,7 @@ t.test('what is another name of the folder of parts is kept for parts as well', 
     for (const entries of [[folder(name)], [folder(name), file(`${name}/f`)], [file(name)]]) {
       const manifest = createManifest(entries);
       await t.rejects(
-        surveyTarget(target, manifest, new ContentLayout(manifest), 'update', undefined),
+        surveyTarget(target, manifest, await ContentLayout.create(manifest), 'update', undefined),
         {
           code: 'TARGET_UNWRITABLE',
           message: /: (the name is kept for what is not whole yet|is a folder); /,

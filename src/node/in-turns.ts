@@ -14,3 +14,24 @@ export async function runInTurns<Result>(
     await nextTurn();
   }
 }
+
+/** Cheap work on so many items takes some milliseconds. */
+const itemsPerTurn = 1000;
+
+/**
+ * Calls `work` for each item in their order.
+ * @throws what it throws; the signal's reason once that is aborted
+ */
+export async function forEachInTurns<T>(
+  items: readonly T[],
+  work: (item: T, index: number) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (let i = 0; i < items.length; i++) {
+    if (i % itemsPerTurn === itemsPerTurn - 1) {
+      await nextTurn();
+      signal?.throwIfAborted();
+    }
+    work(items[i] as T, i);
+  }
+}

@@ -1,7 +1,12 @@
 /** Work on many things, a few at a time: the system is kept busy, and neither memory nor handles grow. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 /** What Node's thread pool and a disk's queue are kept busy by. */
 export const diskConcurrency = 8;
+
+/** Work that turns out to have nothing to wait for must not keep the process from all else. */
+const itemsPerTurn = 64;
 
 /**
  * Starts them in their order; after one has failed, no more are started.
@@ -19,7 +24,11 @@ export async function forEachLimited<T>(
   let failure: unknown;
   const runLane = async () => {
     // What comes before the one that failed is done or under way.
-    while (failedIndex === Infinity) {
+    for (let count = 1; failedIndex === Infinity; count++) {
+      if (count % itemsPerTurn === 0) {
+        await nextTurn();
+        continue;
+      }
       const { done, value } = iterator.next();
       if (done) {
         isExhausted = true;

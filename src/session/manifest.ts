@@ -76,20 +76,6 @@ export function createManifest(entries: readonly Entry[]): Manifest {
   return { entries, contentSizeBytes };
 }
 
-/** The files that a run of the content is a part of. */
-export function namesAt({ entries }: Manifest, offsetBytes: number, sizeBytes: number): string[] {
-  const names: string[] = [];
-  let start = 0;
-  for (const entry of entries) {
-    if (entry.kind !== 'file' || entry.sizeBytes === 0) continue;
-    if (start >= offsetBytes + sizeBytes) break;
-    const end = start + entry.sizeBytes;
-    if (end > offsetBytes) names.push(entry.name);
-    start = end;
-  }
-  return names;
-}
-
 export function encodeManifest(manifest: Manifest): Uint8Array {
   return finishSteps(encodeInSteps(manifest));
 }

@@ -15,7 +15,6 @@ import {
   decodeManifest,
   encodeManifest,
   isInside,
-  namesAt,
 } from '../../src/session/manifest.js';
 import type { Message } from '../../src/session/messages.js';
 import { decodeMessage, encodeMessage } from '../../src/session/messages.js';
@@ -246,7 +245,6 @@ export function fuzzManifest(tape: Tape): number {
         JSON.stringify(decodeManifest(again, platform)) === JSON.stringify(manifest),
         () => `a manifest that reads as another: ${toHex(again)}`,
       );
-      namesAt(manifest, tape.uint16(), tape.uint16());
     }
   });
 }

@@ -1,7 +1,8 @@
 /** Where the files of an object lie in its content: one behind the other, in the manifest's order. */
 import { assert } from '../../assert.js';
 import type { Range } from '../../range-set.js';
-import type { FileEntry, Manifest } from '../../session/manifest.js';
+import type { Entry, FileEntry, Manifest } from '../../session/manifest.js';
+import { forEachInTurns } from '../in-turns.js';
 
 export interface ContentFile {
   /** Counts the files alone, from 0. */
@@ -21,20 +22,29 @@ export interface Piece {
 }
 
 export class ContentLayout {
-  readonly files: readonly ContentFile[];
-  readonly sizeBytes: number;
+  private constructor(
+    readonly files: readonly ContentFile[],
+    readonly sizeBytes: number,
+  ) {}
 
-  constructor({ entries }: Manifest) {
+  /** @throws the signal's reason */
+  static async create({ entries }: Manifest, signal?: AbortSignal): Promise<ContentLayout> {
     const files: ContentFile[] = [];
     let start = 0;
-    for (const entry of entries) {
-      if (entry.kind !== 'file') continue;
+    const add = (entry: Entry) => {
+      if (entry.kind !== 'file') return;
       const end = start + entry.sizeBytes;
       files.push({ number: files.length, entry, start, end });
       start = end;
-    }
-    this.files = files;
-    this.sizeBytes = start;
+    };
+    await forEachInTurns(entries, add, signal);
+    return new ContentLayout(files, start);
+  }
+
+  /** The files that bytes from `start` to below `end` lie in; what is behind the content lies in none. */
+  namesAt(start: number, end: number): string[] {
+    const pieces = this.pieces(start, Math.min(end, this.sizeBytes));
+    return [...pieces].map(({ file }) => file.entry.name);
   }
 
   /** The pieces from `start` to below `end`, in order; empty files have none. */

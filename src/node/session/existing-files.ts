@@ -5,6 +5,7 @@ import { P2mpError } from '../../errors.js';
 import type { Entry, Manifest } from '../../session/manifest.js';
 import type { ExistingFiles } from '../../session/messages.js';
 import { identityOf } from '../disk.js';
+import { forEachInTurns } from '../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import type { ContentFile, ContentLayout } from './content-layout.js';
 import type { FilePlace } from './part-files.js';
@@ -24,7 +25,8 @@ export interface FoundFile {
  * Looks at the final names of all entries.
  * @param placed files that may be compared with the sender's; all, if undefined
  * @returns by the files' numbers
- * @throws P2mpError TARGET_UNWRITABLE where something stands in the way, or a link would be followed
+ * @throws P2mpError TARGET_UNWRITABLE where something stands in the way, or a link would be followed;
+ *   the signal's reason
  */
 export async function surveyTarget(
   target: TargetFolder,
@@ -32,20 +34,26 @@ export async function surveyTarget(
   layout: ContentLayout,
   existing: ExistingFiles,
   placed: PlacedFiles | undefined,
+  signal?: AbortSignal,
 ): Promise<FoundFile[]> {
   const survey = new TargetSurvey(target);
-  for (const { name } of entries) {
-    if (isReservedName(name)) throw reserved(target.shown(name));
-  }
+  const others: Entry[] = [];
+  const sort = (entry: Entry) => {
+    if (isReservedName(entry.name)) throw reserved(target.shown(entry.name));
+    if (entry.kind !== 'file') others.push(entry);
+  };
+  await forEachInTurns(entries, sort, signal);
   const disk = await SameDisk.open(target, survey);
   const found: FoundFile[] = [];
   const lookAtFile = async (file: ContentFile) => {
+    signal?.throwIfAborted();
     const stats = await look(target, survey, file.entry);
     const judged = await judge(target, file, stats, existing, placed);
     found[file.number] = judged;
     if (judged.place.kind !== 'kept') await disk.check(file.entry.name);
   };
   const lookAtOther = async (entry: Entry) => {
+    signal?.throwIfAborted();
     if (entry.kind === 'folder') {
       await survey.hasFolder(entry.name);
       if (await isPartsFolder(survey, entry.name)) throw reserved(target.shown(entry.name));
@@ -54,7 +62,6 @@ export async function surveyTarget(
     await look(target, survey, entry);
     await disk.check(entry.name);
   };
-  const others = entries.filter(({ kind }) => kind !== 'file');
   await forEachLimited(others, diskConcurrency, lookAtOther);
   await forEachLimited(layout.files, diskConcurrency, lookAtFile);
   return found;

@@ -5,28 +5,35 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, rm, writeFile } from 'node:fs/promises';
 import { P2mpError } from '../../errors.js';
-import type { Manifest } from '../../session/manifest.js';
+import type { Entry, Manifest } from '../../session/manifest.js';
+import { forEachInTurns } from '../in-turns.js';
 import { fileError } from '../system-error.js';
 import { partsFolderName } from './part-folder.js';
 import type { TargetFolder } from './target-folder.js';
 
 /**
  * @param target whose folder of parts is there
- * @throws P2mpError TARGET_UNWRITABLE, which names both
+ * @throws P2mpError TARGET_UNWRITABLE, which names both; the signal's reason
  */
-export async function refuseClashes(target: TargetFolder, { entries }: Manifest): Promise<void> {
+export async function refuseClashes(
+  target: TargetFolder,
+  { entries }: Manifest,
+  signal?: AbortSignal,
+): Promise<void> {
   const pairs: [first: string, second: string][] = [];
   const seen = new Map<string, string>();
-  for (const { name } of entries) {
+  const compare = ({ name }: Entry) => {
     const key = coarseKey(name);
     const first = seen.get(key);
     if (first === undefined) seen.set(key, name);
     // Where the folders that they lie in differ, those are a pair of their own.
     else if (lastPart(first) !== lastPart(name)) pairs.push([first, name]);
-  }
+  };
+  await forEachInTurns(entries, compare, signal);
   if (pairs.length === 0) return;
-  await asOneFolder(target, async (isOneName) => {
+  await asOneFolder(target, signal, async (isOneName) => {
     for (const [first, second] of pairs) {
+      signal?.throwIfAborted();
       if (await isOneName(lastPart(first), lastPart(second))) throw clash(target, first, second);
     }
   });
@@ -49,6 +56,7 @@ function lastPart(name: string): string {
 /** Tries names out, beside the parts: a folder takes its rules from the one that it lies in. */
 async function asOneFolder(
   target: TargetFolder,
+  signal: AbortSignal | undefined,
   work: (isOneName: (a: string, b: string) => Promise<boolean>) => Promise<void>,
 ): Promise<void> {
   const folder = `${partsFolderName}/names-${randomBytes(6).toString('hex')}`;
@@ -66,7 +74,7 @@ async function asOneFolder(
       await rm(target.path(folder), { recursive: true, force: true });
     }
   } catch (error) {
-    throw fileError('TARGET_UNWRITABLE', target.name, error);
+    throw signal?.aborted ? error : fileError('TARGET_UNWRITABLE', target.name, error);
   }
 }
 

@@ -8,8 +8,8 @@ import { lstat, open, stat } from 'node:fs/promises';
 import { assert, at } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
 import { readEntryName } from '../../session/entry-name.js';
-import type { FileEntry, Manifest } from '../../session/manifest.js';
-import { createManifest } from '../../session/manifest.js';
+import type { Entry, FileEntry, Manifest } from '../../session/manifest.js';
+import { forEachInTurns } from '../in-turns.js';
 import { forEachLimited } from '../limited-concurrency.js';
 import { changed, changedSize, endedEarly, readError } from './source-errors.js';
 import { spoolInput } from './spool-input.js';
@@ -44,8 +44,6 @@ export interface ObjectSourceOptions {
 }
 
 export class ObjectSource {
-  readonly manifest: Manifest;
-  private readonly content: Content;
   private readonly chunkSizeBytes: number;
   /** The one used last is the last. */
   private readonly runs: Run[] = [{ nextOffsetBytes: 0, current: undefined, ahead: undefined }];
@@ -59,16 +57,14 @@ export class ObjectSource {
   private isClosed = false;
 
   private constructor(
-    found: readonly FoundEntry[],
+    readonly manifest: Manifest,
+    private readonly content: Content,
     /**
      * What is not sent, each with its reason: sockets, pipes, devices, links that lead out of the
      * object, names that are not UTF-8 or that no receiver would take, and what could not be read.
      */
     readonly skipped: readonly SkippedEntry[],
-    spool: FileHandle | undefined,
   ) {
-    this.manifest = createManifest(found.map(({ entry }) => entry));
-    this.content = new Content(found, spool);
     this.chunkSizeBytes = Math.min(chunkSizeBytes, this.manifest.contentSizeBytes);
   }
 
@@ -80,7 +76,7 @@ export class ObjectSource {
     }
     checkInputName(inputName);
     const { found, skipped } = await walkEntries(paths, inputName, signal);
-    if (!paths.includes('-')) return new ObjectSource(found, skipped, undefined);
+    if (!paths.includes('-')) return ObjectSource.of(found, skipped, undefined);
     // Last, so that nobody types or pipes something in vain.
     const { handle, sizeBytes } = await spoolInput(input, signal);
     const entry = {
@@ -91,7 +87,25 @@ export class ObjectSource {
       sizeBytes,
     } as const;
     const standardInput = { entry, path: '-', isGiven: true };
-    return new ObjectSource(insert(found, standardInput), skipped, handle);
+    return ObjectSource.of(insert(found, standardInput), skipped, handle);
+  }
+
+  private static async of(
+    found: readonly FoundEntry[],
+    skipped: readonly SkippedEntry[],
+    spool: FileHandle | undefined,
+  ): Promise<ObjectSource> {
+    const entries: Entry[] = [];
+    const files: SentFile[] = [];
+    let offsetBytes = 0;
+    await forEachInTurns(found, ({ entry, path, isGiven }) => {
+      entries.push(entry);
+      if (entry.kind !== 'file') return;
+      files.push({ entry, path, isGiven, offsetBytes });
+      offsetBytes += entry.sizeBytes;
+    });
+    const manifest = { entries, contentSizeBytes: offsetBytes };
+    return new ObjectSource(manifest, new Content(files, spool), skipped);
   }
 
   /**
@@ -279,21 +293,13 @@ interface Piece {
 
 /** The files one behind the other, a few of them open. */
 class Content {
-  private readonly files: SentFile[] = [];
   /** Open and not in use; the one used last is the last. */
   private readonly idle = new Map<SentFile, FileHandle>();
 
   constructor(
-    found: readonly FoundEntry[],
+    private readonly files: readonly SentFile[],
     private readonly spool: FileHandle | undefined,
-  ) {
-    let offsetBytes = 0;
-    for (const { entry, path, isGiven } of found) {
-      if (entry.kind !== 'file') continue;
-      this.files.push({ entry, path, isGiven, offsetBytes });
-      offsetBytes += entry.sizeBytes;
-    }
-  }
+  ) {}
 
   async read(bytes: Uint8Array, offsetBytes: number): Promise<void> {
     await forEachLimited(this.piecesOf(bytes, offsetBytes), openedAtOnce, (piece) =>

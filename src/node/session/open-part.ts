@@ -1,12 +1,14 @@
 /** The way to an open part: nothing is written before all of it has been looked at. */
-import { lstat, readdir, rm } from 'node:fs/promises';
+import { lstat, opendir, rm } from 'node:fs/promises';
 import { assert, at } from '../../assert.js';
 import type { Range } from '../../range-set.js';
 import { RangeSet } from '../../range-set.js';
 import type { Manifest } from '../../session/manifest.js';
 import { commonAllocationBytes } from '../../session/object-limits.js';
 import { canHaveHoles } from '../holes.js';
+import { forEachInTurns } from '../in-turns.js';
 import { fileError } from '../system-error.js';
+import type { ContentFile } from './content-layout.js';
 import { ContentLayout, wholeBlocks } from './content-layout.js';
 import type { FoundFile } from './existing-files.js';
 import { surveyTarget } from './existing-files.js';
@@ -29,6 +31,9 @@ import { countWithin, hasAll, hasAny } from './range-queries.js';
 import { refuseUnlessFolder, TargetFolder } from './target-folder.js';
 
 const defaultMaxOpenFiles = 16;
+
+/** Of a folder, read in one turn. */
+const namesAtOnce = 1000;
 
 export interface OpenedPart extends Placing {
   readonly blockSizeBytes: number;
@@ -86,13 +91,14 @@ async function openLocked(
     maxOpenFiles = defaultMaxOpenFiles,
     updatesModes = false,
   } = options;
-  const layout = new ContentLayout(manifest);
-  await refuseClashes(target, manifest);
-  const found = await surveyTarget(target, manifest, layout, existing, placed);
+  const layout = await ContentLayout.create(manifest, signal);
+  await refuseClashes(target, manifest, signal);
+  const found = await surveyTarget(target, manifest, layout, existing, placed, signal);
   const key = { objectId: options.objectId, contentSizeBytes: layout.sizeBytes };
   const old = await readOldPart(paths, key);
-  const { places, durable, present, kept } = judge(layout, found, old);
-  await checkFreeSpace(target.root, target.name, spaceFor(manifest, layout, places, old, present));
+  const { places, durable, present, kept } = await judge(layout, found, old, signal);
+  const need = await spaceFor(manifest, layout, places, old, present);
+  await checkFreeSpace(target.root, target.name, need);
 
   // One handle is the journal's.
   const openFiles = new OpenFiles(Math.max(1, maxOpenFiles - 1));
@@ -145,35 +151,44 @@ async function readOldPart(
   if (stats === undefined) return { durable: undefined, numbers: new Set() };
   refuseUnlessFolder('TARGET_UNWRITABLE', paths.part, stats);
   const durable = await readJournal(paths.journal, key);
-  const names = durable === undefined ? [] : await readdir(paths.part);
-  const numbers = names.filter((name) => /^(?:0|[1-9][0-9]*)$/.test(name)).map(Number);
-  return { durable, numbers: new Set(numbers) };
+  const numbers = new Set<number>();
+  if (durable === undefined) return { durable, numbers };
+  for await (const { name } of await opendir(paths.part, { bufferSize: namesAtOnce })) {
+    if (/^(?:0|[1-9][0-9]*)$/.test(name)) numbers.add(Number(name));
+  }
+  return { durable, numbers };
 }
 
 /** What the part needs of the disk in addition to what is there. */
-function spaceFor(
+async function spaceFor(
   { entries }: Manifest,
   { files }: ContentLayout,
   places: readonly FilePlace[],
   old: OldPart,
   present: RangeSet,
-): SpaceNeed {
-  const newFiles = files.filter(({ number }) => at(places, number).kind === 'part');
+): Promise<SpaceNeed> {
   let sizeBytes = 0;
-  for (const file of newFiles) {
+  let newFileCount = 0;
+  await forEachInTurns(files, (file) => {
+    if (at(places, file.number).kind !== 'part') return;
     const missingBytes = file.end - file.start - countWithin(present, file);
     sizeBytes += Math.ceil(missingBytes / commonAllocationBytes) * commonAllocationBytes;
-  }
-  const newFileCount = newFiles.filter(({ number }) => !old.numbers.has(number)).length;
+    if (!old.numbers.has(file.number)) newFileCount++;
+  });
   return { sizeBytes, inodeCount: entries.length - files.length + newFileCount };
 }
 
 /** Where the bytes of each file are. */
-function judge(layout: ContentLayout, found: readonly FoundFile[], old: OldPart) {
+async function judge(
+  layout: ContentLayout,
+  found: readonly FoundFile[],
+  old: OldPart,
+  signal: AbortSignal | undefined,
+) {
   const durable = new RangeSet(old.durable?.ranges());
   const kept = new RangeSet();
   const candidates = new RangeSet();
-  const places: FilePlace[] = layout.files.map((file) => {
+  const judgeFile = (file: ContentFile): FilePlace => {
     const { place, ifPlaced } = found[file.number] as FoundFile;
     const { start, end } = file;
     const isEmpty = start === end;
@@ -189,7 +204,9 @@ function judge(layout: ContentLayout, found: readonly FoundFile[], old: OldPart)
     const chosen = wasPlaced && ifPlaced !== undefined ? ifPlaced : place;
     if (chosen.kind === 'candidate' && !isEmpty) candidates.add(start, end);
     return chosen;
-  });
+  };
+  const places: FilePlace[] = [];
+  await forEachInTurns(layout.files, (file) => places.push(judgeFile(file)), signal);
   const present = new RangeSet([...durable.ranges(), ...candidates.ranges()]);
   for (const { start, end } of kept.ranges()) present.remove(start, end);
   return { places, durable, present, kept };

@@ -10,6 +10,7 @@ import { RangeSet } from '../../range-set.js';
 import type { Manifest } from '../../session/manifest.js';
 import type { ExistingFiles } from '../../session/messages.js';
 import { slicesOf, syncFolder } from '../disk.js';
+import { forEachInTurns } from '../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import { fileError } from '../system-error.js';
 import type { ContentFile, Piece } from './content-layout.js';
@@ -17,7 +18,6 @@ import { findDamagedBlocks, isCheapToReadBack } from './disk-check.js';
 import type { HeldBlock } from './held-blocks.js';
 import type { OpenedPart } from './open-part.js';
 import { openPart } from './open-part.js';
-import type { FilePlace } from './part-files.js';
 import { removeIfEmpty } from './part-folder.js';
 import type { PartOrigin } from './part-origin.js';
 import { placeEntries, prepareFiles } from './place-entries.js';
@@ -144,6 +144,13 @@ export class PartStore {
     this.planCheckpoint();
   }
 
+  /** The files that a block of the content is a part of. */
+  namesAt(blockIndex: number): string[] {
+    const { blockSizeBytes, layout } = this.part;
+    const start = blockIndex * blockSizeBytes;
+    return layout.namesAt(start, start + blockSizeBytes);
+  }
+
   /** A held block was found bad: it will be written again; the journal forgets it at once. */
   async forget(blockIndex: number): Promise<void> {
     this.checkOpen();
@@ -173,15 +180,17 @@ export class PartStore {
   async findDamage(leafOf: (block: number) => Uint8Array): Promise<number[]> {
     this.checkUsable();
     await this.settle();
-    this.checkWritten();
+    await this.checkWritten();
     const { files, layout, blockSizeBytes } = this.part;
-    const filesOf = (kind: FilePlace['kind']) =>
-      layout.files.filter((file) => files.place(file).kind === kind);
-    const ranges = blocksOf(filesOf('part'), blockSizeBytes);
+    const ranges = new RangeSet();
+    const keptRanges = new RangeSet();
+    await forEachInTurns(layout.files, (file) => {
+      const { kind } = files.place(file);
+      if (kind === 'part') addBlocks(ranges, file, blockSizeBytes);
+      if (kind === 'kept') addBlocks(keptRanges, file, blockSizeBytes);
+    });
     // A kept file may hold anything, also in the blocks that it shares with its neighbours.
-    for (const { start, end } of blocksOf(filesOf('kept'), blockSizeBytes).ranges()) {
-      ranges.remove(start, end);
-    }
+    for (const { start, end } of keptRanges.ranges()) ranges.remove(start, end);
     const sizeBytes = ranges.count * blockSizeBytes;
     const elapsedMs = performance.now() - this.openedAtMs;
     if (!this.verifiesDisk && !isCheapToReadBack(sizeBytes, elapsedMs)) return [];
@@ -195,7 +204,7 @@ export class PartStore {
   async finish(): Promise<void> {
     this.checkUsable();
     await this.settle();
-    this.checkWritten();
+    await this.checkWritten();
     await this.enqueue(() => this.finishNow());
     await this.end(true);
   }
@@ -351,13 +360,13 @@ export class PartStore {
   }
 
   /** @throws what the write of missing bytes failed with */
-  private checkWritten(): void {
-    for (const file of this.part.layout.files) {
-      const { kind } = this.part.files.place(file);
-      if (kind === 'kept' || hasAll(this.present, file)) continue;
+  private async checkWritten(): Promise<void> {
+    const { layout, files } = this.part;
+    await forEachInTurns(layout.files, (file) => {
+      if (files.place(file).kind === 'kept' || hasAll(this.present, file)) return;
       if (this.writeFailure !== undefined) throw this.writeFailure;
       assert(false, `${file.entry.name} is whole`);
-    }
+    });
   }
 
   private fail(error: unknown): never {
@@ -380,14 +389,10 @@ export class PartStore {
   }
 }
 
-/** The blocks that the files have bytes in. */
-function blocksOf(files: readonly ContentFile[], blockSizeBytes: number): RangeSet {
-  const blocks = new RangeSet();
-  for (const { start, end } of files) {
-    if (start === end) continue;
-    blocks.add(Math.floor(start / blockSizeBytes), Math.ceil(end / blockSizeBytes));
-  }
-  return blocks;
+/** Adds the blocks that the file has bytes in. */
+function addBlocks(blocks: RangeSet, { start, end }: ContentFile, blockSizeBytes: number): void {
+  if (start === end) return;
+  blocks.add(Math.floor(start / blockSizeBytes), Math.ceil(end / blockSizeBytes));
 }
 
 function startOf({ file, offsetBytes }: Piece): number {

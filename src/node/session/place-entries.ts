@@ -32,6 +32,7 @@ import {
   toFileTime,
   toMicroseconds,
 } from '../disk.js';
+import { forEachInTurns } from '../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import { fileError, replaceError } from '../system-error.js';
 import type { ContentFile } from './content-layout.js';
@@ -145,13 +146,17 @@ type FolderMode =
 export async function placeEntries(placing: Placing): Promise<void> {
   const { manifest, files } = placing;
   const modes = new Map<FolderEntry, FolderMode>();
-  const folders = manifest.entries.filter((entry) => entry.kind === 'folder');
+  const folders: FolderEntry[] = [];
+  const links: LinkEntry[] = [];
+  await forEachInTurns(manifest.entries, (entry) => {
+    if (entry.kind === 'folder') folders.push(entry);
+    if (entry.kind === 'link') links.push(entry);
+  });
   try {
     await inTurns(folders, (folder) => modes.set(folder, makeFolder(placing, folder)));
     // What changed meanwhile is found before anything is replaced.
     await forEachLimited(files.layout.files, diskConcurrency, (file) => settle(placing, file));
     await inTurns(files.layout.files, (file) => placeFile(placing, file));
-    const links = manifest.entries.filter((entry) => entry.kind === 'link');
     await inTurns(links, (link) => placeLink(placing, link));
     await finishFolders(placing, modes);
   } catch (error) {
@@ -322,7 +327,7 @@ async function finishFolders(
 ): Promise<void> {
   const { target } = placing;
   const byDepth: FolderEntry[][] = [];
-  for (const folder of modes.keys()) {
+  await forEachInTurns([...modes.keys()], (folder) => {
     const depth = folder.name.split('/').length;
     let level = byDepth[depth];
     if (level === undefined) {
@@ -330,7 +335,7 @@ async function finishFolders(
       byDepth[depth] = level;
     }
     level.push(folder);
-  }
+  });
   for (const folders of byDepth.reverse()) {
     await forEachLimited(folders ?? [], diskConcurrency, (folder) =>
       finishFolder(placing, folder, modes.get(folder) ?? 'unchanged'),

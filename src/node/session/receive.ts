@@ -15,7 +15,6 @@ import type {
   SessionReceiverEvent,
   SessionReceiverResult,
 } from '../../session/incoming-events.js';
-import { namesAt } from '../../session/manifest.js';
 import type { ExistingFiles } from '../../session/messages.js';
 import { SessionReceiver } from '../../session/session-receiver.js';
 import { affordableFileCount } from '../descriptor-limit.js';
@@ -107,6 +106,7 @@ export type ReceiveEvent =
   /** The first datagram that the system refused, of each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
+type ForgetEvent = Extract<SessionReceiverEvent, { type: 'forget' }>;
 type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
 
 type PortEvent = DialectEvent<ReceiverEvent, SessionReceiverEvent>;
@@ -374,8 +374,7 @@ export class Receiving {
         this.write(event.session, event.offsetBytes, event.bytes);
         return;
       case 'forget':
-        this.parts.use(event.session, (store) => store.forget(event.block));
-        this.tellBadBlock(event.session, event.block);
+        this.parts.use(event.session, (store) => this.forgetBlock(store, event));
         return;
       case 'finish':
         this.parts.use(event.session, (store) => this.finish(store, event));
@@ -428,12 +427,11 @@ export class Receiving {
     });
   }
 
-  private tellBadBlock(session: number, block: number): void {
-    const content = this.parts.contentOf(session);
-    if (content === undefined) return;
-    const { info, manifest, blockSizeBytes } = content;
-    const names = namesAt(manifest, block * blockSizeBytes, blockSizeBytes);
-    this.options.onEvent?.({ type: 'bad-block', info, block, names });
+  private async forgetBlock(store: PartStore, { session, block }: ForgetEvent): Promise<void> {
+    const info = this.parts.infoOf(session);
+    const names = store.namesAt(block);
+    if (info !== undefined) this.options.onEvent?.({ type: 'bad-block', info, block, names });
+    await store.forget(block);
   }
 
   private write(session: number, offsetBytes: number, bytes: Uint8Array): void {

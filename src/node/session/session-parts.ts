@@ -81,9 +81,9 @@ export class SessionParts {
     return abort.signal.aborted ? undefined : store;
   }
 
-  /** What a session sends; undefined before it is prepared and after its end. */
-  contentOf(session: number): PrepareEvent | undefined {
-    return this.parts.get(session)?.content;
+  /** Undefined before a session is prepared, and after its end. */
+  infoOf(session: number): IncomingInfo | undefined {
+    return this.parts.get(session)?.content.info;
   }
 
   /** Works on a session's part once it is open; nothing where it could not be opened. */

@@ -4,21 +4,30 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
-import { access, constants, lstat, open, readdir, readlink, stat } from 'node:fs/promises';
+import { access, constants, lstat, open, opendir, readlink, stat } from 'node:fs/promises';
 import { basename, sep } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { at } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
 import { formatCount } from '../../format.js';
 import { readEntryName } from '../../session/entry-name.js';
 import type { Entry } from '../../session/manifest.js';
 import { isInside, manifestLimits } from '../../session/manifest.js';
+import { forEachInTurns } from '../in-turns.js';
 import { mapLimited } from '../limited-concurrency.js';
 import { describeError, fileError, systemCode } from '../system-error.js';
 import { checkSize, isSizeDoubtful } from '../told-size.js';
 import { partsFolderName } from './part-folder.js';
+import { sortInTurns } from './sort-in-turns.js';
 
 /** As many as keep the threads for the file system busy; none of them holds a file open for long. */
 const inspectedAtOnce = 32;
+
+/** Of what was looked at, taken in one turn. */
+const takenAtOnce = 1000;
+
+/** Of a folder, read in one turn. */
+const namesAtOnce = 1000;
 
 /** What a manifest can hold: the limit of JavaScript's dates. Some file systems go further. */
 const maxTimeMs = 8.64e15;
@@ -120,6 +129,7 @@ class Walk implements WalkedEntries {
       return inspect(candidate);
     });
     for (const [i, { name, path, isGiven }] of candidates.entries()) {
+      if (i % takenAtOnce === takenAtOnce - 1) await nextTurn();
       const result = at(inspected, i);
       if ('reason' in result) {
         this.skipped.push({ name, reason: result.reason });
@@ -157,30 +167,44 @@ const partsFolderNameBytes = Buffer.from(partsFolderName);
 
 /** @param prefix what the names of its entries begin with */
 async function listFolder(path: string, prefix: string): Promise<Candidate[]> {
-  // As bytes, since text would hide what is not UTF-8.
-  const names = await readdir(path, { encoding: 'buffer' }).catch((error: unknown) => {
+  const names = await readNames(path).catch((error: unknown) => {
     throw fileError('SOURCE_UNREADABLE', path, error);
   });
   // Not `join`: behind a link, `..` is not where the path came from.
   const isEnded = path.endsWith('/') || path.endsWith(sep);
   const folder = isEnded ? path : path.endsWith('/.') ? path.slice(0, -1) : `${path}/`;
-  const own = names.filter((nameBytes) => !nameBytes.equals(partsFolderNameBytes));
-  return own.sort(Buffer.compare).map((nameBytes) => {
-    const part = nameBytes.toString();
-    if (!isUtf8(nameBytes)) {
-      const name = prefix + printable(nameBytes);
-      return { nameBytes, name, path: folder + part, isGiven: false, fault: 'is not UTF-8' };
-    }
-    const name = prefix + part;
-    const read = readEntryName(Buffer.from(name), 'posix');
-    return {
-      nameBytes,
-      name,
-      path: folder + part,
-      isGiven: false,
-      ...(typeof read === 'string' ? { fault: `would be refused (${read})` } : {}),
-    };
+  const candidates: Candidate[] = [];
+  await forEachInTurns(await sortInTurns(names, Buffer.compare), (nameBytes) => {
+    if (nameBytes.equals(partsFolderNameBytes)) return;
+    candidates.push(candidateOf(nameBytes, prefix, folder));
   });
+  return candidates;
+}
+
+/** As bytes, since text would hide what is not UTF-8. */
+async function readNames(path: string): Promise<Buffer[]> {
+  const names: Buffer[] = [];
+  // Node's types know of names as text alone.
+  const options = { encoding: 'buffer' as BufferEncoding, bufferSize: namesAtOnce };
+  for await (const { name } of await opendir(path, options)) names.push(name as unknown as Buffer);
+  return names;
+}
+
+function candidateOf(nameBytes: Buffer, prefix: string, folder: string): Candidate {
+  const part = nameBytes.toString();
+  if (!isUtf8(nameBytes)) {
+    const name = prefix + printable(nameBytes);
+    return { nameBytes, name, path: folder + part, isGiven: false, fault: 'is not UTF-8' };
+  }
+  const name = prefix + part;
+  const read = readEntryName(Buffer.from(name), 'posix');
+  return {
+    nameBytes,
+    name,
+    path: folder + part,
+    isGiven: false,
+    ...(typeof read === 'string' ? { fault: `would be refused (${read})` } : {}),
+  };
 }
 
 async function inspect(candidate: Candidate): Promise<Inspected> {
