@@ -135,8 +135,8 @@ t.test('a folder that is opened for the work is closed after a failure', { skip 
 t.test('a new group gets no more than the old one and all others had', { skip }, (t) => {
   const entry = { kind: 'file', name: 'f', mode: 0o777, modifiedMs: 0, sizeBytes: 0 } as const;
   const mode = (old: number, gid: number) => {
-    const stats = { mode: 0o100000 | old, gid: 7, isSymbolicLink: () => false };
-    return fileModeFor(entry, stats, gid).toString(8);
+    const stats = { mode: 0o100000 | old, uid: 5, gid: 7, isSymbolicLink: () => false };
+    return fileModeFor(entry, stats, { uid: 5, gid }).toString(8);
   };
   t.equal(mode(0o660, 7), '660');
   t.equal(mode(0o660, 8), '600');
@@ -144,6 +144,24 @@ t.test('a new group gets no more than the old one and all others had', { skip },
   t.equal(mode(0o607, 8), '600');
   t.end();
 });
+
+t.test(
+  "another user's file opens what replaces it no further than the sender does",
+  { skip },
+  (t) => {
+    const mode = (sent: number, old: number, gid = 7) => {
+      const entry = { kind: 'file', name: 'f', mode: sent, modifiedMs: 0, sizeBytes: 0 } as const;
+      const stats = { mode: 0o100000 | old, uid: 5, gid: 7, isSymbolicLink: () => false };
+      return fileModeFor(entry, stats, { uid: 6, gid }).toString(8);
+    };
+    t.equal(mode(0o600, 0o666), '600');
+    t.equal(mode(0o640, 0o666), '640');
+    t.equal(mode(0o644, 0o640), '640', 'nor further than it was');
+    t.equal(mode(0o640, 0o666, 8), '640', 'in another group as well');
+    t.equal(mode(0o664, 0o604, 8), '600');
+    t.end();
+  },
+);
 
 t.test('an object of one open folder opens no folder of a receiver', { skip }, async (t) => {
   const folders = t.testdir({ sent: { private: {} }, received: { private: { key: 'secret' } } });

@@ -3,7 +3,7 @@
  * file of the right size was there before.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { chmod, constants, copyFile, lstat, open } from 'node:fs/promises';
+import { chmod, constants, copyFile, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert, at } from '../../assert.js';
 import { P2mpError } from '../../errors.js';
@@ -251,23 +251,21 @@ export class PartFiles {
     const place = this.place(file);
     assert(place.kind === 'candidate', 'a candidate');
     const { name } = file.entry;
-    const [from, to] = [this.target.path(name), this.path(file)];
-    const checkSame = async () => {
-      this.target.checkParents(name, 'TARGET_FAILED');
-      const stats = await lstat(from, { bigint: true }).catch(() => undefined);
-      if (stats === undefined || !isSameFile(identityOf(stats), place.identity)) {
-        throw this.changed(file);
+    this.target.checkParents(name, 'TARGET_FAILED');
+    const to = this.path(file);
+    await this.openFiles.withRoom(async () => {
+      // Whatever takes its name meanwhile, this is the file.
+      const source = await this.openCandidate(file);
+      try {
+        await this.copyOpen(source, to, file.entry.sizeBytes);
+        const identity = identityOf(await source.stat({ bigint: true }));
+        if (!isSameFile(identity, place.identity)) throw this.changed(file);
+      } finally {
+        await source.close();
       }
-      return stats;
-    };
-    const { size, blocks } = await checkSame();
-    const isSparse = this.makesHoles && blocks * 512n < size;
-    await this.openFiles.withRoom(() =>
-      isSparse ? this.copySparse(file, from, to) : copyFile(from, to, constants.COPYFILE_FICLONE),
-    );
+    });
     // The copy has all bits of its source.
     await chmod(to, 0o600);
-    await checkSame();
     this.made.add(file.number);
     this.hasNewNames = true;
     this.unsynced.add(file.number);
@@ -275,24 +273,30 @@ export class PartFiles {
     this.handleCopied(file);
   }
 
-  /** Where the file system cannot share bytes between files, the system would write out all holes. */
-  private async copySparse(file: ContentFile, from: string, to: string): Promise<void> {
-    const isCloned = await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE).then(
+  /** Shares the bytes where the file system can. Where it cannot, the system would write out all holes. */
+  private async copyOpen(source: FileHandle, to: string, sizeBytes: number): Promise<void> {
+    const { size, blocks } = await source.stat();
+    const isSparse = this.makesHoles && blocks * 512 < size;
+    const { COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE, O_CREAT, O_TRUNC } = constants;
+    const isCopied = await copyFile(
+      pathOfOpen(source),
+      to,
+      isSparse ? COPYFILE_FICLONE_FORCE : COPYFILE_FICLONE,
+    ).then(
       () => true,
       () => false,
     );
-    if (isCloned) return;
-    const source = await this.openCandidate(file);
+    if (isCopied) return;
+    const copy = await open(to, openFlags.write | O_CREAT | O_TRUNC, 0o600);
     try {
-      const { O_CREAT, O_TRUNC } = constants;
-      const copy = await open(to, openFlags.write | O_CREAT | O_TRUNC, 0o600);
-      try {
-        await copyAroundHoles(source, copy, file.entry.sizeBytes);
-      } finally {
-        await copy.close();
-      }
+      await copyAroundHoles(source, copy, sizeBytes);
     } finally {
-      await source.close();
+      await copy.close();
     }
   }
+}
+
+/** A name that leads to what is open, whatever has its own name by now; on Linux alone. */
+function pathOfOpen({ fd }: FileHandle): string {
+  return `/proc/self/fd/${fd}`;
 }

@@ -78,9 +78,9 @@ export async function prepareFiles(placing: Placing): Promise<void> {
         () => files.openPartFile(file),
         async (handle) => {
           await fitSize(target, file, handle);
-          const own = await handle.stat({ bigint: true });
+          const own = await handle.stat();
           const old = updatesModes ? undefined : await lookEarly(target, file);
-          await setAttributes(handle, file.entry, fileModeFor(file.entry, old, Number(own.gid)));
+          await setAttributes(handle, file.entry, fileModeFor(file.entry, old, own));
           await handle.sync();
           if (placed === undefined) return;
           placed.expect(target.path(file.entry.name), await handle.stat({ bigint: true }));
@@ -218,7 +218,9 @@ async function closeFolders(
       .useOnce(
         () => open(target.path(name), openFlags.folder),
         async (handle) => {
-          const now = (await handle.stat()).mode & 0o7777;
+          const stats = await handle.stat({ bigint: true });
+          target.checkOpened(name, 'TARGET_FAILED', stats);
+          const now = Number(stats.mode) & 0o7777;
           await handle.chmod(mode === 'sender' ? (now & 0o7000) | last : last);
         },
       )
@@ -274,7 +276,7 @@ function fitMode(target: TargetFolder, { entry }: ContentFile, partPath: string)
   if (old === undefined) return;
   try {
     const own = lstatSync(partPath);
-    const mode = fileModeFor(entry, old, own.gid);
+    const mode = fileModeFor(entry, old, own);
     if ((own.mode & 0o7777) !== mode) chmodSync(partPath, mode);
   } catch (error) {
     throw fileError('TARGET_FAILED', target.shown(entry.name), error);
@@ -365,7 +367,9 @@ async function finishFolder(
     await openFiles.useOnce(
       () => open(path, openFlags.folder),
       async (handle) => {
-        const now = (await handle.stat()).mode & 0o7777;
+        const stats = await handle.stat({ bigint: true });
+        target.checkOpened(folder.name, 'TARGET_FAILED', stats);
+        const now = Number(stats.mode) & 0o7777;
         // Whoever set the bits above the permissions made a rule for what is put there.
         const sent = (now & 0o7000) | permissionsOf(folder.mode);
         const last = mode === 'sender' ? sent : mode === 'unchanged' ? now : mode;

@@ -86,6 +86,23 @@ export class TargetFolder {
     }
   }
 
+  /**
+   * Looks whether something that was opened by its name is what lies there: a link that was in the way for as long
+   * as the opening took would have led elsewhere.
+   * @throws P2mpError with that code
+   */
+  checkOpened(entryName: string, code: ErrorCode, opened: Pick<BigIntStats, 'dev' | 'ino'>): void {
+    this.checkParents(entryName, code);
+    let now: BigIntStats | undefined;
+    try {
+      now = lstatSync(this.path(entryName), { bigint: true, throwIfNoEntry: false });
+    } catch (error) {
+      throw fileError(code, this.shown(entryName), error);
+    }
+    if (now !== undefined && now.dev === opened.dev && now.ino === opened.ino) return;
+    throw new P2mpError(code, `${this.shown(entryName)}: was replaced meanwhile; start again`);
+  }
+
   /** What is there now, not through a link; undefined where nothing is. */
   look(entryName: string, code: ErrorCode): Stats | undefined {
     try {
