@@ -46,6 +46,7 @@ export interface ReceiverCallsOwner {
   handleSilence(peer: SessionPeer): void;
   /** Without a word to the receiver, which would not hear it. */
   settleFailed(nowMs: TimeMs, peer: SessionPeer, reason: string): void;
+  /** With the reason to the receiver, which hears it. */
   giveUp(nowMs: TimeMs, index: number, reason: string): void;
 }
 
@@ -240,13 +241,13 @@ export class ReceiverCalls {
     }
     const reason = peer.status === 'active' ? this.stuckReason(nowMs, peer) : undefined;
     if (reason === undefined) this.call(nowMs, peer, 'again');
-    else this.owner.settleFailed(nowMs, peer, reason);
+    else this.owner.giveUp(nowMs, peer.index, reason);
   }
 
   /** Why a receiver that answers fails all the same; undefined while it need not. */
   private stuckReason(nowMs: TimeMs, peer: SessionPeer): string | undefined {
     const { giveUpAfterMs } = this.options;
-    if (peer.unreachedMs >= giveUpAfterMs) return this.narrowPathReason(peer);
+    if (peer.unreachedMs >= giveUpAfterMs) return this.unreachedReason(peer);
     const limitMs = stuckTimes * giveUpAfterMs;
     // One that was given nothing to do cannot make progress: it waits for the others.
     if (nowMs - peer.progressAtMs >= limitMs / 2 && !this.isAsked(peer)) {
@@ -368,6 +369,13 @@ export class ReceiverCalls {
     if (peer.isHeard) return `fell silent for ${seconds} s; send again once it is back`;
     const { port } = peer.address;
     return `no answer${peer.addresses.describe()} for ${seconds} s; is ${receiverProgram} running there, and does a firewall let UDP port ${port} through?`;
+  }
+
+  /** Its hello had the size of data and arrived (SESSIONS 3.11): size alone need not be the cause. */
+  private unreachedReason({ name }: SessionPeer): string {
+    const { mssBytes, giveUpAfterMs } = this.options;
+    const sizeBytes = mssBytes + dataFramingBytes;
+    return `no data has reached ${name} for ${giveUpAfterMs / 1000} s, while control messages have: a filter drops data, or the path became too narrow for ${sizeBytes} bytes; check firewalls and --mss, then send again`;
   }
 
   private narrowPathReason({ name }: SessionPeer): string {

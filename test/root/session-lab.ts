@@ -59,6 +59,11 @@ export class SessionLab {
     this.run(host, 'nft', `add rule inet test in ${rule} ${verdict}`);
   }
 
+  /** Takes away what `drop` and `filter` did. */
+  unfilter(host: number): void {
+    this.run(host, 'nft', 'delete table inet test');
+  }
+
   p2mp(host: number, ...args: string[]): Program {
     const path = join(distFolder, 'cli', 'p2mp.js');
     const [program, words] = this.lab.on(host, process.execPath, path, ...args);
