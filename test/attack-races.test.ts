@@ -163,7 +163,7 @@ for (const makesHoles of [false, true]) {
     writeFileSync(secret, 'a secret');
     const part = join(outside, 'part');
     mkdirSync(part);
-    const layout = new ContentLayout(createManifest([file('f', 8)]));
+    const layout = await ContentLayout.create(createManifest([file('f', 8)]));
     const [content] = layout.files;
     if (content === undefined) throw new Error('one file');
     const identity = identityOf(statSync(path, { bigint: true }));
