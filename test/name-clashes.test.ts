@@ -1,11 +1,13 @@
 /** Names that one disk tells apart and another takes for one: asked of the disk, and refused by both names. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ContentLayout } from '../src/node/session/content-layout.js';
 import { surveyTarget } from '../src/node/session/existing-files.js';
 import { refuseClashes } from '../src/node/session/name-clashes.js';
+import { openPart } from '../src/node/session/open-part.js';
 import { PartStore } from '../src/node/session/part-store.js';
+import { placeEntries, prepareFiles } from '../src/node/session/place-entries.js';
 import { TargetFolder } from '../src/node/session/target-folder.js';
 import type { Entry } from '../src/session/manifest.js';
 import { createManifest } from '../src/session/manifest.js';
@@ -34,6 +36,8 @@ const disks = {
   foldsAll: (name: string) => name.normalize('NFD').toLowerCase(),
   /** As APFS can be formatted: case counts, form does not. */
   foldsForm: (name: string) => name.normalize('NFD'),
+  /** As FAT and Windows: dots and spaces at the end do not count. */
+  dropsDots: (name: string) => name.replace(/[. ]+(?=\/|$)/g, ''),
   foldsNothing: (name: string) => name,
 };
 
@@ -54,6 +58,8 @@ t.test(
         decomposed.toUpperCase(),
       ],
       ['foldsForm', [file(composed), file(decomposed)], composed, decomposed],
+      ['dropsDots', [file('a'), file('a.')], 'a', 'a.'],
+      ['dropsDots', [folder('b'), file('b/x'), folder('b .')], 'b', 'b .'],
     ];
     for (const [disk, entries, first, second] of clashes) {
       const target = await openAs(t, disks[disk]);
@@ -111,4 +117,56 @@ t.test('what is another name of the folder of parts is kept for parts as well', 
       );
     }
   }
+});
+
+/** Places an object on a disk that takes names for one that nobody would have asked it about: short ones. */
+async function place(t: Test, entries: readonly Entry[], existing: 'update' | 'keep') {
+  const part = await openPart({
+    dir: t.testdir({ linked: 'old' }),
+    objectId: 'ab'.repeat(32),
+    manifest: createManifest(entries),
+    blockSizeBytes: 100,
+    existing,
+  });
+  t.teardown(async () => {
+    await part.openFiles.closeAll();
+    await part.journal.close();
+    await part.lock.release();
+  });
+  const { root } = part.target;
+  linkSync(join(root, 'linked'), join(root, 'twin'));
+  const target = Object.assign(Object.create(part.target), {
+    path: (name: string) => join(root, name.replace('LONGNA~1', 'long name')),
+  });
+  const placing = { ...part, target };
+  await prepareFiles(placing);
+  await placeEntries(placing);
+  return root;
+}
+
+t.test('an entry that would take the place of another one ends the session', async (t) => {
+  const cases: Record<string, Entry[]> = {
+    files: [file('LONGNA~1'), file('long name')],
+    folders: [folder('LONGNA~1'), folder('long name')],
+    links: [link('LONGNA~1'), link('long name')],
+    'files in folders': [
+      ...[folder('LONGNA~1'), file('LONGNA~1/f')],
+      ...[folder('long name'), file('long name/f')],
+    ],
+    'a link and a file': [link('LONGNA~1'), file('long name')],
+  };
+  for (const [what, entries] of Object.entries(cases)) {
+    for (const existing of ['update', 'keep'] as const) {
+      await t.rejects(
+        place(t, entries, existing),
+        { code: 'TARGET_FAILED', message: /are one name on this disk/ },
+        `${what}, ${existing}`,
+      );
+    }
+  }
+});
+
+t.test('a file of two names is no such entry', async (t) => {
+  const root = await place(t, [file('linked'), file('twin'), file('x')], 'update');
+  t.same(readdirSync(root).sort(), ['.p2mp-part', 'linked', 'twin', 'x']);
 });

@@ -4,10 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, rm, writeFile } from 'node:fs/promises';
-import { P2mpError } from '../../errors.js';
 import type { Entry, Manifest } from '../../session/manifest.js';
 import { forEachInTurns } from '../in-turns.js';
 import { fileError } from '../system-error.js';
+import { oneName } from './own-names.js';
 import { partsFolderName } from './part-folder.js';
 import type { TargetFolder } from './target-folder.js';
 
@@ -34,15 +34,18 @@ export async function refuseClashes(
   await asOneFolder(target, signal, async (isOneName) => {
     for (const [first, second] of pairs) {
       signal?.throwIfAborted();
-      if (await isOneName(lastPart(first), lastPart(second))) throw clash(target, first, second);
+      if (await isOneName(lastPart(first), lastPart(second)))
+        throw oneName('TARGET_UNWRITABLE', target, first, second);
     }
   });
 }
 
 /** Equal for all names that any disk may take for one; for others besides, which costs a question. */
 function coarseKey(name: string): string {
-  if (/^[ -~]*$/.test(name)) return name.toUpperCase();
-  return name
+  // Some disks leave out dots and spaces at the end.
+  const bare = name.includes('.') || name.includes(' ') ? name.replace(/[. ]+(?=\/|$)/g, '') : name;
+  if (/^[ -~]*$/.test(bare)) return bare.toUpperCase();
+  return bare
     .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
     .normalize('NFKC')
     .toUpperCase()
@@ -76,10 +79,4 @@ async function asOneFolder(
   } catch (error) {
     throw signal?.aborted ? error : fileError('TARGET_UNWRITABLE', target.name, error);
   }
-}
-
-function clash(target: TargetFolder, first: string, second: string): P2mpError {
-  const names = `${target.shown(first)} and ${target.shown(second)}`;
-  const remedy = 'rename one at the sender, or take a folder that tells them apart';
-  return new P2mpError('TARGET_UNWRITABLE', `${names}: are one name on this disk; ${remedy}`);
 }

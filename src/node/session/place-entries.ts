@@ -38,6 +38,7 @@ import { fileError, replaceError } from '../system-error.js';
 import type { ContentFile } from './content-layout.js';
 import { fileModeFor } from './kept-modes.js';
 import type { OpenFiles } from './open-files.js';
+import { OwnNames } from './own-names.js';
 import type { PartFiles } from './part-files.js';
 import type { PlacedFiles } from './placed-files.js';
 import type { TargetFolder } from './target-folder.js';
@@ -146,6 +147,7 @@ type FolderMode =
 export async function placeEntries(placing: Placing): Promise<void> {
   const { manifest, files } = placing;
   const modes = new Map<FolderEntry, FolderMode>();
+  const own = new OwnNames(placing.target);
   const folders: FolderEntry[] = [];
   const links: LinkEntry[] = [];
   await forEachInTurns(manifest.entries, (entry) => {
@@ -153,11 +155,11 @@ export async function placeEntries(placing: Placing): Promise<void> {
     if (entry.kind === 'link') links.push(entry);
   });
   try {
-    await inTurns(folders, (folder) => modes.set(folder, makeFolder(placing, folder)));
+    await inTurns(folders, (folder) => modes.set(folder, makeFolder(placing, own, folder)));
     // What changed meanwhile is found before anything is replaced.
-    await forEachLimited(files.layout.files, diskConcurrency, (file) => settle(placing, file));
-    await inTurns(files.layout.files, (file) => placeFile(placing, file));
-    await inTurns(links, (link) => placeLink(placing, link));
+    await forEachLimited(files.layout.files, diskConcurrency, (file) => settle(placing, own, file));
+    await inTurns(files.layout.files, (file) => placeFile(placing, own, file));
+    await inTurns(links, (link) => placeLink(placing, own, link));
     await finishFolders(placing, modes);
   } catch (error) {
     await closeFolders(placing, modes);
@@ -167,6 +169,7 @@ export async function placeEntries(placing: Placing): Promise<void> {
 
 function makeFolder(
   { target, existing, updatesModes }: Placing,
+  own: OwnNames,
   { name, mode }: FolderEntry,
 ): FolderMode {
   const shown = target.shown(name);
@@ -176,9 +179,13 @@ function makeFolder(
     if (stats === undefined) {
       mkdirSync(target.path(name), { mode: permissionsOf(mode) | workMode });
       setNewFolderMode(target.path(name), permissionsOf(mode) | workMode);
+      own.note(name, lstatSync(target.path(name), { bigint: true }), true);
       return 'sender';
     }
     refuseUnlessFolder('TARGET_FAILED', shown, stats);
+    const found = lstatSync(target.path(name), { bigint: true });
+    own.check(name, found);
+    own.note(name, found, true);
     const takesMode = updatesModes && existing !== 'keep';
     const oldMode = stats.mode & 0o7777;
     if ((oldMode & workMode) === workMode) return takesMode ? 'sender' : 'unchanged';
@@ -231,6 +238,7 @@ async function closeFolders(
 /** Files that stay where they are: they must still be what they were. */
 async function settle(
   { target, files, openFiles, placed, updatesModes }: Placing,
+  own: OwnNames,
   file: ContentFile,
 ): Promise<void> {
   const { kind } = files.place(file);
@@ -249,7 +257,10 @@ async function settle(
       async (handle) => {
         const { mode } = updatesModes ? entry : await handle.stat();
         if (await setAttributes(handle, entry, permissionsOf(mode))) await handle.sync();
-        placed?.note(target.path(entry.name), await handle.stat({ bigint: true }));
+        const stats = await handle.stat({ bigint: true });
+        own.check(entry.name, stats);
+        own.note(entry.name, stats);
+        placed?.note(target.path(entry.name), stats);
       },
     );
   } catch (error) {
@@ -258,16 +269,14 @@ async function settle(
   files.setPlaced(file);
 }
 
-function placeFile(placing: Placing, file: ContentFile): void {
+function placeFile(placing: Placing, own: OwnNames, file: ContentFile): void {
   const { target, files, existing, placed } = placing;
   if (files.place(file).kind !== 'part') return;
   if (!placing.updatesModes) fitMode(target, file, files.path(file));
-  if (!moveInto(target, file.entry.name, files.path(file), existing)) return;
+  const stats = moveInto(target, own, file.entry.name, files.path(file), existing);
+  if (stats === 'kept') return;
   files.setPlaced(file);
-  if (placed === undefined) return;
-  const path = target.path(file.entry.name);
-  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  if (stats !== undefined) placed.confirm(path, stats);
+  if (stats !== undefined) placed?.confirm(target.path(file.entry.name), stats);
 }
 
 /** What is replaced may have come, or changed its mode, since the file was prepared. */
@@ -283,10 +292,15 @@ function fitMode(target: TargetFolder, { entry }: ContentFile, partPath: string)
   }
 }
 
-function placeLink({ target, partPath, existing }: Placing, { name, target: to }: LinkEntry): void {
+function placeLink(
+  { target, partPath, existing }: Placing,
+  own: OwnNames,
+  { name, target: to }: LinkEntry,
+): void {
   const path = join(partPath, 'link');
   target.checkParents(name, 'TARGET_FAILED');
   const stats = target.look(name, 'TARGET_FAILED');
+  if (stats !== undefined) checkOwn(target, own, name);
   try {
     if (stats?.isSymbolicLink() && readlinkSync(target.path(name)) === to) return;
     rmSync(path, { force: true });
@@ -294,32 +308,42 @@ function placeLink({ target, partPath, existing }: Placing, { name, target: to }
   } catch (error) {
     throw fileError('TARGET_FAILED', target.shown(name), error);
   }
-  moveInto(target, name, path, existing);
+  moveInto(target, own, name, path, existing);
 }
 
 /**
  * Nothing is awaited between the look and the rename: who else may write here has as little time as can
  * be to put a link in the way.
- * @returns false where something was there that is kept
+ * @returns what is at the name now, should nobody have taken it away already; `kept` where something was there that
+ *   is kept
  */
 function moveInto(
   target: TargetFolder,
+  own: OwnNames,
   name: string,
   from: string,
   existing: ExistingFiles,
-): boolean {
+): BigIntStats | undefined | 'kept' {
   target.checkParents(name, 'TARGET_FAILED');
   const stats = target.look(name, 'TARGET_FAILED');
   if (stats !== undefined) {
     refuseFolder('TARGET_FAILED', target.shown(name), stats);
-    if (existing === 'keep') return false;
+    checkOwn(target, own, name);
+    if (existing === 'keep') return 'kept';
   }
   try {
     renameSync(from, target.path(name));
   } catch (error) {
     throw replaceError('TARGET_FAILED', target.shown(name), error);
   }
-  return true;
+  const placed = lstatSync(target.path(name), { bigint: true, throwIfNoEntry: false });
+  if (placed !== undefined) own.note(name, placed);
+  return placed;
+}
+
+function checkOwn(target: TargetFolder, own: OwnNames, name: string): void {
+  const found = lstatSync(target.path(name), { bigint: true, throwIfNoEntry: false });
+  if (found !== undefined) own.check(name, found);
 }
 
 /** Deepest first: what is put into a folder changes its time, and a mode may close the way to it. */
