@@ -140,6 +140,14 @@ t.test('a file that is replaced keeps its mode', { skip: isWindows }, async (t) 
   }
 });
 
+t.test('what a stranger sent runs as nobody else', { skip: isWindows }, async (t) => {
+  const path = join(t.testdir({ file: 'old' }), 'file');
+  chmodSync(path, 0o6755);
+  const { sink } = await Written.open(path);
+  await sink.finish();
+  t.equal(statSync(path).mode & 0o7777, 0o755);
+});
+
 t.test('a new file has the mode that the umask leaves', { skip: isWindows }, async (t) => {
   const path = join(t.testdir(), 'new');
   const old = process.umask(0o027);

@@ -7,7 +7,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { access, constants, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { P2mpError } from '../errors.js';
-import { syncFolder, writeAll } from './disk.js';
+import { permissionsOf, syncFolder, writeAll } from './disk.js';
 import { canHaveHoles, findHoles, writeAroundHoles } from './holes.js';
 import { fileError } from './system-error.js';
 
@@ -140,7 +140,8 @@ export class FileSink {
     this.makesHoles = await canHaveHoles(dirname(this.temporaryPath));
     this.handle = await open(this.temporaryPath, 'wx+', 0o666);
     const old = await stat(this.target.path).catch(() => undefined);
-    if (old !== undefined) await this.handle.chmod(old.mode & 0o7777);
+    // A program that runs as its owner must not do so with what a stranger sent.
+    if (old !== undefined) await this.handle.chmod(permissionsOf(old.mode));
   }
 
   private hasWork(): boolean {

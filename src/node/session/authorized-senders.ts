@@ -6,6 +6,7 @@ import { open, stat } from 'node:fs/promises';
 import { P2mpError } from '../../errors.js';
 import { fileError } from '../system-error.js';
 import { parsePublicKey } from './key-files.js';
+import { findOpenPlace } from './trusted-place.js';
 
 /** Tens of thousands of keys. What is larger is no such file, and is not read into memory. */
 const maxTrustFileBytes = 4 * 1024 * 1024;
@@ -139,6 +140,8 @@ async function readTrustFile(
     const octal = (stats.mode & 0o777n).toString(8).padStart(4, '0');
     fail(`anybody on this host may change it (mode ${octal}); chmod o-w ${path}`);
   }
+  const openPlace = await findOpenPlace(path);
+  if (openPlace !== undefined) fail(openPlace);
   const stamp = [stats.dev, stats.ino, stats.size, stats.mtimeNs].join(' ');
   if (stamp === knownStamp) return {};
   const handle = await open(path, 'r');

@@ -18,6 +18,7 @@ import { isEqualBytes } from '../../session/byte-codec.js';
 import { keySizeBytes } from '../../session/crypto.js';
 import { makeFolders, syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
+import { findOpenPlace } from './trusted-place.js';
 
 /** Of X25519, 32 bytes each. */
 export interface KeyPair {
@@ -100,6 +101,8 @@ export async function loadKeyPair(path: string): Promise<KeyPair> {
     // Before it is opened: opening a pipe would wait for somebody who writes.
     const { size } = await checkRegular(path);
     if (size > maxFileSizeBytes) fail(noKey);
+    const openPlace = await findOpenPlace(path);
+    if (openPlace !== undefined) fail(openPlace);
     const handle = await open(path, 'r');
     try {
       const { mode, uid } = await handle.stat();
