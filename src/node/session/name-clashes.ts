@@ -9,6 +9,7 @@ import { forEachInTurns } from '../in-turns.js';
 import { fileError } from '../system-error.js';
 import { oneName } from './own-names.js';
 import { partsFolderName } from './part-folder.js';
+import { SpreadMap } from './spread-map.js';
 import type { TargetFolder } from './target-folder.js';
 
 /**
@@ -21,7 +22,7 @@ export async function refuseClashes(
   signal?: AbortSignal,
 ): Promise<void> {
   const pairs: [first: string, second: string][] = [];
-  const seen = new Map<string, string>();
+  const seen = new SpreadMap<string, string>();
   const compare = ({ name }: Entry) => {
     const key = coarseKey(name);
     const first = seen.get(key);

@@ -6,10 +6,11 @@
 import type { BigIntStats } from 'node:fs';
 import type { ErrorCode } from '../../errors.js';
 import { P2mpError } from '../../errors.js';
+import { SpreadMap } from './spread-map.js';
 import type { TargetFolder } from './target-folder.js';
 
 export class OwnNames {
-  private readonly names = new Map<bigint, string>();
+  private readonly names = new SpreadMap<bigint, string>();
 
   constructor(private readonly target: TargetFolder) {}
 

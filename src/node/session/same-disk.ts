@@ -6,10 +6,11 @@ import { readFile } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { P2mpError } from '../../errors.js';
 import { partsFolderName } from './part-folder.js';
+import { SpreadMap } from './spread-map.js';
 import type { TargetFolder, TargetSurvey } from './target-folder.js';
 
 export class SameDisk {
-  private readonly folders = new Map<string, Promise<string | undefined>>();
+  private readonly folders = new SpreadMap<string, Promise<string | undefined>>();
 
   private constructor(
     private readonly target: TargetFolder,

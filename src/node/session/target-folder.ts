@@ -13,6 +13,7 @@ import { P2mpError } from '../../errors.js';
 import { escapeControls } from '../../session/byte-codec.js';
 import { makeFolders, syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
+import { SpreadMap } from './spread-map.js';
 
 export class TargetFolder {
   private constructor(
@@ -142,7 +143,7 @@ function* parentsOf(entryName: string): Generator<string> {
 
 /** Looks at what stands where the entries go, each folder once. */
 export class TargetSurvey {
-  private readonly folders = new Map<string, Promise<boolean>>();
+  private readonly folders = new SpreadMap<string, Promise<boolean>>();
 
   constructor(private readonly target: TargetFolder) {}
 
