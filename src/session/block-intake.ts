@@ -37,7 +37,7 @@ const maxSpareBuffers = 16;
 
 export class BlockIntake {
   /** Blocks that are wanted and not complete. */
-  readonly lacking = new RangeSet();
+  lacking = new RangeSet();
   /** Whether each datagram must bear a tag: a block was forged. */
   wantsTags = false;
   datagramsReceived = 0;

@@ -8,6 +8,7 @@ import { assert } from '../assert.js';
 import type { FaultKind } from '../faults.js';
 import type { TimeMs } from '../machine.js';
 import type { Range } from '../range-set.js';
+import { RangeSet } from '../range-set.js';
 import type { MemoryBudget } from './assembly.js';
 import type { Taken } from './block-intake.js';
 import { BlockIntake } from './block-intake.js';
@@ -72,8 +73,8 @@ export interface IncomingSessionOptions {
   readonly shareBytes: () => number;
   readonly emit: (event: SessionReceiverEvent) => void;
   readonly send: (to: Address, bytes: Uint8Array) => void;
-  /** Has `checkManifest` called again and again while `isChecking`, with other work in between. */
-  readonly checkLater: () => void;
+  /** Has `step` called again and again while `hasSteps`, with other work in between. */
+  readonly stepLater: (nowMs: TimeMs) => void;
   readonly countFault: (kind: FaultKind, from: Address, bytes: Uint8Array, count?: number) => void;
 }
 
@@ -90,8 +91,8 @@ export class IncomingSession {
   private intake: BlockIntake | undefined;
   private clock: ReportClock | undefined;
   private manifest: ManifestIntake | undefined;
-  /** Under way while `isChecking`. */
-  private check: Steps<Manifest | NoManifest> | undefined;
+  /** Work that is under way; it says what follows once it is done. */
+  private steps: Steps<(nowMs: TimeMs) => void> | undefined;
   /** Undefined before it is known what of the content is held. */
   private verification: Verification | undefined;
   private result: IncomingResult | undefined;
@@ -140,9 +141,16 @@ export class IncomingSession {
     return this.result !== undefined;
   }
 
-  /** Whether its manifest is being checked. */
-  get isChecking(): boolean {
-    return this.stage === 'checking';
+  /** Whether it has work to do that is too long for one turn. */
+  get hasSteps(): boolean {
+    return this.steps !== undefined;
+  }
+
+  step(nowMs: TimeMs): void {
+    const { done, value: follow } = this.steps?.next() ?? {};
+    if (done !== true) return;
+    this.steps = undefined;
+    follow?.(nowMs);
   }
 
   /** Before it is known what of the content is held, there is nothing to report. */
@@ -270,22 +278,22 @@ export class IncomingSession {
 
   /** All of it is here. */
   private takeManifest(nowMs: TimeMs): void {
-    const { manifest, options } = this;
+    const { manifest } = this;
     assert(manifest !== undefined, 'a manifest was offered');
     this.stage = 'checking';
-    this.check = manifest.check(options.crypto, options.platform, options.limits);
-    if (manifest.isSmall) this.checkManifest(nowMs);
-    if (this.isChecking) options.checkLater();
+    this.steps = this.checkManifest(manifest);
+    if (manifest.isSmall) this.step(nowMs);
+    if (this.hasSteps) this.options.stepLater(nowMs);
   }
 
-  /** Checks the next part of the manifest. */
-  checkManifest(nowMs: TimeMs): void {
-    const { check, offer, geometry, info } = this;
-    if (!this.isChecking) return;
-    assert(check !== undefined && offer !== undefined, 'a manifest was offered');
-    const { done, value: checked } = check.next();
-    if (done !== true) return;
-    this.check = undefined;
+  private *checkManifest(manifest: ManifestIntake): Steps<(nowMs: TimeMs) => void> {
+    const { crypto, platform, limits } = this.options;
+    const checked = yield* manifest.check(crypto, platform, limits);
+    return (nowMs) => this.takeChecked(nowMs, checked);
+  }
+
+  private takeChecked(nowMs: TimeMs, checked: Manifest | NoManifest): void {
+    const { offer, geometry, info } = this;
     if ('kind' in checked) {
       if (checked.kind === 'bad') this.refuseObject(nowMs, checked.reason);
       else this.awaitManifest();
@@ -295,7 +303,7 @@ export class IncomingSession {
     // The bytes are not needed any more.
     this.manifest = undefined;
     this.stage = 'preparing';
-    assert(geometry !== undefined && info !== undefined, 'it was offered');
+    assert(offer !== undefined && geometry !== undefined && info !== undefined, 'it was offered');
     const { blockSizeBytes } = geometry;
     const { existing } = offer;
     this.options.emit({ type: 'prepare', info, manifest: checked, blockSizeBytes, existing });
@@ -312,20 +320,39 @@ export class IncomingSession {
     held: Iterable<{ readonly index: number; readonly leaf: Uint8Array }>,
     kept: readonly Range[],
   ): void {
-    const { geometry, intake } = this;
-    if (this.stage !== 'preparing' || geometry === undefined || intake === undefined) return;
-    const { manifestBlockCount, blockCount } = geometry;
-    const { lacking } = intake;
+    const { geometry } = this;
+    if (this.stage !== 'preparing' || this.hasSteps) return;
+    assert(geometry !== undefined, 'it was offered');
+    this.steps = this.takeHeld(geometry, held, kept);
+    this.step(nowMs);
+    if (this.hasSteps) this.options.stepLater(nowMs);
+  }
+
+  private *takeHeld(
+    { manifestBlockCount, blockCount }: SessionGeometry,
+    held: Iterable<{ readonly index: number; readonly leaf: Uint8Array }>,
+    kept: readonly Range[],
+  ): Steps<(nowMs: TimeMs) => void> {
     const tree = new DigestTree(this.options.crypto.hash, blockCount - manifestBlockCount);
+    // Nothing of the content is wanted before all of this is known.
+    const lacking = new RangeSet();
     if (blockCount > manifestBlockCount) lacking.add(manifestBlockCount, blockCount);
+    let count = 0;
     for (const { index, leaf } of held) {
+      if (count++ % heldStepBlocks === heldStepBlocks - 1) yield;
       tree.set(index, leaf);
       lacking.remove(manifestBlockCount + index, manifestBlockCount + index + 1);
     }
     for (const { start, end } of kept) {
       lacking.remove(manifestBlockCount + start, manifestBlockCount + end);
     }
-    this.verification = new Verification(tree, kept);
+    return (nowMs) => this.beginToReceive(nowMs, lacking, new Verification(tree, kept));
+  }
+
+  private beginToReceive(nowMs: TimeMs, lacking: RangeSet, verification: Verification): void {
+    assert(this.intake?.lacking.isEmpty === true, 'the manifest is here');
+    this.intake.lacking = lacking;
+    this.verification = verification;
     this.stage = 'receiving';
     this.checkWhole();
     // A probe that is on its way is told of in the same report.
@@ -593,7 +620,7 @@ export class IncomingSession {
   private settle(nowMs: TimeMs, status: IncomingResult['status'], reason: string): void {
     this.endedAtMs = nowMs;
     this.manifest = undefined;
-    this.check = undefined;
+    this.steps = undefined;
     const info: IncomingInfo = this.info ?? {
       session: this.session,
       objectId: '',
@@ -725,6 +752,9 @@ const reportedStates: Partial<Record<Stage, ReceiverState>> = {
 /** For how long nothing must have come of a block before others may have its room. */
 const minStaleMs = 1000;
 const staleReports = 4;
+
+/** Blocks that the disk holds already, taken in one step: some milliseconds of hashing. */
+const heldStepBlocks = 1000;
 
 /** Blocks that the disk spoils again and again are its fault. */
 const maxDamageRepairs = 4;

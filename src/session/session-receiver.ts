@@ -21,7 +21,6 @@ import type {
 import type { Proven } from './incoming-handshakes.js';
 import { IncomingHandshakes } from './incoming-handshakes.js';
 import { IncomingSession } from './incoming-session.js';
-import { ManifestChecks } from './manifest-checks.js';
 import { decodeMessage, encodeMessage } from './messages.js';
 import { commonAllocationBytes } from './object-limits.js';
 import { receiverLimits } from './session-config.js';
@@ -33,6 +32,7 @@ import {
   isBlockDatagram,
   sessionField,
 } from './session-packet.js';
+import { SessionSteps } from './session-steps.js';
 import { TurnedAwayLog } from './turned-away-log.js';
 
 export interface SessionReceiverOptions {
@@ -66,7 +66,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
   private readonly turnedAway = new TurnedAwayLog();
   private readonly counts = { complete: 0, failed: 0, refused: 0, internalErrors: 0 };
-  private readonly checks = new ManifestChecks();
+  private readonly steps = new SessionSteps();
   private isDraining = false;
   /** When the input came that is being handled. */
   private inputAtMs: TimeMs = 0;
@@ -240,9 +240,9 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       this.contain(nowMs, id, () => session.handleTimeout(nowMs, stoppedMs));
       if (session.isOver) this.sessions.delete(id);
     }
-    this.checks.step(nowMs, (session) => {
+    this.steps.step(nowMs, (session) => {
       this.contain(nowMs, session.session, () => {
-        session.checkManifest(nowMs);
+        session.step(nowMs);
         session.flush(nowMs);
       });
     });
@@ -254,7 +254,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   pollTimeout(): TimeMs | undefined {
-    let earliestMs = Math.min(this.handshakes.pollTimeout(), this.checks.dueAtMs);
+    let earliestMs = Math.min(this.handshakes.pollTimeout(), this.steps.dueAtMs);
     for (const session of this.sessions.values()) {
       earliestMs = Math.min(earliestMs, session.pollTimeout());
     }
@@ -346,7 +346,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
         shareBytes: () => this.budget.limitBytes / Math.max(1, this.activeCount),
         emit: (event) => this.handleEvent(session, event),
         send: (to, bytes) => this.transmits.push({ to, bytes }),
-        checkLater: () => this.checks.add(this.inputAtMs, session),
+        stepLater: (atMs) => this.steps.add(atMs, session),
         countFault: (kind, address, bytes, count) => this.faults.add(kind, address, bytes, count),
       },
       channel,

@@ -1,12 +1,12 @@
 /**
- * Checks of long manifests, a step at each timeout: however many sessions have one to be checked, datagrams of all
- * sessions are taken in between.
+ * Long work of sessions, a step at each timeout: however many sessions have some to do, datagrams of all sessions are
+ * taken in between.
  */
 import type { TimeMs } from '../machine.js';
 import { Queue } from '../queue.js';
 import type { IncomingSession } from './incoming-session.js';
 
-export class ManifestChecks {
+export class SessionSteps {
   /** When the next step is due. */
   dueAtMs: TimeMs = Infinity;
   private readonly waiting = new Queue<IncomingSession>();
@@ -18,14 +18,14 @@ export class ManifestChecks {
 
   /**
    * Takes a step of one session; the next one is that of another.
-   * @param check takes the step; it must not throw
+   * @param step must not throw
    */
-  step(nowMs: TimeMs, check: (session: IncomingSession) => void): void {
+  step(nowMs: TimeMs, step: (session: IncomingSession) => void): void {
     if (nowMs < this.dueAtMs) return;
     const session = this.waiting.shift();
-    if (session?.isChecking === true) {
-      check(session);
-      if (session.isChecking) this.waiting.push(session);
+    if (session?.hasSteps === true) {
+      step(session);
+      if (session.hasSteps) this.waiting.push(session);
     }
     this.dueAtMs = this.waiting.length > 0 ? nowMs : Infinity;
   }

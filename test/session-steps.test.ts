@@ -1,4 +1,4 @@
-/** Long manifests at a receiver: checked a step at a time, while everything else goes on. */
+/** Long work of sessions at a receiver: taken a step at a time, while everything else continues. */
 import t from 'tap';
 import type { SessionReceiverEvent } from '../src/session/incoming-events.js';
 import type { Entry } from '../src/session/manifest.js';
@@ -27,6 +27,8 @@ const emptyFiles = (count: number): Entry[] =>
     return { kind: 'file', name: `${100_000 + i}`, mode: 0o644, modifiedMs: 0, sizeBytes: 0 };
   });
 
+const sizeOf = (entry: Entry) => (entry.kind === 'file' ? entry.sizeBytes : 0);
+
 /** @returns what the receiver says to an offer that has its whole manifest with it */
 function offer(caller: Caller, entries: readonly Entry[]): (Message | undefined)[] {
   const manifest = encodeManifest(createManifest(entries));
@@ -36,7 +38,7 @@ function offer(caller: Caller, entries: readonly Entry[]): (Message | undefined)
     mssBytes: 1016,
     segmentsPerBlock: 1,
     manifestSizeBytes: manifest.length,
-    contentSizeBytes: 0,
+    contentSizeBytes: entries.reduce((sum, entry) => sum + sizeOf(entry), 0),
     manifestDigest: caller.crypto.hash(manifest),
     manifest,
     groupKey: new Uint8Array(32).fill(1),
@@ -44,6 +46,13 @@ function offer(caller: Caller, entries: readonly Entry[]): (Message | undefined)
     reportIntervalMs: 1,
     existing: 'update',
   });
+}
+
+/** One file in blocks of 1,000 bytes. */
+function offerFile(caller: Caller, blockCount: number): void {
+  const contentSizeBytes = 1000 * blockCount;
+  const file = { kind: 'file', name: 'f', mode: 0o644, modifiedMs: 0 } as const;
+  offer(caller, [{ ...file, sizeBytes: contentSizeBytes }]);
 }
 
 function eventsOf(machine: SessionReceiver): SessionReceiverEvent[] {
@@ -144,6 +153,28 @@ t.test('more entries than a receiver takes are refused before any is read', (t) 
     { type: 'offer' },
     { type: 'fault' },
     { type: 'end', result: { status: 'refused', reason: /^3000 files, .* limit of 2999$/ } },
+  ]);
+  t.end();
+});
+
+t.test('very many blocks that the disk holds are taken in steps', (t) => {
+  const machine = createReceiver();
+  const caller = new Caller(machine, 1);
+  const blockCount = 5000;
+  offerFile(caller, blockCount);
+  // All but one.
+  const held = Array.from({ length: blockCount - 1 }, (_, index) => {
+    return { index, leaf: new Uint8Array(32).fill(index) };
+  });
+  machine.find(1)?.prepared(0, held, []);
+  let stepCount = 1;
+  for (; machine.find(1)?.hasSteps === true; stepCount++) {
+    t.match(caller.tell(poll), [{ kind: 'report', report: { state: 'preparing' } }]);
+    machine.handleTimeout(0);
+  }
+  t.equal(stepCount, 5);
+  t.match(caller.tell(poll), [
+    { kind: 'report', report: { state: 'receiving', lackingBytes: 1000 } },
   ]);
   t.end();
 });
