@@ -24,7 +24,7 @@ export function createOnComplete(output: Output, options: OnCompleteOptions): On
     timeoutMs,
     environmentOf: (result) => ({
       P2MP_DIR: resolve(dir),
-      P2MP_LABEL: result.label,
+      P2MP_LABEL: nameOfLabel(result.label),
       P2MP_SENDER: result.from,
       P2MP_SENDER_KEY: fingerprint(result.senderKey),
       P2MP_OBJECT: result.objectId,
@@ -38,4 +38,13 @@ export function createOnComplete(output: Output, options: OnCompleteOptions): On
       }
     },
   });
+}
+
+/**
+ * The sender calls the object what it likes. Commands join that to the folder, as most senders name what they send:
+ * so it leads neither out of the folder nor to the folder itself.
+ */
+export function nameOfLabel(label: string, platform: NodeJS.Platform = process.platform): string {
+  const name = label.replace(platform === 'win32' ? /[/\\:]/g : /\//g, '_');
+  return /^[. ]*$/.test(name) ? '_' : name;
 }
