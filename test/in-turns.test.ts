@@ -1,10 +1,12 @@
 /** Work on very many things, in turns: the event loop gets to others in between. Counted, not timed. */
+import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { forEachInTurns, runInTurns } from '../src/node/in-turns.js';
 import { forEachLimited } from '../src/node/limited-concurrency.js';
 import { PartStore } from '../src/node/session/part-store.js';
+import { removePartFolder } from '../src/node/session/remove-part.js';
 import { sortInTurns } from '../src/node/session/sort-in-turns.js';
 import { createRandom } from '../src/random.js';
 import type { Entry } from '../src/session/manifest.js';
@@ -132,3 +134,34 @@ t.test('a part of very many files is opened, and ended, in many turns', async (t
   setImmediate(() => abort.abort(new Error('stopped')));
   await t.rejects(opening, { message: 'stopped' });
 });
+
+t.test(
+  'a part of very many files is removed a few at a time, and a link in its place is not followed',
+  async (t) => {
+    const dir = t.testdir({ part: { journal: 'j' }, outside: { '1': 'kept' } });
+    const part = join(dir, 'part');
+    for (let i = 0; i < 3000; i++) writeFileSync(join(part, `${i}`), '');
+    // What is there after each turn: never much less than before it.
+    const counts: number[] = [];
+    let isOver = false;
+    const watch = async () => {
+      while (!isOver) {
+        counts.push(existsSync(part) ? readdirSync(part).length : 0);
+        await nextTurn();
+      }
+    };
+    const watching = watch();
+    await removePartFolder(part);
+    isOver = true;
+    await watching;
+    t.notOk(existsSync(part));
+    t.ok(counts.length > 100, `${counts.length} turns`);
+    const steps = counts.map((count, i) => (counts[i - 1] ?? count) - count);
+    t.ok(Math.max(...steps) < 500, `${Math.max(...steps)} at once`);
+    symlinkSync(join(dir, 'outside'), part);
+    await removePartFolder(part);
+    t.same(readdirSync(dir), ['outside']);
+    t.same(readdirSync(join(dir, 'outside')), ['1']);
+    await removePartFolder(part);
+  },
+);

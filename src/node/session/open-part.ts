@@ -1,5 +1,5 @@
 /** The way to an open part: nothing is written before all of it has been looked at. */
-import { lstat, opendir, rm } from 'node:fs/promises';
+import { lstat, opendir } from 'node:fs/promises';
 import { assert, at } from '../../assert.js';
 import type { Range } from '../../range-set.js';
 import { RangeSet } from '../../range-set.js';
@@ -28,6 +28,7 @@ import { writeOrigin } from './part-origin.js';
 import type { PartStoreOptions } from './part-store.js';
 import type { Placing } from './place-entries.js';
 import { countWithin, hasAll, hasAny } from './range-queries.js';
+import { removePartFolder } from './remove-part.js';
 import { refuseUnlessFolder, TargetFolder } from './target-folder.js';
 
 const defaultMaxOpenFiles = 16;
@@ -112,11 +113,11 @@ async function openLocked(
       present.remove(start, end);
       durable.remove(start, end);
     }
-    if (old.durable === undefined) await rm(paths.part, { recursive: true, force: true });
+    if (old.durable === undefined) await removePartFolder(paths.part);
     await makePrivateFolder(paths.part);
     const journal = await PartJournal.create(paths.journal, key, durable).catch(
       async (error: unknown) => {
-        if (old.durable === undefined) await rm(paths.part, { recursive: true, force: true });
+        if (old.durable === undefined) await removePartFolder(paths.part);
         throw fileError('TARGET_FAILED', paths.journal, error);
       },
     );

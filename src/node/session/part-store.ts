@@ -2,7 +2,6 @@
  * The disk side of one incoming object: bytes are kept in a part until all of them are verified, then
  * made durable under their final names. What a checkpoint has noted outlives a crash.
  */
-import { rm } from 'node:fs/promises';
 import { assert } from '../../assert.js';
 import type { P2mpError } from '../../errors.js';
 import type { Range } from '../../range-set.js';
@@ -23,6 +22,7 @@ import type { PartOrigin } from './part-origin.js';
 import { placeEntries, prepareFiles } from './place-entries.js';
 import type { PlacedFiles } from './placed-files.js';
 import { hasAll, hasAny, partsWithin } from './range-queries.js';
+import { removePartFolder } from './remove-part.js';
 import type { Run } from './write-behind.js';
 import { WriteBehind } from './write-behind.js';
 
@@ -338,7 +338,7 @@ export class PartStore {
     try {
       await openFiles.closeAll();
       await journal.close();
-      if (isPartRemoved) await rm(paths.part, { recursive: true, force: true });
+      if (isPartRemoved) await removePartFolder(paths.part);
     } catch (error) {
       throw fileError('TARGET_FAILED', target.name, error);
     } finally {

@@ -6,6 +6,7 @@ import { fileError } from '../system-error.js';
 import { keepPrivate, makePrivateFolder, partPaths, removeIfEmpty } from './part-folder.js';
 import { PartLock } from './part-lock.js';
 import { readOrigin } from './part-origin.js';
+import { removePartFolder } from './remove-part.js';
 
 /**
  * Removes parts whose journal has not changed for that long, and that no process is receiving.
@@ -118,7 +119,7 @@ async function removeIdlePart(
   if (held === undefined) return false;
   try {
     if (!(await isToGo())) return false;
-    await rm(part, { recursive: true, force: true });
+    await removePartFolder(part);
     return true;
   } finally {
     await held.release();
