@@ -124,7 +124,8 @@ function makeParts(host: SessionHost, keyPair: KeyPair): void {
   for (let number = 0; number < 70; number++) {
     const part = host.path('.p2mp-part', idOf(number));
     mkdirSync(part, { recursive: true });
-    const origin = { senderKey: number === 0 ? 'another' : senderKey, label: `${number}` };
+    const key = number === 0 ? 'another' : senderKey;
+    const origin = { senderKey: key, lastKey: key, label: `${number}` };
     writeFileSync(join(part, 'origin'), JSON.stringify(origin));
     writeFileSync(join(part, 'journal'), '');
     utimesSync(join(part, 'journal'), 1e9, 1.7e9 + number);

@@ -9,6 +9,8 @@ import { join } from 'node:path';
 export interface PartOrigin {
   /** In hexadecimal; empty for a part that is anybody's. */
   readonly senderKey: string;
+  /** Whoever continued it last, in hexadecimal: also of a part that is anybody's. */
+  readonly lastKey: string;
   /** What the sender calls the object. */
   readonly label: string;
 }
@@ -26,9 +28,10 @@ export async function writeOrigin(partPath: string, origin: PartOrigin): Promise
 /** @returns undefined where there is none, or none that makes sense */
 export async function readOrigin(partPath: string): Promise<PartOrigin | undefined> {
   try {
-    const { senderKey, label } = JSON.parse(await readFile(join(partPath, fileName), 'utf8'));
-    const isSound = typeof senderKey === 'string' && typeof label === 'string';
-    return isSound ? { senderKey, label } : undefined;
+    const text = await readFile(join(partPath, fileName), 'utf8');
+    const { senderKey, lastKey, label } = JSON.parse(text);
+    const isSound = [senderKey, lastKey, label].every((field) => typeof field === 'string');
+    return isSound ? { senderKey, lastKey, label } : undefined;
   } catch {
     return undefined;
   }

@@ -111,12 +111,15 @@ export class SessionParts {
   }
 
   /**
-   * An object is complete: what is kept of the sender's others of that name is of an earlier time.
+   * An object is complete: what is kept of the sender's others of that name is of an earlier time. Where parts are
+   * anybody's, those that another key has begun stay: two people may call what they send the same.
    * Nothing waits for it; what fails is tried again with the next one.
    */
   dropEarlier(info: IncomingInfo): void {
-    const { senderKey, label } = this.originOf(info);
-    const work = this.dropSome(senderKey, (parts) => parts.filter((part) => part.label === label));
+    const { senderKey, lastKey, label } = this.originOf(info);
+    const work = this.dropSome(senderKey, (parts) =>
+      parts.filter((part) => part.label === label && part.lastKey === lastKey),
+    );
     this.setWork(`before ${this.idOf(info)}`, work);
   }
 
@@ -162,7 +165,8 @@ export class SessionParts {
   }
 
   private originOf({ senderKey, label }: IncomingInfo): PartOrigin {
-    return { senderKey: this.options.sharesParts ? '' : toHex(senderKey), label };
+    const lastKey = toHex(senderKey);
+    return { senderKey: this.options.sharesParts ? '' : lastKey, lastKey, label };
   }
 
   private async dropSome(

@@ -45,6 +45,7 @@ export async function removePart(dir: string, id: string): Promise<void> {
 /** A part, seen by who looks for those that can be removed. */
 export interface SenderPart {
   readonly id: string;
+  readonly lastKey: string;
   readonly label: string;
   readonly changedAtMs: number;
 }
@@ -67,7 +68,8 @@ export async function listPartsOf(
       const origin = await readOrigin(part);
       if (origin?.senderKey !== senderKey) continue;
       const stats = await lstat(journal).catch(() => undefined);
-      found.push({ id, label: origin.label, changedAtMs: stats?.mtimeMs ?? 0 });
+      const { lastKey, label } = origin;
+      found.push({ id, lastKey, label, changedAtMs: stats?.mtimeMs ?? 0 });
     }
     return found;
   });
