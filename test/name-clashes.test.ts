@@ -1,5 +1,5 @@
 /** Names that one disk tells apart and another takes for one: asked of the disk, and refused by both names. */
-import { existsSync, linkSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ContentLayout } from '../src/node/session/content-layout.js';
@@ -120,7 +120,12 @@ t.test('what is another name of the folder of parts is kept for parts as well', 
 });
 
 /** Places an object on a disk that takes names for one that nobody would have asked it about: short ones. */
-async function place(t: Test, entries: readonly Entry[], existing: 'update' | 'keep') {
+async function place(
+  t: Test,
+  entries: readonly Entry[],
+  existing: 'update' | 'keep',
+  begin: (root: string) => void = () => undefined,
+) {
   const part = await openPart({
     dir: t.testdir({ linked: 'old' }),
     objectId: 'ab'.repeat(32),
@@ -135,6 +140,7 @@ async function place(t: Test, entries: readonly Entry[], existing: 'update' | 'k
   });
   const { root } = part.target;
   linkSync(join(root, 'linked'), join(root, 'twin'));
+  begin(root);
   const target = Object.assign(Object.create(part.target), {
     path: (name: string) => join(root, name.replace('LONGNA~1', 'long name')),
   });
@@ -164,6 +170,12 @@ t.test('an entry that would take the place of another one ends the session', asy
       );
     }
   }
+});
+
+t.test('nor does an entry take the place of a link that was right before', async (t) => {
+  const entries = [link('LONGNA~1'), { ...link('long name'), target: 'y' } as Entry];
+  const isThere = (root: string) => symlinkSync('x', join(root, 'long name'));
+  await t.rejects(place(t, entries, 'update', isThere), { message: /are one name on this disk/ });
 });
 
 t.test('a file of two names is no such entry', async (t) => {

@@ -300,9 +300,13 @@ function placeLink(
   const path = join(partPath, 'link');
   target.checkParents(name, 'TARGET_FAILED');
   const stats = target.look(name, 'TARGET_FAILED');
-  if (stats !== undefined) checkOwn(target, own, name);
+  const found = stats === undefined ? undefined : checkOwn(target, own, name);
   try {
-    if (stats?.isSymbolicLink() && readlinkSync(target.path(name)) === to) return;
+    if (stats?.isSymbolicLink() && readlinkSync(target.path(name)) === to) {
+      // It is this entry from now on, as if it had just been made.
+      if (found !== undefined) own.note(name, found);
+      return;
+    }
     rmSync(path, { force: true });
     symlinkSync(to, path);
   } catch (error) {
@@ -341,9 +345,10 @@ function moveInto(
   return placed;
 }
 
-function checkOwn(target: TargetFolder, own: OwnNames, name: string): void {
+function checkOwn(target: TargetFolder, own: OwnNames, name: string): BigIntStats | undefined {
   const found = lstatSync(target.path(name), { bigint: true, throwIfNoEntry: false });
   if (found !== undefined) own.check(name, found);
+  return found;
 }
 
 /** Deepest first: what is put into a folder changes its time, and a mode may close the way to it. */
