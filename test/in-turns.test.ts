@@ -127,7 +127,17 @@ t.test('a part of very many files is opened, and ended, in many turns', async (t
   const before = counter.turns;
   await store.findDamage(() => new Uint8Array(32));
   t.ok(counter.turns - before >= 2 * 20, `${counter.turns - before} turns to look for damage`);
-  await store.discard();
+  // One that is stopped midway, as by a sender that leaves, waits until nothing reads any more.
+  const finding = store.findDamage(() => new Uint8Array(32));
+  await nextTurn();
+  await store.suspend();
+  t.equal(await finding, undefined, 'stopped');
+  const again = await PartStore.open(options);
+  const finishing = again.finish();
+  await nextTurn();
+  await again.suspend();
+  await finishing;
+  t.same(readdirSync(options.dir), ['f'], 'the end waits for what is being placed');
 
   const abort = new AbortController();
   const opening = PartStore.open({ ...options, signal: abort.signal });

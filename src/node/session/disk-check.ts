@@ -30,16 +30,17 @@ export function isCheapToReadBack(sizeBytes: number, elapsedMs: number): boolean
  * @param blocks as runs, counted within the content
  * @param leafOf the digest that a block should have
  * @returns the blocks that have another one, or that are not there
- * @throws P2mpError TARGET_FAILED
+ * @throws P2mpError TARGET_FAILED; the signal's reason
  */
 export async function findDamagedBlocks(
   files: PartFiles,
   blocks: readonly Range[],
   blockSizeBytes: number,
   leafOf: (block: number) => Uint8Array,
+  signal: AbortSignal,
 ): Promise<number[]> {
   const damaged: number[] = [];
-  for await (const { index, leaf } of readBlocks(files, blocks, blockSizeBytes, undefined)) {
+  for await (const { index, leaf } of readBlocks(files, blocks, blockSizeBytes, signal)) {
     if (leaf === undefined || !isEqualBytes(leaf, leafOf(index))) damaged.push(index);
   }
   return damaged;

@@ -81,6 +81,8 @@ export class PartStore {
   private failure: P2mpError | undefined;
   /** The first write that failed: its bytes are missing until somebody writes them again. */
   private writeFailure: unknown;
+  /** Ends reading that nobody waits for any more. */
+  private readonly stop = new AbortController();
   private ending: Promise<void> | undefined;
 
   private readonly openedAtMs = performance.now();
@@ -174,27 +176,45 @@ export class PartStore {
    * changed it. Objects of more than 8 MiB are read only where that takes a small share of the time that they
    * took, and from memory, unless everything is to be verified.
    * @param leafOf the digest of a block
-   * @returns the blocks that differ
+   * @returns the blocks that differ; undefined where the store was stopped meanwhile
    * @throws P2mpError TARGET_FAILED, also where an earlier write failed
    */
-  async findDamage(leafOf: (block: number) => Uint8Array): Promise<number[]> {
+  async findDamage(leafOf: (block: number) => Uint8Array): Promise<number[] | undefined> {
     this.checkUsable();
     await this.settle();
-    await this.checkWritten();
+    const { signal } = this.stop;
+    // In the queue: the end waits for it, so that no file is opened after all were closed.
+    return this.enqueue(async () => {
+      try {
+        signal.throwIfAborted();
+        return await this.readBack(leafOf, signal);
+      } catch (error) {
+        if (signal.aborted) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  private async readBack(
+    leafOf: (block: number) => Uint8Array,
+    signal: AbortSignal,
+  ): Promise<number[]> {
+    await this.checkWritten(signal);
     const { files, layout, blockSizeBytes } = this.part;
     const ranges = new RangeSet();
     const keptRanges = new RangeSet();
-    await forEachInTurns(layout.files, (file) => {
+    const add = (file: ContentFile) => {
       const { kind } = files.place(file);
       if (kind === 'part') addBlocks(ranges, file, blockSizeBytes);
       if (kind === 'kept') addBlocks(keptRanges, file, blockSizeBytes);
-    });
+    };
+    await forEachInTurns(layout.files, add, signal);
     // A kept file may hold anything, also in the blocks that it shares with its neighbours.
     for (const { start, end } of keptRanges.ranges()) ranges.remove(start, end);
     const sizeBytes = ranges.count * blockSizeBytes;
     const elapsedMs = performance.now() - this.openedAtMs;
     if (!this.verifiesDisk && !isCheapToReadBack(sizeBytes, elapsedMs)) return [];
-    return findDamagedBlocks(files, [...ranges.ranges()], blockSizeBytes, leafOf);
+    return findDamagedBlocks(files, [...ranges.ranges()], blockSizeBytes, leafOf, signal);
   }
 
   /**
@@ -204,7 +224,6 @@ export class PartStore {
   async finish(): Promise<void> {
     this.checkUsable();
     await this.settle();
-    await this.checkWritten();
     await this.enqueue(() => this.finishNow());
     await this.end(true);
   }
@@ -212,6 +231,7 @@ export class PartStore {
   /** Stops; the part stays for a resume. What cannot be noted will be received again. */
   async suspend(): Promise<void> {
     if (this.ending !== undefined) return this.ending;
+    this.stop.abort();
     await this.settle();
     if (this.failure === undefined) await this.checkpoint().catch(() => undefined);
     await this.end(false);
@@ -305,6 +325,7 @@ export class PartStore {
 
   private async finishNow(): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
+    await this.checkWritten();
     this.clearPlan();
     const { files, openFiles, paths } = this.part;
     await openFiles.closeAll();
@@ -326,6 +347,7 @@ export class PartStore {
   }
 
   private end(isPartRemoved: boolean): Promise<void> {
+    this.stop.abort();
     this.ending ??= this.endNow(isPartRemoved);
     return this.ending;
   }
@@ -360,13 +382,14 @@ export class PartStore {
   }
 
   /** @throws what the write of missing bytes failed with */
-  private async checkWritten(): Promise<void> {
+  private async checkWritten(signal?: AbortSignal): Promise<void> {
     const { layout, files } = this.part;
-    await forEachInTurns(layout.files, (file) => {
+    const check = (file: ContentFile) => {
       if (files.place(file).kind === 'kept' || hasAll(this.present, file)) return;
       if (this.writeFailure !== undefined) throw this.writeFailure;
       assert(false, `${file.entry.name} is whole`);
-    });
+    };
+    await forEachInTurns(layout.files, check, signal);
   }
 
   private fail(error: unknown): never {

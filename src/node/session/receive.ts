@@ -391,6 +391,8 @@ export class Receiving {
 
   private async finish(store: PartStore, { session, leafOf }: FinishEvent): Promise<void> {
     const damaged = await store.findDamage(leafOf);
+    // The session has ended meanwhile.
+    if (damaged === undefined) return;
     if (damaged.length > 0) {
       this.tellMachine((nowMs) => this.machine.find(session)?.handleDamaged(nowMs, damaged));
       return;
