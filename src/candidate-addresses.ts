@@ -115,7 +115,8 @@ export class CandidateAddresses {
    * @returns whether that is another address than the first, and was not known before
    */
   noteAnswer(from: Address): boolean {
-    this.refusals.clear();
+    // To clear an empty map takes memory, and each answer comes here.
+    if (this.refusals.size > 0) this.refusals.clear();
     if (this.hasAnswered) return false;
     this.hasAnswered = true;
     const key = formatAddress(from);

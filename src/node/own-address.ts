@@ -28,10 +28,11 @@ export function createOwnAddressCheck(
   };
   return (from) => {
     if (bound.length === 0) bound = listening();
-    return bound.some(
-      ({ host, port }) =>
-        port === from.port && (host === from.host || (isWildcard(host) && isOfThisHost(from.host))),
-    );
+    for (const { host, port } of bound) {
+      if (port !== from.port) continue;
+      if (host === from.host || (isWildcard(host) && isOfThisHost(from.host))) return true;
+    }
+    return false;
   };
 }
 
