@@ -30,7 +30,7 @@ export class P2mpError extends Error {
     message: string,
     options?: { cause?: unknown },
   ) {
-    // Of a plan, each problem has a line.
+    // Each problem of a plan has a line.
     const hasLines = code === 'INVALID_PLAN';
     super(hasLines ? escapeControlsInLines(message) : escapeControls(message), options);
   }

@@ -15,6 +15,9 @@ export async function runInTurns<Result>(
   }
 }
 
+/** Names of a folder that the system reads in one turn. */
+export const namesPerTurn = 1000;
+
 /** Cheap work on so many items takes some milliseconds. */
 const itemsPerTurn = 1000;
 

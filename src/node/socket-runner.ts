@@ -89,7 +89,7 @@ export class SocketRunner<Event> {
   /**
    * Watches whether ports of silent receivers refuse what is sent there, until the runner is closed.
    * @param awaited the receivers whose answers are awaited now
-   * @param handleRefusal is called once for each place and each silence; the machine goes on afterwards
+   * @param handleRefusal is called once for each place and each silence; the machine is drained afterwards
    */
   watchPorts(
     awaited: () => Iterable<AwaitedPeer>,

@@ -6,7 +6,7 @@ import { RangeSet } from '../../range-set.js';
 import type { Manifest } from '../../session/manifest.js';
 import { commonAllocationBytes } from '../../session/object-limits.js';
 import { canHaveHoles } from '../holes.js';
-import { forEachInTurns } from '../in-turns.js';
+import { forEachInTurns, namesPerTurn } from '../in-turns.js';
 import { fileError } from '../system-error.js';
 import type { ContentFile } from './content-layout.js';
 import { ContentLayout, wholeBlocks } from './content-layout.js';
@@ -32,9 +32,6 @@ import { removePartFolder } from './remove-part.js';
 import { refuseUnlessFolder, TargetFolder } from './target-folder.js';
 
 const defaultMaxOpenFiles = 16;
-
-/** Of a folder, read in one turn. */
-const namesAtOnce = 1000;
 
 export interface OpenedPart extends Placing {
   readonly blockSizeBytes: number;
@@ -154,7 +151,7 @@ async function readOldPart(
   const durable = await readJournal(paths.journal, key);
   const numbers = new Set<number>();
   if (durable === undefined) return { durable, numbers };
-  for await (const { name } of await opendir(paths.part, { bufferSize: namesAtOnce })) {
+  for await (const { name } of await opendir(paths.part, { bufferSize: namesPerTurn })) {
     if (/^(?:0|[1-9][0-9]*)$/.test(name)) numbers.add(Number(name));
   }
   return { durable, numbers };

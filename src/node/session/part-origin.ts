@@ -9,7 +9,7 @@ import { join } from 'node:path';
 export interface PartOrigin {
   /** In hexadecimal; empty for a part that is anybody's. */
   readonly senderKey: string;
-  /** Whoever continued it last, in hexadecimal: also of a part that is anybody's. */
+  /** The key of the sender that continued it last, in hexadecimal; known for shared parts, too. */
   readonly lastKey: string;
   /** What the sender calls the object. */
   readonly label: string;

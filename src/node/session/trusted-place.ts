@@ -1,4 +1,4 @@
-/** Files that say whom to trust, and keys: whoever may write to their folder may exchange them, whatever their own modes. */
+/** Keys and lists of trusted keys: a user who may write to their folder may exchange them, whatever their own modes. */
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 

@@ -13,7 +13,7 @@ import { formatCount } from '../../format.js';
 import { readEntryName } from '../../session/entry-name.js';
 import type { Entry } from '../../session/manifest.js';
 import { isInside, manifestLimits } from '../../session/manifest.js';
-import { forEachInTurns } from '../in-turns.js';
+import { forEachInTurns, namesPerTurn } from '../in-turns.js';
 import { mapLimited } from '../limited-concurrency.js';
 import { describeError, fileError, systemCode } from '../system-error.js';
 import { checkSize, isSizeDoubtful } from '../told-size.js';
@@ -23,11 +23,8 @@ import { sortInTurns } from './sort-in-turns.js';
 /** As many as keep the threads for the file system busy; none of them holds a file open for long. */
 const inspectedAtOnce = 32;
 
-/** Of what was looked at, taken in one turn. */
+/** Entries that were looked at and are taken in one turn. */
 const takenAtOnce = 1000;
-
-/** Of a folder, read in one turn. */
-const namesAtOnce = 1000;
 
 /** What a manifest can hold: the limit of JavaScript's dates. Some file systems go further. */
 const maxTimeMs = 8.64e15;
@@ -185,7 +182,7 @@ async function listFolder(path: string, prefix: string): Promise<Candidate[]> {
 async function readNames(path: string): Promise<Buffer[]> {
   const names: Buffer[] = [];
   // Node's types know of names as text alone.
-  const options = { encoding: 'buffer' as BufferEncoding, bufferSize: namesAtOnce };
+  const options = { encoding: 'buffer' as BufferEncoding, bufferSize: namesPerTurn };
   for await (const { name } of await opendir(path, options)) names.push(name as unknown as Buffer);
   return names;
 }
