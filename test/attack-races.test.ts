@@ -19,6 +19,7 @@ import { setImmediate } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { identityOf } from '../src/node/disk.js';
 import { ContentLayout } from '../src/node/session/content-layout.js';
+import { FileBudget } from '../src/node/session/file-budget.js';
 import { OpenFiles } from '../src/node/session/open-files.js';
 import { PartFiles } from '../src/node/session/part-files.js';
 import { PartStore } from '../src/node/session/part-store.js';
@@ -138,7 +139,7 @@ class ExchangedFiles extends OpenFiles {
     private readonly path: string,
     private readonly secret: string,
   ) {
-    super(4);
+    super(new FileBudget(4));
   }
 
   override async withRoom<T>(work: () => Promise<T>): Promise<T> {
@@ -175,7 +176,7 @@ for (const makesHoles of [false, true]) {
     };
     await t.rejects(take(new ExchangedFiles(path, secret)), /changed while it was compared/);
     t.notOk(existsSync(join(part, '0')), 'nothing of it was read');
-    await take(new OpenFiles(4));
+    await take(new OpenFiles(new FileBudget(4)));
     t.equal(readFileSync(join(part, '0'), 'utf8'), 'received');
     chmodSync(join(part, '0'), 0o600);
   });

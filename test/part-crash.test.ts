@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { FileBudget } from '../src/node/session/file-budget.js';
 import type { HeldBlock, PartStoreOptions } from '../src/node/session/part-store.js';
 import { PartStore } from '../src/node/session/part-store.js';
 import type { Hash } from '../src/session/hash-tree.js';
@@ -290,7 +291,7 @@ t.test('whatever its life, a part holds what was put there, and ends as the obje
       const { maxOpenFiles } = rest;
       const open = async () => {
         // Each write is waited for: to gather them would take all the time.
-        const pace = { maxOpenFiles, gatherMs: 0 };
+        const pace = { fileBudget: new FileBudget(maxOpenFiles), gatherMs: 0 };
         const options = { dir, objectId, manifest, blockSizeBytes, existing, ...pace };
         const store = await PartStore.open(options);
         const held = leavesOf(store.held);

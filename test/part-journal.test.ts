@@ -14,6 +14,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import t, { type Test } from 'tap';
+import { FileBudget } from '../src/node/session/file-budget.js';
 import { PartJournal, readJournal } from '../src/node/session/part-journal.js';
 import { PartStore } from '../src/node/session/part-store.js';
 import type { Range } from '../src/range-set.js';
@@ -136,7 +137,10 @@ function createObject(sizesBytes: readonly number[]) {
   );
   const manifest = createManifest(entries);
   const openStore = (dir: string, maxOpenFiles = 16) =>
-    PartStore.open({ dir, objectId, manifest, blockSizeBytes, existing: 'update', maxOpenFiles });
+    PartStore.open({
+      ...{ dir, objectId, manifest, blockSizeBytes, existing: 'update' },
+      fileBudget: new FileBudget(maxOpenFiles),
+    });
   return { content: randomBytes(manifest.contentSizeBytes), openStore };
 }
 

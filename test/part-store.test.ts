@@ -22,6 +22,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { FileBudget } from '../src/node/session/file-budget.js';
 import type { HeldBlock, PartStoreOptions } from '../src/node/session/part-store.js';
 import { PartStore } from '../src/node/session/part-store.js';
 import { hashLeaf } from '../src/session/hash-tree.js';
@@ -140,7 +141,7 @@ t.test('an object of nothing is finished as it is', async (t) => {
 t.test('writes may be of any size and come in any order', async (t) => {
   const dir = t.testdir();
   const object = createObject(range(0, 40).map((i) => file(`f${i}`, i % 7)));
-  const store = await object.open(dir, { maxOpenFiles: 2 });
+  const store = await object.open(dir, { fileBudget: new FileBudget(2) });
   const cuts = [...new Set([0, 1, 2, 15, 16, 60, 99, object.content.length])].sort((a, b) => a - b);
   const pieces = cuts.slice(1).map((end, i) => ({ start: cuts[i] as number, end }));
   await Promise.all(
@@ -181,7 +182,7 @@ t.test('writes that come at once are joined, and cut where files are', async (t)
     for (const sizes of [[200], [95, 0, 3, 1, 101], range(0, 20)]) {
       const dir = t.testdir();
       const object = createObject(sizes.map((sizeBytes, i) => file(`f${i}`, sizeBytes)));
-      const store = await object.open(dir, { maxOpenFiles: 3 });
+      const store = await object.open(dir, { fileBudget: new FileBudget(3) });
       calls.count = 0;
       const order = range(0, object.blockCount).sort((a, b) => ((a * 7) % 5) - ((b * 7) % 5));
       await object.writeBlocks(store, order);
@@ -604,7 +605,7 @@ t.test('a part that is lost fails by name; the store can still be stopped', asyn
   const object = createObject([file('a', 30), file('b', 30)]);
   for (const end of ['suspend', 'discard'] as const) {
     const dir = t.testdir();
-    const store = await object.open(dir, { maxOpenFiles: 2 });
+    const store = await object.open(dir, { fileBudget: new FileBudget(2) });
     await object.writeAll(store);
     rmSync(partFolder(dir), { recursive: true });
     const failed = { code: 'TARGET_FAILED', message: /[ab]: does not exist/ };

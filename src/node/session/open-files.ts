@@ -1,29 +1,19 @@
-/**
- * Handles of many files, a few at a time: what was used last stays open, and who finds all of them in
- * use waits.
- */
+/** Handles of a session's files: what was used last stays open, within what all sessions may have open. */
 import type { FileHandle } from 'node:fs/promises';
-import { assert } from '../../assert.js';
-
-/** The process, or the host, has as many files open as it may. */
-const scarceCodes = ['EMFILE', 'ENFILE'];
+import type { FileBudget, FileKeeper } from './file-budget.js';
 
 interface Slot {
   readonly opening: Promise<FileHandle>;
   userCount: number;
 }
 
-export class OpenFiles {
+export class OpenFiles implements FileKeeper {
   /** By path; what was used last comes last. */
   private readonly slots = new Map<string, Slot>();
-  /** Handles that are open, being opened or being closed. */
-  private count = 0;
-  private readonly waiting: (() => void)[] = [];
   private closeFailure: unknown;
 
-  /** @param limit handles at once; it shrinks where the system allows fewer */
-  constructor(private limit: number) {
-    assert(limit >= 1, 'at least one file can be open');
+  constructor(private readonly budget: FileBudget) {
+    budget.enter(this);
   }
 
   /**
@@ -35,7 +25,7 @@ export class OpenFiles {
     open: () => Promise<FileHandle>,
     work: (handle: FileHandle) => Promise<T>,
   ): Promise<T> {
-    const slot = this.slots.get(path) ?? { opening: this.openCounted(open), userCount: 0 };
+    const slot = this.slots.get(path) ?? { opening: this.budget.take(this, open), userCount: 0 };
     slot.userCount++;
     this.touch(path, slot);
     try {
@@ -48,7 +38,7 @@ export class OpenFiles {
       );
       // A handle that could not be had must be asked for anew.
       if (!isOpen && this.slots.get(path) === slot) this.slots.delete(path);
-      this.wakeOne();
+      this.budget.wakeOne();
     }
   }
 
@@ -62,7 +52,7 @@ export class OpenFiles {
     open: () => Promise<FileHandle>,
     work: (handle: FileHandle) => Promise<T>,
   ): Promise<T> {
-    const handle = await this.openCounted(open);
+    const handle = await this.budget.take(this, open);
     try {
       return await work(handle);
     } finally {
@@ -72,8 +62,8 @@ export class OpenFiles {
 
   /** For work that opens one by itself. */
   async withRoom<T>(work: () => Promise<T>): Promise<T> {
-    const result = await this.openCounted(work);
-    this.giveRoom();
+    const result = await this.budget.take(this, work);
+    this.budget.give();
     return result;
   }
 
@@ -83,6 +73,18 @@ export class OpenFiles {
     if (slot === undefined) return;
     this.slots.delete(path);
     await this.closeCounted(await slot.opening);
+  }
+
+  /** Closes the one that has not been used for longest; undefined where all are in use. */
+  closeIdle(): Promise<void> | undefined {
+    for (const [path, { userCount }] of this.slots) if (userCount === 0) return this.close(path);
+    return undefined;
+  }
+
+  /** At the session's end; nobody may be using any. */
+  async end(): Promise<void> {
+    await this.closeAll();
+    this.budget.leave(this);
   }
 
   /** Closes all; nobody may be using any. */
@@ -95,52 +97,10 @@ export class OpenFiles {
     this.slots.set(path, slot);
   }
 
-  /** Counts a handle that `work` opens; it stays counted unless `work` fails. */
-  private async openCounted<T>(work: () => Promise<T>): Promise<T> {
-    for (;;) {
-      await this.makeRoom();
-      try {
-        return await work();
-      } catch (error) {
-        this.giveRoom();
-        const isScarce = scarceCodes.includes((error as NodeJS.ErrnoException).code ?? '');
-        if (!isScarce || this.count === 0) throw error;
-        // Others take the system's handles too: those that are open here have to do.
-        this.limit = this.count;
-      }
-    }
-  }
-
-  /** On return, one more is counted. */
-  private async makeRoom(): Promise<void> {
-    while (this.count >= this.limit) {
-      const idle = this.findIdle();
-      if (idle === undefined) await new Promise<void>((resolve) => this.waiting.push(resolve));
-      else await this.close(idle);
-    }
-    this.count++;
-  }
-
-  /** The one that has not been used for longest. */
-  private findIdle(): string | undefined {
-    for (const [path, { userCount }] of this.slots) if (userCount === 0) return path;
-    return undefined;
-  }
-
   private async closeCounted(handle: FileHandle): Promise<void> {
     // Who needs the room is not the one whose bytes are lost.
-    await handle.close().catch((error: unknown) => {
+    await this.budget.close(handle).catch((error: unknown) => {
       this.closeFailure ??= error;
     });
-    this.giveRoom();
-  }
-
-  private giveRoom(): void {
-    this.count--;
-    this.wakeOne();
-  }
-
-  private wakeOne(): void {
-    this.waiting.shift()?.();
   }
 }

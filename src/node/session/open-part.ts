@@ -12,6 +12,7 @@ import type { ContentFile } from './content-layout.js';
 import { ContentLayout, wholeBlocks } from './content-layout.js';
 import type { FoundFile } from './existing-files.js';
 import { surveyTarget } from './existing-files.js';
+import { FileBudget } from './file-budget.js';
 import type { SpaceNeed } from './free-space.js';
 import { checkFreeSpace } from './free-space.js';
 import type { HeldBlock } from './held-blocks.js';
@@ -39,6 +40,7 @@ export interface OpenedPart extends Placing {
   readonly paths: PartPaths;
   readonly lock: PartLock;
   readonly journal: PartJournal;
+  readonly fileBudget: FileBudget;
   readonly present: RangeSet;
   readonly held: readonly HeldBlock[];
   readonly kept: readonly Range[];
@@ -86,7 +88,7 @@ async function openLocked(
     placed,
     blockSizeBytes,
     signal,
-    maxOpenFiles = defaultMaxOpenFiles,
+    fileBudget = new FileBudget(defaultMaxOpenFiles),
     updatesModes = false,
   } = options;
   const layout = await ContentLayout.create(manifest, signal);
@@ -98,9 +100,8 @@ async function openLocked(
   const need = await spaceFor(manifest, layout, places, old, present);
   await checkFreeSpace(target.root, target.name, need);
 
-  // One handle is the journal's.
-  const openFiles = new OpenFiles(Math.max(1, maxOpenFiles - 1));
   const makesHoles = await canHaveHoles(target.root);
+  const openFiles = new OpenFiles(fileBudget);
   const files = new PartFiles(
     ...([layout, target, paths.part, openFiles, places, old.numbers, makesHoles] as const),
   );
@@ -112,13 +113,14 @@ async function openLocked(
     }
     if (old.durable === undefined) await removePartFolder(paths.part);
     await makePrivateFolder(paths.part);
-    const journal = await PartJournal.create(paths.journal, key, durable).catch(
-      async (error: unknown) => {
-        if (old.durable === undefined) await removePartFolder(paths.part);
-        throw fileError('TARGET_FAILED', paths.journal, error);
-      },
-    );
-    if (options.origin !== undefined) await writeOrigin(paths.part, options.origin);
+    const createJournal = async () => {
+      if (options.origin !== undefined) await writeOrigin(paths.part, options.origin);
+      return PartJournal.create(paths.journal, key, durable);
+    };
+    const journal = await fileBudget.takeLasting(createJournal).catch(async (error: unknown) => {
+      if (old.durable === undefined) await removePartFolder(paths.part);
+      throw fileError('TARGET_FAILED', paths.journal, error);
+    });
     const keptBlocks = wholeBlocks(kept.ranges(), blockSizeBytes, layout.sizeBytes);
     const { part: partPath } = paths;
     const placing = {
@@ -126,6 +128,7 @@ async function openLocked(
     };
     return {
       ...placing,
+      fileBudget,
       blockSizeBytes,
       layout,
       paths,
@@ -136,7 +139,7 @@ async function openLocked(
       kept: keptBlocks,
     };
   } catch (error) {
-    await openFiles.closeAll();
+    await openFiles.end();
     throw error;
   }
 }

@@ -14,6 +14,7 @@ import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import { fileError } from '../system-error.js';
 import type { ContentFile, Piece } from './content-layout.js';
 import { findDamagedBlocks, isCheapToReadBack } from './disk-check.js';
+import type { FileBudget } from './file-budget.js';
 import type { HeldBlock } from './held-blocks.js';
 import type { OpenedPart } from './open-part.js';
 import { openPart } from './open-part.js';
@@ -44,8 +45,8 @@ export interface PartStoreOptions {
   readonly updatesModes?: boolean;
   /** Files that its sender has placed: no others are compared with what it offers. If left out, all are. */
   readonly placed?: PlacedFiles;
-  /** Handles that are open at once, that of the journal among them; 16. */
-  readonly maxOpenFiles?: number;
+  /** Shared with other stores; of its own, 16 files at once, if left out. */
+  readonly fileBudget?: FileBudget;
   /** Written bytes after which a checkpoint is made; 64 MiB. */
   readonly checkpointBytes?: number;
   /** Time after which what was written is noted; 2 s. */
@@ -356,10 +357,10 @@ export class PartStore {
     this.clearPlan();
     await this.settle();
     this.clearPlan();
-    const { journal, lock, openFiles, paths, target } = this.part;
+    const { fileBudget, journal, lock, openFiles, paths, target } = this.part;
     try {
-      await openFiles.closeAll();
-      await journal.close();
+      await openFiles.end();
+      await journal.close().finally(() => fileBudget.giveLasting());
       if (isPartRemoved) await removePartFolder(paths.part);
     } catch (error) {
       throw fileError('TARGET_FAILED', target.name, error);

@@ -24,6 +24,7 @@ import type { Offload } from '../offload-socket.js';
 import { noOffload } from '../offload-socket.js';
 import { SendErrorLog } from '../send-error-log.js';
 import { SocketRunner } from '../socket-runner.js';
+import { FileBudget } from './file-budget.js';
 import { allocationBytesAt } from './free-space.js';
 import { JoinedGroups } from './joined-groups.js';
 import type { KeyPair } from './key-files.js';
@@ -183,12 +184,12 @@ export class Receiving {
   private constructor(
     private readonly options: ReceiveOptions,
     private readonly machine: SessionReceiver,
-    maxOpenFiles: number,
+    fileBudget: FileBudget,
     private readonly placed: PlacedIndex,
   ) {
     const { dir, existing, verifiesDisk = false, sharesParts = false } = options;
     this.parts = new SessionParts({
-      ...{ dir, maxOpenFiles, verifiesDisk, sharesParts },
+      ...{ dir, fileBudget, verifiesDisk, sharesParts },
       ...{ placed, comparesAll: options.comparesAll ?? false },
       updatesModes: options.updatesModes ?? false,
       ...(existing === undefined ? {} : { existing }),
@@ -219,9 +220,10 @@ export class Receiving {
       allocationBytes: await allocationBytesAt(dir),
       ...(idleMs === undefined ? {} : { idleMs }),
     });
-    const maxOpenFiles = await affordableFileCount(options.maxOpenFiles ?? defaultMaxOpenFiles);
+    const wantedCount = options.maxOpenFiles ?? defaultMaxOpenFiles;
+    const fileBudget = new FileBudget(await affordableFileCount(wantedCount));
     const placed = await PlacedIndex.open(options.placedPath);
-    const receiving = new Receiving(options, machine, maxOpenFiles, placed);
+    const receiving = new Receiving(options, machine, fileBudget, placed);
     const classic = await receiving.openClassic();
     receiving.runner = await SocketRunner.open<PortEvent>({
       machine: new DialectSwitch(classic, machine),
@@ -405,7 +407,7 @@ export class Receiving {
     const { session } = event.info;
     let store: PartStore | undefined;
     try {
-      store = await this.parts.open(event, this.machine.activeCount);
+      store = await this.parts.open(event);
     } catch (error) {
       this.endByError(session, error, (nowMs, message) =>
         this.machine.find(session)?.refuse(nowMs, message),

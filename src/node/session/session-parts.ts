@@ -5,6 +5,7 @@
 import { toHex } from '../../session/byte-codec.js';
 import type { IncomingInfo, SessionReceiverEvent } from '../../session/incoming-events.js';
 import type { ExistingFiles } from '../../session/messages.js';
+import type { FileBudget } from './file-budget.js';
 import type { PartOrigin } from './part-origin.js';
 import { partIdOf } from './part-origin.js';
 import { PartStore } from './part-store.js';
@@ -20,8 +21,7 @@ export interface SessionPartsOptions {
   readonly existing?: ExistingFiles;
   /** Whether files and folders that exist get the sender's modes. */
   readonly updatesModes: boolean;
-  /** Of all sessions together. */
-  readonly maxOpenFiles: number;
+  readonly fileBudget: FileBudget;
   readonly verifiesDisk: boolean;
   /** Whether a part is anybody's who offers the object, not its sender's alone. */
   readonly sharesParts: boolean;
@@ -32,9 +32,6 @@ export interface SessionPartsOptions {
   /** Work on a session's part has failed: with a P2mpError, or by a defect of this program. */
   readonly handleFailure: (session: number, error: unknown) => void;
 }
-
-/** A session needs its journal and one more file. */
-const minOpenFiles = 2;
 
 /** Of one sender; those that have not changed for longest go first. */
 const maxIdleParts = 64;
@@ -58,14 +55,13 @@ export class SessionParts {
   constructor(private readonly options: SessionPartsOptions) {}
 
   /**
-   * @param activeCount sessions that share the files that may be open
    * @returns undefined where the session ended meanwhile
    * @throws P2mpError what speaks against this session
    */
-  async open(content: PrepareEvent, activeCount: number): Promise<PartStore | undefined> {
+  async open(content: PrepareEvent): Promise<PartStore | undefined> {
     const { session } = content.info;
     const abort = new AbortController();
-    const opening = this.openStore(content, activeCount, abort.signal);
+    const opening = this.openStore(content, abort.signal);
     const { done, resolve } = createSignal();
     const part: SessionPart = {
       content,
@@ -135,15 +131,13 @@ export class SessionParts {
 
   private async openStore(
     { info, manifest, blockSizeBytes, existing }: PrepareEvent,
-    activeCount: number,
     signal: AbortSignal,
   ): Promise<PartStore | undefined> {
-    const { dir, maxOpenFiles, verifiesDisk, comparesAll, existing: own } = this.options;
+    const { dir, fileBudget, verifiesDisk, comparesAll, existing: own } = this.options;
     const { updatesModes } = this.options;
     const objectId = this.idOf(info);
     const origin = this.originOf(info);
     const placed = this.options.placed.ofSender(toHex(info.senderKey), origin.senderKey);
-    const share = Math.floor(maxOpenFiles / Math.max(1, activeCount));
     await this.work.get(objectId);
     try {
       await this.trim(origin.senderKey);
@@ -151,7 +145,7 @@ export class SessionParts {
         ...{ dir, objectId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
         existing: own ?? existing,
         updatesModes,
-        maxOpenFiles: Math.max(minOpenFiles, share),
+        fileBudget,
         placed: comparesAll ? { ...placed, has: () => true } : placed,
       });
     } catch (error) {
