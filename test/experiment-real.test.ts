@@ -18,7 +18,7 @@ const plan = {
   receivers: 2,
   mssBytes: 1000,
   loss: 0.04,
-  timeoutMs: 5000,
+  timeoutMs: 10_000,
 };
 const segments = 20;
 

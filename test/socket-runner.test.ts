@@ -1,4 +1,5 @@
 /** Deadlines over real sockets: those that passed while the process was busy. */
+import { execFileSync } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { Machine, TimeMs } from '../src/machine.js';
@@ -63,5 +64,41 @@ t.test('where deadlines may be late, timers are set for no negative time', async
       [],
       deadlines,
     );
+  }
+});
+
+t.test('what came while the process stood still comes before the deadline', async (t) => {
+  for (const deadlines of ['exact', 'adaptive', 'coarse'] as const) {
+    const seen: string[] = [];
+    let deadlineMs: TimeMs | undefined;
+    const machine: Machine<never> = {
+      handleDatagram: () => {
+        seen.push('datagram');
+      },
+      handleTimeout: () => {
+        seen.push('timeout');
+        deadlineMs = undefined;
+      },
+      pollTransmit: () => undefined,
+      pollTimeout: () => deadlineMs,
+      pollEvent: () => undefined,
+    };
+    const runner = await SocketRunner.open({
+      machine,
+      bind: ['127.0.0.1'],
+      port: 0,
+      deadlines,
+      handleEvent: () => undefined,
+      handleSendError: () => undefined,
+    });
+    t.teardown(() => runner.close());
+    const [{ port } = { port: 0 }] = runner.addresses;
+    deadlineMs = performance.now() + 20;
+    runner.drain();
+    const script = `const s = require('node:dgram').createSocket('udp4');
+      s.send('x', ${port}, '127.0.0.1', () => s.close());`;
+    execFileSync(process.execPath, ['-e', script]);
+    while (deadlineMs !== undefined) await wait(1);
+    t.same(seen, ['datagram', 'timeout'], deadlines);
   }
 });

@@ -164,14 +164,24 @@ export class SocketRunner<Event> {
     const isCoarse = this.deadlines === 'coarse';
     const isLikely = waitMs <= 0 || nowMs - this.timeoutSetAtMs >= quietMs;
     if (waitMs < 1 && isLikely && !isCoarse) {
-      this.immediate = setImmediate(this.wake);
+      this.immediate = setImmediate(this.wakePolled);
     } else {
       const timerMs = isCoarse ? Math.max(0, Math.ceil(waitMs)) : waitMs;
       this.timer = setTimeout(this.wake, Math.min(timerMs, maxTimerMs));
     }
   }
 
+  /**
+   * Timers fire before the sockets are read. Where the process stood still meanwhile, the answers are there,
+   * and they come first: else a machine that slept for a while would give up on everybody.
+   */
   private readonly wake = (): void => {
+    const { timeoutAtMs } = this;
+    if (timeoutAtMs === undefined || timeoutAtMs > this.nowMs) this.wakePolled();
+    else this.immediate = setImmediate(this.wakePolled);
+  };
+
+  private readonly wakePolled = (): void => {
     this.wakesAtMs = undefined;
     const { timeoutAtMs, nowMs } = this;
     if (timeoutAtMs === undefined) return;
