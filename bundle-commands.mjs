@@ -3,7 +3,7 @@
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 
-const commands = ['p2mp', 'send', 'receive', 'keygen'];
+const commands = ['p2mp', 'send', 'receive', 'keygen', 'p2mpclient', 'p2mpserver'];
 
 /** Errors are told apart by their class, also those of what is not bundled: there must be one of it. */
 const oneErrorClass = {
@@ -38,6 +38,7 @@ const { metafile } = await build({
     'noise-handshake',
     'noise-handshake/*',
     'sodium-javascript',
+    'seedrandom',
     'prom-client',
   ],
 });
