@@ -11,7 +11,7 @@ const buffered = true;
 /** One timeout a run, far longer than a round trip takes on a machine with much else to do. */
 const plan = {
   title: 'Real',
-  seed: 'real runs',
+  seed: 'run-11',
   repetitions: 2,
   mode: ['real', 'simulated'],
   fileSizeBytes: 20_000,
