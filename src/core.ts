@@ -5,13 +5,12 @@
 export * from './address.js';
 export * from './checksum.js';
 export * from './config.js';
-export type { DiagnosisEvent } from './diagnosis-log.js';
 export * from './errors.js';
 export type { FaultCounts, FaultEvent, FaultKind } from './faults.js';
 export * from './loss.js';
 export * from './machine.js';
 export * from './packet.js';
-export type { Diagnosis, DiagnosisKind } from './packet-diagnosis.js';
+export type { Diagnosis, DiagnosisEvent, DiagnosisKind } from './packet-diagnosis.js';
 export type { Random } from './random.js';
 export { createRandom } from './random.js';
 export * from './receiver.js';

@@ -2,6 +2,7 @@
  * Decides which rejected packets are worth a diagnosis (PROTOCOL 6.8). Each peer hears of each kind once; what
  * chance or the network may have done has to come several times.
  */
+
 import type { Address } from './address.js';
 import { formatAddress } from './address.js';
 import { headerSizeBytes, receiverDefaults } from './config.js';
@@ -11,19 +12,13 @@ import type { TimeMs } from './machine.js';
 import { numberingMistake } from './numbering.js';
 import type { DataPacket } from './packet.js';
 import { decode } from './packet.js';
-import type { Diagnosis, DiagnosisKind } from './packet-diagnosis.js';
+import type { Diagnosis, DiagnosisEvent, DiagnosisKind } from './packet-diagnosis.js';
 import {
   diagnoseChecksum,
   diagnoseFormat,
   diagnoseNumber,
   diagnoseReuse,
 } from './packet-diagnosis.js';
-
-/** What a peer's rejected packets have in common. */
-export interface DiagnosisEvent extends Diagnosis {
-  readonly type: 'diagnosis';
-  readonly from: string;
-}
 
 interface RejectedPeer {
   lastSeenMs: TimeMs;

@@ -24,7 +24,12 @@ export {
 export { KnownReceivers } from './node/session/known-receivers.js';
 export type { ReceiveEvent, ReceiveOptions, ReceivingTotals } from './node/session/receive.js';
 export { Receiving, receive } from './node/session/receive.js';
-export type { SendEvent, SendOptions, SendResult, TrustReceiver } from './node/session/send.js';
 export { planSend, send } from './node/session/send.js';
+export type {
+  SendEvent,
+  SendOptions,
+  SendResult,
+  TrustReceiver,
+} from './node/session/send-options.js';
 export type { AskAboutReceiver } from './node/session/trust.js';
 export { refuseUnlessAuthorized, trustKnownReceivers } from './node/session/trust.js';

@@ -23,6 +23,12 @@ export interface Diagnosis {
   readonly cause: string;
 }
 
+/** What a peer's rejected packets have in common. */
+export interface DiagnosisEvent extends Diagnosis {
+  readonly type: 'diagnosis';
+  readonly from: string;
+}
+
 const required = {
   format:
     'one packet in each datagram: 4 bytes sequence number, 2 bytes checksum, 2 bytes type, as binary numbers with the high byte first; then the data (PROTOCOL 2.1)',

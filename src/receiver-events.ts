@@ -1,6 +1,7 @@
 /** What a receiver tells and asks, and what came of a transfer. */
-import type { DiagnosisEvent } from './diagnosis-log.js';
+
 import type { FaultCounts, FaultEvent } from './faults.js';
+import type { DiagnosisEvent } from './packet-diagnosis.js';
 
 /** How the end of a transfer was known (PROTOCOL 5). */
 export type TransferEnd =

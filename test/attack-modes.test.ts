@@ -4,8 +4,8 @@ import { chmodSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSy
 import { join } from 'node:path';
 import t from 'tap';
 import { fileModeFor } from '../src/node/session/kept-modes.js';
-import type { PartStoreOptions } from '../src/node/session/part-store.js';
 import { PartStore } from '../src/node/session/part-store.js';
+import type { PartStoreOptions } from '../src/node/session/part-store-options.js';
 import type { Entry } from '../src/session/manifest.js';
 import { createManifest } from '../src/session/manifest.js';
 import { SessionHost, sendTo } from './support/session-host.js';

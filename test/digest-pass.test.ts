@@ -1,11 +1,11 @@
 /** A receiver that holds the object waits for nobody's pace: the sender reads ahead for the digest. */
 import t from 'tap';
 import type { LinkOptions } from '../src/simulator/link.js';
+import { simulateSession } from '../src/simulator/session-transfer.js';
 import type {
   SimulatedSessionOptions,
   SimulatedSessionResult,
-} from '../src/simulator/session-transfer.js';
-import { simulateSession } from '../src/simulator/session-transfer.js';
+} from '../src/simulator/session-transfer-options.js';
 
 const fastLink: LinkOptions = { delayMs: 1 };
 const slowLink: LinkOptions = { delayMs: 1, rateBytesPerSec: 125_000, queueLimitBytes: 64_000 };

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { checkTarget, FileSink } from '../src/node/file-sink.js';
 import { canHaveHoles, findHoles } from '../src/node/holes.js';
-import type { PartStoreOptions } from '../src/node/session/part-store.js';
 import { PartStore } from '../src/node/session/part-store.js';
+import type { PartStoreOptions } from '../src/node/session/part-store-options.js';
 import { createManifest } from '../src/session/manifest.js';
 import { SessionHost, sendTo, sha256 } from './support/session-host.js';
 

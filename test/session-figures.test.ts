@@ -1,8 +1,8 @@
 /** What both sides count means what it says: already there, sent, repaired, lost. */
 import t from 'tap';
 import type { LinkOptions } from '../src/simulator/link.js';
-import type { SimulatedSessionOptions } from '../src/simulator/session-transfer.js';
 import { simulateSession } from '../src/simulator/session-transfer.js';
+import type { SimulatedSessionOptions } from '../src/simulator/session-transfer-options.js';
 
 const segmentsPerBlock = 8;
 const mssBytes = 1400;

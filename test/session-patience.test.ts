@@ -2,11 +2,11 @@
 import t from 'tap';
 import { digestSizeBytes, tagSizeBytes } from '../src/session/crypto.js';
 import { sessionHeaderSizeBytes } from '../src/session/session-packet.js';
-import {
-  type SessionIncident,
-  type SimulatedSessionResult,
-  simulateSession,
-} from '../src/simulator/session-transfer.js';
+import { simulateSession } from '../src/simulator/session-transfer.js';
+import type {
+  SessionIncident,
+  SimulatedSessionResult,
+} from '../src/simulator/session-transfer-options.js';
 
 const slowLink = { delayMs: 5, rateBytesPerSec: 100_000, queueLimitBytes: 30_000 };
 const fastLink = { delayMs: 5 };

@@ -12,7 +12,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { SimulatedSessionResult } from '../src/simulator/session-transfer.js';
+import type { SimulatedSessionResult } from '../src/simulator/session-transfer-options.js';
 import { formatTraceLine, type TraceRecord } from '../src/simulator/trace.js';
 import { type ChosenScenarios, chosenScenarios } from './support/chosen-scenarios.js';
 import { joinArrivals } from './support/joined-arrivals.js';

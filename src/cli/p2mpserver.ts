@@ -2,11 +2,11 @@
 /** `p2mpserver <port> <file> <p>`: the receiver of P2MP-FTP. */
 import { randomInt } from 'node:crypto';
 import { formatAddress } from '../address.js';
-import type { DiagnosisEvent } from '../diagnosis-log.js';
 import { P2mpError } from '../errors.js';
 import { createLossModel } from '../loss.js';
 import type { FileReceiverEvent, FileTransferResult } from '../node/file-receiver.js';
 import { FileReceiver, formatAddresses } from '../node/file-receiver.js';
+import type { DiagnosisEvent } from '../packet-diagnosis.js';
 import { createRandom } from '../random.js';
 import { parseLossModel, parseLossProbability, parsePort, parseSeconds } from './arguments.js';
 import { createParser, onInterrupt, parse, runCommand, single } from './command.js';

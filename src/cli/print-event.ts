@@ -1,7 +1,7 @@
 /** What both commands tell of odd datagrams and of datagrams that were not sent. */
 import type { OtherAddressEvent } from '../candidate-addresses.js';
-import type { DiagnosisEvent } from '../diagnosis-log.js';
 import type { FaultEvent } from '../faults.js';
+import type { DiagnosisEvent } from '../packet-diagnosis.js';
 import type { PortRefusedEvent } from '../refusal.js';
 import type { Output } from './output.js';
 

@@ -9,7 +9,7 @@ import {
   formatSeconds,
 } from '../format.js';
 import type { SkippedEntry } from '../node/session/object-source.js';
-import type { SendEvent, SendResult } from '../node/session/send.js';
+import type { SendEvent, SendResult } from '../node/session/send-options.js';
 import { escapeControls } from '../session/byte-codec.js';
 import type { SessionReceiverStatus } from '../session/session-events.js';
 import { describeOffload } from './describe-offload.js';

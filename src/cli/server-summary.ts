@@ -1,6 +1,5 @@
 /** The server's words on a transfer that is over: for people, and for --json. */
 
-import type { DiagnosisEvent } from '../diagnosis-log.js';
 import {
   bytesPerSec,
   formatCount,
@@ -10,6 +9,7 @@ import {
   formatSeconds,
 } from '../format.js';
 import type { FileTransferResult } from '../node/file-receiver.js';
+import type { DiagnosisEvent } from '../packet-diagnosis.js';
 import type { Output } from './output.js';
 
 export function printServerSummary(output: Output, result: FileTransferResult): void {

@@ -2,7 +2,6 @@
  * The order of the entries of a manifest: each folder is followed by what is in it, and names within one folder
  * ascend byte by byte. So one comparison shows that a name is new, and its folder is one of the last few.
  */
-import type { Entry } from './manifest.js';
 
 const slash = 0x2f;
 
@@ -32,7 +31,7 @@ export class EntryOrder {
   check(
     nameBytes: Uint8Array,
     name: string,
-    kind: Entry['kind'],
+    isFolder: boolean,
   ): 'not-in-order' | 'name-conflict' | undefined {
     const order = compareNames(this.last, nameBytes);
     if (order === 0) return 'name-conflict';
@@ -42,7 +41,7 @@ export class EntryOrder {
     // What is left behind does not come again: all that lies in it would come before this name.
     while (this.open.length > 0 && !this.isParent(name, parentLength)) this.open.pop();
     if (parentLength !== -1 && this.open.length === 0) return 'name-conflict';
-    if (kind === 'folder') this.open.push(name);
+    if (isFolder) this.open.push(name);
     return undefined;
   }
 

@@ -11,7 +11,7 @@ import { SessionBlock } from './session-block.js';
 import type { SessionGeometry } from './session-geometry.js';
 import { segmentCountOfBlock } from './session-geometry.js';
 import { sessionHeaderSizeBytes } from './session-packet.js';
-import type { SessionPeer } from './session-peer.js';
+import type { PeerLane, SessionPeer } from './session-peer.js';
 
 /** What a lane asks of the delivery that it is a part of. */
 export interface LaneOwner {
@@ -56,7 +56,7 @@ const maxBatchMs = 5;
 /** Bursts under way that numbers of 16 bits can tell apart, with room to spare. */
 const maxBursts = 16_384;
 
-export class Lane {
+export class Lane implements PeerLane {
   readonly rounds: Rounds<SessionBlock>;
   readonly control: RateControl;
   readonly groupLog = new SentLog();

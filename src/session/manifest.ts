@@ -178,7 +178,7 @@ function decodeEntry(
   const read = readEntryName(nameBytes, platform);
   if (typeof read === 'string') return { fault: read, name: printable(nameBytes) };
   const { name } = read;
-  const misplaced = order.check(nameBytes, name, kind);
+  const misplaced = order.check(nameBytes, name, kind === 'folder');
   if (misplaced !== undefined) return { fault: misplaced, name: escapeControls(name) };
   const entry = readEntry(reader, kind, name);
   if (entry === undefined) return { fault: 'not-a-manifest', name: escapeControls(name) };

@@ -1,15 +1,18 @@
 /** The sender's view of one receiver of a session. */
+
 import type { Address } from '../address.js';
 import { CandidateAddresses } from '../candidate-addresses.js';
 import type { TimeMs } from '../machine.js';
 import { RangeSet } from '../range-set.js';
+import type { Rounds } from '../rounds.js';
 import { RttEstimator } from '../rtt.js';
-import type { Lane } from './lane.js';
 import { PathModel } from './path-model.js';
+import type { RateControl } from './rate-control.js';
 import type { Lack, ReceiverState } from './report.js';
 import { ReturnPath } from './return-path.js';
 import type { SecureChannel } from './secure-channel.js';
 import { SentLog } from './sent-log.js';
+import type { SessionBlock } from './session-block.js';
 import type { Opening } from './session-opening.js';
 
 export type SessionPeerStatus =
@@ -25,6 +28,20 @@ export type SessionPeerStatus =
   | 'failed'
   | 'refused'
   | 'aborted';
+
+/** What a receiver's lane is to those who know the receiver alone. */
+export interface PeerLane {
+  /** The last burst of a round that has been sent whole. */
+  readonly lastWholeBurst: number | undefined;
+  readonly groupLog: SentLog;
+  readonly control: RateControl;
+  readonly rounds: Rounds<SessionBlock>;
+  /** Who takes part has changed. */
+  measure(): void;
+  handleReport(nowMs: TimeMs, peer: SessionPeer): void;
+  takeWindow(peer: SessionPeer, blocks: number): void;
+  release(peer: SessionPeer): void;
+}
 
 export class SessionPeer {
   status: SessionPeerStatus = 'calling';
@@ -65,7 +82,7 @@ export class SessionPeer {
   receivedByGroup = 0;
 
   /** Who serves it; undefined before delivery begins. */
-  lane: Lane | undefined;
+  lane: PeerLane | undefined;
   readonly model = new PathModel();
   /** The path by which its reports come back. */
   returnPath = new ReturnPath();

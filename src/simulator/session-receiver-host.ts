@@ -9,7 +9,10 @@ import { MortalHost } from './mortal-host.js';
 import type { NonceLog } from './session-crypto.js';
 import { createSimulatedCrypto } from './session-crypto.js';
 import { simulatedGroup } from './session-sender-host.js';
-import type { SimulatedSessionOptions, SimulatedSessionReceiver } from './session-transfer.js';
+import type {
+  SimulatedSessionOptions,
+  SimulatedSessionReceiver,
+} from './session-transfer-options.js';
 import type { Simulation } from './simulation.js';
 
 export class SessionReceiverHost extends MortalHost<SessionReceiverEvent> {

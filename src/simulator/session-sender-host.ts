@@ -7,7 +7,7 @@ import { SessionSender } from '../session/session-sender.js';
 import { MortalHost } from './mortal-host.js';
 import type { NonceLog } from './session-crypto.js';
 import { createSimulatedCrypto } from './session-crypto.js';
-import type { SettledReceiver, SimulatedSessionOptions } from './session-transfer.js';
+import type { SettledReceiver, SimulatedSessionOptions } from './session-transfer-options.js';
 import { Simulation } from './simulation.js';
 
 /** What sessions send to where they have a group. */

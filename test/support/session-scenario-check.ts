@@ -5,7 +5,7 @@ import type {
   SettledReceiver,
   SimulatedSessionReceiver,
   SimulatedSessionResult,
-} from '../../src/simulator/session-transfer.js';
+} from '../../src/simulator/session-transfer-options.js';
 import type { SessionReceiverScenario, SessionScenario } from './session-scenario.js';
 
 /** @returns what is wrong, one complaint a line; nothing for a good run */

@@ -1,9 +1,10 @@
 /** Runs a session scenario in the simulator. */
+
+import { simulateSession } from '../../src/simulator/session-transfer.js';
 import type {
   SimulatedSessionOptions,
   SimulatedSessionResult,
-} from '../../src/simulator/session-transfer.js';
-import { simulateSession } from '../../src/simulator/session-transfer.js';
+} from '../../src/simulator/session-transfer-options.js';
 import type { TraceRecord } from '../../src/simulator/trace.js';
 import type { SessionScenario } from './session-scenario.js';
 import { completionBoundMs } from './session-scenario-check.js';

@@ -4,7 +4,7 @@ import { burstLoss } from '../../src/loss.js';
 import type { TimeMs } from '../../src/machine.js';
 import { createRandom } from '../../src/random.js';
 import type { LinkOptions } from '../../src/simulator/link.js';
-import type { SessionIncident } from '../../src/simulator/session-transfer.js';
+import type { SessionIncident } from '../../src/simulator/session-transfer-options.js';
 import { Draw } from './scenario.js';
 
 export interface SessionScenario {

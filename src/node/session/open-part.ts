@@ -26,7 +26,7 @@ import { makePrivateFolder, partPaths, removeIfEmpty } from './part-folder.js';
 import { PartJournal, readJournal } from './part-journal.js';
 import { PartLock } from './part-lock.js';
 import { writeOrigin } from './part-origin.js';
-import type { PartStoreOptions } from './part-store.js';
+import type { PartStoreOptions } from './part-store-options.js';
 import type { Placing } from './place-entries.js';
 import { countWithin, hasAll, hasAny } from './range-queries.js';
 import { removePartFolder } from './remove-part.js';

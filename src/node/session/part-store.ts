@@ -2,26 +2,23 @@
  * The disk side of one incoming object: bytes are kept in a part until all of them are verified, then
  * made durable under their final names. What a checkpoint has noted outlives a crash.
  */
+
 import { assert } from '../../assert.js';
 import type { P2mpError } from '../../errors.js';
 import type { Range } from '../../range-set.js';
 import { RangeSet } from '../../range-set.js';
-import type { Manifest } from '../../session/manifest.js';
-import type { ExistingFiles } from '../../session/messages.js';
 import { slicesOf, syncFolder } from '../disk.js';
 import { forEachInTurns } from '../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../limited-concurrency.js';
 import { fileError } from '../system-error.js';
 import type { ContentFile, Piece } from './content-layout.js';
 import { findDamagedBlocks, isCheapToReadBack } from './disk-check.js';
-import type { FileBudget } from './file-budget.js';
 import type { HeldBlock } from './held-blocks.js';
 import type { OpenedPart } from './open-part.js';
 import { openPart } from './open-part.js';
 import { removeIfEmpty } from './part-folder.js';
-import type { PartOrigin } from './part-origin.js';
+import type { PartStoreOptions } from './part-store-options.js';
 import { placeEntries, prepareFiles } from './place-entries.js';
-import type { PlacedFiles } from './placed-files.js';
 import { hasAll, hasAny, partsWithin } from './range-queries.js';
 import { removePartFolder } from './remove-part.js';
 import type { Run } from './write-behind.js';
@@ -30,34 +27,6 @@ import { WriteBehind } from './write-behind.js';
 export type { ExistingFiles } from '../../session/messages.js';
 export type { HeldBlock } from './held-blocks.js';
 export { removeStaleParts } from './stale-parts.js';
-
-export interface PartStoreOptions {
-  /** The folder everything goes into; made if missing. */
-  readonly dir: string;
-  /** Names the object, and its part: 64 hexadecimal digits, lower case. */
-  readonly objectId: string;
-  /** Noted in the part where it is known. */
-  readonly origin?: PartOrigin;
-  readonly manifest: Manifest;
-  readonly blockSizeBytes: number;
-  readonly existing: ExistingFiles;
-  /** Whether files and folders that exist get the sender's modes; they keep theirs if left out. */
-  readonly updatesModes?: boolean;
-  /** Files that its sender has placed: no others are compared with what it offers. If left out, all are. */
-  readonly placed?: PlacedFiles;
-  /** Shared with other stores; of its own, 16 files at once, if left out. */
-  readonly fileBudget?: FileBudget;
-  /** Written bytes after which a checkpoint is made; 64 MiB. */
-  readonly checkpointBytes?: number;
-  /** Time after which what was written is noted; 2 s. */
-  readonly checkpointMs?: number;
-  /** Whether `findDamage` reads back everything, whatever that takes. */
-  readonly verifiesDisk?: boolean;
-  /** How long a write waits for others, so that they go to the disk together; 32 ms. */
-  readonly gatherMs?: number;
-  /** Ends an `open` that still reads. */
-  readonly signal?: AbortSignal;
-}
 
 export class PartStore {
   /** Blocks that need not be received, ascending: of an earlier part, or of files that are there. */

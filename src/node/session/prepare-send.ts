@@ -14,7 +14,7 @@ import { generateKeyPair } from './key-files.js';
 import { createNodeCrypto } from './node-crypto.js';
 import { ObjectSource } from './object-source.js';
 import { PathFit } from './path-fit.js';
-import type { SendOptions } from './send.js';
+import type { SendOptions } from './send-options.js';
 
 export interface PreparedSend {
   /** Open: the caller closes it. */

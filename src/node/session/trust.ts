@@ -4,7 +4,7 @@ import type { AuthorizedSenders } from './authorized-senders.js';
 import { fingerprint, formatPublicKey } from './key-files.js';
 import type { KnownReceivers } from './known-receivers.js';
 import { knownReceiverLine } from './known-receivers.js';
-import type { TrustReceiver } from './send.js';
+import type { TrustReceiver } from './send-options.js';
 
 /** Asks a person about a receiver that is met for the first time. */
 export type AskAboutReceiver = (name: string, fingerprint: string) => Promise<boolean>;
