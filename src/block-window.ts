@@ -2,7 +2,9 @@
  * The blocks in flight: for each, the packets to send, which receivers lack which segments, and the
  * deadline of the round. Stop-and-wait is the window of one block of one segment.
  */
+
 import { assert, at } from './assert.js';
+import { bitCount, hasBit, lowBits } from './bit-masks.js';
 import type { TimeMs } from './machine.js';
 
 /** One block in flight. Segments are counted within the block here. */
@@ -203,40 +205,6 @@ export class Block {
 
 /** A batch more costs hosts and network about as much as so many segments that come for others. */
 const segmentsPerBatchSaved = 8;
-
-/** How many bits of 32 are set. */
-export function bitCount(mask: number): number {
-  let count = mask - ((mask >>> 1) & 0x55555555);
-  count = (count & 0x33333333) + ((count >>> 2) & 0x33333333);
-  return Math.imul((count + (count >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
-}
-
-/** Whether a bit of two masks is set, low half first. */
-export function hasBit(low: number, high: number, bit: number): boolean {
-  return (((bit < 32 ? low : high) >>> (bit & 31)) & 1) === 1;
-}
-
-/** The highest bit set of two masks, low half first; -1 for none. */
-export function lastBit(low: number, high: number): number {
-  return high === 0 ? 31 - Math.clz32(low) : 63 - Math.clz32(high);
-}
-
-/** The mask's lowest `count` set bits; none below 1. */
-export function lowestSet(mask: number, count: number): number {
-  let rest = mask;
-  let kept = 0;
-  for (let i = 0; i < count && rest !== 0; i++) {
-    kept |= rest & -rest;
-    rest &= rest - 1;
-  }
-  return kept;
-}
-
-/** A mask of the lowest `count` bits; none below 1, all 32 from 32 on. */
-export function lowBits(count: number): number {
-  if (count <= 0) return 0;
-  return count >= 32 ? 0xffffffff : 2 ** count - 1;
-}
 
 /** Blocks in flight, oldest first; finished ones are used again. */
 export class BlockWindow<B extends Block = Block> {

@@ -1,12 +1,10 @@
 /**
  * Limits and defaults of the protocol and of its engine, in one place. Units stand last in a name.
  */
+import { headerSizeBytes } from './packet.js';
 
 /** The port that the course text gives its receivers (PROTOCOL 1.2). */
 export const defaultPort = 7735;
-
-/** Size of the classic header in front of the payload (PROTOCOL 2.1). */
-export const headerSizeBytes = 8;
 
 /** The largest UDP payload over IPv4: 65,535 less the IPv4 and the UDP header. */
 export const maxDatagramSizeBytes = 65_507;
@@ -16,9 +14,6 @@ export const maxMssBytes = maxDatagramSizeBytes - headerSizeBytes;
 
 /** Sequence numbers are 32 bits wide; the one after the last segment names the end (PROTOCOL 5.2). */
 export const maxSegmentCount = 2 ** 32 - 1;
-
-/** A block's segments are kept as two 32-bit masks for each receiver. */
-export const maxSegmentsPerBlock = 64;
 
 /** Most blocks in flight at once: bounds the sender's memory at any setting. */
 export const maxWindowBlocks = 1024;

@@ -5,13 +5,13 @@
 
 import type { Address } from './address.js';
 import { formatAddress } from './address.js';
-import { headerSizeBytes, receiverDefaults } from './config.js';
+import { receiverDefaults } from './config.js';
 import type { FaultKind } from './faults.js';
 import type { IncomingTransfer } from './incoming-transfer.js';
 import type { TimeMs } from './machine.js';
 import { numberingMistake } from './numbering.js';
 import type { DataPacket } from './packet.js';
-import { decode } from './packet.js';
+import { decode, headerSizeBytes } from './packet.js';
 import type { Diagnosis, DiagnosisEvent, DiagnosisKind } from './packet-diagnosis.js';
 import {
   diagnoseChecksum,

@@ -2,7 +2,7 @@
  * What came from a receiver besides ACKs of what it was sent: for whoever wrote it, and in place of a guess at
  * firewalls (PROTOCOL 6.9).
  */
-import { headerSizeBytes } from './config.js';
+
 import { formatHex16, formatPlural } from './format.js';
 import { readUint16 } from './network-order.js';
 import { swapBytes } from './numbering.js';
@@ -10,6 +10,7 @@ import {
   decode,
   describe,
   fieldOffset,
+  headerSizeBytes,
   isAbortMarker,
   isIdentifyMarker,
   packetType,

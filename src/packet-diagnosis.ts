@@ -4,12 +4,11 @@
  */
 import { internetChecksum } from './checksum.js';
 import { explainChecksum } from './checksum-diagnosis.js';
-import { headerSizeBytes } from './config.js';
 import { formatHex16, formatPlural } from './format.js';
 import { readUint16 } from './network-order.js';
 import { numberingMistake } from './numbering.js';
 import type { DataPacket } from './packet.js';
-import { fieldOffset } from './packet.js';
+import { fieldOffset, headerSizeBytes } from './packet.js';
 
 export type DiagnosisKind =
   /** Not a header of 8 bytes and the data, but text, an object of a language, or too little. */

@@ -3,10 +3,12 @@
  * payload. `decode` never throws: it returns a packet, or the name of what is wrong with the bytes.
  */
 import { internetChecksum, sameChecksum } from './checksum.js';
-import { headerSizeBytes } from './config.js';
 import { formatCrc32 } from './crc32.js';
 import { formatHex16 } from './format.js';
 import { readUint16, readUint32, writeUint16, writeUint32 } from './network-order.js';
+
+/** Size of the classic header in front of the payload (PROTOCOL 2.1). */
+export const headerSizeBytes = 8;
 
 /** Where each field of the header begins, in bytes. */
 export const fieldOffset = { sequence: 0, checksum: 4, type: 6, payload: headerSizeBytes } as const;

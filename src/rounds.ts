@@ -2,8 +2,10 @@
  * Rounds of the blocks in flight: what goes out next and to whom, and when a round is over. Both
  * dialects send by these rounds; what an answer means, and what follows a deadline, is theirs.
  */
+
+import { bitCount, lastBit, lowBits, lowestSet } from './bit-masks.js';
 import type { Block } from './block-window.js';
-import { BlockWindow, bitCount, lastBit, lowBits, lowestSet } from './block-window.js';
+import { BlockWindow } from './block-window.js';
 import type { TimeMs, Transmit } from './machine.js';
 
 /** In a receiver's place: the segments go to the group, so to every receiver that hears it. */

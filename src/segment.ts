@@ -2,8 +2,9 @@
  * How a file is cut: file size <-> block, segment, offset, size. Segments are numbered from 0 and
  * each but the last has exactly MSS bytes (PROTOCOL 3.1); a block is a run of consecutive segments.
  */
-import { maxMssBytes, maxSegmentCount, maxSegmentsPerBlock } from './config.js';
+import { maxMssBytes, maxSegmentCount } from './config.js';
 import { P2mpError } from './errors.js';
+import { maxSegmentsPerBlock } from './session/sizes.js';
 
 export interface Geometry {
   readonly sizeBytes: number;

@@ -1,7 +1,7 @@
 /** What a sender is told: to whom, how large, in which pieces, how long to wait. */
-import type { Address } from './address.js';
 import { maxWindowBlocks, senderDefaults, timeoutDefaults } from './config.js';
 import { P2mpError } from './errors.js';
+import type { ReceiverSpec } from './receiver-spec.js';
 import type { RttLimits } from './rtt.js';
 
 /** How long a round waits for its answers (PROTOCOL 4.2, 4.3). */
@@ -13,14 +13,6 @@ export type TimeoutSpec =
       readonly minMs?: number;
       readonly maxMs?: number;
     };
-
-export interface ReceiverSpec {
-  /** What people call it; events and results name it by this. */
-  readonly name: string;
-  readonly address: Address;
-  /** Where else it may be, as a name with addresses of IPv4 and IPv6; tried where the first does not answer. */
-  readonly otherAddresses?: readonly Address[];
-}
 
 export interface SenderOptions {
   readonly receivers: readonly ReceiverSpec[];
@@ -61,14 +53,6 @@ export function checkTimeout(timeout: TimeoutSpec): TimeoutSpec {
     }
   }
   return timeout;
-}
-
-export function checkGiveUp(giveUpAfterMs: number): number {
-  if (giveUpAfterMs > 0 && Number.isFinite(giveUpAfterMs)) return giveUpAfterMs;
-  throw new P2mpError(
-    'INVALID_ARGUMENT',
-    `patience of ${giveUpAfterMs / 1000} s: must be above 0 seconds`,
-  );
 }
 
 export function defaultGiveUpMs(timeout: TimeoutSpec): number {

@@ -8,8 +8,9 @@
 import type { Address } from './address.js';
 import { formatAddress } from './address.js';
 import { assert, at } from './assert.js';
+import { lastBit } from './bit-masks.js';
 import type { BlockWindow } from './block-window.js';
-import { Block, lastBit } from './block-window.js';
+import { Block } from './block-window.js';
 import { otherAddressEvent } from './candidate-addresses.js';
 import { senderDefaults } from './config.js';
 import { P2mpError } from './errors.js';
@@ -32,6 +33,7 @@ import type { PeerStatus } from './peer.js';
 import { Peer } from './peer.js';
 import { PeerAddresses } from './peer-addresses.js';
 import { Queue } from './queue.js';
+import { checkGiveUp } from './receiver-spec.js';
 import type { RefusalCode } from './refusal.js';
 import { Rounds } from './rounds.js';
 import type { Geometry } from './segment.js';
@@ -46,13 +48,7 @@ import {
 } from './segment.js';
 import type { ReceiverOutcome, SenderEvent, SenderResult } from './sender-events.js';
 import type { SenderOptions, TimeoutSpec } from './sender-options.js';
-import {
-  checkGiveUp,
-  checkTimeout,
-  checkWindow,
-  createRttLimits,
-  defaultGiveUpMs,
-} from './sender-options.js';
+import { checkTimeout, checkWindow, createRttLimits, defaultGiveUpMs } from './sender-options.js';
 
 /** Why a complete receiver is not called confirmed (PROTOCOL 5.3). */
 const unconfirmed = 'its end was not confirmed';

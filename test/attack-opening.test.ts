@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import t from 'tap';
 import { generateKeyPair } from '../src/node/session/key-files.js';
 import { createNodeCrypto } from '../src/node/session/node-crypto.js';
-import { receiverLimits } from '../src/session/session-config.js';
+import { openingLimits } from '../src/session/opening-limits.js';
 import { cookieSizeBytes, helloSizeBytes } from '../src/session/session-opening.js';
 import {
   encodeChannelPacket,
@@ -198,7 +198,7 @@ t.test('a cookie is good for the one who read it, and not for ever', (t) => {
   t.equal(wire.ask(0, senderAddress, open).length, 1, 'for who read it, there is one');
   t.equal(receiver?.kept, 1);
   const late = meet();
-  late.wire.nowMs += 2 * receiverLimits.cookieMs;
+  late.wire.nowMs += 2 * openingLimits.cookieMs;
   t.same(late.wire.ask(0, senderAddress, late.open), [], 'too old');
   t.equal(late.wire.receivers[0]?.kept, 0);
   const restarted = meet();
@@ -282,7 +282,7 @@ t.test('a session that was recorded begins nothing, wherever and however it is p
   for (const [what, part] of Object.entries(parts)) {
     t.ok(part.length > 0);
     t.same(play(wire, part), [], `${what}, to the same receiver`);
-    wire.nowMs += receiverLimits.handshakeMs;
+    wire.nowMs += openingLimits.handshakeMs;
     wire.receivers[0]?.machine.handleTimeout(wire.nowMs);
     t.equal(wire.receivers[0]?.kept, 0, 'and leaves nothing behind');
     const restarted = createWire({});
@@ -301,12 +301,12 @@ t.test('a handshake that is played again while its cookie is good comes to nothi
     tape.find(({ bytes }) => kindOf(bytes) === kind)?.bytes ?? new Uint8Array(0);
   const [receiver] = wire.receivers;
   const [before] = wire.log.filter(({ bytes }) => kindOf(bytes) === sessionKind.reply);
-  wire.nowMs += receiverLimits.repeatMs;
+  wire.nowMs += openingLimits.repeatMs;
   const again = wire.ask(0, senderAddress, ofKind(sessionKind.open));
   t.same(again, [before?.bytes], 'the reply that there was');
   t.same(wire.ask(0, senderAddress, ofKind(sessionKind.proof)), [], 'and no proof is read twice');
   t.equal(receiver?.kept, 1, 'until its time is over');
-  wire.nowMs += receiverLimits.handshakeMs;
+  wire.nowMs += openingLimits.handshakeMs;
   receiver?.machine.handleTimeout(wire.nowMs);
   t.equal(receiver?.kept, 0);
   const replies = wire.ask(0, senderAddress, ofKind(sessionKind.open));

@@ -5,9 +5,11 @@
 import t, { type Test } from 'tap';
 import type { Message } from '../src/session/messages.js';
 import { decodeMessage, encodeMessage } from '../src/session/messages.js';
+import { openingLimits } from '../src/session/opening-limits.js';
+import { receiverLimits } from '../src/session/receiver-limits.js';
 import type { Report } from '../src/session/report.js';
 import type { SecureChannel } from '../src/session/secure-channel.js';
-import { receiverLimits, sessionDefaults } from '../src/session/session-config.js';
+import { sessionDefaults } from '../src/session/session-config.js';
 import { SessionWire } from './support/session-wire.js';
 
 const sizeBytes = 24_000;
@@ -230,7 +232,7 @@ t.test('a sender that stops at any moment leaves nothing behind at a receiver', 
     if (lives === 0) last = leastSteps(wire);
     const [receiver] = wire.receivers;
     // The handshake keeps its place a little longer than a session that was quick.
-    receiver?.machine.handleTimeout(wire.nowMs + 2 * receiverLimits.handshakeMs);
+    receiver?.machine.handleTimeout(wire.nowMs + 2 * openingLimits.handshakeMs);
     t.equal(receiver?.kept, 0, `after ${lives} datagrams`);
     t.ok((receiver?.results.length ?? 0) <= 1);
     const isComplete = receiver?.results[0]?.status === 'complete';

@@ -1,7 +1,7 @@
 /** Blocks as they go out: each datagram of a batch is one that a receiver takes by itself. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import { lowBits } from '../src/block-window.js';
+import { lowBits } from '../src/bit-masks.js';
 import type { Transmit } from '../src/machine.js';
 import { datagramsOf } from '../src/machine.js';
 import { BatchEncoder } from '../src/session/batch.js';

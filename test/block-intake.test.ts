@@ -5,7 +5,6 @@ import { MemoryBudget } from '../src/session/assembly.js';
 import { BlockIntake } from '../src/session/block-intake.js';
 import { BlockRun } from '../src/session/block-run.js';
 import { BlockSeal } from '../src/session/block-seal.js';
-import { tagSizeBytes } from '../src/session/crypto.js';
 import type { SessionGeometry } from '../src/session/session-geometry.js';
 import {
   createSessionGeometry,
@@ -13,6 +12,7 @@ import {
   sizeOfBlock,
 } from '../src/session/session-geometry.js';
 import { writeBlockHeader } from '../src/session/session-packet.js';
+import { tagSizeBytes } from '../src/session/sizes.js';
 import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
 
 const seal = new BlockSeal(createSimulatedCrypto('block intake', 'one'), new Uint8Array(32));

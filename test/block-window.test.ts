@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { Block, BlockWindow, bitCount, lastBit, lowBits, lowestSet } from '../src/block-window.js';
+import { bitCount, lastBit, lowBits, lowestSet } from '../src/bit-masks.js';
+import { Block, BlockWindow } from '../src/block-window.js';
 
 const receiverCount = 3;
 const receivers = [0, 1, 2];

@@ -2,13 +2,13 @@
 import * as fc from 'fast-check';
 import t from 'tap';
 import { Cookies } from '../src/session/cookies.js';
-import { receiverLimits } from '../src/session/session-config.js';
+import { openingLimits } from '../src/session/opening-limits.js';
 import { cookieSizeBytes } from '../src/session/session-opening.js';
 import type { ChannelPacket } from '../src/session/session-packet.js';
 import { decodeSession, encodeChannelPacket } from '../src/session/session-packet.js';
 import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
 
-const { cookieMs } = receiverLimits;
+const { cookieMs } = openingLimits;
 const address = { host: '192.0.2.1', port: 4000 };
 
 function packetOf(kind: 'hello' | 'open', session = 9, receiver = 4, counter = 2 ** 31 + 7) {

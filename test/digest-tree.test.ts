@@ -1,9 +1,9 @@
 /** The tree of digests that is filled block by block, against the functions that define it. */
 import * as fc from 'fast-check';
 import t from 'tap';
+import type { Hash } from '../src/hash.js';
 import { createRandom } from '../src/random.js';
 import { DigestTree } from '../src/session/digest-tree.js';
-import type { Hash } from '../src/session/hash-tree.js';
 import { maxNodesPerMessage } from '../src/session/messages.js';
 import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
 import { hashLevel, hashRoot } from './support/reference-tree.js';

@@ -5,7 +5,6 @@ import t from 'tap';
 import { datagramsOf } from '../src/machine.js';
 import { readJournal } from '../src/node/session/part-journal.js';
 import { BlockSeal } from '../src/session/block-seal.js';
-import { keySizeBytes } from '../src/session/crypto.js';
 import { createManifest, encodeManifest } from '../src/session/manifest.js';
 import { encodeMessage } from '../src/session/messages.js';
 import { ReportClock } from '../src/session/report-clock.js';
@@ -21,6 +20,7 @@ import {
 } from '../src/session/session-packet.js';
 import { SessionReceiver } from '../src/session/session-receiver.js';
 import { SessionSender } from '../src/session/session-sender.js';
+import { keySizeBytes } from '../src/session/sizes.js';
 import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
 import { Caller } from './support/caller.js';
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import t from 'tap';
-import type { Hash } from '../src/session/hash-tree.js';
+import type { Hash } from '../src/hash.js';
 import { hashLeaf } from '../src/session/hash-tree.js';
 import { hashLevel, hashRoot } from './support/reference-tree.js';
 

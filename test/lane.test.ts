@@ -2,7 +2,7 @@
 import t from 'tap';
 import type { Address } from '../src/address.js';
 import { assert } from '../src/assert.js';
-import { bitCount } from '../src/block-window.js';
+import { bitCount } from '../src/bit-masks.js';
 import type { LaneOptions, LaneOwner } from '../src/session/lane.js';
 import { Lane } from '../src/session/lane.js';
 import type { SessionBlock } from '../src/session/session-block.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { maxMssBytes, maxSegmentCount, maxSegmentsPerBlock } from '../src/config.js';
+import { maxMssBytes, maxSegmentCount } from '../src/config.js';
 import { P2mpError } from '../src/errors.js';
 import {
   blockOffsetBytes,
@@ -11,6 +11,7 @@ import {
   segmentSizeBytes,
   segmentsInBlock,
 } from '../src/segment.js';
+import { maxSegmentsPerBlock } from '../src/session/sizes.js';
 
 const mssSizes = fc.integer({ min: 1, max: maxMssBytes });
 const blockLengths = fc.integer({ min: 1, max: maxSegmentsPerBlock });

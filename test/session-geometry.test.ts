@@ -1,7 +1,6 @@
 /** How an object is cut: blocks and segments make up the whole, and peers cannot ask for the absurd. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import { tagSizeBytes } from '../src/session/crypto.js';
 import {
   createSessionGeometry,
   isManifestBlock,
@@ -11,6 +10,7 @@ import {
   sizeOfBlock,
   sizeOfSegment,
 } from '../src/session/session-geometry.js';
+import { tagSizeBytes } from '../src/session/sizes.js';
 
 const full = 1400 * 45 - tagSizeBytes;
 const create = (manifest: number, content: number, mss = 1400, segments = 45) =>

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import t from 'tap';
 import type { Message, Offer } from '../src/session/messages.js';
 import { decodeMessage, encodeMessage, maxNodesPerMessage } from '../src/session/messages.js';
-import { maxControlSizeBytes } from '../src/session/session-config.js';
+import { maxControlSizeBytes } from '../src/session/sizes.js';
 
 const figures = { segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 };
 

@@ -2,7 +2,6 @@
 import t from 'tap';
 import type { Handshake } from '../src/session/crypto.js';
 import { SecureChannel } from '../src/session/secure-channel.js';
-import { protocolVersion } from '../src/session/session-config.js';
 import {
   cookieSizeBytes,
   handshakePrologue,
@@ -10,7 +9,11 @@ import {
   Opening,
 } from '../src/session/session-opening.js';
 import type { ChannelPacket } from '../src/session/session-packet.js';
-import { decodeSession, encodeChannelPacket } from '../src/session/session-packet.js';
+import {
+  decodeSession,
+  encodeChannelPacket,
+  protocolVersion,
+} from '../src/session/session-packet.js';
 import { createSimulatedCrypto } from '../src/simulator/session-crypto.js';
 
 const session = 0x89abcdef;

@@ -1,7 +1,7 @@
 /** Who is given up on in a session, and who is not: in virtual time. */
 import t from 'tap';
-import { digestSizeBytes, tagSizeBytes } from '../src/session/crypto.js';
 import { sessionHeaderSizeBytes } from '../src/session/session-packet.js';
+import { digestSizeBytes, tagSizeBytes } from '../src/session/sizes.js';
 import { simulateSession } from '../src/simulator/session-transfer.js';
 import type {
   SessionIncident,

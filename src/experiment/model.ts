@@ -1,5 +1,5 @@
 /** What the formulas of docs/THEORY.md say of a point, where they say anything. */
-import { headerSizeBytes } from '../config.js';
+import { headerSizeBytes } from '../packet.js';
 import { deviationOfDelayMs, meanDelayMs, meanRounds } from '../theory.js';
 import type { Point } from './parameters.js';
 

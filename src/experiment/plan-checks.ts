@@ -1,6 +1,7 @@
 /** What no single value of a plan shows: values that cannot stand together. */
-import { headerSizeBytes } from '../config.js';
+
 import { P2mpError } from '../errors.js';
+import { headerSizeBytes } from '../packet.js';
 import { linkOverheadBytes, roundTripMs } from './model.js';
 import type { Point } from './parameters.js';
 import { createLossSpec, varyingParameters } from './parameters.js';

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import type { Address } from '../address.js';
 import { formatAddress } from '../address.js';
 import { P2mpError } from '../errors.js';
-import type { ReceiverSpec } from '../sender-options.js';
+import type { ReceiverSpec } from '../receiver-spec.js';
 import { mapLimited } from './limited-concurrency.js';
 import { checkIsHost } from './receiver-address.js';
 import { resolveHost } from './resolve-host.js';

@@ -1,5 +1,5 @@
 /** Blocks being put together at a receiver, within a budget that all sessions of a host share. */
-import { lastBit, lowBits } from '../block-window.js';
+import { lastBit, lowBits } from '../bit-masks.js';
 import type { TimeMs } from '../machine.js';
 import type { BlockRun } from './block-run.js';
 

@@ -4,11 +4,10 @@
  */
 import type { Address } from '../address.js';
 import { assert } from '../assert.js';
-import { bitCount, hasBit, lastBit } from '../block-window.js';
+import { bitCount, hasBit, lastBit } from '../bit-masks.js';
 import type { Transmit } from '../machine.js';
 import { writeUint16 } from '../network-order.js';
 import type { BlockSeal } from './block-seal.js';
-import { tagSizeBytes } from './crypto.js';
 import type { SessionBlock } from './session-block.js';
 import type { SessionGeometry } from './session-geometry.js';
 import { segmentCountOfBlock, sizeOfBlock } from './session-geometry.js';
@@ -19,6 +18,7 @@ import {
   sessionKind,
   writeBlockHeader,
 } from './session-packet.js';
+import { tagSizeBytes } from './sizes.js';
 
 /** Which segments, as a mask, low half first; and which burst they are. */
 export interface BatchSpec {

@@ -6,11 +6,11 @@ import type { MemoryBudget } from './assembly.js';
 import { Assembly } from './assembly.js';
 import type { BlockRun } from './block-run.js';
 import type { BlockSeal } from './block-seal.js';
-import { tagSizeBytes } from './crypto.js';
 import type { LackList } from './report-list.js';
 import { listLacks } from './report-list.js';
 import type { SessionGeometry } from './session-geometry.js';
 import { segmentCountOfBlock, sizeOfBlock } from './session-geometry.js';
+import { tagSizeBytes } from './sizes.js';
 
 /** Forged blocks after which each datagram must bear a tag. */
 const forgedBlocksBeforeTags = 1;

@@ -3,7 +3,6 @@
  * read where they lie: nothing is copied, and nothing is made anew for each.
  */
 import { readUint16, readUint32 } from '../network-order.js';
-import { tagSizeBytes } from './crypto.js';
 import type { SessionGeometry } from './session-geometry.js';
 import { segmentCountOfBlock, sizeOfBlock } from './session-geometry.js';
 import {
@@ -12,6 +11,7 @@ import {
   sessionHeaderSizeBytes,
   sessionKind,
 } from './session-packet.js';
+import { tagSizeBytes } from './sizes.js';
 
 export class BlockRun {
   block = 0;

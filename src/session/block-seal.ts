@@ -5,7 +5,7 @@
  */
 import { isEqualBytes } from './byte-codec.js';
 import type { SessionCrypto } from './crypto.js';
-import { nonceSizeBytes, tagSizeBytes } from './crypto.js';
+import { nonceSizeBytes, tagSizeBytes } from './sizes.js';
 
 export class BlockSeal {
   private readonly dataKey: Uint8Array;

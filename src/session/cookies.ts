@@ -7,9 +7,9 @@ import { formatAddress } from '../address.js';
 import type { TimeMs } from '../machine.js';
 import { isEqualBytes } from './byte-codec.js';
 import type { SessionCrypto } from './crypto.js';
-import { keySizeBytes } from './crypto.js';
-import { receiverLimits } from './session-config.js';
+import { openingLimits } from './opening-limits.js';
 import type { ChannelPacket } from './session-packet.js';
+import { keySizeBytes } from './sizes.js';
 
 export class Cookies {
   private readonly secret: Uint8Array;
@@ -38,5 +38,5 @@ export class Cookies {
 const encoder = new TextEncoder();
 
 function period(nowMs: TimeMs): number {
-  return Math.floor(nowMs / receiverLimits.cookieMs);
+  return Math.floor(nowMs / openingLimits.cookieMs);
 }

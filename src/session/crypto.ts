@@ -2,14 +2,8 @@
  * What the session dialect asks of cryptography. The core brings none: the Node shell gives it a Noise
  * library and node:crypto, the simulator a cheap stand-in.
  */
-import type { Hash } from './hash-tree.js';
+import type { Hash } from '../hash.js';
 import type { Steps } from './steps.js';
-
-export const keySizeBytes = 32;
-export const nonceSizeBytes = 12;
-/** What sealing adds. */
-export const tagSizeBytes = 16;
-export const digestSizeBytes = 32;
 
 /** One side of a handshake of the pattern XX (Noise Protocol Framework, rev. 34, 7.5). */
 export interface Handshake {

@@ -4,7 +4,8 @@
  */
 import type { Address } from '../address.js';
 import { assert, at } from '../assert.js';
-import { bitCount } from '../block-window.js';
+import { bitCount } from '../bit-masks.js';
+import type { Hash } from '../hash.js';
 import type { TimeMs, Transmit } from '../machine.js';
 import { toGroup } from '../rounds.js';
 import { BatchEncoder } from './batch.js';
@@ -13,7 +14,6 @@ import type { BlockSeal } from './block-seal.js';
 import { isEqualBytes } from './byte-codec.js';
 import { DigestPass } from './digest-pass.js';
 import { DigestTree } from './digest-tree.js';
-import type { Hash } from './hash-tree.js';
 import { hashLeaf } from './hash-tree.js';
 import { findLaggards } from './laggards.js';
 import { Lane } from './lane.js';

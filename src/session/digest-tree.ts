@@ -6,9 +6,9 @@
  * are. The lowest levels are not kept, because they would take as much memory as the blocks' own digests.
  */
 import { assert } from '../assert.js';
-import { digestSizeBytes } from './crypto.js';
-import type { Hash } from './hash-tree.js';
+import type { Hash } from '../hash.js';
 import { hashNode } from './hash-tree.js';
+import { digestSizeBytes } from './sizes.js';
 
 /** The lowest level that is kept: each of its nodes covers a run of 2^6 blocks. */
 const keptHeight = 6;

@@ -6,9 +6,9 @@ import type { Address } from '../address.js';
 import { at } from '../assert.js';
 import type { TimeMs, Transmit } from '../machine.js';
 import type { BlockSeal } from './block-seal.js';
-import { tagSizeBytes } from './crypto.js';
 import { callTiming } from './session-config.js';
 import { encodeProbeHeader, sessionHeaderSizeBytes } from './session-packet.js';
+import { tagSizeBytes } from './sizes.js';
 
 /** From a receiver's taking part to the first probe, and from each to the next: it joins the group first. */
 const probeGapsMs = [3, 27, 80];

@@ -2,9 +2,7 @@
  * How digests of blocks are joined to the one digest that names an object: as in RFC 6962, section 2.1, so
  * leaves and nodes cannot be taken for each other. The tree itself is digest-tree.ts.
  */
-
-/** SHA-256 over the parts, one after another. The core brings none of its own. */
-export type Hash = (...parts: readonly Uint8Array[]) => Uint8Array;
+import type { Hash } from '../hash.js';
 
 const leafPrefix = Uint8Array.of(0);
 const nodePrefix = Uint8Array.of(1);

@@ -11,12 +11,12 @@ import type { Random } from '../random.js';
 import { Admission } from './admission.js';
 import { Cookies } from './cookies.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
-import { keySizeBytes } from './crypto.js';
+import { openingLimits } from './opening-limits.js';
 import { SecureChannel } from './secure-channel.js';
-import { protocolVersion, receiverLimits } from './session-config.js';
 import { cookieSizeBytes, handshakePrologue, helloSizeBytes } from './session-opening.js';
 import type { ChannelPacket } from './session-packet.js';
-import { encodeChannelPacket, sessionHeaderSizeBytes } from './session-packet.js';
+import { encodeChannelPacket, protocolVersion, sessionHeaderSizeBytes } from './session-packet.js';
+import { keySizeBytes } from './sizes.js';
 
 export interface IncomingHandshakesOwner {
   send(to: Address, bytes: Uint8Array): void;
@@ -79,8 +79,8 @@ export class IncomingHandshakes {
     private readonly owner: IncomingHandshakesOwner,
   ) {
     this.cookies = new Cookies(crypto);
-    const { waiting, waitMs, hellosPerSec, helloBurst, handshakeBurst } = receiverLimits;
-    const { handshakesPerSec, handshakeShare } = receiverLimits;
+    const { waiting, waitMs, hellosPerSec, helloBurst, handshakeBurst } = openingLimits;
+    const { handshakesPerSec, handshakeShare } = openingLimits;
     const affordablePerSec = (1000 * handshakeShare) / crypto.handshakeCostMs;
     const perSec = Math.min(handshakesPerSec, affordablePerSec);
     const random = createLots(crypto);
@@ -176,7 +176,7 @@ export class IncomingHandshakes {
 
   private get oldestEndsAtMs(): TimeMs {
     for (const { startedAtMs } of this.slots.values()) {
-      return startedAtMs + receiverLimits.handshakeMs + forgetGrainMs;
+      return startedAtMs + openingLimits.handshakeMs + forgetGrainMs;
     }
     return Infinity;
   }
@@ -187,7 +187,7 @@ export class IncomingHandshakes {
   }
 
   private get hasRoom(): boolean {
-    return this.slots.size < receiverLimits.handshakes;
+    return this.slots.size < openingLimits.handshakes;
   }
 
   private wait(
@@ -256,14 +256,14 @@ export class IncomingHandshakes {
 
   /** Nobody draws a stream of answers: copies that come together get one. */
   private answerAgain(nowMs: TimeMs, slot: Slot, to: Address, answer: Uint8Array): void {
-    if (nowMs - slot.answeredAtMs < receiverLimits.repeatMs) return;
+    if (nowMs - slot.answeredAtMs < openingLimits.repeatMs) return;
     slot.answeredAtMs = nowMs;
     this.owner.send(to, answer);
   }
 
   private forgetOver(nowMs: TimeMs): void {
     for (const [key, slot] of this.slots) {
-      if (nowMs < slot.startedAtMs + receiverLimits.handshakeMs) return;
+      if (nowMs < slot.startedAtMs + openingLimits.handshakeMs) return;
       this.forget(key, slot);
     }
   }

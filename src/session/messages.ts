@@ -1,8 +1,8 @@
 /** The messages between the sender and one receiver, once their channel stands (SESSIONS 4). */
 import { ByteReader, ByteWriter, escapeControls } from './byte-codec.js';
-import { digestSizeBytes, keySizeBytes } from './crypto.js';
 import type { Report } from './report.js';
 import { readReport, writeReport } from './report.js';
+import { digestSizeBytes, keySizeBytes } from './sizes.js';
 
 /**
  * - `update`: a file of the right size is taken for the right one until a block proves otherwise

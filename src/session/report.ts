@@ -2,7 +2,7 @@
  * A receiver's report: what it still lacks, as a state and not as a change, so that a lost report costs
  * nothing but time. What is not listed below `describedBlocks` is complete.
  */
-import { hasBit } from '../block-window.js';
+import { hasBit } from '../bit-masks.js';
 import type { ByteReader, ByteWriter } from './byte-codec.js';
 
 /** What a receiver is at. */

@@ -4,9 +4,9 @@
  */
 import { assert } from '../assert.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
-import { nonceSizeBytes, tagSizeBytes } from './crypto.js';
 import type { ChannelPacket } from './session-packet.js';
 import { encodeChannelHeader, sessionHeaderSizeBytes } from './session-packet.js';
+import { nonceSizeBytes, tagSizeBytes } from './sizes.js';
 
 /** Messages may overtake each other by this many. */
 const replayWindow = 32;

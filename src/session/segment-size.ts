@@ -1,7 +1,7 @@
 /** How large segments and blocks are, so that datagrams fit their path and blocks one send. */
-import { maxSegmentsPerBlock } from '../config.js';
-import { tagSizeBytes } from './crypto.js';
+
 import { sessionHeaderSizeBytes } from './session-packet.js';
+import { maxSegmentsPerBlock, tagSizeBytes } from './sizes.js';
 
 /** What a datagram of data holds besides its segment, once data bears tags. */
 export const dataFramingBytes = sessionHeaderSizeBytes + tagSizeBytes;

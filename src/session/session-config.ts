@@ -1,8 +1,5 @@
 /** Limits and defaults of the session dialect, in one place. Units stand last in a name. */
 
-/** In the header, so that both sides know at once when they cannot talk. */
-export const protocolVersion = 1;
-
 export const sessionDefaults = {
   /** With headers of 16, 8 and 20 bytes, or 40 for IPv6, well below an Ethernet frame's 1,500. */
   mssBytes: 1400,
@@ -40,35 +37,3 @@ export const callTiming = {
   /** Silence after which a receiver that should be at work is asked whether it is there. */
   quietMs: 1000,
 } as const;
-
-export const receiverLimits = {
-  sessions: 256,
-  /** Handshakes that were begun, each for `handshakeMs`: as many as can be begun in that time. */
-  handshakes: 1024,
-  handshakeMs: 5_000,
-  /** Handshakes each second; fewer where they would take more than this share of a processor. */
-  handshakesPerSec: 200,
-  handshakeShare: 0.1,
-  /** Handshakes in one turn of the event loop. */
-  handshakeBurst: 8,
-  hellosPerSec: 1000,
-  helloBurst: 64,
-  /** Hellos, and openings with a cookie, that wait for their turn; and for how long. */
-  waiting: 64,
-  waitMs: 1000,
-  /** The shortest time between two equal answers to one opening. */
-  repeatMs: 20,
-  /** Of all sessions together: blocks being put together, and not yet written. */
-  bufferBytes: 48 * 1024 * 1024,
-  /** Silence of the sender after which a session is over; its part stays. */
-  idleMs: 60_000,
-  /** The same where another session waits for its end. */
-  awaitedIdleMs: 3_000,
-  /** A cookie is good for one to two of these. */
-  cookieMs: 30_000,
-  /** Repetitions of a result that the sender does not confirm. */
-  doneRepeats: 8,
-} as const;
-
-/** Largest control message, sealed: it goes in one datagram on any path. */
-export const maxControlSizeBytes = 1200;

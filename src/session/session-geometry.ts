@@ -3,8 +3,7 @@
  * and cut into segments. Block numbers run through both: the manifest's come first.
  */
 import { assert } from '../assert.js';
-import { maxSegmentsPerBlock } from '../config.js';
-import { tagSizeBytes } from './crypto.js';
+import { maxSegmentsPerBlock, tagSizeBytes } from './sizes.js';
 
 export interface SessionGeometry {
   readonly mssBytes: number;

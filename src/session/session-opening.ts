@@ -10,9 +10,8 @@ import { assert } from '../assert.js';
 import { readUint32 } from '../network-order.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
 import { SecureChannel } from './secure-channel.js';
-import { protocolVersion } from './session-config.js';
 import type { ChannelPacket } from './session-packet.js';
-import { encodeChannelPacket, sessionHeaderSizeBytes } from './session-packet.js';
+import { encodeChannelPacket, protocolVersion, sessionHeaderSizeBytes } from './session-packet.js';
 
 /** The least that a hello has, so that no answer to it is longer. */
 export const helloSizeBytes = 64;

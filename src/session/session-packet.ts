@@ -3,8 +3,10 @@
  * body. `decodeSession` never throws: it returns a packet, or the name of what is wrong.
  */
 import { readUint16, readUint32, writeUint16, writeUint32 } from '../network-order.js';
-import { tagSizeBytes } from './crypto.js';
-import { protocolVersion } from './session-config.js';
+import { tagSizeBytes } from './sizes.js';
+
+/** In the header, so that both sides know at once when they cannot talk. */
+export const protocolVersion = 1;
 
 export const sessionHeaderSizeBytes = 16;
 

@@ -23,7 +23,7 @@ import { IncomingHandshakes } from './incoming-handshakes.js';
 import { IncomingSession } from './incoming-session.js';
 import { decodeMessage, encodeMessage } from './messages.js';
 import { commonAllocationBytes } from './object-limits.js';
-import { receiverLimits } from './session-config.js';
+import { receiverLimits } from './receiver-limits.js';
 import type { ChannelPacket, ProbePacket } from './session-packet.js';
 import {
   channelDatagramSize,

@@ -1,7 +1,7 @@
 /** What a session is made of: what a caller may say, checked, and what follows from it (SESSIONS 3, 4). */
 import type { Address } from '../address.js';
 import { P2mpError } from '../errors.js';
-import { checkGiveUp, type ReceiverSpec } from '../sender-options.js';
+import { checkGiveUp, type ReceiverSpec } from '../receiver-spec.js';
 import type { SessionCrypto } from './crypto.js';
 import type { ExistingFiles, Offer } from './messages.js';
 import { encodeMessage } from './messages.js';

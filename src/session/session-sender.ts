@@ -14,7 +14,6 @@ import type { RefusalCode } from '../refusal.js';
 import { BlockSeal } from './block-seal.js';
 import { isEqualBytes, toHex } from './byte-codec.js';
 import { ContentGate } from './content-gate.js';
-import { keySizeBytes } from './crypto.js';
 import { Delivery } from './delivery.js';
 import { GroupProbe } from './group-probe.js';
 import type { Message, NodesRequest, Offer, Refuse } from './messages.js';
@@ -23,7 +22,7 @@ import { ReceiverCalls } from './receiver-calls.js';
 import { statusOf } from './receiver-status.js';
 import type { Report } from './report.js';
 import { ReturnPath } from './return-path.js';
-import { callTiming, maxControlSizeBytes } from './session-config.js';
+import { callTiming } from './session-config.js';
 import type {
   SessionReceiverOutcome,
   SessionReceiverStatus,
@@ -37,6 +36,7 @@ import { decodeSession, describeSession } from './session-packet.js';
 import { SessionPeer } from './session-peer.js';
 import type { SessionSenderOptions } from './session-sender-options.js';
 import { agreeTerms, createOffer } from './session-sender-options.js';
+import { keySizeBytes, maxControlSizeBytes } from './sizes.js';
 
 type Phase = 'open' | 'checking' | 'confirmed' | 'done';
 

@@ -3,10 +3,10 @@
  * level, below those that differ only. Where very many differ, whole subtrees are given up at once.
  */
 import { isEqualBytes } from './byte-codec.js';
-import { digestSizeBytes } from './crypto.js';
 import type { DigestTree } from './digest-tree.js';
 import type { Nodes, NodesRequest } from './messages.js';
 import { maxNodesPerMessage } from './messages.js';
+import { digestSizeBytes } from './sizes.js';
 
 /** Levels that one request goes down: what one message holds. */
 const stepHeight = Math.log2(maxNodesPerMessage);

@@ -6,7 +6,7 @@ import { assert } from '../assert.js';
 import { createRandom } from '../random.js';
 import { joinBytes, toHex } from '../session/byte-codec.js';
 import type { Handshake, SessionCrypto } from '../session/crypto.js';
-import { digestSizeBytes, keySizeBytes, tagSizeBytes } from '../session/crypto.js';
+import { digestSizeBytes, keySizeBytes, tagSizeBytes } from '../session/sizes.js';
 
 /** Remembers what each nonce was used for: under one key it must not meet two plaintexts. */
 export class NonceLog {

@@ -3,7 +3,7 @@ import type { Machine, TimeMs } from '../machine.js';
 import { createRandom } from '../random.js';
 import { hashLeaf } from '../session/hash-tree.js';
 import type { IncomingResult, SessionReceiverEvent } from '../session/incoming-events.js';
-import { receiverLimits } from '../session/session-config.js';
+import { receiverLimits } from '../session/receiver-limits.js';
 import { SessionReceiver } from '../session/session-receiver.js';
 import { MortalHost } from './mortal-host.js';
 import type { NonceLog } from './session-crypto.js';

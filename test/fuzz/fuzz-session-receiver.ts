@@ -11,8 +11,9 @@ import type { SessionReceiverEvent } from '../../src/session/incoming-events.js'
 import { createManifest, encodeManifest } from '../../src/session/manifest.js';
 import type { Message, NodesRequest, Offer } from '../../src/session/messages.js';
 import { decodeMessage, encodeMessage } from '../../src/session/messages.js';
+import { openingLimits } from '../../src/session/opening-limits.js';
+import { receiverLimits } from '../../src/session/receiver-limits.js';
 import type { SecureChannel } from '../../src/session/secure-channel.js';
-import { receiverLimits } from '../../src/session/session-config.js';
 import type { SessionGeometry } from '../../src/session/session-geometry.js';
 import {
   createSessionGeometry,
@@ -246,7 +247,7 @@ export class ReceiverUnderFire {
   private check(): void {
     const { machine } = this;
     const { handshakes, sessions } = machineState(machine);
-    demand(handshakes.count <= receiverLimits.handshakes, () => `${handshakes.count} handshakes`);
+    demand(handshakes.count <= openingLimits.handshakes, () => `${handshakes.count} handshakes`);
     demand(machine.activeCount <= maxSessions, () => `${machine.activeCount} sessions`);
     demand(sessions.size <= 2 * maxSessions, () => `${sessions.size} sessions with those over`);
     const { bufferedBytes } = machine;

@@ -6,7 +6,6 @@ import type { Address } from '../../src/address.js';
 import { datagramsOf } from '../../src/machine.js';
 import { writeUint16, writeUint32 } from '../../src/network-order.js';
 import type { Handshake } from '../../src/session/crypto.js';
-import { keySizeBytes } from '../../src/session/crypto.js';
 import { createManifest, encodeManifest } from '../../src/session/manifest.js';
 import type { Message } from '../../src/session/messages.js';
 import { encodeMessage } from '../../src/session/messages.js';
@@ -22,6 +21,7 @@ import {
   sessionKind,
 } from '../../src/session/session-packet.js';
 import { SessionSender } from '../../src/session/session-sender.js';
+import { keySizeBytes } from '../../src/session/sizes.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import { capturedSession } from './captured.js';
 import { hostileBytes, hostileNumber, withItsSize } from './hostile-bytes.js';

@@ -1,6 +1,6 @@
 /** The tree of RFC 6962, 2.1, in plain words: what the product's tree is compared with. */
 import { strict as assert } from 'node:assert';
-import type { Hash } from '../../src/session/hash-tree.js';
+import type { Hash } from '../../src/hash.js';
 import { hashNode } from '../../src/session/hash-tree.js';
 
 /**

@@ -3,8 +3,8 @@
  * that lost its end since is not held.
  */
 import { createHash } from 'node:crypto';
+import type { Hash } from '../../hash.js';
 import type { Range, RangeSet } from '../../range-set.js';
-import type { Hash } from '../../session/hash-tree.js';
 import { hashLeaf } from '../../session/hash-tree.js';
 import { wholeBlocks } from './content-layout.js';
 import type { PartFiles } from './part-files.js';

@@ -15,7 +15,7 @@ import { basename, dirname, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { P2mpError } from '../../errors.js';
 import { isEqualBytes } from '../../session/byte-codec.js';
-import { keySizeBytes } from '../../session/crypto.js';
+import { keySizeBytes } from '../../session/sizes.js';
 import { makeFolders, syncFolder } from '../disk.js';
 import { fileError } from '../system-error.js';
 import { findOpenPlace } from './trusted-place.js';

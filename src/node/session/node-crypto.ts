@@ -6,7 +6,7 @@ import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes }
 import type { NoiseCurve } from 'noise-handshake';
 import { assert, at } from '../../assert.js';
 import type { Handshake, SessionCrypto } from '../../session/crypto.js';
-import { keySizeBytes, nonceSizeBytes, tagSizeBytes } from '../../session/crypto.js';
+import { keySizeBytes, nonceSizeBytes, tagSizeBytes } from '../../session/sizes.js';
 import type { KeyPair } from './key-files.js';
 import type { NoiseLibrary } from './load-noise.js';
 

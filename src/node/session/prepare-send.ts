@@ -2,7 +2,7 @@
 import { basename, resolve } from 'node:path';
 import type { Address } from '../../address.js';
 import { P2mpError } from '../../errors.js';
-import type { ReceiverSpec } from '../../sender-options.js';
+import type { ReceiverSpec } from '../../receiver-spec.js';
 import { hashInSteps } from '../../session/crypto.js';
 import { encodeInSteps, manifestLimits } from '../../session/manifest.js';
 import { SessionSender } from '../../session/session-sender.js';
