@@ -8,10 +8,8 @@ export type {
 export { FileReceiver } from './node/file-receiver.js';
 export type { FileSenderEvent, SendFileOptions, SendFileResult } from './node/file-sender.js';
 export { sendFile } from './node/file-sender.js';
-export type { ServerSpec } from './node/resolve-receivers.js';
-export { AuthorizedSenders } from './node/session/authorized-senders.js';
-export type { MulticastChoice } from './node/session/group-address.js';
-export type { KeyPair } from './node/session/key-files.js';
+export { AuthorizedSenders } from './node/keys/authorized-senders.js';
+export type { KeyPair } from './node/keys/key-files.js';
 export {
   defaultKeyFolder,
   fingerprint,
@@ -20,16 +18,18 @@ export {
   loadKeyPair,
   parsePublicKey,
   saveKeyPair,
-} from './node/session/key-files.js';
-export { KnownReceivers } from './node/session/known-receivers.js';
-export type { ReceiveEvent, ReceiveOptions, ReceivingTotals } from './node/session/receive.js';
-export { Receiving, receive } from './node/session/receive.js';
-export { planSend, send } from './node/session/send.js';
+} from './node/keys/key-files.js';
+export { KnownReceivers } from './node/keys/known-receivers.js';
+export type { AskAboutReceiver } from './node/keys/trust.js';
+export { refuseUnlessAuthorized, trustKnownReceivers } from './node/keys/trust.js';
+export type { MulticastChoice } from './node/net/group-address.js';
+export type { ServerSpec } from './node/net/resolve-receivers.js';
+export type { ReceiveEvent, ReceiveOptions, ReceivingTotals } from './node/receive.js';
+export { Receiving, receive } from './node/receive.js';
+export { planSend, send } from './node/send.js';
 export type {
   SendEvent,
   SendOptions,
   SendResult,
   TrustReceiver,
 } from './node/session/send-options.js';
-export type { AskAboutReceiver } from './node/session/trust.js';
-export { refuseUnlessAuthorized, trustKnownReceivers } from './node/session/trust.js';

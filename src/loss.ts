@@ -2,8 +2,8 @@
  * Seeded loss models: which of the data packets that arrive are thrown away (PROTOCOL 3.5), and
  * which datagrams a simulated link loses. A model sees nothing but the order of arrival.
  */
-import { P2mpError } from './errors.js';
-import type { Random } from './random.js';
+import { P2mpError } from './base/errors.js';
+import type { Random } from './base/random.js';
 
 /** A loss model as data: what a command line, a plan or a test says of it. */
 export type LossSpec =

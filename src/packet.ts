@@ -2,10 +2,10 @@
  * The classic dialect on the wire (PROTOCOL 2): an 8-byte header in network byte order, then the
  * payload. `decode` never throws: it returns a packet, or the name of what is wrong with the bytes.
  */
-import { internetChecksum, sameChecksum } from './checksum.js';
-import { formatCrc32 } from './crc32.js';
-import { formatHex16 } from './format.js';
-import { readUint16, readUint32, writeUint16, writeUint32 } from './network-order.js';
+import { internetChecksum, sameChecksum } from './base/checksum.js';
+import { formatCrc32 } from './base/crc32.js';
+import { formatHex16 } from './base/format.js';
+import { readUint16, readUint32, writeUint16, writeUint32 } from './base/network-order.js';
 
 /** Size of the classic header in front of the payload (PROTOCOL 2.1). */
 export const headerSizeBytes = 8;

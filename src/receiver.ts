@@ -5,19 +5,20 @@
  * durable under its name; where storage fails the sender is told so, and never of a success that is
  * none.
  */
-import type { Address } from './address.js';
-import { formatAddress, sameAddress } from './address.js';
-import { assert } from './assert.js';
-import { receiverDefaults } from './config.js';
-import { DiagnosisLog } from './diagnosis-log.js';
-import { EndedTransfers, isNewTransfer } from './ended-transfers.js';
-import { P2mpError } from './errors.js';
-import type { FaultKind } from './faults.js';
-import { FaultLog } from './faults.js';
-import { IncomingTransfer } from './incoming-transfer.js';
+import type { Address } from './base/address.js';
+import { formatAddress, sameAddress } from './base/address.js';
+import { assert } from './base/assert.js';
+import { P2mpError } from './base/errors.js';
+import type { Machine, TimeMs, Transmit } from './base/machine.js';
+import { stoppedTimeMs } from './base/machine.js';
+import { Queue } from './base/queue.js';
+import { receiverDefaults } from './classic/config.js';
+import { DiagnosisLog } from './classic/diagnosis-log.js';
+import { EndedTransfers, isNewTransfer } from './classic/ended-transfers.js';
+import { IncomingTransfer } from './classic/incoming-transfer.js';
+import type { ReceiverEvent, TransferEnd, TransferResult } from './classic/receiver-events.js';
+import { SeenReceivers } from './classic/seen-receivers.js';
 import type { LossModel } from './loss.js';
-import type { Machine, TimeMs, Transmit } from './machine.js';
-import { stoppedTimeMs } from './machine.js';
 import type { DataPacket } from './packet.js';
 import {
   checkPayload,
@@ -29,9 +30,8 @@ import {
   isAbortMarker,
   isIdentifyMarker,
 } from './packet.js';
-import { Queue } from './queue.js';
-import type { ReceiverEvent, TransferEnd, TransferResult } from './receiver-events.js';
-import { SeenReceivers } from './seen-receivers.js';
+import type { FaultKind } from './wire/faults.js';
+import { FaultLog } from './wire/faults.js';
 
 export interface ReceiverOptions {
   /** The loss service: which data packets to throw away on arrival. */

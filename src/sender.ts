@@ -5,20 +5,40 @@
  * only the pending receivers are sent to again. Stop-and-wait is the window of one.
  */
 
-import type { Address } from './address.js';
-import { formatAddress } from './address.js';
-import { assert, at } from './assert.js';
-import { lastBit } from './bit-masks.js';
-import type { BlockWindow } from './block-window.js';
-import { Block } from './block-window.js';
-import { otherAddressEvent } from './candidate-addresses.js';
-import { senderDefaults } from './config.js';
-import { P2mpError } from './errors.js';
-import { FaultLog } from './faults.js';
-import type { GoBackRules } from './go-back.js';
-import { goBack } from './go-back.js';
-import type { Machine, TimeMs, Transmit } from './machine.js';
-import { describeToSender } from './odd-answers.js';
+import type { Address } from './base/address.js';
+import { formatAddress } from './base/address.js';
+import { assert, at } from './base/assert.js';
+import { lastBit } from './base/bit-masks.js';
+import { P2mpError } from './base/errors.js';
+import type { Machine, TimeMs, Transmit } from './base/machine.js';
+import { Queue } from './base/queue.js';
+import type { RefusalCode } from './base/refusal.js';
+import { senderDefaults } from './classic/config.js';
+import type { GoBackRules } from './classic/go-back.js';
+import { goBack } from './classic/go-back.js';
+import { Patience } from './classic/liveness.js';
+import { describeToSender } from './classic/odd-answers.js';
+import type { PeerStatus } from './classic/peer.js';
+import { Peer } from './classic/peer.js';
+import { PeerAddresses } from './classic/peer-addresses.js';
+import type { Geometry } from './classic/segment.js';
+import {
+  blockOffsetBytes,
+  blockSizeBytes,
+  createGeometry,
+  firstSegment,
+  segmentOffsetBytes,
+  segmentSizeBytes,
+  segmentsInBlock,
+} from './classic/segment.js';
+import type { ReceiverOutcome, SenderEvent, SenderResult } from './classic/sender-events.js';
+import type { SenderOptions, TimeoutSpec } from './classic/sender-options.js';
+import {
+  checkTimeout,
+  checkWindow,
+  createRttLimits,
+  defaultGiveUpMs,
+} from './classic/sender-options.js';
 import type { AckPacket } from './packet.js';
 import {
   abortMark,
@@ -28,27 +48,12 @@ import {
   encodeIdentify,
   identifyMark,
 } from './packet.js';
-import { Patience } from './patience.js';
-import type { PeerStatus } from './peer.js';
-import { Peer } from './peer.js';
-import { PeerAddresses } from './peer-addresses.js';
-import { Queue } from './queue.js';
-import { checkGiveUp } from './receiver-spec.js';
-import type { RefusalCode } from './refusal.js';
-import { Rounds } from './rounds.js';
-import type { Geometry } from './segment.js';
-import {
-  blockOffsetBytes,
-  blockSizeBytes,
-  createGeometry,
-  firstSegment,
-  segmentOffsetBytes,
-  segmentSizeBytes,
-  segmentsInBlock,
-} from './segment.js';
-import type { ReceiverOutcome, SenderEvent, SenderResult } from './sender-events.js';
-import type { SenderOptions, TimeoutSpec } from './sender-options.js';
-import { checkTimeout, checkWindow, createRttLimits, defaultGiveUpMs } from './sender-options.js';
+import { otherAddressEvent } from './path/candidate-addresses.js';
+import type { BlockWindow } from './transfer/block-window.js';
+import { Block } from './transfer/block-window.js';
+import { checkGiveUp } from './transfer/receiver-spec.js';
+import { Rounds } from './transfer/rounds.js';
+import { FaultLog } from './wire/faults.js';
 
 /** Why a complete receiver is not called confirmed (PROTOCOL 5.3). */
 const unconfirmed = 'its end was not confirmed';

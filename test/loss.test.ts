@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { P2mpError } from '../src/errors.js';
+import { P2mpError } from '../src/base/errors.js';
+import { createRandom } from '../src/base/random.js';
 import { burstLoss, createLossModel, type LossSpec, meanLoss } from '../src/loss.js';
-import { createRandom } from '../src/random.js';
 
 /** The fates of the first `count` arrivals. */
 function fates(spec: LossSpec, count: number, ...names: (string | number)[]): boolean[] {

@@ -1,11 +1,11 @@
 /** Arguments from the command line: text in, values or a clear refusal out. */
 import { isIPv6 } from 'node:net';
-import { defaultPort } from '../config.js';
-import { P2mpError } from '../errors.js';
+import { P2mpError } from '../base/errors.js';
+import { defaultPort } from '../classic/config.js';
+import type { TimeoutSpec } from '../classic/sender-options.js';
 import type { LossSpec } from '../loss.js';
 import { burstLoss } from '../loss.js';
-import type { ServerSpec } from '../node/resolve-receivers.js';
-import type { TimeoutSpec } from '../sender-options.js';
+import type { ServerSpec } from '../node/net/resolve-receivers.js';
 
 function refuse(message: string): never {
   throw new P2mpError('INVALID_ARGUMENT', message);

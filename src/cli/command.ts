@@ -1,9 +1,9 @@
 /** What every command shares: options, wrong use, errors, signals and the way out. */
 import type { Argv } from 'yargs';
 import yargs from 'yargs';
-import { P2mpError } from '../errors.js';
+import { P2mpError } from '../base/errors.js';
 import { packageVersion } from '../node/package-version.js';
-import { escapeControlsInLines } from '../session/byte-codec.js';
+import { escapeControlsInLines } from '../wire/byte-codec.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode, exitCodeHelp } from './exit-code.js';
 import type { Interrupt } from './interrupts.js';

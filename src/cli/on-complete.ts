@@ -1,9 +1,9 @@
 /** `--on-complete`: the user's command for each complete session, and what is printed about it. */
 import { resolve } from 'node:path';
-import { CommandQueue } from '../node/command-queue.js';
-import { fingerprint } from '../node/session/key-files.js';
-import type { IncomingResult } from '../session/incoming-events.js';
-import type { Output } from './output.js';
+import { fingerprint } from '../node/keys/key-files.js';
+import { CommandQueue } from '../node/service/command-queue.js';
+import type { IncomingResult } from '../session/receiver-events.js';
+import type { Output } from './output/output.js';
 
 export interface OnCompleteOptions {
   readonly command: string;

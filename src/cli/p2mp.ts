@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** `p2mp <verb>`: one command for all that is more than the course's protocol. */
-import { P2mpError } from '../errors.js';
+import { P2mpError } from '../base/errors.js';
 import { createParser, parse, runCommand } from './command.js';
 import type { ExitCode } from './exit-code.js';
 
@@ -9,23 +9,23 @@ type Verb = (args: readonly string[]) => Promise<ExitCode>;
 const verbs: Readonly<Record<string, { what: string; load: () => Promise<Verb> }>> = {
   send: {
     what: 'Send files and folders to many receivers',
-    load: async () => (await import('./send.js')).send,
+    load: async () => (await import('./commands/send.js')).send,
   },
   receive: {
     what: 'Take what is sent to this host, from many senders at once',
-    load: async () => (await import('./receive.js')).receive,
+    load: async () => (await import('./commands/receive.js')).receive,
   },
   keygen: {
     what: 'Make the key pair of this host, or show its public key',
-    load: async () => (await import('./keygen.js')).keygen,
+    load: async () => (await import('./commands/keygen.js')).keygen,
   },
   experiment: {
     what: 'Run a plan of transfers; leave CSV, a plot and a report',
-    load: async () => (await import('./experiment.js')).experiment,
+    load: async () => (await import('./commands/experiment.js')).experiment,
   },
   completion: {
     what: 'Print the script by which bash, zsh or fish completes command lines',
-    load: async () => (await import('./completion.js')).completion,
+    load: async () => (await import('./commands/completion.js')).completion,
   },
 };
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 /** `p2mpclient <server>... <port> <file> <MSS>`: the sender of P2MP-FTP. */
 import { basename } from 'node:path';
-import { P2mpError } from '../errors.js';
-import { formatSeconds } from '../format.js';
+import { P2mpError } from '../base/errors.js';
+import { formatSeconds } from '../base/format.js';
 import type { FileSenderEvent, SendFileOptions, SendFileResult } from '../node/file-sender.js';
 import { sendFile } from '../node/file-sender.js';
-import type { ServerSpec } from '../node/resolve-receivers.js';
+import type { ServerSpec } from '../node/net/resolve-receivers.js';
 import {
   parseMss,
   parsePort,
@@ -14,13 +14,13 @@ import {
   parseTimeout,
   parseWindow,
 } from './arguments.js';
-import { ClientProgress } from './client-progress.js';
-import { clientResultJson, printClientSummary } from './client-summary.js';
 import { createParser, onInterrupt, parse, runCommand, single } from './command.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
-import { Output } from './output.js';
-import { printOddity, printOtherAddress, printPortRefused } from './print-event.js';
+import { ClientProgress } from './output/client-progress.js';
+import { clientResultJson, printClientSummary } from './output/client-summary.js';
+import { Output } from './output/output.js';
+import { printOddity, printOtherAddress, printPortRefused } from './output/print-event.js';
 
 const usage = [
   '$0 <server>... <port> <file> <MSS> [options]',

@@ -1,26 +1,26 @@
 #!/usr/bin/env node
 /** `p2mpserver <port> <file> <p>`: the receiver of P2MP-FTP. */
 import { randomInt } from 'node:crypto';
-import { formatAddress } from '../address.js';
-import { P2mpError } from '../errors.js';
+import { formatAddress } from '../base/address.js';
+import { P2mpError } from '../base/errors.js';
+import { createRandom } from '../base/random.js';
+import type { DiagnosisEvent } from '../classic/packet-diagnosis.js';
 import { createLossModel } from '../loss.js';
 import type { FileReceiverEvent, FileTransferResult } from '../node/file-receiver.js';
 import { FileReceiver, formatAddresses } from '../node/file-receiver.js';
-import type { DiagnosisEvent } from '../packet-diagnosis.js';
-import { createRandom } from '../random.js';
 import { parseLossModel, parseLossProbability, parsePort, parseSeconds } from './arguments.js';
 import { createParser, onInterrupt, parse, runCommand, single } from './command.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
-import { Output } from './output.js';
-import { printDiagnosis, printOddity } from './print-event.js';
-import { ServerProgress } from './server-progress.js';
+import { Output } from './output/output.js';
+import { printDiagnosis, printOddity } from './output/print-event.js';
+import { ServerProgress } from './output/server-progress.js';
 import {
   idleResultJson,
   printDiagnoses,
   printServerSummary,
   serverResultJson,
-} from './server-summary.js';
+} from './output/server-summary.js';
 
 const usage = [
   '$0 <port> <file> <p> [options]',

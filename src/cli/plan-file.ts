@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { P2mpError } from '../errors.js';
+import { P2mpError } from '../base/errors.js';
 import type { Plan } from '../experiment/plan.js';
 import { parsePlan } from '../experiment/plan.js';
 import type { Shard } from '../node/experiment/experiment.js';

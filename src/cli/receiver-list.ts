@@ -1,7 +1,7 @@
 /** Receivers as the command line names them: `host[:port],...` and `@file` with one per line. */
 import { readFile } from 'node:fs/promises';
-import { P2mpError } from '../errors.js';
-import type { ServerSpec } from '../node/resolve-receivers.js';
+import { P2mpError } from '../base/errors.js';
+import type { ServerSpec } from '../node/net/resolve-receivers.js';
 import { fileError } from '../node/system-error.js';
 import { parseServer } from './arguments.js';
 

@@ -1,6 +1,6 @@
 /** Arguments that are no text: Node puts U+FFFD in the place of bytes that are not UTF-8, and what was meant is lost. */
 import { readFileSync } from 'node:fs';
-import { P2mpError } from '../errors.js';
+import { P2mpError } from '../base/errors.js';
 
 /** @throws P2mpError INVALID_ARGUMENT where an argument is not UTF-8 */
 export function checkAreText(args: readonly string[]): void {

@@ -1,7 +1,7 @@
 /** What the formulas of docs/THEORY.md say of a point, where they say anything. */
 import { headerSizeBytes } from '../packet.js';
-import { deviationOfDelayMs, meanDelayMs, meanRounds } from '../theory.js';
 import type { Point } from './parameters.js';
+import { deviationOfDelayMs, meanDelayMs, meanRounds } from './theory.js';
 
 /** IPv4 and UDP headers: what a datagram weighs on a link besides its payload. */
 export const linkOverheadBytes = 28;

@@ -1,5 +1,5 @@
 /** The parameters of an experiment: what a point sets, and what each is called where. */
-import { P2mpError } from '../errors.js';
+import { P2mpError } from '../base/errors.js';
 import type { LossSpec } from '../loss.js';
 import { burstLoss } from '../loss.js';
 

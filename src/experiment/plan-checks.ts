@@ -1,6 +1,6 @@
 /** What no single value of a plan shows: values that cannot stand together. */
 
-import { P2mpError } from '../errors.js';
+import { P2mpError } from '../base/errors.js';
 import { headerSizeBytes } from '../packet.js';
 import { linkOverheadBytes, roundTripMs } from './model.js';
 import type { Point } from './parameters.js';

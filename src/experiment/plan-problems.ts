@@ -2,7 +2,7 @@
 import type { MemberNode, ValueNode } from '@humanwhocodes/momoa';
 import { evaluate, parse } from '@humanwhocodes/momoa';
 import type { z } from 'zod';
-import { P2mpError } from '../errors.js';
+import { P2mpError } from '../base/errors.js';
 
 /** A place in a plan: keys and list positions from the outside in. */
 type Path = readonly (string | number)[];

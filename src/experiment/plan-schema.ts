@@ -4,7 +4,7 @@
  * checked in plan-checks.ts.
  */
 import { z } from 'zod';
-import { maxMssBytes, maxWindowBlocks } from '../config.js';
+import { maxMssBytes, maxWindowBlocks } from '../classic/config.js';
 import { isLossModelName, modes, parameterNames } from './parameters.js';
 import { describeIssue } from './plan-problems.js';
 

@@ -2,8 +2,8 @@
  * A plan: text in, points and runs out, or a refusal that names each fault and its place in the
  * file. Nothing runs before the whole plan has been checked.
  */
-import { formatCrc32 } from '../crc32.js';
-import { P2mpError } from '../errors.js';
+import { formatCrc32 } from '../base/crc32.js';
+import { P2mpError } from '../base/errors.js';
 import type { Mode, Point } from './parameters.js';
 import { combine, parameterNames } from './parameters.js';
 import { checkSize, checkTogether } from './plan-checks.js';

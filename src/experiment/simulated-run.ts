@@ -1,5 +1,5 @@
 /** One run in virtual time. */
-import { assert } from '../assert.js';
+import { assert } from '../base/assert.js';
 import type { SimulatedTransferOptions } from '../simulator/transfer.js';
 import { simulateTransfer } from '../simulator/transfer.js';
 import { linkOverheadBytes } from './model.js';

@@ -1,16 +1,16 @@
 /** Receives files over real sockets: the receiver machine, a file name and an endpoint. */
-import type { Address } from '../address.js';
-import { formatAddress } from '../address.js';
-import type { P2mpError } from '../errors.js';
+import type { Address } from '../base/address.js';
+import { formatAddress } from '../base/address.js';
+import type { P2mpError } from '../base/errors.js';
+import type { ReceiverEvent, TransferResult } from '../classic/receiver-events.js';
 import type { LossModel } from '../loss.js';
 import { Receiver } from '../receiver.js';
-import type { ReceiverEvent, TransferResult } from '../receiver-events.js';
-import type { FileTarget } from './file-sink.js';
-import { checkTarget, FileSink } from './file-sink.js';
-import { createOwnAddressCheck } from './own-address.js';
-import { SendErrorLog } from './send-error-log.js';
-import type { SocketRunnerOptions } from './socket-runner.js';
-import { SocketRunner } from './socket-runner.js';
+import type { FileTarget } from './disk/store/file-sink.js';
+import { checkTarget, FileSink } from './disk/store/file-sink.js';
+import { createOwnAddressCheck } from './net/own-address.js';
+import { SendErrorLog } from './net/send-error-log.js';
+import type { SocketRunnerOptions } from './net/socket-runner.js';
+import { SocketRunner } from './net/socket-runner.js';
 
 export interface ReceiveFileOptions {
   /** 0 for any free port. */

@@ -1,17 +1,17 @@
 /** Sends one file to many receivers over real sockets: the sender machine, a file and an endpoint. */
-import type { P2mpError } from '../errors.js';
-import { checkMss } from '../segment.js';
+import type { P2mpError } from '../base/errors.js';
+import { checkMss } from '../classic/segment.js';
+import type { SenderEvent, SenderResult } from '../classic/sender-events.js';
+import type { TimeoutSpec } from '../classic/sender-options.js';
 import { Sender } from '../sender.js';
-import type { SenderEvent, SenderResult } from '../sender-events.js';
-import type { TimeoutSpec } from '../sender-options.js';
-import { fatalSendError } from './endpoint.js';
-import { FileSource } from './file-source.js';
-import type { AwaitedPeer } from './port-watch.js';
-import type { ServerSpec } from './resolve-receivers.js';
-import { resolveReceivers, wildcardsFor } from './resolve-receivers.js';
-import { findUnreachable } from './routes.js';
-import { SendErrorLog } from './send-error-log.js';
-import { SocketRunner } from './socket-runner.js';
+import { FileSource } from './disk/source/file-source.js';
+import { fatalSendError } from './net/endpoint.js';
+import type { AwaitedPeer } from './net/port-watch.js';
+import type { ServerSpec } from './net/resolve-receivers.js';
+import { resolveReceivers, wildcardsFor } from './net/resolve-receivers.js';
+import { findUnreachable } from './net/routes.js';
+import { SendErrorLog } from './net/send-error-log.js';
+import { SocketRunner } from './net/socket-runner.js';
 
 export interface SendFileOptions {
   readonly servers: readonly ServerSpec[];

@@ -1,6 +1,6 @@
 /** Work that would keep the process from all else for too long: a part of it in each turn of the event loop. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Steps } from '../session/steps.js';
+import type { Steps } from '../base/steps.js';
 
 /** @throws what a step throws; the signal's reason once that is aborted */
 export async function runInTurns<Result>(

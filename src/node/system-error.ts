@@ -2,8 +2,8 @@
 import { statfsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
-import type { ErrorCode } from '../errors.js';
-import { P2mpError } from '../errors.js';
+import type { ErrorCode } from '../base/errors.js';
+import { P2mpError } from '../base/errors.js';
 
 const remedies: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist; check the name',

@@ -2,13 +2,13 @@
  * Finds out whom a group reaches: probes go to it, and who hears one says so in the next report
  * (SESSIONS 3.6). Several, for each may be lost.
  */
-import type { Address } from '../address.js';
-import { at } from '../assert.js';
-import type { TimeMs, Transmit } from '../machine.js';
-import type { BlockSeal } from './block-seal.js';
-import { callTiming } from './session-config.js';
-import { encodeProbeHeader, sessionHeaderSizeBytes } from './session-packet.js';
-import { tagSizeBytes } from './sizes.js';
+import type { Address } from '../base/address.js';
+import { at } from '../base/assert.js';
+import type { TimeMs, Transmit } from '../base/machine.js';
+import type { BlockSeal } from '../security/block-seal.js';
+import { callTiming } from '../transfer/config.js';
+import { encodeProbeHeader, sessionHeaderSizeBytes } from '../wire/header.js';
+import { tagSizeBytes } from '../wire/sizes.js';
 
 /** From a receiver's taking part to the first probe, and from each to the next: it joins the group first. */
 const probeGapsMs = [3, 27, 80];

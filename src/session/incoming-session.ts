@@ -2,47 +2,47 @@
  * One session at a receiver: takes the manifest, then the blocks that its disk does not hold yet, reports
  * what is lacking, verifies the whole, and tells its outcome once it is durable (SESSIONS 4 to 6).
  */
-import type { Address } from '../address.js';
-import { formatAddress } from '../address.js';
-import { assert } from '../assert.js';
-import type { FaultKind } from '../faults.js';
-import type { TimeMs } from '../machine.js';
-import type { Range } from '../range-set.js';
-import { RangeSet } from '../range-set.js';
-import type { MemoryBudget } from './assembly.js';
-import type { Taken } from './block-intake.js';
-import { BlockIntake } from './block-intake.js';
-import { BlockRun } from './block-run.js';
-import { BlockSeal } from './block-seal.js';
-import { toHex } from './byte-codec.js';
-import type { SessionCrypto } from './crypto.js';
-import { DigestTree } from './digest-tree.js';
-import type { Platform } from './entry-name.js';
-import { hashLeaf } from './hash-tree.js';
+import type { Address } from '../base/address.js';
+import { formatAddress } from '../base/address.js';
+import { assert } from '../base/assert.js';
+import type { TimeMs } from '../base/machine.js';
+import type { Range } from '../base/range-set.js';
+import { RangeSet } from '../base/range-set.js';
+import type { Steps } from '../base/steps.js';
+import { DigestTree } from '../object/digest-tree.js';
+import type { Platform } from '../object/entry-name.js';
+import type { SessionGeometry } from '../object/geometry.js';
+import { createSessionGeometry, isManifestBlock, offsetOfBlock } from '../object/geometry.js';
+import { hashLeaf } from '../object/hash-tree.js';
+import type { Manifest } from '../object/manifest.js';
+import type { Verdict } from '../object/verification.js';
+import { Verification } from '../object/verification.js';
+import { BlockSeal } from '../security/block-seal.js';
+import type { SessionCrypto } from '../security/crypto.js';
+import type { SecureChannel } from '../security/secure-channel.js';
+import { callTiming } from '../transfer/config.js';
+import { ReportClock } from '../transfer/feedback-scheduler.js';
+import type { MemoryBudget } from '../transfer/partial-block.js';
+import type { Taken } from '../transfer/reassembler.js';
+import { BlockIntake } from '../transfer/reassembler.js';
+import { BlockRun } from '../transfer/segment-batch.js';
+import { toHex } from '../wire/byte-codec.js';
+import type { FaultKind } from '../wire/faults.js';
+import type { Bye, Message, Offer } from '../wire/messages.js';
+import { encodeMessage } from '../wire/messages.js';
+import type { ReceiverState } from '../wire/report.js';
+import type { NoManifest } from './manifest-reception.js';
+import { isManifestSound, ManifestIntake } from './manifest-reception.js';
+import type { ObjectLimits } from './object-limits.js';
+import { findContentExcess } from './object-limits.js';
 import type {
   IncomingInfo,
   IncomingResult,
   IncomingStatus,
   SessionReceiverEvent,
-} from './incoming-events.js';
-import type { Manifest } from './manifest.js';
-import type { NoManifest } from './manifest-intake.js';
-import { isManifestSound, ManifestIntake } from './manifest-intake.js';
-import type { Bye, Message, Offer } from './messages.js';
-import { encodeMessage } from './messages.js';
-import type { ObjectLimits } from './object-limits.js';
-import { findContentExcess } from './object-limits.js';
+} from './receiver-events.js';
 import { receiverLimits } from './receiver-limits.js';
 import { heldBefore, lossRatioOf } from './receiver-status.js';
-import type { ReceiverState } from './report.js';
-import { ReportClock } from './report-clock.js';
-import type { SecureChannel } from './secure-channel.js';
-import { callTiming } from './session-config.js';
-import type { SessionGeometry } from './session-geometry.js';
-import { createSessionGeometry, isManifestBlock, offsetOfBlock } from './session-geometry.js';
-import type { Steps } from './steps.js';
-import type { Verdict } from './verification.js';
-import { Verification } from './verification.js';
 
 type Stage =
   | 'offered'

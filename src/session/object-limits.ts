@@ -1,6 +1,7 @@
 /** How much of a receiver's disk one object may take, counted as a disk counts. */
-import type { Manifest } from './manifest.js';
-import type { Steps } from './steps.js';
+
+import type { Steps } from '../base/steps.js';
+import type { Manifest } from '../object/manifest.js';
 
 export interface ObjectLimits {
   /** On the disk; rounded up to whole blocks. */

@@ -1,8 +1,8 @@
 /** One receiver of a session as people and programs see it. */
-import { formatAddress } from '../address.js';
-import type { TimeMs } from '../machine.js';
-import type { SessionReceiverStatus } from './session-events.js';
-import type { SessionPeer } from './session-peer.js';
+import { formatAddress } from '../base/address.js';
+import type { TimeMs } from '../base/machine.js';
+import type { SessionPeer } from '../transfer/peer.js';
+import type { SessionReceiverStatus } from './sender-events.js';
 
 /** @param isConfirmed whether the digest of all is known, so that receivers can verify */
 export function statusOf(

@@ -2,7 +2,7 @@
  * Which senders that were turned away are reported. Anybody can make keys and knock, so reports are bounded:
  * by key and host, by host, and all together; what is left out is counted and named with the next report.
  */
-import type { TimeMs } from '../machine.js';
+import type { TimeMs } from '../base/machine.js';
 
 export const turnedAwayLimits = {
   /** The same key from the same host is reported again after this time. */

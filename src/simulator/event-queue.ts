@@ -1,5 +1,5 @@
 /** Future actions by virtual time; actions of the same time run in the order in which they were added. */
-import type { TimeMs } from '../machine.js';
+import type { TimeMs } from '../base/machine.js';
 
 interface Entry {
   readonly atMs: TimeMs;

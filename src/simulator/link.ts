@@ -2,12 +2,12 @@
  * A simulated directed link: rate and queue, then loss, corruption, duplication, delay, jitter and
  * reordering. Each link draws from a random stream of its own, named by the seed and the link.
  */
-import { P2mpError } from '../errors.js';
+import { P2mpError } from '../base/errors.js';
+import type { TimeMs } from '../base/machine.js';
+import type { Random } from '../base/random.js';
+import { createRandom } from '../base/random.js';
 import type { LossModel, LossSpec } from '../loss.js';
 import { createLossModel } from '../loss.js';
-import type { TimeMs } from '../machine.js';
-import type { Random } from '../random.js';
-import { createRandom } from '../random.js';
 
 export interface LinkOptions {
   /** Time on the way, after the queue. */

@@ -3,9 +3,9 @@
  * avoidance, fast retransmit and recovery, and a retransmission timeout (RFC 6298). It always has more
  * to send.
  */
-import type { Address } from '../address.js';
-import type { Machine, TimeMs, Transmit } from '../machine.js';
-import { RttEstimator } from '../rtt.js';
+import type { Address } from '../base/address.js';
+import type { Machine, TimeMs, Transmit } from '../base/machine.js';
+import { RttEstimator } from '../base/rtt.js';
 import { FlowReceipt } from './session-flow.js';
 import { Simulation } from './simulation.js';
 

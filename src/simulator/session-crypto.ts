@@ -2,11 +2,11 @@
  * A stand-in for cryptography in virtual time: quick, seeded, and worthless against anybody. It keeps to
  * the contract that machines rely on: other key, nonce or bytes, and nothing opens.
  */
-import { assert } from '../assert.js';
-import { createRandom } from '../random.js';
-import { joinBytes, toHex } from '../session/byte-codec.js';
-import type { Handshake, SessionCrypto } from '../session/crypto.js';
-import { digestSizeBytes, keySizeBytes, tagSizeBytes } from '../session/sizes.js';
+import { assert } from '../base/assert.js';
+import { createRandom } from '../base/random.js';
+import type { Handshake, SessionCrypto } from '../security/crypto.js';
+import { joinBytes, toHex } from '../wire/byte-codec.js';
+import { digestSizeBytes, keySizeBytes, tagSizeBytes } from '../wire/sizes.js';
 
 /** Remembers what each nonce was used for: under one key it must not meet two plaintexts. */
 export class NonceLog {

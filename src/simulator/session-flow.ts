@@ -2,15 +2,15 @@
  * A session as traffic: one sender and its receivers on a simulated network that others share. Content is
  * made up as it is read and is counted, not kept, so that long runs take little memory.
  */
-import type { Address } from '../address.js';
-import type { Machine, TimeMs } from '../machine.js';
-import type { SessionCrypto } from '../session/crypto.js';
-import type { SessionReceiverEvent } from '../session/incoming-events.js';
-import { createManifest, encodeManifest } from '../session/manifest.js';
-import type { SessionSenderEvent } from '../session/session-events.js';
-import { SessionReceiver } from '../session/session-receiver.js';
-import { SessionSender } from '../session/session-sender.js';
-import type { SessionSenderOptions } from '../session/session-sender-options.js';
+import type { Address } from '../base/address.js';
+import type { Machine, TimeMs } from '../base/machine.js';
+import { createManifest, encodeManifest } from '../object/manifest.js';
+import type { SessionCrypto } from '../security/crypto.js';
+import { SessionReceiver } from '../session/receiver.js';
+import type { SessionReceiverEvent } from '../session/receiver-events.js';
+import { SessionSender } from '../session/sender.js';
+import type { SessionSenderEvent } from '../session/sender-events.js';
+import type { SessionSenderOptions } from '../session/sender-options.js';
 import { createSimulatedCrypto } from './session-crypto.js';
 import type { SimulatedHost } from './simulation.js';
 import { Simulation } from './simulation.js';

@@ -1,11 +1,11 @@
 /** A receiver of simulated sessions, with a disk that loses what was not made durable when its host dies. */
-import type { Machine, TimeMs } from '../machine.js';
-import { createRandom } from '../random.js';
-import { hashLeaf } from '../session/hash-tree.js';
-import type { IncomingResult, SessionReceiverEvent } from '../session/incoming-events.js';
+import type { Machine, TimeMs } from '../base/machine.js';
+import { createRandom } from '../base/random.js';
+import { hashLeaf } from '../object/hash-tree.js';
+import { SessionReceiver } from '../session/receiver.js';
+import type { IncomingResult, SessionReceiverEvent } from '../session/receiver-events.js';
 import { receiverLimits } from '../session/receiver-limits.js';
-import { SessionReceiver } from '../session/session-receiver.js';
-import { MortalHost } from './mortal-host.js';
+import { MortalHost } from './crashable-host.js';
 import type { NonceLog } from './session-crypto.js';
 import { createSimulatedCrypto } from './session-crypto.js';
 import { simulatedGroup } from './session-sender-host.js';

@@ -1,10 +1,10 @@
 /** The sender of a simulated session, with its source, and what an onlooker counts of it. */
-import type { Machine, TimeMs } from '../machine.js';
-import type { Manifest } from '../session/manifest.js';
-import { createManifest, encodeManifest } from '../session/manifest.js';
-import type { SessionSenderEvent, SessionSenderResult } from '../session/session-events.js';
-import { SessionSender } from '../session/session-sender.js';
-import { MortalHost } from './mortal-host.js';
+import type { Machine, TimeMs } from '../base/machine.js';
+import type { Manifest } from '../object/manifest.js';
+import { createManifest, encodeManifest } from '../object/manifest.js';
+import { SessionSender } from '../session/sender.js';
+import type { SessionSenderEvent, SessionSenderResult } from '../session/sender-events.js';
+import { MortalHost } from './crashable-host.js';
 import type { NonceLog } from './session-crypto.js';
 import { createSimulatedCrypto } from './session-crypto.js';
 import type { SettledReceiver, SimulatedSessionOptions } from './session-transfer-options.js';

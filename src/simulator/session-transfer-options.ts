@@ -1,16 +1,16 @@
 /** What a simulated session is given, and what it gives back. */
-import type { Machine, TimeMs } from '../machine.js';
-import type { IncomingResult, SessionReceiverEvent } from '../session/incoming-events.js';
+import type { Machine, TimeMs } from '../base/machine.js';
+import type { SessionReceiver } from '../session/receiver.js';
+import type { IncomingResult, SessionReceiverEvent } from '../session/receiver-events.js';
+import type { SessionSender } from '../session/sender.js';
 import type {
   SessionReceiverOutcome,
   SessionSenderEvent,
   SessionSenderResult,
-} from '../session/session-events.js';
-import type { SessionReceiver } from '../session/session-receiver.js';
-import type { SessionSender } from '../session/session-sender.js';
-import type { SessionSenderOptions } from '../session/session-sender-options.js';
+} from '../session/sender-events.js';
+import type { SessionSenderOptions } from '../session/sender-options.js';
+import type { HostFate } from './crashable-host.js';
 import type { LinkCounts, LinkOptions } from './link.js';
-import type { HostFate } from './mortal-host.js';
 import type { SimulationOptions } from './simulation.js';
 
 export interface SessionIncident {

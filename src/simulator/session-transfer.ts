@@ -3,7 +3,7 @@
  * byte at every receiver. Disks lose what was not made durable when their host dies.
  */
 
-import { at } from '../assert.js';
+import { at } from '../base/assert.js';
 import type { LinkCounts } from './link.js';
 import { createLinkCounts } from './link.js';
 import { NonceLog } from './session-crypto.js';

@@ -3,13 +3,13 @@
  * shell beside real sockets and a web page, and runs the very same machines. The same seed gives
  * the same run to the last event.
  */
-import type { Address } from '../address.js';
-import { formatCrc32 } from '../crc32.js';
-import { P2mpError } from '../errors.js';
-import type { Machine, Shell, TimeMs, Transmit } from '../machine.js';
-import { datagramsOf, Runner } from '../machine.js';
+import type { Address } from '../base/address.js';
+import { formatCrc32 } from '../base/crc32.js';
+import { P2mpError } from '../base/errors.js';
+import type { Machine, Shell, TimeMs, Transmit } from '../base/machine.js';
+import { datagramsOf, Runner } from '../base/machine.js';
 import { describe } from '../packet.js';
-import { describeSession, isSessionDatagram } from '../session/session-packet.js';
+import { describeSession, isSessionDatagram } from '../wire/header.js';
 import { EventQueue } from './event-queue.js';
 import type { LinkOptions } from './link.js';
 import { Link } from './link.js';

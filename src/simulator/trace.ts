@@ -1,6 +1,6 @@
 /** What happened in a simulation, one record for each thing, exported as JSON lines. */
-import { formatCrc32 } from '../crc32.js';
-import type { TimeMs } from '../machine.js';
+import { formatCrc32 } from '../base/crc32.js';
+import type { TimeMs } from '../base/machine.js';
 
 /** What became of one datagram, or what a host's machine told. */
 export type TraceRecord =

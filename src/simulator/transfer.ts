@@ -2,16 +2,16 @@
  * A whole transfer in virtual time: one sender, N receivers, each over its own pair of links. It
  * checks every byte at every receiver, so that an experiment is a test as well.
  */
-import { at } from '../assert.js';
+import { at } from '../base/assert.js';
+import type { TimeMs } from '../base/machine.js';
+import { createRandom } from '../base/random.js';
+import type { ReceiverEvent, TransferResult } from '../classic/receiver-events.js';
+import type { SenderEvent, SenderResult } from '../classic/sender-events.js';
+import type { SenderOptions } from '../classic/sender-options.js';
 import type { LossSpec } from '../loss.js';
 import { createLossModel } from '../loss.js';
-import type { TimeMs } from '../machine.js';
-import { createRandom } from '../random.js';
 import { Receiver } from '../receiver.js';
-import type { ReceiverEvent, TransferResult } from '../receiver-events.js';
 import { Sender } from '../sender.js';
-import type { SenderEvent, SenderResult } from '../sender-events.js';
-import type { SenderOptions } from '../sender-options.js';
 import type { LinkCounts, LinkOptions } from './link.js';
 import { createLinkCounts } from './link.js';
 import type { SimulationOptions } from './simulation.js';

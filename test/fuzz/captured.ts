@@ -1,5 +1,5 @@
 /** Datagrams of real exchanges in virtual time: what hostile ones are made of. */
-import type { Machine } from '../../src/machine.js';
+import type { Machine } from '../../src/base/machine.js';
 import { encodeAck, encodeData } from '../../src/packet.js';
 import { simulateSession } from '../../src/simulator/session-transfer.js';
 import { delegate } from '../support/scenario-run.js';

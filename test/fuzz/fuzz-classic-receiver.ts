@@ -1,9 +1,10 @@
 /** A receiver of the classic dialect among senders that keep to nothing, with a disk as the tape says. */
-import { receiverDefaults } from '../../src/config.js';
-import { writeUint16, writeUint32 } from '../../src/network-order.js';
+
+import { writeUint16, writeUint32 } from '../../src/base/network-order.js';
+import { receiverDefaults } from '../../src/classic/config.js';
+import type { ReceiverEvent } from '../../src/classic/receiver-events.js';
 import { encodeAbort, encodeData, fieldOffset, packetType } from '../../src/packet.js';
 import { Receiver } from '../../src/receiver.js';
-import type { ReceiverEvent } from '../../src/receiver-events.js';
 import { capturedTransfer } from './captured.js';
 import { hostileBytes } from './hostile-bytes.js';
 import type { Tape } from './tape.js';

@@ -1,9 +1,9 @@
 /** A sender of the classic dialect whose receivers acknowledge what they like, and strangers as well. */
-import type { Address } from '../../src/address.js';
-import { writeUint16 } from '../../src/network-order.js';
+import type { Address } from '../../src/base/address.js';
+import { writeUint16 } from '../../src/base/network-order.js';
+import type { SenderEvent } from '../../src/classic/sender-events.js';
 import { abortMark, encodeAck, fieldOffset } from '../../src/packet.js';
 import { Sender } from '../../src/sender.js';
-import type { SenderEvent } from '../../src/sender-events.js';
 import { capturedTransfer } from './captured.js';
 import { hostileBytes } from './hostile-bytes.js';
 import type { Tape } from './tape.js';

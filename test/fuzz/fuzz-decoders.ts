@@ -1,36 +1,36 @@
 /** Everything that reads bytes of others without keeping anything: a wrong byte is a fault, never an exception. */
 import { posix, win32 } from 'node:path';
-import { P2mpError } from '../../src/errors.js';
+import { P2mpError } from '../../src/base/errors.js';
+import { RangeSet } from '../../src/base/range-set.js';
 import { parsePlan } from '../../src/experiment/plan.js';
-import { formatPublicKey, parsePublicKey } from '../../src/node/session/key-files.js';
-import { checkPayload, decode, describe, encodeAck, encodeData } from '../../src/packet.js';
-import { RangeSet } from '../../src/range-set.js';
-import { BlockRun } from '../../src/session/block-run.js';
-import type { Platform } from '../../src/session/entry-name.js';
-import { readEntryName } from '../../src/session/entry-name.js';
-import { compareNames } from '../../src/session/entry-order.js';
-import type { Entry } from '../../src/session/manifest.js';
+import { formatPublicKey, parsePublicKey } from '../../src/node/keys/key-files.js';
+import type { Platform } from '../../src/object/entry-name.js';
+import { readEntryName } from '../../src/object/entry-name.js';
+import { compareNames } from '../../src/object/entry-order.js';
+import {
+  createSessionGeometry,
+  segmentCountOfBlock,
+  sizeOfSegment,
+} from '../../src/object/geometry.js';
+import type { Entry } from '../../src/object/manifest.js';
 import {
   createManifest,
   decodeManifest,
   encodeManifest,
   isInside,
-} from '../../src/session/manifest.js';
-import type { Message } from '../../src/session/messages.js';
-import { decodeMessage, encodeMessage } from '../../src/session/messages.js';
-import type { Report } from '../../src/session/report.js';
-import {
-  createSessionGeometry,
-  segmentCountOfBlock,
-  sizeOfSegment,
-} from '../../src/session/session-geometry.js';
+} from '../../src/object/manifest.js';
+import { checkPayload, decode, describe, encodeAck, encodeData } from '../../src/packet.js';
+import { BlockRun } from '../../src/transfer/segment-batch.js';
 import {
   channelDatagramSize,
   decodeSession,
   describeSession,
   isBlockDatagram,
   writeBlockHeader,
-} from '../../src/session/session-packet.js';
+} from '../../src/wire/header.js';
+import type { Message } from '../../src/wire/messages.js';
+import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
+import type { Report } from '../../src/wire/report.js';
 import { capturedSession, capturedTransfer } from './captured.js';
 import { hostileBytes, hostileNumber, join } from './hostile-bytes.js';
 import { hostileReceiverMessage, hostileSenderMessage } from './hostile-messages.js';

@@ -2,9 +2,9 @@
  * The handshake as hosts do it, by the library that they use: what a stranger sends is the first that reaches it.
  * Its ephemeral keys are the system's, so that here a tape decides what is done, and not every byte.
  */
-import { generateKeyPair } from '../../src/node/session/key-files.js';
-import { createNodeCrypto } from '../../src/node/session/node-crypto.js';
-import type { SessionCrypto } from '../../src/session/crypto.js';
+import { generateKeyPair } from '../../src/node/keys/key-files.js';
+import { createNodeCrypto } from '../../src/node/keys/node-crypto.js';
+import type { SessionCrypto } from '../../src/security/crypto.js';
 import { hostileBytes } from './hostile-bytes.js';
 import type { Tape } from './tape.js';
 import { toHex } from './tape.js';

@@ -2,27 +2,27 @@
  * A receiver of sessions among strangers, somebody on the path, and senders whose keys it trusts and who mean
  * no good. Its shell is slow or quick, as the tape says.
  */
-import type { Address } from '../../src/address.js';
-import { writeUint32 } from '../../src/network-order.js';
-import { BlockSeal } from '../../src/session/block-seal.js';
-import { DigestTree } from '../../src/session/digest-tree.js';
-import { hashLeaf } from '../../src/session/hash-tree.js';
-import type { SessionReceiverEvent } from '../../src/session/incoming-events.js';
-import { createManifest, encodeManifest } from '../../src/session/manifest.js';
-import type { Message, NodesRequest, Offer } from '../../src/session/messages.js';
-import { decodeMessage, encodeMessage } from '../../src/session/messages.js';
-import { openingLimits } from '../../src/session/opening-limits.js';
-import { receiverLimits } from '../../src/session/receiver-limits.js';
-import type { SecureChannel } from '../../src/session/secure-channel.js';
-import type { SessionGeometry } from '../../src/session/session-geometry.js';
+import type { Address } from '../../src/base/address.js';
+import { writeUint32 } from '../../src/base/network-order.js';
+import { DigestTree } from '../../src/object/digest-tree.js';
+import type { SessionGeometry } from '../../src/object/geometry.js';
 import {
   createSessionGeometry,
   offsetOfBlock,
   segmentCountOfBlock,
   sizeOfBlock,
-} from '../../src/session/session-geometry.js';
-import { Opening } from '../../src/session/session-opening.js';
-import type { ChannelPacket } from '../../src/session/session-packet.js';
+} from '../../src/object/geometry.js';
+import { hashLeaf } from '../../src/object/hash-tree.js';
+import { createManifest, encodeManifest } from '../../src/object/manifest.js';
+import { BlockSeal } from '../../src/security/block-seal.js';
+import { Opening } from '../../src/security/handshake.js';
+import { openingLimits } from '../../src/security/opening-limits.js';
+import type { SecureChannel } from '../../src/security/secure-channel.js';
+import { SessionReceiver } from '../../src/session/receiver.js';
+import type { SessionReceiverEvent } from '../../src/session/receiver-events.js';
+import { receiverLimits } from '../../src/session/receiver-limits.js';
+import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+import type { ChannelPacket } from '../../src/wire/header.js';
 import {
   decodeSession,
   encodeProbeHeader,
@@ -30,9 +30,9 @@ import {
   sessionHeaderSizeBytes,
   sessionKind,
   writeBlockHeader,
-} from '../../src/session/session-packet.js';
-import { SessionReceiver } from '../../src/session/session-receiver.js';
-import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+} from '../../src/wire/header.js';
+import type { Message, NodesRequest, Offer } from '../../src/wire/messages.js';
+import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
 import { capturedSession } from './captured.js';
 import { hostileBytes, join, withItsSize } from './hostile-bytes.js';
 import { hostileSenderMessage } from './hostile-messages.js';

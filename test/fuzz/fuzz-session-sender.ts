@@ -2,27 +2,27 @@
  * A sender of sessions, called back by receivers that it trusts and that mean no good, among strangers who
  * know its session number. Its source and whoever decides on trust are slow or quick, as the tape says.
  */
-import type { Address } from '../../src/address.js';
-import { datagramsOf } from '../../src/machine.js';
-import { writeUint16, writeUint32 } from '../../src/network-order.js';
-import type { Handshake } from '../../src/session/crypto.js';
-import { createManifest, encodeManifest } from '../../src/session/manifest.js';
-import type { Message } from '../../src/session/messages.js';
-import { encodeMessage } from '../../src/session/messages.js';
-import { SecureChannel } from '../../src/session/secure-channel.js';
-import { sessionDefaults } from '../../src/session/session-config.js';
-import type { SessionSenderEvent } from '../../src/session/session-events.js';
-import { cookieSizeBytes, handshakePrologue } from '../../src/session/session-opening.js';
-import type { ChannelPacket } from '../../src/session/session-packet.js';
+import type { Address } from '../../src/base/address.js';
+import { datagramsOf } from '../../src/base/machine.js';
+import { writeUint16, writeUint32 } from '../../src/base/network-order.js';
+import { createManifest, encodeManifest } from '../../src/object/manifest.js';
+import type { Handshake } from '../../src/security/crypto.js';
+import { cookieSizeBytes, handshakePrologue } from '../../src/security/handshake.js';
+import { SecureChannel } from '../../src/security/secure-channel.js';
+import { SessionSender } from '../../src/session/sender.js';
+import type { SessionSenderEvent } from '../../src/session/sender-events.js';
+import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+import { sessionDefaults } from '../../src/transfer/config.js';
+import type { ChannelPacket } from '../../src/wire/header.js';
 import {
   decodeSession,
   encodeChannelPacket,
   sessionField,
   sessionKind,
-} from '../../src/session/session-packet.js';
-import { SessionSender } from '../../src/session/session-sender.js';
-import { keySizeBytes } from '../../src/session/sizes.js';
-import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+} from '../../src/wire/header.js';
+import type { Message } from '../../src/wire/messages.js';
+import { encodeMessage } from '../../src/wire/messages.js';
+import { keySizeBytes } from '../../src/wire/sizes.js';
 import { capturedSession } from './captured.js';
 import { hostileBytes, hostileNumber, withItsSize } from './hostile-bytes.js';
 import { hostileReceiverMessage } from './hostile-messages.js';

@@ -3,9 +3,9 @@
  * with the right bytes. He sees all that passes, and may write any address as that of his datagrams; in the
  * classic dialect, which has no protection against that, he has one of his own.
  */
-import type { Address } from '../../src/address.js';
-import type { Machine, TimeMs } from '../../src/machine.js';
-import type { ReceiverEvent } from '../../src/receiver-events.js';
+import type { Address } from '../../src/base/address.js';
+import type { Machine, TimeMs } from '../../src/base/machine.js';
+import type { ReceiverEvent } from '../../src/classic/receiver-events.js';
 import { simulateSession } from '../../src/simulator/session-transfer.js';
 import type { Scenario } from '../support/scenario.js';
 import { complaintsAbout } from '../support/scenario-check.js';

@@ -1,5 +1,5 @@
 /** Runs inputs of targets, and makes what fails as short as it goes. */
-import { assert } from '../../src/assert.js';
+import { assert } from '../../src/base/assert.js';
 import { tapeOf, toHex } from './tape.js';
 import type { Target } from './targets.js';
 import { runInput } from './targets.js';

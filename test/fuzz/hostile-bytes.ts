@@ -1,7 +1,7 @@
 /** Bytes that somebody made to do harm: out of nothing, and out of what is right. */
-import { writeUint16 } from '../../src/network-order.js';
-import { joinBytes } from '../../src/session/byte-codec.js';
-import { sessionField, sessionHeaderSizeBytes } from '../../src/session/session-packet.js';
+import { writeUint16 } from '../../src/base/network-order.js';
+import { joinBytes } from '../../src/wire/byte-codec.js';
+import { sessionField, sessionHeaderSizeBytes } from '../../src/wire/header.js';
 import type { Tape } from './tape.js';
 
 /** Numbers at which something is full, empty, or of another width. */

@@ -1,5 +1,5 @@
 /** Messages on a channel (SESSIONS 4) by somebody who holds its key, and means no good. */
-import { ByteWriter } from '../../src/session/byte-codec.js';
+import { ByteWriter } from '../../src/wire/byte-codec.js';
 import { hostileBytes, hostileNumber } from './hostile-bytes.js';
 import type { Tape } from './tape.js';
 

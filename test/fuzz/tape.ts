@@ -3,7 +3,7 @@
  * behaviour is driven by random bytes, by fast-check, which makes them shorter, and by a corpus that is
  * changed step by step; and any run is told and repeated as hexadecimal digits.
  */
-import { assert } from '../../src/assert.js';
+import { assert } from '../../src/base/assert.js';
 
 export class Tape {
   private place = 0;

@@ -1,7 +1,7 @@
 /** What must hold of a machine whatever comes to it, and what keeps the accounts for that. */
-import type { Address } from '../../src/address.js';
-import { formatAddress } from '../../src/address.js';
-import type { Machine, TimeMs, Transmit } from '../../src/machine.js';
+import type { Address } from '../../src/base/address.js';
+import { formatAddress } from '../../src/base/address.js';
+import type { Machine, TimeMs, Transmit } from '../../src/base/machine.js';
 
 /** What an input did: how many hostile datagrams it was, and a digest of all that the machine answered. */
 export interface Outcome {

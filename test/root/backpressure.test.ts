@@ -2,7 +2,7 @@ import t from 'tap';
 import { Program } from '../support/processes.js';
 import { NetworkLab } from './network-lab.js';
 
-const endpoint = new URL('../../dist/node/endpoint.js', import.meta.url);
+const endpoint = new URL('../../dist/node/net/endpoint.js', import.meta.url);
 
 t.test('an endpoint on a slow link says when to stop sending and when to go on', async (t) => {
   const lab = new NetworkLab(2, 0);

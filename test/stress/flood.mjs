@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generateKeyPair, receive, send } from '../../dist/index.js';
-import { decodeSession, encodeChannelPacket } from '../../dist/session/session-packet.js';
+import { decodeSession, encodeChannelPacket } from '../../dist/wire/header.js';
 
 const role = process.argv[2];
 const kinds = [

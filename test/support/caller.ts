@@ -1,15 +1,15 @@
 /** A sender that a receiver trusts, from its hello on: it says what a test wants, without a wire or a clock. */
-import type { Address } from '../../src/address.js';
-import { datagramsOf } from '../../src/machine.js';
-import type { SessionCrypto } from '../../src/session/crypto.js';
-import type { Message } from '../../src/session/messages.js';
-import { decodeMessage, encodeMessage } from '../../src/session/messages.js';
-import type { SecureChannel } from '../../src/session/secure-channel.js';
-import { Opening } from '../../src/session/session-opening.js';
-import type { ChannelPacket } from '../../src/session/session-packet.js';
-import { decodeSession } from '../../src/session/session-packet.js';
-import type { SessionReceiver } from '../../src/session/session-receiver.js';
+import type { Address } from '../../src/base/address.js';
+import { datagramsOf } from '../../src/base/machine.js';
+import type { SessionCrypto } from '../../src/security/crypto.js';
+import { Opening } from '../../src/security/handshake.js';
+import type { SecureChannel } from '../../src/security/secure-channel.js';
+import type { SessionReceiver } from '../../src/session/receiver.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+import type { ChannelPacket } from '../../src/wire/header.js';
+import { decodeSession } from '../../src/wire/header.js';
+import type { Message } from '../../src/wire/messages.js';
+import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
 
 const address: Address = { host: '192.0.2.1', port: 7735 };
 

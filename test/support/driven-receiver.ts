@@ -1,6 +1,8 @@
 /** A receiver driven by hand in virtual time, with a disk that is as fast as the test says. */
+
+import { Runner, type TimeMs } from '../../src/base/machine.js';
+import type { ReceiverEvent, TransferResult } from '../../src/classic/receiver-events.js';
 import type { LossModel } from '../../src/loss.js';
-import { Runner, type TimeMs } from '../../src/machine.js';
 import {
   abortMark,
   decode,
@@ -10,7 +12,6 @@ import {
   type Packet,
 } from '../../src/packet.js';
 import { Receiver, type ReceiverOptions } from '../../src/receiver.js';
-import type { ReceiverEvent, TransferResult } from '../../src/receiver-events.js';
 
 export interface DrivenReceiverOptions extends ReceiverOptions {
   /** Whether bytes are written, and files made durable, as soon as that is asked; it is by default. */

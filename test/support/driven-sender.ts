@@ -1,10 +1,14 @@
 /** A sender driven by hand in virtual time: every datagram it sends is kept as a line of text. */
-import type { Address } from '../../src/address.js';
-import { Runner, type TimeMs } from '../../src/machine.js';
+import type { Address } from '../../src/base/address.js';
+import { Runner, type TimeMs } from '../../src/base/machine.js';
+import type {
+  ReceiverOutcome,
+  SenderEvent,
+  SenderResult,
+} from '../../src/classic/sender-events.js';
+import type { SenderOptions } from '../../src/classic/sender-options.js';
 import { decode, encodeAck, isAbortMarker, isIdentifyMarker } from '../../src/packet.js';
 import { Sender } from '../../src/sender.js';
-import type { ReceiverOutcome, SenderEvent, SenderResult } from '../../src/sender-events.js';
-import type { SenderOptions } from '../../src/sender-options.js';
 
 export interface DrivenSenderOptions extends Omit<SenderOptions, 'receivers'> {
   /** One letter for each receiver: its name and its host. */

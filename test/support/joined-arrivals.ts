@@ -1,6 +1,6 @@
 /** What systems do to datagrams that arrive close together from one host: they hand them over as one piece. */
-import { type Address, formatAddress } from '../../src/address.js';
-import type { Machine, TimeMs } from '../../src/machine.js';
+import { type Address, formatAddress } from '../../src/base/address.js';
+import type { Machine, TimeMs } from '../../src/base/machine.js';
 import { delegate } from './scenario-run.js';
 
 /** No system joins more than this. */

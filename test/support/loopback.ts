@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { loadSystemCalls } from '../../src/node/offload-system.js';
+import { loadSystemCalls } from '../../src/node/net/offload/offload-system.js';
 import type { Cleaner } from './processes.js';
 
 /** Whether this host has the loopback address of IPv6. */

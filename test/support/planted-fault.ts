@@ -1,5 +1,5 @@
 /** Puts a fault in place of what is right, to see that tests notice it. */
-import { assert } from '../../src/assert.js';
+import { assert } from '../../src/base/assert.js';
 
 /** @returns what puts back the method, or getter, that was there */
 export function replace(prototype: object, name: string, replacement: unknown): () => void {

@@ -1,7 +1,7 @@
 /** The tree of RFC 6962, 2.1, in plain words: what the product's tree is compared with. */
 import { strict as assert } from 'node:assert';
-import type { Hash } from '../../src/hash.js';
-import { hashNode } from '../../src/session/hash-tree.js';
+import type { Hash } from '../../src/base/hash.js';
+import { hashNode } from '../../src/object/hash-tree.js';
 
 /**
  * @param digests of all blocks, or of all nodes of one level, in order

@@ -1,5 +1,5 @@
 /** What must be true of every run, however hard its conditions. */
-import type { ReceiverOutcome } from '../../src/sender-events.js';
+import type { ReceiverOutcome } from '../../src/classic/sender-events.js';
 import type { Scenario } from './scenario.js';
 import type { Receiving, ScenarioRun } from './scenario-run.js';
 

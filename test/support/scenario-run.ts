@@ -1,12 +1,13 @@
 /** Runs a scenario in the simulator and keeps what the checkers look at. */
+
+import type { Machine, TimeMs, Transmit } from '../../src/base/machine.js';
+import { createRandom } from '../../src/base/random.js';
+import type { ReceiverEvent, TransferResult } from '../../src/classic/receiver-events.js';
+import type { SenderEvent, SenderResult } from '../../src/classic/sender-events.js';
+import type { SenderOptions } from '../../src/classic/sender-options.js';
 import { createLossModel } from '../../src/loss.js';
-import type { Machine, TimeMs, Transmit } from '../../src/machine.js';
-import { createRandom } from '../../src/random.js';
 import { Receiver, type ReceiverOptions } from '../../src/receiver.js';
-import type { ReceiverEvent, TransferResult } from '../../src/receiver-events.js';
 import { Sender } from '../../src/sender.js';
-import type { SenderEvent, SenderResult } from '../../src/sender-events.js';
-import type { SenderOptions } from '../../src/sender-options.js';
 import type { LinkCounts } from '../../src/simulator/link.js';
 import { type SimulatedHost, Simulation } from '../../src/simulator/simulation.js';
 import type { TraceRecord } from '../../src/simulator/trace.js';

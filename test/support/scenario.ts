@@ -1,8 +1,9 @@
 /** A transfer under hard conditions, drawn from its number alone. */
+
+import { createRandom, type Random } from '../../src/base/random.js';
+import type { TimeoutSpec } from '../../src/classic/sender-options.js';
 import type { LossSpec } from '../../src/loss.js';
 import { burstLoss } from '../../src/loss.js';
-import { createRandom, type Random } from '../../src/random.js';
-import type { TimeoutSpec } from '../../src/sender-options.js';
 import type { LinkOptions } from '../../src/simulator/link.js';
 
 export interface Scenario {

@@ -1,5 +1,5 @@
 /** What must be true of every session, however hard its conditions. */
-import { at } from '../../src/assert.js';
+import { at } from '../../src/base/assert.js';
 import type { LinkOptions } from '../../src/simulator/link.js';
 import type {
   SettledReceiver,

@@ -1,8 +1,9 @@
 /** A session under hard conditions, drawn from its number alone. */
+
+import type { TimeMs } from '../../src/base/machine.js';
+import { createRandom } from '../../src/base/random.js';
 import type { LossSpec } from '../../src/loss.js';
 import { burstLoss } from '../../src/loss.js';
-import type { TimeMs } from '../../src/machine.js';
-import { createRandom } from '../../src/random.js';
 import type { LinkOptions } from '../../src/simulator/link.js';
 import type { SessionIncident } from '../../src/simulator/session-transfer-options.js';
 import { Draw } from './scenario.js';

@@ -2,25 +2,25 @@
  * A sender and receivers on a wire that a test stands on: it sees every datagram in virtual time, and lets
  * it pass, changes it, drops it, or puts others beside it. Nothing is lost unless the test does it.
  */
-import { type Address, formatAddress } from '../../src/address.js';
-import type { FaultCounts } from '../../src/faults.js';
-import type { Machine, TimeMs, Transmit } from '../../src/machine.js';
-import { datagramsOf } from '../../src/machine.js';
-import type { SessionCrypto } from '../../src/session/crypto.js';
-import type { IncomingResult, SessionReceiverEvent } from '../../src/session/incoming-events.js';
-import { encodeManifest } from '../../src/session/manifest.js';
+import { type Address, formatAddress } from '../../src/base/address.js';
+import type { Machine, TimeMs, Transmit } from '../../src/base/machine.js';
+import { datagramsOf } from '../../src/base/machine.js';
+import { encodeManifest } from '../../src/object/manifest.js';
+import type { SessionCrypto } from '../../src/security/crypto.js';
+import type { SessionReceiverOptions } from '../../src/session/receiver.js';
+import { SessionReceiver } from '../../src/session/receiver.js';
+import type { IncomingResult, SessionReceiverEvent } from '../../src/session/receiver-events.js';
+import { SessionSender } from '../../src/session/sender.js';
 import type {
   SessionReceiverOutcome,
   SessionSenderEvent,
   SessionSenderResult,
-} from '../../src/session/session-events.js';
-import type { SessionReceiverOptions } from '../../src/session/session-receiver.js';
-import { SessionReceiver } from '../../src/session/session-receiver.js';
-import { SessionSender } from '../../src/session/session-sender.js';
-import type { SessionSenderOptions } from '../../src/session/session-sender-options.js';
+} from '../../src/session/sender-events.js';
+import type { SessionSenderOptions } from '../../src/session/sender-options.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import { createManifestOfFiles } from '../../src/simulator/session-sender-host.js';
 import { createContent } from '../../src/simulator/transfer.js';
+import type { FaultCounts } from '../../src/wire/faults.js';
 
 export const senderAddress: Address = { host: '192.0.2.1', port: 4000 };
 export const strangerAddress: Address = { host: '203.0.113.9', port: 999 };

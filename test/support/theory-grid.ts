@@ -1,12 +1,13 @@
 /** Simulated transfers over a grid of settings, each beside what the formulas say of it. */
-import { simulateTransfer } from '../../src/simulator/transfer.js';
+
 import {
   deviationOfDelayMs,
   meanDelayMs,
   meanRounds,
   type StopAndWait,
   varianceOfRounds,
-} from '../../src/theory.js';
+} from '../../src/experiment/theory.js';
+import { simulateTransfer } from '../../src/simulator/transfer.js';
 
 export interface Comparison {
   readonly expected: number;

@@ -1,5 +1,5 @@
 /** What is left in the folder once all runs are there: summary, pictures, report. */
-import { P2mpError } from '../../errors.js';
+import { P2mpError } from '../../base/errors.js';
 import { describeFindings } from '../../experiment/findings.js';
 import type { Plan } from '../../experiment/plan.js';
 import { createPlot } from '../../experiment/plot.js';

@@ -1,8 +1,9 @@
 /** What an experiment has cost so far, and how long the rest will take. */
+
+import { formatCount, formatPlural, formatSeconds } from '../../base/format.js';
 import { createModel } from '../../experiment/model.js';
 import type { Run } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';
-import { formatCount, formatPlural, formatSeconds } from '../../format.js';
 
 /** What the runs of this call cost; what was there already does not count. */
 export interface Effort {

@@ -1,6 +1,6 @@
 /** Puts the shards of a sweep together. */
 import { join } from 'node:path';
-import { P2mpError } from '../../errors.js';
+import { P2mpError } from '../../base/errors.js';
 import type { Plan } from '../../experiment/plan.js';
 import { listRuns, parsePlan } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';

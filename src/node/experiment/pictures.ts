@@ -1,6 +1,6 @@
 /** Pictures of a Vega-Lite specification, made without a browser and with a font of their own. */
 import { createRequire } from 'node:module';
-import { P2mpError } from '../../errors.js';
+import { P2mpError } from '../../base/errors.js';
 import { plotFont } from '../../experiment/plot.js';
 
 /** PNG pixels for each unit of the SVG: sharp in print at the width of a page. */

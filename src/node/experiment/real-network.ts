@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { P2mpError } from '../../errors.js';
+import { P2mpError } from '../../base/errors.js';
 import type { Point } from '../../experiment/parameters.js';
 
 const execute = promisify(execFile);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { P2mpError } from '../../errors.js';
+import { P2mpError } from '../../base/errors.js';
 import type { Point } from '../../experiment/parameters.js';
 import type { Plan, Run } from '../../experiment/plan.js';
 import type { RunResult } from '../../experiment/run-result.js';

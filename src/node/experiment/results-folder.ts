@@ -5,7 +5,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { P2mpError } from '../../errors.js';
+import { P2mpError } from '../../base/errors.js';
 import type { Run } from '../../experiment/plan.js';
 import { parsePlan } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';

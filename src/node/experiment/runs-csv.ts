@@ -5,7 +5,7 @@
  */
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
-import { P2mpError } from '../../errors.js';
+import { P2mpError } from '../../base/errors.js';
 import { parameterNames, parameters } from '../../experiment/parameters.js';
 import type { Run } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';

@@ -1,0 +1,37 @@
+/**
+ * Errors of operations: what a caller or a user can meet and mend. Each has a stable `code`
+ * (listed in docs/COMMANDS.md) and a message that names the thing and the remedy. A peer's fault is
+ * never an error but a counted event: see faults.ts.
+ */
+import { escapeControls, escapeControlsInLines } from '../wire/byte-codec.js';
+
+export type ErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'INVALID_PLAN'
+  | 'RESULTS_DIFFER'
+  | 'RUN_FAILED'
+  | 'UNKNOWN_HOST'
+  | 'SOURCE_UNREADABLE'
+  | 'SOURCE_CHANGED'
+  | 'TARGET_UNWRITABLE'
+  | 'TARGET_FAILED'
+  | 'PORT_UNAVAILABLE'
+  | 'DATAGRAM_TOO_LARGE'
+  | 'KEY_UNREADABLE'
+  | 'KEY_EXISTS'
+  | 'TRUST_FILE_BAD';
+
+/** The message is printable: a file's name in it acts on no terminal, and begins no line of its own in a log. */
+export class P2mpError extends Error {
+  override readonly name = 'P2mpError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    // Each problem of a plan has a line.
+    const hasLines = code === 'INVALID_PLAN';
+    super(hasLines ? escapeControlsInLines(message) : escapeControls(message), options);
+  }
+}

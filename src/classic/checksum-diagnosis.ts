@@ -1,0 +1,161 @@
+/**
+ * Finds out how another program came by a wrong checksum: it tries the mistakes that are commonly made, one at
+ * a time and together, and names the fewest that give the value. An explanation is likely, not certain: by
+ * chance, one fits a random value in about one of 150 cases.
+ */
+import { sameChecksum } from '../base/checksum.js';
+import { readUint16 } from '../base/network-order.js';
+import type { DataPacket } from '../packet.js';
+import { fieldOffset } from '../packet.js';
+
+/** A way to do one step of the checksum; without a cause, it is the right one. */
+interface Way<T> {
+  readonly value: T;
+  readonly cause?: string;
+}
+
+type Range = 'data' | 'all' | 'sequence' | 'type';
+type OddByte = 'high' | 'low' | 'dropped';
+type Complement = 'ones' | 'twos' | 'none';
+
+/** A zero in the checksum field adds nothing, so it makes no difference whether the sum skips the field. */
+const ranges: readonly Way<Range>[] = [
+  { value: 'data' },
+  { value: 'all', cause: 'the sum includes the header, where it covers the data alone' },
+  {
+    value: 'sequence',
+    cause: 'the sum includes the sequence number, where it covers the data alone',
+  },
+  { value: 'type', cause: 'the sum includes the type, where it covers the data alone' },
+];
+
+const complements: readonly Way<Complement>[] = [
+  { value: 'ones' },
+  {
+    value: 'none',
+    cause: "the one's complement of the sum is forgotten: every bit is to be inverted",
+  },
+  {
+    value: 'twos',
+    cause: "the two's complement of the sum is taken, where the one's complement is due",
+  },
+];
+
+const carries: readonly Way<boolean>[] = [
+  { value: true },
+  {
+    value: false,
+    cause: 'carries beyond 16 bits are dropped, where each is to be added at the low end',
+  },
+];
+
+const lowByteFirst =
+  'the byte order is wrong: 16-bit words, and the field itself, have the high byte first';
+
+const wordOrders: readonly Way<boolean>[] = [
+  { value: false },
+  { value: true, cause: lowByteFirst },
+];
+const fieldOrders = wordOrders;
+
+const oddBytes: readonly Way<OddByte>[] = [
+  { value: 'high' },
+  {
+    value: 'low',
+    cause: 'an odd last byte is taken as the low half of its word, where it is the high one',
+  },
+  {
+    value: 'dropped',
+    cause: 'an odd last byte is left out, where a zero byte is to be added behind it',
+  },
+];
+const noOddByte = oddBytes.slice(0, 1);
+
+/** @returns the likely mistakes; undefined where no usual one fits */
+export function explainChecksum(packet: DataPacket, header: Uint8Array): string | undefined {
+  const { payload, checksum } = packet;
+  if (checksum === 0) return 'the checksum is not computed: its field is 0';
+  return explainWordSum(packet, header) ?? explainByteSum(payload, checksum);
+}
+
+function explainWordSum({ payload, checksum }: DataPacket, header: Uint8Array): string | undefined {
+  let best: readonly string[] | undefined;
+  for (const order of wordOrders) {
+    const words = sumOfWords(payload, order.value);
+    for (const range of ranges) {
+      const head = sumOfHeader(header, range.value, order.value);
+      for (const odd of payload.length % 2 === 0 ? noOddByte : oddBytes) {
+        const sum = words + head + oddWord(payload, odd.value, order.value);
+        for (const { value, causes } of finished(sum)) {
+          if (!sameChecksum(value, checksum)) continue;
+          const all = [range, odd, order].flatMap(({ cause }) => cause ?? []).concat(causes);
+          const distinct = [...new Set(all)];
+          if (best === undefined || distinct.length < best.length) best = distinct;
+        }
+      }
+    }
+  }
+  return best?.join('; ');
+}
+
+/** What may become of a sum in the field, with what is wrong about it. */
+function* finished(sum: number): Iterable<{ value: number; causes: readonly string[] }> {
+  for (const carry of carries) {
+    const folded = carry.value ? fold(sum) : sum & 0xffff;
+    for (const complement of complements) {
+      const value = complemented(folded, complement.value);
+      for (const order of fieldOrders) {
+        const causes = [carry, complement, order].flatMap(({ cause }) => cause ?? []);
+        yield { value: order.value ? swap(value) : value, causes };
+      }
+    }
+  }
+}
+
+function explainByteSum(payload: Uint8Array, checksum: number): string | undefined {
+  const sum = payload.reduce((total, byte) => total + byte, 0);
+  const isByteSum = [...finished(sum)].some(({ value }) => value === checksum);
+  return isByteSum ? 'it adds single bytes, where 16-bit words are to be added' : undefined;
+}
+
+/** All whole words, without a fold: at most 32,767 of them, which stays below 2^31. */
+function sumOfWords(bytes: Uint8Array, isLowFirst: boolean): number {
+  let sum = 0;
+  for (let i = 0; i + 1 < bytes.length; i += 2) {
+    const word = readUint16(bytes, i);
+    sum += isLowFirst ? swap(word) : word;
+  }
+  return sum;
+}
+
+function sumOfHeader(header: Uint8Array, range: Range, isLowFirst: boolean): number {
+  const sequence = header.subarray(fieldOffset.sequence, fieldOffset.checksum);
+  const type = header.subarray(fieldOffset.type, fieldOffset.payload);
+  const hasSequence = range === 'all' || range === 'sequence';
+  const hasType = range === 'all' || range === 'type';
+  return (
+    (hasSequence ? sumOfWords(sequence, isLowFirst) : 0) +
+    (hasType ? sumOfWords(type, isLowFirst) : 0)
+  );
+}
+
+function oddWord(bytes: Uint8Array, odd: OddByte, isLowFirst: boolean): number {
+  if (bytes.length % 2 === 0 || odd === 'dropped') return 0;
+  const last = bytes[bytes.length - 1] as number;
+  // A word that is read with the low byte first, and padded at its end, has its only byte in the low half.
+  return (odd === 'high') === isLowFirst ? last : last << 8;
+}
+
+function complemented(sum: number, complement: Complement): number {
+  if (complement === 'none') return sum;
+  return (complement === 'ones' ? ~sum : -sum) & 0xffff;
+}
+
+function fold(sum: number): number {
+  const once = (sum & 0xffff) + (sum >>> 16);
+  return (once & 0xffff) + (once >>> 16);
+}
+
+function swap(word: number): number {
+  return ((word & 0xff) << 8) | (word >>> 8);
+}

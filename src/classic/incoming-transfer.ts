@@ -1,0 +1,144 @@
+/** The receiver's view of the transfer in progress. */
+import type { Address } from '../base/address.js';
+import { formatPlural } from '../base/format.js';
+import type { TimeMs } from '../base/machine.js';
+import type { DataPacket } from '../packet.js';
+import { receiverDefaults } from './config.js';
+import { numberingMistake } from './numbering.js';
+import type { TransferEnd } from './receiver-events.js';
+
+export class IncomingTransfer {
+  /** Payload of the first segment: the MSS, unless it is also the last. */
+  readonly mssBytes: number;
+  /** Checksum of the first segment, by which another file from the same address is told apart. */
+  readonly firstChecksum: number;
+  /** Segments received, all in sequence. */
+  segmentCount = 0;
+  /** Segments acknowledged; lags behind where an ACK waits for the disk. */
+  ackedSegments = 0;
+  sizeBytes = 0;
+  writtenBytes = 0;
+  /** Whether the last segment was shorter than the first: the file ends there (PROTOCOL 3.1). */
+  isLastShort = false;
+  lastHeardMs: TimeMs;
+  lastProgressMs: TimeMs;
+  /** Packets since the last segment in sequence: of segments beyond it, and of ones acknowledged before. */
+  private aheadCount = 0;
+  private firstAhead = 0;
+  private duplicateCount = 0;
+  private lastDuplicateMs = Number.NEGATIVE_INFINITY;
+  /** Of segments not yet received whose checksum was wrong; and of another segment by a number taken. */
+  private damagedCount = 0;
+  private changedCount = 0;
+  private lastChecksum = 0;
+  /** Set once the end is known and the shell is at work on it. */
+  end: TransferEnd | undefined;
+  /** What answers the end once the file is durable. */
+  endReply: Uint8Array | undefined;
+
+  constructor(
+    readonly startedAtMs: TimeMs,
+    readonly from: Address,
+    first: DataPacket,
+  ) {
+    this.mssBytes = first.payload.length;
+    this.firstChecksum = first.checksum;
+    this.lastHeardMs = startedAtMs;
+    this.lastProgressMs = startedAtMs;
+  }
+
+  /** Notes a segment in sequence. */
+  add(nowMs: TimeMs, { payload, checksum }: DataPacket): void {
+    this.isLastShort = payload.length < this.mssBytes;
+    this.aheadCount = 0;
+    this.duplicateCount = 0;
+    this.damagedCount = 0;
+    this.changedCount = 0;
+    this.lastChecksum = checksum;
+    this.segmentCount++;
+    this.sizeBytes += payload.length;
+    this.lastProgressMs = nowMs;
+  }
+
+  /** Notes data that is not the next segment. An empty packet may be a sign of the end that is not known here. */
+  noteOutOfSequence(nowMs: TimeMs, { sequence, payload, checksum }: DataPacket): void {
+    if (payload.length === 0) return;
+    if (sequence < this.segmentCount) {
+      this.noteDuplicate(nowMs);
+      const isFirst = sequence === 0 && checksum !== this.firstChecksum;
+      const isLast = sequence === this.segmentCount - 1 && checksum !== this.lastChecksum;
+      if (isFirst || isLast) this.changedCount++;
+    } else if (this.aheadCount++ === 0) this.firstAhead = sequence;
+  }
+
+  /**
+   * Only what was sent in spite of an ACK speaks against its sender: not what came before one was sent, nor what lay
+   * in the socket's buffer and is read together, on a slow machine.
+   */
+  private noteDuplicate(nowMs: TimeMs): void {
+    const isAcked = this.ackedSegments === this.segmentCount;
+    if (!isAcked || nowMs - this.lastDuplicateMs < joinedMs) return;
+    this.duplicateCount++;
+    this.lastDuplicateMs = nowMs;
+  }
+
+  /** Notes data whose checksum is wrong. */
+  noteDamaged({ sequence, payload }: DataPacket): void {
+    if (payload.length > 0 && sequence >= this.segmentCount) this.damagedCount++;
+  }
+
+  /**
+   * Why silence now is no end: what came last says that the sender has more, or did not understand the
+   * ACKs. Undefined where nothing speaks against an end. A few duplicates do not: an ACK may be lost, or late.
+   */
+  get contradiction(): string | undefined {
+    const { aheadCount, firstAhead, duplicateCount, segmentCount, mssBytes } = this;
+    const { damagedCount, changedCount } = this;
+    if (aheadCount > 0) {
+      const packets = formatPlural(aheadCount, 'packet');
+      const why = numberingMistake(firstAhead, segmentCount, mssBytes) ?? segmentMissing;
+      return `expects segment ${segmentCount}, but the last it got was ${packets} from ${firstAhead} on; ${why}`;
+    }
+    if (damagedCount > 0) {
+      return `expects segment ${segmentCount}, but the last it got was ${formatPlural(damagedCount, 'packet')} with a wrong checksum`;
+    }
+    if (changedCount > 0) {
+      return `${formatPlural(changedCount, 'packet')} came with the number of a segment that was received, but with other data; each segment needs a number of its own, counted from 0`;
+    }
+    if (this.isLastShort || duplicateCount < manyDuplicates) return undefined;
+    const last = segmentCount - 1;
+    return `acknowledged segment ${last}, but its sender repeated it or earlier ones ${duplicateCount} times and never went on; it may wait for the ACK of another number: an ACK carries the number of the segment received`;
+  }
+
+  /** Whether other data came by the number of a segment that was received. */
+  get hasChanged(): boolean {
+    return this.changedCount > 0;
+  }
+
+  /** The number of the last ACK sent; undefined before the first. */
+  get lastAcked(): number | undefined {
+    return this.ackedSegments === 0 ? undefined : this.ackedSegments - 1;
+  }
+
+  /** Whether the end is known and not guessed (PROTOCOL 5.4). */
+  get isCertain(): boolean {
+    return this.end !== undefined && (this.end !== 'silence' || this.isLastShort);
+  }
+
+  /** When silence will end the transfer. */
+  idleAtMs(idleTimeoutMs: number): TimeMs {
+    const { shortTailTimeoutMs } = receiverDefaults;
+    const patienceMs = this.isLastShort
+      ? Math.min(shortTailTimeoutMs, idleTimeoutMs)
+      : idleTimeoutMs;
+    return this.lastHeardMs + patienceMs;
+  }
+}
+
+/** Chance loses so many ACKs of the last segment in a row hardly ever. */
+const manyDuplicates = 16;
+
+/** Packets that are read within this time may have come together. */
+const joinedMs = 5;
+
+const segmentMissing = 'a segment is missing that its sender took for acknowledged';

@@ -1,0 +1,73 @@
+/** How long the sender waits for receivers that acknowledge nothing new (PROTOCOL 4.6). */
+import type { TimeMs } from '../base/machine.js';
+import { stoppedTimeMs } from '../base/machine.js';
+import type { Peer } from './peer.js';
+
+export class Patience {
+  private checkAtMs: TimeMs | undefined;
+
+  constructor(
+    readonly limitMs: number,
+    private readonly peers: readonly Peer[],
+  ) {}
+
+  /** When to look for receivers to give up on; undefined while nobody owes anything. */
+  get dueAtMs(): TimeMs | undefined {
+    return this.checkAtMs;
+  }
+
+  /** Some receivers have begun to owe an answer. */
+  begin(nowMs: TimeMs): void {
+    this.checkAtMs ??= nowMs + this.limitMs;
+  }
+
+  end(): void {
+    this.checkAtMs = undefined;
+  }
+
+  /**
+   * Patience does not run while this process stands still: the answers may be waiting to be read.
+   * @param dueAtMs when the timeout that is being handled now was due
+   */
+  forgiveStoppedTime(nowMs: TimeMs, dueAtMs: TimeMs): void {
+    const stoppedMs = stoppedTimeMs(nowMs, dueAtMs);
+    if (stoppedMs === 0 || this.checkAtMs === undefined) return;
+    this.checkAtMs += stoppedMs;
+    for (const peer of this.peers) peer.waitingSinceMs += stoppedMs;
+  }
+
+  /** The receivers to give up on now. */
+  takeExhausted(nowMs: TimeMs): Peer[] {
+    if (this.checkAtMs === undefined || nowMs < this.checkAtMs) return [];
+    const exhausted: Peer[] = [];
+    let nextCheckAtMs: TimeMs | undefined;
+    for (const peer of this.peers) {
+      if (!peer.isPending) continue;
+      const endsAtMs = peer.waitingSinceMs + this.limitMs;
+      if (endsAtMs <= nowMs) exhausted.push(peer);
+      else nextCheckAtMs = Math.min(nextCheckAtMs ?? endsAtMs, endsAtMs);
+    }
+    this.checkAtMs = nextCheckAtMs;
+    return exhausted;
+  }
+
+  /** Why a receiver was given up on. */
+  reason(peer: Peer, segmentCount: number): string {
+    const seconds = this.limitMs / 1000;
+    const refusal = peer.addresses.describeRefusal('p2mpserver');
+    const odd = peer.oddAnswers.describe();
+    if (!peer.isHeard) {
+      if (odd !== undefined) return `no ACK of what was sent for ${seconds} s: ${odd}`;
+      return (
+        refusal ??
+        `no answer${peer.addresses.describe()} for ${seconds} s; is p2mpserver running there, and does a firewall let UDP port ${peer.address.port} through?`
+      );
+    }
+    const causes = [
+      ...(odd === undefined ? [] : [odd]),
+      ...(refusal === undefined ? [] : [`now ${refusal}`]),
+    ];
+    const cause = causes.map((text) => `; ${text}`).join('');
+    return `acknowledged nothing new for ${seconds} s, stuck at segment ${peer.ackedSegments} of ${segmentCount}${cause}`;
+  }
+}

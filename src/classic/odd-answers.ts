@@ -1,0 +1,79 @@
+/**
+ * What came from a receiver besides ACKs of what it was sent: for whoever wrote it, and in place of a guess at
+ * firewalls (PROTOCOL 6.9).
+ */
+
+import { formatHex16, formatPlural } from '../base/format.js';
+import { readUint16 } from '../base/network-order.js';
+import {
+  decode,
+  describe,
+  fieldOffset,
+  headerSizeBytes,
+  isAbortMarker,
+  isIdentifyMarker,
+  packetType,
+} from '../packet.js';
+import { swapBytes } from './numbering.js';
+
+export class OddAnswers {
+  private count = 0;
+  private last = '';
+
+  /** Notes a datagram that is no ACK. */
+  addOther(bytes: Uint8Array): void {
+    this.count++;
+    this.last = describeAnswer(bytes);
+  }
+
+  /**
+   * Notes an ACK of a number that was never sent.
+   * @param sentSegments so many were sent, from 0 on
+   * @param mssBytes of each segment
+   */
+  addUnsent(sequence: number, sentSegments: number, mssBytes: number): void {
+    this.count++;
+    const last = sentSegments - 1;
+    const cause = causeOfNumber(sequence, sentSegments, mssBytes);
+    this.last = `an ACK of ${sequence}, where ${last === 0 ? 'segment 0 was' : `segments 0 to ${last} were`} sent${cause}`;
+  }
+
+  /** @returns undefined where nothing odd came */
+  describe(): string | undefined {
+    if (this.count === 0) return undefined;
+    const were = this.count === 1 ? 'which was' : 'the last of them';
+    return `${formatPlural(this.count, 'answer')} came that cannot be used, ${were} ${this.last}`;
+  }
+}
+
+function causeOfNumber(sequence: number, sentSegments: number, mssBytes: number): string {
+  // An ACK names the segment received; that of a byte count is at most all bytes sent.
+  if (sequence <= sentSegments * mssBytes && sequence % mssBytes === 0) {
+    return '; it seems to count bytes, where the protocol counts segments';
+  }
+  if (swapBytes(sequence) < sentSegments) {
+    return '; it seems to write numbers with the low byte first, where the protocol has the high byte first';
+  }
+  return '';
+}
+
+/** One line about a datagram that came in an ACK's place. */
+export function describeAnswer(bytes: Uint8Array): string {
+  const { length } = bytes;
+  const size = formatPlural(length, 'byte');
+  if (length < headerSizeBytes) return `a datagram of ${size}, where an ACK has ${headerSizeBytes}`;
+  const type = formatHex16(readUint16(bytes, fieldOffset.type));
+  const packet = decode(bytes);
+  const isData = typeof packet !== 'string' && packet.kind === 'data';
+  const name = isData ? ', the type of data,' : '';
+  return `a packet of type ${type}${name} with ${size}, where an ACK has type ${formatHex16(packetType.ack)}`;
+}
+
+/** One line for people about any datagram that a sender gets: data without content are no end marker there. */
+export function describeToSender(bytes: Uint8Array): string {
+  const packet = decode(bytes);
+  const isEmptyData =
+    typeof packet !== 'string' && packet.kind === 'data' && packet.payload.length === 0;
+  if (!isEmptyData || isAbortMarker(packet) || isIdentifyMarker(packet)) return describe(bytes);
+  return `${describeAnswer(bytes)}; number ${packet.sequence}`;
+}

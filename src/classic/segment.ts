@@ -1,0 +1,97 @@
+/**
+ * How a file is cut: file size <-> block, segment, offset, size. Segments are numbered from 0 and
+ * each but the last has exactly MSS bytes (PROTOCOL 3.1); a block is a run of consecutive segments.
+ */
+
+import { P2mpError } from '../base/errors.js';
+import { maxSegmentsPerBlock } from '../wire/sizes.js';
+import { maxMssBytes, maxSegmentCount } from './config.js';
+
+export interface Geometry {
+  readonly sizeBytes: number;
+  readonly mssBytes: number;
+  readonly segmentsPerBlock: number;
+  readonly segmentCount: number;
+  readonly blockCount: number;
+}
+
+/** @throws P2mpError INVALID_ARGUMENT for sizes that no transfer can have */
+export function createGeometry(
+  sizeBytes: number,
+  mssBytes: number,
+  segmentsPerBlock: number,
+): Geometry {
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
+    throw new P2mpError('INVALID_ARGUMENT', `file size ${sizeBytes}: not a number of bytes`);
+  }
+  checkMss(mssBytes);
+  if (
+    !Number.isInteger(segmentsPerBlock) ||
+    segmentsPerBlock < 1 ||
+    segmentsPerBlock > maxSegmentsPerBlock
+  ) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `block of ${segmentsPerBlock} segments: must be from 1 to ${maxSegmentsPerBlock}`,
+    );
+  }
+  const segmentCount = Math.ceil(sizeBytes / mssBytes);
+  if (segmentCount > maxSegmentCount) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `MSS ${mssBytes}: too small for a file of ${sizeBytes} bytes, whose ${segmentCount} segments ` +
+        `have no 32-bit number each; ${remedyForSize(sizeBytes)}`,
+    );
+  }
+  return {
+    sizeBytes,
+    mssBytes,
+    segmentsPerBlock,
+    segmentCount,
+    blockCount: Math.ceil(segmentCount / segmentsPerBlock),
+  };
+}
+
+/** @throws P2mpError INVALID_ARGUMENT for an MSS that fits no datagram */
+export function checkMss(mssBytes: number): void {
+  if (Number.isInteger(mssBytes) && mssBytes >= 1 && mssBytes <= maxMssBytes) return;
+  throw new P2mpError(
+    'INVALID_ARGUMENT',
+    `MSS ${mssBytes}: must be a whole number of bytes from 1 to ${maxMssBytes}`,
+  );
+}
+
+function remedyForSize(sizeBytes: number): string {
+  const leastMssBytes = Math.ceil(sizeBytes / maxSegmentCount);
+  return leastMssBytes <= maxMssBytes
+    ? `take an MSS of at least ${leastMssBytes}`
+    : 'split the file';
+}
+
+/** Index of the first segment of a block; for `blockCount` that is `segmentCount`, the end. */
+export function firstSegment(geometry: Geometry, blockIndex: number): number {
+  return Math.min(blockIndex * geometry.segmentsPerBlock, geometry.segmentCount);
+}
+
+export function segmentsInBlock(geometry: Geometry, blockIndex: number): number {
+  return firstSegment(geometry, blockIndex + 1) - firstSegment(geometry, blockIndex);
+}
+
+/** Bytes in front of a segment; for `segmentCount` that is the size of the file. */
+export function segmentOffsetBytes(geometry: Geometry, segmentIndex: number): number {
+  return Math.min(segmentIndex * geometry.mssBytes, geometry.sizeBytes);
+}
+
+export function segmentSizeBytes(geometry: Geometry, segmentIndex: number): number {
+  return (
+    segmentOffsetBytes(geometry, segmentIndex + 1) - segmentOffsetBytes(geometry, segmentIndex)
+  );
+}
+
+export function blockOffsetBytes(geometry: Geometry, blockIndex: number): number {
+  return segmentOffsetBytes(geometry, firstSegment(geometry, blockIndex));
+}
+
+export function blockSizeBytes(geometry: Geometry, blockIndex: number): number {
+  return blockOffsetBytes(geometry, blockIndex + 1) - blockOffsetBytes(geometry, blockIndex);
+}

@@ -1,0 +1,45 @@
+/** `p2mp completion <shell>`: prints the script by which a shell completes command lines. */
+import { readFile } from 'node:fs/promises';
+import { P2mpError } from '../../base/errors.js';
+import { parseChoice } from '../arguments.js';
+import { createParser, parse } from '../command.js';
+import type { ExitCode } from '../exit-code.js';
+import { exitCode } from '../exit-code.js';
+import { Output } from '../output/output.js';
+
+const usage = [
+  '$0 <bash|zsh|fish> [options]',
+  '',
+  'Prints a script that completes verbs, options, files and hosts of p2mp, p2mpclient and p2mpserver.',
+  'The shell reads it at its start: see the examples.',
+].join('\n');
+
+const exitCodes = 'Exit codes: 0 done; 2 wrong use; 4 a file.';
+
+/** By shell; they are made with the build (command-docs/). */
+const scripts = { bash: 'p2mp.bash', zsh: '_p2mp', fish: 'p2mp.fish' } as const;
+
+function createCompletionParser() {
+  return createParser('p2mp completion', usage, exitCodes)
+    .example('source <($0 bash)', 'in ~/.bashrc')
+    .example('source <($0 zsh)', 'in ~/.zshrc, behind compinit')
+    .example('$0 fish > ~/.config/fish/completions/p2mp.fish', 'once');
+}
+
+export async function completion(args: readonly string[]): Promise<ExitCode> {
+  const argv = await parse(createCompletionParser(), args);
+  if (typeof argv === 'number') return argv;
+  const [shell, ...more] = argv._;
+  if (shell === undefined || more.length > 0) {
+    const { length } = argv._;
+    throw new P2mpError('INVALID_ARGUMENT', `${length} arguments: exactly 1 is needed, a shell`);
+  }
+  const shells = Object.keys(scripts) as (keyof typeof scripts)[];
+  const file = scripts[parseChoice(undefined, String(shell), shells)];
+  const script = await readFile(new URL(`../completions/${file}`, import.meta.url), 'utf8');
+  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+  output.json({ event: 'result', status: 'printed', shell, script });
+  output.line(script.trimEnd());
+  output.flush();
+  return exitCode.ok;
+}

@@ -1,0 +1,185 @@
+/** `p2mp experiment <plan>` and `p2mp experiment merge <folder>...`. */
+import { availableParallelism } from 'node:os';
+import { P2mpError } from '../../base/errors.js';
+import { formatPlural } from '../../base/format.js';
+import { isComplete } from '../../experiment/run-result.js';
+import { conclude } from '../../node/experiment/conclusion.js';
+import { describeEffort } from '../../node/experiment/effort-meter.js';
+import { runExperiment, runsOf } from '../../node/experiment/experiment.js';
+import { mergeShards } from '../../node/experiment/merge.js';
+import { parseJobs, parseShard } from '../arguments.js';
+import { createParser, onInterrupt, parse, single } from '../command.js';
+import type { ExitCode } from '../exit-code.js';
+import { exitCode } from '../exit-code.js';
+import { ExperimentProgress } from '../output/experiment-progress.js';
+import type { Concluded } from '../output/experiment-summary.js';
+import { experimentResultJson, printExperiment, printRun } from '../output/experiment-summary.js';
+import { Output } from '../output/output.js';
+import { defaultFolder, listPlans, readPlan } from '../plan-file.js';
+
+const usage = [
+  '$0 <plan> [options]',
+  '$0 merge <folder>... --out DIR [options]',
+  '',
+  'Runs every transfer of a plan, in virtual time or over real sockets, and leaves runs.csv,',
+  'summary.csv, plot.svg, plot.png and report.html in a folder. A plan is a JSON file, or the name',
+  'of one that comes with p2mp:',
+  `  ${listPlans().join(', ')}.`,
+  'What is there already is not run again: stopped, the same command goes on. merge puts the',
+  'folders of all shards together.',
+].join('\n');
+
+const exitCodes = [
+  'Exit codes: 0 complete; 2 wrong use or a wrong plan; 3 a receiver was given up on in some run;',
+  '4 file, process or other results in the folder; 130 interrupted.',
+].join('\n');
+
+function createExperimentParser() {
+  return createParser('p2mp experiment', usage, exitCodes)
+    .option('out', {
+      type: 'string',
+      describe: 'Folder for the results',
+      defaultDescription: '<plan>-results',
+    })
+    .option('jobs', {
+      type: 'string',
+      default: String(availableParallelism()),
+      describe: 'Threads that simulate',
+      defaultDescription: 'processors',
+    })
+    .option('shard', {
+      type: 'string',
+      describe: 'Run part i of n only (i/n), to be merged; for array jobs',
+    })
+    .option('overwrite', {
+      type: 'boolean',
+      default: false,
+      describe: 'Throw away what the folder holds',
+    })
+    .option('dry-run', { type: 'boolean', default: false, describe: 'Check the plan, run nothing' })
+    .describe('verbose', 'Tell each run')
+    .requiresArg(['out', 'jobs', 'shard'])
+    .example('$0 receivers', 'delay against the number of receivers')
+    .example('$0 my-plan.json --shard 2/8', 'the second of eight array jobs')
+    .example('$0 merge my-plan-results/shard-* --out my-plan-results', 'when all have run');
+}
+
+interface Arguments {
+  readonly out: string | undefined;
+  readonly jobs: string;
+  readonly shard: string | undefined;
+  readonly overwrite: boolean;
+  readonly isDryRun: boolean;
+  readonly isVerbose: boolean;
+}
+
+export async function experiment(args: readonly string[]): Promise<ExitCode> {
+  const argv = await parse(createExperimentParser(), args);
+  if (typeof argv === 'number') return argv;
+  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+  const { out, jobs, shard, overwrite } = argv;
+  const given: Arguments = {
+    out: out === undefined ? undefined : single('out', out),
+    jobs: single('jobs', jobs),
+    shard: shard === undefined ? undefined : single('shard', shard),
+    overwrite,
+    isDryRun: argv['dry-run'],
+    isVerbose: argv.verbose,
+  };
+  const [first, ...more] = argv._;
+  if (first === 'merge') return merge(more, given, output);
+  if (first === undefined || more.length > 0) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `${argv._.length} arguments: exactly 1 is needed, <plan>`,
+    );
+  }
+  return run(first, given, output);
+}
+
+async function run(name: string, given: Arguments, output: Output): Promise<ExitCode> {
+  const { plan, planText } = await readPlan(name);
+  const shard = given.shard === undefined ? undefined : parseShard(given.shard);
+  const outFolder = given.out ?? defaultFolder(name, shard);
+  const jobs = parseJobs(given.jobs);
+  if (given.isDryRun) {
+    const runs = runsOf(plan, shard).length;
+    const points = plan.points.length * plan.mode.length;
+    output.line(`${plan.title}: ${formatPlural(points, 'point')}, ${formatPlural(runs, 'run')}`);
+    output.json({ event: 'result', status: 'dry-run', points, runs });
+    output.flush();
+    return exitCode.ok;
+  }
+  const interruption = new AbortController();
+  onInterrupt(() => interruption.abort());
+  const progress = new ExperimentProgress(output);
+  const result = await runExperiment({
+    plan,
+    planText,
+    outFolder,
+    jobs,
+    isFresh: given.overwrite,
+    signal: interruption.signal,
+    onRun: (row, far) => {
+      if (given.isVerbose) printRun(output, row);
+      progress.tell(far);
+    },
+    ...(shard === undefined ? {} : { shard }),
+  }).finally(() => progress.end());
+  const { folder, isWhole, keptRuns, effort } = result;
+  if (!isWhole) {
+    const total = runsOf(plan, shard).length;
+    output.json({
+      event: 'result',
+      status: 'interrupted',
+      folder: outFolder,
+      runs: folder.rows.length,
+    });
+    output.error(
+      `p2mp experiment: interrupted; ${folder.rows.length} of ${formatPlural(total, 'run')} are in ` +
+        `${outFolder}, and the same command goes on from there`,
+    );
+    return exitCode.interrupted;
+  }
+  const command = commandLine([name, '--out', outFolder]);
+  const concluded: Concluded = { plan, folder, keptRuns, effort };
+  if (shard !== undefined && shard.count > 1) return end(output, concluded);
+  const sentences = describeEffort(effort);
+  const conclusion = await conclude(plan, planText, folder, command, sentences);
+  return end(output, { ...concluded, conclusion });
+}
+
+async function merge(
+  folders: readonly string[],
+  given: Arguments,
+  output: Output,
+): Promise<ExitCode> {
+  const { out, shard, overwrite } = given;
+  if (folders.length === 0) {
+    throw new P2mpError('INVALID_ARGUMENT', "merge: name the shards' folders");
+  }
+  if (out === undefined) throw new P2mpError('INVALID_ARGUMENT', 'merge: name a folder with --out');
+  if (shard !== undefined) throw new P2mpError('INVALID_ARGUMENT', 'merge: takes no --shard');
+  if (given.isDryRun) throw new P2mpError('INVALID_ARGUMENT', 'merge: takes no --dry-run');
+  const { plan, planText, folder } = await mergeShards(folders, out, overwrite);
+  const command = commandLine(['merge', ...folders, '--out', out]);
+  const conclusion = await conclude(plan, planText, folder, command, []);
+  return end(output, { plan, folder, keptRuns: folder.rows.length, conclusion });
+}
+
+function end(output: Output, concluded: Concluded): ExitCode {
+  output.json(experimentResultJson(concluded));
+  printExperiment(output, concluded);
+  output.flush();
+  const { missing } = concluded.conclusion ?? {};
+  if (missing !== undefined) output.warn(`p2mp experiment: ${missing.message}`);
+  return concluded.folder.rows.every(isComplete) ? exitCode.ok : exitCode.some;
+}
+
+/** A command line that a shell takes. */
+function commandLine(args: readonly string[]): string {
+  const quoted = args.map((arg) =>
+    /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`,
+  );
+  return ['p2mp', 'experiment', ...quoted].join(' ');
+}

@@ -1,0 +1,304 @@
+/** `p2mp send <path>... --to <receiver>,...`: files and folders to many receivers. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { P2mpError } from '../../base/errors.js';
+import { formatBytes, formatPlural } from '../../base/format.js';
+import { defaultPort } from '../../classic/config.js';
+import type { KeyPair } from '../../node/keys/key-files.js';
+import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
+import { KnownReceivers } from '../../node/keys/known-receivers.js';
+import { trustKnownReceivers } from '../../node/keys/trust.js';
+import { planSend, send as sendObject } from '../../node/send.js';
+import type { SendOptions, SendResult, TrustReceiver } from '../../node/session/send-options.js';
+import { escapeControls } from '../../wire/byte-codec.js';
+import { parseCount, parsePort, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
+import { createParser, onInterrupt, parse, single } from '../command.js';
+import type { ExitCode } from '../exit-code.js';
+import { exitCode, sendExitCodeHelp } from '../exit-code.js';
+import { Output } from '../output/output.js';
+import {
+  printSendSummary,
+  printSkipped,
+  SendOutput,
+  sendResultJson,
+} from '../output/send-output.js';
+import { checkSeparation, parseReceivers } from '../receiver-list.js';
+import { tuneEngine } from '../tune-engine.js';
+
+const usage = [
+  '$0 <path>... --to <host>[:port],... [options]',
+  '',
+  'Sends files and folders to every receiver, encrypted and verified; "-" is standard input. What',
+  'a receiver holds already, of an earlier try or as the same file, is not sent again.',
+  'A receiver runs p2mp receive and trusts the key that p2mp keygen made here.',
+].join('\n');
+
+function createSendParser() {
+  return createParser('p2mp send', usage, sendExitCodeHelp)
+    .option('to', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      describe:
+        'Receivers: host, host:port, [IPv6]:port, separated by commas; @FILE has one a line',
+    })
+    .option('port', {
+      type: 'string',
+      default: String(defaultPort),
+      describe: 'Port of receivers that are named without one',
+    })
+    .option('rate', {
+      type: 'string',
+      describe: 'Bytes per second at most, such as 50MB',
+      defaultDescription: 'as the path allows',
+    })
+    .option('multicast', {
+      type: 'string',
+      default: 'auto',
+      describe: 'auto, never, or the group to use; where it does not reach, unicast does',
+    })
+    .option('multicast-ttl', {
+      type: 'string',
+      default: '1',
+      describe: 'Routers that multicast may pass, plus one, 1 to 255',
+    })
+    .option('give-up-after', {
+      type: 'string',
+      default: '30',
+      describe: 'Seconds of patience with a silent receiver',
+    })
+    .option('mss', {
+      type: 'string',
+      default: 'auto',
+      describe: 'Bytes per segment; auto takes what the paths to all receivers carry',
+    })
+    .option('overwrite', {
+      type: 'boolean',
+      default: false,
+      describe: 'Send everything anew, also what seems to be there',
+    })
+    .option('clobber', {
+      type: 'boolean',
+      default: true,
+      describe: 'Replace files that differ (--no-clobber: leave every file that is there)',
+    })
+    .option('stdin-name', {
+      type: 'string',
+      default: 'stdin',
+      describe: 'What the receivers call standard input',
+    })
+    .option('key', {
+      type: 'string',
+      describe: "This sender's private key",
+      defaultDescription: join(defaultKeyFolder(), 'key'),
+    })
+    .option('known-receivers', {
+      type: 'string',
+      describe: 'File of the keys that receivers showed when they were met first',
+      defaultDescription: join(defaultKeyFolder(), 'known_receivers'),
+    })
+    .option('accept-new', {
+      type: 'boolean',
+      default: false,
+      describe: 'Trust receivers that are met for the first time',
+    })
+    .option('open', {
+      type: 'boolean',
+      default: false,
+      describe: 'No keys: whoever answers is sent to; encrypted, but to anybody',
+    })
+    .option('dry-run', {
+      type: 'boolean',
+      default: false,
+      describe:
+        'Show what would be sent to whom, and send nothing; refuses what sending would refuse',
+    })
+    .nargs('to', 1)
+    .requiresArg([
+      'port',
+      'rate',
+      'multicast',
+      'multicast-ttl',
+      'give-up-after',
+      'mss',
+      'stdin-name',
+      'key',
+      'known-receivers',
+    ])
+    .example('$0 image.iso --to 10.0.0.2,10.0.0.3', 'one file to two hosts')
+    .example('$0 build/ data.csv --to @hosts.txt --rate 50MB', 'hosts from a file')
+    .example('tar c . | $0 - --stdin-name tree.tar --to lab1,lab2', 'from a pipe');
+}
+
+export async function send(args: readonly string[]): Promise<ExitCode> {
+  tuneEngine();
+  const argv = await parse(createSendParser(), args);
+  if (typeof argv === 'number') return argv;
+  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+  if (argv._.length === 0) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      'nothing to send: name a file, a folder, or - for standard input',
+    );
+  }
+  if (argv.to === undefined) {
+    throw new P2mpError('INVALID_ARGUMENT', 'no receiver: name them with --to host[:port],...');
+  }
+  if (argv.overwrite && !argv.clobber) {
+    throw new P2mpError('INVALID_ARGUMENT', '--overwrite and --no-clobber: give one of them');
+  }
+  checkSeparation(args, existsSync);
+  const interruption = new AbortController();
+  const report = new SendOutput(output, argv.verbose);
+  const options: SendOptions = {
+    paths: argv._,
+    receivers: await parseReceivers(argv.to, parsePort(single('port', argv.port), 1)),
+    multicast: single('multicast', argv.multicast),
+    multicastTtl: parseCount('multicast-ttl', single('multicast-ttl', argv['multicast-ttl']), 255),
+    ...(argv.rate === undefined
+      ? {}
+      : { rateBytesPerSec: parseSize('rate', single('rate', argv.rate)) }),
+    giveUpAfterMs: parseSeconds('give-up-after', single('give-up-after', argv['give-up-after'])),
+    mssBytes: parseSegmentSize(single('mss', argv.mss)),
+    existing: argv.overwrite ? 'overwrite' : argv.clobber ? 'update' : 'keep',
+    inputName: single('stdin-name', argv['stdin-name']),
+    signal: interruption.signal,
+    progressIntervalMs: output.isJson ? 1000 : 200,
+    ...(await createTrust(argv, report, interruption.signal)),
+    onEvent: (event) => report.handleEvent(event),
+  };
+  if (argv['dry-run']) return dryRun(output, options);
+  onInterrupt(() => interruption.abort());
+  if (argv.open)
+    output.warn('--open: nobody is asked for a key; anybody who answers gets the data');
+  const result = await sendUntilDone(output, options, interruption.signal);
+  if (result === undefined) return exitCode.interrupted;
+  output.json(sendResultJson(result));
+  printSendSummary(output, result);
+  output.flush();
+  if (result.error !== undefined) output.error(`p2mp send: ${result.error.message}`);
+  if (interruption.signal.aborted) {
+    output.error('p2mp send: interrupted; the same command continues where this one stopped');
+  }
+  return toExitCode(result, interruption.signal.aborted);
+}
+
+/** @returns undefined where it was interrupted before anything was sent */
+async function sendUntilDone(
+  output: Output,
+  options: SendOptions,
+  signal: AbortSignal,
+): Promise<SendResult | undefined> {
+  try {
+    return await sendObject(options);
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return undefined;
+    throw error;
+  } finally {
+    output.endProgress();
+  }
+}
+
+interface TrustArguments {
+  readonly key: string | undefined;
+  readonly 'known-receivers': string | undefined;
+  readonly 'accept-new': boolean;
+  readonly open: boolean;
+  readonly _: readonly string[];
+}
+
+async function createTrust(
+  argv: TrustArguments,
+  report: SendOutput,
+  signal: AbortSignal,
+): Promise<{ keyPair?: KeyPair; trustReceiver: TrustReceiver }> {
+  const keyPath =
+    argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
+  if (argv.open) {
+    // A key that there is is used: a receiver knows its sender again by it.
+    const hasKey = argv.key !== undefined || existsSync(keyPath);
+    const pair = hasKey ? { keyPair: await loadKeyPair(keyPath) } : {};
+    return { ...pair, trustReceiver: () => undefined };
+  }
+  const known = argv['known-receivers'];
+  const knownPath =
+    known === undefined
+      ? join(defaultKeyFolder(), 'known_receivers')
+      : single('known-receivers', known);
+  return {
+    keyPair: await loadKeyPair(keyPath),
+    trustReceiver: trustKnownReceivers(
+      await KnownReceivers.load(knownPath),
+      createAsk(argv, report, signal),
+    ),
+  };
+}
+
+/** Who is asked about a receiver that is met for the first time: nobody without a terminal. */
+function createAsk(argv: TrustArguments, report: SendOutput, signal: AbortSignal) {
+  if (argv['accept-new']) return async () => true;
+  const canAsk = process.stdin.isTTY && process.stderr.isTTY && !argv._.includes('-');
+  if (!canAsk) return undefined;
+  return async (name: string, fingerprint: string): Promise<boolean> => {
+    report.pause(true);
+    const terminal = createInterface({ input: process.stdin, output: process.stderr });
+    // Ctrl-C belongs to the command, not to the line.
+    terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    try {
+      const question = `${name} shows the key ${fingerprint}\nTrust it from now on? (yes/no) `;
+      return /^y(es)?$/i.test((await terminal.question(question, { signal })).trim());
+    } catch (error) {
+      if (signal.aborted) return false;
+      throw error;
+    } finally {
+      terminal.close();
+      report.pause(false);
+    }
+  };
+}
+
+async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
+  const plan = await planSend(options);
+  const { entryNames, contentSizeBytes, skipped, receivers, group, mssBytes } = plan;
+  output.json({
+    event: 'result',
+    status: 'dry-run',
+    entries: entryNames,
+    bytes: contentSizeBytes,
+    skipped,
+    receivers: receivers.map(({ name, address, noRoute }) => ({
+      receiver: name,
+      ...address,
+      ...(noRoute === undefined ? {} : { reason: noRoute }),
+    })),
+    ...(group === undefined ? {} : { group }),
+    mss: mssBytes,
+  });
+  for (const name of entryNames) output.line(escapeControls(name));
+  for (const entry of skipped) printSkipped(output, entry);
+  const entries = formatPlural(entryNames.length, 'entry', 'entries');
+  output.line(
+    `${entries}, ${formatBytes(contentSizeBytes)}, would go to ${formatPlural(receivers.length, 'receiver')}:`,
+  );
+  for (const { name, address, noRoute } of receivers) {
+    const why = noRoute === undefined ? '' : `: ${noRoute}`;
+    output.line(`  ${name}: ${address.host}, port ${address.port}${why}`);
+  }
+  if (group !== undefined) output.line(`  by multicast where ${group} reaches`);
+  output.line(`  in segments of ${formatPlural(mssBytes, 'byte')}`);
+  output.flush();
+  const reachable = receivers.filter(({ noRoute }) => noRoute === undefined).length;
+  if (reachable < receivers.length) return reachable === 0 ? exitCode.none : exitCode.some;
+  return skipped.length === 0 ? exitCode.ok : exitCode.skipped;
+}
+
+function toExitCode(result: SendResult, isInterrupted: boolean): ExitCode {
+  const complete = result.receivers.filter(({ status }) => status === 'complete').length;
+  if (complete === result.receivers.length && result.error === undefined) {
+    return result.skipped.length === 0 ? exitCode.ok : exitCode.skipped;
+  }
+  if (isInterrupted) return exitCode.interrupted;
+  if (result.error !== undefined) return exitCode.system;
+  return complete === 0 ? exitCode.none : exitCode.some;
+}

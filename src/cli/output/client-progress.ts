@@ -1,0 +1,72 @@
+/** The client's progress: a line on a terminal, an event a second with --json. */
+
+import { bytesPerSec, formatBytes, formatRate, formatSeconds } from '../../base/format.js';
+import type { Sender } from '../../sender.js';
+import type { Output } from './output.js';
+
+const intervalMs = 100;
+const jsonIntervalMs = 1000;
+
+/** Pending receivers named on the line; of more, the number is told. */
+const maxNames = 4;
+
+export class ClientProgress {
+  private readonly startedAtMs = performance.now();
+  private readonly timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly output: Output,
+    private readonly sender: Sender,
+  ) {
+    if (output.isJson) this.timer = setInterval(() => this.tell(), jsonIntervalMs);
+    else if (output.hasProgress)
+      this.timer = setInterval(() => output.progress(() => [this.text()]), intervalMs);
+  }
+
+  end(): void {
+    clearInterval(this.timer);
+    this.output.endProgress();
+  }
+
+  /** How far it is, how fast, and whom it waits for, in one line. */
+  text(): string {
+    const { sizeBytes } = this.sender.geometry;
+    const { deliveredBytes } = this.sender;
+    const percent = sizeBytes === 0 ? 100 : Math.floor((deliveredBytes / sizeBytes) * 100);
+    const goodput = bytesPerSec(deliveredBytes, performance.now() - this.startedAtMs) ?? 0;
+    const eta = goodput > 0 ? formatSeconds((sizeBytes - deliveredBytes) / goodput) : 'unknown';
+    const parts = [
+      `${percent}%`,
+      `${formatBytes(deliveredBytes)} of ${formatBytes(sizeBytes)}`,
+      formatRate(goodput),
+      `ETA ${eta}`,
+      this.pendingText(),
+    ];
+    return parts.join('  ').trimEnd();
+  }
+
+  private pendingText(): string {
+    const pending = this.pending();
+    if (pending.length === 0) return '';
+    const names = pending.slice(0, maxNames).map(({ name, ackedSegments }) => {
+      return `${name} (segment ${ackedSegments})`;
+    });
+    const rest = pending.length > maxNames ? ` and ${pending.length - maxNames} more` : '';
+    return `waiting for ${names.join(', ')}${rest}`;
+  }
+
+  private tell(): void {
+    const { sizeBytes } = this.sender.geometry;
+    this.output.json({
+      event: 'progress',
+      bytes: this.sender.deliveredBytes,
+      totalBytes: sizeBytes,
+      seconds: (performance.now() - this.startedAtMs) / 1000,
+      pending: this.pending().map(({ name }) => name),
+    });
+  }
+
+  private pending() {
+    return this.sender.peers.filter((peer) => peer.isPending);
+  }
+}

@@ -1,0 +1,100 @@
+/** The client's last words: the summary for people, and the result object of --json. */
+
+import {
+  bytesPerSec,
+  formatCount,
+  formatCounts,
+  formatPlural,
+  formatRate,
+  formatSeconds,
+} from '../../base/format.js';
+import type { ReceiverOutcome } from '../../classic/sender-events.js';
+import type { SendFileResult } from '../../node/file-sender.js';
+import type { Output } from './output.js';
+import { formatTable } from './table.js';
+
+export function printClientSummary(
+  output: Output,
+  file: string,
+  mssBytes: number,
+  result: SendFileResult,
+): void {
+  const { receivers, sizeBytes, segmentCount, elapsedMs } = result;
+  const complete = receivers.filter(({ status }) => status === 'complete');
+  const goodput = complete.length === 0 ? undefined : bytesPerSec(sizeBytes, elapsedMs);
+  output.line(
+    `${file}: ${formatCount(sizeBytes)} bytes in ${formatPlural(segmentCount, 'segment')} of up to ` +
+      `${formatPlural(mssBytes, 'byte')}, complete at ${complete.length} of ${formatPlural(receivers.length, 'receiver')}`,
+  );
+  output.line(
+    [
+      `  ${formatSeconds(elapsedMs / 1000)}`,
+      ...(goodput === undefined ? [] : [`goodput ${formatRate(goodput)}`]),
+      formatPlural(result.rounds, 'round'),
+      formatPlural(result.timeouts, 'timeout'),
+      formatPlural(result.retransmissions, 'retransmission'),
+    ].join(', '),
+  );
+  const faults = formatCounts(result.faults);
+  if (faults !== '') output.line(`  odd datagrams: ${faults}`);
+  if (result.sha256 !== undefined) output.line(`  SHA-256 ${result.sha256}`);
+  const rows = receivers.map(receiverRow);
+  const head = ['receiver', 'status', 'bytes', 'time', 'retransmissions', 'note'];
+  for (const line of formatTable([head, ...rows])) output.line(`  ${line}`);
+}
+
+function receiverRow(outcome: ReceiverOutcome): string[] {
+  return [
+    outcome.receiver,
+    outcome.status,
+    formatCount(outcome.ackedBytes),
+    formatSeconds(outcome.elapsedMs / 1000),
+    formatCount(outcome.retransmissions),
+    noteOf(outcome),
+  ];
+}
+
+/** What another program's ACKs cannot show (PROTOCOL 5.9). */
+function noteOf({ status, reason, isIdentified }: ReceiverOutcome): string {
+  // Why one was given up on was said then.
+  if (status === 'failed') return '';
+  if (reason !== undefined) return reason;
+  return status === 'complete' && !isIdentified ? 'by its ACKs alone; compare the SHA-256' : '';
+}
+
+/** The last line of --json: a stable interface, described in docs/COMMANDS.md. */
+export function clientResultJson(path: string, result: SendFileResult) {
+  const { receivers, sizeBytes, elapsedMs, sha256, error } = result;
+  const goodput = bytesPerSec(sizeBytes, elapsedMs);
+  const isComplete = receivers.every(({ status }) => status === 'complete');
+  return {
+    event: 'result',
+    file: path,
+    status: isComplete ? 'complete' : 'incomplete',
+    bytes: sizeBytes,
+    segments: result.segmentCount,
+    seconds: elapsedMs / 1000,
+    ...(goodput === undefined ? {} : { goodputBytesPerSec: Math.round(goodput) }),
+    rounds: result.rounds,
+    timeouts: result.timeouts,
+    datagrams: result.datagramsSent,
+    retransmissions: result.retransmissions,
+    acks: result.acksReceived,
+    faults: result.faults,
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+    receivers: receivers.map((outcome) => ({
+      receiver: outcome.receiver,
+      address: outcome.address,
+      status: outcome.status,
+      confirmed: outcome.isConfirmed && outcome.isIdentified,
+      identified: outcome.isIdentified,
+      bytes: outcome.ackedBytes,
+      seconds: outcome.elapsedMs / 1000,
+      datagrams: outcome.datagramsSent,
+      retransmissions: outcome.retransmissions,
+      ...(outcome.rttMs === undefined ? {} : { rttMs: outcome.rttMs }),
+      ...(outcome.reason === undefined ? {} : { reason: outcome.reason }),
+    })),
+  };
+}

@@ -1,0 +1,106 @@
+/** What an experiment came to, for people and for programs. */
+
+import { formatPlural, formatSeconds } from '../../base/format.js';
+import { formatMean } from '../../experiment/findings.js';
+import { parameters, varyingParameters } from '../../experiment/parameters.js';
+import type { Plan } from '../../experiment/plan.js';
+import type { RunRow } from '../../experiment/run-result.js';
+import { isComplete } from '../../experiment/run-result.js';
+import type { PointSummary } from '../../experiment/summary.js';
+import type { Conclusion } from '../../node/experiment/conclusion.js';
+import type { Effort } from '../../node/experiment/effort-meter.js';
+import type { ResultsFolder } from '../../node/experiment/results-folder.js';
+import type { Output } from './output.js';
+import { formatTable } from './table.js';
+
+/** Points beyond these are in summary.csv. */
+const maxLines = 40;
+
+export interface Concluded {
+  readonly plan: Plan;
+  readonly folder: ResultsFolder;
+  /** Runs that were there before. */
+  readonly keptRuns: number;
+  /** Of this call; undefined where nothing was run. */
+  readonly effort?: Effort;
+  /** Undefined for a shard. */
+  readonly conclusion?: Conclusion;
+}
+
+export function printExperiment(output: Output, concluded: Concluded): void {
+  const { plan, folder, keptRuns, conclusion } = concluded;
+  const kept = keptRuns === 0 ? '' : `, ${keptRuns} of them from before`;
+  output.line(`${plan.title}: ${formatPlural(folder.rows.length, 'run')}${kept}`);
+  if (conclusion === undefined) {
+    output.line(`  in ${folder.path}, to be merged with the other shards`);
+    return;
+  }
+  const { summaries, findings, effort, missing } = conclusion;
+  for (const line of formatTable(tableOf(plan, summaries.slice(0, maxLines))))
+    output.line(`  ${line}`);
+  const left = summaries.length - maxLines;
+  if (left > 0) output.line(`  and ${formatPlural(left, 'more point')} in summary.csv`);
+  output.line('');
+  for (const finding of findings) output.line(finding);
+  for (const sentence of effort) output.line(`${sentence}.`);
+  const pictures = missing === undefined ? ['plot.svg', 'plot.png'] : [];
+  const files = ['runs.csv', 'summary.csv', ...pictures, 'report.html'];
+  output.line(`In ${folder.path}: ${files.join(', ')}`);
+}
+
+function tableOf(plan: Plan, summaries: readonly PointSummary[]): string[][] {
+  const varying = varyingParameters(plan.points);
+  const hasModes = plan.mode.length > 1;
+  const header = [
+    ...varying.map((name) => parameters[name].column),
+    ...(hasModes ? ['mode'] : []),
+    'runs',
+    'mean delay',
+    'model',
+    'deviation',
+  ];
+  const lines = summaries.map((summary) => [
+    ...varying.map((name) => String(summary.point[name] ?? '-')),
+    ...(hasModes ? [summary.mode] : []),
+    String(summary.runs),
+    formatMean(summary),
+    summary.modelS === undefined ? '-' : `${Number(summary.modelS.toPrecision(4))} s`,
+    summary.deviationSe === undefined ? '-' : `${summary.deviationSe.toFixed(2)} SE`,
+  ]);
+  return [header, ...lines];
+}
+
+/** One run, for those who want to see each. */
+export function printRun(output: Output, row: RunRow): void {
+  const { index, mode, point, delayS, rounds, timeouts } = row;
+  const failed = isComplete(row)
+    ? ''
+    : `, complete at ${row.completeReceivers} of ${point.receivers}`;
+  output.line(
+    `run ${index + 1}: ${mode}, seed "${row.seed}": ${formatSeconds(delayS)}, ` +
+      `${formatPlural(rounds, 'round')}, ${formatPlural(timeouts, 'timeout')}${failed}`,
+  );
+  output.json({
+    event: 'run',
+    run: index + 1,
+    mode,
+    seed: row.seed,
+    seconds: delayS,
+    rounds,
+    timeouts,
+    complete: isComplete(row),
+  });
+}
+
+export function experimentResultJson(concluded: Concluded) {
+  const { folder, keptRuns, effort, conclusion } = concluded;
+  return {
+    event: 'result',
+    status: folder.rows.every(isComplete) ? 'complete' : 'incomplete',
+    folder: folder.path,
+    runs: folder.rows.length,
+    keptRuns,
+    ...(effort === undefined ? {} : { effort }),
+    ...(conclusion === undefined ? {} : { findings: conclusion.findings }),
+  } as const;
+}

@@ -1,0 +1,227 @@
+/** What `p2mp receive` prints: a row per session on a terminal, JSON lines, and each session's end. */
+import { formatAddress } from '../../base/address.js';
+import {
+  bytesPerSec,
+  formatBytes,
+  formatPlural,
+  formatRate,
+  formatSeconds,
+} from '../../base/format.js';
+import type { FileReceiverEvent } from '../../node/file-receiver.js';
+import { fingerprint, formatPublicKey } from '../../node/keys/key-files.js';
+import type { ReceiveEvent, Receiving } from '../../node/receive.js';
+import type {
+  IncomingResult,
+  IncomingStatus,
+  TurnedAwayEvent,
+} from '../../session/receiver-events.js';
+import { escapeControls } from '../../wire/byte-codec.js';
+import type { OnComplete } from '../on-complete.js';
+import type { ViewSize } from './live-view.js';
+import type { Output } from './output.js';
+import { printOddity } from './print-event.js';
+import { printServerSummary } from './server-summary.js';
+import { formatLoss, percent } from './session-table.js';
+import { formatPartOfTable, shownRows } from './table.js';
+
+const intervalMs = 200;
+const jsonIntervalMs = 1000;
+
+export interface ReceiveOutputOptions {
+  readonly isVerbose: boolean;
+  readonly dir: string;
+  /** The list of senders; undefined where anybody is let in. */
+  readonly authorizedPath?: string;
+  /** Takes each complete session. */
+  readonly onComplete?: OnComplete;
+}
+
+export class ReceiveOutput {
+  private timer: NodeJS.Timeout | undefined;
+  private receiving: Receiving | undefined;
+
+  constructor(
+    private readonly output: Output,
+    private readonly options: ReceiveOutputOptions,
+  ) {}
+
+  start(receiving: Receiving): void {
+    this.receiving = receiving;
+    const { output } = this;
+    if (!output.isJson && !output.hasProgress) return;
+    const waitMs = output.isJson ? jsonIntervalMs : intervalMs;
+    this.timer = setInterval(() => this.showProgress(), waitMs);
+  }
+
+  /** Resolves once the commands of complete sessions have ended. */
+  async end(): Promise<void> {
+    clearInterval(this.timer);
+    this.output.endProgress();
+    await this.options.onComplete?.idle();
+  }
+
+  handleEvent(event: ReceiveEvent): void {
+    const { output, options } = this;
+    switch (event.type) {
+      case 'offer': {
+        const { label, from, contentSizeBytes, senderKey } = event.info;
+        const key = fingerprint(senderKey);
+        output.json({ event: 'CONNECT', sender: from, label, bytes: contentSizeBytes, key });
+        const text = `${label} from ${from}: ${formatBytes(contentSizeBytes)}, key ${key}`;
+        // A log without the beginnings of sessions would not tell what they hang in.
+        if (output.isLog) output.line(text);
+        else if (options.isVerbose && !output.isJson) output.detail(text);
+        break;
+      }
+      case 'bad-block': {
+        const { info, block, names } = event;
+        output.json({ event: 'BAD_BLOCK', sender: info.from, label: info.label, block, names });
+        if (options.isVerbose && !output.isJson) {
+          const where = escapeControls(names.join(', '));
+          output.detail(`${info.label} from ${info.from}: block ${block} of ${where} comes again`);
+        }
+        break;
+      }
+      case 'turned-away':
+        this.handleTurnedAway(event);
+        break;
+      case 'end':
+        this.handleEnd(event.result);
+        break;
+      case 'internal-error': {
+        const { label, stack } = event;
+        output.json({ event: 'INTERNAL_ERROR', ...(label === undefined ? {} : { label }), stack });
+        const whose =
+          label === undefined ? '' : ` in ${label}, which ends; other sessions continue`;
+        if (!output.isJson)
+          output.error(`internal error of p2mp${whose}; please report it\n${stack}`);
+        break;
+      }
+      case 'no-group': {
+        const { group, reason } = event;
+        output.json({ event: 'NO_GROUP', group, reason });
+        const text = `the multicast group ${group} cannot be joined: ${reason}; unicast takes its place`;
+        if (!output.isJson) output.warn(text);
+        break;
+      }
+      case 'fault':
+      case 'send-error':
+        printOddity(output, event, options.isVerbose);
+        break;
+    }
+  }
+
+  private handleTurnedAway({ from, senderKey, cause, reason, unreported }: TurnedAwayEvent): void {
+    const { output } = this;
+    const { authorizedPath } = this.options;
+    const sender = formatAddress(from);
+    const key = fingerprint(senderKey);
+    const line = formatPublicKey(senderKey, from.host);
+    const isUntrusted = cause === 'untrusted' && authorizedPath !== undefined;
+    output.json({
+      ...{ event: 'TURNED_AWAY', sender, cause, key, reason, unreported },
+      ...(isUntrusted ? { file: authorizedPath, line } : {}),
+    });
+    if (output.isJson) return;
+    const others = unreported === 0 ? '' : `(${formatPlural(unreported, 'more refusal')} before) `;
+    output.warn(
+      isUntrusted
+        ? `${sender}: refused: its key ${key} is not in ${authorizedPath}. ${others}To let it send, compare the key with what "p2mp keygen --show" prints there, then add this line: ${line}`
+        : `${sender}: refused: ${reason} ${others}`.trimEnd(),
+    );
+  }
+
+  handleClassicEvent(event: FileReceiverEvent): void {
+    const { output } = this;
+    if (event.type === 'diagnosis') {
+      const { from, kind, arrived, required, cause } = event;
+      output.json({ event: 'CLASSIC_REJECTED', sender: from, kind, arrived, required, cause });
+      if (output.isJson) return;
+      output.warn(`${from}: packets of P2MP-FTP are rejected: ${arrived}; likely cause: ${cause}`);
+    } else if (event.type === 'done') {
+      const { status, from, sizeBytes } = event.result;
+      output.json({ event: 'CLASSIC', sender: from, status, bytes: sizeBytes });
+      printServerSummary(output, event.result);
+    }
+  }
+
+  private handleEnd(result: IncomingResult): void {
+    const { output } = this;
+    const { label, from, status, reason, receivedBytes, contentSizeBytes, elapsedMs } = result;
+    output.json({ event: 'RESULT', ...statusJson(result), status, ...(reason && { reason }) });
+    const why = reason === undefined ? '' : `: ${reason}`;
+    if (status === 'complete') {
+      const goodput = bytesPerSec(receivedBytes, elapsedMs);
+      const facts = [
+        `${formatBytes(contentSizeBytes)}`,
+        ...(receivedBytes < contentSizeBytes ? [`${formatBytes(receivedBytes)} of it new`] : []),
+        formatSeconds(elapsedMs / 1000),
+        ...(goodput === undefined || receivedBytes === 0 ? [] : [formatRate(goodput)]),
+        ...(result.badBlocks === 0
+          ? []
+          : [`${formatPlural(result.badBlocks, 'bad block')} repaired`]),
+      ];
+      output.line(`${label} from ${from}: complete, ${facts.join(', ')}${why}`);
+      this.options.onComplete?.add(result);
+    } else if (!output.isJson) {
+      output.error(`${label} from ${from}: ${status}${why}`);
+    }
+  }
+
+  private showProgress(): void {
+    const { output } = this;
+    const statuses = this.receiving?.statuses() ?? [];
+    if (output.isJson) {
+      for (const status of statuses) output.json({ event: 'PROGRESS', ...statusJson(status) });
+    } else if (statuses.length > 0) {
+      output.progress((size) => incomingTable(statuses, size));
+    } else {
+      output.endProgress();
+    }
+  }
+}
+
+function incomingTable(
+  statuses: readonly IncomingStatus[],
+  { columns, lines }: ViewSize,
+): readonly string[] {
+  const rowCount = shownRows(statuses.length, lines - 1);
+  if (rowCount === 0) return [`receiving ${formatPlural(statuses.length, 'object')}`];
+  const head = ['object', 'from', 'state', 'here', 'goodput', 'loss'];
+  const hidden = statuses.length - rowCount;
+  return formatPartOfTable([head, ...statuses.slice(0, rowCount).map(row)], hidden, columns);
+}
+
+function row(status: IncomingStatus): string[] {
+  const goodput = bytesPerSec(status.receivedBytes, status.elapsedMs);
+  return [
+    status.label,
+    status.from,
+    status.activity,
+    `${percent(status.heldBytes, status.contentSizeBytes)}%`,
+    goodput === undefined || goodput === 0 ? '-' : formatRate(goodput),
+    formatLoss(status.lossRatio),
+  ];
+}
+
+/** The same keys in PROGRESS and RESULT, on both sides: a stable interface (docs/COMMANDS.md). */
+function statusJson(status: IncomingStatus) {
+  return {
+    sender: status.from,
+    label: status.label,
+    object: status.objectId,
+    bytes: status.contentSizeBytes,
+    activity: status.activity,
+    heldBytes: status.heldBytes,
+    heldBeforeBytes: status.heldBeforeBytes,
+    receivedBytes: status.receivedBytes,
+    seconds: status.elapsedMs / 1000,
+    loss: status.lossRatio,
+    lost: status.datagramsLost,
+    datagrams: status.datagramsReceived,
+    duplicates: status.duplicates,
+    badBlocks: status.badBlocks,
+    ...(status.rttMs === undefined ? {} : { rttMs: status.rttMs }),
+    multicast: status.usesGroup,
+  };
+}

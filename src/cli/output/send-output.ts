@@ -1,0 +1,222 @@
+/** What `p2mp send` prints: the live table, events as JSON lines, and the summary. */
+import {
+  bytesPerSec,
+  formatBytes,
+  formatCount,
+  formatCounts,
+  formatPlural,
+  formatRate,
+  formatSeconds,
+} from '../../base/format.js';
+import type { SkippedEntry } from '../../node/disk/source/object-source.js';
+import type { SendEvent, SendResult } from '../../node/session/send-options.js';
+import type { SessionReceiverStatus } from '../../session/sender-events.js';
+import { escapeControls } from '../../wire/byte-codec.js';
+import { describeOffload } from './describe-offload.js';
+import type { Output } from './output.js';
+import { printOddity, printOtherAddress, printPortRefused } from './print-event.js';
+import { formatLoss, sessionTable } from './session-table.js';
+import { formatTable } from './table.js';
+
+export class SendOutput {
+  private readonly startedAtMs = performance.now();
+  private contentSizeBytes = 0;
+  private isPaused = false;
+
+  constructor(
+    private readonly output: Output,
+    private readonly isVerbose: boolean,
+  ) {}
+
+  /** While a person is asked something, the table stays away. */
+  pause(isPaused: boolean): void {
+    this.isPaused = isPaused;
+    if (isPaused) this.output.endProgress();
+  }
+
+  handleEvent(event: SendEvent): void {
+    const { output, isVerbose } = this;
+    switch (event.type) {
+      case 'start': {
+        const { label, contentSizeBytes, entryCount, group, mssBytes, offload } = event;
+        this.contentSizeBytes = contentSizeBytes;
+        output.json({
+          event: 'start',
+          label,
+          bytes: contentSizeBytes,
+          entries: entryCount,
+          ...(group === undefined ? {} : { group }),
+          mss: mssBytes,
+          offload,
+        });
+        if (isVerbose && !output.isJson) {
+          output.warn(describeOffload(offload, 'send'));
+          output.warn(`segments of ${mssBytes} bytes`);
+        }
+        break;
+      }
+      case 'resize':
+        output.json({ event: 'resize', mss: event.mssBytes, reason: event.reason });
+        if (isVerbose && !output.isJson) {
+          output.warn(`segments of ${event.mssBytes} bytes: ${event.reason}`);
+        }
+        break;
+      case 'skipped':
+        output.json({ event: 'skipped', name: event.name, reason: event.reason });
+        printSkipped(output, event);
+        break;
+      case 'connect':
+        output.json({ event: 'CONNECT', receiver: event.receiver, name: event.selfName });
+        if (isVerbose && !output.isJson) output.warn(`${event.receiver}: takes part`);
+        break;
+      case 'other-address':
+        printOtherAddress(output, event);
+        break;
+      case 'port-refused':
+        printPortRefused(output, event);
+        break;
+      case 'silent':
+        output.json({ event: 'SILENT', receiver: event.receiver });
+        if (isVerbose && !output.isJson)
+          output.warn(`${event.receiver}: silent; it is called again`);
+        break;
+      case 'put-off': {
+        const { receiver, reason } = event;
+        output.json({ event: 'WAITING', receiver, reason });
+        if (!output.isJson) output.warn(`${receiver}: ${reason}; it is called until it is back`);
+        break;
+      }
+      case 'progress':
+        this.showProgress(event.receivers);
+        break;
+      case 'receiver': {
+        const { receiver, status, reason } = event.outcome;
+        output.json({ event: 'RESULT', ...receiverJson(event.outcome) });
+        if (output.isJson || (status === 'complete' && !isVerbose)) break;
+        const text = `${receiver}: ${status}${reason === undefined ? '' : `: ${reason}`}`;
+        if (status === 'complete') output.warn(text);
+        else output.error(text);
+        break;
+      }
+      case 'fault':
+      case 'send-error':
+        printOddity(output, event, isVerbose);
+        break;
+      case 'done':
+        break;
+    }
+  }
+
+  private showProgress(receivers: readonly SessionReceiverStatus[]): void {
+    const { output, contentSizeBytes } = this;
+    if (output.isJson) {
+      for (const status of receivers) {
+        if (status.status !== 'active') continue;
+        output.json({ event: 'PROGRESS', ...receiverJson(status) });
+      }
+      return;
+    }
+    if (!output.hasProgress || this.isPaused) return;
+    const elapsedMs = performance.now() - this.startedAtMs;
+    output.progress((size) => sessionTable(receivers, contentSizeBytes, elapsedMs, size));
+  }
+}
+
+/** Something that no receiver gets: --quiet does not hide it. */
+export function printSkipped(output: Output, { name, reason }: SkippedEntry): void {
+  if (!output.isJson) output.error(escapeControls(`${name}: not sent: ${reason}`));
+}
+
+/** The same keys in PROGRESS and RESULT, on both sides: a stable interface (docs/COMMANDS.md). */
+function receiverJson(status: SessionReceiverStatus) {
+  return {
+    receiver: status.receiver,
+    address: status.address,
+    ...(status.selfName === undefined ? {} : { name: status.selfName }),
+    status: status.status,
+    activity: status.activity,
+    ...(status.reason === undefined ? {} : { reason: status.reason }),
+    heldBytes: status.heldBytes,
+    heldBeforeBytes: status.heldBeforeBytes,
+    receivedBytes: status.receivedBytes,
+    seconds: status.elapsedMs / 1000,
+    loss: status.lossRatio,
+    datagrams: status.datagramsSent,
+    repairs: status.repairs,
+    lost: status.datagramsLost,
+    ...(status.rttMs === undefined ? {} : { rttMs: status.rttMs }),
+    multicast: status.usesGroup,
+  };
+}
+
+/** The last line of --json. */
+export function sendResultJson(result: SendResult) {
+  const { receivers, error } = result;
+  const complete = receivers.filter(({ status }) => status === 'complete').length;
+  return {
+    event: 'result',
+    status: complete === receivers.length && error === undefined ? 'complete' : 'incomplete',
+    label: result.label,
+    ...(result.skipped.length === 0 ? {} : { skipped: result.skipped }),
+    entries: result.entryCount,
+    bytes: result.contentSizeBytes,
+    seconds: result.elapsedMs / 1000,
+    object: result.objectId,
+    ...(result.rootDigest === undefined ? {} : { digest: result.rootDigest }),
+    mss: result.mssBytes,
+    datagrams: result.datagramsSent,
+    multicastDatagrams: result.groupDatagramsSent,
+    bytesSent: result.bytesSent,
+    repairs: result.repairs,
+    reports: result.reportsReceived,
+    faults: result.faults,
+    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+    receivers: receivers.map(receiverJson),
+  };
+}
+
+export function printSendSummary(output: Output, result: SendResult): void {
+  const { receivers, contentSizeBytes, elapsedMs } = result;
+  const complete = receivers.filter(({ status }) => status === 'complete').length;
+  // Of what was there before, nothing was sent.
+  const mostBytes = Math.max(0, ...receivers.map(({ receivedBytes }) => receivedBytes));
+  const goodput = bytesPerSec(mostBytes, elapsedMs);
+  output.line(
+    `${escapeControls(result.label)}: ${formatPlural(result.entryCount, 'entry', 'entries')}, ` +
+      `${formatBytes(contentSizeBytes)}, complete at ${complete} of ${formatPlural(receivers.length, 'receiver')}`,
+  );
+  output.line(
+    [
+      `  ${formatSeconds(elapsedMs / 1000)}`,
+      ...(goodput === undefined || mostBytes === 0 ? [] : [`goodput ${formatRate(goodput)}`]),
+      formatPlural(result.datagramsSent, 'datagram'),
+      ...(result.groupDatagramsSent === 0
+        ? []
+        : [`${formatCount(result.groupDatagramsSent)} of them by multicast`]),
+      formatPlural(result.repairs, 'repair'),
+    ].join(', '),
+  );
+  if (result.skipped.length > 0) {
+    output.line(`  not sent: ${formatPlural(result.skipped.length, 'entry', 'entries')}`);
+  }
+  const faults = formatCounts(result.faults);
+  if (faults !== '') output.line(`  odd datagrams: ${faults}`);
+  if (result.rootDigest !== undefined) output.line(`  digest ${result.rootDigest}`);
+  const wasHeld = receivers.some(({ heldBeforeBytes }) => heldBeforeBytes > 0);
+  const held = wasHeld ? ['already there'] : [];
+  // Why one is not complete was said when it ended, whatever the options are.
+  const note = ({ status, reason = '' }: SessionReceiverStatus) =>
+    status === 'complete' ? reason : '';
+  const notes = receivers.some((receiver) => note(receiver) !== '') ? ['note'] : [];
+  const head = ['receiver', 'status', ...held, 'received', 'time', 'loss', ...notes];
+  const rows = receivers.map((status) => [
+    status.receiver,
+    status.status,
+    ...(wasHeld ? [formatBytes(status.heldBeforeBytes)] : []),
+    formatBytes(status.receivedBytes),
+    formatSeconds(status.elapsedMs / 1000),
+    formatLoss(status.lossRatio),
+    note(status),
+  ]);
+  for (const line of formatTable([head, ...rows])) output.line(`  ${line}`);
+}

@@ -1,0 +1,89 @@
+/** The server's words on a transfer that is over: for people, and for --json. */
+
+import {
+  bytesPerSec,
+  formatCount,
+  formatCounts,
+  formatPlural,
+  formatRate,
+  formatSeconds,
+} from '../../base/format.js';
+import type { DiagnosisEvent } from '../../classic/packet-diagnosis.js';
+import type { FileTransferResult } from '../../node/file-receiver.js';
+import type { Output } from './output.js';
+
+export function printServerSummary(output: Output, result: FileTransferResult): void {
+  const { from, status, sizeBytes, segmentCount, elapsedMs, end } = result;
+  const goodput = bytesPerSec(sizeBytes, elapsedMs);
+  output.line(
+    `From ${from}: ${status}, ${formatCount(sizeBytes)} bytes in ${formatPlural(segmentCount, 'segment')}`,
+  );
+  output.line(
+    [
+      `  ${formatSeconds(elapsedMs / 1000)}`,
+      ...(goodput === undefined ? [] : [`goodput ${formatRate(goodput)}`]),
+      ...(end === undefined ? [] : [`ended by ${endText[end]}`]),
+    ].join(', '),
+  );
+  const losses = formatCounts({ 'by the loss service': result.losses, ...result.faults });
+  output.line(`  ${formatPlural(result.dataPackets, 'data packet')}; lost or odd: ${losses}`);
+  if (result.sha256 !== undefined) output.line(`  SHA-256 ${result.sha256}`);
+  if (status === 'complete' && !result.isCertain) {
+    output.line(
+      '  Note: the end was guessed from silence behind a segment of full size; compare the digests',
+    );
+  }
+}
+
+const endText = {
+  'end-marker': 'the end marker',
+  'marked-last': 'a packet marked as the last',
+  'end-packet': 'a packet of type 0xFFFF',
+  silence: 'silence',
+} as const;
+
+/** A `result` line of --json: a stable interface, described in docs/COMMANDS.md. */
+export function serverResultJson(
+  result: FileTransferResult,
+  diagnoses: readonly DiagnosisEvent[],
+  seed: string,
+) {
+  const { sizeBytes, elapsedMs, end, reason, sha256, error } = result;
+  const goodput = bytesPerSec(sizeBytes, elapsedMs);
+  return {
+    event: 'result',
+    from: result.from,
+    status: result.status,
+    ...(reason === undefined ? {} : { reason }),
+    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+    ...(end === undefined ? {} : { end }),
+    certain: result.isCertain,
+    bytes: sizeBytes,
+    segments: result.segmentCount,
+    seconds: elapsedMs / 1000,
+    ...(goodput === undefined ? {} : { goodputBytesPerSec: Math.round(goodput) }),
+    dataPackets: result.dataPackets,
+    acks: result.acksSent,
+    losses: result.losses,
+    faults: result.faults,
+    diagnoses: diagnosesJson(diagnoses),
+    seed,
+    ...(sha256 === undefined ? {} : { sha256 }),
+  };
+}
+
+/** The last line of --json where there was no transfer at all. */
+export function idleResultJson(diagnoses: readonly DiagnosisEvent[], seed: string) {
+  return { event: 'result', status: 'idle', diagnoses: diagnosesJson(diagnoses), seed };
+}
+
+/** Whose packets were rejected since the summary before, and why; more was said when it happened. */
+export function printDiagnoses(output: Output, diagnoses: readonly DiagnosisEvent[]): void {
+  for (const { from, kind, cause } of diagnoses) {
+    output.line(`  Rejected from ${from} (${kind}): ${cause}`);
+  }
+}
+
+function diagnosesJson(diagnoses: readonly DiagnosisEvent[]) {
+  return diagnoses.map(({ type: _, ...diagnosis }) => diagnosis);
+}

@@ -1,0 +1,87 @@
+/** The live table of a session: a row for each receiver, and a line for all. */
+import { bytesPerSec, formatBytes, formatRate, formatSeconds } from '../../base/format.js';
+import type { SessionReceiverStatus } from '../../session/sender-events.js';
+import type { ViewSize } from './live-view.js';
+import { formatPartOfTable, shownRows } from './table.js';
+
+/** States in the order in which a person wants to see them. */
+const order = ['active', 'offered', 'identifying', 'calling', 'failed', 'refused', 'aborted'];
+
+/** Lines for the head of the table and for the line about all. */
+const fixedLines = 2;
+
+/** Where not all receivers have room, those that are not done, and the slowest, are shown. */
+export function sessionTable(
+  receivers: readonly SessionReceiverStatus[],
+  contentSizeBytes: number,
+  elapsedMs: number,
+  { columns, lines }: ViewSize,
+): string[] {
+  const total = totalLine(receivers, contentSizeBytes, elapsedMs);
+  const rowCount = shownRows(receivers.length, lines - fixedLines);
+  if (rowCount === 0) return [total];
+  const shown = new Set(
+    [...receivers]
+      .sort((a, b) => rank(a) - rank(b) || a.heldBytes - b.heldBytes)
+      .slice(0, rowCount),
+  );
+  // Each keeps its place: rows that jump cannot be read.
+  const rows = receivers
+    .filter((status) => shown.has(status))
+    .map((status) => row(status, contentSizeBytes));
+  const head = ['receiver', 'state', 'here', 'goodput', 'loss', 'rtt'];
+  const hidden = receivers.length - rows.length;
+  return [...formatPartOfTable([head, ...rows], hidden, columns), total];
+}
+
+function rank(status: SessionReceiverStatus): number {
+  const place = order.indexOf(status.status);
+  return place === -1 ? order.length : place;
+}
+
+function row(status: SessionReceiverStatus, contentSizeBytes: number): string[] {
+  const goodput = bytesPerSec(status.receivedBytes, status.elapsedMs);
+  return [
+    status.receiver,
+    status.activity,
+    // Nothing is here yet where not even the offer has come.
+    `${status.selfName === undefined ? 0 : percent(status.heldBytes, contentSizeBytes)}%`,
+    goodput === undefined || goodput === 0 ? '-' : formatRate(goodput),
+    formatLoss(status.lossRatio),
+    status.rttMs === undefined ? '-' : `${status.rttMs.toFixed(1)} ms`,
+  ];
+}
+
+/** How far the receivers still worth waiting for are, all together; the slowest sets the ETA. */
+function totalLine(
+  receivers: readonly SessionReceiverStatus[],
+  contentSizeBytes: number,
+  elapsedMs: number,
+): string {
+  const complete = receivers.filter(({ status }) => status === 'complete').length;
+  const active = receivers.filter(({ status }) => status === 'active');
+  let etaSeconds = 0;
+  for (const { receivedBytes, heldBytes, elapsedMs: ms } of active) {
+    const goodput = bytesPerSec(receivedBytes, ms) ?? 0;
+    const seconds = goodput > 0 ? (contentSizeBytes - heldBytes) / goodput : Infinity;
+    etaSeconds = Math.max(etaSeconds, seconds);
+  }
+  const eta =
+    active.length === 0 || etaSeconds === Infinity ? 'unknown' : formatSeconds(etaSeconds);
+  return [
+    `${complete} of ${receivers.length} complete`,
+    formatBytes(contentSizeBytes),
+    formatSeconds(elapsedMs / 1000),
+    ...(complete === receivers.length ? [] : [`ETA ${eta}`]),
+  ].join(', ');
+}
+
+/** 100 only where all of it is there. */
+export function percent(heldBytes: number, sizeBytes: number): number {
+  return sizeBytes === 0 ? 100 : Math.floor((heldBytes / sizeBytes) * 100);
+}
+
+export function formatLoss(lossRatio: number): string {
+  const share = lossRatio * 100;
+  return `${share === 0 || share >= 9.95 ? share.toFixed(0) : share.toFixed(1)}%`;
+}

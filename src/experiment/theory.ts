@@ -1,0 +1,85 @@
+/**
+ * What stop-and-wait to many receivers costs on average, and how far chance lets a run stray from it
+ * (docs/THEORY.md). N receivers lose each data packet independently with probability p; ACKs are not
+ * lost.
+ */
+
+import { assert } from '../base/assert.js';
+
+/** P(R > m): that some of N receivers still lack a segment after m rounds. */
+function lackingAfter(rounds: number, receivers: number, loss: number): number {
+  assert(loss >= 0 && loss < 1, 'what is always lost never arrives');
+  // 1 - (1 - p^m)^N without the cancellation that would cost the tail its digits.
+  return -Math.expm1(receivers * Math.log1p(-(loss ** rounds)));
+}
+
+/** Sums over m = 0, 1, 2... until nothing is added any more. */
+function sumOverRounds(term: (rounds: number) => number): number {
+  let sum = term(0);
+  for (let rounds = 1; ; rounds++) {
+    const next = sum + term(rounds);
+    if (next === sum) return sum;
+    sum = next;
+  }
+}
+
+/** E[R]: rounds until all N have a segment, the maximum of N geometric variables. */
+export function meanRounds(receivers: number, loss: number): number {
+  return sumOverRounds((m) => lackingAfter(m, receivers, loss));
+}
+
+/** Var R. */
+export function varianceOfRounds(receivers: number, loss: number): number {
+  const meanSquare = sumOverRounds((m) => (2 * m + 1) * lackingAfter(m, receivers, loss));
+  return meanSquare - meanRounds(receivers, loss) ** 2;
+}
+
+export interface StopAndWait {
+  readonly receivers: number;
+  readonly loss: number;
+  readonly segments: number;
+  /** Fixed timeout of a round, not below the round-trip time. */
+  readonly timeoutMs: number;
+  /** Constant round-trip time, in which no sending time is contained. */
+  readonly rttMs: number;
+  /** Serial time that the sender spends on each datagram. */
+  readonly sendTimeMs: number;
+}
+
+/** E[T] of the whole transfer: S * (t * N / (1 - p) + (E[R] - 1) * RTO + RTT). */
+export function meanDelayMs(run: StopAndWait): number {
+  const { receivers, loss, segments, timeoutMs, rttMs, sendTimeMs } = run;
+  const datagrams = receivers / (1 - loss);
+  return (
+    segments * (sendTimeMs * datagrams + (meanRounds(receivers, loss) - 1) * timeoutMs + rttMs)
+  );
+}
+
+/**
+ * sd(T). A segment takes t * D + (R - 1) * RTO + RTT, where D, the datagrams that it takes, is the
+ * sum of N geometric variables and R is their maximum; hence, segments being independent,
+ * Var T = S * (t^2 * Var D + RTO^2 * Var R + 2 * t * RTO * Cov(D, R)).
+ */
+export function deviationOfDelayMs(run: StopAndWait): number {
+  const { receivers, loss, segments, timeoutMs, sendTimeMs } = run;
+  const varianceOfDatagrams = (receivers * loss) / (1 - loss) ** 2;
+  const variance =
+    sendTimeMs ** 2 * varianceOfDatagrams +
+    timeoutMs ** 2 * varianceOfRounds(receivers, loss) +
+    2 * sendTimeMs * timeoutMs * covarianceOfDatagramsAndRounds(receivers, loss);
+  return Math.sqrt(segments * variance);
+}
+
+/**
+ * Cov(D, R) = N * (E[G * R] - E[G] * E[R]) for one receiver's G. With E[G * R] as the sum over m of
+ * E[G; R > m] = E[G] - E[G; G <= m] * P(the others <= m), and
+ * E[G; G <= m] = (1 - p^m) / (1 - p) - m * p^m.
+ */
+function covarianceOfDatagramsAndRounds(receivers: number, loss: number): number {
+  const meanOne = 1 / (1 - loss);
+  const product = sumOverRounds((m) => {
+    const meanWithin = (1 - loss ** m) * meanOne - m * loss ** m;
+    return meanOne - meanWithin * (1 - loss ** m) ** (receivers - 1);
+  });
+  return receivers * (product - meanOne * meanRounds(receivers, loss));
+}

@@ -1,0 +1,214 @@
+/** The way to an open part: nothing is written before all of it has been looked at. */
+import { lstat, opendir } from 'node:fs/promises';
+import { assert, at } from '../../../base/assert.js';
+import type { Range } from '../../../base/range-set.js';
+import { RangeSet } from '../../../base/range-set.js';
+import type { Manifest } from '../../../object/manifest.js';
+import { commonAllocationBytes } from '../../../session/object-limits.js';
+import { forEachInTurns, namesPerTurn } from '../../in-turns.js';
+import type { PartStoreOptions } from '../../session/part-store-options.js';
+import { fileError } from '../../system-error.js';
+import { canHaveHoles } from '../holes.js';
+import type { ContentFile } from '../store/content-layout.js';
+import { ContentLayout, wholeBlocks } from '../store/content-layout.js';
+import type { FoundFile } from '../store/existing-files.js';
+import { surveyTarget } from '../store/existing-files.js';
+import { FileBudget } from '../store/file-budget.js';
+import type { SpaceNeed } from '../store/free-space.js';
+import { checkFreeSpace } from '../store/free-space.js';
+import type { HeldBlock } from '../store/held-blocks.js';
+import { readHeldBlocks } from '../store/held-blocks.js';
+import { refuseClashes } from '../store/name-clashes.js';
+import { OpenFiles } from '../store/open-files.js';
+import type { Placing } from '../store/place-entries.js';
+import { countWithin, hasAll, hasAny } from '../store/range-queries.js';
+import { refuseUnlessFolder, TargetFolder } from '../store/target-folder.js';
+import type { FilePlace } from './part-files.js';
+import { PartFiles } from './part-files.js';
+import type { PartPaths } from './part-folder.js';
+import { makePrivateFolder, partPaths, removeIfEmpty } from './part-folder.js';
+import { PartJournal, readJournal } from './part-journal.js';
+import { PartLock } from './part-lock.js';
+import { writeOrigin } from './part-origin.js';
+import { removePartFolder } from './remove-part.js';
+
+const defaultMaxOpenFiles = 16;
+
+export interface OpenedPart extends Placing {
+  readonly blockSizeBytes: number;
+  readonly layout: ContentLayout;
+  readonly paths: PartPaths;
+  readonly lock: PartLock;
+  readonly journal: PartJournal;
+  readonly fileBudget: FileBudget;
+  readonly present: RangeSet;
+  readonly held: readonly HeldBlock[];
+  readonly kept: readonly Range[];
+}
+
+/** What an earlier time left. */
+interface OldPart {
+  /** By its journal; undefined where there is no journal, or that of something else. */
+  readonly durable: RangeSet | undefined;
+  /** Numbers of the files that are there. */
+  readonly numbers: ReadonlySet<number>;
+}
+
+/** @throws P2mpError TARGET_UNWRITABLE, TARGET_FAILED; the signal's reason */
+export async function openPart(options: PartStoreOptions): Promise<OpenedPart> {
+  const { dir, objectId, blockSizeBytes, signal } = options;
+  assert(/^[0-9a-f]{64}$/.test(objectId), 'an object is named by 64 hexadecimal digits');
+  assert(Number.isSafeInteger(blockSizeBytes) && blockSizeBytes > 0, 'a block has a size');
+  signal?.throwIfAborted();
+  const target = await TargetFolder.open(dir);
+  const paths = partPaths(target.root, objectId);
+  const shown = partPaths(target.name, objectId).part;
+  const makeParts = () => makePrivateFolder(paths.parts);
+  const lock = await PartLock.acquire(paths.lock, makeParts, shown).catch((error: unknown) => {
+    throw fileError('TARGET_UNWRITABLE', shown, error);
+  });
+  try {
+    return await openLocked(options, target, paths, lock);
+  } catch (error) {
+    await lock.release();
+    await removeIfEmpty(paths.parts);
+    throw signal?.aborted ? error : fileError('TARGET_FAILED', target.name, error);
+  }
+}
+
+async function openLocked(
+  options: PartStoreOptions,
+  target: TargetFolder,
+  paths: PartPaths,
+  lock: PartLock,
+): Promise<OpenedPart> {
+  const {
+    manifest,
+    existing,
+    placed,
+    blockSizeBytes,
+    signal,
+    fileBudget = new FileBudget(defaultMaxOpenFiles),
+    updatesModes = false,
+  } = options;
+  const layout = await ContentLayout.create(manifest, signal);
+  await refuseClashes(target, manifest, signal);
+  const found = await surveyTarget(target, manifest, layout, existing, placed, signal);
+  const key = { objectId: options.objectId, contentSizeBytes: layout.sizeBytes };
+  const old = await readOldPart(paths, key);
+  const { places, durable, present, kept } = await judge(layout, found, old, signal);
+  const need = await spaceFor(manifest, layout, places, old, present);
+  await checkFreeSpace(target.root, target.name, need);
+
+  const makesHoles = await canHaveHoles(target.root);
+  const openFiles = new OpenFiles(fileBudget);
+  const files = new PartFiles(
+    ...([layout, target, paths.part, openFiles, places, old.numbers, makesHoles] as const),
+  );
+  try {
+    const { held, lost } = await readHeldBlocks(files, present, blockSizeBytes, signal);
+    for (const { start, end } of lost) {
+      present.remove(start, end);
+      durable.remove(start, end);
+    }
+    if (old.durable === undefined) await removePartFolder(paths.part);
+    await makePrivateFolder(paths.part);
+    const createJournal = async () => {
+      if (options.origin !== undefined) await writeOrigin(paths.part, options.origin);
+      return PartJournal.create(paths.journal, key, durable);
+    };
+    const journal = await fileBudget.takeLasting(createJournal).catch(async (error: unknown) => {
+      if (old.durable === undefined) await removePartFolder(paths.part);
+      throw fileError('TARGET_FAILED', paths.journal, error);
+    });
+    const keptBlocks = wholeBlocks(kept.ranges(), blockSizeBytes, layout.sizeBytes);
+    const { part: partPath } = paths;
+    const placing = {
+      ...{ target, manifest, existing, updatesModes, placed, files, openFiles, partPath },
+    };
+    return {
+      ...placing,
+      fileBudget,
+      blockSizeBytes,
+      layout,
+      paths,
+      lock,
+      journal,
+      present,
+      held,
+      kept: keptBlocks,
+    };
+  } catch (error) {
+    await openFiles.end();
+    throw error;
+  }
+}
+
+async function readOldPart(
+  paths: PartPaths,
+  key: { readonly objectId: string; readonly contentSizeBytes: number },
+): Promise<OldPart> {
+  const stats = await lstat(paths.part).catch(() => undefined);
+  if (stats === undefined) return { durable: undefined, numbers: new Set() };
+  refuseUnlessFolder('TARGET_UNWRITABLE', paths.part, stats);
+  const durable = await readJournal(paths.journal, key);
+  const numbers = new Set<number>();
+  if (durable === undefined) return { durable, numbers };
+  for await (const { name } of await opendir(paths.part, { bufferSize: namesPerTurn })) {
+    if (/^(?:0|[1-9][0-9]*)$/.test(name)) numbers.add(Number(name));
+  }
+  return { durable, numbers };
+}
+
+/** What the part needs of the disk in addition to what is there. */
+async function spaceFor(
+  { entries }: Manifest,
+  { files }: ContentLayout,
+  places: readonly FilePlace[],
+  old: OldPart,
+  present: RangeSet,
+): Promise<SpaceNeed> {
+  let sizeBytes = 0;
+  let newFileCount = 0;
+  await forEachInTurns(files, (file) => {
+    if (at(places, file.number).kind !== 'part') return;
+    const missingBytes = file.end - file.start - countWithin(present, file);
+    sizeBytes += Math.ceil(missingBytes / commonAllocationBytes) * commonAllocationBytes;
+    if (!old.numbers.has(file.number)) newFileCount++;
+  });
+  return { sizeBytes, inodeCount: entries.length - files.length + newFileCount };
+}
+
+/** Where the bytes of each file are. */
+async function judge(
+  layout: ContentLayout,
+  found: readonly FoundFile[],
+  old: OldPart,
+  signal: AbortSignal | undefined,
+) {
+  const durable = new RangeSet(old.durable?.ranges());
+  const kept = new RangeSet();
+  const candidates = new RangeSet();
+  const judgeFile = (file: ContentFile): FilePlace => {
+    const { place, ifPlaced } = found[file.number] as FoundFile;
+    const { start, end } = file;
+    const isEmpty = start === end;
+    const isThere = old.numbers.has(file.number);
+    if (place.kind === 'kept') {
+      if (!isEmpty) kept.add(start, end);
+      return place;
+    }
+    if (isThere && hasAny(durable, file)) return { kind: 'part' };
+    // The part had all of it, and has it no longer: a finish that was interrupted had moved it.
+    const wasPlaced = !isEmpty && !isThere && hasAll(durable, file);
+    if (!isEmpty) durable.remove(start, end);
+    const chosen = wasPlaced && ifPlaced !== undefined ? ifPlaced : place;
+    if (chosen.kind === 'candidate' && !isEmpty) candidates.add(start, end);
+    return chosen;
+  };
+  const places: FilePlace[] = [];
+  await forEachInTurns(layout.files, (file) => places.push(judgeFile(file)), signal);
+  const present = new RangeSet([...durable.ranges(), ...candidates.ranges()]);
+  for (const { start, end } of kept.ranges()) present.remove(start, end);
+  return { places, durable, present, kept };
+}

@@ -1,0 +1,302 @@
+/**
+ * The bytes of an object on the disk, file by file: in the part, or still under the final name where a
+ * file of the right size was there before.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { chmod, constants, copyFile, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { assert, at } from '../../../base/assert.js';
+import { P2mpError } from '../../../base/errors.js';
+import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
+import { fileError } from '../../system-error.js';
+import type { FileIdentity } from '../fsync.js';
+import { identityOf, isSameFile, openFlags, readAll, syncFolder, writeParts } from '../fsync.js';
+import { copyAroundHoles, findHoles, writeAroundHoles } from '../holes.js';
+import type { ContentFile, ContentLayout, Piece } from '../store/content-layout.js';
+import type { OpenFiles } from '../store/open-files.js';
+import type { TargetFolder } from '../store/target-folder.js';
+
+export type FilePlace =
+  /** In the part, or nowhere yet. */
+  | { readonly kind: 'part' }
+  /** Under its final name, from before; taken for the right one until a block proves otherwise. */
+  | {
+      readonly kind: 'candidate';
+      readonly identity: FileIdentity;
+      /** It has another name besides. */
+      readonly isShared: boolean;
+    }
+  /** Under its final name, from before, and not ours to touch. */
+  | { readonly kind: 'kept' }
+  /** Under its final name, by us. */
+  | { readonly kind: 'placed' };
+
+/** What a checkpoint has to sync. */
+export interface UnsyncedFiles {
+  readonly numbers: readonly number[];
+  /** Files were made: their names must become durable too. */
+  readonly hasNewNames: boolean;
+}
+
+export class PartFiles {
+  /** Told when a candidate has become a file of the part, with all that it held. */
+  handleCopied: (file: ContentFile) => void = () => undefined;
+  private unsynced = new Set<number>();
+  private hasNewNames = false;
+  /** Files of the part that are there. */
+  private readonly made: Set<number>;
+  /** Files that were given their whole size before all of it was written. */
+  private readonly extended = new Set<number>();
+  /** Of files that were made by this process, where there are only zeros from. */
+  private readonly usedBytes = new Map<number, number>();
+  /** Copies of candidates under way, or made. */
+  private readonly copies = new Map<number, Promise<void>>();
+
+  constructor(
+    readonly layout: ContentLayout,
+    private readonly target: TargetFolder,
+    private readonly partPath: string,
+    private readonly openFiles: OpenFiles,
+    private readonly places: FilePlace[],
+    made: Iterable<number>,
+    /** Whether long stretches of zeros take no room there. */
+    private readonly makesHoles: boolean,
+  ) {
+    this.made = new Set(made);
+  }
+
+  place({ number }: ContentFile): FilePlace {
+    return at(this.places, number);
+  }
+
+  setPlaced({ number }: ContentFile): void {
+    this.places[number] = { kind: 'placed' };
+  }
+
+  path({ number }: ContentFile): string {
+    return join(this.partPath, `${number}`);
+  }
+
+  /** @returns false where a file is shorter than it should be */
+  async read(start: number, bytes: Uint8Array): Promise<boolean> {
+    let isWhole = true;
+    const pieces = this.layout.pieces(start, start + bytes.length);
+    await forEachLimited(pieces, diskConcurrency, async (piece) => {
+      const from = piece.file.start + piece.offsetBytes - start;
+      const part = bytes.subarray(from, from + piece.sizeBytes);
+      if (!(await this.readPiece(piece, part))) isWhole = false;
+    });
+    return isWhole;
+  }
+
+  /**
+   * Writes bytes that lie in one file; those of a file that is kept go nowhere.
+   * @param parts the bytes, one behind the other
+   */
+  async write(piece: Piece, parts: readonly Uint8Array[]): Promise<void> {
+    const { file, offsetBytes } = piece;
+    const { kind } = this.place(file);
+    if (kind === 'kept') return;
+    assert(kind !== 'placed', 'no writes behind the end');
+    try {
+      if (kind === 'candidate') {
+        // What is there already needs no copy of the whole file.
+        if (await this.holdsBytes(piece, Buffer.concat(parts))) return;
+        await this.copyCandidate(file);
+      }
+      await this.openFiles.use(
+        this.path(file),
+        () => this.openPartFile(file),
+        (handle) => this.writeInto(handle, file, parts, offsetBytes),
+      );
+    } catch (error) {
+      throw fileError('TARGET_FAILED', this.target.shown(file.entry.name), error);
+    }
+    this.unsynced.add(file.number);
+  }
+
+  private async writeInto(
+    handle: FileHandle,
+    { number, entry }: ContentFile,
+    parts: readonly Uint8Array[],
+    offsetBytes: number,
+  ): Promise<void> {
+    const holes = this.makesHoles ? findHoles(parts, offsetBytes) : [];
+    const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
+    const usedBytes = this.usedBytes.get(number) ?? entry.sizeBytes;
+    const [hole] = holes;
+    const isZero = hole !== undefined && hole.end - hole.start === sizeBytes;
+    if (!isZero) this.usedBytes.set(number, Math.max(usedBytes, offsetBytes + sizeBytes));
+    if (holes.length === 0) return writeParts(handle, parts, offsetBytes);
+    // Once: a file that loses its end later must not get it back as zeros.
+    if (!this.extended.has(number)) {
+      this.extended.add(number);
+      const { size } = await handle.stat();
+      if (size < entry.sizeBytes) await handle.truncate(entry.sizeBytes);
+    }
+    await writeAroundHoles(handle, parts, offsetBytes, holes, usedBytes);
+  }
+
+  /** What was written since the last call; the caller has to sync it. */
+  takeUnsynced(): UnsyncedFiles {
+    const unsynced = { numbers: [...this.unsynced], hasNewNames: this.hasNewNames };
+    this.unsynced = new Set();
+    this.hasNewNames = false;
+    return unsynced;
+  }
+
+  async sync({ numbers, hasNewNames }: UnsyncedFiles): Promise<void> {
+    await forEachLimited(numbers, diskConcurrency, async (number) => {
+      const file = at(this.layout.files, number);
+      await this.openFiles
+        .use(
+          this.path(file),
+          () => this.openPartFile(file),
+          (handle) => handle.datasync(),
+        )
+        .catch((error: unknown) => {
+          throw fileError('TARGET_FAILED', this.target.shown(file.entry.name), error);
+        });
+    });
+    if (!hasNewNames) return;
+    // It takes a handle as files do.
+    await this.openFiles
+      .withRoom(() => syncFolder(this.partPath))
+      .catch((error: unknown) => {
+        throw fileError('TARGET_FAILED', this.partPath, error);
+      });
+  }
+
+  /** Makes the file where it is missing. */
+  async openPartFile(file: ContentFile): Promise<FileHandle> {
+    const path = this.path(file);
+    const isNew = !this.made.has(file.number);
+    // What is gone must not come back as a file of zeros.
+    const flags = openFlags.write | (isNew ? constants.O_CREAT : 0);
+    const handle = await open(path, flags, 0o600).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EACCES') throw error;
+      // A finish that was interrupted may have given it its final mode.
+      await chmod(path, 0o600);
+      return open(path, flags, 0o600);
+    });
+    if (isNew) {
+      this.made.add(file.number);
+      this.usedBytes.set(file.number, 0);
+      this.hasNewNames = true;
+    }
+    return handle;
+  }
+
+  async openCandidate(file: ContentFile, flags: number = openFlags.read): Promise<FileHandle> {
+    const place = this.place(file);
+    assert(place.kind === 'candidate', 'a candidate');
+    const path = this.target.path(file.entry.name);
+    const handle = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
+      // It is gone, or there is a link in its place.
+      throw ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(error.code ?? '') ? this.changed(file) : error;
+    });
+    try {
+      const identity = identityOf(await handle.stat({ bigint: true }));
+      if (!isSameFile(identity, place.identity)) throw this.changed(file);
+      return handle;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** Takes a candidate into the part: the file under the final name is never written. */
+  copyCandidate(file: ContentFile): Promise<void> {
+    let copy = this.copies.get(file.number);
+    if (copy === undefined) {
+      copy = this.copyNow(file).catch((error: unknown) => {
+        // The next one may have more room.
+        this.copies.delete(file.number);
+        throw error;
+      });
+      this.copies.set(file.number, copy);
+    }
+    return copy;
+  }
+
+  private changed(file: ContentFile): P2mpError {
+    const shown = this.target.shown(file.entry.name);
+    return new P2mpError('TARGET_FAILED', `${shown}: changed while it was compared; start again`);
+  }
+
+  private async readPiece(
+    { file, offsetBytes }: Pick<Piece, 'file' | 'offsetBytes'>,
+    bytes: Uint8Array,
+  ): Promise<boolean> {
+    const isCandidate = this.place(file).kind === 'candidate';
+    const path = isCandidate ? this.target.path(file.entry.name) : this.path(file);
+    try {
+      return await this.openFiles.use(
+        path,
+        () => (isCandidate ? this.openCandidate(file) : this.openPartFile(file)),
+        (handle) => readAll(handle, bytes, offsetBytes),
+      );
+    } catch (error) {
+      throw fileError('TARGET_FAILED', this.target.shown(file.entry.name), error);
+    }
+  }
+
+  /** Whether a candidate holds these bytes. */
+  private async holdsBytes(piece: Piece, bytes: Uint8Array): Promise<boolean> {
+    const found = Buffer.allocUnsafe(bytes.length);
+    return (await this.readPiece(piece, found)) && found.equals(bytes);
+  }
+
+  private async copyNow(file: ContentFile): Promise<void> {
+    const place = this.place(file);
+    assert(place.kind === 'candidate', 'a candidate');
+    const { name } = file.entry;
+    this.target.checkParents(name, 'TARGET_FAILED');
+    const to = this.path(file);
+    await this.openFiles.withRoom(async () => {
+      // Whatever takes its name meanwhile, this is the file.
+      const source = await this.openCandidate(file);
+      try {
+        await this.copyOpen(source, to, file.entry.sizeBytes);
+        const identity = identityOf(await source.stat({ bigint: true }));
+        if (!isSameFile(identity, place.identity)) throw this.changed(file);
+      } finally {
+        await source.close();
+      }
+    });
+    // The copy has all bits of its source.
+    await chmod(to, 0o600);
+    this.made.add(file.number);
+    this.hasNewNames = true;
+    this.unsynced.add(file.number);
+    this.places[file.number] = { kind: 'part' };
+    this.handleCopied(file);
+  }
+
+  /** Shares the bytes where the file system can. Where it cannot, the system would write out all holes. */
+  private async copyOpen(source: FileHandle, to: string, sizeBytes: number): Promise<void> {
+    const { size, blocks } = await source.stat();
+    const isSparse = this.makesHoles && blocks * 512 < size;
+    const { COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE, O_CREAT, O_TRUNC } = constants;
+    const isCopied = await copyFile(
+      pathOfOpen(source),
+      to,
+      isSparse ? COPYFILE_FICLONE_FORCE : COPYFILE_FICLONE,
+    ).then(
+      () => true,
+      () => false,
+    );
+    if (isCopied) return;
+    const copy = await open(to, openFlags.write | O_CREAT | O_TRUNC, 0o600);
+    try {
+      await copyAroundHoles(source, copy, sizeBytes);
+    } finally {
+      await copy.close();
+    }
+  }
+}
+
+/** A name that leads to what is open, whatever has its own name by now; on Linux alone. */
+function pathOfOpen({ fd }: FileHandle): string {
+  return `/proc/self/fd/${fd}`;
+}

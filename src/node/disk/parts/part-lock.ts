@@ -1,0 +1,165 @@
+/**
+ * One store for one part: a file that names the process. It lies beside the part, so that removing the
+ * part never removes the lock of who comes next. A process that is gone holds nothing.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { link, open, readFile, rename, rm } from 'node:fs/promises';
+import { P2mpError } from '../../../base/errors.js';
+
+interface Holder {
+  readonly pid: number;
+  /** When it started: a number of a process is given again. */
+  readonly start: string;
+}
+
+export class PartLock {
+  private constructor(private readonly path: string) {}
+
+  /**
+   * @param path of the lock; its folder may vanish between attempts
+   * @param makeFolder makes that folder
+   * @param shown names the part in messages
+   * @throws P2mpError TARGET_UNWRITABLE where another store holds it
+   */
+  static async acquire(
+    path: string,
+    makeFolder: () => Promise<void>,
+    shown: string,
+  ): Promise<PartLock> {
+    const own: Holder = { pid: process.pid, start: await ownStart() };
+    // Each turn that fails saw another process come or go.
+    for (let attempt = 0; attempt < 20; attempt++) {
+      await makeFolder();
+      if (await tryCreate(path, JSON.stringify(own))) return new PartLock(path);
+      const text = await readIfThere(path);
+      if (text === undefined) continue;
+      const holder = parseHolder(text);
+      if (holder !== undefined && (await isAlive(holder))) throw inUse(shown, holder.pid);
+      // Of those who find it dead, one at a time goes on, and looks whether it still is that one.
+      const guard = await PartLock.acquire(guardPath(path, text), makeFolder, shown);
+      try {
+        if ((await readIfThere(path)) !== text) continue;
+        await replace(path, JSON.stringify(own));
+        return new PartLock(path);
+      } finally {
+        await guard.release();
+      }
+    }
+    throw inUse(shown, undefined);
+  }
+
+  async release(): Promise<void> {
+    await rm(this.path, { force: true });
+  }
+}
+
+function inUse(shown: string, pid: number | undefined): P2mpError {
+  const who =
+    pid === undefined ? 'others' : pid === process.pid ? 'this process' : `process ${pid}`;
+  const remedy = 'wait until it is done, or stop it';
+  return new P2mpError('TARGET_UNWRITABLE', `${shown}: is being received by ${who}; ${remedy}`);
+}
+
+/** Under its name, the lock is whole from the start. */
+async function tryCreate(path: string, text: string): Promise<boolean> {
+  const newPath = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    await writeNew(newPath, text);
+    await link(newPath, path);
+    return true;
+  } catch (error) {
+    switch ((error as NodeJS.ErrnoException).code) {
+      case 'EEXIST':
+      case 'ENOENT':
+        return false;
+      case 'EPERM':
+      case 'ENOSYS':
+      case 'ENOTSUP':
+      case 'EOPNOTSUPP':
+        // File systems without links: for an instant, the lock is empty.
+        return writeNew(path, text).then(
+          () => true,
+          (failure: NodeJS.ErrnoException) => {
+            if (failure.code === 'EEXIST') return false;
+            throw failure;
+          },
+        );
+      default:
+        throw error;
+    }
+  } finally {
+    await rm(newPath, { force: true });
+  }
+}
+
+async function writeNew(path: string, text: string): Promise<void> {
+  const handle = await open(path, 'wx', 0o600);
+  try {
+    await handle.writeFile(text);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The lock of those who would take over this one lock: it may be left by a process that was killed. */
+function guardPath(path: string, text: string): string {
+  return `${path}.${createHash('sha256').update(text).digest('hex').slice(0, 12)}`;
+}
+
+async function replace(path: string, text: string): Promise<void> {
+  const newPath = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    await writeNew(newPath, text);
+    await rename(newPath, path);
+  } finally {
+    await rm(newPath, { force: true });
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** @returns undefined where a power loss left no text */
+function parseHolder(text: string): Holder | undefined {
+  try {
+    const { pid, start } = JSON.parse(text);
+    return Number.isInteger(pid) && pid > 0 && typeof start === 'string'
+      ? { pid, start }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function isAlive({ pid, start }: Holder): Promise<boolean> {
+  if (pid === process.pid) return start === (await ownStart());
+  if (process.platform === 'linux') return start === (await linuxStart(pid));
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function ownStart(): Promise<string> {
+  const linux = process.platform === 'linux' ? await linuxStart(process.pid) : undefined;
+  return linux ?? `${Math.round(performance.timeOrigin)}`;
+}
+
+/** The boot, and the clock tick in it; undefined where the process is gone. */
+async function linuxStart(pid: number): Promise<string | undefined> {
+  const stat = await readIfThere(`/proc/${pid}/stat`).catch(() => undefined);
+  const boot = await readIfThere('/proc/sys/kernel/random/boot_id').catch(() => undefined);
+  if (stat === undefined) return undefined;
+  // The second field is the program's name, with any character in it; see proc(5).
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  // Dead, and not yet collected by its parent.
+  if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+  return `${boot?.trim()} ${fields[19]}`;
+}

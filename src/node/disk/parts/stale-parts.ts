@@ -1,0 +1,138 @@
+/** Parts that nobody will come back for. */
+import { lstat, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { P2mpError } from '../../../base/errors.js';
+import { fileError } from '../../system-error.js';
+import { keepPrivate, makePrivateFolder, partPaths, removeIfEmpty } from './part-folder.js';
+import { PartLock } from './part-lock.js';
+import { readOrigin } from './part-origin.js';
+import { removePartFolder } from './remove-part.js';
+
+/**
+ * Removes parts whose journal has not changed for that long, and that no process is receiving.
+ * @returns the names of the parts that were removed
+ * @throws P2mpError TARGET_FAILED, TARGET_UNWRITABLE
+ */
+export async function removeStaleParts(dir: string, olderThanMs: number): Promise<string[]> {
+  const changedBeforeMs = Date.now() - olderThanMs;
+  return amongParts(dir, async (parts, names) => {
+    for (const name of names.filter(isUnfinishedLock)) {
+      if (await isOlder([join(parts, name)], changedBeforeMs)) await rm(join(parts, name));
+    }
+    const removed: string[] = [];
+    for (const id of idsAmong(names)) {
+      const { part, lock, journal } = partPaths(dir, id);
+      if (!(await isOlder([journal, part, lock], changedBeforeMs))) continue;
+      // Somebody may have continued with it, and stopped again, just now.
+      const isStale = () => isOlder([journal, part], changedBeforeMs);
+      if (await removeIdlePart(dir, id, isStale)) removed.push(id);
+    }
+    return removed;
+  });
+}
+
+/**
+ * Removes one part, unless a process is receiving it.
+ * @throws P2mpError TARGET_FAILED, TARGET_UNWRITABLE
+ */
+export async function removePart(dir: string, id: string): Promise<void> {
+  await amongParts(dir, async (_, names) => {
+    if (names.includes(id)) await removeIdlePart(dir, id, async () => true);
+    return [];
+  });
+}
+
+/** A part, seen by who looks for those that can be removed. */
+export interface SenderPart {
+  readonly id: string;
+  readonly lastKey: string;
+  readonly label: string;
+  readonly changedAtMs: number;
+}
+
+/**
+ * Lists parts of one sender, in use or not.
+ * @param isSkipped for parts that need no look at the disk
+ * @throws P2mpError TARGET_FAILED, TARGET_UNWRITABLE
+ */
+export async function listPartsOf(
+  dir: string,
+  senderKey: string,
+  isSkipped: (id: string) => boolean,
+): Promise<SenderPart[]> {
+  return amongParts(dir, async (_, names) => {
+    const found: SenderPart[] = [];
+    for (const id of idsAmong(names)) {
+      if (isSkipped(id)) continue;
+      const { part, journal } = partPaths(dir, id);
+      const origin = await readOrigin(part);
+      if (origin?.senderKey !== senderKey) continue;
+      const stats = await lstat(journal).catch(() => undefined);
+      const { lastKey, label } = origin;
+      found.push({ id, lastKey, label, changedAtMs: stats?.mtimeMs ?? 0 });
+    }
+    return found;
+  });
+}
+
+async function amongParts<T>(
+  dir: string,
+  work: (parts: string, names: readonly string[]) => Promise<T[]>,
+): Promise<T[]> {
+  const { parts } = partPaths(dir, '');
+  try {
+    const stats = await lstat(parts).catch(() => undefined);
+    if (stats === undefined) return [];
+    await keepPrivate(parts, stats);
+    const result = await work(parts, await readdir(parts));
+    await removeIfEmpty(parts);
+    return result;
+  } catch (error) {
+    // The last part has just gone, and its folder with it.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw fileError('TARGET_FAILED', parts, error);
+  }
+}
+
+/** Left by a process that was killed while it took a lock, or took one over. */
+function isUnfinishedLock(name: string): boolean {
+  return /^[0-9a-f]{64}\.lock(?:\.[0-9a-f]{12})+$/.test(name);
+}
+
+/** Those that have a part, or a lock at least. */
+function idsAmong(names: readonly string[]): Set<string> {
+  const ids = names.map((name) => /^([0-9a-f]{64})(?:\.lock)?$/.exec(name)?.[1]);
+  return new Set(ids.filter((id) => id !== undefined));
+}
+
+/** @param isToGo asked once nobody else can take it */
+async function removeIdlePart(
+  dir: string,
+  id: string,
+  isToGo: () => Promise<boolean>,
+): Promise<boolean> {
+  const { parts, part, lock } = partPaths(dir, id);
+  const held = await PartLock.acquire(lock, () => makePrivateFolder(parts), part).catch(
+    (error: unknown) => {
+      if (error instanceof P2mpError) return undefined;
+      throw error;
+    },
+  );
+  if (held === undefined) return false;
+  try {
+    if (!(await isToGo())) return false;
+    await removePartFolder(part);
+    return true;
+  } finally {
+    await held.release();
+  }
+}
+
+/** @param paths of which the first that is there counts */
+async function isOlder(paths: readonly string[], changedBeforeMs: number): Promise<boolean> {
+  for (const path of paths) {
+    const stats = await lstat(path).catch(() => undefined);
+    if (stats !== undefined) return stats.mtimeMs <= changedBeforeMs;
+  }
+  return false;
+}

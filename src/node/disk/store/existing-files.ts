@@ -1,0 +1,122 @@
+/** What becomes of what is there already: looked at before anything is written. */
+import type { BigIntStats } from 'node:fs';
+import { access, constants } from 'node:fs/promises';
+import { P2mpError } from '../../../base/errors.js';
+import type { Entry, Manifest } from '../../../object/manifest.js';
+import type { ExistingFiles } from '../../../wire/messages.js';
+import { forEachInTurns } from '../../in-turns.js';
+import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
+import { identityOf } from '../fsync.js';
+import type { FilePlace } from '../parts/part-files.js';
+import { isReservedName, partsFolderName } from '../parts/part-folder.js';
+import type { ContentFile, ContentLayout } from './content-layout.js';
+import type { PlacedFiles } from './placed-files.js';
+import { SameDisk } from './same-disk.js';
+import type { TargetFolder } from './target-folder.js';
+import { refuseFolder, TargetSurvey } from './target-folder.js';
+
+export interface FoundFile {
+  readonly place: FilePlace;
+  /** Of a candidate in all but `existing`: one that an earlier finish may have put there. */
+  readonly ifPlaced?: FilePlace;
+}
+
+/**
+ * Looks at the final names of all entries.
+ * @param placed files that may be compared with the sender's; all, if undefined
+ * @returns by the files' numbers
+ * @throws P2mpError TARGET_UNWRITABLE where something stands in the way, or a link would be followed;
+ *   the signal's reason
+ */
+export async function surveyTarget(
+  target: TargetFolder,
+  { entries }: Manifest,
+  layout: ContentLayout,
+  existing: ExistingFiles,
+  placed: PlacedFiles | undefined,
+  signal?: AbortSignal,
+): Promise<FoundFile[]> {
+  const survey = new TargetSurvey(target);
+  const others: Entry[] = [];
+  const sort = (entry: Entry) => {
+    if (isReservedName(entry.name)) throw reserved(target.shown(entry.name));
+    if (entry.kind !== 'file') others.push(entry);
+  };
+  await forEachInTurns(entries, sort, signal);
+  const disk = await SameDisk.open(target, survey);
+  const found: FoundFile[] = [];
+  const lookAtFile = async (file: ContentFile) => {
+    signal?.throwIfAborted();
+    const stats = await look(target, survey, file.entry);
+    const judged = await judge(target, file, stats, existing, placed);
+    found[file.number] = judged;
+    if (judged.place.kind !== 'kept') await disk.check(file.entry.name);
+  };
+  const lookAtOther = async (entry: Entry) => {
+    signal?.throwIfAborted();
+    if (entry.kind === 'folder') {
+      await survey.hasFolder(entry.name);
+      if (await isPartsFolder(survey, entry.name)) throw reserved(target.shown(entry.name));
+      return;
+    }
+    await look(target, survey, entry);
+    await disk.check(entry.name);
+  };
+  await forEachLimited(others, diskConcurrency, lookAtOther);
+  await forEachLimited(layout.files, diskConcurrency, lookAtFile);
+  return found;
+}
+
+/** Disks know it by other names too: in another case, or by short ones as Windows makes them. */
+async function isPartsFolder(survey: TargetSurvey, name: string): Promise<boolean> {
+  if (name.includes('/')) return false;
+  const [stats, parts] = [await survey.look(name), await survey.look(partsFolderName)];
+  return stats !== undefined && stats.ino === parts?.ino && stats.dev === parts.dev;
+}
+
+async function look(
+  target: TargetFolder,
+  survey: TargetSurvey,
+  { name }: Entry,
+): Promise<BigIntStats | undefined> {
+  const stats = await survey.look(name);
+  if (stats !== undefined) refuseFolder('TARGET_UNWRITABLE', target.shown(name), stats);
+  return stats;
+}
+
+async function judge(
+  target: TargetFolder,
+  { entry }: ContentFile,
+  stats: BigIntStats | undefined,
+  existing: ExistingFiles,
+  placed: PlacedFiles | undefined,
+): Promise<FoundFile> {
+  if (stats === undefined) return { place: { kind: 'part' } };
+  if (existing === 'keep') return { place: { kind: 'kept' } };
+  const path = target.path(entry.name);
+  const isComparable = placed === undefined || placed.has(path, stats);
+  const mayBeRight = stats.isFile() && stats.size === BigInt(entry.sizeBytes) && isComparable;
+  // What cannot be read cannot be compared, but it can be replaced.
+  if (!mayBeRight || !(await isReadable(path))) {
+    return { place: { kind: 'part' } };
+  }
+  const isShared = stats.nlink > 1n;
+  const candidate: FilePlace = { kind: 'candidate', identity: identityOf(stats), isShared };
+  return existing === 'update'
+    ? { place: candidate }
+    : { place: { kind: 'part' }, ifPlaced: candidate };
+}
+
+async function isReadable(path: string): Promise<boolean> {
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+function reserved(shown: string): P2mpError {
+  return new P2mpError(
+    'TARGET_UNWRITABLE',
+    `${shown}: the name is kept for what is not whole yet; ask the sender to take another one`,
+  );
+}

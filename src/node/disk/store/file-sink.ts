@@ -1,0 +1,195 @@
+/**
+ * The receiver's side of the disk: positional writes into a temporary name beside the final one,
+ * then fsync and rename. Under the final name there is the old content or the new, never a part.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { access, constants, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { P2mpError } from '../../../base/errors.js';
+import { fileError } from '../../system-error.js';
+import { permissionsOf, syncFolder, writeAll } from '../fsync.js';
+import { canHaveHoles, findHoles, writeAroundHoles } from '../holes.js';
+
+/** Written at once, unless something waits for it. */
+const chunkSizeBytes = 256 * 1024;
+
+/** Where a file goes: checked before a port is opened. */
+export interface FileTarget {
+  /** As the user named it. */
+  readonly name: string;
+  /** Absolute, symbolic links followed. */
+  readonly path: string;
+}
+
+/** @throws P2mpError TARGET_UNWRITABLE */
+export async function checkTarget(name: string): Promise<FileTarget> {
+  const fail = (reason: string): never => {
+    throw new P2mpError('TARGET_UNWRITABLE', `${name}: ${reason}`);
+  };
+  if (name === '' || name.endsWith('/')) fail('names a folder; name a file');
+  const path = await realpath(name).catch(() => resolve(name));
+  const stats = await stat(path).catch(() => undefined);
+  if (stats?.isDirectory()) fail('is a folder; name a file in it');
+  if (stats !== undefined && !stats.isFile()) fail('is no regular file; name another one');
+  const folder = dirname(path);
+  const folderStats = await stat(folder).catch((error: unknown) => {
+    throw fileError('TARGET_UNWRITABLE', folder, error);
+  });
+  if (!folderStats.isDirectory()) fail(`${folder} is no folder; check the name`);
+  await access(folder, constants.W_OK).catch((error: unknown) => {
+    throw fileError('TARGET_UNWRITABLE', folder, error);
+  });
+  return { name, path };
+}
+
+export interface FileSinkHandlers {
+  /** Everything in front of this offset is written; nothing is durable yet. */
+  readonly handleWritten: (writtenBytes: number) => void;
+  readonly handleError: (error: P2mpError) => void;
+}
+
+export class FileSink {
+  private readonly temporaryPath: string;
+  private readonly hash = createHash('sha256');
+  private handle: FileHandle | undefined;
+  private chunks: Buffer[] = [];
+  /** Bytes in the last of the chunks; the others are full. */
+  private lastLength = 0;
+  private writtenBytes = 0;
+  /** Whether long stretches of zeros take no room there. */
+  private makesHoles = false;
+  private hasHoles = false;
+  private isUrgent = false;
+  private isDiscarded = false;
+  /** The one chain of work on the disk: opening, writing, finishing, in order. */
+  private work: Promise<void>;
+  private isWriting = false;
+
+  constructor(
+    private readonly target: FileTarget,
+    private readonly handlers: FileSinkHandlers,
+  ) {
+    const { path } = target;
+    // Short enough for any disk, whatever the length of the name.
+    const prefix = basename(path).slice(0, 48);
+    const suffix = randomBytes(4).toString('hex');
+    this.temporaryPath = join(dirname(path), `.${prefix}.${suffix}.part`);
+    this.work = this.open().catch((error: unknown) => this.fail(error));
+  }
+
+  /** Takes bytes that follow the ones before; copies them. */
+  write(bytes: Uint8Array, isUrgent: boolean): void {
+    this.isUrgent ||= isUrgent;
+    let taken = 0;
+    while (taken < bytes.length) {
+      let chunk = this.chunks.at(-1);
+      if (chunk === undefined || this.lastLength === chunk.length) {
+        chunk = Buffer.allocUnsafeSlow(chunkSizeBytes);
+        this.chunks.push(chunk);
+        this.lastLength = 0;
+      }
+      const size = Math.min(chunk.length - this.lastLength, bytes.length - taken);
+      chunk.set(bytes.subarray(taken, taken + size), this.lastLength);
+      this.lastLength += size;
+      taken += size;
+    }
+    if (this.hasWork()) this.startWriting();
+  }
+
+  /**
+   * Writes the rest, makes the file durable and gives it its name.
+   * @returns the SHA-256 of what was written, in hexadecimal
+   * @throws P2mpError TARGET_FAILED; the final name is as it was, and the temporary file is gone
+   */
+  async finish(): Promise<string> {
+    this.isUrgent = true;
+    this.startWriting();
+    await this.work;
+    const { handle } = this;
+    if (handle === undefined || this.isDiscarded) {
+      throw new P2mpError('TARGET_FAILED', `${this.target.name}: was given up before its end`);
+    }
+    try {
+      // A hole at the end has not made the file any longer.
+      if (this.hasHoles) await handle.truncate(this.writtenBytes);
+      await handle.sync();
+      await handle.close();
+      this.handle = undefined;
+      await rename(this.temporaryPath, this.target.path);
+      await syncFolder(dirname(this.target.path));
+    } catch (error) {
+      await this.discard();
+      throw fileError('TARGET_FAILED', this.target.name, error);
+    }
+    return this.hash.digest('hex');
+  }
+
+  /** Removes the temporary file. */
+  async discard(): Promise<void> {
+    this.isDiscarded = true;
+    this.chunks = [];
+    await this.work;
+    const { handle } = this;
+    this.handle = undefined;
+    await handle?.close().catch(() => undefined);
+    await rm(this.temporaryPath, { force: true });
+  }
+
+  private async open(): Promise<void> {
+    this.makesHoles = await canHaveHoles(dirname(this.temporaryPath));
+    this.handle = await open(this.temporaryPath, 'wx+', 0o666);
+    const old = await stat(this.target.path).catch(() => undefined);
+    // A program that runs as its owner must not do so with what a stranger sent.
+    if (old !== undefined) await this.handle.chmod(permissionsOf(old.mode));
+  }
+
+  private hasWork(): boolean {
+    return this.chunks.length > 1 || (this.isUrgent && this.chunks.length > 0);
+  }
+
+  private startWriting(): void {
+    if (this.isWriting || this.isDiscarded) return;
+    this.isWriting = true;
+    this.work = this.work
+      .then(() => this.writeChunks())
+      .catch((error: unknown) => this.fail(error));
+  }
+
+  private async writeChunks(): Promise<void> {
+    try {
+      await this.writeWaiting();
+    } finally {
+      this.isWriting = false;
+    }
+  }
+
+  private async writeWaiting(): Promise<void> {
+    while (this.hasWork() && !this.isDiscarded) {
+      const [chunk] = this.chunks;
+      const { handle } = this;
+      if (chunk === undefined || handle === undefined) return;
+      const isLast = this.chunks.length === 1;
+      const bytes = isLast ? chunk.subarray(0, this.lastLength) : chunk;
+      this.chunks.shift();
+      this.isUrgent &&= !isLast;
+      await this.writeAt(handle, bytes, this.writtenBytes);
+      this.hash.update(bytes);
+      this.writtenBytes += bytes.length;
+      if (!this.isDiscarded) this.handlers.handleWritten(this.writtenBytes);
+    }
+  }
+
+  private async writeAt(handle: FileHandle, bytes: Buffer, offsetBytes: number): Promise<void> {
+    const holes = this.makesHoles ? findHoles([bytes], offsetBytes) : [];
+    if (holes.length === 0) return writeAll(handle, bytes, offsetBytes);
+    this.hasHoles = true;
+    await writeAroundHoles(handle, [bytes], offsetBytes, holes, offsetBytes);
+  }
+
+  private fail(error: unknown): void {
+    if (this.isDiscarded) return;
+    this.isDiscarded = true;
+    this.handlers.handleError(fileError('TARGET_FAILED', this.target.name, error));
+  }
+}

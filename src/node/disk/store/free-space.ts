@@ -1,0 +1,43 @@
+/** Room on the disk, before anything is written. */
+import { statfs } from 'node:fs/promises';
+import { P2mpError } from '../../../base/errors.js';
+import { formatBytes } from '../../../base/format.js';
+import { commonAllocationBytes } from '../../../session/object-limits.js';
+import { fileError, noInodes } from '../../system-error.js';
+
+export interface SpaceNeed {
+  readonly sizeBytes: number;
+  /** Files, folders and links that are to be made. */
+  readonly inodeCount: number;
+}
+
+/** Larger blocks are taken for what network file systems report in their place: the size of their transfers. */
+const maxAllocationBytes = 64 * 1024;
+
+/** @returns the size of a block there, at least that of common file systems, also where nothing is known of it */
+export async function allocationBytesAt(path: string): Promise<number> {
+  const bsize = await statfs(path).then(
+    (stats) => stats.bsize,
+    () => 0,
+  );
+  return bsize > maxAllocationBytes
+    ? commonAllocationBytes
+    : Math.max(commonAllocationBytes, bsize);
+}
+
+/** @throws P2mpError TARGET_UNWRITABLE where the disk cannot hold it */
+export async function checkFreeSpace(path: string, shown: string, need: SpaceNeed): Promise<void> {
+  const { bavail, bsize, blocks, files, ffree } = await statfs(path).catch((error: unknown) => {
+    throw fileError('TARGET_UNWRITABLE', shown, error);
+  });
+  // Some file systems do not know their size, or make inodes as they are needed.
+  const freeBytes = blocks === 0 ? Infinity : bavail * bsize;
+  if (need.sizeBytes > freeBytes) {
+    const message = `needs ${formatBytes(need.sizeBytes)}, ${formatBytes(freeBytes)} free; make room`;
+    throw new P2mpError('TARGET_UNWRITABLE', `${shown}: ${message}`);
+  }
+  if (files > 0 && need.inodeCount > ffree) {
+    const message = `needs ${need.inodeCount} inodes, ${ffree} free: ${noInodes}`;
+    throw new P2mpError('TARGET_UNWRITABLE', `${shown}: ${message}`);
+  }
+}

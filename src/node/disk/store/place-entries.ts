@@ -1,0 +1,445 @@
+/**
+ * The end of an object: what is verified gets modes, times and its final names. Before each step the
+ * way to the name is looked at again, for it may have changed since the object began.
+ */
+import type { BigIntStats, Stats } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { lstat, open, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { P2mpError } from '../../../base/errors.js';
+import type { FileEntry, FolderEntry, LinkEntry, Manifest } from '../../../object/manifest.js';
+import type { ExistingFiles } from '../../../wire/messages.js';
+import { forEachInTurns } from '../../in-turns.js';
+import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
+import { fileError, replaceError } from '../../system-error.js';
+import {
+  microsecondsOf,
+  openFlags,
+  permissionsOf,
+  syncFolder,
+  syncOpenFolder,
+  toFileTime,
+  toMicroseconds,
+} from '../fsync.js';
+import type { PartFiles } from '../parts/part-files.js';
+import type { ContentFile } from './content-layout.js';
+import { fileModeFor } from './kept-modes.js';
+import type { OpenFiles } from './open-files.js';
+import { OwnNames } from './own-names.js';
+import type { PlacedFiles } from './placed-files.js';
+import type { TargetFolder } from './target-folder.js';
+import { refuseFolder, refuseUnlessFolder } from './target-folder.js';
+
+/** Operations that keep the process from all else, between two turns. */
+const turnSize = 64;
+/** What the owner needs in a folder while things are put there. */
+const workMode = 0o700;
+const isWindows = process.platform === 'win32';
+
+export interface Placing {
+  readonly target: TargetFolder;
+  readonly manifest: Manifest;
+  readonly existing: ExistingFiles;
+  /** Whether files and folders that exist get the sender's modes. Else they keep theirs. */
+  readonly updatesModes: boolean;
+  /** Where to note what was placed. */
+  readonly placed: PlacedFiles | undefined;
+  readonly files: PartFiles;
+  readonly openFiles: OpenFiles;
+  /** For links on their way to their names. */
+  readonly partPath: string;
+}
+
+/**
+ * Gives the files of the part their modes and times and makes them durable, still in the part. A
+ * candidate that has other names, outside of the object maybe, joins them if it is to be changed.
+ * @throws P2mpError TARGET_FAILED
+ */
+export async function prepareFiles(placing: Placing): Promise<void> {
+  const { target, files, openFiles, placed, updatesModes } = placing;
+  await forEachLimited(files.layout.files, diskConcurrency, async (file) => {
+    try {
+      await separate(placing, file);
+      if (files.place(file).kind !== 'part') return;
+      await openFiles.useOnce(
+        () => files.openPartFile(file),
+        async (handle) => {
+          await fitSize(target, file, handle);
+          const own = await handle.stat();
+          const old = updatesModes ? undefined : await lookEarly(target, file);
+          await setAttributes(handle, file.entry, fileModeFor(file.entry, old, own));
+          await handle.sync();
+          if (placed === undefined) return;
+          placed.expect(target.path(file.entry.name), await handle.stat({ bigint: true }));
+        },
+      );
+    } catch (error) {
+      throw fileError('TARGET_FAILED', target.shown(file.entry.name), error);
+    }
+  });
+}
+
+/** Anything else at that name is refused later, when each name is checked again. */
+async function lookEarly(target: TargetFolder, { entry }: ContentFile): Promise<Stats | undefined> {
+  return lstat(target.path(entry.name)).catch(() => undefined);
+}
+
+/**
+ * What was verified are the bytes up to the file's size. There may be more: a copy of a candidate that grew
+ * meanwhile is broken off, and left for what is received next.
+ */
+async function fitSize(
+  target: TargetFolder,
+  { entry }: ContentFile,
+  handle: FileHandle,
+): Promise<void> {
+  const { size } = await handle.stat();
+  if (size > entry.sizeBytes) await handle.truncate(entry.sizeBytes);
+  if (size >= entry.sizeBytes) return;
+  const remedy = 'lost its end before it was named; send it again';
+  throw new P2mpError('TARGET_FAILED', `${target.shown(entry.name)}: ${remedy}`);
+}
+
+async function separate(
+  { files, openFiles, updatesModes }: Placing,
+  file: ContentFile,
+): Promise<void> {
+  const place = files.place(file);
+  if (place.kind !== 'candidate' || !place.isShared) return;
+  const isRight = await openFiles.useOnce(
+    () => files.openCandidate(file),
+    async (handle) => {
+      const stats = await handle.stat({ bigint: true });
+      const mode = updatesModes ? file.entry.mode : permissionsOf(Number(stats.mode));
+      return isTimeRight(stats, file.entry) && isModeRight(stats, mode);
+    },
+  );
+  if (!isRight) await files.copyCandidate(file);
+}
+
+/** How a folder gets its last mode. */
+type FolderMode =
+  /** It is new, or the receiver takes modes for folders that exist. */
+  | 'sender'
+  /** It existed; whoever changes its mode meanwhile is not overruled. */
+  | 'unchanged'
+  /** It existed, and was opened for the work: the mode to go back to. */
+  | number;
+
+/**
+ * Puts everything where it belongs and makes that durable. After an error it can be called again.
+ * @throws P2mpError TARGET_FAILED
+ */
+export async function placeEntries(placing: Placing): Promise<void> {
+  const { manifest, files } = placing;
+  const modes = new Map<FolderEntry, FolderMode>();
+  const own = new OwnNames(placing.target);
+  const folders: FolderEntry[] = [];
+  const links: LinkEntry[] = [];
+  await forEachInTurns(manifest.entries, (entry) => {
+    if (entry.kind === 'folder') folders.push(entry);
+    if (entry.kind === 'link') links.push(entry);
+  });
+  try {
+    await inTurns(folders, (folder) => modes.set(folder, makeFolder(placing, own, folder)));
+    // What changed meanwhile is found before anything is replaced.
+    await forEachLimited(files.layout.files, diskConcurrency, (file) => settle(placing, own, file));
+    await inTurns(files.layout.files, (file) => placeFile(placing, own, file));
+    await inTurns(links, (link) => placeLink(placing, own, link));
+    await finishFolders(placing, modes);
+  } catch (error) {
+    await closeFolders(placing, modes);
+    throw error;
+  }
+}
+
+function makeFolder(
+  { target, existing, updatesModes }: Placing,
+  own: OwnNames,
+  { name, mode }: FolderEntry,
+): FolderMode {
+  const shown = target.shown(name);
+  target.checkParents(name, 'TARGET_FAILED');
+  const stats = target.look(name, 'TARGET_FAILED');
+  try {
+    if (stats === undefined) {
+      mkdirSync(target.path(name), { mode: permissionsOf(mode) | workMode });
+      setNewFolderMode(target.path(name), permissionsOf(mode) | workMode);
+      own.note(name, lstatSync(target.path(name), { bigint: true }), true);
+      return 'sender';
+    }
+    refuseUnlessFolder('TARGET_FAILED', shown, stats);
+    const found = lstatSync(target.path(name), { bigint: true });
+    own.check(name, found);
+    own.note(name, found, true);
+    const takesMode = updatesModes && existing !== 'keep';
+    const oldMode = stats.mode & 0o7777;
+    if ((oldMode & workMode) === workMode) return takesMode ? 'sender' : 'unchanged';
+    // A folder that its owner cannot write into may be one of an earlier time.
+    chmodSync(target.path(name), oldMode | workMode);
+    return takesMode ? 'sender' : oldMode;
+  } catch (error) {
+    throw fileError('TARGET_FAILED', shown, error);
+  }
+}
+
+/** Whatever the umask is: after a crash, the folder is one that exists, and keeps this mode. */
+function setNewFolderMode(path: string, mode: number): void {
+  if (isWindows || (lstatSync(path).mode & 0o777) === mode) return;
+  const fd = openSync(path, openFlags.folder);
+  try {
+    const now = fstatSync(fd).mode;
+    if ((now & 0o777) !== mode) fchmodSync(fd, (now & 0o7000) | mode);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** After an error: folders that were opened for the work are closed again, as far as possible. */
+async function closeFolders(
+  { target, openFiles }: Placing,
+  modes: ReadonlyMap<FolderEntry, FolderMode>,
+): Promise<void> {
+  if (isWindows) return;
+  // A folder comes before what is in it: the way to the inner ones must still be open.
+  for (const [{ name, mode: sent }, mode] of [...modes].reverse()) {
+    if (mode === 'unchanged') continue;
+    // Whoever comes next must be able to look into a new one.
+    const last = mode === 'sender' ? permissionsOf(sent) | 0o500 : mode;
+    if ((last & workMode) === workMode) continue;
+    await openFiles
+      .useOnce(
+        () => open(target.path(name), openFlags.folder),
+        async (handle) => {
+          const stats = await handle.stat({ bigint: true });
+          target.checkOpened(name, 'TARGET_FAILED', stats);
+          const now = Number(stats.mode) & 0o7777;
+          await handle.chmod(mode === 'sender' ? (now & 0o7000) | last : last);
+        },
+      )
+      .catch(() => undefined);
+  }
+}
+
+/** Files that stay where they are: they must still be what they were. */
+async function settle(
+  { target, files, openFiles, placed, updatesModes }: Placing,
+  own: OwnNames,
+  file: ContentFile,
+): Promise<void> {
+  const { kind } = files.place(file);
+  const { entry } = file;
+  const shown = target.shown(entry.name);
+  if (kind === 'kept') {
+    target.checkParents(entry.name, 'TARGET_FAILED');
+    if (target.look(entry.name, 'TARGET_FAILED') !== undefined) return;
+    throw new P2mpError('TARGET_FAILED', `${shown}: was removed meanwhile; start again`);
+  }
+  if (kind !== 'candidate') return;
+  try {
+    target.checkParents(entry.name, 'TARGET_FAILED');
+    await openFiles.useOnce(
+      () => files.openCandidate(file, openFlags.attributes),
+      async (handle) => {
+        const { mode } = updatesModes ? entry : await handle.stat();
+        if (await setAttributes(handle, entry, permissionsOf(mode))) await handle.sync();
+        const stats = await handle.stat({ bigint: true });
+        own.check(entry.name, stats);
+        own.note(entry.name, stats);
+        placed?.note(target.path(entry.name), stats);
+      },
+    );
+  } catch (error) {
+    throw fileError('TARGET_FAILED', shown, error);
+  }
+  files.setPlaced(file);
+}
+
+function placeFile(placing: Placing, own: OwnNames, file: ContentFile): void {
+  const { target, files, existing, placed } = placing;
+  if (files.place(file).kind !== 'part') return;
+  if (!placing.updatesModes) fitMode(target, file, files.path(file));
+  const stats = moveInto(target, own, file.entry.name, files.path(file), existing);
+  if (stats === 'kept') return;
+  files.setPlaced(file);
+  if (stats !== undefined) placed?.confirm(target.path(file.entry.name), stats);
+}
+
+/** What is replaced may have come, or changed its mode, since the file was prepared. */
+function fitMode(target: TargetFolder, { entry }: ContentFile, partPath: string): void {
+  const old = target.look(entry.name, 'TARGET_FAILED');
+  if (old === undefined) return;
+  try {
+    const own = lstatSync(partPath);
+    const mode = fileModeFor(entry, old, own);
+    if ((own.mode & 0o7777) !== mode) chmodSync(partPath, mode);
+  } catch (error) {
+    throw fileError('TARGET_FAILED', target.shown(entry.name), error);
+  }
+}
+
+function placeLink(
+  { target, partPath, existing }: Placing,
+  own: OwnNames,
+  { name, target: to }: LinkEntry,
+): void {
+  const path = join(partPath, 'link');
+  target.checkParents(name, 'TARGET_FAILED');
+  const stats = target.look(name, 'TARGET_FAILED');
+  const found = stats === undefined ? undefined : checkOwn(target, own, name);
+  try {
+    if (stats?.isSymbolicLink() && readlinkSync(target.path(name)) === to) {
+      // It is this entry from now on, as if it had just been made.
+      if (found !== undefined) own.note(name, found);
+      return;
+    }
+    rmSync(path, { force: true });
+    symlinkSync(to, path);
+  } catch (error) {
+    throw fileError('TARGET_FAILED', target.shown(name), error);
+  }
+  moveInto(target, own, name, path, existing);
+}
+
+/**
+ * Nothing is awaited between the look and the rename: who else may write here has as little time as can
+ * be to put a link in the way.
+ * @returns what is at the name now, should nobody have taken it away already; `kept` where something was there that
+ *   is kept
+ */
+function moveInto(
+  target: TargetFolder,
+  own: OwnNames,
+  name: string,
+  from: string,
+  existing: ExistingFiles,
+): BigIntStats | undefined | 'kept' {
+  target.checkParents(name, 'TARGET_FAILED');
+  const stats = target.look(name, 'TARGET_FAILED');
+  if (stats !== undefined) {
+    refuseFolder('TARGET_FAILED', target.shown(name), stats);
+    checkOwn(target, own, name);
+    if (existing === 'keep') return 'kept';
+  }
+  try {
+    renameSync(from, target.path(name));
+  } catch (error) {
+    throw replaceError('TARGET_FAILED', target.shown(name), error);
+  }
+  const placed = lstatSync(target.path(name), { bigint: true, throwIfNoEntry: false });
+  if (placed !== undefined) own.note(name, placed);
+  return placed;
+}
+
+function checkOwn(target: TargetFolder, own: OwnNames, name: string): BigIntStats | undefined {
+  const found = lstatSync(target.path(name), { bigint: true, throwIfNoEntry: false });
+  if (found !== undefined) own.check(name, found);
+  return found;
+}
+
+/** Deepest first: what is put into a folder changes its time, and a mode may close the way to it. */
+async function finishFolders(
+  placing: Placing,
+  modes: ReadonlyMap<FolderEntry, FolderMode>,
+): Promise<void> {
+  const { target } = placing;
+  const byDepth: FolderEntry[][] = [];
+  await forEachInTurns([...modes.keys()], (folder) => {
+    const depth = folder.name.split('/').length;
+    let level = byDepth[depth];
+    if (level === undefined) {
+      level = [];
+      byDepth[depth] = level;
+    }
+    level.push(folder);
+  });
+  for (const folders of byDepth.reverse()) {
+    await forEachLimited(folders ?? [], diskConcurrency, (folder) =>
+      finishFolder(placing, folder, modes.get(folder) ?? 'unchanged'),
+    );
+  }
+  await syncFolder(target.root).catch((error: unknown) => {
+    throw fileError('TARGET_FAILED', target.name, error);
+  });
+}
+
+async function finishFolder(
+  { target, openFiles, existing }: Placing,
+  folder: FolderEntry,
+  mode: FolderMode,
+): Promise<void> {
+  const path = target.path(folder.name);
+  // What is new gets its time even where what exists is left alone.
+  const setsTime = existing !== 'keep' || mode === 'sender';
+  try {
+    target.checkParents(folder.name, 'TARGET_FAILED');
+    if (isWindows) {
+      refuseUnlessFolder('TARGET_FAILED', target.shown(folder.name), lstatSync(path));
+      const time = toFileTime(folder.modifiedMs);
+      if (setsTime) await utimes(path, time, time);
+      return;
+    }
+    await openFiles.useOnce(
+      () => open(path, openFlags.folder),
+      async (handle) => {
+        const stats = await handle.stat({ bigint: true });
+        target.checkOpened(folder.name, 'TARGET_FAILED', stats);
+        const now = Number(stats.mode) & 0o7777;
+        // Whoever set the bits above the permissions made a rule for what is put there.
+        const sent = (now & 0o7000) | permissionsOf(folder.mode);
+        const last = mode === 'sender' ? sent : mode === 'unchanged' ? now : mode;
+        if (setsTime) await setAttributes(handle, folder, last);
+        else if (last !== now) await handle.chmod(last);
+        await syncOpenFolder(handle);
+      },
+    );
+  } catch (error) {
+    throw fileError('TARGET_FAILED', target.shown(folder.name), error);
+  }
+}
+
+/**
+ * What is right already is left: files of somebody else can be compared, but not changed.
+ * @returns whether anything was changed
+ */
+async function setAttributes(
+  handle: FileHandle,
+  entry: FileEntry | FolderEntry,
+  mode: number,
+): Promise<boolean> {
+  const stats = await handle.stat({ bigint: true });
+  const time = toFileTime(entry.modifiedMs);
+  if (!isTimeRight(stats, entry)) await handle.utimes(time, time);
+  const isRight = isModeRight(stats, mode);
+  if (!isRight) await handle.chmod(mode);
+  return !isRight || !isTimeRight(stats, entry);
+}
+
+function isTimeRight({ mtimeNs }: BigIntStats, { modifiedMs }: FileEntry | FolderEntry): boolean {
+  return microsecondsOf(mtimeNs) === BigInt(toMicroseconds(modifiedMs));
+}
+
+function isModeRight(stats: BigIntStats, mode: number): boolean {
+  return (Number(stats.mode) & 0o7777) === mode;
+}
+
+async function inTurns<T>(items: readonly T[], work: (item: T) => void): Promise<void> {
+  for (let i = 0; i < items.length; i++) {
+    work(items[i] as T);
+    if (i % turnSize === turnSize - 1) await nextTurn();
+  }
+}

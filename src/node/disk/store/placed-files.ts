@@ -1,0 +1,142 @@
+/**
+ * Which sender's key has placed which file. A sender that may compare its blocks with any file could guess what is
+ * in those that it never had; so what is here already counts only for the key that placed it, and only while the
+ * file is as it was placed.
+ *
+ * It is a table of fixed size in a file, without locks: each slot holds a digest of a path, its key, and the
+ * file's inode, size and times. What is lost or torn matches nothing, and its file is sent again.
+ */
+import { createHash } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { makeFolders } from '../fsync.js';
+
+type Placed = Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs' | 'ctimeNs'>;
+
+/** Files that one sender has placed, as a part store asks and notes them. */
+export interface PlacedFiles {
+  /** Whether the file at this absolute path is one that the sender has placed, unchanged since. */
+  has(path: string, stats: Placed): boolean;
+  /** Notes a file that is about to be moved to this path: should that be the last thing, `has` knows it. */
+  expect(path: string, stats: Placed): void;
+  /** Notes an expected file that is at its path now, with the time of that; one of somebody else is not noted. */
+  confirm(path: string, stats: Placed): void;
+  /** Notes a file whose content was verified where it is. */
+  note(path: string, stats: Placed): void;
+}
+
+const tagBytes = 4;
+const tokenBytes = 12;
+const slotBytes = tagBytes + tokenBytes;
+const bucketBytes = 4 * slotBytes;
+/** A million files, 16 MiB; what is noted beyond that takes the place of others. */
+const bucketCount = 2 ** 18;
+
+export class PlacedIndex {
+  /** Without a file, what this process has noted. */
+  private readonly buckets = new Map<number, Buffer>();
+
+  private constructor(private fd: number | undefined) {}
+
+  /**
+   * Makes the file where it is missing; several processes may have it open. Without a path, or where that cannot be
+   * written to, what is placed is known for as long as the process runs.
+   */
+  static async open(path: string | undefined): Promise<PlacedIndex> {
+    if (path === undefined) return new PlacedIndex(undefined);
+    const { O_RDWR, O_CREAT, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+    try {
+      await makeFolders(dirname(path), 0o700);
+      return new PlacedIndex(openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600));
+    } catch {
+      return new PlacedIndex(undefined);
+    }
+  }
+
+  /**
+   * @param senderKey in hexadecimal
+   * @param partOwner whose the part is: the same key, or nothing where it is anybody's
+   */
+  ofSender(senderKey: string, partOwner: string): PlacedFiles {
+    const placed = (path: string, stats: Placed) =>
+      tokenOf(`placed ${senderKey}`, path, stats, stats.ctimeNs);
+    // A rename keeps all but this one time.
+    const expected = (path: string, stats: Placed) =>
+      tokenOf(`expected ${partOwner}`, path, stats, 0n);
+    return {
+      has: (path, stats) =>
+        this.holds(path, placed(path, stats)) || this.holds(path, expected(path, stats)),
+      expect: (path, stats) => this.put(path, expected(path, stats)),
+      confirm: (path, stats) => {
+        if (this.holds(path, expected(path, stats))) this.put(path, placed(path, stats));
+      },
+      note: (path, stats) => this.put(path, placed(path, stats)),
+    };
+  }
+
+  close(): void {
+    if (this.fd !== undefined) closeSync(this.fd);
+    this.fd = undefined;
+  }
+
+  private holds(path: string, token: Buffer): boolean {
+    const { bucket, tag } = placeOf(path);
+    const slots = this.read(bucket);
+    const at = findSlot(slots, tag);
+    return at !== undefined && slots.subarray(at + tagBytes, at + slotBytes).equals(token);
+  }
+
+  private put(path: string, token: Buffer): void {
+    const { bucket, tag } = placeOf(path);
+    const slots = this.read(bucket);
+    const anyone = ((token[0] as number) % 4) * slotBytes;
+    const at = findSlot(slots, tag) ?? findSlot(slots, emptyTag) ?? anyone;
+    this.write(bucket, at, Buffer.concat([tag, token]));
+  }
+
+  private read(bucket: number): Buffer {
+    const slots = this.buckets.get(bucket) ?? Buffer.alloc(bucketBytes);
+    if (this.fd === undefined) return slots;
+    try {
+      readSync(this.fd, slots, 0, bucketBytes, bucket * bucketBytes);
+    } catch {
+      // What cannot be read was not placed.
+    }
+    return slots;
+  }
+
+  private write(bucket: number, at: number, slot: Buffer): void {
+    if (this.fd === undefined) {
+      const slots = this.read(bucket);
+      slot.copy(slots, at);
+      this.buckets.set(bucket, slots);
+      return;
+    }
+    try {
+      writeSync(this.fd, slot, 0, slot.length, bucket * bucketBytes + at);
+    } catch {
+      // What is not noted is sent again.
+    }
+  }
+}
+
+const emptyTag = Buffer.alloc(tagBytes);
+
+function findSlot(slots: Buffer, tag: Buffer): number | undefined {
+  for (let at = 0; at < bucketBytes; at += slotBytes) {
+    if (slots.compare(tag, 0, tagBytes, at, at + tagBytes) === 0) return at;
+  }
+  return undefined;
+}
+
+function placeOf(path: string): { readonly bucket: number; readonly tag: Buffer } {
+  const digest = createHash('sha256').update(path).digest();
+  return { bucket: digest.readUInt32BE(0) % bucketCount, tag: digest.subarray(8, 8 + tagBytes) };
+}
+
+function tokenOf(owner: string, path: string, stats: Placed, ctimeNs: bigint): Buffer {
+  const { ino, size, mtimeNs } = stats;
+  const text = `${owner}\n${ino} ${size} ${mtimeNs} ${ctimeNs}\n${path}`;
+  return createHash('sha256').update(text).digest().subarray(0, tokenBytes);
+}

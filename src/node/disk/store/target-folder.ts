@@ -1,0 +1,204 @@
+/**
+ * The folder that an object goes into. Names of entries were checked when the manifest was read; here
+ * the file system itself is distrusted: a symbolic link below the folder could lead out of it, so none
+ * is followed. The folder as the user named it may be one.
+ */
+import { randomBytes } from 'node:crypto';
+import type { BigIntStats, Stats } from 'node:fs';
+import { lstatSync } from 'node:fs';
+import { access, constants, lstat, mkdir, realpath, rmdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { ErrorCode } from '../../../base/errors.js';
+import { P2mpError } from '../../../base/errors.js';
+import { escapeControls } from '../../../wire/byte-codec.js';
+import { fileError } from '../../system-error.js';
+import { makeFolders, syncFolder } from '../fsync.js';
+import { SpreadMap } from './spread-map.js';
+
+export class TargetFolder {
+  private constructor(
+    /** As the user named it. */
+    readonly name: string,
+    /** Absolute, symbolic links followed. */
+    readonly root: string,
+  ) {}
+
+  /**
+   * Makes the folder where it is missing.
+   * @throws P2mpError TARGET_UNWRITABLE
+   */
+  static async open(name: string): Promise<TargetFolder> {
+    if (name === '') throw new P2mpError('TARGET_UNWRITABLE', 'the folder has no name; name one');
+    try {
+      const stats = await stat(name).catch(() => undefined);
+      if (stats === undefined) await makeTarget(name);
+      else if (!stats.isDirectory()) {
+        throw new P2mpError('TARGET_UNWRITABLE', `${name}: is no folder; name a folder`);
+      }
+      await access(name, constants.W_OK | constants.X_OK);
+      return new TargetFolder(name, await realpath(name));
+    } catch (error) {
+      throw fileError('TARGET_UNWRITABLE', name, error);
+    }
+  }
+
+  /**
+   * Rights alone do not say whether files can be made: in /proc and /sys nobody can, whatever his rights.
+   * @throws P2mpError TARGET_UNWRITABLE
+   */
+  async checkTakesFiles(): Promise<void> {
+    const probe = this.path(`.p2mp-probe-${randomBytes(6).toString('hex')}`);
+    try {
+      await mkdir(probe);
+      await rmdir(probe);
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      // What is full takes small changes, and may have room again later.
+      if (['ENOSPC', 'EDQUOT'].includes(code)) return;
+      if (strangeCodes.has(code)) throw takesNoFiles(this.name, error);
+      throw fileError('TARGET_UNWRITABLE', this.name, error);
+    }
+  }
+
+  path(entryName: string): string {
+    return join(this.root, entryName);
+  }
+
+  /** For messages. */
+  shown(entryName: string): string {
+    return escapeControls(join(this.name, entryName));
+  }
+
+  /**
+   * Looks at every folder that the entry lies in. To be called immediately before an operation, with
+   * nothing awaited in between: what was looked at earlier may have been exchanged.
+   * @throws P2mpError with that code
+   */
+  checkParents(entryName: string, code: ErrorCode): void {
+    for (const parent of parentsOf(entryName)) {
+      let stats: Stats | undefined;
+      try {
+        stats = lstatSync(this.path(parent), { throwIfNoEntry: false });
+      } catch (error) {
+        throw fileError(code, this.shown(parent), error);
+      }
+      if (stats === undefined) throw missing(code, this.shown(parent));
+      refuseUnlessFolder(code, this.shown(parent), stats);
+    }
+  }
+
+  /**
+   * Looks whether something that was opened by its name is what lies there: a link that was in the way for as long
+   * as the opening took would have led elsewhere.
+   * @throws P2mpError with that code
+   */
+  checkOpened(entryName: string, code: ErrorCode, opened: Pick<BigIntStats, 'dev' | 'ino'>): void {
+    this.checkParents(entryName, code);
+    let now: BigIntStats | undefined;
+    try {
+      now = lstatSync(this.path(entryName), { bigint: true, throwIfNoEntry: false });
+    } catch (error) {
+      throw fileError(code, this.shown(entryName), error);
+    }
+    if (now !== undefined && now.dev === opened.dev && now.ino === opened.ino) return;
+    throw new P2mpError(code, `${this.shown(entryName)}: was replaced meanwhile; start again`);
+  }
+
+  /** What is there now, not through a link; undefined where nothing is. */
+  look(entryName: string, code: ErrorCode): Stats | undefined {
+    try {
+      return lstatSync(this.path(entryName), { throwIfNoEntry: false });
+    } catch (error) {
+      throw fileError(code, this.shown(entryName), error);
+    }
+  }
+}
+
+/** What file systems say that take no new folders: none of it is what the words mean. */
+const strangeCodes = new Set(['ENOENT', 'EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL']);
+
+function takesNoFiles(shown: string, cause: unknown): P2mpError {
+  const reason = 'no files can be made there; take another folder';
+  return new P2mpError('TARGET_UNWRITABLE', `${shown}: ${reason}`, { cause });
+}
+
+async function makeTarget(name: string): Promise<void> {
+  const link = await lstat(name).catch(() => undefined);
+  if (link?.isSymbolicLink()) {
+    const remedy = 'make what it leads to, or remove it';
+    throw new P2mpError('TARGET_UNWRITABLE', `${name}: is a link that leads nowhere; ${remedy}`);
+  }
+  const made = await makeFolders(name).catch((error: NodeJS.ErrnoException) => {
+    throw strangeCodes.has(error.code ?? '') ? takesNoFiles(name, error) : error;
+  });
+  if (made !== undefined) await syncFolder(dirname(made));
+}
+
+/** The folder, the folder in it, and so on. */
+function* parentsOf(entryName: string): Generator<string> {
+  for (let at = entryName.indexOf('/'); at !== -1; at = entryName.indexOf('/', at + 1)) {
+    yield entryName.slice(0, at);
+  }
+}
+
+/** Looks at what stands where the entries go, each folder once. */
+export class TargetSurvey {
+  private readonly folders = new SpreadMap<string, Promise<boolean>>();
+
+  constructor(private readonly target: TargetFolder) {}
+
+  /**
+   * @returns what stands under the entry's name; undefined where nothing does
+   * @throws P2mpError TARGET_UNWRITABLE where one of its folders is a link, or none
+   */
+  async look(entryName: string): Promise<BigIntStats | undefined> {
+    const parent = entryName.slice(0, Math.max(0, entryName.lastIndexOf('/')));
+    if (parent !== '' && !(await this.hasFolder(parent))) return undefined;
+    try {
+      return await lstat(this.target.path(entryName), { bigint: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw fileError('TARGET_UNWRITABLE', this.target.shown(entryName), error);
+    }
+  }
+
+  /** @throws P2mpError TARGET_UNWRITABLE where it is a link, or no folder */
+  hasFolder(name: string): Promise<boolean> {
+    let found = this.folders.get(name);
+    if (found === undefined) {
+      found = this.look(name).then((stats) => {
+        if (stats === undefined) return false;
+        refuseUnlessFolder('TARGET_UNWRITABLE', this.target.shown(name), stats);
+        return true;
+      });
+      this.folders.set(name, found);
+    }
+    return found;
+  }
+}
+
+export function refuseUnlessFolder(
+  code: ErrorCode,
+  shown: string,
+  stats: Pick<Stats, 'isSymbolicLink' | 'isDirectory'>,
+): void {
+  if (stats.isSymbolicLink()) {
+    throw new P2mpError(code, `${shown}: is a symbolic link; remove it or take another folder`);
+  }
+  if (!stats.isDirectory()) {
+    throw new P2mpError(code, `${shown}: is no folder; move it away or take another folder`);
+  }
+}
+
+export function refuseFolder(
+  code: ErrorCode,
+  shown: string,
+  stats: Pick<Stats, 'isDirectory'>,
+): void {
+  if (!stats.isDirectory()) return;
+  throw new P2mpError(code, `${shown}: is a folder; move it away or take another folder`);
+}
+
+function missing(code: ErrorCode, shown: string): P2mpError {
+  return new P2mpError(code, `${shown}: was removed meanwhile; start again`);
+}

@@ -1,0 +1,174 @@
+/**
+ * Who may send to this host: a file of public keys, one per line, as SSH has `authorized_keys`. Blank
+ * lines and those that begin with `#` do not count.
+ */
+import { open, stat } from 'node:fs/promises';
+import { P2mpError } from '../../base/errors.js';
+import { fileError } from '../system-error.js';
+import { parsePublicKey } from './key-files.js';
+import { findOpenPlace } from './trusted-place.js';
+
+/** Tens of thousands of keys. What is larger is no such file, and is not read into memory. */
+const maxTrustFileBytes = 4 * 1024 * 1024;
+
+/** A file whose time is younger than this may change again without showing another time. */
+const settledAfterMs = 2000;
+
+export interface TrustLine {
+  /** Counted from 1. */
+  readonly number: number;
+  readonly text: string;
+}
+
+interface TrustFile {
+  readonly lines: readonly TrustLine[];
+  /** Differs where the file has changed since; undefined where that could not be told. */
+  readonly stamp: string | undefined;
+}
+
+export interface AuthorizedSender {
+  /** What stands behind the key; may be empty. */
+  readonly comment: string;
+}
+
+export class AuthorizedSenders {
+  private senders: ReadonlyMap<string, AuthorizedSender> = new Map();
+  private stamp: string | undefined;
+  /** Refreshes follow each other, so that an older content never replaces a newer one. */
+  private work: Promise<unknown> = Promise.resolve();
+
+  private constructor(readonly path: string) {}
+
+  /** @throws P2mpError TRUST_FILE_BAD, with the line where there is one */
+  static async load(path: string): Promise<AuthorizedSenders> {
+    const list = new AuthorizedSenders(path);
+    const error = await list.refresh();
+    if (error !== undefined) throw error;
+    return list;
+  }
+
+  /** Of a key that is there twice, the first line counts. */
+  find(publicKey: Uint8Array): AuthorizedSender | undefined {
+    return this.senders.get(idOf(publicKey));
+  }
+
+  /**
+   * Reads the file again if it has changed.
+   * @returns what is wrong with it, and goes on with the list of before; the same again for as long as
+   * nobody mends it
+   */
+  refresh(): Promise<P2mpError | undefined> {
+    const next = this.work.then(() => this.reload());
+    this.work = next;
+    return next;
+  }
+
+  private async reload(): Promise<P2mpError | undefined> {
+    try {
+      const { lines, stamp } = await readTrustFile(this.path, this.stamp);
+      if (lines === undefined) return undefined;
+      this.senders = parseSenders(this.path, lines);
+      this.stamp = stamp;
+      return undefined;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+        const message = `${this.path}: there is no list of senders; put their public keys there, one a line (p2mp keygen prints them)`;
+        return new P2mpError('TRUST_FILE_BAD', message, { cause: error });
+      }
+      return fileError('TRUST_FILE_BAD', this.path, error);
+    }
+  }
+}
+
+/**
+ * The lines of a file of trusted keys that count.
+ * @throws P2mpError TRUST_FILE_BAD
+ */
+export async function readTrustLines(path: string): Promise<readonly TrustLine[]> {
+  try {
+    return (await readTrustFile(path, undefined)).lines ?? [];
+  } catch (error) {
+    throw fileError('TRUST_FILE_BAD', path, error);
+  }
+}
+
+/** What is wrong with a line. */
+export function badLine(path: string, lineNumber: number, reason: string): P2mpError {
+  const remedy = 'mend the line, or put # in front of it';
+  return new P2mpError('TRUST_FILE_BAD', `${path}:${lineNumber}: ${reason}; ${remedy}`);
+}
+
+function parseSenders(
+  path: string,
+  lines: readonly TrustLine[],
+): ReadonlyMap<string, AuthorizedSender> {
+  const senders = new Map<string, AuthorizedSender>();
+  for (const { number, text } of lines) {
+    try {
+      const { publicKey, comment } = parsePublicKey(text);
+      const id = idOf(publicKey);
+      if (!senders.has(id)) senders.set(id, { comment });
+    } catch (error) {
+      if (!(error instanceof P2mpError)) throw error;
+      throw badLine(path, number, error.message);
+    }
+  }
+  return senders;
+}
+
+function idOf(publicKey: Uint8Array): string {
+  return Buffer.from(publicKey).toString('base64');
+}
+
+/** @returns no lines where the file still has the stamp that is known */
+async function readTrustFile(
+  path: string,
+  knownStamp: string | undefined,
+): Promise<Partial<TrustFile>> {
+  const fail = (reason: string): never => {
+    throw new P2mpError('TRUST_FILE_BAD', `${path}: ${reason}`);
+  };
+  // Before it is opened: opening a pipe would wait for somebody who writes.
+  const stats = await stat(path, { bigint: true });
+  if (stats.isDirectory()) fail('is a folder; name a file');
+  if (!stats.isFile()) fail('is no regular file; name another one');
+  if (stats.size > maxTrustFileBytes) {
+    fail(`is larger than any list of keys (${stats.size} bytes); name another file`);
+  }
+  // Modes say nothing on Windows.
+  if (process.platform !== 'win32' && (stats.mode & 0o002n) !== 0n) {
+    const octal = (stats.mode & 0o777n).toString(8).padStart(4, '0');
+    fail(`anybody on this host may change it (mode ${octal}); chmod o-w ${path}`);
+  }
+  const openPlace = await findOpenPlace(path);
+  if (openPlace !== undefined) fail(openPlace);
+  const stamp = [stats.dev, stats.ino, stats.size, stats.mtimeNs].join(' ');
+  if (stamp === knownStamp) return {};
+  const handle = await open(path, 'r');
+  try {
+    const lines = splitLines(path, await handle.readFile());
+    const isSettled = Date.now() - Number(stats.mtimeMs) > settledAfterMs;
+    return { lines, stamp: isSettled ? stamp : undefined };
+  } finally {
+    await handle.close();
+  }
+}
+
+function splitLines(path: string, bytes: Uint8Array): TrustLine[] {
+  const lines: TrustLine[] = [];
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let start = 0;
+  for (let number = 1; start < bytes.length; number++) {
+    const newline = bytes.indexOf(0x0a, start);
+    const end = newline < 0 ? bytes.length : newline;
+    let text: string;
+    try {
+      text = decoder.decode(bytes.subarray(start, end)).trim();
+    } catch {
+      throw badLine(path, number, 'is no text in UTF-8');
+    }
+    if (text !== '' && !text.startsWith('#')) lines.push({ number, text });
+    start = end + 1;
+  }
+  return lines;
+}

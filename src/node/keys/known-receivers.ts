@@ -1,0 +1,155 @@
+/**
+ * Which key each receiver showed when it was met first, as SSH has `known_hosts`: lines of
+ * `host:port p2mp-x25519 <base64>`. Of a name that is there twice, the first line counts, so that two
+ * senders who meet it at once agree afterwards.
+ */
+import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { assert } from '../../base/assert.js';
+import { P2mpError } from '../../base/errors.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
+import { syncFolder } from '../disk/fsync.js';
+import { fileError } from '../system-error.js';
+import { badLine, readTrustLines, type TrustLine } from './authorized-senders.js';
+import { formatPublicKey, makeFolder, parsePublicKey } from './key-files.js';
+
+export type ReceiverCheck =
+  | { readonly status: 'known' }
+  | { readonly status: 'unknown' }
+  /** The line that has another key for this name. */
+  | { readonly status: 'changed'; readonly lineNumber: number };
+
+interface KnownReceiver {
+  /** As the file spells it. */
+  readonly name: string;
+  readonly publicKey: Uint8Array;
+  readonly lineNumber: number;
+}
+
+export class KnownReceivers {
+  private receivers: ReadonlyMap<string, KnownReceiver> = new Map();
+
+  private constructor(readonly path: string) {}
+
+  /**
+   * A file that is not there knows nobody yet.
+   * @throws P2mpError TRUST_FILE_BAD, with the line where there is one
+   */
+  static async load(path: string): Promise<KnownReceivers> {
+    const list = new KnownReceivers(path);
+    await list.reload();
+    return list;
+  }
+
+  /** @param name `host:port`, or `[address]:port` for IPv6 */
+  check(name: string, publicKey: Uint8Array): ReceiverCheck {
+    const known = this.receivers.get(idOf(name));
+    if (known === undefined) return { status: 'unknown' };
+    const isSame = isEqualBytes(known.publicKey, publicKey);
+    return isSame ? { status: 'known' } : { status: 'changed', lineNumber: known.lineNumber };
+  }
+
+  /** The names under which the file has this key, in its order. */
+  namesOf(publicKey: Uint8Array): string[] {
+    const found = [...this.receivers.values()].filter((each) =>
+      isEqualBytes(each.publicKey, publicKey),
+    );
+    return found.map(({ name }) => name);
+  }
+
+  /**
+   * Appends a receiver, durably, unless the file knows its name by now.
+   * @param name as for `check`
+   * @returns `known`; or `changed` where another sender has met that name with another key
+   * @throws P2mpError TRUST_FILE_BAD, TARGET_UNWRITABLE
+   */
+  async add(name: string, publicKey: Uint8Array): Promise<ReceiverCheck> {
+    assert(namePattern.test(name), 'a receiver is named host:port');
+    await this.reload();
+    const before = this.check(name, publicKey);
+    if (before.status !== 'unknown') return before;
+    try {
+      await append(this.path, `${knownReceiverLine(name, publicKey)}\n`);
+    } catch (error) {
+      throw fileError('TARGET_UNWRITABLE', this.path, error);
+    }
+    await this.reload();
+    return this.check(name, publicKey);
+  }
+
+  private async reload(): Promise<void> {
+    this.receivers = parseReceivers(this.path, await readLines(this.path));
+  }
+}
+
+/** A name with a port; an address of IPv6 in brackets. Nothing that begins like a comment. */
+const namePattern = /^(\[[0-9a-f:.]+(%[\w.-]+)?\]|[^\s:#[\]\p{Cc}][^\s:[\]\p{Cc}]*):\d{1,5}$/iu;
+
+/** A line of the file. */
+export function knownReceiverLine(name: string, publicKey: Uint8Array): string {
+  return `${name} ${formatPublicKey(publicKey, '')}`;
+}
+
+/** Names of hosts have no case. */
+function idOf(name: string): string {
+  return name.toLowerCase();
+}
+
+async function readLines(path: string): Promise<readonly TrustLine[]> {
+  try {
+    return await readTrustLines(path);
+  } catch (error) {
+    const { cause } = error as { cause?: NodeJS.ErrnoException };
+    if (cause?.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function parseReceivers(
+  path: string,
+  lines: readonly TrustLine[],
+): ReadonlyMap<string, KnownReceiver> {
+  const receivers = new Map<string, KnownReceiver>();
+  for (const { number: lineNumber, text } of lines) {
+    const [, name = '', key = ''] = /^(\S+)\s*(.*)$/su.exec(text) ?? [];
+    if (!namePattern.test(name)) {
+      throw badLine(path, lineNumber, 'does not begin with host:port, or [address]:port for IPv6');
+    }
+    const id = idOf(name);
+    const publicKey = parseKey(path, lineNumber, key);
+    if (!receivers.has(id)) receivers.set(id, { name, publicKey, lineNumber });
+  }
+  return receivers;
+}
+
+function parseKey(path: string, lineNumber: number, key: string): Uint8Array {
+  try {
+    return parsePublicKey(key).publicKey;
+  } catch (error) {
+    if (!(error instanceof P2mpError)) throw error;
+    throw badLine(path, lineNumber, error.message);
+  }
+}
+
+/** One write at the end of the file, wherever that is by then: senders do not cut each other's lines. */
+async function append(path: string, line: string): Promise<void> {
+  await makeFolder(dirname(path));
+  const handle = await open(path, 'a+', 0o600);
+  try {
+    const { size } = await handle.stat();
+    const last = Buffer.alloc(1);
+    if (size > 0) await handle.read(last, 0, 1, size - 1);
+    // Somebody's editor left the last line without its end.
+    const isLineOpen = size > 0 && last.toString('latin1') !== '\n';
+    const bytes = Buffer.from(isLineOpen ? `\n${line}` : line);
+    const { bytesWritten } = await handle.write(bytes);
+    if (bytesWritten < bytes.length) {
+      const reason = `the disk is full, and the last line is cut off; make room and mend it`;
+      throw new P2mpError('TARGET_UNWRITABLE', `${path}: ${reason}`);
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await syncFolder(dirname(path));
+}

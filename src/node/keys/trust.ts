@@ -1,0 +1,66 @@
+/** Whom to trust, as files of keys say: the policies that `send` and `receive` are given. */
+import { P2mpError } from '../../base/errors.js';
+import type { TrustReceiver } from '../session/send-options.js';
+import type { AuthorizedSenders } from './authorized-senders.js';
+import { fingerprint, formatPublicKey } from './key-files.js';
+import type { KnownReceivers } from './known-receivers.js';
+import { knownReceiverLine } from './known-receivers.js';
+
+/** Asks a person about a receiver that is met for the first time. */
+export type AskAboutReceiver = (name: string, fingerprint: string) => Promise<boolean>;
+
+/**
+ * Trusts receivers that are known; a changed key never.
+ * @param ask decides on first use; left out, unknown receivers are refused
+ */
+export function trustKnownReceivers(
+  known: KnownReceivers,
+  ask: AskAboutReceiver | undefined,
+): TrustReceiver {
+  // One question at a time.
+  let questions: Promise<unknown> = Promise.resolve();
+  return (name, receiverKey) => {
+    const decision = questions.then(() => decide(known, ask, name, receiverKey));
+    questions = decision.catch(() => undefined);
+    return decision;
+  };
+}
+
+async function decide(
+  known: KnownReceivers,
+  ask: AskAboutReceiver | undefined,
+  name: string,
+  receiverKey: Uint8Array,
+): Promise<string | undefined> {
+  const shown = fingerprint(receiverKey);
+  const line = knownReceiverLine(name, receiverKey);
+  let check = known.check(name, receiverKey);
+  if (check.status === 'unknown') {
+    if (ask === undefined) {
+      const others = known.namesOf(receiverKey).join(', ');
+      const alias = others === '' ? '' : `, only as the key of ${others}`;
+      return `its key ${shown} is not known here${alias}; compare it with what "p2mp keygen --show" prints there, then use --accept-new, or add this line to ${known.path}: ${line}`;
+    }
+    if (!(await ask(name, shown))) return `its key ${shown} was not accepted`;
+    try {
+      check = await known.add(name, receiverKey);
+    } catch (error) {
+      if (error instanceof P2mpError) {
+        return `its key ${shown} could not be noted: ${error.message}; the line to add: ${line}`;
+      }
+      throw error;
+    }
+  }
+  if (check.status !== 'changed') return undefined;
+  return `its key has changed to ${shown}: another host may answer in its place. If it was set up again, replace line ${check.lineNumber} of ${known.path} by: ${line}`;
+}
+
+/** Lets in senders whose keys are in the file. */
+export function refuseUnlessAuthorized(
+  authorized: AuthorizedSenders,
+): (senderKey: Uint8Array) => string | undefined {
+  return (senderKey) =>
+    authorized.find(senderKey) === undefined
+      ? `this sender's key ${fingerprint(senderKey)} is not among those that it trusts; add to its authorized_senders: ${formatPublicKey(senderKey, '')}`
+      : undefined;
+}

@@ -1,0 +1,387 @@
+/** UDP sockets behind the address type of the core: open, send with backpressure, close. */
+import type dgram from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { NetworkInterfaceInfo } from 'node:os';
+import { networkInterfaces } from 'node:os';
+import type { Address } from '../../base/address.js';
+import { formatAddress } from '../../base/address.js';
+import type { ErrorCode } from '../../base/errors.js';
+import { P2mpError } from '../../base/errors.js';
+import type { Transmit } from '../../base/machine.js';
+import type { RefusalCode } from '../../base/refusal.js';
+import { openSocket } from './offload/offload-open.js';
+import type { SendingSocket } from './offload/offload-sender.js';
+import { OffloadSender } from './offload/offload-sender.js';
+import type { Offload } from './offload/offload-socket.js';
+import type { SystemCalls } from './offload/offload-system.js';
+import { loadSystemCalls } from './offload/offload-system.js';
+import { receiveBufferBytes } from './receive-buffer.js';
+import { openRefusalWatch } from './refusal-watch.js';
+import { SendBuffer } from './send-buffer.js';
+
+/** An open socket, with what sends by it. */
+interface Port {
+  readonly socket: dgram.Socket;
+  readonly sender: OffloadSender;
+  readonly sendBuffer: SendBuffer;
+  /** Kept: to ask the socket for each send would be a call of the system. */
+  readonly family: string;
+  readonly setPortSharing: SendingSocket['setPortSharing'];
+}
+
+/** An address that remembers which socket its datagrams came in by: answers leave by the same. */
+interface PortAddress extends Address {
+  readonly by: Port;
+}
+
+export interface EndpointOptions {
+  /** Addresses to bind; the wildcards of IPv4 and, where the host has it, IPv6 if left out. */
+  readonly bind?: readonly string[];
+  /** 0 for any free port. */
+  readonly port: number;
+  /**
+   * Whether datagrams that came together may be handed over together, one behind the other, all but
+   * the last of one size. Which size, no socket of Node tells: the protocol must know.
+   */
+  readonly receivesBatches?: boolean;
+  /** Whether the system may cut and join batches, where it can; P2MP_OFFLOAD=off says no for all. */
+  readonly offload?: 'auto' | 'off';
+  /** How to come by what Node has no words for; throws with the reason where there is none. */
+  readonly loadSystemCalls?: () => SystemCalls;
+  readonly handleDatagram: (from: Address, bytes: Uint8Array) => void;
+  /** Called when datagrams have left after `canSend` was false. */
+  readonly handleWritable: () => void;
+  /** A datagram was not sent; the protocol repeats what matters. */
+  readonly handleSendError: (error: NodeJS.ErrnoException) => void;
+}
+
+/** Bytes handed to the system but not yet taken by it; beyond it, `canSend` is false. */
+const maxUnsentBytes = 256 * 1024;
+
+/** After this many bytes it is looked how many are unsent: the system nearly always takes all at once. */
+const bytesPerLook = 16 * 1024;
+
+export class Endpoint {
+  private readonly ports: Port[] = [];
+  private readonly watches = new Set<dgram.Socket>();
+  private readonly system: SystemCalls | undefined;
+  /** Why `system` is undefined. */
+  private readonly noOffload: string | undefined;
+  private leastReceiveBufferBytes = Number.POSITIVE_INFINITY;
+  /** Since it was looked how many are unsent. */
+  private sentBytes = 0;
+  private isBlocked = false;
+  private isPolling = false;
+  private isClosed = false;
+  /** Where it listened before it was closed. */
+  private lastAddresses: Address[] = [];
+
+  private constructor(private readonly options: EndpointOptions) {
+    try {
+      if (options.offload === 'off') throw new Error('switched off');
+      this.system = (options.loadSystemCalls ?? loadSystemCalls)();
+    } catch (error) {
+      this.noOffload = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  /** @throws P2mpError PORT_UNAVAILABLE */
+  static async open(options: EndpointOptions): Promise<Endpoint> {
+    const endpoint = new Endpoint(options);
+    try {
+      if (options.bind === undefined) await endpoint.bindWildcards();
+      else for (const host of options.bind) await endpoint.bind(host, options.port);
+    } catch (error) {
+      await endpoint.close();
+      throw error;
+    }
+    return endpoint;
+  }
+
+  /** Where it listens. */
+  get addresses(): Address[] {
+    if (this.isClosed) return this.lastAddresses;
+    return this.ports.map(({ socket }) => {
+      const { address, port } = socket.address();
+      return { host: address, port };
+    });
+  }
+
+  /** What the system does for batches; sending ends where it turns out that it refuses them. */
+  get offload(): Offload {
+    const all = this.ports.map(({ sender }) => sender.offload);
+    const reason = all.find((each) => each.reason !== undefined)?.reason;
+    return {
+      send: all.every(({ send }) => send),
+      receive: all.every(({ receive }) => receive),
+      ...(reason === undefined ? {} : { reason }),
+    };
+  }
+
+  /**
+   * What the system keeps for each socket until it is read, the least of them. Linux takes what it spends
+   * on keeping it from twice this size: small datagrams fill it sooner.
+   */
+  get receiveBufferSizeBytes(): number {
+    return this.leastReceiveBufferBytes;
+  }
+
+  /** False while datagrams pile up; `handleWritable` is called once they have left. */
+  canSend(): boolean {
+    if (this.isBlocked || this.isClosed) return false;
+    if (this.sentBytes < bytesPerLook) return true;
+    this.sentBytes = 0;
+    if (this.unsentBytes <= maxUnsentBytes) return true;
+    this.isBlocked = true;
+    this.awaitRoom();
+    return false;
+  }
+
+  /** A batch leaves in as few calls of the system as it allows. */
+  send(transmit: Transmit): void {
+    if (this.isClosed) return;
+    const { to, bytes } = transmit;
+    const port = 'by' in to ? (to as PortAddress).by : this.portFor(to);
+    this.sentBytes += bytes.length;
+    port?.sendBuffer.handleSent(bytes.length, now);
+    port?.sender.send(transmit);
+  }
+
+  /**
+   * What is sent to this group reaches this host from now on, by whichever interface it comes.
+   * @returns why no interface could join; undefined where one has
+   */
+  joinGroup(group: string): string | undefined {
+    const socket = this.portFor({ host: group, port: 0 })?.socket;
+    if (socket === undefined || this.isClosed) return 'its socket is closed';
+    let hasJoined = false;
+    let failure: NodeJS.ErrnoException | undefined;
+    for (const name of multicastInterfaces(group)) {
+      try {
+        socket.addMembership(group, name);
+        hasJoined = true;
+      } catch (error) {
+        // An interface that cannot: the others may.
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === 'EADDRINUSE') hasJoined = true;
+        failure ??= error as NodeJS.ErrnoException;
+      }
+    }
+    return hasJoined ? undefined : joinFailure(group, failure);
+  }
+
+  leaveGroup(group: string): void {
+    const socket = this.portFor({ host: group, port: 0 })?.socket;
+    if (socket === undefined || this.isClosed) return;
+    for (const name of multicastInterfaces(group)) {
+      try {
+        socket.dropMembership(group, name);
+      } catch {
+        // It was not joined there.
+      }
+    }
+  }
+
+  /** Datagrams to groups leave by the interface that has this address, and pass `ttl - 1` routers. */
+  sendGroupsBy(address: string, ttl: number): void {
+    const socket = this.portFor({ host: address, port: 0 })?.socket;
+    if (socket === undefined || this.isClosed) return;
+    const found = multicastInterfaces(address, (info) => info.address === address)[0];
+    if (found !== undefined) socket.setMulticastInterface(found);
+    socket.setMulticastTTL(ttl);
+  }
+
+  /**
+   * Hears whether a place refuses what is sent to it. Datagrams from there are handled as before; ending the
+   * watch may lose one that comes just then.
+   * @returns what ends it; undefined where the system has no way to do it
+   */
+  watchRefusals(to: Address, handleRefusal: (code: RefusalCode) => void): (() => void) | undefined {
+    const port = this.portFor(to);
+    const { system } = this;
+    if (port?.setPortSharing === undefined || system === undefined || this.isClosed)
+      return undefined;
+    try {
+      const { socket, setPortSharing } = port;
+      const handleMessage = this.takeFrom(port);
+      const options = { system, socket, setPortSharing, to, handleMessage, handleRefusal };
+      const watch = openRefusalWatch(options);
+      this.watches.add(watch);
+      return () => {
+        if (this.watches.delete(watch)) watch.close();
+      };
+    } catch {
+      // No descriptor is left, or no route: datagrams are sent without the watch.
+      return undefined;
+    }
+  }
+
+  /** Resolves once all that was sent has left, or after a while at the latest. */
+  async flush(): Promise<void> {
+    const endsAtMs = performance.now() + 1000;
+    // What is refused is sent again, so a result that is still to come counts as well.
+    const awaitsResult = () => this.ports.some(({ sender }) => sender.awaitsResult);
+    const isUnsent = () => this.unsentBytes > 0 || awaitsResult();
+    while (!this.isClosed && isUnsent() && performance.now() < endsAtMs) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.lastAddresses = this.addresses;
+    this.isClosed = true;
+    for (const watch of this.watches) watch.close();
+    this.watches.clear();
+    await Promise.all(
+      this.ports.map(({ socket, sender }) => {
+        sender.close();
+        return new Promise<void>((resolve) => socket.close(() => resolve()));
+      }),
+    );
+  }
+
+  private get unsentBytes(): number {
+    let total = 0;
+    for (const { sender } of this.ports) total += sender.unsentBytes;
+    return total;
+  }
+
+  private readonly handleSent = (error: Error | null): void => {
+    if (this.isClosed) return;
+    if (error !== null) this.options.handleSendError(error);
+    if (this.isBlocked) this.lookForRoom();
+  };
+
+  private lookForRoom(): void {
+    if (this.isClosed || !this.isBlocked) return;
+    if (this.unsentBytes > maxUnsentBytes / 2) {
+      this.awaitRoom();
+    } else {
+      this.isBlocked = false;
+      this.options.handleWritable();
+    }
+  }
+
+  /** Each result looks whether there is room; where none is to come, the sockets are asked on and on. */
+  private awaitRoom(): void {
+    if (this.isPolling || this.ports.some(({ sender }) => sender.awaitsResult)) return;
+    this.isPolling = true;
+    setImmediate(() => {
+      this.isPolling = false;
+      this.lookForRoom();
+    });
+  }
+
+  private portFor(to: Address): Port | undefined {
+    const [first] = this.ports;
+    if (this.ports.length <= 1) return first;
+    const family = isIPv6(to.host) ? 'IPv6' : 'IPv4';
+    return this.ports.find((port) => port.family === family) ?? first;
+  }
+
+  private async bindWildcards(): Promise<void> {
+    const first = await this.bind('0.0.0.0', this.options.port);
+    try {
+      await this.bind('::', first.address().port);
+    } catch (error) {
+      // A host without IPv6 is served by IPv4 alone; a port that somebody else has is an error.
+      const cause = error instanceof P2mpError ? (error.cause as NodeJS.ErrnoException) : undefined;
+      if (cause?.code !== 'EAFNOSUPPORT' && cause?.code !== 'EADDRNOTAVAIL') throw error;
+    }
+  }
+
+  private async bind(host: string, port: number): Promise<dgram.Socket> {
+    const address = { host, port };
+    try {
+      const { system, noOffload } = this;
+      const { receivesBatches = false } = this.options;
+      const opened = await openSocket(address, { system, noOffload, receivesBatches });
+      this.listen(opened);
+      return opened.socket;
+    } catch (error) {
+      throw bindError(error as NodeJS.ErrnoException, address);
+    }
+  }
+
+  private listen(opened: SendingSocket): void {
+    const { socket } = opened;
+    const { family } = socket.address();
+    const sender = new OffloadSender(opened, this.handleSent);
+    const { setPortSharing } = opened;
+    const sendBuffer = new SendBuffer(socket);
+    const port: Port = { socket, family, sender, sendBuffer, setPortSharing };
+    this.ports.push(port);
+    const grantedBytes = receiveBufferBytes(socket);
+    this.leastReceiveBufferBytes = Math.min(this.leastReceiveBufferBytes, grantedBytes);
+    socket.on('error', (error: NodeJS.ErrnoException) => this.options.handleSendError(error));
+    socket.on('message', this.takeFrom(port));
+  }
+
+  private takeFrom(port: Port): (bytes: Uint8Array, info: dgram.RemoteInfo) => void {
+    return (bytes, info) => {
+      const from: PortAddress = { host: info.address, port: info.port, by: port };
+      this.options.handleDatagram(from, bytes);
+    };
+  }
+}
+
+function now(): number {
+  return performance.now();
+}
+
+/** The host's interfaces of this family, in the form that membership takes. */
+function multicastInterfaces(
+  group: string,
+  isWanted: (info: NetworkInterfaceInfo) => boolean = () => true,
+): string[] {
+  const family = isIPv6(group) ? 'IPv6' : 'IPv4';
+  const found: string[] = [];
+  for (const [name, infos = []] of Object.entries(networkInterfaces())) {
+    const info = infos.find((each) => each.family === family && isWanted(each));
+    if (info !== undefined) found.push(family === 'IPv6' ? `::%${name}` : info.address);
+  }
+  return found;
+}
+
+/** Why a host is in no group, and what helps. */
+function joinFailure(group: string, error: NodeJS.ErrnoException | undefined): string {
+  if (error === undefined) {
+    return `this host has no interface of ${isIPv6(group) ? 'IPv6' : 'IPv4'}`;
+  }
+  if (error.code === 'ENOBUFS' || error.code === 'ENOMEM') {
+    const limit = isIPv6(group) ? 'net.core.optmem_max' : 'net.ipv4.igmp_max_memberships';
+    return `it is in as many groups as the system allows (${limit})`;
+  }
+  return `no interface takes it (${error.message})`;
+}
+
+function bindError(error: NodeJS.ErrnoException, address: Address): P2mpError {
+  const remedies: Record<string, string> = {
+    EADDRINUSE: 'the port is taken; stop the program that has it, or choose another port',
+    EACCES: 'not allowed; choose a port from 1024 on, or run with the right to bind it',
+    EADDRNOTAVAIL: 'this host has no such address; bind one of its own',
+    EINVAL: 'no IP address; give one of this host',
+    ENOTFOUND: 'no IP address; give one of this host',
+    EAFNOSUPPORT: 'this host does not speak that version of IP',
+  };
+  const remedy = remedies[error.code ?? ''] ?? error.message;
+  return new P2mpError('PORT_UNAVAILABLE', `UDP ${formatAddress(address)}: ${remedy}`, {
+    cause: error,
+  });
+}
+
+/** Codes of send errors that no repetition mends, with what to tell. */
+export function fatalSendError(
+  error: NodeJS.ErrnoException,
+  mssBytes: number,
+): P2mpError | undefined {
+  const codes: Record<string, [ErrorCode, string]> = {
+    EMSGSIZE: [
+      'DATAGRAM_TOO_LARGE',
+      `MSS ${mssBytes}: larger than this system can send in one datagram; take a smaller MSS`,
+    ],
+  };
+  const found = codes[error.code ?? ''];
+  return found === undefined ? undefined : new P2mpError(found[0], found[1], { cause: error });
+}

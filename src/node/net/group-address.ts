@@ -1,0 +1,113 @@
+/** Which group a sender takes, and by which of its interfaces the group's datagrams leave. */
+import { randomBytes } from 'node:crypto';
+import dgram from 'node:dgram';
+import { isIPv4, isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import type { Address } from '../../base/address.js';
+import { P2mpError } from '../../base/errors.js';
+import { mapLimited } from '../limited-concurrency.js';
+
+/** `auto` takes a group of its own where there is more than one receiver. */
+export type MulticastChoice = 'auto' | 'never' | (string & {});
+
+/**
+ * @returns the group for these receivers; undefined where unicast alone serves
+ * @throws P2mpError INVALID_ARGUMENT
+ */
+export function chooseGroup(
+  choice: MulticastChoice,
+  receivers: readonly Address[],
+): Address | undefined {
+  if (choice === 'never') return undefined;
+  const port = mostCommonPort(receivers);
+  const version6 = receivers.filter(({ host }) => isIPv6(host)).length;
+  if (choice !== 'auto') {
+    if (!isGroup(choice)) {
+      throw new P2mpError(
+        'INVALID_ARGUMENT',
+        `--multicast ${choice}: must be auto, never or the address of a group, such as 239.1.2.3 or ff15::1`,
+      );
+    }
+    if (version6 !== (isIPv6(choice) ? receivers.length : 0)) {
+      const version = isIPv6(choice) ? 'IPv6' : 'IPv4';
+      throw new P2mpError(
+        'INVALID_ARGUMENT',
+        `--multicast ${choice}: is a group of ${version}, and some receivers are not; name a group of theirs, or leave it to auto`,
+      );
+    }
+    return { host: choice, port };
+  }
+  // A group reaches those who listen on one port; alone on it, nobody gains by one.
+  if (receivers.filter((receiver) => receiver.port === port).length < 2) return undefined;
+  if (version6 > 0 && version6 < receivers.length) return undefined;
+  const [a = 0, b = 0, c = 0, d = 0] = randomBytes(4);
+  // Scopes that an administrator sets (RFC 2365; RFC 4291, 2.7): routers let neither out.
+  if (version6 === 0) return { host: `239.${128 + (a % 64)}.${b}.${c}`, port };
+  return { host: `ff15::${hex(a, b)}:${hex(c, d)}`, port };
+}
+
+function hex(high: number, low: number): string {
+  // A group of zeros would name none.
+  return (high * 256 + (low | 1)).toString(16);
+}
+
+function isGroup(text: string): boolean {
+  if (isIPv6(text)) return /^ff/i.test(text);
+  const first = Number(text.split('.')[0]);
+  return isIPv4(text) && first >= 224 && first <= 239;
+}
+
+function mostCommonPort(receivers: readonly Address[]): number {
+  const counts = new Map<number, number>();
+  for (const { port } of receivers) counts.set(port, (counts.get(port) ?? 0) + 1);
+  const [first] = [...counts].sort((a, b) => b[1] - a[1]);
+  return first?.[0] ?? 0;
+}
+
+/**
+ * An own address of the interface that leads to most of the receivers that a group can reach, the first of
+ * several; undefined where there is no route to any of them.
+ */
+export async function groupSource(
+  group: Address,
+  receivers: readonly Address[],
+): Promise<string | undefined> {
+  const reachable = receivers.filter(
+    ({ host, port }) => port === group.port && isIPv6(host) === isIPv6(group.host),
+  );
+  const sources = await mapLimited(reachable, askedAtOnce, localAddressTowards);
+  const found = new Map<string, { count: number; address: string }>();
+  for (const address of sources) {
+    if (address === undefined) continue;
+    // One interface may have several addresses.
+    const name = interfaceOf(address) ?? address;
+    const use = found.get(name) ?? { count: 0, address };
+    use.count++;
+    found.set(name, use);
+  }
+  const [most] = [...found.values()].sort((a, b) => b.count - a.count);
+  return most?.address;
+}
+
+const askedAtOnce = 16;
+
+function interfaceOf(address: string): string | undefined {
+  for (const [name, infos = []] of Object.entries(networkInterfaces())) {
+    if (infos.some((info) => info.address === address)) return name;
+  }
+  return undefined;
+}
+
+/** The address that datagrams to a host leave from; undefined where there is no route. */
+async function localAddressTowards(to: Address): Promise<string | undefined> {
+  const socket = dgram.createSocket(isIPv6(to.host) ? 'udp6' : 'udp4');
+  try {
+    return await new Promise((resolve) => {
+      socket.once('error', () => resolve(undefined));
+      // Nothing is sent: connecting only asks the system for its route. A scope is no part of the address.
+      socket.connect(to.port, to.host, () => resolve(socket.address().address.split('%')[0]));
+    });
+  } finally {
+    socket.close();
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * What becomes of a session where datagrams turn out too large for the path to a receiver: as long as no
+ * content has left, and the size is not fixed, it begins anew with smaller ones; later that receiver is
+ * given up, and the others go on.
+ */
+import { at } from '../../base/assert.js';
+import { P2mpError } from '../../base/errors.js';
+import type { SuccessiveSenders } from '../../endpoint/successive-senders.js';
+import type { SessionSender } from '../../session/sender.js';
+import type { SessionPeer } from '../../transfer/peer.js';
+import { dataFramingBytes } from '../../wire/segment-size.js';
+import type { PathFit } from './path-fit.js';
+
+export interface NarrowPathsOptions {
+  readonly senders: SuccessiveSenders;
+  readonly fit: PathFit;
+  /** Whether the segments may become smaller. */
+  readonly isAuto: boolean;
+  readonly createSender: (mssBytes: number) => SessionSender;
+  readonly nowMs: () => number;
+  /** Lets the senders go on. */
+  readonly drain: () => void;
+  /** The session has begun anew, for this reason. */
+  readonly handleResize: (mssBytes: number, reason: string) => void;
+  /** No receiver can be sent to like this. */
+  readonly handleHopeless: (error: P2mpError) => void;
+}
+
+export class NarrowPaths {
+  /** Receivers to deal with, by number, and why: several may show at once. */
+  private readonly found = new Map<number, string>();
+  private readonly givenUp = new Set<number>();
+
+  constructor(private readonly options: NarrowPathsOptions) {}
+
+  /**
+   * The system refused a datagram for its size.
+   * @returns whether it was to a receiver
+   */
+  handleRefusal(error: NodeJS.ErrnoException & { address?: string; port?: number }): boolean {
+    const { sender } = this;
+    const peer = sender.peers.find(
+      ({ address }) => address.host === error.address && address.port === error.port,
+    );
+    if (peer === undefined) return false;
+    const mostBytes = this.options.fit.datagramBytesTo(peer.address);
+    const sizeBytes = sender.geometry.mssBytes + dataFramingBytes;
+    // One that was sent before the session began anew.
+    const isLate = this.options.isAuto && mostBytes !== undefined && mostBytes >= sizeBytes;
+    if (!isLate) this.note(peer, limitTo(peer, mostBytes, sizeBytes));
+    return true;
+  }
+
+  /** The sender suspects that a path swallows large datagrams; it gives up by itself once that is certain. */
+  handleSuspicion(index: number): void {
+    const { sender } = this;
+    if (!this.options.isAuto || sender.hasOpenedContent) return;
+    const peer = at(sender.peers, index);
+    const sizeBytes = sender.geometry.mssBytes + dataFramingBytes;
+    this.note(peer, `the path to ${peer.name} swallows datagrams of ${sizeBytes} bytes`);
+  }
+
+  private get sender(): SessionSender {
+    return this.options.senders.current;
+  }
+
+  /** Not dealt with at once: it may come from within an event, and others are hit by the same. */
+  private note({ index, isSettled }: SessionPeer, reason: string): void {
+    if (isSettled) return;
+    if (this.found.size === 0) setImmediate(() => this.handleFound());
+    this.found.set(index, reason);
+  }
+
+  private handleFound(): void {
+    const found = [...this.found];
+    this.found.clear();
+    const { sender } = this;
+    if (sender.isDone) return;
+    const { isAuto, fit, drain } = this.options;
+    const mayBeginAnew = isAuto && !sender.hasOpenedContent;
+    const mssBytes = mayBeginAnew ? fit.below(sender.geometry.mssBytes) : undefined;
+    if (mssBytes === undefined) for (const [index, reason] of found) this.giveUp(index, reason);
+    else this.beginAnew(mssBytes, found[0]?.[1] ?? '');
+    drain();
+  }
+
+  private beginAnew(mssBytes: number, reason: string): void {
+    const { senders, createSender, handleResize } = this.options;
+    senders.succeed(createSender(mssBytes));
+    handleResize(mssBytes, reason);
+  }
+
+  private giveUp(index: number, reason: string): void {
+    const { sender } = this;
+    const told = `${reason}; send again, with --mss auto or a smaller one`;
+    this.givenUp.add(index);
+    if (this.givenUp.size === sender.peers.length) {
+      this.options.handleHopeless(new P2mpError('DATAGRAM_TOO_LARGE', told));
+    }
+    sender.giveUp(this.options.nowMs(), index, told);
+  }
+}
+
+function limitTo(peer: SessionPeer, mostBytes: number | undefined, sizeBytes: number): string {
+  const path = `the path to ${peer.name}`;
+  return mostBytes === undefined || mostBytes >= sizeBytes
+    ? `${path} does not take datagrams of ${sizeBytes} bytes`
+    : `${path} takes datagrams of ${mostBytes} bytes at most, not of ${sizeBytes}`;
+}

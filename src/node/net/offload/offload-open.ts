@@ -1,0 +1,63 @@
+/** Opens UDP sockets: with the system's help for batches where it can be had, else those of dgram. */
+import dgram from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { Address } from '../../../base/address.js';
+import { wantedReceiveBufferBytes, widenReceiveBuffer } from '../receive-buffer.js';
+import type { SendingSocket } from './offload-sender.js';
+import { openOffloadSocket } from './offload-socket.js';
+import type { SystemCalls } from './offload-system.js';
+
+export interface OpenSocketOptions {
+  readonly system: SystemCalls | undefined;
+  /** Why there is no `system`. */
+  readonly noOffload: string | undefined;
+  readonly receivesBatches: boolean;
+}
+
+/** @throws NodeJS.ErrnoException where the address cannot be bound */
+export async function openSocket(
+  address: Address,
+  { system, noOffload, receivesBatches }: OpenSocketOptions,
+): Promise<SendingSocket> {
+  const dgramOptions: dgram.SocketOptions = {
+    ...(isIPv6(address.host) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' }),
+    // Hosts are resolved before they come here; the default would put each send off to a later tick.
+    lookup: passThrough as unknown as NonNullable<dgram.SocketOptions['lookup']>,
+  };
+  let reason = noOffload ?? '';
+  if (system !== undefined) {
+    const receiveBufferSizeBytes = wantedReceiveBufferBytes;
+    const how = { system, address, dgramOptions, receivesBatches, receiveBufferSizeBytes };
+    try {
+      const opened = openOffloadSocket(how);
+      widenReceiveBuffer(opened.socket);
+      return opened;
+    } catch (error) {
+      const { code, syscall } = error as NodeJS.ErrnoException;
+      if (syscall === 'bind' || syscall === 'socket') throw error;
+      reason = `Node does not take such a socket: ${code}`;
+    }
+  }
+  const socket = await openPlainSocket(address, dgramOptions);
+  widenReceiveBuffer(socket);
+  return { socket, offload: { send: false, receive: false, reason } };
+}
+
+function openPlainSocket(address: Address, options: dgram.SocketOptions): Promise<dgram.Socket> {
+  const socket = dgram.createSocket(options);
+  return new Promise((resolve, reject) => {
+    socket.once('error', (error) => {
+      socket.close();
+      reject(error);
+    });
+    socket.bind({ address: address.host, port: address.port, exclusive: true }, () => {
+      socket.removeAllListeners('error');
+      resolve(socket);
+    });
+  });
+}
+
+function passThrough(host: string, ...rest: unknown[]): void {
+  const callback = rest.at(-1) as (error: null, host: string) => void;
+  callback(null, host);
+}

@@ -1,0 +1,145 @@
+/** The few calls of the system that sockets of Node have no words for, made through koffi. */
+import { createRequire } from 'node:module';
+import { isIPv6 } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import type { Address } from '../../../base/address.js';
+import { formatAddress } from '../../../base/address.js';
+
+/** A socket of the system, named by its number. */
+export type Descriptor = number;
+
+/** Each throws an error with `code` and `syscall`, as those of Node have them. */
+export interface SystemCalls {
+  openUdpSocket(isIPv6: boolean): Descriptor;
+  setOption(fd: Descriptor, option: SocketOption, value: number): void;
+  getOption(fd: Descriptor, option: SocketOption): number;
+  bind(fd: Descriptor, address: Address): void;
+  /** Gives a socket the route to there; nothing is sent. */
+  connect(fd: Descriptor, address: Address): void;
+  close(fd: Descriptor): void;
+  /** 0 where there is none of this name. */
+  interfaceIndex(name: string): number;
+}
+
+/** Level and name, as Linux counts them on every architecture that koffi knows. */
+export type SocketOption = readonly [level: number, name: number];
+
+const socketLevel = 1;
+const ipv4Level = 0;
+const ipv6Level = 41;
+const udpLevel = 17;
+
+export const socketOptions = {
+  reuseAddress: [socketLevel, 2],
+  /** Without the limit that the system sets to others; for root alone. */
+  receiveBufferForce: [socketLevel, 33],
+  ipv4MtuDiscover: [ipv4Level, 10],
+  ipv4Mtu: [ipv4Level, 14],
+  ipv6MulticastInterface: [ipv6Level, 17],
+  ipv6MtuDiscover: [ipv6Level, 23],
+  ipv6Mtu: [ipv6Level, 24],
+  ipv6Only: [ipv6Level, 26],
+  /** What is sent is cut into datagrams of this size (UDP GSO). */
+  udpSegment: [udpLevel, 103],
+  /** Datagrams that came together are handed over together (UDP GRO). */
+  udpGro: [udpLevel, 104],
+} as const satisfies Record<string, SocketOption>;
+
+const inet = 2;
+const inet6 = 10;
+/** SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK */
+const socketType = 2 | 0o2000000 | 0o4000;
+
+let loaded: SystemCalls | undefined;
+
+/** Loads koffi at the first call, which takes some milliseconds. @throws Error where it cannot be had */
+export function loadSystemCalls(): SystemCalls {
+  if (process.platform !== 'linux') throw new Error('not Linux');
+  if (process.env['P2MP_OFFLOAD'] === 'off') throw new Error('switched off');
+  loaded ??= declareSystemCalls();
+  return loaded;
+}
+
+function declareSystemCalls(): SystemCalls {
+  const koffi = loadKoffi();
+  // What Node itself is linked with: the C library goes by different names.
+  const libc = koffi.load(null);
+  const socket = libc.func('int socket(int domain, int type, int protocol)');
+  const setsockopt = libc.func('int setsockopt(int, int, int, const void *, uint32_t)');
+  const getsockopt = libc.func('int getsockopt(int, int, int, void *, void *)');
+  const bind = libc.func('int bind(int, const void *, uint32_t)');
+  const connect = libc.func('int connect(int, const void *, uint32_t)');
+  const close = libc.func('int close(int)');
+  const inetPton = libc.func('int inet_pton(int, const char *, void *)');
+  const nameToIndex = libc.func('unsigned int if_nametoindex(const char *)');
+
+  const check = (syscall: string, result: number, address?: Address): number => {
+    if (result < 0) throw systemError(syscall, koffi.errno(), address);
+    return result;
+  };
+  const encode = (syscall: string, address: Address): Buffer => {
+    const [host = '', scope] = address.host.split('%');
+    const name = socketAddress(address, scope === undefined ? 0 : scopeId(scope, nameToIndex));
+    const family = isIPv6(address.host) ? inet6 : inet;
+    const ip = name.subarray(family === inet6 ? 8 : 4);
+    if (inetPton(family, host, ip) !== 1) throw systemError(syscall, invalidArgument, address);
+    return name;
+  };
+  const value = Buffer.alloc(4);
+  const length = Buffer.alloc(4);
+  return {
+    openUdpSocket: (isV6) => check('socket', socket(isV6 ? inet6 : inet, socketType, 0)),
+    setOption(fd, [level, name], number) {
+      value.writeInt32LE(number);
+      check('setsockopt', setsockopt(fd, level, name, value, value.length));
+    },
+    getOption(fd, [level, name]) {
+      length.writeUInt32LE(value.length);
+      check('getsockopt', getsockopt(fd, level, name, value, length));
+      return value.readInt32LE();
+    },
+    bind(fd, address) {
+      const name = encode('bind', address);
+      check('bind', bind(fd, name, name.length), address);
+    },
+    connect(fd, address) {
+      const name = encode('connect', address);
+      check('connect', connect(fd, name, name.length), address);
+    },
+    close: (fd) => void close(fd),
+    interfaceIndex: (name) => nameToIndex(name),
+  };
+}
+
+/** By `require`, for `import` takes longer, and has to be waited for. */
+function loadKoffi(): typeof import('koffi') {
+  try {
+    return createRequire(import.meta.url)('koffi');
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
+    throw new Error(isMissing ? 'koffi is not installed' : 'koffi does not run here', {
+      cause: error,
+    });
+  }
+}
+
+const invalidArgument = 22;
+
+/** sockaddr_in or sockaddr_in6, but for the IP address; all architectures of koffi are little-endian. */
+function socketAddress({ host, port }: Address, scope: number): Buffer {
+  const name = Buffer.alloc(isIPv6(host) ? 28 : 16);
+  name.writeUInt16LE(isIPv6(host) ? inet6 : inet, 0);
+  name.writeUInt16BE(port, 2);
+  if (isIPv6(host)) name.writeUInt32LE(scope, 24);
+  return name;
+}
+
+function scopeId(scope: string, nameToIndex: (name: string) => number): number {
+  return /^\d+$/.test(scope) ? Number(scope) : nameToIndex(scope);
+}
+
+function systemError(syscall: string, errno: number, address?: Address): NodeJS.ErrnoException {
+  const code = getSystemErrorName(-errno);
+  const place = address === undefined ? '' : ` ${formatAddress(address)}`;
+  return Object.assign(new Error(`${syscall} ${code}${place}`), { errno: -errno, code, syscall });
+}

@@ -1,0 +1,114 @@
+/** Looks which awaited receivers are silent, and watches whether the ports of those refuse. */
+import type { Address } from '../../base/address.js';
+import { formatAddress } from '../../base/address.js';
+import type { RefusalCode } from '../../base/refusal.js';
+import type { Endpoint } from './endpoint.js';
+
+/** A receiver whose answer is awaited. */
+export interface AwaitedPeer {
+  readonly index: number;
+  /** Where it is sent to: several places while it is not known where it answers. */
+  readonly addresses: readonly Address[];
+  /** Grows with each datagram that comes from it. */
+  readonly heardCount: number;
+}
+
+export interface PortWatchOptions {
+  readonly sockets: Pick<Endpoint, 'watchRefusals'>;
+  /** The receivers whose answers are awaited now. */
+  readonly awaited: () => Iterable<AwaitedPeer>;
+  /** Called once for each place and each silence. */
+  readonly handleRefusal: (index: number, from: Address, code: RefusalCode) => void;
+}
+
+/** A receiver on a LAN has answered by then: nothing is opened for it. */
+const firstLookMs = 50;
+const intervalMs = 200;
+
+/** Sockets open at once. Where more receivers are silent, they take turns. */
+const maxWatches = 128;
+const turnMs = 3000;
+
+interface Place {
+  readonly key: string;
+  readonly index: number;
+  readonly address: Address;
+}
+
+interface Watch {
+  readonly end: () => void;
+  readonly endsAtMs: number;
+}
+
+export class PortWatch {
+  private readonly heardCounts = new Map<number, number>();
+  /** By place. */
+  private readonly watches = new Map<string, Watch>();
+  /** Places that have had their turn in this round, or have refused during this silence. */
+  private readonly hadTurn = new Set<string>();
+  private readonly refused = new Set<string>();
+  private timer: NodeJS.Timeout;
+
+  constructor(private readonly options: PortWatchOptions) {
+    this.timer = setTimeout(this.handleTimer, firstLookMs).unref();
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    for (const { end } of this.watches.values()) end();
+    this.watches.clear();
+  }
+
+  private readonly handleTimer = (): void => {
+    this.look(performance.now());
+    this.timer = setTimeout(this.handleTimer, intervalMs).unref();
+  };
+
+  /** Begins and ends watches. The timer calls it. */
+  look(nowMs: number): void {
+    const silent = this.silentPlaces();
+    for (const key of this.refused) if (!silent.has(key)) this.refused.delete(key);
+    for (const [key, { endsAtMs }] of this.watches) {
+      if (!silent.has(key) || this.refused.has(key) || endsAtMs <= nowMs) this.end(key);
+    }
+    const wanted = [...silent.values()].filter(
+      ({ key }) => !this.watches.has(key) && !this.refused.has(key),
+    );
+    const isRoundOver = wanted.every(({ key }) => this.hadTurn.has(key));
+    if (isRoundOver) this.hadTurn.clear();
+    for (const place of wanted) {
+      if (this.watches.size >= maxWatches) break;
+      if (!this.hadTurn.has(place.key)) this.begin(nowMs, place);
+    }
+  }
+
+  /** Where nothing has come from since the last look. */
+  private silentPlaces(): Map<string, Place> {
+    const silent = new Map<string, Place>();
+    for (const { index, addresses, heardCount } of this.options.awaited()) {
+      const isSilent = (this.heardCounts.get(index) ?? 0) === heardCount;
+      this.heardCounts.set(index, heardCount);
+      if (!isSilent) continue;
+      for (const address of addresses) {
+        const key = `${index} ${formatAddress(address)}`;
+        silent.set(key, { key, index, address });
+      }
+    }
+    return silent;
+  }
+
+  private begin(nowMs: number, { key, index, address }: Place): void {
+    this.hadTurn.add(key);
+    const end = this.options.sockets.watchRefusals(address, (code) => {
+      if (this.refused.has(key) || !this.watches.has(key)) return;
+      this.refused.add(key);
+      this.options.handleRefusal(index, address, code);
+    });
+    if (end !== undefined) this.watches.set(key, { end, endsAtMs: nowMs + turnMs });
+  }
+
+  private end(key: string): void {
+    this.watches.get(key)?.end();
+    this.watches.delete(key);
+  }
+}

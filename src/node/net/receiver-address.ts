@@ -1,0 +1,50 @@
+/** Addresses that are no single host's: a receiver has one of its own. */
+import { BlockList, isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import type { Address } from '../../base/address.js';
+import { P2mpError } from '../../base/errors.js';
+
+/** @throws P2mpError INVALID_ARGUMENT for a group's address, or one that all hosts of a network share */
+export function checkIsHost(name: string, { host }: Address): void {
+  const shown = name === host ? host : `${name} (${host})`;
+  const [address = ''] = host.split('%');
+  if (groups.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) {
+    const remedy = 'name each receiver; the group to use is named by --multicast';
+    refuse(`${shown}: is the address of a multicast group, not of a receiver; ${remedy}`);
+  }
+  const network = networkOfBroadcast(address);
+  if (network !== undefined) {
+    const remedy = 'name each receiver, or leave one datagram for many to multicast';
+    refuse(`${shown}: is the broadcast address of ${network}, not of a receiver; ${remedy}`);
+  }
+}
+
+function refuse(message: string): never {
+  throw new P2mpError('INVALID_ARGUMENT', message);
+}
+
+const groups = new BlockList();
+groups.addSubnet('224.0.0.0', 4, 'ipv4');
+groups.addSubnet('ff00::', 8, 'ipv6');
+
+/** @returns the network in words; undefined for any other address */
+function networkOfBroadcast(address: string): string | undefined {
+  if (address === '255.255.255.255') return 'every network';
+  for (const [name, infos = []] of Object.entries(networkInterfaces())) {
+    for (const { family, cidr, netmask, address: own } of infos) {
+      if (family !== 'IPv4' || cidr === null || own === address) continue;
+      // Of networks of two hosts or fewer, each address is a host's (RFC 3021).
+      if (Number(cidr.split('/')[1]) >= 31) continue;
+      if (toNumber(address) === (toNumber(own) | ~toNumber(netmask)) >>> 0) {
+        return `${name} (${cidr})`;
+      }
+    }
+  }
+  return undefined;
+}
+
+/** @returns NaN for what is no IPv4 address */
+function toNumber(address: string): number {
+  const parts = address.split('.').map(Number);
+  return parts.length === 4 ? parts.reduce((sum, part) => sum * 256 + part, 0) : Number.NaN;
+}

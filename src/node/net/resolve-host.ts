@@ -1,0 +1,29 @@
+/** Host names to addresses, once and before a transfer: the engine only ever sees addresses. */
+import type { LookupAddress } from 'node:dns';
+import { lookup } from 'node:dns/promises';
+import type { Address } from '../../base/address.js';
+import { P2mpError } from '../../base/errors.js';
+
+/**
+ * The first address of each version of IP that a name has; IPv4 first, as most receivers listen there.
+ * @returns one or two addresses
+ * @throws P2mpError UNKNOWN_HOST
+ */
+export async function resolveHost(host: string, port: number): Promise<[Address, ...Address[]]> {
+  let found: LookupAddress[];
+  try {
+    found = await lookup(host, { all: true, order: 'ipv4first' } as { all: true });
+  } catch (error) {
+    throw unknownHost(host, error);
+  }
+  const [first] = found;
+  if (first === undefined) throw unknownHost(host, undefined);
+  const other = found.find(({ family }) => family !== first.family);
+  const addresses = other === undefined ? [] : [{ host: other.address, port }];
+  return [{ host: first.address, port }, ...addresses];
+}
+
+function unknownHost(host: string, cause: unknown): P2mpError {
+  const message = `${host}: no host of this name is known; check its spelling, or give its address`;
+  return new P2mpError('UNKNOWN_HOST', message, { cause });
+}

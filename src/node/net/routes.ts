@@ -1,0 +1,62 @@
+/** Whether this host can send to an address at all, by what the system says of it. */
+import dgram from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { Address } from '../../base/address.js';
+import type { CandidateAddresses } from '../../path/candidate-addresses.js';
+
+const reasons: Readonly<Record<string, string>> = {
+  ENETUNREACH: 'this host has no route to it; check the address, and whether the network is up',
+  EHOSTUNREACH: 'this host has no route to it; check the address, and whether the network is up',
+  ENETDOWN: 'the interface that leads to it is down',
+  EADDRNOTAVAIL: 'this host has no address to send to it from; check whether the network is up',
+  EAFNOSUPPORT: 'this host does not speak that version of IP',
+  EACCES: 'it is a broadcast address, not that of a receiver; name each receiver',
+  EINVAL:
+    'the system does not take that address; one of a link needs its interface, as in fe80::1%eth0',
+  ENODEV: 'this host has no interface of that name',
+};
+
+/** @returns why nothing can be sent there, with the address; undefined where the error means something else */
+export function noRouteReason(error: NodeJS.ErrnoException, { host }: Address): string | undefined {
+  const reason = reasons[error.code ?? ''];
+  return reason === undefined ? undefined : `cannot be sent to at ${host}: ${reason}`;
+}
+
+/** @returns why nothing can be sent there; undefined where something can. Nothing is sent. */
+export async function findNoRoute(to: Address): Promise<string | undefined> {
+  const socket = dgram.createSocket(isIPv6(to.host) ? 'udp6' : 'udp4');
+  try {
+    return await new Promise((resolve) => {
+      // Connecting only asks the system for its route.
+      socket.once('error', (error: NodeJS.ErrnoException) => resolve(noRouteReason(error, to)));
+      socket.connect(to.port, to.host, (error?: NodeJS.ErrnoException) =>
+        resolve(error == null ? undefined : noRouteReason(error, to)),
+      );
+    });
+  } finally {
+    socket.close();
+  }
+}
+
+interface SentTo {
+  readonly index: number;
+  readonly address: Address;
+  readonly addresses: CandidateAddresses;
+  readonly isHeard: boolean;
+}
+
+/**
+ * The receiver that the system refused to send to, if it cannot be expected to be reached: one that was never
+ * heard from and has no other address. With one that was there, patience is as long as with any silent one.
+ */
+export function findUnreachable(
+  peers: readonly SentTo[],
+  error: NodeJS.ErrnoException & { address?: string; port?: number },
+): { readonly index: number; readonly reason: string } | undefined {
+  const peer = peers.find(
+    ({ address }) => address.host === error.address && address.port === error.port,
+  );
+  if (peer === undefined || peer.isHeard || peer.addresses.all.length > 1) return undefined;
+  const reason = noRouteReason(error, peer.address);
+  return reason === undefined ? undefined : { index: peer.index, reason };
+}

@@ -1,0 +1,294 @@
+/** Sends files and folders in a session over real sockets: the session's sender, an object source, an endpoint. */
+
+import { formatAddress } from '../base/address.js';
+import { at } from '../base/assert.js';
+import { P2mpError } from '../base/errors.js';
+import { SuccessiveSenders } from '../endpoint/successive-senders.js';
+import type { SessionSender } from '../session/sender.js';
+import type { SessionSenderEvent, SessionSenderResult } from '../session/sender-events.js';
+import { isEqualBytes } from '../wire/byte-codec.js';
+import type { ObjectSource } from './disk/source/object-source.js';
+import { NarrowPaths } from './net/narrow-paths.js';
+import type { AwaitedPeer } from './net/port-watch.js';
+import type { FoundReceiver } from './net/resolve-receivers.js';
+import { wildcardsFor } from './net/resolve-receivers.js';
+import { findUnreachable } from './net/routes.js';
+import { SendErrorLog } from './net/send-error-log.js';
+import { SocketRunner } from './net/socket-runner.js';
+import { prepareSend } from './prepare-send.js';
+import type { SendOptions, SendResult } from './session/send-options.js';
+
+/**
+ * Sends to every receiver. Receivers that fail do not make it reject: see the result.
+ * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE, PORT_UNAVAILABLE: nothing
+ *   was sent; and the signal's reason, where it comes while the source is opened
+ */
+export async function send(options: SendOptions): Promise<SendResult> {
+  return new Sending(options).run();
+}
+
+/**
+ * What a send would do, without any datagram: the object and the receivers' addresses.
+ * @throws P2mpError whatever `send` would throw before its first datagram
+ */
+export async function planSend(options: SendOptions): Promise<{
+  readonly entryNames: readonly string[];
+  readonly contentSizeBytes: number;
+  readonly skipped: ObjectSource['skipped'];
+  readonly receivers: readonly FoundReceiver[];
+  readonly group?: string;
+  /** Bytes per segment, as far as can be told without any datagram. */
+  readonly mssBytes: number;
+}> {
+  const { source, receivers, group, sender } = await prepareSend(options);
+  try {
+    return {
+      entryNames: source.manifest.entries.map(({ name }) => name),
+      contentSizeBytes: source.manifest.contentSizeBytes,
+      skipped: source.skipped,
+      receivers,
+      ...(group === undefined ? {} : { group: group.host }),
+      mssBytes: sender.geometry.mssBytes,
+    };
+  } finally {
+    await source.close();
+  }
+}
+
+class Sending {
+  private source: ObjectSource | undefined;
+  private senders: SuccessiveSenders | undefined;
+  private narrowPaths: NarrowPaths | undefined;
+  private runner: SocketRunner<SessionSenderEvent> | undefined;
+  private readonly sendErrors = new SendErrorLog((message) =>
+    this.options.onEvent?.({ type: 'send-error', message }),
+  );
+  /** Of receivers by number: who is asked about one key is asked once, also if the session begins anew. */
+  private readonly decisions = new Map<number, Decision>();
+  private label = '';
+  private error: P2mpError | undefined;
+  private progressTimer: NodeJS.Timeout | undefined;
+  private finish: (result: SessionSenderResult) => void = () => undefined;
+  /** Something threw that is no error of operation: the caller's function, or our own. */
+  private crash: (error: unknown) => void = () => undefined;
+
+  constructor(private readonly options: SendOptions) {}
+
+  async run(): Promise<SendResult> {
+    const { signal } = this.options;
+    // Not at once: the signal may come from within an event of this very session.
+    const handleAbort = () => setImmediate(() => this.abort('the sender was interrupted'));
+    try {
+      const result = new Promise<SessionSenderResult>((done, fail) => {
+        this.finish = done;
+        this.crash = fail;
+      });
+      const source = await this.open();
+      signal?.addEventListener('abort', handleAbort);
+      if (signal?.aborted) handleAbort();
+      this.startProgress();
+      this.runner?.drain();
+      const senderResult = await result;
+      await this.runner?.close();
+      return {
+        ...senderResult,
+        label: this.label,
+        entryCount: source.manifest.entries.length,
+        mssBytes: this.sender?.geometry.mssBytes ?? 0,
+        skipped: source.skipped,
+        ...(this.error === undefined ? {} : { error: this.error }),
+      };
+    } finally {
+      clearInterval(this.progressTimer);
+      signal?.removeEventListener('abort', handleAbort);
+      await this.runner?.close();
+      await this.source?.close();
+    }
+  }
+
+  private async open(): Promise<ObjectSource> {
+    const { options } = this;
+    const prepared = await prepareSend(options);
+    const { source, receivers, group, groupFrom, fit, createSender } = prepared;
+    this.source = source;
+    this.label = prepared.label;
+    source.prefetch();
+    const senders = new SuccessiveSenders(prepared.sender);
+    this.senders = senders;
+    const runner = await SocketRunner.open({
+      machine: senders,
+      bind: wildcardsFor(receivers),
+      port: 0,
+      deadlines: 'exact',
+      handleEvent: (event) => this.handleEvent(event),
+      handleSendError: (error) => this.handleSendError(error),
+    });
+    this.runner = runner;
+    runner.watchPorts(
+      () => awaitedPeers(senders.current),
+      (index, from, code) => senders.current.handleRefusal(index, from, code),
+    );
+    this.narrowPaths = new NarrowPaths({
+      senders,
+      fit,
+      isAuto: (options.mssBytes ?? 'auto') === 'auto',
+      createSender,
+      nowMs: () => runner.nowMs,
+      drain: () => runner.drain(),
+      handleResize: (mssBytes, reason) => options.onEvent?.({ type: 'resize', mssBytes, reason }),
+      handleHopeless: (error) => {
+        this.error ??= error;
+      },
+    });
+    if (groupFrom !== undefined) {
+      runner.sockets?.sendGroupsBy(groupFrom, options.multicastTtl ?? 1);
+    }
+    for (const skipped of source.skipped) options.onEvent?.({ type: 'skipped', ...skipped });
+    options.onEvent?.({
+      type: 'start',
+      label: this.label,
+      contentSizeBytes: source.manifest.contentSizeBytes,
+      entryCount: source.manifest.entries.length,
+      ...(group === undefined ? {} : { group: group.host }),
+      mssBytes: senders.current.geometry.mssBytes,
+      offload: runner.offload,
+    });
+    receivers.forEach(({ noRoute }, index) => {
+      if (noRoute !== undefined) senders.current.giveUp(runner.nowMs, index, noRoute);
+    });
+    return source;
+  }
+
+  private get sender(): SessionSender | undefined {
+    return this.senders?.current;
+  }
+
+  private startProgress(): void {
+    const { onEvent, progressIntervalMs = 1000 } = this.options;
+    if (onEvent === undefined) return;
+    this.progressTimer = setInterval(() => {
+      const { sender, runner } = this;
+      if (sender === undefined || runner === undefined) return;
+      const receivers = sender.peers.map((peer) => sender.status(runner.nowMs, peer));
+      onEvent({ type: 'progress', receivers });
+    }, progressIntervalMs);
+  }
+
+  private handleEvent(event: SessionSenderEvent): void {
+    switch (event.type) {
+      case 'need':
+        this.provide(event.block, event.offsetBytes, event.sizeBytes);
+        return;
+      case 'identify':
+        this.identify(event.index, event.receiverKey);
+        return;
+      case 'check-source':
+        this.checkSource();
+        return;
+      case 'source-changed':
+        this.stop(
+          new P2mpError(
+            'SOURCE_CHANGED',
+            `${this.label}: was written to while it was being sent; send it again once nothing writes to it`,
+          ),
+        );
+        return;
+      case 'narrow-path':
+        this.narrowPaths?.handleSuspicion(event.index);
+        return;
+      case 'done':
+        this.finish(event.result);
+    }
+    this.options.onEvent?.(event);
+  }
+
+  private provide(block: number, offsetBytes: number, sizeBytes: number): void {
+    const { source, sender, runner } = this;
+    if (source === undefined || sender === undefined || runner === undefined) return;
+    const ready = source.peek(offsetBytes, sizeBytes);
+    if (ready !== undefined) {
+      sender.provideBlock(runner.nowMs, block, ready);
+      return;
+    }
+    this.feed(source.read(offsetBytes, sizeBytes), (own, nowMs, bytes) =>
+      own.provideBlock(nowMs, block, bytes),
+    );
+  }
+
+  private identify(index: number, receiverKey: Uint8Array): void {
+    const { host, port } = at(this.options.receivers, index);
+    const name = formatAddress({ host, port });
+    let decision = this.decisions.get(index);
+    if (decision === undefined || !isEqualBytes(decision.receiverKey, receiverKey)) {
+      const decide = async () => this.options.trustReceiver(name, receiverKey);
+      decision = { receiverKey, refusal: decide() };
+      this.decisions.set(index, decision);
+    }
+    this.feed(decision.refusal, (sender, nowMs, refusal) => sender.trust(nowMs, index, refusal));
+  }
+
+  private checkSource(): void {
+    this.feed(this.source?.verify(), (sender, nowMs) => sender.confirmSource(nowMs));
+  }
+
+  /** Hands the machine what it asked for, once it is there; a failure ends the session. */
+  private feed<T>(
+    promise: Promise<T> | undefined,
+    take: (sender: SessionSender, nowMs: number, value: T) => void,
+  ): void {
+    const asking = this.sender;
+    promise
+      ?.then((value) => {
+        const { sender, runner } = this;
+        if (sender === undefined || runner === undefined || sender.isDone) return;
+        // Meanwhile the session has begun anew.
+        if (sender !== asking) return;
+        take(sender, runner.nowMs, value);
+        runner.drain();
+      })
+      .catch((error: unknown) => {
+        if (error instanceof P2mpError) this.stop(error);
+        else this.crash(error);
+      });
+  }
+
+  /** Ends the session for a reason of our own side. */
+  private stop(error: P2mpError): void {
+    this.error ??= error;
+    // What the files hold now is another object.
+    this.abort(error.message, error.code === 'SOURCE_CHANGED');
+  }
+
+  private abort(reason: string, isFinal = false): void {
+    const { sender, runner } = this;
+    if (sender === undefined || runner === undefined || sender.isDone) return;
+    sender.abort(runner.nowMs, reason, isFinal);
+    runner.drain();
+  }
+
+  private handleSendError(error: NodeJS.ErrnoException): void {
+    // What is too large for the group goes by unicast once nobody has heard of it.
+    if (error.code === 'EMSGSIZE' && this.narrowPaths?.handleRefusal(error) === true) return;
+    const { sender, runner } = this;
+    const found = sender && findUnreachable(sender.peers, error);
+    if (found === undefined || runner === undefined) {
+      this.sendErrors.add(error);
+      return;
+    }
+    sender?.giveUp(runner.nowMs, found.index, found.reason);
+    runner.drain();
+  }
+}
+
+function* awaitedPeers({ peers }: SessionSender): Iterable<AwaitedPeer> {
+  for (const { index, addresses, isAwaited, heardCount } of peers) {
+    if (isAwaited) yield { index, addresses: addresses.places, heardCount };
+  }
+}
+
+/** What was decided on a receiver, or is being. */
+interface Decision {
+  readonly receiverKey: Uint8Array;
+  /** Undefined where it is trusted. */
+  readonly refusal: Promise<string | undefined>;
+}

@@ -1,0 +1,229 @@
+/**
+ * Shell commands of the user, a few at a time: those that come faster than they end wait in a queue with a
+ * limit, and one that hangs is killed with all that it has started.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { Queue } from '../../base/queue.js';
+import { describeError } from '../system-error.js';
+
+/** Commands that wait for their turn; more are refused. */
+export const maxWaitingCommands = 1000;
+
+/** What a command has between SIGTERM and SIGKILL. */
+export const killGraceMs = 5000;
+
+/** How often a process group whose shell is gone is looked at. */
+const groupCheckMs = 100;
+
+/** The longest wait that a timer of Node takes. */
+const maxTimerMs = 2 ** 31 - 1;
+
+export interface CommandQueueOptions<Job> {
+  /** For a shell of the system. */
+  readonly command: string;
+  /** Commands at once. */
+  readonly maxRunning: number;
+  /** After this long, one is ended with its process group. */
+  readonly timeoutMs: number;
+  /** In the environment of this process's own. */
+  readonly environmentOf: (job: Job) => Readonly<Record<string, string>>;
+  readonly onEnd: (job: Job, end: CommandEnd) => void;
+}
+
+export type CommandStatus =
+  /** It ended with code 0. */
+  | 'done'
+  /** It ended with another code or by a signal, or could not be started. */
+  | 'failed'
+  /** It ran for too long. */
+  | 'killed'
+  /** It was ended because its receiver ends. */
+  | 'stopped'
+  /** It was not started. */
+  | 'refused';
+
+export interface CommandEnd {
+  readonly status: CommandStatus;
+  /** Of all but `done`. */
+  readonly reason?: string;
+}
+
+export interface CommandCounts {
+  readonly running: number;
+  readonly waiting: number;
+  readonly ended: Readonly<Record<CommandStatus, number>>;
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  /** Why it is being ended; undefined while it may run. */
+  ending: CommandEnd | undefined;
+  timer: NodeJS.Timeout | undefined;
+  /** It has got SIGKILL. */
+  isOverdue: boolean;
+}
+
+export class CommandQueue<Job> {
+  private readonly waiting = new Queue<Job>();
+  private readonly running = new Set<Running>();
+  private readonly ended: Record<CommandStatus, number> = {
+    done: 0,
+    failed: 0,
+    killed: 0,
+    stopped: 0,
+    refused: 0,
+  };
+  private isStopped = false;
+  private onIdle: (() => void)[] = [];
+
+  constructor(private readonly options: CommandQueueOptions<Job>) {}
+
+  get counts(): CommandCounts {
+    return { running: this.running.size, waiting: this.waiting.length, ended: { ...this.ended } };
+  }
+
+  get isIdle(): boolean {
+    return this.running.size === 0 && this.waiting.length === 0;
+  }
+
+  /** Runs the command for a job, now or later; `onEnd` is called once for each. */
+  add(job: Job): void {
+    if (this.isStopped) {
+      this.end(job, { status: 'refused', reason: 'not run: this receiver ends' });
+    } else if (this.running.size < this.options.maxRunning) {
+      this.run(job);
+    } else if (this.waiting.length < maxWaitingCommands) {
+      this.waiting.push(job);
+    } else {
+      this.end(job, { status: 'refused', reason: `not run: ${maxWaitingCommands} wait already` });
+    }
+  }
+
+  /** Ends what runs, and refuses what waits or comes later. */
+  stop(): void {
+    if (this.isStopped) return;
+    this.isStopped = true;
+    for (let job = this.waiting.shift(); job !== undefined; job = this.waiting.shift()) {
+      this.end(job, { status: 'refused', reason: 'not run: this receiver ends' });
+    }
+    const end: CommandEnd = { status: 'stopped', reason: 'ended with this receiver' };
+    for (const running of this.running) this.terminate(running, end);
+  }
+
+  /** Resolves once nothing runs or waits. */
+  idle(): Promise<void> {
+    if (this.isIdle) return Promise.resolve();
+    return new Promise((resolve) => this.onIdle.push(resolve));
+  }
+
+  private run(job: Job): void {
+    const { command, environmentOf, timeoutMs } = this.options;
+    let child: ChildProcess;
+    try {
+      child = spawn(command, {
+        shell: true,
+        stdio: ['ignore', 'inherit', 'inherit'],
+        env: { ...process.env, ...environmentOf(job) },
+        // A process group of its own: what a shell has started ends with it.
+        detached: hasGroups,
+      });
+    } catch (error) {
+      this.end(job, { status: 'failed', reason: `did not start: ${describeError(error)}` });
+      return;
+    }
+    const running: Running = { child, ending: undefined, timer: undefined, isOverdue: false };
+    if (this.running.size === 0) process.on('exit', this.killAll);
+    this.running.add(running);
+    running.timer = setTimeout(
+      () => {
+        const reason = `killed after ${timeoutMs / 1000} s; see --on-complete-timeout`;
+        this.terminate(running, { status: 'killed', reason });
+      },
+      Math.min(timeoutMs, maxTimerMs),
+    );
+    let failure: CommandEnd | undefined;
+    child.once('error', (error) => {
+      failure = { status: 'failed', reason: `did not start: ${describeError(error)}` };
+      // No process, no `close`.
+      if (child.pid === undefined) this.finish(job, running, failure);
+    });
+    child.once('close', (code, signal) => {
+      const end = running.ending ?? failure ?? endOf(code, signal);
+      if (running.ending === undefined) this.finish(job, running, end);
+      else this.awaitGroup(job, running, end);
+    });
+  }
+
+  /** The shell is gone; whatever it started and does not heed SIGTERM still has its time. */
+  private awaitGroup(job: Job, running: Running, end: CommandEnd): void {
+    if (!running.isOverdue && isAlive(running.child)) {
+      setTimeout(() => this.awaitGroup(job, running, end), groupCheckMs);
+    } else {
+      this.finish(job, running, end);
+    }
+  }
+
+  private terminate(running: Running, end: CommandEnd): void {
+    if (running.ending !== undefined) return;
+    running.ending = end;
+    clearTimeout(running.timer);
+    kill(running.child, 'SIGTERM');
+    running.timer = setTimeout(() => {
+      kill(running.child, 'SIGKILL');
+      running.isOverdue = true;
+    }, killGraceMs);
+  }
+
+  private finish(job: Job, running: Running, end: CommandEnd): void {
+    clearTimeout(running.timer);
+    this.running.delete(running);
+    this.end(job, end);
+    const next = this.waiting.shift();
+    if (next !== undefined) this.run(next);
+    if (this.running.size === 0) process.off('exit', this.killAll);
+    if (!this.isIdle) return;
+    const resolvers = this.onIdle;
+    this.onIdle = [];
+    for (const resolve of resolvers) resolve();
+  }
+
+  private end(job: Job, end: CommandEnd): void {
+    this.ended[end.status]++;
+    this.options.onEnd(job, end);
+  }
+
+  /** With this process goes what it has started: a second signal ends it without waiting. */
+  private readonly killAll = (): void => {
+    for (const { child } of this.running) kill(child, 'SIGKILL');
+  };
+}
+
+/** Windows knows no process groups; the shell alone is ended there. */
+const hasGroups = process.platform !== 'win32';
+
+function kill(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    if (hasGroups) process.kill(-child.pid, signal);
+    else child.kill(signal);
+  } catch {
+    // It has ended since.
+  }
+}
+
+/** Whether anything of its process group is left. */
+function isAlive({ pid }: ChildProcess): boolean {
+  if (!hasGroups || pid === undefined) return false;
+  try {
+    process.kill(-pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function endOf(code: number | null, signal: NodeJS.Signals | null): CommandEnd {
+  if (code === 0) return { status: 'done' };
+  const reason = code === null ? `ended by ${signal}` : `ended with code ${code}`;
+  return { status: 'failed', reason };
+}

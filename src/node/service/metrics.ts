@@ -1,0 +1,195 @@
+/** What a receiver of sessions is at, for Prometheus; the names are a stable interface (docs/COMMANDS.md). */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Receiving } from '../receive.js';
+import type { CommandCounts, CommandStatus } from './command-queue.js';
+
+/** What runs commands for complete sessions. */
+export interface CommandSource {
+  readonly counts: CommandCounts;
+}
+
+export class ReceiverMetrics {
+  private readonly registry = new Registry();
+  private readonly sessions: Counter<'status'>;
+  private readonly received: Counter;
+  private readonly datagrams: Counter;
+  private readonly duplicates: Counter;
+  private readonly repairs: Counter;
+  private readonly rejects: Counter<'reason'>;
+  private readonly internalErrors: Counter;
+  private counted: Readonly<Record<string, number>> = {};
+
+  constructor(
+    private readonly receiving: Receiving,
+    commands?: CommandSource,
+  ) {
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+    this.sessions = new Counter({
+      name: 'p2mp_sessions_total',
+      help: 'Sessions that came to their end',
+      labelNames: ['status'],
+      registers,
+    });
+    for (const status of ['complete', 'failed', 'refused']) this.sessions.inc({ status }, 0);
+    this.received = new Counter({
+      name: 'p2mp_received_bytes_total',
+      help: 'Content that came in, without duplicates',
+      registers,
+    });
+    this.datagrams = new Counter({
+      name: 'p2mp_data_datagrams_total',
+      help: 'Data datagrams that came in',
+      registers,
+    });
+    this.duplicates = new Counter({
+      name: 'p2mp_duplicate_datagrams_total',
+      help: 'Data datagrams of what was here already',
+      registers,
+    });
+    this.repairs = new Counter({
+      name: 'p2mp_bad_blocks_total',
+      help: 'Blocks whose digest was not the object’s, and that came again',
+      registers,
+    });
+    this.rejects = new Counter({
+      name: 'p2mp_rejects_total',
+      help: 'Datagrams and sessions that were not taken, by reason',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.internalErrors = new Counter({
+      name: 'p2mp_internal_errors_total',
+      help: 'Defects of p2mp that showed; each ended at most one session',
+      registers,
+    });
+    this.addGauges();
+    if (commands !== undefined) addCommands(this.registry, commands);
+  }
+
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  /** Everything, as Prometheus reads it. */
+  async text(): Promise<string> {
+    this.collect();
+    return this.registry.metrics();
+  }
+
+  private addGauges(): void {
+    const registers = [this.registry];
+    const { receiving } = this;
+    new Gauge({
+      name: 'p2mp_active_sessions',
+      help: 'Sessions under way',
+      registers,
+      collect() {
+        this.set(receiving.statuses().length);
+      },
+    });
+    new Gauge({
+      name: 'p2mp_buffered_bytes',
+      help: 'Blocks that are not complete, or not written yet',
+      registers,
+      collect() {
+        this.set(receiving.bufferedBytes);
+      },
+    });
+    new Gauge({
+      name: 'p2mp_session_loss_ratio',
+      help: 'Lost segments of all that were sent here, per session under way',
+      labelNames: ['sender', 'label'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { from, label, lossRatio } of receiving.statuses()) {
+          this.set({ sender: from, label }, lossRatio);
+        }
+      },
+    });
+    new Gauge({
+      name: 'p2mp_session_rtt_seconds',
+      help: 'Round trip of the opening, per session under way',
+      labelNames: ['sender', 'label'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { from, label, rttMs } of receiving.statuses()) {
+          if (rttMs !== undefined) this.set({ sender: from, label }, rttMs / 1000);
+        }
+      },
+    });
+    new Gauge({
+      name: 'p2mp_session_held_ratio',
+      help: 'Share of the content that is here, per session under way',
+      labelNames: ['sender', 'label'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { from, label, heldBytes, contentSizeBytes } of receiving.statuses()) {
+          this.set(
+            { sender: from, label },
+            contentSizeBytes === 0 ? 1 : heldBytes / contentSizeBytes,
+          );
+        }
+      },
+    });
+  }
+
+  /** Takes over what the machine has counted since the last time. */
+  private collect(): void {
+    const totals = this.receiving.totals();
+    const { faults, ...sums } = totals;
+    const now: Record<string, number> = { ...sums };
+    for (const [kind, count] of Object.entries(faults)) now[`fault ${kind}`] = count;
+    const grown = (key: string) => Math.max(0, (now[key] ?? 0) - (this.counted[key] ?? 0));
+    for (const status of ['complete', 'failed', 'refused']) {
+      this.sessions.inc({ status }, grown(status));
+    }
+    this.received.inc(grown('receivedBytes'));
+    this.datagrams.inc(grown('datagramsReceived'));
+    this.duplicates.inc(grown('duplicates'));
+    this.repairs.inc(grown('badBlocks'));
+    this.internalErrors.inc(grown('internalErrors'));
+    for (const kind of Object.keys(faults)) {
+      this.rejects.inc({ reason: kind }, grown(`fault ${kind}`));
+    }
+    this.counted = now;
+  }
+}
+
+/** The commands of --on-complete. */
+function addCommands(registry: Registry, commands: CommandSource): void {
+  const registers = [registry];
+  let counted: Partial<Record<CommandStatus, number>> = {};
+  new Counter({
+    name: 'p2mp_on_complete_total',
+    help: 'Commands for complete sessions, by outcome',
+    labelNames: ['status'],
+    registers,
+    collect() {
+      const { ended } = commands.counts;
+      for (const status of Object.keys(ended) as CommandStatus[]) {
+        this.inc({ status }, ended[status] - (counted[status] ?? 0));
+      }
+      counted = ended;
+    },
+  });
+  new Gauge({
+    name: 'p2mp_on_complete_running',
+    help: 'Commands for complete sessions that run now',
+    registers,
+    collect() {
+      this.set(commands.counts.running);
+    },
+  });
+  new Gauge({
+    name: 'p2mp_on_complete_waiting',
+    help: 'Commands for complete sessions that wait for their turn',
+    registers,
+    collect() {
+      this.set(commands.counts.waiting);
+    },
+  });
+}

@@ -1,0 +1,109 @@
+/**
+ * What a receiver reports about itself over HTTP: /metrics for Prometheus, /healthz and /readyz for whoever
+ * keeps it running. The names and codes are a stable interface (docs/COMMANDS.md).
+ */
+import type { Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { P2mpError } from '../../base/errors.js';
+import type { Receiving } from '../receive.js';
+import { createBoundedServer } from './bounded-http.js';
+import { type Complaints, checkAlive, checkReady } from './health.js';
+import { type CommandSource, ReceiverMetrics } from './metrics.js';
+
+export interface StatusServerOptions {
+  readonly receiving: Receiving;
+  /** Host names that requests may use, besides IP addresses, names without a dot and the host's own. */
+  readonly names?: readonly string[];
+  readonly commands?: CommandSource;
+  /** Takes what went wrong with the TCP port after it was opened; the transfers continue. */
+  readonly onError: (error: Error) => void;
+}
+
+export class StatusServer {
+  private readonly receiving: Receiving;
+  private readonly metricsText: () => Promise<string>;
+  private readonly alive: () => Promise<Complaints>;
+  private readonly ready: () => Promise<Complaints>;
+  private readonly metricsType: string;
+  private server: Server | undefined;
+
+  constructor(private readonly options: StatusServerOptions) {
+    const { receiving, commands } = options;
+    this.receiving = receiving;
+    const metrics = new ReceiverMetrics(receiving, commands);
+    this.metricsType = metrics.contentType;
+    this.metricsText = oneAtATime(() => metrics.text());
+    this.alive = oneAtATime(() => checkAlive(receiving));
+    this.ready = oneAtATime(() => checkReady(receiving));
+  }
+
+  /**
+   * @param host a name given here is one that requests may call this host
+   * @throws P2mpError PORT_UNAVAILABLE
+   */
+  async listen(host: string, port: number): Promise<AddressInfo> {
+    const names = [host, ...(this.options.names ?? [])];
+    const server = createBoundedServer(names, (path, response) => this.answer(path, response));
+    this.server = server;
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error) => {
+        const message = `TCP ${host}:${port} for metrics: ${error.message}; choose another address or port`;
+        reject(new P2mpError('PORT_UNAVAILABLE', message, { cause: error }));
+      };
+      server.once('error', fail);
+      server.listen(port, host, () => {
+        server.off('error', fail);
+        server.on('error', this.options.onError);
+        resolve(server.address() as AddressInfo);
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    const { server } = this;
+    if (server === undefined) return;
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+
+  private async answer(path: string, response: ServerResponse): Promise<void> {
+    switch (path) {
+      case '/metrics': {
+        const text = await this.metricsText();
+        response.setHeader('Content-Type', this.metricsType);
+        response.end(text);
+        break;
+      }
+      case '/healthz':
+        this.report(response, await this.alive());
+        break;
+      case '/readyz':
+        this.report(response, await this.ready());
+        break;
+      default:
+        response.writeHead(404).end('see /metrics, /healthz, /readyz\n');
+    }
+  }
+
+  private report(response: ServerResponse, complaints: Complaints): void {
+    const isGood = complaints.length === 0;
+    const status = isGood ? { status: 'ok' } : { status: 'unavailable', reasons: complaints };
+    const answer = { ...status, sessions: this.receiving.activeCount };
+    response.writeHead(isGood ? 200 : 503, {
+      'Content-Type': 'application/json',
+      'Cache-Control': 'no-store',
+    });
+    response.end(`${JSON.stringify(answer)}\n`);
+  }
+}
+
+/** Who asks while an answer is being made gets the same: the disk is not asked by many at once. */
+function oneAtATime<T>(make: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined;
+  return () => {
+    running ??= make().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+}

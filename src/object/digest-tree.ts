@@ -1,0 +1,166 @@
+/**
+ * The digests of an object's blocks, taken in as blocks complete, in any order, and the tree over them. Every
+ * aligned run of 2^k blocks has a node: two sides that differ find the bad block level by level.
+ *
+ * Nodes are hashed as soon as all of their blocks are known, so that no call takes long, however many blocks there
+ * are. The lowest levels are not kept, because they would take as much memory as the blocks' own digests.
+ */
+import { assert } from '../base/assert.js';
+import type { Hash } from '../base/hash.js';
+import { digestSizeBytes } from '../wire/sizes.js';
+import { hashNode } from './hash-tree.js';
+
+/** The lowest level that is kept: each of its nodes covers a run of 2^6 blocks. */
+const keptHeight = 6;
+const runBlocks = 2 ** keptHeight;
+
+/** Nodes of one height. */
+interface Level {
+  readonly digests: Uint8Array;
+  /** 1 where every block below the node is known, and the node is hashed. */
+  readonly isKnown: Uint8Array;
+}
+
+export class DigestTree {
+  private readonly leaves: Uint8Array;
+  private readonly isKnown: Uint8Array;
+  private knownCount = 0;
+  /** Of each run, the number of blocks that are known. */
+  private readonly knownInRun: Uint8Array;
+  /** From `keptHeight` up to the root. */
+  private readonly levels: Level[] = [];
+
+  constructor(
+    private readonly hash: Hash,
+    readonly blockCount: number,
+  ) {
+    this.leaves = new Uint8Array(blockCount * digestSizeBytes);
+    this.isKnown = new Uint8Array(blockCount);
+    this.knownInRun = new Uint8Array(this.nodeCount(keptHeight));
+    for (let height = keptHeight; ; height++) {
+      const count = this.nodeCount(height);
+      const digests = new Uint8Array(count * digestSizeBytes);
+      this.levels.push({ digests, isKnown: new Uint8Array(count) });
+      if (count <= 1) return;
+    }
+  }
+
+  get isComplete(): boolean {
+    return this.knownCount === this.blockCount;
+  }
+
+  has(block: number): boolean {
+    return this.isKnown[block] === 1;
+  }
+
+  /** Takes in a block's digest, also in place of an earlier one. */
+  set(block: number, leaf: Uint8Array): void {
+    assert(block < this.blockCount && leaf.length === digestSizeBytes, 'a leaf of this tree');
+    this.forget(block);
+    this.knownCount++;
+    this.isKnown[block] = 1;
+    this.leaves.set(leaf, block * digestSizeBytes);
+    const run = Math.floor(block / runBlocks);
+    const knownInRun = (this.knownInRun[run] as number) + 1;
+    this.knownInRun[run] = knownInRun;
+    if (knownInRun === this.runSize(run)) this.raise(run);
+  }
+
+  forget(block: number): void {
+    if (!this.has(block)) return;
+    this.isKnown[block] = 0;
+    this.knownCount--;
+    const run = Math.floor(block / runBlocks);
+    this.knownInRun[run] = (this.knownInRun[run] as number) - 1;
+    let node = run;
+    for (const { isKnown } of this.levels) {
+      if (isKnown[node] === 0) return;
+      isKnown[node] = 0;
+      node = Math.floor(node / 2);
+    }
+  }
+
+  leaf(block: number): Uint8Array {
+    assert(this.has(block), `the digest of block ${block} is known`);
+    return digestAt(this.leaves, block);
+  }
+
+  /** The digest of the whole, once every block's is known; of no blocks, the hash of nothing. */
+  root(): Uint8Array {
+    assert(this.isComplete, 'every digest is known');
+    if (this.blockCount === 0) return this.hash();
+    return (this.levels.at(-1) as Level).digests.slice();
+  }
+
+  /** Of the root; 0 where there is one block. */
+  get height(): number {
+    return this.blockCount < 2 ? 0 : Math.ceil(Math.log2(this.blockCount));
+  }
+
+  /** How many nodes there are that cover 2^height blocks, the last one perhaps fewer. */
+  nodeCount(height: number): number {
+    return Math.ceil(this.blockCount / 2 ** height);
+  }
+
+  /** Digests of nodes of one level, one behind the other; as many as there are. */
+  nodes(height: number, firstNode: number, count: number): Uint8Array {
+    assert(this.isComplete, 'every digest is known');
+    if (height > this.height || firstNode >= this.nodeCount(height)) return new Uint8Array(0);
+    const end = Math.min(firstNode + count, this.nodeCount(height));
+    const level = this.levels[height - keptHeight];
+    if (level !== undefined) {
+      return level.digests.slice(firstNode * digestSizeBytes, end * digestSizeBytes);
+    }
+    const width = 2 ** height;
+    const leaves = this.leaves.subarray(
+      firstNode * width * digestSizeBytes,
+      Math.min(end * width, this.blockCount) * digestSizeBytes,
+    );
+    return this.hashUp(leaves, height);
+  }
+
+  private runSize(run: number): number {
+    return Math.min(runBlocks, this.blockCount - run * runBlocks);
+  }
+
+  /** All blocks of a run are known: hashes its node, and those above it that are complete by that. */
+  private raise(run: number): void {
+    const start = run * runBlocks * digestSizeBytes;
+    const leaves = this.leaves.subarray(start, start + this.runSize(run) * digestSizeBytes);
+    let digest = this.hashUp(leaves, keptHeight);
+    let node = run;
+    for (const { digests, isKnown } of this.levels) {
+      digests.set(digest, node * digestSizeBytes);
+      isKnown[node] = 1;
+      const left = node - (node % 2);
+      if (left + 1 < isKnown.length) {
+        if (isKnown[left] === 0 || isKnown[left + 1] === 0) return;
+        digest = hashNode(this.hash, digestAt(digests, left), digestAt(digests, left + 1));
+      }
+      node = left / 2;
+    }
+  }
+
+  /** @returns the nodes that lie `height` levels above these; they are a copy */
+  private hashUp(digests: Uint8Array, height: number): Uint8Array {
+    let level: Uint8Array = digests.slice();
+    for (let h = 0; h < height; h++) level = this.hashPairs(level);
+    return level;
+  }
+
+  /** A node without a neighbour moves up as it is. */
+  private hashPairs(below: Uint8Array): Uint8Array {
+    const count = below.length / digestSizeBytes;
+    const above = new Uint8Array(Math.ceil(count / 2) * digestSizeBytes);
+    for (let i = 0; i < count; i += 2) {
+      const left = digestAt(below, i);
+      const node = i + 1 < count ? hashNode(this.hash, left, digestAt(below, i + 1)) : left;
+      above.set(node, (i / 2) * digestSizeBytes);
+    }
+    return above;
+  }
+}
+
+function digestAt(digests: Uint8Array, index: number): Uint8Array {
+  return digests.subarray(index * digestSizeBytes, (index + 1) * digestSizeBytes);
+}

@@ -1,0 +1,81 @@
+/**
+ * Names from the network. What passes here stays inside the folder that it is joined to, on the
+ * systems that it is checked for; symbolic links on the way are the file system's part to refuse.
+ */
+import { decodeUtf8, isLongerUtf8 } from '../wire/byte-codec.js';
+
+/** Whose rules a name must meet: a name that is harmless on one may leave the folder on another. */
+export type Platform = 'posix' | 'windows';
+
+/** Why a name is refused; counted by this. */
+export type NameFault =
+  | 'empty-name'
+  | 'long-name'
+  | 'deep-name'
+  | 'not-utf8'
+  | 'nul-in-name'
+  | 'absolute-name'
+  | 'dot-name'
+  | 'reserved-name';
+
+export const nameLimits = {
+  /** Of the whole name in UTF-8; Linux takes 4,096 with the folder in front. */
+  sizeBytes: 3072,
+  /** Of each part: what nearly all file systems take. */
+  partSizeBytes: 255,
+  depth: 64,
+} as const;
+
+/** Names that Windows keeps for devices, whatever extension follows, and with spaces in front of that. */
+const deviceName = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:\.|$)/i;
+
+/** Characters that no file name has there; a colon would name a drive or a stream. */
+const windowsCharacter = /[<>:"\\|?*]/;
+
+/**
+ * Checks a name as it came: parts separated by slashes, in UTF-8.
+ * @returns what is wrong with it, as text, where something is
+ */
+export function readEntryName(
+  bytes: Uint8Array,
+  platform: Platform,
+): { readonly name: string } | NameFault {
+  if (bytes.length === 0) return 'empty-name';
+  if (bytes.length > nameLimits.sizeBytes) return 'long-name';
+  const name = decodeUtf8(bytes);
+  if (name === undefined) return 'not-utf8';
+  return checkEntryName(name, platform) ?? { name };
+}
+
+/** What is wrong with a name; undefined where it is good. */
+export function checkEntryName(name: string, platform: Platform): NameFault | undefined {
+  if (name === '') return 'empty-name';
+  if (name.includes('\0')) return 'nul-in-name';
+  if (name.startsWith('/')) return 'absolute-name';
+  if (platform === 'windows' && /^(?:[a-z]:|\\)/i.test(name)) return 'absolute-name';
+  if (isLongerUtf8(name, nameLimits.sizeBytes)) return 'long-name';
+  const parts = name.split('/');
+  if (parts.length > nameLimits.depth) return 'deep-name';
+  for (const part of parts) {
+    const fault = checkPart(part, platform);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function checkPart(part: string, platform: Platform): NameFault | undefined {
+  if (part === '') return 'empty-name';
+  if (part === '.' || part === '..') return 'dot-name';
+  if (isLongerUtf8(part, nameLimits.partSizeBytes)) return 'long-name';
+  if (platform === 'posix') return undefined;
+  // Windows drops dots and spaces at the end, so that ".. " would be "..".
+  if (/[. ]$/.test(part)) return 'dot-name';
+  if (hasControl(part) || windowsCharacter.test(part) || deviceName.test(part))
+    return 'reserved-name';
+  return undefined;
+}
+
+function hasControl(part: string): boolean {
+  for (let i = 0; i < part.length; i++) if (part.charCodeAt(i) < 0x20) return true;
+  return false;
+}

@@ -1,0 +1,82 @@
+/**
+ * How an object is cut: its manifest, then its content, each into blocks; a block is sealed as a whole
+ * and cut into segments. Block numbers run through both: the manifest's come first.
+ */
+import { assert } from '../base/assert.js';
+import { maxSegmentsPerBlock, tagSizeBytes } from '../wire/sizes.js';
+
+export interface SessionGeometry {
+  readonly mssBytes: number;
+  readonly segmentsPerBlock: number;
+  /** What a full block holds before it is sealed. */
+  readonly blockSizeBytes: number;
+  readonly manifestSizeBytes: number;
+  readonly contentSizeBytes: number;
+  readonly manifestBlockCount: number;
+  /** Blocks of manifest and content. */
+  readonly blockCount: number;
+}
+
+/** Smallest and largest segment of a session: the headers must pay, a datagram must hold it. */
+export const sessionMssLimits = { minBytes: 64, maxBytes: 65_000 } as const;
+
+/** Of each block a digest is kept: this bounds the memory, at a terabyte by default. */
+const maxBlockCount = 2 ** 24;
+
+/** @returns undefined where there cannot be such a session: a peer may have made it up */
+export function createSessionGeometry(
+  manifestSizeBytes: number,
+  contentSizeBytes: number,
+  mssBytes: number,
+  segmentsPerBlock: number,
+): SessionGeometry | undefined {
+  const isSound =
+    Number.isInteger(mssBytes) &&
+    mssBytes >= sessionMssLimits.minBytes &&
+    mssBytes <= sessionMssLimits.maxBytes &&
+    Number.isInteger(segmentsPerBlock) &&
+    segmentsPerBlock >= 1 &&
+    segmentsPerBlock <= maxSegmentsPerBlock;
+  if (!isSound) return undefined;
+  const blockSizeBytes = mssBytes * segmentsPerBlock - tagSizeBytes;
+  const manifestBlockCount = Math.ceil(manifestSizeBytes / blockSizeBytes);
+  const blockCount = manifestBlockCount + Math.ceil(contentSizeBytes / blockSizeBytes);
+  if (blockCount > maxBlockCount) return undefined;
+  return {
+    mssBytes,
+    segmentsPerBlock,
+    blockSizeBytes,
+    manifestSizeBytes,
+    contentSizeBytes,
+    manifestBlockCount,
+    blockCount,
+  };
+}
+
+export function isManifestBlock(geometry: SessionGeometry, block: number): boolean {
+  return block < geometry.manifestBlockCount;
+}
+
+/** Where a block lies: in the manifest, or in the content. */
+export function offsetOfBlock(geometry: SessionGeometry, block: number): number {
+  const first = isManifestBlock(geometry, block) ? 0 : geometry.manifestBlockCount;
+  return (block - first) * geometry.blockSizeBytes;
+}
+
+/** What a block holds before it is sealed. */
+export function sizeOfBlock(geometry: SessionGeometry, block: number): number {
+  assert(block < geometry.blockCount, 'a block of this session');
+  const { manifestSizeBytes, contentSizeBytes, blockSizeBytes } = geometry;
+  const total = isManifestBlock(geometry, block) ? manifestSizeBytes : contentSizeBytes;
+  return Math.min(blockSizeBytes, total - offsetOfBlock(geometry, block));
+}
+
+export function segmentCountOfBlock(geometry: SessionGeometry, block: number): number {
+  return Math.ceil((sizeOfBlock(geometry, block) + tagSizeBytes) / geometry.mssBytes);
+}
+
+/** What a segment holds of the sealed block. */
+export function sizeOfSegment(geometry: SessionGeometry, block: number, segment: number): number {
+  const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
+  return Math.min(geometry.mssBytes, sealedBytes - segment * geometry.mssBytes);
+}

@@ -1,0 +1,230 @@
+/**
+ * What an object consists of: the names, kinds and sizes of its entries. The content of its files
+ * follows in the manifest's order, one behind the other, as one run of bytes.
+ */
+
+import type { Steps } from '../base/steps.js';
+import { finishSteps } from '../base/steps.js';
+import { ByteReader, ByteWriter, escapeControls } from '../wire/byte-codec.js';
+import type { NameFault, Platform } from './entry-name.js';
+import { checkEntryName, readEntryName } from './entry-name.js';
+import { EntryOrder } from './entry-order.js';
+
+export interface FileEntry {
+  readonly kind: 'file';
+  /** Relative, parts separated by slashes. */
+  readonly name: string;
+  /** Permission bits, 0..0o777. */
+  readonly mode: number;
+  /** Time of the last change, in milliseconds since 1970, with a fraction. */
+  readonly modifiedMs: number;
+  readonly sizeBytes: number;
+}
+
+export interface FolderEntry {
+  readonly kind: 'folder';
+  readonly name: string;
+  readonly mode: number;
+  readonly modifiedMs: number;
+}
+
+/** A symbolic link; its target is relative and stays within the object. */
+export interface LinkEntry {
+  readonly kind: 'link';
+  readonly name: string;
+  readonly target: string;
+}
+
+export type Entry = FileEntry | FolderEntry | LinkEntry;
+
+export interface Manifest {
+  /** In the order of `compareNames`: a folder comes just before what is in it, and no name comes twice. */
+  readonly entries: readonly Entry[];
+  /** Sum of the files' sizes. */
+  readonly contentSizeBytes: number;
+}
+
+/** Why a manifest is refused; counted by this. */
+export type ManifestFault =
+  | NameFault
+  | 'not-a-manifest'
+  | 'too-many-entries'
+  | 'not-in-order'
+  /** A name comes twice, or lies in something that is no folder. */
+  | 'name-conflict'
+  /** A link's target is absolute, or leads out of the object. */
+  | 'link-leaves';
+
+export interface RefusedManifest {
+  readonly fault: ManifestFault;
+  /** The entry that is at fault, as printable text. */
+  readonly name: string;
+}
+
+export const manifestLimits = {
+  entryCount: 1_000_000,
+  sizeBytes: 64 * 1024 * 1024,
+} as const;
+
+/** How much one step of encoding or decoding takes at most: whichever of the two is reached first. */
+export const manifestStep = { entryCount: 1000, sizeBytes: 64 * 1024 } as const;
+
+const entryKinds = ['file', 'folder', 'link'] as const;
+
+export function createManifest(entries: readonly Entry[]): Manifest {
+  let contentSizeBytes = 0;
+  for (const entry of entries) if (entry.kind === 'file') contentSizeBytes += entry.sizeBytes;
+  return { entries, contentSizeBytes };
+}
+
+export function encodeManifest(manifest: Manifest): Uint8Array {
+  return finishSteps(encodeInSteps(manifest));
+}
+
+/** As `encodeManifest`, with at most `manifestStep` in each step. */
+export function* encodeInSteps({ entries }: Manifest): Steps<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let writer = new ByteWriter().varint(entries.length);
+  let endsAt = manifestStep.entryCount;
+  for (const [i, entry] of entries.entries()) {
+    if (i === endsAt || writer.sizeBytes >= manifestStep.sizeBytes) {
+      yield;
+      parts.push(writer.finish());
+      writer = new ByteWriter();
+      endsAt = i + manifestStep.entryCount;
+    }
+    writeEntry(writer, entry);
+  }
+  parts.push(writer.finish());
+  return yield* joinInSteps(parts);
+}
+
+function writeEntry(writer: ByteWriter, entry: Entry): void {
+  writer.uint8(entryKinds.indexOf(entry.kind)).text(entry.name);
+  if (entry.kind === 'link') {
+    writer.text(entry.target);
+    return;
+  }
+  writer.uint16(entry.mode).float64(entry.modifiedMs);
+  if (entry.kind === 'file') writer.varint(entry.sizeBytes);
+}
+
+function* joinInSteps(parts: readonly Uint8Array[]): Steps<Uint8Array> {
+  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const [i, part] of parts.entries()) {
+    if (i % partsPerStep === partsPerStep - 1) yield;
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+/** Copied in one step: some megabytes. */
+const partsPerStep = 64;
+
+/** Checks all that a receiver must know before it touches its disk. */
+export function decodeManifest(bytes: Uint8Array, platform: Platform): Manifest | RefusedManifest {
+  return finishSteps(decodeInSteps(bytes, platform));
+}
+
+/**
+ * As `decodeManifest`, with at most `manifestStep` in each step.
+ * @param bytes must not change meanwhile
+ */
+export function* decodeInSteps(
+  bytes: Uint8Array,
+  platform: Platform,
+): Steps<Manifest | RefusedManifest> {
+  if (bytes.length > manifestLimits.sizeBytes) return { fault: 'too-many-entries', name: '' };
+  const reader = new ByteReader(bytes);
+  const count = reader.varint();
+  if (count > manifestLimits.entryCount) return { fault: 'too-many-entries', name: '' };
+  const entries: Entry[] = [];
+  const order = new EntryOrder();
+  let contentSizeBytes = 0;
+  let endsAt: number = manifestStep.entryCount;
+  let endsAtBytes = reader.remainingBytes - manifestStep.sizeBytes;
+  for (let i = 0; i < count; i++) {
+    if (i === endsAt || reader.remainingBytes <= endsAtBytes) {
+      yield;
+      endsAt = i + manifestStep.entryCount;
+      endsAtBytes = reader.remainingBytes - manifestStep.sizeBytes;
+    }
+    const entry = decodeEntry(reader, order, platform);
+    if ('fault' in entry) return entry;
+    if (entry.kind === 'file') contentSizeBytes += entry.sizeBytes;
+    entries.push(entry);
+  }
+  const isWhole = reader.isGood && reader.remainingBytes === 0;
+  if (!isWhole || !Number.isSafeInteger(contentSizeBytes)) {
+    return { fault: 'not-a-manifest', name: '' };
+  }
+  return { entries, contentSizeBytes };
+}
+
+/** @returns how many entries a manifest says that it has, which it need not have */
+export function readEntryCount(bytes: Uint8Array): number {
+  return new ByteReader(bytes).varint();
+}
+
+function decodeEntry(
+  reader: ByteReader,
+  order: EntryOrder,
+  platform: Platform,
+): Entry | RefusedManifest {
+  const kind = entryKinds[reader.uint8()];
+  const nameBytes = reader.counted();
+  if (kind === undefined || !reader.isGood) return { fault: 'not-a-manifest', name: '' };
+  const read = readEntryName(nameBytes, platform);
+  if (typeof read === 'string') return { fault: read, name: printable(nameBytes) };
+  const { name } = read;
+  const misplaced = order.check(nameBytes, name, kind === 'folder');
+  if (misplaced !== undefined) return { fault: misplaced, name: escapeControls(name) };
+  const entry = readEntry(reader, kind, name);
+  if (entry === undefined) return { fault: 'not-a-manifest', name: escapeControls(name) };
+  if (entry.kind === 'link' && !isInside(entry, platform)) {
+    return { fault: 'link-leaves', name: escapeControls(name) };
+  }
+  return entry;
+}
+
+function readEntry(reader: ByteReader, kind: Entry['kind'], name: string): Entry | undefined {
+  let entry: Entry;
+  if (kind === 'link') {
+    entry = { kind, name, target: reader.text() };
+  } else {
+    const mode = reader.uint16() & 0o777;
+    const modifiedMs = reader.float64();
+    if (!Number.isFinite(modifiedMs) || Math.abs(modifiedMs) > 8.64e15) return undefined;
+    entry =
+      kind === 'file'
+        ? { kind, name, mode, modifiedMs, sizeBytes: reader.varint() }
+        : { kind, name, mode, modifiedMs };
+  }
+  return reader.isGood ? entry : undefined;
+}
+
+/**
+ * Whether a link leads to something within the object. `..` may stand in front only: behind a name that
+ * is a link itself, it would lead to the parent of what that one names.
+ */
+export function isInside({ name, target }: LinkEntry, platform: Platform): boolean {
+  if (target === '' || target.includes('\0') || target.startsWith('/')) return false;
+  if (platform === 'windows' && /[:\\]/.test(target)) return false;
+  const parts = target.split('/').filter((part) => part !== '' && part !== '.');
+  const firstName = parts.findIndex((part) => part !== '..');
+  const upCount = firstName === -1 ? parts.length : firstName;
+  const depth = name.split('/').length - 1;
+  const named = parts.slice(upCount);
+  // There `.. ` and `...` may be taken for `..`; and what no entry can be called leads to none.
+  const isSound = (part: string) => checkEntryName(part, platform) === undefined;
+  if (platform === 'windows' && !named.every(isSound)) return false;
+  return upCount <= depth && !named.includes('..');
+}
+
+/** For people: what is no UTF-8 shows as such. */
+function printable(bytes: Uint8Array): string {
+  const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
+  return escapeControls(decoder.decode(bytes.subarray(0, 256)));
+}

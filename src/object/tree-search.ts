@@ -1,0 +1,108 @@
+/**
+ * Finds the blocks that two sides hold differently: nodes of the other side's tree are asked for level by
+ * level, below those that differ only. Where very many differ, whole subtrees are given up at once.
+ */
+import { isEqualBytes } from '../wire/byte-codec.js';
+import type { Nodes, NodesRequest } from '../wire/messages.js';
+import { maxNodesPerMessage } from '../wire/messages.js';
+import { digestSizeBytes } from '../wire/sizes.js';
+import type { DigestTree } from './digest-tree.js';
+
+/** Levels that one request goes down: what one message holds. */
+const stepHeight = Math.log2(maxNodesPerMessage);
+
+/** Requests that wait; beyond it, differing nodes are not looked into. */
+const maxRequests = 256;
+
+/** Requests under way at once. */
+const concurrentRequests = 8;
+
+export class TreeSearch {
+  /** Blocks, counted within the content, that differ. */
+  readonly differing: number[] = [];
+  private readonly requests: NodesRequest[] = [];
+  /** Digests are taken over first; then all is compared. */
+  private isLearning: boolean;
+
+  /**
+   * @param learnt blocks whose digests are taken over from the other side, as runs; others are compared
+   */
+  constructor(
+    private readonly tree: DigestTree,
+    learnt: Iterable<{ readonly start: number; readonly end: number }>,
+  ) {
+    for (const { start, end } of learnt) {
+      for (let first = start; first < end; first += maxNodesPerMessage) {
+        this.ask(0, first, Math.min(maxNodesPerMessage, end - first));
+      }
+    }
+    this.isLearning = this.requests.length > 0;
+    if (!this.isLearning) this.compare();
+  }
+
+  get isOver(): boolean {
+    return this.requests.length === 0;
+  }
+
+  /** What to ask for now, or again. */
+  pending(): readonly NodesRequest[] {
+    return this.requests.slice(0, concurrentRequests);
+  }
+
+  /** @returns whether this was asked for */
+  handle({ height, firstNode, digests }: Nodes): boolean {
+    const place = this.requests.findIndex(
+      (request) => request.height === height && request.firstNode === firstNode,
+    );
+    const request = this.requests[place];
+    if (request === undefined || digests.length !== request.count * digestSizeBytes) return false;
+    this.requests.splice(place, 1);
+    if (this.isLearning) this.learn(request, digests);
+    else this.look(request, digests);
+    return true;
+  }
+
+  private compare(): void {
+    const height = Math.max(0, this.tree.height - stepHeight);
+    this.ask(height, 0, this.tree.nodeCount(height));
+  }
+
+  private learn({ firstNode, count }: NodesRequest, digests: Uint8Array): void {
+    for (let i = 0; i < count; i++) this.tree.set(firstNode + i, digestOf(digests, i));
+    if (this.requests.length > 0) return;
+    this.isLearning = false;
+    this.compare();
+  }
+
+  private look({ height, firstNode, count }: NodesRequest, digests: Uint8Array): void {
+    const own = this.tree.nodes(height, firstNode, count);
+    for (let i = 0; i < count; i++) {
+      if (isEqualBytes(digestOf(own, i), digestOf(digests, i))) continue;
+      const node = firstNode + i;
+      if (height === 0) this.differing.push(node);
+      else this.descend(height, node);
+    }
+  }
+
+  private descend(height: number, node: number): void {
+    const below = Math.max(0, height - stepHeight);
+    const width = 2 ** (height - below);
+    const first = node * width;
+    const count = Math.min(width, this.tree.nodeCount(below) - first);
+    if (this.requests.length < maxRequests) {
+      this.ask(below, first, count);
+      return;
+    }
+    const firstBlock = node * 2 ** height;
+    const endBlock = Math.min(this.tree.blockCount, firstBlock + 2 ** height);
+    for (let block = firstBlock; block < endBlock; block++) this.differing.push(block);
+  }
+
+  private ask(height: number, firstNode: number, count: number): void {
+    this.requests.push({ kind: 'nodes-request', height, firstNode, count });
+  }
+}
+
+function digestOf(digests: Uint8Array, place: number): Uint8Array {
+  return digests.subarray(place * digestSizeBytes, (place + 1) * digestSizeBytes);
+}

@@ -1,0 +1,75 @@
+/**
+ * The return path of one receiver: how long its reports queue there, and how far apart they should come so that they
+ * do not fill it (SESSIONS 5.4). The receiver's clock is compared with itself only: a report that takes longer than the
+ * quickest recent one spent the difference in a queue.
+ */
+import type { TimeMs } from '../base/machine.js';
+import { WindowedExtreme } from './windowed-extreme.js';
+
+/** The quickest report counts for this long, because clocks drift apart. */
+const memoryMs = 20_000;
+
+/** A queue stands where all reports of a time, and of a number, waited for this long. */
+const standingMs = 20;
+const observeMs = 100;
+const observeReports = 5;
+
+/** A return path that others fill as well still carries reports. */
+const maxGapMs = 250;
+
+/** Reports take half of what the return path carries; with time they may come closer together again. */
+const spareGain = 2;
+const shrink = 0.85;
+const shrinkEveryMs = 2000;
+const leastGapMs = 4;
+
+export class ReturnPath {
+  /** The least time between two reports; 0 where there is no limit. */
+  gapMs = 0;
+  /** How long the latest report waited in a queue. */
+  queueMs = 0;
+  private readonly transit = new WindowedExtreme('least', memoryMs);
+  private beganAtMs: TimeMs | undefined;
+  private count = 0;
+  private leastQueueMs = Infinity;
+  /** Of the previous observation: a queue that shrinks needs no larger gap. */
+  private previousQueueMs = Infinity;
+  private changedAtMs: TimeMs = -Infinity;
+
+  /**
+   * @param stampMs when the report left, by the receiver's clock
+   * @returns whether `gapMs` has changed
+   */
+  take(nowMs: TimeMs, stampMs: number): boolean {
+    const transitMs = nowMs - stampMs;
+    this.transit.add(nowMs, transitMs);
+    this.queueMs = transitMs - (this.transit.value ?? transitMs);
+    this.leastQueueMs = Math.min(this.leastQueueMs, this.queueMs);
+    this.beganAtMs ??= nowMs;
+    this.count++;
+    const spanMs = nowMs - this.beganAtMs;
+    if (spanMs < Math.max(observeMs, 2 * this.gapMs) || this.count <= observeReports) return false;
+    const gapMs = this.chooseGap(nowMs, spanMs / (this.count - 1));
+    this.previousQueueMs = this.leastQueueMs;
+    this.leastQueueMs = Infinity;
+    this.beganAtMs = nowMs;
+    this.count = 1;
+    if (gapMs === this.gapMs) return false;
+    this.gapMs = gapMs;
+    this.changedAtMs = nowMs;
+    return true;
+  }
+
+  /** @param arrivedEveryMs the mean time between arrivals */
+  private chooseGap(nowMs: TimeMs, arrivedEveryMs: number): number {
+    const { leastQueueMs, previousQueueMs, gapMs } = this;
+    if (leastQueueMs >= standingMs) {
+      // The rate at which reports leave a queue is what the return path carries.
+      const isShrinking = leastQueueMs < previousQueueMs - standingMs / 4 && gapMs > 0;
+      return isShrinking ? gapMs : Math.min(maxGapMs, Math.max(gapMs, spareGain * arrivedEveryMs));
+    }
+    if (gapMs === 0 || nowMs - this.changedAtMs < shrinkEveryMs) return gapMs;
+    const smaller = shrink * gapMs;
+    return smaller < leastGapMs ? 0 : smaller;
+  }
+}

@@ -1,0 +1,35 @@
+/** The least or greatest value of late, without a list of all: the best of this half of the window and of the last. */
+import type { TimeMs } from '../base/machine.js';
+
+export class WindowedExtreme {
+  private current: number | undefined;
+  private earlier: number | undefined;
+  private beganAtMs: TimeMs = -Infinity;
+
+  constructor(
+    private readonly which: 'least' | 'greatest',
+    /** A value counts for half of this at least, and for all of it at most. */
+    private readonly windowMs: number,
+  ) {}
+
+  /** Undefined before the first. */
+  get value(): number | undefined {
+    if (this.current === undefined) return this.earlier;
+    if (this.earlier === undefined) return this.current;
+    return this.isBetter(this.earlier, this.current) ? this.earlier : this.current;
+  }
+
+  add(nowMs: TimeMs, value: number): void {
+    if (nowMs - this.beganAtMs >= this.windowMs / 2) {
+      this.earlier = this.current;
+      this.current = undefined;
+      this.beganAtMs = nowMs;
+    }
+    if (this.current !== undefined && this.isBetter(this.current, value)) return;
+    this.current = value;
+  }
+
+  private isBetter(a: number, b: number): boolean {
+    return this.which === 'least' ? a < b : a > b;
+  }
+}

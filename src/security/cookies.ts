@@ -1,0 +1,42 @@
+/**
+ * Cookies: what a caller must have read at its address before anything is kept for it (the idea of RFC
+ * 6347, 4.2.1). Nothing is stored: a cookie is a keyed digest of address, call and time.
+ */
+import type { Address } from '../base/address.js';
+import { formatAddress } from '../base/address.js';
+import type { TimeMs } from '../base/machine.js';
+import { isEqualBytes } from '../wire/byte-codec.js';
+import type { ChannelPacket } from '../wire/header.js';
+import { keySizeBytes } from '../wire/sizes.js';
+import type { SessionCrypto } from './crypto.js';
+import { openingLimits } from './opening-limits.js';
+
+export class Cookies {
+  private readonly secret: Uint8Array;
+
+  constructor(private readonly crypto: SessionCrypto) {
+    this.secret = crypto.random(keySizeBytes);
+  }
+
+  bake(nowMs: TimeMs, from: Address, packet: ChannelPacket): Uint8Array {
+    return this.digest(period(nowMs), from, packet);
+  }
+
+  isGood(nowMs: TimeMs, from: Address, packet: ChannelPacket, cookie: Uint8Array): boolean {
+    return [0, 1].some((age) =>
+      isEqualBytes(cookie, this.digest(period(nowMs) - age, from, packet)),
+    );
+  }
+
+  private digest(periodNumber: number, from: Address, packet: ChannelPacket): Uint8Array {
+    const { session, receiver, counter } = packet;
+    const text = `${periodNumber} ${formatAddress(from)} ${session} ${receiver} ${counter}`;
+    return this.crypto.mac(this.secret, encoder.encode(text));
+  }
+}
+
+const encoder = new TextEncoder();
+
+function period(nowMs: TimeMs): number {
+  return Math.floor(nowMs / openingLimits.cookieMs);
+}

@@ -1,0 +1,444 @@
+/**
+ * A host that takes sessions, many at once and from many senders (SESSIONS 3): lets in whom it trusts,
+ * within its limits, and hands each session its datagrams.
+ */
+import type { Address } from '../base/address.js';
+import type { Machine, TimeMs, Transmit } from '../base/machine.js';
+import { stoppedTimeMs } from '../base/machine.js';
+import { readUint32 } from '../base/network-order.js';
+import { Queue } from '../base/queue.js';
+import type { Platform } from '../object/entry-name.js';
+import type { SessionCrypto } from '../security/crypto.js';
+import type { Proven } from '../security/incoming-handshakes.js';
+import { IncomingHandshakes } from '../security/incoming-handshakes.js';
+import { MemoryBudget } from '../transfer/partial-block.js';
+import { isEqualBytes, toHex } from '../wire/byte-codec.js';
+import { FaultLog } from '../wire/faults.js';
+import type { ChannelPacket, ProbePacket } from '../wire/header.js';
+import {
+  channelDatagramSize,
+  decodeSession,
+  describeSession,
+  isBlockDatagram,
+  sessionField,
+} from '../wire/header.js';
+import { decodeMessage, encodeMessage } from '../wire/messages.js';
+import { IncomingSession } from './incoming-session.js';
+import { commonAllocationBytes } from './object-limits.js';
+import type {
+  IncomingStatus,
+  SessionReceiverEvent,
+  SessionReceiverResult,
+  TurnedAwayEvent,
+} from './receiver-events.js';
+import { receiverLimits } from './receiver-limits.js';
+import { SessionSteps } from './stepper.js';
+import { TurnedAwayLog } from './turned-away-log.js';
+
+export interface SessionReceiverOptions {
+  readonly crypto: SessionCrypto;
+  /** What this receiver calls itself. */
+  readonly name: string;
+  /** Whose rules the names of files must meet. */
+  readonly platform: Platform;
+  /** @returns why a sender is not let in; undefined for one that is trusted */
+  readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
+  readonly maxSessions?: number;
+  /** Of one object, on the disk: each entry takes whole blocks. */
+  readonly maxObjectBytes?: number;
+  /** Files, folders and links of one object. */
+  readonly maxEntries?: number;
+  /** A block of the disk; 4,096 bytes. */
+  readonly allocationBytes?: number;
+  /** Of all sessions: blocks being put together, and not yet written. */
+  readonly bufferBytes?: number;
+  readonly idleMs?: number;
+}
+
+export class SessionReceiver implements Machine<SessionReceiverEvent> {
+  private readonly crypto: SessionCrypto;
+  private readonly handshakes: IncomingHandshakes;
+  private readonly budget: MemoryBudget;
+  private readonly maxSessions: number;
+  private readonly sessions = new Map<number, IncomingSession>();
+  private readonly transmits = new Queue<Transmit>();
+  private readonly events = new Queue<SessionReceiverEvent>();
+  private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
+  private readonly turnedAway = new TurnedAwayLog();
+  private readonly counts = { complete: 0, failed: 0, refused: 0, internalErrors: 0 };
+  private readonly steps = new SessionSteps();
+  private isDraining = false;
+  /** When the input came that is being handled. */
+  private inputAtMs: TimeMs = 0;
+
+  constructor(private readonly options: SessionReceiverOptions) {
+    this.crypto = options.crypto;
+    this.handshakes = new IncomingHandshakes(options.crypto, {
+      send: (to, bytes) => this.transmits.push({ to, bytes }),
+      countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
+    });
+    this.budget = new MemoryBudget(options.bufferBytes ?? receiverLimits.bufferBytes);
+    this.maxSessions = options.maxSessions ?? receiverLimits.sessions;
+  }
+
+  /** Sessions whose outcome is not known yet. */
+  get activeCount(): number {
+    let count = 0;
+    for (const session of this.sessions.values()) if (!session.isSettled) count++;
+    return count;
+  }
+
+  /** Whether nothing is left to tell to any sender. */
+  get isIdle(): boolean {
+    for (const session of this.sessions.values()) if (!session.isOver) return false;
+    return true;
+  }
+
+  get bufferedBytes(): number {
+    return this.budget.usedBytes;
+  }
+
+  /** Takes no further sessions; those that there are go on. */
+  drain(): void {
+    this.isDraining = true;
+  }
+
+  /** Gives up every session: what has come stays for a resume. */
+  abort(nowMs: TimeMs, reason: string): void {
+    this.drain();
+    for (const [id, session] of this.sessions) {
+      this.contain(nowMs, id, () => session.fail(nowMs, reason));
+    }
+  }
+
+  /**
+   * The same without a word to the senders: they find this receiver silent, call again, and go on with the
+   * one that takes its place (SESSIONS 3.12).
+   */
+  leave(nowMs: TimeMs, reason: string): void {
+    this.drain();
+    for (const [id, session] of this.sessions) {
+      if (session.isSettled) continue;
+      this.contain(nowMs, id, () => session.fail(nowMs, reason));
+      this.sessions.delete(id);
+    }
+    // Its last word, and nothing else: whatever is due leaves as soon as it is there.
+    this.transmits.clear();
+  }
+
+  /** Why a further session would not be taken; undefined where it would. */
+  get refusal(): string | undefined {
+    if (this.isDraining) return 'this receiver is about to end, and takes no new sessions';
+    if (this.activeCount < this.maxSessions) return undefined;
+    return `busy with ${this.maxSessions} sessions; try again later`;
+  }
+
+  /** The session, for what the shell has to say to it; undefined once it is over. */
+  find(session: number): IncomingSession | undefined {
+    return this.sessions.get(session);
+  }
+
+  /** Bytes of a `write` are where they belong, or not needed any more. */
+  handleWritten(nowMs: TimeMs, session: number, sizeBytes: number): void {
+    this.budget.usedBytes -= sizeBytes;
+    this.sessions.get(session)?.handleWritten(nowMs, sizeBytes);
+  }
+
+  statuses(nowMs: TimeMs): IncomingStatus[] {
+    const statuses: IncomingStatus[] = [];
+    for (const session of this.sessions.values()) {
+      const status = session.isSettled ? undefined : session.status(nowMs);
+      if (status !== undefined) statuses.push(status);
+    }
+    return statuses;
+  }
+
+  result(): SessionReceiverResult {
+    return { ...this.counts, faults: this.faults.toCounts() };
+  }
+
+  /** @param bytes one datagram, or several from one sender that came together */
+  handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    this.inputAtMs = nowMs;
+    let offset = 0;
+    do {
+      if (isBlockDatagram(bytes, offset)) {
+        offset = this.handleBlocks(nowMs, from, bytes, offset);
+      } else {
+        const end = offset + channelDatagramSize(bytes, offset);
+        const single = bytes.subarray(offset, end);
+        // Nobody has proven yet that it belongs to the session that it names.
+        this.contain(nowMs, undefined, () => this.handleSingle(nowMs, from, single));
+        offset = end;
+      }
+    } while (offset < bytes.length);
+  }
+
+  /**
+   * Runs work of one session. An error that it throws is a defect of this program: it ends that session
+   * and no other.
+   * @param id undefined where the work belongs to no session
+   */
+  contain(nowMs: TimeMs, id: number | undefined, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.handleInternalError(nowMs, id, error);
+    }
+  }
+
+  /** Reports a defect that showed in one session's work, and ends that session. */
+  handleInternalError(nowMs: TimeMs, id: number | undefined, error: unknown): void {
+    this.counts.internalErrors++;
+    const session = id === undefined ? undefined : this.sessions.get(id);
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const label = session?.label;
+    this.events.push({
+      type: 'internal-error',
+      ...(session === undefined ? {} : { session: session.session }),
+      ...(label === undefined ? {} : { label }),
+      stack,
+    });
+    try {
+      session?.fail(nowMs, 'an internal error of the receiver; its log has the details');
+    } catch {
+      // Its state is broken: without it, the sender finds no session here and begins again.
+      if (id !== undefined) this.sessions.delete(id);
+    }
+  }
+
+  private handleSingle(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    const packet = decodeSession(bytes);
+    if (typeof packet === 'string') {
+      this.faults.add(packet, from, bytes);
+      return;
+    }
+    switch (packet.kind) {
+      case 'control':
+        this.handleControl(nowMs, packet, from, bytes);
+        break;
+      case 'probe':
+        this.handleProbe(nowMs, packet, from, bytes);
+        break;
+      case 'hello':
+        this.handshakes.handleHello(nowMs, packet, from, bytes);
+        break;
+      case 'open':
+        this.handshakes.handleOpen(nowMs, packet, from, bytes);
+        break;
+      case 'proof':
+        this.handleProof(nowMs, packet, from, bytes);
+        break;
+      default:
+        this.faults.add('wrong-direction', from, bytes);
+    }
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    const stoppedMs = stoppedTimeMs(nowMs, this.pollTimeout() ?? nowMs);
+    for (const [id, session] of this.sessions) {
+      this.contain(nowMs, id, () => session.handleTimeout(nowMs, stoppedMs));
+      if (session.isOver) this.sessions.delete(id);
+    }
+    this.steps.step(nowMs, (session) => {
+      this.contain(nowMs, session.session, () => {
+        session.step(nowMs);
+        session.flush(nowMs);
+      });
+    });
+    this.handshakes.handleTimeout(nowMs);
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.transmits.shift();
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    let earliestMs = Math.min(this.handshakes.pollTimeout(), this.steps.dueAtMs);
+    for (const session of this.sessions.values()) {
+      earliestMs = Math.min(earliestMs, session.pollTimeout());
+    }
+    return earliestMs === Infinity ? undefined : earliestMs;
+  }
+
+  pollEvent(): SessionReceiverEvent | undefined {
+    return this.events.shift();
+  }
+
+  // --- Opening
+
+  private handleProof(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {
+    const proven = this.handshakes.handleProof(nowMs, packet, from, bytes);
+    if (proven === undefined) return;
+    const { channel, senderKey } = proven;
+    const known = this.sessions.get(packet.session);
+    if (known !== undefined) {
+      const sameAs = known.secureChannel.receiver;
+      if (!isEqualBytes(known.senderKey, senderKey)) {
+        this.faults.add('bad-handshake', from, bytes);
+      } else if (sameAs !== packet.receiver) {
+        // It is called by two of its addresses, and served by one.
+        const reason = 'is called by another of its addresses already';
+        const refusal = encodeMessage({ kind: 'refuse', reason, isPassing: false, sameAs });
+        this.handshakes.refuse(nowMs, packet, from, channel.seal(refusal));
+      } else {
+        known.rechannel(nowMs, channel, from);
+      }
+      return;
+    }
+    const distrust = this.options.refuseSender(senderKey);
+    const reason = distrust ?? this.refusal;
+    if (reason !== undefined) {
+      this.faults.add(distrust === undefined ? 'no-room' : 'untrusted', from, bytes);
+      const isPassing = distrust === undefined && this.isDraining;
+      const cause = distrust === undefined ? 'no-room' : 'untrusted';
+      if (!isPassing) this.reportTurnedAway(nowMs, from, senderKey, cause, reason);
+      const refusal = encodeMessage({ kind: 'refuse', reason, isPassing });
+      this.handshakes.refuse(nowMs, packet, from, channel.seal(refusal));
+      return;
+    }
+    if (this.sessions.size >= 2 * this.maxSessions) this.forgetOldestSettled();
+    this.sessions.set(packet.session, this.createSession(nowMs, proven, from));
+  }
+
+  private reportTurnedAway(
+    nowMs: TimeMs,
+    from: Address,
+    senderKey: Uint8Array,
+    cause: TurnedAwayEvent['cause'],
+    reason: string,
+  ): void {
+    const report = this.turnedAway.take(nowMs, from.host, toHex(senderKey));
+    if (report === undefined) return;
+    // A shell's addresses may hold more than these two.
+    const { host, port } = from;
+    this.events.push({
+      type: 'turned-away',
+      ...{ cause, from: { host, port }, senderKey, reason },
+      ...report,
+    });
+  }
+
+  /** Its sender may not have heard its outcome, and asks anew. Nobody fills the memory with what is over. */
+  private forgetOldestSettled(): void {
+    for (const [id, { isSettled }] of this.sessions) {
+      if (!isSettled) continue;
+      this.sessions.delete(id);
+      return;
+    }
+  }
+
+  private createSession(
+    nowMs: TimeMs,
+    { channel, senderKey, rttMs }: Proven,
+    from: Address,
+  ): IncomingSession {
+    const { name, platform, maxObjectBytes = Infinity, maxEntries = Infinity } = this.options;
+    const { allocationBytes = commonAllocationBytes } = this.options;
+    const session = new IncomingSession(
+      {
+        crypto: this.crypto,
+        platform,
+        name,
+        limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
+        idleMs: this.options.idleMs ?? receiverLimits.idleMs,
+        budget: this.budget,
+        shareBytes: () => this.budget.limitBytes / Math.max(1, this.activeCount),
+        emit: (event) => this.handleEvent(session, event),
+        send: (to, bytes) => this.transmits.push({ to, bytes }),
+        stepLater: (atMs) => this.steps.add(atMs, session),
+        countFault: (kind, address, bytes, count) => this.faults.add(kind, address, bytes, count),
+      },
+      channel,
+      senderKey,
+      from,
+      nowMs,
+      rttMs,
+    );
+    return session;
+  }
+
+  private handleEvent(session: IncomingSession, event: SessionReceiverEvent): void {
+    if (event.type === 'offer') this.replaceOlder(session);
+    if (event.type === 'end') this.counts[event.result.status]++;
+    this.events.push(event);
+  }
+
+  /**
+   * One object goes into one part: a sender that was killed and started again does not wait until its
+   * old session is given up. Another one waits for the first, which must not be silent meanwhile.
+   */
+  private replaceOlder(session: IncomingSession): void {
+    for (const other of this.sessions.values()) {
+      if (other === session || other.objectId !== session.objectId) continue;
+      if (isEqualBytes(other.senderKey, session.senderKey)) {
+        other.fail(this.inputAtMs, 'its sender has begun anew');
+      } else {
+        other.limitSilence(receiverLimits.awaitedIdleMs);
+      }
+    }
+  }
+
+  // --- Sessions
+
+  /** Takes the data of one session from `offset` on, as much as came together. @returns where it ends */
+  private handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, offset: number): number {
+    const id = readUint32(bytes, offset + sessionField.session);
+    const session = this.sessions.get(id);
+    if (session === undefined) {
+      this.faults.add('no-session', from, bytes.subarray(offset));
+      return bytes.length;
+    }
+    let next = offset;
+    try {
+      do {
+        next = session.handleBlocks(nowMs, from, bytes, next);
+      } while (
+        isBlockDatagram(bytes, next) &&
+        readUint32(bytes, next + sessionField.session) === id
+      );
+      session.flush(nowMs);
+    } catch (error) {
+      this.handleInternalError(nowMs, id, error);
+      return bytes.length;
+    }
+    return next;
+  }
+
+  private handleProbe(nowMs: TimeMs, packet: ProbePacket, from: Address, bytes: Uint8Array): void {
+    const session = this.sessions.get(packet.session);
+    if (session === undefined) this.faults.add('no-session', from, bytes);
+    else if (!session.handleProbe(nowMs, packet.header, packet.body)) {
+      this.faults.add('forged', from, bytes);
+    }
+    if (session !== undefined) {
+      this.contain(nowMs, packet.session, () => session.flush(nowMs));
+    }
+  }
+
+  private handleControl(
+    nowMs: TimeMs,
+    packet: ChannelPacket,
+    from: Address,
+    bytes: Uint8Array,
+  ): void {
+    const session = this.sessions.get(packet.session);
+    if (session === undefined) {
+      this.faults.add('no-session', from, bytes);
+      return;
+    }
+    const opened = session.secureChannel.open(packet);
+    if (typeof opened === 'string') {
+      this.faults.add(opened, from, bytes);
+      return;
+    }
+    this.contain(nowMs, packet.session, () => {
+      const message = decodeMessage(opened);
+      if (message === undefined || !session.handleMessage(nowMs, from, message)) {
+        this.faults.add('bad-message', from, bytes);
+      }
+      session.flush(nowMs);
+    });
+    if (session.isOver) this.sessions.delete(packet.session);
+  }
+}

@@ -1,0 +1,608 @@
+/**
+ * The sender of a session: one object to N receivers that it calls, knows by their keys, and sees through
+ * to their outcomes (SESSIONS 3 to 6). What is sent in between is delivery.ts.
+ */
+import type { Address } from '../base/address.js';
+import { assert, at } from '../base/assert.js';
+import type { Machine, TimeMs, Transmit } from '../base/machine.js';
+import { stoppedTimeMs } from '../base/machine.js';
+import { readUint32 } from '../base/network-order.js';
+import { Queue } from '../base/queue.js';
+import type { RefusalCode } from '../base/refusal.js';
+import type { SessionGeometry } from '../object/geometry.js';
+import { otherAddressEvent } from '../path/candidate-addresses.js';
+import { ReturnPath } from '../path/return-path.js';
+import { BlockSeal } from '../security/block-seal.js';
+import type { Opening } from '../security/handshake.js';
+import { callTiming } from '../transfer/config.js';
+import { Delivery } from '../transfer/delivery.js';
+import { SessionPeer } from '../transfer/peer.js';
+import { isEqualBytes, toHex } from '../wire/byte-codec.js';
+import { FaultLog } from '../wire/faults.js';
+import type { ChannelPacket } from '../wire/header.js';
+import { decodeSession, describeSession } from '../wire/header.js';
+import type { Message, NodesRequest, Offer, Refuse } from '../wire/messages.js';
+import { decodeMessage, encodeMessage, maxNodesPerMessage } from '../wire/messages.js';
+import type { Report } from '../wire/report.js';
+import { keySizeBytes, maxControlSizeBytes } from '../wire/sizes.js';
+import { ReceiverCalls } from './connections.js';
+import { GroupProbe } from './group-probe.js';
+import { statusOf } from './receiver-status.js';
+import type {
+  SessionReceiverOutcome,
+  SessionReceiverStatus,
+  SessionSenderEvent,
+  SessionSenderResult,
+} from './sender-events.js';
+import type { SessionSenderOptions } from './sender-options.js';
+import { agreeTerms, createOffer } from './sender-options.js';
+import { ContentGate } from './start-barrier.js';
+
+type Phase = 'open' | 'checking' | 'confirmed' | 'done';
+
+export class SessionSender implements Machine<SessionSenderEvent> {
+  readonly session: number;
+  readonly geometry: SessionGeometry;
+  readonly peers: readonly SessionPeer[];
+  readonly reportIntervalMs: number;
+
+  private readonly delivery: Delivery;
+  private readonly offer: Offer;
+  /** Undefined where there is no group. */
+  private readonly probe: GroupProbe | undefined;
+  private readonly calls: ReceiverCalls;
+  private readonly gate: ContentGate;
+  private readonly events = new Queue<SessionSenderEvent>();
+  private readonly controls = new Queue<Transmit>();
+  private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
+
+  private phase: Phase = 'open';
+  private startedAtMs: TimeMs | undefined;
+  private settledAtMs: TimeMs = 0;
+  private unsettledCount: number;
+  /** No later session offers this object. */
+  private isObjectFinal: boolean;
+  private reportsReceived = 0;
+  private rootDigest: Uint8Array | undefined;
+
+  /** @throws P2mpError INVALID_ARGUMENT */
+  constructor(options: SessionSenderOptions) {
+    const { receivers, crypto, manifest, group, rateBytesPerSec } = options;
+    const terms = agreeTerms(options);
+    const { geometry, reportIntervalMs } = terms;
+    this.geometry = geometry;
+    this.isObjectFinal = options.isUnrepeatable ?? false;
+    this.session = readUint32(crypto.random(4), 0);
+    this.reportIntervalMs = reportIntervalMs;
+    const groupKey = crypto.random(keySizeBytes);
+    const seal = new BlockSeal(crypto, groupKey);
+    this.probe = group === undefined ? undefined : new GroupProbe(group, this.session, seal);
+    this.offer = createOffer(options, terms, groupKey);
+    this.peers = receivers.map(
+      ({ name, address, otherAddresses }, index) =>
+        new SessionPeer(index, name, address, rttLimits, otherAddresses),
+    );
+    this.unsettledCount = this.peers.length;
+    this.gate = new ContentGate(this.peers, reportIntervalMs);
+    this.delivery = new Delivery(
+      {
+        session: this.session,
+        geometry,
+        manifest,
+        peers: this.peers,
+        seal,
+        hash: crypto.hash,
+        group,
+        reportIntervalMs,
+        // Sessions must not probe their paths in step.
+        chance: this.session / 2 ** 32,
+        rateBytesPerSec,
+      },
+      {
+        need: (block, offsetBytes, sizeBytes) =>
+          this.events.push({ type: 'need', block, offsetBytes, sizeBytes }),
+        sourceChanged: (offsetBytes) => this.events.push({ type: 'source-changed', offsetBytes }),
+        poll: (nowMs, peer) => this.calls.poll(nowMs, peer),
+      },
+    );
+    this.calls = new ReceiverCalls(
+      {
+        ...terms,
+        session: this.session,
+        peers: this.peers,
+        crypto,
+        mssBytes: geometry.mssBytes,
+      },
+      {
+        send: (peer, bytes) => this.send(peer, bytes),
+        tell: (peer, message) => this.tell(peer, message),
+        countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
+        offerTo: (peer) => this.offerTo(peer),
+        pollOf: (peer) => this.pollOf(peer),
+        rootFor: (peer) => this.rootFor(peer),
+        identify: (nowMs, peer) => this.identify(nowMs, peer),
+        handleOtherAddress: ({ name, addresses }) =>
+          this.events.push(otherAddressEvent(name, addresses)),
+        suspectNarrowPath: ({ name, index }) =>
+          this.events.push({ type: 'narrow-path', receiver: name, index }),
+        handleSilence: (peer) => {
+          this.events.push({ type: 'silent', receiver: peer.name });
+          this.delivery.handleChange(peer);
+        },
+        settleFailed: (nowMs, peer, reason) => this.settle(nowMs, peer, 'failed', reason),
+        giveUp: (nowMs, index, reason) => this.giveUp(nowMs, index, reason),
+      },
+    );
+  }
+
+  get isDone(): boolean {
+    return this.phase === 'done';
+  }
+
+  /** Answers a `need`: exactly the bytes that it named. They are copied. */
+  provideBlock(nowMs: TimeMs, block: number, bytes: Uint8Array): void {
+    if (this.phase === 'done') return;
+    this.delivery.provideBlock(block, bytes);
+    this.advance(nowMs);
+  }
+
+  /** Answers `identify`; without a reason the receiver is trusted. */
+  trust(nowMs: TimeMs, index: number, refusal?: string): void {
+    const peer = at(this.peers, index);
+    if (peer.status !== 'identifying' || peer.opening === undefined) return;
+    if (refusal !== undefined) {
+      this.settle(nowMs, peer, 'failed', refusal);
+      this.advance(nowMs);
+      return;
+    }
+    peer.trustedKey = peer.opening.receiverKey;
+    // For as long as a person was asked, nothing could come.
+    peer.heardAtMs = nowMs;
+    this.prove(nowMs, peer, peer.opening);
+  }
+
+  /** Answers `check-source`: what was read is what the object is. */
+  confirmSource(nowMs: TimeMs): void {
+    if (this.phase !== 'checking') return;
+    this.phase = 'confirmed';
+    // Receivers answer to the digest at once, so they get it one after another.
+    const isActive = ({ status }: SessionPeer) => status === 'active';
+    this.calls.callEachFrom(this.peers.filter(isActive), nowMs);
+    this.calls.handleTimeout(nowMs);
+    this.advance(nowMs);
+  }
+
+  /** Whether content may have left: from then on, its segments stay as they are. */
+  get hasOpenedContent(): boolean {
+    return this.gate.isOpen;
+  }
+
+  /** Goes on without this receiver. */
+  giveUp(nowMs: TimeMs, index: number, reason: string): void {
+    const peer = at(this.peers, index);
+    if (peer.isSettled) return;
+    this.dismiss(nowMs, peer, 'failed', reason);
+    this.advance(nowMs);
+  }
+
+  /** A receiver's port refuses what is sent there, as its host or a firewall reports it (ICMP). */
+  handleRefusal(index: number, from: Address, code: RefusalCode): void {
+    const peer = at(this.peers, index);
+    const event = peer.isSettled ? undefined : this.calls.noteRefusal(peer, from, code);
+    if (event !== undefined) this.events.push(event);
+  }
+
+  /**
+   * Another session takes the place of this one at the receivers: only what they say of its end is
+   * answered from now on. They are not told, for one that takes a single session would take no other.
+   */
+  retire(): void {
+    for (const peer of this.peers) if (!peer.isSettled) peer.status = 'aborted';
+    this.unsettledCount = 0;
+    this.phase = 'done';
+    // The next session offers it.
+    this.isObjectFinal = false;
+    this.delivery.end();
+    this.controls.clear();
+  }
+
+  /**
+   * Stops here: tells every unfinished receiver, and ends with `done`.
+   * @param isFinal whether the object will not be sent again; receivers need not keep what they have of it
+   */
+  abort(nowMs: TimeMs, reason: string, isFinal = false): void {
+    if (isFinal) this.isObjectFinal = true;
+    for (const peer of this.peers) {
+      if (peer.isSettled) continue;
+      this.dismiss(nowMs, peer, 'aborted', reason);
+    }
+    this.advance(nowMs);
+  }
+
+  handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    const packet = decodeSession(bytes);
+    if (typeof packet === 'string') {
+      this.faults.add(packet, from, bytes);
+    } else if (packet.session !== this.session) {
+      this.faults.add('no-session', from, bytes);
+    } else if (packet.kind !== 'cookie' && packet.kind !== 'reply' && packet.kind !== 'control') {
+      this.faults.add('wrong-direction', from, bytes);
+    } else {
+      const peer = this.peers[packet.receiver];
+      if (peer === undefined) this.faults.add('stranger', from, bytes);
+      else if (packet.kind === 'control') this.handleControl(nowMs, peer, packet, from, bytes);
+      else this.calls.handleOpening(nowMs, peer, packet, from, bytes);
+    }
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    if (this.phase === 'done') return;
+    const stoppedMs = stoppedTimeMs(nowMs, this.pollTimeout() ?? nowMs);
+    if (stoppedMs > 0) this.calls.handleStop(stoppedMs);
+    if (nowMs >= this.calls.dueAtMs) this.calls.handleTimeout(nowMs);
+    if (this.probe !== undefined && nowMs >= this.probe.dueAtMs) this.sendProbe(nowMs, this.probe);
+    this.delivery.handleTimeout(nowMs);
+    this.advance(nowMs);
+  }
+
+  pollTransmit(nowMs: TimeMs): Transmit | undefined {
+    if (this.phase !== 'done' && this.startedAtMs === undefined) {
+      this.startedAtMs = nowMs;
+      this.calls.start(nowMs);
+    }
+    const control = this.controls.shift();
+    if (control !== undefined) return control;
+    return this.phase === 'done' ? undefined : this.delivery.pollTransmit(nowMs);
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    if (this.phase === 'done' || this.startedAtMs === undefined) return undefined;
+    return Math.min(
+      this.calls.dueAtMs,
+      this.probe?.dueAtMs ?? Infinity,
+      this.delivery.pollTimeout() ?? Infinity,
+    );
+  }
+
+  pollEvent(): SessionSenderEvent | undefined {
+    return this.events.shift();
+  }
+
+  private root(): Uint8Array {
+    this.rootDigest ??= this.delivery.tree.root();
+    return this.rootDigest;
+  }
+
+  private isWaitingForRoot(peer: SessionPeer): boolean {
+    return peer.state === 'whole' && this.delivery.owesNothing(peer);
+  }
+
+  private rootFor(peer: SessionPeer): Uint8Array | undefined {
+    const isDue = this.phase === 'confirmed' && this.isWaitingForRoot(peer);
+    return isDue ? this.root() : undefined;
+  }
+
+  /** Who was left behind need not listen to the group. */
+  private offerTo(peer: SessionPeer): Offer {
+    return this.delivery.isLeftBehind(peer) ? { ...this.offer, groupHost: '' } : this.offer;
+  }
+
+  private pollOf(peer: SessionPeer): Message {
+    return {
+      kind: 'poll',
+      burst: peer.lane?.lastWholeBurst,
+      hasTags: this.delivery.usesTags,
+      leavesGroup: this.delivery.isLeftBehind(peer),
+      reportGapMs: peer.returnPath.gapMs,
+    };
+  }
+
+  // --- What receivers say
+
+  private identify(nowMs: TimeMs, peer: SessionPeer): void {
+    const receiverKey = peer.opening?.receiverKey;
+    assert(receiverKey !== undefined, 'the receiver has shown its key');
+    peer.status = 'identifying';
+    peer.callAtMs = Infinity;
+    const { trustedKey } = peer;
+    const isKnown = trustedKey !== undefined && isEqualBytes(trustedKey, receiverKey);
+    if (isKnown && peer.opening !== undefined) {
+      // Patience goes on running: somebody on the way may spoil each proof.
+      this.prove(nowMs, peer, peer.opening);
+    } else {
+      const { index, name } = peer;
+      this.events.push({ type: 'identify', index, receiver: name, receiverKey });
+    }
+  }
+
+  private prove(nowMs: TimeMs, peer: SessionPeer, opening: Opening): void {
+    opening.prove();
+    peer.channel = opening.channel;
+    peer.status = 'offered';
+    this.calls.call(nowMs, peer);
+  }
+
+  private handleControl(
+    nowMs: TimeMs,
+    peer: SessionPeer,
+    packet: ChannelPacket,
+    from: Address,
+    bytes: Uint8Array,
+  ): void {
+    const opened = peer.channel?.open(packet);
+    if (opened === undefined || typeof opened === 'string') {
+      this.faults.add(opened ?? 'no-session', from, bytes);
+      return;
+    }
+    const message = decodeMessage(opened);
+    if (message === undefined) {
+      this.faults.add('bad-message', from, bytes);
+      return;
+    }
+    if (peer.isSettled) {
+      // Its result is noted, but it has not heard so.
+      if (message.kind === 'done') this.sayBye(peer);
+      return;
+    }
+    peer.isHeard = true;
+    peer.heardCount++;
+    peer.heardAtMs = nowMs;
+    peer.addresses.noteAnswer(from);
+    peer.unansweredPolls = 0;
+    // It was called again, and its old channel still speaks: it was only away.
+    if (peer.status === 'calling' && peer.startedAtMs !== undefined) this.handleReturn(nowMs, peer);
+    if (!this.handleMessage(nowMs, peer, packet.counter, message)) {
+      this.faults.add('bad-message', from, bytes);
+    }
+    this.advance(nowMs);
+  }
+
+  private handleReturn(nowMs: TimeMs, peer: SessionPeer): void {
+    peer.status = 'active';
+    peer.opening = undefined;
+    peer.isResponsive = true;
+    this.delivery.handleChange(peer);
+    this.calls.call(nowMs, peer);
+  }
+
+  /** @returns whether it is a message for a sender */
+  private handleMessage(
+    nowMs: TimeMs,
+    peer: SessionPeer,
+    counter: number,
+    message: Message,
+  ): boolean {
+    switch (message.kind) {
+      case 'accept':
+        this.handleAccept(nowMs, peer, message.name);
+        return true;
+      case 'refuse':
+        if (message.isPassing) {
+          this.putOff(nowMs, peer, message.reason);
+          return true;
+        }
+        this.sayBye(peer);
+        this.settle(nowMs, peer, 'refused', this.refusalReason(message));
+        return true;
+      case 'report':
+        // Blocks that there are not: a receiver of another mind.
+        if (message.report.describedBlocks > this.geometry.blockCount) return false;
+        this.handleReport(nowMs, peer, counter, message.report);
+        return true;
+      case 'nodes-request':
+        this.handleNodesRequest(nowMs, peer, message);
+        return true;
+      case 'done': {
+        this.sayBye(peer);
+        peer.lackingBytes = message.isComplete ? 0 : peer.lackingBytes;
+        peer.receivedBytes = message.receivedBytes;
+        peer.segmentsReceived = message.segmentsReceived;
+        peer.segmentsLost = message.segmentsLost;
+        const reason = message.reason === '' ? undefined : message.reason;
+        this.settle(nowMs, peer, message.isComplete ? 'complete' : 'failed', reason);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  private refusalReason({ reason, sameAs }: Refuse): string {
+    const same = sameAs === undefined ? undefined : this.peers[sameAs];
+    return same === undefined ? reason : `is the same receiver as ${same.name}; name it once`;
+  }
+
+  private putOff(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
+    if (peer.status !== 'offered') return;
+    if (peer.putOff === undefined) {
+      this.events.push({ type: 'put-off', receiver: peer.name, reason });
+    }
+    this.calls.putOff(nowMs, peer, reason);
+  }
+
+  private handleAccept(nowMs: TimeMs, peer: SessionPeer, selfName: string): void {
+    if (peer.status !== 'offered') return;
+    peer.status = 'active';
+    peer.putOff = undefined;
+    peer.opening = undefined;
+    peer.selfName = selfName;
+    peer.isResponsive = true;
+    peer.startedAtMs ??= nowMs;
+    this.calls.noteProgress(nowMs, peer);
+    peer.openings = 0;
+    // It may have been started anew: what it lacks, it tells from the beginning.
+    peer.lastReport = -1;
+    peer.needed.clear();
+    peer.state = 'preparing';
+    peer.lackingBytes = undefined;
+    peer.earlierBytes += peer.receivedBytes;
+    peer.receivedBytes = 0;
+    peer.isGroupLost = false;
+    peer.returnPath = new ReturnPath();
+    this.delivery.handleRestart(peer);
+    peer.isPollDue = false;
+    this.events.push({ type: 'connect', receiver: peer.name, selfName });
+    this.delivery.handleChange(peer);
+    this.probe?.restart(nowMs);
+    this.calls.call(nowMs, peer);
+  }
+
+  private handleReport(nowMs: TimeMs, peer: SessionPeer, counter: number, report: Report): void {
+    // Before its accept came, or overtaken by a later one.
+    if (peer.status !== 'active' || counter <= peer.lastReport) return;
+    peer.lastReport = counter;
+    this.reportsReceived++;
+    const hasCome = report.lackingBytes < (peer.lackingBytes ?? Infinity);
+    if (hasCome || report.state === 'preparing' || report.state === 'storing') {
+      this.calls.noteProgress(nowMs, peer);
+    }
+    const wasWaiting = this.isWaitingForRoot(peer);
+    peer.state = report.state;
+    peer.lackingBytes = report.lackingBytes;
+    peer.receivedBytes = report.receivedBytes;
+    const { blockCount, manifestBlockCount } = this.geometry;
+    if (report.describedBlocks > manifestBlockCount || blockCount === manifestBlockCount) {
+      peer.isReady = true;
+    }
+    const hasNewGap = peer.returnPath.take(nowMs, report.stampMs);
+    peer.model.reportGapMs = peer.returnPath.gapMs;
+    this.delivery.handleReport(nowMs, peer, report);
+    if (hasNewGap) this.calls.poll(nowMs, peer);
+    // Until it has left the group, what goes there fills its path.
+    if (report.hearsGroup && this.delivery.isLeftBehind(peer)) this.askToLeave(nowMs, peer);
+    if (!wasWaiting && this.isWaitingForRoot(peer)) this.calls.call(nowMs, peer);
+  }
+
+  private askToLeave(nowMs: TimeMs, peer: SessionPeer): void {
+    if (nowMs - peer.polledAtMs >= callTiming.firstMs) this.calls.poll(nowMs, peer);
+  }
+
+  private handleNodesRequest(nowMs: TimeMs, peer: SessionPeer, request: NodesRequest): void {
+    if (!this.delivery.isRead) return;
+    this.calls.noteProgress(nowMs, peer);
+    const { height, firstNode } = request;
+    const count = Math.min(request.count, maxNodesPerMessage);
+    const digests = this.delivery.tree.nodes(height, firstNode, count);
+    if (digests.length > 0) this.tell(peer, { kind: 'nodes', height, firstNode, digests });
+  }
+
+  /** Who heard a probe has said so; that word may be lost, so the others are asked. */
+  private sendProbe(nowMs: TimeMs, probe: GroupProbe): void {
+    const { transmit, isLast } = probe.take(nowMs);
+    this.controls.push(transmit);
+    if (!isLast || this.gate.isOpen) return;
+    const asked = this.peers.filter(
+      ({ status, hearsGroup, isPollDue }) => status === 'active' && !hearsGroup && !isPollDue,
+    );
+    for (const peer of asked) peer.isPollDue = true;
+    this.calls.callEachFrom(asked, nowMs + callTiming.probeWaitMs / 2);
+  }
+
+  // --- The whole
+
+  private advance(nowMs: TimeMs): void {
+    if (this.phase === 'done') return;
+    if (this.unsettledCount === 0) {
+      this.phase = 'done';
+      this.delivery.end();
+      this.events.push({ type: 'done', result: this.result(nowMs) });
+      return;
+    }
+    if (!this.gate.isOpen) this.tryOpenContent(nowMs);
+    if (this.phase === 'open' && this.gate.isOpen && this.delivery.isRead) {
+      this.phase = 'checking';
+      this.events.push({ type: 'check-source' });
+    }
+  }
+
+  private tryOpenContent(nowMs: TimeMs): void {
+    const againAtMs = this.gate.tryOpen(nowMs, this.probe?.answersUntilMs ?? -Infinity);
+    if (this.gate.isOpen) this.delivery.openContent();
+    else if (againAtMs !== undefined) this.calls.lookBy(againAtMs);
+  }
+
+  /** A last word, and its outcome. */
+  private dismiss(
+    nowMs: TimeMs,
+    peer: SessionPeer,
+    status: 'aborted' | 'failed',
+    reason: string,
+  ): void {
+    for (let i = 0; i < abortCopies; i++) this.sayBye(peer, reason);
+    this.settle(nowMs, peer, status, reason);
+  }
+
+  private settle(
+    nowMs: TimeMs,
+    peer: SessionPeer,
+    status: SessionReceiverOutcome['status'],
+    reason?: string,
+  ): void {
+    if (peer.isSettled) return;
+    peer.status = status;
+    peer.reason = reason;
+    peer.isResponsive = false;
+    peer.settledAtMs = nowMs;
+    this.settledAtMs = nowMs;
+    this.unsettledCount--;
+    this.delivery.handleChange(peer);
+    const outcome = this.status(nowMs, peer) as SessionReceiverOutcome;
+    this.events.push({ type: 'receiver', outcome });
+  }
+
+  private sayBye(peer: SessionPeer, reason = ''): void {
+    this.tell(peer, { kind: 'bye', reason, isFinal: this.isObjectFinal });
+  }
+
+  private send(peer: SessionPeer, bytes: Uint8Array | undefined): void {
+    if (bytes !== undefined) this.controls.push({ to: peer.address, bytes });
+  }
+
+  private tell(peer: SessionPeer, message: Message): void {
+    if (peer.channel === undefined || peer.channel.isSpent) return;
+    const encoded = encodeMessage(message);
+    assert(encoded.length <= maxControlSizeBytes, 'a message fits one datagram');
+    this.send(peer, peer.channel.seal(encoded));
+  }
+
+  /** What is known of one receiver now. */
+  status(nowMs: TimeMs, peer: SessionPeer): SessionReceiverStatus {
+    return statusOf(nowMs, peer, this.geometry.contentSizeBytes, this.phase === 'confirmed');
+  }
+
+  get reportCount(): number {
+    return this.reportsReceived;
+  }
+
+  /** Outcomes and counts so far. */
+  result(nowMs: TimeMs): SessionSenderResult {
+    const { delivery } = this;
+    const root = delivery.isRead ? { rootDigest: toHex(this.root()) } : {};
+    return {
+      contentSizeBytes: this.geometry.contentSizeBytes,
+      elapsedMs: Math.max(0, this.settledAtMs - (this.startedAtMs ?? this.settledAtMs)),
+      objectId: toHex(this.offer.manifestDigest),
+      ...root,
+      datagramsSent: delivery.datagramsSent,
+      groupDatagramsSent: delivery.groupDatagramsSent,
+      bytesSent: delivery.bytesSent,
+      repairs: delivery.repairs,
+      reportsReceived: this.reportsReceived,
+      receivers: this.peers
+        .filter((peer) => peer.isSettled)
+        .map((peer) => this.status(nowMs, peer) as SessionReceiverOutcome),
+      faults: this.faults.toCounts(),
+    };
+  }
+}
+
+/** Of the sender's last word; nobody confirms it. */
+const abortCopies = 3;
+
+const rttLimits = {
+  initialMs: 100,
+  granularityMs: 1,
+  minMs: 5,
+  maxMs: 5000,
+  maxBackoffMs: 5000,
+} as const;

@@ -1,0 +1,150 @@
+/**
+ * A block as it goes out: its segments as datagrams, one behind the other, in memory that is used again for
+ * later blocks. What goes to one place at once is a batch of them.
+ */
+import type { Address } from '../base/address.js';
+import { assert } from '../base/assert.js';
+import { bitCount, hasBit, lastBit } from '../base/bit-masks.js';
+import type { Transmit } from '../base/machine.js';
+import { writeUint16 } from '../base/network-order.js';
+import type { SessionGeometry } from '../object/geometry.js';
+import { segmentCountOfBlock, sizeOfBlock } from '../object/geometry.js';
+import type { BlockSeal } from '../security/block-seal.js';
+import {
+  dataFlag,
+  sessionField,
+  sessionHeaderSizeBytes,
+  sessionKind,
+  writeBlockHeader,
+} from '../wire/header.js';
+import { tagSizeBytes } from '../wire/sizes.js';
+import type { SessionBlock } from './sealed-block.js';
+
+/** Which segments, as a mask, low half first; and which burst they are. */
+export interface BatchSpec {
+  readonly low: number;
+  readonly high: number;
+  readonly burst: number;
+}
+
+export class BatchEncoder {
+  /** Whether each datagram bears a tag: somebody made data up. */
+  usesTags = false;
+  private lastBurst = 0;
+  private readonly spare: Uint8Array[] = [];
+  private readonly stepBytes: number;
+
+  constructor(
+    private readonly session: number,
+    private readonly geometry: SessionGeometry,
+    private readonly seal: BlockSeal,
+  ) {
+    this.stepBytes = geometry.mssBytes + sessionHeaderSizeBytes;
+  }
+
+  /** What a datagram holds besides its segment. */
+  get framingSizeBytes(): number {
+    return sessionHeaderSizeBytes + (this.usesTags ? tagSizeBytes : 0);
+  }
+
+  /** Seals a block, and lays it out as it goes out. */
+  load(block: SessionBlock, bytes: Uint8Array): void {
+    const { session, geometry, stepBytes } = this;
+    const { mssBytes } = geometry;
+    const { index, generation } = block;
+    const sealed = this.seal.seal(index, generation, bytes);
+    block.wire ??= this.takeMemory();
+    // Should a shell still hold on to this memory, it sends nothing that looks later than it is.
+    const burst = this.lastBurst;
+    const fields = { session, generation, block: index, segment: 0, flags: 0, burst };
+    for (let offset = 0, from = 0; from < sealed.length; from += mssBytes, offset += stepBytes) {
+      writeBlockHeader(block.wire, offset, false, fields);
+      block.wire.set(sealed.subarray(from, from + mssBytes), offset + sessionHeaderSizeBytes);
+      fields.segment++;
+    }
+  }
+
+  /** The same block goes out in another lane too. */
+  copy(from: SessionBlock, to: SessionBlock): void {
+    to.wire ??= this.takeMemory();
+    to.wire.set(wireOf(from));
+  }
+
+  /** The block is over. */
+  unload(block: SessionBlock): void {
+    if (block.wire !== undefined) this.spare.push(block.wire);
+    block.wire = undefined;
+  }
+
+  /**
+   * The whole block goes out by the memory that it lies in. That may change once everyone has the block: a
+   * shell that still holds on to it then sends datagrams of a later block, which do no harm.
+   */
+  encode(to: Address, block: SessionBlock, spec: BatchSpec): Transmit {
+    const { low, high } = spec;
+    this.lastBurst = spec.burst;
+    const segmentCount = segmentCountOfBlock(this.geometry, block.index);
+    const isWhole = bitCount(low) + bitCount(high) === segmentCount;
+    if (this.usesTags || !isWhole) return this.gather(to, block, spec);
+    const bytes = wireOf(block).subarray(0, this.endOf(block.index, segmentCount - 1));
+    for (let segment = 0; segment < segmentCount; segment++) {
+      stamp(bytes, segment * this.stepBytes, spec.burst, segment + 1 === segmentCount);
+    }
+    return { to, bytes, datagramSizeBytes: this.stepBytes };
+  }
+
+  /** Copies some of the block's datagrams, each with its tag where there are tags. */
+  private gather(to: Address, block: SessionBlock, { low, high, burst }: BatchSpec): Transmit {
+    const { usesTags, stepBytes } = this;
+    const wire = wireOf(block);
+    const tagBytes = usesTags ? tagSizeBytes : 0;
+    const count = bitCount(low) + bitCount(high);
+    const last = lastBit(low, high);
+    const lastBytes = this.endOf(block.index, last) - last * stepBytes;
+    const bytes = new Uint8Array((count - 1) * (stepBytes + tagBytes) + lastBytes + tagBytes);
+    let offset = 0;
+    for (let segment = 0; segment <= last; segment++) {
+      if (!hasBit(low, high, segment)) continue;
+      const from = segment * stepBytes;
+      const datagram = wire.subarray(from, this.endOf(block.index, segment));
+      bytes.set(datagram, offset);
+      stamp(bytes, offset, burst, segment === last);
+      offset += datagram.length;
+      if (usesTags) offset += this.addTag(bytes, offset - datagram.length, offset);
+    }
+    return { to, bytes, datagramSizeBytes: stepBytes + tagBytes };
+  }
+
+  private takeMemory(): Uint8Array {
+    return this.spare.pop() ?? new Uint8Array(this.stepBytes * this.geometry.segmentsPerBlock);
+  }
+
+  /** @returns what it took */
+  private addTag(bytes: Uint8Array, offset: number, end: number): number {
+    bytes[offset + sessionField.kind] = sessionKind.taggedData;
+    const bodyOffset = offset + sessionHeaderSizeBytes;
+    const header = bytes.subarray(offset, bodyOffset);
+    const tag = this.seal.tag(header, bytes.subarray(bodyOffset, end));
+    bytes.set(tag, end);
+    return tag.length;
+  }
+
+  /** Where a segment's datagram ends in the block's memory. */
+  private endOf(block: number, segment: number): number {
+    const { mssBytes } = this.geometry;
+    const sealedBytes = sizeOfBlock(this.geometry, block) + tagSizeBytes;
+    const headersBytes = (segment + 1) * sessionHeaderSizeBytes;
+    return headersBytes + Math.min((segment + 1) * mssBytes, sealedBytes);
+  }
+}
+
+function wireOf({ wire }: SessionBlock): Uint8Array {
+  assert(wire !== undefined, 'a block that is sent is loaded');
+  return wire;
+}
+
+/** What differs from one sending of a datagram to the next. */
+function stamp(bytes: Uint8Array, offset: number, burst: number, isEnd: boolean): void {
+  bytes[offset + sessionField.flags] = isEnd ? dataFlag.endOfBurst : 0;
+  writeUint16(bytes, offset + sessionField.burst, burst);
+}

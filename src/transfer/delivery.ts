@@ -1,0 +1,435 @@
+/**
+ * Delivery of the blocks of one session: its lanes, what goes out for them, and what reports say. Opening a
+ * session and its end are session-sender.ts.
+ */
+import type { Address } from '../base/address.js';
+import { assert, at } from '../base/assert.js';
+import { bitCount } from '../base/bit-masks.js';
+import type { Hash } from '../base/hash.js';
+import type { TimeMs, Transmit } from '../base/machine.js';
+import { DigestTree } from '../object/digest-tree.js';
+import type { SessionGeometry } from '../object/geometry.js';
+import { isManifestBlock, offsetOfBlock, sizeOfBlock } from '../object/geometry.js';
+import { hashLeaf } from '../object/hash-tree.js';
+import { Pacer } from '../path/pacer.js';
+import type { BlockSeal } from '../security/block-seal.js';
+import { isEqualBytes } from '../wire/byte-codec.js';
+import { burstsAhead } from '../wire/header.js';
+import type { Report } from '../wire/report.js';
+import { BatchEncoder } from './batch.js';
+import { BatchJoiner } from './batch-joiner.js';
+import { callTiming, sessionDefaults } from './config.js';
+import { DigestPass } from './digest-pass.js';
+import { takeGroup, takeLacks, takeSample } from './feedback.js';
+import type { SessionPeer } from './peer.js';
+import { Lane } from './rate-group.js';
+import { toGroup } from './rounds.js';
+import type { SessionBlock } from './sealed-block.js';
+import { findLaggards } from './slow-receivers.js';
+
+export interface DeliveryOptions {
+  readonly session: number;
+  readonly geometry: SessionGeometry;
+  readonly manifest: Uint8Array;
+  readonly peers: readonly SessionPeer[];
+  readonly seal: BlockSeal;
+  readonly hash: Hash;
+  readonly group: Address | undefined;
+  readonly reportIntervalMs: number;
+  /** 0..1, another one for each session. */
+  readonly chance: number;
+  readonly rateBytesPerSec: number | undefined;
+}
+
+/** What delivery asks of the session that it is a part of. */
+export interface DeliveryOwner {
+  /** Content is needed: `provideBlock` takes it. */
+  need(block: number, offsetBytes: number, sizeBytes: number): void;
+  /** A block that was read before reads differently now. */
+  sourceChanged(offsetBytes: number): void;
+  /**
+   * A receiver owes a report.
+   * @returns false where others are asked first: try again a little later
+   */
+  poll(nowMs: TimeMs, peer: SessionPeer): boolean;
+}
+
+/** A block reads the same each time, or it is not sent: its nonce never meets another plaintext. */
+const generations = { manifest: 0, content: 1 } as const;
+
+/** When to try again to ask a receiver, where too many are asked at once. */
+const pollPutOffMs = 10;
+
+/** Who is left behind beyond these shares a lane with another. */
+const maxCatchUpLanes = 8;
+
+/** What one of them may have of the blocks in flight. */
+const catchUpShare = 1 / 16;
+
+/** What those left behind get at least of a rate that is set, all together. */
+const catchUpRateShare = 1 / 8;
+
+export class Delivery {
+  readonly tree: DigestTree;
+  datagramsSent = 0;
+  groupDatagramsSent = 0;
+  bytesSent = 0;
+  repairs = 0;
+
+  private readonly encoder: BatchEncoder;
+  private readonly joiner: BatchJoiner;
+  /** The main one first. */
+  private readonly lanes: Lane[] = [];
+  private readonly main: Lane;
+  private readonly digestPass: DigestPass;
+  private readonly maxBlocks: number;
+  /** Of a rate that is set. */
+  private readonly pacer = new Pacer();
+  /** Something was held back for that rate's sake. */
+  private isPaced = false;
+  /** What catch-up lanes have a right to send before the main one does, in bytes. */
+  private catchUpCredit = 0;
+  /** Undefined before anything was sent. */
+  private lastBurst: number | undefined;
+  isContentOpen = false;
+  private laggardsCheckedAtMs: TimeMs = -Infinity;
+
+  constructor(
+    private readonly options: DeliveryOptions,
+    private readonly owner: DeliveryOwner,
+  ) {
+    const { geometry, hash, peers } = options;
+    const contentBlockCount = geometry.blockCount - geometry.manifestBlockCount;
+    this.tree = new DigestTree(hash, contentBlockCount);
+    this.encoder = new BatchEncoder(options.session, geometry, options.seal);
+    this.joiner = new BatchJoiner((nowMs) => this.pollBatch(nowMs), geometry.segmentsPerBlock);
+    const { maxInFlightBytes } = sessionDefaults;
+    this.maxBlocks = Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes));
+    this.main = this.addLane();
+    for (const peer of peers) peer.lane = this.main;
+    this.digestPass = new DigestPass({
+      firstBlock: geometry.manifestBlockCount,
+      endBlock: geometry.blockCount,
+      isTaken: (block) => this.isHashed(block) || this.isBeingRead(block),
+      need: (block) =>
+        owner.need(block, offsetOfBlock(geometry, block), sizeOfBlock(geometry, block)),
+    });
+  }
+
+  /** Whether each datagram bears a tag: somebody made data up. */
+  get usesTags(): boolean {
+    return this.encoder.usesTags;
+  }
+
+  /** Whether every block of the content has been read. */
+  get isRead(): boolean {
+    return this.tree.isComplete;
+  }
+
+  /** Whether it was too slow for the others, and is served by unicast at its own pace. */
+  isLeftBehind(peer: SessionPeer): boolean {
+    return peer.lane !== this.main;
+  }
+
+  /** Whether a receiver has nothing in flight and needs nothing more of what is known. */
+  owesNothing(peer: SessionPeer): boolean {
+    if (!peer.needed.isEmpty) return false;
+    for (const { rounds } of this.lanes) {
+      for (const block of rounds.window) if (block.isPending(peer.index)) return false;
+    }
+    return true;
+  }
+
+  /** From now on the content is read, and sent to whoever needs it. */
+  openContent(): void {
+    if (this.isContentOpen) return;
+    this.isContentOpen = true;
+    for (const lane of this.lanes) lane.wake();
+    this.advance();
+  }
+
+  provideBlock(index: number, bytes: Uint8Array): void {
+    const { geometry, hash } = this.options;
+    assert(bytes.length === sizeOfBlock(geometry, index), 'a block of its size');
+    // By the time the bytes are there, the session may be over.
+    const isForDigest = this.digestPass.take(index);
+    const isInFlight = this.lanes.some(({ rounds }) => rounds.window.find(index) !== undefined);
+    if (!isForDigest && !isInFlight) return;
+    if (!isManifestBlock(geometry, index)) {
+      const leaf = hashLeaf(hash, bytes);
+      const place = index - geometry.manifestBlockCount;
+      if (this.tree.has(place) && !isEqualBytes(this.tree.leaf(place), leaf)) {
+        this.owner.sourceChanged(offsetOfBlock(geometry, index));
+        return;
+      }
+      this.tree.set(place, leaf);
+    }
+    for (const lane of this.lanes) {
+      const block = lane.rounds.window.find(index);
+      if (block === undefined || block.hasBytes) continue;
+      lane.fill(block, () => this.encoder.load(block, bytes));
+    }
+    this.advance();
+  }
+
+  handleReport(nowMs: TimeMs, peer: SessionPeer, report: Report): void {
+    takeSample(nowMs, peer, report, this.lastBurst);
+    const mayHearGroup = this.options.group !== undefined && !this.isLeftBehind(peer);
+    takeGroup(peer, report, mayHearGroup, this.groupDatagramsSent);
+    peer.lane?.takeWindow(peer, report.windowBlocks);
+    // Bursts that were not sent yet: somebody makes data up.
+    const isMadeUp =
+      report.throughBurst !== undefined &&
+      (this.lastBurst === undefined || burstsAhead(report.throughBurst, this.lastBurst) > 0);
+    this.encoder.usesTags ||= report.wantsTags || isMadeUp;
+    const { lane } = peer;
+    if (lane !== undefined) {
+      takeLacks(lane.rounds.window, peer, report, this.lastBurst);
+      lane.handleReport(nowMs, peer);
+    }
+    this.leaveLaggards(nowMs);
+    this.advance();
+  }
+
+  /** A receiver has begun to take part, has left, or has fallen silent. */
+  handleChange(peer: SessionPeer): void {
+    if (!peer.isServed) {
+      peer.lane?.release(peer);
+      if (peer.isSettled) peer.needed.clear();
+    }
+    for (const lane of this.lanes) lane.measure();
+    this.advance();
+  }
+
+  /** A receiver takes part as if it never had before: it counts from the beginning. */
+  handleRestart(peer: SessionPeer): void {
+    peer.receivedByGroup = 0;
+    peer.unicastBase = peer.unicastLog.total;
+    peer.unicastOver = peer.unicastLog.total;
+    peer.groupOver = peer.lane?.groupLog.total ?? 0;
+    peer.parts = new Map();
+    peer.noteArrival();
+    peer.model.restart();
+  }
+
+  /** Nothing more is sent. */
+  end(): void {
+    for (const lane of this.lanes) lane.end();
+    this.joiner.clear();
+    this.isContentOpen = false;
+  }
+
+  // --- Sending
+
+  pollTransmit(nowMs: TimeMs): Transmit | undefined {
+    return this.joiner.pollTransmit(nowMs);
+  }
+
+  private pollBatch(nowMs: TimeMs): Transmit | undefined {
+    const { rateBytesPerSec } = this.options;
+    this.isPaced = rateBytesPerSec !== undefined && !this.pacer.maySend(nowMs);
+    if (this.isPaced) return undefined;
+    // The main lane goes first, but with a rate that is set the others are not left without.
+    const isCatchUpFirst = this.catchUpCredit > 0;
+    const last = this.lanes.length - 1;
+    for (let i = 0; i <= last; i++) {
+      const lane = at(this.lanes, isCatchUpFirst ? last - i : i);
+      const transmit = lane.pollTransmit(nowMs);
+      if (transmit === undefined) continue;
+      if (rateBytesPerSec !== undefined) this.chargeRate(nowMs, lane, transmit, rateBytesPerSec);
+      return transmit;
+    }
+    this.catchUpCredit = 0;
+    return undefined;
+  }
+
+  private chargeRate(nowMs: TimeMs, lane: Lane, { bytes }: Transmit, rate: number): void {
+    this.pacer.handleSent(nowMs, (bytes.length * 1000) / rate);
+    if (this.lanes.length === 1) return;
+    const share = lane === this.main ? catchUpRateShare : catchUpRateShare - 1;
+    this.catchUpCredit += share * bytes.length;
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    let atMs = this.isPaced ? this.pacer.nextAtMs : Infinity;
+    for (const { rounds, nextSendAtMs } of this.lanes) {
+      atMs = Math.min(atMs, rounds.earliestDeadlineMs ?? Infinity);
+      if (!this.isPaced) atMs = Math.min(atMs, nextSendAtMs);
+    }
+    return atMs === Infinity ? undefined : atMs;
+  }
+
+  /** Whose report has not come by the end of the round is asked for it. */
+  handleTimeout(nowMs: TimeMs): void {
+    // The host may be busy: it sends when it can, and need not be woken for that.
+    if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
+    for (const lane of this.lanes) {
+      lane.handleTimeout(nowMs);
+      this.pollOwing(nowMs, lane);
+    }
+    this.leaveLaggards(nowMs);
+    this.advance();
+  }
+
+  private pollOwing(nowMs: TimeMs, { rounds: { window } }: Lane): void {
+    // A receiver that is given up waiting for may take blocks out of the window.
+    for (const block of [...window]) {
+      if (window.find(block.index) !== block) continue;
+      if (block.deadlineMs === undefined || block.deadlineMs > nowMs) continue;
+      let nextAtMs = Infinity;
+      for (const peer of this.options.peers) {
+        if (!block.isAwaited(peer.index)) continue;
+        const isDue = pollAtMs(peer) <= nowMs || peer.polledAtMs < block.sentAtMs;
+        const isPut = !isDue || this.owner.poll(nowMs, peer);
+        nextAtMs = Math.min(nextAtMs, isPut ? pollAtMs(peer) : nowMs + pollPutOffMs);
+      }
+      block.deadlineMs = nextAtMs;
+    }
+  }
+
+  // --- Lanes
+
+  private addLane(): Lane {
+    const { geometry, peers, reportIntervalMs, chance, rateBytesPerSec } = this.options;
+    const isMain = this.lanes.length === 0;
+    const laneBlocks = Math.max(2, Math.floor(this.maxBlocks * catchUpShare));
+    const lane = new Lane(
+      {
+        isMain,
+        geometry,
+        peers,
+        reportIntervalMs,
+        maxBlocks: isMain ? this.maxBlocks : laneBlocks,
+        chance: (chance + this.lanes.length / 3) % 1,
+        fixedRateBytesPerSec: isMain ? rateBytesPerSec : undefined,
+      },
+      this,
+    );
+    if (!isMain) this.main.maxBlocks = Math.max(2, this.main.maxBlocks - laneBlocks);
+    this.lanes.push(lane);
+    return lane;
+  }
+
+  private advance(): void {
+    for (const lane of this.lanes) lane.advance();
+    if (this.isContentOpen && !this.isRead && this.options.peers.some(awaitsDigest)) {
+      this.digestPass.advance();
+    }
+  }
+
+  /** @see LaneOwner */
+  isHashed(block: number): boolean {
+    return this.tree.has(block - this.options.geometry.manifestBlockCount);
+  }
+
+  /** For a lane. */
+  private isBeingRead(index: number): boolean {
+    return this.lanes.some(({ rounds }) => rounds.window.find(index)?.isRead === false);
+  }
+
+  /** Who would hold up the others goes on at its own pace. */
+  private leaveLaggards(nowMs: TimeMs): void {
+    if (nowMs - this.laggardsCheckedAtMs < laggardCheckMs) return;
+    this.laggardsCheckedAtMs = nowMs;
+    const laggards = findLaggards(nowMs, this.main.servedPeers);
+    if (laggards.length === 0) return;
+    for (const peer of laggards) this.leaveBehind(nowMs, peer);
+    for (const lane of this.lanes) lane.measure();
+    this.main.control.restart();
+  }
+
+  private leaveBehind(nowMs: TimeMs, peer: SessionPeer): void {
+    this.main.release(peer);
+    const isRoom = this.lanes.length <= maxCatchUpLanes;
+    peer.lane = isRoom ? this.addLane() : at(this.lanes, 1 + (peer.index % maxCatchUpLanes));
+    if (peer.hearsGroup) {
+      peer.hearsGroup = false;
+      this.owner.poll(nowMs, peer);
+    }
+    peer.model.restart();
+  }
+
+  /** @see LaneOwner */
+  open(lane: Lane, block: SessionBlock): void {
+    const { geometry, manifest } = this.options;
+    const { index } = block;
+    const offsetBytes = offsetOfBlock(geometry, index);
+    const sizeBytes = sizeOfBlock(geometry, index);
+    if (isManifestBlock(geometry, index)) {
+      block.generation = generations.manifest;
+      const bytes = manifest.subarray(offsetBytes, offsetBytes + sizeBytes);
+      lane.fill(block, () => this.encoder.load(block, bytes));
+      return;
+    }
+    block.generation = generations.content;
+    for (const { rounds } of this.lanes) {
+      const other = rounds.window.find(index);
+      if (other === undefined || other === block) continue;
+      // It is asked for already.
+      if (!other.isRead) return;
+      if (other.wire === undefined) continue;
+      lane.fill(block, () => this.encoder.copy(other, block));
+      return;
+    }
+    if (!this.digestPass.isReading(index)) this.owner.need(index, offsetBytes, sizeBytes);
+  }
+
+  /** @see LaneOwner */
+  close(block: SessionBlock): void {
+    this.encoder.unload(block);
+  }
+
+  // --- Datagrams
+
+  /** @see LaneOwner */
+  transmit(
+    nowMs: TimeMs,
+    lane: Lane,
+    block: SessionBlock,
+    receiver: number,
+    low: number,
+    high: number,
+  ): Transmit {
+    const { peers, group } = this.options;
+    const burst = this.lastBurst === undefined ? 0 : (this.lastBurst + 1) & 0xffff;
+    this.lastBurst = burst;
+    lane.lastBurst = burst;
+    const count = bitCount(low) + bitCount(high);
+    let repairs = 0;
+    const to = receiver === toGroup ? group : at(peers, receiver).address;
+    assert(to !== undefined, 'what goes to the group has a group to go to');
+    const transmit = this.encoder.encode(to, block, { low, high, burst });
+    if (receiver === toGroup) {
+      this.groupDatagramsSent += count;
+      lane.groupLog.add(nowMs, burst, count);
+    } else {
+      at(peers, receiver).unicastLog.add(nowMs, burst, count);
+    }
+    for (const index of receiver === toGroup ? lane.groupMembers : [receiver]) {
+      const peer = at(peers, index);
+      const ownRepairs = block.noteBurst(index, burst, low, high);
+      peer.datagramsSent += count;
+      if (block.isPending(index)) peer.noteNeededSent(nowMs, count);
+      peer.repairs += ownRepairs;
+      repairs = Math.max(repairs, ownRepairs);
+    }
+    this.datagramsSent += count;
+    this.repairs += repairs;
+    this.bytesSent += transmit.bytes.length - count * this.encoder.framingSizeBytes;
+    return transmit;
+  }
+}
+
+/** It holds all of the content, and cannot end before the sender has read it. */
+function awaitsDigest({ isServed, state }: SessionPeer): boolean {
+  return isServed && state === 'whole';
+}
+
+/** When to ask again a receiver that owes a report. */
+function pollAtMs(peer: SessionPeer): TimeMs {
+  const waitMs = Math.max(peer.rtt.timeoutMs, callTiming.pollMs) * 2 ** peer.unansweredPolls;
+  return peer.polledAtMs + Math.min(waitMs, callTiming.maxMs);
+}
+
+/** How often to look for those who hold up the others. */
+const laggardCheckMs = 100;

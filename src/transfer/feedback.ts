@@ -1,0 +1,164 @@
+/** What a report says: which segments a receiver lacks, how its path fares, whether it hears the group (SESSIONS 5.4). */
+
+import type { TimeMs } from '../base/machine.js';
+import { burstsAhead } from '../wire/header.js';
+import type { Lack, Report } from '../wire/report.js';
+import type { BlockWindow } from './block-window.js';
+import type { SessionPeer } from './peer.js';
+import type { SessionBlock } from './sealed-block.js';
+
+/** Hosts read late, and clocks drift: a shorter wait is not a queue on the return path. */
+const leastQueueMs = 10;
+
+/** Reports in a row without anything new, though the group was sent to: it does not reach there. */
+const barrenReports = 4;
+
+/**
+ * What became of the datagrams that had been sent there by then.
+ * @param lastBurst the last that was begun; undefined before the first
+ */
+export function takeSample(
+  nowMs: TimeMs,
+  peer: SessionPeer,
+  report: Report,
+  lastBurst: number | undefined,
+): void {
+  peer.segmentsLost = report.segmentsLost;
+  const { lane, unicastLog, hearsGroup } = peer;
+  const { throughBurst, latestBurst, heldMs } = report;
+  if (latestBurst === undefined || lastBurst === undefined || lane === undefined) return;
+  // A burst that is not sent yet was made up.
+  if (burstsAhead(lastBurst, latestBurst) < 0) return;
+  const { groupLog, control } = lane;
+  const sentThrough = (burst: number) =>
+    unicastLog.totalThrough(burst) + (hearsGroup ? groupLog.totalThrough(burst) : 0);
+  if (throughBurst !== undefined && burstsAhead(lastBurst, throughBurst) >= 0) {
+    peer.unicastOver = Math.max(peer.unicastOver, unicastLog.totalThrough(throughBurst));
+    peer.groupOver = Math.max(peer.groupOver, groupLog.totalThrough(throughBurst));
+    unicastLog.forgetBefore(throughBurst);
+  }
+  const sentAtMs = Math.max(
+    unicastLog.sentAtMs(latestBurst) ?? -Infinity,
+    (hearsGroup ? groupLog.sentAtMs(latestBurst) : undefined) ?? -Infinity,
+  );
+  const toldAtMs = nowMs - heldMs;
+  if (sentAtMs === -Infinity || toldAtMs < sentAtMs) return;
+  peer.rtt.sample(toldAtMs - sentAtMs);
+  const arrivedAtMs = withoutQueueBack(peer, sentAtMs, toldAtMs);
+  peer.model.take({
+    nowMs,
+    arrivedAtMs,
+    sentAtMs,
+    beganAtMs: Math.min(unicastLog.beganAtMs, hearsGroup ? groupLog.beganAtMs : Infinity),
+    sentThroughLatest: sentThrough(latestBurst),
+    sentThroughOver: sentThrough(throughBurst ?? latestBurst),
+    sent: unicastLog.total + (hearsGroup ? groupLog.total : 0),
+    received: report.segmentsReceived,
+    limitedUntilMs: control.limitedUntilMs,
+    gentleSinceMs: control.gentleSinceMs,
+    pacedSinceMs: control.pacedSinceMs,
+    isGrowing: control.state === 'startup',
+  });
+}
+
+/** When the datagram arrived: a queue on the return path says nothing about the forward path. */
+function withoutQueueBack(peer: SessionPeer, sentAtMs: TimeMs, toldAtMs: TimeMs): TimeMs {
+  const { returnPath, model } = peer;
+  if (returnPath.queueMs < leastQueueMs) return toldAtMs;
+  const soonestMs = Math.min(toldAtMs, sentAtMs + model.minRttMs);
+  return Math.max(soonestMs, toldAtMs - returnPath.queueMs);
+}
+
+/**
+ * Whether the group still reaches the receiver.
+ * @param mayHear whether anything goes to the group that is for it
+ * @param groupDatagramsSent by now
+ */
+export function takeGroup(
+  peer: SessionPeer,
+  report: Report,
+  mayHear: boolean,
+  groupDatagramsSent: number,
+): void {
+  // What was sent to it alone cannot have come by the group. Where some of that was lost, this is too
+  // low, which costs unicast and nothing else.
+  const byGroup = report.segmentsReceived - (peer.unicastLog.total - peer.unicastBase);
+  if (byGroup > peer.receivedByGroup) {
+    peer.receivedByGroup = byGroup;
+    peer.barrenGroupReports = 0;
+  } else if (report.state === 'receiving' && groupDatagramsSent > peer.groupSentAtReport) {
+    peer.barrenGroupReports++;
+  }
+  peer.groupSentAtReport = groupDatagramsSent;
+  if (peer.barrenGroupReports >= barrenReports) peer.isGroupLost = true;
+  if (report.segmentsReceived > peer.segmentsReceived) peer.noteArrival();
+  peer.segmentsReceived = report.segmentsReceived;
+  const hearsGroup = mayHear && report.hearsGroup && !peer.isGroupLost;
+  if (hearsGroup === peer.hearsGroup) return;
+  peer.hearsGroup = hearsGroup;
+  // What goes to the group counts from now on, or no longer.
+  peer.groupOver = peer.lane?.groupLog.total ?? 0;
+  peer.model.restart();
+  peer.lane?.measure();
+}
+
+/**
+ * @param window of the lane that serves the receiver
+ * @param lastBurst the last that was begun; undefined before the first
+ */
+export function takeLacks(
+  window: BlockWindow<SessionBlock>,
+  peer: SessionPeer,
+  report: Report,
+  lastBurst: number | undefined,
+): void {
+  const { index } = peer;
+  const { firstBlock, describedBlocks } = report;
+  const isDescribed = (block: SessionBlock) =>
+    block.index >= firstBlock && block.index < describedBlocks;
+  if (describedBlocks > firstBlock) peer.needed.remove(firstBlock, describedBlocks);
+  const lacked = new Set<SessionBlock>();
+  const parts = new Map<number, Lack & { kind: 'part' }>();
+  for (const lack of report.lacks) {
+    const end = lack.firstBlock + (lack.kind === 'whole' ? lack.blockCount : 1);
+    peer.needed.add(lack.firstBlock, end);
+    if (lack.kind === 'part') parts.set(lack.firstBlock, lack);
+  }
+  peer.parts = parts;
+  for (const block of window) {
+    // Where nothing was laid out, the block is not read yet, or was read for its digest alone and is over.
+    if (!isDescribed(block) || block.wire === undefined || !peer.needed.has(block.index)) continue;
+    lacked.add(block);
+    peer.needed.remove(block.index, block.index + 1);
+    const { low, high } = parts.get(block.index) ?? { low: allSegments, high: allSegments };
+    // A report that does not know this round yet tells what has come, not what was lost.
+    if (covers(report, block, index, lastBurst) || !block.isPending(index)) {
+      block.setLackingSegments(index, low, high);
+      block.endAwait(index);
+    } else {
+      block.keepLackingSegments(index, low, high);
+    }
+  }
+  for (const block of window) {
+    if (!isDescribed(block) || lacked.has(block) || !block.isPending(index)) continue;
+    block.setLackingSegments(index, 0, 0);
+    block.endAwait(index);
+  }
+}
+
+/** Whether everything of the block's round had come to the receiver, or was lost, by this report. */
+function covers(
+  report: Report,
+  block: SessionBlock,
+  receiver: number,
+  lastBurst: number | undefined,
+): boolean {
+  const { throughBurst } = report;
+  if (throughBurst === undefined || block.isSending) return false;
+  if (lastBurst === undefined || burstsAhead(throughBurst, lastBurst) > 0) return false;
+  const burst = block.burstOf(receiver);
+  // Nothing of the round was to be sent there.
+  return burst === undefined || burstsAhead(throughBurst, burst) >= 0;
+}
+
+const allSegments = 0xffffffff;

@@ -1,0 +1,403 @@
+/**
+ * A lane: receivers that are served together, at one pace and with one window of blocks in flight. All
+ * begin in the main lane; who is left behind gets a lane of its own (SESSIONS 5.11, docs/CONGESTION.md).
+ */
+import type { TimeMs, Transmit } from '../base/machine.js';
+import type { SessionGeometry } from '../object/geometry.js';
+import { segmentCountOfBlock } from '../object/geometry.js';
+import { RateControl } from '../path/congestion-controller.js';
+import { Pacer } from '../path/pacer.js';
+import { SentLog } from '../path/sent-bursts.js';
+import { sessionHeaderSizeBytes } from '../wire/header.js';
+import type { PeerLane, SessionPeer } from './peer.js';
+import { Rounds, toGroup } from './rounds.js';
+import { SessionBlock } from './sealed-block.js';
+
+/** What a lane asks of the delivery that it is a part of. */
+export interface LaneOwner {
+  readonly isContentOpen: boolean;
+  /** Whether every block of the content has been read; and whether this one has. */
+  readonly isRead: boolean;
+  isHashed(block: number): boolean;
+  /** The bytes of a block that the lane has opened are wanted. */
+  open(lane: Lane, block: SessionBlock): void;
+  transmit(
+    nowMs: TimeMs,
+    lane: Lane,
+    block: SessionBlock,
+    receiver: number,
+    low: number,
+    high: number,
+  ): Transmit;
+  /** The block is over: its memory may be used again. */
+  close(block: SessionBlock): void;
+}
+
+export interface LaneOptions {
+  /** Whether it reads all of the content once, needed or not. */
+  readonly isMain: boolean;
+  readonly geometry: SessionGeometry;
+  /** All of the session; their `lane` says who is of this one. */
+  readonly peers: readonly SessionPeer[];
+  readonly reportIntervalMs: number;
+  readonly maxBlocks: number;
+  readonly chance: number;
+  /** The pace where a person has set it: then only what is under way is limited here. */
+  readonly fixedRateBytesPerSec: number | undefined;
+}
+
+/** Blocks are asked for this long before their time comes to be sent. */
+const readAheadMs = 10;
+const readAheadBlocks = 4;
+
+/** What goes out at once takes the path no longer than this. */
+const maxBatchMs = 5;
+
+/** Bursts under way that numbers of 16 bits can tell apart, with room to spare. */
+const maxBursts = 16_384;
+
+export class Lane implements PeerLane {
+  readonly rounds: Rounds<SessionBlock>;
+  readonly control: RateControl;
+  readonly groupLog = new SentLog();
+  /** Served receivers of this lane that hear the group. */
+  groupMembers: number[] = [];
+  /** The last burst of this lane; and the last one of a round that has been sent whole. */
+  lastBurst: number | undefined;
+  lastWholeBurst: number | undefined;
+  maxBlocks: number;
+  private members: SessionPeer[] = [];
+  /** Of those, who sets the pace by the latest report. */
+  private readonly paced: SessionPeer[] = [];
+  /** The next block of the content to look at; the first time, all are. */
+  private cursor: number;
+  private isFirstPass: boolean;
+  /** Nothing is needed until a report says so. */
+  private isIdle = false;
+  private receiverWindowBlocks = Infinity;
+  /** Blocks that bursts can be told apart of: each goes to every place in one of its own. */
+  private burstLimit = Infinity;
+  /** Blocks in flight in which a report is awaited of a receiver. */
+  private readonly awaitedBlocks: Uint32Array;
+  private readonly pacer = new Pacer();
+  /** How many more datagrams may be under way; undefined where that is to be found out. */
+  private headroom: number | undefined;
+  private isPaced = false;
+  /** Of the datagrams of the round that is being sent, the share that one member gets at most. */
+  private roundShare = 1;
+  private isStarved = false;
+
+  constructor(
+    private readonly options: LaneOptions,
+    private readonly owner: LaneOwner,
+  ) {
+    const { geometry, peers, reportIntervalMs, chance, isMain, maxBlocks } = options;
+    this.cursor = geometry.manifestBlockCount;
+    this.isFirstPass = isMain;
+    this.maxBlocks = maxBlocks;
+    this.awaitedBlocks = new Uint32Array(peers.length);
+    this.control = new RateControl({
+      blockDatagrams: geometry.segmentsPerBlock,
+      datagramSizeBytes: geometry.mssBytes + sessionHeaderSizeBytes,
+      reportIntervalMs,
+      chance,
+    });
+    const createBlock = () => new SessionBlock(peers.length, this.awaitedBlocks);
+    this.rounds = new Rounds(peers.length, createBlock, {
+      isUninterrupted: true,
+      batchLimit: () => this.batchLimit,
+      transmit: (nowMs, block, receiver, low, high) =>
+        owner.transmit(nowMs, this, block, receiver, low, high),
+      timeoutMs: (nowMs, block) => this.endRound(nowMs, block),
+      hearsGroup: (receiver) => (peers[receiver] as SessionPeer).hearsGroup,
+    });
+  }
+
+  /** Receivers that are served by this lane now. */
+  get servedPeers(): readonly SessionPeer[] {
+    return this.members;
+  }
+
+  /** Who takes part has changed. */
+  measure(): void {
+    this.members = this.options.peers.filter((peer) => peer.lane === this && peer.isServed);
+    this.groupMembers = [];
+    this.control.initialRttMs = 0;
+    for (const { index, hearsGroup, model } of this.members) {
+      this.control.initialRttMs = Math.max(this.control.initialRttMs, model.minRttMs);
+      if (hearsGroup) this.groupMembers.push(index);
+    }
+    this.receiverWindowBlocks = this.leastWindowBlocks();
+    const places = this.members.length - Math.max(0, this.groupMembers.length - 1);
+    this.burstLimit = Math.max(2, Math.floor(maxBursts / Math.max(1, places)));
+    this.headroom = undefined;
+    this.isIdle = false;
+  }
+
+  /** How much a receiver can put together has changed, perhaps: nearly every report says so. */
+  takeWindow(peer: SessionPeer, windowBlocks: number): void {
+    const before = peer.windowBlocks;
+    peer.windowBlocks = windowBlocks;
+    if (!peer.isServed) return;
+    if (windowBlocks <= this.receiverWindowBlocks) {
+      this.receiverWindowBlocks = Math.max(1, windowBlocks);
+    } else if (before <= this.receiverWindowBlocks) {
+      this.receiverWindowBlocks = this.leastWindowBlocks();
+    }
+  }
+
+  private leastWindowBlocks(): number {
+    let least = Infinity;
+    for (const { windowBlocks } of this.members) least = Math.min(least, windowBlocks);
+    return Math.max(1, least);
+  }
+
+  /** A receiver is no longer served here: what it lacks is needed again. */
+  release(peer: SessionPeer): void {
+    for (const block of this.rounds.window) {
+      block.endAwait(peer.index);
+      if (!block.isPending(peer.index)) continue;
+      block.setLackingSegments(peer.index, 0, 0);
+      if (block.wasSent(peer.index)) peer.sentInVain.add(block.index, block.index + 1);
+      if (!peer.isSettled) peer.needed.add(block.index, block.index + 1);
+    }
+  }
+
+  handleReport(nowMs: TimeMs, peer: SessionPeer): void {
+    if (!peer.needed.isEmpty) this.isIdle = false;
+    this.headroom = undefined;
+    const { paced } = this;
+    paced.length = 0;
+    for (const member of this.members) {
+      if (!this.isPacedBy(member) && member !== peer) continue;
+      member.inFlight = this.inFlightOf(member);
+      paced.push(member);
+    }
+    this.control.update(nowMs, paced);
+  }
+
+  /** Something may be needed now that was not before. */
+  wake(): void {
+    this.isIdle = false;
+  }
+
+  /** Bytes have come for a block that this lane has opened. */
+  fill(block: SessionBlock, load: () => void): void {
+    // With nobody to send it to, it was read for its digest alone.
+    block.isRead = true;
+    for (const peer of this.members) {
+      if (!peer.needed.has(block.index)) continue;
+      peer.needed.remove(block.index, block.index + 1);
+      const part = peer.parts.get(block.index);
+      if (part === undefined) block.setLacking(peer.index);
+      else block.setLackingSegments(peer.index, part.low, part.high);
+      if (!peer.sentInVain.has(block.index)) continue;
+      peer.sentInVain.remove(block.index, block.index + 1);
+      block.noteSentBefore(peer.index);
+    }
+    if (block.pendingCount === 0) return;
+    load();
+    this.beginRound(block);
+  }
+
+  // --- Which block next
+
+  advance(): void {
+    const { window } = this.rounds;
+    window.dropWhere((block) => {
+      const isOver = block.hasBytes && block.pendingCount === 0;
+      if (isOver) {
+        block.endAwaits();
+        this.owner.close(block);
+      }
+      return isOver;
+    });
+    let unsent = 0;
+    for (const block of window) {
+      if (block.hasBytes && !block.isSending && block.awaitedCount === 0) this.beginRound(block);
+      if (block.round <= 1 && block.deadlineMs === undefined) unsent++;
+    }
+    this.openBlocks(this.readAhead - unsent);
+  }
+
+  private get readAhead(): number {
+    if (this.hasFixedRate) return Infinity;
+    const blocks = (this.control.pace * readAheadMs) / this.options.geometry.segmentsPerBlock;
+    return readAheadBlocks + Math.ceil(blocks);
+  }
+
+  private openBlocks(count: number): void {
+    const { window } = this.rounds;
+    const limit = Math.min(this.maxBlocks, this.receiverWindowBlocks, this.burstLimit);
+    for (let opened = 0; opened < count && window.length < limit && !this.isIdle; ) {
+      const index = this.nextBlock();
+      if (index === undefined) {
+        this.isIdle = true;
+        return;
+      }
+      const block = window.push(index, 0, segmentCountOfBlock(this.options.geometry, index));
+      this.owner.open(this, block);
+      // Read for its digest alone, it goes nowhere.
+      if (!block.isRead || block.wire !== undefined) opened++;
+    }
+  }
+
+  /**
+   * The manifest comes first. The content is gone through once as a whole, for its digest; what receivers
+   * lack then, because they came late or it was bad, in further passes.
+   */
+  private nextBlock(): number | undefined {
+    const { manifestBlockCount, blockCount } = this.options.geometry;
+    const manifestBlock = this.nextNeeded(0);
+    if (manifestBlock !== undefined && manifestBlock < manifestBlockCount) return manifestBlock;
+    if (!this.owner.isContentOpen) return undefined;
+    this.isFirstPass &&= !this.owner.isRead && this.cursor < blockCount;
+    while (this.isFirstPass && this.cursor < blockCount) {
+      const index = this.cursor++;
+      if (!this.owner.isHashed(index) || this.isNeeded(index)) return index;
+    }
+    this.isFirstPass = false;
+    for (;;) {
+      const next = this.nextNeeded(this.cursor);
+      if (next !== undefined) {
+        this.cursor = next + 1;
+        return next;
+      }
+      if (this.cursor === manifestBlockCount) return undefined;
+      this.cursor = manifestBlockCount;
+    }
+  }
+
+  private isNeeded(block: number): boolean {
+    return this.members.some(({ needed }) => needed.has(block));
+  }
+
+  private nextNeeded(from: number): number | undefined {
+    let first: number | undefined;
+    for (const peer of this.members) {
+      let next = peer.needed.nextFrom(from);
+      while (next !== undefined && this.rounds.window.find(next) !== undefined) {
+        next = peer.needed.nextFrom(next + 1);
+      }
+      if (next !== undefined && (first === undefined || next < first)) first = next;
+    }
+    return first;
+  }
+
+  // --- Rounds
+
+  private beginRound(block: SessionBlock): void {
+    block.beginRound();
+    if (this.groupMembers.length > 0) block.sendToGroup(this.groupMembers);
+  }
+
+  /** All of a round is sent: whose reports are awaited, and for how long. */
+  private endRound(nowMs: TimeMs, block: SessionBlock): number {
+    block.sentAtMs = nowMs;
+    this.lastWholeBurst = this.lastBurst;
+    let longestMs = 0;
+    for (const peer of this.members) {
+      if (!block.isPending(peer.index)) continue;
+      block.await(peer.index);
+      longestMs = Math.max(longestMs, peer.rtt.timeoutMs + peer.returnPath.gapMs);
+    }
+    return this.options.reportIntervalMs + longestMs;
+  }
+
+  // --- Pace
+
+  /** The next batch of this lane, if its time has come. */
+  pollTransmit(nowMs: TimeMs): Transmit | undefined {
+    const { isUnpaced } = this.control;
+    this.isPaced = !this.hasFixedRate && !isUnpaced && !this.pacer.maySend(nowMs);
+    if (this.isPaced) return undefined;
+    const transmit = this.rounds.continueRound(nowMs) ?? this.beginRoundOf(nowMs);
+    if (transmit === undefined) return undefined;
+    if (this.isStarved) this.control.limitedUntilMs = nowMs;
+    this.isStarved = false;
+    const { bytes, datagramSizeBytes = bytes.length } = transmit;
+    const count = Math.ceil(bytes.length / datagramSizeBytes);
+    if (!isUnpaced) this.pacer.handleSent(nowMs, (count * this.roundShare) / this.control.pace);
+    return transmit;
+  }
+
+  private beginRoundOf(nowMs: TimeMs): Transmit | undefined {
+    // While nobody's reports are awaited there is no limit, but there may be one after any round.
+    if (this.headroom === undefined || this.headroom === Infinity) {
+      this.headroom = this.findHeadroom(nowMs);
+    }
+    if (this.headroom <= 0) return undefined;
+    const transmit = this.rounds.pollTransmit(nowMs);
+    if (transmit === undefined) this.isStarved = true;
+    else this.charge();
+    return transmit;
+  }
+
+  /** A round takes as long, and as much of the room, as the member takes that gets the most of it. */
+  private charge(): void {
+    const block = this.rounds.sending;
+    if (block === undefined) return;
+    const groupCount = block.countToSend(toGroup, false);
+    let total = groupCount;
+    let most = 0;
+    for (const { index, hearsGroup } of this.members) {
+      const own = block.countToSend(index, hearsGroup);
+      total += own;
+      most = Math.max(most, hearsGroup ? own + groupCount : own);
+    }
+    this.roundShare = total === 0 ? 1 : most / total;
+    this.headroom = (this.headroom ?? 0) - most;
+  }
+
+  private get hasFixedRate(): boolean {
+    return this.options.fixedRateBytesPerSec !== undefined;
+  }
+
+  /** A slow path takes less at once: more would pile up in a queue that may be short. */
+  private get batchLimit(): number {
+    const { fixedRateBytesPerSec, geometry } = this.options;
+    const perMs =
+      fixedRateBytesPerSec === undefined
+        ? this.control.pace / this.roundShare
+        : fixedRateBytesPerSec / (1000 * geometry.mssBytes);
+    return Math.max(1, Math.floor(perMs * maxBatchMs));
+  }
+
+  /** Of the members whose reports are on their way: the others will not say that anything has come. */
+  private findHeadroom(nowMs: TimeMs): number {
+    let least = Infinity;
+    for (const peer of this.members) {
+      if (!this.isPacedBy(peer)) continue;
+      const room = this.control.inFlightLimit(peer.model) - this.inFlightOf(peer);
+      if (room <= 0) peer.model.fullAtMs = nowMs;
+      least = Math.min(least, room);
+    }
+    return least;
+  }
+
+  private isPacedBy(peer: SessionPeer): boolean {
+    return (this.awaitedBlocks[peer.index] as number) > 0;
+  }
+
+  private inFlightOf(peer: SessionPeer): number {
+    const unicast = peer.unicastLog.total - peer.unicastOver;
+    return peer.hearsGroup ? unicast + this.groupLog.total - peer.groupOver : unicast;
+  }
+
+  /** When to look whether something may be sent. */
+  get nextSendAtMs(): TimeMs {
+    return this.isPaced ? this.pacer.nextAtMs : Infinity;
+  }
+
+  /** The host may be busy: it sends when it can, and need not be woken for that. */
+  handleTimeout(nowMs: TimeMs): void {
+    if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
+  }
+
+  /** Nothing more is sent. */
+  end(): void {
+    this.rounds.window.clear();
+    this.awaitedBlocks.fill(0);
+    this.isIdle = true;
+  }
+}

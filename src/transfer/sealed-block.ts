@@ -1,0 +1,107 @@
+/** A block in flight in a session: sealed once, sent in bursts, reported on. */
+
+import type { TimeMs } from '../base/machine.js';
+import { Block } from './block-window.js';
+
+export class SessionBlock extends Block {
+  /** The block as it goes out; undefined where it does not. */
+  wire: Uint8Array | undefined;
+  /** Whether its bytes were read: that may be for their digest alone. */
+  isRead = false;
+  /** Which reading of the block this is: a part of its nonce. */
+  generation = 0;
+  /** When the last datagram of the round was sent. */
+  sentAtMs: TimeMs = 0;
+  /** Receivers whose report on this round is awaited. */
+  awaitedCount = 0;
+  private readonly awaited: Uint8Array;
+  /** The last burst of the current round, by receiver. */
+  private readonly bursts: Int32Array;
+  /** Two masks for each receiver, low half first: segments that have been sent to it. */
+  private readonly sent: Uint32Array;
+
+  /** @param awaitedBlocks by receiver, in how many blocks its report is awaited */
+  constructor(
+    receiverCount: number,
+    private readonly awaitedBlocks: Uint32Array = new Uint32Array(receiverCount),
+  ) {
+    super(receiverCount);
+    this.awaited = new Uint8Array(receiverCount);
+    this.bursts = new Int32Array(receiverCount);
+    this.sent = new Uint32Array(2 * receiverCount);
+  }
+
+  override get hasBytes(): boolean {
+    return this.isRead;
+  }
+
+  override reset(index: number, firstSequence: number, segmentCount: number): void {
+    super.reset(index, firstSequence, segmentCount);
+    this.isRead = false;
+    this.awaited.fill(0);
+    this.awaitedCount = 0;
+    this.sent.fill(0);
+  }
+
+  override beginRound(): void {
+    super.beginRound();
+    this.bursts.fill(none);
+  }
+
+  /**
+   * Some of the round has gone to a receiver in this burst.
+   * @returns how many of these segments it lacks and had been sent before
+   */
+  noteBurst(receiver: number, burst: number, low: number, high: number): number {
+    this.bursts[receiver] = burst;
+    const place = 2 * receiver;
+    const sentLow = this.sent[place] as number;
+    const sentHigh = this.sent[place + 1] as number;
+    this.sent[place] = sentLow | low;
+    this.sent[place + 1] = sentHigh | high;
+    if (((sentLow & low) | (sentHigh & high)) === 0) return 0;
+    return this.countLacking(receiver, sentLow & low, sentHigh & high);
+  }
+
+  /** Whether anything of it was sent to a receiver. */
+  wasSent(receiver: number): boolean {
+    return ((this.sent[2 * receiver] as number) | (this.sent[2 * receiver + 1] as number)) !== 0;
+  }
+
+  /** All of it was sent to the receiver before it was in flight this time. */
+  noteSentBefore(receiver: number): void {
+    this.sent.fill(0xffffffff, 2 * receiver, 2 * receiver + 2);
+  }
+
+  /** The last burst in which something of the round went to a receiver; undefined where nothing did. */
+  burstOf(receiver: number): number | undefined {
+    const burst = this.bursts[receiver] as number;
+    return burst === none ? undefined : burst;
+  }
+
+  isAwaited(receiver: number): boolean {
+    return this.awaited[receiver] === 1;
+  }
+
+  await(receiver: number): void {
+    if (this.awaited[receiver] === 1) return;
+    this.awaited[receiver] = 1;
+    this.awaitedCount++;
+    this.awaitedBlocks[receiver] = (this.awaitedBlocks[receiver] as number) + 1;
+  }
+
+  /** Its report has come, or is no longer waited for. */
+  endAwait(receiver: number): void {
+    if (this.awaited[receiver] === 0) return;
+    this.awaited[receiver] = 0;
+    this.awaitedCount--;
+    this.awaitedBlocks[receiver] = (this.awaitedBlocks[receiver] as number) - 1;
+  }
+
+  /** Nothing of it is waited for any longer. */
+  endAwaits(): void {
+    for (let i = 0; this.awaitedCount > 0 && i < this.awaited.length; i++) this.endAwait(i);
+  }
+}
+
+const none = -1;

@@ -1,0 +1,121 @@
+/**
+ * A run of datagrams that came together and belong together: segments of one block, of one burst. They are
+ * read where they lie: nothing is copied, and nothing is made anew for each.
+ */
+import { readUint16, readUint32 } from '../base/network-order.js';
+import type { SessionGeometry } from '../object/geometry.js';
+import { segmentCountOfBlock, sizeOfBlock } from '../object/geometry.js';
+import {
+  isBlockDatagram,
+  sessionField,
+  sessionHeaderSizeBytes,
+  sessionKind,
+} from '../wire/header.js';
+import { tagSizeBytes } from '../wire/sizes.js';
+
+export class BlockRun {
+  block = 0;
+  generation = 0;
+  burst = 0;
+  isTagged = false;
+  /** Of all its datagrams together. */
+  flags = 0;
+  count = 0;
+  /** Where it ends in the memory that it lies in. */
+  end = 0;
+  private bytes: Uint8Array = nothing;
+  private start = 0;
+  private stepBytes = 0;
+
+  /**
+   * Moves to the run that begins at `start`, where there must be a datagram of data.
+   * @returns false where its numbers or its size are not of this session: all that is left is then one run
+   */
+  read(geometry: SessionGeometry, bytes: Uint8Array, start: number): boolean {
+    this.bytes = bytes;
+    this.start = start;
+    this.block = readUint32(bytes, start + sessionField.block);
+    this.generation = bytes[start + sessionField.detail] as number;
+    this.burst = readUint16(bytes, start + sessionField.burst);
+    this.isTagged = bytes[start + sessionField.kind] === sessionKind.taggedData;
+    this.flags = 0;
+    this.count = 0;
+    this.end = start;
+    if (this.block < geometry.blockCount) this.measure(geometry);
+    if (this.count > 0) return true;
+    this.count = 1;
+    this.end = bytes.length;
+    return false;
+  }
+
+  /** Which segment a datagram of the run is. */
+  segment(place: number): number {
+    return this.bytes[this.start + place * this.stepBytes + sessionField.segment] as number;
+  }
+
+  header(place: number): Uint8Array {
+    const from = this.start + place * this.stepBytes;
+    return this.bytes.subarray(from, from + sessionHeaderSizeBytes);
+  }
+
+  body(place: number): Uint8Array {
+    const from = this.start + place * this.stepBytes;
+    return this.bytes.subarray(from + sessionHeaderSizeBytes, this.endOf(place) - this.tagBytes);
+  }
+
+  /** Empty where datagrams bear none. */
+  tag(place: number): Uint8Array {
+    const end = this.endOf(place);
+    return this.bytes.subarray(end - this.tagBytes, end);
+  }
+
+  /** One of its datagrams as a whole; of a run that is none, all that is left. */
+  datagram(place: number): Uint8Array {
+    return this.bytes.subarray(this.start + place * this.stepBytes, this.endOf(place));
+  }
+
+  /** Only the last segment of a block may be shorter: it is the last of a run. */
+  private measure(geometry: SessionGeometry): void {
+    const { bytes, start, block } = this;
+    const { mssBytes } = geometry;
+    const framingBytes = sessionHeaderSizeBytes + this.tagBytes;
+    const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
+    const segmentCount = segmentCountOfBlock(geometry, block);
+    this.stepBytes = framingBytes + mssBytes;
+    let next = start;
+    do {
+      const segment = bytes[next + sessionField.segment] as number;
+      if (segment >= segmentCount) return;
+      const bodyBytes = Math.min(mssBytes, sealedBytes - segment * mssBytes);
+      if (next + framingBytes + bodyBytes > bytes.length) return;
+      this.flags |= bytes[next + sessionField.flags] as number;
+      this.count++;
+      next += framingBytes + bodyBytes;
+      this.end = next;
+      if (bodyBytes < mssBytes) return;
+    } while (this.isContinuedAt(next));
+  }
+
+  /**
+   * Whether what lies there is a datagram like the first, but for its segment and flags. Where they bear tags,
+   * somebody forges: each is then judged by itself.
+   */
+  private isContinuedAt(offset: number): boolean {
+    const { bytes, start } = this;
+    if (this.isTagged || !isBlockDatagram(bytes, offset)) return false;
+    for (let i = 0; i < sessionField.segment; i++) {
+      if (bytes[offset + i] !== bytes[start + i]) return false;
+    }
+    return readUint16(bytes, offset + sessionField.burst) === this.burst;
+  }
+
+  private endOf(place: number): number {
+    return place === this.count - 1 ? this.end : this.start + (place + 1) * this.stepBytes;
+  }
+
+  private get tagBytes(): number {
+    return this.isTagged ? tagSizeBytes : 0;
+  }
+}
+
+const nothing = new Uint8Array(0);

@@ -1,0 +1,213 @@
+/** Fields of messages, one after another: whole numbers in network byte order, counted bytes and text. */
+import { assert } from '../base/assert.js';
+
+// Making one takes longer than what it does for a name, and keeps no state between calls.
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Bytes of UTF-8 that a UTF-16 unit takes at most. */
+const maxBytesPerUnit = 3;
+
+export class ByteWriter {
+  private bytes = new Uint8Array(256);
+  private view = new DataView(this.bytes.buffer);
+  private length = 0;
+
+  get sizeBytes(): number {
+    return this.length;
+  }
+
+  uint8(value: number): this {
+    this.reserve(1);
+    this.bytes[this.length++] = value;
+    return this;
+  }
+
+  uint16(value: number): this {
+    return this.uint8(value >>> 8).uint8(value);
+  }
+
+  uint32(value: number): this {
+    return this.uint16(value >>> 16).uint16(value);
+  }
+
+  /** A whole number from 0 to 2^53 - 1: seven bits a byte, low ones first (LEB128). */
+  varint(value: number): this {
+    assert(Number.isSafeInteger(value) && value >= 0, 'a varint is a whole number from 0 on');
+    let rest = value;
+    for (; rest >= 128; rest = Math.floor(rest / 128)) this.uint8((rest % 128) | 128);
+    return this.uint8(rest);
+  }
+
+  float64(value: number): this {
+    this.reserve(8);
+    this.view.setFloat64(this.length, value);
+    this.length += 8;
+    return this;
+  }
+
+  raw(bytes: Uint8Array): this {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+    return this;
+  }
+
+  /** The number of bytes, then the bytes. */
+  counted(bytes: Uint8Array): this {
+    return this.varint(bytes.length).raw(bytes);
+  }
+
+  text(text: string): this {
+    const mostBytes = maxBytesPerUnit * text.length;
+    // The number of bytes must not need more than the one byte that is left for it.
+    if (mostBytes >= 128) return this.counted(encoder.encode(text));
+    this.reserve(1 + mostBytes);
+    const { written } = encoder.encodeInto(text, this.bytes.subarray(this.length + 1));
+    this.bytes[this.length] = written;
+    this.length += 1 + written;
+    return this;
+  }
+
+  finish(): Uint8Array {
+    return this.bytes.slice(0, this.length);
+  }
+
+  private reserve(sizeBytes: number): void {
+    if (this.length + sizeBytes <= this.bytes.length) return;
+    const larger = new Uint8Array(Math.max(2 * this.bytes.length, this.length + sizeBytes));
+    larger.set(this.bytes.subarray(0, this.length));
+    this.bytes = larger;
+    this.view = new DataView(larger.buffer);
+  }
+}
+
+/**
+ * Reads what a stranger wrote: what goes past the end, or is no number, makes `isGood` false for good
+ * and gives zeros, so that a caller checks once, behind the last field.
+ */
+export class ByteReader {
+  isGood = true;
+  private offset = 0;
+  private readonly view: DataView;
+
+  constructor(private readonly bytes: Uint8Array) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  get remainingBytes(): number {
+    return this.bytes.length - this.offset;
+  }
+
+  uint8(): number {
+    const value = this.bytes[this.offset];
+    if (value === undefined) this.isGood = false;
+    else this.offset++;
+    return value ?? 0;
+  }
+
+  uint16(): number {
+    return (this.uint8() << 8) | this.uint8();
+  }
+
+  uint32(): number {
+    return ((this.uint16() << 16) | this.uint16()) >>> 0;
+  }
+
+  varint(): number {
+    let value = 0;
+    for (let unit = 1; unit <= 2 ** 49; unit *= 128) {
+      const byte = this.uint8();
+      value += (byte & 127) * unit;
+      if (byte < 128) {
+        if (Number.isSafeInteger(value)) return value;
+        break;
+      }
+    }
+    this.isGood = false;
+    return 0;
+  }
+
+  float64(): number {
+    if (this.remainingBytes < 8) this.isGood = false;
+    if (!this.isGood) return 0;
+    this.offset += 8;
+    return this.view.getFloat64(this.offset - 8);
+  }
+
+  /** A view into what is read, not a copy. */
+  raw(sizeBytes: number): Uint8Array {
+    if (sizeBytes > this.remainingBytes) {
+      this.isGood = false;
+      return new Uint8Array(0);
+    }
+    const start = this.offset;
+    this.offset += sizeBytes;
+    return this.bytes.subarray(start, this.offset);
+  }
+
+  counted(): Uint8Array {
+    return this.raw(this.varint());
+  }
+
+  /** @returns an empty text, and `isGood` false, where it is not UTF-8 */
+  text(): string {
+    const text = decodeUtf8(this.counted());
+    if (text === undefined) this.isGood = false;
+    return text ?? '';
+  }
+}
+
+/** @returns undefined where it is not UTF-8, over-long forms and lone surrogates among that */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a text takes more bytes than this in UTF-8. */
+export function isLongerUtf8(text: string, sizeBytes: number): boolean {
+  return maxBytesPerUnit * text.length > sizeBytes && encoder.encode(text).length > sizeBytes;
+}
+
+export function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** One behind the other, in memory of their own. */
+export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+/**
+ * Looks at all bytes, so that time tells nothing of the first that differs: who may try often could else
+ * find a tag or a cookie byte by byte. Public keys and digests are no secrets, but are compared by this as
+ * well, so that nobody has to ask which is which (SECURITY, "Comparisons").
+ */
+export function isEqualBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= (a[i] as number) ^ (b[i] as number);
+  return difference === 0;
+}
+
+/** Characters that a terminal would act on, or that would show others in a wrong order, as `\x1b`. */
+export function escapeControls(text: string): string {
+  return text.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, (character) => {
+    const code = character.codePointAt(0) as number;
+    return `\\x${code.toString(16).padStart(2, '0')}`;
+  });
+}
+
+/** The same for a text of several lines: their ends stay. */
+export function escapeControlsInLines(text: string): string {
+  return text.split('\n').map(escapeControls).join('\n');
+}

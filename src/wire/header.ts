@@ -1,0 +1,272 @@
+/**
+ * The session dialect on the wire (SESSIONS 2): a header of 16 bytes in network byte order, then the
+ * body. `decodeSession` never throws: it returns a packet, or the name of what is wrong.
+ */
+import { readUint16, readUint32, writeUint16, writeUint32 } from '../base/network-order.js';
+import { tagSizeBytes } from './sizes.js';
+
+/** In the header, so that both sides know at once when they cannot talk. */
+export const protocolVersion = 1;
+
+export const sessionHeaderSizeBytes = 16;
+
+/** "P2" where the classic dialect has its type, so that one port tells both apart. */
+export const sessionType = 0x5032;
+
+/** Where each field begins, in bytes; what lies from 8 on depends on the kind. */
+export const sessionField = {
+  session: 0,
+  kind: 4,
+  /** The version in a hello and a cookie, the generation in data. */
+  detail: 5,
+  type: 6,
+  receiver: 8,
+  /** Of the body: datagrams that came together must be told apart. */
+  bodySize: 10,
+  counter: 12,
+  block: 8,
+  segment: 12,
+  flags: 13,
+  burst: 14,
+} as const;
+
+export const sessionKind = {
+  /** Sender: are you there? As long as the answer, so that nobody is flooded by answers. */
+  hello: 1,
+  /** Receiver: prove that you read this at your address. */
+  cookie: 2,
+  /** Sender: the cookie, and the first message of the handshake. */
+  open: 3,
+  /** Receiver: the second message. */
+  reply: 4,
+  /** Sender: the third message. */
+  proof: 5,
+  /** A message on the channel between sender and one receiver. */
+  control: 6,
+  /** A segment of a sealed block. */
+  data: 7,
+  /** The same with a tag of its own. */
+  taggedData: 8,
+  /** To the group: who hears this? */
+  probe: 9,
+} as const;
+
+/** Flags of data. */
+export const dataFlag = {
+  /** The last datagram of this burst to whoever gets it. */
+  endOfBurst: 1,
+} as const;
+
+/** Opening: hello, cookie, open, reply, proof; and control. */
+export interface ChannelPacket {
+  readonly kind: 'hello' | 'cookie' | 'open' | 'reply' | 'proof' | 'control';
+  readonly session: number;
+  readonly version: number;
+  /** The sender's number for this receiver. */
+  readonly receiver: number;
+  /** A nonce that stays the same during one opening; the message's number in control. */
+  readonly counter: number;
+  readonly header: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+export interface BlockPacket {
+  readonly kind: 'data' | 'tagged-data';
+  readonly session: number;
+  readonly generation: number;
+  readonly block: number;
+  readonly segment: number;
+  readonly flags: number;
+  readonly burst: number;
+  readonly header: Uint8Array;
+  /** A piece of the sealed block. */
+  readonly body: Uint8Array;
+  /** Of `tagged-data`; else empty. */
+  readonly tag: Uint8Array;
+}
+
+export interface ProbePacket {
+  readonly kind: 'probe';
+  readonly session: number;
+  readonly header: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+export type SessionPacket = ChannelPacket | BlockPacket | ProbePacket;
+export type SessionDecodeFault = 'too-short' | 'unknown-type' | 'unknown-kind';
+
+const channelKinds = {
+  [sessionKind.hello]: 'hello',
+  [sessionKind.cookie]: 'cookie',
+  [sessionKind.open]: 'open',
+  [sessionKind.reply]: 'reply',
+  [sessionKind.proof]: 'proof',
+  [sessionKind.control]: 'control',
+} as const;
+
+/** Whether a datagram is of this dialect, going by its type field alone. */
+export function isSessionDatagram(bytes: Uint8Array, offset = 0): boolean {
+  return (
+    bytes.length >= offset + 8 &&
+    bytes[offset + 6] === sessionType >>> 8 &&
+    bytes[offset + 7] === (sessionType & 0xff)
+  );
+}
+
+/** Whether it is data, with a tag or without. */
+export function isBlockDatagram(bytes: Uint8Array, offset: number): boolean {
+  if (bytes.length <= offset + sessionHeaderSizeBytes) return false;
+  const kind = bytes[offset + sessionField.kind];
+  const isBlock = kind === sessionKind.data || kind === sessionKind.taggedData;
+  return isBlock && isSessionDatagram(bytes, offset);
+}
+
+/**
+ * What the first datagram takes of `bytes`, where several may have come together; all of them where that
+ * cannot be told. Of data, that depends on the session's geometry.
+ */
+export function channelDatagramSize(bytes: Uint8Array, offset: number): number {
+  const leftBytes = bytes.length - offset;
+  if (leftBytes <= sessionHeaderSizeBytes || !isSessionDatagram(bytes, offset)) return leftBytes;
+  const isProbe = bytes[offset + sessionField.kind] === sessionKind.probe;
+  const bodyBytes = isProbe ? tagSizeBytes : readUint16(bytes, offset + sessionField.bodySize);
+  return Math.min(leftBytes, sessionHeaderSizeBytes + bodyBytes);
+}
+
+/** @returns the packet, or the name of the fault; bodies are views into `bytes` */
+export function decodeSession(bytes: Uint8Array): SessionPacket | SessionDecodeFault {
+  if (bytes.length < sessionHeaderSizeBytes) return 'too-short';
+  if (!isSessionDatagram(bytes)) return 'unknown-type';
+  const session = readUint32(bytes, sessionField.session);
+  const kind = bytes[sessionField.kind] as number;
+  const detail = bytes[sessionField.detail] as number;
+  const header = bytes.subarray(0, sessionHeaderSizeBytes);
+  if (kind === sessionKind.data || kind === sessionKind.taggedData) {
+    const isTagged = kind === sessionKind.taggedData;
+    const end = bytes.length - (isTagged ? tagSizeBytes : 0);
+    if (end <= sessionHeaderSizeBytes) return 'too-short';
+    return {
+      kind: isTagged ? 'tagged-data' : 'data',
+      session,
+      generation: detail,
+      block: readUint32(bytes, sessionField.block),
+      segment: bytes[sessionField.segment] as number,
+      flags: bytes[sessionField.flags] as number,
+      burst: readUint16(bytes, sessionField.burst),
+      header,
+      body: bytes.subarray(sessionHeaderSizeBytes, end),
+      tag: bytes.subarray(end),
+    };
+  }
+  const body = bytes.subarray(sessionHeaderSizeBytes);
+  if (kind === sessionKind.probe) return { kind: 'probe', session, header, body };
+  const name = channelKinds[kind as keyof typeof channelKinds];
+  if (name === undefined) return 'unknown-kind';
+  if (body.length !== readUint16(bytes, sessionField.bodySize)) return 'too-short';
+  return {
+    kind: name,
+    session,
+    version: detail,
+    receiver: readUint16(bytes, sessionField.receiver),
+    counter: readUint32(bytes, sessionField.counter),
+    header,
+    body,
+  };
+}
+
+/** The header of everything that goes between the sender and one receiver. */
+export function encodeChannelHeader(
+  kind: ChannelPacket['kind'],
+  session: number,
+  receiver: number,
+  counter: number,
+  bodySizeBytes: number,
+): Uint8Array {
+  const bytes = new Uint8Array(sessionHeaderSizeBytes);
+  writeCommon(bytes, 0, session, sessionKind[kind], protocolVersion);
+  writeUint16(bytes, sessionField.receiver, receiver);
+  writeUint16(bytes, sessionField.bodySize, bodySizeBytes);
+  writeUint32(bytes, sessionField.counter, counter);
+  return bytes;
+}
+
+export function encodeChannelPacket(
+  kind: ChannelPacket['kind'],
+  session: number,
+  receiver: number,
+  counter: number,
+  body: Uint8Array,
+): Uint8Array {
+  const bytes = new Uint8Array(sessionHeaderSizeBytes + body.length);
+  bytes.set(encodeChannelHeader(kind, session, receiver, counter, body.length));
+  bytes.set(body, sessionHeaderSizeBytes);
+  return bytes;
+}
+
+/** Writes the header of a segment into `bytes`. */
+export function writeBlockHeader(
+  bytes: Uint8Array,
+  offset: number,
+  isTagged: boolean,
+  fields: {
+    readonly session: number;
+    readonly generation: number;
+    readonly block: number;
+    readonly segment: number;
+    readonly flags: number;
+    readonly burst: number;
+  },
+): void {
+  const kind = isTagged ? sessionKind.taggedData : sessionKind.data;
+  writeCommon(bytes, offset, fields.session, kind, fields.generation);
+  writeUint32(bytes, offset + sessionField.block, fields.block);
+  bytes[offset + sessionField.segment] = fields.segment;
+  bytes[offset + sessionField.flags] = fields.flags;
+  writeUint16(bytes, offset + sessionField.burst, fields.burst);
+}
+
+/** The header of a probe; its body is the tag over it. */
+export function encodeProbeHeader(session: number): Uint8Array {
+  const bytes = new Uint8Array(sessionHeaderSizeBytes);
+  writeCommon(bytes, 0, session, sessionKind.probe, protocolVersion);
+  return bytes;
+}
+
+/** One line for people. */
+export function describeSession(bytes: Uint8Array): string {
+  const packet = decodeSession(bytes);
+  if (typeof packet === 'string') return `${packet}: ${bytes.length} bytes`;
+  const session = packet.session.toString(16).padStart(8, '0');
+  switch (packet.kind) {
+    case 'data':
+    case 'tagged-data': {
+      const { kind, block, segment, generation, burst, body, flags } = packet;
+      const end = (flags & dataFlag.endOfBurst) === 0 ? '' : ', its end';
+      return `${kind} ${session}: block ${block}.${generation}, segment ${segment}, ${body.length} bytes, burst ${burst}${end}`;
+    }
+    case 'probe':
+      return `probe ${session}`;
+    default: {
+      const { kind, receiver, counter, body } = packet;
+      return `${kind} ${session}: receiver ${receiver}, number ${counter}, ${body.length} bytes`;
+    }
+  }
+}
+
+/** How far burst `a` is ahead of burst `b`; below 0 where it is behind. Numbers are 16 bits wide. */
+export function burstsAhead(a: number, b: number): number {
+  return (((a - b) & 0xffff) << 16) >> 16;
+}
+
+function writeCommon(
+  bytes: Uint8Array,
+  offset: number,
+  session: number,
+  kind: number,
+  detail: number,
+): void {
+  writeUint32(bytes, offset + sessionField.session, session);
+  bytes[offset + sessionField.kind] = kind;
+  bytes[offset + sessionField.detail] = detail;
+  writeUint16(bytes, offset + sessionField.type, sessionType);
+}

@@ -1,0 +1,162 @@
+/**
+ * A receiver's report: what it still lacks, as a state and not as a change, so that a lost report costs
+ * nothing but time. What is not listed below `describedBlocks` is complete.
+ */
+import { hasBit } from '../base/bit-masks.js';
+import type { ByteReader, ByteWriter } from './byte-codec.js';
+
+/** What a receiver is at. */
+export type ReceiverState = 'preparing' | 'receiving' | 'whole' | 'storing';
+const states: readonly ReceiverState[] = ['preparing', 'receiving', 'whole', 'storing'];
+
+/** Consecutive blocks of which nothing is held, or one of which some segments are lacking. */
+export type Lack =
+  | { readonly kind: 'whole'; readonly firstBlock: number; readonly blockCount: number }
+  | {
+      readonly kind: 'part';
+      readonly firstBlock: number;
+      /** Bit i: segment i is lacking; low half and high half. */
+      readonly low: number;
+      readonly high: number;
+    };
+
+export interface Report {
+  readonly state: ReceiverState;
+  /** Everything of this burst and of those before it has come, or is lost; undefined before the first. */
+  readonly throughBurst: number | undefined;
+  /** The highest burst of which anything has come, and for how long it has been here. */
+  readonly latestBurst: number | undefined;
+  readonly heldMs: number;
+  /** When it left, since the session began there, by its own clock. */
+  readonly stampMs: number;
+  /** Whether it hears the group. */
+  readonly hearsGroup: boolean;
+  /** Whether each datagram must bear a tag: a block was forged. */
+  readonly wantsTags: boolean;
+  /** How many blocks it can put together at once. */
+  readonly windowBlocks: number;
+  /** Data that came, duplicates included, and segments that were lost, both since the session began. */
+  readonly segmentsReceived: number;
+  readonly segmentsLost: number;
+  /** What blocks that are not complete hold, listed or not; the manifest's before its end. */
+  readonly lackingBytes: number;
+  /** Content that came in this session, each block once for each time that it was completed. */
+  readonly receivedBytes: number;
+  /** The list tells of all blocks from `firstBlock` to below this. */
+  readonly firstBlock: number;
+  readonly describedBlocks: number;
+  readonly lacks: readonly Lack[];
+}
+
+const reportFlag = { hasThrough: 1, hasLatest: 2, hearsGroup: 4, wantsTags: 8 } as const;
+
+export function writeReport(writer: ByteWriter, report: Report): void {
+  const flags =
+    (report.throughBurst === undefined ? 0 : reportFlag.hasThrough) |
+    (report.latestBurst === undefined ? 0 : reportFlag.hasLatest) |
+    (report.hearsGroup ? reportFlag.hearsGroup : 0) |
+    (report.wantsTags ? reportFlag.wantsTags : 0);
+  writer.uint8(states.indexOf(report.state)).uint8(flags);
+  writer.uint16(report.throughBurst ?? 0).uint16(report.latestBurst ?? 0);
+  writer.varint(Math.round(report.heldMs * 1000)).varint(Math.round(report.stampMs * 1000));
+  writer.varint(report.windowBlocks);
+  writer.varint(report.segmentsReceived).varint(report.segmentsLost);
+  writer.varint(report.lackingBytes).varint(report.receivedBytes).varint(report.firstBlock);
+  writer.varint(report.describedBlocks - report.firstBlock);
+  let next = report.firstBlock;
+  for (const lack of report.lacks) {
+    writer.varint(lack.firstBlock - next);
+    if (lack.kind === 'whole') {
+      writer.varint(2 * lack.blockCount);
+      next = lack.firstBlock + lack.blockCount;
+    } else {
+      writeMask(writer, lack.low, lack.high);
+      next = lack.firstBlock + 1;
+    }
+  }
+}
+
+/** The most that one entry of the list takes. */
+export const maxLackSizeBytes = 14;
+
+export function readReport(reader: ByteReader): Report | undefined {
+  const state = states[reader.uint8()];
+  const flags = reader.uint8();
+  const throughBurst = reader.uint16();
+  const latestBurst = reader.uint16();
+  const heldMs = reader.varint() / 1000;
+  const stampMs = reader.varint() / 1000;
+  const windowBlocks = reader.varint();
+  const segmentsReceived = reader.varint();
+  const segmentsLost = reader.varint();
+  const lackingBytes = reader.varint();
+  const receivedBytes = reader.varint();
+  const firstBlock = reader.varint();
+  const describedBlocks = firstBlock + reader.varint();
+  const lacks: Lack[] = [];
+  for (let next = firstBlock; reader.isGood && reader.remainingBytes > 0; ) {
+    const first = next + reader.varint();
+    const lack = readLack(reader, first);
+    next = first + (lack.kind === 'whole' ? lack.blockCount : 1);
+    lacks.push(lack);
+    if (next > describedBlocks) return undefined;
+  }
+  if (!reader.isGood || state === undefined || describedBlocks > 2 ** 32) return undefined;
+  return {
+    state,
+    throughBurst: (flags & reportFlag.hasThrough) === 0 ? undefined : throughBurst,
+    latestBurst: (flags & reportFlag.hasLatest) === 0 ? undefined : latestBurst,
+    heldMs,
+    stampMs,
+    hearsGroup: (flags & reportFlag.hearsGroup) !== 0,
+    wantsTags: (flags & reportFlag.wantsTags) !== 0,
+    windowBlocks,
+    segmentsReceived,
+    segmentsLost,
+    lackingBytes,
+    receivedBytes,
+    firstBlock,
+    describedBlocks,
+    lacks,
+  };
+}
+
+/** An odd number: the count of segments, then each; above seven, 1 and the two masks. */
+function writeMask(writer: ByteWriter, low: number, high: number): void {
+  const segments = segmentsOf(low, high, maxListed + 1);
+  if (segments.length > maxListed) {
+    writer.varint(1).uint32(low).uint32(high);
+    return;
+  }
+  writer.varint(2 * segments.length + 1);
+  for (const segment of segments) writer.uint8(segment);
+}
+
+const maxListed = 7;
+
+function segmentsOf(low: number, high: number, limit: number): number[] {
+  const segments: number[] = [];
+  for (let i = 0; i < 64 && segments.length < limit; i++) {
+    if (hasBit(low, high, i)) segments.push(i);
+  }
+  return segments;
+}
+
+function readLack(reader: ByteReader, firstBlock: number): Lack {
+  const head = reader.varint();
+  if (head % 2 === 0) {
+    if (head === 0) reader.isGood = false;
+    return { kind: 'whole', firstBlock, blockCount: head / 2 };
+  }
+  if (head === 1) return { kind: 'part', firstBlock, low: reader.uint32(), high: reader.uint32() };
+  const count = (head - 1) / 2;
+  if (count > maxListed) reader.isGood = false;
+  let low = 0;
+  let high = 0;
+  for (let i = 0; i < count && reader.isGood; i++) {
+    const segment = reader.uint8();
+    if (segment < 32) low |= 1 << segment;
+    else high |= 1 << (segment & 31);
+  }
+  return { kind: 'part', firstBlock, low: low >>> 0, high: high >>> 0 };
+}

@@ -1,0 +1,67 @@
+/** A local user who may write to the folder of a key or of a list of trusted keys could exchange it for one of its own. */
+import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { AuthorizedSenders } from '../../src/node/keys/authorized-senders.js';
+import {
+  formatPublicKey,
+  generateKeyPair,
+  loadKeyPair,
+  saveKeyPair,
+} from '../../src/node/keys/key-files.js';
+import { KnownReceivers } from '../../src/node/keys/known-receivers.js';
+
+const skip = process.platform === 'win32' && 'modes say nothing there';
+const noRoot = process.getuid?.() !== 0 && 'only root can give files away';
+const pair = await generateKeyPair();
+const line = formatPublicKey(pair.publicKey, '');
+
+type Load = (folder: string) => Promise<unknown>;
+
+/** A folder with a key and both lists, and another one with links to them. */
+async function createPlace(t: Test) {
+  const root = t.testdir({ files: {}, links: {} });
+  const [files, links] = [join(root, 'files'), join(root, 'links')];
+  await saveKeyPair(join(files, 'key'), pair, '');
+  writeFileSync(join(files, 'senders'), `${line}\n`);
+  writeFileSync(join(files, 'receivers'), `localhost:1 ${line}\n`);
+  mkdirSync(links, { recursive: true });
+  for (const name of ['key', 'senders', 'receivers']) {
+    symlinkSync(join(files, name), join(links, name));
+  }
+  const load = {
+    key: (folder: string) => loadKeyPair(join(folder, 'key')),
+    senders: (folder: string) => AuthorizedSenders.load(join(folder, 'senders')),
+    receivers: (folder: string) => KnownReceivers.load(join(folder, 'receivers')),
+  };
+  return { files, links, load: Object.entries<Load>(load) };
+}
+
+t.test('a key or list in a folder that anybody may write to is refused', { skip }, async (t) => {
+  const { files, links, load } = await createPlace(t);
+  chmodSync(files, 0o777);
+  for (const [name, from] of load) {
+    const reason = `anybody on this host may exchange it in ${files} (mode 0777); move it to a folder of your own`;
+    await t.rejects(from(files), { message: `${join(files, name)}: ${reason}` });
+    await t.rejects(from(links), { message: `${join(links, name)}: ${reason}` }, 'by a link');
+  }
+  chmodSync(files, 0o775);
+  for (const [name, from] of load) await t.resolves(from(files), `${name}: a group is known`);
+  chmodSync(links, 0o777);
+  for (const [, from] of load) await t.rejects(from(links), { message: `exchange it in ${links}` });
+});
+
+t.test('where each may exchange its own files alone, the owner counts', { skip }, async (t) => {
+  const { files, load } = await createPlace(t);
+  chmodSync(files, 0o1777);
+  for (const [name, from] of load) await t.resolves(from(files), name);
+});
+
+t.test("another user's there are refused", { skip: noRoot }, async (t) => {
+  const { files, load } = await createPlace(t);
+  chmodSync(files, 0o1777);
+  for (const [name, from] of load) {
+    chownSync(join(files, name), 1000, 1000);
+    await t.rejects(from(files), { message: /may exchange it in .* \(mode 1777\)/ });
+  }
+});

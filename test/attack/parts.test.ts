@@ -1,0 +1,30 @@
+/** A receiver that lets anybody in: a stranger takes no part from another sender by what it calls its own object. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { generateKeyPair } from '../../src/index.js';
+import { writeOrigin } from '../../src/node/disk/parts/part-origin.js';
+import { toHex } from '../../src/wire/byte-codec.js';
+import { SessionHost, sendTo } from '../support/session-host.js';
+
+t.test('who completes an object of the same name removes its own parts alone', async (t) => {
+  const folder = t.testdir({ photos: 'content', in: { '.p2mp-part': {} } });
+  const [own, other] = [await generateKeyPair(), await generateKeyPair()];
+  const parts = new Map<string, string>();
+  for (const [id, { publicKey }] of [
+    ['aa', own],
+    ['bb', other],
+  ] as const) {
+    const part = join(folder, 'in/.p2mp-part', id.repeat(32));
+    mkdirSync(part, { recursive: true });
+    writeFileSync(join(part, 'journal'), '');
+    await writeOrigin(part, { senderKey: '', lastKey: toHex(publicKey), label: 'photos' });
+    parts.set(id, part);
+  }
+  const host = await SessionHost.open(t, join(folder, 'in'), { sharesParts: true });
+  const { receivers } = await sendTo([host], [join(folder, 'photos')], { keyPair: own });
+  t.match(receivers, [{ status: 'complete' }]);
+  await host.receiving.close('all is sent');
+  t.notOk(existsSync(parts.get('aa') ?? ''), 'of an earlier time');
+  t.ok(existsSync(parts.get('bb') ?? ''), "another sender's");
+});

@@ -1,0 +1,249 @@
+/**
+ * A receiver that is trusted and lies in its reports, one field after another, and one that floods its sender with
+ * them: it harms itself alone. The others are served as soon, and the sender says nothing false.
+ */
+import t, { type Test } from 'tap';
+import { openingLimits } from '../../src/security/opening-limits.js';
+import type { SecureChannel } from '../../src/security/secure-channel.js';
+import { receiverLimits } from '../../src/session/receiver-limits.js';
+import { sessionDefaults } from '../../src/transfer/config.js';
+import type { Message } from '../../src/wire/messages.js';
+import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
+import type { Report } from '../../src/wire/report.js';
+import { SessionWire } from '../support/session-wire.js';
+
+const sizeBytes = 24_000;
+const receiverCount = 3;
+/** A sender bears with a receiver that answers but comes no further for four of these. */
+const giveUpAfterMs = 1500;
+const longestMs = 20_000;
+
+type Lie = (report: Report, count: number, wire: SessionWire) => Partial<Report>;
+
+/** From its first report on, r0 says something else than what is true. */
+function run(seed: string, lie: Lie, hasGroup: boolean): SessionWire {
+  let count = 0;
+  const liars = new WeakSet<SecureChannel>();
+  return new SessionWire({
+    seed,
+    receiverCount,
+    sizeBytes,
+    hasGroup,
+    untilMs: longestMs,
+    sender: { giveUpAfterMs },
+    attack: ({ bytes }, wire) => {
+      const channel = wire.receivers[0]?.machine.find(wire.sender.session)?.secureChannel;
+      if (channel === undefined || liars.has(channel)) return [bytes];
+      liars.add(channel);
+      const seal = channel.seal.bind(channel);
+      channel.seal = (plain) => {
+        const message = decodeMessage(plain);
+        if (message?.kind !== 'report') return seal(plain);
+        const report = { ...message.report, ...lie(message.report, count++, wire) };
+        return seal(encodeMessage({ kind: 'report', report }));
+      };
+      return [bytes];
+    },
+  }).run();
+}
+
+const most = 2 ** 53 - 1;
+const noLacks = { lacks: [] };
+const lies: Readonly<Record<string, Lie>> = {
+  'state preparing': () => ({ state: 'preparing' }),
+  'state receiving': () => ({ state: 'receiving' }),
+  'state whole': () => ({ state: 'whole' }),
+  'state storing': () => ({ state: 'storing' }),
+  'throughBurst none': () => ({ throughBurst: undefined }),
+  'throughBurst ahead': ({ throughBurst = 0 }) => ({ throughBurst: (throughBurst + 9) & 0xffff }),
+  'throughBurst far': ({ throughBurst = 0 }) => ({
+    throughBurst: (throughBurst ^ 0x8000) & 0xffff,
+  }),
+  'throughBurst behind': ({ throughBurst = 0 }) => ({ throughBurst: (throughBurst - 9) & 0xffff }),
+  'latestBurst none': () => ({ latestBurst: undefined }),
+  'latestBurst ahead': ({ latestBurst = 0 }) => ({ latestBurst: (latestBurst + 9) & 0xffff }),
+  'latestBurst behind': ({ latestBurst = 0 }) => ({ latestBurst: (latestBurst - 9) & 0xffff }),
+  'heldMs most': () => ({ heldMs: 2 ** 42 }),
+  'heldMs some': () => ({ heldMs: 1 }),
+  'stampMs zero': () => ({ stampMs: 0 }),
+  'stampMs most': () => ({ stampMs: 2 ** 42 }),
+  'stampMs jumping': ({ stampMs }, i) => ({ stampMs: i % 2 === 0 ? stampMs : 1e9 }),
+  hearsGroup: () => ({ hearsGroup: true }),
+  'hears no group': () => ({ hearsGroup: false }),
+  wantsTags: () => ({ wantsTags: true }),
+  'windowBlocks 0': () => ({ windowBlocks: 0 }),
+  'windowBlocks most': () => ({ windowBlocks: most }),
+  'segmentsReceived 0': () => ({ segmentsReceived: 0 }),
+  'segmentsReceived most': () => ({ segmentsReceived: most }),
+  'segmentsReceived falling': (_, i) => ({ segmentsReceived: most - i }),
+  'segmentsReceived double': ({ segmentsReceived }) => ({ segmentsReceived: 2 * segmentsReceived }),
+  'segmentsLost most': () => ({ segmentsLost: most }),
+  'lackingBytes 0': () => ({ lackingBytes: 0 }),
+  'lackingBytes most': () => ({ lackingBytes: most }),
+  'lackingBytes falling': (_, i) => ({ lackingBytes: most - i }),
+  'receivedBytes most': () => ({ receivedBytes: most }),
+  'describes nothing': () => ({ firstBlock: 0, describedBlocks: 0, ...noLacks }),
+  'describes too much': ({ firstBlock }) => ({ firstBlock, describedBlocks: 2 ** 32, ...noLacks }),
+  'describes the end alone': ({ describedBlocks }) => ({
+    firstBlock: describedBlocks,
+    ...noLacks,
+  }),
+  'lacks nothing': () => noLacks,
+  'lacks all': (_, __, { sender }) => {
+    const { blockCount } = sender.geometry;
+    const lacks = [{ kind: 'whole' as const, firstBlock: 0, blockCount }];
+    return { state: 'receiving', firstBlock: 0, describedBlocks: blockCount, lacks };
+  },
+  'lacks segments that there are not': (_, __, { sender }) => {
+    const { blockCount } = sender.geometry;
+    const lacks = Array.from({ length: blockCount }, (_, firstBlock) => ({
+      ...{ kind: 'part' as const, firstBlock, low: 0xffffffff, high: 0xffffffff },
+    }));
+    return { state: 'receiving', firstBlock: 0, describedBlocks: blockCount, lacks };
+  },
+  'lacks no segment of each': (_, __, { sender }) => {
+    const { blockCount } = sender.geometry;
+    const lacks = Array.from({ length: blockCount }, (_, firstBlock) => ({
+      ...{ kind: 'part' as const, firstBlock, low: 0, high: 0 },
+    }));
+    return { state: 'receiving', firstBlock: 0, describedBlocks: blockCount, lacks };
+  },
+};
+
+/** A receiver may say so for as long as it likes: its disk may be slow. */
+const endless = ['state preparing', 'state storing'];
+
+for (const [hasGroup, name] of [
+  [false, 'a receiver that lies in one field of its reports harms itself alone, by unicast'],
+  [true, 'a receiver that lies in one field of its reports harms itself alone, by the group'],
+] as const) {
+  t.test(name, (t) => {
+    for (const [name, lie] of Object.entries(lies)) {
+      const wire = run(name, lie, hasGroup);
+      for (const index of [1, 2]) {
+        const { status, elapsedMs = Infinity } = wire.outcomeOf(index) ?? {};
+        t.equal(status, 'complete', `${name}: r${index}`);
+        t.equal(wire.receivers[index]?.isIdentical, true, `${name}: r${index} holds all`);
+        t.ok(elapsedMs < 2000, `${name}: r${index} after ${elapsedMs} ms`);
+      }
+      const isComplete = wire.outcomeOf(0)?.status === 'complete';
+      if (isComplete) t.equal(wire.receivers[0]?.isIdentical, true, `${name}: r0 says the truth`);
+      const hasEnd = wire.result !== undefined;
+      t.equal(hasEnd, !endless.includes(name), `${name}: whether the session ends`);
+    }
+    t.end();
+  });
+}
+
+/** With each word that r0 says, it says others. */
+function flood(seed: string, count: number, word: (i: number, wire: SessionWire) => Uint8Array) {
+  let said = 0;
+  const wire = new SessionWire({
+    ...{ seed, receiverCount, sizeBytes, untilMs: longestMs, sender: { giveUpAfterMs } },
+    attack: ({ from, to, bytes }, wire) => {
+      const [bad] = wire.receivers;
+      const channel = bad?.machine.find(wire.sender.session)?.secureChannel;
+      if (to !== 'sender' || channel === undefined || from.host !== bad?.address.host)
+        return [bytes];
+      const words = Array.from({ length: count }, () => channel.seal(word(said++, wire)));
+      return [bytes, ...words];
+    },
+  }).run();
+  return { wire, said };
+}
+
+/** Datagrams of the sender. */
+const sentIn = (wire: SessionWire) => wire.log.filter(({ to }) => to !== 'sender').length;
+
+function checkServed(t: Test, wire: SessionWire): void {
+  for (const index of [1, 2]) {
+    t.equal(wire.receivers[index]?.isIdentical, true, `r${index}`);
+    t.ok((wire.outcomeOf(index)?.elapsedMs ?? Infinity) < 1000, `r${index} is served as soon`);
+  }
+}
+
+t.test('a flood of reports draws no more datagrams than a few do', (t) => {
+  const word = (_: number, { sender: { geometry } }: SessionWire) => {
+    const { blockCount } = geometry;
+    const report: Report = {
+      ...{ state: 'receiving', throughBurst: undefined, latestBurst: undefined, heldMs: 0 },
+      ...{ stampMs: 0, hearsGroup: false, wantsTags: false, windowBlocks: 64 },
+      ...{ segmentsReceived: 0, segmentsLost: 0, lackingBytes: sizeBytes, receivedBytes: 0 },
+      ...{ firstBlock: 0, describedBlocks: blockCount },
+      lacks: [{ kind: 'whole', firstBlock: 0, blockCount }],
+    };
+    return encodeMessage({ kind: 'report', report });
+  };
+  const few = flood('reports', 1, word);
+  const many = flood('reports', 200, word);
+  t.ok(many.said > 1000, `${many.said} reports`);
+  checkServed(t, many.wire);
+  const [sentToFew, sentToMany] = [sentIn(few.wire), sentIn(many.wire)];
+  t.ok(sentToMany < 3 * sentToFew, `${sentToMany} datagrams, and ${sentToFew}`);
+  t.end();
+});
+
+t.test(
+  'a storm of polls, or of any word that is not for a sender, is counted and not answered',
+  (t) => {
+    const digest = new Uint8Array(32);
+    const words: readonly Message[] = [
+      { kind: 'poll', burst: 3, hasTags: true, leavesGroup: true, reportGapMs: 1 },
+      { kind: 'root', digest },
+      { kind: 'bye', reason: '', isFinal: true },
+      { kind: 'nodes', height: 0, firstNode: 0, digests: digest },
+    ];
+    const alone = flood('storm', 0, () => digest);
+    for (const word of words) {
+      const { wire, said } = flood('storm', 200, () => encodeMessage(word));
+      checkServed(t, wire);
+      t.equal(wire.receivers[0]?.isIdentical, true, `${word.kind}: r0 is served as well`);
+      const counted = Object.values(wire.result?.faults ?? {}).reduce((a, b) => a + b, 0);
+      t.ok(said > 1000 && counted > 0.8 * said, `${word.kind}: ${counted} of ${said} are counted`);
+      t.ok(sentIn(wire) < 1.5 * sentIn(alone.wire), `${word.kind}: ${sentIn(wire)} datagrams`);
+    }
+    t.end();
+  },
+);
+
+t.test(
+  'who asks for digests in a flood gets one answer for each question, of one datagram',
+  (t) => {
+    const ask = { kind: 'nodes-request', height: 0, firstNode: 0, count: 255 } as const;
+    const { wire, said } = flood('digests', 200, () => encodeMessage(ask));
+    checkServed(t, wire);
+    const toOthers = wire.log.filter(({ to }) => to === 1).length;
+    const toBad = wire.log.filter(({ to }) => to === 0).length;
+    t.ok(toBad <= said + 2 * toOthers, `${toBad} datagrams for ${said} questions`);
+    t.end();
+  },
+);
+
+t.test('a sender that stops at any moment leaves nothing behind at a receiver', (t) => {
+  let last = 0;
+  for (let lives = 0; lives <= last; lives++) {
+    let sent = 0;
+    const wire = new SessionWire({
+      seed: `stops ${lives}`,
+      fileCount: 20,
+      attack: ({ to, bytes }) => (to === 'sender' || ++sent <= lives ? [bytes] : []),
+    });
+    wire.run(sessionDefaults.giveUpAfterMs + 3 * receiverLimits.idleMs);
+    if (lives === 0) last = leastSteps(wire);
+    const [receiver] = wire.receivers;
+    // The handshake keeps its place a little longer than a session that was quick.
+    receiver?.machine.handleTimeout(wire.nowMs + 2 * openingLimits.handshakeMs);
+    t.equal(receiver?.kept, 0, `after ${lives} datagrams`);
+    t.ok((receiver?.results.length ?? 0) <= 1);
+    const isComplete = receiver?.results[0]?.status === 'complete';
+    if (isComplete) t.equal(receiver?.isIdentical, true);
+    if (wire.outcomeOf(0)?.status === 'complete') t.ok(isComplete, 'no sender knows more');
+  }
+  t.end();
+});
+
+/** Datagrams of a whole session of this kind, as it is without any trouble. */
+function leastSteps(like: SessionWire): number {
+  const wire = new SessionWire({ fileCount: 20, sizeBytes: like.content.length }).run();
+  return sentIn(wire);
+}

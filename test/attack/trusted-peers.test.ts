@@ -1,0 +1,163 @@
+/**
+ * Peers that are trusted and say anything at all, on channels of their own: nobody throws, others are
+ * served, and nothing false is called complete.
+ */
+import t from 'tap';
+import { createRandom } from '../../src/base/random.js';
+import { ByteWriter } from '../../src/wire/byte-codec.js';
+import { sessionField, sessionKind } from '../../src/wire/header.js';
+import { encodeMessage } from '../../src/wire/messages.js';
+import { SessionWire } from '../support/session-wire.js';
+
+/** A message of any kind, with numbers that are of the right kind at best. */
+function drawMessage(random: () => number): Uint8Array {
+  const integer = (end: number) => Math.floor(random() * end);
+  const pick = <T>(values: readonly T[]) => values[integer(values.length)] as T;
+  const numbers = [0, 1, 2, 3, 7, 63, 64, 255, 65_535, 2 ** 24, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1];
+  const number = () => pick([pick(numbers), integer(10), integer(1000)]);
+  const byte = () => pick([0, 1, 2, 3, 4, 255, integer(256)]);
+  const bytes = (size: number) => Uint8Array.from({ length: size }, () => integer(256));
+  const draws: (() => Uint8Array)[] = [
+    // A report, field by field.
+    () => {
+      const writer = new ByteWriter().uint8(3).uint8(integer(4)).uint8(integer(16));
+      writer.uint16(number() & 0xffff).uint16(number() & 0xffff);
+      for (let i = 0; i < 6; i++) writer.varint(number());
+      writer.varint(pick([0, 1, number()])).varint(pick([1, 3, 6, 7, number()]));
+      for (let i = integer(4); i > 0; i--) {
+        writer.varint(pick([0, 1, number()])).varint(pick([0, 2, 4, 3, 5, number()]));
+        for (let j = integer(3); j > 0; j--) writer.uint8(byte());
+      }
+      return writer.finish();
+    },
+    () => new ByteWriter().uint8(6).uint8(byte()).varint(number()).uint8(byte()).finish(),
+    () => {
+      const digests = bytes(32 * integer(40));
+      return new ByteWriter().uint8(7).uint8(byte()).varint(number()).raw(digests).finish();
+    },
+    () => encodeMessage({ kind: 'root', digest: bytes(32) }),
+    () => new ByteWriter().uint8(4).uint8(integer(8)).uint16(integer(65_536)).finish(),
+    () => drawOffer(number, byte, bytes),
+    () => encodeMessage({ kind: 'accept', name: '\u001b[2J\u202e' }),
+    () => Uint8Array.of(integer(12), ...bytes(integer(60))),
+  ];
+  return pick(draws)();
+}
+
+function drawOffer(
+  number: () => number,
+  byte: () => number,
+  bytes: (size: number) => Uint8Array,
+): Uint8Array {
+  // Often none: it is to come as blocks.
+  const manifest = bytes(Math.max(0, byte() - 50));
+  return new ByteWriter()
+    .uint8(0)
+    .text('label')
+    .uint16(number() & 0xffff)
+    .uint8(byte())
+    .varint(number())
+    .varint(number())
+    .raw(bytes(32))
+    .counted(manifest)
+    .raw(bytes(32))
+    .text('239.128.0.1')
+    .varint(number())
+    .uint8(byte() % 3)
+    .finish();
+}
+
+const seeds = Array.from({ length: 150 }, (_, i) => i + 1);
+
+t.test('a receiver that says anything harms itself alone', (t) => {
+  let said = 0;
+  for (const seed of seeds) {
+    const random = createRandom('trusted receiver', seed);
+    const wire = new SessionWire({
+      seed: `receiver ${seed}`,
+      receiverCount: 3,
+      sizeBytes: 6000,
+      hasGroup: seed % 2 === 0,
+      untilMs: 400_000,
+      attack: ({ from, to, bytes }, { receivers, sender }) => {
+        const [bad] = receivers;
+        if (to !== 'sender' || from.host !== bad?.address.host) return [bytes];
+        const channel = bad.machine.find(sender.session)?.secureChannel;
+        if (channel === undefined || random() < 0.3) return [bytes];
+        const words = Array.from({ length: 4 }, () => channel.seal(drawMessage(random)));
+        said += words.length;
+        return [bytes, ...words];
+      },
+    }).run();
+    if (wire.result === undefined) t.fail(`seed ${seed}: no end`);
+    for (const index of [1, 2]) {
+      if (wire.receivers[index]?.isIdentical !== true) t.fail(`seed ${seed}: r${index} lacks it`);
+      if (wire.outcomeOf(index)?.status !== 'complete')
+        t.fail(`seed ${seed}: r${index} is not told of`);
+    }
+  }
+  t.ok(said > 1000, `${said} messages`);
+  t.end();
+});
+
+t.test('a sender that says anything makes no receiver throw, nor call it complete', (t) => {
+  let said = 0;
+  for (const seed of seeds) {
+    const random = createRandom('trusted sender', seed);
+    const wire = new SessionWire({
+      seed: `sender ${seed}`,
+      sizeBytes: 6000,
+      fileCount: seed % 3 === 0 ? 100 : 1,
+      untilMs: 400_000,
+      attack: ({ to, bytes }, { sender }) => {
+        const channel = sender.peers[0]?.channel;
+        if (to === 'sender' || channel === undefined || random() < 0.5) return [bytes];
+        said++;
+        const words = [channel.seal(drawMessage(random)), bytes];
+        return random() < 0.5 ? words : words.reverse();
+      },
+    }).run();
+    const [receiver] = wire.receivers;
+    if (receiver?.results[0]?.status === 'complete' && !receiver.isIdentical) {
+      t.fail(`seed ${seed}: called complete, and is not`);
+    }
+  }
+  t.ok(said > 1000, `${said} messages`);
+  t.end();
+});
+
+t.test('offers of any numbers are refused, or begun within the limits', (t) => {
+  let refusedCount = 0;
+  let begunCount = 0;
+  for (const seed of seeds) {
+    const random = createRandom('offers', seed);
+    const integer = (end: number) => Math.floor(random() * end);
+    const wire = new SessionWire({
+      seed: `offer ${seed}`,
+      untilMs: 100_000,
+      attack: ({ to, bytes }, { sender }) => {
+        const channel = sender.peers[0]?.channel;
+        // Its own offer never comes.
+        if (to === 'sender' || channel === undefined) return [bytes];
+        if (channel['sendCounter'] > 60) return [];
+        const numbers = [0, 1, 100, 1000, 1400, 65_000, 2 ** 24, 2 ** 32, 2 ** 53 - 1];
+        const number = () => numbers[integer(numbers.length)] as number;
+        const words = drawOffer(
+          number,
+          () => integer(100),
+          (size) => new Uint8Array(size),
+        );
+        const isProof = bytes[sessionField.kind] === sessionKind.proof;
+        return isProof ? [bytes, channel.seal(words)] : [channel.seal(words)];
+      },
+    }).run();
+    const [receiver] = wire.receivers;
+    const [result] = receiver?.results ?? [];
+    if (result?.status === 'complete') t.fail(`seed ${seed}`);
+    if (result?.status === 'refused') refusedCount++;
+    else begunCount++;
+  }
+  t.ok(refusedCount > 10, `${refusedCount} were refused`);
+  t.ok(begunCount > 0, `${begunCount} waited for what never came`);
+  t.end();
+});

@@ -1,0 +1,103 @@
+/** `p2mp receive --on-complete` when many sessions complete, and when the receiver is to end. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { send } from '../../src/index.js';
+import { generateKeyPair } from '../../src/node/keys/key-files.js';
+import type { Exit } from '../support/processes.js';
+import { eventsOf, type ReceiverProgram, SessionPlace } from '../support/session-commands.js';
+
+t.jobs = 2;
+const buffered = true;
+const skip = process.platform === 'win32' && 'Windows has another shell';
+
+/** Sends small files, one object each, a few at a time. */
+async function sendMany(place: SessionPlace, { port }: ReceiverProgram, count: number) {
+  const keyPair = await generateKeyPair();
+  const sendOne = async (i: number) => {
+    const path = join(place.sent, `file ${i}`);
+    writeFileSync(path, '');
+    const { receivers } = await send({
+      paths: [path],
+      receivers: [{ host: '127.0.0.1', port }],
+      keyPair,
+      trustReceiver: () => undefined,
+    });
+    if (receivers[0]?.status !== 'complete') throw new Error(receivers[0]?.reason);
+  };
+  for (let i = 0; i < count; i += 5) {
+    await Promise.all([0, 1, 2, 3, 4].map((j) => sendOne(i + j)));
+  }
+}
+
+/** The outcomes of commands, as events tell them, in no order. */
+function outcomesOf(exit: Pick<Exit, 'stdout'>): string[] {
+  return eventsOf(exit, 'ON_COMPLETE')
+    .map(({ ['status']: status }) => String(status))
+    .sort();
+}
+
+t.test('many complete sessions: few commands at once', { buffered, skip }, async (t) => {
+  const place = new SessionPlace(t);
+  const now = join(place.folder, 'now');
+  mkdirSync(now);
+  const command = `mkdir '${now}/'$$; ls '${now}' | wc -l >>'${now}.counts'; rmdir '${now}/'$$`;
+  const options = ['--on-complete', command, '--on-complete-jobs', '2', '--metrics', '0'];
+  const receiver = await place.receive(['--open', '--json', ...options]);
+  const { address } = await receiver.program.waitForEvent('metrics');
+  await sendMany(place, receiver, 40);
+  const metrics = await (await fetch(`http://${address}/metrics`)).text();
+  for (const name of ['total{status="done"}', 'total{status="refused"}', 'running', 'waiting']) {
+    t.ok(metrics.includes(`\np2mp_on_complete_${name} `), name);
+  }
+  receiver.program.kill('SIGTERM');
+  const exit = await receiver.program.exited;
+  t.equal(exit.code, 0, 'what waits is finished first');
+  t.same(outcomesOf(exit), Array(40).fill('done'));
+  const counts = readFileSync(`${now}.counts`, 'utf8').trim().split('\n').map(Number);
+  t.equal(counts.length, 40);
+  t.ok(Math.max(...counts) <= 2, 'never more than two');
+});
+
+t.test('a command that hangs is killed, and --once ends', { buffered, skip }, async (t) => {
+  const place = new SessionPlace(t);
+  const options = ['--on-complete', 'sleep 1000', '--on-complete-timeout', '0.5'];
+  const receiver = await place.receive(['--open', '--once', ...options]);
+  await sendMany(place, receiver, 1);
+  const { code, stderr } = await receiver.program.exited;
+  t.equal(code, 0, 'its fate changes nothing');
+  t.match(stderr, /file 0 from \S+: --on-complete: killed after 0.5 s; see --on-complete-timeout/);
+});
+
+t.test('SIGTERM leaves commands as long as --drain-timeout', { buffered, skip }, async (t) => {
+  const place = new SessionPlace(t);
+  const options = ['--on-complete', 'sleep 1000', '--on-complete-jobs', '1'];
+  const all = ['--open', '--json', '--drain-timeout', '0.5', ...options];
+  const receiver = await place.receive(all);
+  await sendMany(place, receiver, 5);
+  receiver.program.kill('SIGTERM');
+  const exit = await receiver.program.exited;
+  t.equal(exit.code, 130);
+  t.same(outcomesOf(exit), [...Array(4).fill('refused'), 'stopped']);
+});
+
+t.test('a second signal kills what runs', { buffered, skip }, async (t) => {
+  const place = new SessionPlace(t);
+  const pidFile = join(place.folder, 'pid');
+  const command = `trap '' TERM; echo $$ >'${pidFile}'; while :; do sleep 0.1; done`;
+  const receiver = await place.receive(['--open', '--json', '--on-complete', command]);
+  await sendMany(place, receiver, 1);
+  while (!existsSync(pidFile) || readFileSync(pidFile, 'utf8') === '') {
+    await new Promise(setImmediate);
+  }
+  const pid = Number(readFileSync(pidFile, 'utf8'));
+  receiver.program.kill('SIGTERM');
+  // The same signal twice at once is one signal.
+  receiver.program.kill('SIGINT');
+  t.equal((await receiver.program.exited).code, 130);
+  // The shell is gone at once, or a zombie until init has seen to it.
+  while (existsSync(`/proc/${pid}`) && !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) {
+    await new Promise(setImmediate);
+  }
+  t.pass('the command is gone');
+});

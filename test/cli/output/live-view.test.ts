@@ -1,0 +1,166 @@
+/** Tables on a terminal: they are aligned by what is seen, and leave nothing behind, whatever becomes of the window. */
+import { EventEmitter } from 'node:events';
+import t from 'tap';
+import { createRandom } from '../../../src/base/random.js';
+import { breaksLines, LiveView, type View } from '../../../src/cli/output/live-view.js';
+import { cut, formatTable, shownRows } from '../../../src/cli/output/table.js';
+import { TerminalScreen } from '../../support/terminal-screen.js';
+
+/** Standard error on a terminal, whose user changes its size. */
+class Window extends EventEmitter {
+  readonly screen: TerminalScreen;
+  private pending = Promise.resolve();
+
+  constructor(
+    public columns: number,
+    public rows: number,
+  ) {
+    super();
+    this.screen = new TerminalScreen(columns, rows);
+  }
+
+  write(text: string): void {
+    this.pending = this.pending.then(() => this.screen.write(text));
+  }
+
+  /** Resolves once all that was written is seen. */
+  settle(): Promise<void> {
+    return this.pending;
+  }
+
+  async resize(columns: number, rows: number): Promise<void> {
+    await this.settle();
+    this.screen.resize(columns, rows);
+    this.columns = columns;
+    this.rows = rows;
+    this.emit('resize');
+    await this.settle();
+  }
+}
+
+const names = [
+  '東京データ.iso',
+  'плащ.bin',
+  'e\u0301tude',
+  'plain name',
+  '디스크-이미지',
+  'very long '.repeat(9),
+];
+
+function viewOf(step: number): View {
+  return ({ columns, lines }) => {
+    const rows = names.map((name, i) => [name, `state ${i}`, `${(step * 7 + i) % 100}%`]);
+    const count = shownRows(rows.length, lines - 1);
+    const more = count < rows.length ? [`and ${rows.length - count} more`] : [];
+    if (count === 0) return more;
+    return [
+      ...formatTable([['object', 'state', 'here'], ...rows.slice(0, count)], columns),
+      ...more,
+    ];
+  };
+}
+
+t.test('columns are aligned as they are seen', async (t) => {
+  const rows = names.map((name) => [name, 'receiving']);
+  for (const maxColumns of [200, 40, 20]) {
+    const starts = new Set<number>();
+    for (const line of formatTable(rows, maxColumns)) {
+      const screen = new TerminalScreen(200);
+      await screen.write(line.slice(0, line.indexOf('receiving')));
+      starts.add(screen.cursorColumn);
+    }
+    t.equal(
+      starts.size,
+      1,
+      `at most ${maxColumns} columns: the second cell begins at ${[...starts]}`,
+    );
+  }
+});
+
+t.test('a cut line fills no more columns than there are', async (t) => {
+  for (const name of names) {
+    for (let columns = 2; columns < 30; columns++) {
+      const screen = new TerminalScreen(columns + 1);
+      await screen.write(cut(name, columns));
+      t.equal(screen.lines.length, 1, `${columns} columns: ${name}`);
+    }
+  }
+});
+
+t.test('a window that changes its size keeps what was printed, and nothing else', async (t) => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const random = createRandom('windows', seed);
+    const pick = (from: number, to: number) => from + Math.floor(random() * (to - from));
+    const window = new Window(80, 24);
+    const live = new LiveView(window, true);
+    const printed: string[] = [];
+    for (let step = 0; step < 30; step++) {
+      live.show(viewOf(step));
+      if (random() < 0.3) await window.resize(pick(40, 130), window.rows);
+      if (random() < 0.3) await window.resize(window.columns, pick(24, 40));
+      if (random() < 0.3) {
+        live.hide();
+        printed.push(`${step}: ${'a line that was printed '.repeat(pick(1, 6))}`.trimEnd());
+        window.write(`${printed.at(-1)}\r\n`);
+      }
+    }
+    live.hide();
+    window.write('the end');
+    await window.settle();
+    t.strictSame(window.screen.unbrokenLines, [...printed, 'the end'], `seed ${seed}`);
+  }
+});
+
+t.test('it fills the window at any size, and says how much it leaves out', async (t) => {
+  for (let rows = 2; rows < 12; rows++) {
+    const window = new Window(60, rows);
+    new LiveView(window, true).show(viewOf(1));
+    await window.settle();
+    const { lines } = window.screen;
+    t.ok(lines.length <= rows, `${rows} rows: ${lines.length} lines`);
+    const shown = lines.filter((line) => / state \d/.test(line)).length;
+    const hidden = names.length - shown;
+    t.equal(lines.at(-1)?.startsWith('and '), hidden > 0, `${rows} rows: ${hidden} are hidden`);
+    if (hidden > 0) t.equal(lines.at(-1), `and ${hidden} more`);
+  }
+});
+
+t.test('a window much too small is clean again afterwards', async (t) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = createRandom('small windows', seed);
+    const pick = (from: number, to: number) => from + Math.floor(random() * (to - from));
+    const window = new Window(100, 30);
+    const live = new LiveView(window, true);
+    for (let step = 0; step < 10; step++) {
+      live.show(viewOf(step));
+      await window.resize(pick(4, 100), pick(2, 30));
+    }
+    live.hide();
+    window.write('the end');
+    await window.settle();
+    // What a window pushed out of its upper edge is out of reach.
+    t.equal(
+      window.screen.visibleLines.filter((line) => line !== '').join(),
+      'the end',
+      `seed ${seed}`,
+    );
+  }
+});
+
+t.test('a terminal that cuts lines off loses nothing that was printed above', async (t) => {
+  const stream = Object.assign(new EventEmitter(), { columns: 80, rows: 24, written: '' });
+  const write = (text: string) => {
+    stream.written += text;
+  };
+  const live = new LiveView(Object.assign(stream, { write }), false);
+  live.show(viewOf(1));
+  stream.written = '';
+  stream.columns = 20;
+  stream.emit('resize');
+  t.equal(stream.written.slice(0, 5), '\r\x1b[6A', 'it goes up by the lines it has drawn');
+  t.equal(breaksLines({ TERM: 'xterm-256color' }), true);
+  t.equal(breaksLines({ TERM: 'xterm-256color', XTERM_VERSION: 'XTerm(390)' }), false);
+  t.equal(breaksLines({ TERM: 'linux' }), false);
+  t.equal(breaksLines({ TERM: 'screen', STY: '1.pts' }), false);
+  t.equal(breaksLines({ TERM: 'screen', TMUX: '/tmp/tmux', XTERM_VERSION: 'XTerm(390)' }), true);
+});

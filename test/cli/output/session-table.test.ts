@@ -1,0 +1,247 @@
+/** The live table of `p2mp send`: what it says, and how it comes and goes on a pseudo terminal. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { formatLoss, percent, sessionTable } from '../../../src/cli/output/session-table.js';
+import type { SessionReceiverStatus } from '../../../src/index.js';
+import { isSameContent, writeRandomFile } from '../../support/loopback.js';
+import { distFolder, Program } from '../../support/processes.js';
+import { SessionPlace } from '../../support/session-commands.js';
+import { toScreen } from '../../support/terminal-screen.js';
+
+t.jobs = 4;
+
+function statusOf(
+  receiver: string,
+  status: SessionReceiverStatus['status'],
+  heldBytes = 0,
+  more: Partial<SessionReceiverStatus> = {},
+): SessionReceiverStatus {
+  return {
+    receiver,
+    address: '10.0.0.1:7735',
+    status,
+    activity: 'receiving',
+    heldBytes,
+    heldBeforeBytes: 0,
+    receivedBytes: heldBytes,
+    elapsedMs: 1000,
+    datagramsSent: 0,
+    repairs: 0,
+    datagramsLost: 0,
+    lossRatio: 0,
+    usesGroup: false,
+    // What it calls itself is known once it takes part.
+    ...(status === 'calling' ? {} : { selfName: receiver }),
+    ...more,
+  };
+}
+
+function firstCells(lines: readonly string[]): string[] {
+  return lines.slice(1, -1).map((line) => line.split(/ {2,}/)[0] ?? '');
+}
+
+t.test('a row says what a person wants to know of a receiver', async (t) => {
+  const held = { elapsedMs: 2000, lossRatio: 0.0123, rttMs: 0.456 };
+  const lines = sessionTable(
+    [
+      statusOf('10.0.0.1', 'active', 500_000, held),
+      statusOf('lab:7000', 'calling', 0, { activity: 'calling', elapsedMs: 0 }),
+    ],
+    1_000_000,
+    3000,
+    { columns: 80, lines: 23 },
+  );
+  t.same(lines, [
+    'receiver  state      here  goodput   loss  rtt',
+    '10.0.0.1  receiving  50%   250 kB/s  1.2%  0.5 ms',
+    'lab:7000  calling    0%    -         0%    -',
+    '0 of 2 complete, 1.00 MB, 3.00 s, ETA 2.00 s',
+  ]);
+});
+
+t.test('where not all have room, those who are not done are shown', async (t) => {
+  const receivers = [
+    statusOf('done', 'complete', 100),
+    statusOf('gone', 'failed', 20),
+    statusOf('called', 'calling'),
+    statusOf('fast', 'active', 90),
+    statusOf('refused', 'refused'),
+    statusOf('slow', 'active', 10),
+    statusOf('met', 'identifying'),
+    statusOf('stopped', 'aborted'),
+    statusOf('asked', 'offered'),
+  ];
+  const names = receivers.map(({ receiver }) => receiver);
+  // Rows stay where they are: one that jumps cannot be read.
+  const tableIn = (lines: number) => sessionTable(receivers, 100, 1000, { columns: 80, lines });
+  t.same(firstCells(tableIn(11)), names);
+  const urgent = ['slow', 'fast', 'asked', 'met', 'called', 'gone', 'refused', 'stopped', 'done'];
+  for (let rows = 1; rows < 8; rows++) {
+    const shown = names.filter((name) => urgent.slice(0, rows).includes(name));
+    t.same(firstCells(tableIn(rows + 3)), [...shown, `and ${9 - rows} more`]);
+  }
+  for (const lines of [1, 2, 3]) {
+    t.match(tableIn(lines), [/^1 of 9 complete/], `${lines} lines have room for the sum alone`);
+    t.equal(tableIn(lines).length, 1);
+  }
+});
+
+t.test('a narrow terminal cuts names, not figures', async (t) => {
+  const receiver = 'a-host-with-a-very-long-name.of-some-department.example.org:7735';
+  const receivers = [statusOf(receiver, 'active', 50), statusOf('short', 'active', 25)];
+  for (const columns of [120, 60, 50]) {
+    const [head = '', one = '', two = ''] = sessionTable(receivers, 100, 1000, {
+      ...{ columns, lines: 20 },
+    });
+    for (const line of [head, one, two]) t.ok(line.length <= columns, line);
+    t.match(one, / receiving +50% +50 B\/s +0% +-$/);
+    t.match(one, /^a-host.*:7735 /);
+    t.equal(one.indexOf('receiving'), head.indexOf('state'));
+    t.equal(two.indexOf('receiving'), head.indexOf('state'));
+  }
+});
+
+t.test('it is at 100 % only where all of it is there', async (t) => {
+  t.equal(percent(999_999, 1_000_000), 99);
+  t.equal(percent(2 ** 50 - 1, 2 ** 50), 99);
+  t.equal(percent(1_000_000, 1_000_000), 100);
+  t.equal(percent(0, 0), 100, 'of nothing, all is there');
+  t.equal(percent(9, 1000), 0);
+});
+
+t.test('loss is 0 % only where nothing was lost', async (t) => {
+  const cases = [
+    [0, '0%'],
+    [0.001, '0.1%'],
+    [0.0123, '1.2%'],
+    [0.0994, '9.9%'],
+    [0.0996, '10%'],
+    [0.5, '50%'],
+    [1, '100%'],
+  ] as const;
+  for (const [ratio, text] of cases) t.equal(formatLoss(ratio), text);
+});
+
+t.test('the slowest receiver sets when all will be over', async (t) => {
+  const last = (...receivers: SessionReceiverStatus[]) =>
+    sessionTable(receivers, 1000, 500, { columns: 80, lines: 23 }).at(-1);
+  const start = (count: number, all: number) => `${count} of ${all} complete, 1.00 kB, 0.500 s`;
+  const fast = statusOf('fast', 'active', 900);
+  const slow = statusOf('slow', 'active', 200);
+  t.equal(last(fast, slow), `${start(0, 2)}, ETA 4.00 s`);
+  t.equal(last(fast, statusOf('done', 'complete', 1000)), `${start(1, 2)}, ETA 0.111 s`);
+  t.equal(last(fast, statusOf('gone', 'failed', 1)), `${start(0, 2)}, ETA 0.111 s`);
+  // What it held before was not received in that time.
+  const resumed = statusOf('resumed', 'active', 600, { receivedBytes: 100 });
+  t.equal(last(resumed), `${start(0, 1)}, ETA 4.00 s`);
+  t.equal(last(statusOf('idle', 'active'), fast), `${start(0, 2)}, ETA unknown`);
+  t.equal(last(statusOf('met', 'identifying')), `${start(0, 1)}, ETA unknown`);
+  t.equal(last(statusOf('done', 'complete', 1000)), start(1, 1), 'none behind the end');
+});
+
+const hasScript = spawnSync('script', ['--version']).stdout?.toString().includes('util-linux');
+const skip = !hasScript && 'no script of util-linux here';
+const buffered = true;
+
+interface Typed {
+  readonly program: Program;
+  /** Sends keys to the program. */
+  type(keys: string): void;
+}
+
+/** Runs `p2mp send` on a terminal of 120 columns that can be typed at. */
+function sendOnTerminal(t: Test, place: SessionPlace, args: readonly string[]): Typed {
+  const keys = join(place.folder, 'keyboard');
+  execFileSync('mkfifo', [keys]);
+  // Open for both, so that neither waits for the other and the keyboard never ends.
+  const keyboard = openSync(keys, 'r+');
+  t.teardown(() => closeSync(keyboard));
+  const words = [process.execPath, join(distFolder, 'cli', 'p2mp.js'), 'send', ...args];
+  const line = `stty cols 120 rows 30; exec ${words.map((word) => `'${word}'`).join(' ')}`;
+  const terminal = 'exec script --quiet --return --command "$1" /dev/null < "$2"';
+  const program = new Program(t, 'sh', ['-c', terminal, 'sh', line, keys], {
+    env: { SHELL: '/bin/sh', TERM: 'xterm', P2MP_HOME: place.senderHome },
+  });
+  return { program, type: (text) => void writeSync(keyboard, text) };
+}
+
+t.test('the table is there while it sends, and gone at the end', { skip, buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const [one, two] = await Promise.all([
+    place.receive(['--open', '--key', join(place.folder, 'key 1')], 'one'),
+    place.receive(['--open', '--key', join(place.folder, 'key 2')], 'two'),
+  ]);
+  const sent = writeRandomFile(place.sent, 200_000);
+  // To both together: four seconds at least, and a table every fifth of one.
+  const to = ['--to', `${one.name},${two.name}`, '--rate', '100k'];
+  const { program } = sendOnTerminal(t, place, [sent, ...to, '--open']);
+  const { code, stdout } = await program.exited;
+  t.equal(code, 0);
+  for (const { dir } of [one, two]) t.ok(isSameContent(sent, join(dir, 'sent')));
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: what ends a table
+  const drawings = stdout.split(/\x1b\[K\x1b\[J/).map((text) => toScreen(text, 120));
+  const shown = (await Promise.all(drawings)).map((lines) => lines.slice(-4));
+  const tables = shown.filter((lines) => lines.at(-1)?.includes('ETA'));
+  t.ok(tables.length > 1, `${tables.length} tables`);
+  const names = [one.name, two.name].sort();
+  for (const lines of tables) {
+    t.match(lines[0], /receiver +state +here +goodput +loss +rtt$/);
+    t.same([lines[1], lines[2]].map((row) => row?.split(/ {2,}/)[0]).sort(), names);
+    t.match(lines[3], /^\d of 2 complete, 200 kB, [\d.]+ s, ETA (unknown|[\d.]+ s)$/);
+  }
+  t.ok(
+    tables.some((lines) => lines.some((row) => / [1-9]\d?% /.test(row))),
+    'it moves',
+  );
+  const screen = await toScreen(stdout, 120);
+  t.notOk(screen.some((row) => row.includes('ETA') || row.includes('goodput  loss')));
+  t.ok(screen.some((row) => row.startsWith('sent: 1 entry, 200 kB, complete at 2 of 2 receivers')));
+});
+
+for (const [answer, keys, code] of [
+  ['yes', 'yes\r', 0],
+  ['y, in capitals', 'Y\r', 0],
+  ['no', 'no\r', 1],
+  ['nothing', '\r', 1],
+  ['Ctrl-C', '\x03', 130],
+] as const) {
+  t.test(`a new receiver is asked about: ${answer}`, { skip, buffered }, async (t) => {
+    const place = new SessionPlace(t);
+    const line = await place.keygen(place.senderHome);
+    writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
+    const { name, dir } = await place.receive([]);
+    const sent = writeRandomFile(place.sent, 1000);
+    const { program, type } = sendOnTerminal(t, place, [sent, '--to', name]);
+    const [, shown] = await program.waitFor(/127\.0\.0\.1:\d+ shows the key (SHA256:\S{43})\s*$/m);
+    type(keys);
+    const exit = await program.exited;
+    t.equal(exit.code, code);
+    const screen = await toScreen(exit.stdout, 120);
+    t.notOk(
+      screen.some((row) => row.includes('ETA')),
+      'no table stays',
+    );
+    const question = screen.findIndex((row) => row.startsWith('Trust it from now on? (yes/no)'));
+    t.equal(screen[question - 1], `${name} shows the key ${shown}`);
+    const known = join(place.senderHome, 'known_receivers');
+    if (code === 0) {
+      t.ok(readFileSync(known, 'utf8').startsWith(`${name} p2mp-x25519 `));
+      t.ok(isSameContent(sent, join(dir, 'sent')));
+      return;
+    }
+    t.notOk(existsSync(known));
+    t.notOk(existsSync(join(dir, 'sent')));
+    const reason =
+      code === 130
+        ? /^p2mp send: interrupted; /
+        : new RegExp(
+            `^${name}: failed: its key ${shown?.replaceAll(/[+/]/g, '.')} was not accepted`,
+          );
+    t.ok(
+      screen.some((row) => reason.test(row)),
+      exit.stdout,
+    );
+  });
+}

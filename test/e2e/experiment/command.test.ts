@@ -1,0 +1,838 @@
+/** `p2mp experiment` as people use it: what it leaves, what it refuses, and how it goes on. */
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'csv-parse/sync';
+import t, { type Test } from 'tap';
+import {
+  type Exit,
+  type Program,
+  parseEvents,
+  parseResult,
+  projectFolder,
+  startCommand,
+  startExperiment,
+} from '../../support/processes.js';
+
+t.jobs = 4;
+const buffered = true;
+
+/** 24 runs that take milliseconds. */
+const plan = {
+  title: 'Small & <quick>',
+  about: 'What is left of a "small" plan?',
+  seed: 'a, "quoted" seed',
+  repetitions: 4,
+  fileSizeBytes: 20_000,
+  receivers: [1, 2, 3],
+  loss: [0.05, 0.1],
+  link: { rttMs: 20 },
+};
+
+/** Runs that take seconds in all, the first of them the least, so that a signal comes midway. */
+const longPlan = {
+  title: 'Long',
+  seed: 'long',
+  repetitions: 25,
+  fileSizeBytes: 100_000,
+  receivers: [1, 30, 60],
+  loss: 0.05,
+};
+const longRuns = 75;
+
+const leftFiles = ['plan.json', 'plot.png', 'plot.svg', 'report.html', 'runs.csv', 'summary.csv'];
+
+function writePlan(folder: string, content: object, name = 'plan.json'): string {
+  const path = join(folder, name);
+  writeFileSync(path, JSON.stringify(content, null, 2));
+  return path;
+}
+
+function read(folder: string, name: string): string {
+  return readFileSync(join(folder, name), 'utf8');
+}
+
+function readTable(folder: string, name: string): Record<string, string>[] {
+  return parse(read(folder, name), { columns: true });
+}
+
+/** Whether both folders hold the same runs and the same summary, to the byte. */
+function isSameData(one: string, other: string): boolean {
+  return ['runs.csv', 'summary.csv'].every((name) => read(one, name) === read(other, name));
+}
+
+/** Whole rows of runs.csv, whatever else stands there. */
+function countRows(folder: string): number {
+  return read(folder, 'runs.csv').split('\r\n').length - 2;
+}
+
+/** A complaint of one line, by the name of the command. */
+function checkComplaint(t: Test, exit: Exit, code: number, line: RegExp | string): void {
+  t.equal(exit.code, code, `exit code ${code}`);
+  t.equal(exit.stdout, '', 'nothing on standard output');
+  t.match(exit.stderr, /^p2mp experiment: [^\n]+\n$/, 'one line');
+  t.match(exit.stderr, line);
+}
+
+// What several tests compare with: the plan run by one process and one thread, and its shards.
+const shared = t.testdir({ shards: {} });
+writePlan(shared, plan);
+const whole = join(shared, 'whole');
+const wholeArgs = ['plan.json', '--out', 'whole', '--jobs', '1'];
+const wholeProgram = startExperiment(t, wholeArgs, { cwd: shared });
+// All at the same time, as an array job does.
+const shardPrograms = [1, 2, 3].map((shard) =>
+  startExperiment(t, ['../plan.json', '--shard', `${shard}/3`], { cwd: join(shared, 'shards') }),
+);
+const wholeExit = await wholeProgram.exited;
+const shardExits = await Promise.all(shardPrograms.map((program) => program.exited));
+const shards = [1, 2, 3].map((shard) =>
+  join(shared, 'shards', 'plan-results', `shard-${shard}-of-3`),
+);
+
+t.test('an experiment leaves data, pictures and a report', async (t) => {
+  t.equal(wholeExit.code, 0, wholeExit.stderr);
+  t.equal(wholeExit.stderr, '');
+  t.match(wholeExit.stdout, /^Small & <quick>: 24 runs\n/);
+  t.match(wholeExit.stdout, /^In whole: runs\.csv, summary\.csv, .*report\.html$/m);
+  t.same(readdirSync(whole).toSorted(), leftFiles);
+  t.equal(read(whole, 'plan.json'), read(shared, 'plan.json'), 'the plan as it was given');
+  t.match(read(whole, 'plot.svg'), /^<svg /);
+  const png = readFileSync(join(whole, 'plot.png'));
+  t.equal(png.subarray(0, 8).toString('latin1'), '\x89PNG\r\n\x1a\n');
+  t.ok(png.readUInt32BE(16) >= 800 && png.readUInt32BE(20) >= 400, 'large enough for print');
+});
+
+t.test('the report is one page that says what was run and how', async (t) => {
+  const report = read(whole, 'report.html');
+  t.notMatch(report, /<(script|link|img|iframe|a)\b|\b(src|href)=|url\(|@import/, 'no links');
+  const picture = read(whole, 'plot.svg');
+  t.ok(report.includes(picture), 'the picture');
+  const rest = report.replace(picture, '');
+  t.match(rest, '<h1>Small &amp; &lt;quick&gt;</h1>');
+  t.match(rest, 'What is left of a &quot;small&quot; plan?');
+  t.match(rest, 'p2mp experiment plan.json --out whole', 'the command');
+  t.match(rest, 'a, &quot;quoted&quot; seed');
+  t.match(rest, process.version, 'the machine');
+  t.match(rest, '24 simulated runs in ', 'the effort');
+  t.match(rest, '&quot;fileSizeBytes&quot;: 20000', 'the plan');
+  t.equal(rest.match(/<tr>/g)?.length, 1 + 6 + rowsOf(rest, 'How it was made'), 'a row for each');
+});
+
+/** Rows of the table that stands behind a headline. */
+function rowsOf(html: string, headline: string): number {
+  const [, behind = ''] = html.split(`<h2>${headline}</h2>`);
+  const [table = ''] = behind.split('</table>');
+  return table.match(/<tr>/g)?.length ?? 0;
+}
+
+t.test('both CSV files have the columns that the documentation names', async (t) => {
+  const documentation = read(projectFolder, 'docs/EXPERIMENTS.md');
+  const namesBehind = (headline: string): string[] => {
+    const [, behind = ''] = documentation.split(headline);
+    const [table = ''] = behind.trimStart().split('\n\n');
+    const names = [...table.matchAll(/^\|([^|]+)\|/gm)].map(([, cell = '']) => cell);
+    return names.flatMap((cell) => [...cell.matchAll(/`(\w+)`/g)].map(([, name = '']) => name));
+  };
+  const headerOf = (name: string) => read(whole, name).split('\r\n')[0]?.split(',') ?? [];
+
+  const runs = headerOf('runs.csv');
+  t.same(runs, namesBehind('a row for each run:'));
+  const parameters = runs.slice(runs.indexOf('mode') + 1, runs.indexOf('repetition'));
+  t.equal(parameters.length, 10);
+
+  const summary = headerOf('summary.csv');
+  const leading = 'receivers,mss_bytes,loss,window,mode,runs,mean_s,sd_s,ci95_low_s,ci95_high_s';
+  t.equal(summary.slice(0, 12).join(), `${leading},model_s,deviation_se`);
+  const documented = namesBehind('a row for each point and mode:');
+  t.same(summary.toSorted(), [...new Set([...parameters, ...documented])].toSorted());
+
+  for (const [name, rows] of [
+    ['runs.csv', 24],
+    ['summary.csv', 6],
+  ] as const) {
+    const lines = read(whole, name).split('\n');
+    t.equal(lines.length, 1 + rows + 1, `${name}: a line for each`);
+    t.equal(lines.pop(), '');
+    t.ok(
+      lines.every((line) => line.endsWith('\r')),
+      `${name}: lines end in CRLF`,
+    );
+  }
+});
+
+t.test('runs stand in order, and the summary is that of the runs', async (t) => {
+  const runs = readTable(whole, 'runs.csv');
+  t.same(
+    runs.map(({ run }) => run),
+    runs.map((_, i) => String(i + 1)),
+  );
+  for (const { receivers, complete_receivers, file_bytes, delay_s, goodput_bytes_per_s } of runs) {
+    t.equal(complete_receivers, receivers);
+    t.equal(file_bytes, '20000');
+    const goodput = Number(file_bytes) / Number(delay_s);
+    t.ok(Math.abs(goodput / Number(goodput_bytes_per_s) - 1) < 1e-6, 'goodput');
+  }
+  const { version } = JSON.parse(read(projectFolder, 'package.json'));
+  t.match(runs[0], {
+    mode: 'simulated',
+    mss_bytes: '500',
+    loss_model: 'bernoulli',
+    timeout_ms: '100',
+    window: '1',
+    send_time_ms: '0',
+    queue_bytes: '',
+    rate_bytes_per_s: '',
+    rtt_ms: '20',
+    twin_delay_s: '',
+    version,
+  });
+  t.ok(
+    runs.every(({ seed }) => seed?.startsWith(`${plan.seed} `)),
+    'seeds bear the name of the plan’s',
+  );
+  t.equal(new Set(runs.map(({ seed }) => seed)).size, runs.length, 'each run has its own');
+
+  for (const summary of readTable(whole, 'summary.csv')) {
+    const { receivers, loss } = summary;
+    const rows = runs.filter((run) => run['receivers'] === receivers && run['loss'] === loss);
+    t.equal(rows.length, plan.repetitions);
+    t.match(summary, { runs: '4', failed_runs: '0' });
+    const meanOf = (column: string) =>
+      rows.reduce((sum, row) => sum + Number(row[column]), 0) / rows.length;
+    const isNear = (column: string, value: number) =>
+      t.ok(Math.abs(Number(summary[column]) - value) <= Math.abs(value) * 1e-6 + 1e-9, column);
+    isNear('mean_s', meanOf('delay_s'));
+    for (const column of ['rounds', 'timeouts', 'retransmissions']) isNear(column, meanOf(column));
+    const half = Number(summary['ci95_high_s']) - Number(summary['mean_s']);
+    // Student's t for three degrees of freedom.
+    t.ok(Math.abs(half / ((3.182446 * Number(summary['sd_s'])) / 2) - 1) < 1e-4, 'interval');
+    const standardErrorS = Number(summary['model_sd_s']) / 2;
+    const deviation = (Number(summary['mean_s']) - Number(summary['model_s'])) / standardErrorS;
+    t.ok(Math.abs(deviation - Number(summary['deviation_se'])) < 1e-3, 'deviation');
+    t.ok(Math.abs(deviation) < 5, 'the simulator is no other than the model');
+  }
+});
+
+t.test('three threads leave the same bytes as one', { buffered }, async (t) => {
+  const folder = t.testdir();
+  const args = [writePlan(folder, plan), '--out', join(folder, 'out'), '--jobs', '3'];
+  const { code, stderr } = await startExperiment(t, args).exited;
+  t.equal(code, 0, stderr);
+  t.ok(isSameData(join(folder, 'out'), whole));
+});
+
+t.test('shards that run at the same time merge to what one process leaves', async (t) => {
+  for (const [i, { code, stdout, stderr }] of shardExits.entries()) {
+    t.equal(code, 0, stderr);
+    t.match(stdout, `shard-${i + 1}-of-3, to be merged`);
+    t.same(readdirSync(shards[i] ?? ''), ['plan.json', 'runs.csv'], 'the rest is for all');
+  }
+  const numbers = shards.map((shard) => readTable(shard, 'runs.csv').map(({ run }) => Number(run)));
+  t.same(
+    numbers.map((runs) => runs.slice(0, 2)),
+    [
+      [1, 4],
+      [2, 5],
+      [3, 6],
+    ],
+    'every third',
+  );
+  t.same(
+    numbers.flat().toSorted((a, b) => a - b),
+    Array.from({ length: 24 }, (_, i) => i + 1),
+    'each run once',
+  );
+  // In any order, and into the folder that holds the shards.
+  const out = join(shared, 'shards', 'plan-results');
+  const { code, stdout, stderr } = await startExperiment(t, [
+    'merge',
+    ...shards.toReversed(),
+    '--out',
+    out,
+  ]).exited;
+  t.equal(code, 0, stderr);
+  t.match(stdout, /^Small & <quick>: 24 runs/);
+  t.ok(isSameData(out, whole));
+  const names = readdirSync(out).filter((name) => !name.startsWith('shard-'));
+  t.same(names.toSorted(), leftFiles);
+  t.ok(readFileSync(join(out, 'plot.svg')).equals(readFileSync(join(whole, 'plot.svg'))));
+});
+
+t.test('a missing shard is named by its runs', { buffered }, async (t) => {
+  const folder = t.testdir();
+  const [first = '', , third = ''] = shards;
+  const args = ['merge', first, third, '--out', join(folder, 'out')];
+  const exit = await startExperiment(t, args).exited;
+  checkComplaint(
+    t,
+    exit,
+    4,
+    /: 8 of 24 runs are in none of the folders: 2, 5, 8, 11, 14, \.\.\.; /,
+  );
+  t.match(exit.stderr, 'run their shards again');
+  t.same(readdirSync(folder), []);
+});
+
+t.test('a shard that was cut off is named by its last run', { buffered }, async (t) => {
+  const folder = t.testdir();
+  const [first = '', second = '', third = ''] = shards;
+  const cut = join(folder, 'cut');
+  cpSync(third, cut, { recursive: true });
+  const lines = read(third, 'runs.csv').split('\r\n');
+  writeFileSync(join(cut, 'runs.csv'), `${lines.slice(0, -2).join('\r\n')}\r\n24,simu`);
+  const args = ['merge', first, second, cut, '--out', join(folder, 'out')];
+  const exit = await startExperiment(t, args).exited;
+  checkComplaint(t, exit, 4, ': 1 of 24 runs are in none of the folders: 24; ');
+  t.same(readdirSync(folder), ['cut']);
+});
+
+t.test('shards of different plans are refused', { buffered }, async (t) => {
+  const folder = t.testdir();
+  writePlan(folder, { ...plan, loss: [0.05, 0.2] });
+  const other = join(folder, 'other');
+  const otherArgs = ['plan.json', '--shard', '3/3', '--out', 'other'];
+  t.equal((await startExperiment(t, otherArgs, { cwd: folder }).exited).code, 0);
+  const [first = '', second = ''] = shards;
+  const args = ['merge', first, second, other, '--out', join(folder, 'out')];
+  const exit = await startExperiment(t, args).exited;
+  checkComplaint(t, exit, 4, `${other}: its plan is not that of ${first}`);
+  t.same(readdirSync(folder).toSorted(), ['other', 'plan.json']);
+});
+
+t.test('two results of one run are refused', { buffered }, async (t) => {
+  const folder = t.testdir();
+  const [first = ''] = shards;
+  const changed = join(folder, 'changed');
+  cpSync(first, changed, { recursive: true });
+  const lines = read(first, 'runs.csv').split('\r\n');
+  const cells = lines[2]?.split(',') ?? [];
+  // The last cells: acks, complete receivers, goodput, twin.
+  cells.splice(-4, 1, '99999');
+  lines[2] = cells.join();
+  writeFileSync(join(changed, 'runs.csv'), lines.join('\r\n'));
+  const args = ['merge', ...shards, changed, '--out', join(folder, 'out')];
+  const exit = await startExperiment(t, args).exited;
+  checkComplaint(t, exit, 4, /changed\/runs\.csv:3: run 4 has another result in .*shard-1-of-3/);
+  t.same(readdirSync(folder), ['changed']);
+});
+
+for (const [what, args, code, line] of [
+  ['without --out', ['merge', ...shards], 2, 'merge: name a folder with --out'],
+  ['without folders', ['merge', '--out', 'out'], 2, /merge: .*folder/],
+  ['with --shard', ['merge', ...shards, '--out', 'out', '--shard', '1/3'], 2, 'takes no --shard'],
+  ['of nothing', ['merge', 'nowhere', '--out', 'out'], 4, /nowhere: holds no plan\.json; /],
+  ['of a file', ['merge', 'file', '--out', 'out'], 4, /file: (?!E[A-Z]+:)/],
+] as const) {
+  t.test(`merge ${what} is refused`, { buffered }, async (t) => {
+    const cwd = t.testdir({ file: 'old' });
+    const exit = await startExperiment(t, args, { cwd }).exited;
+    checkComplaint(t, exit, code, line);
+    t.same(readdirSync(cwd), ['file']);
+  });
+}
+
+t.test('merge with --dry-run leaves nothing', { buffered }, async (t) => {
+  const cwd = t.testdir({});
+  await startExperiment(t, ['merge', ...shards, '--out', 'out', '--dry-run'], { cwd }).exited;
+  t.same(readdirSync(cwd), []);
+});
+
+let longWhole: Promise<string> | undefined;
+
+/** The long plan's folder, run once, without interruption. */
+function runLongPlan(): Promise<string> {
+  longWhole ??= (async () => {
+    const folder = join(shared, 'long');
+    const path = writePlan(shared, longPlan, 'long.json');
+    const { code, stderr } = await startExperiment(t, [path, '--out', folder]).exited;
+    if (code !== 0) throw new Error(stderr);
+    return folder;
+  })();
+  return longWhole;
+}
+
+interface Stopped {
+  readonly exit: Exit;
+  readonly folder: string;
+  readonly runAgain: () => Promise<Exit>;
+}
+
+/** Runs the long plan and stops it when the first rows are there. */
+async function stopMidway(t: Test, signal: NodeJS.Signals): Promise<Stopped> {
+  const base = t.testdir();
+  const folder = join(base, 'out');
+  const args = [writePlan(base, longPlan), '--out', folder, '--json'];
+  const program = startExperiment(t, [...args, '--jobs', '1', '--verbose']);
+  await program.waitForEvent('run');
+  program.kill(signal);
+  const exit = await program.exited;
+  return { exit, folder, runAgain: () => startExperiment(t, args).exited };
+}
+
+async function checkGoingOn(t: Test, { folder, runAgain }: Stopped): Promise<void> {
+  const rows = countRows(folder);
+  t.ok(rows < longRuns, `${rows} of ${longRuns} runs are there`);
+  t.same(readdirSync(folder).toSorted(), ['plan.json', 'runs.csv']);
+  const again = await runAgain();
+  t.equal(again.code, 0, again.stderr);
+  const { status, runs, keptRuns, effort } = parseResult(again);
+  t.same({ status, runs, keptRuns }, { status: 'complete', runs: longRuns, keptRuns: rows });
+  t.equal(effort.simulatedRuns, longRuns - rows, 'nothing is run twice');
+  t.ok(isSameData(folder, await runLongPlan()));
+  t.same(readdirSync(folder).toSorted(), leftFiles);
+}
+
+t.test('SIGINT midway leaves whole rows, and it goes on', { buffered }, async (t) => {
+  const stopped = await stopMidway(t, 'SIGINT');
+  const { exit, folder } = stopped;
+  t.equal(exit.code, 130);
+  const rows = countRows(folder);
+  t.ok(rows > 0);
+  t.ok(read(folder, 'runs.csv').endsWith('\r\n'), 'no part of a row');
+  t.equal(
+    exit.stderr,
+    `p2mp experiment: interrupted; ${rows} of ${longRuns} runs are in ${folder}, ` +
+      'and the same command goes on from there\n',
+  );
+  t.match(parseResult(exit), { status: 'interrupted', folder, runs: rows });
+  const [progress] = parseEvents(exit.stdout).filter(({ event }) => event === 'progress');
+  t.match(progress, { runs: Number, totalRuns: longRuns, etaSeconds: Number });
+  await checkGoingOn(t, stopped);
+});
+
+t.test('killed at once midway, it goes on', { buffered }, async (t) => {
+  const stopped = await stopMidway(t, 'SIGKILL');
+  t.equal(stopped.exit.signal, 'SIGKILL');
+  await checkGoingOn(t, stopped);
+});
+
+for (const [what, size, kept] of [
+  ['within its line end', -1, 23],
+  ['within a row', -30, 23],
+  ['within the header', 40, 0],
+  ['before the header', 0, 0],
+] as const) {
+  t.test(`a runs.csv that is cut off ${what} is mended`, { buffered }, async (t) => {
+    const folder = t.testdir();
+    cpSync(whole, folder, { recursive: true });
+    const cut = read(whole, 'runs.csv').slice(0, size);
+    t.not(cut.slice(-2), '\r\n');
+    writeFileSync(join(folder, 'runs.csv'), cut);
+    const args = [join(shared, 'plan.json'), '--out', folder, '--json'];
+    const exit = await startExperiment(t, args).exited;
+    t.equal(exit.code, 0, exit.stderr);
+    t.match(parseResult(exit), { status: 'complete', runs: 24, keptRuns: kept });
+    t.ok(isSameData(folder, whole));
+    t.same(readdirSync(folder).toSorted(), leftFiles);
+  });
+}
+
+t.test('a complete folder is not run again, but its pictures are made anew', async (t) => {
+  const folder = t.testdir();
+  cpSync(whole, folder, { recursive: true });
+  for (const name of ['plot.svg', 'plot.png', 'summary.csv']) writeFileSync(join(folder, name), '');
+  rmSync(join(folder, 'report.html'));
+  const args = [join(shared, 'plan.json'), '--out', folder, '--json', '--verbose'];
+  const exit = await startExperiment(t, args).exited;
+  t.equal(exit.code, 0, exit.stderr);
+  t.same(
+    parseEvents(exit.stdout).map(({ event }) => event),
+    ['result'],
+    'no run, no progress',
+  );
+  const result = parseResult(exit);
+  t.match(result, { status: 'complete', folder, runs: 24, keptRuns: 24 });
+  t.match(result['effort'], { simulatedRuns: 0, realRuns: 0 });
+  t.ok(isSameData(folder, whole));
+  for (const name of ['plot.svg', 'plot.png']) {
+    t.ok(readFileSync(join(folder, name)).equals(readFileSync(join(whole, name))), name);
+  }
+  t.ok(read(folder, 'report.html').includes(read(whole, 'plot.svg')));
+});
+
+for (const [what, change, line] of [
+  ['a value', { loss: [0.05, 0.2] }, /:14: is of another plan: loss is 0\.1 in place of 0\.2; /],
+  ['a parameter of the path alone', { link: { rttMs: 21 } }, /:2: .*: seed is .* in place of /],
+  ['the seed', { seed: 'other' }, /:2: .*: seed is a, "quoted" seed .* in place of other /],
+  ['fewer runs', { loss: 0.05 }, /:14: .*: run 13 is none of its runs; /],
+  ['the mode', { mode: 'real', link: {} }, /:2: .*: mode is simulated in place of real; /],
+] as const) {
+  t.test(`a folder whose plan differs in ${what} is refused`, { buffered }, async (t) => {
+    const folder = t.testdir();
+    const out = join(folder, 'out');
+    cpSync(whole, out, { recursive: true });
+    const path = writePlan(folder, { ...plan, ...change });
+    const exit = await startExperiment(t, [path, '--out', out]).exited;
+    checkComplaint(t, exit, 4, line);
+    t.ok(exit.stderr.startsWith(`p2mp experiment: ${out}/runs.csv:`), 'the place');
+    t.match(exit.stderr, /; name another folder with --out, or give --overwrite to begin anew\n$/);
+    t.same(readdirSync(out).toSorted(), leftFiles);
+    for (const name of leftFiles) {
+      t.ok(readFileSync(join(out, name)).equals(readFileSync(join(whole, name))), `${name} stays`);
+    }
+  });
+}
+
+t.test('a runs.csv of something else is refused', { buffered }, async (t) => {
+  const folder = t.testdir({ out: { 'runs.csv': 'name,value\r\none,1\r\n' } });
+  const exit = await startExperiment(t, ['plan.json'], { cwd: folder }).exited;
+  t.equal(exit.code, 4, 'there is no plan yet');
+  const path = writePlan(folder, plan);
+  const out = join(folder, 'out');
+  const refused = await startExperiment(t, [path, '--out', out]).exited;
+  checkComplaint(
+    t,
+    refused,
+    4,
+    /runs\.csv:1: these are not the columns of runs\.csv; name another/,
+  );
+  t.same(readdirSync(out), ['runs.csv']);
+  t.equal(read(out, 'runs.csv'), 'name,value\r\none,1\r\n');
+});
+
+t.test('--overwrite begins anew', { buffered }, async (t) => {
+  const folder = t.testdir();
+  const out = join(folder, 'out');
+  const other = writePlan(folder, { ...plan, loss: 0.2, repetitions: 1 }, 'other.json');
+  t.equal((await startExperiment(t, [other, '--out', out]).exited).code, 0);
+  t.equal(countRows(out), 3);
+  const args = [join(shared, 'plan.json'), '--out', out, '--overwrite', '--json'];
+  const exit = await startExperiment(t, args).exited;
+  t.equal(exit.code, 0, exit.stderr);
+  t.match(parseResult(exit), { runs: 24, keptRuns: 0 });
+  t.ok(isSameData(out, whole));
+  t.equal(read(out, 'plan.json'), read(whole, 'plan.json'));
+});
+
+t.test('a plan with more repetitions keeps the runs that it shares', { buffered }, async (t) => {
+  const folder = t.testdir();
+  const out = join(folder, 'out');
+  const one = { ...plan, receivers: 2, loss: 0.1 };
+  const small = writePlan(folder, { ...one, repetitions: 2 }, 'small.json');
+  t.equal((await startExperiment(t, [small, '--out', out]).exited).code, 0);
+  const exit = await startExperiment(t, [writePlan(folder, one), '--out', out, '--json']).exited;
+  t.equal(exit.code, 0, exit.stderr);
+  t.match(parseResult(exit), { runs: 4, keptRuns: 2 });
+  // Nor does what else a plan varies shift a run's losses.
+  const rows = readTable(whole, 'runs.csv')
+    .filter(({ receivers, loss }) => receivers === '2' && loss === '0.1')
+    .map((row, i) => ({ ...row, run: String(i + 1) }));
+  t.same(readTable(out, 'runs.csv'), rows);
+});
+
+t.test('--dry-run counts and leaves nothing', { buffered }, async (t) => {
+  const cwd = t.testdir();
+  writePlan(cwd, plan);
+  const people = await startExperiment(t, ['plan.json', '--dry-run'], { cwd }).exited;
+  t.match(people, { code: 0, stdout: 'Small & <quick>: 6 points, 24 runs\n', stderr: '' });
+  const args = ['plan.json', '--dry-run', '--json', '--shard', '3/5'];
+  const programs = await startExperiment(t, args, { cwd }).exited;
+  t.equal(programs.code, 0);
+  t.match(parseResult(programs), { status: 'dry-run', points: 6, runs: 5 });
+  t.same(readdirSync(cwd), ['plan.json']);
+});
+
+const lines = (...text: string[]) => text.join('\n');
+
+for (const [what, text, places] of [
+  ['no JSON', lines('{', '  "title": "x",', '}'), [/^3:1: not JSON: /]],
+  ['nothing', '', [/^1:1: not JSON: /]],
+  ['a list', '[]', [/^1:1: must be an object, /]],
+  [
+    'a value out of range and a misspelt key',
+    lines(
+      '{',
+      '  "title": "x",',
+      '  "seed": "x",',
+      '  "fileSizeBytes": 1000,',
+      '  "loss": 1,',
+      '  "recievers": 3,',
+      '  "receivers": 3',
+      '}',
+    ),
+    [
+      /^5:11: loss: .*must be below 1, for 1 would lose everything$/,
+      /^6:3: recievers: unknown key$/,
+    ],
+  ],
+  [
+    'a key twice',
+    lines('{', '  "title": "x",', '  "title": "y"', '}'),
+    [/^3:3: title: stands here twice$/],
+  ],
+  [
+    'keys that are missing',
+    '{ "title": "x" }',
+    [/^1:1: seed: is missing$/, /^1:1: fileSizeBytes: is missing$/, /^1:1: receivers: is missing$/],
+  ],
+  [
+    'a range that is empty',
+    lines(
+      '{',
+      '"title": "x", "seed": "x", "fileSizeBytes": 1,',
+      '"receivers": {"from": 5, "to": 1}}',
+    ),
+    [/^3:32: receivers\.to: 1 is below from 5: the range is empty$/],
+  ],
+  [
+    'a queue without a rate',
+    lines(
+      '{ "title": "x", "seed": "x", "fileSizeBytes": 1, "receivers": 1,',
+      '  "link": {',
+      '    "queueBytes": 9000 } }',
+    ),
+    [/^3:19: link\.queueBytes: a queue needs a rateBytesPerSec: /],
+  ],
+  [
+    'a timeout below the round trip',
+    lines(
+      '{ "title": "x", "seed": "x", "fileSizeBytes": 1, "receivers": 1,',
+      '  "timeoutMs": 20,',
+      '  "link": { "rttMs": 20 } }',
+    ),
+    [/^2:16: timeoutMs: 20 ms is not above the round trip of 20 ms /],
+  ],
+  [
+    'a rate of loopback',
+    lines(
+      '{ "title": "x", "seed": "x", "fileSizeBytes": 1, "receivers": 1, "mode": "real",',
+      '  "link": { "rateBytesPerSec": 1000000 } }',
+    ),
+    [/^2:32: link\.rateBytesPerSec: loopback has no rate of its own; /],
+  ],
+] as const) {
+  t.test(`a plan with ${what} is refused before anything is made`, { buffered }, async (t) => {
+    const cwd = t.testdir({ 'my-plan.json': text });
+    const exit = await startExperiment(t, ['my-plan.json', '--out', 'out'], { cwd }).exited;
+    t.equal(exit.code, 2);
+    t.equal(exit.stdout, '');
+    const start = 'p2mp experiment: ';
+    t.ok(exit.stderr.startsWith(start));
+    const told = exit.stderr.slice(start.length).trimEnd().split('\n');
+    t.equal(told.length, places.length, 'a line for each problem');
+    for (const [i, place] of places.entries()) {
+      t.ok(told[i]?.startsWith('my-plan.json:'));
+      t.match(told[i]?.slice('my-plan.json:'.length), place);
+    }
+    t.same(readdirSync(cwd), ['my-plan.json']);
+  });
+}
+
+t.test('a plan that does not exist: those that do are named', { buffered }, async (t) => {
+  const cwd = t.testdir();
+  const exit = await startExperiment(t, ['recievers', '--out', 'out'], { cwd }).exited;
+  checkComplaint(t, exit, 4, /: plan recievers: does not exist; check the name/);
+  for (const name of readdirSync(join(projectFolder, 'experiments/plans'))) {
+    t.match(exit.stderr, name.replace('.json', ''));
+  }
+  t.same(readdirSync(cwd), []);
+});
+
+for (const [args, line] of [
+  [[], '0 arguments: exactly 1 is needed, <plan>'],
+  [['plan.json', 'plan.json'], '2 arguments: exactly 1 is needed, <plan>'],
+  [['plan.json', '--jobs', '0'], '--jobs 0: must be a whole number from 1 to '],
+  [['plan.json', '--jobs', '1.5'], '--jobs 1.5: '],
+  [['plan.json', '--jobs', 'many'], '--jobs many: '],
+  [['plan.json', '--jobs', '100000'], '--jobs 100000: '],
+  [['plan.json', '--jobs', '1', '--jobs', '2'], '--jobs: given more than once'],
+  [['plan.json', '--shard', '0/3'], '--shard 0/3: must be i/n with i from 1 to n, such as 1/4'],
+  [['plan.json', '--shard', '4/3'], '--shard 4/3: '],
+  [['plan.json', '--shard', '1'], '--shard 1: '],
+  [['plan.json', '--shard', '1/2/3'], '--shard 1/2/3: '],
+  [['plan.json', '--shard', '1.5/2'], '--shard 1.5/2: '],
+  [['plan.json', '--shard', 'a/b'], '--shard a/b: '],
+  [['plan.json', '--colour'], /colour/],
+] as const) {
+  const words = args.join(' ') || 'no argument';
+  t.test(`wrong use is refused before anything is made: ${words}`, { buffered }, async (t) => {
+    const cwd = t.testdir();
+    writePlan(cwd, plan);
+    const exit = await startExperiment(t, args, { cwd }).exited;
+    checkComplaint(t, exit, 2, line);
+    t.match(exit.stderr, / \(see p2mp experiment --help\)\n$/);
+    t.same(readdirSync(cwd), ['plan.json']);
+  });
+}
+
+const p2mp = (t: Test, ...args: string[]): Promise<Exit> => startCommand(t, 'p2mp', args).exited;
+
+t.test('p2mp without a verb says where verbs are listed', { buffered }, async (t) => {
+  const exit = await p2mp(t);
+  t.match(exit, { code: 2, stdout: '', stderr: 'p2mp: no verb given (see p2mp --help)\n' });
+});
+
+for (const verb of ['experimant', 'toString', '__proto__']) {
+  t.test(`p2mp with an unknown verb names those there are: ${verb}`, { buffered }, async (t) => {
+    const { code, stdout, stderr } = await p2mp(t, verb, 'quick');
+    t.equal(code, 2);
+    t.equal(stdout, '');
+    t.equal(
+      stderr,
+      `p2mp: ${verb}: no such verb; there are send, receive, keygen, experiment, completion (see p2mp --help)\n`,
+    );
+  });
+}
+
+t.test('p2mp and its verb tell how to use them', { buffered }, async (t) => {
+  const help = await p2mp(t, '--help');
+  t.match(help, { code: 0, stderr: '' });
+  t.match(help.stdout, /^p2mp <verb> \[options\]\n/);
+  t.match(help.stdout, /^ +p2mp experiment +\w+/m);
+
+  const { version } = JSON.parse(read(projectFolder, 'package.json'));
+  t.match(await p2mp(t, '--version'), { code: 0, stdout: `${version}\n`, stderr: '' });
+
+  const verb = await p2mp(t, 'experiment', '--help');
+  t.match(verb, { code: 0, stderr: '' });
+  t.match(verb.stdout, /^p2mp experiment <plan> \[options\]\n/);
+  t.match(verb.stdout, /^p2mp experiment merge <folder>\.\.\. --out DIR/m);
+  for (const option of ['out', 'jobs', 'shard', 'overwrite', 'dry-run', 'json', 'quiet']) {
+    t.match(verb.stdout, new RegExp(` --${option}\\b`), option);
+  }
+  for (const name of readdirSync(join(projectFolder, 'experiments/plans'))) {
+    t.match(verb.stdout, name.replace('.json', ''));
+  }
+});
+
+t.test('plan and folder may have blanks in their names', { buffered }, async (t) => {
+  const cwd = t.testdir({ 'some plans': {} });
+  writePlan(join(cwd, 'some plans'), plan, 'my plan.json');
+  const plain = await startExperiment(t, ['some plans/my plan.json'], { cwd }).exited;
+  t.equal(plain.code, 0, plain.stderr);
+  t.ok(isSameData(join(cwd, 'my plan-results'), whole), 'named by the plan if nobody says');
+  const report = read(join(cwd, 'my plan-results'), 'report.html');
+  t.match(report, "p2mp experiment 'some plans/my plan.json' --out 'my plan-results'");
+  const args = ['some plans/my plan.json', '--out', 'new/for the results'];
+  const named = await startExperiment(t, args, { cwd }).exited;
+  t.equal(named.code, 0, named.stderr);
+  t.ok(isSameData(join(cwd, 'new/for the results'), whole));
+});
+
+t.test('a reader that goes away does not stop it', { buffered }, async (t) => {
+  const folder = t.testdir();
+  const out = join(folder, 'out');
+  const args = [writePlan(folder, plan), '--out', out, '--json', '--verbose'];
+  const program: Program = startExperiment(t, args);
+  program.closeStdout();
+  const { code, stderr } = await program.exited;
+  t.equal(code, 0);
+  t.equal(stderr, '');
+  t.ok(isSameData(out, whole));
+  t.same(readdirSync(out).toSorted(), leftFiles);
+});
+
+t.test('with --json each line is an event, the last one the result', { buffered }, async (t) => {
+  const folder = t.testdir();
+  const out = join(folder, 'out');
+  const args = [writePlan(folder, plan), '--out', out, '--json', '--verbose'];
+  const exit = await startExperiment(t, args).exited;
+  t.match(exit, { code: 0, stderr: '' });
+  const events = parseEvents(exit.stdout);
+  const rows = readTable(out, 'runs.csv');
+  t.same(
+    events.filter(({ event }) => event === 'run'),
+    rows.map(({ run, mode, seed, delay_s, rounds, timeouts }) => ({
+      event: 'run',
+      run: Number(run),
+      mode,
+      seed,
+      seconds: Number(delay_s),
+      rounds: Number(rounds),
+      timeouts: Number(timeouts),
+      complete: true,
+    })),
+  );
+  const { findings, effort, ...result } = parseResult(exit);
+  t.same(result, { event: 'result', status: 'complete', folder: out, runs: 24, keptRuns: 0 });
+  t.match(effort, { simulatedRuns: 24, simulatedSegments: 6 * 4 * 40 * 2, realRuns: 0 });
+  t.ok(findings.length > 0);
+  const report = read(out, 'report.html');
+  for (const finding of findings) t.ok(report.includes(`<li>${finding}</li>`), finding);
+});
+
+t.test('with --quiet nothing is printed, or the result alone', { buffered }, async (t) => {
+  const folder = t.testdir();
+  const args = [writePlan(folder, plan), '--out', join(folder, 'out'), '--quiet', '--verbose'];
+  t.match(await startExperiment(t, args).exited, { code: 0, stdout: '', stderr: '' });
+  t.same(readdirSync(join(folder, 'out')).toSorted(), leftFiles);
+  const exit = await startExperiment(t, [...args, '--json', '--overwrite']).exited;
+  t.match(exit, { code: 0, stderr: '' });
+  t.same(
+    parseEvents(exit.stdout).map(({ event }) => event),
+    ['result'],
+  );
+});
+
+t.test('runs in which a receiver is given up on are counted apart', { buffered }, async (t) => {
+  const folder = t.testdir();
+  const out = join(folder, 'out');
+  // Bursts that outlast the patience of twenty rounds, but do not stand at the start of all runs.
+  const failing = {
+    title: 'Given up on',
+    seed: 'given up',
+    repetitions: 10,
+    fileSizeBytes: 2000,
+    receivers: 2,
+    loss: [0, 0.3, 0.95],
+    lossModel: 'burst:1000',
+    timeoutMs: 1000,
+  };
+  const exit = await startExperiment(t, [writePlan(folder, failing), '--out', out]).exited;
+  t.equal(exit.code, 3);
+  t.equal(exit.stderr, '');
+  const [none, some, all] = readTable(out, 'summary.csv');
+  t.match(none, { runs: '10', failed_runs: '0' });
+  const runs = readTable(out, 'runs.csv');
+  for (const [summary, isAll] of [
+    [some, false],
+    [all, true],
+  ] as const) {
+    const rows = runs.filter(({ loss }) => loss === summary?.['loss']);
+    t.equal(rows.length, 10);
+    const complete = rows.filter(({ complete_receivers }) => complete_receivers === '2');
+    t.equal(summary?.['runs'], String(complete.length));
+    t.equal(summary?.['failed_runs'], String(10 - complete.length));
+    t.ok(complete.length < 10, 'some failed');
+    t.equal(complete.length === 0, isAll, 'all of them, or some alone');
+    const mean = complete.reduce((sum, { delay_s }) => sum + Number(delay_s), 0) / complete.length;
+    if (isAll) t.equal(summary?.['mean_s'], '', 'no mean of nothing');
+    else t.ok(Math.abs(Number(summary?.['mean_s']) - mean) < 1e-6, 'of the complete ones');
+  }
+  const failed = Number(some?.['failed_runs']) + Number(all?.['failed_runs']);
+  t.match(exit.stdout, `In ${failed} runs a receiver was given up on; the means leave them out.`);
+  t.same(readdirSync(out).toSorted(), leftFiles);
+
+  const args = [writePlan(folder, failing), '--out', out, '--json'];
+  const again = await startExperiment(t, args).exited;
+  t.equal(again.code, 3, 'the same of what was there already');
+  t.match(parseResult(again), { status: 'incomplete', runs: 30, keptRuns: 30 });
+});
+
+for (const [what, out] of [
+  ['a file stands in its place', 'file'],
+  ['a file stands in its way', 'file/out'],
+] as const) {
+  t.test(`a folder that cannot be made is named: ${what}`, { buffered }, async (t) => {
+    const cwd = t.testdir({ file: 'old' });
+    writePlan(cwd, plan);
+    const exit = await startExperiment(t, ['plan.json', '--out', out], { cwd }).exited;
+    checkComplaint(t, exit, 4, new RegExp(`: ${out}: [^;]+; [^;]+\n$`));
+    t.notMatch(exit.stderr, /\bE[A-Z]{3,}\b/, 'no word of the system');
+    t.equal(read(cwd, 'file'), 'old');
+    t.same(readdirSync(cwd).toSorted(), ['file', 'plan.json']);
+  });
+}
+
+const skip = process.getuid?.() === 0 && 'root may read and write all';
+
+t.test('a folder without permission is named', { buffered, skip }, async (t) => {
+  const cwd = t.testdir();
+  writePlan(cwd, plan);
+  mkdirSync(join(cwd, 'closed'), { mode: 0o500 });
+  for (const out of ['closed', 'closed/out']) {
+    const exit = await startExperiment(t, ['plan.json', '--out', out], { cwd }).exited;
+    checkComplaint(t, exit, 4, `: ${out}: no permission; `);
+  }
+  t.same(readdirSync(join(cwd, 'closed')), []);
+});

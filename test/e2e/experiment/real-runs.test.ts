@@ -1,0 +1,152 @@
+/** Real runs of `p2mp experiment`, on loopback: processes and sockets beside the simulator. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'csv-parse/sync';
+import t, { type Test } from 'tap';
+import { commandLinesWith, parseResult, startExperiment } from '../../support/processes.js';
+
+t.jobs = 2;
+const buffered = true;
+
+/** One timeout a run, far longer than a round trip takes on a machine with much else to do. */
+const plan = {
+  title: 'Real',
+  seed: 'run-11',
+  repetitions: 2,
+  mode: ['real', 'simulated'],
+  fileSizeBytes: 20_000,
+  receivers: 2,
+  mssBytes: 1000,
+  loss: 0.04,
+  timeoutMs: 10_000,
+};
+const segments = 20;
+
+interface Place {
+  readonly args: string[];
+  readonly out: string;
+  /** Where temporary files go. */
+  readonly temporary: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+function prepare(t: Test, content: object): Place {
+  const folder = t.testdir();
+  const [out, temporary] = [join(folder, 'out'), join(folder, 'temporary')];
+  mkdirSync(temporary);
+  const path = join(folder, 'plan.json');
+  writeFileSync(path, JSON.stringify(content));
+  return { args: [path, '--out', out, '--json'], out, temporary, env: { TMPDIR: temporary } };
+}
+
+function readTable(folder: string, name: string): Record<string, string>[] {
+  return parse(readFileSync(join(folder, name)), { columns: true });
+}
+
+/** Real runs lost what the same runs lost in the simulator, and did the same about it. */
+function checkTwins(t: Test, out: string): void {
+  const { repetitions } = plan;
+  const rows = readTable(out, 'runs.csv');
+  t.same(
+    rows.map(({ mode }) => mode),
+    ['simulated', 'real'].flatMap((mode) => Array(repetitions).fill(mode)),
+    'simulated runs first',
+  );
+  for (const real of rows.slice(repetitions)) {
+    const { repetition, seed, rounds, timeouts, retransmissions } = real;
+    const twin = rows.find((row) => row['repetition'] === repetition);
+    const what = { mode: 'simulated', repetition, seed, rounds, timeouts, retransmissions };
+    t.match(twin, what, `repetition ${repetition}`);
+    t.ok(Number(timeouts) > 0 && Number(retransmissions) > 0, 'something was lost');
+    t.equal(Number(rounds), segments + Number(timeouts));
+    t.equal(real['complete_receivers'], '2');
+    t.ok(Number(real['rtt_ms']) > 0, 'a round trip was measured');
+    // Each timeout is waited for, whatever the round trip.
+    const leastS = (Number(timeouts) * plan.timeoutMs) / 1000;
+    t.ok(Number(real['twin_delay_s']) > leastS, 'the twin waited for each timeout');
+    t.equal(twin?.['twin_delay_s'], '', 'the simulator has none');
+  }
+  const [simulated, real] = readTable(out, 'summary.csv');
+  t.match(simulated, { mode: 'simulated', runs: `${repetitions}`, twin_mean_s: '' });
+  t.match(real, { mode: 'real', runs: `${repetitions}`, failed_runs: '0', twin_mean_s: /^\d/ });
+  t.match(real, { model_s: /^\d/, deviation_se: /\d/ }, 'the measured round trip is in the model');
+}
+
+t.test('real runs do what the same runs do in the simulator', { buffered }, async (t) => {
+  const { args, out, temporary, env } = prepare(t, plan);
+  const exit = await startExperiment(t, args, { env }).exited;
+  t.equal(exit.code, 0, exit.stderr);
+  t.equal(exit.stderr, '');
+  t.match(parseResult(exit), { status: 'complete', runs: 4, keptRuns: 0 });
+  checkTwins(t, out);
+  t.same(readdirSync(temporary), [], 'no temporary folder is left');
+  t.same(commandLinesWith(temporary), [], 'nor a process');
+});
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  t.test(`${signal} in a real run leaves nothing, and it goes on`, { buffered }, async (t) => {
+    // A run takes longer than the test needs to see that it has begun: it waits for a timeout.
+    const { args, out, temporary, env } = prepare(t, plan);
+    const program = startExperiment(t, [...args, '--verbose'], { env });
+    await program.waitFor(/^{"event":"run",.*"mode":"real"/m);
+    const folder = await program.waitForFile(temporary, /^p2mp experiment /);
+    // A receiver has begun to write.
+    await program.waitForFile(folder, /^\.copy [12]\.bin\..*\.part$/);
+    const running = commandLinesWith(folder).map((line) => /p2mp(server|client)/.exec(line)?.[1]);
+    t.same(running.toSorted(), ['client', 'server', 'server']);
+    program.kill(signal);
+    const exit = await program.exited;
+    t.equal(exit.code, 130);
+    t.equal(
+      exit.stderr,
+      `p2mp experiment: interrupted; 3 of 4 runs are in ${out}, ` +
+        'and the same command goes on from there\n',
+    );
+    t.match(parseResult(exit), { status: 'interrupted', runs: 3 });
+    t.same(commandLinesWith(temporary), [], 'no process is left');
+    t.same(readdirSync(temporary), [], 'nor the temporary folder');
+    t.same(readdirSync(out).toSorted(), ['plan.json', 'runs.csv']);
+    const before = readTable(out, 'runs.csv');
+    t.equal(before.length, 3, 'the run that was stopped is none');
+
+    const again = await startExperiment(t, args, { env }).exited;
+    t.equal(again.code, 0, again.stderr);
+    t.match(parseResult(again), { status: 'complete', runs: 4, keptRuns: 3 });
+    t.same(readTable(out, 'runs.csv').slice(0, 3), before);
+    checkTwins(t, out);
+    t.same(readdirSync(temporary), []);
+  });
+}
+
+t.test('a window and an automatic timeout work in real runs as well', { buffered }, async (t) => {
+  const content = { ...plan, mode: 'real', repetitions: 1, window: 8, timeoutMs: 'auto' };
+  const { args, out, env } = prepare(t, content);
+  const exit = await startExperiment(t, args, { env }).exited;
+  t.equal(exit.code, 0, exit.stderr);
+  const [row, ...more] = readTable(out, 'runs.csv');
+  t.same(more, []);
+  t.match(row, { mode: 'real', window: '8', timeout_ms: 'auto', complete_receivers: '2' });
+  const [summary] = readTable(out, 'summary.csv');
+  t.match(summary, { runs: '1', sd_s: '', model_s: '' }, 'no model covers it');
+});
+
+t.test('real runs of another network are not gone on with', { buffered }, async (t) => {
+  const content = { ...plan, mode: 'real', repetitions: 1, loss: 0 };
+  const { args, out, env } = prepare(t, content);
+  const exit = await startExperiment(t, args, { env }).exited;
+  t.equal(exit.code, 0, exit.stderr);
+  const [path = ''] = args;
+  writeFileSync(path, JSON.stringify({ ...content, network: 'namespaces' }));
+  const refused = await startExperiment(t, args, { env }).exited;
+  t.equal(refused.code, 4);
+  t.match(refused.stderr, /^p2mp experiment: .*network.*; name another folder with --out, or /);
+  t.same(JSON.parse(readFileSync(join(out, 'plan.json'), 'utf8')), content);
+});
+
+t.test('a temporary folder that is not there is named', { buffered }, async (t) => {
+  const { args, temporary } = prepare(t, { ...plan, mode: 'real', repetitions: 1, loss: 0 });
+  const env = { TMPDIR: join(temporary, 'none') };
+  const { code, stderr } = await startExperiment(t, args, { env }).exited;
+  t.equal(code, 4);
+  t.match(stderr, /^p2mp experiment: [^\n]*none[^\n]*: does not exist; [^\n]*\n$/);
+});

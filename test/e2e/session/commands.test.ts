@@ -1,0 +1,578 @@
+/** `p2mp send` and `p2mp receive`, as people and programs use them. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { isSameContent, openSilentPort, writeRandomFile } from '../../support/loopback.js';
+import {
+  distFolder,
+  type JsonEvent,
+  Program,
+  parseEvents,
+  parseResult,
+  runClient,
+  startCommand,
+} from '../../support/processes.js';
+import { eventsOf, SessionPlace } from '../../support/session-commands.js';
+
+t.jobs = 4;
+
+const buffered = true;
+const isWindows = process.platform === 'win32';
+const noShell = isWindows && 'Windows has another shell';
+
+/** Of every receiver in PROGRESS, RESULT and the result (docs/COMMANDS.md). */
+const senderKeys = [
+  'activity',
+  'address',
+  'datagrams',
+  'heldBeforeBytes',
+  'heldBytes',
+  'loss',
+  'lost',
+  'multicast',
+  'name',
+  'receivedBytes',
+  'receiver',
+  'repairs',
+  'rttMs',
+  'seconds',
+  'status',
+];
+
+const receiverKeys = [
+  'activity',
+  'badBlocks',
+  'bytes',
+  'datagrams',
+  'duplicates',
+  'event',
+  'heldBeforeBytes',
+  'heldBytes',
+  'label',
+  'loss',
+  'lost',
+  'multicast',
+  'object',
+  'receivedBytes',
+  'seconds',
+  'sender',
+];
+
+/** Where the opening had to be repeated, its round trip is not known. */
+function keysWithoutRtt(event: object | undefined): string[] {
+  return Object.keys(event ?? {})
+    .filter((key) => key !== 'rttMs')
+    .sort();
+}
+
+const fingerprint = /SHA256:[A-Za-z0-9+/]{43}/;
+
+t.test('with keys on both sides: met, noted, known again', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const line = await place.keygen(place.senderHome);
+  writeFileSync(join(place.receiverHome, 'authorized_senders'), `# those who may\n${line}`);
+  const { program, name, dir } = await place.receive([]);
+  t.match(program.stderr, /^Made this receiver's key .*key: SHA256:\S{43}\n$/);
+  const sent = writeRandomFile(place.sent, 200_000);
+
+  const stranger = await place.send([sent, '--to', name]).exited;
+  t.equal(stranger.code, 1, 'nobody to ask');
+  t.match(stranger.stdout, 'complete at 0 of 1 receiver');
+  t.notMatch(stranger.stdout, 'its key', 'why is said once');
+  t.notMatch(stranger.stdout, 'note');
+  t.match(
+    stranger.stderr,
+    /^127\.0\.0\.1:\d+: failed: its key SHA256:\S{43} is not known here; .*, or add this line to .*known_receivers: 127\.0\.0\.1:\d+ p2mp-x25519 \S{44}\n$/,
+  );
+
+  const first = await place.send([sent, '--to', name, '--accept-new']).exited;
+  t.match(first, { code: 0, stderr: '' });
+  t.match(first.stdout, /^sent: 1 entry, 200 kB, complete at 1 of 1 receiver\n/);
+  t.match(first.stdout, /^ {2}digest [0-9a-f]{64}$/m);
+  t.match(first.stdout, new RegExp(`^ {2}${name} +complete +200 kB `, 'm'));
+  t.ok(isSameContent(sent, join(dir, 'sent')));
+  const known = readFileSync(join(place.senderHome, 'known_receivers'), 'utf8');
+  const key = readFileSync(join(place.receiverHome, 'key.pub'), 'utf8').split(' ')[1];
+  t.match(known, `${name} p2mp-x25519 ${key}\n`);
+
+  const again = await place.send([sent, '--to', name]).exited;
+  t.match(again, { code: 0, stderr: '' }, 'and known without a question');
+  t.equal(readFileSync(join(place.senderHome, 'known_receivers'), 'utf8'), known);
+  await program.waitFor(/^sent from 127\.0\.0\.1:\d+: complete, 200 kB, 0 B of it new, /m);
+});
+
+t.test('a receiver whose key has changed gets nothing', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const line = await place.keygen(place.senderHome);
+  writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
+  const { name, dir } = await place.receive([]);
+  const other = line.split(' ').slice(0, 2).join(' ');
+  writeFileSync(join(place.senderHome, 'known_receivers'), `# hosts\n${name} ${other}\n`);
+  const sent = writeRandomFile(place.sent, 1000);
+  const exit = await place.send([sent, '--to', name, '--accept-new', '--json']).exited;
+  t.equal(exit.code, 1);
+  const result = parseResult(exit);
+  t.match(result['receivers'], [{ receiver: name, status: 'failed' }]);
+  t.match(
+    result['receivers'][0].reason,
+    /^its key has changed to SHA256:\S{43}: .* replace line 2 of .*known_receivers by: 127\.0\.0\.1:\d+ p2mp-x25519 \S{44}$/,
+  );
+  t.same(readdirSync(dir), []);
+});
+
+t.test('a sender that is not trusted gets nowhere, and is no session', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const line = await place.keygen(place.receiverHome);
+  const list = join(place.folder, 'those who may');
+  writeFileSync(list, line);
+  const options = ['--once', '--json', '--authorized-senders', list];
+  const { program, name, dir } = await place.receive(options);
+  const sent = writeRandomFile(place.sent, 1000);
+  await place.keygen(place.senderHome);
+  const refused = await place.send([sent, '--to', name, '--accept-new', '--json']).exited;
+  t.equal(refused.code, 1);
+  const [receiver] = parseResult(refused)['receivers'];
+  t.equal(receiver.status, 'refused');
+  t.match(receiver.reason, /this sender's key SHA256:\S{43} is not among those that it trusts/);
+  t.same(readdirSync(dir), []);
+
+  // The one that is trusted has the receiver's own key here.
+  const args = ['--key', join(place.receiverHome, 'key')];
+  const taken = await place.send([sent, '--to', name, '--json', ...args]).exited;
+  t.equal(taken.code, 0, taken.stderr);
+  const received = await program.exited;
+  t.equal(received.code, 0, '--once counts this one alone');
+  t.equal(eventsOf(received, 'CONNECT').length, 1);
+});
+
+t.test('without a key nothing is sent', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const sent = writeRandomFile(place.sent, 1000);
+  const to = `127.0.0.1:${await openSilentPort(t)}`;
+  const exit = await place.send([sent, '--to', to]).exited;
+  t.match(exit, { code: 4, stdout: '' });
+  t.match(exit.stderr, /^p2mp send: .*key: there is no key; make one with p2mp keygen\n$/);
+  const list = join(place.receiverHome, 'authorized_senders');
+  const args = ['receive', '--port', '0', '--dir', join(place.folder, 'in')];
+  const receiver = await place.start(place.receiverHome, args).exited;
+  t.match(receiver, { code: 4, stdout: '' }, 'nor taken from nobody');
+  t.ok(receiver.stderr.includes(`p2mp receive: ${list}: `), receiver.stderr);
+});
+
+t.test('--json tells a session from start to result, on both sides', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const { program, name } = await place.receive(['--open', '--once', '--json', '--name', 'hall 3']);
+  const sent = writeRandomFile(place.sent, 400_000);
+  // Four seconds at least: every second there is progress.
+  const args = [sent, '--to', name, '--open', '--json', '--rate', '100k'];
+  const exit = await place.send(args).exited;
+  t.equal(exit.code, 0);
+  const events = parseEvents(exit.stdout);
+  const { offload, mss, ...start } = events[0] as JsonEvent;
+  t.same(start, { event: 'start', label: 'sent', bytes: 400_000, entries: 1 });
+  t.ok(mss === 1400 || mss === 8940, `${mss}: by a system that tells that loopback takes more`);
+  t.match(offload, { send: Boolean, receive: Boolean });
+  t.same(events[1], { event: 'CONNECT', receiver: name, name: 'hall 3' });
+  const progress = eventsOf(exit, 'PROGRESS');
+  t.ok(progress.length > 0);
+  for (const event of progress) {
+    const { event: _event, rttMs: _rtt, ...fields } = event;
+    t.same(
+      Object.keys(fields).sort(),
+      senderKeys.filter((key) => key !== 'rttMs'),
+    );
+    t.match(fields, { receiver: name, address: name, name: 'hall 3', status: 'active' });
+    t.ok(fields.heldBytes <= 400_000);
+  }
+  const held = progress.map(({ heldBytes }) => heldBytes);
+  t.same(
+    held,
+    held.toSorted((a, b) => a - b),
+    'it rises',
+  );
+  const [outcome, ...others] = eventsOf(exit, 'RESULT');
+  t.same(others, [], 'once for each receiver');
+  t.same(Object.keys(outcome ?? {}).sort(), [...senderKeys, 'event'].sort());
+  const result = parseResult(exit);
+  t.same(Object.keys(result), [
+    'event',
+    'status',
+    'label',
+    'entries',
+    'bytes',
+    'seconds',
+    'object',
+    'digest',
+    'mss',
+    'datagrams',
+    'multicastDatagrams',
+    'bytesSent',
+    'repairs',
+    'reports',
+    'faults',
+    'receivers',
+  ]);
+  t.match(result, {
+    status: 'complete',
+    label: 'sent',
+    entries: 1,
+    bytes: 400_000,
+    object: /^[0-9a-f]{64}$/,
+    digest: /^[0-9a-f]{64}$/,
+    multicastDatagrams: 0,
+  });
+  t.match(result['receivers'], [
+    { receiver: name, status: 'complete', heldBytes: 400_000, receivedBytes: 400_000 },
+  ]);
+
+  const received = await program.exited;
+  t.equal(received.code, 0);
+  const told = parseEvents(received.stdout);
+  t.match(told[0], {
+    event: 'listening',
+    addresses: [name],
+    offload: { send: Boolean, receive: Boolean },
+  });
+  t.match(told[1], { event: 'CONNECT', label: 'sent', bytes: 400_000, key: fingerprint });
+  t.same(Object.keys(told[1] ?? {}), ['event', 'sender', 'label', 'bytes', 'key']);
+  for (const event of eventsOf(received, 'PROGRESS')) {
+    t.same(keysWithoutRtt(event), receiverKeys);
+  }
+  t.ok(eventsOf(received, 'PROGRESS').length > 0);
+  const end = told.at(-1);
+  t.same(keysWithoutRtt(end), [...receiverKeys, 'status'].sort());
+  t.match(end, {
+    event: 'RESULT',
+    sender: told[1]?.['sender'],
+    status: 'complete',
+    object: result['object'],
+    heldBytes: 400_000,
+    receivedBytes: 400_000,
+  });
+});
+
+t.test('some are complete and some are not', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const { name, dir } = await place.receive();
+  const silent = `127.0.0.1:${await openSilentPort(t)}`;
+  const sent = writeRandomFile(place.sent, 100_000);
+  const patience = ['--give-up-after', '2', '--open'];
+  const exit = await place.send([sent, '--to', `${name},${silent}`, ...patience]).exited;
+  t.equal(exit.code, 3);
+  t.match(exit.stdout, 'complete at 1 of 2 receivers');
+  t.match(exit.stderr, new RegExp(`^${silent}: failed: no answer for 2 s; .*\n$`, 'm'));
+  t.ok(isSameContent(sent, join(dir, 'sent')));
+  const none = await place.send([sent, '--to', silent, '--json', ...patience]).exited;
+  t.equal(none.code, 1);
+  t.match(parseResult(none), { status: 'incomplete', receivers: [{ status: 'failed' }] });
+});
+
+t.test('--quiet says nothing; with --json the result alone', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const { name } = await place.receive();
+  const sent = writeRandomFile(place.sent, 1000);
+  const quiet = await place.send([sent, '--to', name, '--open', '--quiet']).exited;
+  t.match(quiet, { code: 0, stdout: '', stderr: '' });
+  const json = await place.send([sent, '--to', name, '--open', '--quiet', '--json']).exited;
+  t.equal(json.stderr, '');
+  t.equal(parseResult(json)['status'], 'complete');
+  const told = parseEvents(json.stdout).map(({ event }) => event.toLowerCase());
+  t.same([...new Set(told)], ['result'], 'nothing but results');
+});
+
+t.test('--dry-run shows what would go where', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  writeRandomFile(place.sent, 3000, 'a file');
+  const to = '127.0.0.1:7001,[::1]:7002';
+  const shown = await place.send([place.sent, '--to', to, '--open', '--mss', '500', '--dry-run'])
+    .exited;
+  t.match(shown, { code: 0, stderr: '' });
+  t.same(shown.stdout.split('\n'), [
+    'sent',
+    'sent/a file',
+    '2 entries, 3.00 kB, would go to 2 receivers:',
+    '  127.0.0.1:7001: 127.0.0.1, port 7001',
+    '  [::1]:7002: ::1, port 7002',
+    '  in segments of 500 bytes',
+    '',
+  ]);
+  const json = await place.send([place.sent, '--to', to, '--open', '--dry-run', '--json']).exited;
+  t.match(parseEvents(json.stdout), [
+    {
+      event: 'result',
+      status: 'dry-run',
+      entries: ['sent', 'sent/a file'],
+      bytes: 3000,
+      skipped: [],
+      receivers: [
+        { receiver: '127.0.0.1:7001', host: '127.0.0.1', port: 7001 },
+        { receiver: '[::1]:7002', host: '::1', port: 7002 },
+      ],
+      mss: Number,
+    },
+  ]);
+  const two = ['127.0.0.1', '127.0.0.2', '--open', '--dry-run', '--json'];
+  const group = await place.send([place.sent, '--to', two.slice(0, 2).join(), ...two.slice(2)]);
+  t.match(parseResult(await group.exited), { group: /^239\.\d+\.\d+\.\d+$/ });
+  t.same(readdirSync(place.senderHome), []);
+});
+
+t.test('receivers from a file with comments', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const [one, two] = await Promise.all([
+    place.receive(['--open'], 'one'),
+    place.receive(['--open', '--name', 'other', '--key', join(place.folder, 'other')], 'two'),
+  ]);
+  const sent = writeRandomFile(place.sent, 50_000, 'a name  with spaces');
+  const hosts = join(place.folder, 'hosts of the lab');
+  writeFileSync(hosts, `# all\r\n${one.name} # first\r\n\r\n  ${two.name}\r\n`);
+  const exit = await place.send([sent, '--to', `@${hosts}`, '--open', '--json']).exited;
+  t.equal(exit.code, 0, exit.stderr);
+  t.match(parseResult(exit), {
+    label: 'a name  with spaces',
+    receivers: [{ receiver: one.name }, { receiver: two.name }],
+  });
+  for (const { dir } of [one, two]) t.ok(isSameContent(sent, join(dir, 'a name  with spaces')));
+
+  writeFileSync(hosts, `# all\n${one.name}\n${two.name} and more\n`);
+  const bad = await place.send([sent, '--to', `@${hosts}`, '--open']).exited;
+  t.match(bad, { code: 2, stdout: '' });
+  t.ok(bad.stderr.startsWith(`p2mp send: ${hosts}:3: `), bad.stderr);
+});
+
+t.test('from a pipe, under a name', { buffered, skip: noShell }, async (t) => {
+  const place = new SessionPlace(t);
+  const { name, dir } = await place.receive();
+  const sent = writeRandomFile(place.sent, 300_000);
+  const line = 'cat "$1" | "$2" "$3" send - --stdin-name "a tree.tar" --to "$4" --open --json';
+  const p2mp = join(distFolder, 'cli', 'p2mp.js');
+  const words = ['-c', line, 'sh', sent, process.execPath, p2mp, name];
+  const env = { P2MP_HOME: place.senderHome };
+  const exit = await new Program(t, 'sh', words, { env }).exited;
+  t.equal(exit.code, 0, exit.stderr);
+  t.equal(parseResult(exit)['label'], 'a tree.tar');
+  t.ok(isSameContent(sent, join(dir, 'a tree.tar')));
+});
+
+t.test('--on-complete runs for each complete session', { buffered, skip: noShell }, async (t) => {
+  const place = new SessionPlace(t);
+  const out = join(place.folder, 'environment');
+  const names = ['DIR', 'LABEL', 'SENDER', 'SENDER_KEY', 'OBJECT', 'BYTES'];
+  const lines = names.map((name) => `"$P2MP_${name}"`).join(' ');
+  const command = `printf '%s\\n' ${lines} > '${out}'; exit 7`;
+  const { program, name, dir } = await place.receive([
+    '--open',
+    '--once',
+    '--on-complete',
+    command,
+  ]);
+  const sent = writeRandomFile(place.sent, 20_000, "it's $HOME `id`");
+  const exit = await place.send([sent, '--to', name, '--open', '--json']).exited;
+  t.equal(exit.code, 0);
+  const received = await program.exited;
+  t.equal(received.code, 0, 'its code changes nothing');
+  t.match(received.stderr, ': --on-complete: ended with code 7\n');
+  const [from] = /127\.0\.0\.1:\d+(?=: complete)/.exec(received.stdout) ?? [];
+  const values = readFileSync(out, 'utf8').split('\n');
+  t.same(values.slice(0, 3), [dir, "it's $HOME `id`", from]);
+  t.match(values[3], fingerprint);
+  t.same(values.slice(4), [parseResult(exit)['object'], '20000', '']);
+});
+
+t.test('--metrics counts what came', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const { program, name } = await place.receive(['--open', '--json', '--metrics', '0']);
+  const { address } = await program.waitForEvent('metrics');
+  t.match(address, /^127\.0\.0\.1:\d+$/);
+  const read = async () => {
+    const response = await fetch(`http://${address}/metrics`);
+    t.match(response.headers.get('content-type'), /^text\/plain/);
+    const values: Record<string, number> = {};
+    for (const line of (await response.text()).split('\n')) {
+      const [, key = '', value] = /^(p2mp_\S+?|p2mp_.*\}) (\S+)$/.exec(line) ?? [];
+      if (key !== '') values[key.replace(/sender="[^"]*",?/, '')] = Number(value);
+    }
+    return values;
+  };
+  const before = await read();
+  t.match(before, {
+    'p2mp_sessions_total{status="complete"}': 0,
+    'p2mp_sessions_total{status="failed"}': 0,
+    'p2mp_sessions_total{status="refused"}': 0,
+    p2mp_received_bytes_total: 0,
+    p2mp_data_datagrams_total: 0,
+    p2mp_duplicate_datagrams_total: 0,
+    p2mp_bad_blocks_total: 0,
+    p2mp_active_sessions: 0,
+    p2mp_buffered_bytes: 0,
+  });
+  const sent = writeRandomFile(place.sent, 300_000);
+  const args = [sent, '--to', name, '--open', '--mss', '1400'];
+  t.equal((await place.send(args).exited).code, 0);
+  await program.waitForEvent('RESULT');
+  const between = await read();
+  t.match(between, {
+    'p2mp_sessions_total{status="complete"}': 1,
+    p2mp_received_bytes_total: 300_000,
+    p2mp_active_sessions: 0,
+  });
+  t.ok((between['p2mp_data_datagrams_total'] ?? 0) >= 215);
+
+  // It would take ten minutes.
+  const slow = writeRandomFile(place.sent, 6_000_000, 'slow');
+  const sender = place.send([slow, '--to', name, '--open', '--rate', '10k', '--json']);
+  await sender.waitForEvent('PROGRESS');
+  const during = await read();
+  t.equal(during['p2mp_active_sessions'], 1);
+  t.ok('p2mp_session_loss_ratio{label="slow"}' in during);
+  const held = during['p2mp_session_held_ratio{label="slow"}'] ?? Number.NaN;
+  t.ok(held >= 0 && held < 1, `${held} held`);
+  sender.kill('SIGINT');
+  t.equal((await sender.exited).code, 130);
+  await program.waitFor(/"status":"failed"/);
+  t.match(await read(), {
+    'p2mp_sessions_total{status="complete"}': 1,
+    'p2mp_sessions_total{status="failed"}': 1,
+    p2mp_active_sessions: 0,
+  });
+  t.equal((await fetch(`http://${address}/`)).status, 404);
+  t.equal((await fetch(`http://${address}/metrics/more`)).status, 404);
+  program.kill('SIGTERM');
+  t.equal((await program.exited).code, 0);
+});
+
+t.test('--classic takes both dialects at one port', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const copy = join(place.folder, 'a classic copy');
+  const { program, name, dir } = await place.receive(['--open', '--json', '--classic', copy]);
+  const sent = writeRandomFile(place.sent, 50_000);
+  const classic = await runClient(t, [name], sent, 500);
+  t.equal(classic.code, 0, classic.stderr);
+  t.ok(isSameContent(sent, copy));
+  t.match(await program.waitForEvent('CLASSIC'), { status: 'complete', bytes: 50_000 });
+  const session = await place.send([sent, '--to', name, '--open']).exited;
+  t.equal(session.code, 0, session.stderr);
+  t.ok(isSameContent(sent, join(dir, 'sent')));
+  t.match(await program.waitForEvent('RESULT'), { status: 'complete', bytes: 50_000 });
+  const second = writeRandomFile(place.sent, 700, 'second');
+  t.equal((await runClient(t, [name], second, 500)).code, 0);
+  t.ok(isSameContent(second, copy), 'and the next one in turn');
+});
+
+t.test('a reader that goes away stops no session', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const { program, name, dir } = await place.receive(['--open', '--once', '--json']);
+  program.closeStdout();
+  const sent = writeRandomFile(place.sent, 300_000);
+  const sender = place.send([sent, '--to', name, '--open', '--json', '--rate', '300k']);
+  await sender.waitForEvent('start');
+  sender.closeStdout();
+  t.equal((await sender.exited).code, 0);
+  t.equal((await program.exited).code, 0);
+  t.ok(isSameContent(sent, join(dir, 'sent')));
+});
+
+interface Refusal {
+  readonly args: readonly string[];
+  readonly code: 2 | 4;
+  /** What the line has to say after the name of the command. */
+  readonly line: string | RegExp;
+}
+
+const to = ['--to', '127.0.0.1:7001'];
+
+/** Of `p2mp send`, in a folder with `file`, `folder`, and `hosts`, which has nothing but a comment. */
+const sending: readonly Refusal[] = [
+  { args: [], code: 2, line: 'nothing to send: name a file, a folder, or - for standard input' },
+  { args: ['file'], code: 2, line: 'no receiver: name them with --to host[:port],...' },
+  { args: ['file', '--to'], code: 2, line: 'to' },
+  { args: ['file', '--to', ','], code: 2, line: '--to: names no receiver; ' },
+  { args: ['file', '--to', '@hosts'], code: 2, line: '--to: names no receiver; ' },
+  { args: ['file', '--to', '@missing'], code: 4, line: 'missing: does not exist; ' },
+  { args: ['file', '--to', '@folder'], code: 4, line: 'folder: ' },
+  { args: ['file', '--to', 'a:b:c'], code: 2, line: 'server a:b:c: ' },
+  { args: ['file', '--to', 'a:0'], code: 2, line: 'port 0: must be a whole number from 1 to ' },
+  { args: ['file', '--to', 'a', '--port', 'x'], code: 2, line: 'port x: ' },
+  { args: ['file', ...to, '--rate', 'fast'], code: 2, line: '--rate fast: ' },
+  { args: ['file', ...to, '--rate', '0'], code: 2, line: '--rate 0: ' },
+  { args: ['file', ...to, '--rate', '1', '--rate', '2'], code: 2, line: '--rate: given more than' },
+  { args: ['file', ...to, '--give-up-after', '0'], code: 2, line: '--give-up-after 0: ' },
+  {
+    args: ['file', ...to, '--multicast-ttl', '256'],
+    code: 2,
+    line: /^--multicast-ttl 256: .* 255/,
+  },
+  { args: ['file', ...to, '--mss', 'x'], code: 2, line: 'MSS x: ' },
+  { args: ['file', ...to, '--bogus'], code: 2, line: 'bogus' },
+  {
+    args: ['file', ...to, '--overwrite', '--no-clobber'],
+    code: 2,
+    line: '--overwrite and --no-clobber: give one of them',
+  },
+  { args: ['file', ...to, '--mss', '63'], code: 2, line: /63.* 64 / },
+  { args: ['file', ...to, '--mss', '65001'], code: 2, line: /65001.* 65000/ },
+  { args: ['file', ...to, '--multicast', '10.0.0.1'], code: 2, line: '--multicast 10.0.0.1: ' },
+  { args: ['file', ...to, '--multicast', 'ff15::1'], code: 2, line: '--multicast ff15::1: ' },
+  { args: ['file', '--to', '127.0.0.1,127.0.0.1:7735'], code: 2, line: ' are one receiver ' },
+  { args: ['file', '--to', 'nowhere.invalid'], code: 4, line: 'nowhere.invalid: no host of this' },
+  { args: ['missing', ...to], code: 4, line: 'missing: does not exist' },
+  { args: ['file', 'folder/../file', ...to], code: 2, line: /file.*file/ },
+  { args: ['-', '--stdin-name', 'a/b', ...to], code: 2, line: 'a/b' },
+];
+
+/** Of `p2mp receive`. */
+const receiving: readonly Refusal[] = [
+  { args: ['folder'], code: 2, line: 'folder: no argument is needed; see --dir' },
+  { args: ['--dir', 'file'], code: 4, line: /file/ },
+  { args: ['--port', '65536'], code: 2, line: 'port 65536: ' },
+  { args: ['--bind', '192.0.2.1'], code: 4, line: /192\.0\.2\.1:0: this host has no such/ },
+  { args: ['--max-sessions', '0'], code: 2, line: '--max-sessions 0: ' },
+  { args: ['--max-bytes', 'all'], code: 2, line: '--max-bytes all: ' },
+  { args: ['--max-entries', '0'], code: 2, line: '--max-entries 0: ' },
+  { args: ['--max-open-files', '1.5'], code: 2, line: '--max-open-files 1.5: ' },
+  { args: ['--idle-timeout', '-1'], code: 2, line: '--idle-timeout -1: ' },
+  { args: ['--metrics', 'x:y'], code: 2, line: 'port y: ' },
+  { args: ['--metrics', '192.0.2.1:9'], code: 4, line: 'TCP 192.0.2.1:9 for metrics: ' },
+  { args: ['--classic', 'folder'], code: 4, line: 'folder: is a folder; ' },
+  { args: ['--on-complete'], code: 2, line: 'on-complete' },
+  { args: ['--name', 'a', '--name', 'b'], code: 2, line: '--name: given more than once' },
+  { args: ['--bogus'], code: 2, line: 'bogus' },
+  { args: ['--overwrite', '--no-clobber'], code: 2, line: '--overwrite and --no-clobber: ' },
+  { args: ['--drain-timeout', '0'], code: 2, line: '--drain-timeout 0: ' },
+  { args: ['--log', 'xml'], code: 2, line: '--log xml: must be one of text, json, journal' },
+  { args: ['--log', 'json', '--json'], code: 2, line: '--json and --log: give one of them' },
+  { args: ['--log-level', 'all'], code: 2, line: '--log-level all: must be one of error, warn' },
+  { args: ['--log-level', 'info', '-q'], code: 2, line: '--log-level and --quiet: give one of' },
+];
+
+for (const [verb, refusals] of Object.entries({ send: sending, receive: receiving })) {
+  for (const { args, code, line } of refusals) {
+    t.test(`p2mp ${verb} ${args.join(' ')}`, { buffered }, async (t) => {
+      // The runner's own folders are named after the tests, and these names come too close.
+      const cwd = mkdtempSync(join(tmpdir(), 'p2mp-'));
+      t.teardown(() => rmSync(cwd, { recursive: true }));
+      writeFileSync(join(cwd, 'file'), 'content');
+      writeFileSync(join(cwd, 'hosts'), '# nobody\n');
+      mkdirSync(join(cwd, 'folder'));
+      const home = mkdtempSync(join(tmpdir(), 'p2mp-home-'));
+      t.teardown(() => rmSync(home, { recursive: true }));
+      const port = verb === 'send' || args.includes('--port') ? [] : ['--port', '0'];
+      const words = [verb, '--open', ...port, ...args];
+      const program = startCommand(t, 'p2mp', words, { cwd, env: { P2MP_HOME: home } });
+      // One that takes what it should refuse would go on for ever.
+      const kill = () => program.kill('SIGKILL');
+      program.waitFor(/\n/).then(kill, () => undefined);
+      const exit = await program.exited;
+      t.equal(exit.code, code, 'exit code');
+      t.equal(exit.stdout, '', 'nothing on standard output');
+      const told = exit.stderr.replace(/^(--open: |Made this receiver's key ).*\n/gm, '');
+      t.match(told, /^[^\n]+\n$/, 'one line');
+      t.ok(told.startsWith(`p2mp ${verb}: `), 'the line names the command');
+      t.match(told.slice(`p2mp ${verb}: `.length), line);
+      t.equal(told.includes(`(see p2mp ${verb} --help)`), code === 2, 'help for wrong use alone');
+      const left = readdirSync(cwd).filter((name) => name !== '.p2mp-part');
+      t.same(left.sort(), ['file', 'folder', 'hosts'], 'no file comes or goes');
+    });
+  }
+}

@@ -1,0 +1,142 @@
+/** One failing call of the system, at any step of a session, ends that session alone and says why. */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { InjectedFault, noInjection } from '../../support/injected-faults.js';
+import { distFolder, Program, parseResult } from '../../support/processes.js';
+import { eventsOf, type ReceiverProgram, SessionPlace } from '../../support/session-commands.js';
+
+const reasons = {
+  ENOSPC: /the disk is full; make room/,
+  EDQUOT: /the disk quota is used up; make room/,
+  EIO: /the disk failed; check it/,
+  EFBIG: /larger than allowed here; raise the limit/,
+} as const;
+
+const fileCount = 3;
+
+/**
+ * Calls are counted by thread. The receiver runs one thread for its files: it writes the journal, then each
+ * file by a call of its own. It syncs two folders, the journal and the part's folder before the files. The
+ * main thread gives names.
+ */
+const steps = [
+  ['the first write', 'pwrite64', 2],
+  ['a write in the middle', 'pwrite64', 3],
+  ['the last write', 'pwrite64', 1 + fileCount],
+  ['the sync of the first file', 'fsync', 5],
+  ['the sync of the last file', 'fsync', 4 + fileCount],
+  ['the rename of the second file', 'rename', 2],
+] as const;
+
+/** A receiver with one thread for files, on its own port. */
+async function startReceiver(t: Test, place: SessionPlace, limit = ''): Promise<ReceiverProgram> {
+  const dir = join(place.folder, 'in');
+  const p2mp = join(distFolder, 'cli', 'p2mp.js');
+  const where = ['--dir', dir, '--bind', '127.0.0.1', '--port', '0'];
+  const words = [process.execPath, p2mp, 'receive', '--open', '--json', ...where];
+  const env = { P2MP_HOME: place.receiverHome, UV_THREADPOOL_SIZE: '1' };
+  const program = new Program(t, 'bash', ['-c', `${limit}exec "$@"`, 'sh', ...words], { env });
+  const { addresses } = await program.waitForEvent('listening');
+  return { program, port: 0, name: addresses[0], dir };
+}
+
+function writeObject(place: SessionPlace, name: string, count = fileCount): string {
+  const folder = join(place.sent, name);
+  mkdirSync(folder);
+  for (let i = 0; i < count; i++) writeFileSync(join(folder, `${i}`), `${name} ${i}\n`.repeat(500));
+  return folder;
+}
+
+async function send(place: SessionPlace, { name }: ReceiverProgram, path: string) {
+  const exit = await place.send([path, '--to', name, '--open', '--json']).exited;
+  return { exit, receiver: parseResult(exit)['receivers'][0] };
+}
+
+function isArrived(place: SessionPlace, { dir }: ReceiverProgram, name: string, count = fileCount) {
+  for (let i = 0; i < count; i++) {
+    const copy = join(dir, name, `${i}`);
+    const original = join(place.sent, name, `${i}`);
+    if (!existsSync(copy) || !readFileSync(copy).equals(readFileSync(original))) return false;
+  }
+  return true;
+}
+
+t.test('one failing call', { skip: noInjection }, async (t) => {
+  const place = new SessionPlace(t);
+  const receiver = await startReceiver(t, place);
+  for (const [step, calls, when] of steps) {
+    for (const [code, reason] of Object.entries(reasons)) {
+      const name = `${code} at ${step}`;
+      const path = writeObject(place, name);
+      const rule = `error=${code}:when=${when}`;
+      const fault = await InjectedFault.begin(t, receiver.program.pid, calls, rule);
+      const first = await send(place, receiver, path);
+      await fault.end();
+      t.equal(first.exit.code, 1, `${name}: the send fails`);
+      t.match(first.receiver, { status: 'failed', reason }, `${name}: with its cause`);
+      t.notOk(isArrived(place, receiver, name), `${name}: something is missing, as was said`);
+      const again = await send(place, receiver, path);
+      t.equal(again.exit.code, 0, `${name}: the receiver runs on, and the same command completes`);
+      t.ok(isArrived(place, receiver, name), `${name}: every byte`);
+      rmSync(path, { recursive: true });
+    }
+  }
+  receiver.program.kill('SIGTERM');
+  const exit = await receiver.program.exited;
+  t.same(eventsOf(exit, 'INTERNAL_ERROR'), [], 'none of it is an internal error');
+});
+
+t.test('too many open files', { skip: noInjection }, async (t) => {
+  const place = new SessionPlace(t);
+  const receiver = await startReceiver(t, place);
+  for (const when of ['1+', '5+', '9+', '13+']) {
+    const name = `from call ${when}`;
+    const path = writeObject(place, name);
+    const rule = `error=EMFILE:when=${when}`;
+    const fault = await InjectedFault.begin(t, receiver.program.pid, 'openat,open', rule);
+    const first = await send(place, receiver, path);
+    await fault.end();
+    t.match(first.receiver.reason, /too many open files; raise the limit/, name);
+    t.equal((await send(place, receiver, path)).exit.code, 0, `${name}: the receiver runs on`);
+    t.ok(isArrived(place, receiver, name), `${name}: every byte`);
+  }
+});
+
+t.test(
+  'sessions keep within the number of files that the process may open',
+  { skip: process.platform === 'win32' && 'no ulimit' },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const receiver = await startReceiver(t, place, 'ulimit -n 64; ');
+    const names = ['one', 'another', 'a third'];
+    for (const name of names) writeObject(place, name, 100);
+    const sent = await Promise.all(
+      names.map((name) => send(place, receiver, join(place.sent, name))),
+    );
+    for (const [i, { exit }] of sent.entries()) {
+      t.equal(exit.code, 0, exit.stdout);
+      t.ok(isArrived(place, receiver, names[i] as string, 100));
+    }
+  },
+);
+
+t.test(
+  'a session that fails at its last write leaves the others alone',
+  { skip: process.platform === 'win32' && 'no ulimit' },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const receiver = await startReceiver(t, place, 'ulimit -f 8; ');
+    const large = join(place.sent, 'large');
+    writeFileSync(large, Buffer.alloc(20_000, 1));
+    const small = writeObject(place, 'small');
+    const [failed, complete] = await Promise.all([
+      send(place, receiver, large),
+      send(place, receiver, small),
+    ]);
+    t.match(failed?.receiver, { status: 'failed', reason: reasons.EFBIG });
+    t.equal(complete?.exit.code, 0, complete?.exit.stdout);
+    t.ok(isArrived(place, receiver, 'small'));
+    t.equal((await send(place, receiver, small)).exit.code, 0, 'the receiver runs on');
+  },
+);

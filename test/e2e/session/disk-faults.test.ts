@@ -1,0 +1,243 @@
+/** Sessions whose receivers have trouble with their disks: what the sender is told, and what is kept. */
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import t, { type Test } from 'tap';
+import { InjectedFault, noInjection, syncing, writing } from '../../support/injected-faults.js';
+import { isSameContent, writeRandomFile } from '../../support/loopback.js';
+import { distFolder, Program, parseResult } from '../../support/processes.js';
+import {
+  eventsOf,
+  type ReceiverProgram,
+  SessionPlace,
+  waitForNote,
+} from '../../support/session-commands.js';
+
+const buffered = true;
+const sizeBytes = 12_000_000;
+
+/** The words of a receiver that a test starts in a way of its own. */
+function receiveInto(dir: string): string[] {
+  const where = ['--dir', dir, '--bind', '127.0.0.1', '--port', '0'];
+  return ['receive', '--open', '--json', ...where];
+}
+
+/** A receiver, and a sender slow enough that its disk can fail in between. */
+class Setup {
+  readonly place: SessionPlace;
+  readonly sent: string;
+
+  constructor(readonly t: Test) {
+    this.place = new SessionPlace(t);
+    this.sent = writeRandomFile(this.place.sent, sizeBytes);
+  }
+
+  send(receivers: readonly ReceiverProgram[], ...options: string[]): Program {
+    const to = receivers.map(({ name }) => name).join();
+    return this.place.send([this.sent, '--to', to, '--open', '--json', ...options]);
+  }
+
+  isThere({ dir }: ReceiverProgram): boolean {
+    return isSameContent(this.sent, join(dir, 'sent'));
+  }
+
+  /** The same again, the disk being well: it ends well, and what was kept does not come again. */
+  async repeat(receiver: ReceiverProgram): Promise<number> {
+    const exit = await this.send([receiver]).exited;
+    this.t.equal(exit.code, 0, exit.stderr);
+    this.t.ok(this.isThere(receiver), 'and is whole');
+    this.t.notOk(existsSync(join(receiver.dir, '.p2mp-part')), 'and nothing else is left');
+    return parseResult(exit)['receivers'][0].receivedBytes;
+  }
+}
+
+t.test('a disk that fails midway', { buffered, skip: noInjection }, async (t) => {
+  const setup = new Setup(t);
+  const receiver = await setup.place.receive(['--open', '--json']);
+  const other = await setup.place.receive(['--open', '--json'], 'other');
+  const sender = setup.send([receiver, other], '--rate', '3MB');
+  await waitForNote(receiver);
+  const fault = await InjectedFault.begin(t, receiver.program.pid, writing, 'error=EIO');
+  const exit = await sender.exited;
+  await fault.end();
+  t.equal(exit.code, 3, 'some receivers are complete');
+  t.match(parseResult(exit)['receivers'], [
+    { status: 'failed', reason: /the disk failed; check it/ },
+    { status: 'complete' },
+  ]);
+  t.ok(setup.isThere(other), 'the other one has it');
+  t.same(readdirSync(receiver.dir), ['.p2mp-part'], 'and this one nothing that looks whole');
+  const againBytes = await setup.repeat(receiver);
+  t.ok(againBytes < sizeBytes, `${againBytes} of ${sizeBytes} bytes came again`);
+});
+
+t.test('a disk that cannot make anything durable', { buffered, skip: noInjection }, async (t) => {
+  const setup = new Setup(t);
+  const receiver = await setup.place.receive(['--open', '--json']);
+  const sender = setup.send([receiver], '--rate', '3MB');
+  await waitForNote(receiver);
+  const fault = await InjectedFault.begin(t, receiver.program.pid, syncing, 'error=EIO');
+  const exit = await sender.exited;
+  await fault.end();
+  t.equal(exit.code, 1);
+  t.match(parseResult(exit)['receivers'], [{ status: 'failed', reason: /the disk failed/ }]);
+  t.same(readdirSync(receiver.dir), ['.p2mp-part'], 'what may not last is not called a file');
+  await setup.repeat(receiver);
+});
+
+t.test('a disk that makes nothing durable at all', { buffered, skip: noInjection }, async (t) => {
+  const setup = new Setup(t);
+  const receiver = await setup.place.receive(['--open', '--json']);
+  const fault = await InjectedFault.begin(t, receiver.program.pid, syncing, 'error=EIO');
+  const exit = await setup.send([receiver]).exited;
+  await fault.end();
+  t.equal(exit.code, 1);
+  t.match(parseResult(exit)['receivers'], [{ status: 'refused', reason: /the disk failed/ }]);
+  t.same(readdirSync(receiver.dir), [], 'nothing was begun');
+  await setup.repeat(receiver);
+});
+
+/** What happens to the part midway. */
+const spoilers = {
+  'is truncated': (path: string) => truncateSync(path, 100_000),
+  'is overwritten in the middle': (path: string) => {
+    const file = openSync(path, 'r+');
+    writeSync(file, Buffer.alloc(5000, 7), 0, 5000, 70_000);
+    closeSync(file);
+  },
+  'gets zeros in the middle, twice': (path: string) => {
+    for (const at of [0, 300_000]) {
+      const file = openSync(path, 'r+');
+      writeSync(file, Buffer.alloc(100_000), 0, 100_000, at);
+      closeSync(file);
+    }
+  },
+};
+
+for (const [what, spoil] of Object.entries(spoilers)) {
+  t.test(`a part that ${what} midway`, { buffered }, async (t) => {
+    const setup = new Setup(t);
+    const receiver = await setup.place.receive(['--open', '--json']);
+    const sender = setup.send([receiver], '--rate', '3MB');
+    const journal = await waitForNote(receiver);
+    spoil(join(dirname(journal), '0'));
+    const exit = await sender.exited;
+    t.equal(exit.code, 0, exit.stdout);
+    t.ok(setup.isThere(receiver), 'what was spoilt came again');
+    receiver.program.kill('SIGTERM');
+    const [result] = eventsOf(await receiver.program.exited, 'RESULT');
+    t.ok(result?.['badBlocks'] >= 1, `${result?.['badBlocks']} bad blocks`);
+  });
+}
+
+t.test(
+  'a slow disk takes longer, and nothing is lost',
+  { buffered, skip: noInjection },
+  async (t) => {
+    const setup = new Setup(t);
+    const receiver = await setup.place.receive(['--open', '--json']);
+    const other = await setup.place.receive(['--open', '--json'], 'other');
+    const calls = `${writing},${syncing}`;
+    const fault = await InjectedFault.begin(t, receiver.program.pid, calls, 'delay_enter=50000');
+    const exit = await setup.send([receiver, other]).exited;
+    await fault.end();
+    t.equal(exit.code, 0, exit.stderr);
+    t.ok(setup.isThere(receiver) && setup.isThere(other));
+  },
+);
+
+t.test(
+  'a limit on the size of files',
+  { buffered, skip: process.platform === 'win32' && 'no ulimit' },
+  async (t) => {
+    const setup = new Setup(t);
+    const dir = join(setup.place.folder, 'in');
+    const p2mp = join(distFolder, 'cli', 'p2mp.js');
+    const args = receiveInto(dir);
+    const words = ['-c', 'ulimit -f 2048; exec "$@"', 'sh', process.execPath, p2mp, ...args];
+    const env = { P2MP_HOME: setup.place.receiverHome };
+    const program = new Program(t, 'bash', words, { env });
+    const { addresses } = await program.waitForEvent('listening');
+    const receiver = { program, port: 0, name: addresses[0], dir };
+    const exit = await setup.send([receiver]).exited;
+    t.equal(exit.code, 1);
+    t.match(parseResult(exit)['receivers'], [
+      {
+        status: 'failed',
+        reason: /larger than allowed here; raise the limit or take another disk/,
+      },
+    ]);
+    program.kill('SIGTERM');
+    t.equal((await program.exited).signal, null, 'the receiver has not died of it');
+  },
+);
+
+t.test('a folder that cannot be written to is refused at the start', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const file = join(place.folder, 'a file');
+  writeFileSync(file, '');
+  const program = place.start(place.receiverHome, ['receive', '--open', '--dir', join(file, 'in')]);
+  const exit = await program.exited;
+  t.equal(exit.code, 4, exit.stdout);
+  t.match(exit.stderr, /a part of the path is not a folder; check the name/);
+});
+
+/** What shows a program another time; not by its command, which leaves shared memory behind. */
+const faketime = [
+  '/usr/lib/x86_64-linux-gnu',
+  '/usr/lib/aarch64-linux-gnu',
+  '/usr/lib64',
+  '/usr/lib',
+]
+  .map((folder) => join(folder, 'faketime/libfaketimeMT.so.1'))
+  .find((path) => existsSync(path));
+
+t.test(
+  'clocks that jump',
+  { buffered, skip: faketime === undefined && 'no faketime here' },
+  async (t) => {
+    const setup = new Setup(t);
+    const clock = join(setup.place.folder, 'clock');
+    writeFileSync(clock, '+0');
+    const env = {
+      LD_PRELOAD: String(faketime),
+      FAKETIME_TIMESTAMP_FILE: clock,
+      FAKETIME_NO_CACHE: '1',
+      // The clock that counts from the start of the machine does not jump in reality either.
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    };
+    const p2mp = join(distFolder, 'cli', 'p2mp.js');
+    const start = (home: string, ...args: string[]) =>
+      new Program(t, process.execPath, [p2mp, ...args], { env: { ...env, P2MP_HOME: home } });
+    const { place } = setup;
+    const dir = join(place.folder, 'in');
+    const receiver = start(place.receiverHome, ...receiveInto(dir), '--once');
+    const { addresses } = await receiver.waitForEvent('listening');
+    const options = [
+      '--to',
+      addresses[0],
+      '--open',
+      '--json',
+      '--rate',
+      '2MB',
+      '--give-up-after',
+      '5',
+    ];
+    const sender = start(place.senderHome, 'send', setup.sent, ...options);
+    await sender.waitForEvent('PROGRESS');
+    writeFileSync(clock, '+3d');
+    await receiver.waitForEvent('PROGRESS').catch(() => undefined);
+    writeFileSync(clock, '-3d');
+    const exit = await sender.exited;
+    t.equal(exit.code, 0, exit.stderr);
+    t.equal((await receiver.exited).code, 0);
+    t.ok(isSameContent(setup.sent, join(dir, 'sent')));
+  },
+);

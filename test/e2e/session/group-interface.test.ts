@@ -1,0 +1,58 @@
+/** By which interface a group is sent to, and groups that cannot be joined. */
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import { Endpoint } from '../../../src/node/net/endpoint.js';
+import { groupSource } from '../../../src/node/net/group-address.js';
+import { JoinedGroups } from '../../../src/node/net/joined-groups.js';
+import { noSecondLoopback } from '../../support/loopback.js';
+
+const at = (host: string, port = 7735) => ({ host, port });
+
+/** Documentation's own addresses: a route to them leads away from loopback, where there is one. */
+t.test('the interface is that of receivers that the group reaches', async (t) => {
+  const group = at('239.1.2.3');
+  t.equal(await groupSource(group, [at('127.0.0.1')]), '127.0.0.1');
+  t.equal(await groupSource(group, [at('192.0.2.1', 1), at('127.0.0.1')]), '127.0.0.1');
+  t.equal(await groupSource(group, [at('127.0.0.1', 1)]), undefined, 'none on its port');
+  t.equal(await groupSource(group, [at('::1')]), undefined, 'none of its kind of address');
+});
+
+t.test('most receivers decide, not the first', { skip: noSecondLoopback }, async (t) => {
+  const receivers = [at('192.0.2.1'), at('127.0.0.1'), at('127.0.0.2')];
+  t.match(await groupSource(at('239.1.2.3'), receivers), /^127\./);
+});
+
+/** Of one socket; undefined where there is no such limit to be known. */
+function membershipLimit(): number | undefined {
+  try {
+    return Number(readFileSync('/proc/sys/net/ipv4/igmp_max_memberships', 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+const limit = membershipLimit();
+const noLimit = (limit === undefined || limit > 1000) && 'no low limit of memberships here';
+
+t.test('a group beyond the limit of the system is reported', { skip: noLimit }, async (t) => {
+  const endpoint = await Endpoint.open({
+    port: 0,
+    bind: ['0.0.0.0'],
+    handleDatagram: () => undefined,
+    handleWritable: () => undefined,
+    handleSendError: () => undefined,
+  });
+  t.teardown(() => endpoint.close());
+  const groups = new JoinedGroups();
+  const hostOf = (i: number) => `239.77.${i >> 8}.${i & 255}`;
+  const join = (session: number) => groups.join(endpoint, session, hostOf(session));
+  const reasons = Array.from({ length: (limit ?? 0) + 1 }, (_, session) => join(session));
+  t.equal(reasons[0], undefined);
+  t.equal(
+    reasons.at(-1),
+    'it is in as many groups as the system allows (net.ipv4.igmp_max_memberships)',
+  );
+  t.equal(groups.join(endpoint, 5000, hostOf(0)), undefined, 'one that it is in serves again');
+  for (let session = 0; session <= (limit ?? 0); session++) groups.leave(endpoint, session);
+  t.equal(join(limit ?? 0), undefined, 'what was left makes room');
+});

@@ -1,0 +1,156 @@
+/** `p2mp keygen`, as people and programs use it. */
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname, tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { fingerprint, loadKeyPair, parsePublicKey } from '../../../src/node/keys/key-files.js';
+import { type Exit, parseResult, startCommand } from '../../support/processes.js';
+
+t.jobs = 4;
+
+const isWindows = process.platform === 'win32';
+
+/** Runs it in a folder, which is also where keys go by default. */
+function keygen(t: Test, folder: string, ...args: string[]): Promise<Exit> {
+  const options = { cwd: folder, env: { P2MP_HOME: join(folder, 'home') } };
+  return startCommand(t, 'p2mp', ['keygen', ...args], options).exited;
+}
+
+t.test('it makes a pair and prints what to hand to others', { buffered: true }, async (t) => {
+  const folder = t.testdir();
+  const path = join(folder, 'home', 'key');
+  const made = await keygen(t, folder);
+  t.match(made, { code: 0, stderr: '' });
+  const { publicKey } = await loadKeyPair(path);
+  const line = readFileSync(`${path}.pub`, 'utf8').trimEnd();
+  t.equal(parsePublicKey(line).comment, `${userInfo().username}@${hostname()}`);
+  t.same(made.stdout.split('\n'), [
+    `Private key: ${path}`,
+    `Public key:  ${path}.pub`,
+    `Fingerprint: ${fingerprint(publicKey)}`,
+    line,
+    '',
+  ]);
+  if (!isWindows) t.equal(statSync(path).mode & 0o777, 0o600);
+
+  const shown = await keygen(t, folder, '--show');
+  t.same([shown.code, shown.stdout], [0, made.stdout], 'and shows it again');
+  t.same(readdirSync(join(folder, 'home')).sort(), ['key', 'key.pub']);
+});
+
+t.test('programs get one object, and never the private key', { buffered: true }, async (t) => {
+  const folder = t.testdir();
+  const path = join(folder, 'mine');
+  const made = await keygen(t, folder, '--json', '--key', path, '--comment', 'the plant, hall 3');
+  t.equal(made.code, 0);
+  const { publicKey, secretKey } = await loadKeyPair(path);
+  const expected = {
+    event: 'result',
+    status: 'made',
+    key: path,
+    publicKeyFile: `${path}.pub`,
+    publicKey: readFileSync(`${path}.pub`, 'utf8').trimEnd(),
+    comment: 'the plant, hall 3',
+    fingerprint: fingerprint(publicKey),
+  };
+  t.same(parseResult(made), expected);
+  for (const encoding of ['base64', 'base64url', 'hex'] as const) {
+    const secret = Buffer.from(secretKey).toString(encoding);
+    t.notOk(`${made.stdout}${made.stderr}`.includes(secret.slice(0, 40)), encoding);
+  }
+  const shown = await keygen(t, folder, '--json', '--quiet', '--key', path, '--show');
+  t.same(parseResult(shown), { ...expected, status: 'shown' });
+  t.same((await keygen(t, folder, '--quiet', '--key', path, '--show')).stdout, '');
+  t.notOk(existsSync(join(folder, 'home')), 'the default folder is left alone');
+});
+
+t.test('an empty comment is none', { buffered: true }, async (t) => {
+  const folder = t.testdir();
+  const made = await keygen(t, folder, '--key', 'key', '--comment', '');
+  t.equal(made.code, 0, made.stderr);
+  t.match(readFileSync(join(folder, 'key.pub'), 'utf8'), /^p2mp-x25519 \S{44}\n$/);
+});
+
+t.test('a key is overwritten only by force', { buffered: true }, async (t) => {
+  const folder = t.testdir();
+  const path = join(folder, 'home', 'key');
+  await keygen(t, folder);
+  const before = readFileSync(path, 'utf8');
+  const refused = await keygen(t, folder);
+  t.match(refused, { code: 4, stdout: '' });
+  t.equal(
+    refused.stderr,
+    `p2mp keygen: ${path}: there is a key already; ` +
+      'take another file, or --force to lose that key for good\n',
+  );
+  t.equal(readFileSync(path, 'utf8'), before);
+  t.equal((await keygen(t, folder, '--force')).code, 0);
+  t.not(readFileSync(path, 'utf8'), before);
+});
+
+t.test('showing works without the public file, whose comment is then lost', async (t) => {
+  const folder = t.testdir();
+  await keygen(t, folder, '--key', 'key');
+  const { publicKey } = await loadKeyPair(join(folder, 'key'));
+  writeFileSync(join(folder, 'key.pub'), 'nonsense');
+  const shown = await keygen(t, folder, '--key', 'key', '--show');
+  const base64 = Buffer.from(publicKey).toString('base64');
+  t.match(shown.stdout, `Fingerprint: ${fingerprint(publicKey)}\np2mp-x25519 ${base64}\n`);
+});
+
+const refusals: { args: string[]; code: 2 | 4; line: string | RegExp }[] = [
+  { args: ['name'], code: 2, line: '1 arguments: none are needed' },
+  { args: ['--key'], code: 2, line: 'key' },
+  { args: ['--key', ''], code: 2, line: '--key: is empty; name a file' },
+  { args: ['--key', 'a', '--key', 'b'], code: 2, line: '--key: given more than once' },
+  { args: ['--comment', 'a', '--comment', 'b'], code: 2, line: '--comment: given more than once' },
+  { args: ['--comment', 'two\nlines'], code: 2, line: 'comment "two\\nlines": one line' },
+  { args: ['--show', '--force'], code: 2, line: '--show makes no key: ' },
+  { args: ['--show', '--comment', 'x'], code: 2, line: '--show makes no key: ' },
+  { args: ['--bogus'], code: 2, line: 'bogus' },
+  { args: ['--key', 'folder'], code: 4, line: 'folder: is a folder; name a file' },
+  { args: ['--key', 'file/key'], code: 4, line: 'file: there is a file of that name; ' },
+  { args: ['--show'], code: 4, line: /home.key: there is no key; make one with p2mp keygen/ },
+  { args: ['--show', '--key', 'file'], code: 4, line: 'file: holds no private key of p2mp; ' },
+];
+
+for (const { args, code, line } of refusals) {
+  t.test(`p2mp keygen ${JSON.stringify(args)}`, { buffered: true }, async (t) => {
+    // The runner's own folders are named after the tests, and these names come too close.
+    const folder = mkdtempSync(join(tmpdir(), 'p2mp-'));
+    t.teardown(() => rmSync(folder, { recursive: true }));
+    mkdirSync(join(folder, 'folder'));
+    writeFileSync(join(folder, 'file'), 'content', { mode: 0o600 });
+    const exit = await keygen(t, folder, ...args);
+    t.equal(exit.code, code, 'exit code');
+    t.equal(exit.stdout, '', 'nothing on standard output');
+    t.match(exit.stderr, /^p2mp keygen: [^\n]+\n$/, 'one line');
+    t.match(exit.stderr.slice('p2mp keygen: '.length), line);
+    t.same(readdirSync(folder).sort(), ['file', 'folder'], 'no file comes or goes');
+    t.same(readdirSync(join(folder, 'folder')), []);
+  });
+}
+
+const skip = isWindows && 'Windows has no such modes';
+
+t.test('a private key that others may read is not used', { buffered: true, skip }, async (t) => {
+  const folder = t.testdir();
+  await keygen(t, folder, '--key', 'key');
+  chmodSync(join(folder, 'key'), 0o644);
+  const exit = await keygen(t, folder, '--key', 'key', '--show');
+  t.match(exit, { code: 4, stdout: '' });
+  t.equal(
+    exit.stderr,
+    'p2mp keygen: key: others than its owner may use it (mode 0644); chmod 600 key\n',
+  );
+});

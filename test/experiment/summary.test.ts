@@ -1,0 +1,442 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { describeFindings, formatMean } from '../../src/experiment/findings.js';
+import { createModel } from '../../src/experiment/model.js';
+import { listRuns, type Plan, parsePlan, type Run } from '../../src/experiment/plan.js';
+import { type RunRow, toRunRow } from '../../src/experiment/run-result.js';
+import { type PointSummary, summarize } from '../../src/experiment/summary.js';
+
+function parse(members: Readonly<Record<string, unknown>>): Plan {
+  const base = { title: 'A plan', seed: 'a seed', fileSizeBytes: 100_000, receivers: 2 };
+  return parsePlan(JSON.stringify({ ...base, ...members }), 'plan.json');
+}
+
+/** The rows of a plan, each complete after a second but where `change` says otherwise. */
+function rowsOf(plan: Plan, change: (run: Run) => Partial<RunRow>): RunRow[] {
+  return [...listRuns(plan)].map((run) => ({
+    ...run,
+    rttMs: run.point.rttMs,
+    delayS: 1,
+    rounds: 200,
+    timeouts: 0,
+    retransmissions: 0,
+    datagrams: 400,
+    acks: 400,
+    completeReceivers: run.point.receivers,
+    twinDelayS: undefined,
+    ...change(run),
+  }));
+}
+
+function only(summaries: readonly PointSummary[]): PointSummary {
+  const [summary, ...others] = summaries;
+  if (summary === undefined || others.length > 0) throw new Error(`${summaries.length} summaries`);
+  return summary;
+}
+
+/** To seven digits, as summary.csv has them. */
+function rounded(value: number | undefined): string | undefined {
+  return value?.toPrecision(7);
+}
+
+/** What is said of a plan whose runs have these delays, repetition by repetition. */
+function sentences(plan: Plan, change: (run: Run) => Partial<RunRow>): string[] {
+  return describeFindings(plan, summarize(rowsOf(plan, change)));
+}
+
+/** Three repetitions around a mean: its interval is ± 2.48 times `by`. */
+function around(mean: number, { repetition }: Run, by = 0.1): number {
+  return mean + by * (repetition - 2);
+}
+
+t.test('the rows of a point give its mean, deviation and interval, and the model beside', (t) => {
+  const plan = parse({ loss: 0.05, link: { rttMs: 20 }, repetitions: 5 });
+  const rows = rowsOf(plan, ({ repetition }) => ({
+    delayS: 5 + repetition,
+    rounds: 210 + repetition,
+    timeouts: repetition,
+    retransmissions: 10 * repetition,
+  }));
+  const summary = only(summarize(rows));
+  t.same(summary.point, plan.points[0]);
+  t.equal(summary.mode, 'simulated');
+  t.same([summary.runs, summary.failedRuns], [5, 0]);
+  t.equal(summary.rttMs, 20);
+  t.equal(summary.meanS, 8);
+  t.equal(summary.sdS?.toFixed(4), '1.5811');
+  t.equal(summary.ci95LowS?.toFixed(4), (8 - 1.9632).toFixed(4));
+  t.equal(summary.ci95HighS?.toFixed(4), (8 + 1.9632).toFixed(4));
+  t.same([summary.rounds, summary.timeouts, summary.retransmissions], [213, 3, 30]);
+  const goodput = [6, 7, 8, 9, 10].reduce((sum, delayS) => sum + 100_000 / delayS, 0) / 5;
+  t.equal(rounded(summary.goodputBytesPerSec), rounded(goodput));
+  // 200 segments: 200 (E[R] - 1) 100 ms + 200 * 20 ms, with E[R] = 1.102757 for two and 0.05.
+  t.equal(summary.modelS?.toFixed(3), '6.055');
+  t.equal(summary.modelRounds?.toFixed(2), '220.55');
+  const { modelS = NaN, modelSdS = NaN } = summary;
+  t.equal(rounded(summary.deviationSe), rounded((8 - modelS) / (modelSdS / Math.sqrt(5))));
+  t.equal(summary.twinS, undefined);
+  t.end();
+});
+
+t.test('points and modes are summed up each on its own, in the order of the runs', (t) => {
+  const plan = parse({
+    receivers: [2, 1],
+    loss: [0.1, 0],
+    repetitions: 2,
+    mode: ['real', 'simulated'],
+  });
+  const summaries = summarize(rowsOf(plan, ({ index }) => ({ delayS: index })));
+  t.same(
+    summaries.map(({ mode, point, meanS }) => [mode, point.loss, point.receivers, meanS]),
+    [
+      ['simulated', 0.1, 2, 0.5],
+      ['simulated', 0.1, 1, 2.5],
+      ['simulated', 0, 2, 4.5],
+      ['simulated', 0, 1, 6.5],
+      ['real', 0.1, 2, 8.5],
+      ['real', 0.1, 1, 10.5],
+      ['real', 0, 2, 12.5],
+      ['real', 0, 1, 14.5],
+    ],
+  );
+  t.same(summarize([]), []);
+  t.end();
+});
+
+t.test('points whose seeds happen to be the same are summed up each on its own', (t) => {
+  // Seeds hold a CRC-32 of a point's values, which is the same for some: 0.53 and 0.329 and
+  // 0.54 and 0.4 are such a pair, with 1000 bytes.
+  const varied = { sendTimeMs: [0.53, 0.54], loss: [0.329, 0.4] };
+  const plan = parse({ ...varied, fileSizeBytes: 1000, repetitions: 3 });
+  const rows = rowsOf(plan, ({ repetition }) => ({ seed: `a seed 110e1ffd ${repetition}` }));
+  const summaries = summarize(rows);
+  t.same(
+    summaries.map(({ point, runs }) => [point.sendTimeMs, point.loss, runs]),
+    [
+      [0.53, 0.329, 3],
+      [0.53, 0.4, 3],
+      [0.54, 0.329, 3],
+      [0.54, 0.4, 3],
+    ],
+  );
+  t.end();
+});
+
+t.test('failed runs are counted and left out of everything else', (t) => {
+  const plan = parse({ loss: 0.05, link: { rttMs: 20 }, repetitions: 5 });
+  const rows = rowsOf(plan, ({ repetition }) =>
+    repetition === 2 || repetition === 3
+      ? { delayS: 1000, rounds: 1e6, retransmissions: 1e6, completeReceivers: 1, rttMs: 999 }
+      : { delayS: repetition },
+  );
+  const summary = only(summarize(rows));
+  t.same([summary.runs, summary.failedRuns], [3, 2]);
+  t.equal(rounded(summary.meanS), rounded(10 / 3));
+  t.equal(summary.sdS?.toFixed(4), '2.0817');
+  t.same([summary.rounds, summary.retransmissions, summary.rttMs], [200, 0, 20]);
+  const { meanS = NaN, modelS = NaN, modelSdS = NaN } = summary;
+  t.equal(rounded(summary.deviationSe), rounded((meanS - modelS) / (modelSdS / Math.sqrt(3))));
+  t.end();
+});
+
+t.test('of a point whose runs all failed nothing is known but that', (t) => {
+  const plan = parse({ loss: 0.05, link: { rttMs: 20 }, repetitions: 3, mode: ['real'] });
+  const failed = { completeReceivers: 0, delayS: 10, twinDelayS: 9 };
+  const { point, mode, runs, failedRuns, ...rest } = only(summarize(rowsOf(plan, () => failed)));
+  t.same([point, mode, runs, failedRuns], [plan.points[0], 'real', 0, 3]);
+  for (const [name, value] of Object.entries(rest)) t.equal(value, undefined, name);
+  t.end();
+});
+
+t.test('one run has a mean and a deviation from the model, and no interval', (t) => {
+  const plan = parse({ loss: 0.05, link: { rttMs: 20 }, repetitions: 1 });
+  const summary = only(summarize(rowsOf(plan, () => ({ delayS: 7 }))));
+  t.same([summary.runs, summary.meanS], [1, 7]);
+  t.same([summary.sdS, summary.ci95LowS, summary.ci95HighS], [undefined, undefined, undefined]);
+  const { modelS = NaN, modelSdS = NaN } = summary;
+  t.equal(rounded(summary.deviationSe), rounded((7 - modelS) / modelSdS));
+  t.end();
+});
+
+t.test('without loss the model has no deviation, and none is measured in it', (t) => {
+  const plan = parse({ loss: 0, link: { rttMs: 20 } });
+  const summary = only(summarize(rowsOf(plan, () => ({ delayS: 4 }))));
+  t.same([summary.meanS, summary.sdS, summary.modelS, summary.modelSdS], [4, 0, 4, 0]);
+  t.equal(summary.deviationSe, undefined);
+  t.end();
+});
+
+t.test('where the model says nothing, its columns are empty', (t) => {
+  for (const change of [{ window: 4 }, { timeoutMs: 'auto' }, { lossModel: 'burst:4' }]) {
+    const summary = only(summarize(rowsOf(parse({ loss: 0.05, ...change }), () => ({}))));
+    const { modelS, modelSdS, modelRounds, deviationSe } = summary;
+    t.same([modelS, modelSdS, modelRounds, deviationSe], Array(4), JSON.stringify(change));
+    t.equal(summary.meanS, 1);
+  }
+  t.end();
+});
+
+t.test('a real run is held to its measured round trip, which holds what the path adds', (t) => {
+  const link = { rttMs: 20, rateBytesPerSec: 57_200 };
+  const plan = parse({ loss: 0.05, link, mode: ['real'], network: 'namespaces', repetitions: 3 });
+  const rows = rowsOf(plan, (run) => ({
+    delayS: around(9, run),
+    twinDelayS: around(8, run),
+    rttMs: around(31, run, 0.5),
+  }));
+  const summary = only(summarize(rows));
+  const [point] = plan.points;
+  if (point === undefined) throw new Error('no point');
+  t.equal(summary.rttMs, 31);
+  t.equal(summary.twinS, 8);
+  const model = createModel({ ...point, rateBytesPerSec: undefined, rttMs: 31 });
+  t.equal(rounded(summary.modelS), rounded((model?.meanDelayMs ?? NaN) / 1000));
+  // The same point simulated: 20 ms and the 10 ms that the rate takes.
+  const simulated = only(summarize(rows.map((row) => ({ ...row, mode: 'simulated' as const }))));
+  const path = createModel({ ...point, rateBytesPerSec: undefined, rttMs: 30 });
+  t.equal(rounded(simulated.modelS), rounded((path?.meanDelayMs ?? NaN) / 1000));
+  t.end();
+});
+
+t.test('a measured round trip that is not below the timeout leaves no model', (t) => {
+  const plan = parse({ loss: 0.05, mode: ['real'], timeoutMs: 20 });
+  const slow = only(summarize(rowsOf(plan, () => ({ rttMs: 20, twinDelayS: 1 }))));
+  t.same([slow.modelS, slow.deviationSe], [undefined, undefined]);
+  t.equal(slow.meanS, 1);
+  t.end();
+});
+
+t.test('a run that took no time has no goodput', (t) => {
+  const plan = parse({ repetitions: 2 });
+  t.equal(only(summarize(rowsOf(plan, () => ({ delayS: 0 })))).goodputBytesPerSec, undefined);
+  t.end();
+});
+
+t.test('a row holds what the CSV can hold, so that a sweep gone on with is the same', (t) => {
+  const [run] = listRuns(parse({}));
+  if (run === undefined) throw new Error('no run');
+  const counts = {
+    rounds: 3,
+    timeouts: 1,
+    retransmissions: 2,
+    datagrams: 7,
+    acks: 6,
+    completeReceivers: 2,
+  };
+  const result = { ...counts, delayMs: 1234.5678912, rttMs: 0.12345678 };
+  t.same(toRunRow(run, result), {
+    ...run,
+    ...counts,
+    delayS: 1.234568,
+    rttMs: 0.123457,
+    twinDelayS: undefined,
+  });
+  t.equal(toRunRow(run, { ...result, twinDelayMs: 1000.0004 }).twinDelayS, 1);
+  t.end();
+});
+
+t.test('what grows is said to grow, from where to where and how many times', (t) => {
+  const plan = parse({ receivers: [1, 3, 5], loss: 0.05, window: 2, repetitions: 3 });
+  const said = sentences(plan, (run) => ({ delayS: around(run.point.receivers, run) }));
+  t.same(said, [
+    'As the number of receivers goes from 1 to 5, the mean delay grows from 1 s ± 0.25 ' +
+      'to 5 s ± 0.25, 5 times.',
+  ]);
+  t.end();
+});
+
+t.test('what falls is said to fall', (t) => {
+  const plan = parse({ mssBytes: [100, 400], loss: 0.05, window: 2, repetitions: 3 });
+  const said = sentences(plan, (run) => ({ delayS: around(400 / run.point.mssBytes, run) }));
+  t.same(said, [
+    'As the maximum segment size goes from 100 to 400, the mean delay falls from 4 s ± 0.25 ' +
+      'to 1 s ± 0.25, 0.25 times.',
+  ]);
+  t.end();
+});
+
+t.test('what may be chance is said not to change', (t) => {
+  const plan = parse({ window: [2, 4], loss: 0.05, repetitions: 3 });
+  const said = sentences(plan, (run) => ({
+    delayS: around(run.point.window === 2 ? 10 : 10.4, run),
+  }));
+  t.same(said, [
+    'As the window goes from 2 to 4, the mean delay does not change by more than its ' +
+      'uncertainty: 10 s ± 0.25 and 10.4 s ± 0.25, 1.04 times.',
+  ]);
+  t.end();
+});
+
+t.test('beside the change stands what the model says of it, where it says anything', (t) => {
+  const plan = parse({ receivers: [1, 10], loss: 0.1, link: { rttMs: 20 }, repetitions: 3 });
+  const said = sentences(plan, (run) => ({
+    // 200 segments: 200 (E[R] - 1) 100 ms + 4 s.
+    delayS: around(run.point.receivers === 1 ? 6.2222 : 19.1602, run, 1),
+  }));
+  t.equal(said.length, 2);
+  t.match(
+    said[0],
+    /grows from 6\.222 s ± 2\.5 to 19\.16 s ± 2\.5, 3\.08 times \(3\.08 by the model\)/,
+  );
+  t.match(
+    said[1],
+    /^All 2 simulated points that the model covers lie within 0\.00 standard errors/,
+  );
+  t.end();
+});
+
+t.test('a point far off the model is counted as such, and the farthest is told', (t) => {
+  const plan = parse({ receivers: [1, 10], loss: 0.1, link: { rttMs: 20 }, repetitions: 4 });
+  const summaries = summarize(
+    rowsOf(plan, ({ point }) => ({ delayS: point.receivers === 1 ? 6.2222 : 40 })),
+  );
+  const farthest = summaries[1]?.deviationSe?.toFixed(2);
+  t.ok(Number(farthest) > 4);
+  t.equal(
+    describeFindings(plan, summaries).at(-1),
+    'Of the 2 simulated points that the model covers, 1 lie within 4 standard errors of it; ' +
+      `the farthest is off by ${farthest}.`,
+  );
+  t.end();
+});
+
+t.test('each series is told of by its name', (t) => {
+  const plan = parse({ receivers: [1, 2], loss: [0.01, 0.05], window: 2, repetitions: 3 });
+  const said = sentences(plan, (run) => ({
+    delayS: around(run.point.loss === 0.01 ? 3 : 3 * run.point.receivers, run),
+  }));
+  t.same(said, [
+    'p = 0.01: as the number of receivers goes from 1 to 2, the mean delay does not change by ' +
+      'more than its uncertainty: 3 s ± 0.25 and 3 s ± 0.25, 1 times.',
+    'p = 0.05: as the number of receivers goes from 1 to 2, the mean delay grows from 3 s ± 0.25 ' +
+      'to 6 s ± 0.25, 2 times.',
+  ]);
+  t.end();
+});
+
+t.test('a sentence begins with a capital, but for symbols that mean what they are', (t) => {
+  const starts = [
+    { vary: { loss: [0.01, 0.02] }, start: 'p = 0.01: as ' },
+    { vary: { sendTimeMs: [0.5, 1] }, start: 't = 0.5 ms: as ' },
+    { vary: { window: [2, 4] }, start: 'Window 2: as ' },
+    { vary: { timeoutMs: [20, 30] }, start: 'Timeout 20 ms: as ' },
+    { vary: { link: { rttMs: [2, 4] } }, start: 'RTT 2 ms: as ' },
+    { vary: { lossModel: ['bernoulli', 'burst:2'] }, start: 'Independent losses: as ' },
+    { vary: { fileSizeBytes: [1000, 2000] }, start: '1000 bytes: as ' },
+  ];
+  for (const { vary, start } of starts) {
+    const plan = parse({ receivers: [1, 2], window: 2, repetitions: 3, ...vary });
+    const [first = ''] = sentences(plan, (run) => ({ delayS: around(3, run) }));
+    t.equal(first.slice(0, start.length), start);
+  }
+  const byReceivers = parse({ receivers: [1, 2], loss: [0, 0.1], plot: { x: 'loss' }, window: 2 });
+  t.match(sentences(byReceivers, () => ({}))[0], /^n = 1: as the loss probability p of a data /);
+  t.end();
+});
+
+t.test('names have no more and no less, and stand side by side', (t) => {
+  const plan = parse({
+    lossModel: ['bernoulli', 'burst:8'],
+    loss: 0.05,
+    window: 2,
+    repetitions: 3,
+  });
+  const said = sentences(plan, (run) => ({
+    delayS: around(run.point.lossModel === 'bernoulli' ? 4 : 3, run),
+  }));
+  t.same(said, [
+    'From independent losses to bursts of 8, the mean delay falls from 4 s ± 0.25 to ' +
+      '3 s ± 0.25, 0.75 times.',
+  ]);
+  t.end();
+});
+
+t.test('where nothing varies there is a mean and no change', (t) => {
+  const plan = parse({ loss: 0.05, window: 2, repetitions: 3 });
+  const said = sentences(plan, (run) => ({ delayS: around(3, run) }));
+  t.same(said, ['The mean delay is 3 s ± 0.25.']);
+  t.end();
+});
+
+t.test('receivers that were given up on are told of', (t) => {
+  const plan = parse({ receivers: [1, 5], window: 2, repetitions: 3 });
+  const failing = (count: number) =>
+    sentences(plan, (run) => (run.index < count ? { completeReceivers: 0 } : {})).at(-1);
+  t.equal(failing(1), 'In one run a receiver was given up on; the means leave it out.');
+  t.equal(failing(2), 'In 2 runs a receiver was given up on; the means leave them out.');
+  t.notMatch(failing(0), 'given up');
+  // Of what failed altogether nothing else is said, and the rest is no change.
+  const said = sentences(plan, ({ point }) =>
+    point.receivers === 1 ? {} : { completeReceivers: 0 },
+  );
+  t.same(said, [
+    'The mean delay is 1 s ± 0.',
+    'In 3 runs a receiver was given up on; the means leave them out.',
+  ]);
+  const all = sentences(plan, () => ({ completeReceivers: 0 }));
+  t.same(all, ['In 6 runs a receiver was given up on; the means leave them out.']);
+  t.end();
+});
+
+t.test('real runs are told of beside the same runs in the simulator', (t) => {
+  const plan = parse({ receivers: [1, 5], window: 2, repetitions: 3, mode: ['simulated', 'real'] });
+  const said = sentences(plan, (run) => {
+    const { receivers } = run.point;
+    const delayS = around(receivers, run);
+    if (run.mode === 'simulated') return { delayS };
+    const isOne = receivers === 1;
+    return { delayS, twinDelayS: isOne ? 0.8 : 4.8, rttMs: isOne ? 0.151 : 0.3 };
+  });
+  const trend = 'as the number of receivers goes from 1 to 5, the mean delay grows from 1 s ± 0.25';
+  t.same(said, [
+    `Simulated: ${trend} to 5 s ± 0.25, 5 times.`,
+    `Real: ${trend} to 5 s ± 0.25, 5 times.`,
+    'Real runs took 1.042 to 1.250 times as long as the same runs, with the same losses, in the ' +
+      'simulator with the measured round trip put in (0.151 to 0.300 ms).',
+  ]);
+  t.notMatch(sentences(parse({}), () => ({})).join(), /real/i);
+  t.end();
+});
+
+t.test('of a delay of nothing no ratio is told', (t) => {
+  const lossless = parse({ receivers: [1, 5], loss: 0 });
+  const nothing = sentences(lossless, () => ({ delayS: 0 }));
+  t.notMatch(nothing.join('\n'), /NaN|Infinity/);
+  const losses = parse({ loss: [0, 0.05], repetitions: 3 });
+  const some = sentences(losses, (run) => ({ delayS: run.point.loss === 0 ? 0 : around(3, run) }));
+  t.match(some[0], /grows from 0 s ± 0 to 3 s ± 0\.25/);
+  t.notMatch(some.join('\n'), /NaN|Infinity/);
+  t.end();
+});
+
+t.test('whatever the delays, a change is told only where the intervals leave no doubt', (t) => {
+  const plan = parse({ receivers: [1, 5], window: 2, repetitions: 3 });
+  const delay = fc.double({ min: 2, max: 3, noNaN: true });
+  const delays = fc.array(delay, { minLength: 6, maxLength: 6 });
+  let changes = 0;
+  const property = fc.property(
+    delays,
+    fc.double({ min: -1.9, max: 9, noNaN: true }),
+    (six, shift) => {
+      const summaries = summarize(
+        rowsOf(plan, ({ index }) => {
+          return { delayS: Math.max(0.1, (six[index] ?? NaN) + (index < 3 ? 0 : shift)) };
+        }),
+      );
+      const [first, last] = summaries;
+      const [sentence = ''] = describeFindings(plan, summaries);
+      if (first?.ci95HighS === undefined || last?.ci95HighS === undefined) return false;
+      if (!sentence.includes(formatMean(first)) || !sentence.includes(formatMean(last)))
+        return false;
+      const verbs = ['grows from', 'falls from', 'does not change'];
+      const told = verbs.filter((verb) => sentence.includes(verb));
+      const grew = (last.ci95LowS ?? NaN) > first.ci95HighS;
+      const fell = last.ci95HighS < (first.ci95LowS ?? NaN);
+      changes += grew || fell ? 1 : 0;
+      return told.join() === (grew ? 'grows from' : fell ? 'falls from' : 'does not change');
+    },
+  );
+  fc.assert(property, { seed: 1, numRuns: 500 });
+  t.ok(changes > 50 && changes < 450, `${changes} of 500 changed`);
+  t.end();
+});

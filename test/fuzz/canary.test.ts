@@ -1,0 +1,225 @@
+/** Faults planted on purpose: the fuzzer must notice each of them, within as many inputs as it says. */
+import t from 'tap';
+import { assert } from '../../src/base/assert.js';
+import type { TimeMs } from '../../src/base/machine.js';
+import { Receiver } from '../../src/receiver.js';
+import { Cookies } from '../../src/security/cookies.js';
+import { IncomingHandshakes } from '../../src/security/incoming-handshakes.js';
+import { SecureChannel } from '../../src/security/secure-channel.js';
+import { Sender } from '../../src/sender.js';
+import { ReceiverCalls } from '../../src/session/connections.js';
+import { IncomingSession } from '../../src/session/incoming-session.js';
+import { SessionReceiver } from '../../src/session/receiver.js';
+import { SessionSender } from '../../src/session/sender.js';
+import { ReportClock } from '../../src/transfer/feedback-scheduler.js';
+import { MemoryBudget } from '../../src/transfer/partial-block.js';
+import { BlockIntake } from '../../src/transfer/reassembler.js';
+import { ByteReader } from '../../src/wire/byte-codec.js';
+import type { ChannelPacket } from '../../src/wire/header.js';
+import { replace } from '../support/planted-fault.js';
+import { kindOf } from './fuzzing.js';
+import { tapeOf } from './tape.js';
+import { runInput, targetOf } from './targets.js';
+
+const seed = 1;
+
+interface Canary {
+  readonly target: string;
+  readonly expected: RegExp;
+  /** Tapes within which it must show. */
+  readonly within?: number;
+  readonly plant: () => () => void;
+}
+
+notices('a reader that reads on behind the end', {
+  target: 'message',
+  expected: /not assignable|undefined|reads as another|bound|RangeError|length/i,
+  plant: () =>
+    replace(ByteReader.prototype, 'raw', function (this: ByteReader, sizeBytes: number) {
+      const start = this['offset'];
+      this['offset'] += sizeBytes;
+      return new Uint8Array(this['bytes'].buffer, this['bytes'].byteOffset + start, sizeBytes);
+    }),
+});
+
+notices('a receiver that takes any cookie', {
+  target: 'session-receiver',
+  expected: /where nobody can have read a cookie|bytes more to/,
+  plant: () => replace(Cookies.prototype, 'isGood', () => true),
+});
+
+notices('a receiver that says more than it was told', {
+  target: 'session-receiver',
+  expected: /bytes more to .* than came from there/,
+  plant: () => {
+    const { handleHello } = IncomingHandshakes.prototype as unknown as Greeter;
+    return replace(
+      IncomingHandshakes.prototype,
+      'handleHello',
+      function (this: Greeter, ...[nowMs, packet, from, bytes]: Parameters<typeof handleHello>) {
+        handleHello.call(this, nowMs, packet, from, bytes);
+        handleHello.call(this, nowMs, packet, from, bytes);
+      },
+    );
+  },
+});
+
+notices('a receiver that always has room for a session', {
+  target: 'session-receiver',
+  expected: /\d+ sessions/,
+  within: 1300,
+  plant: () => replace(SessionReceiver.prototype, 'refusal', () => undefined),
+});
+
+notices('a receiver that never gives a session up', {
+  target: 'session-receiver',
+  expected: /never ends|are kept|without end/,
+  plant: () => replace(IncomingSession.prototype, 'handleTimeout', () => undefined),
+});
+
+notices('a search that goes on behind the end', {
+  target: 'session-receiver',
+  expected: /never ends/,
+  within: 2000,
+  plant: () => {
+    const { handleMessage } = IncomingSession.prototype;
+    return replace(
+      IncomingSession.prototype,
+      'handleMessage',
+      function (this: IncomingSession, ...given: Parameters<typeof handleMessage>) {
+        const [nowMs, , message] = given;
+        if (message.kind !== 'nodes') return handleMessage.apply(this, given);
+        this['handleVerdict'](nowMs, this['verification']?.handle(message));
+        return true;
+      },
+    );
+  },
+});
+
+notices('a receiver that keeps what it put together when a session is over', {
+  target: 'session-receiver',
+  expected: /bytes are kept|bytes buffered/,
+  plant: () => replace(BlockIntake.prototype, 'close', () => undefined),
+});
+
+notices('a receiver that does not heed its memory', {
+  target: 'session-receiver',
+  expected: /bytes buffered/,
+  within: 1300,
+  plant: () => replace(MemoryBudget.prototype, 'isExhausted', () => false),
+});
+
+notices('a report that stays due when it has gone out', {
+  target: 'session-receiver',
+  expected: /transmits for|without end/,
+  plant: () => replace(ReportClock.prototype, 'handleReport', () => undefined),
+});
+
+notices('a channel that anybody may write to', {
+  target: 'session-transfer',
+  expected: /./,
+  plant: () =>
+    replace(SecureChannel.prototype, 'open', ({ body }: ChannelPacket) => body.subarray(0, -16)),
+});
+
+notices('a sender that believes blocks there are not', {
+  target: 'session-sender',
+  expected: /internal error|blocks of \d+ needed/,
+  within: 1500,
+  plant: () => {
+    const { handleMessage } = SessionSender.prototype as unknown as Hearer;
+    return replace(
+      SessionSender.prototype,
+      'handleMessage',
+      function (this: SessionSender, ...given: MessageArguments) {
+        const [nowMs, peer, counter, message] = given;
+        if (message.kind !== 'report') return handleMessage.apply(this, given);
+        this['handleReport'](nowMs, peer, counter, message.report);
+        return true;
+      },
+    );
+  },
+});
+
+notices('a sender that never gives anybody up', {
+  target: 'session-sender',
+  expected: /never done/,
+  within: 60,
+  plant: () =>
+    replace(
+      ReceiverCalls.prototype,
+      'handleDue',
+      function (this: ReceiverCalls, nowMs: TimeMs, peer: MessageArguments[1]) {
+        this.call(nowMs, peer, 'again');
+      },
+    ),
+});
+
+notices('a classic receiver that writes more than it has room for', {
+  target: 'classic-receiver',
+  expected: /bytes unwritten/,
+  plant: () => {
+    const { takeSegment } = Receiver.prototype as unknown as { takeSegment: () => void };
+    return replace(
+      Receiver.prototype,
+      'takeSegment',
+      function (this: Receiver, ...given: Parameters<typeof takeSegment>) {
+        Object.assign(this, { maxUnwrittenBytes: Infinity });
+        takeSegment.apply(this, given);
+      },
+    );
+  },
+});
+
+notices('a classic sender that takes every acknowledgement', {
+  target: 'classic-sender',
+  expected: /more acknowledged than sent|complete with|internal error|never done/,
+  plant: () =>
+    replace(
+      Sender.prototype,
+      'handleAck',
+      function (this: Sender, ...[nowMs, peer, packet]: Parameters<Sender['handleAck']>) {
+        if (peer.status === 'active') this['handleProgress'](nowMs, peer, packet.sequence + 1);
+        this['advance'](nowMs);
+      },
+    ),
+});
+
+type MessageArguments = Parameters<SessionSender['handleMessage']>;
+
+interface Hearer {
+  handleMessage(...given: MessageArguments): boolean;
+}
+
+interface Greeter {
+  handleHello(
+    nowMs: TimeMs,
+    packet: ChannelPacket,
+    from: { host: string; port: number },
+    bytes: Uint8Array,
+  ): void;
+}
+
+function notices(what: string, { target: name, expected, within = 300, plant }: Canary): void {
+  t.test(`the fuzzer notices ${what}`, async (t) => {
+    const target = targetOf(name);
+    assert(target !== undefined, `there is no target ${name}`);
+    const restore = plant();
+    const seen = new Set<string>();
+    let isNoticed = false;
+    try {
+      for (let number = 0; number < within && !isNoticed; number++) {
+        const error = await runInput(target, tapeOf(seed, name, number)).then(
+          () => undefined,
+          (thrown: unknown) => thrown as Error,
+        );
+        if (error === undefined) continue;
+        seen.add(kindOf(error));
+        isNoticed = expected.test(`${error.name} ${error.message}`);
+      }
+    } finally {
+      restore();
+    }
+    t.ok(isNoticed, [...seen].join('; ') || `nothing on ${within} tapes`);
+  });
+}

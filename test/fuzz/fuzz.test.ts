@@ -1,0 +1,116 @@
+/**
+ * Hostile bytes at everything that reads them, a budgeted part of what `npm run fuzz` does for hours: see
+ * CONTRIBUTING. What fails prints the command that replays it.
+ */
+import * as fc from 'fast-check';
+import t, { type Test } from 'tap';
+import type { Failure } from './fuzzing.js';
+import { Fuzzing, replayCommand } from './fuzzing.js';
+import { tapeOf } from './tape.js';
+import type { Target } from './targets.js';
+import { runInput, targetOf, targets } from './targets.js';
+
+const seed = 1;
+
+/** Of each target: tapes of the seed, one in 400 of them long; and tapes that fast-check draws. */
+const budget: Readonly<Record<string, readonly [seeded: number, drawn: number]>> = {
+  'session-receiver': [3000, 150],
+  'session-sender': [2000, 150],
+  'classic-receiver': [400, 100],
+  'classic-sender': [400, 100],
+  'session-transfer': [200, 20],
+  'classic-transfer': [100, 20],
+  handshake: [150, 20],
+  plan: [300, 50],
+  journal: [150, 20],
+  'authorized-senders': [100, 20],
+  'known-receivers': [100, 20],
+  'private-key': [100, 20],
+};
+const otherwise = [400, 100] as const;
+
+/** What must have happened at a machine at one time or another: else it was not fuzzed, only knocked at. */
+const expected: Readonly<Record<string, readonly string[]>> = {
+  'session-receiver': [
+    'complete',
+    'failed',
+    'refused',
+    'too-short',
+    'unknown-kind',
+    'bad-cookie',
+    'bad-handshake',
+    'other-version',
+    'no-session',
+    'no-room',
+    'untrusted',
+    'forged',
+    'replayed',
+    'bad-message',
+    'forged-data',
+    'duplicate',
+    'bad-object',
+    'bad-block',
+    'wrong-direction',
+  ],
+  'session-sender': [
+    'complete',
+    'failed',
+    'refused',
+    'reports',
+    'no-session',
+    'stranger',
+    'bad-handshake',
+    'other-version',
+    'forged',
+    'replayed',
+    'bad-message',
+  ],
+  'classic-receiver': ['complete', 'failed', 'aborted', 'busy', 'storage-busy', 'bad-checksum'],
+  'classic-sender': ['complete', 'failed', 'stale-ack', 'next-number-ack', 'other-address'],
+};
+
+for (const target of targets) {
+  t.test(`${target.name}: hostile inputs do no harm`, async (t) => {
+    const [seeded, drawn] = budget[target.name] ?? otherwise;
+    const fuzzing = new Fuzzing(target, seed);
+    while (fuzzing.number < seeded) {
+      const failure = await fuzzing.next();
+      if (failure !== undefined) tellFailure(t, failure);
+    }
+    t.ok(fuzzing.datagrams >= seeded, `${fuzzing.datagrams} inputs on ${seeded} tapes`);
+    const missing = (expected[target.name] ?? []).filter((what) => !fuzzing.seen.has(what));
+    t.same(missing, [], 'and everything happened that may');
+    await draw(t, target, drawn);
+  });
+}
+
+/** As fast-check draws them, which looks for the smallest that fails. */
+async function draw(t: Test, target: Target, numRuns: number): Promise<void> {
+  const property = fc.asyncProperty(
+    fc.uint8Array({ maxLength: 600, size: 'max' }),
+    async (tape) => {
+      await runInput(target, tape);
+    },
+  );
+  const { failed, counterexample, errorInstance } = await fc.check(property, { seed, numRuns });
+  t.notOk(failed, 'nor do those that fast-check draws');
+  const [tape] = counterexample ?? [];
+  if (tape === undefined) return;
+  tellFailure(t, { target: target.name, number: -1, error: errorInstance as Error, tape });
+}
+
+function tellFailure(t: Test, failure: Failure): void {
+  const { error } = failure;
+  t.fail(`${error.message}; replay: ${replayCommand(failure)}`, { stack: error.stack ?? '' });
+}
+
+t.test('the same tape does the same, another one something else', async (t) => {
+  for (const name of ['session-receiver', 'session-sender', 'classic-sender', 'session-transfer']) {
+    const target = targetOf(name) as Target;
+    const tapes = Array.from({ length: 20 }, (_, i) => tapeOf(seed, name, i));
+    const first = await Promise.all(tapes.map((tape) => runInput(target, tape)));
+    const second = await Promise.all(tapes.map((tape) => runInput(target, tape)));
+    t.same(first, second, name);
+    t.ok(new Set(first.map(({ digest }) => digest)).size > 10);
+  }
+});

@@ -1,0 +1,184 @@
+/** Names that one disk tells apart and another takes for one: asked of the disk, and refused by both names. */
+import { existsSync, linkSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { openPart } from '../../../../src/node/disk/parts/open-part.js';
+import { PartStore } from '../../../../src/node/disk/parts/part-store.js';
+import { ContentLayout } from '../../../../src/node/disk/store/content-layout.js';
+import { surveyTarget } from '../../../../src/node/disk/store/existing-files.js';
+import { refuseClashes } from '../../../../src/node/disk/store/name-clashes.js';
+import { placeEntries, prepareFiles } from '../../../../src/node/disk/store/place-entries.js';
+import { TargetFolder } from '../../../../src/node/disk/store/target-folder.js';
+import type { Entry } from '../../../../src/object/manifest.js';
+import { createManifest } from '../../../../src/object/manifest.js';
+
+const file = (name: string): Entry => ({
+  kind: 'file',
+  name,
+  mode: 0o644,
+  modifiedMs: 1000,
+  sizeBytes: 0,
+});
+const folder = (name: string): Entry => ({ kind: 'folder', name, mode: 0o755, modifiedMs: 1000 });
+const link = (name: string): Entry => ({ kind: 'link', name, target: 'x' });
+
+/** A folder that treats names as a disk of this kind does, on whatever disk the tests run. */
+async function openAs(t: Test, fold: (name: string) => string): Promise<TargetFolder> {
+  const target = await TargetFolder.open(t.testdir());
+  mkdirSync(join(target.root, '.p2mp-part'));
+  return Object.assign(Object.create(target), {
+    path: (name: string) => join(target.root, fold(name)),
+  });
+}
+
+const disks = {
+  /** As those of macOS: letters of any case, in either form. */
+  foldsAll: (name: string) => name.normalize('NFD').toLowerCase(),
+  /** As APFS can be formatted: case counts, form does not. */
+  foldsForm: (name: string) => name.normalize('NFD'),
+  /** As FAT and Windows: dots and spaces at the end do not count. */
+  dropsDots: (name: string) => name.replace(/[. ]+(?=\/|$)/g, ''),
+  foldsNothing: (name: string) => name,
+};
+
+const composed = 'caf\u00e9';
+const decomposed = 'cafe\u0301';
+
+t.test(
+  'two names that the disk takes for one are refused by both, before anything is written',
+  async (t) => {
+    const clashes: [disk: keyof typeof disks, entries: Entry[], first: string, second: string][] = [
+      ['foldsAll', [file('a'), file('Readme'), file('README')], 'Readme', 'README'],
+      ['foldsAll', [folder('A'), file('A/x'), folder('a'), file('a/x')], 'A', 'a'],
+      ['foldsAll', [folder('d'), file('d/F'), link('d/f')], 'd/F', 'd/f'],
+      [
+        'foldsAll',
+        [file(composed), file(decomposed.toUpperCase())],
+        composed,
+        decomposed.toUpperCase(),
+      ],
+      ['foldsForm', [file(composed), file(decomposed)], composed, decomposed],
+      ['dropsDots', [file('a'), file('a.')], 'a', 'a.'],
+      ['dropsDots', [folder('b'), file('b/x'), folder('b .')], 'b', 'b .'],
+    ];
+    for (const [disk, entries, first, second] of clashes) {
+      const target = await openAs(t, disks[disk]);
+      await t.rejects(refuseClashes(target, createManifest(entries)), {
+        code: 'TARGET_UNWRITABLE',
+        message: `${join(target.name, first)} and ${join(target.name, second)}: are one name on this disk; rename one at the sender, or take a folder that tells them apart`,
+      });
+      t.same(readdirSync(join(target.root, '.p2mp-part')), [], 'nothing is left of the question');
+    }
+  },
+);
+
+t.test('names that it tells apart pass', async (t) => {
+  const all = [file('Readme'), file('README'), folder('A'), file('A/x'), folder('a'), file('a/x')];
+  await refuseClashes(await openAs(t, disks.foldsNothing), createManifest(all));
+  await refuseClashes(await openAs(t, disks.foldsForm), createManifest(all));
+  // Whatever the rules are, these are not one: the coarse key alone says so.
+  const coarse = [file('stra\u00dfe'), file('STRASSE'), file('\ufb01x'), file('fix')];
+  await refuseClashes(await openAs(t, disks.foldsAll), createManifest(coarse));
+  t.pass();
+});
+
+t.test('the disk that the tests run on is believed', async (t) => {
+  const dir = t.testdir({ probe: '' });
+  const isOneName = existsSync(join(dir, 'PROBE'));
+  const store = PartStore.open({
+    dir,
+    objectId: 'ab'.repeat(32),
+    manifest: createManifest([file('x'), file('X')]),
+    blockSizeBytes: 100,
+    existing: 'update',
+  });
+  if (isOneName) await t.rejects(store, { message: /x and .*X: are one name on this disk/ });
+  else {
+    await (await store).finish();
+    t.same(readdirSync(dir).sort(), ['X', 'probe', 'x']);
+  }
+});
+
+t.test('what is another name of the folder of parts is kept for parts as well', async (t) => {
+  // As Windows makes short names, and older disks of macOS leave out what is not seen.
+  const target = await openAs(t, (name) =>
+    name.replace(/^(P2MP-P~1|\.p2mp\u200c-part)/, '.p2mp-part'),
+  );
+  writeFileSync(join(target.root, 'other'), '');
+  for (const name of ['P2MP-P~1', '.p2mp\u200c-part']) {
+    for (const entries of [[folder(name)], [folder(name), file(`${name}/f`)], [file(name)]]) {
+      const manifest = createManifest(entries);
+      await t.rejects(
+        surveyTarget(target, manifest, await ContentLayout.create(manifest), 'update', undefined),
+        {
+          code: 'TARGET_UNWRITABLE',
+          message: /: (the name is kept for what is not whole yet|is a folder); /,
+        },
+      );
+    }
+  }
+});
+
+/** Places an object on a disk that takes names for one that nobody would have asked it about: short ones. */
+async function place(
+  t: Test,
+  entries: readonly Entry[],
+  existing: 'update' | 'keep',
+  begin: (root: string) => void = () => undefined,
+) {
+  const part = await openPart({
+    dir: t.testdir({ linked: 'old' }),
+    objectId: 'ab'.repeat(32),
+    manifest: createManifest(entries),
+    blockSizeBytes: 100,
+    existing,
+  });
+  t.teardown(async () => {
+    await part.openFiles.closeAll();
+    await part.journal.close();
+    await part.lock.release();
+  });
+  const { root } = part.target;
+  linkSync(join(root, 'linked'), join(root, 'twin'));
+  begin(root);
+  const target = Object.assign(Object.create(part.target), {
+    path: (name: string) => join(root, name.replace('LONGNA~1', 'long name')),
+  });
+  const placing = { ...part, target };
+  await prepareFiles(placing);
+  await placeEntries(placing);
+  return root;
+}
+
+t.test('an entry that would take the place of another one ends the session', async (t) => {
+  const cases: Record<string, Entry[]> = {
+    files: [file('LONGNA~1'), file('long name')],
+    folders: [folder('LONGNA~1'), folder('long name')],
+    links: [link('LONGNA~1'), link('long name')],
+    'files in folders': [
+      ...[folder('LONGNA~1'), file('LONGNA~1/f')],
+      ...[folder('long name'), file('long name/f')],
+    ],
+    'a link and a file': [link('LONGNA~1'), file('long name')],
+  };
+  for (const [what, entries] of Object.entries(cases)) {
+    for (const existing of ['update', 'keep'] as const) {
+      await t.rejects(
+        place(t, entries, existing),
+        { code: 'TARGET_FAILED', message: /are one name on this disk/ },
+        `${what}, ${existing}`,
+      );
+    }
+  }
+});
+
+t.test('nor does an entry take the place of a link that was right before', async (t) => {
+  const entries = [link('LONGNA~1'), { ...link('long name'), target: 'y' } as Entry];
+  const isThere = (root: string) => symlinkSync('x', join(root, 'long name'));
+  await t.rejects(place(t, entries, 'update', isThere), { message: /are one name on this disk/ });
+});
+
+t.test('a file of two names is no such entry', async (t) => {
+  const root = await place(t, [file('linked'), file('twin'), file('x')], 'update');
+  t.same(readdirSync(root).sort(), ['.p2mp-part', 'linked', 'twin', 'x']);
+});

@@ -1,0 +1,72 @@
+/** Folders that are received into: what cannot take files is refused at once, in words. */
+import { chmodSync, existsSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { TargetFolder } from '../../../../src/node/disk/store/target-folder.js';
+
+const isWindows = process.platform === 'win32';
+
+async function open(path: string): Promise<TargetFolder> {
+  const target = await TargetFolder.open(path);
+  await target.checkTakesFiles();
+  return target;
+}
+
+async function refuse(t: Test, path: string, reason: string): Promise<void> {
+  const message = `${path}: ${reason}`;
+  await t.rejects(open(path), { code: 'TARGET_UNWRITABLE', message }, message);
+}
+
+t.test('a folder is made where it is missing, and left as it is', async (t) => {
+  const folder = t.testdir();
+  for (const path of ['a', 'b/c/d', 'b/c/e/', 'b/c']) {
+    await open(join(folder, path));
+    t.ok(statSync(join(folder, path)).isDirectory(), path);
+  }
+  t.same(readdirSync(folder).sort(), ['a', 'b']);
+  t.same(readdirSync(join(folder, 'b', 'c')).sort(), ['d', 'e']);
+  const both = await Promise.all([1, 2, 3].map(() => open(join(folder, 'x/y/z'))));
+  t.equal(both.length, 3, 'several at once');
+});
+
+t.test('a link to a folder is followed', { skip: isWindows }, async (t) => {
+  const folder = t.testdir({ real: {} });
+  symlinkSync('real', join(folder, 'link'));
+  t.equal((await open(join(folder, 'link'))).root, (await open(join(folder, 'real'))).root);
+});
+
+const noProc = !existsSync('/proc/self/status') && 'no /proc here';
+
+t.test('a file system that takes no folders', { skip: noProc }, async (t) => {
+  const reason = 'no files can be made there; take another folder';
+  await refuse(t, '/proc/x', reason);
+  await refuse(t, '/proc/x/y/z', reason);
+});
+
+t.test('what is no folder', { skip: isWindows }, async (t) => {
+  const folder = t.testdir({ file: 'content' });
+  const path = (name: string) => join(folder, name);
+  await t.rejects(open(''), { message: 'the folder has no name; name one' });
+  await refuse(t, path('file'), 'is no folder; name a folder');
+  await refuse(t, path('file/x'), 'a part of the path is not a folder; check the name');
+  for (const target of ['nowhere', 'circle']) {
+    symlinkSync(target, path(target === 'circle' ? 'circle' : 'dangling'));
+  }
+  const remedy = 'is a link that leads nowhere; make what it leads to, or remove it';
+  await refuse(t, path('dangling'), remedy);
+  await refuse(t, path('circle'), remedy);
+  t.notOk(existsSync(path('nowhere')));
+});
+
+const mayAll = process.getuid?.() === 0 && 'root may write everywhere';
+
+t.test('a folder that may not be written to', { skip: mayAll }, async (t) => {
+  const folder = t.testdir({ closed: {}, file: '' });
+  const closed = join(folder, 'closed');
+  chmodSync(closed, 0o500);
+  const reason = 'no permission; check who may read or write it';
+  await refuse(t, closed, reason);
+  await refuse(t, join(closed, 'x'), reason);
+  chmodSync(closed, 0o700);
+  writeFileSync(join(closed, 'x'), '');
+});

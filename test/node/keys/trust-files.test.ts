@@ -1,0 +1,368 @@
+/** Who may send, and which key a receiver had: lists that people edit while programs read them. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import * as fc from 'fast-check';
+import t from 'tap';
+import { P2mpError } from '../../../src/base/errors.js';
+import { AuthorizedSenders } from '../../../src/node/keys/authorized-senders.js';
+import { formatPublicKey } from '../../../src/node/keys/key-files.js';
+import { KnownReceivers } from '../../../src/node/keys/known-receivers.js';
+import { distFolder } from '../../support/processes.js';
+
+const keyOf = (n: number) => new Uint8Array(32).fill(n);
+const lineOf = (n: number, comment = '') => formatPublicKey(keyOf(n), comment);
+const isWindows = process.platform === 'win32';
+const isRoot = process.getuid?.() === 0 && 'root may read and write all';
+
+/** Long enough ago that a change since would show in the file's time. */
+function age(path: string): void {
+  const old = Date.now() / 1000 - 60;
+  utimesSync(path, old, old);
+}
+
+t.test('senders are found by their keys; blank lines and comments do not count', async (t) => {
+  const path = join(t.testdir(), 'authorized_senders');
+  const content = [
+    '# who',
+    '',
+    lineOf(1, 'alice@desk'),
+    `  ${lineOf(2)}\r`,
+    '   ',
+    lineOf(1, 'again'),
+  ];
+  for (const end of ['', '\n', '\r\n\n']) {
+    writeFileSync(path, `\ufeff${content.join('\n')}${end}`);
+    const senders = await AuthorizedSenders.load(path);
+    t.same(senders.find(keyOf(1)), { comment: 'alice@desk' }, 'the first line of a key counts');
+    t.same(senders.find(Buffer.from(keyOf(2))), { comment: '' });
+    t.equal(senders.find(keyOf(3)), undefined);
+  }
+  writeFileSync(path, '');
+  t.equal((await AuthorizedSenders.load(path)).find(keyOf(1)), undefined);
+});
+
+t.test('a bad line is named, with what to do', async (t) => {
+  const path = join(t.testdir(), 'list');
+  const bad: [Buffer | string, RegExp][] = [
+    ['ssh-ed25519 AAAA me', /no public key of p2mp, but "ssh-ed25519"; what is expected is "p2mp-/],
+    [lineOf(1).slice(0, -3), /a key that is cut off or changed: "AQEB/],
+    [`${lineOf(1)} \u001b[2J`, /a comment with control characters/],
+    [Buffer.from([0x66, 0xff]), /is no text in UTF-8/],
+    [Buffer.from([0x66, 0x00]), /no public key of p2mp, but "f\\u0000"/],
+  ];
+  for (const [line, reason] of bad) {
+    writeFileSync(path, Buffer.concat([Buffer.from(`#\n${lineOf(1)}\n\n`), Buffer.from(line)]));
+    const error = await AuthorizedSenders.load(path).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    t.match(error, { code: 'TRUST_FILE_BAD', message: reason });
+    const { message } = error as P2mpError;
+    t.ok(message.startsWith(`${path}:4: `), message);
+    t.match(message, /; mend the line, or put # in front of it$/);
+    t.notMatch(message, /\p{Cc}/u, 'a terminal gets no control characters');
+  }
+});
+
+t.test('what is no list at all is refused', async (t) => {
+  const folder = t.testdir({ folder: {}, large: '' });
+  truncateSync(join(folder, 'large'), 5 * 1024 * 1024);
+  const refused: [string, RegExp][] = [
+    ['missing', /missing: there is no list of senders; put their public keys there/],
+    ['folder', /folder: is a folder; name a file/],
+    ['large', /large: is larger than any list of keys \(5242880 bytes\)/],
+  ];
+  for (const [name, message] of refused) {
+    const loaded = AuthorizedSenders.load(join(folder, name));
+    await t.rejects(loaded, { code: 'TRUST_FILE_BAD', message }, name);
+    if (name === 'missing') continue;
+    const known = KnownReceivers.load(join(folder, name));
+    await t.rejects(known, { code: 'TRUST_FILE_BAD', message }, name);
+  }
+});
+
+t.test('a list that anybody may change is not believed', { skip: isWindows }, async (t) => {
+  const path = join(t.testdir({ list: `${lineOf(1)}\n` }), 'list');
+  for (const mode of [0o666, 0o602, 0o777]) {
+    chmodSync(path, mode);
+    const message = `${path}: anybody on this host may change it (mode 0${mode.toString(8)}); chmod o-w ${path}`;
+    await t.rejects(AuthorizedSenders.load(path), { code: 'TRUST_FILE_BAD', message });
+  }
+  writeFileSync(path, `localhost:1 ${lineOf(1)}\n`);
+  await t.rejects(KnownReceivers.load(path), { message: /anybody on this host may change it/ });
+  // Groups of one user are common, and others may know whom one trusts.
+  chmodSync(path, 0o664);
+  await t.resolves(KnownReceivers.load(path));
+});
+
+t.test('a list without permission is refused', { skip: isRoot || isWindows }, async (t) => {
+  const path = join(t.testdir({ list: '' }), 'list');
+  chmodSync(path, 0);
+  const error = { code: 'TRUST_FILE_BAD', message: /list: no permission; / };
+  await t.rejects(AuthorizedSenders.load(path), error);
+  await t.rejects(KnownReceivers.load(path), error);
+});
+
+t.test('a list that changes is read again, and one that breaks is not believed', async (t) => {
+  const path = join(t.testdir(), 'list');
+  writeFileSync(path, lineOf(1, 'one'));
+  age(path);
+  const senders = await AuthorizedSenders.load(path);
+  t.equal(await senders.refresh(), undefined);
+
+  writeFileSync(path, lineOf(2, 'two'));
+  t.equal(senders.find(keyOf(2)), undefined, 'not before it is asked for');
+  t.equal(await senders.refresh(), undefined);
+  t.same(senders.find(keyOf(2)), { comment: 'two' });
+  t.equal(senders.find(keyOf(1)), undefined, 'who is taken out is out');
+
+  writeFileSync(path, 'nonsense');
+  for (const time of ['at first', 'again']) {
+    const error = await senders.refresh();
+    t.match(error, { code: 'TRUST_FILE_BAD', message: `${path}:1: ` }, time);
+    t.same(senders.find(keyOf(2)), { comment: 'two' }, 'the list of before goes on');
+  }
+  rmSync(path);
+  t.match(await senders.refresh(), {
+    code: 'TRUST_FILE_BAD',
+    message: /there is no list of senders/,
+  });
+  t.same(senders.find(keyOf(2)), { comment: 'two' });
+
+  // As editors do: another file takes the name.
+  writeFileSync(`${path}.new`, lineOf(3, 'three'));
+  renameSync(`${path}.new`, path);
+  t.equal(await senders.refresh(), undefined);
+  t.same(senders.find(keyOf(3)), { comment: 'three' });
+});
+
+t.test('a change at once, of the same size, is not missed', async (t) => {
+  const path = join(t.testdir(), 'list');
+  writeFileSync(path, lineOf(1));
+  const senders = await AuthorizedSenders.load(path);
+  const { mtime } = statSync(path);
+  for (let n = 2; n < 20; n++) {
+    writeFileSync(path, lineOf(n));
+    // On a disk that counts in whole seconds.
+    utimesSync(path, mtime, mtime);
+    t.equal(await senders.refresh(), undefined);
+    t.ok(senders.find(keyOf(n)), `change ${n}`);
+  }
+});
+
+t.test('a list that has not changed is not read', { skip: isRoot || isWindows }, async (t) => {
+  const path = join(t.testdir(), 'list');
+  writeFileSync(path, lineOf(1));
+  age(path);
+  const senders = await AuthorizedSenders.load(path);
+  chmodSync(path, 0);
+  t.equal(await senders.refresh(), undefined);
+});
+
+t.test('refreshes at once end with the newest content', async (t) => {
+  const path = join(t.testdir(), 'list');
+  writeFileSync(path, lineOf(1));
+  const senders = await AuthorizedSenders.load(path);
+  const refreshes: Promise<unknown>[] = [];
+  for (let n = 2; n < 30; n++) {
+    writeFileSync(`${path}.new`, `${lineOf(n)}\n${'# filling\n'.repeat(1000 * (n % 2))}`);
+    renameSync(`${path}.new`, path);
+    refreshes.push(senders.refresh());
+  }
+  t.same(await Promise.all(refreshes), new Array(28).fill(undefined));
+  t.ok(senders.find(keyOf(29)));
+});
+
+const known = { status: 'known' } as const;
+const unknown = { status: 'unknown' } as const;
+
+t.test('a receiver that was met is known, and one with another key has changed', async (t) => {
+  const path = join(t.testdir(), 'deep', 'known_receivers');
+  const receivers = await KnownReceivers.load(path);
+  t.same(receivers.check('host:7735', keyOf(1)), unknown);
+  t.notOk(existsSync(path), 'looking makes no file');
+  for (const [n, name] of ['host:7735', 'host:7736', '[::1]:7735', '192.0.2.1:1'].entries()) {
+    t.same(await receivers.add(name, keyOf(n)), known, name);
+  }
+  t.equal(
+    readFileSync(path, 'utf8'),
+    `host:7735 ${lineOf(0)}\nhost:7736 ${lineOf(1)}\n[::1]:7735 ${lineOf(2)}\n192.0.2.1:1 ${lineOf(3)}\n`,
+  );
+  for (const list of [receivers, await KnownReceivers.load(path)]) {
+    t.same(list.check('host:7735', keyOf(0)), known);
+    t.same(list.check('HOST:7735', keyOf(0)), known, 'names of hosts have no case');
+    t.same(list.check('[::1]:7735', keyOf(1)), { status: 'changed', lineNumber: 3 });
+    t.same(list.check('[::2]:7735', keyOf(2)), unknown);
+  }
+  const before = readFileSync(path, 'utf8');
+  t.same(await receivers.add('host:7735', keyOf(0)), known);
+  t.same(await receivers.add('host:7735', keyOf(9)), { status: 'changed', lineNumber: 1 });
+  t.equal(readFileSync(path, 'utf8'), before, 'nothing is added twice');
+  await t.rejects(receivers.add('no port', keyOf(1)), /internal error: .* host:port/);
+});
+
+t.test('a new list is for its owner', { skip: isWindows && 'no such modes' }, async (t) => {
+  const path = join(t.testdir(), 'folder', 'list');
+  await (await KnownReceivers.load(path)).add('host:1', keyOf(1));
+  t.equal(statSync(path).mode & 0o077, 0);
+  t.equal(statSync(join(path, '..')).mode & 0o077, 0);
+});
+
+t.test('a list that people edit is added to', async (t) => {
+  const path = join(t.testdir(), 'list');
+  writeFileSync(path, `# mine\n\nhost:1 ${lineOf(1, 'comment')}\r\nother:2\t${lineOf(2)}`);
+  const receivers = await KnownReceivers.load(path);
+  t.same(receivers.check('host:1', keyOf(1)), known);
+  t.same(receivers.check('other:2', keyOf(1)), { status: 'changed', lineNumber: 4 });
+  t.same(await receivers.add('third:3', keyOf(3)), known, 'on a line of its own');
+  t.same(receivers.check('other:2', keyOf(2)), known);
+  appendFileSync(path, `late:4 ${lineOf(4)}\n`);
+  t.same(await receivers.add('late:4', keyOf(4)), known);
+  t.equal(readFileSync(path, 'utf8').match(/late/g)?.length, 1, 'what others added is seen');
+});
+
+t.test('of a receiver that has two lines, the first counts', async (t) => {
+  const path = join(t.testdir(), 'list');
+  writeFileSync(path, `host:1 ${lineOf(1)}\nhost:1 ${lineOf(2)}\n`);
+  const receivers = await KnownReceivers.load(path);
+  t.same(receivers.check('host:1', keyOf(1)), known);
+  t.same(receivers.check('host:1', keyOf(2)), { status: 'changed', lineNumber: 1 });
+});
+
+t.test('a bad line of known receivers is named', async (t) => {
+  const path = join(t.testdir(), 'list');
+  const bad: [string, RegExp][] = [
+    [`host ${lineOf(1)}`, /does not begin with host:port/],
+    [`::1:7735 ${lineOf(1)}`, /does not begin with host:port/],
+    [`host: ${lineOf(1)}`, /does not begin with host:port/],
+    [lineOf(1), /does not begin with host:port/],
+    ['host:1', /no public key of p2mp, but ""/],
+    ['host:1 ssh-ed25519 AAAA', /no public key of p2mp, but "ssh-ed25519"/],
+  ];
+  for (const [line, reason] of bad) {
+    writeFileSync(path, `host:2 ${lineOf(2)}\n${line}\n`);
+    const message = await KnownReceivers.load(path).then(
+      () => 'loaded',
+      (error: P2mpError) => (error.code === 'TRUST_FILE_BAD' ? error.message : error.code),
+    );
+    t.ok(message.startsWith(`${path}:2: `), message);
+    t.match(message, reason, line);
+  }
+});
+
+t.test('where nothing can be added, the message says so', async (t) => {
+  const folder = t.testdir({ file: '' });
+  const inFile = await KnownReceivers.load(join(folder, 'list'));
+  rmSync(folder, { recursive: true });
+  writeFileSync(folder, 'a file now');
+  await t.rejects(inFile.add('host:1', keyOf(1)), { code: 'TRUST_FILE_BAD', message: /list: / });
+  rmSync(folder);
+  mkdirSync(folder);
+});
+
+/** Adds as many receivers as it is told, as a sender of its own would. */
+const adderScript = `
+  const { KnownReceivers } = await import(process.argv[1]);
+  const [path, name, countText] = process.argv.slice(2);
+  const receivers = await KnownReceivers.load(path);
+  const statuses = [];
+  process.send('ready');
+  process.once('message', async () => {
+    for (let n = 1; n <= Number(countText); n++) {
+      const key = new Uint8Array(32).fill(n);
+      const own = await receivers.add(name + ':' + n, key);
+      const shared = await receivers.add('shared:' + n, new Uint8Array(32).fill(name.length));
+      statuses.push(own.status, shared.status);
+    }
+    process.send(statuses, () => process.disconnect());
+  });`;
+
+t.test('senders that add at once lose nothing, and agree on whom they both met', async (t) => {
+  const path = join(t.testdir(), 'list');
+  const module = pathToFileURL(join(distFolder, 'node/session/known-receivers.js')).href;
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  const [names, count] = [['a', 'bb', 'ccc'], 15];
+  const children = names.map((name) => {
+    const args = ['--input-type=module', '-e', adderScript, module, path, name, String(count)];
+    const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as const;
+    const child = spawn(process.execPath, args, { stdio: [...stdio], env });
+    t.teardown(() => child.kill());
+    return child;
+  });
+  await Promise.all(children.map((child) => once(child, 'message')));
+  const ends = children.map(async (child) => {
+    const [statuses] = (await once(child, 'message')) as [string[]];
+    return statuses;
+  });
+  for (const child of children) child.send('go');
+  const statuses = await Promise.all(ends);
+  const receivers = await KnownReceivers.load(path);
+  for (let n = 1; n <= count; n++) {
+    for (const name of names) t.same(receivers.check(`${name}:${n}`, keyOf(n)), known);
+    const winners = names.filter((_, i) => statuses[i]?.[2 * n - 1] === 'known');
+    const kept = names.filter(
+      (name) => receivers.check(`shared:${n}`, keyOf(name.length)).status === 'known',
+    );
+    t.equal(winners.length, 1, 'one of them met it first');
+    t.same(winners, kept, 'and it is the one that the file has');
+  }
+});
+
+const line = fc.oneof(
+  fc.constantFrom(
+    '',
+    '#',
+    ' # note',
+    lineOf(1, 'a b'),
+    `host:1 ${lineOf(1)}`,
+    `[::1]:2 ${lineOf(2)}`,
+  ),
+  fc.string({ unit: 'binary' }),
+);
+const content = fc.oneof(
+  fc.uint8Array({ maxLength: 200 }),
+  fc
+    .array(line, { maxLength: 6 })
+    .chain((lines) => fc.constantFrom('\n', '\r\n').map((end) => Buffer.from(lines.join(end)))),
+);
+
+t.test('any bytes are a list or a coded error', async (t) => {
+  const path = join(t.testdir(), 'list');
+  const seen = new Map<string, number>();
+  for (const kind of [AuthorizedSenders, KnownReceivers]) {
+    const property = fc.asyncProperty(content, async (bytes) => {
+      writeFileSync(path, bytes);
+      let end = 'a list';
+      try {
+        const list = await kind.load(path);
+        if (list instanceof AuthorizedSenders) list.find(keyOf(1));
+        else list.check('host:1', keyOf(1));
+      } catch (error) {
+        if (!(error instanceof P2mpError) || error.code !== 'TRUST_FILE_BAD') throw error;
+        const { message } = error;
+        if (!/:\d+: /.test(message) || /\p{Cc}/u.test(message)) throw error;
+        end = 'an error';
+      }
+      const key = `${kind.name}: ${end}`;
+      seen.set(key, (seen.get(key) ?? 0) + 1);
+    });
+    await fc.assert(property, { seed: 1, numRuns: 700 });
+  }
+  t.equal(seen.size, 4, 'both happen to both');
+  for (const [end, count] of seen) t.ok(count > 20, `${end}: ${count} times`);
+});

@@ -1,0 +1,178 @@
+import { createSocket, type RemoteInfo } from 'node:dgram';
+import { once } from 'node:events';
+import t, { type Test } from 'tap';
+import type { Address } from '../../../src/base/address.js';
+import { Endpoint, type EndpointOptions, fatalSendError } from '../../../src/node/net/endpoint.js';
+import { hasIPv6, noOffload, noSecondLoopback, openSilentPort } from '../../support/loopback.js';
+import type { Cleaner } from '../../support/processes.js';
+
+/** What happens at an endpoint, in the order in which it happens. */
+class Opened {
+  readonly datagrams: { readonly from: Address; readonly text: string }[] = [];
+  readonly errors: NodeJS.ErrnoException[] = [];
+  private onChange: (() => void)[] = [];
+
+  private constructor(readonly endpoint: Endpoint) {}
+
+  static async open(t: Cleaner, options: Partial<EndpointOptions>): Promise<Opened> {
+    let opened: Opened | undefined;
+    const endpoint = await Endpoint.open({
+      port: 0,
+      handleDatagram: (from, bytes) => {
+        opened?.datagrams.push({ from, text: Buffer.from(bytes).toString() });
+        opened?.tell();
+      },
+      handleWritable: () => undefined,
+      handleSendError: (error) => {
+        opened?.errors.push(error);
+        opened?.tell();
+      },
+      ...options,
+    });
+    t.teardown(() => endpoint.close());
+    opened = new Opened(endpoint);
+    return opened;
+  }
+
+  get address(): Address {
+    const [address] = this.endpoint.addresses;
+    if (address === undefined) throw new Error('no address');
+    return address;
+  }
+
+  send(to: Address, text: string): void {
+    this.endpoint.send({ to, bytes: Buffer.from(text) });
+  }
+
+  /** Resolves once the condition holds, which is looked at after every event. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.onChange.push(resolve));
+  }
+
+  private tell(): void {
+    for (const resolve of this.onChange.splice(0)) resolve();
+  }
+}
+
+for (const [kind, offload, skip] of [
+  ['plain sockets', 'off', false],
+  ['sockets with offload', 'auto', noOffload],
+] as const) {
+  t.test(kind, { skip }, async (t) => testEndpoints(t, offload));
+}
+
+t.test('an error that repetition may mend is not fatal', async (t) => {
+  const error = Object.assign(new Error('unreachable'), { code: 'ENETUNREACH' });
+  t.equal(fatalSendError(error, 500), undefined);
+});
+
+function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
+  const open = (t: Cleaner, options: Partial<EndpointOptions> = {}) =>
+    Opened.open(t, { offload, ...options });
+
+  for (const host of ['127.0.0.1', '::1']) {
+    const skip = host === '::1' && !hasIPv6 ? 'this host has no IPv6' : false;
+    t.test(`datagrams go to and fro on ${host}`, { skip }, async (t) => {
+      const a = await open(t, { bind: [host] });
+      const b = await open(t, { bind: [host] });
+      t.match(a.address, { host, port: Number });
+      a.send(b.address, 'there');
+      await b.until(() => b.datagrams.length === 1);
+      const [{ from, text }] = b.datagrams as [(typeof b.datagrams)[0]];
+      t.match({ text, from }, { text: 'there', from: a.address });
+      b.send(from, 'and back');
+      await a.until(() => a.datagrams.length === 1);
+      t.match(a.datagrams[0], { text: 'and back', from: b.address });
+      t.same([...a.errors, ...b.errors], []);
+    });
+  }
+
+  t.test('without addresses named, it listens on all of the host, at one port', async (t) => {
+    const { endpoint } = await open(t);
+    const hosts = endpoint.addresses.map(({ host }) => host);
+    t.same(hosts, hasIPv6 ? ['0.0.0.0', '::'] : ['0.0.0.0']);
+    t.equal(new Set(endpoint.addresses.map(({ port }) => port)).size, 1);
+  });
+
+  t.test(
+    'an answer leaves from the address that was asked',
+    { skip: noSecondLoopback },
+    async (t) => {
+      const both = await open(t, { bind: ['127.0.0.1', '127.0.0.2'] });
+      const asking = createSocket('udp4').bind(0, '127.0.0.1');
+      t.teardown(() => asking.close());
+      await once(asking, 'listening');
+      for (const { host, port } of both.endpoint.addresses) {
+        asking.send('?', port, host);
+        await both.until(() => both.datagrams.length > 0);
+        const datagram = both.datagrams.pop();
+        if (datagram !== undefined) both.send(datagram.from, '!');
+        const [, from] = (await once(asking, 'message')) as [Buffer, RemoteInfo];
+        t.match(from, { address: host, port });
+      }
+    },
+  );
+
+  t.test(
+    'a port that is taken is refused in words, and no other stays open',
+    { skip: noSecondLoopback },
+    async (t) => {
+      const taken = await openSilentPort(t);
+      const opening = open(t, { bind: ['127.0.0.2', '127.0.0.1'], port: taken });
+      await t.rejects(opening, {
+        code: 'PORT_UNAVAILABLE',
+        message: `UDP 127.0.0.1:${taken}: the port is taken; stop the program that has it, or choose another port`,
+      });
+      const again = await open(t, { bind: ['127.0.0.2'], port: taken });
+      t.equal(again.address.port, taken, 'its other address is free again');
+    },
+  );
+
+  t.test('an address that the host has not is refused in words', async (t) => {
+    await t.rejects(open(t, { bind: ['192.0.2.1'] }), {
+      code: 'PORT_UNAVAILABLE',
+      message: /^UDP 192\.0\.2\.1:0: this host has no such address/,
+    });
+  });
+
+  t.test('flush waits until all has left', async (t) => {
+    const a = await open(t, { bind: ['127.0.0.1'] });
+    const b = await open(t, { bind: ['127.0.0.1'] });
+    for (let i = 0; i < 100; i++) a.send(b.address, String(i));
+    await a.endpoint.flush();
+    await a.endpoint.close();
+    await b.until(() => b.datagrams.length === 100);
+    t.same(
+      b.datagrams.map(({ text }) => Number(text)),
+      [...Array(100).keys()],
+      'all of them, in order',
+    );
+  });
+
+  t.test('a datagram that the system refuses is told, and ends nothing', async (t) => {
+    const a = await open(t, { bind: ['127.0.0.1'] });
+    const b = await open(t, { bind: ['127.0.0.1'] });
+    a.send(b.address, 'x'.repeat(65_508));
+    await a.until(() => a.errors.length === 1);
+    const [error] = a.errors;
+    t.match(error, { code: 'EMSGSIZE' });
+    t.match(error && fatalSendError(error, 65_499), {
+      code: 'DATAGRAM_TOO_LARGE',
+      message: /^MSS 65499: .*take a smaller MSS/,
+    });
+    a.send(b.address, 'fits');
+    await b.until(() => b.datagrams.length === 1);
+    t.match(b.datagrams, [{ text: 'fits' }]);
+  });
+
+  t.test('closing frees the port; what comes after it is ignored', async (t) => {
+    const a = await open(t, { bind: ['127.0.0.1'] });
+    const { address } = a;
+    await a.endpoint.close();
+    await a.endpoint.close();
+    a.send(address, 'too late');
+    const b = await open(t, { bind: [address.host], port: address.port });
+    t.same(b.address, address);
+    t.same(a.errors, []);
+  });
+}

@@ -1,0 +1,104 @@
+/** Deadlines over real sockets: those that passed while the process was busy. */
+import { execFileSync } from 'node:child_process';
+import { setTimeout as wait } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import type { Machine, TimeMs } from '../../../src/base/machine.js';
+import { type DeadlinePolicy, SocketRunner } from '../../../src/node/net/socket-runner.js';
+
+/** Its deadline is always in the past already, as after work that took longer than the wait. */
+class LateMachine implements Machine<never> {
+  timeouts = 0;
+  handleDatagram(): void {}
+  handleTimeout(): void {
+    this.timeouts++;
+  }
+  pollTransmit(): undefined {
+    return undefined;
+  }
+  pollTimeout(): TimeMs | undefined {
+    return this.timeouts < 3 ? performance.now() - 5 : undefined;
+  }
+  pollEvent(): undefined {
+    return undefined;
+  }
+}
+
+/** Runs a machine that is late. @returns the waits that timers of this process were set for */
+async function runLate(t: Test, deadlines: DeadlinePolicy): Promise<number[]> {
+  const machine = new LateMachine();
+  const runner = await SocketRunner.open({
+    machine,
+    bind: ['127.0.0.1'],
+    port: 0,
+    deadlines,
+    handleEvent: () => undefined,
+    handleSendError: () => undefined,
+  });
+  const waitsMs: number[] = [];
+  const { setTimeout } = globalThis;
+  const watched = (handler: () => void, waitMs: number) => {
+    waitsMs.push(waitMs);
+    return setTimeout(handler, waitMs);
+  };
+  globalThis.setTimeout = watched as typeof setTimeout;
+  try {
+    runner.drain();
+    while (machine.timeouts < 3) await wait(1);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+  await runner.close();
+  t.equal(machine.timeouts, 3, 'every deadline was handled');
+  return waitsMs;
+}
+
+t.test('a deadline that has passed is handled in the next turn', async (t) => {
+  t.same(await runLate(t, 'exact'), [], 'no timer is set, since the least is a millisecond');
+});
+
+t.test('where deadlines may be late, timers are set for no negative time', async (t) => {
+  for (const deadlines of ['adaptive', 'coarse'] as const) {
+    const waitsMs = await runLate(t, deadlines);
+    t.same(
+      waitsMs.filter((waitMs) => waitMs < 0),
+      [],
+      deadlines,
+    );
+  }
+});
+
+t.test('what came while the process stood still comes before the deadline', async (t) => {
+  for (const deadlines of ['exact', 'adaptive', 'coarse'] as const) {
+    const seen: string[] = [];
+    let deadlineMs: TimeMs | undefined;
+    const machine: Machine<never> = {
+      handleDatagram: () => {
+        seen.push('datagram');
+      },
+      handleTimeout: () => {
+        seen.push('timeout');
+        deadlineMs = undefined;
+      },
+      pollTransmit: () => undefined,
+      pollTimeout: () => deadlineMs,
+      pollEvent: () => undefined,
+    };
+    const runner = await SocketRunner.open({
+      machine,
+      bind: ['127.0.0.1'],
+      port: 0,
+      deadlines,
+      handleEvent: () => undefined,
+      handleSendError: () => undefined,
+    });
+    t.teardown(() => runner.close());
+    const [{ port } = { port: 0 }] = runner.addresses;
+    deadlineMs = performance.now() + 20;
+    runner.drain();
+    const script = `const s = require('node:dgram').createSocket('udp4');
+      s.send('x', ${port}, '127.0.0.1', () => s.close());`;
+    execFileSync(process.execPath, ['-e', script]);
+    while (deadlineMs !== undefined) await wait(1);
+    t.same(seen, ['datagram', 'timeout'], deadlines);
+  }
+});

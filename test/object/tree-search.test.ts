@@ -1,0 +1,88 @@
+/** Finding the blocks that two sides hold differently. */
+import * as fc from 'fast-check';
+import t from 'tap';
+import { DigestTree } from '../../src/object/digest-tree.js';
+import { TreeSearch } from '../../src/object/tree-search.js';
+import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+import { maxNodesPerMessage } from '../../src/wire/messages.js';
+
+const { hash } = createSimulatedCrypto('tree search', 'one');
+const leafOf = (block: number, version = 0) =>
+  hash(Uint8Array.of(version, block, block >>> 8, block >>> 16));
+
+function createTree(count: number, differing: ReadonlySet<number>, unknown = new Set<number>()) {
+  const tree = new DigestTree(hash, count);
+  for (let i = 0; i < count; i++) {
+    if (!unknown.has(i)) tree.set(i, leafOf(i, differing.has(i) ? 1 : 0));
+  }
+  return tree;
+}
+
+/** Answers as a sender does until the search is over. */
+function run(search: TreeSearch, other: DigestTree): { messages: number } {
+  let messages = 0;
+  while (!search.isOver) {
+    for (const { height, firstNode, count } of search.pending()) {
+      if (count < 1 || count > maxNodesPerMessage) throw new Error(`${count} nodes asked for`);
+      const digests = other.nodes(height, firstNode, count);
+      if (!search.handle({ kind: 'nodes', height, firstNode, digests })) throw new Error('lost');
+      messages++;
+    }
+  }
+  return { messages };
+}
+
+const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
+
+t.test('it finds what differs, and nothing else', (t) => {
+  const cases = fc
+    .integer({ min: 1, max: 3000 })
+    .chain((count) =>
+      fc.tuple(
+        fc.constant(count),
+        fc.uniqueArray(fc.nat(count - 1), { maxLength: 12 }),
+        fc.uniqueArray(fc.nat(count - 1), { maxLength: 4 }),
+      ),
+    );
+  const property = fc.property(cases, ([count, differing, starts]) => {
+    const firsts = new Set(starts.map((start) => start - (start % 50)));
+    const runs = [...firsts].map((start) => ({ start, end: Math.min(count, start + 50) }));
+    const unknown = new Set<number>();
+    for (const { start, end } of runs) for (let i = start; i < end; i++) unknown.add(i);
+    const tree = createTree(count, new Set(differing), unknown);
+    const search = new TreeSearch(tree, tree.isComplete ? [] : runs);
+    run(search, createTree(count, new Set()));
+    const expected = sorted(differing.filter((block) => !unknown.has(block)));
+    return JSON.stringify(sorted(search.differing)) === JSON.stringify(expected);
+  });
+  fc.assert(property, { seed: 1, numRuns: 200 });
+  t.end();
+});
+
+t.test('where very many differ, it asks within bounds and leaves none of them out', (t) => {
+  const count = 40_000;
+  const differing = new Set(Array.from({ length: count / 4 }, (_, i) => 4 * i));
+  const search = new TreeSearch(createTree(count, differing), []);
+  const { messages } = run(search, createTree(count, new Set()));
+  const found = new Set(search.differing);
+  t.ok([...differing].every((block) => found.has(block)));
+  t.equal(found.size, search.differing.length, 'none is named twice');
+  t.ok(messages < 1000, `${messages} messages`);
+  t.end();
+});
+
+t.test('what was not asked for, or is not as long, changes nothing', (t) => {
+  const search = new TreeSearch(createTree(40, new Set([3])), []);
+  const [request] = search.pending();
+  t.match(request, { height: 1, firstNode: 0, count: 20 });
+  const digests = createTree(40, new Set()).nodes(1, 0, 20);
+  t.equal(search.handle({ kind: 'nodes', height: 1, firstNode: 2, digests }), false);
+  t.equal(search.handle({ kind: 'nodes', height: 2, firstNode: 0, digests }), false);
+  t.equal(
+    search.handle({ kind: 'nodes', height: 1, firstNode: 0, digests: digests.subarray(32) }),
+    false,
+  );
+  t.equal(search.handle({ kind: 'nodes', height: 1, firstNode: 0, digests }), true);
+  t.equal(search.handle({ kind: 'nodes', height: 1, firstNode: 0, digests }), false, 'twice');
+  t.end();
+});

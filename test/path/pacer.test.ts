@@ -1,0 +1,98 @@
+/** A rate that a person has set is kept, over any stretch of time. */
+import * as fc from 'fast-check';
+import t from 'tap';
+import { Pacer as TimePacer } from '../../src/path/pacer.js';
+
+/** Keeps to a rate: what is sent takes its size's time. */
+class Pacer {
+  private readonly pacer = new TimePacer();
+
+  constructor(private readonly rateBytesPerSec: number) {}
+
+  get nextAtMs(): number {
+    return this.pacer.nextAtMs;
+  }
+
+  maySend(nowMs: number): boolean {
+    return this.pacer.maySend(nowMs);
+  }
+
+  handleSent(nowMs: number, sizeBytes: number): void {
+    this.pacer.handleSent(nowMs, (sizeBytes * 1000) / this.rateBytesPerSec);
+  }
+}
+
+/** What may go out in one go. */
+const burstMs = 2;
+
+function sendAll(pacer: Pacer, nowMs: number, sizeBytes: number): number {
+  let count = 0;
+  while (count < 100_000 && pacer.maySend(nowMs)) {
+    pacer.handleSent(nowMs, sizeBytes);
+    count++;
+  }
+  return count;
+}
+
+t.test('a sender that wakes each millisecond sends at the rate', (t) => {
+  for (const rateBytesPerSec of [10_000, 1_000_000, 125_000_000]) {
+    const pacer = new Pacer(rateBytesPerSec);
+    let sentBytes = 0;
+    for (let ms = 0; ms < 10_000; ms++) sentBytes += 1400 * sendAll(pacer, ms, 1400);
+    const burstBytes = (rateBytesPerSec * burstMs) / 1000 + 1400;
+    const exactBytes = 10 * rateBytesPerSec;
+    t.ok(Math.abs(sentBytes - exactBytes) <= burstBytes, `${sentBytes} of ${exactBytes}`);
+  }
+  t.end();
+});
+
+t.test('one that wakes when it is told to does so too', (t) => {
+  const pacer = new Pacer(100_000);
+  let nowMs = 0;
+  let sentBytes = 0;
+  let wakes = 0;
+  while (nowMs < 10_000) {
+    const count = sendAll(pacer, nowMs, 1000);
+    if (!t.ok(count > 0, `it may send at ${nowMs}`)) break;
+    sentBytes += 1000 * count;
+    wakes++;
+    nowMs = pacer.nextAtMs;
+  }
+  t.ok(Math.abs(sentBytes - 1_000_000) <= 2000, `${sentBytes} bytes`);
+  t.ok(wakes <= 1001, `it wakes once a datagram at most: ${wakes}`);
+  t.end();
+});
+
+t.test('bursts are bounded, and idle time is not saved up', (t) => {
+  const pacer = new Pacer(1_000_000);
+  t.equal(sendAll(pacer, 0, 1000), 3, '2 ms, and the one that reaches beyond them');
+  t.equal(sendAll(pacer, 0.5, 1000), 0);
+  t.equal(sendAll(pacer, 60_000, 1000), 3, 'after a minute no more than at first');
+  t.end();
+});
+
+t.test('in no stretch of time more goes out than the rate, one burst and one datagram', (t) => {
+  const step = fc.record({
+    waitMs: fc.double({ min: 0, max: 20, noNaN: true }),
+    sizeBytes: fc.integer({ min: 17, max: 1500 }),
+  });
+  const property = fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    const pacer = new Pacer(500_000);
+    const sent: { atMs: number; before: number; after: number }[] = [];
+    let atMs = 0;
+    let total = 0;
+    for (const { waitMs, sizeBytes } of steps) {
+      atMs += waitMs;
+      const before = total;
+      total += sizeBytes * sendAll(pacer, atMs, sizeBytes);
+      sent.push({ atMs, before, after: total });
+    }
+    return sent.every((from, i) =>
+      sent
+        .slice(i)
+        .every((to) => to.after - from.before <= 500 * (to.atMs - from.atMs + burstMs) + 1501),
+    );
+  });
+  fc.assert(property, { seed: 1, numRuns: 300 });
+  t.end();
+});

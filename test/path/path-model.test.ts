@@ -1,0 +1,129 @@
+/** What a path is taken for, by reports of paths that are known. */
+import * as fc from 'fast-check';
+import t from 'tap';
+import type { PathSample } from '../../src/path/path-model.js';
+import { PathModel } from '../../src/path/path-model.js';
+
+interface Course {
+  /** Datagrams per millisecond: what is sent, and what the path takes at most. */
+  readonly sendRate: number;
+  readonly pathRate?: number;
+  readonly loss?: number;
+  readonly rttMs?: number;
+  readonly forMs?: number;
+  readonly isGentle?: boolean;
+  readonly isLimited?: boolean;
+}
+
+/** A path that reports each two milliseconds, on bursts of as long. */
+class KnownPath {
+  readonly model = new PathModel();
+  private nowMs = 0;
+  private sent = 0;
+  private received = 0;
+
+  run(course: Course): PathModel {
+    const { sendRate, pathRate = Infinity, loss = 0, rttMs = 40, forMs = 1000 } = course;
+    const { isGentle = false, isLimited = false } = course;
+    const sinceMs = this.nowMs;
+    const stepMs = 2;
+    for (; this.nowMs < sinceMs + forMs; this.nowMs += stepMs) {
+      this.sent += sendRate * stepMs;
+      this.received += Math.min(sendRate * (1 - loss), pathRate) * stepMs;
+      const sample: PathSample = {
+        nowMs: this.nowMs + rttMs,
+        arrivedAtMs: this.nowMs + rttMs,
+        sentAtMs: this.nowMs,
+        beganAtMs: 0,
+        sentThroughLatest: this.sent,
+        sentThroughOver: this.sent,
+        sent: this.sent + sendRate * rttMs,
+        received: this.received,
+        limitedUntilMs: isLimited ? this.nowMs + rttMs : -Infinity,
+        pacedSinceMs: 0,
+        gentleSinceMs: isGentle ? sinceMs : Infinity,
+        isGrowing: false,
+      };
+      this.model.take(sample);
+    }
+    return this.model;
+  }
+}
+
+const rates = fc.double({ min: 0.5, max: 300, noNaN: true });
+const rtts = fc.double({ min: 0.2, max: 600, noNaN: true });
+
+t.test('the rate is what comes, the round trip the shortest', (t) => {
+  fc.assert(
+    fc.property(rates, rtts, (sendRate, rttMs) => {
+      const path = new KnownPath();
+      path.run({ sendRate, rttMs: rttMs + 30 });
+      const model = path.run({ sendRate, rttMs });
+      const isRight = Math.abs(model.deliveryRate / sendRate - 1) < 0.2;
+      return isRight && Math.abs(model.minRttMs - rttMs) < 1e-6;
+    }),
+    { numRuns: 50 },
+  );
+  t.end();
+});
+
+t.test('what is lost while little is sent is lost by chance', (t) => {
+  for (const loss of [0.02, 0.1, 0.3]) {
+    const path = new KnownPath();
+    path.run({ sendRate: 10, loss, isGentle: true });
+    const model = path.run({ sendRate: 20, loss });
+    t.ok(Math.abs(model.lossFloor - loss) < 0.04, `${model.lossFloor} for ${loss}`);
+    t.equal(model.congestedAtMs, -Infinity, 'the same later is no congestion');
+    t.ok(Math.abs(model.capacity - 20) < 2, `${model.capacity} is what the path takes`);
+  }
+  t.end();
+});
+
+t.test('more than that is congestion', (t) => {
+  const path = new KnownPath();
+  path.run({ sendRate: 10, loss: 0.02, isGentle: true });
+  const model = path.run({ sendRate: 20, loss: 0.02, pathRate: 15 });
+  t.ok(model.congestedAtMs > 1000, 'seen');
+  t.ok(model.congestedFromMs >= 900 && model.congestedFromMs < model.congestedAtMs, 'since then');
+  t.end();
+});
+
+t.test('loss that was there for a while only is not by chance', (t) => {
+  const path = new KnownPath();
+  path.run({ sendRate: 10, loss: 0.3, forMs: 300, isGentle: true });
+  t.ok(path.model.lossFloor > 0.2, 'it may be');
+  path.run({ sendRate: 10, forMs: 300, isGentle: true });
+  t.equal(path.model.lossFloor, 0, 'it was not');
+  path.run({ sendRate: 10, loss: 0.3, forMs: 1000, isGentle: true });
+  t.equal(path.model.lossFloor, 0, 'others may be on the path');
+  path.run({ sendRate: 10, loss: 0.3, forMs: 5000, isGentle: true });
+  t.ok(path.model.lossFloor > 0.2, 'who do not stay for so long');
+  t.end();
+});
+
+t.test('a cycle takes back what the path did not take any more, not what was not sent', (t) => {
+  const path = new KnownPath();
+  path.run({ sendRate: 20 });
+  for (let i = 0; i < 3; i++) {
+    path.run({ sendRate: 5, isLimited: true });
+    path.model.endCycle();
+  }
+  t.ok(path.model.deliveryRate > 18, 'less was sent');
+  for (let i = 0; i < 3; i++) {
+    path.run({ sendRate: 20, pathRate: 5 });
+    path.model.endCycle();
+  }
+  path.run({ sendRate: 20, pathRate: 5 });
+  t.ok(path.model.deliveryRate < 6, 'less came');
+  t.end();
+});
+
+t.test('the opening says how long a path is, at most', (t) => {
+  const model = new PathModel();
+  t.equal(model.minRttMs, Infinity, 'unknown');
+  model.takeOpening(0, 3);
+  model.takeOpening(5, 1);
+  t.equal(model.minRttMs, 1);
+  t.equal(model.deliveryRate, 0, 'nothing of its rate');
+  t.end();
+});

@@ -1,0 +1,60 @@
+/** How far apart reports come, by how long they queue on the return path. */
+import t from 'tap';
+import { createRandom } from '../../src/base/random.js';
+import { ReturnPath } from '../../src/path/return-path.js';
+
+/** A return path that takes `serviceMs` for each report; the receiver's clock is ahead of the sender's. */
+class Way {
+  readonly path = new ReturnPath();
+  changes = 0;
+  private nowMs = 0;
+  private freeAtMs = 0;
+  private sentAtMs = 0;
+  private readonly random = createRandom('return path', 'jitter');
+
+  constructor(
+    private readonly serviceMs: number,
+    private readonly jitterMs = 0,
+    private readonly drift = 0,
+  ) {}
+
+  /** A report is due every `everyMs`. */
+  run(everyMs: number, untilMs: number): this {
+    while (this.sentAtMs < untilMs) {
+      this.sentAtMs += Math.max(everyMs, this.path.gapMs);
+      this.freeAtMs = Math.max(this.freeAtMs, this.sentAtMs) + this.serviceMs;
+      this.nowMs = Math.max(this.nowMs, this.freeAtMs + this.random() * this.jitterMs);
+      const stampMs = 1e6 + this.sentAtMs * (1 + this.drift);
+      if (this.path.take(this.nowMs, stampMs)) this.changes++;
+    }
+    return this;
+  }
+}
+
+t.test('a fast return path has no limit, even with jitter and a drifting clock', async (t) => {
+  const ways = [new Way(0.1), new Way(0.1, 15), new Way(0.1, 5, 1e-4), new Way(0.1, 5, -1e-4)];
+  for (const way of ways) {
+    t.equal(way.run(1, 60_000).path.gapMs, 0);
+    t.equal(way.changes, 0);
+  }
+});
+
+t.test('reports that would fill a slow return path take half of what it carries', async (t) => {
+  for (const serviceMs of [5, 25, 100]) {
+    const way = new Way(serviceMs).run(2, 30_000);
+    t.ok(way.path.gapMs > 0.9 * serviceMs, `${way.path.gapMs} ms`);
+    t.ok(way.path.gapMs < 2.5 * serviceMs, `${way.path.gapMs} ms`);
+    t.ok(way.path.queueMs < 100, `${way.path.queueMs} ms of queue remain`);
+    t.ok(way.changes < 30, `${way.changes} changes`);
+  }
+});
+
+t.test('the limit goes once fewer reports are due', async (t) => {
+  const way = new Way(25).run(2, 5000);
+  t.ok(way.path.gapMs > 25);
+  t.equal(way.run(300, 300_000).path.gapMs, 0);
+});
+
+t.test('a return path that others fill still carries reports', async (t) => {
+  t.equal(new Way(2000).run(2, 60_000).path.gapMs, 250);
+});

@@ -1,0 +1,239 @@
+/** Receivers as a service of systemd, as a container and in Kubernetes: what the files in deploy/ start. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DockerfileParser } from 'dockerfile-ast';
+import { validate } from 'dockerfile-utils';
+import { DaemonSet } from 'kubernetes-models/apps/v1';
+import t, { type Test } from 'tap';
+import { parse } from 'yaml';
+import { unknownFields } from '../support/kubernetes-fields.js';
+import { Program, projectFolder } from '../support/processes.js';
+import { SessionPlace } from '../support/session-commands.js';
+
+t.jobs = 2;
+
+const buffered = true;
+const noSignals = process.platform === 'win32' && 'Windows has no such signals';
+const deploy = join(projectFolder, 'deploy');
+const { version } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8'));
+
+/** The value of an option as it stands in a command line, behind a blank or `=`. */
+function optionOf(words: readonly string[], name: string): string | undefined {
+  const index = words.findIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
+  return /=(.*)/.exec(words[index] ?? '')?.[1] ?? words[index + 1];
+}
+
+/**
+ * Starts the command line for real, on any free ports, and tells it to end.
+ * @param words behind `p2mp receive`
+ * @param places of the file's folders in the test's own
+ */
+async function startsAndEnds(t: Test, words: readonly string[], places: Record<string, string>) {
+  const place = new SessionPlace(t);
+  const list = join(place.folder, 'senders');
+  writeFileSync(list, await place.keygen(place.senderHome));
+  const own: Record<string, string> = { ...places, '127.0.0.1:9735': '127.0.0.1:0' };
+  const moved = words.map((word) => {
+    for (const [name, other] of Object.entries(own)) {
+      if (word.endsWith(name)) return word.slice(0, -name.length) + other;
+    }
+    return word.endsWith('/authorized_senders') ? word.replace(/[^=]*$/, list) : word;
+  });
+  const { program } = await place.receive([...moved, '--port', '0']);
+  program.kill('SIGTERM');
+  const { code, stderr } = await program.exited;
+  t.equal(code, 0, stderr);
+}
+
+/** Without `--dir` and its value, which the test gives itself. */
+function withoutDir(words: readonly string[]): string[] {
+  const index = words.indexOf('--dir');
+  return words.filter((word, i) => !word.startsWith('--dir') && (index < 0 || i !== index + 1));
+}
+
+// --- systemd
+
+const unit = join(deploy, 'systemd/p2mp-receive.service');
+
+/** Settings of the unit; of one that is there several times, all values. */
+function settings(name: string): string[] {
+  const lines = readFileSync(unit, 'utf8').split('\n');
+  return lines
+    .filter((line) => line.startsWith(`${name}=`))
+    .map((line) => line.slice(name.length + 1));
+}
+
+const [execStart = ''] = settings('ExecStart');
+
+function analyze(t: Test, ...args: string[]): string | undefined {
+  const { status, stdout, stderr, error } = spawnSync('systemd-analyze', args, {
+    encoding: 'utf8',
+  });
+  if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') {
+    t.pass('no systemd-analyze here', { skip: true });
+    return undefined;
+  }
+  t.equal(status, 0, stderr);
+  return `${stdout}${stderr}`;
+}
+
+t.test('systemd takes the unit without a word', async (t) => {
+  const said = analyze(t, 'verify', '--man=no', unit);
+  if (said !== undefined) t.equal(said, '');
+});
+
+t.test('systemd finds the unit well shut off', async (t) => {
+  // 20 is an exposure of 2.0, of 10; docs/OPERATIONS.md has the figure.
+  const options = ['--offline=true', '--threshold=20', '--no-pager'];
+  const said = analyze(t, 'security', ...options, unit);
+  if (said !== undefined) t.match(said, /Overall exposure level for p2mp-receive\.service: [01]\./);
+});
+
+t.test('V8 may write code in the unit', async (t) => {
+  t.same(settings('MemoryDenyWriteExecute'), [], 'Node would not start');
+});
+
+t.test('the unit waits for as long as the receiver may', async (t) => {
+  const drainSeconds = Number(optionOf(execStart.split(' '), 'drain-timeout'));
+  const [stopSeconds = ''] = settings('TimeoutStopSec');
+  t.ok(Number.parseInt(stopSeconds, 10) >= drainSeconds + 5, 'and a moment for the disk');
+  t.same(settings('SuccessExitStatus'), ['130'], 'what is put aside is no failure');
+});
+
+t.test("the unit's command is one of p2mp", { buffered, skip: noSignals }, async (t) => {
+  const [program, name, verb, ...words] = execStart.split(' ');
+  t.same([program, name, verb], ['/usr/bin/env', 'p2mp', 'receive']);
+  const variables = new Map(
+    settings('Environment').map((line) => line.split('=') as [string, string]),
+  );
+  t.match(variables.get('P2MP_HOME'), /^%S\/p2mp-receive\//, 'in the StateDirectory');
+  const file = readFileSync(join(deploy, 'systemd/receive.env'), 'utf8');
+  for (const [, key = '', value = ''] of file.matchAll(/^#?(P2MP_\w+)=(.*)$/gm)) {
+    if (!variables.has(key)) variables.set(key, value);
+  }
+  const expanded = words.flatMap((word) => {
+    const value = variables.get(/^\$\{?(\w+)\}?$/.exec(word)?.[1] ?? '');
+    return value?.split(' ') ?? [word];
+  });
+  t.notOk(
+    expanded.some((word) => word.includes('$')),
+    'every variable has a value',
+  );
+  await startsAndEnds(t, withoutDir(expanded), {});
+});
+
+// --- Docker
+
+const dockerfile = readFileSync(join(deploy, 'Dockerfile'), 'utf8');
+const instructions = DockerfileParser.parse(dockerfile).getInstructions();
+
+/** Instructions of this kind in the last stage, in which the program runs. */
+function finalStage(keyword: string): string[] {
+  const last = instructions.findLastIndex((each) => each.getKeyword() === 'FROM');
+  return instructions
+    .slice(last)
+    .filter((each) => each.getKeyword() === keyword)
+    .map((each) => each.getRawArgumentsContent() ?? '');
+}
+
+const entrypoint: string[] = JSON.parse(finalStage('ENTRYPOINT')[0] ?? '[]');
+
+t.test('the Dockerfile is sound', async (t) => {
+  t.same(validate(dockerfile), []);
+  t.not(validate(dockerfile.replace('WORKDIR', 'WORKDIRR')).length, 0, 'the check checks');
+});
+
+t.test('the image has no root, no compiler and no sources', async (t) => {
+  const stages = instructions.filter((each) => each.getKeyword() === 'FROM');
+  t.equal(stages.length, 3);
+  t.same(finalStage('USER'), ['1000:1000'], 'a number, which Kubernetes can check');
+  const last = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
+  const copies = [...last.matchAll(/^COPY (.*)$/gm)].map(([, what]) => what);
+  t.same(
+    copies.filter((what) => !/^--from=(build|packages) /.test(what ?? '')),
+    [],
+    'only what was built',
+  );
+  t.match(dockerfile, /^RUN npm ci --omit=dev /m);
+  const ignored = readFileSync(join(deploy, 'Dockerfile.dockerignore'), 'utf8').split('\n');
+  for (const name of ['.git', 'node_modules', 'dist']) t.ok(ignored.includes(name), name);
+});
+
+t.test("the image's command is one of p2mp", { buffered, skip: noSignals }, async (t) => {
+  const [name, verb, ...words] = entrypoint;
+  t.same([name, verb], ['p2mp', 'receive']);
+  await startsAndEnds(t, [...withoutDir(words), '--open'], {});
+});
+
+t.test("the image's health check", { buffered, skip: noSignals }, async (t) => {
+  const place = new SessionPlace(t);
+  const { program } = await place.receive(['--open', '--json', '--metrics', '0']);
+  const { address } = await program.waitForEvent('metrics');
+  const [, check = '[]'] = /CMD\s+(\[.*\])/s.exec(finalStage('HEALTHCHECK')[0] ?? '') ?? [];
+  const [command = '', ...args]: string[] = JSON.parse(check);
+  t.match(args.join(' '), optionOf(entrypoint, 'metrics'), 'asks where it is served');
+  const own = args.map((arg) => arg.replace('127.0.0.1:9735', String(address)));
+  t.equal((await new Program(t, command, own).exited).code, 0, 'well');
+  program.kill('SIGTERM');
+  await program.exited;
+  t.equal((await new Program(t, command, own).exited).code, 1, 'gone');
+});
+
+// --- Kubernetes
+
+// biome-ignore lint/suspicious/noExplicitAny: what it is, the tests find out
+function readManifest(): any {
+  return parse(readFileSync(join(deploy, 'kubernetes/receivers.yaml'), 'utf8'));
+}
+
+const pod = readManifest().spec.template.spec;
+const [receiver] = pod.containers;
+
+t.test('the Kubernetes manifest is a valid DaemonSet', async (t) => {
+  const manifest = readManifest();
+  t.match(manifest, { apiVersion: 'apps/v1', kind: 'DaemonSet' });
+  t.doesNotThrow(() => new DaemonSet(manifest).validate());
+  t.same(unknownFields(t, manifest, 'apps/v1', 'IDaemonSet'), []);
+  delete manifest.spec.selector;
+  t.throws(() => new DaemonSet(manifest).validate(), /selector/, 'the check checks');
+});
+
+t.test('the parts of the DaemonSet fit each other', async (t) => {
+  const { selector, template, updateStrategy } = readManifest().spec;
+  t.match(template.metadata.labels, selector.matchLabels);
+  t.equal(updateStrategy.rollingUpdate.maxSurge, 0, 'the port is free before the next one starts');
+  t.equal(pod.hostNetwork, true, 'for multicast');
+  const volumes = new Set(pod.volumes.map(({ name }: { name: string }) => name));
+  for (const { image, volumeMounts } of [...pod.initContainers, ...pod.containers]) {
+    t.equal(image, `p2mp:${version}`);
+    for (const { name } of volumeMounts) t.ok(volumes.has(name), name);
+  }
+  t.ok(
+    pod.terminationGracePeriodSeconds >= Number(optionOf(receiver.args, 'drain-timeout')) + 5,
+    'as long as the receiver may take, and a moment for the disk',
+  );
+  for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe']) {
+    const { host, port, path } = receiver[probe].httpGet;
+    t.equal(`${host}:${port}`, optionOf(receiver.args, 'metrics'), probe);
+    t.match(path, /^\/(healthz|readyz)$/);
+  }
+  t.equal(receiver.readinessProbe.httpGet.path, '/readyz');
+});
+
+t.test('the receiver in the pod has no rights to spare', async (t) => {
+  t.match(pod.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+  t.match(receiver.securityContext, {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  });
+  t.equal(pod.automountServiceAccountToken, false);
+  const [user] = finalStage('USER');
+  t.equal(`${pod.securityContext.runAsUser}:${pod.securityContext.runAsGroup}`, user);
+});
+
+t.test("the pod's command is one of p2mp", { buffered, skip: noSignals }, async (t) => {
+  t.same(receiver.command, ['p2mp', 'receive']);
+  await startsAndEnds(t, withoutDir(receiver.args), { '$(NODE_NAME)': 'node1' });
+});

@@ -1,0 +1,193 @@
+/**
+ * What the library's types promise. That these lines compile, and that those behind @ts-expect-error
+ * do not, is checked by `npm run typecheck`; that the values are what the types say, by running them.
+ */
+import { join } from 'node:path';
+import t from 'tap';
+import {
+  type ErrorCode,
+  generateKeyPair,
+  type IncomingResult,
+  type KeyPair,
+  P2mpError,
+  type ReceiveEvent,
+  type ReceiveOptions,
+  receive,
+  type SendEvent,
+  type SendOptions,
+  type SendResult,
+  type SessionReceiverOutcome,
+  send,
+} from '../../src/index.js';
+import { writeRandomFile } from '../support/loopback.js';
+import { SessionHost, sendTo } from '../support/session-host.js';
+
+/** Compiles only where nothing is left over. */
+function never(value: never): never {
+  throw new Error(`not in the types: ${JSON.stringify(value)}`);
+}
+
+/** Each event by its `type`, with what that one alone has. */
+function describeSent(event: SendEvent): string {
+  // @ts-expect-error: not before it is known which event it is
+  event.label;
+  switch (event.type) {
+    case 'start': {
+      const label: string = event.label;
+      const group: string | undefined = event.group;
+      return `${label} of ${event.contentSizeBytes + event.entryCount} ${group}`;
+    }
+    case 'connect': {
+      // @ts-expect-error: no outcome yet
+      event.outcome;
+      const names: readonly string[] = [event.receiver, event.selfName];
+      return names.join();
+    }
+    case 'receiver': {
+      const outcome: SessionReceiverOutcome = event.outcome;
+      const status: 'complete' | 'failed' | 'refused' | 'aborted' = outcome.status;
+      const reason: string | undefined = outcome.reason;
+      return `${outcome.receiver} ${status} ${reason}`;
+    }
+    case 'progress':
+      return event.receivers.map(({ status, heldBytes }) => `${status} ${heldBytes}`).join();
+    case 'silent':
+      return event.receiver;
+    case 'other-address':
+      return `${event.receiver} ${event.address} ${event.insteadOf}`;
+    case 'port-refused':
+      return `${event.receiver}: ${event.reason} ${event.patienceMs}`;
+    case 'put-off':
+      return `${event.receiver}: ${event.reason}`;
+    case 'resize':
+      return `${event.mssBytes} ${event.reason}`;
+    case 'skipped':
+      return `${event.name}: ${event.reason}`;
+    case 'fault':
+      return `${event.kind} ${event.from} ${event.packet}`;
+    case 'send-error':
+      return event.message;
+    case 'done':
+      return event.result.objectId;
+    default:
+      return never(event);
+  }
+}
+
+function describeReceived(event: ReceiveEvent): string {
+  switch (event.type) {
+    case 'offer': {
+      const key: Uint8Array = event.info.senderKey;
+      // @ts-expect-error: an offer has no result
+      event.result;
+      return `${event.info.label} ${key.length}`;
+    }
+    case 'bad-block': {
+      const names: readonly string[] = event.names;
+      return `${event.block} ${names.join()}`;
+    }
+    case 'end': {
+      const result: IncomingResult = event.result;
+      const status: 'complete' | 'failed' | 'refused' = result.status;
+      return status;
+    }
+    case 'fault':
+      return event.kind;
+    case 'send-error':
+      return event.message;
+    case 'internal-error':
+      return event.stack;
+    case 'no-group':
+      return `${event.group}: ${event.reason}`;
+    case 'turned-away':
+      return `${event.from.host} ${event.cause} ${event.reason}`;
+    default:
+      return never(event);
+  }
+}
+
+t.test('events narrow by their type', async (t) => {
+  const folder = t.testdir();
+  const sent = writeRandomFile(folder, 1000);
+  const received: ReceiveEvent[] = [];
+  const host = await SessionHost.open(t, join(folder, 'in'), {
+    onEvent: (event) => received.push(event),
+  });
+  const events: SendEvent[] = [];
+  const result: SendResult = await sendTo([host], [sent], {
+    onEvent: (event) => events.push(event),
+  });
+  await host.ends(1);
+  for (const [type, text] of [
+    ['start', 'sent of 1001 undefined'],
+    ['receiver', '127.0.0.1 complete undefined'],
+    ['done', result.objectId],
+  ]) {
+    t.same(events.filter((event) => event.type === type).map(describeSent), [text]);
+  }
+  t.same(received.map(describeReceived), ['sent 32', 'complete']);
+  const error: P2mpError | undefined = result.error;
+  t.equal(error, undefined);
+});
+
+t.test('the code of an error is one of a list', async (t) => {
+  const options = { paths: [], receivers: [], trustReceiver: () => undefined };
+  const error: unknown = await send(options).catch((reason: unknown) => reason);
+  if (!(error instanceof P2mpError)) throw error;
+  const code: ErrorCode = error.code;
+  // @ts-expect-error: there is no such code
+  const isOther = code === 'NO_SUCH_CODE';
+  t.notOk(isOther);
+  t.equal(code, 'INVALID_ARGUMENT');
+  // @ts-expect-error: nor can one be made
+  t.equal(new P2mpError('NO_SUCH_CODE', 'text').message, 'text');
+});
+
+t.test('options that would not do are refused by the compiler', async (t) => {
+  const keyPair: KeyPair = await generateKeyPair();
+  const receivers = [{ host: '127.0.0.1', port: 7735 }];
+  const trustReceiver = () => undefined;
+  const good: SendOptions = { paths: ['a'], receivers, trustReceiver, keyPair, multicast: 'auto' };
+  const later: SendOptions = { ...good, trustReceiver: async () => 'not this one' };
+  const bad: SendOptions[] = [
+    // @ts-expect-error: whom to trust has to be said
+    { paths: ['a'], receivers },
+    // @ts-expect-error: a list of paths
+    { ...good, paths: 'a' },
+    // @ts-expect-error: a number has no unit
+    { ...good, rateBytesPerSec: '50MB' },
+    // @ts-expect-error: update, keep or overwrite
+    { ...good, existing: 'ask' },
+    // @ts-expect-error: no such option
+    { ...good, rate: 5 },
+    // @ts-expect-error: left out is not undefined
+    { ...good, signal: undefined },
+    // @ts-expect-error: a port is a number
+    { ...good, receivers: [{ host: 'a', port: '7735' }] },
+  ];
+  t.equal(bad.length, 7);
+  t.equal(await later.trustReceiver('a', keyPair.publicKey), 'not this one');
+
+  const refuseSender = (key: Uint8Array) => (key.length === 32 ? undefined : 'odd');
+  const open: ReceiveOptions = { dir: 'in', port: 0, keyPair, refuseSender };
+  const wrong: ReceiveOptions[] = [
+    // @ts-expect-error: whom to let in has to be said
+    { dir: 'in', port: 0, keyPair },
+    // @ts-expect-error: so has its own key
+    { dir: 'in', port: 0, refuseSender },
+    // @ts-expect-error: a list of addresses
+    { ...open, bind: '127.0.0.1' },
+    // @ts-expect-error: a decision is made at once
+    { ...open, refuseSender: async () => undefined },
+  ];
+  t.equal(wrong.length, 4);
+
+  const receiving = await receive({ ...open, dir: t.testdir(), bind: ['127.0.0.1'] });
+  // @ts-expect-error: addresses are told, not set
+  t.throws(() => (receiving.addresses = []));
+  const [address] = receiving.addresses;
+  // @ts-expect-error: there may be none
+  const port: number = address.port;
+  t.ok(port > 0);
+  await receiving.close('the test is over');
+});

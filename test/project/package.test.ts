@@ -1,0 +1,133 @@
+/** What is published: the packed files, installed elsewhere and used. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import { Program, projectFolder } from '../support/processes.js';
+
+interface Packed {
+  readonly filename: string;
+  readonly files: readonly { readonly path: string }[];
+}
+
+/** What the test runner puts into the environment is no part of a user's. */
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS$|_TAPJS|TAP)/i.test(name)),
+);
+
+function npm(cwd: string, ...args: string[]) {
+  return spawnSync('env', ['-u', 'NODE_OPTIONS', 'npm', ...args], { cwd, env, encoding: 'utf8' });
+}
+
+function pack(...args: string[]): Packed {
+  // The tests run on what is built; packing must not build it anew under the other tests.
+  const { stdout, stderr } = npm(projectFolder, 'pack', '--ignore-scripts', '--json', ...args);
+  const [packed] = JSON.parse(stdout || `"${stderr}"`);
+  return packed;
+}
+
+t.test('the package holds what users need, and nothing else', async (t) => {
+  const paths = pack('--dry-run').files.map(({ path }) => path);
+  const allowed = [
+    /^dist\/.*\.(js|d\.ts)$/,
+    /^dist\/cli\/third-party-licenses\.txt$/,
+    /^dist\/man\/p2mp[a-z-]*\.1$/,
+    /^dist\/completions\/(p2mp\.(bash|fish)|_p2mp)$/,
+    /^deploy\/(Dockerfile(\.dockerignore)?|(systemd|kubernetes)\/[a-z0-9-]+\.(service|env|yaml))$/,
+    /^docs\/.*\.(md|svg|png)$/,
+    /^experiments\/(plans\/[a-z-]+|plan\.schema)\.json$/,
+    /^experiments\/array-jobs\/[a-z-]+\.(sh|yaml)$/,
+    /^examples\/[a-z-]+\.mjs$/,
+    /^([A-Z]+(\.md)?|package\.json)$/,
+  ];
+  t.same(
+    paths.filter((path) => !allowed.some((pattern) => pattern.test(path))),
+    [],
+  );
+  t.same(paths.filter((path) => !/^(dist|deploy|docs|examples|experiments)\//.test(path)).sort(), [
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'package.json',
+  ]);
+  const { bin, exports, man } = JSON.parse(
+    readFileSync(join(projectFolder, 'package.json'), 'utf8'),
+  );
+  const named = [...Object.values<string>(bin), ...man];
+  for (const entry of Object.values<Record<string, string>>(exports)) {
+    named.push(...Object.values(entry));
+  }
+  for (const path of named) t.ok(paths.includes(path.replace(/^\.\//, '')), `${path} is there`);
+  for (const path of Object.values<string>(bin)) {
+    const [line] = readFileSync(join(projectFolder, path), 'utf8').split('\n');
+    t.equal(line, '#!/usr/bin/env node', `${path} can be run`);
+  }
+});
+
+t.test('commands that are linked to run as soon as they are built', async (t) => {
+  const folder = t.testdir();
+  const { bin } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8'));
+  for (const [name, path] of Object.entries<string>(bin)) {
+    // npm link makes such a link, and sets no mode when the file behind it is built again.
+    const link = join(folder, name);
+    symlinkSync(join(projectFolder, path), link);
+    const { code, stderr } = await new Program(t, link, ['--version']).exited;
+    t.equal(code, 0, stderr);
+    t.equal(statSync(link).mode & 0o755, 0o755, `${name} can be run by everybody`);
+  }
+});
+
+t.test('installed into an empty folder, it works', async (t) => {
+  const folder = t.testdir({ 'package.json': '{"private":true,"type":"module"}' });
+  const { filename } = pack('--pack-destination', folder);
+  // Nothing that it brings needs to be run: who installs so loses nothing.
+  const quiet = ['--no-audit', '--no-fund', '--ignore-scripts'];
+  const options = ['--prefer-offline', '--omit=dev', ...quiet];
+  const install = npm(folder, 'install', ...options, join(folder, filename));
+  if (/ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT/.test(install.stderr)) {
+    t.pass('no registry, and its dependencies are not in the cache', { skip: true });
+    return;
+  }
+  t.equal(install.status, 0, install.stderr);
+
+  const { version } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8'));
+  const npx = (...args: string[]) =>
+    new Program(t, 'npx', ['--no-install', ...args], { cwd: folder }).exited;
+  t.match(await npx('p2mpserver', '--version'), { code: 0, stdout: `${version}\n` });
+  t.match(await npx('p2mpclient', '--help'), { code: 0, stdout: /^p2mpclient <server>/ });
+  t.match(await npx('p2mp', 'experiment', 'quick', '--out', 'results'), { code: 0 });
+  t.ok(existsSync(join(folder, 'results', 'plot.png')), 'its plans and pictures come with it');
+
+  const script = join(folder, 'use.js');
+  writeFileSync(
+    script,
+    `import { FileReceiver, sendFile } from 'p2mp';
+    import * as core from 'p2mp/core';
+    const receiver = await FileReceiver.open({ port: 0, path: 'copy', bind: ['127.0.0.1'] });
+    const servers = receiver.addresses;
+    const { receivers } = await sendFile({ servers, path: 'use.js', mssBytes: 500 });
+    await receiver.close();
+    console.log(receivers[0].status, typeof core.Sender, 'sendFile' in core);`,
+  );
+  const used = await new Program(t, process.execPath, [script], { cwd: folder }).exited;
+  t.equal(used.stdout, 'complete function false\n', used.stderr);
+  t.ok(existsSync(join(folder, 'copy')));
+  t.ok(readFileSync(join(folder, 'copy')).equals(readFileSync(script)));
+});
+
+t.test('its core needs no Node', async (t) => {
+  const seen = new Set<string>();
+  const packages = new Set<string>();
+  const visit = (path: string) => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    for (const [, name = ''] of readFileSync(path, 'utf8').matchAll(/from '([^']+)'/g)) {
+      if (name.startsWith('.')) visit(join(dirname(path), name));
+      else packages.add(name);
+    }
+  };
+  visit(join(projectFolder, 'dist/core.js'));
+  t.ok(seen.size > 10, 'all of its files');
+  t.same([...packages].filter(isBuiltin), []);
+});

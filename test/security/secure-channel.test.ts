@@ -1,0 +1,119 @@
+/** The channel between sender and one receiver: what it opens, once, and what it does not. */
+import * as fc from 'fast-check';
+import t from 'tap';
+import { SecureChannel } from '../../src/security/secure-channel.js';
+import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+import type { ChannelPacket } from '../../src/wire/header.js';
+import { decodeSession } from '../../src/wire/header.js';
+import { SessionWire } from '../support/session-wire.js';
+
+const crypto = createSimulatedCrypto('secure channel', 'one');
+const [forth, back] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+
+const createPair = () => ({
+  sender: new SecureChannel(crypto, 9, 4, { send: forth, receive: back }),
+  receiver: new SecureChannel(crypto, 9, 4, { send: back, receive: forth }),
+});
+const packetOf = (bytes: Uint8Array) => decodeSession(bytes) as ChannelPacket;
+const messageOf = (number: number) => Uint8Array.of(number, number >>> 8);
+
+t.test('both directions carry messages, numbered from 0', (t) => {
+  const { sender, receiver } = createPair();
+  for (let i = 0; i < 3; i++) {
+    const forthPacket = packetOf(sender.seal(messageOf(i)));
+    t.match(forthPacket, { kind: 'control', session: 9, receiver: 4, counter: i });
+    t.same(receiver.open(forthPacket), messageOf(i));
+    t.same(sender.open(packetOf(receiver.seal(messageOf(i + 9)))), messageOf(i + 9));
+  }
+  t.end();
+});
+
+t.test('each message is taken once, in any order within the window of 32', (t) => {
+  const property = fc.property(fc.array(fc.nat(99), { maxLength: 200 }), (order) => {
+    const { sender, receiver } = createPair();
+    const sealed = Array.from({ length: 100 }, (_, i) => packetOf(sender.seal(messageOf(i))));
+    const taken = new Set<number>();
+    let highest = -1;
+    return order.every((number) => {
+      const isFresh = number > highest - 32 && !taken.has(number);
+      const opened = receiver.open(sealed[number] as ChannelPacket);
+      if (isFresh) {
+        taken.add(number);
+        highest = Math.max(highest, number);
+      }
+      return isFresh ? opened instanceof Uint8Array && opened[0] === number : opened === 'replayed';
+    });
+  });
+  fc.assert(property, { seed: 1, numRuns: 1000 });
+  t.end();
+});
+
+t.test('a flipped bit of header or body is forged, and does not spoil the number', (t) => {
+  const { sender, receiver } = createPair();
+  const bytes = sender.seal(messageOf(7));
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    // Type and kind make it another packet.
+    if (bit >= 32 && bit < 40) continue;
+    if (bit >= 48 && bit < 64) continue;
+    // With another size it is none.
+    if (bit >= 80 && bit < 96) continue;
+    const flipped = bytes.slice();
+    flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (0x80 >>> (bit & 7));
+    t.equal(receiver.open(packetOf(flipped)), 'forged', `bit ${bit}`);
+  }
+  t.same(receiver.open(packetOf(bytes)), messageOf(7));
+  t.end();
+});
+
+t.test('the size in the header is that of the sealed message', (t) => {
+  const { sender } = createPair();
+  for (const sizeBytes of [0, 1, 255, 256, 1184]) {
+    const bytes = sender.seal(new Uint8Array(sizeBytes));
+    t.equal(bytes.length, 16 + sizeBytes + 16);
+    t.equal(new DataView(bytes.buffer).getUint16(10), sizeBytes + 16);
+  }
+  t.end();
+});
+
+t.test('numbers have 32 bits, and none is used twice', (t) => {
+  const { sender, receiver } = createPair();
+  // As if so many messages had been sent.
+  sender['sendCounter'] = 2 ** 32 - 2;
+  for (const counter of [2 ** 32 - 2, 2 ** 32 - 1]) {
+    const packet = packetOf(sender.seal(messageOf(3)));
+    t.equal(packet.counter, counter);
+    t.same(receiver.open(packet), messageOf(3));
+    t.equal(receiver.open(packet), 'replayed');
+  }
+  t.throws(() => sender.seal(messageOf(3)), /internal error: a number that was not used before/);
+  t.throws(() => sender.seal(messageOf(3)), /internal error/, 'nor later');
+  t.end();
+});
+
+t.test('a channel without a number left is silent, and a session goes on by a new one', (t) => {
+  let spentCount = 0;
+  const wire: SessionWire = new SessionWire({
+    sizeBytes: 20_000,
+    attack: ({ to, bytes }, { receivers, sender }) => {
+      const session = receivers[0]?.machine.find(sender.session);
+      const channel = session?.secureChannel;
+      if (channel === undefined || spentCount > 1 || to !== 'sender') return [bytes];
+      if (session?.['stage'] !== 'receiving') return [bytes];
+      // Those that it will never use are taken from it.
+      spentCount++;
+      channel['sendCounter'] = 2 ** 32 - 2;
+      return [bytes];
+    },
+  }).run();
+  t.ok(spentCount > 1);
+  t.ok(wire.log.filter(({ bytes }) => bytes[4] === 5).length > 1, 'another handshake');
+  t.equal(wire.receivers[0]?.isIdentical, true);
+  t.end();
+});
+
+t.test('a message does not open at the side that it came from', (t) => {
+  const { sender, receiver } = createPair();
+  t.equal(sender.open(packetOf(sender.seal(messageOf(1)))), 'forged');
+  t.equal(receiver.open(packetOf(receiver.seal(messageOf(1)))), 'forged');
+  t.end();
+});

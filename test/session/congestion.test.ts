@@ -1,0 +1,97 @@
+/**
+ * What docs/CONGESTION.md promises of sessions that share paths, with room to spare: seeds are fixed, but what
+ * they draw changes with every datagram.
+ */
+import t from 'tap';
+import {
+  runAlone,
+  runAsymmetric,
+  runLocal,
+  runReno,
+  runSlow,
+  runTwo,
+} from '../support/congestion-runs.js';
+
+const seed = 'promise';
+
+t.test('alone, a session takes its path, also where that loses by chance', (t) => {
+  for (const queueBdp of [0.25, 1, 4]) {
+    for (const [loss, least] of [
+      [0, 0.9],
+      [0.02, 0.8],
+      [0.2, 0.6],
+    ] as const) {
+      const { share, queueFull } = runAlone({ seed, queueBdp, loss, runMs: 8000 });
+      const what = `queue ${queueBdp}, loss ${loss}: ${share.toFixed(3)}`;
+      t.ok(share > least, what);
+      t.ok(queueFull < 0.15, `${what}; lost in the queue: ${queueFull.toFixed(3)}`);
+    }
+  }
+  const { share } = runAlone({ seed, mbits: 10, rttMs: 600, runMs: 40_000 }, {}, 10_000);
+  t.ok(share > 0.9, `a long path: ${share.toFixed(3)}`);
+  t.end();
+});
+
+t.test('on a local network too', (t) => {
+  for (const what of ['one', 'group of 3', 'no limit, group of 3'] as const) {
+    for (const loss of [0, 0.2]) {
+      const least = (loss === 0 ? 0.9 : 0.65) * (1 - loss);
+      const share = Math.min(...runLocal(what, loss, 800, seed));
+      t.ok(share > least, `${what}, loss ${loss}: ${share.toFixed(3)}`);
+    }
+  }
+  t.end();
+});
+
+t.test('two sessions share a path', (t) => {
+  for (const queueBdp of [0.25, 1, 4]) {
+    for (const startAtMs of [0, 5000]) {
+      const { fairness, first, second } = runTwo({ seed, queueBdp }, startAtMs);
+      const what = `queue ${queueBdp}, start ${startAtMs}: ${fairness.toFixed(3)} of`;
+      t.ok(Math.abs(fairness - 0.5) < 0.2, `${what} what both have`);
+      t.ok(first + second > 0.6, `${what} ${(first + second).toFixed(3)}`);
+    }
+  }
+  t.end();
+});
+
+t.test('a session and NewReno do not starve each other', (t) => {
+  for (const queueBdp of [0.5, 1, 2]) {
+    const { session, reno } = runReno({ seed, queueBdp, runMs: 40_000 }, 5000, 25_000);
+    const what = `queue ${queueBdp}: ${session.toFixed(3)}, ${reno.toFixed(3)}`;
+    t.ok(session > 0.2 && reno > 0.15, what);
+  }
+  t.end();
+});
+
+t.test('a receiver behind a slow link is left behind, and completes', (t) => {
+  for (const hasGroup of [true, false]) {
+    const run = (slowMbits: number) => {
+      const times = runSlow({ seed, hasGroup, slowMbits, contentSizeBytes: 15e6 });
+      return { othersMs: Math.max(...times.slice(0, -1)), lastMs: times.at(-1) as number };
+    };
+    const [alike, slow] = [run(100), run(10)];
+    const what = `group ${hasGroup}: ${alike.othersMs.toFixed(0)} and ${slow.othersMs.toFixed(0)} ms`;
+    // Who is slow is known after a second; until then all wait for it.
+    t.ok(slow.othersMs < 2 * alike.othersMs + 1500, what);
+    const linkMs = (8 * 15e6) / 10_000;
+    t.ok(slow.lastMs < 1.25 * linkMs + 1500, `${slow.lastMs.toFixed(0)} of ${linkMs} ms`);
+  }
+  t.end();
+});
+
+t.test('a slow return path leaves the forward path in use', (t) => {
+  for (const options of [
+    { backKbits: 32 },
+    { backKbits: 32, loss: 0.02 },
+    { backKbits: 32, backQueueMs: 200 },
+    { backKbits: 32, rttMs: 300 },
+    { backKbits: 32, receiverCount: 3 },
+    { backKbits: 32, receiverCount: 3, hasGroup: true },
+    { backKbits: 128, mbits: 100 },
+  ]) {
+    const share = runAsymmetric({ ...options, seed, runMs: 12_000 });
+    t.ok(share > 0.8, `${JSON.stringify(options)}: ${share.toFixed(3)}`);
+  }
+  t.end();
+});

@@ -1,0 +1,60 @@
+/** A receiver that gets control messages and no data does not hold up the others. */
+import t from 'tap';
+import { sessionField, sessionKind } from '../../src/wire/header.js';
+import { type Passing, SessionWire, type WireOptions } from '../support/session-wire.js';
+
+const giveUpAfterMs = 3000;
+
+function isData(bytes: Uint8Array): boolean {
+  const kind = bytes[sessionField.kind];
+  return kind === sessionKind.data || kind === sessionKind.taggedData;
+}
+
+/** Data to these receivers is swallowed from a time on. */
+function swallow(deaf: readonly number[], fromMs = 0) {
+  return ({ to, bytes, atMs }: Passing): readonly Uint8Array[] =>
+    to !== 'sender' && deaf.includes(to) && atMs >= fromMs && isData(bytes) ? [] : [bytes];
+}
+
+function run(deaf: readonly number[], options: WireOptions & { fromMs?: number }) {
+  const { fromMs, ...rest } = options;
+  return new SessionWire({
+    receiverCount: 2,
+    sizeBytes: 3_000_000,
+    ...rest,
+    sender: { giveUpAfterMs, ...rest.sender },
+    attack: swallow(deaf, fromMs),
+  }).run();
+}
+
+for (const hasGroup of [false, true]) {
+  const by = hasGroup ? 'by multicast' : 'by unicast';
+  for (const [what, deaf, receiverCount, fromMs] of [
+    ['one of two', [1], 2, 0],
+    ['one of two, from midway', [1], 2, 20],
+    ['two of three', [0, 2], 3, 0],
+    ['three of eight', [1, 2, 5], 8, 0],
+  ] as const) {
+    t.test(`${what}, ${by}`, async (t) => {
+      const wire = run(deaf, { hasGroup, receiverCount, fromMs });
+      for (const { index, isIdentical } of wire.receivers) {
+        const outcome = wire.outcomeOf(index);
+        const isDeaf = (deaf as readonly number[]).includes(index);
+        t.equal(
+          outcome?.status,
+          isDeaf ? 'failed' : 'complete',
+          `receiver ${index}: ${outcome?.reason}`,
+        );
+        if (isDeaf) {
+          const reason = /no data has reached r\d for 3 s, while control messages have: a filter /;
+          t.match(outcome?.reason, reason);
+          t.match(wire.receivers[index]?.results, [{ status: 'failed', reason }], 'at once');
+        } else t.ok(isIdentical);
+        if (!isDeaf)
+          t.ok((outcome?.elapsedMs ?? Infinity) < 2 * giveUpAfterMs, `${outcome?.elapsedMs} ms`);
+        else
+          t.ok((outcome?.elapsedMs ?? Infinity) < giveUpAfterMs + 2000, `${outcome?.elapsedMs} ms`);
+      }
+    });
+  }
+}

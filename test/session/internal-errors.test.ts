@@ -1,0 +1,40 @@
+/** A defect that shows in one session's work ends that session alone. */
+import t from 'tap';
+import type { SessionCrypto } from '../../src/security/crypto.js';
+import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+import { SessionWire } from '../support/session-wire.js';
+
+/** More than any message or key: a block of content. */
+const largeBytes = 700;
+
+/** A host's cryptography with a defect: hashing a block of content throws. */
+function brokenCrypto(name: string, isBroken: boolean): SessionCrypto {
+  const sound = createSimulatedCrypto('wire', name);
+  const hash: SessionCrypto['hash'] = (...parts) => {
+    const sizeBytes = parts.reduce((sum, { length }) => sum + length, 0);
+    if (isBroken && sizeBytes >= largeBytes) throw new TypeError('a planted defect');
+    return sound.hash(...parts);
+  };
+  return { ...sound, hash };
+}
+
+t.test('a defect ends its session, and says so on both sides', (t) => {
+  const wire = new SessionWire({
+    receiverCount: 2,
+    sizeBytes: 200_000,
+    cryptoOf: (name) => brokenCrypto(name, name === 'r0'),
+  }).run();
+  const [broken, sound] = wire.receivers;
+  t.match(wire.result?.receivers, [
+    { status: 'failed', reason: /an internal error of the receiver; its log has the details/ },
+    { status: 'complete' },
+  ]);
+  t.ok(sound?.isIdentical);
+  t.match(broken?.results, [{ status: 'failed' }]);
+  const errors = broken?.events.filter(({ type }) => type === 'internal-error');
+  t.match(errors, [{ label: 'wired', stack: /a planted defect\n.*internal-errors\.test/s }]);
+  t.equal(broken?.machine.result().internalErrors, 1, 'and it is counted');
+  t.equal(broken?.machine.activeCount, 0);
+  t.equal(broken?.machine.refusal, undefined, 'the next session is welcome');
+  t.end();
+});

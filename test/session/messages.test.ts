@@ -1,0 +1,159 @@
+/** Messages between a sender and one receiver. */
+import * as fc from 'fast-check';
+import t from 'tap';
+import type { Message, Offer } from '../../src/wire/messages.js';
+import { decodeMessage, encodeMessage, maxNodesPerMessage } from '../../src/wire/messages.js';
+import { maxControlSizeBytes } from '../../src/wire/sizes.js';
+
+const figures = { segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 };
+
+const bytesOf = (size: number, value: number) => new Uint8Array(size).fill(value);
+const offer: Offer = {
+  kind: 'offer',
+  label: 'photos',
+  mssBytes: 1400,
+  segmentsPerBlock: 45,
+  manifestSizeBytes: 3,
+  contentSizeBytes: 2 ** 50,
+  manifestDigest: bytesOf(32, 1),
+  manifest: bytesOf(3, 2),
+  groupKey: bytesOf(32, 3),
+  groupHost: '239.1.2.3',
+  reportIntervalMs: 12.5,
+  existing: 'keep',
+};
+const messages: readonly Message[] = [
+  offer,
+  { kind: 'accept', name: 'r1' },
+  { kind: 'refuse', reason: 'no room', isPassing: false },
+  { kind: 'refuse', reason: 'about to end', isPassing: true },
+  { kind: 'refuse', reason: 'the same', isPassing: false, sameAs: 65_535 },
+  {
+    kind: 'report',
+    report: {
+      state: 'receiving',
+      throughBurst: 7,
+      latestBurst: undefined,
+      heldMs: 1.5,
+      stampMs: 700.25,
+      hearsGroup: true,
+      wantsTags: false,
+      windowBlocks: 4,
+      segmentsReceived: 10,
+      segmentsLost: 1,
+      lackingBytes: 1000,
+      receivedBytes: 77,
+      firstBlock: 2,
+      describedBlocks: 9,
+      lacks: [{ kind: 'whole', firstBlock: 3, blockCount: 2 }],
+    },
+  },
+  { kind: 'poll', burst: 65_535, hasTags: true, leavesGroup: true, reportGapMs: 62.5 },
+  { kind: 'poll', burst: undefined, hasTags: false, leavesGroup: false, reportGapMs: 0 },
+  { kind: 'root', digest: bytesOf(32, 9) },
+  { kind: 'nodes-request', height: 5, firstNode: 1_000_000, count: 32 },
+  { kind: 'nodes', height: 5, firstNode: 3, digests: bytesOf(32 * maxNodesPerMessage, 7) },
+  { kind: 'done', isComplete: true, ...figures, reason: '' },
+  { kind: 'bye', reason: 'stopped', isFinal: true },
+];
+
+t.test('what is written is read back', (t) => {
+  for (const message of messages) t.strictSame(decodeMessage(encodeMessage(message)), message);
+  t.end();
+});
+
+t.test('a message cut short is none, but for the lists that end with it', (t) => {
+  for (const message of messages) {
+    const bytes = encodeMessage(message);
+    for (let size = 0; size < bytes.length; size++) {
+      const cut = decodeMessage(bytes.subarray(0, size));
+      const isList = message.kind === 'nodes' || message.kind === 'report';
+      if (!isList) t.equal(cut, undefined, `${message.kind} cut to ${size}`);
+      else t.notSame(cut, message, `${message.kind} cut to ${size}`);
+    }
+  }
+  t.end();
+});
+
+t.test('a later version may write more behind what is known', (t) => {
+  const bytes = Uint8Array.of(
+    ...encodeMessage({
+      kind: 'poll',
+      burst: 3,
+      hasTags: false,
+      leavesGroup: false,
+      reportGapMs: 0,
+    }),
+    1,
+    2,
+    3,
+  );
+  t.strictSame(decodeMessage(bytes), {
+    kind: 'poll',
+    burst: 3,
+    hasTags: false,
+    leavesGroup: false,
+    reportGapMs: 0,
+  });
+  t.end();
+});
+
+t.test('nothing that is told to people acts on a terminal', (t) => {
+  // Also not on the order in which they show: "gpj.exe" would seem to be a picture.
+  const text = 'a\u001b[2J\u0007\u009b\u007f\nb\u202egpj.exe\u2066\u2028';
+  const told = 'a\\x1b[2J\\x07\\x9b\\x7f\\x0ab\\x202egpj.exe\\x2066\\x2028';
+  const accept = decodeMessage(encodeMessage({ kind: 'accept', name: text }));
+  t.strictSame(accept, { kind: 'accept', name: told });
+  const bye = { kind: 'bye', reason: text, isFinal: false } as const;
+  t.strictSame(decodeMessage(encodeMessage(bye)), { kind: 'bye', reason: told, isFinal: false });
+  const refuse = { kind: 'refuse', reason: text, isPassing: false } as const;
+  t.match(decodeMessage(encodeMessage(refuse)), { reason: told });
+  const done = { kind: 'done', isComplete: false, ...figures, reason: text } as const;
+  t.match(decodeMessage(encodeMessage(done)), { reason: told });
+  t.match(decodeMessage(encodeMessage({ ...offer, label: text })), { label: told });
+  t.match(decodeMessage(encodeMessage({ ...offer, groupHost: text })), { groupHost: told });
+  t.end();
+});
+
+t.test('texts of any length go in one datagram, shortened', (t) => {
+  for (const character of ['a', 'ä', '漢', '😀', '\u001b']) {
+    const long = character.repeat(10_000);
+    const all: Message[] = [
+      { kind: 'accept', name: long },
+      { kind: 'refuse', reason: long, isPassing: true },
+      { kind: 'bye', reason: long, isFinal: false },
+      { kind: 'done', isComplete: false, ...figures, reason: long },
+    ];
+    for (const message of all) {
+      const bytes = encodeMessage(message);
+      t.ok(bytes.length <= maxControlSizeBytes, `${message.kind}: ${bytes.length} bytes`);
+      t.match(JSON.stringify(decodeMessage(bytes)), /…/, 'and says that there was more');
+    }
+  }
+  const reason = `${'/folder'.repeat(100)}: the disk is full; make room and try again`;
+  const decoded = decodeMessage(encodeMessage({ kind: 'bye', reason, isFinal: true }));
+  t.match(decoded, { reason: /^\/folder.*….*: the disk is full; make room and try again$/ });
+  t.end();
+});
+
+t.test('no bytes at all make it throw', (t) => {
+  const started = fc
+    .tuple(fc.nat(10), fc.uint8Array({ maxLength: 200 }))
+    .map(([kind, rest]) => Uint8Array.of(kind, ...rest));
+  const flipped = fc
+    .tuple(fc.constantFrom(...messages), fc.nat(), fc.nat(255))
+    .map(([message, place, value]) => {
+      const bytes = encodeMessage(message);
+      bytes[place % bytes.length] = value;
+      return bytes;
+    });
+  const property = fc.property(fc.oneof(started, flipped), (bytes) => {
+    const message = decodeMessage(bytes);
+    return (
+      message === undefined ||
+      message.kind === messages.find(({ kind }) => kind === message.kind)?.kind
+    );
+  });
+  fc.assert(property, { seed: 1, numRuns: 5000 });
+  t.end();
+});

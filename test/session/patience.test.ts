@@ -1,0 +1,148 @@
+/** Who is given up on in a session, and who is not: in virtual time. */
+import t from 'tap';
+import { simulateSession } from '../../src/simulator/session-transfer.js';
+import type {
+  SessionIncident,
+  SimulatedSessionResult,
+} from '../../src/simulator/session-transfer-options.js';
+import { sessionHeaderSizeBytes } from '../../src/wire/header.js';
+import { digestSizeBytes, tagSizeBytes } from '../../src/wire/sizes.js';
+
+const slowLink = { delayMs: 5, rateBytesPerSec: 100_000, queueLimitBytes: 30_000 };
+const fastLink = { delayMs: 5 };
+
+/** In the sender's first life, only the first of three receivers is there. */
+const secondLife = (atMs: number): SessionIncident[] => [
+  { atMs: 0, host: 1, fate: 'cut' },
+  { atMs: 0, host: 2, fate: 'cut' },
+  { atMs, host: 'sender', fate: 'kill' },
+  { atMs: atMs + 1, host: 1, fate: 'mend' },
+  { atMs: atMs + 1, host: 2, fate: 'mend' },
+  { atMs: atMs + 2, host: 'sender', fate: 'start' },
+];
+
+const outcomeOf = ({ settled }: SimulatedSessionResult, name: string) =>
+  settled.find(({ outcome }) => outcome.receiver === name)?.outcome;
+
+const statusesOf = ({ settled }: SimulatedSessionResult) =>
+  settled.map(({ outcome }) => outcome.status);
+
+t.test('one that has all already is not blamed while others take long', async (t) => {
+  // In the sender's second life the first receiver has nothing to do.
+  const run = simulateSession({
+    seed: 'held by one',
+    receiverCount: 3,
+    contentSizeBytes: 4_000_000,
+    giveUpAfterMs: 3000,
+    checkpointMs: 10,
+    hasGroup: false,
+    receivers: [{ forwardLink: fastLink }, { forwardLink: slowLink }, { forwardLink: slowLink }],
+    incidents: secondLife(2900),
+  });
+  t.match(outcomeOf(run, 'r1'), { status: 'complete', receivedBytes: 0 });
+  const elapsedMs = outcomeOf(run, 'r2')?.elapsedMs ?? 0;
+  t.ok(elapsedMs > 24_000, 'the others take long, compared to four times 3 s');
+  t.same(statusesOf(run), ['complete', 'complete', 'complete']);
+});
+
+t.test(
+  'one that lacks only the end is not blamed while the group gets the beginning',
+  async (t) => {
+    // In the sender's first life the first receiver gets about half of it.
+    const run = simulateSession({
+      seed: 'held in part',
+      receiverCount: 3,
+      contentSizeBytes: 4_000_000,
+      giveUpAfterMs: 3000,
+      checkpointMs: 10,
+      rateBytesPerSec: 100_000,
+      hasGroup: true,
+      forwardLink: fastLink,
+      incidents: secondLife(24_000),
+    });
+    const first = outcomeOf(run, 'r1');
+    const receivedBytes = first?.receivedBytes ?? 0;
+    t.ok(
+      receivedBytes > 1_000_000 && receivedBytes < 3_000_000,
+      `${receivedBytes} bytes came again`,
+    );
+    t.ok((first?.elapsedMs ?? 0) > 30_000, 'it waits for longer than four times 3 s');
+    t.same(statusesOf(run), ['complete', 'complete', 'complete']);
+  },
+);
+
+t.test('a sender that comes back after its receivers gave it up finds them again', async (t) => {
+  const run = simulateSession({
+    seed: 'cut for long',
+    receiverCount: 2,
+    contentSizeBytes: 1_500_000,
+    giveUpAfterMs: 120_000,
+    checkpointMs: 10,
+    hasGroup: false,
+    forwardLink: slowLink,
+    incidents: [
+      { atMs: 3000, host: 0, fate: 'cut' },
+      // Longer than the 60 s for which a receiver waits; it gives up just then, or some seconds ago.
+      { atMs: 63_100, host: 0, fate: 'mend' },
+      { atMs: 3000, host: 1, fate: 'cut' },
+      { atMs: 70_000, host: 1, fate: 'mend' },
+    ],
+  });
+  for (const [i, { name, results, isIdentical }] of run.receivers.entries()) {
+    t.match(
+      results.map(({ status, reason }) => ({ status, reason })),
+      [{ status: 'failed', reason: /^the sender was silent for 60 s/ }, { status: 'complete' }],
+      name,
+    );
+    t.ok(isIdentical);
+    t.equal(outcomeOf(run, name)?.status, 'complete');
+    const again = results[1]?.receivedBytes ?? 0;
+    t.ok(
+      again > 0 && again < 1_400_000,
+      `${again} bytes came in the session's second part, of receiver ${i}`,
+    );
+  }
+});
+
+/** One receiver, whose path from the sender lets `pass` through of what comes together. */
+function simulatePath(seed: string, pass: (nowMs: number, bytes: Uint8Array) => Uint8Array) {
+  return simulateSession({
+    seed,
+    receiverCount: 1,
+    contentSizeBytes: 300_000,
+    giveUpAfterMs: 1000,
+    hasGroup: false,
+    forwardLink: fastLink,
+    wrapReceiver: (receiver) => ({
+      handleDatagram: (nowMs, from, bytes) => {
+        const passed = pass(nowMs, bytes);
+        if (passed.length > 0) receiver.handleDatagram(nowMs, from, passed);
+      },
+      handleTimeout: (nowMs) => receiver.handleTimeout(nowMs),
+      pollTransmit: () => receiver.pollTransmit(),
+      pollTimeout: () => receiver.pollTimeout(),
+      pollEvent: () => receiver.pollEvent(),
+    }),
+  });
+}
+
+t.test(
+  'one that answers, but that data does not reach, fails with what was observed',
+  async (t) => {
+    const run = simulatePath('stuck', (nowMs, bytes) =>
+      bytes.length < 1000 || nowMs < 20 ? bytes : bytes.subarray(0, 0),
+    );
+    const reason =
+      /^no data has reached r1 for 1 s, while control messages have: .* narrow for 1432 bytes; check/;
+    t.match(run.settled, [{ outcome: { status: 'failed', reason } }]);
+  },
+);
+
+t.test('one that answers, but never gets the digest, fails later', async (t) => {
+  const rootSizeBytes = sessionHeaderSizeBytes + 1 + digestSizeBytes + tagSizeBytes;
+  const run = simulatePath('never verified', (_, bytes) =>
+    bytes.length === rootSizeBytes ? bytes.subarray(0, 0) : bytes,
+  );
+  const reason = 'answers, but has made no progress for 4 s';
+  t.match(run.settled, [{ outcome: { status: 'failed', reason } }]);
+});

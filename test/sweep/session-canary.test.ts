@@ -1,0 +1,313 @@
+/** Broken sessions, on purpose: the checkers of the session sweep must notice each of them. */
+import t from 'tap';
+import type { TimeMs, Transmit } from '../../src/base/machine.js';
+import { Verification } from '../../src/object/verification.js';
+import { BlockSeal } from '../../src/security/block-seal.js';
+import { ReceiverCalls } from '../../src/session/connections.js';
+import { IncomingSession } from '../../src/session/incoming-session.js';
+import { SessionSender } from '../../src/session/sender.js';
+import { Simulation } from '../../src/simulator/simulation.js';
+import { Delivery } from '../../src/transfer/delivery.js';
+import { ReportClock } from '../../src/transfer/feedback-scheduler.js';
+import type { LackList } from '../../src/transfer/gap-list.js';
+import { MemoryBudget } from '../../src/transfer/partial-block.js';
+import type { SessionPeer } from '../../src/transfer/peer.js';
+import { BlockIntake } from '../../src/transfer/reassembler.js';
+import { replace } from '../support/planted-fault.js';
+import { delegate } from '../support/scenario-run.js';
+import { drawSessionScenario } from '../support/session-scenario.js';
+import { complaintsAboutSession } from '../support/session-scenario-check.js';
+import { runSessionScenario, type SessionSabotage } from '../support/session-scenario-run.js';
+
+/** Each fault must show within so many scenarios; the sweep has many times as many. */
+const mostScenarios = 300;
+
+interface Canary extends SessionSabotage {
+  readonly expected: RegExp;
+  /** Puts the fault in place of what is right, and returns what puts it back. */
+  readonly plant?: () => () => void;
+}
+
+t.test('sessions that are as they should be give no cause for complaint', (t) => {
+  const wrapped: SessionSabotage = {
+    wrapSender: (sender) => delegate(sender),
+    wrapReceiver: (receiver) => delegate(receiver),
+  };
+  for (let number = 1; number <= 60; number++) {
+    t.same(
+      complaintsOf(number, wrapped),
+      [],
+      `scenario ${number}, in wrappers that change nothing`,
+    );
+  }
+  t.end();
+});
+
+notices('reports that cover a burst before its end', {
+  expected: /datagrams twice on a network that loses nothing/,
+  plant: () => {
+    const { handleBlock } = ReportClock.prototype;
+    return replace(
+      ReportClock.prototype,
+      'handleBlock',
+      function (this: ReportClock, nowMs: TimeMs, burst: number, flags: number) {
+        handleBlock.call(this, nowMs, burst, flags);
+        this.throughBurst = burst;
+        this.dueAtMs = nowMs;
+      },
+    );
+  },
+});
+
+notices('reports that leave out a block that is lacking', {
+  expected: /lives, called failed/,
+  plant: () => {
+    const { list } = BlockIntake.prototype;
+    return replace(
+      BlockIntake.prototype,
+      'list',
+      function (this: BlockIntake, ...args: Parameters<BlockIntake['list']>): LackList {
+        const made = list.apply(this, args);
+        return { ...made, lacks: made.lacks.slice(1) };
+      },
+    );
+  },
+});
+
+notices('a receiver that takes any digest for its own', {
+  expected: /called complete what is not identical/,
+  plant: () => replace(Verification.prototype, 'check', () => ({ kind: 'same' })),
+});
+
+notices('a receiver that does not ask anew for a bad block', {
+  expected: /lives, called failed \(the digests do not agree/,
+  plant: () =>
+    replace(
+      IncomingSession.prototype,
+      'repairBlocks',
+      function (this: IncomingSession, nowMs: TimeMs) {
+        this['stage'] = 'whole';
+        this['clock']?.want(nowMs);
+      },
+    ),
+});
+
+notices('a receiver that is complete before it is stored', {
+  expected: /called complete what is not identical/,
+  wrapReceiver: (receiver) =>
+    delegate(receiver, {
+      pollEvent: () => {
+        const event = receiver.pollEvent();
+        if (event?.type === 'finish') receiver.find(event.session)?.handleStored(0);
+        return event;
+      },
+    }),
+});
+
+notices('a receiver that says that it is complete when all has come', {
+  expected: /called complete, has not all|called complete what is not identical/,
+  plant: () =>
+    replace(IncomingSession.prototype, 'checkWhole', function (this: IncomingSession) {
+      if (this['intake']?.lacking.isEmpty === true) this['end'](0, 'complete', '');
+    }),
+});
+
+notices('a receiver that writes a block to a wrong place', {
+  expected: /called complete what is not identical/,
+  wrapReceiver: (receiver) => {
+    let lastOffsetBytes = 0;
+    return delegate(receiver, {
+      pollEvent: () => {
+        const event = receiver.pollEvent();
+        if (event?.type !== 'write') return event;
+        const offsetBytes = lastOffsetBytes;
+        lastOffsetBytes = event.offsetBytes;
+        return { ...event, offsetBytes };
+      },
+    });
+  },
+});
+
+notices('a receiver that reports whenever it likes', {
+  expected: /reports in a second/,
+  plant: () => replace(ReportClock.prototype, 'nextTurnMs', (fromMs: TimeMs) => fromMs),
+});
+
+notices('a receiver that does not heed its memory', {
+  expected: /bytes buffered, not/,
+  plant: () => {
+    const restoreBudget = replace(MemoryBudget.prototype, 'isExhausted', () => false);
+    const restoreWindow = replace(IncomingSession.prototype, 'windowBlocks', () => 1000);
+    return () => {
+      restoreBudget();
+      restoreWindow();
+    };
+  },
+});
+
+notices('a receiver that never lets go of its sessions', {
+  expected: /not at rest/,
+  wrapReceiver: (receiver) => {
+    let nowMs = 0;
+    return delegate(receiver, {
+      handleTimeout: (atMs) => {
+        nowMs = atMs;
+        receiver.handleTimeout(atMs);
+      },
+      pollTimeout: () => receiver.pollTimeout() ?? nowMs + 1000,
+    });
+  },
+});
+
+notices('a receiver that has no words for polls', {
+  expected: /lives, called failed|not by \d+/,
+  plant: () => {
+    const { handleMessage } = IncomingSession.prototype;
+    return replace(
+      IncomingSession.prototype,
+      'handleMessage',
+      function (this: IncomingSession, ...args: Parameters<IncomingSession['handleMessage']>) {
+        return args[2].kind === 'poll' || handleMessage.apply(this, args);
+      },
+    );
+  },
+});
+
+notices('delivery that forgets those who fell silent', {
+  expected: /lives, called failed/,
+  plant: () => {
+    const silent = new WeakSet<SessionPeer>();
+    const { handleChange, handleReport } = Delivery.prototype;
+    const restores = [
+      replace(Delivery.prototype, 'handleChange', function (this: Delivery, peer: SessionPeer) {
+        if (peer.status === 'calling') silent.add(peer);
+        handleChange.call(this, peer);
+      }),
+      replace(
+        Delivery.prototype,
+        'handleReport',
+        function (this: Delivery, ...args: Parameters<Delivery['handleReport']>) {
+          if (!silent.has(args[1])) handleReport.apply(this, args);
+        },
+      ),
+    ];
+    return () => {
+      for (const restore of restores) restore();
+    };
+  },
+});
+
+notices('a sender that never polls', {
+  expected: /lives, called failed/,
+  plant: () => replace(ReceiverCalls.prototype, 'poll', () => true),
+});
+
+notices('a sender that calls a receiver complete at its first report', {
+  expected: /called complete, has not all/,
+  plant: () =>
+    replace(
+      SessionSender.prototype,
+      'handleReport',
+      function (this: SessionSender, nowMs: TimeMs, peer: SessionPeer) {
+        this['settle'](nowMs, peer, 'complete');
+      },
+    ),
+});
+
+notices('a sender that believes that its group reaches everybody', {
+  expected: /lives, called failed|not by \d+/,
+  plant: () => {
+    const { handleReport } = Delivery.prototype;
+    return replace(
+      Delivery.prototype,
+      'handleReport',
+      function (this: Delivery, ...args: Parameters<Delivery['handleReport']>) {
+        handleReport.apply(this, args);
+        const [, peer] = args;
+        peer.hearsGroup = this['options'].group !== undefined;
+        peer.lane?.measure();
+      },
+    );
+  },
+});
+
+notices('a sender that goes on after its end', {
+  expected: /^1 datagrams after the end/,
+  wrapSender: (sender) => {
+    let endedAtMs = Infinity;
+    const farewell: Transmit[] = [{ to: Simulation.address('r1'), bytes: new Uint8Array(16) }];
+    return delegate(sender, {
+      pollTransmit: (nowMs) => {
+        if (sender.isDone) endedAtMs = Math.min(endedAtMs, nowMs);
+        return sender.pollTransmit(nowMs) ?? (nowMs > endedAtMs ? farewell.shift() : undefined);
+      },
+      pollTimeout: () =>
+        sender.isDone && farewell.length > 0 ? endedAtMs + 1 : sender.pollTimeout(),
+    });
+  },
+});
+
+notices('a sender that gives up without a reason', {
+  expected: /failed without a reason/,
+  plant: () => replace(ReceiverCalls.prototype, 'silenceReason', () => undefined),
+});
+
+notices('a sender that gives up too late', {
+  expected: /is away, failed at \d+ ms/,
+  wrapSender: (sender) => {
+    Object.assign(sender['calls']['options'], { giveUpAfterMs: 60_000 });
+    return sender;
+  },
+});
+
+notices('a seal with one nonce for all blocks', {
+  expected: /nonces used twice/,
+  plant: () => {
+    const nonce = new Uint8Array(12);
+    return replace(BlockSeal.prototype, 'nonceOf', () => nonce);
+  },
+});
+
+notices('a source that changed, read anew under the same generation', {
+  expected: /nonces used twice/,
+  plant: () => {
+    const { provideBlock } = Delivery.prototype;
+    const restoreProvide = replace(
+      Delivery.prototype,
+      'provideBlock',
+      function (this: Delivery, index: number, bytes: Uint8Array) {
+        const { manifestBlockCount } = this['options'].geometry;
+        const place = index - manifestBlockCount;
+        const isRead = place >= 0 && this.tree.has(place);
+        if (isRead) this.tree.forget(place);
+        const given = isRead ? bytes.map((byte) => byte ^ 1) : bytes;
+        provideBlock.call(this, index, given);
+      },
+    );
+    return restoreProvide;
+  },
+});
+
+function notices(what: string, { expected, plant, ...sabotage }: Canary): void {
+  t.test(`the checkers notice ${what}`, (t) => {
+    const restore = plant?.();
+    const seen = new Set<string>();
+    try {
+      let isNoticed = false;
+      for (let number = 1; number <= mostScenarios && !isNoticed; number++) {
+        const complaints = complaintsOf(number, sabotage);
+        for (const complaint of complaints) seen.add(complaint);
+        isNoticed = complaints.some((complaint) => expected.test(complaint));
+      }
+      t.ok(isNoticed, [...seen].join('; ') || `no complaints in ${mostScenarios} scenarios`);
+    } finally {
+      restore?.();
+    }
+    t.end();
+  });
+}
+
+function complaintsOf(number: number, sabotage: SessionSabotage): string[] {
+  const scenario = drawSessionScenario(number);
+  return complaintsAboutSession(scenario, runSessionScenario(scenario, sabotage));
+}

@@ -1,0 +1,163 @@
+/**
+ * Sessions under hard conditions, each drawn from its number. To run one of them alone and have its trace
+ * written to a file:
+ *
+ *   P2MP_SESSION_SCENARIO=17 npx tap test/session-sweep.test.ts
+ *
+ * or many, without traces:
+ *
+ *   P2MP_SESSION_SCENARIO=1-10000 npx tap --timeout=7200 test/session-sweep.test.ts
+ */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import type { SimulatedSessionResult } from '../../src/simulator/session-transfer-options.js';
+import { formatTraceLine, type TraceRecord } from '../../src/simulator/trace.js';
+import { type ChosenScenarios, chosenScenarios } from '../support/chosen-scenarios.js';
+import { joinArrivals } from '../support/joined-arrivals.js';
+import { drawSessionScenario } from '../support/session-scenario.js';
+import { complaintsAboutSession } from '../support/session-scenario-check.js';
+import { runSessionScenario } from '../support/session-scenario-run.js';
+
+const scenarioCount = 1200;
+/** Of these, how many are run with datagrams joined as well. */
+const joinedCount = 300;
+/** Beyond those, what once went wrong. */
+const keptNumbers = [2550, 6860, 7734, 9673];
+const chosen = chosenScenarios('P2MP_SESSION_SCENARIO');
+
+function sweep(): void {
+  t.test('every session ends as it should, whatever happens to hosts and network', (t) => {
+    const seen = new Seen();
+    for (let number = 1; number <= scenarioCount; number++) seen.add(check(t, number));
+    for (const number of keptNumbers) check(t, number);
+    t.same(seen.missing(), [], 'and all has happened that makes it hard');
+    t.end();
+  });
+
+  t.test('so does it where what arrives together is handed over as one', (t) => {
+    let [pieces, joined, largest] = [0, 0, 0];
+    for (let number = 1; number <= joinedCount; number++) {
+      const scenario = drawSessionScenario(number);
+      const run = runSessionScenario(scenario, {
+        wrapReceiver: (receiver) =>
+          joinArrivals(receiver, {
+            holdMs: [0, 0.2, 1][number % 3] as number,
+            handleJoined: (count) => {
+              pieces++;
+              if (count > 1) joined++;
+              largest = Math.max(largest, count);
+            },
+          }),
+      });
+      const complaints = complaintsAboutSession(scenario, run);
+      if (complaints.length > 0) t.same(complaints, [], `scenario ${number}, joined`);
+    }
+    t.ok(joined > pieces / 10, `${joined} of ${pieces} pieces are several datagrams`);
+    t.equal(largest, 64, 'and some as many as there can be');
+    t.end();
+  });
+
+  t.test('the same number gives the same run, to the last datagram', (t) => {
+    for (const number of [3, 17]) {
+      const [first, second] = [runTraced(number), runTraced(number)];
+      t.ok(first.trace.length > 20, `scenario ${number} has a trace`);
+      t.equal(first.trace.join('\n'), second.trace.join('\n'));
+      t.same(first.run, second.run);
+    }
+    t.end();
+  });
+}
+
+function check(t: Test, number: number): SimulatedSessionResult {
+  const scenario = drawSessionScenario(number);
+  const run = runSessionScenario(scenario);
+  const complaints = complaintsAboutSession(scenario, run);
+  if (complaints.length > 0) {
+    const replay = `P2MP_SESSION_SCENARIO=${number} npx tap test/session-sweep.test.ts`;
+    t.same(complaints, [], `scenario ${number}; replay: ${replay}`);
+  }
+  return run;
+}
+
+function sweepChosen({ first, last }: ChosenScenarios): void {
+  t.test(`session scenarios ${first} to ${last}`, (t) => {
+    for (let number = first; number <= last; number++) check(t, number);
+    t.end();
+  });
+}
+
+function replay(number: number): void {
+  t.test(`session scenario ${number}`, (t) => {
+    const path = join(tmpdir(), `p2mp-session-scenario-${number}.jsonl`);
+    const file = openSync(path, 'w');
+    const write = (line: string) => writeSync(file, `${line}\n`);
+    const scenario = drawSessionScenario(number);
+    write(JSON.stringify(scenario));
+    const run = runSessionScenario(scenario, {}, (record) => write(formatTraceLine(record)));
+    closeSync(file);
+    process.stderr.write(`trace of session scenario ${number}: ${path}\n`);
+    t.same(complaintsAboutSession(scenario, run), [], `trace: ${path}`);
+    t.end();
+  });
+}
+
+function runTraced(number: number): { run: SimulatedSessionResult; trace: string[] } {
+  const trace: string[] = [];
+  const keep = (record: TraceRecord) => trace.push(formatTraceLine(record));
+  return { run: runSessionScenario(drawSessionScenario(number), {}, keep), trace };
+}
+
+/** What has happened in some scenario or other; a sweep in which it never does proves little. */
+class Seen {
+  private readonly counts: Record<string, number> = {
+    'receiver failed': 0,
+    'receiver resumed': 0,
+    'bad block repaired': 0,
+    'sender began anew': 0,
+    'by the group alone': 0,
+    'by the group and by unicast': 0,
+    'without a group': 0,
+    'link lost': 0,
+    'link queueFull': 0,
+    'link corrupted': 0,
+    'link duplicated': 0,
+    'link reordered': 0,
+    'fault forged': 0,
+    'fault no-session': 0,
+  };
+
+  add(run: SimulatedSessionResult): void {
+    for (const { outcome } of run.settled) {
+      if (outcome.status === 'failed') this.count('receiver failed');
+    }
+    for (const { results } of run.receivers) {
+      for (const { status, reason, badBlocks, receivedBytes, contentSizeBytes } of results) {
+        if (reason === 'its sender has begun anew') this.count('sender began anew');
+        if (status !== 'complete') continue;
+        if (badBlocks > 0) this.count('bad block repaired');
+        if (receivedBytes > 0 && receivedBytes < contentSizeBytes) this.count('receiver resumed');
+      }
+    }
+    for (const { datagramsSent, groupDatagramsSent, faults } of run.sender) {
+      if (groupDatagramsSent === 0) this.count('without a group');
+      else if (groupDatagramsSent === datagramsSent) this.count('by the group alone');
+      else this.count('by the group and by unicast');
+      for (const [kind, count] of Object.entries(faults)) this.count(`fault ${kind}`, count);
+    }
+    for (const [kind, count] of Object.entries(run.links)) this.count(`link ${kind}`, count);
+  }
+
+  missing(): string[] {
+    return Object.keys(this.counts).filter((what) => this.counts[what] === 0);
+  }
+
+  private count(what: string, count = 1): void {
+    this.counts[what] = (this.counts[what] ?? 0) + count;
+  }
+}
+
+if (chosen === undefined) sweep();
+else if (chosen.first === chosen.last) replay(chosen.first);
+else sweepChosen(chosen);

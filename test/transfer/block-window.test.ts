@@ -1,0 +1,203 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { bitCount, lastBit, lowBits, lowestSet } from '../../src/base/bit-masks.js';
+import { Block, BlockWindow } from '../../src/transfer/block-window.js';
+
+const receiverCount = 3;
+const receivers = [0, 1, 2];
+const segments = Array.from({ length: 64 }, (_, i) => i);
+
+/** A block as plain sets: for each receiver the segments that it lacks. */
+interface Model {
+  readonly index: number;
+  readonly segmentCount: number;
+  readonly lacking: readonly Set<number>[];
+}
+
+function isAsModel(block: Block, model: Model): boolean {
+  const pending = model.lacking.filter((set) => set.size > 0).length;
+  return (
+    block.index === model.index &&
+    block.firstSequence === model.index * 64 &&
+    block.segmentCount === model.segmentCount &&
+    block.pendingCount === pending &&
+    receivers.every((receiver) => {
+      const lacking = model.lacking[receiver] as Set<number>;
+      const isSame = segments.every((s) => block.isLacking(receiver, s) === lacking.has(s));
+      return isSame && block.isPending(receiver) === lacking.size > 0;
+    })
+  );
+}
+
+/** The segments of a mask, low half first. */
+function segmentsOf(low: number, high: number): number[] {
+  return segments.filter((s) => (((s < 32 ? low : high) >>> (s & 31)) & 1) === 1);
+}
+
+/** What goes to a receiver in this round, or to the group, -1. */
+function toSend(block: Block, receiver: number, isMember = false): number[] {
+  return segmentsOf(block.lowToSend(receiver, isMember), block.highToSend(receiver, isMember));
+}
+
+const step = fc.oneof(
+  fc.record({
+    do: fc.constant('push' as const),
+    segmentCount: fc.integer({ min: 1, max: 64 }),
+    lackedBy: fc.subarray(receivers),
+  }),
+  fc.record({
+    do: fc.constant('acknowledge' as const),
+    place: fc.nat(4),
+    receiver: fc.constantFrom(...receivers),
+    through: fc.integer({ min: 0, max: 64 }),
+  }),
+  fc.constant({ do: 'drop' as const }),
+);
+
+t.test('any run of pushes, acknowledgements and drops leaves what sets would leave', (t) => {
+  const property = fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    const window = new BlockWindow(() => new Block(receiverCount));
+    const models: Model[] = [];
+    let nextIndex = 0;
+    for (const item of steps) {
+      if (item.do === 'push') {
+        const { segmentCount, lackedBy } = item;
+        const block = window.push(nextIndex, nextIndex * 64, segmentCount);
+        for (const receiver of lackedBy) block.setLacking(receiver);
+        const whole = segments.slice(0, segmentCount);
+        const lacking = receivers.map((r) => new Set(lackedBy.includes(r) ? whole : []));
+        models.push({ index: nextIndex++, segmentCount, lacking });
+      } else if (item.do === 'drop' && models.length > 0) {
+        window.dropOldest();
+        models.shift();
+      } else if (item.do === 'acknowledge' && item.place < models.length) {
+        const { place, receiver, through } = item;
+        const lacking = models[place]?.lacking[receiver] as Set<number>;
+        const wasPending = lacking.size > 0;
+        for (let s = 0; s < through; s++) lacking.delete(s);
+        const isLast = window.get(place).clearThrough(receiver, through);
+        if (isLast !== (wasPending && lacking.size === 0)) return false;
+      }
+      if (window.length !== models.length) return false;
+      if (!models.every((model, place) => isAsModel(window.get(place), model))) return false;
+    }
+    return true;
+  });
+  fc.assert(property, { seed: 1, numRuns: 300 });
+  t.end();
+});
+
+t.test('a block is found by its index while it is in flight', (t) => {
+  const window = new BlockWindow(() => new Block(1));
+  t.equal(window.find(0), undefined);
+  t.equal(window.oldest, undefined);
+  for (const index of [5, 6, 7]) window.push(index, index, 1);
+  window.dropOldest();
+  t.equal(window.find(5), undefined);
+  t.equal(window.find(6), window.oldest);
+  t.equal(window.find(7), window.get(1));
+  t.equal(window.find(7)?.index, 7);
+  t.equal(window.find(8), undefined);
+  window.clear();
+  t.equal(window.find(7), undefined);
+  t.equal(window.length, 0);
+  t.end();
+});
+
+t.test('a block that is used again remembers nothing', (t) => {
+  const window = new BlockWindow(() => new Block(2));
+  const block = window.push(0, 0, 64);
+  block.packets = [Uint8Array.of(1)];
+  block.setLacking(0);
+  block.setLacking(1);
+  block.beginRound();
+  block.deadlineMs = 100;
+  block.nextReceiver = 1;
+  block.nextSegment = 3;
+  window.dropOldest();
+  const next = window.push(1, 64, 2);
+  const fresh = new Block(2);
+  fresh.reset(1, 64, 2);
+  next.beginRound();
+  fresh.beginRound();
+  t.strictSame({ ...next }, { ...fresh });
+  t.equal(next.hasBytes, false);
+  t.equal(next.isPending(0), false);
+  t.end();
+});
+
+t.test('a round starts from the first receiver and segment, without a deadline', (t) => {
+  const block = new Block(2);
+  block.reset(0, 0, 4);
+  block.beginRound();
+  block.nextReceiver = 2;
+  block.nextSegment = 4;
+  block.deadlineMs = 50;
+  block.beginRound();
+  t.match(block, { round: 2, nextReceiver: 0, nextSegment: 0, deadlineMs: undefined });
+  t.end();
+});
+
+t.test('what several members of the group lack goes to the group, what one lacks does not', (t) => {
+  const block = new Block(4);
+  block.reset(0, 0, 64);
+  for (const receiver of [0, 1, 2, 3]) block.setLacking(receiver);
+  block.clearThrough(0, 64);
+  block.clearThrough(1, 40);
+  block.clearThrough(2, 10);
+  block.beginRound();
+  block.sendToGroup([0, 1, 2]);
+  t.strictSame(toSend(block, -1), segments.slice(40));
+  t.equal(block.hasGroupPart, true);
+  t.strictSame(toSend(block, 0, true), []);
+  t.strictSame(toSend(block, 1, true), []);
+  t.strictSame(toSend(block, 2, true), segments.slice(10, 40));
+  t.equal(block.countToSend(2, true), 30);
+  t.equal(block.countToSend(-1, false), 24);
+  t.strictSame(toSend(block, 3), segments, 'who does not hear the group gets all that it lacks');
+  block.beginRound(new Set([0, 1]));
+  block.sendToGroup([0, 1, 2]);
+  t.strictSame(toSend(block, -1), []);
+  t.equal(block.hasGroupPart, false);
+  t.strictSame(toSend(block, 1, true), segments.slice(40));
+  t.strictSame(toSend(block, 2, true), [], 'the round is not for it');
+  block.beginRound();
+  t.strictSame(toSend(block, 2, true), segments.slice(10), 'the next round is for all');
+  t.end();
+});
+
+t.test('masks are counted and cut as the numbers of their bits are', (t) => {
+  const half = fc.integer({ min: 0, max: 0xffffffff });
+  const property = fc.property(half, half, fc.integer({ min: -5, max: 40 }), (low, high, count) => {
+    // The operators of the language make numbers below zero of masks.
+    for (const [l, h] of [
+      [low, high],
+      [low | 0, high | 0],
+      [low, 0],
+      [0, high],
+    ] as const) {
+      const set = segmentsOf(l, h);
+      if (bitCount(l) + bitCount(h) !== set.length) return false;
+      if (lastBit(l, h) !== (set.at(-1) ?? -1)) return false;
+    }
+    const lowest = segmentsOf(lowBits(count), 0);
+    const [kept, all] = [segmentsOf(lowestSet(low | 0, count), 0), segmentsOf(low, 0)];
+    if (`${kept}` !== `${all.slice(0, Math.max(0, count))}`) return false;
+    return lowest.length === Math.min(32, Math.max(0, count)) && lowest.every((s, i) => s === i);
+  });
+  fc.assert(property, { seed: 1, numRuns: 1000 });
+  t.equal(lastBit(0, 0), -1);
+  t.end();
+});
+
+t.test(
+  'misuse is an internal error: a block twice, a place that is not there, nothing to drop',
+  (t) => {
+    const window = new BlockWindow(() => new Block(1));
+    t.throws(() => window.dropOldest(), /internal error/);
+    t.throws(() => window.get(0), /internal error/);
+    window.push(0, 0, 1);
+    t.throws(() => window.push(0, 0, 1), /internal error: a block is in flight once/);
+    t.end();
+  },
+);

@@ -1,0 +1,220 @@
+/** What a lane lets out at once, and which blocks it sends to whom. */
+import t from 'tap';
+import type { Address } from '../../src/base/address.js';
+import { assert } from '../../src/base/assert.js';
+import { bitCount } from '../../src/base/bit-masks.js';
+import type { SessionGeometry } from '../../src/object/geometry.js';
+import { createSessionGeometry } from '../../src/object/geometry.js';
+import { SessionPeer } from '../../src/transfer/peer.js';
+import type { LaneOptions, LaneOwner } from '../../src/transfer/rate-group.js';
+import { Lane } from '../../src/transfer/rate-group.js';
+import type { SessionBlock } from '../../src/transfer/sealed-block.js';
+
+const mssBytes = 1400;
+const segmentsPerBlock = 45;
+const blocks = 10;
+const geometry = createSessionGeometry(
+  0,
+  blocks * (mssBytes * segmentsPerBlock - 16),
+  mssBytes,
+  segmentsPerBlock,
+) as SessionGeometry;
+const rttLimits = { initialMs: 100, granularityMs: 1, minMs: 20, maxMs: 1000, maxBackoffMs: 1000 };
+
+interface Sent {
+  readonly atMs: number;
+  readonly block: number;
+  readonly receiver: number;
+  readonly count: number;
+}
+
+/** A lane whose blocks are there as soon as they are asked for. */
+class DrivenLane implements LaneOwner {
+  isContentOpen = true;
+  readonly isRead = false;
+  readonly sent: Sent[] = [];
+  readonly opened: number[] = [];
+  readonly closed: number[] = [];
+  readonly peers: SessionPeer[];
+  readonly lane: Lane;
+
+  constructor(receiverCount: number, options: Partial<LaneOptions> = {}) {
+    const address = { host: '192.0.2.1', port: 1 } as Address;
+    this.peers = Array.from(
+      { length: receiverCount },
+      (_, i) => new SessionPeer(i, `r${i}`, address, rttLimits),
+    );
+    this.lane = new Lane(
+      {
+        isMain: true,
+        geometry,
+        peers: this.peers,
+        reportIntervalMs: 2,
+        maxBlocks: 100,
+        chance: 0,
+        fixedRateBytesPerSec: undefined,
+        ...options,
+      },
+      this,
+    );
+    for (const peer of this.peers) {
+      peer.lane = this.lane;
+      peer.status = 'active';
+      peer.isResponsive = true;
+      peer.needed.add(0, blocks);
+    }
+    this.lane.measure();
+  }
+
+  isHashed(): boolean {
+    return false;
+  }
+
+  open(lane: Lane, block: SessionBlock): void {
+    this.opened.push(block.index);
+    block.generation = 1;
+    lane.fill(block, () => {
+      block.wire = new Uint8Array(1);
+    });
+  }
+
+  close(block: SessionBlock): void {
+    this.closed.push(block.index);
+    block.wire = undefined;
+  }
+
+  transmit(
+    nowMs: number,
+    lane: Lane,
+    block: SessionBlock,
+    receiver: number,
+    low: number,
+    high: number,
+  ) {
+    const count = bitCount(low) + bitCount(high);
+    assert(block.wire !== undefined, 'a block that is sent is loaded');
+    const burst = this.sent.length;
+    const log = receiver < 0 ? lane.groupLog : this.peers[receiver]?.unicastLog;
+    log?.add(nowMs, burst, count);
+    this.sent.push({ atMs: nowMs, block: block.index, receiver, count });
+    const bytes = new Uint8Array(count * (mssBytes + 16));
+    return {
+      to: { host: '192.0.2.1', port: 1 } as Address,
+      bytes,
+      datagramSizeBytes: mssBytes + 16,
+    };
+  }
+
+  /** Lets all out that may go, over a time. */
+  run(fromMs: number, toMs: number): void {
+    for (let nowMs = fromMs; nowMs < toMs; nowMs++) {
+      this.lane.handleTimeout(nowMs);
+      this.lane.advance();
+      while (this.lane.pollTransmit(nowMs) !== undefined);
+    }
+  }
+
+  get sentCount(): number {
+    return this.sent.reduce((sum, { count }) => sum + count, 0);
+  }
+}
+
+t.test('before the first report, four blocks go out, at the pace of the opening', (t) => {
+  const driven = new DrivenLane(1);
+  driven.run(0, 1000);
+  t.equal(driven.sentCount, 4 * segmentsPerBlock);
+  const lastAtMs = driven.sent.at(-1)?.atMs ?? 0;
+  t.ok(lastAtMs >= 20 && lastAtMs <= 30, `over ${lastAtMs} ms`);
+  t.ok(
+    driven.sent.every(({ count }) => count <= 30),
+    'in batches of 5 ms',
+  );
+  t.end();
+});
+
+t.test('a rate that is set makes batches small', (t) => {
+  const driven = new DrivenLane(1, { fixedRateBytesPerSec: 1e6 });
+  driven.run(0, 10);
+  t.ok(driven.sent.length > 0);
+  t.ok(
+    driven.sent.every(({ count }) => count === 3),
+    '5 ms of 1 MB/s',
+  );
+  t.end();
+});
+
+t.test('what several receivers need goes to the group once, and counts once', (t) => {
+  const driven = new DrivenLane(3);
+  for (const peer of driven.peers) peer.hearsGroup = true;
+  driven.lane.measure();
+  driven.run(0, 1000);
+  t.ok(driven.sent.every(({ receiver }) => receiver === -1));
+  t.equal(driven.sentCount, 4 * segmentsPerBlock);
+  t.end();
+});
+
+t.test('by unicast, the pace is that of each', (t) => {
+  const driven = new DrivenLane(3);
+  driven.run(0, 1000);
+  t.equal(driven.sentCount, 3 * 4 * segmentsPerBlock);
+  const lastAtMs = driven.sent.at(-1)?.atMs ?? 0;
+  t.ok(lastAtMs >= 20 && lastAtMs <= 30, `over ${lastAtMs} ms, as for one`);
+  t.end();
+});
+
+t.test('the smallest window that a receiver reports bounds what is in flight', (t) => {
+  const driven = new DrivenLane(2);
+  const [, second] = driven.peers;
+  if (second !== undefined) second.windowBlocks = 2;
+  driven.lane.measure();
+  driven.run(0, 1000);
+  t.same(driven.opened, [0, 1]);
+  t.end();
+});
+
+t.test('who is no longer served needs again what was on its way', (t) => {
+  const driven = new DrivenLane(2);
+  driven.run(0, 5);
+  const [first, second] = driven.peers as [SessionPeer, SessionPeer];
+  t.notOk(second.needed.has(0));
+  second.isResponsive = false;
+  driven.lane.release(second);
+  driven.lane.measure();
+  t.ok(second.needed.has(0), 'of it');
+  t.notOk(first.needed.has(0), 'not of the other');
+  const before = driven.sent.length;
+  driven.run(5, 500);
+  t.ok(
+    driven.sent.slice(before).every(({ receiver }) => receiver === 0),
+    'nothing goes there',
+  );
+  t.end();
+});
+
+t.test('a lane of its own reads only what is needed', (t) => {
+  const driven = new DrivenLane(1, { isMain: false });
+  const [peer] = driven.peers as [SessionPeer];
+  peer.needed.clear();
+  peer.needed.add(3, 4);
+  peer.needed.add(7, 9);
+  driven.lane.wake();
+  driven.run(0, 1000);
+  t.same(driven.opened, [3, 7, 8]);
+  t.end();
+});
+
+t.test('a block that everybody has before its round is sent is over', (t) => {
+  const driven = new DrivenLane(2, { fixedRateBytesPerSec: 1e6 });
+  for (const peer of driven.peers) peer.hearsGroup = true;
+  driven.lane.measure();
+  driven.lane.advance();
+  driven.lane.pollTransmit(0);
+  t.equal(driven.sent.at(-1)?.count, 3, 'only a part of it has gone to the group');
+  const block = driven.lane.rounds.window.find(0);
+  for (const { index } of driven.peers) block?.setLackingSegments(index, 0, 0);
+  driven.lane.advance();
+  t.same(driven.closed, [0]);
+  driven.lane.pollTransmit(100);
+  t.equal(driven.sent.at(-1)?.block, 1, 'the next one follows');
+  t.end();
+});

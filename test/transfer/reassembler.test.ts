@@ -1,0 +1,460 @@
+/** Blocks from segments in any order, and what a receiver makes of forgeries and of full memory. */
+import * as fc from 'fast-check';
+import t from 'tap';
+import type { SessionGeometry } from '../../src/object/geometry.js';
+import {
+  createSessionGeometry,
+  segmentCountOfBlock,
+  sizeOfBlock,
+} from '../../src/object/geometry.js';
+import { BlockSeal } from '../../src/security/block-seal.js';
+import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+import { MemoryBudget } from '../../src/transfer/partial-block.js';
+import { BlockIntake } from '../../src/transfer/reassembler.js';
+import { BlockRun } from '../../src/transfer/segment-batch.js';
+import { writeBlockHeader } from '../../src/wire/header.js';
+import { tagSizeBytes } from '../../src/wire/sizes.js';
+
+const seal = new BlockSeal(createSimulatedCrypto('block intake', 'one'), new Uint8Array(32));
+const staleMs = 1000;
+/** A manifest of one block; content of three, the last of them short. */
+const small = createSessionGeometry(100, 700, 64, 4) as SessionGeometry;
+const sealedSizeBytes = (block: number) => sizeOfBlock(small, block) + tagSizeBytes;
+
+function createIntake(geometry = small, budget = new MemoryBudget(2 ** 20)) {
+  const intake = new BlockIntake(geometry, seal, budget, staleMs);
+  intake.lacking.add(0, geometry.blockCount);
+  return { intake, budget };
+}
+
+/** What a block holds differs from block to block, and from generation to generation. */
+function plaintextOf(geometry: SessionGeometry, block: number, generation: number): Uint8Array {
+  const bytes = new Uint8Array(sizeOfBlock(geometry, block));
+  return bytes.map((_, i) => i * 7 + block * 31 + generation * 101);
+}
+
+interface Details {
+  readonly geometry?: SessionGeometry;
+  readonly generation?: number;
+  readonly burst?: number;
+  readonly isTagged?: boolean;
+  readonly isForged?: boolean;
+}
+
+function datagramOf(block: number, segment: number, details: Details = {}): Uint8Array {
+  const { geometry = small, generation = 1, burst = 0 } = details;
+  const { isTagged = false, isForged = false } = details;
+  const sealed = seal.seal(block, generation, plaintextOf(geometry, block, generation));
+  const { mssBytes } = geometry;
+  const body = sealed.slice(segment * mssBytes, (segment + 1) * mssBytes);
+  if (isForged) body[0] = (body[0] as number) ^ 1;
+  const bytes = new Uint8Array(16 + body.length + (isTagged ? tagSizeBytes : 0));
+  writeBlockHeader(bytes, 0, isTagged, { session: 9, generation, block, segment, flags: 0, burst });
+  bytes.set(body, 16);
+  if (isTagged) bytes.set(seal.tag(bytes.subarray(0, 16), body), 16 + body.length);
+  return bytes;
+}
+
+/** What came together. */
+function runOf(datagrams: readonly Uint8Array[], geometry = small): BlockRun {
+  const run = new BlockRun();
+  if (!run.read(geometry, Buffer.concat(datagrams), 0)) throw new Error('no run');
+  return run;
+}
+
+/** One that came alone. */
+function packetOf(block: number, segment: number, details: Details = {}): BlockRun {
+  return runOf([datagramOf(block, segment, details)], details.geometry);
+}
+
+/** @returns the block's content where this completes it; or what is wrong */
+function take(intake: BlockIntake, nowMs: number, run: BlockRun) {
+  const { content, fault } = intake.take(nowMs, run);
+  return content ?? fault;
+}
+
+function takeAll(intake: BlockIntake, nowMs: number, block: number, details: Details = {}) {
+  const count = segmentCountOfBlock(details.geometry ?? small, block);
+  let outcome: ReturnType<typeof take>;
+  for (let i = 0; i < count; i++) outcome = take(intake, nowMs, packetOf(block, i, details));
+  return outcome;
+}
+
+t.test('segments in any order, with any duplicates, make up the blocks that were sent', (t) => {
+  const geometry = createSessionGeometry(100, 9000, 64, 64) as SessionGeometry;
+  const all = Array.from({ length: geometry.blockCount }, (_, block) =>
+    Array.from({ length: segmentCountOfBlock(geometry, block) }, (_, segment) => ({
+      block,
+      segment,
+    })),
+  ).flat();
+  const packets = all.map(({ block, segment }) => packetOf(block, segment, { geometry }));
+  const order = fc
+    .tuple(
+      fc.shuffledSubarray([...packets.keys()], { minLength: packets.length }),
+      fc.array(fc.tuple(fc.nat(packets.length), fc.nat(packets.length - 1)), { maxLength: 60 }),
+    )
+    .map(([places, extra]) => {
+      const order = [...places];
+      for (const [at, place] of extra) order.splice(at, 0, place);
+      return order;
+    });
+  const property = fc.property(order, (order) => {
+    const { intake, budget } = createIntake(geometry);
+    const seen = new Set<number>();
+    const left = Array.from({ length: geometry.blockCount }, (_, block) =>
+      segmentCountOfBlock(geometry, block),
+    );
+    let duplicates = 0;
+    for (const place of order) {
+      const packet = packets[place] as BlockRun;
+      if (!intake.isOfSession(packet)) return false;
+      const outcome = take(intake, 0, packet);
+      if (seen.has(place)) {
+        duplicates++;
+        if (outcome !== 'duplicate') return false;
+        continue;
+      }
+      seen.add(place);
+      const lacking = --(left[packet.block] as number);
+      if (intake.lacking.has(packet.block) !== lacking > 0) return false;
+      if (lacking > 0 && outcome !== undefined) return false;
+      if (lacking === 0) {
+        const expected = plaintextOf(geometry, packet.block, 1);
+        if (!(outcome instanceof Uint8Array)) return false;
+        if (Buffer.compare(outcome, expected) !== 0) return false;
+      }
+    }
+    return (
+      intake.lacking.isEmpty &&
+      intake.duplicates === duplicates &&
+      intake.datagramsReceived === order.length &&
+      budget.usedBytes === 0
+    );
+  });
+  fc.assert(property, { seed: 1, numRuns: 50 });
+  t.end();
+});
+
+t.test('the list tells of exactly what has not come', (t) => {
+  const geometry = createSessionGeometry(0, 64 * 64 * 2, 64, 64) as SessionGeometry;
+  const places = fc.uniqueArray(fc.tuple(fc.nat(1), fc.nat(63)), {
+    selector: ([block, segment]) => block * 64 + segment,
+    maxLength: 100,
+  });
+  const property = fc.property(places, (places) => {
+    const { intake } = createIntake(geometry);
+    const have = new Set<number>();
+    for (const [block, segment] of places) {
+      take(intake, 0, packetOf(block, segment, { geometry }));
+      have.add(block * 64 + segment);
+    }
+    const { lacks, describedBlocks } = intake.list(0, geometry.blockCount, () => false);
+    const listed = new Set<number>();
+    for (const lack of lacks) {
+      const count = lack.kind === 'whole' ? lack.blockCount : 1;
+      for (let i = 0; i < 64 * count; i++) {
+        const block = lack.firstBlock + Math.floor(i / 64);
+        if (i % 64 >= segmentCountOfBlock(geometry, block)) continue;
+        const half = lack.kind === 'whole' ? 0xffffffff : i < 32 ? lack.low : lack.high;
+        if (((half >>> (i & 31)) & 1) === 1) listed.add(64 * lack.firstBlock + i);
+      }
+    }
+    if (describedBlocks !== geometry.blockCount) return false;
+    for (let block = 0; block < geometry.blockCount; block++) {
+      for (let i = 0; i < segmentCountOfBlock(geometry, block); i++) {
+        if (listed.has(block * 64 + i) === have.has(block * 64 + i)) return false;
+      }
+    }
+    return true;
+  });
+  fc.assert(property, { seed: 1, numRuns: 100 });
+  t.end();
+});
+
+t.test('a tag must fit, also before tags are asked for', (t) => {
+  const { intake } = createIntake();
+  const tagged = datagramOf(1, 0, { isTagged: true });
+  t.equal(intake.isOfSession(runOf([tagged])), true);
+  for (const [what, place] of [
+    ['header', 15],
+    ['body', 16],
+    ['body', 79],
+    ...Array.from({ length: tagSizeBytes }, (_, i) => ['tag', 80 + i]),
+  ] as [string, number][]) {
+    const changed = tagged.slice();
+    changed[place] = (changed[place] as number) ^ 0x80;
+    t.equal(intake.isOfSession(runOf([changed])), false, `byte ${place}: ${what}`);
+  }
+  t.equal(intake.wantsTags, false, 'a forged datagram alone costs nothing');
+  t.end();
+});
+
+t.test('segments that come together are taken as if each came alone', (t) => {
+  const geometry = createSessionGeometry(0, 64 * 64 * 2, 64, 64) as SessionGeometry;
+  const piece = fc.record({
+    block: fc.nat(1),
+    segments: fc.array(fc.nat(62), { minLength: 1, maxLength: 30 }),
+    generation: fc.integer({ min: 1, max: 2 }),
+    burst: fc.nat(3),
+    isListed: fc.boolean(),
+  });
+  const property = fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
+    const [joined, single] = [createIntake(geometry), createIntake(geometry)];
+    for (const { block, segments, isListed, ...more } of pieces) {
+      const details = { ...more, geometry };
+      const datagrams = segments.map((segment) => datagramOf(block, segment, details));
+      const { newCount, content, fault, faultCount } = joined.intake.take(
+        0,
+        runOf(datagrams, geometry),
+      );
+      const alone = datagrams.map((bytes) => single.intake.take(0, runOf([bytes], geometry)));
+      if (newCount !== alone.reduce((sum, { newCount }) => sum + newCount, 0)) return false;
+      const repeated = alone.filter(({ fault }) => fault === 'duplicate').length;
+      if (content === undefined && repeated !== (fault === 'duplicate' ? faultCount : 0)) {
+        return false;
+      }
+      const opened = alone.find(({ content }) => content !== undefined)?.content;
+      if ((content === undefined) !== (opened === undefined)) return false;
+      if (Buffer.compare(content ?? Buffer.of(), opened ?? Buffer.of()) !== 0) return false;
+      const states = [joined, single].map(({ intake, budget }) => {
+        const { datagramsReceived, duplicates, segmentsLost, wantsTags } = intake;
+        const isThrough = (burst: number) => isListed && burst <= more.burst;
+        const { lacks } = intake.list(0, geometry.blockCount, isThrough);
+        const { usedBytes } = budget;
+        return { datagramsReceived, duplicates, segmentsLost, wantsTags, lacks, usedBytes };
+      });
+      if (JSON.stringify(states[0]) !== JSON.stringify(states[1])) return false;
+    }
+    return true;
+  });
+  fc.assert(property, { seed: 1, numRuns: 300 });
+  t.end();
+});
+
+t.test('a run that completes its block may have more of it', (t) => {
+  const { intake } = createIntake();
+  const datagrams = [0, 1, 1, 2, 3, 0].map((segment) => datagramOf(1, segment));
+  const { newCount, content } = intake.take(0, runOf(datagrams));
+  t.equal(newCount, 4);
+  t.same(content, plaintextOf(small, 1, 1));
+  t.equal(intake.duplicates, 2);
+  t.equal(intake.datagramsReceived, 6);
+  t.same(intake.take(0, runOf(datagrams)), { newCount: 0, fault: 'duplicate', faultCount: 6 });
+  t.end();
+});
+
+t.test('one forged block, and no datagram without a tag is taken', (t) => {
+  const { intake, budget } = createIntake();
+  take(intake, 0, packetOf(1, 2, { isForged: true }));
+  for (const segment of [0, 1]) t.equal(take(intake, 0, packetOf(1, segment)), undefined);
+  t.equal(intake.wantsTags, false);
+  t.equal(take(intake, 0, packetOf(1, 3)), 'forged-data');
+  t.equal(intake.wantsTags, true);
+  t.equal(budget.usedBytes, 0, 'nothing of it is kept');
+  t.ok(intake.lacking.has(1));
+  t.match(intake.list(1, 2, () => true).lacks, [{ kind: 'whole', firstBlock: 1, blockCount: 1 }]);
+  t.equal(intake.isOfSession(packetOf(1, 0)), false);
+  t.equal(intake.isOfSession(packetOf(1, 0, { isTagged: true })), true);
+  t.same(takeAll(intake, 0, 1, { isTagged: true }), plaintextOf(small, 1, 1));
+  t.end();
+});
+
+t.test('another generation begins the block anew, and its bytes are not mixed', (t) => {
+  const { intake, budget } = createIntake();
+  for (const segment of [0, 1, 2]) take(intake, 0, packetOf(1, segment));
+  t.equal(take(intake, 0, packetOf(1, 3, { generation: 2 })), undefined, 'not the fourth of four');
+  t.equal(budget.usedBytes, sealedSizeBytes(1));
+  t.equal(take(intake, 0, packetOf(1, 0, { generation: 2 })), undefined);
+  t.equal(take(intake, 0, packetOf(1, 1, { generation: 2 })), undefined);
+  t.same(take(intake, 0, packetOf(1, 2, { generation: 2 })), plaintextOf(small, 1, 2));
+  t.equal(intake.wantsTags, false, 'a sender may come back to a block');
+  t.end();
+});
+
+t.test('generations that clash again and again lead to tags', (t) => {
+  const { intake } = createIntake();
+  let clashes = -1;
+  while (!intake.wantsTags && clashes < 100) {
+    take(intake, 0, packetOf(1, 0, { generation: 1 + ((clashes + 1) % 2) }));
+    clashes++;
+  }
+  t.equal(clashes, 8);
+  t.end();
+});
+
+t.test('a new generation of blocks that are not begun is no clash', (t) => {
+  const geometry = createSessionGeometry(0, 64 * 200, 64, 2) as SessionGeometry;
+  const { intake } = createIntake(geometry);
+  for (let block = 0; block < geometry.blockCount; block++) {
+    takeAll(intake, 0, block, { geometry, generation: 1 + (block % 2) });
+  }
+  t.ok(intake.lacking.isEmpty);
+  t.equal(intake.wantsTags, false);
+  t.end();
+});
+
+t.test('with the memory used up no block is begun, and those begun go on', (t) => {
+  const budget = new MemoryBudget(sealedSizeBytes(1) + 1);
+  const { intake } = createIntake(small, budget);
+  t.equal(take(intake, 0, packetOf(1, 0)), undefined);
+  t.equal(take(intake, 0, packetOf(2, 0)), undefined, 'not used up yet');
+  t.ok(budget.isExhausted);
+  t.equal(take(intake, 0, packetOf(3, 0)), 'no-room');
+  t.ok(intake.lacking.has(3));
+  for (const segment of [1, 2]) t.equal(take(intake, 0, packetOf(1, segment)), undefined);
+  t.same(take(intake, 0, packetOf(1, 3)), plaintextOf(small, 1, 1));
+  t.equal(budget.usedBytes, sealedSizeBytes(2));
+  t.equal(take(intake, 0, packetOf(3, 0)), undefined, 'there is room again');
+  t.end();
+});
+
+t.test('a block of which nothing has come for a while makes room, one that grows does not', (t) => {
+  const budget = new MemoryBudget(sealedSizeBytes(1) + 1);
+  const { intake } = createIntake(small, budget);
+  take(intake, 0, packetOf(1, 0));
+  take(intake, 0, packetOf(2, 0));
+  take(intake, 1, packetOf(2, 1));
+  t.equal(take(intake, staleMs - 1, packetOf(3, 0)), 'no-room');
+  t.equal(take(intake, staleMs, packetOf(3, 0)), undefined);
+  t.equal(budget.usedBytes, sealedSizeBytes(2) + sealedSizeBytes(3));
+  t.ok(intake.lacking.has(1), 'it lacks as a whole again');
+  t.match(
+    intake.list(0, 4, () => false).lacks,
+    [
+      { kind: 'whole', firstBlock: 0, blockCount: 2 },
+      { kind: 'part', firstBlock: 2, low: 0b1100 },
+      { kind: 'part', firstBlock: 3 },
+    ],
+    'of the others nothing is lost',
+  );
+  t.end();
+});
+
+t.test('where others use up the memory, one block at a time has room all the same', (t) => {
+  const budget = new MemoryBudget(1000);
+  budget.usedBytes = 1000;
+  const { intake } = createIntake(small, budget);
+  t.equal(take(intake, 0, packetOf(1, 0)), undefined);
+  t.equal(take(intake, 0, packetOf(2, 0)), 'no-room');
+  for (const segment of [1, 2]) take(intake, 0, packetOf(1, segment));
+  const content = take(intake, 0, packetOf(1, 3)) as Uint8Array;
+  t.same(content, plaintextOf(small, 1, 1));
+  intake.unwrittenBytes = content.length;
+  t.equal(take(intake, 0, packetOf(2, 0)), 'no-room', 'until it is written');
+  intake.unwrittenBytes = 0;
+  t.equal(take(intake, 0, packetOf(2, 0)), undefined);
+  intake.close();
+  t.equal(budget.usedBytes, 1000, 'it gives back what it took, and no more');
+  t.end();
+});
+
+t.test('after any history the memory that is counted is that of the blocks that are begun', (t) => {
+  const step = fc.record({
+    block: fc.nat(3),
+    segment: fc.nat(3),
+    generation: fc.integer({ min: 1, max: 2 }),
+    waitMs: fc.constantFrom(0, 1, 600),
+    isForged: fc.boolean(),
+  });
+  const property = fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    const budget = new MemoryBudget(500);
+    const { intake } = createIntake(small, budget);
+    let nowMs = 0;
+    for (const { block, segment, waitMs, ...details } of steps) {
+      nowMs += waitMs;
+      if (segment >= segmentCountOfBlock(small, block)) continue;
+      take(intake, nowMs, packetOf(block, segment, details));
+      let begunBytes = 0;
+      for (const lack of intake.list(0, small.blockCount, () => false).lacks) {
+        if (lack.kind === 'part') begunBytes += sealedSizeBytes(lack.firstBlock);
+      }
+      if (budget.usedBytes !== begunBytes) return false;
+      // A block is begun below the limit only, and may reach beyond it.
+      if (budget.usedBytes >= budget.limitBytes + sealedSizeBytes(1)) return false;
+    }
+    intake.close();
+    return budget.usedBytes === 0;
+  });
+  fc.assert(property, { seed: 1, numRuns: 300 });
+  t.end();
+});
+
+t.test('segments are lost that come after a report has told of them as lost', (t) => {
+  const { intake } = createIntake();
+  take(intake, 0, packetOf(1, 0, { burst: 5 }));
+  take(intake, 0, packetOf(1, 3, { burst: 5 }));
+  intake.list(0, 4, (burst) => burst < 5);
+  take(intake, 0, packetOf(1, 1, { burst: 5 }));
+  t.equal(intake.segmentsLost, 0, 'its burst was not over');
+  intake.list(0, 4, (burst) => burst <= 5);
+  take(intake, 0, packetOf(1, 2, { burst: 6 }));
+  t.equal(intake.segmentsLost, 1);
+  t.end();
+});
+
+t.test('what of a block has not been sent yet is not lost', (t) => {
+  const { intake } = createIntake();
+  const isThrough = () => true;
+  for (const segment of [0, 1, 2, 3]) {
+    intake.take(0, packetOf(1, segment, { burst: segment }));
+    intake.list(0, 4, isThrough);
+  }
+  t.equal(intake.segmentsLost, 0, 'its bursts are over, but not its round');
+  intake.take(0, packetOf(2, 0));
+  intake.take(0, packetOf(2, 2));
+  intake.list(0, 4, isThrough);
+  intake.take(0, packetOf(2, 3));
+  t.equal(intake.segmentsLost, 0);
+  intake.take(0, packetOf(2, 1));
+  t.equal(intake.segmentsLost, 1, 'what came before the last that came is lost');
+  t.end();
+});
+
+t.test('a block that comes behind a later one of its pass was lost as a whole', (t) => {
+  const { intake } = createIntake();
+  takeAll(intake, 0, 1);
+  takeAll(intake, 0, 3);
+  takeAll(intake, 0, 2);
+  t.equal(intake.segmentsLost, segmentCountOfBlock(small, 2));
+  t.end();
+});
+
+t.test('what another pass brings to one that came late was not lost', (t) => {
+  const { intake } = createIntake();
+  for (const block of [2, 3, 0, 1]) takeAll(intake, 0, block);
+  t.equal(intake.segmentsLost, 0);
+  t.end();
+});
+
+t.test('a block that proved bad and comes again was not lost', (t) => {
+  const { intake } = createIntake();
+  for (const block of [0, 1, 2, 3]) takeAll(intake, 0, block);
+  for (const block of [2, 1]) {
+    intake.lackAgain(block);
+    takeAll(intake, 0, block);
+  }
+  t.equal(intake.segmentsLost, 0);
+  t.end();
+});
+
+t.test('a block that there was no room for was not lost', (t) => {
+  const { intake, budget } = createIntake();
+  takeAll(intake, 0, 0);
+  intake.take(0, packetOf(1, 0));
+  budget.usedBytes += 2 ** 20;
+  t.equal(take(intake, 0, packetOf(2, 0)), 'no-room');
+  budget.usedBytes -= 2 ** 20;
+  takeAll(intake, 0, 3);
+  takeAll(intake, 0, 2);
+  t.equal(intake.segmentsLost, 0);
+  t.end();
+});
+
+t.test('a buffer that is used again leaves nothing of its last block', (t) => {
+  const { intake } = createIntake();
+  t.same(takeAll(intake, 0, 1), plaintextOf(small, 1, 1));
+  t.same(takeAll(intake, 0, 3), plaintextOf(small, 3, 1), 'a smaller one');
+  t.same(takeAll(intake, 0, 2), plaintextOf(small, 2, 1), 'a larger one');
+  t.end();
+});

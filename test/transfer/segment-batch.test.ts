@@ -1,0 +1,217 @@
+/** Runs of segments that came together: where each ends, and what is in it. */
+import * as fc from 'fast-check';
+import t from 'tap';
+import type { SessionGeometry } from '../../src/object/geometry.js';
+import {
+  createSessionGeometry,
+  segmentCountOfBlock,
+  sizeOfSegment,
+} from '../../src/object/geometry.js';
+import { BlockRun } from '../../src/transfer/segment-batch.js';
+import type { BlockPacket } from '../../src/wire/header.js';
+import { decodeSession, encodeProbeHeader, writeBlockHeader } from '../../src/wire/header.js';
+
+/** A manifest of one block; content of three, the last of them short. */
+const geometry = createSessionGeometry(100, 700, 64, 4) as SessionGeometry;
+
+interface Fields {
+  readonly session?: number;
+  readonly generation?: number;
+  readonly burst?: number;
+  readonly flags?: number;
+  readonly isTagged?: boolean;
+  /** In place of the size that the segment has. */
+  readonly bodyBytes?: number;
+}
+
+function datagramOf(block: number, segment: number, fields: Fields = {}): Uint8Array {
+  const { session = 9, generation = 1, burst = 5, flags = 0, isTagged = false } = fields;
+  const isInside = block < geometry.blockCount && segment < segmentCountOfBlock(geometry, block);
+  const { bodyBytes = isInside ? sizeOfSegment(geometry, block, segment) : 64 } = fields;
+  const bytes = new Uint8Array(16 + bodyBytes + (isTagged ? 16 : 0)).fill(0xcc);
+  writeBlockHeader(bytes, 0, isTagged, { session, generation, block, segment, flags, burst });
+  bytes.fill(block * 16 + segment, 16, 16 + bodyBytes);
+  return bytes;
+}
+
+const concat = (...parts: readonly Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
+
+/** The runs one behind the other, each as the segments that it has; what is none, by its size. */
+function runsOf(bytes: Uint8Array): (number[] | string)[] {
+  const run = new BlockRun();
+  const runs: (number[] | string)[] = [];
+  for (let from = 0; from < bytes.length; from = run.end) {
+    const isRun = run.read(geometry, bytes, from);
+    if (!isRun) runs.push(`${run.end - from} bytes`);
+    else runs.push(Array.from({ length: run.count }, (_, i) => run.segment(i)));
+    if (run.end <= from) throw new Error('it stands still');
+  }
+  return runs;
+}
+
+t.test('segments of one block, of one burst, are one run, in whatever order', (t) => {
+  const order = fc.array(fc.nat(3), { minLength: 1, maxLength: 30 });
+  const property = fc.property(order, fc.nat(30), (segments, before) => {
+    const parts = segments.map((segment) => datagramOf(1, segment, { flags: segment & 1 }));
+    const bytes = concat(new Uint8Array(before), ...parts);
+    const run = new BlockRun();
+    if (!run.read(geometry, bytes, before)) return false;
+    const { block, generation, burst, flags, isTagged, count, end } = run;
+    const fields = [block, generation, burst, isTagged, count, end];
+    const expected = [1, 1, 5, false, segments.length, bytes.length];
+    return (
+      JSON.stringify(fields) === JSON.stringify(expected) &&
+      flags === (segments.some((segment) => (segment & 1) === 1) ? 1 : 0) &&
+      parts.every((part, i) => Buffer.compare(run.datagram(i), part) === 0)
+    );
+  });
+  fc.assert(property, { seed: 1, numRuns: 300 });
+  t.end();
+});
+
+t.test('each of its datagrams is read as if it had come alone', (t) => {
+  const run = new BlockRun();
+  for (const [block, segments] of [
+    [1, [0, 1, 2, 3]],
+    [0, [0, 1]],
+    [geometry.blockCount - 1, [0, 0]],
+  ] as const) {
+    for (const isTagged of [false, true]) {
+      for (const count of [1, segments.length]) {
+        const parts = segments.slice(0, count).map((s) => datagramOf(block, s, { isTagged }));
+        const bytes = concat(...parts);
+        let place = 0;
+        for (let from = 0; from < bytes.length; from = run.end) {
+          t.equal(run.read(geometry, bytes, from), true);
+          for (let i = 0; i < run.count; i++) {
+            const alone = decodeSession(parts[place++] as Uint8Array) as BlockPacket;
+            t.equal(run.segment(i), alone.segment);
+            t.same([run.header(i), run.body(i), run.tag(i)], [alone.header, alone.body, alone.tag]);
+            t.equal(run.body(i).buffer, bytes.buffer, 'nothing is copied');
+          }
+        }
+        t.equal(place, count);
+      }
+    }
+  }
+  t.end();
+});
+
+t.test('a run ends where something else begins', (t) => {
+  const one = datagramOf(1, 0);
+  for (const [what, other] of Object.entries({
+    block: datagramOf(2, 1),
+    generation: datagramOf(1, 1, { generation: 2 }),
+    burst: datagramOf(1, 1, { burst: 6 }),
+    session: datagramOf(1, 1, { session: 10 }),
+    tag: datagramOf(1, 1, { isTagged: true }),
+  })) {
+    t.same(runsOf(concat(one, other, one)), [[0], [1], [0]], what);
+  }
+  const run = new BlockRun();
+  for (const behind of [
+    concat(encodeProbeHeader(9), new Uint8Array(16)),
+    new Uint8Array(100),
+    new Uint8Array(1),
+    one.subarray(0, 16),
+  ]) {
+    t.equal(run.read(geometry, concat(one, one, behind), 0), true);
+    t.same([run.count, run.end], [2, 160]);
+  }
+  t.end();
+});
+
+t.test('a shorter segment ends its run', (t) => {
+  const last = geometry.blockCount - 1;
+  const segmentCount = segmentCountOfBlock(geometry, last);
+  const short = datagramOf(last, segmentCount - 1);
+  const full = datagramOf(last, 0);
+  t.ok(short.length < full.length);
+  const whole = Array.from({ length: segmentCount }, (_, segment) => datagramOf(last, segment));
+  t.equal(runsOf(concat(...whole)).length, 1);
+  t.same(runsOf(concat(full, short, full, short, short)), [
+    [0, segmentCount - 1],
+    [0, segmentCount - 1],
+    [segmentCount - 1],
+  ]);
+  t.end();
+});
+
+t.test('with tags, each stands for itself', (t) => {
+  const parts = [0, 1, 2].map((segment) => datagramOf(1, segment, { isTagged: true }));
+  t.same(runsOf(concat(...parts)), [[0], [1], [2]]);
+  const run = new BlockRun();
+  t.equal(run.read(geometry, concat(...parts), 96), true);
+  t.equal(run.isTagged, true);
+  t.end();
+});
+
+t.test('what cannot be of this session is no run, and takes all that is left along', (t) => {
+  const good = datagramOf(1, 0);
+  for (const [what, bad] of Object.entries({
+    'a block that the object does not have': datagramOf(geometry.blockCount, 0),
+    'a block far away': datagramOf(2 ** 32 - 1, 0),
+    'a segment that the block does not have': datagramOf(1, 4),
+    'parity, for a later version': datagramOf(1, 64),
+    'the last number there is': datagramOf(1, 255),
+  })) {
+    t.same(runsOf(bad), [`${bad.length} bytes`], what);
+    const left = bad.length + good.length;
+    t.same(runsOf(concat(good, bad, good)), [[0], `${left} bytes`], what);
+  }
+  t.end();
+});
+
+t.test('one that is cut off is no run; those in front of it are', (t) => {
+  for (const isTagged of [false, true]) {
+    const one = datagramOf(1, 0, { isTagged });
+    const bytes = concat(one, datagramOf(1, 1, { isTagged }));
+    for (let end = 17; end < one.length; end++) {
+      t.same(runsOf(bytes.subarray(0, end)), [`${end} bytes`]);
+    }
+    for (let more = 17; more < one.length; more++) {
+      t.same(runsOf(bytes.subarray(0, one.length + more)), [[0], `${more} bytes`]);
+    }
+  }
+  t.end();
+});
+
+t.test('a datagram that is too long is one, with something behind it', (t) => {
+  t.same(runsOf(datagramOf(1, 0, { bodyBytes: 90 })), [[0], '26 bytes']);
+  t.end();
+});
+
+t.test('whatever comes, it stays within that, and goes on', (t) => {
+  const run = new BlockRun();
+  const any = fc.array(
+    fc.oneof(
+      fc.record({ block: fc.nat(4), segment: fc.nat(5), isTagged: fc.boolean() }),
+      fc.uint8Array({ minLength: 1, maxLength: 40 }),
+    ),
+    { minLength: 1, maxLength: 12 },
+  );
+  const property = fc.property(any, fc.nat(200), (parts, cutBytes) => {
+    const all = parts.map((part) =>
+      part instanceof Uint8Array ? part : datagramOf(part.block, part.segment, part),
+    );
+    const joined = concat(datagramOf(1, 0), ...all);
+    const bytes = joined.subarray(0, Math.max(17, joined.length - cutBytes));
+    // It is asked of what looks like data alone, so behind a whole header.
+    for (let from = 0; bytes.length - from > 16; from = run.end) {
+      const isRun = run.read(geometry, bytes, from);
+      if (run.end <= from || run.end > bytes.length || run.count < 1) return false;
+      if (!isRun) return run.end === bytes.length && run.datagram(0).length === run.end - from;
+      let end = from;
+      for (let i = 0; i < run.count; i++) {
+        const { length } = run.datagram(i);
+        if (run.header(i).length + run.body(i).length + run.tag(i).length !== length) return false;
+        if (run.body(i).length !== sizeOfSegment(geometry, run.block, run.segment(i))) return false;
+        end += length;
+      }
+      if (end !== run.end) return false;
+    }
+    return true;
+  });
+  fc.assert(property, { seed: 1, numRuns: 2000 });
+  t.end();
+});
