@@ -3,13 +3,13 @@
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 
-const commands = ['p2mp', 'send', 'receive', 'keygen', 'p2mpclient', 'p2mpserver'];
+const commands = ['p2mp', 'p2mpclient', 'p2mpserver'];
 
 /** Errors are told apart by their class, also those of what is not bundled: there must be one of it. */
 const oneErrorClass = {
   name: 'one error class',
   setup: ({ onResolve }) => {
-    onResolve({ filter: /\/errors\.js$/ }, () => ({ path: '../errors.js', external: true }));
+    onResolve({ filter: /\/errors\.js$/ }, () => ({ path: '../base/errors.js', external: true }));
   },
 };
 
@@ -31,9 +31,10 @@ const { metafile } = await build({
   logLevel: 'warning',
   metafile: true,
   plugins: [oneErrorClass],
-  // Experiments find their workers beside themselves. The others bring binaries, or are seldom needed.
+  // Two find files beside themselves. The others bring binaries, or are seldom needed.
   external: [
-    './experiment.js',
+    './commands/completion.js',
+    './commands/experiment.js',
     'koffi',
     'noise-handshake',
     'noise-handshake/*',

@@ -1,5 +1,5 @@
 // The part of `noise-handshake` that p2mp uses; it brings no declarations. Only types are taken from
-// here: src/node/session/load-noise.ts loads the library itself.
+// here: src/node/keys/load-noise.ts loads the library itself.
 declare module 'noise-handshake' {
   export interface NoiseKeyPair {
     readonly publicKey: Uint8Array;

@@ -3,7 +3,7 @@
  * (listed in docs/COMMANDS.md) and a message that names the thing and the remedy. A peer's fault is
  * never an error but a counted event: see faults.ts.
  */
-import { escapeControls, escapeControlsInLines } from '../wire/byte-codec.js';
+import { escapeControls, escapeControlsInLines } from './control-characters.js';
 
 export type ErrorCode =
   | 'INVALID_ARGUMENT'

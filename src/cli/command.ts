@@ -3,7 +3,7 @@ import type { Argv } from 'yargs';
 import yargs from 'yargs';
 import { P2mpError } from '../base/errors.js';
 import { packageVersion } from '../node/package-version.js';
-import { escapeControlsInLines } from '../wire/byte-codec.js';
+import { escapeControlsInLines } from '../base/control-characters.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode, exitCodeHelp } from './exit-code.js';
 import type { Interrupt } from './interrupts.js';

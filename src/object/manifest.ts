@@ -5,7 +5,8 @@
 
 import type { Steps } from '../base/steps.js';
 import { finishSteps } from '../base/steps.js';
-import { ByteReader, ByteWriter, escapeControls } from '../wire/byte-codec.js';
+import { escapeControls } from '../base/control-characters.js';
+import { ByteReader, ByteWriter } from '../wire/byte-codec.js';
 import type { NameFault, Platform } from './entry-name.js';
 import { checkEntryName, readEntryName } from './entry-name.js';
 import { EntryOrder } from './entry-order.js';

@@ -1,5 +1,6 @@
 /** The messages between the sender and one receiver, once their channel stands (SESSIONS 4). */
-import { ByteReader, ByteWriter, escapeControls } from './byte-codec.js';
+import { escapeControls } from '../base/control-characters.js';
+import { ByteReader, ByteWriter } from './byte-codec.js';
 import type { Report } from './report.js';
 import { readReport, writeReport } from './report.js';
 import { digestSizeBytes, keySizeBytes } from './sizes.js';

@@ -12,9 +12,9 @@ export default {
     'src/packet.ts',
     'src/sender.ts',
     'src/receiver.ts',
-    'src/session/session-packet.ts',
-    'src/session/session-sender.ts',
-    'src/session/session-receiver.ts',
+    'src/wire/header.ts',
+    'src/session/sender.ts',
+    'src/session/receiver.ts',
     'src/session/incoming-session.ts',
   ],
   // Messages are for people: tests look for what they name, not for their words.

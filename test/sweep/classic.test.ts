@@ -2,11 +2,11 @@
  * Hundreds of transfers under hard conditions, each drawn from its number. To run one of them alone
  * and have its trace written to a file:
  *
- *   P2MP_SCENARIO=17 npx tap test/sweep.test.ts
+ *   P2MP_SCENARIO=17 npx tap test/sweep/classic.test.ts
  *
  * or many, without traces:
  *
- *   P2MP_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep.test.ts
+ *   P2MP_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/classic.test.ts
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -54,7 +54,7 @@ function check(t: Test, number: number): ScenarioRun {
   t.same(
     complaintsAbout(scenario, run),
     [],
-    `scenario ${number}; replay: P2MP_SCENARIO=${number} npx tap test/sweep.test.ts`,
+    `scenario ${number}; replay: P2MP_SCENARIO=${number} npx tap test/sweep/classic.test.ts`,
   );
   return run;
 }

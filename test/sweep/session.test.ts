@@ -2,11 +2,11 @@
  * Sessions under hard conditions, each drawn from its number. To run one of them alone and have its trace
  * written to a file:
  *
- *   P2MP_SESSION_SCENARIO=17 npx tap test/session-sweep.test.ts
+ *   P2MP_SESSION_SCENARIO=17 npx tap test/sweep/session.test.ts
  *
  * or many, without traces:
  *
- *   P2MP_SESSION_SCENARIO=1-10000 npx tap --timeout=7200 test/session-sweep.test.ts
+ *   P2MP_SESSION_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/session.test.ts
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -75,7 +75,7 @@ function check(t: Test, number: number): SimulatedSessionResult {
   const run = runSessionScenario(scenario);
   const complaints = complaintsAboutSession(scenario, run);
   if (complaints.length > 0) {
-    const replay = `P2MP_SESSION_SCENARIO=${number} npx tap test/session-sweep.test.ts`;
+    const replay = `P2MP_SESSION_SCENARIO=${number} npx tap test/sweep/session.test.ts`;
     t.same(complaints, [], `scenario ${number}; replay: ${replay}`);
   }
   return run;

@@ -1,7 +1,8 @@
 /** Fields of messages: written, read back, and cut short. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import { ByteReader, ByteWriter, escapeControls } from '../../src/wire/byte-codec.js';
+import { escapeControls } from '../../src/base/control-characters.js';
+import { ByteReader, ByteWriter } from '../../src/wire/byte-codec.js';
 
 const field = fc.oneof(
   fc.record({ kind: fc.constant('uint8' as const), value: fc.nat(0xff) }),

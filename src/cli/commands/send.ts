@@ -11,7 +11,7 @@ import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
 import { planSend, send as sendObject } from '../../node/send.js';
 import type { SendOptions, SendResult, TrustReceiver } from '../../node/session/send-options.js';
-import { escapeControls } from '../../wire/byte-codec.js';
+import { escapeControls } from '../../base/control-characters.js';
 import { parseCount, parsePort, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
 import { createParser, onInterrupt, parse, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';

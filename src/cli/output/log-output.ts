@@ -2,7 +2,7 @@
  * What a command that runs for weeks prints: one line for each thing, with its time and level, on standard
  * output. JSON for machines, text for people, or text for the journal of systemd, which adds the time itself.
  */
-import { escapeControlsInLines } from '../../wire/byte-codec.js';
+import { escapeControlsInLines } from '../../base/control-characters.js';
 import { Output, toJsonLine } from './output.js';
 
 /** From the least to the most that is told. */

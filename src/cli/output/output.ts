@@ -2,7 +2,7 @@
  * What a command prints: lines for people or JSON lines on standard output, warnings, errors and
  * the progress on standard error. A reader that goes away never stops a transfer.
  */
-import { escapeControls, escapeControlsInLines } from '../../wire/byte-codec.js';
+import { escapeControls, escapeControlsInLines } from '../../base/control-characters.js';
 import { breaksLines, LiveView, type View } from './live-view.js';
 
 export interface OutputOptions {

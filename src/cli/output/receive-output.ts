@@ -15,7 +15,7 @@ import type {
   IncomingStatus,
   TurnedAwayEvent,
 } from '../../session/receiver-events.js';
-import { escapeControls } from '../../wire/byte-codec.js';
+import { escapeControls } from '../../base/control-characters.js';
 import type { OnComplete } from '../on-complete.js';
 import type { ViewSize } from './live-view.js';
 import type { Output } from './output.js';

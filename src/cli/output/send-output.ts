@@ -11,7 +11,7 @@ import {
 import type { SkippedEntry } from '../../node/disk/source/object-source.js';
 import type { SendEvent, SendResult } from '../../node/session/send-options.js';
 import type { SessionReceiverStatus } from '../../session/sender-events.js';
-import { escapeControls } from '../../wire/byte-codec.js';
+import { escapeControls } from '../../base/control-characters.js';
 import { describeOffload } from './describe-offload.js';
 import type { Output } from './output.js';
 import { printOddity, printOtherAddress, printPortRefused } from './print-event.js';

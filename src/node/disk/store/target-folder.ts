@@ -10,7 +10,7 @@ import { access, constants, lstat, mkdir, realpath, rmdir, stat } from 'node:fs/
 import { dirname, join } from 'node:path';
 import type { ErrorCode } from '../../../base/errors.js';
 import { P2mpError } from '../../../base/errors.js';
-import { escapeControls } from '../../../wire/byte-codec.js';
+import { escapeControls } from '../../../base/control-characters.js';
 import { fileError } from '../../system-error.js';
 import { makeFolders, syncFolder } from '../fsync.js';
 import { SpreadMap } from './spread-map.js';

@@ -18,7 +18,7 @@ import { createManifest } from '../../../../src/object/manifest.js';
 
 const objectId = 'cd'.repeat(32);
 const projectFolder = fileURLToPath(new URL('../../../../', import.meta.url));
-const storeUrl = pathToFileURL(join(projectFolder, 'src/node/session/part-store.ts')).href;
+const storeUrl = pathToFileURL(join(projectFolder, 'src/node/disk/parts/part-store.ts')).href;
 
 function createFiles(sizesBytes: readonly number[]): Manifest {
   return createManifest(
