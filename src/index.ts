@@ -32,4 +32,4 @@ export type {
   SendOptions,
   SendResult,
   TrustReceiver,
-} from './node/session/send-options.js';
+} from './node/send-options.js';

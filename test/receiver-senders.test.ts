@@ -1,5 +1,5 @@
 import t from 'tap';
-import { countedLoss, DrivenReceiver } from '../../support/driven-receiver.js';
+import { countedLoss, DrivenReceiver } from './support/driven-receiver.js';
 
 /** A whole transfer of one segment with an end marker. */
 function transferOne(driven: DrivenReceiver, from: string, text: string): void {

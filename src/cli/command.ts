@@ -1,9 +1,9 @@
 /** What every command shares: options, wrong use, errors, signals and the way out. */
 import type { Argv } from 'yargs';
 import yargs from 'yargs';
+import { escapeControlsInLines } from '../base/control-characters.js';
 import { P2mpError } from '../base/errors.js';
 import { packageVersion } from '../node/package-version.js';
-import { escapeControlsInLines } from '../base/control-characters.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode, exitCodeHelp } from './exit-code.js';
 import type { Interrupt } from './interrupts.js';

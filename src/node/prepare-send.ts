@@ -14,7 +14,7 @@ import { chooseGroup, groupSource } from './net/group-address.js';
 import { PathFit } from './net/path-fit.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
 import { resolveReceivers } from './net/resolve-receivers.js';
-import type { SendOptions } from './session/send-options.js';
+import type { SendOptions } from './send-options.js';
 
 export interface PreparedSend {
   /** Open: the caller closes it. */

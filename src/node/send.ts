@@ -16,7 +16,7 @@ import { findUnreachable } from './net/routes.js';
 import { SendErrorLog } from './net/send-error-log.js';
 import { SocketRunner } from './net/socket-runner.js';
 import { prepareSend } from './prepare-send.js';
-import type { SendOptions, SendResult } from './session/send-options.js';
+import type { SendOptions, SendResult } from './send-options.js';
 
 /**
  * Sends to every receiver. Receivers that fail do not make it reject: see the result.

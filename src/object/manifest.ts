@@ -3,9 +3,9 @@
  * follows in the manifest's order, one behind the other, as one run of bytes.
  */
 
+import { escapeControls } from '../base/control-characters.js';
 import type { Steps } from '../base/steps.js';
 import { finishSteps } from '../base/steps.js';
-import { escapeControls } from '../base/control-characters.js';
 import { ByteReader, ByteWriter } from '../wire/byte-codec.js';
 import type { NameFault, Platform } from './entry-name.js';
 import { checkEntryName, readEntryName } from './entry-name.js';

@@ -32,8 +32,8 @@ import type {
   TurnedAwayEvent,
 } from './receiver-events.js';
 import { receiverLimits } from './receiver-limits.js';
-import { SessionSteps } from './stepper.js';
 import { TurnedAwayLog } from './turned-away-log.js';
+import { WorkQueue } from './work-queue.js';
 
 export interface SessionReceiverOptions {
   readonly crypto: SessionCrypto;
@@ -66,7 +66,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
   private readonly turnedAway = new TurnedAwayLog();
   private readonly counts = { complete: 0, failed: 0, refused: 0, internalErrors: 0 };
-  private readonly steps = new SessionSteps();
+  private readonly steps = new WorkQueue();
   private isDraining = false;
   /** When the input came that is being handled. */
   private inputAtMs: TimeMs = 0;

@@ -4,8 +4,8 @@ import { chmodSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSy
 import { join } from 'node:path';
 import t from 'tap';
 import { PartStore } from '../../src/node/disk/parts/part-store.js';
+import type { PartStoreOptions } from '../../src/node/disk/parts/part-store-options.js';
 import { fileModeFor } from '../../src/node/disk/store/kept-modes.js';
-import type { PartStoreOptions } from '../../src/node/session/part-store-options.js';
 import type { Entry } from '../../src/object/manifest.js';
 import { createManifest } from '../../src/object/manifest.js';
 import { SessionHost, sendTo } from '../support/session-host.js';

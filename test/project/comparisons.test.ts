@@ -7,11 +7,12 @@ import { projectFolder } from '../support/processes.js';
 
 /** Where bytes are compared otherwise, and what they are: nothing that anybody could find by trying. */
 const others: Readonly<Record<string, string>> = {
-  'node/session/object-source.ts': 'names, for their order',
-  'node/session/walk-entries.ts': 'names, for their order',
-  'node/session/part-files.ts': 'content of a file with content that was verified',
-  'node/session/part-journal.ts': 'the header of a file of our own',
-  'node/session/placed-files.ts': 'its own notes on files, by hashes that no peer is shown',
+  'node/disk/source/object-source.ts': 'names, for their order',
+  'node/disk/source/walk-entries.ts': 'names, for their order',
+  'cli/text-of-arguments.ts': 'what was typed, with its own text',
+  'node/disk/parts/part-files.ts': 'content of a file with content that was verified',
+  'node/disk/parts/part-journal.ts': 'the header of a file of our own',
+  'node/disk/store/placed-files.ts': 'its own notes on files, by hashes that no peer is shown',
 };
 
 t.test('the one function finds any difference, wherever it is', (t) => {
@@ -39,16 +40,14 @@ t.test('it looks at all bytes: nothing in it leaves early', (t) => {
 t.test('sessions compare bytes by it, and by nothing else', (t) => {
   const found = new Set<string>();
   const users: string[] = [];
-  for (const folder of ['session', 'node/session']) {
-    for (const name of readdirSync(join(projectFolder, 'src', folder))) {
-      const path = `${folder}/${name}`;
-      const source = readFileSync(join(projectFolder, 'src', path), 'utf8');
-      if (/Buffer\.compare|\.equals\(|timingSafeEqual/.test(source)) found.add(path);
-      if (/isEqualBytes\(/.test(source)) users.push(path);
-    }
+  const names = readdirSync(join(projectFolder, 'src'), { recursive: true, encoding: 'utf8' });
+  for (const path of names.filter((name) => name.endsWith('.ts'))) {
+    const source = readFileSync(join(projectFolder, 'src', path), 'utf8');
+    if (/Buffer\.compare|\.equals\(|timingSafeEqual/.test(source)) found.add(path);
+    if (/isEqualBytes\(/.test(source)) users.push(path);
   }
   t.same([...found].sort(), Object.keys(others).sort());
-  for (const path of ['session/cookies.ts', 'session/block-seal.ts']) {
+  for (const path of ['security/cookies.ts', 'security/block-seal.ts']) {
     t.ok(users.includes(path), `${path}: what strangers may try`);
   }
   t.end();

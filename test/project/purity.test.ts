@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../../', import.meta.url));
 const biome = join(root, 'node_modules/@biomejs/biome/bin/biome');
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 
@@ -80,7 +80,7 @@ t.test('lint reports clocks, timers, chance and Node in the core', (t) => {
     ["import { open } from 'node:fs';\nexport const x = open;", 'no Node interface'],
     ["import type { Stats } from 'node:fs';\nexport type X = Stats;", 'no Node interface'],
   ];
-  for (const folder of ['src', 'src/simulator', 'src/experiment', 'src/session']) {
+  for (const folder of ['src', 'src/base', 'src/transfer', 'src/session', 'src/experiment']) {
     const path = (i: number) => `${folder}/probe-${i}.ts`;
     const errors = lint(Object.fromEntries(impure.map(([source], i) => [path(i), source])));
     impure.forEach(([source, message], i) => {

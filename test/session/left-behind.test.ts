@@ -1,9 +1,9 @@
 /** Who is left behind leaves the group, so that it does not fill its path, and completes all the same. */
 import t from 'tap';
-import { Bottleneck } from '../../../src/simulator/bottleneck.js';
-import { SessionFlow } from '../../../src/simulator/session-flow.js';
-import { Simulation } from '../../../src/simulator/simulation.js';
-import { delegate } from '../../support/scenario-run.js';
+import { Bottleneck } from '../../src/simulator/bottleneck.js';
+import { SessionFlow } from '../../src/simulator/session-flow.js';
+import { Simulation } from '../../src/simulator/simulation.js';
+import { delegate } from '../support/scenario-run.js';
 
 const mbit = 125_000;
 const sizeBytes = 15e6;

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { escapeControls } from '../../base/control-characters.js';
 import { P2mpError } from '../../base/errors.js';
 import { formatBytes, formatPlural } from '../../base/format.js';
 import { defaultPort } from '../../classic/config.js';
@@ -10,8 +11,7 @@ import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
 import { planSend, send as sendObject } from '../../node/send.js';
-import type { SendOptions, SendResult, TrustReceiver } from '../../node/session/send-options.js';
-import { escapeControls } from '../../base/control-characters.js';
+import type { SendOptions, SendResult, TrustReceiver } from '../../node/send-options.js';
 import { parseCount, parsePort, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
 import { createParser, onInterrupt, parse, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';

@@ -1,5 +1,6 @@
 /** What `p2mp receive` prints: a row per session on a terminal, JSON lines, and each session's end. */
 import { formatAddress } from '../../base/address.js';
+import { escapeControls } from '../../base/control-characters.js';
 import {
   bytesPerSec,
   formatBytes,
@@ -15,7 +16,6 @@ import type {
   IncomingStatus,
   TurnedAwayEvent,
 } from '../../session/receiver-events.js';
-import { escapeControls } from '../../base/control-characters.js';
 import type { OnComplete } from '../on-complete.js';
 import type { ViewSize } from './live-view.js';
 import type { Output } from './output.js';

@@ -1,4 +1,6 @@
 /** What `p2mp send` prints: the live table, events as JSON lines, and the summary. */
+
+import { escapeControls } from '../../base/control-characters.js';
 import {
   bytesPerSec,
   formatBytes,
@@ -9,9 +11,8 @@ import {
   formatSeconds,
 } from '../../base/format.js';
 import type { SkippedEntry } from '../../node/disk/source/object-source.js';
-import type { SendEvent, SendResult } from '../../node/session/send-options.js';
+import type { SendEvent, SendResult } from '../../node/send-options.js';
 import type { SessionReceiverStatus } from '../../session/sender-events.js';
-import { escapeControls } from '../../base/control-characters.js';
 import { describeOffload } from './describe-offload.js';
 import type { Output } from './output.js';
 import { printOddity, printOtherAddress, printPortRefused } from './print-event.js';

@@ -1,6 +1,6 @@
 /** Whom to trust, as files of keys say: the policies that `send` and `receive` are given. */
 import { P2mpError } from '../../base/errors.js';
-import type { TrustReceiver } from '../session/send-options.js';
+import type { TrustReceiver } from '../send-options.js';
 import type { AuthorizedSenders } from './authorized-senders.js';
 import { fingerprint, formatPublicKey } from './key-files.js';
 import type { KnownReceivers } from './known-receivers.js';

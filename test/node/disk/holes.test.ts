@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { canHaveHoles, findHoles } from '../../../src/node/disk/holes.js';
 import { PartStore } from '../../../src/node/disk/parts/part-store.js';
+import type { PartStoreOptions } from '../../../src/node/disk/parts/part-store-options.js';
 import { checkTarget, FileSink } from '../../../src/node/disk/store/file-sink.js';
-import type { PartStoreOptions } from '../../../src/node/session/part-store-options.js';
 import { createManifest } from '../../../src/object/manifest.js';
 import { SessionHost, sendTo, sha256 } from '../../support/session-host.js';
 

@@ -6,7 +6,6 @@ import { RangeSet } from '../../../base/range-set.js';
 import type { Manifest } from '../../../object/manifest.js';
 import { commonAllocationBytes } from '../../../session/object-limits.js';
 import { forEachInTurns, namesPerTurn } from '../../in-turns.js';
-import type { PartStoreOptions } from '../../session/part-store-options.js';
 import { fileError } from '../../system-error.js';
 import { canHaveHoles } from '../holes.js';
 import type { ContentFile } from '../store/content-layout.js';
@@ -30,6 +29,7 @@ import { makePrivateFolder, partPaths, removeIfEmpty } from './part-folder.js';
 import { PartJournal, readJournal } from './part-journal.js';
 import { PartLock } from './part-lock.js';
 import { writeOrigin } from './part-origin.js';
+import type { PartStoreOptions } from './part-store-options.js';
 import { removePartFolder } from './remove-part.js';
 
 const defaultMaxOpenFiles = 16;

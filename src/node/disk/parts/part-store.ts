@@ -9,7 +9,6 @@ import type { Range } from '../../../base/range-set.js';
 import { RangeSet } from '../../../base/range-set.js';
 import { forEachInTurns } from '../../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
-import type { PartStoreOptions } from '../../session/part-store-options.js';
 import { fileError } from '../../system-error.js';
 import { slicesOf, syncFolder } from '../fsync.js';
 import type { ContentFile, Piece } from '../store/content-layout.js';
@@ -22,6 +21,7 @@ import { WriteBehind } from '../store/write-behind.js';
 import type { OpenedPart } from './open-part.js';
 import { openPart } from './open-part.js';
 import { removeIfEmpty } from './part-folder.js';
+import type { PartStoreOptions } from './part-store-options.js';
 import { removePartFolder } from './remove-part.js';
 
 export type { ExistingFiles } from '../../../wire/messages.js';

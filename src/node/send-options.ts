@@ -1,16 +1,16 @@
 /** What a push is asked for, what it reports on the way, and how it ends. */
-import type { P2mpError } from '../../base/errors.js';
+import type { P2mpError } from '../base/errors.js';
 import type {
   SessionReceiverStatus,
   SessionSenderEvent,
   SessionSenderResult,
-} from '../../session/sender-events.js';
-import type { ExistingFiles } from '../../wire/messages.js';
-import type { ObjectSource } from '../disk/source/object-source.js';
-import type { KeyPair } from '../keys/key-files.js';
-import type { MulticastChoice } from '../net/group-address.js';
-import type { Offload } from '../net/offload/offload-socket.js';
-import type { ServerSpec } from '../net/resolve-receivers.js';
+} from '../session/sender-events.js';
+import type { ExistingFiles } from '../wire/messages.js';
+import type { ObjectSource } from './disk/source/object-source.js';
+import type { KeyPair } from './keys/key-files.js';
+import type { MulticastChoice } from './net/group-address.js';
+import type { Offload } from './net/offload/offload-socket.js';
+import type { ServerSpec } from './net/resolve-receivers.js';
 
 /**
  * Decides on a receiver by its key.

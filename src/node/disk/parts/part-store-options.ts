@@ -1,9 +1,9 @@
 /** What a store of parts is opened with. */
-import type { Manifest } from '../../object/manifest.js';
-import type { ExistingFiles } from '../../wire/messages.js';
-import type { PartOrigin } from '../disk/parts/part-origin.js';
-import type { FileBudget } from '../disk/store/file-budget.js';
-import type { PlacedFiles } from '../disk/store/placed-files.js';
+import type { Manifest } from '../../../object/manifest.js';
+import type { ExistingFiles } from '../../../wire/messages.js';
+import type { FileBudget } from '../store/file-budget.js';
+import type { PlacedFiles } from '../store/placed-files.js';
+import type { PartOrigin } from './part-origin.js';
 
 export interface PartStoreOptions {
   /** The folder everything goes into; made if missing. */

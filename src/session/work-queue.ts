@@ -6,7 +6,7 @@ import type { TimeMs } from '../base/machine.js';
 import { Queue } from '../base/queue.js';
 import type { IncomingSession } from './incoming-session.js';
 
-export class SessionSteps {
+export class WorkQueue {
   /** When the next step is due. */
   dueAtMs: TimeMs = Infinity;
   private readonly waiting = new Queue<IncomingSession>();
