@@ -1,6 +1,6 @@
 /** A local user who may write to the folder of a key or of a list of trusted keys could exchange it for one of its own. */
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { AuthorizedSenders } from '../../src/node/keys/authorized-senders.js';
 import {
@@ -49,6 +49,29 @@ t.test('a key or list in a folder that anybody may write to is refused', { skip 
   for (const [name, from] of load) await t.resolves(from(files), `${name}: a group is known`);
   chmodSync(links, 0o777);
   for (const [, from] of load) await t.rejects(from(links), { message: `exchange it in ${links}` });
+});
+
+t.test('a folder further up that anybody may write to is refused as well', { skip }, async (t) => {
+  const { files, links, load } = await createPlace(t);
+  const root = dirname(files);
+  chmodSync(root, 0o777);
+  for (const [, from] of load) {
+    await t.rejects(from(files), { message: `exchange it in ${root} (mode 0777)` });
+    await t.rejects(from(links), { message: `exchange it in ${root} (mode 0777)` });
+  }
+  chmodSync(root, 0o1777);
+  for (const [name, from] of load) await t.resolves(from(files), `${name}: a sticky folder`);
+  chmodSync(root, 0o755);
+});
+
+t.test("another user's folder in a sticky one is refused", { skip: noRoot }, async (t) => {
+  const { files, load } = await createPlace(t);
+  const root = dirname(files);
+  chmodSync(root, 0o1777);
+  chownSync(files, 1000, 1000);
+  for (const [, from] of load) {
+    await t.rejects(from(files), { message: `exchange it in ${root} (mode 1777)` });
+  }
 });
 
 t.test('where each may exchange its own files alone, the owner counts', { skip }, async (t) => {
