@@ -2,38 +2,144 @@
  * The portable core: protocol, engine and simulator, without any Node or browser interface. The
  * same machines run on real sockets, in virtual time and in a web page.
  */
-export * from './base/address.js';
-export * from './base/checksum.js';
-export * from './base/errors.js';
-export * from './base/machine.js';
+export type { Address } from './base/address.js';
+export { formatAddress, networkOf, sameAddress } from './base/address.js';
+export type { OddByteHalf } from './base/checksum.js';
+export { internetChecksum, sameChecksum } from './base/checksum.js';
+export type { ErrorCode } from './base/errors.js';
+export { P2mpError } from './base/errors.js';
+export type { Hash } from './base/hash.js';
+export type { Machine, Shell, TimeMs, Transmit } from './base/machine.js';
+export { datagramsOf, Runner, stoppedTimeMs } from './base/machine.js';
 export type { Random } from './base/random.js';
 export { createRandom } from './base/random.js';
-export * from './base/rtt.js';
-export * from './classic/config.js';
+export type { PortRefusedEvent, RefusalCode } from './base/refusal.js';
+export type { RttLimits } from './base/rtt.js';
+export { RttEstimator } from './base/rtt.js';
+export {
+  defaultPort,
+  maxDatagramSizeBytes,
+  maxMssBytes,
+  maxSegmentCount,
+  maxWindowBlocks,
+  receiverDefaults,
+  senderDefaults,
+  timeoutDefaults,
+} from './classic/config.js';
 export type { Diagnosis, DiagnosisEvent, DiagnosisKind } from './classic/packet-diagnosis.js';
-export * from './classic/receiver-events.js';
-export * from './classic/segment.js';
-export * from './classic/sender-events.js';
+export type { ReceiverEvent, TransferEnd, TransferResult } from './classic/receiver-events.js';
+export type { Geometry } from './classic/segment.js';
+export {
+  blockOffsetBytes,
+  blockSizeBytes,
+  checkMss,
+  createGeometry,
+  firstSegment,
+  segmentOffsetBytes,
+  segmentSizeBytes,
+  segmentsInBlock,
+} from './classic/segment.js';
+export type { ReceiverOutcome, SenderEvent, SenderResult } from './classic/sender-events.js';
 export type { SenderOptions, TimeoutSpec } from './classic/sender-options.js';
-export * from './experiment/theory.js';
-export * from './loss.js';
-export type { Entry, FileEntry, FolderEntry, LinkEntry, Manifest } from './object/manifest.js';
+export type { StopAndWait } from './experiment/theory.js';
+export {
+  deviationOfDelayMs,
+  meanDelayMs,
+  meanRounds,
+  varianceOfRounds,
+} from './experiment/theory.js';
+export type { GilbertElliottSpec, LossModel, LossSpec } from './loss.js';
+export { burstLoss, createLossModel, meanLoss } from './loss.js';
+export type { NameFault, Platform } from './object/entry-name.js';
+export type {
+  Entry,
+  FileEntry,
+  FolderEntry,
+  LinkEntry,
+  Manifest,
+  ManifestFault,
+  RefusedManifest,
+} from './object/manifest.js';
 export { createManifest, decodeManifest, encodeManifest } from './object/manifest.js';
-export * from './packet.js';
-export * from './receiver.js';
-export type { Handshake, SessionCrypto } from './security/crypto.js';
-export * from './sender.js';
+export type {
+  AckPacket,
+  DataPacket,
+  DecodeFault,
+  EndPacket,
+  Packet,
+  PayloadCheck,
+} from './packet.js';
+export {
+  abortMark,
+  checkPayload,
+  copyHeader,
+  decode,
+  describe,
+  encodeAbort,
+  encodeAbortAck,
+  encodeAck,
+  encodeData,
+  encodeIdentify,
+  encodeIdentifyAck,
+  fieldOffset,
+  headerSizeBytes,
+  identifyMark,
+  isAbortMarker,
+  isIdentifyMarker,
+  packetType,
+} from './packet.js';
+export type { OtherAddressEvent } from './path/candidate-addresses.js';
+export type { ReceiverOptions } from './receiver.js';
+export { Receiver } from './receiver.js';
+export type { Handshake, HashInProgress, SessionCrypto } from './security/crypto.js';
+export { Sender } from './sender.js';
 export type { SessionReceiverOptions } from './session/receiver.js';
 export { SessionReceiver } from './session/receiver.js';
-export * from './session/receiver-events.js';
+export type {
+  IncomingInfo,
+  IncomingResult,
+  IncomingStatus,
+  InternalErrorEvent,
+  SessionReceiverEvent,
+  SessionReceiverResult,
+  TurnedAwayEvent,
+} from './session/receiver-events.js';
 export { SessionSender } from './session/sender.js';
-export * from './session/sender-events.js';
+export type {
+  SessionReceiverOutcome,
+  SessionReceiverStatus,
+  SessionSenderEvent,
+  SessionSenderResult,
+} from './session/sender-events.js';
 export type { SessionSenderOptions } from './session/sender-options.js';
-export * from './simulator/link.js';
-export * from './simulator/session-transfer.js';
-export * from './simulator/simulation.js';
-export * from './simulator/trace.js';
-export * from './simulator/transfer.js';
+export type { HostFate } from './simulator/crashable-host.js';
+export type { Deliver, LinkCounts, LinkFate, LinkOptions } from './simulator/link.js';
+export { createLinkCounts, Link } from './simulator/link.js';
+export { simulateSession } from './simulator/session-transfer.js';
+export type {
+  SessionIncident,
+  SettledReceiver,
+  SimulatedReceiverOptions,
+  SimulatedSessionOptions,
+  SimulatedSessionReceiver,
+  SimulatedSessionResult,
+} from './simulator/session-transfer-options.js';
+export type {
+  HostOptions,
+  HostRunner,
+  HostShell,
+  SimulationOptions,
+} from './simulator/simulation.js';
+export { SimulatedHost, Simulation } from './simulator/simulation.js';
+export type { TraceRecord } from './simulator/trace.js';
+export { formatTraceLine } from './simulator/trace.js';
+export type {
+  SimulatedReceiverResult,
+  SimulatedTransferOptions,
+  SimulatedTransferResult,
+} from './simulator/transfer.js';
+export { createContent, receiverSeed, simulateTransfer } from './simulator/transfer.js';
+export type { SessionPeerStatus } from './transfer/peer.js';
 export type { ReceiverSpec } from './transfer/receiver-spec.js';
 export type { FaultCounts, FaultEvent, FaultKind } from './wire/faults.js';
 export type { ExistingFiles } from './wire/messages.js';

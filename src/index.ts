@@ -1,5 +1,6 @@
 /** p2mp for Node: the portable core, P2MP-FTP and sessions over real sockets. */
 export * from './core.js';
+export type { SkippedEntry } from './node/disk/source/walk-entries.js';
 export type {
   FileReceiverEvent,
   FileTransferResult,
@@ -8,8 +9,9 @@ export type {
 export { FileReceiver } from './node/file-receiver.js';
 export type { FileSenderEvent, SendFileOptions, SendFileResult } from './node/file-sender.js';
 export { sendFile } from './node/file-sender.js';
+export type { AuthorizedSender } from './node/keys/authorized-senders.js';
 export { AuthorizedSenders } from './node/keys/authorized-senders.js';
-export type { KeyPair } from './node/keys/key-files.js';
+export type { KeyPair, PublicKeyLine, SaveOptions } from './node/keys/key-files.js';
 export {
   defaultKeyFolder,
   fingerprint,
@@ -19,11 +21,13 @@ export {
   parsePublicKey,
   saveKeyPair,
 } from './node/keys/key-files.js';
+export type { ReceiverCheck } from './node/keys/known-receivers.js';
 export { KnownReceivers } from './node/keys/known-receivers.js';
 export type { AskAboutReceiver } from './node/keys/trust.js';
 export { refuseUnlessAuthorized, trustKnownReceivers } from './node/keys/trust.js';
 export type { MulticastChoice } from './node/net/group-address.js';
-export type { ServerSpec } from './node/net/resolve-receivers.js';
+export type { Offload } from './node/net/offload/offload-socket.js';
+export type { FoundReceiver, ServerSpec } from './node/net/resolve-receivers.js';
 export type { ReceiveEvent, ReceiveOptions, ReceivingTotals } from './node/receive.js';
 export { Receiving, receive } from './node/receive.js';
 export { planSend, send } from './node/send.js';

@@ -35,6 +35,7 @@ export const abortMark = 0xdead;
  */
 export const identifyMark = 0xc0de;
 
+/** A packet with one segment of the file (PROTOCOL 2). */
 export interface DataPacket {
   readonly kind: 'data';
   readonly sequence: number;
@@ -45,6 +46,7 @@ export interface DataPacket {
   readonly payload: Uint8Array;
 }
 
+/** A cumulative ACK: segments 0 to `sequence` have arrived (PROTOCOL 3.4). */
 export interface AckPacket {
   readonly kind: 'ack';
   readonly sequence: number;
@@ -60,6 +62,7 @@ export interface EndPacket {
   readonly sequence: number;
 }
 
+/** Any packet of P2MP-FTP, decoded. */
 export type Packet = DataPacket | AckPacket | EndPacket;
 
 /** Why bytes are no packet. */
@@ -127,6 +130,7 @@ export function encodeData(sequence: number, payload: Uint8Array): Uint8Array {
   return bytes;
 }
 
+/** The packet by which a sender ends a transfer early. */
 export function encodeAbort(sequence: number): Uint8Array {
   return encodeHeader(sequence, abortMark, packetType.data);
 }
@@ -146,6 +150,7 @@ export function encodeAbortAck(sequence: number | undefined): Uint8Array {
   return encodeHeader(sequence ?? 0xffffffff, abortMark, packetType.ack);
 }
 
+/** An ACK of segments 0 to `sequence` (PROTOCOL 3.4). */
 export function encodeAck(sequence: number): Uint8Array {
   return encodeHeader(sequence, 0, packetType.ack);
 }

@@ -33,6 +33,7 @@ import {
 import type { FaultKind } from './wire/faults.js';
 import { FaultLog } from './wire/faults.js';
 
+/** Options of a P2MP-FTP receiver. */
 export interface ReceiverOptions {
   /** The loss service: which data packets to throw away on arrival. */
   readonly loss?: LossModel;
@@ -45,6 +46,10 @@ export interface ReceiverOptions {
   readonly isOwnAddress?: (address: Address) => boolean;
 }
 
+/**
+ * The P2MP-FTP receiver as a machine: orders segments, acknowledges them and detects the end
+ * (PROTOCOL 5).
+ */
 export class Receiver implements Machine<ReceiverEvent> {
   private readonly loss: LossModel;
   private readonly idleTimeoutMs: number;
@@ -87,6 +92,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     return this.transfer?.sizeBytes ?? 0;
   }
 
+  /** Takes a datagram from any sender; what is not a packet of this protocol is counted. */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const packet = decode(bytes);
     if (this.isOwnAddress(from)) {

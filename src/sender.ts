@@ -70,6 +70,7 @@ type Phase =
   | 'ending'
   | 'done';
 
+/** The P2MP-FTP sender as a machine: one window of blocks for all receivers (PROTOCOL 4). */
 export class Sender implements Machine<SenderEvent> {
   readonly geometry: Geometry;
   readonly peers: readonly Peer[];
@@ -223,6 +224,7 @@ export class Sender implements Machine<SenderEvent> {
     this.advancePhase(nowMs);
   }
 
+  /** Takes a datagram from any address; what is not an ACK of a receiver is counted. */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const packet = decode(bytes);
     if (typeof packet === 'string' || packet.kind !== 'ack') {

@@ -12,6 +12,7 @@ export function formatAddress(address: Address): string {
     : `${address.host}:${address.port}`;
 }
 
+/** Whether both are the same host and port. */
 export function sameAddress(a: Address, b: Address): boolean {
   return a.port === b.port && a.host === b.host;
 }

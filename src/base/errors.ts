@@ -5,6 +5,7 @@
  */
 import { escapeControls, escapeControlsInLines } from './control-characters.js';
 
+/** The stable code of a P2mpError; docs/COMMANDS.md lists them with their exit codes. */
 export type ErrorCode =
   | 'INVALID_ARGUMENT'
   | 'INVALID_PLAN'

@@ -9,6 +9,7 @@ import { assert } from './assert.js';
 /** Milliseconds since any fixed moment; it never goes back. */
 export type TimeMs = number;
 
+/** Bytes to send to one place: one datagram, or a batch that is cut every `datagramSizeBytes`. */
 export interface Transmit {
   readonly to: Address;
   /** Stays as it is, so that a shell may hold on to it; of a batch, until all of it has been answered. */
@@ -31,7 +32,12 @@ export function* datagramsOf({ bytes, datagramSizeBytes }: Transmit): Iterable<U
   }
 }
 
+/**
+ * A protocol machine without input or output of its own: it is called with datagrams and timeouts,
+ * and polled for what follows from them.
+ */
 export interface Machine<Event> {
+  /** Takes a datagram, or a batch where the machine accepts batches. */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void;
   /** Call when the time that `pollTimeout` gave has come; early or late calls do no harm. */
   handleTimeout(nowMs: TimeMs): void;
@@ -57,9 +63,11 @@ export function stoppedTimeMs(nowMs: TimeMs, dueAtMs: TimeMs): number {
 
 /** What a machine is run by: real sockets and clocks, or simulated ones. */
 export interface Shell<Event> {
+  /** The time of the shell in milliseconds; it never goes back. */
   now(): TimeMs;
   /** False while datagrams pile up below; the shell calls `drain` again once they have left. */
   canTransmit(): boolean;
+  /** Sends what a machine transmits. */
   transmit(transmit: Transmit): void;
   /** May feed the machine (hand it the bytes it asks for), never drain it. */
   handleEvent(event: Event): void;
@@ -76,11 +84,13 @@ export class Runner<Event> {
     private readonly shell: Shell<Event>,
   ) {}
 
+  /** Passes a datagram to the machine and drains it. */
   handleDatagram(from: Address, bytes: Uint8Array): void {
     this.machine.handleDatagram(this.shell.now(), from, bytes);
     this.drain();
   }
 
+  /** Lets the machine handle its deadline and drains it. */
   handleTimeout(): void {
     this.machine.handleTimeout(this.shell.now());
     this.drain();

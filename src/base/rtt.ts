@@ -17,6 +17,7 @@ export interface RttLimits {
   readonly maxBackoffMs: number;
 }
 
+/** Smoothed round-trip time and retransmission timeout in milliseconds, after RFC 6298. */
 export class RttEstimator {
   private smoothedMs: number | undefined;
   private variationMs = 0;

@@ -30,6 +30,7 @@ export const timeoutDefaults = {
   maxMs: 60_000,
 } as const;
 
+/** What a P2MP-FTP sender uses for options that are left out. */
 export const senderDefaults = {
   /** A receiver that acknowledges nothing new for this long is given up on (PROTOCOL 4.6). */
   giveUpAfterMs: 10_000,
@@ -49,6 +50,7 @@ export const senderDefaults = {
   nextNumberAcks: 3,
 } as const;
 
+/** What a P2MP-FTP receiver uses for options that are left out. */
 export const receiverDefaults = {
   /** Silence after which a transfer without an end marker is taken as ended (PROTOCOL 5.4). */
   idleTimeoutMs: 30_000,

@@ -10,10 +10,14 @@ import { fieldOffset, headerSizeBytes } from '../packet.js';
 import { explainChecksum } from './checksum-diagnosis.js';
 import { numberingMistake } from './numbering.js';
 
+/** What is wrong with a peer, in one word. */
 export type DiagnosisKind =
   /** Not a header of 8 bytes and the data, but text, an object of a language, or too little. */
   'format' | 'type' | 'checksum' | 'numbering';
 
+/**
+ * What a machine concludes about a peer that does not follow the protocol, and from which packets.
+ */
 export interface Diagnosis {
   readonly kind: DiagnosisKind;
   /** What came, what the protocol wants, and the likely mistake: one sentence each. */

@@ -14,6 +14,7 @@ export type TransferEnd =
   /** Nothing came any more. */
   | 'silence';
 
+/** What a P2MP-FTP receiver reports. */
 export type ReceiverEvent =
   /** A transfer begins: make ready to store it. */
   | { readonly type: 'open'; readonly from: string }
@@ -37,6 +38,7 @@ export type ReceiverEvent =
   /** A transfer is over, for better or worse. */
   | { readonly type: 'done'; readonly result: TransferResult };
 
+/** How one incoming transfer ended, with its figures. */
 export interface TransferResult {
   readonly from: string;
   readonly status: 'complete' | 'failed' | 'aborted';

@@ -7,6 +7,7 @@ import { P2mpError } from '../base/errors.js';
 import { maxSegmentsPerBlock } from '../wire/sizes.js';
 import { maxMssBytes, maxSegmentCount } from './config.js';
 
+/** How a file is cut into blocks and segments. Sizes are in bytes. */
 export interface Geometry {
   readonly sizeBytes: number;
   readonly mssBytes: number;
@@ -73,6 +74,7 @@ export function firstSegment(geometry: Geometry, blockIndex: number): number {
   return Math.min(blockIndex * geometry.segmentsPerBlock, geometry.segmentCount);
 }
 
+/** How many segments a block has; the last one may have fewer. */
 export function segmentsInBlock(geometry: Geometry, blockIndex: number): number {
   return firstSegment(geometry, blockIndex + 1) - firstSegment(geometry, blockIndex);
 }
@@ -82,16 +84,19 @@ export function segmentOffsetBytes(geometry: Geometry, segmentIndex: number): nu
   return Math.min(segmentIndex * geometry.mssBytes, geometry.sizeBytes);
 }
 
+/** Payload of a segment; the last one may be shorter than the MSS. */
 export function segmentSizeBytes(geometry: Geometry, segmentIndex: number): number {
   return (
     segmentOffsetBytes(geometry, segmentIndex + 1) - segmentOffsetBytes(geometry, segmentIndex)
   );
 }
 
+/** Bytes of the file before a block. */
 export function blockOffsetBytes(geometry: Geometry, blockIndex: number): number {
   return segmentOffsetBytes(geometry, firstSegment(geometry, blockIndex));
 }
 
+/** Payload of all segments of a block. */
 export function blockSizeBytes(geometry: Geometry, blockIndex: number): number {
   return blockOffsetBytes(geometry, blockIndex + 1) - blockOffsetBytes(geometry, blockIndex);
 }

@@ -5,6 +5,7 @@ import type { OtherAddressEvent } from '../path/candidate-addresses.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { PeerStatus } from './peer.js';
 
+/** What a P2MP-FTP sender reports, and the blocks that it needs. */
 export type SenderEvent =
   /** Hand these bytes of the object to `provideBlock`. */
   | {
@@ -30,6 +31,7 @@ export type SenderEvent =
   /** Every receiver's outcome is known, and nothing will be sent any more. */
   | { readonly type: 'done'; readonly result: SenderResult };
 
+/** How a transfer ended for one receiver. */
 export interface ReceiverOutcome {
   readonly receiver: string;
   readonly address: string;
@@ -51,6 +53,7 @@ export interface ReceiverOutcome {
   readonly rttMs?: number;
 }
 
+/** Figures of a P2MP-FTP transfer once it has ended. */
 export interface SenderResult {
   readonly sizeBytes: number;
   readonly segmentCount: number;

@@ -15,6 +15,7 @@ export type TimeoutSpec =
       readonly maxMs?: number;
     };
 
+/** Options of a P2MP-FTP sender. Times are in milliseconds, sizes in bytes. */
 export interface SenderOptions {
   readonly receivers: readonly ReceiverSpec[];
   readonly sizeBytes: number;

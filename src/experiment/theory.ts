@@ -34,6 +34,7 @@ export function varianceOfRounds(receivers: number, loss: number): number {
   return meanSquare - meanRounds(receivers, loss) ** 2;
 }
 
+/** Parameters of the stop-and-wait model (docs/THEORY.md). Times are in milliseconds. */
 export interface StopAndWait {
   readonly receivers: number;
   readonly loss: number;

@@ -12,6 +12,7 @@ import { SendErrorLog } from './net/send-error-log.js';
 import type { SocketRunnerOptions } from './net/socket-runner.js';
 import { SocketRunner } from './net/socket-runner.js';
 
+/** Options of FileReceiver.open: where to listen and what to write. */
 export interface ReceiveFileOptions {
   /** 0 for any free port. */
   readonly port: number;
@@ -23,9 +24,11 @@ export interface ReceiveFileOptions {
   readonly loss?: LossModel;
   readonly idleTimeoutMs?: number;
   readonly mustEnd?: boolean;
+  /** Called with everything that happens, as it happens. */
   readonly onEvent?: (event: FileReceiverEvent) => void;
 }
 
+/** The end of one incoming transfer, with the file that it left. */
 export interface FileTransferResult extends TransferResult {
   /** SHA-256 of the stored file in hexadecimal, where it is complete. */
   readonly sha256?: string;
@@ -33,6 +36,7 @@ export interface FileTransferResult extends TransferResult {
   readonly error?: P2mpError;
 }
 
+/** What a FileReceiver reports while it runs. */
 export type FileReceiverEvent =
   | Extract<ReceiverEvent, { type: 'open' | 'loss' | 'fault' | 'diagnosis' }>
   | { readonly type: 'done'; readonly result: FileTransferResult }

@@ -13,6 +13,7 @@ import { findUnreachable } from './net/routes.js';
 import { SendErrorLog } from './net/send-error-log.js';
 import { SocketRunner } from './net/socket-runner.js';
 
+/** Options of `sendFile`. */
 export interface SendFileOptions {
   readonly servers: readonly ServerSpec[];
   readonly path: string;
@@ -27,6 +28,7 @@ export interface SendFileOptions {
   readonly onEvent?: (event: FileSenderEvent) => void;
 }
 
+/** What `sendFile` reports while it runs. */
 export type FileSenderEvent =
   | Exclude<SenderEvent, { type: 'need' | 'check-source' }>
   /** The file is open, the hosts are known, sending begins. */
@@ -34,6 +36,7 @@ export type FileSenderEvent =
   /** The first datagram that the system refused, of each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
+/** The end of a P2MP-FTP transfer, for all receivers. */
 export interface SendFileResult extends SenderResult {
   /** SHA-256 of the file in hexadecimal; undefined where it was not read to its end. */
   readonly sha256?: string;

@@ -36,6 +36,7 @@ import { noOffload } from './net/offload/offload-socket.js';
 import { SendErrorLog } from './net/send-error-log.js';
 import { SocketRunner } from './net/socket-runner.js';
 
+/** Options of `receive`: where to listen, whom to trust and where to write. */
 export interface ReceiveOptions {
   /** Everything goes below it; made if missing. */
   readonly dir: string;
@@ -86,9 +87,11 @@ export interface ReceiveOptions {
   readonly classic?: Omit<ReceiveFileOptions, 'port' | 'bind'>;
   /** Stops it, as `close` does. */
   readonly signal?: AbortSignal;
+  /** Called with everything that happens, as it happens. */
   readonly onEvent?: (event: ReceiveEvent) => void;
 }
 
+/** What a session receiver reports while it runs. */
 export type ReceiveEvent =
   | Extract<SessionReceiverEvent, { type: 'offer' | 'turned-away' | 'fault' | 'internal-error' }>
   /** A block that was here is not the object's; it comes again, alone. */
@@ -149,6 +152,7 @@ interface Sums {
   badBlocks: number;
 }
 
+/** Counts of a session receiver since it started. */
 export interface ReceivingTotals extends Readonly<Sums>, SessionReceiverResult {}
 
 function addTo(sums: Sums, status: IncomingStatus): void {
@@ -158,6 +162,7 @@ function addTo(sums: Sums, status: IncomingStatus): void {
   sums.badBlocks += status.badBlocks;
 }
 
+/** A running session receiver. */
 export class Receiving {
   /** Resolves once it is closed and its disk work is done. */
   readonly closed: Promise<void>;

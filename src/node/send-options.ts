@@ -22,6 +22,7 @@ export type TrustReceiver = (
   receiverKey: Uint8Array,
 ) => Promise<string | undefined> | string | undefined;
 
+/** Options of `send`: what to send, to whom, and how. */
 export interface SendOptions {
   /** Files and folders; `-` is `input`. */
   readonly paths: readonly string[];
@@ -48,9 +49,11 @@ export interface SendOptions {
   readonly signal?: AbortSignal;
   /** How often `progress` is told; 1000 if left out. */
   readonly progressIntervalMs?: number;
+  /** Called with everything that happens, as it happens. */
   readonly onEvent?: (event: SendEvent) => void;
 }
 
+/** What `send` reports while it runs. */
 export type SendEvent =
   | Extract<
       SessionSenderEvent,
@@ -86,6 +89,7 @@ export type SendEvent =
   /** The first datagram that the system refused, of each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
+/** The end of a session, for all receivers. */
 export interface SendResult extends SessionSenderResult {
   readonly label: string;
   readonly entryCount: number;

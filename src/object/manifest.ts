@@ -11,6 +11,7 @@ import type { NameFault, Platform } from './entry-name.js';
 import { checkEntryName, readEntryName } from './entry-name.js';
 import { EntryOrder } from './entry-order.js';
 
+/** A regular file in a manifest. */
 export interface FileEntry {
   readonly kind: 'file';
   /** Relative, parts separated by slashes. */
@@ -22,6 +23,7 @@ export interface FileEntry {
   readonly sizeBytes: number;
 }
 
+/** A folder in a manifest; folders come before what they hold. */
 export interface FolderEntry {
   readonly kind: 'folder';
   readonly name: string;
@@ -36,8 +38,10 @@ export interface LinkEntry {
   readonly target: string;
 }
 
+/** One entry of a manifest. */
 export type Entry = FileEntry | FolderEntry | LinkEntry;
 
+/** What an object consists of: its entries, in their order, and their total size in bytes. */
 export interface Manifest {
   /** In the order of `compareNames`: a folder comes just before what is in it, and no name comes twice. */
   readonly entries: readonly Entry[];
@@ -56,6 +60,7 @@ export type ManifestFault =
   /** A link's target is absolute, or leads out of the object. */
   | 'link-leaves';
 
+/** Why a manifest was refused, and at which name. */
 export interface RefusedManifest {
   readonly fault: ManifestFault;
   /** The entry that is at fault, as printable text. */
@@ -72,12 +77,14 @@ export const manifestStep = { entryCount: 1000, sizeBytes: 64 * 1024 } as const;
 
 const entryKinds = ['file', 'folder', 'link'] as const;
 
+/** Makes a manifest of entries in their order (SESSIONS 4.5), with their total size. */
 export function createManifest(entries: readonly Entry[]): Manifest {
   let contentSizeBytes = 0;
   for (const entry of entries) if (entry.kind === 'file') contentSizeBytes += entry.sizeBytes;
   return { entries, contentSizeBytes };
 }
 
+/** The bytes of a manifest (SESSIONS 4.5). */
 export function encodeManifest(manifest: Manifest): Uint8Array {
   return finishSteps(encodeInSteps(manifest));
 }

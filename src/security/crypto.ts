@@ -19,11 +19,13 @@ export interface Handshake {
 
 /** A digest of bytes that come in pieces. */
 export interface HashInProgress {
+  /** Adds bytes to the digest. */
   update(bytes: Uint8Array): void;
   /** Once, at the end. */
   digest(): Uint8Array;
 }
 
+/** The cryptography that sessions need, provided by the shell (SECURITY, "How"). */
 export interface SessionCrypto {
   /** Unpredictable bytes. */
   random(sizeBytes: number): Uint8Array;
@@ -49,7 +51,10 @@ export interface SessionCrypto {
   ): Uint8Array | undefined;
   /** Processor time of a responder for one whole handshake. */
   readonly handshakeCostMs: number;
-  /** @param prologue what both sides must agree on beforehand */
+  /**
+   * Begins one side of a handshake.
+   * @param prologue what both sides must agree on beforehand
+   */
   startHandshake(role: 'initiator' | 'responder', prologue: Uint8Array): Handshake;
 }
 

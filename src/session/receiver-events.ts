@@ -15,6 +15,7 @@ export interface IncomingInfo {
   readonly contentSizeBytes: number;
 }
 
+/** What a session receiver reports, and the work that it asks its shell to do. */
 export type SessionReceiverEvent =
   /** A sender offers an object. */
   | { readonly type: 'offer'; readonly info: IncomingInfo }
@@ -106,6 +107,7 @@ export interface IncomingResult extends IncomingStatus {
   readonly reason?: string;
 }
 
+/** How one incoming session ended. */
 export interface SessionReceiverResult {
   readonly complete: number;
   readonly failed: number;

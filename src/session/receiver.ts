@@ -35,13 +35,17 @@ import { receiverLimits } from './receiver-limits.js';
 import { TurnedAwayLog } from './turned-away-log.js';
 import { WorkQueue } from './work-queue.js';
 
+/** Options of a session receiver: keys, trust and limits. */
 export interface SessionReceiverOptions {
   readonly crypto: SessionCrypto;
   /** What this receiver calls itself. */
   readonly name: string;
   /** Whose rules the names of files must meet. */
   readonly platform: Platform;
-  /** @returns why a sender is not let in; undefined for one that is trusted */
+  /**
+   * Decides whom to trust, by the public key.
+   * @returns why a sender is not let in; undefined for one that is trusted
+   */
   readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
   readonly maxSessions?: number;
   /** Of one object, on the disk: each entry takes whole blocks. */
@@ -55,6 +59,10 @@ export interface SessionReceiverOptions {
   readonly idleMs?: number;
 }
 
+/**
+ * The receiver of sessions as a machine: any number of sessions from any number of senders on one
+ * port (SESSIONS 3 to 6).
+ */
 export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly crypto: SessionCrypto;
   private readonly handshakes: IncomingHandshakes;
@@ -144,6 +152,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     this.sessions.get(session)?.handleWritten(nowMs, sizeBytes);
   }
 
+  /** The sessions in progress. */
   statuses(nowMs: TimeMs): IncomingStatus[] {
     const statuses: IncomingStatus[] = [];
     for (const session of this.sessions.values()) {
@@ -153,11 +162,15 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     return statuses;
   }
 
+  /** Counts since the start. */
   result(): SessionReceiverResult {
     return { ...this.counts, faults: this.faults.toCounts() };
   }
 
-  /** @param bytes one datagram, or several from one sender that came together */
+  /**
+   * Takes a datagram, or several from one address that arrived together.
+   * @param bytes one datagram, or several from one sender that came together
+   */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     this.inputAtMs = nowMs;
     let offset = 0;

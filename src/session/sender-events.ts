@@ -5,6 +5,7 @@ import type { OtherAddressEvent } from '../path/candidate-addresses.js';
 import type { SessionPeerStatus } from '../transfer/peer.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 
+/** What a session sender reports, and the blocks that it needs. */
 export type SessionSenderEvent =
   /** Hand these bytes of the content to `provideBlock`. */
   | {
@@ -71,6 +72,7 @@ export interface SessionReceiverOutcome extends SessionReceiverStatus {
   readonly status: 'complete' | 'failed' | 'refused' | 'aborted';
 }
 
+/** Figures of a session once it has ended. */
 export interface SessionSenderResult {
   readonly contentSizeBytes: number;
   readonly elapsedMs: number;

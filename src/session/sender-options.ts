@@ -10,6 +10,7 @@ import type { ExistingFiles, Offer } from '../wire/messages.js';
 import { encodeMessage } from '../wire/messages.js';
 import { segmentsPerBlockFor } from '../wire/segment-size.js';
 
+/** Options of a session sender: the object, the receivers, keys, rate and limits. */
 export interface SessionSenderOptions {
   readonly receivers: readonly ReceiverSpec[];
   /** What people call the object. */

@@ -40,6 +40,10 @@ import { ContentGate } from './start-barrier.js';
 
 type Phase = 'open' | 'checking' | 'confirmed' | 'done';
 
+/**
+ * The sender of one session as a machine: invites the receivers, sends the object and repairs what
+ * they miss (SESSIONS 3 to 6).
+ */
 export class SessionSender implements Machine<SessionSenderEvent> {
   readonly session: number;
   readonly geometry: SessionGeometry;
@@ -219,6 +223,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.advance(nowMs);
   }
 
+  /** Takes a datagram from any address; what no receiver sent is counted. */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const packet = decodeSession(bytes);
     if (typeof packet === 'string') {

@@ -2,6 +2,7 @@
 import type { Machine } from '../base/machine.js';
 import type { SimulatedHost, Simulation } from './simulation.js';
 
+/** What happens to a host: a kill, a power failure, a restart. */
 export type HostFate =
   /** Killed: its memory is gone, and what its disk had not made durable. */
   | 'kill'

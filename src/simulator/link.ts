@@ -9,6 +9,7 @@ import { createRandom } from '../base/random.js';
 import type { LossModel, LossSpec } from '../loss.js';
 import { createLossModel } from '../loss.js';
 
+/** Properties of a link; a property that is left out does not limit anything. */
 export interface LinkOptions {
   /** Time on the way, after the queue. */
   readonly delayMs?: number;
@@ -40,6 +41,7 @@ export interface LinkOptions {
 /** What becomes of a datagram on a link. */
 export type LinkFate = 'delivered' | 'lost' | 'queue-full';
 
+/** What happened to the datagrams of a link. */
 export interface LinkCounts {
   sent: number;
   lost: number;
@@ -49,6 +51,7 @@ export interface LinkCounts {
   reordered: number;
 }
 
+/** Counts of a link that has carried nothing yet. */
 export function createLinkCounts(): LinkCounts {
   return { sent: 0, lost: 0, queueFull: 0, corrupted: 0, duplicated: 0, reordered: 0 };
 }
@@ -56,6 +59,7 @@ export function createLinkCounts(): LinkCounts {
 /** Takes a datagram that comes out at the far end. */
 export type Deliver = (atMs: TimeMs, bytes: Uint8Array) => void;
 
+/** A one-way link in virtual time: loss, delay, rate and a bounded queue. */
 export class Link {
   readonly counts = createLinkCounts();
 

@@ -13,6 +13,7 @@ import type { HostFate } from './crashable-host.js';
 import type { LinkCounts, LinkOptions } from './link.js';
 import type { SimulationOptions } from './simulation.js';
 
+/** What happens to a host or its network, and when. */
 export interface SessionIncident {
   readonly atMs: TimeMs;
   /** A receiver by number from 0, or the sender. */
@@ -50,6 +51,7 @@ export interface SimulatedSessionOptions
   readonly receivers?: readonly SimulatedReceiverOptions[];
   /** Whether there is a group; and which receivers it reaches, all if left out. */
   readonly hasGroup?: boolean;
+  /** Which receivers the group reaches, by index; all if left out. */
   readonly groupReaches?: (receiver: number) => boolean;
   readonly incidents?: readonly SessionIncident[];
   readonly sendTimeMs?: number;
@@ -62,6 +64,7 @@ export interface SimulatedSessionOptions
   readonly maxSteps?: number;
   /** What a test puts between a machine and its network, in each life of its host. */
   readonly wrapSender?: (sender: SessionSender) => Machine<SessionSenderEvent>;
+  /** The same for the receivers. */
   readonly wrapReceiver?: (receiver: SessionReceiver) => Machine<SessionReceiverEvent>;
 }
 
@@ -71,6 +74,7 @@ export interface SettledReceiver {
   readonly outcome: SessionReceiverOutcome;
 }
 
+/** How a simulated session ended at one receiver. */
 export interface SimulatedSessionReceiver {
   readonly name: string;
   /** Of each session that ended here. */
@@ -84,6 +88,7 @@ export interface SimulatedSessionReceiver {
   readonly endedAtMs: TimeMs | undefined;
 }
 
+/** How a simulated session ended, at the sender and at each receiver. */
 export interface SimulatedSessionResult {
   /** Of each life of the sender that came to its end. */
   readonly sender: readonly SessionSenderResult[];

@@ -16,6 +16,7 @@ import type {
 import { Simulation } from './simulation.js';
 import { createContent } from './transfer.js';
 
+/** Runs a whole session in virtual time, with incidents if wanted. */
 export function simulateSession(options: SimulatedSessionOptions): SimulatedSessionResult {
   const simulation = new Simulation(options);
   const content = createContent(options.seed, options.contentSizeBytes);

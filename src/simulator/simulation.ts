@@ -15,12 +15,14 @@ import type { LinkOptions } from './link.js';
 import { Link } from './link.js';
 import type { TraceRecord } from './trace.js';
 
+/** Options of a simulation. */
 export interface SimulationOptions {
   readonly seed: string;
   /** Takes each record as it happens; `formatTraceLine` makes a line of it. */
   readonly trace?: (record: TraceRecord) => void;
 }
 
+/** Properties of a host of a simulation. */
 export interface HostOptions {
   /**
    * Serial time that the host spends on sending one datagram: its program's or its interface's.
@@ -31,6 +33,7 @@ export interface HostOptions {
 
 const simulatedPort = 7735;
 
+/** Virtual time: hosts, links, and an event queue that advances the clock. */
 export class Simulation {
   readonly seed: string;
   private currentMs: TimeMs = 0;
@@ -102,6 +105,7 @@ export class Simulation {
     this.at(this.currentMs, () => host.drain());
   }
 
+  /** Makes a one-way link whose random numbers depend on its name. */
   createLink(name: string, options: LinkOptions = {}): Link {
     return new Link(name, this.seed, options);
   }
@@ -126,6 +130,7 @@ export class Simulation {
     this.groups.set(group, members);
   }
 
+  /** Takes a host out of a multicast group. */
   leaveGroup(group: string, host: string): void {
     this.groups.get(group)?.delete(host);
   }
@@ -216,8 +221,10 @@ export class Simulation {
   }
 }
 
-type HostShell = Omit<Shell<never>, 'handleEvent'>;
-type HostRunner = Pick<Runner<never>, 'handleDatagram' | 'handleTimeout' | 'drain'>;
+/** What a simulated host offers its Runner. */
+export type HostShell = Omit<Shell<never>, 'handleEvent'>;
+/** What a simulated host drives: the Runner of its machine. */
+export type HostRunner = Pick<Runner<never>, 'handleDatagram' | 'handleTimeout' | 'drain'>;
 
 /** A machine on the simulated network. */
 export class SimulatedHost {
@@ -252,6 +259,7 @@ export class SimulatedHost {
     if (!this.isDown) this.runner?.drain();
   }
 
+  /** Delivers a datagram to the host; a host that is down loses it. */
   receive(from: string, bytes: Uint8Array): void {
     this.runner?.handleDatagram(Simulation.address(from), bytes);
   }

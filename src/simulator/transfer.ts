@@ -17,6 +17,7 @@ import { createLinkCounts } from './link.js';
 import type { SimulationOptions } from './simulation.js';
 import { type SimulatedHost, Simulation } from './simulation.js';
 
+/** A P2MP-FTP transfer in virtual time: file, receivers, links, loss and seed. */
 export interface SimulatedTransferOptions
   extends SimulationOptions,
     Omit<SenderOptions, 'receivers'> {
@@ -38,6 +39,7 @@ export interface SimulatedTransferOptions
   readonly deadlineMs?: TimeMs;
 }
 
+/** Figures of a simulated transfer, and those of its receivers. */
 export interface SimulatedTransferResult {
   /** Undefined where the sender was not done by the deadline. */
   readonly sender: SenderResult | undefined;
@@ -52,6 +54,7 @@ export interface SimulatedTransferResult {
   readonly links: LinkCounts;
 }
 
+/** How a simulated transfer ended at one receiver. */
 export interface SimulatedReceiverResult {
   readonly name: string;
   readonly transfers: readonly TransferResult[];
@@ -63,6 +66,7 @@ export interface SimulatedReceiverResult {
   readonly maxUnwrittenBytes: number;
 }
 
+/** Runs a whole P2MP-FTP transfer in virtual time. */
 export function simulateTransfer(options: SimulatedTransferOptions): SimulatedTransferResult {
   const simulation = new Simulation(options);
   const content = createContent(options.seed, options.sizeBytes);

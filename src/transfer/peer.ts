@@ -15,6 +15,7 @@ import type { Lack, ReceiverState } from '../wire/report.js';
 import type { Rounds } from './rounds.js';
 import type { SessionBlock } from './sealed-block.js';
 
+/** Where a receiver is in a session, or how it ended. */
 export type SessionPeerStatus =
   /** Not heard yet, or not heard any more; it is called again and again. */
   | 'calling'

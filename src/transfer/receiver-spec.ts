@@ -2,6 +2,7 @@
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 
+/** One receiver of a transfer: its name, and the addresses to try in order. */
 export interface ReceiverSpec {
   /** What people call it; events and results name it by this. */
   readonly name: string;

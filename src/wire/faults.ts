@@ -7,6 +7,7 @@ import { formatAddress } from '../base/address.js';
 import type { DecodeFault } from '../packet.js';
 import { describe } from '../packet.js';
 
+/** Why a datagram was dropped, or what was wrong with it. docs/COMMANDS.md explains each kind. */
 export type FaultKind =
   | DecodeFault
   /** A data packet's payload does not match its checksum. */
@@ -70,6 +71,7 @@ export type FaultKind =
   /** An object whose names or sizes are refused. */
   | 'bad-object';
 
+/** How often each kind of fault occurred; kinds that did not occur are left out. */
 export type FaultCounts = Readonly<Partial<Record<FaultKind, number>>>;
 
 /** The first fault of its kind, in words. */

@@ -26,11 +26,16 @@ interface TrustFile {
   readonly stamp: string | undefined;
 }
 
+/** A line of the file of authorized senders. */
 export interface AuthorizedSender {
   /** What stands behind the key; may be empty. */
   readonly comment: string;
 }
 
+/**
+ * The senders that a receiver accepts, from a file with one public key per line. The file is read
+ * again when it changes.
+ */
 export class AuthorizedSenders {
   private senders: ReadonlyMap<string, AuthorizedSender> = new Map();
   private stamp: string | undefined;

@@ -53,11 +53,13 @@ export function publicPathOf(path: string): string {
   return `${path}.pub`;
 }
 
+/** Makes a new key pair from the randomness of the system. */
 export async function generateKeyPair(): Promise<KeyPair> {
   const { privateKey } = await promisify(generateNodeKeyPair)('x25519');
   return exportKeyPair(privateKey);
 }
 
+/** How `saveKeyPair` treats files that exist. */
 export interface SaveOptions {
   /** Whether a pair that is there may be overwritten. */
   readonly force?: boolean;
@@ -154,6 +156,7 @@ export function formatPublicKey(publicKey: Uint8Array, comment: string): string 
   return `${keyKind} ${Buffer.from(publicKey).toString('base64')} ${trimmed}`.trimEnd();
 }
 
+/** A public key as text, with its comment. */
 export interface PublicKeyLine {
   readonly publicKey: Uint8Array;
   /** May be empty. */

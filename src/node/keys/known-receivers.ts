@@ -13,6 +13,7 @@ import { fileError } from '../system-error.js';
 import { badLine, readTrustLines, type TrustLine } from './authorized-senders.js';
 import { formatPublicKey, makeFolder, parsePublicKey } from './key-files.js';
 
+/** What the file says of a receiver: known, unknown, or known by another key. */
 export type ReceiverCheck =
   | { readonly status: 'known' }
   | { readonly status: 'unknown' }
@@ -26,6 +27,7 @@ interface KnownReceiver {
   readonly lineNumber: number;
 }
 
+/** The public keys of receivers by address, in a file like known_hosts of SSH. */
 export class KnownReceivers {
   private receivers: ReadonlyMap<string, KnownReceiver> = new Map();
 
@@ -41,7 +43,10 @@ export class KnownReceivers {
     return list;
   }
 
-  /** @param name `host:port`, or `[address]:port` for IPv6 */
+  /**
+   * Compares a key with the one that the file has for an address.
+   * @param name `host:port`, or `[address]:port` for IPv6
+   */
   check(name: string, publicKey: Uint8Array): ReceiverCheck {
     const known = this.receivers.get(idOf(name));
     if (known === undefined) return { status: 'unknown' };

@@ -9,6 +9,7 @@ import { checkIsHost } from './receiver-address.js';
 import { resolveHost } from './resolve-host.js';
 import { findNoRoute } from './routes.js';
 
+/** A receiver as a user names it: host and port. */
 export interface ServerSpec {
   /** Host name or IP address. */
   readonly host: string;

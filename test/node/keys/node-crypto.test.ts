@@ -196,7 +196,7 @@ const childScript = `
 
 /** @returns how to start handshakes in a process that has the twin in JavaScript alone */
 async function openFallback(t: Test): Promise<Start> {
-  const module = pathToFileURL(join(distFolder, 'node/session/node-crypto.js')).href;
+  const module = pathToFileURL(join(distFolder, 'node/keys/node-crypto.js')).href;
   const { NODE_OPTIONS: _, ...env } = process.env;
   const child = spawn(process.execPath, ['--input-type=module', '-e', childScript, module], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -294,7 +294,7 @@ const adderScript = `
 
 t.test('senders that add at once lose nothing, and agree on whom they both met', async (t) => {
   const path = join(t.testdir(), 'list');
-  const module = pathToFileURL(join(distFolder, 'node/session/known-receivers.js')).href;
+  const module = pathToFileURL(join(distFolder, 'node/keys/known-receivers.js')).href;
   const { NODE_OPTIONS: _, ...env } = process.env;
   const [names, count] = [['a', 'bb', 'ccc'], 15];
   const children = names.map((name) => {
