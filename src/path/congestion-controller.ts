@@ -1,5 +1,5 @@
 /**
- * How fast a lane sends, and how much of it may be under way, by models of its members' paths (after BBR:
+ * How fast a rate group sends, and how much of it may be under way, by models of its members' paths (after BBR:
  * Cardwell et al. 2016; docs/CONGESTION.md). Counts are datagrams.
  */
 import type { TimeMs } from '../base/machine.js';
@@ -8,7 +8,7 @@ import { minSpanMs } from './path-model.js';
 
 export type ControlState = 'startup' | 'drain' | 'up' | 'down' | 'cruise' | 'probe-rtt';
 
-/** A member of a lane, as far as its rate goes. */
+/** A member of a rate group, as far as its rate goes. */
 export interface PacedMember {
   readonly model: PathModel;
   /** Sent there, and neither come nor lost by what was reported. */
@@ -69,7 +69,7 @@ const mostSlackBlocks = 32;
 const startupGrowth = 1.25;
 const startupRounds = 3;
 
-/** Rounds after which a newcomer to a lane has shown what its path takes. */
+/** Rounds after which a newcomer to a rate group has shown what its path takes. */
 const provenRounds = 3;
 
 /** Below this share of what the path took, no queue lasts. */
@@ -174,7 +174,7 @@ export class RateControl {
     return Math.max(least, this.share * (Math.max(gain * product, product + slack) + held));
   }
 
-  /** The members have changed: what the lane carries is to be found out anew. */
+  /** The members have changed: what the rate group carries is to be found out anew. */
   restart(): void {
     this.enter('startup', 0);
     this.share = 1;

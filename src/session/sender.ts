@@ -295,7 +295,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private pollOf(peer: SessionPeer): Message {
     return {
       kind: 'poll',
-      burst: peer.lane?.lastWholeBurst,
+      burst: peer.rateGroup?.lastWholeBurst,
       hasTags: this.delivery.usesTags,
       leavesGroup: this.delivery.isLeftBehind(peer),
       reportGapMs: peer.returnPath.gapMs,

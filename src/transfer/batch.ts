@@ -64,7 +64,7 @@ export class BatchEncoder {
     }
   }
 
-  /** The same block goes out in another lane too. */
+  /** The same block goes out in another rate group too. */
   copy(from: SessionBlock, to: SessionBlock): void {
     to.wire ??= this.takeMemory();
     to.wire.set(wireOf(from));

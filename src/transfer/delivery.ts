@@ -1,5 +1,5 @@
 /**
- * Delivery of the blocks of one session: its lanes, what goes out for them, and what reports say. Opening a
+ * Delivery of the blocks of one session: its rate groups, what goes out for them, and what reports say. Opening a
  * session and its end are session-sender.ts.
  */
 import type { Address } from '../base/address.js';
@@ -22,7 +22,7 @@ import { callTiming, sessionDefaults } from './config.js';
 import { DigestPass } from './digest-pass.js';
 import { takeGroup, takeLacks, takeSample } from './feedback.js';
 import type { SessionPeer } from './peer.js';
-import { Lane } from './rate-group.js';
+import { RateGroup } from './rate-group.js';
 import { toGroup } from './rounds.js';
 import type { SessionBlock } from './sealed-block.js';
 import { findLaggards } from './slow-receivers.js';
@@ -60,8 +60,8 @@ const generations = { manifest: 0, content: 1 } as const;
 /** When to try again to ask a receiver, where too many are asked at once. */
 const pollPutOffMs = 10;
 
-/** Who is left behind beyond these shares a lane with another. */
-const maxCatchUpLanes = 8;
+/** Who is left behind beyond these shares a rate group with another. */
+const maxCatchUpRateGroups = 8;
 
 /** What one of them may have of the blocks in flight. */
 const catchUpShare = 1 / 16;
@@ -79,15 +79,15 @@ export class Delivery {
   private readonly encoder: BatchEncoder;
   private readonly joiner: BatchJoiner;
   /** The main one first. */
-  private readonly lanes: Lane[] = [];
-  private readonly main: Lane;
+  private readonly rateGroups: RateGroup[] = [];
+  private readonly main: RateGroup;
   private readonly digestPass: DigestPass;
   private readonly maxBlocks: number;
   /** Of a rate that is set. */
   private readonly pacer = new Pacer();
   /** Something was held back for that rate's sake. */
   private isPaced = false;
-  /** What catch-up lanes have a right to send before the main one does, in bytes. */
+  /** What catch-up rate groups have a right to send before the main one does, in bytes. */
   private catchUpCredit = 0;
   /** Undefined before anything was sent. */
   private lastBurst: number | undefined;
@@ -105,8 +105,8 @@ export class Delivery {
     this.joiner = new BatchJoiner((nowMs) => this.pollBatch(nowMs), geometry.segmentsPerBlock);
     const { maxInFlightBytes } = sessionDefaults;
     this.maxBlocks = Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes));
-    this.main = this.addLane();
-    for (const peer of peers) peer.lane = this.main;
+    this.main = this.addRateGroup();
+    for (const peer of peers) peer.rateGroup = this.main;
     this.digestPass = new DigestPass({
       firstBlock: geometry.manifestBlockCount,
       endBlock: geometry.blockCount,
@@ -128,13 +128,13 @@ export class Delivery {
 
   /** Whether it was too slow for the others, and is served by unicast at its own pace. */
   isLeftBehind(peer: SessionPeer): boolean {
-    return peer.lane !== this.main;
+    return peer.rateGroup !== this.main;
   }
 
   /** Whether a receiver has nothing in flight and needs nothing more of what is known. */
   owesNothing(peer: SessionPeer): boolean {
     if (!peer.needed.isEmpty) return false;
-    for (const { rounds } of this.lanes) {
+    for (const { rounds } of this.rateGroups) {
       for (const block of rounds.window) if (block.isPending(peer.index)) return false;
     }
     return true;
@@ -144,7 +144,7 @@ export class Delivery {
   openContent(): void {
     if (this.isContentOpen) return;
     this.isContentOpen = true;
-    for (const lane of this.lanes) lane.wake();
+    for (const rateGroup of this.rateGroups) rateGroup.wake();
     this.advance();
   }
 
@@ -153,7 +153,9 @@ export class Delivery {
     assert(bytes.length === sizeOfBlock(geometry, index), 'a block of its size');
     // By the time the bytes are there, the session may be over.
     const isForDigest = this.digestPass.take(index);
-    const isInFlight = this.lanes.some(({ rounds }) => rounds.window.find(index) !== undefined);
+    const isInFlight = this.rateGroups.some(
+      ({ rounds }) => rounds.window.find(index) !== undefined,
+    );
     if (!isForDigest && !isInFlight) return;
     if (!isManifestBlock(geometry, index)) {
       const leaf = hashLeaf(hash, bytes);
@@ -164,10 +166,10 @@ export class Delivery {
       }
       this.tree.set(place, leaf);
     }
-    for (const lane of this.lanes) {
-      const block = lane.rounds.window.find(index);
+    for (const rateGroup of this.rateGroups) {
+      const block = rateGroup.rounds.window.find(index);
       if (block === undefined || block.hasBytes) continue;
-      lane.fill(block, () => this.encoder.load(block, bytes));
+      rateGroup.fill(block, () => this.encoder.load(block, bytes));
     }
     this.advance();
   }
@@ -176,16 +178,16 @@ export class Delivery {
     takeSample(nowMs, peer, report, this.lastBurst);
     const mayHearGroup = this.options.group !== undefined && !this.isLeftBehind(peer);
     takeGroup(peer, report, mayHearGroup, this.groupDatagramsSent);
-    peer.lane?.takeWindow(peer, report.windowBlocks);
+    peer.rateGroup?.takeWindow(peer, report.windowBlocks);
     // Bursts that were not sent yet: somebody makes data up.
     const isMadeUp =
       report.throughBurst !== undefined &&
       (this.lastBurst === undefined || burstsAhead(report.throughBurst, this.lastBurst) > 0);
     this.encoder.usesTags ||= report.wantsTags || isMadeUp;
-    const { lane } = peer;
-    if (lane !== undefined) {
-      takeLacks(lane.rounds.window, peer, report, this.lastBurst);
-      lane.handleReport(nowMs, peer);
+    const { rateGroup } = peer;
+    if (rateGroup !== undefined) {
+      takeLacks(rateGroup.rounds.window, peer, report, this.lastBurst);
+      rateGroup.handleReport(nowMs, peer);
     }
     this.leaveLaggards(nowMs);
     this.advance();
@@ -194,10 +196,10 @@ export class Delivery {
   /** A receiver has begun to take part, has left, or has fallen silent. */
   handleChange(peer: SessionPeer): void {
     if (!peer.isServed) {
-      peer.lane?.release(peer);
+      peer.rateGroup?.release(peer);
       if (peer.isSettled) peer.needed.clear();
     }
-    for (const lane of this.lanes) lane.measure();
+    for (const rateGroup of this.rateGroups) rateGroup.measure();
     this.advance();
   }
 
@@ -206,7 +208,7 @@ export class Delivery {
     peer.receivedByGroup = 0;
     peer.unicastBase = peer.unicastLog.total;
     peer.unicastOver = peer.unicastLog.total;
-    peer.groupOver = peer.lane?.groupLog.total ?? 0;
+    peer.groupOver = peer.rateGroup?.groupLog.total ?? 0;
     peer.parts = new Map();
     peer.noteArrival();
     peer.model.restart();
@@ -214,7 +216,7 @@ export class Delivery {
 
   /** Nothing more is sent. */
   end(): void {
-    for (const lane of this.lanes) lane.end();
+    for (const rateGroup of this.rateGroups) rateGroup.end();
     this.joiner.clear();
     this.isContentOpen = false;
   }
@@ -229,30 +231,31 @@ export class Delivery {
     const { rateBytesPerSec } = this.options;
     this.isPaced = rateBytesPerSec !== undefined && !this.pacer.maySend(nowMs);
     if (this.isPaced) return undefined;
-    // The main lane goes first, but with a rate that is set the others are not left without.
+    // The main rate group goes first, but with a rate that is set the others are not left without.
     const isCatchUpFirst = this.catchUpCredit > 0;
-    const last = this.lanes.length - 1;
+    const last = this.rateGroups.length - 1;
     for (let i = 0; i <= last; i++) {
-      const lane = at(this.lanes, isCatchUpFirst ? last - i : i);
-      const transmit = lane.pollTransmit(nowMs);
+      const rateGroup = at(this.rateGroups, isCatchUpFirst ? last - i : i);
+      const transmit = rateGroup.pollTransmit(nowMs);
       if (transmit === undefined) continue;
-      if (rateBytesPerSec !== undefined) this.chargeRate(nowMs, lane, transmit, rateBytesPerSec);
+      if (rateBytesPerSec !== undefined)
+        this.chargeRate(nowMs, rateGroup, transmit, rateBytesPerSec);
       return transmit;
     }
     this.catchUpCredit = 0;
     return undefined;
   }
 
-  private chargeRate(nowMs: TimeMs, lane: Lane, { bytes }: Transmit, rate: number): void {
+  private chargeRate(nowMs: TimeMs, rateGroup: RateGroup, { bytes }: Transmit, rate: number): void {
     this.pacer.handleSent(nowMs, (bytes.length * 1000) / rate);
-    if (this.lanes.length === 1) return;
-    const share = lane === this.main ? catchUpRateShare : catchUpRateShare - 1;
+    if (this.rateGroups.length === 1) return;
+    const share = rateGroup === this.main ? catchUpRateShare : catchUpRateShare - 1;
     this.catchUpCredit += share * bytes.length;
   }
 
   pollTimeout(): TimeMs | undefined {
     let atMs = this.isPaced ? this.pacer.nextAtMs : Infinity;
-    for (const { rounds, nextSendAtMs } of this.lanes) {
+    for (const { rounds, nextSendAtMs } of this.rateGroups) {
       atMs = Math.min(atMs, rounds.earliestDeadlineMs ?? Infinity);
       if (!this.isPaced) atMs = Math.min(atMs, nextSendAtMs);
     }
@@ -263,15 +266,15 @@ export class Delivery {
   handleTimeout(nowMs: TimeMs): void {
     // The host may be busy: it sends when it can, and need not be woken for that.
     if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
-    for (const lane of this.lanes) {
-      lane.handleTimeout(nowMs);
-      this.pollOwing(nowMs, lane);
+    for (const rateGroup of this.rateGroups) {
+      rateGroup.handleTimeout(nowMs);
+      this.pollOwing(nowMs, rateGroup);
     }
     this.leaveLaggards(nowMs);
     this.advance();
   }
 
-  private pollOwing(nowMs: TimeMs, { rounds: { window } }: Lane): void {
+  private pollOwing(nowMs: TimeMs, { rounds: { window } }: RateGroup): void {
     // A receiver that is given up waiting for may take blocks out of the window.
     for (const block of [...window]) {
       if (window.find(block.index) !== block) continue;
@@ -287,31 +290,31 @@ export class Delivery {
     }
   }
 
-  // --- Lanes
+  // --- Rate groups
 
-  private addLane(): Lane {
+  private addRateGroup(): RateGroup {
     const { geometry, peers, reportIntervalMs, chance, rateBytesPerSec } = this.options;
-    const isMain = this.lanes.length === 0;
-    const laneBlocks = Math.max(2, Math.floor(this.maxBlocks * catchUpShare));
-    const lane = new Lane(
+    const isMain = this.rateGroups.length === 0;
+    const catchUpBlocks = Math.max(2, Math.floor(this.maxBlocks * catchUpShare));
+    const rateGroup = new RateGroup(
       {
         isMain,
         geometry,
         peers,
         reportIntervalMs,
-        maxBlocks: isMain ? this.maxBlocks : laneBlocks,
-        chance: (chance + this.lanes.length / 3) % 1,
+        maxBlocks: isMain ? this.maxBlocks : catchUpBlocks,
+        chance: (chance + this.rateGroups.length / 3) % 1,
         fixedRateBytesPerSec: isMain ? rateBytesPerSec : undefined,
       },
       this,
     );
-    if (!isMain) this.main.maxBlocks = Math.max(2, this.main.maxBlocks - laneBlocks);
-    this.lanes.push(lane);
-    return lane;
+    if (!isMain) this.main.maxBlocks = Math.max(2, this.main.maxBlocks - catchUpBlocks);
+    this.rateGroups.push(rateGroup);
+    return rateGroup;
   }
 
   private advance(): void {
-    for (const lane of this.lanes) lane.advance();
+    for (const rateGroup of this.rateGroups) rateGroup.advance();
     if (this.isContentOpen && !this.isRead && this.options.peers.some(awaitsDigest)) {
       this.digestPass.advance();
     }
@@ -322,9 +325,9 @@ export class Delivery {
     return this.tree.has(block - this.options.geometry.manifestBlockCount);
   }
 
-  /** For a lane. */
+  /** For a rate group. */
   private isBeingRead(index: number): boolean {
-    return this.lanes.some(({ rounds }) => rounds.window.find(index)?.isRead === false);
+    return this.rateGroups.some(({ rounds }) => rounds.window.find(index)?.isRead === false);
   }
 
   /** Who would hold up the others goes on at its own pace. */
@@ -334,14 +337,16 @@ export class Delivery {
     const laggards = findLaggards(nowMs, this.main.servedPeers);
     if (laggards.length === 0) return;
     for (const peer of laggards) this.leaveBehind(nowMs, peer);
-    for (const lane of this.lanes) lane.measure();
+    for (const rateGroup of this.rateGroups) rateGroup.measure();
     this.main.control.restart();
   }
 
   private leaveBehind(nowMs: TimeMs, peer: SessionPeer): void {
     this.main.release(peer);
-    const isRoom = this.lanes.length <= maxCatchUpLanes;
-    peer.lane = isRoom ? this.addLane() : at(this.lanes, 1 + (peer.index % maxCatchUpLanes));
+    const isRoom = this.rateGroups.length <= maxCatchUpRateGroups;
+    peer.rateGroup = isRoom
+      ? this.addRateGroup()
+      : at(this.rateGroups, 1 + (peer.index % maxCatchUpRateGroups));
     if (peer.hearsGroup) {
       peer.hearsGroup = false;
       this.owner.poll(nowMs, peer);
@@ -350,7 +355,7 @@ export class Delivery {
   }
 
   /** @see LaneOwner */
-  open(lane: Lane, block: SessionBlock): void {
+  open(rateGroup: RateGroup, block: SessionBlock): void {
     const { geometry, manifest } = this.options;
     const { index } = block;
     const offsetBytes = offsetOfBlock(geometry, index);
@@ -358,17 +363,17 @@ export class Delivery {
     if (isManifestBlock(geometry, index)) {
       block.generation = generations.manifest;
       const bytes = manifest.subarray(offsetBytes, offsetBytes + sizeBytes);
-      lane.fill(block, () => this.encoder.load(block, bytes));
+      rateGroup.fill(block, () => this.encoder.load(block, bytes));
       return;
     }
     block.generation = generations.content;
-    for (const { rounds } of this.lanes) {
+    for (const { rounds } of this.rateGroups) {
       const other = rounds.window.find(index);
       if (other === undefined || other === block) continue;
       // It is asked for already.
       if (!other.isRead) return;
       if (other.wire === undefined) continue;
-      lane.fill(block, () => this.encoder.copy(other, block));
+      rateGroup.fill(block, () => this.encoder.copy(other, block));
       return;
     }
     if (!this.digestPass.isReading(index)) this.owner.need(index, offsetBytes, sizeBytes);
@@ -384,7 +389,7 @@ export class Delivery {
   /** @see LaneOwner */
   transmit(
     nowMs: TimeMs,
-    lane: Lane,
+    rateGroup: RateGroup,
     block: SessionBlock,
     receiver: number,
     low: number,
@@ -393,7 +398,7 @@ export class Delivery {
     const { peers, group } = this.options;
     const burst = this.lastBurst === undefined ? 0 : (this.lastBurst + 1) & 0xffff;
     this.lastBurst = burst;
-    lane.lastBurst = burst;
+    rateGroup.lastBurst = burst;
     const count = bitCount(low) + bitCount(high);
     let repairs = 0;
     const to = receiver === toGroup ? group : at(peers, receiver).address;
@@ -401,11 +406,11 @@ export class Delivery {
     const transmit = this.encoder.encode(to, block, { low, high, burst });
     if (receiver === toGroup) {
       this.groupDatagramsSent += count;
-      lane.groupLog.add(nowMs, burst, count);
+      rateGroup.groupLog.add(nowMs, burst, count);
     } else {
       at(peers, receiver).unicastLog.add(nowMs, burst, count);
     }
-    for (const index of receiver === toGroup ? lane.groupMembers : [receiver]) {
+    for (const index of receiver === toGroup ? rateGroup.groupMembers : [receiver]) {
       const peer = at(peers, index);
       const ownRepairs = block.noteBurst(index, burst, low, high);
       peer.datagramsSent += count;

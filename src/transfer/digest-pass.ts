@@ -1,5 +1,5 @@
 /**
- * Reads the content for its digest ahead of the lanes, while a receiver that holds all of it waits for that
+ * Reads the content for its digest ahead of the rate groups, while a receiver that holds all of it waits for that
  * digest: nobody waits for the pace of another one (SESSIONS 5.8). The bytes are hashed and dropped.
  */
 
@@ -10,7 +10,7 @@ export interface DigestPassOptions {
   /** Where the content's blocks begin and end. */
   readonly firstBlock: number;
   readonly endBlock: number;
-  /** Whether the block's digest is known, or a lane is having it read. */
+  /** Whether the block's digest is known, or a rate group is having it read. */
   readonly isTaken: (block: number) => boolean;
   readonly need: (block: number) => void;
 }

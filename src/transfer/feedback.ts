@@ -24,12 +24,12 @@ export function takeSample(
   lastBurst: number | undefined,
 ): void {
   peer.segmentsLost = report.segmentsLost;
-  const { lane, unicastLog, hearsGroup } = peer;
+  const { rateGroup, unicastLog, hearsGroup } = peer;
   const { throughBurst, latestBurst, heldMs } = report;
-  if (latestBurst === undefined || lastBurst === undefined || lane === undefined) return;
+  if (latestBurst === undefined || lastBurst === undefined || rateGroup === undefined) return;
   // A burst that is not sent yet was made up.
   if (burstsAhead(lastBurst, latestBurst) < 0) return;
-  const { groupLog, control } = lane;
+  const { groupLog, control } = rateGroup;
   const sentThrough = (burst: number) =>
     unicastLog.totalThrough(burst) + (hearsGroup ? groupLog.totalThrough(burst) : 0);
   if (throughBurst !== undefined && burstsAhead(lastBurst, throughBurst) >= 0) {
@@ -97,13 +97,13 @@ export function takeGroup(
   if (hearsGroup === peer.hearsGroup) return;
   peer.hearsGroup = hearsGroup;
   // What goes to the group counts from now on, or no longer.
-  peer.groupOver = peer.lane?.groupLog.total ?? 0;
+  peer.groupOver = peer.rateGroup?.groupLog.total ?? 0;
   peer.model.restart();
-  peer.lane?.measure();
+  peer.rateGroup?.measure();
 }
 
 /**
- * @param window of the lane that serves the receiver
+ * @param window of the rate group that serves the receiver
  * @param lastBurst the last that was begun; undefined before the first
  */
 export function takeLacks(

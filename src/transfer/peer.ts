@@ -30,8 +30,8 @@ export type SessionPeerStatus =
   | 'refused'
   | 'aborted';
 
-/** What a receiver's lane is to those who know the receiver alone. */
-export interface PeerLane {
+/** What a receiver's rate group is to those who know the receiver alone. */
+export interface PeerRateGroup {
   /** The last burst of a round that has been sent whole. */
   readonly lastWholeBurst: number | undefined;
   readonly groupLog: SentLog;
@@ -83,21 +83,21 @@ export class SessionPeer {
   receivedByGroup = 0;
 
   /** Who serves it; undefined before delivery begins. */
-  lane: PeerLane | undefined;
+  rateGroup: PeerRateGroup | undefined;
   readonly model = new PathModel();
   /** The path by which its reports come back. */
   returnPath = new ReturnPath();
   /** Data datagrams to it alone; and how many of them are over, come or lost. */
   readonly unicastLog = new SentLog();
   unicastOver = 0;
-  /** How many of its lane's to the group are over; and of both, how many are not. */
+  /** How many of its rate group's to the group are over; and of both, how many are not. */
   groupOver = 0;
   inFlight = 0;
   /** What had gone to it alone when it began to count. */
   unicastBase = 0;
   /** Of blocks that it lacks and that are not in flight to it, the segments that it lacks. */
   parts: ReadonlyMap<number, Lack & { readonly kind: 'part' }> = new Map();
-  /** Since when it has been much slower than others of its lane. */
+  /** Since when it has been much slower than others of its rate group. */
   slowSinceMs: TimeMs | undefined;
 
   /** It was heard lately: rounds wait for its reports. */

@@ -1,6 +1,6 @@
 /**
- * A lane: receivers that are served together, at one pace and with one window of blocks in flight. All
- * begin in the main lane; who is left behind gets a lane of its own (SESSIONS 5.11, docs/CONGESTION.md).
+ * A rate group: receivers that are served together, at one pace and with one window of blocks in flight. All
+ * begin in the main rate group; who is left behind gets a rate group of its own (SESSIONS 5.11, docs/CONGESTION.md).
  */
 import type { TimeMs, Transmit } from '../base/machine.js';
 import type { SessionGeometry } from '../object/geometry.js';
@@ -9,21 +9,21 @@ import { RateControl } from '../path/congestion-controller.js';
 import { Pacer } from '../path/pacer.js';
 import { SentLog } from '../path/sent-bursts.js';
 import { sessionHeaderSizeBytes } from '../wire/header.js';
-import type { PeerLane, SessionPeer } from './peer.js';
+import type { PeerRateGroup, SessionPeer } from './peer.js';
 import { Rounds, toGroup } from './rounds.js';
 import { SessionBlock } from './sealed-block.js';
 
-/** What a lane asks of the delivery that it is a part of. */
-export interface LaneOwner {
+/** What a rate group asks of the delivery that it is a part of. */
+export interface RateGroupOwner {
   readonly isContentOpen: boolean;
   /** Whether every block of the content has been read; and whether this one has. */
   readonly isRead: boolean;
   isHashed(block: number): boolean;
-  /** The bytes of a block that the lane has opened are wanted. */
-  open(lane: Lane, block: SessionBlock): void;
+  /** The bytes of a block that the rate group has opened are wanted. */
+  open(rateGroup: RateGroup, block: SessionBlock): void;
   transmit(
     nowMs: TimeMs,
-    lane: Lane,
+    rateGroup: RateGroup,
     block: SessionBlock,
     receiver: number,
     low: number,
@@ -33,11 +33,11 @@ export interface LaneOwner {
   close(block: SessionBlock): void;
 }
 
-export interface LaneOptions {
+export interface RateGroupOptions {
   /** Whether it reads all of the content once, needed or not. */
   readonly isMain: boolean;
   readonly geometry: SessionGeometry;
-  /** All of the session; their `lane` says who is of this one. */
+  /** All of the session; their `rate group` says who is of this one. */
   readonly peers: readonly SessionPeer[];
   readonly reportIntervalMs: number;
   readonly maxBlocks: number;
@@ -56,13 +56,13 @@ const maxBatchMs = 5;
 /** Bursts under way that numbers of 16 bits can tell apart, with room to spare. */
 const maxBursts = 16_384;
 
-export class Lane implements PeerLane {
+export class RateGroup implements PeerRateGroup {
   readonly rounds: Rounds<SessionBlock>;
   readonly control: RateControl;
   readonly groupLog = new SentLog();
-  /** Served receivers of this lane that hear the group. */
+  /** Served receivers of this rate group that hear the group. */
   groupMembers: number[] = [];
-  /** The last burst of this lane; and the last one of a round that has been sent whole. */
+  /** The last burst of this rate group; and the last one of a round that has been sent whole. */
   lastBurst: number | undefined;
   lastWholeBurst: number | undefined;
   maxBlocks: number;
@@ -88,8 +88,8 @@ export class Lane implements PeerLane {
   private isStarved = false;
 
   constructor(
-    private readonly options: LaneOptions,
-    private readonly owner: LaneOwner,
+    private readonly options: RateGroupOptions,
+    private readonly owner: RateGroupOwner,
   ) {
     const { geometry, peers, reportIntervalMs, chance, isMain, maxBlocks } = options;
     this.cursor = geometry.manifestBlockCount;
@@ -113,14 +113,14 @@ export class Lane implements PeerLane {
     });
   }
 
-  /** Receivers that are served by this lane now. */
+  /** Receivers that are served by this rate group now. */
   get servedPeers(): readonly SessionPeer[] {
     return this.members;
   }
 
   /** Who takes part has changed. */
   measure(): void {
-    this.members = this.options.peers.filter((peer) => peer.lane === this && peer.isServed);
+    this.members = this.options.peers.filter((peer) => peer.rateGroup === this && peer.isServed);
     this.groupMembers = [];
     this.control.initialRttMs = 0;
     for (const { index, hearsGroup, model } of this.members) {
@@ -181,7 +181,7 @@ export class Lane implements PeerLane {
     this.isIdle = false;
   }
 
-  /** Bytes have come for a block that this lane has opened. */
+  /** Bytes have come for a block that this rate group has opened. */
   fill(block: SessionBlock, load: () => void): void {
     // With nobody to send it to, it was read for its digest alone.
     block.isRead = true;
@@ -306,7 +306,7 @@ export class Lane implements PeerLane {
 
   // --- Pace
 
-  /** The next batch of this lane, if its time has come. */
+  /** The next batch of this rate group, if its time has come. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
     const { isUnpaced } = this.control;
     this.isPaced = !this.hasFixedRate && !isUnpaced && !this.pacer.maySend(nowMs);

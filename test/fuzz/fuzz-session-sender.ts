@@ -164,7 +164,7 @@ class SenderUnderFire {
       () => 'something is left behind a drain',
     );
     let blocks = 0;
-    for (const { rounds } of sender['delivery']['lanes']) blocks += rounds.window.length;
+    for (const { rounds } of sender['delivery']['rateGroups']) blocks += rounds.window.length;
     const most = 2 + sessionDefaults.maxInFlightBytes / sender.geometry.blockSizeBytes;
     demand(blocks <= most, () => `${blocks} blocks in flight`);
     for (const { needed, model } of sender.peers) {

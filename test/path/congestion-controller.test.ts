@@ -1,4 +1,4 @@
-/** The states that a lane's pace goes through, and what each lets out. */
+/** The states that a rate group's pace goes through, and what each lets out. */
 import t from 'tap';
 import type { PacedMember } from '../../src/path/congestion-controller.js';
 import { RateControl } from '../../src/path/congestion-controller.js';

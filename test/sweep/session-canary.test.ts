@@ -225,7 +225,7 @@ notices('a sender that believes that its group reaches everybody', {
         handleReport.apply(this, args);
         const [, peer] = args;
         peer.hearsGroup = this['options'].group !== undefined;
-        peer.lane?.measure();
+        peer.rateGroup?.measure();
       },
     );
   },

@@ -1,4 +1,4 @@
-/** What a lane lets out at once, and which blocks it sends to whom. */
+/** What a rate group lets out at once, and which blocks it sends to whom. */
 import t from 'tap';
 import type { Address } from '../../src/base/address.js';
 import { assert } from '../../src/base/assert.js';
@@ -6,8 +6,8 @@ import { bitCount } from '../../src/base/bit-masks.js';
 import type { SessionGeometry } from '../../src/object/geometry.js';
 import { createSessionGeometry } from '../../src/object/geometry.js';
 import { SessionPeer } from '../../src/transfer/peer.js';
-import type { LaneOptions, LaneOwner } from '../../src/transfer/rate-group.js';
-import { Lane } from '../../src/transfer/rate-group.js';
+import type { RateGroupOptions, RateGroupOwner } from '../../src/transfer/rate-group.js';
+import { RateGroup } from '../../src/transfer/rate-group.js';
 import type { SessionBlock } from '../../src/transfer/sealed-block.js';
 
 const mssBytes = 1400;
@@ -28,23 +28,23 @@ interface Sent {
   readonly count: number;
 }
 
-/** A lane whose blocks are there as soon as they are asked for. */
-class DrivenLane implements LaneOwner {
+/** A rate group whose blocks are there as soon as they are asked for. */
+class DrivenRateGroup implements RateGroupOwner {
   isContentOpen = true;
   readonly isRead = false;
   readonly sent: Sent[] = [];
   readonly opened: number[] = [];
   readonly closed: number[] = [];
   readonly peers: SessionPeer[];
-  readonly lane: Lane;
+  readonly rateGroup: RateGroup;
 
-  constructor(receiverCount: number, options: Partial<LaneOptions> = {}) {
+  constructor(receiverCount: number, options: Partial<RateGroupOptions> = {}) {
     const address = { host: '192.0.2.1', port: 1 } as Address;
     this.peers = Array.from(
       { length: receiverCount },
       (_, i) => new SessionPeer(i, `r${i}`, address, rttLimits),
     );
-    this.lane = new Lane(
+    this.rateGroup = new RateGroup(
       {
         isMain: true,
         geometry,
@@ -58,22 +58,22 @@ class DrivenLane implements LaneOwner {
       this,
     );
     for (const peer of this.peers) {
-      peer.lane = this.lane;
+      peer.rateGroup = this.rateGroup;
       peer.status = 'active';
       peer.isResponsive = true;
       peer.needed.add(0, blocks);
     }
-    this.lane.measure();
+    this.rateGroup.measure();
   }
 
   isHashed(): boolean {
     return false;
   }
 
-  open(lane: Lane, block: SessionBlock): void {
+  open(rateGroup: RateGroup, block: SessionBlock): void {
     this.opened.push(block.index);
     block.generation = 1;
-    lane.fill(block, () => {
+    rateGroup.fill(block, () => {
       block.wire = new Uint8Array(1);
     });
   }
@@ -85,7 +85,7 @@ class DrivenLane implements LaneOwner {
 
   transmit(
     nowMs: number,
-    lane: Lane,
+    rateGroup: RateGroup,
     block: SessionBlock,
     receiver: number,
     low: number,
@@ -94,7 +94,7 @@ class DrivenLane implements LaneOwner {
     const count = bitCount(low) + bitCount(high);
     assert(block.wire !== undefined, 'a block that is sent is loaded');
     const burst = this.sent.length;
-    const log = receiver < 0 ? lane.groupLog : this.peers[receiver]?.unicastLog;
+    const log = receiver < 0 ? rateGroup.groupLog : this.peers[receiver]?.unicastLog;
     log?.add(nowMs, burst, count);
     this.sent.push({ atMs: nowMs, block: block.index, receiver, count });
     const bytes = new Uint8Array(count * (mssBytes + 16));
@@ -108,9 +108,9 @@ class DrivenLane implements LaneOwner {
   /** Lets all out that may go, over a time. */
   run(fromMs: number, toMs: number): void {
     for (let nowMs = fromMs; nowMs < toMs; nowMs++) {
-      this.lane.handleTimeout(nowMs);
-      this.lane.advance();
-      while (this.lane.pollTransmit(nowMs) !== undefined);
+      this.rateGroup.handleTimeout(nowMs);
+      this.rateGroup.advance();
+      while (this.rateGroup.pollTransmit(nowMs) !== undefined);
     }
   }
 
@@ -120,7 +120,7 @@ class DrivenLane implements LaneOwner {
 }
 
 t.test('before the first report, four blocks go out, at the pace of the opening', (t) => {
-  const driven = new DrivenLane(1);
+  const driven = new DrivenRateGroup(1);
   driven.run(0, 1000);
   t.equal(driven.sentCount, 4 * segmentsPerBlock);
   const lastAtMs = driven.sent.at(-1)?.atMs ?? 0;
@@ -133,7 +133,7 @@ t.test('before the first report, four blocks go out, at the pace of the opening'
 });
 
 t.test('a rate that is set makes batches small', (t) => {
-  const driven = new DrivenLane(1, { fixedRateBytesPerSec: 1e6 });
+  const driven = new DrivenRateGroup(1, { fixedRateBytesPerSec: 1e6 });
   driven.run(0, 10);
   t.ok(driven.sent.length > 0);
   t.ok(
@@ -144,9 +144,9 @@ t.test('a rate that is set makes batches small', (t) => {
 });
 
 t.test('what several receivers need goes to the group once, and counts once', (t) => {
-  const driven = new DrivenLane(3);
+  const driven = new DrivenRateGroup(3);
   for (const peer of driven.peers) peer.hearsGroup = true;
-  driven.lane.measure();
+  driven.rateGroup.measure();
   driven.run(0, 1000);
   t.ok(driven.sent.every(({ receiver }) => receiver === -1));
   t.equal(driven.sentCount, 4 * segmentsPerBlock);
@@ -154,7 +154,7 @@ t.test('what several receivers need goes to the group once, and counts once', (t
 });
 
 t.test('by unicast, the pace is that of each', (t) => {
-  const driven = new DrivenLane(3);
+  const driven = new DrivenRateGroup(3);
   driven.run(0, 1000);
   t.equal(driven.sentCount, 3 * 4 * segmentsPerBlock);
   const lastAtMs = driven.sent.at(-1)?.atMs ?? 0;
@@ -163,23 +163,23 @@ t.test('by unicast, the pace is that of each', (t) => {
 });
 
 t.test('the smallest window that a receiver reports bounds what is in flight', (t) => {
-  const driven = new DrivenLane(2);
+  const driven = new DrivenRateGroup(2);
   const [, second] = driven.peers;
   if (second !== undefined) second.windowBlocks = 2;
-  driven.lane.measure();
+  driven.rateGroup.measure();
   driven.run(0, 1000);
   t.same(driven.opened, [0, 1]);
   t.end();
 });
 
 t.test('who is no longer served needs again what was on its way', (t) => {
-  const driven = new DrivenLane(2);
+  const driven = new DrivenRateGroup(2);
   driven.run(0, 5);
   const [first, second] = driven.peers as [SessionPeer, SessionPeer];
   t.notOk(second.needed.has(0));
   second.isResponsive = false;
-  driven.lane.release(second);
-  driven.lane.measure();
+  driven.rateGroup.release(second);
+  driven.rateGroup.measure();
   t.ok(second.needed.has(0), 'of it');
   t.notOk(first.needed.has(0), 'not of the other');
   const before = driven.sent.length;
@@ -191,30 +191,30 @@ t.test('who is no longer served needs again what was on its way', (t) => {
   t.end();
 });
 
-t.test('a lane of its own reads only what is needed', (t) => {
-  const driven = new DrivenLane(1, { isMain: false });
+t.test('a rate group of its own reads only what is needed', (t) => {
+  const driven = new DrivenRateGroup(1, { isMain: false });
   const [peer] = driven.peers as [SessionPeer];
   peer.needed.clear();
   peer.needed.add(3, 4);
   peer.needed.add(7, 9);
-  driven.lane.wake();
+  driven.rateGroup.wake();
   driven.run(0, 1000);
   t.same(driven.opened, [3, 7, 8]);
   t.end();
 });
 
 t.test('a block that everybody has before its round is sent is over', (t) => {
-  const driven = new DrivenLane(2, { fixedRateBytesPerSec: 1e6 });
+  const driven = new DrivenRateGroup(2, { fixedRateBytesPerSec: 1e6 });
   for (const peer of driven.peers) peer.hearsGroup = true;
-  driven.lane.measure();
-  driven.lane.advance();
-  driven.lane.pollTransmit(0);
+  driven.rateGroup.measure();
+  driven.rateGroup.advance();
+  driven.rateGroup.pollTransmit(0);
   t.equal(driven.sent.at(-1)?.count, 3, 'only a part of it has gone to the group');
-  const block = driven.lane.rounds.window.find(0);
+  const block = driven.rateGroup.rounds.window.find(0);
   for (const { index } of driven.peers) block?.setLackingSegments(index, 0, 0);
-  driven.lane.advance();
+  driven.rateGroup.advance();
   t.same(driven.closed, [0]);
-  driven.lane.pollTransmit(100);
+  driven.rateGroup.pollTransmit(100);
   t.equal(driven.sent.at(-1)?.block, 1, 'the next one follows');
   t.end();
 });
