@@ -289,7 +289,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** Who was left behind need not listen to the group. */
   private offerTo(peer: SessionPeer): Offer {
-    return this.delivery.isLeftBehind(peer) ? { ...this.offer, groupHost: '' } : this.offer;
+    return this.delivery.isSlowReceiver(peer) ? { ...this.offer, groupHost: '' } : this.offer;
   }
 
   private pollOf(peer: SessionPeer): Message {
@@ -297,7 +297,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       kind: 'poll',
       burst: peer.rateGroup?.lastWholeBurst,
       hasTags: this.delivery.usesTags,
-      leavesGroup: this.delivery.isLeftBehind(peer),
+      leavesGroup: this.delivery.isSlowReceiver(peer),
       reportGapMs: peer.returnPath.gapMs,
     };
   }
@@ -474,7 +474,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.delivery.handleReport(nowMs, peer, report);
     if (hasNewGap) this.calls.poll(nowMs, peer);
     // Until it has left the group, what goes there fills its path.
-    if (report.hearsGroup && this.delivery.isLeftBehind(peer)) this.askToLeave(nowMs, peer);
+    if (report.hearsGroup && this.delivery.isSlowReceiver(peer)) this.askToLeave(nowMs, peer);
     if (!wasWaiting && this.isWaitingForRoot(peer)) this.calls.call(nowMs, peer);
   }
 

@@ -25,7 +25,7 @@ import type { SessionPeer } from './peer.js';
 import { RateGroup } from './rate-group.js';
 import { toGroup } from './rounds.js';
 import type { SessionBlock } from './sealed-block.js';
-import { findLaggards } from './slow-receivers.js';
+import { findSlowReceivers } from './slow-receivers.js';
 
 export interface DeliveryOptions {
   readonly session: number;
@@ -92,7 +92,7 @@ export class Delivery {
   /** Undefined before anything was sent. */
   private lastBurst: number | undefined;
   isContentOpen = false;
-  private laggardsCheckedAtMs: TimeMs = -Infinity;
+  private slowReceiversCheckedAtMs: TimeMs = -Infinity;
 
   constructor(
     private readonly options: DeliveryOptions,
@@ -127,7 +127,7 @@ export class Delivery {
   }
 
   /** Whether it was too slow for the others, and is served by unicast at its own pace. */
-  isLeftBehind(peer: SessionPeer): boolean {
+  isSlowReceiver(peer: SessionPeer): boolean {
     return peer.rateGroup !== this.main;
   }
 
@@ -176,7 +176,7 @@ export class Delivery {
 
   handleReport(nowMs: TimeMs, peer: SessionPeer, report: Report): void {
     takeSample(nowMs, peer, report, this.lastBurst);
-    const mayHearGroup = this.options.group !== undefined && !this.isLeftBehind(peer);
+    const mayHearGroup = this.options.group !== undefined && !this.isSlowReceiver(peer);
     takeGroup(peer, report, mayHearGroup, this.groupDatagramsSent);
     peer.rateGroup?.takeWindow(peer, report.windowBlocks);
     // Bursts that were not sent yet: somebody makes data up.
@@ -189,7 +189,7 @@ export class Delivery {
       takeLacks(rateGroup.rounds.window, peer, report, this.lastBurst);
       rateGroup.handleReport(nowMs, peer);
     }
-    this.leaveLaggards(nowMs);
+    this.splitOffSlowReceivers(nowMs);
     this.advance();
   }
 
@@ -270,7 +270,7 @@ export class Delivery {
       rateGroup.handleTimeout(nowMs);
       this.pollOwing(nowMs, rateGroup);
     }
-    this.leaveLaggards(nowMs);
+    this.splitOffSlowReceivers(nowMs);
     this.advance();
   }
 
@@ -331,17 +331,17 @@ export class Delivery {
   }
 
   /** Who would hold up the others goes on at its own pace. */
-  private leaveLaggards(nowMs: TimeMs): void {
-    if (nowMs - this.laggardsCheckedAtMs < laggardCheckMs) return;
-    this.laggardsCheckedAtMs = nowMs;
-    const laggards = findLaggards(nowMs, this.main.servedPeers);
-    if (laggards.length === 0) return;
-    for (const peer of laggards) this.leaveBehind(nowMs, peer);
+  private splitOffSlowReceivers(nowMs: TimeMs): void {
+    if (nowMs - this.slowReceiversCheckedAtMs < slowReceiverCheckMs) return;
+    this.slowReceiversCheckedAtMs = nowMs;
+    const slowReceivers = findSlowReceivers(nowMs, this.main.servedPeers);
+    if (slowReceivers.length === 0) return;
+    for (const peer of slowReceivers) this.splitOff(nowMs, peer);
     for (const rateGroup of this.rateGroups) rateGroup.measure();
     this.main.control.restart();
   }
 
-  private leaveBehind(nowMs: TimeMs, peer: SessionPeer): void {
+  private splitOff(nowMs: TimeMs, peer: SessionPeer): void {
     this.main.release(peer);
     const isRoom = this.rateGroups.length <= maxCatchUpRateGroups;
     peer.rateGroup = isRoom
@@ -437,4 +437,4 @@ function pollAtMs(peer: SessionPeer): TimeMs {
 }
 
 /** How often to look for those who hold up the others. */
-const laggardCheckMs = 100;
+const slowReceiverCheckMs = 100;

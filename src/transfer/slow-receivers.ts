@@ -14,7 +14,7 @@ const slowForRounds = 4;
  * gap of more than half, where they are no more than those above it. Call it often: it remembers since
  * when each has been slow.
  */
-export function findLaggards(nowMs: TimeMs, members: readonly SessionPeer[]): SessionPeer[] {
+export function findSlowReceivers(nowMs: TimeMs, members: readonly SessionPeer[]): SessionPeer[] {
   const unreached = members.filter(isUnreached);
   if (unreached.length > 0 && unreached.length < members.length) return unreached;
   const known: SessionPeer[] = [];

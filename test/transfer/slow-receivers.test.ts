@@ -1,8 +1,8 @@
-/** Who is left behind, and who is not. */
+/** Which receivers count as slow, and which do not. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { SessionPeer } from '../../src/transfer/peer.js';
-import { findLaggards } from '../../src/transfer/slow-receivers.js';
+import { findSlowReceivers } from '../../src/transfer/slow-receivers.js';
 
 function peersWith(rates: readonly number[], rounds = 10, rttMs = 40): SessionPeer[] {
   return rates.map(
@@ -17,29 +17,33 @@ function peersWith(rates: readonly number[], rounds = 10, rttMs = 40): SessionPe
   );
 }
 
-function laggardsOf(peers: readonly SessionPeer[], forMs = 1000): number[] {
-  findLaggards(0, peers);
-  return findLaggards(forMs, peers).map(({ index }) => index);
+function slowReceiversOf(peers: readonly SessionPeer[], forMs = 1000): number[] {
+  findSlowReceivers(0, peers);
+  return findSlowReceivers(forMs, peers).map(({ index }) => index);
 }
 
 t.test('below a gap of more than half', (t) => {
-  t.same(laggardsOf(peersWith([100, 90, 10, 80])), [2], 'one of four');
-  t.same(laggardsOf(peersWith([100, 60, 40, 80])), [], 'no gap');
-  t.same(laggardsOf(peersWith([100, 10])), [1], 'one of two');
-  t.same(laggardsOf(peersWith([10, 11, 100])), [], 'more below than above');
-  t.same(laggardsOf(peersWith([100, 100, 100, 20, 5])), [4, 3], 'two gaps: below the upper one');
-  t.same(laggardsOf(peersWith([7])), [], 'who is alone');
+  t.same(slowReceiversOf(peersWith([100, 90, 10, 80])), [2], 'one of four');
+  t.same(slowReceiversOf(peersWith([100, 60, 40, 80])), [], 'no gap');
+  t.same(slowReceiversOf(peersWith([100, 10])), [1], 'one of two');
+  t.same(slowReceiversOf(peersWith([10, 11, 100])), [], 'more below than above');
+  t.same(
+    slowReceiversOf(peersWith([100, 100, 100, 20, 5])),
+    [4, 3],
+    'two gaps: below the upper one',
+  );
+  t.same(slowReceiversOf(peersWith([7])), [], 'who is alone');
   t.end();
 });
 
 t.test('only after a second and four round trips, and known paths', (t) => {
-  t.same(laggardsOf(peersWith([100, 10]), 999), [], 'too early');
-  t.same(laggardsOf(peersWith([100, 10], 10, 600), 2000), [], 'a long path takes longer');
-  t.same(laggardsOf(peersWith([100, 10], 10, 600), 2400), [1]);
-  t.same(laggardsOf(peersWith([100, 10], 3)), [], 'too few rounds');
+  t.same(slowReceiversOf(peersWith([100, 10]), 999), [], 'too early');
+  t.same(slowReceiversOf(peersWith([100, 10], 10, 600), 2000), [], 'a long path takes longer');
+  t.same(slowReceiversOf(peersWith([100, 10], 10, 600), 2400), [1]);
+  t.same(slowReceiversOf(peersWith([100, 10], 3)), [], 'too few rounds');
   const peers = peersWith([100, 10]);
-  findLaggards(0, peers);
-  findLaggards(
+  findSlowReceivers(0, peers);
+  findSlowReceivers(
     500,
     peersWith([100, 90]).map(
       (peer, i) => Object.assign(peers[i] as object, { model: peer.model }) as SessionPeer,
@@ -53,7 +57,7 @@ t.test('never more than half, and never who is faster than one that stays', (t) 
   const rates = fc.array(fc.double({ min: 0.1, max: 1000, noNaN: true }), { minLength: 1 });
   fc.assert(
     fc.property(rates, (list) => {
-      const left = laggardsOf(peersWith(list));
+      const left = slowReceiversOf(peersWith(list));
       const stay = list.filter((_, i) => !left.includes(i));
       const fastestLeft = Math.max(0, ...left.map((i) => list[i] as number));
       return 2 * left.length <= list.length && fastestLeft < Math.min(...stay) / 2 + 1e-9;

@@ -1,4 +1,4 @@
-/** Who is left behind leaves the group, so that it does not fill its path, and completes all the same. */
+/** A slow receiver leaves the group, so that the group's traffic does not fill its path, and still completes. */
 import t from 'tap';
 import { Bottleneck } from '../../src/simulator/bottleneck.js';
 import { SessionFlow } from '../../src/simulator/session-flow.js';
@@ -8,7 +8,7 @@ import { delegate } from '../support/scenario-run.js';
 const mbit = 125_000;
 const sizeBytes = 15e6;
 
-t.test('a receiver that is left behind', (t) => {
+t.test('a slow receiver leaves the group and completes', (t) => {
   const simulation = new Simulation({ seed: 'left behind' });
   const links = [100, 100, 10].map((mbits, i) => {
     const path = { rateBytesPerSec: mbits * mbit, rttMs: 20, queueBdp: 1 };
