@@ -322,7 +322,7 @@ export class Sender implements Machine<SenderEvent> {
   private launch(nowMs: TimeMs, block: Block): void {
     for (const peer of this.peers) {
       if (peer.status !== 'active') continue;
-      block.setLacking(peer.index);
+      block.setMissing(peer.index);
       if (peer.pendingBlocks === 0) peer.waitingSinceMs = nowMs;
       peer.pendingBlocks++;
     }

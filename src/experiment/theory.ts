@@ -7,7 +7,7 @@
 import { assert } from '../base/assert.js';
 
 /** P(R > m): that some of N receivers still lack a segment after m rounds. */
-function lackingAfter(rounds: number, receivers: number, loss: number): number {
+function missingAfter(rounds: number, receivers: number, loss: number): number {
   assert(loss >= 0 && loss < 1, 'what is always lost never arrives');
   // 1 - (1 - p^m)^N without the cancellation that would cost the tail its digits.
   return -Math.expm1(receivers * Math.log1p(-(loss ** rounds)));
@@ -25,12 +25,12 @@ function sumOverRounds(term: (rounds: number) => number): number {
 
 /** E[R]: rounds until all N have a segment, the maximum of N geometric variables. */
 export function meanRounds(receivers: number, loss: number): number {
-  return sumOverRounds((m) => lackingAfter(m, receivers, loss));
+  return sumOverRounds((m) => missingAfter(m, receivers, loss));
 }
 
 /** Var R. */
 export function varianceOfRounds(receivers: number, loss: number): number {
-  const meanSquare = sumOverRounds((m) => (2 * m + 1) * lackingAfter(m, receivers, loss));
+  const meanSquare = sumOverRounds((m) => (2 * m + 1) * missingAfter(m, receivers, loss));
   return meanSquare - meanRounds(receivers, loss) ** 2;
 }
 

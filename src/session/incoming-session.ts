@@ -274,7 +274,7 @@ export class IncomingSession {
 
   private awaitManifest(): void {
     this.stage = 'manifest';
-    this.intake?.lacking.add(0, this.geometry?.manifestBlockCount ?? 0);
+    this.intake?.missing.add(0, this.geometry?.manifestBlockCount ?? 0);
   }
 
   /** All of it is here. */
@@ -336,23 +336,23 @@ export class IncomingSession {
   ): Steps<(nowMs: TimeMs) => void> {
     const tree = new DigestTree(this.options.crypto.hash, blockCount - manifestBlockCount);
     // Nothing of the content is wanted before all of this is known.
-    const lacking = new RangeSet();
-    if (blockCount > manifestBlockCount) lacking.add(manifestBlockCount, blockCount);
+    const missing = new RangeSet();
+    if (blockCount > manifestBlockCount) missing.add(manifestBlockCount, blockCount);
     let count = 0;
     for (const { index, leaf } of held) {
       if (count++ % heldStepBlocks === heldStepBlocks - 1) yield;
       tree.set(index, leaf);
-      lacking.remove(manifestBlockCount + index, manifestBlockCount + index + 1);
+      missing.remove(manifestBlockCount + index, manifestBlockCount + index + 1);
     }
     for (const { start, end } of kept) {
-      lacking.remove(manifestBlockCount + start, manifestBlockCount + end);
+      missing.remove(manifestBlockCount + start, manifestBlockCount + end);
     }
-    return (nowMs) => this.beginToReceive(nowMs, lacking, new Verification(tree, kept));
+    return (nowMs) => this.beginToReceive(nowMs, missing, new Verification(tree, kept));
   }
 
-  private beginToReceive(nowMs: TimeMs, lacking: RangeSet, verification: Verification): void {
-    assert(this.intake?.lacking.isEmpty === true, 'the manifest is here');
-    this.intake.lacking = lacking;
+  private beginToReceive(nowMs: TimeMs, missing: RangeSet, verification: Verification): void {
+    assert(this.intake?.missing.isEmpty === true, 'the manifest is here');
+    this.intake.missing = missing;
     this.verification = verification;
     this.stage = 'receiving';
     this.checkWhole();
@@ -458,7 +458,7 @@ export class IncomingSession {
     const offsetBytes = offsetOfBlock(geometry, block);
     if (isManifestBlock(geometry, block)) {
       this.manifest?.take(offsetBytes, bytes);
-      if (intake.lacking.isEmpty) this.takeManifest(nowMs);
+      if (intake.missing.isEmpty) this.takeManifest(nowMs);
       this.clock?.want(nowMs);
       return;
     }
@@ -470,13 +470,13 @@ export class IncomingSession {
     intake.unwrittenBytes += bytes.length;
     options.budget.usedBytes += bytes.length;
     options.emit({ type: 'write', session: this.session, offsetBytes, bytes });
-    if (!intake.lacking.isEmpty) return;
+    if (!intake.missing.isEmpty) return;
     this.checkWhole();
     this.clock?.want(nowMs);
   }
 
   private checkWhole(): void {
-    if (this.stage === 'receiving' && this.intake?.lacking.isEmpty === true) this.stage = 'whole';
+    if (this.stage === 'receiving' && this.intake?.missing.isEmpty === true) this.stage = 'whole';
   }
 
   // --- Reports
@@ -492,7 +492,7 @@ export class IncomingSession {
     const isKnown = this.verification !== undefined;
     const endBlock = isKnown ? geometry.blockCount : geometry.manifestBlockCount;
     const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
-    const { lacks, describedBlocks } = intake.list(firstBlock, endBlock, (burst) =>
+    const { gaps, describedBlocks } = intake.list(firstBlock, endBlock, (burst) =>
       clock.isThrough(burst),
     );
     // What one message does not hold comes with the next.
@@ -511,11 +511,11 @@ export class IncomingSession {
         windowBlocks: this.windowBlocks(geometry, intake),
         segmentsReceived: intake.datagramsReceived,
         segmentsLost: intake.segmentsLost,
-        lackingBytes: this.lackingBytes(geometry, intake),
+        missingBytes: this.missingBytes(geometry, intake),
         receivedBytes: intake.receivedBytes,
         firstBlock,
         describedBlocks,
-        lacks,
+        gaps,
       },
     });
   }
@@ -579,7 +579,7 @@ export class IncomingSession {
       this.options.countFault('bad-block', this.from, nothing);
       verification?.tree.forget(block);
       const index = geometry.manifestBlockCount + block;
-      intake.lackAgain(index);
+      intake.markMissing(index);
       this.options.emit({ type: 'forget', session: this.session, block });
     }
     this.stage = 'receiving';
@@ -706,11 +706,11 @@ export class IncomingSession {
       segmentsLost = 0,
       receivedBytes = 0,
     } = intake ?? {};
-    const lackingBytes =
+    const missingBytes =
       geometry === undefined || intake === undefined
         ? info.contentSizeBytes
-        : Math.min(info.contentSizeBytes, this.lackingBytes(geometry, intake));
-    const heldBytes = info.contentSizeBytes - lackingBytes;
+        : Math.min(info.contentSizeBytes, this.missingBytes(geometry, intake));
+    const heldBytes = info.contentSizeBytes - missingBytes;
     return {
       ...info,
       activity: this.stage,
@@ -729,9 +729,9 @@ export class IncomingSession {
   }
 
   /** Before it is known what is held, all of the content. */
-  private lackingBytes(geometry: SessionGeometry, intake: BlockIntake): number {
+  private missingBytes(geometry: SessionGeometry, intake: BlockIntake): number {
     const isKnown = this.verification !== undefined;
-    return isKnown ? intake.lackingBytes : geometry.contentSizeBytes + intake.lackingBytes;
+    return isKnown ? intake.missingBytes : geometry.contentSizeBytes + intake.missingBytes;
   }
 
   private tell(message: Message): void {

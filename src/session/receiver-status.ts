@@ -12,8 +12,8 @@ export function statusOf(
   isConfirmed: boolean,
 ): SessionReceiverStatus {
   const { rttMs } = peer.rtt;
-  const { lackingBytes = contentSizeBytes } = peer;
-  const heldBytes = Math.max(0, contentSizeBytes - lackingBytes);
+  const { missingBytes = contentSizeBytes } = peer;
+  const heldBytes = Math.max(0, contentSizeBytes - missingBytes);
   const receivedBytes = peer.earlierBytes + peer.receivedBytes;
   return {
     receiver: peer.name,

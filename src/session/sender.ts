@@ -399,7 +399,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         return true;
       case 'done': {
         this.sayBye(peer);
-        peer.lackingBytes = message.isComplete ? 0 : peer.lackingBytes;
+        peer.missingBytes = message.isComplete ? 0 : peer.missingBytes;
         peer.receivedBytes = message.receivedBytes;
         peer.segmentsReceived = message.segmentsReceived;
         peer.segmentsLost = message.segmentsLost;
@@ -439,7 +439,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.lastReport = -1;
     peer.needed.clear();
     peer.state = 'preparing';
-    peer.lackingBytes = undefined;
+    peer.missingBytes = undefined;
     peer.earlierBytes += peer.receivedBytes;
     peer.receivedBytes = 0;
     peer.isGroupLost = false;
@@ -457,13 +457,13 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (peer.status !== 'active' || counter <= peer.lastReport) return;
     peer.lastReport = counter;
     this.reportsReceived++;
-    const hasCome = report.lackingBytes < (peer.lackingBytes ?? Infinity);
+    const hasCome = report.missingBytes < (peer.missingBytes ?? Infinity);
     if (hasCome || report.state === 'preparing' || report.state === 'storing') {
       this.calls.noteProgress(nowMs, peer);
     }
     const wasWaiting = this.isWaitingForRoot(peer);
     peer.state = report.state;
-    peer.lackingBytes = report.lackingBytes;
+    peer.missingBytes = report.missingBytes;
     peer.receivedBytes = report.receivedBytes;
     const { blockCount, manifestBlockCount } = this.geometry;
     if (report.describedBlocks > manifestBlockCount || blockCount === manifestBlockCount) {

@@ -158,11 +158,11 @@ export class SessionReceiverHost extends MortalHost<SessionReceiverEvent> {
 
   private holdAtFirst(): void {
     const { content, blockSizeBytes, options } = this;
-    if (options.lackedBlocks === undefined || this.hasBegun) return;
+    if (options.missingBlocks === undefined || this.hasBegun) return;
     this.hasBegun = true;
-    const lacked = new Set(options.lackedBlocks);
+    const missing = new Set(options.missingBlocks);
     for (let block = 0; block * blockSizeBytes < content.length; block++) {
-      if (lacked.has(block)) continue;
+      if (missing.has(block)) continue;
       this.durable.set(block, content.slice(block * blockSizeBytes, (block + 1) * blockSizeBytes));
     }
   }

@@ -34,7 +34,7 @@ export interface SimulatedReceiverOptions {
   readonly rot?: number;
   readonly bufferBytes?: number;
   /** From the beginning it holds all of the content but these blocks; nothing if left out. */
-  readonly lackedBlocks?: readonly number[];
+  readonly missingBlocks?: readonly number[];
 }
 
 export interface SimulatedSessionOptions

@@ -34,10 +34,10 @@ export class Block {
   private groupHigh = 0;
 
   /** Two masks for each receiver, low half first: bit i set means that segment i is lacking. */
-  private readonly lacking: Uint32Array;
+  private readonly missing: Uint32Array;
 
   constructor(receiverCount: number) {
-    this.lacking = new Uint32Array(2 * receiverCount);
+    this.missing = new Uint32Array(2 * receiverCount);
   }
 
   get hasBytes(): boolean {
@@ -57,7 +57,7 @@ export class Block {
     this.pendingCount = 0;
     this.round = 0;
     this.deadlineMs = undefined;
-    this.lacking.fill(0);
+    this.missing.fill(0);
   }
 
   /** @param receivers whom the round goes to, as far as they are pending; all if left out */
@@ -73,26 +73,26 @@ export class Block {
   }
 
   /** The receiver lacks the whole block. */
-  setLacking(receiver: number): void {
+  setMissing(receiver: number): void {
     const count = this.segmentCount;
-    this.setLackingSegments(receiver, lowBits(count), lowBits(count - 32));
+    this.setMissingSegments(receiver, lowBits(count), lowBits(count - 32));
   }
 
   /** The receiver lacks these segments, low half first, and no others. */
-  setLackingSegments(receiver: number, low: number, high: number): void {
+  setMissingSegments(receiver: number, low: number, high: number): void {
     const wasPending = this.isPending(receiver);
-    this.lacking[2 * receiver] = low & lowBits(this.segmentCount);
-    this.lacking[2 * receiver + 1] = high & lowBits(this.segmentCount - 32);
+    this.missing[2 * receiver] = low & lowBits(this.segmentCount);
+    this.missing[2 * receiver + 1] = high & lowBits(this.segmentCount - 32);
     if (this.isPending(receiver) !== wasPending) this.pendingCount += wasPending ? -1 : 1;
   }
 
   /** Of what it lacked, the receiver still lacks these segments, low half first. */
-  keepLackingSegments(receiver: number, low: number, high: number): void {
+  keepMissingSegments(receiver: number, low: number, high: number): void {
     const place = 2 * receiver;
-    this.setLackingSegments(
+    this.setMissingSegments(
       receiver,
-      (this.lacking[place] as number) & low,
-      (this.lacking[place + 1] as number) & high,
+      (this.missing[place] as number) & low,
+      (this.missing[place + 1] as number) & high,
     );
   }
 
@@ -104,22 +104,22 @@ export class Block {
   }
 
   /** How many of these segments the receiver lacks. */
-  countLacking(receiver: number, low: number, high: number): number {
+  countMissing(receiver: number, low: number, high: number): number {
     const place = 2 * receiver;
     return (
-      bitCount((this.lacking[place] as number) & low) +
-      bitCount((this.lacking[place + 1] as number) & high)
+      bitCount((this.missing[place] as number) & low) +
+      bitCount((this.missing[place + 1] as number) & high)
     );
   }
 
-  isLacking(receiver: number, segment: number): boolean {
+  isMissing(receiver: number, segment: number): boolean {
     const place = 2 * receiver;
-    return hasBit(this.lacking[place] as number, this.lacking[place + 1] as number, segment);
+    return hasBit(this.missing[place] as number, this.missing[place + 1] as number, segment);
   }
 
   isPending(receiver: number): boolean {
     return (
-      ((this.lacking[2 * receiver] as number) | (this.lacking[2 * receiver + 1] as number)) !== 0
+      ((this.missing[2 * receiver] as number) | (this.missing[2 * receiver + 1] as number)) !== 0
     );
   }
 
@@ -141,8 +141,8 @@ export class Block {
     let onceHigh = 0;
     for (const receiver of members) {
       if (!this.isRoundFor(receiver)) continue;
-      const low = this.lacking[2 * receiver] as number;
-      const high = this.lacking[2 * receiver + 1] as number;
+      const low = this.missing[2 * receiver] as number;
+      const high = this.missing[2 * receiver + 1] as number;
       this.groupLow |= onceLow & low;
       this.groupHigh |= onceHigh & high;
       onceLow |= low;
@@ -168,14 +168,14 @@ export class Block {
   lowToSend(receiver: number, isMember: boolean): number {
     if (receiver < 0) return this.groupLow;
     if (!this.isRoundFor(receiver)) return 0;
-    return (this.lacking[2 * receiver] as number) & (isMember ? ~this.groupLow : -1);
+    return (this.missing[2 * receiver] as number) & (isMember ? ~this.groupLow : -1);
   }
 
   /** The same, high half. */
   highToSend(receiver: number, isMember: boolean): number {
     if (receiver < 0) return this.groupHigh;
     if (!this.isRoundFor(receiver)) return 0;
-    return (this.lacking[2 * receiver + 1] as number) & (isMember ? ~this.groupHigh : -1);
+    return (this.missing[2 * receiver + 1] as number) & (isMember ? ~this.groupHigh : -1);
   }
 
   isRoundFor(receiver: number): boolean {
@@ -195,8 +195,8 @@ export class Block {
   clearThrough(receiver: number, segmentCount: number): boolean {
     if (!this.isPending(receiver)) return false;
     const low = 2 * receiver;
-    this.lacking[low] = (this.lacking[low] as number) & ~lowBits(segmentCount);
-    this.lacking[low + 1] = (this.lacking[low + 1] as number) & ~lowBits(segmentCount - 32);
+    this.missing[low] = (this.missing[low] as number) & ~lowBits(segmentCount);
+    this.missing[low + 1] = (this.missing[low + 1] as number) & ~lowBits(segmentCount - 32);
     if (this.isPending(receiver)) return false;
     this.pendingCount--;
     return true;

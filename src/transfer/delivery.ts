@@ -20,7 +20,7 @@ import { BatchEncoder } from './batch.js';
 import { BatchJoiner } from './batch-joiner.js';
 import { callTiming, sessionDefaults } from './config.js';
 import { DigestPass } from './digest-pass.js';
-import { takeGroup, takeLacks, takeSample } from './feedback.js';
+import { takeGaps, takeGroup, takeSample } from './feedback.js';
 import type { SessionPeer } from './peer.js';
 import { RateGroup } from './rate-group.js';
 import { toGroup } from './rounds.js';
@@ -186,7 +186,7 @@ export class Delivery {
     this.encoder.usesTags ||= report.wantsTags || isMadeUp;
     const { rateGroup } = peer;
     if (rateGroup !== undefined) {
-      takeLacks(rateGroup.rounds.window, peer, report, this.lastBurst);
+      takeGaps(rateGroup.rounds.window, peer, report, this.lastBurst);
       rateGroup.handleReport(nowMs, peer);
     }
     this.splitOffSlowReceivers(nowMs);

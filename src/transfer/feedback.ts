@@ -2,7 +2,7 @@
 
 import type { TimeMs } from '../base/machine.js';
 import { burstsAhead } from '../wire/header.js';
-import type { Lack, Report } from '../wire/report.js';
+import type { Gap, Report } from '../wire/report.js';
 import type { BlockWindow } from './block-window.js';
 import type { SessionPeer } from './peer.js';
 import type { SessionBlock } from './sealed-block.js';
@@ -106,7 +106,7 @@ export function takeGroup(
  * @param window of the rate group that serves the receiver
  * @param lastBurst the last that was begun; undefined before the first
  */
-export function takeLacks(
+export function takeGaps(
   window: BlockWindow<SessionBlock>,
   peer: SessionPeer,
   report: Report,
@@ -117,31 +117,31 @@ export function takeLacks(
   const isDescribed = (block: SessionBlock) =>
     block.index >= firstBlock && block.index < describedBlocks;
   if (describedBlocks > firstBlock) peer.needed.remove(firstBlock, describedBlocks);
-  const lacked = new Set<SessionBlock>();
-  const parts = new Map<number, Lack & { kind: 'part' }>();
-  for (const lack of report.lacks) {
-    const end = lack.firstBlock + (lack.kind === 'whole' ? lack.blockCount : 1);
-    peer.needed.add(lack.firstBlock, end);
-    if (lack.kind === 'part') parts.set(lack.firstBlock, lack);
+  const missing = new Set<SessionBlock>();
+  const parts = new Map<number, Gap & { kind: 'part' }>();
+  for (const gap of report.gaps) {
+    const end = gap.firstBlock + (gap.kind === 'whole' ? gap.blockCount : 1);
+    peer.needed.add(gap.firstBlock, end);
+    if (gap.kind === 'part') parts.set(gap.firstBlock, gap);
   }
   peer.parts = parts;
   for (const block of window) {
     // Where nothing was laid out, the block is not read yet, or was read for its digest alone and is over.
     if (!isDescribed(block) || block.wire === undefined || !peer.needed.has(block.index)) continue;
-    lacked.add(block);
+    missing.add(block);
     peer.needed.remove(block.index, block.index + 1);
     const { low, high } = parts.get(block.index) ?? { low: allSegments, high: allSegments };
     // A report that does not know this round yet tells what has come, not what was lost.
     if (covers(report, block, index, lastBurst) || !block.isPending(index)) {
-      block.setLackingSegments(index, low, high);
+      block.setMissingSegments(index, low, high);
       block.endAwait(index);
     } else {
-      block.keepLackingSegments(index, low, high);
+      block.keepMissingSegments(index, low, high);
     }
   }
   for (const block of window) {
-    if (!isDescribed(block) || lacked.has(block) || !block.isPending(index)) continue;
-    block.setLackingSegments(index, 0, 0);
+    if (!isDescribed(block) || missing.has(block) || !block.isPending(index)) continue;
+    block.setMissingSegments(index, 0, 0);
     block.endAwait(index);
   }
 }

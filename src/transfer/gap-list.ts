@@ -1,14 +1,14 @@
 /** Makes the list of a report: what is lacking, as far as one message holds it. */
 import type { RangeSet } from '../base/range-set.js';
-import type { Lack } from '../wire/report.js';
-import { maxLackSizeBytes } from '../wire/report.js';
+import type { Gap } from '../wire/report.js';
+import { maxGapSizeBytes } from '../wire/report.js';
 import type { Assembly } from './partial-block.js';
 
 /** Entries that fit a message with room to spare. */
-const maxLacks = Math.floor(1000 / maxLackSizeBytes);
+const maxGaps = Math.floor(1000 / maxGapSizeBytes);
 
-export interface LackList {
-  readonly lacks: readonly Lack[];
+export interface GapList {
+  readonly gaps: readonly Gap[];
   /** The list tells of all blocks from `firstBlock` to below this. */
   readonly describedBlocks: number;
 }
@@ -18,39 +18,39 @@ export interface LackList {
  * @param assemblies of these, the ones of which something has come
  * @param endBlock where the blocks end that may be told of
  */
-export function listLacks(
-  lacking: RangeSet,
+export function listGaps(
+  missing: RangeSet,
   assemblies: ReadonlyMap<number, Assembly>,
   firstBlock: number,
   endBlock: number,
-): LackList {
-  const lacks: Lack[] = [];
-  if (firstBlock >= endBlock) return { lacks, describedBlocks: endBlock };
+): GapList {
+  const gaps: Gap[] = [];
+  if (firstBlock >= endBlock) return { gaps, describedBlocks: endBlock };
   const parts = [...assemblies.keys()].filter((block) => block >= firstBlock).sort((a, b) => a - b);
   let part = 0;
-  for (const { start, end } of rangesFrom(lacking, firstBlock, endBlock)) {
+  for (const { start, end } of rangesFrom(missing, firstBlock, endBlock)) {
     let next = start;
     while (next < end) {
-      if (lacks.length >= maxLacks) return { lacks, describedBlocks: next };
+      if (gaps.length >= maxGaps) return { gaps, describedBlocks: next };
       while (part < parts.length && (parts[part] as number) < next) part++;
       const block = parts[part];
       if (block === next) {
-        const { lackingLow, lackingHigh } = assemblies.get(block) as Assembly;
-        lacks.push({
+        const { missingLow, missingHigh } = assemblies.get(block) as Assembly;
+        gaps.push({
           kind: 'part',
           firstBlock: block,
-          low: lackingLow >>> 0,
-          high: lackingHigh >>> 0,
+          low: missingLow >>> 0,
+          high: missingHigh >>> 0,
         });
         next++;
       } else {
         const runEnd = Math.min(end, block ?? end);
-        lacks.push({ kind: 'whole', firstBlock: next, blockCount: runEnd - next });
+        gaps.push({ kind: 'whole', firstBlock: next, blockCount: runEnd - next });
         next = runEnd;
       }
     }
   }
-  return { lacks, describedBlocks: endBlock };
+  return { gaps, describedBlocks: endBlock };
 }
 
 function* rangesFrom(set: RangeSet, from: number, to: number) {

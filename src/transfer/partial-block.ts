@@ -17,8 +17,8 @@ export class MemoryBudget {
 /** One sealed block, of which some segments have come. */
 export class Assembly {
   /** Segments that are lacking, low half and high half. */
-  lackingLow: number;
-  lackingHigh: number;
+  missingLow: number;
+  missingHigh: number;
   /** Of those, the ones that were sent and lost: if they come, that is a repair. */
   private lostLow = 0;
   private lostHigh = 0;
@@ -34,12 +34,12 @@ export class Assembly {
     readonly sealed: Uint8Array,
     private readonly segmentCount: number,
   ) {
-    this.lackingLow = lowBits(segmentCount);
-    this.lackingHigh = lowBits(segmentCount - 32);
+    this.missingLow = lowBits(segmentCount);
+    this.missingHigh = lowBits(segmentCount - 32);
   }
 
   get isComplete(): boolean {
-    return (this.lackingLow | this.lackingHigh) === 0;
+    return (this.missingLow | this.missingHigh) === 0;
   }
 
   /**
@@ -47,12 +47,12 @@ export class Assembly {
    * @param isAll whether all of the block has been sent; else what comes before the last segment that came
    */
   noteLoss(isAll: boolean): void {
-    const { lackingLow, lackingHigh, segmentCount } = this;
-    const heldLow = ~lackingLow & lowBits(segmentCount);
-    const heldHigh = ~lackingHigh & lowBits(segmentCount - 32);
+    const { missingLow, missingHigh, segmentCount } = this;
+    const heldLow = ~missingLow & lowBits(segmentCount);
+    const heldHigh = ~missingHigh & lowBits(segmentCount - 32);
     const end = isAll ? segmentCount : lastBit(heldLow, heldHigh);
-    this.lostLow |= lackingLow & lowBits(end);
-    this.lostHigh |= lackingHigh & lowBits(end - 32);
+    this.lostLow |= missingLow & lowBits(end);
+    this.lostHigh |= missingHigh & lowBits(end - 32);
   }
 
   /** @returns how many of the run's segments were not there before */
@@ -62,12 +62,12 @@ export class Assembly {
       const segment = run.segment(i);
       const bit = 1 << (segment & 31);
       if (segment < 32) {
-        if ((this.lackingLow & bit) === 0) continue;
-        this.lackingLow &= ~bit;
+        if ((this.missingLow & bit) === 0) continue;
+        this.missingLow &= ~bit;
         if ((this.lostLow & bit) !== 0) this.repairedCount++;
       } else {
-        if ((this.lackingHigh & bit) === 0) continue;
-        this.lackingHigh &= ~bit;
+        if ((this.missingHigh & bit) === 0) continue;
+        this.missingHigh &= ~bit;
         if ((this.lostHigh & bit) !== 0) this.repairedCount++;
       }
       this.sealed.set(run.body(i), segment * mssBytes);

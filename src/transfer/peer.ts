@@ -11,7 +11,7 @@ import { ReturnPath } from '../path/return-path.js';
 import { SentLog } from '../path/sent-bursts.js';
 import type { Opening } from '../security/handshake.js';
 import type { SecureChannel } from '../security/secure-channel.js';
-import type { Lack, ReceiverState } from '../wire/report.js';
+import type { Gap, ReceiverState } from '../wire/report.js';
 import type { Rounds } from './rounds.js';
 import type { SessionBlock } from './sealed-block.js';
 
@@ -59,7 +59,7 @@ export class SessionPeer {
   /** Of these, the ones that were sent to it and then let go of: they are sent again. */
   readonly sentInVain = new RangeSet();
   /** Content that it lacks, by its last report. */
-  lackingBytes: number | undefined;
+  missingBytes: number | undefined;
   /** It has told what it lacks of the content. */
   isReady = false;
   /** Content that came there in this session: in its earlier lives, and in this one. */
@@ -96,7 +96,7 @@ export class SessionPeer {
   /** What had gone to it alone when it began to count. */
   unicastBase = 0;
   /** Of blocks that it lacks and that are not in flight to it, the segments that it lacks. */
-  parts: ReadonlyMap<number, Lack & { readonly kind: 'part' }> = new Map();
+  parts: ReadonlyMap<number, Gap & { readonly kind: 'part' }> = new Map();
   /** Since when it has been much slower than others of its rate group. */
   slowSinceMs: TimeMs | undefined;
 

@@ -157,7 +157,7 @@ export class RateGroup implements PeerRateGroup {
     for (const block of this.rounds.window) {
       block.endAwait(peer.index);
       if (!block.isPending(peer.index)) continue;
-      block.setLackingSegments(peer.index, 0, 0);
+      block.setMissingSegments(peer.index, 0, 0);
       if (block.wasSent(peer.index)) peer.sentInVain.add(block.index, block.index + 1);
       if (!peer.isSettled) peer.needed.add(block.index, block.index + 1);
     }
@@ -189,8 +189,8 @@ export class RateGroup implements PeerRateGroup {
       if (!peer.needed.has(block.index)) continue;
       peer.needed.remove(block.index, block.index + 1);
       const part = peer.parts.get(block.index);
-      if (part === undefined) block.setLacking(peer.index);
-      else block.setLackingSegments(peer.index, part.low, part.high);
+      if (part === undefined) block.setMissing(peer.index);
+      else block.setMissingSegments(peer.index, part.low, part.high);
       if (!peer.sentInVain.has(block.index)) continue;
       peer.sentInVain.remove(block.index, block.index + 1);
       block.noteSentBefore(peer.index);

@@ -7,8 +7,8 @@ import { segmentCountOfBlock, sizeOfBlock } from '../object/geometry.js';
 import type { BlockSeal } from '../security/block-seal.js';
 import type { FaultKind } from '../wire/faults.js';
 import { tagSizeBytes } from '../wire/sizes.js';
-import type { LackList } from './gap-list.js';
-import { listLacks } from './gap-list.js';
+import type { GapList } from './gap-list.js';
+import { listGaps } from './gap-list.js';
 import type { MemoryBudget } from './partial-block.js';
 import { Assembly } from './partial-block.js';
 import type { BlockRun } from './segment-batch.js';
@@ -38,7 +38,7 @@ const maxSpareBuffers = 16;
 
 export class BlockIntake {
   /** Blocks that are wanted and not complete. */
-  lacking = new RangeSet();
+  missing = new RangeSet();
   /** Whether each datagram must bear a tag: a block was forged. */
   wantsTags = false;
   datagramsReceived = 0;
@@ -70,17 +70,19 @@ export class BlockIntake {
   ) {}
 
   /** What the blocks hold that are wanted and not complete. */
-  get lackingBytes(): number {
+  get missingBytes(): number {
     const { blockCount, manifestBlockCount, blockSizeBytes } = this.geometry;
     const hasContent = blockCount > manifestBlockCount;
-    const lacksLast = hasContent && this.lacking.has(blockCount - 1);
-    const shortBytes = lacksLast ? blockSizeBytes - sizeOfBlock(this.geometry, blockCount - 1) : 0;
-    return this.lacking.count * blockSizeBytes - shortBytes;
+    const isLastMissing = hasContent && this.missing.has(blockCount - 1);
+    const shortBytes = isLastMissing
+      ? blockSizeBytes - sizeOfBlock(this.geometry, blockCount - 1)
+      : 0;
+    return this.missing.count * blockSizeBytes - shortBytes;
   }
 
   /** A block that was held, or had come, proved bad. */
-  lackAgain(block: number): void {
-    this.lacking.add(block, block + 1);
+  markMissing(block: number): void {
+    this.missing.add(block, block + 1);
     this.noteNotLost(block);
   }
 
@@ -88,7 +90,7 @@ export class BlockIntake {
   take(nowMs: TimeMs, run: BlockRun): Taken {
     const { block, generation, count } = run;
     this.datagramsReceived += count;
-    if (!this.lacking.has(block)) {
+    if (!this.missing.has(block)) {
       this.duplicates += count;
       return { newCount: 0, fault: 'duplicate', faultCount: count };
     }
@@ -123,9 +125,9 @@ export class BlockIntake {
    * What is lacking from `firstBlock` to below `endBlock`, as far as a report holds it.
    * @param isThrough whether all of a burst has come or is lost: what comes then is a repair
    */
-  list(firstBlock: number, endBlock: number, isThrough: (burst: number) => boolean): LackList {
-    const list = listLacks(this.lacking, this.assemblies, firstBlock, endBlock);
-    for (const { kind, firstBlock: block } of list.lacks) {
+  list(firstBlock: number, endBlock: number, isThrough: (burst: number) => boolean): GapList {
+    const list = listGaps(this.missing, this.assemblies, firstBlock, endBlock);
+    for (const { kind, firstBlock: block } of list.gaps) {
       const assembly = kind === 'part' ? this.assemblies.get(block) : undefined;
       // Of a block that goes out in several bursts, the rest may be on its way.
       if (assembly !== undefined && isThrough(assembly.burst)) {
@@ -180,7 +182,7 @@ export class BlockIntake {
       this.noteNotLost(block);
       return { newCount, fault: 'forged-data', faultCount: 1 };
     }
-    this.lacking.remove(block, block + 1);
+    this.missing.remove(block, block + 1);
     return { newCount, content };
   }
 

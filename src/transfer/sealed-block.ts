@@ -60,7 +60,7 @@ export class SessionBlock extends Block {
     this.sent[place] = sentLow | low;
     this.sent[place + 1] = sentHigh | high;
     if (((sentLow & low) | (sentHigh & high)) === 0) return 0;
-    return this.countLacking(receiver, sentLow & low, sentHigh & high);
+    return this.countMissing(receiver, sentLow & low, sentHigh & high);
   }
 
   /** Whether anything of it was sent to a receiver. */

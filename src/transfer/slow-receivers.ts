@@ -19,7 +19,7 @@ export function findSlowReceivers(nowMs: TimeMs, members: readonly SessionPeer[]
   if (unreached.length > 0 && unreached.length < members.length) return unreached;
   const known: SessionPeer[] = [];
   for (const peer of members) {
-    if (peer.model.rounds >= slowForRounds && peer.lackingBytes !== 0) known.push(peer);
+    if (peer.model.rounds >= slowForRounds && peer.missingBytes !== 0) known.push(peer);
     else peer.slowSinceMs = undefined;
   }
   known.sort((a, b) => a.model.deliveryRate - b.model.deliveryRate);

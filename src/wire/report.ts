@@ -10,7 +10,7 @@ export type ReceiverState = 'preparing' | 'receiving' | 'whole' | 'storing';
 const states: readonly ReceiverState[] = ['preparing', 'receiving', 'whole', 'storing'];
 
 /** Consecutive blocks of which nothing is held, or one of which some segments are lacking. */
-export type Lack =
+export type Gap =
   | { readonly kind: 'whole'; readonly firstBlock: number; readonly blockCount: number }
   | {
       readonly kind: 'part';
@@ -39,13 +39,13 @@ export interface Report {
   readonly segmentsReceived: number;
   readonly segmentsLost: number;
   /** What blocks that are not complete hold, listed or not; the manifest's before its end. */
-  readonly lackingBytes: number;
+  readonly missingBytes: number;
   /** Content that came in this session, each block once for each time that it was completed. */
   readonly receivedBytes: number;
   /** The list tells of all blocks from `firstBlock` to below this. */
   readonly firstBlock: number;
   readonly describedBlocks: number;
-  readonly lacks: readonly Lack[];
+  readonly gaps: readonly Gap[];
 }
 
 const reportFlag = { hasThrough: 1, hasLatest: 2, hearsGroup: 4, wantsTags: 8 } as const;
@@ -61,23 +61,23 @@ export function writeReport(writer: ByteWriter, report: Report): void {
   writer.varint(Math.round(report.heldMs * 1000)).varint(Math.round(report.stampMs * 1000));
   writer.varint(report.windowBlocks);
   writer.varint(report.segmentsReceived).varint(report.segmentsLost);
-  writer.varint(report.lackingBytes).varint(report.receivedBytes).varint(report.firstBlock);
+  writer.varint(report.missingBytes).varint(report.receivedBytes).varint(report.firstBlock);
   writer.varint(report.describedBlocks - report.firstBlock);
   let next = report.firstBlock;
-  for (const lack of report.lacks) {
-    writer.varint(lack.firstBlock - next);
-    if (lack.kind === 'whole') {
-      writer.varint(2 * lack.blockCount);
-      next = lack.firstBlock + lack.blockCount;
+  for (const gap of report.gaps) {
+    writer.varint(gap.firstBlock - next);
+    if (gap.kind === 'whole') {
+      writer.varint(2 * gap.blockCount);
+      next = gap.firstBlock + gap.blockCount;
     } else {
-      writeMask(writer, lack.low, lack.high);
-      next = lack.firstBlock + 1;
+      writeMask(writer, gap.low, gap.high);
+      next = gap.firstBlock + 1;
     }
   }
 }
 
 /** The most that one entry of the list takes. */
-export const maxLackSizeBytes = 14;
+export const maxGapSizeBytes = 14;
 
 export function readReport(reader: ByteReader): Report | undefined {
   const state = states[reader.uint8()];
@@ -89,16 +89,16 @@ export function readReport(reader: ByteReader): Report | undefined {
   const windowBlocks = reader.varint();
   const segmentsReceived = reader.varint();
   const segmentsLost = reader.varint();
-  const lackingBytes = reader.varint();
+  const missingBytes = reader.varint();
   const receivedBytes = reader.varint();
   const firstBlock = reader.varint();
   const describedBlocks = firstBlock + reader.varint();
-  const lacks: Lack[] = [];
+  const gaps: Gap[] = [];
   for (let next = firstBlock; reader.isGood && reader.remainingBytes > 0; ) {
     const first = next + reader.varint();
-    const lack = readLack(reader, first);
-    next = first + (lack.kind === 'whole' ? lack.blockCount : 1);
-    lacks.push(lack);
+    const gap = readGap(reader, first);
+    next = first + (gap.kind === 'whole' ? gap.blockCount : 1);
+    gaps.push(gap);
     if (next > describedBlocks) return undefined;
   }
   if (!reader.isGood || state === undefined || describedBlocks > 2 ** 32) return undefined;
@@ -113,11 +113,11 @@ export function readReport(reader: ByteReader): Report | undefined {
     windowBlocks,
     segmentsReceived,
     segmentsLost,
-    lackingBytes,
+    missingBytes,
     receivedBytes,
     firstBlock,
     describedBlocks,
-    lacks,
+    gaps,
   };
 }
 
@@ -142,7 +142,7 @@ function segmentsOf(low: number, high: number, limit: number): number[] {
   return segments;
 }
 
-function readLack(reader: ByteReader, firstBlock: number): Lack {
+function readGap(reader: ByteReader, firstBlock: number): Gap {
   const head = reader.varint();
   if (head % 2 === 0) {
     if (head === 0) reader.isGood = false;

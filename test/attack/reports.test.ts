@@ -48,7 +48,7 @@ function run(seed: string, lie: Lie, hasGroup: boolean): SessionWire {
 }
 
 const most = 2 ** 53 - 1;
-const noLacks = { lacks: [] };
+const noGaps = { gaps: [] };
 const lies: Readonly<Record<string, Lie>> = {
   'state preparing': () => ({ state: 'preparing' }),
   'state receiving': () => ({ state: 'receiving' }),
@@ -78,35 +78,35 @@ const lies: Readonly<Record<string, Lie>> = {
   'segmentsReceived falling': (_, i) => ({ segmentsReceived: most - i }),
   'segmentsReceived double': ({ segmentsReceived }) => ({ segmentsReceived: 2 * segmentsReceived }),
   'segmentsLost most': () => ({ segmentsLost: most }),
-  'lackingBytes 0': () => ({ lackingBytes: 0 }),
-  'lackingBytes most': () => ({ lackingBytes: most }),
-  'lackingBytes falling': (_, i) => ({ lackingBytes: most - i }),
+  'missingBytes 0': () => ({ missingBytes: 0 }),
+  'missingBytes most': () => ({ missingBytes: most }),
+  'missingBytes falling': (_, i) => ({ missingBytes: most - i }),
   'receivedBytes most': () => ({ receivedBytes: most }),
-  'describes nothing': () => ({ firstBlock: 0, describedBlocks: 0, ...noLacks }),
-  'describes too much': ({ firstBlock }) => ({ firstBlock, describedBlocks: 2 ** 32, ...noLacks }),
+  'describes nothing': () => ({ firstBlock: 0, describedBlocks: 0, ...noGaps }),
+  'describes too much': ({ firstBlock }) => ({ firstBlock, describedBlocks: 2 ** 32, ...noGaps }),
   'describes the end alone': ({ describedBlocks }) => ({
     firstBlock: describedBlocks,
-    ...noLacks,
+    ...noGaps,
   }),
-  'lacks nothing': () => noLacks,
-  'lacks all': (_, __, { sender }) => {
+  'no gaps': () => noGaps,
+  'all blocks missing': (_, __, { sender }) => {
     const { blockCount } = sender.geometry;
-    const lacks = [{ kind: 'whole' as const, firstBlock: 0, blockCount }];
-    return { state: 'receiving', firstBlock: 0, describedBlocks: blockCount, lacks };
+    const gaps = [{ kind: 'whole' as const, firstBlock: 0, blockCount }];
+    return { state: 'receiving', firstBlock: 0, describedBlocks: blockCount, gaps };
   },
-  'lacks segments that there are not': (_, __, { sender }) => {
+  'gaps of segments out of range': (_, __, { sender }) => {
     const { blockCount } = sender.geometry;
-    const lacks = Array.from({ length: blockCount }, (_, firstBlock) => ({
+    const gaps = Array.from({ length: blockCount }, (_, firstBlock) => ({
       ...{ kind: 'part' as const, firstBlock, low: 0xffffffff, high: 0xffffffff },
     }));
-    return { state: 'receiving', firstBlock: 0, describedBlocks: blockCount, lacks };
+    return { state: 'receiving', firstBlock: 0, describedBlocks: blockCount, gaps };
   },
-  'lacks no segment of each': (_, __, { sender }) => {
+  'gaps without a segment': (_, __, { sender }) => {
     const { blockCount } = sender.geometry;
-    const lacks = Array.from({ length: blockCount }, (_, firstBlock) => ({
+    const gaps = Array.from({ length: blockCount }, (_, firstBlock) => ({
       ...{ kind: 'part' as const, firstBlock, low: 0, high: 0 },
     }));
-    return { state: 'receiving', firstBlock: 0, describedBlocks: blockCount, lacks };
+    return { state: 'receiving', firstBlock: 0, describedBlocks: blockCount, gaps };
   },
 };
 
@@ -168,9 +168,9 @@ t.test('a flood of reports draws no more datagrams than a few do', (t) => {
     const report: Report = {
       ...{ state: 'receiving', throughBurst: undefined, latestBurst: undefined, heldMs: 0 },
       ...{ stampMs: 0, hearsGroup: false, wantsTags: false, windowBlocks: 64 },
-      ...{ segmentsReceived: 0, segmentsLost: 0, lackingBytes: sizeBytes, receivedBytes: 0 },
+      ...{ segmentsReceived: 0, segmentsLost: 0, missingBytes: sizeBytes, receivedBytes: 0 },
       ...{ firstBlock: 0, describedBlocks: blockCount },
-      lacks: [{ kind: 'whole', firstBlock: 0, blockCount }],
+      gaps: [{ kind: 'whole', firstBlock: 0, blockCount }],
     };
     return encodeMessage({ kind: 'report', report });
   };

@@ -129,12 +129,12 @@ t.test('a report of a block of which no segment lacks leaves the sender as it is
   const count = blockCount.toString(16).padStart(2, '0');
   t.ok(blockCount < 128);
   // Receiving, no flags, no bursts; held, window 16, counts; blocks from 0 on, of the first a mask of none.
-  const nothingLacks = fromHex(
+  const nothingMissing = fromHex(
     `03 01 00 0000 0000 00 00 10 00 00 00 00 00 ${count} 00 01 ${zeros(8)}`,
   );
   // With the first, content is opened, and what is over is cleared away; with the second it stays.
-  tell(nothingLacks);
-  tell(nothingLacks);
+  tell(nothingMissing);
+  tell(nothingMissing);
   t.same(sent(), [], 'nothing is lacking');
   const all = (2 * blockCount).toString(16);
   const listed =

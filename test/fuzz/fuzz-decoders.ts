@@ -171,8 +171,8 @@ export function fuzzMessage(tape: Tape): number {
  */
 function isSameMessage(message: Message, again: Message | undefined): boolean {
   if (message.kind !== 'report') return again?.kind === message.kind;
-  const { lacks, heldMs, stampMs } = message.report;
-  const isEmpty = lacks.some((lack) => lack.kind === 'part' && (lack.low | lack.high) === 0);
+  const { gaps, heldMs, stampMs } = message.report;
+  const isEmpty = gaps.some((gap) => gap.kind === 'part' && (gap.low | gap.high) === 0);
   return (
     isEmpty ||
     Math.max(heldMs, stampMs) > 2 ** 40 ||
@@ -180,13 +180,13 @@ function isSameMessage(message: Message, again: Message | undefined): boolean {
   );
 }
 
-function checkReport({ firstBlock, describedBlocks, lacks }: Report): void {
-  const lacking = new RangeSet();
+function checkReport({ firstBlock, describedBlocks, gaps }: Report): void {
+  const missing = new RangeSet();
   let next = firstBlock;
-  for (const lack of lacks) {
-    demand(lack.firstBlock >= next, () => 'what is lacking out of order');
-    next = lack.firstBlock + (lack.kind === 'whole' ? lack.blockCount : 1);
-    lacking.add(lack.firstBlock, next);
+  for (const gap of gaps) {
+    demand(gap.firstBlock >= next, () => 'what is lacking out of order');
+    next = gap.firstBlock + (gap.kind === 'whole' ? gap.blockCount : 1);
+    missing.add(gap.firstBlock, next);
   }
   demand(next <= describedBlocks, () => 'more is lacking than is told of');
   demand(Number.isSafeInteger(describedBlocks), () => `${describedBlocks} blocks`);

@@ -362,9 +362,9 @@ class Insider {
       return;
     }
     const { blockCount } = this.fire.sender.geometry;
-    const firstLacking = blockCount === 0 ? 0 : tape.below(Math.min(blockCount + 1, 65_536));
+    const firstMissing = blockCount === 0 ? 0 : tape.below(Math.min(blockCount + 1, 65_536));
     const isPart = tape.isOneIn(3);
-    const isWhole = firstLacking >= blockCount;
+    const isWhole = firstMissing >= blockCount;
     const odd = () => tape.isOneIn(16);
     this.tell({
       kind: 'report',
@@ -379,15 +379,15 @@ class Insider {
         windowBlocks: odd() ? hostileNumber(tape) : 100,
         segmentsReceived: odd() ? hostileNumber(tape) : this.received,
         segmentsLost: odd() ? hostileNumber(tape) : 0,
-        lackingBytes: isWhole ? 0 : tape.uint16(),
+        missingBytes: isWhole ? 0 : tape.uint16(),
         receivedBytes: odd() ? hostileNumber(tape) : this.received * 100,
         firstBlock: 0,
         describedBlocks: blockCount,
-        lacks: isWhole
+        gaps: isWhole
           ? []
           : isPart
-            ? [{ kind: 'part', firstBlock: firstLacking, low: tape.uint32(), high: tape.byte() }]
-            : [{ kind: 'whole', firstBlock: firstLacking, blockCount: blockCount - firstLacking }],
+            ? [{ kind: 'part', firstBlock: firstMissing, low: tape.uint32(), high: tape.byte() }]
+            : [{ kind: 'whole', firstBlock: firstMissing, blockCount: blockCount - firstMissing }],
       },
     });
   }

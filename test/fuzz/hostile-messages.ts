@@ -110,8 +110,8 @@ function writeReport(writer: ByteWriter, tape: Tape, { blockCount, burst }: Mess
   writer.varint(hostileNumber(tape)).varint(hostileNumber(tape));
   const first = tape.isOneIn(4) ? plain() : 0;
   writer.varint(first).varint(tape.isOneIn(4) ? plain() : Math.max(0, blockCount - first));
-  const lackCount = tape.below(6);
-  for (let i = 0; i < lackCount; i++) {
+  const gapCount = tape.below(6);
+  for (let i = 0; i < gapCount; i++) {
     writer.varint(tape.isOneIn(8) ? plain() : 0);
     const head = tape.isOneIn(8) ? hostileNumber(tape) : tape.pick([2, 2, 4, 1, 3, 15, 0, 17]);
     writer.varint(head);

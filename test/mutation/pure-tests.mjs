@@ -28,7 +28,7 @@ export const pureTests = [
   'endpoint/dialect-switch',
   'transfer/feedback',
   'session/group-probe',
-  'session/left-behind',
+  'session/slow-receiver',
   'attack/insider',
   'attack/trusted-peers',
   'session/messages',

@@ -32,16 +32,16 @@ function run(options: Partial<SimulatedSessionOptions>) {
 for (const hasGroup of [false, true]) {
   const by = hasGroup ? 'by multicast' : 'by unicast';
   t.test(`a network that loses nothing: each receiver lacks other blocks, ${by}`, async (t) => {
-    const lackedBlocks = [[40], [40, 7], [3, 99], [], [50, 51, 52]];
+    const missingBlocks = [[40], [40, 7], [3, 99], [], [50, 51, 52]];
     const { result, sender, views } = run({
       hasGroup,
-      receiverCount: lackedBlocks.length,
-      receivers: lackedBlocks.map((lacked) => ({ lackedBlocks: lacked })),
+      receiverCount: missingBlocks.length,
+      receivers: missingBlocks.map((missing) => ({ missingBlocks: missing })),
     });
     t.equal(result.links.lost, 0);
     t.equal(sender?.repairs, 0);
     for (const [i, { atSender, own }] of views.entries()) {
-      const receivedBytes = (lackedBlocks[i]?.length ?? 0) * blockSizeBytes;
+      const receivedBytes = (missingBlocks[i]?.length ?? 0) * blockSizeBytes;
       const figures = {
         heldBytes: contentSizeBytes,
         heldBeforeBytes: contentSizeBytes - receivedBytes,

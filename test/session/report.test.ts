@@ -2,12 +2,12 @@
 import * as fc from 'fast-check';
 import t from 'tap';
 import { ByteReader, ByteWriter } from '../../src/wire/byte-codec.js';
-import type { Lack, Report } from '../../src/wire/report.js';
-import { maxLackSizeBytes, readReport, writeReport } from '../../src/wire/report.js';
+import type { Gap, Report } from '../../src/wire/report.js';
+import { maxGapSizeBytes, readReport, writeReport } from '../../src/wire/report.js';
 
 const mask = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const burst = fc.option(fc.integer({ min: 0, max: 0xffff }), { nil: undefined });
-const lack = fc.oneof(
+const gap = fc.oneof(
   fc.record({ gap: fc.nat(1000), size: fc.integer({ min: 1, max: 1e6 }) }),
   fc.record({ gap: fc.nat(1000), low: mask, high: mask }),
   fc.record({ gap: fc.nat(1000), low: fc.constant(2 ** 31), high: fc.constantFrom(0, 1, 2 ** 31) }),
@@ -24,26 +24,26 @@ const report = fc
     windowBlocks: fc.nat(1e6),
     segmentsReceived: fc.nat(),
     segmentsLost: fc.nat(),
-    lackingBytes: fc.maxSafeNat(),
+    missingBytes: fc.maxSafeNat(),
     receivedBytes: fc.maxSafeNat(),
     firstBlock: fc.nat(1e9),
     behind: fc.nat(100),
-    entries: fc.array(lack, { maxLength: 30 }),
+    entries: fc.array(gap, { maxLength: 30 }),
   })
   .map(({ behind, entries, ...fields }): Report => {
-    const lacks: Lack[] = [];
+    const gaps: Gap[] = [];
     let next = fields.firstBlock;
     for (const entry of entries) {
       const firstBlock = next + entry.gap;
       if ('size' in entry) {
-        lacks.push({ kind: 'whole', firstBlock, blockCount: entry.size });
+        gaps.push({ kind: 'whole', firstBlock, blockCount: entry.size });
         next = firstBlock + entry.size;
       } else if (entry.low !== 0 || entry.high !== 0) {
-        lacks.push({ kind: 'part', firstBlock, low: entry.low, high: entry.high });
+        gaps.push({ kind: 'part', firstBlock, low: entry.low, high: entry.high });
         next = firstBlock + 1;
       }
     }
-    return { ...fields, lacks, describedBlocks: next + behind } as Report;
+    return { ...fields, gaps, describedBlocks: next + behind } as Report;
   });
 
 function encode(report: Report): Uint8Array {
@@ -55,9 +55,9 @@ function encode(report: Report): Uint8Array {
 t.test('what is written is read back, and an entry is not longer than it may be', (t) => {
   const property = fc.property(report, (written) => {
     const bytes = encode(written);
-    const bare = encode({ ...written, lacks: [] });
+    const bare = encode({ ...written, gaps: [] });
     t.strictSame(readReport(new ByteReader(bytes)), written);
-    return bytes.length - bare.length <= written.lacks.length * maxLackSizeBytes;
+    return bytes.length - bare.length <= written.gaps.length * maxGapSizeBytes;
   });
   fc.assert(property, { seed: 1, numRuns: 500 });
   t.end();
@@ -76,7 +76,7 @@ t.test('whatever bytes come, a list is ascending and within what it describes', 
   const any = fc.uint8Array({ maxLength: 60 });
   const started = fc
     .tuple(report, any)
-    .map(([written, rest]) => Uint8Array.of(...encode({ ...written, lacks: [] }), ...rest));
+    .map(([written, rest]) => Uint8Array.of(...encode({ ...written, gaps: [] }), ...rest));
   const property = fc.property(fc.oneof(any, started), (bytes) =>
     isSound(readReport(new ByteReader(bytes))),
   );
@@ -87,10 +87,10 @@ t.test('whatever bytes come, a list is ascending and within what it describes', 
 function isSound(read: Report | undefined): boolean {
   if (read === undefined) return true;
   let next = read.firstBlock;
-  for (const lack of read.lacks) {
-    if (lack.firstBlock < next) return false;
-    next = lack.firstBlock + (lack.kind === 'whole' ? lack.blockCount : 1);
-    if (lack.kind === 'whole' && !(lack.blockCount >= 1)) return false;
+  for (const gap of read.gaps) {
+    if (gap.firstBlock < next) return false;
+    next = gap.firstBlock + (gap.kind === 'whole' ? gap.blockCount : 1);
+    if (gap.kind === 'whole' && !(gap.blockCount >= 1)) return false;
   }
   return next <= read.describedBlocks && read.describedBlocks <= 2 ** 32;
 }

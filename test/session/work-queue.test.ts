@@ -174,7 +174,7 @@ t.test('very many blocks that the disk holds are taken in steps', (t) => {
   }
   t.equal(stepCount, 5);
   t.match(caller.tell(poll), [
-    { kind: 'report', report: { state: 'receiving', lackingBytes: 1000 } },
+    { kind: 'report', report: { state: 'receiving', missingBytes: 1000 } },
   ]);
   t.end();
 });

@@ -9,7 +9,7 @@ import { SessionSender } from '../../src/session/sender.js';
 import { Simulation } from '../../src/simulator/simulation.js';
 import { Delivery } from '../../src/transfer/delivery.js';
 import { ReportClock } from '../../src/transfer/feedback-scheduler.js';
-import type { LackList } from '../../src/transfer/gap-list.js';
+import type { GapList } from '../../src/transfer/gap-list.js';
 import { MemoryBudget } from '../../src/transfer/partial-block.js';
 import type { SessionPeer } from '../../src/transfer/peer.js';
 import { BlockIntake } from '../../src/transfer/reassembler.js';
@@ -66,9 +66,9 @@ notices('reports that leave out a block that is lacking', {
     return replace(
       BlockIntake.prototype,
       'list',
-      function (this: BlockIntake, ...args: Parameters<BlockIntake['list']>): LackList {
+      function (this: BlockIntake, ...args: Parameters<BlockIntake['list']>): GapList {
         const made = list.apply(this, args);
-        return { ...made, lacks: made.lacks.slice(1) };
+        return { ...made, gaps: made.gaps.slice(1) };
       },
     );
   },
@@ -108,7 +108,7 @@ notices('a receiver that says that it is complete when all has come', {
   expected: /called complete, has not all|called complete what is not identical/,
   plant: () =>
     replace(IncomingSession.prototype, 'checkWhole', function (this: IncomingSession) {
-      if (this['intake']?.lacking.isEmpty === true) this['end'](0, 'complete', '');
+      if (this['intake']?.missing.isEmpty === true) this['end'](0, 'complete', '');
     }),
 });
 

@@ -11,20 +11,20 @@ const segments = Array.from({ length: 64 }, (_, i) => i);
 interface Model {
   readonly index: number;
   readonly segmentCount: number;
-  readonly lacking: readonly Set<number>[];
+  readonly missing: readonly Set<number>[];
 }
 
 function isAsModel(block: Block, model: Model): boolean {
-  const pending = model.lacking.filter((set) => set.size > 0).length;
+  const pending = model.missing.filter((set) => set.size > 0).length;
   return (
     block.index === model.index &&
     block.firstSequence === model.index * 64 &&
     block.segmentCount === model.segmentCount &&
     block.pendingCount === pending &&
     receivers.every((receiver) => {
-      const lacking = model.lacking[receiver] as Set<number>;
-      const isSame = segments.every((s) => block.isLacking(receiver, s) === lacking.has(s));
-      return isSame && block.isPending(receiver) === lacking.size > 0;
+      const missing = model.missing[receiver] as Set<number>;
+      const isSame = segments.every((s) => block.isMissing(receiver, s) === missing.has(s));
+      return isSame && block.isPending(receiver) === missing.size > 0;
     })
   );
 }
@@ -43,7 +43,7 @@ const step = fc.oneof(
   fc.record({
     do: fc.constant('push' as const),
     segmentCount: fc.integer({ min: 1, max: 64 }),
-    lackedBy: fc.subarray(receivers),
+    missingAt: fc.subarray(receivers),
   }),
   fc.record({
     do: fc.constant('acknowledge' as const),
@@ -61,22 +61,22 @@ t.test('any run of pushes, acknowledgements and drops leaves what sets would lea
     let nextIndex = 0;
     for (const item of steps) {
       if (item.do === 'push') {
-        const { segmentCount, lackedBy } = item;
+        const { segmentCount, missingAt } = item;
         const block = window.push(nextIndex, nextIndex * 64, segmentCount);
-        for (const receiver of lackedBy) block.setLacking(receiver);
+        for (const receiver of missingAt) block.setMissing(receiver);
         const whole = segments.slice(0, segmentCount);
-        const lacking = receivers.map((r) => new Set(lackedBy.includes(r) ? whole : []));
-        models.push({ index: nextIndex++, segmentCount, lacking });
+        const missing = receivers.map((r) => new Set(missingAt.includes(r) ? whole : []));
+        models.push({ index: nextIndex++, segmentCount, missing });
       } else if (item.do === 'drop' && models.length > 0) {
         window.dropOldest();
         models.shift();
       } else if (item.do === 'acknowledge' && item.place < models.length) {
         const { place, receiver, through } = item;
-        const lacking = models[place]?.lacking[receiver] as Set<number>;
-        const wasPending = lacking.size > 0;
-        for (let s = 0; s < through; s++) lacking.delete(s);
+        const missing = models[place]?.missing[receiver] as Set<number>;
+        const wasPending = missing.size > 0;
+        for (let s = 0; s < through; s++) missing.delete(s);
         const isLast = window.get(place).clearThrough(receiver, through);
-        if (isLast !== (wasPending && lacking.size === 0)) return false;
+        if (isLast !== (wasPending && missing.size === 0)) return false;
       }
       if (window.length !== models.length) return false;
       if (!models.every((model, place) => isAsModel(window.get(place), model))) return false;
@@ -108,8 +108,8 @@ t.test('a block that is used again remembers nothing', (t) => {
   const window = new BlockWindow(() => new Block(2));
   const block = window.push(0, 0, 64);
   block.packets = [Uint8Array.of(1)];
-  block.setLacking(0);
-  block.setLacking(1);
+  block.setMissing(0);
+  block.setMissing(1);
   block.beginRound();
   block.deadlineMs = 100;
   block.nextReceiver = 1;
@@ -141,7 +141,7 @@ t.test('a round starts from the first receiver and segment, without a deadline',
 t.test('what several members of the group lack goes to the group, what one lacks does not', (t) => {
   const block = new Block(4);
   block.reset(0, 0, 64);
-  for (const receiver of [0, 1, 2, 3]) block.setLacking(receiver);
+  for (const receiver of [0, 1, 2, 3]) block.setMissing(receiver);
   block.clearThrough(0, 64);
   block.clearThrough(1, 40);
   block.clearThrough(2, 10);

@@ -31,7 +31,7 @@ function settledAtMs({ settled }: SimulatedSessionResult, name: string): number 
 for (const hasGroup of [false, true]) {
   const by = hasGroup ? 'by multicast' : 'by unicast';
   t.test(`an identical copy beside a slow link ends at once, ${by}`, async (t) => {
-    const result = run({ hasGroup, receivers: [{ lackedBlocks: [] }, { forwardLink: slowLink }] });
+    const result = run({ hasGroup, receivers: [{ missingBlocks: [] }, { forwardLink: slowLink }] });
     t.ok(settledAtMs(result, 'r1') < soonMs, `${settledAtMs(result, 'r1')} ms`);
     t.ok(settledAtMs(result, 'r2') > 30_000, 'the other one takes its time');
     t.ok(result.receivers.every(({ isIdentical }) => isIdentical));
@@ -41,7 +41,7 @@ for (const hasGroup of [false, true]) {
 t.test('one that lacked a block at the front ends once it has come', async (t) => {
   const result = run({
     receiverCount: 3,
-    receivers: [{ lackedBlocks: [1] }, { forwardLink: slowLink }, { forwardLink: slowLink }],
+    receivers: [{ missingBlocks: [1] }, { forwardLink: slowLink }, { forwardLink: slowLink }],
   });
   t.ok(settledAtMs(result, 'r1') < soonMs, `${settledAtMs(result, 'r1')} ms`);
   t.ok(result.receivers.every(({ isIdentical }) => isIdentical));
@@ -51,14 +51,14 @@ t.test('a rate that is set does not delay it either, nor does a slow source much
   const result = run({
     rateBytesPerSec: 100_000,
     sourceTimeMs: 10,
-    receivers: [{ lackedBlocks: [] }, {}],
+    receivers: [{ missingBlocks: [] }, {}],
   });
   t.ok(settledAtMs(result, 'r1') < soonMs, `${settledAtMs(result, 'r1')} ms`);
   t.ok(settledAtMs(result, 'r2') > 30_000);
 });
 
 t.test('many that hold it end before the one that does not', async (t) => {
-  const held = Array.from({ length: 20 }, () => ({ lackedBlocks: [] }));
+  const held = Array.from({ length: 20 }, () => ({ missingBlocks: [] }));
   const result = run({ receiverCount: 21, receivers: [...held, { forwardLink: slowLink }] });
   for (let i = 1; i <= 20; i++) t.ok(settledAtMs(result, `r${i}`) < soonMs, `receiver ${i}`);
   t.ok(settledAtMs(result, 'r21') < Infinity);
@@ -68,7 +68,7 @@ t.test('a block is read once for the digest and once to be sent, at most', async
   const reads = new Map<number, number>();
   let most = 0;
   const result = run({
-    receivers: [{ lackedBlocks: [] }, { forwardLink: slowLink }],
+    receivers: [{ missingBlocks: [] }, { forwardLink: slowLink }],
     wrapSender: (sender) => ({
       handleDatagram: (nowMs, from, bytes) => sender.handleDatagram(nowMs, from, bytes),
       handleTimeout: (nowMs) => sender.handleTimeout(nowMs),

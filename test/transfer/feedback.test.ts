@@ -3,10 +3,10 @@ import * as fc from 'fast-check';
 import t from 'tap';
 import { RangeSet } from '../../src/base/range-set.js';
 import { BlockWindow } from '../../src/transfer/block-window.js';
-import { takeLacks } from '../../src/transfer/feedback.js';
+import { takeGaps } from '../../src/transfer/feedback.js';
 import type { SessionPeer } from '../../src/transfer/peer.js';
 import { SessionBlock } from '../../src/transfer/sealed-block.js';
-import type { Lack, Report } from '../../src/wire/report.js';
+import type { Gap, Report } from '../../src/wire/report.js';
 
 const segmentCount = 8;
 const all = 2 ** segmentCount - 1;
@@ -19,7 +19,7 @@ function inFlight(count: number) {
     const block = window.push(i, 0, segmentCount);
     block.isRead = true;
     block.wire = new Uint8Array(segmentCount);
-    block.setLacking(0);
+    block.setMissing(0);
     block.beginRound();
     block.noteBurst(0, i, 0xffffffff, 0xffffffff);
     block.endSending(100);
@@ -27,30 +27,30 @@ function inFlight(count: number) {
     blocks.push(block);
   }
   const peer = { index: 0, needed: new RangeSet(), parts: new Map() } as unknown as SessionPeer;
-  const take = (throughBurst: number | undefined, described: number, lacks: readonly Lack[]) => {
-    const report = { throughBurst, firstBlock: 0, describedBlocks: described, lacks } as Report;
-    takeLacks(window, peer, report, count - 1);
+  const take = (throughBurst: number | undefined, described: number, gaps: readonly Gap[]) => {
+    const report = { throughBurst, firstBlock: 0, describedBlocks: described, gaps } as Report;
+    takeGaps(window, peer, report, count - 1);
   };
   return { blocks, peer, take };
 }
 
-const part = (firstBlock: number, low: number): Lack => ({
+const part = (firstBlock: number, low: number): Gap => ({
   kind: 'part',
   firstBlock,
   low,
   high: 0,
 });
-const whole = (firstBlock: number, blockCount = 1): Lack => ({
+const whole = (firstBlock: number, blockCount = 1): Gap => ({
   kind: 'whole',
   firstBlock,
   blockCount,
 });
-const lackedOf = (block: SessionBlock) => block.lowToSend(0, false);
+const missingOf = (block: SessionBlock) => block.lowToSend(0, false);
 
 t.test('what is not listed has come; what is listed and over is lost', (t) => {
   const { blocks, take } = inFlight(3);
   take(2, 3, [part(1, 0b101)]);
-  t.same(blocks.map(lackedOf), [0, 0b101, 0]);
+  t.same(blocks.map(missingOf), [0, 0b101, 0]);
   t.same(
     blocks.map((block) => block.isAwaited(0)),
     [false, false, false],
@@ -61,13 +61,17 @@ t.test('what is not listed has come; what is listed and over is lost', (t) => {
 t.test('what may still be on its way is awaited, and what has come of it noted', (t) => {
   const { blocks, take } = inFlight(3);
   take(0, 3, [part(1, 0b1101), whole(2)]);
-  t.same(blocks.map(lackedOf), [0, 0b1101, all]);
+  t.same(blocks.map(missingOf), [0, 0b1101, all]);
   t.same(
     blocks.map((block) => block.isAwaited(0)),
     [false, true, true],
   );
   take(undefined, 3, [part(1, 0b1111), whole(2)]);
-  t.equal(lackedOf(blocks[1] as SessionBlock), 0b1101, 'a report that is older takes nothing back');
+  t.equal(
+    missingOf(blocks[1] as SessionBlock),
+    0b1101,
+    'a report that is older takes nothing back',
+  );
   t.end();
 });
 
@@ -84,7 +88,7 @@ t.test('a burst that was not sent yet covers nothing', (t) => {
 t.test('what is not described stays as it is', (t) => {
   const { blocks, take } = inFlight(3);
   take(2, 2, []);
-  t.same(blocks.map(lackedOf), [0, 0, all]);
+  t.same(blocks.map(missingOf), [0, 0, all]);
   t.end();
 });
 
@@ -104,9 +108,9 @@ t.test('after a report on all bursts, what is in flight lacks what the report sa
   fc.assert(
     fc.property(masks, (lows) => {
       const { blocks, take } = inFlight(lows.length);
-      const lacks = lows.flatMap((low, i) => (low === 0 ? [] : [part(i, low)]));
-      take(lows.length - 1, lows.length, lacks);
-      return blocks.every((block, i) => lackedOf(block) === lows[i] && !block.isAwaited(0));
+      const gaps = lows.flatMap((low, i) => (low === 0 ? [] : [part(i, low)]));
+      take(lows.length - 1, lows.length, gaps);
+      return blocks.every((block, i) => missingOf(block) === lows[i] && !block.isAwaited(0));
     }),
   );
   t.end();

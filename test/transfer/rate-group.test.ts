@@ -211,7 +211,7 @@ t.test('a block that everybody has before its round is sent is over', (t) => {
   driven.rateGroup.pollTransmit(0);
   t.equal(driven.sent.at(-1)?.count, 3, 'only a part of it has gone to the group');
   const block = driven.rateGroup.rounds.window.find(0);
-  for (const { index } of driven.peers) block?.setLackingSegments(index, 0, 0);
+  for (const { index } of driven.peers) block?.setMissingSegments(index, 0, 0);
   driven.rateGroup.advance();
   t.same(driven.closed, [0]);
   driven.rateGroup.pollTransmit(100);

@@ -23,7 +23,7 @@ const sealedSizeBytes = (block: number) => sizeOfBlock(small, block) + tagSizeBy
 
 function createIntake(geometry = small, budget = new MemoryBudget(2 ** 20)) {
   const intake = new BlockIntake(geometry, seal, budget, staleMs);
-  intake.lacking.add(0, geometry.blockCount);
+  intake.missing.add(0, geometry.blockCount);
   return { intake, budget };
 }
 
@@ -116,17 +116,17 @@ t.test('segments in any order, with any duplicates, make up the blocks that were
         continue;
       }
       seen.add(place);
-      const lacking = --(left[packet.block] as number);
-      if (intake.lacking.has(packet.block) !== lacking > 0) return false;
-      if (lacking > 0 && outcome !== undefined) return false;
-      if (lacking === 0) {
+      const missing = --(left[packet.block] as number);
+      if (intake.missing.has(packet.block) !== missing > 0) return false;
+      if (missing > 0 && outcome !== undefined) return false;
+      if (missing === 0) {
         const expected = plaintextOf(geometry, packet.block, 1);
         if (!(outcome instanceof Uint8Array)) return false;
         if (Buffer.compare(outcome, expected) !== 0) return false;
       }
     }
     return (
-      intake.lacking.isEmpty &&
+      intake.missing.isEmpty &&
       intake.duplicates === duplicates &&
       intake.datagramsReceived === order.length &&
       budget.usedBytes === 0
@@ -149,15 +149,15 @@ t.test('the list tells of exactly what has not come', (t) => {
       take(intake, 0, packetOf(block, segment, { geometry }));
       have.add(block * 64 + segment);
     }
-    const { lacks, describedBlocks } = intake.list(0, geometry.blockCount, () => false);
+    const { gaps, describedBlocks } = intake.list(0, geometry.blockCount, () => false);
     const listed = new Set<number>();
-    for (const lack of lacks) {
-      const count = lack.kind === 'whole' ? lack.blockCount : 1;
+    for (const gap of gaps) {
+      const count = gap.kind === 'whole' ? gap.blockCount : 1;
       for (let i = 0; i < 64 * count; i++) {
-        const block = lack.firstBlock + Math.floor(i / 64);
+        const block = gap.firstBlock + Math.floor(i / 64);
         if (i % 64 >= segmentCountOfBlock(geometry, block)) continue;
-        const half = lack.kind === 'whole' ? 0xffffffff : i < 32 ? lack.low : lack.high;
-        if (((half >>> (i & 31)) & 1) === 1) listed.add(64 * lack.firstBlock + i);
+        const half = gap.kind === 'whole' ? 0xffffffff : i < 32 ? gap.low : gap.high;
+        if (((half >>> (i & 31)) & 1) === 1) listed.add(64 * gap.firstBlock + i);
       }
     }
     if (describedBlocks !== geometry.blockCount) return false;
@@ -220,9 +220,9 @@ t.test('segments that come together are taken as if each came alone', (t) => {
       const states = [joined, single].map(({ intake, budget }) => {
         const { datagramsReceived, duplicates, segmentsLost, wantsTags } = intake;
         const isThrough = (burst: number) => isListed && burst <= more.burst;
-        const { lacks } = intake.list(0, geometry.blockCount, isThrough);
+        const { gaps } = intake.list(0, geometry.blockCount, isThrough);
         const { usedBytes } = budget;
-        return { datagramsReceived, duplicates, segmentsLost, wantsTags, lacks, usedBytes };
+        return { datagramsReceived, duplicates, segmentsLost, wantsTags, gaps, usedBytes };
       });
       if (JSON.stringify(states[0]) !== JSON.stringify(states[1])) return false;
     }
@@ -252,8 +252,8 @@ t.test('one forged block, and no datagram without a tag is taken', (t) => {
   t.equal(take(intake, 0, packetOf(1, 3)), 'forged-data');
   t.equal(intake.wantsTags, true);
   t.equal(budget.usedBytes, 0, 'nothing of it is kept');
-  t.ok(intake.lacking.has(1));
-  t.match(intake.list(1, 2, () => true).lacks, [{ kind: 'whole', firstBlock: 1, blockCount: 1 }]);
+  t.ok(intake.missing.has(1));
+  t.match(intake.list(1, 2, () => true).gaps, [{ kind: 'whole', firstBlock: 1, blockCount: 1 }]);
   t.equal(intake.isOfSession(packetOf(1, 0)), false);
   t.equal(intake.isOfSession(packetOf(1, 0, { isTagged: true })), true);
   t.same(takeAll(intake, 0, 1, { isTagged: true }), plaintextOf(small, 1, 1));
@@ -289,7 +289,7 @@ t.test('a new generation of blocks that are not begun is no clash', (t) => {
   for (let block = 0; block < geometry.blockCount; block++) {
     takeAll(intake, 0, block, { geometry, generation: 1 + (block % 2) });
   }
-  t.ok(intake.lacking.isEmpty);
+  t.ok(intake.missing.isEmpty);
   t.equal(intake.wantsTags, false);
   t.end();
 });
@@ -301,7 +301,7 @@ t.test('with the memory used up no block is begun, and those begun go on', (t) =
   t.equal(take(intake, 0, packetOf(2, 0)), undefined, 'not used up yet');
   t.ok(budget.isExhausted);
   t.equal(take(intake, 0, packetOf(3, 0)), 'no-room');
-  t.ok(intake.lacking.has(3));
+  t.ok(intake.missing.has(3));
   for (const segment of [1, 2]) t.equal(take(intake, 0, packetOf(1, segment)), undefined);
   t.same(take(intake, 0, packetOf(1, 3)), plaintextOf(small, 1, 1));
   t.equal(budget.usedBytes, sealedSizeBytes(2));
@@ -318,9 +318,9 @@ t.test('a block of which nothing has come for a while makes room, one that grows
   t.equal(take(intake, staleMs - 1, packetOf(3, 0)), 'no-room');
   t.equal(take(intake, staleMs, packetOf(3, 0)), undefined);
   t.equal(budget.usedBytes, sealedSizeBytes(2) + sealedSizeBytes(3));
-  t.ok(intake.lacking.has(1), 'it lacks as a whole again');
+  t.ok(intake.missing.has(1), 'it lacks as a whole again');
   t.match(
-    intake.list(0, 4, () => false).lacks,
+    intake.list(0, 4, () => false).gaps,
     [
       { kind: 'whole', firstBlock: 0, blockCount: 2 },
       { kind: 'part', firstBlock: 2, low: 0b1100 },
@@ -366,8 +366,8 @@ t.test('after any history the memory that is counted is that of the blocks that 
       if (segment >= segmentCountOfBlock(small, block)) continue;
       take(intake, nowMs, packetOf(block, segment, details));
       let begunBytes = 0;
-      for (const lack of intake.list(0, small.blockCount, () => false).lacks) {
-        if (lack.kind === 'part') begunBytes += sealedSizeBytes(lack.firstBlock);
+      for (const gap of intake.list(0, small.blockCount, () => false).gaps) {
+        if (gap.kind === 'part') begunBytes += sealedSizeBytes(gap.firstBlock);
       }
       if (budget.usedBytes !== begunBytes) return false;
       // A block is begun below the limit only, and may reach beyond it.
@@ -431,7 +431,7 @@ t.test('a block that proved bad and comes again was not lost', (t) => {
   const { intake } = createIntake();
   for (const block of [0, 1, 2, 3]) takeAll(intake, 0, block);
   for (const block of [2, 1]) {
-    intake.lackAgain(block);
+    intake.markMissing(block);
     takeAll(intake, 0, block);
   }
   t.equal(intake.segmentsLost, 0);

@@ -40,10 +40,10 @@ function createRounds({
     },
     hearsGroup: (receiver) => members.includes(receiver),
   });
-  const push = (index: number, segmentCount: number, lacking: readonly (readonly number[])[]) => {
+  const push = (index: number, segmentCount: number, missing: readonly (readonly number[])[]) => {
     const block = rounds.window.push(index, 0, segmentCount);
-    lacking.forEach((segments, receiver) => {
-      setLacking(block, receiver, segments);
+    missing.forEach((segments, receiver) => {
+      setMissing(block, receiver, segments);
     });
     return block;
   };
@@ -72,14 +72,14 @@ function segmentsOf(low: number, high: number): number[] {
   return Array.from({ length: 64 }, (_, s) => s).filter(isSet);
 }
 
-function setLacking(block: Block, receiver: number, segments: readonly number[]): void {
+function setMissing(block: Block, receiver: number, segments: readonly number[]): void {
   let low = 0;
   let high = 0;
   for (const segment of segments) {
     if (segment < 32) low |= 1 << segment;
     else high |= 1 << (segment - 32);
   }
-  block.setLackingSegments(receiver, low >>> 0, high >>> 0);
+  block.setMissingSegments(receiver, low >>> 0, high >>> 0);
 }
 
 t.test('receiver after receiver gets what it lacks, segment by segment', (t) => {
@@ -113,9 +113,9 @@ t.test('in batches, each gets all that it lacks at once', (t) => {
 t.test('what several of the group lack goes to it last, what one lacks to that one before', (t) => {
   const setup = { receiverCount: 4, members: [0, 2, 3] };
   const many = Array.from({ length: 20 }, (_, i) => 10 + i);
-  const lacking = [[0, 1], [0, 1, 3], [0, ...many, 63], [63]];
+  const missing = [[0, 1], [0, 1, 3], [0, ...many, 63], [63]];
   const single = createRounds(setup);
-  single.begin(single.push(0, 64, lacking));
+  single.begin(single.push(0, 64, missing));
   t.same(single.send(0), [
     [0, 1, 0],
     [0, 0, 1],
@@ -126,7 +126,7 @@ t.test('what several of the group lack goes to it last, what one lacks to that o
     [0, 63, toGroup],
   ]);
   const batches = createRounds({ ...setup, batchLimit: 64 });
-  batches.begin(batches.push(0, 64, lacking));
+  batches.begin(batches.push(0, 64, missing));
   t.same(
     batches.sendBatches(0),
     [
@@ -169,8 +169,8 @@ t.test('each round tells anew what goes to the group', (t) => {
     [0, 0, toGroup],
     [0, 1, toGroup],
   ]);
-  setLacking(block, 0, [1]);
-  setLacking(block, 1, []);
+  setMissing(block, 0, [1]);
+  setMissing(block, 1, []);
   begin(block);
   t.same(send(100), [[0, 1, 0]]);
   t.end();
@@ -188,8 +188,8 @@ for (const batchLimit of [1, 7, 64]) {
         const members = receivers.flatMap(({ isMember }, i) => (isMember ? [i] : []));
         const setup = { receiverCount: receivers.length, members, batchLimit };
         const { push, begin, sendBatches } = createRounds(setup);
-        const lacking = receivers.map(({ segments }) => segments.filter((s) => s < segmentCount));
-        begin(push(0, segmentCount, lacking));
+        const missing = receivers.map(({ segments }) => segments.filter((s) => s < segmentCount));
+        begin(push(0, segmentCount, missing));
         const sent = sendBatches(0);
         const got = receivers.map(() => [] as number[]);
         const places = sent.map(([, , to]) => (to === toGroup ? receivers.length : to));
@@ -201,16 +201,16 @@ for (const batchLimit of [1, 7, 64]) {
         for (const [, segments, to] of sent) {
           for (const segment of segments) {
             const reached = to === toGroup ? members : [to];
-            const wanting = reached.filter((i) => lacking[i]?.includes(segment));
+            const wanting = reached.filter((i) => missing[i]?.includes(segment));
             // Nobody gets what nobody lacks, and no group what only one of its receivers has a part in.
-            const isShared = members.filter((i) => lacking[i]?.length).length > 1;
+            const isShared = members.filter((i) => missing[i]?.length).length > 1;
             if (wanting.length < 1 || (to === toGroup && !isShared)) return false;
             for (const i of wanting) got[i]?.push(segment);
           }
         }
         const sorted = (lists: readonly (readonly number[])[]) =>
           JSON.stringify(lists.map((list) => [...list].sort((a, b) => a - b)));
-        return sorted(got) === sorted(lacking);
+        return sorted(got) === sorted(missing);
       },
     );
     fc.assert(property, { seed: 1, numRuns: 500 });
@@ -264,26 +264,26 @@ for (const isUninterrupted of [true, false]) {
 }
 
 t.test('a segment that arrived meanwhile is left out', (t) => {
-  const lacking = [
+  const missing = [
     [0, 1, 2],
     [0, 1, 2],
   ];
   const single = createRounds({ receiverCount: 2 });
-  const block = single.push(0, 3, lacking);
+  const block = single.push(0, 3, missing);
   single.begin(block);
   single.send(0, 1);
-  setLacking(block, 0, [0, 2]);
-  setLacking(block, 1, [2]);
+  setMissing(block, 0, [0, 2]);
+  setMissing(block, 1, [2]);
   t.same(single.send(0), [
     [0, 2, 0],
     [0, 2, 1],
   ]);
   const batches = createRounds({ receiverCount: 2, batchLimit: 64 });
-  const other = batches.push(0, 3, lacking);
+  const other = batches.push(0, 3, missing);
   batches.begin(other);
   batches.sendBatches(0, 1);
-  setLacking(other, 0, []);
-  setLacking(other, 1, [2]);
+  setMissing(other, 0, []);
+  setMissing(other, 1, [2]);
   t.same(batches.sendBatches(0), [[0, [2], 1]]);
   t.end();
 });
@@ -296,7 +296,7 @@ t.test('what is lacking anew where the round has been waits for the next one', (
     [0, 0, 0],
     [0, 2, 0],
   ]);
-  setLacking(block, 0, [0, 1]);
+  setMissing(block, 0, [0, 1]);
   t.same(send(0), [[0, 1, 1]]);
   begin(block);
   t.same(send(0), [
@@ -351,7 +351,7 @@ t.test('a block that everyone has in the midst of a round is not sent on', (t) =
   ]);
   begin(block);
   t.same(sendBatches(0, 1), [[0, [0, 1], toGroup]]);
-  for (const receiver of [0, 1]) setLacking(block, receiver, []);
+  for (const receiver of [0, 1]) setMissing(block, receiver, []);
   rounds.window.dropWhere(({ pendingCount }) => pendingCount === 0);
   t.same(sendBatches(0), []);
   t.end();
@@ -366,7 +366,7 @@ t.test('a block that takes the memory of the one sent last waits for its turn', 
     [0, 0, 0],
     [0, 1, 0],
   ]);
-  setLacking(first, 0, []);
+  setMissing(first, 0, []);
   rounds.window.dropWhere(({ index }) => index === 0);
   const third = push(2, 1, [[0]]);
   t.equal(third, first, 'memory is used again');

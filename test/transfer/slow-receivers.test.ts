@@ -12,7 +12,7 @@ function peersWith(rates: readonly number[], rounds = 10, rttMs = 40): SessionPe
         model: { deliveryRate, rounds, rttMs },
         unreachedMs: 0,
         rtt: { timeoutMs: rttMs },
-        lackingBytes: 1,
+        missingBytes: 1,
       }) as unknown as SessionPeer,
   );
 }
