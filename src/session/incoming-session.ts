@@ -25,7 +25,7 @@ import { ReportClock } from '../transfer/feedback-scheduler.js';
 import type { MemoryBudget } from '../transfer/partial-block.js';
 import type { Taken } from '../transfer/reassembler.js';
 import { BlockIntake } from '../transfer/reassembler.js';
-import { BlockRun } from '../transfer/segment-batch.js';
+import { SegmentBatch } from '../transfer/segment-batch.js';
 import { toHex } from '../wire/byte-codec.js';
 import type { FaultKind } from '../wire/faults.js';
 import type { Bye, Message, Offer } from '../wire/messages.js';
@@ -98,7 +98,7 @@ export class IncomingSession {
   private verification: Verification | undefined;
   private result: IncomingResult | undefined;
 
-  private readonly run = new BlockRun();
+  private readonly batch = new SegmentBatch();
   private reportCursor = 0;
   private repeatAtMs: TimeMs = Infinity;
   private repeatWaitMs = 0;
@@ -410,34 +410,34 @@ export class IncomingSession {
    * @returns where it ends
    */
   handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, start: number): number {
-    const { geometry, intake, clock, run } = this;
+    const { geometry, intake, clock, batch } = this;
     const isHere = geometry !== undefined && intake !== undefined && clock !== undefined;
     if (!isHere || this.isSettled) {
       this.options.countFault('no-session', from, bytes.subarray(start));
       return bytes.length;
     }
-    if (!run.read(geometry, bytes, start)) {
+    if (!batch.read(geometry, bytes, start)) {
       this.options.countFault('forged-data', from, bytes.subarray(start));
       return bytes.length;
     }
-    const { fault, faultCount } = this.takeRun(nowMs, intake, clock);
-    if (fault !== undefined) this.options.countFault(fault, from, run.datagram(0), faultCount);
-    return run.end;
+    const { fault, faultCount } = this.takeBatch(nowMs, intake, clock);
+    if (fault !== undefined) this.options.countFault(fault, from, batch.datagram(0), faultCount);
+    return batch.end;
   }
 
-  private takeRun(nowMs: TimeMs, intake: BlockIntake, clock: ReportClock): Taken {
-    const { run } = this;
-    if (!intake.isOfSession(run)) {
-      return { newCount: 0, fault: 'forged-data', faultCount: run.count };
+  private takeBatch(nowMs: TimeMs, intake: BlockIntake, clock: ReportClock): Taken {
+    const { batch } = this;
+    if (!intake.isOfSession(batch)) {
+      return { newCount: 0, fault: 'forged-data', faultCount: batch.count };
     }
-    if (run.isTagged) this.beginTags();
-    clock.handleBlock(nowMs, run.burst, run.flags);
-    const taken = intake.take(nowMs, run);
-    if (taken.newCount > 0) clock.handleTaken(nowMs, run.burst);
+    if (batch.isTagged) this.beginTags();
+    clock.handleBlock(nowMs, batch.burst, batch.flags);
+    const taken = intake.take(nowMs, batch);
+    if (taken.newCount > 0) clock.handleTaken(nowMs, batch.burst);
     if (taken.content !== undefined) {
       // A block that opens is the sender's; of a datagram alone, that is not known.
       this.heardAtMs = nowMs;
-      this.takeBlock(nowMs, run.block, taken.content);
+      this.takeBlock(nowMs, batch.block, taken.content);
     } else if (taken.fault === 'forged-data') {
       clock.want(nowMs);
     }

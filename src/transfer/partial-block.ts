@@ -1,7 +1,7 @@
 /** Blocks being put together at a receiver, within a budget that all sessions of a host share. */
 import { lastBit, lowBits } from '../base/bit-masks.js';
 import type { TimeMs } from '../base/machine.js';
-import type { BlockRun } from './segment-batch.js';
+import type { SegmentBatch } from './segment-batch.js';
 
 /** Memory that a host spends on blocks that are not complete, or not yet written. */
 export class MemoryBudget {
@@ -56,10 +56,10 @@ export class Assembly {
   }
 
   /** @returns how many of the run's segments were not there before */
-  take(run: BlockRun, mssBytes: number): number {
+  take(batch: SegmentBatch, mssBytes: number): number {
     let count = 0;
-    for (let i = 0; i < run.count; i++) {
-      const segment = run.segment(i);
+    for (let i = 0; i < batch.count; i++) {
+      const segment = batch.segment(i);
       const bit = 1 << (segment & 31);
       if (segment < 32) {
         if ((this.missingLow & bit) === 0) continue;
@@ -70,10 +70,10 @@ export class Assembly {
         this.missingHigh &= ~bit;
         if ((this.lostHigh & bit) !== 0) this.repairedCount++;
       }
-      this.sealed.set(run.body(i), segment * mssBytes);
+      this.sealed.set(batch.body(i), segment * mssBytes);
       count++;
     }
-    if (count > 0) this.burst = run.burst;
+    if (count > 0) this.burst = batch.burst;
     return count;
   }
 }

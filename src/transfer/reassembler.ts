@@ -11,7 +11,7 @@ import type { GapList } from './gap-list.js';
 import { listGaps } from './gap-list.js';
 import type { MemoryBudget } from './partial-block.js';
 import { Assembly } from './partial-block.js';
-import type { BlockRun } from './segment-batch.js';
+import type { SegmentBatch } from './segment-batch.js';
 
 /** Forged blocks after which each datagram must bear a tag. */
 const forgedBlocksBeforeTags = 1;
@@ -87,8 +87,8 @@ export class BlockIntake {
   }
 
   /** Takes what is new of a run. */
-  take(nowMs: TimeMs, run: BlockRun): Taken {
-    const { block, generation, count } = run;
+  take(nowMs: TimeMs, batch: SegmentBatch): Taken {
+    const { block, generation, count } = batch;
     this.datagramsReceived += count;
     if (!this.missing.has(block)) {
       this.duplicates += count;
@@ -104,7 +104,7 @@ export class BlockIntake {
       }
     }
     const repairedBefore = assembly.repairedCount;
-    const newCount = assembly.take(run, this.geometry.mssBytes);
+    const newCount = assembly.take(batch, this.geometry.mssBytes);
     this.segmentsLost += assembly.repairedCount - repairedBefore;
     const repeatedCount = count - newCount;
     this.duplicates += repeatedCount;
@@ -116,9 +116,9 @@ export class BlockIntake {
   }
 
   /** Whether the sender made it, as far as that can be told before the block opens. */
-  isOfSession(run: BlockRun): boolean {
-    if (!run.isTagged) return !this.wantsTags;
-    return this.seal.hasTag(run.header(0), run.body(0), run.tag(0));
+  isOfSession(batch: SegmentBatch): boolean {
+    if (!batch.isTagged) return !this.wantsTags;
+    return this.seal.hasTag(batch.header(0), batch.body(0), batch.tag(0));
   }
 
   /**

@@ -13,7 +13,7 @@ import {
 } from '../wire/header.js';
 import { tagSizeBytes } from '../wire/sizes.js';
 
-export class BlockRun {
+export class SegmentBatch {
   block = 0;
   generation = 0;
   burst = 0;

@@ -20,7 +20,7 @@ import {
   isInside,
 } from '../../src/object/manifest.js';
 import { checkPayload, decode, describe, encodeAck, encodeData } from '../../src/packet.js';
-import { BlockRun } from '../../src/transfer/segment-batch.js';
+import { SegmentBatch } from '../../src/transfer/segment-batch.js';
 import {
   channelDatagramSize,
   decodeSession,
@@ -91,7 +91,7 @@ export function fuzzSessionPacket(tape: Tape): number {
 }
 
 /** Data that came together, in any geometry. */
-export function fuzzBlockRun(tape: Tape): number {
+export function fuzzSegmentBatch(tape: Tape): number {
   return repeat(tape, () => {
     const mssBytes = tape.pick([64, 65, 100, 1400, 65_000]);
     const geometry = createSessionGeometry(
@@ -117,33 +117,36 @@ export function fuzzBlockRun(tape: Tape): number {
       parts.push(tape.isOneIn(8) ? hostileBytes(tape, bytes) : bytes);
     }
     const bytes = join(parts);
-    const run = new BlockRun();
+    const batch = new SegmentBatch();
     for (let offset = 0; isBlockDatagram(bytes, offset); ) {
-      const isGood = run.read(geometry, bytes, offset);
-      demand(run.end > offset && run.end <= bytes.length, () => `a run that ends at ${run.end}`);
-      if (isGood) checkRun(run, geometry, bytes.subarray(offset, run.end));
-      offset = run.end;
+      const isGood = batch.read(geometry, bytes, offset);
+      demand(
+        batch.end > offset && batch.end <= bytes.length,
+        () => `a batch that ends at ${batch.end}`,
+      );
+      if (isGood) checkBatch(batch, geometry, bytes.subarray(offset, batch.end));
+      offset = batch.end;
     }
   });
 }
 
-function checkRun(
-  run: BlockRun,
+function checkBatch(
+  batch: SegmentBatch,
   geometry: NonNullable<ReturnType<typeof createSessionGeometry>>,
   bytes: Uint8Array,
 ): void {
   let total = 0;
-  for (let i = 0; i < run.count; i++) {
-    const segment = run.segment(i);
+  for (let i = 0; i < batch.count; i++) {
+    const segment = batch.segment(i);
     demand(
-      segment < segmentCountOfBlock(geometry, run.block),
+      segment < segmentCountOfBlock(geometry, batch.block),
       () => `segment ${segment} there is not`,
     );
-    const expected = sizeOfSegment(geometry, run.block, segment);
-    demand(run.body(i).length === expected, () => `segment ${segment} of another size`);
-    total += run.header(i).length + expected + run.tag(i).length;
+    const expected = sizeOfSegment(geometry, batch.block, segment);
+    demand(batch.body(i).length === expected, () => `segment ${segment} of another size`);
+    total += batch.header(i).length + expected + batch.tag(i).length;
   }
-  demand(total === bytes.length, () => 'a run that leaves out some of its bytes');
+  demand(total === bytes.length, () => 'a batch that leaves out some of its bytes');
 }
 
 export function fuzzMessage(tape: Tape): number {

@@ -2,13 +2,13 @@
 import { fuzzClassicReceiver } from './fuzz-classic-receiver.js';
 import { fuzzClassicSender } from './fuzz-classic-sender.js';
 import {
-  fuzzBlockRun,
   fuzzClassicPacket,
   fuzzEntryName,
   fuzzManifest,
   fuzzMessage,
   fuzzPlan,
   fuzzPublicKey,
+  fuzzSegmentBatch,
   fuzzSessionPacket,
 } from './fuzz-decoders.js';
 import {
@@ -41,7 +41,7 @@ export const targets: readonly Target[] = [
   { name: 'classic-transfer', run: fuzzBesideTransfer, share: 0.005 },
   { name: 'session-packet', run: fuzzSessionPacket, share: 0.03 },
   { name: 'classic-packet', run: fuzzClassicPacket, share: 0.03 },
-  { name: 'block-run', run: fuzzBlockRun, share: 0.03 },
+  { name: 'segment-batch', run: fuzzSegmentBatch, share: 0.03 },
   { name: 'message', run: fuzzMessage, share: 0.04 },
   { name: 'manifest', run: fuzzManifest, share: 0.01 },
   { name: 'entry-name', run: fuzzEntryName, share: 0.01 },

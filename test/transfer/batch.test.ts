@@ -15,7 +15,7 @@ import { BlockSeal } from '../../src/security/block-seal.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import { BatchEncoder } from '../../src/transfer/batch.js';
 import { SessionBlock } from '../../src/transfer/sealed-block.js';
-import { BlockRun } from '../../src/transfer/segment-batch.js';
+import { SegmentBatch } from '../../src/transfer/segment-batch.js';
 import type { BlockPacket } from '../../src/wire/header.js';
 import { decodeSession } from '../../src/wire/header.js';
 
@@ -230,12 +230,12 @@ t.test('what goes out in any parts opens as the block that it was', (t) => {
         if (segments.length === 0) continue;
         const transmit = encoder.encode(to, block, { ...maskOf(segments), burst: 1 });
         // As it comes in: all at once.
-        const run = new BlockRun();
-        for (let from = 0; from < transmit.bytes.length; from = run.end) {
-          if (!run.read(geometry, transmit.bytes, from)) return false;
-          if (run.block !== index || (!isTagged && run.count !== segments.length)) return false;
-          for (let i = 0; i < run.count; i++) {
-            sealed.set(run.body(i), run.segment(i) * geometry.mssBytes);
+        const batch = new SegmentBatch();
+        for (let from = 0; from < transmit.bytes.length; from = batch.end) {
+          if (!batch.read(geometry, transmit.bytes, from)) return false;
+          if (batch.block !== index || (!isTagged && batch.count !== segments.length)) return false;
+          for (let i = 0; i < batch.count; i++) {
+            sealed.set(batch.body(i), batch.segment(i) * geometry.mssBytes);
           }
         }
       }

@@ -11,7 +11,7 @@ import { BlockSeal } from '../../src/security/block-seal.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import { MemoryBudget } from '../../src/transfer/partial-block.js';
 import { BlockIntake } from '../../src/transfer/reassembler.js';
-import { BlockRun } from '../../src/transfer/segment-batch.js';
+import { SegmentBatch } from '../../src/transfer/segment-batch.js';
 import { writeBlockHeader } from '../../src/wire/header.js';
 import { tagSizeBytes } from '../../src/wire/sizes.js';
 
@@ -56,20 +56,20 @@ function datagramOf(block: number, segment: number, details: Details = {}): Uint
 }
 
 /** What came together. */
-function runOf(datagrams: readonly Uint8Array[], geometry = small): BlockRun {
-  const run = new BlockRun();
-  if (!run.read(geometry, Buffer.concat(datagrams), 0)) throw new Error('no run');
-  return run;
+function batchOf(datagrams: readonly Uint8Array[], geometry = small): SegmentBatch {
+  const batch = new SegmentBatch();
+  if (!batch.read(geometry, Buffer.concat(datagrams), 0)) throw new Error('no run');
+  return batch;
 }
 
 /** One that came alone. */
-function packetOf(block: number, segment: number, details: Details = {}): BlockRun {
-  return runOf([datagramOf(block, segment, details)], details.geometry);
+function packetOf(block: number, segment: number, details: Details = {}): SegmentBatch {
+  return batchOf([datagramOf(block, segment, details)], details.geometry);
 }
 
 /** @returns the block's content where this completes it; or what is wrong */
-function take(intake: BlockIntake, nowMs: number, run: BlockRun) {
-  const { content, fault } = intake.take(nowMs, run);
+function take(intake: BlockIntake, nowMs: number, batch: SegmentBatch) {
+  const { content, fault } = intake.take(nowMs, batch);
   return content ?? fault;
 }
 
@@ -107,7 +107,7 @@ t.test('segments in any order, with any duplicates, make up the blocks that were
     );
     let duplicates = 0;
     for (const place of order) {
-      const packet = packets[place] as BlockRun;
+      const packet = packets[place] as SegmentBatch;
       if (!intake.isOfSession(packet)) return false;
       const outcome = take(intake, 0, packet);
       if (seen.has(place)) {
@@ -175,7 +175,7 @@ t.test('the list tells of exactly what has not come', (t) => {
 t.test('a tag must fit, also before tags are asked for', (t) => {
   const { intake } = createIntake();
   const tagged = datagramOf(1, 0, { isTagged: true });
-  t.equal(intake.isOfSession(runOf([tagged])), true);
+  t.equal(intake.isOfSession(batchOf([tagged])), true);
   for (const [what, place] of [
     ['header', 15],
     ['body', 16],
@@ -184,7 +184,7 @@ t.test('a tag must fit, also before tags are asked for', (t) => {
   ] as [string, number][]) {
     const changed = tagged.slice();
     changed[place] = (changed[place] as number) ^ 0x80;
-    t.equal(intake.isOfSession(runOf([changed])), false, `byte ${place}: ${what}`);
+    t.equal(intake.isOfSession(batchOf([changed])), false, `byte ${place}: ${what}`);
   }
   t.equal(intake.wantsTags, false, 'a forged datagram alone costs nothing');
   t.end();
@@ -206,9 +206,9 @@ t.test('segments that come together are taken as if each came alone', (t) => {
       const datagrams = segments.map((segment) => datagramOf(block, segment, details));
       const { newCount, content, fault, faultCount } = joined.intake.take(
         0,
-        runOf(datagrams, geometry),
+        batchOf(datagrams, geometry),
       );
-      const alone = datagrams.map((bytes) => single.intake.take(0, runOf([bytes], geometry)));
+      const alone = datagrams.map((bytes) => single.intake.take(0, batchOf([bytes], geometry)));
       if (newCount !== alone.reduce((sum, { newCount }) => sum + newCount, 0)) return false;
       const repeated = alone.filter(({ fault }) => fault === 'duplicate').length;
       if (content === undefined && repeated !== (fault === 'duplicate' ? faultCount : 0)) {
@@ -235,12 +235,12 @@ t.test('segments that come together are taken as if each came alone', (t) => {
 t.test('a run that completes its block may have more of it', (t) => {
   const { intake } = createIntake();
   const datagrams = [0, 1, 1, 2, 3, 0].map((segment) => datagramOf(1, segment));
-  const { newCount, content } = intake.take(0, runOf(datagrams));
+  const { newCount, content } = intake.take(0, batchOf(datagrams));
   t.equal(newCount, 4);
   t.same(content, plaintextOf(small, 1, 1));
   t.equal(intake.duplicates, 2);
   t.equal(intake.datagramsReceived, 6);
-  t.same(intake.take(0, runOf(datagrams)), { newCount: 0, fault: 'duplicate', faultCount: 6 });
+  t.same(intake.take(0, batchOf(datagrams)), { newCount: 0, fault: 'duplicate', faultCount: 6 });
   t.end();
 });
 

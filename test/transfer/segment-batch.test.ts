@@ -7,7 +7,7 @@ import {
   segmentCountOfBlock,
   sizeOfSegment,
 } from '../../src/object/geometry.js';
-import { BlockRun } from '../../src/transfer/segment-batch.js';
+import { SegmentBatch } from '../../src/transfer/segment-batch.js';
 import type { BlockPacket } from '../../src/wire/header.js';
 import { decodeSession, encodeProbeHeader, writeBlockHeader } from '../../src/wire/header.js';
 
@@ -38,13 +38,13 @@ const concat = (...parts: readonly Uint8Array[]) => new Uint8Array(Buffer.concat
 
 /** The runs one behind the other, each as the segments that it has; what is none, by its size. */
 function runsOf(bytes: Uint8Array): (number[] | string)[] {
-  const run = new BlockRun();
+  const batch = new SegmentBatch();
   const runs: (number[] | string)[] = [];
-  for (let from = 0; from < bytes.length; from = run.end) {
-    const isRun = run.read(geometry, bytes, from);
-    if (!isRun) runs.push(`${run.end - from} bytes`);
-    else runs.push(Array.from({ length: run.count }, (_, i) => run.segment(i)));
-    if (run.end <= from) throw new Error('it stands still');
+  for (let from = 0; from < bytes.length; from = batch.end) {
+    const isRun = batch.read(geometry, bytes, from);
+    if (!isRun) runs.push(`${batch.end - from} bytes`);
+    else runs.push(Array.from({ length: batch.count }, (_, i) => batch.segment(i)));
+    if (batch.end <= from) throw new Error('it stands still');
   }
   return runs;
 }
@@ -54,15 +54,15 @@ t.test('segments of one block, of one burst, are one run, in whatever order', (t
   const property = fc.property(order, fc.nat(30), (segments, before) => {
     const parts = segments.map((segment) => datagramOf(1, segment, { flags: segment & 1 }));
     const bytes = concat(new Uint8Array(before), ...parts);
-    const run = new BlockRun();
-    if (!run.read(geometry, bytes, before)) return false;
-    const { block, generation, burst, flags, isTagged, count, end } = run;
+    const batch = new SegmentBatch();
+    if (!batch.read(geometry, bytes, before)) return false;
+    const { block, generation, burst, flags, isTagged, count, end } = batch;
     const fields = [block, generation, burst, isTagged, count, end];
     const expected = [1, 1, 5, false, segments.length, bytes.length];
     return (
       JSON.stringify(fields) === JSON.stringify(expected) &&
       flags === (segments.some((segment) => (segment & 1) === 1) ? 1 : 0) &&
-      parts.every((part, i) => Buffer.compare(run.datagram(i), part) === 0)
+      parts.every((part, i) => Buffer.compare(batch.datagram(i), part) === 0)
     );
   });
   fc.assert(property, { seed: 1, numRuns: 300 });
@@ -70,7 +70,7 @@ t.test('segments of one block, of one burst, are one run, in whatever order', (t
 });
 
 t.test('each of its datagrams is read as if it had come alone', (t) => {
-  const run = new BlockRun();
+  const batch = new SegmentBatch();
   for (const [block, segments] of [
     [1, [0, 1, 2, 3]],
     [0, [0, 1]],
@@ -81,13 +81,16 @@ t.test('each of its datagrams is read as if it had come alone', (t) => {
         const parts = segments.slice(0, count).map((s) => datagramOf(block, s, { isTagged }));
         const bytes = concat(...parts);
         let place = 0;
-        for (let from = 0; from < bytes.length; from = run.end) {
-          t.equal(run.read(geometry, bytes, from), true);
-          for (let i = 0; i < run.count; i++) {
+        for (let from = 0; from < bytes.length; from = batch.end) {
+          t.equal(batch.read(geometry, bytes, from), true);
+          for (let i = 0; i < batch.count; i++) {
             const alone = decodeSession(parts[place++] as Uint8Array) as BlockPacket;
-            t.equal(run.segment(i), alone.segment);
-            t.same([run.header(i), run.body(i), run.tag(i)], [alone.header, alone.body, alone.tag]);
-            t.equal(run.body(i).buffer, bytes.buffer, 'nothing is copied');
+            t.equal(batch.segment(i), alone.segment);
+            t.same(
+              [batch.header(i), batch.body(i), batch.tag(i)],
+              [alone.header, alone.body, alone.tag],
+            );
+            t.equal(batch.body(i).buffer, bytes.buffer, 'nothing is copied');
           }
         }
         t.equal(place, count);
@@ -108,15 +111,15 @@ t.test('a run ends where something else begins', (t) => {
   })) {
     t.same(runsOf(concat(one, other, one)), [[0], [1], [0]], what);
   }
-  const run = new BlockRun();
+  const batch = new SegmentBatch();
   for (const behind of [
     concat(encodeProbeHeader(9), new Uint8Array(16)),
     new Uint8Array(100),
     new Uint8Array(1),
     one.subarray(0, 16),
   ]) {
-    t.equal(run.read(geometry, concat(one, one, behind), 0), true);
-    t.same([run.count, run.end], [2, 160]);
+    t.equal(batch.read(geometry, concat(one, one, behind), 0), true);
+    t.same([batch.count, batch.end], [2, 160]);
   }
   t.end();
 });
@@ -140,9 +143,9 @@ t.test('a shorter segment ends its run', (t) => {
 t.test('with tags, each stands for itself', (t) => {
   const parts = [0, 1, 2].map((segment) => datagramOf(1, segment, { isTagged: true }));
   t.same(runsOf(concat(...parts)), [[0], [1], [2]]);
-  const run = new BlockRun();
-  t.equal(run.read(geometry, concat(...parts), 96), true);
-  t.equal(run.isTagged, true);
+  const batch = new SegmentBatch();
+  t.equal(batch.read(geometry, concat(...parts), 96), true);
+  t.equal(batch.isTagged, true);
   t.end();
 });
 
@@ -182,7 +185,7 @@ t.test('a datagram that is too long is one, with something behind it', (t) => {
 });
 
 t.test('whatever comes, it stays within that, and goes on', (t) => {
-  const run = new BlockRun();
+  const batch = new SegmentBatch();
   const any = fc.array(
     fc.oneof(
       fc.record({ block: fc.nat(4), segment: fc.nat(5), isTagged: fc.boolean() }),
@@ -197,18 +200,21 @@ t.test('whatever comes, it stays within that, and goes on', (t) => {
     const joined = concat(datagramOf(1, 0), ...all);
     const bytes = joined.subarray(0, Math.max(17, joined.length - cutBytes));
     // It is asked of what looks like data alone, so behind a whole header.
-    for (let from = 0; bytes.length - from > 16; from = run.end) {
-      const isRun = run.read(geometry, bytes, from);
-      if (run.end <= from || run.end > bytes.length || run.count < 1) return false;
-      if (!isRun) return run.end === bytes.length && run.datagram(0).length === run.end - from;
+    for (let from = 0; bytes.length - from > 16; from = batch.end) {
+      const isRun = batch.read(geometry, bytes, from);
+      if (batch.end <= from || batch.end > bytes.length || batch.count < 1) return false;
+      if (!isRun)
+        return batch.end === bytes.length && batch.datagram(0).length === batch.end - from;
       let end = from;
-      for (let i = 0; i < run.count; i++) {
-        const { length } = run.datagram(i);
-        if (run.header(i).length + run.body(i).length + run.tag(i).length !== length) return false;
-        if (run.body(i).length !== sizeOfSegment(geometry, run.block, run.segment(i))) return false;
+      for (let i = 0; i < batch.count; i++) {
+        const { length } = batch.datagram(i);
+        if (batch.header(i).length + batch.body(i).length + batch.tag(i).length !== length)
+          return false;
+        if (batch.body(i).length !== sizeOfSegment(geometry, batch.block, batch.segment(i)))
+          return false;
         end += length;
       }
-      if (end !== run.end) return false;
+      if (end !== batch.end) return false;
     }
     return true;
   });
