@@ -24,7 +24,7 @@ import { callTiming } from '../transfer/config.js';
 import { ReportClock } from '../transfer/feedback-scheduler.js';
 import type { MemoryBudget } from '../transfer/partial-block.js';
 import type { Taken } from '../transfer/reassembler.js';
-import { BlockIntake } from '../transfer/reassembler.js';
+import { Reassembler } from '../transfer/reassembler.js';
 import { SegmentBatch } from '../transfer/segment-batch.js';
 import { toHex } from '../wire/byte-codec.js';
 import type { FaultKind } from '../wire/faults.js';
@@ -32,7 +32,7 @@ import type { Bye, Message, Offer } from '../wire/messages.js';
 import { encodeMessage } from '../wire/messages.js';
 import type { ReceiverState } from '../wire/report.js';
 import type { NoManifest } from './manifest-reception.js';
-import { isManifestSound, ManifestIntake } from './manifest-reception.js';
+import { isManifestSound, ManifestReception } from './manifest-reception.js';
 import type { ObjectLimits } from './object-limits.js';
 import { findContentExcess } from './object-limits.js';
 import type {
@@ -89,9 +89,9 @@ export class IncomingSession {
   private info: IncomingInfo | undefined;
   private geometry: SessionGeometry | undefined;
   private seal: BlockSeal | undefined;
-  private intake: BlockIntake | undefined;
+  private reassembler: Reassembler | undefined;
   private clock: ReportClock | undefined;
-  private manifest: ManifestIntake | undefined;
+  private manifest: ManifestReception | undefined;
   /** Work that is under way; it says what follows once it is done. */
   private steps: Steps<(nowMs: TimeMs) => void> | undefined;
   /** Undefined before it is known what of the content is held. */
@@ -261,20 +261,20 @@ export class IncomingSession {
     this.geometry = geometry;
     this.seal = new BlockSeal(crypto, offer.groupKey);
     const staleMs = minStaleMs + staleReports * offer.reportIntervalMs;
-    this.intake = new BlockIntake(geometry, this.seal, this.options.budget, staleMs);
+    this.reassembler = new Reassembler(geometry, this.seal, this.options.budget, staleMs);
     const chance = (crypto.random(1)[0] as number) / 256;
     this.clock = new ReportClock(nowMs, offer.reportIntervalMs, chance);
     if (offer.groupHost !== '') {
       emit({ type: 'join', session: this.session, groupHost: offer.groupHost });
     }
-    this.manifest = new ManifestIntake(offer);
+    this.manifest = new ManifestReception(offer);
     if (this.manifest.isInline) this.takeManifest(nowMs);
     else this.awaitManifest();
   }
 
   private awaitManifest(): void {
     this.stage = 'manifest';
-    this.intake?.missing.add(0, this.geometry?.manifestBlockCount ?? 0);
+    this.reassembler?.missing.add(0, this.geometry?.manifestBlockCount ?? 0);
   }
 
   /** All of it is here. */
@@ -287,7 +287,7 @@ export class IncomingSession {
     if (this.hasSteps) this.options.stepLater(nowMs);
   }
 
-  private *checkManifest(manifest: ManifestIntake): Steps<(nowMs: TimeMs) => void> {
+  private *checkManifest(manifest: ManifestReception): Steps<(nowMs: TimeMs) => void> {
     const { crypto, platform, limits } = this.options;
     const checked = yield* manifest.check(crypto, platform, limits);
     return (nowMs) => this.takeChecked(nowMs, checked);
@@ -351,8 +351,8 @@ export class IncomingSession {
   }
 
   private beginToReceive(nowMs: TimeMs, missing: RangeSet, verification: Verification): void {
-    assert(this.intake?.missing.isEmpty === true, 'the manifest is here');
-    this.intake.missing = missing;
+    assert(this.reassembler?.missing.isEmpty === true, 'the manifest is here');
+    this.reassembler.missing = missing;
     this.verification = verification;
     this.stage = 'receiving';
     this.checkWhole();
@@ -368,10 +368,10 @@ export class IncomingSession {
   }
 
   handleWritten(nowMs: TimeMs, sizeBytes: number): void {
-    const { intake } = this;
+    const { reassembler } = this;
     // It may be of an earlier session of this number, which was over before its disk was.
-    if (intake !== undefined)
-      intake.unwrittenBytes = Math.max(0, intake.unwrittenBytes - sizeBytes);
+    if (reassembler !== undefined)
+      reassembler.unwrittenBytes = Math.max(0, reassembler.unwrittenBytes - sizeBytes);
     this.clock?.want(nowMs);
   }
 
@@ -410,8 +410,8 @@ export class IncomingSession {
    * @returns where it ends
    */
   handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, start: number): number {
-    const { geometry, intake, clock, batch } = this;
-    const isHere = geometry !== undefined && intake !== undefined && clock !== undefined;
+    const { geometry, reassembler, clock, batch } = this;
+    const isHere = geometry !== undefined && reassembler !== undefined && clock !== undefined;
     if (!isHere || this.isSettled) {
       this.options.countFault('no-session', from, bytes.subarray(start));
       return bytes.length;
@@ -420,19 +420,19 @@ export class IncomingSession {
       this.options.countFault('forged-data', from, bytes.subarray(start));
       return bytes.length;
     }
-    const { fault, faultCount } = this.takeBatch(nowMs, intake, clock);
+    const { fault, faultCount } = this.takeBatch(nowMs, reassembler, clock);
     if (fault !== undefined) this.options.countFault(fault, from, batch.datagram(0), faultCount);
     return batch.end;
   }
 
-  private takeBatch(nowMs: TimeMs, intake: BlockIntake, clock: ReportClock): Taken {
+  private takeBatch(nowMs: TimeMs, reassembler: Reassembler, clock: ReportClock): Taken {
     const { batch } = this;
-    if (!intake.isOfSession(batch)) {
+    if (!reassembler.isOfSession(batch)) {
       return { newCount: 0, fault: 'forged-data', faultCount: batch.count };
     }
     if (batch.isTagged) this.beginTags();
     clock.handleBlock(nowMs, batch.burst, batch.flags);
-    const taken = intake.take(nowMs, batch);
+    const taken = reassembler.take(nowMs, batch);
     if (taken.newCount > 0) clock.handleTaken(nowMs, batch.burst);
     if (taken.content !== undefined) {
       // A block that opens is the sender's; of a datagram alone, that is not known.
@@ -448,17 +448,17 @@ export class IncomingSession {
   private beginTags(): void {
     if (this.hasTags) return;
     this.hasTags = true;
-    if (this.intake !== undefined) this.intake.wantsTags = true;
+    if (this.reassembler !== undefined) this.reassembler.wantsTags = true;
     this.clock?.reset();
   }
 
   private takeBlock(nowMs: TimeMs, block: number, bytes: Uint8Array): void {
-    const { geometry, verification, intake, options } = this;
-    assert(geometry !== undefined && intake !== undefined, 'the session was offered');
+    const { geometry, verification, reassembler, options } = this;
+    assert(geometry !== undefined && reassembler !== undefined, 'the session was offered');
     const offsetBytes = offsetOfBlock(geometry, block);
     if (isManifestBlock(geometry, block)) {
       this.manifest?.take(offsetBytes, bytes);
-      if (intake.missing.isEmpty) this.takeManifest(nowMs);
+      if (reassembler.missing.isEmpty) this.takeManifest(nowMs);
       this.clock?.want(nowMs);
       return;
     }
@@ -466,33 +466,34 @@ export class IncomingSession {
       block - geometry.manifestBlockCount,
       hashLeaf(options.crypto.hash, bytes),
     );
-    intake.receivedBytes += bytes.length;
-    intake.unwrittenBytes += bytes.length;
+    reassembler.receivedBytes += bytes.length;
+    reassembler.unwrittenBytes += bytes.length;
     options.budget.usedBytes += bytes.length;
     options.emit({ type: 'write', session: this.session, offsetBytes, bytes });
-    if (!intake.missing.isEmpty) return;
+    if (!reassembler.missing.isEmpty) return;
     this.checkWhole();
     this.clock?.want(nowMs);
   }
 
   private checkWhole(): void {
-    if (this.stage === 'receiving' && this.intake?.missing.isEmpty === true) this.stage = 'whole';
+    if (this.stage === 'receiving' && this.reassembler?.missing.isEmpty === true)
+      this.stage = 'whole';
   }
 
   // --- Reports
 
   /** A report goes out now. */
   private report(nowMs: TimeMs): void {
-    const { geometry, intake, clock } = this;
+    const { geometry, reassembler, clock } = this;
     const state = reportedStates[this.stage];
-    if (geometry === undefined || intake === undefined || clock === undefined) return;
+    if (geometry === undefined || reassembler === undefined || clock === undefined) return;
     clock.handleReport(nowMs);
     if (state === undefined) return;
     // Before it is known what of the content is held, the manifest is all there is to tell of.
     const isKnown = this.verification !== undefined;
     const endBlock = isKnown ? geometry.blockCount : geometry.manifestBlockCount;
     const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
-    const { gaps, describedBlocks } = intake.list(firstBlock, endBlock, (burst) =>
+    const { gaps, describedBlocks } = reassembler.list(firstBlock, endBlock, (burst) =>
       clock.isThrough(burst),
     );
     // What one message does not hold comes with the next.
@@ -507,12 +508,12 @@ export class IncomingSession {
         heldMs: clock.heldMs(nowMs),
         stampMs: nowMs - this.startedAtMs,
         hearsGroup: this.hearsGroup,
-        wantsTags: intake.wantsTags,
-        windowBlocks: this.windowBlocks(geometry, intake),
-        segmentsReceived: intake.datagramsReceived,
-        segmentsLost: intake.segmentsLost,
-        missingBytes: this.missingBytes(geometry, intake),
-        receivedBytes: intake.receivedBytes,
+        wantsTags: reassembler.wantsTags,
+        windowBlocks: this.windowBlocks(geometry, reassembler),
+        segmentsReceived: reassembler.datagramsReceived,
+        segmentsLost: reassembler.segmentsLost,
+        missingBytes: this.missingBytes(geometry, reassembler),
+        receivedBytes: reassembler.receivedBytes,
         firstBlock,
         describedBlocks,
         gaps,
@@ -520,8 +521,8 @@ export class IncomingSession {
     });
   }
 
-  private windowBlocks(geometry: SessionGeometry, intake: BlockIntake): number {
-    const freeBytes = this.options.shareBytes() - intake.unwrittenBytes;
+  private windowBlocks(geometry: SessionGeometry, reassembler: Reassembler): number {
+    const freeBytes = this.options.shareBytes() - reassembler.unwrittenBytes;
     return Math.max(1, Math.floor(freeBytes / geometry.blockSizeBytes));
   }
 
@@ -572,14 +573,14 @@ export class IncomingSession {
   }
 
   private repairBlocks(nowMs: TimeMs, blocks: readonly number[]): void {
-    const { geometry, intake, verification } = this;
-    assert(geometry !== undefined && intake !== undefined, 'there are blocks');
+    const { geometry, reassembler, verification } = this;
+    assert(geometry !== undefined && reassembler !== undefined, 'there are blocks');
     for (const block of blocks) {
       this.badBlocks++;
       this.options.countFault('bad-block', this.from, nothing);
       verification?.tree.forget(block);
       const index = geometry.manifestBlockCount + block;
-      intake.markMissing(index);
+      reassembler.markMissing(index);
       this.options.emit({ type: 'forget', session: this.session, block });
     }
     this.stage = 'receiving';
@@ -630,7 +631,7 @@ export class IncomingSession {
       senderKey: this.senderKey,
       contentSizeBytes: 0,
     };
-    this.intake?.close();
+    this.reassembler?.close();
     const result = { ...this.statusOf(nowMs, info), activity: status, status };
     this.result = reason === '' ? result : { ...result, reason };
     this.clock?.stop();
@@ -648,7 +649,7 @@ export class IncomingSession {
   }
 
   private doneFigures() {
-    const { datagramsReceived = 0, segmentsLost = 0, receivedBytes = 0 } = this.intake ?? {};
+    const { datagramsReceived = 0, segmentsLost = 0, receivedBytes = 0 } = this.reassembler ?? {};
     return {
       kind: 'done',
       segmentsReceived: datagramsReceived,
@@ -699,17 +700,17 @@ export class IncomingSession {
   }
 
   private statusOf(nowMs: TimeMs, info: IncomingInfo): IncomingStatus {
-    const { geometry, intake } = this;
+    const { geometry, reassembler } = this;
     const {
       datagramsReceived = 0,
       duplicates = 0,
       segmentsLost = 0,
       receivedBytes = 0,
-    } = intake ?? {};
+    } = reassembler ?? {};
     const missingBytes =
-      geometry === undefined || intake === undefined
+      geometry === undefined || reassembler === undefined
         ? info.contentSizeBytes
-        : Math.min(info.contentSizeBytes, this.missingBytes(geometry, intake));
+        : Math.min(info.contentSizeBytes, this.missingBytes(geometry, reassembler));
     const heldBytes = info.contentSizeBytes - missingBytes;
     return {
       ...info,
@@ -729,9 +730,11 @@ export class IncomingSession {
   }
 
   /** Before it is known what is held, all of the content. */
-  private missingBytes(geometry: SessionGeometry, intake: BlockIntake): number {
+  private missingBytes(geometry: SessionGeometry, reassembler: Reassembler): number {
     const isKnown = this.verification !== undefined;
-    return isKnown ? intake.missingBytes : geometry.contentSizeBytes + intake.missingBytes;
+    return isKnown
+      ? reassembler.missingBytes
+      : geometry.contentSizeBytes + reassembler.missingBytes;
   }
 
   private tell(message: Message): void {

@@ -26,7 +26,7 @@ export function isManifestSound({ manifest, manifestSizeBytes }: Offer): boolean
   return isSize && (manifest.length === 0 || manifest.length === manifestSizeBytes);
 }
 
-export class ManifestIntake {
+export class ManifestReception {
   private readonly bytes: Uint8Array;
   private tries = 0;
 

@@ -2,7 +2,7 @@
 import type { RangeSet } from '../base/range-set.js';
 import type { Gap } from '../wire/report.js';
 import { maxGapSizeBytes } from '../wire/report.js';
-import type { Assembly } from './partial-block.js';
+import type { PartialBlock } from './partial-block.js';
 
 /** Entries that fit a message with room to spare. */
 const maxGaps = Math.floor(1000 / maxGapSizeBytes);
@@ -20,13 +20,15 @@ export interface GapList {
  */
 export function listGaps(
   missing: RangeSet,
-  assemblies: ReadonlyMap<number, Assembly>,
+  partialBlocks: ReadonlyMap<number, PartialBlock>,
   firstBlock: number,
   endBlock: number,
 ): GapList {
   const gaps: Gap[] = [];
   if (firstBlock >= endBlock) return { gaps, describedBlocks: endBlock };
-  const parts = [...assemblies.keys()].filter((block) => block >= firstBlock).sort((a, b) => a - b);
+  const parts = [...partialBlocks.keys()]
+    .filter((block) => block >= firstBlock)
+    .sort((a, b) => a - b);
   let part = 0;
   for (const { start, end } of rangesFrom(missing, firstBlock, endBlock)) {
     let next = start;
@@ -35,7 +37,7 @@ export function listGaps(
       while (part < parts.length && (parts[part] as number) < next) part++;
       const block = parts[part];
       if (block === next) {
-        const { missingLow, missingHigh } = assemblies.get(block) as Assembly;
+        const { missingLow, missingHigh } = partialBlocks.get(block) as PartialBlock;
         gaps.push({
           kind: 'part',
           firstBlock: block,

@@ -15,7 +15,7 @@ export class MemoryBudget {
 }
 
 /** One sealed block, of which some segments have come. */
-export class Assembly {
+export class PartialBlock {
   /** Segments that are lacking, low half and high half. */
   missingLow: number;
   missingHigh: number;

@@ -10,7 +10,7 @@ import { tagSizeBytes } from '../wire/sizes.js';
 import type { GapList } from './gap-list.js';
 import { listGaps } from './gap-list.js';
 import type { MemoryBudget } from './partial-block.js';
-import { Assembly } from './partial-block.js';
+import { PartialBlock } from './partial-block.js';
 import type { SegmentBatch } from './segment-batch.js';
 
 /** Forged blocks after which each datagram must bear a tag. */
@@ -36,7 +36,7 @@ const mostNotLost = 65_536;
 /** Buffers kept for the next blocks. */
 const maxSpareBuffers = 16;
 
-export class BlockIntake {
+export class Reassembler {
   /** Blocks that are wanted and not complete. */
   missing = new RangeSet();
   /** Whether each datagram must bear a tag: a block was forged. */
@@ -48,7 +48,7 @@ export class BlockIntake {
   segmentsLost = 0;
   /** Content that was handed on and is not where it belongs yet. */
   unwrittenBytes = 0;
-  private readonly assemblies = new Map<number, Assembly>();
+  private readonly partialBlocks = new Map<number, PartialBlock>();
   private readonly spare: ArrayBufferLike[] = [];
   private forgedBlocks = 0;
   private clashes = 0;
@@ -94,22 +94,22 @@ export class BlockIntake {
       this.duplicates += count;
       return { newCount: 0, fault: 'duplicate', faultCount: count };
     }
-    let assembly = this.assemblies.get(block);
-    if (assembly === undefined || assembly.generation !== generation) {
-      if (assembly !== undefined) this.noteClash();
-      assembly = this.open(nowMs, block, generation);
-      if (assembly === undefined) {
+    let partial = this.partialBlocks.get(block);
+    if (partial === undefined || partial.generation !== generation) {
+      if (partial !== undefined) this.noteClash();
+      partial = this.open(nowMs, block, generation);
+      if (partial === undefined) {
         this.noteNotLost(block);
         return { newCount: 0, fault: 'no-room', faultCount: count };
       }
     }
-    const repairedBefore = assembly.repairedCount;
-    const newCount = assembly.take(batch, this.geometry.mssBytes);
-    this.segmentsLost += assembly.repairedCount - repairedBefore;
+    const repairedBefore = partial.repairedCount;
+    const newCount = partial.take(batch, this.geometry.mssBytes);
+    this.segmentsLost += partial.repairedCount - repairedBefore;
     const repeatedCount = count - newCount;
     this.duplicates += repeatedCount;
-    if (newCount > 0) assembly.takenAtMs = nowMs;
-    if (assembly.isComplete) return this.complete(block, assembly, newCount);
+    if (newCount > 0) partial.takenAtMs = nowMs;
+    if (partial.isComplete) return this.complete(block, partial, newCount);
     return repeatedCount === 0
       ? { newCount }
       : { newCount, fault: 'duplicate', faultCount: repeatedCount };
@@ -126,12 +126,12 @@ export class BlockIntake {
    * @param isThrough whether all of a burst has come or is lost: what comes then is a repair
    */
   list(firstBlock: number, endBlock: number, isThrough: (burst: number) => boolean): GapList {
-    const list = listGaps(this.missing, this.assemblies, firstBlock, endBlock);
+    const list = listGaps(this.missing, this.partialBlocks, firstBlock, endBlock);
     for (const { kind, firstBlock: block } of list.gaps) {
-      const assembly = kind === 'part' ? this.assemblies.get(block) : undefined;
+      const partial = kind === 'part' ? this.partialBlocks.get(block) : undefined;
       // Of a block that goes out in several bursts, the rest may be on its way.
-      if (assembly !== undefined && isThrough(assembly.burst)) {
-        assembly.noteLoss(block < this.highestBlock);
+      if (partial !== undefined && isThrough(partial.burst)) {
+        partial.noteLoss(block < this.highestBlock);
       }
     }
     return list;
@@ -139,24 +139,24 @@ export class BlockIntake {
 
   /** What is incomplete is let go of. */
   close(): void {
-    for (const block of [...this.assemblies.keys()]) this.drop(block);
+    for (const block of [...this.partialBlocks.keys()]) this.drop(block);
   }
 
-  private open(nowMs: TimeMs, block: number, generation: number): Assembly | undefined {
+  private open(nowMs: TimeMs, block: number, generation: number): PartialBlock | undefined {
     const { budget, geometry } = this;
     this.drop(block);
     if (budget.isExhausted) this.dropStale(nowMs);
     // One block at a time there is always room for, or nothing would ever move.
-    const isIdle = this.assemblies.size === 0 && this.unwrittenBytes === 0;
+    const isIdle = this.partialBlocks.size === 0 && this.unwrittenBytes === 0;
     if (budget.isExhausted && !isIdle) return undefined;
     this.trackPass(block);
     const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
     const segmentCount = segmentCountOfBlock(geometry, block);
-    const assembly = new Assembly(generation, this.takeBuffer(sealedBytes), segmentCount);
-    if (block < this.highestBlock && !this.notLost.delete(block)) assembly.noteLoss(true);
-    this.assemblies.set(block, assembly);
+    const partial = new PartialBlock(generation, this.takeBuffer(sealedBytes), segmentCount);
+    if (block < this.highestBlock && !this.notLost.delete(block)) partial.noteLoss(true);
+    this.partialBlocks.set(block, partial);
     budget.usedBytes += sealedBytes;
-    return assembly;
+    return partial;
   }
 
   private trackPass(block: number): void {
@@ -172,7 +172,7 @@ export class BlockIntake {
     this.notLost.add(block);
   }
 
-  private complete(block: number, { generation, sealed }: Assembly, newCount: number): Taken {
+  private complete(block: number, { generation, sealed }: PartialBlock, newCount: number): Taken {
     const content = this.seal.open(block, generation, sealed);
     this.drop(block);
     if (content === undefined) {
@@ -197,7 +197,7 @@ export class BlockIntake {
 
   /** The sender turned to others meanwhile; when it comes back to this block, it sends all of it. */
   private dropStale(nowMs: TimeMs): void {
-    for (const [block, { takenAtMs }] of this.assemblies) {
+    for (const [block, { takenAtMs }] of this.partialBlocks) {
       if (nowMs < takenAtMs + this.staleMs) continue;
       this.drop(block);
       this.noteNotLost(block);
@@ -205,11 +205,11 @@ export class BlockIntake {
   }
 
   private drop(block: number): void {
-    const assembly = this.assemblies.get(block);
-    if (assembly === undefined) return;
-    this.assemblies.delete(block);
-    this.budget.usedBytes -= assembly.sealed.length;
-    if (this.spare.length < maxSpareBuffers) this.spare.push(assembly.sealed.buffer);
+    const partial = this.partialBlocks.get(block);
+    if (partial === undefined) return;
+    this.partialBlocks.delete(block);
+    this.budget.usedBytes -= partial.sealed.length;
+    if (this.spare.length < maxSpareBuffers) this.spare.push(partial.sealed.buffer);
   }
 
   /** Buffers are used again: new ones for each block would be most of what a host has to clear away. */

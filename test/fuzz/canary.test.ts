@@ -13,7 +13,7 @@ import { SessionReceiver } from '../../src/session/receiver.js';
 import { SessionSender } from '../../src/session/sender.js';
 import { ReportClock } from '../../src/transfer/feedback-scheduler.js';
 import { MemoryBudget } from '../../src/transfer/partial-block.js';
-import { BlockIntake } from '../../src/transfer/reassembler.js';
+import { Reassembler } from '../../src/transfer/reassembler.js';
 import { ByteReader } from '../../src/wire/byte-codec.js';
 import type { ChannelPacket } from '../../src/wire/header.js';
 import { replace } from '../support/planted-fault.js';
@@ -99,7 +99,7 @@ notices('a search that goes on behind the end', {
 notices('a receiver that keeps what it put together when a session is over', {
   target: 'session-receiver',
   expected: /bytes are kept|bytes buffered/,
-  plant: () => replace(BlockIntake.prototype, 'close', () => undefined),
+  plant: () => replace(Reassembler.prototype, 'close', () => undefined),
 });
 
 notices('a receiver that does not heed its memory', {

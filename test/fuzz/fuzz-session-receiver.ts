@@ -259,10 +259,10 @@ export class ReceiverUnderFire {
     for (const session of sessions.values()) {
       const blockBytes = (session['geometry']?.blockSizeBytes ?? 0) + 16;
       most += 2 * blockBytes;
-      const { clock, intake } = sessionState(session);
+      const { clock, reassembler } = sessionState(session);
       const remembered = clock?.['ending'].length ?? 0;
       demand(remembered <= 4096, () => `${remembered} bursts remembered`);
-      const unwritten = intake?.unwrittenBytes ?? 0;
+      const unwritten = reassembler?.unwrittenBytes ?? 0;
       demand(unwritten >= 0, () => `${unwritten} bytes not written`);
     }
     const incomplete = bufferedBytes - writtenLater;
@@ -610,7 +610,7 @@ function machineState(machine: SessionReceiver) {
 }
 
 function sessionState(session: NonNullable<ReturnType<SessionReceiver['find']>>) {
-  return { clock: session['clock'], intake: session['intake'] };
+  return { clock: session['clock'], reassembler: session['reassembler'] };
 }
 
 export function fuzzSessionReceiver(tape: Tape): Outcome {

@@ -12,7 +12,7 @@ import { ReportClock } from '../../src/transfer/feedback-scheduler.js';
 import type { GapList } from '../../src/transfer/gap-list.js';
 import { MemoryBudget } from '../../src/transfer/partial-block.js';
 import type { SessionPeer } from '../../src/transfer/peer.js';
-import { BlockIntake } from '../../src/transfer/reassembler.js';
+import { Reassembler } from '../../src/transfer/reassembler.js';
 import { replace } from '../support/planted-fault.js';
 import { delegate } from '../support/scenario-run.js';
 import { drawSessionScenario } from '../support/session-scenario.js';
@@ -62,11 +62,11 @@ notices('reports that cover a burst before its end', {
 notices('reports that leave out a block that is lacking', {
   expected: /lives, called failed/,
   plant: () => {
-    const { list } = BlockIntake.prototype;
+    const { list } = Reassembler.prototype;
     return replace(
-      BlockIntake.prototype,
+      Reassembler.prototype,
       'list',
-      function (this: BlockIntake, ...args: Parameters<BlockIntake['list']>): GapList {
+      function (this: Reassembler, ...args: Parameters<Reassembler['list']>): GapList {
         const made = list.apply(this, args);
         return { ...made, gaps: made.gaps.slice(1) };
       },
@@ -108,7 +108,7 @@ notices('a receiver that says that it is complete when all has come', {
   expected: /called complete, has not all|called complete what is not identical/,
   plant: () =>
     replace(IncomingSession.prototype, 'checkWhole', function (this: IncomingSession) {
-      if (this['intake']?.missing.isEmpty === true) this['end'](0, 'complete', '');
+      if (this['reassembler']?.missing.isEmpty === true) this['end'](0, 'complete', '');
     }),
 });
 

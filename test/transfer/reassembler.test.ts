@@ -10,7 +10,7 @@ import {
 import { BlockSeal } from '../../src/security/block-seal.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import { MemoryBudget } from '../../src/transfer/partial-block.js';
-import { BlockIntake } from '../../src/transfer/reassembler.js';
+import { Reassembler } from '../../src/transfer/reassembler.js';
 import { SegmentBatch } from '../../src/transfer/segment-batch.js';
 import { writeBlockHeader } from '../../src/wire/header.js';
 import { tagSizeBytes } from '../../src/wire/sizes.js';
@@ -21,10 +21,10 @@ const staleMs = 1000;
 const small = createSessionGeometry(100, 700, 64, 4) as SessionGeometry;
 const sealedSizeBytes = (block: number) => sizeOfBlock(small, block) + tagSizeBytes;
 
-function createIntake(geometry = small, budget = new MemoryBudget(2 ** 20)) {
-  const intake = new BlockIntake(geometry, seal, budget, staleMs);
-  intake.missing.add(0, geometry.blockCount);
-  return { intake, budget };
+function createReassembler(geometry = small, budget = new MemoryBudget(2 ** 20)) {
+  const reassembler = new Reassembler(geometry, seal, budget, staleMs);
+  reassembler.missing.add(0, geometry.blockCount);
+  return { reassembler, budget };
 }
 
 /** What a block holds differs from block to block, and from generation to generation. */
@@ -68,15 +68,15 @@ function packetOf(block: number, segment: number, details: Details = {}): Segmen
 }
 
 /** @returns the block's content where this completes it; or what is wrong */
-function take(intake: BlockIntake, nowMs: number, batch: SegmentBatch) {
-  const { content, fault } = intake.take(nowMs, batch);
+function take(reassembler: Reassembler, nowMs: number, batch: SegmentBatch) {
+  const { content, fault } = reassembler.take(nowMs, batch);
   return content ?? fault;
 }
 
-function takeAll(intake: BlockIntake, nowMs: number, block: number, details: Details = {}) {
+function takeAll(reassembler: Reassembler, nowMs: number, block: number, details: Details = {}) {
   const count = segmentCountOfBlock(details.geometry ?? small, block);
   let outcome: ReturnType<typeof take>;
-  for (let i = 0; i < count; i++) outcome = take(intake, nowMs, packetOf(block, i, details));
+  for (let i = 0; i < count; i++) outcome = take(reassembler, nowMs, packetOf(block, i, details));
   return outcome;
 }
 
@@ -100,7 +100,7 @@ t.test('segments in any order, with any duplicates, make up the blocks that were
       return order;
     });
   const property = fc.property(order, (order) => {
-    const { intake, budget } = createIntake(geometry);
+    const { reassembler, budget } = createReassembler(geometry);
     const seen = new Set<number>();
     const left = Array.from({ length: geometry.blockCount }, (_, block) =>
       segmentCountOfBlock(geometry, block),
@@ -108,8 +108,8 @@ t.test('segments in any order, with any duplicates, make up the blocks that were
     let duplicates = 0;
     for (const place of order) {
       const packet = packets[place] as SegmentBatch;
-      if (!intake.isOfSession(packet)) return false;
-      const outcome = take(intake, 0, packet);
+      if (!reassembler.isOfSession(packet)) return false;
+      const outcome = take(reassembler, 0, packet);
       if (seen.has(place)) {
         duplicates++;
         if (outcome !== 'duplicate') return false;
@@ -117,7 +117,7 @@ t.test('segments in any order, with any duplicates, make up the blocks that were
       }
       seen.add(place);
       const missing = --(left[packet.block] as number);
-      if (intake.missing.has(packet.block) !== missing > 0) return false;
+      if (reassembler.missing.has(packet.block) !== missing > 0) return false;
       if (missing > 0 && outcome !== undefined) return false;
       if (missing === 0) {
         const expected = plaintextOf(geometry, packet.block, 1);
@@ -126,9 +126,9 @@ t.test('segments in any order, with any duplicates, make up the blocks that were
       }
     }
     return (
-      intake.missing.isEmpty &&
-      intake.duplicates === duplicates &&
-      intake.datagramsReceived === order.length &&
+      reassembler.missing.isEmpty &&
+      reassembler.duplicates === duplicates &&
+      reassembler.datagramsReceived === order.length &&
       budget.usedBytes === 0
     );
   });
@@ -143,13 +143,13 @@ t.test('the list tells of exactly what has not come', (t) => {
     maxLength: 100,
   });
   const property = fc.property(places, (places) => {
-    const { intake } = createIntake(geometry);
+    const { reassembler } = createReassembler(geometry);
     const have = new Set<number>();
     for (const [block, segment] of places) {
-      take(intake, 0, packetOf(block, segment, { geometry }));
+      take(reassembler, 0, packetOf(block, segment, { geometry }));
       have.add(block * 64 + segment);
     }
-    const { gaps, describedBlocks } = intake.list(0, geometry.blockCount, () => false);
+    const { gaps, describedBlocks } = reassembler.list(0, geometry.blockCount, () => false);
     const listed = new Set<number>();
     for (const gap of gaps) {
       const count = gap.kind === 'whole' ? gap.blockCount : 1;
@@ -173,9 +173,9 @@ t.test('the list tells of exactly what has not come', (t) => {
 });
 
 t.test('a tag must fit, also before tags are asked for', (t) => {
-  const { intake } = createIntake();
+  const { reassembler } = createReassembler();
   const tagged = datagramOf(1, 0, { isTagged: true });
-  t.equal(intake.isOfSession(batchOf([tagged])), true);
+  t.equal(reassembler.isOfSession(batchOf([tagged])), true);
   for (const [what, place] of [
     ['header', 15],
     ['body', 16],
@@ -184,9 +184,9 @@ t.test('a tag must fit, also before tags are asked for', (t) => {
   ] as [string, number][]) {
     const changed = tagged.slice();
     changed[place] = (changed[place] as number) ^ 0x80;
-    t.equal(intake.isOfSession(batchOf([changed])), false, `byte ${place}: ${what}`);
+    t.equal(reassembler.isOfSession(batchOf([changed])), false, `byte ${place}: ${what}`);
   }
-  t.equal(intake.wantsTags, false, 'a forged datagram alone costs nothing');
+  t.equal(reassembler.wantsTags, false, 'a forged datagram alone costs nothing');
   t.end();
 });
 
@@ -200,15 +200,17 @@ t.test('segments that come together are taken as if each came alone', (t) => {
     isListed: fc.boolean(),
   });
   const property = fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
-    const [joined, single] = [createIntake(geometry), createIntake(geometry)];
+    const [joined, single] = [createReassembler(geometry), createReassembler(geometry)];
     for (const { block, segments, isListed, ...more } of pieces) {
       const details = { ...more, geometry };
       const datagrams = segments.map((segment) => datagramOf(block, segment, details));
-      const { newCount, content, fault, faultCount } = joined.intake.take(
+      const { newCount, content, fault, faultCount } = joined.reassembler.take(
         0,
         batchOf(datagrams, geometry),
       );
-      const alone = datagrams.map((bytes) => single.intake.take(0, batchOf([bytes], geometry)));
+      const alone = datagrams.map((bytes) =>
+        single.reassembler.take(0, batchOf([bytes], geometry)),
+      );
       if (newCount !== alone.reduce((sum, { newCount }) => sum + newCount, 0)) return false;
       const repeated = alone.filter(({ fault }) => fault === 'duplicate').length;
       if (content === undefined && repeated !== (fault === 'duplicate' ? faultCount : 0)) {
@@ -217,10 +219,10 @@ t.test('segments that come together are taken as if each came alone', (t) => {
       const opened = alone.find(({ content }) => content !== undefined)?.content;
       if ((content === undefined) !== (opened === undefined)) return false;
       if (Buffer.compare(content ?? Buffer.of(), opened ?? Buffer.of()) !== 0) return false;
-      const states = [joined, single].map(({ intake, budget }) => {
-        const { datagramsReceived, duplicates, segmentsLost, wantsTags } = intake;
+      const states = [joined, single].map(({ reassembler, budget }) => {
+        const { datagramsReceived, duplicates, segmentsLost, wantsTags } = reassembler;
         const isThrough = (burst: number) => isListed && burst <= more.burst;
-        const { gaps } = intake.list(0, geometry.blockCount, isThrough);
+        const { gaps } = reassembler.list(0, geometry.blockCount, isThrough);
         const { usedBytes } = budget;
         return { datagramsReceived, duplicates, segmentsLost, wantsTags, gaps, usedBytes };
       });
@@ -233,50 +235,60 @@ t.test('segments that come together are taken as if each came alone', (t) => {
 });
 
 t.test('a run that completes its block may have more of it', (t) => {
-  const { intake } = createIntake();
+  const { reassembler } = createReassembler();
   const datagrams = [0, 1, 1, 2, 3, 0].map((segment) => datagramOf(1, segment));
-  const { newCount, content } = intake.take(0, batchOf(datagrams));
+  const { newCount, content } = reassembler.take(0, batchOf(datagrams));
   t.equal(newCount, 4);
   t.same(content, plaintextOf(small, 1, 1));
-  t.equal(intake.duplicates, 2);
-  t.equal(intake.datagramsReceived, 6);
-  t.same(intake.take(0, batchOf(datagrams)), { newCount: 0, fault: 'duplicate', faultCount: 6 });
+  t.equal(reassembler.duplicates, 2);
+  t.equal(reassembler.datagramsReceived, 6);
+  t.same(reassembler.take(0, batchOf(datagrams)), {
+    newCount: 0,
+    fault: 'duplicate',
+    faultCount: 6,
+  });
   t.end();
 });
 
 t.test('one forged block, and no datagram without a tag is taken', (t) => {
-  const { intake, budget } = createIntake();
-  take(intake, 0, packetOf(1, 2, { isForged: true }));
-  for (const segment of [0, 1]) t.equal(take(intake, 0, packetOf(1, segment)), undefined);
-  t.equal(intake.wantsTags, false);
-  t.equal(take(intake, 0, packetOf(1, 3)), 'forged-data');
-  t.equal(intake.wantsTags, true);
+  const { reassembler, budget } = createReassembler();
+  take(reassembler, 0, packetOf(1, 2, { isForged: true }));
+  for (const segment of [0, 1]) t.equal(take(reassembler, 0, packetOf(1, segment)), undefined);
+  t.equal(reassembler.wantsTags, false);
+  t.equal(take(reassembler, 0, packetOf(1, 3)), 'forged-data');
+  t.equal(reassembler.wantsTags, true);
   t.equal(budget.usedBytes, 0, 'nothing of it is kept');
-  t.ok(intake.missing.has(1));
-  t.match(intake.list(1, 2, () => true).gaps, [{ kind: 'whole', firstBlock: 1, blockCount: 1 }]);
-  t.equal(intake.isOfSession(packetOf(1, 0)), false);
-  t.equal(intake.isOfSession(packetOf(1, 0, { isTagged: true })), true);
-  t.same(takeAll(intake, 0, 1, { isTagged: true }), plaintextOf(small, 1, 1));
+  t.ok(reassembler.missing.has(1));
+  t.match(reassembler.list(1, 2, () => true).gaps, [
+    { kind: 'whole', firstBlock: 1, blockCount: 1 },
+  ]);
+  t.equal(reassembler.isOfSession(packetOf(1, 0)), false);
+  t.equal(reassembler.isOfSession(packetOf(1, 0, { isTagged: true })), true);
+  t.same(takeAll(reassembler, 0, 1, { isTagged: true }), plaintextOf(small, 1, 1));
   t.end();
 });
 
 t.test('another generation begins the block anew, and its bytes are not mixed', (t) => {
-  const { intake, budget } = createIntake();
-  for (const segment of [0, 1, 2]) take(intake, 0, packetOf(1, segment));
-  t.equal(take(intake, 0, packetOf(1, 3, { generation: 2 })), undefined, 'not the fourth of four');
+  const { reassembler, budget } = createReassembler();
+  for (const segment of [0, 1, 2]) take(reassembler, 0, packetOf(1, segment));
+  t.equal(
+    take(reassembler, 0, packetOf(1, 3, { generation: 2 })),
+    undefined,
+    'not the fourth of four',
+  );
   t.equal(budget.usedBytes, sealedSizeBytes(1));
-  t.equal(take(intake, 0, packetOf(1, 0, { generation: 2 })), undefined);
-  t.equal(take(intake, 0, packetOf(1, 1, { generation: 2 })), undefined);
-  t.same(take(intake, 0, packetOf(1, 2, { generation: 2 })), plaintextOf(small, 1, 2));
-  t.equal(intake.wantsTags, false, 'a sender may come back to a block');
+  t.equal(take(reassembler, 0, packetOf(1, 0, { generation: 2 })), undefined);
+  t.equal(take(reassembler, 0, packetOf(1, 1, { generation: 2 })), undefined);
+  t.same(take(reassembler, 0, packetOf(1, 2, { generation: 2 })), plaintextOf(small, 1, 2));
+  t.equal(reassembler.wantsTags, false, 'a sender may come back to a block');
   t.end();
 });
 
 t.test('generations that clash again and again lead to tags', (t) => {
-  const { intake } = createIntake();
+  const { reassembler } = createReassembler();
   let clashes = -1;
-  while (!intake.wantsTags && clashes < 100) {
-    take(intake, 0, packetOf(1, 0, { generation: 1 + ((clashes + 1) % 2) }));
+  while (!reassembler.wantsTags && clashes < 100) {
+    take(reassembler, 0, packetOf(1, 0, { generation: 1 + ((clashes + 1) % 2) }));
     clashes++;
   }
   t.equal(clashes, 8);
@@ -285,42 +297,42 @@ t.test('generations that clash again and again lead to tags', (t) => {
 
 t.test('a new generation of blocks that are not begun is no clash', (t) => {
   const geometry = createSessionGeometry(0, 64 * 200, 64, 2) as SessionGeometry;
-  const { intake } = createIntake(geometry);
+  const { reassembler } = createReassembler(geometry);
   for (let block = 0; block < geometry.blockCount; block++) {
-    takeAll(intake, 0, block, { geometry, generation: 1 + (block % 2) });
+    takeAll(reassembler, 0, block, { geometry, generation: 1 + (block % 2) });
   }
-  t.ok(intake.missing.isEmpty);
-  t.equal(intake.wantsTags, false);
+  t.ok(reassembler.missing.isEmpty);
+  t.equal(reassembler.wantsTags, false);
   t.end();
 });
 
 t.test('with the memory used up no block is begun, and those begun go on', (t) => {
   const budget = new MemoryBudget(sealedSizeBytes(1) + 1);
-  const { intake } = createIntake(small, budget);
-  t.equal(take(intake, 0, packetOf(1, 0)), undefined);
-  t.equal(take(intake, 0, packetOf(2, 0)), undefined, 'not used up yet');
+  const { reassembler } = createReassembler(small, budget);
+  t.equal(take(reassembler, 0, packetOf(1, 0)), undefined);
+  t.equal(take(reassembler, 0, packetOf(2, 0)), undefined, 'not used up yet');
   t.ok(budget.isExhausted);
-  t.equal(take(intake, 0, packetOf(3, 0)), 'no-room');
-  t.ok(intake.missing.has(3));
-  for (const segment of [1, 2]) t.equal(take(intake, 0, packetOf(1, segment)), undefined);
-  t.same(take(intake, 0, packetOf(1, 3)), plaintextOf(small, 1, 1));
+  t.equal(take(reassembler, 0, packetOf(3, 0)), 'no-room');
+  t.ok(reassembler.missing.has(3));
+  for (const segment of [1, 2]) t.equal(take(reassembler, 0, packetOf(1, segment)), undefined);
+  t.same(take(reassembler, 0, packetOf(1, 3)), plaintextOf(small, 1, 1));
   t.equal(budget.usedBytes, sealedSizeBytes(2));
-  t.equal(take(intake, 0, packetOf(3, 0)), undefined, 'there is room again');
+  t.equal(take(reassembler, 0, packetOf(3, 0)), undefined, 'there is room again');
   t.end();
 });
 
 t.test('a block of which nothing has come for a while makes room, one that grows does not', (t) => {
   const budget = new MemoryBudget(sealedSizeBytes(1) + 1);
-  const { intake } = createIntake(small, budget);
-  take(intake, 0, packetOf(1, 0));
-  take(intake, 0, packetOf(2, 0));
-  take(intake, 1, packetOf(2, 1));
-  t.equal(take(intake, staleMs - 1, packetOf(3, 0)), 'no-room');
-  t.equal(take(intake, staleMs, packetOf(3, 0)), undefined);
+  const { reassembler } = createReassembler(small, budget);
+  take(reassembler, 0, packetOf(1, 0));
+  take(reassembler, 0, packetOf(2, 0));
+  take(reassembler, 1, packetOf(2, 1));
+  t.equal(take(reassembler, staleMs - 1, packetOf(3, 0)), 'no-room');
+  t.equal(take(reassembler, staleMs, packetOf(3, 0)), undefined);
   t.equal(budget.usedBytes, sealedSizeBytes(2) + sealedSizeBytes(3));
-  t.ok(intake.missing.has(1), 'it lacks as a whole again');
+  t.ok(reassembler.missing.has(1), 'it lacks as a whole again');
   t.match(
-    intake.list(0, 4, () => false).gaps,
+    reassembler.list(0, 4, () => false).gaps,
     [
       { kind: 'whole', firstBlock: 0, blockCount: 2 },
       { kind: 'part', firstBlock: 2, low: 0b1100 },
@@ -334,17 +346,17 @@ t.test('a block of which nothing has come for a while makes room, one that grows
 t.test('where others use up the memory, one block at a time has room all the same', (t) => {
   const budget = new MemoryBudget(1000);
   budget.usedBytes = 1000;
-  const { intake } = createIntake(small, budget);
-  t.equal(take(intake, 0, packetOf(1, 0)), undefined);
-  t.equal(take(intake, 0, packetOf(2, 0)), 'no-room');
-  for (const segment of [1, 2]) take(intake, 0, packetOf(1, segment));
-  const content = take(intake, 0, packetOf(1, 3)) as Uint8Array;
+  const { reassembler } = createReassembler(small, budget);
+  t.equal(take(reassembler, 0, packetOf(1, 0)), undefined);
+  t.equal(take(reassembler, 0, packetOf(2, 0)), 'no-room');
+  for (const segment of [1, 2]) take(reassembler, 0, packetOf(1, segment));
+  const content = take(reassembler, 0, packetOf(1, 3)) as Uint8Array;
   t.same(content, plaintextOf(small, 1, 1));
-  intake.unwrittenBytes = content.length;
-  t.equal(take(intake, 0, packetOf(2, 0)), 'no-room', 'until it is written');
-  intake.unwrittenBytes = 0;
-  t.equal(take(intake, 0, packetOf(2, 0)), undefined);
-  intake.close();
+  reassembler.unwrittenBytes = content.length;
+  t.equal(take(reassembler, 0, packetOf(2, 0)), 'no-room', 'until it is written');
+  reassembler.unwrittenBytes = 0;
+  t.equal(take(reassembler, 0, packetOf(2, 0)), undefined);
+  reassembler.close();
   t.equal(budget.usedBytes, 1000, 'it gives back what it took, and no more');
   t.end();
 });
@@ -359,21 +371,21 @@ t.test('after any history the memory that is counted is that of the blocks that 
   });
   const property = fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
     const budget = new MemoryBudget(500);
-    const { intake } = createIntake(small, budget);
+    const { reassembler } = createReassembler(small, budget);
     let nowMs = 0;
     for (const { block, segment, waitMs, ...details } of steps) {
       nowMs += waitMs;
       if (segment >= segmentCountOfBlock(small, block)) continue;
-      take(intake, nowMs, packetOf(block, segment, details));
+      take(reassembler, nowMs, packetOf(block, segment, details));
       let begunBytes = 0;
-      for (const gap of intake.list(0, small.blockCount, () => false).gaps) {
+      for (const gap of reassembler.list(0, small.blockCount, () => false).gaps) {
         if (gap.kind === 'part') begunBytes += sealedSizeBytes(gap.firstBlock);
       }
       if (budget.usedBytes !== begunBytes) return false;
       // A block is begun below the limit only, and may reach beyond it.
       if (budget.usedBytes >= budget.limitBytes + sealedSizeBytes(1)) return false;
     }
-    intake.close();
+    reassembler.close();
     return budget.usedBytes === 0;
   });
   fc.assert(property, { seed: 1, numRuns: 300 });
@@ -381,80 +393,80 @@ t.test('after any history the memory that is counted is that of the blocks that 
 });
 
 t.test('segments are lost that come after a report has told of them as lost', (t) => {
-  const { intake } = createIntake();
-  take(intake, 0, packetOf(1, 0, { burst: 5 }));
-  take(intake, 0, packetOf(1, 3, { burst: 5 }));
-  intake.list(0, 4, (burst) => burst < 5);
-  take(intake, 0, packetOf(1, 1, { burst: 5 }));
-  t.equal(intake.segmentsLost, 0, 'its burst was not over');
-  intake.list(0, 4, (burst) => burst <= 5);
-  take(intake, 0, packetOf(1, 2, { burst: 6 }));
-  t.equal(intake.segmentsLost, 1);
+  const { reassembler } = createReassembler();
+  take(reassembler, 0, packetOf(1, 0, { burst: 5 }));
+  take(reassembler, 0, packetOf(1, 3, { burst: 5 }));
+  reassembler.list(0, 4, (burst) => burst < 5);
+  take(reassembler, 0, packetOf(1, 1, { burst: 5 }));
+  t.equal(reassembler.segmentsLost, 0, 'its burst was not over');
+  reassembler.list(0, 4, (burst) => burst <= 5);
+  take(reassembler, 0, packetOf(1, 2, { burst: 6 }));
+  t.equal(reassembler.segmentsLost, 1);
   t.end();
 });
 
 t.test('what of a block has not been sent yet is not lost', (t) => {
-  const { intake } = createIntake();
+  const { reassembler } = createReassembler();
   const isThrough = () => true;
   for (const segment of [0, 1, 2, 3]) {
-    intake.take(0, packetOf(1, segment, { burst: segment }));
-    intake.list(0, 4, isThrough);
+    reassembler.take(0, packetOf(1, segment, { burst: segment }));
+    reassembler.list(0, 4, isThrough);
   }
-  t.equal(intake.segmentsLost, 0, 'its bursts are over, but not its round');
-  intake.take(0, packetOf(2, 0));
-  intake.take(0, packetOf(2, 2));
-  intake.list(0, 4, isThrough);
-  intake.take(0, packetOf(2, 3));
-  t.equal(intake.segmentsLost, 0);
-  intake.take(0, packetOf(2, 1));
-  t.equal(intake.segmentsLost, 1, 'what came before the last that came is lost');
+  t.equal(reassembler.segmentsLost, 0, 'its bursts are over, but not its round');
+  reassembler.take(0, packetOf(2, 0));
+  reassembler.take(0, packetOf(2, 2));
+  reassembler.list(0, 4, isThrough);
+  reassembler.take(0, packetOf(2, 3));
+  t.equal(reassembler.segmentsLost, 0);
+  reassembler.take(0, packetOf(2, 1));
+  t.equal(reassembler.segmentsLost, 1, 'what came before the last that came is lost');
   t.end();
 });
 
 t.test('a block that comes behind a later one of its pass was lost as a whole', (t) => {
-  const { intake } = createIntake();
-  takeAll(intake, 0, 1);
-  takeAll(intake, 0, 3);
-  takeAll(intake, 0, 2);
-  t.equal(intake.segmentsLost, segmentCountOfBlock(small, 2));
+  const { reassembler } = createReassembler();
+  takeAll(reassembler, 0, 1);
+  takeAll(reassembler, 0, 3);
+  takeAll(reassembler, 0, 2);
+  t.equal(reassembler.segmentsLost, segmentCountOfBlock(small, 2));
   t.end();
 });
 
 t.test('what another pass brings to one that came late was not lost', (t) => {
-  const { intake } = createIntake();
-  for (const block of [2, 3, 0, 1]) takeAll(intake, 0, block);
-  t.equal(intake.segmentsLost, 0);
+  const { reassembler } = createReassembler();
+  for (const block of [2, 3, 0, 1]) takeAll(reassembler, 0, block);
+  t.equal(reassembler.segmentsLost, 0);
   t.end();
 });
 
 t.test('a block that proved bad and comes again was not lost', (t) => {
-  const { intake } = createIntake();
-  for (const block of [0, 1, 2, 3]) takeAll(intake, 0, block);
+  const { reassembler } = createReassembler();
+  for (const block of [0, 1, 2, 3]) takeAll(reassembler, 0, block);
   for (const block of [2, 1]) {
-    intake.markMissing(block);
-    takeAll(intake, 0, block);
+    reassembler.markMissing(block);
+    takeAll(reassembler, 0, block);
   }
-  t.equal(intake.segmentsLost, 0);
+  t.equal(reassembler.segmentsLost, 0);
   t.end();
 });
 
 t.test('a block that there was no room for was not lost', (t) => {
-  const { intake, budget } = createIntake();
-  takeAll(intake, 0, 0);
-  intake.take(0, packetOf(1, 0));
+  const { reassembler, budget } = createReassembler();
+  takeAll(reassembler, 0, 0);
+  reassembler.take(0, packetOf(1, 0));
   budget.usedBytes += 2 ** 20;
-  t.equal(take(intake, 0, packetOf(2, 0)), 'no-room');
+  t.equal(take(reassembler, 0, packetOf(2, 0)), 'no-room');
   budget.usedBytes -= 2 ** 20;
-  takeAll(intake, 0, 3);
-  takeAll(intake, 0, 2);
-  t.equal(intake.segmentsLost, 0);
+  takeAll(reassembler, 0, 3);
+  takeAll(reassembler, 0, 2);
+  t.equal(reassembler.segmentsLost, 0);
   t.end();
 });
 
 t.test('a buffer that is used again leaves nothing of its last block', (t) => {
-  const { intake } = createIntake();
-  t.same(takeAll(intake, 0, 1), plaintextOf(small, 1, 1));
-  t.same(takeAll(intake, 0, 3), plaintextOf(small, 3, 1), 'a smaller one');
-  t.same(takeAll(intake, 0, 2), plaintextOf(small, 2, 1), 'a larger one');
+  const { reassembler } = createReassembler();
+  t.same(takeAll(reassembler, 0, 1), plaintextOf(small, 1, 1));
+  t.same(takeAll(reassembler, 0, 3), plaintextOf(small, 3, 1), 'a smaller one');
+  t.same(takeAll(reassembler, 0, 2), plaintextOf(small, 2, 1), 'a larger one');
   t.end();
 });
