@@ -21,7 +21,7 @@ import { BlockSeal } from '../security/block-seal.js';
 import type { SessionCrypto } from '../security/crypto.js';
 import type { SecureChannel } from '../security/secure-channel.js';
 import { callTiming } from '../transfer/config.js';
-import { ReportClock } from '../transfer/feedback-scheduler.js';
+import { FeedbackScheduler } from '../transfer/feedback-scheduler.js';
 import type { MemoryBudget } from '../transfer/partial-block.js';
 import type { Taken } from '../transfer/reassembler.js';
 import { Reassembler } from '../transfer/reassembler.js';
@@ -90,7 +90,7 @@ export class IncomingSession {
   private geometry: SessionGeometry | undefined;
   private seal: BlockSeal | undefined;
   private reassembler: Reassembler | undefined;
-  private clock: ReportClock | undefined;
+  private feedback: FeedbackScheduler | undefined;
   private manifest: ManifestReception | undefined;
   /** Work that is under way; it says what follows once it is done. */
   private steps: Steps<(nowMs: TimeMs) => void> | undefined;
@@ -191,8 +191,8 @@ export class IncomingSession {
       case 'poll':
         if (message.hasTags) this.beginTags();
         if (message.leavesGroup) this.leaveGroup();
-        this.clock?.keepApart(message.reportGapMs);
-        if (message.burst !== undefined) this.clock?.handleEnd(nowMs, message.burst);
+        this.feedback?.keepApart(message.reportGapMs);
+        if (message.burst !== undefined) this.feedback?.handleEnd(nowMs, message.burst);
         if (this.stage === 'telling') this.tellResult(nowMs);
         else this.report(nowMs);
         break;
@@ -228,7 +228,7 @@ export class IncomingSession {
     if (this.offer === undefined) this.begin(nowMs, offer);
     if (this.isSettled) return;
     this.tell({ kind: 'accept', name: this.options.name });
-    if (!this.isPreparing) this.clock?.want(nowMs);
+    if (!this.isPreparing) this.feedback?.want(nowMs);
   }
 
   private begin(nowMs: TimeMs, offer: Offer): void {
@@ -263,7 +263,7 @@ export class IncomingSession {
     const staleMs = minStaleMs + staleReports * offer.reportIntervalMs;
     this.reassembler = new Reassembler(geometry, this.seal, this.options.budget, staleMs);
     const chance = (crypto.random(1)[0] as number) / 256;
-    this.clock = new ReportClock(nowMs, offer.reportIntervalMs, chance);
+    this.feedback = new FeedbackScheduler(nowMs, offer.reportIntervalMs, chance);
     if (offer.groupHost !== '') {
       emit({ type: 'join', session: this.session, groupHost: offer.groupHost });
     }
@@ -298,7 +298,7 @@ export class IncomingSession {
     if ('kind' in checked) {
       if (checked.kind === 'bad') this.refuseObject(nowMs, checked.reason);
       else this.awaitManifest();
-      this.clock?.want(nowMs);
+      this.feedback?.want(nowMs);
       return;
     }
     // The bytes are not needed any more.
@@ -358,7 +358,7 @@ export class IncomingSession {
     this.checkWhole();
     // A probe that is on its way is told of in the same report.
     const awaitsProbe = this.offer?.groupHost !== '' && !this.hearsGroup;
-    this.clock?.want(awaitsProbe ? nowMs + callTiming.probeWaitMs : nowMs);
+    this.feedback?.want(awaitsProbe ? nowMs + callTiming.probeWaitMs : nowMs);
   }
 
   /** The shell cannot take the object. */
@@ -372,7 +372,7 @@ export class IncomingSession {
     // It may be of an earlier session of this number, which was over before its disk was.
     if (reassembler !== undefined)
       reassembler.unwrittenBytes = Math.max(0, reassembler.unwrittenBytes - sizeBytes);
-    this.clock?.want(nowMs);
+    this.feedback?.want(nowMs);
   }
 
   /** The disk holds other bytes of these blocks than were written: they come again. */
@@ -400,7 +400,7 @@ export class IncomingSession {
     if (!this.hearsGroup && !this.hasLeftGroup) {
       this.hearsGroup = true;
       // That is then told with what is held.
-      if (!this.isPreparing) this.clock?.want(nowMs);
+      if (!this.isPreparing) this.feedback?.want(nowMs);
     }
     return true;
   }
@@ -410,8 +410,8 @@ export class IncomingSession {
    * @returns where it ends
    */
   handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, start: number): number {
-    const { geometry, reassembler, clock, batch } = this;
-    const isHere = geometry !== undefined && reassembler !== undefined && clock !== undefined;
+    const { geometry, reassembler, feedback, batch } = this;
+    const isHere = geometry !== undefined && reassembler !== undefined && feedback !== undefined;
     if (!isHere || this.isSettled) {
       this.options.countFault('no-session', from, bytes.subarray(start));
       return bytes.length;
@@ -420,26 +420,26 @@ export class IncomingSession {
       this.options.countFault('forged-data', from, bytes.subarray(start));
       return bytes.length;
     }
-    const { fault, faultCount } = this.takeBatch(nowMs, reassembler, clock);
+    const { fault, faultCount } = this.takeBatch(nowMs, reassembler, feedback);
     if (fault !== undefined) this.options.countFault(fault, from, batch.datagram(0), faultCount);
     return batch.end;
   }
 
-  private takeBatch(nowMs: TimeMs, reassembler: Reassembler, clock: ReportClock): Taken {
+  private takeBatch(nowMs: TimeMs, reassembler: Reassembler, feedback: FeedbackScheduler): Taken {
     const { batch } = this;
     if (!reassembler.isOfSession(batch)) {
       return { newCount: 0, fault: 'forged-data', faultCount: batch.count };
     }
     if (batch.isTagged) this.beginTags();
-    clock.handleBlock(nowMs, batch.burst, batch.flags);
+    feedback.handleBlock(nowMs, batch.burst, batch.flags);
     const taken = reassembler.take(nowMs, batch);
-    if (taken.newCount > 0) clock.handleTaken(nowMs, batch.burst);
+    if (taken.newCount > 0) feedback.handleTaken(nowMs, batch.burst);
     if (taken.content !== undefined) {
       // A block that opens is the sender's; of a datagram alone, that is not known.
       this.heardAtMs = nowMs;
       this.takeBlock(nowMs, batch.block, taken.content);
     } else if (taken.fault === 'forged-data') {
-      clock.want(nowMs);
+      feedback.want(nowMs);
     }
     return taken;
   }
@@ -449,7 +449,7 @@ export class IncomingSession {
     if (this.hasTags) return;
     this.hasTags = true;
     if (this.reassembler !== undefined) this.reassembler.wantsTags = true;
-    this.clock?.reset();
+    this.feedback?.reset();
   }
 
   private takeBlock(nowMs: TimeMs, block: number, bytes: Uint8Array): void {
@@ -459,7 +459,7 @@ export class IncomingSession {
     if (isManifestBlock(geometry, block)) {
       this.manifest?.take(offsetBytes, bytes);
       if (reassembler.missing.isEmpty) this.takeManifest(nowMs);
-      this.clock?.want(nowMs);
+      this.feedback?.want(nowMs);
       return;
     }
     verification?.tree.set(
@@ -472,7 +472,7 @@ export class IncomingSession {
     options.emit({ type: 'write', session: this.session, offsetBytes, bytes });
     if (!reassembler.missing.isEmpty) return;
     this.checkWhole();
-    this.clock?.want(nowMs);
+    this.feedback?.want(nowMs);
   }
 
   private checkWhole(): void {
@@ -484,28 +484,28 @@ export class IncomingSession {
 
   /** A report goes out now. */
   private report(nowMs: TimeMs): void {
-    const { geometry, reassembler, clock } = this;
+    const { geometry, reassembler, feedback } = this;
     const state = reportedStates[this.stage];
-    if (geometry === undefined || reassembler === undefined || clock === undefined) return;
-    clock.handleReport(nowMs);
+    if (geometry === undefined || reassembler === undefined || feedback === undefined) return;
+    feedback.handleReport(nowMs);
     if (state === undefined) return;
     // Before it is known what of the content is held, the manifest is all there is to tell of.
     const isKnown = this.verification !== undefined;
     const endBlock = isKnown ? geometry.blockCount : geometry.manifestBlockCount;
     const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
     const { gaps, describedBlocks } = reassembler.list(firstBlock, endBlock, (burst) =>
-      clock.isThrough(burst),
+      feedback.isThrough(burst),
     );
     // What one message does not hold comes with the next.
     this.reportCursor = describedBlocks < endBlock ? describedBlocks : 0;
-    if (this.reportCursor > 0) clock.want(nowMs);
+    if (this.reportCursor > 0) feedback.want(nowMs);
     this.tell({
       kind: 'report',
       report: {
         state,
-        throughBurst: clock.throughBurst,
-        latestBurst: clock.latestBurst,
-        heldMs: clock.heldMs(nowMs),
+        throughBurst: feedback.throughBurst,
+        latestBurst: feedback.latestBurst,
+        heldMs: feedback.heldMs(nowMs),
         stampMs: nowMs - this.startedAtMs,
         hearsGroup: this.hearsGroup,
         wantsTags: reassembler.wantsTags,
@@ -532,7 +532,7 @@ export class IncomingSession {
     if (this.stage === 'telling') this.tellResult(nowMs);
     // A sender that repeats the digest has missed what was told since.
     if (this.stage === 'receiving' || this.stage === 'storing' || this.stage === 'searching') {
-      this.clock?.want(nowMs);
+      this.feedback?.want(nowMs);
     }
     if (this.stage === 'whole') this.handleVerdict(nowMs, this.verification?.check(digest));
   }
@@ -543,7 +543,7 @@ export class IncomingSession {
         this.repeatAtMs = Infinity;
         this.stage = 'storing';
         this.emitFinish();
-        this.clock?.want(nowMs);
+        this.feedback?.want(nowMs);
         break;
       case 'searching':
         this.stage = 'searching';
@@ -584,7 +584,7 @@ export class IncomingSession {
       this.options.emit({ type: 'forget', session: this.session, block });
     }
     this.stage = 'receiving';
-    this.clock?.want(nowMs);
+    this.feedback?.want(nowMs);
   }
 
   private refuseObject(nowMs: TimeMs, reason: string): void {
@@ -634,7 +634,7 @@ export class IncomingSession {
     this.reassembler?.close();
     const result = { ...this.statusOf(nowMs, info), activity: status, status };
     this.result = reason === '' ? result : { ...result, reason };
-    this.clock?.stop();
+    this.feedback?.stop();
     // Of what was never offered, nobody has heard.
     if (this.info !== undefined) this.options.emit({ type: 'end', result: this.result });
   }
@@ -667,7 +667,7 @@ export class IncomingSession {
 
   pollTimeout(): TimeMs {
     const idleAtMs = this.isSettled ? Infinity : this.heardAtMs + this.idleMs;
-    return Math.min(this.clock?.dueAtMs ?? Infinity, this.repeatAtMs, idleAtMs);
+    return Math.min(this.feedback?.dueAtMs ?? Infinity, this.repeatAtMs, idleAtMs);
   }
 
   /** @param stoppedMs for how long this process stood still before */
@@ -691,7 +691,7 @@ export class IncomingSession {
 
   /** What is due goes out now: called after each input. */
   flush(nowMs: TimeMs): void {
-    if (this.clock !== undefined && nowMs >= this.clock.dueAtMs) this.report(nowMs);
+    if (this.feedback !== undefined && nowMs >= this.feedback.dueAtMs) this.report(nowMs);
   }
 
   /** Undefined before anything was offered. */

@@ -20,7 +20,7 @@ const rememberedBursts = 256;
 /** Bursts that wait for what was overtaken, at most: a fast path has some thousands in that time. */
 const mostEnding = 4096;
 
-export class ReportClock {
+export class FeedbackScheduler {
   /** Everything up to this burst has come, or is lost; undefined before the first. */
   throughBurst: number | undefined;
   /** The highest burst of which anything has come. */

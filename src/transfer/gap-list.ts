@@ -15,7 +15,7 @@ export interface GapList {
 
 /**
  * @param lacking blocks that are not complete
- * @param assemblies of these, the ones of which something has come
+ * @param partialBlocks those of `missing` of which some segments have arrived
  * @param endBlock where the blocks end that may be told of
  */
 export function listGaps(

@@ -11,7 +11,7 @@ import { ReceiverCalls } from '../../src/session/connections.js';
 import { IncomingSession } from '../../src/session/incoming-session.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
 import { SessionSender } from '../../src/session/sender.js';
-import { ReportClock } from '../../src/transfer/feedback-scheduler.js';
+import { FeedbackScheduler } from '../../src/transfer/feedback-scheduler.js';
 import { MemoryBudget } from '../../src/transfer/partial-block.js';
 import { Reassembler } from '../../src/transfer/reassembler.js';
 import { ByteReader } from '../../src/wire/byte-codec.js';
@@ -112,7 +112,7 @@ notices('a receiver that does not heed its memory', {
 notices('a report that stays due when it has gone out', {
   target: 'session-receiver',
   expected: /transmits for|without end/,
-  plant: () => replace(ReportClock.prototype, 'handleReport', () => undefined),
+  plant: () => replace(FeedbackScheduler.prototype, 'handleReport', () => undefined),
 });
 
 notices('a channel that anybody may write to', {

@@ -259,8 +259,8 @@ export class ReceiverUnderFire {
     for (const session of sessions.values()) {
       const blockBytes = (session['geometry']?.blockSizeBytes ?? 0) + 16;
       most += 2 * blockBytes;
-      const { clock, reassembler } = sessionState(session);
-      const remembered = clock?.['ending'].length ?? 0;
+      const { feedback, reassembler } = sessionState(session);
+      const remembered = feedback?.['ending'].length ?? 0;
       demand(remembered <= 4096, () => `${remembered} bursts remembered`);
       const unwritten = reassembler?.unwrittenBytes ?? 0;
       demand(unwritten >= 0, () => `${unwritten} bytes not written`);
@@ -610,7 +610,7 @@ function machineState(machine: SessionReceiver) {
 }
 
 function sessionState(session: NonNullable<ReturnType<SessionReceiver['find']>>) {
-  return { clock: session['clock'], reassembler: session['reassembler'] };
+  return { feedback: session['feedback'], reassembler: session['reassembler'] };
 }
 
 export function fuzzSessionReceiver(tape: Tape): Outcome {

@@ -8,7 +8,7 @@ import { IncomingSession } from '../../src/session/incoming-session.js';
 import { SessionSender } from '../../src/session/sender.js';
 import { Simulation } from '../../src/simulator/simulation.js';
 import { Delivery } from '../../src/transfer/delivery.js';
-import { ReportClock } from '../../src/transfer/feedback-scheduler.js';
+import { FeedbackScheduler } from '../../src/transfer/feedback-scheduler.js';
 import type { GapList } from '../../src/transfer/gap-list.js';
 import { MemoryBudget } from '../../src/transfer/partial-block.js';
 import type { SessionPeer } from '../../src/transfer/peer.js';
@@ -46,11 +46,11 @@ t.test('sessions that are as they should be give no cause for complaint', (t) =>
 notices('reports that cover a burst before its end', {
   expected: /datagrams twice on a network that loses nothing/,
   plant: () => {
-    const { handleBlock } = ReportClock.prototype;
+    const { handleBlock } = FeedbackScheduler.prototype;
     return replace(
-      ReportClock.prototype,
+      FeedbackScheduler.prototype,
       'handleBlock',
-      function (this: ReportClock, nowMs: TimeMs, burst: number, flags: number) {
+      function (this: FeedbackScheduler, nowMs: TimeMs, burst: number, flags: number) {
         handleBlock.call(this, nowMs, burst, flags);
         this.throughBurst = burst;
         this.dueAtMs = nowMs;
@@ -87,7 +87,7 @@ notices('a receiver that does not ask anew for a bad block', {
       'repairBlocks',
       function (this: IncomingSession, nowMs: TimeMs) {
         this['stage'] = 'whole';
-        this['clock']?.want(nowMs);
+        this['feedback']?.want(nowMs);
       },
     ),
 });
@@ -130,7 +130,7 @@ notices('a receiver that writes a block to a wrong place', {
 
 notices('a receiver that reports whenever it likes', {
   expected: /reports in a second/,
-  plant: () => replace(ReportClock.prototype, 'nextTurnMs', (fromMs: TimeMs) => fromMs),
+  plant: () => replace(FeedbackScheduler.prototype, 'nextTurnMs', (fromMs: TimeMs) => fromMs),
 });
 
 notices('a receiver that does not heed its memory', {

@@ -2,21 +2,21 @@
 import * as fc from 'fast-check';
 import t from 'tap';
 import { createRandom } from '../../src/base/random.js';
-import { ReportClock } from '../../src/transfer/feedback-scheduler.js';
+import { FeedbackScheduler } from '../../src/transfer/feedback-scheduler.js';
 import { dataFlag } from '../../src/wire/header.js';
 
 /** A datagram that was lacking. */
-function take(clock: ReportClock, nowMs: number, burst: number, isEnd = false): void {
-  clock.handleBlock(nowMs, burst & 0xffff, isEnd ? dataFlag.endOfBurst : 0);
-  clock.handleTaken(nowMs, burst & 0xffff);
+function take(scheduler: FeedbackScheduler, nowMs: number, burst: number, isEnd = false): void {
+  scheduler.handleBlock(nowMs, burst & 0xffff, isEnd ? dataFlag.endOfBurst : 0);
+  scheduler.handleTaken(nowMs, burst & 0xffff);
 }
 
 /** Reports at each time that the clock names until `untilMs`. */
-function report(clock: ReportClock, untilMs: number): number[] {
+function report(scheduler: FeedbackScheduler, untilMs: number): number[] {
   const atMs: number[] = [];
-  while (clock.dueAtMs <= untilMs && atMs.length < 1000) {
-    atMs.push(clock.dueAtMs);
-    clock.handleReport(clock.dueAtMs);
+  while (scheduler.dueAtMs <= untilMs && atMs.length < 1000) {
+    atMs.push(scheduler.dueAtMs);
+    scheduler.handleReport(scheduler.dueAtMs);
   }
   return atMs;
 }
@@ -24,25 +24,25 @@ function report(clock: ReportClock, untilMs: number): number[] {
 // --- Turns
 
 t.test('nothing is due before something is wanted, or after it stops', (t) => {
-  const clock = new ReportClock(1000, 100, 0.5);
-  t.equal(clock.dueAtMs, Infinity);
-  clock.want(1000);
-  t.ok(clock.dueAtMs < Infinity);
-  clock.stop();
-  t.equal(clock.dueAtMs, Infinity);
+  const scheduler = new FeedbackScheduler(1000, 100, 0.5);
+  t.equal(scheduler.dueAtMs, Infinity);
+  scheduler.want(1000);
+  t.ok(scheduler.dueAtMs < Infinity);
+  scheduler.stop();
+  t.equal(scheduler.dueAtMs, Infinity);
   t.end();
 });
 
 t.test('few receivers answer at once, a whole interval apart', (t) => {
-  const clock = new ReportClock(1000, 5, 0.9);
-  take(clock, 1000, 0, true);
-  t.equal(clock.dueAtMs, 1000);
-  clock.handleReport(1000);
-  clock.want(1001);
-  t.equal(clock.dueAtMs, 1005);
-  clock.handleReport(1005);
-  clock.want(1020);
-  t.equal(clock.dueAtMs, 1020);
+  const scheduler = new FeedbackScheduler(1000, 5, 0.9);
+  take(scheduler, 1000, 0, true);
+  t.equal(scheduler.dueAtMs, 1000);
+  scheduler.handleReport(1000);
+  scheduler.want(1001);
+  t.equal(scheduler.dueAtMs, 1005);
+  scheduler.handleReport(1005);
+  scheduler.want(1020);
+  t.equal(scheduler.dueAtMs, 1020);
   t.end();
 });
 
@@ -50,10 +50,10 @@ t.test('many receivers wait for their turns, which lie all over the interval', (
   const intervalMs = 100;
   const random = createRandom('turns');
   const dueAtMs = Array.from({ length: 1000 }, () => {
-    const clock = new ReportClock(500, intervalMs, random());
+    const scheduler = new FeedbackScheduler(500, intervalMs, random());
     // Long after the last report, so that nothing but its turn holds it back.
-    clock.want(1000);
-    return clock.dueAtMs;
+    scheduler.want(1000);
+    return scheduler.dueAtMs;
   });
   t.ok(Math.min(...dueAtMs) >= 1000);
   t.ok(Math.max(...dueAtMs) <= 1000 + intervalMs);
@@ -70,11 +70,11 @@ t.test('many receivers wait for their turns, which lie all over the interval', (
 });
 
 t.test('at its chance a receiver has the turn that it has for ever', (t) => {
-  const clock = new ReportClock(1000, 100, 0.25);
+  const scheduler = new FeedbackScheduler(1000, 100, 0.25);
   const atMs: number[] = [];
   for (const nowMs of [1000, 1101, 1290, 1660]) {
-    clock.want(nowMs);
-    atMs.push(...report(clock, nowMs + 100));
+    scheduler.want(nowMs);
+    atMs.push(...report(scheduler, nowMs + 100));
   }
   t.same(atMs, [1075, 1175, 1375, 1675]);
   t.end();
@@ -91,18 +91,18 @@ t.test('there are never two reports in one turn', (t) => {
     fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
     fc.array(step, { maxLength: 40 }),
     (intervalMs, chance, steps) => {
-      const clock = new ReportClock(startMs, intervalMs, chance);
+      const scheduler = new FeedbackScheduler(startMs, intervalMs, chance);
       let nowMs = startMs;
       let lastDueAtMs = -Infinity;
       for (const { wantAfterMs, lateMs } of steps) {
         nowMs += wantAfterMs;
-        clock.want(nowMs);
-        const { dueAtMs } = clock;
+        scheduler.want(nowMs);
+        const { dueAtMs } = scheduler;
         if (dueAtMs < nowMs || dueAtMs > nowMs + 2 * intervalMs) return false;
         if (dueAtMs < lastDueAtMs + intervalMs - 1e-6) return false;
         lastDueAtMs = dueAtMs;
         nowMs = dueAtMs + lateMs;
-        clock.handleReport(nowMs);
+        scheduler.handleReport(nowMs);
       }
       return true;
     },
@@ -112,73 +112,73 @@ t.test('there are never two reports in one turn', (t) => {
 });
 
 t.test('a report that was asked for takes the turn in which it falls', (t) => {
-  const clock = new ReportClock(1000, 100, 0);
-  clock.handleReport(1130);
-  clock.want(1130);
-  t.equal(clock.dueAtMs, 1200);
+  const scheduler = new FeedbackScheduler(1000, 100, 0);
+  scheduler.handleReport(1130);
+  scheduler.want(1130);
+  t.equal(scheduler.dueAtMs, 1200);
   t.end();
 });
 
 // --- Ends of bursts
 
 t.test('the end of a burst is reported at once, the middle after 4 ms', (t) => {
-  const clock = new ReportClock(1000, 1, 0);
-  take(clock, 1010, 7);
-  t.equal(clock.dueAtMs, 1014, 'the end may be lost');
-  take(clock, 1012, 7);
-  t.equal(clock.dueAtMs, 1014, 'which is not put off');
-  t.equal(clock.throughBurst, undefined);
-  t.equal(clock.latestBurst, 7);
-  take(clock, 1013, 7, true);
-  t.equal(clock.dueAtMs, 1013);
-  t.equal(clock.throughBurst, 7);
+  const scheduler = new FeedbackScheduler(1000, 1, 0);
+  take(scheduler, 1010, 7);
+  t.equal(scheduler.dueAtMs, 1014, 'the end may be lost');
+  take(scheduler, 1012, 7);
+  t.equal(scheduler.dueAtMs, 1014, 'which is not put off');
+  t.equal(scheduler.throughBurst, undefined);
+  t.equal(scheduler.latestBurst, 7);
+  take(scheduler, 1013, 7, true);
+  t.equal(scheduler.dueAtMs, 1013);
+  t.equal(scheduler.throughBurst, 7);
   t.end();
 });
 
 t.test('with its end lost, a burst is through once a later one or a poll tells of it', (t) => {
-  const clock = new ReportClock(1000, 1, 0);
-  take(clock, 1010, 7);
-  t.equal(clock.isThrough(7), false);
-  t.same(report(clock, 2000), [1014]);
-  t.equal(clock.isThrough(7), false, 'time alone does not end it');
-  take(clock, 1020, 8);
-  t.equal(clock.throughBurst, 7);
-  t.equal(clock.isThrough(8), false);
-  clock.handleEnd(1030, 12);
-  t.equal(clock.throughBurst, 12);
-  clock.handleEnd(1031, 10);
-  t.equal(clock.throughBurst, 12, 'an older word takes nothing back');
+  const scheduler = new FeedbackScheduler(1000, 1, 0);
+  take(scheduler, 1010, 7);
+  t.equal(scheduler.isThrough(7), false);
+  t.same(report(scheduler, 2000), [1014]);
+  t.equal(scheduler.isThrough(7), false, 'time alone does not end it');
+  take(scheduler, 1020, 8);
+  t.equal(scheduler.throughBurst, 7);
+  t.equal(scheduler.isThrough(8), false);
+  scheduler.handleEnd(1030, 12);
+  t.equal(scheduler.throughBurst, 12);
+  scheduler.handleEnd(1031, 10);
+  t.equal(scheduler.throughBurst, 12, 'an older word takes nothing back');
   t.end();
 });
 
 t.test('how long the latest burst has been here is told from its last datagram', (t) => {
-  const clock = new ReportClock(1000, 1, 0);
-  t.equal(clock.heldMs(1000), 0);
-  take(clock, 1010, 7);
-  take(clock, 1012, 7);
-  t.equal(clock.heldMs(1015), 3);
-  take(clock, 1014, 6);
-  t.equal(clock.heldMs(1015), 3, 'an older one changes nothing');
-  t.equal(clock.latestBurst, 7);
-  take(clock, 1020, 9);
-  t.equal(clock.heldMs(1020), 0);
+  const scheduler = new FeedbackScheduler(1000, 1, 0);
+  t.equal(scheduler.heldMs(1000), 0);
+  take(scheduler, 1010, 7);
+  take(scheduler, 1012, 7);
+  t.equal(scheduler.heldMs(1015), 3);
+  take(scheduler, 1014, 6);
+  t.equal(scheduler.heldMs(1015), 3, 'an older one changes nothing');
+  t.equal(scheduler.latestBurst, 7);
+  take(scheduler, 1020, 9);
+  t.equal(scheduler.heldMs(1020), 0);
   t.end();
 });
 
 t.test('numbers of bursts go round', (t) => {
-  const clock = new ReportClock(1000, 1, 0);
+  const scheduler = new FeedbackScheduler(1000, 1, 0);
   for (let burst = 0xfff0; burst < 0x10010; burst++) {
-    take(clock, burst, burst, true);
-    t.equal(clock.throughBurst, burst & 0xffff);
-    t.equal(clock.latestBurst, burst & 0xffff);
+    take(scheduler, burst, burst, true);
+    t.equal(scheduler.throughBurst, burst & 0xffff);
+    t.equal(scheduler.latestBurst, burst & 0xffff);
   }
-  t.equal(clock.isThrough(0xffff), true);
-  t.equal(clock.isThrough(0x0f), true);
-  t.equal(clock.isThrough(0x10), false);
-  clock.handleBlock(0x10011, 0xfffe, dataFlag.endOfBurst);
-  t.equal(clock.latestBurst, 0x0f, 'one from before is not the latest');
-  take(clock, 0x10012, 0x10012);
-  t.equal(clock.throughBurst, 0x11, 'those before it are over');
+  t.equal(scheduler.isThrough(0xffff), true);
+  t.equal(scheduler.isThrough(0x0f), true);
+  t.equal(scheduler.isThrough(0x10), false);
+  scheduler.handleBlock(0x10011, 0xfffe, dataFlag.endOfBurst);
+  t.equal(scheduler.latestBurst, 0x0f, 'one from before is not the latest');
+  take(scheduler, 0x10012, 0x10012);
+  t.equal(scheduler.throughBurst, 0x11, 'those before it are over');
   t.end();
 });
 
@@ -193,7 +193,7 @@ t.test('after any history, what is through never goes back and never runs ahead'
     fc.integer({ min: 0, max: 0xffff }),
     fc.array(step, { maxLength: 100 }),
     (first, steps) => {
-      const clock = new ReportClock(1000, 1, 0);
+      const scheduler = new FeedbackScheduler(1000, 1, 0);
       const distance = (burst: number | undefined) =>
         burst === undefined ? -1 : (burst - first + 100) & 0xffff;
       let nowMs = 1000;
@@ -205,25 +205,25 @@ t.test('after any history, what is through never goes back and never runs ahead'
         nowMs += waitMs;
         const burst = isBegun ? Math.max(first, latest + ahead) : first;
         if (kind === 'report') {
-          clock.handleReport(nowMs);
+          scheduler.handleReport(nowMs);
         } else if (kind === 'end') {
-          clock.handleEnd(nowMs, latest & 0xffff);
+          scheduler.handleEnd(nowMs, latest & 0xffff);
           told = Math.max(told, latest);
         } else {
-          take(clock, nowMs, burst, isEnd);
+          take(scheduler, nowMs, burst, isEnd);
           if (isBegun && burst > latest) told = Math.max(told, burst - 1);
           if (isEnd) told = Math.max(told, burst);
           isBegun = true;
           latest = Math.max(latest, burst);
         }
-        const now = distance(clock.throughBurst);
+        const now = distance(scheduler.throughBurst);
         if (now < through || now > distance(told & 0xffff)) return false;
         through = now;
       }
       // Once nothing that was overtaken can come any more, all that is known to be over is through.
-      clock.handleReport(nowMs + 500);
+      scheduler.handleReport(nowMs + 500);
       const isSilent = told < first;
-      return isSilent || distance(clock.throughBurst) === distance(told & 0xffff);
+      return isSilent || distance(scheduler.throughBurst) === distance(told & 0xffff);
     },
   );
   fc.assert(property, { seed: 1, numRuns: 1000 });
@@ -233,59 +233,62 @@ t.test('after any history, what is through never goes back and never runs ahead'
 // --- Reordering
 
 t.test('where datagrams come late, the end of a burst is waited for', (t) => {
-  const clock = new ReportClock(1000, 1, 0);
-  take(clock, 1010, 1, true);
-  t.equal(clock.isThrough(1), true, 'nothing was overtaken yet');
-  take(clock, 1018, 1);
-  report(clock, 1018);
-  take(clock, 1030, 2, true);
-  t.equal(clock.isThrough(2), false);
-  t.ok(clock.dueAtMs >= 1038 && clock.dueAtMs <= 1042, `a report is due at ${clock.dueAtMs}`);
-  clock.handleReport(1031);
-  t.equal(clock.isThrough(2), false, 'a report that is asked for meanwhile calls nothing lost');
-  t.ok(clock.dueAtMs <= 1042, 'what it could not tell is told as soon as it may be');
-  report(clock, 1050);
-  t.equal(clock.isThrough(2), true);
+  const scheduler = new FeedbackScheduler(1000, 1, 0);
+  take(scheduler, 1010, 1, true);
+  t.equal(scheduler.isThrough(1), true, 'nothing was overtaken yet');
+  take(scheduler, 1018, 1);
+  report(scheduler, 1018);
+  take(scheduler, 1030, 2, true);
+  t.equal(scheduler.isThrough(2), false);
+  t.ok(
+    scheduler.dueAtMs >= 1038 && scheduler.dueAtMs <= 1042,
+    `a report is due at ${scheduler.dueAtMs}`,
+  );
+  scheduler.handleReport(1031);
+  t.equal(scheduler.isThrough(2), false, 'a report that is asked for meanwhile calls nothing lost');
+  t.ok(scheduler.dueAtMs <= 1042, 'what it could not tell is told as soon as it may be');
+  report(scheduler, 1050);
+  t.equal(scheduler.isThrough(2), true);
   t.end();
 });
 
 t.test('a datagram that comes before the end of its burst is not late', (t) => {
-  const clock = new ReportClock(1000, 1, 0);
+  const scheduler = new FeedbackScheduler(1000, 1, 0);
   for (let burst = 1; burst < 10; burst++) {
-    take(clock, 1000 + 100 * burst, burst);
-    take(clock, 1000 + 100 * burst + 90, burst, true);
-    t.equal(clock.isThrough(burst), true, `burst ${burst}`);
-    report(clock, 1000 + 100 * burst + 99);
+    take(scheduler, 1000 + 100 * burst, burst);
+    take(scheduler, 1000 + 100 * burst + 90, burst, true);
+    t.equal(scheduler.isThrough(burst), true, `burst ${burst}`);
+    report(scheduler, 1000 + 100 * burst + 99);
   }
   t.end();
 });
 
 t.test('it is waited for half a second at most', (t) => {
-  const clock = new ReportClock(1000, 1, 0);
-  take(clock, 1010, 1, true);
-  take(clock, 61_000, 1);
-  take(clock, 62_000, 2, true);
-  clock.handleReport(62_499);
-  t.equal(clock.isThrough(2), false);
-  clock.handleReport(62_500);
-  t.equal(clock.isThrough(2), true);
+  const scheduler = new FeedbackScheduler(1000, 1, 0);
+  take(scheduler, 1010, 1, true);
+  take(scheduler, 61_000, 1);
+  take(scheduler, 62_000, 2, true);
+  scheduler.handleReport(62_499);
+  t.equal(scheduler.isThrough(2), false);
+  scheduler.handleReport(62_500);
+  t.equal(scheduler.isThrough(2), true);
   t.end();
 });
 
 t.test('reordering that does not come again is forgotten', (t) => {
-  const clock = new ReportClock(1000, 1, 0);
-  take(clock, 1010, 1, true);
-  take(clock, 1090, 1);
+  const scheduler = new FeedbackScheduler(1000, 1, 0);
+  take(scheduler, 1010, 1, true);
+  take(scheduler, 1090, 1);
   let nowMs = 2000;
   let burst = 1;
   const waitedMs: number[] = [];
   for (let i = 0; i < 1000; i++) {
     nowMs += 1000;
-    take(clock, nowMs, ++burst, true);
+    take(scheduler, nowMs, ++burst, true);
     const startMs = nowMs;
-    while (!clock.isThrough(burst) && nowMs < startMs + 900) {
-      nowMs = clock.dueAtMs;
-      clock.handleReport(nowMs);
+    while (!scheduler.isThrough(burst) && nowMs < startMs + 900) {
+      nowMs = scheduler.dueAtMs;
+      scheduler.handleReport(nowMs);
     }
     waitedMs.push(nowMs - startMs);
   }
@@ -299,36 +302,36 @@ t.test('reordering that does not come again is forgotten', (t) => {
 });
 
 t.test('what was learnt of bursts that were overtaken as a whole is their own lateness', (t) => {
-  const clock = new ReportClock(1000, 1, 0);
+  const scheduler = new FeedbackScheduler(1000, 1, 0);
   let nowMs = 1000;
   for (let burst = 1; burst < 600; burst++) {
     nowMs += 10;
-    take(clock, nowMs, burst, true);
-    report(clock, nowMs);
+    take(scheduler, nowMs, burst, true);
+    report(scheduler, nowMs);
   }
   // Two bursts are overtaken by a third, and come a millisecond later.
-  take(clock, nowMs + 10, 602, true);
-  take(clock, nowMs + 11, 600, true);
-  take(clock, nowMs + 11, 601, true);
-  report(clock, nowMs + 90);
-  take(clock, nowMs + 100, 603, true);
-  clock.handleReport(nowMs + 105);
-  t.equal(clock.isThrough(603), true);
+  take(scheduler, nowMs + 10, 602, true);
+  take(scheduler, nowMs + 11, 600, true);
+  take(scheduler, nowMs + 11, 601, true);
+  report(scheduler, nowMs + 90);
+  take(scheduler, nowMs + 100, 603, true);
+  scheduler.handleReport(nowMs + 105);
+  t.equal(scheduler.isThrough(603), true);
   t.end();
 });
 
 t.test('after a reset nothing of what was heard counts', (t) => {
-  const clock = new ReportClock(1000, 1, 0);
-  take(clock, 1010, 40_000, true);
-  take(clock, 1400, 40_000);
-  clock.reset();
-  t.equal(clock.throughBurst, undefined);
-  t.equal(clock.latestBurst, undefined);
-  t.equal(clock.isThrough(40_000), false);
-  t.equal(clock.heldMs(1500), 0);
+  const scheduler = new FeedbackScheduler(1000, 1, 0);
+  take(scheduler, 1010, 40_000, true);
+  take(scheduler, 1400, 40_000);
+  scheduler.reset();
+  t.equal(scheduler.throughBurst, undefined);
+  t.equal(scheduler.latestBurst, undefined);
+  t.equal(scheduler.isThrough(40_000), false);
+  t.equal(scheduler.heldMs(1500), 0);
   // A forger's number is no longer the latest, nor is its lateness waited for.
-  take(clock, 1500, 3, true);
-  t.equal(clock.latestBurst, 3);
-  t.equal(clock.throughBurst, 3);
+  take(scheduler, 1500, 3, true);
+  t.equal(scheduler.latestBurst, 3);
+  t.equal(scheduler.throughBurst, 3);
   t.end();
 });

@@ -15,7 +15,7 @@ import { SegmentBatch } from '../../src/transfer/segment-batch.js';
 import { writeBlockHeader } from '../../src/wire/header.js';
 import { tagSizeBytes } from '../../src/wire/sizes.js';
 
-const seal = new BlockSeal(createSimulatedCrypto('block intake', 'one'), new Uint8Array(32));
+const seal = new BlockSeal(createSimulatedCrypto('reassembler', 'one'), new Uint8Array(32));
 const staleMs = 1000;
 /** A manifest of one block; content of three, the last of them short. */
 const small = createSessionGeometry(100, 700, 64, 4) as SessionGeometry;
