@@ -138,7 +138,7 @@ export class PathModel {
   }
 
   /** Something of the opening was answered: hosts think about that, so it is the longest that it can be. */
-  takeOpening(nowMs: TimeMs, rttMs: number): void {
+  takeHandshakeRtt(nowMs: TimeMs, rttMs: number): void {
     this.rtt.add(nowMs, rttMs);
   }
 

@@ -9,7 +9,7 @@ import { isEqualBytes } from '../wire/byte-codec.js';
 import type { ChannelPacket } from '../wire/header.js';
 import { keySizeBytes } from '../wire/sizes.js';
 import type { SessionCrypto } from './crypto.js';
-import { openingLimits } from './opening-limits.js';
+import { handshakeLimits } from './handshake-limits.js';
 
 export class Cookies {
   private readonly secret: Uint8Array;
@@ -38,5 +38,5 @@ export class Cookies {
 const encoder = new TextEncoder();
 
 function period(nowMs: TimeMs): number {
-  return Math.floor(nowMs / openingLimits.cookieMs);
+  return Math.floor(nowMs / handshakeLimits.cookieMs);
 }

@@ -32,7 +32,7 @@ export function handshakePrologue(session: number, receiver: number): Uint8Array
   return new TextEncoder().encode(`p2mp ${protocolVersion} ${session} ${receiver}`);
 }
 
-export type OpeningStage =
+export type HandshakeStage =
   /** A cookie is awaited. */
   | 'hello'
   /** The receiver's part of the handshake is awaited. */
@@ -43,7 +43,7 @@ export type OpeningStage =
   | 'proof';
 
 /** What an answer leads to: the next stage; or what is wrong; or nothing, as it came before. */
-export type OpeningOutcome =
+export type HandshakeOutcome =
   | 'advanced'
   /** A small hello was answered: the receiver is there. */
   | 'small-only'
@@ -51,8 +51,8 @@ export type OpeningOutcome =
   | 'other-version'
   | 'bad-handshake';
 
-export class Opening {
-  stage: OpeningStage = 'hello';
+export class OutgoingHandshake {
+  stage: HandshakeStage = 'hello';
   channel: SecureChannel | undefined;
   /** The datagram to repeat; undefined while the key's trust is awaited. */
   datagram: Uint8Array | undefined;
@@ -65,7 +65,7 @@ export class Opening {
   private hellosSent = 0;
   /** Of the open, when it is sent next. */
   private openCopies = 1;
-  private readonly handshake: Handshake;
+  private readonly noise: Handshake;
 
   /** @param fullSizeBytes of the largest datagram that will go to this receiver */
   constructor(
@@ -76,7 +76,7 @@ export class Opening {
   ) {
     this.nonce = readUint32(crypto.random(4), 0);
     this.smallNonce = (this.nonce ^ 1) >>> 0;
-    this.handshake = crypto.startHandshake('initiator', handshakePrologue(session, receiver));
+    this.noise = crypto.startHandshake('initiator', handshakePrologue(session, receiver));
     this.createChannel = (keys) => new SecureChannel(crypto, session, receiver, keys);
     this.datagram = this.encodeHello(this.nonce, Math.max(fullSizeBytes, helloSizeBytes));
     this.smallHello = this.encodeHello(this.smallNonce, helloSizeBytes);
@@ -86,7 +86,7 @@ export class Opening {
 
   /** The receiver's static key, from stage `trust` on. */
   get receiverKey(): Uint8Array | undefined {
-    return this.handshake.remoteKey;
+    return this.noise.remoteKey;
   }
 
   /** Whether it is about to show if the path swallows large datagrams. */
@@ -111,7 +111,7 @@ export class Opening {
     return this.hellosSent === 1 ? [this.datagram] : [this.datagram, this.smallHello];
   }
 
-  handle(packet: ChannelPacket): OpeningOutcome {
+  handle(packet: ChannelPacket): HandshakeOutcome {
     // Whoever does not know the number has not read the hello: only the receiver can say anything.
     const isSmall = packet.counter === this.smallNonce && this.hellosSent > 1;
     if (packet.counter !== this.nonce && !isSmall) return 'late';
@@ -119,7 +119,7 @@ export class Opening {
     if (isSmall) return this.handleSmall(packet);
     if (packet.kind === 'cookie' && this.stage === 'hello') {
       if (packet.body.length !== cookieSizeBytes) return 'bad-handshake';
-      const first = this.handshake.write();
+      const first = this.noise.write();
       // As large as the hello: under a flood, a receiver goes by the bytes that were spent (SESSIONS 3.14).
       const sizeBytes = Math.max(this.fullSizeBytes - sessionHeaderSizeBytes, 0);
       const body = new Uint8Array(Math.max(cookieSizeBytes + first.length, sizeBytes));
@@ -130,7 +130,7 @@ export class Opening {
       return 'advanced';
     }
     if (packet.kind === 'reply' && this.stage === 'open') {
-      if (!this.handshake.read(packet.body)) return 'bad-handshake';
+      if (!this.noise.read(packet.body)) return 'bad-handshake';
       this.datagram = undefined;
       this.stage = 'trust';
       return 'advanced';
@@ -149,8 +149,8 @@ export class Opening {
   /** The receiver's key is trusted: proves this side's own, and opens the channel. */
   prove(): void {
     assert(this.stage === 'trust', 'trust is asked for once');
-    this.datagram = this.encode('proof', this.handshake.write());
-    const { keys } = this.handshake;
+    this.datagram = this.encode('proof', this.noise.write());
+    const { keys } = this.noise;
     assert(keys !== undefined, 'the handshake is complete');
     this.channel = this.createChannel(keys);
     this.stage = 'proof';

@@ -15,7 +15,7 @@ import { Admission } from './admission.js';
 import { Cookies } from './cookies.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
 import { cookieSizeBytes, handshakePrologue, helloSizeBytes } from './handshake.js';
-import { openingLimits } from './opening-limits.js';
+import { handshakeLimits } from './handshake-limits.js';
 import { SecureChannel } from './secure-channel.js';
 
 export interface IncomingHandshakesOwner {
@@ -79,8 +79,8 @@ export class IncomingHandshakes {
     private readonly owner: IncomingHandshakesOwner,
   ) {
     this.cookies = new Cookies(crypto);
-    const { waiting, waitMs, hellosPerSec, helloBurst, handshakeBurst } = openingLimits;
-    const { handshakesPerSec, handshakeShare } = openingLimits;
+    const { waiting, waitMs, hellosPerSec, helloBurst, handshakeBurst } = handshakeLimits;
+    const { handshakesPerSec, handshakeShare } = handshakeLimits;
     const affordablePerSec = (1000 * handshakeShare) / crypto.handshakeCostMs;
     const perSec = Math.min(handshakesPerSec, affordablePerSec);
     const random = createLots(crypto);
@@ -176,7 +176,7 @@ export class IncomingHandshakes {
 
   private get oldestEndsAtMs(): TimeMs {
     for (const { startedAtMs } of this.slots.values()) {
-      return startedAtMs + openingLimits.handshakeMs + forgetGrainMs;
+      return startedAtMs + handshakeLimits.handshakeMs + forgetGrainMs;
     }
     return Infinity;
   }
@@ -187,7 +187,7 @@ export class IncomingHandshakes {
   }
 
   private get hasRoom(): boolean {
-    return this.slots.size < openingLimits.handshakes;
+    return this.slots.size < handshakeLimits.handshakes;
   }
 
   private wait(
@@ -256,14 +256,14 @@ export class IncomingHandshakes {
 
   /** Nobody draws a stream of answers: copies that come together get one. */
   private answerAgain(nowMs: TimeMs, slot: Slot, to: Address, answer: Uint8Array): void {
-    if (nowMs - slot.answeredAtMs < openingLimits.repeatMs) return;
+    if (nowMs - slot.answeredAtMs < handshakeLimits.repeatMs) return;
     slot.answeredAtMs = nowMs;
     this.owner.send(to, answer);
   }
 
   private forgetOver(nowMs: TimeMs): void {
     for (const [key, slot] of this.slots) {
-      if (nowMs < slot.startedAtMs + openingLimits.handshakeMs) return;
+      if (nowMs < slot.startedAtMs + handshakeLimits.handshakeMs) return;
       this.forget(key, slot);
     }
   }

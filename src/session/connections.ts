@@ -7,7 +7,7 @@ import type { TimeMs } from '../base/machine.js';
 import type { PortRefusedEvent, RefusalCode } from '../base/refusal.js';
 import { PollBudget } from '../path/poll-budget.js';
 import type { SessionCrypto } from '../security/crypto.js';
-import { maxOpenCopies, narrowPathAnswers, Opening } from '../security/handshake.js';
+import { maxOpenCopies, narrowPathAnswers, OutgoingHandshake } from '../security/handshake.js';
 import { callTiming } from '../transfer/config.js';
 import type { SessionPeer } from '../transfer/peer.js';
 import type { FaultKind } from '../wire/faults.js';
@@ -136,7 +136,7 @@ export class ReceiverCalls {
     this.lookBy(peer.callAtMs);
     switch (peer.status) {
       case 'calling':
-        this.callOpening(nowMs, peer, which);
+        this.sendHandshake(nowMs, peer, which);
         break;
       case 'offered':
         this.callOffered(nowMs, peer, which);
@@ -181,22 +181,22 @@ export class ReceiverCalls {
   }
 
   /** What a receiver says before there is a channel. */
-  handleOpening(
+  handleHandshake(
     nowMs: TimeMs,
     peer: SessionPeer,
     packet: ChannelPacket,
     from: Address,
     bytes: Uint8Array,
   ): void {
-    if (peer.status !== 'calling' || peer.opening === undefined) return;
-    const outcome = peer.opening.handle(packet);
+    if (peer.status !== 'calling' || peer.handshake === undefined) return;
+    const outcome = peer.handshake.handle(packet);
     const isAnswer = outcome === 'advanced' || outcome === 'small-only';
     if (isAnswer) {
       peer.heardCount++;
       if (peer.addresses.noteAnswer(from)) this.owner.handleOtherAddress(peer);
     }
     if (outcome === 'advanced' && peer.calledAtMs !== undefined) {
-      peer.model.takeOpening(nowMs, nowMs - peer.calledAtMs);
+      peer.model.takeHandshakeRtt(nowMs, nowMs - peer.calledAtMs);
     }
     if (outcome === 'other-version') {
       // Anybody on the way may have written that: it is told only if nothing better comes.
@@ -205,12 +205,12 @@ export class ReceiverCalls {
     } else if (outcome === 'bad-handshake') {
       this.owner.countFault('bad-handshake', from, bytes);
       // A forged answer must not end it: it begins anew.
-      peer.opening = undefined;
+      peer.handshake = undefined;
     } else if (outcome === 'small-only') {
-      this.handleSmallAnswer(nowMs, peer, peer.opening.smallAnswers);
+      this.handleSmallAnswer(nowMs, peer, peer.handshake.smallAnswers);
     } else if (outcome === 'advanced') {
       // Whoever answers so has proven nothing: patience with it goes on running.
-      if (peer.opening.stage === 'trust') this.owner.identify(nowMs, peer);
+      if (peer.handshake.stage === 'trust') this.owner.identify(nowMs, peer);
       else this.call(nowMs, peer);
     }
   }
@@ -270,23 +270,23 @@ export class ReceiverCalls {
     return peer.state === 'whole' ? this.owner.rootFor(peer) !== undefined : peer.hasBeenServed;
   }
 
-  private callOpening(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
+  private sendHandshake(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
     // One that answered once and then no more may have been started anew.
-    if (peer.opening?.stage === 'open' && which === 'again') {
+    if (peer.handshake?.stage === 'open' && which === 'again') {
       peer.offers++;
-      if (peer.offers > offerLimit(peer)) peer.opening = undefined;
+      if (peer.offers > offerLimit(peer)) peer.handshake = undefined;
     }
-    peer.calledAtMs = which === 'first' || peer.opening === undefined ? nowMs : undefined;
-    peer.opening ??= this.beginOpening(peer);
+    peer.calledAtMs = which === 'first' || peer.handshake === undefined ? nowMs : undefined;
+    peer.handshake ??= this.beginHandshake(peer);
     peer.addresses.noteAttempt();
-    for (const bytes of peer.opening.nextDatagrams()) this.owner.send(peer, bytes);
+    for (const bytes of peer.handshake.nextDatagrams()) this.owner.send(peer, bytes);
   }
 
-  private beginOpening(peer: SessionPeer): Opening {
+  private beginHandshake(peer: SessionPeer): OutgoingHandshake {
     const { crypto, session, mssBytes } = this.options;
     peer.offers = 0;
-    peer.openings++;
-    return new Opening(crypto, session, peer.index, mssBytes + dataFramingBytes);
+    peer.handshakes++;
+    return new OutgoingHandshake(crypto, session, peer.index, mssBytes + dataFramingBytes);
   }
 
   private callOffered(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
@@ -294,14 +294,14 @@ export class ReceiverCalls {
     if (peer.offers > offerLimit(peer)) {
       // It may have been started anew, or somebody spoilt the handshake: from the beginning.
       peer.status = 'calling';
-      peer.opening = undefined;
+      peer.handshake = undefined;
       this.call(nowMs, peer);
       return;
     }
     // More copies each time, as with an open: the receiver may be flooded.
     const copies = Math.min(2 ** (peer.offers - 1), maxOpenCopies);
     for (let i = 0; i < copies; i++) {
-      this.owner.send(peer, peer.opening?.datagram);
+      this.owner.send(peer, peer.handshake?.datagram);
       this.owner.tell(peer, this.owner.offerTo(peer));
     }
   }
@@ -324,7 +324,7 @@ export class ReceiverCalls {
   putOff(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
     peer.putOff ??= { sinceMs: nowMs, reason };
     peer.status = 'calling';
-    peer.opening = undefined;
+    peer.handshake = undefined;
     peer.channel = undefined;
     peer.callWaitMs = callTiming.maxMs;
     peer.callAtMs = nowMs + peer.callWaitMs;
@@ -335,7 +335,7 @@ export class ReceiverCalls {
   private dropOut(nowMs: TimeMs, peer: SessionPeer): void {
     peer.isResponsive = false;
     peer.status = 'calling';
-    peer.opening = undefined;
+    peer.handshake = undefined;
     peer.unansweredPolls = 0;
     peer.hearsGroup = false;
     this.owner.handleSilence(peer);
@@ -361,7 +361,7 @@ export class ReceiverCalls {
     if (peer.otherVersion !== undefined) {
       return `speaks version ${peer.otherVersion} of the protocol; bring both sides to the same release`;
     }
-    const smallAnswers = peer.opening?.smallAnswers ?? 0;
+    const smallAnswers = peer.handshake?.smallAnswers ?? 0;
     if (smallAnswers >= narrowPathAnswers.suspected) return this.narrowPathReason(peer);
     if (refusal !== undefined) {
       return peer.isHeard ? `fell silent for ${seconds} s; now ${refusal}` : refusal;
@@ -385,7 +385,7 @@ export class ReceiverCalls {
 }
 
 /** Soon at first, since an answer may have been spoilt; a long way takes its time. */
-function offerLimit({ openings }: SessionPeer): number {
+function offerLimit({ handshakes }: SessionPeer): number {
   const { firstOfferLimit, offerLimit } = callTiming;
-  return Math.min(offerLimit, firstOfferLimit * openings);
+  return Math.min(offerLimit, firstOfferLimit * handshakes);
 }

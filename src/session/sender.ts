@@ -13,7 +13,7 @@ import type { SessionGeometry } from '../object/geometry.js';
 import { otherAddressEvent } from '../path/candidate-addresses.js';
 import { ReturnPath } from '../path/return-path.js';
 import { BlockSeal } from '../security/block-seal.js';
-import type { Opening } from '../security/handshake.js';
+import type { OutgoingHandshake } from '../security/handshake.js';
 import { callTiming } from '../transfer/config.js';
 import { Delivery } from '../transfer/delivery.js';
 import { SessionPeer } from '../transfer/peer.js';
@@ -153,16 +153,16 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Answers `identify`; without a reason the receiver is trusted. */
   trust(nowMs: TimeMs, index: number, refusal?: string): void {
     const peer = at(this.peers, index);
-    if (peer.status !== 'identifying' || peer.opening === undefined) return;
+    if (peer.status !== 'identifying' || peer.handshake === undefined) return;
     if (refusal !== undefined) {
       this.settle(nowMs, peer, 'failed', refusal);
       this.advance(nowMs);
       return;
     }
-    peer.trustedKey = peer.opening.receiverKey;
+    peer.trustedKey = peer.handshake.receiverKey;
     // For as long as a person was asked, nothing could come.
     peer.heardAtMs = nowMs;
-    this.prove(nowMs, peer, peer.opening);
+    this.prove(nowMs, peer, peer.handshake);
   }
 
   /** Answers `check-source`: what was read is what the object is. */
@@ -236,7 +236,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       const peer = this.peers[packet.receiver];
       if (peer === undefined) this.faults.add('stranger', from, bytes);
       else if (packet.kind === 'control') this.handleControl(nowMs, peer, packet, from, bytes);
-      else this.calls.handleOpening(nowMs, peer, packet, from, bytes);
+      else this.calls.handleHandshake(nowMs, peer, packet, from, bytes);
     }
   }
 
@@ -305,24 +305,24 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   // --- What receivers say
 
   private identify(nowMs: TimeMs, peer: SessionPeer): void {
-    const receiverKey = peer.opening?.receiverKey;
+    const receiverKey = peer.handshake?.receiverKey;
     assert(receiverKey !== undefined, 'the receiver has shown its key');
     peer.status = 'identifying';
     peer.callAtMs = Infinity;
     const { trustedKey } = peer;
     const isKnown = trustedKey !== undefined && isEqualBytes(trustedKey, receiverKey);
-    if (isKnown && peer.opening !== undefined) {
+    if (isKnown && peer.handshake !== undefined) {
       // Patience goes on running: somebody on the way may spoil each proof.
-      this.prove(nowMs, peer, peer.opening);
+      this.prove(nowMs, peer, peer.handshake);
     } else {
       const { index, name } = peer;
       this.events.push({ type: 'identify', index, receiver: name, receiverKey });
     }
   }
 
-  private prove(nowMs: TimeMs, peer: SessionPeer, opening: Opening): void {
-    opening.prove();
-    peer.channel = opening.channel;
+  private prove(nowMs: TimeMs, peer: SessionPeer, handshake: OutgoingHandshake): void {
+    handshake.prove();
+    peer.channel = handshake.channel;
     peer.status = 'offered';
     this.calls.call(nowMs, peer);
   }
@@ -364,7 +364,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private handleReturn(nowMs: TimeMs, peer: SessionPeer): void {
     peer.status = 'active';
-    peer.opening = undefined;
+    peer.handshake = undefined;
     peer.isResponsive = true;
     this.delivery.handleChange(peer);
     this.calls.call(nowMs, peer);
@@ -429,12 +429,12 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (peer.status !== 'offered') return;
     peer.status = 'active';
     peer.putOff = undefined;
-    peer.opening = undefined;
+    peer.handshake = undefined;
     peer.selfName = selfName;
     peer.isResponsive = true;
     peer.startedAtMs ??= nowMs;
     this.calls.noteProgress(nowMs, peer);
-    peer.openings = 0;
+    peer.handshakes = 0;
     // It may have been started anew: what it lacks, it tells from the beginning.
     peer.lastReport = -1;
     peer.needed.clear();

@@ -33,7 +33,7 @@ export class ContentGate {
       const { isReady } = peer;
       if (isReady) isAnyReady = true;
       if (!isReady || !(peer.hearsGroup || isGroupSettled)) isAnyAwaited = true;
-      if (peer.opening?.isBeingProbed) isAnyNarrow = true;
+      if (peer.handshake?.isBeingProbed) isAnyNarrow = true;
     }
     if (!isAnyReady) return undefined;
     this.readyAtMs ??= nowMs;

@@ -9,7 +9,7 @@ import type { RateControl } from '../path/congestion-controller.js';
 import { PathModel } from '../path/path-model.js';
 import { ReturnPath } from '../path/return-path.js';
 import { SentLog } from '../path/sent-bursts.js';
-import type { Opening } from '../security/handshake.js';
+import type { OutgoingHandshake } from '../security/handshake.js';
 import type { SecureChannel } from '../security/secure-channel.js';
 import type { Gap, ReceiverState } from '../wire/report.js';
 import type { Rounds } from './rounds.js';
@@ -49,7 +49,7 @@ export class SessionPeer {
   reason: string | undefined;
   /** What it calls itself. */
   selfName: string | undefined;
-  opening: Opening | undefined;
+  handshake: OutgoingHandshake | undefined;
   channel: SecureChannel | undefined;
   /** The static key that it was trusted by. */
   trustedKey: Uint8Array | undefined;
@@ -118,7 +118,7 @@ export class SessionPeer {
   calledAtMs: TimeMs | undefined;
   /** How often the same step of the opening was repeated; and how many openings were begun in vain. */
   offers = 0;
-  openings = 0;
+  handshakes = 0;
   /** It is to be asked for a report when its time comes. */
   isPollDue = false;
   /** It is about to end, and what takes its place is awaited: since when, and in its own words. */

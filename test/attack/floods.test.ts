@@ -5,7 +5,7 @@
 import t from 'tap';
 import type { SessionCrypto } from '../../src/security/crypto.js';
 import { cookieSizeBytes, helloSizeBytes } from '../../src/security/handshake.js';
-import { openingLimits } from '../../src/security/opening-limits.js';
+import { handshakeLimits } from '../../src/security/handshake-limits.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import {
   encodeChannelPacket,
@@ -52,13 +52,13 @@ function openOf(wire: SessionWire, host: string, number: number, sizeBytes: numb
 }
 
 /** A cookie is good for 30 s at least: whoever gathers more than this holds old ones that are good no more. */
-const mostCookies = 0.5 * 30 * openingLimits.hellosPerSec;
+const mostCookies = 0.5 * 30 * handshakeLimits.hellosPerSec;
 
 /** Opens with a good cookie each. */
 function gather(wire: SessionWire, host: string, count: number, sizeBytes: number) {
   const opens: { readonly from: { host: string; port: number }; readonly bytes: Uint8Array }[] = [];
   for (let number = 1; number <= count; number++) {
-    wire.nowMs += 1000 / openingLimits.hellosPerSec;
+    wire.nowMs += 1000 / handshakeLimits.hellosPerSec;
     const bytes = openOf(wire, host, number, sizeBytes);
     opens.push({ from: { host, port: 1 + (number % 60_000) }, bytes });
   }
@@ -73,12 +73,12 @@ t.test('one cookie is good for one handshake, however many proofs fail', (t) => 
   const pair = Buffer.concat([open, encodeChannelPacket('proof', 1, 0, 1, new Uint8Array(64))]);
   const joined = Buffer.concat(new Array<Uint8Array>(406).fill(pair));
   let answers = 0;
-  for (let ms = 0; ms < openingLimits.handshakeMs; ms += 50) {
+  for (let ms = 0; ms < handshakeLimits.handshakeMs; ms += 50) {
     answers += wire.ask(0, from, joined).length;
     wire.nowMs += 50;
   }
   t.equal(started(), 1);
-  t.ok(answers <= openingLimits.handshakeMs / openingLimits.repeatMs, `${answers} answers`);
+  t.ok(answers <= handshakeLimits.handshakeMs / handshakeLimits.repeatMs, `${answers} answers`);
   const [receiver] = wire.receivers;
   t.equal(receiver?.kept, 1);
   t.equal(receiver?.faults['bad-handshake'], 1);
@@ -92,8 +92,8 @@ t.test('handshakes are few in one turn and in each second, whatever arrives', (t
   const opens = gather(wire, strangerAddress.host, 4000, 80);
   const [receiver] = wire.receivers;
   for (const { from, bytes } of opens) receiver?.machine.handleDatagram(wire.nowMs, from, bytes);
-  t.equal(started(), openingLimits.handshakeBurst, 'in one turn');
-  const { handshakesPerSec, handshakeBurst, handshakes } = openingLimits;
+  t.equal(started(), handshakeLimits.handshakeBurst, 'in one turn');
+  const { handshakesPerSec, handshakeBurst, handshakes } = handshakeLimits;
   for (let ms = 0; ms < 1000; ms++) {
     wire.nowMs++;
     for (const { from, bytes } of opens.slice(4 * ms, 4 * ms + 4)) {
@@ -103,7 +103,7 @@ t.test('handshakes are few in one turn and in each second, whatever arrives', (t
   t.ok(started() <= handshakesPerSec + handshakeBurst, `${started()} in a second`);
   t.ok((receiver?.faults['no-room'] ?? 0) > 3000);
   t.ok((receiver?.kept ?? 0) <= handshakes);
-  t.equal(receiver?.machine['handshakes'].waitingCount, openingLimits.waiting);
+  t.equal(receiver?.machine['handshakes'].waitingCount, handshakeLimits.waiting);
   t.end();
 });
 
@@ -125,7 +125,7 @@ t.test('a crypto that is slow has fewer handshakes', (t) => {
     wire.nowMs++;
     wire.receivers[0]?.machine.handleDatagram(wire.nowMs, from, bytes);
   }
-  const most = (2000 * openingLimits.handshakeShare) / 10 + openingLimits.handshakeBurst;
+  const most = (2000 * handshakeLimits.handshakeShare) / 10 + handshakeLimits.handshakeBurst;
   t.ok(started > 0 && started <= most, `${started} in 2 s`);
   t.end();
 });
@@ -157,7 +157,7 @@ function connectAmid(seed: string, host: string, sizeBytes: number): number {
   return Infinity;
 }
 
-t.test('a sender connects within 3 s beside 10 Mbit/s of openings from its own address', (t) => {
+t.test('a sender connects within 3 s beside 10 Mbit/s of handshakes from its own address', (t) => {
   const times: number[] = [];
   for (const [sizeBytes, runs] of [
     [80, 2],
@@ -195,7 +195,7 @@ t.test('hellos get a bounded number of answers, and a sender connects beside the
   }
   t.ok(connectedAtMs < 1000, `after ${connectedAtMs} ms`);
   const cookies = wire.log.filter(({ bytes }) => kindOf(bytes) === sessionKind.cookie).length;
-  const { hellosPerSec, helloBurst } = openingLimits;
+  const { hellosPerSec, helloBurst } = handshakeLimits;
   t.ok(cookies > hellosPerSec, `${cookies} cookies for ${sent} hellos`);
   t.ok(cookies <= 3 * hellosPerSec + helloBurst);
   t.end();

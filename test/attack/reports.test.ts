@@ -3,7 +3,7 @@
  * them: it harms itself alone. The others are served as soon, and the sender says nothing false.
  */
 import t, { type Test } from 'tap';
-import { openingLimits } from '../../src/security/opening-limits.js';
+import { handshakeLimits } from '../../src/security/handshake-limits.js';
 import type { SecureChannel } from '../../src/security/secure-channel.js';
 import { receiverLimits } from '../../src/session/receiver-limits.js';
 import { sessionDefaults } from '../../src/transfer/config.js';
@@ -232,7 +232,7 @@ t.test('a sender that stops at any moment leaves nothing behind at a receiver', 
     if (lives === 0) last = leastSteps(wire);
     const [receiver] = wire.receivers;
     // The handshake keeps its place a little longer than a session that was quick.
-    receiver?.machine.handleTimeout(wire.nowMs + 2 * openingLimits.handshakeMs);
+    receiver?.machine.handleTimeout(wire.nowMs + 2 * handshakeLimits.handshakeMs);
     t.equal(receiver?.kept, 0, `after ${lives} datagrams`);
     t.ok((receiver?.results.length ?? 0) <= 1);
     const isComplete = receiver?.results[0]?.status === 'complete';

@@ -69,14 +69,14 @@ async function sendBadly(host: SessionHost, { entries, content, words }: BadSess
         resolve(`${event.outcome.status} ${event.outcome.reason ?? ''}`);
       }
     };
-    const opening = SocketRunner.open({
+    const handshake = SocketRunner.open({
       machine,
       bind: ['127.0.0.1'],
       port: 0,
       handleEvent,
       handleSendError: () => undefined,
     });
-    void opening.then((opened) => {
+    void handshake.then((opened) => {
       runner = opened;
       opened.drain();
     });

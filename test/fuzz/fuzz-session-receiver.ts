@@ -15,8 +15,8 @@ import {
 import { hashLeaf } from '../../src/object/hash-tree.js';
 import { createManifest, encodeManifest } from '../../src/object/manifest.js';
 import { BlockSeal } from '../../src/security/block-seal.js';
-import { Opening } from '../../src/security/handshake.js';
-import { openingLimits } from '../../src/security/opening-limits.js';
+import { OutgoingHandshake } from '../../src/security/handshake.js';
+import { handshakeLimits } from '../../src/security/handshake-limits.js';
 import type { SecureChannel } from '../../src/security/secure-channel.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
 import type { SessionReceiverEvent } from '../../src/session/receiver-events.js';
@@ -247,7 +247,7 @@ export class ReceiverUnderFire {
   private check(): void {
     const { machine } = this;
     const { handshakes, sessions } = machineState(machine);
-    demand(handshakes.count <= openingLimits.handshakes, () => `${handshakes.count} handshakes`);
+    demand(handshakes.count <= handshakeLimits.handshakes, () => `${handshakes.count} handshakes`);
     demand(machine.activeCount <= maxSessions, () => `${machine.activeCount} sessions`);
     demand(sessions.size <= 2 * maxSessions, () => `${sessions.size} sessions with those over`);
     const { bufferedBytes } = machine;
@@ -343,7 +343,7 @@ export class ReceiverUnderFire {
 class Insider {
   readonly address: Address;
   private readonly crypto;
-  private opening: Opening;
+  private handshake: OutgoingHandshake;
   private channel: SecureChannel | undefined;
   private offer: Offer | undefined;
   private seal: BlockSeal | undefined;
@@ -364,14 +364,14 @@ class Insider {
       port: 1024 + (session % 1000),
     };
     this.crypto = createSimulatedCrypto(String(session), name);
-    this.opening = new Opening(this.crypto, session, 0);
+    this.handshake = new OutgoingHandshake(this.crypto, session, 0);
   }
 
   /** The whole opening, or some of it, or something else in its place. */
   open(tape: Tape): void {
     const mostSteps = tape.isOneIn(4) ? tape.below(4) : 3;
     for (let step = 0; step < mostSteps; step++) {
-      const [datagram] = this.opening.nextDatagrams();
+      const [datagram] = this.handshake.nextDatagrams();
       if (datagram === undefined) break;
       if (tape.isOneIn(16)) this.deliver(hostileBytes(tape, datagram));
       if (tape.isOneIn(16)) this.deliver(datagram);
@@ -380,11 +380,11 @@ class Insider {
         const packet = decodeSession(bytes);
         if (typeof packet === 'string' || packet.kind === 'data') continue;
         if (packet.kind !== 'cookie' && packet.kind !== 'reply') continue;
-        this.opening.handle(packet);
+        this.handshake.handle(packet);
       }
-      if (this.opening.stage === 'trust') {
-        this.opening.prove();
-        this.channel = this.opening.channel;
+      if (this.handshake.stage === 'trust') {
+        this.handshake.prove();
+        this.channel = this.handshake.channel;
       }
     }
   }

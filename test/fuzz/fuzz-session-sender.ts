@@ -273,7 +273,7 @@ class Insider {
   private channel: SecureChannel | undefined;
   /** The last of each kind that came. */
   private hello: ChannelPacket | undefined;
-  private opening: ChannelPacket | undefined;
+  private initiation: ChannelPacket | undefined;
   private proof: ChannelPacket | undefined;
   private burst = 0;
   private received = 0;
@@ -297,7 +297,7 @@ class Insider {
       const packet = decodeSession(bytes);
       if (typeof packet === 'string') continue;
       if (packet.kind === 'hello') this.hello = copy(packet);
-      else if (packet.kind === 'open') this.opening = copy(packet);
+      else if (packet.kind === 'open') this.initiation = copy(packet);
       else if (packet.kind === 'proof') this.proof = copy(packet);
       else continue;
       this.counter = (packet as ChannelPacket).counter;
@@ -311,16 +311,16 @@ class Insider {
       this.hello = undefined;
       this.answer('cookie', hello, new Uint8Array(32).fill(7));
     }
-    const { opening } = this;
-    if (opening !== undefined) {
-      this.opening = undefined;
-      const prologue = handshakePrologue(opening.session, this.index);
+    const { initiation } = this;
+    if (initiation !== undefined) {
+      this.initiation = undefined;
+      const prologue = handshakePrologue(initiation.session, this.index);
       const handshake = this.crypto.startHandshake('responder', prologue);
       // Padding follows the first message.
-      const first = opening.body.subarray(cookieSizeBytes, cookieSizeBytes + keySizeBytes);
+      const first = initiation.body.subarray(cookieSizeBytes, cookieSizeBytes + keySizeBytes);
       if (!handshake.read(first)) return;
       this.handshake = handshake;
-      this.answer('reply', opening, handshake.write());
+      this.answer('reply', initiation, handshake.write());
     }
     const { proof, handshake } = this;
     if (proof !== undefined && handshake !== undefined) {
@@ -334,7 +334,7 @@ class Insider {
 
   /** An opening that goes wrong at some step. */
   answerHostile(tape: Tape): void {
-    const to = this.opening ?? this.hello ?? this.proof;
+    const to = this.initiation ?? this.hello ?? this.proof;
     if (to === undefined) return;
     const kind = tape.pick(['cookie', 'reply', 'control'] as const);
     const counter = tape.isOneIn(3) ? (to.counter ^ 1) >>> 0 : to.counter;

@@ -86,7 +86,7 @@ function cruising(rate: number) {
 
 t.test('before the first report', (t) => {
   const control = new RateControl(options);
-  t.equal(control.pace, 6, 'the opening told nothing');
+  t.equal(control.pace, 6, 'the handshake measured nothing');
   control.initialRttMs = 100;
   t.equal(control.pace, 6, 'not slower on a long path');
   control.initialRttMs = 4;

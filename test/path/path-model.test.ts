@@ -121,8 +121,8 @@ t.test('a cycle takes back what the path did not take any more, not what was not
 t.test('the opening says how long a path is, at most', (t) => {
   const model = new PathModel();
   t.equal(model.minRttMs, Infinity, 'unknown');
-  model.takeOpening(0, 3);
-  model.takeOpening(5, 1);
+  model.takeHandshakeRtt(0, 3);
+  model.takeHandshakeRtt(5, 1);
   t.equal(model.minRttMs, 1);
   t.equal(model.deliveryRate, 0, 'nothing of its rate');
   t.end();

@@ -3,12 +3,12 @@ import * as fc from 'fast-check';
 import t from 'tap';
 import { Cookies } from '../../src/security/cookies.js';
 import { cookieSizeBytes } from '../../src/security/handshake.js';
-import { openingLimits } from '../../src/security/opening-limits.js';
+import { handshakeLimits } from '../../src/security/handshake-limits.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import type { ChannelPacket } from '../../src/wire/header.js';
 import { decodeSession, encodeChannelPacket } from '../../src/wire/header.js';
 
-const { cookieMs } = openingLimits;
+const { cookieMs } = handshakeLimits;
 const address = { host: '192.0.2.1', port: 4000 };
 
 function packetOf(kind: 'hello' | 'open', session = 9, receiver = 4, counter = 2 ** 31 + 7) {

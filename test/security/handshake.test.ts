@@ -5,7 +5,7 @@ import {
   cookieSizeBytes,
   handshakePrologue,
   helloSizeBytes,
-  Opening,
+  OutgoingHandshake,
 } from '../../src/security/handshake.js';
 import { SecureChannel } from '../../src/security/secure-channel.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
@@ -18,12 +18,12 @@ const senderCrypto = createSimulatedCrypto('opening', 'sender');
 const receiverCrypto = createSimulatedCrypto('opening', 'receiver');
 const cookie = new Uint8Array(cookieSizeBytes).map((_, i) => i + 1);
 
-const createOpening = () => new Opening(senderCrypto, session, number);
+const createHandshake = () => new OutgoingHandshake(senderCrypto, session, number);
 const startResponder = (prologue = handshakePrologue(session, number)) =>
   receiverCrypto.startHandshake('responder', prologue);
 
-function sentBy(opening: Opening): ChannelPacket {
-  const bytes = opening.datagram;
+function sentBy(handshake: OutgoingHandshake): ChannelPacket {
+  const bytes = handshake.datagram;
   if (bytes === undefined) throw new Error('nothing is sent now');
   return decodeSession(bytes) as ChannelPacket;
 }
@@ -33,53 +33,58 @@ function answer(kind: 'cookie' | 'reply', to: ChannelPacket, body: Uint8Array): 
   const bytes = encodeChannelPacket(kind, to.session, to.receiver, to.counter, body);
   return decodeSession(bytes) as ChannelPacket;
 }
-const cookieFor = (opening: Opening) => answer('cookie', sentBy(opening), cookie);
+const cookieFor = (handshake: OutgoingHandshake) => answer('cookie', sentBy(handshake), cookie);
 
 /** The receiver's reply to an open. */
-function replyFor(opening: Opening, handshake = startResponder()): ChannelPacket {
-  const open = sentBy(opening);
-  handshake.read(open.body.slice(cookieSizeBytes));
-  return answer('reply', open, handshake.write());
+function replyFor(handshake: OutgoingHandshake, responder = startResponder()): ChannelPacket {
+  const open = sentBy(handshake);
+  responder.read(open.body.slice(cookieSizeBytes));
+  return answer('reply', open, responder.write());
 }
 
 /** An opening up to the stage `trust`, and the receiver's part of its handshake. */
-function openToTrust(): { opening: Opening; handshake: Handshake } {
-  const opening = createOpening();
-  const handshake = startResponder();
-  opening.handle(cookieFor(opening));
-  opening.handle(replyFor(opening, handshake));
-  return { opening, handshake };
+function openToTrust(): { handshake: OutgoingHandshake; responder: Handshake } {
+  const handshake = createHandshake();
+  const responder = startResponder();
+  handshake.handle(cookieFor(handshake));
+  handshake.handle(replyFor(handshake, responder));
+  return { handshake, responder };
 }
 
 t.test('hello, open, trust, proof: at the end both sides have one channel', (t) => {
-  const opening = createOpening();
-  t.equal(opening.stage, 'hello');
-  t.match(sentBy(opening), { kind: 'hello', session, receiver: number, version: protocolVersion });
-  t.equal(opening.datagram?.length, helloSizeBytes);
-  t.equal(opening.receiverKey, undefined);
-  const { counter } = sentBy(opening);
+  const handshake = createHandshake();
+  t.equal(handshake.stage, 'hello');
+  t.match(sentBy(handshake), {
+    kind: 'hello',
+    session,
+    receiver: number,
+    version: protocolVersion,
+  });
+  t.equal(handshake.datagram?.length, helloSizeBytes);
+  t.equal(handshake.receiverKey, undefined);
+  const { counter } = sentBy(handshake);
 
-  t.equal(opening.handle(cookieFor(opening)), 'advanced');
-  t.equal(opening.stage, 'open');
-  t.match(sentBy(opening), { kind: 'open', session, receiver: number, counter });
-  t.same(sentBy(opening).body.subarray(0, cookieSizeBytes), cookie, 'the cookie goes back');
-  t.equal(opening.receiverKey, undefined);
+  t.equal(handshake.handle(cookieFor(handshake)), 'advanced');
+  t.equal(handshake.stage, 'open');
+  t.match(sentBy(handshake), { kind: 'open', session, receiver: number, counter });
+  t.same(sentBy(handshake).body.subarray(0, cookieSizeBytes), cookie, 'the cookie goes back');
+  t.equal(handshake.receiverKey, undefined);
 
-  const handshake = startResponder();
-  t.equal(opening.handle(replyFor(opening, handshake)), 'advanced');
-  t.equal(opening.stage, 'trust');
-  t.equal(opening.datagram, undefined, 'nothing is shown before the key is trusted');
-  t.equal(opening.channel, undefined);
+  const responder = startResponder();
+  t.equal(handshake.handle(replyFor(handshake, responder)), 'advanced');
+  t.equal(handshake.stage, 'trust');
+  t.equal(handshake.datagram, undefined, 'nothing is shown before the key is trusted');
+  t.equal(handshake.channel, undefined);
   const receiverKey = startKey('receiver');
-  t.same(opening.receiverKey, receiverKey);
+  t.same(handshake.receiverKey, receiverKey);
 
-  opening.prove();
-  t.equal(opening.stage, 'proof');
-  t.match(sentBy(opening), { kind: 'proof', session, receiver: number, counter });
-  t.equal(handshake.read(sentBy(opening).body), true);
-  t.same(handshake.remoteKey, startKey('sender'));
-  const receiver = new SecureChannel(receiverCrypto, session, number, keysOf(handshake));
-  const sender = channelOf(opening);
+  handshake.prove();
+  t.equal(handshake.stage, 'proof');
+  t.match(sentBy(handshake), { kind: 'proof', session, receiver: number, counter });
+  t.equal(responder.read(sentBy(handshake).body), true);
+  t.same(responder.remoteKey, startKey('sender'));
+  const receiver = new SecureChannel(receiverCrypto, session, number, keysOf(responder));
+  const sender = channelOf(handshake);
   const message = Uint8Array.of(1, 2, 3);
   t.same(receiver.open(decodeSession(sender.seal(message)) as ChannelPacket), message);
   t.same(sender.open(decodeSession(receiver.seal(message)) as ChannelPacket), message);
@@ -87,108 +92,108 @@ t.test('hello, open, trust, proof: at the end both sides have one channel', (t) 
 });
 
 t.test('no answer to a hello is longer than it', (t) => {
-  const opening = createOpening();
-  t.ok((opening.datagram?.length ?? 0) >= 16 + cookieSizeBytes);
-  t.ok(sentBy(opening).body.every((byte) => byte === 0));
+  const handshake = createHandshake();
+  t.ok((handshake.datagram?.length ?? 0) >= 16 + cookieSizeBytes);
+  t.ok(sentBy(handshake).body.every((byte) => byte === 0));
   t.end();
 });
 
 t.test('answers that come again, or too soon, change nothing', (t) => {
-  const opening = createOpening();
-  const hello = sentBy(opening);
+  const handshake = createHandshake();
+  const hello = sentBy(handshake);
   const early = answer('reply', hello, new Uint8Array(96));
-  t.equal(opening.handle(early), 'late', 'a reply before the cookie');
-  t.equal(opening.stage, 'hello');
+  t.equal(handshake.handle(early), 'late', 'a reply before the cookie');
+  t.equal(handshake.stage, 'hello');
 
-  const first = cookieFor(opening);
-  opening.handle(first);
-  const open = opening.datagram;
-  t.equal(opening.handle(first), 'late');
-  t.equal(opening.datagram, open, 'the same open is repeated');
+  const first = cookieFor(handshake);
+  handshake.handle(first);
+  const open = handshake.datagram;
+  t.equal(handshake.handle(first), 'late');
+  t.equal(handshake.datagram, open, 'the same open is repeated');
 
-  const reply = replyFor(opening);
-  opening.handle(reply);
-  for (const packet of [first, reply]) t.equal(opening.handle(packet), 'late');
-  t.equal(opening.stage, 'trust');
+  const reply = replyFor(handshake);
+  handshake.handle(reply);
+  for (const packet of [first, reply]) t.equal(handshake.handle(packet), 'late');
+  t.equal(handshake.stage, 'trust');
 
-  opening.prove();
-  const { channel, datagram } = opening;
-  for (const packet of [first, reply]) t.equal(opening.handle(packet), 'late');
-  t.equal(opening.stage, 'proof');
-  t.equal(opening.channel, channel);
-  t.equal(opening.datagram, datagram);
+  handshake.prove();
+  const { channel, datagram } = handshake;
+  for (const packet of [first, reply]) t.equal(handshake.handle(packet), 'late');
+  t.equal(handshake.stage, 'proof');
+  t.equal(handshake.channel, channel);
+  t.equal(handshake.datagram, datagram);
   t.end();
 });
 
 t.test('who does not know the number of the call has not read it', (t) => {
-  const opening = createOpening();
-  const good = cookieFor(opening);
+  const handshake = createHandshake();
+  const good = cookieFor(handshake);
   for (const counter of [0, (good.counter ^ 1) >>> 0, good.counter + 2 ** 32]) {
-    t.equal(opening.handle({ ...good, counter }), 'late');
-    t.equal(opening.handle({ ...good, counter, version: 2 }), 'late', 'of another version');
-    t.equal(opening.handle({ ...good, counter, body: new Uint8Array(0) }), 'late', 'of any size');
+    t.equal(handshake.handle({ ...good, counter }), 'late');
+    t.equal(handshake.handle({ ...good, counter, version: 2 }), 'late', 'of another version');
+    t.equal(handshake.handle({ ...good, counter, body: new Uint8Array(0) }), 'late', 'of any size');
   }
-  t.equal(opening.stage, 'hello');
-  t.equal(opening.handle(good), 'advanced');
+  t.equal(handshake.stage, 'hello');
+  t.equal(handshake.handle(good), 'advanced');
   t.end();
 });
 
 t.test(
   'each opening has a number of its own, and what answers one does not answer the next',
   (t) => {
-    const openings = Array.from({ length: 50 }, createOpening);
-    const counters = new Set(openings.map((opening) => sentBy(opening).counter));
-    t.equal(counters.size, openings.length);
+    const handshakes = Array.from({ length: 50 }, createHandshake);
+    const counters = new Set(handshakes.map((handshake) => sentBy(handshake).counter));
+    t.equal(counters.size, handshakes.length);
     t.ok([...counters].every((counter) => Number.isInteger(counter) && counter < 2 ** 32));
     t.ok(
       [...counters].some((counter) => counter >= 2 ** 31),
       'all 32 bits are used',
     );
-    const [one, two] = openings as [Opening, Opening];
+    const [one, two] = handshakes as [OutgoingHandshake, OutgoingHandshake];
     t.equal(two.handle(cookieFor(one)), 'late');
     t.end();
   },
 );
 
 t.test('another version is told of, and the sender goes on calling', (t) => {
-  const opening = createOpening();
-  const good = cookieFor(opening);
-  const { datagram } = opening;
-  t.equal(opening.handle({ ...good, version: protocolVersion + 1 }), 'other-version');
-  t.equal(opening.stage, 'hello');
-  t.equal(opening.datagram, datagram);
-  t.equal(opening.handle(good), 'advanced', 'the word was not proven');
-  const reply = replyFor(opening);
-  t.equal(opening.handle({ ...reply, version: protocolVersion + 1 }), 'other-version');
-  t.equal(opening.handle(reply), 'advanced');
+  const handshake = createHandshake();
+  const good = cookieFor(handshake);
+  const { datagram } = handshake;
+  t.equal(handshake.handle({ ...good, version: protocolVersion + 1 }), 'other-version');
+  t.equal(handshake.stage, 'hello');
+  t.equal(handshake.datagram, datagram);
+  t.equal(handshake.handle(good), 'advanced', 'the word was not proven');
+  const reply = replyFor(handshake);
+  t.equal(handshake.handle({ ...reply, version: protocolVersion + 1 }), 'other-version');
+  t.equal(handshake.handle(reply), 'advanced');
   t.end();
 });
 
 t.test('a cookie of another size is none', (t) => {
   for (const sizeBytes of [0, cookieSizeBytes - 1, cookieSizeBytes + 1]) {
-    const opening = createOpening();
-    const packet = answer('cookie', sentBy(opening), new Uint8Array(sizeBytes));
-    t.equal(opening.handle(packet), 'bad-handshake');
-    t.equal(opening.stage, 'hello');
+    const handshake = createHandshake();
+    const packet = answer('cookie', sentBy(handshake), new Uint8Array(sizeBytes));
+    t.equal(handshake.handle(packet), 'bad-handshake');
+    t.equal(handshake.stage, 'hello');
   }
   t.end();
 });
 
 t.test('a forged reply shows no key to be trusted and opens no channel', (t) => {
-  const size = replyFor(advance(createOpening())).body.length;
+  const size = replyFor(advance(createHandshake())).body.length;
   for (let byte = 0; byte < size; byte++) {
-    const opening = advance(createOpening());
-    const reply = replyFor(opening);
+    const handshake = advance(createHandshake());
+    const reply = replyFor(handshake);
     const body = reply.body.slice();
     body[byte] = (body[byte] as number) ^ 1;
-    t.equal(opening.handle({ ...reply, body }), 'bad-handshake', `byte ${byte}`);
-    t.equal(opening.stage, 'open');
-    t.equal(opening.channel, undefined);
-    t.throws(() => opening.prove(), /trust is asked for once/);
+    t.equal(handshake.handle({ ...reply, body }), 'bad-handshake', `byte ${byte}`);
+    t.equal(handshake.stage, 'open');
+    t.equal(handshake.channel, undefined);
+    t.throws(() => handshake.prove(), /trust is asked for once/);
   }
   for (const body of [new Uint8Array(0), new Uint8Array(95), new Uint8Array(96)]) {
-    const opening = advance(createOpening());
-    t.equal(opening.handle(answer('reply', sentBy(opening), body)), 'bad-handshake');
+    const handshake = advance(createHandshake());
+    t.equal(handshake.handle(answer('reply', sentBy(handshake), body)), 'bad-handshake');
   }
   t.end();
 });
@@ -199,23 +204,23 @@ t.test('a reply that was meant for another session or number does not fit', (t) 
     handshakePrologue(session, number + 1),
     new TextEncoder().encode(`p2mp ${protocolVersion + 1} ${session} ${number}`),
   ]) {
-    const opening = advance(createOpening());
-    t.equal(opening.handle(replyFor(opening, startResponder(prologue))), 'bad-handshake');
+    const handshake = advance(createHandshake());
+    t.equal(handshake.handle(replyFor(handshake, startResponder(prologue))), 'bad-handshake');
   }
   t.end();
 });
 
 t.test('proving is for a key that was shown, once', (t) => {
-  t.throws(() => createOpening().prove(), /trust is asked for once/);
-  const { opening } = openToTrust();
-  opening.prove();
-  t.throws(() => opening.prove(), /trust is asked for once/);
+  t.throws(() => createHandshake().prove(), /trust is asked for once/);
+  const { handshake } = openToTrust();
+  handshake.prove();
+  t.throws(() => handshake.prove(), /trust is asked for once/);
   t.end();
 });
 
-function advance(opening: Opening): Opening {
-  opening.handle(cookieFor(opening));
-  return opening;
+function advance(handshake: OutgoingHandshake): OutgoingHandshake {
+  handshake.handle(cookieFor(handshake));
+  return handshake;
 }
 
 /** The key that a host of this name shows. */
@@ -233,7 +238,7 @@ function keysOf({ keys }: Handshake): NonNullable<Handshake['keys']> {
   return keys;
 }
 
-function channelOf({ channel }: Opening): SecureChannel {
+function channelOf({ channel }: OutgoingHandshake): SecureChannel {
   if (channel === undefined) throw new Error('there is no channel yet');
   return channel;
 }

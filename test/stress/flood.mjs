@@ -1,4 +1,4 @@
-// A real session beside floods that somebody sends to its receiver: garbage, openings without end, openings
+// A real session beside floods that somebody sends to its receiver: garbage, handshakes without end, handshakes
 // from many addresses, failing proofs. It must complete and keep most of its goodput, and a sender that
 // calls meanwhile, from the attacker's own address, must get in soon.
 //
@@ -19,10 +19,10 @@ const role = process.argv[2];
 const kinds = [
   'none',
   'garbage',
-  'openings',
-  'openings from many addresses',
-  'one opening with failing proofs, in pieces',
-  'openings with a cookie each, in pieces',
+  'handshakes',
+  'handshakes from many addresses',
+  'one handshake with failing proofs, in pieces',
+  'handshakes with a cookie each, in pieces',
   'hellos, in pieces',
 ];
 const leastShare = 0.8;
@@ -35,7 +35,7 @@ const rounds = 3;
 const addressCount = 200;
 const ticksPerSec = 100;
 const sendGarbage = Symbol('garbage');
-const sendOpening = Symbol('opening');
+const sendHandshake = Symbol('handshake');
 const children = new Set();
 const garbage = randomBytes(1400);
 const padding = new Uint8Array(48);
@@ -130,7 +130,7 @@ function flood(kind, port, perSec) {
     floodInPieces(flooders[0], kind);
     return;
   }
-  const send = kind === 'garbage' ? sendGarbage : sendOpening;
+  const send = kind === 'garbage' ? sendGarbage : sendHandshake;
   const perTick = Number(perSec) / ticksPerSec;
   let sent = 0;
   let due = 0;
@@ -185,7 +185,7 @@ function fillHellos(flooder) {
   return encodeChannelPacket('hello', number, 0, number, padding);
 }
 
-/** One address. Openings go as far as they can without ever proving who it is. */
+/** One address. Handshakes go as far as they can without ever proving who it is. */
 class Flooder {
   constructor(host, port) {
     this.port = port;
@@ -199,7 +199,7 @@ class Flooder {
     this.send(garbage.subarray(0, 1 + (number % garbage.length)));
   }
 
-  [sendOpening](number) {
+  [sendHandshake](number) {
     this.send(encodeChannelPacket('hello', number, 0, number, padding));
   }
 

@@ -2,7 +2,7 @@
 import type { Address } from '../../src/base/address.js';
 import { datagramsOf } from '../../src/base/machine.js';
 import type { SessionCrypto } from '../../src/security/crypto.js';
-import { Opening } from '../../src/security/handshake.js';
+import { OutgoingHandshake } from '../../src/security/handshake.js';
 import type { SecureChannel } from '../../src/security/secure-channel.js';
 import type { SessionReceiver } from '../../src/session/receiver.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
@@ -15,7 +15,7 @@ const address: Address = { host: '192.0.2.1', port: 7735 };
 
 export class Caller {
   readonly crypto: SessionCrypto;
-  private readonly opening: Opening;
+  private readonly handshake: OutgoingHandshake;
 
   /** @param atMs when it calls: a receiver begins so many handshakes in a time, and each nonce once */
   constructor(
@@ -24,11 +24,11 @@ export class Caller {
     private readonly atMs = 0,
   ) {
     this.crypto = createSimulatedCrypto(`findings ${atMs}`, 'caller');
-    this.opening = new Opening(this.crypto, session, 0);
+    this.handshake = new OutgoingHandshake(this.crypto, session, 0);
     for (let step = 0; step < 3; step++) {
-      const answers = this.deliver(this.opening.datagram as Uint8Array);
-      for (const bytes of answers) this.opening.handle(decodeSession(bytes) as ChannelPacket);
-      if (this.opening.stage === 'trust') this.opening.prove();
+      const answers = this.deliver(this.handshake.datagram as Uint8Array);
+      for (const bytes of answers) this.handshake.handle(decodeSession(bytes) as ChannelPacket);
+      if (this.handshake.stage === 'trust') this.handshake.prove();
     }
   }
 
@@ -53,7 +53,7 @@ export class Caller {
   }
 
   private get channel(): SecureChannel {
-    if (this.opening.channel === undefined) throw new Error('not open');
-    return this.opening.channel;
+    if (this.handshake.channel === undefined) throw new Error('not open');
+    return this.handshake.channel;
   }
 }

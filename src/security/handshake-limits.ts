@@ -1,6 +1,6 @@
 /** What strangers may cost a receiver before they are known (SESSIONS 3.13). Units stand last in a name. */
 
-export const openingLimits = {
+export const handshakeLimits = {
   /** Handshakes that were begun, each for `handshakeMs`: as many as can be begun in that time. */
   handshakes: 1024,
   handshakeMs: 5_000,

@@ -7,7 +7,7 @@ import t from 'tap';
 import { generateKeyPair } from '../../src/node/keys/key-files.js';
 import { createNodeCrypto } from '../../src/node/keys/node-crypto.js';
 import { cookieSizeBytes, helloSizeBytes } from '../../src/security/handshake.js';
-import { openingLimits } from '../../src/security/opening-limits.js';
+import { handshakeLimits } from '../../src/security/handshake-limits.js';
 import {
   encodeChannelPacket,
   sessionField,
@@ -35,7 +35,7 @@ function createWire(options: WireOptions): SessionWire {
 }
 
 const kindOf = (bytes: Uint8Array) => bytes[sessionField.kind];
-const openingKinds = ['hello', 'cookie', 'open', 'reply', 'proof'] as const;
+const handshakeKinds = ['hello', 'cookie', 'open', 'reply', 'proof'] as const;
 
 function changed(bytes: Uint8Array, place: number): Uint8Array {
   const copy = bytes.slice();
@@ -56,10 +56,10 @@ function keysSeen({ receivers, senderEvents }: SessionWire) {
   return { shown: [...new Set(shown)], known: [...new Set(known)] };
 }
 
-t.test('a byte that is changed once in the opening costs time, and nothing else', (t) => {
+t.test('a byte that is changed once in the handshake costs time, and nothing else', (t) => {
   const sizes = { hello: 64, cookie: 48, open: 80, reply: 112, proof: 80 };
   let runs = 0;
-  for (const kind of openingKinds) {
+  for (const kind of handshakeKinds) {
     // Every byte of the header, and some of what follows.
     for (let place = 0; place < sizes[kind]; place += place < sessionHeaderSizeBytes ? 1 : 5) {
       let isDone = false;
@@ -85,7 +85,7 @@ t.test('a byte that is changed once in the opening costs time, and nothing else'
 });
 
 t.test('what is changed every time leads to no session, and says so', (t) => {
-  for (const kind of openingKinds.slice(1)) {
+  for (const kind of handshakeKinds.slice(1)) {
     for (const place of [sessionHeaderSizeBytes, sessionHeaderSizeBytes + 31]) {
       const wire = createWire({
         attack: ({ bytes }) =>
@@ -198,7 +198,7 @@ t.test('a cookie is good for the one who read it, and not for ever', (t) => {
   t.equal(wire.ask(0, senderAddress, open).length, 1, 'for who read it, there is one');
   t.equal(receiver?.kept, 1);
   const late = meet();
-  late.wire.nowMs += 2 * openingLimits.cookieMs;
+  late.wire.nowMs += 2 * handshakeLimits.cookieMs;
   t.same(late.wire.ask(0, senderAddress, late.open), [], 'too old');
   t.equal(late.wire.receivers[0]?.kept, 0);
   const restarted = meet();
@@ -282,7 +282,7 @@ t.test('a session that was recorded begins nothing, wherever and however it is p
   for (const [what, part] of Object.entries(parts)) {
     t.ok(part.length > 0);
     t.same(play(wire, part), [], `${what}, to the same receiver`);
-    wire.nowMs += openingLimits.handshakeMs;
+    wire.nowMs += handshakeLimits.handshakeMs;
     wire.receivers[0]?.machine.handleTimeout(wire.nowMs);
     t.equal(wire.receivers[0]?.kept, 0, 'and leaves nothing behind');
     const restarted = createWire({});
@@ -301,12 +301,12 @@ t.test('a handshake that is played again while its cookie is good comes to nothi
     tape.find(({ bytes }) => kindOf(bytes) === kind)?.bytes ?? new Uint8Array(0);
   const [receiver] = wire.receivers;
   const [before] = wire.log.filter(({ bytes }) => kindOf(bytes) === sessionKind.reply);
-  wire.nowMs += openingLimits.repeatMs;
+  wire.nowMs += handshakeLimits.repeatMs;
   const again = wire.ask(0, senderAddress, ofKind(sessionKind.open));
   t.same(again, [before?.bytes], 'the reply that there was');
   t.same(wire.ask(0, senderAddress, ofKind(sessionKind.proof)), [], 'and no proof is read twice');
   t.equal(receiver?.kept, 1, 'until its time is over');
-  wire.nowMs += openingLimits.handshakeMs;
+  wire.nowMs += handshakeLimits.handshakeMs;
   receiver?.machine.handleTimeout(wire.nowMs);
   t.equal(receiver?.kept, 0);
   const replies = wire.ask(0, senderAddress, ofKind(sessionKind.open));
