@@ -8,14 +8,14 @@ import type { PortRefusedEvent, RefusalCode } from '../base/refusal.js';
 import { PollBudget } from '../path/poll-budget.js';
 import type { SessionCrypto } from '../security/crypto.js';
 import { maxOpenCopies, narrowPathAnswers, OutgoingHandshake } from '../security/handshake.js';
-import { callTiming } from '../transfer/config.js';
+import { retryTiming } from '../transfer/config.js';
 import type { SessionPeer } from '../transfer/peer.js';
 import type { FaultKind } from '../wire/faults.js';
 import type { ChannelPacket } from '../wire/header.js';
 import type { Message, Offer } from '../wire/messages.js';
 import { dataFramingBytes } from '../wire/segment-size.js';
 
-export interface ReceiverCallsOptions {
+export interface ConnectionsOptions {
   readonly session: number;
   readonly peers: readonly SessionPeer[];
   readonly crypto: SessionCrypto;
@@ -28,7 +28,7 @@ export interface ReceiverCallsOptions {
 }
 
 /** What calls ask of the session that they are a part of. */
-export interface ReceiverCallsOwner {
+export interface ConnectionsOwner {
   send(peer: SessionPeer, bytes: Uint8Array | undefined): void;
   tell(peer: SessionPeer, message: Message): void;
   countFault(kind: FaultKind, from: Address, bytes: Uint8Array): void;
@@ -63,7 +63,7 @@ const stuckTimes = 4;
 const quietShare = 1 / 3;
 const waitShare = 1 / 6;
 
-export class ReceiverCalls {
+export class Connections {
   /** When some receiver is to be looked at. */
   private checkAtMs: TimeMs = 0;
   /** When the session last came nearer to its end, at whichever receiver. */
@@ -71,8 +71,8 @@ export class ReceiverCalls {
   private readonly polls: PollBudget;
 
   constructor(
-    private readonly options: ReceiverCallsOptions,
-    private readonly owner: ReceiverCallsOwner,
+    private readonly options: ConnectionsOptions,
+    private readonly owner: ConnectionsOwner,
   ) {
     this.polls = new PollBudget(options.pollsPerSec);
   }
@@ -86,9 +86,9 @@ export class ReceiverCalls {
     for (const peer of peers) {
       peer.heardAtMs = nowMs;
       this.noteProgress(nowMs, peer);
-      peer.callWaitMs = callTiming.firstMs;
+      peer.retryWaitMs = retryTiming.firstMs;
       // Many receivers are called one after another: their answers are to be read as they come.
-      peer.callAtMs = nowMs + peer.index * spacingMs;
+      peer.retryAtMs = nowMs + peer.index * spacingMs;
     }
     this.handleTimeout(nowMs);
   }
@@ -116,8 +116,8 @@ export class ReceiverCalls {
     this.checkAtMs = Infinity;
     for (const peer of peers) {
       if (peer.isSettled) continue;
-      if (peer.callAtMs <= nowMs) this.handleDue(nowMs, peer);
-      if (!peer.isSettled) this.lookBy(peer.callAtMs);
+      if (peer.retryAtMs <= nowMs) this.handleDue(nowMs, peer);
+      if (!peer.isSettled) this.lookBy(peer.retryAtMs);
     }
     this.checkAtMs = Math.max(this.checkAtMs, nowMs + peers.length * checkGrainMs);
   }
@@ -128,21 +128,21 @@ export class ReceiverCalls {
   }
 
   /** Sends what the receiver is to answer next, and sets when to send it again. */
-  call(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again' = 'first'): void {
-    const { firstMs, growth } = callTiming;
-    const waitMs = which === 'first' ? firstMs : peer.callWaitMs * growth;
-    peer.callWaitMs = Math.min(waitMs, this.maxWaitMs);
-    peer.callAtMs = nowMs + peer.callWaitMs;
-    this.lookBy(peer.callAtMs);
+  sendRequest(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again' = 'first'): void {
+    const { firstMs, growth } = retryTiming;
+    const waitMs = which === 'first' ? firstMs : peer.retryWaitMs * growth;
+    peer.retryWaitMs = Math.min(waitMs, this.maxWaitMs);
+    peer.retryAtMs = nowMs + peer.retryWaitMs;
+    this.lookBy(peer.retryAtMs);
     switch (peer.status) {
-      case 'calling':
+      case 'connecting':
         this.sendHandshake(nowMs, peer, which);
         break;
       case 'offered':
-        this.callOffered(nowMs, peer, which);
+        this.sendOffer(nowMs, peer, which);
         break;
       case 'active':
-        this.callActive(nowMs, peer);
+        this.sendPollOrRoot(nowMs, peer);
         break;
       default:
         break;
@@ -150,24 +150,24 @@ export class ReceiverCalls {
   }
 
   /** The receiver is called then, and not before. */
-  callAt(peer: SessionPeer, atMs: TimeMs): void {
-    peer.callWaitMs = callTiming.firstMs;
-    peer.callAtMs = atMs;
+  scheduleAt(peer: SessionPeer, atMs: TimeMs): void {
+    peer.retryWaitMs = retryTiming.firstMs;
+    peer.retryAtMs = atMs;
     this.lookBy(atMs);
   }
 
   /** The same for each of these, one after another. */
-  callEachFrom(peers: Iterable<SessionPeer>, fromMs: TimeMs): void {
+  scheduleEachFrom(peers: Iterable<SessionPeer>, fromMs: TimeMs): void {
     let atMs = fromMs;
     for (const peer of peers) {
-      this.callAt(peer, atMs);
+      this.scheduleAt(peer, atMs);
       atMs += this.options.spacingMs;
     }
   }
 
   /** @returns false where too many were asked just now */
   poll(nowMs: TimeMs, peer: SessionPeer): boolean {
-    if (peer.unansweredPolls >= callTiming.pollLimit) {
+    if (peer.unansweredPolls >= retryTiming.pollLimit) {
       this.dropOut(nowMs, peer);
       return true;
     }
@@ -188,15 +188,15 @@ export class ReceiverCalls {
     from: Address,
     bytes: Uint8Array,
   ): void {
-    if (peer.status !== 'calling' || peer.handshake === undefined) return;
+    if (peer.status !== 'connecting' || peer.handshake === undefined) return;
     const outcome = peer.handshake.handle(packet);
     const isAnswer = outcome === 'advanced' || outcome === 'small-only';
     if (isAnswer) {
       peer.heardCount++;
       if (peer.addresses.noteAnswer(from)) this.owner.handleOtherAddress(peer);
     }
-    if (outcome === 'advanced' && peer.calledAtMs !== undefined) {
-      peer.model.takeHandshakeRtt(nowMs, nowMs - peer.calledAtMs);
+    if (outcome === 'advanced' && peer.requestSentAtMs !== undefined) {
+      peer.model.takeHandshakeRtt(nowMs, nowMs - peer.requestSentAtMs);
     }
     if (outcome === 'other-version') {
       // Anybody on the way may have written that: it is told only if nothing better comes.
@@ -211,7 +211,7 @@ export class ReceiverCalls {
     } else if (outcome === 'advanced') {
       // Whoever answers so has proven nothing: patience with it goes on running.
       if (peer.handshake.stage === 'trust') this.owner.identify(nowMs, peer);
-      else this.call(nowMs, peer);
+      else this.sendRequest(nowMs, peer);
     }
   }
 
@@ -229,7 +229,7 @@ export class ReceiverCalls {
 
   /** Little patience leaves time for a few calls all the same. */
   private get maxWaitMs(): number {
-    return Math.min(callTiming.maxMs, this.options.giveUpAfterMs * waitShare);
+    return Math.min(retryTiming.maxMs, this.options.giveUpAfterMs * waitShare);
   }
 
   private handleDue(nowMs: TimeMs, peer: SessionPeer): void {
@@ -240,7 +240,7 @@ export class ReceiverCalls {
       return;
     }
     const reason = peer.status === 'active' ? this.stuckReason(nowMs, peer) : undefined;
-    if (reason === undefined) this.call(nowMs, peer, 'again');
+    if (reason === undefined) this.sendRequest(nowMs, peer, 'again');
     else this.owner.giveUp(nowMs, peer.index, reason);
   }
 
@@ -276,7 +276,7 @@ export class ReceiverCalls {
       peer.offers++;
       if (peer.offers > offerLimit(peer)) peer.handshake = undefined;
     }
-    peer.calledAtMs = which === 'first' || peer.handshake === undefined ? nowMs : undefined;
+    peer.requestSentAtMs = which === 'first' || peer.handshake === undefined ? nowMs : undefined;
     peer.handshake ??= this.beginHandshake(peer);
     peer.addresses.noteAttempt();
     for (const bytes of peer.handshake.nextDatagrams()) this.owner.send(peer, bytes);
@@ -289,13 +289,13 @@ export class ReceiverCalls {
     return new OutgoingHandshake(crypto, session, peer.index, mssBytes + dataFramingBytes);
   }
 
-  private callOffered(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
+  private sendOffer(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
     peer.offers = which === 'first' ? 1 : peer.offers + 1;
     if (peer.offers > offerLimit(peer)) {
       // It may have been started anew, or somebody spoilt the handshake: from the beginning.
-      peer.status = 'calling';
+      peer.status = 'connecting';
       peer.handshake = undefined;
-      this.call(nowMs, peer);
+      this.sendRequest(nowMs, peer);
       return;
     }
     // More copies each time, as with an open: the receiver may be flooded.
@@ -306,9 +306,9 @@ export class ReceiverCalls {
     }
   }
 
-  private callActive(nowMs: TimeMs, peer: SessionPeer): void {
+  private sendPollOrRoot(nowMs: TimeMs, peer: SessionPeer): void {
     const { giveUpAfterMs, reportIntervalMs } = this.options;
-    const askAfterMs = Math.min(callTiming.quietMs, giveUpAfterMs * quietShare);
+    const askAfterMs = Math.min(retryTiming.quietMs, giveUpAfterMs * quietShare);
     const quietMs = Math.max(askAfterMs, 2 * reportIntervalMs);
     const isQuiet = nowMs - peer.heardAtMs >= quietMs;
     if (peer.isPollDue || isQuiet) {
@@ -323,28 +323,28 @@ export class ReceiverCalls {
   /** What takes the receiver's place is called as in the beginning, while patience with a silent one lasts. */
   putOff(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
     peer.putOff ??= { sinceMs: nowMs, reason };
-    peer.status = 'calling';
+    peer.status = 'connecting';
     peer.handshake = undefined;
     peer.channel = undefined;
-    peer.callWaitMs = callTiming.maxMs;
-    peer.callAtMs = nowMs + peer.callWaitMs;
-    this.lookBy(peer.callAtMs);
+    peer.retryWaitMs = retryTiming.maxMs;
+    peer.retryAtMs = nowMs + peer.retryWaitMs;
+    this.lookBy(peer.retryAtMs);
   }
 
   /** It is called as in the beginning, should it come back. */
   private dropOut(nowMs: TimeMs, peer: SessionPeer): void {
     peer.isResponsive = false;
-    peer.status = 'calling';
+    peer.status = 'connecting';
     peer.handshake = undefined;
     peer.unansweredPolls = 0;
     peer.hearsGroup = false;
     this.owner.handleSilence(peer);
-    this.call(nowMs, peer);
+    this.sendRequest(nowMs, peer);
   }
 
   /** It is there; whether the path is narrow is found out soon, before content flows to others. */
   private handleSmallAnswer(nowMs: TimeMs, peer: SessionPeer, smallAnswers: number): void {
-    this.callAt(peer, nowMs + callTiming.firstMs);
+    this.scheduleAt(peer, nowMs + retryTiming.firstMs);
     if (smallAnswers === narrowPathAnswers.suspected) {
       this.owner.suspectNarrowPath(peer);
     } else if (smallAnswers === narrowPathAnswers.certain) {
@@ -386,6 +386,6 @@ export class ReceiverCalls {
 
 /** Soon at first, since an answer may have been spoilt; a long way takes its time. */
 function offerLimit({ handshakes }: SessionPeer): number {
-  const { firstOfferLimit, offerLimit } = callTiming;
+  const { firstOfferLimit, offerLimit } = retryTiming;
   return Math.min(offerLimit, firstOfferLimit * handshakes);
 }

@@ -6,7 +6,7 @@ import type { Address } from '../base/address.js';
 import { at } from '../base/assert.js';
 import type { TimeMs, Transmit } from '../base/machine.js';
 import type { BlockSeal } from '../security/block-seal.js';
-import { callTiming } from '../transfer/config.js';
+import { retryTiming } from '../transfer/config.js';
 import { encodeProbeHeader, sessionHeaderSizeBytes } from '../wire/header.js';
 import { tagSizeBytes } from '../wire/sizes.js';
 
@@ -33,7 +33,7 @@ export class GroupProbe {
 
   /** Until when it pays to wait for those who have not said that they hear the group. */
   get answersUntilMs(): TimeMs {
-    return this.dueAtMs < Infinity ? Infinity : this.lastSentAtMs + callTiming.probeWaitMs;
+    return this.dueAtMs < Infinity ? Infinity : this.lastSentAtMs + retryTiming.probeWaitMs;
   }
 
   /** Another receiver listens: it is probed for anew. */

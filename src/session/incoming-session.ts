@@ -20,7 +20,7 @@ import { Verification } from '../object/verification.js';
 import { BlockSeal } from '../security/block-seal.js';
 import type { SessionCrypto } from '../security/crypto.js';
 import type { SecureChannel } from '../security/secure-channel.js';
-import { callTiming } from '../transfer/config.js';
+import { retryTiming } from '../transfer/config.js';
 import { FeedbackScheduler } from '../transfer/feedback-scheduler.js';
 import type { MemoryBudget } from '../transfer/partial-block.js';
 import type { Taken } from '../transfer/reassembler.js';
@@ -358,7 +358,7 @@ export class IncomingSession {
     this.checkWhole();
     // A probe that is on its way is told of in the same report.
     const awaitsProbe = this.offer?.groupHost !== '' && !this.hearsGroup;
-    this.feedback?.want(awaitsProbe ? nowMs + callTiming.probeWaitMs : nowMs);
+    this.feedback?.want(awaitsProbe ? nowMs + retryTiming.probeWaitMs : nowMs);
   }
 
   /** The shell cannot take the object. */
@@ -547,7 +547,7 @@ export class IncomingSession {
         break;
       case 'searching':
         this.stage = 'searching';
-        this.repeatWaitMs = callTiming.firstMs;
+        this.repeatWaitMs = retryTiming.firstMs;
         this.askForNodes(nowMs);
         break;
       case 'differs':
@@ -604,7 +604,7 @@ export class IncomingSession {
   private end(nowMs: TimeMs, status: IncomingResult['status'], reason: string): void {
     this.settle(nowMs, status, reason);
     this.stage = 'telling';
-    this.repeatWaitMs = callTiming.firstMs;
+    this.repeatWaitMs = retryTiming.firstMs;
     this.tellResult(nowMs);
   }
 
@@ -660,7 +660,7 @@ export class IncomingSession {
 
   private repeatLater(nowMs: TimeMs): void {
     this.repeatAtMs = nowMs + this.repeatWaitMs;
-    this.repeatWaitMs = Math.min(this.repeatWaitMs * callTiming.growth, callTiming.maxMs);
+    this.repeatWaitMs = Math.min(this.repeatWaitMs * retryTiming.growth, retryTiming.maxMs);
   }
 
   // --- Time

@@ -48,14 +48,14 @@ export function lossRatioOf(lost: number, received: number): number {
 
 function activityOf(peer: SessionPeer, isConfirmed: boolean): string {
   switch (peer.status) {
-    case 'calling':
-      if (peer.putOff !== undefined) return 'waits for its restart';
-      if (peer.addresses.isRefused) return 'port refuses, called again';
-      return peer.isHeard ? 'silent, called again' : 'called';
+    case 'connecting':
+      if (peer.putOff !== undefined) return 'waiting for its restart';
+      if (peer.addresses.isRefused) return 'port refused, retrying';
+      return peer.isHeard ? 'silent, retrying' : 'connecting';
     case 'identifying':
-      return 'key to be trusted';
+      return 'waiting for key approval';
     case 'active':
-      if (peer.state === 'whole') return isConfirmed ? 'verifying' : 'waits for the digest';
+      if (peer.state === 'whole') return isConfirmed ? 'verifying' : 'waiting for the digest';
       return peer.state;
     default:
       return peer.status;

@@ -14,7 +14,7 @@ import { otherAddressEvent } from '../path/candidate-addresses.js';
 import { ReturnPath } from '../path/return-path.js';
 import { BlockSeal } from '../security/block-seal.js';
 import type { OutgoingHandshake } from '../security/handshake.js';
-import { callTiming } from '../transfer/config.js';
+import { retryTiming } from '../transfer/config.js';
 import { Delivery } from '../transfer/delivery.js';
 import { SessionPeer } from '../transfer/peer.js';
 import { isEqualBytes, toHex } from '../wire/byte-codec.js';
@@ -25,7 +25,7 @@ import type { Message, NodesRequest, Offer, Refuse } from '../wire/messages.js';
 import { decodeMessage, encodeMessage, maxNodesPerMessage } from '../wire/messages.js';
 import type { Report } from '../wire/report.js';
 import { keySizeBytes, maxControlSizeBytes } from '../wire/sizes.js';
-import { ReceiverCalls } from './connections.js';
+import { Connections } from './connections.js';
 import { GroupProbe } from './group-probe.js';
 import { statusOf } from './receiver-status.js';
 import type {
@@ -54,7 +54,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private readonly offer: Offer;
   /** Undefined where there is no group. */
   private readonly probe: GroupProbe | undefined;
-  private readonly calls: ReceiverCalls;
+  private readonly connections: Connections;
   private readonly gate: ContentGate;
   private readonly events = new Queue<SessionSenderEvent>();
   private readonly controls = new Queue<Transmit>();
@@ -106,10 +106,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         need: (block, offsetBytes, sizeBytes) =>
           this.events.push({ type: 'need', block, offsetBytes, sizeBytes }),
         sourceChanged: (offsetBytes) => this.events.push({ type: 'source-changed', offsetBytes }),
-        poll: (nowMs, peer) => this.calls.poll(nowMs, peer),
+        poll: (nowMs, peer) => this.connections.poll(nowMs, peer),
       },
     );
-    this.calls = new ReceiverCalls(
+    this.connections = new Connections(
       {
         ...terms,
         session: this.session,
@@ -171,8 +171,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.phase = 'confirmed';
     // Receivers answer to the digest at once, so they get it one after another.
     const isActive = ({ status }: SessionPeer) => status === 'active';
-    this.calls.callEachFrom(this.peers.filter(isActive), nowMs);
-    this.calls.handleTimeout(nowMs);
+    this.connections.scheduleEachFrom(this.peers.filter(isActive), nowMs);
+    this.connections.handleTimeout(nowMs);
     this.advance(nowMs);
   }
 
@@ -192,7 +192,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** A receiver's port refuses what is sent there, as its host or a firewall reports it (ICMP). */
   handleRefusal(index: number, from: Address, code: RefusalCode): void {
     const peer = at(this.peers, index);
-    const event = peer.isSettled ? undefined : this.calls.noteRefusal(peer, from, code);
+    const event = peer.isSettled ? undefined : this.connections.noteRefusal(peer, from, code);
     if (event !== undefined) this.events.push(event);
   }
 
@@ -236,15 +236,15 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       const peer = this.peers[packet.receiver];
       if (peer === undefined) this.faults.add('stranger', from, bytes);
       else if (packet.kind === 'control') this.handleControl(nowMs, peer, packet, from, bytes);
-      else this.calls.handleHandshake(nowMs, peer, packet, from, bytes);
+      else this.connections.handleHandshake(nowMs, peer, packet, from, bytes);
     }
   }
 
   handleTimeout(nowMs: TimeMs): void {
     if (this.phase === 'done') return;
     const stoppedMs = stoppedTimeMs(nowMs, this.pollTimeout() ?? nowMs);
-    if (stoppedMs > 0) this.calls.handleStop(stoppedMs);
-    if (nowMs >= this.calls.dueAtMs) this.calls.handleTimeout(nowMs);
+    if (stoppedMs > 0) this.connections.handleStop(stoppedMs);
+    if (nowMs >= this.connections.dueAtMs) this.connections.handleTimeout(nowMs);
     if (this.probe !== undefined && nowMs >= this.probe.dueAtMs) this.sendProbe(nowMs, this.probe);
     this.delivery.handleTimeout(nowMs);
     this.advance(nowMs);
@@ -253,7 +253,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
     if (this.phase !== 'done' && this.startedAtMs === undefined) {
       this.startedAtMs = nowMs;
-      this.calls.start(nowMs);
+      this.connections.start(nowMs);
     }
     const control = this.controls.shift();
     if (control !== undefined) return control;
@@ -263,7 +263,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   pollTimeout(): TimeMs | undefined {
     if (this.phase === 'done' || this.startedAtMs === undefined) return undefined;
     return Math.min(
-      this.calls.dueAtMs,
+      this.connections.dueAtMs,
       this.probe?.dueAtMs ?? Infinity,
       this.delivery.pollTimeout() ?? Infinity,
     );
@@ -308,7 +308,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const receiverKey = peer.handshake?.receiverKey;
     assert(receiverKey !== undefined, 'the receiver has shown its key');
     peer.status = 'identifying';
-    peer.callAtMs = Infinity;
+    peer.retryAtMs = Infinity;
     const { trustedKey } = peer;
     const isKnown = trustedKey !== undefined && isEqualBytes(trustedKey, receiverKey);
     if (isKnown && peer.handshake !== undefined) {
@@ -324,7 +324,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     handshake.prove();
     peer.channel = handshake.channel;
     peer.status = 'offered';
-    this.calls.call(nowMs, peer);
+    this.connections.sendRequest(nowMs, peer);
   }
 
   private handleControl(
@@ -355,7 +355,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.addresses.noteAnswer(from);
     peer.unansweredPolls = 0;
     // It was called again, and its old channel still speaks: it was only away.
-    if (peer.status === 'calling' && peer.startedAtMs !== undefined) this.handleReturn(nowMs, peer);
+    if (peer.status === 'connecting' && peer.startedAtMs !== undefined)
+      this.handleReturn(nowMs, peer);
     if (!this.handleMessage(nowMs, peer, packet.counter, message)) {
       this.faults.add('bad-message', from, bytes);
     }
@@ -367,7 +368,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.handshake = undefined;
     peer.isResponsive = true;
     this.delivery.handleChange(peer);
-    this.calls.call(nowMs, peer);
+    this.connections.sendRequest(nowMs, peer);
   }
 
   /** @returns whether it is a message for a sender */
@@ -422,7 +423,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (peer.putOff === undefined) {
       this.events.push({ type: 'put-off', receiver: peer.name, reason });
     }
-    this.calls.putOff(nowMs, peer, reason);
+    this.connections.putOff(nowMs, peer, reason);
   }
 
   private handleAccept(nowMs: TimeMs, peer: SessionPeer, selfName: string): void {
@@ -433,7 +434,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.selfName = selfName;
     peer.isResponsive = true;
     peer.startedAtMs ??= nowMs;
-    this.calls.noteProgress(nowMs, peer);
+    this.connections.noteProgress(nowMs, peer);
     peer.handshakes = 0;
     // It may have been started anew: what it lacks, it tells from the beginning.
     peer.lastReport = -1;
@@ -449,7 +450,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.events.push({ type: 'connect', receiver: peer.name, selfName });
     this.delivery.handleChange(peer);
     this.probe?.restart(nowMs);
-    this.calls.call(nowMs, peer);
+    this.connections.sendRequest(nowMs, peer);
   }
 
   private handleReport(nowMs: TimeMs, peer: SessionPeer, counter: number, report: Report): void {
@@ -459,7 +460,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.reportsReceived++;
     const hasCome = report.missingBytes < (peer.missingBytes ?? Infinity);
     if (hasCome || report.state === 'preparing' || report.state === 'storing') {
-      this.calls.noteProgress(nowMs, peer);
+      this.connections.noteProgress(nowMs, peer);
     }
     const wasWaiting = this.isWaitingForRoot(peer);
     peer.state = report.state;
@@ -472,19 +473,19 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const hasNewGap = peer.returnPath.take(nowMs, report.stampMs);
     peer.model.reportGapMs = peer.returnPath.gapMs;
     this.delivery.handleReport(nowMs, peer, report);
-    if (hasNewGap) this.calls.poll(nowMs, peer);
+    if (hasNewGap) this.connections.poll(nowMs, peer);
     // Until it has left the group, what goes there fills its path.
     if (report.hearsGroup && this.delivery.isSlowReceiver(peer)) this.askToLeave(nowMs, peer);
-    if (!wasWaiting && this.isWaitingForRoot(peer)) this.calls.call(nowMs, peer);
+    if (!wasWaiting && this.isWaitingForRoot(peer)) this.connections.sendRequest(nowMs, peer);
   }
 
   private askToLeave(nowMs: TimeMs, peer: SessionPeer): void {
-    if (nowMs - peer.polledAtMs >= callTiming.firstMs) this.calls.poll(nowMs, peer);
+    if (nowMs - peer.polledAtMs >= retryTiming.firstMs) this.connections.poll(nowMs, peer);
   }
 
   private handleNodesRequest(nowMs: TimeMs, peer: SessionPeer, request: NodesRequest): void {
     if (!this.delivery.isRead) return;
-    this.calls.noteProgress(nowMs, peer);
+    this.connections.noteProgress(nowMs, peer);
     const { height, firstNode } = request;
     const count = Math.min(request.count, maxNodesPerMessage);
     const digests = this.delivery.tree.nodes(height, firstNode, count);
@@ -500,7 +501,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       ({ status, hearsGroup, isPollDue }) => status === 'active' && !hearsGroup && !isPollDue,
     );
     for (const peer of asked) peer.isPollDue = true;
-    this.calls.callEachFrom(asked, nowMs + callTiming.probeWaitMs / 2);
+    this.connections.scheduleEachFrom(asked, nowMs + retryTiming.probeWaitMs / 2);
   }
 
   // --- The whole
@@ -523,7 +524,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private tryOpenContent(nowMs: TimeMs): void {
     const againAtMs = this.gate.tryOpen(nowMs, this.probe?.answersUntilMs ?? -Infinity);
     if (this.gate.isOpen) this.delivery.openContent();
-    else if (againAtMs !== undefined) this.calls.lookBy(againAtMs);
+    else if (againAtMs !== undefined) this.connections.lookBy(againAtMs);
   }
 
   /** A last word, and its outcome. */

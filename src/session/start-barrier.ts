@@ -1,6 +1,6 @@
 /** When content begins to flow: the first receivers that are ready wait a moment for the others (SESSIONS 3.8). */
 import type { TimeMs } from '../base/machine.js';
-import { callTiming } from '../transfer/config.js';
+import { retryTiming } from '../transfer/config.js';
 import type { SessionPeer } from '../transfer/peer.js';
 
 export class ContentGate {
@@ -37,8 +37,9 @@ export class ContentGate {
     }
     if (!isAnyReady) return undefined;
     this.readyAtMs ??= nowMs;
-    const narrowMs = isAnyNarrow ? callTiming.narrowGraceMs : 0;
-    const graceMs = callTiming.graceMs + narrowMs + callTiming.graceReports * this.reportIntervalMs;
+    const narrowMs = isAnyNarrow ? retryTiming.narrowGraceMs : 0;
+    const graceMs =
+      retryTiming.graceMs + narrowMs + retryTiming.graceReports * this.reportIntervalMs;
     const graceEndsAtMs = this.readyAtMs + graceMs;
     this.opened = !isAnyAwaited || nowMs >= graceEndsAtMs;
     if (this.opened) return undefined;

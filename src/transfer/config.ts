@@ -16,7 +16,7 @@ export const sessionDefaults = {
 } as const;
 
 /** How often the sender repeats what opens a session, and asks who is silent. */
-export const callTiming = {
+export const retryTiming = {
   firstMs: 100,
   growth: 1.6,
   maxMs: 1000,

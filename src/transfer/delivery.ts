@@ -18,7 +18,7 @@ import { burstsAhead } from '../wire/header.js';
 import type { Report } from '../wire/report.js';
 import { BatchEncoder } from './batch.js';
 import { BatchJoiner } from './batch-joiner.js';
-import { callTiming, sessionDefaults } from './config.js';
+import { retryTiming, sessionDefaults } from './config.js';
 import { DigestPass } from './digest-pass.js';
 import { takeGaps, takeGroup, takeSample } from './feedback.js';
 import type { SessionPeer } from './peer.js';
@@ -432,8 +432,8 @@ function awaitsDigest({ isServed, state }: SessionPeer): boolean {
 
 /** When to ask again a receiver that owes a report. */
 function pollAtMs(peer: SessionPeer): TimeMs {
-  const waitMs = Math.max(peer.rtt.timeoutMs, callTiming.pollMs) * 2 ** peer.unansweredPolls;
-  return peer.polledAtMs + Math.min(waitMs, callTiming.maxMs);
+  const waitMs = Math.max(peer.rtt.timeoutMs, retryTiming.pollMs) * 2 ** peer.unansweredPolls;
+  return peer.polledAtMs + Math.min(waitMs, retryTiming.maxMs);
 }
 
 /** How often to look for those who hold up the others. */

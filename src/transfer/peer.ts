@@ -18,7 +18,7 @@ import type { SessionBlock } from './sealed-block.js';
 /** Where a receiver is in a session, or how it ended. */
 export type SessionPeerStatus =
   /** Not heard yet, or not heard any more; it is called again and again. */
-  | 'calling'
+  | 'connecting'
   /** Its key is shown to whoever decides on trust. */
   | 'identifying'
   /** It was offered the object. */
@@ -45,7 +45,7 @@ export interface PeerRateGroup {
 }
 
 export class SessionPeer {
-  status: SessionPeerStatus = 'calling';
+  status: SessionPeerStatus = 'connecting';
   reason: string | undefined;
   /** What it calls itself. */
   selfName: string | undefined;
@@ -112,10 +112,10 @@ export class SessionPeer {
   neededDatagramsSent = 0;
   private neededAtProgress = 0;
   /** When to send it again what was not answered; and for how long to wait then. */
-  callAtMs: TimeMs = 0;
-  callWaitMs = 0;
+  retryAtMs: TimeMs = 0;
+  retryWaitMs = 0;
   /** When what it is to answer was sent, if that was only once: then the answer measures the round trip. */
-  calledAtMs: TimeMs | undefined;
+  requestSentAtMs: TimeMs | undefined;
   /** How often the same step of the opening was repeated; and how many openings were begun in vain. */
   offers = 0;
   handshakes = 0;
@@ -157,7 +157,9 @@ export class SessionPeer {
   get isAwaited(): boolean {
     const { status, unansweredPolls } = this;
     return (
-      status === 'calling' || status === 'offered' || (status === 'active' && unansweredPolls > 0)
+      status === 'connecting' ||
+      status === 'offered' ||
+      (status === 'active' && unansweredPolls > 0)
     );
   }
 

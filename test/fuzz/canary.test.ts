@@ -7,7 +7,7 @@ import { Cookies } from '../../src/security/cookies.js';
 import { IncomingHandshakes } from '../../src/security/incoming-handshakes.js';
 import { SecureChannel } from '../../src/security/secure-channel.js';
 import { Sender } from '../../src/sender.js';
-import { ReceiverCalls } from '../../src/session/connections.js';
+import { Connections } from '../../src/session/connections.js';
 import { IncomingSession } from '../../src/session/incoming-session.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
 import { SessionSender } from '../../src/session/sender.js';
@@ -147,10 +147,10 @@ notices('a sender that never gives anybody up', {
   within: 60,
   plant: () =>
     replace(
-      ReceiverCalls.prototype,
+      Connections.prototype,
       'handleDue',
-      function (this: ReceiverCalls, nowMs: TimeMs, peer: MessageArguments[1]) {
-        this.call(nowMs, peer, 'again');
+      function (this: Connections, nowMs: TimeMs, peer: MessageArguments[1]) {
+        this.sendRequest(nowMs, peer, 'again');
       },
     ),
 });

@@ -3,7 +3,7 @@ import t from 'tap';
 import type { TimeMs, Transmit } from '../../src/base/machine.js';
 import { Verification } from '../../src/object/verification.js';
 import { BlockSeal } from '../../src/security/block-seal.js';
-import { ReceiverCalls } from '../../src/session/connections.js';
+import { Connections } from '../../src/session/connections.js';
 import { IncomingSession } from '../../src/session/incoming-session.js';
 import { SessionSender } from '../../src/session/sender.js';
 import { Simulation } from '../../src/simulator/simulation.js';
@@ -180,7 +180,7 @@ notices('delivery that forgets those who fell silent', {
     const { handleChange, handleReport } = Delivery.prototype;
     const restores = [
       replace(Delivery.prototype, 'handleChange', function (this: Delivery, peer: SessionPeer) {
-        if (peer.status === 'calling') silent.add(peer);
+        if (peer.status === 'connecting') silent.add(peer);
         handleChange.call(this, peer);
       }),
       replace(
@@ -199,7 +199,7 @@ notices('delivery that forgets those who fell silent', {
 
 notices('a sender that never polls', {
   expected: /lives, called failed/,
-  plant: () => replace(ReceiverCalls.prototype, 'poll', () => true),
+  plant: () => replace(Connections.prototype, 'poll', () => true),
 });
 
 notices('a sender that calls a receiver complete at its first report', {
@@ -249,13 +249,13 @@ notices('a sender that goes on after its end', {
 
 notices('a sender that gives up without a reason', {
   expected: /failed without a reason/,
-  plant: () => replace(ReceiverCalls.prototype, 'silenceReason', () => undefined),
+  plant: () => replace(Connections.prototype, 'silenceReason', () => undefined),
 });
 
 notices('a sender that gives up too late', {
   expected: /is away, failed at \d+ ms/,
   wrapSender: (sender) => {
-    Object.assign(sender['calls']['options'], { giveUpAfterMs: 60_000 });
+    Object.assign(sender['connections']['options'], { giveUpAfterMs: 60_000 });
     return sender;
   },
 });

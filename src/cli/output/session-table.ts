@@ -5,7 +5,7 @@ import type { ViewSize } from './live-view.js';
 import { formatPartOfTable, shownRows } from './table.js';
 
 /** States in the order in which a person wants to see them. */
-const order = ['active', 'offered', 'identifying', 'calling', 'failed', 'refused', 'aborted'];
+const order = ['active', 'offered', 'identifying', 'connecting', 'failed', 'refused', 'aborted'];
 
 /** Lines for the head of the table and for the line about all. */
 const fixedLines = 2;

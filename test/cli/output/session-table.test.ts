@@ -33,7 +33,7 @@ function statusOf(
     lossRatio: 0,
     usesGroup: false,
     // What it calls itself is known once it takes part.
-    ...(status === 'calling' ? {} : { selfName: receiver }),
+    ...(status === 'connecting' ? {} : { selfName: receiver }),
     ...more,
   };
 }
@@ -47,16 +47,16 @@ t.test('a row says what a person wants to know of a receiver', async (t) => {
   const lines = sessionTable(
     [
       statusOf('10.0.0.1', 'active', 500_000, held),
-      statusOf('lab:7000', 'calling', 0, { activity: 'calling', elapsedMs: 0 }),
+      statusOf('lab:7000', 'connecting', 0, { activity: 'connecting', elapsedMs: 0 }),
     ],
     1_000_000,
     3000,
     { columns: 80, lines: 23 },
   );
   t.same(lines, [
-    'receiver  state      here  goodput   loss  rtt',
-    '10.0.0.1  receiving  50%   250 kB/s  1.2%  0.5 ms',
-    'lab:7000  calling    0%    -         0%    -',
+    'receiver  state       here  goodput   loss  rtt',
+    '10.0.0.1  receiving   50%   250 kB/s  1.2%  0.5 ms',
+    'lab:7000  connecting  0%    -         0%    -',
     '0 of 2 complete, 1.00 MB, 3.00 s, ETA 2.00 s',
   ]);
 });
@@ -65,7 +65,7 @@ t.test('where not all have room, those who are not done are shown', async (t) =>
   const receivers = [
     statusOf('done', 'complete', 100),
     statusOf('gone', 'failed', 20),
-    statusOf('called', 'calling'),
+    statusOf('new', 'connecting'),
     statusOf('fast', 'active', 90),
     statusOf('refused', 'refused'),
     statusOf('slow', 'active', 10),
@@ -77,7 +77,7 @@ t.test('where not all have room, those who are not done are shown', async (t) =>
   // Rows stay where they are: one that jumps cannot be read.
   const tableIn = (lines: number) => sessionTable(receivers, 100, 1000, { columns: 80, lines });
   t.same(firstCells(tableIn(11)), names);
-  const urgent = ['slow', 'fast', 'asked', 'met', 'called', 'gone', 'refused', 'stopped', 'done'];
+  const urgent = ['slow', 'fast', 'asked', 'met', 'new', 'gone', 'refused', 'stopped', 'done'];
   for (let rows = 1; rows < 8; rows++) {
     const shown = names.filter((name) => urgent.slice(0, rows).includes(name));
     t.same(firstCells(tableIn(rows + 3)), [...shown, `and ${9 - rows} more`]);
