@@ -63,7 +63,7 @@ export type SendEvent =
           | 'other-address'
           | 'port-refused'
           | 'silent'
-          | 'put-off'
+          | 'deferred'
           | 'receiver'
           | 'fault'
           | 'done';

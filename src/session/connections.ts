@@ -106,7 +106,7 @@ export class Connections {
       peer.heardAtMs += stoppedMs;
       peer.progressAtMs += stoppedMs;
       if (peer.unreachedSinceMs !== undefined) peer.unreachedSinceMs += stoppedMs;
-      if (peer.putOff !== undefined) peer.putOff.sinceMs += stoppedMs;
+      if (peer.deferral !== undefined) peer.deferral.sinceMs += stoppedMs;
     }
   }
 
@@ -222,7 +222,7 @@ export class Connections {
    */
   noteRefusal(peer: SessionPeer, at: Address, code: RefusalCode): PortRefusedEvent | undefined {
     const reason = peer.addresses.noteRefusal(at, code, receiverProgram);
-    if (reason === undefined || peer.putOff !== undefined) return undefined;
+    if (reason === undefined || peer.deferral !== undefined) return undefined;
     const { giveUpAfterMs: patienceMs } = this.options;
     return { type: 'port-refused', receiver: peer.name, reason, patienceMs };
   }
@@ -234,7 +234,7 @@ export class Connections {
 
   private handleDue(nowMs: TimeMs, peer: SessionPeer): void {
     const { giveUpAfterMs } = this.options;
-    const waitsSinceMs = Math.min(peer.heardAtMs, peer.putOff?.sinceMs ?? Infinity);
+    const waitsSinceMs = Math.min(peer.heardAtMs, peer.deferral?.sinceMs ?? Infinity);
     if (peer.status !== 'identifying' && nowMs - waitsSinceMs >= giveUpAfterMs) {
       this.owner.settleFailed(nowMs, peer, this.silenceReason(peer));
       return;
@@ -321,8 +321,8 @@ export class Connections {
   }
 
   /** What takes the receiver's place is called as in the beginning, while patience with a silent one lasts. */
-  putOff(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
-    peer.putOff ??= { sinceMs: nowMs, reason };
+  defer(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
+    peer.deferral ??= { sinceMs: nowMs, reason };
     peer.status = 'connecting';
     peer.handshake = undefined;
     peer.channel = undefined;
@@ -355,8 +355,10 @@ export class Connections {
   private silenceReason(peer: SessionPeer): string {
     const seconds = this.options.giveUpAfterMs / 1000;
     const refusal = peer.addresses.describeRefusal(receiverProgram);
-    if (peer.putOff !== undefined) {
-      return refusal === undefined ? peer.putOff.reason : `${peer.putOff.reason}; now ${refusal}`;
+    if (peer.deferral !== undefined) {
+      return refusal === undefined
+        ? peer.deferral.reason
+        : `${peer.deferral.reason}; now ${refusal}`;
     }
     if (peer.otherVersion !== undefined) {
       return `speaks version ${peer.otherVersion} of the protocol; bring both sides to the same release`;

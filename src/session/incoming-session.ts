@@ -643,7 +643,7 @@ export class IncomingSession {
     const { result } = this;
     assert(result !== undefined, 'the outcome is known');
     const reason = result.reason ?? '';
-    if (result.status === 'refused') this.tell({ kind: 'refuse', reason, isPassing: false });
+    if (result.status === 'refused') this.tell({ kind: 'refuse', reason, isTemporary: false });
     else this.tell({ ...this.doneFigures(), isComplete: result.status === 'complete', reason });
     this.repeatLater(nowMs);
   }

@@ -49,7 +49,7 @@ export function lossRatioOf(lost: number, received: number): number {
 function activityOf(peer: SessionPeer, isConfirmed: boolean): string {
   switch (peer.status) {
     case 'connecting':
-      if (peer.putOff !== undefined) return 'waiting for its restart';
+      if (peer.deferral !== undefined) return 'waiting for its restart';
       if (peer.addresses.isRefused) return 'port refused, retrying';
       return peer.isHeard ? 'silent, retrying' : 'connecting';
     case 'identifying':

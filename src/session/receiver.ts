@@ -292,7 +292,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       } else if (sameAs !== packet.receiver) {
         // It is called by two of its addresses, and served by one.
         const reason = 'is called by another of its addresses already';
-        const refusal = encodeMessage({ kind: 'refuse', reason, isPassing: false, sameAs });
+        const refusal = encodeMessage({ kind: 'refuse', reason, isTemporary: false, sameAs });
         this.handshakes.refuse(nowMs, packet, from, channel.seal(refusal));
       } else {
         known.rechannel(nowMs, channel, from);
@@ -303,10 +303,10 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     const reason = distrust ?? this.refusal;
     if (reason !== undefined) {
       this.faults.add(distrust === undefined ? 'no-room' : 'untrusted', from, bytes);
-      const isPassing = distrust === undefined && this.isDraining;
+      const isTemporary = distrust === undefined && this.isDraining;
       const cause = distrust === undefined ? 'no-room' : 'untrusted';
-      if (!isPassing) this.reportTurnedAway(nowMs, from, senderKey, cause, reason);
-      const refusal = encodeMessage({ kind: 'refuse', reason, isPassing });
+      if (!isTemporary) this.reportTurnedAway(nowMs, from, senderKey, cause, reason);
+      const refusal = encodeMessage({ kind: 'refuse', reason, isTemporary });
       this.handshakes.refuse(nowMs, packet, from, channel.seal(refusal));
       return;
     }

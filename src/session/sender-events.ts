@@ -32,7 +32,7 @@ export type SessionSenderEvent =
   /** A receiver is not waited for any more, though still called. */
   | { readonly type: 'silent'; readonly receiver: string }
   /** A receiver is about to end; it is called until something takes its place, or patience ends. */
-  | { readonly type: 'put-off'; readonly receiver: string; readonly reason: string }
+  | { readonly type: 'deferred'; readonly receiver: string; readonly reason: string }
   /** A receiver answers small datagrams, but seems to get none of the size of data. */
   | { readonly type: 'narrow-path'; readonly receiver: string; readonly index: number }
   | { readonly type: 'receiver'; readonly outcome: SessionReceiverOutcome }

@@ -383,8 +383,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         this.handleAccept(nowMs, peer, message.name);
         return true;
       case 'refuse':
-        if (message.isPassing) {
-          this.putOff(nowMs, peer, message.reason);
+        if (message.isTemporary) {
+          this.defer(nowMs, peer, message.reason);
           return true;
         }
         this.sayBye(peer);
@@ -418,18 +418,18 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     return same === undefined ? reason : `is the same receiver as ${same.name}; name it once`;
   }
 
-  private putOff(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
+  private defer(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
     if (peer.status !== 'offered') return;
-    if (peer.putOff === undefined) {
-      this.events.push({ type: 'put-off', receiver: peer.name, reason });
+    if (peer.deferral === undefined) {
+      this.events.push({ type: 'deferred', receiver: peer.name, reason });
     }
-    this.connections.putOff(nowMs, peer, reason);
+    this.connections.defer(nowMs, peer, reason);
   }
 
   private handleAccept(nowMs: TimeMs, peer: SessionPeer, selfName: string): void {
     if (peer.status !== 'offered') return;
     peer.status = 'active';
-    peer.putOff = undefined;
+    peer.deferral = undefined;
     peer.handshake = undefined;
     peer.selfName = selfName;
     peer.isResponsive = true;

@@ -29,7 +29,7 @@ export class ContentGate {
     let isAnyNarrow = false;
     for (const peer of this.peers) {
       // Who was put off will not be there within that moment.
-      if (peer.isSettled || peer.putOff !== undefined) continue;
+      if (peer.isSettled || peer.deferral !== undefined) continue;
       const { isReady } = peer;
       if (isReady) isAnyReady = true;
       if (!isReady || !(peer.hearsGroup || isGroupSettled)) isAnyAwaited = true;

@@ -58,7 +58,7 @@ export interface DeliveryOwner {
 const generations = { manifest: 0, content: 1 } as const;
 
 /** When to try again to ask a receiver, where too many are asked at once. */
-const pollPutOffMs = 10;
+const pollRetryMs = 10;
 
 /** Who is left behind beyond these shares a rate group with another. */
 const maxCatchUpRateGroups = 8;
@@ -284,7 +284,7 @@ export class Delivery {
         if (!block.isAwaited(peer.index)) continue;
         const isDue = pollAtMs(peer) <= nowMs || peer.polledAtMs < block.sentAtMs;
         const isPut = !isDue || this.owner.poll(nowMs, peer);
-        nextAtMs = Math.min(nextAtMs, isPut ? pollAtMs(peer) : nowMs + pollPutOffMs);
+        nextAtMs = Math.min(nextAtMs, isPut ? pollAtMs(peer) : nowMs + pollRetryMs);
       }
       block.deadlineMs = nextAtMs;
     }

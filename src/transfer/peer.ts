@@ -122,7 +122,7 @@ export class SessionPeer {
   /** It is to be asked for a report when its time comes. */
   isPollDue = false;
   /** It is about to end, and what takes its place is awaited: since when, and in its own words. */
-  putOff: { sinceMs: TimeMs; readonly reason: string } | undefined;
+  deferral: { sinceMs: TimeMs; readonly reason: string } | undefined;
   /** It answered in another version; who says so is not proven. */
   otherVersion: number | undefined;
   polledAtMs: TimeMs = -Infinity;

@@ -44,7 +44,7 @@ export interface Refuse {
   readonly kind: 'refuse';
   readonly reason: string;
   /** It will pass: what takes this receiver's place may take the object. */
-  readonly isPassing: boolean;
+  readonly isTemporary: boolean;
   /** The receiver already takes part in this session under this number: it was called by two addresses. */
   readonly sameAs?: number;
 }
@@ -135,7 +135,7 @@ const kinds: readonly Message['kind'][] = [
 ];
 
 /** How a refusal is meant. */
-const refusals = { final: 0, passing: 1, same: 2 } as const;
+const refusals = { final: 0, temporary: 1, same: 2 } as const;
 
 const pollFlag = { hasBurst: 1, hasTags: 2, leavesGroup: 4 } as const;
 
@@ -165,7 +165,7 @@ export function encodeMessage(message: Message): Uint8Array {
     case 'refuse':
       writer.text(shortened(message.reason));
       if (message.sameAs !== undefined) writer.uint8(refusals.same).uint16(message.sameAs);
-      else writer.uint8(message.isPassing ? refusals.passing : refusals.final);
+      else writer.uint8(message.isTemporary ? refusals.temporary : refusals.final);
       break;
     case 'bye':
       writer.text(shortened(message.reason)).uint8(message.isFinal ? 1 : 0);
@@ -274,10 +274,10 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
 function readRefusal(reader: ByteReader): Refuse {
   const refusal = { kind: 'refuse' as const, reason: readLine(reader) };
   const meaning = reader.uint8();
-  const isPassing = meaning === refusals.passing;
+  const isTemporary = meaning === refusals.temporary;
   return meaning === refusals.same
-    ? { ...refusal, isPassing, sameAs: reader.uint16() }
-    : { ...refusal, isPassing };
+    ? { ...refusal, isTemporary, sameAs: reader.uint16() }
+    : { ...refusal, isTemporary };
 }
 
 function readOffer(reader: ByteReader): Offer | undefined {

@@ -23,7 +23,7 @@ export const pureTests = [
   'security/handshake',
   'session/report',
   'session/outcomes',
-  'session/put-off',
+  'session/deferral',
   'security/secure-channel',
   'endpoint/dialect-switch',
   'transfer/feedback',

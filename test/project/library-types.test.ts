@@ -57,7 +57,7 @@ function describeSent(event: SendEvent): string {
       return `${event.receiver} ${event.address} ${event.insteadOf}`;
     case 'port-refused':
       return `${event.receiver}: ${event.reason} ${event.patienceMs}`;
-    case 'put-off':
+    case 'deferred':
       return `${event.receiver}: ${event.reason}`;
     case 'resize':
       return `${event.mssBytes} ${event.reason}`;

@@ -25,9 +25,9 @@ const offer: Offer = {
 const messages: readonly Message[] = [
   offer,
   { kind: 'accept', name: 'r1' },
-  { kind: 'refuse', reason: 'no room', isPassing: false },
-  { kind: 'refuse', reason: 'about to end', isPassing: true },
-  { kind: 'refuse', reason: 'the same', isPassing: false, sameAs: 65_535 },
+  { kind: 'refuse', reason: 'no room', isTemporary: false },
+  { kind: 'refuse', reason: 'about to end', isTemporary: true },
+  { kind: 'refuse', reason: 'the same', isTemporary: false, sameAs: 65_535 },
   {
     kind: 'report',
     report: {
@@ -106,7 +106,7 @@ t.test('nothing that is told to people acts on a terminal', (t) => {
   t.strictSame(accept, { kind: 'accept', name: told });
   const bye = { kind: 'bye', reason: text, isFinal: false } as const;
   t.strictSame(decodeMessage(encodeMessage(bye)), { kind: 'bye', reason: told, isFinal: false });
-  const refuse = { kind: 'refuse', reason: text, isPassing: false } as const;
+  const refuse = { kind: 'refuse', reason: text, isTemporary: false } as const;
   t.match(decodeMessage(encodeMessage(refuse)), { reason: told });
   const done = { kind: 'done', isComplete: false, ...figures, reason: text } as const;
   t.match(decodeMessage(encodeMessage(done)), { reason: told });
@@ -120,7 +120,7 @@ t.test('texts of any length go in one datagram, shortened', (t) => {
     const long = character.repeat(10_000);
     const all: Message[] = [
       { kind: 'accept', name: long },
-      { kind: 'refuse', reason: long, isPassing: true },
+      { kind: 'refuse', reason: long, isTemporary: true },
       { kind: 'bye', reason: long, isFinal: false },
       { kind: 'done', isComplete: false, ...figures, reason: long },
     ];

@@ -593,15 +593,15 @@ t.test('a drain lets a session end, and puts others off', async (t) => {
   await host.offers(1);
   const drained = host.receiving.drain();
   const reason = 'this receiver is about to end, and takes no new sessions';
-  const putOff: SendEvent[] = [];
+  const deferral: SendEvent[] = [];
   const second = await sendTo([host], [writeRandomFile(folder, 10, 'late')], {
     giveUpAfterMs: 1000,
     onEvent: (event) => {
-      if (event.type === 'put-off') putOff.push(event);
+      if (event.type === 'deferred') deferral.push(event);
     },
   });
   t.match(second.receivers, [{ status: 'failed', reason }], 'nothing took its place');
-  t.match(putOff, [{ reason }], 'told once');
+  t.match(deferral, [{ reason }], 'told once');
   t.match((await first).receivers, [{ status: 'complete' }]);
   await drained;
   await host.receiving.closed;

@@ -81,7 +81,7 @@ export class SendOutput {
         if (isVerbose && !output.isJson)
           output.warn(`${event.receiver}: silent; it is called again`);
         break;
-      case 'put-off': {
+      case 'deferred': {
         const { receiver, reason } = event;
         output.json({ event: 'WAITING', receiver, reason });
         if (!output.isJson) output.warn(`${receiver}: ${reason}; it is called until it is back`);

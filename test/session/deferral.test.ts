@@ -36,7 +36,7 @@ function createSender(giveUpAfterMs: number): SessionSender {
 }
 
 interface Told {
-  readonly putOffs: string[];
+  readonly deferrals: string[];
   readonly connects: number[];
   /** When a hello came to a receiver that was about to end. */
   readonly hellosAtMs: number[];
@@ -52,7 +52,7 @@ function run(
   receiverAt: (nowMs: number) => SessionReceiver | undefined,
 ): Told {
   const told: Told = {
-    putOffs: [],
+    deferrals: [],
     connects: [],
     hellosAtMs: [],
     outcome: undefined,
@@ -72,7 +72,7 @@ function run(
       }
       if (event.type === 'identify') sender.trust(nowMs, event.index);
       if (event.type === 'check-source') sender.confirmSource(nowMs);
-      if (event.type === 'put-off') told.putOffs.push(event.reason);
+      if (event.type === 'deferred') told.deferrals.push(event.reason);
       if (event.type === 'connect') told.connects.push(nowMs);
       if (event.type === 'receiver') told.outcome = event.outcome;
     }
@@ -114,7 +114,7 @@ t.test('what takes its place is called once a second, and gets the object', (t) 
     nowMs < 10_000 ? old : nowMs < 12_000 ? undefined : next,
   );
   t.match(told.outcome, { status: 'complete', selfName: 'next' });
-  t.same(told.putOffs, [reason], 'told once');
+  t.same(told.deferrals, [reason], 'told once');
   t.ok(told.hellosAtMs.length >= 8 && told.hellosAtMs.length <= 12, told.hellosAtMs.join());
   const [connectedAtMs = 0] = told.connects;
   t.ok(connectedAtMs >= 12_000 && connectedAtMs < 13_500, `taken in at ${connectedAtMs} ms`);
@@ -148,7 +148,7 @@ t.test('what is left without a word goes on with what takes its place', (t) => {
     return hasLeft ? next : old;
   });
   t.match(told.outcome, { status: 'complete', selfName: 'next' });
-  t.same(told.putOffs, []);
+  t.same(told.deferrals, []);
   t.end();
 });
 
@@ -159,6 +159,6 @@ t.test('while it ends, its sessions go on', (t) => {
     return receiver;
   });
   t.match(told.outcome, { status: 'complete', selfName: 'old' });
-  t.same(told.putOffs, []);
+  t.same(told.deferrals, []);
   t.end();
 });
