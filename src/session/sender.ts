@@ -36,7 +36,7 @@ import type {
 } from './sender-events.js';
 import type { SessionSenderOptions } from './sender-options.js';
 import { agreeTerms, createOffer } from './sender-options.js';
-import { ContentGate } from './start-barrier.js';
+import { StartBarrier } from './start-barrier.js';
 
 type Phase = 'open' | 'checking' | 'confirmed' | 'done';
 
@@ -55,7 +55,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Undefined where there is no group. */
   private readonly probe: GroupProbe | undefined;
   private readonly connections: Connections;
-  private readonly gate: ContentGate;
+  private readonly startBarrier: StartBarrier;
   private readonly events = new Queue<SessionSenderEvent>();
   private readonly controls = new Queue<Transmit>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
@@ -87,7 +87,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         new SessionPeer(index, name, address, rttLimits, otherAddresses),
     );
     this.unsettledCount = this.peers.length;
-    this.gate = new ContentGate(this.peers, reportIntervalMs);
+    this.startBarrier = new StartBarrier(this.peers, reportIntervalMs);
     this.delivery = new Delivery(
       {
         session: this.session,
@@ -178,7 +178,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** Whether content may have left: from then on, its segments stay as they are. */
   get hasOpenedContent(): boolean {
-    return this.gate.isOpen;
+    return this.startBarrier.isOpen;
   }
 
   /** Goes on without this receiver. */
@@ -496,7 +496,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private sendProbe(nowMs: TimeMs, probe: GroupProbe): void {
     const { transmit, isLast } = probe.take(nowMs);
     this.controls.push(transmit);
-    if (!isLast || this.gate.isOpen) return;
+    if (!isLast || this.startBarrier.isOpen) return;
     const asked = this.peers.filter(
       ({ status, hearsGroup, isPollDue }) => status === 'active' && !hearsGroup && !isPollDue,
     );
@@ -514,16 +514,16 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       this.events.push({ type: 'done', result: this.result(nowMs) });
       return;
     }
-    if (!this.gate.isOpen) this.tryOpenContent(nowMs);
-    if (this.phase === 'open' && this.gate.isOpen && this.delivery.isRead) {
+    if (!this.startBarrier.isOpen) this.tryOpenContent(nowMs);
+    if (this.phase === 'open' && this.startBarrier.isOpen && this.delivery.isRead) {
       this.phase = 'checking';
       this.events.push({ type: 'check-source' });
     }
   }
 
   private tryOpenContent(nowMs: TimeMs): void {
-    const againAtMs = this.gate.tryOpen(nowMs, this.probe?.answersUntilMs ?? -Infinity);
-    if (this.gate.isOpen) this.delivery.openContent();
+    const againAtMs = this.startBarrier.tryOpen(nowMs, this.probe?.answersUntilMs ?? -Infinity);
+    if (this.startBarrier.isOpen) this.delivery.openContent();
     else if (againAtMs !== undefined) this.connections.lookBy(againAtMs);
   }
 

@@ -3,7 +3,7 @@ import type { TimeMs } from '../base/machine.js';
 import { retryTiming } from '../transfer/config.js';
 import type { SessionPeer } from '../transfer/peer.js';
 
-export class ContentGate {
+export class StartBarrier {
   private opened = false;
   /** Since when there is a receiver that could be sent content. */
   private readyAtMs: TimeMs | undefined;
