@@ -16,7 +16,7 @@ import type { RefusalCode } from './base/refusal.js';
 import { senderDefaults } from './classic/config.js';
 import type { GoBackRules } from './classic/go-back.js';
 import { goBack } from './classic/go-back.js';
-import { Patience } from './classic/liveness.js';
+import { LivenessTimeout } from './classic/liveness.js';
 import { describeToSender } from './classic/odd-answers.js';
 import type { PeerStatus } from './classic/peer.js';
 import { Peer } from './classic/peer.js';
@@ -86,7 +86,7 @@ export class Sender implements Machine<SenderEvent> {
     handleDeadline: (nowMs, block) => this.handleDeadline(nowMs, block),
     beginRound: (block, receivers) => this.beginRound(block, receivers),
   };
-  private readonly patience: Patience;
+  private readonly liveness: LivenessTimeout;
   private readonly events = new Queue<SenderEvent>();
   private readonly farewells = new Queue<Transmit>();
   /** Receivers to ask what they are. */
@@ -126,14 +126,14 @@ export class Sender implements Machine<SenderEvent> {
     this.peerByAddress = new PeerAddresses(this.peers);
     this.activeCount = this.peers.length;
     this.unprovenCount = this.peers.length;
-    this.patience = new Patience(giveUpAfterMs, this.peers);
+    this.liveness = new LivenessTimeout(giveUpAfterMs, this.peers);
     this.flight = new Rounds(this.peers.length, () => new Block(this.peers.length), {
       isUninterrupted: false,
       batchLimit: () => 1,
       transmit: (nowMs, block, receiver, low, high) =>
         this.transmitSegment(nowMs, at(this.peers, receiver), block, lastBit(low, high)),
       timeoutMs: (_nowMs, block) => this.roundTimeoutMs(block),
-      hearsGroup: () => false,
+      isMulticastReachable: () => false,
     });
     this.window = this.flight.window;
     this.openBlocks();
@@ -201,8 +201,8 @@ export class Sender implements Machine<SenderEvent> {
     }
     const reason = peer.addresses.noteRefusal(at, code, 'p2mpserver');
     if (reason === undefined) return;
-    const { limitMs: patienceMs } = this.patience;
-    this.events.push({ type: 'port-refused', receiver: peer.name, reason, patienceMs });
+    const { limitMs: livenessTimeoutMs } = this.liveness;
+    this.events.push({ type: 'port-refused', receiver: peer.name, reason, livenessTimeoutMs });
   }
 
   /** Stops here: tells every unfinished receiver (PROTOCOL 5.6) and ends with `done`. */
@@ -245,8 +245,8 @@ export class Sender implements Machine<SenderEvent> {
 
   handleTimeout(nowMs: TimeMs): void {
     if (this.phase === 'done') return;
-    this.patience.forgiveStoppedTime(nowMs, this.pollTimeout() ?? nowMs);
-    for (const peer of this.patience.takeExhausted(nowMs)) this.giveUpOn(nowMs, peer);
+    this.liveness.forgiveStoppedTime(nowMs, this.pollTimeout() ?? nowMs);
+    for (const peer of this.liveness.takeExpired(nowMs)) this.giveUpOn(nowMs, peer);
     goBack(nowMs, this.window, this.peers, this.goBackRules);
     this.advance(nowMs);
   }
@@ -267,8 +267,8 @@ export class Sender implements Machine<SenderEvent> {
 
   pollTimeout(): TimeMs | undefined {
     if (this.phase === 'done') return undefined;
-    const patienceMs = this.patience.dueAtMs ?? Infinity;
-    const earliestMs = Math.min(patienceMs, this.flight.earliestDeadlineMs ?? Infinity);
+    const livenessAtMs = this.liveness.dueAtMs ?? Infinity;
+    const earliestMs = Math.min(livenessAtMs, this.flight.earliestDeadlineMs ?? Infinity);
     return earliestMs === Infinity ? undefined : earliestMs;
   }
 
@@ -326,7 +326,7 @@ export class Sender implements Machine<SenderEvent> {
       if (peer.pendingBlocks === 0) peer.waitingSinceMs = nowMs;
       peer.pendingBlocks++;
     }
-    this.patience.begin(nowMs);
+    this.liveness.begin(nowMs);
     this.beginRound(block);
   }
 
@@ -403,7 +403,7 @@ export class Sender implements Machine<SenderEvent> {
     for (const peer of this.peers) {
       // Of an empty file, the end is all there is to acknowledge: nothing is known without it.
       if (!block.isPending(peer.index) || peer.ackedSegments === 0) continue;
-      if (nowMs - peer.waitingSinceMs < senderDefaults.endPatienceMs) continue;
+      if (nowMs - peer.waitingSinceMs < senderDefaults.endMarkerTimeoutMs) continue;
       if (peer.isAnsweringEnd) peer.isAnsweringEnd = false;
       else this.endedUnconfirmed(nowMs, peer);
     }
@@ -499,7 +499,7 @@ export class Sender implements Machine<SenderEvent> {
     if (this.phase === 'ending' && peer.ackedSegments > 0) {
       this.endedUnconfirmed(nowMs, peer);
     } else {
-      this.settle(nowMs, peer, 'failed', this.patience.reason(peer, this.geometry.segmentCount));
+      this.settle(nowMs, peer, 'failed', this.liveness.reason(peer, this.geometry.segmentCount));
     }
   }
 
@@ -545,7 +545,7 @@ export class Sender implements Machine<SenderEvent> {
     if (this.activeCount === 0) {
       this.phase = 'done';
       this.window.clear();
-      this.patience.end();
+      this.liveness.end();
       this.settledAtMs = Math.max(this.settledAtMs, this.startedAtMs ?? nowMs);
       this.events.push({ type: 'done', result: this.result() });
     } else if (this.phase === 'data' && this.window.length === 0) {

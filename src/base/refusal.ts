@@ -13,7 +13,7 @@ export interface PortRefusedEvent {
   readonly receiver: string;
   readonly reason: string;
   /** How long a silent receiver is waited for. */
-  readonly patienceMs: number;
+  readonly livenessTimeoutMs: number;
 }
 
 /** @param program what should run there */

@@ -43,7 +43,7 @@ export const senderDefaults = {
   /** Rounds in which the end marker is sent; all data is acknowledged by then (PROTOCOL 5.3). */
   endRounds: 8,
   /** And for at least this long: a disk may be slow to make the file durable. */
-  endPatienceMs: 1000,
+  endMarkerTimeoutMs: 1000,
   /** Copies of the abort marker that go to each unfinished receiver (PROTOCOL 5.6). */
   abortCopies: 3,
   /** ACKs of the next number, with no proper one among them, that convict a receiver (PROTOCOL 6.4). */

@@ -128,10 +128,10 @@ export class IncomingTransfer {
   /** When silence will end the transfer. */
   idleAtMs(idleTimeoutMs: number): TimeMs {
     const { shortTailTimeoutMs } = receiverDefaults;
-    const patienceMs = this.isLastShort
+    const timeoutMs = this.isLastShort
       ? Math.min(shortTailTimeoutMs, idleTimeoutMs)
       : idleTimeoutMs;
-    return this.lastHeardMs + patienceMs;
+    return this.lastHeardMs + timeoutMs;
   }
 }
 

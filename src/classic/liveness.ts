@@ -3,7 +3,7 @@ import type { TimeMs } from '../base/machine.js';
 import { stoppedTimeMs } from '../base/machine.js';
 import type { Peer } from './peer.js';
 
-export class Patience {
+export class LivenessTimeout {
   private checkAtMs: TimeMs | undefined;
 
   constructor(
@@ -37,18 +37,18 @@ export class Patience {
   }
 
   /** The receivers to give up on now. */
-  takeExhausted(nowMs: TimeMs): Peer[] {
+  takeExpired(nowMs: TimeMs): Peer[] {
     if (this.checkAtMs === undefined || nowMs < this.checkAtMs) return [];
-    const exhausted: Peer[] = [];
+    const expired: Peer[] = [];
     let nextCheckAtMs: TimeMs | undefined;
     for (const peer of this.peers) {
       if (!peer.isPending) continue;
       const endsAtMs = peer.waitingSinceMs + this.limitMs;
-      if (endsAtMs <= nowMs) exhausted.push(peer);
+      if (endsAtMs <= nowMs) expired.push(peer);
       else nextCheckAtMs = Math.min(nextCheckAtMs ?? endsAtMs, endsAtMs);
     }
     this.checkAtMs = nextCheckAtMs;
-    return exhausted;
+    return expired;
   }
 
   /** Why a receiver was given up on. */

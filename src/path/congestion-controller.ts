@@ -106,7 +106,7 @@ export class RateControl {
   private deliveryNow = 0;
   private rttProbedAtMs: TimeMs = -Infinity;
   /** Until when there was less to send than might be sent. */
-  limitedUntilMs: TimeMs = -Infinity;
+  appLimitedUntilMs: TimeMs = -Infinity;
   /** The longest round trip of the members' opening: what may be under way then goes out over so long. */
   initialRttMs = Infinity;
   /** Since when no queue can last by what is sent here. */
@@ -290,7 +290,7 @@ export class RateControl {
     if (this.capacityNow >= startupGrowth * this.fullRate) {
       this.fullRate = this.capacityNow;
       this.flatRounds = 0;
-    } else if (this.limitedUntilMs < this.roundBeganAtMs) {
+    } else if (this.appLimitedUntilMs < this.roundBeganAtMs) {
       this.flatRounds++;
     }
     return this.flatRounds >= startupRounds || (isCongested && this.flatRounds > 0);

@@ -20,7 +20,7 @@ export interface PathSample {
   readonly sent: number;
   readonly received: number;
   /** Until when the sender itself had less to send than it might. */
-  readonly limitedUntilMs: TimeMs;
+  readonly appLimitedUntilMs: TimeMs;
   /** Since when so little is sent that no queue can last; and whether it is feared that one grows. */
   readonly gentleSinceMs: TimeMs;
   /** Since when a pace is kept; Infinity while none is. */
@@ -203,7 +203,7 @@ export class PathModel {
     const expected = this.leastExpected(sample.sentThroughOver - base.sent);
     const hasQueue = arrivedAtMs - sentAtMs > nearMin * this.minRttMs + nearMinMs;
     const isLimited =
-      sample.limitedUntilMs >= base.sentAtMs ||
+      sample.appLimitedUntilMs >= base.sentAtMs ||
       (!hasQueue && received - base.received >= expected && this.fullAtMs < base.sentAtMs);
     this.latestRate = rate;
     this.currentBest = Math.max(this.currentBest, rate);

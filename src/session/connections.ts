@@ -223,8 +223,8 @@ export class Connections {
   noteRefusal(peer: SessionPeer, at: Address, code: RefusalCode): PortRefusedEvent | undefined {
     const reason = peer.addresses.noteRefusal(at, code, receiverProgram);
     if (reason === undefined || peer.deferral !== undefined) return undefined;
-    const { giveUpAfterMs: patienceMs } = this.options;
-    return { type: 'port-refused', receiver: peer.name, reason, patienceMs };
+    const { giveUpAfterMs: livenessTimeoutMs } = this.options;
+    return { type: 'port-refused', receiver: peer.name, reason, livenessTimeoutMs };
   }
 
   /** Little patience leaves time for a few calls all the same. */
@@ -337,7 +337,7 @@ export class Connections {
     peer.status = 'connecting';
     peer.handshake = undefined;
     peer.unansweredPolls = 0;
-    peer.hearsGroup = false;
+    peer.isMulticastReachable = false;
     this.owner.handleSilence(peer);
     this.sendRequest(nowMs, peer);
   }

@@ -103,7 +103,7 @@ export class IncomingSession {
   private repeatAtMs: TimeMs = Infinity;
   private repeatWaitMs = 0;
   private repeats = 0;
-  private hearsGroup = false;
+  private isMulticastReachable = false;
   private hasLeftGroup = false;
   private badBlocks = 0;
   private damageRepairs = 0;
@@ -216,7 +216,7 @@ export class IncomingSession {
   private leaveGroup(): void {
     if (this.hasLeftGroup) return;
     this.hasLeftGroup = true;
-    this.hearsGroup = false;
+    this.isMulticastReachable = false;
     this.options.emit({ type: 'leave', session: this.session });
   }
 
@@ -357,7 +357,7 @@ export class IncomingSession {
     this.stage = 'receiving';
     this.checkWhole();
     // A probe that is on its way is told of in the same report.
-    const awaitsProbe = this.offer?.groupHost !== '' && !this.hearsGroup;
+    const awaitsProbe = this.offer?.groupHost !== '' && !this.isMulticastReachable;
     this.feedback?.want(awaitsProbe ? nowMs + retryTiming.probeWaitMs : nowMs);
   }
 
@@ -397,8 +397,8 @@ export class IncomingSession {
   handleProbe(nowMs: TimeMs, header: Uint8Array, body: Uint8Array): boolean {
     if (this.seal?.hasTag(header, nothing, body) !== true) return false;
     this.heardAtMs = nowMs;
-    if (!this.hearsGroup && !this.hasLeftGroup) {
-      this.hearsGroup = true;
+    if (!this.isMulticastReachable && !this.hasLeftGroup) {
+      this.isMulticastReachable = true;
       // That is then told with what is held.
       if (!this.isPreparing) this.feedback?.want(nowMs);
     }
@@ -507,7 +507,7 @@ export class IncomingSession {
         latestBurst: feedback.latestBurst,
         heldMs: feedback.heldMs(nowMs),
         stampMs: nowMs - this.startedAtMs,
-        hearsGroup: this.hearsGroup,
+        isMulticastReachable: this.isMulticastReachable,
         wantsTags: reassembler.wantsTags,
         windowBlocks: this.windowBlocks(geometry, reassembler),
         segmentsReceived: reassembler.datagramsReceived,
@@ -724,7 +724,7 @@ export class IncomingSession {
       datagramsLost: segmentsLost,
       lossRatio: lossRatioOf(segmentsLost, datagramsReceived),
       ...(this.rttMs === undefined ? {} : { rttMs: this.rttMs }),
-      usesGroup: this.hearsGroup,
+      usesGroup: this.isMulticastReachable,
       badBlocks: this.badBlocks,
     };
   }

@@ -31,7 +31,7 @@ export function statusOf(
     datagramsLost: peer.segmentsLost,
     lossRatio: lossRatioOf(peer.segmentsLost, peer.segmentsReceived),
     ...(rttMs === undefined ? {} : { rttMs }),
-    usesGroup: peer.hearsGroup,
+    usesGroup: peer.isMulticastReachable,
   };
 }
 

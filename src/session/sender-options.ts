@@ -57,7 +57,7 @@ const maxLabelLength = 100;
 const maxReceivers = 65_535;
 
 /** Report intervals that patience lasts for at least. */
-const patienceReports = 8;
+const livenessTimeoutReports = 8;
 
 /** @throws P2mpError INVALID_ARGUMENT */
 export function agreeTerms(options: SessionSenderOptions): SessionTerms {
@@ -80,7 +80,7 @@ export function agreeTerms(options: SessionSenderOptions): SessionTerms {
     // Many receivers have their turns seldom: that is no silence.
     giveUpAfterMs: Math.max(
       checkGiveUp(options.giveUpAfterMs ?? sessionDefaults.giveUpAfterMs),
-      patienceReports * reportIntervalMs,
+      livenessTimeoutReports * reportIntervalMs,
     ),
     spacingMs: 1000 / reportsPerSec,
     pollsPerSec: reportsPerSec * (1 - turnShare),

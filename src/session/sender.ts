@@ -475,7 +475,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.delivery.handleReport(nowMs, peer, report);
     if (hasNewGap) this.connections.poll(nowMs, peer);
     // Until it has left the group, what goes there fills its path.
-    if (report.hearsGroup && this.delivery.isSlowReceiver(peer)) this.askToLeave(nowMs, peer);
+    if (report.isMulticastReachable && this.delivery.isSlowReceiver(peer))
+      this.askToLeave(nowMs, peer);
     if (!wasWaiting && this.isWaitingForRoot(peer)) this.connections.sendRequest(nowMs, peer);
   }
 
@@ -498,7 +499,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.controls.push(transmit);
     if (!isLast || this.startBarrier.isOpen) return;
     const asked = this.peers.filter(
-      ({ status, hearsGroup, isPollDue }) => status === 'active' && !hearsGroup && !isPollDue,
+      ({ status, isMulticastReachable, isPollDue }) =>
+        status === 'active' && !isMulticastReachable && !isPollDue,
     );
     for (const peer of asked) peer.isPollDue = true;
     this.connections.scheduleEachFrom(asked, nowMs + retryTiming.probeWaitMs / 2);

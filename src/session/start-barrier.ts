@@ -32,7 +32,7 @@ export class StartBarrier {
       if (peer.isSettled || peer.deferral !== undefined) continue;
       const { isReady } = peer;
       if (isReady) isAnyReady = true;
-      if (!isReady || !(peer.hearsGroup || isGroupSettled)) isAnyAwaited = true;
+      if (!isReady || !(peer.isMulticastReachable || isGroupSettled)) isAnyAwaited = true;
       if (peer.handshake?.isBeingProbed) isAnyNarrow = true;
     }
     if (!isAnyReady) return undefined;

@@ -347,8 +347,8 @@ export class Delivery {
     peer.rateGroup = isRoom
       ? this.addRateGroup()
       : at(this.rateGroups, 1 + (peer.index % maxCatchUpRateGroups));
-    if (peer.hearsGroup) {
-      peer.hearsGroup = false;
+    if (peer.isMulticastReachable) {
+      peer.isMulticastReachable = false;
       this.owner.poll(nowMs, peer);
     }
     peer.model.restart();

@@ -11,7 +11,7 @@ import type { SessionBlock } from './sealed-block.js';
 const leastQueueMs = 10;
 
 /** Reports in a row without anything new, though the group was sent to: it does not reach there. */
-const barrenReports = 4;
+const maxStalledMulticastReports = 4;
 
 /**
  * What became of the datagrams that had been sent there by then.
@@ -24,14 +24,14 @@ export function takeSample(
   lastBurst: number | undefined,
 ): void {
   peer.segmentsLost = report.segmentsLost;
-  const { rateGroup, unicastLog, hearsGroup } = peer;
+  const { rateGroup, unicastLog, isMulticastReachable } = peer;
   const { throughBurst, latestBurst, heldMs } = report;
   if (latestBurst === undefined || lastBurst === undefined || rateGroup === undefined) return;
   // A burst that is not sent yet was made up.
   if (burstsAhead(lastBurst, latestBurst) < 0) return;
   const { groupLog, control } = rateGroup;
   const sentThrough = (burst: number) =>
-    unicastLog.totalThrough(burst) + (hearsGroup ? groupLog.totalThrough(burst) : 0);
+    unicastLog.totalThrough(burst) + (isMulticastReachable ? groupLog.totalThrough(burst) : 0);
   if (throughBurst !== undefined && burstsAhead(lastBurst, throughBurst) >= 0) {
     peer.unicastOver = Math.max(peer.unicastOver, unicastLog.totalThrough(throughBurst));
     peer.groupOver = Math.max(peer.groupOver, groupLog.totalThrough(throughBurst));
@@ -39,7 +39,7 @@ export function takeSample(
   }
   const sentAtMs = Math.max(
     unicastLog.sentAtMs(latestBurst) ?? -Infinity,
-    (hearsGroup ? groupLog.sentAtMs(latestBurst) : undefined) ?? -Infinity,
+    (isMulticastReachable ? groupLog.sentAtMs(latestBurst) : undefined) ?? -Infinity,
   );
   const toldAtMs = nowMs - heldMs;
   if (sentAtMs === -Infinity || toldAtMs < sentAtMs) return;
@@ -49,12 +49,12 @@ export function takeSample(
     nowMs,
     arrivedAtMs,
     sentAtMs,
-    beganAtMs: Math.min(unicastLog.beganAtMs, hearsGroup ? groupLog.beganAtMs : Infinity),
+    beganAtMs: Math.min(unicastLog.beganAtMs, isMulticastReachable ? groupLog.beganAtMs : Infinity),
     sentThroughLatest: sentThrough(latestBurst),
     sentThroughOver: sentThrough(throughBurst ?? latestBurst),
-    sent: unicastLog.total + (hearsGroup ? groupLog.total : 0),
+    sent: unicastLog.total + (isMulticastReachable ? groupLog.total : 0),
     received: report.segmentsReceived,
-    limitedUntilMs: control.limitedUntilMs,
+    appLimitedUntilMs: control.appLimitedUntilMs,
     gentleSinceMs: control.gentleSinceMs,
     pacedSinceMs: control.pacedSinceMs,
     isGrowing: control.state === 'startup',
@@ -85,17 +85,17 @@ export function takeGroup(
   const byGroup = report.segmentsReceived - (peer.unicastLog.total - peer.unicastBase);
   if (byGroup > peer.receivedByGroup) {
     peer.receivedByGroup = byGroup;
-    peer.barrenGroupReports = 0;
+    peer.stalledMulticastReports = 0;
   } else if (report.state === 'receiving' && groupDatagramsSent > peer.groupSentAtReport) {
-    peer.barrenGroupReports++;
+    peer.stalledMulticastReports++;
   }
   peer.groupSentAtReport = groupDatagramsSent;
-  if (peer.barrenGroupReports >= barrenReports) peer.isGroupLost = true;
+  if (peer.stalledMulticastReports >= maxStalledMulticastReports) peer.isGroupLost = true;
   if (report.segmentsReceived > peer.segmentsReceived) peer.noteArrival();
   peer.segmentsReceived = report.segmentsReceived;
-  const hearsGroup = mayHear && report.hearsGroup && !peer.isGroupLost;
-  if (hearsGroup === peer.hearsGroup) return;
-  peer.hearsGroup = hearsGroup;
+  const isMulticastReachable = mayHear && report.isMulticastReachable && !peer.isGroupLost;
+  if (isMulticastReachable === peer.isMulticastReachable) return;
+  peer.isMulticastReachable = isMulticastReachable;
   // What goes to the group counts from now on, or no longer.
   peer.groupOver = peer.rateGroup?.groupLog.total ?? 0;
   peer.model.restart();

@@ -67,7 +67,7 @@ export class SessionPeer {
   receivedBytes = 0;
   state: ReceiverState = 'preparing';
   windowBlocks = Infinity;
-  hearsGroup = false;
+  isMulticastReachable = false;
   wantsTags = false;
   segmentsReceived = 0;
   segmentsLost = 0;
@@ -75,7 +75,7 @@ export class SessionPeer {
   unreachedSinceMs: TimeMs | undefined;
   private neededAtArrival = 0;
   /** Reports in a row without anything new, and whether that showed that the group does not reach it. */
-  barrenGroupReports = 0;
+  stalledMulticastReports = 0;
   isGroupLost = false;
   /** Datagrams that had gone to the group when it last reported. */
   groupSentAtReport = 0;

@@ -109,7 +109,7 @@ export class RateGroup implements PeerRateGroup {
       transmit: (nowMs, block, receiver, low, high) =>
         owner.transmit(nowMs, this, block, receiver, low, high),
       timeoutMs: (nowMs, block) => this.endRound(nowMs, block),
-      hearsGroup: (receiver) => (peers[receiver] as SessionPeer).hearsGroup,
+      isMulticastReachable: (receiver) => (peers[receiver] as SessionPeer).isMulticastReachable,
     });
   }
 
@@ -123,9 +123,9 @@ export class RateGroup implements PeerRateGroup {
     this.members = this.options.peers.filter((peer) => peer.rateGroup === this && peer.isServed);
     this.groupMembers = [];
     this.control.initialRttMs = 0;
-    for (const { index, hearsGroup, model } of this.members) {
+    for (const { index, isMulticastReachable, model } of this.members) {
       this.control.initialRttMs = Math.max(this.control.initialRttMs, model.minRttMs);
-      if (hearsGroup) this.groupMembers.push(index);
+      if (isMulticastReachable) this.groupMembers.push(index);
     }
     this.receiverWindowBlocks = this.leastWindowBlocks();
     const places = this.members.length - Math.max(0, this.groupMembers.length - 1);
@@ -313,7 +313,7 @@ export class RateGroup implements PeerRateGroup {
     if (this.isPaced) return undefined;
     const transmit = this.rounds.continueRound(nowMs) ?? this.beginRoundOf(nowMs);
     if (transmit === undefined) return undefined;
-    if (this.isStarved) this.control.limitedUntilMs = nowMs;
+    if (this.isStarved) this.control.appLimitedUntilMs = nowMs;
     this.isStarved = false;
     const { bytes, datagramSizeBytes = bytes.length } = transmit;
     const count = Math.ceil(bytes.length / datagramSizeBytes);
@@ -340,10 +340,10 @@ export class RateGroup implements PeerRateGroup {
     const groupCount = block.countToSend(toGroup, false);
     let total = groupCount;
     let most = 0;
-    for (const { index, hearsGroup } of this.members) {
-      const own = block.countToSend(index, hearsGroup);
+    for (const { index, isMulticastReachable } of this.members) {
+      const own = block.countToSend(index, isMulticastReachable);
       total += own;
-      most = Math.max(most, hearsGroup ? own + groupCount : own);
+      most = Math.max(most, isMulticastReachable ? own + groupCount : own);
     }
     this.roundShare = total === 0 ? 1 : most / total;
     this.headroom = (this.headroom ?? 0) - most;
@@ -381,7 +381,7 @@ export class RateGroup implements PeerRateGroup {
 
   private inFlightOf(peer: SessionPeer): number {
     const unicast = peer.unicastLog.total - peer.unicastOver;
-    return peer.hearsGroup ? unicast + this.groupLog.total - peer.groupOver : unicast;
+    return peer.isMulticastReachable ? unicast + this.groupLog.total - peer.groupOver : unicast;
   }
 
   /** When to look whether something may be sent. */

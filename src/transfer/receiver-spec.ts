@@ -15,6 +15,6 @@ export function checkGiveUp(giveUpAfterMs: number): number {
   if (giveUpAfterMs > 0 && Number.isFinite(giveUpAfterMs)) return giveUpAfterMs;
   throw new P2mpError(
     'INVALID_ARGUMENT',
-    `patience of ${giveUpAfterMs / 1000} s: must be above 0 seconds`,
+    `liveness timeout of ${giveUpAfterMs / 1000} s: must be above 0 seconds`,
   );
 }

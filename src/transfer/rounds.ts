@@ -24,7 +24,7 @@ export interface RoundRules<B extends Block> {
   /** A round has been sent: how long it waits for its answers. */
   timeoutMs(nowMs: TimeMs, block: B): number;
   /** Whether a receiver has what is sent to the group. */
-  hearsGroup(receiver: number): boolean;
+  isMulticastReachable(receiver: number): boolean;
 }
 
 export class Rounds<B extends Block = Block> {
@@ -104,7 +104,7 @@ export class Rounds<B extends Block = Block> {
   private nextFor(nowMs: TimeMs, block: B, receiver: number): Transmit | undefined {
     const { rules } = this;
     const from = block.nextSegment;
-    const isMember = receiver !== toGroup && rules.hearsGroup(receiver);
+    const isMember = receiver !== toGroup && rules.isMulticastReachable(receiver);
     let low = block.lowToSend(receiver, isMember) & ~lowBits(from);
     let high = block.highToSend(receiver, isMember) & ~lowBits(from - 32);
     if ((low | high) === 0) return undefined;

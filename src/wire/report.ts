@@ -30,7 +30,7 @@ export interface Report {
   /** When it left, since the session began there, by its own clock. */
   readonly stampMs: number;
   /** Whether it hears the group. */
-  readonly hearsGroup: boolean;
+  readonly isMulticastReachable: boolean;
   /** Whether each datagram must bear a tag: a block was forged. */
   readonly wantsTags: boolean;
   /** How many blocks it can put together at once. */
@@ -48,13 +48,13 @@ export interface Report {
   readonly gaps: readonly Gap[];
 }
 
-const reportFlag = { hasThrough: 1, hasLatest: 2, hearsGroup: 4, wantsTags: 8 } as const;
+const reportFlag = { hasThrough: 1, hasLatest: 2, isMulticastReachable: 4, wantsTags: 8 } as const;
 
 export function writeReport(writer: ByteWriter, report: Report): void {
   const flags =
     (report.throughBurst === undefined ? 0 : reportFlag.hasThrough) |
     (report.latestBurst === undefined ? 0 : reportFlag.hasLatest) |
-    (report.hearsGroup ? reportFlag.hearsGroup : 0) |
+    (report.isMulticastReachable ? reportFlag.isMulticastReachable : 0) |
     (report.wantsTags ? reportFlag.wantsTags : 0);
   writer.uint8(states.indexOf(report.state)).uint8(flags);
   writer.uint16(report.throughBurst ?? 0).uint16(report.latestBurst ?? 0);
@@ -108,7 +108,7 @@ export function readReport(reader: ByteReader): Report | undefined {
     latestBurst: (flags & reportFlag.hasLatest) === 0 ? undefined : latestBurst,
     heldMs,
     stampMs,
-    hearsGroup: (flags & reportFlag.hearsGroup) !== 0,
+    isMulticastReachable: (flags & reportFlag.isMulticastReachable) !== 0,
     wantsTags: (flags & reportFlag.wantsTags) !== 0,
     windowBlocks,
     segmentsReceived,

@@ -68,8 +68,8 @@ const lies: Readonly<Record<string, Lie>> = {
   'stampMs zero': () => ({ stampMs: 0 }),
   'stampMs most': () => ({ stampMs: 2 ** 42 }),
   'stampMs jumping': ({ stampMs }, i) => ({ stampMs: i % 2 === 0 ? stampMs : 1e9 }),
-  hearsGroup: () => ({ hearsGroup: true }),
-  'hears no group': () => ({ hearsGroup: false }),
+  isMulticastReachable: () => ({ isMulticastReachable: true }),
+  'multicast unreachable': () => ({ isMulticastReachable: false }),
   wantsTags: () => ({ wantsTags: true }),
   'windowBlocks 0': () => ({ windowBlocks: 0 }),
   'windowBlocks most': () => ({ windowBlocks: most }),
@@ -167,7 +167,7 @@ t.test('a flood of reports draws no more datagrams than a few do', (t) => {
     const { blockCount } = geometry;
     const report: Report = {
       ...{ state: 'receiving', throughBurst: undefined, latestBurst: undefined, heldMs: 0 },
-      ...{ stampMs: 0, hearsGroup: false, wantsTags: false, windowBlocks: 64 },
+      ...{ stampMs: 0, isMulticastReachable: false, wantsTags: false, windowBlocks: 64 },
       ...{ segmentsReceived: 0, segmentsLost: 0, missingBytes: sizeBytes, receivedBytes: 0 },
       ...{ firstBlock: 0, describedBlocks: blockCount },
       gaps: [{ kind: 'whole', firstBlock: 0, blockCount }],

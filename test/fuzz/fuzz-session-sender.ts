@@ -374,7 +374,7 @@ class Insider {
         latestBurst: this.received === 0 ? undefined : this.burst,
         heldMs: odd() ? hostileNumber(tape) / 1000 : tape.below(3) / 10,
         stampMs: odd() ? hostileNumber(tape) / 1000 : tape.below(1000),
-        hearsGroup: tape.isOneIn(2),
+        isMulticastReachable: tape.isOneIn(2),
         wantsTags: tape.isOneIn(32),
         windowBlocks: odd() ? hostileNumber(tape) : 100,
         segmentsReceived: odd() ? hostileNumber(tape) : this.received,

@@ -32,7 +32,7 @@ export const pureTests = [
   'attack/insider',
   'attack/trusted-peers',
   'session/messages',
-  'session/patience',
+  'session/liveness',
   'session/joined-datagrams',
   'session/nonces',
   'fuzz/findings',

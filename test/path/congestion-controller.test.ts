@@ -119,7 +119,7 @@ t.test('a source that is slow does not end it', (t) => {
   const course = new Course([member]);
   member.setRate(5);
   for (let i = 0; i < 20; i++) {
-    course.control.limitedUntilMs = course.nowMs + 40;
+    course.control.appLimitedUntilMs = course.nowMs + 40;
     course.round();
   }
   t.equal(course.control.state, 'startup');

@@ -39,7 +39,7 @@ class KnownPath {
         sentThroughOver: this.sent,
         sent: this.sent + sendRate * rttMs,
         received: this.received,
-        limitedUntilMs: isLimited ? this.nowMs + rttMs : -Infinity,
+        appLimitedUntilMs: isLimited ? this.nowMs + rttMs : -Infinity,
         pacedSinceMs: 0,
         gentleSinceMs: isGentle ? sinceMs : Infinity,
         isGrowing: false,

@@ -56,7 +56,7 @@ function describeSent(event: SendEvent): string {
     case 'other-address':
       return `${event.receiver} ${event.address} ${event.insteadOf}`;
     case 'port-refused':
-      return `${event.receiver}: ${event.reason} ${event.patienceMs}`;
+      return `${event.receiver}: ${event.reason} ${event.livenessTimeoutMs}`;
     case 'deferred':
       return `${event.receiver}: ${event.reason}`;
     case 'resize':

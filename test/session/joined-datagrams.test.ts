@@ -471,9 +471,9 @@ t.test('a probe is heard wherever it comes', (t) => {
     // As if it had not been heard before.
     const { take, receivedIn, target, senders } = openSession(setup);
     const session = target.machine.find(senders[0]?.machine.session as number);
-    if (session !== undefined) session['hearsGroup'] = false;
+    if (session !== undefined) session['isMulticastReachable'] = false;
     t.same(take(...parts).faults, {});
-    t.equal(session?.['hearsGroup'], true);
+    t.equal(session?.['isMulticastReachable'], true);
     t.same(receivedIn(), [count(parts)]);
   }
   const { take, receivedIn } = openSession(setup);

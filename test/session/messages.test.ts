@@ -36,7 +36,7 @@ const messages: readonly Message[] = [
       latestBurst: undefined,
       heldMs: 1.5,
       stampMs: 700.25,
-      hearsGroup: true,
+      isMulticastReachable: true,
       wantsTags: false,
       windowBlocks: 4,
       segmentsReceived: 10,

@@ -19,7 +19,7 @@ const report = fc
     latestBurst: burst,
     heldMs: fc.nat(1e9).map((us) => us / 1000),
     stampMs: fc.nat(1e9).map((us) => us / 1000),
-    hearsGroup: fc.boolean(),
+    isMulticastReachable: fc.boolean(),
     wantsTags: fc.boolean(),
     windowBlocks: fc.nat(1e6),
     segmentsReceived: fc.nat(),

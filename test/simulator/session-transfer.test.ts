@@ -834,7 +834,7 @@ t.test('what cannot begin rejects with a code, and sends nothing', async (t) => 
     [{ mssBytes: 63 }, 'INVALID_ARGUMENT', /MSS 63: must be/],
     [{ mssBytes: 65_001 }, 'INVALID_ARGUMENT', /MSS 65001: must be/],
     [{ mssBytes: 1.5 }, 'INVALID_ARGUMENT', /1\.5/],
-    [{ giveUpAfterMs: 0 }, 'INVALID_ARGUMENT', /^patience of 0 s: /],
+    [{ giveUpAfterMs: 0 }, 'INVALID_ARGUMENT', /^liveness timeout of 0 s: /],
     [{ multicast: '1.2.3.4' }, 'INVALID_ARGUMENT', /1\.2\.3\.4: must be auto, never/],
     [{ inputName: 'a/b', paths: ['-'] }, 'INVALID_ARGUMENT', /^a\/b: /],
     [{ paths: [join(folder, 'missing')] }, 'SOURCE_UNREADABLE', /missing: does not exist/],

@@ -224,7 +224,7 @@ notices('a sender that believes that its group reaches everybody', {
       function (this: Delivery, ...args: Parameters<Delivery['handleReport']>) {
         handleReport.apply(this, args);
         const [, peer] = args;
-        peer.hearsGroup = this['options'].group !== undefined;
+        peer.isMulticastReachable = this['options'].group !== undefined;
         peer.rateGroup?.measure();
       },
     );

@@ -145,7 +145,7 @@ t.test('a rate that is set makes batches small', (t) => {
 
 t.test('what several receivers need goes to the group once, and counts once', (t) => {
   const driven = new DrivenRateGroup(3);
-  for (const peer of driven.peers) peer.hearsGroup = true;
+  for (const peer of driven.peers) peer.isMulticastReachable = true;
   driven.rateGroup.measure();
   driven.run(0, 1000);
   t.ok(driven.sent.every(({ receiver }) => receiver === -1));
@@ -205,7 +205,7 @@ t.test('a rate group of its own reads only what is needed', (t) => {
 
 t.test('a block that everybody has before its round is sent is over', (t) => {
   const driven = new DrivenRateGroup(2, { fixedRateBytesPerSec: 1e6 });
-  for (const peer of driven.peers) peer.hearsGroup = true;
+  for (const peer of driven.peers) peer.isMulticastReachable = true;
   driven.rateGroup.measure();
   driven.rateGroup.advance();
   driven.rateGroup.pollTransmit(0);

@@ -38,7 +38,7 @@ function createRounds({
       ended.push(block.index);
       return timeoutMs;
     },
-    hearsGroup: (receiver) => members.includes(receiver),
+    isMulticastReachable: (receiver) => members.includes(receiver),
   });
   const push = (index: number, segmentCount: number, missing: readonly (readonly number[])[]) => {
     const block = rounds.window.push(index, 0, segmentCount);

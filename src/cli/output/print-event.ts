@@ -32,10 +32,10 @@ export function printOtherAddress(output: Output, event: OtherAddressEvent): voi
 
 /** A receiver's port refuses datagrams, and is tried on. */
 export function printPortRefused(output: Output, event: PortRefusedEvent): void {
-  const { type, receiver, reason, patienceMs } = event;
+  const { type, receiver, reason, livenessTimeoutMs } = event;
   output.json({ event: type, receiver, reason });
   if (!output.isJson)
-    output.warn(`${receiver}: ${reason}; still trying for ${patienceMs / 1000} s`);
+    output.warn(`${receiver}: ${reason}; still trying for ${livenessTimeoutMs / 1000} s`);
 }
 
 /** What is likely wrong with a program whose packets are rejected; it is for people who write one. */

@@ -204,7 +204,7 @@ t.test('what cannot begin rejects with a code, and sends nothing', async (t) => 
     [{ mssBytes: 0 }, 'INVALID_ARGUMENT', /^MSS 0: /],
     [{ mssBytes: 65_500 }, 'INVALID_ARGUMENT', /^MSS 65500: /],
     [{ windowBlocks: 0 }, 'INVALID_ARGUMENT', /^window 0: /],
-    [{ giveUpAfterMs: 0 }, 'INVALID_ARGUMENT', /^patience of 0 s: /],
+    [{ giveUpAfterMs: 0 }, 'INVALID_ARGUMENT', /^liveness timeout of 0 s: /],
     [{ timeout: { mode: 'fixed', timeoutMs: -1 } }, 'INVALID_ARGUMENT', /^timeout -1: /],
     [{ path: join(folder, 'missing') }, 'SOURCE_UNREADABLE', /missing: does not exist/],
     [{ servers: [server, nowhere('a'), nowhere('b')] }, 'UNKNOWN_HOST', /^a\.nowhere\.invalid: /],

@@ -53,7 +53,7 @@ export class WriteBehind {
    */
   constructor(
     private readonly writeRun: (run: Run) => Promise<void>,
-    private readonly patienceMs = gatherMs,
+    private readonly gatherTimeoutMs = gatherMs,
   ) {}
 
   /** Resolves once it is written; fails with what the writes of its turn failed with. */
@@ -94,7 +94,7 @@ export class WriteBehind {
 
   private gather(): Promise<void> {
     return new Promise((resolve) => {
-      const { patienceMs } = this;
+      const { gatherTimeoutMs } = this;
       let timer: NodeJS.Timeout | undefined;
       const stop = () => {
         clearTimeout(timer);
@@ -102,8 +102,8 @@ export class WriteBehind {
         resolve();
       };
       this.stopGathering = stop;
-      if (patienceMs === 0) setImmediate(stop);
-      else timer = setTimeout(stop, patienceMs);
+      if (gatherTimeoutMs === 0) setImmediate(stop);
+      else timer = setTimeout(stop, gatherTimeoutMs);
     });
   }
 
