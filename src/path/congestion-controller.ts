@@ -15,7 +15,7 @@ export interface PacedMember {
   readonly inFlight: number;
 }
 
-export interface RateControlOptions {
+export interface CongestionControllerOptions {
   /** Datagrams in a block: what goes out and is reported on as one. */
   readonly blockDatagrams: number;
   readonly datagramSizeBytes: number;
@@ -91,7 +91,7 @@ const leastBytesPerMs = 16;
 const initialPace = 6;
 const leastInitialRttMs = 0.2;
 
-export class RateControl {
+export class CongestionController {
   private phase: ControlState = 'startup';
   /** Of what the model says, since others share the path; until the next probe. */
   private share = 1;
@@ -116,7 +116,7 @@ export class RateControl {
 
   private chance: number;
 
-  constructor(private readonly options: RateControlOptions) {
+  constructor(private readonly options: CongestionControllerOptions) {
     this.chance = options.chance;
   }
 

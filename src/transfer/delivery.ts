@@ -338,7 +338,7 @@ export class Delivery {
     if (slowReceivers.length === 0) return;
     for (const peer of slowReceivers) this.splitOff(nowMs, peer);
     for (const rateGroup of this.rateGroups) rateGroup.measure();
-    this.main.control.restart();
+    this.main.controller.restart();
   }
 
   private splitOff(nowMs: TimeMs, peer: SessionPeer): void {

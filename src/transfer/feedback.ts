@@ -29,7 +29,7 @@ export function takeSample(
   if (latestBurst === undefined || lastBurst === undefined || rateGroup === undefined) return;
   // A burst that is not sent yet was made up.
   if (burstsAhead(lastBurst, latestBurst) < 0) return;
-  const { groupLog, control } = rateGroup;
+  const { groupLog, controller } = rateGroup;
   const sentThrough = (burst: number) =>
     unicastLog.totalThrough(burst) + (isMulticastReachable ? groupLog.totalThrough(burst) : 0);
   if (throughBurst !== undefined && burstsAhead(lastBurst, throughBurst) >= 0) {
@@ -54,10 +54,10 @@ export function takeSample(
     sentThroughOver: sentThrough(throughBurst ?? latestBurst),
     sent: unicastLog.total + (isMulticastReachable ? groupLog.total : 0),
     received: report.segmentsReceived,
-    appLimitedUntilMs: control.appLimitedUntilMs,
-    gentleSinceMs: control.gentleSinceMs,
-    pacedSinceMs: control.pacedSinceMs,
-    isGrowing: control.state === 'startup',
+    appLimitedUntilMs: controller.appLimitedUntilMs,
+    gentleSinceMs: controller.gentleSinceMs,
+    pacedSinceMs: controller.pacedSinceMs,
+    isGrowing: controller.state === 'startup',
   });
 }
 

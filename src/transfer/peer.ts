@@ -5,7 +5,7 @@ import type { TimeMs } from '../base/machine.js';
 import { RangeSet } from '../base/range-set.js';
 import { RttEstimator } from '../base/rtt.js';
 import { CandidateAddresses } from '../path/candidate-addresses.js';
-import type { RateControl } from '../path/congestion-controller.js';
+import type { CongestionController } from '../path/congestion-controller.js';
 import { PathModel } from '../path/path-model.js';
 import { ReturnPath } from '../path/return-path.js';
 import { SentLog } from '../path/sent-bursts.js';
@@ -35,7 +35,7 @@ export interface PeerRateGroup {
   /** The last burst of a round that has been sent whole. */
   readonly lastWholeBurst: number | undefined;
   readonly groupLog: SentLog;
-  readonly control: RateControl;
+  readonly controller: CongestionController;
   readonly rounds: Rounds<SessionBlock>;
   /** Who takes part has changed. */
   measure(): void;

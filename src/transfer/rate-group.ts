@@ -5,7 +5,7 @@
 import type { TimeMs, Transmit } from '../base/machine.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { segmentCountOfBlock } from '../object/geometry.js';
-import { RateControl } from '../path/congestion-controller.js';
+import { CongestionController } from '../path/congestion-controller.js';
 import { Pacer } from '../path/pacer.js';
 import { SentLog } from '../path/sent-bursts.js';
 import { sessionHeaderSizeBytes } from '../wire/header.js';
@@ -58,7 +58,7 @@ const maxBursts = 16_384;
 
 export class RateGroup implements PeerRateGroup {
   readonly rounds: Rounds<SessionBlock>;
-  readonly control: RateControl;
+  readonly controller: CongestionController;
   readonly groupLog = new SentLog();
   /** Served receivers of this rate group that hear the group. */
   groupMembers: number[] = [];
@@ -96,7 +96,7 @@ export class RateGroup implements PeerRateGroup {
     this.isFirstPass = isMain;
     this.maxBlocks = maxBlocks;
     this.awaitedBlocks = new Uint32Array(peers.length);
-    this.control = new RateControl({
+    this.controller = new CongestionController({
       blockDatagrams: geometry.segmentsPerBlock,
       datagramSizeBytes: geometry.mssBytes + sessionHeaderSizeBytes,
       reportIntervalMs,
@@ -122,9 +122,9 @@ export class RateGroup implements PeerRateGroup {
   measure(): void {
     this.members = this.options.peers.filter((peer) => peer.rateGroup === this && peer.isServed);
     this.groupMembers = [];
-    this.control.initialRttMs = 0;
+    this.controller.initialRttMs = 0;
     for (const { index, isMulticastReachable, model } of this.members) {
-      this.control.initialRttMs = Math.max(this.control.initialRttMs, model.minRttMs);
+      this.controller.initialRttMs = Math.max(this.controller.initialRttMs, model.minRttMs);
       if (isMulticastReachable) this.groupMembers.push(index);
     }
     this.receiverWindowBlocks = this.leastWindowBlocks();
@@ -173,7 +173,7 @@ export class RateGroup implements PeerRateGroup {
       member.inFlight = this.inFlightOf(member);
       paced.push(member);
     }
-    this.control.update(nowMs, paced);
+    this.controller.update(nowMs, paced);
   }
 
   /** Something may be needed now that was not before. */
@@ -222,7 +222,7 @@ export class RateGroup implements PeerRateGroup {
 
   private get readAhead(): number {
     if (this.hasFixedRate) return Infinity;
-    const blocks = (this.control.pace * readAheadMs) / this.options.geometry.segmentsPerBlock;
+    const blocks = (this.controller.pace * readAheadMs) / this.options.geometry.segmentsPerBlock;
     return readAheadBlocks + Math.ceil(blocks);
   }
 
@@ -308,16 +308,16 @@ export class RateGroup implements PeerRateGroup {
 
   /** The next batch of this rate group, if its time has come. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    const { isUnpaced } = this.control;
+    const { isUnpaced } = this.controller;
     this.isPaced = !this.hasFixedRate && !isUnpaced && !this.pacer.maySend(nowMs);
     if (this.isPaced) return undefined;
     const transmit = this.rounds.continueRound(nowMs) ?? this.beginRoundOf(nowMs);
     if (transmit === undefined) return undefined;
-    if (this.isStarved) this.control.appLimitedUntilMs = nowMs;
+    if (this.isStarved) this.controller.appLimitedUntilMs = nowMs;
     this.isStarved = false;
     const { bytes, datagramSizeBytes = bytes.length } = transmit;
     const count = Math.ceil(bytes.length / datagramSizeBytes);
-    if (!isUnpaced) this.pacer.handleSent(nowMs, (count * this.roundShare) / this.control.pace);
+    if (!isUnpaced) this.pacer.handleSent(nowMs, (count * this.roundShare) / this.controller.pace);
     return transmit;
   }
 
@@ -358,7 +358,7 @@ export class RateGroup implements PeerRateGroup {
     const { fixedRateBytesPerSec, geometry } = this.options;
     const perMs =
       fixedRateBytesPerSec === undefined
-        ? this.control.pace / this.roundShare
+        ? this.controller.pace / this.roundShare
         : fixedRateBytesPerSec / (1000 * geometry.mssBytes);
     return Math.max(1, Math.floor(perMs * maxBatchMs));
   }
@@ -368,7 +368,7 @@ export class RateGroup implements PeerRateGroup {
     let least = Infinity;
     for (const peer of this.members) {
       if (!this.isPacedBy(peer)) continue;
-      const room = this.control.inFlightLimit(peer.model) - this.inFlightOf(peer);
+      const room = this.controller.inFlightLimit(peer.model) - this.inFlightOf(peer);
       if (room <= 0) peer.model.fullAtMs = nowMs;
       least = Math.min(least, room);
     }

@@ -173,7 +173,7 @@ class SenderUnderFire {
       demand(!Number.isNaN(model.capacity), () => 'a capacity that is no number');
     }
     demand(
-      !Number.isNaN(sender['delivery']['main'].control.pace),
+      !Number.isNaN(sender['delivery']['main'].controller.pace),
       () => 'a pace that is no number',
     );
   }

@@ -1,7 +1,7 @@
 /** The states that a rate group's pace goes through, and what each lets out. */
 import t from 'tap';
 import type { PacedMember } from '../../src/path/congestion-controller.js';
-import { RateControl } from '../../src/path/congestion-controller.js';
+import { CongestionController } from '../../src/path/congestion-controller.js';
 import { PathModel } from '../../src/path/path-model.js';
 
 const blockDatagrams = 45;
@@ -46,7 +46,7 @@ class Member {
 
 /** Round after round, each of a round trip. */
 class Course {
-  readonly control = new RateControl(options);
+  readonly controller = new CongestionController(options);
   nowMs = 0;
   hasShortRtt = true;
 
@@ -59,7 +59,7 @@ class Course {
         model.echoedSentAtMs = this.nowMs;
         if (this.hasShortRtt) model.minRttSeenAtMs = this.nowMs;
       }
-      this.control.update(
+      this.controller.update(
         this.nowMs,
         this.members.map(({ paced }) => paced),
       );
@@ -67,9 +67,9 @@ class Course {
   }
 
   /** Until it is so; @returns in how many rounds */
-  until(state: RateControl['state']): number {
+  until(state: CongestionController['state']): number {
     for (let rounds = 0; rounds < 1000; rounds++) {
-      if (this.control.state === state) return rounds;
+      if (this.controller.state === state) return rounds;
       this.round();
     }
     throw new Error(`never ${state}`);
@@ -81,19 +81,19 @@ function cruising(rate: number) {
   const course = new Course([member]);
   member.setRate(rate);
   course.until('cruise');
-  return { member, course, control: course.control };
+  return { member, course, controller: course.controller };
 }
 
 t.test('before the first report', (t) => {
-  const control = new RateControl(options);
-  t.equal(control.pace, 6, 'the handshake measured nothing');
-  control.initialRttMs = 100;
-  t.equal(control.pace, 6, 'not slower on a long path');
-  control.initialRttMs = 4;
-  t.equal(control.pace, 45, 'four blocks over the round trip');
-  control.initialRttMs = 0.001;
-  t.equal(control.pace, 900, 'with a bound');
-  t.equal(control.inFlightLimit(new PathModel()), 4 * blockDatagrams, 'four blocks under way');
+  const controller = new CongestionController(options);
+  t.equal(controller.pace, 6, 'the handshake measured nothing');
+  controller.initialRttMs = 100;
+  t.equal(controller.pace, 6, 'not slower on a long path');
+  controller.initialRttMs = 4;
+  t.equal(controller.pace, 45, 'four blocks over the round trip');
+  controller.initialRttMs = 0.001;
+  t.equal(controller.pace, 900, 'with a bound');
+  t.equal(controller.inFlightLimit(new PathModel()), 4 * blockDatagrams, 'four blocks under way');
   t.end();
 });
 
@@ -104,12 +104,12 @@ t.test('startup goes on while the rate grows, and ends soon after', (t) => {
   for (let i = 0; i < 8; i++, rate *= 2) {
     member.setRate(rate);
     course.round();
-    t.equal(course.control.state, 'startup');
-    t.ok(Math.abs(course.control.pace - 2.77 * rate) < 1e-9);
+    t.equal(course.controller.state, 'startup');
+    t.ok(Math.abs(course.controller.pace - 2.77 * rate) < 1e-9);
   }
   member.inFlight = 1e6;
   t.equal(course.until('drain'), 3, 'three rounds of no growth');
-  t.ok(course.control.pace < member.model.deliveryRate / 2, 'what piled up is let go of');
+  t.ok(course.controller.pace < member.model.deliveryRate / 2, 'what piled up is let go of');
   t.equal(course.until('cruise'), 3, 'but not for ever');
   t.end();
 });
@@ -119,61 +119,61 @@ t.test('a source that is slow does not end it', (t) => {
   const course = new Course([member]);
   member.setRate(5);
   for (let i = 0; i < 20; i++) {
-    course.control.appLimitedUntilMs = course.nowMs + 40;
+    course.controller.appLimitedUntilMs = course.nowMs + 40;
     course.round();
   }
-  t.equal(course.control.state, 'startup');
+  t.equal(course.controller.state, 'startup');
   t.end();
 });
 
 t.test('cruise, up, down; and the cycle is over with up', (t) => {
-  const { member, course, control } = cruising(10);
-  t.equal(control.pace, 10);
+  const { member, course, controller } = cruising(10);
+  t.equal(controller.pace, 10);
   course.until('up');
-  t.equal(control.pace, 12.5);
+  t.equal(controller.pace, 12.5);
   course.until('down');
   t.equal(member.model.cycles, 1);
-  t.equal(control.pace, 7.5);
+  t.equal(controller.pace, 7.5);
   course.until('cruise');
   t.end();
 });
 
 t.test('it yields to others, and tries again some seconds later', (t) => {
-  const { member, course, control } = cruising(10);
+  const { member, course, controller } = cruising(10);
   course.round();
   const { model } = member;
   model.congestedFromMs = course.nowMs;
   model.congestedAtMs = course.nowMs + 40;
   model.latestRate = 8;
   course.round();
-  t.ok(Math.abs(control.pace - 0.65 * 8) < 1e-9, `${control.pace}`);
-  t.ok(control.gentleSinceMs <= course.nowMs, 'gentle from then on');
+  t.ok(Math.abs(controller.pace - 0.65 * 8) < 1e-9, `${controller.pace}`);
+  t.ok(controller.gentleSinceMs <= course.nowMs, 'gentle from then on');
   const rounds = course.until('up');
   t.ok(rounds >= 70 && rounds <= 115, `${rounds} rounds`);
-  t.equal(control.pace, 12.5, 'all of it');
+  t.equal(controller.pace, 12.5, 'all of it');
   t.end();
 });
 
 t.test('what probing itself costs is no reason to yield', (t) => {
-  const { member, course, control } = cruising(10);
+  const { member, course, controller } = cruising(10);
   course.until('up');
   member.model.congestedFromMs = course.nowMs;
   member.model.congestedAtMs = course.nowMs + 40;
   course.until('cruise');
-  t.equal(control.pace, 10);
+  t.equal(controller.pace, 10);
   t.ok(course.until('up') > 70, 'but to wait');
   t.end();
 });
 
 t.test('it never yields to below its least part', (t) => {
-  const { member, course, control } = cruising(10);
+  const { member, course, controller } = cruising(10);
   for (let i = 0; i < 20; i++) {
     member.model.congestedFromMs = course.nowMs;
     member.model.congestedAtMs = course.nowMs + 40;
     member.model.latestRate = 1;
     course.round();
   }
-  t.ok(Math.abs(control.pace - 3) < 1e-9, `${control.pace}`);
+  t.ok(Math.abs(controller.pace - 3) < 1e-9, `${controller.pace}`);
   t.end();
 });
 
@@ -183,36 +183,44 @@ t.test('the slowest member sets the pace, once its path is proven', (t) => {
   fast.setRate(10);
   slow.setRate(4);
   course.until('cruise');
-  t.equal(course.control.pace, 4);
+  t.equal(course.controller.pace, 4);
   slow.model.rounds = 1;
   course.round();
-  t.equal(course.control.pace, 10, 'a newcomer has shown nothing yet');
+  t.equal(course.controller.pace, 10, 'a newcomer has shown nothing yet');
   t.end();
 });
 
 t.test('without a short round trip for long it looks for one', (t) => {
-  const { course, control } = cruising(10);
+  const { course, controller } = cruising(10);
   course.hasShortRtt = false;
   let wasProbing = 0;
   for (let i = 0; i < 1500; i++) {
     course.round();
-    if (control.state !== 'probe-rtt') continue;
+    if (controller.state !== 'probe-rtt') continue;
     wasProbing++;
-    t.equal(control.pace, 5);
+    t.equal(controller.pace, 5);
   }
   t.ok(wasProbing >= 15 && wasProbing <= 40, `${wasProbing} rounds of 1500`);
   t.end();
 });
 
 t.test('what may be under way', (t) => {
-  const { member, control } = cruising(10);
+  const { member, controller } = cruising(10);
   const { model } = member.paced;
-  t.equal(control.inFlightLimit(model), 2 * 400 + 40, 'two products, and what reports hold back');
+  t.equal(
+    controller.inFlightLimit(model),
+    2 * 400 + 40,
+    'two products, and what reports hold back',
+  );
   member.model.minRttMs = 0.3;
-  t.equal(control.inFlightLimit(model), 3 + 250 + 40, '25 ms on a short path');
+  t.equal(controller.inFlightLimit(model), 3 + 250 + 40, '25 ms on a short path');
   member.setRate(1000);
-  t.equal(control.inFlightLimit(model), 300 + 32 * blockDatagrams + 4000, 'but 32 blocks at most');
+  t.equal(
+    controller.inFlightLimit(model),
+    300 + 32 * blockDatagrams + 4000,
+    'but 32 blocks at most',
+  );
   member.setRate(0.01);
-  t.equal(control.inFlightLimit(model), 4 * blockDatagrams, 'and four at least');
+  t.equal(controller.inFlightLimit(model), 4 * blockDatagrams, 'and four at least');
   t.end();
 });
