@@ -14,8 +14,8 @@ export interface PathSample {
   /** When the first datagram left for there. */
   readonly beganAtMs: TimeMs;
   /** What had been sent there by the end of that burst, and by the end of the last that is over. */
-  readonly sentThroughLatest: number;
-  readonly sentThroughOver: number;
+  readonly sentUpToLargest: number;
+  readonly sentUpToCumulative: number;
   /** What had been sent there by now. */
   readonly sent: number;
   readonly received: number;
@@ -150,7 +150,7 @@ export class PathModel {
     }
     this.takeLoss(sample);
     this.takeDelivery(sample);
-    if (sample.sentThroughLatest < this.roundTarget) return;
+    if (sample.sentUpToLargest < this.roundTarget) return;
     this.rounds++;
     this.roundTarget = sample.sent + 1;
   }
@@ -177,7 +177,7 @@ export class PathModel {
   }
 
   private takeDelivery(sample: PathSample): void {
-    const { arrivedAtMs, sentAtMs, received, sentThroughLatest: sent } = sample;
+    const { arrivedAtMs, sentAtMs, received, sentUpToLargest: sent } = sample;
     const { points } = this;
     // The first report measures from the moment of sending: too little, but something.
     const { beganAtMs } = sample;
@@ -200,7 +200,7 @@ export class PathModel {
     const sendingMs = sentAtMs - base.sentAtMs;
     const rate = (received - base.received) / Math.max(arrivedAtMs - base.arrivedAtMs, sendingMs);
     // Of a burst that is not over, some is still on its way.
-    const expected = this.leastExpected(sample.sentThroughOver - base.sent);
+    const expected = this.leastExpected(sample.sentUpToCumulative - base.sent);
     const hasQueue = arrivedAtMs - sentAtMs > nearMin * this.minRttMs + nearMinMs;
     const isLimited =
       sample.appLimitedUntilMs >= base.sentAtMs ||
@@ -222,9 +222,9 @@ export class PathModel {
    * between.
    */
   private takeLoss(sample: PathSample): void {
-    const { sentThroughLatest, sentThroughOver, received, nowMs, sentAtMs } = sample;
-    const doubt = (sentThroughLatest - sentThroughOver) / 2;
-    const sent = sentThroughLatest - doubt;
+    const { sentUpToLargest, sentUpToCumulative, received, nowMs, sentAtMs } = sample;
+    const doubt = (sentUpToLargest - sentUpToCumulative) / 2;
+    const sent = sentUpToLargest - doubt;
     const point = { sent, received, doubt, roundEnd: sample.sent, begunAtMs: sentAtMs };
     const base = this.lossPoint;
     if (base === undefined) {

@@ -8,7 +8,7 @@ import { burstsAhead } from '../wire/header.js';
 /** Bursts that are remembered at most. */
 const maxEntries = 4096;
 
-export class SentLog {
+export class SentBursts {
   /** Datagrams, all of them. */
   total = 0;
   /** When the first of them left. */
@@ -36,7 +36,7 @@ export class SentLog {
   }
 
   /** Datagrams that were sent up to the end of this burst. */
-  totalThrough(burst: number): number {
+  totalUpTo(burst: number): number {
     const place = this.placeOf(burst);
     return place < 0 ? this.forgottenTotal : (this.totals[place] as number);
   }

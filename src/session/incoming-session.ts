@@ -494,7 +494,7 @@ export class IncomingSession {
     const endBlock = isKnown ? geometry.blockCount : geometry.manifestBlockCount;
     const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
     const { gaps, describedBlocks } = reassembler.list(firstBlock, endBlock, (burst) =>
-      feedback.isThrough(burst),
+      feedback.isCovered(burst),
     );
     // What one message does not hold comes with the next.
     this.reportCursor = describedBlocks < endBlock ? describedBlocks : 0;
@@ -503,9 +503,9 @@ export class IncomingSession {
       kind: 'report',
       report: {
         state,
-        throughBurst: feedback.throughBurst,
-        latestBurst: feedback.latestBurst,
-        heldMs: feedback.heldMs(nowMs),
+        cumulativeBurst: feedback.cumulativeBurst,
+        largestBurst: feedback.largestBurst,
+        ackDelayMs: feedback.ackDelayMs(nowMs),
         stampMs: nowMs - this.startedAtMs,
         isMulticastReachable: this.isMulticastReachable,
         wantsTags: reassembler.wantsTags,

@@ -181,8 +181,8 @@ export class Delivery {
     peer.rateGroup?.takeWindow(peer, report.windowBlocks);
     // Bursts that were not sent yet: somebody makes data up.
     const isMadeUp =
-      report.throughBurst !== undefined &&
-      (this.lastBurst === undefined || burstsAhead(report.throughBurst, this.lastBurst) > 0);
+      report.cumulativeBurst !== undefined &&
+      (this.lastBurst === undefined || burstsAhead(report.cumulativeBurst, this.lastBurst) > 0);
     this.encoder.usesTags ||= report.wantsTags || isMadeUp;
     const { rateGroup } = peer;
     if (rateGroup !== undefined) {
@@ -206,9 +206,9 @@ export class Delivery {
   /** A receiver takes part as if it never had before: it counts from the beginning. */
   handleRestart(peer: SessionPeer): void {
     peer.receivedByGroup = 0;
-    peer.unicastBase = peer.unicastLog.total;
-    peer.unicastOver = peer.unicastLog.total;
-    peer.groupOver = peer.rateGroup?.groupLog.total ?? 0;
+    peer.unicastBase = peer.unicastBursts.total;
+    peer.unicastOver = peer.unicastBursts.total;
+    peer.groupOver = peer.rateGroup?.groupBursts.total ?? 0;
     peer.parts = new Map();
     peer.noteArrival();
     peer.model.restart();
@@ -406,9 +406,9 @@ export class Delivery {
     const transmit = this.encoder.encode(to, block, { low, high, burst });
     if (receiver === toGroup) {
       this.groupDatagramsSent += count;
-      rateGroup.groupLog.add(nowMs, burst, count);
+      rateGroup.groupBursts.add(nowMs, burst, count);
     } else {
-      at(peers, receiver).unicastLog.add(nowMs, burst, count);
+      at(peers, receiver).unicastBursts.add(nowMs, burst, count);
     }
     for (const index of receiver === toGroup ? rateGroup.groupMembers : [receiver]) {
       const peer = at(peers, index);

@@ -22,11 +22,11 @@ const mostEnding = 4096;
 
 export class FeedbackScheduler {
   /** Everything up to this burst has come, or is lost; undefined before the first. */
-  throughBurst: number | undefined;
+  cumulativeBurst: number | undefined;
   /** The highest burst of which anything has come. */
-  latestBurst: number | undefined;
+  largestBurst: number | undefined;
   dueAtMs: TimeMs = Infinity;
-  private latestAtMs: TimeMs = 0;
+  private largestAtMs: TimeMs = 0;
   private reportedAtMs: TimeMs;
   /** One of this receiver's turns; the others are whole intervals before and after. */
   private readonly turnAtMs: TimeMs;
@@ -49,13 +49,13 @@ export class FeedbackScheduler {
 
   /** @param flags of all the datagrams that came together */
   handleBlock(nowMs: TimeMs, burst: number, flags: number): void {
-    const { latestBurst } = this;
-    if (latestBurst === undefined || burstsAhead(burst, latestBurst) > 0) {
+    const { largestBurst } = this;
+    if (largestBurst === undefined || burstsAhead(burst, largestBurst) > 0) {
       // What was sent before it has come, or is lost, or was overtaken.
-      if (latestBurst !== undefined) this.handleEnd(nowMs, (burst - 1) & 0xffff);
-      this.latestBurst = burst;
+      if (largestBurst !== undefined) this.handleEnd(nowMs, (burst - 1) & 0xffff);
+      this.largestBurst = burst;
     }
-    if (burst === this.latestBurst) this.latestAtMs = nowMs;
+    if (burst === this.largestBurst) this.largestAtMs = nowMs;
     if ((flags & dataFlag.endOfBurst) !== 0) {
       this.handleEnd(nowMs, burst);
       this.want(nowMs);
@@ -67,7 +67,7 @@ export class FeedbackScheduler {
 
   /** A burst was sent to its end. */
   handleEnd(nowMs: TimeMs, burst: number): void {
-    const last = this.ending.at(-1)?.burst ?? this.throughBurst;
+    const last = this.ending.at(-1)?.burst ?? this.cumulativeBurst;
     if (last !== undefined && burstsAhead(burst, last) <= 0) return;
     // Those in between were overtaken as a whole: for them it is over as well.
     const endedCount = last === undefined ? 1 : burstsAhead(burst, last);
@@ -76,7 +76,7 @@ export class FeedbackScheduler {
     }
     this.ending.push({ burst, atMs: nowMs });
     // Whoever makes bursts up does not fill the memory with them.
-    if (this.ending.length > mostEnding) this.throughBurst = this.ending.shift()?.burst;
+    if (this.ending.length > mostEnding) this.cumulativeBurst = this.ending.shift()?.burst;
     this.advance(nowMs);
   }
 
@@ -85,7 +85,7 @@ export class FeedbackScheduler {
    * wait longer before they call such datagrams lost.
    */
   handleTaken(nowMs: TimeMs, burst: number): void {
-    const last = this.ending.at(-1)?.burst ?? this.throughBurst;
+    const last = this.ending.at(-1)?.burst ?? this.cumulativeBurst;
     if (last === undefined) return;
     const age = burstsAhead(last, burst);
     if (age < 0 || age >= rememberedBursts) return;
@@ -95,13 +95,13 @@ export class FeedbackScheduler {
     this.reorderMs = Math.max(this.reorderMs, lateMs);
   }
 
-  isThrough(burst: number): boolean {
-    return this.throughBurst !== undefined && burstsAhead(this.throughBurst, burst) >= 0;
+  isCovered(burst: number): boolean {
+    return this.cumulativeBurst !== undefined && burstsAhead(this.cumulativeBurst, burst) >= 0;
   }
 
   /** For how long the latest burst has been here. */
-  heldMs(nowMs: TimeMs): number {
-    return this.latestBurst === undefined ? 0 : nowMs - this.latestAtMs;
+  ackDelayMs(nowMs: TimeMs): number {
+    return this.largestBurst === undefined ? 0 : nowMs - this.largestAtMs;
   }
 
   /** A report goes out as soon as this receiver's turn comes. */
@@ -127,8 +127,8 @@ export class FeedbackScheduler {
 
   /** What was heard of bursts may be made up: from now on it is not. */
   reset(): void {
-    this.throughBurst = undefined;
-    this.latestBurst = undefined;
+    this.cumulativeBurst = undefined;
+    this.largestBurst = undefined;
     this.ending.length = 0;
     this.endedAtMs.fill(0);
     this.reorderMs = 0;
@@ -161,7 +161,7 @@ export class FeedbackScheduler {
       const { burst, atMs } = this.ending[0] as { burst: number; atMs: TimeMs };
       if (nowMs < atMs + this.reorderMs) return;
       this.ending.shift();
-      this.throughBurst = burst;
+      this.cumulativeBurst = burst;
     }
   }
 }

@@ -24,24 +24,24 @@ export function takeSample(
   lastBurst: number | undefined,
 ): void {
   peer.segmentsLost = report.segmentsLost;
-  const { rateGroup, unicastLog, isMulticastReachable } = peer;
-  const { throughBurst, latestBurst, heldMs } = report;
-  if (latestBurst === undefined || lastBurst === undefined || rateGroup === undefined) return;
+  const { rateGroup, unicastBursts, isMulticastReachable } = peer;
+  const { cumulativeBurst, largestBurst, ackDelayMs } = report;
+  if (largestBurst === undefined || lastBurst === undefined || rateGroup === undefined) return;
   // A burst that is not sent yet was made up.
-  if (burstsAhead(lastBurst, latestBurst) < 0) return;
-  const { groupLog, controller } = rateGroup;
-  const sentThrough = (burst: number) =>
-    unicastLog.totalThrough(burst) + (isMulticastReachable ? groupLog.totalThrough(burst) : 0);
-  if (throughBurst !== undefined && burstsAhead(lastBurst, throughBurst) >= 0) {
-    peer.unicastOver = Math.max(peer.unicastOver, unicastLog.totalThrough(throughBurst));
-    peer.groupOver = Math.max(peer.groupOver, groupLog.totalThrough(throughBurst));
-    unicastLog.forgetBefore(throughBurst);
+  if (burstsAhead(lastBurst, largestBurst) < 0) return;
+  const { groupBursts, controller } = rateGroup;
+  const sentUpTo = (burst: number) =>
+    unicastBursts.totalUpTo(burst) + (isMulticastReachable ? groupBursts.totalUpTo(burst) : 0);
+  if (cumulativeBurst !== undefined && burstsAhead(lastBurst, cumulativeBurst) >= 0) {
+    peer.unicastOver = Math.max(peer.unicastOver, unicastBursts.totalUpTo(cumulativeBurst));
+    peer.groupOver = Math.max(peer.groupOver, groupBursts.totalUpTo(cumulativeBurst));
+    unicastBursts.forgetBefore(cumulativeBurst);
   }
   const sentAtMs = Math.max(
-    unicastLog.sentAtMs(latestBurst) ?? -Infinity,
-    (isMulticastReachable ? groupLog.sentAtMs(latestBurst) : undefined) ?? -Infinity,
+    unicastBursts.sentAtMs(largestBurst) ?? -Infinity,
+    (isMulticastReachable ? groupBursts.sentAtMs(largestBurst) : undefined) ?? -Infinity,
   );
-  const toldAtMs = nowMs - heldMs;
+  const toldAtMs = nowMs - ackDelayMs;
   if (sentAtMs === -Infinity || toldAtMs < sentAtMs) return;
   peer.rtt.sample(toldAtMs - sentAtMs);
   const arrivedAtMs = withoutQueueBack(peer, sentAtMs, toldAtMs);
@@ -49,10 +49,13 @@ export function takeSample(
     nowMs,
     arrivedAtMs,
     sentAtMs,
-    beganAtMs: Math.min(unicastLog.beganAtMs, isMulticastReachable ? groupLog.beganAtMs : Infinity),
-    sentThroughLatest: sentThrough(latestBurst),
-    sentThroughOver: sentThrough(throughBurst ?? latestBurst),
-    sent: unicastLog.total + (isMulticastReachable ? groupLog.total : 0),
+    beganAtMs: Math.min(
+      unicastBursts.beganAtMs,
+      isMulticastReachable ? groupBursts.beganAtMs : Infinity,
+    ),
+    sentUpToLargest: sentUpTo(largestBurst),
+    sentUpToCumulative: sentUpTo(cumulativeBurst ?? largestBurst),
+    sent: unicastBursts.total + (isMulticastReachable ? groupBursts.total : 0),
     received: report.segmentsReceived,
     appLimitedUntilMs: controller.appLimitedUntilMs,
     gentleSinceMs: controller.gentleSinceMs,
@@ -82,7 +85,7 @@ export function takeGroup(
 ): void {
   // What was sent to it alone cannot have come by the group. Where some of that was lost, this is too
   // low, which costs unicast and nothing else.
-  const byGroup = report.segmentsReceived - (peer.unicastLog.total - peer.unicastBase);
+  const byGroup = report.segmentsReceived - (peer.unicastBursts.total - peer.unicastBase);
   if (byGroup > peer.receivedByGroup) {
     peer.receivedByGroup = byGroup;
     peer.stalledMulticastReports = 0;
@@ -97,7 +100,7 @@ export function takeGroup(
   if (isMulticastReachable === peer.isMulticastReachable) return;
   peer.isMulticastReachable = isMulticastReachable;
   // What goes to the group counts from now on, or no longer.
-  peer.groupOver = peer.rateGroup?.groupLog.total ?? 0;
+  peer.groupOver = peer.rateGroup?.groupBursts.total ?? 0;
   peer.model.restart();
   peer.rateGroup?.measure();
 }
@@ -153,12 +156,12 @@ function covers(
   receiver: number,
   lastBurst: number | undefined,
 ): boolean {
-  const { throughBurst } = report;
-  if (throughBurst === undefined || block.isSending) return false;
-  if (lastBurst === undefined || burstsAhead(throughBurst, lastBurst) > 0) return false;
+  const { cumulativeBurst } = report;
+  if (cumulativeBurst === undefined || block.isSending) return false;
+  if (lastBurst === undefined || burstsAhead(cumulativeBurst, lastBurst) > 0) return false;
   const burst = block.burstOf(receiver);
   // Nothing of the round was to be sent there.
-  return burst === undefined || burstsAhead(throughBurst, burst) >= 0;
+  return burst === undefined || burstsAhead(cumulativeBurst, burst) >= 0;
 }
 
 const allSegments = 0xffffffff;

@@ -8,7 +8,7 @@ import { CandidateAddresses } from '../path/candidate-addresses.js';
 import type { CongestionController } from '../path/congestion-controller.js';
 import { PathModel } from '../path/path-model.js';
 import { ReturnPath } from '../path/return-path.js';
-import { SentLog } from '../path/sent-bursts.js';
+import { SentBursts } from '../path/sent-bursts.js';
 import type { OutgoingHandshake } from '../security/handshake.js';
 import type { SecureChannel } from '../security/secure-channel.js';
 import type { Gap, ReceiverState } from '../wire/report.js';
@@ -34,7 +34,7 @@ export type SessionPeerStatus =
 export interface PeerRateGroup {
   /** The last burst of a round that has been sent whole. */
   readonly lastWholeBurst: number | undefined;
-  readonly groupLog: SentLog;
+  readonly groupBursts: SentBursts;
   readonly controller: CongestionController;
   readonly rounds: Rounds<SessionBlock>;
   /** Who takes part has changed. */
@@ -88,7 +88,7 @@ export class SessionPeer {
   /** The path by which its reports come back. */
   returnPath = new ReturnPath();
   /** Data datagrams to it alone; and how many of them are over, come or lost. */
-  readonly unicastLog = new SentLog();
+  readonly unicastBursts = new SentBursts();
   unicastOver = 0;
   /** How many of its rate group's to the group are over; and of both, how many are not. */
   groupOver = 0;

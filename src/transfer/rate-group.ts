@@ -7,7 +7,7 @@ import type { SessionGeometry } from '../object/geometry.js';
 import { segmentCountOfBlock } from '../object/geometry.js';
 import { CongestionController } from '../path/congestion-controller.js';
 import { Pacer } from '../path/pacer.js';
-import { SentLog } from '../path/sent-bursts.js';
+import { SentBursts } from '../path/sent-bursts.js';
 import { sessionHeaderSizeBytes } from '../wire/header.js';
 import type { PeerRateGroup, SessionPeer } from './peer.js';
 import { Rounds, toGroup } from './rounds.js';
@@ -59,7 +59,7 @@ const maxBursts = 16_384;
 export class RateGroup implements PeerRateGroup {
   readonly rounds: Rounds<SessionBlock>;
   readonly controller: CongestionController;
-  readonly groupLog = new SentLog();
+  readonly groupBursts = new SentBursts();
   /** Served receivers of this rate group that hear the group. */
   groupMembers: number[] = [];
   /** The last burst of this rate group; and the last one of a round that has been sent whole. */
@@ -380,8 +380,8 @@ export class RateGroup implements PeerRateGroup {
   }
 
   private inFlightOf(peer: SessionPeer): number {
-    const unicast = peer.unicastLog.total - peer.unicastOver;
-    return peer.isMulticastReachable ? unicast + this.groupLog.total - peer.groupOver : unicast;
+    const unicast = peer.unicastBursts.total - peer.unicastOver;
+    return peer.isMulticastReachable ? unicast + this.groupBursts.total - peer.groupOver : unicast;
   }
 
   /** When to look whether something may be sent. */

@@ -125,12 +125,12 @@ export class Reassembler {
    * What is lacking from `firstBlock` to below `endBlock`, as far as a report holds it.
    * @param isThrough whether all of a burst has come or is lost: what comes then is a repair
    */
-  list(firstBlock: number, endBlock: number, isThrough: (burst: number) => boolean): GapList {
+  list(firstBlock: number, endBlock: number, isCovered: (burst: number) => boolean): GapList {
     const list = listGaps(this.missing, this.partialBlocks, firstBlock, endBlock);
     for (const { kind, firstBlock: block } of list.gaps) {
       const partial = kind === 'part' ? this.partialBlocks.get(block) : undefined;
       // Of a block that goes out in several bursts, the rest may be on its way.
-      if (partial !== undefined && isThrough(partial.burst)) {
+      if (partial !== undefined && isCovered(partial.burst)) {
         partial.noteLoss(block < this.highestBlock);
       }
     }

@@ -23,10 +23,10 @@ export type Gap =
 export interface Report {
   readonly state: ReceiverState;
   /** Everything of this burst and of those before it has come, or is lost; undefined before the first. */
-  readonly throughBurst: number | undefined;
+  readonly cumulativeBurst: number | undefined;
   /** The highest burst of which anything has come, and for how long it has been here. */
-  readonly latestBurst: number | undefined;
-  readonly heldMs: number;
+  readonly largestBurst: number | undefined;
+  readonly ackDelayMs: number;
   /** When it left, since the session began there, by its own clock. */
   readonly stampMs: number;
   /** Whether it hears the group. */
@@ -48,17 +48,22 @@ export interface Report {
   readonly gaps: readonly Gap[];
 }
 
-const reportFlag = { hasThrough: 1, hasLatest: 2, isMulticastReachable: 4, wantsTags: 8 } as const;
+const reportFlag = {
+  hasCumulative: 1,
+  hasLargest: 2,
+  isMulticastReachable: 4,
+  wantsTags: 8,
+} as const;
 
 export function writeReport(writer: ByteWriter, report: Report): void {
   const flags =
-    (report.throughBurst === undefined ? 0 : reportFlag.hasThrough) |
-    (report.latestBurst === undefined ? 0 : reportFlag.hasLatest) |
+    (report.cumulativeBurst === undefined ? 0 : reportFlag.hasCumulative) |
+    (report.largestBurst === undefined ? 0 : reportFlag.hasLargest) |
     (report.isMulticastReachable ? reportFlag.isMulticastReachable : 0) |
     (report.wantsTags ? reportFlag.wantsTags : 0);
   writer.uint8(states.indexOf(report.state)).uint8(flags);
-  writer.uint16(report.throughBurst ?? 0).uint16(report.latestBurst ?? 0);
-  writer.varint(Math.round(report.heldMs * 1000)).varint(Math.round(report.stampMs * 1000));
+  writer.uint16(report.cumulativeBurst ?? 0).uint16(report.largestBurst ?? 0);
+  writer.varint(Math.round(report.ackDelayMs * 1000)).varint(Math.round(report.stampMs * 1000));
   writer.varint(report.windowBlocks);
   writer.varint(report.segmentsReceived).varint(report.segmentsLost);
   writer.varint(report.missingBytes).varint(report.receivedBytes).varint(report.firstBlock);
@@ -82,9 +87,9 @@ export const maxGapSizeBytes = 14;
 export function readReport(reader: ByteReader): Report | undefined {
   const state = states[reader.uint8()];
   const flags = reader.uint8();
-  const throughBurst = reader.uint16();
-  const latestBurst = reader.uint16();
-  const heldMs = reader.varint() / 1000;
+  const cumulativeBurst = reader.uint16();
+  const largestBurst = reader.uint16();
+  const ackDelayMs = reader.varint() / 1000;
   const stampMs = reader.varint() / 1000;
   const windowBlocks = reader.varint();
   const segmentsReceived = reader.varint();
@@ -104,9 +109,9 @@ export function readReport(reader: ByteReader): Report | undefined {
   if (!reader.isGood || state === undefined || describedBlocks > 2 ** 32) return undefined;
   return {
     state,
-    throughBurst: (flags & reportFlag.hasThrough) === 0 ? undefined : throughBurst,
-    latestBurst: (flags & reportFlag.hasLatest) === 0 ? undefined : latestBurst,
-    heldMs,
+    cumulativeBurst: (flags & reportFlag.hasCumulative) === 0 ? undefined : cumulativeBurst,
+    largestBurst: (flags & reportFlag.hasLargest) === 0 ? undefined : largestBurst,
+    ackDelayMs,
     stampMs,
     isMulticastReachable: (flags & reportFlag.isMulticastReachable) !== 0,
     wantsTags: (flags & reportFlag.wantsTags) !== 0,

@@ -54,17 +54,21 @@ const lies: Readonly<Record<string, Lie>> = {
   'state receiving': () => ({ state: 'receiving' }),
   'state whole': () => ({ state: 'whole' }),
   'state storing': () => ({ state: 'storing' }),
-  'throughBurst none': () => ({ throughBurst: undefined }),
-  'throughBurst ahead': ({ throughBurst = 0 }) => ({ throughBurst: (throughBurst + 9) & 0xffff }),
-  'throughBurst far': ({ throughBurst = 0 }) => ({
-    throughBurst: (throughBurst ^ 0x8000) & 0xffff,
+  'throughBurst none': () => ({ cumulativeBurst: undefined }),
+  'throughBurst ahead': ({ cumulativeBurst = 0 }) => ({
+    cumulativeBurst: (cumulativeBurst + 9) & 0xffff,
   }),
-  'throughBurst behind': ({ throughBurst = 0 }) => ({ throughBurst: (throughBurst - 9) & 0xffff }),
-  'latestBurst none': () => ({ latestBurst: undefined }),
-  'latestBurst ahead': ({ latestBurst = 0 }) => ({ latestBurst: (latestBurst + 9) & 0xffff }),
-  'latestBurst behind': ({ latestBurst = 0 }) => ({ latestBurst: (latestBurst - 9) & 0xffff }),
-  'heldMs most': () => ({ heldMs: 2 ** 42 }),
-  'heldMs some': () => ({ heldMs: 1 }),
+  'throughBurst far': ({ cumulativeBurst = 0 }) => ({
+    cumulativeBurst: (cumulativeBurst ^ 0x8000) & 0xffff,
+  }),
+  'throughBurst behind': ({ cumulativeBurst = 0 }) => ({
+    cumulativeBurst: (cumulativeBurst - 9) & 0xffff,
+  }),
+  'latestBurst none': () => ({ largestBurst: undefined }),
+  'latestBurst ahead': ({ largestBurst = 0 }) => ({ largestBurst: (largestBurst + 9) & 0xffff }),
+  'latestBurst behind': ({ largestBurst = 0 }) => ({ largestBurst: (largestBurst - 9) & 0xffff }),
+  'ackDelayMs most': () => ({ ackDelayMs: 2 ** 42 }),
+  'ackDelayMs some': () => ({ ackDelayMs: 1 }),
   'stampMs zero': () => ({ stampMs: 0 }),
   'stampMs most': () => ({ stampMs: 2 ** 42 }),
   'stampMs jumping': ({ stampMs }, i) => ({ stampMs: i % 2 === 0 ? stampMs : 1e9 }),
@@ -166,7 +170,7 @@ t.test('a flood of reports draws no more datagrams than a few do', (t) => {
   const word = (_: number, { sender: { geometry } }: SessionWire) => {
     const { blockCount } = geometry;
     const report: Report = {
-      ...{ state: 'receiving', throughBurst: undefined, latestBurst: undefined, heldMs: 0 },
+      ...{ state: 'receiving', cumulativeBurst: undefined, largestBurst: undefined, ackDelayMs: 0 },
       ...{ stampMs: 0, isMulticastReachable: false, wantsTags: false, windowBlocks: 64 },
       ...{ segmentsReceived: 0, segmentsLost: 0, missingBytes: sizeBytes, receivedBytes: 0 },
       ...{ firstBlock: 0, describedBlocks: blockCount },

@@ -174,11 +174,11 @@ export function fuzzMessage(tape: Tape): number {
  */
 function isSameMessage(message: Message, again: Message | undefined): boolean {
   if (message.kind !== 'report') return again?.kind === message.kind;
-  const { gaps, heldMs, stampMs } = message.report;
+  const { gaps, ackDelayMs, stampMs } = message.report;
   const isEmpty = gaps.some((gap) => gap.kind === 'part' && (gap.low | gap.high) === 0);
   return (
     isEmpty ||
-    Math.max(heldMs, stampMs) > 2 ** 40 ||
+    Math.max(ackDelayMs, stampMs) > 2 ** 40 ||
     JSON.stringify(message) === JSON.stringify(again)
   );
 }

@@ -370,9 +370,9 @@ class Insider {
       kind: 'report',
       report: {
         state: isWhole ? 'whole' : tape.pick(['receiving', 'receiving', 'preparing', 'storing']),
-        throughBurst: this.received === 0 ? undefined : (this.burst - tape.below(2)) & 0xffff,
-        latestBurst: this.received === 0 ? undefined : this.burst,
-        heldMs: odd() ? hostileNumber(tape) / 1000 : tape.below(3) / 10,
+        cumulativeBurst: this.received === 0 ? undefined : (this.burst - tape.below(2)) & 0xffff,
+        largestBurst: this.received === 0 ? undefined : this.burst,
+        ackDelayMs: odd() ? hostileNumber(tape) / 1000 : tape.below(3) / 10,
         stampMs: odd() ? hostileNumber(tape) / 1000 : tape.below(1000),
         isMulticastReachable: tape.isOneIn(2),
         wantsTags: tape.isOneIn(32),

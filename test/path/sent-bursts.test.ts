@@ -1,7 +1,7 @@
 /** What has gone out, by bursts, also where their numbers wrap around and most are forgotten. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import { SentLog } from '../../src/path/sent-bursts.js';
+import { SentBursts } from '../../src/path/sent-bursts.js';
 
 const first = fc.integer({ min: 0, max: 0xffff });
 const counts = fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 300 });
@@ -9,7 +9,7 @@ const counts = fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLeng
 t.test('totals and times are those of the bursts', (t) => {
   fc.assert(
     fc.property(first, counts, fc.nat({ max: 299 }), (firstBurst, sizes, forgotten) => {
-      const log = new SentLog();
+      const log = new SentBursts();
       const burstOf = (i: number) => (firstBurst + i) & 0xffff;
       for (const [i, size] of sizes.entries()) log.add(10 * i, burstOf(i), size);
       const from = Math.min(forgotten, sizes.length - 1);
@@ -18,7 +18,7 @@ t.test('totals and times are those of the bursts', (t) => {
       for (const [i, size] of sizes.entries()) {
         total += size;
         if (i < from) continue;
-        if (log.totalThrough(burstOf(i)) !== total || log.sentAtMs(burstOf(i)) !== 10 * i) {
+        if (log.totalUpTo(burstOf(i)) !== total || log.sentAtMs(burstOf(i)) !== 10 * i) {
           return false;
         }
       }
@@ -29,24 +29,24 @@ t.test('totals and times are those of the bursts', (t) => {
 });
 
 t.test('a burst that goes on, and one of which nothing went here', (t) => {
-  const log = new SentLog();
+  const log = new SentBursts();
   log.add(1, 7, 10);
   log.add(2, 7, 5);
   log.add(3, 9, 1);
-  t.equal(log.totalThrough(7), 15, 'all of it');
+  t.equal(log.totalUpTo(7), 15, 'all of it');
   t.equal(log.sentAtMs(7), 2, 'its last one');
-  t.equal(log.totalThrough(8), 15, 'what had been sent by then');
+  t.equal(log.totalUpTo(8), 15, 'what had been sent by then');
   t.equal(log.sentAtMs(8), undefined, 'not here');
-  t.equal(log.totalThrough(6), 0, 'before the first');
+  t.equal(log.totalUpTo(6), 0, 'before the first');
   t.end();
 });
 
 t.test('it does not grow for ever', (t) => {
-  const log = new SentLog();
+  const log = new SentBursts();
   for (let i = 0; i < 20_000; i++) log.add(i, i & 0xffff, 2);
-  t.equal(log.totalThrough(19_999), 40_000);
-  t.equal(log.totalThrough(19_000), 38_002, 'those of late are known one by one');
+  t.equal(log.totalUpTo(19_999), 40_000);
+  t.equal(log.totalUpTo(19_000), 38_002, 'those of late are known one by one');
   t.equal(log.sentAtMs(100), undefined, 'those of old are not');
-  t.ok(log.totalThrough(100) <= 2 * (20_000 - 2048), 'but as a sum');
+  t.ok(log.totalUpTo(100) <= 2 * (20_000 - 2048), 'but as a sum');
   t.end();
 });

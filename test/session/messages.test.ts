@@ -32,9 +32,9 @@ const messages: readonly Message[] = [
     kind: 'report',
     report: {
       state: 'receiving',
-      throughBurst: 7,
-      latestBurst: undefined,
-      heldMs: 1.5,
+      cumulativeBurst: 7,
+      largestBurst: undefined,
+      ackDelayMs: 1.5,
       stampMs: 700.25,
       isMulticastReachable: true,
       wantsTags: false,

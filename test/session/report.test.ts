@@ -15,9 +15,9 @@ const gap = fc.oneof(
 const report = fc
   .record({
     state: fc.constantFrom('preparing', 'receiving', 'whole', 'storing'),
-    throughBurst: burst,
-    latestBurst: burst,
-    heldMs: fc.nat(1e9).map((us) => us / 1000),
+    cumulativeBurst: burst,
+    largestBurst: burst,
+    ackDelayMs: fc.nat(1e9).map((us) => us / 1000),
     stampMs: fc.nat(1e9).map((us) => us / 1000),
     isMulticastReachable: fc.boolean(),
     wantsTags: fc.boolean(),

@@ -52,7 +52,7 @@ notices('reports that cover a burst before its end', {
       'handleBlock',
       function (this: FeedbackScheduler, nowMs: TimeMs, burst: number, flags: number) {
         handleBlock.call(this, nowMs, burst, flags);
-        this.throughBurst = burst;
+        this.cumulativeBurst = burst;
         this.dueAtMs = nowMs;
       },
     );

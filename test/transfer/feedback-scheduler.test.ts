@@ -127,41 +127,41 @@ t.test('the end of a burst is reported at once, the middle after 4 ms', (t) => {
   t.equal(scheduler.dueAtMs, 1014, 'the end may be lost');
   take(scheduler, 1012, 7);
   t.equal(scheduler.dueAtMs, 1014, 'which is not put off');
-  t.equal(scheduler.throughBurst, undefined);
-  t.equal(scheduler.latestBurst, 7);
+  t.equal(scheduler.cumulativeBurst, undefined);
+  t.equal(scheduler.largestBurst, 7);
   take(scheduler, 1013, 7, true);
   t.equal(scheduler.dueAtMs, 1013);
-  t.equal(scheduler.throughBurst, 7);
+  t.equal(scheduler.cumulativeBurst, 7);
   t.end();
 });
 
 t.test('with its end lost, a burst is through once a later one or a poll tells of it', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
   take(scheduler, 1010, 7);
-  t.equal(scheduler.isThrough(7), false);
+  t.equal(scheduler.isCovered(7), false);
   t.same(report(scheduler, 2000), [1014]);
-  t.equal(scheduler.isThrough(7), false, 'time alone does not end it');
+  t.equal(scheduler.isCovered(7), false, 'time alone does not end it');
   take(scheduler, 1020, 8);
-  t.equal(scheduler.throughBurst, 7);
-  t.equal(scheduler.isThrough(8), false);
+  t.equal(scheduler.cumulativeBurst, 7);
+  t.equal(scheduler.isCovered(8), false);
   scheduler.handleEnd(1030, 12);
-  t.equal(scheduler.throughBurst, 12);
+  t.equal(scheduler.cumulativeBurst, 12);
   scheduler.handleEnd(1031, 10);
-  t.equal(scheduler.throughBurst, 12, 'an older word takes nothing back');
+  t.equal(scheduler.cumulativeBurst, 12, 'an older word takes nothing back');
   t.end();
 });
 
 t.test('how long the latest burst has been here is told from its last datagram', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
-  t.equal(scheduler.heldMs(1000), 0);
+  t.equal(scheduler.ackDelayMs(1000), 0);
   take(scheduler, 1010, 7);
   take(scheduler, 1012, 7);
-  t.equal(scheduler.heldMs(1015), 3);
+  t.equal(scheduler.ackDelayMs(1015), 3);
   take(scheduler, 1014, 6);
-  t.equal(scheduler.heldMs(1015), 3, 'an older one changes nothing');
-  t.equal(scheduler.latestBurst, 7);
+  t.equal(scheduler.ackDelayMs(1015), 3, 'an older one changes nothing');
+  t.equal(scheduler.largestBurst, 7);
   take(scheduler, 1020, 9);
-  t.equal(scheduler.heldMs(1020), 0);
+  t.equal(scheduler.ackDelayMs(1020), 0);
   t.end();
 });
 
@@ -169,16 +169,16 @@ t.test('numbers of bursts go round', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
   for (let burst = 0xfff0; burst < 0x10010; burst++) {
     take(scheduler, burst, burst, true);
-    t.equal(scheduler.throughBurst, burst & 0xffff);
-    t.equal(scheduler.latestBurst, burst & 0xffff);
+    t.equal(scheduler.cumulativeBurst, burst & 0xffff);
+    t.equal(scheduler.largestBurst, burst & 0xffff);
   }
-  t.equal(scheduler.isThrough(0xffff), true);
-  t.equal(scheduler.isThrough(0x0f), true);
-  t.equal(scheduler.isThrough(0x10), false);
+  t.equal(scheduler.isCovered(0xffff), true);
+  t.equal(scheduler.isCovered(0x0f), true);
+  t.equal(scheduler.isCovered(0x10), false);
   scheduler.handleBlock(0x10011, 0xfffe, dataFlag.endOfBurst);
-  t.equal(scheduler.latestBurst, 0x0f, 'one from before is not the latest');
+  t.equal(scheduler.largestBurst, 0x0f, 'one from before is not the latest');
   take(scheduler, 0x10012, 0x10012);
-  t.equal(scheduler.throughBurst, 0x11, 'those before it are over');
+  t.equal(scheduler.cumulativeBurst, 0x11, 'those before it are over');
   t.end();
 });
 
@@ -216,14 +216,14 @@ t.test('after any history, what is through never goes back and never runs ahead'
           isBegun = true;
           latest = Math.max(latest, burst);
         }
-        const now = distance(scheduler.throughBurst);
+        const now = distance(scheduler.cumulativeBurst);
         if (now < through || now > distance(told & 0xffff)) return false;
         through = now;
       }
       // Once nothing that was overtaken can come any more, all that is known to be over is through.
       scheduler.handleReport(nowMs + 500);
       const isSilent = told < first;
-      return isSilent || distance(scheduler.throughBurst) === distance(told & 0xffff);
+      return isSilent || distance(scheduler.cumulativeBurst) === distance(told & 0xffff);
     },
   );
   fc.assert(property, { seed: 1, numRuns: 1000 });
@@ -235,20 +235,20 @@ t.test('after any history, what is through never goes back and never runs ahead'
 t.test('where datagrams come late, the end of a burst is waited for', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
   take(scheduler, 1010, 1, true);
-  t.equal(scheduler.isThrough(1), true, 'nothing was overtaken yet');
+  t.equal(scheduler.isCovered(1), true, 'nothing was overtaken yet');
   take(scheduler, 1018, 1);
   report(scheduler, 1018);
   take(scheduler, 1030, 2, true);
-  t.equal(scheduler.isThrough(2), false);
+  t.equal(scheduler.isCovered(2), false);
   t.ok(
     scheduler.dueAtMs >= 1038 && scheduler.dueAtMs <= 1042,
     `a report is due at ${scheduler.dueAtMs}`,
   );
   scheduler.handleReport(1031);
-  t.equal(scheduler.isThrough(2), false, 'a report that is asked for meanwhile calls nothing lost');
+  t.equal(scheduler.isCovered(2), false, 'a report that is asked for meanwhile calls nothing lost');
   t.ok(scheduler.dueAtMs <= 1042, 'what it could not tell is told as soon as it may be');
   report(scheduler, 1050);
-  t.equal(scheduler.isThrough(2), true);
+  t.equal(scheduler.isCovered(2), true);
   t.end();
 });
 
@@ -257,7 +257,7 @@ t.test('a datagram that comes before the end of its burst is not late', (t) => {
   for (let burst = 1; burst < 10; burst++) {
     take(scheduler, 1000 + 100 * burst, burst);
     take(scheduler, 1000 + 100 * burst + 90, burst, true);
-    t.equal(scheduler.isThrough(burst), true, `burst ${burst}`);
+    t.equal(scheduler.isCovered(burst), true, `burst ${burst}`);
     report(scheduler, 1000 + 100 * burst + 99);
   }
   t.end();
@@ -269,9 +269,9 @@ t.test('it is waited for half a second at most', (t) => {
   take(scheduler, 61_000, 1);
   take(scheduler, 62_000, 2, true);
   scheduler.handleReport(62_499);
-  t.equal(scheduler.isThrough(2), false);
+  t.equal(scheduler.isCovered(2), false);
   scheduler.handleReport(62_500);
-  t.equal(scheduler.isThrough(2), true);
+  t.equal(scheduler.isCovered(2), true);
   t.end();
 });
 
@@ -286,7 +286,7 @@ t.test('reordering that does not come again is forgotten', (t) => {
     nowMs += 1000;
     take(scheduler, nowMs, ++burst, true);
     const startMs = nowMs;
-    while (!scheduler.isThrough(burst) && nowMs < startMs + 900) {
+    while (!scheduler.isCovered(burst) && nowMs < startMs + 900) {
       nowMs = scheduler.dueAtMs;
       scheduler.handleReport(nowMs);
     }
@@ -316,7 +316,7 @@ t.test('what was learnt of bursts that were overtaken as a whole is their own la
   report(scheduler, nowMs + 90);
   take(scheduler, nowMs + 100, 603, true);
   scheduler.handleReport(nowMs + 105);
-  t.equal(scheduler.isThrough(603), true);
+  t.equal(scheduler.isCovered(603), true);
   t.end();
 });
 
@@ -325,13 +325,13 @@ t.test('after a reset nothing of what was heard counts', (t) => {
   take(scheduler, 1010, 40_000, true);
   take(scheduler, 1400, 40_000);
   scheduler.reset();
-  t.equal(scheduler.throughBurst, undefined);
-  t.equal(scheduler.latestBurst, undefined);
-  t.equal(scheduler.isThrough(40_000), false);
-  t.equal(scheduler.heldMs(1500), 0);
+  t.equal(scheduler.cumulativeBurst, undefined);
+  t.equal(scheduler.largestBurst, undefined);
+  t.equal(scheduler.isCovered(40_000), false);
+  t.equal(scheduler.ackDelayMs(1500), 0);
   // A forger's number is no longer the latest, nor is its lateness waited for.
   take(scheduler, 1500, 3, true);
-  t.equal(scheduler.latestBurst, 3);
-  t.equal(scheduler.throughBurst, 3);
+  t.equal(scheduler.largestBurst, 3);
+  t.equal(scheduler.cumulativeBurst, 3);
   t.end();
 });

@@ -27,8 +27,8 @@ function inFlight(count: number) {
     blocks.push(block);
   }
   const peer = { index: 0, needed: new RangeSet(), parts: new Map() } as unknown as SessionPeer;
-  const take = (throughBurst: number | undefined, described: number, gaps: readonly Gap[]) => {
-    const report = { throughBurst, firstBlock: 0, describedBlocks: described, gaps } as Report;
+  const take = (cumulativeBurst: number | undefined, described: number, gaps: readonly Gap[]) => {
+    const report = { cumulativeBurst, firstBlock: 0, describedBlocks: described, gaps } as Report;
     takeGaps(window, peer, report, count - 1);
   };
   return { blocks, peer, take };

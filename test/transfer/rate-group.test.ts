@@ -94,7 +94,7 @@ class DrivenRateGroup implements RateGroupOwner {
     const count = bitCount(low) + bitCount(high);
     assert(block.wire !== undefined, 'a block that is sent is loaded');
     const burst = this.sent.length;
-    const log = receiver < 0 ? rateGroup.groupLog : this.peers[receiver]?.unicastLog;
+    const log = receiver < 0 ? rateGroup.groupBursts : this.peers[receiver]?.unicastBursts;
     log?.add(nowMs, burst, count);
     this.sent.push({ atMs: nowMs, block: block.index, receiver, count });
     const bytes = new Uint8Array(count * (mssBytes + 16));

@@ -221,8 +221,8 @@ t.test('segments that come together are taken as if each came alone', (t) => {
       if (Buffer.compare(content ?? Buffer.of(), opened ?? Buffer.of()) !== 0) return false;
       const states = [joined, single].map(({ reassembler, budget }) => {
         const { datagramsReceived, duplicates, segmentsLost, wantsTags } = reassembler;
-        const isThrough = (burst: number) => isListed && burst <= more.burst;
-        const { gaps } = reassembler.list(0, geometry.blockCount, isThrough);
+        const isCovered = (burst: number) => isListed && burst <= more.burst;
+        const { gaps } = reassembler.list(0, geometry.blockCount, isCovered);
         const { usedBytes } = budget;
         return { datagramsReceived, duplicates, segmentsLost, wantsTags, gaps, usedBytes };
       });
@@ -407,15 +407,15 @@ t.test('segments are lost that come after a report has told of them as lost', (t
 
 t.test('what of a block has not been sent yet is not lost', (t) => {
   const { reassembler } = createReassembler();
-  const isThrough = () => true;
+  const isCovered = () => true;
   for (const segment of [0, 1, 2, 3]) {
     reassembler.take(0, packetOf(1, segment, { burst: segment }));
-    reassembler.list(0, 4, isThrough);
+    reassembler.list(0, 4, isCovered);
   }
   t.equal(reassembler.segmentsLost, 0, 'its bursts are over, but not its round');
   reassembler.take(0, packetOf(2, 0));
   reassembler.take(0, packetOf(2, 2));
-  reassembler.list(0, 4, isThrough);
+  reassembler.list(0, 4, isCovered);
   reassembler.take(0, packetOf(2, 3));
   t.equal(reassembler.segmentsLost, 0);
   reassembler.take(0, packetOf(2, 1));
