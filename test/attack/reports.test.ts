@@ -54,19 +54,19 @@ const lies: Readonly<Record<string, Lie>> = {
   'state receiving': () => ({ state: 'receiving' }),
   'state whole': () => ({ state: 'whole' }),
   'state storing': () => ({ state: 'storing' }),
-  'throughBurst none': () => ({ cumulativeBurst: undefined }),
-  'throughBurst ahead': ({ cumulativeBurst = 0 }) => ({
+  'cumulativeBurst none': () => ({ cumulativeBurst: undefined }),
+  'cumulativeBurst ahead': ({ cumulativeBurst = 0 }) => ({
     cumulativeBurst: (cumulativeBurst + 9) & 0xffff,
   }),
-  'throughBurst far': ({ cumulativeBurst = 0 }) => ({
+  'cumulativeBurst far': ({ cumulativeBurst = 0 }) => ({
     cumulativeBurst: (cumulativeBurst ^ 0x8000) & 0xffff,
   }),
-  'throughBurst behind': ({ cumulativeBurst = 0 }) => ({
+  'cumulativeBurst behind': ({ cumulativeBurst = 0 }) => ({
     cumulativeBurst: (cumulativeBurst - 9) & 0xffff,
   }),
-  'latestBurst none': () => ({ largestBurst: undefined }),
-  'latestBurst ahead': ({ largestBurst = 0 }) => ({ largestBurst: (largestBurst + 9) & 0xffff }),
-  'latestBurst behind': ({ largestBurst = 0 }) => ({ largestBurst: (largestBurst - 9) & 0xffff }),
+  'largestBurst none': () => ({ largestBurst: undefined }),
+  'largestBurst ahead': ({ largestBurst = 0 }) => ({ largestBurst: (largestBurst + 9) & 0xffff }),
+  'largestBurst behind': ({ largestBurst = 0 }) => ({ largestBurst: (largestBurst - 9) & 0xffff }),
   'ackDelayMs most': () => ({ ackDelayMs: 2 ** 42 }),
   'ackDelayMs some': () => ({ ackDelayMs: 1 }),
   'stampMs zero': () => ({ stampMs: 0 }),
