@@ -21,7 +21,7 @@ export interface CongestionControllerOptions {
   readonly datagramSizeBytes: number;
   readonly reportIntervalMs: number;
   /** 0..1: where in its cycle it begins, so that sessions do not probe at one time. */
-  readonly chance: number;
+  readonly randomPhase: number;
 }
 
 const startupGain = 2.77;
@@ -73,12 +73,12 @@ const startupRounds = 3;
 const provenRounds = 3;
 
 /** Below this share of what the path took, no queue lasts. */
-const gentleShare = 0.75;
+const belowLimitShare = 0.75;
 /** Loss by chance is measured so often, where there is any to speak of, and for so long at most. */
-const floorEveryMs = 2000;
+const baselineEveryMs = 2000;
 const lossWorthKnowing = 0.01;
-const mostGentleRounds = 5;
-const mostDrainRounds = 3;
+const maxBelowLimitRounds = 5;
+const maxDrainRounds = 3;
 
 const minRoundMs = 3;
 const probeRttEveryMs = 10_000;
@@ -110,14 +110,14 @@ export class CongestionController {
   /** The longest round trip of the members' opening: what may be under way then goes out over so long. */
   initialRttMs = Infinity;
   /** Since when no queue can last by what is sent here. */
-  gentleSinceMs: TimeMs = 0;
+  belowLimitSinceMs: TimeMs = 0;
   /** Since when a pace is kept; Infinity while none is. */
   pacedSinceMs: TimeMs = 0;
 
-  private chance: number;
+  private randomPhase: number;
 
   constructor(private readonly options: CongestionControllerOptions) {
-    this.chance = options.chance;
+    this.randomPhase = options.randomPhase;
   }
 
   get state(): ControlState {
@@ -141,7 +141,8 @@ export class CongestionController {
       return Math.max(initialPace, first / Math.max(leastInitialRttMs, initialRttMs));
     }
     // Gentle means: below what came through, whatever the reason that not all did.
-    if (isGentle(phase)) return gains[phase] * Math.min(this.deliveryNow, share * this.capacityNow);
+    if (isBelowLimit(phase))
+      return gains[phase] * Math.min(this.deliveryNow, share * this.capacityNow);
     return gains[phase] * share * this.capacityNow;
   }
 
@@ -221,7 +222,7 @@ export class CongestionController {
         if (this.isFull(isCongested)) this.enter('drain', nowMs);
         break;
       case 'drain':
-        if (this.isGentleOver(nowMs, members)) this.enter('cruise', nowMs);
+        if (this.isBelowLimitOver(nowMs, members)) this.enter('cruise', nowMs);
         break;
       case 'up':
         // Deliveries are measured over some time: all of it is to be of this phase.
@@ -230,7 +231,7 @@ export class CongestionController {
         for (const { model } of members) model.endCycle();
         break;
       case 'down':
-        if (this.isGentleOver(nowMs, members)) this.enter('cruise', nowMs);
+        if (this.isBelowLimitOver(nowMs, members)) this.enter('cruise', nowMs);
         break;
       case 'cruise':
         this.handleCruise(nowMs, members);
@@ -256,12 +257,13 @@ export class CongestionController {
     for (const member of members) {
       if (!this.isCrowded(member)) continue;
       const { model } = member;
-      const delivered = model.latestRate / (1 - model.lossFloor) / this.capacityNow;
+      const delivered = model.latestRate / (1 - model.baselineLoss) / this.capacityNow;
       share = Math.min(share, yieldShare * delivered);
     }
     this.yieldedAtMs = nowMs;
     this.share = Math.max(leastShare, Math.min(share, yieldShare * this.share));
-    if (this.share <= gentleShare && this.gentleSinceMs === Infinity) this.gentleSinceMs = nowMs;
+    if (this.share <= belowLimitShare && this.belowLimitSinceMs === Infinity)
+      this.belowLimitSinceMs = nowMs;
   }
 
   private handleCruise(nowMs: TimeMs, members: readonly PacedMember[]): void {
@@ -270,12 +272,12 @@ export class CongestionController {
       return;
     }
     const isShared = nowMs - this.congestedAtMs < sharedForMs;
-    const waitsMs = sharedCruiseMs * (1 + this.chance / 2);
+    const waitsMs = sharedCruiseMs * (1 + this.randomPhase / 2);
     const isLong = this.phaseRounds >= sharedCruiseRounds || nowMs - this.phaseBeganAtMs >= waitsMs;
     if (this.phaseRounds < cruiseRounds || (isShared && !isLong)) return;
     this.share = 1;
     // Another wait each time, so that no session is the first one for ever.
-    this.chance = (this.chance + goldenRatio) % 1;
+    this.randomPhase = (this.randomPhase + goldenRatio) % 1;
     this.enter('up', nowMs);
   }
 
@@ -283,7 +285,7 @@ export class CongestionController {
     this.phase = phase;
     this.phaseBeganAtMs = nowMs;
     this.phaseRounds = 0;
-    this.gentleSinceMs = isGentle(phase) || phase === 'startup' ? nowMs : Infinity;
+    this.belowLimitSinceMs = isBelowLimit(phase) || phase === 'startup' ? nowMs : Infinity;
   }
 
   private isFull(isCongested: boolean): boolean {
@@ -308,18 +310,18 @@ export class CongestionController {
   }
 
   /** What was piled up is let go of as a whole, but not for ever. */
-  private isGentleOver(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
-    if (this.phaseRounds < mostDrainRounds && !this.isDrained(members)) return false;
+  private isBelowLimitOver(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
+    if (this.phaseRounds < maxDrainRounds && !this.isDrained(members)) return false;
     return this.knowsLoss(nowMs, members);
   }
 
   /** Where something is lost, sending less for a few rounds shows whether by chance. */
   private knowsLoss(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
-    if (this.phaseRounds >= mostGentleRounds) return true;
+    if (this.phaseRounds >= maxBelowLimitRounds) return true;
     return members.every(
       ({ model }) =>
-        Math.max(model.lossRatio, model.lossFloor) < lossWorthKnowing ||
-        nowMs - model.floorAtMs < floorEveryMs,
+        Math.max(model.lossRatio, model.baselineLoss) < lossWorthKnowing ||
+        nowMs - model.baselineAtMs < baselineEveryMs,
     );
   }
 
@@ -329,6 +331,6 @@ export class CongestionController {
   }
 }
 
-function isGentle(phase: ControlState): boolean {
+function isBelowLimit(phase: ControlState): boolean {
   return phase === 'drain' || phase === 'down' || phase === 'probe-rtt';
 }

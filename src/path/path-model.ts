@@ -22,7 +22,7 @@ export interface PathSample {
   /** Until when the sender itself had less to send than it might. */
   readonly appLimitedUntilMs: TimeMs;
   /** Since when so little is sent that no queue can last; and whether it is feared that one grows. */
-  readonly gentleSinceMs: TimeMs;
+  readonly belowLimitSinceMs: TimeMs;
   /** Since when a pace is kept; Infinity while none is. */
   readonly pacedSinceMs: TimeMs;
   readonly isGrowing: boolean;
@@ -53,10 +53,10 @@ export const memoryMs = 20_000;
 /** Loss is told from so many datagrams at least, and from so many times as many as are in doubt. */
 const lossSample = 100;
 const exactness = 50;
-const gentleExactness = 10;
+const belowLimitExactness = 10;
 
 /** More is not repaired by sending more. */
-const maxLossFloor = 0.5;
+const maxBaselineLoss = 0.5;
 
 /** What is lost by chance is known from so long. */
 const lossMemoryMs = 4000;
@@ -101,14 +101,14 @@ export class PathModel {
   /** Whether the path itself has limited what came since the last look back. */
   private isTested = false;
   private readonly rtt = new WindowedExtreme('least', memoryMs);
-  private readonly floor = new WindowedExtreme('least', lossMemoryMs);
+  private readonly baseline = new WindowedExtreme('least', lossMemoryMs);
   /** From about how many datagrams that is known. */
-  private floorCount = 0;
+  private baselineCount = 0;
   /** The share that was lost while a pace was kept; and of how many datagrams. */
   private pacedLoss = 0;
   private pacedCount = 0;
   /** When it was last measured what is lost by chance. */
-  floorAtMs: TimeMs = -Infinity;
+  baselineAtMs: TimeMs = -Infinity;
   /** Where the current measurement began, and what had been sent by then. */
   private lossPoint: LossPoint | undefined;
   private latestRttMs = 0;
@@ -122,7 +122,7 @@ export class PathModel {
 
   /** What the path takes, lost by chance or not. */
   get capacity(): number {
-    return this.deliveryRate / (1 - this.lossFloor);
+    return this.deliveryRate / (1 - this.baselineLoss);
   }
 
   get minRttMs(): number {
@@ -133,8 +133,8 @@ export class PathModel {
     return this.latestRttMs;
   }
 
-  get lossFloor(): number {
-    return Math.min(maxLossFloor, this.floor.value ?? 0);
+  get baselineLoss(): number {
+    return Math.min(maxBaselineLoss, this.baseline.value ?? 0);
   }
 
   /** Something of the opening was answered: hosts think about that, so it is the longest that it can be. */
@@ -212,9 +212,9 @@ export class PathModel {
 
   /** Of so many datagrams, as many came as chance lets through, or nearly. */
   private leastExpected(count: number): number {
-    const { lossFloor } = this;
-    const spread = Math.sqrt(Math.max(0, count) * lossFloor * (1 - lossFloor));
-    return asSent * count * (1 - lossFloor) - 2 * spread;
+    const { baselineLoss } = this;
+    const spread = Math.sqrt(Math.max(0, count) * baselineLoss * (1 - baselineLoss));
+    return asSent * count * (1 - baselineLoss) - 2 * spread;
   }
 
   /**
@@ -233,20 +233,22 @@ export class PathModel {
     }
     const count = sent - base.sent;
     // What is gentle and what is not are measured apart.
-    const isTurn = sentAtMs >= sample.gentleSinceMs && base.begunAtMs < sample.gentleSinceMs;
-    const isGentle = base.begunAtMs >= sample.gentleSinceMs;
+    const isTurn =
+      sentAtMs >= sample.belowLimitSinceMs && base.begunAtMs < sample.belowLimitSinceMs;
+    const isBelowLimit = base.begunAtMs >= sample.belowLimitSinceMs;
     const doubts = base.doubt + doubt;
-    const enough = Math.max(lossSample, (isGentle ? gentleExactness : exactness) * doubts);
+    const enough = Math.max(lossSample, (isBelowLimit ? belowLimitExactness : exactness) * doubts);
     if (!isTurn && (sent < base.roundEnd || count < enough)) return;
     this.lossPoint = point;
-    if (count < Math.max(lossSample, gentleExactness * doubts)) return;
+    if (count < Math.max(lossSample, belowLimitExactness * doubts)) return;
     this.lossRatio = Math.min(1, Math.max(0, 1 - (received - base.received) / count));
-    if (isGentle && (!sample.isGrowing || this.hasNoQueue(sample))) this.takeFloor(nowMs, count);
+    if (isBelowLimit && (!sample.isGrowing || this.hasNoQueue(sample)))
+      this.takeBaseline(nowMs, count);
     const isUnpaced = base.begunAtMs < sample.pacedSinceMs;
     if (!isUnpaced) this.takePacedLoss(count);
     const most = this.isShort
       ? this.mostOnShortPath(count, isUnpaced)
-      : this.mostByChance(count, doubts);
+      : this.mostAtRandom(count, doubts);
     if (this.lossRatio <= most) return;
     this.congestedAtMs = nowMs;
     this.congestedFromMs = base.begunAtMs;
@@ -260,8 +262,8 @@ export class PathModel {
   private mostOnShortPath(count: number, isUnpaced: boolean): number {
     if (!isUnpaced) return pacedLossLimit;
     const { pacedLoss, pacedCount } = this;
-    const chance = Math.max(pacedLoss, excessLoss) * (1 - pacedLoss);
-    const spread = Math.sqrt(chance / count + chance / Math.max(1, pacedCount));
+    const variance = Math.max(pacedLoss, excessLoss) * (1 - pacedLoss);
+    const spread = Math.sqrt(variance / count + variance / Math.max(1, pacedCount));
     return pacedLoss + unpacedExcess + spreads * spread;
   }
 
@@ -271,24 +273,24 @@ export class PathModel {
   }
 
   /** The largest share of so many datagrams that chance alone may take. */
-  private mostByChance(count: number, doubts: number): number {
-    const { lossFloor } = this;
+  private mostAtRandom(count: number, doubts: number): number {
+    const { baselineLoss } = this;
     // Both are measured, and neither exactly.
-    const chance = Math.max(lossFloor, excessLoss) * (1 - lossFloor);
-    const floorChance = (lossFloor * (1 - lossFloor)) / Math.max(1, this.floorCount);
-    const spread = Math.sqrt(chance / count + floorChance + (doubts / count) ** 2 / 6);
-    return lossFloor + Math.max(excessLoss, lossFloor * excessShare) + spreads * spread;
+    const variance = Math.max(baselineLoss, excessLoss) * (1 - baselineLoss);
+    const baselineVariance = (baselineLoss * (1 - baselineLoss)) / Math.max(1, this.baselineCount);
+    const spread = Math.sqrt(variance / count + baselineVariance + (doubts / count) ** 2 / 6);
+    return baselineLoss + Math.max(excessLoss, baselineLoss * excessShare) + spreads * spread;
   }
 
   /**
    * What is always lost while little is sent is lost by chance: others on the path cost something only now
    * and then. The least of several measurements is too low by what chance makes of them.
    */
-  private takeFloor(nowMs: TimeMs, count: number): void {
+  private takeBaseline(nowMs: TimeMs, count: number): void {
     const { lossRatio } = this;
-    this.floor.add(nowMs, lossRatio + Math.sqrt((lossRatio * (1 - lossRatio)) / count));
-    this.floorCount = count;
-    this.floorAtMs = nowMs;
+    this.baseline.add(nowMs, lossRatio + Math.sqrt((lossRatio * (1 - lossRatio)) / count));
+    this.baselineCount = count;
+    this.baselineAtMs = nowMs;
   }
 
   /** Whether no queue stands: what is lost in one may be lost for its sake. */

@@ -262,8 +262,8 @@ export class IncomingSession {
     this.seal = new BlockSeal(crypto, offer.groupKey);
     const staleMs = minStaleMs + staleReports * offer.reportIntervalMs;
     this.reassembler = new Reassembler(geometry, this.seal, this.options.budget, staleMs);
-    const chance = (crypto.random(1)[0] as number) / 256;
-    this.feedback = new FeedbackScheduler(nowMs, offer.reportIntervalMs, chance);
+    const randomPhase = (crypto.random(1)[0] as number) / 256;
+    this.feedback = new FeedbackScheduler(nowMs, offer.reportIntervalMs, randomPhase);
     if (offer.groupHost !== '') {
       emit({ type: 'join', session: this.session, groupHost: offer.groupHost });
     }

@@ -99,7 +99,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         group,
         reportIntervalMs,
         // Sessions must not probe their paths in step.
-        chance: this.session / 2 ** 32,
+        randomPhase: this.session / 2 ** 32,
         rateBytesPerSec,
       },
       {

@@ -37,7 +37,7 @@ export interface DeliveryOptions {
   readonly group: Address | undefined;
   readonly reportIntervalMs: number;
   /** 0..1, another one for each session. */
-  readonly chance: number;
+  readonly randomPhase: number;
   readonly rateBytesPerSec: number | undefined;
 }
 
@@ -293,7 +293,7 @@ export class Delivery {
   // --- Rate groups
 
   private addRateGroup(): RateGroup {
-    const { geometry, peers, reportIntervalMs, chance, rateBytesPerSec } = this.options;
+    const { geometry, peers, reportIntervalMs, randomPhase, rateBytesPerSec } = this.options;
     const isMain = this.rateGroups.length === 0;
     const catchUpBlocks = Math.max(2, Math.floor(this.maxBlocks * catchUpShare));
     const rateGroup = new RateGroup(
@@ -303,7 +303,7 @@ export class Delivery {
         peers,
         reportIntervalMs,
         maxBlocks: isMain ? this.maxBlocks : catchUpBlocks,
-        chance: (chance + this.rateGroups.length / 3) % 1,
+        randomPhase: (randomPhase + this.rateGroups.length / 3) % 1,
         fixedRateBytesPerSec: isMain ? rateBytesPerSec : undefined,
       },
       this,

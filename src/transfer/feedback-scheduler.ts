@@ -41,10 +41,10 @@ export class FeedbackScheduler {
   constructor(
     nowMs: TimeMs,
     private readonly intervalMs: number,
-    chance: number,
+    randomPhase: number,
   ) {
     this.reportedAtMs = nowMs - intervalMs;
-    this.turnAtMs = nowMs - chance * intervalMs;
+    this.turnAtMs = nowMs - randomPhase * intervalMs;
   }
 
   /** @param flags of all the datagrams that came together */

@@ -58,7 +58,7 @@ export function takeSample(
     sent: unicastBursts.total + (isMulticastReachable ? groupBursts.total : 0),
     received: report.segmentsReceived,
     appLimitedUntilMs: controller.appLimitedUntilMs,
-    gentleSinceMs: controller.gentleSinceMs,
+    belowLimitSinceMs: controller.belowLimitSinceMs,
     pacedSinceMs: controller.pacedSinceMs,
     isGrowing: controller.state === 'startup',
   });

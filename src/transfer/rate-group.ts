@@ -41,7 +41,7 @@ export interface RateGroupOptions {
   readonly peers: readonly SessionPeer[];
   readonly reportIntervalMs: number;
   readonly maxBlocks: number;
-  readonly chance: number;
+  readonly randomPhase: number;
   /** The pace where a person has set it: then only what is under way is limited here. */
   readonly fixedRateBytesPerSec: number | undefined;
 }
@@ -91,7 +91,7 @@ export class RateGroup implements PeerRateGroup {
     private readonly options: RateGroupOptions,
     private readonly owner: RateGroupOwner,
   ) {
-    const { geometry, peers, reportIntervalMs, chance, isMain, maxBlocks } = options;
+    const { geometry, peers, reportIntervalMs, randomPhase, isMain, maxBlocks } = options;
     this.cursor = geometry.manifestBlockCount;
     this.isFirstPass = isMain;
     this.maxBlocks = maxBlocks;
@@ -100,7 +100,7 @@ export class RateGroup implements PeerRateGroup {
       blockDatagrams: geometry.segmentsPerBlock,
       datagramSizeBytes: geometry.mssBytes + sessionHeaderSizeBytes,
       reportIntervalMs,
-      chance,
+      randomPhase,
     });
     const createBlock = () => new SessionBlock(peers.length, this.awaitedBlocks);
     this.rounds = new Rounds(peers.length, createBlock, {

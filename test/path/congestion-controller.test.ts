@@ -5,7 +5,7 @@ import { CongestionController } from '../../src/path/congestion-controller.js';
 import { PathModel } from '../../src/path/path-model.js';
 
 const blockDatagrams = 45;
-const options = { blockDatagrams, datagramSizeBytes: 1416, reportIntervalMs: 2, chance: 0.5 };
+const options = { blockDatagrams, datagramSizeBytes: 1416, reportIntervalMs: 2, randomPhase: 0.5 };
 
 /** A path whose model is set by hand. */
 class Member {
@@ -13,7 +13,7 @@ class Member {
   readonly model = {
     deliveryRate: 0,
     latestRate: 0,
-    lossFloor: 0,
+    baselineLoss: 0,
     lossRatio: 0,
     reportGapMs: 0,
     minRttMs: 40,
@@ -22,12 +22,12 @@ class Member {
     echoedSentAtMs: -Infinity,
     congestedAtMs: -Infinity,
     congestedFromMs: -Infinity,
-    floorAtMs: 0,
+    baselineAtMs: 0,
     minRttSeenAtMs: 0,
     isShort: false,
     cycles: 0,
     get capacity(): number {
-      return this.deliveryRate / (1 - this.lossFloor);
+      return this.deliveryRate / (1 - this.baselineLoss);
     },
     endCycle(): void {
       this.cycles++;
@@ -147,7 +147,7 @@ t.test('it yields to others, and tries again some seconds later', (t) => {
   model.latestRate = 8;
   course.round();
   t.ok(Math.abs(controller.pace - 0.65 * 8) < 1e-9, `${controller.pace}`);
-  t.ok(controller.gentleSinceMs <= course.nowMs, 'gentle from then on');
+  t.ok(controller.belowLimitSinceMs <= course.nowMs, 'gentle from then on');
   const rounds = course.until('up');
   t.ok(rounds >= 70 && rounds <= 115, `${rounds} rounds`);
   t.equal(controller.pace, 12.5, 'all of it');

@@ -11,7 +11,7 @@ interface Course {
   readonly loss?: number;
   readonly rttMs?: number;
   readonly forMs?: number;
-  readonly isGentle?: boolean;
+  readonly isBelowLimit?: boolean;
   readonly isLimited?: boolean;
 }
 
@@ -24,7 +24,7 @@ class KnownPath {
 
   run(course: Course): PathModel {
     const { sendRate, pathRate = Infinity, loss = 0, rttMs = 40, forMs = 1000 } = course;
-    const { isGentle = false, isLimited = false } = course;
+    const { isBelowLimit = false, isLimited = false } = course;
     const sinceMs = this.nowMs;
     const stepMs = 2;
     for (; this.nowMs < sinceMs + forMs; this.nowMs += stepMs) {
@@ -41,7 +41,7 @@ class KnownPath {
         received: this.received,
         appLimitedUntilMs: isLimited ? this.nowMs + rttMs : -Infinity,
         pacedSinceMs: 0,
-        gentleSinceMs: isGentle ? sinceMs : Infinity,
+        belowLimitSinceMs: isBelowLimit ? sinceMs : Infinity,
         isGrowing: false,
       };
       this.model.take(sample);
@@ -70,9 +70,9 @@ t.test('the rate is what comes, the round trip the shortest', (t) => {
 t.test('what is lost while little is sent is lost by chance', (t) => {
   for (const loss of [0.02, 0.1, 0.3]) {
     const path = new KnownPath();
-    path.run({ sendRate: 10, loss, isGentle: true });
+    path.run({ sendRate: 10, loss, isBelowLimit: true });
     const model = path.run({ sendRate: 20, loss });
-    t.ok(Math.abs(model.lossFloor - loss) < 0.04, `${model.lossFloor} for ${loss}`);
+    t.ok(Math.abs(model.baselineLoss - loss) < 0.04, `${model.baselineLoss} for ${loss}`);
     t.equal(model.congestedAtMs, -Infinity, 'the same later is no congestion');
     t.ok(Math.abs(model.capacity - 20) < 2, `${model.capacity} is what the path takes`);
   }
@@ -81,7 +81,7 @@ t.test('what is lost while little is sent is lost by chance', (t) => {
 
 t.test('more than that is congestion', (t) => {
   const path = new KnownPath();
-  path.run({ sendRate: 10, loss: 0.02, isGentle: true });
+  path.run({ sendRate: 10, loss: 0.02, isBelowLimit: true });
   const model = path.run({ sendRate: 20, loss: 0.02, pathRate: 15 });
   t.ok(model.congestedAtMs > 1000, 'seen');
   t.ok(model.congestedFromMs >= 900 && model.congestedFromMs < model.congestedAtMs, 'since then');
@@ -90,14 +90,14 @@ t.test('more than that is congestion', (t) => {
 
 t.test('loss that was there for a while only is not by chance', (t) => {
   const path = new KnownPath();
-  path.run({ sendRate: 10, loss: 0.3, forMs: 300, isGentle: true });
-  t.ok(path.model.lossFloor > 0.2, 'it may be');
-  path.run({ sendRate: 10, forMs: 300, isGentle: true });
-  t.equal(path.model.lossFloor, 0, 'it was not');
-  path.run({ sendRate: 10, loss: 0.3, forMs: 1000, isGentle: true });
-  t.equal(path.model.lossFloor, 0, 'others may be on the path');
-  path.run({ sendRate: 10, loss: 0.3, forMs: 5000, isGentle: true });
-  t.ok(path.model.lossFloor > 0.2, 'who do not stay for so long');
+  path.run({ sendRate: 10, loss: 0.3, forMs: 300, isBelowLimit: true });
+  t.ok(path.model.baselineLoss > 0.2, 'it may be');
+  path.run({ sendRate: 10, forMs: 300, isBelowLimit: true });
+  t.equal(path.model.baselineLoss, 0, 'it was not');
+  path.run({ sendRate: 10, loss: 0.3, forMs: 1000, isBelowLimit: true });
+  t.equal(path.model.baselineLoss, 0, 'others may be on the path');
+  path.run({ sendRate: 10, loss: 0.3, forMs: 5000, isBelowLimit: true });
+  t.ok(path.model.baselineLoss > 0.2, 'who do not stay for so long');
   t.end();
 });
 

@@ -90,8 +90,8 @@ t.test('there are never two reports in one turn', (t) => {
     fc.double({ min: 10, max: 200, noNaN: true }),
     fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
     fc.array(step, { maxLength: 40 }),
-    (intervalMs, chance, steps) => {
-      const scheduler = new FeedbackScheduler(startMs, intervalMs, chance);
+    (intervalMs, randomPhase, steps) => {
+      const scheduler = new FeedbackScheduler(startMs, intervalMs, randomPhase);
       let nowMs = startMs;
       let lastDueAtMs = -Infinity;
       for (const { wantAfterMs, lateMs } of steps) {

@@ -51,7 +51,7 @@ class DrivenRateGroup implements RateGroupOwner {
         peers: this.peers,
         reportIntervalMs: 2,
         maxBlocks: 100,
-        chance: 0,
+        randomPhase: 0,
         fixedRateBytesPerSec: undefined,
         ...options,
       },
