@@ -30,7 +30,7 @@ export interface ConnectionsOptions {
 /** What calls ask of the session that they are a part of. */
 export interface ConnectionsOwner {
   send(peer: SessionPeer, bytes: Uint8Array | undefined): void;
-  tell(peer: SessionPeer, message: Message): void;
+  sendMessage(peer: SessionPeer, message: Message): void;
   countFault(kind: FaultKind, from: Address, bytes: Uint8Array): void;
   offerTo(peer: SessionPeer): Offer;
   pollOf(peer: SessionPeer): Message;
@@ -176,7 +176,7 @@ export class Connections {
     if (!this.polls.take(nowMs) && !isUrgent) return false;
     peer.polledAtMs = nowMs;
     peer.unansweredPolls++;
-    this.owner.tell(peer, this.owner.pollOf(peer));
+    this.owner.sendMessage(peer, this.owner.pollOf(peer));
     return true;
   }
 
@@ -302,7 +302,7 @@ export class Connections {
     const copies = Math.min(2 ** (peer.offers - 1), maxOpenCopies);
     for (let i = 0; i < copies; i++) {
       this.owner.send(peer, peer.handshake?.datagram);
-      this.owner.tell(peer, this.owner.offerTo(peer));
+      this.owner.sendMessage(peer, this.owner.offerTo(peer));
     }
   }
 
@@ -317,7 +317,7 @@ export class Connections {
       if (peer.status !== 'active') return;
     }
     const digest = this.owner.rootFor(peer);
-    if (digest !== undefined) this.owner.tell(peer, { kind: 'root', digest });
+    if (digest !== undefined) this.owner.sendMessage(peer, { kind: 'root', digest });
   }
 
   /** What takes the receiver's place is called as in the beginning, while patience with a silent one lasts. */

@@ -59,7 +59,7 @@ type Stage =
   | 'searching'
   | 'storing'
   /** The outcome is told until the sender confirms it. */
-  | 'telling'
+  | 'concluding'
   | 'over';
 
 export interface IncomingSessionOptions {
@@ -193,7 +193,7 @@ export class IncomingSession {
         if (message.leavesGroup) this.leaveGroup();
         this.feedback?.keepApart(message.reportGapMs);
         if (message.burst !== undefined) this.feedback?.handleEnd(nowMs, message.burst);
-        if (this.stage === 'telling') this.tellResult(nowMs);
+        if (this.stage === 'concluding') this.sendResult(nowMs);
         else this.report(nowMs);
         break;
       case 'root':
@@ -221,13 +221,13 @@ export class IncomingSession {
   }
 
   private handleOffer(nowMs: TimeMs, offer: Offer): void {
-    if (this.stage === 'telling') {
-      this.tellResult(nowMs);
+    if (this.stage === 'concluding') {
+      this.sendResult(nowMs);
       return;
     }
     if (this.offer === undefined) this.begin(nowMs, offer);
     if (this.isSettled) return;
-    this.tell({ kind: 'accept', name: this.options.name });
+    this.sendMessage({ kind: 'accept', name: this.options.name });
     if (!this.isPreparing) this.feedback?.want(nowMs);
   }
 
@@ -499,7 +499,7 @@ export class IncomingSession {
     // What one message does not hold comes with the next.
     this.reportCursor = describedBlocks < endBlock ? describedBlocks : 0;
     if (this.reportCursor > 0) feedback.want(nowMs);
-    this.tell({
+    this.sendMessage({
       kind: 'report',
       report: {
         state,
@@ -529,7 +529,7 @@ export class IncomingSession {
   // --- The end
 
   private handleRoot(nowMs: TimeMs, digest: Uint8Array): void {
-    if (this.stage === 'telling') this.tellResult(nowMs);
+    if (this.stage === 'concluding') this.sendResult(nowMs);
     // A sender that repeats the digest has missed what was told since.
     if (this.stage === 'receiving' || this.stage === 'storing' || this.stage === 'searching') {
       this.feedback?.want(nowMs);
@@ -569,7 +569,7 @@ export class IncomingSession {
 
   private askForNodes(nowMs: TimeMs): void {
     this.repeatLater(nowMs);
-    for (const request of this.verification?.requests ?? []) this.tell(request);
+    for (const request of this.verification?.requests ?? []) this.sendMessage(request);
   }
 
   private repairBlocks(nowMs: TimeMs, blocks: readonly number[]): void {
@@ -603,9 +603,9 @@ export class IncomingSession {
 
   private end(nowMs: TimeMs, status: IncomingResult['status'], reason: string): void {
     this.settle(nowMs, status, reason);
-    this.stage = 'telling';
+    this.stage = 'concluding';
     this.repeatWaitMs = retryTiming.firstMs;
-    this.tellResult(nowMs);
+    this.sendResult(nowMs);
   }
 
   /**
@@ -639,12 +639,14 @@ export class IncomingSession {
     if (this.info !== undefined) this.options.emit({ type: 'end', result: this.result });
   }
 
-  private tellResult(nowMs: TimeMs): void {
+  private sendResult(nowMs: TimeMs): void {
     const { result } = this;
     assert(result !== undefined, 'the outcome is known');
     const reason = result.reason ?? '';
-    if (result.status === 'refused') this.tell({ kind: 'refuse', reason, isTemporary: false });
-    else this.tell({ ...this.doneFigures(), isComplete: result.status === 'complete', reason });
+    if (result.status === 'refused')
+      this.sendMessage({ kind: 'refuse', reason, isTemporary: false });
+    else
+      this.sendMessage({ ...this.doneFigures(), isComplete: result.status === 'complete', reason });
     this.repeatLater(nowMs);
   }
 
@@ -682,10 +684,10 @@ export class IncomingSession {
     if (nowMs < this.repeatAtMs) return;
     if (this.stage === 'searching') {
       this.askForNodes(nowMs);
-    } else if (this.stage === 'telling') {
+    } else if (this.stage === 'concluding') {
       this.repeats++;
       if (this.repeats > receiverLimits.doneRepeats) this.stage = 'over';
-      else this.tellResult(nowMs);
+      else this.sendResult(nowMs);
     }
   }
 
@@ -737,7 +739,7 @@ export class IncomingSession {
       : geometry.contentSizeBytes + reassembler.missingBytes;
   }
 
-  private tell(message: Message): void {
+  private sendMessage(message: Message): void {
     if (this.channel.isSpent) return;
     this.options.send(this.from, this.channel.seal(encodeMessage(message)));
   }

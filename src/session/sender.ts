@@ -119,7 +119,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       },
       {
         send: (peer, bytes) => this.send(peer, bytes),
-        tell: (peer, message) => this.tell(peer, message),
+        sendMessage: (peer, message) => this.sendMessage(peer, message),
         countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
         offerTo: (peer) => this.offerTo(peer),
         pollOf: (peer) => this.pollOf(peer),
@@ -490,7 +490,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const { height, firstNode } = request;
     const count = Math.min(request.count, maxNodesPerMessage);
     const digests = this.delivery.tree.nodes(height, firstNode, count);
-    if (digests.length > 0) this.tell(peer, { kind: 'nodes', height, firstNode, digests });
+    if (digests.length > 0) this.sendMessage(peer, { kind: 'nodes', height, firstNode, digests });
   }
 
   /** Who heard a probe has said so; that word may be lost, so the others are asked. */
@@ -559,14 +559,14 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   private sayBye(peer: SessionPeer, reason = ''): void {
-    this.tell(peer, { kind: 'bye', reason, isFinal: this.isObjectFinal });
+    this.sendMessage(peer, { kind: 'bye', reason, isFinal: this.isObjectFinal });
   }
 
   private send(peer: SessionPeer, bytes: Uint8Array | undefined): void {
     if (bytes !== undefined) this.controls.push({ to: peer.address, bytes });
   }
 
-  private tell(peer: SessionPeer, message: Message): void {
+  private sendMessage(peer: SessionPeer, message: Message): void {
     if (peer.channel === undefined || peer.channel.isSpent) return;
     const encoded = encodeMessage(message);
     assert(encoded.length <= maxControlSizeBytes, 'a message fits one datagram');

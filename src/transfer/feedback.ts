@@ -137,7 +137,7 @@ export function takeGaps(
     // A report that does not know this round yet tells what has come, not what was lost.
     if (covers(report, block, index, lastBurst) || !block.isPending(index)) {
       block.setMissingSegments(index, low, high);
-      block.endAwait(index);
+      block.endFeedback(index);
     } else {
       block.keepMissingSegments(index, low, high);
     }
@@ -145,7 +145,7 @@ export function takeGaps(
   for (const block of window) {
     if (!isDescribed(block) || missing.has(block) || !block.isPending(index)) continue;
     block.setMissingSegments(index, 0, 0);
-    block.endAwait(index);
+    block.endFeedback(index);
   }
 }
 

@@ -155,7 +155,7 @@ export class RateGroup implements PeerRateGroup {
   /** A receiver is no longer served here: what it lacks is needed again. */
   release(peer: SessionPeer): void {
     for (const block of this.rounds.window) {
-      block.endAwait(peer.index);
+      block.endFeedback(peer.index);
       if (!block.isPending(peer.index)) continue;
       block.setMissingSegments(peer.index, 0, 0);
       if (block.wasSent(peer.index)) peer.sentInVain.add(block.index, block.index + 1);
@@ -207,7 +207,7 @@ export class RateGroup implements PeerRateGroup {
     window.dropWhere((block) => {
       const isOver = block.hasBytes && block.pendingCount === 0;
       if (isOver) {
-        block.endAwaits();
+        block.endAllFeedback();
         this.owner.close(block);
       }
       return isOver;
@@ -298,7 +298,7 @@ export class RateGroup implements PeerRateGroup {
     let longestMs = 0;
     for (const peer of this.members) {
       if (!block.isPending(peer.index)) continue;
-      block.await(peer.index);
+      block.expectFeedback(peer.index);
       longestMs = Math.max(longestMs, peer.rtt.timeoutMs + peer.returnPath.gapMs);
     }
     return this.options.reportIntervalMs + longestMs;

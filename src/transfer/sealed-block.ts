@@ -83,7 +83,7 @@ export class SessionBlock extends Block {
     return this.awaited[receiver] === 1;
   }
 
-  await(receiver: number): void {
+  expectFeedback(receiver: number): void {
     if (this.awaited[receiver] === 1) return;
     this.awaited[receiver] = 1;
     this.awaitedCount++;
@@ -91,7 +91,7 @@ export class SessionBlock extends Block {
   }
 
   /** Its report has come, or is no longer waited for. */
-  endAwait(receiver: number): void {
+  endFeedback(receiver: number): void {
     if (this.awaited[receiver] === 0) return;
     this.awaited[receiver] = 0;
     this.awaitedCount--;
@@ -99,8 +99,8 @@ export class SessionBlock extends Block {
   }
 
   /** Nothing of it is waited for any longer. */
-  endAwaits(): void {
-    for (let i = 0; this.awaitedCount > 0 && i < this.awaited.length; i++) this.endAwait(i);
+  endAllFeedback(): void {
+    for (let i = 0; this.awaitedCount > 0 && i < this.awaited.length; i++) this.endFeedback(i);
   }
 }
 

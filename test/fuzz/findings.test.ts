@@ -44,7 +44,7 @@ const groupKey = new Uint8Array(32).fill(1);
 function offerFile(caller: Caller, machine: SessionReceiver, sizeBytes: number): void {
   const file = { kind: 'file', name: 'file', mode: 0o644, modifiedMs: 0, sizeBytes } as const;
   const manifest = encodeManifest(createManifest([file]));
-  caller.tell({
+  caller.sendMessage({
     kind: 'offer',
     label: 'object',
     mssBytes: 1016,
@@ -79,7 +79,7 @@ t.test('an offer of a manifest without size that comes with one is refused', (t)
   const caller = new Caller(createReceiver(), 1);
   // Label, MSS, segments, sizes, digest, a manifest of one byte, group key, no group, interval, update.
   const offer = `00 00 0040 01 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 00 00`;
-  t.same(caller.tell(fromHex(offer)), [
+  t.same(caller.sendMessage(fromHex(offer)), [
     { kind: 'refuse', reason: 'sizes that no session can have', isTemporary: false },
   ]);
   t.end();
@@ -123,8 +123,9 @@ t.test('a report of a block of which no segment lacks leaves the sender as it is
   t.ok(handshake.read(next().body));
   const keys = handshake.keys as NonNullable<typeof handshake.keys>;
   const channel = new SecureChannel(own, sender.session, 0, keys);
-  const tell = (message: Uint8Array) => sender.handleDatagram(0, address, channel.seal(message));
-  tell(encodeMessage({ kind: 'accept', name: 'r' }));
+  const sendMessage = (message: Uint8Array) =>
+    sender.handleDatagram(0, address, channel.seal(message));
+  sendMessage(encodeMessage({ kind: 'accept', name: 'r' }));
   sent();
   const count = blockCount.toString(16).padStart(2, '0');
   t.ok(blockCount < 128);
@@ -133,15 +134,15 @@ t.test('a report of a block of which no segment lacks leaves the sender as it is
     `03 01 00 0000 0000 00 00 10 00 00 00 00 00 ${count} 00 01 ${zeros(8)}`,
   );
   // With the first, content is opened, and what is over is cleared away; with the second it stays.
-  tell(nothingMissing);
-  tell(nothingMissing);
+  sendMessage(nothingMissing);
+  sendMessage(nothingMissing);
   t.same(sent(), [], 'nothing is lacking');
   const all = (2 * blockCount).toString(16);
   const listed =
     2 * blockCount < 128
       ? all.padStart(2, '0')
       : `${(((2 * blockCount) & 127) | 128).toString(16)}01`;
-  tell(fromHex(`03 01 00 0000 0000 00 00 10 00 00 00 00 00 ${count} 00 ${listed}`));
+  sendMessage(fromHex(`03 01 00 0000 0000 00 00 10 00 00 00 00 00 ${count} 00 ${listed}`));
   t.ok(sent().length > 0, 'and what lacks is sent');
   t.end();
 });
@@ -185,10 +186,10 @@ t.test('an answer to a search that comes behind the end does not bring a session
   offerFile(caller, machine, 1000);
   sendBlocks(caller, 1);
   machine.handleWritten(0, 7, 1000);
-  const [asked] = caller.tell({ kind: 'root', digest: new Uint8Array(32) });
+  const [asked] = caller.sendMessage({ kind: 'root', digest: new Uint8Array(32) });
   t.match(asked, { kind: 'nodes-request', height: 0, firstNode: 0, count: 1 });
   machine.find(7)?.fail(0, 'the disk is full');
-  caller.tell({ kind: 'nodes', height: 0, firstNode: 0, digests: new Uint8Array(32) });
+  caller.sendMessage({ kind: 'nodes', height: 0, firstNode: 0, digests: new Uint8Array(32) });
   t.equal(machine.find(7)?.isSettled, true);
   for (let atMs = machine.pollTimeout(); atMs !== undefined; atMs = machine.pollTimeout()) {
     machine.handleTimeout(atMs);
@@ -205,7 +206,7 @@ t.test('sessions that are over do not pile up where their senders do not listen'
     // Only handshakes forget: the sessions keep what their senders have not heard.
     machine['handshakes'].handleTimeout(atMs);
     const caller = new Caller(machine, session, atMs);
-    caller.tell({ kind: 'root', digest: new Uint8Array(32) });
+    caller.sendMessage({ kind: 'root', digest: new Uint8Array(32) });
     machine.find(session)?.refuse(0, 'no room');
   }
   let count = 0;
@@ -224,7 +225,7 @@ t.test(
     sendBlocks(first, 3);
     const writtenBytes = machine.bufferedBytes;
     t.ok(writtenBytes >= 2000, 'the disk has some of it to write');
-    first.tell({ kind: 'bye', reason: '', isFinal: false });
+    first.sendMessage({ kind: 'bye', reason: '', isFinal: false });
     const second = new Caller(machine, 7, 100);
     offerFile(second, machine, 4000);
     machine.handleWritten(0, 7, writtenBytes);
@@ -235,7 +236,7 @@ t.test(
       leavesGroup: false,
       reportGapMs: 0,
     } as const;
-    const [answer] = second.tell(poll);
+    const [answer] = second.sendMessage(poll);
     t.equal(
       answer?.kind === 'report' && answer.report.windowBlocks,
       10,

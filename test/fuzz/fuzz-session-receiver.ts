@@ -394,7 +394,7 @@ class Insider {
     if (this.channel === undefined) return;
     // The first one counts for a receiver: what fits another it takes for forged.
     if (this.offer !== undefined && !tape.isOneIn(16)) {
-      this.tell(this.offer);
+      this.sendMessage(this.offer);
       return;
     }
     const mssBytes = tape.pick([64, 64, 100, 200, 1400]);
@@ -430,7 +430,7 @@ class Insider {
       mssBytes,
       segmentsPerBlock,
     );
-    this.tell(this.offer);
+    this.sendMessage(this.offer);
   }
 
   /** What a sender that is as it should be says at this point. */
@@ -441,7 +441,7 @@ class Insider {
     }
     switch (tape.below(4)) {
       case 0:
-        this.tell({
+        this.sendMessage({
           kind: 'poll',
           burst: this.burst,
           hasTags: tape.isOneIn(4),
@@ -501,7 +501,7 @@ class Insider {
 
   sayRoot(tape: Tape): void {
     const digest = this.tree()?.root() ?? new Uint8Array(32);
-    this.tell({ kind: 'root', digest: tape.isOneIn(3) ? tape.fill(32) : digest });
+    this.sendMessage({ kind: 'root', digest: tape.isOneIn(3) ? tape.fill(32) : digest });
   }
 
   /** Segments of one block, all of them or some, sealed as they should be or not. */
@@ -576,10 +576,10 @@ class Insider {
     const digests = new Uint8Array(tape.isOneIn(8) ? tape.uint16() & 2047 : 32 * count);
     digests.set(right.subarray(0, digests.length));
     if (tape.isOneIn(3)) digests[tape.below(Math.max(1, digests.length))] = tape.byte();
-    this.tell({ kind: 'nodes', height, firstNode, digests });
+    this.sendMessage({ kind: 'nodes', height, firstNode, digests });
   }
 
-  private tell(message: Message): void {
+  private sendMessage(message: Message): void {
     if (this.channel !== undefined) this.deliver(this.channel.seal(encodeMessage(message)));
   }
 

@@ -328,7 +328,7 @@ class Insider {
       if (!handshake.read(proof.body) || handshake.keys === undefined) return;
       const { session } = proof;
       this.channel = new SecureChannel(this.crypto, session, this.index, handshake.keys);
-      if (!tape.isOneIn(8)) this.tell({ kind: 'accept', name: 'insider' });
+      if (!tape.isOneIn(8)) this.sendMessage({ kind: 'accept', name: 'insider' });
     }
   }
 
@@ -358,7 +358,7 @@ class Insider {
       return;
     }
     if (tape.isOneIn(32)) {
-      this.tell({ kind: 'done', isComplete: true, ...figures, reason: '' });
+      this.sendMessage({ kind: 'done', isComplete: true, ...figures, reason: '' });
       return;
     }
     const { blockCount } = this.fire.sender.geometry;
@@ -366,7 +366,7 @@ class Insider {
     const isPart = tape.isOneIn(3);
     const isWhole = firstMissing >= blockCount;
     const odd = () => tape.isOneIn(16);
-    this.tell({
+    this.sendMessage({
       kind: 'report',
       report: {
         state: isWhole ? 'whole' : tape.pick(['receiving', 'receiving', 'preparing', 'storing']),
@@ -392,7 +392,7 @@ class Insider {
     });
   }
 
-  private tell(message: Message): void {
+  private sendMessage(message: Message): void {
     if (this.channel !== undefined) this.deliver(this.channel.seal(encodeMessage(message)));
   }
 

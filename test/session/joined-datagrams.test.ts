@@ -259,15 +259,19 @@ const setups: Readonly<Record<string, Setup>> = {
 /** What a receiver says of all its sessions when it is asked at the end. */
 function describeTarget(t: Test, target: Target): string[] {
   const messages: string[] = [];
-  const tell = t.intercept(IncomingSession.prototype, 'tell' as keyof IncomingSession, {
-    value: (message: Message) => {
-      messages.push(JSON.stringify(message));
+  const sendMessage = t.intercept(
+    IncomingSession.prototype,
+    'sendMessage' as keyof IncomingSession,
+    {
+      value: (message: Message) => {
+        messages.push(JSON.stringify(message));
+      },
     },
-  });
+  );
   for (const { session } of target.machine.statuses(target.nowMs)) {
     target.machine.find(session)?.['report'](target.nowMs);
   }
-  tell.restore();
+  sendMessage.restore();
   const { faults, ...counts } = target.machine.result();
   return [
     JSON.stringify(target.machine.statuses(target.nowMs)),

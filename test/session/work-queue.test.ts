@@ -32,7 +32,7 @@ const sizeOf = (entry: Entry) => (entry.kind === 'file' ? entry.sizeBytes : 0);
 /** @returns what the receiver says to an offer that has its whole manifest with it */
 function offer(caller: Caller, entries: readonly Entry[]): (Message | undefined)[] {
   const manifest = encodeManifest(createManifest(entries));
-  return caller.tell({
+  return caller.sendMessage({
     kind: 'offer',
     label: `object ${caller.session}`,
     mssBytes: 1016,
@@ -95,13 +95,13 @@ t.test('a long one is checked in steps, and its sender hears that it is', (t) =>
   const caller = new Caller(machine, 1);
   t.match(offer(caller, emptyFiles(entryCount)), [{ kind: 'accept' }]);
   t.notOk(eventsOf(machine).some(({ type }) => type === 'prepare'));
-  t.match(caller.tell(poll), [{ kind: 'report', report: { state: 'preparing' } }]);
+  t.match(caller.sendMessage(poll), [{ kind: 'report', report: { state: 'preparing' } }]);
   machine.handleTimeout(0);
   t.match(machine.statuses(0), [{ activity: 'checking' }]);
-  t.match(caller.tell(poll), [{ kind: 'report', report: { state: 'preparing' } }]);
+  t.match(caller.sendMessage(poll), [{ kind: 'report', report: { state: 'preparing' } }]);
   t.same(stepAll(machine), [[], [1]], 'two steps more');
   machine.find(1)?.prepared(0, [], []);
-  t.match(caller.tell(poll), [{ kind: 'report', report: { state: 'whole' } }]);
+  t.match(caller.sendMessage(poll), [{ kind: 'report', report: { state: 'whole' } }]);
   t.end();
 });
 
@@ -124,7 +124,7 @@ t.test('each timeout takes one step, of one session after another', (t) => {
 
 t.test('a session that ends between two steps ends its check', (t) => {
   const ends: Record<string, (caller: Caller, machine: SessionReceiver) => void> = {
-    'the sender stops': (caller) => caller.tell({ kind: 'bye', reason: '', isFinal: true }),
+    'the sender stops': (caller) => caller.sendMessage({ kind: 'bye', reason: '', isFinal: true }),
     'the receiver stops': (_, machine) => machine.abort(0, 'stopped'),
     'the receiver is replaced': (_, machine) => machine.leave(0, 'put aside'),
   };
@@ -169,11 +169,11 @@ t.test('very many blocks that the disk holds are taken in steps', (t) => {
   machine.find(1)?.prepared(0, held, []);
   let stepCount = 1;
   for (; machine.find(1)?.hasSteps === true; stepCount++) {
-    t.match(caller.tell(poll), [{ kind: 'report', report: { state: 'preparing' } }]);
+    t.match(caller.sendMessage(poll), [{ kind: 'report', report: { state: 'preparing' } }]);
     machine.handleTimeout(0);
   }
   t.equal(stepCount, 5);
-  t.match(caller.tell(poll), [
+  t.match(caller.sendMessage(poll), [
     { kind: 'report', report: { state: 'receiving', missingBytes: 1000 } },
   ]);
   t.end();

@@ -33,7 +33,7 @@ export class Caller {
   }
 
   /** @returns what the receiver says to it */
-  tell(message: Message | Uint8Array): (Message | undefined)[] {
+  sendMessage(message: Message | Uint8Array): (Message | undefined)[] {
     const bytes = message instanceof Uint8Array ? message : encodeMessage(message);
     const answers = this.deliver(this.channel.seal(bytes));
     return answers.map((answer) => {

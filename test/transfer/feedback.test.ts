@@ -23,7 +23,7 @@ function inFlight(count: number) {
     block.beginRound();
     block.noteBurst(0, i, 0xffffffff, 0xffffffff);
     block.endSending(100);
-    block.await(0);
+    block.expectFeedback(0);
     blocks.push(block);
   }
   const peer = { index: 0, needed: new RangeSet(), parts: new Map() } as unknown as SessionPeer;
