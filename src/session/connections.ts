@@ -1,6 +1,6 @@
 /**
- * How the sender calls its receivers: opens a channel to each, offers the object, asks who owes a report, and
- * repeats what is not answered; what goes to whom, and when again (SESSIONS 3, 5.5).
+ * The sender's connections to its receivers. It opens a channel to each one, offers the object, polls for
+ * overdue reports, and repeats every request until it is answered (SESSIONS 3, 5.5).
  */
 import type { Address } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
@@ -22,51 +22,51 @@ export interface ConnectionsOptions {
   readonly mssBytes: number;
   readonly giveUpAfterMs: number;
   readonly reportIntervalMs: number;
-  /** What many receivers answer to is sent to one after another, this far apart. */
+  /** Spacing between requests that many receivers answer. */
   readonly spacingMs: number;
   readonly pollsPerSec: number;
 }
 
-/** What calls ask of the session that they are a part of. */
+/** What the connections need from their session. */
 export interface ConnectionsOwner {
   send(peer: SessionPeer, bytes: Uint8Array | undefined): void;
   sendMessage(peer: SessionPeer, message: Message): void;
   countFault(kind: FaultKind, from: Address, bytes: Uint8Array): void;
   offerTo(peer: SessionPeer): Offer;
   pollOf(peer: SessionPeer): Message;
-  /** Undefined while the receiver does not wait for it, or it is not known. */
+  /** Undefined while the receiver does not wait for the root digest, or it is not known. */
   rootFor(peer: SessionPeer): Uint8Array | undefined;
-  /** Its channel stands, but whether it is trusted is to be decided. */
+  /** The receiver has shown its key; the session must decide whether to trust it. */
   identify(nowMs: TimeMs, peer: SessionPeer): void;
-  /** It has answered at another address than its first. */
+  /** The receiver has answered at another address than its first. */
   handleOtherAddress(peer: SessionPeer): void;
-  /** It answers small hellos alone: its path may be narrow. */
+  /** The receiver answers small hellos only: the path MTU may be exceeded. */
   suspectNarrowPath(peer: SessionPeer): void;
-  /** It has fallen silent: others do not wait for it any longer. */
+  /** The receiver has fallen silent: the others stop waiting for it. */
   handleSilence(peer: SessionPeer): void;
-  /** Without a word to the receiver, which would not hear it. */
+  /** Fails the receiver without notifying it, because it is unreachable. */
   settleFailed(nowMs: TimeMs, peer: SessionPeer, reason: string): void;
-  /** With the reason to the receiver, which hears it. */
+  /** Fails the receiver and sends it the reason. */
   giveUp(nowMs: TimeMs, index: number, reason: string): void;
 }
 
-/** What runs where a receiver answers. */
+/** The program that should be running at a receiver. */
 const receiverProgram = 'p2mp receive';
 
-/** With many receivers, timers are looked at this much later for each of them. */
+/** Timer granularity per receiver: with many receivers, timers are checked less often. */
 const checkGrainMs = 0.01;
 
-/** A receiver that answers but comes no further has this many patiences. */
+/** A receiver that answers but makes no progress fails after this many liveness timeouts. */
 const stuckTimes = 4;
 
-/** Of the patience with a receiver, what passes before it is asked, and between two calls, at most. */
+/** Upper bounds, as shares of the liveness timeout: quiet time before a poll, and the retry interval. */
 const quietShare = 1 / 3;
 const waitShare = 1 / 6;
 
 export class Connections {
-  /** When some receiver is to be looked at. */
+  /** When the next receiver needs attention. */
   private checkAtMs: TimeMs = 0;
-  /** When the session last came nearer to its end, at whichever receiver. */
+  /** When any receiver last made progress. */
   private progressAtMs: TimeMs = 0;
   private readonly polls: PollBudget;
 
@@ -87,19 +87,19 @@ export class Connections {
       peer.heardAtMs = nowMs;
       this.noteProgress(nowMs, peer);
       peer.retryWaitMs = retryTiming.firstMs;
-      // Many receivers are called one after another: their answers are to be read as they come.
+      // Spreads the requests so that the answers can be read as they arrive.
       peer.retryAtMs = nowMs + peer.index * spacingMs;
     }
     this.handleTimeout(nowMs);
   }
 
-  /** It has come nearer to the end, or is at its own disk. */
+  /** The receiver has made progress or is busy with its disk. */
   noteProgress(nowMs: TimeMs, peer: SessionPeer): void {
     peer.noteProgress(nowMs);
     this.progressAtMs = nowMs;
   }
 
-  /** This process stood still: that is nobody's silence. */
+  /** This process was suspended: that time does not count as silence. */
   handleStop(stoppedMs: number): void {
     this.progressAtMs += stoppedMs;
     for (const peer of this.options.peers) {
@@ -110,7 +110,7 @@ export class Connections {
     }
   }
 
-  /** Looks at every receiver whose time has come. With many, not more often than is useful. */
+  /** Handles every receiver whose timer has expired. */
   handleTimeout(nowMs: TimeMs): void {
     const { peers } = this.options;
     this.checkAtMs = Infinity;
@@ -122,12 +122,12 @@ export class Connections {
     this.checkAtMs = Math.max(this.checkAtMs, nowMs + peers.length * checkGrainMs);
   }
 
-  /** There is something to look at then. */
+  /** Wakes up at this time at the latest. */
   lookBy(atMs: TimeMs): void {
     this.checkAtMs = Math.min(this.checkAtMs, atMs);
   }
 
-  /** Sends what the receiver is to answer next, and sets when to send it again. */
+  /** Sends the request that the receiver must answer next, and schedules its repetition. */
   sendRequest(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again' = 'first'): void {
     const { firstMs, growth } = retryTiming;
     const waitMs = which === 'first' ? firstMs : peer.retryWaitMs * growth;
@@ -149,14 +149,14 @@ export class Connections {
     }
   }
 
-  /** The receiver is called then, and not before. */
+  /** Schedules the next request to the receiver for this time, not earlier. */
   scheduleAt(peer: SessionPeer, atMs: TimeMs): void {
     peer.retryWaitMs = retryTiming.firstMs;
     peer.retryAtMs = atMs;
     this.lookBy(atMs);
   }
 
-  /** The same for each of these, one after another. */
+  /** Schedules requests to these receivers one after another. */
   scheduleEachFrom(peers: Iterable<SessionPeer>, fromMs: TimeMs): void {
     let atMs = fromMs;
     for (const peer of peers) {
@@ -165,13 +165,13 @@ export class Connections {
     }
   }
 
-  /** @returns false where too many were asked just now */
+  /** @returns false if the poll budget is exhausted */
   poll(nowMs: TimeMs, peer: SessionPeer): boolean {
     if (peer.unansweredPolls >= retryTiming.pollLimit) {
       this.dropOut(nowMs, peer);
       return true;
     }
-    // One that would soon be given up on is asked in any case.
+    // A receiver that is about to fail is polled regardless of the budget.
     const isUrgent = nowMs - peer.heardAtMs >= this.options.giveUpAfterMs / 2;
     if (!this.polls.take(nowMs) && !isUrgent) return false;
     peer.polledAtMs = nowMs;
@@ -180,7 +180,7 @@ export class Connections {
     return true;
   }
 
-  /** What a receiver says before there is a channel. */
+  /** Handles a handshake packet from a receiver. */
   handleHandshake(
     nowMs: TimeMs,
     peer: SessionPeer,
@@ -199,26 +199,26 @@ export class Connections {
       peer.model.takeHandshakeRtt(nowMs, nowMs - peer.requestSentAtMs);
     }
     if (outcome === 'other-version') {
-      // Anybody on the way may have written that: it is told only if nothing better comes.
+      // The packet is not authenticated: it is reported only if the handshake never succeeds.
       this.owner.countFault('other-version', from, bytes);
       peer.otherVersion = packet.version;
     } else if (outcome === 'bad-handshake') {
       this.owner.countFault('bad-handshake', from, bytes);
-      // A forged answer must not end it: it begins anew.
+      // A forged answer must not end the connection: the handshake is restarted.
       peer.handshake = undefined;
     } else if (outcome === 'small-only') {
       this.handleSmallAnswer(nowMs, peer, peer.handshake.smallAnswers);
     } else if (outcome === 'advanced') {
-      // Whoever answers so has proven nothing: patience with it goes on running.
+      // The answer proves no identity, so the liveness timeout keeps running.
       if (peer.handshake.stage === 'trust') this.owner.identify(nowMs, peer);
       else this.sendRequest(nowMs, peer);
     }
   }
 
   /**
-   * A receiver's port refuses what is sent there. One may be started yet, and anybody on the way can make that up, so
-   * patience is as long as ever.
-   * @returns what to report; nothing while it is known, or expected of a receiver that is about to end
+   * A receiver's port refuses datagrams. The receiver may still be started, and ICMP can be forged by anyone on the
+   * path, so the liveness timeout is not shortened.
+   * @returns the event to report; undefined if it was reported before or the receiver announced its restart
    */
   noteRefusal(peer: SessionPeer, at: Address, code: RefusalCode): PortRefusedEvent | undefined {
     const reason = peer.addresses.noteRefusal(at, code, receiverProgram);
@@ -227,7 +227,7 @@ export class Connections {
     return { type: 'port-refused', receiver: peer.name, reason, livenessTimeoutMs };
   }
 
-  /** Little patience leaves time for a few calls all the same. */
+  /** Bounds the retry interval so that a short liveness timeout still allows a few attempts. */
   private get maxWaitMs(): number {
     return Math.min(retryTiming.maxMs, this.options.giveUpAfterMs * waitShare);
   }
@@ -244,12 +244,12 @@ export class Connections {
     else this.owner.giveUp(nowMs, peer.index, reason);
   }
 
-  /** Why a receiver that answers fails all the same; undefined while it need not. */
+  /** Why a receiver that still answers must fail; undefined while it need not. */
   private stuckReason(nowMs: TimeMs, peer: SessionPeer): string | undefined {
     const { giveUpAfterMs } = this.options;
     if (peer.unreachedMs >= giveUpAfterMs) return this.unreachedReason(peer);
     const limitMs = stuckTimes * giveUpAfterMs;
-    // One that was given nothing to do cannot make progress: it waits for the others.
+    // A receiver with nothing to do cannot make progress: it waits for the others.
     if (nowMs - peer.progressAtMs >= limitMs / 2 && !this.isAsked(peer)) {
       const isBlocked = this.options.peers.some(
         (other) => other !== peer && this.isBlocking(other),
@@ -260,18 +260,18 @@ export class Connections {
     return `answers, but has made no progress for ${limitMs / 1000} s`;
   }
 
-  /** Whether others may have to wait for it. */
+  /** Whether others may be waiting for this receiver. */
   private isBlocking(peer: SessionPeer): boolean {
     return peer.status === 'active' && this.isAsked(peer);
   }
 
-  /** Whether it has something to do: to take what it lacks, or to verify. */
+  /** Whether the receiver has work to do: data to receive, or a digest to verify. */
   private isAsked(peer: SessionPeer): boolean {
     return peer.state === 'whole' ? this.owner.rootFor(peer) !== undefined : peer.hasBeenServed;
   }
 
   private sendHandshake(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
-    // One that answered once and then no more may have been started anew.
+    // A receiver that answered once and then fell silent may have been restarted.
     if (peer.handshake?.stage === 'open' && which === 'again') {
       peer.offers++;
       if (peer.offers > offerLimit(peer)) peer.handshake = undefined;
@@ -292,13 +292,13 @@ export class Connections {
   private sendOffer(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
     peer.offers = which === 'first' ? 1 : peer.offers + 1;
     if (peer.offers > offerLimit(peer)) {
-      // It may have been started anew, or somebody spoilt the handshake: from the beginning.
+      // The receiver may have been restarted, or the handshake was corrupted: start over.
       peer.status = 'connecting';
       peer.handshake = undefined;
       this.sendRequest(nowMs, peer);
       return;
     }
-    // More copies each time, as with an open: the receiver may be flooded.
+    // Sends more copies each time, because the receiver may be flooded.
     const copies = Math.min(2 ** (peer.offers - 1), maxOpenCopies);
     for (let i = 0; i < copies; i++) {
       this.owner.send(peer, peer.handshake?.datagram);
@@ -313,14 +313,14 @@ export class Connections {
     const isQuiet = nowMs - peer.heardAtMs >= quietMs;
     if (peer.isPollDue || isQuiet) {
       peer.isPollDue = !this.poll(nowMs, peer);
-      // Asked too often in vain, it is called as in the beginning.
+      // After too many unanswered polls, it reconnects from the beginning.
       if (peer.status !== 'active') return;
     }
     const digest = this.owner.rootFor(peer);
     if (digest !== undefined) this.owner.sendMessage(peer, { kind: 'root', digest });
   }
 
-  /** What takes the receiver's place is called as in the beginning, while patience with a silent one lasts. */
+  /** The receiver is about to restart: connects from the beginning until the liveness timeout expires. */
   defer(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
     peer.deferral ??= { sinceMs: nowMs, reason };
     peer.status = 'connecting';
@@ -331,7 +331,7 @@ export class Connections {
     this.lookBy(peer.retryAtMs);
   }
 
-  /** It is called as in the beginning, should it come back. */
+  /** The receiver is silent: connects from the beginning in case it comes back. */
   private dropOut(nowMs: TimeMs, peer: SessionPeer): void {
     peer.isResponsive = false;
     peer.status = 'connecting';
@@ -342,7 +342,7 @@ export class Connections {
     this.sendRequest(nowMs, peer);
   }
 
-  /** It is there; whether the path is narrow is found out soon, before content flows to others. */
+  /** The receiver is there. Hellos are repeated quickly to find out whether the path MTU is exceeded. */
   private handleSmallAnswer(nowMs: TimeMs, peer: SessionPeer, smallAnswers: number): void {
     this.scheduleAt(peer, nowMs + retryTiming.firstMs);
     if (smallAnswers === narrowPathAnswers.suspected) {
@@ -373,7 +373,7 @@ export class Connections {
     return `no answer${peer.addresses.describe()} for ${seconds} s; is ${receiverProgram} running there, and does a firewall let UDP port ${port} through?`;
   }
 
-  /** Its hello had the size of data and arrived (SESSIONS 3.11): size alone need not be the cause. */
+  /** A hello of full size did arrive (SESSIONS 3.11), so the size need not be the cause. */
   private unreachedReason({ name }: SessionPeer): string {
     const { mssBytes, giveUpAfterMs } = this.options;
     const sizeBytes = mssBytes + dataFramingBytes;
@@ -386,7 +386,7 @@ export class Connections {
   }
 }
 
-/** Soon at first, since an answer may have been spoilt; a long way takes its time. */
+/** Restarts early at first, because an answer may have been corrupted; later it leaves time for long paths. */
 function offerLimit({ handshakes }: SessionPeer): number {
   const { firstOfferLimit, offerLimit } = retryTiming;
   return Math.min(offerLimit, firstOfferLimit * handshakes);

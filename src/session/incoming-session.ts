@@ -1,6 +1,6 @@
 /**
- * One session at a receiver: takes the manifest, then the blocks that its disk does not hold yet, reports
- * what is lacking, verifies the whole, and tells its outcome once it is durable (SESSIONS 4 to 6).
+ * One session at a receiver. It receives the manifest, then the blocks that the disk does not hold yet,
+ * reports the gaps, verifies the object, and sends the outcome once it is durable (SESSIONS 4 to 6).
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
@@ -46,35 +46,35 @@ import { heldBefore, lossRatioOf } from './receiver-status.js';
 
 type Stage =
   | 'offered'
-  /** The manifest is on its way. */
+  /** Receiving the manifest. */
   | 'manifest'
-  /** All of the manifest is here, and is looked at step by step. */
+  /** The manifest is complete and is being checked step by step. */
   | 'checking'
-  /** The shell looks at what it holds. */
+  /** The shell is finding out which blocks the disk holds. */
   | 'preparing'
   | 'receiving'
-  /** All is here; the sender's digest is awaited. */
+  /** All blocks have arrived; waiting for the sender's root digest. */
   | 'whole'
-  /** The digests differ: the blocks are looked for. */
+  /** The root digests differ; searching for the blocks that are wrong. */
   | 'searching'
   | 'storing'
-  /** The outcome is told until the sender confirms it. */
+  /** The outcome is repeated until the sender confirms it. */
   | 'concluding'
   | 'over';
 
 export interface IncomingSessionOptions {
   readonly crypto: SessionCrypto;
   readonly platform: Platform;
-  /** What this receiver calls itself. */
+  /** The name that this receiver reports to the sender. */
   readonly name: string;
   readonly limits: ObjectLimits;
   readonly idleMs: number;
   readonly budget: MemoryBudget;
-  /** This session's part of the budget. */
+  /** This session's share of the budget. */
   readonly shareBytes: () => number;
   readonly emit: (event: SessionReceiverEvent) => void;
   readonly send: (to: Address, bytes: Uint8Array) => void;
-  /** Has `step` called again and again while `hasSteps`, with other work in between. */
+  /** Schedules calls of `step` for as long as `hasSteps` is true, interleaved with other work. */
   readonly stepLater: (nowMs: TimeMs) => void;
   readonly countFault: (kind: FaultKind, from: Address, bytes: Uint8Array, count?: number) => void;
 }
@@ -92,9 +92,9 @@ export class IncomingSession {
   private reassembler: Reassembler | undefined;
   private feedback: FeedbackScheduler | undefined;
   private manifest: ManifestReception | undefined;
-  /** Work that is under way; it says what follows once it is done. */
+  /** Work in progress; it returns the continuation to run when it is done. */
   private steps: Steps<(nowMs: TimeMs) => void> | undefined;
-  /** Undefined before it is known what of the content is held. */
+  /** Undefined until it is known which content blocks the disk holds. */
   private verification: Verification | undefined;
   private result: IncomingResult | undefined;
 
@@ -107,7 +107,7 @@ export class IncomingSession {
   private hasLeftGroup = false;
   private badBlocks = 0;
   private damageRepairs = 0;
-  /** Whether the sender has begun to tag each datagram. */
+  /** Whether the sender tags each datagram from now on. */
   private hasTags = false;
 
   constructor(
@@ -116,7 +116,7 @@ export class IncomingSession {
     readonly senderKey: Uint8Array,
     private from: Address,
     nowMs: TimeMs,
-    /** Round trip of the opening; undefined where it could not be told. */
+    /** Round-trip time of the handshake; undefined if it could not be measured. */
     private readonly rttMs: number | undefined,
   ) {
     this.startedAtMs = nowMs;
@@ -124,7 +124,7 @@ export class IncomingSession {
     this.idleMs = options.idleMs;
   }
 
-  /** Patience with its sender's silence ends sooner: somebody waits for this session's end. */
+  /** Shortens the idle timeout because another session is waiting. */
   limitSilence(idleMs: number): void {
     this.idleMs = Math.min(this.idleMs, idleMs);
   }
@@ -137,12 +137,12 @@ export class IncomingSession {
     return this.stage === 'over';
   }
 
-  /** Whether the outcome is known. */
+  /** Whether the outcome has been decided. */
   get isSettled(): boolean {
     return this.result !== undefined;
   }
 
-  /** Whether it has work to do that is too long for one turn. */
+  /** Whether work is left that is too long for one turn. */
   get hasSteps(): boolean {
     return this.steps !== undefined;
   }
@@ -154,7 +154,7 @@ export class IncomingSession {
     follow?.(nowMs);
   }
 
-  /** Before it is known what of the content is held, there is nothing to report. */
+  /** Nothing can be reported until it is known which content blocks the disk holds. */
   private get isPreparing(): boolean {
     return this.stage === 'checking' || this.stage === 'preparing';
   }
@@ -167,7 +167,7 @@ export class IncomingSession {
     return this.info?.objectId;
   }
 
-  /** The sender has opened the session anew: it is spoken to by the new channel. */
+  /** The sender has repeated the handshake: messages go through the new channel from now on. */
   rechannel(nowMs: TimeMs, channel: SecureChannel, from: Address): void {
     this.channel = channel;
     this.from = from;
@@ -200,7 +200,7 @@ export class IncomingSession {
         this.handleRoot(nowMs, message.digest);
         break;
       case 'nodes':
-        // An answer that is still on its way must not bring a session back that is over.
+        // A late answer must not revive a session that has ended.
         if (this.stage === 'searching')
           this.handleVerdict(nowMs, this.verification?.handle(message));
         break;
@@ -277,7 +277,7 @@ export class IncomingSession {
     this.reassembler?.missing.add(0, this.geometry?.manifestBlockCount ?? 0);
   }
 
-  /** All of it is here. */
+  /** The manifest is complete. */
   private takeManifest(nowMs: TimeMs): void {
     const { manifest } = this;
     assert(manifest !== undefined, 'a manifest was offered');
@@ -301,7 +301,7 @@ export class IncomingSession {
       this.feedback?.want(nowMs);
       return;
     }
-    // The bytes are not needed any more.
+    // Frees the manifest's bytes.
     this.manifest = undefined;
     this.stage = 'preparing';
     assert(offer !== undefined && geometry !== undefined && info !== undefined, 'it was offered');
@@ -310,11 +310,11 @@ export class IncomingSession {
     this.options.emit({ type: 'prepare', info, manifest: checked, blockSizeBytes, existing });
   }
 
-  // --- What the shell says
+  // --- Input from the shell
 
   /**
-   * @param held blocks that the disk holds, counted within the content, with their digests
-   * @param kept blocks that are neither needed nor verified, as runs
+   * @param held blocks that the disk holds, numbered within the content, with their digests
+   * @param kept ranges of blocks that are neither needed nor verified
    */
   prepared(
     nowMs: TimeMs,
@@ -335,7 +335,7 @@ export class IncomingSession {
     kept: readonly Range[],
   ): Steps<(nowMs: TimeMs) => void> {
     const tree = new DigestTree(this.options.crypto.hash, blockCount - manifestBlockCount);
-    // Nothing of the content is wanted before all of this is known.
+    // The reassembler gets this set only when it is complete: no content is wanted before.
     const missing = new RangeSet();
     if (blockCount > manifestBlockCount) missing.add(manifestBlockCount, blockCount);
     let count = 0;
@@ -356,12 +356,12 @@ export class IncomingSession {
     this.verification = verification;
     this.stage = 'receiving';
     this.checkWhole();
-    // A probe that is on its way is told of in the same report.
+    // Waits for a probe that may be in flight, so that the same report covers it.
     const awaitsProbe = this.offer?.groupHost !== '' && !this.isMulticastReachable;
     this.feedback?.want(awaitsProbe ? nowMs + retryTiming.probeWaitMs : nowMs);
   }
 
-  /** The shell cannot take the object. */
+  /** The shell cannot store the object. */
   refuse(nowMs: TimeMs, reason: string): void {
     if (this.isSettled) return;
     this.end(nowMs, 'refused', reason);
@@ -369,13 +369,13 @@ export class IncomingSession {
 
   handleWritten(nowMs: TimeMs, sizeBytes: number): void {
     const { reassembler } = this;
-    // It may be of an earlier session of this number, which was over before its disk was.
+    // The write may belong to an earlier session with this number that ended before its disk was done.
     if (reassembler !== undefined)
       reassembler.unwrittenBytes = Math.max(0, reassembler.unwrittenBytes - sizeBytes);
     this.feedback?.want(nowMs);
   }
 
-  /** The disk holds other bytes of these blocks than were written: they come again. */
+  /** The disk returned other bytes for these blocks than were written: they are requested again. */
   handleDamaged(nowMs: TimeMs, blocks: readonly number[]): void {
     if (this.stage !== 'storing') return;
     this.damageRepairs++;
@@ -387,7 +387,7 @@ export class IncomingSession {
     if (this.stage === 'storing') this.end(nowMs, 'complete', note);
   }
 
-  /** The disk failed, or the program ends. */
+  /** The disk failed, or the program is shutting down. */
   fail(nowMs: TimeMs, reason: string): void {
     if (!this.isSettled) this.end(nowMs, 'failed', reason);
   }
@@ -399,15 +399,15 @@ export class IncomingSession {
     this.heardAtMs = nowMs;
     if (!this.isMulticastReachable && !this.hasLeftGroup) {
       this.isMulticastReachable = true;
-      // That is then told with what is held.
+      // While preparing, the report that follows covers this too.
       if (!this.isPreparing) this.feedback?.want(nowMs);
     }
     return true;
   }
 
   /**
-   * Takes the first run of what came together from `start` on.
-   * @returns where it ends
+   * Handles the first segment batch of a joined datagram, from `start` on.
+   * @returns the offset where the batch ends
    */
   handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, start: number): number {
     const { geometry, reassembler, feedback, batch } = this;
@@ -435,7 +435,7 @@ export class IncomingSession {
     const taken = reassembler.take(nowMs, batch);
     if (taken.newCount > 0) feedback.handleTaken(nowMs, batch.burst);
     if (taken.content !== undefined) {
-      // A block that opens is the sender's; of a datagram alone, that is not known.
+      // Only a block that decrypts is proof of the sender; a single datagram is not.
       this.heardAtMs = nowMs;
       this.takeBlock(nowMs, batch.block, taken.content);
     } else if (taken.fault === 'forged-data') {
@@ -444,7 +444,7 @@ export class IncomingSession {
     return taken;
   }
 
-  /** The sender tags its data: what bears no tag is not its, and what was heard before may not be. */
+  /** The sender tags its data from now on: untagged data is forged, and earlier burst numbers may be. */
   private beginTags(): void {
     if (this.hasTags) return;
     this.hasTags = true;
@@ -482,21 +482,21 @@ export class IncomingSession {
 
   // --- Reports
 
-  /** A report goes out now. */
+  /** Sends a report now. */
   private report(nowMs: TimeMs): void {
     const { geometry, reassembler, feedback } = this;
     const state = reportedStates[this.stage];
     if (geometry === undefined || reassembler === undefined || feedback === undefined) return;
     feedback.handleReport(nowMs);
     if (state === undefined) return;
-    // Before it is known what of the content is held, the manifest is all there is to tell of.
+    // Until it is known which content blocks the disk holds, reports describe the manifest alone.
     const isKnown = this.verification !== undefined;
     const endBlock = isKnown ? geometry.blockCount : geometry.manifestBlockCount;
     const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
     const { gaps, describedBlocks } = reassembler.list(firstBlock, endBlock, (burst) =>
       feedback.isCovered(burst),
     );
-    // What one message does not hold comes with the next.
+    // What does not fit this message goes into the next one.
     this.reportCursor = describedBlocks < endBlock ? describedBlocks : 0;
     if (this.reportCursor > 0) feedback.want(nowMs);
     this.sendMessage({
@@ -530,7 +530,7 @@ export class IncomingSession {
 
   private handleRoot(nowMs: TimeMs, digest: Uint8Array): void {
     if (this.stage === 'concluding') this.sendResult(nowMs);
-    // A sender that repeats the digest has missed what was told since.
+    // A sender that repeats the digest has missed the reports sent since.
     if (this.stage === 'receiving' || this.stage === 'storing' || this.stage === 'searching') {
       this.feedback?.want(nowMs);
     }
@@ -609,8 +609,8 @@ export class IncomingSession {
   }
 
   /**
-   * The sender is not told of it: if it comes back, it finds nothing here any more, and opens the session anew,
-   * with what is held by then.
+   * Ends without notifying the sender. If it comes back, it finds no session here and starts with a new
+   * handshake; the blocks on disk are kept for it.
    */
   private giveUp(nowMs: TimeMs): void {
     const seconds = this.idleMs / 1000;
@@ -635,7 +635,7 @@ export class IncomingSession {
     const result = { ...this.statusOf(nowMs, info), activity: status, status };
     this.result = reason === '' ? result : { ...result, reason };
     this.feedback?.stop();
-    // Of what was never offered, nobody has heard.
+    // The shell does not know of a session without an offer.
     if (this.info !== undefined) this.options.emit({ type: 'end', result: this.result });
   }
 
@@ -672,7 +672,7 @@ export class IncomingSession {
     return Math.min(this.feedback?.dueAtMs ?? Infinity, this.repeatAtMs, idleAtMs);
   }
 
-  /** @param stoppedMs for how long this process stood still before */
+  /** @param stoppedMs how long this process was suspended before this call */
   handleTimeout(nowMs: TimeMs, stoppedMs: number): void {
     if (this.isOver) return;
     this.heardAtMs += stoppedMs;
@@ -691,12 +691,12 @@ export class IncomingSession {
     }
   }
 
-  /** What is due goes out now: called after each input. */
+  /** Sends the report if it is due. Called after each input. */
   flush(nowMs: TimeMs): void {
     if (this.feedback !== undefined && nowMs >= this.feedback.dueAtMs) this.report(nowMs);
   }
 
-  /** Undefined before anything was offered. */
+  /** Undefined before the offer. */
   status(nowMs: TimeMs): IncomingStatus | undefined {
     return this.info === undefined ? undefined : this.statusOf(nowMs, this.info);
   }
@@ -731,7 +731,7 @@ export class IncomingSession {
     };
   }
 
-  /** Before it is known what is held, all of the content. */
+  /** All of the content until it is known which blocks the disk holds. */
   private missingBytes(geometry: SessionGeometry, reassembler: Reassembler): number {
     const isKnown = this.verification !== undefined;
     return isKnown
@@ -755,14 +755,14 @@ const reportedStates: Partial<Record<Stage, ReceiverState>> = {
   storing: 'storing',
 };
 
-/** For how long nothing must have come of a block before others may have its room. */
+/** A partial block without new segments for this long may be dropped to make room. */
 const minStaleMs = 1000;
 const staleReports = 4;
 
-/** Blocks that the disk holds already, taken in one step: some milliseconds of hashing. */
+/** Held blocks that are processed in one step: a few milliseconds of hashing. */
 const heldStepBlocks = 1000;
 
-/** Blocks that the disk spoils again and again are its fault. */
+/** After this many repairs the disk is considered faulty. */
 const maxDamageRepairs = 4;
 
 const nothing = new Uint8Array(0);

@@ -1,6 +1,6 @@
 /**
- * The sender of a session: one object to N receivers that it calls, knows by their keys, and sees through
- * to their outcomes (SESSIONS 3 to 6). What is sent in between is delivery.ts.
+ * The sender of a session. It sends one object to N receivers: it connects to each, authenticates it by its
+ * key, and follows it to its outcome (SESSIONS 3 to 6). `transfer/delivery.ts` sends the data in between.
  */
 import type { Address } from '../base/address.js';
 import { assert, at } from '../base/assert.js';
@@ -52,7 +52,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private readonly delivery: Delivery;
   private readonly offer: Offer;
-  /** Undefined where there is no group. */
+  /** Undefined without a multicast group. */
   private readonly probe: GroupProbe | undefined;
   private readonly connections: Connections;
   private readonly startBarrier: StartBarrier;
@@ -64,7 +64,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private startedAtMs: TimeMs | undefined;
   private settledAtMs: TimeMs = 0;
   private unsettledCount: number;
-  /** No later session offers this object. */
+  /** Whether no later session will offer this object. */
   private isObjectFinal: boolean;
   private reportsReceived = 0;
   private rootDigest: Uint8Array | undefined;
@@ -98,7 +98,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         hash: crypto.hash,
         group,
         reportIntervalMs,
-        // Sessions must not probe their paths in step.
+        // Keeps sessions from probing their paths in step.
         randomPhase: this.session / 2 ** 32,
         rateBytesPerSec,
       },
@@ -143,14 +143,14 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     return this.phase === 'done';
   }
 
-  /** Answers a `need`: exactly the bytes that it named. They are copied. */
+  /** Answers a `need` event with exactly the bytes that it named. The bytes are copied. */
   provideBlock(nowMs: TimeMs, block: number, bytes: Uint8Array): void {
     if (this.phase === 'done') return;
     this.delivery.provideBlock(block, bytes);
     this.advance(nowMs);
   }
 
-  /** Answers `identify`; without a reason the receiver is trusted. */
+  /** Answers an `identify` event. Without a `refusal` the receiver is trusted. */
   trust(nowMs: TimeMs, index: number, refusal?: string): void {
     const peer = at(this.peers, index);
     if (peer.status !== 'identifying' || peer.handshake === undefined) return;
@@ -160,28 +160,28 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       return;
     }
     peer.trustedKey = peer.handshake.receiverKey;
-    // For as long as a person was asked, nothing could come.
+    // The peer cannot answer while the user is being prompted.
     peer.heardAtMs = nowMs;
     this.prove(nowMs, peer, peer.handshake);
   }
 
-  /** Answers `check-source`: what was read is what the object is. */
+  /** Answers a `check-source` event: the source did not change while it was read. */
   confirmSource(nowMs: TimeMs): void {
     if (this.phase !== 'checking') return;
     this.phase = 'confirmed';
-    // Receivers answer to the digest at once, so they get it one after another.
+    // Receivers answer the digest at once, so it is sent to one after another.
     const isActive = ({ status }: SessionPeer) => status === 'active';
     this.connections.scheduleEachFrom(this.peers.filter(isActive), nowMs);
     this.connections.handleTimeout(nowMs);
     this.advance(nowMs);
   }
 
-  /** Whether content may have left: from then on, its segments stay as they are. */
+  /** Whether content may have been sent. From then on the segment size is fixed. */
   get hasOpenedContent(): boolean {
     return this.startBarrier.isOpen;
   }
 
-  /** Goes on without this receiver. */
+  /** Fails this receiver; the session continues with the others. */
   giveUp(nowMs: TimeMs, index: number, reason: string): void {
     const peer = at(this.peers, index);
     if (peer.isSettled) return;
@@ -189,7 +189,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.advance(nowMs);
   }
 
-  /** A receiver's port refuses what is sent there, as its host or a firewall reports it (ICMP). */
+  /** A host or a firewall reports (ICMP) that a receiver's port refuses datagrams. */
   handleRefusal(index: number, from: Address, code: RefusalCode): void {
     const peer = at(this.peers, index);
     const event = peer.isSettled ? undefined : this.connections.noteRefusal(peer, from, code);
@@ -197,22 +197,22 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   /**
-   * Another session takes the place of this one at the receivers: only what they say of its end is
-   * answered from now on. They are not told, for one that takes a single session would take no other.
+   * Another session replaces this one. From now on it only answers messages about its end. Receivers are not
+   * notified: one that accepts a single session would then accept no other.
    */
   retire(): void {
     for (const peer of this.peers) if (!peer.isSettled) peer.status = 'aborted';
     this.unsettledCount = 0;
     this.phase = 'done';
-    // The next session offers it.
+    // The next session offers the object again.
     this.isObjectFinal = false;
     this.delivery.end();
     this.controls.clear();
   }
 
   /**
-   * Stops here: tells every unfinished receiver, and ends with `done`.
-   * @param isFinal whether the object will not be sent again; receivers need not keep what they have of it
+   * Stops the session: notifies every unfinished receiver and ends with `done`.
+   * @param isFinal whether the object will never be sent again, so that receivers need not keep their parts
    */
   abort(nowMs: TimeMs, reason: string, isFinal = false): void {
     if (isFinal) this.isObjectFinal = true;
@@ -287,7 +287,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     return isDue ? this.root() : undefined;
   }
 
-  /** Who was left behind need not listen to the group. */
+  /** A slow receiver is served by unicast and need not join the group. */
   private offerTo(peer: SessionPeer): Offer {
     return this.delivery.isSlowReceiver(peer) ? { ...this.offer, groupHost: '' } : this.offer;
   }
@@ -302,7 +302,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     };
   }
 
-  // --- What receivers say
+  // --- Messages from receivers
 
   private identify(nowMs: TimeMs, peer: SessionPeer): void {
     const receiverKey = peer.handshake?.receiverKey;
@@ -312,7 +312,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const { trustedKey } = peer;
     const isKnown = trustedKey !== undefined && isEqualBytes(trustedKey, receiverKey);
     if (isKnown && peer.handshake !== undefined) {
-      // Patience goes on running: somebody on the way may spoil each proof.
+      // The liveness timeout keeps running: an attacker on the path may corrupt every confirmation.
       this.prove(nowMs, peer, peer.handshake);
     } else {
       const { index, name } = peer;
@@ -345,7 +345,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       return;
     }
     if (peer.isSettled) {
-      // Its result is noted, but it has not heard so.
+      // The result is known, but the confirmation was lost.
       if (message.kind === 'done') this.sayBye(peer);
       return;
     }
@@ -354,7 +354,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.heardAtMs = nowMs;
     peer.addresses.noteAnswer(from);
     peer.unansweredPolls = 0;
-    // It was called again, and its old channel still speaks: it was only away.
+    // The receiver answers on its old channel although a new connection was begun: it was only away.
     if (peer.status === 'connecting' && peer.startedAtMs !== undefined)
       this.handleReturn(nowMs, peer);
     if (!this.handleMessage(nowMs, peer, packet.counter, message)) {
@@ -391,7 +391,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         this.settle(nowMs, peer, 'refused', this.refusalReason(message));
         return true;
       case 'report':
-        // Blocks that there are not: a receiver of another mind.
+        // Out-of-range blocks: the receiver disagrees about the geometry.
         if (message.report.describedBlocks > this.geometry.blockCount) return false;
         this.handleReport(nowMs, peer, counter, message.report);
         return true;
@@ -436,7 +436,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.startedAtMs ??= nowMs;
     this.connections.noteProgress(nowMs, peer);
     peer.handshakes = 0;
-    // It may have been started anew: what it lacks, it tells from the beginning.
+    // The receiver may have been restarted, so its gaps are reported from the beginning.
     peer.lastReport = -1;
     peer.needed.clear();
     peer.state = 'preparing';
@@ -454,7 +454,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   private handleReport(nowMs: TimeMs, peer: SessionPeer, counter: number, report: Report): void {
-    // Before its accept came, or overtaken by a later one.
+    // The report came before the accept, or a later one overtook it.
     if (peer.status !== 'active' || counter <= peer.lastReport) return;
     peer.lastReport = counter;
     this.reportsReceived++;
@@ -474,7 +474,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     peer.model.reportGapMs = peer.returnPath.gapMs;
     this.delivery.handleReport(nowMs, peer, report);
     if (hasNewGap) this.connections.poll(nowMs, peer);
-    // Until it has left the group, what goes there fills its path.
+    // Multicast data fills its path until it has left the group.
     if (report.isMulticastReachable && this.delivery.isSlowReceiver(peer))
       this.askToLeave(nowMs, peer);
     if (!wasWaiting && this.isWaitingForRoot(peer)) this.connections.sendRequest(nowMs, peer);
@@ -493,7 +493,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (digests.length > 0) this.sendMessage(peer, { kind: 'nodes', height, firstNode, digests });
   }
 
-  /** Who heard a probe has said so; that word may be lost, so the others are asked. */
+  /** Receivers report a probe that reached them. Reports may be lost, so the others are polled. */
   private sendProbe(nowMs: TimeMs, probe: GroupProbe): void {
     const { transmit, isLast } = probe.take(nowMs);
     this.controls.push(transmit);
@@ -506,7 +506,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.connections.scheduleEachFrom(asked, nowMs + retryTiming.probeWaitMs / 2);
   }
 
-  // --- The whole
+  // --- Progress of the session
 
   private advance(nowMs: TimeMs): void {
     if (this.phase === 'done') return;
@@ -529,7 +529,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     else if (againAtMs !== undefined) this.connections.lookBy(againAtMs);
   }
 
-  /** A last word, and its outcome. */
+  /** Sends a `bye` and settles the receiver's outcome. */
   private dismiss(
     nowMs: TimeMs,
     peer: SessionPeer,
@@ -573,7 +573,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.send(peer, peer.channel.seal(encoded));
   }
 
-  /** What is known of one receiver now. */
+  /** The current status of one receiver. */
   status(nowMs: TimeMs, peer: SessionPeer): SessionReceiverStatus {
     return statusOf(nowMs, peer, this.geometry.contentSizeBytes, this.phase === 'confirmed');
   }
@@ -604,7 +604,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 }
 
-/** Of the sender's last word; nobody confirms it. */
+/** Copies of a `bye` that ends a session early; receivers do not confirm it. */
 const abortCopies = 3;
 
 const rttLimits = {

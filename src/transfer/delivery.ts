@@ -1,6 +1,6 @@
 /**
- * Delivery of the blocks of one session: its rate groups, what goes out for them, and what reports say. Opening a
- * session and its end are session-sender.ts.
+ * Delivers the blocks of one session: it holds the rate groups, sends their datagrams, and applies reports.
+ * `session/sender.ts` begins and ends the session.
  */
 import type { Address } from '../base/address.js';
 import { assert, at } from '../base/assert.js';
@@ -36,37 +36,37 @@ export interface DeliveryOptions {
   readonly hash: Hash;
   readonly group: Address | undefined;
   readonly reportIntervalMs: number;
-  /** 0..1, another one for each session. */
+  /** 0..1, different for each session. */
   readonly randomPhase: number;
   readonly rateBytesPerSec: number | undefined;
 }
 
-/** What delivery asks of the session that it is a part of. */
+/** What delivery needs from its session. */
 export interface DeliveryOwner {
-  /** Content is needed: `provideBlock` takes it. */
+  /** Requests content; `provideBlock` takes it. */
   need(block: number, offsetBytes: number, sizeBytes: number): void;
-  /** A block that was read before reads differently now. */
+  /** A block now reads differently than before. */
   sourceChanged(offsetBytes: number): void;
   /**
-   * A receiver owes a report.
-   * @returns false where others are asked first: try again a little later
+   * Polls a receiver whose report is overdue.
+   * @returns false if the poll budget is exhausted: try again a little later
    */
   poll(nowMs: TimeMs, peer: SessionPeer): boolean;
 }
 
-/** A block reads the same each time, or it is not sent: its nonce never meets another plaintext. */
+/** A block that reads differently is never sent, so that a nonce never encrypts two plaintexts. */
 const generations = { manifest: 0, content: 1 } as const;
 
-/** When to try again to ask a receiver, where too many are asked at once. */
+/** Retry delay when the poll budget is exhausted. */
 const pollRetryMs = 10;
 
-/** Who is left behind beyond these shares a rate group with another. */
+/** Slow receivers beyond this number share rate groups. */
 const maxCatchUpRateGroups = 8;
 
-/** What one of them may have of the blocks in flight. */
+/** The share of the blocks in flight that one catch-up group may have. */
 const catchUpShare = 1 / 16;
 
-/** What those left behind get at least of a rate that is set, all together. */
+/** The least share of a configured rate for all catch-up groups together. */
 const catchUpRateShare = 1 / 8;
 
 export class Delivery {
@@ -78,18 +78,18 @@ export class Delivery {
 
   private readonly encoder: BatchEncoder;
   private readonly joiner: BatchJoiner;
-  /** The main one first. */
+  /** The main rate group comes first. */
   private readonly rateGroups: RateGroup[] = [];
   private readonly main: RateGroup;
   private readonly digestPass: DigestPass;
   private readonly maxBlocks: number;
-  /** Of a rate that is set. */
+  /** Enforces a configured rate. */
   private readonly pacer = new Pacer();
-  /** Something was held back for that rate's sake. */
+  /** Whether the configured rate delayed a datagram. */
   private isPaced = false;
-  /** What catch-up rate groups have a right to send before the main one does, in bytes. */
+  /** Bytes that catch-up groups may send before the main group does. */
   private catchUpCredit = 0;
-  /** Undefined before anything was sent. */
+  /** Undefined before the first datagram. */
   private lastBurst: number | undefined;
   isContentOpen = false;
   private slowReceiversCheckedAtMs: TimeMs = -Infinity;
@@ -116,7 +116,7 @@ export class Delivery {
     });
   }
 
-  /** Whether each datagram bears a tag: somebody made data up. */
+  /** Whether each datagram carries a tag, because someone forged data. */
   get usesTags(): boolean {
     return this.encoder.usesTags;
   }
@@ -126,12 +126,12 @@ export class Delivery {
     return this.tree.isComplete;
   }
 
-  /** Whether it was too slow for the others, and is served by unicast at its own pace. */
+  /** Whether the receiver was too slow for the main group and catches up by unicast at its own pace. */
   isSlowReceiver(peer: SessionPeer): boolean {
     return peer.rateGroup !== this.main;
   }
 
-  /** Whether a receiver has nothing in flight and needs nothing more of what is known. */
+  /** Whether the receiver has nothing in flight and no known gaps. */
   owesNothing(peer: SessionPeer): boolean {
     if (!peer.needed.isEmpty) return false;
     for (const { rounds } of this.rateGroups) {
@@ -140,7 +140,7 @@ export class Delivery {
     return true;
   }
 
-  /** From now on the content is read, and sent to whoever needs it. */
+  /** Starts to read and send the content. */
   openContent(): void {
     if (this.isContentOpen) return;
     this.isContentOpen = true;
@@ -151,7 +151,7 @@ export class Delivery {
   provideBlock(index: number, bytes: Uint8Array): void {
     const { geometry, hash } = this.options;
     assert(bytes.length === sizeOfBlock(geometry, index), 'a block of its size');
-    // By the time the bytes are there, the session may be over.
+    // The session may have ended before the bytes arrived.
     const isForDigest = this.digestPass.take(index);
     const isInFlight = this.rateGroups.some(
       ({ rounds }) => rounds.window.find(index) !== undefined,
@@ -179,7 +179,7 @@ export class Delivery {
     const mayHearGroup = this.options.group !== undefined && !this.isSlowReceiver(peer);
     takeGroup(peer, report, mayHearGroup, this.groupDatagramsSent);
     peer.rateGroup?.takeWindow(peer, report.windowBlocks);
-    // Bursts that were not sent yet: somebody makes data up.
+    // A burst that was never sent: someone forges data.
     const isMadeUp =
       report.cumulativeBurst !== undefined &&
       (this.lastBurst === undefined || burstsAhead(report.cumulativeBurst, this.lastBurst) > 0);
@@ -193,7 +193,7 @@ export class Delivery {
     this.advance();
   }
 
-  /** A receiver has begun to take part, has left, or has fallen silent. */
+  /** A receiver has joined, left, or fallen silent. */
   handleChange(peer: SessionPeer): void {
     if (!peer.isServed) {
       peer.rateGroup?.release(peer);
@@ -203,7 +203,7 @@ export class Delivery {
     this.advance();
   }
 
-  /** A receiver takes part as if it never had before: it counts from the beginning. */
+  /** A receiver starts over: its counters begin at zero. */
   handleRestart(peer: SessionPeer): void {
     peer.receivedByGroup = 0;
     peer.unicastBase = peer.unicastBursts.total;
@@ -214,7 +214,7 @@ export class Delivery {
     peer.model.restart();
   }
 
-  /** Nothing more is sent. */
+  /** Stops sending. */
   end(): void {
     for (const rateGroup of this.rateGroups) rateGroup.end();
     this.joiner.clear();
@@ -231,7 +231,7 @@ export class Delivery {
     const { rateBytesPerSec } = this.options;
     this.isPaced = rateBytesPerSec !== undefined && !this.pacer.maySend(nowMs);
     if (this.isPaced) return undefined;
-    // The main rate group goes first, but with a rate that is set the others are not left without.
+    // The main group goes first, but with a configured rate the catch-up groups keep their share.
     const isCatchUpFirst = this.catchUpCredit > 0;
     const last = this.rateGroups.length - 1;
     for (let i = 0; i <= last; i++) {
@@ -262,9 +262,9 @@ export class Delivery {
     return atMs === Infinity ? undefined : atMs;
   }
 
-  /** Whose report has not come by the end of the round is asked for it. */
+  /** Polls receivers whose reports are overdue at the end of a round. */
   handleTimeout(nowMs: TimeMs): void {
-    // The host may be busy: it sends when it can, and need not be woken for that.
+    // A busy host sends when it can and needs no further timer.
     if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
     for (const rateGroup of this.rateGroups) {
       rateGroup.handleTimeout(nowMs);
@@ -275,7 +275,7 @@ export class Delivery {
   }
 
   private pollOwing(nowMs: TimeMs, { rounds: { window } }: RateGroup): void {
-    // A receiver that is given up waiting for may take blocks out of the window.
+    // A poll may drop a receiver and with it blocks of the window.
     for (const block of [...window]) {
       if (window.find(block.index) !== block) continue;
       if (block.deadlineMs === undefined || block.deadlineMs > nowMs) continue;
@@ -320,17 +320,17 @@ export class Delivery {
     }
   }
 
-  /** @see LaneOwner */
+  /** @see RateGroupOwner */
   isHashed(block: number): boolean {
     return this.tree.has(block - this.options.geometry.manifestBlockCount);
   }
 
-  /** For a rate group. */
+  /** Whether a rate group is waiting for this block's bytes. */
   private isBeingRead(index: number): boolean {
     return this.rateGroups.some(({ rounds }) => rounds.window.find(index)?.isRead === false);
   }
 
-  /** Who would hold up the others goes on at its own pace. */
+  /** Moves receivers that hold up the others to catch-up groups. */
   private splitOffSlowReceivers(nowMs: TimeMs): void {
     if (nowMs - this.slowReceiversCheckedAtMs < slowReceiverCheckMs) return;
     this.slowReceiversCheckedAtMs = nowMs;
@@ -354,7 +354,7 @@ export class Delivery {
     peer.model.restart();
   }
 
-  /** @see LaneOwner */
+  /** @see RateGroupOwner */
   open(rateGroup: RateGroup, block: SessionBlock): void {
     const { geometry, manifest } = this.options;
     const { index } = block;
@@ -370,7 +370,7 @@ export class Delivery {
     for (const { rounds } of this.rateGroups) {
       const other = rounds.window.find(index);
       if (other === undefined || other === block) continue;
-      // It is asked for already.
+      // Already requested.
       if (!other.isRead) return;
       if (other.wire === undefined) continue;
       rateGroup.fill(block, () => this.encoder.copy(other, block));
@@ -379,14 +379,14 @@ export class Delivery {
     if (!this.digestPass.isReading(index)) this.owner.need(index, offsetBytes, sizeBytes);
   }
 
-  /** @see LaneOwner */
+  /** @see RateGroupOwner */
   close(block: SessionBlock): void {
     this.encoder.unload(block);
   }
 
   // --- Datagrams
 
-  /** @see LaneOwner */
+  /** @see RateGroupOwner */
   transmit(
     nowMs: TimeMs,
     rateGroup: RateGroup,
@@ -425,16 +425,16 @@ export class Delivery {
   }
 }
 
-/** It holds all of the content, and cannot end before the sender has read it. */
+/** The receiver holds all of the content and only waits for the sender's digest of it. */
 function awaitsDigest({ isServed, state }: SessionPeer): boolean {
   return isServed && state === 'whole';
 }
 
-/** When to ask again a receiver that owes a report. */
+/** When to poll a receiver again whose report is overdue. */
 function pollAtMs(peer: SessionPeer): TimeMs {
   const waitMs = Math.max(peer.rtt.timeoutMs, retryTiming.pollMs) * 2 ** peer.unansweredPolls;
   return peer.polledAtMs + Math.min(waitMs, retryTiming.maxMs);
 }
 
-/** How often to look for those who hold up the others. */
+/** How often to look for slow receivers. */
 const slowReceiverCheckMs = 100;

@@ -1,6 +1,6 @@
 /**
- * Rounds of the blocks in flight: what goes out next and to whom, and when a round is over. Both
- * dialects send by these rounds; what an answer means, and what follows a deadline, is theirs.
+ * Rounds of the blocks in flight: what to send next, to whom, and when a round ends. Both protocols use these
+ * rounds. Each protocol interprets answers and handles deadlines itself.
  */
 
 import { bitCount, lastBit, lowBits, lowestSet } from '../base/bit-masks.js';
@@ -8,28 +8,28 @@ import type { TimeMs, Transmit } from '../base/machine.js';
 import type { Block } from './block-window.js';
 import { BlockWindow } from './block-window.js';
 
-/** In a receiver's place: the segments go to the group, so to every receiver that hears it. */
+/** Used as a receiver index: the segments go to the multicast group. */
 export const toGroup = -1;
 
 export interface RoundRules<B extends Block> {
-  /** Whether a round that is on its way goes out whole before that of an older block does. */
+  /** Whether a round is sent to its end before the round of an older block continues. */
   readonly isUninterrupted: boolean;
-  /** How many segments may go out at once to one place. */
+  /** How many segments may be sent to one destination at once. */
   batchLimit(): number;
   /**
-   * The datagrams for these segments, a mask of them, low half first.
+   * Encodes these segments, given as a mask, low half first.
    * @param receiver an index, or `toGroup`
    */
   transmit(nowMs: TimeMs, block: B, receiver: number, low: number, high: number): Transmit;
-  /** A round has been sent: how long it waits for its answers. */
+  /** How long a round that has been sent waits for its answers. */
   timeoutMs(nowMs: TimeMs, block: B): number;
-  /** Whether a receiver has what is sent to the group. */
+  /** Whether multicast data reaches the receiver. */
   isMulticastReachable(receiver: number): boolean;
 }
 
 export class Rounds<B extends Block = Block> {
   readonly window: BlockWindow<B>;
-  /** What was sent last. Blocks are used again: it is still itself while its index is the same. */
+  /** The block sent last. Blocks are reused, so `currentIndex` tells whether it is still the same block. */
   private current: B | undefined;
   private currentIndex = -1;
 
@@ -41,7 +41,7 @@ export class Rounds<B extends Block = Block> {
     this.window = new BlockWindow(createBlock);
   }
 
-  /** The next datagram of the rounds that are being sent, the oldest block's first. */
+  /** The next datagram of the rounds being sent, oldest block first. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
     const transmit = this.rules.isUninterrupted ? this.continueRound(nowMs) : undefined;
     if (transmit !== undefined) return transmit;
@@ -55,21 +55,21 @@ export class Rounds<B extends Block = Block> {
     return undefined;
   }
 
-  /** The block whose round is on its way. */
+  /** The block whose round is being sent. */
   get sending(): B | undefined {
     return this.current;
   }
 
-  /** The next datagram of the round that is on its way. */
+  /** The next datagram of the current round. */
   continueRound(nowMs: TimeMs): Transmit | undefined {
     const { current, currentIndex, window } = this;
     if (current === undefined) return undefined;
-    // Everyone may have it by now, so that it is gone: what was still to go out helps nobody.
+    // The block may have been completed and dropped meanwhile: nobody needs the rest of its round.
     if (window.find(currentIndex) !== current) this.current = undefined;
     return this.current?.isSending === true ? this.nextOrEnd(nowMs, current) : undefined;
   }
 
-  /** When the first round is over whose answers are awaited. */
+  /** The earliest deadline of the rounds that wait for answers. */
   get earliestDeadlineMs(): TimeMs | undefined {
     let earliestMs: TimeMs | undefined;
     for (const { deadlineMs } of this.window) {
@@ -87,8 +87,8 @@ export class Rounds<B extends Block = Block> {
   }
 
   /**
-   * Receiver after receiver gets what it alone lacks; then the group gets the rest. That comes last, so that
-   * whoever hears the group has all of the round by its end.
+   * Sends each receiver the segments that it alone is missing, then the rest to the group. The group comes last,
+   * so that its members have the whole round when the burst ends.
    */
   private nextOfRound(nowMs: TimeMs, block: B): Transmit | undefined {
     const { receiverCount } = this;
