@@ -1,17 +1,17 @@
 /**
- * Where a receiver may be found: a name may have an address of IPv4 and one of IPv6, and the receiver may listen
- * at one of them alone. Until it answers, its addresses are tried in turn.
+ * The candidate addresses of a receiver. A name may have both an IPv4 and an IPv6 address, and the receiver may
+ * listen on only one of them. Until it answers, its addresses are tried in turn.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
 import type { RefusalCode } from '../base/refusal.js';
 import { describeRefusal, describeRemedy } from '../base/refusal.js';
 
-/** A receiver answers, but not at the first address of its name. */
+/** A receiver answered at another address than the first of its name. */
 export interface OtherAddressEvent {
   readonly type: 'other-address';
   readonly receiver: string;
-  /** Where it answers, and where it did not. */
+  /** The address that answered, and the one that did not. */
   readonly address: string;
   readonly insteadOf: string;
 }
@@ -34,23 +34,23 @@ interface Refusal {
   readonly code: RefusalCode;
 }
 
-/** Attempts at one address in a row: the first may just be lost. */
+/** Consecutive attempts at one address: the first may be lost. */
 const attemptsInARow = 2;
 
 export class CandidateAddresses {
   private index = 0;
   private attempts = 0;
   private hasAnswered = false;
-  /** What refused since the last answer, by address. */
+  /** Addresses that have refused since the last answer. */
   private readonly refusals = new Map<string, Refusal>();
 
-  /** @param others none where the first is all there is */
+  /** @param others further addresses, if any */
   constructor(
     private readonly first: Address,
     private readonly others: readonly Address[] = [],
   ) {}
 
-  /** The one to send to. */
+  /** The address to send to. */
   get current(): Address {
     return this.others[this.index - 1] ?? this.first;
   }
@@ -59,25 +59,25 @@ export class CandidateAddresses {
     return [this.first, ...this.others];
   }
 
-  /** Where an answer may come from. */
+  /** Addresses from which an answer may come. */
   get places(): readonly Address[] {
     return this.hasAnswered ? [this.current] : this.all;
   }
 
-  /** Whether nobody can be expected to answer: each place has refused since the last answer. */
+  /** Whether every address has refused since the last answer. */
   get isRefused(): boolean {
     return this.refusalsOfAll !== undefined;
   }
 
-  /** @returns words for where it was looked for, where that is more than one place */
+  /** @returns text that names the addresses tried; empty if there is only one */
   describe(): string {
     return this.others.length === 0 ? '' : ` at ${this.all.map(({ host }) => host).join(' or ')}`;
   }
 
   /**
-   * Why a receiver failed that is refused.
+   * The reason to give if the receiver fails.
    * @param program what should run there
-   * @returns undefined where it is not refused
+   * @returns undefined unless every address has refused
    */
   describeRefusal(program: string): string | undefined {
     const refusals = this.refusalsOfAll;
@@ -87,9 +87,9 @@ export class CandidateAddresses {
   }
 
   /**
-   * A place refuses what is sent to it; another one is tried at once.
+   * An address refused a datagram; another one is tried at once.
    * @param program what should run there
-   * @returns the reason, once the last of the receiver's places has refused
+   * @returns the reason, once the last of the receiver's addresses has refused
    */
   noteRefusal(at: Address, code: RefusalCode, program: string): string | undefined {
     const wasRefused = this.isRefused;
@@ -100,7 +100,7 @@ export class CandidateAddresses {
     return refusals === undefined ? undefined : describeAll(refusals, program);
   }
 
-  /** Something is about to be sent that only a receiver answers. */
+  /** A request that the receiver must answer is about to be sent. */
   noteAttempt(): void {
     if (this.hasAnswered || this.others.length === 0) return;
     if (this.attempts === attemptsInARow) {
@@ -111,22 +111,22 @@ export class CandidateAddresses {
   }
 
   /**
-   * The receiver has answered: from now on it is sent to where it did.
-   * @returns whether that is another address than the first, and was not known before
+   * The receiver has answered from this address; from now on everything is sent there.
+   * @returns whether this is the first answer and comes from another address than the first
    */
   noteAnswer(from: Address): boolean {
-    // To clear an empty map takes memory, and each answer comes here.
+    // Clearing an empty map allocates memory, and this runs for every answer.
     if (this.refusals.size > 0) this.refusals.clear();
     if (this.hasAnswered) return false;
     this.hasAnswered = true;
     const key = formatAddress(from);
     const index = this.all.findIndex((address) => formatAddress(address) === key);
-    // A host with several addresses may answer from one that its name does not have.
+    // A host with several addresses may answer from one that its name does not list.
     if (index >= 0) this.index = index;
     return this.index > 0;
   }
 
-  /** What each place has refused with; undefined where one of them has not. */
+  /** The refusal of each address; undefined unless all have refused. */
   private get refusalsOfAll(): readonly Refusal[] | undefined {
     const { places } = this;
     const refusals = places.flatMap((place) => this.refusals.get(formatAddress(place)) ?? []);

@@ -1,6 +1,6 @@
 /**
- * How fast a rate group sends, and how much of it may be under way, by models of its members' paths (after BBR:
- * Cardwell et al. 2016; docs/CONGESTION.md). Counts are datagrams.
+ * The congestion controller of a rate group: it sets the pace and the in-flight limit from the models of its
+ * members' paths (after BBR: Cardwell et al. 2016; docs/CONGESTION.md). Counts are datagrams.
  */
 import type { TimeMs } from '../base/machine.js';
 import type { PathModel } from './path-model.js';
@@ -8,19 +8,19 @@ import { minSpanMs } from './path-model.js';
 
 export type ControlState = 'startup' | 'drain' | 'up' | 'down' | 'cruise' | 'probe-rtt';
 
-/** A member of a rate group, as far as its rate goes. */
+/** What the controller needs to know about a member of its rate group. */
 export interface PacedMember {
   readonly model: PathModel;
-  /** Sent there, and neither come nor lost by what was reported. */
+  /** Datagrams sent and not yet reported as received or lost. */
   readonly inFlight: number;
 }
 
 export interface CongestionControllerOptions {
-  /** Datagrams in a block: what goes out and is reported on as one. */
+  /** Datagrams in a block, the unit of sending and reporting. */
   readonly blockDatagrams: number;
   readonly datagramSizeBytes: number;
   readonly reportIntervalMs: number;
-  /** 0..1: where in its cycle it begins, so that sessions do not probe at one time. */
+  /** 0..1: the phase of the probing cycle, so that sessions do not probe in step. */
   readonly randomPhase: number;
 }
 
@@ -28,21 +28,21 @@ const startupGain = 2.77;
 const drainGain = 0.4;
 const probeRttGain = 0.5;
 
-/** More for a round trip, less for another to let go of what that piled up; then as the model says. */
+/** Probes with more for a round trip, drains the queue with less for another, then cruises at the model's rate. */
 const upGain = 1.25;
 const downGain = 0.75;
 const cruiseRounds = 6;
 
-/** Where others lose by what is tried, it is tried more seldom: after a time in which they can grow. */
+/** If probing causes loss, the path is shared: probes become rarer, so that other flows can grow in between. */
 const sharedCruiseRounds = 80;
 const sharedCruiseMs = 3000;
 const sharedForMs = 10_000;
 
-/** On a short path a pace is kept for so long after more was lost without one. */
+/** On a short path, pacing lasts this long after congestion. */
 const pacedForMs = 3000;
 const goldenRatio = 0.618_034;
 
-/** Of what came through in a round of congestion, what is sent from then on; and the least of all. */
+/** Multiplier applied after congestion, and its lower bound. */
 const yieldShare = 0.65;
 const leastShare = 0.3;
 
@@ -55,26 +55,26 @@ const gains: Readonly<Record<ControlState, number>> = {
   'probe-rtt': probeRttGain,
 };
 
-/** The most that may be under way, in products of bandwidth and shortest round trip. */
+/** The in-flight limit, in bandwidth-delay products. */
 const inFlightGain = 2;
 
-/** The same in blocks at least, and before anything is known. */
+/** The least in-flight limit, in blocks; also the limit before the first report. */
 const leastBlocks = 4;
 
-/** Hosts read late, and timers are coarse: what comes meanwhile is no queue, if a socket holds it. */
+/** Slack for late reads and coarse timers: a socket buffers this much without a queue on the path. */
 const hostSlackMs = 25;
 const mostSlackBlocks = 32;
 
-/** Growth of the bandwidth that startup goes on for, and rounds without it that end it. */
+/** Startup continues while bandwidth grows by this factor; this many rounds without growth end it. */
 const startupGrowth = 1.25;
 const startupRounds = 3;
 
-/** Rounds after which a newcomer to a rate group has shown what its path takes. */
+/** Rounds after which a new member's path model is trusted. */
 const provenRounds = 3;
 
-/** Below this share of what the path took, no queue lasts. */
+/** Below this share of the capacity, no queue persists. */
 const belowLimitShare = 0.75;
-/** Loss by chance is measured so often, where there is any to speak of, and for so long at most. */
+/** How often baseline loss is measured if there is any worth measuring, and the longest measurement in rounds. */
 const baselineEveryMs = 2000;
 const lossWorthKnowing = 0.01;
 const maxBelowLimitRounds = 5;
@@ -84,16 +84,16 @@ const minRoundMs = 3;
 const probeRttEveryMs = 10_000;
 const probeRttMs = 200;
 
-/** Too little comes through by less to tell what the path takes: 128 kbit/s. */
+/** The least pace, 128 kbit/s: a lower one delivers too little to measure the path. */
 const leastBytesPerMs = 16;
 
-/** The least that is sent before the first report, in datagrams per millisecond; and the round trip for it. */
+/** The least pace before the first report, in datagrams per millisecond, and the least round trip assumed for it. */
 const initialPace = 6;
 const leastInitialRttMs = 0.2;
 
 export class CongestionController {
   private phase: ControlState = 'startup';
-  /** Of what the model says, since others share the path; until the next probe. */
+  /** The share of the modelled capacity to use while others share the path; reset by the next probe. */
   private share = 1;
   private congestedAtMs: TimeMs = -Infinity;
   private yieldedAtMs: TimeMs = -Infinity;
@@ -105,13 +105,13 @@ export class CongestionController {
   private capacityNow = 0;
   private deliveryNow = 0;
   private rttProbedAtMs: TimeMs = -Infinity;
-  /** Until when there was less to send than might be sent. */
+  /** Until when the sender was app-limited. */
   appLimitedUntilMs: TimeMs = -Infinity;
-  /** The longest round trip of the members' opening: what may be under way then goes out over so long. */
+  /** The longest handshake round trip of the members: the initial window is spread over this time. */
   initialRttMs = Infinity;
-  /** Since when no queue can last by what is sent here. */
+  /** Since when sending has been below the limit, so that no queue persists. */
   belowLimitSinceMs: TimeMs = 0;
-  /** Since when a pace is kept; Infinity while none is. */
+  /** Since when sending has been paced; Infinity while it is not. */
   pacedSinceMs: TimeMs = 0;
 
   private randomPhase: number;
@@ -124,7 +124,7 @@ export class CongestionController {
     return this.phase;
   }
 
-  /** What the slowest member's path takes, in datagrams per millisecond; 0 before it is known. */
+  /** The capacity of the slowest member's path, in datagrams per millisecond; 0 until measured. */
   get capacity(): number {
     return this.capacityNow;
   }
@@ -140,15 +140,15 @@ export class CongestionController {
       const first = leastBlocks * this.options.blockDatagrams;
       return Math.max(initialPace, first / Math.max(leastInitialRttMs, initialRttMs));
     }
-    // Gentle means: below what came through, whatever the reason that not all did.
+    // Below the limit means below the delivery rate, whatever the cause of loss.
     if (isBelowLimit(phase))
       return gains[phase] * Math.min(this.deliveryNow, share * this.capacityNow);
     return gains[phase] * share * this.capacityNow;
   }
 
   /**
-   * Whether what may be under way is limit enough: on a short path it fits the sockets, hosts are what takes
-   * time, and a pace would leave them idle. Where more is lost than by chance, some queue is shorter.
+   * Whether the in-flight limit alone is enough. On a short path the window fits the socket buffers and hosts are
+   * the bottleneck, so pacing would leave them idle. Congestion shows that some queue is shorter; then pacing is on.
    */
   get isUnpaced(): boolean {
     return this.pacedSinceMs === Infinity;
@@ -162,7 +162,7 @@ export class CongestionController {
     else if (this.isUnpaced) this.pacedSinceMs = nowMs;
   }
 
-  /** How many datagrams may be under way to a member. */
+  /** How many datagrams may be in flight to a member. */
   inFlightLimit(model: PathModel): number {
     const { blockDatagrams, reportIntervalMs } = this.options;
     const least = leastBlocks * blockDatagrams;
@@ -175,7 +175,7 @@ export class CongestionController {
     return Math.max(least, this.share * (Math.max(gain * product, product + slack) + held));
   }
 
-  /** The members have changed: what the rate group carries is to be found out anew. */
+  /** The members have changed: the capacity must be measured again. */
   restart(): void {
     this.enter('startup', 0);
     this.share = 1;
@@ -183,7 +183,7 @@ export class CongestionController {
     this.flatRounds = 0;
   }
 
-  /** @param members those of whom reports are awaited */
+  /** @param members the members with feedback outstanding */
   update(nowMs: TimeMs, members: readonly PacedMember[]): void {
     if (members.length === 0) return;
     this.findSlowest(members);
@@ -212,7 +212,7 @@ export class CongestionController {
   private handleRound(nowMs: TimeMs, members: readonly PacedMember[]): void {
     this.phaseRounds++;
     const isCongested = members.some(({ model }) => model.congestedAtMs >= this.roundBeganAtMs);
-    // What probing costs itself is no reason to yield, but to probe less.
+    // Loss caused by probing is no reason to yield, only to probe less often.
     const isProbing = this.phase === 'up' || this.phase === 'down';
     const isCrowded = this.phase === 'cruise' && members.some((member) => this.isCrowded(member));
     if ((isCongested && isProbing) || isCrowded) this.congestedAtMs = nowMs;
@@ -225,7 +225,7 @@ export class CongestionController {
         if (this.isBelowLimitOver(nowMs, members)) this.enter('cruise', nowMs);
         break;
       case 'up':
-        // Deliveries are measured over some time: all of it is to be of this phase.
+        // The whole measurement interval must lie in this phase.
         if (nowMs - this.phaseBeganAtMs < this.leastUpMs) break;
         this.enter('down', nowMs);
         for (const { model } of members) model.endCycle();
@@ -244,14 +244,14 @@ export class CongestionController {
     }
   }
 
-  /** More was lost than by chance, of what was sent while it neither probed nor knew that. */
+  /** Whether data sent while cruising, after the last yield, met congestion. */
   private isCrowded({ model }: PacedMember): boolean {
     if (model.isShort) return false;
     const sinceMs = Math.max(this.phaseBeganAtMs, this.yieldedAtMs);
     return model.congestedAtMs >= this.roundBeganAtMs && model.congestedFromMs >= sinceMs;
   }
 
-  /** Others want their part of the path: a little less than what came through goes out from now on. */
+  /** Others need their share of the path: reduces the rate below what was delivered. */
   private yield(nowMs: TimeMs, members: readonly PacedMember[]): void {
     let share = this.share;
     for (const member of members) {
@@ -276,7 +276,7 @@ export class CongestionController {
     const isLong = this.phaseRounds >= sharedCruiseRounds || nowMs - this.phaseBeganAtMs >= waitsMs;
     if (this.phaseRounds < cruiseRounds || (isShared && !isLong)) return;
     this.share = 1;
-    // Another wait each time, so that no session is the first one for ever.
+    // A different wait each time, so that no session always probes first.
     this.randomPhase = (this.randomPhase + goldenRatio) % 1;
     this.enter('up', nowMs);
   }
@@ -309,13 +309,13 @@ export class CongestionController {
     return 2 * Math.max(minSpanMs, this.options.reportIntervalMs);
   }
 
-  /** What was piled up is let go of as a whole, but not for ever. */
+  /** Whether the queue has drained, or draining has taken long enough, and baseline loss is known. */
   private isBelowLimitOver(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
     if (this.phaseRounds < maxDrainRounds && !this.isDrained(members)) return false;
     return this.knowsLoss(nowMs, members);
   }
 
-  /** Where something is lost, sending less for a few rounds shows whether by chance. */
+  /** If there is loss, a few rounds below the limit show whether it is random. */
   private knowsLoss(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
     if (this.phaseRounds >= maxBelowLimitRounds) return true;
     return members.every(

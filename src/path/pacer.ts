@@ -1,18 +1,18 @@
-/** Spreads sending over time: it goes out at once, up to a few milliseconds' worth. */
+/** Spreads sending over time, in bursts of at most a few milliseconds' worth of data. */
 import type { TimeMs } from '../base/machine.js';
 
-/** What may go out in one go: timers do not fire more often than this. */
+/** The longest burst: timers do not fire more often than this. */
 const burstMs = 2;
 
 export class Pacer {
-  /** When the time of all that was sent has passed. */
+  /** When everything sent so far has used up its time. */
   nextAtMs: TimeMs = -Infinity;
 
   maySend(nowMs: TimeMs): boolean {
     return nowMs >= this.nextAtMs - burstMs;
   }
 
-  /** @param takesMs what was sent takes so much of the time */
+  /** @param takesMs the time that the sent data takes at the current pace */
   handleSent(nowMs: TimeMs, takesMs: number): void {
     this.nextAtMs = Math.max(this.nextAtMs, nowMs) + takesMs;
   }

@@ -1,30 +1,31 @@
 /**
- * What is known of the path to one receiver, from its reports: how fast it delivers, how long it is, and
- * how much it loses by chance (after BBR: Cardwell et al. 2016). Counts are datagrams.
+ * A model of the path to one receiver, built from its reports: delivery rate, round-trip time, and random
+ * loss (after BBR: Cardwell et al. 2016). Counts are datagrams.
  */
 import type { TimeMs } from '../base/machine.js';
 import { WindowedExtreme } from './windowed-extreme.js';
 
 export interface PathSample {
   readonly nowMs: TimeMs;
-  /** When the latest datagram came there, but for the time of the way back. */
+  /** When the newest datagram arrived, on the sender's clock, with the return trip still included. */
   readonly arrivedAtMs: TimeMs;
-  /** When the burst left that it was of. */
+  /** When the burst of that datagram was sent. */
   readonly sentAtMs: TimeMs;
-  /** When the first datagram left for there. */
+  /** When the first datagram to this receiver was sent. */
   readonly beganAtMs: TimeMs;
-  /** What had been sent there by the end of that burst, and by the end of the last that is over. */
+  /** Datagrams sent up to the end of the largest and of the cumulative burst. */
   readonly sentUpToLargest: number;
   readonly sentUpToCumulative: number;
-  /** What had been sent there by now. */
+  /** All datagrams sent so far. */
   readonly sent: number;
   readonly received: number;
-  /** Until when the sender itself had less to send than it might. */
+  /** Until when the sender was app-limited: it had less to send than it was allowed to. */
   readonly appLimitedUntilMs: TimeMs;
-  /** Since when so little is sent that no queue can last; and whether it is feared that one grows. */
+  /** Since when sending has been below the limit, so that no queue persists. */
   readonly belowLimitSinceMs: TimeMs;
-  /** Since when a pace is kept; Infinity while none is. */
+  /** Since when sending has been paced; Infinity while it is not. */
   readonly pacedSinceMs: TimeMs;
+  /** Whether the sender is in startup, where a queue may be growing. */
   readonly isGrowing: boolean;
 }
 
@@ -38,55 +39,55 @@ interface Point {
 interface LossPoint {
   readonly sent: number;
   readonly received: number;
-  /** By how much `sent` may be wrong, either way. */
+  /** The uncertainty of `sent` in either direction. */
   readonly doubt: number;
   readonly roundEnd: number;
   readonly begunAtMs: TimeMs;
 }
 
-/** Deliveries are measured over a round trip, and at least this long: hosts read in bunches. */
+/** Delivery is measured over a round trip but at least this long, because hosts read in bunches. */
 export const minSpanMs = 5;
 
-/** The round trip without a queue, and the loss that is there by chance, hold for this long. */
+/** How long a minimum round-trip time stays valid. */
 export const memoryMs = 20_000;
 
-/** Loss is told from so many datagrams at least, and from so many times as many as are in doubt. */
+/** Loss is measured over at least this many datagrams, and this many times the uncertain ones. */
 const lossSample = 100;
 const exactness = 50;
 const belowLimitExactness = 10;
 
-/** More is not repaired by sending more. */
+/** Baseline loss above this is not compensated by sending more. */
 const maxBaselineLoss = 0.5;
 
-/** What is lost by chance is known from so long. */
+/** The window over which baseline loss is measured. */
 const lossMemoryMs = 4000;
 
-/** Loss above what is there by chance, at which the path is full; and as a share of that. */
+/** Loss above the baseline that counts as congestion: absolute, and as a share of the baseline. */
 const excessLoss = 0.02;
 const excessShare = 0.3;
 
 /**
- * On a short path hosts are what takes time, and the round trip tells nothing. Sent at a pace, only what no
- * radio loses shows that a queue is full; without one, what is lost beyond what was lost at a pace does.
+ * On a short path, hosts dominate the round-trip time, so it says nothing about queues. While sending is paced,
+ * only loss beyond that of any radio link counts as congestion. Unpaced, loss beyond the paced loss does.
  */
 const shortPathMs = 2;
 const pacedLossLimit = 0.35;
 const unpacedExcess = 0.03;
 
-/** Of what is lost at a pace, the last so many datagrams tell. */
+/** Paced loss is averaged over about this many datagrams. */
 const pacedLossMemory = 2000;
 
 export class PathModel {
-  /** Round trips that were seen to their end. */
+  /** Completed round trips. */
   rounds = 0;
-  /** Send time of the latest burst of which a report tells. */
+  /** Send time of the newest burst that a report covers. */
   echoedSentAtMs: TimeMs = -Infinity;
-  /** Of the last measurement: the share that was lost, and whether more than by chance. */
+  /** The loss ratio of the last measurement, 0..1. */
   lossRatio = 0;
-  /** When it was last seen that more was lost than by chance, and of what was sent since when. */
+  /** When congestion was last detected, and the send time from which the congested measurement began. */
   congestedAtMs: TimeMs = -Infinity;
   congestedFromMs: TimeMs = -Infinity;
-  /** When the in-flight limit held it back. */
+  /** When the in-flight limit last blocked sending. */
   fullAtMs: TimeMs = -Infinity;
   /** The least time between reports on a slow return path, else 0. */
   reportGapMs = 0;
@@ -94,33 +95,33 @@ export class PathModel {
   private readonly points: Point[] = [];
   private hasCounted = false;
   private roundTarget = 0;
-  /** What came there lately, in datagrams per millisecond. */
+  /** The latest delivery rate, in datagrams per millisecond. */
   latestRate = 0;
   private currentBest = 0;
   private earlierBest = 0;
-  /** Whether the path itself has limited what came since the last look back. */
+  /** Whether the path itself limited delivery in this probing cycle. */
   private isTested = false;
   private readonly rtt = new WindowedExtreme('least', memoryMs);
   private readonly baseline = new WindowedExtreme('least', lossMemoryMs);
-  /** From about how many datagrams that is known. */
+  /** About how many datagrams the baseline was measured from. */
   private baselineCount = 0;
-  /** The share that was lost while a pace was kept; and of how many datagrams. */
+  /** The loss ratio while paced, and the number of datagrams that it was measured from. */
   private pacedLoss = 0;
   private pacedCount = 0;
-  /** When it was last measured what is lost by chance. */
+  /** When baseline loss was last measured. */
   baselineAtMs: TimeMs = -Infinity;
-  /** Where the current measurement began, and what had been sent by then. */
+  /** Where the current loss measurement began. */
   private lossPoint: LossPoint | undefined;
   private latestRttMs = 0;
-  /** When the round trip was last about as short as it can be. */
+  /** When the round-trip time was last close to its minimum. */
   minRttSeenAtMs: TimeMs = -Infinity;
 
-  /** Datagrams per millisecond that came there at best; 0 before the first report. */
+  /** The best delivery rate of recent cycles, in datagrams per millisecond; 0 before the first report. */
   get deliveryRate(): number {
     return Math.max(this.currentBest, this.earlierBest);
   }
 
-  /** What the path takes, lost by chance or not. */
+  /** The rate that the path carries, random loss included, in datagrams per millisecond. */
   get capacity(): number {
     return this.deliveryRate / (1 - this.baselineLoss);
   }
@@ -137,7 +138,7 @@ export class PathModel {
     return Math.min(maxBaselineLoss, this.baseline.value ?? 0);
   }
 
-  /** Something of the opening was answered: hosts think about that, so it is the longest that it can be. */
+  /** Takes a round trip of the handshake. It includes processing time, so it is an upper bound. */
   takeHandshakeRtt(nowMs: TimeMs, rttMs: number): void {
     this.rtt.add(nowMs, rttMs);
   }
@@ -155,16 +156,16 @@ export class PathModel {
     this.roundTarget = sample.sent + 1;
   }
 
-  /** The bandwidth is that of this cycle of probing and of the last one. */
+  /** Ends a probing cycle. The delivery rate is the best of the current and the previous cycle. */
   endCycle(): void {
-    // What the path did not limit says nothing against what it took before.
+    // A cycle that the path did not limit is no evidence against an earlier, higher rate.
     if (!this.isTested) return;
     this.isTested = false;
     this.earlierBest = this.currentBest;
     this.currentBest = 0;
   }
 
-  /** What was counted before does not go with what comes. */
+  /** Discards measurement points, because the counters start over. */
   restart(): void {
     this.points.length = 0;
     this.lossPoint = undefined;
@@ -179,7 +180,7 @@ export class PathModel {
   private takeDelivery(sample: PathSample): void {
     const { arrivedAtMs, sentAtMs, received, sentUpToLargest: sent } = sample;
     const { points } = this;
-    // The first report measures from the moment of sending: too little, but something.
+    // The first report measures from the time of sending. The result is too low but usable.
     const { beganAtMs } = sample;
     if (!this.hasCounted) {
       points.push({ arrivedAtMs: beganAtMs, sentAtMs: beganAtMs, sent: 0, received: 0 });
@@ -199,7 +200,7 @@ export class PathModel {
     points.push({ arrivedAtMs, sentAtMs, sent, received });
     const sendingMs = sentAtMs - base.sentAtMs;
     const rate = (received - base.received) / Math.max(arrivedAtMs - base.arrivedAtMs, sendingMs);
-    // Of a burst that is not over, some is still on its way.
+    // Datagrams of a burst that has not ended may still be in flight.
     const expected = this.leastExpected(sample.sentUpToCumulative - base.sent);
     const hasQueue = arrivedAtMs - sentAtMs > nearMin * this.minRttMs + nearMinMs;
     const isLimited =
@@ -210,7 +211,7 @@ export class PathModel {
     if (!isLimited) this.isTested = true;
   }
 
-  /** Of so many datagrams, as many came as chance lets through, or nearly. */
+  /** The least number of `count` datagrams that should arrive at baseline loss, with some margin. */
   private leastExpected(count: number): number {
     const { baselineLoss } = this;
     const spread = Math.sqrt(Math.max(0, count) * baselineLoss * (1 - baselineLoss));
@@ -218,8 +219,8 @@ export class PathModel {
   }
 
   /**
-   * Told once a round trip. Where a report comes within a burst, how much of it had left by then lies in
-   * between.
+   * Measures loss once per round trip. A report may come amid a burst; then the number of datagrams sent by that
+   * time is uncertain and lies between the two totals.
    */
   private takeLoss(sample: PathSample): void {
     const { sentUpToLargest, sentUpToCumulative, received, nowMs, sentAtMs } = sample;
@@ -232,7 +233,7 @@ export class PathModel {
       return;
     }
     const count = sent - base.sent;
-    // What is gentle and what is not are measured apart.
+    // Time below the limit and time at the limit are measured separately.
     const isTurn =
       sentAtMs >= sample.belowLimitSinceMs && base.begunAtMs < sample.belowLimitSinceMs;
     const isBelowLimit = base.begunAtMs >= sample.belowLimitSinceMs;
@@ -254,7 +255,7 @@ export class PathModel {
     this.congestedFromMs = base.begunAtMs;
   }
 
-  /** Within one network: hosts are what takes time there, and a queue is too short to be told by. */
+  /** Whether the path lies within one local network, where queues are too short to measure. */
   get isShort(): boolean {
     return this.minRttMs > 0 && this.minRttMs < shortPathMs;
   }
@@ -272,10 +273,10 @@ export class PathModel {
     this.pacedLoss += (count / this.pacedCount) * (this.lossRatio - this.pacedLoss);
   }
 
-  /** The largest share of so many datagrams that chance alone may take. */
+  /** The largest loss ratio of `count` datagrams that random loss alone explains. */
   private mostAtRandom(count: number, doubts: number): number {
     const { baselineLoss } = this;
-    // Both are measured, and neither exactly.
+    // Both the loss ratio and the baseline are measurements with a variance.
     const variance = Math.max(baselineLoss, excessLoss) * (1 - baselineLoss);
     const baselineVariance = (baselineLoss * (1 - baselineLoss)) / Math.max(1, this.baselineCount);
     const spread = Math.sqrt(variance / count + baselineVariance + (doubts / count) ** 2 / 6);
@@ -283,8 +284,8 @@ export class PathModel {
   }
 
   /**
-   * What is always lost while little is sent is lost by chance: others on the path cost something only now
-   * and then. The least of several measurements is too low by what chance makes of them.
+   * Loss that persists while sending below the limit is random: competing traffic causes loss only at times. The
+   * minimum of several measurements is biased low, so a standard deviation is added.
    */
   private takeBaseline(nowMs: TimeMs, count: number): void {
     const { lossRatio } = this;
@@ -293,23 +294,23 @@ export class PathModel {
     this.baselineAtMs = nowMs;
   }
 
-  /** Whether no queue stands: what is lost in one may be lost for its sake. */
+  /** Whether there is no standing queue that could cause loss. */
   private hasNoQueue({ arrivedAtMs, sentAtMs }: PathSample): boolean {
     const isEarly = this.rounds <= earlyRounds;
     return isEarly && arrivedAtMs - sentAtMs <= nearMin * this.minRttMs + nearMinMs;
   }
 }
 
-/** In the first round trips too little is under way to fill a queue. */
+/** In the first round trips, too little is in flight to fill a queue. */
 const earlyRounds = 3;
 
-/** Chance alone gives this many standard deviations only once in thousands of times. */
+/** Random loss exceeds this many standard deviations only once in thousands of times. */
 const spreads = 4;
 
-/** Deliveries that keep up with sending this well were limited by it. */
+/** If at least this share of what was sent arrived, the sender was the limit, not the path. */
 const asSent = 0.95;
 
-/** A round trip within this of the shortest shows that the shortest still holds. */
+/** A round-trip time this close to the minimum confirms the minimum. */
 const nearMin = 1.05;
 const minRttNoiseMs = 0.5;
 const nearMinMs = 4;

@@ -1,7 +1,7 @@
-/** How many receivers may be asked for a report: their answers come at once, and all to one sender. */
+/** Limits how many receivers are polled, because their reports arrive at the sender all at once. */
 import type { TimeMs } from '../base/machine.js';
 
-/** What may be asked in one go after a quiet time. */
+/** The burst allowed after a quiet time, as milliseconds of the rate. */
 const burstMs = 50;
 
 export class PollBudget {
@@ -14,7 +14,7 @@ export class PollBudget {
     this.tokens = this.capacity;
   }
 
-  /** @returns whether one may be asked now */
+  /** @returns whether one receiver may be polled now */
   take(nowMs: TimeMs): boolean {
     const gained = ((nowMs - this.filledAtMs) * this.pollsPerSec) / 1000;
     this.tokens = Math.min(this.capacity, this.tokens + gained);

@@ -1,30 +1,30 @@
 /**
- * The return path of one receiver: how long its reports queue there, and how far apart they should come so that they
- * do not fill it (SESSIONS 5.4). The receiver's clock is compared with itself only: a report that takes longer than the
- * quickest recent one spent the difference in a queue.
+ * The return path of one receiver: how long its reports queue there, and the gap between reports that keeps them from
+ * filling it (SESSIONS 5.4). Clocks need not agree: a report that takes longer than the quickest recent one spent the
+ * difference in a queue.
  */
 import type { TimeMs } from '../base/machine.js';
 import { WindowedExtreme } from './windowed-extreme.js';
 
-/** The quickest report counts for this long, because clocks drift apart. */
+/** How long the quickest report stays valid, because clocks drift. */
 const memoryMs = 20_000;
 
-/** A queue stands where all reports of a time, and of a number, waited for this long. */
+/** A standing queue: all reports over this time, and at least this many, waited this long. */
 const standingMs = 20;
 const observeMs = 100;
 const observeReports = 5;
 
-/** A return path that others fill as well still carries reports. */
+/** The largest gap. Even a return path that others fill must carry some reports. */
 const maxGapMs = 250;
 
-/** Reports take half of what the return path carries; with time they may come closer together again. */
+/** Reports use half of the return path's capacity. The gap shrinks again over time. */
 const spareGain = 2;
 const shrink = 0.85;
 const shrinkEveryMs = 2000;
 const leastGapMs = 4;
 
 export class ReturnPath {
-  /** The least time between two reports; 0 where there is no limit. */
+  /** The least time between two reports; 0 for no limit. */
   gapMs = 0;
   /** How long the latest report waited in a queue. */
   queueMs = 0;
@@ -32,12 +32,12 @@ export class ReturnPath {
   private beganAtMs: TimeMs | undefined;
   private count = 0;
   private leastQueueMs = Infinity;
-  /** Of the previous observation: a queue that shrinks needs no larger gap. */
+  /** `leastQueueMs` of the previous observation: a shrinking queue needs no larger gap. */
   private previousQueueMs = Infinity;
   private changedAtMs: TimeMs = -Infinity;
 
   /**
-   * @param stampMs when the report left, by the receiver's clock
+   * @param stampMs when the report was sent, on the receiver's clock
    * @returns whether `gapMs` has changed
    */
   take(nowMs: TimeMs, stampMs: number): boolean {
@@ -64,7 +64,7 @@ export class ReturnPath {
   private chooseGap(nowMs: TimeMs, arrivedEveryMs: number): number {
     const { leastQueueMs, previousQueueMs, gapMs } = this;
     if (leastQueueMs >= standingMs) {
-      // The rate at which reports leave a queue is what the return path carries.
+      // The rate at which reports leave a queue is the capacity of the return path.
       const isShrinking = leastQueueMs < previousQueueMs - standingMs / 4 && gapMs > 0;
       return isShrinking ? gapMs : Math.min(maxGapMs, Math.max(gapMs, spareGain * arrivedEveryMs));
     }

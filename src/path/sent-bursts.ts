@@ -1,23 +1,23 @@
 /**
- * What has gone to one destination, burst by burst: a report that names a burst then tells how much was
- * under way, how much of it is lost, and since when.
+ * The bursts sent to one destination. When a report names a burst, this gives the number of datagrams sent by
+ * then, and the time.
  */
 import type { TimeMs } from '../base/machine.js';
 import { burstsAhead } from '../wire/header.js';
 
-/** Bursts that are remembered at most. */
+/** The most bursts remembered. */
 const maxEntries = 4096;
 
 export class SentBursts {
-  /** Datagrams, all of them. */
+  /** All datagrams sent. */
   total = 0;
-  /** When the first of them left. */
+  /** When the first datagram was sent. */
   beganAtMs: TimeMs = Infinity;
   private bursts: number[] = [];
-  /** Datagrams up to the end of each burst; and when its last one left. */
+  /** Datagrams sent up to the end of each burst, and when its last datagram was sent. */
   private totals: number[] = [];
   private times: TimeMs[] = [];
-  /** What was sent by bursts that are forgotten. */
+  /** Datagrams of forgotten bursts. */
   private forgottenTotal = 0;
 
   add(nowMs: TimeMs, burst: number, count: number): void {
@@ -35,22 +35,22 @@ export class SentBursts {
     this.times.push(nowMs);
   }
 
-  /** Datagrams that were sent up to the end of this burst. */
+  /** Datagrams sent up to the end of this burst. */
   totalUpTo(burst: number): number {
     const place = this.placeOf(burst);
     return place < 0 ? this.forgottenTotal : (this.totals[place] as number);
   }
 
-  /** When the burst left; undefined where nothing of it went here, or it is forgotten. */
+  /** When the burst was sent; undefined if it had no datagram for this destination or is forgotten. */
   sentAtMs(burst: number): TimeMs | undefined {
     const place = this.placeOf(burst);
     return place >= 0 && this.bursts[place] === burst ? this.times[place] : undefined;
   }
 
-  /** Nobody asks for bursts before this one any more. */
+  /** Forgets bursts before this one. */
   forgetBefore(burst: number): void {
     const place = this.placeOf(burst);
-    // Letting go of them one by one would move all the others each time.
+    // Dropping them one by one would shift the whole array each time.
     if (place >= forgetAtLeast && place > this.bursts.length / 2) this.drop(place);
   }
 
@@ -61,7 +61,7 @@ export class SentBursts {
     this.times.splice(0, count);
   }
 
-  /** Of the latest burst up to this one; -1 for none. */
+  /** Index of the last burst at or before this one; -1 for none. */
   private placeOf(burst: number): number {
     let low = 0;
     let high = this.bursts.length;

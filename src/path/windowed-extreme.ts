@@ -1,4 +1,4 @@
-/** The least or greatest value of late, without a list of all: the best of this half of the window and of the last. */
+/** A windowed minimum or maximum in constant space: the best of the current and the previous half window. */
 import type { TimeMs } from '../base/machine.js';
 
 export class WindowedExtreme {
@@ -8,11 +8,11 @@ export class WindowedExtreme {
 
   constructor(
     private readonly which: 'least' | 'greatest',
-    /** A value counts for half of this at least, and for all of it at most. */
+    /** A value stays valid for between half of this and all of it. */
     private readonly windowMs: number,
   ) {}
 
-  /** Undefined before the first. */
+  /** Undefined before the first value. */
   get value(): number | undefined {
     if (this.current === undefined) return this.earlier;
     if (this.earlier === undefined) return this.current;
