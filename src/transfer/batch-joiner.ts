@@ -1,17 +1,17 @@
 /**
- * Joins batches for one place that follow each other: repairs of many blocks leave as one. Each batch costs its
- * sender a call of the system, and every receiver a message, however little is in it.
+ * Joins consecutive batches to one destination, so that repairs of many blocks are sent as one. Each batch costs
+ * the sender a system call and every receiver a wakeup, however small it is.
  */
 import type { TimeMs, Transmit } from '../base/machine.js';
 import { joinBytes } from '../wire/byte-codec.js';
 
 export class BatchJoiner {
-  /** Polled, and not to be joined with what came before it. */
+  /** Polled already, but it cannot be joined with the batch before it. */
   private next: Transmit | undefined;
 
   /**
    * @param poll the next batch, if one may leave now
-   * @param maxDatagrams of what is joined
+   * @param maxDatagrams the most datagrams in a joined batch
    */
   constructor(
     private readonly poll: (nowMs: TimeMs) => Transmit | undefined,
@@ -42,7 +42,7 @@ export class BatchJoiner {
     return { to: first.to, bytes: joinBytes(parts), datagramSizeBytes };
   }
 
-  /** What was polled is not sent any more. */
+  /** Drops a batch that was polled but not sent. */
   clear(): void {
     this.next = undefined;
   }

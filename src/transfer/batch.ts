@@ -1,6 +1,6 @@
 /**
- * A block as it goes out: its segments as datagrams, one behind the other, in memory that is used again for
- * later blocks. What goes to one place at once is a batch of them.
+ * Encodes a block for sending: its segments as consecutive datagrams, in memory that is reused for later
+ * blocks. A batch is the datagrams that go to one destination at once.
  */
 import type { Address } from '../base/address.js';
 import { assert } from '../base/assert.js';
@@ -20,7 +20,7 @@ import {
 import { tagSizeBytes } from '../wire/sizes.js';
 import type { SessionBlock } from './sealed-block.js';
 
-/** Which segments, as a mask, low half first; and which burst they are. */
+/** The segments of a batch, as a mask with the low half first, and the burst number. */
 export interface BatchSpec {
   readonly low: number;
   readonly high: number;
@@ -28,7 +28,7 @@ export interface BatchSpec {
 }
 
 export class BatchEncoder {
-  /** Whether each datagram bears a tag: somebody made data up. */
+  /** Whether each datagram carries a tag, because someone forged data. */
   usesTags = false;
   private lastBurst = 0;
   private readonly spare: Uint8Array[] = [];
@@ -42,19 +42,19 @@ export class BatchEncoder {
     this.stepBytes = geometry.mssBytes + sessionHeaderSizeBytes;
   }
 
-  /** What a datagram holds besides its segment. */
+  /** The size of a datagram without its segment. */
   get framingSizeBytes(): number {
     return sessionHeaderSizeBytes + (this.usesTags ? tagSizeBytes : 0);
   }
 
-  /** Seals a block, and lays it out as it goes out. */
+  /** Seals a block and lays out its datagrams. */
   load(block: SessionBlock, bytes: Uint8Array): void {
     const { session, geometry, stepBytes } = this;
     const { mssBytes } = geometry;
     const { index, generation } = block;
     const sealed = this.seal.seal(index, generation, bytes);
     block.wire ??= this.takeMemory();
-    // Should a shell still hold on to this memory, it sends nothing that looks later than it is.
+    // If a shell still holds this memory, what it sends must not carry a newer burst number.
     const burst = this.lastBurst;
     const fields = { session, generation, block: index, segment: 0, flags: 0, burst };
     for (let offset = 0, from = 0; from < sealed.length; from += mssBytes, offset += stepBytes) {
@@ -64,21 +64,21 @@ export class BatchEncoder {
     }
   }
 
-  /** The same block goes out in another rate group too. */
+  /** Copies the datagrams of a block that another rate group also sends. */
   copy(from: SessionBlock, to: SessionBlock): void {
     to.wire ??= this.takeMemory();
     to.wire.set(wireOf(from));
   }
 
-  /** The block is over. */
+  /** Releases the memory of a finished block. */
   unload(block: SessionBlock): void {
     if (block.wire !== undefined) this.spare.push(block.wire);
     block.wire = undefined;
   }
 
   /**
-   * The whole block goes out by the memory that it lies in. That may change once everyone has the block: a
-   * shell that still holds on to it then sends datagrams of a later block, which do no harm.
+   * Encodes a batch. A whole block is sent without copying. Its memory may be reused once every receiver has the
+   * block; a shell that still holds it then sends datagrams of a later block, which is harmless.
    */
   encode(to: Address, block: SessionBlock, spec: BatchSpec): Transmit {
     const { low, high } = spec;
@@ -93,7 +93,7 @@ export class BatchEncoder {
     return { to, bytes, datagramSizeBytes: this.stepBytes };
   }
 
-  /** Copies some of the block's datagrams, each with its tag where there are tags. */
+  /** Copies some of the block's datagrams, and adds tags if they are in use. */
   private gather(to: Address, block: SessionBlock, { low, high, burst }: BatchSpec): Transmit {
     const { usesTags, stepBytes } = this;
     const wire = wireOf(block);
@@ -119,7 +119,7 @@ export class BatchEncoder {
     return this.spare.pop() ?? new Uint8Array(this.stepBytes * this.geometry.segmentsPerBlock);
   }
 
-  /** @returns what it took */
+  /** @returns the size of the tag */
   private addTag(bytes: Uint8Array, offset: number, end: number): number {
     bytes[offset + sessionField.kind] = sessionKind.taggedData;
     const bodyOffset = offset + sessionHeaderSizeBytes;
@@ -129,7 +129,7 @@ export class BatchEncoder {
     return tag.length;
   }
 
-  /** Where a segment's datagram ends in the block's memory. */
+  /** The offset where a segment's datagram ends in the block's memory. */
   private endOf(block: number, segment: number): number {
     const { mssBytes } = this.geometry;
     const sealedBytes = sizeOfBlock(this.geometry, block) + tagSizeBytes;
@@ -143,7 +143,7 @@ function wireOf({ wire }: SessionBlock): Uint8Array {
   return wire;
 }
 
-/** What differs from one sending of a datagram to the next. */
+/** Writes the fields that change each time a datagram is sent. */
 function stamp(bytes: Uint8Array, offset: number, burst: number, isEnd: boolean): void {
   bytes[offset + sessionField.flags] = isEnd ? dataFlag.endOfBurst : 0;
   writeUint16(bytes, offset + sessionField.burst, burst);

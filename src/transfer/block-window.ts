@@ -1,39 +1,39 @@
 /**
- * The blocks in flight: for each, the packets to send, which receivers lack which segments, and the
- * deadline of the round. Stop-and-wait is the window of one block of one segment.
+ * The blocks in flight: for each, the packets to send, the segments that each receiver is missing, and the
+ * deadline of the round. Stop-and-wait is a window of one block of one segment.
  */
 
 import { assert, at } from '../base/assert.js';
 import { bitCount, hasBit, lowBits } from '../base/bit-masks.js';
 import type { TimeMs } from '../base/machine.js';
 
-/** One block in flight. Segments are counted within the block here. */
+/** One block in flight. Segments are numbered within the block. */
 export class Block {
   index = 0;
   firstSequence = 0;
   segmentCount = 0;
   /** Encoded once, sent any number of times. */
   packets: Uint8Array[] = [];
-  /** Receivers that lack some of the block. */
+  /** Receivers that miss any segment of the block. */
   pendingCount = 0;
-  /** Rounds begun; 0 while the bytes are not there yet. */
+  /** Rounds begun; 0 until the bytes are available. */
   round = 0;
-  /** When the round is over; undefined while it is still being sent. */
+  /** When the round ends; undefined while it is being sent. */
   deadlineMs: TimeMs | undefined;
-  /** Where the round's sending stands: one receiver after another, and the group behind the last. */
+  /** The next receiver and segment of the round to send. The group comes after the last receiver. */
   nextReceiver = 0;
   nextSegment = 0;
 
-  /** Whom the round goes to; undefined for all. */
+  /** The receivers of the round; undefined for all. */
   private receivers: ReadonlySet<number> | undefined;
-  /** The deadline of those whom the round does not go to. */
+  /** The deadline of the receivers that are not part of this round. */
   private othersDeadlineMs: TimeMs | undefined;
 
   /** The segments of this round that go to the group, low half first. */
   private groupLow = 0;
   private groupHigh = 0;
 
-  /** Two masks for each receiver, low half first: bit i set means that segment i is lacking. */
+  /** Two masks for each receiver, low half first: bit i set means that segment i is missing. */
   private readonly missing: Uint32Array;
 
   constructor(receiverCount: number) {
@@ -44,7 +44,7 @@ export class Block {
     return this.packets.length > 0;
   }
 
-  /** Whether a round has begun and not all of it is sent. */
+  /** Whether a round has begun and is not fully sent. */
   get isSending(): boolean {
     return this.round > 0 && this.deadlineMs === undefined;
   }
@@ -60,7 +60,7 @@ export class Block {
     this.missing.fill(0);
   }
 
-  /** @param receivers whom the round goes to, as far as they are pending; all if left out */
+  /** @param receivers the receivers of the round, if pending; all if omitted */
   beginRound(receivers?: ReadonlySet<number>): void {
     this.round++;
     this.receivers = receivers;
@@ -72,13 +72,13 @@ export class Block {
     this.nextSegment = 0;
   }
 
-  /** The receiver lacks the whole block. */
+  /** The receiver misses the whole block. */
   setMissing(receiver: number): void {
     const count = this.segmentCount;
     this.setMissingSegments(receiver, lowBits(count), lowBits(count - 32));
   }
 
-  /** The receiver lacks these segments, low half first, and no others. */
+  /** The receiver misses these segments, low half first, and no others. */
   setMissingSegments(receiver: number, low: number, high: number): void {
     const wasPending = this.isPending(receiver);
     this.missing[2 * receiver] = low & lowBits(this.segmentCount);
@@ -86,7 +86,7 @@ export class Block {
     if (this.isPending(receiver) !== wasPending) this.pendingCount += wasPending ? -1 : 1;
   }
 
-  /** Of what it lacked, the receiver still lacks these segments, low half first. */
+  /** Of the segments it was missing, the receiver still misses these, low half first. */
   keepMissingSegments(receiver: number, low: number, high: number): void {
     const place = 2 * receiver;
     this.setMissingSegments(
@@ -96,14 +96,14 @@ export class Block {
     );
   }
 
-  /** How many segments of this round go to a receiver alone; to the group where `receiver` is below 0. */
+  /** How many segments of this round go to a receiver by unicast, or to the group if `receiver` is negative. */
   countToSend(receiver: number, isMember: boolean): number {
     return (
       bitCount(this.lowToSend(receiver, isMember)) + bitCount(this.highToSend(receiver, isMember))
     );
   }
 
-  /** How many of these segments the receiver lacks. */
+  /** How many of these segments the receiver misses. */
   countMissing(receiver: number, low: number, high: number): number {
     const place = 2 * receiver;
     return (
@@ -124,17 +124,17 @@ export class Block {
   }
 
   /**
-   * The round has been sent; it is over at this time. Those whom it did not go to still wait for the
-   * deadline that they had, which must not be put off for ever by others.
+   * The round has been sent and ends at this time. Receivers outside the round keep their earlier deadline, so
+   * that rounds for others cannot postpone it forever.
    */
   endSending(deadlineMs: TimeMs): void {
     this.deadlineMs = Math.min(deadlineMs, this.othersDeadlineMs ?? deadlineMs);
   }
 
   /**
-   * Of this round, what several members of the group lack goes to the group. What only one of them lacks goes
-   * to it alone, unless that takes more than it saves the others.
-   * @param members whom it reaches
+   * Segments of this round that several members miss go to the group. A segment that only one member misses goes
+   * to it by unicast, unless the extra batch costs more than it saves the others.
+   * @param members the receivers that multicast reaches
    */
   sendToGroup(members: readonly number[]): void {
     let onceLow = 0;
@@ -156,14 +156,14 @@ export class Block {
     this.groupHigh = onceHigh;
   }
 
-  /** Whether anything of this round goes to the group. */
+  /** Whether any segment of this round goes to the group. */
   get hasGroupPart(): boolean {
     return (this.groupLow | this.groupHigh) !== 0;
   }
 
   /**
-   * Segments of this round, low half, for one receiver alone; for the group where `receiver` is below 0.
-   * @param isMember whether it gets the group's part as well
+   * The low half of the segments that go to one receiver by unicast, or to the group if `receiver` is negative.
+   * @param isMember whether the receiver also gets the group's part
    */
   lowToSend(receiver: number, isMember: boolean): number {
     if (receiver < 0) return this.groupLow;
@@ -171,7 +171,7 @@ export class Block {
     return (this.missing[2 * receiver] as number) & (isMember ? ~this.groupLow : -1);
   }
 
-  /** The same, high half. */
+  /** The high half of the same mask. */
   highToSend(receiver: number, isMember: boolean): number {
     if (receiver < 0) return this.groupHigh;
     if (!this.isRoundFor(receiver)) return 0;
@@ -190,7 +190,7 @@ export class Block {
 
   /**
    * The receiver has the first `segmentCount` segments of the block.
-   * @returns whether this was the last that it lacked
+   * @returns whether the block is now complete there
    */
   clearThrough(receiver: number, segmentCount: number): boolean {
     if (!this.isPending(receiver)) return false;
@@ -227,12 +227,12 @@ export class BlockWindow<B extends Block = Block> {
     return this.blocks[0];
   }
 
-  /** Block by place, 0 for the oldest. */
+  /** The block at a position, 0 for the oldest. */
   get(place: number): B {
     return at(this.blocks, place);
   }
 
-  /** Block by index, if it is in flight. */
+  /** The block with this index, if it is in flight. */
   find(blockIndex: number): B | undefined {
     return this.byIndex.get(blockIndex);
   }
@@ -252,7 +252,7 @@ export class BlockWindow<B extends Block = Block> {
     this.retire(block);
   }
 
-  /** Lets go of every block that `isOver` says so of. */
+  /** Drops every block for which `isOver` is true. */
   dropWhere(isOver: (block: B) => boolean): void {
     let kept = 0;
     for (const block of this.blocks) {

@@ -3,14 +3,14 @@
  * digest: nobody waits for the pace of another one (SESSIONS 5.8). The bytes are hashed and dropped.
  */
 
-/** Blocks that are being read for the digest at once: enough to keep a disk busy. */
+/** Blocks read for the digest at once: enough to keep a disk busy. */
 const maxPending = 8;
 
 export interface DigestPassOptions {
-  /** Where the content's blocks begin and end. */
+  /** The range of content blocks. */
   readonly firstBlock: number;
   readonly endBlock: number;
-  /** Whether the block's digest is known, or a rate group is having it read. */
+  /** Whether the block's digest is known or a rate group is reading the block. */
   readonly isTaken: (block: number) => boolean;
   readonly need: (block: number) => void;
 }
@@ -23,7 +23,7 @@ export class DigestPass {
     this.nextBlock = options.firstBlock;
   }
 
-  /** Asks for the next blocks. */
+  /** Requests the next blocks. */
   advance(): void {
     const { endBlock, isTaken, need } = this.options;
     while (this.nextBlock < endBlock && this.pending.size < maxPending) {
@@ -38,7 +38,7 @@ export class DigestPass {
     return this.pending.has(block);
   }
 
-  /** @returns whether the block was asked for here */
+  /** @returns whether the block was requested here */
   take(block: number): boolean {
     return this.pending.delete(block);
   }

@@ -1,43 +1,43 @@
-/** When a receiver's next report is due, and what it may say of the sender's bursts (SESSIONS 5.4). */
+/** Decides when a receiver's next report is due, and which bursts it may acknowledge (SESSIONS 5.4). */
 import type { TimeMs } from '../base/machine.js';
 import { burstsAhead, dataFlag } from '../wire/header.js';
 
-/** How long after the last datagram a report is due that no end of a burst asked for. */
+/** How long after the last datagram a report is due if the end of the burst was lost. */
 const endOfBurstLostMs = 4;
 
-/** The longest that a report waits for datagrams that were overtaken. */
+/** The longest time that a report waits for reordered datagrams. */
 const maxReorderMs = 500;
 
-/** Below this interval the receivers are so few that they may answer at once. */
+/** Below this interval there are so few receivers that all may answer at once. */
 const turnsFromIntervalMs = 10;
 
-/** A sender that asks for a larger gap gets this one: without reports nothing moves. */
+/** The largest gap a sender may ask for: without reports nothing moves. */
 const maxGapMs = 1000;
 
-/** Bursts whose ends are remembered. */
+/** How many bursts' end times are remembered. */
 const rememberedBursts = 256;
 
-/** Bursts that wait for what was overtaken, at most: a fast path has some thousands in that time. */
+/** The most bursts that wait for reordered datagrams: a fast path has some thousands in that time. */
 const mostEnding = 4096;
 
 export class FeedbackScheduler {
-  /** Everything up to this burst has come, or is lost; undefined before the first. */
+  /** Everything up to this burst has arrived or is lost; undefined before the first. */
   cumulativeBurst: number | undefined;
-  /** The highest burst of which anything has come. */
+  /** The highest burst of which anything has arrived. */
   largestBurst: number | undefined;
   dueAtMs: TimeMs = Infinity;
   private largestAtMs: TimeMs = 0;
   private reportedAtMs: TimeMs;
-  /** One of this receiver's turns; the others are whole intervals before and after. */
+  /** The time of one turn of this receiver; the others are whole intervals before and after. */
   private readonly turnAtMs: TimeMs;
-  /** Bursts that are over as soon as nothing that was overtaken can come any more, oldest first. */
+  /** Bursts that have ended but may still have reordered datagrams in flight, oldest first. */
   private readonly ending: { readonly burst: number; readonly atMs: TimeMs }[] = [];
   private gapMs = 0;
-  /** How much later than the end of its burst a datagram may come, by what has been seen. */
+  /** How late after the end of its burst a datagram may arrive, as observed so far. */
   private reorderMs = 0;
   private readonly endedAtMs = new Float64Array(rememberedBursts);
 
-  /** @param chance 0..1: where in the interval this receiver has its turn is left to chance */
+  /** @param randomPhase 0..1: the position of this receiver's turn within the interval */
   constructor(
     nowMs: TimeMs,
     private readonly intervalMs: number,
@@ -47,11 +47,11 @@ export class FeedbackScheduler {
     this.turnAtMs = nowMs - randomPhase * intervalMs;
   }
 
-  /** @param flags of all the datagrams that came together */
+  /** @param flags the flags of all datagrams of the batch, combined */
   handleBlock(nowMs: TimeMs, burst: number, flags: number): void {
     const { largestBurst } = this;
     if (largestBurst === undefined || burstsAhead(burst, largestBurst) > 0) {
-      // What was sent before it has come, or is lost, or was overtaken.
+      // Everything sent earlier has arrived, is lost, or was reordered.
       if (largestBurst !== undefined) this.handleEnd(nowMs, (burst - 1) & 0xffff);
       this.largestBurst = burst;
     }
@@ -60,29 +60,29 @@ export class FeedbackScheduler {
       this.handleEnd(nowMs, burst);
       this.want(nowMs);
     } else if (this.dueAtMs === Infinity) {
-      // The end of the burst may be lost.
+      // The datagram that ends the burst may be lost.
       this.dueAtMs = this.nextTurnMs(nowMs + endOfBurstLostMs);
     }
   }
 
-  /** A burst was sent to its end. */
+  /** A burst has been sent completely. */
   handleEnd(nowMs: TimeMs, burst: number): void {
     const last = this.ending.at(-1)?.burst ?? this.cumulativeBurst;
     if (last !== undefined && burstsAhead(burst, last) <= 0) return;
-    // Those in between were overtaken as a whole: for them it is over as well.
+    // The bursts in between were reordered or lost as a whole: they have ended too.
     const endedCount = last === undefined ? 1 : burstsAhead(burst, last);
     for (let i = 0; i < Math.min(endedCount, rememberedBursts); i++) {
       this.endedAtMs[((burst - i) & 0xffff) % rememberedBursts] = nowMs;
     }
     this.ending.push({ burst, atMs: nowMs });
-    // Whoever makes bursts up does not fill the memory with them.
+    // Forged bursts must not fill the memory.
     if (this.ending.length > mostEnding) this.cumulativeBurst = this.ending.shift()?.burst;
     this.advance(nowMs);
   }
 
   /**
-   * Something came that was lacking: if its burst was over by then, it was overtaken, and reports must
-   * wait longer before they call such datagrams lost.
+   * A missing segment arrived. If its burst had ended by then, it was reordered, and reports must wait longer
+   * before they declare such datagrams lost.
    */
   handleTaken(nowMs: TimeMs, burst: number): void {
     const last = this.ending.at(-1)?.burst ?? this.cumulativeBurst;
@@ -99,33 +99,33 @@ export class FeedbackScheduler {
     return this.cumulativeBurst !== undefined && burstsAhead(this.cumulativeBurst, burst) >= 0;
   }
 
-  /** For how long the latest burst has been here. */
+  /** How long ago the last datagram of the largest burst arrived. */
   ackDelayMs(nowMs: TimeMs): number {
     return this.largestBurst === undefined ? 0 : nowMs - this.largestAtMs;
   }
 
-  /** A report goes out as soon as this receiver's turn comes. */
+  /** Requests a report at this receiver's next turn. */
   want(nowMs: TimeMs): void {
     this.dueAtMs = Math.min(this.dueAtMs, this.nextTurnMs(nowMs + this.reorderMs));
   }
 
-  /** The return path is slow: at least this much time passes between reports. */
+  /** Sets the least time between reports, for a slow return path. */
   keepApart(gapMs: number): void {
     this.gapMs = Math.min(gapMs, maxGapMs);
   }
 
-  /** A report is about to go out. */
+  /** A report is about to be sent. */
   handleReport(nowMs: TimeMs): void {
     this.reportedAtMs = nowMs;
     this.dueAtMs = Infinity;
     this.advance(nowMs);
-    // What is not over yet is told of as soon as it is.
+    // Bursts that have not settled yet are reported as soon as they have.
     if (this.ending.length > 0) this.want(nowMs);
     this.reorderMs *= reorderDecay;
     if (this.reorderMs < minReorderMs) this.reorderMs = 0;
   }
 
-  /** What was heard of bursts may be made up: from now on it is not. */
+  /** Forgets all burst numbers, which may have been forged; from now on they are authenticated. */
   reset(): void {
     this.cumulativeBurst = undefined;
     this.largestBurst = undefined;
@@ -134,21 +134,21 @@ export class FeedbackScheduler {
     this.reorderMs = 0;
   }
 
-  /** Nothing is to be reported any more. */
+  /** Stops reporting. */
   stop(): void {
     this.dueAtMs = Infinity;
   }
 
   /**
-   * What all wait for comes to all at once, so that many receivers must not answer as soon as they may,
-   * but each at its own time.
+   * Multicast data reaches all receivers at once. If there are many, each one answers in its own turn instead of
+   * immediately.
    */
   private nextTurnMs(fromMs: TimeMs): TimeMs {
     const { intervalMs, turnAtMs } = this;
     if (intervalMs < turnsFromIntervalMs) {
       return Math.max(fromMs, this.reportedAtMs + Math.max(intervalMs, this.gapMs));
     }
-    // One report for each turn, however often one is wanted at that moment.
+    // At most one report per turn.
     const turn = Math.max(
       Math.ceil((fromMs - turnAtMs) / intervalMs),
       Math.floor((this.reportedAtMs - turnAtMs) / intervalMs + turnMargin) + 1,
@@ -166,12 +166,12 @@ export class FeedbackScheduler {
   }
 }
 
-/** What rounding may cost: a report at its turn is a report of that turn. */
+/** Rounding tolerance: a report at its turn counts as the report of that turn. */
 const turnMargin = 1e-3;
 
-/** Over the latest that was seen. */
+/** The margin over the largest delay observed. */
 const reorderMargin = 1.25;
 
-/** With each report in which nothing came late; below the least of them there is no reordering. */
+/** The delay decays with each report; below the minimum, the path counts as free of reordering. */
 const reorderDecay = 0.99;
 const minReorderMs = 0.1;

@@ -1,4 +1,4 @@
-/** What a report says: which segments a receiver lacks, how its path fares, whether it hears the group (SESSIONS 5.4). */
+/** Applies a report: the receiver's gaps, a sample of its path, and whether multicast reaches it (SESSIONS 5.4). */
 
 import type { TimeMs } from '../base/machine.js';
 import { burstsAhead } from '../wire/header.js';
@@ -7,15 +7,15 @@ import type { BlockWindow } from './block-window.js';
 import type { SessionPeer } from './peer.js';
 import type { SessionBlock } from './sealed-block.js';
 
-/** Hosts read late, and clocks drift: a shorter wait is not a queue on the return path. */
+/** Hosts read late and clocks drift: a shorter delay does not count as a queue on the return path. */
 const leastQueueMs = 10;
 
-/** Reports in a row without anything new, though the group was sent to: it does not reach there. */
+/** After this many reports without anything new from the group, multicast counts as unreachable. */
 const maxStalledMulticastReports = 4;
 
 /**
- * What became of the datagrams that had been sent there by then.
- * @param lastBurst the last that was begun; undefined before the first
+ * Turns a report into a sample for the receiver's path model.
+ * @param lastBurst the last burst begun; undefined before the first
  */
 export function takeSample(
   nowMs: TimeMs,
@@ -27,7 +27,7 @@ export function takeSample(
   const { rateGroup, unicastBursts, isMulticastReachable } = peer;
   const { cumulativeBurst, largestBurst, ackDelayMs } = report;
   if (largestBurst === undefined || lastBurst === undefined || rateGroup === undefined) return;
-  // A burst that is not sent yet was made up.
+  // A burst that was never sent is forged.
   if (burstsAhead(lastBurst, largestBurst) < 0) return;
   const { groupBursts, controller } = rateGroup;
   const sentUpTo = (burst: number) =>
@@ -64,7 +64,7 @@ export function takeSample(
   });
 }
 
-/** When the datagram arrived: a queue on the return path says nothing about the forward path. */
+/** When the datagram arrived, corrected for a queue on the return path. */
 function withoutQueueBack(peer: SessionPeer, sentAtMs: TimeMs, toldAtMs: TimeMs): TimeMs {
   const { returnPath, model } = peer;
   if (returnPath.queueMs < leastQueueMs) return toldAtMs;
@@ -73,9 +73,9 @@ function withoutQueueBack(peer: SessionPeer, sentAtMs: TimeMs, toldAtMs: TimeMs)
 }
 
 /**
- * Whether the group still reaches the receiver.
- * @param mayHear whether anything goes to the group that is for it
- * @param groupDatagramsSent by now
+ * Updates whether multicast reaches the receiver.
+ * @param mayHear whether the receiver is served by multicast at all
+ * @param groupDatagramsSent the number of datagrams sent to the group so far
  */
 export function takeGroup(
   peer: SessionPeer,
@@ -83,8 +83,8 @@ export function takeGroup(
   mayHear: boolean,
   groupDatagramsSent: number,
 ): void {
-  // What was sent to it alone cannot have come by the group. Where some of that was lost, this is too
-  // low, which costs unicast and nothing else.
+  // Unicast datagrams cannot have come by multicast. If some of them were lost, this count is too low, which
+  // at worst costs extra unicast.
   const byGroup = report.segmentsReceived - (peer.unicastBursts.total - peer.unicastBase);
   if (byGroup > peer.receivedByGroup) {
     peer.receivedByGroup = byGroup;
@@ -99,15 +99,16 @@ export function takeGroup(
   const isMulticastReachable = mayHear && report.isMulticastReachable && !peer.isGroupLost;
   if (isMulticastReachable === peer.isMulticastReachable) return;
   peer.isMulticastReachable = isMulticastReachable;
-  // What goes to the group counts from now on, or no longer.
+  // Multicast datagrams count for this receiver from now on, or no longer do.
   peer.groupOver = peer.rateGroup?.groupBursts.total ?? 0;
   peer.model.restart();
   peer.rateGroup?.measure();
 }
 
 /**
- * @param window of the rate group that serves the receiver
- * @param lastBurst the last that was begun; undefined before the first
+ * Updates which segments the receiver misses.
+ * @param window the window of the rate group that serves the receiver
+ * @param lastBurst the last burst begun; undefined before the first
  */
 export function takeGaps(
   window: BlockWindow<SessionBlock>,
@@ -129,12 +130,12 @@ export function takeGaps(
   }
   peer.parts = parts;
   for (const block of window) {
-    // Where nothing was laid out, the block is not read yet, or was read for its digest alone and is over.
+    // A block that is not laid out has not been read yet, or was read for its digest only.
     if (!isDescribed(block) || block.wire === undefined || !peer.needed.has(block.index)) continue;
     missing.add(block);
     peer.needed.remove(block.index, block.index + 1);
     const { low, high } = parts.get(block.index) ?? { low: allSegments, high: allSegments };
-    // A report that does not know this round yet tells what has come, not what was lost.
+    // A report from before this round only shows what has arrived, not what was lost.
     if (covers(report, block, index, lastBurst) || !block.isPending(index)) {
       block.setMissingSegments(index, low, high);
       block.endFeedback(index);
@@ -149,7 +150,7 @@ export function takeGaps(
   }
 }
 
-/** Whether everything of the block's round had come to the receiver, or was lost, by this report. */
+/** Whether this report covers the block's whole round: every datagram of it had arrived or was lost. */
 function covers(
   report: Report,
   block: SessionBlock,
@@ -160,7 +161,7 @@ function covers(
   if (cumulativeBurst === undefined || block.isSending) return false;
   if (lastBurst === undefined || burstsAhead(cumulativeBurst, lastBurst) > 0) return false;
   const burst = block.burstOf(receiver);
-  // Nothing of the round was to be sent there.
+  // The round had nothing for this receiver.
   return burst === undefined || burstsAhead(cumulativeBurst, burst) >= 0;
 }
 

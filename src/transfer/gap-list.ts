@@ -1,22 +1,22 @@
-/** Makes the list of a report: what is lacking, as far as one message holds it. */
+/** Builds the gap list of a report, as long as one message can hold. */
 import type { RangeSet } from '../base/range-set.js';
 import type { Gap } from '../wire/report.js';
 import { maxGapSizeBytes } from '../wire/report.js';
 import type { PartialBlock } from './partial-block.js';
 
-/** Entries that fit a message with room to spare. */
+/** Entries that fit in a message with room to spare. */
 const maxGaps = Math.floor(1000 / maxGapSizeBytes);
 
 export interface GapList {
   readonly gaps: readonly Gap[];
-  /** The list tells of all blocks from `firstBlock` to below this. */
+  /** The list describes the blocks from `firstBlock` up to, not including, this one. */
   readonly describedBlocks: number;
 }
 
 /**
- * @param lacking blocks that are not complete
+ * @param missing blocks that are not complete
  * @param partialBlocks those of `missing` of which some segments have arrived
- * @param endBlock where the blocks end that may be told of
+ * @param endBlock the end of the range that may be described
  */
 export function listGaps(
   missing: RangeSet,

@@ -1,9 +1,9 @@
-/** Blocks being put together at a receiver, within a budget that all sessions of a host share. */
+/** Partial blocks at a receiver, within a memory budget that all sessions of the host share. */
 import { lastBit, lowBits } from '../base/bit-masks.js';
 import type { TimeMs } from '../base/machine.js';
 import type { SegmentBatch } from './segment-batch.js';
 
-/** Memory that a host spends on blocks that are not complete, or not yet written. */
+/** Memory for blocks that are not complete or not yet written. */
 export class MemoryBudget {
   usedBytes = 0;
 
@@ -14,23 +14,23 @@ export class MemoryBudget {
   }
 }
 
-/** One sealed block, of which some segments have come. */
+/** A sealed block of which some segments have arrived. */
 export class PartialBlock {
-  /** Segments that are lacking, low half and high half. */
+  /** Missing segments, low half and high half. */
   missingLow: number;
   missingHigh: number;
-  /** Of those, the ones that were sent and lost: if they come, that is a repair. */
+  /** Missing segments that were sent and lost: if they arrive, that is a repair. */
   private lostLow = 0;
   private lostHigh = 0;
-  /** Segments that came as repairs. */
+  /** Segments that arrived as repairs. */
   repairedCount = 0;
-  /** The burst that its last segment came in. */
+  /** The burst of the last segment that arrived. */
   burst = 0;
   takenAtMs: TimeMs = 0;
 
   constructor(
     readonly generation: number,
-    /** What has come, in its place; the rest is what was there before. */
+    /** The segments that have arrived, in place; the rest is old memory. */
     readonly sealed: Uint8Array,
     private readonly segmentCount: number,
   ) {
@@ -43,8 +43,8 @@ export class PartialBlock {
   }
 
   /**
-   * What it lacks has been sent, and is lost.
-   * @param isAll whether all of the block has been sent; else what comes before the last segment that came
+   * Marks missing segments as lost.
+   * @param isAll whether the whole block was sent; otherwise only segments before the last one that arrived are lost
    */
   noteLoss(isAll: boolean): void {
     const { missingLow, missingHigh, segmentCount } = this;
@@ -55,7 +55,7 @@ export class PartialBlock {
     this.lostHigh |= missingHigh & lowBits(end - 32);
   }
 
-  /** @returns how many of the run's segments were not there before */
+  /** @returns how many segments of the batch are new */
   take(batch: SegmentBatch, mssBytes: number): number {
     let count = 0;
     for (let i = 0; i < batch.count; i++) {
