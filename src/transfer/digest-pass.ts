@@ -1,6 +1,6 @@
 /**
- * Reads the content for its digest ahead of the rate groups, while a receiver that holds all of it waits for that
- * digest: nobody waits for the pace of another one (SESSIONS 5.8). The bytes are hashed and dropped.
+ * Reads the content for its digest ahead of the rate groups while a receiver that already holds everything waits
+ * for that digest, so that it need not wait for slower receivers (SESSIONS 5.8). The bytes are hashed and dropped.
  */
 
 /** Blocks read for the digest at once: enough to keep a disk busy. */

@@ -17,27 +17,27 @@ import type { SessionBlock } from './sealed-block.js';
 
 /** Where a receiver is in a session, or how it ended. */
 export type SessionPeerStatus =
-  /** Not heard yet, or not heard any more; it is called again and again. */
+  /** No contact yet, or contact was lost; connection attempts are repeated. */
   | 'connecting'
-  /** Its key is shown to whoever decides on trust. */
+  /** Waiting for a decision whether to trust its key. */
   | 'identifying'
-  /** It was offered the object. */
+  /** The object was offered to it. */
   | 'offered'
-  /** It takes part. */
+  /** It accepted the offer. */
   | 'active'
   | 'complete'
   | 'failed'
   | 'refused'
   | 'aborted';
 
-/** What a receiver's rate group is to those who know the receiver alone. */
+/** The part of a rate group that a peer's users need. */
 export interface PeerRateGroup {
-  /** The last burst of a round that has been sent whole. */
+  /** The last burst of a round that was sent completely. */
   readonly lastWholeBurst: number | undefined;
   readonly groupBursts: SentBursts;
   readonly controller: CongestionController;
   readonly rounds: Rounds<SessionBlock>;
-  /** Who takes part has changed. */
+  /** The members have changed. */
   measure(): void;
   handleReport(nowMs: TimeMs, peer: SessionPeer): void;
   takeWindow(peer: SessionPeer, blocks: number): void;
@@ -47,22 +47,22 @@ export interface PeerRateGroup {
 export class SessionPeer {
   status: SessionPeerStatus = 'connecting';
   reason: string | undefined;
-  /** What it calls itself. */
+  /** The name that the receiver reported. */
   selfName: string | undefined;
   handshake: OutgoingHandshake | undefined;
   channel: SecureChannel | undefined;
-  /** The static key that it was trusted by. */
+  /** The static key that was trusted. */
   trustedKey: Uint8Array | undefined;
 
-  /** Blocks that it lacks and that are not in flight to it. */
+  /** Blocks that it misses and that are not in flight to it. */
   readonly needed = new RangeSet();
-  /** Of these, the ones that were sent to it and then let go of: they are sent again. */
+  /** Needed blocks that were sent to it before and dropped: sending them counts as repair. */
   readonly sentInVain = new RangeSet();
-  /** Content that it lacks, by its last report. */
+  /** Missing content by its last report. */
   missingBytes: number | undefined;
-  /** It has told what it lacks of the content. */
+  /** It has reported its gaps in the content. */
   isReady = false;
-  /** Content that came there in this session: in its earlier lives, and in this one. */
+  /** Content received in this session: before its last restart, and since. */
   earlierBytes = 0;
   receivedBytes = 0;
   state: ReceiverState = 'preparing';
@@ -71,59 +71,59 @@ export class SessionPeer {
   wantsTags = false;
   segmentsReceived = 0;
   segmentsLost = 0;
-  /** Since when it has been sent datagrams that it needs without any arriving; undefined while some arrive. */
+  /** Since when no datagram that it needs has arrived; undefined while some arrive. */
   unreachedSinceMs: TimeMs | undefined;
   private neededAtArrival = 0;
-  /** Reports in a row without anything new, and whether that showed that the group does not reach it. */
+  /** Consecutive reports without anything new from the group, and whether multicast was found not to reach it. */
   stalledMulticastReports = 0;
   isGroupLost = false;
-  /** Datagrams that had gone to the group when it last reported. */
+  /** Datagrams sent to the group when it last reported. */
   groupSentAtReport = 0;
-  /** The most that can have come to it by the group. */
+  /** The most datagrams that can have reached it by multicast. */
   receivedByGroup = 0;
 
-  /** Who serves it; undefined before delivery begins. */
+  /** The rate group that serves it; undefined before delivery begins. */
   rateGroup: PeerRateGroup | undefined;
   readonly model = new PathModel();
-  /** The path by which its reports come back. */
+  /** The path of its reports. */
   returnPath = new ReturnPath();
-  /** Data datagrams to it alone; and how many of them are over, come or lost. */
+  /** Unicast data sent to it, and how much of that has arrived or is lost. */
   readonly unicastBursts = new SentBursts();
   unicastOver = 0;
-  /** How many of its rate group's to the group are over; and of both, how many are not. */
+  /** How many of its rate group's multicast datagrams have arrived or are lost; and all datagrams in flight. */
   groupOver = 0;
   inFlight = 0;
-  /** What had gone to it alone when it began to count. */
+  /** Unicast datagrams sent before its counters started. */
   unicastBase = 0;
-  /** Of blocks that it lacks and that are not in flight to it, the segments that it lacks. */
+  /** Missing segments of partial blocks that are not in flight to it. */
   parts: ReadonlyMap<number, Gap & { readonly kind: 'part' }> = new Map();
-  /** Since when it has been much slower than others of its rate group. */
+  /** Since when it has been much slower than others in its rate group. */
   slowSinceMs: TimeMs | undefined;
 
-  /** It was heard lately: rounds wait for its reports. */
+  /** Whether it is reachable, so that rounds wait for its reports. */
   isResponsive = false;
   isHeard = false;
-  /** Answers that came from it. */
+  /** Answers received from it. */
   heardCount = 0;
   heardAtMs: TimeMs = 0;
-  /** When it last came nearer to the end, or was busy at its own disk. */
+  /** When it last made progress or was busy with its disk. */
   progressAtMs: TimeMs = 0;
-  /** Datagrams that were sent to it of blocks that it lacked; and how many these were then. */
+  /** Datagrams sent to it that it needed; and how many those were at its last progress. */
   neededDatagramsSent = 0;
   private neededAtProgress = 0;
-  /** When to send it again what was not answered; and for how long to wait then. */
+  /** When to repeat the unanswered request, and how long to wait after that. */
   retryAtMs: TimeMs = 0;
   retryWaitMs = 0;
-  /** When what it is to answer was sent, if that was only once: then the answer measures the round trip. */
+  /** When the request was sent, if only once: then its answer measures the round-trip time. */
   requestSentAtMs: TimeMs | undefined;
-  /** How often the same step of the opening was repeated; and how many openings were begun in vain. */
+  /** Repetitions of the current handshake step, and handshakes begun without success. */
   offers = 0;
   handshakes = 0;
-  /** It is to be asked for a report when its time comes. */
+  /** Whether to poll it at its next turn. */
   isPollDue = false;
-  /** It is about to end, and what takes its place is awaited: since when, and in its own words. */
+  /** The receiver is about to restart: since when, and the reason that it gave. */
   deferral: { sinceMs: TimeMs; readonly reason: string } | undefined;
-  /** It answered in another version; who says so is not proven. */
+  /** The protocol version of an answer with another version, which is not authenticated. */
   otherVersion: number | undefined;
   polledAtMs: TimeMs = -Infinity;
   unansweredPolls = 0;
@@ -134,7 +134,7 @@ export class SessionPeer {
   settledAtMs: TimeMs | undefined;
   datagramsSent = 0;
   repairs = 0;
-  /** The number of the message that its last report was; earlier ones are overtaken. */
+  /** The message number of its last report; reports with lower numbers are ignored. */
   lastReport = -1;
 
   constructor(
@@ -148,12 +148,12 @@ export class SessionPeer {
     this.rtt = new RttEstimator(rttLimits);
   }
 
-  /** Where it is sent to now. */
+  /** The address in use. */
   get address(): Address {
     return this.addresses.current;
   }
 
-  /** Whether it owes an answer to what was sent to it. */
+  /** Whether it owes an answer. */
   get isAwaited(): boolean {
     const { status, unansweredPolls } = this;
     return (
@@ -163,32 +163,32 @@ export class SessionPeer {
     );
   }
 
-  /** It has come nearer to the end, or is at its own disk. */
+  /** It has made progress or is busy with its disk. */
   noteProgress(nowMs: TimeMs): void {
     this.progressAtMs = nowMs;
     this.neededAtProgress = this.neededDatagramsSent;
   }
 
-  /** Whether it was sent anything that it lacked since it last came nearer to the end. */
+  /** Whether it was sent anything that it needed since its last progress. */
   get hasBeenServed(): boolean {
     return this.neededDatagramsSent > this.neededAtProgress;
   }
 
-  /** Datagrams that it needs were sent there. */
+  /** Datagrams that it needs were sent to it. */
   noteNeededSent(nowMs: TimeMs, count: number): void {
     this.neededDatagramsSent += count;
     this.unreachedSinceMs ??= nowMs;
   }
 
-  /** Its report counts datagrams that an earlier one did not. */
+  /** Its report shows new datagrams. */
   noteArrival(): void {
     this.unreachedSinceMs = undefined;
     this.neededAtArrival = this.neededDatagramsSent;
   }
 
   /**
-   * For how long its reports have said that none of the datagrams sent to it arrive; 0 while they do, or
-   * where too few were sent to tell.
+   * How long its reports have shown that no datagram arrives; 0 while some arrive, or if too few were sent for a
+   * conclusion.
    */
   get unreachedMs(): number {
     const { unreachedSinceMs, neededDatagramsSent, neededAtArrival } = this;
@@ -197,7 +197,7 @@ export class SessionPeer {
     return Math.max(0, this.heardAtMs - unreachedSinceMs);
   }
 
-  /** Whether it is sent to, and waited for. */
+  /** Whether it is served: data is sent to it and its reports are expected. */
   get isServed(): boolean {
     return this.status === 'active' && this.isResponsive;
   }
@@ -212,5 +212,5 @@ export class SessionPeer {
   }
 }
 
-/** Chance alone does not swallow so many in a row. */
+/** Random loss alone hardly takes this many datagrams in a row. */
 const leastUnreachedDatagrams = 8;

@@ -1,6 +1,6 @@
 /**
  * A rate group: receivers that are served together, at one pace and with one window of blocks in flight. All
- * begin in the main rate group; who is left behind gets a rate group of its own (SESSIONS 5.11, docs/CONGESTION.md).
+ * receivers begin in the main group; a slow receiver gets a group of its own (SESSIONS 5.11, docs/CONGESTION.md).
  */
 import type { TimeMs, Transmit } from '../base/machine.js';
 import type { SessionGeometry } from '../object/geometry.js';
@@ -13,13 +13,13 @@ import type { PeerRateGroup, SessionPeer } from './peer.js';
 import { Rounds, toGroup } from './rounds.js';
 import { SessionBlock } from './sealed-block.js';
 
-/** What a rate group asks of the delivery that it is a part of. */
+/** What a rate group needs from delivery. */
 export interface RateGroupOwner {
   readonly isContentOpen: boolean;
-  /** Whether every block of the content has been read; and whether this one has. */
+  /** Whether every block of the content has been read. */
   readonly isRead: boolean;
   isHashed(block: number): boolean;
-  /** The bytes of a block that the rate group has opened are wanted. */
+  /** Requests the bytes of a block that the rate group has opened. */
   open(rateGroup: RateGroup, block: SessionBlock): void;
   transmit(
     nowMs: TimeMs,
@@ -29,61 +29,61 @@ export interface RateGroupOwner {
     low: number,
     high: number,
   ): Transmit;
-  /** The block is over: its memory may be used again. */
+  /** The block is finished: its memory may be reused. */
   close(block: SessionBlock): void;
 }
 
 export interface RateGroupOptions {
-  /** Whether it reads all of the content once, needed or not. */
+  /** Whether this is the main group, which reads all of the content once, needed or not. */
   readonly isMain: boolean;
   readonly geometry: SessionGeometry;
-  /** All of the session; their `rate group` says who is of this one. */
+  /** All receivers of the session; `rateGroup` tells which of them are members. */
   readonly peers: readonly SessionPeer[];
   readonly reportIntervalMs: number;
   readonly maxBlocks: number;
   readonly randomPhase: number;
-  /** The pace where a person has set it: then only what is under way is limited here. */
+  /** The rate configured by the user; then the controller only limits the data in flight. */
   readonly fixedRateBytesPerSec: number | undefined;
 }
 
-/** Blocks are asked for this long before their time comes to be sent. */
+/** Blocks are read this long before they are due. */
 const readAheadMs = 10;
 const readAheadBlocks = 4;
 
-/** What goes out at once takes the path no longer than this. */
+/** The longest time that one batch may occupy the path. */
 const maxBatchMs = 5;
 
-/** Bursts under way that numbers of 16 bits can tell apart, with room to spare. */
+/** The most bursts in flight that 16-bit numbers can tell apart, with room to spare. */
 const maxBursts = 16_384;
 
 export class RateGroup implements PeerRateGroup {
   readonly rounds: Rounds<SessionBlock>;
   readonly controller: CongestionController;
   readonly groupBursts = new SentBursts();
-  /** Served receivers of this rate group that hear the group. */
+  /** Served members that multicast reaches. */
   groupMembers: number[] = [];
-  /** The last burst of this rate group; and the last one of a round that has been sent whole. */
+  /** The last burst of this rate group, and the last burst of a round that was sent completely. */
   lastBurst: number | undefined;
   lastWholeBurst: number | undefined;
   maxBlocks: number;
   private members: SessionPeer[] = [];
-  /** Of those, who sets the pace by the latest report. */
+  /** The members whose feedback sets the pace. */
   private readonly paced: SessionPeer[] = [];
-  /** The next block of the content to look at; the first time, all are. */
+  /** The next content block to look at. */
   private cursor: number;
   private isFirstPass: boolean;
-  /** Nothing is needed until a report says so. */
+  /** Nothing is needed until the next report. */
   private isIdle = false;
   private receiverWindowBlocks = Infinity;
-  /** Blocks that bursts can be told apart of: each goes to every place in one of its own. */
+  /** The window that burst numbers allow: each block takes one burst per destination. */
   private burstLimit = Infinity;
-  /** Blocks in flight in which a report is awaited of a receiver. */
+  /** The number of blocks with feedback outstanding, by receiver. */
   private readonly awaitedBlocks: Uint32Array;
   private readonly pacer = new Pacer();
-  /** How many more datagrams may be under way; undefined where that is to be found out. */
+  /** How many more datagrams may be in flight. Undefined until computed. */
   private headroom: number | undefined;
   private isPaced = false;
-  /** Of the datagrams of the round that is being sent, the share that one member gets at most. */
+  /** The largest share of the current round's datagrams that any member receives. */
   private roundShare = 1;
   private isStarved = false;
 
@@ -113,12 +113,12 @@ export class RateGroup implements PeerRateGroup {
     });
   }
 
-  /** Receivers that are served by this rate group now. */
+  /** The receivers that this rate group serves. */
   get servedPeers(): readonly SessionPeer[] {
     return this.members;
   }
 
-  /** Who takes part has changed. */
+  /** The members have changed. */
   measure(): void {
     this.members = this.options.peers.filter((peer) => peer.rateGroup === this && peer.isServed);
     this.groupMembers = [];
@@ -134,7 +134,7 @@ export class RateGroup implements PeerRateGroup {
     this.isIdle = false;
   }
 
-  /** How much a receiver can put together has changed, perhaps: nearly every report says so. */
+  /** Takes the receive window of a report; it rarely changes. */
   takeWindow(peer: SessionPeer, windowBlocks: number): void {
     const before = peer.windowBlocks;
     peer.windowBlocks = windowBlocks;
@@ -152,7 +152,7 @@ export class RateGroup implements PeerRateGroup {
     return Math.max(1, least);
   }
 
-  /** A receiver is no longer served here: what it lacks is needed again. */
+  /** A receiver is no longer served here: its missing blocks are needed again. */
   release(peer: SessionPeer): void {
     for (const block of this.rounds.window) {
       block.endFeedback(peer.index);
@@ -176,14 +176,14 @@ export class RateGroup implements PeerRateGroup {
     this.controller.update(nowMs, paced);
   }
 
-  /** Something may be needed now that was not before. */
+  /** Blocks may be needed now that were not before. */
   wake(): void {
     this.isIdle = false;
   }
 
-  /** Bytes have come for a block that this rate group has opened. */
+  /** The bytes of a block that this rate group has opened are available. */
   fill(block: SessionBlock, load: () => void): void {
-    // With nobody to send it to, it was read for its digest alone.
+    // A block that nobody needs was read for its digest only.
     block.isRead = true;
     for (const peer of this.members) {
       if (!peer.needed.has(block.index)) continue;
@@ -237,14 +237,14 @@ export class RateGroup implements PeerRateGroup {
       }
       const block = window.push(index, 0, segmentCountOfBlock(this.options.geometry, index));
       this.owner.open(this, block);
-      // Read for its digest alone, it goes nowhere.
+      // A block read for its digest only is not sent.
       if (!block.isRead || block.wire !== undefined) opened++;
     }
   }
 
   /**
-   * The manifest comes first. The content is gone through once as a whole, for its digest; what receivers
-   * lack then, because they came late or it was bad, in further passes.
+   * The next block to open. The manifest comes first. The first pass covers all of the content, for its digest.
+   * Further passes cover blocks that receivers still miss because they joined late or a block was damaged.
    */
   private nextBlock(): number | undefined {
     const { manifestBlockCount, blockCount } = this.options.geometry;
@@ -291,7 +291,7 @@ export class RateGroup implements PeerRateGroup {
     if (this.groupMembers.length > 0) block.sendToGroup(this.groupMembers);
   }
 
-  /** All of a round is sent: whose reports are awaited, and for how long. */
+  /** A round is fully sent: sets whose feedback is expected, and for how long. */
   private endRound(nowMs: TimeMs, block: SessionBlock): number {
     block.sentAtMs = nowMs;
     this.lastWholeBurst = this.lastBurst;
@@ -306,7 +306,7 @@ export class RateGroup implements PeerRateGroup {
 
   // --- Pace
 
-  /** The next batch of this rate group, if its time has come. */
+  /** The next batch of this rate group, if it is due. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
     const { isUnpaced } = this.controller;
     this.isPaced = !this.hasFixedRate && !isUnpaced && !this.pacer.maySend(nowMs);
@@ -322,7 +322,7 @@ export class RateGroup implements PeerRateGroup {
   }
 
   private beginRoundOf(nowMs: TimeMs): Transmit | undefined {
-    // While nobody's reports are awaited there is no limit, but there may be one after any round.
+    // Without outstanding feedback there is no limit, but any round may create one.
     if (this.headroom === undefined || this.headroom === Infinity) {
       this.headroom = this.findHeadroom(nowMs);
     }
@@ -333,7 +333,7 @@ export class RateGroup implements PeerRateGroup {
     return transmit;
   }
 
-  /** A round takes as long, and as much of the room, as the member takes that gets the most of it. */
+  /** A round uses as much time and headroom as the member that receives the most of it. */
   private charge(): void {
     const block = this.rounds.sending;
     if (block === undefined) return;
@@ -353,7 +353,7 @@ export class RateGroup implements PeerRateGroup {
     return this.options.fixedRateBytesPerSec !== undefined;
   }
 
-  /** A slow path takes less at once: more would pile up in a queue that may be short. */
+  /** A slow path gets smaller batches, because its queue may be short. */
   private get batchLimit(): number {
     const { fixedRateBytesPerSec, geometry } = this.options;
     const perMs =
@@ -363,7 +363,7 @@ export class RateGroup implements PeerRateGroup {
     return Math.max(1, Math.floor(perMs * maxBatchMs));
   }
 
-  /** Of the members whose reports are on their way: the others will not say that anything has come. */
+  /** Only members with feedback outstanding limit sending. */
   private findHeadroom(nowMs: TimeMs): number {
     let least = Infinity;
     for (const peer of this.members) {
@@ -384,17 +384,17 @@ export class RateGroup implements PeerRateGroup {
     return peer.isMulticastReachable ? unicast + this.groupBursts.total - peer.groupOver : unicast;
   }
 
-  /** When to look whether something may be sent. */
+  /** When sending may continue. */
   get nextSendAtMs(): TimeMs {
     return this.isPaced ? this.pacer.nextAtMs : Infinity;
   }
 
-  /** The host may be busy: it sends when it can, and need not be woken for that. */
+  /** A busy host sends when it can and needs no further timer. */
   handleTimeout(nowMs: TimeMs): void {
     if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
   }
 
-  /** Nothing more is sent. */
+  /** Stops sending. */
   end(): void {
     this.rounds.window.clear();
     this.awaitedBlocks.fill(0);

@@ -1,4 +1,4 @@
-/** Puts blocks together from segments, and opens them; knows what is lacking (SESSIONS 5). */
+/** Reassembles blocks from segments and decrypts them; tracks which blocks are missing (SESSIONS 5). */
 
 import type { TimeMs } from '../base/machine.js';
 import { RangeSet } from '../base/range-set.js';
@@ -13,63 +13,63 @@ import type { MemoryBudget } from './partial-block.js';
 import { PartialBlock } from './partial-block.js';
 import type { SegmentBatch } from './segment-batch.js';
 
-/** Forged blocks after which each datagram must bear a tag. */
+/** Forged blocks after which each datagram must carry a tag. */
 const forgedBlocksBeforeTags = 1;
 
-/** The same for blocks that were begun anew by another generation. */
+/** The same for blocks that were restarted with another generation. */
 const clashesBeforeTags = 8;
 
-/** What became of a run. */
+/** The result of a segment batch. */
 export interface Taken {
-  /** How many of its datagrams brought something new. */
+  /** How many of its datagrams were new. */
   readonly newCount: number;
-  /** The block's, where the run completes it. */
+  /** The block's content, if the batch completed it. */
   readonly content?: Uint8Array;
-  /** What is wrong with some of its datagrams, and with how many. */
+  /** The fault of some of its datagrams, and their number. */
   readonly fault?: FaultKind;
   readonly faultCount?: number;
 }
 
-/** Blocks remembered that come again though nothing was lost; beyond them the count of lost ones is too high. */
+/** The most blocks remembered as dropped without loss; beyond that the loss count is too high. */
 const mostNotLost = 65_536;
 
-/** Buffers kept for the next blocks. */
+/** Buffers kept for later blocks. */
 const maxSpareBuffers = 16;
 
 export class Reassembler {
-  /** Blocks that are wanted and not complete. */
+  /** Blocks that are needed and not complete. */
   missing = new RangeSet();
-  /** Whether each datagram must bear a tag: a block was forged. */
+  /** Whether each datagram must carry a tag, because a block was forged. */
   wantsTags = false;
   datagramsReceived = 0;
   duplicates = 0;
-  /** Content of blocks that were completed. */
+  /** Content bytes of completed blocks. */
   receivedBytes = 0;
   segmentsLost = 0;
-  /** Content that was handed on and is not where it belongs yet. */
+  /** Content bytes handed to the shell and not yet written. */
   unwrittenBytes = 0;
   private readonly partialBlocks = new Map<number, PartialBlock>();
   private readonly spare: ArrayBufferLike[] = [];
   private forgedBlocks = 0;
   private clashes = 0;
   /**
-   * In one pass blocks go out in order, so one that comes behind a later one was lost as a whole. One before
-   * the first that came of a pass begins another pass: it was not sent here before.
+   * The range of the current pass. Within a pass, blocks are sent in order, so a block that arrives after a later
+   * one was lost as a whole. A block before the first one of the pass begins a new pass and was not lost.
    */
   private firstBlock = Infinity;
   private highestBlock = -1;
-  /** Blocks that came and had no room, or proved bad: when they come again, nothing was lost. */
+  /** Blocks that were dropped for lack of room or were damaged: when they arrive again, nothing was lost. */
   private readonly notLost = new Set<number>();
 
   constructor(
     private readonly geometry: SessionGeometry,
     private readonly seal: BlockSeal,
     private readonly budget: MemoryBudget,
-    /** A block of which nothing has come for this long makes room for others, if need be. */
+    /** A partial block without new segments for this long may be dropped to make room. */
     private readonly staleMs: number,
   ) {}
 
-  /** What the blocks hold that are wanted and not complete. */
+  /** The size of the blocks that are needed and not complete. */
   get missingBytes(): number {
     const { blockCount, manifestBlockCount, blockSizeBytes } = this.geometry;
     const hasContent = blockCount > manifestBlockCount;
@@ -80,13 +80,13 @@ export class Reassembler {
     return this.missing.count * blockSizeBytes - shortBytes;
   }
 
-  /** A block that was held, or had come, proved bad. */
+  /** A block that was held or had arrived turned out to be damaged. */
   markMissing(block: number): void {
     this.missing.add(block, block + 1);
     this.noteNotLost(block);
   }
 
-  /** Takes what is new of a run. */
+  /** Takes the new segments of a batch. */
   take(nowMs: TimeMs, batch: SegmentBatch): Taken {
     const { block, generation, count } = batch;
     this.datagramsReceived += count;
@@ -115,21 +115,21 @@ export class Reassembler {
       : { newCount, fault: 'duplicate', faultCount: repeatedCount };
   }
 
-  /** Whether the sender made it, as far as that can be told before the block opens. */
+  /** Whether the batch is authentic, as far as that can be checked before the block is decrypted. */
   isOfSession(batch: SegmentBatch): boolean {
     if (!batch.isTagged) return !this.wantsTags;
     return this.seal.hasTag(batch.header(0), batch.body(0), batch.tag(0));
   }
 
   /**
-   * What is lacking from `firstBlock` to below `endBlock`, as far as a report holds it.
-   * @param isThrough whether all of a burst has come or is lost: what comes then is a repair
+   * Lists the gaps from `firstBlock` up to, not including, `endBlock`, as many as a report can hold.
+   * @param isCovered whether all of a burst has arrived or is lost, so that later segments are repairs
    */
   list(firstBlock: number, endBlock: number, isCovered: (burst: number) => boolean): GapList {
     const list = listGaps(this.missing, this.partialBlocks, firstBlock, endBlock);
     for (const { kind, firstBlock: block } of list.gaps) {
       const partial = kind === 'part' ? this.partialBlocks.get(block) : undefined;
-      // Of a block that goes out in several bursts, the rest may be on its way.
+      // The rest of a block that is sent in several bursts may still be in flight.
       if (partial !== undefined && isCovered(partial.burst)) {
         partial.noteLoss(block < this.highestBlock);
       }
@@ -137,7 +137,7 @@ export class Reassembler {
     return list;
   }
 
-  /** What is incomplete is let go of. */
+  /** Drops all partial blocks. */
   close(): void {
     for (const block of [...this.partialBlocks.keys()]) this.drop(block);
   }
@@ -146,7 +146,7 @@ export class Reassembler {
     const { budget, geometry } = this;
     this.drop(block);
     if (budget.isExhausted) this.dropStale(nowMs);
-    // One block at a time there is always room for, or nothing would ever move.
+    // There is always room for one block, or nothing would ever move.
     const isIdle = this.partialBlocks.size === 0 && this.unwrittenBytes === 0;
     if (budget.isExhausted && !isIdle) return undefined;
     this.trackPass(block);
@@ -176,7 +176,7 @@ export class Reassembler {
     const content = this.seal.open(block, generation, sealed);
     this.drop(block);
     if (content === undefined) {
-      // Which of its datagrams was forged cannot be told; from now on each shows it.
+      // It is unknown which datagram was forged; with tags, each one will show it.
       this.forgedBlocks++;
       if (this.forgedBlocks >= forgedBlocksBeforeTags) this.wantsTags = true;
       this.noteNotLost(block);
@@ -187,15 +187,15 @@ export class Reassembler {
   }
 
   /**
-   * A block that is half there is sent by another generation: the sender has come back to it, or somebody
-   * wants it dropped, again and again.
+   * A partial block arrives with another generation: the sender restarted it, or an attacker wants it dropped
+   * again and again.
    */
   private noteClash(): void {
     this.clashes++;
     if (this.clashes >= clashesBeforeTags) this.wantsTags = true;
   }
 
-  /** The sender turned to others meanwhile; when it comes back to this block, it sends all of it. */
+  /** Drops stale partial blocks. When the sender returns to such a block, it sends all of it. */
   private dropStale(nowMs: TimeMs): void {
     for (const [block, { takenAtMs }] of this.partialBlocks) {
       if (nowMs < takenAtMs + this.staleMs) continue;
@@ -212,7 +212,7 @@ export class Reassembler {
     if (this.spare.length < maxSpareBuffers) this.spare.push(partial.sealed.buffer);
   }
 
-  /** Buffers are used again: new ones for each block would be most of what a host has to clear away. */
+  /** Reuses buffers: new ones for each block would be most of the host's garbage. */
   private takeBuffer(sizeBytes: number): Uint8Array {
     const spare = this.spare.pop();
     const isLargeEnough = spare !== undefined && spare.byteLength >= sizeBytes;

@@ -1,13 +1,13 @@
-/** What senders of both dialects are given of each receiver, and their patience with it. */
+/** How senders of both protocols name a receiver, and the check of the liveness timeout. */
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 
 /** One receiver of a transfer: its name, and the addresses to try in order. */
 export interface ReceiverSpec {
-  /** What people call it; events and results name it by this. */
+  /** The name used in events and results. */
   readonly name: string;
   readonly address: Address;
-  /** Where else it may be, as a name with addresses of IPv4 and IPv6; tried where the first does not answer. */
+  /** Further addresses of the same name, tried if the first one does not answer. */
   readonly otherAddresses?: readonly Address[];
 }
 

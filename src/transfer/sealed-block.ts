@@ -1,26 +1,26 @@
-/** A block in flight in a session: sealed once, sent in bursts, reported on. */
+/** A block in flight in a session: sealed once, sent in bursts, acknowledged by reports. */
 
 import type { TimeMs } from '../base/machine.js';
 import { Block } from './block-window.js';
 
 export class SessionBlock extends Block {
-  /** The block as it goes out; undefined where it does not. */
+  /** The block's datagrams; undefined if it is not sent. */
   wire: Uint8Array | undefined;
-  /** Whether its bytes were read: that may be for their digest alone. */
+  /** Whether its bytes were read, possibly for their digest only. */
   isRead = false;
-  /** Which reading of the block this is: a part of its nonce. */
+  /** The pass in which the block was read: a part of its nonce. */
   generation = 0;
   /** When the last datagram of the round was sent. */
   sentAtMs: TimeMs = 0;
-  /** Receivers whose report on this round is awaited. */
+  /** The number of receivers with feedback outstanding on this round. */
   awaitedCount = 0;
   private readonly awaited: Uint8Array;
   /** The last burst of the current round, by receiver. */
   private readonly bursts: Int32Array;
-  /** Two masks for each receiver, low half first: segments that have been sent to it. */
+  /** Two masks for each receiver, low half first: the segments that have been sent to it. */
   private readonly sent: Uint32Array;
 
-  /** @param awaitedBlocks by receiver, in how many blocks its report is awaited */
+  /** @param awaitedBlocks the number of blocks with feedback outstanding, by receiver */
   constructor(
     receiverCount: number,
     private readonly awaitedBlocks: Uint32Array = new Uint32Array(receiverCount),
@@ -49,8 +49,8 @@ export class SessionBlock extends Block {
   }
 
   /**
-   * Some of the round has gone to a receiver in this burst.
-   * @returns how many of these segments it lacks and had been sent before
+   * Records that segments were sent to a receiver in this burst.
+   * @returns how many of them it misses although they were sent before
    */
   noteBurst(receiver: number, burst: number, low: number, high: number): number {
     this.bursts[receiver] = burst;
@@ -63,17 +63,17 @@ export class SessionBlock extends Block {
     return this.countMissing(receiver, sentLow & low, sentHigh & high);
   }
 
-  /** Whether anything of it was sent to a receiver. */
+  /** Whether any segment was sent to a receiver. */
   wasSent(receiver: number): boolean {
     return ((this.sent[2 * receiver] as number) | (this.sent[2 * receiver + 1] as number)) !== 0;
   }
 
-  /** All of it was sent to the receiver before it was in flight this time. */
+  /** Records that the whole block was sent to the receiver in an earlier pass. */
   noteSentBefore(receiver: number): void {
     this.sent.fill(0xffffffff, 2 * receiver, 2 * receiver + 2);
   }
 
-  /** The last burst in which something of the round went to a receiver; undefined where nothing did. */
+  /** The last burst of the round for a receiver; undefined if the round had nothing for it. */
   burstOf(receiver: number): number | undefined {
     const burst = this.bursts[receiver] as number;
     return burst === none ? undefined : burst;
@@ -90,7 +90,7 @@ export class SessionBlock extends Block {
     this.awaitedBlocks[receiver] = (this.awaitedBlocks[receiver] as number) + 1;
   }
 
-  /** Its report has come, or is no longer waited for. */
+  /** The receiver's feedback has arrived or is no longer expected. */
   endFeedback(receiver: number): void {
     if (this.awaited[receiver] === 0) return;
     this.awaited[receiver] = 0;
@@ -98,7 +98,7 @@ export class SessionBlock extends Block {
     this.awaitedBlocks[receiver] = (this.awaitedBlocks[receiver] as number) - 1;
   }
 
-  /** Nothing of it is waited for any longer. */
+  /** No feedback is expected any longer. */
   endAllFeedback(): void {
     for (let i = 0; this.awaitedCount > 0 && i < this.awaited.length; i++) this.endFeedback(i);
   }

@@ -1,6 +1,6 @@
 /**
- * A run of datagrams that came together and belong together: segments of one block, of one burst. They are
- * read where they lie: nothing is copied, and nothing is made anew for each.
+ * A batch of datagrams that were received together: segments of one block and one burst. They are parsed in
+ * place, without a copy or an allocation for each.
  */
 import { readUint16, readUint32 } from '../base/network-order.js';
 import type { SessionGeometry } from '../object/geometry.js';
@@ -18,18 +18,18 @@ export class SegmentBatch {
   generation = 0;
   burst = 0;
   isTagged = false;
-  /** Of all its datagrams together. */
+  /** The flags of all its datagrams combined. */
   flags = 0;
   count = 0;
-  /** Where it ends in the memory that it lies in. */
+  /** The offset where the batch ends. */
   end = 0;
   private bytes: Uint8Array = nothing;
   private start = 0;
   private stepBytes = 0;
 
   /**
-   * Moves to the run that begins at `start`, where there must be a datagram of data.
-   * @returns false where its numbers or its size are not of this session: all that is left is then one run
+   * Reads the batch that begins at `start`, where there must be a data datagram.
+   * @returns false if its numbers or its size do not fit this session; then the batch is all remaining bytes
    */
   read(geometry: SessionGeometry, bytes: Uint8Array, start: number): boolean {
     this.bytes = bytes;
@@ -48,7 +48,7 @@ export class SegmentBatch {
     return false;
   }
 
-  /** Which segment a datagram of the run is. */
+  /** The segment number of a datagram. */
   segment(place: number): number {
     return this.bytes[this.start + place * this.stepBytes + sessionField.segment] as number;
   }
@@ -63,18 +63,18 @@ export class SegmentBatch {
     return this.bytes.subarray(from + sessionHeaderSizeBytes, this.endOf(place) - this.tagBytes);
   }
 
-  /** Empty where datagrams bear none. */
+  /** Empty if the datagrams carry no tags. */
   tag(place: number): Uint8Array {
     const end = this.endOf(place);
     return this.bytes.subarray(end - this.tagBytes, end);
   }
 
-  /** One of its datagrams as a whole; of a run that is none, all that is left. */
+  /** A whole datagram of the batch; if `read` returned false, all remaining bytes. */
   datagram(place: number): Uint8Array {
     return this.bytes.subarray(this.start + place * this.stepBytes, this.endOf(place));
   }
 
-  /** Only the last segment of a block may be shorter: it is the last of a run. */
+  /** Only the last segment of a block may be shorter, and it ends the batch. */
   private measure(geometry: SessionGeometry): void {
     const { bytes, start, block } = this;
     const { mssBytes } = geometry;
@@ -97,8 +97,8 @@ export class SegmentBatch {
   }
 
   /**
-   * Whether what lies there is a datagram like the first, but for its segment and flags. Where they bear tags,
-   * somebody forges: each is then judged by itself.
+   * Whether a datagram at this offset matches the first one except for its segment and flags. Tagged datagrams
+   * form batches of one, because each must be authenticated by itself.
    */
   private isContinuedAt(offset: number): boolean {
     const { bytes, start } = this;

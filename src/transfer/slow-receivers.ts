@@ -1,18 +1,18 @@
-/** Who is left behind: receivers whose paths take much less than those of the others (SESSIONS 5.11). */
+/** Finds slow receivers: those whose paths carry much less than the others' (SESSIONS 5.11). */
 import type { TimeMs } from '../base/machine.js';
 import type { SessionPeer } from './peer.js';
 
-/** Below this share of what the next ones take, a receiver is not waited for. */
+/** A receiver below this share of the next faster one's rate is slow. */
 const slowShare = 0.5;
 
-/** For so long, and so many round trips, it must have been so: it may be noise. */
+/** How long, in time and in round trips, a receiver must have been slow, to rule out noise. */
 const slowForMs = 1000;
 const slowForRounds = 4;
 
 /**
- * The receivers that data does not reach at all, as long as it reaches another; else the receivers below a
- * gap of more than half, where they are no more than those above it. Call it often: it remembers since
- * when each has been slow.
+ * Returns the receivers that no data reaches, if data reaches any other. Otherwise returns the receivers below a
+ * gap of more than half in rate, if they are no more than those above it. Call it often: it records since when
+ * each receiver has been slow.
  */
 export function findSlowReceivers(nowMs: TimeMs, members: readonly SessionPeer[]): SessionPeer[] {
   const unreached = members.filter(isUnreached);
@@ -39,7 +39,7 @@ export function findSlowReceivers(nowMs: TimeMs, members: readonly SessionPeer[]
   });
 }
 
-/** It reports, and its reports say that nothing arrives: a rate of zero. */
+/** The receiver reports that nothing arrives: its rate is zero. */
 function isUnreached({ unreachedMs, rtt }: SessionPeer): boolean {
   return unreachedMs > Math.max(slowForMs, slowForRounds * rtt.timeoutMs);
 }
