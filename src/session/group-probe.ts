@@ -1,6 +1,6 @@
 /**
- * Finds out whom a group reaches: probes go to it, and who hears one says so in the next report
- * (SESSIONS 3.6). Several, for each may be lost.
+ * Finds out which receivers multicast reaches. Several probes are sent to the group, since each may be lost. A
+ * receiver that gets one says so in its next report (SESSIONS 3.6).
  */
 import type { Address } from '../base/address.js';
 import { at } from '../base/assert.js';
@@ -10,7 +10,7 @@ import { retryTiming } from '../transfer/config.js';
 import { encodeProbeHeader, sessionHeaderSizeBytes } from '../wire/header.js';
 import { tagSizeBytes } from '../wire/sizes.js';
 
-/** From a receiver's taking part to the first probe, and from each to the next: it joins the group first. */
+/** Delays from a receiver's accept to the first probe, and between probes: the receiver must join the group first. */
 const probeGapsMs = [3, 27, 80];
 
 export class GroupProbe {
@@ -31,12 +31,12 @@ export class GroupProbe {
     this.bytes.set(seal.tag(header, new Uint8Array(0)), sessionHeaderSizeBytes);
   }
 
-  /** Until when it pays to wait for those who have not said that they hear the group. */
+  /** Until when receivers may still report that a probe reached them. */
   get answersUntilMs(): TimeMs {
     return this.dueAtMs < Infinity ? Infinity : this.lastSentAtMs + retryTiming.probeWaitMs;
   }
 
-  /** Another receiver listens: it is probed for anew. */
+  /** Another receiver has joined: starts a new series of probes. */
   restart(nowMs: TimeMs): void {
     this.sentCount = 0;
     this.dueAtMs = Math.min(this.dueAtMs, nowMs + at(probeGapsMs, 0));

@@ -1,4 +1,4 @@
-/** A manifest on its way to a receiver: with the offer, or block by block; nothing of it is believed unchecked. */
+/** Receives a manifest, inline in the offer or block by block. It is not trusted before it is checked. */
 
 import type { Steps } from '../base/steps.js';
 import type { Platform } from '../object/entry-name.js';
@@ -11,16 +11,16 @@ import type { Offer } from '../wire/messages.js';
 import type { ObjectLimits } from './object-limits.js';
 import { findCountExcess, findSizeExcess } from './object-limits.js';
 
-/** Why there is none: it may come again, or it is not taken. */
+/** Why there is no manifest: it must be received again, or the object is refused. */
 export type NoManifest = { readonly kind: 'again' } | { readonly kind: 'bad'; reason: string };
 
-/** A manifest up to this size is checked in a fraction of a millisecond. */
+/** A manifest up to this size can be checked in a fraction of a millisecond. */
 const smallBytes = 4096;
 
-/** How often a manifest that comes as blocks may be bad. */
+/** How often a manifest that is sent as blocks may be damaged. */
 const maxTries = 4;
 
-/** Even of no entries a manifest has a byte; with the offer comes all of it or nothing. */
+/** A manifest has at least one byte, and the offer contains all of it or nothing. */
 export function isManifestSound({ manifest, manifestSizeBytes }: Offer): boolean {
   const isSize = manifestSizeBytes > 0 && manifestSizeBytes <= manifestLimits.sizeBytes;
   return isSize && (manifest.length === 0 || manifest.length === manifestSizeBytes);
@@ -35,12 +35,12 @@ export class ManifestReception {
     this.bytes = this.isInline ? manifest : new Uint8Array(manifestSizeBytes);
   }
 
-  /** Whether all of it came with the offer. */
+  /** Whether the offer contained the whole manifest. */
   get isInline(): boolean {
     return this.offer.manifest.length > 0;
   }
 
-  /** Whether it takes so little time to check it that nobody has to wait. */
+  /** Whether it is small enough to be checked at once. */
   get isSmall(): boolean {
     return this.bytes.length <= smallBytes;
   }
@@ -49,7 +49,7 @@ export class ManifestReception {
     this.bytes.set(bytes, offsetBytes);
   }
 
-  /** Checks it, once all of it has come; nothing is to be taken meanwhile. */
+  /** Checks the complete manifest. Call `take` no more until this is done. */
   *check(
     crypto: SessionCrypto,
     platform: Platform,
@@ -58,7 +58,7 @@ export class ManifestReception {
     const { offer, bytes } = this;
     const digest = yield* hashInSteps(crypto, bytes);
     if (!isEqualBytes(digest, offer.manifestDigest)) {
-      // Whoever has the group key can have written that: it comes again, but not for ever.
+      // Any holder of the group key may have forged it: it is received again, but not forever.
       this.tries++;
       if (this.tries < maxTries && !this.isInline) return { kind: 'again' };
       return bad('a manifest that does not have the digest it was offered by');

@@ -1,24 +1,24 @@
-/** How much of a receiver's disk one object may take, counted as a disk counts. */
+/** How much of a receiver's disk one object may use, in allocated blocks. */
 
 import type { Steps } from '../base/steps.js';
 import type { Manifest } from '../object/manifest.js';
 
 export interface ObjectLimits {
-  /** On the disk; rounded up to whole blocks. */
+  /** Disk space, with each entry rounded up to whole disk blocks. */
   readonly maxBytes: number;
   /** Files, folders and links. */
   readonly maxEntries: number;
-  /** A block of the disk. */
+  /** The size of a disk block. */
   readonly allocationBytes: number;
 }
 
-/** The block of common file systems. */
+/** The block size of common file systems. */
 export const commonAllocationBytes = 4096;
 
-/** Entries that are counted in one step. */
+/** Entries counted in one step. */
 const countedAtOnce = 50_000;
 
-/** What the entries take: whole blocks for each file, and one for each entry without content. */
+/** The disk space of the entries: whole blocks for each file, one block for each entry without content. */
 function* diskBytesOf({ entries }: Manifest, allocationBytes: number): Steps<number> {
   let bytes = 0;
   for (const [i, entry] of entries.entries()) {
@@ -30,8 +30,8 @@ function* diskBytesOf({ entries }: Manifest, allocationBytes: number): Steps<num
 }
 
 /**
- * Before the manifest is known.
- * @returns why the content is more than a receiver takes; undefined where it is not
+ * Checks the content size alone, before the manifest is known.
+ * @returns why the content exceeds the limits; undefined if it does not
  */
 export function findContentExcess(
   contentSizeBytes: number,
@@ -41,13 +41,13 @@ export function findContentExcess(
   return `${contentSizeBytes} bytes are more than the limit of ${maxBytes} bytes`;
 }
 
-/** @returns why an object of so many entries is more than a receiver takes; undefined where it is not */
+/** @returns why this number of entries exceeds the limits; undefined if it does not */
 export function findCountExcess(count: number, { maxEntries }: ObjectLimits): string | undefined {
   if (count <= maxEntries) return undefined;
   return `${count} files, folders and links are more than the limit of ${maxEntries}`;
 }
 
-/** @returns why an object takes more than a receiver gives it; undefined where it does not */
+/** @returns why the object exceeds the limits; undefined if it does not */
 export function* findSizeExcess(
   manifest: Manifest,
   { maxBytes, allocationBytes }: ObjectLimits,

@@ -1,13 +1,13 @@
-/** What a receiver of sessions tells and asks of its shell, and what came of each session. */
+/** Events and requests of a session receiver to its shell, and the result of each session. */
 import type { Address } from '../base/address.js';
 import type { Manifest } from '../object/manifest.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { ExistingFiles } from '../wire/messages.js';
 
-/** What is known of a session from its offer on. */
+/** What the offer says about a session. */
 export interface IncomingInfo {
   readonly session: number;
-  /** Digest of the manifest in hexadecimal: the same object has the same one. */
+  /** Digest of the manifest in hexadecimal; it identifies the object. */
   readonly objectId: string;
   readonly label: string;
   readonly from: string;
@@ -19,7 +19,7 @@ export interface IncomingInfo {
 export type SessionReceiverEvent =
   /** A sender offers an object. */
   | { readonly type: 'offer'; readonly info: IncomingInfo }
-  /** Find out what is held already, then call `prepared` or `refuse`. */
+  /** Find out which blocks the disk holds, then call `prepared` or `refuse`. */
   | {
       readonly type: 'prepare';
       readonly info: IncomingInfo;
@@ -27,9 +27,9 @@ export type SessionReceiverEvent =
       readonly blockSizeBytes: number;
       readonly existing: ExistingFiles;
     }
-  /** Listen to this group from now on, as far as the host can. */
+  /** Join this multicast group if the host can. */
   | { readonly type: 'join'; readonly session: number; readonly groupHost: string }
-  /** Nothing comes by the group any more. */
+  /** Leave the group: nothing more arrives by it. */
   | { readonly type: 'leave'; readonly session: number }
   /** Store this, then call `handleWritten`. */
   | {
@@ -38,67 +38,67 @@ export type SessionReceiverEvent =
       readonly offsetBytes: number;
       readonly bytes: Uint8Array;
     }
-  /** A block that was held proved bad; it comes again. */
+  /** A held block was damaged and will be received again. */
   | { readonly type: 'forget'; readonly session: number; readonly block: number }
   /**
-   * All is verified in memory: compare what the disk holds as far as that is wanted, and call `handleDamaged`
-   * where it differs; else make it durable under its final names, then call `handleStored`.
+   * The object is verified in memory. Compare the disk with the digests if configured, and call `handleDamaged` if
+   * it differs. Otherwise make the files durable under their final names and call `handleStored`.
    */
   | {
       readonly type: 'finish';
       readonly session: number;
-      /** The verified digest of a block, counted within the content; not of blocks that are kept. */
+      /** The verified digest of a block, numbered within the content; not available for kept blocks. */
       readonly leafOf: (block: number) => Uint8Array;
     }
-  /** The session's outcome is known; of one that is not complete, what has come may be kept. */
+  /** The outcome of a session. If it is not complete, the received part may be kept. */
   | { readonly type: 'end'; readonly result: IncomingResult }
-  /** After `end`: the object will not come again, and what is kept of it can go. */
+  /** After `end`: the object will never be sent again, so its part can be deleted. */
   | { readonly type: 'drop'; readonly info: IncomingInfo }
   | TurnedAwayEvent
   | InternalErrorEvent
   | FaultEvent;
 
-/** A sender proved its key and was not let in. Reports are bounded: see `TurnedAwayLog`. */
+/** A sender proved its key and was turned away. The number of these events is bounded: see `TurnedAwayLog`. */
 export interface TurnedAwayEvent {
   readonly type: 'turned-away';
   readonly cause: 'untrusted' | 'no-room';
   readonly from: Address;
   readonly senderKey: Uint8Array;
-  /** What the sender hears. */
+  /** The reason as sent to the sender. */
   readonly reason: string;
-  /** Refusals since the last report that were not reported one by one. */
+  /** Refusals since the last event that were not reported individually. */
   readonly unreported: number;
 }
 
-/** A defect of this program showed. It ends at most one session; the others continue. */
+/** A bug in this program. It ends at most one session; the others continue. */
 export interface InternalErrorEvent {
   readonly type: 'internal-error';
-  /** Undefined where the work belonged to no session. */
+  /** Undefined if the work belonged to no session. */
   readonly session?: number;
   readonly label?: string;
-  /** The error with its stack, for the people who maintain this program. */
+  /** The error with its stack, for a bug report. */
   readonly stack: string;
 }
 
 export interface IncomingStatus extends IncomingInfo {
-  /** What it is at, for people. */
+  /** The current activity, as text for users. */
   readonly activity: string;
-  /** Content that is here, what was held before the session among it. */
+  /** Content bytes held, including those held before the session. */
   readonly heldBytes: number;
-  /** Of that, what was already here before the session. */
+  /** The part of `heldBytes` that was held before the session. */
   readonly heldBeforeBytes: number;
-  /** Content that came in this session. */
+  /** Content bytes received in this session. */
   readonly receivedBytes: number;
   readonly elapsedMs: number;
   readonly datagramsReceived: number;
   readonly duplicates: number;
   readonly datagramsLost: number;
-  /** Lost datagrams of all that were sent here, 0..1. */
+  /** Lost datagrams as a share of those sent to this receiver, 0..1. */
   readonly lossRatio: number;
-  /** Round trip of the opening, the time that the sender took to trust this receiver included. */
+  /** Round-trip time of the handshake, including the sender's time to decide on trust. */
   readonly rttMs?: number;
   readonly usesGroup: boolean;
-  /** Blocks whose digests were not the object's, and that came again. */
+  /** Blocks with wrong digests that were received again. */
   readonly badBlocks: number;
 }
 
@@ -112,7 +112,7 @@ export interface SessionReceiverResult {
   readonly complete: number;
   readonly failed: number;
   readonly refused: number;
-  /** Defects of this program that showed; each is an `internal-error` event. */
+  /** Bugs that occurred in this program; each is an `internal-error` event. */
   readonly internalErrors: number;
   readonly faults: FaultCounts;
 }

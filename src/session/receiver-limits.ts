@@ -1,13 +1,13 @@
-/** What sessions may cost a receiver. Units stand last in a name. */
+/** Limits on the resources that sessions may use at a receiver. Units come last in a name. */
 
 export const receiverLimits = {
   sessions: 256,
-  /** Of all sessions together: blocks being put together, and not yet written. */
+  /** Memory of all sessions together for partial blocks and unwritten content. */
   bufferBytes: 48 * 1024 * 1024,
-  /** Silence of the sender after which a session is over; its part stays. */
+  /** The idle timeout: the session ends after this silence of its sender, and its part is kept. */
   idleMs: 60_000,
-  /** The same where another session waits for its end. */
+  /** The idle timeout while another session is waiting. */
   awaitedIdleMs: 3_000,
-  /** Repetitions of a result that the sender does not confirm. */
+  /** How often an unconfirmed result is repeated. */
   doneRepeats: 8,
 } as const;

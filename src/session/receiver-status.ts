@@ -1,10 +1,10 @@
-/** One receiver of a session as people and programs see it. */
+/** The status of one receiver, for users and programs. */
 import { formatAddress } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
 import type { SessionPeer } from '../transfer/peer.js';
 import type { SessionReceiverStatus } from './sender-events.js';
 
-/** @param isConfirmed whether the digest of all is known, so that receivers can verify */
+/** @param isConfirmed whether the root digest is known, so that receivers can verify */
 export function statusOf(
   nowMs: TimeMs,
   peer: SessionPeer,
@@ -35,12 +35,12 @@ export function statusOf(
   };
 }
 
-/** What was there before the session, of what is held; a block may have come more than once. */
+/** The part of the held bytes that was there before the session. A block may have been received more than once. */
 export function heldBefore(heldBytes: number, receivedBytes: number): number {
   return Math.max(0, heldBytes - receivedBytes);
 }
 
-/** @returns lost segments of all that were sent, 0..1 */
+/** @returns lost segments as a share of those sent, 0..1 */
 export function lossRatioOf(lost: number, received: number): number {
   const sent = lost + received;
   return sent === 0 ? 0 : lost / sent;

@@ -1,6 +1,6 @@
 /**
- * A host that takes sessions, many at once and from many senders (SESSIONS 3): lets in whom it trusts,
- * within its limits, and hands each session its datagrams.
+ * A host that receives many sessions at once, from many senders (SESSIONS 3). It admits trusted senders within its
+ * limits and dispatches datagrams to sessions.
  */
 import type { Address } from '../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../base/machine.js';
@@ -38,23 +38,23 @@ import { WorkQueue } from './work-queue.js';
 /** Options of a session receiver: keys, trust and limits. */
 export interface SessionReceiverOptions {
   readonly crypto: SessionCrypto;
-  /** What this receiver calls itself. */
+  /** The name that this receiver reports to senders. */
   readonly name: string;
-  /** Whose rules the names of files must meet. */
+  /** The platform whose rules file names must meet. */
   readonly platform: Platform;
   /**
    * Decides whom to trust, by the public key.
-   * @returns why a sender is not let in; undefined for one that is trusted
+   * @returns why a sender is refused; undefined if it is trusted
    */
   readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
   readonly maxSessions?: number;
-  /** Of one object, on the disk: each entry takes whole blocks. */
+  /** The most disk space for one object; each entry takes whole disk blocks. */
   readonly maxObjectBytes?: number;
-  /** Files, folders and links of one object. */
+  /** The most files, folders and links in one object. */
   readonly maxEntries?: number;
-  /** A block of the disk; 4,096 bytes. */
+  /** The size of a disk block; 4,096 bytes by default. */
   readonly allocationBytes?: number;
-  /** Of all sessions: blocks being put together, and not yet written. */
+  /** Memory of all sessions together for partial blocks and unwritten content. */
   readonly bufferBytes?: number;
   readonly idleMs?: number;
 }
@@ -76,7 +76,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly counts = { complete: 0, failed: 0, refused: 0, internalErrors: 0 };
   private readonly steps = new WorkQueue();
   private isDraining = false;
-  /** When the input came that is being handled. */
+  /** The time of the input being handled. */
   private inputAtMs: TimeMs = 0;
 
   constructor(private readonly options: SessionReceiverOptions) {
@@ -89,14 +89,14 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     this.maxSessions = options.maxSessions ?? receiverLimits.sessions;
   }
 
-  /** Sessions whose outcome is not known yet. */
+  /** The number of sessions without an outcome. */
   get activeCount(): number {
     let count = 0;
     for (const session of this.sessions.values()) if (!session.isSettled) count++;
     return count;
   }
 
-  /** Whether nothing is left to tell to any sender. */
+  /** Whether nothing is left to send to any sender. */
   get isIdle(): boolean {
     for (const session of this.sessions.values()) if (!session.isOver) return false;
     return true;
@@ -106,12 +106,12 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     return this.budget.usedBytes;
   }
 
-  /** Takes no further sessions; those that there are go on. */
+  /** Accepts no further sessions; current ones continue. */
   drain(): void {
     this.isDraining = true;
   }
 
-  /** Gives up every session: what has come stays for a resume. */
+  /** Fails every session. What was received is kept for a resume. */
   abort(nowMs: TimeMs, reason: string): void {
     this.drain();
     for (const [id, session] of this.sessions) {
@@ -120,8 +120,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   /**
-   * The same without a word to the senders: they find this receiver silent, call again, and go on with the
-   * one that takes its place (SESSIONS 3.12).
+   * Fails every session without notifying the senders. They find this receiver silent, reconnect, and resume with
+   * the receiver that replaces it (SESSIONS 3.12).
    */
   leave(nowMs: TimeMs, reason: string): void {
     this.drain();
@@ -130,23 +130,23 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       this.contain(nowMs, id, () => session.fail(nowMs, reason));
       this.sessions.delete(id);
     }
-    // Its last word, and nothing else: whatever is due leaves as soon as it is there.
+    // Failing a session queues its outcome, which must not be sent. Anything sent earlier has left already.
     this.transmits.clear();
   }
 
-  /** Why a further session would not be taken; undefined where it would. */
+  /** Why a further session would be refused; undefined if it would be accepted. */
   get refusal(): string | undefined {
     if (this.isDraining) return 'this receiver is about to end, and takes no new sessions';
     if (this.activeCount < this.maxSessions) return undefined;
     return `busy with ${this.maxSessions} sessions; try again later`;
   }
 
-  /** The session, for what the shell has to say to it; undefined once it is over. */
+  /** The session with this number; undefined once it has ended. */
   find(session: number): IncomingSession | undefined {
     return this.sessions.get(session);
   }
 
-  /** Bytes of a `write` are where they belong, or not needed any more. */
+  /** The bytes of a `write` event have been written or are no longer needed. */
   handleWritten(nowMs: TimeMs, session: number, sizeBytes: number): void {
     this.budget.usedBytes -= sizeBytes;
     this.sessions.get(session)?.handleWritten(nowMs, sizeBytes);
@@ -169,7 +169,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   /**
    * Takes a datagram, or several from one address that arrived together.
-   * @param bytes one datagram, or several from one sender that came together
+   * @param bytes one datagram, or several from one sender that were received together
    */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     this.inputAtMs = nowMs;
@@ -180,7 +180,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       } else {
         const end = offset + channelDatagramSize(bytes, offset);
         const single = bytes.subarray(offset, end);
-        // Nobody has proven yet that it belongs to the session that it names.
+        // It is not authenticated yet, so it cannot be charged to the session that it names.
         this.contain(nowMs, undefined, () => this.handleSingle(nowMs, from, single));
         offset = end;
       }
@@ -188,9 +188,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   /**
-   * Runs work of one session. An error that it throws is a defect of this program: it ends that session
-   * and no other.
-   * @param id undefined where the work belongs to no session
+   * Runs work of one session. An error that it throws is a bug in this program; it ends that session only.
+   * @param id undefined if the work belongs to no session
    */
   contain(nowMs: TimeMs, id: number | undefined, work: () => void): void {
     try {
@@ -200,7 +199,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     }
   }
 
-  /** Reports a defect that showed in one session's work, and ends that session. */
+  /** Reports a bug that occurred in one session's work, and ends that session. */
   handleInternalError(nowMs: TimeMs, id: number | undefined, error: unknown): void {
     this.counts.internalErrors++;
     const session = id === undefined ? undefined : this.sessions.get(id);
@@ -215,7 +214,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     try {
       session?.fail(nowMs, 'an internal error of the receiver; its log has the details');
     } catch {
-      // Its state is broken: without it, the sender finds no session here and begins again.
+      // Its state is broken. Without it, the sender finds no session here and reconnects.
       if (id !== undefined) this.sessions.delete(id);
     }
   }
@@ -278,7 +277,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     return this.events.shift();
   }
 
-  // --- Opening
+  // --- Handshakes
 
   private handleProof(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {
     const proven = this.handshakes.handleProof(nowMs, packet, from, bytes);
@@ -290,7 +289,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       if (!isEqualBytes(known.senderKey, senderKey)) {
         this.faults.add('bad-handshake', from, bytes);
       } else if (sameAs !== packet.receiver) {
-        // It is called by two of its addresses, and served by one.
+        // The sender lists two of this receiver's addresses; one of them is served.
         const reason = 'is called by another of its addresses already';
         const refusal = encodeMessage({ kind: 'refuse', reason, isTemporary: false, sameAs });
         this.handshakes.refuse(nowMs, packet, from, channel.seal(refusal));
@@ -323,7 +322,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   ): void {
     const report = this.turnedAway.take(nowMs, from.host, toHex(senderKey));
     if (report === undefined) return;
-    // A shell's addresses may hold more than these two.
+    // An address object of a shell may have more fields than these two.
     const { host, port } = from;
     this.events.push({
       type: 'turned-away',
@@ -332,7 +331,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     });
   }
 
-  /** Its sender may not have heard its outcome, and asks anew. Nobody fills the memory with what is over. */
+  /** Keeps ended sessions in case the outcome was lost and the sender asks again, up to a limit. */
   private forgetOldestSettled(): void {
     for (const [id, { isSettled }] of this.sessions) {
       if (!isSettled) continue;
@@ -378,8 +377,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   /**
-   * One object goes into one part: a sender that was killed and started again does not wait until its
-   * old session is given up. Another one waits for the first, which must not be silent meanwhile.
+   * One object goes into one part. A restarted sender does not wait until its old session times out. Another sender
+   * of the same object waits for the first one, whose idle timeout is shortened.
    */
   private replaceOlder(session: IncomingSession): void {
     for (const other of this.sessions.values()) {
@@ -394,7 +393,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   // --- Sessions
 
-  /** Takes the data of one session from `offset` on, as much as came together. @returns where it ends */
+  /** Takes the data of one session from `offset` on. @returns the offset where it ends */
   private handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, offset: number): number {
     const id = readUint32(bytes, offset + sessionField.session);
     const session = this.sessions.get(id);

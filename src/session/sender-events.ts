@@ -1,4 +1,4 @@
-/** What a session's sender tells and asks, and what came of it. */
+/** Events and requests of a session sender, and its result. */
 
 import type { PortRefusedEvent } from '../base/refusal.js';
 import type { OtherAddressEvent } from '../path/candidate-addresses.js';
@@ -7,7 +7,7 @@ import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 
 /** What a session sender reports, and the blocks that it needs. */
 export type SessionSenderEvent =
-  /** Hand these bytes of the content to `provideBlock`. */
+  /** Pass these bytes of the content to `provideBlock`. */
   | {
       readonly type: 'need';
       readonly block: number;
@@ -23,46 +23,46 @@ export type SessionSenderEvent =
     }
   | OtherAddressEvent
   | PortRefusedEvent
-  /** A receiver takes part, for the first time or again. */
+  /** A receiver has connected, for the first time or again. */
   | { readonly type: 'connect'; readonly receiver: string; readonly selfName: string }
-  /** All of the content was read: call `confirmSource` if it is still what it was, else `abort`. */
+  /** All of the content was read: call `confirmSource` if the source is unchanged, otherwise `abort`. */
   | { readonly type: 'check-source' }
-  /** A block is not what it was when it was first read. */
+  /** A block differs from what was read first. */
   | { readonly type: 'source-changed'; readonly offsetBytes: number }
-  /** A receiver is not waited for any more, though still called. */
+  /** A receiver is silent: the others no longer wait for it, but connection attempts continue. */
   | { readonly type: 'silent'; readonly receiver: string }
-  /** A receiver is about to end; it is called until something takes its place, or patience ends. */
+  /** A receiver is about to restart; connection attempts continue until the liveness timeout. */
   | { readonly type: 'deferred'; readonly receiver: string; readonly reason: string }
-  /** A receiver answers small datagrams, but seems to get none of the size of data. */
+  /** A receiver answers small datagrams only: the path MTU may be exceeded. */
   | { readonly type: 'narrow-path'; readonly receiver: string; readonly index: number }
   | { readonly type: 'receiver'; readonly outcome: SessionReceiverOutcome }
   | FaultEvent
-  /** Every receiver's outcome is known, and nothing will be sent any more. */
+  /** Every receiver has an outcome; nothing more will be sent. */
   | { readonly type: 'done'; readonly result: SessionSenderResult };
 
-/** One receiver, at any time; the same figures as in its own view. */
+/** The status of one receiver; the figures match the receiver's own. */
 export interface SessionReceiverStatus {
   readonly receiver: string;
   readonly address: string;
   readonly selfName?: string;
   readonly status: SessionPeerStatus;
-  /** What it is at, or what it is waited for; for people. */
+  /** The current activity or what it is waiting for, as text for users. */
   readonly activity: string;
   readonly reason?: string;
-  /** Content that it holds, what it held before the session among it. */
+  /** Content bytes that it holds, including those held before the session. */
   readonly heldBytes: number;
-  /** Of that, what was already there before the session. */
+  /** The part of `heldBytes` that it held before the session. */
   readonly heldBeforeBytes: number;
-  /** Content that it received in this session and that counts. */
+  /** Content bytes received in this session, each block once. */
   readonly receivedBytes: number;
   readonly elapsedMs: number;
-  /** Data datagrams, by the group or to it alone. */
+  /** Data datagrams sent to it, by multicast or unicast. */
   readonly datagramsSent: number;
-  /** Of these, the ones with segments that it lacked although they had been sent to it before. */
+  /** The datagrams of `datagramsSent` with segments that it was missing although they had been sent to it before. */
   readonly repairs: number;
-  /** Data datagrams that did not arrive, by its own count. */
+  /** Data datagrams that did not arrive, as counted by the receiver. */
   readonly datagramsLost: number;
-  /** The same as a share of those that arrived or did not, 0..1. */
+  /** Lost datagrams as a share of all, 0..1. */
   readonly lossRatio: number;
   readonly rttMs?: number;
   readonly usesGroup: boolean;
@@ -78,14 +78,14 @@ export interface SessionSenderResult {
   readonly elapsedMs: number;
   /** Digest of the manifest in hexadecimal. */
   readonly objectId: string;
-  /** Root of the tree of digests in hexadecimal; undefined where not all was read. */
+  /** Root of the digest tree in hexadecimal; undefined if the content was not read completely. */
   readonly rootDigest?: string;
-  /** Data datagrams that left: one to the group counts once. */
+  /** Data datagrams sent; a multicast datagram counts once. */
   readonly datagramsSent: number;
   readonly groupDatagramsSent: number;
-  /** Payload of these. */
+  /** The payload of these datagrams. */
   readonly bytesSent: number;
-  /** Of the datagrams, those that were sent again to a receiver that lacked them. */
+  /** Datagrams that were sent again to a receiver that missed them. */
   readonly repairs: number;
   readonly reportsReceived: number;
   readonly receivers: readonly SessionReceiverOutcome[];

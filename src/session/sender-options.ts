@@ -1,4 +1,4 @@
-/** What a session is made of: what a caller may say, checked, and what follows from it (SESSIONS 3, 4). */
+/** Options of a session sender: their validation, and the terms derived from them (SESSIONS 3, 4). */
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 import type { SessionGeometry } from '../object/geometry.js';
@@ -13,50 +13,50 @@ import { segmentsPerBlockFor } from '../wire/segment-size.js';
 /** Options of a session sender: the object, the receivers, keys, rate and limits. */
 export interface SessionSenderOptions {
   readonly receivers: readonly ReceiverSpec[];
-  /** What people call the object. */
+  /** The object's name for users. */
   readonly label: string;
   /** As `encodeManifest` makes it. */
   readonly manifest: Uint8Array;
-  /** SHA-256 of the manifest. If left out, it is computed at once, which takes 50 ms for the largest. */
+  /** SHA-256 of the manifest. If omitted, it is computed synchronously: 50 ms for the largest manifest. */
   readonly manifestDigest?: Uint8Array;
   readonly contentSizeBytes: number;
   readonly crypto: SessionCrypto;
   readonly mssBytes?: number;
-  /** As many as one send holds if left out. */
+  /** By default, as many as one system call can send. */
   readonly segmentsPerBlock?: number;
-  /** The group to send to, as far as it reaches; left out for unicast alone. */
+  /** The multicast group to use where it reaches; omitted for unicast only. */
   readonly group?: Address;
   readonly existing?: ExistingFiles;
-  /** No later session can offer this object: receivers keep nothing of it for a resume. */
+  /** No later session can offer this object, so receivers keep no part of it. */
   readonly isUnrepeatable?: boolean;
   readonly giveUpAfterMs?: number;
-  /** A fixed limit; as fast as the path allows if left out. */
+  /** A fixed rate limit; by default, as fast as the path allows. */
   readonly rateBytesPerSec?: number;
-  /** Reports that may reach the sender each second. */
+  /** Reports that may reach the sender per second. */
   readonly reportsPerSec?: number;
 }
 
-/** What follows from the options. */
+/** Terms derived from the options. */
 export interface SessionTerms {
   readonly geometry: SessionGeometry;
   readonly reportIntervalMs: number;
   readonly giveUpAfterMs: number;
-  /** What many receivers answer to is sent to one after another, this far apart. */
+  /** Spacing between requests that many receivers answer. */
   readonly spacingMs: number;
-  /** Receivers that are asked out of their turn. */
+  /** Receivers that may be polled out of turn, per second. */
   readonly pollsPerSec: number;
 }
 
-/** A manifest up to this size travels with the offer. */
+/** A manifest up to this size is part of the offer. */
 const inlineManifestBytes = 700;
 
-/** What people call the object, in characters. */
+/** The longest label, in characters. */
 const maxLabelLength = 100;
 
-/** Receivers are numbered by 16 bits. */
+/** Receiver numbers have 16 bits. */
 const maxReceivers = 65_535;
 
-/** Report intervals that patience lasts for at least. */
+/** The least liveness timeout, in report intervals. */
 const livenessTimeoutReports = 8;
 
 /** @throws P2mpError INVALID_ARGUMENT */
@@ -77,7 +77,7 @@ export function agreeTerms(options: SessionSenderOptions): SessionTerms {
   return {
     geometry: agreeGeometry(options),
     reportIntervalMs,
-    // Many receivers have their turns seldom: that is no silence.
+    // With many receivers, turns are rare, which must not count as silence.
     giveUpAfterMs: Math.max(
       checkGiveUp(options.giveUpAfterMs ?? sessionDefaults.giveUpAfterMs),
       livenessTimeoutReports * reportIntervalMs,
@@ -87,7 +87,7 @@ export function agreeTerms(options: SessionSenderOptions): SessionTerms {
   };
 }
 
-/** What receivers are told of the object; a long manifest comes to them as blocks. */
+/** The offer sent to receivers. A long manifest is sent as blocks instead. */
 export function createOffer(
   options: SessionSenderOptions,
   { geometry, reportIntervalMs }: SessionTerms,
@@ -109,7 +109,7 @@ export function createOffer(
     reportIntervalMs,
     existing,
   };
-  // It is to pass where data does.
+  // The offer must not be larger than a data datagram.
   const isInline =
     manifest.length <= inlineManifestBytes && encodeMessage(offer).length <= mssBytes;
   return isInline ? offer : { ...offer, manifest: new Uint8Array(0) };

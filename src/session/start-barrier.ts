@@ -1,11 +1,11 @@
-/** When content begins to flow: the first receivers that are ready wait a moment for the others (SESSIONS 3.8). */
+/** Delays the content until the receivers are ready, or the first ones have waited long enough (SESSIONS 3.8). */
 import type { TimeMs } from '../base/machine.js';
 import { retryTiming } from '../transfer/config.js';
 import type { SessionPeer } from '../transfer/peer.js';
 
 export class StartBarrier {
   private opened = false;
-  /** Since when there is a receiver that could be sent content. */
+  /** Since when any receiver has been ready for content. */
   private readyAtMs: TimeMs | undefined;
 
   constructor(
@@ -18,9 +18,9 @@ export class StartBarrier {
   }
 
   /**
-   * Opens where it may: what all lack is then sent once to all.
-   * @param groupAnswersUntilMs until when receivers may still say that they hear the group
-   * @returns when to ask again, while it is shut and there is somebody to wait for
+   * Opens the barrier if possible. Data that all receivers miss is then sent to all at once.
+   * @param groupAnswersUntilMs until when receivers may still report that multicast reaches them
+   * @returns when to try again; undefined if it is open or no receiver is ready
    */
   tryOpen(nowMs: TimeMs, groupAnswersUntilMs: TimeMs): TimeMs | undefined {
     const isGroupSettled = nowMs >= groupAnswersUntilMs;
@@ -28,7 +28,7 @@ export class StartBarrier {
     let isAnyAwaited = false;
     let isAnyNarrow = false;
     for (const peer of this.peers) {
-      // Who was put off will not be there within that moment.
+      // A deferred receiver will not be ready in time.
       if (peer.isSettled || peer.deferral !== undefined) continue;
       const { isReady } = peer;
       if (isReady) isAnyReady = true;

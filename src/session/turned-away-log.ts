@@ -1,6 +1,6 @@
 /**
- * Which senders that were turned away are reported. Anybody can make keys and knock, so reports are bounded:
- * by key and host, by host, and all together; what is left out is counted and named with the next report.
+ * Decides which refused senders are reported. Anyone can generate keys and try, so reports are bounded per key and
+ * host, per host, and in total. Suppressed reports are counted, and the next report gives their number.
  */
 import type { TimeMs } from '../base/machine.js';
 
@@ -9,10 +9,10 @@ export const turnedAwayLimits = {
   repeatMs: 3_600_000,
   /** Reports about one host within `repeatMs`. */
   perHost: 4,
-  /** Reports at once about all hosts together; from then on, one every `refillMs`. */
+  /** Burst of reports about all hosts together; after that, one every `refillMs`. */
   burst: 20,
   refillMs: 60_000,
-  /** Hosts that are remembered. */
+  /** The most hosts remembered. */
   hosts: 1024,
 } as const;
 
@@ -29,8 +29,8 @@ export class TurnedAwayLog {
   private unreportedCount = 0;
 
   /**
-   * @param key of the sender, in any spelling
-   * @returns how many were not reported since the last report; undefined where this one is not reported either
+   * @param key the sender's key, in any encoding
+   * @returns the number of reports suppressed since the last one; undefined if this one is suppressed too
    */
   take(nowMs: TimeMs, host: string, key: string): { readonly unreported: number } | undefined {
     if (!this.mayReport(nowMs, host, key)) {

@@ -1,6 +1,5 @@
 /**
- * Long work of sessions, a step at each timeout: however many sessions have some to do, datagrams of all sessions are
- * taken in between.
+ * Runs long work of sessions one step per timeout, so that datagrams of all sessions are handled in between.
  */
 import type { TimeMs } from '../base/machine.js';
 import { Queue } from '../base/queue.js';
@@ -17,7 +16,7 @@ export class WorkQueue {
   }
 
   /**
-   * Takes a step of one session; the next one is that of another.
+   * Runs one step of one session, and moves on to the next session.
    * @param step must not throw
    */
   step(nowMs: TimeMs, step: (session: IncomingSession) => void): void {
