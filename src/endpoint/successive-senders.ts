@@ -1,6 +1,6 @@
 /**
- * Senders of one object, each in the place of the one before, as one machine: a session that has to begin
- * anew does so on the same sockets. Those before only confirm what receivers say of their end.
+ * A restartable sender: successive senders of one object as a single machine, so that a session can restart on the
+ * same sockets. Earlier senders only confirm the receivers' outcomes.
  */
 import type { Address } from '../base/address.js';
 import { at } from '../base/assert.js';
@@ -23,7 +23,7 @@ export class SuccessiveSenders implements Machine<SessionSenderEvent> {
   }
 
   succeed(next: SessionSender): void {
-    // Which address a receiver answers at, and which ones refuse, does not change with the session.
+    // The address that a receiver answers at, and refusals, stay valid across sessions.
     for (const peer of next.peers) peer.addresses = at(this.newest.peers, peer.index).addresses;
     this.newest.retire();
     this.retired.push(this.newest);
@@ -50,7 +50,7 @@ export class SuccessiveSenders implements Machine<SessionSenderEvent> {
     return this.newest.pollTimeout();
   }
 
-  /** What those before still had to tell is over with them. */
+  /** Messages that earlier senders still had queued are dropped. */
   pollEvent(): SessionSenderEvent | undefined {
     for (const sender of this.retired) while (sender.pollEvent() !== undefined);
     return this.newest.pollEvent();

@@ -1,6 +1,6 @@
 /**
- * The digests of an object's blocks, taken in as blocks complete, in any order, and the tree over them. Every
- * aligned run of 2^k blocks has a node: two sides that differ find the bad block level by level.
+ * The digests of an object's blocks, added in any order as blocks complete, and the tree over them. Every aligned
+ * run of 2^k blocks has a node, so two sides that differ find the bad block level by level.
  *
  * Nodes are hashed as soon as all of their blocks are known, so that no call takes long, however many blocks there
  * are. The lowest levels are not kept, because they would take as much memory as the blocks' own digests.
@@ -17,7 +17,7 @@ const runBlocks = 2 ** keptHeight;
 /** Nodes of one height. */
 interface Level {
   readonly digests: Uint8Array;
-  /** 1 where every block below the node is known, and the node is hashed. */
+  /** 1 if every block below the node is known and the node is hashed. */
   readonly isKnown: Uint8Array;
 }
 
@@ -25,7 +25,7 @@ export class DigestTree {
   private readonly leaves: Uint8Array;
   private readonly isKnown: Uint8Array;
   private knownCount = 0;
-  /** Of each run, the number of blocks that are known. */
+  /** The number of known blocks of each run. */
   private readonly knownInRun: Uint8Array;
   /** From `keptHeight` up to the root. */
   private readonly levels: Level[] = [];
@@ -53,7 +53,7 @@ export class DigestTree {
     return this.isKnown[block] === 1;
   }
 
-  /** Takes in a block's digest, also in place of an earlier one. */
+  /** Sets a block's digest, which may replace an earlier one. */
   set(block: number, leaf: Uint8Array): void {
     assert(block < this.blockCount && leaf.length === digestSizeBytes, 'a leaf of this tree');
     this.forget(block);
@@ -85,24 +85,24 @@ export class DigestTree {
     return digestAt(this.leaves, block);
   }
 
-  /** The digest of the whole, once every block's is known; of no blocks, the hash of nothing. */
+  /** The root digest; every block's digest must be known. Without blocks, the hash of the empty string. */
   root(): Uint8Array {
     assert(this.isComplete, 'every digest is known');
     if (this.blockCount === 0) return this.hash();
     return (this.levels.at(-1) as Level).digests.slice();
   }
 
-  /** Of the root; 0 where there is one block. */
+  /** The height of the root; 0 for one block. */
   get height(): number {
     return this.blockCount < 2 ? 0 : Math.ceil(Math.log2(this.blockCount));
   }
 
-  /** How many nodes there are that cover 2^height blocks, the last one perhaps fewer. */
+  /** The number of nodes that cover 2^height blocks; the last one may cover fewer. */
   nodeCount(height: number): number {
     return Math.ceil(this.blockCount / 2 ** height);
   }
 
-  /** Digests of nodes of one level, one behind the other; as many as there are. */
+  /** Concatenated digests of nodes of one level, as many as there are. */
   nodes(height: number, firstNode: number, count: number): Uint8Array {
     assert(this.isComplete, 'every digest is known');
     if (height > this.height || firstNode >= this.nodeCount(height)) return new Uint8Array(0);
@@ -123,7 +123,7 @@ export class DigestTree {
     return Math.min(runBlocks, this.blockCount - run * runBlocks);
   }
 
-  /** All blocks of a run are known: hashes its node, and those above it that are complete by that. */
+  /** All blocks of a run are known: hashes its node and the ancestors that this completes. */
   private raise(run: number): void {
     const start = run * runBlocks * digestSizeBytes;
     const leaves = this.leaves.subarray(start, start + this.runSize(run) * digestSizeBytes);
@@ -141,14 +141,14 @@ export class DigestTree {
     }
   }
 
-  /** @returns the nodes that lie `height` levels above these; they are a copy */
+  /** @returns a copy of the nodes `height` levels above these */
   private hashUp(digests: Uint8Array, height: number): Uint8Array {
     let level: Uint8Array = digests.slice();
     for (let h = 0; h < height; h++) level = this.hashPairs(level);
     return level;
   }
 
-  /** A node without a neighbour moves up as it is. */
+  /** A node without a sibling moves up unchanged. */
   private hashPairs(below: Uint8Array): Uint8Array {
     const count = below.length / digestSizeBytes;
     const above = new Uint8Array(Math.ceil(count / 2) * digestSizeBytes);

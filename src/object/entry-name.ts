@@ -1,10 +1,10 @@
 /**
- * Names from the network. What passes here stays inside the folder that it is joined to, on the
- * systems that it is checked for; symbolic links on the way are the file system's part to refuse.
+ * Names from the network. A name that passes these checks stays inside the folder that it is joined to, on the
+ * platform that it was checked for. Symbolic links in the path are refused elsewhere, at the file system.
  */
 import { decodeUtf8, isLongerUtf8 } from '../wire/byte-codec.js';
 
-/** Whose rules a name must meet: a name that is harmless on one may leave the folder on another. */
+/** The platform whose rules a name must meet: a harmless name on one may leave the folder on another. */
 export type Platform = 'posix' | 'windows';
 
 /** Why a name is refused; counted by this. */
@@ -19,22 +19,22 @@ export type NameFault =
   | 'reserved-name';
 
 export const nameLimits = {
-  /** Of the whole name in UTF-8; Linux takes 4,096 with the folder in front. */
+  /** The longest name in UTF-8; Linux allows 4,096 bytes including the folder. */
   sizeBytes: 3072,
-  /** Of each part: what nearly all file systems take. */
+  /** The longest part: nearly all file systems allow this. */
   partSizeBytes: 255,
   depth: 64,
 } as const;
 
-/** Names that Windows keeps for devices, whatever extension follows, and with spaces in front of that. */
+/** Names reserved for devices on Windows, with any extension, and with spaces before the extension. */
 const deviceName = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:\.|$)/i;
 
-/** Characters that no file name has there; a colon would name a drive or a stream. */
+/** Characters that file names on Windows cannot contain; a colon would name a drive or a stream. */
 const windowsCharacter = /[<>:"\\|?*]/;
 
 /**
- * Checks a name as it came: parts separated by slashes, in UTF-8.
- * @returns what is wrong with it, as text, where something is
+ * Checks a name as received: parts separated by slashes, in UTF-8.
+ * @returns what is wrong with it, as text, or undefined
  */
 export function readEntryName(
   bytes: Uint8Array,
@@ -47,7 +47,7 @@ export function readEntryName(
   return checkEntryName(name, platform) ?? { name };
 }
 
-/** What is wrong with a name; undefined where it is good. */
+/** What is wrong with a name; undefined if nothing is. */
 export function checkEntryName(name: string, platform: Platform): NameFault | undefined {
   if (name === '') return 'empty-name';
   if (name.includes('\0')) return 'nul-in-name';
@@ -68,7 +68,7 @@ function checkPart(part: string, platform: Platform): NameFault | undefined {
   if (part === '.' || part === '..') return 'dot-name';
   if (isLongerUtf8(part, nameLimits.partSizeBytes)) return 'long-name';
   if (platform === 'posix') return undefined;
-  // Windows drops dots and spaces at the end, so that ".. " would be "..".
+  // Windows drops trailing dots and spaces, so ".. " would become "..".
   if (/[. ]$/.test(part)) return 'dot-name';
   if (hasControl(part) || windowsCharacter.test(part) || deviceName.test(part))
     return 'reserved-name';

@@ -1,6 +1,6 @@
 /**
- * The order of the entries of a manifest: each folder is followed by what is in it, and names within one folder
- * ascend byte by byte. So one comparison shows that a name is new, and its folder is one of the last few.
+ * The order of a manifest's entries: each folder is followed by its contents, and names within one folder ascend
+ * byte by byte. One comparison therefore shows that a name is new, and its folder is one of the last few.
  */
 
 const slash = 0x2f;
@@ -21,12 +21,12 @@ function rankOf(byte: number): number {
 /** Checks the names of entries one after another. */
 export class EntryOrder {
   private last: Uint8Array = new Uint8Array(0);
-  /** The folders that the last entry lies in, and itself where it is one; outermost first. */
+  /** The folders that contain the last entry, outermost first, and the entry itself if it is a folder. */
   private readonly open: string[] = [];
 
   /**
    * @param nameBytes the name in UTF-8, which must not change later
-   * @returns what is wrong with the entry's place; undefined where nothing is
+   * @returns what is wrong with the entry's place; undefined if nothing is
    */
   check(
     nameBytes: Uint8Array,
@@ -38,7 +38,7 @@ export class EntryOrder {
     if (order > 0) return 'not-in-order';
     this.last = nameBytes;
     const parentLength = name.lastIndexOf('/');
-    // What is left behind does not come again: all that lies in it would come before this name.
+    // A folder that was left cannot return: all of its contents sort before this name.
     while (this.open.length > 0 && !this.isParent(name, parentLength)) this.open.pop();
     if (parentLength !== -1 && this.open.length === 0) return 'name-conflict';
     if (isFolder) this.open.push(name);

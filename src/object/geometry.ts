@@ -1,6 +1,6 @@
 /**
- * How an object is cut: its manifest, then its content, each into blocks; a block is sealed as a whole
- * and cut into segments. Block numbers run through both: the manifest's come first.
+ * The division of an object: manifest and content are each cut into blocks; a block is sealed as a whole and cut
+ * into segments. Block numbers are continuous: the manifest's come first.
  */
 import { assert } from '../base/assert.js';
 import { maxSegmentsPerBlock, tagSizeBytes } from '../wire/sizes.js';
@@ -8,7 +8,7 @@ import { maxSegmentsPerBlock, tagSizeBytes } from '../wire/sizes.js';
 export interface SessionGeometry {
   readonly mssBytes: number;
   readonly segmentsPerBlock: number;
-  /** What a full block holds before it is sealed. */
+  /** The size of a full block before sealing. */
   readonly blockSizeBytes: number;
   readonly manifestSizeBytes: number;
   readonly contentSizeBytes: number;
@@ -17,13 +17,13 @@ export interface SessionGeometry {
   readonly blockCount: number;
 }
 
-/** Smallest and largest segment of a session: the headers must pay, a datagram must hold it. */
+/** The smallest and largest segment: headers must not dominate, and a datagram must hold it. */
 export const sessionMssLimits = { minBytes: 64, maxBytes: 65_000 } as const;
 
-/** Of each block a digest is kept: this bounds the memory, at a terabyte by default. */
+/** The most blocks. A digest is kept for each, so this bounds memory; it allows a terabyte by default. */
 const maxBlockCount = 2 ** 24;
 
-/** @returns undefined where there cannot be such a session: a peer may have made it up */
+/** @returns undefined if the numbers are invalid; they may come from a peer */
 export function createSessionGeometry(
   manifestSizeBytes: number,
   contentSizeBytes: number,
@@ -57,13 +57,13 @@ export function isManifestBlock(geometry: SessionGeometry, block: number): boole
   return block < geometry.manifestBlockCount;
 }
 
-/** Where a block lies: in the manifest, or in the content. */
+/** The offset of a block within the manifest or the content. */
 export function offsetOfBlock(geometry: SessionGeometry, block: number): number {
   const first = isManifestBlock(geometry, block) ? 0 : geometry.manifestBlockCount;
   return (block - first) * geometry.blockSizeBytes;
 }
 
-/** What a block holds before it is sealed. */
+/** The size of a block before sealing. */
 export function sizeOfBlock(geometry: SessionGeometry, block: number): number {
   assert(block < geometry.blockCount, 'a block of this session');
   const { manifestSizeBytes, contentSizeBytes, blockSizeBytes } = geometry;
@@ -75,7 +75,7 @@ export function segmentCountOfBlock(geometry: SessionGeometry, block: number): n
   return Math.ceil((sizeOfBlock(geometry, block) + tagSizeBytes) / geometry.mssBytes);
 }
 
-/** What a segment holds of the sealed block. */
+/** The size of a segment of the sealed block. */
 export function sizeOfSegment(geometry: SessionGeometry, block: number, segment: number): number {
   const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
   return Math.min(geometry.mssBytes, sealedBytes - segment * geometry.mssBytes);

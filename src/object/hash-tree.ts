@@ -1,6 +1,6 @@
 /**
- * How digests of blocks are joined to the one digest that names an object: as in RFC 6962, section 2.1, so
- * leaves and nodes cannot be taken for each other. The tree itself is digest-tree.ts.
+ * Hashes of leaves and nodes, as in RFC 6962, section 2.1, so that neither can be mistaken for the other. The tree
+ * itself is digest-tree.ts.
  */
 import type { Hash } from '../base/hash.js';
 

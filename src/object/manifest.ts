@@ -1,6 +1,6 @@
 /**
- * What an object consists of: the names, kinds and sizes of its entries. The content of its files
- * follows in the manifest's order, one behind the other, as one run of bytes.
+ * The manifest of an object: names, kinds and sizes of its entries. The content is the concatenation of its files in
+ * the manifest's order.
  */
 
 import { escapeControls } from '../base/control-characters.js';
@@ -18,7 +18,7 @@ export interface FileEntry {
   readonly name: string;
   /** Permission bits, 0..0o777. */
   readonly mode: number;
-  /** Time of the last change, in milliseconds since 1970, with a fraction. */
+  /** Modification time, in milliseconds since 1970, with a fraction. */
   readonly modifiedMs: number;
   readonly sizeBytes: number;
 }
@@ -43,7 +43,7 @@ export type Entry = FileEntry | FolderEntry | LinkEntry;
 
 /** What an object consists of: its entries, in their order, and their total size in bytes. */
 export interface Manifest {
-  /** In the order of `compareNames`: a folder comes just before what is in it, and no name comes twice. */
+  /** In the order of `compareNames`: a folder comes just before its contents, and names are unique. */
   readonly entries: readonly Entry[];
   /** Sum of the files' sizes. */
   readonly contentSizeBytes: number;
@@ -55,15 +55,15 @@ export type ManifestFault =
   | 'not-a-manifest'
   | 'too-many-entries'
   | 'not-in-order'
-  /** A name comes twice, or lies in something that is no folder. */
+  /** A name is repeated or lies in an entry that is not a folder. */
   | 'name-conflict'
-  /** A link's target is absolute, or leads out of the object. */
+  /** A link's target is absolute or leads out of the object. */
   | 'link-leaves';
 
 /** Why a manifest was refused, and at which name. */
 export interface RefusedManifest {
   readonly fault: ManifestFault;
-  /** The entry that is at fault, as printable text. */
+  /** The faulty entry, as printable text. */
   readonly name: string;
 }
 
@@ -72,7 +72,7 @@ export const manifestLimits = {
   sizeBytes: 64 * 1024 * 1024,
 } as const;
 
-/** How much one step of encoding or decoding takes at most: whichever of the two is reached first. */
+/** The most entries and bytes that one step of encoding or decoding handles. */
 export const manifestStep = { entryCount: 1000, sizeBytes: 64 * 1024 } as const;
 
 const entryKinds = ['file', 'folder', 'link'] as const;
@@ -89,7 +89,7 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   return finishSteps(encodeInSteps(manifest));
 }
 
-/** As `encodeManifest`, with at most `manifestStep` in each step. */
+/** Like `encodeManifest`, in steps of at most `manifestStep`. */
 export function* encodeInSteps({ entries }: Manifest): Steps<Uint8Array> {
   const parts: Uint8Array[] = [];
   let writer = new ByteWriter().varint(entries.length);
@@ -128,16 +128,16 @@ function* joinInSteps(parts: readonly Uint8Array[]): Steps<Uint8Array> {
   return joined;
 }
 
-/** Copied in one step: some megabytes. */
+/** Bytes copied in one step: some megabytes. */
 const partsPerStep = 64;
 
-/** Checks all that a receiver must know before it touches its disk. */
+/** Checks everything that a receiver must know before it touches its disk. */
 export function decodeManifest(bytes: Uint8Array, platform: Platform): Manifest | RefusedManifest {
   return finishSteps(decodeInSteps(bytes, platform));
 }
 
 /**
- * As `decodeManifest`, with at most `manifestStep` in each step.
+ * Like `decodeManifest`, in steps of at most `manifestStep`.
  * @param bytes must not change meanwhile
  */
 export function* decodeInSteps(
@@ -171,7 +171,7 @@ export function* decodeInSteps(
   return { entries, contentSizeBytes };
 }
 
-/** @returns how many entries a manifest says that it has, which it need not have */
+/** @returns the number of entries that a manifest claims, which is not verified */
 export function readEntryCount(bytes: Uint8Array): number {
   return new ByteReader(bytes).varint();
 }
@@ -214,8 +214,8 @@ function readEntry(reader: ByteReader, kind: Entry['kind'], name: string): Entry
 }
 
 /**
- * Whether a link leads to something within the object. `..` may stand in front only: behind a name that
- * is a link itself, it would lead to the parent of what that one names.
+ * Whether a link's target lies within the object. `..` may only come first: after a name that is itself a link, it
+ * would lead to the parent of that link's target.
  */
 export function isInside({ name, target }: LinkEntry, platform: Platform): boolean {
   if (target === '' || target.includes('\0') || target.startsWith('/')) return false;
@@ -225,13 +225,13 @@ export function isInside({ name, target }: LinkEntry, platform: Platform): boole
   const upCount = firstName === -1 ? parts.length : firstName;
   const depth = name.split('/').length - 1;
   const named = parts.slice(upCount);
-  // There `.. ` and `...` may be taken for `..`; and what no entry can be called leads to none.
+  // Windows may read `.. ` and `...` as `..`. A name that no entry can have is also refused.
   const isSound = (part: string) => checkEntryName(part, platform) === undefined;
   if (platform === 'windows' && !named.every(isSound)) return false;
   return upCount <= depth && !named.includes('..');
 }
 
-/** For people: what is no UTF-8 shows as such. */
+/** Text for users; invalid UTF-8 is shown as such. */
 function printable(bytes: Uint8Array): string {
   const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
   return escapeControls(decoder.decode(bytes.subarray(0, 256)));

@@ -1,6 +1,6 @@
 /**
- * Finds the blocks that two sides hold differently: nodes of the other side's tree are asked for level by
- * level, below those that differ only. Where very many differ, whole subtrees are given up at once.
+ * Finds the blocks that differ between two sides. It requests nodes of the other side's tree level by level, only
+ * below nodes that differ. If very many differ, whole subtrees count as different.
  */
 import { isEqualBytes } from '../wire/byte-codec.js';
 import type { Nodes, NodesRequest } from '../wire/messages.js';
@@ -8,24 +8,24 @@ import { maxNodesPerMessage } from '../wire/messages.js';
 import { digestSizeBytes } from '../wire/sizes.js';
 import type { DigestTree } from './digest-tree.js';
 
-/** Levels that one request goes down: what one message holds. */
+/** Levels that one request descends: as many as one message can hold. */
 const stepHeight = Math.log2(maxNodesPerMessage);
 
-/** Requests that wait; beyond it, differing nodes are not looked into. */
+/** The most queued requests; beyond that, differing nodes are not searched. */
 const maxRequests = 256;
 
-/** Requests under way at once. */
+/** The most requests in flight. */
 const concurrentRequests = 8;
 
 export class TreeSearch {
-  /** Blocks, counted within the content, that differ. */
+  /** Blocks that differ, numbered within the content. */
   readonly differing: number[] = [];
   private readonly requests: NodesRequest[] = [];
-  /** Digests are taken over first; then all is compared. */
+  /** Digests of `learnt` blocks are copied first; then everything is compared. */
   private isLearning: boolean;
 
   /**
-   * @param learnt blocks whose digests are taken over from the other side, as runs; others are compared
+   * @param learnt ranges of blocks whose digests are copied from the other side; the others are compared
    */
   constructor(
     private readonly tree: DigestTree,
@@ -44,12 +44,12 @@ export class TreeSearch {
     return this.requests.length === 0;
   }
 
-  /** What to ask for now, or again. */
+  /** The requests to send or repeat now. */
   pending(): readonly NodesRequest[] {
     return this.requests.slice(0, concurrentRequests);
   }
 
-  /** @returns whether this was asked for */
+  /** @returns whether this was requested */
   handle({ height, firstNode, digests }: Nodes): boolean {
     const place = this.requests.findIndex(
       (request) => request.height === height && request.firstNode === firstNode,

@@ -1,4 +1,4 @@
-/** Whether what a receiver holds is the sender's object, by their trees of digests; if not, which blocks differ. */
+/** Verifies a receiver's object against the sender's digest tree and finds the blocks that differ. */
 import type { Range } from '../base/range-set.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
 import type { Nodes, NodesRequest } from '../wire/messages.js';
@@ -7,14 +7,14 @@ import { TreeSearch } from './tree-search.js';
 
 export type Verdict =
   | { readonly kind: 'same' }
-  /** The sender's nodes are asked for: `requests` says which. */
+  /** Nodes of the sender's tree are needed; see `requests`. */
   | { readonly kind: 'searching' }
-  /** These blocks, counted within the content: they are to come again. */
+  /** These blocks, numbered within the content, must be received again. */
   | { readonly kind: 'differs'; readonly blocks: readonly number[] }
-  /** However often blocks were repaired. */
+  /** The digests still differ after the most repairs. */
   | { readonly kind: 'hopeless' };
 
-/** Blocks that opened but were not the object's, again and again: the sender is at fault. */
+/** The most repairs: if authentic blocks are wrong again and again, the sender is at fault. */
 const maxSearches = 8;
 
 export class Verification {
@@ -22,26 +22,26 @@ export class Verification {
   private search: TreeSearch | undefined;
   private searches = 0;
 
-  /** @param kept blocks that were not read, as runs: their digests are the sender's */
+  /** @param kept ranges of blocks that were not read: the sender's digests are used for them */
   constructor(
     readonly tree: DigestTree,
     private readonly kept: readonly Range[],
   ) {}
 
-  /** Begins, once all blocks are here. @param root the digest of the sender's tree */
+  /** Begins verification; all blocks must be present. @param root the root of the sender's tree */
   check(root: Uint8Array): Verdict {
     this.root = root;
     return this.compare(root);
   }
 
-  /** @returns undefined where these nodes were not asked for */
+  /** @returns undefined if these nodes were not requested */
   handle(nodes: Nodes): Verdict | undefined {
     const { search, root } = this;
     if (search === undefined || root === undefined || !search.handle(nodes)) return undefined;
     return this.advance(search, root);
   }
 
-  /** What to ask the sender for, now or again. */
+  /** The requests to send or repeat now. */
   get requests(): readonly NodesRequest[] {
     return this.search?.pending() ?? [];
   }

@@ -1,27 +1,26 @@
 /**
- * Who is served when more ask than there is time for. Requests wait in a queue of fixed size and draw lots: a
- * request's chance grows with the bytes that it took to send, and shrinks with what its network was given
- * lately. So a flood buys a share of the service in proportion to its bandwidth and never all of it, and
- * no timing helps it.
+ * Decides which requests are served under overload. Requests wait in a queue of fixed size and draw lots. A
+ * request's chance grows with its size in bytes and shrinks with the service that its network received recently.
+ * A flood therefore gets service in proportion to its bandwidth and never all of it, and timing does not help.
  */
 import type { TimeMs } from '../base/machine.js';
 import type { Random } from '../base/random.js';
 
 export interface AdmissionLimits {
-  /** Units of work in the long run. */
+  /** Average rate of work units. */
   readonly perSec: number;
-  /** Units of work in one go, after a quiet time. */
+  /** Burst of work units after a quiet time. */
   readonly burst: number;
-  /** Requests that wait. */
+  /** The most requests in the queue. */
   readonly waiting: number;
-  /** A request that waited this long is dropped: its sender has repeated it by then. */
+  /** A request that has waited this long is dropped: its sender has repeated it by then. */
   readonly waitMs: number;
 }
 
-/** Requests that wait are served together, this far apart: to wake up for each one costs more than it does. */
+/** Waiting requests are served in groups at this interval, because a wakeup costs more than a request. */
 const serveEveryMs = 10;
 
-/** A timeout that is met to the moment must not come too early by a rounded digit. */
+/** Tolerance, so that rounding does not make an exact timeout come too early. */
 const roundingUnits = 1e-6;
 
 interface Entry<Request> {
@@ -50,10 +49,10 @@ export class Admission<Request> {
   }
 
   /**
-   * Draws a lot for a request, before anything is made of it: in a flood, most requests end here.
-   * @param sizeBytes of the datagram that asks
-   * @param held what the network that asks was given lately
-   * @returns its rank, the lower the better; undefined where there is no room for it
+   * Draws a lot for a request before any work is done for it: in a flood, most requests end here.
+   * @param sizeBytes the size of the request's datagram
+   * @param held the service that its network received recently
+   * @returns its rank, lower is better; undefined if there is no room for it
    */
   draw(sizeBytes: number, held: number): number | undefined {
     const rank = (-Math.log(1 - this.random()) * (1 + held)) / sizeBytes;
@@ -62,9 +61,9 @@ export class Admission<Request> {
   }
 
   /**
-   * Puts a request in the queue. One that is there already, by its key, keeps the better of both lots.
-   * @param rank as drawn for it just now
-   * @returns the request that has no room any more; undefined where none gave way
+   * Puts a request in the queue. A request with the same key that is queued already keeps the better rank.
+   * @param rank the rank drawn for it
+   * @returns the request that was displaced, if any
    */
   add(nowMs: TimeMs, key: string, request: Request, rank: number): Request | undefined {
     const known = this.entries.get(key);
@@ -77,7 +76,7 @@ export class Admission<Request> {
     return dropped?.request;
   }
 
-  /** @returns the request to serve now, which is no longer in the queue */
+  /** Removes and returns the request to serve now. */
   next(nowMs: TimeMs): Request | undefined {
     this.fill(nowMs);
     if (this.units < 1 - roundingUnits) return undefined;
@@ -96,7 +95,7 @@ export class Admission<Request> {
     this.units -= units;
   }
 
-  /** When the next request can be served; Infinity where none waits. */
+  /** When the next request can be served; Infinity if the queue is empty. */
   pollTimeout(): TimeMs {
     if (this.entries.size === 0) return Infinity;
     const missingMs = (Math.max(0, 1 - this.units) * 1000) / this.limits.perSec;

@@ -1,7 +1,7 @@
 /**
- * Sealing of data: one authenticated encryption for a whole block, under the group key that each
- * receiver was given on its own channel. A block may be read anew for a later pass, and its file may have
- * changed: the generation is a part of the nonce, so that no nonce meets two plaintexts.
+ * Seals data: authenticated encryption of a whole block with the group key, which each receiver got on its own
+ * channel. A block may be read again for a later pass after its file has changed. The generation is part of the
+ * nonce, so that no nonce encrypts two plaintexts.
  */
 import { isEqualBytes } from '../wire/byte-codec.js';
 import { nonceSizeBytes, tagSizeBytes } from '../wire/sizes.js';
@@ -30,7 +30,7 @@ export class BlockSeal {
     return this.crypto.open(this.dataKey, this.nonceOf(block, generation), sealed, nothing);
   }
 
-  /** The tag of one datagram: header and body. */
+  /** The tag of one datagram, over its header and body. */
   tag(header: Uint8Array, body: Uint8Array): Uint8Array {
     return this.crypto.mac(this.tagKey, header, body).subarray(0, tagSizeBytes);
   }

@@ -1,6 +1,6 @@
 /**
- * Cookies: what a caller must have read at its address before anything is kept for it (the idea of RFC
- * 6347, 4.2.1). Nothing is stored: a cookie is a keyed digest of address, call and time.
+ * Stateless cookies. A sender must return a cookie, and so prove its address, before the receiver keeps any state
+ * for it (as in RFC 6347, 4.2.1). A cookie is a keyed digest of address, handshake and time.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';

@@ -1,15 +1,15 @@
 /**
- * What the session dialect asks of cryptography. The core brings none: the Node shell gives it a Noise
- * library and node:crypto, the simulator a cheap stand-in.
+ * The cryptography that sessions need. The core contains none: the Node shell provides a Noise library and
+ * node:crypto, and the simulator a cheap substitute.
  */
 import type { Hash } from '../base/hash.js';
 import type { Steps } from '../base/steps.js';
 
-/** One side of a handshake of the pattern XX (Noise Protocol Framework, rev. 34, 7.5). */
+/** One side of a Noise XX handshake (Noise Protocol Framework, rev. 34, 7.5). */
 export interface Handshake {
   /** The next message to send. */
   write(): Uint8Array;
-  /** Takes the other side's next message; false where it is none, and the handshake is over. */
+  /** Reads the other side's next message; false if it is invalid, which ends the handshake. */
   read(message: Uint8Array): boolean;
   /** The other side's static key, once it has been read. */
   readonly remoteKey: Uint8Array | undefined;
@@ -17,11 +17,11 @@ export interface Handshake {
   readonly keys: { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined;
 }
 
-/** A digest of bytes that come in pieces. */
+/** An incremental digest. */
 export interface HashInProgress {
   /** Adds bytes to the digest. */
   update(bytes: Uint8Array): void;
-  /** Once, at the end. */
+  /** Call once, at the end. */
   digest(): Uint8Array;
 }
 
@@ -31,25 +31,25 @@ export interface SessionCrypto {
   random(sizeBytes: number): Uint8Array;
   /** SHA-256. */
   readonly hash: Hash;
-  /** SHA-256 of what is too much for one call. */
+  /** SHA-256 of more than one call should hash. */
   startHash(): HashInProgress;
   /** HMAC-SHA-256. */
   mac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array;
-  /** AES-256-GCM: the ciphertext, then the tag. A nonce must never meet two plaintexts. */
+  /** AES-256-GCM: the ciphertext, then the tag. A nonce must never encrypt two plaintexts. */
   seal(
     key: Uint8Array,
     nonce: Uint8Array,
     plaintext: Uint8Array,
     associated: Uint8Array,
   ): Uint8Array;
-  /** @returns the plaintext, or undefined where key, nonce, bytes and tag do not belong together */
+  /** @returns the plaintext, or undefined if authentication fails */
   open(
     key: Uint8Array,
     nonce: Uint8Array,
     sealed: Uint8Array,
     associated: Uint8Array,
   ): Uint8Array | undefined;
-  /** Processor time of a responder for one whole handshake. */
+  /** Processor time that a responder needs for one handshake. */
   readonly handshakeCostMs: number;
   /**
    * Begins one side of a handshake.
@@ -58,7 +58,7 @@ export interface SessionCrypto {
   startHandshake(role: 'initiator' | 'responder', prologue: Uint8Array): Handshake;
 }
 
-/** Hashed in one step: a few milliseconds. */
+/** Bytes hashed in one step: a few milliseconds. */
 const hashStepBytes = 1024 * 1024;
 
 /**

@@ -1,10 +1,10 @@
 /**
- * The sender's side of opening a session with one receiver (SESSIONS 3): hello, cookie, handshake. The
- * last thing sent is repeated until it is answered; nothing here depends on what the other side keeps.
+ * The sender's side of the handshake with one receiver (SESSIONS 3): hello, cookie, then a Noise handshake. Each
+ * packet is repeated until it is answered; nothing here depends on state at the receiver.
  *
- * A hello is as large as the largest datagram of data: who answers it has shown that its path carries
- * those (SESSIONS 3.11). Repeated hellos go out in pairs with a small one, so that a path that swallows
- * large datagrams can be told from a receiver that is not there.
+ * A hello is as large as the largest data datagram, so an answer shows that the path carries that size
+ * (SESSIONS 3.11). Repeated hellos are sent in pairs with a small one, which distinguishes an exceeded path MTU
+ * from an absent receiver.
  */
 import { assert } from '../base/assert.js';
 import { readUint32 } from '../base/network-order.js';
@@ -13,36 +13,36 @@ import { encodeChannelPacket, protocolVersion, sessionHeaderSizeBytes } from '..
 import type { Handshake, SessionCrypto } from './crypto.js';
 import { SecureChannel } from './secure-channel.js';
 
-/** The least that a hello has, so that no answer to it is longer. */
+/** The least size of a hello, so that no answer is longer. */
 export const helloSizeBytes = 64;
 
 /**
- * Small hellos that were answered, each after a large one that was not: from the first number on, the path
- * is taken to be narrow. By loss alone, 30 % of it each way, that happens once in 450 openings; a wrong
- * guess costs little where the session has not begun. From the second number on it is certain.
+ * Numbers of answered small hellos, each after an unanswered large one, from which an exceeded path MTU is
+ * suspected or certain. With 30 % loss each way, a false suspicion occurs once in 450 handshakes; it costs little
+ * before the session has begun.
  */
 export const narrowPathAnswers = { suspected: 5, certain: 20 } as const;
 export const cookieSizeBytes = 32;
 
-/** Copies of an open, or of a proof, that go at once. */
+/** The most copies of an open or a proof sent at once. */
 export const maxOpenCopies = 8;
 
-/** What both sides mix into their handshake: version, session, the sender's number for the receiver. */
+/** The handshake prologue: version, session, and the sender's number for the receiver. */
 export function handshakePrologue(session: number, receiver: number): Uint8Array {
   return new TextEncoder().encode(`p2mp ${protocolVersion} ${session} ${receiver}`);
 }
 
 export type HandshakeStage =
-  /** A cookie is awaited. */
+  /** Waiting for a cookie. */
   | 'hello'
-  /** The receiver's part of the handshake is awaited. */
+  /** Waiting for the receiver's handshake message. */
   | 'open'
-  /** The receiver has shown its key; somebody must say whether it is trusted. */
+  /** The receiver has shown its key; waiting for key approval. */
   | 'trust'
   /** The handshake is complete on this side. */
   | 'proof';
 
-/** What an answer leads to: the next stage; or what is wrong; or nothing, as it came before. */
+/** The effect of an answer: the next stage, a fault, or none because it is a repetition. */
 export type HandshakeOutcome =
   | 'advanced'
   /** A small hello was answered: the receiver is there. */
@@ -54,20 +54,20 @@ export type HandshakeOutcome =
 export class OutgoingHandshake {
   stage: HandshakeStage = 'hello';
   channel: SecureChannel | undefined;
-  /** The datagram to repeat; undefined while the key's trust is awaited. */
+  /** The datagram to repeat; undefined while waiting for key approval. */
   datagram: Uint8Array | undefined;
-  /** Small hellos that were answered, while no large one was. */
+  /** Small hellos that were answered while no large one was. */
   smallAnswers = 0;
   private readonly nonce: number;
-  /** That of small hellos: an answer tells which it answers. */
+  /** The nonce of small hellos, which identifies their answers. */
   private readonly smallNonce: number;
   private readonly smallHello: Uint8Array;
   private hellosSent = 0;
-  /** Of the open, when it is sent next. */
+  /** How many copies of the open to send next. */
   private openCopies = 1;
   private readonly noise: Handshake;
 
-  /** @param fullSizeBytes of the largest datagram that will go to this receiver */
+  /** @param fullSizeBytes the size of the largest datagram for this receiver */
   constructor(
     crypto: SessionCrypto,
     private readonly session: number,
@@ -89,15 +89,15 @@ export class OutgoingHandshake {
     return this.noise.remoteKey;
   }
 
-  /** Whether it is about to show if the path swallows large datagrams. */
+  /** Whether the handshake is about to find out if the path MTU is exceeded. */
   get isBeingProbed(): boolean {
     const { stage, smallAnswers } = this;
     return stage === 'hello' && smallAnswers > 0 && smallAnswers < narrowPathAnswers.suspected;
   }
 
   /**
-   * What to send now: the first hello goes alone, the others with a small one. Each time an open is not
-   * answered, twice as many copies of it go: a receiver that is flooded draws lots among all that come.
+   * The datagrams to send now. The first hello is sent alone, later ones with a small one. Each repetition of an open
+   * doubles its copies, because a flooded receiver draws lots among all requests.
    */
   nextDatagrams(): readonly Uint8Array[] {
     if (this.datagram === undefined) return [];
@@ -112,7 +112,7 @@ export class OutgoingHandshake {
   }
 
   handle(packet: ChannelPacket): HandshakeOutcome {
-    // Whoever does not know the number has not read the hello: only the receiver can say anything.
+    // An answer without the nonce comes from someone who has not seen the hello.
     const isSmall = packet.counter === this.smallNonce && this.hellosSent > 1;
     if (packet.counter !== this.nonce && !isSmall) return 'late';
     if (packet.version !== protocolVersion) return 'other-version';
@@ -120,7 +120,7 @@ export class OutgoingHandshake {
     if (packet.kind === 'cookie' && this.stage === 'hello') {
       if (packet.body.length !== cookieSizeBytes) return 'bad-handshake';
       const first = this.noise.write();
-      // As large as the hello: under a flood, a receiver goes by the bytes that were spent (SESSIONS 3.14).
+      // As large as the hello: a flooded receiver prefers large requests (SESSIONS 3.14).
       const sizeBytes = Math.max(this.fullSizeBytes - sessionHeaderSizeBytes, 0);
       const body = new Uint8Array(Math.max(cookieSizeBytes + first.length, sizeBytes));
       body.set(packet.body);
@@ -139,14 +139,14 @@ export class OutgoingHandshake {
   }
 
   private handleSmall({ kind }: ChannelPacket): 'small-only' | 'late' {
-    // One that comes twice counts once.
+    // A duplicate counts once.
     const isNew = this.smallAnswers < this.hellosSent - 1;
     if (kind !== 'cookie' || this.stage !== 'hello' || !isNew) return 'late';
     this.smallAnswers++;
     return 'small-only';
   }
 
-  /** The receiver's key is trusted: proves this side's own, and opens the channel. */
+  /** The receiver's key is trusted: sends this side's proof and opens the channel. */
   prove(): void {
     assert(this.stage === 'trust', 'trust is asked for once');
     this.datagram = this.encode('proof', this.noise.write());

@@ -1,6 +1,6 @@
 /**
- * Openings of sessions at a receiver, up to the proof of who the sender is: answered without keeping anything
- * until an address is proven, and bounded from then on in number, in memory and in time (SESSIONS 3).
+ * Handshakes at a receiver, up to the proof of the sender's identity. The receiver keeps no state until the sender's
+ * address is proven; from then on, number, memory and time are bounded (SESSIONS 3).
  */
 import type { Address } from '../base/address.js';
 import { formatAddress, networkOf } from '../base/address.js';
@@ -23,15 +23,15 @@ export interface IncomingHandshakesOwner {
   countFault(kind: FaultKind, from: Address, bytes: Uint8Array): void;
 }
 
-/** A sender that has shown its key. */
+/** A sender that has proven its key. */
 export interface Proven {
   readonly channel: SecureChannel;
   readonly senderKey: Uint8Array;
-  /** Undefined where a reply was repeated: which one the proof answers cannot be told (Karn's rule). */
+  /** Undefined if the reply was repeated, since the proof may answer either copy (Karn's rule). */
   readonly rttMs: number | undefined;
 }
 
-/** A datagram of an opening that waits to be answered. */
+/** A queued handshake datagram. */
 interface Request {
   readonly key: string;
   readonly from: Address;
@@ -39,31 +39,31 @@ interface Request {
   readonly bytes: Uint8Array;
 }
 
-/** A handshake that was begun. It keeps its place until its time is over, whatever becomes of it. */
+/** A handshake that has begun. It keeps its slot until it expires, whatever its result. */
 interface Slot {
-  /** Who began it. */
+  /** The network of the sender. */
   readonly network: string;
   readonly reply: Uint8Array;
   readonly startedAtMs: TimeMs;
-  /** Until a proof was read, good or bad. */
+  /** Undefined once a proof was read, valid or not. */
   handshake: Handshake | undefined;
   isRepeated: boolean;
-  /** When its reply or refusal was sent last. */
+  /** When its reply or refusal was last sent. */
   answeredAtMs: TimeMs;
-  /** The answer to its proof, where that is a refusal. */
+  /** The refusal that answers its proof, if any. */
   refusal?: Uint8Array;
 }
 
-/** What comes after the padding's beginning is not looked at. */
+/** Bytes of a request that are parsed; the rest is padding. */
 const openBodySizeBytes = cookieSizeBytes + keySizeBytes;
 
-/** Of the lots that are drawn at once, four for each. */
+/** Random bytes drawn at once, four for each lot. */
 const lotsSizeBytes = 1024;
 
-/** Handshakes whose time is over are forgotten together: to wake up for each one costs more than it does. */
+/** Expired handshakes are removed in groups, because a wakeup for each costs more than it frees. */
 const forgetGrainMs = 100;
 
-/** To look at a bad cookie, as a part of a handshake's work. */
+/** The cost of checking a bad cookie, as a share of a handshake. */
 const badCookieUnits = 0.1;
 
 export class IncomingHandshakes {
@@ -91,17 +91,17 @@ export class IncomingHandshakes {
     this.opens = new Admission({ waiting, waitMs, perSec, burst: handshakeBurst }, random);
   }
 
-  /** Those that were begun, and whose time is not over. */
+  /** Handshakes that have begun and not expired. */
   get count(): number {
     return this.slots.size;
   }
 
-  /** Datagrams that wait for an answer. */
+  /** Queued datagrams. */
   get waitingCount(): number {
     return this.hellos.waitingCount + this.opens.waitingCount;
   }
 
-  /** Answers without keeping anything, and not at greater length than it was asked. */
+  /** Answers a hello without keeping state, and with no more bytes than it received. */
   handleHello(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array): void {
     if (bytes.length < helloSizeBytes) {
       this.owner.countFault('bad-handshake', from, bytes);
@@ -125,8 +125,8 @@ export class IncomingHandshakes {
   }
 
   /**
-   * Of each handshake one proof is read. `refuse` is to follow where its sender is not let in.
-   * @returns undefined where nothing new is proven
+   * Reads one proof per handshake. Call `refuse` if its sender is not admitted.
+   * @returns undefined if the proof is invalid or repeated
    */
   handleProof(
     nowMs: TimeMs,
@@ -153,7 +153,7 @@ export class IncomingHandshakes {
     };
   }
 
-  /** Whoever was proven is not let in, and told so as often as it asks. */
+  /** Refuses a proven sender; the refusal is repeated each time it asks. */
   refuse(nowMs: TimeMs, packet: ChannelPacket, from: Address, refusal: Uint8Array): void {
     const slot = this.slots.get(keyOf(from, packet));
     if (slot !== undefined) {
@@ -182,7 +182,7 @@ export class IncomingHandshakes {
   }
 
   private get opensDueAtMs(): TimeMs {
-    // Without a free place, the end of the oldest handshake is what they wait for.
+    // Without a free slot, they wait for the oldest handshake to expire.
     return this.hasRoom ? this.opens.pollTimeout() : Infinity;
   }
 
@@ -204,7 +204,7 @@ export class IncomingHandshakes {
       return;
     }
     const key = keyOf(from, packet);
-    // The memory that it came in is used again; of padding nothing is kept.
+    // Copied, because the receive buffer is reused. Padding is not kept.
     const copy = bytes.slice(0, sessionHeaderSizeBytes + openBodySizeBytes);
     const body = copy.subarray(sessionHeaderSizeBytes);
     const request = { key, from, bytes: copy, packet: { ...packet, header: copy, body } };
@@ -231,7 +231,7 @@ export class IncomingHandshakes {
     }
   }
 
-  /** Begins a handshake. @returns how much work that was, in handshakes */
+  /** Begins a handshake. @returns the work done, in handshakes */
   private begin(nowMs: TimeMs, { key, from, packet, bytes }: Request): number {
     const cookie = packet.body.subarray(0, cookieSizeBytes);
     if (!this.cookies.isGood(nowMs, from, packet, cookie)) {
@@ -254,7 +254,7 @@ export class IncomingHandshakes {
     return 1;
   }
 
-  /** Nobody draws a stream of answers: copies that come together get one. */
+  /** Rate-limits repeated answers: copies that arrive together get one. */
   private answerAgain(nowMs: TimeMs, slot: Slot, to: Address, answer: Uint8Array): void {
     if (nowMs - slot.answeredAtMs < handshakeLimits.repeatMs) return;
     slot.answeredAtMs = nowMs;
@@ -280,7 +280,7 @@ function keyOf(from: Address, { session, receiver, counter }: ChannelPacket): st
   return `${formatAddress(from)} ${session} ${receiver} ${counter}`;
 }
 
-/** Numbers that nobody foresees, drawn many at once: one by one they cost more than a datagram does. */
+/** Unpredictable numbers, drawn in bulk, because drawing one costs more than handling a datagram. */
 function createLots(crypto: SessionCrypto): Random {
   let bytes = new Uint8Array(0);
   let offset = 0;

@@ -1,6 +1,6 @@
 /**
- * The channel between the sender and one receiver: messages sealed with the keys of their handshake,
- * each under its own number, which no message is taken twice by (as in RFC 4303, 3.4.3).
+ * The channel between the sender and one receiver. Messages are sealed with the keys of the handshake. Each has its
+ * own number, and a number is accepted only once (as in RFC 4303, 3.4.3).
  */
 import { assert } from '../base/assert.js';
 import type { ChannelPacket } from '../wire/header.js';
@@ -8,16 +8,16 @@ import { encodeChannelHeader, sessionHeaderSizeBytes } from '../wire/header.js';
 import { nonceSizeBytes, tagSizeBytes } from '../wire/sizes.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
 
-/** Messages may overtake each other by this many. */
+/** The size of the replay window: messages may be reordered by this many. */
 const replayWindow = 32;
 
-/** At a thousand messages a second, this lasts for seven weeks. */
+/** At 1,000 messages per second, this lasts for seven weeks. */
 const maxCounter = 2 ** 32 - 1;
 
 export class SecureChannel {
   private sendCounter = 0;
   private highest = -1;
-  /** Bit i set: number `highest - i` has been taken. */
+  /** Bit i set: number `highest - i` has been accepted. */
   private taken = 0;
 
   constructor(
@@ -27,7 +27,7 @@ export class SecureChannel {
     private readonly keys: NonNullable<Handshake['keys']>,
   ) {}
 
-  /** It has no number left to seal by. Who says nothing more is called again, and has new keys then. */
+  /** Whether its numbers are used up. The side then falls silent, and a new handshake brings new keys. */
   get isSpent(): boolean {
     return this.sendCounter > maxCounter;
   }
@@ -45,7 +45,7 @@ export class SecureChannel {
     return bytes;
   }
 
-  /** @returns the message, or why it is none */
+  /** @returns the message, or the fault */
   open(packet: ChannelPacket): Uint8Array | 'replayed' | 'forged' {
     const { counter, header, body } = packet;
     if (this.isTaken(counter)) return 'replayed';

@@ -1,11 +1,11 @@
 /** Fields of messages, one after another: whole numbers in network byte order, counted bytes and text. */
 import { assert } from '../base/assert.js';
 
-// Making one takes longer than what it does for a name, and keeps no state between calls.
+// Shared, because creating one costs more than decoding a name. It keeps no state between calls.
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Bytes of UTF-8 that a UTF-16 unit takes at most. */
+/** The most UTF-8 bytes per UTF-16 unit. */
 const maxBytesPerUnit = 3;
 
 export class ByteWriter {
@@ -60,7 +60,7 @@ export class ByteWriter {
 
   text(text: string): this {
     const mostBytes = maxBytesPerUnit * text.length;
-    // The number of bytes must not need more than the one byte that is left for it.
+    // The length must fit in the one byte reserved for it.
     if (mostBytes >= 128) return this.counted(encoder.encode(text));
     this.reserve(1 + mostBytes);
     const { written } = encoder.encodeInto(text, this.bytes.subarray(this.length + 1));
@@ -83,8 +83,8 @@ export class ByteWriter {
 }
 
 /**
- * Reads what a stranger wrote: what goes past the end, or is no number, makes `isGood` false for good
- * and gives zeros, so that a caller checks once, behind the last field.
+ * Reads untrusted bytes. Reading past the end or an invalid number sets `isGood` to false permanently and returns
+ * zeros, so callers check once, after the last field.
  */
 export class ByteReader {
   isGood = true;
@@ -135,7 +135,7 @@ export class ByteReader {
     return this.view.getFloat64(this.offset - 8);
   }
 
-  /** A view into what is read, not a copy. */
+  /** A view, not a copy. */
   raw(sizeBytes: number): Uint8Array {
     if (sizeBytes > this.remainingBytes) {
       this.isGood = false;
@@ -150,7 +150,7 @@ export class ByteReader {
     return this.raw(this.varint());
   }
 
-  /** @returns an empty text, and `isGood` false, where it is not UTF-8 */
+  /** @returns an empty text if it is not valid UTF-8; `isGood` is then false */
   text(): string {
     const text = decodeUtf8(this.counted());
     if (text === undefined) this.isGood = false;
@@ -158,7 +158,7 @@ export class ByteReader {
   }
 }
 
-/** @returns undefined where it is not UTF-8, over-long forms and lone surrogates among that */
+/** @returns undefined if it is not valid UTF-8; over-long forms and lone surrogates are invalid */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes);
@@ -176,7 +176,7 @@ export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** One behind the other, in memory of their own. */
+/** Concatenates into new memory. */
 export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let offset = 0;
@@ -188,9 +188,9 @@ export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * Looks at all bytes, so that time tells nothing of the first that differs: who may try often could else
- * find a tag or a cookie byte by byte. Public keys and digests are no secrets, but are compared by this as
- * well, so that nobody has to ask which is which (SECURITY, "Comparisons").
+ * Compares in constant time, so that timing does not reveal the first different byte; otherwise an attacker with
+ * many attempts could find a tag or a cookie byte by byte. Public keys and digests are not secret, but they are
+ * compared by this function too, so that no caller has to decide (SECURITY, "Comparisons").
  */
 export function isEqualBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

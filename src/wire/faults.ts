@@ -1,6 +1,6 @@
 /**
- * What peers and strangers do wrong: counted by kind, never thrown. The first of each kind is also
- * told, so that a person can see what another program does differently.
+ * Protocol faults of peers and strangers. They are counted by kind, never thrown. The first of each kind is also
+ * reported as an event, so that users can see what another program does differently.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
@@ -14,23 +14,23 @@ export type FaultKind =
   | 'bad-checksum'
   /** An ACK at the receiver, or data at the sender. */
   | 'wrong-direction'
-  /** At a receiver, from its own address: forged, or sent in a circle. */
+  /** At a receiver, from its own address: forged or looped back. */
   | 'own-address'
-  /** At a receiver, from an address that has sent ACKs and so is one itself. */
+  /** At a receiver, from an address that has sent ACKs and is therefore a receiver itself. */
   | 'from-receiver'
-  /** From an address that is none of the transfer's. */
+  /** From an address that is not part of the transfer. */
   | 'stranger'
-  /** From a receiver that is known by another address; taken as its own (PROTOCOL 6.6). */
+  /** From a receiver known by another address; accepted as from that receiver (PROTOCOL 6.6). */
   | 'other-address'
-  /** A sender that must wait while another one's transfer goes on. */
+  /** From a sender that must wait for another transfer to end. */
   | 'busy'
-  /** A data packet that belongs to no transfer: its beginning was not seen. */
+  /** A data packet of no known transfer: its beginning was not seen. */
   | 'no-transfer'
   /** Data ahead of the next expected segment. */
   | 'out-of-sequence'
   /** Data that was already received. */
   | 'duplicate'
-  /** In the end marker's place or after the end, something else. */
+  /** Something else in place of the end marker or after the end. */
   | 'after-end'
   /** The checksum fits with an odd last byte in the low half. */
   | 'odd-byte-low'
@@ -46,25 +46,25 @@ export type FaultKind =
   | 'ack-reserved-bits'
   /** An ACK has bytes after its header. */
   | 'ack-trailing-bytes'
-  /** A datagram of a session that is not known here, or no longer. */
+  /** A datagram of an unknown or ended session. */
   | 'no-session'
-  /** A kind of datagram, or of message, that this version does not know. */
+  /** An unknown kind of datagram or message. */
   | 'unknown-kind'
-  /** Another version of the session dialect. */
+  /** Another version of the session protocol. */
   | 'other-version'
-  /** A cookie that is not ours, or too old. */
+  /** A cookie that is forged or expired. */
   | 'bad-cookie'
-  /** A handshake that does not fit; or one more than there is room for. */
+  /** An invalid handshake, or one more than there is room for. */
   | 'bad-handshake'
   | 'no-room'
-  /** A message that its channel's key does not open. */
+  /** A message that cannot be decrypted with its channel's key. */
   | 'forged'
-  /** A message that was taken before. */
+  /** A replayed message. */
   | 'replayed'
   | 'bad-message'
-  /** A block, or a tagged datagram, that the group key does not open. */
+  /** A block or tagged datagram that fails authentication with the group key. */
   | 'forged-data'
-  /** A block that opens, but whose digest is not the object's. */
+  /** An authentic block whose digest is not the object's. */
   | 'bad-block'
   /** A sender whose key is not trusted here. */
   | 'untrusted'
@@ -74,7 +74,7 @@ export type FaultKind =
 /** How often each kind of fault occurred; kinds that did not occur are left out. */
 export type FaultCounts = Readonly<Partial<Record<FaultKind, number>>>;
 
-/** The first fault of its kind, in words. */
+/** The first fault of its kind. */
 export interface FaultEvent {
   readonly type: 'fault';
   readonly kind: FaultKind;
@@ -87,13 +87,13 @@ export class FaultLog {
   private readonly counts = new Map<FaultKind, number>();
   private readonly told = new Set<FaultKind>();
 
-  /** @param describeDatagram one line for people */
+  /** @param describeDatagram describes a datagram in one line */
   constructor(
     private readonly emit: (event: FaultEvent) => void,
     private readonly describeDatagram: (bytes: Uint8Array) => string = describe,
   ) {}
 
-  /** @param count of datagrams that have it, `bytes` the first of them */
+  /** @param count the number of datagrams with this fault; `bytes` is the first of them */
   add(kind: FaultKind, from: Address, bytes: Uint8Array, count = 1): void {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + count);
     if (!this.told.has(kind)) {
@@ -111,7 +111,7 @@ export class FaultLog {
     return Object.fromEntries(this.counts);
   }
 
-  /** The counts so far; counting starts anew, but no kind is told a second time. */
+  /** Returns the counts and resets them. Each kind is still reported only once. */
   takeCounts(): FaultCounts {
     const counts = this.toCounts();
     this.counts.clear();

@@ -1,27 +1,27 @@
 /**
- * The session dialect on the wire (SESSIONS 2): a header of 16 bytes in network byte order, then the
- * body. `decodeSession` never throws: it returns a packet, or the name of what is wrong.
+ * Datagrams of the session protocol (SESSIONS 2): a header of 16 bytes in network byte order, then the body.
+ * `decodeSession` never throws: it returns a packet or the name of the fault.
  */
 import { readUint16, readUint32, writeUint16, writeUint32 } from '../base/network-order.js';
 import { tagSizeBytes } from './sizes.js';
 
-/** In the header, so that both sides know at once when they cannot talk. */
+/** Part of the header, so that both sides detect a version mismatch at once. */
 export const protocolVersion = 1;
 
 export const sessionHeaderSizeBytes = 16;
 
-/** "P2" where the classic dialect has its type, so that one port tells both apart. */
+/** "P2" in place of P2MP-FTP's type field, so that one port can serve both protocols. */
 export const sessionType = 0x5032;
 
-/** Where each field begins, in bytes; what lies from 8 on depends on the kind. */
+/** Offset of each field in bytes. Fields from 8 on depend on the kind. */
 export const sessionField = {
   session: 0,
   kind: 4,
-  /** The version in a hello and a cookie, the generation in data. */
+  /** The version in handshake packets, the generation in data. */
   detail: 5,
   type: 6,
   receiver: 8,
-  /** Of the body: datagrams that came together must be told apart. */
+  /** Size of the body, which separates datagrams that were received together. */
   bodySize: 10,
   counter: 12,
   block: 8,
@@ -31,9 +31,9 @@ export const sessionField = {
 } as const;
 
 export const sessionKind = {
-  /** Sender: are you there? As long as the answer, so that nobody is flooded by answers. */
+  /** Sender: are you there? At least as long as the answer, to rule out amplification. */
   hello: 1,
-  /** Receiver: prove that you read this at your address. */
+  /** Receiver: prove that you receive at your address. */
   cookie: 2,
   /** Sender: the cookie, and the first message of the handshake. */
   open: 3,
@@ -47,24 +47,24 @@ export const sessionKind = {
   data: 7,
   /** The same with a tag of its own. */
   taggedData: 8,
-  /** To the group: who hears this? */
+  /** To the group, to find out which receivers multicast reaches. */
   probe: 9,
 } as const;
 
 /** Flags of data. */
 export const dataFlag = {
-  /** The last datagram of this burst to whoever gets it. */
+  /** The last datagram of this burst. */
   endOfBurst: 1,
 } as const;
 
-/** Opening: hello, cookie, open, reply, proof; and control. */
+/** A handshake packet (hello, cookie, open, reply, proof) or a control message. */
 export interface ChannelPacket {
   readonly kind: 'hello' | 'cookie' | 'open' | 'reply' | 'proof' | 'control';
   readonly session: number;
   readonly version: number;
   /** The sender's number for this receiver. */
   readonly receiver: number;
-  /** A nonce that stays the same during one opening; the message's number in control. */
+  /** A nonce that is constant during one handshake; in control, the message number. */
   readonly counter: number;
   readonly header: Uint8Array;
   readonly body: Uint8Array;
@@ -81,7 +81,7 @@ export interface BlockPacket {
   readonly header: Uint8Array;
   /** A piece of the sealed block. */
   readonly body: Uint8Array;
-  /** Of `tagged-data`; else empty. */
+  /** The tag of `tagged-data`; otherwise empty. */
   readonly tag: Uint8Array;
 }
 
@@ -104,7 +104,7 @@ const channelKinds = {
   [sessionKind.control]: 'control',
 } as const;
 
-/** Whether a datagram is of this dialect, going by its type field alone. */
+/** Whether a datagram belongs to the session protocol, judged by its type field alone. */
 export function isSessionDatagram(bytes: Uint8Array, offset = 0): boolean {
   return (
     bytes.length >= offset + 8 &&
@@ -113,7 +113,7 @@ export function isSessionDatagram(bytes: Uint8Array, offset = 0): boolean {
   );
 }
 
-/** Whether it is data, with a tag or without. */
+/** Whether it is data, tagged or not. */
 export function isBlockDatagram(bytes: Uint8Array, offset: number): boolean {
   if (bytes.length <= offset + sessionHeaderSizeBytes) return false;
   const kind = bytes[offset + sessionField.kind];
@@ -122,8 +122,8 @@ export function isBlockDatagram(bytes: Uint8Array, offset: number): boolean {
 }
 
 /**
- * What the first datagram takes of `bytes`, where several may have come together; all of them where that
- * cannot be told. Of data, that depends on the session's geometry.
+ * The size of the first datagram in `bytes`, if several were received together; all of `bytes` if that cannot be
+ * determined. The size of data datagrams depends on the session's geometry instead.
  */
 export function channelDatagramSize(bytes: Uint8Array, offset: number): number {
   const leftBytes = bytes.length - offset;
@@ -174,7 +174,7 @@ export function decodeSession(bytes: Uint8Array): SessionPacket | SessionDecodeF
   };
 }
 
-/** The header of everything that goes between the sender and one receiver. */
+/** The header of all packets between the sender and one receiver. */
 export function encodeChannelHeader(
   kind: ChannelPacket['kind'],
   session: number,
@@ -232,7 +232,7 @@ export function encodeProbeHeader(session: number): Uint8Array {
   return bytes;
 }
 
-/** One line for people. */
+/** Describes a datagram in one line. */
 export function describeSession(bytes: Uint8Array): string {
   const packet = decodeSession(bytes);
   if (typeof packet === 'string') return `${packet}: ${bytes.length} bytes`;
@@ -253,7 +253,7 @@ export function describeSession(bytes: Uint8Array): string {
   }
 }
 
-/** How far burst `a` is ahead of burst `b`; below 0 where it is behind. Numbers are 16 bits wide. */
+/** How far burst `a` is ahead of burst `b`; negative if it is older. Numbers are 16 bits wide. */
 export function burstsAhead(a: number, b: number): number {
   return (((a - b) & 0xffff) << 16) >> 16;
 }

@@ -1,4 +1,4 @@
-/** The messages between the sender and one receiver, once their channel stands (SESSIONS 4). */
+/** The messages between the sender and one receiver on their channel (SESSIONS 4). */
 import { escapeControls } from '../base/control-characters.js';
 import { ByteReader, ByteWriter } from './byte-codec.js';
 import type { Report } from './report.js';
@@ -6,46 +6,46 @@ import { readReport, writeReport } from './report.js';
 import { digestSizeBytes, keySizeBytes } from './sizes.js';
 
 /**
- * - `update`: a file of the right size is taken for the right one until a block proves otherwise
- * - `overwrite`: everything is received anew
- * - `keep`: what is there stays as it is
+ * - `update`: compares an existing file of the right size block by block and receives what differs
+ * - `overwrite`: receives everything again
+ * - `keep`: leaves existing files as they are
  */
 export type ExistingFiles = 'update' | 'overwrite' | 'keep';
 const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep'];
 
 export interface Offer {
   readonly kind: 'offer';
-  /** What people call the object. */
+  /** The object's name for users. */
   readonly label: string;
   readonly mssBytes: number;
   readonly segmentsPerBlock: number;
   readonly manifestSizeBytes: number;
   readonly contentSizeBytes: number;
-  /** SHA-256 of the manifest: names the object. */
+  /** SHA-256 of the manifest; it identifies the object. */
   readonly manifestDigest: Uint8Array;
-  /** The manifest itself, where it is small enough; else empty, and it comes as blocks. */
+  /** The manifest, if it is small enough; otherwise empty, and it is sent as blocks. */
   readonly manifest: Uint8Array;
   readonly groupKey: Uint8Array;
-  /** The group to listen to; empty for none. */
+  /** The multicast group to join; empty for none. */
   readonly groupHost: string;
   readonly reportIntervalMs: number;
   readonly existing: ExistingFiles;
 }
 
-/** The receiver takes part; its reports say what it lacks. */
+/** The receiver accepts the offer. */
 export interface Accept {
   readonly kind: 'accept';
-  /** What it calls itself. */
+  /** The receiver's name for itself. */
   readonly name: string;
 }
 
-/** The receiver's last word before or instead of data. */
+/** The receiver refuses the session. */
 export interface Refuse {
   readonly kind: 'refuse';
   readonly reason: string;
-  /** It will pass: what takes this receiver's place may take the object. */
+  /** The receiver is about to restart and may accept the object then. */
   readonly isTemporary: boolean;
-  /** The receiver already takes part in this session under this number: it was called by two addresses. */
+  /** The receiver number under which this receiver already takes part: the sender lists two of its addresses. */
   readonly sameAs?: number;
 }
 
@@ -54,26 +54,26 @@ export interface ReportMessage {
   readonly report: Report;
 }
 
-/** The sender asks for a report: everything up to this burst has been sent. */
+/** The sender requests a report: everything up to this burst has been sent. */
 export interface Poll {
   readonly kind: 'poll';
-  /** Undefined as long as nothing has been sent. */
+  /** Undefined until data has been sent. */
   readonly burst: number | undefined;
-  /** Data bears tags from now on: what was heard without them may be made up. */
+  /** Data carries tags from now on; untagged data may have been forged. */
   readonly hasTags: boolean;
-  /** The receiver is served by unicast alone from now on, and need not listen to the group. */
+  /** The receiver is served by unicast from now on and should leave the group. */
   readonly leavesGroup: boolean;
   /** The least time between reports, for a slow return path; 0 for none. */
   readonly reportGapMs: number;
 }
 
-/** The digest that names the content. */
+/** The root digest of the content. */
 export interface Root {
   readonly kind: 'root';
   readonly digest: Uint8Array;
 }
 
-/** The receiver asks for digests: `count` nodes that cover 2^height blocks each. */
+/** The receiver requests digests of `count` nodes that cover 2^height blocks each. */
 export interface NodesRequest {
   readonly kind: 'nodes-request';
   readonly height: number;
@@ -85,7 +85,7 @@ export interface Nodes {
   readonly kind: 'nodes';
   readonly height: number;
   readonly firstNode: number;
-  /** One behind the other. */
+  /** Concatenated digests. */
   readonly digests: Uint8Array;
 }
 
@@ -97,15 +97,15 @@ export interface Done {
   readonly segmentsReceived: number;
   readonly segmentsLost: number;
   readonly receivedBytes: number;
-  /** Why it is not complete; or what is worth knowing of a success. */
+  /** Why the object is not complete, or a note on a success. */
   readonly reason: string;
 }
 
-/** The sender's last word: the outcome is noted, or it stops. */
+/** The sender's last message: it confirms the outcome or ends the session. */
 export interface Bye {
   readonly kind: 'bye';
   readonly reason: string;
-  /** The object will not be offered again: a part of it is of no use. */
+  /** The object will never be offered again, so a part of it is useless. */
   readonly isFinal: boolean;
 }
 
@@ -134,12 +134,12 @@ const kinds: readonly Message['kind'][] = [
   'bye',
 ];
 
-/** How a refusal is meant. */
+/** Kinds of refusal on the wire. */
 const refusals = { final: 0, temporary: 1, same: 2 } as const;
 
 const pollFlag = { hasBurst: 1, hasTags: 2, leavesGroup: 4 } as const;
 
-/** Digests that fit one message. */
+/** Digests that fit in one message. */
 export const maxNodesPerMessage = 32;
 
 export function encodeMessage(message: Message): Uint8Array {
@@ -201,7 +201,7 @@ export function encodeMessage(message: Message): Uint8Array {
   return writer.finish();
 }
 
-/** A message goes in one datagram, whatever the length of what it tells people; its end says what to do. */
+/** Shortens text so that the message fits in one datagram. The end is kept, because it says what to do. */
 function shortened(text: string): string {
   if (text.length <= maxLineChars) return text;
   return `${text.slice(0, maxLineChars - endChars - 1)}…${text.slice(-endChars)}`;
@@ -210,18 +210,18 @@ function shortened(text: string): string {
 const maxLineChars = 200;
 const endChars = 80;
 
-/** Text that will be shown to people: nothing in it may act on their terminals. */
+/** Text that will be shown to users: control characters are escaped. */
 function readLine(reader: ByteReader): string {
   return escapeControls(reader.text().slice(0, 2 * maxLineChars));
 }
 
-/** @returns undefined where it is no message of this version */
+/** @returns undefined if it is not a message of this version */
 export function decodeMessage(bytes: Uint8Array): Message | undefined {
   const reader = new ByteReader(bytes);
   const kind = kinds[reader.uint8()];
   if (kind === undefined) return undefined;
   const message = readMessage(reader, kind);
-  // What a later version puts behind the known fields is left alone.
+  // Ignores fields that a later version may append.
   return reader.isGood ? message : undefined;
 }
 

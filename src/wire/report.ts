@@ -1,48 +1,48 @@
 /**
- * A receiver's report: what it still lacks, as a state and not as a change, so that a lost report costs
- * nothing but time. What is not listed below `describedBlocks` is complete.
+ * A receiver's report. It lists all gaps rather than changes, so a lost report only costs time. Blocks below
+ * `describedBlocks` that are not listed are complete.
  */
 import { hasBit } from '../base/bit-masks.js';
 import type { ByteReader, ByteWriter } from './byte-codec.js';
 
-/** What a receiver is at. */
+/** What a receiver is doing. */
 export type ReceiverState = 'preparing' | 'receiving' | 'whole' | 'storing';
 const states: readonly ReceiverState[] = ['preparing', 'receiving', 'whole', 'storing'];
 
-/** Consecutive blocks of which nothing is held, or one of which some segments are lacking. */
+/** Consecutive missing blocks, or one block with missing segments. */
 export type Gap =
   | { readonly kind: 'whole'; readonly firstBlock: number; readonly blockCount: number }
   | {
       readonly kind: 'part';
       readonly firstBlock: number;
-      /** Bit i: segment i is lacking; low half and high half. */
+      /** Bit i: segment i is missing; low half and high half. */
       readonly low: number;
       readonly high: number;
     };
 
 export interface Report {
   readonly state: ReceiverState;
-  /** Everything of this burst and of those before it has come, or is lost; undefined before the first. */
+  /** Everything of this burst and earlier ones has arrived or is lost; undefined before the first. */
   readonly cumulativeBurst: number | undefined;
-  /** The highest burst of which anything has come, and for how long it has been here. */
+  /** The highest burst of which anything has arrived, and the time since its last datagram arrived. */
   readonly largestBurst: number | undefined;
   readonly ackDelayMs: number;
-  /** When it left, since the session began there, by its own clock. */
+  /** When the report was sent, since the session began, on the receiver's clock. */
   readonly stampMs: number;
-  /** Whether it hears the group. */
+  /** Whether multicast reaches the receiver. */
   readonly isMulticastReachable: boolean;
-  /** Whether each datagram must bear a tag: a block was forged. */
+  /** Whether each datagram must carry a tag, because a block was forged. */
   readonly wantsTags: boolean;
-  /** How many blocks it can put together at once. */
+  /** How many blocks it can reassemble at once. */
   readonly windowBlocks: number;
-  /** Data that came, duplicates included, and segments that were lost, both since the session began. */
+  /** Data datagrams received, duplicates included, and segments lost, both since the session began. */
   readonly segmentsReceived: number;
   readonly segmentsLost: number;
-  /** What blocks that are not complete hold, listed or not; the manifest's before its end. */
+  /** The size of incomplete blocks, listed or not. */
   readonly missingBytes: number;
-  /** Content that came in this session, each block once for each time that it was completed. */
+  /** Content received in this session; a block counts each time it was completed. */
   readonly receivedBytes: number;
-  /** The list tells of all blocks from `firstBlock` to below this. */
+  /** The list describes the blocks from `firstBlock` up to, not including, this one. */
   readonly firstBlock: number;
   readonly describedBlocks: number;
   readonly gaps: readonly Gap[];
@@ -81,7 +81,7 @@ export function writeReport(writer: ByteWriter, report: Report): void {
   }
 }
 
-/** The most that one entry of the list takes. */
+/** The largest size of one entry. */
 export const maxGapSizeBytes = 14;
 
 export function readReport(reader: ByteReader): Report | undefined {

@@ -1,18 +1,18 @@
-/** How large segments and blocks are, so that datagrams fit their path and blocks one send. */
+/** Sizes of segments and blocks, so that a datagram fits its path and a block fits one system call. */
 
 import { sessionHeaderSizeBytes } from './header.js';
 import { maxSegmentsPerBlock, tagSizeBytes } from './sizes.js';
 
-/** What a datagram of data holds besides its segment, once data bears tags. */
+/** The size of a tagged data datagram without its segment. */
 export const dataFramingBytes = sessionHeaderSizeBytes + tagSizeBytes;
 
 /**
- * What the system takes in one send, by IPv4 or IPv6: a block whose datagrams fit goes out in a single
- * call, tags and all.
+ * The most bytes that the system takes in one call, by IPv4 or IPv6. A block whose datagrams fit, tags included,
+ * is sent by a single call.
  */
 const maxSendBytes = 65_469;
 
-/** As many segments in a block as one send holds. */
+/** The number of segments that one system call can send. */
 export function segmentsPerBlockFor(mssBytes: number): number {
   const count = Math.floor(maxSendBytes / (mssBytes + dataFramingBytes));
   return Math.max(1, Math.min(maxSegmentsPerBlock, count));
