@@ -54,7 +54,7 @@ interface Slot {
   refusal?: Uint8Array;
 }
 
-/** Bytes of a request that are parsed; the rest is padding. */
+/** The part of an open that is parsed; the rest is padding. */
 const openBodySizeBytes = cookieSizeBytes + keySizeBytes;
 
 /** Random bytes drawn at once, four for each lot. */

@@ -49,7 +49,7 @@ export class ManifestReception {
     this.bytes.set(bytes, offsetBytes);
   }
 
-  /** Checks the complete manifest. Call `take` no more until this is done. */
+  /** Checks the complete manifest. Do not call `take` until this is done. */
   *check(
     crypto: SessionCrypto,
     platform: Platform,

@@ -201,7 +201,7 @@ export function encodeMessage(message: Message): Uint8Array {
   return writer.finish();
 }
 
-/** Shortens text so that the message fits in one datagram. The end is kept, because it says what to do. */
+/** Shortens text so that the message fits in one datagram. Keeps the beginning and the end, which says what to do. */
 function shortened(text: string): string {
   if (text.length <= maxLineChars) return text;
   return `${text.slice(0, maxLineChars - endChars - 1)}…${text.slice(-endChars)}`;
