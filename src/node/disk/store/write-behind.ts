@@ -49,7 +49,7 @@ export class WriteBehind {
 
   /**
    * @param writeRun overlapping runs are never given at the same time
-   * @param patienceMs how long a write waits for others; 0 for what comes in the same turn of the event loop
+   * @param gatherTimeoutMs how long a write waits for others; 0 for what comes in the same turn of the event loop
    */
   constructor(
     private readonly writeRun: (run: Run) => Promise<void>,
