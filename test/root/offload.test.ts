@@ -5,7 +5,7 @@ import t from 'tap';
 import { type Cleaner, distFolder, type Exit, Program } from '../support/processes.js';
 import { NetworkLab } from './network-lab.js';
 
-const moduleUrl = (name: string) => pathToFileURL(join(distFolder, 'node', name)).href;
+const moduleUrl = (name: string) => pathToFileURL(join(distFolder, 'node/net', name)).href;
 
 /** What the scripts of all tests begin with. */
 const prelude = `
