@@ -85,7 +85,7 @@ export interface FaultEvent {
 
 export class FaultLog {
   private readonly counts = new Map<FaultKind, number>();
-  private readonly told = new Set<FaultKind>();
+  private readonly reported = new Set<FaultKind>();
 
   /** @param describeDatagram describes a datagram in one line */
   constructor(
@@ -96,8 +96,8 @@ export class FaultLog {
   /** @param count the number of datagrams with this fault; `bytes` is the first of them */
   add(kind: FaultKind, from: Address, bytes: Uint8Array, count = 1): void {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + count);
-    if (!this.told.has(kind)) {
-      this.told.add(kind);
+    if (!this.reported.has(kind)) {
+      this.reported.add(kind);
       this.emit({
         type: 'fault',
         kind,

@@ -121,7 +121,7 @@ t.test('what takes its place is called once a second, and gets the object', (t) 
   t.end();
 });
 
-t.test('patience is counted from when it was first put off', (t) => {
+t.test('the liveness timeout counts from the first deferral', (t) => {
   for (const isGoneAfterMs of [Infinity, 5000]) {
     const old = createReceiver('old');
     old.drain();

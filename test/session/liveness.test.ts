@@ -1,4 +1,4 @@
-/** Who is given up on in a session, and who is not: in virtual time. */
+/** Which receivers of a session fail by the liveness timeout, in virtual time. */
 import t from 'tap';
 import { simulateSession } from '../../src/simulator/session-transfer.js';
 import type {

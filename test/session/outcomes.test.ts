@@ -121,7 +121,7 @@ t.test('a sender that stops tells everybody why, three times', (t) => {
   t.end();
 });
 
-t.test('one that is given up on hears so; the other one completes', (t) => {
+t.test('a receiver that fails is notified; the other one completes', (t) => {
   const wire = new SessionWire({ receiverCount: 2, sizeBytes: 400_000, untilMs: 20 }).run();
   wire.sender.giveUp(wire.nowMs, 0, 'it is too slow');
   wire.sender.giveUp(wire.nowMs, 0, 'said twice');

@@ -41,24 +41,27 @@ t.test('small batches for one place leave together, as they are and in their ord
   t.ok(bytes.equals(bytesOf(polled)));
 });
 
-t.test('what is too much, for another place, or behind a short datagram leaves next', async (t) => {
-  const polled = [
-    batch(first, 100, 100, 100),
-    batch(first, 100, 100, 100),
-    batch(second, 100),
-    batch(first, 40),
-    batch(first, 100),
-  ];
-  const { left, bytes } = joined(polled);
-  t.same(left, [
-    { to: first, sizes: [100, 100, 100] },
-    { to: first, sizes: [100, 100, 100] },
-    { to: second, sizes: [100] },
-    { to: first, sizes: [40] },
-    { to: first, sizes: [100] },
-  ]);
-  t.ok(bytes.equals(bytesOf(polled)));
-});
+t.test(
+  'a batch that is too large, for another destination, or after a short datagram is sent next',
+  async (t) => {
+    const polled = [
+      batch(first, 100, 100, 100),
+      batch(first, 100, 100, 100),
+      batch(second, 100),
+      batch(first, 40),
+      batch(first, 100),
+    ];
+    const { left, bytes } = joined(polled);
+    t.same(left, [
+      { to: first, sizes: [100, 100, 100] },
+      { to: first, sizes: [100, 100, 100] },
+      { to: second, sizes: [100] },
+      { to: first, sizes: [40] },
+      { to: first, sizes: [100] },
+    ]);
+    t.ok(bytes.equals(bytesOf(polled)));
+  },
+);
 
 t.test('tags make datagrams longer: these are not joined with others', async (t) => {
   const tagged = { ...batch(first, 116), datagramSizeBytes: stepBytes + 16 };
@@ -69,7 +72,7 @@ t.test('tags make datagrams longer: these are not joined with others', async (t)
   );
 });
 
-t.test('a full batch is handed on as it is, and nothing is polled behind it', async (t) => {
+t.test('a full batch is passed on unchanged and nothing is polled after it', async (t) => {
   const full = batch(first, 100, 100, 100, 100, 100);
   const queue: Transmit[] = [full, batch(first, 100)];
   const joiner = new BatchJoiner(() => queue.shift(), maxDatagrams);

@@ -286,7 +286,7 @@ t.test('memory is used again, and what was in it does not show', (t) => {
   t.end();
 });
 
-t.test('a block that is loaded anew lies where it lay', (t) => {
+t.test('a block that is loaded again uses the same memory', (t) => {
   const encoder = createEncoder();
   const block = load(encoder, 1);
   const { wire } = block;

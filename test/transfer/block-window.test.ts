@@ -138,7 +138,7 @@ t.test('a round starts from the first receiver and segment, without a deadline',
   t.end();
 });
 
-t.test('what several members of the group lack goes to the group, what one lacks does not', (t) => {
+t.test('segments that several members miss go to the group, those that one misses do not', (t) => {
   const block = new Block(4);
   block.reset(0, 0, 64);
   for (const receiver of [0, 1, 2, 3]) block.setMissing(receiver);

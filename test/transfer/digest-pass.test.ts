@@ -38,7 +38,7 @@ for (const hasGroup of [false, true]) {
   });
 }
 
-t.test('one that lacked a block at the front ends once it has come', async (t) => {
+t.test('a receiver that missed one early block ends once it has arrived', async (t) => {
   const result = run({
     receiverCount: 3,
     receivers: [{ missingBlocks: [1] }, { forwardLink: slowLink }, { forwardLink: slowLink }],

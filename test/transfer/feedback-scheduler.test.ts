@@ -1,4 +1,4 @@
-/** When a receiver reports, and what it may call lost. */
+/** When a receiver reports and what it may declare lost. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import { createRandom } from '../../src/base/random.js';
@@ -151,7 +151,7 @@ t.test('with its end lost, a burst is through once a later one or a poll tells o
   t.end();
 });
 
-t.test('how long the latest burst has been here is told from its last datagram', (t) => {
+t.test('the ack delay counts from the last datagram of the largest burst', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
   t.equal(scheduler.ackDelayMs(1000), 0);
   take(scheduler, 1010, 7);

@@ -92,7 +92,7 @@ t.test('what is not described stays as it is', (t) => {
   t.end();
 });
 
-t.test('what it lacks of blocks that are not in flight is needed', (t) => {
+t.test('missing segments of blocks that are not in flight are needed', (t) => {
   const { peer, take } = inFlight(2);
   take(1, 10, [part(5, 0b11), whole(7, 2)]);
   t.same(
@@ -103,7 +103,7 @@ t.test('what it lacks of blocks that are not in flight is needed', (t) => {
   t.end();
 });
 
-t.test('after a report on all bursts, what is in flight lacks what the report says', (t) => {
+t.test('after a report on all bursts, blocks in flight miss what the report lists', (t) => {
   const masks = fc.array(fc.integer({ min: 0, max: all }), { minLength: 1, maxLength: 20 });
   fc.assert(
     fc.property(masks, (lows) => {

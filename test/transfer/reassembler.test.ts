@@ -268,7 +268,7 @@ t.test('one forged block, and no datagram without a tag is taken', (t) => {
   t.end();
 });
 
-t.test('another generation begins the block anew, and its bytes are not mixed', (t) => {
+t.test('another generation restarts the block and their bytes are not mixed', (t) => {
   const { reassembler, budget } = createReassembler();
   for (const segment of [0, 1, 2]) take(reassembler, 0, packetOf(1, segment));
   t.equal(
@@ -392,7 +392,7 @@ t.test('after any history the memory that is counted is that of the blocks that 
   t.end();
 });
 
-t.test('segments are lost that come after a report has told of them as lost', (t) => {
+t.test('segments that arrive after a report listed them as lost count as lost', (t) => {
   const { reassembler } = createReassembler();
   take(reassembler, 0, packetOf(1, 0, { burst: 5 }));
   take(reassembler, 0, packetOf(1, 3, { burst: 5 }));
@@ -423,7 +423,7 @@ t.test('what of a block has not been sent yet is not lost', (t) => {
   t.end();
 });
 
-t.test('a block that comes behind a later one of its pass was lost as a whole', (t) => {
+t.test('a block that arrives after a later one of its pass was lost as a whole', (t) => {
   const { reassembler } = createReassembler();
   takeAll(reassembler, 0, 1);
   takeAll(reassembler, 0, 3);

@@ -82,7 +82,7 @@ function setMissing(block: Block, receiver: number, segments: readonly number[])
   block.setMissingSegments(receiver, low >>> 0, high >>> 0);
 }
 
-t.test('receiver after receiver gets what it lacks, segment by segment', (t) => {
+t.test('each receiver in turn gets its missing segments, one by one', (t) => {
   const { push, begin, send } = createRounds({ receiverCount: 3 });
   begin(push(0, 3, [[0, 1, 2], [1], [0, 2]]));
   t.same(send(0), [
@@ -97,7 +97,7 @@ t.test('receiver after receiver gets what it lacks, segment by segment', (t) => 
   t.end();
 });
 
-t.test('in batches, each gets all that it lacks at once', (t) => {
+t.test('in batches, each receiver gets all its missing segments at once', (t) => {
   const { push, begin, sendBatches } = createRounds({ receiverCount: 4, batchLimit: 64 });
   const whole = Array.from({ length: 64 }, (_, s) => s);
   begin(push(0, 64, [[0, 31, 32, 63], [], [40], whole]));
@@ -110,35 +110,38 @@ t.test('in batches, each gets all that it lacks at once', (t) => {
   t.end();
 });
 
-t.test('what several of the group lack goes to it last, what one lacks to that one before', (t) => {
-  const setup = { receiverCount: 4, members: [0, 2, 3] };
-  const many = Array.from({ length: 20 }, (_, i) => 10 + i);
-  const missing = [[0, 1], [0, 1, 3], [0, ...many, 63], [63]];
-  const single = createRounds(setup);
-  single.begin(single.push(0, 64, missing));
-  t.same(single.send(0), [
-    [0, 1, 0],
-    [0, 0, 1],
-    [0, 1, 1],
-    [0, 3, 1],
-    ...many.map((segment) => [0, segment, 2]),
-    [0, 0, toGroup],
-    [0, 63, toGroup],
-  ]);
-  const batches = createRounds({ ...setup, batchLimit: 64 });
-  batches.begin(batches.push(0, 64, missing));
-  t.same(
-    batches.sendBatches(0),
-    [
-      [0, [1], 0],
-      [0, [0, 1, 3], 1],
-      [0, many, 2],
-      [0, [0, 63], toGroup],
-    ],
-    'who does not hear the group gets it all alone',
-  );
-  t.end();
-});
+t.test(
+  'segments that several members miss go to the group last, after those that one misses',
+  (t) => {
+    const setup = { receiverCount: 4, members: [0, 2, 3] };
+    const many = Array.from({ length: 20 }, (_, i) => 10 + i);
+    const missing = [[0, 1], [0, 1, 3], [0, ...many, 63], [63]];
+    const single = createRounds(setup);
+    single.begin(single.push(0, 64, missing));
+    t.same(single.send(0), [
+      [0, 1, 0],
+      [0, 0, 1],
+      [0, 1, 1],
+      [0, 3, 1],
+      ...many.map((segment) => [0, segment, 2]),
+      [0, 0, toGroup],
+      [0, 63, toGroup],
+    ]);
+    const batches = createRounds({ ...setup, batchLimit: 64 });
+    batches.begin(batches.push(0, 64, missing));
+    t.same(
+      batches.sendBatches(0),
+      [
+        [0, [1], 0],
+        [0, [0, 1, 3], 1],
+        [0, many, 2],
+        [0, [0, 63], toGroup],
+      ],
+      'who does not hear the group gets it all alone',
+    );
+    t.end();
+  },
+);
 
 t.test(
   'a few segments that one lacks go with those for several, rather than by themselves',
@@ -158,7 +161,7 @@ t.test(
   },
 );
 
-t.test('each round tells anew what goes to the group', (t) => {
+t.test('each round decides again what goes to the group', (t) => {
   const { push, begin, send } = createRounds({ receiverCount: 2, members: [0, 1] });
   const block = push(0, 2, [
     [0, 1],
@@ -288,7 +291,7 @@ t.test('a segment that arrived meanwhile is left out', (t) => {
   t.end();
 });
 
-t.test('what is lacking anew where the round has been waits for the next one', (t) => {
+t.test('segments reported missing behind the round wait for the next one', (t) => {
   const { push, begin, send } = createRounds({ receiverCount: 2 });
   const block = push(0, 3, [[0, 2], [1]]);
   begin(block);
@@ -330,7 +333,7 @@ t.test('a round is over some time after its last datagram was sent', (t) => {
   t.end();
 });
 
-t.test('a round in which nobody lacks anything is over at once', (t) => {
+t.test('a round in which nobody misses anything ends at once', (t) => {
   const { push, begin, send } = createRounds({ receiverCount: 2, timeoutMs: 30 });
   const block = push(0, 2, [[], []]);
   begin(block);

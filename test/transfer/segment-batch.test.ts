@@ -1,4 +1,4 @@
-/** Runs of segments that came together: where each ends, and what is in it. */
+/** Segment batches: where each ends and what it contains. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { SessionGeometry } from '../../src/object/geometry.js';
