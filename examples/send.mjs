@@ -12,7 +12,7 @@ try {
     trustReceiver: () => undefined,
     signal: AbortSignal.timeout(60_000),
     onEvent: (event) => {
-      if (event.type === 'connect') console.log(`${event.receiver} takes part`);
+      if (event.type === 'connect') console.log(`${event.receiver} connected`);
     },
   });
   for (const { receiver, status, reason = '' } of result.receivers) {

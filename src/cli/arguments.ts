@@ -1,4 +1,4 @@
-/** Arguments from the command line: text in, values or a clear refusal out. */
+/** Parses command-line arguments into values; throws P2mpError INVALID_ARGUMENT if that fails. */
 import { isIPv6 } from 'node:net';
 import { P2mpError } from '../base/errors.js';
 import { defaultPort } from '../classic/config.js';
@@ -11,12 +11,12 @@ function refuse(message: string): never {
   throw new P2mpError('INVALID_ARGUMENT', message);
 }
 
-/** A plain decimal number; neither empty text, nor hexadecimal, nor Infinity. */
+/** Parses a decimal number. @returns NaN for anything else, including '', hexadecimal and Infinity */
 function parseNumber(text: string): number {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
 }
 
-/** @param lowest 0 where any free port will do */
+/** @param lowest 0 if the system may choose a free port */
 export function parsePort(text: string, lowest: 0 | 1): number {
   const port = parseNumber(text);
   if (Number.isInteger(port) && port >= lowest && port <= 65_535) return port;
@@ -25,7 +25,7 @@ export function parsePort(text: string, lowest: 0 | 1): number {
   );
 }
 
-/** The MSS itself; its range is the engine's to check. */
+/** The engine checks the range. */
 export function parseMss(text: string): number {
   const mssBytes = parseNumber(text);
   return Number.isNaN(mssBytes)
@@ -33,7 +33,7 @@ export function parseMss(text: string): number {
     : mssBytes;
 }
 
-/** The MSS of sessions, which may be left to the sender. */
+/** The MSS of a session; `auto` lets the sender choose it. */
 export function parseSegmentSize(text: string): number | 'auto' {
   if (text === 'auto') return text;
   const mssBytes = parseNumber(text);
@@ -42,7 +42,7 @@ export function parseSegmentSize(text: string): number | 'auto' {
     : mssBytes;
 }
 
-/** Seconds as a person gives them. @returns milliseconds */
+/** @returns milliseconds */
 export function parseSeconds(option: string, text: string): number {
   const seconds = parseNumber(text);
   return seconds > 0 ? seconds * 1000 : refuse(`--${option} ${text}: must be above 0 seconds`);
@@ -78,7 +78,7 @@ export function parseServer(text: string, commonPort: number, lowestPort: 0 | 1 
   return { name: text, host, port: parsePort(port, lowestPort) };
 }
 
-/** The course's p: what share of the data packets is thrown away. */
+/** The loss probability p: the share of data packets to drop. */
 export function parseLossProbability(text: string): number {
   const probability = parseNumber(text);
   return probability >= 0 && probability < 1
@@ -87,9 +87,9 @@ export function parseLossProbability(text: string): number {
 }
 
 /**
- * `bernoulli` (each packet on its own, with the given p), `burst:L` (Gilbert-Elliott with mean loss
- * p and bursts of L packets on average), `gilbert-elliott:ENTER,LEAVE,GOOD,BAD`, or
- * `scripted:N,N,...` (exactly these packets, counted from 0 as they arrive).
+ * `bernoulli` (independent losses with the given p), `burst:L` (Gilbert-Elliott with mean loss p and a
+ * mean burst of L packets), `gilbert-elliott:ENTER,LEAVE,GOOD,BAD`, or `scripted:N,N,...` (the packets with
+ * these indices in order of arrival, from 0).
  */
 export function parseLossModel(text: string, probability: number): LossSpec {
   const [model = '', parameters] = text.split(/:(.*)/s);
@@ -103,7 +103,7 @@ export function parseLossModel(text: string, probability: number): LossSpec {
     return burstLoss(probability, first);
   }
   if (probability > 0 && (model === 'gilbert-elliott' || model === 'scripted')) {
-    refuse(`loss probability ${probability}: is not used by --loss-model ${model}; give 0`);
+    refuse(`loss probability ${probability}: not used by --loss-model ${model}; set it to 0`);
   }
   if (model === 'gilbert-elliott' && fourth !== undefined && numbers.length === 4) {
     return {
@@ -127,7 +127,7 @@ export function parseLossModel(text: string, probability: number): LossSpec {
   );
 }
 
-/** Threads that work side by side. */
+/** A number of parallel threads. */
 export function parseJobs(text: string): number {
   const jobs = parseNumber(text);
   return Number.isInteger(jobs) && jobs >= 1 && jobs <= maxJobs
@@ -137,7 +137,7 @@ export function parseJobs(text: string): number {
 
 const maxJobs = 1024;
 
-/** `i/n`: part i, counted from 1, of n. */
+/** `i/n`: shard i of n, counted from 1. */
 export function parseShard(text: string): { index: number; count: number } {
   const [index = Number.NaN, count = Number.NaN, ...more] = text.split('/').map(parseNumber);
   const isGood = Number.isInteger(index) && Number.isInteger(count) && more.length === 0;
@@ -146,7 +146,7 @@ export function parseShard(text: string): { index: number; count: number } {
     : refuse(`--shard ${text}: must be i/n with i from 1 to n, such as 1/4`);
 }
 
-/** `50MB`, `1.5G`, `800k`, `65536`: decimal units, a B or a bit of "/s" behind them or not. */
+/** `50MB`, `1.5G`, `800k`, `65536`: decimal units, optionally followed by `B` and `/s`. */
 export function parseSize(option: string, text: string): number {
   const match = /^(?<number>[\d.]+)\s*(?<unit>[kMGT]?)B?(?:\/s)?$/i.exec(text);
   const { number = '', unit = '' } = match?.groups ?? {};
@@ -157,8 +157,8 @@ export function parseSize(option: string, text: string): number {
 }
 
 /**
- * One of a few words.
- * @param option undefined for a word that stands by itself
+ * Parses an enumerated value.
+ * @param option undefined for a positional argument
  */
 export function parseChoice<T extends string>(
   option: string | undefined,
@@ -170,10 +170,10 @@ export function parseChoice<T extends string>(
   return found ?? refuse(`${shown}: must be one of ${choices.join(', ')}`);
 }
 
-/** A whole number from 1 on. */
+/** A whole number of at least 1. */
 export function parseCount(option: string, text: string, highest = Infinity): number {
   const count = parseNumber(text);
-  const range = highest === Infinity ? 'from 1 on' : `from 1 to ${highest}`;
+  const range = highest === Infinity ? 'of at least 1' : `from 1 to ${highest}`;
   return Number.isInteger(count) && count >= 1 && count <= highest
     ? count
     : refuse(`--${option} ${text}: must be a whole number ${range}`);

@@ -1,4 +1,4 @@
-/** What every command shares: options, wrong use, errors, signals and the way out. */
+/** What all commands share: common options, usage errors, signals and exit codes. */
 import type { Argv } from 'yargs';
 import yargs from 'yargs';
 import { escapeControlsInLines } from '../base/control-characters.js';
@@ -16,7 +16,7 @@ export interface CommonOptions {
   verbose: boolean;
 }
 
-/** A parser with the options that all commands have; positionals stay as text. */
+/** Creates a parser with the common options; positional arguments stay strings. */
 export function createParser(
   name: string,
   usage: string,
@@ -30,33 +30,34 @@ export function createParser(
       .option('json', {
         type: 'boolean',
         default: false,
-        describe: 'Print one JSON object per line on standard output',
+        describe: 'Print events and results as JSON lines on standard output',
       })
       .option('quiet', {
         type: 'boolean',
         default: false,
         alias: 'q',
-        describe: 'Print nothing but errors (and the result, with --json)',
+        describe: 'Print only errors (and results, with --json)',
       })
       .option('verbose', {
         type: 'boolean',
         default: false,
         alias: 'v',
-        describe: 'Tell the first oddity of each kind, and each end',
+        describe: 'Print the first protocol anomaly of each kind and every outcome',
       })
       .version(packageVersion())
       .alias('help', 'h')
       .epilogue(exitCodes)
       .strictOptions()
-      // The parser's own wrapping breaks words; lines are kept short here instead.
+      // yargs breaks words when it wraps; we keep lines short instead.
       .wrap(null)
       .exitProcess(false)
   );
 }
 
 /**
- * Parses, and prints help, version or what is wrong.
- * @returns the arguments, or the exit code where there is nothing more to do
+ * Parses the command line; prints the help or the version if requested.
+ * @returns the arguments, or the exit code if the command is done
+ * @throws P2mpError INVALID_ARGUMENT
  */
 export async function parse<T>(
   parser: Argv<T>,
@@ -66,14 +67,14 @@ export async function parse<T>(
   let problem: string | undefined;
   const argv = await parser
     .fail((message, error) => {
-      problem = message ?? error?.message ?? 'wrong use';
+      problem = message ?? error?.message ?? 'usage error';
     })
     .parseAsync([...args], (_error: unknown, _argv: unknown, output: string) => {
       answer = output;
     });
   if (problem !== undefined) throw new P2mpError('INVALID_ARGUMENT', problem);
   if (answer !== '') {
-    // EPIPE: whoever asked has seen enough.
+    // EPIPE: the reader, such as head, has closed the pipe.
     process.stdout.on('error', () => undefined);
     process.stdout.write(`${answer}\n`);
     return exitCode.ok;
@@ -81,7 +82,7 @@ export async function parse<T>(
   return argv as unknown as T & { _: string[] };
 }
 
-/** An option that was given more than once has no one value. */
+/** @throws P2mpError INVALID_ARGUMENT if the option was given more than once */
 export function single(option: string, value: string): string {
   if (Array.isArray(value)) {
     throw new P2mpError('INVALID_ARGUMENT', `--${option}: given more than once; give it once`);
@@ -89,7 +90,7 @@ export function single(option: string, value: string): string {
   return value;
 }
 
-/** Runs a command and ends the process with its exit code; an error is one line. */
+/** Runs a command, prints its error if it fails, and sets the exit code. */
 export async function runCommand(
   name: string,
   command: (args: readonly string[]) => Promise<ExitCode>,
@@ -104,7 +105,7 @@ export async function runCommand(
   }
 }
 
-/** Prints why a command ended. An error without a code is our own bug and shows where it is. */
+/** Prints an error. One that is not a P2mpError is a bug of ours, so its stack is printed. */
 function explain(name: string, error: unknown): ExitCode {
   if (!(error instanceof P2mpError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -117,7 +118,7 @@ function explain(name: string, error: unknown): ExitCode {
   return isUsage ? exitCode.usage : exitCode.system;
 }
 
-/** Calls back at the first interrupt; the second one ends the process at once. */
+/** Calls the handler at the first interrupt; a second one exits immediately. */
 export function onInterrupt(handle: (interrupt: Interrupt) => void): void {
   let isInterrupted = false;
   const take = (interrupt: Interrupt, signal?: NodeJS.Signals) => {
@@ -125,7 +126,7 @@ export function onInterrupt(handle: (interrupt: Interrupt) => void): void {
       isInterrupted = true;
       handle(interrupt);
     } else if (signal !== 'SIGHUP') {
-      // A terminal that is closed hangs up twice: its shell says so, and so does the kernel.
+      // Closing a terminal causes two SIGHUPs: one from the shell and one from the kernel.
       process.exit(exitCode.interrupted);
     }
   };
@@ -137,6 +138,6 @@ export function onInterrupt(handle: (interrupt: Interrupt) => void): void {
     const interrupt = interruptOfMessage(message);
     if (interrupt !== undefined) take(interrupt);
   });
-  // To listen is no reason to stay.
+  // The listener must not keep the process running.
   process.channel.unref();
 }

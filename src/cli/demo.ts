@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: the main job on an embedded default. Three receivers, each a process of its own,
- * throw away 5 % of the packets; one file goes to all of them, and the copies are compared.
+ * `npm run demo`: sends a file to three receiver processes on loopback that each drop 5 % of the packets, then
+ * compares the copies.
  */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
@@ -29,11 +29,11 @@ const sizeBytes = 4 * 1024 * 1024;
 const mssBytes = 500;
 const plainIntervalMs = 500;
 
-/** One receiving process: where its copy goes and what it says. */
+/** One receiving process. */
 class DemoReceiver {
   readonly copy: string;
   readonly listening: Promise<ServerSpec>;
-  /** Packets that it threw away. */
+  /** Number of packets that it dropped. */
   readonly losses: Promise<number>;
   private readonly process: ChildProcess;
 
@@ -49,7 +49,9 @@ class DemoReceiver {
     this.process = child;
     const lines = createInterface({ input: child.stdout });
     this.listening = new Promise((resolve, reject) => {
-      child.once('exit', () => reject(new Error(`receiver ${number} ended before it began`)));
+      child.once('exit', () =>
+        reject(new Error(`receiver ${number} exited before it was listening`)),
+      );
       lines.once('line', (line) => {
         const { addresses } = JSON.parse(line) as { addresses: string[] };
         resolve({ ...parseServer(addresses[0] ?? '', defaultPort), name: `receiver ${number}` });
@@ -92,8 +94,8 @@ async function transfer(
   const file = join(folder, 'random.bin');
   await writeFile(file, randomBytes(sizeBytes));
   output.line(
-    `One file of ${formatBytes(sizeBytes)} goes to ${receivers.length} receivers on loopback, ` +
-      `each of which throws away ${lossProbability * 100} % of the packets.\n`,
+    `Sending a file of ${formatBytes(sizeBytes)} to ${receivers.length} receivers on loopback. ` +
+      `Each drops ${lossProbability * 100} % of the packets.\n`,
   );
   const servers = await Promise.all(receivers.map(({ listening }) => listening));
   const result = await sendWithProgress(output, servers, file);
@@ -106,14 +108,14 @@ async function transfer(
     const losses = await receiver.losses;
     const got = await digest(receiver.copy);
     isIdentical &&= got === sent;
-    output.line(`receiver ${i + 1}:  SHA-256 ${got}, ${formatCount(losses)} packets thrown away`);
+    output.line(`receiver ${i + 1}:  SHA-256 ${got}, ${formatCount(losses)} packets dropped`);
   }
   output.line(isIdentical ? '\nAll copies are identical.' : '\nThe copies DIFFER.');
   output.flush();
   return isIdentical ? exitCode.ok : exitCode.none;
 }
 
-/** The client's own progress line; without a terminal, plain lines in its place. */
+/** Shows p2mpclient's progress line, or plain lines without a terminal. */
 async function sendWithProgress(
   output: Output,
   servers: readonly ServerSpec[],

@@ -1,7 +1,7 @@
-/** What stops a command, on each system, and what it means to it. */
+/** The signals that stop a command on each platform, and what each means. */
 import { isatty } from 'node:tty';
 
-/** At once; or in its own time, as who drains a host asks for it. */
+/** SIGINT: stop immediately. SIGTERM: finish running sessions first. */
 export type Interrupt = 'SIGINT' | 'SIGTERM';
 
 const posix: readonly (readonly [NodeJS.Signals, Interrupt])[] = [
@@ -13,8 +13,8 @@ const posix: readonly (readonly [NodeJS.Signals, Interrupt])[] = [
 const hangup: readonly (readonly [NodeJS.Signals, Interrupt])[] = [['SIGHUP', 'SIGINT']];
 
 /**
- * Nobody can send a signal to another process there: Ctrl-Break stands in for SIGTERM, and SIGHUP is the
- * window that was closed, which leaves some seconds.
+ * Windows processes cannot signal each other. Ctrl-Break acts as SIGTERM; SIGHUP means that the console window
+ * was closed, which leaves a few seconds.
  */
 const windows: readonly (readonly [NodeJS.Signals, Interrupt])[] = [
   ['SIGINT', 'SIGINT'],
@@ -22,24 +22,24 @@ const windows: readonly (readonly [NodeJS.Signals, Interrupt])[] = [
   ['SIGHUP', 'SIGINT'],
 ];
 
-/** @param isOnTerminal whether the command belongs to a terminal; see `isOnTerminal` */
+/** @param isOnTerminal whether the command runs on a terminal; see `isOnTerminal` */
 export function interruptsOf(platform: NodeJS.Platform, isOnTerminal: boolean) {
   if (platform === 'win32') return windows;
   return isOnTerminal ? [...posix, ...hangup] : posix;
 }
 
-/** Whether a standard stream is a terminal. It stays true when that terminal is closed later. */
+/** Whether a standard stream is a terminal. Stays true when the terminal is closed later. */
 export const isOnTerminal = [0, 1, 2].some((descriptor) => isatty(descriptor));
 
 /**
- * A command without a terminal outlives the terminal of whoever started it. `nohup` alone does not bring that
- * about: Node takes signals back that were ignored when it started.
+ * Lets a command without a terminal outlive the terminal that started it. `nohup` alone is not enough: Node
+ * resets signals that were ignored when it started.
  */
 export function ignoreHangup(): void {
   if (process.platform !== 'win32' && !isOnTerminal) process.on('SIGHUP', () => undefined);
 }
 
-/** What a parent process may say in place of a signal, over the channel that `fork` of Node opens. */
+/** A parent process may send a message instead of a signal, over the IPC channel of Node's `fork`. */
 export function interruptOfMessage(message: unknown): Interrupt | undefined {
   return message === 'SIGINT' || message === 'SIGTERM' ? message : undefined;
 }

@@ -1,4 +1,4 @@
-/** `--on-complete`: the user's command for each complete session, and what is printed about it. */
+/** `--on-complete`: runs the user's command for each complete session and prints how it ended. */
 import { resolve } from 'node:path';
 import { fingerprint } from '../node/keys/key-files.js';
 import { CommandQueue } from '../node/service/command-queue.js';
@@ -7,7 +7,7 @@ import type { Output } from './output/output.js';
 
 export interface OnCompleteOptions {
   readonly command: string;
-  /** Commands at once. */
+  /** Maximum number of commands that run at once. */
   readonly maxRunning: number;
   readonly timeoutMs: number;
   /** The target folder. */
@@ -32,7 +32,7 @@ export function createOnComplete(output: Output, options: OnCompleteOptions): On
     }),
     onEnd: ({ label, from, objectId }, { status, reason }) => {
       const facts = { sender: from, label, object: objectId, status, ...(reason && { reason }) };
-      output.json({ event: 'ON_COMPLETE', ...facts });
+      output.json({ event: 'on-complete', ...facts });
       if (reason !== undefined && !output.isJson) {
         output.warn(`${label} from ${from}: --on-complete: ${reason}`);
       }
@@ -41,8 +41,8 @@ export function createOnComplete(output: Output, options: OnCompleteOptions): On
 }
 
 /**
- * The sender calls the object what it likes. Commands join that to the folder, as most senders name what they send:
- * so it leads neither out of the folder nor to the folder itself.
+ * Turns a label into a safe file name. The sender chooses the label, and commands often append it to the target
+ * folder: it must lead neither out of that folder nor to the folder itself.
  */
 export function nameOfLabel(label: string, platform: NodeJS.Platform = process.platform): string {
   const name = label.replace(platform === 'win32' ? /[/\\:]/g : /\//g, '_');

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `p2mp <verb>`: one command for all that is more than the course's protocol. */
+/** `p2mp <command>`: everything beyond the P2MP-FTP protocol. */
 import { P2mpError } from '../base/errors.js';
 import { createParser, parse, runCommand } from './command.js';
 import type { ExitCode } from './exit-code.js';
@@ -12,29 +12,29 @@ const verbs: Readonly<Record<string, { what: string; load: () => Promise<Verb> }
     load: async () => (await import('./commands/send.js')).send,
   },
   receive: {
-    what: 'Take what is sent to this host, from many senders at once',
+    what: 'Receive files from any number of senders',
     load: async () => (await import('./commands/receive.js')).receive,
   },
   keygen: {
-    what: 'Make the key pair of this host, or show its public key',
+    what: "Create this host's key pair, or show its public key",
     load: async () => (await import('./commands/keygen.js')).keygen,
   },
   experiment: {
-    what: 'Run a plan of transfers; leave CSV, a plot and a report',
+    what: 'Run a plan of transfers; write CSV, a plot and a report',
     load: async () => (await import('./commands/experiment.js')).experiment,
   },
   completion: {
-    what: 'Print the script by which bash, zsh or fish completes command lines',
+    what: 'Print a completion script for bash, zsh or fish',
     load: async () => (await import('./commands/completion.js')).completion,
   },
 };
 
 const usage = [
-  '$0 <verb> [options]',
+  '$0 <command> [options]',
   '',
   ...Object.entries(verbs).map(([name, { what }]) => `  $0 ${name.padEnd(12)} ${what}`),
   '',
-  '$0 <verb> --help tells the rest.',
+  'For the options of a command, run $0 <command> --help.',
 ].join('\n');
 
 async function main(args: readonly string[]): Promise<ExitCode> {
@@ -44,15 +44,14 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   if (name !== undefined && !name.startsWith('-')) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `${name}: no such verb; there ${Object.keys(verbs).length === 1 ? 'is' : 'are'} ` +
-        Object.keys(verbs).join(', '),
+      `${name}: unknown command; the commands are ${Object.keys(verbs).join(', ')}`,
     );
   }
   const argv = await parse(createParser('p2mp', usage), args);
   if (typeof argv === 'number') return argv;
-  throw new P2mpError('INVALID_ARGUMENT', 'no verb given');
+  throw new P2mpError('INVALID_ARGUMENT', 'no command given');
 }
 
-// Messages name the verb, whose --help they point to.
+// Error messages point to the --help of this command.
 const [verbName = ''] = process.argv.slice(2);
 await runCommand(Object.hasOwn(verbs, verbName) ? `p2mp ${verbName}` : 'p2mp', main);

@@ -25,9 +25,9 @@ import { printOddity, printOtherAddress, printPortRefused } from './output/print
 const usage = [
   '$0 <server>... <port> <file> <MSS> [options]',
   '',
-  'Sends a file to every server by P2MP-FTP, stop-and-wait: segments of MSS bytes, each',
-  'acknowledged by all before the next. A server is host, host:port or [IPv6 address]:port;',
-  '<port> is for those that name none.',
+  'Sends a file to every server by P2MP-FTP: segments of MSS bytes, each acknowledged by all',
+  'servers before the next is sent (stop-and-wait). A server is host, host:port or',
+  '[IPv6 address]:port; <port> applies to servers given without one.',
 ].join('\n');
 
 const defaultTimeout = 'auto';
@@ -37,28 +37,28 @@ function createClientParser() {
     .option('timeout', {
       type: 'string',
       default: defaultTimeout,
-      describe: 'Retransmission timeout: milliseconds, or auto (from round trips)',
+      describe: 'Retransmission timeout in milliseconds, or auto (from measured round trips)',
     })
     .option('give-up-after', {
       type: 'string',
-      describe: 'Seconds of patience with a silent server',
+      describe: 'Seconds without a response after which a server fails',
       defaultDescription: '10, or 20 fixed timeouts up to 25',
     })
     .option('window', {
       type: 'string',
       default: '1',
-      describe: 'Segments in flight at once; 1 is stop-and-wait',
+      describe: 'Maximum segments in flight; 1 is stop-and-wait',
     })
     .option('end-marker', {
       type: 'boolean',
       default: true,
-      describe: 'Mark the end by an empty data packet (--no-end-marker: just stop)',
+      describe: 'Mark the end with an empty data packet (--no-end-marker: send none)',
     })
     .requiresArg(['timeout', 'give-up-after', 'window'])
     .example('$0 10.0.0.2 10.0.0.3 7735 report.pdf 500', 'to two servers')
     .example(
       '$0 [::1]:7001 localhost:7002 7735 report.pdf 1400 --timeout 50',
-      'ports of their own',
+      'two servers on other ports',
     );
 }
 
@@ -71,7 +71,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   if (mss === undefined || path === undefined || port === undefined || servers.length === 0) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `${argv._.length} arguments: at least 4 are needed, <server>... <port> <file> <MSS>`,
+      `${argv._.length} arguments: expected at least 4, <server>... <port> <file> <MSS>`,
     );
   }
   const commonPort = parsePort(port, 1);
@@ -97,7 +97,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   if (result.error !== undefined) output.error(`p2mpclient: ${result.error.message}`);
   if (interruption.signal.aborted) {
     output.error(
-      'p2mpclient: interrupted; the servers that were not complete keep no part of the file',
+      'p2mpclient: interrupted; servers that are not complete discard the file; to retry, run the command again',
     );
   }
   return toExitCode(result, interruption.signal.aborted);
@@ -108,7 +108,7 @@ function parseOneServer(text: string, commonPort: number): ServerSpec {
   if (words.length < 2) return parseServer(text, commonPort);
   throw new P2mpError(
     'INVALID_ARGUMENT',
-    `server ${text}: separate servers by blanks: ${words.join(' ')}`,
+    `server ${text}: separate servers by spaces: ${words.join(' ')}`,
   );
 }
 
@@ -145,13 +145,13 @@ function printEvent(
       const { receiver, status, reason, elapsedMs } = event.outcome;
       const why = reason === undefined ? '' : `: ${reason}`;
       output.json({
-        event: 'receiver',
+        event: 'receiver-result',
         receiver,
         status,
         ...(reason === undefined ? {} : { reason }),
       });
       if (output.isJson) break;
-      if (status === 'failed') output.warn(`${receiver}: given up on${why}`);
+      if (status === 'failed') output.warn(`${receiver}: failed${why}`);
       else if (isVerbose)
         output.warn(`${receiver}: ${status} after ${formatSeconds(elapsedMs / 1000)}${why}`);
       break;

@@ -25,47 +25,47 @@ import {
 const usage = [
   '$0 <port> <file> <p> [options]',
   '',
-  'Receives by P2MP-FTP into <file>, which each transfer replaces as a whole once all of it is',
-  'there. Throws away a share p of the data packets that arrive (0 <= p < 1), for study. Serves',
-  'one sender after another until it is stopped.',
+  'Receives by P2MP-FTP into <file>. Each complete transfer replaces the file atomically. Drops',
+  'arriving data packets with probability p (0 <= p < 1), for experiments. Serves one sender at a',
+  'time until it is stopped.',
   '',
-  'Loss models: bernoulli, each packet on its own; burst:LENGTH, bursts of that many packets on',
-  'average; gilbert-elliott:ENTER,LEAVE,GOOD,BAD, two states; scripted:N,N,..., these arrivals.',
+  'Loss models: bernoulli, independent losses; burst:LENGTH, bursts of this mean length;',
+  'gilbert-elliott:ENTER,LEAVE,GOOD,BAD, two states; scripted:N,N,..., packets in order of arrival.',
 ].join('\n');
 
 function createServerParser() {
   return createParser('p2mpserver', usage)
     .option('seed', {
       type: 'string',
-      describe: 'Same seed, same losses; give each server one of its own',
-      defaultDescription: 'random, and printed',
+      describe: 'Seed of the losses; give each server a different one',
+      defaultDescription: 'random; printed at the start',
     })
     .option('loss-model', {
       type: 'string',
       default: 'bernoulli',
-      describe: 'How packets are lost: see above',
+      describe: 'Loss model: see above',
     })
     .option('bind', {
       type: 'string',
       array: true,
       requiresArg: true,
-      describe: 'Address to listen on and answer from; may be repeated',
+      describe: 'Local address to listen on; may be repeated',
       defaultDescription: 'all',
     })
     .option('idle-timeout', {
       type: 'string',
       default: '30',
-      describe: 'Seconds of silence that end a file without end marker',
+      describe: 'Seconds of silence that end a transfer without an end marker',
     })
     .option('must-end', {
       type: 'boolean',
       default: false,
-      describe: 'Keep no file whose end is only guessed from silence',
+      describe: 'Discard a file whose end was only inferred from silence',
     })
     .option('once', { type: 'boolean', default: false, describe: 'Stop after one transfer' })
     .nargs('bind', 1)
     .requiresArg(['seed', 'loss-model', 'idle-timeout'])
-    .example('$0 7735 copy.pdf 0.05', 'loses 5 % of the packets')
+    .example('$0 7735 copy.pdf 0.05', 'drop 5 % of the packets')
     .example('$0 7735 copy.pdf 0 --once --quiet && ls -l copy.pdf', 'in a script');
 }
 
@@ -77,7 +77,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   if (port === undefined || path === undefined || p === undefined || rest.length > 0) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `${argv._.length} arguments: exactly 3 are needed, <port> <file> <p>`,
+      `${argv._.length} arguments: expected exactly 3, <port> <file> <p>`,
     );
   }
   const seed = argv.seed === undefined ? String(randomInt(2 ** 32)) : single('seed', argv.seed);
@@ -94,7 +94,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   return server.exitCode;
 }
 
-/** One run of the command: prints what happens until it is stopped. */
+/** One run of the command, until it is stopped. */
 class Server {
   exitCode: ExitCode = exitCode.ok;
   private receiver: FileReceiver | undefined;
@@ -129,8 +129,8 @@ class Server {
     output.json({ event: 'listening', addresses: addresses.map(formatAddress), seed });
     output.line(`Listening on ${formatAddresses(addresses)}, seed ${seed}`);
     await stopped;
-    await receiver.close('stopped before the end; no part of the file is kept');
-    // The last line is a result in any case.
+    await receiver.close('stopped before the end; the file was discarded');
+    // The last line is always a result.
     const diagnoses = this.takeDiagnoses();
     if (!this.hasResult) output.json(idleResultJson(diagnoses, seed));
     printDiagnoses(output, diagnoses);
@@ -142,7 +142,7 @@ class Server {
     switch (event.type) {
       case 'open':
         output.json({ event: 'start', from: event.from });
-        if (isVerbose && !output.isJson) output.warn(`from ${event.from}: a transfer begins`);
+        if (isVerbose && !output.isJson) output.warn(`${event.from}: transfer started`);
         if (this.receiver !== undefined) this.progress = new ServerProgress(output, this.receiver);
         break;
       case 'loss':
@@ -179,7 +179,7 @@ class Server {
     printServerSummary(output, result);
     printDiagnoses(output, diagnoses);
     if (result.status !== 'complete' && !output.isJson) {
-      output.error(`p2mpserver: from ${result.from}: ${result.reason}`);
+      output.error(`p2mpserver: transfer from ${result.from} ${result.status}: ${result.reason}`);
     }
     if (!this.isOnce) return;
     if (result.status !== 'complete' && this.exitCode === exitCode.ok) {

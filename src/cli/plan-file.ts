@@ -1,4 +1,4 @@
-/** The plan that a command line names: a file, or one that comes with p2mp. */
+/** Finds the plan that a command line names: a file or a bundled plan. */
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -11,7 +11,7 @@ import { fileError } from '../node/system-error.js';
 
 const plansFolder = fileURLToPath(new URL('../../experiments/plans/', import.meta.url));
 
-/** Names of the plans that come with p2mp. */
+/** Names of the bundled plans. */
 export function listPlans(): string[] {
   return readdirSync(plansFolder)
     .filter((name) => name.endsWith('.json'))
@@ -27,13 +27,13 @@ export async function readPlan(name: string): Promise<{ plan: Plan; planText: st
     planText = await readFile(path, 'utf8');
   } catch (error) {
     const { message } = fileError('SOURCE_UNREADABLE', path, error);
-    const known = `plans that come with p2mp: ${listPlans().join(', ')}`;
+    const known = `bundled plans: ${listPlans().join(', ')}`;
     throw new P2mpError('SOURCE_UNREADABLE', `plan ${message} (${known})`, { cause: error });
   }
   return { plan: parsePlan(planText, path), planText };
 }
 
-/** Where results go if nobody says. */
+/** The results folder without --out. */
 export function defaultFolder(name: string, shard: Shard | undefined): string {
   const folder = `${basename(name, '.json')}-results`;
   if (shard === undefined) return folder;

@@ -1,4 +1,4 @@
-/** Receivers as the command line names them: `host[:port],...` and `@file` with one per line. */
+/** Parses the receivers on a command line: `host[:port],...`, or `@file` with one per line. */
 import { readFile } from 'node:fs/promises';
 import { P2mpError } from '../base/errors.js';
 import type { ServerSpec } from '../node/net/resolve-receivers.js';
@@ -17,7 +17,10 @@ export async function parseReceivers(
     else if (item !== '') receivers.push(parseReceiver(item, commonPort));
   }
   if (receivers.length > 0) return receivers;
-  throw new P2mpError('INVALID_ARGUMENT', '--to: names no receiver; give host[:port],... or @file');
+  throw new P2mpError(
+    'INVALID_ARGUMENT',
+    '--to: no receiver; name at least one as host[:port] or list them in @file',
+  );
 }
 
 function parseReceiver(item: string, commonPort: number): ServerSpec {
@@ -32,9 +35,8 @@ function parseReceiver(item: string, commonPort: number): ServerSpec {
 }
 
 /**
- * Words that look like paths and were meant as receivers: those right behind the value of `--to` that are no
- * files.
- * @param args the command line as it was given
+ * Detects receivers that were separated by spaces: words right after the value of `--to` that are not files.
+ * @param args the raw command line
  * @throws P2mpError INVALID_ARGUMENT
  */
 export function checkSeparation(args: readonly string[], isFile: (path: string) => boolean): void {
@@ -51,12 +53,12 @@ export function checkSeparation(args: readonly string[], isFile: (path: string) 
     const all = [value, ...words].map((word) => word.replace(/^,|,$/g, '')).join(',');
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `${first}: there is no file of this name; if it is a receiver, separate receivers by commas: --to ${all}`,
+      `${first}: no such file; if it is a receiver, separate receivers by commas: --to ${all}`,
     );
   });
 }
 
-/** One receiver per line; blank lines and what follows a `#` do not count. */
+/** Reads one receiver per line; ignores blank lines and comments that start with `#`. */
 async function readHosts(path: string, commonPort: number): Promise<ServerSpec[]> {
   let text: string;
   try {

@@ -1,19 +1,19 @@
-/** Arguments that are no text: Node puts U+FFFD in the place of bytes that are not UTF-8, and what was meant is lost. */
+/** Detects arguments that are not UTF-8. Node replaces such bytes by U+FFFD, which loses the original name. */
 import { readFileSync } from 'node:fs';
 import { P2mpError } from '../base/errors.js';
 
-/** @throws P2mpError INVALID_ARGUMENT where an argument is not UTF-8 */
+/** @throws P2mpError INVALID_ARGUMENT if an argument is not UTF-8 */
 export function checkAreText(args: readonly string[]): void {
   if (!args.some((arg) => arg.includes('\ufffd'))) return;
   const bad = findBad(args);
   if (bad === undefined) return;
   throw new P2mpError(
     'INVALID_ARGUMENT',
-    `argument ${bad}: is not UTF-8; rename the file (convmv does that), or send it as standard input with --stdin-name`,
+    `argument ${bad}: not UTF-8; rename the file (for example with convmv), or send it as standard input with --stdin-name`,
   );
 }
 
-/** @returns the first argument that is no text, with its odd bytes as `\xe9` where the system shows them */
+/** @returns the first argument that is not UTF-8, with invalid bytes as `\xe9` if the system exposes them */
 function findBad(args: readonly string[]): string | undefined {
   let given: Buffer;
   try {
@@ -25,7 +25,7 @@ function findBad(args: readonly string[]): string | undefined {
     const zero = given.indexOf(0, start);
     const end = zero < 0 ? given.length : zero;
     const bytes = given.subarray(start, end);
-    // One that holds this very character is as good as any other.
+    // An argument may contain a genuine U+FFFD.
     if (!Buffer.from(bytes.toString('utf8')).equals(bytes)) return escapeBytes(bytes);
     start = end + 1;
   }

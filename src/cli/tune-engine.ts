@@ -1,24 +1,23 @@
-/** Settings of V8 for a command that moves much data by little code, and is over soon. */
+/** V8 settings for a short-lived command that moves a lot of data with little code. */
 import { setFlagsFromString } from 'node:v8';
 
-/** Functions are compiled for speed by how much bytecode they have run; V8 12 counts calls instead. */
+/** V8 up to this version optimizes functions by the amount of bytecode they have run; V8 12 counts calls. */
 const lastBudgetVersion = 11;
 
-/** Measured with 200 MB: half of the default's time went into compiling, and a tenth into marking. */
+/** With 200 MB and the defaults, compilation took half of the time and marking a tenth. */
 export function engineFlags(v8Version: string): string[] {
   const flags = [
-    // Blocks pass through memory fast, which looks like a heap that fills; but little is kept. To mark it all
-    // at once takes a few milliseconds, step by step beside the work much longer.
+    // Blocks pass through memory fast, so the heap seems to fill up although little is kept. Marking it at once
+    // takes a few milliseconds, incremental marking much longer.
     '--no-incremental-marking',
   ];
-  // Functions run for longer before they are compiled for speed: nearly all the work is done by the system's
-  // own code, and compiling for minutes to come costs more than it brings in a second.
-  // V8 prints a complaint about a flag that it does not know, and has no way to ask first.
+  // Optimize functions later: native code does nearly all the work, and in a run of a second, optimization costs
+  // more than it gains. V8 complains about unknown flags and offers no way to query them.
   if (Number.parseInt(v8Version, 10) <= lastBudgetVersion) flags.push('--interrupt-budget=400000');
   return flags;
 }
 
-/** To be called before the work begins. */
+/** Call this before any work starts. */
 export function tuneEngine(): void {
   for (const flag of engineFlags(process.versions.v8)) setFlagsFromString(flag);
 }

@@ -32,7 +32,7 @@ async function sendMany(place: SessionPlace, { port }: ReceiverProgram, count: n
 
 /** The outcomes of commands, as events tell them, in no order. */
 function outcomesOf(exit: Pick<Exit, 'stdout'>): string[] {
-  return eventsOf(exit, 'ON_COMPLETE')
+  return eventsOf(exit, 'on-complete')
     .map(({ ['status']: status }) => String(status))
     .sort();
 }

@@ -80,7 +80,7 @@ t.test('receivers that were given as words of their own', async (t) => {
   for (const [args, first, all] of refused) {
     t.throws(() => check(...args), {
       code: 'INVALID_ARGUMENT',
-      message: `${first}: there is no file of this name; if it is a receiver, separate receivers by commas: --to ${all}`,
+      message: `${first}: no such file; if it is a receiver, separate receivers by commas: --to ${all}`,
     });
   }
   check('--to', 'a', 'file');

@@ -34,7 +34,7 @@ function checkQuiet(t: Test, exit: Exit, ...allowed: RegExp[]): void {
 }
 
 const openNote = /^--open: /;
-const keyNote = /^Made this receiver's key /;
+const keyNote = /^Created the key of this receiver, /;
 const unknownNote = /SHA256:/;
 
 t.test('help, version, keys and completion', { buffered }, async (t) => {

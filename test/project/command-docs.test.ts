@@ -189,5 +189,5 @@ t.test('p2mp completion of a shell that it does not know', async (t) => {
   const unknown = await startCommand(t, 'p2mp', ['completion', 'tcsh']).exited;
   t.match(unknown, { code: 2, stdout: '', stderr: /tcsh: must be one of bash, zsh, fish / });
   const none = await startCommand(t, 'p2mp', ['completion']).exited;
-  t.match(none, { code: 2, stdout: '', stderr: /0 arguments: exactly 1 is needed, a shell / });
+  t.match(none, { code: 2, stdout: '', stderr: /0 arguments: expected exactly 1, the shell / });
 });

@@ -20,7 +20,7 @@ t.test('one sends what the other receives', async (t) => {
   const to = `127.0.0.1:${port}`;
   const sender = await run(t, 'send', [file, join(sent, 'a folder'), to]).exited;
   t.match(sender, { code: 0, stderr: '' });
-  t.match(sender.stdout, /^127\.0\.0\.1 takes part\n127\.0\.0\.1: complete *\n$/);
+  t.match(sender.stdout, /^127\.0\.0\.1 connected\n127\.0\.0\.1: complete *\n$/);
   const received = await receiver.exited;
   t.match(received, { code: 0, stderr: '' }, 'it stops by itself');
   t.match(received.stdout, /^a file and 1 more from 127\.0\.0\.1:\d+$/m);

@@ -87,8 +87,8 @@ async function transfer(t: Test, folder: string, options: readonly string[] = []
 t.test('without koffi, plain sockets serve, and --verbose says why', async (t) => {
   const folder = install(t, ['koffi']);
   const said = await transfer(t, folder, hide(folder, ['koffi']));
-  t.match(said.sender, `sockets: each datagram leaves by itself: ${plain}\n`);
-  t.match(said.receiver, `sockets: each datagram comes by itself: ${plain}\n`);
+  t.match(said.sender, `sockets: datagrams are sent one by one: ${plain}\n`);
+  t.match(said.receiver, `sockets: datagrams are received one by one: ${plain}\n`);
 });
 
 for (const name of optional.filter((one) => one !== 'koffi')) {

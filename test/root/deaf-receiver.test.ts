@@ -87,7 +87,7 @@ t.test('a filter that is removed in time costs nothing but time', { skip }, asyn
   await lab.receive([]);
   lab.dropData();
   const sender = lab.sendToBoth([], 60);
-  await sender.waitFor(/"RESULT","receiver":"10\.99\.0\.11".*"status":"complete"/);
+  await sender.waitFor(/"receiver-result","receiver":"10\.99\.0\.11".*"status":"complete"/);
   lab.unfilter(deaf);
   const exit = await sender.exited;
   t.equal(exit.code, 0, exit.stdout);

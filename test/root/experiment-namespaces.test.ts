@@ -162,7 +162,7 @@ t.test('SIGINT leaves neither namespaces nor processes', { skip }, async (t) => 
   program.kill('SIGINT');
   const exit = await program.exited;
   t.equal(exit.code, 130);
-  t.match(exit.stderr, /^p2mp experiment: interrupted; 3 of 4 runs are in [^\n]+\n$/);
+  t.match(exit.stderr, /^p2mp experiment: interrupted after 3 of 4 runs, saved in [^\n]+\n$/);
   t.same(namespacesOf(program), [], 'no namespace is left');
   t.same(commandLinesWith(temporary), [], 'nor a process');
   t.same(readdirSync(temporary), [], 'nor the temporary folder');

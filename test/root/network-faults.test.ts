@@ -24,7 +24,7 @@ class Faulty extends SessionLab {
   async begin(...options: string[]): Promise<{ receivers: Program[]; sender: Program }> {
     const receivers = await this.receive([]);
     const sender = this.send(4, '--rate', '2MB', ...options);
-    await sender.waitForEvent('PROGRESS');
+    await sender.waitForEvent('progress');
     return { receivers, sender };
   }
 

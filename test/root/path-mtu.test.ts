@@ -266,7 +266,7 @@ for (const isSilent of [false, true]) {
       if (isSilent) lab.dropIcmp();
       await lab.receive(near);
       const program = lab.send([near, far], '--rate', '300k');
-      await program.waitForEvent('PROGRESS');
+      await program.waitForEvent('progress');
       await program.waitFor(/"receivedBytes":[1-9]/);
       await lab.receive(far);
       const exit = await program.exited;

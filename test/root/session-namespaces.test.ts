@@ -27,7 +27,7 @@ for (const version of [4, 6] as const) {
     for (const program of programs) {
       const { code, stdout } = await program.exited;
       t.equal(code, 0);
-      t.match(stdout, /"event":"RESULT".*"multicast":true/);
+      t.match(stdout, /"event":"receiver-result".*"multicast":true/);
     }
   });
 }
@@ -71,7 +71,7 @@ t.test('a group that one host loses midway', { skip }, async (t) => {
   const lab = new SessionLab(t, 2_000_000);
   await lab.receive(['--once']);
   const sender = lab.send(4, '--rate', '400k');
-  await sender.waitForEvent('PROGRESS');
+  await sender.waitForEvent('progress');
   lab.drop(3, 'ip daddr 224.0.0.0/4');
   const exit = await sender.exited;
   t.equal(exit.code, 0, exit.stderr);
@@ -106,7 +106,7 @@ t.test('a full disk fails one host, until there is room', { skip }, async (t) =>
   // With --open, each run of the sender has a key of its own.
   const programs = await lab.receive(['--compare-all'], { 2: disk });
   const sender = lab.send(4, '--rate', '400k');
-  await sender.waitForEvent('PROGRESS');
+  await sender.waitForEvent('progress');
   const filler = join(disk, 'filler');
   t.throws(() => writeFileSync(filler, Buffer.alloc(4 * 1024 * 1024)), { code: 'ENOSPC' });
   const exit = await sender.exited;

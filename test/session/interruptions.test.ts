@@ -15,7 +15,7 @@ const skip = process.platform === 'win32' && 'Windows has no such signals';
 const endless = { sizeBytes: 6_000_000, rate: ['--rate', '10k'] } as const;
 
 /** By then a receiver has a part: before, there is nothing to keep. */
-const receiving = /^{"event":"PROGRESS".*"activity":"receiving"/m;
+const receiving = /^{"event":"progress".*"activity":"receiving"/m;
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   t.test(`${signal} to the sender midway`, { buffered, skip }, async (t) => {
@@ -29,10 +29,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.equal(code, 130);
     t.match(stdout, 'complete at 0 of 1 receiver', 'there is a summary');
     t.match(stdout, new RegExp(`^ {2}${name} +aborted `, 'm'));
-    t.match(stderr, /^p2mp send: interrupted; the same command continues where this one stopped$/m);
+    t.match(stderr, /^p2mp send: interrupted; to resume, run the same command again$/m);
     const received = await program.exited;
     t.equal(received.code, 1, '--once: the session failed');
-    t.match(eventsOf(received, 'RESULT'), [{ status: 'failed', label: 'sent' }]);
+    t.match(eventsOf(received, 'session-result'), [{ status: 'failed', label: 'sent' }]);
     t.same(readdirSync(dir), ['.p2mp-part'], 'the part stays, and no file');
   });
 }
@@ -47,8 +47,8 @@ t.test('SIGINT to the receiver midway ends its sessions', { buffered, skip }, as
   program.kill('SIGINT');
   const received = await program.exited;
   t.equal(received.code, 130);
-  const reason = 'this receiver was stopped; send again once it is back';
-  t.match(eventsOf(received, 'RESULT'), [{ status: 'failed', reason }]);
+  const reason = 'the receiver was stopped; send again once it is back';
+  t.match(eventsOf(received, 'session-result'), [{ status: 'failed', reason }]);
   t.same(readdirSync(dir), ['.p2mp-part']);
   const exit = await sender.exited;
   t.equal(exit.code, 1);
@@ -60,13 +60,13 @@ t.test('SIGTERM lets the session under way end', { buffered, skip }, async (t) =
   const { program, name, dir } = await place.receive(['--open', '--json']);
   const sent = writeRandomFile(place.sent, 500_000);
   const sender = place.send([sent, '--to', name, '--open', '--json', '--rate', '100k']);
-  await sender.waitForEvent('PROGRESS');
+  await sender.waitForEvent('progress');
   program.kill('SIGTERM');
-  await program.waitFor(/^p2mp receive: takes no more sessions, and ends /m, 'stderr');
+  await program.waitFor(/^p2mp receive: accepts no new sessions; exits after /m, 'stderr');
   t.equal((await sender.exited).code, 0);
   const received = await program.exited;
   t.equal(received.code, 0);
-  t.match(eventsOf(received, 'RESULT'), [{ status: 'complete' }]);
+  t.match(eventsOf(received, 'session-result'), [{ status: 'complete' }]);
   t.ok(isSameContent(sent, join(dir, 'sent')));
 });
 
@@ -75,13 +75,13 @@ t.test('a second signal ends a receiver that waits at once', { buffered, skip },
   const { program, name } = await place.receive(['--open', '--json']);
   const sent = writeRandomFile(place.sent, endless.sizeBytes);
   const sender = place.send([sent, '--to', name, '--open', '--json', ...endless.rate]);
-  await sender.waitForEvent('PROGRESS');
+  await sender.waitForEvent('progress');
   program.kill('SIGTERM');
-  await program.waitFor(/^p2mp receive: takes no more sessions/m, 'stderr');
+  await program.waitFor(/^p2mp receive: accepts no new sessions/m, 'stderr');
   program.kill('SIGTERM');
   const received = await program.exited;
   t.equal(received.code, 130);
-  t.same(eventsOf(received, 'RESULT'), []);
+  t.same(eventsOf(received, 'session-result'), []);
 });
 
 t.test('a receiver that is stopped while idle', { buffered, skip }, async (t) => {
@@ -111,10 +111,10 @@ t.test('a receiver that is killed and started again', { buffered, skip }, async 
   const second = await place.receive([...options, '--port', String(first.port)]);
   const exit = await sender.exited;
   t.equal(exit.code, 0, 'the sender picks it up by itself');
-  t.equal(eventsOf(exit, 'CONNECT').length, 2);
+  t.equal(eventsOf(exit, 'connect').length, 2);
   const received = await second.program.exited;
   t.equal(received.code, 0);
-  const [result] = eventsOf(received, 'RESULT');
+  const [result] = eventsOf(received, 'session-result');
   t.match(result, { status: 'complete', heldBytes: 4_000_000 });
   t.ok(result?.['receivedBytes'] < 4_000_000, `${result?.['receivedBytes']} came again`);
   t.ok(isSameContent(sent, join(first.dir, 'sent')));
@@ -138,7 +138,7 @@ t.test('a sender that is killed, and the same command again', { buffered, skip }
   t.ok(isSameContent(sent, join(receiver.dir, 'sent')));
   receiver.program.kill('SIGTERM');
   const received = await receiver.program.exited;
-  const told = eventsOf(received, 'RESULT').map(({ status, receivedBytes }) => [
+  const told = eventsOf(received, 'session-result').map(({ status, receivedBytes }) => [
     status,
     receivedBytes,
   ]);

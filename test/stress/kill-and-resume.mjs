@@ -85,7 +85,7 @@ async function playRound(number) {
   const victim = Math.floor(random() * (receiverCount + 1));
   const comesBackAtOnce = random() < 0.5;
   let sender = send();
-  await sender.event(({ event }) => event === 'CONNECT');
+  await sender.event(({ event }) => event === 'connect');
   // A kill at any moment of the transfer, which takes 2 seconds at this rate, or behind its end.
   await wait(random() * 2500);
   let resumed;

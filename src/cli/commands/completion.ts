@@ -1,4 +1,4 @@
-/** `p2mp completion <shell>`: prints the script by which a shell completes command lines. */
+/** `p2mp completion <shell>`: prints a shell completion script. */
 import { readFile } from 'node:fs/promises';
 import { P2mpError } from '../../base/errors.js';
 import { parseChoice } from '../arguments.js';
@@ -10,20 +10,20 @@ import { Output } from '../output/output.js';
 const usage = [
   '$0 <bash|zsh|fish> [options]',
   '',
-  'Prints a script that completes verbs, options, files and hosts of p2mp, p2mpclient and p2mpserver.',
-  'The shell reads it at its start: see the examples.',
+  'Prints a shell completion script for p2mp, p2mpclient and p2mpserver. It completes commands,',
+  'options, files and host names. The examples show where to load it.',
 ].join('\n');
 
-const exitCodes = 'Exit codes: 0 done; 2 wrong use; 4 a file.';
+const exitCodes = 'Exit codes: 0 success; 2 usage error; 4 file error.';
 
-/** By shell; they are made with the build (command-docs/). */
+/** Script of each shell; the build generates them (command-docs/). */
 const scripts = { bash: 'p2mp.bash', zsh: '_p2mp', fish: 'p2mp.fish' } as const;
 
 function createCompletionParser() {
   return createParser('p2mp completion', usage, exitCodes)
-    .example('source <($0 bash)', 'in ~/.bashrc')
-    .example('source <($0 zsh)', 'in ~/.zshrc, behind compinit')
-    .example('$0 fish > ~/.config/fish/completions/p2mp.fish', 'once');
+    .example('source <($0 bash)', 'add to ~/.bashrc')
+    .example('source <($0 zsh)', 'add to ~/.zshrc, after compinit')
+    .example('$0 fish > ~/.config/fish/completions/p2mp.fish', 'run once');
 }
 
 export async function completion(args: readonly string[]): Promise<ExitCode> {
@@ -32,7 +32,7 @@ export async function completion(args: readonly string[]): Promise<ExitCode> {
   const [shell, ...more] = argv._;
   if (shell === undefined || more.length > 0) {
     const { length } = argv._;
-    throw new P2mpError('INVALID_ARGUMENT', `${length} arguments: exactly 1 is needed, a shell`);
+    throw new P2mpError('INVALID_ARGUMENT', `${length} arguments: expected exactly 1, the shell`);
   }
   const shells = Object.keys(scripts) as (keyof typeof scripts)[];
   const file = scripts[parseChoice(undefined, String(shell), shells)];

@@ -21,17 +21,17 @@ const usage = [
   '$0 <plan> [options]',
   '$0 merge <folder>... --out DIR [options]',
   '',
-  'Runs every transfer of a plan, in virtual time or over real sockets, and leaves runs.csv,',
-  'summary.csv, plot.svg, plot.png and report.html in a folder. A plan is a JSON file, or the name',
-  'of one that comes with p2mp:',
+  'Runs all transfers of a plan, in virtual time or over real sockets, and writes runs.csv,',
+  'summary.csv, plot.svg, plot.png and report.html to a folder. <plan> is a JSON file or the name',
+  'of a bundled plan:',
   `  ${listPlans().join(', ')}.`,
-  'What is there already is not run again: stopped, the same command goes on. merge puts the',
-  'folders of all shards together.',
+  'Runs that the folder already holds are not repeated: to resume, run the same command again.',
+  'merge combines the folders of all shards.',
 ].join('\n');
 
 const exitCodes = [
-  'Exit codes: 0 complete; 2 wrong use or a wrong plan; 3 a receiver was given up on in some run;',
-  '4 file, process or other results in the folder; 130 interrupted.',
+  'Exit codes: 0 complete; 2 usage error or invalid plan; 3 a receiver failed in some run;',
+  '4 file or process error, or the folder holds results of another plan; 130 interrupted.',
 ].join('\n');
 
 function createExperimentParser() {
@@ -44,24 +44,28 @@ function createExperimentParser() {
     .option('jobs', {
       type: 'string',
       default: String(availableParallelism()),
-      describe: 'Threads that simulate',
-      defaultDescription: 'processors',
+      describe: 'Number of simulation threads',
+      defaultDescription: 'number of processors',
     })
     .option('shard', {
       type: 'string',
-      describe: 'Run part i of n only (i/n), to be merged; for array jobs',
+      describe: 'Run only shard i of n (i/n), for array jobs; merge the folders afterwards',
     })
     .option('overwrite', {
       type: 'boolean',
       default: false,
-      describe: 'Throw away what the folder holds',
+      describe: 'Discard the results that the folder holds',
     })
-    .option('dry-run', { type: 'boolean', default: false, describe: 'Check the plan, run nothing' })
-    .describe('verbose', 'Tell each run')
+    .option('dry-run', {
+      type: 'boolean',
+      default: false,
+      describe: 'Check the plan without running it',
+    })
+    .describe('verbose', 'Print each run')
     .requiresArg(['out', 'jobs', 'shard'])
     .example('$0 receivers', 'delay against the number of receivers')
-    .example('$0 my-plan.json --shard 2/8', 'the second of eight array jobs')
-    .example('$0 merge my-plan-results/shard-* --out my-plan-results', 'when all have run');
+    .example('$0 my-plan.json --shard 2/8', 'second of eight array jobs')
+    .example('$0 merge my-plan-results/shard-* --out my-plan-results', 'after all shards');
 }
 
 interface Arguments {
@@ -91,7 +95,7 @@ export async function experiment(args: readonly string[]): Promise<ExitCode> {
   if (first === undefined || more.length > 0) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `${argv._.length} arguments: exactly 1 is needed, <plan>`,
+      `${argv._.length} arguments: expected exactly 1, <plan>`,
     );
   }
   return run(first, given, output);
@@ -122,7 +126,7 @@ async function run(name: string, given: Arguments, output: Output): Promise<Exit
     signal: interruption.signal,
     onRun: (row, far) => {
       if (given.isVerbose) printRun(output, row);
-      progress.tell(far);
+      progress.show(far);
     },
     ...(shard === undefined ? {} : { shard }),
   }).finally(() => progress.end());
@@ -136,8 +140,8 @@ async function run(name: string, given: Arguments, output: Output): Promise<Exit
       runs: folder.rows.length,
     });
     output.error(
-      `p2mp experiment: interrupted; ${folder.rows.length} of ${formatPlural(total, 'run')} are in ` +
-        `${outFolder}, and the same command goes on from there`,
+      `p2mp experiment: interrupted after ${folder.rows.length} of ${formatPlural(total, 'run')}, saved in ` +
+        `${outFolder}; to resume, run the same command again`,
     );
     return exitCode.interrupted;
   }
@@ -156,11 +160,20 @@ async function merge(
 ): Promise<ExitCode> {
   const { out, shard, overwrite } = given;
   if (folders.length === 0) {
-    throw new P2mpError('INVALID_ARGUMENT', "merge: name the shards' folders");
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      'merge: no folder given; name the folders of the shards',
+    );
   }
-  if (out === undefined) throw new P2mpError('INVALID_ARGUMENT', 'merge: name a folder with --out');
-  if (shard !== undefined) throw new P2mpError('INVALID_ARGUMENT', 'merge: takes no --shard');
-  if (given.isDryRun) throw new P2mpError('INVALID_ARGUMENT', 'merge: takes no --dry-run');
+  if (out === undefined) {
+    throw new P2mpError('INVALID_ARGUMENT', 'merge: no target folder given; name it with --out');
+  }
+  if (shard !== undefined) {
+    throw new P2mpError('INVALID_ARGUMENT', 'merge: does not support --shard; leave it out');
+  }
+  if (given.isDryRun) {
+    throw new P2mpError('INVALID_ARGUMENT', 'merge: does not support --dry-run; leave it out');
+  }
   const { plan, planText, folder } = await mergeShards(folders, out, overwrite);
   const command = commandLine(['merge', ...folders, '--out', out]);
   const conclusion = await conclude(plan, planText, folder, command, []);
@@ -176,7 +189,7 @@ function end(output: Output, concluded: Concluded): ExitCode {
   return concluded.folder.rows.every(isComplete) ? exitCode.ok : exitCode.some;
 }
 
-/** A command line that a shell takes. */
+/** A command line, quoted for a POSIX shell. */
 function commandLine(args: readonly string[]): string {
   const quoted = args.map((arg) =>
     /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`,

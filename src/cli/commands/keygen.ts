@@ -1,4 +1,4 @@
-/** `p2mp keygen`: makes the key pair of this host, or shows the public key of the one it has. */
+/** `p2mp keygen`: creates this host's key pair, or shows its public key. */
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { P2mpError } from '../../base/errors.js';
@@ -20,36 +20,37 @@ import { Output } from '../output/output.js';
 const usage = [
   '$0 [options]',
   '',
-  'Makes a key pair: the private key stays on this host, the public one is for those who are to',
-  'trust it. Prints where the pair is, the line to hand to others, and its fingerprint.',
+  'Creates a key pair. The private key stays on this host; give the public key to the hosts that',
+  'should trust this one. Prints the files, the fingerprint and the line with the public key.',
 ].join('\n');
 
-const exitCodes = 'Exit codes: 0 done; 2 wrong use; 4 a key that is there already, or a file.';
+const exitCodes =
+  'Exit codes: 0 success; 2 usage error; 4 the key exists already, or a file error.';
 
 function createKeygenParser() {
   return createParser('p2mp keygen', usage, exitCodes)
     .option('key', {
       type: 'string',
-      describe: 'File of the private key; the public one is FILE.pub',
+      describe: 'File of the private key; the public key goes to FILE.pub',
       defaultDescription: join(defaultKeyFolder(), 'key'),
     })
     .option('comment', {
       type: 'string',
-      describe: 'Whose key it is, for people',
+      describe: "Comment that names the key's owner",
       defaultDescription: 'user@host',
     })
     .option('force', {
       type: 'boolean',
       default: false,
-      describe: 'Overwrite the key that is there, for good',
+      describe: 'Overwrite an existing key; the old key is lost',
     })
     .option('show', {
       type: 'boolean',
       default: false,
-      describe: 'Print the public key that is there, and make none',
+      describe: 'Print the existing public key without creating one',
     })
     .requiresArg(['key', 'comment'])
-    .example('$0', 'make the pair of this host')
+    .example('$0', "create this host's key pair")
     .example('$0 --show', 'print its public key again');
 }
 
@@ -65,13 +66,16 @@ export async function keygen(args: readonly string[]): Promise<ExitCode> {
   const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
   const { key, comment, force, show } = argv;
   if (argv._.length > 0) {
-    throw new P2mpError('INVALID_ARGUMENT', `${argv._.length} arguments: none are needed`);
+    throw new P2mpError('INVALID_ARGUMENT', `${argv._.length} arguments: expected none`);
   }
   const path = key === undefined ? join(defaultKeyFolder(), 'key') : single('key', key);
-  if (path === '') throw new P2mpError('INVALID_ARGUMENT', '--key: is empty; name a file');
+  if (path === '') throw new P2mpError('INVALID_ARGUMENT', '--key: empty file name; name a file');
   const given = comment === undefined ? undefined : single('comment', comment);
   if (show && (force || given !== undefined)) {
-    throw new P2mpError('INVALID_ARGUMENT', '--show makes no key: leave out --force and --comment');
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      '--show: creates no key; leave out --force and --comment',
+    );
   }
   const shown = show ? await read(path) : await make(path, given ?? userAtHost(), force);
   print(output, shown, show ? 'shown' : 'made');
@@ -113,7 +117,7 @@ function userAtHost(): string {
   try {
     return `${userInfo().username}@${host}`;
   } catch {
-    // Containers run under numbers that have no name.
+    // The user ID may have no name, as in many containers.
     return host;
   }
 }

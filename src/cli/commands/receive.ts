@@ -1,4 +1,4 @@
-/** `p2mp receive`: takes sessions into a folder, many at once, until it is stopped. */
+/** `p2mp receive`: receives sessions into a folder, many at once, until it is stopped. */
 import { join } from 'node:path';
 import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
@@ -39,129 +39,142 @@ import { tuneEngine } from '../tune-engine.js';
 const usage = [
   '$0 [options]',
   '',
-  'Takes what trusted senders send to this host, many at once, into a folder. A file appears under',
-  'its name once all of it is verified and on disk. What was cut off is continued when the sender',
-  'comes back. SIGTERM lets sessions end and puts new ones off, so that another process may take',
-  "this one's place without any sender failing; Ctrl-C stops at once.",
+  'Receives files from any number of trusted senders into a folder. A file appears under its name',
+  'once it is complete, verified and on disk. An interrupted transfer resumes when its sender',
+  'returns. After SIGTERM, running sessions finish and new ones are deferred, so that a new process',
+  'can take over without failing any sender. Ctrl-C stops immediately.',
 ].join('\n');
 
 export function createReceiveParser() {
   return createParser('p2mp receive', usage)
-    .option('dir', { type: 'string', default: '.', describe: 'Folder that everything goes into' })
-    .option('port', { type: 'string', default: String(defaultPort), describe: 'UDP port' })
+    .option('dir', { type: 'string', default: '.', describe: 'Target folder' })
+    .option('port', {
+      type: 'string',
+      default: String(defaultPort),
+      describe: 'UDP port; 0 for any free port',
+    })
     .option('bind', {
       type: 'string',
       array: true,
       requiresArg: true,
-      describe: 'Address to listen on and answer from; may be repeated',
+      describe: 'Local address to listen on; may be repeated',
       defaultDescription: 'all',
     })
     .option('once', { type: 'boolean', default: false, describe: 'Stop after one session' })
     .option('on-complete', {
       type: 'string',
-      describe: 'Shell command to run for each complete session; see P2MP_* in its environment',
+      describe: 'Shell command to run after each complete session; it gets P2MP_* variables',
     })
     .option('on-complete-jobs', {
       type: 'string',
       default: '4',
-      describe: 'How many of these commands run at once; others wait, at most 1000',
+      describe: 'Maximum number of these commands that run at once; up to 1000 more wait',
     })
     .option('on-complete-timeout', {
       type: 'string',
       default: '300',
-      describe: 'Seconds after which such a command is killed',
+      describe: 'Seconds after which a command that still runs is killed',
     })
     .option('authorized-senders', {
       type: 'string',
-      describe: 'File of the public keys that may send here, one a line',
+      describe: 'File of the public keys of trusted senders, one per line',
       defaultDescription: join(defaultKeyFolder(), 'authorized_senders'),
     })
     .option('open', {
       type: 'boolean',
       default: false,
-      describe: 'Let anybody send who can reach this port',
+      describe: 'Accept any sender that can reach this port, without authentication',
     })
     .option('key', {
       type: 'string',
-      describe: "This receiver's private key; made at the first start",
+      describe: "File of this receiver's private key; created if missing",
       defaultDescription: join(defaultKeyFolder(), 'key'),
     })
     .option('name', {
       type: 'string',
-      describe: 'What this receiver calls itself',
-      defaultDescription: "the host's name",
+      describe: 'Name that this receiver reports to senders',
+      defaultDescription: 'host name',
     })
     .option('clobber', {
       type: 'boolean',
       default: true,
-      describe: 'Replace files that differ (--no-clobber: leave every file that is there)',
+      describe: 'Replace files that differ (--no-clobber: keep all existing files)',
     })
     .option('overwrite', {
       type: 'boolean',
       default: false,
-      describe: 'Receive everything anew, also what seems to be here',
+      describe: 'Receive everything, even what seems to be here',
     })
     .option('update-modes', {
       type: 'boolean',
       default: false,
-      describe: "Give files and folders that exist the sender's modes (otherwise they keep theirs)",
+      describe:
+        "Set the sender's modes on existing files and folders too (default: they keep theirs)",
     })
     .option('compare-all', {
       type: 'boolean',
       default: false,
       describe:
-        'Compare with files that its sender did not place, too; senders can then guess what is in them',
+        'Compare with all existing files, not just those from the same sender; see SECURITY.md for the risk',
     })
     .option('verify-disk', {
       type: 'boolean',
       default: false,
-      describe: 'Read everything back from the disk before it gets its name, also large objects',
+      describe: 'Read all data back from the disk before naming the files, for large objects too',
     })
-    .option('max-sessions', { type: 'string', default: '256', describe: 'Sessions at once' })
+    .option('max-sessions', {
+      type: 'string',
+      default: '256',
+      describe: 'Maximum concurrent sessions',
+    })
     .option('max-bytes', {
       type: 'string',
-      describe: 'Most that a session may take on the disk, such as 10GB',
-      defaultDescription: 'what the disk has room for',
+      describe: 'Maximum disk space of a session, such as 10GB',
+      defaultDescription: 'free space on the disk',
     })
     .option('max-entries', {
       type: 'string',
       default: '1000000',
-      describe: 'Most files, folders and links of a session',
+      describe: 'Maximum number of files, folders and links in a session',
     })
-    .option('max-open-files', { type: 'string', default: '256', describe: 'Files open at once' })
+    .option('max-open-files', {
+      type: 'string',
+      default: '256',
+      describe: 'Maximum number of open files',
+    })
     .option('idle-timeout', {
       type: 'string',
       default: '60',
-      describe: 'Seconds of silence after which a sender is given up on',
+      describe: 'Seconds of silence from a sender after which its session fails',
     })
     .option('classic', {
       type: 'string',
-      describe: 'Also take a file by P2MP-FTP (p2mpclient) into this one',
+      describe: 'Also receive by P2MP-FTP (from p2mpclient) into this file',
     })
     .option('metrics', {
       type: 'string',
       describe:
-        'Serve /metrics, /healthz and /readyz by HTTP at [host:]port; port 9735 if left out',
+        'Serve /metrics, /healthz and /readyz over HTTP at [host:]port; the default port is 9735',
     })
     .option('metrics-name', {
       type: 'string',
       array: true,
       requiresArg: true,
-      describe: 'Host name by which requests may reach --metrics; may be repeated',
-      defaultDescription: "IP addresses, names without a dot and the host's name",
+      describe: 'Host name to accept in requests to --metrics; may be repeated',
+      defaultDescription: 'IP addresses, names without a dot, this host name',
     })
     .option('drain-timeout', {
       type: 'string',
-      describe: 'Seconds that sessions have to end after SIGTERM; then they are put aside',
-      defaultDescription: 'as long as they take',
+      describe: 'Seconds that running sessions may take to finish after SIGTERM',
+      defaultDescription: 'no limit',
     })
     .option('log', {
       type: 'string',
-      describe: 'Print lines of a log: text, json, or journal (for systemd)',
+      describe: 'Print log lines in this format: text, json, or journal (for systemd)',
     })
     .option('log-level', {
       type: 'string',
-      describe: 'The most that is told: error (as --quiet), warn, info, or debug (as --verbose)',
+      describe: 'Log level: error (like --quiet), warn, info, or debug (like --verbose)',
       defaultDescription: 'info',
     })
     .nargs('bind', 1)
@@ -187,10 +200,10 @@ export function createReceiveParser() {
       'log-level',
     ])
     .example('$0 --dir /srv/images', 'from the senders in authorized_senders')
-    .example('$0 --open --once --dir . && ls -l', 'one session from anybody, in a script');
+    .example('$0 --open --once --dir . && ls -l', 'one session from any sender, in a script');
 }
 
-/** Where metrics and health are served if no port is given. */
+/** Default port of metrics and health checks. */
 const metricsPort = 9735;
 
 type Arguments = Exclude<Awaited<ReturnType<typeof parseArguments>>, ExitCode>;
@@ -204,21 +217,30 @@ export async function receive(args: readonly string[]): Promise<ExitCode> {
   const argv = await parseArguments(args);
   if (typeof argv === 'number') return argv;
   if (argv._.length > 0) {
-    throw new P2mpError('INVALID_ARGUMENT', `${argv._[0]}: no argument is needed; see --dir`);
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `${argv._[0]}: unexpected argument; name the target folder with --dir`,
+    );
   }
   if (argv.overwrite && !argv.clobber) {
-    throw new P2mpError('INVALID_ARGUMENT', '--overwrite and --no-clobber: give one of them');
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      '--overwrite and --no-clobber: contradict each other; give only one',
+    );
   }
   return new ReceiveCommand(argv).run();
 }
 
-/** @returns the most that is told */
+/** @returns the log level that the options select */
 function chooseLevel(argv: Arguments): LogLevel {
   const { quiet, verbose, 'log-level': given } = argv;
   if (given === undefined) return quiet ? 'error' : verbose ? 'debug' : 'info';
   if (quiet || verbose) {
     const other = quiet ? '--quiet' : '--verbose';
-    throw new P2mpError('INVALID_ARGUMENT', `--log-level and ${other}: give one of them`);
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `--log-level and ${other}: contradict each other; give only one`,
+    );
   }
   return parseChoice('log-level', single('log-level', given), logLevels);
 }
@@ -234,11 +256,12 @@ function createOutput(argv: Arguments, level: LogLevel): Output {
   if (log === undefined) {
     return new Output({ isJson, isQuiet: level === 'error', isTerse: level === 'warn' });
   }
-  if (isJson) throw new P2mpError('INVALID_ARGUMENT', '--json and --log: give one of them');
+  if (isJson)
+    throw new P2mpError('INVALID_ARGUMENT', '--json and --log: exclude each other; give only one');
   return new LogOutput({ format: parseChoice('log', single('log', log), logFormats), level });
 }
 
-/** @returns what runs the commands of --on-complete, where there is one */
+/** @returns the command queue of --on-complete; undefined without that option */
 function createCommands(argv: Arguments, output: Output): OnComplete | undefined {
   const jobs = parseCount('on-complete-jobs', single('on-complete-jobs', argv['on-complete-jobs']));
   const timeout = single('on-complete-timeout', argv['on-complete-timeout']);
@@ -250,10 +273,10 @@ function createCommands(argv: Arguments, output: Output): OnComplete | undefined
   return createOnComplete(output, { command, maxRunning: jobs, timeoutMs, dir });
 }
 
-/** One run of the command: prints what happens until it is stopped. */
-/** Who is let in, and what follows from it. */
+/** Keys, and which senders to accept. */
 type TrustOptions = Pick<ReceiveOptions, 'keyPair' | 'refuseSender' | 'sharesParts'>;
 
+/** One run of the command, until it is stopped. */
 class ReceiveCommand {
   private readonly output: Output;
   private readonly report: ReceiveOutput;
@@ -262,7 +285,7 @@ class ReceiveCommand {
   private readonly isVerbose: boolean;
   private readonly drainTimeoutMs: number;
   private readonly onComplete: OnComplete | undefined;
-  /** Resolves to whether all sessions came to their end. */
+  /** Resolves to whether all sessions finished. */
   private drained: Promise<boolean> | undefined;
 
   constructor(private readonly argv: Arguments) {
@@ -291,7 +314,7 @@ class ReceiveCommand {
     try {
       server = await this.serveStatus(receiving);
     } catch (error) {
-      await receiving.close('this receiver could not start');
+      await receiving.close('this receiver failed to start');
       throw error;
     }
     onInterrupt((signal) => this.handleSignal(signal));
@@ -299,7 +322,7 @@ class ReceiveCommand {
     const { addresses, offload } = receiving;
     output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
     if (this.isVerbose && !output.isJson) output.detail(describeOffload(offload, 'receive'));
-    output.line(`Listening on ${formatAddresses(addresses)}, into ${argv.dir}`);
+    output.line(`Listening on ${formatAddresses(addresses)}, receiving into ${argv.dir}`);
     await receiving.closed;
     if ((await this.drained) === false) this.exit = exitCode.interrupted;
     await report.end();
@@ -317,13 +340,13 @@ class ReceiveCommand {
       setTimeout(() => onComplete?.stop(), this.drainTimeoutMs).unref();
     }
     if (signal === 'SIGTERM' && activeCount > 0) {
-      output.warn('p2mp receive: takes no more sessions, and ends with the last one');
+      output.warn('p2mp receive: accepts no new sessions; exits after the last one');
       output.json({ event: 'draining', sessions: activeCount });
       this.drained = receiving?.drain(this.drainTimeoutMs);
       return;
     }
     if (activeCount > 0 || argv.once) this.exit = exitCode.interrupted;
-    void receiving?.close('this receiver was stopped; send again once it is back');
+    void receiving?.close('the receiver was stopped; send again once it is back');
   }
 
   private async createOptions(): Promise<ReceiveOptions> {
@@ -360,7 +383,7 @@ class ReceiveCommand {
       onEvent: (event) => {
         report.handleEvent(event);
         if (event.type !== 'end' || !argv.once) return;
-        // A session in whose place its sender has begun another is followed by that one's outcome.
+        // A sender may restart a session; the outcome of the new one then replaces this one.
         if (event.result.status !== 'complete') this.exit = exitCode.none;
         else if (this.exit === exitCode.none) this.exit = exitCode.ok;
         void this.receiving?.drain();
@@ -372,23 +395,25 @@ class ReceiveCommand {
     const { argv, output } = this;
     const keyPair = await this.loadOrMakeKey();
     if (argv.open) {
-      output.warn('--open: anybody who reaches this port may send files here');
+      output.warn(
+        '--open: senders are not authenticated; any host that reaches this port can send',
+      );
       return { keyPair, refuseSender: () => undefined, sharesParts: true };
     }
     const authorized = await AuthorizedSenders.load(authorizedPathOf(argv));
-    let told: string | undefined;
+    let lastMessage: string | undefined;
     const timer = setInterval(async () => {
       const message = (await authorized.refresh())?.message;
-      if (message !== undefined && message !== told) {
-        output.warn(`p2mp receive: ${message}; the old list stays`);
+      if (message !== undefined && message !== lastMessage) {
+        output.warn(`p2mp receive: ${message}; keeping the previous list`);
       }
-      told = message;
+      lastMessage = message;
     }, 1000);
     timer.unref();
     return { keyPair, refuseSender: refuseUnlessAuthorized(authorized) };
   }
 
-  /** As sshd has it: a receiver's key is made when it first starts. */
+  /** Creates the key at the first start, like sshd. */
   private async loadOrMakeKey() {
     const { argv, output } = this;
     const given = argv.key;
@@ -403,11 +428,11 @@ class ReceiveCommand {
     try {
       await saveKeyPair(path, pair, 'p2mp receive', { force: false });
     } catch (error) {
-      // Another receiver of this user has started at the same time.
+      // Another receiver of this user started at the same time.
       if (error instanceof P2mpError && error.code === 'KEY_EXISTS') return loadKeyPair(path);
       throw error;
     }
-    output.warn(`Made this receiver's key ${path}: ${fingerprint(pair.publicKey)}`);
+    output.warn(`Created the key of this receiver, ${path}: ${fingerprint(pair.publicKey)}`);
     return pair;
   }
 
@@ -416,10 +441,13 @@ class ReceiveCommand {
     const names = argv['metrics-name'] ?? [];
     if (argv.metrics === undefined) {
       if (names.length === 0) return undefined;
-      throw new P2mpError('INVALID_ARGUMENT', '--metrics-name: needs --metrics');
+      throw new P2mpError(
+        'INVALID_ARGUMENT',
+        '--metrics-name: has no effect without --metrics; give both',
+      );
     }
     const text = single('metrics', argv.metrics);
-    // A port alone is for this host only: metrics name senders and files.
+    // A port alone binds to loopback, because metrics name senders and files.
     const { host, port } = parseServer(
       /^:?\d+$/.test(text) ? `127.0.0.1:${text.replace(':', '')}` : text,
       metricsPort,
@@ -432,7 +460,9 @@ class ReceiveCommand {
       onError: ({ message }) => output.warn(`metrics: ${message}; transfers continue`),
     });
     const { address, port: bound } = await server.listen(host, port);
-    output.line(`Metrics at http://${formatAddress({ host: address, port: bound })}/metrics`);
+    output.line(
+      `Serving metrics at http://${formatAddress({ host: address, port: bound })}/metrics`,
+    );
     output.json({ event: 'metrics', address: formatAddress({ host: address, port: bound }) });
     return server;
   }

@@ -1,4 +1,4 @@
-/** `p2mp send <path>... --to <receiver>,...`: files and folders to many receivers. */
+/** `p2mp send <path>... --to <receiver>,...`: sends files and folders to many receivers. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
@@ -29,9 +29,9 @@ import { tuneEngine } from '../tune-engine.js';
 const usage = [
   '$0 <path>... --to <host>[:port],... [options]',
   '',
-  'Sends files and folders to every receiver, encrypted and verified; "-" is standard input. What',
-  'a receiver holds already, of an earlier try or as the same file, is not sent again.',
-  'A receiver runs p2mp receive and trusts the key that p2mp keygen made here.',
+  'Sends files and folders to every receiver, encrypted and verified; "-" is standard input. Data',
+  'that a receiver already has, from an interrupted transfer or in the same file, is not sent again.',
+  "Each receiver runs p2mp receive and trusts this host's public key (see p2mp keygen).",
 ].join('\n');
 
 function createSendParser() {
@@ -41,78 +41,77 @@ function createSendParser() {
       array: true,
       requiresArg: true,
       describe:
-        'Receivers: host, host:port, [IPv6]:port, separated by commas; @FILE has one a line',
+        'Receivers: host, host:port or [IPv6]:port, separated by commas; @FILE lists one per line',
     })
     .option('port', {
       type: 'string',
       default: String(defaultPort),
-      describe: 'Port of receivers that are named without one',
+      describe: 'UDP port of receivers given without one',
     })
     .option('rate', {
       type: 'string',
-      describe: 'Bytes per second at most, such as 50MB',
-      defaultDescription: 'as the path allows',
+      describe: 'Maximum rate in bytes per second, such as 50MB',
+      defaultDescription: 'congestion control only',
     })
     .option('multicast', {
       type: 'string',
       default: 'auto',
-      describe: 'auto, never, or the group to use; where it does not reach, unicast does',
+      describe: 'auto, never, or a group address; receivers it does not reach get unicast',
     })
     .option('multicast-ttl', {
       type: 'string',
       default: '1',
-      describe: 'Routers that multicast may pass, plus one, 1 to 255',
+      describe: 'TTL (hop limit) of multicast datagrams, 1 to 255; 1 stays on the local network',
     })
     .option('give-up-after', {
       type: 'string',
       default: '30',
-      describe: 'Seconds of patience with a silent receiver',
+      describe: 'Seconds without a response after which a receiver fails',
     })
     .option('mss', {
       type: 'string',
       default: 'auto',
-      describe: 'Bytes per segment; auto takes what the paths to all receivers carry',
+      describe: 'Bytes per segment; auto discovers what the paths to all receivers carry',
     })
     .option('overwrite', {
       type: 'boolean',
       default: false,
-      describe: 'Send everything anew, also what seems to be there',
+      describe: 'Send everything, even what receivers seem to have',
     })
     .option('clobber', {
       type: 'boolean',
       default: true,
-      describe: 'Replace files that differ (--no-clobber: leave every file that is there)',
+      describe: 'Replace files that differ (--no-clobber: keep all existing files)',
     })
     .option('stdin-name', {
       type: 'string',
       default: 'stdin',
-      describe: 'What the receivers call standard input',
+      describe: 'File name of standard input at the receivers',
     })
     .option('key', {
       type: 'string',
-      describe: "This sender's private key",
+      describe: "File of this sender's private key",
       defaultDescription: join(defaultKeyFolder(), 'key'),
     })
     .option('known-receivers', {
       type: 'string',
-      describe: 'File of the keys that receivers showed when they were met first',
+      describe: 'File of the public keys of known receivers',
       defaultDescription: join(defaultKeyFolder(), 'known_receivers'),
     })
     .option('accept-new', {
       type: 'boolean',
       default: false,
-      describe: 'Trust receivers that are met for the first time',
+      describe: 'Trust unknown receivers and add their keys to --known-receivers',
     })
     .option('open', {
       type: 'boolean',
       default: false,
-      describe: 'No keys: whoever answers is sent to; encrypted, but to anybody',
+      describe: 'Trust any receiver that answers: encrypted, but not authenticated',
     })
     .option('dry-run', {
       type: 'boolean',
       default: false,
-      describe:
-        'Show what would be sent to whom, and send nothing; refuses what sending would refuse',
+      describe: 'Check everything and show what would be sent to whom, without sending',
     })
     .nargs('to', 1)
     .requiresArg([
@@ -127,7 +126,7 @@ function createSendParser() {
       'known-receivers',
     ])
     .example('$0 image.iso --to 10.0.0.2,10.0.0.3', 'one file to two hosts')
-    .example('$0 build/ data.csv --to @hosts.txt --rate 50MB', 'hosts from a file')
+    .example('$0 build/ data.csv --to @hosts.txt --rate 50MB', 'receivers listed in a file')
     .example('tar c . | $0 - --stdin-name tree.tar --to lab1,lab2', 'from a pipe');
 }
 
@@ -139,14 +138,20 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   if (argv._.length === 0) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      'nothing to send: name a file, a folder, or - for standard input',
+      'nothing to send: name files or folders, or - for standard input',
     );
   }
   if (argv.to === undefined) {
-    throw new P2mpError('INVALID_ARGUMENT', 'no receiver: name them with --to host[:port],...');
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      'no receiver: name at least one with --to host[:port],...',
+    );
   }
   if (argv.overwrite && !argv.clobber) {
-    throw new P2mpError('INVALID_ARGUMENT', '--overwrite and --no-clobber: give one of them');
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      '--overwrite and --no-clobber: contradict each other; give only one',
+    );
   }
   checkSeparation(args, existsSync);
   const interruption = new AbortController();
@@ -171,7 +176,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   if (argv['dry-run']) return dryRun(output, options);
   onInterrupt(() => interruption.abort());
   if (argv.open)
-    output.warn('--open: nobody is asked for a key; anybody who answers gets the data');
+    output.warn('--open: receivers are not authenticated; any host that answers gets the data');
   const result = await sendUntilDone(output, options, interruption.signal);
   if (result === undefined) return exitCode.interrupted;
   output.json(sendResultJson(result));
@@ -179,12 +184,12 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   output.flush();
   if (result.error !== undefined) output.error(`p2mp send: ${result.error.message}`);
   if (interruption.signal.aborted) {
-    output.error('p2mp send: interrupted; the same command continues where this one stopped');
+    output.error('p2mp send: interrupted; to resume, run the same command again');
   }
   return toExitCode(result, interruption.signal.aborted);
 }
 
-/** @returns undefined where it was interrupted before anything was sent */
+/** @returns undefined if it was interrupted before anything was sent */
 async function sendUntilDone(
   output: Output,
   options: SendOptions,
@@ -216,7 +221,7 @@ async function createTrust(
   const keyPath =
     argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
   if (argv.open) {
-    // A key that there is is used: a receiver knows its sender again by it.
+    // An existing key lets receivers recognize this sender.
     const hasKey = argv.key !== undefined || existsSync(keyPath);
     const pair = hasKey ? { keyPair: await loadKeyPair(keyPath) } : {};
     return { ...pair, trustReceiver: () => undefined };
@@ -235,7 +240,7 @@ async function createTrust(
   };
 }
 
-/** Who is asked about a receiver that is met for the first time: nobody without a terminal. */
+/** Creates the prompt for unknown receivers; undefined without a terminal. */
 function createAsk(argv: TrustArguments, report: SendOutput, signal: AbortSignal) {
   if (argv['accept-new']) return async () => true;
   const canAsk = process.stdin.isTTY && process.stderr.isTTY && !argv._.includes('-');
@@ -243,10 +248,10 @@ function createAsk(argv: TrustArguments, report: SendOutput, signal: AbortSignal
   return async (name: string, fingerprint: string): Promise<boolean> => {
     report.pause(true);
     const terminal = createInterface({ input: process.stdin, output: process.stderr });
-    // Ctrl-C belongs to the command, not to the line.
+    // Ctrl-C must interrupt the command, not just the prompt.
     terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
     try {
-      const question = `${name} shows the key ${fingerprint}\nTrust it from now on? (yes/no) `;
+      const question = `${name}: unknown receiver with key ${fingerprint}\nTrust this key? (yes/no) `;
       return /^y(es)?$/i.test((await terminal.question(question, { signal })).trim());
     } catch (error) {
       if (signal.aborted) return false;
@@ -279,13 +284,13 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
   for (const entry of skipped) printSkipped(output, entry);
   const entries = formatPlural(entryNames.length, 'entry', 'entries');
   output.line(
-    `${entries}, ${formatBytes(contentSizeBytes)}, would go to ${formatPlural(receivers.length, 'receiver')}:`,
+    `${entries}, ${formatBytes(contentSizeBytes)}, would be sent to ${formatPlural(receivers.length, 'receiver')}:`,
   );
   for (const { name, address, noRoute } of receivers) {
     const why = noRoute === undefined ? '' : `: ${noRoute}`;
     output.line(`  ${name}: ${address.host}, port ${address.port}${why}`);
   }
-  if (group !== undefined) output.line(`  by multicast where ${group} reaches`);
+  if (group !== undefined) output.line(`  by multicast to ${group} where it reaches`);
   output.line(`  in segments of ${formatPlural(mssBytes, 'byte')}`);
   output.flush();
   const reachable = receivers.filter(({ noRoute }) => noRoute === undefined).length;

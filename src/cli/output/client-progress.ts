@@ -1,5 +1,4 @@
-/** The client's progress: a line on a terminal, an event a second with --json. */
-
+/** Progress of p2mpclient: a line on a terminal, or one JSON event per second. */
 import { bytesPerSec, formatBytes, formatRate, formatSeconds } from '../../base/format.js';
 import type { Sender } from '../../sender.js';
 import type { Output } from './output.js';
@@ -7,7 +6,7 @@ import type { Output } from './output.js';
 const intervalMs = 100;
 const jsonIntervalMs = 1000;
 
-/** Pending receivers named on the line; of more, the number is told. */
+/** Pending receivers that the line names; the rest are counted. */
 const maxNames = 4;
 
 export class ClientProgress {
@@ -18,7 +17,7 @@ export class ClientProgress {
     private readonly output: Output,
     private readonly sender: Sender,
   ) {
-    if (output.isJson) this.timer = setInterval(() => this.tell(), jsonIntervalMs);
+    if (output.isJson) this.timer = setInterval(() => this.emit(), jsonIntervalMs);
     else if (output.hasProgress)
       this.timer = setInterval(() => output.progress(() => [this.text()]), intervalMs);
   }
@@ -28,7 +27,7 @@ export class ClientProgress {
     this.output.endProgress();
   }
 
-  /** How far it is, how fast, and whom it waits for, in one line. */
+  /** Delivered share, goodput, ETA and pending receivers, in one line. */
   text(): string {
     const { sizeBytes } = this.sender.geometry;
     const { deliveredBytes } = this.sender;
@@ -55,7 +54,7 @@ export class ClientProgress {
     return `waiting for ${names.join(', ')}${rest}`;
   }
 
-  private tell(): void {
+  private emit(): void {
     const { sizeBytes } = this.sender.geometry;
     this.output.json({
       event: 'progress',

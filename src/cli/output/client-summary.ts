@@ -1,5 +1,4 @@
-/** The client's last words: the summary for people, and the result object of --json. */
-
+/** Results of p2mpclient: the summary in text, and the result object of --json. */
 import {
   bytesPerSec,
   formatCount,
@@ -36,7 +35,7 @@ export function printClientSummary(
     ].join(', '),
   );
   const faults = formatCounts(result.faults);
-  if (faults !== '') output.line(`  odd datagrams: ${faults}`);
+  if (faults !== '') output.line(`  unexpected datagrams: ${faults}`);
   if (result.sha256 !== undefined) output.line(`  SHA-256 ${result.sha256}`);
   const rows = receivers.map(receiverRow);
   const head = ['receiver', 'status', 'bytes', 'time', 'retransmissions', 'note'];
@@ -54,12 +53,14 @@ function receiverRow(outcome: ReceiverOutcome): string[] {
   ];
 }
 
-/** What another program's ACKs cannot show (PROTOCOL 5.9). */
+/** Notes what the ACKs of other implementations cannot prove (PROTOCOL 5.9). */
 function noteOf({ status, reason, isIdentified }: ReceiverOutcome): string {
-  // Why one was given up on was said then.
+  // The reason of a failure was printed when it happened.
   if (status === 'failed') return '';
   if (reason !== undefined) return reason;
-  return status === 'complete' && !isIdentified ? 'by its ACKs alone; compare the SHA-256' : '';
+  return status === 'complete' && !isIdentified
+    ? 'ACKs alone do not prove it: compare the SHA-256'
+    : '';
 }
 
 /** The last line of --json: a stable interface, described in docs/COMMANDS.md. */

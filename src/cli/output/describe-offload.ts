@@ -1,15 +1,15 @@
-/** Which kind of socket runs, in one line for people. */
+/** Describes the use of UDP segmentation offload in one line. */
 import type { Offload } from '../../node/net/offload/offload-socket.js';
 
-/** @param way what the command mostly does with its sockets */
+/** @param way the direction of most of the command's traffic */
 export function describeOffload(offload: Offload, way: 'send' | 'receive'): string {
-  const { reason = 'not asked for' } = offload;
+  const { reason = 'not requested' } = offload;
   if (way === 'send') {
     return offload.send
-      ? 'sockets: batches leave in one call (UDP GSO)'
-      : `sockets: each datagram leaves by itself: ${reason}`;
+      ? 'sockets: datagrams are sent in batches (UDP GSO)'
+      : `sockets: datagrams are sent one by one: ${reason}`;
   }
   return offload.receive
-    ? 'sockets: datagrams come in batches (UDP GRO)'
-    : `sockets: each datagram comes by itself: ${reason}`;
+    ? 'sockets: datagrams are received in batches (UDP GRO)'
+    : `sockets: datagrams are received one by one: ${reason}`;
 }

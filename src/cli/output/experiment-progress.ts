@@ -1,4 +1,4 @@
-/** How far an experiment is: a line on a terminal, an event a second with --json. */
+/** Progress of an experiment: a line on a terminal, or one JSON event per second. */
 import { formatPlural, formatSeconds } from '../../base/format.js';
 import type { Progress } from '../../node/experiment/experiment.js';
 import type { Output } from './output.js';
@@ -10,7 +10,7 @@ export class ExperimentProgress {
 
   constructor(private readonly output: Output) {}
 
-  tell({ doneRuns, totalRuns, etaS }: Progress): void {
+  show({ doneRuns, totalRuns, etaS }: Progress): void {
     const { output } = this;
     const nowMs = performance.now();
     if (nowMs - this.lastMs < (output.isJson ? intervalMs.json : intervalMs.terminal)) return;

@@ -1,5 +1,4 @@
-/** What an experiment came to, for people and for programs. */
-
+/** Results of an experiment, as text and as JSON. */
 import { formatPlural, formatSeconds } from '../../base/format.js';
 import { formatMean } from '../../experiment/findings.js';
 import { parameters, varyingParameters } from '../../experiment/parameters.js';
@@ -13,15 +12,15 @@ import type { ResultsFolder } from '../../node/experiment/results-folder.js';
 import type { Output } from './output.js';
 import { formatTable } from './table.js';
 
-/** Points beyond these are in summary.csv. */
+/** The table shows this many points; summary.csv has them all. */
 const maxLines = 40;
 
 export interface Concluded {
   readonly plan: Plan;
   readonly folder: ResultsFolder;
-  /** Runs that were there before. */
+  /** Runs that the folder already held. */
   readonly keptRuns: number;
-  /** Of this call; undefined where nothing was run. */
+  /** Effort of this invocation; undefined if it ran nothing. */
   readonly effort?: Effort;
   /** Undefined for a shard. */
   readonly conclusion?: Conclusion;
@@ -29,10 +28,10 @@ export interface Concluded {
 
 export function printExperiment(output: Output, concluded: Concluded): void {
   const { plan, folder, keptRuns, conclusion } = concluded;
-  const kept = keptRuns === 0 ? '' : `, ${keptRuns} of them from before`;
+  const kept = keptRuns === 0 ? '' : `, ${keptRuns} of them from an earlier invocation`;
   output.line(`${plan.title}: ${formatPlural(folder.rows.length, 'run')}${kept}`);
   if (conclusion === undefined) {
-    output.line(`  in ${folder.path}, to be merged with the other shards`);
+    output.line(`  in ${folder.path}; merge it with the other shards`);
     return;
   }
   const { summaries, findings, effort, missing } = conclusion;
@@ -70,7 +69,7 @@ function tableOf(plan: Plan, summaries: readonly PointSummary[]): string[][] {
   return [header, ...lines];
 }
 
-/** One run, for those who want to see each. */
+/** Prints one run, for --verbose and --json. */
 export function printRun(output: Output, row: RunRow): void {
   const { index, mode, point, delayS, rounds, timeouts } = row;
   const failed = isComplete(row)

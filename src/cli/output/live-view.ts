@@ -1,19 +1,19 @@
-/** What a terminal shows of work that is under way: some lines at its lower end, drawn again and again. */
+/** A live view: lines at the bottom of a terminal that are redrawn in place. */
 import stringWidth from 'string-width';
 import { cut } from './table.js';
 
-/** Room on the terminal. */
+/** The space available to a view. */
 export interface ViewSize {
   readonly columns: number;
   readonly lines: number;
 }
 
-/** The lines for so much room; what goes beyond it is cut off. */
+/** Renders the lines for a size; lines that exceed it are cut off. */
 export type View = (size: ViewSize) => readonly string[];
 
-/** The part of a terminal's stream that is used here. */
+/** The part of a terminal stream that the view uses. */
 export interface TerminalStream {
-  /** Undefined or 0 where the terminal does not say. */
+  /** Undefined or 0 if the terminal does not report its size. */
   readonly columns?: number | undefined;
   readonly rows?: number | undefined;
   write(text: string): unknown;
@@ -22,19 +22,19 @@ export interface TerminalStream {
 }
 
 /**
- * Whether a terminal that becomes narrower breaks the lines that no longer fit. Most do; xterm, the Linux
- * console and GNU Screen cut them off.
+ * Whether the terminal rewraps lines that no longer fit when it becomes narrower. Most terminals do; xterm,
+ * the Linux console and GNU Screen truncate them.
  */
 export function breaksLines(env: Readonly<Record<string, string | undefined>>): boolean {
   if (env['TMUX'] !== undefined) return true;
   return env['XTERM_VERSION'] === undefined && env['STY'] === undefined && env['TERM'] !== 'linux';
 }
 
-/** Between two drawings the cursor rests at the start of the last line. */
+/** Between redraws the cursor stays at the start of the last line. */
 export class LiveView {
   private view: View | undefined;
   private text = '';
-  /** Columns of each line as it was drawn last. */
+  /** Width of each line as last drawn, in columns. */
   private widths: readonly number[] = [];
   private readonly redraw = () => {
     this.text = '';
@@ -64,7 +64,7 @@ export class LiveView {
 
   private draw(): void {
     const { columns, rows } = this.stream;
-    // One less of each: a full last line or column makes some terminals scroll.
+    // Leave one line and column free: filling the last one makes some terminals scroll.
     const size = { columns: (columns || 80) - 1, lines: Math.max(1, (rows || 24) - 1) };
     const lines = (this.view?.(size) ?? [])
       .slice(0, size.lines)

@@ -1,11 +1,11 @@
 /**
- * What a command that runs for weeks prints: one line for each thing, with its time and level, on standard
- * output. JSON for machines, text for people, or text for the journal of systemd, which adds the time itself.
+ * Output of a long-running command: one line per event on standard output, with time and level. The format is
+ * JSON, plain text, or text for the systemd journal, which adds the time itself.
  */
 import { escapeControlsInLines } from '../../base/control-characters.js';
-import { Output, toJsonLine } from './output.js';
+import { isResult, Output, toJsonLine } from './output.js';
 
-/** From the least to the most that is told. */
+/** In order of increasing verbosity. */
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -17,11 +17,11 @@ export interface LogOptions {
   readonly level: LogLevel;
 }
 
-/** As syslog counts them; the journal takes the number in front of a line. */
+/** Syslog priorities, which the journal reads from the start of a line. */
 const priorities: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
 
-/** Events that come often, or that only somebody who looks for a fault wants to see. */
-const detailEvents = new Set(['PROGRESS', 'BAD_BLOCK', 'fault']);
+/** Events that are frequent or only useful for debugging. */
+const detailEvents = new Set(['progress', 'bad-block', 'fault']);
 
 export class LogOutput extends Output {
   constructor(private readonly log: LogOptions) {
@@ -37,7 +37,7 @@ export class LogOutput extends Output {
   }
 
   override line(text: string): void {
-    // Of what is told by a line, JSON has an event.
+    // Every such line has a JSON event of its own.
     if (!this.isJson) this.write('info', text);
   }
 
@@ -59,11 +59,11 @@ export class LogOutput extends Output {
 
   private write(level: LogLevel, text: string): void {
     if (this.isJson) this.writeRecord(level, { event: 'message', message: text });
-    else if (this.tells(level)) this.append(this.format(level, text));
+    else if (this.isEnabled(level)) this.append(this.format(level, text));
   }
 
   private writeRecord(level: LogLevel, fields: Readonly<Record<string, unknown>>): void {
-    if (!this.tells(level)) return;
+    if (!this.isEnabled(level)) return;
     this.append(toJsonLine({ time: new Date().toISOString(), level, ...fields }));
   }
 
@@ -73,7 +73,7 @@ export class LogOutput extends Output {
     return `${new Date().toISOString()} ${level.padEnd(5)} ${shown}\n`;
   }
 
-  private tells(level: LogLevel): boolean {
+  private isEnabled(level: LogLevel): boolean {
     return logLevels.indexOf(level) <= logLevels.indexOf(this.log.level);
   }
 }
@@ -81,8 +81,7 @@ export class LogOutput extends Output {
 function levelOf(object: { readonly event: string; readonly status?: unknown }): LogLevel {
   const { event, status } = object;
   if (detailEvents.has(event)) return 'debug';
-  if (event === 'send-error' || event === 'TURNED_AWAY') return 'warn';
-  if (event === 'ON_COMPLETE' && status !== 'done') return 'warn';
-  const isEnd = event === 'RESULT' || event === 'CLASSIC';
-  return isEnd && status !== 'complete' ? 'error' : 'info';
+  if (event === 'send-error' || event === 'turned-away') return 'warn';
+  if (event === 'on-complete' && status !== 'done') return 'warn';
+  return isResult(event) && status !== 'complete' ? 'error' : 'info';
 }

@@ -1,6 +1,6 @@
 /**
- * What a command prints: lines for people or JSON lines on standard output, warnings, errors and
- * the progress on standard error. A reader that goes away never stops a transfer.
+ * Output of a command: text or JSON lines on standard output; warnings, errors and progress on standard
+ * error. A transfer continues when the reader of the output goes away.
  */
 import { escapeControls, escapeControlsInLines } from '../../base/control-characters.js';
 import { breaksLines, LiveView, type View } from './live-view.js';
@@ -8,11 +8,11 @@ import { breaksLines, LiveView, type View } from './live-view.js';
 export interface OutputOptions {
   readonly isJson: boolean;
   readonly isQuiet: boolean;
-  /** Only what is wrong, and results with --json. */
+  /** Only warnings and errors, and results with --json. */
   readonly isTerse?: boolean;
 }
 
-/** The object as a line of JSON that acts on no terminal: what JSON leaves as it is, is escaped as well. */
+/** The object as one line of JSON. Escapes also the control characters that JSON allows, to protect terminals. */
 export function toJsonLine(object: Readonly<Record<string, unknown>>): string {
   const text = JSON.stringify(object).replace(
     /[\x7f-\x9f\p{Bidi_Control}\u2028\u2029]/gu,
@@ -21,23 +21,28 @@ export function toJsonLine(object: Readonly<Record<string, unknown>>): string {
   return `${text}\n`;
 }
 
-/** Lines are gathered up to this size within one turn of the event loop. */
+/** Whether the event is an outcome, which `--json` prints even with `--quiet`. */
+export function isResult(event: string): boolean {
+  return event === 'result' || event.endsWith('-result');
+}
+
+/** Lines are buffered up to this size within one turn of the event loop. */
 const maxBufferedChars = 64 * 1024;
 
 export class Output {
   private buffer = '';
   private isFlushDue = false;
   private readonly live = new LiveView(process.stderr, breaksLines(process.env));
-  /** A dumb terminal, as an editor's, takes lines and nothing else. */
+  /** A dumb terminal, such as that of an editor, supports plain lines only. */
   private readonly isTerminal = process.stderr.isTTY === true && process.env['TERM'] !== 'dumb';
 
   constructor(private readonly options: OutputOptions) {
     for (const stream of [process.stdout, process.stderr]) {
-      // EPIPE: whoever read us has gone. The files still have to arrive.
+      // EPIPE: the reader has gone, but the transfer continues.
       stream.on('error', () => undefined);
     }
     if (this.hasProgress && process.platform !== 'win32') {
-      // Ctrl-Z: the shell prints its prompt at the cursor, so the table must be gone by then.
+      // Ctrl-Z: remove the table before the shell prints its prompt at the cursor.
       process.on('SIGTSTP', () => {
         this.live.hide();
         process.kill(process.pid, 'SIGSTOP');
@@ -49,7 +54,7 @@ export class Output {
     return this.options.isJson;
   }
 
-  /** Whether it is a log, of which each line stands for itself. */
+  /** Whether the output is a log, whose lines must make sense on their own. */
   get isLog(): boolean {
     return false;
   }
@@ -65,27 +70,26 @@ export class Output {
   json(object: { readonly event: string } & Readonly<Record<string, unknown>>): void {
     if (!this.options.isJson) return;
     const { isQuiet, isTerse } = this.options;
-    // Of a quiet run only results are told.
-    if ((isQuiet || isTerse) && object.event.toLowerCase() !== 'result') return;
+    if ((isQuiet || isTerse) && !isResult(object.event)) return;
     this.append(toJsonLine(object));
   }
 
-  /** Something that only --verbose tells. */
+  /** A detail; callers check for --verbose. */
   detail(text: string): void {
     this.warn(text);
   }
 
-  /** Something that a person should know and that ends nothing. */
+  /** A warning: nothing ends because of it. */
   warn(text: string): void {
     if (!this.options.isQuiet) this.toStandardError(text);
   }
 
-  /** Something that ended the command or a transfer; printed whatever the options are. */
+  /** An error that ended the command or a transfer; printed with --quiet too. */
   error(text: string): void {
     this.toStandardError(text);
   }
 
-  /** Shows how far the work is, in place of what was shown before; nothing without a terminal. */
+  /** Shows or updates the progress view; does nothing without a terminal. */
   progress(view: View): void {
     if (!this.hasProgress) return;
     this.flush();
@@ -105,7 +109,7 @@ export class Output {
     this.buffer = '';
   }
 
-  /** Takes the progress away for good. */
+  /** Removes the progress view. */
   endProgress(): void {
     this.flush();
     this.live.hide();

@@ -1,4 +1,4 @@
-/** What both commands tell of odd datagrams and of datagrams that were not sent. */
+/** Prints the events that several commands share: protocol anomalies, send errors, refused ports, diagnoses. */
 
 import type { PortRefusedEvent } from '../../base/refusal.js';
 import type { DiagnosisEvent } from '../../classic/packet-diagnosis.js';
@@ -19,18 +19,18 @@ export function printOddity(
   const { type, ...fields } = event;
   output.json({ event: type, ...fields });
   if (output.isJson) return;
-  if (event.type === 'send-error') output.warn(`not sent: ${event.message}`);
+  if (event.type === 'send-error') output.warn(`cannot send: ${event.message}`);
   else if (isVerbose) output.detail(`${event.kind} from ${event.from}: ${event.packet}`);
 }
 
-/** Of a name with addresses of both versions of IP, the first was called in vain. */
+/** A receiver with IPv4 and IPv6 addresses answered at another one than the first that was tried. */
 export function printOtherAddress(output: Output, event: OtherAddressEvent): void {
   const { type, receiver, address, insteadOf } = event;
   output.json({ event: type, receiver, address, insteadOf });
   if (!output.isJson) output.warn(`${receiver}: answers at ${address}, not at ${insteadOf}`);
 }
 
-/** A receiver's port refuses datagrams, and is tried on. */
+/** A receiver's port refuses datagrams; the sender keeps trying. */
 export function printPortRefused(output: Output, event: PortRefusedEvent): void {
   const { type, receiver, reason, livenessTimeoutMs } = event;
   output.json({ event: type, receiver, reason });
@@ -38,7 +38,7 @@ export function printPortRefused(output: Output, event: PortRefusedEvent): void 
     output.warn(`${receiver}: ${reason}; still trying for ${livenessTimeoutMs / 1000} s`);
 }
 
-/** What is likely wrong with a program whose packets are rejected; it is for people who write one. */
+/** Explains why another implementation's packets are rejected, to help its developer. */
 export function printDiagnosis(output: Output, event: DiagnosisEvent): void {
   const { type, ...fields } = event;
   output.json({ event: type, ...fields });

@@ -1,4 +1,4 @@
-/** What `p2mp receive` prints: a row per session on a terminal, JSON lines, and each session's end. */
+/** Output of `p2mp receive`: a live table of sessions on a terminal, JSON events, and each session's result. */
 import { formatAddress } from '../../base/address.js';
 import { escapeControls } from '../../base/control-characters.js';
 import {
@@ -30,9 +30,9 @@ const jsonIntervalMs = 1000;
 export interface ReceiveOutputOptions {
   readonly isVerbose: boolean;
   readonly dir: string;
-  /** The list of senders; undefined where anybody is let in. */
+  /** The list of trusted senders; undefined with --open. */
   readonly authorizedPath?: string;
-  /** Takes each complete session. */
+  /** Runs a command for each complete session. */
   readonly onComplete?: OnComplete;
 }
 
@@ -66,19 +66,21 @@ export class ReceiveOutput {
       case 'offer': {
         const { label, from, contentSizeBytes, senderKey } = event.info;
         const key = fingerprint(senderKey);
-        output.json({ event: 'CONNECT', sender: from, label, bytes: contentSizeBytes, key });
+        output.json({ event: 'connect', sender: from, label, bytes: contentSizeBytes, key });
         const text = `${label} from ${from}: ${formatBytes(contentSizeBytes)}, key ${key}`;
-        // A log without the beginnings of sessions would not tell what they hang in.
+        // Logs record the start of each session, so that a session that hangs can be found.
         if (output.isLog) output.line(text);
         else if (options.isVerbose && !output.isJson) output.detail(text);
         break;
       }
       case 'bad-block': {
         const { info, block, names } = event;
-        output.json({ event: 'BAD_BLOCK', sender: info.from, label: info.label, block, names });
+        output.json({ event: 'bad-block', sender: info.from, label: info.label, block, names });
         if (options.isVerbose && !output.isJson) {
           const where = escapeControls(names.join(', '));
-          output.detail(`${info.label} from ${info.from}: block ${block} of ${where} comes again`);
+          output.detail(
+            `${info.label} from ${info.from}: block ${block} of ${where} is corrupt; requesting it again`,
+          );
         }
         break;
       }
@@ -90,17 +92,17 @@ export class ReceiveOutput {
         break;
       case 'internal-error': {
         const { label, stack } = event;
-        output.json({ event: 'INTERNAL_ERROR', ...(label === undefined ? {} : { label }), stack });
-        const whose =
-          label === undefined ? '' : ` in ${label}, which ends; other sessions continue`;
+        output.json({ event: 'internal-error', ...(label === undefined ? {} : { label }), stack });
+        const where =
+          label === undefined ? '' : ` in session ${label}, which failed; other sessions continue`;
         if (!output.isJson)
-          output.error(`internal error of p2mp${whose}; please report it\n${stack}`);
+          output.error(`internal error${where}; please report this bug\n${stack}`);
         break;
       }
       case 'no-group': {
         const { group, reason } = event;
-        output.json({ event: 'NO_GROUP', group, reason });
-        const text = `the multicast group ${group} cannot be joined: ${reason}; unicast takes its place`;
+        output.json({ event: 'no-group', group, reason });
+        const text = `cannot join multicast group ${group}: ${reason}; receiving by unicast instead`;
         if (!output.isJson) output.warn(text);
         break;
       }
@@ -119,14 +121,17 @@ export class ReceiveOutput {
     const line = formatPublicKey(senderKey, from.host);
     const isUntrusted = cause === 'untrusted' && authorizedPath !== undefined;
     output.json({
-      ...{ event: 'TURNED_AWAY', sender, cause, key, reason, unreported },
+      ...{ event: 'turned-away', sender, cause, key, reason, unreported },
       ...(isUntrusted ? { file: authorizedPath, line } : {}),
     });
     if (output.isJson) return;
-    const others = unreported === 0 ? '' : `(${formatPlural(unreported, 'more refusal')} before) `;
+    const others =
+      unreported === 0
+        ? ''
+        : `(${formatPlural(unreported, 'more refusal')} since the last report) `;
     output.warn(
       isUntrusted
-        ? `${sender}: refused: its key ${key} is not in ${authorizedPath}. ${others}To let it send, compare the key with what "p2mp keygen --show" prints there, then add this line: ${line}`
+        ? `${sender}: refused: its key ${key} is not in ${authorizedPath}. ${others}To let it send, compare the key with the output of "p2mp keygen --show" on that host, then add this line: ${line}`
         : `${sender}: refused: ${reason} ${others}`.trimEnd(),
     );
   }
@@ -135,12 +140,12 @@ export class ReceiveOutput {
     const { output } = this;
     if (event.type === 'diagnosis') {
       const { from, kind, arrived, required, cause } = event;
-      output.json({ event: 'CLASSIC_REJECTED', sender: from, kind, arrived, required, cause });
+      output.json({ event: 'classic-rejected', sender: from, kind, arrived, required, cause });
       if (output.isJson) return;
-      output.warn(`${from}: packets of P2MP-FTP are rejected: ${arrived}; likely cause: ${cause}`);
+      output.warn(`${from}: P2MP-FTP packets rejected: ${arrived}; likely cause: ${cause}`);
     } else if (event.type === 'done') {
       const { status, from, sizeBytes } = event.result;
-      output.json({ event: 'CLASSIC', sender: from, status, bytes: sizeBytes });
+      output.json({ event: 'classic-result', sender: from, status, bytes: sizeBytes });
       printServerSummary(output, event.result);
     }
   }
@@ -148,7 +153,12 @@ export class ReceiveOutput {
   private handleEnd(result: IncomingResult): void {
     const { output } = this;
     const { label, from, status, reason, receivedBytes, contentSizeBytes, elapsedMs } = result;
-    output.json({ event: 'RESULT', ...statusJson(result), status, ...(reason && { reason }) });
+    output.json({
+      event: 'session-result',
+      ...statusJson(result),
+      status,
+      ...(reason && { reason }),
+    });
     const why = reason === undefined ? '' : `: ${reason}`;
     if (status === 'complete') {
       const goodput = bytesPerSec(receivedBytes, elapsedMs);
@@ -172,7 +182,7 @@ export class ReceiveOutput {
     const { output } = this;
     const statuses = this.receiving?.statuses() ?? [];
     if (output.isJson) {
-      for (const status of statuses) output.json({ event: 'PROGRESS', ...statusJson(status) });
+      for (const status of statuses) output.json({ event: 'progress', ...statusJson(status) });
     } else if (statuses.length > 0) {
       output.progress((size) => incomingTable(statuses, size));
     } else {
@@ -204,7 +214,7 @@ function row(status: IncomingStatus): string[] {
   ];
 }
 
-/** The same keys in PROGRESS and RESULT, on both sides: a stable interface (docs/COMMANDS.md). */
+/** The fields of `progress` and `session-result`: a stable interface (docs/COMMANDS.md). */
 function statusJson(status: IncomingStatus) {
   return {
     sender: status.from,

@@ -1,4 +1,4 @@
-/** What `p2mp send` prints: the live table, events as JSON lines, and the summary. */
+/** Output of `p2mp send`: the live table, JSON events, and the summary. */
 
 import { escapeControls } from '../../base/control-characters.js';
 import {
@@ -29,7 +29,7 @@ export class SendOutput {
     private readonly isVerbose: boolean,
   ) {}
 
-  /** While a person is asked something, the table stays away. */
+  /** Hides the table while the user is being prompted. */
   pause(isPaused: boolean): void {
     this.isPaused = isPaused;
     if (isPaused) this.output.endProgress();
@@ -67,8 +67,8 @@ export class SendOutput {
         printSkipped(output, event);
         break;
       case 'connect':
-        output.json({ event: 'CONNECT', receiver: event.receiver, name: event.selfName });
-        if (isVerbose && !output.isJson) output.warn(`${event.receiver}: takes part`);
+        output.json({ event: 'connect', receiver: event.receiver, name: event.selfName });
+        if (isVerbose && !output.isJson) output.warn(`${event.receiver}: connected`);
         break;
       case 'other-address':
         printOtherAddress(output, event);
@@ -77,14 +77,14 @@ export class SendOutput {
         printPortRefused(output, event);
         break;
       case 'silent':
-        output.json({ event: 'SILENT', receiver: event.receiver });
+        output.json({ event: 'silent', receiver: event.receiver });
         if (isVerbose && !output.isJson)
-          output.warn(`${event.receiver}: silent; it is called again`);
+          output.warn(`${event.receiver}: not responding; reconnecting`);
         break;
       case 'deferred': {
         const { receiver, reason } = event;
-        output.json({ event: 'WAITING', receiver, reason });
-        if (!output.isJson) output.warn(`${receiver}: ${reason}; it is called until it is back`);
+        output.json({ event: 'waiting', receiver, reason });
+        if (!output.isJson) output.warn(`${receiver}: ${reason}; retrying until it is back`);
         break;
       }
       case 'progress':
@@ -92,7 +92,7 @@ export class SendOutput {
         break;
       case 'receiver': {
         const { receiver, status, reason } = event.outcome;
-        output.json({ event: 'RESULT', ...receiverJson(event.outcome) });
+        output.json({ event: 'receiver-result', ...receiverJson(event.outcome) });
         if (output.isJson || (status === 'complete' && !isVerbose)) break;
         const text = `${receiver}: ${status}${reason === undefined ? '' : `: ${reason}`}`;
         if (status === 'complete') output.warn(text);
@@ -113,7 +113,7 @@ export class SendOutput {
     if (output.isJson) {
       for (const status of receivers) {
         if (status.status !== 'active') continue;
-        output.json({ event: 'PROGRESS', ...receiverJson(status) });
+        output.json({ event: 'progress', ...receiverJson(status) });
       }
       return;
     }
@@ -123,12 +123,12 @@ export class SendOutput {
   }
 }
 
-/** Something that no receiver gets: --quiet does not hide it. */
+/** Reports an entry that is not sent, with --quiet too. */
 export function printSkipped(output: Output, { name, reason }: SkippedEntry): void {
   if (!output.isJson) output.error(escapeControls(`${name}: not sent: ${reason}`));
 }
 
-/** The same keys in PROGRESS and RESULT, on both sides: a stable interface (docs/COMMANDS.md). */
+/** The fields of `progress`, `receiver-result` and `receivers`: a stable interface (docs/COMMANDS.md). */
 function receiverJson(status: SessionReceiverStatus) {
   return {
     receiver: status.receiver,
@@ -179,7 +179,7 @@ export function sendResultJson(result: SendResult) {
 export function printSendSummary(output: Output, result: SendResult): void {
   const { receivers, contentSizeBytes, elapsedMs } = result;
   const complete = receivers.filter(({ status }) => status === 'complete').length;
-  // Of what was there before, nothing was sent.
+  // Content that receivers already had was not sent and does not count.
   const mostBytes = Math.max(0, ...receivers.map(({ receivedBytes }) => receivedBytes));
   const goodput = bytesPerSec(mostBytes, elapsedMs);
   output.line(
@@ -201,11 +201,11 @@ export function printSendSummary(output: Output, result: SendResult): void {
     output.line(`  not sent: ${formatPlural(result.skipped.length, 'entry', 'entries')}`);
   }
   const faults = formatCounts(result.faults);
-  if (faults !== '') output.line(`  odd datagrams: ${faults}`);
+  if (faults !== '') output.line(`  unexpected datagrams: ${faults}`);
   if (result.rootDigest !== undefined) output.line(`  digest ${result.rootDigest}`);
   const wasHeld = receivers.some(({ heldBeforeBytes }) => heldBeforeBytes > 0);
   const held = wasHeld ? ['already there'] : [];
-  // Why one is not complete was said when it ended, whatever the options are.
+  // The reasons of receivers that failed were printed when they failed, with --quiet too.
   const note = ({ status, reason = '' }: SessionReceiverStatus) =>
     status === 'complete' ? reason : '';
   const notes = receivers.some((receiver) => note(receiver) !== '') ? ['note'] : [];

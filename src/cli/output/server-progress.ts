@@ -1,5 +1,4 @@
-/** The server's progress line: what has come so far. How much there will be, nobody has said. */
-
+/** Progress of p2mpserver: bytes received and goodput. The total size is unknown in P2MP-FTP. */
 import { bytesPerSec, formatBytes, formatRate } from '../../base/format.js';
 import type { FileReceiver } from '../../node/file-receiver.js';
 import type { Output } from './output.js';

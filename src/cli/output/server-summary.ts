@@ -1,5 +1,4 @@
-/** The server's words on a transfer that is over: for people, and for --json. */
-
+/** Results of p2mpserver for each transfer: the summary in text, and the result object of --json. */
 import {
   bytesPerSec,
   formatCount,
@@ -26,11 +25,13 @@ export function printServerSummary(output: Output, result: FileTransferResult): 
     ].join(', '),
   );
   const losses = formatCounts({ 'by the loss service': result.losses, ...result.faults });
-  output.line(`  ${formatPlural(result.dataPackets, 'data packet')}; lost or odd: ${losses}`);
+  output.line(
+    `  ${formatPlural(result.dataPackets, 'data packet')}; lost or unexpected: ${losses}`,
+  );
   if (result.sha256 !== undefined) output.line(`  SHA-256 ${result.sha256}`);
   if (status === 'complete' && !result.isCertain) {
     output.line(
-      '  Note: the end was guessed from silence behind a segment of full size; compare the digests',
+      '  Note: the end was inferred from silence after a full-size segment; compare the SHA-256',
     );
   }
 }
@@ -72,12 +73,12 @@ export function serverResultJson(
   };
 }
 
-/** The last line of --json where there was no transfer at all. */
+/** The last line of --json if there was no transfer. */
 export function idleResultJson(diagnoses: readonly DiagnosisEvent[], seed: string) {
   return { event: 'result', status: 'idle', diagnoses: diagnosesJson(diagnoses), seed };
 }
 
-/** Whose packets were rejected since the summary before, and why; more was said when it happened. */
+/** Lists whose packets were rejected since the last summary, and why. */
 export function printDiagnoses(output: Output, diagnoses: readonly DiagnosisEvent[]): void {
   for (const { from, kind, cause } of diagnoses) {
     output.line(`  Rejected from ${from} (${kind}): ${cause}`);

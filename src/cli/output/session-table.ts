@@ -1,16 +1,16 @@
-/** The live table of a session: a row for each receiver, and a line for all. */
+/** The live table of a session: a row for each receiver, and a total line. */
 import { bytesPerSec, formatBytes, formatRate, formatSeconds } from '../../base/format.js';
 import type { SessionReceiverStatus } from '../../session/sender-events.js';
 import type { ViewSize } from './live-view.js';
 import { formatPartOfTable, shownRows } from './table.js';
 
-/** States in the order in which a person wants to see them. */
+/** States in order of interest to the user. */
 const order = ['active', 'offered', 'identifying', 'connecting', 'failed', 'refused', 'aborted'];
 
-/** Lines for the head of the table and for the line about all. */
+/** The header and the total line. */
 const fixedLines = 2;
 
-/** Where not all receivers have room, those that are not done, and the slowest, are shown. */
+/** If not all receivers fit, unfinished and slow ones are shown first. */
 export function sessionTable(
   receivers: readonly SessionReceiverStatus[],
   contentSizeBytes: number,
@@ -25,7 +25,7 @@ export function sessionTable(
       .sort((a, b) => rank(a) - rank(b) || a.heldBytes - b.heldBytes)
       .slice(0, rowCount),
   );
-  // Each keeps its place: rows that jump cannot be read.
+  // Rows keep their order: rows that jump are unreadable.
   const rows = receivers
     .filter((status) => shown.has(status))
     .map((status) => row(status, contentSizeBytes));
@@ -44,7 +44,7 @@ function row(status: SessionReceiverStatus, contentSizeBytes: number): string[] 
   return [
     status.receiver,
     status.activity,
-    // Nothing is here yet where not even the offer has come.
+    // A receiver that has not connected has not reported what it holds.
     `${status.selfName === undefined ? 0 : percent(status.heldBytes, contentSizeBytes)}%`,
     goodput === undefined || goodput === 0 ? '-' : formatRate(goodput),
     formatLoss(status.lossRatio),
@@ -52,7 +52,7 @@ function row(status: SessionReceiverStatus, contentSizeBytes: number): string[] 
   ];
 }
 
-/** How far the receivers still worth waiting for are, all together; the slowest sets the ETA. */
+/** Overall progress of the receivers; the slowest active one determines the ETA. */
 function totalLine(
   receivers: readonly SessionReceiverStatus[],
   contentSizeBytes: number,
@@ -76,7 +76,7 @@ function totalLine(
   ].join(', ');
 }
 
-/** 100 only where all of it is there. */
+/** Rounds down, so 100 means complete. */
 export function percent(heldBytes: number, sizeBytes: number): number {
   return sizeBytes === 0 ? 100 : Math.floor((heldBytes / sizeBytes) * 100);
 }

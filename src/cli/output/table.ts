@@ -1,15 +1,15 @@
-/** Tables for people, aligned by the columns that a terminal gives each character. */
+/** Text tables, aligned by display width. */
 import cliTruncate from 'cli-truncate';
 import stringWidth from 'string-width';
 
 const gap = '  ';
 
-/** A cell is not cut below this: then the line is. */
+/** Cells are not shortened below this width; the line is truncated instead. */
 const minCellColumns = 8;
 
 /**
- * Lines of cells, each column as wide as its widest cell.
- * @param maxColumns of a line: where it has more, the widest columns lose the middle of their cells
+ * Formats rows, each column as wide as its widest cell.
+ * @param maxColumns width of a line; if it is exceeded, cells of the widest columns lose their middle
  */
 export function formatTable(
   rows: readonly (readonly string[])[],
@@ -27,7 +27,7 @@ export function formatTable(
   );
 }
 
-/** A table of which only some rows are shown; it ends with how many are not. */
+/** Formats a table that ends with the count of rows not shown. */
 export function formatPartOfTable(
   rows: readonly (readonly string[])[],
   hiddenCount: number,
@@ -39,7 +39,7 @@ export function formatPartOfTable(
   ];
 }
 
-/** Takes columns off the widest cells until all of them have room. */
+/** Narrows the widest columns until the line fits. */
 function narrow(widths: number[], room: number): void {
   let excess = widths.reduce((sum, width) => sum + width, 0) - room;
   while (excess > 0) {
@@ -59,12 +59,12 @@ function fill(cell: string, columns: number): string {
   return shorter + ' '.repeat(Math.max(0, columns - stringWidth(shorter)));
 }
 
-/** @returns the line, or as much of its beginning as fits */
+/** @returns the line, truncated at its end to fit */
 export function cut(line: string, maxColumns: number): string {
   return maxColumns === Number.POSITIVE_INFINITY ? line : cliTruncate(line, maxColumns);
 }
 
-/** @returns how many rows to show where there is room for so many lines; those left out need one as well */
+/** @returns how many rows fit in `lineCount` lines, which include the count of hidden rows if there are any */
 export function shownRows(rowCount: number, lineCount: number): number {
   return rowCount <= lineCount ? rowCount : Math.max(0, lineCount - 1);
 }

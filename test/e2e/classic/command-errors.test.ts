@@ -37,20 +37,24 @@ async function refuse(
   t.match(exit.stderr, /^[^\n]+\n$/, 'one line');
   t.ok(exit.stderr.startsWith(`${name}: `), 'the line names the command');
   t.match(exit.stderr.slice(name.length + 2), line);
-  t.equal(exit.stderr.includes(`(see ${name} --help)`), code === 2, 'help for wrong use alone');
+  t.equal(
+    exit.stderr.includes(`(see ${name} --help)`),
+    code === 2,
+    'only usage errors point to the help',
+  );
   t.same(readdirSync(cwd).sort(), ['file', 'folder'], 'no file comes or goes');
 }
 
 const client: readonly Refusal[] = [
-  { args: '', code: 2, line: '0 arguments: at least 4 are needed' },
-  { args: 'localhost 7735 file', code: 2, line: '3 arguments: at least 4 are needed' },
+  { args: '', code: 2, line: '0 arguments: expected at least 4' },
+  { args: 'localhost 7735 file', code: 2, line: '3 arguments: expected at least 4' },
   { args: 'localhost 7735 file 0', code: 2, line: 'MSS 0: ' },
   { args: 'localhost 7735 file -1', code: 2, line: 'MSS -1: ' },
   { args: 'localhost 7735 file 1.5', code: 2, line: 'MSS 1.5: ' },
   { args: 'localhost 7735 file abc', code: 2, line: 'MSS abc: ' },
   { args: 'localhost 7735 file 0x10', code: 2, line: 'MSS 0x10: ' },
   { args: 'localhost 7735 file 65500', code: 2, line: /^MSS 65500: .* from 1 to 65499/ },
-  { args: 'a,b 7735 file 500', code: 2, line: 'server a,b: separate servers by blanks: a b' },
+  { args: 'a,b 7735 file 500', code: 2, line: 'server a,b: separate servers by spaces: a b' },
   { args: 'localhost 0 file 500', code: 2, line: /^port 0: .* from 1 to 65535/ },
   { args: 'localhost 65536 file 500', code: 2, line: 'port 65536: ' },
   { args: 'localhost abc file 500', code: 2, line: 'port abc: ' },
@@ -89,9 +93,9 @@ const client: readonly Refusal[] = [
 ];
 
 const server: readonly Refusal[] = [
-  { args: '', code: 2, line: '0 arguments: exactly 3 are needed' },
-  { args: '0 copy', code: 2, line: '2 arguments: exactly 3 are needed' },
-  { args: '0 copy 0 more', code: 2, line: '4 arguments: exactly 3 are needed' },
+  { args: '', code: 2, line: '0 arguments: expected exactly 3' },
+  { args: '0 copy', code: 2, line: '2 arguments: expected exactly 3' },
+  { args: '0 copy 0 more', code: 2, line: '4 arguments: expected exactly 3' },
   { args: '-1 copy 0', code: 2, line: 'port -1: ' },
   { args: '65536 copy 0', code: 2, line: 'port 65536: ' },
   { args: 'abc copy 0', code: 2, line: 'port abc: ' },
@@ -184,7 +188,7 @@ t.test('an argument that is not UTF-8 is named as such', { skip: noShell }, asyn
     const line = `exec '${process.execPath}' '${join(distFolder, 'cli', command)}.js' ${words}`;
     const exit = await new Program(t, 'sh', ['-c', line]).exited;
     t.equal(exit.code, 2);
-    t.ok(exit.stderr.includes(`: argument ${shown}: is not UTF-8; rename the file`), exit.stderr);
+    t.ok(exit.stderr.includes(`: argument ${shown}: not UTF-8; rename the file`), exit.stderr);
   }
 });
 

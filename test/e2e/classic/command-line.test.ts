@@ -82,7 +82,7 @@ t.test(
 
     const told = parseEvents(client.stdout).filter(({ event }) => event !== 'progress');
     t.match(told[0], { event: 'timeout', sequence: 0, round: 1, pending: 1 });
-    t.match(told[1], { event: 'receiver', receiver: server, status: 'complete' });
+    t.match(told[1], { event: 'receiver-result', receiver: server, status: 'complete' });
     t.match(told[2], {
       event: 'result',
       file: sent,
@@ -142,7 +142,7 @@ t.test(
 );
 
 t.test(
-  'with --quiet nothing is printed; with --json as well, the result',
+  'prints nothing with --quiet, and only results with --quiet --json',
   { buffered: true },
   async (t) => {
     const folder = t.testdir();
@@ -161,8 +161,11 @@ t.test(
 
     const { server } = await startServer(t, copy, 0);
     const both = await runClient(t, [server], sent, 500, ['--quiet', '--json']);
-    t.match(parseEvents(both.stdout), [{ event: 'result', status: 'complete' }]);
-    t.equal(parseEvents(both.stdout).length, 1);
+    t.match(parseEvents(both.stdout), [
+      { event: 'receiver-result', receiver: server, status: 'complete' },
+      { event: 'result', status: 'complete' },
+    ]);
+    t.equal(parseEvents(both.stdout).length, 2);
   },
 );
 
@@ -171,7 +174,7 @@ for (const name of ['p2mpclient', 'p2mpserver'] as const) {
     const help = await startCommand(t, name, ['--help']).exited;
     t.match(help, { code: 0, stderr: '' });
     t.ok(help.stdout.startsWith(`${name} <`));
-    t.match(help.stdout, /Exit codes: 0 complete; 1 .*; 2 wrong use;/);
+    t.match(help.stdout, /Exit codes: 0 complete; 1 .*; 2 usage error;/);
     t.match(help.stdout, new RegExp(`^ +${name} .*7735`, 'm'), 'a whole command as an example');
     const longest = Math.max(...help.stdout.split('\n').map((line) => line.length));
     t.ok(longest <= 140, `no line is too long to be read: ${longest}`);

@@ -52,7 +52,7 @@ t.test(
     const { sent, copy, serving, silent, client } = await startWaiting(t, patience);
     const { code, stdout, stderr } = await client.exited;
     t.equal(code, 3, 'some are complete');
-    t.ok(stderr.startsWith(`${silent}: given up on: no answer for 2 s; `));
+    t.ok(stderr.startsWith(`${silent}: failed: no answer for 2 s; `));
     t.equal(stderr.trimEnd().split('\n').length, 1, 'one line');
     t.match(stdout, 'complete at 1 of 2 receivers');
     t.match(stdout, new RegExp(`^ {2}${serving.server} +complete +5,000 `, 'm'));
@@ -169,7 +169,7 @@ for (const [what, copies] of [
     const options = ['--once', '--json'];
     const waiting = await startWaiting(t, patience, options, copies);
     const { folder, sent, copy, serving, client } = waiting;
-    // The client still waits for the silent server; when it has given up on it, it sends the rest.
+    // The client still waits for the silent server; when that one has failed, it sends the rest.
     appendFileSync(sent, 'more');
     const { code, stderr } = await client.exited;
     t.equal(code, 4);

@@ -26,7 +26,7 @@ t.test('without a terminal: a receiver and a sender keep going', { skip, buffere
   program.kill('SIGHUP');
   const sent = writeRandomFile(place.sent, 100_000);
   const sender = place.send([sent, '--to', name, '--open', '--rate', '200k', '--json']);
-  await sender.waitForEvent('CONNECT');
+  await sender.waitForEvent('connect');
   sender.kill('SIGHUP');
   program.kill('SIGHUP');
   t.equal((await sender.exited).code, 0);
@@ -105,11 +105,11 @@ t.test(
     const sent = writeRandomFile(place.sent, 1_000_000);
     const args = ['send', sent, '--to', name, '--open', '--rate', '50k'];
     const sender = await startOnTerminal(t, 'p2mp', args, place.senderHome);
-    await program.waitForEvent('PROGRESS');
+    await program.waitForEvent('progress');
     // Shells hang up as well as the kernel: twice must not be at once.
     process.kill(sender.id, 'SIGHUP');
     sender.program.kill('SIGKILL');
-    const result = await program.waitForEvent('RESULT');
+    const result = await program.waitForEvent('session-result');
     t.match(result, { status: 'failed', reason: /interrupted/ }, 'not for its silence');
     t.equal((await program.exited).code, 1);
   },
@@ -135,11 +135,11 @@ t.test(
     const sent = writeRandomFile(place.sent, 1_000_000);
     const to = ['--to', `127.0.0.1:${port}`, '--open', '--rate', '50k', '--json'];
     const sender = place.send([sent, ...to]);
-    await sender.waitForEvent('PROGRESS');
+    await sender.waitForEvent('progress');
     receiver.program.kill('SIGKILL');
     const exit = await sender.exited;
     t.equal(exit.code, 1);
-    t.match(parseResult(exit)['receivers'][0], { reason: /this receiver was stopped/ });
+    t.match(parseResult(exit)['receivers'][0], { reason: /the receiver was stopped/ });
   },
 );
 

@@ -43,7 +43,7 @@ for (const host of ['127.0.0.1', '::1']) {
     t.equal(code, 1);
     t.equal(
       stderr,
-      `${server}: ${reason}; still trying for 2 s\n${server}: given up on: ${reason} (connection refused); start it, then send again\n`,
+      `${server}: ${reason}; still trying for 2 s\n${server}: failed: ${reason} (connection refused); start it, then send again\n`,
     );
   });
 }
@@ -102,7 +102,7 @@ t.test(
     t.match(stderr, /refused: no p2mpserver runs there; still trying for 2 s$/m);
     t.match(
       stderr,
-      /given up on: acknowledged nothing new for 2 s, stuck at segment \d+ of 5000; now port \d+ at 127.0.0.1 refused/,
+      /failed: acknowledged nothing new for 2 s, stuck at segment \d+ of 5000; now port \d+ at 127.0.0.1 refused/,
     );
   },
 );

@@ -167,7 +167,10 @@ for (const [where, start] of [
     program.kill('SIGTERM');
     const { code, stderr } = await program.exited;
     t.equal(code, 130, 'p2mp itself has the signal');
-    t.match(stderr, / of 2 runs are in .*shard-2-of-2, and the same command goes on from there\n$/);
+    t.match(
+      stderr,
+      / of 2 runs, saved in .*shard-2-of-2; to resume, run the same command again\n$/,
+    );
     const again = await start(t, place, 1, 2).exited;
     t.equal(again.code, 0, again.stderr);
     const rows = readFileSync(join(shard, 'runs.csv'), 'utf8').split('\r\n');

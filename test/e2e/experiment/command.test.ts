@@ -224,7 +224,7 @@ t.test('three threads leave the same bytes as one', { buffered }, async (t) => {
 t.test('shards that run at the same time merge to what one process leaves', async (t) => {
   for (const [i, { code, stdout, stderr }] of shardExits.entries()) {
     t.equal(code, 0, stderr);
-    t.match(stdout, `shard-${i + 1}-of-3, to be merged`);
+    t.match(stdout, `shard-${i + 1}-of-3; merge it`);
     t.same(readdirSync(shards[i] ?? ''), ['plan.json', 'runs.csv'], 'the rest is for all');
   }
   const numbers = shards.map((shard) => readTable(shard, 'runs.csv').map(({ run }) => Number(run)));
@@ -317,9 +317,14 @@ t.test('two results of one run are refused', { buffered }, async (t) => {
 });
 
 for (const [what, args, code, line] of [
-  ['without --out', ['merge', ...shards], 2, 'merge: name a folder with --out'],
+  ['without --out', ['merge', ...shards], 2, 'merge: no target folder given'],
   ['without folders', ['merge', '--out', 'out'], 2, /merge: .*folder/],
-  ['with --shard', ['merge', ...shards, '--out', 'out', '--shard', '1/3'], 2, 'takes no --shard'],
+  [
+    'with --shard',
+    ['merge', ...shards, '--out', 'out', '--shard', '1/3'],
+    2,
+    'does not support --shard',
+  ],
   ['of nothing', ['merge', 'nowhere', '--out', 'out'], 4, /nowhere: holds no plan\.json; /],
   ['of a file', ['merge', 'file', '--out', 'out'], 4, /file: (?!E[A-Z]+:)/],
 ] as const) {
@@ -391,8 +396,8 @@ t.test('SIGINT midway leaves whole rows, and it goes on', { buffered }, async (t
   t.ok(read(folder, 'runs.csv').endsWith('\r\n'), 'no part of a row');
   t.equal(
     exit.stderr,
-    `p2mp experiment: interrupted; ${rows} of ${longRuns} runs are in ${folder}, ` +
-      'and the same command goes on from there\n',
+    `p2mp experiment: interrupted after ${rows} of ${longRuns} runs, saved in ${folder}; ` +
+      'to resume, run the same command again\n',
   );
   t.match(parseResult(exit), { status: 'interrupted', folder, runs: rows });
   const [progress] = parseEvents(exit.stdout).filter(({ event }) => event === 'progress');
@@ -629,8 +634,8 @@ t.test('a plan that does not exist: those that do are named', { buffered }, asyn
 });
 
 for (const [args, line] of [
-  [[], '0 arguments: exactly 1 is needed, <plan>'],
-  [['plan.json', 'plan.json'], '2 arguments: exactly 1 is needed, <plan>'],
+  [[], '0 arguments: expected exactly 1, <plan>'],
+  [['plan.json', 'plan.json'], '2 arguments: expected exactly 1, <plan>'],
   [['plan.json', '--jobs', '0'], '--jobs 0: must be a whole number from 1 to '],
   [['plan.json', '--jobs', '1.5'], '--jobs 1.5: '],
   [['plan.json', '--jobs', 'many'], '--jobs many: '],
@@ -645,21 +650,25 @@ for (const [args, line] of [
   [['plan.json', '--colour'], /colour/],
 ] as const) {
   const words = args.join(' ') || 'no argument';
-  t.test(`wrong use is refused before anything is made: ${words}`, { buffered }, async (t) => {
-    const cwd = t.testdir();
-    writePlan(cwd, plan);
-    const exit = await startExperiment(t, args, { cwd }).exited;
-    checkComplaint(t, exit, 2, line);
-    t.match(exit.stderr, / \(see p2mp experiment --help\)\n$/);
-    t.same(readdirSync(cwd), ['plan.json']);
-  });
+  t.test(
+    `usage errors are reported before anything is written: ${words}`,
+    { buffered },
+    async (t) => {
+      const cwd = t.testdir();
+      writePlan(cwd, plan);
+      const exit = await startExperiment(t, args, { cwd }).exited;
+      checkComplaint(t, exit, 2, line);
+      t.match(exit.stderr, / \(see p2mp experiment --help\)\n$/);
+      t.same(readdirSync(cwd), ['plan.json']);
+    },
+  );
 }
 
 const p2mp = (t: Test, ...args: string[]): Promise<Exit> => startCommand(t, 'p2mp', args).exited;
 
 t.test('p2mp without a verb says where verbs are listed', { buffered }, async (t) => {
   const exit = await p2mp(t);
-  t.match(exit, { code: 2, stdout: '', stderr: 'p2mp: no verb given (see p2mp --help)\n' });
+  t.match(exit, { code: 2, stdout: '', stderr: 'p2mp: no command given (see p2mp --help)\n' });
 });
 
 for (const verb of ['experimant', 'toString', '__proto__']) {
@@ -669,7 +678,7 @@ for (const verb of ['experimant', 'toString', '__proto__']) {
     t.equal(stdout, '');
     t.equal(
       stderr,
-      `p2mp: ${verb}: no such verb; there are send, receive, keygen, experiment, completion (see p2mp --help)\n`,
+      `p2mp: ${verb}: unknown command; the commands are send, receive, keygen, experiment, completion (see p2mp --help)\n`,
     );
   });
 }
@@ -677,7 +686,7 @@ for (const verb of ['experimant', 'toString', '__proto__']) {
 t.test('p2mp and its verb tell how to use them', { buffered }, async (t) => {
   const help = await p2mp(t, '--help');
   t.match(help, { code: 0, stderr: '' });
-  t.match(help.stdout, /^p2mp <verb> \[options\]\n/);
+  t.match(help.stdout, /^p2mp <command> \[options\]\n/);
   t.match(help.stdout, /^ +p2mp experiment +\w+/m);
 
   const { version } = JSON.parse(read(projectFolder, 'package.json'));

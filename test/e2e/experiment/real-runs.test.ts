@@ -99,8 +99,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.equal(exit.code, 130);
     t.equal(
       exit.stderr,
-      `p2mp experiment: interrupted; 3 of 4 runs are in ${out}, ` +
-        'and the same command goes on from there\n',
+      `p2mp experiment: interrupted after 3 of 4 runs, saved in ${out}; ` +
+        'to resume, run the same command again\n',
     );
     t.match(parseResult(exit), { status: 'interrupted', runs: 3 });
     t.same(commandLinesWith(temporary), [], 'no process is left');

@@ -21,7 +21,7 @@ const buffered = true;
 const isWindows = process.platform === 'win32';
 const noShell = isWindows && 'Windows has another shell';
 
-/** Of every receiver in PROGRESS, RESULT and the result (docs/COMMANDS.md). */
+/** Fields of a receiver in progress, receiver-result and result (docs/COMMANDS.md). */
 const senderKeys = [
   'activity',
   'address',
@@ -73,7 +73,7 @@ t.test('with keys on both sides: met, noted, known again', { buffered }, async (
   const line = await place.keygen(place.senderHome);
   writeFileSync(join(place.receiverHome, 'authorized_senders'), `# those who may\n${line}`);
   const { program, name, dir } = await place.receive([]);
-  t.match(program.stderr, /^Made this receiver's key .*key: SHA256:\S{43}\n$/);
+  t.match(program.stderr, /^Created the key of this receiver, .*key: SHA256:\S{43}\n$/);
   const sent = writeRandomFile(place.sent, 200_000);
 
   const stranger = await place.send([sent, '--to', name]).exited;
@@ -143,7 +143,7 @@ t.test('a sender that is not trusted gets nowhere, and is no session', { buffere
   t.equal(taken.code, 0, taken.stderr);
   const received = await program.exited;
   t.equal(received.code, 0, '--once counts this one alone');
-  t.equal(eventsOf(received, 'CONNECT').length, 1);
+  t.equal(eventsOf(received, 'connect').length, 1);
 });
 
 t.test('without a key nothing is sent', { buffered }, async (t) => {
@@ -173,8 +173,8 @@ t.test('--json tells a session from start to result, on both sides', { buffered 
   t.same(start, { event: 'start', label: 'sent', bytes: 400_000, entries: 1 });
   t.ok(mss === 1400 || mss === 8940, `${mss}: by a system that tells that loopback takes more`);
   t.match(offload, { send: Boolean, receive: Boolean });
-  t.same(events[1], { event: 'CONNECT', receiver: name, name: 'hall 3' });
-  const progress = eventsOf(exit, 'PROGRESS');
+  t.same(events[1], { event: 'connect', receiver: name, name: 'hall 3' });
+  const progress = eventsOf(exit, 'progress');
   t.ok(progress.length > 0);
   for (const event of progress) {
     const { event: _event, rttMs: _rtt, ...fields } = event;
@@ -191,7 +191,7 @@ t.test('--json tells a session from start to result, on both sides', { buffered 
     held.toSorted((a, b) => a - b),
     'it rises',
   );
-  const [outcome, ...others] = eventsOf(exit, 'RESULT');
+  const [outcome, ...others] = eventsOf(exit, 'receiver-result');
   t.same(others, [], 'once for each receiver');
   t.same(Object.keys(outcome ?? {}).sort(), [...senderKeys, 'event'].sort());
   const result = parseResult(exit);
@@ -234,16 +234,16 @@ t.test('--json tells a session from start to result, on both sides', { buffered 
     addresses: [name],
     offload: { send: Boolean, receive: Boolean },
   });
-  t.match(told[1], { event: 'CONNECT', label: 'sent', bytes: 400_000, key: fingerprint });
+  t.match(told[1], { event: 'connect', label: 'sent', bytes: 400_000, key: fingerprint });
   t.same(Object.keys(told[1] ?? {}), ['event', 'sender', 'label', 'bytes', 'key']);
-  for (const event of eventsOf(received, 'PROGRESS')) {
+  for (const event of eventsOf(received, 'progress')) {
     t.same(keysWithoutRtt(event), receiverKeys);
   }
-  t.ok(eventsOf(received, 'PROGRESS').length > 0);
+  t.ok(eventsOf(received, 'progress').length > 0);
   const end = told.at(-1);
   t.same(keysWithoutRtt(end), [...receiverKeys, 'status'].sort());
   t.match(end, {
-    event: 'RESULT',
+    event: 'session-result',
     sender: told[1]?.['sender'],
     status: 'complete',
     object: result['object'],
@@ -268,18 +268,22 @@ t.test('some are complete and some are not', { buffered }, async (t) => {
   t.match(parseResult(none), { status: 'incomplete', receivers: [{ status: 'failed' }] });
 });
 
-t.test('--quiet says nothing; with --json the result alone', { buffered }, async (t) => {
-  const place = new SessionPlace(t);
-  const { name } = await place.receive();
-  const sent = writeRandomFile(place.sent, 1000);
-  const quiet = await place.send([sent, '--to', name, '--open', '--quiet']).exited;
-  t.match(quiet, { code: 0, stdout: '', stderr: '' });
-  const json = await place.send([sent, '--to', name, '--open', '--quiet', '--json']).exited;
-  t.equal(json.stderr, '');
-  t.equal(parseResult(json)['status'], 'complete');
-  const told = parseEvents(json.stdout).map(({ event }) => event.toLowerCase());
-  t.same([...new Set(told)], ['result'], 'nothing but results');
-});
+t.test(
+  'prints nothing with --quiet, and only results with --quiet --json',
+  { buffered },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const { name } = await place.receive();
+    const sent = writeRandomFile(place.sent, 1000);
+    const quiet = await place.send([sent, '--to', name, '--open', '--quiet']).exited;
+    t.match(quiet, { code: 0, stdout: '', stderr: '' });
+    const json = await place.send([sent, '--to', name, '--open', '--quiet', '--json']).exited;
+    t.equal(json.stderr, '');
+    t.equal(parseResult(json)['status'], 'complete');
+    const names = parseEvents(json.stdout).map(({ event }) => event);
+    t.same(names, ['receiver-result', 'result']);
+  },
+);
 
 t.test('--dry-run shows what would go where', { buffered }, async (t) => {
   const place = new SessionPlace(t);
@@ -291,7 +295,7 @@ t.test('--dry-run shows what would go where', { buffered }, async (t) => {
   t.same(shown.stdout.split('\n'), [
     'sent',
     'sent/a file',
-    '2 entries, 3.00 kB, would go to 2 receivers:',
+    '2 entries, 3.00 kB, would be sent to 2 receivers:',
     '  127.0.0.1:7001: 127.0.0.1, port 7001',
     '  [::1]:7002: ::1, port 7002',
     '  in segments of 500 bytes',
@@ -410,7 +414,7 @@ t.test('--metrics counts what came', { buffered }, async (t) => {
   const sent = writeRandomFile(place.sent, 300_000);
   const args = [sent, '--to', name, '--open', '--mss', '1400'];
   t.equal((await place.send(args).exited).code, 0);
-  await program.waitForEvent('RESULT');
+  await program.waitForEvent('session-result');
   const between = await read();
   t.match(between, {
     'p2mp_sessions_total{status="complete"}': 1,
@@ -422,7 +426,7 @@ t.test('--metrics counts what came', { buffered }, async (t) => {
   // It would take ten minutes.
   const slow = writeRandomFile(place.sent, 6_000_000, 'slow');
   const sender = place.send([slow, '--to', name, '--open', '--rate', '10k', '--json']);
-  await sender.waitForEvent('PROGRESS');
+  await sender.waitForEvent('progress');
   const during = await read();
   t.equal(during['p2mp_active_sessions'], 1);
   t.ok('p2mp_session_loss_ratio{label="slow"}' in during);
@@ -450,11 +454,11 @@ t.test('--classic takes both dialects at one port', { buffered }, async (t) => {
   const classic = await runClient(t, [name], sent, 500);
   t.equal(classic.code, 0, classic.stderr);
   t.ok(isSameContent(sent, copy));
-  t.match(await program.waitForEvent('CLASSIC'), { status: 'complete', bytes: 50_000 });
+  t.match(await program.waitForEvent('classic-result'), { status: 'complete', bytes: 50_000 });
   const session = await place.send([sent, '--to', name, '--open']).exited;
   t.equal(session.code, 0, session.stderr);
   t.ok(isSameContent(sent, join(dir, 'sent')));
-  t.match(await program.waitForEvent('RESULT'), { status: 'complete', bytes: 50_000 });
+  t.match(await program.waitForEvent('session-result'), { status: 'complete', bytes: 50_000 });
   const second = writeRandomFile(place.sent, 700, 'second');
   t.equal((await runClient(t, [name], second, 500)).code, 0);
   t.ok(isSameContent(second, copy), 'and the next one in turn');
@@ -484,11 +488,11 @@ const to = ['--to', '127.0.0.1:7001'];
 
 /** Of `p2mp send`, in a folder with `file`, `folder`, and `hosts`, which has nothing but a comment. */
 const sending: readonly Refusal[] = [
-  { args: [], code: 2, line: 'nothing to send: name a file, a folder, or - for standard input' },
-  { args: ['file'], code: 2, line: 'no receiver: name them with --to host[:port],...' },
+  { args: [], code: 2, line: 'nothing to send: name files or folders, or - for standard input' },
+  { args: ['file'], code: 2, line: 'no receiver: name at least one with --to host[:port],...' },
   { args: ['file', '--to'], code: 2, line: 'to' },
-  { args: ['file', '--to', ','], code: 2, line: '--to: names no receiver; ' },
-  { args: ['file', '--to', '@hosts'], code: 2, line: '--to: names no receiver; ' },
+  { args: ['file', '--to', ','], code: 2, line: '--to: no receiver; ' },
+  { args: ['file', '--to', '@hosts'], code: 2, line: '--to: no receiver; ' },
   { args: ['file', '--to', '@missing'], code: 4, line: 'missing: does not exist; ' },
   { args: ['file', '--to', '@folder'], code: 4, line: 'folder: ' },
   { args: ['file', '--to', 'a:b:c'], code: 2, line: 'server a:b:c: ' },
@@ -508,7 +512,7 @@ const sending: readonly Refusal[] = [
   {
     args: ['file', ...to, '--overwrite', '--no-clobber'],
     code: 2,
-    line: '--overwrite and --no-clobber: give one of them',
+    line: '--overwrite and --no-clobber: contradict each other; give only one',
   },
   { args: ['file', ...to, '--mss', '63'], code: 2, line: /63.* 64 / },
   { args: ['file', ...to, '--mss', '65001'], code: 2, line: /65001.* 65000/ },
@@ -523,7 +527,11 @@ const sending: readonly Refusal[] = [
 
 /** Of `p2mp receive`. */
 const receiving: readonly Refusal[] = [
-  { args: ['folder'], code: 2, line: 'folder: no argument is needed; see --dir' },
+  {
+    args: ['folder'],
+    code: 2,
+    line: 'folder: unexpected argument; name the target folder with --dir',
+  },
   { args: ['--dir', 'file'], code: 4, line: /file/ },
   { args: ['--port', '65536'], code: 2, line: 'port 65536: ' },
   { args: ['--bind', '192.0.2.1'], code: 4, line: /192\.0\.2\.1:0: this host has no such/ },
@@ -541,9 +549,17 @@ const receiving: readonly Refusal[] = [
   { args: ['--overwrite', '--no-clobber'], code: 2, line: '--overwrite and --no-clobber: ' },
   { args: ['--drain-timeout', '0'], code: 2, line: '--drain-timeout 0: ' },
   { args: ['--log', 'xml'], code: 2, line: '--log xml: must be one of text, json, journal' },
-  { args: ['--log', 'json', '--json'], code: 2, line: '--json and --log: give one of them' },
+  {
+    args: ['--log', 'json', '--json'],
+    code: 2,
+    line: '--json and --log: exclude each other; give only one',
+  },
   { args: ['--log-level', 'all'], code: 2, line: '--log-level all: must be one of error, warn' },
-  { args: ['--log-level', 'info', '-q'], code: 2, line: '--log-level and --quiet: give one of' },
+  {
+    args: ['--log-level', 'info', '-q'],
+    code: 2,
+    line: '--log-level and --quiet: contradict each other',
+  },
 ];
 
 for (const [verb, refusals] of Object.entries({ send: sending, receive: receiving })) {
@@ -566,11 +582,15 @@ for (const [verb, refusals] of Object.entries({ send: sending, receive: receivin
       const exit = await program.exited;
       t.equal(exit.code, code, 'exit code');
       t.equal(exit.stdout, '', 'nothing on standard output');
-      const told = exit.stderr.replace(/^(--open: |Made this receiver's key ).*\n/gm, '');
+      const told = exit.stderr.replace(/^(--open: |Created the key of this receiver, ).*\n/gm, '');
       t.match(told, /^[^\n]+\n$/, 'one line');
       t.ok(told.startsWith(`p2mp ${verb}: `), 'the line names the command');
       t.match(told.slice(`p2mp ${verb}: `.length), line);
-      t.equal(told.includes(`(see p2mp ${verb} --help)`), code === 2, 'help for wrong use alone');
+      t.equal(
+        told.includes(`(see p2mp ${verb} --help)`),
+        code === 2,
+        'only usage errors point to the help',
+      );
       const left = readdirSync(cwd).filter((name) => name !== '.p2mp-part');
       t.same(left.sort(), ['file', 'folder', 'hosts'], 'no file comes or goes');
     });

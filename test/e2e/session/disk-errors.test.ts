@@ -84,7 +84,7 @@ t.test('one failing call', { skip: noInjection }, async (t) => {
   }
   receiver.program.kill('SIGTERM');
   const exit = await receiver.program.exited;
-  t.same(eventsOf(exit, 'INTERNAL_ERROR'), [], 'none of it is an internal error');
+  t.same(eventsOf(exit, 'internal-error'), [], 'none of it is an internal error');
 });
 
 t.test('too many open files', { skip: noInjection }, async (t) => {

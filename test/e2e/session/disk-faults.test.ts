@@ -132,7 +132,7 @@ for (const [what, spoil] of Object.entries(spoilers)) {
     t.equal(exit.code, 0, exit.stdout);
     t.ok(setup.isThere(receiver), 'what was spoilt came again');
     receiver.program.kill('SIGTERM');
-    const [result] = eventsOf(await receiver.program.exited, 'RESULT');
+    const [result] = eventsOf(await receiver.program.exited, 'session-result');
     t.ok(result?.['badBlocks'] >= 1, `${result?.['badBlocks']} bad blocks`);
   });
 }
@@ -231,9 +231,9 @@ t.test(
       '5',
     ];
     const sender = start(place.senderHome, 'send', setup.sent, ...options);
-    await sender.waitForEvent('PROGRESS');
+    await sender.waitForEvent('progress');
     writeFileSync(clock, '+3d');
-    await receiver.waitForEvent('PROGRESS').catch(() => undefined);
+    await receiver.waitForEvent('progress').catch(() => undefined);
     writeFileSync(clock, '-3d');
     const exit = await sender.exited;
     t.equal(exit.code, 0, exit.stderr);

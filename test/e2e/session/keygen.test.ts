@@ -109,14 +109,14 @@ t.test('showing works without the public file, whose comment is then lost', asyn
 });
 
 const refusals: { args: string[]; code: 2 | 4; line: string | RegExp }[] = [
-  { args: ['name'], code: 2, line: '1 arguments: none are needed' },
+  { args: ['name'], code: 2, line: '1 arguments: expected none' },
   { args: ['--key'], code: 2, line: 'key' },
-  { args: ['--key', ''], code: 2, line: '--key: is empty; name a file' },
+  { args: ['--key', ''], code: 2, line: '--key: empty file name; name a file' },
   { args: ['--key', 'a', '--key', 'b'], code: 2, line: '--key: given more than once' },
   { args: ['--comment', 'a', '--comment', 'b'], code: 2, line: '--comment: given more than once' },
   { args: ['--comment', 'two\nlines'], code: 2, line: 'comment "two\\nlines": one line' },
-  { args: ['--show', '--force'], code: 2, line: '--show makes no key: ' },
-  { args: ['--show', '--comment', 'x'], code: 2, line: '--show makes no key: ' },
+  { args: ['--show', '--force'], code: 2, line: '--show: creates no key; ' },
+  { args: ['--show', '--comment', 'x'], code: 2, line: '--show: creates no key; ' },
   { args: ['--bogus'], code: 2, line: 'bogus' },
   { args: ['--key', 'folder'], code: 4, line: 'folder: is a folder; name a file' },
   { args: ['--key', 'file/key'], code: 4, line: 'file: there is a file of that name; ' },

@@ -88,7 +88,7 @@ t.test('a receiver that is killed midway is reported as well', { skip, buffered 
   const sent = writeRandomFile(place.sent, 800_000);
   const { program, name, port } = await place.receive();
   const sender = place.send([sent, '--to', name, '--rate', '100k', '--json', ...briefly]);
-  await sender.waitForEvent('PROGRESS');
+  await sender.waitForEvent('progress');
   program.kill('SIGKILL');
   const refused = await sender.waitForEvent('port-refused');
   t.match(refused, { receiver: name, reason: `port ${port} at 127.0.0.1 refused: no p2mp rec` });

@@ -62,7 +62,7 @@ t.test('with all the sessions that it may have it is well, not ready', { buffere
   const { ask, name } = await watch(place, ['--max-sessions', '1']);
   const sent = writeRandomFile(place.sent, endless.sizeBytes);
   const sender = place.send([sent, '--to', name, '--open', '--json', ...endless.rate]);
-  await sender.waitForEvent('PROGRESS');
+  await sender.waitForEvent('progress');
   t.strictSame(await ask('/healthz'), [200, { status: 'ok', sessions: 1 }]);
   const reasons = ['busy with 1 sessions; try again later'];
   t.strictSame(await ask('/readyz'), [503, { status: 'unavailable', reasons, sessions: 1 }]);
@@ -73,7 +73,7 @@ t.test('while its sessions come to their end it is well, not ready', { buffered 
   const { ask, name, program } = await watch(place);
   const sent = writeRandomFile(place.sent, endless.sizeBytes);
   const sender = place.send([sent, '--to', name, '--open', '--json', ...endless.rate]);
-  await sender.waitForEvent('PROGRESS');
+  await sender.waitForEvent('progress');
   program.kill('SIGTERM');
   t.match(await program.waitForEvent('draining'), { sessions: 1 });
   t.strictSame(await ask('/healthz'), [200, { status: 'ok', sessions: 1 }]);

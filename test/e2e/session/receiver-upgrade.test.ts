@@ -25,13 +25,13 @@ t.test(
     const { program, name, port, dir } = await place.receive(['--open', '--json']);
     const sent = writeRandomFile(place.sent, 800_000);
     const sender = place.send([sent, '--to', name, '--rate', '100k', ...patient]);
-    await sender.waitForEvent('PROGRESS');
+    await sender.waitForEvent('progress');
     program.kill('SIGTERM');
     await program.waitForEvent('draining');
 
     const late = writeRandomFile(place.sent, 5000, 'late');
     const lateSender = place.send([late, '--to', name, ...patient]);
-    t.match(await lateSender.waitForEvent('WAITING'), {
+    t.match(await lateSender.waitForEvent('waiting'), {
       receiver: name,
       reason: 'this receiver is about to end, and takes no new sessions',
     });
@@ -44,15 +44,18 @@ t.test(
     t.equal((await sender.exited).code, 0, 'the session under way');
     const old = await program.exited;
     t.equal(old.code, 0);
-    t.match(eventsOf(old, 'RESULT'), [{ status: 'complete', label: 'sent' }]);
+    t.match(eventsOf(old, 'session-result'), [{ status: 'complete', label: 'sent' }]);
     t.ok(isSameContent(sent, join(dir, 'sent')));
 
     const next = await place.receive(['--open', '--json', '--port', String(port)]);
     const lateExit = await lateSender.exited;
     t.equal(lateExit.code, 0, lateExit.stderr);
-    t.equal(eventsOf(lateExit, 'WAITING').length, 1, 'told once');
+    t.equal(eventsOf(lateExit, 'waiting').length, 1, 'told once');
     t.ok(isSameContent(late, join(dir, 'late')));
-    t.match(await next.program.waitForEvent('RESULT'), { status: 'complete', label: 'late' });
+    t.match(await next.program.waitForEvent('session-result'), {
+      status: 'complete',
+      label: 'late',
+    });
     t.same(readdirSync(dir).sort(), ['late', 'sent']);
   },
 );
@@ -82,7 +85,7 @@ t.test('a session that takes too long goes on with the next', { buffered, skip }
   first.program.kill('SIGTERM');
   const left = await first.program.exited;
   t.equal(left.code, 130, 'not all came to its end');
-  const [aside] = eventsOf(left, 'RESULT');
+  const [aside] = eventsOf(left, 'session-result');
   t.match(aside, {
     status: 'failed',
     reason: 'put aside at the end of this receiver; its sender goes on once it is back',
@@ -93,9 +96,9 @@ t.test('a session that takes too long goes on with the next', { buffered, skip }
   const second = await place.receive([...options, '--port', String(first.port)]);
   const exit = await sender.exited;
   t.equal(exit.code, 0, exit.stderr);
-  t.equal(eventsOf(exit, 'CONNECT').length, 2, 'the sender picks it up by itself');
+  t.equal(eventsOf(exit, 'connect').length, 2, 'the sender picks it up by itself');
   t.match(parseResult(exit)['receivers'], [{ status: 'complete' }]);
-  const result = await second.program.waitForEvent('RESULT');
+  const result = await second.program.waitForEvent('session-result');
   t.match(result, { status: 'complete', receivedBytes: sizeBytes - heldBytes }, 'nothing is lost');
   t.ok(isSameContent(sent, join(first.dir, 'sent')));
   t.same(readdirSync(first.dir), ['sent']);
@@ -106,10 +109,10 @@ t.test('with time to spare, the time does not run out', { buffered, skip }, asyn
   const { program, name } = await place.receive(['--open', '--json', '--drain-timeout', '100']);
   const sent = writeRandomFile(place.sent, 300_000);
   const sender = place.send([sent, '--to', name, '--rate', '100k', ...patient]);
-  await sender.waitForEvent('PROGRESS');
+  await sender.waitForEvent('progress');
   program.kill('SIGTERM');
   t.equal((await sender.exited).code, 0);
   const exit = await program.exited;
   t.equal(exit.code, 0);
-  t.match(eventsOf(exit, 'RESULT'), [{ status: 'complete' }]);
+  t.match(eventsOf(exit, 'session-result'), [{ status: 'complete' }]);
 });

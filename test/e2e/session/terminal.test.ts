@@ -111,7 +111,7 @@ t.test('an interrupt takes the line away as well', { skip, buffered }, async (t)
   t.ok(screen.some((line) => /^sent: .* complete at 0 of 1 receiver$/.test(line)));
   t.equal(
     screen.at(-2),
-    'p2mpclient: interrupted; the servers that were not complete keep no part of the file',
+    'p2mpclient: interrupted; servers that are not complete discard the file; to retry, run the command again',
   );
 });
 

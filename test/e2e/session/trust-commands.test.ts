@@ -87,7 +87,7 @@ for (const format of ['people', 'json', 'log text', 'log json'] as const) {
     if (!said[0]?.startsWith('{')) t.match(said[0], authorized);
     else
       t.match(JSON.parse(said[0]), {
-        event: 'TURNED_AWAY',
+        event: 'turned-away',
         cause: 'untrusted',
         file: authorized,
         line,
@@ -129,10 +129,10 @@ t.test('a receiver without room says whom it turned away', { buffered }, async (
   const { program, name } = await place.receive(['--open', '--max-sessions', '1', '--json']);
   const sent = writeRandomFile(place.sent, 1_000_000);
   const slow = place.send([sent, '--to', name, '--open', '--rate', '50k']);
-  await program.waitForEvent('CONNECT');
+  await program.waitForEvent('connect');
   const second = await place.send([sent, '--to', name, '--open', '--json']).exited;
   t.equal(second.code, 1);
-  const [event] = eventsOf({ stdout: program.stdout }, 'TURNED_AWAY');
+  const [event] = eventsOf({ stdout: program.stdout }, 'turned-away');
   t.match(event, { cause: 'no-room', sender: /^127\.0\.0\.1:\d+$/, reason: /session/ });
   t.notOk(event && 'line' in event, 'trust would not help');
   slow.kill('SIGKILL');
