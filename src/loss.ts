@@ -93,7 +93,7 @@ function createGilbertElliott(spec: GilbertElliottSpec, random: Random): LossMod
   if (meanLoss(spec) >= 1) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      'loss model: loses everything for ever; lower its loss',
+      'loss model: loses every packet forever; lower its loss',
     );
   }
   // Started in its long-run mixture, so that the mean loss holds from the first arrival on.

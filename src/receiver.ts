@@ -357,7 +357,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     if (contradiction !== undefined) this.fail(nowMs, transfer, 'failed', contradiction);
     else if (this.mustEnd && !transfer.isLastShort) {
       const seconds = this.idleTimeoutMs / 1000;
-      this.fail(nowMs, transfer, 'failed', `nothing came for ${seconds} s, and no end before it`);
+      this.fail(nowMs, transfer, 'failed', `no data for ${seconds} s before the end of the file`);
     } else {
       this.finish(nowMs, transfer, 'silence');
     }
@@ -368,7 +368,13 @@ export class Receiver implements Machine<ReceiverEvent> {
     const { contradiction } = transfer;
     if (contradiction !== undefined) this.fail(nowMs, transfer, 'failed', contradiction);
     else if (transfer.isLastShort) this.finish(nowMs, transfer, 'silence');
-    else this.fail(nowMs, transfer, 'failed', 'fell silent, and another sender came');
+    else
+      this.fail(
+        nowMs,
+        transfer,
+        'failed',
+        'the sender stopped responding, and another sender took over',
+      );
   }
 
   private fail(

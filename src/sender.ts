@@ -115,7 +115,7 @@ export class Sender implements Machine<SenderEvent> {
     if (options.sizeBytes === 0 && !this.hasEndMarker) {
       throw new P2mpError(
         'INVALID_ARGUMENT',
-        'an empty file has nothing but its end marker to send; allow the end marker',
+        'an empty file consists only of its end marker; leave out --no-end-marker',
       );
     }
     const rttLimits = createRttLimits(this.timeout, giveUpAfterMs);

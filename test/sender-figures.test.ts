@@ -52,7 +52,7 @@ t.test('an empty file has its end marker, or nothing to send at all', (t) => {
   const empty = { receivers, sizeBytes: 0, mssBytes: 2 };
   t.throws(() => new Sender({ ...empty, hasEndMarker: false }), {
     code: 'INVALID_ARGUMENT',
-    message: /nothing but its end marker/,
+    message: /only of its end marker/,
   });
   t.doesNotThrow(() => new Sender(empty));
   t.end();

@@ -41,7 +41,7 @@ export function createGeometry(
     throw new P2mpError(
       'INVALID_ARGUMENT',
       `MSS ${mssBytes}: too small for a file of ${sizeBytes} bytes, whose ${segmentCount} segments ` +
-        `have no 32-bit number each; ${remedyForSize(sizeBytes)}`,
+        `exceed 32-bit sequence numbers; ${remedyForSize(sizeBytes)}`,
     );
   }
   return {

@@ -65,7 +65,7 @@ async function prepareSender(
   if (manifest.length > manifestLimits.sizeBytes) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `${source.manifest.entries.length} names are more than one session takes; send parts of it`,
+      `${source.manifest.entries.length} entries exceed the limit of a session; send them in parts`,
     );
   }
   const { keyPair, giveUpAfterMs, rateBytesPerSec, existing } = options;

@@ -304,7 +304,7 @@ export class Receiving {
       await setTimeout(idleCheckMs);
     }
     const isWhole = this.activeCount === 0;
-    const reason = 'put aside at the end of this receiver; its sender goes on once it is back';
+    const reason = 'suspended because this receiver shut down; the sender resumes once it is back';
     await this.end(reason, (nowMs) => this.machine.leave(nowMs, reason));
     return isWhole;
   }

@@ -7,21 +7,21 @@ import { P2mpError } from '../base/errors.js';
 
 const remedies: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist; check the name',
-  EACCES: 'no permission; check who may read or write it',
-  EPERM: 'no permission; check who may read or write it',
-  EEXIST: 'there is a file of that name; take another name',
+  EACCES: 'permission denied; check the permissions',
+  EPERM: 'permission denied; check the permissions',
+  EEXIST: 'a file of that name exists; choose another name',
   EISDIR: 'is a folder; name a file',
   ENOTDIR: 'a part of the path is not a folder; check the name',
   ENOSPC: 'the disk is full; make room and try again',
-  EDQUOT: 'the disk quota is used up; make room and try again',
-  EFBIG: 'the file would be larger than allowed here; raise the limit or take another disk',
-  EBUSY: 'is in use by another program; close it there, or take another name',
-  EROFS: 'the disk is read-only; take another one',
+  EDQUOT: 'disk quota exceeded; make room and try again',
+  EFBIG: 'the file exceeds the size limit; raise the limit or use another disk',
+  EBUSY: 'is in use by another program; close it there or choose another name',
+  EROFS: 'the file system is read-only; use another one',
   EMFILE: 'too many open files; raise the limit (ulimit -n)',
   ENFILE: 'too many open files on this host; close some',
-  EIO: 'the disk failed; check it',
-  ENAMETOOLONG: 'the name is too long; take a shorter one',
-  ELOOP: 'symbolic links that lead in a circle; check the name',
+  EIO: 'disk I/O error; check the disk',
+  ENAMETOOLONG: 'the name is too long; choose a shorter one',
+  ELOOP: 'the symbolic links form a loop; check the path',
 };
 
 /** What went wrong, and what helps. */
@@ -48,8 +48,7 @@ export function fileError(code: ErrorCode, path: string, error: unknown): P2mpEr
   return new P2mpError(code, `${path}: ${reason}`, { cause: error });
 }
 
-export const noInodes =
-  'the disk has no inodes left for more files; delete files there, or take another disk';
+export const noInodes = 'the disk has no free inodes; delete files there or use another disk';
 
 /** ENOSPC has two causes: no blocks, or no inodes. */
 function hasNoInodes(path: string): boolean {
@@ -75,6 +74,6 @@ export function replaceError(
 ): P2mpError {
   const { code: systemCode = '' } = error as NodeJS.ErrnoException;
   if (platform !== 'win32' || !heldCodes.includes(systemCode)) return fileError(code, path, error);
-  const remedy = 'is open in another program, or may only be read; close it there and send again';
+  const remedy = 'is open in another program or read-only; close it there and send again';
   return new P2mpError(code, `${path}: ${remedy}`, { cause: error });
 }

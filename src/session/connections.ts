@@ -361,14 +361,14 @@ export class Connections {
         : `${peer.deferral.reason}; now ${refusal}`;
     }
     if (peer.otherVersion !== undefined) {
-      return `speaks version ${peer.otherVersion} of the protocol; bring both sides to the same release`;
+      return `uses protocol version ${peer.otherVersion}; install the same release on both sides`;
     }
     const smallAnswers = peer.handshake?.smallAnswers ?? 0;
     if (smallAnswers >= narrowPathAnswers.suspected) return this.narrowPathReason(peer);
     if (refusal !== undefined) {
-      return peer.isHeard ? `fell silent for ${seconds} s; now ${refusal}` : refusal;
+      return peer.isHeard ? `has not responded for ${seconds} s; now ${refusal}` : refusal;
     }
-    if (peer.isHeard) return `fell silent for ${seconds} s; send again once it is back`;
+    if (peer.isHeard) return `has not responded for ${seconds} s; send again once it is back`;
     const { port } = peer.address;
     return `no answer${peer.addresses.describe()} for ${seconds} s; is ${receiverProgram} running there, and does a firewall let UDP port ${port} through?`;
   }
@@ -377,12 +377,12 @@ export class Connections {
   private unreachedReason({ name }: SessionPeer): string {
     const { mssBytes, giveUpAfterMs } = this.options;
     const sizeBytes = mssBytes + dataFramingBytes;
-    return `no data has reached ${name} for ${giveUpAfterMs / 1000} s, while control messages have: a filter drops data, or the path became too narrow for ${sizeBytes} bytes; check firewalls and --mss, then send again`;
+    return `no data has reached ${name} for ${giveUpAfterMs / 1000} s, although control messages have: a filter drops data, or the path MTU fell below ${sizeBytes} bytes; check firewalls and --mss, then send again`;
   }
 
   private narrowPathReason({ name }: SessionPeer): string {
     const sizeBytes = this.options.mssBytes + dataFramingBytes;
-    return `the path to ${name} swallows datagrams of ${sizeBytes} bytes, while small ones arrive; send again, with --mss auto or a smaller one`;
+    return `the path to ${name} silently drops datagrams of ${sizeBytes} bytes, although small ones arrive; send again with --mss auto or a smaller MSS`;
   }
 }
 

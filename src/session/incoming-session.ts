@@ -250,7 +250,7 @@ export class IncomingSession {
       offer.segmentsPerBlock,
     );
     if (geometry === undefined || !isManifestSound(offer)) {
-      this.refuseObject(nowMs, 'sizes that no session can have');
+      this.refuseObject(nowMs, 'the offered sizes are invalid');
       return;
     }
     const excess = findContentExcess(offer.contentSizeBytes, limits);
@@ -380,7 +380,8 @@ export class IncomingSession {
     if (this.stage !== 'storing') return;
     this.damageRepairs++;
     if (this.damageRepairs <= maxDamageRepairs) this.repairBlocks(nowMs, blocks);
-    else this.end(nowMs, 'failed', 'the disk does not keep what is written to it; check it');
+    else
+      this.end(nowMs, 'failed', 'the disk does not return the data written to it; check the disk');
   }
 
   handleStored(nowMs: TimeMs, note = ''): void {
@@ -555,7 +556,7 @@ export class IncomingSession {
         this.repairBlocks(nowMs, verdict.blocks);
         break;
       case 'hopeless':
-        this.end(nowMs, 'failed', 'the digests do not agree, however often blocks are repaired');
+        this.end(nowMs, 'failed', 'the digests still differ after repeated repairs');
         break;
     }
   }
@@ -614,7 +615,7 @@ export class IncomingSession {
    */
   private giveUp(nowMs: TimeMs): void {
     const seconds = this.idleMs / 1000;
-    const reason = `the sender was silent for ${seconds} s; what came is kept for it`;
+    const reason = `no response from the sender for ${seconds} s; the received data is kept`;
     this.settle(nowMs, 'failed', reason);
     this.stage = 'over';
   }

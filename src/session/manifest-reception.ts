@@ -61,14 +61,14 @@ export class ManifestReception {
       // Any holder of the group key may have forged it: it is received again, but not forever.
       this.tries++;
       if (this.tries < maxTries && !this.isInline) return { kind: 'again' };
-      return bad('a manifest that does not have the digest it was offered by');
+      return bad('the manifest does not match the offered digest');
     }
     const countExcess = findCountExcess(readEntryCount(bytes), limits);
     if (countExcess !== undefined) return bad(countExcess);
     const decoded = yield* decodeInSteps(bytes, platform);
     if ('fault' in decoded) return bad(`${decoded.fault}: ${decoded.name}`);
     if (decoded.contentSizeBytes !== offer.contentSizeBytes) {
-      return bad('files that are not as large together as it was offered');
+      return bad('the total size of the files does not match the offer');
     }
     const sizeExcess = yield* findSizeExcess(decoded, limits);
     return sizeExcess === undefined ? decoded : bad(sizeExcess);

@@ -136,7 +136,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   /** Why a further session would be refused; undefined if it would be accepted. */
   get refusal(): string | undefined {
-    if (this.isDraining) return 'this receiver is about to end, and takes no new sessions';
+    if (this.isDraining) return 'this receiver is shutting down and accepts no new sessions';
     if (this.activeCount < this.maxSessions) return undefined;
     return `busy with ${this.maxSessions} sessions; try again later`;
   }
@@ -212,7 +212,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       stack,
     });
     try {
-      session?.fail(nowMs, 'an internal error of the receiver; its log has the details');
+      session?.fail(nowMs, 'internal error in the receiver; see its log');
     } catch {
       // Its state is broken. Without it, the sender finds no session here and reconnects.
       if (id !== undefined) this.sessions.delete(id);
@@ -290,7 +290,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
         this.faults.add('bad-handshake', from, bytes);
       } else if (sameAs !== packet.receiver) {
         // The sender lists two of this receiver's addresses; one of them is served.
-        const reason = 'is called by another of its addresses already';
+        const reason = 'is already connected by another of its addresses';
         const refusal = encodeMessage({ kind: 'refuse', reason, isTemporary: false, sameAs });
         this.handshakes.refuse(nowMs, packet, from, channel.seal(refusal));
       } else {
@@ -384,7 +384,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     for (const other of this.sessions.values()) {
       if (other === session || other.objectId !== session.objectId) continue;
       if (isEqualBytes(other.senderKey, session.senderKey)) {
-        other.fail(this.inputAtMs, 'its sender has begun anew');
+        other.fail(this.inputAtMs, 'replaced by a new session of the same sender');
       } else {
         other.limitSilence(receiverLimits.awaitedIdleMs);
       }

@@ -64,7 +64,7 @@ export function agreeTerms(options: SessionSenderOptions): SessionTerms {
   const { receivers, rateBytesPerSec = 1 } = options;
   const { reportsPerSec = sessionDefaults.reportsPerSec } = options;
   if (receivers.length === 0 || receivers.length > maxReceivers) {
-    throw invalid(`${receivers.length} receivers: name 1 to ${maxReceivers}`);
+    throw invalid(`${receivers.length} receivers: name between 1 and ${maxReceivers}`);
   }
   for (const rate of [rateBytesPerSec, reportsPerSec]) {
     if (!(rate > 0 && Number.isFinite(rate))) throw invalid(`rate ${rate}: must be above 0`);
@@ -131,7 +131,7 @@ function agreeGeometry(options: SessionSenderOptions): SessionGeometry {
   );
   if (geometry !== undefined) return geometry;
   throw invalid(
-    `${contentSizeBytes} bytes in segments of ${mssBytes}, ${segmentsPerBlock} a block: no such session; take larger segments`,
+    `${contentSizeBytes} bytes in segments of ${mssBytes}, ${segmentsPerBlock} per block: too much for one session; use a larger MSS`,
   );
 }
 

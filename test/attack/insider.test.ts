@@ -151,7 +151,7 @@ t.test(
     }).run();
     t.match(wire.receivers[1]?.results.at(-1), {
       status: 'failed',
-      reason: 'the digests do not agree, however often blocks are repaired',
+      reason: 'the digests still differ after repeated repairs',
     });
     t.match(wire.outcomeOf(1), { status: 'failed' });
     t.equal(wire.receivers[0]?.isIdentical, true, 'the other is served');

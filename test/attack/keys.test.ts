@@ -41,14 +41,14 @@ t.test('a key or list in a folder that anybody may write to is refused', { skip 
   const { files, links, load } = await createPlace(t);
   chmodSync(files, 0o777);
   for (const [name, from] of load) {
-    const reason = `anybody on this host may exchange it in ${files} (mode 0777); move it to a folder of your own`;
+    const reason = `any user on this host can replace it in ${files} (mode 0777); move it to a folder of your own`;
     await t.rejects(from(files), { message: `${join(files, name)}: ${reason}` });
     await t.rejects(from(links), { message: `${join(links, name)}: ${reason}` }, 'by a link');
   }
   chmodSync(files, 0o775);
   for (const [name, from] of load) await t.resolves(from(files), `${name}: a group is known`);
   chmodSync(links, 0o777);
-  for (const [, from] of load) await t.rejects(from(links), { message: `exchange it in ${links}` });
+  for (const [, from] of load) await t.rejects(from(links), { message: `replace it in ${links}` });
 });
 
 t.test('a folder further up that anybody may write to is refused as well', { skip }, async (t) => {
@@ -56,8 +56,8 @@ t.test('a folder further up that anybody may write to is refused as well', { ski
   const root = dirname(files);
   chmodSync(root, 0o777);
   for (const [, from] of load) {
-    await t.rejects(from(files), { message: `exchange it in ${root} (mode 0777)` });
-    await t.rejects(from(links), { message: `exchange it in ${root} (mode 0777)` });
+    await t.rejects(from(files), { message: `replace it in ${root} (mode 0777)` });
+    await t.rejects(from(links), { message: `replace it in ${root} (mode 0777)` });
   }
   chmodSync(root, 0o1777);
   for (const [name, from] of load) await t.resolves(from(files), `${name}: a sticky folder`);
@@ -70,7 +70,7 @@ t.test("another user's folder in a sticky one is refused", { skip: noRoot }, asy
   chmodSync(root, 0o1777);
   chownSync(files, 1000, 1000);
   for (const [, from] of load) {
-    await t.rejects(from(files), { message: `exchange it in ${root} (mode 1777)` });
+    await t.rejects(from(files), { message: `replace it in ${root} (mode 1777)` });
   }
 });
 
@@ -85,6 +85,6 @@ t.test("another user's there are refused", { skip: noRoot }, async (t) => {
   chmodSync(files, 0o1777);
   for (const [name, from] of load) {
     chownSync(join(files, name), 1000, 1000);
-    await t.rejects(from(files), { message: /may exchange it in .* \(mode 1777\)/ });
+    await t.rejects(from(files), { message: /can replace it in .* \(mode 1777\)/ });
   }
 });

@@ -77,7 +77,7 @@ t.test('a symbolic link in the way is refused, whatever comes behind it', { skip
       symlinkSync(outside, join(dir, trap));
       await t.rejects(open(dir, entries, existing), {
         code: 'TARGET_UNWRITABLE',
-        message: `${join(dir, trap)}: is a symbolic link; remove it or take another folder`,
+        message: `${join(dir, trap)}: is a symbolic link; remove it or choose another folder`,
       });
       checkOutside(t, outside);
       t.notOk(existsSync(join(dir, '.p2mp-part')));
@@ -94,7 +94,7 @@ t.test('one that appears before the end is refused too', { skip }, async (t) => 
     symlinkSync(outside, join(dir, trap));
     await t.rejects(store.finish(), {
       code: 'TARGET_FAILED',
-      message: `${join(dir, trap)}: is a symbolic link; remove it or take another folder`,
+      message: `${join(dir, trap)}: is a symbolic link; remove it or choose another folder`,
     });
     checkOutside(t, outside);
     rmSync(join(dir, trap));
@@ -118,7 +118,7 @@ t.test('one that appears in the midst of the end stops it', { skip }, async (t) 
   symlinkSync(outside, join(dir, 'a'));
   t.equal(
     await finishing,
-    `${join(dir, 'a')}: is a symbolic link; remove it or take another folder`,
+    `${join(dir, 'a')}: is a symbolic link; remove it or choose another folder`,
   );
   t.ok(readdirSync(join(dir, 'moved')).length < names.length);
   checkOutside(t, outside);
@@ -194,9 +194,9 @@ t.test(
 
 t.test('what is of another kind is refused by name, first or last', async (t) => {
   for (const [entries, name, what] of [
-    [[folder('x'), file('x/f')], 'x', 'is no folder; move it away or take another folder'],
-    [[file('y')], 'y', 'is a folder; move it away or take another folder'],
-    [[link('y', 'f')], 'y', 'is a folder; move it away or take another folder'],
+    [[folder('x'), file('x/f')], 'x', 'is not a folder; move it away or choose another folder'],
+    [[file('y')], 'y', 'is a folder; move it away or choose another folder'],
+    [[link('y', 'f')], 'y', 'is a folder; move it away or choose another folder'],
   ] as const) {
     const dir = t.testdir({ x: 'a file', y: { z: 'in a folder' } });
     const message = `${join(dir, name)}: ${what}`;
@@ -218,7 +218,7 @@ t.test('names among the parts are refused', async (t) => {
     for (const entries of [[file(name)], [folder(name), file(`${name}/f`)]]) {
       await t.rejects(open(dir, entries), {
         code: 'TARGET_UNWRITABLE',
-        message: /\.p2mp-part: the name is kept for what is not whole yet; /i,
+        message: /\.p2mp-part: this name is reserved for unfinished transfers; /i,
       });
     }
   }
@@ -236,7 +236,7 @@ t.test('the part itself is no way out', { skip }, async (t) => {
     symlinkSync(outside, join(dir, trap));
     await t.rejects(open(dir, [file('f')]), {
       code: 'TARGET_UNWRITABLE',
-      message: /: is a symbolic link; remove it or take another folder$/,
+      message: /: is a symbolic link; remove it or choose another folder$/,
     });
     if (trap === '.p2mp-part') await t.rejects(removeStaleParts(dir, -1e6));
     else await removeStaleParts(dir, -1e6);
@@ -260,7 +260,7 @@ t.test('one that somebody else has made is not used', { skip: skip || noRoot }, 
   const parts = join(dir, '.p2mp-part');
   mkdirSync(parts, { mode: 0o700 });
   chownSync(parts, stranger, stranger);
-  const message = `${parts}: belongs to user ${stranger}; remove it, or take another folder`;
+  const message = `${parts}: belongs to user ${stranger}; remove it, or choose another folder`;
   const refused = { code: 'TARGET_UNWRITABLE', message };
   await t.rejects(open(dir, [file('f')]), refused);
   await t.rejects(removeStaleParts(dir, -1e6), refused);
@@ -321,17 +321,17 @@ t.test('one that lost its end is not put anywhere', async (t) => {
   truncateSync(join(dir, '.p2mp-part', objectId, '0'), 3);
   await t.rejects(store.finish(), {
     code: 'TARGET_FAILED',
-    message: `${join(dir, 'f')}: lost its end before it was named; send it again`,
+    message: `${join(dir, 'f')}: was truncated before it was renamed into place; send it again`,
   });
   t.notOk(existsSync(join(dir, 'f')));
   await store.discard();
 });
 
-t.test('a target that is no folder, or cannot be made, is refused', async (t) => {
+t.test('a target that is not a folder, or cannot be made, is refused', async (t) => {
   const dir = t.testdir({ file: 'content' });
   await t.rejects(open(join(dir, 'file'), [file('f')]), {
     code: 'TARGET_UNWRITABLE',
-    message: `${join(dir, 'file')}: is no folder; name a folder`,
+    message: `${join(dir, 'file')}: is not a folder; name a folder`,
   });
   await t.rejects(open(join(dir, 'file', 'x'), [file('f')]), {
     code: 'TARGET_UNWRITABLE',

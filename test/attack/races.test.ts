@@ -115,7 +115,7 @@ t.test('at the end, no folder outside gets a mode or a time', { skip }, async (t
     [folder('a'), folder('a/b', 0o777)],
     () => true,
   );
-  t.match(end, 'a/b: was replaced meanwhile; start again');
+  t.match(end, 'a/b: was replaced during the transfer; send again');
   const { mode, mtimeMs } = statSync(join(outside, 'b'));
   t.equal((mode & 0o777).toString(8), '700');
   t.not(mtimeMs, modifiedMs);

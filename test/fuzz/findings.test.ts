@@ -80,7 +80,7 @@ t.test('an offer of a manifest without size that comes with one is refused', (t)
   // Label, MSS, segments, sizes, digest, a manifest of one byte, group key, no group, interval, update.
   const offer = `00 00 0040 01 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 00 00`;
   t.same(caller.sendMessage(fromHex(offer)), [
-    { kind: 'refuse', reason: 'sizes that no session can have', isTemporary: false },
+    { kind: 'refuse', reason: 'the offered sizes are invalid', isTemporary: false },
   ]);
   t.end();
 });

@@ -106,7 +106,7 @@ t.test('manifest and content do not share a block', (t) => {
   t.end();
 });
 
-t.test('sizes that no session can have make none', (t) => {
+t.test('sizes that no session can have are rejected', (t) => {
   for (const mss of [-1, 0, 63, 65_001, 2 ** 16, 1400.5, Number.NaN]) {
     t.equal(create(0, 1, mss), undefined, `MSS ${mss}`);
   }

@@ -34,7 +34,7 @@ class DeafLab extends SessionLab {
   /** What both receivers came to, where the second one is deaf to its end. */
   checkDeaf(t: Test, exit: Exit): void {
     t.equal(exit.code, 3, exit.stderr);
-    const reason = `no data has reached ${this.address(deaf, 4)} for 5 s, while control messages have: a filter drops data, or the path became too narrow for 1432 bytes; check firewalls and --mss, then send again`;
+    const reason = `no data has reached ${this.address(deaf, 4)} for 5 s, although control messages have: a filter drops data, or the path MTU fell below 1432 bytes; check firewalls and --mss, then send again`;
     const [first, second] = parseResult(exit)['receivers'];
     t.match(first, { status: 'complete', heldBytes: sizeBytes });
     t.match(second, { receiver: this.address(deaf, 4), status: 'failed', reason });

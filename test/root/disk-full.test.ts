@@ -65,7 +65,7 @@ t.test(
     t.strictSame(await ask('/healthz'), [200, undefined], 'to start it again would not help');
 
     execFileSync('mount', ['-o', 'remount,ro', folder]);
-    const readOnly = [503, [`${folder}: the disk is read-only; take another one`]];
+    const readOnly = [503, [`${folder}: the file system is read-only; use another one`]];
     t.strictSame(await ask('/healthz'), readOnly);
     t.strictSame(await ask('/readyz'), readOnly);
     execFileSync('mount', ['-o', 'remount,rw', folder]);

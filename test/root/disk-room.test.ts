@@ -42,7 +42,7 @@ t.test('a disk with too few inodes', async (t) => {
   const refused = await send(place, receiver, many);
   t.match(refused.receiver, {
     status: 'refused',
-    reason: /needs 101 inodes, \d+ free: the disk has no inodes left/,
+    reason: /needs 101 inodes, \d+ free: the disk has no free inodes/,
   });
   const few = writeFiles(place, 'few', 10, 100);
   t.equal((await send(place, receiver, few)).exit.code, 0, 'the receiver runs on');
@@ -66,7 +66,7 @@ t.test('a disk whose inodes are used up midway', async (t) => {
   const exit = await sender.exited;
   t.equal(exit.code, 1);
   t.match(parseResult(exit)['receivers'], [
-    { status: 'failed', reason: /the disk has no inodes left for more files; delete files there/ },
+    { status: 'failed', reason: /the disk has no free inodes; delete files there/ },
   ]);
   for (const path of fillers) rmSync(path);
   t.equal((await send(place, receiver, folder)).exit.code, 0, 'with room, the rest comes');

@@ -75,7 +75,7 @@ for (const [name, { hasLinks }] of Object.entries(foldingDisks)) {
     for (const object of objects) {
       const { status, reason } = await trial.send(object);
       t.equal(status, 'refused', Object.keys(object).join(' '));
-      t.match(reason, /are one name on this disk; rename one at the sender/);
+      t.match(reason, /are the same name on this disk; rename one at the sender/);
       t.same(trial.names, [], 'nothing was made');
     }
     t.match(await trial.send({ A: 'large', b: 'small' }), { status: 'complete' });
@@ -92,7 +92,10 @@ for (const [name, { hasLinks }] of Object.entries(foldingDisks)) {
       t.ok(trial.isAt(photos));
       const note = { Note: 'text' };
       t.match(await trial.send(note), { status: 'complete' });
-      t.match(await trial.send({ 'NOTE/x': 'y' }), { status: 'refused', reason: /is no folder/ });
+      t.match(await trial.send({ 'NOTE/x': 'y' }), {
+        status: 'refused',
+        reason: /is not a folder/,
+      });
       t.ok(trial.isAt(note));
     },
   );
@@ -127,7 +130,7 @@ for (const [name, { hasLinks }] of Object.entries(foldingDisks)) {
     const trial = await Trial.open(t, kind);
     for (const object of [{ '.P2MP-Part': 'x' }, { '.P2mp-parT/x': 'y' }]) {
       const { status, reason } = await trial.send(object);
-      t.match({ status, reason }, { status: 'refused', reason: /the name is kept for/ });
+      t.match({ status, reason }, { status: 'refused', reason: /this name is reserved for/ });
     }
     t.same(trial.names, []);
   });

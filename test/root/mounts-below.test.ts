@@ -28,7 +28,7 @@ const refused = (host: SessionHost, ...names: string[]) => [
   {
     status: 'refused',
     receivedBytes: 0,
-    reason: `${host.path(...names)}: is on another disk than ${host.dir}; receive into it with a --dir of its own`,
+    reason: `${host.path(...names)}: is on another disk than ${host.dir}; receive into it with a separate --dir`,
   },
 ];
 
@@ -63,7 +63,7 @@ t.test('the folder of parts is a disk of its own', async (t) => {
   const { sent, host } = await prepare(t);
   mkdirSync(host.path('.p2mp-part'));
   mount(t, host.path('.p2mp-part'), '-t', 'tmpfs', 'none');
-  const reason = `${host.path('.p2mp-part')}: is a disk of its own, and files could not be moved out of it; unmount it`;
+  const reason = `${host.path('.p2mp-part')}: is a separate file system, so files cannot be renamed out of it; unmount it`;
   t.match((await sendTo([host], [sent])).receivers, [{ status: 'refused', reason }]);
 });
 

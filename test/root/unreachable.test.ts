@@ -21,9 +21,9 @@ t.test('no route: at once, by name, and the others complete', { skip }, async (t
   t.match(parseResult(exit)['receivers'], [
     {
       status: 'failed',
-      reason: /^cannot be sent to at 203\.0\.113\.1: this host has no route to /,
+      reason: /^cannot send to 203\.0\.113\.1: this host has no route to /,
     },
-    { status: 'failed', reason: /^cannot be sent to at 2001:db8::1: this host has no / },
+    { status: 'failed', reason: /^cannot send to 2001:db8::1: this host has no / },
     { status: 'complete' },
   ]);
   t.ok(isSameContent(lab.sent, join(lab.dir(1), 'sent')));
@@ -37,7 +37,7 @@ t.test('interface down: at once, in both dialects', { skip }, async (t) => {
   for (const { reason } of parseResult(session)['receivers']) t.match(reason, /has no route to it/);
   const client = await startClient(t, lab, lab.address(1, 4));
   t.equal(client.code, 1);
-  t.match(client.stderr, /^10\.99\.0\.11: failed: cannot be sent to at 10\.99\.0\.11: this host /);
+  t.match(client.stderr, /^10\.99\.0\.11: failed: cannot send to 10\.99\.0\.11: this host /);
 });
 
 for (const version of [4, 6] as const) {

@@ -46,7 +46,8 @@ for (const hasGroup of [false, true]) {
           `receiver ${index}: ${outcome?.reason}`,
         );
         if (isDeaf) {
-          const reason = /no data has reached r\d for 3 s, while control messages have: a filter /;
+          const reason =
+            /no data has reached r\d for 3 s, although control messages have: a filter /;
           t.match(outcome?.reason, reason);
           t.match(wire.receivers[index]?.results, [{ status: 'failed', reason }], 'at once');
         } else t.ok(isIdentical);

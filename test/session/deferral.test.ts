@@ -103,7 +103,7 @@ function serve(nowMs: number, receiver: SessionReceiver, sender: SessionSender):
   }
 }
 
-const reason = 'this receiver is about to end, and takes no new sessions';
+const reason = 'this receiver is shutting down and accepts no new sessions';
 
 t.test('what takes its place is called once a second, and gets the object', (t) => {
   const old = createReceiver('old');

@@ -26,7 +26,7 @@ t.test('a defect ends its session, and says so on both sides', (t) => {
   }).run();
   const [broken, sound] = wire.receivers;
   t.match(wire.result?.receivers, [
-    { status: 'failed', reason: /an internal error of the receiver; its log has the details/ },
+    { status: 'failed', reason: /internal error in the receiver; see its log/ },
     { status: 'complete' },
   ]);
   t.ok(sound?.isIdentical);

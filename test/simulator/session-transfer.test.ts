@@ -167,7 +167,7 @@ t.test('what is not sent is told with its reason', { skip: isWindows }, async (t
   t.match(events[0], {
     type: 'skipped',
     name: 'sent/outside',
-    reason: /leads out of what is sent/,
+    reason: /is outside of what is sent/,
   });
   t.match(events[1], { type: 'start', entryCount: 2, contentSizeBytes: 1 });
   t.same(readdirSync(host.path('sent')), ['kept']);
@@ -452,7 +452,7 @@ t.test('a target that cannot be written is refused with the path', async (t) => 
   t.match(result.receivers, [
     {
       status: 'refused',
-      reason: `${host.path('sent')}: is a folder; move it away or take another folder`,
+      reason: `${host.path('sent')}: is a folder; move it away or choose another folder`,
     },
     { status: 'complete' },
   ]);
@@ -592,7 +592,7 @@ t.test('a drain lets a session end, and puts others off', async (t) => {
   const first = sendTo([host], [sent], { rateBytesPerSec: 500_000 });
   await host.offers(1);
   const drained = host.receiving.drain();
-  const reason = 'this receiver is about to end, and takes no new sessions';
+  const reason = 'this receiver is shutting down and accepts no new sessions';
   const deferral: SendEvent[] = [];
   const second = await sendTo([host], [writeRandomFile(folder, 10, 'late')], {
     giveUpAfterMs: 1000,
@@ -725,7 +725,9 @@ t.test('a sender that begins anew takes the place of its older session', async (
   await host.offers(1);
   const newer = await sendTo([host], [sent], { keyPair });
   t.match(newer.receivers, [{ status: 'complete' }]);
-  t.match((await older).receivers, [{ status: 'failed', reason: 'its sender has begun anew' }]);
+  t.match((await older).receivers, [
+    { status: 'failed', reason: 'replaced by a new session of the same sender' },
+  ]);
   t.ok(isSameContent(sent, host.path('sent')));
 });
 
@@ -838,7 +840,7 @@ t.test('what cannot begin rejects with a code, and sends nothing', async (t) => 
     [{ multicast: '1.2.3.4' }, 'INVALID_ARGUMENT', /1\.2\.3\.4: must be auto, never/],
     [{ inputName: 'a/b', paths: ['-'] }, 'INVALID_ARGUMENT', /^a\/b: /],
     [{ paths: [join(folder, 'missing')] }, 'SOURCE_UNREADABLE', /missing: does not exist/],
-    [{ paths: [path, path] }, 'INVALID_ARGUMENT', /two things of the name sent/],
+    [{ paths: [path, path] }, 'INVALID_ARGUMENT', /two entries named sent/],
     [{ paths: [path, join(folder, 'other', 'sent')] }, 'INVALID_ARGUMENT', /of the name sent/],
     [{ receivers: [{ host: 'nowhere.invalid', port: 1 }] }, 'UNKNOWN_HOST', /nowhere\.invalid/],
   ] as const;
@@ -862,8 +864,8 @@ t.test('a receiver that cannot begin rejects with a code, and keeps no port', as
     refuseSender: () => undefined,
   };
   const bad = [
-    [{ dir: join(folder, 'file') }, 'TARGET_UNWRITABLE', /file: is no folder/],
-    [{ port }, 'PORT_UNAVAILABLE', /the port is taken/],
+    [{ dir: join(folder, 'file') }, 'TARGET_UNWRITABLE', /file: is not a folder/],
+    [{ port }, 'PORT_UNAVAILABLE', /the port is in use/],
     [{ bind: ['nowhere'] }, 'PORT_UNAVAILABLE', /no IP address/],
     [{ classic: { path: folder } }, 'TARGET_UNWRITABLE', /folder/],
   ] as const;

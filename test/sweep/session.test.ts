@@ -134,7 +134,8 @@ class Seen {
     }
     for (const { results } of run.receivers) {
       for (const { status, reason, badBlocks, receivedBytes, contentSizeBytes } of results) {
-        if (reason === 'its sender has begun anew') this.count('sender began anew');
+        if (reason === 'replaced by a new session of the same sender')
+          this.count('sender began anew');
         if (status !== 'complete') continue;
         if (badBlocks > 0) this.count('bad block repaired');
         if (receivedBytes > 0 && receivedBytes < contentSizeBytes) this.count('receiver resumed');

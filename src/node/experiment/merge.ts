@@ -75,7 +75,7 @@ function incomplete(missing: readonly number[], total: number): P2mpError {
   return new P2mpError(
     'RESULTS_DIFFER',
     `${missing.length} of ${total} runs are in none of the folders: ${named}${more}; ` +
-      'run their shards again, which goes on where they stopped',
+      'run their shards again to resume them',
   );
 }
 
@@ -87,5 +87,8 @@ async function readShard(folder: string, name: string): Promise<string> {
     throw fileError('SOURCE_UNREADABLE', folder, error);
   }
   if (text !== undefined) return text;
-  throw new P2mpError('SOURCE_UNREADABLE', `${folder}: holds no ${name}; is it a shard's folder?`);
+  throw new P2mpError(
+    'SOURCE_UNREADABLE',
+    `${folder}: contains no ${name}; is it a shard's folder?`,
+  );
 }

@@ -59,8 +59,8 @@ export class NamespaceNetwork implements RealNetwork {
       await network.close();
       throw new P2mpError(
         'RUN_FAILED',
-        `network namespaces: ${messageOf(error)}; they need root on Linux and iproute2. ` +
-          'Take "network": "loopback" in the plan elsewhere',
+        `network namespaces: ${messageOf(error)}; they require root on Linux and iproute2. ` +
+          'Elsewhere, set "network": "loopback" in the plan',
         { cause: error },
       );
     }

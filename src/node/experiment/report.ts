@@ -20,7 +20,7 @@ export interface ReportContent {
 
 export function createReport(content: ReportContent): string {
   const { plan, planText, summaries, findings, svg, command, machine, effort } = content;
-  const picture = svg ?? '<p>No picture: the packages for it are not installed.</p>';
+  const picture = svg ?? '<p>No plot: the packages that draw it are not installed.</p>';
   return `<!doctype html>
 <html lang="en">
 <head>

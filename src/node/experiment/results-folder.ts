@@ -115,7 +115,7 @@ export class ResultsFolder {
 
   private explain(error: unknown): unknown {
     if (error instanceof P2mpError && error.code === 'RESULTS_DIFFER') {
-      const remedy = 'name another folder with --out, or give --overwrite to begin anew';
+      const remedy = 'name another folder with --out, or start over with --overwrite';
       return new P2mpError('RESULTS_DIFFER', `${error.message}; ${remedy}`, { cause: error });
     }
     return fileError('TARGET_UNWRITABLE', this.path, error);

@@ -94,8 +94,8 @@ export function parseRecords(text: string, source: string): RunRecord[] {
 export function parseRun(run: Run | undefined, record: RunRecord, source: string): RunRow {
   const { cells, line } = record;
   const differ = (what: string) =>
-    new P2mpError('RESULTS_DIFFER', `${source}:${line}: is of another plan: ${what}`);
-  if (run === undefined) throw differ(`run ${cells[0]} is none of its runs`);
+    new P2mpError('RESULTS_DIFFER', `${source}:${line}: belongs to another plan: ${what}`);
+  if (run === undefined) throw differ(`the plan has no run ${cells[0]}`);
   for (const [column, cell] of planCells(run).entries()) {
     const [name, found, wanted] = [columns[column], cells[column], formatCell(cell)];
     if (found !== wanted) throw differ(`${name} is ${found} in place of ${wanted}`);

@@ -77,7 +77,7 @@ export class AuthorizedSenders {
       return undefined;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-        const message = `${this.path}: there is no list of senders; put their public keys there, one a line (p2mp keygen prints them)`;
+        const message = `${this.path}: no list of trusted senders; create it with their public keys, one per line (p2mp keygen prints them)`;
         return new P2mpError('TRUST_FILE_BAD', message, { cause: error });
       }
       return fileError('TRUST_FILE_BAD', this.path, error);
@@ -99,7 +99,7 @@ export async function readTrustLines(path: string): Promise<readonly TrustLine[]
 
 /** What is wrong with a line. */
 export function badLine(path: string, lineNumber: number, reason: string): P2mpError {
-  const remedy = 'mend the line, or put # in front of it';
+  const remedy = 'correct the line, or comment it out with #';
   return new P2mpError('TRUST_FILE_BAD', `${path}:${lineNumber}: ${reason}; ${remedy}`);
 }
 
@@ -136,14 +136,14 @@ async function readTrustFile(
   // Before it is opened: opening a pipe would wait for somebody who writes.
   const stats = await stat(path, { bigint: true });
   if (stats.isDirectory()) fail('is a folder; name a file');
-  if (!stats.isFile()) fail('is no regular file; name another one');
+  if (!stats.isFile()) fail('is not a regular file; name another one');
   if (stats.size > maxTrustFileBytes) {
-    fail(`is larger than any list of keys (${stats.size} bytes); name another file`);
+    fail(`is too large for a list of keys (${stats.size} bytes); name another file`);
   }
   // Modes say nothing on Windows.
   if (process.platform !== 'win32' && (stats.mode & 0o002n) !== 0n) {
     const octal = (stats.mode & 0o777n).toString(8).padStart(4, '0');
-    fail(`anybody on this host may change it (mode ${octal}); chmod o-w ${path}`);
+    fail(`any user on this host can change it (mode ${octal}); run chmod o-w ${path}`);
   }
   const openPlace = await findOpenPlace(path);
   if (openPlace !== undefined) fail(openPlace);
@@ -170,7 +170,7 @@ function splitLines(path: string, bytes: Uint8Array): TrustLine[] {
     try {
       text = decoder.decode(bytes.subarray(start, end)).trim();
     } catch {
-      throw badLine(path, number, 'is no text in UTF-8');
+      throw badLine(path, number, 'is not valid UTF-8');
     }
     if (text !== '' && !text.startsWith('#')) lines.push({ number, text });
     start = end + 1;

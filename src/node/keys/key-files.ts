@@ -111,7 +111,7 @@ export async function loadKeyPair(path: string): Promise<KeyPair> {
       // As ssh does: of another owner's file, the owner decides.
       if (uid === process.getuid?.() && (mode & 0o077) !== 0) {
         const octal = (mode & 0o777).toString(8).padStart(4, '0');
-        fail(`others than its owner may use it (mode ${octal}); chmod 600 ${path}`);
+        fail(`other users can access it (mode ${octal}); run chmod 600 ${path}`);
       }
       pem = await handle.readFile('utf8');
     } finally {
@@ -119,7 +119,7 @@ export async function loadKeyPair(path: string): Promise<KeyPair> {
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      const message = `${path}: there is no key; make one with p2mp keygen`;
+      const message = `${path}: no such key; create one with p2mp keygen`;
       throw new P2mpError('KEY_UNREADABLE', message, { cause: error });
     }
     throw fileError('KEY_UNREADABLE', path, error);
@@ -148,10 +148,7 @@ export async function loadComment(path: string, publicKey: Uint8Array): Promise<
 export function formatPublicKey(publicKey: Uint8Array, comment: string): string {
   const trimmed = comment.trim();
   if (hasControl(trimmed)) {
-    throw new P2mpError(
-      'INVALID_ARGUMENT',
-      `comment ${quote(trimmed)}: one line of text is needed`,
-    );
+    throw new P2mpError('INVALID_ARGUMENT', `comment ${quote(trimmed)}: must be one line of text`);
   }
   return `${keyKind} ${Buffer.from(publicKey).toString('base64')} ${trimmed}`.trimEnd();
 }
@@ -167,17 +164,17 @@ export interface PublicKeyLine {
 export function parsePublicKey(line: string): PublicKeyLine {
   const fail = (reason: string): never => {
     const expected = `"${keyKind} <base64> <comment>", as p2mp keygen prints it`;
-    throw new P2mpError('INVALID_ARGUMENT', `${reason}; what is expected is ${expected}`);
+    throw new P2mpError('INVALID_ARGUMENT', `${reason}; expected ${expected}`);
   };
   const [, kind = '', base64 = '', rest = ''] = /^\s*(\S*)\s*(\S*)(.*)$/su.exec(line) ?? [];
-  if (kind !== keyKind) fail(`no public key of p2mp, but ${quote(kind)}`);
+  if (kind !== keyKind) fail(`not a p2mp public key: ${quote(kind)}`);
   const bytes = Buffer.from(base64, 'base64');
   // Only one way to write each key, or two lines could be of one key and not look it.
   if (bytes.length !== keySizeBytes || bytes.toString('base64') !== base64) {
-    fail(`a key that is cut off or changed: ${quote(base64)}`);
+    fail(`truncated or altered key: ${quote(base64)}`);
   }
   const comment = rest.trim();
-  if (hasControl(comment)) fail('a comment with control characters');
+  if (hasControl(comment)) fail('the comment contains control characters');
   return { publicKey: Uint8Array.from(bytes), comment };
 }
 
@@ -197,7 +194,7 @@ export async function makeFolder(path: string): Promise<void> {
   });
 }
 
-const noKey = 'holds no private key of p2mp; name another file, or make a key with p2mp keygen';
+const noKey = 'contains no p2mp private key; name another file, or create a key with p2mp keygen';
 
 /** A terminal must not obey what a file says. */
 function hasControl(text: string): boolean {
@@ -240,15 +237,15 @@ function exportKeyPair(key: KeyObject): KeyPair {
 async function checkRegular(path: string): Promise<{ size: number }> {
   const stats = await stat(path);
   if (!stats.isFile()) {
-    const reason = stats.isDirectory() ? 'is a folder; name a file' : 'is no regular file';
+    const reason = stats.isDirectory() ? 'is a folder; name a file' : 'is not a regular file';
     throw new P2mpError('KEY_UNREADABLE', `${path}: ${reason}`);
   }
   return stats;
 }
 
 function existsError(path: string): P2mpError {
-  const remedy = 'take another file, or --force to lose that key for good';
-  return new P2mpError('KEY_EXISTS', `${path}: there is a key already; ${remedy}`);
+  const remedy = 'choose another file, or overwrite it with --force, which destroys the old key';
+  return new P2mpError('KEY_EXISTS', `${path}: a key exists already; ${remedy}`);
 }
 
 /** Before anything is written: a folder is never replaced, and a key only by `force`. */

@@ -149,7 +149,7 @@ async function append(path: string, line: string): Promise<void> {
     const bytes = Buffer.from(isLineOpen ? `\n${line}` : line);
     const { bytesWritten } = await handle.write(bytes);
     if (bytesWritten < bytes.length) {
-      const reason = `the disk is full, and the last line is cut off; make room and mend it`;
+      const reason = `the disk is full and the last line is incomplete; make room and correct that line`;
       throw new P2mpError('TARGET_UNWRITABLE', `${path}: ${reason}`);
     }
     await handle.sync();

@@ -38,21 +38,21 @@ async function decide(
   if (check.status === 'unknown') {
     if (ask === undefined) {
       const others = known.namesOf(receiverKey).join(', ');
-      const alias = others === '' ? '' : `, only as the key of ${others}`;
-      return `its key ${shown} is not known here${alias}; compare it with what "p2mp keygen --show" prints there, then use --accept-new, or add this line to ${known.path}: ${line}`;
+      const alias = others === '' ? '' : ` (it is the key of ${others})`;
+      return `its key ${shown} is not known here${alias}; compare it with the output of "p2mp keygen --show" on that host, then use --accept-new or add this line to ${known.path}: ${line}`;
     }
     if (!(await ask(name, shown))) return `its key ${shown} was not accepted`;
     try {
       check = await known.add(name, receiverKey);
     } catch (error) {
       if (error instanceof P2mpError) {
-        return `its key ${shown} could not be noted: ${error.message}; the line to add: ${line}`;
+        return `its key ${shown} could not be saved: ${error.message}; add this line yourself: ${line}`;
       }
       throw error;
     }
   }
   if (check.status !== 'changed') return undefined;
-  return `its key has changed to ${shown}: another host may answer in its place. If it was set up again, replace line ${check.lineNumber} of ${known.path} by: ${line}`;
+  return `its key has changed to ${shown}: another host may be impersonating it. If the receiver was reinstalled, replace line ${check.lineNumber} of ${known.path} with: ${line}`;
 }
 
 /** Lets in senders whose keys are in the file. */
@@ -61,6 +61,6 @@ export function refuseUnlessAuthorized(
 ): (senderKey: Uint8Array) => string | undefined {
   return (senderKey) =>
     authorized.find(senderKey) === undefined
-      ? `this sender's key ${fingerprint(senderKey)} is not among those that it trusts; add to its authorized_senders: ${formatPublicKey(senderKey, '')}`
+      ? `the receiver does not trust this sender's key ${fingerprint(senderKey)}; add this line to its authorized_senders: ${formatPublicKey(senderKey, '')}`
       : undefined;
 }

@@ -18,7 +18,7 @@ export async function findOpenPlace(path: string): Promise<string | undefined> {
     const open = await findOpenFolder(place, [0, ownUid]);
     if (open === undefined) continue;
     const mode = (open.mode & 0o7777).toString(8).padStart(4, '0');
-    return `anybody on this host may exchange it in ${open.folder} (mode ${mode}); move it to a folder of your own`;
+    return `any user on this host can replace it in ${open.folder} (mode ${mode}); move it to a folder of your own`;
   }
   return undefined;
 }

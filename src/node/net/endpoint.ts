@@ -347,23 +347,23 @@ function multicastInterfaces(
 /** Why a host is in no group, and what helps. */
 function joinFailure(group: string, error: NodeJS.ErrnoException | undefined): string {
   if (error === undefined) {
-    return `this host has no interface of ${isIPv6(group) ? 'IPv6' : 'IPv4'}`;
+    return `this host has no ${isIPv6(group) ? 'IPv6' : 'IPv4'} interface`;
   }
   if (error.code === 'ENOBUFS' || error.code === 'ENOMEM') {
     const limit = isIPv6(group) ? 'net.core.optmem_max' : 'net.ipv4.igmp_max_memberships';
-    return `it is in as many groups as the system allows (${limit})`;
+    return `this host has joined as many groups as the system allows (${limit})`;
   }
-  return `no interface takes it (${error.message})`;
+  return `no interface accepts it (${error.message})`;
 }
 
 function bindError(error: NodeJS.ErrnoException, address: Address): P2mpError {
   const remedies: Record<string, string> = {
-    EADDRINUSE: 'the port is taken; stop the program that has it, or choose another port',
-    EACCES: 'not allowed; choose a port from 1024 on, or run with the right to bind it',
-    EADDRNOTAVAIL: 'this host has no such address; bind one of its own',
-    EINVAL: 'no IP address; give one of this host',
-    ENOTFOUND: 'no IP address; give one of this host',
-    EAFNOSUPPORT: 'this host does not speak that version of IP',
+    EADDRINUSE: 'the port is in use; stop the program that uses it, or choose another port',
+    EACCES: 'permission denied; choose a port of at least 1024, or run with the right to bind it',
+    EADDRNOTAVAIL: 'this host has no such address; use one of its own',
+    EINVAL: 'not an IP address; use one of this host',
+    ENOTFOUND: 'not an IP address; use one of this host',
+    EAFNOSUPPORT: 'this host does not support that IP version',
   };
   const remedy = remedies[error.code ?? ''] ?? error.message;
   return new P2mpError('PORT_UNAVAILABLE', `UDP ${formatAddress(address)}: ${remedy}`, {
@@ -379,7 +379,7 @@ export function fatalSendError(
   const codes: Record<string, [ErrorCode, string]> = {
     EMSGSIZE: [
       'DATAGRAM_TOO_LARGE',
-      `MSS ${mssBytes}: larger than this system can send in one datagram; take a smaller MSS`,
+      `MSS ${mssBytes}: larger than this system can send in one datagram; use a smaller MSS`,
     ],
   };
   const found = codes[error.code ?? ''];

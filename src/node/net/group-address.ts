@@ -32,7 +32,7 @@ export function chooseGroup(
       const version = isIPv6(choice) ? 'IPv6' : 'IPv4';
       throw new P2mpError(
         'INVALID_ARGUMENT',
-        `--multicast ${choice}: is a group of ${version}, and some receivers are not; name a group of theirs, or leave it to auto`,
+        `--multicast ${choice}: is an ${version} group, but some receivers have other addresses; name a group of their IP version, or use auto`,
       );
     }
     return { host: choice, port };

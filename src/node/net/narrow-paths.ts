@@ -57,7 +57,7 @@ export class NarrowPaths {
     if (!this.options.isAuto || sender.hasOpenedContent) return;
     const peer = at(sender.peers, index);
     const sizeBytes = sender.geometry.mssBytes + dataFramingBytes;
-    this.note(peer, `the path to ${peer.name} swallows datagrams of ${sizeBytes} bytes`);
+    this.note(peer, `the path to ${peer.name} silently drops datagrams of ${sizeBytes} bytes`);
   }
 
   private get sender(): SessionSender {
@@ -92,7 +92,7 @@ export class NarrowPaths {
 
   private giveUp(index: number, reason: string): void {
     const { sender } = this;
-    const told = `${reason}; send again, with --mss auto or a smaller one`;
+    const told = `${reason}; send again with --mss auto or a smaller MSS`;
     this.givenUp.add(index);
     if (this.givenUp.size === sender.peers.length) {
       this.options.handleHopeless(new P2mpError('DATAGRAM_TOO_LARGE', told));
@@ -104,6 +104,6 @@ export class NarrowPaths {
 function limitTo(peer: SessionPeer, mostBytes: number | undefined, sizeBytes: number): string {
   const path = `the path to ${peer.name}`;
   return mostBytes === undefined || mostBytes >= sizeBytes
-    ? `${path} does not take datagrams of ${sizeBytes} bytes`
-    : `${path} takes datagrams of ${mostBytes} bytes at most, not of ${sizeBytes}`;
+    ? `${path} does not carry datagrams of ${sizeBytes} bytes`
+    : `${path} carries datagrams of at most ${mostBytes} bytes, not ${sizeBytes}`;
 }

@@ -24,6 +24,6 @@ export async function resolveHost(host: string, port: number): Promise<[Address,
 }
 
 function unknownHost(host: string, cause: unknown): P2mpError {
-  const message = `${host}: no host of this name is known; check its spelling, or give its address`;
+  const message = `${host}: unknown host name; check the spelling or use an address`;
   return new P2mpError('UNKNOWN_HOST', message, { cause });
 }

@@ -8,18 +8,18 @@ const reasons: Readonly<Record<string, string>> = {
   ENETUNREACH: 'this host has no route to it; check the address, and whether the network is up',
   EHOSTUNREACH: 'this host has no route to it; check the address, and whether the network is up',
   ENETDOWN: 'the interface that leads to it is down',
-  EADDRNOTAVAIL: 'this host has no address to send to it from; check whether the network is up',
-  EAFNOSUPPORT: 'this host does not speak that version of IP',
+  EADDRNOTAVAIL: 'this host has no suitable source address; check whether the network is up',
+  EAFNOSUPPORT: 'this host does not support that IP version',
   EACCES: 'it is a broadcast address, not that of a receiver; name each receiver',
   EINVAL:
-    'the system does not take that address; one of a link needs its interface, as in fe80::1%eth0',
+    'the system rejects that address; a link-local one needs its interface, such as fe80::1%eth0',
   ENODEV: 'this host has no interface of that name',
 };
 
 /** @returns why nothing can be sent there, with the address; undefined where the error means something else */
 export function noRouteReason(error: NodeJS.ErrnoException, { host }: Address): string | undefined {
   const reason = reasons[error.code ?? ''];
-  return reason === undefined ? undefined : `cannot be sent to at ${host}: ${reason}`;
+  return reason === undefined ? undefined : `cannot send to ${host}: ${reason}`;
 }
 
 /** @returns why nothing can be sent there; undefined where something can. Nothing is sent. */

@@ -17,7 +17,7 @@ export class SendErrorLog {
 function describe(error: NodeJS.ErrnoException & { address?: string }): string {
   const { code, address, message } = error;
   if (address === undefined) return message;
-  if (code === 'EPERM') return `to ${address}: a firewall of this host does not let it out (EPERM)`;
+  if (code === 'EPERM') return `to ${address}: a firewall on this host blocks it (EPERM)`;
   const reason = noRouteReason(error, { host: address, port: 0 });
   return reason === undefined ? message : `${reason} (${code})`;
 }

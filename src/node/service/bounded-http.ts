@@ -69,7 +69,8 @@ function refuse(
     return [421, 'unknown host name; use an IP address, or name this one with --metrics-name'];
   }
   const hasBody = 'content-length' in headers || 'transfer-encoding' in headers;
-  if ((method !== 'GET' && method !== 'HEAD') || hasBody) return [405, 'only GET is answered'];
+  if ((method !== 'GET' && method !== 'HEAD') || hasBody)
+    return [405, 'only GET and HEAD are supported'];
   return undefined;
 }
 

@@ -89,13 +89,16 @@ export class CommandQueue<Job> {
   /** Runs the command for a job, now or later; `onEnd` is called once for each. */
   add(job: Job): void {
     if (this.isStopped) {
-      this.end(job, { status: 'refused', reason: 'not run: this receiver ends' });
+      this.end(job, { status: 'refused', reason: 'not run: this receiver is shutting down' });
     } else if (this.running.size < this.options.maxRunning) {
       this.run(job);
     } else if (this.waiting.length < maxWaitingCommands) {
       this.waiting.push(job);
     } else {
-      this.end(job, { status: 'refused', reason: `not run: ${maxWaitingCommands} wait already` });
+      this.end(job, {
+        status: 'refused',
+        reason: `not run: ${maxWaitingCommands} commands are already waiting`,
+      });
     }
   }
 
@@ -104,9 +107,12 @@ export class CommandQueue<Job> {
     if (this.isStopped) return;
     this.isStopped = true;
     for (let job = this.waiting.shift(); job !== undefined; job = this.waiting.shift()) {
-      this.end(job, { status: 'refused', reason: 'not run: this receiver ends' });
+      this.end(job, { status: 'refused', reason: 'not run: this receiver is shutting down' });
     }
-    const end: CommandEnd = { status: 'stopped', reason: 'ended with this receiver' };
+    const end: CommandEnd = {
+      status: 'stopped',
+      reason: 'stopped because this receiver shut down',
+    };
     for (const running of this.running) this.terminate(running, end);
   }
 
@@ -224,6 +230,6 @@ function isAlive({ pid }: ChildProcess): boolean {
 
 function endOf(code: number | null, signal: NodeJS.Signals | null): CommandEnd {
   if (code === 0) return { status: 'done' };
-  const reason = code === null ? `ended by ${signal}` : `ended with code ${code}`;
+  const reason = code === null ? `killed by ${signal}` : `exit code ${code}`;
   return { status: 'failed', reason };
 }

@@ -43,7 +43,7 @@ function checkSockets(receiving: Receiving): Complaints {
 async function checkFolder(dir: string): Promise<Complaints> {
   return inTime(dir, async () => {
     // One that was exchanged for a file can be written to as well.
-    if (!(await stat(dir)).isDirectory()) return ['is no folder any more'];
+    if (!(await stat(dir)).isDirectory()) return ['is no longer a folder'];
     await access(dir, constants.W_OK | constants.X_OK);
     return [];
   });

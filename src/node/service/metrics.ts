@@ -27,40 +27,40 @@ export class ReceiverMetrics {
     collectDefaultMetrics({ register: this.registry });
     this.sessions = new Counter({
       name: 'p2mp_sessions_total',
-      help: 'Sessions that came to their end',
+      help: 'Sessions that ended',
       labelNames: ['status'],
       registers,
     });
     for (const status of ['complete', 'failed', 'refused']) this.sessions.inc({ status }, 0);
     this.received = new Counter({
       name: 'p2mp_received_bytes_total',
-      help: 'Content that came in, without duplicates',
+      help: 'Content bytes received, without duplicates',
       registers,
     });
     this.datagrams = new Counter({
       name: 'p2mp_data_datagrams_total',
-      help: 'Data datagrams that came in',
+      help: 'Data datagrams received',
       registers,
     });
     this.duplicates = new Counter({
       name: 'p2mp_duplicate_datagrams_total',
-      help: 'Data datagrams of what was here already',
+      help: 'Data datagrams of content that was already here',
       registers,
     });
     this.repairs = new Counter({
       name: 'p2mp_bad_blocks_total',
-      help: 'Blocks whose digest was not the object’s, and that came again',
+      help: 'Corrupt blocks that were requested again',
       registers,
     });
     this.rejects = new Counter({
       name: 'p2mp_rejects_total',
-      help: 'Datagrams and sessions that were not taken, by reason',
+      help: 'Rejected datagrams and sessions, by reason',
       labelNames: ['reason'],
       registers,
     });
     this.internalErrors = new Counter({
       name: 'p2mp_internal_errors_total',
-      help: 'Defects of p2mp that showed; each ended at most one session',
+      help: 'Internal errors (bugs in p2mp); each ended at most one session',
       registers,
     });
     this.addGauges();
@@ -90,7 +90,7 @@ export class ReceiverMetrics {
     });
     new Gauge({
       name: 'p2mp_buffered_bytes',
-      help: 'Blocks that are not complete, or not written yet',
+      help: 'Bytes of blocks that are incomplete or not yet written',
       registers,
       collect() {
         this.set(receiving.bufferedBytes);
@@ -98,7 +98,7 @@ export class ReceiverMetrics {
     });
     new Gauge({
       name: 'p2mp_session_loss_ratio',
-      help: 'Lost segments of all that were sent here, per session under way',
+      help: 'Share of lost segments, per active session',
       labelNames: ['sender', 'label'],
       registers,
       collect() {
@@ -110,7 +110,7 @@ export class ReceiverMetrics {
     });
     new Gauge({
       name: 'p2mp_session_rtt_seconds',
-      help: 'Round trip of the opening, per session under way',
+      help: 'Round-trip time of the handshake, per active session',
       labelNames: ['sender', 'label'],
       registers,
       collect() {
@@ -122,7 +122,7 @@ export class ReceiverMetrics {
     });
     new Gauge({
       name: 'p2mp_session_held_ratio',
-      help: 'Share of the content that is here, per session under way',
+      help: 'Share of the content that this receiver holds, per active session',
       labelNames: ['sender', 'label'],
       registers,
       collect() {
@@ -165,7 +165,7 @@ function addCommands(registry: Registry, commands: CommandSource): void {
   let counted: Partial<Record<CommandStatus, number>> = {};
   new Counter({
     name: 'p2mp_on_complete_total',
-    help: 'Commands for complete sessions, by outcome',
+    help: '--on-complete commands, by outcome',
     labelNames: ['status'],
     registers,
     collect() {
@@ -178,7 +178,7 @@ function addCommands(registry: Registry, commands: CommandSource): void {
   });
   new Gauge({
     name: 'p2mp_on_complete_running',
-    help: 'Commands for complete sessions that run now',
+    help: '--on-complete commands that are running',
     registers,
     collect() {
       this.set(commands.counts.running);
@@ -186,7 +186,7 @@ function addCommands(registry: Registry, commands: CommandSource): void {
   });
   new Gauge({
     name: 'p2mp_on_complete_waiting',
-    help: 'Commands for complete sessions that wait for their turn',
+    help: '--on-complete commands that are waiting',
     registers,
     collect() {
       this.set(commands.counts.waiting);

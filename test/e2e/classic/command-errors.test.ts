@@ -82,7 +82,7 @@ const client: readonly Refusal[] = [
   { args: 'localhost 7735 file 500 --timeout', code: 2, line: 'timeout' },
   { args: 'localhost 7735 file 500 --give-up-after', code: 2, line: 'give-up-after' },
   { args: 'localhost 7735 file 500 --window', code: 2, line: 'window' },
-  { args: 'nowhere.invalid 7735 file 500', code: 4, line: 'nowhere.invalid: no host of this name' },
+  { args: 'nowhere.invalid 7735 file 500', code: 4, line: 'nowhere.invalid: unknown host name' },
   { args: 'localhost 7735 missing 500', code: 4, line: 'missing: does not exist' },
   { args: 'localhost 7735 folder 500', code: 4, line: 'folder: is a folder' },
   {
@@ -119,7 +119,7 @@ const server: readonly Refusal[] = [
   { args: '0 copy 0 --loss-model', code: 2, line: 'loss-model' },
   { args: '0 copy 0 --bind 192.0.2.1', code: 4, line: /192\.0\.2\.1:0: this host has no such/ },
   { args: '0 missing/copy 0', code: 4, line: /missing: does not exist/ },
-  { args: '0 file/copy 0', code: 4, line: /file is no folder/ },
+  { args: '0 file/copy 0', code: 4, line: /file is not a folder/ },
   { args: '0 folder 0', code: 4, line: 'folder: is a folder; name a file in it' },
   { args: '0 folder/ 0', code: 4, line: 'folder/: names a folder' },
 ];
@@ -135,7 +135,7 @@ for (const refusal of server) {
 t.test('p2mpserver at a port that is taken', { buffered: true }, async (t) => {
   const port = await openSilentPort(t);
   const args = `${port} copy 0 --bind 127.0.0.1`;
-  const line = `UDP 127.0.0.1:${port}: the port is taken`;
+  const line = `UDP 127.0.0.1:${port}: the port is in use`;
   await refuse(t, 'p2mpserver', { args, code: 4, line });
 });
 
@@ -154,7 +154,7 @@ t.test('p2mpclient with a pipe for a file', { buffered: true, skip: isWindows },
   execFileSync('mkfifo', [path]);
   const exit = await startCommand(t, 'p2mpclient', ['localhost', '7735', path, '500']).exited;
   t.equal(exit.code, 4);
-  t.match(exit.stderr, /^p2mpclient: .*pipe: is no regular file; copy its content to one.*\n$/);
+  t.match(exit.stderr, /^p2mpclient: .*pipe: is not a regular file; copy its content to one.*\n$/);
 });
 
 const skip = process.getuid?.() === 0 && 'root may read and write all';
@@ -164,7 +164,7 @@ t.test('p2mpclient with a file without permission', { buffered: true, skip }, as
   chmodSync(path, 0);
   const exit = await startCommand(t, 'p2mpclient', ['localhost', '7735', path, '500']).exited;
   t.equal(exit.code, 4);
-  t.match(exit.stderr, /^p2mpclient: .*secret: no permission; .*\n$/);
+  t.match(exit.stderr, /^p2mpclient: .*secret: permission denied; .*\n$/);
 });
 
 t.test('p2mpserver into a folder without permission', { buffered: true, skip }, async (t) => {
@@ -172,7 +172,7 @@ t.test('p2mpserver into a folder without permission', { buffered: true, skip }, 
   mkdirSync(folder, { mode: 0o500 });
   const exit = await startCommand(t, 'p2mpserver', ['0', join(folder, 'copy'), '0']).exited;
   t.equal(exit.code, 4);
-  t.match(exit.stderr, /^p2mpserver: .*closed: no permission; .*\n$/);
+  t.match(exit.stderr, /^p2mpserver: .*closed: permission denied; .*\n$/);
 });
 
 const noShell = process.platform === 'win32' && 'arguments are text there';

@@ -49,7 +49,7 @@ for (const [what, size] of [
     t.equal(served.code, 4);
     t.match(parseResult(served), {
       status: 'failed',
-      error: { code: 'TARGET_FAILED', message: /copy: the file would be larger than allowed/ },
+      error: { code: 'TARGET_FAILED', message: /copy: the file exceeds the size limit/ },
     });
     t.same(readdirSync(join(folder, 'copies')), ['copy']);
     t.equal(readFileSync(copy).toString(), 'old');

@@ -118,7 +118,7 @@ t.test('with --must-end a guessed end is none', { buffered: true }, async (t) =>
   const options = ['--must-end', '--idle-timeout=1'];
   const { server, result, copy } = await receive(t, folder, 500, [], options);
   t.equal(server.code, 1);
-  t.match(result, { status: 'failed', reason: /nothing came for 1 s/ });
+  t.match(result, { status: 'failed', reason: /no data for 1 s/ });
   t.notOk(existsSync(copy), 'no file is left');
 });
 

@@ -456,10 +456,14 @@ t.test('a complete folder is not run again, but its pictures are made anew', asy
 });
 
 for (const [what, change, line] of [
-  ['a value', { loss: [0.05, 0.2] }, /:14: is of another plan: loss is 0\.1 in place of 0\.2; /],
+  [
+    'a value',
+    { loss: [0.05, 0.2] },
+    /:14: belongs to another plan: loss is 0\.1 in place of 0\.2; /,
+  ],
   ['a parameter of the path alone', { link: { rttMs: 21 } }, /:2: .*: seed is .* in place of /],
   ['the seed', { seed: 'other' }, /:2: .*: seed is a, "quoted" seed .* in place of other /],
-  ['fewer runs', { loss: 0.05 }, /:14: .*: run 13 is none of its runs; /],
+  ['fewer runs', { loss: 0.05 }, /:14: .*: the plan has no run 13; /],
   ['the mode', { mode: 'real', link: {} }, /:2: .*: mode is simulated in place of real; /],
 ] as const) {
   t.test(`a folder whose plan differs in ${what} is refused`, { buffered }, async (t) => {
@@ -470,7 +474,7 @@ for (const [what, change, line] of [
     const exit = await startExperiment(t, [path, '--out', out]).exited;
     checkComplaint(t, exit, 4, line);
     t.ok(exit.stderr.startsWith(`p2mp experiment: ${out}/runs.csv:`), 'the place');
-    t.match(exit.stderr, /; name another folder with --out, or give --overwrite to begin anew\n$/);
+    t.match(exit.stderr, /; name another folder with --out, or start over with --overwrite\n$/);
     t.same(readdirSync(out).toSorted(), leftFiles);
     for (const name of leftFiles) {
       t.ok(readFileSync(join(out, name)).equals(readFileSync(join(whole, name))), `${name} stays`);
@@ -841,7 +845,7 @@ t.test('a folder without permission is named', { buffered, skip }, async (t) => 
   mkdirSync(join(cwd, 'closed'), { mode: 0o500 });
   for (const out of ['closed', 'closed/out']) {
     const exit = await startExperiment(t, ['plan.json', '--out', out], { cwd }).exited;
-    checkComplaint(t, exit, 4, `: ${out}: no permission; `);
+    checkComplaint(t, exit, 4, `: ${out}: permission denied; `);
   }
   t.same(readdirSync(join(cwd, 'closed')), []);
 });

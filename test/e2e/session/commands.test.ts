@@ -152,7 +152,7 @@ t.test('without a key nothing is sent', { buffered }, async (t) => {
   const to = `127.0.0.1:${await openSilentPort(t)}`;
   const exit = await place.send([sent, '--to', to]).exited;
   t.match(exit, { code: 4, stdout: '' });
-  t.match(exit.stderr, /^p2mp send: .*key: there is no key; make one with p2mp keygen\n$/);
+  t.match(exit.stderr, /^p2mp send: .*key: no such key; create one with p2mp keygen\n$/);
   const list = join(place.receiverHome, 'authorized_senders');
   const args = ['receive', '--port', '0', '--dir', join(place.folder, 'in')];
   const receiver = await place.start(place.receiverHome, args).exited;
@@ -519,7 +519,11 @@ const sending: readonly Refusal[] = [
   { args: ['file', ...to, '--multicast', '10.0.0.1'], code: 2, line: '--multicast 10.0.0.1: ' },
   { args: ['file', ...to, '--multicast', 'ff15::1'], code: 2, line: '--multicast ff15::1: ' },
   { args: ['file', '--to', '127.0.0.1,127.0.0.1:7735'], code: 2, line: ' are one receiver ' },
-  { args: ['file', '--to', 'nowhere.invalid'], code: 4, line: 'nowhere.invalid: no host of this' },
+  {
+    args: ['file', '--to', 'nowhere.invalid'],
+    code: 4,
+    line: 'nowhere.invalid: unknown host name',
+  },
   { args: ['missing', ...to], code: 4, line: 'missing: does not exist' },
   { args: ['file', 'folder/../file', ...to], code: 2, line: /file.*file/ },
   { args: ['-', '--stdin-name', 'a/b', ...to], code: 2, line: 'a/b' },

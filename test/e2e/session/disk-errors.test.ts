@@ -8,9 +8,9 @@ import { eventsOf, type ReceiverProgram, SessionPlace } from '../../support/sess
 
 const reasons = {
   ENOSPC: /the disk is full; make room/,
-  EDQUOT: /the disk quota is used up; make room/,
-  EIO: /the disk failed; check it/,
-  EFBIG: /larger than allowed here; raise the limit/,
+  EDQUOT: /disk quota exceeded; make room/,
+  EIO: /disk I\/O error; check the disk/,
+  EFBIG: /exceeds the size limit; raise the limit/,
 } as const;
 
 const fileCount = 3;

@@ -69,7 +69,7 @@ t.test('a disk that fails midway', { buffered, skip: noInjection }, async (t) =>
   await fault.end();
   t.equal(exit.code, 3, 'some receivers are complete');
   t.match(parseResult(exit)['receivers'], [
-    { status: 'failed', reason: /the disk failed; check it/ },
+    { status: 'failed', reason: /disk I\/O error; check the disk/ },
     { status: 'complete' },
   ]);
   t.ok(setup.isThere(other), 'the other one has it');
@@ -171,7 +171,7 @@ t.test(
     t.match(parseResult(exit)['receivers'], [
       {
         status: 'failed',
-        reason: /larger than allowed here; raise the limit or take another disk/,
+        reason: /exceeds the size limit; raise the limit or use another disk/,
       },
     ]);
     program.kill('SIGTERM');

@@ -50,7 +50,7 @@ t.test('a group beyond the limit of the system is reported', { skip: noLimit }, 
   t.equal(reasons[0], undefined);
   t.equal(
     reasons.at(-1),
-    'it is in as many groups as the system allows (net.ipv4.igmp_max_memberships)',
+    'this host has joined as many groups as the system allows (net.ipv4.igmp_max_memberships)',
   );
   t.equal(groups.join(endpoint, 5000, hostOf(0)), undefined, 'one that it is in serves again');
   for (let session = 0; session <= (limit ?? 0); session++) groups.leave(endpoint, session);

@@ -90,8 +90,8 @@ t.test('a key is overwritten only by force', { buffered: true }, async (t) => {
   t.match(refused, { code: 4, stdout: '' });
   t.equal(
     refused.stderr,
-    `p2mp keygen: ${path}: there is a key already; ` +
-      'take another file, or --force to lose that key for good\n',
+    `p2mp keygen: ${path}: a key exists already; ` +
+      'choose another file, or overwrite it with --force, which destroys the old key\n',
   );
   t.equal(readFileSync(path, 'utf8'), before);
   t.equal((await keygen(t, folder, '--force')).code, 0);
@@ -119,9 +119,9 @@ const refusals: { args: string[]; code: 2 | 4; line: string | RegExp }[] = [
   { args: ['--show', '--comment', 'x'], code: 2, line: '--show: creates no key; ' },
   { args: ['--bogus'], code: 2, line: 'bogus' },
   { args: ['--key', 'folder'], code: 4, line: 'folder: is a folder; name a file' },
-  { args: ['--key', 'file/key'], code: 4, line: 'file: there is a file of that name; ' },
-  { args: ['--show'], code: 4, line: /home.key: there is no key; make one with p2mp keygen/ },
-  { args: ['--show', '--key', 'file'], code: 4, line: 'file: holds no private key of p2mp; ' },
+  { args: ['--key', 'file/key'], code: 4, line: 'file: a file of that name exists; ' },
+  { args: ['--show'], code: 4, line: /home.key: no such key; create one with p2mp keygen/ },
+  { args: ['--show', '--key', 'file'], code: 4, line: 'file: contains no p2mp private key; ' },
 ];
 
 for (const { args, code, line } of refusals) {
@@ -151,6 +151,6 @@ t.test('a private key that others may read is not used', { buffered: true, skip 
   t.match(exit, { code: 4, stdout: '' });
   t.equal(
     exit.stderr,
-    'p2mp keygen: key: others than its owner may use it (mode 0644); chmod 600 key\n',
+    'p2mp keygen: key: other users can access it (mode 0644); run chmod 600 key\n',
   );
 });

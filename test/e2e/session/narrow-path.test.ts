@@ -30,7 +30,7 @@ t.test('it is told from a dead receiver, and the others do not wait for it', asy
   const seed = 'narrow';
   const result = simulateSession({ ...common, seed, receiverCount: 2, receivers: [{}, narrow] });
   const reason =
-    'the path to r2 swallows datagrams of 1432 bytes, while small ones arrive; send again, with --mss auto or a smaller one';
+    'the path to r2 silently drops datagrams of 1432 bytes, although small ones arrive; send again with --mss auto or a smaller MSS';
   t.match(result.sender, [{ receivers: [{ status: 'complete' }, { status: 'failed', reason }] }]);
   t.ok((result.settled.find(({ outcome }) => outcome.receiver === 'r1')?.atMs ?? 0) < 2000);
   t.ok((result.sender[0]?.elapsedMs ?? Infinity) < 5000, 'patience for the dead is not needed');
@@ -140,7 +140,7 @@ t.test('a size that is fixed stays', async (t) => {
     mssBytes: 1400,
     receivers: [
       { status: 'complete' },
-      { status: 'failed', reason: /the path to far swallows datagrams of 1432 bytes/ },
+      { status: 'failed', reason: /the path to far silently drops datagrams of 1432 bytes/ },
     ],
   });
 });

@@ -95,7 +95,9 @@ t.test('a receiver that is killed midway is reported as well', { skip, buffered 
   const exit = await sender.exited;
   t.equal(exit.code, 1);
   t.match(parseResult(exit)['receivers'], [
-    { reason: /^fell silent for 2 s; now port \d+ at 127.0.0.1 refused: .* then send again$/ },
+    {
+      reason: /^has not responded for 2 s; now port \d+ at 127.0.0.1 refused: .* then send again$/,
+    },
   ]);
 });
 
@@ -162,7 +164,7 @@ t.test('an answer ends a refusal', async (t) => {
   isCut = true;
   t.match(wire.run().outcomeOf(0), {
     status: 'failed',
-    reason: 'fell silent for 2 s; send again once it is back',
+    reason: 'has not responded for 2 s; send again once it is back',
   });
 });
 

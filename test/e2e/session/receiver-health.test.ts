@@ -50,7 +50,7 @@ t.test('its folder goes away, becomes a file, and comes back', { buffered }, asy
   renameSync(dir, `${dir} away`);
   await refuses(t, ask, `${dir}: does not exist; check the name`);
   writeFileSync(dir, '');
-  await refuses(t, ask, `${dir}: is no folder any more`);
+  await refuses(t, ask, `${dir}: is no longer a folder`);
   renameSync(dir, `${dir} file`);
   renameSync(`${dir} away`, dir);
   t.strictSame(await ask('/healthz'), well);
@@ -77,6 +77,6 @@ t.test('while its sessions come to their end it is well, not ready', { buffered 
   program.kill('SIGTERM');
   t.match(await program.waitForEvent('draining'), { sessions: 1 });
   t.strictSame(await ask('/healthz'), [200, { status: 'ok', sessions: 1 }]);
-  const reasons = ['this receiver is about to end, and takes no new sessions'];
+  const reasons = ['this receiver is shutting down and accepts no new sessions'];
   t.strictSame(await ask('/readyz'), [503, { status: 'unavailable', reasons, sessions: 1 }]);
 });

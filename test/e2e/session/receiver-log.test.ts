@@ -56,7 +56,7 @@ t.test('--log json at other levels', { buffered, skip }, async (t) => {
   const taken = place.start(place.receiverHome, [...args, '--log', 'json']);
   const exit = await taken.exited;
   t.equal(exit.code, 4);
-  t.match(exit.stderr, /^p2mp receive: UDP .*: the port is taken/, 'what ends it, as ever');
+  t.match(exit.stderr, /^p2mp receive: UDP .*: the port is in use/, 'what ends it, as ever');
 });
 
 t.test('--log text', { buffered, skip }, async (t) => {

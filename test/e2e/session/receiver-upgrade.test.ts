@@ -33,13 +33,13 @@ t.test(
     const lateSender = place.send([late, '--to', name, ...patient]);
     t.match(await lateSender.waitForEvent('waiting'), {
       receiver: name,
-      reason: 'this receiver is about to end, and takes no new sessions',
+      reason: 'this receiver is shutting down and accepts no new sessions',
     });
     const early = await place.start(place.receiverHome, [
       ...['receive', '--open', '--dir', dir, '--bind', '127.0.0.1', '--port', String(port)],
     ]).exited;
     t.equal(early.code, 4, 'two at once would take datagrams from each other');
-    t.match(early.stderr, 'the port is taken');
+    t.match(early.stderr, 'the port is in use');
 
     t.equal((await sender.exited).code, 0, 'the session under way');
     const old = await program.exited;
@@ -88,7 +88,7 @@ t.test('a session that takes too long goes on with the next', { buffered, skip }
   const [aside] = eventsOf(left, 'session-result');
   t.match(aside, {
     status: 'failed',
-    reason: 'put aside at the end of this receiver; its sender goes on once it is back',
+    reason: 'suspended because this receiver shut down; the sender resumes once it is back',
   });
   const heldBytes: number = aside?.['heldBytes'];
   t.ok(heldBytes > 0 && heldBytes < sizeBytes, `${heldBytes} held`);

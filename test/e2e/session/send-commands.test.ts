@@ -57,11 +57,11 @@ t.test('what may not be read is skipped and reported', { buffered, skip: isWindo
   t.equal(folder.status, 5, folder.stderr);
   t.match(parseEvents(folder.stdout).at(-1), {
     entries: ['sent', 'sent/good'],
-    skipped: [{ name: 'sent/unreadable', reason: /^cannot be read: no permission/ }],
+    skipped: [{ name: 'sent/unreadable', reason: /^cannot be read: permission denied/ }],
   });
   const file = run(unreadable);
   t.equal(file.status, 4);
-  t.match(file.stderr, /unreadable: no permission; check who may read or write it$/m);
+  t.match(file.stderr, /unreadable: permission denied; check the permissions$/m);
 });
 
 t.test('--dry-run refuses what sending would refuse, in its words', { buffered }, async (t) => {
@@ -101,9 +101,9 @@ t.test('--dry-run has the exit code of unreachable receivers', { buffered }, asy
   const run = (to: string, ...more: string[]) =>
     place.send([sent, '--to', to, '--open', '--dry-run', ...more]).exited;
   const none = await run('[fe80::1]:7001');
-  t.match(none, { code: 1, stdout: /7001: cannot be sent to at fe80::1: the system/m });
+  t.match(none, { code: 1, stdout: /7001: cannot send to fe80::1: the system/m });
   t.equal((await place.send([sent, '--to', '[fe80::1]:7001', '--open']).exited).code, 1);
   const some = await run('[fe80::1]:7001,127.0.0.1:7001', '--json');
   t.equal(some.code, 3);
-  t.match(parseResult(some), { receivers: [{ reason: /^cannot be sent to/ }, {}] });
+  t.match(parseResult(some), { receivers: [{ reason: /^cannot send to/ }, {}] });
 });

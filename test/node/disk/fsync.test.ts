@@ -30,12 +30,9 @@ t.test('a name that could not be given says why, as each system means it', (t) =
     return replaceError('TARGET_FAILED', 'in/f', error, platform).message;
   };
   for (const code of ['EPERM', 'EACCES', 'EBUSY']) {
-    t.match(
-      told(code, 'win32'),
-      /^in\/f: is open in another program, or may only be read; close it/,
-    );
+    t.match(told(code, 'win32'), /^in\/f: is open in another program or read-only; close it/);
   }
-  t.match(told('EACCES', 'linux'), /^in\/f: no permission; /);
+  t.match(told('EACCES', 'linux'), /^in\/f: permission denied; /);
   t.match(told('EBUSY', 'linux'), /^in\/f: is in use by another program; /);
   t.match(told('ENOSPC', 'win32'), /^in\/f: the disk is full; /);
   t.end();

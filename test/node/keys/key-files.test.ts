@@ -105,7 +105,7 @@ t.test('a key that is there stays, unless it is forced away', async (t) => {
   const path = join(folder, 'key');
   const [first, second] = [await generateKeyPair(), await generateKeyPair()];
   await saveKeyPair(path, first, 'first');
-  const exists = { code: 'KEY_EXISTS', message: /key: there is a key already; .*--force/ };
+  const exists = { code: 'KEY_EXISTS', message: /key: a key exists already; .*--force/ };
   await t.rejects(saveKeyPair(path, second, 'second'), exists);
   t.same(hexOf(await loadKeyPair(path)), hexOf(first));
   t.equal(await loadComment(path, first.publicKey), 'first');
@@ -152,7 +152,7 @@ t.test('where a key cannot be, the message says so and nothing is left', async (
   const pair = await generateKeyPair();
   const refused: [string, RegExp][] = [
     ['folder', /folder: is a folder; name a file/],
-    ['file/key', /file: there is a file of that name; /],
+    ['file/key', /file: a file of that name exists; /],
     ['file/deep/key', /deep: a part of the path is not a folder; /],
   ];
   for (const [name, message] of refused) {
@@ -170,7 +170,7 @@ t.test('into a folder without permission', { skip: isRoot || skipOnWindows }, as
   const folder = join(t.testdir(), 'closed');
   mkdirSync(folder, { mode: 0o500 });
   const saved = saveKeyPair(join(folder, 'key'), await generateKeyPair(), '');
-  await t.rejects(saved, { code: 'TARGET_UNWRITABLE', message: /key: no permission; / });
+  await t.rejects(saved, { code: 'TARGET_UNWRITABLE', message: /key: permission denied; / });
 });
 
 t.test('a private key that others may use is refused', { skip: skipOnWindows }, async (t) => {
@@ -178,7 +178,7 @@ t.test('a private key that others may use is refused', { skip: skipOnWindows }, 
   await saveKeyPair(path, await generateKeyPair(), '');
   for (const mode of [0o640, 0o604, 0o620, 0o660, 0o644, 0o601]) {
     chmodSync(path, mode);
-    const message = `${path}: others than its owner may use it (mode 0${mode.toString(8)}); chmod 600 ${path}`;
+    const message = `${path}: other users can access it (mode 0${mode.toString(8)}); run chmod 600 ${path}`;
     await t.rejects(loadKeyPair(path), { code: 'KEY_UNREADABLE', message });
   }
   for (const mode of [0o600, 0o400, 0o700]) {
@@ -191,13 +191,16 @@ t.test('a private key without permission', { skip: isRoot || skipOnWindows }, as
   const path = join(t.testdir(), 'key');
   await saveKeyPair(path, await generateKeyPair(), '');
   chmodSync(path, 0);
-  await t.rejects(loadKeyPair(path), { code: 'KEY_UNREADABLE', message: /key: no permission; / });
+  await t.rejects(loadKeyPair(path), {
+    code: 'KEY_UNREADABLE',
+    message: /key: permission denied; /,
+  });
 });
 
 t.test('a pipe is refused before anybody waits for it', { skip: skipOnWindows }, async (t) => {
   const path = join(t.testdir(), 'pipe');
   execFileSync('mkfifo', [path]);
-  await t.rejects(loadKeyPair(path), { code: 'KEY_UNREADABLE', message: /is no regular file/ });
+  await t.rejects(loadKeyPair(path), { code: 'KEY_UNREADABLE', message: /is not a regular file/ });
 });
 
 t.test('what is no private key is refused, with what to do', async (t) => {
@@ -205,7 +208,7 @@ t.test('what is no private key is refused, with what to do', async (t) => {
   const refuse = async (name: string, message: RegExp) => {
     await t.rejects(loadKeyPair(join(folder, name)), { code: 'KEY_UNREADABLE', message }, name);
   };
-  await refuse('missing', /missing: there is no key; make one with p2mp keygen/);
+  await refuse('missing', /missing: no such key; create one with p2mp keygen/);
   await refuse('folder', /folder: is a folder; name a file/);
   const { publicKey } = await generateKeyPair();
   const contents: Record<string, string> = {
@@ -218,7 +221,7 @@ t.test('what is no private key is refused, with what to do', async (t) => {
   };
   for (const [name, content] of Object.entries(contents)) {
     writeFileSync(join(folder, name), content, { mode: 0o600 });
-    await refuse(name, new RegExp(`${name}: holds no private key of p2mp; .*p2mp keygen`));
+    await refuse(name, new RegExp(`${name}: contains no p2mp private key; .*p2mp keygen`));
   }
 });
 
@@ -233,15 +236,15 @@ t.test(
     symlinkSync('key', join(folder, 'mounted'));
     t.same(await loadKeyPair(join(folder, 'mounted')), pair);
     chmodSync(join(folder, 'key'), 0o644);
-    const open = { code: 'KEY_UNREADABLE', message: /mounted: others than its owner may use it/ };
+    const open = { code: 'KEY_UNREADABLE', message: /mounted: other users can access it/ };
     await t.rejects(loadKeyPair(join(folder, 'mounted')), open);
     symlinkSync('folder', join(folder, 'to a folder'));
     symlinkSync('circle', join(folder, 'circle'));
     symlinkSync('nothing', join(folder, 'nowhere'));
     for (const [name, message] of [
       ['to a folder', /is a folder; name a file/],
-      ['circle', /symbolic links that lead in a circle/],
-      ['nowhere', /there is no key; make one/],
+      ['circle', /symbolic links form a loop/],
+      ['nowhere', /no such key; create one/],
     ] as const) {
       await t.rejects(loadKeyPair(join(folder, name)), { code: 'KEY_UNREADABLE', message }, name);
     }
@@ -321,7 +324,7 @@ t.test('a line that is no public key is refused with what is expected', (t) => {
   for (const line of bad) {
     const error = {
       code: 'INVALID_ARGUMENT',
-      message: /what is expected is "p2mp-x25519 <base64>/,
+      message: /; expected "p2mp-x25519 <base64>/,
     };
     t.throws(() => parsePublicKey(line), error, JSON.stringify(line));
   }

@@ -59,11 +59,11 @@ t.test('senders are found by their keys; blank lines and comments do not count',
 t.test('a bad line is named, with what to do', async (t) => {
   const path = join(t.testdir(), 'list');
   const bad: [Buffer | string, RegExp][] = [
-    ['ssh-ed25519 AAAA me', /no public key of p2mp, but "ssh-ed25519"; what is expected is "p2mp-/],
-    [lineOf(1).slice(0, -3), /a key that is cut off or changed: "AQEB/],
-    [`${lineOf(1)} \u001b[2J`, /a comment with control characters/],
-    [Buffer.from([0x66, 0xff]), /is no text in UTF-8/],
-    [Buffer.from([0x66, 0x00]), /no public key of p2mp, but "f\\u0000"/],
+    ['ssh-ed25519 AAAA me', /not a p2mp public key: "ssh-ed25519"; expected "p2mp-/],
+    [lineOf(1).slice(0, -3), /truncated or altered key: "AQEB/],
+    [`${lineOf(1)} \u001b[2J`, /the comment contains control characters/],
+    [Buffer.from([0x66, 0xff]), /is not valid UTF-8/],
+    [Buffer.from([0x66, 0x00]), /not a p2mp public key: "f\\u0000"/],
   ];
   for (const [line, reason] of bad) {
     writeFileSync(path, Buffer.concat([Buffer.from(`#\n${lineOf(1)}\n\n`), Buffer.from(line)]));
@@ -74,7 +74,7 @@ t.test('a bad line is named, with what to do', async (t) => {
     t.match(error, { code: 'TRUST_FILE_BAD', message: reason });
     const { message } = error as P2mpError;
     t.ok(message.startsWith(`${path}:4: `), message);
-    t.match(message, /; mend the line, or put # in front of it$/);
+    t.match(message, /; correct the line, or comment it out with #$/);
     t.notMatch(message, /\p{Cc}/u, 'a terminal gets no control characters');
   }
 });
@@ -83,9 +83,9 @@ t.test('what is no list at all is refused', async (t) => {
   const folder = t.testdir({ folder: {}, large: '' });
   truncateSync(join(folder, 'large'), 5 * 1024 * 1024);
   const refused: [string, RegExp][] = [
-    ['missing', /missing: there is no list of senders; put their public keys there/],
+    ['missing', /missing: no list of trusted senders; create it with their public keys/],
     ['folder', /folder: is a folder; name a file/],
-    ['large', /large: is larger than any list of keys \(5242880 bytes\)/],
+    ['large', /large: is too large for a list of keys \(5242880 bytes\)/],
   ];
   for (const [name, message] of refused) {
     const loaded = AuthorizedSenders.load(join(folder, name));
@@ -100,11 +100,11 @@ t.test('a list that anybody may change is not believed', { skip: isWindows }, as
   const path = join(t.testdir({ list: `${lineOf(1)}\n` }), 'list');
   for (const mode of [0o666, 0o602, 0o777]) {
     chmodSync(path, mode);
-    const message = `${path}: anybody on this host may change it (mode 0${mode.toString(8)}); chmod o-w ${path}`;
+    const message = `${path}: any user on this host can change it (mode 0${mode.toString(8)}); run chmod o-w ${path}`;
     await t.rejects(AuthorizedSenders.load(path), { code: 'TRUST_FILE_BAD', message });
   }
   writeFileSync(path, `localhost:1 ${lineOf(1)}\n`);
-  await t.rejects(KnownReceivers.load(path), { message: /anybody on this host may change it/ });
+  await t.rejects(KnownReceivers.load(path), { message: /any user on this host can change it/ });
   // Groups of one user are common, and others may know whom one trusts.
   chmodSync(path, 0o664);
   await t.resolves(KnownReceivers.load(path));
@@ -113,7 +113,7 @@ t.test('a list that anybody may change is not believed', { skip: isWindows }, as
 t.test('a list without permission is refused', { skip: isRoot || isWindows }, async (t) => {
   const path = join(t.testdir({ list: '' }), 'list');
   chmodSync(path, 0);
-  const error = { code: 'TRUST_FILE_BAD', message: /list: no permission; / };
+  const error = { code: 'TRUST_FILE_BAD', message: /list: permission denied; / };
   await t.rejects(AuthorizedSenders.load(path), error);
   await t.rejects(KnownReceivers.load(path), error);
 });
@@ -140,7 +140,7 @@ t.test('a list that changes is read again, and one that breaks is not believed',
   rmSync(path);
   t.match(await senders.refresh(), {
     code: 'TRUST_FILE_BAD',
-    message: /there is no list of senders/,
+    message: /no list of trusted senders/,
   });
   t.same(senders.find(keyOf(2)), { comment: 'two' });
 
@@ -251,8 +251,8 @@ t.test('a bad line of known receivers is named', async (t) => {
     [`::1:7735 ${lineOf(1)}`, /does not begin with host:port/],
     [`host: ${lineOf(1)}`, /does not begin with host:port/],
     [lineOf(1), /does not begin with host:port/],
-    ['host:1', /no public key of p2mp, but ""/],
-    ['host:1 ssh-ed25519 AAAA', /no public key of p2mp, but "ssh-ed25519"/],
+    ['host:1', /not a p2mp public key: ""/],
+    ['host:1 ssh-ed25519 AAAA', /not a p2mp public key: "ssh-ed25519"/],
   ];
   for (const [line, reason] of bad) {
     writeFileSync(path, `host:2 ${lineOf(2)}\n${line}\n`);

@@ -121,7 +121,7 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
       const opening = open(t, { bind: ['127.0.0.2', '127.0.0.1'], port: taken });
       await t.rejects(opening, {
         code: 'PORT_UNAVAILABLE',
-        message: `UDP 127.0.0.1:${taken}: the port is taken; stop the program that has it, or choose another port`,
+        message: `UDP 127.0.0.1:${taken}: the port is in use; stop the program that uses it, or choose another port`,
       });
       const again = await open(t, { bind: ['127.0.0.2'], port: taken });
       t.equal(again.address.port, taken, 'its other address is free again');
@@ -158,7 +158,7 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
     t.match(error, { code: 'EMSGSIZE' });
     t.match(error && fatalSendError(error, 65_499), {
       code: 'DATAGRAM_TOO_LARGE',
-      message: /^MSS 65499: .*take a smaller MSS/,
+      message: /^MSS 65499: .*use a smaller MSS/,
     });
     a.send(b.address, 'fits');
     await b.until(() => b.datagrams.length === 1);

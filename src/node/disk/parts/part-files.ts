@@ -221,7 +221,10 @@ export class PartFiles {
 
   private changed(file: ContentFile): P2mpError {
     const shown = this.target.shown(file.entry.name);
-    return new P2mpError('TARGET_FAILED', `${shown}: changed while it was compared; start again`);
+    return new P2mpError(
+      'TARGET_FAILED',
+      `${shown}: changed while it was being compared; send again`,
+    );
   }
 
   private async readPiece(

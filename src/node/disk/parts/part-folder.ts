@@ -79,7 +79,7 @@ export async function keepPrivate(
   }
   // On a share, this user may go by another number.
   if (uid === (await uidOfNewFile(dirname(path)))) return;
-  const remedy = 'remove it, or take another folder';
+  const remedy = 'remove it, or choose another folder';
   throw new P2mpError('TARGET_UNWRITABLE', `${path}: belongs to user ${uid}; ${remedy}`);
 }
 

@@ -56,7 +56,7 @@ export class PartLock {
 function inUse(shown: string, pid: number | undefined): P2mpError {
   const who =
     pid === undefined ? 'others' : pid === process.pid ? 'this process' : `process ${pid}`;
-  const remedy = 'wait until it is done, or stop it';
+  const remedy = 'wait until it has finished, or stop it';
   return new P2mpError('TARGET_UNWRITABLE', `${shown}: is being received by ${who}; ${remedy}`);
 }
 

@@ -69,7 +69,7 @@ export class FileSource {
       if (!stats.isFile()) {
         throw new P2mpError(
           'SOURCE_UNREADABLE',
-          `${path}: is no regular file; copy its content to one and send that`,
+          `${path}: is not a regular file; copy its content to one and send that`,
         );
       }
       if (fault !== undefined) {

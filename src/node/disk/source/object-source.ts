@@ -422,7 +422,7 @@ function checkInputName(name: string): void {
   if (typeof read !== 'string' && !name.includes('/')) return;
   throw new P2mpError(
     'INVALID_ARGUMENT',
-    `${name}: no name for the file of standard input; take one without slashes`,
+    `${name}: not a valid file name for standard input; choose one without slashes`,
   );
 }
 

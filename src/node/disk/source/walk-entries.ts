@@ -154,7 +154,7 @@ async function listGiven(path: string): Promise<Candidate[]> {
   if (name === partsFolderName) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `${path}: holds unfinished parts of a receiver; send what it has received`,
+      `${path}: holds unfinished transfers of a receiver; send the received files instead`,
     );
   }
   return [{ nameBytes: Buffer.from(name), name, path, isGiven: true }];
@@ -263,10 +263,11 @@ function refuseSize({ name, path, isGiven }: Candidate, sizeFault: string): Insp
 
 async function inspectLink({ name, path }: Candidate): Promise<Inspected> {
   const targetBytes = await readlink(path, { encoding: 'buffer' });
-  if (!isUtf8(targetBytes)) return { reason: 'the name that it leads to is not UTF-8' };
+  if (!isUtf8(targetBytes)) return { reason: 'its link target is not UTF-8' };
   const target = targetBytes.toString().replaceAll(sep, '/');
   const entry = { kind: 'link', name, target } as const;
-  if (!isInside(entry, 'posix')) return { reason: `leads out of what is sent, to ${target}` };
+  if (!isInside(entry, 'posix'))
+    return { reason: `its target ${target} is outside of what is sent` };
   return { entry, below: [] };
 }
 
@@ -275,19 +276,20 @@ function refuse({ path, isGiven }: Candidate, stats: Stats): Inspected {
   if (isGiven) {
     throw new P2mpError(
       'SOURCE_UNREADABLE',
-      `${path}: is no regular file; copy its content to one and send that`,
+      `${path}: is not a regular file; copy its content to one and send that`,
     );
   }
-  if (stats.isDirectory()) return { reason: 'was replaced by a folder meanwhile' };
+  if (stats.isDirectory()) return { reason: 'was replaced by a folder' };
   const what = stats.isSocket() ? 'socket' : stats.isFIFO() ? 'pipe' : 'device';
   return { reason: `is a ${what}` };
 }
 
 function sameName(name: string, one: string, other: string): P2mpError {
-  const who = one === other ? `${one} is named twice` : `${one} and ${other} would both give it`;
+  const who =
+    one === other ? `${one} is named twice` : `${one} and ${other} would both get this name`;
   return new P2mpError(
     'INVALID_ARGUMENT',
-    `two things of the name ${name}: ${who}; rename one, or send them apart`,
+    `two entries named ${name}: ${who}; rename one, or send them separately`,
   );
 }
 

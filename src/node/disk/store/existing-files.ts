@@ -117,6 +117,6 @@ async function isReadable(path: string): Promise<boolean> {
 function reserved(shown: string): P2mpError {
   return new P2mpError(
     'TARGET_UNWRITABLE',
-    `${shown}: the name is kept for what is not whole yet; ask the sender to take another one`,
+    `${shown}: this name is reserved for unfinished transfers; ask the sender to choose another one`,
   );
 }

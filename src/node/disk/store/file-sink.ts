@@ -31,12 +31,12 @@ export async function checkTarget(name: string): Promise<FileTarget> {
   const path = await realpath(name).catch(() => resolve(name));
   const stats = await stat(path).catch(() => undefined);
   if (stats?.isDirectory()) fail('is a folder; name a file in it');
-  if (stats !== undefined && !stats.isFile()) fail('is no regular file; name another one');
+  if (stats !== undefined && !stats.isFile()) fail('is not a regular file; name another one');
   const folder = dirname(path);
   const folderStats = await stat(folder).catch((error: unknown) => {
     throw fileError('TARGET_UNWRITABLE', folder, error);
   });
-  if (!folderStats.isDirectory()) fail(`${folder} is no folder; check the name`);
+  if (!folderStats.isDirectory()) fail(`${folder} is not a folder; check the name`);
   await access(folder, constants.W_OK).catch((error: unknown) => {
     throw fileError('TARGET_UNWRITABLE', folder, error);
   });
@@ -108,7 +108,10 @@ export class FileSink {
     await this.work;
     const { handle } = this;
     if (handle === undefined || this.isDiscarded) {
-      throw new P2mpError('TARGET_FAILED', `${this.target.name}: was given up before its end`);
+      throw new P2mpError(
+        'TARGET_FAILED',
+        `${this.target.name}: the transfer was aborted before its end`,
+      );
     }
     try {
       // A hole at the end has not made the file any longer.

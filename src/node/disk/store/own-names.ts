@@ -35,6 +35,6 @@ export function oneName(
   second: string,
 ): P2mpError {
   const names = `${target.shown(first)} and ${target.shown(second)}`;
-  const remedy = 'rename one at the sender, or take a folder that tells them apart';
-  return new P2mpError(code, `${names}: are one name on this disk; ${remedy}`);
+  const remedy = 'rename one at the sender, or choose a folder on a disk that distinguishes them';
+  return new P2mpError(code, `${names}: are the same name on this disk; ${remedy}`);
 }

@@ -110,7 +110,7 @@ async function fitSize(
   const { size } = await handle.stat();
   if (size > entry.sizeBytes) await handle.truncate(entry.sizeBytes);
   if (size >= entry.sizeBytes) return;
-  const remedy = 'lost its end before it was named; send it again';
+  const remedy = 'was truncated before it was renamed into place; send it again';
   throw new P2mpError('TARGET_FAILED', `${target.shown(entry.name)}: ${remedy}`);
 }
 
@@ -247,7 +247,7 @@ async function settle(
   if (kind === 'kept') {
     target.checkParents(entry.name, 'TARGET_FAILED');
     if (target.look(entry.name, 'TARGET_FAILED') !== undefined) return;
-    throw new P2mpError('TARGET_FAILED', `${shown}: was removed meanwhile; start again`);
+    throw new P2mpError('TARGET_FAILED', `${shown}: was removed during the transfer; send again`);
   }
   if (kind !== 'candidate') return;
   try {

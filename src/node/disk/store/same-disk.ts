@@ -26,7 +26,7 @@ export class SameDisk {
     const below = target.root.endsWith(sep) ? target.root : `${target.root}${sep}`;
     const mounts = (await mountPoints()).filter((path) => path.startsWith(below));
     if (mounts.includes(target.path(partsFolderName))) {
-      const message = 'is a disk of its own, and files could not be moved out of it; unmount it';
+      const message = 'is a separate file system, so files cannot be renamed out of it; unmount it';
       throw new P2mpError('TARGET_UNWRITABLE', `${target.shown(partsFolderName)}: ${message}`);
     }
     return new SameDisk(target, survey, device, new Set(mounts));
@@ -38,7 +38,7 @@ export class SameDisk {
     const mount = this.mounts.has(path) ? entryName : await this.mountOf(parentOf(entryName));
     if (mount === undefined) return;
     const shown = this.target.shown(mount);
-    const message = `is on another disk than ${this.target.name}; receive into it with a --dir of its own`;
+    const message = `is on another disk than ${this.target.name}; receive into it with a separate --dir`;
     throw new P2mpError('TARGET_UNWRITABLE', `${shown}: ${message}`);
   }
 

@@ -28,12 +28,12 @@ export class TargetFolder {
    * @throws P2mpError TARGET_UNWRITABLE
    */
   static async open(name: string): Promise<TargetFolder> {
-    if (name === '') throw new P2mpError('TARGET_UNWRITABLE', 'the folder has no name; name one');
+    if (name === '') throw new P2mpError('TARGET_UNWRITABLE', 'empty folder name; name a folder');
     try {
       const stats = await stat(name).catch(() => undefined);
       if (stats === undefined) await makeTarget(name);
       else if (!stats.isDirectory()) {
-        throw new P2mpError('TARGET_UNWRITABLE', `${name}: is no folder; name a folder`);
+        throw new P2mpError('TARGET_UNWRITABLE', `${name}: is not a folder; name a folder`);
       }
       await access(name, constants.W_OK | constants.X_OK);
       return new TargetFolder(name, await realpath(name));
@@ -101,7 +101,10 @@ export class TargetFolder {
       throw fileError(code, this.shown(entryName), error);
     }
     if (now !== undefined && now.dev === opened.dev && now.ino === opened.ino) return;
-    throw new P2mpError(code, `${this.shown(entryName)}: was replaced meanwhile; start again`);
+    throw new P2mpError(
+      code,
+      `${this.shown(entryName)}: was replaced during the transfer; send again`,
+    );
   }
 
   /** What is there now, not through a link; undefined where nothing is. */
@@ -118,15 +121,15 @@ export class TargetFolder {
 const strangeCodes = new Set(['ENOENT', 'EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL']);
 
 function takesNoFiles(shown: string, cause: unknown): P2mpError {
-  const reason = 'no files can be made there; take another folder';
+  const reason = 'cannot create files there; choose another folder';
   return new P2mpError('TARGET_UNWRITABLE', `${shown}: ${reason}`, { cause });
 }
 
 async function makeTarget(name: string): Promise<void> {
   const link = await lstat(name).catch(() => undefined);
   if (link?.isSymbolicLink()) {
-    const remedy = 'make what it leads to, or remove it';
-    throw new P2mpError('TARGET_UNWRITABLE', `${name}: is a link that leads nowhere; ${remedy}`);
+    const remedy = 'create its target or remove it';
+    throw new P2mpError('TARGET_UNWRITABLE', `${name}: is a dangling symbolic link; ${remedy}`);
   }
   const made = await makeFolders(name).catch((error: NodeJS.ErrnoException) => {
     throw strangeCodes.has(error.code ?? '') ? takesNoFiles(name, error) : error;
@@ -183,10 +186,10 @@ export function refuseUnlessFolder(
   stats: Pick<Stats, 'isSymbolicLink' | 'isDirectory'>,
 ): void {
   if (stats.isSymbolicLink()) {
-    throw new P2mpError(code, `${shown}: is a symbolic link; remove it or take another folder`);
+    throw new P2mpError(code, `${shown}: is a symbolic link; remove it or choose another folder`);
   }
   if (!stats.isDirectory()) {
-    throw new P2mpError(code, `${shown}: is no folder; move it away or take another folder`);
+    throw new P2mpError(code, `${shown}: is not a folder; move it away or choose another folder`);
   }
 }
 
@@ -196,9 +199,9 @@ export function refuseFolder(
   stats: Pick<Stats, 'isDirectory'>,
 ): void {
   if (!stats.isDirectory()) return;
-  throw new P2mpError(code, `${shown}: is a folder; move it away or take another folder`);
+  throw new P2mpError(code, `${shown}: is a folder; move it away or choose another folder`);
 }
 
 function missing(code: ErrorCode, shown: string): P2mpError {
-  return new P2mpError(code, `${shown}: was removed meanwhile; start again`);
+  return new P2mpError(code, `${shown}: was removed during the transfer; send again`);
 }

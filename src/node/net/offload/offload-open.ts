@@ -35,7 +35,7 @@ export async function openSocket(
     } catch (error) {
       const { code, syscall } = error as NodeJS.ErrnoException;
       if (syscall === 'bind' || syscall === 'socket') throw error;
-      reason = `Node does not take such a socket: ${code}`;
+      reason = `Node rejects such a socket: ${code}`;
     }
   }
   const socket = await openPlainSocket(address, dgramOptions);

@@ -184,7 +184,7 @@ t.test('a full disk fails the write by name; what was noted stays', { skip }, as
     t.match(JSON.parse(text), {
       count: 14,
       code: 'TARGET_FAILED',
-      message: `${join(dir, 'f1')}: the file would be larger than allowed here; raise the limit or take another disk`,
+      message: `${join(dir, 'f1')}: the file exceeds the size limit; raise the limit or use another disk`,
     });
     const store = await PartStore.open(options);
     t.same(

@@ -55,7 +55,7 @@ t.test('a second store on one part is refused, until the first has ended', async
     const first = await open(dir);
     await t.rejects(open(dir), {
       code: 'TARGET_UNWRITABLE',
-      message: `${join(dir, '.p2mp-part', objectId)}: is being received by this process; wait until it is done, or stop it`,
+      message: `${join(dir, '.p2mp-part', objectId)}: is being received by this process; wait until it has finished, or stop it`,
     });
     const other = await open(dir, ids[1]);
     await other.discard();

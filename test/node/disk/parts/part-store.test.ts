@@ -420,7 +420,7 @@ t.test('a candidate that changes meanwhile fails the object, by name', async (t)
   const object = createObject([file('a', 30), file('b', 30)]);
   const failed = {
     code: 'TARGET_FAILED',
-    message: /a: changed while it was compared; start again$/,
+    message: /a: changed while it was being compared; send again$/,
   };
   const changes: Record<string, (path: string) => void> = {
     longer: (path) => truncateSync(path, 31),
@@ -516,7 +516,7 @@ t.test('keep: what appears meanwhile is kept as well; what vanishes fails', asyn
   rmSync(join(dir, 'old'));
   await t.rejects(store.finish(), {
     code: 'TARGET_FAILED',
-    message: `${join(dir, 'old')}: was removed meanwhile; start again`,
+    message: `${join(dir, 'old')}: was removed during the transfer; send again`,
   });
   writeFileSync(join(dir, 'old'), 'again');
   await store.finish();
@@ -574,7 +574,7 @@ t.test('a finish that was interrupted goes on, whatever it had done', async (t) 
     mkdirSync(join(dir, 'd/b'));
     await t.rejects(store.finish(), {
       code: 'TARGET_FAILED',
-      message: `${join(dir, 'd/b')}: is a folder; move it away or take another folder`,
+      message: `${join(dir, 'd/b')}: is a folder; move it away or choose another folder`,
     });
     t.ok(readFileSync(join(dir, 'a')).equals(object.bytesOf('a')), 'the first one is in its place');
     await store.suspend();

@@ -235,7 +235,7 @@ const noPipes = process.platform === 'win32' && 'no named pipes in the file syst
 t.test('a pipe is refused at once, though nobody writes to it', { skip: noPipes }, async (t) => {
   const path = join(t.testdir(), 'pipe');
   execFileSync('mkfifo', [path]);
-  await refuse(t, path, /pipe: is no regular file; copy its content to one and send that$/);
+  await refuse(t, path, /pipe: is not a regular file; copy its content to one and send that$/);
 });
 
 const isRoot = process.getuid?.() === 0;
@@ -246,7 +246,7 @@ t.test(
   async (t) => {
     const path = writeOldFile(t.testdir(), randomBytes(10));
     chmodSync(path, 0);
-    await refuse(t, path, /: no permission; check who may read or write it$/);
+    await refuse(t, path, /: permission denied; check the permissions$/);
   },
 );
 

@@ -164,9 +164,9 @@ t.test('two things of one name are refused by both paths', async (t) => {
   const refuse = (paths: string[], message: string) =>
     t.rejects(ObjectSource.open({ paths, input: Readable.from([]), inputName: 'same' }), {
       code: 'INVALID_ARGUMENT',
-      message: `two things of the name ${message}; rename one, or send them apart`,
+      message: `two entries named ${message}; rename one, or send them separately`,
     });
-  const same = (one: string, other: string) => `same: ${one} and ${other} would both give it`;
+  const same = (one: string, other: string) => `same: ${one} and ${other} would both get this name`;
   await refuse([join(x, 'same'), join(y, 'same')], same(`${x}/same`, `${y}/same`));
   await refuse([`${x}/.`, `${y}/.`], same(`${x}/.`, `${y}/.`));
   await refuse([`${x}/.`, join(y, 'same')], same(`${x}/.`, `${y}/same`));
@@ -198,9 +198,9 @@ t.test('links that stay inside are sent as links, the others are left out', asyn
     ],
   );
   t.same(source.skipped, [
-    { name: 'dir/absolute', reason: `leads out of what is sent, to ${dir}/sub` },
-    { name: 'dir/out', reason: 'leads out of what is sent, to ../../secret' },
-    { name: 'dir/roundabout', reason: 'leads out of what is sent, to sub/../../secret' },
+    { name: 'dir/absolute', reason: `its target ${dir}/sub is outside of what is sent` },
+    { name: 'dir/out', reason: 'its target ../../secret is outside of what is sent' },
+    { name: 'dir/roundabout', reason: 'its target sub/../../secret is outside of what is sent' },
   ]);
   t.equal(await textOf(source), 'content');
   t.same(decodeManifest(encodeManifest(source.manifest), 'posix'), source.manifest);
@@ -249,7 +249,7 @@ t.test('pipes, sockets and devices', { skip: noPipes }, async (t) => {
       ObjectSource.open({ paths: [path] }),
       {
         code: 'SOURCE_UNREADABLE',
-        message: `${path}: is no regular file; copy its content to one and send that`,
+        message: `${path}: is not a regular file; copy its content to one and send that`,
       },
       `are refused by name: ${path}`,
     );
@@ -274,7 +274,7 @@ t.test('names that are no text are left out, with what is below', { skip: noByte
     t.same(source.skipped, [
       { name: 'a\\xff\\x1b', reason: 'its name is not UTF-8' },
       { name: 'b\\xc0', reason: 'its name is not UTF-8' },
-      { name: 'link', reason: 'the name that it leads to is not UTF-8' },
+      { name: 'link', reason: 'its link target is not UTF-8' },
     ]);
   } finally {
     // What removes the folder later does not know such names.
@@ -806,7 +806,7 @@ t.test('standard input is not touched where something else is wrong', async (t) 
       ObjectSource.open({ paths: ['-'], input, inputName }),
       {
         code: 'INVALID_ARGUMENT',
-        message: `${inputName}: no name for the file of standard input; take one without slashes`,
+        message: `${inputName}: not a valid file name for standard input; choose one without slashes`,
       },
       inputName,
     );
@@ -825,7 +825,7 @@ t.test('standard input that fails', async (t) => {
     });
   await t.rejects(ObjectSource.open({ paths: ['-'], input: broken() }), {
     code: 'SOURCE_UNREADABLE',
-    message: 'standard input: the disk failed; check it',
+    message: 'standard input: disk I/O error; check the disk',
   });
   t.same(readdirSync(folder), []);
   if (!noProc) t.equal(countOpen(folder), 0);
@@ -873,7 +873,7 @@ t.test('what cannot be sent is refused in words', async (t) => {
   await unreadable('file/', /\/file\/: a part of the path is not a folder; check the name$/);
   await unreadable('file/x', /\/x: a part of the path is not a folder/);
   symlinkSync('circle', join(folder, 'circle'));
-  await unreadable('circle', /\/circle: symbolic links that lead in a circle; check the name$/);
+  await unreadable('circle', /\/circle: the symbolic links form a loop; check the path$/);
 });
 
 const isRoot = process.getuid?.() === 0;
@@ -886,7 +886,7 @@ t.test('without permission, the rest is sent', { skip: mayReadAll }, async (t) =
     'dir/c': '',
     'dir/sub/x': '',
   });
-  const reason = 'cannot be read: no permission; check who may read or write it';
+  const reason = 'cannot be read: permission denied; check the permissions';
   const skippedNames = async () => {
     const source = await open(t, [join(folder, 'dir')]);
     t.ok(source.skipped.every((entry) => entry.reason === reason));
@@ -902,7 +902,7 @@ t.test('without permission, the rest is sent', { skip: mayReadAll }, async (t) =
   t.same(await skippedNames(), ['dir/b', 'dir/c', 'dir/sub/x']);
   await t.rejects(ObjectSource.open({ paths: [join(folder, 'dir/b')] }), {
     code: 'SOURCE_UNREADABLE',
-    message: `${folder}/dir/b: no permission; check who may read or write it`,
+    message: `${folder}/dir/b: permission denied; check the permissions`,
   });
   chmodSync(join(folder, 'dir/sub'), 0o700);
 });
@@ -956,7 +956,8 @@ t.test('unfinished parts of a receiver are not of the object, at any depth', asy
   t.same(namesOf(await open(t, [`${root}/.`])), ['sub', 'sub/.p2mp-parts']);
   await t.rejects(ObjectSource.open({ paths: [join(root, '.p2mp-part')] }), {
     code: 'INVALID_ARGUMENT',
-    message: /\.p2mp-part: holds unfinished parts of a receiver; send what it has received$/,
+    message:
+      /\.p2mp-part: holds unfinished transfers of a receiver; send the received files instead$/,
   });
 });
 
@@ -966,6 +967,6 @@ t.test('permission that is taken away meanwhile', { skip: mayReadAll }, async (t
   chmodSync(join(folder, 'a'), 0);
   await t.rejects(readAll(source), {
     code: 'SOURCE_UNREADABLE',
-    message: `${folder}/a: no permission; check who may read or write it`,
+    message: `${folder}/a: permission denied; check the permissions`,
   });
 });

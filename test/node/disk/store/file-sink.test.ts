@@ -230,8 +230,8 @@ t.test('what cannot be written is refused before anything is sent', async (t) =>
   await refuse(`${folder}/`, /names a folder; name a file/);
   await refuse(folder, /: is a folder; name a file in it$/);
   await refuse(join(folder, 'missing', 'file'), /missing: does not exist; check the name$/);
-  await refuse(join(folder, 'file', 'x'), /file is no folder; check the name$/);
-  if (!isWindows) await refuse('/dev/null', /: is no regular file; name another one$/);
+  await refuse(join(folder, 'file', 'x'), /file is not a folder; check the name$/);
+  if (!isWindows) await refuse('/dev/null', /: is not a regular file; name another one$/);
 });
 
 const isRoot = process.getuid?.() === 0;
@@ -244,7 +244,7 @@ t.test(
     mkdirSync(folder, { mode: 0o500 });
     await t.rejects(checkTarget(join(folder, 'file')), {
       code: 'TARGET_UNWRITABLE',
-      message: /folder: no permission; check who may read or write it$/,
+      message: /folder: permission denied; check the permissions$/,
     });
   },
 );

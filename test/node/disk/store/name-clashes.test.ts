@@ -65,7 +65,7 @@ t.test(
       const target = await openAs(t, disks[disk]);
       await t.rejects(refuseClashes(target, createManifest(entries)), {
         code: 'TARGET_UNWRITABLE',
-        message: `${join(target.name, first)} and ${join(target.name, second)}: are one name on this disk; rename one at the sender, or take a folder that tells them apart`,
+        message: `${join(target.name, first)} and ${join(target.name, second)}: are the same name on this disk; rename one at the sender, or choose a folder on a disk that distinguishes them`,
       });
       t.same(readdirSync(join(target.root, '.p2mp-part')), [], 'nothing is left of the question');
     }
@@ -92,7 +92,7 @@ t.test('the disk that the tests run on is believed', async (t) => {
     blockSizeBytes: 100,
     existing: 'update',
   });
-  if (isOneName) await t.rejects(store, { message: /x and .*X: are one name on this disk/ });
+  if (isOneName) await t.rejects(store, { message: /x and .*X: are the same name on this disk/ });
   else {
     await (await store).finish();
     t.same(readdirSync(dir).sort(), ['X', 'probe', 'x']);
@@ -112,7 +112,7 @@ t.test('what is another name of the folder of parts is kept for parts as well', 
         surveyTarget(target, manifest, await ContentLayout.create(manifest), 'update', undefined),
         {
           code: 'TARGET_UNWRITABLE',
-          message: /: (the name is kept for what is not whole yet|is a folder); /,
+          message: /: (this name is reserved for unfinished transfers|is a folder); /,
         },
       );
     }
@@ -165,7 +165,7 @@ t.test('an entry that would take the place of another one ends the session', asy
     for (const existing of ['update', 'keep'] as const) {
       await t.rejects(
         place(t, entries, existing),
-        { code: 'TARGET_FAILED', message: /are one name on this disk/ },
+        { code: 'TARGET_FAILED', message: /are the same name on this disk/ },
         `${what}, ${existing}`,
       );
     }
@@ -175,7 +175,9 @@ t.test('an entry that would take the place of another one ends the session', asy
 t.test('nor does an entry take the place of a link that was right before', async (t) => {
   const entries = [link('LONGNA~1'), { ...link('long name'), target: 'y' } as Entry];
   const isThere = (root: string) => symlinkSync('x', join(root, 'long name'));
-  await t.rejects(place(t, entries, 'update', isThere), { message: /are one name on this disk/ });
+  await t.rejects(place(t, entries, 'update', isThere), {
+    message: /are the same name on this disk/,
+  });
 });
 
 t.test('a file of two names is no such entry', async (t) => {

@@ -38,21 +38,21 @@ t.test('a link to a folder is followed', { skip: isWindows }, async (t) => {
 const noProc = !existsSync('/proc/self/status') && 'no /proc here';
 
 t.test('a file system that takes no folders', { skip: noProc }, async (t) => {
-  const reason = 'no files can be made there; take another folder';
+  const reason = 'cannot create files there; choose another folder';
   await refuse(t, '/proc/x', reason);
   await refuse(t, '/proc/x/y/z', reason);
 });
 
-t.test('what is no folder', { skip: isWindows }, async (t) => {
+t.test('what is not a folder', { skip: isWindows }, async (t) => {
   const folder = t.testdir({ file: 'content' });
   const path = (name: string) => join(folder, name);
-  await t.rejects(open(''), { message: 'the folder has no name; name one' });
-  await refuse(t, path('file'), 'is no folder; name a folder');
+  await t.rejects(open(''), { message: 'empty folder name; name a folder' });
+  await refuse(t, path('file'), 'is not a folder; name a folder');
   await refuse(t, path('file/x'), 'a part of the path is not a folder; check the name');
   for (const target of ['nowhere', 'circle']) {
     symlinkSync(target, path(target === 'circle' ? 'circle' : 'dangling'));
   }
-  const remedy = 'is a link that leads nowhere; make what it leads to, or remove it';
+  const remedy = 'is a dangling symbolic link; create its target or remove it';
   await refuse(t, path('dangling'), remedy);
   await refuse(t, path('circle'), remedy);
   t.notOk(existsSync(path('nowhere')));
@@ -64,7 +64,7 @@ t.test('a folder that may not be written to', { skip: mayAll }, async (t) => {
   const folder = t.testdir({ closed: {}, file: '' });
   const closed = join(folder, 'closed');
   chmodSync(closed, 0o500);
-  const reason = 'no permission; check who may read or write it';
+  const reason = 'permission denied; check the permissions';
   await refuse(t, closed, reason);
   await refuse(t, join(closed, 'x'), reason);
   chmodSync(closed, 0o700);
