@@ -69,7 +69,9 @@ t.test('a second sender takes over from one that has fallen silent', (t) => {
   driven.data('b', 1, 'yz');
   t.same(driven.results, [], 'only a beginning asks for its turn');
   driven.data('b', 0, 'wx');
-  t.match(driven.results, [{ from: 'a:5000', status: 'failed', reason: /another sender took over/ }]);
+  t.match(driven.results, [
+    { from: 'a:5000', status: 'failed', reason: /another sender took over/ },
+  ]);
   driven.takeSent();
   driven.passTo(8100);
   driven.data('b', 0, 'wx');

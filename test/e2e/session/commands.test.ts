@@ -376,7 +376,7 @@ t.test('--on-complete runs for each complete session', { buffered, skip: noShell
   t.equal(exit.code, 0);
   const received = await program.exited;
   t.equal(received.code, 0, 'its code changes nothing');
-  t.match(received.stderr, ': --on-complete: ended with code 7\n');
+  t.match(received.stderr, ': --on-complete: exit code 7\n');
   const [from] = /127\.0\.0\.1:\d+(?=: complete)/.exec(received.stdout) ?? [];
   const values = readFileSync(out, 'utf8').split('\n');
   t.same(values.slice(0, 3), [dir, "it's $HOME `id`", from]);

@@ -85,7 +85,7 @@ t.test('more than may wait are refused by name', { buffered, skip }, async (t) =
     ends.map(({ job, status }) => [job, status]),
     [1001, 1002, 1003].map((job) => [job, 'refused']),
   );
-  t.match(ends[0]?.reason, 'not run: 1000 wait already');
+  t.match(ends[0]?.reason, 'not run: 1000 commands are already waiting');
   queue.stop();
   await queue.idle();
   t.match(queue.counts.ended, { refused: maxWaitingCommands + 3, stopped: 1, done: 0 });
@@ -124,7 +124,7 @@ t.test('a hanging command does not keep the next from its turn', { buffered, ski
   await queue.idle();
   t.match(ends, [
     { job: 1, status: 'killed', reason: 'killed after 0.5 s' },
-    { job: 2, status: 'failed', reason: 'ended with code 3' },
+    { job: 2, status: 'failed', reason: 'exit code 3' },
   ]);
 });
 
