@@ -1,4 +1,4 @@
-/** Receives files over real sockets: the receiver machine, a file name and an endpoint. */
+/** Receives files by P2MP-FTP over real sockets: a receiver machine, a target file and an endpoint. */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
 import type { P2mpError } from '../base/errors.js';
@@ -16,11 +16,11 @@ import { SocketRunner } from './net/socket-runner.js';
 export interface ReceiveFileOptions {
   /** 0 for any free port. */
   readonly port: number;
-  /** Every transfer replaces it as a whole. */
+  /** Each complete transfer replaces this file atomically. */
   readonly path: string;
-  /** Addresses to listen on; all of the host's if left out. */
+  /** Local addresses to listen on; all by default. */
   readonly bind?: readonly string[];
-  /** The loss service; none if left out. */
+  /** The loss service; none by default. */
   readonly loss?: LossModel;
   readonly idleTimeoutMs?: number;
   readonly mustEnd?: boolean;
@@ -30,9 +30,9 @@ export interface ReceiveFileOptions {
 
 /** The end of one incoming transfer, with the file that it left. */
 export interface FileTransferResult extends TransferResult {
-  /** SHA-256 of the stored file in hexadecimal, where it is complete. */
+  /** SHA-256 of the stored file in hexadecimal, if it is complete. */
   readonly sha256?: string;
-  /** What failed on our own side, where that ended the transfer. */
+  /** The local error that ended the transfer, if any. */
   readonly error?: P2mpError;
 }
 
@@ -40,24 +40,24 @@ export interface FileTransferResult extends TransferResult {
 export type FileReceiverEvent =
   | Extract<ReceiverEvent, { type: 'open' | 'loss' | 'fault' | 'diagnosis' }>
   | { readonly type: 'done'; readonly result: FileTransferResult }
-  /** The first datagram that the system refused, of each kind of error. */
+  /** The first datagram that the system refused to send, for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
-/** Runs a machine: `SocketRunner`, or a part of one that serves another machine too. */
+/** Runs a machine: a `SocketRunner`, or part of one that also serves another machine. */
 export type MachineRunner = Pick<
   SocketRunner<ReceiverEvent>,
   'nowMs' | 'addresses' | 'drain' | 'close'
 >;
 export type OpenRunner = (options: SocketRunnerOptions<ReceiverEvent>) => Promise<MachineRunner>;
 
-/** A server of P2MP-FTP; `FileReceiver.open` starts it, `close` stops it. */
+/** A P2MP-FTP server: `FileReceiver.open` starts it, `close` stops it. */
 export class FileReceiver {
   private readonly machine: Receiver;
   private runner: MachineRunner | undefined;
   private sink: FileSink | undefined;
-  /** Sinks that are being removed: `close` waits for them. */
+  /** Sinks that are being removed; `close` waits for them. */
   private readonly discards = new Set<Promise<void>>();
-  /** The last file on its way to its final name. */
+  /** Resolves when the last complete file has its final name. */
   private finishing: Promise<void> = Promise.resolve();
   private sha256: string | undefined;
   private error: P2mpError | undefined;
@@ -74,7 +74,7 @@ export class FileReceiver {
   }
 
   /**
-   * @param openRunner what runs the machine; sockets of its own if left out
+   * @param openRunner runs the machine; by default on sockets of its own
    * @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE
    */
   static async open(
@@ -93,7 +93,7 @@ export class FileReceiver {
     return receiver;
   }
 
-  /** Where it listens. */
+  /** The addresses it listens on. */
   get addresses(): Address[] {
     return this.runner?.addresses ?? [];
   }
@@ -103,14 +103,14 @@ export class FileReceiver {
     return this.machine.isReceiving;
   }
 
-  /** Payload received in the transfer in progress. */
+  /** Payload received in the current transfer. */
   get receivedBytes(): number {
     return this.machine.receivedBytes;
   }
 
   /**
-   * Drops a transfer in progress, removes its temporary file, and closes the port. A file that is
-   * all there and only being made durable is still finished.
+   * Aborts a transfer in progress, removes its temporary file, and closes the port. A file that has been received
+   * completely and is only being made durable is still finished.
    */
   async close(reason = 'stopped'): Promise<void> {
     const { runner } = this;
@@ -179,7 +179,7 @@ export class FileReceiver {
     );
   }
 
-  /** A sink that fails takes its transfer with it; of one that is no longer used nothing is heard. */
+  /** A failing sink ends its transfer; errors of sinks no longer in use are ignored. */
   private failSink(sink: FileSink, error: P2mpError): void {
     const { runner } = this;
     if (this.sink !== sink || runner === undefined) return;
@@ -197,7 +197,7 @@ export class FileReceiver {
   }
 }
 
-/** Where a receiver listens, for people. */
+/** The addresses as text. */
 export function formatAddresses(addresses: readonly Address[]): string {
   return addresses.map(formatAddress).join(' and ');
 }

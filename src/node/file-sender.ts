@@ -1,4 +1,4 @@
-/** Sends one file to many receivers over real sockets: the sender machine, a file and an endpoint. */
+/** Sends one file by P2MP-FTP over real sockets: a sender machine, a file source and an endpoint. */
 import type { P2mpError } from '../base/errors.js';
 import { checkMss } from '../classic/segment.js';
 import type { SenderEvent, SenderResult } from '../classic/sender-events.js';
@@ -22,32 +22,32 @@ export interface SendFileOptions {
   readonly timeout?: TimeoutSpec;
   readonly giveUpAfterMs?: number;
   readonly hasEndMarker?: boolean;
-  /** Stops the transfer; the result then says which receivers were not complete. */
+  /** Aborts the transfer; the result then shows which receivers were not complete. */
   readonly signal?: AbortSignal;
-  /** Hears of everything that happens, as it happens. */
+  /** Called for each event, as it happens. */
   readonly onEvent?: (event: FileSenderEvent) => void;
 }
 
 /** What `sendFile` reports while it runs. */
 export type FileSenderEvent =
   | Exclude<SenderEvent, { type: 'need' | 'check-source' }>
-  /** The file is open, the hosts are known, sending begins. */
+  /** The file is open and the hosts are resolved; sending starts. */
   | { readonly type: 'start'; readonly sender: Sender }
-  /** The first datagram that the system refused, of each kind of error. */
+  /** The first datagram that the system refused to send, for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
 /** The end of a P2MP-FTP transfer, for all receivers. */
 export interface SendFileResult extends SenderResult {
-  /** SHA-256 of the file in hexadecimal; undefined where it was not read to its end. */
+  /** SHA-256 of the file in hexadecimal; undefined if it was not read to its end. */
   readonly sha256?: string;
-  /** What stopped the transfer, where something did. */
+  /** The error that stopped the transfer, if any. */
   readonly error?: P2mpError;
 }
 
 /**
- * Sends a file by P2MP-FTP. Receivers that fail do not make it reject: see the result.
- * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE, PORT_UNAVAILABLE: nothing
- *   was sent
+ * Sends a file by P2MP-FTP. A receiver that fails does not reject the promise: see the result.
+ * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE or PORT_UNAVAILABLE before anything is
+ *   sent
  */
 export async function sendFile(options: SendFileOptions): Promise<SendFileResult> {
   const transfer = new FileTransfer(options);
@@ -58,7 +58,7 @@ class FileTransfer {
   private source: FileSource | undefined;
   private sender: Sender | undefined;
   private runner: SocketRunner<SenderEvent> | undefined;
-  /** The block that the file has not got ready yet; later ones wait behind it. */
+  /** Blocks that the machine needs and the file has not read yet, in order. */
   private readonly needs: Extract<SenderEvent, { type: 'need' }>[] = [];
   private readonly sendErrors = new SendErrorLog((message) =>
     this.options.onEvent?.({ type: 'send-error', message }),
@@ -71,7 +71,7 @@ class FileTransfer {
   async run(): Promise<SendFileResult> {
     const { options } = this;
     const { signal } = options;
-    // Not at once: the signal may come from within an event of this very transfer.
+    // Deferred, because the signal may come from an event handler of this transfer.
     const handleAbort = () => setImmediate(() => this.abort('interrupted'));
     try {
       const result = new Promise<SenderResult>((resolve) => {
@@ -80,7 +80,7 @@ class FileTransfer {
       await this.open();
       signal?.addEventListener('abort', handleAbort);
       if (signal?.aborted) handleAbort();
-      // The file may have failed before there was a machine to stop.
+      // The file may have failed before the machine existed.
       if (this.error !== undefined) this.stop(this.error);
       this.runner?.drain();
       const senderResult = await result;
@@ -153,7 +153,7 @@ class FileTransfer {
     this.options.onEvent?.(event);
   }
 
-  /** Hands the machine what it needs as far as it is read; the file says when there is more. */
+  /** Passes blocks to the machine as far as the file is read; the file calls this again when it has more. */
   private provide(): void {
     const { source, sender, runner } = this;
     if (source === undefined || sender === undefined || runner === undefined) return;
@@ -184,7 +184,7 @@ class FileTransfer {
     );
   }
 
-  /** Ends the transfer for a reason of our own side. */
+  /** Ends the transfer because of a local error. */
   private stop(error: P2mpError): void {
     this.error ??= error;
     this.abort(error.message);

@@ -1,8 +1,8 @@
-/** Work that would keep the process from all else for too long: a part of it in each turn of the event loop. */
+/** Splits long-running work over turns of the event loop. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Steps } from '../base/steps.js';
 
-/** @throws what a step throws; the signal's reason once that is aborted */
+/** @throws what a step throws; the signal's reason after it aborts */
 export async function runInTurns<Result>(
   steps: Steps<Result>,
   signal?: AbortSignal,
@@ -15,15 +15,15 @@ export async function runInTurns<Result>(
   }
 }
 
-/** Names of a folder that the system reads in one turn. */
+/** Directory entries to read per turn. */
 export const namesPerTurn = 1000;
 
-/** Cheap work on so many items takes some milliseconds. */
+/** Cheap items to process per turn; takes a few milliseconds. */
 const itemsPerTurn = 1000;
 
 /**
- * Calls `work` for each item in their order.
- * @throws what it throws; the signal's reason once that is aborted
+ * Calls `work` for each item in order.
+ * @throws what `work` throws; the signal's reason after it aborts
  */
 export async function forEachInTurns<T>(
   items: readonly T[],

@@ -1,4 +1,4 @@
-/** Everything that a send does before its first datagram; a dry run does the same and no more. */
+/** Everything that `send` does before its first datagram; a dry run does just this. */
 import { basename, resolve } from 'node:path';
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
@@ -17,23 +17,23 @@ import { resolveReceivers } from './net/resolve-receivers.js';
 import type { SendOptions } from './send-options.js';
 
 export interface PreparedSend {
-  /** Open: the caller closes it. */
+  /** Open; the caller must close it. */
   readonly source: ObjectSource;
   readonly receivers: readonly FoundReceiver[];
   readonly group: Address | undefined;
-  /** The local address that datagrams to the group leave from. */
+  /** The local address that group datagrams are sent from. */
   readonly groupFrom: string | undefined;
   readonly label: string;
   readonly fit: PathFit;
-  /** Its segments are as large as the system says that the paths carry, unless a size is given. */
+  /** Uses the largest segments that the system reports the paths to carry, unless a size is given. */
   readonly sender: SessionSender;
-  /** Makes a sender of this object with segments of another size. */
+  /** Creates a sender of the same object with another segment size. */
   readonly createSender: (mssBytes: number) => SessionSender;
 }
 
 /**
- * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE; the signal's reason, if it is aborted while
- *   the source is opened
+ * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE; the signal's reason if it aborts while
+ *   the source is being opened
  */
 export async function prepareSend(options: SendOptions): Promise<PreparedSend> {
   const source = await openSource(options);
@@ -84,7 +84,7 @@ async function prepareSender(
       ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
       ...(rateBytesPerSec === undefined ? {} : { rateBytesPerSec }),
       ...(existing === undefined ? {} : { existing }),
-      // Standard input has its time in its manifest: it is another object each time.
+      // The manifest of standard input contains the current time, so each send is another object.
       isUnrepeatable: options.paths.includes('-'),
     });
 }
@@ -101,7 +101,7 @@ function openSource({ paths, input, inputName, signal }: SendOptions): Promise<O
   });
 }
 
-/** What people at the other end read. */
+/** The label that users of receivers see. */
 function labelOf({ paths, inputName }: SendOptions): string {
   const [first = ''] = paths;
   const name = first === '-' ? (inputName ?? 'stdin') : basename(resolve(first));

@@ -1,4 +1,4 @@
-/** What a push is asked for, what it reports on the way, and how it ends. */
+/** Options, events and result of `send`. */
 import type { P2mpError } from '../base/errors.js';
 import type {
   SessionReceiverStatus,
@@ -13,9 +13,9 @@ import type { Offload } from './net/offload/offload-socket.js';
 import type { ServerSpec } from './net/resolve-receivers.js';
 
 /**
- * Decides on a receiver by its key.
- * @param name `host:port` as it was called
- * @returns why it is not trusted; undefined where it is
+ * Decides whether to trust a receiver with this key.
+ * @param name `host:port` as given by the caller
+ * @returns the reason for a refusal; undefined if the receiver is trusted
  */
 export type TrustReceiver = (
   name: string,
@@ -27,27 +27,27 @@ export interface SendOptions {
   /** Files and folders; `-` is `input`. */
   readonly paths: readonly string[];
   readonly receivers: readonly ServerSpec[];
-  /** This sender's key, by which receivers know it; one for this session alone if left out. */
+  /** Identifies this sender to receivers; by default a key for this session only. */
   readonly keyPair?: KeyPair;
-  /** Required: `() => undefined` trusts whoever answers. */
+  /** Required; `() => undefined` trusts any receiver that answers. */
   readonly trustReceiver: TrustReceiver;
-  /** What `-` reads from; standard input if left out. */
+  /** Read for the path `-`; standard input by default. */
   readonly input?: NodeJS.ReadableStream;
   readonly inputName?: string;
-  /** `auto` if left out. */
+  /** Default `auto`. */
   readonly multicast?: MulticastChoice;
-  /** Routers that multicast may pass, less one; 1 if left out: it stays on one network. */
+  /** TTL (hop limit) of multicast datagrams; 1 by default, which stays on the local network. */
   readonly multicastTtl?: number;
-  /** A fixed limit; as fast as the path allows if left out. */
+  /** A fixed rate limit; congestion control alone by default. */
   readonly rateBytesPerSec?: number;
-  /** Bytes per segment; `auto`, if left out, finds out what the paths to all receivers carry. */
+  /** Bytes per segment; `auto`, the default, discovers what the paths to all receivers carry. */
   readonly mssBytes?: number | 'auto';
   readonly giveUpAfterMs?: number;
-  /** What becomes of files that receivers have already; `update` if left out. */
+  /** How to treat files that receivers already have; `update` by default. */
   readonly existing?: ExistingFiles;
-  /** Stops the session; the result then says which receivers were not complete. */
+  /** Aborts the session; the result then shows which receivers were not complete. */
   readonly signal?: AbortSignal;
-  /** How often `progress` is told; 1000 if left out. */
+  /** Interval of `progress` events; 1000 by default. */
   readonly progressIntervalMs?: number;
   /** Called with everything that happens, as it happens. */
   readonly onEvent?: (event: SendEvent) => void;
@@ -69,24 +69,24 @@ export type SendEvent =
           | 'done';
       }
     >
-  /** The source is open, the hosts are known; calling begins. */
+  /** The source is open and the hosts are resolved; connecting starts. */
   | {
       readonly type: 'start';
       readonly label: string;
       readonly contentSizeBytes: number;
       readonly entryCount: number;
-      /** Whether a group was chosen; each receiver's status says whether it hears it. */
+      /** The group, if one is used; each receiver's status shows whether multicast reaches it. */
       readonly group?: string;
       readonly mssBytes: number;
-      /** Whether the system sends batches of datagrams, and why if it does not. */
+      /** Whether the system sends batches of datagrams, and the reason if not. */
       readonly offload: Offload;
     }
-  /** Before any content, the session has begun anew with smaller segments, for this reason. */
+  /** The session restarted with smaller segments before any content was sent. */
   | { readonly type: 'resize'; readonly mssBytes: number; readonly reason: string }
-  /** Something that is not sent, with its reason. */
+  /** An entry that is not sent. */
   | { readonly type: 'skipped'; readonly name: string; readonly reason: string }
   | { readonly type: 'progress'; readonly receivers: readonly SessionReceiverStatus[] }
-  /** The first datagram that the system refused, of each kind of error. */
+  /** The first datagram that the system refused to send, for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
 /** The end of a session, for all receivers. */
@@ -95,8 +95,8 @@ export interface SendResult extends SessionSenderResult {
   readonly entryCount: number;
   /** Bytes per segment. */
   readonly mssBytes: number;
-  /** What was not sent, each with its reason. */
+  /** Entries that were not sent. */
   readonly skipped: ObjectSource['skipped'];
-  /** What stopped the session, where something did. */
+  /** The error that stopped the session, if any. */
   readonly error?: P2mpError;
 }

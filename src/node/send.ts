@@ -1,4 +1,4 @@
-/** Sends files and folders in a session over real sockets: the session's sender, an object source, an endpoint. */
+/** Sends files and folders in a session over real sockets: a session sender, an object source and an endpoint. */
 
 import { formatAddress } from '../base/address.js';
 import { at } from '../base/assert.js';
@@ -19,17 +19,17 @@ import { prepareSend } from './prepare-send.js';
 import type { SendOptions, SendResult } from './send-options.js';
 
 /**
- * Sends to every receiver. Receivers that fail do not make it reject: see the result.
- * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE, PORT_UNAVAILABLE: nothing
- *   was sent; and the signal's reason, where it comes while the source is opened
+ * Sends to every receiver. A receiver that fails does not reject the promise: see the result.
+ * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE or PORT_UNAVAILABLE before anything is
+ *   sent; the signal's reason if it aborts while the source is being opened
  */
 export async function send(options: SendOptions): Promise<SendResult> {
   return new Sending(options).run();
 }
 
 /**
- * What a send would do, without any datagram: the object and the receivers' addresses.
- * @throws P2mpError whatever `send` would throw before its first datagram
+ * Resolves what a send would do, without sending a datagram: the object and the addresses of the receivers.
+ * @throws P2mpError that `send` would throw before its first datagram
  */
 export async function planSend(options: SendOptions): Promise<{
   readonly entryNames: readonly string[];
@@ -37,7 +37,7 @@ export async function planSend(options: SendOptions): Promise<{
   readonly skipped: ObjectSource['skipped'];
   readonly receivers: readonly FoundReceiver[];
   readonly group?: string;
-  /** Bytes per segment, as far as can be told without any datagram. */
+  /** Bytes per segment, as far as known without sending a datagram. */
   readonly mssBytes: number;
 }> {
   const { source, receivers, group, sender } = await prepareSend(options);
@@ -63,20 +63,20 @@ class Sending {
   private readonly sendErrors = new SendErrorLog((message) =>
     this.options.onEvent?.({ type: 'send-error', message }),
   );
-  /** Of receivers by number: who is asked about one key is asked once, also if the session begins anew. */
+  /** Trust decisions by receiver number. They are kept when the session restarts with smaller segments. */
   private readonly decisions = new Map<number, Decision>();
   private label = '';
   private error: P2mpError | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
   private finish: (result: SessionSenderResult) => void = () => undefined;
-  /** Something threw that is no error of operation: the caller's function, or our own. */
+  /** Rejects the send after an exception that is not a P2mpError: a bug in the caller's function or in ours. */
   private crash: (error: unknown) => void = () => undefined;
 
   constructor(private readonly options: SendOptions) {}
 
   async run(): Promise<SendResult> {
     const { signal } = this.options;
-    // Not at once: the signal may come from within an event of this very session.
+    // Deferred, because the signal may come from an event handler of this session.
     const handleAbort = () => setImmediate(() => this.abort('the sender was interrupted'));
     try {
       const result = new Promise<SessionSenderResult>((done, fail) => {
@@ -231,7 +231,7 @@ class Sending {
     this.feed(this.source?.verify(), (sender, nowMs) => sender.confirmSource(nowMs));
   }
 
-  /** Hands the machine what it asked for, once it is there; a failure ends the session. */
+  /** Passes the answer to the machine that asked for it; a failure ends the session. */
   private feed<T>(
     promise: Promise<T> | undefined,
     take: (sender: SessionSender, nowMs: number, value: T) => void,
@@ -241,7 +241,7 @@ class Sending {
       ?.then((value) => {
         const { sender, runner } = this;
         if (sender === undefined || runner === undefined || sender.isDone) return;
-        // Meanwhile the session has begun anew.
+        // The session has restarted in the meantime.
         if (sender !== asking) return;
         take(sender, runner.nowMs, value);
         runner.drain();
@@ -252,10 +252,10 @@ class Sending {
       });
   }
 
-  /** Ends the session for a reason of our own side. */
+  /** Ends the session because of a local error. */
   private stop(error: P2mpError): void {
     this.error ??= error;
-    // What the files hold now is another object.
+    // The files have changed, so they are another object now.
     this.abort(error.message, error.code === 'SOURCE_CHANGED');
   }
 
@@ -267,7 +267,7 @@ class Sending {
   }
 
   private handleSendError(error: NodeJS.ErrnoException): void {
-    // What is too large for the group goes by unicast once nobody has heard of it.
+    // A datagram too large for the group is sent by unicast once no receiver is on the group.
     if (error.code === 'EMSGSIZE' && this.narrowPaths?.handleRefusal(error) === true) return;
     const { sender, runner } = this;
     const found = sender && findUnreachable(sender.peers, error);
@@ -286,9 +286,9 @@ function* awaitedPeers({ peers }: SessionSender): Iterable<AwaitedPeer> {
   }
 }
 
-/** What was decided on a receiver, or is being. */
+/** A trust decision on a receiver, made or pending. */
 interface Decision {
   readonly receiverKey: Uint8Array;
-  /** Undefined where it is trusted. */
+  /** Resolves to undefined if the receiver is trusted. */
   readonly refusal: Promise<string | undefined>;
 }

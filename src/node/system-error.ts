@@ -1,4 +1,4 @@
-/** Errors of the operating system in words, each with its remedy. */
+/** Errors of the operating system as messages that say what to do. */
 import { statfsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
@@ -24,12 +24,12 @@ const remedies: Readonly<Record<string, string>> = {
   ELOOP: 'the symbolic links form a loop; check the path',
 };
 
-/** What went wrong, and what helps. */
+/** @returns what went wrong and what to do about it */
 export function describeError(error: unknown): string {
   return remedies[systemCode(error)] ?? (error as Error).message;
 }
 
-/** The error's name by POSIX. Node has no name for some, EDQUOT among them, but knows their numbers. */
+/** The POSIX name of the error. Node lacks names for some codes, such as EDQUOT, but reports their numbers. */
 export function systemCode(error: unknown): string {
   const { code = '', errno } = error as NodeJS.ErrnoException;
   if (!code.startsWith('Unknown') || errno === undefined) return code;
@@ -40,7 +40,7 @@ const namesByErrno = new Map(
   Object.entries(constants.errno).map(([name, number]) => [number, name] as const),
 );
 
-/** An operation on a file that failed, by the file's name. */
+/** Wraps an error of a file operation; the message starts with the path. */
 export function fileError(code: ErrorCode, path: string, error: unknown): P2mpError {
   if (error instanceof P2mpError) return error;
   const isFull = systemCode(error) === 'ENOSPC';
@@ -50,7 +50,7 @@ export function fileError(code: ErrorCode, path: string, error: unknown): P2mpEr
 
 export const noInodes = 'the disk has no free inodes; delete files there or use another disk';
 
-/** ENOSPC has two causes: no blocks, or no inodes. */
+/** ENOSPC has two causes: no free blocks, or no free inodes. */
 function hasNoInodes(path: string): boolean {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     try {
@@ -62,10 +62,10 @@ function hasNoInodes(path: string): boolean {
   }
 }
 
-/** On Windows a file that is open cannot be replaced, and the system's word for that is one for rights. */
+/** On Windows an open file cannot be replaced; the system reports that as a permission error. */
 const heldCodes = ['EPERM', 'EACCES', 'EBUSY'];
 
-/** A name that could not be given to a new file. */
+/** Wraps an error of renaming a new file into place. */
 export function replaceError(
   code: ErrorCode,
   path: string,

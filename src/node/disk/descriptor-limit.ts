@@ -1,16 +1,16 @@
-/** How many file descriptors this process may have open, so that sessions leave room for the rest. */
+/** Limits the file descriptors of sessions, so that the rest of the process has enough. */
 import { readdir, readFile } from 'node:fs/promises';
 
-/** What this process has open besides files of sessions, where the system does not say. */
+/** Open descriptors besides files of sessions, if the system does not report them. */
 const assumedOpenCount = 32;
 
-/** Left for sockets, status requests, look-ups of names and children that start later. */
+/** Reserved for sockets, HTTP requests, DNS lookups and child processes. */
 const spareCount = 16;
 
 /**
- * Files that sessions may have open, all together, within the limit of this process (RLIMIT_NOFILE).
- * Node has raised the soft limit to the hard one when it started.
- * @param wantedCount the most that is of use
+ * The number of files that all sessions together may open within RLIMIT_NOFILE. Node raises the soft limit to the
+ * hard limit at its start.
+ * @param wantedCount upper bound
  */
 export async function affordableFileCount(wantedCount: number): Promise<number> {
   const limit = await descriptorLimit();
@@ -22,7 +22,7 @@ export async function affordableFileCount(wantedCount: number): Promise<number> 
   return Math.max(1, Math.min(wantedCount, limit - openCount - spareCount));
 }
 
-/** @returns undefined where there is no limit, or the system does not say */
+/** @returns undefined if there is no limit or the system does not report it */
 async function descriptorLimit(): Promise<number | undefined> {
   const text = await readFile('/proc/self/limits', 'latin1').catch(() => undefined);
   const soft = text === undefined ? reportedLimit() : /^Max open files +(\S+)/m.exec(text)?.[1];
@@ -30,7 +30,7 @@ async function descriptorLimit(): Promise<number | undefined> {
   return Number.isInteger(count) && count > 0 ? count : undefined;
 }
 
-/** Systems without /proc tell it in Node's diagnostic report, which takes longer. */
+/** Without /proc, Node's diagnostic report contains the limit; that takes longer. */
 function reportedLimit(): unknown {
   const report = process.report?.getReport() as
     | { readonly userLimits?: { readonly open_files?: { readonly soft?: unknown } } }

@@ -1,4 +1,4 @@
-/** What Node leaves to do on the way to a disk. */
+/** File operations that Node does not offer. */
 import type { BigIntStats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { constants, mkdir, open, stat } from 'node:fs/promises';
@@ -6,14 +6,14 @@ import { dirname } from 'node:path';
 
 const isWindows = process.platform === 'win32';
 
-// Windows has none of these, nor the traps that they are against.
+// Windows lacks these flags, and does not need them.
 const { O_RDONLY, O_RDWR, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_DIRECTORY = 0 } = constants;
 
-/** Never through a symbolic link, and never waiting for the other end of a pipe. */
+/** Never follow a symbolic link, and never block on a pipe. */
 export const openFlags = {
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
   write: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
-  /** To set mode and time, and to sync: on Windows that takes the right to write. */
+  /** To set mode and time and to sync; on Windows this requires write access. */
   attributes: (isWindows ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK,
   folder: O_RDONLY | O_NOFOLLOW | O_DIRECTORY,
 } as const;
@@ -30,7 +30,7 @@ export async function writeAll(
   }
 }
 
-/** Writes several pieces of memory, one behind the other. */
+/** Writes several buffers consecutively. */
 export async function writeParts(
   handle: FileHandle,
   parts: readonly Uint8Array[],
@@ -39,7 +39,7 @@ export async function writeParts(
   const { bytesWritten } = await handle.writev([...parts], offsetBytes);
   let skippedBytes = 0;
   for (const part of parts) {
-    // A system that takes only a part of it takes the rest piece by piece, or says what is wrong.
+    // After a short write, write the rest buffer by buffer; that reports any error.
     const doneBytes = Math.min(part.length, Math.max(0, bytesWritten - skippedBytes));
     if (doneBytes < part.length) {
       await writeAll(handle, part.subarray(doneBytes), offsetBytes + skippedBytes + doneBytes);
@@ -48,7 +48,7 @@ export async function writeParts(
   }
 }
 
-/** A range of bytes that lie in several pieces of memory, as such. */
+/** Returns a range of the bytes of several buffers as slices. */
 export function slicesOf(
   parts: readonly Uint8Array[],
   fromBytes: number,
@@ -71,7 +71,7 @@ export function slicesOf(
   return slices;
 }
 
-/** @returns false where the file ends before the buffer is full */
+/** @returns false if the file ends before the buffer is full */
 export async function readAll(
   handle: FileHandle,
   bytes: Uint8Array,
@@ -87,16 +87,16 @@ export async function readAll(
 }
 
 /**
- * Makes a folder, and those that it lies in. Node's own way to do so never ends where the file system takes no
- * new folders, as /proc.
- * @returns the first that it made; undefined where the folder was there
+ * Creates a folder and its parents. Node's recursive `mkdir` never returns on file systems that allow no new folders,
+ * such as /proc.
+ * @returns the first folder it created; undefined if the folder existed
  */
 export async function makeFolders(path: string, mode = 0o777): Promise<string | undefined> {
   const missing: string[] = [];
   for (let folder = path; !(await isFolder(folder)); folder = dirname(folder)) missing.push(folder);
   for (const folder of missing.toReversed()) {
     await mkdir(folder, { mode }).catch(async (error: NodeJS.ErrnoException) => {
-      // Others may have made it meanwhile.
+      // Another process may have created it in the meantime.
       if (error.code !== 'EEXIST' || !(await isFolder(folder))) throw error;
     });
   }
@@ -112,7 +112,7 @@ async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-/** Makes new names durable, where the system lets a folder be synced. */
+/** Makes new names durable, if the system can sync a folder. */
 export async function syncFolder(path: string): Promise<void> {
   if (isWindows) return;
   const handle = await open(path, constants.O_RDONLY | O_DIRECTORY);
@@ -123,7 +123,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** What shares and disks in user space say that cannot sync a folder: names are in their own hands there. */
+/** Errors of network shares and FUSE file systems that cannot sync a folder; they take care of names themselves. */
 const unsyncableCodes = ['EINVAL', 'EBADF', 'ENOTSUP', 'EOPNOTSUPP'];
 
 export async function syncOpenFolder(handle: FileHandle): Promise<void> {
@@ -132,7 +132,7 @@ export async function syncOpenFolder(handle: FileHandle): Promise<void> {
   });
 }
 
-/** What tells whether a file is still the one, as it was. */
+/** Identifies a file and its state, to detect changes. */
 export interface FileIdentity {
   readonly dev: bigint;
   readonly ino: bigint;
@@ -148,26 +148,26 @@ export function isSameFile(a: FileIdentity, b: FileIdentity): boolean {
   return a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs;
 }
 
-/** Of what a sender names, the permission bits alone: never setuid, setgid or sticky. */
+/** Permission bits of a sender's entry: never setuid, setgid or sticky. */
 export function permissionsOf(mode: number): number {
   return mode & 0o777;
 }
 
-/** Whole microseconds, those before 1970 too: the division of a BigInt cuts towards zero. */
+/** Whole microseconds, rounded down also before 1970, where BigInt division would round up. */
 export function microsecondsOf(timeNs: bigint): bigint {
   const restNs = ((timeNs % 1000n) + 1000n) % 1000n;
   return (timeNs - restNs) / 1000n;
 }
 
-/** Microseconds: what Node can set. */
+/** Microseconds: the resolution that Node can set. */
 export function toMicroseconds(timeMs: number): number {
   return Math.round(timeMs * 1000);
 }
 
-/** A time as `utimes` of Node takes it. */
+/** A time in the form that Node's `utimes` accepts. */
 export function toFileTime(timeMs: number): number | string {
   const timeUs = toMicroseconds(timeMs);
-  // Node cuts off what is below a microsecond: half of one keeps rounding from taking a whole one.
-  // Numbers below zero mean the present to it, but their text does not.
+  // Node truncates to microseconds; adding half of one prevents rounding errors from losing one.
+  // Node treats negative numbers as the present, but not negative numbers as text.
   return timeUs < 0 ? `${(timeUs - 0.5) / 1e6}` : (timeUs + 0.5) / 1e6;
 }

@@ -1,6 +1,6 @@
 /**
- * Zeros that take no room on the disk. A long stretch of them is not written where the file reads as zeros
- * already: behind its end, or in a hole.
+ * Sparse files: runs of zeros that take no disk space. A long run is not written if the file reads as zeros
+ * there already: after its end or in a hole.
  */
 
 import type { FileHandle } from 'node:fs/promises';
@@ -8,19 +8,19 @@ import { statfs } from 'node:fs/promises';
 import type { Range } from '../../base/range-set.js';
 import { slicesOf, writeParts } from './fsync.js';
 
-/** What file systems allocate at least; a hole begins and ends at multiples of it. */
+/** Smallest allocation unit of file systems; holes are aligned to it. */
 const pageSizeBytes = 4096;
 
-/** Shorter stretches are written: each hole splits a write in two. */
+/** Shorter runs are written, because each hole splits a write in two. */
 const minHoleBytes = 32 * 1024;
 
 const zeros = Buffer.alloc(pageSizeBytes);
 const none: readonly Range[] = [];
 
-/** Linux: vfat, exfat, hfs and hfsplus write all zeros themselves, while the process waits. */
+/** Linux: vfat, exfat, hfs and hfsplus write all zeros themselves, and the process waits for that. */
 const fileSystemsWithoutHoles = [0x4d44, 0x2011bab0, 0x4244, 0x482b];
 
-/** @returns whether a file there may have holes; Windows has them only in files that are marked so */
+/** @returns whether files there can have holes; on Windows only specially marked files can */
 export async function canHaveHoles(folder: string): Promise<boolean> {
   if (process.platform === 'win32') return false;
   const stats = await statfs(folder).catch(() => undefined);
@@ -28,9 +28,9 @@ export async function canHaveHoles(folder: string): Promise<boolean> {
 }
 
 /**
- * Finds the stretches of zeros that are worth a hole. Where there are none, a few bytes of each page are looked at.
- * @param parts the bytes, one behind the other
- * @param offsetBytes where in the file they go
+ * Finds runs of zeros that are worth a hole. Looks at only a few bytes of each page if there are none.
+ * @param parts consecutive pieces of the bytes
+ * @param offsetBytes their offset in the file
  * @returns ranges within these bytes, ascending
  */
 export function findHoles(parts: readonly Uint8Array[], offsetBytes: number): readonly Range[] {
@@ -60,8 +60,8 @@ export function findHoles(parts: readonly Uint8Array[], offsetBytes: number): re
 }
 
 /**
- * Writes these bytes, but for holes where the file reads as zeros.
- * @param usedBytes there is nothing but zeros behind this offset; what lies before it has to be read
+ * Writes bytes, leaving holes where the file already reads as zeros.
+ * @param usedBytes offset after which the file has only zeros; bytes before it must be read to know
  */
 export async function writeAroundHoles(
   handle: FileHandle,
@@ -85,7 +85,7 @@ export async function writeAroundHoles(
   await writeTo(sizeBytes);
 }
 
-/** Copies so many bytes, or as many as there are, into an empty file. */
+/** Copies up to this many bytes into an empty file, preserving holes. */
 export async function copyAroundHoles(
   source: FileHandle,
   copy: FileHandle,
@@ -116,14 +116,14 @@ async function readsAsZeros(handle: FileHandle, { start, end }: Range): Promise<
   return true;
 }
 
-/** @returns the pages of a stretch; at an end of what is written, also what it has of a page */
+/** @returns the whole pages of a run; at either end of the written bytes also a partial page */
 function wholePages(start: number, end: number, offsetBytes: number, isAtEnd: boolean): Range {
   const up = (offsetBytes + start) % pageSizeBytes;
   const first = start === 0 || up === 0 ? start : start + pageSizeBytes - up;
   return { start: first, end: isAtEnd ? end : end - ((offsetBytes + end) % pageSizeBytes) };
 }
 
-/** The first and the last byte settle most cases. */
+/** The first and last bytes decide most cases. */
 function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   return (
     bytes[from] === 0 && bytes[to - 1] === 0 && zeros.compare(bytes, from, to, 0, to - from) === 0

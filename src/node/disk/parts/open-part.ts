@@ -1,4 +1,4 @@
-/** The way to an open part: nothing is written before all of it has been looked at. */
+/** Opens a part: checks everything before it writes anything. */
 import { lstat, opendir } from 'node:fs/promises';
 import { assert, at } from '../../../base/assert.js';
 import type { Range } from '../../../base/range-set.js';
@@ -46,11 +46,11 @@ export interface OpenedPart extends Placing {
   readonly kept: readonly Range[];
 }
 
-/** What an earlier time left. */
+/** The state that an earlier session left. */
 interface OldPart {
-  /** By its journal; undefined where there is no journal, or that of something else. */
+  /** From its journal; undefined without a journal of this object. */
   readonly durable: RangeSet | undefined;
-  /** Numbers of the files that are there. */
+  /** Numbers of the existing files. */
   readonly numbers: ReadonlySet<number>;
 }
 
@@ -160,7 +160,7 @@ async function readOldPart(
   return { durable, numbers };
 }
 
-/** What the part needs of the disk in addition to what is there. */
+/** The disk space that the part needs in addition to what exists. */
 async function spaceFor(
   { entries }: Manifest,
   { files }: ContentLayout,
@@ -179,7 +179,7 @@ async function spaceFor(
   return { sizeBytes, inodeCount: entries.length - files.length + newFileCount };
 }
 
-/** Where the bytes of each file are. */
+/** Determines where the bytes of each file are. */
 async function judge(
   layout: ContentLayout,
   found: readonly FoundFile[],
@@ -199,7 +199,7 @@ async function judge(
       return place;
     }
     if (isThere && hasAny(durable, file)) return { kind: 'part' };
-    // The part had all of it, and has it no longer: a finish that was interrupted had moved it.
+    // The part was complete but the file is gone: an interrupted finish had already renamed it.
     const wasPlaced = !isEmpty && !isThere && hasAll(durable, file);
     if (!isEmpty) durable.remove(start, end);
     const chosen = wasPlaced && ifPlaced !== undefined ? ifPlaced : place;

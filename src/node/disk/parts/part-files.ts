@@ -1,6 +1,6 @@
 /**
- * The bytes of an object on the disk, file by file: in the part, or still under the final name where a
- * file of the right size was there before.
+ * The content of an object on disk, file by file: in the part, or still under the final name if a file of the
+ * right size existed there.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { chmod, constants, copyFile, open } from 'node:fs/promises';
@@ -17,39 +17,39 @@ import type { OpenFiles } from '../store/open-files.js';
 import type { TargetFolder } from '../store/target-folder.js';
 
 export type FilePlace =
-  /** In the part, or nowhere yet. */
+  /** In the part, or not created yet. */
   | { readonly kind: 'part' }
-  /** Under its final name, from before; taken for the right one until a block proves otherwise. */
+  /** An existing file under the final name, assumed to be right until a block proves otherwise. */
   | {
       readonly kind: 'candidate';
       readonly identity: FileIdentity;
-      /** It has another name besides. */
+      /** It has other hard links. */
       readonly isShared: boolean;
     }
-  /** Under its final name, from before, and not ours to touch. */
+  /** An existing file under the final name that must not be changed. */
   | { readonly kind: 'kept' }
-  /** Under its final name, by us. */
+  /** Renamed to the final name by this session. */
   | { readonly kind: 'placed' };
 
 /** What a checkpoint has to sync. */
 export interface UnsyncedFiles {
   readonly numbers: readonly number[];
-  /** Files were made: their names must become durable too. */
+  /** Files were created, so their names must become durable too. */
   readonly hasNewNames: boolean;
 }
 
 export class PartFiles {
-  /** Told when a candidate has become a file of the part, with all that it held. */
+  /** Called when a candidate has been copied into the part with all that it held. */
   handleCopied: (file: ContentFile) => void = () => undefined;
   private unsynced = new Set<number>();
   private hasNewNames = false;
-  /** Files of the part that are there. */
+  /** Files that exist in the part. */
   private readonly made: Set<number>;
-  /** Files that were given their whole size before all of it was written. */
+  /** Files that were extended to their full size before they were completely written. */
   private readonly extended = new Set<number>();
-  /** Of files that were made by this process, where there are only zeros from. */
+  /** For files created by this process: the offset after which there are only zeros. */
   private readonly usedBytes = new Map<number, number>();
-  /** Copies of candidates under way, or made. */
+  /** Copies of candidates, in progress or done. */
   private readonly copies = new Map<number, Promise<void>>();
 
   constructor(
@@ -59,7 +59,7 @@ export class PartFiles {
     private readonly openFiles: OpenFiles,
     private readonly places: FilePlace[],
     made: Iterable<number>,
-    /** Whether long stretches of zeros take no room there. */
+    /** Whether long runs of zeros become holes there. */
     private readonly makesHoles: boolean,
   ) {
     this.made = new Set(made);
@@ -77,7 +77,7 @@ export class PartFiles {
     return join(this.partPath, `${number}`);
   }
 
-  /** @returns false where a file is shorter than it should be */
+  /** @returns false if a file is shorter than it should be */
   async read(start: number, bytes: Uint8Array): Promise<boolean> {
     let isWhole = true;
     const pieces = this.layout.pieces(start, start + bytes.length);
@@ -90,8 +90,8 @@ export class PartFiles {
   }
 
   /**
-   * Writes bytes that lie in one file; those of a file that is kept go nowhere.
-   * @param parts the bytes, one behind the other
+   * Writes bytes that belong to one file; bytes of a kept file are discarded.
+   * @param parts consecutive pieces of the bytes
    */
   async write(piece: Piece, parts: readonly Uint8Array[]): Promise<void> {
     const { file, offsetBytes } = piece;
@@ -100,7 +100,7 @@ export class PartFiles {
     assert(kind !== 'placed', 'no writes behind the end');
     try {
       if (kind === 'candidate') {
-        // What is there already needs no copy of the whole file.
+        // If the candidate already has these bytes, it need not be copied.
         if (await this.holdsBytes(piece, Buffer.concat(parts))) return;
         await this.copyCandidate(file);
       }
@@ -128,7 +128,7 @@ export class PartFiles {
     const isZero = hole !== undefined && hole.end - hole.start === sizeBytes;
     if (!isZero) this.usedBytes.set(number, Math.max(usedBytes, offsetBytes + sizeBytes));
     if (holes.length === 0) return writeParts(handle, parts, offsetBytes);
-    // Once: a file that loses its end later must not get it back as zeros.
+    // Only once: a file that is truncated later must not be extended with zeros again.
     if (!this.extended.has(number)) {
       this.extended.add(number);
       const { size } = await handle.stat();
@@ -137,7 +137,7 @@ export class PartFiles {
     await writeAroundHoles(handle, parts, offsetBytes, holes, usedBytes);
   }
 
-  /** What was written since the last call; the caller has to sync it. */
+  /** @returns the files written since the last call; the caller has to sync them */
   takeUnsynced(): UnsyncedFiles {
     const unsynced = { numbers: [...this.unsynced], hasNewNames: this.hasNewNames };
     this.unsynced = new Set();
@@ -159,7 +159,7 @@ export class PartFiles {
         });
     });
     if (!hasNewNames) return;
-    // It takes a handle as files do.
+    // A folder handle is limited by the budget like a file handle.
     await this.openFiles
       .withRoom(() => syncFolder(this.partPath))
       .catch((error: unknown) => {
@@ -167,15 +167,15 @@ export class PartFiles {
       });
   }
 
-  /** Makes the file where it is missing. */
+  /** Creates the file if it is missing. */
   async openPartFile(file: ContentFile): Promise<FileHandle> {
     const path = this.path(file);
     const isNew = !this.made.has(file.number);
-    // What is gone must not come back as a file of zeros.
+    // A file that has disappeared must not be recreated with zeros.
     const flags = openFlags.write | (isNew ? constants.O_CREAT : 0);
     const handle = await open(path, flags, 0o600).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EACCES') throw error;
-      // A finish that was interrupted may have given it its final mode.
+      // An interrupted finish may have set its final mode.
       await chmod(path, 0o600);
       return open(path, flags, 0o600);
     });
@@ -192,7 +192,7 @@ export class PartFiles {
     assert(place.kind === 'candidate', 'a candidate');
     const path = this.target.path(file.entry.name);
     const handle = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
-      // It is gone, or there is a link in its place.
+      // The file has disappeared or was replaced by a link.
       throw ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(error.code ?? '') ? this.changed(file) : error;
     });
     try {
@@ -205,12 +205,12 @@ export class PartFiles {
     }
   }
 
-  /** Takes a candidate into the part: the file under the final name is never written. */
+  /** Copies a candidate into the part: the file under the final name is never written to. */
   copyCandidate(file: ContentFile): Promise<void> {
     let copy = this.copies.get(file.number);
     if (copy === undefined) {
       copy = this.copyNow(file).catch((error: unknown) => {
-        // The next one may have more room.
+        // A later attempt may find more space.
         this.copies.delete(file.number);
         throw error;
       });
@@ -244,7 +244,7 @@ export class PartFiles {
     }
   }
 
-  /** Whether a candidate holds these bytes. */
+  /** Whether a candidate has these bytes. */
   private async holdsBytes(piece: Piece, bytes: Uint8Array): Promise<boolean> {
     const found = Buffer.allocUnsafe(bytes.length);
     return (await this.readPiece(piece, found)) && found.equals(bytes);
@@ -257,7 +257,7 @@ export class PartFiles {
     this.target.checkParents(name, 'TARGET_FAILED');
     const to = this.path(file);
     await this.openFiles.withRoom(async () => {
-      // Whatever takes its name meanwhile, this is the file.
+      // Keep the file open, so that the copy does not depend on its name.
       const source = await this.openCandidate(file);
       try {
         await this.copyOpen(source, to, file.entry.sizeBytes);
@@ -267,7 +267,7 @@ export class PartFiles {
         await source.close();
       }
     });
-    // The copy has all bits of its source.
+    // The copy got the mode of its source.
     await chmod(to, 0o600);
     this.made.add(file.number);
     this.hasNewNames = true;
@@ -276,7 +276,7 @@ export class PartFiles {
     this.handleCopied(file);
   }
 
-  /** Shares the bytes where the file system can. Where it cannot, the system would write out all holes. */
+  /** Clones the file if the file system can. Otherwise copies it ourselves: `copyFile` would write out holes. */
   private async copyOpen(source: FileHandle, to: string, sizeBytes: number): Promise<void> {
     const { size, blocks } = await source.stat();
     const isSparse = this.makesHoles && blocks * 512 < size;
@@ -299,7 +299,7 @@ export class PartFiles {
   }
 }
 
-/** A name that leads to what is open, whatever has its own name by now; on Linux alone. */
+/** A path to the open file, whatever its name refers to by now; on Linux only. */
 function pathOfOpen({ fd }: FileHandle): string {
   return `/proc/self/fd/${fd}`;
 }

@@ -1,4 +1,4 @@
-/** Where parts lie: in the target folder, hence on its disk, out of the way of what it is for. */
+/** The folder of parts: in the target folder, so that it is on the same disk, but under a reserved name. */
 
 import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
@@ -12,28 +12,28 @@ import { refuseUnlessFolder } from '../store/target-folder.js';
 export const partsFolderName = '.p2mp-part';
 
 export interface PartPaths {
-  /** Of all parts. */
+  /** The folder of all parts. */
   readonly parts: string;
   readonly part: string;
   readonly lock: string;
   readonly journal: string;
 }
 
-/** @param folder that is the target */
+/** @param folder the target folder */
 export function partPaths(folder: string, objectId: string): PartPaths {
   const parts = join(folder, partsFolderName);
   const part = join(parts, objectId);
   return { parts, part, lock: `${part}.lock`, journal: join(part, 'journal') };
 }
 
-/** Whether an entry would lie among the parts, on any file system. */
+/** Whether an entry name would collide with the folder of parts, on any file system. */
 export function isReservedName(entryName: string): boolean {
   const [first = ''] = entryName.split('/', 1);
   return first.toLowerCase() === partsFolderName;
 }
 
 /**
- * Makes a folder for the owner alone, in one that is there.
+ * Creates a folder for the owner alone in an existing one.
  * @throws P2mpError TARGET_UNWRITABLE
  */
 export async function makePrivateFolder(path: string): Promise<void> {
@@ -48,19 +48,19 @@ export async function makePrivateFolder(path: string): Promise<void> {
         await keepPrivate(path, stats);
         return;
       }
-      // It was there: whoever was the last to need it has taken it away.
+      // It existed a moment ago: its last user has removed it.
       const wasThere = (error as NodeJS.ErrnoException).code === 'EEXIST';
       if (!wasThere || triesLeft === 0) throw fileError('TARGET_UNWRITABLE', path, error);
     }
   }
 }
 
-/** Sessions come and go, but not as fast as a folder is made. */
+/** Sessions come and go, but not faster than a folder is created. */
 const mostTries = 100;
 
 /**
- * A folder that was there before: in one that many may write to, such as /tmp, somebody else may have made
- * it, to look at what comes or to lead it elsewhere. One of ours that was opened to others is closed again.
+ * Checks an existing folder. In a folder that many users may write to, such as /tmp, another user may have created
+ * it to read the parts or to redirect them. A folder of ours that is open to others is closed.
  * @throws P2mpError TARGET_UNWRITABLE
  */
 export async function keepPrivate(
@@ -70,14 +70,14 @@ export async function keepPrivate(
   refuseUnlessFolder('TARGET_UNWRITABLE', path, stats);
   const { uid, mode } = stats;
   const ownUid = process.geteuid?.();
-  // Windows has neither: who may do what there is inherited from the folder that it lies in.
+  // On Windows access rights are inherited from the parent folder.
   if (ownUid === undefined) return;
   if (uid === ownUid) {
-    // Some disks have no modes; who mounted them decides.
+    // Some file systems have no modes; the mount options decide.
     if ((mode & 0o077) !== 0) await chmod(path, 0o700).catch(() => undefined);
     return;
   }
-  // On a share, this user may go by another number.
+  // On a network share, this user may have another ID.
   if (uid === (await uidOfNewFile(dirname(path)))) return;
   const remedy = 'remove it, or choose another folder';
   throw new P2mpError('TARGET_UNWRITABLE', `${path}: belongs to user ${uid}; ${remedy}`);
@@ -98,8 +98,8 @@ async function uidOfNewFile(folder: string): Promise<number | undefined> {
   }
 }
 
-/** Removes the folder of all parts with the last of them. */
+/** Removes the folder of all parts if it is empty. */
 export async function removeIfEmpty(path: string): Promise<void> {
-  // Others may be receiving, or may have just taken it away.
+  // Others may be using it, or may just have removed it.
   await rmdir(path).catch(() => undefined);
 }

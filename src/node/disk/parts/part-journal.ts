@@ -1,7 +1,7 @@
 /**
- * What of an object's content is durable in its part: a header that names the object, then records of
- * fixed size, each with a checksum of its own. A record is written only after the bytes that it speaks
- * of were synced, so that every prefix of the journal is true; what is torn at its end is ignored.
+ * The journal of a part: which content is durable. A header names the object; records of a fixed size follow, each
+ * with its own checksum. A record is written only after its bytes were synced, so every prefix of the journal is
+ * true. A torn end is ignored.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { constants, open, rename } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import type { Range } from '../../../base/range-set.js';
 import { RangeSet } from '../../../base/range-set.js';
 import { openFlags, syncFolder, writeAll } from '../fsync.js';
 
-/** A new layout of the file or of the part takes a new number: what is older is received anew. */
+/** Increment for a new layout of the journal or the part; older parts are then received again. */
 const magic = Buffer.from('p2mp part 1\n');
 const headerSizeBytes = magic.length + 32 + 8 + 4;
 /** Kind, start, end, checksum. */
@@ -19,9 +19,9 @@ const recordSizeBytes = 4 + 8 + 8 + 4;
 const kinds = { held: 1, forgotten: 2 } as const;
 type Kind = keyof typeof kinds;
 
-/** Read at once. */
+/** Records read at once. */
 const chunkRecordCount = 32_768;
-/** Records beyond what a new journal would hold, before it is written anew. */
+/** The journal is rewritten when it has this many records more than a new one would. */
 const spareRecordCount = 100_000;
 
 export interface JournalKey {
@@ -30,7 +30,7 @@ export interface JournalKey {
   readonly contentSizeBytes: number;
 }
 
-/** @returns what the journal says is held; undefined where there is none, or one of something else */
+/** @returns the durable ranges; undefined without a journal of this object */
 export async function readJournal(path: string, key: JournalKey): Promise<RangeSet | undefined> {
   let handle: FileHandle;
   try {
@@ -49,7 +49,7 @@ export async function readJournal(path: string, key: JournalKey): Promise<RangeS
   }
 }
 
-/** Takes records up to the first one that is none. */
+/** Reads records up to the first invalid one. */
 async function replay(handle: FileHandle, seed: number, key: JournalKey): Promise<RangeSet> {
   const held = new RangeSet();
   const chunk = Buffer.alloc(chunkRecordCount * recordSizeBytes);
@@ -80,31 +80,31 @@ function applyRecord(held: RangeSet, record: Buffer, seed: number, key: JournalK
 
 export class PartJournal {
   private recordCount: number;
-  /** An append failed: what is behind the last whole one must go before the next. */
+  /** An append failed: the end must be truncated to the last whole record before the next append. */
   private isTorn = false;
 
   private constructor(
     private readonly path: string,
     private readonly key: JournalKey,
-    /** What the journal holds, or will once an append that is under way has ended. */
+    /** The durable ranges, including those of an append in progress. */
     readonly held: RangeSet,
     private handle: FileHandle,
   ) {
     this.recordCount = held.rangeCount;
   }
 
-  /** Writes a journal that holds these ranges alone, in place of the one that may be there. */
+  /** Creates a journal with these ranges, replacing any existing one. */
   static async create(path: string, key: JournalKey, held: RangeSet): Promise<PartJournal> {
     return new PartJournal(path, key, held, await writeJournal(path, key, held));
   }
 
-  /** Notes bytes that are durable. */
+  /** Records ranges that are durable. */
   async add(ranges: readonly Range[]): Promise<void> {
     for (const { start, end } of ranges) this.held.add(start, end);
     await this.append('held', ranges);
   }
 
-  /** Notes that bytes are no longer to be relied on, before they are written anew. */
+  /** Records that a range is no longer valid, before it is overwritten. */
   async forget(range: Range): Promise<void> {
     const [gap] = this.held.gaps(range.start, range.end);
     if (gap?.start === range.start && gap.end === range.end) return;
@@ -137,7 +137,7 @@ export class PartJournal {
   }
 }
 
-/** The old journal stays until the new one is whole. */
+/** Writes a new file and renames it, so the old journal stays until the new one is complete. */
 async function writeJournal(path: string, key: JournalKey, held: RangeSet): Promise<FileHandle> {
   const newPath = `${path}.new`;
   const { O_CREAT, O_TRUNC } = constants;
@@ -165,7 +165,7 @@ function encodeHeader({ objectId, contentSizeBytes }: JournalKey): Buffer {
   return header;
 }
 
-/** @param seed makes the checksums those of this object, should the disk give back another's bytes */
+/** @param seed makes checksums specific to this object, in case the disk returns data of another one */
 function encodeRecords(kind: Kind, ranges: readonly Range[], seed: number): Buffer {
   const records = Buffer.alloc(ranges.length * recordSizeBytes);
   let at = 0;

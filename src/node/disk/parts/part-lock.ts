@@ -1,6 +1,6 @@
 /**
- * One store for one part: a file that names the process. It lies beside the part, so that removing the
- * part never removes the lock of who comes next. A process that is gone holds nothing.
+ * The lock of a part: a file that names its process. It lies beside the part, so that removing the part never
+ * removes the lock of its next owner. The lock of a process that has died can be taken over.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { link, open, readFile, rename, rm } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { P2mpError } from '../../../base/errors.js';
 
 interface Holder {
   readonly pid: number;
-  /** When it started: a number of a process is given again. */
+  /** Start time of the process, because process IDs are reused. */
   readonly start: string;
 }
 
@@ -17,9 +17,9 @@ export class PartLock {
 
   /**
    * @param path of the lock; its folder may vanish between attempts
-   * @param makeFolder makes that folder
-   * @param shown names the part in messages
-   * @throws P2mpError TARGET_UNWRITABLE where another store holds it
+   * @param makeFolder creates that folder
+   * @param shown name of the part in messages
+   * @throws P2mpError TARGET_UNWRITABLE if another store holds it
    */
   static async acquire(
     path: string,
@@ -27,7 +27,7 @@ export class PartLock {
     shown: string,
   ): Promise<PartLock> {
     const own: Holder = { pid: process.pid, start: await ownStart() };
-    // Each turn that fails saw another process come or go.
+    // Each failed attempt saw another process acquire or release the lock.
     for (let attempt = 0; attempt < 20; attempt++) {
       await makeFolder();
       if (await tryCreate(path, JSON.stringify(own))) return new PartLock(path);
@@ -35,7 +35,7 @@ export class PartLock {
       if (text === undefined) continue;
       const holder = parseHolder(text);
       if (holder !== undefined && (await isAlive(holder))) throw inUse(shown, holder.pid);
-      // Of those who find it dead, one at a time goes on, and looks whether it still is that one.
+      // Of all processes that find the owner dead, one at a time takes over, after checking that it is still the same owner.
       const guard = await PartLock.acquire(guardPath(path, text), makeFolder, shown);
       try {
         if ((await readIfThere(path)) !== text) continue;
@@ -60,7 +60,7 @@ function inUse(shown: string, pid: number | undefined): P2mpError {
   return new P2mpError('TARGET_UNWRITABLE', `${shown}: is being received by ${who}; ${remedy}`);
 }
 
-/** Under its name, the lock is whole from the start. */
+/** Creates the lock with its content in one step. */
 async function tryCreate(path: string, text: string): Promise<boolean> {
   const newPath = `${path}.${randomBytes(6).toString('hex')}`;
   try {
@@ -76,7 +76,7 @@ async function tryCreate(path: string, text: string): Promise<boolean> {
       case 'ENOSYS':
       case 'ENOTSUP':
       case 'EOPNOTSUPP':
-        // File systems without links: for an instant, the lock is empty.
+        // File systems without hard links: the lock is empty for an instant.
         return writeNew(path, text).then(
           () => true,
           (failure: NodeJS.ErrnoException) => {
@@ -101,7 +101,7 @@ async function writeNew(path: string, text: string): Promise<void> {
   }
 }
 
-/** The lock of those who would take over this one lock: it may be left by a process that was killed. */
+/** The lock that guards the takeover of this lock; a killed process may leave it behind. */
 function guardPath(path: string, text: string): string {
   return `${path}.${createHash('sha256').update(text).digest('hex').slice(0, 12)}`;
 }
@@ -125,7 +125,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** @returns undefined where a power loss left no text */
+/** @returns undefined if the file is empty or invalid, for example after a power loss */
 function parseHolder(text: string): Holder | undefined {
   try {
     const { pid, start } = JSON.parse(text);
@@ -152,14 +152,14 @@ async function ownStart(): Promise<string> {
   return linux ?? `${Math.round(performance.timeOrigin)}`;
 }
 
-/** The boot, and the clock tick in it; undefined where the process is gone. */
+/** Boot ID and start tick of the process; undefined if it is gone. */
 async function linuxStart(pid: number): Promise<string | undefined> {
   const stat = await readIfThere(`/proc/${pid}/stat`).catch(() => undefined);
   const boot = await readIfThere('/proc/sys/kernel/random/boot_id').catch(() => undefined);
   if (stat === undefined) return undefined;
-  // The second field is the program's name, with any character in it; see proc(5).
+  // The second field is the program name, which may contain any character; see proc(5).
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // Dead, and not yet collected by its parent.
+  // A zombie is dead but not yet reaped by its parent.
   if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
   return `${boot?.trim()} ${fields[19]}`;
 }

@@ -1,5 +1,5 @@
 /**
- * Whose a part is. The same object from another sender has a part of its own, so that nobody learns from a part
+ * The owner of a part. The same object from two senders has two parts, so that no sender can learn from a part
  * what others have sent.
  */
 import { createHash } from 'node:crypto';
@@ -7,25 +7,25 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export interface PartOrigin {
-  /** In hexadecimal; empty for a part that is anybody's. */
+  /** Hexadecimal; empty for a shared part. */
   readonly senderKey: string;
-  /** The key of the sender that continued it last, in hexadecimal; known for shared parts, too. */
+  /** Key of the sender that last continued it, in hexadecimal; recorded for shared parts too. */
   readonly lastKey: string;
-  /** What the sender calls the object. */
+  /** The sender's label of the object. */
   readonly label: string;
 }
 
-/** Names the part: 64 hexadecimal digits. */
+/** @returns the name of the part: 64 hexadecimal digits */
 export function partIdOf(objectId: string, senderKey: Uint8Array): string {
   return createHash('sha256').update(objectId, 'hex').update(senderKey).digest('hex');
 }
 
-/** Where a crash leaves none or half of it, the part is removed by its age alone. */
+/** If a crash leaves no valid origin, the part is removed by its age only. */
 export async function writeOrigin(partPath: string, origin: PartOrigin): Promise<void> {
   await writeFile(join(partPath, fileName), JSON.stringify(origin), { mode: 0o600 });
 }
 
-/** @returns undefined where there is none, or none that makes sense */
+/** @returns undefined if there is no valid origin */
 export async function readOrigin(partPath: string): Promise<PartOrigin | undefined> {
   try {
     const text = await readFile(join(partPath, fileName), 'utf8');

@@ -1,4 +1,4 @@
-/** What a store of parts is opened with. */
+/** Options of a part store. */
 import type { Manifest } from '../../../object/manifest.js';
 import type { ExistingFiles } from '../../../wire/messages.js';
 import type { FileBudget } from '../store/file-budget.js';
@@ -6,29 +6,29 @@ import type { PlacedFiles } from '../store/placed-files.js';
 import type { PartOrigin } from './part-origin.js';
 
 export interface PartStoreOptions {
-  /** The folder everything goes into; made if missing. */
+  /** The target folder; created if missing. */
   readonly dir: string;
-  /** Names the object, and its part: 64 hexadecimal digits, lower case. */
+  /** Names the object and its part: 64 lower-case hexadecimal digits. */
   readonly objectId: string;
-  /** Noted in the part where it is known. */
+  /** Recorded in the part, if known. */
   readonly origin?: PartOrigin;
   readonly manifest: Manifest;
   readonly blockSizeBytes: number;
   readonly existing: ExistingFiles;
-  /** Whether files and folders that exist get the sender's modes; they keep theirs if left out. */
+  /** Whether existing files and folders get the sender's modes; by default they keep theirs. */
   readonly updatesModes?: boolean;
-  /** Files that its sender has placed: no others are compared with what it offers. If left out, all are. */
+  /** Files that this sender has placed; only these are compared with its offer. By default all files are. */
   readonly placed?: PlacedFiles;
-  /** Shared with other stores; of its own, 16 files at once, if left out. */
+  /** Shared with other stores; by default a budget of 16 open files. */
   readonly fileBudget?: FileBudget;
-  /** Written bytes after which a checkpoint is made; 64 MiB. */
+  /** A checkpoint follows after this many written bytes; 64 MiB. */
   readonly checkpointBytes?: number;
-  /** Time after which what was written is noted; 2 s. */
+  /** A checkpoint follows after this time; 2 s. */
   readonly checkpointMs?: number;
-  /** Whether `findDamage` reads back everything, whatever that takes. */
+  /** Whether `findDamage` always reads everything back. */
   readonly verifiesDisk?: boolean;
-  /** How long a write waits for others, so that they go to the disk together; 32 ms. */
+  /** How long a write waits for others, so that they are written together; 32 ms. */
   readonly gatherMs?: number;
-  /** Ends an `open` that still reads. */
+  /** Aborts an `open` that is still reading. */
   readonly signal?: AbortSignal;
 }

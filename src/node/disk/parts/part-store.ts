@@ -1,6 +1,6 @@
 /**
- * The disk side of one incoming object: bytes are kept in a part until all of them are verified, then
- * made durable under their final names. What a checkpoint has noted outlives a crash.
+ * The disk side of one incoming object. Content is collected in a part until it is verified, then made durable
+ * under the final names. Everything that a checkpoint has recorded survives a crash.
  */
 
 import { assert } from '../../../base/assert.js';
@@ -29,29 +29,29 @@ export type { HeldBlock } from '../store/held-blocks.js';
 export { removeStaleParts } from './stale-parts.js';
 
 export class PartStore {
-  /** Blocks that need not be received, ascending: of an earlier part, or of files that are there. */
+  /** Blocks that need not be received, ascending: from an earlier part or from existing files. */
   readonly held: readonly HeldBlock[];
-  /** Blocks that lie wholly in files that are kept as they are: neither received nor verified. */
+  /** Blocks that lie entirely in kept files: neither received nor verified. */
   readonly kept: readonly Range[];
 
-  /** Bytes that are there, durable or not; those of kept files are not among them. */
+  /** Bytes that are there, durable or not; excludes kept files. */
   private readonly present: RangeSet;
-  /** Bytes in the part that the journal does not note yet. */
+  /** Bytes in the part that are not in the journal yet. */
   private written = new RangeSet();
-  /** What the checkpoint under way is about to note. */
+  /** Bytes that the checkpoint in progress is about to record. */
   private noting = new RangeSet();
   private readonly behind: WriteBehind;
   private readonly writing = new Map<Range, Promise<void>>();
   /** Bytes since the last checkpoint. */
   private newBytes = 0;
   private timer: NodeJS.Timeout | undefined;
-  /** Checkpoints and all that changes the journal, one after another. */
+  /** Serializes checkpoints and everything else that changes the journal. */
   private queue: Promise<unknown> = Promise.resolve();
-  /** The system may have dropped bytes that it had taken: only a new part knows what is there. */
+  /** After a failed sync the system may have dropped written bytes: only a reopened part knows what is there. */
   private failure: P2mpError | undefined;
-  /** The first write that failed: its bytes are missing until somebody writes them again. */
+  /** The first write that failed: its bytes are missing until they are written again. */
   private writeFailure: unknown;
-  /** Ends reading that nobody waits for any more. */
+  /** Aborts reads whose result is no longer needed. */
   private readonly stop = new AbortController();
   private ending: Promise<void> | undefined;
 
@@ -72,7 +72,7 @@ export class PartStore {
   }
 
   /**
-   * Checks the target folder and the names, makes or reopens the part, reads and hashes what is held.
+   * Checks the target folder and the names, creates or reopens the part, and hashes what it holds.
    * @throws P2mpError TARGET_UNWRITABLE, TARGET_FAILED; the signal's reason
    */
   static async open(options: PartStoreOptions): Promise<PartStore> {
@@ -83,8 +83,8 @@ export class PartStore {
   }
 
   /**
-   * Bytes at an offset of the content; they must not change until the promise is settled. Calls may
-   * overlap in time, and complete in any order.
+   * Writes bytes at an offset of the content. The caller must not change them until the promise settles. Calls may
+   * overlap in time and complete in any order.
    * @throws P2mpError TARGET_FAILED
    */
   async write(offsetBytes: number, bytes: Uint8Array): Promise<void> {
@@ -100,7 +100,7 @@ export class PartStore {
     this.checkUsable();
     const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
     const range = { start: offsetBytes, end: offsetBytes + sizeBytes };
-    // What the journal notes must not be in the middle of a change.
+    // Bytes that the journal records must not be overwritten before it forgets them.
     if (hasAny(this.present, range)) {
       await this.forgetRange(range);
       this.checkUsable();
@@ -116,14 +116,14 @@ export class PartStore {
     this.planCheckpoint();
   }
 
-  /** The files that a block of the content is a part of. */
+  /** Names of the files that a block of the content belongs to. */
   namesAt(blockIndex: number): string[] {
     const { blockSizeBytes, layout } = this.part;
     const start = blockIndex * blockSizeBytes;
     return layout.namesAt(start, start + blockSizeBytes);
   }
 
-  /** A held block was found bad: it will be written again; the journal forgets it at once. */
+  /** Marks a held block as bad: the journal forgets it immediately, and it will be written again. */
   async forget(blockIndex: number): Promise<void> {
     this.checkOpen();
     const { blockSizeBytes, layout } = this.part;
@@ -133,7 +133,7 @@ export class PartStore {
   }
 
   /**
-   * Makes everything written so far durable, and notes it.
+   * Makes everything written so far durable and records it in the journal.
    * @throws P2mpError TARGET_FAILED
    */
   async checkpoint(): Promise<void> {
@@ -142,18 +142,18 @@ export class PartStore {
   }
 
   /**
-   * Reads back what lies in the part and compares it with the digests: another process, or the disk, may have
-   * changed it. Objects of more than 8 MiB are read only where that takes a small share of the time that they
-   * took, and from memory, unless everything is to be verified.
-   * @param leafOf the digest of a block
-   * @returns the blocks that differ; undefined where the store was stopped meanwhile
-   * @throws P2mpError TARGET_FAILED, also where an earlier write failed
+   * Reads the part back and compares it with the digests, because another process or the disk may have changed it.
+   * Objects of more than 8 MiB are read only if that takes a small share of the time of their transfer, and from
+   * the page cache, unless everything is to be verified.
+   * @param leafOf returns the digest of a block
+   * @returns the blocks that differ; undefined if the store was stopped in the meantime
+   * @throws P2mpError TARGET_FAILED, also if an earlier write failed
    */
   async findDamage(leafOf: (block: number) => Uint8Array): Promise<number[] | undefined> {
     this.checkUsable();
     await this.settle();
     const { signal } = this.stop;
-    // In the queue: the end waits for it, so that no file is opened after all were closed.
+    // In the queue, because the end waits for the queue and no file must be opened after it.
     return this.enqueue(async () => {
       try {
         signal.throwIfAborted();
@@ -179,7 +179,7 @@ export class PartStore {
       if (kind === 'kept') addBlocks(keptRanges, file, blockSizeBytes);
     };
     await forEachInTurns(layout.files, add, signal);
-    // A kept file may hold anything, also in the blocks that it shares with its neighbours.
+    // A kept file may differ, also in the blocks that it shares with its neighbours.
     for (const { start, end } of keptRanges.ranges()) ranges.remove(start, end);
     const sizeBytes = ranges.count * blockSizeBytes;
     const elapsedMs = performance.now() - this.openedAtMs;
@@ -188,8 +188,8 @@ export class PartStore {
   }
 
   /**
-   * All is verified: makes everything durable under its final names, then removes the part.
-   * @throws P2mpError TARGET_FAILED, also where an earlier write failed; the part stays
+   * Makes the verified content durable under its final names, then removes the part.
+   * @throws P2mpError TARGET_FAILED, also if an earlier write failed; the part stays
    */
   async finish(): Promise<void> {
     this.checkUsable();
@@ -198,7 +198,7 @@ export class PartStore {
     await this.end(true);
   }
 
-  /** Stops; the part stays for a resume. What cannot be noted will be received again. */
+  /** Stops and keeps the part for a resume. What cannot be recorded will be received again. */
   async suspend(): Promise<void> {
     if (this.ending !== undefined) return this.ending;
     this.stop.abort();
@@ -207,7 +207,7 @@ export class PartStore {
     await this.end(false);
   }
 
-  /** Stops, and removes the part. */
+  /** Stops and removes the part. */
   async discard(): Promise<void> {
     await this.end(true);
   }
@@ -227,7 +227,7 @@ export class PartStore {
     if (kind === 'kept') return;
     const [start, end] = [startOf(piece), startOf(piece) + piece.sizeBytes];
     this.present.add(start, end);
-    // The bytes of a candidate are read anew by the next open.
+    // The next open reads the bytes of candidates again.
     if (kind === 'part') this.written.add(start, end);
   }
 
@@ -248,7 +248,7 @@ export class PartStore {
 
   private checkpointInBackground(): void {
     this.clearPlan();
-    // What fails here fails the next write, or is tried again by the next checkpoint.
+    // An error here makes the next write fail, or the next checkpoint tries again.
     this.enqueue(() => this.checkpointNow()).catch(() => undefined);
   }
 
@@ -269,7 +269,7 @@ export class PartStore {
     await this.noteTaken();
   }
 
-  /** Takes what was written whole; a write under way may be changing the same bytes once more. */
+  /** Takes the ranges that are completely written; a write in progress may be changing bytes again. */
   private takeWritten(): void {
     this.noting = this.written;
     this.written = new RangeSet();
@@ -304,12 +304,12 @@ export class PartStore {
     await prepareFiles(this.part).catch((error: unknown) => this.fail(error));
     this.checkClosed();
     await syncFolder(paths.part).catch((error: unknown) => this.fail(error));
-    // A crash among the renames must cost nothing.
+    // A crash during the renames must lose nothing.
     await this.noteTaken();
     await placeEntries(this.part);
   }
 
-  /** Waits for what is under way. */
+  /** Waits for work in progress. */
   private async settle(): Promise<void> {
     await this.behind.settle();
     await Promise.allSettled(this.writing.values());
@@ -351,7 +351,7 @@ export class PartStore {
     });
   }
 
-  /** @throws what the write of missing bytes failed with */
+  /** @throws the error of the write whose bytes are missing */
   private async checkWritten(signal?: AbortSignal): Promise<void> {
     const { layout, files } = this.part;
     const check = (file: ContentFile) => {
@@ -382,7 +382,7 @@ export class PartStore {
   }
 }
 
-/** Adds the blocks that the file has bytes in. */
+/** Adds the blocks that overlap the file. */
 function addBlocks(blocks: RangeSet, { start, end }: ContentFile, blockSizeBytes: number): void {
   if (start === end) return;
   blocks.add(Math.floor(start / blockSizeBytes), Math.ceil(end / blockSizeBytes));

@@ -1,18 +1,18 @@
-/** Removes a part of very many files. Node's own `rm` reads all names, and begins with all files, in one turn. */
+/** Removes a part with very many files. Node's `rm` reads all names and starts all removals in one turn. */
 import { lstat, opendir, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { namesPerTurn } from '../../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
 
-/** Nothing where it is not there; a link is removed, and not followed. */
+/** Does nothing if it does not exist; a link is removed, not followed. */
 export async function removePartFolder(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => undefined);
-  // What fails here fails again below.
+  // An error here occurs again below.
   if (stats?.isDirectory() === true) await removeFiles(path).catch(() => undefined);
   await rm(path, { recursive: true, force: true });
 }
 
-/** Those with the name of a part's file: should a link have taken the folder's place, no others are harmed. */
+/** Removes only files named like a part's file, so no others are harmed if a link has replaced the folder. */
 async function removeFiles(path: string): Promise<void> {
   const folder = await opendir(path, { bufferSize: namesPerTurn });
   let names: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * The parts of the sessions under way. Two sessions of one sender's object have one part: the second waits
- * until the first one's work on it is done.
+ * The parts of active sessions. Two sessions with the same object of one sender share a part: the second waits
+ * until the first has finished with it.
  */
 
 import type { IncomingInfo, SessionReceiverEvent } from '../../../session/receiver-events.js';
@@ -18,46 +18,46 @@ export type PrepareEvent = Extract<SessionReceiverEvent, { type: 'prepare' }>;
 
 export interface SessionPartsOptions {
   readonly dir: string;
-  /** What becomes of files that are there already; what each sender asks for if left out. */
+  /** How to treat existing files; by default as the sender asks. */
   readonly existing?: ExistingFiles;
-  /** Whether files and folders that exist get the sender's modes. */
+  /** Whether existing files and folders get the sender's modes. */
   readonly updatesModes: boolean;
   readonly fileBudget: FileBudget;
   readonly verifiesDisk: boolean;
-  /** Whether a part is anybody's who offers the object, not its sender's alone. */
+  /** Whether any sender of the object may continue a part, not just the one that started it. */
   readonly sharesParts: boolean;
   /** What each sender has placed. */
   readonly placed: PlacedIndex;
-  /** Whether files of others are compared with what a sender offers, too. */
+  /** Whether existing files of other origin are compared with an offer too. */
   readonly comparesAll: boolean;
-  /** Work on a session's part has failed: with a P2mpError, or by a defect of this program. */
+  /** Called when work on a session's part failed, with a P2mpError or because of a bug. */
   readonly handleFailure: (session: number, error: unknown) => void;
 }
 
-/** Of one sender; those that have not changed for longest go first. */
+/** Limit per sender; the parts that have been unchanged longest are removed first. */
 const maxIdleParts = 64;
 
 interface SessionPart {
   readonly content: PrepareEvent;
   readonly abort: AbortController;
-  /** Resolves to undefined where it could not be opened. */
+  /** Resolves to undefined if it could not be opened. */
   readonly store: Promise<PartStore | undefined>;
-  /** Pieces of work that are not done, and one for the session itself. */
+  /** Unfinished pieces of work, plus one for the session itself. */
   pendingCount: number;
-  /** Called once all of it is done. */
+  /** Called when all work is done. */
   readonly resolveDone: () => void;
 }
 
 export class SessionParts {
   private readonly parts = new Map<number, SessionPart>();
-  /** By the part's name, the end of the last session's work on its part. */
+  /** By the name of a part: resolves when the last session has finished with it. */
   private readonly work = new Map<string, Promise<void>>();
 
   constructor(private readonly options: SessionPartsOptions) {}
 
   /**
-   * @returns undefined where the session ended meanwhile
-   * @throws P2mpError what speaks against this session
+   * @returns undefined if the session ended in the meantime
+   * @throws P2mpError the reason to refuse this session
    */
   async open(content: PrepareEvent): Promise<PartStore | undefined> {
     const { session } = content.info;
@@ -78,12 +78,12 @@ export class SessionParts {
     return abort.signal.aborted ? undefined : store;
   }
 
-  /** Undefined before a session is prepared, and after its end. */
+  /** Undefined before a session is prepared and after its end. */
   infoOf(session: number): IncomingInfo | undefined {
     return this.parts.get(session)?.content.info;
   }
 
-  /** Works on a session's part once it is open; nothing where it could not be opened. */
+  /** Runs work on a session's part once it is open; does nothing if it could not be opened. */
   use(session: number, work: (store: PartStore) => Promise<void>): void {
     const part = this.parts.get(session);
     if (part === undefined) return;
@@ -94,7 +94,7 @@ export class SessionParts {
       .finally(() => this.endWork(part));
   }
 
-  /** The session is over: where it is not complete, its part stays for a resume. */
+  /** Ends a session; if it is not complete, its part stays for a resume. */
   end(session: number, isComplete: boolean): void {
     const part = this.parts.get(session);
     if (part === undefined) return;
@@ -108,9 +108,9 @@ export class SessionParts {
   }
 
   /**
-   * An object is complete: what is kept of the sender's others of that name is of an earlier time. Where parts are
-   * anybody's, those that another key has begun stay: two people may call what they send the same.
-   * Nothing waits for it; what fails is tried again with the next one.
+   * An object is complete: removes parts of older versions, that is of the same sender and label. Shared parts that
+   * another key has started stay, because two users may choose the same label. Nothing waits for this; errors are
+   * retried with the next object.
    */
   dropEarlier(info: IncomingInfo): void {
     const { senderKey, lastKey, label } = this.originOf(info);
@@ -125,7 +125,7 @@ export class SessionParts {
     void this.dropPart(this.idOf(info));
   }
 
-  /** Resolves once the work of all sessions that have ended is done. */
+  /** Resolves once all work of ended sessions is done. */
   async settle(): Promise<void> {
     await Promise.all(this.work.values());
   }
@@ -170,11 +170,11 @@ export class SessionParts {
   ): Promise<void> {
     const isInUse = (id: string) => this.work.has(id);
     const parts = await listPartsOf(this.options.dir, senderKey, isInUse).catch(() => []);
-    // A session may have begun meanwhile.
+    // A session may have started in the meantime.
     for (const { id } of choose(parts)) if (!isInUse(id)) await this.dropPart(id);
   }
 
-  /** The parts of sessions that ended together would else stay until their sender comes again. */
+  /** Limits the parts again when the last session of a part ends, in case several sessions ended together. */
   private trimAfter({ content: { info } }: SessionPart): void {
     const id = this.idOf(info);
     const ended = this.work.get(id);

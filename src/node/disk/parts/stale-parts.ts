@@ -1,4 +1,4 @@
-/** Parts that nobody will come back for. */
+/** Removes parts that are unlikely to be continued. */
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { P2mpError } from '../../../base/errors.js';
@@ -9,8 +9,8 @@ import { readOrigin } from './part-origin.js';
 import { removePartFolder } from './remove-part.js';
 
 /**
- * Removes parts whose journal has not changed for that long, and that no process is receiving.
- * @returns the names of the parts that were removed
+ * Removes parts whose journal has not changed for that long and that no process is receiving.
+ * @returns the names of the removed parts
  * @throws P2mpError TARGET_FAILED, TARGET_UNWRITABLE
  */
 export async function removeStaleParts(dir: string, olderThanMs: number): Promise<string[]> {
@@ -23,7 +23,7 @@ export async function removeStaleParts(dir: string, olderThanMs: number): Promis
     for (const id of idsAmong(names)) {
       const { part, lock, journal } = partPaths(dir, id);
       if (!(await isOlder([journal, part, lock], changedBeforeMs))) continue;
-      // Somebody may have continued with it, and stopped again, just now.
+      // Another process may just have continued it and stopped again.
       const isStale = () => isOlder([journal, part], changedBeforeMs);
       if (await removeIdlePart(dir, id, isStale)) removed.push(id);
     }
@@ -32,7 +32,7 @@ export async function removeStaleParts(dir: string, olderThanMs: number): Promis
 }
 
 /**
- * Removes one part, unless a process is receiving it.
+ * Removes one part unless a process is receiving it.
  * @throws P2mpError TARGET_FAILED, TARGET_UNWRITABLE
  */
 export async function removePart(dir: string, id: string): Promise<void> {
@@ -42,7 +42,7 @@ export async function removePart(dir: string, id: string): Promise<void> {
   });
 }
 
-/** A part, seen by who looks for those that can be removed. */
+/** A part of a sender, as seen by the cleanup. */
 export interface SenderPart {
   readonly id: string;
   readonly lastKey: string;
@@ -51,8 +51,8 @@ export interface SenderPart {
 }
 
 /**
- * Lists parts of one sender, in use or not.
- * @param isSkipped for parts that need no look at the disk
+ * Lists the parts of one sender, in use or not.
+ * @param isSkipped selects parts that need no disk access
  * @throws P2mpError TARGET_FAILED, TARGET_UNWRITABLE
  */
 export async function listPartsOf(
@@ -88,24 +88,24 @@ async function amongParts<T>(
     await removeIfEmpty(parts);
     return result;
   } catch (error) {
-    // The last part has just gone, and its folder with it.
+    // The last part has just been removed, and the folder with it.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw fileError('TARGET_FAILED', parts, error);
   }
 }
 
-/** Left by a process that was killed while it took a lock, or took one over. */
+/** Left by a process that was killed while it acquired or took over a lock. */
 function isUnfinishedLock(name: string): boolean {
   return /^[0-9a-f]{64}\.lock(?:\.[0-9a-f]{12})+$/.test(name);
 }
 
-/** Those that have a part, or a lock at least. */
+/** Parts, and locks without a part. */
 function idsAmong(names: readonly string[]): Set<string> {
   const ids = names.map((name) => /^([0-9a-f]{64})(?:\.lock)?$/.exec(name)?.[1]);
   return new Set(ids.filter((id) => id !== undefined));
 }
 
-/** @param isToGo asked once nobody else can take it */
+/** @param isToGo called while the lock is held */
 async function removeIdlePart(
   dir: string,
   id: string,
@@ -128,7 +128,7 @@ async function removeIdlePart(
   }
 }
 
-/** @param paths of which the first that is there counts */
+/** @param paths the first that exists counts */
 async function isOlder(paths: readonly string[], changedBeforeMs: number): Promise<boolean> {
   for (const path of paths) {
     const stats = await lstat(path).catch(() => undefined);
