@@ -1,4 +1,4 @@
-/** Takes sessions over real sockets, many at once: the host of sessions, a part store each, an endpoint. */
+/** Receives sessions over real sockets, many at once: a session receiver, a part store for each, an endpoint. */
 
 import { hostname } from 'node:os';
 import { setImmediate, setTimeout } from 'node:timers/promises';
@@ -38,54 +38,54 @@ import { SocketRunner } from './net/socket-runner.js';
 
 /** Options of `receive`: where to listen, whom to trust and where to write. */
 export interface ReceiveOptions {
-  /** Everything goes below it; made if missing. */
+  /** The target folder; created if missing. */
   readonly dir: string;
   /** 0 for any free port. */
   readonly port: number;
-  /** Addresses to listen on; all of the host's if left out. */
+  /** Local addresses to listen on; all by default. */
   readonly bind?: readonly string[];
-  /** What this receiver calls itself; the host's name if left out. */
+  /** Name that this receiver reports; the host name by default. */
   readonly name?: string;
-  /** This receiver's key, by which senders know it. */
+  /** Identifies this receiver to senders. */
   readonly keyPair: KeyPair;
   /**
-   * Required: decides on a sender by its key. `() => undefined` lets anybody in.
-   * @returns why it is not trusted; undefined where it is
+   * Required: decides whether to trust a sender by its key. `() => undefined` accepts any sender.
+   * @returns the reason for a refusal; undefined if the sender is trusted
    */
   readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
-  /** What becomes of files that are there already; what the sender asks for if left out. */
+  /** How to treat existing files; by default as the sender asks. */
   readonly existing?: ExistingFiles;
-  /** Whether files and folders that exist get the sender's modes. Else they keep theirs. */
+  /** Whether existing files and folders get the sender's modes; by default they keep theirs. */
   readonly updatesModes?: boolean;
-  /** Sessions at once; 256 if left out. */
+  /** Maximum concurrent sessions; 256 by default. */
   readonly maxSessions?: number;
-  /** What one session may take on the disk, each file, folder and link in whole blocks. */
+  /** Maximum disk space of one session; each file, folder and link counts in whole disk blocks. */
   readonly maxObjectBytes?: number;
-  /** Files, folders and links of one session; 1,000,000 if left out. */
+  /** Maximum number of files, folders and links in one session; 1,000,000 by default. */
   readonly maxEntries?: number;
-  /** Files open at once, of all sessions together; 256 if left out, fewer where the process may open fewer. */
+  /** Maximum open files of all sessions together; 256 by default, fewer if the process may open fewer. */
   readonly maxOpenFiles?: number;
-  /** Whether everything is read back from the disk before it gets its names; small and slow objects are anyway. */
+  /** Whether all data is read back from the disk before files get their names; small and slow objects always are. */
   readonly verifiesDisk?: boolean;
   /**
-   * Whether whoever offers an object continues what another sender of it has begun: for a receiver that lets anybody
-   * in, where a sender may have a new key each time. Else a part belongs to its sender's key.
+   * Whether any sender of an object may continue a part that another one has started. For receivers that accept
+   * any sender, which may have a new key each time. By default a part belongs to the key of its sender.
    */
   readonly sharesParts?: boolean;
   /**
-   * Whether what is here is compared with what a sender offers, whoever put it here. A sender can then find out
-   * what is in files that it never had. Else only what its key has placed is compared.
+   * Whether an offer is compared with all existing files. A sender can then guess the content of files that it
+   * never had. By default only files placed by the same key are compared.
    */
   readonly comparesAll?: boolean;
-  /** File that notes who has placed what; if left out, it is known for as long as this receiver runs. */
+  /** File that records who has placed which file; by default this is forgotten when the receiver ends. */
   readonly placedPath?: string;
-  /** Parts that nobody has come back for in this time are removed, at the start and daily; 14 days. */
+  /** Parts that nobody has continued for this long are removed, at the start and daily; 14 days. */
   readonly keepPartsMs?: number;
-  /** Silence after which a sender is given up on. */
+  /** Silence after which the session of a sender fails. */
   readonly idleMs?: number;
-  /** The same port takes a file by P2MP-FTP into this path, in turn from one sender after another. */
+  /** Also receives by P2MP-FTP on the same port into this path, one sender at a time. */
   readonly classic?: Omit<ReceiveFileOptions, 'port' | 'bind'>;
-  /** Stops it, as `close` does. */
+  /** Stops it, like `close`. */
   readonly signal?: AbortSignal;
   /** Called with everything that happens, as it happens. */
   readonly onEvent?: (event: ReceiveEvent) => void;
@@ -94,20 +94,20 @@ export interface ReceiveOptions {
 /** What a session receiver reports while it runs. */
 export type ReceiveEvent =
   | Extract<SessionReceiverEvent, { type: 'offer' | 'turned-away' | 'fault' | 'internal-error' }>
-  /** A block that was here is not the object's; it comes again, alone. */
+  /** A held block was corrupt; it is received again. */
   | {
       readonly type: 'bad-block';
       readonly info: IncomingInfo;
-      /** Counted within the content. */
+      /** Index within the content. */
       readonly block: number;
-      /** The files that it is a part of. */
+      /** The files that it overlaps. */
       readonly names: readonly string[];
     }
   /** A session's outcome. */
   | { readonly type: 'end'; readonly result: IncomingResult }
-  /** A multicast group that cannot be joined, for the first time for each reason: unicast takes its place. */
+  /** A multicast group could not be joined, once for each reason; the session uses unicast instead. */
   | { readonly type: 'no-group'; readonly group: string; readonly reason: string }
-  /** The first datagram that the system refused, of each kind of error. */
+  /** The first datagram that the system refused to send, for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
 type ForgetEvent = Extract<SessionReceiverEvent, { type: 'forget' }>;
@@ -115,7 +115,7 @@ type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
 
 type PortEvent = DialectEvent<ReceiverEvent, SessionReceiverEvent>;
 
-/** Where the classic dialect is not asked for, its datagrams are left alone. */
+/** Without the classic dialect, its datagrams are ignored. */
 const deaf: Machine<ReceiverEvent> = {
   handleDatagram: () => undefined,
   handleTimeout: () => undefined,
@@ -127,19 +127,19 @@ const deaf: Machine<ReceiverEvent> = {
 const dayMs = 24 * 3600 * 1000;
 const defaultKeepPartsMs = 14 * dayMs;
 
-/** How often a receiver that is to end looks whether it may. */
+/** How often a draining receiver checks whether it has finished. */
 const idleCheckMs = 20;
 
 const defaultMaxOpenFiles = 256;
 
 /**
- * Starts to take sessions, until the signal comes or `close` is called.
+ * Starts receiving sessions, until the signal aborts or `close` is called.
  * @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE
  */
 export async function receive(options: ReceiveOptions): Promise<Receiving> {
   const receiving = await Receiving.open(options);
   const { signal } = options;
-  const stop = () => void receiving.close('this receiver was stopped');
+  const stop = () => void receiving.close('the receiver was stopped');
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted) stop();
   return receiving;
@@ -164,14 +164,14 @@ function addTo(sums: Sums, status: IncomingStatus): void {
 
 /** A running session receiver. */
 export class Receiving {
-  /** Resolves once it is closed and its disk work is done. */
+  /** Resolves once it is closed and all disk work is done. */
   readonly closed: Promise<void>;
   private runner: SocketRunner<PortEvent> | undefined;
   private classic: FileReceiver | undefined;
   private handleClassicEvent: (event: ReceiverEvent) => void = () => undefined;
   private readonly parts: SessionParts;
   private readonly groups = new JoinedGroups();
-  /** Told already: each session has a group of its own. */
+  /** Reasons already reported; each session has a group of its own, so the same one would recur. */
   private readonly groupFailures = new Set<string>();
   private readonly sendErrors = new SendErrorLog((message) =>
     this.options.onEvent?.({ type: 'send-error', message }),
@@ -234,9 +234,9 @@ export class Receiving {
       machine: new DialectSwitch(classic, machine),
       ...(bind === undefined ? {} : { bind }),
       port,
-      // Reports may be a little late; polling would burn what senders on the same host need.
+      // Reports may be slightly late; polling would take CPU time from senders on the same host.
       deadlines: 'coarse',
-      // The classic dialect cannot tell apart what came together.
+      // The classic dialect cannot split joined datagrams.
       receivesBatches: options.classic === undefined,
       handleEvent: ({ dialect, event }) => {
         if (dialect === 'session') receiving.handleEvent(event);
@@ -248,53 +248,53 @@ export class Receiving {
     return receiving;
   }
 
-  /** Where it listens. */
+  /** The addresses it listens on. */
   get addresses(): Address[] {
     return this.runner?.addresses ?? [];
   }
 
-  /** What the system does for batches of datagrams. */
+  /** Whether the system sends and receives batches of datagrams. */
   get offload(): Offload {
     return this.runner?.offload ?? noOffload;
   }
 
-  /** The folder that everything goes into, as it was named. */
+  /** The target folder as given in the options. */
   get dir(): string {
     return this.options.dir;
   }
 
-  /** Sessions under way, each with its figures. */
+  /** Active sessions with their figures. */
   statuses(): IncomingStatus[] {
     return this.runner === undefined ? [] : this.machine.statuses(this.runner.nowMs);
   }
 
-  /** Counts since it was opened, of sessions that are over and of those under way. */
+  /** Totals since it was opened, over ended and active sessions. */
   totals(): ReceivingTotals {
     const sums = { ...this.ended };
     for (const status of this.statuses()) addTo(sums, status);
     return { ...sums, ...this.machine.result() };
   }
 
-  /** Memory that blocks take that are not complete or not written yet. */
+  /** Memory of blocks that are incomplete or not yet written. */
   get bufferedBytes(): number {
     return this.machine.bufferedBytes;
   }
 
-  /** Sessions and transfers by P2MP-FTP under way. */
+  /** Active sessions and P2MP-FTP transfers. */
   get activeCount(): number {
     return this.machine.activeCount + (this.classic?.isReceiving === true ? 1 : 0);
   }
 
-  /** Why a further session would not be taken now; undefined where it would. */
+  /** Why a new session would be refused now; undefined if it would be accepted. */
   get refusal(): string | undefined {
-    return this.isClosing ? 'this receiver ends' : this.machine.refusal;
+    return this.isClosing ? 'this receiver is shutting down' : this.machine.refusal;
   }
 
   /**
-   * Takes no further session; resolves once all that is under way has come to its end. What has not by then
-   * is put aside without a word, so that its sender calls again and goes on with what takes this one's place.
-   * @param timeoutMs how long sessions are waited for
-   * @returns whether all of them came to their end
+   * Accepts no new sessions; resolves once the active ones have ended. Those that remain after the timeout are
+   * suspended without a message to the sender, so that it reconnects and resumes with the successor of this receiver.
+   * @param timeoutMs time that sessions may take
+   * @returns whether all of them finished
    */
   async drain(timeoutMs = Infinity): Promise<boolean> {
     this.machine.drain();
@@ -309,7 +309,7 @@ export class Receiving {
     return isWhole;
   }
 
-  /** Ends every session with this reason; what has come of them stays for a resume. */
+  /** Ends every session with this reason; their parts stay for a resume. */
   async close(reason: string): Promise<void> {
     return this.end(reason, (nowMs) => this.machine.abort(nowMs, reason));
   }
@@ -319,7 +319,7 @@ export class Receiving {
     if (this.isClosing || runner === undefined) return this.closed;
     this.isClosing = true;
     clearInterval(this.expiryTimer);
-    // Not at once: it may have been asked for from within an event.
+    // Deferred, because the call may come from an event handler.
     await setImmediate();
     endSessions(runner.nowMs);
     runner.drain();
@@ -335,14 +335,14 @@ export class Receiving {
     const { dir, keepPartsMs = defaultKeepPartsMs } = this.options;
     const expire = () =>
       removeStaleParts(dir, keepPartsMs).catch((error: unknown) => {
-        // A disk that fails says so to each session; the next day is another try.
+        // A failing disk is reported by each session; the next day is another attempt.
         if (error instanceof P2mpError) return;
         this.tellMachine((nowMs) => this.machine.handleInternalError(nowMs, undefined, error));
       });
     this.expiryTimer = setInterval(expire, Math.min(dayMs, keepPartsMs)).unref();
   }
 
-  /** @returns the machine that takes what is not of a session */
+  /** @returns the machine that handles datagrams of the classic dialect */
   private async openClassic(): Promise<Machine<ReceiverEvent>> {
     const { classic } = this.options;
     let machine: Machine<ReceiverEvent> = deaf;
@@ -398,7 +398,7 @@ export class Receiving {
 
   private async finish(store: PartStore, { session, leafOf }: FinishEvent): Promise<void> {
     const damaged = await store.findDamage(leafOf);
-    // The session has ended meanwhile.
+    // The session has ended in the meantime.
     if (damaged === undefined) return;
     if (damaged.length > 0) {
       this.tellMachine((nowMs) => this.machine.find(session)?.handleDamaged(nowMs, damaged));
@@ -424,7 +424,7 @@ export class Receiving {
     this.tellMachine((nowMs) => this.machine.find(session)?.prepared(nowMs, held, kept));
   }
 
-  /** A session's work has failed: an error that was foreseen has its reason, any other is a defect. */
+  /** Ends a session whose disk work failed; an exception that is not a P2mpError is a bug. */
   private endByError(
     session: number,
     error: unknown,

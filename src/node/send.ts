@@ -267,7 +267,7 @@ class Sending {
   }
 
   private handleSendError(error: NodeJS.ErrnoException): void {
-    // A datagram too large for the group is sent by unicast once no receiver is on the group.
+    // Segments that are too large for the path to a receiver.
     if (error.code === 'EMSGSIZE' && this.narrowPaths?.handleRefusal(error) === true) return;
     const { sender, runner } = this;
     const found = sender && findUnreachable(sender.peers, error);

@@ -939,8 +939,8 @@ for (const [when, abortSoon] of Object.entries(moments)) {
       onEvent: ({ type }) => type === 'offer' && abortSoon(abort),
     });
     const result = await sendTo([host], [sent], { rateBytesPerSec: 100_000 });
-    t.match(result.receivers, [{ status: 'failed', reason: 'this receiver was stopped' }]);
-    t.match(host.ended, [{ status: 'failed', reason: 'this receiver was stopped' }]);
+    t.match(result.receivers, [{ status: 'failed', reason: 'the receiver was stopped' }]);
+    t.match(host.ended, [{ status: 'failed', reason: 'the receiver was stopped' }]);
     await host.receiving.closed;
   });
 }

@@ -1,4 +1,4 @@
-/** What is left in the folder once all runs are there: summary, pictures, report. */
+/** Writes the summary, plots and report once all runs are done. */
 import { P2mpError } from '../../base/errors.js';
 import { describeFindings } from '../../experiment/findings.js';
 import type { Plan } from '../../experiment/plan.js';
@@ -14,15 +14,15 @@ import { formatSummaries } from './summary-csv.js';
 export interface Conclusion {
   readonly summaries: readonly PointSummary[];
   readonly findings: readonly string[];
-  /** What the runs cost, in words. */
+  /** The cost of the runs, as sentences. */
   readonly effort: readonly string[];
-  /** Why there are no pictures, where there are none. */
+  /** Why there are no plots; undefined if there are. */
   readonly missing: P2mpError | undefined;
 }
 
 /**
- * @param command that makes it anew
- * @param effort what the runs cost, in words
+ * @param command that reproduces the results
+ * @param effort the cost of the runs, as sentences
  * @throws P2mpError TARGET_UNWRITABLE
  */
 export async function conclude(
@@ -42,7 +42,7 @@ export async function conclude(
     await folder.write('plot.svg', svg);
     await folder.write('plot.png', await renderPng(svg));
   } catch (error) {
-    // Without them the numbers are worth no less.
+    // The numbers are valid without plots.
     if (!(error instanceof P2mpError) || error.code !== 'RUN_FAILED') throw error;
     missing = error;
   }

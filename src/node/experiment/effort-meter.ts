@@ -1,14 +1,14 @@
-/** What an experiment has cost so far, and how long the rest will take. */
+/** Measures the cost of an experiment and estimates the remaining time. */
 
 import { formatCount, formatPlural, formatSeconds } from '../../base/format.js';
 import { createModel } from '../../experiment/model.js';
 import type { Run } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';
 
-/** What the runs of this call cost; what was there already does not count. */
+/** Cost of the runs of this invocation, without kept ones. */
 export interface Effort {
   readonly simulatedRuns: number;
-  /** Segments times receivers: each one stored and acknowledged. */
+  /** Segments times receivers, each stored and acknowledged. */
   readonly simulatedSegments: number;
   readonly virtualS: number;
   readonly simulationWallS: number;
@@ -16,16 +16,16 @@ export interface Effort {
   readonly realWallS: number;
 }
 
-/** Starting processes for a real run, about. */
+/** Approximate time to start the processes of a real run. */
 const realOverheadS = 0.5;
 
-/** The round trip of a real path before any is known. */
+/** Assumed round trip of a real path before the first measurement. */
 const assumedRttMs = 0.2;
 
-/** Simulated segments times receivers per second before anything is known, about. */
+/** Assumed simulated segments times receivers per second before the first measurement. */
 const assumedSimulationSpeed = 200_000;
 
-/** How much is done and how much is left, each kind of run by its own measure of work. */
+/** Tracks finished and remaining work, with a separate unit for each kind of run. */
 export class EffortMeter {
   private lastMs = performance.now();
   private readonly simulated = new Work();
@@ -80,7 +80,7 @@ class Work {
   }
 }
 
-/** Simulated: segments times receivers. Real: about how many seconds it takes. */
+/** Simulated: segments times receivers. Real: approximate seconds. */
 function sizeOf({ mode, point }: Run): number {
   const segments = Math.ceil(point.fileSizeBytes / point.mssBytes);
   if (mode === 'simulated') return segments * point.receivers;
@@ -88,7 +88,7 @@ function sizeOf({ mode, point }: Run): number {
   return realOverheadS + (model?.meanDelayMs ?? segments * assumedRttMs) / 1000;
 }
 
-/** Sentences for a summary and a report. */
+/** Sentences for the summary and the report. */
 export function describeEffort(effort: Effort): string[] {
   const { simulatedRuns, simulatedSegments, virtualS, simulationWallS, realRuns, realWallS } =
     effort;

@@ -1,4 +1,4 @@
-/** Runs a plan, or one shard of it, into a folder; what is there already is not run again. */
+/** Runs a plan, or one shard of it, into a folder; runs that the folder already holds are kept. */
 
 import type { Plan, Run } from '../../experiment/plan.js';
 import { listRuns } from '../../experiment/plan.js';
@@ -10,7 +10,7 @@ import { RealRunner } from './real-run.js';
 import { ResultsFolder } from './results-folder.js';
 import { simulateRuns } from './simulation-pool.js';
 
-/** A part of a sweep: shard `index`, counted from 1, of `count`. */
+/** Part of an experiment: shard `index`, counted from 1, of `count`. */
 export interface Shard {
   readonly index: number;
   readonly count: number;
@@ -20,10 +20,10 @@ export interface ExperimentOptions {
   readonly plan: Plan;
   readonly planText: string;
   readonly outFolder: string;
-  /** Threads that simulate. Real runs are one at a time: side by side they would slow each other. */
+  /** Number of simulation threads. Real runs are sequential, because they would slow each other down. */
   readonly jobs: number;
   readonly shard?: Shard;
-  /** Whether to throw away what the folder holds. */
+  /** Whether to discard the results that the folder holds. */
   readonly isFresh: boolean;
   readonly signal: AbortSignal;
   readonly onRun?: (row: RunRow, progress: Progress) => void;
@@ -38,12 +38,12 @@ export interface Progress {
 export interface ExperimentResult {
   readonly folder: ResultsFolder;
   readonly isWhole: boolean;
-  /** Runs that were there already. */
+  /** Runs that the folder already held. */
   readonly keptRuns: number;
   readonly effort: Effort;
 }
 
-/** The runs of a shard: every `count`-th, so that all shards get long and short ones. */
+/** The runs of a shard: every `count`-th, so that each shard gets long and short ones. */
 export function runsOf(plan: Plan, shard: Shard = { index: 1, count: 1 }): Run[] {
   return [...listRuns(plan)].filter(({ index }) => index % shard.count === shard.index - 1);
 }
@@ -58,7 +58,7 @@ export async function runExperiment(options: ExperimentOptions): Promise<Experim
   const meter = new EffortMeter(left);
   try {
     for await (const row of runAll(left, options)) {
-      // A stopped process may leave a run that its peers gave up on.
+      // A process stopped by Ctrl-C may leave a run in which others declared it failed.
       if (signal.aborted) break;
       await folder.append(row);
       meter.add(row);
@@ -90,7 +90,7 @@ async function* runAll(
       yield toRunRow(run, await runner.run(run));
     }
   } catch (error) {
-    // Ctrl-C reaches its processes as well, and their end may be noticed before our own signal is.
+    // Ctrl-C also reaches the child processes, whose exit may be noticed before our own signal.
     await new Promise((resolve) => setImmediate(resolve));
     if (!signal.aborted) throw error;
   } finally {

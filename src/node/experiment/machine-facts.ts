@@ -1,8 +1,8 @@
-/** What machine this is, for a report. */
+/** Describes this machine for a report. */
 import { arch, cpus, release, totalmem, type } from 'node:os';
 import { packageVersion } from '../package-version.js';
 
-/** Name and value, in reading order. */
+/** Name and value, in display order. */
 export function machineFacts(): [string, string][] {
   const processors = cpus();
   const model = processors[0]?.model.trim() ?? 'unknown processor';

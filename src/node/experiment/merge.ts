@@ -1,4 +1,4 @@
-/** Puts the shards of a sweep together. */
+/** Merges the shards of an experiment. */
 import { join } from 'node:path';
 import { P2mpError } from '../../base/errors.js';
 import type { Plan } from '../../experiment/plan.js';
@@ -14,12 +14,12 @@ export interface Merged {
   readonly folder: ResultsFolder;
 }
 
-/** Missing runs that a message names. */
+/** Missing runs that an error message names. */
 const maxNamed = 5;
 
 /**
  * @param folders of the shards, in any order
- * @throws P2mpError RESULTS_DIFFER where they are not of one plan, or not all of it
+ * @throws P2mpError RESULTS_DIFFER if they belong to different plans or runs are missing
  */
 export async function mergeShards(
   folders: readonly string[],

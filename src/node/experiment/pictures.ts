@@ -1,12 +1,12 @@
-/** Pictures of a Vega-Lite specification, made without a browser and with a font of their own. */
+/** Renders a Vega-Lite specification, without a browser and with a bundled font. */
 import { createRequire } from 'node:module';
 import { P2mpError } from '../../base/errors.js';
 import { plotFont } from '../../experiment/plot.js';
 
-/** PNG pixels for each unit of the SVG: sharp in print at the width of a page. */
+/** PNG pixels per SVG unit: sharp in print at page width. */
 const scale = 2;
 
-/** @throws P2mpError RUN_FAILED where the optional packages are not installed */
+/** @throws P2mpError RUN_FAILED if the optional packages are not installed */
 export async function renderSvg(specification: object): Promise<string> {
   const { compile } = await load(() => import('vega-lite'), 'vega-lite');
   const vega = await load(() => import('vega'), 'vega');
@@ -22,7 +22,7 @@ export async function renderSvg(specification: object): Promise<string> {
 /** @throws P2mpError RUN_FAILED as above */
 export async function renderPng(svg: string): Promise<Uint8Array> {
   const { Resvg } = await load(() => import('@resvg/resvg-js'), '@resvg/resvg-js');
-  // Fonts of the machine would make other pictures on other machines, or none of the text.
+  // Fonts of the machine would make the result depend on it.
   const fontFiles = [findFont('400Regular/SourceSans3_400Regular.ttf')];
   const font = { loadSystemFonts: false, fontFiles, defaultFontFamily: plotFont };
   return new Resvg(svg, { font, fitTo: { mode: 'zoom', value: scale } }).render().asPng();

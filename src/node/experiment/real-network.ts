@@ -1,6 +1,6 @@
 /**
- * Where the processes of real runs live: all on loopback, or each in a network namespace of its own
- * on one bridge, whose paths can be given a rate and a queue (Linux, root, iproute2).
+ * The network of real runs: all processes on loopback, or each in a network namespace on one bridge, with
+ * configurable rate and queue (Linux, root, iproute2).
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -13,9 +13,9 @@ const execute = promisify(execFile);
 export type Command = readonly [string, ...string[]];
 
 export interface RealNetwork {
-  /** Gives the paths to this many receivers the point's rate and queue. */
+  /** Configures the rate and queue of the point on the paths to this many receivers. */
   prepare(point: Point): Promise<void>;
-  /** The address at which receiver k, counted from 0, listens. */
+  /** The address of receiver k, counted from 0. */
   address(receiver: number): string;
   onSender(command: Command): Command;
   onReceiver(receiver: number, command: Command): Command;
@@ -30,22 +30,22 @@ export const loopback: RealNetwork = {
   close: async () => undefined,
 };
 
-/** A token bucket holds this much: a full datagram and its headers. */
+/** Size of the token bucket: a full datagram with headers. */
 const bucketBytes = 66_000;
 
-/** Bytes that wait before a rate where the plan sets no limit to the queue. */
+/** Queue size if the plan sets a rate but no queue limit. */
 const defaultQueueBytes = 16 * 1024 * 1024;
 
 export class NamespaceNetwork implements RealNetwork {
   private readonly prefix = `p2mp-${process.pid}`;
   private readonly bridge = `${this.prefix}-bridge`;
-  /** Hosts that exist: the sender, then receivers. */
+  /** Existing hosts: the sender, then receivers. */
   private hostCount = 0;
   private readonly ratedHosts = new Set<number>();
 
   private constructor() {}
 
-  /** @throws P2mpError RUN_FAILED where this machine or user may not make namespaces */
+  /** @throws P2mpError RUN_FAILED if namespaces cannot be created here */
   static async open(): Promise<NamespaceNetwork> {
     const network = new NamespaceNetwork();
     const { bridge } = network;
@@ -132,7 +132,7 @@ export class NamespaceNetwork implements RealNetwork {
   }
 }
 
-/** 198.18.0.0/15 is set aside for measurements between isolated networks (RFC 2544). */
+/** 198.18.0.0/15 is reserved for benchmarks between isolated networks (RFC 2544). */
 function addressOf(host: number): string {
   return `198.18.0.${10 + host}`;
 }

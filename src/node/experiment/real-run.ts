@@ -1,4 +1,4 @@
-/** Runs over real sockets: a p2mpserver process for each receiver, a p2mpclient process to send. */
+/** Runs over real sockets: a p2mpserver process for each receiver, and a p2mpclient process. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -16,13 +16,13 @@ import { fileError } from '../system-error.js';
 import type { Command, RealNetwork } from './real-network.js';
 import { loopback, NamespaceNetwork } from './real-network.js';
 
-/** The middle one of this many transfers without loss gives the round trip. */
+/** The round trip is the median of this many transfers without loss. */
 const rttTransfers = 3;
 
 export class RealRunner {
-  /** Measured round trips by what they depend on. */
+  /** Measured round trips by the parameters that they depend on. */
   private readonly rttsMs = new Map<string, number>();
-  /** Of the transfer in progress. */
+  /** Processes of the current transfer. */
   private readonly processes = new Set<RunProcess>();
 
   private constructor(
@@ -57,9 +57,9 @@ export class RealRunner {
   }
 
   /**
-   * Runs one transfer, and its twin in the simulator with the round trip that was measured. Receivers
-   * that fail are counted.
-   * @throws P2mpError RUN_FAILED where a process could not do its part
+   * Runs one transfer, and simulates the same one with the measured round trip. Receivers that fail are
+   * counted.
+   * @throws P2mpError RUN_FAILED if a process failed
    */
   async run({ point, seed }: Run): Promise<RunResult> {
     await this.network.prepare(point);
@@ -69,7 +69,7 @@ export class RealRunner {
     return { ...result, rttMs, twinDelayMs: twin.delayMs };
   }
 
-  /** Without loss, stop-and-wait takes a round trip for each segment, sending included. */
+  /** Without loss, stop-and-wait takes one round trip per segment, including sending. */
   private async measureRtt(point: Point, seed: string): Promise<number> {
     const { receivers, mssBytes, fileSizeBytes, rateBytesPerSec, queueBytes } = point;
     const key = [receivers, mssBytes, fileSizeBytes, rateBytesPerSec, queueBytes].join();
@@ -106,7 +106,7 @@ export class RealRunner {
       const copies = await Promise.all(receivers.map((receiver) => receiver.lastLine));
       return toResult(sent, copies);
     } finally {
-      // Only when they have ended are their files theirs no more.
+      // Processes use their files until they have exited.
       await Promise.all([...this.processes].map((process) => process.stop()));
       this.processes.clear();
     }
@@ -124,7 +124,7 @@ export class RealRunner {
       '--json',
     ];
     args.push('--bind', this.network.address(receiver));
-    // One word, for a seed may begin with a dash.
+    // One word, because a seed may start with a dash.
     args.push(`--seed=${receiverSeed(seed, `r${receiver + 1}`)}`);
     const command = program('p2mpserver', args);
     return this.start(this.network.onReceiver(receiver, command), 'p2mpserver');
@@ -179,11 +179,11 @@ function toClientArgs(point: Point, source: string, servers: readonly string[]):
     return addresses?.[0] ?? '';
   });
   const options = ['--timeout', String(timeoutMs), '--window', String(window), '--json'];
-  // The port is for servers that name none; all of these do.
+  // The common port is unused, because every server has its own.
   return [...addresses, '1', source, String(mssBytes), ...options];
 }
 
-/** A command with --json: its first and its last line. */
+/** A command with --json: collects its first and last line. */
 class RunProcess {
   readonly firstLine: Promise<string>;
   readonly lastLine: Promise<string>;
@@ -195,7 +195,7 @@ class RunProcess {
     this.child = child;
     this.ended = new Promise((resolve) => {
       child.once('close', () => resolve());
-      // One that could not be started has nothing to close.
+      // A process that failed to start emits no `close`.
       child.once('error', () => child.pid === undefined && resolve());
     });
     let last: string | undefined;
@@ -224,12 +224,12 @@ class RunProcess {
         else resolve(last);
       });
     });
-    // Whoever waits for them sees their failure.
+    // Callers handle the rejection; this avoids an unhandled one.
     this.firstLine.catch(() => undefined);
     this.lastLine.catch(() => undefined);
   }
 
-  /** Asks it to end, and waits until it has. */
+  /** Asks the process to exit and waits for that. */
   async stop(): Promise<void> {
     this.child.kill();
     await this.ended;

@@ -1,4 +1,4 @@
-/** report.html: picture, sentences, tables, plan and machine in one page that needs no network. */
+/** report.html: plot, findings, tables, plan and machine in one self-contained page. */
 import { parameterNames, parameters, varyingParameters } from '../../experiment/parameters.js';
 import type { Plan } from '../../experiment/plan.js';
 import { countRuns } from '../../experiment/plan.js';
@@ -9,12 +9,12 @@ export interface ReportContent {
   readonly planText: string;
   readonly summaries: readonly PointSummary[];
   readonly findings: readonly string[];
-  /** Undefined where there are no pictures. */
+  /** Undefined if plots are unavailable. */
   readonly svg: string | undefined;
-  /** The command that makes it anew. */
+  /** The command that reproduces it. */
   readonly command: string;
   readonly machine: readonly (readonly [string, string])[];
-  /** What the runs cost, in words; empty where none was run for this report. */
+  /** The cost of the runs, as sentences; empty if none was run for this report. */
   readonly effort: readonly string[];
 }
 
@@ -61,7 +61,7 @@ function facts(
 ): (readonly [string, string])[] {
   const fixed = parameterNames
     .filter((name) => !varyingParameters(plan.points).includes(name))
-    // Of what is not limited there is nothing to say.
+    // Omit parameters that are unlimited.
     .filter((name) => plan.points[0]?.[name] !== undefined)
     .map((name): [string, string] => [parameters[name].title, String(plan.points[0]?.[name])]);
   return [

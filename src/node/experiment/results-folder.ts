@@ -1,6 +1,6 @@
 /**
- * The folder that an experiment leaves: plan.json and runs.csv while it runs, the rest at its end.
- * runs.csv grows row by row, so that a sweep which was stopped goes on from there.
+ * The folder of results: plan.json and runs.csv during the experiment, the rest at its end. runs.csv grows row by
+ * row, so that an interrupted experiment can resume.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
@@ -12,21 +12,21 @@ import type { RunRow } from '../../experiment/run-result.js';
 import { fileError } from '../system-error.js';
 import { formatRun, parseRecords, parseRun, runsHeader } from './runs-csv.js';
 
-/** What is made of the runs once all are there. */
+/** Files derived from the runs once all are done. */
 const conclusions = ['summary.csv', 'plot.svg', 'plot.png', 'report.html'] as const;
 export type Conclusion = (typeof conclusions)[number];
 
 export class ResultsFolder {
-  /** Rows that stand in runs.csv, in the order of the runs. */
+  /** Rows of runs.csv, in the order of the runs. */
   readonly rows: RunRow[] = [];
   private file: FileHandle | undefined;
 
   private constructor(readonly path: string) {}
 
   /**
-   * Makes the folder, or goes on with what it holds.
-   * @param runs what belongs into it, in order
-   * @throws P2mpError RESULTS_DIFFER where it holds something else; TARGET_UNWRITABLE
+   * Creates the folder, or resumes with what it holds.
+   * @param runs of the plan or shard, in order
+   * @throws P2mpError RESULTS_DIFFER if it holds other results; TARGET_UNWRITABLE
    */
   static async open(
     path: string,
@@ -42,7 +42,7 @@ export class ResultsFolder {
       if (folder.rows.some(({ mode }) => mode === 'real')) await folder.checkNetwork(planText);
       await writeWhole(join(path, 'plan.json'), planText);
       await folder.openRuns();
-      // What stands there was made of fewer runs.
+      // The old conclusions cover fewer runs.
       if (folder.rows.length < runs.length) await folder.removeConclusions();
     } catch (error) {
       throw folder.explain(error);
@@ -93,7 +93,7 @@ export class ResultsFolder {
     }
   }
 
-  /** Rows of real runs do not say on which network they ran; the plan beside them does. */
+  /** Rows of real runs do not record their network, but the plan beside them does. */
   private async checkNetwork(planText: string): Promise<void> {
     const path = join(this.path, 'plan.json');
     const oldText = await readIfThere(path);
@@ -103,7 +103,7 @@ export class ResultsFolder {
     throw new P2mpError('RESULTS_DIFFER', `${path}: its real runs are over ${old}, not ${now}`);
   }
 
-  /** Opens runs.csv for more rows, without what a stopped writer left of a last one. */
+  /** Opens runs.csv for appending and truncates an incomplete last row. */
   private async openRuns(): Promise<void> {
     const whole = runsHeader + this.rows.map(formatRun).join('');
     const size = Buffer.byteLength(whole);
@@ -122,7 +122,7 @@ export class ResultsFolder {
   }
 }
 
-/** @returns undefined where there is no such file */
+/** @returns undefined if there is no such file */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
@@ -132,7 +132,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** With its parents. Node's own way never ends where a parent takes no folder, as in /proc. */
+/** Creates parents too. Node's recursive `mkdir` never returns if a parent allows no folders, as in /proc. */
 async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path);
@@ -145,7 +145,7 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** The old content or the new one, never a part. */
+/** Writes atomically: the file has the old content or the new. */
 async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
   const part = `${path}.part`;
   try {

@@ -1,6 +1,6 @@
 /**
- * runs.csv, a row for each run (RFC 4180; columns in docs/EXPERIMENTS.md). Rows stand in the order of
- * the runs, so that a file which was cut off is a sweep to go on with, and the same plan gives the
+ * runs.csv, one row per run (RFC 4180; columns in docs/EXPERIMENTS.md). Rows are in the order of the
+ * runs: a truncated file is an experiment to resume, and the same plan always gives the
  * same bytes.
  */
 import { parse } from 'csv-parse/sync';
@@ -18,11 +18,11 @@ const version = packageVersion();
 
 type Cell = string | number | undefined;
 
-/** What the plan says of a run; a row that says otherwise belongs to another plan. */
+/** Columns that follow from the plan; a row that differs belongs to another plan. */
 const planColumns: readonly [string, (run: Run) => Cell][] = [
   ['run', ({ index }) => index + 1],
   ['mode', ({ mode }) => mode],
-  // What most plans vary comes first.
+  // The parameters that most plans vary come first.
   ...parameterNames
     .toReversed()
     .filter((name) => name !== 'rttMs')
@@ -56,20 +56,20 @@ export function formatRun(row: RunRow): string {
   return formatLine([...planCells(row), ...resultColumns.map(([, value]) => value(row))]);
 }
 
-/** A line of a file, not yet known to be of a run. */
+/** A row of a file that is not checked against the plan yet. */
 export interface RunRecord {
   /** Line number in the file. */
   readonly line: number;
-  /** Of the run that it says it is, counted from 0. */
+  /** Index of its run, from 0, according to the row. */
   readonly index: number;
   readonly cells: readonly string[];
 }
 
 /**
- * The lines of a file. A last line without its end was being written when the writer was stopped, and
- * does not count.
- * @param source the file's name in messages
- * @throws P2mpError RESULTS_DIFFER where it is another kind of file
+ * Parses the rows of a file. An unterminated last row, left by a writer that was stopped, is
+ * ignored.
+ * @param source file name in messages
+ * @throws P2mpError RESULTS_DIFFER if it is not a runs.csv
  */
 export function parseRecords(text: string, source: string): RunRecord[] {
   const end = text.lastIndexOf(lineEnd);
@@ -88,8 +88,8 @@ export function parseRecords(text: string, source: string): RunRecord[] {
 }
 
 /**
- * @param run what the plan says that the record should be
- * @throws P2mpError RESULTS_DIFFER where it is not
+ * @param run of the plan that the record should match
+ * @throws P2mpError RESULTS_DIFFER if it does not
  */
 export function parseRun(run: Run | undefined, record: RunRecord, source: string): RunRow {
   const { cells, line } = record;

@@ -1,14 +1,14 @@
-/** Simulated runs on worker threads, handed out in the order of the plan. */
+/** Simulates runs on worker threads and yields them in the order of the plan. */
 import Tinypool from 'tinypool';
 import type { Run } from '../../experiment/plan.js';
 import type { RunResult, RunRow } from '../../experiment/run-result.js';
 import { toRunRow } from '../../experiment/run-result.js';
 import type { SimulationTask } from './simulation-worker.js';
 
-/** Runs in work or done beyond the one that is waited for, for each thread: runs differ in length. */
+/** Runs per thread to start before the first unfinished one is done: runs differ in length. */
 const aheadPerJob = 16;
 
-/** Ends early where the signal says so; what was in work is lost. */
+/** Ends early after the signal; unfinished runs are lost. */
 export async function* simulateRuns(
   runs: readonly Run[],
   jobs: number,
@@ -20,10 +20,10 @@ export async function* simulateRuns(
     filename: new URL('./simulation-worker.js', import.meta.url).href,
     minThreads: threads,
     maxThreads: threads,
-    // A thread that waits costs nothing; starting it anew does.
+    // An idle thread costs nothing, but starting one does.
     idleTimeout: Number.MAX_SAFE_INTEGER,
   });
-  // Its runs then fail, and whoever waits for them sees why.
+  // Its runs then reject, and their consumer handles that.
   const stop = () => void pool.destroy();
   signal.addEventListener('abort', stop, { once: true });
   const waiting: { run: Run; result: Promise<RunResult> }[] = [];
@@ -42,7 +42,7 @@ export async function* simulateRuns(
       if (signal.aborted) return;
       const task: SimulationTask = { point: run.point, seed: run.seed };
       const result = pool.run(task) as Promise<RunResult>;
-      // Whoever waits for it sees its failure; until then it must not count as unhandled.
+      // The consumer handles the rejection later; until then it must not count as unhandled.
       result.catch(() => undefined);
       waiting.push({ run, result });
       if (waiting.length <= threads * aheadPerJob) continue;

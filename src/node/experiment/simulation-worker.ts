@@ -1,4 +1,4 @@
-/** What a worker thread does: one simulated run after another. */
+/** The worker thread: runs one simulation after another. */
 import type { Point } from '../../experiment/parameters.js';
 import type { RunResult } from '../../experiment/run-result.js';
 import { simulateRun } from '../../experiment/simulated-run.js';

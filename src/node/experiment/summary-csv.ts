@@ -1,9 +1,9 @@
-/** summary.csv, a row for each point and mode (RFC 4180; columns in docs/EXPERIMENTS.md). */
+/** summary.csv, one row per point and mode (RFC 4180; columns in docs/EXPERIMENTS.md). */
 import { stringify } from 'csv-stringify/sync';
 import { parameterNames, parameters } from '../../experiment/parameters.js';
 import type { PointSummary } from '../../experiment/summary.js';
 
-/** The first ones are what nearly everybody reads; the rest holds all else. */
+/** The columns that most readers need come first. */
 const leading = ['receivers', 'mssBytes', 'loss', 'window'] as const;
 
 type Cell = string | number | undefined;
@@ -44,7 +44,7 @@ function parameterColumn(
   return [parameters[name].column, ({ point }) => point[name]];
 }
 
-/** Seven digits say all that some runs can tell. */
+/** More than seven digits would not be significant. */
 function rounded(value: number | undefined): Cell {
   return value === undefined ? undefined : Number(value.toPrecision(7));
 }

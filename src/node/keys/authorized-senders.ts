@@ -1,6 +1,6 @@
 /**
- * Who may send to this host: a file of public keys, one per line, as SSH has `authorized_keys`. Blank
- * lines and those that begin with `#` do not count.
+ * The senders that may send to this host: a file of public keys, one per line, like `authorized_keys` of SSH. Blank
+ * lines and lines that start with `#` are ignored.
  */
 import { open, stat } from 'node:fs/promises';
 import { P2mpError } from '../../base/errors.js';
@@ -8,10 +8,10 @@ import { fileError } from '../system-error.js';
 import { parsePublicKey } from './key-files.js';
 import { findOpenPlace } from './trusted-place.js';
 
-/** Tens of thousands of keys. What is larger is no such file, and is not read into memory. */
+/** Enough for tens of thousands of keys; a larger file is not read into memory. */
 const maxTrustFileBytes = 4 * 1024 * 1024;
 
-/** A file whose time is younger than this may change again without showing another time. */
+/** A file modified more recently than this may change again without a new modification time. */
 const settledAfterMs = 2000;
 
 export interface TrustLine {
@@ -22,13 +22,13 @@ export interface TrustLine {
 
 interface TrustFile {
   readonly lines: readonly TrustLine[];
-  /** Differs where the file has changed since; undefined where that could not be told. */
+  /** Changes with the file; undefined if a change could go unnoticed. */
   readonly stamp: string | undefined;
 }
 
 /** A line of the file of authorized senders. */
 export interface AuthorizedSender {
-  /** What stands behind the key; may be empty. */
+  /** The text after the key; may be empty. */
   readonly comment: string;
 }
 
@@ -39,12 +39,12 @@ export interface AuthorizedSender {
 export class AuthorizedSenders {
   private senders: ReadonlyMap<string, AuthorizedSender> = new Map();
   private stamp: string | undefined;
-  /** Refreshes follow each other, so that an older content never replaces a newer one. */
+  /** Serializes refreshes, so that old content never replaces newer content. */
   private work: Promise<unknown> = Promise.resolve();
 
   private constructor(readonly path: string) {}
 
-  /** @throws P2mpError TRUST_FILE_BAD, with the line where there is one */
+  /** @throws P2mpError TRUST_FILE_BAD, with the number of an invalid line */
   static async load(path: string): Promise<AuthorizedSenders> {
     const list = new AuthorizedSenders(path);
     const error = await list.refresh();
@@ -52,15 +52,15 @@ export class AuthorizedSenders {
     return list;
   }
 
-  /** Of a key that is there twice, the first line counts. */
+  /** If a key occurs twice, the first line counts. */
   find(publicKey: Uint8Array): AuthorizedSender | undefined {
     return this.senders.get(idOf(publicKey));
   }
 
   /**
    * Reads the file again if it has changed.
-   * @returns what is wrong with it, and goes on with the list of before; the same again for as long as
-   * nobody mends it
+   * @returns what is wrong with the file, as long as that is not fixed; the previous list then stays
+   * in use
    */
   refresh(): Promise<P2mpError | undefined> {
     const next = this.work.then(() => this.reload());
@@ -86,7 +86,7 @@ export class AuthorizedSenders {
 }
 
 /**
- * The lines of a file of trusted keys that count.
+ * Reads the relevant lines of a file of trusted keys.
  * @throws P2mpError TRUST_FILE_BAD
  */
 export async function readTrustLines(path: string): Promise<readonly TrustLine[]> {
@@ -97,7 +97,7 @@ export async function readTrustLines(path: string): Promise<readonly TrustLine[]
   }
 }
 
-/** What is wrong with a line. */
+/** The error for an invalid line. */
 export function badLine(path: string, lineNumber: number, reason: string): P2mpError {
   const remedy = 'correct the line, or comment it out with #';
   return new P2mpError('TRUST_FILE_BAD', `${path}:${lineNumber}: ${reason}; ${remedy}`);
@@ -125,7 +125,7 @@ function idOf(publicKey: Uint8Array): string {
   return Buffer.from(publicKey).toString('base64');
 }
 
-/** @returns no lines where the file still has the stamp that is known */
+/** @returns no lines if the file still has the known stamp */
 async function readTrustFile(
   path: string,
   knownStamp: string | undefined,
@@ -133,14 +133,14 @@ async function readTrustFile(
   const fail = (reason: string): never => {
     throw new P2mpError('TRUST_FILE_BAD', `${path}: ${reason}`);
   };
-  // Before it is opened: opening a pipe would wait for somebody who writes.
+  // Checked before opening, which would block on a pipe.
   const stats = await stat(path, { bigint: true });
   if (stats.isDirectory()) fail('is a folder; name a file');
   if (!stats.isFile()) fail('is not a regular file; name another one');
   if (stats.size > maxTrustFileBytes) {
     fail(`is too large for a list of keys (${stats.size} bytes); name another file`);
   }
-  // Modes say nothing on Windows.
+  // Windows has no meaningful modes.
   if (process.platform !== 'win32' && (stats.mode & 0o002n) !== 0n) {
     const octal = (stats.mode & 0o777n).toString(8).padStart(4, '0');
     fail(`any user on this host can change it (mode ${octal}); run chmod o-w ${path}`);

@@ -1,6 +1,6 @@
 /**
- * The key pair of this host, with the habits of SSH: a private file that only its owner may read, a
- * public one beside it of one line, which is handed to others.
+ * The key pair of this host, following the conventions of SSH: a private file that only its owner may read, and
+ * beside it a public file with one line to give to others.
  */
 import {
   createHash,
@@ -20,22 +20,22 @@ import { makeFolders, syncFolder } from '../disk/fsync.js';
 import { fileError } from '../system-error.js';
 import { findOpenPlace } from './trusted-place.js';
 
-/** Of X25519, 32 bytes each. */
+/** An X25519 key pair, 32 bytes each. */
 export interface KeyPair {
   readonly publicKey: Uint8Array;
   readonly secretKey: Uint8Array;
 }
 
-/** What stands in front of every public key. */
+/** Precedes every public key. */
 export const keyKind = 'p2mp-x25519';
 
-/** Far more than a key takes; a file that is larger is something else. */
+/** Far more than a key takes; a larger file is something else. */
 const maxFileSizeBytes = 64 * 1024;
 
-/** What disks say that have no links. */
+/** Errors of file systems without hard links. */
 const noLinkCodes = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL'];
 
-/** Where keys and lists of trusted keys are: $P2MP_HOME, or where the system keeps settings. */
+/** The folder of keys and lists of trusted keys: $P2MP_HOME, or the platform's folder for settings. */
 export function defaultKeyFolder(
   environment: Readonly<Record<string, string | undefined>> = process.env,
   platform: NodeJS.Platform = process.platform,
@@ -43,12 +43,12 @@ export function defaultKeyFolder(
   const { P2MP_HOME: own, XDG_CONFIG_HOME: config, APPDATA: appData } = environment;
   if (own !== undefined && own !== '') return own;
   if (platform === 'win32') return join(appData || join(homedir(), 'AppData', 'Roaming'), 'p2mp');
-  // The XDG base directory specification: a relative path there is to be ignored.
+  // According to the XDG Base Directory Specification, relative paths must be ignored.
   const isUsable = config !== undefined && isAbsolute(config);
   return join(isUsable ? config : join(homedir(), '.config'), 'p2mp');
 }
 
-/** The public file of a private one. */
+/** The path of the public file that belongs to a private one. */
 export function publicPathOf(path: string): string {
   return `${path}.pub`;
 }
@@ -61,14 +61,14 @@ export async function generateKeyPair(): Promise<KeyPair> {
 
 /** How `saveKeyPair` treats files that exist. */
 export interface SaveOptions {
-  /** Whether a pair that is there may be overwritten. */
+  /** Whether an existing pair may be overwritten. */
   readonly force?: boolean;
 }
 
 /**
- * Writes both files, each whole or not at all, and makes them durable. The private one is PKCS #8 in
- * PEM, which other tools read too.
- * @throws P2mpError KEY_EXISTS, TARGET_UNWRITABLE, INVALID_ARGUMENT where the comment is no one line
+ * Writes both files durably, each completely or not at all. The private key is PKCS #8 in PEM, which other tools can
+ * read.
+ * @throws P2mpError KEY_EXISTS, TARGET_UNWRITABLE, INVALID_ARGUMENT if the comment is not one line
  */
 export async function saveKeyPair(
   path: string,
@@ -82,7 +82,7 @@ export async function saveKeyPair(
     await makeFolder(dirname(path));
     for (const one of [path, publicPath]) await checkRoomAt(one, force);
     await saveWhole(path, privatePem(pair), 0o600, force);
-    // Whoever made the private file owns the public one's name.
+    // The process that created the private file may overwrite the public one.
     await saveWhole(publicPath, `${line}\n`, 0o644, true);
     await syncFolder(dirname(path));
   } catch (error) {
@@ -91,7 +91,7 @@ export async function saveKeyPair(
 }
 
 /**
- * Reads the private file; the public key follows from it.
+ * Reads the private file and derives the public key.
  * @throws P2mpError KEY_UNREADABLE
  */
 export async function loadKeyPair(path: string): Promise<KeyPair> {
@@ -100,7 +100,7 @@ export async function loadKeyPair(path: string): Promise<KeyPair> {
   };
   let pem = '';
   try {
-    // Before it is opened: opening a pipe would wait for somebody who writes.
+    // Checked before opening, which would block on a pipe.
     const { size } = await checkRegular(path);
     if (size > maxFileSizeBytes) fail(noKey);
     const openPlace = await findOpenPlace(path);
@@ -108,7 +108,7 @@ export async function loadKeyPair(path: string): Promise<KeyPair> {
     const handle = await open(path, 'r');
     try {
       const { mode, uid } = await handle.stat();
-      // As ssh does: of another owner's file, the owner decides.
+      // Like ssh: if the file has another owner, that owner decides.
       if (uid === process.getuid?.() && (mode & 0o077) !== 0) {
         const octal = (mode & 0o777).toString(8).padStart(4, '0');
         fail(`other users can access it (mode ${octal}); run chmod 600 ${path}`);
@@ -127,7 +127,7 @@ export async function loadKeyPair(path: string): Promise<KeyPair> {
   return parsePrivatePem(pem) ?? fail(noKey);
 }
 
-/** @returns the comment that the public file has for this key; none where it is of another key */
+/** @returns the comment in the public file; empty if that file has another key */
 export async function loadComment(path: string, publicKey: Uint8Array): Promise<string> {
   try {
     const publicPath = publicPathOf(path);
@@ -136,14 +136,14 @@ export async function loadComment(path: string, publicKey: Uint8Array): Promise<
     const read = parsePublicKey(line);
     return isEqualBytes(read.publicKey, publicKey) ? read.comment : '';
   } catch {
-    // It is a convenience: what counts is in the private file.
+    // The comment is optional; only the private file matters.
     return '';
   }
 }
 
 /**
- * The line that is handed to others.
- * @throws P2mpError INVALID_ARGUMENT where the comment is not of one line
+ * Formats the line to give to others.
+ * @throws P2mpError INVALID_ARGUMENT if the comment is not one line
  */
 export function formatPublicKey(publicKey: Uint8Array, comment: string): string {
   const trimmed = comment.trim();
@@ -160,7 +160,7 @@ export interface PublicKeyLine {
   readonly comment: string;
 }
 
-/** @throws P2mpError INVALID_ARGUMENT, which says what is expected */
+/** @throws P2mpError INVALID_ARGUMENT with the expected format */
 export function parsePublicKey(line: string): PublicKeyLine {
   const fail = (reason: string): never => {
     const expected = `"${keyKind} <base64> <comment>", as p2mp keygen prints it`;
@@ -169,7 +169,7 @@ export function parsePublicKey(line: string): PublicKeyLine {
   const [, kind = '', base64 = '', rest = ''] = /^\s*(\S*)\s*(\S*)(.*)$/su.exec(line) ?? [];
   if (kind !== keyKind) fail(`not a p2mp public key: ${quote(kind)}`);
   const bytes = Buffer.from(base64, 'base64');
-  // Only one way to write each key, or two lines could be of one key and not look it.
+  // Base64 must be canonical, so that one key has only one text form.
   if (bytes.length !== keySizeBytes || bytes.toString('base64') !== base64) {
     fail(`truncated or altered key: ${quote(base64)}`);
   }
@@ -178,14 +178,14 @@ export function parsePublicKey(line: string): PublicKeyLine {
   return { publicKey: Uint8Array.from(bytes), comment };
 }
 
-/** As `ssh-keygen -l` prints it: what people read to each other. */
+/** The format of `ssh-keygen -l`, for comparison by people. */
 export function fingerprint(publicKey: Uint8Array): string {
   const digest = createHash('sha256').update(publicKey).digest('base64');
   return `SHA256:${digest.replace(/=+$/, '')}`;
 }
 
 /**
- * Makes a folder, if there is none, that only its owner may look into.
+ * Creates a folder that only its owner can access, if there is none.
  * @throws P2mpError TARGET_UNWRITABLE
  */
 export async function makeFolder(path: string): Promise<void> {
@@ -196,22 +196,22 @@ export async function makeFolder(path: string): Promise<void> {
 
 const noKey = 'contains no p2mp private key; name another file, or create a key with p2mp keygen';
 
-/** A terminal must not obey what a file says. */
+/** Terminals must not interpret text from a file. */
 function hasControl(text: string): boolean {
   return /[\p{Cc}\u2028\u2029]/u.test(text);
 }
 
-/** Somebody's text, short and harmless. */
+/** Shortens and escapes foreign text. */
 function quote(text: string): string {
   const short = JSON.stringify(text.length > 20 ? `${text.slice(0, 20)}…` : text);
-  // JSON leaves some of them as they are.
+  // JSON does not escape all of these.
   return short.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (one) => {
     const number = one.codePointAt(0) ?? 0;
     return `\\u${number.toString(16).padStart(4, '0')}`;
   });
 }
 
-/** X25519's private key as PKCS #8 in DER, up to the key itself (RFC 8410). */
+/** DER prefix of an X25519 private key in PKCS #8 (RFC 8410). */
 const derPrefix = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
 function privatePem({ secretKey }: KeyPair): string {
@@ -248,9 +248,9 @@ function existsError(path: string): P2mpError {
   return new P2mpError('KEY_EXISTS', `${path}: a key exists already; ${remedy}`);
 }
 
-/** Before anything is written: a folder is never replaced, and a key only by `force`. */
+/** Checks before writing: a folder is never replaced, and a key only with `force`. */
 async function checkRoomAt(path: string, force: boolean): Promise<void> {
-  // Also a link that leads nowhere is something.
+  // A dangling link counts as existing.
   const stats = await lstat(path).catch(() => undefined);
   if (stats?.isDirectory()) {
     throw new P2mpError('TARGET_UNWRITABLE', `${path}: is a folder; name a file`);
@@ -258,7 +258,7 @@ async function checkRoomAt(path: string, force: boolean): Promise<void> {
   if (stats !== undefined && !force) throw existsError(path);
 }
 
-/** Under the path there is nothing, what was there before, or all of the text. */
+/** Writes atomically: the path has no file, the old content, or the complete new text. */
 async function saveWhole(
   path: string,
   text: string,
@@ -270,7 +270,7 @@ async function saveWhole(
   try {
     const handle = await open(temporaryPath, 'wx', mode);
     try {
-      // Whatever the mask is: one that is too strict would lock the owner out.
+      // Independent of the umask, which could otherwise lock out the owner.
       await handle.chmod(mode);
       await handle.writeFile(text);
       await handle.sync();
@@ -285,8 +285,8 @@ async function saveWhole(
 }
 
 /**
- * A link, unlike a renaming, fails where there is something.
- * @returns false where the disk has no links: whether something is there was only looked up before
+ * Links the file to its name, which unlike a rename fails if the name exists.
+ * @returns false if the file system has no hard links; the name was then only checked before
  */
 async function isLinked(from: string, to: string): Promise<boolean> {
   try {

@@ -1,7 +1,7 @@
 /**
- * Which key each receiver showed when it was met first, as SSH has `known_hosts`: lines of
- * `host:port p2mp-x25519 <base64>`. Of a name that is there twice, the first line counts, so that two
- * senders who meet it at once agree afterwards.
+ * The known keys of receivers, like `known_hosts` of SSH: lines of `host:port p2mp-x25519 <base64>`. If a name
+ * occurs twice, the first line counts, so that two senders that add it at the same time agree
+ * afterwards.
  */
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -17,11 +17,11 @@ import { formatPublicKey, makeFolder, parsePublicKey } from './key-files.js';
 export type ReceiverCheck =
   | { readonly status: 'known' }
   | { readonly status: 'unknown' }
-  /** The line that has another key for this name. */
+  /** Number of the line that has another key for this name. */
   | { readonly status: 'changed'; readonly lineNumber: number };
 
 interface KnownReceiver {
-  /** As the file spells it. */
+  /** As spelled in the file. */
   readonly name: string;
   readonly publicKey: Uint8Array;
   readonly lineNumber: number;
@@ -34,8 +34,8 @@ export class KnownReceivers {
   private constructor(readonly path: string) {}
 
   /**
-   * A file that is not there knows nobody yet.
-   * @throws P2mpError TRUST_FILE_BAD, with the line where there is one
+   * A missing file is an empty list.
+   * @throws P2mpError TRUST_FILE_BAD, with the number of an invalid line
    */
   static async load(path: string): Promise<KnownReceivers> {
     const list = new KnownReceivers(path);
@@ -54,7 +54,7 @@ export class KnownReceivers {
     return isSame ? { status: 'known' } : { status: 'changed', lineNumber: known.lineNumber };
   }
 
-  /** The names under which the file has this key, in its order. */
+  /** The names that have this key in the file, in order. */
   namesOf(publicKey: Uint8Array): string[] {
     const found = [...this.receivers.values()].filter((each) =>
       isEqualBytes(each.publicKey, publicKey),
@@ -63,9 +63,9 @@ export class KnownReceivers {
   }
 
   /**
-   * Appends a receiver, durably, unless the file knows its name by now.
+   * Appends a receiver durably, unless the file has its name by now.
    * @param name as for `check`
-   * @returns `known`; or `changed` where another sender has met that name with another key
+   * @returns `known`; or `changed` if another sender has added another key for that name
    * @throws P2mpError TRUST_FILE_BAD, TARGET_UNWRITABLE
    */
   async add(name: string, publicKey: Uint8Array): Promise<ReceiverCheck> {
@@ -87,7 +87,7 @@ export class KnownReceivers {
   }
 }
 
-/** A name with a port; an address of IPv6 in brackets. Nothing that begins like a comment. */
+/** A host and port, with brackets around an IPv6 address; must not start like a comment. */
 const namePattern = /^(\[[0-9a-f:.]+(%[\w.-]+)?\]|[^\s:#[\]\p{Cc}][^\s:[\]\p{Cc}]*):\d{1,5}$/iu;
 
 /** A line of the file. */
@@ -95,7 +95,7 @@ export function knownReceiverLine(name: string, publicKey: Uint8Array): string {
   return `${name} ${formatPublicKey(publicKey, '')}`;
 }
 
-/** Names of hosts have no case. */
+/** Host names are case-insensitive. */
 function idOf(name: string): string {
   return name.toLowerCase();
 }
@@ -136,7 +136,7 @@ function parseKey(path: string, lineNumber: number, key: string): Uint8Array {
   }
 }
 
-/** One write at the end of the file, wherever that is by then: senders do not cut each other's lines. */
+/** Appends in a single write, so that concurrent senders do not interleave their lines. */
 async function append(path: string, line: string): Promise<void> {
   await makeFolder(dirname(path));
   const handle = await open(path, 'a+', 0o600);
@@ -144,7 +144,7 @@ async function append(path: string, line: string): Promise<void> {
     const { size } = await handle.stat();
     const last = Buffer.alloc(1);
     if (size > 0) await handle.read(last, 0, 1, size - 1);
-    // Somebody's editor left the last line without its end.
+    // The last line may lack a newline.
     const isLineOpen = size > 0 && last.toString('latin1') !== '\n';
     const bytes = Buffer.from(isLineOpen ? `\n${line}` : line);
     const { bytesWritten } = await handle.write(bytes);

@@ -1,6 +1,6 @@
 /**
- * The Noise library, on libsodium where there is a binary for this platform and on its twin in
- * JavaScript where there is none. The library asks for the binary alone, so the twin is put in its place.
+ * Loads the Noise library with libsodium if there is a binary for this platform, otherwise with the JavaScript port
+ * of it. The library requires the binary, so the port is put in its place.
  */
 import { createRequire, Module } from 'node:module';
 import type Noise from 'noise-handshake';
@@ -15,7 +15,7 @@ const require = createRequire(import.meta.url);
 
 export function loadNoise(): NoiseLibrary {
   const requireInNoise = createRequire(require.resolve('noise-handshake'));
-  // What it asks for, and what in turn is nothing but the binary.
+  // The module that the library requires; it just loads the binary.
   const sodiumPath = requireInNoise.resolve('sodium-universal');
   if (!canLoad(requireInNoise, sodiumPath)) {
     const standIn = new Module(sodiumPath);
@@ -27,7 +27,7 @@ export function loadNoise(): NoiseLibrary {
   return { Noise: require('noise-handshake'), curve: require('noise-handshake/dh') };
 }
 
-/** Not installed, no binary, one for another libc, one that the system does not let in: all the same. */
+/** False if it is not installed, has no binary, needs another libc, or is blocked by the system. */
 function canLoad(requireThere: NodeJS.Require, path: string): boolean {
   try {
     requireThere(path);

@@ -1,5 +1,5 @@
 /**
- * What sessions ask of cryptography, over node:crypto and a Noise library. Handshakes are
+ * The cryptography of sessions, based on node:crypto and a Noise library. Handshakes are
  * Noise_XX_25519_ChaChaPoly_BLAKE2b without payloads (Noise Protocol Framework, rev. 34).
  */
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
@@ -13,7 +13,7 @@ import type { NoiseLibrary } from './load-noise.js';
 const cipherName = 'aes-256-gcm';
 const cipherOptions = { authTagLength: tagSizeBytes };
 
-/** What the three messages of XX hold: `e`; `e`, `s` and an end; `s` and an end. */
+/** Tokens of the three XX messages: `e`; `e`, `s` and a tag; `s` and a tag. */
 const messageSizesBytes = [
   keySizeBytes,
   keySizeBytes + keySizeBytes + 2 * tagSizeBytes,
@@ -26,7 +26,7 @@ export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto>
   assert(publicKey.length === keySizeBytes, 'a public key has 32 bytes');
   assert(secretKey.length === keySizeBytes, 'a secret key has 32 bytes');
   const ownPair = { publicKey: Uint8Array.from(publicKey), secretKey: Uint8Array.from(secretKey) };
-  // Commands without sessions should not wait for a library that they do not use.
+  // Loaded on demand, because commands without sessions do not need the library.
   const { loadNoise } = await import('./load-noise.js');
   const { Noise, curve } = loadNoise();
   const library = { Noise, curve: withoutWeakPoints(curve) };
@@ -51,18 +51,18 @@ export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto>
     seal,
     open,
     startHandshake,
-    // Measured where it is asked for: a sender need not know.
+    // Measured on demand: senders do not need it.
     get handshakeCostMs() {
       return measureHandshake(startHandshake);
     },
   };
 }
 
-/** Runs handshakes with itself. @returns the processor time of one side */
+/** Runs handshakes with itself. @returns the CPU time of one side */
 function measureHandshake(startHandshake: SessionCrypto['startHandshake']): number {
   const prologue = new Uint8Array(0);
   let leastMs = Infinity;
-  // The least of a few: the first one compiles, and others may be interrupted.
+  // The minimum of a few runs: the first one includes compilation, and others may be interrupted.
   for (let run = 0; run < 4; run++) {
     const startedAtMs = performance.now();
     const initiator = startHandshake('initiator', prologue);
@@ -87,7 +87,7 @@ function seal(
   cipher.setAAD(associated);
   const sealed = new Uint8Array(plaintext.length + tagSizeBytes);
   sealed.set(cipher.update(plaintext));
-  // Of a counter mode nothing is left over at the end.
+  // Counter mode leaves nothing for the end.
   cipher.final();
   sealed.set(cipher.getAuthTag(), plaintext.length);
   return sealed;
@@ -99,7 +99,7 @@ function open(
   sealed: Uint8Array,
   associated: Uint8Array,
 ): Uint8Array | undefined {
-  // GCM itself takes nonces of any size.
+  // GCM itself accepts nonces of any size.
   if (nonce.length !== nonceSizeBytes || sealed.length < tagSizeBytes) return undefined;
   const textSizeBytes = sealed.length - tagSizeBytes;
   try {
@@ -114,14 +114,14 @@ function open(
   }
 }
 
-/** A Buffer's `slice` does not copy, unlike that of the arrays the core knows. */
+/** `slice` of a Buffer does not copy, unlike that of a Uint8Array, which the core expects. */
 function plain(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 
 /**
- * Points of low order make a shared secret that everyone knows. Sodium refuses them, its twin in
- * JavaScript does not.
+ * Points of low order give a shared secret that everyone knows. Sodium rejects them, but its JavaScript port
+ * does not.
  */
 function withoutWeakPoints(curve: NoiseCurve): NoiseCurve {
   return {
@@ -134,7 +134,7 @@ function withoutWeakPoints(curve: NoiseCurve): NoiseCurve {
   };
 }
 
-/** Multiplies low-order points to zero, as every scalar does: those are multiples of eight. */
+/** Any scalar serves to detect low-order points: all are multiples of eight and map them to zero. */
 const anyPair: KeyPair = {
   publicKey: new Uint8Array(keySizeBytes),
   secretKey: new Uint8Array(keySizeBytes).fill(1),
@@ -145,7 +145,7 @@ class NoiseHandshake implements Handshake {
   keys: Handshake['keys'];
   private readonly noise: InstanceType<NoiseLibrary['Noise']>;
   private readonly curve: NoiseCurve;
-  /** Of both sides together. */
+  /** Messages of both sides. */
   private messageCount = 0;
   private isOver = false;
 
@@ -179,9 +179,9 @@ class NoiseHandshake implements Handshake {
 
   private take(message: Uint8Array): boolean {
     try {
-      // A copy, plain: the library keeps views of it and zeroes them at the end.
+      // A plain copy: the library keeps views of it and zeroes them at the end.
       const copy = Uint8Array.from(message);
-      // A responder would meet a weak point only when it writes its answer.
+      // A responder would otherwise detect a weak point only when it writes its answer.
       if (this.messageCount === 0) this.curve.dh(copy, anyPair);
       this.noise.recv(copy);
     } catch {

@@ -1,4 +1,4 @@
-/** Whom to trust, as files of keys say: the policies that `send` and `receive` are given. */
+/** Trust policies for `send` and `receive`, based on key files. */
 import { P2mpError } from '../../base/errors.js';
 import type { TrustReceiver } from '../send-options.js';
 import type { AuthorizedSenders } from './authorized-senders.js';
@@ -6,18 +6,18 @@ import { fingerprint, formatPublicKey } from './key-files.js';
 import type { KnownReceivers } from './known-receivers.js';
 import { knownReceiverLine } from './known-receivers.js';
 
-/** Asks a person about a receiver that is met for the first time. */
+/** Asks the user whether to trust an unknown receiver. */
 export type AskAboutReceiver = (name: string, fingerprint: string) => Promise<boolean>;
 
 /**
- * Trusts receivers that are known; a changed key never.
- * @param ask decides on first use; left out, unknown receivers are refused
+ * Trusts known receivers, but never a changed key.
+ * @param ask decides about unknown receivers; by default they are refused
  */
 export function trustKnownReceivers(
   known: KnownReceivers,
   ask: AskAboutReceiver | undefined,
 ): TrustReceiver {
-  // One question at a time.
+  // One prompt at a time.
   let questions: Promise<unknown> = Promise.resolve();
   return (name, receiverKey) => {
     const decision = questions.then(() => decide(known, ask, name, receiverKey));
@@ -55,7 +55,7 @@ async function decide(
   return `its key has changed to ${shown}: another host may be impersonating it. If the receiver was reinstalled, replace line ${check.lineNumber} of ${known.path} with: ${line}`;
 }
 
-/** Lets in senders whose keys are in the file. */
+/** Accepts only senders whose keys are in the file. */
 export function refuseUnlessAuthorized(
   authorized: AuthorizedSenders,
 ): (senderKey: Uint8Array) => string | undefined {

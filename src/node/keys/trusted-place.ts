@@ -1,4 +1,4 @@
-/** Keys and lists of trusted keys: whoever may write to a folder above one can exchange it, whatever its own mode. */
+/** Checks the folders above a key file: users who can write to one of them can replace the file, whatever its mode. */
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
@@ -6,12 +6,12 @@ const others = 0o002;
 const sticky = 0o1000;
 
 /**
- * Looks at every folder above the file, and above what it leads to where it is a link.
- * @param path a file that exists
- * @returns why anybody on this host may exchange the file, and what to do; undefined where nobody else may
+ * Checks every folder above the file and, if it is a link, above its target.
+ * @param path of an existing file
+ * @returns why other users could replace the file, and what to do; undefined if they cannot
  */
 export async function findOpenPlace(path: string): Promise<string | undefined> {
-  // Modes mean nothing on Windows.
+  // Windows has no meaningful modes.
   const ownUid = process.geteuid?.();
   if (ownUid === undefined) return undefined;
   for (const place of new Set([resolve(path), await realpath(path)])) {
@@ -23,7 +23,7 @@ export async function findOpenPlace(path: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** @param trustedUids who may own what lies in a sticky folder */
+/** @param trustedUids users that may own the entry of a sticky folder */
 async function findOpenFolder(
   place: string,
   trustedUids: readonly number[],
@@ -32,7 +32,7 @@ async function findOpenFolder(
     const folder = dirname(child);
     const { mode } = await stat(folder);
     if ((mode & others) === 0) continue;
-    // In a sticky folder, only the owner of an entry may exchange it.
+    // In a sticky folder, only the owner of an entry can replace it.
     const isKept = (mode & sticky) !== 0 && trustedUids.includes((await lstat(child)).uid);
     if (!isKept) return { folder, mode };
   }

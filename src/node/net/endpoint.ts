@@ -1,4 +1,4 @@
-/** UDP sockets behind the address type of the core: open, send with backpressure, close. */
+/** UDP sockets with the address type of the core: open, send with backpressure, close. */
 import type dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
@@ -19,46 +19,46 @@ import { receiveBufferBytes } from './receive-buffer.js';
 import { openRefusalWatch } from './refusal-watch.js';
 import { SendBuffer } from './send-buffer.js';
 
-/** An open socket, with what sends by it. */
+/** An open socket and its sender. */
 interface Port {
   readonly socket: dgram.Socket;
   readonly sender: OffloadSender;
   readonly sendBuffer: SendBuffer;
-  /** Kept: to ask the socket for each send would be a call of the system. */
+  /** Cached: asking the socket for each send would cost a system call. */
   readonly family: string;
   readonly setPortSharing: SendingSocket['setPortSharing'];
 }
 
-/** An address that remembers which socket its datagrams came in by: answers leave by the same. */
+/** An address that remembers the socket of its datagrams, so that answers leave by the same one. */
 interface PortAddress extends Address {
   readonly by: Port;
 }
 
 export interface EndpointOptions {
-  /** Addresses to bind; the wildcards of IPv4 and, where the host has it, IPv6 if left out. */
+  /** Addresses to bind; by default the IPv4 wildcard and, if the host has IPv6, the IPv6 wildcard. */
   readonly bind?: readonly string[];
   /** 0 for any free port. */
   readonly port: number;
   /**
-   * Whether datagrams that came together may be handed over together, one behind the other, all but
-   * the last of one size. Which size, no socket of Node tells: the protocol must know.
+   * Whether datagrams that arrived together may be passed on concatenated, all of one size except for the
+   * last. Node does not report that size, so the protocol must be able to derive it.
    */
   readonly receivesBatches?: boolean;
-  /** Whether the system may cut and join batches, where it can; P2MP_OFFLOAD=off says no for all. */
+  /** Whether to use UDP GSO and GRO where available; P2MP_OFFLOAD=off disables them everywhere. */
   readonly offload?: 'auto' | 'off';
-  /** How to come by what Node has no words for; throws with the reason where there is none. */
+  /** Loads the system calls that Node lacks; throws with the reason if they are unavailable. */
   readonly loadSystemCalls?: () => SystemCalls;
   readonly handleDatagram: (from: Address, bytes: Uint8Array) => void;
-  /** Called when datagrams have left after `canSend` was false. */
+  /** Called when datagrams have been sent after `canSend` was false. */
   readonly handleWritable: () => void;
-  /** A datagram was not sent; the protocol repeats what matters. */
+  /** A datagram was not sent; the protocol retransmits what matters. */
   readonly handleSendError: (error: NodeJS.ErrnoException) => void;
 }
 
-/** Bytes handed to the system but not yet taken by it; beyond it, `canSend` is false. */
+/** Maximum bytes passed to Node but not yet to the kernel; beyond it, `canSend` is false. */
 const maxUnsentBytes = 256 * 1024;
 
-/** After this many bytes it is looked how many are unsent: the system nearly always takes all at once. */
+/** The unsent bytes are counted after this many bytes: the kernel nearly always takes all immediately. */
 const bytesPerLook = 16 * 1024;
 
 export class Endpoint {
@@ -68,12 +68,12 @@ export class Endpoint {
   /** Why `system` is undefined. */
   private readonly noOffload: string | undefined;
   private leastReceiveBufferBytes = Number.POSITIVE_INFINITY;
-  /** Since it was looked how many are unsent. */
+  /** Since the unsent bytes were last counted. */
   private sentBytes = 0;
   private isBlocked = false;
   private isPolling = false;
   private isClosed = false;
-  /** Where it listened before it was closed. */
+  /** Its addresses before it was closed. */
   private lastAddresses: Address[] = [];
 
   private constructor(private readonly options: EndpointOptions) {
@@ -98,7 +98,7 @@ export class Endpoint {
     return endpoint;
   }
 
-  /** Where it listens. */
+  /** The addresses it listens on. */
   get addresses(): Address[] {
     if (this.isClosed) return this.lastAddresses;
     return this.ports.map(({ socket }) => {
@@ -107,7 +107,7 @@ export class Endpoint {
     });
   }
 
-  /** What the system does for batches; sending ends where it turns out that it refuses them. */
+  /** The offload in use; sending in batches stops if the kernel refuses it. */
   get offload(): Offload {
     const all = this.ports.map(({ sender }) => sender.offload);
     const reason = all.find((each) => each.reason !== undefined)?.reason;
@@ -119,14 +119,14 @@ export class Endpoint {
   }
 
   /**
-   * What the system keeps for each socket until it is read, the least of them. Linux takes what it spends
-   * on keeping it from twice this size: small datagrams fill it sooner.
+   * The smallest receive buffer of the sockets. Linux counts its overhead against twice this size, so small
+   * datagrams fill it sooner.
    */
   get receiveBufferSizeBytes(): number {
     return this.leastReceiveBufferBytes;
   }
 
-  /** False while datagrams pile up; `handleWritable` is called once they have left. */
+  /** False while unsent datagrams pile up; `handleWritable` is called once they are sent. */
   canSend(): boolean {
     if (this.isBlocked || this.isClosed) return false;
     if (this.sentBytes < bytesPerLook) return true;
@@ -137,7 +137,7 @@ export class Endpoint {
     return false;
   }
 
-  /** A batch leaves in as few calls of the system as it allows. */
+  /** Sends a batch in as few system calls as possible. */
   send(transmit: Transmit): void {
     if (this.isClosed) return;
     const { to, bytes } = transmit;
@@ -148,8 +148,8 @@ export class Endpoint {
   }
 
   /**
-   * What is sent to this group reaches this host from now on, by whichever interface it comes.
-   * @returns why no interface could join; undefined where one has
+   * Joins a multicast group on all interfaces.
+   * @returns why no interface could join; undefined if at least one did
    */
   joinGroup(group: string): string | undefined {
     const socket = this.portFor({ host: group, port: 0 })?.socket;
@@ -161,7 +161,7 @@ export class Endpoint {
         socket.addMembership(group, name);
         hasJoined = true;
       } catch (error) {
-        // An interface that cannot: the others may.
+        // Other interfaces may still be able to join.
         const { code } = error as NodeJS.ErrnoException;
         if (code === 'EADDRINUSE') hasJoined = true;
         failure ??= error as NodeJS.ErrnoException;
@@ -177,12 +177,12 @@ export class Endpoint {
       try {
         socket.dropMembership(group, name);
       } catch {
-        // It was not joined there.
+        // This interface had not joined.
       }
     }
   }
 
-  /** Datagrams to groups leave by the interface that has this address, and pass `ttl - 1` routers. */
+  /** Sends group datagrams by the interface with this address, with this TTL. */
   sendGroupsBy(address: string, ttl: number): void {
     const socket = this.portFor({ host: address, port: 0 })?.socket;
     if (socket === undefined || this.isClosed) return;
@@ -192,9 +192,9 @@ export class Endpoint {
   }
 
   /**
-   * Hears whether a place refuses what is sent to it. Datagrams from there are handled as before; ending the
-   * watch may lose one that comes just then.
-   * @returns what ends it; undefined where the system has no way to do it
+   * Watches whether a remote port refuses datagrams. Datagrams from there are handled as before; stopping the watch
+   * may lose a datagram that arrives at that moment.
+   * @returns a function that stops it; undefined if the system does not support it
    */
   watchRefusals(to: Address, handleRefusal: (code: RefusalCode) => void): (() => void) | undefined {
     const port = this.portFor(to);
@@ -211,15 +211,15 @@ export class Endpoint {
         if (this.watches.delete(watch)) watch.close();
       };
     } catch {
-      // No descriptor is left, or no route: datagrams are sent without the watch.
+      // No descriptor or no route: datagrams are sent without a watch.
       return undefined;
     }
   }
 
-  /** Resolves once all that was sent has left, or after a while at the latest. */
+  /** Resolves once everything is sent, or after a timeout. */
   async flush(): Promise<void> {
     const endsAtMs = performance.now() + 1000;
-    // What is refused is sent again, so a result that is still to come counts as well.
+    // Refused datagrams are sent again, so pending results count as well.
     const awaitsResult = () => this.ports.some(({ sender }) => sender.awaitsResult);
     const isUnsent = () => this.unsentBytes > 0 || awaitsResult();
     while (!this.isClosed && isUnsent() && performance.now() < endsAtMs) {
@@ -263,7 +263,7 @@ export class Endpoint {
     }
   }
 
-  /** Each result looks whether there is room; where none is to come, the sockets are asked on and on. */
+  /** Each result checks for room; if none is pending, the sockets are polled. */
   private awaitRoom(): void {
     if (this.isPolling || this.ports.some(({ sender }) => sender.awaitsResult)) return;
     this.isPolling = true;
@@ -285,7 +285,7 @@ export class Endpoint {
     try {
       await this.bind('::', first.address().port);
     } catch (error) {
-      // A host without IPv6 is served by IPv4 alone; a port that somebody else has is an error.
+      // A host without IPv6 uses IPv4 only; a port in use is an error.
       const cause = error instanceof P2mpError ? (error.cause as NodeJS.ErrnoException) : undefined;
       if (cause?.code !== 'EAFNOSUPPORT' && cause?.code !== 'EADDRNOTAVAIL') throw error;
     }
@@ -330,7 +330,7 @@ function now(): number {
   return performance.now();
 }
 
-/** The host's interfaces of this family, in the form that membership takes. */
+/** The interfaces of this address family, in the form that `addMembership` takes. */
 function multicastInterfaces(
   group: string,
   isWanted: (info: NetworkInterfaceInfo) => boolean = () => true,
@@ -344,7 +344,7 @@ function multicastInterfaces(
   return found;
 }
 
-/** Why a host is in no group, and what helps. */
+/** Why no group could be joined. */
 function joinFailure(group: string, error: NodeJS.ErrnoException | undefined): string {
   if (error === undefined) {
     return `this host has no ${isIPv6(group) ? 'IPv6' : 'IPv4'} interface`;
@@ -371,7 +371,7 @@ function bindError(error: NodeJS.ErrnoException, address: Address): P2mpError {
   });
 }
 
-/** Codes of send errors that no repetition mends, with what to tell. */
+/** Send errors that retransmission cannot fix. */
 export function fatalSendError(
   error: NodeJS.ErrnoException,
   mssBytes: number,

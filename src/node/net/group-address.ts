@@ -1,4 +1,4 @@
-/** Which group a sender takes, and by which of its interfaces the group's datagrams leave. */
+/** Chooses the multicast group of a sender and the interface that its datagrams leave by. */
 import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
 import { isIPv4, isIPv6 } from 'node:net';
@@ -7,11 +7,11 @@ import type { Address } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import { mapLimited } from '../limited-concurrency.js';
 
-/** `auto` takes a group of its own where there is more than one receiver. */
+/** `auto` chooses a random group if there is more than one receiver. */
 export type MulticastChoice = 'auto' | 'never' | (string & {});
 
 /**
- * @returns the group for these receivers; undefined where unicast alone serves
+ * @returns the group for these receivers; undefined if only unicast is used
  * @throws P2mpError INVALID_ARGUMENT
  */
 export function chooseGroup(
@@ -37,17 +37,17 @@ export function chooseGroup(
     }
     return { host: choice, port };
   }
-  // A group reaches those who listen on one port; alone on it, nobody gains by one.
+  // A group serves receivers with the same port; a single receiver gains nothing.
   if (receivers.filter((receiver) => receiver.port === port).length < 2) return undefined;
   if (version6 > 0 && version6 < receivers.length) return undefined;
   const [a = 0, b = 0, c = 0, d = 0] = randomBytes(4);
-  // Scopes that an administrator sets (RFC 2365; RFC 4291, 2.7): routers let neither out.
+  // Administratively scoped ranges (RFC 2365; RFC 4291, 2.7), which routers do not forward.
   if (version6 === 0) return { host: `239.${128 + (a % 64)}.${b}.${c}`, port };
   return { host: `ff15::${hex(a, b)}:${hex(c, d)}`, port };
 }
 
 function hex(high: number, low: number): string {
-  // A group of zeros would name none.
+  // Avoid an all-zero group ID.
   return (high * 256 + (low | 1)).toString(16);
 }
 
@@ -65,8 +65,8 @@ function mostCommonPort(receivers: readonly Address[]): number {
 }
 
 /**
- * An own address of the interface that leads to most of the receivers that a group can reach, the first of
- * several; undefined where there is no route to any of them.
+ * A local address of the interface that leads to most of the receivers that a group can reach; the first one in case
+ * of a tie; undefined if there is no route to any of them.
  */
 export async function groupSource(
   group: Address,
@@ -98,13 +98,13 @@ function interfaceOf(address: string): string | undefined {
   return undefined;
 }
 
-/** The address that datagrams to a host leave from; undefined where there is no route. */
+/** The source address for datagrams to a host; undefined without a route. */
 async function localAddressTowards(to: Address): Promise<string | undefined> {
   const socket = dgram.createSocket(isIPv6(to.host) ? 'udp6' : 'udp4');
   try {
     return await new Promise((resolve) => {
       socket.once('error', () => resolve(undefined));
-      // Nothing is sent: connecting only asks the system for its route. A scope is no part of the address.
+      // Connecting only looks up the route and sends nothing. The scope is not part of the address.
       socket.connect(to.port, to.host, () => resolve(socket.address().address.split('%')[0]));
     });
   } finally {

@@ -1,7 +1,7 @@
-/** The multicast groups that sessions listen to: each is joined once, and left with the last session. */
+/** Multicast groups of sessions: each is joined once and left with its last session. */
 
 export interface GroupSockets {
-  /** @returns why no socket has joined; undefined where one has */
+  /** @returns why no socket could join; undefined if one did */
   joinGroup(groupHost: string): string | undefined;
   leaveGroup(groupHost: string): void;
 }
@@ -11,8 +11,8 @@ export class JoinedGroups {
   private readonly sessionCounts = new Map<string, number>();
 
   /**
-   * A group that cannot be joined ends nothing: the sender's probe finds nobody there.
-   * @returns why it cannot; undefined where the session hears the group now
+   * A session whose group cannot be joined continues: the sender's probe does not reach it.
+   * @returns why it cannot be joined; undefined if it is
    */
   join(sockets: GroupSockets, session: number, groupHost: string): string | undefined {
     const count = this.sessionCounts.get(groupHost) ?? 0;

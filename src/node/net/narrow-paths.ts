@@ -1,7 +1,7 @@
 /**
- * What becomes of a session where datagrams turn out too large for the path to a receiver: as long as no
- * content has left, and the size is not fixed, it begins anew with smaller ones; later that receiver is
- * given up, and the others go on.
+ * Handles datagrams that turn out to be too large for the path to a receiver. Before any content is sent, and unless
+ * the size is fixed, the session restarts with smaller segments. Later, that receiver fails and the others
+ * continue.
  */
 import { at } from '../../base/assert.js';
 import { P2mpError } from '../../base/errors.js';
@@ -14,28 +14,28 @@ import type { PathFit } from './path-fit.js';
 export interface NarrowPathsOptions {
   readonly senders: SuccessiveSenders;
   readonly fit: PathFit;
-  /** Whether the segments may become smaller. */
+  /** Whether the segment size may be reduced. */
   readonly isAuto: boolean;
   readonly createSender: (mssBytes: number) => SessionSender;
   readonly nowMs: () => number;
-  /** Lets the senders go on. */
+  /** Lets the senders continue. */
   readonly drain: () => void;
-  /** The session has begun anew, for this reason. */
+  /** The session has restarted with smaller segments. */
   readonly handleResize: (mssBytes: number, reason: string) => void;
-  /** No receiver can be sent to like this. */
+  /** No receiver can be reached with this size. */
   readonly handleHopeless: (error: P2mpError) => void;
 }
 
 export class NarrowPaths {
-  /** Receivers to deal with, by number, and why: several may show at once. */
+  /** Reasons by receiver number; several receivers may be affected at once. */
   private readonly found = new Map<number, string>();
   private readonly givenUp = new Set<number>();
 
   constructor(private readonly options: NarrowPathsOptions) {}
 
   /**
-   * The system refused a datagram for its size.
-   * @returns whether it was to a receiver
+   * The system refused a datagram because of its size.
+   * @returns whether it was addressed to a receiver
    */
   handleRefusal(error: NodeJS.ErrnoException & { address?: string; port?: number }): boolean {
     const { sender } = this;
@@ -45,13 +45,13 @@ export class NarrowPaths {
     if (peer === undefined) return false;
     const mostBytes = this.options.fit.datagramBytesTo(peer.address);
     const sizeBytes = sender.geometry.mssBytes + dataFramingBytes;
-    // One that was sent before the session began anew.
+    // It was sent before the session restarted.
     const isLate = this.options.isAuto && mostBytes !== undefined && mostBytes >= sizeBytes;
     if (!isLate) this.note(peer, limitTo(peer, mostBytes, sizeBytes));
     return true;
   }
 
-  /** The sender suspects that a path swallows large datagrams; it gives up by itself once that is certain. */
+  /** The sender suspects that a path drops large datagrams; it gives up by itself once that is certain. */
   handleSuspicion(index: number): void {
     const { sender } = this;
     if (!this.options.isAuto || sender.hasOpenedContent) return;
@@ -64,7 +64,7 @@ export class NarrowPaths {
     return this.options.senders.current;
   }
 
-  /** Not dealt with at once: it may come from within an event, and others are hit by the same. */
+  /** Deferred, because the call may come from an event handler and other receivers may be affected too. */
   private note({ index, isSettled }: SessionPeer, reason: string): void {
     if (isSettled) return;
     if (this.found.size === 0) setImmediate(() => this.handleFound());

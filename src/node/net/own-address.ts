@@ -1,13 +1,13 @@
-/** Whether a datagram comes from a socket of our own: what seems to is forged, or runs in a circle. */
+/** Detects datagrams from our own sockets: these are forged or looped back. */
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../../base/address.js';
 
-/** Addresses of interfaces come and go, but they are looked up for every datagram in a flood. */
+/** Interfaces change rarely, and a flood would cause a lookup for every datagram. */
 const interfacesAgeMs = 1000;
 
 /**
- * @param listening where this process listens, once it does
- * @returns whether an address is one of those
+ * @param listening returns the addresses of this process, once it listens
+ * @returns a function that checks an address
  */
 export function createOwnAddressCheck(
   listening: () => readonly Address[],
@@ -22,7 +22,7 @@ export function createOwnAddressCheck(
       const interfaces = Object.values(networkInterfaces()).flatMap((infos) => infos ?? []);
       hosts = new Set(interfaces.map(({ address }) => address));
     }
-    // The loopback interface has the whole of 127.0.0.0/8, and names one address of it.
+    // The loopback interface owns all of 127.0.0.0/8 but lists only one address.
     const [plainHost = ''] = host.split('%');
     return host.startsWith('127.') || hosts.has(plainHost);
   };

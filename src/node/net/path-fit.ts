@@ -1,7 +1,7 @@
 /**
- * The largest segments that get to all receivers in one piece, by what the system knows of the paths: at
- * first of its own interfaces, later what routers said. Where it knows nothing, steps down that fit the
- * paths there are.
+ * Chooses the largest segments that reach all receivers unfragmented, by the path MTUs that the system knows: at
+ * first those of its own interfaces, later those that routers reported. Otherwise it steps down through sizes
+ * that fit common paths.
  */
 import type { Address } from '../../base/address.js';
 import { sessionMssLimits } from '../../object/geometry.js';
@@ -9,24 +9,24 @@ import { sessionDefaults } from '../../transfer/config.js';
 import { dataFramingBytes } from '../../wire/segment-size.js';
 import { largestDatagramBytes, pathMtuBytes } from './path-mtu.js';
 
-/** Asks the system for a path's MTU; undefined where it cannot tell. */
+/** Asks the system for a path MTU; undefined if it does not know. */
 export type AskPathMtu = (to: Address, from?: string) => number | undefined;
 
 const ethernetMtuBytes = 1500;
 
-/** Loopback takes 64 KiB at once, but a lost segment of that would be a whole block. */
+/** Loopback has an MTU of 64 KiB, but losing a segment of that size would lose a whole block. */
 const jumboMtuBytes = 9000;
 
 /**
- * Where a path is narrower than the system knows. 1400 passes what is usually wrapped around Ethernet;
- * 1200 fits any path of IPv6 (1,280 bytes), 508 any host of IPv4 (576).
+ * Sizes to try if a path is narrower than the system knows. 1400 fits usual tunnels over Ethernet; 1200 fits any IPv6
+ * path (1,280 bytes), and 508 any IPv4 host (576).
  */
 const stepsBytes = [sessionDefaults.mssBytes, 1200, 508];
 
 export interface PathFitOptions {
   readonly receivers: readonly Address[];
   readonly group?: Address | undefined;
-  /** The own address that datagrams to the group leave from. */
+  /** The source address of group datagrams. */
   readonly groupFrom?: string | undefined;
   readonly askPathMtu?: AskPathMtu;
 }
@@ -39,7 +39,7 @@ export class PathFit {
       options.askPathMtu ?? ((to, from) => pathMtuBytes(to, from === undefined ? {} : { from }));
   }
 
-  /** The MSS that fits every path, as far as the system knows them now. */
+  /** The MSS that fits every path, as far as currently known. */
   mssBytes(): number {
     const { receivers, group, groupFrom } = this.options;
     let leastBytes = Number.POSITIVE_INFINITY;
@@ -48,13 +48,13 @@ export class PathFit {
     return leastBytes;
   }
 
-  /** What to take after this one, which did not fit; undefined where there is nothing smaller. */
+  /** The next smaller MSS after one that did not fit; undefined if there is none. */
   below(mssBytes: number): number | undefined {
     const known = this.mssBytes();
     return known < mssBytes ? known : stepsBytes.find((step) => step < mssBytes);
   }
 
-  /** The largest datagram that gets to a receiver, as far as the system knows; undefined if it does not. */
+  /** The largest datagram that reaches a receiver, as far as the system knows; undefined if it does not know. */
   datagramBytesTo(to: Address): number | undefined {
     const mtuBytes = this.ask(to);
     return mtuBytes === undefined ? undefined : largestDatagramBytes(to, mtuBytes);
@@ -67,8 +67,8 @@ export class PathFit {
 }
 
 /**
- * On Ethernet not the last byte is used: 40 bytes more a segment would save a sixth of a percent, and
- * not pass a tunnel or PPPoE any more, which then had to be found out.
+ * Does not use the last bytes of Ethernet's MTU: 40 more bytes per segment would save a sixth of a percent but would
+ * not fit a tunnel or PPPoE, which would then have to be discovered.
  */
 function mssForMtu(to: Address, mtuBytes: number): number {
   const datagramBytes = largestDatagramBytes(to, Math.min(mtuBytes, jumboMtuBytes));

@@ -1,4 +1,4 @@
-/** What one datagram may hold on its way to an address, as far as the system knows. */
+/** The path MTU to an address, as far as the system knows it. */
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../../base/address.js';
@@ -8,21 +8,21 @@ import { loadSystemCalls, socketOptions } from './offload/offload-system.js';
 /** Headers of IP and UDP, without options. */
 const headerBytes = { IPv4: 28, IPv6: 48 };
 
-/** What the length of an IPv4 datagram can say, and of an IPv6 payload. */
+/** Maximum payload of UDP over IPv4 and IPv6. */
 const largestPayloadBytes = { IPv4: 65_507, IPv6: 65_527 };
 
 export interface PathMtuOptions {
-  /** The own address that datagrams leave from; for groups, it says by which interface. */
+  /** The source address; for groups it selects the interface. */
   readonly from?: string;
   /** As for an endpoint. */
   readonly loadSystemCalls?: () => SystemCalls;
 }
 
 /**
- * The largest IP datagram, headers included, that gets there in one piece. At first that is the MTU of
- * the own interface or route; once a router has said that something was too large, what it said. So ask
- * again when a send fails with EMSGSIZE. Nothing is sent.
- * @returns undefined where the system cannot be asked, or has no way to there
+ * The largest IP datagram, including headers, that arrives unfragmented. Initially the MTU of the interface or
+ * route; after a router has reported that a datagram was too large, the MTU it reported. So ask again when a
+ * send fails with EMSGSIZE. Sends nothing.
+ * @returns undefined if the system cannot be asked or has no route
  */
 export function pathMtuBytes(to: Address, options: PathMtuOptions = {}): number | undefined {
   try {
@@ -32,19 +32,19 @@ export function pathMtuBytes(to: Address, options: PathMtuOptions = {}): number 
   }
 }
 
-/** The most that one UDP datagram to there can hold. */
+/** Maximum payload of one UDP datagram on this path. */
 export function largestDatagramBytes(to: Address, mtuBytes: number): number {
   const family = isIPv6(to.host) ? 'IPv6' : 'IPv4';
   return Math.min(mtuBytes - headerBytes[family], largestPayloadBytes[family]);
 }
 
-/** A socket that is connected has its route, and the route knows. */
+/** A connected socket has its route, and the route has an MTU. */
 function askSystem(system: SystemCalls, to: Address, from: string | undefined): number {
   const isV6 = isIPv6(to.host);
   const fd = system.openUdpSocket(isV6);
   try {
     if (from !== undefined) leaveFrom(system, fd, from);
-    // Port 0 cannot be sent to, and any other has the same route.
+    // Port 0 cannot be connected to, and any other has the same route.
     system.connect(fd, { host: to.host, port: to.port === 0 ? 9 : to.port });
     return system.getOption(fd, isV6 ? socketOptions.ipv6Mtu : socketOptions.ipv4Mtu);
   } finally {

@@ -1,4 +1,4 @@
-/** Looks which awaited receivers are silent, and watches whether the ports of those refuse. */
+/** Watches the ports of awaited receivers that are silent, to detect refusals. */
 import type { Address } from '../../base/address.js';
 import { formatAddress } from '../../base/address.js';
 import type { RefusalCode } from '../../base/refusal.js';
@@ -7,9 +7,9 @@ import type { Endpoint } from './endpoint.js';
 /** A receiver whose answer is awaited. */
 export interface AwaitedPeer {
   readonly index: number;
-  /** Where it is sent to: several places while it is not known where it answers. */
+  /** Several while it is not known which one answers. */
   readonly addresses: readonly Address[];
-  /** Grows with each datagram that comes from it. */
+  /** Increases with each datagram from it. */
   readonly heardCount: number;
 }
 
@@ -17,15 +17,15 @@ export interface PortWatchOptions {
   readonly sockets: Pick<Endpoint, 'watchRefusals'>;
   /** The receivers whose answers are awaited now. */
   readonly awaited: () => Iterable<AwaitedPeer>;
-  /** Called once for each place and each silence. */
+  /** Called once for each address and each period of silence. */
   readonly handleRefusal: (index: number, from: Address, code: RefusalCode) => void;
 }
 
-/** A receiver on a LAN has answered by then: nothing is opened for it. */
+/** A receiver on a LAN has answered by then and needs no watch. */
 const firstLookMs = 50;
 const intervalMs = 200;
 
-/** Sockets open at once. Where more receivers are silent, they take turns. */
+/** Concurrently open sockets; more silent receivers take turns. */
 const maxWatches = 128;
 const turnMs = 3000;
 
@@ -42,9 +42,9 @@ interface Watch {
 
 export class PortWatch {
   private readonly heardCounts = new Map<number, number>();
-  /** By place. */
+  /** By address. */
   private readonly watches = new Map<string, Watch>();
-  /** Places that have had their turn in this round, or have refused during this silence. */
+  /** Addresses that were watched in this round or refused during this silence. */
   private readonly hadTurn = new Set<string>();
   private readonly refused = new Set<string>();
   private timer: NodeJS.Timeout;
@@ -64,7 +64,7 @@ export class PortWatch {
     this.timer = setTimeout(this.handleTimer, intervalMs).unref();
   };
 
-  /** Begins and ends watches. The timer calls it. */
+  /** Starts and stops watches; called by the timer. */
   look(nowMs: number): void {
     const silent = this.silentPlaces();
     for (const key of this.refused) if (!silent.has(key)) this.refused.delete(key);
@@ -82,7 +82,7 @@ export class PortWatch {
     }
   }
 
-  /** Where nothing has come from since the last look. */
+  /** Addresses from which nothing has arrived since the last check. */
   private silentPlaces(): Map<string, Place> {
     const silent = new Map<string, Place>();
     for (const { index, addresses, heardCount } of this.options.awaited()) {

@@ -1,10 +1,10 @@
-/** Addresses that are no single host's: a receiver has one of its own. */
+/** Rejects addresses that do not belong to a single host. */
 import { BlockList, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 
-/** @throws P2mpError INVALID_ARGUMENT for a group's address, or one that all hosts of a network share */
+/** @throws P2mpError INVALID_ARGUMENT for a multicast or broadcast address */
 export function checkIsHost(name: string, { host }: Address): void {
   const shown = name === host ? host : `${name} (${host})`;
   const [address = ''] = host.split('%');
@@ -27,13 +27,13 @@ const groups = new BlockList();
 groups.addSubnet('224.0.0.0', 4, 'ipv4');
 groups.addSubnet('ff00::', 8, 'ipv6');
 
-/** @returns the network in words; undefined for any other address */
+/** @returns a description of the network; undefined if it is not a broadcast address */
 function networkOfBroadcast(address: string): string | undefined {
   if (address === '255.255.255.255') return 'every network';
   for (const [name, infos = []] of Object.entries(networkInterfaces())) {
     for (const { family, cidr, netmask, address: own } of infos) {
       if (family !== 'IPv4' || cidr === null || own === address) continue;
-      // Of networks of two hosts or fewer, each address is a host's (RFC 3021).
+      // Networks with at most two hosts have no broadcast address (RFC 3021).
       if (Number(cidr.split('/')[1]) >= 31) continue;
       if (toNumber(address) === (toNumber(own) | ~toNumber(netmask)) >>> 0) {
         return `${name} (${cidr})`;
@@ -43,7 +43,7 @@ function networkOfBroadcast(address: string): string | undefined {
   return undefined;
 }
 
-/** @returns NaN for what is no IPv4 address */
+/** @returns NaN if it is not an IPv4 address */
 function toNumber(address: string): number {
   const parts = address.split('.').map(Number);
   return parts.length === 4 ? parts.reduce((sum, part) => sum * 256 + part, 0) : Number.NaN;

@@ -1,8 +1,8 @@
 /**
- * Notices that a port refuses datagrams: its host answers with ICMP, which the system reports to a connected
- * socket alone. Nothing extra is sent for that, since even a harmless datagram could begin a transfer at a
- * server, or crash it. Instead, a second socket takes the same local port and is connected to the place: what
- * the first one sends there looks as before, while the answers, and the errors, reach the second one.
+ * Detects that a remote port refuses datagrams. Its host answers with ICMP, which the system reports only to a
+ * connected socket. No probe is sent, because even a harmless datagram could start a transfer at a server or crash
+ * it. Instead, a second socket shares the local port and is connected to the address: datagrams from the first
+ * socket look as before, while answers and errors arrive at the second one.
  */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
@@ -14,17 +14,17 @@ import { socketOptions } from './offload/offload-system.js';
 
 export interface RefusalWatchOptions {
   readonly system: SystemCalls;
-  /** Sends to the place. */
+  /** Sends to the address. */
   readonly socket: dgram.Socket;
   readonly setPortSharing: OffloadSocket['setPortSharing'];
   readonly to: Address;
-  /** What comes from the place no longer reaches `socket`. */
+  /** Receives the datagrams from the address, which no longer reach `socket`. */
   readonly handleMessage: (bytes: Uint8Array, info: dgram.RemoteInfo) => void;
-  /** Called for each refusal that is reported; the socket may be closed then. */
+  /** Called for each reported refusal; the handler may close the socket. */
   readonly handleRefusal: (code: RefusalCode) => void;
 }
 
-/** @throws NodeJS.ErrnoException where the system does not allow it; nothing stays open then */
+/** @throws NodeJS.ErrnoException if the system does not allow it; nothing stays open then */
 export function openRefusalWatch(options: RefusalWatchOptions): dgram.Socket {
   const { system, socket, setPortSharing, to, handleMessage, handleRefusal } = options;
   const { address: host, port } = socket.address();
@@ -32,7 +32,7 @@ export function openRefusalWatch(options: RefusalWatchOptions): dgram.Socket {
   const fd = system.openUdpSocket(isIPv6(host));
   try {
     if (isIPv6(host)) system.setOption(fd, socketOptions.ipv6Only, 1);
-    // The first socket shares its port for this moment alone, so no other program can ever take it. The
+    // The first socket shares its port only for this moment, so no other program can take the port. The
     // watches share it among themselves.
     system.setOption(fd, socketOptions.reuseAddress, 1);
     setPortSharing(true);
@@ -49,10 +49,10 @@ export function openRefusalWatch(options: RefusalWatchOptions): dgram.Socket {
     throw error;
   }
   watch.on('message', handleMessage);
-  // Of other errors, the first socket hears as soon as it sends.
+  // The first socket sees any other error when it sends.
   watch.on('error', ({ code }: NodeJS.ErrnoException) => {
     if (code === 'ECONNREFUSED') handleRefusal(code);
-    // By IPv6, Linux reports a firewall's answer as EACCES.
+    // For IPv6, Linux reports a firewall's answer as EACCES.
     if (code === 'EHOSTUNREACH' || code === 'EACCES') handleRefusal('EHOSTUNREACH');
   });
   return watch;

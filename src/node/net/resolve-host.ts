@@ -1,11 +1,11 @@
-/** Host names to addresses, once and before a transfer: the engine only ever sees addresses. */
+/** Resolves host names once, before a transfer: the engine uses addresses only. */
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import type { Address } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 
 /**
- * The first address of each version of IP that a name has; IPv4 first, as most receivers listen there.
+ * The first IPv4 and IPv6 address of a name; IPv4 first, because most receivers listen there.
  * @returns one or two addresses
  * @throws P2mpError UNKNOWN_HOST
  */

@@ -1,4 +1,4 @@
-/** Receivers as a user names them, to their addresses. */
+/** Resolves receivers as given by the user to addresses. */
 import { isIPv6 } from 'node:net';
 import type { Address } from '../../base/address.js';
 import { formatAddress } from '../../base/address.js';
@@ -14,23 +14,23 @@ export interface ServerSpec {
   /** Host name or IP address. */
   readonly host: string;
   readonly port: number;
-  /** What events and results call it; `host` if left out. */
+  /** Name in events and results; `host` by default. */
   readonly name?: string;
 }
 
-/** A receiver and where it may be. */
+/** A receiver and its addresses. */
 export interface FoundReceiver extends ReceiverSpec {
-  /** Why this host cannot send to any of its addresses; undefined where it can. */
+  /** Why this host cannot send to any of its addresses; undefined if it can. */
   readonly noRoute?: string;
 }
 
-/** Of names; a name server is not flooded. */
+/** Concurrent name lookups, to spare name servers. */
 const lookupsAtOnce = 8;
 
 /**
- * Names are looked up side by side; of several faults, the first receiver's is told.
- * @throws P2mpError INVALID_ARGUMENT where none is named, where a port is none, where two are one receiver,
- *   and where one is a group or a broadcast address; UNKNOWN_HOST
+ * Resolves names concurrently; throws the error of the first receiver in order.
+ * @throws P2mpError INVALID_ARGUMENT for no receiver, an invalid port, a duplicate receiver, or a
+ *   multicast or broadcast address; UNKNOWN_HOST
  */
 export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<FoundReceiver[]> {
   if (specs.length === 0) {
@@ -49,7 +49,7 @@ export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<Fo
   });
   const nameOf = new Map<string, string>();
   for (const { name, address } of found) checkIsNew(nameOf, name, address);
-  // What is the one address of another receiver is no second one of this.
+  // The main address of another receiver is not an alternative address of this one.
   const isFree = (address: Address) => !nameOf.has(formatAddress(address));
   return found.map(({ otherAddresses = [], ...receiver }) => {
     const others = otherAddresses.filter(isFree);
@@ -57,7 +57,7 @@ export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<Fo
   });
 }
 
-/** Addresses that the system knows no way to are left out, unless there is no other. */
+/** Drops addresses without a route, unless there is no other. */
 async function withRoute(
   addresses: readonly [Address, ...Address[]],
 ): Promise<Omit<FoundReceiver, 'name'>> {
@@ -67,7 +67,7 @@ async function withRoute(
   return { address: addresses[0], noRoute: reasons[0] ?? '' };
 }
 
-/** What to bind so that all of these can be sent to. */
+/** The wildcard addresses to bind for sending to all of these. */
 export function wildcardsFor(receivers: readonly FoundReceiver[]): string[] {
   const addresses = receivers.flatMap(({ address, otherAddresses = [], noRoute }) =>
     noRoute === undefined ? [address, ...otherAddresses] : [],

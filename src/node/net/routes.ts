@@ -1,4 +1,4 @@
-/** Whether this host can send to an address at all, by what the system says of it. */
+/** Checks whether this host has a route to an address. */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { Address } from '../../base/address.js';
@@ -16,18 +16,18 @@ const reasons: Readonly<Record<string, string>> = {
   ENODEV: 'this host has no interface of that name',
 };
 
-/** @returns why nothing can be sent there, with the address; undefined where the error means something else */
+/** @returns why nothing can be sent there, with the address; undefined if the error has another meaning */
 export function noRouteReason(error: NodeJS.ErrnoException, { host }: Address): string | undefined {
   const reason = reasons[error.code ?? ''];
   return reason === undefined ? undefined : `cannot send to ${host}: ${reason}`;
 }
 
-/** @returns why nothing can be sent there; undefined where something can. Nothing is sent. */
+/** @returns why nothing can be sent there; undefined if it can. Sends nothing. */
 export async function findNoRoute(to: Address): Promise<string | undefined> {
   const socket = dgram.createSocket(isIPv6(to.host) ? 'udp6' : 'udp4');
   try {
     return await new Promise((resolve) => {
-      // Connecting only asks the system for its route.
+      // Connecting only looks up the route.
       socket.once('error', (error: NodeJS.ErrnoException) => resolve(noRouteReason(error, to)));
       socket.connect(to.port, to.host, (error?: NodeJS.ErrnoException) =>
         resolve(error == null ? undefined : noRouteReason(error, to)),
@@ -46,8 +46,8 @@ interface SentTo {
 }
 
 /**
- * The receiver that the system refused to send to, if it cannot be expected to be reached: one that was never
- * heard from and has no other address. With one that was there, patience is as long as with any silent one.
+ * Finds the receiver that the system refused to send to, if there is no hope of reaching it: it never answered and
+ * has no other address. A receiver that did answer gets the usual liveness timeout.
  */
 export function findUnreachable(
   peers: readonly SentTo[],

@@ -1,24 +1,24 @@
 /**
- * How much the system holds of what a socket sends: enough to keep a fast link busy while this process waits
- * for its turn on a busy host, and no more, since on a slow link it would be a long queue.
+ * Sizes the send buffer of a socket: large enough to keep a fast link busy while this process waits to be scheduled
+ * on a busy host, but no larger, because it would be a long queue on a slow link.
  */
 import type dgram from 'node:dgram';
 import { grantedPerTold } from './receive-buffer.js';
 
-/** What goes out in so long is held. */
+/** The buffer holds what is sent in this time. */
 const holdMs = 16;
 
-/** Over so long at least it is measured; the clock is looked at after so many bytes. */
+/** Minimum time of a rate measurement; the clock is read after this many bytes. */
 const spanMs = 100;
 const lookBytes = 256 * 1024;
 
 const maxBytes = 4 * 1024 * 1024;
 
-/** Less is not worth a call of the system. */
+/** A smaller change is not worth a system call. */
 const growth = 1.25;
 
 export class SendBuffer {
-  /** As the system counts. */
+  /** As counted by the system. */
   private sizeBytes: number;
   private isGranted = true;
   private sentBytes = 0;
@@ -31,7 +31,7 @@ export class SendBuffer {
     this.sizeBytes = socket.getSendBufferSize();
   }
 
-  /** So much was handed to the system. */
+  /** Call this after passing bytes to the system. */
   handleSent(sizeBytes: number, now: () => number): void {
     this.unlookedBytes += sizeBytes;
     if (this.unlookedBytes < lookBytes || !this.isGranted) return;
@@ -40,7 +40,7 @@ export class SendBuffer {
     const nowMs = now();
     const elapsedMs = nowMs - (this.sinceMs ?? -Infinity);
     if (elapsedMs < spanMs) return;
-    // What fills an empty buffer is no rate.
+    // Filling an empty buffer must not count as a rate.
     const rate = (this.sentBytes - this.sizeBytes) / elapsedMs;
     const wantedBytes = Math.min(maxBytes, rate * holdMs);
     this.sentBytes = 0;
@@ -52,7 +52,7 @@ export class SendBuffer {
     try {
       this.socket.setSendBufferSize(Math.ceil(wantedBytes / grantedPerTold));
     } catch {
-      // Some systems refuse in place of granting less; what there is serves as well.
+      // Some systems refuse instead of granting less; the current size is good enough.
     }
     this.sizeBytes = this.socket.getSendBufferSize();
     this.isGranted = this.sizeBytes >= wantedBytes;

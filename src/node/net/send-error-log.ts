@@ -1,4 +1,4 @@
-/** Datagrams that the system refused: the first of each kind is told, the protocol repeats what matters. */
+/** Reports the first send error of each kind; the protocol retransmits what matters. */
 import { noRouteReason } from './routes.js';
 
 export class SendErrorLog {

@@ -1,4 +1,4 @@
-/** The shell of real sockets: runs one machine on an endpoint, a monotonic clock and one timer. */
+/** The shell for real sockets: runs one machine on an endpoint, a monotonic clock and one timer. */
 import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs } from '../../base/machine.js';
 import { Runner } from '../../base/machine.js';
@@ -10,9 +10,9 @@ import type { AwaitedPeer } from './port-watch.js';
 import { PortWatch } from './port-watch.js';
 
 /**
- * How exactly deadlines are kept. `exact`: to a fraction of a millisecond, for which the process polls;
- * `adaptive`: the same, but short ones a little late while they rarely pass; `coarse`: to a millisecond or
- * two, at the cost of nothing.
+ * Precision of deadlines. `exact`: a fraction of a millisecond, by polling; `adaptive`: the same, but short
+ * deadlines may be slightly late while they rarely expire; `coarse`: one or two milliseconds, without any
+ * overhead.
  */
 export type DeadlinePolicy = 'exact' | 'adaptive' | 'coarse';
 
@@ -21,7 +21,7 @@ export interface SocketRunnerOptions<Event> {
   readonly bind?: readonly string[];
   readonly port: number;
   readonly deadlines?: DeadlinePolicy;
-  /** Whether the machine takes datagrams that came together as one piece. */
+  /** Whether the machine accepts concatenated datagrams that arrived together. */
   readonly receivesBatches?: boolean;
   readonly handleEvent: (event: Event) => void;
   readonly handleSendError: (error: NodeJS.ErrnoException) => void;
@@ -76,20 +76,20 @@ export class SocketRunner<Event> {
     return this.endpoint?.addresses ?? [];
   }
 
-  /** What the system does for batches of datagrams. */
+  /** Whether the system sends and receives batches of datagrams. */
   get offload(): Offload {
     return this.endpoint?.offload ?? noOffload;
   }
 
-  /** For groups; closed with the runner. */
+  /** For multicast groups; closed with the runner. */
   get sockets(): Pick<Endpoint, 'joinGroup' | 'leaveGroup' | 'sendGroupsBy'> | undefined {
     return this.endpoint;
   }
 
   /**
-   * Watches whether ports of silent receivers refuse what is sent there, until the runner is closed.
-   * @param awaited the receivers whose answers are awaited now
-   * @param handleRefusal is called once for each place and each silence; the machine is drained afterwards
+   * Watches whether the ports of silent receivers refuse datagrams, until the runner is closed.
+   * @param awaited returns the receivers whose answers are awaited now
+   * @param handleRefusal called once for each address and each period of silence; the machine is drained afterwards
    */
   watchPorts(
     awaited: () => Iterable<AwaitedPeer>,
@@ -111,7 +111,7 @@ export class SocketRunner<Event> {
     this.runner.drain();
   }
 
-  /** Sends what is left to send, and closes; once is enough. */
+  /** Sends what is pending and closes; further calls do nothing. */
   async close(): Promise<void> {
     const { endpoint } = this;
     if (endpoint === undefined || this.isClosing) return;
@@ -126,8 +126,8 @@ export class SocketRunner<Event> {
   }
 
   /**
-   * Keeps one timer, moved only to an earlier time: in a transfer without loss, deadlines are put
-   * off far more often than they pass, and the timer that fires too early just looks again.
+   * Keeps one timer and moves it only to an earlier time. Without loss, deadlines are postponed far more often than
+   * they expire, and a timer that fires early just checks again.
    */
   private scheduleTimeout(atMs: TimeMs | undefined): void {
     const { nowMs } = this;
@@ -141,9 +141,9 @@ export class SocketRunner<Event> {
   }
 
   /**
-   * When to look at a deadline. While they rarely pass, a short one is not likely to either, and a little
-   * late will do: each wait that ends within milliseconds has the system set its clock anew, which
-   * costs a tenth of a round trip on loopback. A longer one is kept to: late by half would be wrong.
+   * When to check a deadline. While deadlines rarely expire, a short one is unlikely to expire either and may be
+   * noticed slightly late: each wait of a few milliseconds makes the system reprogram its clock, which costs a tenth
+   * of a round trip on loopback. Longer deadlines are exact, because a proportional delay would be too long.
    */
   private wakeTimeMs(nowMs: TimeMs, atMs: TimeMs): TimeMs {
     if (this.deadlines !== 'adaptive') return atMs;
@@ -157,10 +157,10 @@ export class SocketRunner<Event> {
     clearImmediate(this.immediate);
     this.wakesAtMs = wakesAtMs;
     const waitMs = wakesAtMs - nowMs;
-    // Timers count whole milliseconds; on a LAN a round trip takes a fraction of one, and so should
-    // a timeout. What is left below one is spent polling the sockets, once it is likely that the
-    // deadline will pass: while answers come, each puts it off, and polling would only burn a core.
-    // One that has passed already, because the work took longer, must not wait for a timer's least.
+    // Timers count whole milliseconds, but on a LAN a round trip takes a fraction of one, and so should a
+    // timeout. The fraction is spent polling the sockets once the deadline is likely to expire: while
+    // answers arrive, each postpones it, and polling would only burn a core. A deadline that has already
+    // expired must not wait for the minimum of a timer.
     const isCoarse = this.deadlines === 'coarse';
     const isLikely = waitMs <= 0 || nowMs - this.timeoutSetAtMs >= quietMs;
     if (waitMs < 1 && isLikely && !isCoarse) {
@@ -172,8 +172,8 @@ export class SocketRunner<Event> {
   }
 
   /**
-   * Timers fire before the sockets are read. Where the process stood still meanwhile, the answers are there,
-   * and they come first: else a machine that slept for a while would give up on everybody.
+   * Timers fire before sockets are read. If the process was suspended, answers are waiting and must be handled
+   * first: otherwise a machine that slept would declare every peer dead.
    */
   private readonly wake = (): void => {
     const { timeoutAtMs } = this;
@@ -195,14 +195,14 @@ export class SocketRunner<Event> {
   };
 }
 
-/** A deadline that has stood for this long is likely to pass. */
+/** A deadline that was not postponed for this long is likely to expire. */
 const quietMs = 0.25;
 
-/** With less than two timeouts within this time, deadlines are looked at less often. */
+/** With less than two timeouts in this time, deadlines are checked less often. */
 const calmAfterMs = 25;
 
-/** How much later a deadline may be noticed then: above the grain of the system's own tick. */
+/** How late a deadline may then be noticed; longer than a tick of the system clock. */
 const calmTimerMs = 5;
 
-/** The longest wait that a timer of Node takes. */
+/** Maximum delay of a Node timer. */
 const maxTimerMs = 2 ** 31 - 1;

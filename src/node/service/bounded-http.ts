@@ -1,17 +1,17 @@
 /**
- * An HTTP server that cannot starve its process: it limits the number and the life of connections and the
- * requests per second, and refuses web pages that reach it by a domain of their own (DNS rebinding).
+ * An HTTP server that cannot starve its process: it limits connections, their lifetime and the request rate, and
+ * rejects web pages that reach it through their own domain (DNS rebinding).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 
 export const httpLimits = {
-  /** Open at once; beyond that the oldest is closed, so that idle ones lock nobody out. */
+  /** Maximum open connections; a new one closes the oldest, so that idle ones lock nobody out. */
   connections: 16,
-  /** For the whole request, headers included. */
+  /** For the whole request, including headers. */
   requestTimeoutMs: 5_000,
-  /** Without traffic, within an answer and between two requests. */
+  /** Without traffic, during a response and between requests. */
   idleTimeoutMs: 5_000,
   requestsPerSec: 50,
   headerBytes: 8 * 1024,
@@ -20,8 +20,8 @@ export const httpLimits = {
 export type HttpHandler = (path: string, response: ServerResponse) => Promise<void>;
 
 /**
- * Answers GET and HEAD.
- * @param names besides IP addresses and names without a dot: what a request may call this host
+ * Serves GET and HEAD.
+ * @param names host names to accept besides IP addresses and names without a dot
  */
 export function createBoundedServer(names: readonly string[], handle: HttpHandler): Server {
   const { connections, requestTimeoutMs, idleTimeoutMs, headerBytes } = httpLimits;
@@ -45,7 +45,7 @@ export function createBoundedServer(names: readonly string[], handle: HttpHandle
   server.on('request', (request, response) => {
     const refusal = refuse(request, isKnown, isTooMany);
     if (refusal !== undefined) {
-      // The rest of such a request, a body for instance, is not worth reading.
+      // Do not read the rest of the request, such as a body.
       response.shouldKeepAlive = false;
       response.once('finish', () => request.socket.destroySoon());
       response.writeHead(refusal[0], { 'Content-Type': 'text/plain' }).end(`${refusal[1]}\n`);
@@ -64,7 +64,7 @@ function refuse(
   isTooMany: () => boolean,
 ): readonly [code: number, text: string] | undefined {
   if (isTooMany()) return [429, 'too many requests; ask less often'];
-  // HTTP/1.0 needs no host; every browser sends one.
+  // HTTP/1.0 requires no Host header, but every browser sends one.
   if (headers.host !== undefined && !isKnown(headers.host)) {
     return [421, 'unknown host name; use an IP address, or name this one with --metrics-name'];
   }
@@ -78,7 +78,7 @@ function pathOf({ url = '/' }: IncomingMessage): string {
   return url.replace(/\?.*/, '');
 }
 
-/** A page's script can give its own domain this host's address, but not an IP address or a name without a dot. */
+/** A web page can point its own domain to this host, but not an IP address or a name without a dot. */
 function knowHosts(names: readonly string[]): (host: string) => boolean {
   const known = new Set(names.map((name) => name.toLowerCase()));
   return (host) => {

@@ -1,50 +1,50 @@
 /**
- * Shell commands of the user, a few at a time: those that come faster than they end wait in a queue with a
- * limit, and one that hangs is killed with all that it has started.
+ * Runs the user's shell commands, a few at a time. Commands that arrive faster than they finish wait in a bounded
+ * queue; one that hangs is killed with all its child processes.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Queue } from '../../base/queue.js';
 import { describeError } from '../system-error.js';
 
-/** Commands that wait for their turn; more are refused. */
+/** Maximum waiting commands; more are refused. */
 export const maxWaitingCommands = 1000;
 
-/** What a command has between SIGTERM and SIGKILL. */
+/** Time between SIGTERM and SIGKILL. */
 export const killGraceMs = 5000;
 
-/** How often a process group whose shell is gone is looked at. */
+/** How often to check a process group whose shell has exited. */
 const groupCheckMs = 100;
 
-/** The longest wait that a timer of Node takes. */
+/** Maximum delay of a Node timer. */
 const maxTimerMs = 2 ** 31 - 1;
 
 export interface CommandQueueOptions<Job> {
-  /** For a shell of the system. */
+  /** Run by the system's shell. */
   readonly command: string;
-  /** Commands at once. */
+  /** Maximum number that run at once. */
   readonly maxRunning: number;
-  /** After this long, one is ended with its process group. */
+  /** After this time a command is killed with its process group. */
   readonly timeoutMs: number;
-  /** In the environment of this process's own. */
+  /** Variables added to the environment of this process. */
   readonly environmentOf: (job: Job) => Readonly<Record<string, string>>;
   readonly onEnd: (job: Job, end: CommandEnd) => void;
 }
 
 export type CommandStatus =
-  /** It ended with code 0. */
+  /** Exit code 0. */
   | 'done'
-  /** It ended with another code or by a signal, or could not be started. */
+  /** Another exit code, killed by a signal, or not started. */
   | 'failed'
-  /** It ran for too long. */
+  /** Killed after the timeout. */
   | 'killed'
-  /** It was ended because its receiver ends. */
+  /** Killed because the receiver shut down. */
   | 'stopped'
-  /** It was not started. */
+  /** Never started. */
   | 'refused';
 
 export interface CommandEnd {
   readonly status: CommandStatus;
-  /** Of all but `done`. */
+  /** Present unless `done`. */
   readonly reason?: string;
 }
 
@@ -56,10 +56,10 @@ export interface CommandCounts {
 
 interface Running {
   readonly child: ChildProcess;
-  /** Why it is being ended; undefined while it may run. */
+  /** Why it is being killed; undefined while it may run. */
   ending: CommandEnd | undefined;
   timer: NodeJS.Timeout | undefined;
-  /** It has got SIGKILL. */
+  /** SIGKILL has been sent. */
   isOverdue: boolean;
 }
 
@@ -86,7 +86,7 @@ export class CommandQueue<Job> {
     return this.running.size === 0 && this.waiting.length === 0;
   }
 
-  /** Runs the command for a job, now or later; `onEnd` is called once for each. */
+  /** Runs the command for a job, immediately or later; `onEnd` is called once for each. */
   add(job: Job): void {
     if (this.isStopped) {
       this.end(job, { status: 'refused', reason: 'not run: this receiver is shutting down' });
@@ -102,7 +102,7 @@ export class CommandQueue<Job> {
     }
   }
 
-  /** Ends what runs, and refuses what waits or comes later. */
+  /** Kills running commands and refuses waiting and later ones. */
   stop(): void {
     if (this.isStopped) return;
     this.isStopped = true;
@@ -116,7 +116,7 @@ export class CommandQueue<Job> {
     for (const running of this.running) this.terminate(running, end);
   }
 
-  /** Resolves once nothing runs or waits. */
+  /** Resolves once no command runs or waits. */
   idle(): Promise<void> {
     if (this.isIdle) return Promise.resolve();
     return new Promise((resolve) => this.onIdle.push(resolve));
@@ -130,7 +130,7 @@ export class CommandQueue<Job> {
         shell: true,
         stdio: ['ignore', 'inherit', 'inherit'],
         env: { ...process.env, ...environmentOf(job) },
-        // A process group of its own: what a shell has started ends with it.
+        // A separate process group, so that child processes of the shell can be killed with it.
         detached: hasGroups,
       });
     } catch (error) {
@@ -150,7 +150,7 @@ export class CommandQueue<Job> {
     let failure: CommandEnd | undefined;
     child.once('error', (error) => {
       failure = { status: 'failed', reason: `did not start: ${describeError(error)}` };
-      // No process, no `close`.
+      // Without a process there is no `close` event.
       if (child.pid === undefined) this.finish(job, running, failure);
     });
     child.once('close', (code, signal) => {
@@ -160,7 +160,7 @@ export class CommandQueue<Job> {
     });
   }
 
-  /** The shell is gone; whatever it started and does not heed SIGTERM still has its time. */
+  /** The shell has exited; its children that ignore SIGTERM get the rest of their grace period. */
   private awaitGroup(job: Job, running: Running, end: CommandEnd): void {
     if (!running.isOverdue && isAlive(running.child)) {
       setTimeout(() => this.awaitGroup(job, running, end), groupCheckMs);
@@ -198,13 +198,13 @@ export class CommandQueue<Job> {
     this.options.onEnd(job, end);
   }
 
-  /** With this process goes what it has started: a second signal ends it without waiting. */
+  /** Kills all commands when this process exits, for example after a second signal. */
   private readonly killAll = (): void => {
     for (const { child } of this.running) kill(child, 'SIGKILL');
   };
 }
 
-/** Windows knows no process groups; the shell alone is ended there. */
+/** Windows has no process groups; only the shell is killed there. */
 const hasGroups = process.platform !== 'win32';
 
 function kill(child: ChildProcess, signal: NodeJS.Signals): void {
@@ -213,11 +213,11 @@ function kill(child: ChildProcess, signal: NodeJS.Signals): void {
     if (hasGroups) process.kill(-child.pid, signal);
     else child.kill(signal);
   } catch {
-    // It has ended since.
+    // It has exited in the meantime.
   }
 }
 
-/** Whether anything of its process group is left. */
+/** Whether any process of the group is left. */
 function isAlive({ pid }: ChildProcess): boolean {
   if (!hasGroups || pid === undefined) return false;
   try {

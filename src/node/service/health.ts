@@ -1,25 +1,25 @@
-/** Whether a receiver is well, and whether it takes sessions, for those who start and watch it. */
+/** Liveness and readiness of a receiver, for process supervisors. */
 import { access, constants, stat, statfs } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { formatBytes } from '../../base/format.js';
 import type { Receiving } from '../receive.js';
 import { describeError } from '../system-error.js';
 
-/** What is wrong, in words; nothing where all is well. */
+/** What is wrong; empty if nothing is. */
 export type Complaints = readonly string[];
 
-/** A disk that does not answer in this time is as good as none. */
+/** A disk that takes longer counts as failed. */
 const diskTimeoutMs = 2000;
 
-/** With less room than this, the next session hardly fits. */
+/** With less free space, the next session is unlikely to fit. */
 const minFreeBytes = 16 * 1024 * 1024;
 
-/** It is up: its sockets are open, and its folder is there and may be written to. */
+/** Alive: its sockets are open, and its folder exists and is writable. */
 export async function checkAlive(receiving: Receiving): Promise<Complaints> {
   return [...checkSockets(receiving), ...(await checkFolder(receiving.dir))];
 }
 
-/** It takes new sessions: all of the above, it does not end, has a session to spare and room on its disk. */
+/** Ready for new sessions: alive, not shutting down, below its session limit, and with free disk space. */
 export async function checkReady(receiving: Receiving): Promise<Complaints> {
   const { refusal } = receiving;
   const alive = await checkAlive(receiving);
@@ -32,17 +32,17 @@ export async function checkReady(receiving: Receiving): Promise<Complaints> {
 
 function checkSockets(receiving: Receiving): Complaints {
   try {
-    // A socket that was closed has no address to tell.
+    // A closed socket has no address and throws.
     return receiving.addresses.length > 0 ? [] : ['no socket is open'];
   } catch (error) {
     return [`a socket is closed: ${describeError(error)}`];
   }
 }
 
-/** Only asks: a file written every few seconds would wear out a flash card. */
+/** Read-only: writing a file every few seconds would wear out flash storage. */
 async function checkFolder(dir: string): Promise<Complaints> {
   return inTime(dir, async () => {
-    // One that was exchanged for a file can be written to as well.
+    // If a file has replaced the folder, it could be writable as well.
     if (!(await stat(dir)).isDirectory()) return ['is no longer a folder'];
     await access(dir, constants.W_OK | constants.X_OK);
     return [];

@@ -1,9 +1,9 @@
-/** What a receiver of sessions is at, for Prometheus; the names are a stable interface (docs/COMMANDS.md). */
+/** Prometheus metrics of a receiver; their names are a stable interface (docs/COMMANDS.md). */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Receiving } from '../receive.js';
 import type { CommandCounts, CommandStatus } from './command-queue.js';
 
-/** What runs commands for complete sessions. */
+/** The queue of --on-complete commands. */
 export interface CommandSource {
   readonly counts: CommandCounts;
 }
@@ -71,7 +71,7 @@ export class ReceiverMetrics {
     return this.registry.contentType;
   }
 
-  /** Everything, as Prometheus reads it. */
+  /** All metrics in the Prometheus text format. */
   async text(): Promise<string> {
     this.collect();
     return this.registry.metrics();
@@ -137,7 +137,7 @@ export class ReceiverMetrics {
     });
   }
 
-  /** Takes over what the machine has counted since the last time. */
+  /** Adds what the machine has counted since the last call. */
   private collect(): void {
     const totals = this.receiving.totals();
     const { faults, ...sums } = totals;
@@ -159,7 +159,7 @@ export class ReceiverMetrics {
   }
 }
 
-/** The commands of --on-complete. */
+/** Metrics of --on-complete. */
 function addCommands(registry: Registry, commands: CommandSource): void {
   const registers = [registry];
   let counted: Partial<Record<CommandStatus, number>> = {};

@@ -1,6 +1,6 @@
 /**
- * What a receiver reports about itself over HTTP: /metrics for Prometheus, /healthz and /readyz for whoever
- * keeps it running. The names and codes are a stable interface (docs/COMMANDS.md).
+ * Serves the state of a receiver over HTTP: /metrics for Prometheus, /healthz and /readyz for process
+ * supervisors. Names and status codes are a stable interface (docs/COMMANDS.md).
  */
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,10 +12,10 @@ import { type CommandSource, ReceiverMetrics } from './metrics.js';
 
 export interface StatusServerOptions {
   readonly receiving: Receiving;
-  /** Host names that requests may use, besides IP addresses, names without a dot and the host's own. */
+  /** Host names to accept in requests, besides IP addresses, names without a dot and the name of this host. */
   readonly names?: readonly string[];
   readonly commands?: CommandSource;
-  /** Takes what went wrong with the TCP port after it was opened; the transfers continue. */
+  /** Called for errors of the TCP port after it was opened; transfers continue. */
   readonly onError: (error: Error) => void;
 }
 
@@ -38,7 +38,7 @@ export class StatusServer {
   }
 
   /**
-   * @param host a name given here is one that requests may call this host
+   * @param host if it is a name, requests may use it too
    * @throws P2mpError PORT_UNAVAILABLE
    */
   async listen(host: string, port: number): Promise<AddressInfo> {
@@ -97,7 +97,7 @@ export class StatusServer {
   }
 }
 
-/** Who asks while an answer is being made gets the same: the disk is not asked by many at once. */
+/** Concurrent requests share one answer, so that they do not query the disk in parallel. */
 function oneAtATime<T>(make: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;
   return () => {

@@ -35,7 +35,7 @@ export class PartLock {
       if (text === undefined) continue;
       const holder = parseHolder(text);
       if (holder !== undefined && (await isAlive(holder))) throw inUse(shown, holder.pid);
-      // Of all processes that find the owner dead, one at a time takes over, after checking that it is still the same owner.
+      // One process at a time takes over a dead lock, after checking that its owner is still the same one.
       const guard = await PartLock.acquire(guardPath(path, text), makeFolder, shown);
       try {
         if ((await readIfThere(path)) !== text) continue;

@@ -1,6 +1,6 @@
 /**
- * The sender's side of the disk: a file read once from front to back, a bounded part of it ahead of
- * the transfer, and hashed on the way. Memory does not grow with the file.
+ * Reads the file to send: once from start to end, with bounded read-ahead, hashing it on the way. Memory does not
+ * grow with the file.
  */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -11,7 +11,7 @@ import { P2mpError } from '../../../base/errors.js';
 import { fileError } from '../../system-error.js';
 import { checkSize } from './told-size.js';
 
-/** Read at once; two of these are held. */
+/** Size of a read; two of these are in memory. */
 const chunkSizeBytes = 1024 * 1024;
 
 interface Chunk {
@@ -24,9 +24,9 @@ export class FileSource {
   private readonly modifiedMs: number;
   private readonly hash = createHash('sha256');
   private readonly chunkSizeBytes: number;
-  /** What `take` serves from. */
+  /** The chunk that `take` returns blocks from. */
   private current: Chunk | undefined;
-  /** Read ahead. */
+  /** The chunk read ahead. */
   private next: Chunk | undefined;
   private readOffsetBytes = 0;
   private reading: Promise<void> | undefined;
@@ -41,15 +41,15 @@ export class FileSource {
   ) {
     this.sizeBytes = stats.size;
     this.modifiedMs = stats.mtimeMs;
-    // Whole blocks, so that none lies across two chunks.
+    // Whole blocks, so that none spans two chunks.
     const blocks = Math.max(1, Math.floor(chunkSizeBytes / blockSizeBytes));
     this.chunkSizeBytes = Math.min(blocks * blockSizeBytes, Math.max(1, stats.size));
     this.readAhead();
   }
 
   /**
-   * @param blockSizeBytes what `take` is asked for each time, but for the last
-   * @param handleReady called when `take` may succeed after it did not
+   * @param blockSizeBytes size of each `take` except for the last
+   * @param handleReady called when `take` may succeed after it returned undefined
    * @throws P2mpError SOURCE_UNREADABLE
    */
   static async open(
@@ -60,7 +60,7 @@ export class FileSource {
   ): Promise<FileSource> {
     let handle: FileHandle | undefined;
     try {
-      // Without O_NONBLOCK, the open of a pipe would wait for its writer for ever.
+      // Without O_NONBLOCK, opening a pipe would block until it has a writer.
       handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
       const { stats, fault } = await checkSize(handle);
       if (stats.isDirectory()) {
@@ -86,8 +86,8 @@ export class FileSource {
   }
 
   /**
-   * The bytes of the next block: offsets must follow one another.
-   * @returns a view that stays valid until the next call, or undefined while it is being read
+   * Returns the next block; offsets must be consecutive.
+   * @returns a view that is valid until the next call, or undefined while the block is being read
    */
   take(offsetBytes: number, sizeBytes: number): Uint8Array | undefined {
     const { current, next } = this;
@@ -103,7 +103,7 @@ export class FileSource {
     return next.bytes.subarray(0, sizeBytes);
   }
 
-  /** @throws P2mpError SOURCE_CHANGED where the file is no longer what was opened */
+  /** @throws P2mpError SOURCE_CHANGED if the file differs from what was opened */
   async verify(): Promise<void> {
     const { size, mtimeMs } = await this.handle.stat();
     if (size !== this.sizeBytes || mtimeMs !== this.modifiedMs) throw this.changed(size);

@@ -1,6 +1,6 @@
 /**
- * The sender's side of an object on the disk: files, folders and standard input as one manifest and one
- * run of bytes. Memory and open files are bounded, however many and large the files are.
+ * Reads the object to send: files, folders and standard input as one manifest and one stream of bytes. Memory and
+ * open files are bounded, regardless of the number and size of files.
  */
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -18,40 +18,40 @@ import { modifiedMsOf, walkEntries } from './walk-entries.js';
 
 export type { SkippedEntry } from './walk-entries.js';
 
-/** Read at once, across files; two of these are held for each run. */
+/** Size of a read, across files; each run has two of these in memory. */
 const chunkSizeBytes = 4 * 1024 * 1024;
 
-/** Places that are read on from at once: what is sent, and what is read ahead for the digest. */
+/** Concurrent sequential readers: what is sent, and the read-ahead for the digest. */
 const maxRuns = 2;
 
-/** Of one call; a read-ahead and another call may be under way together. */
+/** Files that one call opens at once; a read-ahead and another call may run concurrently. */
 const openedAtOnce = 4;
 
-/** Kept open between reads: with those in use and standard input, 16 files are open at most. */
+/** Idle files kept open; with files in use and standard input, at most 16 are open. */
 const maxIdleFiles = 7;
 
 const verifiedAtOnce = 32;
 
 export interface ObjectSourceOptions {
-  /** Paths as the user named them; '-' is standard input. */
+  /** Paths as given by the user; '-' is standard input. */
   readonly paths: readonly string[];
-  /** What '-' reads from; process.stdin by default. */
+  /** Read for '-'; process.stdin by default. */
   readonly input?: NodeJS.ReadableStream;
-  /** The name that the file of '-' gets; 'stdin' by default. */
+  /** Name of the file for '-'; 'stdin' by default. */
   readonly inputName?: string;
-  /** Stops `open`, which may wait for standard input for long. */
+  /** Aborts `open`, which may wait a long time for standard input. */
   readonly signal?: AbortSignal;
 }
 
 export class ObjectSource {
   private readonly chunkSizeBytes: number;
-  /** The one used last is the last. */
+  /** Least recently used first. */
   private readonly runs: Run[] = [{ nextOffsetBytes: 0, current: undefined, ahead: undefined }];
-  /** Memory of chunks that are no longer needed. */
+  /** Memory of released chunks, for reuse. */
   private readonly spares: ArrayBuffer[] = [];
-  /** Where the last read outside of runs ended: one that continues there begins a run. */
+  /** End of the last read outside of runs: a read that continues there starts a run. */
   private strayEndBytes = 0;
-  /** Reads are served one by one, in the order in which they came. */
+  /** Serializes reads in their order. */
   private work: Promise<unknown> = Promise.resolve();
   private pendingReads = 0;
   private isClosed = false;
@@ -60,15 +60,15 @@ export class ObjectSource {
     readonly manifest: Manifest,
     private readonly content: Content,
     /**
-     * What is not sent, each with its reason: sockets, pipes, devices, links that lead out of the
-     * object, names that are not UTF-8 or that no receiver would take, and what could not be read.
+     * Entries that are not sent, with reasons: sockets, pipes, devices, links that lead out of the object, names
+     * that are not UTF-8 or that no receiver would accept, and what could not be read.
      */
     readonly skipped: readonly SkippedEntry[],
   ) {
     this.chunkSizeBytes = Math.min(chunkSizeBytes, this.manifest.contentSizeBytes);
   }
 
-  /** @throws P2mpError SOURCE_UNREADABLE, INVALID_ARGUMENT; the signal's reason once that is aborted */
+  /** @throws P2mpError SOURCE_UNREADABLE, INVALID_ARGUMENT; the signal's reason after it aborts */
   static async open(options: ObjectSourceOptions): Promise<ObjectSource> {
     const { paths, input = process.stdin, inputName = 'stdin', signal } = options;
     if (paths.length === 0) {
@@ -77,7 +77,7 @@ export class ObjectSource {
     checkInputName(inputName);
     const { found, skipped } = await walkEntries(paths, inputName, signal);
     if (!paths.includes('-')) return ObjectSource.of(found, skipped, undefined);
-    // Last, so that nobody types or pipes something in vain.
+    // Last, so that no input is consumed in vain.
     const { handle, sizeBytes } = await spoolInput(input, signal);
     const entry = {
       kind: 'file',
@@ -109,10 +109,10 @@ export class ObjectSource {
   }
 
   /**
-   * Bytes of the content, which is all files in the order of the manifest, one behind the other. Calls
-   * that follow one another are served from what was read ahead; others cost a read of their own.
-   * @returns memory of the caller's own
-   * @throws P2mpError SOURCE_CHANGED, SOURCE_UNREADABLE, naming the file
+   * Reads from the content, which is the concatenation of all files in the order of the manifest. Consecutive calls
+   * are served from read-ahead; others cost a separate read.
+   * @returns memory owned by the caller
+   * @throws P2mpError SOURCE_CHANGED, SOURCE_UNREADABLE, with the name of the file
    */
   read(offsetBytes: number, sizeBytes: number): Promise<Uint8Array> {
     const { contentSizeBytes } = this.manifest;
@@ -123,7 +123,7 @@ export class ObjectSource {
     );
     const bytes = this.work.then(() => this.serve(offsetBytes, sizeBytes));
     this.pendingReads++;
-    // One that fails does not fail those behind it.
+    // A failed read does not fail later ones.
     this.work = bytes
       .catch(() => undefined)
       .then(() => {
@@ -132,15 +132,15 @@ export class ObjectSource {
     return bytes;
   }
 
-  /** Begins to read, while there is nothing else to do: the first receiver is to wait for no disk. */
+  /** Starts reading ahead while idle, so that the first receiver need not wait for the disk. */
   prefetch(): void {
     const run = at(this.runs, 0);
     run.ahead ??= this.readAhead(0);
   }
 
   /**
-   * The same at once, where it has been read ahead already and lies in one piece.
-   * @returns memory that is good until the next call of any kind; undefined where `read` has to do it
+   * Like `read`, but synchronous, if the bytes have been read ahead and are contiguous.
+   * @returns memory that is valid until the next call of any method; undefined if `read` is needed
    */
   peek(offsetBytes: number, sizeBytes: number): Uint8Array | undefined {
     if (this.pendingReads > 0 || this.isClosed) return undefined;
@@ -156,8 +156,8 @@ export class ObjectSource {
   }
 
   /**
-   * @throws P2mpError SOURCE_CHANGED naming the first file whose size or time is no longer what was
-   *   found at `open`
+   * @throws P2mpError SOURCE_CHANGED with the name of the first file whose size or time differs from what
+   *   `open` found
    */
   async verify(): Promise<void> {
     await this.content.verify();
@@ -192,7 +192,7 @@ export class ObjectSource {
     return bytes;
   }
 
-  /** Undefined for single reads here and there, which cost no chunk. */
+  /** Undefined for isolated reads, which are not worth a chunk. */
   private async runAt(offsetBytes: number): Promise<Run | undefined> {
     const { runs } = this;
     const found = runs.find(
@@ -215,7 +215,7 @@ export class ObjectSource {
     return run;
   }
 
-  /** What was read ahead at this offset; undefined where that failed. */
+  /** The chunk read ahead at this offset; undefined if reading it failed. */
   private async chunkAt(run: Run, offsetBytes: number): Promise<Chunk | undefined> {
     const { current } = run;
     if (current !== undefined && isWithin(offsetBytes, current, current.bytes.length)) {
@@ -242,7 +242,7 @@ export class ObjectSource {
     const loaded = this.content.read(chunk.bytes, offsetBytes).then(
       () => chunk,
       () => {
-        // Whoever asks for the very bytes that failed is told; the others get theirs.
+        // Only readers of the bytes that failed get the error.
         this.release(chunk);
         return undefined;
       },
@@ -255,12 +255,12 @@ export class ObjectSource {
   }
 }
 
-/** Reads that continue one another. */
+/** A sequential reader. */
 interface Run {
   nextOffsetBytes: number;
-  /** What reads are served from. */
+  /** The chunk that reads are served from. */
   current: Chunk | undefined;
-  /** Being read, or there: what follows `current`. */
+  /** The chunk after `current`, being read or ready. */
   ahead: Ahead | undefined;
 }
 
@@ -272,7 +272,7 @@ interface Chunk {
 interface Ahead {
   readonly offsetBytes: number;
   readonly sizeBytes: number;
-  /** Undefined where it failed. */
+  /** Resolves to undefined if it failed. */
   readonly loaded: Promise<Chunk | undefined>;
 }
 
@@ -280,20 +280,20 @@ interface SentFile {
   readonly entry: FileEntry;
   readonly path: string;
   readonly isGiven: boolean;
-  /** Of the content. */
+  /** Offset in the content. */
   readonly offsetBytes: number;
 }
 
-/** A part of one file, and where it goes. */
+/** A part of one file, and where to read it to. */
 interface Piece {
   readonly file: SentFile;
   readonly fromBytes: number;
   readonly bytes: Uint8Array;
 }
 
-/** The files one behind the other, a few of them open. */
+/** The concatenated files, a few of them open. */
 class Content {
-  /** Open and not in use; the one used last is the last. */
+  /** Open files that are not in use, least recently used first. */
   private readonly idle = new Map<SentFile, FileHandle>();
 
   constructor(
@@ -341,7 +341,7 @@ class Content {
     return pieces;
   }
 
-  /** Of the file that has the byte at this offset: behind empty ones that begin there as well. */
+  /** Index of the file with the byte at this offset, skipping empty files. */
   private indexAt(offsetBytes: number): number {
     let low = 0;
     let high = this.files.length;
@@ -365,7 +365,7 @@ class Content {
     }
   }
 
-  /** An open file that nobody else uses until it is given back. */
+  /** Opens a file exclusively until it is given back. */
   private async take(file: SentFile): Promise<FileHandle> {
     if (this.isSpooled(file)) return this.spool as FileHandle;
     const idle = this.idle.get(file);
@@ -373,7 +373,7 @@ class Content {
       this.idle.delete(file);
       return idle;
     }
-    // Meanwhile a pipe, whose open would wait, or a link to a secret may have taken its place.
+    // In the meantime it may have been replaced by a pipe, which would block, or by a link to a secret.
     const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
     const flags = O_RDONLY | O_NONBLOCK | (file.isGiven ? 0 : O_NOFOLLOW);
     return open(file.path, flags).catch((error: unknown) => {
@@ -383,7 +383,7 @@ class Content {
 
   private async giveBack(file: SentFile, handle: FileHandle, isAtEnd: boolean): Promise<void> {
     if (this.isSpooled(file)) return;
-    // Read to its end, it has hardly more to give; small files never stay open.
+    // A file read to its end is hardly needed again; so small files never stay open.
     if (isAtEnd || this.idle.has(file)) {
       await handle.close();
       return;
@@ -395,7 +395,7 @@ class Content {
     await oldest[1].close();
   }
 
-  /** Nobody else can write to it, and it has no path. */
+  /** A spooled file has no path, so nobody else can write to it. */
   private isSpooled(file: SentFile): boolean {
     return this.spool !== undefined && file.path === '-';
   }
@@ -426,7 +426,7 @@ function checkInputName(name: string): void {
   );
 }
 
-/** Puts an entry where its name belongs among those that lie in no folder. */
+/** Inserts an entry by name among the top-level entries. */
 function insert(found: readonly FoundEntry[], added: FoundEntry): FoundEntry[] {
   const nameBytes = Buffer.from(added.entry.name);
   const isBehind = ({ entry }: FoundEntry) => {

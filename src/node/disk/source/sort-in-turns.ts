@@ -1,10 +1,10 @@
-/** Sorts what may be a million items without keeping the process from all else. */
+/** Sorts up to a million items without blocking the event loop. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Sorted, or merged, in one turn: some milliseconds. */
+/** Items sorted or merged per turn; takes some milliseconds. */
 const itemsPerTurn = 4096;
 
-/** @returns the items, ascending; equal ones in their order */
+/** @returns the items in ascending order; stable */
 export async function sortInTurns<T>(
   items: readonly T[],
   compare: (a: T, b: T) => number,

@@ -1,11 +1,11 @@
-/** What can happen to a file between the look at its size and its last byte, in words. */
+/** Errors of a file that changed between `open` and its last byte. */
 import { P2mpError } from '../../../base/errors.js';
 import { fileError } from '../../system-error.js';
 
-/** What systems say of something else in the place of a file: a link, a folder, a pipe, a socket. */
+/** Errors for something else in place of the file: a link, folder, pipe or socket. */
 const otherKindCodes = new Set(['ELOOP', 'EISDIR', 'ESPIPE', 'ENXIO']);
 
-/** Of a file that was there at `open`. */
+/** An error of reading a file that existed at `open`. */
 export function readError(path: string, error: unknown): P2mpError {
   const { code = '' } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT' || code === 'ENOTDIR') return changed(path, 'was removed');
@@ -17,7 +17,7 @@ export function changedSize(path: string, fromBytes: number, toBytes: number): P
   return changed(path, `went from ${fromBytes} to ${toBytes} bytes`);
 }
 
-/** Where its size has stayed, the file system does not give all that it says it has. */
+/** The file ended early. If its size is unchanged, the file system returns less than it reports. */
 export function endedEarly(
   path: string,
   foundBytes: number,

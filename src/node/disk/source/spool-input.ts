@@ -1,6 +1,6 @@
 /**
- * Standard input as a file: its size is not known before its end, and what receivers lack must be read
- * again. The file has no name from the start, so that nothing of it is left however the process ends.
+ * Copies standard input to a file: its size is unknown before its end, and lost data must be read again. The file
+ * never has a name, so it disappears however the process ends.
  */
 import { randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
@@ -11,14 +11,14 @@ import { pipeline } from 'node:stream/promises';
 import { fileError } from '../../system-error.js';
 
 export interface SpooledInput {
-  /** For the caller to close. */
+  /** The caller must close it. */
   readonly handle: FileHandle;
   readonly sizeBytes: number;
 }
 
 /**
- * Reads to the end of the input.
- * @throws P2mpError SOURCE_UNREADABLE; the signal's reason once that is aborted
+ * Reads the input to its end.
+ * @throws P2mpError SOURCE_UNREADABLE; the signal's reason after it aborts
  */
 export async function spoolInput(
   input: NodeJS.ReadableStream,

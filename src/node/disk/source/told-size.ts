@@ -1,15 +1,15 @@
-/** Files whose size says nothing about their content, as most of /proc and /sys: no transfer can count on it. */
+/** Detects files whose reported size is wrong, such as most of /proc and /sys: they cannot be transferred. */
 import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 
-/** Whether the size of a regular file is worth a read: most disks keep no block for such a file. */
+/** Whether the size of a regular file needs a check: most file systems report no blocks for such files. */
 export function isSizeDoubtful({ size, blocks }: Pick<Stats, 'size' | 'blocks'>): boolean {
   return size === 0 || blocks === 0;
 }
 
 /**
- * Reads one byte where the size says that there is none, or the last one where no block holds it.
- * @returns the file as it is now, and why its size cannot be relied on, where that is so
+ * Reads one byte if the size is 0, or the last byte if the file has no blocks.
+ * @returns the current state, and why the size is unreliable if it is
  */
 export async function checkSize(
   handle: FileHandle,
@@ -19,7 +19,7 @@ export async function checkSize(
   const lastByte = Math.max(0, before.size - 1);
   const { bytesRead } = await handle.read(Buffer.alloc(1), 0, 1, lastByte);
   const stats = await handle.stat();
-  // A program that is just writing to it changes both.
+  // A program that is just writing to the file changes both.
   if (stats.size !== before.size) return { stats };
   if (stats.size === 0 && bytesRead > 0)
     return { stats, fault: 'has content although its size is 0' };

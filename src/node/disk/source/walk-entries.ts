@@ -1,6 +1,6 @@
 /**
- * What paths stand for: the entries of an object, in an order that follows from their names alone, so
- * that the same tree is the same object each time.
+ * Collects the entries of an object from paths. Their order depends only on their names, so that the same tree is
+ * the same object each time.
  */
 import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
@@ -20,50 +20,50 @@ import { partsFolderName } from '../parts/part-folder.js';
 import { sortInTurns } from './sort-in-turns.js';
 import { checkSize, isSizeDoubtful } from './told-size.js';
 
-/** As many as keep the threads for the file system busy; none of them holds a file open for long. */
+/** Keeps the thread pool for file operations busy; none of these keeps a file open for long. */
 const inspectedAtOnce = 32;
 
-/** Entries that were looked at and are taken in one turn. */
+/** Inspected entries to process per turn. */
 const takenAtOnce = 1000;
 
-/** What a manifest can hold: the limit of JavaScript's dates. Some file systems go further. */
+/** Limit of a manifest: that of JavaScript dates. Some file systems allow more. */
 const maxTimeMs = 8.64e15;
 
 export interface FoundEntry {
   readonly entry: Entry;
   readonly path: string;
-  /** Named by the user: a link there is followed. */
+  /** Given by the user: a link here is followed. */
   readonly isGiven: boolean;
 }
 
-/** What is not sent, and why. */
+/** An entry that is not sent. */
 export interface SkippedEntry {
   readonly name: string;
   readonly reason: string;
 }
 
 export interface WalkedEntries {
-  /** In the order of the manifest. */
+  /** In manifest order. */
   readonly found: readonly FoundEntry[];
   readonly skipped: readonly SkippedEntry[];
 }
 
-/** Something whose name is known. */
+/** An entry whose name is known. */
 interface Candidate {
-  /** The last part of its name; what entries of one folder are sorted by. */
+  /** Last component of the name; sorts the entries of a folder. */
   readonly nameBytes: Buffer;
-  /** As in the manifest; for people where it is skipped. */
+  /** As in the manifest; escaped if the entry is skipped. */
   readonly name: string;
   readonly path: string;
   readonly isGiven: boolean;
-  /** Why nobody would take the name. */
+  /** Why receivers would not accept the name. */
   readonly fault?: string;
 }
 
-/** Faults of this host, not of one file: with these, most of a folder would be skipped. */
+/** Errors of this host rather than of a file: skipping would omit most of a folder. */
 const hostFaults = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
 
-/** The file was there a moment before. */
+/** The file existed a moment before. */
 const vanishedCodes = new Set(['ENOENT', 'ENOTDIR', 'ESTALE']);
 const replacedCodes = new Set(['ELOOP', 'ENXIO']);
 
@@ -72,11 +72,11 @@ type Inspected =
   | { readonly entry: Entry; readonly below: Candidate[] };
 
 /**
- * Below a folder, what cannot be read is skipped with its reason; a path of the user's that cannot be read
- * is an error. Unfinished parts of a receiver are not of the object.
- * @param paths as the user named them; `-` takes `inputName` and is otherwise left to the caller
- * @throws P2mpError SOURCE_UNREADABLE, or INVALID_ARGUMENT where two paths give one name;
- *   the signal's reason once that is aborted
+ * Below a folder, unreadable entries are skipped with a reason; an unreadable path given by the user is an error.
+ * Unfinished parts of a receiver are not part of the object.
+ * @param paths as given by the user; `-` gets the name `inputName` and is otherwise left to the caller
+ * @throws P2mpError SOURCE_UNREADABLE; INVALID_ARGUMENT if two paths give the same name;
+ *   the signal's reason after it aborts
  */
 export async function walkEntries(
   paths: readonly string[],
@@ -108,7 +108,7 @@ export async function walkEntries(
   return walk;
 }
 
-/** The time of a file as manifests have it. */
+/** The modification time of a file as in manifests. */
 export function modifiedMsOf(stats: Stats): number {
   return Math.max(-maxTimeMs, Math.min(stats.mtimeMs, maxTimeMs));
 }
@@ -119,7 +119,7 @@ class Walk implements WalkedEntries {
 
   constructor(private readonly signal?: AbortSignal) {}
 
-  /** @param candidates all of one folder, in order */
+  /** @param candidates all entries of one folder, in order */
   async visit(candidates: readonly Candidate[]): Promise<void> {
     const inspected = await mapLimited(candidates, inspectedAtOnce, (candidate) => {
       this.signal?.throwIfAborted();
@@ -145,7 +145,7 @@ class Walk implements WalkedEntries {
   }
 }
 
-/** What a path of the user's stands for: itself, or what is in it where it has no name of its own. */
+/** Entries of a path given by the user: itself, or its content if it has no name of its own, like `.`. */
 async function listGiven(path: string): Promise<Candidate[]> {
   if (path === '')
     throw new P2mpError('INVALID_ARGUMENT', 'a path is empty; name a file or folder');
@@ -162,12 +162,12 @@ async function listGiven(path: string): Promise<Candidate[]> {
 
 const partsFolderNameBytes = Buffer.from(partsFolderName);
 
-/** @param prefix what the names of its entries begin with */
+/** @param prefix of the names of its entries */
 async function listFolder(path: string, prefix: string): Promise<Candidate[]> {
   const names = await readNames(path).catch((error: unknown) => {
     throw fileError('SOURCE_UNREADABLE', path, error);
   });
-  // Not `join`: behind a link, `..` is not where the path came from.
+  // Not `join`, which would resolve `..` lexically, not through a link.
   const isEnded = path.endsWith('/') || path.endsWith(sep);
   const folder = isEnded ? path : path.endsWith('/.') ? path.slice(0, -1) : `${path}/`;
   const candidates: Candidate[] = [];
@@ -178,10 +178,10 @@ async function listFolder(path: string, prefix: string): Promise<Candidate[]> {
   return candidates;
 }
 
-/** As bytes, since text would hide what is not UTF-8. */
+/** As bytes, because text would hide invalid UTF-8. */
 async function readNames(path: string): Promise<Buffer[]> {
   const names: Buffer[] = [];
-  // Node's types know of names as text alone.
+  // Node's types declare names as strings only.
   const options = { encoding: 'buffer' as BufferEncoding, bufferSize: namesPerTurn };
   for await (const { name } of await opendir(path, options)) names.push(name as unknown as Buffer);
   return names;
@@ -227,7 +227,7 @@ async function inspect(candidate: Candidate): Promise<Inspected> {
   }
 }
 
-/** Why something below a folder could not be read, though its name was listed there. */
+/** Why a listed entry below a folder could not be read. */
 function describeLoss(error: unknown): string {
   const { cause = error } = error as Error;
   const code = systemCode(cause);
@@ -236,11 +236,11 @@ function describeLoss(error: unknown): string {
   return `cannot be read: ${describeError(cause)}`;
 }
 
-/** A file that is empty by its size, or that no block holds. */
+/** Inspects a file that reports no size or no blocks. */
 async function inspectContent(candidate: Candidate): Promise<Inspected> {
   const { name, path, isGiven } = candidate;
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
-  // Meanwhile a pipe or a link may have taken its place.
+  // In the meantime a pipe or a link may have replaced it.
   const handle = await open(path, O_RDONLY | O_NONBLOCK | (isGiven ? 0 : O_NOFOLLOW));
   try {
     const { stats, fault: sizeFault } = await checkSize(handle);
@@ -271,7 +271,7 @@ async function inspectLink({ name, path }: Candidate): Promise<Inspected> {
   return { entry, below: [] };
 }
 
-/** What has no content to send: below a folder it is left out, by its own name it is a mistake. */
+/** Handles something without content: skipped below a folder, an error if given by the user. */
 function refuse({ path, isGiven }: Candidate, stats: Stats): Inspected {
   if (isGiven) {
     throw new P2mpError(
@@ -293,7 +293,7 @@ function sameName(name: string, one: string, other: string): P2mpError {
   );
 }
 
-/** Of a name that is no text, for people. */
+/** A name that is not UTF-8, for display. */
 function printable(bytes: Buffer): string {
   return bytes
     .toString('latin1')

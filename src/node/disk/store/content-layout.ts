@@ -1,19 +1,19 @@
-/** Where the files of an object lie in its content: one behind the other, in the manifest's order. */
+/** Maps the content of an object to files: they are concatenated in the order of the manifest. */
 import { assert } from '../../../base/assert.js';
 import type { Range } from '../../../base/range-set.js';
 import type { Entry, FileEntry, Manifest } from '../../../object/manifest.js';
 import { forEachInTurns } from '../../in-turns.js';
 
 export interface ContentFile {
-  /** Counts the files alone, from 0. */
+  /** Index among the files only, from 0. */
   readonly number: number;
   readonly entry: FileEntry;
-  /** Bytes of the content, from `start` to below `end`; the same number where it is empty. */
+  /** Offsets in the content, from `start` to before `end`; equal for an empty file. */
   readonly start: number;
   readonly end: number;
 }
 
-/** Bytes of the content that lie in one file. */
+/** A range of the content within one file. */
 export interface Piece {
   readonly file: ContentFile;
   /** Offset in the file. */
@@ -41,13 +41,13 @@ export class ContentLayout {
     return new ContentLayout(files, start);
   }
 
-  /** The files that bytes from `start` to below `end` lie in; what is behind the content lies in none. */
+  /** Names of the files that overlap the range; none for a range after the content. */
   namesAt(start: number, end: number): string[] {
     const pieces = this.pieces(start, Math.min(end, this.sizeBytes));
     return [...pieces].map(({ file }) => file.entry.name);
   }
 
-  /** The pieces from `start` to below `end`, in order; empty files have none. */
+  /** The pieces of the range, in order; empty files have none. */
   *pieces(start: number, end: number): Generator<Piece> {
     assert(start >= 0 && end <= this.sizeBytes, 'a range within the content');
     for (let i = this.firstBehind(start), from = start; from < end; i++) {
@@ -58,7 +58,7 @@ export class ContentLayout {
     }
   }
 
-  /** The first file that ends behind the offset. */
+  /** Index of the first file that ends after the offset. */
   private firstBehind(offsetBytes: number): number {
     let low = 0;
     let high = this.files.length;
@@ -71,7 +71,7 @@ export class ContentLayout {
   }
 }
 
-/** The blocks that lie wholly in one of the ranges; these must not touch each other. */
+/** The blocks that lie entirely in one of the ranges, which must not touch each other. */
 export function wholeBlocks(
   ranges: Iterable<Range>,
   blockSizeBytes: number,

@@ -1,6 +1,6 @@
 /**
- * Compares what the disk holds with verified digests, once all of an object was written: another process
- * may have changed a part, and a disk may return other bytes than it was given.
+ * Compares what the disk holds with verified digests after an object was written completely: another process may
+ * have changed a part, and a disk may return other data than was written.
  */
 import { freemem } from 'node:os';
 import type { Range } from '../../../base/range-set.js';
@@ -8,28 +8,28 @@ import { isEqualBytes } from '../../../wire/byte-codec.js';
 import type { PartFiles } from '../parts/part-files.js';
 import { readBlocks } from './held-blocks.js';
 
-/** So much is always read back: about 10 ms on a machine of 2020. */
+/** This much is always read back: about 10 ms on a machine of 2020. */
 const alwaysBytes = 8 * 1024 * 1024;
 
 /**
- * More is read back where it came in at less than this, so that reading and hashing it (at about 1.3 GB/s from
- * the system's cache) takes a twentieth of the session's time.
+ * More is read back if it arrived more slowly than this. Reading and hashing it (at about 1.3 GB/s from the page
+ * cache) then takes a twentieth of the session's time.
  */
 const slowBytesPerMs = 64_000;
 
-/** Beyond this share of the free memory, it has to come from the disk itself. */
+/** Beyond this share of free memory, data is no longer in the page cache. */
 const cachedShare = 0.5;
 
-/** Whether reading back so many bytes does not make a session noticeably longer. */
+/** Whether reading this much back does not noticeably prolong a session. */
 export function isCheapToReadBack(sizeBytes: number, elapsedMs: number): boolean {
   if (sizeBytes <= alwaysBytes) return true;
   return sizeBytes <= elapsedMs * slowBytesPerMs && sizeBytes <= cachedShare * freemem();
 }
 
 /**
- * @param blocks as runs, counted within the content
- * @param leafOf the digest that a block should have
- * @returns the blocks that have another one, or that are not there
+ * @param blocks ranges of block indices within the content
+ * @param leafOf returns the expected digest of a block
+ * @returns the blocks that differ or are missing
  * @throws P2mpError TARGET_FAILED; the signal's reason
  */
 export async function findDamagedBlocks(

@@ -1,4 +1,4 @@
-/** What becomes of what is there already: looked at before anything is written. */
+/** Inspects what exists under the final names, before anything is written. */
 import type { BigIntStats } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { P2mpError } from '../../../base/errors.js';
@@ -17,15 +17,15 @@ import { refuseFolder, TargetSurvey } from './target-folder.js';
 
 export interface FoundFile {
   readonly place: FilePlace;
-  /** Of a candidate in all but `existing`: one that an earlier finish may have put there. */
+  /** For a candidate in all but `existing`: an earlier, interrupted finish may have placed it. */
   readonly ifPlaced?: FilePlace;
 }
 
 /**
- * Looks at the final names of all entries.
- * @param placed files that may be compared with the sender's; all, if undefined
- * @returns by the files' numbers
- * @throws P2mpError TARGET_UNWRITABLE where something stands in the way, or a link would be followed;
+ * Inspects the final names of all entries.
+ * @param placed files that may be compared with the sender's; undefined means all
+ * @returns the place of each file, by number
+ * @throws P2mpError TARGET_UNWRITABLE if something is in the way or a link would be followed;
  *   the signal's reason
  */
 export async function surveyTarget(
@@ -67,7 +67,7 @@ export async function surveyTarget(
   return found;
 }
 
-/** Disks know it by other names too: in another case, or by short ones as Windows makes them. */
+/** File systems know it by other names too: in another case, or by a short name of Windows. */
 async function isPartsFolder(survey: TargetSurvey, name: string): Promise<boolean> {
   if (name.includes('/')) return false;
   const [stats, parts] = [await survey.look(name), await survey.look(partsFolderName)];
@@ -96,7 +96,7 @@ async function judge(
   const path = target.path(entry.name);
   const isComparable = placed === undefined || placed.has(path, stats);
   const mayBeRight = stats.isFile() && stats.size === BigInt(entry.sizeBytes) && isComparable;
-  // What cannot be read cannot be compared, but it can be replaced.
+  // An unreadable file cannot be compared but can be replaced.
   if (!mayBeRight || !(await isReadable(path))) {
     return { place: { kind: 'part' } };
   }

@@ -1,34 +1,34 @@
 /**
- * How many files all sessions of a receiver may have open together. Who needs one more has an idle one
- * closed, his own or another session's; who finds all of them in use waits.
+ * The budget of open files shared by all sessions of a receiver. A session that needs another file makes one that
+ * is idle be closed, in this or another session; if all are in use, it waits.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { assert } from '../../../base/assert.js';
 
-/** The process, or the host, has as many files open as it may. */
+/** The process or the host has reached its limit of open files. */
 const scarceCodes = ['EMFILE', 'ENFILE'];
 
-/** Keeps files open that nobody uses. */
+/** Holds idle open files. */
 export interface FileKeeper {
-  /** Closes the one that has not been used for longest; undefined where all are in use. */
+  /** Closes the least recently used idle file; undefined if all are in use. */
   closeIdle: () => Promise<void> | undefined;
 }
 
 export class FileBudget {
   private readonly keepers = new Set<FileKeeper>();
   private limit: number;
-  /** Files that are open, being opened or being closed; those that stay open until a session ends, too. */
+  /** Files that are open, being opened or being closed, including those that stay open for a whole session. */
   private count = 0;
   private lastingCount = 0;
   private readonly waiting: (() => void)[] = [];
 
-  /** @param maxCount files at once; where the system allows fewer, fewer until all are closed */
+  /** @param maxCount limit; lowered to what the system allows, until all files are closed */
   constructor(private readonly maxCount: number) {
     assert(maxCount >= 1, 'at least one file can be open');
     this.limit = maxCount;
   }
 
-  /** From now until `leave`, its idle files are closed where another needs the room. */
+  /** From now until `leave`, idle files of this keeper may be closed to make room. */
   enter(keeper: FileKeeper): void {
     this.keepers.add(keeper);
   }
@@ -37,7 +37,7 @@ export class FileBudget {
     this.keepers.delete(keeper);
   }
 
-  /** Counts a file that `open` opens, until `give`; not counted where `open` fails. */
+  /** Counts the file that `open` returns until `give` is called; not counted if `open` fails. */
   async take<T>(keeper: FileKeeper, open: () => Promise<T>): Promise<T> {
     return this.counted(open, async () => {
       while (this.isFull) {
@@ -45,12 +45,12 @@ export class FileBudget {
         if (closing === undefined) await this.awaitRoom();
         else await closing;
       }
-      // At once: whoever looks next must see it.
+      // Increment before any await, so that the next caller sees it.
       this.count++;
     });
   }
 
-  /** A file that stays open for a session; it waits for no other session. */
+  /** Opens a file that stays open for a whole session; it does not wait for other sessions. */
   async takeLasting<T>(open: () => Promise<T>): Promise<T> {
     const opened = await this.counted(open, async () => {
       if (this.isFull) await this.closeIdle();
@@ -71,7 +71,7 @@ export class FileBudget {
     this.give();
   }
 
-  /** Closes the file, and gives its room to another. */
+  /** Closes the file and makes room for another. */
   async close(handle: FileHandle): Promise<void> {
     try {
       await handle.close();
@@ -80,12 +80,12 @@ export class FileBudget {
     }
   }
 
-  /** A file is idle, or closed. */
+  /** Call this when a file became idle or was closed. */
   wakeOne(): void {
     this.waiting.shift()?.();
   }
 
-  /** Files that stay open take the room of others, but for one: else all would wait for ever. */
+  /** Files that stay open use up the limit, except for one place: otherwise all would wait forever. */
   private get isFull(): boolean {
     return this.count - this.lastingCount >= Math.max(1, this.limit - this.lastingCount);
   }
@@ -100,7 +100,7 @@ export class FileBudget {
         const isScarce = scarceCodes.includes((error as NodeJS.ErrnoException).code ?? '');
         const othersCount = this.count - this.lastingCount;
         if (!isScarce || othersCount === 0) throw error;
-        // The rest of the process takes the system's handles, too: those that are open here have to do.
+        // Other parts of the process use file descriptors too: the files open now become the limit.
         this.limit = Math.min(this.limit, this.count);
         if (this.closeIdle() === undefined) await this.awaitRoom();
       }

@@ -1,6 +1,6 @@
 /**
- * The receiver's side of the disk: positional writes into a temporary name beside the final one,
- * then fsync and rename. Under the final name there is the old content or the new, never a part.
+ * Writes a received file: positional writes to a temporary file beside the final name, then fsync and rename. The
+ * final name always refers to the old content or the new, never to a part of it.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
@@ -11,14 +11,14 @@ import { fileError } from '../../system-error.js';
 import { permissionsOf, syncFolder, writeAll } from '../fsync.js';
 import { canHaveHoles, findHoles, writeAroundHoles } from '../holes.js';
 
-/** Written at once, unless something waits for it. */
+/** Size of a write, unless something waits for it. */
 const chunkSizeBytes = 256 * 1024;
 
-/** Where a file goes: checked before a port is opened. */
+/** The target of a transfer, checked before a port is opened. */
 export interface FileTarget {
-  /** As the user named it. */
+  /** As given by the user. */
   readonly name: string;
-  /** Absolute, symbolic links followed. */
+  /** Absolute, with symbolic links resolved. */
   readonly path: string;
 }
 
@@ -44,7 +44,7 @@ export async function checkTarget(name: string): Promise<FileTarget> {
 }
 
 export interface FileSinkHandlers {
-  /** Everything in front of this offset is written; nothing is durable yet. */
+  /** Everything before this offset is written, but not durable yet. */
   readonly handleWritten: (writtenBytes: number) => void;
   readonly handleError: (error: P2mpError) => void;
 }
@@ -54,15 +54,15 @@ export class FileSink {
   private readonly hash = createHash('sha256');
   private handle: FileHandle | undefined;
   private chunks: Buffer[] = [];
-  /** Bytes in the last of the chunks; the others are full. */
+  /** Bytes in the last chunk; the others are full. */
   private lastLength = 0;
   private writtenBytes = 0;
-  /** Whether long stretches of zeros take no room there. */
+  /** Whether long runs of zeros become holes. */
   private makesHoles = false;
   private hasHoles = false;
   private isUrgent = false;
   private isDiscarded = false;
-  /** The one chain of work on the disk: opening, writing, finishing, in order. */
+  /** Serializes all disk work: opening, writing, finishing. */
   private work: Promise<void>;
   private isWriting = false;
 
@@ -71,14 +71,14 @@ export class FileSink {
     private readonly handlers: FileSinkHandlers,
   ) {
     const { path } = target;
-    // Short enough for any disk, whatever the length of the name.
+    // Keep the temporary name short enough for any file system.
     const prefix = basename(path).slice(0, 48);
     const suffix = randomBytes(4).toString('hex');
     this.temporaryPath = join(dirname(path), `.${prefix}.${suffix}.part`);
     this.work = this.open().catch((error: unknown) => this.fail(error));
   }
 
-  /** Takes bytes that follow the ones before; copies them. */
+  /** Appends bytes; copies them. */
   write(bytes: Uint8Array, isUrgent: boolean): void {
     this.isUrgent ||= isUrgent;
     let taken = 0;
@@ -98,9 +98,9 @@ export class FileSink {
   }
 
   /**
-   * Writes the rest, makes the file durable and gives it its name.
-   * @returns the SHA-256 of what was written, in hexadecimal
-   * @throws P2mpError TARGET_FAILED; the final name is as it was, and the temporary file is gone
+   * Writes the rest, makes the file durable and renames it to the final name.
+   * @returns the SHA-256 of the written bytes, in hexadecimal
+   * @throws P2mpError TARGET_FAILED; the final name is unchanged, and the temporary file is removed
    */
   async finish(): Promise<string> {
     this.isUrgent = true;
@@ -114,7 +114,7 @@ export class FileSink {
       );
     }
     try {
-      // A hole at the end has not made the file any longer.
+      // A hole at the end does not extend the file.
       if (this.hasHoles) await handle.truncate(this.writtenBytes);
       await handle.sync();
       await handle.close();
@@ -143,7 +143,7 @@ export class FileSink {
     this.makesHoles = await canHaveHoles(dirname(this.temporaryPath));
     this.handle = await open(this.temporaryPath, 'wx+', 0o666);
     const old = await stat(this.target.path).catch(() => undefined);
-    // A program that runs as its owner must not do so with what a stranger sent.
+    // permissionsOf drops setuid and setgid: content from a stranger must not run with the owner's rights.
     if (old !== undefined) await this.handle.chmod(permissionsOf(old.mode));
   }
 

@@ -1,4 +1,4 @@
-/** Room on the disk, before anything is written. */
+/** Checks free disk space before anything is written. */
 import { statfs } from 'node:fs/promises';
 import { P2mpError } from '../../../base/errors.js';
 import { formatBytes } from '../../../base/format.js';
@@ -7,14 +7,14 @@ import { fileError, noInodes } from '../../system-error.js';
 
 export interface SpaceNeed {
   readonly sizeBytes: number;
-  /** Files, folders and links that are to be made. */
+  /** Files, folders and links to create. */
   readonly inodeCount: number;
 }
 
-/** Larger blocks are taken for what network file systems report in their place: the size of their transfers. */
+/** Network file systems report the size of their transfers as block size; larger values are ignored. */
 const maxAllocationBytes = 64 * 1024;
 
-/** @returns the size of a block there, at least that of common file systems, also where nothing is known of it */
+/** @returns the block size there, at least that of common file systems, also if it is unknown */
 export async function allocationBytesAt(path: string): Promise<number> {
   const bsize = await statfs(path).then(
     (stats) => stats.bsize,
@@ -25,12 +25,12 @@ export async function allocationBytesAt(path: string): Promise<number> {
     : Math.max(commonAllocationBytes, bsize);
 }
 
-/** @throws P2mpError TARGET_UNWRITABLE where the disk cannot hold it */
+/** @throws P2mpError TARGET_UNWRITABLE if the disk is too full */
 export async function checkFreeSpace(path: string, shown: string, need: SpaceNeed): Promise<void> {
   const { bavail, bsize, blocks, files, ffree } = await statfs(path).catch((error: unknown) => {
     throw fileError('TARGET_UNWRITABLE', shown, error);
   });
-  // Some file systems do not know their size, or make inodes as they are needed.
+  // Some file systems do not know their size or create inodes on demand.
   const freeBytes = blocks === 0 ? Infinity : bavail * bsize;
   if (need.sizeBytes > freeBytes) {
     const message = `needs ${formatBytes(need.sizeBytes)}, ${formatBytes(freeBytes)} free; make room`;

@@ -1,6 +1,6 @@
 /**
- * Reads back what is held and hashes it, block by block. What the disk says now is what counts: a file
- * that lost its end since is not held.
+ * Reads and hashes the blocks that should be there. Only what the disk returns now counts: a truncated file does
+ * not hold its end any more.
  */
 import { createHash } from 'node:crypto';
 import type { Hash } from '../../../base/hash.js';
@@ -14,7 +14,7 @@ export interface HeldBlock {
   readonly leaf: Uint8Array;
 }
 
-/** Read at once, if blocks are smaller; two of these are held. */
+/** Size of a read, unless blocks are larger; two of these are in memory. */
 const chunkSizeBytes = 1024 * 1024;
 
 const sha256: Hash = (...parts) => {
@@ -24,9 +24,9 @@ const sha256: Hash = (...parts) => {
 };
 
 /**
- * @param present the bytes that should be there
- * @returns the blocks that are there, and the ranges of bytes that could not be read
- * @throws P2mpError TARGET_FAILED, or the signal's reason
+ * @param present the ranges that should be there
+ * @returns the blocks that are there, and the ranges that could not be read
+ * @throws P2mpError TARGET_FAILED; the signal's reason
  */
 export async function readHeldBlocks(
   files: PartFiles,
@@ -47,9 +47,9 @@ export async function readHeldBlocks(
 }
 
 /**
- * Reads blocks and hashes each. One that could not be read whole has no leaf, nor have those read with it.
- * @param runs of blocks, counted within the content
- * @throws P2mpError TARGET_FAILED, or the signal's reason
+ * Reads and hashes blocks. A block that could not be read completely has no leaf, nor have others of the same read.
+ * @param runs ranges of block indices within the content
+ * @throws P2mpError TARGET_FAILED; the signal's reason
  */
 export async function* readBlocks(
   files: PartFiles,
@@ -66,13 +66,13 @@ export async function* readBlocks(
     const isWhole = await files.read(start, buffer.subarray(0, end - start));
     return { blocks, start, end, buffer, isWhole };
   };
-  // While one chunk is hashed, the next is read.
+  // While one chunk is being hashed, the next one is read.
   let reading = nextOf(chunks, read);
   while (reading !== undefined) {
     const { blocks, start, end, buffer, isWhole } = await reading;
     signal?.throwIfAborted();
     reading = nextOf(chunks, read);
-    // Handled here, should the hashing throw before it is awaited.
+    // Avoids an unhandled rejection if hashing throws before this is awaited.
     reading?.catch(() => undefined);
     for (let index = blocks.start; index < blocks.end; index++) {
       const from = index * blockSizeBytes - start;
@@ -87,7 +87,7 @@ function sizeOfChunk(blockSizeBytes: number): number {
   return Math.max(1, Math.floor(chunkSizeBytes / blockSizeBytes)) * blockSizeBytes;
 }
 
-/** Runs of blocks, in pieces of at most so many. */
+/** Splits ranges of blocks into chunks of at most `maxBlocks`. */
 function* chunksOf(runs: readonly Range[], maxBlocks: number): Generator<Range> {
   for (const { start, end } of runs) {
     for (let from = start; from < end; from += maxBlocks) {

@@ -1,12 +1,12 @@
-/** Modes of what is replaced: a sender must not open to others what the receiver has closed. */
+/** Modes of replaced files: a sender must not make readable what the receiver has protected. */
 import type { Stats } from 'node:fs';
 import type { FileEntry } from '../../../object/manifest.js';
 import { permissionsOf } from '../fsync.js';
 
 /**
- * @param old what the file replaces and takes its mode from; undefined where nothing is there, or where the
- * sender's mode is wanted
- * @param own whose the new file is
+ * @param old the file to replace, whose mode is kept; undefined if there is none or the sender's mode is wanted
+ * (--update-modes)
+ * @param own owner of the new file
  */
 export function fileModeFor(
   { mode }: FileEntry,
@@ -17,13 +17,13 @@ export function fileModeFor(
   // A link has no mode of its own.
   if (old === undefined || old.isSymbolicLink()) return sent;
   const kept = permissionsOf(old.mode);
-  // Members of either group get no more than they had.
+  // If the group changes, members of either group get only what both had.
   const common = (kept >> 3) & kept & 0o7;
   const ofOthers = old.gid === own.gid ? kept & 0o077 : (common << 3) | common;
-  // Another user's file may lie there for its mode alone, to open what replaces it.
+  // Another user may have placed the old file just for its mode, to gain access to the file that replaces it.
   const open = old.uid === own.uid ? ofOthers : ofOthers & sent;
   return (kept & 0o700) | open;
 }
 
-/** Numbers of a user and a group. */
+/** User ID and group ID. */
 type Owner = Pick<Stats, 'uid' | 'gid'>;

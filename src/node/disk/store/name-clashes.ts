@@ -1,6 +1,6 @@
 /**
- * Names that are two to the sender and one to the disk: in another case, or in other code points for the
- * same letters. Which names those are, each disk has its own rules for, so the disk itself is asked.
+ * Finds names that differ for the sender but are the same for the disk: by case, or by Unicode normalization. Each
+ * file system has its own rules, so the disk itself is asked.
  */
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, rm, writeFile } from 'node:fs/promises';
@@ -13,8 +13,8 @@ import { SpreadMap } from './spread-map.js';
 import type { TargetFolder } from './target-folder.js';
 
 /**
- * @param target whose folder of parts is there
- * @throws P2mpError TARGET_UNWRITABLE, which names both; the signal's reason
+ * @param target its folder of parts must exist
+ * @throws P2mpError TARGET_UNWRITABLE with both names; the signal's reason
  */
 export async function refuseClashes(
   target: TargetFolder,
@@ -27,7 +27,7 @@ export async function refuseClashes(
     const key = coarseKey(name);
     const first = seen.get(key);
     if (first === undefined) seen.set(key, name);
-    // Where the folders that they lie in differ, those are a pair of their own.
+    // If their parent folders differ, those are a pair of their own.
     else if (lastPart(first) !== lastPart(name)) pairs.push([first, name]);
   };
   await forEachInTurns(entries, compare, signal);
@@ -41,9 +41,9 @@ export async function refuseClashes(
   });
 }
 
-/** Equal for all names that any disk may take for one; for others besides, which costs a question. */
+/** Equal for all names that any disk may treat as one; sometimes for other names too, at the cost of a check. */
 function coarseKey(name: string): string {
-  // Some disks leave out dots and spaces at the end.
+  // Some file systems drop trailing dots and spaces.
   const bare = name.includes('.') || name.includes(' ') ? name.replace(/[. ]+(?=\/|$)/g, '') : name;
   if (/^[ -~]*$/.test(bare)) return bare.toUpperCase();
   return bare
@@ -57,7 +57,7 @@ function lastPart(name: string): string {
   return name.slice(name.lastIndexOf('/') + 1);
 }
 
-/** Tries names out, beside the parts: a folder takes its rules from the one that it lies in. */
+/** Tries the names out beside the parts: a folder inherits the rules of its parent. */
 async function asOneFolder(
   target: TargetFolder,
   signal: AbortSignal | undefined,

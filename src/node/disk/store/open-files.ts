@@ -1,4 +1,4 @@
-/** Handles of a session's files: what was used last stays open, within what all sessions may have open. */
+/** File handles of a session: recently used files stay open, within the budget shared by all sessions. */
 import type { FileHandle } from 'node:fs/promises';
 import type { FileBudget, FileKeeper } from './file-budget.js';
 
@@ -8,7 +8,7 @@ interface Slot {
 }
 
 export class OpenFiles implements FileKeeper {
-  /** By path; what was used last comes last. */
+  /** By path, least recently used first. */
   private readonly slots = new Map<string, Slot>();
   private closeFailure: unknown;
 
@@ -17,8 +17,8 @@ export class OpenFiles implements FileKeeper {
   }
 
   /**
-   * Lends the handle of a file, and keeps it open for the next one who asks.
-   * `work` must not ask for another.
+   * Lends the handle of a file and keeps it open for the next user.
+   * `work` must not use another file.
    */
   async use<T>(
     path: string,
@@ -36,18 +36,18 @@ export class OpenFiles implements FileKeeper {
         () => true,
         () => false,
       );
-      // A handle that could not be had must be asked for anew.
+      // If opening failed, the next user must try again.
       if (!isOpen && this.slots.get(path) === slot) this.slots.delete(path);
       this.budget.wakeOne();
     }
   }
 
-  /** What closing a file failed with: on some file systems, bytes that were taken are lost then. */
+  /** The error of closing a file: on some file systems it means that written data is lost. */
   get failure(): unknown {
     return this.closeFailure;
   }
 
-  /** Lends a handle for once. */
+  /** Lends a handle for a single use. */
   async useOnce<T>(
     open: () => Promise<FileHandle>,
     work: (handle: FileHandle) => Promise<T>,
@@ -60,14 +60,14 @@ export class OpenFiles implements FileKeeper {
     }
   }
 
-  /** For work that opens one by itself. */
+  /** Reserves room for work that opens a file itself. */
   async withRoom<T>(work: () => Promise<T>): Promise<T> {
     const result = await this.budget.take(this, work);
     this.budget.give();
     return result;
   }
 
-  /** Closes the file; nobody may be using it. */
+  /** Closes the file, which must not be in use. */
   async close(path: string): Promise<void> {
     const slot = this.slots.get(path);
     if (slot === undefined) return;
@@ -75,19 +75,19 @@ export class OpenFiles implements FileKeeper {
     await this.closeCounted(await slot.opening);
   }
 
-  /** Closes the one that has not been used for longest; undefined where all are in use. */
+  /** Closes the least recently used idle file; undefined if all are in use. */
   closeIdle(): Promise<void> | undefined {
     for (const [path, { userCount }] of this.slots) if (userCount === 0) return this.close(path);
     return undefined;
   }
 
-  /** At the session's end; nobody may be using any. */
+  /** Call this at the end of the session, when no file is in use. */
   async end(): Promise<void> {
     await this.closeAll();
     this.budget.leave(this);
   }
 
-  /** Closes all; nobody may be using any. */
+  /** Closes all files; none may be in use. */
   async closeAll(): Promise<void> {
     await Promise.all([...this.slots.keys()].map((path) => this.close(path)));
   }
@@ -98,7 +98,7 @@ export class OpenFiles implements FileKeeper {
   }
 
   private async closeCounted(handle: FileHandle): Promise<void> {
-    // Who needs the room is not the one whose bytes are lost.
+    // The session that needs room is not the one that loses data.
     await this.budget.close(handle).catch((error: unknown) => {
       this.closeFailure ??= error;
     });

@@ -1,7 +1,7 @@
 /**
- * What an object has put on the disk so far, by inode. Where a name leads to what already has another name of the same
- * object, the disk takes both for one: by rules that nobody has to know, such as short names or dots at the end that do
- * not count. The second file would replace the first.
+ * Tracks by inode which entries an object has placed on the disk. If a name refers to another entry of the same
+ * object, the disk treats two names as one, whatever its rules: short names or ignored trailing dots, for example.
+ * The second file would otherwise replace the first.
  */
 import type { BigIntStats } from 'node:fs';
 import type { ErrorCode } from '../../../base/errors.js';
@@ -14,12 +14,12 @@ export class OwnNames {
 
   constructor(private readonly target: TargetFolder) {}
 
-  /** This entry is at its name now. A file of several names may be another entry rightly. */
+  /** Records that the entry is in place. A file with several hard links may legitimately be another entry too. */
   note(name: string, { ino, nlink }: BigIntStats, isFolder = false): void {
     if (isFolder || nlink === 1n) this.names.set(ino, name);
   }
 
-  /** @throws P2mpError TARGET_FAILED where what is at this name is another entry of the object */
+  /** @throws P2mpError TARGET_FAILED if this name refers to another entry of the object */
   check(name: string, { ino }: BigIntStats): void {
     const other = this.names.get(ino);
     if (other !== undefined && other !== name) {

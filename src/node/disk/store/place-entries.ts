@@ -1,6 +1,6 @@
 /**
- * The end of an object: what is verified gets modes, times and its final names. Before each step the
- * way to the name is looked at again, for it may have changed since the object began.
+ * Finishes an object: verified files get their modes, times and final names. The path to a name is checked again
+ * before each step, because it may have changed since the object was opened.
  */
 import type { BigIntStats, Stats } from 'node:fs';
 import {
@@ -44,9 +44,9 @@ import type { PlacedFiles } from './placed-files.js';
 import type { TargetFolder } from './target-folder.js';
 import { refuseFolder, refuseUnlessFolder } from './target-folder.js';
 
-/** Operations that keep the process from all else, between two turns. */
+/** Number of blocking operations per turn of the event loop. */
 const turnSize = 64;
-/** What the owner needs in a folder while things are put there. */
+/** The owner needs these rights in a folder while entries are placed in it. */
 const workMode = 0o700;
 const isWindows = process.platform === 'win32';
 
@@ -54,19 +54,19 @@ export interface Placing {
   readonly target: TargetFolder;
   readonly manifest: Manifest;
   readonly existing: ExistingFiles;
-  /** Whether files and folders that exist get the sender's modes. Else they keep theirs. */
+  /** Whether existing files and folders get the sender's modes; by default they keep theirs. */
   readonly updatesModes: boolean;
-  /** Where to note what was placed. */
+  /** Records placed files. */
   readonly placed: PlacedFiles | undefined;
   readonly files: PartFiles;
   readonly openFiles: OpenFiles;
-  /** For links on their way to their names. */
+  /** Folder for new links before they are renamed. */
   readonly partPath: string;
 }
 
 /**
- * Gives the files of the part their modes and times and makes them durable, still in the part. A
- * candidate that has other names, outside of the object maybe, joins them if it is to be changed.
+ * Sets modes and times of the files in the part and makes them durable. A candidate with other hard links, possibly
+ * outside of the object, is copied first if it is to be changed.
  * @throws P2mpError TARGET_FAILED
  */
 export async function prepareFiles(placing: Placing): Promise<void> {
@@ -99,8 +99,8 @@ async function lookEarly(target: TargetFolder, { entry }: ContentFile): Promise<
 }
 
 /**
- * What was verified are the bytes up to the file's size. There may be more: a copy of a candidate that grew
- * meanwhile is broken off, and left for what is received next.
+ * Verification covers the bytes up to the file's size. There may be more: the copy of a candidate that grew in the
+ * meantime may be incomplete and stay until the rest is received.
  */
 async function fitSize(
   target: TargetFolder,
@@ -131,17 +131,17 @@ async function separate(
   if (!isRight) await files.copyCandidate(file);
 }
 
-/** How a folder gets its last mode. */
+/** How a folder gets its final mode. */
 type FolderMode =
-  /** It is new, or the receiver takes modes for folders that exist. */
+  /** It is new, or existing folders get the sender's modes. */
   | 'sender'
-  /** It existed; whoever changes its mode meanwhile is not overruled. */
+  /** It existed; changes by others in the meantime are respected. */
   | 'unchanged'
-  /** It existed, and was opened for the work: the mode to go back to. */
+  /** It existed and was opened for the work: the mode to restore. */
   | number;
 
 /**
- * Puts everything where it belongs and makes that durable. After an error it can be called again.
+ * Places all entries and makes that durable. After an error it can be called again.
  * @throws P2mpError TARGET_FAILED
  */
 export async function placeEntries(placing: Placing): Promise<void> {
@@ -156,7 +156,7 @@ export async function placeEntries(placing: Placing): Promise<void> {
   });
   try {
     await inTurns(folders, (folder) => modes.set(folder, makeFolder(placing, own, folder)));
-    // What changed meanwhile is found before anything is replaced.
+    // Changes by others are detected before anything is replaced.
     await forEachLimited(files.layout.files, diskConcurrency, (file) => settle(placing, own, file));
     await inTurns(files.layout.files, (file) => placeFile(placing, own, file));
     await inTurns(links, (link) => placeLink(placing, own, link));
@@ -189,7 +189,7 @@ function makeFolder(
     const takesMode = updatesModes && existing !== 'keep';
     const oldMode = stats.mode & 0o7777;
     if ((oldMode & workMode) === workMode) return takesMode ? 'sender' : 'unchanged';
-    // A folder that its owner cannot write into may be one of an earlier time.
+    // A folder that its owner cannot write to may be left from an earlier attempt.
     chmodSync(target.path(name), oldMode | workMode);
     return takesMode ? 'sender' : oldMode;
   } catch (error) {
@@ -197,7 +197,7 @@ function makeFolder(
   }
 }
 
-/** Whatever the umask is: after a crash, the folder is one that exists, and keeps this mode. */
+/** Sets the mode regardless of the umask: after a crash the folder counts as an existing one and keeps this mode. */
 function setNewFolderMode(path: string, mode: number): void {
   if (isWindows || (lstatSync(path).mode & 0o777) === mode) return;
   const fd = openSync(path, openFlags.folder);
@@ -209,16 +209,16 @@ function setNewFolderMode(path: string, mode: number): void {
   }
 }
 
-/** After an error: folders that were opened for the work are closed again, as far as possible. */
+/** After an error, restores the modes of folders that were opened for the work, as far as possible. */
 async function closeFolders(
   { target, openFiles }: Placing,
   modes: ReadonlyMap<FolderEntry, FolderMode>,
 ): Promise<void> {
   if (isWindows) return;
-  // A folder comes before what is in it: the way to the inner ones must still be open.
+  // Reverse order: the path to inner folders must still be open.
   for (const [{ name, mode: sent }, mode] of [...modes].reverse()) {
     if (mode === 'unchanged') continue;
-    // Whoever comes next must be able to look into a new one.
+    // The next attempt must be able to read a new folder.
     const last = mode === 'sender' ? permissionsOf(sent) | 0o500 : mode;
     if ((last & workMode) === workMode) continue;
     await openFiles
@@ -235,7 +235,7 @@ async function closeFolders(
   }
 }
 
-/** Files that stay where they are: they must still be what they were. */
+/** Handles files that stay where they are: they must be unchanged. */
 async function settle(
   { target, files, openFiles, placed, updatesModes }: Placing,
   own: OwnNames,
@@ -279,7 +279,7 @@ function placeFile(placing: Placing, own: OwnNames, file: ContentFile): void {
   if (stats !== undefined) placed?.confirm(target.path(file.entry.name), stats);
 }
 
-/** What is replaced may have come, or changed its mode, since the file was prepared. */
+/** The file to replace may have appeared or changed its mode since this one was prepared. */
 function fitMode(target: TargetFolder, { entry }: ContentFile, partPath: string): void {
   const old = target.look(entry.name, 'TARGET_FAILED');
   if (old === undefined) return;
@@ -303,7 +303,7 @@ function placeLink(
   const found = stats === undefined ? undefined : checkOwn(target, own, name);
   try {
     if (stats?.isSymbolicLink() && readlinkSync(target.path(name)) === to) {
-      // It is this entry from now on, as if it had just been made.
+      // It is this entry from now on, as if it had just been created.
       if (found !== undefined) own.note(name, found);
       return;
     }
@@ -316,10 +316,9 @@ function placeLink(
 }
 
 /**
- * Nothing is awaited between the look and the rename: who else may write here has as little time as can
- * be to put a link in the way.
- * @returns what is at the name now, should nobody have taken it away already; `kept` where something was there that
- *   is kept
+ * Nothing is awaited between the check and the rename, to give others as little time as possible to put a link in
+ * the way.
+ * @returns what is at the name now, if it still exists; `kept` if an existing entry stays
  */
 function moveInto(
   target: TargetFolder,
@@ -351,7 +350,7 @@ function checkOwn(target: TargetFolder, own: OwnNames, name: string): BigIntStat
   return found;
 }
 
-/** Deepest first: what is put into a folder changes its time, and a mode may close the way to it. */
+/** Deepest first: placing entries in a folder changes its time, and a mode may close the path to it. */
 async function finishFolders(
   placing: Placing,
   modes: ReadonlyMap<FolderEntry, FolderMode>,
@@ -383,7 +382,7 @@ async function finishFolder(
   mode: FolderMode,
 ): Promise<void> {
   const path = target.path(folder.name);
-  // What is new gets its time even where what exists is left alone.
+  // New folders get their time even if existing ones are left alone.
   const setsTime = existing !== 'keep' || mode === 'sender';
   try {
     target.checkParents(folder.name, 'TARGET_FAILED');
@@ -399,7 +398,7 @@ async function finishFolder(
         const stats = await handle.stat({ bigint: true });
         target.checkOpened(folder.name, 'TARGET_FAILED', stats);
         const now = Number(stats.mode) & 0o7777;
-        // Whoever set the bits above the permissions made a rule for what is put there.
+        // Keep setuid, setgid and sticky: they are rules of the receiver for new entries.
         const sent = (now & 0o7000) | permissionsOf(folder.mode);
         const last = mode === 'sender' ? sent : mode === 'unchanged' ? now : mode;
         if (setsTime) await setAttributes(handle, folder, last);
@@ -413,7 +412,7 @@ async function finishFolder(
 }
 
 /**
- * What is right already is left: files of somebody else can be compared, but not changed.
+ * Leaves attributes that are right already: files of other users can be compared but not changed.
  * @returns whether anything was changed
  */
 async function setAttributes(

@@ -1,10 +1,10 @@
 /**
- * Which sender's key has placed which file. A sender that may compare its blocks with any file could guess what is
- * in those that it never had; so what is here already counts only for the key that placed it, and only while the
- * file is as it was placed.
+ * Records which sender's key has placed which file. A sender whose blocks are compared with arbitrary files could
+ * guess the content of files it never had. Existing files therefore count only for the key that placed them, and only
+ * while they are unchanged.
  *
- * It is a table of fixed size in a file, without locks: each slot holds a digest of a path, its key, and the
- * file's inode, size and times. What is lost or torn matches nothing, and its file is sent again.
+ * The record is a table of fixed size in a file, without locks. Each slot holds a digest of a path, its key, and the
+ * file's inode, size and times. A lost or torn slot matches nothing, and its file is sent again.
  */
 import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
@@ -14,15 +14,15 @@ import { makeFolders } from '../fsync.js';
 
 type Placed = Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs' | 'ctimeNs'>;
 
-/** Files that one sender has placed, as a part store asks and notes them. */
+/** Files that one sender has placed, as a part store queries and records them. */
 export interface PlacedFiles {
-  /** Whether the file at this absolute path is one that the sender has placed, unchanged since. */
+  /** Whether the sender has placed the file at this absolute path, and it is unchanged. */
   has(path: string, stats: Placed): boolean;
-  /** Notes a file that is about to be moved to this path: should that be the last thing, `has` knows it. */
+  /** Records a file that is about to be renamed to this path, in case of a crash right after that. */
   expect(path: string, stats: Placed): void;
-  /** Notes an expected file that is at its path now, with the time of that; one of somebody else is not noted. */
+  /** Records that an expected file is at its path, with its current change time; ignores a file of someone else. */
   confirm(path: string, stats: Placed): void;
-  /** Notes a file whose content was verified where it is. */
+  /** Records a file whose content was verified in place. */
   note(path: string, stats: Placed): void;
 }
 
@@ -30,18 +30,18 @@ const tagBytes = 4;
 const tokenBytes = 12;
 const slotBytes = tagBytes + tokenBytes;
 const bucketBytes = 4 * slotBytes;
-/** A million files, 16 MiB; what is noted beyond that takes the place of others. */
+/** A million files, 16 MiB; beyond that, new entries replace old ones. */
 const bucketCount = 2 ** 18;
 
 export class PlacedIndex {
-  /** Without a file, what this process has noted. */
+  /** Without a file, the record of this process. */
   private readonly buckets = new Map<number, Buffer>();
 
   private constructor(private fd: number | undefined) {}
 
   /**
-   * Makes the file where it is missing; several processes may have it open. Without a path, or where that cannot be
-   * written to, what is placed is known for as long as the process runs.
+   * Creates the file if it is missing; several processes may have it open. Without a path, or if the file cannot be
+   * written, placed files are known while the process runs.
    */
   static async open(path: string | undefined): Promise<PlacedIndex> {
     if (path === undefined) return new PlacedIndex(undefined);
@@ -56,12 +56,12 @@ export class PlacedIndex {
 
   /**
    * @param senderKey in hexadecimal
-   * @param partOwner whose the part is: the same key, or nothing where it is anybody's
+   * @param partOwner owner of the part: the same key, or empty for a shared part
    */
   ofSender(senderKey: string, partOwner: string): PlacedFiles {
     const placed = (path: string, stats: Placed) =>
       tokenOf(`placed ${senderKey}`, path, stats, stats.ctimeNs);
-    // A rename keeps all but this one time.
+    // A rename changes only this time.
     const expected = (path: string, stats: Placed) =>
       tokenOf(`expected ${partOwner}`, path, stats, 0n);
     return {
@@ -101,7 +101,7 @@ export class PlacedIndex {
     try {
       readSync(this.fd, slots, 0, bucketBytes, bucket * bucketBytes);
     } catch {
-      // What cannot be read was not placed.
+      // An unreadable slot counts as not placed.
     }
     return slots;
   }
@@ -116,7 +116,7 @@ export class PlacedIndex {
     try {
       writeSync(this.fd, slot, 0, slot.length, bucket * bucketBytes + at);
     } catch {
-      // What is not noted is sent again.
+      // A file that is not recorded is sent again.
     }
   }
 }

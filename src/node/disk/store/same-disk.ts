@@ -1,6 +1,6 @@
 /**
- * Whether names below the target folder are on its own disk. A part lies there, and a finished file can be renamed
- * only within one mount: whatever would fail at the end is refused before any data is sent.
+ * Checks whether names below the target folder are on the disk of the parts. A finished file can be renamed only
+ * within one mount, so this refuses early what would fail at the end.
  */
 import { readFile } from 'node:fs/promises';
 import { sep } from 'node:path';
@@ -15,9 +15,9 @@ export class SameDisk {
   private constructor(
     private readonly target: TargetFolder,
     private readonly survey: TargetSurvey,
-    /** Of the target folder. */
+    /** Device of the target folder. */
     private readonly device: bigint | undefined,
-    /** Mount points below it: one of the same device, made by `mount --bind`, is another mount too. */
+    /** Mount points below it: a `mount --bind` of the same device is a separate mount too. */
     private readonly mounts: ReadonlySet<string>,
   ) {}
 
@@ -32,7 +32,7 @@ export class SameDisk {
     return new SameDisk(target, survey, device, new Set(mounts));
   }
 
-  /** @throws P2mpError TARGET_UNWRITABLE where a file or link of this name could not be renamed into its place */
+  /** @throws P2mpError TARGET_UNWRITABLE if a file or link could not be renamed to this name */
   async check(entryName: string): Promise<void> {
     const path = this.target.path(entryName);
     const mount = this.mounts.has(path) ? entryName : await this.mountOf(parentOf(entryName));
@@ -42,7 +42,7 @@ export class SameDisk {
     throw new P2mpError('TARGET_UNWRITABLE', `${shown}: ${message}`);
   }
 
-  /** @returns the folder on the way to this one that is on another disk; undefined where none is */
+  /** @returns the ancestor folder that is on another disk; undefined if none is */
   private mountOf(folder: string): Promise<string | undefined> {
     if (folder === '') return Promise.resolve(undefined);
     let found = this.folders.get(folder);
@@ -66,10 +66,10 @@ function parentOf(entryName: string): string {
   return entryName.slice(0, Math.max(0, entryName.lastIndexOf('/')));
 }
 
-/** @returns none where the system has no such list */
+/** @returns none if the system has no such list */
 async function mountPoints(): Promise<string[]> {
   const text = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
-  // The fifth field; blanks and backslashes in it are octal, see proc(5).
+  // The fifth field; blanks and backslashes are octal escapes, see proc(5).
   return text.split('\n').flatMap((line) => {
     const [, , , , point] = line.split(' ');
     if (point === undefined) return [];

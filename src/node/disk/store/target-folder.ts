@@ -1,7 +1,7 @@
 /**
- * The folder that an object goes into. Names of entries were checked when the manifest was read; here
- * the file system itself is distrusted: a symbolic link below the folder could lead out of it, so none
- * is followed. The folder as the user named it may be one.
+ * The target folder of an object. Entry names were checked when the manifest was read. This class guards against the
+ * file system: a symbolic link below the folder could lead out of it, so none is followed. The folder given by the
+ * user may be a link.
  */
 import { randomBytes } from 'node:crypto';
 import type { BigIntStats, Stats } from 'node:fs';
@@ -17,14 +17,14 @@ import { SpreadMap } from './spread-map.js';
 
 export class TargetFolder {
   private constructor(
-    /** As the user named it. */
+    /** As given by the user. */
     readonly name: string,
-    /** Absolute, symbolic links followed. */
+    /** Absolute, with symbolic links resolved. */
     readonly root: string,
   ) {}
 
   /**
-   * Makes the folder where it is missing.
+   * Creates the folder if it is missing.
    * @throws P2mpError TARGET_UNWRITABLE
    */
   static async open(name: string): Promise<TargetFolder> {
@@ -43,7 +43,7 @@ export class TargetFolder {
   }
 
   /**
-   * Rights alone do not say whether files can be made: in /proc and /sys nobody can, whatever his rights.
+   * Permissions alone do not show whether files can be created: in /proc and /sys nobody can, not even root.
    * @throws P2mpError TARGET_UNWRITABLE
    */
   async checkTakesFiles(): Promise<void> {
@@ -53,7 +53,7 @@ export class TargetFolder {
       await rmdir(probe);
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
-      // What is full takes small changes, and may have room again later.
+      // A full disk may still take small changes, and may have space again later.
       if (['ENOSPC', 'EDQUOT'].includes(code)) return;
       if (strangeCodes.has(code)) throw takesNoFiles(this.name, error);
       throw fileError('TARGET_UNWRITABLE', this.name, error);
@@ -64,15 +64,15 @@ export class TargetFolder {
     return join(this.root, entryName);
   }
 
-  /** For messages. */
+  /** The path to show in messages. */
   shown(entryName: string): string {
     return escapeControls(join(this.name, entryName));
   }
 
   /**
-   * Looks at every folder that the entry lies in. To be called immediately before an operation, with
-   * nothing awaited in between: what was looked at earlier may have been exchanged.
-   * @throws P2mpError with that code
+   * Checks every folder on the path of the entry. Call this immediately before an operation, with no await in
+   * between: anything checked earlier may have been replaced.
+   * @throws P2mpError with this code
    */
   checkParents(entryName: string, code: ErrorCode): void {
     for (const parent of parentsOf(entryName)) {
@@ -88,9 +88,9 @@ export class TargetFolder {
   }
 
   /**
-   * Looks whether something that was opened by its name is what lies there: a link that was in the way for as long
-   * as the opening took would have led elsewhere.
-   * @throws P2mpError with that code
+   * Checks whether the opened file is still the one at its name: a link that was briefly in the way would have led
+   * elsewhere.
+   * @throws P2mpError with this code
    */
   checkOpened(entryName: string, code: ErrorCode, opened: Pick<BigIntStats, 'dev' | 'ino'>): void {
     this.checkParents(entryName, code);
@@ -107,7 +107,7 @@ export class TargetFolder {
     );
   }
 
-  /** What is there now, not through a link; undefined where nothing is. */
+  /** What exists at the name, without following links; undefined if nothing does. */
   look(entryName: string, code: ErrorCode): Stats | undefined {
     try {
       return lstatSync(this.path(entryName), { throwIfNoEntry: false });
@@ -117,7 +117,7 @@ export class TargetFolder {
   }
 }
 
-/** What file systems say that take no new folders: none of it is what the words mean. */
+/** Errors of file systems that allow no new folders; their literal meaning would mislead. */
 const strangeCodes = new Set(['ENOENT', 'EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL']);
 
 function takesNoFiles(shown: string, cause: unknown): P2mpError {
@@ -137,22 +137,22 @@ async function makeTarget(name: string): Promise<void> {
   if (made !== undefined) await syncFolder(dirname(made));
 }
 
-/** The folder, the folder in it, and so on. */
+/** The top-level folder, the folder in it, and so on. */
 function* parentsOf(entryName: string): Generator<string> {
   for (let at = entryName.indexOf('/'); at !== -1; at = entryName.indexOf('/', at + 1)) {
     yield entryName.slice(0, at);
   }
 }
 
-/** Looks at what stands where the entries go, each folder once. */
+/** Inspects what exists under the names of entries; each folder once. */
 export class TargetSurvey {
   private readonly folders = new SpreadMap<string, Promise<boolean>>();
 
   constructor(private readonly target: TargetFolder) {}
 
   /**
-   * @returns what stands under the entry's name; undefined where nothing does
-   * @throws P2mpError TARGET_UNWRITABLE where one of its folders is a link, or none
+   * @returns what exists at the name of the entry; undefined if nothing does
+   * @throws P2mpError TARGET_UNWRITABLE if one of its parents is a link or not a folder
    */
   async look(entryName: string): Promise<BigIntStats | undefined> {
     const parent = entryName.slice(0, Math.max(0, entryName.lastIndexOf('/')));
@@ -165,7 +165,7 @@ export class TargetSurvey {
     }
   }
 
-  /** @throws P2mpError TARGET_UNWRITABLE where it is a link, or no folder */
+  /** @throws P2mpError TARGET_UNWRITABLE if it is a link or not a folder */
   hasFolder(name: string): Promise<boolean> {
     let found = this.folders.get(name);
     if (found === undefined) {

@@ -1,12 +1,12 @@
 /**
- * Gathers writes: while one is under way, the next ones wait, and those that lie side by side are written
- * as one. A block costs a fraction of a system call then, and the disk sees long runs.
+ * Coalesces writes: while one is in progress, later ones wait, and adjacent ones are combined. A block then costs a
+ * fraction of a system call, and the disk gets long sequential writes.
  */
 
 import { RangeSet } from '../../../base/range-set.js';
 import { hasAny } from './range-queries.js';
 
-/** What lies side by side, in order. */
+/** Adjacent writes, in order. */
 export interface Run {
   readonly offsetBytes: number;
   readonly parts: readonly Uint8Array[];
@@ -17,17 +17,17 @@ interface Write {
   readonly bytes: Uint8Array;
 }
 
-/** More than this is not held up for one system call. */
+/** A run is not gathered beyond this size. */
 const maxRunBytes = 1024 * 1024;
 
 /**
- * With so much together, or after so long, it is written. To hand over a run costs more than a block, and
- * with loss, blocks come out of order: in that time most gaps are filled.
+ * A run is written at this size or after this time. Starting a write costs more than a block, and with loss, blocks
+ * arrive out of order: most gaps are filled within this time.
  */
 const enoughBytes = 4 * 1024 * 1024;
 const gatherMs = 32;
 
-/** System calls take no more pieces of memory at once (IOV_MAX). */
+/** Maximum buffers in one system call (IOV_MAX). */
 const maxRunParts = 512;
 
 interface Gathered {
@@ -42,9 +42,9 @@ export class WriteBehind {
   private isWriting = false;
   private work: Promise<void> = Promise.resolve();
   private waitingBytes = 0;
-  /** Somebody waits for the end: nothing more is gathered. */
+  /** Nonzero while a caller waits for the end; then nothing is gathered. */
   private settlingCount = 0;
-  /** Ends the wait for more; undefined where nothing waits. */
+  /** Stops gathering; undefined if no write is waiting. */
   private stopGathering: (() => void) | undefined;
 
   /**
@@ -56,7 +56,7 @@ export class WriteBehind {
     private readonly gatherTimeoutMs = gatherMs,
   ) {}
 
-  /** Resolves once it is written; fails with what the writes of its turn failed with. */
+  /** Resolves once it is written; rejects with the error of any write in the same batch. */
   write(offsetBytes: number, bytes: Uint8Array): Promise<void> {
     this.waiting ??= createGathered();
     const { writes, done } = this.waiting;
@@ -67,7 +67,7 @@ export class WriteBehind {
     return done;
   }
 
-  /** Resolves once nothing waits or is under way, however it ended. */
+  /** Resolves once nothing waits or is in progress, whatever the outcome. */
   async settle(): Promise<void> {
     this.settlingCount++;
     this.stopGathering?.();
@@ -107,7 +107,7 @@ export class WriteBehind {
     });
   }
 
-  /** With one run failed, the others are waited for all the same: what comes next may overlap them. */
+  /** After a failed run, still waits for the others, because later writes may overlap them. */
   private async writeTurn(runs: readonly Run[]): Promise<void> {
     const results = await Promise.allSettled(runs.map(this.writeRun));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
@@ -121,12 +121,12 @@ function createGathered(): Gathered {
     resolve = onDone;
     reject = onFailure;
   });
-  // Each writer looks at it; that there are none is no fault.
+  // Each writer handles the rejection; without writers it is not an error.
   done.catch(() => undefined);
   return { writes: [], done, resolve, reject };
 }
 
-/** Writes that overlap go one after another, in the order in which they came. */
+/** Overlapping writes go into separate batches, in their order. */
 function turnsOf(writes: readonly Write[]): Run[][] {
   const turns: Write[][] = [];
   let turn: Write[] = [];

@@ -1,4 +1,4 @@
-/** Opens UDP sockets: with the system's help for batches where it can be had, else those of dgram. */
+/** Opens UDP sockets, with offload where available, otherwise plain dgram sockets. */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { Address } from '../../../base/address.js';
@@ -9,19 +9,19 @@ import type { SystemCalls } from './offload-system.js';
 
 export interface OpenSocketOptions {
   readonly system: SystemCalls | undefined;
-  /** Why there is no `system`. */
+  /** Why `system` is undefined. */
   readonly noOffload: string | undefined;
   readonly receivesBatches: boolean;
 }
 
-/** @throws NodeJS.ErrnoException where the address cannot be bound */
+/** @throws NodeJS.ErrnoException if the address cannot be bound */
 export async function openSocket(
   address: Address,
   { system, noOffload, receivesBatches }: OpenSocketOptions,
 ): Promise<SendingSocket> {
   const dgramOptions: dgram.SocketOptions = {
     ...(isIPv6(address.host) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' }),
-    // Hosts are resolved before they come here; the default would put each send off to a later tick.
+    // Addresses are resolved already; the default lookup would defer each send to a later tick.
     lookup: passThrough as unknown as NonNullable<dgram.SocketOptions['lookup']>,
   };
   let reason = noOffload ?? '';

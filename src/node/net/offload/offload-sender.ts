@@ -1,4 +1,4 @@
-/** Sends batches of datagrams by a socket that the system cuts for, without losing or cutting others. */
+/** Sends batches of datagrams by a socket with UDP GSO, without affecting other datagrams. */
 import type dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { Address } from '../../../base/address.js';
@@ -6,58 +6,58 @@ import type { Transmit } from '../../../base/machine.js';
 import { datagramsOf } from '../../../base/machine.js';
 import type { Offload, OffloadSocket } from './offload-socket.js';
 
-/** What Linux cuts at most in one call (UDP_MAX_SEGMENTS; later kernels take 128). */
+/** Maximum segments per call in Linux (UDP_MAX_SEGMENTS; later kernels allow 128). */
 const maxSegments = 64;
 
 /**
- * What goes through the system in one piece, that is, with the headers of Ethernet, VLAN, IP and UDP, stays
- * below its limit of 64 KiB. It takes a little more, but cuts that at once, and all is as dear as without.
+ * A batch with its Ethernet, VLAN, IP and UDP headers stays below the kernel's limit of 64 KiB. The kernel accepts
+ * slightly more, but then segments it in software at once, so nothing is gained.
  */
 const maxCallBytes = { IPv4: 65_535 - 18 - 28, IPv6: 65_535 - 18 - 48 };
 
-/** With these a system refuses to cut; what it says about single datagrams decides what they mean. */
+/** Errors with which the kernel refuses a batch; what it reports for a single datagram shows their meaning. */
 const refusalCodes = new Set(['EINVAL', 'EMSGSIZE', 'EIO', 'ENOPROTOOPT', 'EOPNOTSUPP', 'ENOTSUP']);
 
 /**
- * Of this many sends, one asks for its result: a callback for each costs a fifth of a round trip on
- * loopback. What fails, fails again, so nothing stays unnoticed; and the first ones all ask.
+ * One send in this many asks for its result: a callback for each costs a fifth of a round trip on loopback. An error
+ * recurs, so nothing stays unnoticed. The first sends all ask.
  */
 const sendsPerResult = 16;
 
-/** What a sender needs of its socket. */
+/** What a sender needs from its socket. */
 export interface SendingSocket extends Pick<OffloadSocket, 'socket' | 'offload'> {
-  /** Undefined for a socket that cannot cut. */
+  /** Undefined for a socket without GSO. */
   readonly setSegmentSize?: OffloadSocket['setSegmentSize'];
-  /** Undefined where the system cannot be asked. */
+  /** Undefined if the system calls are unavailable. */
   readonly setPortSharing?: OffloadSocket['setPortSharing'];
 }
 
-/** Datagrams that the system did not take as they were. */
+/** Datagrams that the system refused. */
 interface Refused {
   readonly transmit: Transmit;
-  /** What the whole batch was refused with; undefined for a single datagram. */
+  /** The error of the whole batch; undefined for a single datagram. */
   readonly error?: NodeJS.ErrnoException;
 }
 
 /**
- * The size of segments is an option of the socket, and what dgram has queued is cut by what it is set to
- * once it leaves. So it is changed only while nothing is queued; what needs another value waits.
+ * The segment size is a socket option, and datagrams that dgram has queued are cut by its value at the time they are
+ * sent. It is therefore changed only while nothing is queued; items that need another value wait.
  */
 export class OffloadSender {
   private readonly socket: dgram.Socket;
   private state: Offload;
-  /** As the socket has it; 0: it does not cut. */
+  /** The current value of the option; 0 means off. */
   private segmentSizeBytes = 0;
   private sentCount = 0;
-  /** In the order in which they leave; refused ones leave singly. */
+  /** In sending order; refused batches are sent datagram by datagram. */
   private readonly waiting: (Transmit | Refused)[] = [];
   private waitingBytes = 0;
-  /** Sends whose result has been asked for, and is not there yet. */
+  /** Sends whose result was requested and is pending. */
   private openCount = 0;
   private isPolling = false;
   private isClosed = false;
 
-  /** @param handleResult called after each send that was asked for its result, with its error if it has one */
+  /** @param handleResult called with the error, if any, of each send whose result was requested */
   constructor(
     private readonly options: SendingSocket,
     private readonly handleResult: (error: Error | null) => void,
@@ -70,12 +70,12 @@ export class OffloadSender {
     return this.state;
   }
 
-  /** Handed over but not yet taken by the system. */
+  /** Bytes passed to Node but not yet to the kernel. */
   get unsentBytes(): number {
     return this.waitingBytes + this.socket.getSendQueueSize();
   }
 
-  /** Whether `handleResult` is going to be called. */
+  /** Whether `handleResult` will be called. */
   get awaitsResult(): boolean {
     return this.openCount > 0;
   }
@@ -84,7 +84,7 @@ export class OffloadSender {
     this.sendOrWait(transmit);
   }
 
-  /** What waits is dropped. */
+  /** Drops waiting items. */
   close(): void {
     this.isClosed = true;
     this.waiting.length = 0;
@@ -109,7 +109,7 @@ export class OffloadSender {
     }
   }
 
-  /** Each result looks what can go on; where none is to come, the socket is asked again and again. */
+  /** Each result tries to continue; if none is pending, the socket is polled. */
   private pollWaiting(): void {
     if (this.isPolling || this.openCount > 0) return;
     this.isPolling = true;
@@ -119,7 +119,7 @@ export class OffloadSender {
     });
   }
 
-  /** @returns false where it has to wait */
+  /** @returns false if it has to wait */
   private trySend(item: Transmit | Refused): boolean {
     if ('transmit' in item) return this.trySendRefused(item);
     const { to, bytes, datagramSizeBytes } = item;
@@ -154,7 +154,7 @@ export class OffloadSender {
     return true;
   }
 
-  /** @returns false where that has to wait */
+  /** @returns false if it has to wait */
   private setSegmentSize(sizeBytes: number): boolean {
     if (sizeBytes === this.segmentSizeBytes) return true;
     if (this.socket.getSendQueueSize() > 0) return false;
@@ -180,19 +180,19 @@ export class OffloadSender {
     this.handleResult(error);
   };
 
-  /** Sends by a socket that cuts, and again by one that does not if the system refuses. */
+  /** Sends by a socket with GSO, and again without it if the kernel refuses. */
   private sendAsking(transmit: Transmit): void {
     const { to, bytes, datagramSizeBytes } = transmit;
     this.openCount++;
     this.socket.send(bytes, to.port, to.host, (error: NodeJS.ErrnoException | null) => {
       const isRefused = error !== null && refusalCodes.has(error.code ?? '');
-      // Before Linux 6.14, a small datagram is refused as well where a whole segment would not fit.
+      // Before Linux 6.14, the kernel also refuses a small datagram if a whole segment would not fit.
       if (isRefused) this.sendOrWait(datagramSizeBytes ? { transmit, error } : { transmit });
       this.takeResult(isRefused ? null : error);
     });
   }
 
-  /** The first of a batch that was refused: if it goes by itself, batches are what does not work. */
+  /** Sends the first datagram of a refused batch: if it succeeds alone, batches are the problem. */
   private sendDeciding(to: Address, bytes: Uint8Array, refused: NodeJS.ErrnoException): void {
     this.openCount++;
     this.socket.send(bytes, to.port, to.host, (error) => {
@@ -207,7 +207,7 @@ function transmitOf(item: Transmit | Refused): Transmit {
   return 'transmit' in item ? item.transmit : item;
 }
 
-/** What goes out in one call: whole segments, up to what the system takes. */
+/** Bytes per call: whole segments, up to the kernel's limit. */
 function largestCallBytes(to: Address, segmentSizeBytes: number): number {
   const limitBytes = isIPv6(to.host) ? maxCallBytes.IPv6 : maxCallBytes.IPv4;
   return Math.min(maxSegments, Math.floor(limitBytes / segmentSizeBytes)) * segmentSizeBytes;

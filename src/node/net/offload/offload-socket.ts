@@ -1,8 +1,8 @@
 /**
- * UDP sockets for which the system cuts and joins batches of datagrams (UDP GSO and GRO of Linux):
- * one call sends up to 64 datagrams, and what came together is handed over together.
+ * UDP sockets with GSO and GRO of Linux: one call sends up to 64 datagrams, and datagrams that arrived
+ * together are received together.
  *
- * dgram knows no such options, but takes a socket that has them; from then on it is dgram's.
+ * dgram does not know these options, but accepts an existing socket that has them; dgram owns it from then on.
  */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
@@ -10,25 +10,25 @@ import type { Address } from '../../../base/address.js';
 import type { Descriptor, SystemCalls } from './offload-system.js';
 import { socketOptions } from './offload-system.js';
 
-/** What the system does for batches of datagrams. */
+/** Which offload is in use. */
 export interface Offload {
-  /** Several datagrams leave in one call. */
+  /** Several datagrams are sent in one call. */
   readonly send: boolean;
-  /** Several datagrams may come at once. */
+  /** Several datagrams may be received at once. */
   readonly receive: boolean;
-  /** Why it does not do what was asked for. */
+  /** Why requested offload is not in use. */
   readonly reason?: string;
 }
 
-/** Of sockets that are not open. */
+/** For sockets that are not open. */
 export const noOffload: Offload = { send: false, receive: false };
 
 export interface OffloadSocket {
   readonly socket: dgram.Socket;
   readonly offload: Offload;
-  /** The system cuts what is sent from now on into datagrams of this size; 0: it does not. */
+  /** Sets the size of datagrams that the kernel cuts batches into; 0 turns that off. */
   readonly setSegmentSize: (sizeBytes: number) => void;
-  /** Whether another socket may take the same port, if it allows that as well. */
+  /** Whether another socket may bind the same port, if it sets this too. */
   readonly setPortSharing: (isOn: boolean) => void;
 }
 
@@ -41,8 +41,8 @@ export interface OffloadSocketOptions {
 }
 
 /**
- * Opens a socket and hands it to dgram, all at once: the result listens.
- * @throws NodeJS.ErrnoException as `bind` of dgram emits it; nothing stays open then
+ * Opens a socket and passes it to dgram, synchronously; it is listening on return.
+ * @throws NodeJS.ErrnoException as emitted by `bind` of dgram; nothing stays open then
  */
 export function openOffloadSocket(options: OffloadSocketOptions): OffloadSocket {
   const { system, address, dgramOptions } = options;
@@ -52,7 +52,7 @@ export function openOffloadSocket(options: OffloadSocketOptions): OffloadSocket 
     const offload = prepare(fd, options);
     system.bind(fd, address);
     socket.bind({ fd, exclusive: true });
-    // libuv sets it; but nobody shall come to share the port.
+    // libuv sets it, but no other process must share the port.
     refusal(() => system.setOption(fd, socketOptions.reuseAddress, 0));
     const setSegmentSize = (sizeBytes: number) =>
       system.setOption(fd, socketOptions.udpSegment, sizeBytes);
@@ -66,13 +66,13 @@ export function openOffloadSocket(options: OffloadSocketOptions): OffloadSocket 
   }
 }
 
-/** Sets what has to be set before a datagram can come. */
+/** Sets the options that must be set before a datagram can arrive. */
 function prepare(fd: Descriptor, options: OffloadSocketOptions): Offload {
   const { system, address, receivesBatches, receiveBufferSizeBytes } = options;
   const { ipv6Only, receiveBufferForce, udpGro, udpSegment } = socketOptions;
   if (isIPv6(address.host)) system.setOption(fd, ipv6Only, 1);
   refuseFragments(fd, options);
-  // Only root may; all others are granted what they get from dgram.
+  // Only root may do this; other users get what dgram sets.
   refusal(() => system.setOption(fd, receiveBufferForce, receiveBufferSizeBytes));
   const noSend = refusal(() => system.setOption(fd, udpSegment, 0));
   const noReceive = receivesBatches ? refusal(() => system.setOption(fd, udpGro, 1)) : undefined;
@@ -88,11 +88,11 @@ function prepare(fd: Descriptor, options: OffloadSocketOptions): Offload {
 }
 
 /**
- * No datagram leaves in fragments, for with any of them the whole is lost. Of the two ways to have that,
- * IP_PMTUDISC_DO tells the sender (EMSGSIZE) as soon as the path is known to be too narrow, be it by the
- * own interface or by what a router on the way said; with IP_PMTUDISC_PROBE, only the own interface
- * would count, and what a router dropped would be dropped again and again, unnoticed.
- * A socket that dgram has made cannot be told: on it, the system makes fragments of what is too large.
+ * Disables fragmentation, because the loss of one fragment loses the whole datagram. IP_PMTUDISC_DO reports EMSGSIZE
+ * as soon as the path is known to be too narrow, by the interface or by an ICMP message of a router. With
+ * IP_PMTUDISC_PROBE, only the interface would count, and what a router drops would be dropped again and again,
+ * unnoticed.
+ * A socket that dgram has created does not allow this option: on it, the system fragments large datagrams.
  */
 function refuseFragments(fd: Descriptor, { system, address }: OffloadSocketOptions): void {
   const { ipv4MtuDiscover, ipv6MtuDiscover } = socketOptions;
@@ -102,7 +102,7 @@ function refuseFragments(fd: Descriptor, { system, address }: OffloadSocketOptio
 
 const pathMtuDiscoveryDo = 2;
 
-/** @returns the code of the error that the call ends with, if it does */
+/** @returns the code of the error that the call throws, if any */
 function refusal(call: () => void): string | undefined {
   try {
     call();

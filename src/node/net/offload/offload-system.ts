@@ -1,27 +1,27 @@
-/** The few calls of the system that sockets of Node have no words for, made through koffi. */
+/** System calls that Node's sockets lack, made through koffi. */
 import { createRequire } from 'node:module';
 import { isIPv6 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { Address } from '../../../base/address.js';
 import { formatAddress } from '../../../base/address.js';
 
-/** A socket of the system, named by its number. */
+/** A file descriptor of a socket. */
 export type Descriptor = number;
 
-/** Each throws an error with `code` and `syscall`, as those of Node have them. */
+/** Each call throws an error with `code` and `syscall`, like those of Node. */
 export interface SystemCalls {
   openUdpSocket(isIPv6: boolean): Descriptor;
   setOption(fd: Descriptor, option: SocketOption, value: number): void;
   getOption(fd: Descriptor, option: SocketOption): number;
   bind(fd: Descriptor, address: Address): void;
-  /** Gives a socket the route to there; nothing is sent. */
+  /** Connects a UDP socket; sends nothing. */
   connect(fd: Descriptor, address: Address): void;
   close(fd: Descriptor): void;
-  /** 0 where there is none of this name. */
+  /** 0 if there is no such interface. */
   interfaceIndex(name: string): number;
 }
 
-/** Level and name, as Linux counts them on every architecture that koffi knows. */
+/** Level and name, with the values of Linux on all architectures that koffi supports. */
 export type SocketOption = readonly [level: number, name: number];
 
 const socketLevel = 1;
@@ -31,7 +31,7 @@ const udpLevel = 17;
 
 export const socketOptions = {
   reuseAddress: [socketLevel, 2],
-  /** Without the limit that the system sets to others; for root alone. */
+  /** Exceeds the limit for other users; root only. */
   receiveBufferForce: [socketLevel, 33],
   ipv4MtuDiscover: [ipv4Level, 10],
   ipv4Mtu: [ipv4Level, 14],
@@ -39,9 +39,9 @@ export const socketOptions = {
   ipv6MtuDiscover: [ipv6Level, 23],
   ipv6Mtu: [ipv6Level, 24],
   ipv6Only: [ipv6Level, 26],
-  /** What is sent is cut into datagrams of this size (UDP GSO). */
+  /** Cuts sent data into datagrams of this size (UDP GSO). */
   udpSegment: [udpLevel, 103],
-  /** Datagrams that came together are handed over together (UDP GRO). */
+  /** Receives datagrams that arrived together at once (UDP GRO). */
   udpGro: [udpLevel, 104],
 } as const satisfies Record<string, SocketOption>;
 
@@ -52,7 +52,7 @@ const socketType = 2 | 0o2000000 | 0o4000;
 
 let loaded: SystemCalls | undefined;
 
-/** Loads koffi at the first call, which takes some milliseconds. @throws Error where it cannot be had */
+/** Loads koffi at the first call, which takes some milliseconds. @throws Error if it is unavailable */
 export function loadSystemCalls(): SystemCalls {
   if (process.platform !== 'linux') throw new Error('not Linux');
   if (process.env['P2MP_OFFLOAD'] === 'off') throw new Error('switched off');
@@ -62,7 +62,7 @@ export function loadSystemCalls(): SystemCalls {
 
 function declareSystemCalls(): SystemCalls {
   const koffi = loadKoffi();
-  // What Node itself is linked with: the C library goes by different names.
+  // The libraries that Node itself is linked with, because the name of the C library varies.
   const libc = koffi.load(null);
   const socket = libc.func('int socket(int domain, int type, int protocol)');
   const setsockopt = libc.func('int setsockopt(int, int, int, const void *, uint32_t)');
@@ -111,7 +111,7 @@ function declareSystemCalls(): SystemCalls {
   };
 }
 
-/** By `require`, for `import` takes longer, and has to be waited for. */
+/** Uses `require`, because `import` is slower and asynchronous. */
 function loadKoffi(): typeof import('koffi') {
   try {
     return createRequire(import.meta.url)('koffi');
@@ -125,7 +125,7 @@ function loadKoffi(): typeof import('koffi') {
 
 const invalidArgument = 22;
 
-/** sockaddr_in or sockaddr_in6, but for the IP address; all architectures of koffi are little-endian. */
+/** sockaddr_in or sockaddr_in6 without the IP address; all architectures of koffi are little-endian. */
 function socketAddress({ host, port }: Address, scope: number): Buffer {
   const name = Buffer.alloc(isIPv6(host) ? 28 : 16);
   name.writeUInt16LE(isIPv6(host) ? inet6 : inet, 0);
