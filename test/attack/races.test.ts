@@ -174,7 +174,7 @@ for (const makesHoles of [false, true]) {
       const files = new PartFiles(layout, target, part, openFiles, [...places], [], makesHoles);
       await files.copyCandidate(content);
     };
-    await t.rejects(take(new ExchangedFiles(path, secret)), /changed while it was compared/);
+    await t.rejects(take(new ExchangedFiles(path, secret)), /changed while it was being compared/);
     t.notOk(existsSync(join(part, '0')), 'nothing of it was read');
     await take(new OpenFiles(new FileBudget(4)));
     t.equal(readFileSync(join(part, '0'), 'utf8'), 'received');

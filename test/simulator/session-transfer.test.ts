@@ -866,7 +866,7 @@ t.test('a receiver that cannot begin rejects with a code, and keeps no port', as
   const bad = [
     [{ dir: join(folder, 'file') }, 'TARGET_UNWRITABLE', /file: is not a folder/],
     [{ port }, 'PORT_UNAVAILABLE', /the port is in use/],
-    [{ bind: ['nowhere'] }, 'PORT_UNAVAILABLE', /no IP address/],
+    [{ bind: ['nowhere'] }, 'PORT_UNAVAILABLE', /not an IP address/],
     [{ classic: { path: folder } }, 'TARGET_UNWRITABLE', /folder/],
   ] as const;
   for (const [options, code, message] of bad) {

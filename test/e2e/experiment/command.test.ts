@@ -325,7 +325,7 @@ for (const [what, args, code, line] of [
     2,
     'does not support --shard',
   ],
-  ['of nothing', ['merge', 'nowhere', '--out', 'out'], 4, /nowhere: holds no plan\.json; /],
+  ['of nothing', ['merge', 'nowhere', '--out', 'out'], 4, /nowhere: contains no plan\.json; /],
   ['of a file', ['merge', 'file', '--out', 'out'], 4, /file: (?!E[A-Z]+:)/],
 ] as const) {
   t.test(`merge ${what} is refused`, { buffered }, async (t) => {

@@ -87,7 +87,7 @@ t.test('a disk that cannot make anything durable', { buffered, skip: noInjection
   const exit = await sender.exited;
   await fault.end();
   t.equal(exit.code, 1);
-  t.match(parseResult(exit)['receivers'], [{ status: 'failed', reason: /the disk failed/ }]);
+  t.match(parseResult(exit)['receivers'], [{ status: 'failed', reason: /disk I\/O error/ }]);
   t.same(readdirSync(receiver.dir), ['.p2mp-part'], 'what may not last is not called a file');
   await setup.repeat(receiver);
 });
@@ -99,7 +99,7 @@ t.test('a disk that makes nothing durable at all', { buffered, skip: noInjection
   const exit = await setup.send([receiver]).exited;
   await fault.end();
   t.equal(exit.code, 1);
-  t.match(parseResult(exit)['receivers'], [{ status: 'refused', reason: /the disk failed/ }]);
+  t.match(parseResult(exit)['receivers'], [{ status: 'refused', reason: /disk I\/O error/ }]);
   t.same(readdirSync(receiver.dir), [], 'nothing was begun');
   await setup.repeat(receiver);
 });

@@ -114,7 +114,7 @@ const refusals: { args: string[]; code: 2 | 4; line: string | RegExp }[] = [
   { args: ['--key', ''], code: 2, line: '--key: empty file name; name a file' },
   { args: ['--key', 'a', '--key', 'b'], code: 2, line: '--key: given more than once' },
   { args: ['--comment', 'a', '--comment', 'b'], code: 2, line: '--comment: given more than once' },
-  { args: ['--comment', 'two\nlines'], code: 2, line: 'comment "two\\nlines": one line' },
+  { args: ['--comment', 'two\nlines'], code: 2, line: 'comment "two\\nlines": must be one line' },
   { args: ['--show', '--force'], code: 2, line: '--show: creates no key; ' },
   { args: ['--show', '--comment', 'x'], code: 2, line: '--show: creates no key; ' },
   { args: ['--bogus'], code: 2, line: 'bogus' },

@@ -25,7 +25,7 @@ t.test('--open at a sender opens no receiver', { buffered }, async (t) => {
   t.equal(exit.code, 1);
   t.match(parseResult(exit)['receivers'][0], {
     status: 'refused',
-    reason: /this sender's key SHA256:\S{43} is not among those that it trusts/,
+    reason: /the receiver does not trust this sender's key SHA256:\S{43}; add this line/,
   });
   t.same(readdirSync(dir), []);
 });
@@ -66,7 +66,7 @@ for (const format of ['people', 'json', 'log text', 'log json'] as const) {
 
     const refused = parseResult(await send())['receivers'][0];
     t.equal(refused.status, 'refused');
-    const [, hint = ''] = /add to its authorized_senders: (.*)$/.exec(refused.reason) ?? [];
+    const [, hint = ''] = /add this line to its authorized_senders: (.*)$/.exec(refused.reason) ?? [];
     const [, line = ''] = await program.waitFor(
       /(p2mp-x25519 \S{44} 127\.0\.0\.1)/,
       format === 'people' ? 'stderr' : 'stdout',
@@ -105,7 +105,7 @@ t.test('a key that is known by another name is named', { buffered }, async (t) =
   t.equal((await place.send([sent, '--to', name, '--accept-new']).exited).code, 0);
   const exit = await place.send([sent, '--to', `localhost:${port}`]).exited;
   t.equal(exit.code, 1);
-  t.match(exit.stderr, `is not known here(it is the key of ${name}); compare`);
+  t.match(exit.stderr, `is not known here (it is the key of ${name}); compare`);
   t.match(exit.stderr, new RegExp(`: localhost:${port} p2mp-x25519 \\S{44}$`, 'm'));
 });
 
@@ -119,7 +119,7 @@ t.test('a changed key comes with the line to replace', { buffered }, async (t) =
   const sent = writeRandomFile(place.sent, 1000);
   const changed = await place.send([sent, '--to', name]).exited;
   const [, given = ''] =
-    /replace line 1 of .*known_receivers by: (.*)$/m.exec(changed.stderr) ?? [];
+    /replace line 1 of .*known_receivers with: (.*)$/m.exec(changed.stderr) ?? [];
   writeFileSync(known, `${given}\n`);
   t.equal((await place.send([sent, '--to', name]).exited).code, 0);
 });
