@@ -49,7 +49,10 @@ t.test('a bad line is named by file and number', async (t) => {
 t.test('none at all is refused, and so is a file that is not there', async (t) => {
   const folder = t.testdir({ empty: '# nobody\n' });
   for (const texts of [[], [''], [' , '], [`@${join(folder, 'empty')}`]]) {
-    await t.rejects(read(...texts), { code: 'INVALID_ARGUMENT', message: /no receiver; name at least one/ });
+    await t.rejects(read(...texts), {
+      code: 'INVALID_ARGUMENT',
+      message: /no receiver; name at least one/,
+    });
   }
   const missing = join(folder, 'missing');
   await t.rejects(read(`@${missing}`), {

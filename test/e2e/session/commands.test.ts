@@ -134,7 +134,10 @@ t.test('a sender that is not trusted gets nowhere, and is no session', { buffere
   t.equal(refused.code, 1);
   const [receiver] = parseResult(refused)['receivers'];
   t.equal(receiver.status, 'refused');
-  t.match(receiver.reason, /the receiver does not trust this sender's key SHA256:\S{43}; add this line/);
+  t.match(
+    receiver.reason,
+    /the receiver does not trust this sender's key SHA256:\S{43}; add this line/,
+  );
   t.same(readdirSync(dir), []);
 
   // The one that is trusted has the receiver's own key here.
