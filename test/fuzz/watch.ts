@@ -110,7 +110,7 @@ export class Driver<Event> {
 
 /**
  * What goes to whom: nobody who has not shown that he reads at his address gets more than came from there
- * (SECURITY, "Promised", 5).
+ * (SECURITY, "Guarantees", 5).
  */
 export class Ledger {
   private readonly balances = new Map<string, number>();
