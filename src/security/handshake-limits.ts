@@ -1,4 +1,4 @@
-/** Limits on what unauthenticated senders may cost a receiver (SESSIONS 3.13). Units come last in a name. */
+/** Limits on what unauthenticated senders may cost a receiver (SESSIONS 3.14). Units come last in a name. */
 
 export const handshakeLimits = {
   /** The most pending handshakes, each kept for `handshakeMs`: as many as can begin in that time. */
