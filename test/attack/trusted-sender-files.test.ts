@@ -138,7 +138,7 @@ t.test('names, times and modes at the ends of what can be written', async (t) =>
   const attempts: [what: string, entries: Entry[], outcome: RegExp][] = [
     ['outside', [file('../f', 10)], /^refused dot-name/],
     ['from the root', [file('/tmp/f', 10)], /^refused absolute-name/],
-    ['among the parts', [file('.p2mp-part', 10)], /^refused .*this name is reserved/],
+    ['among the parts', [file('.p2mp-part', 10)], /^refused .*reserved for unfinished transfers/],
     [
       'through a link',
       [{ kind: 'link', name: 'l', target: '..' }, file('l/f', 10)],
