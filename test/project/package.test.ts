@@ -114,6 +114,14 @@ t.test('installed into an empty folder, it works', async (t) => {
   t.equal(used.stdout, 'complete function false\n', used.stderr);
   t.ok(existsSync(join(folder, 'copy')));
   t.ok(readFileSync(join(folder, 'copy')).equals(readFileSync(script)));
+
+  const commonScript = join(folder, 'use.cjs');
+  writeFileSync(
+    commonScript,
+    `import('p2mp').then(({ send }) => console.log(typeof send, typeof require.resolve('p2mp')));`,
+  );
+  const common = await new Program(t, process.execPath, [commonScript], { cwd: folder }).exited;
+  t.equal(common.stdout, 'function string\n', common.stderr);
 });
 
 t.test('its core needs no Node', async (t) => {
