@@ -215,7 +215,7 @@ for (const [answer, keys, code] of [
     const sent = writeRandomFile(place.sent, 1000);
     const { program, type } = sendOnTerminal(t, place, [sent, '--to', name]);
     const [, shown] = await program.waitFor(
-      /127\.0\.0\.1:\d+ unknown receiver with key (SHA256:\S{43})\s*$/m,
+      /127\.0\.0\.1:\d+: unknown receiver with key (SHA256:\S{43})\s*$/m,
     );
     type(keys);
     const exit = await program.exited;
