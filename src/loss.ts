@@ -1,25 +1,28 @@
 /**
- * Seeded loss models: which of the data packets that arrive are thrown away (PROTOCOL 3.5), and
- * which datagrams a simulated link loses. A model sees nothing but the order of arrival.
+ * Seeded loss models: which arriving data packets a receiver drops (PROTOCOL 3.5), and which
+ * datagrams a simulated link loses. A model sees only the order of arrival.
  */
 import { P2mpError } from './base/errors.js';
 import type { Random } from './base/random.js';
 
-/** A loss model as data: what a command line, a plan or a test says of it. */
+/** A loss model as data, as given on a command line, in a plan or in a test. */
 export type LossSpec =
   | { readonly model: 'none' }
-  /** Each arrival is lost on its own with this probability. */
+  /** Each arrival is lost independently with this probability. */
   | { readonly model: 'bernoulli'; readonly probability: number }
   | GilbertElliottSpec
   /** Exactly the arrivals with these numbers, counted from 0, are lost. */
   | { readonly model: 'scripted'; readonly lost: readonly number[] };
 
-/** Two states, each with its own loss: losses come in bursts (Gilbert 1960, Elliott 1963). */
+/**
+ * A two-state model with a loss probability per state; losses come in bursts (Gilbert 1960, Elliott
+ * 1963).
+ */
 export interface GilbertElliottSpec {
   readonly model: 'gilbert-elliott';
-  /** Probability to go from the good state to the bad one, before each arrival. */
+  /** Probability of a transition from the good state to the bad one, before each arrival. */
   readonly enterBad: number;
-  /** Probability to go back; a stay in the bad state lasts 1/leaveBad arrivals on average. */
+  /** Probability of a transition back; the bad state lasts 1/leaveBad arrivals on average. */
   readonly leaveBad: number;
   readonly lossInGood: number;
   readonly lossInBad: number;
@@ -28,7 +31,10 @@ export interface GilbertElliottSpec {
 /** Decides, for each arrival in turn, whether it is lost. */
 export type LossModel = () => boolean;
 
-/** @throws P2mpError INVALID_ARGUMENT where a probability is none, or everything would be lost */
+/**
+ * Creates a loss model that draws from `random`.
+ * @throws P2mpError INVALID_ARGUMENT if a probability is out of range or everything would be lost
+ */
 export function createLossModel(spec: LossSpec, random: Random): LossModel {
   switch (spec.model) {
     case 'none':
@@ -36,7 +42,8 @@ export function createLossModel(spec: LossSpec, random: Random): LossModel {
     case 'bernoulli': {
       const { probability } = spec;
       checkLoss('loss probability', probability);
-      // The course text: draw r in (0, 1), lose if r <= p. At p = 0 not even r = 0 may lose.
+      // The course text says: draw r in (0, 1), lose if r <= p. At p = 0, r = 0 must not cause a
+      // loss.
       return probability === 0 ? () => false : () => random() <= probability;
     }
     case 'gilbert-elliott':
@@ -50,8 +57,9 @@ export function createLossModel(spec: LossSpec, random: Random): LossModel {
 }
 
 /**
- * The Gilbert-Elliott model with this mean loss in which a burst has `meanBurst` arrivals on
- * average, nothing is lost in the good state and everything in the bad one.
+ * A Gilbert-Elliott model with this mean loss and bursts of `meanBurst` arrivals on average. The
+ * good state loses nothing, the bad state everything.
+ * @throws P2mpError INVALID_ARGUMENT
  */
 export function burstLoss(meanLoss: number, meanBurst: number): GilbertElliottSpec {
   checkLoss('loss probability', meanLoss);
@@ -70,7 +78,7 @@ export function burstLoss(meanLoss: number, meanBurst: number): GilbertElliottSp
   return { model: 'gilbert-elliott', enterBad, leaveBad, lossInGood: 0, lossInBad: 1 };
 }
 
-/** The share of arrivals that a model loses in the long run; 0 for a script, which ends. */
+/** The long-run share of arrivals that a model loses; 0 for a script, which ends. */
 export function meanLoss(spec: LossSpec): number {
   switch (spec.model) {
     case 'none':
@@ -96,7 +104,7 @@ function createGilbertElliott(spec: GilbertElliottSpec, random: Random): LossMod
       'loss model: loses every packet forever; lower its loss',
     );
   }
-  // Started in its long-run mixture, so that the mean loss holds from the first arrival on.
+  // Start in the stationary distribution, so that the mean loss holds from the first arrival.
   let isBad = random() < badShare(spec);
   return () => {
     isBad = isBad ? random() >= spec.leaveBad : random() < spec.enterBad;

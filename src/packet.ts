@@ -1,6 +1,6 @@
 /**
- * The classic dialect on the wire (PROTOCOL 2): an 8-byte header in network byte order, then the
- * payload. `decode` never throws: it returns a packet, or the name of what is wrong with the bytes.
+ * The classic wire format (PROTOCOL 2): an 8-byte header in network byte order, then the payload.
+ * `decode` never throws: it returns a packet or the name of the fault.
  */
 import { internetChecksum, sameChecksum } from './base/checksum.js';
 import { formatCrc32 } from './base/crc32.js';
@@ -10,10 +10,10 @@ import { readUint16, readUint32, writeUint16, writeUint32 } from './base/network
 /** Size of the classic header in front of the payload (PROTOCOL 2.1). */
 export const headerSizeBytes = 8;
 
-/** Where each field of the header begins, in bytes. */
+/** Byte offset of each header field. */
 export const fieldOffset = { sequence: 0, checksum: 4, type: 6, payload: headerSizeBytes } as const;
 
-/** Values of the type field (PROTOCOL 2.2); the last three are other programs' signs of an end. */
+/** Values of the type field (PROTOCOL 2.2). Other programs use the last three to mark the end. */
 export const packetType = {
   data: 0x5555,
   ack: 0xaaaa,
@@ -23,15 +23,16 @@ export const packetType = {
 } as const;
 
 /**
- * In the checksum field of an empty data packet: "the sender stops here"; in that of an ACK: "this
- * receiver does not keep the file" (PROTOCOL 5.6). It is wrong for an empty payload, so a receiver
- * that follows the course text does nothing; and such an ACK acknowledges nothing new.
+ * Checksum-field value that marks an abort: in an empty data packet the sender aborts; in an ACK
+ * the receiver will not keep the file (PROTOCOL 5.6). The checksum is invalid for an empty payload,
+ * so a receiver that follows the course text ignores it, and such an ACK acknowledges nothing new.
  */
 export const abortMark = 0xdead;
 
 /**
- * In the checksum field of an empty data packet: "do you number as p2mp does?"; in that of an ACK: "yes, and
- * this is my last number" (PROTOCOL 5.9). A receiver that follows the course text does nothing, as above.
+ * Checksum-field value of an identify request (an empty data packet) and of its answer (an ACK with
+ * the receiver's last acknowledged number) (PROTOCOL 5.9). A receiver that follows the course text
+ * ignores it, as above.
  */
 export const identifyMark = 0xc0de;
 
@@ -40,7 +41,7 @@ export interface DataPacket {
   readonly kind: 'data';
   readonly sequence: number;
   readonly checksum: number;
-  /** Of a type by which some programs mark their last segment (PROTOCOL 6.3). */
+  /** Whether the type is one by which some programs mark their last segment (PROTOCOL 6.3). */
   readonly isMarkedLast: boolean;
   /** A view into the datagram, not a copy. */
   readonly payload: Uint8Array;
@@ -52,23 +53,26 @@ export interface AckPacket {
   readonly sequence: number;
   /** The 16 bits that should be zero. */
   readonly reserved: number;
-  /** Bytes after the header, where none should be. */
+  /** Number of bytes after the header; should be 0. */
   readonly trailingBytes: number;
 }
 
-/** Type 0xFFFF: the end as some programs say it, to be sent back as it came (PROTOCOL 6.2). */
+/** Type 0xFFFF: how some programs mark the end. The receiver echoes the header (PROTOCOL 6.2). */
 export interface EndPacket {
   readonly kind: 'end';
   readonly sequence: number;
 }
 
-/** Any packet of P2MP-FTP, decoded. */
+/** Any decoded P2MP-FTP packet. */
 export type Packet = DataPacket | AckPacket | EndPacket;
 
-/** Why bytes are no packet. */
+/** Why a datagram could not be decoded. */
 export type DecodeFault = 'too-short' | 'unknown-type';
 
-/** @returns the packet, or the name of the fault; a payload is a view into `bytes` */
+/**
+ * Decodes a datagram; never throws.
+ * @returns the packet, or the name of the fault; a payload is a view into `bytes`
+ */
 export function decode(bytes: Uint8Array): Packet | DecodeFault {
   if (bytes.length < headerSizeBytes) return 'too-short';
   const sequence = readUint32(bytes, fieldOffset.sequence);
@@ -99,10 +103,12 @@ export function decode(bytes: Uint8Array): Packet | DecodeFault {
   }
 }
 
-/** What a data packet's checksum says of its payload. */
+/** Result of verifying a data packet's checksum; `good-odd-low` is valid with the other padding. */
 export type PayloadCheck = 'good' | 'good-odd-low' | 'bad';
 
-/** Checks the payload in either padding of an odd length (PROTOCOL 2.3, 6.5). */
+/**
+ * Verifies the payload's checksum, accepting either padding of an odd length (PROTOCOL 2.3, 6.5).
+ */
 export function checkPayload(packet: DataPacket): PayloadCheck {
   if (sameChecksum(internetChecksum(packet.payload), packet.checksum)) return 'good';
   const isOdd = packet.payload.length % 2 === 1;
@@ -112,17 +118,20 @@ export function checkPayload(packet: DataPacket): PayloadCheck {
   return 'bad';
 }
 
-/** Whether this is the sender's word that it stops before the end (PROTOCOL 5.6). */
+/** Whether a data packet announces that the sender aborted the transfer (PROTOCOL 5.6). */
 export function isAbortMarker(packet: DataPacket): boolean {
   return packet.payload.length === 0 && packet.checksum === abortMark;
 }
 
-/** Whether the sender asks what this receiver is (PROTOCOL 5.9). */
+/** Whether a data packet is an identify request (PROTOCOL 5.9). */
 export function isIdentifyMarker(packet: DataPacket): boolean {
   return packet.payload.length === 0 && packet.checksum === identifyMark;
 }
 
-/** A data packet with a copy of `payload`; without payload it is the end marker (PROTOCOL 5.2). */
+/**
+ * Encodes a data packet with a copy of `payload`; an empty payload makes the end marker (PROTOCOL
+ * 5.2).
+ */
 export function encodeData(sequence: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(headerSizeBytes + payload.length);
   bytes.set(payload, fieldOffset.payload);
@@ -130,37 +139,41 @@ export function encodeData(sequence: number, payload: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** The packet by which a sender ends a transfer early. */
+/** Encodes the packet with which a sender aborts a transfer. */
 export function encodeAbort(sequence: number): Uint8Array {
   return encodeHeader(sequence, abortMark, packetType.data);
 }
 
-/** The question what a receiver is; `sequence` is the number of the end marker. */
+/** Encodes an identify request; `sequence` is the end marker's number. */
 export function encodeIdentify(sequence: number): Uint8Array {
   return encodeHeader(sequence, identifyMark, packetType.data);
 }
 
-/** The answer to it; `sequence` is the last number that was acknowledged, if any. */
+/**
+ * Encodes the answer to an identify request; `sequence` is the last number acknowledged, if any.
+ */
 export function encodeIdentifyAck(sequence: number | undefined): Uint8Array {
   return encodeHeader(sequence ?? 0xffffffff, identifyMark, packetType.ack);
 }
 
-/** An ACK that takes back what was acknowledged; `sequence` is the last number that was, if any. */
+/** Encodes an ACK that revokes earlier ACKs; `sequence` is the last number acknowledged, if any. */
 export function encodeAbortAck(sequence: number | undefined): Uint8Array {
   return encodeHeader(sequence ?? 0xffffffff, abortMark, packetType.ack);
 }
 
-/** An ACK of segments 0 to `sequence` (PROTOCOL 3.4). */
+/** Encodes an ACK of segments 0 to `sequence` (PROTOCOL 3.4). */
 export function encodeAck(sequence: number): Uint8Array {
   return encodeHeader(sequence, 0, packetType.ack);
 }
 
-/** What answers a packet of type 0xFFFF: its header, whatever else came with it (PROTOCOL 6.2). */
+/**
+ * The answer to a packet of type 0xFFFF: a copy of its header, without any payload (PROTOCOL 6.2).
+ */
 export function copyHeader(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.subarray(0, headerSizeBytes));
 }
 
-/** One line for people: kind, number, sizes, and what deviates from the text of the protocol. */
+/** A one-line description for people: kind, number, sizes and any deviation from the protocol. */
 export function describe(bytes: Uint8Array): string {
   const packet = decode(bytes);
   if (typeof packet === 'string') {

@@ -1,9 +1,9 @@
 /**
- * The receiver: takes one transfer after another, each from one sender. It loses what the loss
- * service says, checks, puts in order, drops duplicates, acknowledges, and finds the end that the
- * protocol itself does not mark (PROTOCOL 3 and 5). An end is acknowledged only once the file is
- * durable under its name; where storage fails the sender is told so, and never of a success that is
- * none.
+ * The receiver: handles one transfer at a time, each from one sender. It applies the loss service,
+ * verifies checksums, accepts segments in order, drops duplicates, acknowledges, and detects the
+ * end of a transfer, which the base protocol does not mark (PROTOCOL 3 and 5). It acknowledges the
+ * end only once the file is durable under its final name. If storage fails it notifies the sender,
+ * so it never reports a false success.
  */
 import type { Address } from './base/address.js';
 import { formatAddress, sameAddress } from './base/address.js';
@@ -35,20 +35,27 @@ import { FaultLog } from './wire/faults.js';
 
 /** Options of a P2MP-FTP receiver. */
 export interface ReceiverOptions {
-  /** The loss service: which data packets to throw away on arrival. */
+  /** The loss service: decides which arriving data packets to drop. */
   readonly loss?: LossModel;
-  /** Silence that ends a transfer whose end nothing else marks. */
+  /** Idle time that ends a transfer with no explicit end. */
   readonly idleTimeoutMs?: number;
-  /** Keep only what is known to be whole: silence behind a segment of full size is then a failure. */
+  /**
+   * Keep only files known to be complete: an idle timeout after a full-size segment is then a
+   * failure.
+   */
   readonly mustEnd?: boolean;
+  /** Limit on payload accepted but not yet written; new segments beyond it are dropped. */
   readonly maxUnwrittenBytes?: number;
-  /** Whether this receiver listens at this address: what seems to come from there is not answered. */
+  /**
+   * Whether an address is this receiver's own. Datagrams that claim to come from it are not
+   * answered.
+   */
   readonly isOwnAddress?: (address: Address) => boolean;
 }
 
 /**
- * The P2MP-FTP receiver as a machine: orders segments, acknowledges them and detects the end
- * (PROTOCOL 5).
+ * The P2MP-FTP receiver as a state machine: accepts segments in order, acknowledges them and
+ * detects the end (PROTOCOL 5).
  */
 export class Receiver implements Machine<ReceiverEvent> {
   private readonly loss: LossModel;
@@ -87,12 +94,15 @@ export class Receiver implements Machine<ReceiverEvent> {
     return this.transfer !== undefined;
   }
 
-  /** Payload received in sequence in the transfer in progress. */
+  /** Payload bytes received in sequence in the current transfer. */
   get receivedBytes(): number {
     return this.transfer?.sizeBytes ?? 0;
   }
 
-  /** Takes a datagram from any sender; what is not a packet of this protocol is counted. */
+  /**
+   * Handles a datagram from any address. Anything that is not a packet of this protocol is counted
+   * as a fault.
+   */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const packet = decode(bytes);
     if (this.isOwnAddress(from)) {
@@ -110,7 +120,10 @@ export class Receiver implements Machine<ReceiverEvent> {
     }
   }
 
-  /** Receivers send ACKs: no sender is there, whatever has seemed to come from it (PROTOCOL 7.2). */
+  /**
+   * Only receivers send ACKs, so this address is not a sender, whatever data it appeared to send
+   * (PROTOCOL 7.2).
+   */
   private handleAck(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     this.reject(nowMs, 'wrong-direction', from, bytes);
     this.seenReceivers.add(nowMs, from);
@@ -143,7 +156,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     return this.events.shift();
   }
 
-  /** The shell has written everything in front of this offset. */
+  /** The shell has written every byte below this offset. */
   handleWritten(writtenBytes: number): void {
     const { transfer } = this;
     if (transfer === undefined) return;
@@ -153,7 +166,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     }
   }
 
-  /** The shell has made the file durable under its final name: now the end is acknowledged. */
+  /** The shell has made the file durable under its final name: acknowledges the end. */
   handleStored(nowMs: TimeMs): void {
     const { transfer } = this;
     assert(transfer?.end !== undefined, 'stored without an end');
@@ -165,12 +178,12 @@ export class Receiver implements Machine<ReceiverEvent> {
     this.close(nowMs, transfer, 'complete');
   }
 
-  /** The shell could not store it: the sender is told, and gives this receiver up. */
+  /** The shell could not store the file: notifies the sender, which fails this receiver. */
   handleStorageFailure(nowMs: TimeMs, reason: string): void {
     this.giveUp(nowMs, 'failed', reason);
   }
 
-  /** Drops the transfer in progress, if there is one. */
+  /** Aborts the current transfer, if any. */
   abort(nowMs: TimeMs, reason: string): void {
     this.giveUp(nowMs, 'aborted', reason);
   }
@@ -178,7 +191,8 @@ export class Receiver implements Machine<ReceiverEvent> {
   private giveUp(nowMs: TimeMs, status: 'failed' | 'aborted', reason: string): void {
     const { transfer } = this;
     if (transfer === undefined) return;
-    // Several copies, for one may be lost; later ones go out in answer to what still comes.
+    // Send several copies because one may be lost. Later packets are answered with another abort
+    // ACK.
     const bytes = encodeAbortAck(transfer.lastAcked);
     for (let i = 0; i < receiverDefaults.abortCopies; i++) this.send(transfer.from, bytes);
     this.fail(nowMs, transfer, status, reason);
@@ -193,9 +207,9 @@ export class Receiver implements Machine<ReceiverEvent> {
     bytes: Uint8Array,
   ): void {
     const transfer = this.transferFrom(from);
-    // Even what is thrown away shows that the sender lives.
+    // A packet that is dropped below still shows that the sender is alive.
     if (transfer !== undefined) transfer.lastHeardMs = nowMs;
-    // No data: the loss service, which is for study, has no part in it.
+    // An identify request carries no data, so the loss service does not apply to it.
     if (isIdentifyMarker(packet)) {
       this.identify(nowMs, from, bytes);
       return;
@@ -235,7 +249,8 @@ export class Receiver implements Machine<ReceiverEvent> {
       transfer.noteOutOfSequence(nowMs, packet);
       this.repeatLastAck(transfer);
     } else if (transfer.end !== undefined) {
-      // The end again, while the file is being stored: the last ACK says that we are alive.
+      // A retransmitted end while the file is being stored: repeating the last ACK shows that we
+      // are alive.
       this.repeatLastAck(transfer);
     } else if (packet.payload.length === 0) {
       this.finish(nowMs, transfer, 'end-marker', encodeAck(packet.sequence));
@@ -244,7 +259,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     }
   }
 
-  /** Says what this receiver is, to a sender whose transfer it has taken (PROTOCOL 5.9). */
+  /** Answers an identify request from a sender whose transfer was accepted (PROTOCOL 5.9). */
   private identify(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const transfer = this.transferFrom(from);
     if (transfer !== undefined) {
@@ -272,7 +287,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     this.diagnoses.noteAccepted(transfer.from);
     const isUrgent = transfer.isLastShort || isMarkedLast;
     this.events.push({ type: 'write', offsetBytes, bytes: payload, isUrgent });
-    // A short segment is the last: its ACK tells the sender that all was written (PROTOCOL 5.5).
+    // A short segment is the last. Its ACK confirms that everything was written (PROTOCOL 5.5).
     if (isMarkedLast) this.finish(nowMs, transfer, 'marked-last', encodeAck(sequence));
     else if (!isUrgent) this.acknowledgeThrough(transfer, transfer.segmentCount);
   }
@@ -298,7 +313,10 @@ export class Receiver implements Machine<ReceiverEvent> {
     this.handleCurrent(nowMs, this.transfer, packet, bytes);
   }
 
-  /** A late duplicate of a transfer that is over is answered as before. @returns whether it was one */
+  /**
+   * Answers a late packet of an ended transfer as before.
+   * @returns whether the packet belonged to an ended transfer
+   */
   private answerForEnded(
     nowMs: TimeMs,
     from: Address,
@@ -363,7 +381,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     }
   }
 
-  /** Another sender is waiting and this one has fallen silent: a whole file is kept, no other. */
+  /** Another sender is waiting and this one is silent: keeps the file only if it is complete. */
   private giveWay(nowMs: TimeMs, transfer: IncomingTransfer): void {
     const { contradiction } = transfer;
     if (contradiction !== undefined) this.fail(nowMs, transfer, 'failed', contradiction);
@@ -396,7 +414,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     const { from, end, segmentCount, sizeBytes } = transfer;
     this.transfer = undefined;
     const isFailed = status !== 'complete';
-    // A whole transfer's end marker was acknowledged with a number of its own.
+    // The end marker of a complete transfer was acknowledged with its own sequence number.
     const hasNumberedEnd = !isFailed && end === 'end-marker';
     this.ended.add(nowMs, from, {
       isFailed,
@@ -445,7 +463,10 @@ export class Receiver implements Machine<ReceiverEvent> {
     this.acknowledge(transfer.from, segmentCount - 1);
   }
 
-  /** Out of sequence or a duplicate: the last one in sequence again, if there is one (PROTOCOL 3.4). */
+  /**
+   * Answers an out-of-sequence or duplicate packet by repeating the last ACK, if there was one
+   * (PROTOCOL 3.4).
+   */
   private repeatLastAck(transfer: IncomingTransfer): void {
     if (transfer.ackedSegments > 0) this.acknowledge(transfer.from, transfer.ackedSegments - 1);
   }

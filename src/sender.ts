@@ -1,8 +1,8 @@
 /**
- * The sender: one object to N receivers. It keeps, for each block in flight, the receivers that are
- * pending and what each of them lacks, and one deadline for each round: fixed when the round is
- * sent, it is the budget that every wait of that round draws on (PROTOCOL 4.1). At the deadline,
- * only the pending receivers are sent to again. Stop-and-wait is the window of one.
+ * The sender: one object to N receivers. For each block in flight it tracks the pending receivers
+ * and the segments each one is missing. Each round has a single deadline, set when the round is
+ * sent, that bounds every wait in that round (PROTOCOL 4.1). When it expires, the sender
+ * retransmits only to the pending receivers. Stop-and-wait is a window of one.
  */
 
 import type { Address } from './base/address.js';
@@ -55,22 +55,28 @@ import { checkGiveUp } from './transfer/receiver-spec.js';
 import { Rounds } from './transfer/rounds.js';
 import { FaultLog } from './wire/faults.js';
 
-/** Why a complete receiver is not called confirmed (PROTOCOL 5.3). */
+/** Reason given for a receiver that is complete but did not confirm the end (PROTOCOL 5.3). */
 const unconfirmed = 'its end was not confirmed';
 
-/** Why a receiver fails that has answered the only segment and the end alike (PROTOCOL 5.3). */
+/**
+ * Reason given for a receiver whose ACKs of the only segment and of the end are identical (PROTOCOL
+ * 5.3).
+ */
 const alwaysZero =
   'answers everything with ACK 0, which may mean that it still expects segment 0; nothing shows that it stored the file';
 
 type Phase =
   | 'data'
-  /** All data is settled; the shell looks whether the source is still what was sent. */
+  /** All data is settled; the shell checks that the source has not changed. */
   | 'checking'
-  /** The end marker is out. */
+  /** The end marker has been sent. */
   | 'ending'
   | 'done';
 
-/** The P2MP-FTP sender as a machine: one window of blocks for all receivers (PROTOCOL 4). */
+/**
+ * The P2MP-FTP sender as a state machine: one window of blocks shared by all receivers (PROTOCOL
+ * 4).
+ */
 export class Sender implements Machine<SenderEvent> {
   readonly geometry: Geometry;
   readonly peers: readonly Peer[];
@@ -89,7 +95,7 @@ export class Sender implements Machine<SenderEvent> {
   private readonly liveness: LivenessTimeout;
   private readonly events = new Queue<SenderEvent>();
   private readonly farewells = new Queue<Transmit>();
-  /** Receivers to ask what they are. */
+  /** Receivers to send an identify request. */
   private readonly questions = new Queue<Peer>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeToSender);
 
@@ -97,7 +103,7 @@ export class Sender implements Machine<SenderEvent> {
   private nextBlockIndex = 0;
   private deliveredBlocks = 0;
   private activeCount: number;
-  /** Receivers that have not yet shown that they count as we do (PROTOCOL 6.4). */
+  /** Receivers that have not yet shown that they number segments as p2mp does (PROTOCOL 6.4). */
   private unprovenCount: number;
   private startedAtMs: TimeMs | undefined;
   private settledAtMs: TimeMs = 0;
@@ -140,7 +146,7 @@ export class Sender implements Machine<SenderEvent> {
     this.advancePhase(0);
   }
 
-  /** Payload that every receiver still worth waiting for has acknowledged. */
+  /** Payload bytes that every active receiver has acknowledged. */
   get deliveredBytes(): number {
     return blockOffsetBytes(this.geometry, this.deliveredBlocks);
   }
@@ -149,9 +155,12 @@ export class Sender implements Machine<SenderEvent> {
     return this.phase === 'done';
   }
 
-  /** Answers a `need`, in the order that they came: exactly the bytes that it named. They are copied. */
+  /**
+   * Supplies the bytes requested by a `need` event: exactly that range, in the order of the events.
+   * The bytes are copied.
+   */
   provideBlock(nowMs: TimeMs, blockIndex: number, bytes: Uint8Array): void {
-    // By the time the bytes are there, the last receiver may have been given up on.
+    // The last receiver may have failed while the bytes were being read.
     const block = this.window.find(blockIndex);
     if (block === undefined) return;
     assert(!block.hasBytes, `block ${blockIndex} was provided twice`);
@@ -166,7 +175,7 @@ export class Sender implements Machine<SenderEvent> {
     this.launch(nowMs, block);
   }
 
-  /** Answers `check-source`: the object is still what was sent, so its end may be declared. */
+  /** Answers `check-source`: the source is unchanged, so the sender may declare the end. */
   confirmSource(nowMs: TimeMs): void {
     if (this.phase !== 'checking') return;
     if (this.hasEndMarker && this.activeCount > 0) {
@@ -183,18 +192,22 @@ export class Sender implements Machine<SenderEvent> {
     }
   }
 
-  /** Goes on without this receiver, which cannot be sent to. */
+  /** Fails a receiver that cannot be sent to, and continues with the others. */
   giveUp(nowMs: TimeMs, index: number, reason: string): void {
     this.settle(nowMs, at(this.peers, index), 'failed', reason);
     this.advance(nowMs);
   }
 
-  /** A receiver's port refuses what is sent there (ICMP). A server may yet be started, so patience is as long as ever. */
+  /**
+   * Handles an ICMP error for a receiver's port. The server may still be started, so the liveness
+   * timeout does not change.
+   */
   handleRefusal(nowMs: TimeMs, index: number, at: Address, code: RefusalCode): void {
     const peer = this.peers[index];
     if (peer?.status !== 'active') return;
     if (this.phase !== 'data' && peer.ackedSegments > 0) {
-      // It has ended by itself once it had everything: it needs no end marker (PROTOCOL 5.3).
+      // The receiver has exited because it had the whole file: it needs no end marker (PROTOCOL
+      // 5.3).
       if (this.phase === 'ending') this.endedUnconfirmed(nowMs, peer);
       this.advance(nowMs);
       return;
@@ -205,7 +218,7 @@ export class Sender implements Machine<SenderEvent> {
     this.events.push({ type: 'port-refused', receiver: peer.name, reason, livenessTimeoutMs });
   }
 
-  /** Stops here: tells every unfinished receiver (PROTOCOL 5.6) and ends with `done`. */
+  /** Aborts the transfer: notifies every unfinished receiver (PROTOCOL 5.6), then emits `done`. */
   abort(nowMs: TimeMs, reason: string): void {
     for (const peer of this.peers) {
       if (peer.status !== 'active') continue;
@@ -224,7 +237,9 @@ export class Sender implements Machine<SenderEvent> {
     this.advancePhase(nowMs);
   }
 
-  /** Takes a datagram from any address; what is not an ACK of a receiver is counted. */
+  /**
+   * Handles a datagram from any address. Anything but an ACK from a receiver is counted as a fault.
+   */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const packet = decode(bytes);
     if (typeof packet === 'string' || packet.kind !== 'ack') {
@@ -276,7 +291,7 @@ export class Sender implements Machine<SenderEvent> {
     return this.events.shift();
   }
 
-  /** Outcomes and counts so far; of a receiver that is still being sent to, as if aborted now. */
+  /** Outcomes and counts so far. A receiver that is still active is reported as aborted. */
   result(): SenderResult {
     const { peers, geometry } = this;
     const sum = (count: (peer: Peer) => number) =>
@@ -298,8 +313,9 @@ export class Sender implements Machine<SenderEvent> {
   // --- Blocks and rounds
 
   private openBlocks(): void {
-    // One block until every receiver has shown that its ACKs mean what ours do: with more in
-    // flight, the ACK of a next number would be taken for an ACK of what was sent (PROTOCOL 6.4).
+    // Send one block at a time until every receiver has shown that it numbers as p2mp does. With
+    // more in flight, a next-number ACK would look like an ACK of a segment that was sent (PROTOCOL
+    // 6.4).
     const limit = this.unprovenCount > 0 ? 1 : this.windowBlocks;
     const { geometry } = this;
     while (this.nextBlockIndex < geometry.blockCount && this.window.length < limit) {
@@ -318,7 +334,9 @@ export class Sender implements Machine<SenderEvent> {
     }
   }
 
-  /** The block has its bytes: every active receiver lacks it now, and its first round begins. */
+  /**
+   * The block has its bytes: marks it missing at every active receiver and begins its first round.
+   */
   private launch(nowMs: TimeMs, block: Block): void {
     for (const peer of this.peers) {
       if (peer.status !== 'active') continue;
@@ -340,7 +358,7 @@ export class Sender implements Machine<SenderEvent> {
     this.startedAtMs ??= nowMs;
     peer.addresses.noteAttempt();
     peer.handleSent(nowMs, sequence);
-    // The answers to the last segment and to the end wait for the receiver's disk (PROTOCOL 5.5).
+    // ACKs of the last segment and of the end wait for the receiver's disk (PROTOCOL 5.5).
     if (sequence >= this.geometry.segmentCount - 1) peer.stopTiming();
     return { to: peer.address, bytes: at(block.packets, segment) };
   }
@@ -360,7 +378,7 @@ export class Sender implements Machine<SenderEvent> {
     }
     if (block.pendingCount === 0) return;
     for (const peer of this.peers) {
-      // Blocks that are in flight together fall due together: the oldest speaks for all.
+      // Blocks in flight together time out together: back off once, for the oldest.
       const isOldest = block.firstSequence <= peer.ackedSegments;
       if (isOldest && block.isPending(peer.index)) peer.rtt.backOff();
     }
@@ -374,7 +392,10 @@ export class Sender implements Machine<SenderEvent> {
     this.beginRound(block);
   }
 
-  /** Asks receivers what they are, before the end marker whose ACK may settle them (PROTOCOL 5.9). */
+  /**
+   * Queues an identify request to each unidentified receiver, ahead of the end marker whose ACK may
+   * settle it (PROTOCOL 5.9).
+   */
   private askForKind(): void {
     for (const peer of this.peers) {
       if (peer.status === 'active' && !peer.isIdentified) this.questions.push(peer);
@@ -382,8 +403,9 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   /**
-   * Of a single segment, ACK 0 may be a number received or the one still expected. It answers the end
-   * where there are more of it than copies of the segment.
+   * Settles a receiver that did not confirm the end. With a single segment, ACK 0 may name the
+   * segment received or the next one expected. Only more ACKs than copies of the segment show that
+   * some of them answered the end marker.
    */
   private endedUnconfirmed(nowMs: TimeMs, peer: Peer): void {
     const isDoubtful =
@@ -396,12 +418,13 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   /**
-   * All data is acknowledged, so silence about the end is no failure (PROTOCOL 5.3). A receiver
-   * that still answers, by its last ACK, is storing the file: it is asked until patience ends.
+   * All data is acknowledged, so an unanswered end marker is not a failure (PROTOCOL 5.3). A
+   * receiver that still repeats its last ACK is storing the file: the sender keeps retransmitting
+   * the end marker to it until the liveness timeout.
    */
   private stopAskingForTheEnd(nowMs: TimeMs, block: Block): void {
     for (const peer of this.peers) {
-      // Of an empty file, the end is all there is to acknowledge: nothing is known without it.
+      // An empty file has only its end marker to acknowledge; without that ACK nothing is known.
       if (!block.isPending(peer.index) || peer.ackedSegments === 0) continue;
       if (nowMs - peer.waitingSinceMs < senderDefaults.endMarkerTimeoutMs) continue;
       if (peer.isAnsweringEnd) peer.isAnsweringEnd = false;
@@ -446,7 +469,7 @@ export class Sender implements Machine<SenderEvent> {
     this.advance(nowMs);
   }
 
-  /** An ACK never runs ahead of what was sent: to believe it would report a false success. */
+  /** An ACK of data not yet sent: accepting it would report a false success. */
   private handleAckOfUnsent(
     nowMs: TimeMs,
     peer: Peer,
@@ -503,7 +526,7 @@ export class Sender implements Machine<SenderEvent> {
     }
   }
 
-  /** Fixes a receiver's outcome; nothing is sent to it or awaited from it any more. */
+  /** Records a receiver's outcome. The sender neither sends to it nor waits for it any more. */
   private settle(
     nowMs: TimeMs,
     peer: Peer,
@@ -525,15 +548,18 @@ export class Sender implements Machine<SenderEvent> {
     this.events.push({ type: 'receiver', outcome: this.outcome(peer) });
   }
 
-  // --- The whole
+  // --- Progress of the transfer
 
-  /** After anything that may have settled a block: lets go of it, opens the next, or moves on. */
+  /**
+   * Call after anything that may settle a block: releases settled blocks, opens the next ones and
+   * advances the phase.
+   */
   private advance(nowMs: TimeMs): void {
     for (;;) {
       const oldest = this.window.oldest;
       if (oldest === undefined || !oldest.hasBytes || oldest.pendingCount > 0) break;
       this.window.dropOldest();
-      // What is let go of because nobody is left was delivered to nobody.
+      // A block released because no receiver is left was not delivered.
       if (this.phase === 'data' && this.activeCount > 0) this.deliveredBlocks++;
     }
     if (this.phase === 'data' && this.activeCount > 0) this.openBlocks();

@@ -1,14 +1,14 @@
 /**
- * Finds out how another program came by a wrong checksum: it tries the mistakes that are commonly made, one at
- * a time and together, and names the fewest that give the value. An explanation is likely, not certain: by
- * chance, one fits a random value in about one of 150 cases.
+ * Explains a wrong checksum from another program. It tries common mistakes, alone and combined, and
+ * reports the smallest set that yields the value. An explanation is likely, not certain: by chance,
+ * one fits about one random value in 150.
  */
 import { sameChecksum } from '../base/checksum.js';
 import { readUint16 } from '../base/network-order.js';
 import type { DataPacket } from '../packet.js';
 import { fieldOffset } from '../packet.js';
 
-/** A way to do one step of the checksum; without a cause, it is the right one. */
+/** One variant of a checksum step; the variant without a cause is correct. */
 interface Way<T> {
   readonly value: T;
   readonly cause?: string;
@@ -18,7 +18,9 @@ type Range = 'data' | 'all' | 'sequence' | 'type';
 type OddByte = 'high' | 'low' | 'dropped';
 type Complement = 'ones' | 'twos' | 'none';
 
-/** A zero in the checksum field adds nothing, so it makes no difference whether the sum skips the field. */
+/**
+ * There is no variant that covers the checksum field: it is zero during the sum and adds nothing.
+ */
 const ranges: readonly Way<Range>[] = [
   { value: 'data' },
   { value: 'all', cause: 'the sum includes the header, where it covers the data alone' },
@@ -71,7 +73,10 @@ const oddBytes: readonly Way<OddByte>[] = [
 ];
 const noOddByte = oddBytes.slice(0, 1);
 
-/** @returns the likely mistakes; undefined where no usual one fits */
+/**
+ * Explains a wrong checksum.
+ * @returns the likely mistakes; undefined if no common mistake fits
+ */
 export function explainChecksum(packet: DataPacket, header: Uint8Array): string | undefined {
   const { payload, checksum } = packet;
   if (checksum === 0) return 'the checksum is not computed: its field is 0';
@@ -98,7 +103,7 @@ function explainWordSum({ payload, checksum }: DataPacket, header: Uint8Array): 
   return best?.join('; ');
 }
 
-/** What may become of a sum in the field, with what is wrong about it. */
+/** The values that a sum may yield in the field, each with its mistakes. */
 function* finished(sum: number): Iterable<{ value: number; causes: readonly string[] }> {
   for (const carry of carries) {
     const folded = carry.value ? fold(sum) : sum & 0xffff;
@@ -118,7 +123,7 @@ function explainByteSum(payload: Uint8Array, checksum: number): string | undefin
   return isByteSum ? 'it adds single bytes, where 16-bit words are to be added' : undefined;
 }
 
-/** All whole words, without a fold: at most 32,767 of them, which stays below 2^31. */
+/** Sum of all whole words, not folded: at most 32,767 words, which stays below 2^31. */
 function sumOfWords(bytes: Uint8Array, isLowFirst: boolean): number {
   let sum = 0;
   for (let i = 0; i + 1 < bytes.length; i += 2) {
@@ -142,7 +147,7 @@ function sumOfHeader(header: Uint8Array, range: Range, isLowFirst: boolean): num
 function oddWord(bytes: Uint8Array, odd: OddByte, isLowFirst: boolean): number {
   if (bytes.length % 2 === 0 || odd === 'dropped') return 0;
   const last = bytes[bytes.length - 1] as number;
-  // A word that is read with the low byte first, and padded at its end, has its only byte in the low half.
+  // In a low-byte-first word padded at the end, the odd byte is the low half.
   return (odd === 'high') === isLowFirst ? last : last << 8;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Decides which rejected packets are worth a diagnosis (PROTOCOL 6.8). Each peer hears of each kind once; what
- * chance or the network may have done has to come several times.
+ * Decides which rejected packets to diagnose (PROTOCOL 6.8). Each kind is reported once per peer.
+ * Faults that chance or the network may cause must repeat first.
  */
 
 import type { Address } from '../base/address.js';
@@ -23,26 +23,30 @@ import {
 interface RejectedPeer {
   lastSeenMs: TimeMs;
   readonly told: Set<DiagnosisKind>;
-  /** Checksums rejected since the last segment that was accepted. */
+  /** Packets with a bad checksum since the last accepted segment. */
   checksumCount: number;
-  /** The last unexpected number, and how often it came in a row. */
+  /** The last unexpected sequence number, and its consecutive repetitions. */
   lastNumber: number | undefined;
   numberCount: number;
 }
 
-/** So often chance hardly damages a packet, or brings the same number out of turn. */
+/** Chance rarely damages this many packets, or repeats an out-of-sequence number this often. */
 const repetitions = 3;
 
-/** With smaller segments, a number of bytes may as well be that of a segment nearby. */
+/** With smaller segments, a byte offset may equal the number of a nearby segment. */
 const minMssBytes = 16;
 
+/** Reports likely mistakes of peers whose packets were rejected, at most once per peer and kind. */
 export class DiagnosisLog {
-  /** By address, oldest first. */
+  /** By address, least recently seen first. */
   private readonly peers = new Map<string, RejectedPeer>();
 
   constructor(private readonly emit: (event: DiagnosisEvent) => void) {}
 
-  /** @param transfer of this peer, if one is in progress */
+  /**
+   * Notes a rejected packet and reports its likely cause.
+   * @param transfer the peer's current transfer, if any
+   */
   add(
     nowMs: TimeMs,
     kind: FaultKind,
@@ -59,7 +63,7 @@ export class DiagnosisLog {
     this.emit({ type: 'diagnosis', from: formatAddress(from), ...diagnosis });
   }
 
-  /** A segment was accepted: what was rejected before may have been chance. */
+  /** A segment was accepted, so earlier rejections may have been chance: resets the counts. */
   noteAccepted(from: Address): void {
     const peer = this.peers.size === 0 ? undefined : this.peers.get(formatAddress(from));
     if (peer === undefined) return;
@@ -67,7 +71,7 @@ export class DiagnosisLog {
     peer.lastNumber = undefined;
   }
 
-  /** @returns undefined where too many others were rejected in a short time: a flood is not reported */
+  /** @returns undefined if too many other peers were rejected recently: a flood is not reported */
   private find(nowMs: TimeMs, from: Address): RejectedPeer | undefined {
     const { maxDiagnosedPeers, diagnosedPeerMemoryMs, diagnosisPauseMs } = receiverDefaults;
     const key = formatAddress(from);
@@ -78,7 +82,7 @@ export class DiagnosisLog {
       if (nowMs - oldest[1].lastSeenMs < diagnosedPeerMemoryMs) return undefined;
       this.peers.delete(oldest[0]);
     }
-    // Behind a pause, it is likely to be another run of a program, perhaps with another mistake.
+    // After a pause, this is probably another run of the program, perhaps with another mistake.
     const isSameRun = known !== undefined && nowMs - known.lastSeenMs < diagnosisPauseMs;
     const peer = isSameRun ? known : createPeer(nowMs);
     peer.lastSeenMs = nowMs;
@@ -115,17 +119,17 @@ function diagnose(
 ): Diagnosis | undefined {
   const packet = decode(bytes);
   if (typeof packet === 'string' || packet.kind !== 'data') {
-    // ACKs, and ends of other programs, are no data that went wrong.
+    // ACKs and other programs' end packets are not malformed data.
     const isOther = typeof packet !== 'string' && bytes.length === headerSizeBytes;
     const isTold = peer.told.has('format') && peer.told.has('type');
     return isOther || isTold ? undefined : diagnoseFormat(bytes);
   }
   if (kind !== 'bad-checksum') {
-    // Late duplicates of a transfer that has ended are none of a program's mistakes.
+    // Late duplicates of an ended transfer are not the program's mistake.
     const isLate = kind === 'duplicate' && transfer === undefined;
     return isLate ? undefined : diagnoseNumbering(peer, packet, transfer);
   }
-  // Before the first good packet, a bad one is no chance.
+  // A bad packet before the first good one is not chance.
   const isCertain = transfer === undefined || ++peer.checksumCount >= repetitions;
   return isCertain && !peer.told.has('checksum') ? diagnoseChecksum(packet, bytes) : undefined;
 }
@@ -136,7 +140,7 @@ function diagnoseNumbering(
   transfer: IncomingTransfer | undefined,
 ): Diagnosis | undefined {
   const { sequence, payload } = packet;
-  // Marks, and ends of a transfer that is not known here.
+  // Markers, and the end of an unknown transfer.
   if (payload.length === 0) return undefined;
   if (sequence !== peer.lastNumber) {
     peer.lastNumber = sequence;
@@ -147,7 +151,7 @@ function diagnoseNumbering(
   if (transfer === undefined) return diagnoseNumber(packet, 0, payload.length);
   const { segmentCount, mssBytes } = transfer;
   if (sequence < segmentCount) return transfer.hasChanged ? diagnoseReuse(packet) : undefined;
-  // Without a mistake that shows, a segment in front of it was lost: windows of some programs are large.
+  // Without a recognizable mistake, an earlier segment was lost: some programs use large windows.
   const isMistake =
     mssBytes >= minMssBytes && numberingMistake(sequence, segmentCount, mssBytes) !== undefined;
   return isMistake ? diagnoseNumber(packet, segmentCount, mssBytes) : undefined;

@@ -1,6 +1,6 @@
 /**
- * A short memory of the transfers that are over, so that late duplicates are answered as before and
- * are not taken for a new transfer. Bounded in number and in time.
+ * Remembers recently ended transfers, so that late duplicates are answered as before and do not
+ * start a new transfer. Bounded in number and time.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
@@ -9,21 +9,23 @@ import type { DataPacket } from '../packet.js';
 import { receiverDefaults } from './config.js';
 import type { TransferEnd } from './receiver-events.js';
 
+/** What is remembered of an ended transfer. */
 export interface EndedTransfer {
-  /** What still comes is answered with an abort ACK. */
+  /** If true, later packets are answered with an abort ACK. */
   readonly isFailed: boolean;
   readonly end: TransferEnd | undefined;
-  /** What late duplicates are answered with; undefined where nothing was acknowledged. */
+  /** The number that acknowledges late duplicates; undefined if nothing was acknowledged. */
   readonly lastSequence: number | undefined;
-  /** Size and checksum of its first segment: a first segment with others is another file's. */
+  /** Size and checksum of the first segment: a first segment that differs starts another file. */
   readonly mssBytes: number;
   readonly firstChecksum: number;
-  /** How often a packet of type 0xFFFF is still answered. */
+  /** How many more packets of type 0xFFFF are answered. */
   endRepliesLeft: number;
   readonly endedAtMs: TimeMs;
   expiresAtMs: TimeMs;
 }
 
+/** Recently ended transfers by sender address. */
 export class EndedTransfers {
   /** By address, oldest first. */
   private readonly transfers = new Map<string, EndedTransfer>();
@@ -39,7 +41,7 @@ export class EndedTransfers {
     this.transfers.delete(key);
     this.transfers.set(key, {
       ...transfer,
-      // The first answer went out when the transfer ended.
+      // The first answer was sent when the transfer ended.
       endRepliesLeft: receiverDefaults.maxEndReplies - 1,
       endedAtMs: nowMs,
       expiresAtMs: nowMs + this.memoryMs,
@@ -60,7 +62,7 @@ export class EndedTransfers {
     return undefined;
   }
 
-  /** Remembers it for a while longer. */
+  /** Restarts the transfer's expiry time. */
   touch(nowMs: TimeMs, transfer: EndedTransfer): void {
     transfer.expiresAtMs = nowMs + this.memoryMs;
   }
@@ -70,7 +72,7 @@ export class EndedTransfers {
   }
 }
 
-/** Whether a packet from the address of an ended transfer begins another one. */
+/** Whether a packet from an ended transfer's sender starts a new transfer. */
 export function isNewTransfer(nowMs: TimeMs, ended: EndedTransfer, packet: DataPacket): boolean {
   if (packet.sequence !== 0) return false;
   const isOther =

@@ -1,22 +1,26 @@
 /**
- * What follows the deadlines of rounds where receivers take segments in sequence only: behind one
- * that is lacking, whatever they were sent is gone. So a round that fails takes the later ones with
- * it, in order, for the receivers that it failed at; and a block that waits behind another has no
- * deadline of its own: sent before that one, it would be thrown away again (PROTOCOL 4.7).
+ * Go-back-N timeout handling for receivers that accept segments only in sequence. They discard
+ * everything after a missing segment, so a failed round also restarts the later rounds, in order,
+ * for the receivers that missed it. A block waiting for an earlier one has no deadline of its own:
+ * sent first, it would be discarded again (PROTOCOL 4.7).
  */
 
 import type { TimeMs } from '../base/machine.js';
 import type { Block, BlockWindow } from '../transfer/block-window.js';
 import type { Peer } from './peer.js';
 
+/** What the sender does when rounds time out. */
 export interface GoBackRules {
-  /** The round of a block that some receivers await has failed: begins the next one for all pending. */
+  /**
+   * Handles the failed round of a block that some receivers need next: begins a new round for all
+   * pending receivers.
+   */
   handleDeadline(nowMs: TimeMs, block: Block): void;
-  /** Begins a round of a later block for these receivers. */
+  /** Begins a round of a later block for these receivers only. */
   beginRound(block: Block, receivers: ReadonlySet<number>): void;
 }
 
-/** Goes through the blocks in flight, oldest first, whose deadlines have passed. */
+/** Handles expired deadlines of the blocks in flight, oldest first. */
 export function goBack(
   nowMs: TimeMs,
   window: BlockWindow,
@@ -30,7 +34,8 @@ export function goBack(
     const isAwaited = isDue && addAwaiting(late, peers, block);
     if (isDue && (isAwaited || before === undefined)) rules.handleDeadline(nowMs, block);
     else if (late.size > 0 && block.deadlineMs !== undefined && block.isAnyPending(late)) {
-      // One that is still being sent, to whomever, goes out behind this one as it is.
+      // A block whose round is still being sent needs no new round: the rest of it follows this
+      // one.
       rules.beginRound(block, late);
     } else if (isDue) block.deadlineMs = before?.deadlineMs;
     before = block;
@@ -38,7 +43,7 @@ export function goBack(
 }
 
 /**
- * Adds the receivers that lack this block and nothing before it.
+ * Adds the receivers that miss this block and no earlier one.
  * @returns whether there are any
  */
 function addAwaiting(receivers: Set<number>, peers: readonly Peer[], block: Block): boolean {

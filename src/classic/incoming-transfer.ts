@@ -1,4 +1,4 @@
-/** The receiver's view of the transfer in progress. */
+/** The receiver's state of the current transfer. */
 import type { Address } from '../base/address.js';
 import { formatPlural } from '../base/format.js';
 import type { TimeMs } from '../base/machine.js';
@@ -7,33 +7,45 @@ import { receiverDefaults } from './config.js';
 import { numberingMistake } from './numbering.js';
 import type { TransferEnd } from './receiver-events.js';
 
+/**
+ * The transfer that a receiver is handling: its progress, its end, and any evidence of a faulty
+ * sender.
+ */
 export class IncomingTransfer {
-  /** Payload of the first segment: the MSS, unless it is also the last. */
+  /** Payload size of the first segment: the MSS, unless it is also the last. */
   readonly mssBytes: number;
-  /** Checksum of the first segment, by which another file from the same address is told apart. */
+  /** Checksum of the first segment; distinguishes another file from the same address. */
   readonly firstChecksum: number;
   /** Segments received, all in sequence. */
   segmentCount = 0;
-  /** Segments acknowledged; lags behind where an ACK waits for the disk. */
+  /** Segments acknowledged; fewer than received while an ACK waits for the disk. */
   ackedSegments = 0;
   sizeBytes = 0;
   writtenBytes = 0;
-  /** Whether the last segment was shorter than the first: the file ends there (PROTOCOL 3.1). */
+  /**
+   * Whether the last segment was shorter than the first, which means the file ends there (PROTOCOL
+   * 3.1).
+   */
   isLastShort = false;
   lastHeardMs: TimeMs;
   lastProgressMs: TimeMs;
-  /** Packets since the last segment in sequence: of segments beyond it, and of ones acknowledged before. */
+  /**
+   * Packets since the last in-sequence segment: those beyond it, and those already acknowledged.
+   */
   private aheadCount = 0;
   private firstAhead = 0;
   private duplicateCount = 0;
   private lastDuplicateMs = Number.NEGATIVE_INFINITY;
-  /** Of segments not yet received whose checksum was wrong; and of another segment by a number taken. */
+  /**
+   * Packets of new segments with a wrong checksum, and packets that reuse the number of another
+   * segment.
+   */
   private damagedCount = 0;
   private changedCount = 0;
   private lastChecksum = 0;
-  /** Set once the end is known and the shell is at work on it. */
+  /** Set once the end is known and the shell is storing the file. */
   end: TransferEnd | undefined;
-  /** What answers the end once the file is durable. */
+  /** The answer to the end, sent once the file is durable. */
   endReply: Uint8Array | undefined;
 
   constructor(
@@ -47,7 +59,7 @@ export class IncomingTransfer {
     this.lastProgressMs = startedAtMs;
   }
 
-  /** Notes a segment in sequence. */
+  /** Notes the next segment in sequence. */
   add(nowMs: TimeMs, { payload, checksum }: DataPacket): void {
     this.isLastShort = payload.length < this.mssBytes;
     this.aheadCount = 0;
@@ -60,7 +72,10 @@ export class IncomingTransfer {
     this.lastProgressMs = nowMs;
   }
 
-  /** Notes data that is not the next segment. An empty packet may be a sign of the end that is not known here. */
+  /**
+   * Notes data other than the next segment. An empty packet may be another program's end marker, so
+   * it is ignored.
+   */
   noteOutOfSequence(nowMs: TimeMs, { sequence, payload, checksum }: DataPacket): void {
     if (payload.length === 0) return;
     if (sequence < this.segmentCount) {
@@ -72,8 +87,8 @@ export class IncomingTransfer {
   }
 
   /**
-   * Only what was sent in spite of an ACK speaks against its sender: not what came before one was sent, nor what lay
-   * in the socket's buffer and is read together, on a slow machine.
+   * Counts only duplicates sent despite an ACK: neither those that crossed the ACK, nor those that
+   * queued in the socket buffer and are read together on a slow machine.
    */
   private noteDuplicate(nowMs: TimeMs): void {
     const isAcked = this.ackedSegments === this.segmentCount;
@@ -82,14 +97,15 @@ export class IncomingTransfer {
     this.lastDuplicateMs = nowMs;
   }
 
-  /** Notes data whose checksum is wrong. */
+  /** Notes data with a wrong checksum. */
   noteDamaged({ sequence, payload }: DataPacket): void {
     if (payload.length > 0 && sequence >= this.segmentCount) this.damagedCount++;
   }
 
   /**
-   * Why silence now is no end: what came last says that the sender has more, or did not understand the
-   * ACKs. Undefined where nothing speaks against an end. A few duplicates do not: an ACK may be lost, or late.
+   * Why silence now does not mean the end: the last packets show that the sender has more data, or
+   * misread the ACKs. Undefined without such evidence. A few duplicates are not evidence: an ACK
+   * may be lost or late.
    */
   get contradiction(): string | undefined {
     const { aheadCount, firstAhead, duplicateCount, segmentCount, mssBytes } = this;
@@ -110,22 +126,22 @@ export class IncomingTransfer {
     return `acknowledged segment ${last}, but its sender repeated it or earlier ones ${duplicateCount} times and never went on; it may wait for the ACK of another number: an ACK carries the number of the segment received`;
   }
 
-  /** Whether other data came by the number of a segment that was received. */
+  /** Whether different data arrived under the number of a segment already received. */
   get hasChanged(): boolean {
     return this.changedCount > 0;
   }
 
-  /** The number of the last ACK sent; undefined before the first. */
+  /** The number in the last ACK sent; undefined before the first. */
   get lastAcked(): number | undefined {
     return this.ackedSegments === 0 ? undefined : this.ackedSegments - 1;
   }
 
-  /** Whether the end is known and not guessed (PROTOCOL 5.4). */
+  /** Whether the end is known rather than inferred from silence (PROTOCOL 5.4). */
   get isCertain(): boolean {
     return this.end !== undefined && (this.end !== 'silence' || this.isLastShort);
   }
 
-  /** When silence will end the transfer. */
+  /** When the idle timeout will end the transfer. */
   idleAtMs(idleTimeoutMs: number): TimeMs {
     const { shortTailTimeoutMs } = receiverDefaults;
     const timeoutMs = this.isLastShort
@@ -135,10 +151,10 @@ export class IncomingTransfer {
   }
 }
 
-/** Chance loses so many ACKs of the last segment in a row hardly ever. */
+/** Losing this many ACKs of the last segment in a row is very unlikely. */
 const manyDuplicates = 16;
 
-/** Packets that are read within this time may have come together. */
+/** Packets read within this time may have arrived together. */
 const joinedMs = 5;
 
 const segmentMissing = 'a segment is missing that its sender took for acknowledged';

@@ -1,8 +1,9 @@
-/** How long the sender waits for receivers that acknowledge nothing new (PROTOCOL 4.6). */
+/** Liveness timeout for receivers that acknowledge nothing new (PROTOCOL 4.6). */
 import type { TimeMs } from '../base/machine.js';
 import { stoppedTimeMs } from '../base/machine.js';
 import type { Peer } from './peer.js';
 
+/** Tracks which receivers have exceeded the liveness timeout. */
 export class LivenessTimeout {
   private checkAtMs: TimeMs | undefined;
 
@@ -11,12 +12,12 @@ export class LivenessTimeout {
     private readonly peers: readonly Peer[],
   ) {}
 
-  /** When to look for receivers to give up on; undefined while nobody owes anything. */
+  /** When to check for expired receivers; undefined while no ACK is outstanding. */
   get dueAtMs(): TimeMs | undefined {
     return this.checkAtMs;
   }
 
-  /** Some receivers have begun to owe an answer. */
+  /** Some receivers now have data to acknowledge. */
   begin(nowMs: TimeMs): void {
     this.checkAtMs ??= nowMs + this.limitMs;
   }
@@ -26,8 +27,8 @@ export class LivenessTimeout {
   }
 
   /**
-   * Patience does not run while this process stands still: the answers may be waiting to be read.
-   * @param dueAtMs when the timeout that is being handled now was due
+   * Extends the timeout by the time this process was stopped: answers may be waiting to be read.
+   * @param dueAtMs when the timeout being handled was due
    */
   forgiveStoppedTime(nowMs: TimeMs, dueAtMs: TimeMs): void {
     const stoppedMs = stoppedTimeMs(nowMs, dueAtMs);
@@ -36,7 +37,7 @@ export class LivenessTimeout {
     for (const peer of this.peers) peer.waitingSinceMs += stoppedMs;
   }
 
-  /** The receivers to give up on now. */
+  /** The receivers whose liveness timeout has expired. */
   takeExpired(nowMs: TimeMs): Peer[] {
     if (this.checkAtMs === undefined || nowMs < this.checkAtMs) return [];
     const expired: Peer[] = [];
@@ -51,7 +52,7 @@ export class LivenessTimeout {
     return expired;
   }
 
-  /** Why a receiver was given up on. */
+  /** Why a receiver failed, for people. */
   reason(peer: Peer, segmentCount: number): string {
     const seconds = this.limitMs / 1000;
     const refusal = peer.addresses.describeRefusal('p2mpserver');

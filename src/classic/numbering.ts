@@ -1,9 +1,10 @@
-/** Common ways to number segments other than the protocol does (PROTOCOL 3.1). */
+/** Common ways of numbering segments that differ from the protocol (PROTOCOL 3.1). */
 
 /**
- * @param expected the number that comes next
- * @param sizeBytes of the first segment, by which a program may count
- * @returns the likely mistake; undefined where nothing speaks for one
+ * Explains an unexpected sequence number.
+ * @param expected the next sequence number
+ * @param sizeBytes size of the first segment, which a program may use as its unit
+ * @returns the likely mistake; undefined if none fits
  */
 export function numberingMistake(
   sequence: number,
@@ -11,7 +12,7 @@ export function numberingMistake(
   sizeBytes: number,
 ): string | undefined {
   const isFirst = expected === 0;
-  // A number in bytes can be mistaken for one in segments where segments are tiny.
+  // If segments are tiny, a byte offset may look like a segment number.
   const bytesExpected = isFirst ? sizeBytes : expected * sizeBytes;
   if (sequence === bytesExpected && sequence > 1) {
     return 'its sender counts bytes, where the protocol counts segments';
@@ -26,6 +27,7 @@ export function numberingMistake(
 const lowByteFirst =
   'its sender writes numbers with the low byte first, where the protocol has the high byte first';
 
+/** Reverses the bytes of a 32-bit number. */
 export function swapBytes(value: number): number {
   const [a, b, c, d] = [24, 16, 8, 0].map((shift) => (value >>> shift) & 0xff);
   return (((d ?? 0) << 24) | ((c ?? 0) << 16) | ((b ?? 0) << 8) | (a ?? 0)) >>> 0;

@@ -1,6 +1,6 @@
 /**
- * What came from a receiver besides ACKs of what it was sent: for whoever wrote it, and in place of a guess at
- * firewalls (PROTOCOL 6.9).
+ * Unusable answers from a receiver: anything but ACKs of data sent to it. They help the receiver's
+ * author, and replace a guess about firewalls (PROTOCOL 6.9).
  */
 
 import { formatHex16, formatPlural } from '../base/format.js';
@@ -16,11 +16,12 @@ import {
 } from '../packet.js';
 import { swapBytes } from './numbering.js';
 
+/** Counts one receiver's unusable answers and describes the last one. */
 export class OddAnswers {
   private count = 0;
   private last = '';
 
-  /** Notes a datagram that is no ACK. */
+  /** Notes a datagram that is not an ACK. */
   addOther(bytes: Uint8Array): void {
     this.count++;
     this.last = describeAnswer(bytes);
@@ -28,8 +29,8 @@ export class OddAnswers {
 
   /**
    * Notes an ACK of a number that was never sent.
-   * @param sentSegments so many were sent, from 0 on
-   * @param mssBytes of each segment
+   * @param sentSegments number of segments sent, from 0
+   * @param mssBytes size of each segment
    */
   addUnsent(sequence: number, sentSegments: number, mssBytes: number): void {
     this.count++;
@@ -38,7 +39,7 @@ export class OddAnswers {
     this.last = `an ACK of ${sequence}, where ${last === 0 ? 'segment 0 was' : `segments 0 to ${last} were`} sent${cause}`;
   }
 
-  /** @returns undefined where nothing odd came */
+  /** @returns a clause for a failure's reason; undefined if every answer was usable */
   describe(): string | undefined {
     if (this.count === 0) return undefined;
     const were = this.count === 1 ? 'which was' : 'the last of them';
@@ -47,7 +48,7 @@ export class OddAnswers {
 }
 
 function causeOfNumber(sequence: number, sentSegments: number, mssBytes: number): string {
-  // An ACK names the segment received; that of a byte count is at most all bytes sent.
+  // An ACK names the segment received; a byte count can be at most the bytes sent.
   if (sequence <= sentSegments * mssBytes && sequence % mssBytes === 0) {
     return '; it seems to count bytes, where the protocol counts segments';
   }
@@ -57,7 +58,7 @@ function causeOfNumber(sequence: number, sentSegments: number, mssBytes: number)
   return '';
 }
 
-/** One line about a datagram that came in an ACK's place. */
+/** A one-line description of a datagram received instead of an ACK. */
 export function describeAnswer(bytes: Uint8Array): string {
   const { length } = bytes;
   const size = formatPlural(length, 'byte');
@@ -69,7 +70,10 @@ export function describeAnswer(bytes: Uint8Array): string {
   return `a packet of type ${type}${name} with ${size}, where an ACK has type ${formatHex16(packetType.ack)}`;
 }
 
-/** One line for people about any datagram that a sender gets: data without content are no end marker there. */
+/**
+ * A one-line description of any datagram that a sender receives. Empty data is not an end marker in
+ * this direction.
+ */
 export function describeToSender(bytes: Uint8Array): string {
   const packet = decode(bytes);
   const isEmptyData =

@@ -1,6 +1,6 @@
 /**
- * What is likely wrong with a program whose packets are rejected (PROTOCOL 6.8): for people who write one. It
- * looks at one packet at a time, and knows the mistakes that are commonly made.
+ * Diagnoses the likely mistake of a program whose packets are rejected, for its author (PROTOCOL
+ * 6.8). It looks at one packet at a time and recognizes common mistakes.
  */
 import { internetChecksum } from '../base/checksum.js';
 import { formatHex16, formatPlural } from '../base/format.js';
@@ -10,23 +10,21 @@ import { fieldOffset, headerSizeBytes } from '../packet.js';
 import { explainChecksum } from './checksum-diagnosis.js';
 import { numberingMistake } from './numbering.js';
 
-/** What is wrong with a peer, in one word. */
+/** What part of the protocol a peer gets wrong. */
 export type DiagnosisKind =
-  /** Not a header of 8 bytes and the data, but text, an object of a language, or too little. */
+  /** Not an 8-byte header followed by data, but text, a serialized object, or too few bytes. */
   'format' | 'type' | 'checksum' | 'numbering';
 
-/**
- * What a machine concludes about a peer that does not follow the protocol, and from which packets.
- */
+/** A conclusion about a peer that does not follow the protocol, and the evidence. */
 export interface Diagnosis {
   readonly kind: DiagnosisKind;
-  /** What came, what the protocol wants, and the likely mistake: one sentence each. */
+  /** One sentence each: what arrived, what the protocol requires, and the likely mistake. */
   readonly arrived: string;
   readonly required: string;
   readonly cause: string;
 }
 
-/** What a peer's rejected packets have in common. */
+/** Reports a diagnosis of a peer's rejected packets. */
 export interface DiagnosisEvent extends Diagnosis {
   readonly type: 'diagnosis';
   readonly from: string;
@@ -41,7 +39,7 @@ const required = {
   numbering: 'segments numbered 0, 1, 2, …, one for each segment (PROTOCOL 3.1)',
 } as const;
 
-/** Of a datagram that is no packet of a known type, or of one that a sender does not send. */
+/** Diagnoses a datagram of an unknown type, or of a type that a sender never sends. */
 export function diagnoseFormat(bytes: Uint8Array): Diagnosis {
   const cause = formatMistake(bytes);
   if (cause !== undefined) {
@@ -52,7 +50,10 @@ export function diagnoseFormat(bytes: Uint8Array): Diagnosis {
   return { kind: 'type', arrived, required: required.type, cause: typeMistake(type) };
 }
 
-/** Of a data packet whose checksum does not fit. @param bytes the datagram */
+/**
+ * Diagnoses a data packet with a wrong checksum.
+ * @param bytes the datagram
+ */
 export function diagnoseChecksum(packet: DataPacket, bytes: Uint8Array): Diagnosis {
   const { sequence, payload, checksum } = packet;
   const right = formatHex16(internetChecksum(payload));
@@ -67,7 +68,7 @@ export function diagnoseChecksum(packet: DataPacket, bytes: Uint8Array): Diagnos
   };
 }
 
-/** Of a packet that comes again and again with a number that is not expected. */
+/** Diagnoses a packet that repeatedly arrives with an unexpected number. */
 export function diagnoseNumber(packet: DataPacket, expected: number, sizeBytes: number): Diagnosis {
   const unseen =
     'the beginning of this transfer was not seen: was the server started later than its sender, or again?';
@@ -79,7 +80,7 @@ export function diagnoseNumber(packet: DataPacket, expected: number, sizeBytes: 
   };
 }
 
-/** Of other data that come by a number whose segment was received. */
+/** Diagnoses different data sent under the number of a segment already received. */
 export function diagnoseReuse({ sequence }: DataPacket): Diagnosis {
   return {
     kind: 'numbering',
@@ -89,7 +90,7 @@ export function diagnoseReuse({ sequence }: DataPacket): Diagnosis {
   };
 }
 
-/** @returns undefined where the header has its length and is of numbers */
+/** @returns undefined if the header is binary and has the right length */
 function formatMistake(bytes: Uint8Array): string | undefined {
   const isTyped = indexOfType(bytes) === fieldOffset.type;
   if (isTyped && bytes.length >= headerSizeBytes) return undefined;
@@ -117,7 +118,7 @@ const serializations = [
   { head: [0xac, 0xed, 0, 5], by: 'ObjectOutputStream of Java' },
 ];
 
-/** By the place where 0x5555 is found. */
+/** Keyed by the offset at which 0x5555 is found. */
 const layoutMistakes: Readonly<Record<number, string>> = {
   0: 'the type is the first field, where it is the last one',
   2: 'the sequence number has 2 bytes, where it has 4, or fields are missing',
@@ -126,7 +127,7 @@ const layoutMistakes: Readonly<Record<number, string>> = {
   10: 'the header is 4 bytes too long: one field has 8 bytes, or the compiler fills up the structure',
 };
 
-/** Where the type of a data packet stands; undefined where it is in none of the likely places. */
+/** Offset of a data packet's type; undefined if it is in none of the likely places. */
 function indexOfType(bytes: Uint8Array): number | undefined {
   const places = [fieldOffset.type, ...Object.keys(layoutMistakes).map(Number)];
   return places.find((place) => bytes[place] === 0x55 && bytes[place + 1] === 0x55);

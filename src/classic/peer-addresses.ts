@@ -1,13 +1,14 @@
-/** Which receiver a datagram comes from. */
+/** Maps source addresses to receivers. */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 import type { Peer } from './peer.js';
 
+/** Finds the receiver that a datagram came from. */
 export class PeerAddresses {
   private readonly byAddress = new Map<string, Peer>();
 
-  /** @throws P2mpError INVALID_ARGUMENT where two receivers have one address */
+  /** @throws P2mpError INVALID_ARGUMENT if two receivers share an address */
   constructor(private readonly peers: readonly Peer[]) {
     for (const peer of peers) {
       const key = formatAddress(peer.address);
@@ -33,8 +34,9 @@ export class PeerAddresses {
   }
 
   /**
-   * A host with several addresses may answer from another one (PROTOCOL 6.6). It is believed if its
-   * port and the number it acknowledges leave exactly one receiver that has not been heard from.
+   * Adopts a new source address: a multihomed host may answer from another address (PROTOCOL 6.6).
+   * It is accepted only if its port and the number it acknowledges match exactly one receiver that
+   * has not answered yet.
    */
   adopt(from: Address, sequence: number): Peer | undefined {
     const [peer, ...others] = this.peers.filter(

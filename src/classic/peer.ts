@@ -1,4 +1,4 @@
-/** The sender's view of one receiver: its progress, its timeout, its outcome. */
+/** The sender's state of one receiver: progress, timeout and outcome. */
 import type { Address } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
 import type { RttLimits } from '../base/rtt.js';
@@ -6,60 +6,67 @@ import { RttEstimator } from '../base/rtt.js';
 import { CandidateAddresses } from '../path/candidate-addresses.js';
 import { OddAnswers } from './odd-answers.js';
 
+/** Where a receiver stands in the transfer. */
 export type PeerStatus =
-  /** Still being sent to. */
+  /** The transfer is in progress. */
   | 'active'
   /** Every segment is acknowledged. */
   | 'complete'
-  /** Given up on: it fell silent, or broke the protocol. */
+  /** It timed out or violated the protocol. */
   | 'failed'
-  /** The transfer was stopped before this receiver had everything. */
+  /** The transfer was aborted before this receiver had everything. */
   | 'aborted';
 
+/** One receiver as its sender sees it. */
 export class Peer {
   status: PeerStatus = 'active';
   reason: string | undefined;
-  /** Whether it answers from another address than the one it is sent to (PROTOCOL 6.6). */
+  /** Whether it answers from an address other than the one it is sent to (PROTOCOL 6.6). */
   hasAlias = false;
   readonly rtt: RttEstimator;
   readonly oddAnswers = new OddAnswers();
   readonly addresses: CandidateAddresses;
 
-  /** Segments acknowledged, all from 0 on. */
+  /** Segments acknowledged, contiguous from 0. */
   ackedSegments = 0;
-  /** Segments sent at least once, all from 0 on; the end marker counts as one. */
+  /** Segments sent at least once, contiguous from 0; the end marker counts as one. */
   sentSegments = 0;
-  /** Blocks in flight that it lacks some of. */
+  /** Blocks in flight with segments it has not acknowledged. */
   pendingBlocks = 0;
-  /** Since when it owes an acknowledgement of something new. */
+  /** Since when it has acknowledged nothing new. */
   waitingSinceMs: TimeMs = 0;
   /** When its last data segment was acknowledged. */
   completedAtMs: TimeMs | undefined;
-  /** Whether it acknowledged the end as well. */
+  /** Whether it also acknowledged the end. */
   isConfirmed = false;
-  /** Whether it has shown that it is a receiver of p2mp, whose ACKs mean what ours do (PROTOCOL 5.9). */
+  /**
+   * Whether it has identified itself as a p2mp receiver, which numbers its ACKs as p2mp does
+   * (PROTOCOL 5.9).
+   */
   isIdentified = false;
-  /** Whether anything has ever come from it. */
+  /** Whether it has ever sent a usable ACK. */
   isHeard = false;
 
-  /** Whether it has answered the end marker with an ACK of something earlier: it is at work on it. */
+  /**
+   * Whether it answered the end marker by repeating an earlier ACK: it is still storing the file.
+   */
   isAnsweringEnd = false;
   /** Whether it has ever done so. */
   hasAnsweredEnd = false;
-  /** Datagrams that had been sent to it when the end was declared: copies of data. */
+  /** Datagrams sent to it before the end was declared: copies of data. */
   datagramsBeforeEnd = 0;
 
   datagramsSent = 0;
   retransmissions = 0;
   acks = 0;
-  /** ACKs of the next number, as long as no proper one has come (PROTOCOL 6.4). */
+  /** Next-number ACKs received before any valid ACK (PROTOCOL 6.4). */
   nextNumberAcks = 0;
 
   private timedSequence: number | undefined;
   private lastCopyAtMs: TimeMs = 0;
-  /** When the copy before the last one was sent; undefined as long as there is but one. */
+  /** When the copy before the last was sent; undefined after a single copy. */
   private previousCopyAtMs: TimeMs | undefined;
-  /** An answer that may have come to either of the last two copies. */
+  /** An ACK that may answer either of the last two copies. */
   private doubt:
     | {
         readonly sequence: number;
@@ -80,7 +87,7 @@ export class Peer {
     this.rtt = new RttEstimator(rttLimits);
   }
 
-  /** Where it is sent to now. */
+  /** The address currently in use. */
   get address(): Address {
     return this.addresses.current;
   }
@@ -89,7 +96,7 @@ export class Peer {
     return this.status === 'active' && this.pendingBlocks > 0;
   }
 
-  /** Notes one transmission; one segment at a time is timed (RFC 6298, 3). */
+  /** Notes one transmission. Only one segment is timed at once (RFC 6298, 3). */
   handleSent(nowMs: TimeMs, sequence: number): void {
     this.datagramsSent++;
     if (sequence >= this.sentSegments) {
@@ -107,7 +114,7 @@ export class Peer {
     }
   }
 
-  /** Everything below `throughSegments` is acknowledged now, by an ACK of `throughSegments - 1`. */
+  /** An ACK of `throughSegments - 1` has acknowledged every segment below `throughSegments`. */
   handleProgress(nowMs: TimeMs, throughSegments: number): void {
     const sequence = throughSegments - 1;
     this.ackedSegments = throughSegments;
@@ -116,8 +123,8 @@ export class Peer {
     this.rtt.endBackoff();
     if (this.timedSequence === undefined || this.timedSequence > sequence) return;
     if (this.timedSequence === sequence) {
-      // Karn's rule: after a second copy, it cannot be known which one this answers. Where nothing
-      // else is in flight, it may become known below.
+      // Karn's rule: after a retransmission, the ACK is ambiguous. If nothing else is in flight, a
+      // repeated ACK may resolve it later.
       if (this.previousCopyAtMs === undefined) {
         this.rtt.sample(nowMs - this.lastCopyAtMs);
       } else if (throughSegments === this.sentSegments) {
@@ -133,10 +140,10 @@ export class Peer {
   }
 
   /**
-   * A second ACK of the same segment, about as long after the first as the copies were apart: two
-   * copies arrived, so the first ACK answered one before the last, and the timeout was too short.
-   * The age of that copy is a sample then (PROTOCOL 4.4). An ACK that the network doubled comes
-   * sooner, one that a later segment out of sequence brings back comes later.
+   * Handles a second ACK of the same segment. If it follows the first by about the spacing of the
+   * copies, both copies arrived: the first ACK answered the earlier copy, and the timeout was too
+   * short. The age of that copy is then an RTT sample (PROTOCOL 4.4). An ACK duplicated by the
+   * network arrives sooner; one triggered by a later out-of-sequence segment arrives later.
    */
   handleRepeatedAck(nowMs: TimeMs, sequence: number): void {
     const { doubt } = this;
@@ -146,7 +153,7 @@ export class Peer {
     if (spacing >= 0.5 && spacing <= 1.5) this.rtt.sample(doubt.ageMs);
   }
 
-  /** Forgets what is being timed: its answer would measure the receiver's disk, not the path. */
+  /** Discards the segment being timed: its ACK would measure the receiver's disk, not the path. */
   stopTiming(): void {
     this.timedSequence = undefined;
     this.doubt = undefined;

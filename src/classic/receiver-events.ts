@@ -1,41 +1,41 @@
-/** What a receiver tells and asks, and what came of a transfer. */
+/** Events of a receiver, and the result of a transfer. */
 
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { DiagnosisEvent } from './packet-diagnosis.js';
 
-/** How the end of a transfer was known (PROTOCOL 5). */
+/** How the end of a transfer was detected (PROTOCOL 5). */
 export type TransferEnd =
   /** An empty data packet in sequence. */
   | 'end-marker'
-  /** A data packet of one of the types that other programs give their last one. */
+  /** A data packet with a type that other programs use for their last segment. */
   | 'marked-last'
   /** A packet of type 0xFFFF. */
   | 'end-packet'
-  /** Nothing came any more. */
+  /** The idle timeout expired. */
   | 'silence';
 
-/** What a P2MP-FTP receiver reports. */
+/** Events that a P2MP-FTP receiver emits for its shell. */
 export type ReceiverEvent =
-  /** A transfer begins: make ready to store it. */
+  /** A transfer begins: prepare to store it. */
   | { readonly type: 'open'; readonly from: string }
-  /** Store these bytes and report by `handleWritten`. They are a view into the datagram. */
+  /** Write these bytes, then call `handleWritten`. They are a view into the datagram. */
   | {
       readonly type: 'write';
       readonly offsetBytes: number;
       readonly bytes: Uint8Array;
-      /** An ACK waits for it: write now, with all that is still held back. */
+      /** An ACK waits for this write: flush it now, with everything buffered before it. */
       readonly isUrgent: boolean;
     }
-  /** All is there: make it durable under its final name and report by `handleStored`. */
+  /** The file is complete: make it durable under its final name, then call `handleStored`. */
   | { readonly type: 'finish'; readonly sizeBytes: number }
-  /** Remove what was stored of it. */
+  /** Remove what has been stored of the transfer. */
   | { readonly type: 'discard' }
-  /** The loss service threw a data packet away. */
+  /** The loss service dropped a data packet. */
   | { readonly type: 'loss'; readonly sequence: number }
   | FaultEvent
-  /** What is likely wrong with a program whose packets are rejected; once for each peer and kind. */
+  /** The likely mistake of a program whose packets are rejected; once per peer and kind. */
   | DiagnosisEvent
-  /** A transfer is over, for better or worse. */
+  /** A transfer has ended, in success or failure. */
   | { readonly type: 'done'; readonly result: TransferResult };
 
 /** How one incoming transfer ended, with its figures. */
@@ -45,18 +45,18 @@ export interface TransferResult {
   readonly reason?: string;
   readonly end?: TransferEnd;
   /**
-   * Whether the end is known and not guessed: false after silence behind a segment of full size,
-   * which may be the last one or the last before the sender died.
+   * Whether the end is known rather than inferred: false after an idle timeout that follows a
+   * full-size segment, which may be the last one or the last before the sender died.
    */
   readonly isCertain: boolean;
   readonly sizeBytes: number;
   readonly segmentCount: number;
-  /** From the first segment until the last one. */
+  /** From the first segment to the last. */
   readonly elapsedMs: number;
   readonly dataPackets: number;
   readonly acksSent: number;
-  /** Data packets that the loss service threw away since the result before. */
+  /** Data packets that the loss service dropped since the previous result. */
   readonly losses: number;
-  /** What else was not as it should be, since the result before. */
+  /** Faults counted since the previous result. */
   readonly faults: FaultCounts;
 }

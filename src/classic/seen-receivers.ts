@@ -1,18 +1,19 @@
 /**
- * Addresses that have behaved as a receiver: they have sent ACKs. Whatever data seems to come from
- * there is forged, or a loop; a receiver that answered it could be made to flood another one
- * (PROTOCOL 7). Bounded in number and in time.
+ * Addresses that have behaved like receivers, by sending ACKs. Data from such an address is forged
+ * or looped; a receiver that answered it could be made to flood another one (PROTOCOL 7). Bounded
+ * in number and time.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
 import { receiverDefaults } from './config.js';
 
+/** Recently seen receiver addresses. */
 export class SeenReceivers {
-  /** When each is forgotten, by address; the one that was seen longest ago first. */
+  /** Expiry time by address, least recently seen first. */
   private readonly expiresAtMs = new Map<string, TimeMs>();
 
-  /** An ACK has come from this address. */
+  /** Notes an ACK from this address. */
   add(nowMs: TimeMs, from: Address): void {
     const { maxSeenReceivers, seenReceiverMemoryMs } = receiverDefaults;
     const key = formatAddress(from);
@@ -26,7 +27,7 @@ export class SeenReceivers {
   }
 
   has(nowMs: TimeMs, from: Address): boolean {
-    // It is nearly always empty, and every datagram asks.
+    // Fast path: called for every datagram, and nearly always empty.
     if (this.expiresAtMs.size === 0) return false;
     const key = formatAddress(from);
     const expiresAtMs = this.expiresAtMs.get(key);

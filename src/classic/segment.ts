@@ -1,13 +1,13 @@
 /**
- * How a file is cut: file size <-> block, segment, offset, size. Segments are numbered from 0 and
- * each but the last has exactly MSS bytes (PROTOCOL 3.1); a block is a run of consecutive segments.
+ * Maps between file size, blocks, segments and offsets. Segments are numbered from 0, and each but
+ * the last has exactly MSS bytes (PROTOCOL 3.1). A block is a run of consecutive segments.
  */
 
 import { P2mpError } from '../base/errors.js';
 import { maxSegmentsPerBlock } from '../wire/sizes.js';
 import { maxMssBytes, maxSegmentCount } from './config.js';
 
-/** How a file is cut into blocks and segments. Sizes are in bytes. */
+/** How a file is divided into blocks and segments. Sizes are in bytes. */
 export interface Geometry {
   readonly sizeBytes: number;
   readonly mssBytes: number;
@@ -16,7 +16,10 @@ export interface Geometry {
   readonly blockCount: number;
 }
 
-/** @throws P2mpError INVALID_ARGUMENT for sizes that no transfer can have */
+/**
+ * Divides a file into segments and blocks.
+ * @throws P2mpError INVALID_ARGUMENT for sizes out of range
+ */
 export function createGeometry(
   sizeBytes: number,
   mssBytes: number,
@@ -53,7 +56,10 @@ export function createGeometry(
   };
 }
 
-/** @throws P2mpError INVALID_ARGUMENT for an MSS that fits no datagram */
+/**
+ * Checks that a segment of this size fits in a datagram.
+ * @throws P2mpError INVALID_ARGUMENT
+ */
 export function checkMss(mssBytes: number): void {
   if (Number.isInteger(mssBytes) && mssBytes >= 1 && mssBytes <= maxMssBytes) return;
   throw new P2mpError(
@@ -69,34 +75,34 @@ function remedyForSize(sizeBytes: number): string {
     : 'split the file';
 }
 
-/** Index of the first segment of a block; for `blockCount` that is `segmentCount`, the end. */
+/** Index of a block's first segment; for `blockCount`, this is `segmentCount`, the end. */
 export function firstSegment(geometry: Geometry, blockIndex: number): number {
   return Math.min(blockIndex * geometry.segmentsPerBlock, geometry.segmentCount);
 }
 
-/** How many segments a block has; the last one may have fewer. */
+/** Number of segments in a block; the last block may have fewer. */
 export function segmentsInBlock(geometry: Geometry, blockIndex: number): number {
   return firstSegment(geometry, blockIndex + 1) - firstSegment(geometry, blockIndex);
 }
 
-/** Bytes in front of a segment; for `segmentCount` that is the size of the file. */
+/** Offset of a segment in the file; for `segmentCount`, this is the file's size. */
 export function segmentOffsetBytes(geometry: Geometry, segmentIndex: number): number {
   return Math.min(segmentIndex * geometry.mssBytes, geometry.sizeBytes);
 }
 
-/** Payload of a segment; the last one may be shorter than the MSS. */
+/** Payload size of a segment; the last one may be shorter than the MSS. */
 export function segmentSizeBytes(geometry: Geometry, segmentIndex: number): number {
   return (
     segmentOffsetBytes(geometry, segmentIndex + 1) - segmentOffsetBytes(geometry, segmentIndex)
   );
 }
 
-/** Bytes of the file before a block. */
+/** Offset of a block in the file. */
 export function blockOffsetBytes(geometry: Geometry, blockIndex: number): number {
   return segmentOffsetBytes(geometry, firstSegment(geometry, blockIndex));
 }
 
-/** Payload of all segments of a block. */
+/** Payload size of a block. */
 export function blockSizeBytes(geometry: Geometry, blockIndex: number): number {
   return blockOffsetBytes(geometry, blockIndex + 1) - blockOffsetBytes(geometry, blockIndex);
 }

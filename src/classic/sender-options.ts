@@ -1,11 +1,11 @@
-/** What a sender is told: to whom, how large, in which pieces, how long to wait. */
+/** Options of a sender, their checks and defaults. */
 
 import { P2mpError } from '../base/errors.js';
 import type { RttLimits } from '../base/rtt.js';
 import type { ReceiverSpec } from '../transfer/receiver-spec.js';
 import { maxWindowBlocks, senderDefaults, timeoutDefaults } from './config.js';
 
-/** How long a round waits for its answers (PROTOCOL 4.2, 4.3). */
+/** Retransmission timeout of a round, fixed or estimated (PROTOCOL 4.2, 4.3). */
 export type TimeoutSpec =
   | { readonly mode: 'fixed'; readonly timeoutMs: number }
   | {
@@ -21,19 +21,20 @@ export interface SenderOptions {
   readonly sizeBytes: number;
   readonly mssBytes: number;
   /**
-   * Segments that are sent, checked and acknowledged together, 1..64; classic has 1. With more, the
-   * ACK of a next number cannot be told from one of a number received.
+   * Segments per block, 1..64; the classic protocol uses 1. With more, an ACK of the next number is
+   * indistinguishable from an ACK of the number received.
    */
   readonly segmentsPerBlock?: number;
-  /** Blocks in flight at once; classic has 1. */
+  /** Maximum number of blocks in flight; the classic protocol uses 1. */
   readonly windowBlocks?: number;
   readonly timeout?: TimeoutSpec;
-  /** Patience with a receiver that acknowledges nothing new. */
+  /** Liveness timeout of a receiver that acknowledges nothing new. */
   readonly giveUpAfterMs?: number;
-  /** Whether to say where the object ends (PROTOCOL 5.2); a course program does not. */
+  /** Whether to send an end marker (PROTOCOL 5.2); programs that follow the course text do not. */
   readonly hasEndMarker?: boolean;
 }
 
+/** @throws P2mpError INVALID_ARGUMENT */
 export function checkWindow(windowBlocks: number): number {
   if (Number.isInteger(windowBlocks) && windowBlocks >= 1 && windowBlocks <= maxWindowBlocks) {
     return windowBlocks;
@@ -44,6 +45,7 @@ export function checkWindow(windowBlocks: number): number {
   );
 }
 
+/** @throws P2mpError INVALID_ARGUMENT */
 export function checkTimeout(timeout: TimeoutSpec): TimeoutSpec {
   const values =
     timeout.mode === 'fixed'
@@ -57,12 +59,14 @@ export function checkTimeout(timeout: TimeoutSpec): TimeoutSpec {
   return timeout;
 }
 
+/** The liveness timeout if none is given: depends on a fixed retransmission timeout. */
 export function defaultGiveUpMs(timeout: TimeoutSpec): number {
   const { giveUpAfterMs, giveUpRounds, maxDefaultGiveUpMs } = senderDefaults;
   if (timeout.mode === 'auto') return giveUpAfterMs;
   return Math.min(Math.max(giveUpAfterMs, giveUpRounds * timeout.timeoutMs), maxDefaultGiveUpMs);
 }
 
+/** Limits of the RTT estimator, with defaults filled in. */
 export function createRttLimits(timeout: TimeoutSpec, giveUpAfterMs: number): RttLimits {
   const limits: Partial<RttLimits> = timeout.mode === 'auto' ? timeout : {};
   return {
