@@ -1,23 +1,23 @@
 /** Sets of up to 64 segments as two 32-bit masks, low half first. */
 
-/** How many bits of 32 are set. */
+/** Number of bits set in a 32-bit mask. */
 export function bitCount(mask: number): number {
   let count = mask - ((mask >>> 1) & 0x55555555);
   count = (count & 0x33333333) + ((count >>> 2) & 0x33333333);
   return Math.imul((count + (count >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
-/** Whether a bit of two masks is set, low half first. */
+/** Whether `bit` is set in a pair of masks, low half first. */
 export function hasBit(low: number, high: number, bit: number): boolean {
   return (((bit < 32 ? low : high) >>> (bit & 31)) & 1) === 1;
 }
 
-/** The highest bit set of two masks, low half first; -1 for none. */
+/** Index of the highest bit set in a pair of masks, low half first; -1 if none. */
 export function lastBit(low: number, high: number): number {
   return high === 0 ? 31 - Math.clz32(low) : 63 - Math.clz32(high);
 }
 
-/** The mask's lowest `count` set bits; none below 1. */
+/** The lowest `count` set bits of a mask; 0 if `count` is below 1. */
 export function lowestSet(mask: number, count: number): number {
   let rest = mask;
   let kept = 0;
@@ -28,7 +28,7 @@ export function lowestSet(mask: number, count: number): number {
   return kept;
 }
 
-/** A mask of the lowest `count` bits; none below 1, all 32 from 32 on. */
+/** A mask of the lowest `count` bits; 0 if `count` is below 1, all ones from 32. */
 export function lowBits(count: number): number {
   if (count <= 0) return 0;
   return count >= 32 ? 0xffffffff : 2 ** count - 1;

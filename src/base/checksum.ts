@@ -1,20 +1,21 @@
 /**
  * The Internet checksum of RFC 1071 (one's complement of the one's complement sum of 16-bit words,
- * in network byte order), as PROTOCOL 2.3 uses it on the payload alone.
+ * in network byte order), applied to the payload alone (PROTOCOL 2.3).
  */
 
-/** Where the last byte of an odd length stands in its 16-bit word; RFC 1071 says high. */
+/** Which half of the last 16-bit word holds an odd last byte; RFC 1071 specifies high. */
 export type OddByteHalf = 'high' | 'low';
 
 /**
+ * Computes the Internet checksum.
  * @param bytes up to 65,535 bytes
- * @returns the checksum, 0..0xFFFF; 0xFFFF for no bytes at all
+ * @returns the checksum, 0..0xFFFF; 0xFFFF for empty input
  */
 export function internetChecksum(bytes: Uint8Array, oddByteHalf: OddByteHalf = 'high'): number {
   const { length } = bytes;
   const evenLength = length & ~1;
   let sum = 0;
-  // No carry is lost before the fold: 32,767 words of at most 0xFFFF stay below 2^31.
+  // No carry is lost before folding: 32,767 words of at most 0xFFFF stay below 2^31.
   for (let i = 0; i < evenLength; i += 2) {
     sum += ((bytes[i] as number) << 8) | (bytes[i + 1] as number);
   }
@@ -27,7 +28,10 @@ export function internetChecksum(bytes: Uint8Array, oddByteHalf: OddByteHalf = '
   return ~sum & 0xffff;
 }
 
-/** One's complement has two zeros, 0x0000 and 0xFFFF: programs differ in which one they send. */
+/**
+ * Whether two checksums are equal. 0x0000 and 0xFFFF both represent zero, and programs differ in
+ * which one they send.
+ */
 export function sameChecksum(a: number, b: number): boolean {
   return a === b || ((a === 0 || a === 0xffff) && (b === 0 || b === 0xffff));
 }

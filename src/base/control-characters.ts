@@ -1,6 +1,6 @@
-/** Text of others, made harmless where people read it. */
+/** Escapes untrusted text for display. */
 
-/** Characters that a terminal would act on, or that would show others in a wrong order, as `\x1b`. */
+/** Escapes control and bidirectional formatting characters as `\x1b`. */
 export function escapeControls(text: string): string {
   return text.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, (character) => {
     const code = character.codePointAt(0) as number;
@@ -8,7 +8,7 @@ export function escapeControls(text: string): string {
   });
 }
 
-/** The same for a text of several lines: their ends stay. */
+/** The same for multi-line text: keeps the line breaks. */
 export function escapeControlsInLines(text: string): string {
   return text.split('\n').map(escapeControls).join('\n');
 }

@@ -1,7 +1,7 @@
-/** CRC-32 as people compare it: tells payloads apart in descriptions and traces. */
+/** CRC-32 for display: distinguishes payloads in descriptions and traces. */
 import crc32 from 'crc/calculators/crc32';
 
-/** Eight hexadecimal digits. */
+/** The CRC-32 as eight hexadecimal digits. */
 export function formatCrc32(bytes: Uint8Array): string {
   // The calculator's result is signed.
   return (crc32(bytes) >>> 0).toString(16).padStart(8, '0');

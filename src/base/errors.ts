@@ -1,7 +1,7 @@
 /**
- * Errors of operations: what a caller or a user can meet and mend. Each has a stable `code`
- * (listed in docs/COMMANDS.md) and a message that names the thing and the remedy. A peer's fault is
- * never an error but a counted event: see faults.ts.
+ * Errors of operations that a caller or a user can fix. Each has a stable `code` (listed in
+ * docs/COMMANDS.md) and a message that names the subject and the remedy. A peer's fault is not an
+ * error but a counted event: see faults.ts.
  */
 import { escapeControls, escapeControlsInLines } from './control-characters.js';
 
@@ -22,7 +22,10 @@ export type ErrorCode =
   | 'KEY_EXISTS'
   | 'TRUST_FILE_BAD';
 
-/** The message is printable: a file's name in it acts on no terminal, and begins no line of its own in a log. */
+/**
+ * An operation failed. The message is safe to print: control characters, for example in a file
+ * name, are escaped.
+ */
 export class P2mpError extends Error {
   override readonly name = 'P2mpError';
 
@@ -31,7 +34,7 @@ export class P2mpError extends Error {
     message: string,
     options?: { cause?: unknown },
   ) {
-    // Each problem of a plan has a line.
+    // A plan's problems are listed one per line.
     const hasLines = code === 'INVALID_PLAN';
     super(hasLines ? escapeControlsInLines(message) : escapeControls(message), options);
   }

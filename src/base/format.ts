@@ -1,4 +1,4 @@
-/** Numbers for people. */
+/** Formats numbers for people. */
 
 /** 1234567 -> 1,234,567 */
 export function formatCount(count: number): string {
@@ -10,7 +10,7 @@ export function formatPlural(count: number, noun: string, plural = `${noun}s`): 
   return `${formatCount(count)} ${count === 1 ? noun : plural}`;
 }
 
-/** Decimal units, as rates of networks have them: 1.05 MB. */
+/** Decimal units, as is usual for network rates: 1.05 MB. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let value = bytes;
@@ -23,6 +23,7 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${units[unit]}`;
 }
 
+/** A rate in decimal units: 1.05 MB/s. */
 export function formatRate(bytesPerSec: number): string {
   return `${formatBytes(bytesPerSec)}/s`;
 }
@@ -41,7 +42,7 @@ export function formatSeconds(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-/** Goodput; undefined where no time has passed. */
+/** Goodput; undefined if no time has passed. */
 export function bytesPerSec(bytes: number, elapsedMs: number): number | undefined {
   return elapsedMs > 0 ? (bytes / elapsedMs) * 1000 : undefined;
 }

@@ -1,4 +1,4 @@
-/** What the core asks of a hash function. */
+/** The hash function that the core expects its shell to supply. */
 
-/** SHA-256 over the parts, one after another. The core brings none of its own. */
+/** SHA-256 of the concatenated parts. */
 export type Hash = (...parts: readonly Uint8Array[]) => Uint8Array;

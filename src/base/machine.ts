@@ -1,27 +1,33 @@
 /**
- * The surface of every protocol machine, and the one loop that serves it. A machine knows no
- * socket, file or clock: every input is an argument, time included, and every output is polled.
+ * The interface of every protocol state machine, and the loop that drives it. A machine has no
+ * access to sockets, files or clocks: every input is an argument, including the time, and every
+ * output is polled.
  */
 
 import type { Address } from './address.js';
 import { assert } from './assert.js';
 
-/** Milliseconds since any fixed moment; it never goes back. */
+/** Milliseconds since an arbitrary fixed moment; monotonic. */
 export type TimeMs = number;
 
-/** Bytes to send to one place: one datagram, or a batch that is cut every `datagramSizeBytes`. */
+/**
+ * Bytes to send to one destination: a single datagram, or a batch split every `datagramSizeBytes`.
+ */
 export interface Transmit {
   readonly to: Address;
-  /** Stays as it is, so that a shell may hold on to it; of a batch, until all of it has been answered. */
+  /**
+   * Immutable, so that a shell may keep it; a batch is immutable only until all of it is
+   * acknowledged.
+   */
   readonly bytes: Uint8Array;
   /**
-   * Where `bytes` are several datagrams for one place, one behind the other: a batch. The size of each; the
-   * last may be shorter.
+   * For a batch, the size of each datagram in `bytes`; the last may be shorter. Undefined for a
+   * single datagram.
    */
   readonly datagramSizeBytes?: number;
 }
 
-/** The datagrams of a transmit, one by one. */
+/** Splits a transmit into its datagrams. */
 export function* datagramsOf({ bytes, datagramSizeBytes }: Transmit): Iterable<Uint8Array> {
   if (datagramSizeBytes === undefined) {
     yield bytes;
@@ -33,49 +39,54 @@ export function* datagramsOf({ bytes, datagramSizeBytes }: Transmit): Iterable<U
 }
 
 /**
- * A protocol machine without input or output of its own: it is called with datagrams and timeouts,
- * and polled for what follows from them.
+ * A protocol state machine that performs no I/O: its shell passes in datagrams and timeouts, then
+ * polls for the outputs.
  */
 export interface Machine<Event> {
-  /** Takes a datagram, or a batch where the machine accepts batches. */
+  /** Handles a datagram, or a batch if the machine accepts batches. */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void;
-  /** Call when the time that `pollTimeout` gave has come; early or late calls do no harm. */
+  /** Call at the time that `pollTimeout` returned; early or late calls are harmless. */
   handleTimeout(nowMs: TimeMs): void;
-  /** The next datagram to send, if there is one now. */
+  /** The next datagram to send, if any. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined;
-  /** When to call `handleTimeout`; undefined for never. */
+  /** When to call `handleTimeout`; undefined if no timeout is pending. */
   pollTimeout(): TimeMs | undefined;
-  /** The next thing to tell or to ask of the shell, oldest first. */
+  /** The next event for the shell, oldest first. */
   pollEvent(): Event | undefined;
 }
 
-/** A timeout that is handled this late tells that the process was stopped (SIGSTOP, suspend). */
+/** A timeout handled this late shows that the process was stopped (SIGSTOP, suspend). */
 const lateTimeoutMs = 500;
 
 /**
- * How long this process was stopped, as a late timeout shows: what a peer may have sent meanwhile is
- * still waiting to be read, so that time must not count as its silence.
+ * How long this process was stopped, judged by a late timeout; 0 if it was not. Datagrams that
+ * arrived meanwhile are still unread, so this time must not count as a peer's silence.
  */
 export function stoppedTimeMs(nowMs: TimeMs, dueAtMs: TimeMs): number {
   const lateMs = nowMs - dueAtMs;
   return lateMs >= lateTimeoutMs ? lateMs : 0;
 }
 
-/** What a machine is run by: real sockets and clocks, or simulated ones. */
+/** The environment that runs a machine: real sockets and clocks, or simulated ones. */
 export interface Shell<Event> {
-  /** The time of the shell in milliseconds; it never goes back. */
+  /** The current time in milliseconds; monotonic. */
   now(): TimeMs;
-  /** False while datagrams pile up below; the shell calls `drain` again once they have left. */
+  /** False while the transport is blocked; the shell calls `drain` once it is writable again. */
   canTransmit(): boolean;
-  /** Sends what a machine transmits. */
+  /** Sends a datagram or a batch. */
   transmit(transmit: Transmit): void;
-  /** May feed the machine (hand it the bytes it asks for), never drain it. */
+  /**
+   * Handles an event. It may feed the machine (for example with requested bytes) but must not drain
+   * it.
+   */
   handleEvent(event: Event): void;
-  /** The machine's next timeout, told after each drain. */
+  /** Sets the machine's next timeout; called after each drain. */
   scheduleTimeout(atMs: TimeMs | undefined): void;
 }
 
-/** Runs one machine in one shell: after each input, outputs are drained until only a timeout is left. */
+/**
+ * Runs one machine in one shell: after each input, drains all outputs until only a timeout is left.
+ */
 export class Runner<Event> {
   private isDraining = false;
 
@@ -84,19 +95,19 @@ export class Runner<Event> {
     private readonly shell: Shell<Event>,
   ) {}
 
-  /** Passes a datagram to the machine and drains it. */
+  /** Passes a datagram to the machine, then drains it. */
   handleDatagram(from: Address, bytes: Uint8Array): void {
     this.machine.handleDatagram(this.shell.now(), from, bytes);
     this.drain();
   }
 
-  /** Lets the machine handle its deadline and drains it. */
+  /** Lets the machine handle its timeout, then drains it. */
   handleTimeout(): void {
     this.machine.handleTimeout(this.shell.now());
     this.drain();
   }
 
-  /** Takes every output; call it after any input that did not come through this runner. */
+  /** Handles every pending output. Call it after any input that bypassed this runner. */
   drain(): void {
     assert(!this.isDraining, 'an event handler drained its own machine');
     this.isDraining = true;
@@ -113,7 +124,7 @@ export class Runner<Event> {
     this.shell.scheduleTimeout(this.machine.pollTimeout());
   }
 
-  /** @returns whether there was any; each may raise events */
+  /** @returns whether there were any; each may raise events */
   private takeTransmits(): boolean {
     const { machine, shell } = this;
     let count = 0;
@@ -126,7 +137,7 @@ export class Runner<Event> {
     return count > 0;
   }
 
-  /** @returns whether there was any; each may feed the machine, which then transmits */
+  /** @returns whether there were any; each may feed the machine, which may then transmit */
   private takeEvents(): boolean {
     let count = 0;
     for (;;) {

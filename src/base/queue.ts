@@ -1,4 +1,4 @@
-/** First in, first out, at constant cost; machines keep their events and answers in it. */
+/** A FIFO queue with amortized constant cost, for the events and transmits of machines. */
 export class Queue<T> {
   private items: T[] = [];
   private head = 0;
@@ -15,7 +15,7 @@ export class Queue<T> {
     if (this.head === this.items.length) return undefined;
     const item = this.items[this.head];
     this.head++;
-    // Drop what was taken once it is the larger part, so that memory follows the length.
+    // Free the consumed part once it is the larger one, so that memory follows the length.
     if (this.head === this.items.length) {
       this.items.length = 0;
       this.head = 0;

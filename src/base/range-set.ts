@@ -1,17 +1,18 @@
 /**
- * Sets of whole numbers as ranges: which blocks are held, which are lacking. Memory follows the number
- * of ranges, not of members.
+ * Sets of integers as ranges, for example the blocks held or missing. Memory is proportional to the
+ * number of ranges, not of members.
  */
 import { assert } from './assert.js';
 
-/** From `start` to below `end`. */
+/** Integers from `start` up to but excluding `end`. */
 export interface Range {
   readonly start: number;
   readonly end: number;
 }
 
+/** A mutable set of integers, stored as disjoint ranges. */
 export class RangeSet {
-  /** Start and end of each range in turn; ascending, so that no two ranges touch. */
+  /** Alternating start and end of each range, strictly ascending, so ranges never touch. */
   private bounds: number[] = [];
   private memberCount = 0;
 
@@ -24,7 +25,7 @@ export class RangeSet {
     return this.bounds.length === 0;
   }
 
-  /** Members. */
+  /** Number of members. */
   get count(): number {
     return this.memberCount;
   }
@@ -34,26 +35,26 @@ export class RangeSet {
   }
 
   has(value: number): boolean {
-    // Behind an odd number of bounds lies the inside of a range.
+    // After an odd number of bounds, the value is inside a range.
     return this.boundsUpTo(value) % 2 === 1;
   }
 
-  /** The first member from `value` on, if there is one. */
+  /** The first member at or after `value`, if any. */
   nextFrom(value: number): number | undefined {
     const place = this.boundsUpTo(value);
     return place % 2 === 1 ? value : this.bounds[place];
   }
 
-  /** Takes in every number from `start` to below `end`. */
+  /** Adds every number from `start` up to but excluding `end`. */
   add(start: number, end: number): void {
     checkRange(start, end);
-    // Bounds that lie within are covered; a range that touches is joined.
+    // Bounds within the new range are covered; adjacent ranges are merged.
     const from = this.boundsUpTo(start - 1);
     const to = this.boundsUpTo(end);
     this.replace(from, to, [...(from % 2 === 0 ? [start] : []), ...(to % 2 === 0 ? [end] : [])]);
   }
 
-  /** Takes out every number from `start` to below `end`. */
+  /** Removes every number from `start` up to but excluding `end`. */
   remove(start: number, end: number): void {
     checkRange(start, end);
     const from = this.boundsUpTo(start - 1);
@@ -61,14 +62,17 @@ export class RangeSet {
     this.replace(from, to, [...(from % 2 === 1 ? [start] : []), ...(to % 2 === 1 ? [end] : [])]);
   }
 
-  /** The ranges, ascending; the set must not change meanwhile. */
+  /** The ranges in ascending order. The set must not change during iteration. */
   *ranges(): Generator<Range> {
     for (let i = 0; i < this.bounds.length; i += 2) {
       yield { start: this.bounds[i] as number, end: this.bounds[i + 1] as number };
     }
   }
 
-  /** What is lacking from `start` to below `end`, ascending; the set must not change meanwhile. */
+  /**
+   * The gaps from `start` up to but excluding `end`, in ascending order. The set must not change
+   * during iteration.
+   */
   *gaps(start: number, end: number): Generator<Range> {
     checkRange(start, end);
     let from = start;
@@ -83,7 +87,7 @@ export class RangeSet {
     if (from < end) yield { start: from, end };
   }
 
-  /** How many bounds are at most `value`. */
+  /** Number of bounds that are at most `value`. */
   private boundsUpTo(value: number): number {
     let low = 0;
     let high = this.bounds.length;
@@ -102,12 +106,12 @@ export class RangeSet {
 
   private replace(from: number, to: number, bounds: readonly number[]): void {
     const taken = this.bounds.splice(from, to - from, ...bounds);
-    // Whether a bound is a start or an end is told by its place.
+    // A bound's index shows whether it is a start (even) or an end (odd).
     this.memberCount += spanOf(from, bounds) - spanOf(from, taken);
   }
 }
 
-/** What bounds that begin at this place add to the members: ends count for, starts against. */
+/** The number of members that bounds from this index contribute: ends add, starts subtract. */
 function spanOf(place: number, bounds: readonly number[]): number {
   return bounds.reduce((sum, bound, i) => sum + ((place + i) % 2 === 0 ? -bound : bound), 0);
 }

@@ -1,22 +1,25 @@
-/** A receiver's port that refuses datagrams, as its host or a firewall reports it by ICMP. */
+/** Refused ports: a receiver's host or a firewall reports by ICMP that it rejects datagrams. */
 import type { Address } from './address.js';
 
 /**
- * ECONNREFUSED: no program has the port, or a firewall says so in its place. EHOSTUNREACH: a firewall or a
- * router says that it forbids to send there.
+ * ECONNREFUSED: no program is bound to the port, or a firewall claims so. EHOSTUNREACH: a firewall
+ * or router reports that sending there is prohibited.
  */
 export type RefusalCode = 'ECONNREFUSED' | 'EHOSTUNREACH';
 
-/** A receiver cannot answer: its port refuses what is sent there. It is sent to until patience ends. */
+/** A receiver's port refuses datagrams. The sender keeps trying until the liveness timeout. */
 export interface PortRefusedEvent {
   readonly type: 'port-refused';
   readonly receiver: string;
   readonly reason: string;
-  /** How long a silent receiver is waited for. */
+  /** How long the sender waits for a silent receiver. */
   readonly livenessTimeoutMs: number;
 }
 
-/** @param program what should run there */
+/**
+ * Describes a refusal and its likely cause.
+ * @param program the program that should run there
+ */
 export function describeRefusal(
   code: RefusalCode,
   { host, port }: Address,
@@ -29,9 +32,9 @@ export function describeRefusal(
   return `port ${port} at ${host} refused: no ${program} runs there${orFirewall}`;
 }
 
-/** @returns what to do about a refusal before sending again, as the end of a receiver's reason */
+/** What to do about a refusal before sending again; completes the reason of a failed receiver. */
 export function describeRemedy(code: RefusalCode, { host }: Address): string {
-  // The firewall's text says it already.
+  // The description of a firewall already contains the remedy.
   if (code === 'EHOSTUNREACH') return '';
   const orOpen = isLoopback(host) ? '' : ' or open the port';
   return ` (connection refused); start it${orOpen}, then send again`;

@@ -1,23 +1,23 @@
 /**
- * Round-trip estimate and retransmission timeout of one receiver (RFC 6298), in milliseconds.
+ * Limits of one receiver's RTT estimate and retransmission timeout (RFC 6298), in milliseconds.
  *
- * Two things differ from TCP, for the reasons in PROTOCOL 4.3 and 4.4: the floor is below a millisecond,
- * not a second; and the backoff ends with the next answer, not only with the next sample, for among
- * many receivers somebody has nearly always just lost a packet.
+ * Two things differ from TCP, for the reasons in PROTOCOL 4.3 and 4.4. The floor is below a
+ * millisecond instead of a second. Backoff ends with the next ACK, not only with the next sample:
+ * with many receivers, one of them has nearly always just lost a packet.
  */
 export interface RttLimits {
   /** Timeout before the first sample. */
   readonly initialMs: number;
-  /** Margin over the smoothed round trip that the timeout keeps at least: G of RFC 6298, 2.3. */
+  /** Minimum margin of the timeout over the smoothed RTT: G in RFC 6298, 2.3. */
   readonly granularityMs: number;
   /** Floor of the timeout. */
   readonly minMs: number;
   readonly maxMs: number;
-  /** Backoff lengthens the timeout no further than this. */
+  /** Backoff does not raise the timeout above this. */
   readonly maxBackoffMs: number;
 }
 
-/** Smoothed round-trip time and retransmission timeout in milliseconds, after RFC 6298. */
+/** Estimates the smoothed RTT and the retransmission timeout in milliseconds (RFC 6298). */
 export class RttEstimator {
   private smoothedMs: number | undefined;
   private variationMs = 0;
@@ -28,18 +28,18 @@ export class RttEstimator {
     this.baseMs = limits.initialMs;
   }
 
-  /** The smoothed round-trip time; undefined before the first sample. */
+  /** The smoothed RTT; undefined before the first sample. */
   get rttMs(): number | undefined {
     return this.smoothedMs;
   }
 
-  /** What to wait for this receiver now, backoff included. */
+  /** The current retransmission timeout, including backoff. */
   get timeoutMs(): number {
     const backedOffMs = Math.min(this.baseMs * this.backoffFactor, this.limits.maxBackoffMs);
     return Math.min(Math.max(this.baseMs, backedOffMs), this.limits.maxMs);
   }
 
-  /** Takes in one measured round trip; the caller heeds Karn's rule (RFC 6298, 2.2, 2.3 and 3). */
+  /** Adds an RTT sample (RFC 6298, 2.2, 2.3 and 3); the caller applies Karn's rule. */
   sample(rttMs: number): void {
     if (this.smoothedMs === undefined) {
       this.smoothedMs = rttMs;
@@ -53,12 +53,12 @@ export class RttEstimator {
     this.backoffFactor = 1;
   }
 
-  /** A round's deadline passed without an answer: wait twice as long (RFC 6298, 5.5). */
+  /** A round timed out without an ACK: doubles the timeout (RFC 6298, 5.5). */
   backOff(): void {
     if (this.baseMs * this.backoffFactor < this.limits.maxBackoffMs) this.backoffFactor *= 2;
   }
 
-  /** The next round starts without backoff. */
+  /** Resets the backoff for the next round. */
   endBackoff(): void {
     this.backoffFactor = 1;
   }

@@ -1,9 +1,12 @@
-/** Work that takes long, in steps of some milliseconds: whoever runs it does other things in between. */
+/**
+ * Long-running work split into steps of a few milliseconds, so that the caller can do other work in
+ * between.
+ */
 
-/** Each `next` is one step. */
+/** Each call of `next` runs one step. */
 export type Steps<Result> = Generator<undefined, Result, undefined>;
 
-/** Runs all steps at once. */
+/** Runs all remaining steps. */
 export function finishSteps<Result>(steps: Steps<Result>): Result {
   for (;;) {
     const { done, value } = steps.next();

@@ -18,9 +18,7 @@ type Range = 'data' | 'all' | 'sequence' | 'type';
 type OddByte = 'high' | 'low' | 'dropped';
 type Complement = 'ones' | 'twos' | 'none';
 
-/**
- * There is no variant that covers the checksum field: it is zero during the sum and adds nothing.
- */
+/** Covering the checksum field needs no variant: it is zero while the sum is computed. */
 const ranges: readonly Way<Range>[] = [
   { value: 'data' },
   { value: 'all', cause: 'the sum includes the header, where it covers the data alone' },

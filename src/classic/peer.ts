@@ -6,7 +6,7 @@ import { RttEstimator } from '../base/rtt.js';
 import { CandidateAddresses } from '../path/candidate-addresses.js';
 import { OddAnswers } from './odd-answers.js';
 
-/** Where a receiver stands in the transfer. */
+/** State of a receiver in the transfer. */
 export type PeerStatus =
   /** The transfer is in progress. */
   | 'active'

@@ -1,13 +1,14 @@
-/** What the numbers of an experiment support, in sentences. */
+/** Findings of an experiment, in sentences. */
 import { parameters } from './parameters.js';
 import type { Plan } from './plan.js';
 import type { Layout } from './series.js';
 import { createLayout, seriesName, xText } from './series.js';
 import type { PointSummary } from './summary.js';
 
-/** Beyond this many standard errors chance is no explanation: one fair point in 15,000. */
+/** A deviation of more standard errors than this is not chance: one correct point in 15,000. */
 export const deviationLimitSe = 4;
 
+/** Describes trends, the fit of the model, and failures. One sentence per finding. */
 export function describeFindings(plan: Plan, summaries: readonly PointSummary[]): string[] {
   const layout = createLayout(plan);
   const sentences: string[] = [];
@@ -27,7 +28,7 @@ export function describeFindings(plan: Plan, summaries: readonly PointSummary[])
   return sentences.filter((sentence) => sentence !== '');
 }
 
-/** From the first point of a series to its last. */
+/** The change from the first point of a series to the last. */
 function describeTrend(where: string, group: readonly PointSummary[], layout: Layout): string {
   const measured = group.filter(({ meanS }) => meanS !== undefined);
   const [first, last] = [measured[0], measured.at(-1)];
@@ -78,7 +79,7 @@ function describeFit(mode: string, summaries: readonly PointSummary[]): string {
   );
 }
 
-/** Real runs beside the same runs in the simulator. */
+/** Compares real runs with the same runs in the simulator. */
 function describeTwins(summaries: readonly PointSummary[]): string {
   const real = summaries.flatMap(({ meanS, twinS, rttMs }) =>
     meanS === undefined || twinS === undefined || rttMs === undefined
@@ -109,11 +110,11 @@ function isOverlapping(a: PointSummary, b: PointSummary): boolean {
 
 function nameOf({ x }: Layout): string {
   const [title = ''] = parameters[x].title.split(',');
-  // An abbreviation stays as it is.
+  // Keep the case of an abbreviation.
   return /^[A-Z][a-z]/.test(title) ? title.charAt(0).toLowerCase() + title.slice(1) : title;
 }
 
-/** A letter that stands for a quantity stays as it is. */
+/** Keeps the case of a variable's name. */
 function capitalize(sentence: string): string {
   return /^[npt] =/.test(sentence)
     ? sentence
@@ -127,7 +128,7 @@ export function formatMean({ meanS, ci95HighS }: PointSummary): string {
   return ci95HighS === undefined ? mean : `${mean} ± ${Number((ci95HighS - meanS).toPrecision(2))}`;
 }
 
-/** How many times as long; undefined of what takes no time, or is not known. */
+/** The ratio of two delays; undefined if the first is zero or either is unknown. */
 function formatFactor(from: number | undefined, to: number | undefined): string | undefined {
   if (from === undefined || to === undefined || from === 0) return undefined;
   return String(Number((to / from).toPrecision(3)));

@@ -1,20 +1,21 @@
-/** What the formulas of docs/THEORY.md say of a point, where they say anything. */
+/** Predictions by the formulas of docs/THEORY.md for points that they cover. */
 import { headerSizeBytes } from '../packet.js';
 import type { Point } from './parameters.js';
 import { deviationOfDelayMs, meanDelayMs, meanRounds } from './theory.js';
 
-/** IPv4 and UDP headers: what a datagram weighs on a link besides its payload. */
+/** Overhead of a datagram on a link besides its payload: IPv4 and UDP headers. */
 export const linkOverheadBytes = 28;
 
+/** Predictions for one run. */
 export interface Model {
   readonly meanDelayMs: number;
   /** Standard deviation of one run. */
   readonly deviationMs: number;
-  /** Rounds in all, S * E[R]. */
+  /** Total rounds, S * E[R]. */
   readonly rounds: number;
 }
 
-/** From a full segment's sending to its ACK: the round trip and what a limited rate adds. */
+/** Time from sending a full segment to its ACK: the RTT plus serialization at a limited rate. */
 export function roundTripMs({ rttMs, rateBytesPerSec, mssBytes }: Point): number {
   if (rateBytesPerSec === undefined) return rttMs;
   const bytes = mssBytes + 2 * (headerSizeBytes + linkOverheadBytes);
@@ -22,9 +23,9 @@ export function roundTripMs({ rttMs, rateBytesPerSec, mssBytes }: Point): number
 }
 
 /**
- * Formula 2: stop-and-wait, independent losses, a fixed timeout above the round trip. Undefined
- * elsewhere: no formula is given for windows, bursts and timeouts that adapt.
- * @param tripMs the round trip, where it was measured
+ * Formula 2: stop-and-wait, independent losses, a fixed timeout above the RTT. Undefined for
+ * windows, burst losses and adaptive timeouts, which no formula covers.
+ * @param tripMs the round-trip time, if measured
  */
 export function createModel(point: Point, tripMs = roundTripMs(point)): Model | undefined {
   const { receivers, loss, lossModel, window, timeoutMs, sendTimeMs } = point;
@@ -32,7 +33,7 @@ export function createModel(point: Point, tripMs = roundTripMs(point)): Model | 
   if (lossModel !== 'bernoulli' && loss > 0) return undefined;
   const segments = Math.ceil(point.fileSizeBytes / point.mssBytes);
   const run = { receivers, loss, segments, timeoutMs, rttMs: tripMs, sendTimeMs };
-  // The last segment is shorter, and passes a limited rate sooner.
+  // The last segment is shorter and takes less time at a limited rate.
   const missingBytes = segments * point.mssBytes - point.fileSizeBytes;
   const savedMs = (missingBytes / (point.rateBytesPerSec ?? Infinity)) * 1000;
   return {

@@ -1,26 +1,27 @@
-/** The parameters of an experiment: what a point sets, and what each is called where. */
+/** The parameters of an experiment: the values of a point, and the parameters' names in outputs. */
 import { P2mpError } from '../base/errors.js';
 import type { LossSpec } from '../loss.js';
 import { burstLoss } from '../loss.js';
 
-/** In virtual time, or over real sockets. */
+/** The modes of a run: in virtual time or over real sockets. */
 export const modes = ['simulated', 'real'] as const;
+/** How a run is executed. */
 export type Mode = (typeof modes)[number];
 
-/** One setting of everything that a plan may vary, but the mode. */
+/** One value for each parameter that a plan may vary, except the mode. */
 export interface Point {
   readonly receivers: number;
   readonly mssBytes: number;
-  /** Mean share of data packets that each receiver throws away. */
+  /** Mean share of data packets that each receiver drops. */
   readonly loss: number;
   /** `bernoulli` or `burst:LENGTH`. */
   readonly lossModel: string;
   /** Segments in flight. */
   readonly window: number;
   readonly timeoutMs: number | 'auto';
-  /** Round trip of the simulated path, without the time that a limited rate adds. */
+  /** RTT of the simulated path, without serialization at a limited rate. */
   readonly rttMs: number;
-  /** Of each receiver's path, both ways; undefined is unlimited. */
+  /** Rate of each receiver's path in each direction; undefined if unlimited. */
   readonly rateBytesPerSec: number | undefined;
   readonly queueBytes: number | undefined;
   /** Serial time that a simulated sender spends on each datagram. */
@@ -28,18 +29,20 @@ export interface Point {
   readonly fileSizeBytes: number;
 }
 
+/** Name of a parameter in a plan. */
 export type ParameterName = keyof Point;
 
+/** How a parameter appears in outputs. */
 export interface Parameter {
-  /** Column in the CSV files. */
+  /** Column name in the CSV files. */
   readonly column: string;
-  /** Title of an axis, with the unit. */
+  /** Axis title, with the unit. */
   readonly title: string;
-  /** Short, for legends and sentences: `n = 3`, `RTT 20 ms`. */
+  /** A short form for legends and sentences: `n = 3`, `RTT 20 ms`. */
   readonly label: (value: Point[ParameterName]) => string;
 }
 
-/** In the order in which plans expand: the last varies fastest. */
+/** All parameters in the order of expansion: the last one varies fastest. */
 export const parameters: Readonly<Record<ParameterName, Parameter>> = {
   fileSizeBytes: {
     column: 'file_bytes',
@@ -91,16 +94,20 @@ export const parameters: Readonly<Record<ParameterName, Parameter>> = {
   },
 };
 
+/** Names of all parameters, in the same order. */
 export const parameterNames = Object.keys(parameters) as ParameterName[];
 
 const burstModel = /^burst:(?<length>\d+(?:\.\d+)?)$/;
 
-/** Whether the text names a loss model, as the commands spell it. */
+/** Whether the text names a loss model, in the syntax of the commands. */
 export function isLossModelName(text: string): boolean {
   return text === 'bernoulli' || burstModel.test(text);
 }
 
-/** @throws P2mpError INVALID_ARGUMENT where no model of this name can lose so much */
+/**
+ * Builds the loss model of a point.
+ * @throws P2mpError INVALID_ARGUMENT if the model is unknown or cannot have this mean loss
+ */
 export function createLossSpec(loss: number, lossModel: string): LossSpec {
   const length = burstModel.exec(lossModel)?.groups?.['length'];
   if (length !== undefined) return burstLoss(loss, Number(length));
@@ -110,12 +117,12 @@ export function createLossSpec(loss: number, lossModel: string): LossSpec {
   return loss === 0 ? { model: 'none' } : { model: 'bernoulli', probability: loss };
 }
 
-/** Which parameters have more than one value among these points, in the order above. */
+/** The parameters that take more than one value among these points, in the order above. */
 export function varyingParameters(points: readonly Point[]): ParameterName[] {
   return parameterNames.filter((name) => points.some((point) => point[name] !== points[0]?.[name]));
 }
 
-/** Every combination of the values, the parameter that is listed last varying fastest. */
+/** Every combination of the values; the last parameter varies fastest. */
 export function combine(
   values: Readonly<{ [Name in ParameterName]: readonly Point[Name][] }>,
 ): Point[] {

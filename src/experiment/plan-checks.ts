@@ -1,4 +1,4 @@
-/** What no single value of a plan shows: values that cannot stand together. */
+/** Checks across a plan's values: combinations that are not allowed. */
 
 import { P2mpError } from '../base/errors.js';
 import { headerSizeBytes } from '../packet.js';
@@ -9,7 +9,9 @@ import type { Problem } from './plan-problems.js';
 import type { PlanFile } from './plan-schema.js';
 import { planLimits } from './plan-schema.js';
 
-/** Before the points are made of it: so many would not fit into memory. */
+/**
+ * Checks the number of runs, before the points are expanded: too many would not fit into memory.
+ */
 export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Problem[] {
   const lists = [
     mode,
@@ -31,6 +33,10 @@ export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Probl
   return [{ path: ['repetitions'], message }];
 }
 
+/**
+ * Checks combinations of values.
+ * @returns all problems of the plan, or the first one of its points
+ */
 export function checkTogether(file: PlanFile, points: readonly Point[]): Problem[] {
   const problems: Problem[] = [];
   const { link, mode, network } = file;
@@ -51,13 +57,13 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
   if (problems.length > 0) return problems;
   for (const point of points) {
     const problem = checkPoint(point);
-    // The first is enough: a wrong value is wrong at many points.
+    // Report the first only: a wrong value affects many points.
     if (problem !== undefined) return [problem];
   }
   return [];
 }
 
-/** A real path has the round trip and the rate that it has. */
+/** Checks that real runs do not set what only a simulated path can have. */
 function checkReal(file: PlanFile, network: PlanFile['network']): Problem[] {
   const problems: Problem[] = [];
   const { link, sendTimeMs, receivers } = file;

@@ -1,30 +1,32 @@
-/** What is wrong with a plan, in words, and where in its file. */
+/** Problems in a plan: what is wrong, and where in its file. */
 import type { MemberNode, ValueNode } from '@humanwhocodes/momoa';
 import { evaluate, parse } from '@humanwhocodes/momoa';
 import type { z } from 'zod';
 import { P2mpError } from '../base/errors.js';
 
-/** A place in a plan: keys and list positions from the outside in. */
+/** Path to a value in a plan: keys and list indexes, outermost first. */
 type Path = readonly (string | number)[];
 
+/** One problem in a plan. */
 export interface Problem {
   readonly path: Path;
   readonly message: string;
-  /** Of a key that should not be there: the place is the key's own. */
+  /** Whether the key itself is the problem: the position is then the key's. */
   readonly isKey?: boolean;
 }
 
-/** Problems told at once: more would hide the first. */
+/** Maximum problems reported at once: more would hide the first ones. */
 const maxProblems = 10;
 
-/** The text of a plan and the places in it. */
+/** The text of a plan and the positions of its values. */
 export class PlanText {
   /** The plan as plain values. */
   readonly value: unknown;
+  /** Keys that occur more than once in an object. */
   readonly doubleKeys: readonly Problem[];
   private readonly root: ValueNode;
 
-  /** @throws P2mpError INVALID_PLAN where it is not JSON */
+  /** @throws P2mpError INVALID_PLAN if the text is not JSON */
   constructor(
     text: string,
     private readonly source: string,
@@ -38,7 +40,7 @@ export class PlanText {
     }
   }
 
-  /** A line for each: source:line:column: key: what is wrong. */
+  /** Formats one line per problem: source:line:column: key: what is wrong. */
   formatProblems(problems: readonly Problem[]): string[] {
     const placed = problems
       .map((problem) => ({ ...problem, place: findPlace(this.root, problem) }))
@@ -53,11 +55,11 @@ export class PlanText {
 }
 
 function explainNoJson(error: unknown, source: string): P2mpError {
-  // Lists in lists without end: each takes a turn of the call stack.
+  // Deeply nested lists: the parser is recursive and exhausts the call stack.
   if (error instanceof RangeError) {
     return new P2mpError('INVALID_PLAN', `${source}:1:1: is nested too deep for a plan`);
   }
-  // The message ends in the place, which stands in front here.
+  // The message ends with the position; move it to the front.
   const { line = 1, column = 1, message } = error as Error & { line?: number; column?: number };
   const what = message.replace(/\s*\(\d+:\d+\)$/, '');
   return new P2mpError('INVALID_PLAN', `${source}:${line}:${column}: not JSON: ${what}`);
@@ -86,7 +88,7 @@ type Place = ValueNode['loc']['start'];
 type Issue = z.core.$ZodIssue;
 type RawIssue = z.core.$ZodRawIssue;
 
-/** Words for people in place of the library's; the schema's own messages come before these. */
+/** Replaces the library's messages; the schema's own messages take precedence. */
 export function describeIssue(issue: RawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
@@ -97,7 +99,7 @@ export function describeIssue(issue: RawIssue): string | undefined {
     case 'too_big':
       return `must be ${issue.inclusive ? 'at most' : 'below'} ${issue.maximum}`;
     case 'invalid_union':
-      // What the closest of its readings says is told instead.
+      // The issues of the closest alternative are reported instead.
       return issue.input === undefined ? 'is missing' : '';
     default:
       return undefined;
@@ -110,6 +112,7 @@ const nouns: Readonly<Record<string, string>> = {
   array: 'a list, [ ... ]',
 };
 
+/** Converts an issue of the schema library to problems. */
 export function toProblems(issue: Issue, outer: Path = []): Problem[] {
   const path = [...outer, ...(issue.path as (string | number)[])];
   if (issue.code === 'unrecognized_keys') {
@@ -124,8 +127,8 @@ export function toProblems(issue: Issue, outer: Path = []): Problem[] {
 }
 
 /**
- * Of several ways to read a value, the one that fits its shape and fails furthest in; of equals the
- * last, for one value is what is read first and fits most loosely.
+ * The alternative whose shape matches the value and whose first issue is deepest. Among equals, the
+ * last: the single value comes first and matches most loosely.
  */
 function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
   const depth = (branch: readonly Issue[]) => branch[0]?.path.length ?? 0;
@@ -138,7 +141,7 @@ function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[
     .at(-1);
 }
 
-/** Where a path leads; of what is not there, the place that should hold it. */
+/** Position of a path in the text; of the innermost existing parent if it is absent. */
 function findPlace(root: ValueNode, { path, isKey = false }: Problem): Place {
   let node = root;
   for (const [depth, step] of path.entries()) {

@@ -1,26 +1,28 @@
 /**
- * What a plan file may say: the one source of its types, its checks, and the JSON schema for editors
- * (experiments/plan.schema.json). Checks of one value stand here; what values mean together is
- * checked in plan-checks.ts.
+ * Schema of a plan file: the single source of its types, its checks and the JSON schema for editors
+ * (experiments/plan.schema.json). It checks each value by itself; plan-checks.ts checks
+ * combinations.
  */
 import { z } from 'zod';
 import { maxMssBytes, maxWindowBlocks } from '../classic/config.js';
 import { isLossModelName, modes, parameterNames } from './parameters.js';
 import { describeIssue } from './plan-problems.js';
 
-/** Limits of a plan: beyond them a run would not fit a machine's memory or a human's patience. */
+/** Limits of a plan, so that a run fits in memory and ends in reasonable time. */
 export const planLimits = {
   receivers: 100_000,
   repetitions: 10_000,
-  /** A simulated file is held in memory. */
+  /** Simulated files are held in memory. */
   fileSizeBytes: 1_000_000_000,
-  /** Receivers take ten seconds of silence for the end of a sender, or nearly. */
+  /** A longer timeout would approach the silence after which receivers consider a sender dead. */
   timeoutMs: 10_000,
   rttMs: 5_000,
   runs: 1_000_000,
 } as const;
 
-/** Values of one parameter: from, from + step, ... up to `to` and with it, or times `factor`. */
+/**
+ * A range of values: from, from + step, ... up to and including `to`; or multiplied by `factor`.
+ */
 const range = z
   .strictObject({
     from: z.number(),
@@ -33,7 +35,7 @@ const range = z
       context.addIssue({ code: 'custom', path: [path], message });
     if (step !== undefined && factor !== undefined) refuse('factor', 'give a step or a factor');
     if (factor !== undefined && from <= 0) refuse('from', `${from}: must be above 0 with a factor`);
-    // What is wrong by itself has been told, and leads to no number of steps.
+    // Values that are invalid by themselves are already reported, and yield no step count.
     if (!(step === undefined || step > 0) || !(factor === undefined || factor > 1)) return;
     if (factor !== undefined && from <= 0) return;
     if (from > to) refuse('to', `${to} is below from ${from}: the range is empty`);
@@ -48,7 +50,7 @@ type Range = z.infer<typeof range>;
 const slack = 1e-9;
 
 function countSteps({ from, to, step = 1, factor }: Range): number {
-  // A little slack: 0.1 + 0.2 is not quite 0.3.
+  // Tolerance for rounding: 0.1 + 0.2 is not exactly 0.3.
   return factor === undefined
     ? Math.floor((to - from) / step + slack)
     : Math.floor(Math.log(to / from) / Math.log(factor) + slack);
@@ -57,12 +59,12 @@ function countSteps({ from, to, step = 1, factor }: Range): number {
 function expandRange(spec: Range): number[] {
   const { from, step = 1, factor } = spec;
   return Array.from({ length: countSteps(spec) + 1 }, (_, i) =>
-    // Twelve digits: what a plan means by 0.1 + 2 * 0.1 is 0.3.
+    // Round to twelve digits: 0.1 + 2 * 0.1 should be 0.3.
     Number((factor === undefined ? from + i * step : from * factor ** i).toPrecision(12)),
   );
 }
 
-/** A value, a list of values or a range of them; parsed, it is the list. */
+/** Accepts a value, a list of values or a range; parses to a list. */
 function swept<T extends string | number>(value: z.ZodType<T, T>, hasRange: boolean) {
   const list = z.array(value).min(1, 'the list is empty: name at least one value');
   const distinct = list.refine((values) => new Set(values).size === values.length, {
@@ -100,6 +102,7 @@ const timeout = z.union([z.number().gt(0).max(planLimits.timeoutMs), z.literal('
 
 const mode = z.enum(modes, { error: 'must be "simulated" or "real"' });
 
+/** Validates a plan file and fills in its defaults. */
 export const planSchema = z
   .strictObject({
     $schema: z.string().optional(),
@@ -169,9 +172,10 @@ export const planSchema = z
   })
   .meta({ title: 'A plan of p2mp experiment' });
 
+/** A validated plan file. */
 export type PlanFile = z.output<typeof planSchema>;
 
-/** The schema as JSON, for editors and for other programs. */
+/** The plan schema as JSON Schema, for editors and other programs. */
 export function planJsonSchema(): object {
   return z.toJSONSchema(planSchema, { io: 'input' });
 }

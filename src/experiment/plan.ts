@@ -1,6 +1,6 @@
 /**
- * A plan: text in, points and runs out, or a refusal that names each fault and its place in the
- * file. Nothing runs before the whole plan has been checked.
+ * Parses a plan into points and runs, or rejects it with each problem and its position in the file.
+ * Nothing runs until the whole plan has been checked.
  */
 import { formatCrc32 } from '../base/crc32.js';
 import { P2mpError } from '../base/errors.js';
@@ -12,6 +12,7 @@ import { describeIssue, PlanText, toProblems } from './plan-problems.js';
 import type { PlanFile } from './plan-schema.js';
 import { planSchema } from './plan-schema.js';
 
+/** A checked plan, expanded into points. */
 export interface Plan
   extends Pick<PlanFile, 'title' | 'about' | 'seed' | 'repetitions' | 'mode' | 'network' | 'plot'> {
   readonly points: readonly Point[];
@@ -30,11 +31,12 @@ export interface Run {
 }
 
 /**
- * @param source what the plan is called in messages: its path
- * @throws P2mpError INVALID_PLAN with a line for each problem: source:line:column: key: what is wrong
+ * Parses and checks a plan.
+ * @param source the plan's path, for messages
+ * @throws P2mpError INVALID_PLAN with one line per problem: source:line:column: key: what is wrong
  */
 export function parsePlan(text: string, source: string): Plan {
-  // Some editors put a byte order mark in front.
+  // Some editors prepend a byte order mark.
   const planText = new PlanText(text.replace(/^\uFEFF/, ''), source);
   const refuse = (problems: readonly Problem[]): never => {
     throw new P2mpError('INVALID_PLAN', planText.formatProblems(problems).join('\n'));
@@ -61,11 +63,15 @@ export function* listRuns(plan: Plan): Generator<Run> {
   }
 }
 
+/** Number of runs in a plan. */
 export function countRuns(plan: Plan): number {
   return plan.mode.length * plan.points.length * plan.repetitions;
 }
 
-/** Named by the point's values, not its position: one more point shifts no other's losses. */
+/**
+ * Derived from the point's values, not its position: adding a point does not change the losses of
+ * others.
+ */
 function runSeed(plan: Plan, point: Point, repetition: number): string {
   const text = JSON.stringify(parameterNames.map((name) => point[name] ?? null));
   const digest = formatCrc32(Uint8Array.from(text, (character) => character.charCodeAt(0)));
@@ -80,7 +86,7 @@ function toPlan(file: PlanFile): Plan {
     rateBytesPerSec: link.rateBytesPerSec ?? [undefined],
     queueBytes: link.queueBytes ?? [undefined],
   });
-  // Simulated first: it is quick, and shows early what the real runs should give.
+  // Simulated runs first: they are fast and predict the real ones.
   const order = mode.toSorted((a, b) => b.localeCompare(a));
   return { title, about, seed, repetitions, mode: order, network, plot, points };
 }

@@ -1,4 +1,4 @@
-/** The plot of an experiment as a Vega-Lite specification. Legible without colour. */
+/** The plot of an experiment as a Vega-Lite specification, legible without colour. */
 import type { Point } from './parameters.js';
 import { parameters } from './parameters.js';
 import type { Plan } from './plan.js';
@@ -6,10 +6,10 @@ import type { Layout, Trip } from './series.js';
 import { createLayout, modelCurve, seriesName, xText } from './series.js';
 import type { PointSummary } from './summary.js';
 
-/** The font that comes with the pictures; whoever shows the SVG may have another. */
+/** The font bundled for rendering; a viewer of the SVG may substitute another. */
 export const plotFont = 'Source Sans 3';
 
-/** From dark to light, so that they differ in grey too; shapes tell series apart as well. */
+/** Ordered from dark to light, so that they differ in greyscale; shapes also distinguish series. */
 const colours = ['#111111', '#2b4c8c', '#a5366f', '#cf6a26', '#4f9d8c', '#9a9a4a', '#7f7fbf'];
 const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'stroke'];
 
@@ -18,12 +18,15 @@ interface Place {
   readonly series: string;
 }
 
-/** @returns a specification that Vega-Lite 6 takes */
+/**
+ * Creates the plot of a plan's results.
+ * @returns a Vega-Lite 6 specification
+ */
 export function createPlot(plan: Plan, summaries: readonly PointSummary[]): object {
   const layout = createLayout(plan);
   const isLogX = plan.plot?.xScale === 'log';
   const isLogY = plan.plot?.yScale === 'log';
-  // What takes no time has no place on a log axis.
+  // Zero has no position on a log axis.
   const measured = summaries.filter(({ meanS }) => meanS !== undefined && (meanS > 0 || !isLogY));
   const names = [...new Set(plan.points.map((point) => seriesName(point, layout)))];
   const place = (point: Point): Place => ({
@@ -49,7 +52,7 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
     return !own.some(({ series }) => series === seriesName(point, layout));
   });
   const encoding = createEncoding(plan, layout, names);
-  // No delay is below nothing, whatever the interval says.
+  // Clip intervals at zero: a delay cannot be negative.
   const floorS = isLogY ? lowestPositive(measured) : 0;
   const toMark = ({ point, meanS, ci95LowS, ci95HighS }: PointSummary) => ({
     ...place(point),
@@ -94,7 +97,7 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
   };
 }
 
-/** Where an interval that reaches down to nothing is cut off on a log axis. */
+/** The lower end, on a log axis, of intervals that reach zero. */
 function lowestPositive(summaries: readonly PointSummary[]): number {
   const values = summaries.flatMap(({ meanS, ci95LowS }) => [meanS, ci95LowS]);
   return Math.min(...(values.filter((value) => value !== undefined && value > 0) as number[]));
@@ -150,7 +153,7 @@ function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
 
 type Encoding = ReturnType<typeof createEncoding>;
 
-/** None where there is nothing to draw: an axis cannot be scaled to it. */
+/** Creates a layer; none without data, because its axis could not be scaled. */
 function layer(values: readonly object[], mark: object, encoding: Encoding): object[] {
   if (values.length === 0) return [];
   const { shape, ...others } = encoding;
@@ -158,7 +161,7 @@ function layer(values: readonly object[], mark: object, encoding: Encoding): obj
   return [{ data: { values }, mark, encoding: isPoint ? { ...others, shape } : others }];
 }
 
-/** Confidence intervals: a bar with a tick at each end. */
+/** Draws confidence intervals: a bar with a tick at each end. */
 function intervals(marks: readonly { low?: number | undefined }[], encoding: Encoding): object[] {
   const { shape: _, y, ...others } = encoding;
   const values = marks.filter(({ low }) => low !== undefined);
@@ -174,7 +177,7 @@ function intervals(marks: readonly { low?: number | undefined }[], encoding: Enc
   return [{ data: { values }, layer: [bar, ...ends] }];
 }
 
-/** Characters of a line of notes: with more, the title would be wider than the plot. */
+/** Maximum characters per line of notes: a longer one would make the title wider than the plot. */
 const maxNoteChars = 66;
 
 function wrapNotes(notes: readonly string[]): string[] {

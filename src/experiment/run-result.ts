@@ -1,25 +1,29 @@
-/** What came of a run, and what a row of runs.csv says of it. */
+/** The result of a run, and its row in runs.csv. */
 import type { Run } from './plan.js';
 
+/** Measurements of one run. */
 export interface RunResult {
-  /** From the first datagram to the last acknowledgement of data. */
+  /** From the first datagram sent to the last ACK of data. */
   readonly delayMs: number;
   readonly rounds: number;
-  /** Rounds whose deadline passed with receivers pending. */
+  /** Rounds whose deadline expired with receivers pending. */
   readonly timeouts: number;
   readonly retransmissions: number;
-  /** Data packets sent, end markers among them. */
+  /** Data packets sent, including end markers. */
   readonly datagrams: number;
   readonly acks: number;
   /** Receivers that have every byte. */
   readonly completeReceivers: number;
-  /** Simulated: the path's round trip. Real: as measured without loss, at the same setting. */
+  /** Simulated: the path's RTT. Real: measured without loss in the same setting. */
   readonly rttMs: number;
-  /** Of a real run: the delay of the same run in the simulator with the measured round trip. */
+  /** Real runs only: the delay of the same run in the simulator with the measured RTT. */
   readonly twinDelayMs?: number;
 }
 
-/** Numbers are as the CSV holds them, so that a resumed sweep sums up to the same digits. */
+/**
+ * A row of runs.csv. Numbers are rounded as in the CSV, so that a resumed sweep yields the same
+ * summary.
+ */
 export interface RunRow extends Run {
   readonly rttMs: number;
   readonly delayS: number;
@@ -32,6 +36,7 @@ export interface RunRow extends Run {
   readonly twinDelayS: number | undefined;
 }
 
+/** Converts a result to its row. */
 export function toRunRow(run: Run, result: RunResult): RunRow {
   const { delayMs, rttMs, twinDelayMs, ...counts } = result;
   return {
@@ -43,11 +48,14 @@ export function toRunRow(run: Run, result: RunResult): RunRow {
   };
 }
 
-/** A run in which a receiver was given up on says nothing of the delay to all. */
+/**
+ * Whether every receiver completed. A run with a failed receiver does not measure the delay to all.
+ */
 export function isComplete(row: RunRow): boolean {
   return row.completeReceivers === row.point.receivers;
 }
 
+/** Rounds a number to this many decimals. */
 export function roundTo(decimals: number, value: number): number {
   return Number(value.toFixed(decimals));
 }

@@ -1,53 +1,60 @@
-/** How the points of a plan make a picture: which parameter runs along the axis, which tell lines apart. */
+/**
+ * How the points of a plan map to a plot: which parameter is the x axis, and which distinguish
+ * series.
+ */
 import { createModel } from './model.js';
 import type { ParameterName, Point } from './parameters.js';
 import { parameters, varyingParameters } from './parameters.js';
 import type { Plan } from './plan.js';
 
+/** Assignment of varying parameters to the x axis and the series. */
 export interface Layout {
   readonly x: ParameterName;
-  /** Parameters that tell series apart. */
+  /** Parameters that distinguish series. */
   readonly by: readonly ParameterName[];
-  /** Whether x counts; names such as loss models stand side by side. */
+  /** Whether x is numeric; otherwise it is categorical, such as a loss model. */
   readonly isNumeric: boolean;
 }
 
+/** Chooses the layout: the plan's x, or the parameter that varies fastest. */
 export function createLayout(plan: Plan): Layout {
   const varying = varyingParameters(plan.points);
-  // Listed first is what varies slowest: the last one is what most plans are about.
+  // The first one varies slowest; the last one is what most plans study.
   const x = plan.plot?.x ?? varying.at(-1) ?? 'receivers';
   const isNumeric = plan.points.every((point) => typeof point[x] === 'number');
   return { x, by: varying.filter((name) => name !== x), isNumeric };
 }
 
-/** What a point's series is called; empty where there is but one. */
+/** Name of a point's series; empty if there is only one series. */
 export function seriesName(point: Point, { by }: Layout): string {
   return by.map((name) => parameters[name].label(point[name])).join(', ');
 }
 
-/** A value of x as an axis or a table shows it. */
+/** A point's x value as shown on an axis or in a table. */
 export function xText(point: Point, { x }: Layout): string {
   const value = point[x];
   return typeof value === 'number' ? String(value) : parameters[x].label(value);
 }
 
+/** A point of a model's curve. */
 export interface CurvePoint {
   readonly x: number;
   readonly delayS: number;
 }
 
-/** Points of a model's curve between its ends: enough to look smooth. */
+/** Number of intervals in a model's curve: enough to look smooth. */
 const curvePoints = 60;
 
-/** A point, and the round trip there where it was measured. */
+/** A point, and its round-trip time if measured. */
 export interface Trip {
   readonly point: Point;
   readonly tripMs?: number;
 }
 
 /**
- * The model between the lowest and the highest x of a series, closer than the points lie; measured
- * round trips are drawn straight in between. Empty where there is no model at every point of it.
+ * The model's curve between the lowest and the highest x of a series, finer than the measured
+ * points. Measured round trips are interpolated linearly. Empty unless the model covers every
+ * point.
  */
 export function modelCurve(
   trips: readonly Trip[],
@@ -65,7 +72,7 @@ export function modelCurve(
   const steps = Array.from({ length: curvePoints + 1 }, (_, i) => {
     const share = i / curvePoints;
     const value = isLog ? low * (high / low) ** share : low + (high - low) * share;
-    // The ends are exact, whatever rounding makes of them.
+    // Clamp to the exact ends despite rounding.
     const within = Math.min(Math.max(value, low), high);
     return values.every(Number.isInteger) ? Math.round(within) : within;
   });

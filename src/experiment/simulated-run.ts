@@ -1,4 +1,4 @@
-/** One run in virtual time. */
+/** Executes one run in virtual time. */
 import { assert } from '../base/assert.js';
 import type { SimulatedTransferOptions } from '../simulator/transfer.js';
 import { simulateTransfer } from '../simulator/transfer.js';
@@ -8,8 +8,9 @@ import { createLossSpec } from './parameters.js';
 import type { RunResult } from './run-result.js';
 
 /**
- * @param rttMs the round trip to put in, where it is not the point's
- * @throws P2mpError INVALID_ARGUMENT for a point that no plan gives
+ * Simulates one run and verifies its content.
+ * @param rttMs the round-trip time to simulate, if not the point's own
+ * @throws P2mpError INVALID_ARGUMENT for a point that no valid plan contains
  */
 export function simulateRun(point: Point, seed: string, rttMs = point.rttMs): RunResult {
   const { sender, receivers } = simulateTransfer(toOptions(point, seed, rttMs));

@@ -1,15 +1,19 @@
-/** Means and how sure they are. */
+/** Sample means and their confidence intervals. */
 
+/** Statistics of a sample. */
 export interface Sample {
   readonly count: number;
   readonly mean: number;
-  /** Undefined of fewer than two values. */
+  /** Undefined for fewer than two values. */
   readonly standardDeviation: number | undefined;
-  /** Half the width of the 95 % confidence interval of the mean, by Student's t; as above. */
+  /** Half the width of the mean's 95 % confidence interval (Student's t); undefined as above. */
   readonly ci95HalfWidth: number | undefined;
 }
 
-/** @param values at least one */
+/**
+ * Computes the statistics of a sample.
+ * @param values at least one
+ */
 export function describeSample(values: readonly number[]): Sample {
   const count = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / count;
@@ -21,14 +25,14 @@ export function describeSample(values: readonly number[]): Sample {
 }
 
 /**
- * The value that a t-distributed variable stays below with this probability, found by bisection.
+ * The quantile of Student's t distribution, found by bisection.
  * @param probability 0.5 to 0.999
  */
 export function studentQuantile(probability: number, degreesOfFreedom: number): number {
   let low = 0;
   let high = 1;
   while (studentProbability(high, degreesOfFreedom) < probability) high *= 2;
-  // Halved until there is no double in between.
+  // Bisect until no double lies in between.
   for (;;) {
     const middle = (low + high) / 2;
     if (middle <= low || middle >= high) return middle;

@@ -1,4 +1,4 @@
-/** Runs summed up: a row for each point and mode, beside what the model says. */
+/** Summarizes runs: one row per point and mode, with the model's predictions. */
 import type { Model } from './model.js';
 import { createModel, roundTripMs } from './model.js';
 import type { Mode, Point } from './parameters.js';
@@ -6,17 +6,18 @@ import type { RunRow } from './run-result.js';
 import { isComplete } from './run-result.js';
 import { describeSample } from './statistics.js';
 
+/** Summary of the runs of one point in one mode. */
 export interface PointSummary {
   readonly point: Point;
   readonly mode: Mode;
-  /** Complete runs: what the rest is about. */
+  /** Number of complete runs, on which the statistics are based. */
   readonly runs: number;
-  /** Runs in which a receiver was given up on. */
+  /** Number of runs in which a receiver failed. */
   readonly failedRuns: number;
-  /** Simulated: the path's. Real: measured, mean of the runs. Undefined without complete runs. */
+  /** Simulated: the path's RTT. Real: the mean measured RTT. Undefined without complete runs. */
   readonly rttMs: number | undefined;
   readonly meanS: number | undefined;
-  /** Undefined of fewer than two runs; so is the interval. */
+  /** Undefined for fewer than two runs, as is the interval. */
   readonly sdS: number | undefined;
   readonly ci95LowS: number | undefined;
   readonly ci95HighS: number | undefined;
@@ -25,16 +26,19 @@ export interface PointSummary {
   readonly retransmissions: number | undefined;
   readonly goodputBytesPerSec: number | undefined;
   readonly modelS: number | undefined;
-  /** Standard deviation of one run by the model. */
+  /** Standard deviation of one run, predicted by the model. */
   readonly modelSdS: number | undefined;
   readonly modelRounds: number | undefined;
-  /** Mean less model, in the model's standard errors of the mean. */
+  /** Mean minus model, in the model's standard errors of the mean. */
   readonly deviationSe: number | undefined;
-  /** Of real runs: mean delay of the same runs in the simulator, the measured round trip put in. */
+  /** Real runs only: mean delay of the same runs in the simulator with the measured RTT. */
   readonly twinS: number | undefined;
 }
 
-/** @param rows in the order of the runs */
+/**
+ * Summarizes runs by point and mode.
+ * @param rows in the order of the runs
+ */
 export function summarize(rows: Iterable<RunRow>): PointSummary[] {
   const groups = new Map<string, RunRow[]>();
   for (const row of rows) {
@@ -81,12 +85,12 @@ function summarizePoint(rows: readonly RunRow[]): PointSummary {
   };
 }
 
-/** Of real runs the measured round trip holds all that the path adds. */
+/** In real runs, the measured RTT already includes all delays of the path. */
 function modelOf(point: Point, mode: Mode, rttMs: number): Model | undefined {
   return createModel(point, mode === 'real' ? rttMs : roundTripMs(point));
 }
 
-/** File bytes that each receiver had per second. */
+/** File bytes per second at each receiver; undefined if no time has passed. */
 export function goodputBytesPerSec({ point, delayS }: RunRow): number | undefined {
   return delayS > 0 ? point.fileSizeBytes / delayS : undefined;
 }

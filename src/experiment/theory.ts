@@ -1,19 +1,18 @@
 /**
- * What stop-and-wait to many receivers costs on average, and how far chance lets a run stray from it
- * (docs/THEORY.md). N receivers lose each data packet independently with probability p; ACKs are not
- * lost.
+ * Mean and variance of the delay of stop-and-wait to N receivers (docs/THEORY.md). Each receiver
+ * loses each data packet independently with probability p; ACKs are not lost.
  */
 
 import { assert } from '../base/assert.js';
 
-/** P(R > m): that some of N receivers still lack a segment after m rounds. */
+/** P(R > m): the probability that some of N receivers still miss a segment after m rounds. */
 function missingAfter(rounds: number, receivers: number, loss: number): number {
   assert(loss >= 0 && loss < 1, 'what is always lost never arrives');
-  // 1 - (1 - p^m)^N without the cancellation that would cost the tail its digits.
+  // 1 - (1 - p^m)^N, computed without cancellation that would lose the tail's digits.
   return -Math.expm1(receivers * Math.log1p(-(loss ** rounds)));
 }
 
-/** Sums over m = 0, 1, 2... until nothing is added any more. */
+/** Sums over m = 0, 1, 2, ... until the sum no longer changes. */
 function sumOverRounds(term: (rounds: number) => number): number {
   let sum = term(0);
   for (let rounds = 1; ; rounds++) {
@@ -28,7 +27,7 @@ export function meanRounds(receivers: number, loss: number): number {
   return sumOverRounds((m) => missingAfter(m, receivers, loss));
 }
 
-/** Var R. */
+/** Var R: variance of the number of rounds. */
 export function varianceOfRounds(receivers: number, loss: number): number {
   const meanSquare = sumOverRounds((m) => (2 * m + 1) * missingAfter(m, receivers, loss));
   return meanSquare - meanRounds(receivers, loss) ** 2;
@@ -39,15 +38,15 @@ export interface StopAndWait {
   readonly receivers: number;
   readonly loss: number;
   readonly segments: number;
-  /** Fixed timeout of a round, not below the round-trip time. */
+  /** Fixed timeout of a round, at least the round-trip time. */
   readonly timeoutMs: number;
-  /** Constant round-trip time, in which no sending time is contained. */
+  /** Constant round-trip time, excluding sending time. */
   readonly rttMs: number;
   /** Serial time that the sender spends on each datagram. */
   readonly sendTimeMs: number;
 }
 
-/** E[T] of the whole transfer: S * (t * N / (1 - p) + (E[R] - 1) * RTO + RTT). */
+/** E[T], the mean delay of the whole transfer: S * (t * N / (1 - p) + (E[R] - 1) * RTO + RTT). */
 export function meanDelayMs(run: StopAndWait): number {
   const { receivers, loss, segments, timeoutMs, rttMs, sendTimeMs } = run;
   const datagrams = receivers / (1 - loss);
@@ -57,9 +56,9 @@ export function meanDelayMs(run: StopAndWait): number {
 }
 
 /**
- * sd(T). A segment takes t * D + (R - 1) * RTO + RTT, where D, the datagrams that it takes, is the
- * sum of N geometric variables and R is their maximum; hence, segments being independent,
- * Var T = S * (t^2 * Var D + RTO^2 * Var R + 2 * t * RTO * Cov(D, R)).
+ * sd(T), the standard deviation of the delay. A segment takes t * D + (R - 1) * RTO + RTT, where D,
+ * its number of datagrams, is the sum of N geometric variables and R is their maximum. Segments are
+ * independent, so Var T = S * (t^2 * Var D + RTO^2 * Var R + 2 * t * RTO * Cov(D, R)).
  */
 export function deviationOfDelayMs(run: StopAndWait): number {
   const { receivers, loss, segments, timeoutMs, sendTimeMs } = run;
@@ -72,9 +71,9 @@ export function deviationOfDelayMs(run: StopAndWait): number {
 }
 
 /**
- * Cov(D, R) = N * (E[G * R] - E[G] * E[R]) for one receiver's G. With E[G * R] as the sum over m of
- * E[G; R > m] = E[G] - E[G; G <= m] * P(the others <= m), and
- * E[G; G <= m] = (1 - p^m) / (1 - p) - m * p^m.
+ * Cov(D, R) = N * (E[G * R] - E[G] * E[R]), where G is one receiver's geometric variable. E[G * R]
+ * is the sum over m of E[G; R > m] = E[G] - E[G; G <= m] * P(the others <= m), with E[G; G <= m] =
+ * (1 - p^m) / (1 - p) - m * p^m.
  */
 function covarianceOfDatagramsAndRounds(receivers: number, loss: number): number {
   const meanOne = 1 / (1 - loss);

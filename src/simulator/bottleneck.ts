@@ -1,21 +1,23 @@
-/** A bottleneck that several flows pass: each has its own way to it and from it, all share its queue. */
+/** A bottleneck shared by several flows: each has its own access links, and all share one queue. */
 import type { LossSpec } from '../loss.js';
 import type { Link } from './link.js';
 import type { Simulation } from './simulation.js';
 
+/** Properties of a bottleneck and of the paths through it. */
 export interface BottleneckOptions {
   readonly rateBytesPerSec: number;
-  /** There and back, without the queue. */
+  /** Round-trip time without queueing delay. */
   readonly rttMs: number;
-  /** What waits at most, in products of bandwidth and round trip. */
+  /** Queue limit in bandwidth-delay products. */
   readonly queueBdp: number;
-  /** Of data, behind the queue: drawn for each datagram. */
+  /** Loss probability of each data datagram after the queue. */
   readonly lossProbability?: number;
 }
 
-/** What each datagram weighs on Ethernet besides its payload: headers of IP and UDP. */
+/** Overhead per datagram besides its payload: IP and UDP headers. */
 const overheadBytes = 28;
 
+/** A shared link with a bounded queue in a simulation. */
 export class Bottleneck {
   readonly link: Link;
   private readonly loss: LossSpec | undefined;
@@ -35,7 +37,7 @@ export class Bottleneck {
     });
   }
 
-  /** Lays the way of a flow through the bottleneck; back, there is room for all. */
+  /** Routes a flow through the bottleneck; the return path is unlimited. */
   connect(from: string, to: string): void {
     const { simulation, options, loss } = this;
     const delayMs = options.rttMs / 2;
@@ -47,7 +49,7 @@ export class Bottleneck {
     simulation.connect(to, from, [simulation.createLink(`${to} to ${from}`, { delayMs })]);
   }
 
-  /** What of the link's rate is left for content in datagrams of this size, of its own header too. */
+  /** Share of the link's rate left for payload in datagrams of this size, after all headers. */
   static payloadShare(mssBytes: number): number {
     return mssBytes / (mssBytes + 16 + overheadBytes);
   }

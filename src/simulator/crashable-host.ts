@@ -1,18 +1,18 @@
-/** A machine in the simulated network that can be killed, started again, and cut off. */
+/** A simulated host that can be killed, restarted and disconnected. */
 import type { Machine } from '../base/machine.js';
 import type { SimulatedHost, Simulation } from './simulation.js';
 
-/** What happens to a host: a kill, a power failure, a restart. */
+/** A fault of a host or of its network connection, or the recovery from one. */
 export type HostFate =
-  /** Killed: its memory is gone, and what its disk had not made durable. */
+  /** Killed: loses its memory and all data not yet durable. */
   | 'kill'
-  /** Started again; a sender begins a new session. */
+  /** Restarted; a sender begins a new session. */
   | 'start'
-  /** Nothing reaches it, nothing leaves it. */
+  /** Disconnected: no datagram reaches or leaves it. */
   | 'cut'
   | 'mend';
 
-/** A machine that can be cut off from its network. */
+/** Base of a simulated host into which faults can be injected. */
 export abstract class MortalHost<Event extends object> {
   protected host: SimulatedHost | undefined;
   protected isCut = false;
@@ -23,6 +23,7 @@ export abstract class MortalHost<Event extends object> {
     private readonly sendTimeMs: number,
   ) {}
 
+  /** Injects a fault, or ends one. */
   suffer(fate: HostFate): void {
     const { host } = this;
     switch (fate) {
@@ -46,9 +47,9 @@ export abstract class MortalHost<Event extends object> {
   protected abstract createMachine(): Machine<Event>;
   protected abstract handleEvent(event: Event): void;
   protected abstract handleKill(): void;
-  /** A datagram leaves. */
+  /** Called for each datagram sent. */
   protected handleTransmit(): void {}
-  /** A datagram has been taken in. */
+  /** Called after the machine has handled a datagram. */
   protected handleTaken(): void {}
 
   protected startMachine(): void {

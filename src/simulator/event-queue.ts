@@ -1,4 +1,4 @@
-/** Future actions by virtual time; actions of the same time run in the order in which they were added. */
+/** Pending actions ordered by virtual time; actions at the same time run in insertion order. */
 import type { TimeMs } from '../base/machine.js';
 
 interface Entry {
@@ -7,7 +7,7 @@ interface Entry {
   readonly action: () => void;
 }
 
-/** A binary heap. */
+/** A priority queue of actions, implemented as a binary heap. */
 export class EventQueue {
   private readonly heap: Entry[] = [];
   private nextOrder = 0;
@@ -44,7 +44,7 @@ export class EventQueue {
     return first.action;
   }
 
-  /** Puts `entry` at the top and lets it sink to its place. */
+  /** Inserts `entry` at the root and sifts it down. */
   private sink(entry: Entry): void {
     const { heap } = this;
     let parent = 0;

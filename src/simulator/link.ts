@@ -1,6 +1,6 @@
 /**
- * A simulated directed link: rate and queue, then loss, corruption, duplication, delay, jitter and
- * reordering. Each link draws from a random stream of its own, named by the seed and the link.
+ * A simulated one-way link: rate and queue, then loss, corruption, duplication, delay, jitter and
+ * reordering. Each link draws from its own random stream, named by the seed and the link.
  */
 import { P2mpError } from '../base/errors.js';
 import type { TimeMs } from '../base/machine.js';
@@ -9,39 +9,40 @@ import { createRandom } from '../base/random.js';
 import type { LossModel, LossSpec } from '../loss.js';
 import { createLossModel } from '../loss.js';
 
-/** Properties of a link; a property that is left out does not limit anything. */
+/** Properties of a link; an omitted property imposes no limit. */
 export interface LinkOptions {
-  /** Time on the way, after the queue. */
+  /** Propagation delay, after the queue. */
   readonly delayMs?: number;
-  /** Each datagram takes up to this much longer, uniformly drawn: enough of it reorders. */
+  /** Maximum extra delay per datagram, drawn uniformly; enough of it causes reordering. */
   readonly jitterMs?: number;
-  /** Bytes per second that leave the queue; unlimited if left out. */
+  /** Rate at which bytes leave the queue; unlimited if omitted. */
   readonly rateBytesPerSec?: number;
-  /** Bytes that wait at most; a datagram that finds the queue full is lost. Needs a rate. */
+  /** Queue limit in bytes; a datagram that finds the queue full is lost. Requires a rate. */
   readonly queueLimitBytes?: number;
-  /** What each datagram weighs on the rate and in the queue besides its payload. */
+  /** Overhead per datagram besides its payload; counts towards rate and queue. */
   readonly overheadBytes?: number;
-  /** What is larger is swallowed, as on a path with a narrow part and without ICMP. */
+  /** Larger datagrams are dropped silently, as on a path with a smaller MTU and no ICMP. */
   readonly maxDatagramBytes?: number;
   readonly loss?: LossSpec;
-  /** Probability to be held back by `reorderDelayMs`, so that later ones overtake. */
+  /** Probability that a datagram is delayed by `reorderDelayMs`, so that later ones overtake it. */
   readonly reorderProbability?: number;
   readonly reorderDelayMs?: number;
-  /** Probability to arrive twice. */
+  /** Probability that a datagram is duplicated. */
   readonly duplicateProbability?: number;
-  /** Probability that one bit is flipped on the way. */
+  /** Probability that one bit is flipped in transit. */
   readonly corruptProbability?: number;
   /**
-   * The first byte that corruption may hit. The classic header has no checksum of its own (on a
-   * real network UDP's protects it): 8 spares it and leaves what the payload's checksum can find.
+   * Offset of the first byte that may be corrupted. The classic header is not covered by a checksum
+   * of its own (a real network protects it by UDP's): 8 limits corruption to what the payload
+   * checksum can detect.
    */
   readonly corruptFromByte?: number;
 }
 
-/** What becomes of a datagram on a link. */
+/** What happened to a datagram on a link. */
 export type LinkFate = 'delivered' | 'lost' | 'queue-full';
 
-/** What happened to the datagrams of a link. */
+/** Counters of a link's datagrams. */
 export interface LinkCounts {
   sent: number;
   lost: number;
@@ -51,15 +52,15 @@ export interface LinkCounts {
   reordered: number;
 }
 
-/** Counts of a link that has carried nothing yet. */
+/** Counters of an unused link, all zero. */
 export function createLinkCounts(): LinkCounts {
   return { sent: 0, lost: 0, queueFull: 0, corrupted: 0, duplicated: 0, reordered: 0 };
 }
 
-/** Takes a datagram that comes out at the far end. */
+/** Receives a datagram at the far end of a link. */
 export type Deliver = (atMs: TimeMs, bytes: Uint8Array) => void;
 
-/** A one-way link in virtual time: loss, delay, rate and a bounded queue. */
+/** A one-way link in virtual time, with loss, delay, rate and a bounded queue. */
 export class Link {
   readonly counts = createLinkCounts();
 
@@ -83,7 +84,7 @@ export class Link {
     this.isLost = createLossModel(loss, createRandom(seed, 'link', name, 'loss'));
   }
 
-  /** Puts a datagram in; `deliver` is called for each copy that will come out, with its time. */
+  /** Sends a datagram; calls `deliver` for each copy that will arrive, with its arrival time. */
   send(nowMs: TimeMs, bytes: Uint8Array, deliver: Deliver): LinkFate {
     const { options, counts } = this;
     counts.sent++;
@@ -104,13 +105,13 @@ export class Link {
     return 'delivered';
   }
 
-  /** @returns when the datagram has left the queue, undefined where there is no room in it */
+  /** @returns when the datagram leaves the queue; undefined if the queue is full */
   private enqueue(nowMs: TimeMs, sizeBytes: number): TimeMs | undefined {
     const { rateBytesPerSec } = this.options;
     if (rateBytesPerSec === Infinity) return nowMs;
     const waitingMs = Math.max(0, this.busyUntilMs - nowMs);
     const waitingBytes = (waitingMs / 1000) * rateBytesPerSec;
-    // The waiting bytes come from times: a rounding error must not turn away what just fits.
+    // The queue length is derived from times: rounding must not reject a datagram that just fits.
     const roomBytes = this.queueLimitBytes - waitingBytes + 1e-6;
     if (sizeBytes > roomBytes && waitingMs > 0) return undefined;
     this.busyUntilMs = nowMs + waitingMs + (sizeBytes / rateBytesPerSec) * 1000;

@@ -1,7 +1,7 @@
 /**
- * A loss-based flow to share a path with: NewReno (RFC 5681, RFC 6582) with slow start, congestion
- * avoidance, fast retransmit and recovery, and a retransmission timeout (RFC 6298). It always has more
- * to send.
+ * A loss-based competing flow: NewReno (RFC 5681, RFC 6582) with slow start, congestion avoidance,
+ * fast retransmit and recovery, and a retransmission timeout (RFC 6298). It always has data to
+ * send.
  */
 import type { Address } from '../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../base/machine.js';
@@ -20,7 +20,10 @@ class RenoSender implements Machine<never> {
   private acked = 0;
   private duplicates = 0;
   private highest = 0;
-  /** Losses are taken for new ones only beyond what had been sent by the last (RFC 6582, 3.2). */
+  /**
+   * Only losses beyond what had been sent at the previous loss start a new recovery (RFC 6582,
+   * 3.2).
+   */
   private recover = -1;
   private isRecovering = false;
   private hasPartial = false;
@@ -53,7 +56,7 @@ class RenoSender implements Machine<never> {
     this.duplicates = 0;
     this.isRecovering = false;
     this.recover = this.highest;
-    // All that was sent goes out again as the window opens.
+    // Resend everything in flight as the window opens.
     this.next = this.acked;
     this.sentAtMs.clear();
     this.resends.length = 0;
@@ -70,7 +73,7 @@ class RenoSender implements Machine<never> {
       return { to: this.to, bytes: datagramOf(resend, segmentBytes) };
     }
     if (this.flight >= Math.floor(this.windowSegments)) return undefined;
-    // Karn: what is sent twice measures nothing.
+    // Karn's rule: retransmitted segments yield no RTT sample.
     if (this.next >= this.highest) this.sentAtMs.set(this.next, nowMs);
     const bytes = datagramOf(this.next++, segmentBytes);
     this.highest = Math.max(this.highest, this.next);
@@ -98,7 +101,8 @@ class RenoSender implements Machine<never> {
     this.next = Math.max(this.next, ack);
     this.duplicates = 0;
     if (this.isRecovering && ack < this.recover) {
-      // A partial acknowledgement: the next one was lost as well. Where many were, the timeout is quicker.
+      // A partial ACK: the next segment was lost too. Only the first one restarts the timer: after
+      // many losses, the timeout is faster.
       this.resends.push(ack);
       this.windowSegments = Math.max(1, this.windowSegments - newlyAcked + 1);
       if (!this.hasPartial) this.timeoutAtMs = nowMs + this.rtt.timeoutMs;
@@ -163,7 +167,10 @@ class RenoReceiver implements Machine<never> {
   }
 }
 
-/** @returns what comes to the receiver `<name>1` */
+/**
+ * Adds a NewReno flow from host `<name>` to host `<name>1`.
+ * @returns what the receiver gets
+ */
 export function addRenoFlow(simulation: Simulation, name: string, startAtMs: TimeMs): FlowReceipt {
   const receipt = new FlowReceipt();
   const sender = new RenoSender(Simulation.address(`${name}1`), startAtMs);

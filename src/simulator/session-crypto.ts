@@ -1,6 +1,6 @@
 /**
- * A stand-in for cryptography in virtual time: quick, seeded, and worthless against anybody. It keeps to
- * the contract that machines rely on: other key, nonce or bytes, and nothing opens.
+ * Fake cryptography for virtual time: fast, seeded, and not secure. It keeps the contract that
+ * machines rely on: with another key, nonce or ciphertext, `open` fails.
  */
 import { assert } from '../base/assert.js';
 import { createRandom } from '../base/random.js';
@@ -8,7 +8,7 @@ import type { Handshake, SessionCrypto } from '../security/crypto.js';
 import { joinBytes, toHex } from '../wire/byte-codec.js';
 import { digestSizeBytes, keySizeBytes, tagSizeBytes } from '../wire/sizes.js';
 
-/** Remembers what each nonce was used for: under one key it must not meet two plaintexts. */
+/** Detects nonce reuse: one key and nonce with two different plaintexts. */
 export class NonceLog {
   reuses = 0;
   private readonly plaintexts = new Map<string, string>();
@@ -23,8 +23,9 @@ export class NonceLog {
 }
 
 /**
- * @param name seeds the random bytes, and is the host's key
- * @param nonces takes a note of everything that is sealed
+ * Creates the fake cryptography of one host.
+ * @param name seeds the random bytes and determines the host's key
+ * @param nonces records everything that is sealed
  */
 export function createSimulatedCrypto(
   seed: string,
@@ -69,7 +70,10 @@ export function createSimulatedCrypto(
   };
 }
 
-/** Three messages as in Noise XX: an ephemeral key each, then the static ones with a digest of it all. */
+/**
+ * Three messages as in Noise XX: each side sends an ephemeral key, then its static key with a
+ * digest of the transcript.
+ */
 class SimulatedHandshake implements Handshake {
   remoteKey: Uint8Array | undefined;
   keys: Handshake['keys'];
@@ -142,7 +146,7 @@ function tagOf(
   return digest([key, nonce, plaintext, associated]).subarray(0, tagSizeBytes);
 }
 
-/** Eight lanes of FNV-1a with a final mix: spreads well, resists nobody. */
+/** Eight lanes of FNV-1a with a final mix: well distributed, not collision-resistant. */
 function digest(parts: readonly Uint8Array[]): Uint8Array {
   let a = 0x811c9dc5;
   let b = 0x01000193;

@@ -1,6 +1,7 @@
 /**
- * A session as traffic: one sender and its receivers on a simulated network that others share. Content is
- * made up as it is read and is counted, not kept, so that long runs take little memory.
+ * A session as traffic: one sender and its receivers on a simulated network shared with other
+ * flows. Content is generated when read and only counted on arrival, so long runs need little
+ * memory.
  */
 import type { Address } from '../base/address.js';
 import type { Machine, TimeMs } from '../base/machine.js';
@@ -15,32 +16,33 @@ import { createSimulatedCrypto } from './session-crypto.js';
 import type { SimulatedHost } from './simulation.js';
 import { Simulation } from './simulation.js';
 
+/** Options of a session used as traffic. */
 export interface SessionFlowOptions
   extends Pick<
     SessionSenderOptions,
     'mssBytes' | 'segmentsPerBlock' | 'rateBytesPerSec' | 'reportsPerSec'
   > {
-  /** The sender's host; receivers are this name with their numbers from 1. */
+  /** Name of the sender's host; receivers are named `<name>1`, `<name>2` and so on. */
   readonly name: string;
   readonly receiverCount: number;
   readonly contentSizeBytes: number;
-  /** When the sender begins. */
+  /** When the sender starts. */
   readonly startAtMs?: TimeMs;
   readonly hasGroup?: boolean;
-  /** How long the source takes to hand over a block. */
+  /** How long the source takes to provide a block. */
   readonly sourceTimeMs?: number;
   readonly sendTimeMs?: number;
-  /** What a test puts between a receiver and its network. */
+  /** Lets a test intercept a receiver's inputs and outputs. */
   readonly wrapReceiver?: (
     receiver: SessionReceiver,
     index: number,
   ) => Machine<SessionReceiverEvent>;
 }
 
-/** Time over which receipts are added up. */
+/** Width of the bins over which receipts are summed. */
 const binMs = 100;
 
-/** What came to one receiver. */
+/** What one receiver has received, over time. */
 export class FlowReceipt {
   readonly bytesByBin: number[] = [];
   totalBytes = 0;
@@ -55,7 +57,7 @@ export class FlowReceipt {
     this.totalBytes += sizeBytes;
   }
 
-  /** Bytes per second over a time. */
+  /** Mean rate in bytes per second over an interval. */
   rate(fromMs: TimeMs, toMs: TimeMs): number {
     let sum = 0;
     for (let bin = Math.floor(fromMs / binMs); bin < Math.floor(toMs / binMs); bin++) {
@@ -65,6 +67,7 @@ export class FlowReceipt {
   }
 }
 
+/** A running session and the receipts of its receivers. */
 export class SessionFlow {
   readonly receipts: readonly FlowReceipt[];
   readonly sender: SessionSender;
@@ -151,7 +154,7 @@ function groupOf(name: string): Address {
   return Simulation.address(`group of ${name}`);
 }
 
-/** A machine that does nothing before its time. */
+/** Wraps a machine so that it sends nothing before its start time. */
 function startsAt(machine: SessionSender, startAtMs: TimeMs): Machine<SessionSenderEvent> {
   return {
     handleDatagram: (nowMs, from, bytes) => machine.handleDatagram(nowMs, from, bytes),
@@ -162,7 +165,7 @@ function startsAt(machine: SessionSender, startAtMs: TimeMs): Machine<SessionSen
   };
 }
 
-/** Only the beginning of what is sealed is looked at: nobody spoils it here. */
+/** Authenticates only the start of each plaintext, for speed: nothing here corrupts datagrams. */
 function createFlowCrypto(seed: string, name: string): SessionCrypto {
   const crypto = createSimulatedCrypto(seed, name);
   const head = (bytes: Uint8Array) => bytes.subarray(0, 64);

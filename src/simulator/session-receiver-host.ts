@@ -1,4 +1,4 @@
-/** A receiver of simulated sessions, with a disk that loses what was not made durable when its host dies. */
+/** A receiver of simulated sessions, with a disk that loses non-durable data when its host dies. */
 import type { Machine, TimeMs } from '../base/machine.js';
 import { createRandom } from '../base/random.js';
 import { hashLeaf } from '../object/hash-tree.js';
@@ -15,10 +15,11 @@ import type {
 } from './session-transfer-options.js';
 import type { Simulation } from './simulation.js';
 
+/** A crashable host that receives sessions and checks their content. */
 export class SessionReceiverHost extends MortalHost<SessionReceiverEvent> {
   private readonly results: IncomingResult[] = [];
   private machine: SessionReceiver | undefined;
-  /** What survives a death: blocks by number, with what the disk says they hold. */
+  /** What survives a crash: blocks by number, with their content on disk. */
   private readonly durable = new Map<number, Uint8Array>();
   private readonly written = new Map<number, Uint8Array>();
   private blockSizeBytes = 1;
@@ -54,7 +55,7 @@ export class SessionReceiverHost extends MortalHost<SessionReceiverEvent> {
     const { seed, bufferBytes = receiverLimits.bufferBytes } = options;
     this.lives++;
     this.machine = new SessionReceiver({
-      // One receiver in all its lives, as with the sender.
+      // The key stays the same across restarts; the random numbers do not.
       crypto: {
         ...createSimulatedCrypto(seed, this.name, this.nonces),
         random: createSimulatedCrypto(seed, `${this.name} ${this.lives}`).random,

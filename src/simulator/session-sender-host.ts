@@ -1,4 +1,4 @@
-/** The sender of a simulated session, with its source, and what an onlooker counts of it. */
+/** The sender of a simulated session, its source, and counts of its traffic. */
 import type { Machine, TimeMs } from '../base/machine.js';
 import type { Manifest } from '../object/manifest.js';
 import { createManifest, encodeManifest } from '../object/manifest.js';
@@ -10,10 +10,10 @@ import { createSimulatedCrypto } from './session-crypto.js';
 import type { SettledReceiver, SimulatedSessionOptions } from './session-transfer-options.js';
 import { Simulation } from './simulation.js';
 
-/** What sessions send to where they have a group. */
+/** Multicast address used by sessions with a group. */
 export const simulatedGroup = '239.77.35.1';
 
-/** Files of about the same size, which are all of the content together. */
+/** A manifest that divides the content into files of about equal size. */
 export function createManifestOfFiles(contentSizeBytes: number, fileCount: number): Manifest {
   const sizeBytes = Math.floor(contentSizeBytes / fileCount);
   const names = Array.from({ length: fileCount }, (_, i) => `file ${i}`).sort();
@@ -28,6 +28,7 @@ export function createManifestOfFiles(contentSizeBytes: number, fileCount: numbe
   );
 }
 
+/** A crashable host that sends a session and measures its traffic. */
 export class SessionSenderHost extends MortalHost<SessionSenderEvent> {
   readonly results: SessionSenderResult[] = [];
   settled: SettledReceiver[] = [];
@@ -38,9 +39,9 @@ export class SessionSenderHost extends MortalHost<SessionSenderEvent> {
   private lives = 0;
   private machine: SessionSender | undefined;
   private reportsTaken = 0;
-  /** Datagrams that came after the end. */
+  /** Datagrams received after the end that were not answered yet. */
   private asked = 0;
-  /** When the reports of the last second came. */
+  /** Arrival times of reports; those of the last second begin at `firstOfSecond`. */
   private readonly reportTimes: TimeMs[] = [];
   private firstOfSecond = 0;
 
@@ -70,7 +71,7 @@ export class SessionSenderHost extends MortalHost<SessionSenderEvent> {
       label: 'simulated',
       manifest: encodeManifest(createManifestOfFiles(content.length, fileCount)),
       contentSizeBytes: content.length,
-      // One sender in all its lives: its key is its name; its random numbers are new ones.
+      // The key stays the same across restarts; the random numbers do not.
       crypto: {
         ...createSimulatedCrypto(seed, 'sender', this.nonces),
         random: createSimulatedCrypto(seed, `sender ${this.lives}`).random,
@@ -113,9 +114,9 @@ export class SessionSenderHost extends MortalHost<SessionSenderEvent> {
 
   protected override handleTransmit(): void {
     const { machine, simulation } = this;
-    // What still leaves in the moment of the end are the last words to receivers.
+    // Datagrams sent at the very moment of the end are the final notifications to receivers.
     if (machine?.isDone !== true || simulation.nowMs === this.endedAtMs) return;
-    // Whoever has not heard them asks again.
+    // A receiver that missed them asks again and may be answered.
     if (this.asked > 0) this.asked--;
     else this.datagramsAfterEnd++;
   }

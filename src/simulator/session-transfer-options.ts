@@ -1,4 +1,4 @@
-/** What a simulated session is given, and what it gives back. */
+/** Options and results of a simulated session. */
 import type { Machine, TimeMs } from '../base/machine.js';
 import type { SessionReceiver } from '../session/receiver.js';
 import type { IncomingResult, SessionReceiverEvent } from '../session/receiver-events.js';
@@ -13,30 +13,33 @@ import type { HostFate } from './crashable-host.js';
 import type { LinkCounts, LinkOptions } from './link.js';
 import type { SimulationOptions } from './simulation.js';
 
-/** What happens to a host or its network, and when. */
+/** A fault injected into a host or its network, and when. */
 export interface SessionIncident {
   readonly atMs: TimeMs;
-  /** A receiver by number from 0, or the sender. */
+  /** A receiver's index, or the sender. */
   readonly host: number | 'sender';
   readonly fate: HostFate;
 }
 
-/** What may differ from one receiver to the next. */
+/** Options that may differ between receivers. */
 export interface SimulatedReceiverOptions {
   readonly forwardLink?: LinkOptions;
   readonly backwardLink?: LinkOptions;
-  /** How long a disk takes for a write; and for making the whole durable. It does one after another. */
+  /**
+   * How long the disk takes for a write, and for making the whole durable. Operations are serial.
+   */
   readonly writeTimeMs?: number;
   readonly storeTimeMs?: number;
-  /** How often a disk makes durable what was written. */
+  /** How long after a first write the disk makes all pending writes durable. */
   readonly checkpointMs?: number;
-  /** Share of blocks that a disk returns damaged after a restart. */
+  /** Share of blocks that are corrupt on disk after a restart. */
   readonly rot?: number;
   readonly bufferBytes?: number;
-  /** From the beginning it holds all of the content but these blocks; nothing if left out. */
+  /** The receiver starts with all of the content except these blocks; with none if omitted. */
   readonly missingBlocks?: readonly number[];
 }
 
+/** Options of a simulated session: hosts, network, faults and limits. */
 export interface SimulatedSessionOptions
   extends SimulationOptions,
     SimulatedReceiverOptions,
@@ -47,28 +50,28 @@ export interface SimulatedSessionOptions
   readonly receiverCount: number;
   readonly contentSizeBytes: number;
   readonly fileCount?: number;
-  /** By number, what one has in place of what all have. */
+  /** Overrides of the common receiver options, by index. */
   readonly receivers?: readonly SimulatedReceiverOptions[];
-  /** Whether there is a group; and which receivers it reaches, all if left out. */
+  /** Whether the session has a multicast group. */
   readonly hasGroup?: boolean;
-  /** Which receivers the group reaches, by index; all if left out. */
+  /** Which receivers the group reaches, by index; all if omitted. */
   readonly groupReaches?: (receiver: number) => boolean;
   readonly incidents?: readonly SessionIncident[];
   readonly sendTimeMs?: number;
-  /** How long the source takes to hand over a block. */
+  /** How long the source takes to provide a block. */
   readonly sourceTimeMs?: number;
   readonly deadlineMs?: TimeMs;
-  /** Whether to count nonces that are used twice. */
+  /** Whether to count reused nonces. */
   readonly watchesNonces?: boolean;
-  /** A run that needs more happenings than this hangs. */
+  /** Event limit: a run that exceeds it is considered hung. */
   readonly maxSteps?: number;
-  /** What a test puts between a machine and its network, in each life of its host. */
+  /** Lets a test intercept the sender's inputs and outputs; called at each start of its host. */
   readonly wrapSender?: (sender: SessionSender) => Machine<SessionSenderEvent>;
   /** The same for the receivers. */
   readonly wrapReceiver?: (receiver: SessionReceiver) => Machine<SessionReceiverEvent>;
 }
 
-/** When the sender knew a receiver's outcome. */
+/** A receiver's outcome and when the sender determined it. */
 export interface SettledReceiver {
   readonly atMs: TimeMs;
   readonly outcome: SessionReceiverOutcome;
@@ -77,33 +80,33 @@ export interface SettledReceiver {
 /** How a simulated session ended at one receiver. */
 export interface SimulatedSessionReceiver {
   readonly name: string;
-  /** Of each session that ended here. */
+  /** One result per session that ended here. */
   readonly results: readonly IncomingResult[];
-  /** Whether it called a session complete, and held exactly the bytes that were sent, stored. */
+  /** Whether it reported a session complete and durably held exactly the bytes sent. */
   readonly isIdentical: boolean;
-  /** Whether it called something complete that is not identical. */
+  /** Whether it reported a session complete with other content. */
   readonly isFalse: boolean;
   readonly maxBufferedBytes: number;
-  /** When it had its last outcome; undefined for none. */
+  /** When its last session ended; undefined if none did. */
   readonly endedAtMs: TimeMs | undefined;
 }
 
 /** How a simulated session ended, at the sender and at each receiver. */
 export interface SimulatedSessionResult {
-  /** Of each life of the sender that came to its end. */
+  /** One result per sender run that ended. */
   readonly sender: readonly SessionSenderResult[];
-  /** In the sender's last life. */
+  /** Outcomes in the sender's last run. */
   readonly settled: readonly SettledReceiver[];
   readonly receivers: readonly SimulatedSessionReceiver[];
   readonly isAtRest: boolean;
   readonly datagramsAfterEnd: number;
-  /** The most reports that the sender took within any one second. */
+  /** The most reports that the sender received within any one second. */
   readonly maxReportsPerSec: number;
-  /** The same by whole seconds. */
+  /** Reports received in each whole second. */
   readonly reportsBySecond: readonly number[];
-  /** Nonces that met two plaintexts under one key. */
+  /** Nonces used for two plaintexts under one key. */
   readonly nonceReuses: number;
-  /** What the links did, all of them together. */
+  /** Totals over all links. */
   readonly links: LinkCounts;
   readonly virtualMs: TimeMs;
   readonly steps: number;

@@ -1,6 +1,7 @@
 /**
- * A session in virtual time: one sender, N receivers, with deaths, returns and cut lines. It checks every
- * byte at every receiver. Disks lose what was not made durable when their host dies.
+ * A session in virtual time: one sender and N receivers, with crashes, restarts and network
+ * outages. It verifies every byte at every receiver. Disks lose non-durable data when their host
+ * dies.
  */
 
 import { at } from '../base/assert.js';
@@ -16,7 +17,7 @@ import type {
 import { Simulation } from './simulation.js';
 import { createContent } from './transfer.js';
 
-/** Runs a whole session in virtual time, with incidents if wanted. */
+/** Runs a whole session in virtual time, with injected faults. */
 export function simulateSession(options: SimulatedSessionOptions): SimulatedSessionResult {
   const simulation = new Simulation(options);
   const content = createContent(options.seed, options.contentSizeBytes);

@@ -1,7 +1,7 @@
 /**
- * A network in virtual time: hosts that run protocol machines, joined by links. It is the third
- * shell beside real sockets and a web page, and runs the very same machines. The same seed gives
- * the same run to the last event.
+ * A network in virtual time: hosts that run protocol machines, connected by links. It is a shell
+ * like the one for real sockets and runs the same machines. The same seed reproduces a run down to
+ * the last event.
  */
 import type { Address } from '../base/address.js';
 import { formatCrc32 } from '../base/crc32.js';
@@ -18,22 +18,22 @@ import type { TraceRecord } from './trace.js';
 /** Options of a simulation. */
 export interface SimulationOptions {
   readonly seed: string;
-  /** Takes each record as it happens; `formatTraceLine` makes a line of it. */
+  /** Called with each record as it occurs; `formatTraceLine` formats one. */
   readonly trace?: (record: TraceRecord) => void;
 }
 
-/** Properties of a host of a simulation. */
+/** Properties of a simulated host. */
 export interface HostOptions {
   /**
-   * Serial time that the host spends on sending one datagram: its program's or its interface's.
-   * This is `t` of the stop-and-wait delay formula.
+   * Serial time that the host spends on each datagram sent, in its program or interface. This is
+   * `t` in the stop-and-wait delay formula.
    */
   readonly sendTimeMs?: number;
 }
 
 const simulatedPort = 7735;
 
-/** Virtual time: hosts, links, and an event queue that advances the clock. */
+/** A simulated network: hosts, links, and an event queue that advances the clock. */
 export class Simulation {
   readonly seed: string;
   private currentMs: TimeMs = 0;
@@ -58,14 +58,15 @@ export class Simulation {
     return this.stepCount;
   }
 
-  /** The address of a host of this name, existing or not. */
+  /** The address of the host with this name, whether or not it exists. */
   static address(name: string): Address {
     return { host: name, port: simulatedPort };
   }
 
   /**
-   * Adds a host that runs `machine`; its events go to `handleEvent`, which may feed the machine.
-   * The machine starts when the simulation runs.
+   * Adds a host that runs `machine`. Events go to `handleEvent`, which may feed the machine. The
+   * machine starts when the simulation runs.
+   * @throws P2mpError INVALID_ARGUMENT if the name is taken
    */
   addHost<Event extends object>(
     name: string,
@@ -82,7 +83,7 @@ export class Simulation {
     return host;
   }
 
-  /** A host that was down comes up again, with nothing in its memory but this machine. */
+  /** Restarts a host that was down, with a new machine and no memory of the old one. */
   restart<Event extends object>(
     host: SimulatedHost,
     machine: Machine<Event>,
@@ -105,14 +106,14 @@ export class Simulation {
     this.at(this.currentMs, () => host.drain());
   }
 
-  /** Makes a one-way link whose random numbers depend on its name. */
+  /** Creates a one-way link whose random stream depends on its name. */
   createLink(name: string, options: LinkOptions = {}): Link {
     return new Link(name, this.seed, options);
   }
 
   /**
-   * Lays the way from one host to another over one or more links in turn. A link that lies on
-   * several ways is shared by them: a bottleneck.
+   * Sets the path from one host to another over one or more links in order. A link on several paths
+   * is shared by them: a bottleneck.
    */
   connect(from: string, to: string, links: readonly Link[]): void {
     let ways = this.paths.get(from);
@@ -123,26 +124,26 @@ export class Simulation {
     ways.set(to, links);
   }
 
-  /** From now on, what is sent to the group reaches this host too. */
+  /** Adds a host to a multicast group. */
   joinGroup(group: string, host: string): void {
     const members = this.groups.get(group) ?? new Set();
     members.add(host);
     this.groups.set(group, members);
   }
 
-  /** Takes a host out of a multicast group. */
+  /** Removes a host from a multicast group. */
   leaveGroup(group: string, host: string): void {
     this.groups.get(group)?.delete(host);
   }
 
-  /** Runs `action` at a moment of virtual time; at once, if that has passed. */
+  /** Runs `action` at a virtual time, or as soon as possible if that has passed. */
   at(atMs: TimeMs, action: () => void): void {
     this.queue.push(Math.max(atMs, this.currentMs), action);
   }
 
   /**
-   * Runs until nothing is left to happen, `isOver` says so, or virtual time would pass `untilMs`.
-   * @returns whether it ended by itself, that is before `untilMs`
+   * Runs until no event is pending, `isOver` returns true, or virtual time would pass `untilMs`.
+   * @returns false if it stopped at `untilMs`, true otherwise
    */
   run(options: { untilMs?: TimeMs; isOver?: () => boolean } = {}): boolean {
     const { untilMs = Infinity, isOver } = options;
@@ -160,7 +161,7 @@ export class Simulation {
     }
   }
 
-  /** Carries a datagram; used by hosts. */
+  /** Sends a datagram to a host or to a group; used by hosts. */
   send(from: string, to: string, bytes: Uint8Array): void {
     this.record('sent', from, to, bytes);
     const members = this.groups.get(to);
@@ -221,14 +222,14 @@ export class Simulation {
   }
 }
 
-/** What a simulated host offers its Runner. */
+/** The shell that a simulated host provides to its Runner. */
 export type HostShell = Omit<Shell<never>, 'handleEvent'>;
-/** What a simulated host drives: the Runner of its machine. */
+/** The part of a Runner that a simulated host uses. */
 export type HostRunner = Pick<Runner<never>, 'handleDatagram' | 'handleTimeout' | 'drain'>;
 
-/** A machine on the simulated network. */
+/** A host that runs a machine on the simulated network. */
 export class SimulatedHost {
-  /** A host that is down neither hears nor sends nor notices time. */
+  /** A host that is down neither receives nor sends, and its timeouts do not fire. */
   isDown = false;
   private runner: HostRunner | undefined;
   private sendsUntilMs: TimeMs = 0;
@@ -242,7 +243,7 @@ export class SimulatedHost {
     private readonly sendTimeMs: number,
   ) {}
 
-  /** Runs this machine from now on; used by the simulation. */
+  /** Starts a machine on this host; used by the simulation. */
   start(createRunner: (shell: HostShell) => HostRunner): void {
     this.timeoutAtMs = undefined;
     this.wakesAtMs = undefined;
@@ -254,12 +255,12 @@ export class SimulatedHost {
     });
   }
 
-  /** Takes the machine's outputs after an input that did not come over the network. */
+  /** Drains the machine's outputs after an input that did not arrive over the network. */
   drain(): void {
     if (!this.isDown) this.runner?.drain();
   }
 
-  /** Delivers a datagram to the host; a host that is down loses it. */
+  /** Delivers a datagram to the machine. The simulation drops those to a host that is down. */
   receive(from: string, bytes: Uint8Array): void {
     this.runner?.handleDatagram(Simulation.address(from), bytes);
   }
@@ -276,12 +277,12 @@ export class SimulatedHost {
     return false;
   }
 
-  /** Each datagram leaves once the host has spent its time on it. */
+  /** Each datagram leaves after the host's serial sending time. */
   private transmit(transmit: Transmit): void {
     const { simulation, sendTimeMs } = this;
     const { host } = transmit.to;
     this.sendsUntilMs = simulation.nowMs;
-    // What is on its way stays as it was sent, whatever becomes of the sender's memory.
+    // Copy a batch: the sender may reuse its memory while the datagrams are in transit.
     const sent = transmit.datagramSizeBytes === undefined ? transmit.bytes : transmit.bytes.slice();
     for (const bytes of datagramsOf({ ...transmit, bytes: sent })) {
       this.sendsUntilMs += sendTimeMs;
@@ -290,7 +291,10 @@ export class SimulatedHost {
     }
   }
 
-  /** Keeps one wake-up in the queue, moved only to an earlier time; a late one asks again. */
+  /**
+   * Keeps at most one wake-up in the queue and moves it only earlier; one that fires too early
+   * reschedules.
+   */
   private scheduleTimeout(atMs: TimeMs | undefined): void {
     this.timeoutAtMs = atMs;
     if (atMs === undefined || (this.wakesAtMs !== undefined && this.wakesAtMs <= atMs)) return;

@@ -1,8 +1,8 @@
-/** What happened in a simulation, one record for each thing, exported as JSON lines. */
+/** Trace of a simulation: one record per occurrence, exported as JSON lines. */
 import { formatCrc32 } from '../base/crc32.js';
 import type { TimeMs } from '../base/machine.js';
 
-/** What became of one datagram, or what a host's machine told. */
+/** The fate of a datagram, or an event of a host's machine. */
 export type TraceRecord =
   | {
       readonly atMs: TimeMs;
@@ -20,7 +20,9 @@ export type TraceRecord =
       readonly event: object;
     };
 
-/** The record as one line of JSON, without a line end; of bytes, their number and CRC-32. */
+/**
+ * Formats a record as one line of JSON without a newline. Byte arrays are shown as size and CRC-32.
+ */
 export function formatTraceLine(record: TraceRecord): string {
   return JSON.stringify(record, (_key, value: unknown) =>
     value instanceof Uint8Array ? `${value.length} bytes, crc32 ${formatCrc32(value)}` : value,

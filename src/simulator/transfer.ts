@@ -1,6 +1,6 @@
 /**
- * A whole transfer in virtual time: one sender, N receivers, each over its own pair of links. It
- * checks every byte at every receiver, so that an experiment is a test as well.
+ * A whole transfer in virtual time: one sender and N receivers, each with its own pair of links. It
+ * verifies every byte at every receiver, so every experiment is also a test.
  */
 import { at } from '../base/assert.js';
 import type { TimeMs } from '../base/machine.js';
@@ -17,12 +17,12 @@ import { createLinkCounts } from './link.js';
 import type { SimulationOptions } from './simulation.js';
 import { type SimulatedHost, Simulation } from './simulation.js';
 
-/** A P2MP-FTP transfer in virtual time: file, receivers, links, loss and seed. */
+/** Options of a simulated P2MP-FTP transfer: file, receivers, links, loss and seed. */
 export interface SimulatedTransferOptions
   extends SimulationOptions,
     Omit<SenderOptions, 'receivers'> {
   readonly receiverCount: number;
-  /** The loss service of each receiver: it loses data packets only. */
+  /** Loss service of each receiver; drops data packets only. */
   readonly loss?: LossSpec;
   /** The link to each receiver. */
   readonly forwardLink?: LinkOptions;
@@ -30,26 +30,26 @@ export interface SimulatedTransferOptions
   readonly backwardLink?: LinkOptions;
   /** Serial time that the sender spends on each datagram. */
   readonly sendTimeMs?: number;
-  /** How long each receiver's disk takes to make a file durable. */
+  /** How long each receiver takes to make a file durable. */
   readonly storeTimeMs?: number;
-  /** Receivers that fall silent for good, by number from 0. */
+  /** Receivers that crash for good, by index. */
   readonly deaths?: readonly { readonly receiver: number; readonly atMs: TimeMs }[];
   readonly idleTimeoutMs?: number;
-  /** Virtual time after which the run is given up. */
+  /** Virtual time at which the run is stopped. */
   readonly deadlineMs?: TimeMs;
 }
 
-/** Figures of a simulated transfer, and those of its receivers. */
+/** Result of a simulated transfer. */
 export interface SimulatedTransferResult {
-  /** Undefined where the sender was not done by the deadline. */
+  /** Undefined if the sender did not finish before the deadline. */
   readonly sender: SenderResult | undefined;
   readonly receivers: readonly SimulatedReceiverResult[];
-  /** Whether everything came to rest before the deadline. */
+  /** Whether no event was pending before the deadline. */
   readonly isAtRest: boolean;
-  /** Datagrams that the sender sent after it had said that it was done. */
+  /** Datagrams sent after the sender reported `done`. */
   readonly datagramsAfterEnd: number;
   readonly virtualMs: TimeMs;
-  /** Simulated happenings. */
+  /** Number of simulated events. */
   readonly steps: number;
   readonly links: LinkCounts;
 }
@@ -58,11 +58,11 @@ export interface SimulatedTransferResult {
 export interface SimulatedReceiverResult {
   readonly name: string;
   readonly transfers: readonly TransferResult[];
-  /** Whether it holds exactly the bytes that were sent, stored to the end. */
+  /** Whether it durably holds exactly the bytes sent. */
   readonly isIdentical: boolean;
-  /** Whether a byte that it wrote was wrong or in a wrong place. */
+  /** Whether it wrote a wrong byte, or one at a wrong offset. */
   readonly isDamaged: boolean;
-  /** Most payload that waited to be written. */
+  /** Peak payload waiting to be written. */
   readonly maxUnwrittenBytes: number;
 }
 
@@ -100,14 +100,14 @@ export function simulateTransfer(options: SimulatedTransferOptions): SimulatedTr
 }
 
 /**
- * The seed of a receiver's loss service: `p2mpserver --seed` with this one throws away the very same
+ * The seed of a receiver's loss service. `p2mpserver --seed` with this seed drops exactly the same
  * arrivals on a real network.
  */
 export function receiverSeed(seed: string, name: string): string {
   return `${seed} ${name}`;
 }
 
-/** Bytes that no shift, swap or repetition maps onto themselves. */
+/** Random content: any shift, swap or repetition of bytes changes it. */
 export function createContent(seed: string, sizeBytes: number): Uint8Array {
   const random = createRandom(seed, 'content');
   const words = new Uint32Array(Math.ceil(sizeBytes / 4));
