@@ -16,6 +16,7 @@ import type { Offload } from './offload/offload-socket.js';
 import type { SystemCalls } from './offload/offload-system.js';
 import { loadSystemCalls } from './offload/offload-system.js';
 import { receiveBufferBytes } from './receive-buffer.js';
+import type { RefusalWatch } from './refusal-watch.js';
 import { openRefusalWatch } from './refusal-watch.js';
 import { SendBuffer } from './send-buffer.js';
 
@@ -63,7 +64,7 @@ const bytesPerLook = 16 * 1024;
 
 export class Endpoint {
   private readonly ports: Port[] = [];
-  private readonly watches = new Set<dgram.Socket>();
+  private readonly watches = new Set<RefusalWatch>();
   private readonly system: SystemCalls | undefined;
   /** Why `system` is undefined. */
   private readonly noOffload: string | undefined;
@@ -203,12 +204,15 @@ export class Endpoint {
       return undefined;
     try {
       const { socket, setPortSharing } = port;
-      const handleMessage = this.takeFrom(port);
+      const take = this.takeFrom(port);
+      const handleMessage: typeof take = (bytes, info) => {
+        if (!this.isClosed) take(bytes, info);
+      };
       const options = { system, socket, setPortSharing, to, handleMessage, handleRefusal };
       const watch = openRefusalWatch(options);
       this.watches.add(watch);
       return () => {
-        if (this.watches.delete(watch)) watch.close();
+        if (this.watches.delete(watch)) watch.end();
       };
     } catch {
       // No descriptor or no route: datagrams are sent without a watch.

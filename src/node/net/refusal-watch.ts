@@ -24,8 +24,18 @@ export interface RefusalWatchOptions {
   readonly handleRefusal: (code: RefusalCode) => void;
 }
 
+export interface RefusalWatch {
+  /** Ends the watch once everything that has reached it is read. */
+  readonly end: () => void;
+  /** Closes it at once. */
+  readonly close: () => void;
+}
+
+/** tcpmux: no datagram comes from there. */
+const unusedPort = 1;
+
 /** @throws NodeJS.ErrnoException if the system does not allow it; nothing stays open then */
-export function openRefusalWatch(options: RefusalWatchOptions): dgram.Socket {
+export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
   const { system, socket, setPortSharing, to, handleMessage, handleRefusal } = options;
   const { address: host, port } = socket.address();
   const watch = dgram.createSocket(isIPv6(host) ? 'udp6' : 'udp4');
@@ -48,12 +58,40 @@ export function openRefusalWatch(options: RefusalWatchOptions): dgram.Socket {
     system.close(fd);
     throw error;
   }
-  watch.on('message', handleMessage);
+  let readCount = 0;
+  let isEnding = false;
+  let isClosed = false;
+  watch.on('message', (bytes, info) => {
+    readCount++;
+    handleMessage(bytes, info);
+  });
   // The first socket sees any other error when it sends.
   watch.on('error', ({ code }: NodeJS.ErrnoException) => {
+    if (isEnding) return;
     if (code === 'ECONNREFUSED') handleRefusal(code);
     // For IPv6, Linux reports a firewall's answer as EACCES.
     if (code === 'EHOSTUNREACH' || code === 'EACCES') handleRefusal('EHOSTUNREACH');
   });
-  return watch;
+  const close = () => {
+    if (!isClosed) watch.close();
+    isClosed = true;
+  };
+  const closeOnceRead = (seenCount: number) => {
+    // Two turns, so that the socket is polled in between wherever the first one began.
+    setImmediate(() =>
+      setImmediate(() => (readCount === seenCount ? close() : closeOnceRead(readCount))),
+    );
+  };
+  const end = () => {
+    if (isEnding || isClosed) return;
+    isEnding = true;
+    try {
+      // From now on, the peer's datagrams reach the first socket again. Those in the queue must not be lost.
+      system.connect(fd, { host: to.host, port: unusedPort });
+      closeOnceRead(readCount);
+    } catch {
+      close();
+    }
+  };
+  return { end, close };
 }

@@ -1,4 +1,5 @@
 /** A port that refuses datagrams is reported at once, and tried for as long as any silent one. */
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -178,6 +179,38 @@ t.test('datagrams from a watched place are handled as others are', { skip }, asy
   const [error] = await once(thief, 'error');
   t.match(error, { code: 'EADDRINUSE' }, 'nobody else can take the port');
 });
+
+t.test(
+  'an answer that has reached a watch is not lost when the watch ends',
+  { skip },
+  async (t) => {
+    const received: { from: Address; text: string }[] = [];
+    const endpoint = await openEndpoint(t, received);
+    const [at] = endpoint.addresses;
+    const to = { host: '127.0.0.1', port: await findClosedPort() };
+    const answer = (count: number) => {
+      // The answers arrive while this process stands still, so the watch cannot have read them.
+      const script = `const s = require('node:dgram').createSocket('udp4');
+      s.bind(${to.port}, '127.0.0.1', async () => {
+        for (let i = 0; i < ${count}; i++) {
+          await new Promise((sent) => s.send('answer', ${at?.port}, '127.0.0.1', sent));
+        }
+        s.close();
+      });`;
+      execFileSync(process.execPath, ['-e', script]);
+    };
+    for (const count of [1, 100]) {
+      const end = endpoint.watchRefusals(to, () => t.fail('nothing refuses'));
+      answer(count);
+      end?.();
+      // After the watch, the first socket takes what follows.
+      answer(1);
+      while (received.length < count + 1) await new Promise((resolve) => setImmediate(resolve));
+      t.equal(received.length, count + 1);
+      received.length = 0;
+    }
+  },
+);
 
 t.test('more silent places than watches take turns', async (t) => {
   const open = new Set<Address>();
