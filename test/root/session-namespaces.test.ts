@@ -27,7 +27,7 @@ for (const version of [4, 6] as const) {
     for (const program of programs) {
       const { code, stdout } = await program.exited;
       t.equal(code, 0);
-      t.match(stdout, /"event":"receiver-result".*"multicast":true/);
+      t.match(stdout, /"event":"session-result".*"multicast":true/);
     }
   });
 }
