@@ -94,8 +94,9 @@ t.test(
   async (t) => {
     const folder = t.testdir();
     const sent = writeRandomFile(folder, 500_000);
-    const { program, server } = await startServer(t, join(folder, 'copy'), 0.9, ['--seed', '1']);
-    const client = startClient(t, [server], sent, 100, two);
+    const { program, server } = await startServer(t, join(folder, 'copy'), 0.5, ['--seed', '1']);
+    // Rounds that stay short: the client must send again after the kill, however late that comes.
+    const client = startClient(t, [server], sent, 100, [...two, '--timeout', '100']);
     await program.waitFor(/^Packet loss, sequence number = [1-9]/m);
     program.kill('SIGKILL');
     const { code, stderr } = await client.exited;
