@@ -509,7 +509,7 @@ t.test('the report says what was asked, found, run and planned', async (t) => {
 
 t.test('without the packages for pictures the report says so', async (t) => {
   const html = await reportOf(parse({ receivers: [1, 2] }), { svg: undefined });
-  t.match(html, 'No picture');
+  t.match(html, 'No plot');
   t.notMatch(html, '<svg');
 });
 
