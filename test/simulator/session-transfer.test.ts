@@ -841,7 +841,11 @@ t.test('what cannot begin rejects with a code, and sends nothing', async (t) => 
     [{ inputName: 'a/b', paths: ['-'] }, 'INVALID_ARGUMENT', /^a\/b: /],
     [{ paths: [join(folder, 'missing')] }, 'SOURCE_UNREADABLE', /missing: does not exist/],
     [{ paths: [path, path] }, 'INVALID_ARGUMENT', /two entries named sent/],
-    [{ paths: [path, join(folder, 'other', 'sent')] }, 'INVALID_ARGUMENT', /two entries named sent/],
+    [
+      { paths: [path, join(folder, 'other', 'sent')] },
+      'INVALID_ARGUMENT',
+      /two entries named sent/,
+    ],
     [{ receivers: [{ host: 'nowhere.invalid', port: 1 }] }, 'UNKNOWN_HOST', /nowhere\.invalid/],
   ] as const;
   const good = { paths: [path], receivers: [server], trustReceiver: () => undefined };
