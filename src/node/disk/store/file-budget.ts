@@ -40,17 +40,13 @@ export class FileBudget {
   /** Counts the file that `open` returns until `give` is called; not counted if `open` fails. */
   async take<T>(keeper: FileKeeper, open: () => Promise<T>): Promise<T> {
     return this.counted(open, async () => {
-      while (this.isFull) {
-        const closing = this.closeIdle(keeper);
-        if (closing === undefined) await this.awaitRoom();
-        else await closing;
-      }
+      while (this.isFull) await (this.closeIdle(keeper) ?? this.awaitRoom());
       // Increment before any await, so that the next caller sees it.
       this.count++;
     });
   }
 
-  /** Opens a file that stays open for a whole session; it does not wait for other sessions. */
+  /** Opens a file that stays open for a whole session; waits for others only where the system has no more. */
   async takeLasting<T>(open: () => Promise<T>): Promise<T> {
     const opened = await this.counted(open, async () => {
       if (this.isFull) await this.closeIdle();
@@ -80,7 +76,7 @@ export class FileBudget {
     }
   }
 
-  /** Call this when a file became idle or was closed. */
+  /** Call this when a file became idle. */
   wakeOne(): void {
     this.waiting.shift()?.();
   }
@@ -102,7 +98,7 @@ export class FileBudget {
         if (!isScarce || othersCount === 0) throw error;
         // Other parts of the process use file descriptors too: the files open now become the limit.
         this.limit = Math.min(this.limit, this.count);
-        if (this.closeIdle() === undefined) await this.awaitRoom();
+        await (this.closeIdle() ?? this.awaitRoom());
       }
     }
   }
