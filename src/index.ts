@@ -31,9 +31,4 @@ export type { FoundReceiver, ServerSpec } from './node/net/resolve-receivers.js'
 export type { ReceiveEvent, ReceiveOptions, ReceivingTotals } from './node/receive.js';
 export { Receiving, receive } from './node/receive.js';
 export { planSend, send } from './node/send.js';
-export type {
-  SendEvent,
-  SendOptions,
-  SendResult,
-  TrustReceiver,
-} from './node/send-options.js';
+export type { SendEvent, SendOptions, SendResult, TrustReceiver } from './node/send-options.js';

@@ -207,52 +207,57 @@ t.test('a cookie is good for the one who read it, and not for ever', (t) => {
   t.end();
 });
 
-t.test('whoever proves no address is answered at no greater length, and leaves nothing', (t) => {
-  const { wire } = meet();
-  const [receiver] = wire.receivers;
-  const kinds = fc.constantFrom(...Object.values(sessionKind), 0, 10, 255);
-  const datagram = fc
-    .record({
-      kind: kinds,
-      version: fc.nat(255),
-      body: fc.uint8Array({ maxLength: 300, size: 'max' }),
-    })
-    .chain(({ kind, version, body }) =>
-      fc.tuple(fc.nat(), fc.nat(65_535), fc.boolean()).map(([number, size, isHonest]) => {
-        const bytes = encodeChannelPacket('hello', number, 0, number, body);
-        bytes[sessionField.kind] = kind;
-        bytes[sessionField.detail] = version;
-        if (!isHonest) {
-          bytes[sessionField.bodySize] = size >>> 8;
-          bytes[sessionField.bodySize + 1] = size;
-        }
-        return bytes;
-      }),
+t.test(
+  'a sender that has not proven its address gets no longer answer, and leaves nothing',
+  (t) => {
+    const { wire } = meet();
+    const [receiver] = wire.receivers;
+    const kinds = fc.constantFrom(...Object.values(sessionKind), 0, 10, 255);
+    const datagram = fc
+      .record({
+        kind: kinds,
+        version: fc.nat(255),
+        body: fc.uint8Array({ maxLength: 300, size: 'max' }),
+      })
+      .chain(({ kind, version, body }) =>
+        fc.tuple(fc.nat(), fc.nat(65_535), fc.boolean()).map(([number, size, isHonest]) => {
+          const bytes = encodeChannelPacket('hello', number, 0, number, body);
+          bytes[sessionField.kind] = kind;
+          bytes[sessionField.detail] = version;
+          if (!isHonest) {
+            bytes[sessionField.bodySize] = size >>> 8;
+            bytes[sessionField.bodySize + 1] = size;
+          }
+          return bytes;
+        }),
+      );
+    const address = fc.tuple(fc.nat(255), fc.integer({ min: 1, max: 65_535 }));
+    let asked = 0;
+    let answered = 0;
+    fc.assert(
+      fc.property(
+        fc.array(datagram, { minLength: 1, maxLength: 4 }),
+        address,
+        (all, [last, port]) => {
+          const piece = Buffer.concat(all);
+          const answers = wire.ask(0, { host: `198.51.100.${last}`, port }, piece);
+          const answerBytes = answers.reduce((sum, { length }) => sum + length, 0);
+          asked += piece.length;
+          answered += answerBytes;
+          return answerBytes <= piece.length && receiver?.kept === 0;
+        },
+      ),
+      { seed: 1, numRuns: 5000 },
     );
-  const address = fc.tuple(fc.nat(255), fc.integer({ min: 1, max: 65_535 }));
-  let asked = 0;
-  let answered = 0;
-  fc.assert(
-    fc.property(
-      fc.array(datagram, { minLength: 1, maxLength: 4 }),
-      address,
-      (all, [last, port]) => {
-        const piece = Buffer.concat(all);
-        const answers = wire.ask(0, { host: `198.51.100.${last}`, port }, piece);
-        const answerBytes = answers.reduce((sum, { length }) => sum + length, 0);
-        asked += piece.length;
-        answered += answerBytes;
-        return answerBytes <= piece.length && receiver?.kept === 0;
-      },
-    ),
-    { seed: 1, numRuns: 5000 },
-  );
-  t.ok(answered > 0 && answered <= asked, `${answered} bytes for ${asked}`);
-  t.equal(wire.receivers[0]?.machine.bufferedBytes, 0);
-  const told = receiver?.events.map((event) => (event.type === 'fault' ? event.kind : event.type));
-  t.equal(new Set(told).size, told?.length, 'what is told of strangers is one line of each kind');
-  t.end();
-});
+    t.ok(answered > 0 && answered <= asked, `${answered} bytes for ${asked}`);
+    t.equal(wire.receivers[0]?.machine.bufferedBytes, 0);
+    const told = receiver?.events.map((event) =>
+      event.type === 'fault' ? event.kind : event.type,
+    );
+    t.equal(new Set(told).size, told?.length, 'what is told of strangers is one line of each kind');
+    t.end();
+  },
+);
 
 /** What arrived at a receiver in a session that went well. */
 function record(): { readonly wire: SessionWire; readonly tape: readonly Passing[] } {
@@ -361,7 +366,7 @@ t.test('what a receiver said in one session says nothing in the next', (t) => {
   t.end();
 });
 
-t.test('who is not trusted is told so, and learns nothing else', (t) => {
+t.test('an untrusted peer learns that it is not trusted, and nothing else', (t) => {
   const refused = createWire({ receiver: { refuseSender: () => 'not among friends' } }).run();
   t.match(refused.outcomeOf(0), { status: 'refused', reason: 'not among friends' });
   t.same(

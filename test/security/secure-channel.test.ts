@@ -90,7 +90,7 @@ t.test('numbers have 32 bits, and none is used twice', (t) => {
   t.end();
 });
 
-t.test('a channel without a number left is silent, and a session goes on by a new one', (t) => {
+t.test('a channel without a number left is silent, and the session continues on a new one', (t) => {
   let spentCount = 0;
   const wire: SessionWire = new SessionWire({
     sizeBytes: 20_000,

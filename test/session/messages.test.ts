@@ -98,7 +98,7 @@ t.test('a later version may write more behind what is known', (t) => {
   t.end();
 });
 
-t.test('nothing that is told to people acts on a terminal', (t) => {
+t.test('no text shown to people acts on a terminal', (t) => {
   // Also not on the order in which they show: "gpj.exe" would seem to be a picture.
   const text = 'a\u001b[2J\u0007\u009b\u007f\nb\u202egpj.exe\u2066\u2028';
   const told = 'a\\x1b[2J\\x07\\x9b\\x7f\\x0ab\\x202egpj.exe\\x2066\\x2028';

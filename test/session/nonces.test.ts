@@ -81,7 +81,7 @@ t.test('a channel counts: no message has the nonce of another, and each way has 
   t.end();
 });
 
-t.test('whole sessions, disturbed and begun anew, use none twice', (t) => {
+t.test('whole sessions, disturbed and restarted, use none twice', (t) => {
   for (let seed = 1; seed <= 20; seed++) {
     const log = new NonceLog();
     let lost = 0;
