@@ -1,0 +1,18 @@
+/** Objects whose optional properties are present or missing, never present with the value `undefined`. */
+
+/** `T` with each property that may be `undefined` made optional instead. */
+export type WithoutUndefined<T extends object> = {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+} & {
+  [K in keyof T as undefined extends T[K] ? never : K]: T[K];
+};
+
+/**
+ * Omits the properties whose value is `undefined`, so that the object fits a type with optional properties
+ * (`exactOptionalPropertyTypes`) and prints without them.
+ * @returns a new object with the other own properties, in their order
+ */
+export function withoutUndefined<const T extends object>(object: T): WithoutUndefined<T> {
+  const present = Object.entries(object).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(present) as WithoutUndefined<T>;
+}
