@@ -26,7 +26,11 @@ export {
   senderDefaults,
   timeoutDefaults,
 } from './classic/config.js';
-export type { Diagnosis, DiagnosisEvent, DiagnosisKind } from './classic/packet-diagnosis.js';
+export type {
+  Diagnosis,
+  DiagnosisEvent,
+  DiagnosisKind,
+} from './classic/diagnosis/packet-diagnosis.js';
 export type { ReceiverEvent, TransferEnd, TransferResult } from './classic/receiver-events.js';
 export type { Geometry } from './classic/segment.js';
 export {

@@ -13,7 +13,7 @@ import type { Machine, TimeMs, Transmit } from './base/machine.js';
 import { stoppedTimeMs } from './base/machine.js';
 import { Queue } from './base/queue.js';
 import { receiverDefaults } from './classic/config.js';
-import { DiagnosisLog } from './classic/diagnosis-log.js';
+import { DiagnosisLog } from './classic/diagnosis/diagnosis-log.js';
 import { EndedTransfers, isNewTransfer } from './classic/ended-transfers.js';
 import { IncomingTransfer } from './classic/incoming-transfer.js';
 import type { ReceiverEvent, TransferEnd, TransferResult } from './classic/receiver-events.js';

@@ -6,32 +6,26 @@
  */
 
 import type { Address } from './base/address.js';
-import { formatAddress } from './base/address.js';
-import { assert, at } from './base/assert.js';
+import { at } from './base/assert.js';
 import { lastBit } from './base/bit-masks.js';
 import { P2mpError } from './base/errors.js';
 import type { Machine, TimeMs, Transmit } from './base/machine.js';
 import { Queue } from './base/queue.js';
 import type { RefusalCode } from './base/refusal.js';
 import { senderDefaults } from './classic/config.js';
+import { describeToSender } from './classic/diagnosis/unexpected-answers.js';
+import { EndConfirmation } from './classic/end-confirmation.js';
 import type { GoBackRules } from './classic/go-back.js';
 import { goBack } from './classic/go-back.js';
 import { LivenessTimeout } from './classic/liveness.js';
-import { describeToSender } from './classic/odd-answers.js';
+import { Outcomes } from './classic/outcomes.js';
+import { OutgoingBlocks } from './classic/outgoing-blocks.js';
 import type { PeerStatus } from './classic/peer.js';
 import { Peer } from './classic/peer.js';
 import { PeerAddresses } from './classic/peer-addresses.js';
 import type { Geometry } from './classic/segment.js';
-import {
-  blockOffsetBytes,
-  blockSizeBytes,
-  createGeometry,
-  firstSegment,
-  segmentOffsetBytes,
-  segmentSizeBytes,
-  segmentsInBlock,
-} from './classic/segment.js';
-import type { ReceiverOutcome, SenderEvent, SenderResult } from './classic/sender-events.js';
+import { createGeometry } from './classic/segment.js';
+import type { SenderEvent, SenderResult } from './classic/sender-events.js';
 import type { SenderOptions, TimeoutSpec } from './classic/sender-options.js';
 import {
   checkTimeout,
@@ -40,30 +34,13 @@ import {
   defaultGiveUpMs,
 } from './classic/sender-options.js';
 import type { AckPacket } from './packet.js';
-import {
-  abortMark,
-  decode,
-  encodeAbort,
-  encodeData,
-  encodeIdentify,
-  identifyMark,
-} from './packet.js';
+import { abortMark, decode, encodeAbort, identifyMark } from './packet.js';
 import { otherAddressEvent } from './path/candidate-addresses.js';
 import type { BlockWindow } from './transfer/block-window.js';
 import { Block } from './transfer/block-window.js';
 import { checkGiveUp } from './transfer/receiver-spec.js';
 import { Rounds } from './transfer/rounds.js';
 import { FaultLog } from './wire/faults.js';
-
-/** Reason given for a receiver that is complete but did not confirm the end (PROTOCOL 5.3). */
-const unconfirmed = 'its end was not confirmed';
-
-/**
- * Reason given for a receiver whose ACKs of the only segment and of the end are identical (PROTOCOL
- * 5.3).
- */
-const alwaysZero =
-  'answers everything with ACK 0, which may mean that it still expects segment 0; nothing shows that it stored the file';
 
 type Phase =
   | 'data'
@@ -93,20 +70,14 @@ export class Sender implements Machine<SenderEvent> {
     beginRound: (block, receivers) => this.beginRound(block, receivers),
   };
   private readonly liveness: LivenessTimeout;
+  private readonly blocks: OutgoingBlocks;
+  private readonly ending: EndConfirmation;
+  private readonly outcomes: Outcomes;
   private readonly events = new Queue<SenderEvent>();
   private readonly farewells = new Queue<Transmit>();
-  /** Receivers to send an identify request. */
-  private readonly questions = new Queue<Peer>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeToSender);
 
   private phase: Phase = 'data';
-  private nextBlockIndex = 0;
-  private deliveredBlocks = 0;
-  private activeCount: number;
-  /** Receivers that have not yet shown that they number segments as p2mp does (PROTOCOL 6.4). */
-  private unprovenCount: number;
-  private startedAtMs: TimeMs | undefined;
-  private settledAtMs: TimeMs = 0;
   private rounds = 0;
   private timeouts = 0;
 
@@ -130,8 +101,8 @@ export class Sender implements Machine<SenderEvent> {
         new Peer(index, name, address, rttLimits, otherAddresses),
     );
     this.peerByAddress = new PeerAddresses(this.peers);
-    this.activeCount = this.peers.length;
-    this.unprovenCount = this.peers.length;
+    this.outcomes = new Outcomes(this.peers, this.geometry);
+    this.ending = new EndConfirmation(this.peers, this.geometry.segmentCount);
     this.liveness = new LivenessTimeout(giveUpAfterMs, this.peers);
     this.flight = new Rounds(this.peers.length, () => new Block(this.peers.length), {
       isUninterrupted: false,
@@ -142,13 +113,16 @@ export class Sender implements Machine<SenderEvent> {
       isMulticastReachable: () => false,
     });
     this.window = this.flight.window;
+    this.blocks = new OutgoingBlocks(this.geometry, this.window, (event) =>
+      this.events.push(event),
+    );
     this.openBlocks();
     this.advancePhase(0);
   }
 
   /** Payload bytes that every active receiver has acknowledged. */
   get deliveredBytes(): number {
-    return blockOffsetBytes(this.geometry, this.deliveredBlocks);
+    return this.blocks.deliveredBytes;
   }
 
   get isDone(): boolean {
@@ -160,32 +134,18 @@ export class Sender implements Machine<SenderEvent> {
    * The bytes are copied.
    */
   provideBlock(nowMs: TimeMs, blockIndex: number, bytes: Uint8Array): void {
+    const block = this.blocks.fill(blockIndex, bytes);
     // The last receiver may have failed while the bytes were being read.
-    const block = this.window.find(blockIndex);
-    if (block === undefined) return;
-    assert(!block.hasBytes, `block ${blockIndex} was provided twice`);
-    assert(bytes.length === blockSizeBytes(this.geometry, blockIndex), 'block of a wrong size');
-    let offset = 0;
-    for (let i = 0; i < block.segmentCount; i++) {
-      const sequence = block.firstSequence + i;
-      const size = segmentSizeBytes(this.geometry, sequence);
-      block.packets.push(encodeData(sequence, bytes.subarray(offset, offset + size)));
-      offset += size;
-    }
-    this.launch(nowMs, block);
+    if (block !== undefined) this.launch(nowMs, block);
   }
 
   /** Answers `check-source`: the source is unchanged, so the sender may declare the end. */
   confirmSource(nowMs: TimeMs): void {
     if (this.phase !== 'checking') return;
-    if (this.hasEndMarker && this.activeCount > 0) {
+    if (this.hasEndMarker && this.outcomes.activeCount > 0) {
       this.phase = 'ending';
-      for (const peer of this.peers) peer.datagramsBeforeEnd = peer.datagramsSent;
-      this.askForKind();
-      const { blockCount, segmentCount } = this.geometry;
-      const block = this.window.push(blockCount, segmentCount, 1);
-      block.packets.push(encodeData(segmentCount, new Uint8Array(0)));
-      this.launch(nowMs, block);
+      this.ending.begin();
+      this.launch(nowMs, this.blocks.openEndMarker());
     } else {
       for (const peer of this.peers) this.settle(nowMs, peer, 'complete');
       this.advancePhase(nowMs);
@@ -208,7 +168,7 @@ export class Sender implements Machine<SenderEvent> {
     if (this.phase !== 'data' && peer.ackedSegments > 0) {
       // The receiver has exited because it had the whole file: it needs no end marker (PROTOCOL
       // 5.3).
-      if (this.phase === 'ending') this.endedUnconfirmed(nowMs, peer);
+      if (this.phase === 'ending') this.settleUnconfirmed(nowMs, peer);
       this.advance(nowMs);
       return;
     }
@@ -223,7 +183,7 @@ export class Sender implements Machine<SenderEvent> {
     for (const peer of this.peers) {
       if (peer.status !== 'active') continue;
       if (this.phase === 'ending' && peer.ackedSegments > 0) {
-        this.endedUnconfirmed(nowMs, peer);
+        this.settleUnconfirmed(nowMs, peer);
         continue;
       }
       if (peer.sentSegments > 0) {
@@ -244,7 +204,7 @@ export class Sender implements Machine<SenderEvent> {
     const packet = decode(bytes);
     if (typeof packet === 'string' || packet.kind !== 'ack') {
       this.faults.add(typeof packet === 'string' ? packet : 'wrong-direction', from, bytes);
-      this.peerByAddress.find(from)?.oddAnswers.addOther(bytes);
+      this.peerByAddress.find(from)?.unexpectedAnswers.addOther(bytes);
     } else {
       const known = this.peerByAddress.find(from);
       const peer = known ?? this.peerByAddress.adopt(from, packet.sequence);
@@ -267,17 +227,8 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    const first = this.farewells.shift() ?? this.nextQuestion();
+    const first = this.farewells.shift() ?? this.ending.pollTransmit();
     return first ?? this.flight.pollTransmit(nowMs);
-  }
-
-  private nextQuestion(): Transmit | undefined {
-    for (;;) {
-      const peer = this.questions.shift();
-      if (peer === undefined) return undefined;
-      if (peer.status !== 'active' || peer.isIdentified) continue;
-      return { to: peer.address, bytes: encodeIdentify(this.geometry.segmentCount) };
-    }
   }
 
   pollTimeout(): TimeMs | undefined {
@@ -293,21 +244,8 @@ export class Sender implements Machine<SenderEvent> {
 
   /** Outcomes and counts so far. A receiver that is still active is reported as aborted. */
   result(): SenderResult {
-    const { peers, geometry } = this;
-    const sum = (count: (peer: Peer) => number) =>
-      peers.reduce((total, peer) => total + count(peer), 0);
-    return {
-      sizeBytes: geometry.sizeBytes,
-      segmentCount: geometry.segmentCount,
-      elapsedMs: this.elapsedMs(this.settledAtMs),
-      rounds: this.rounds,
-      timeouts: this.timeouts,
-      datagramsSent: sum((peer) => peer.datagramsSent),
-      retransmissions: sum((peer) => peer.retransmissions),
-      acksReceived: sum((peer) => peer.acks),
-      receivers: peers.map((peer) => this.outcome(peer)),
-      faults: this.faults.toCounts(),
-    };
+    const { rounds, timeouts } = this;
+    return this.outcomes.result({ rounds, timeouts, faults: this.faults.toCounts() });
   }
 
   // --- Blocks and rounds
@@ -316,22 +254,7 @@ export class Sender implements Machine<SenderEvent> {
     // Send one block at a time until every receiver has shown that it numbers as p2mp does. With
     // more in flight, a next-number ACK would look like an ACK of a segment that was sent (PROTOCOL
     // 6.4).
-    const limit = this.unprovenCount > 0 ? 1 : this.windowBlocks;
-    const { geometry } = this;
-    while (this.nextBlockIndex < geometry.blockCount && this.window.length < limit) {
-      const blockIndex = this.nextBlockIndex++;
-      this.window.push(
-        blockIndex,
-        firstSegment(geometry, blockIndex),
-        segmentsInBlock(geometry, blockIndex),
-      );
-      this.events.push({
-        type: 'need',
-        blockIndex,
-        offsetBytes: blockOffsetBytes(geometry, blockIndex),
-        sizeBytes: blockSizeBytes(geometry, blockIndex),
-      });
-    }
+    this.blocks.openUpTo(this.outcomes.unprovenCount > 0 ? 1 : this.windowBlocks);
   }
 
   /**
@@ -355,7 +278,7 @@ export class Sender implements Machine<SenderEvent> {
 
   private transmitSegment(nowMs: TimeMs, peer: Peer, block: Block, segment: number): Transmit {
     const sequence = block.firstSequence + segment;
-    this.startedAtMs ??= nowMs;
+    this.outcomes.noteSent(nowMs);
     peer.addresses.noteAttempt();
     peer.handleSent(nowMs, sequence);
     // ACKs of the last segment and of the end wait for the receiver's disk (PROTOCOL 5.5).
@@ -373,8 +296,10 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   private handleDeadline(nowMs: TimeMs, block: Block): void {
-    if (this.phase === 'ending' && block.round >= senderDefaults.endRounds) {
-      this.stopAskingForTheEnd(nowMs, block);
+    if (this.phase === 'ending') {
+      for (const peer of this.ending.takeUnanswered(nowMs, block)) {
+        this.settleUnconfirmed(nowMs, peer);
+      }
     }
     if (block.pendingCount === 0) return;
     for (const peer of this.peers) {
@@ -387,49 +312,9 @@ export class Sender implements Machine<SenderEvent> {
       const { firstSequence, round, pendingCount } = block;
       this.events.push({ type: 'timeout', sequence: firstSequence, round, pendingCount });
     } else {
-      this.askForKind();
+      this.ending.requestIdentities();
     }
     this.beginRound(block);
-  }
-
-  /**
-   * Queues an identify request to each unidentified receiver, ahead of the end marker whose ACK may
-   * settle it (PROTOCOL 5.9).
-   */
-  private askForKind(): void {
-    for (const peer of this.peers) {
-      if (peer.status === 'active' && !peer.isIdentified) this.questions.push(peer);
-    }
-  }
-
-  /**
-   * Settles a receiver that did not confirm the end. With a single segment, ACK 0 may name the
-   * segment received or the next one expected. Only more ACKs than copies of the segment show that
-   * some of them answered the end marker.
-   */
-  private endedUnconfirmed(nowMs: TimeMs, peer: Peer): void {
-    const isDoubtful =
-      this.geometry.segmentCount === 1 &&
-      peer.hasAnsweredEnd &&
-      peer.acks > peer.datagramsBeforeEnd &&
-      !peer.isIdentified;
-    if (isDoubtful) this.settle(nowMs, peer, 'failed', alwaysZero);
-    else this.settle(nowMs, peer, 'complete', unconfirmed);
-  }
-
-  /**
-   * All data is acknowledged, so an unanswered end marker is not a failure (PROTOCOL 5.3). A
-   * receiver that still repeats its last ACK is storing the file: the sender keeps retransmitting
-   * the end marker to it until the liveness timeout.
-   */
-  private stopAskingForTheEnd(nowMs: TimeMs, block: Block): void {
-    for (const peer of this.peers) {
-      // An empty file has only its end marker to acknowledge; without that ACK nothing is known.
-      if (!block.isPending(peer.index) || peer.ackedSegments === 0) continue;
-      if (nowMs - peer.waitingSinceMs < senderDefaults.endMarkerTimeoutMs) continue;
-      if (peer.isAnsweringEnd) peer.isAnsweringEnd = false;
-      else this.endedUnconfirmed(nowMs, peer);
-    }
   }
 
   // --- ACKs
@@ -459,8 +344,7 @@ export class Sender implements Machine<SenderEvent> {
     } else if (throughSegments <= peer.ackedSegments) {
       this.faults.add('stale-ack', from, bytes);
       peer.isHeard = true;
-      peer.isAnsweringEnd = this.phase === 'ending';
-      peer.hasAnsweredEnd ||= peer.isAnsweringEnd;
+      if (this.phase === 'ending') this.ending.noteRepeatedAck(peer);
       peer.handleRepeatedAck(nowMs, packet.sequence);
     } else if (peer.status === 'active') {
       peer.isHeard = true;
@@ -479,7 +363,7 @@ export class Sender implements Machine<SenderEvent> {
   ): void {
     const isNextNumber = packet.sequence === peer.sentSegments;
     this.faults.add(isNextNumber ? 'next-number-ack' : 'ack-of-unsent', from, bytes);
-    peer.oddAnswers.addUnsent(packet.sequence, peer.sentSegments, this.geometry.mssBytes);
+    peer.unexpectedAnswers.addUnsent(packet.sequence, peer.sentSegments, this.geometry.mssBytes);
     const isSuspect = isNextNumber && peer.ackedSegments === 0 && this.phase === 'data';
     if (!isSuspect || peer.status !== 'active') return;
     peer.nextNumberAcks++;
@@ -495,22 +379,13 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   private handleProgress(nowMs: TimeMs, peer: Peer, throughSegments: number): void {
-    const { geometry } = this;
-    const first = Math.floor(peer.ackedSegments / geometry.segmentsPerBlock);
-    if (peer.ackedSegments === 0) this.unprovenCount--;
+    const { segmentCount } = this.geometry;
+    const fromSegments = peer.ackedSegments;
+    if (fromSegments === 0) this.outcomes.noteFirstAck();
     peer.handleProgress(nowMs, throughSegments);
-    for (let index = first; ; index++) {
-      const block = this.window.find(index);
-      if (block === undefined || block.firstSequence >= throughSegments) break;
-      if (block.clearThrough(peer.index, throughSegments - block.firstSequence)) {
-        peer.pendingBlocks--;
-      }
-    }
-    if (throughSegments >= geometry.segmentCount && peer.completedAtMs === undefined) {
-      peer.completedAtMs = nowMs;
-      this.settledAtMs = nowMs;
-    }
-    if (throughSegments > geometry.segmentCount) {
+    this.blocks.acknowledge(peer, fromSegments, throughSegments);
+    if (throughSegments >= segmentCount) this.outcomes.noteDataSettled(nowMs, peer);
+    if (throughSegments > segmentCount) {
       peer.isConfirmed = true;
       this.settle(nowMs, peer, 'complete');
     }
@@ -520,7 +395,7 @@ export class Sender implements Machine<SenderEvent> {
 
   private giveUpOn(nowMs: TimeMs, peer: Peer): void {
     if (this.phase === 'ending' && peer.ackedSegments > 0) {
-      this.endedUnconfirmed(nowMs, peer);
+      this.settleUnconfirmed(nowMs, peer);
     } else {
       this.settle(nowMs, peer, 'failed', this.liveness.reason(peer, this.geometry.segmentCount));
     }
@@ -534,18 +409,14 @@ export class Sender implements Machine<SenderEvent> {
     reason?: string,
   ): void {
     if (peer.status !== 'active') return;
-    peer.status = status;
-    peer.reason = reason;
-    if (peer.completedAtMs === undefined) {
-      peer.completedAtMs = nowMs;
-      this.settledAtMs = nowMs;
-    }
-    if (peer.ackedSegments === 0) this.unprovenCount--;
-    this.activeCount--;
-    for (const block of this.window) {
-      if (block.clearThrough(peer.index, block.segmentCount)) peer.pendingBlocks--;
-    }
-    this.events.push({ type: 'receiver', outcome: this.outcome(peer) });
+    this.outcomes.settle(nowMs, peer, status, reason);
+    this.blocks.dropReceiver(peer);
+    this.events.push({ type: 'receiver', outcome: this.outcomes.of(peer) });
+  }
+
+  private settleUnconfirmed(nowMs: TimeMs, peer: Peer): void {
+    const { status, reason } = this.ending.judgeUnconfirmed(peer);
+    this.settle(nowMs, peer, status, reason);
   }
 
   // --- Progress of the transfer
@@ -555,49 +426,24 @@ export class Sender implements Machine<SenderEvent> {
    * advances the phase.
    */
   private advance(nowMs: TimeMs): void {
-    for (;;) {
-      const oldest = this.window.oldest;
-      if (oldest === undefined || !oldest.hasBytes || oldest.pendingCount > 0) break;
-      this.window.dropOldest();
-      // A block released because no receiver is left was not delivered.
-      if (this.phase === 'data' && this.activeCount > 0) this.deliveredBlocks++;
-    }
-    if (this.phase === 'data' && this.activeCount > 0) this.openBlocks();
+    // A block released because no receiver is left was not delivered.
+    const isDelivering = this.phase === 'data' && this.outcomes.activeCount > 0;
+    this.blocks.releaseSettled(isDelivering);
+    if (isDelivering) this.openBlocks();
     this.advancePhase(nowMs);
   }
 
   private advancePhase(nowMs: TimeMs): void {
     if (this.phase === 'done') return;
-    if (this.activeCount === 0) {
+    if (this.outcomes.activeCount === 0) {
       this.phase = 'done';
       this.window.clear();
       this.liveness.end();
-      this.settledAtMs = Math.max(this.settledAtMs, this.startedAtMs ?? nowMs);
+      this.outcomes.end(nowMs);
       this.events.push({ type: 'done', result: this.result() });
     } else if (this.phase === 'data' && this.window.length === 0) {
       this.phase = 'checking';
       this.events.push({ type: 'check-source' });
     }
-  }
-
-  private outcome(peer: Peer): ReceiverOutcome {
-    const { rttMs } = peer.rtt;
-    return {
-      receiver: peer.name,
-      address: formatAddress(peer.address),
-      status: peer.status === 'active' ? 'aborted' : peer.status,
-      ...(peer.reason === undefined ? {} : { reason: peer.reason }),
-      isConfirmed: peer.isConfirmed,
-      isIdentified: peer.isIdentified,
-      ackedBytes: segmentOffsetBytes(this.geometry, peer.ackedSegments),
-      elapsedMs: this.elapsedMs(peer.completedAtMs ?? this.settledAtMs),
-      datagramsSent: peer.datagramsSent,
-      retransmissions: peer.retransmissions,
-      ...(rttMs === undefined ? {} : { rttMs }),
-    };
-  }
-
-  private elapsedMs(untilMs: TimeMs): number {
-    return this.startedAtMs === undefined ? 0 : Math.max(0, untilMs - this.startedAtMs);
   }
 }

@@ -4,7 +4,7 @@ import { formatPlural } from '../base/format.js';
 import type { TimeMs } from '../base/machine.js';
 import type { DataPacket } from '../packet.js';
 import { receiverDefaults } from './config.js';
-import { numberingMistake } from './numbering.js';
+import { numberingMistake } from './diagnosis/numbering.js';
 import type { TransferEnd } from './receiver-events.js';
 
 /**

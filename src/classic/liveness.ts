@@ -56,7 +56,7 @@ export class LivenessTimeout {
   reason(peer: Peer, segmentCount: number): string {
     const seconds = this.limitMs / 1000;
     const refusal = peer.addresses.describeRefusal('p2mpserver');
-    const odd = peer.oddAnswers.describe();
+    const odd = peer.unexpectedAnswers.describe();
     if (!peer.isHeard) {
       if (odd !== undefined) return `no ACK of what was sent for ${seconds} s: ${odd}`;
       return (

@@ -4,7 +4,7 @@ import type { TimeMs } from '../base/machine.js';
 import type { RttLimits } from '../base/rtt.js';
 import { RttEstimator } from '../base/rtt.js';
 import { CandidateAddresses } from '../path/candidate-addresses.js';
-import { OddAnswers } from './odd-answers.js';
+import { UnexpectedAnswers } from './diagnosis/unexpected-answers.js';
 
 /** State of a receiver in the transfer. */
 export type PeerStatus =
@@ -24,7 +24,7 @@ export class Peer {
   /** Whether it answers from an address other than the one it is sent to (PROTOCOL 6.6). */
   hasAlias = false;
   readonly rtt: RttEstimator;
-  readonly oddAnswers = new OddAnswers();
+  readonly unexpectedAnswers = new UnexpectedAnswers();
   readonly addresses: CandidateAddresses;
 
   /** Segments acknowledged, contiguous from 0. */
@@ -46,15 +46,6 @@ export class Peer {
   isIdentified = false;
   /** Whether it has ever sent a usable ACK. */
   isHeard = false;
-
-  /**
-   * Whether it answered the end marker by repeating an earlier ACK: it is still storing the file.
-   */
-  isAnsweringEnd = false;
-  /** Whether it has ever done so. */
-  hasAnsweredEnd = false;
-  /** Datagrams sent to it before the end was declared: copies of data. */
-  datagramsBeforeEnd = 0;
 
   datagramsSent = 0;
   retransmissions = 0;

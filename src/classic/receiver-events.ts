@@ -1,7 +1,7 @@
 /** Events of a receiver, and the result of a transfer. */
 
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
-import type { DiagnosisEvent } from './packet-diagnosis.js';
+import type { DiagnosisEvent } from './diagnosis/packet-diagnosis.js';
 
 /** How the end of a transfer was detected (PROTOCOL 5). */
 export type TransferEnd =

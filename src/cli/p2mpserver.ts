@@ -4,7 +4,7 @@ import { randomInt } from 'node:crypto';
 import { formatAddress } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 import { createRandom } from '../base/random.js';
-import type { DiagnosisEvent } from '../classic/packet-diagnosis.js';
+import type { DiagnosisEvent } from '../classic/diagnosis/packet-diagnosis.js';
 import { createLossModel } from '../loss.js';
 import type { FileReceiverEvent, FileTransferResult } from '../node/file-receiver.js';
 import { FileReceiver, formatAddresses } from '../node/file-receiver.js';

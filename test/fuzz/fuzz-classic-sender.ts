@@ -122,7 +122,7 @@ class SenderUnderFire {
       );
       demand(peer.rtt.timeoutMs >= 0, () => `a timeout of ${peer.rtt.timeoutMs} ms`);
     }
-    demand(sender['unprovenCount'] >= 0, () => 'fewer than no receivers to prove');
+    demand(sender['outcomes'].unprovenCount >= 0, () => 'fewer than no receivers to prove');
   }
 
   private handleEvent(event: SenderEvent): void {

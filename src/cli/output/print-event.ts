@@ -1,7 +1,7 @@
 /** Prints the events that several commands share: protocol anomalies, send errors, refused ports, diagnoses. */
 
 import type { PortRefusedEvent } from '../../base/refusal.js';
-import type { DiagnosisEvent } from '../../classic/packet-diagnosis.js';
+import type { DiagnosisEvent } from '../../classic/diagnosis/packet-diagnosis.js';
 import type { OtherAddressEvent } from '../../path/candidate-addresses.js';
 import type { FaultEvent } from '../../wire/faults.js';
 import type { Output } from './output.js';

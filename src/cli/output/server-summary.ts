@@ -7,7 +7,7 @@ import {
   formatRate,
   formatSeconds,
 } from '../../base/format.js';
-import type { DiagnosisEvent } from '../../classic/packet-diagnosis.js';
+import type { DiagnosisEvent } from '../../classic/diagnosis/packet-diagnosis.js';
 import type { FileTransferResult } from '../../node/file-receiver.js';
 import type { Output } from './output.js';
 

@@ -2,11 +2,11 @@
  * Diagnoses the likely mistake of a program whose packets are rejected, for its author (PROTOCOL
  * 6.8). It looks at one packet at a time and recognizes common mistakes.
  */
-import { internetChecksum } from '../base/checksum.js';
-import { formatHex16, formatPlural } from '../base/format.js';
-import { readUint16 } from '../base/network-order.js';
-import type { DataPacket } from '../packet.js';
-import { fieldOffset, headerSizeBytes } from '../packet.js';
+import { internetChecksum } from '../../base/checksum.js';
+import { formatHex16, formatPlural } from '../../base/format.js';
+import { readUint16 } from '../../base/network-order.js';
+import type { DataPacket } from '../../packet.js';
+import { fieldOffset, headerSizeBytes } from '../../packet.js';
 import { explainChecksum } from './checksum-diagnosis.js';
 import { numberingMistake } from './numbering.js';
 

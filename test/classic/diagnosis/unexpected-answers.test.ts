@@ -1,7 +1,7 @@
 /** What a sender says of a server that answers, but not with ACKs of what it was sent. */
 import t from 'tap';
-import { encodeAck } from '../../src/packet.js';
-import { DrivenSender } from '../support/driven-sender.js';
+import { encodeAck } from '../../../src/packet.js';
+import { DrivenSender } from '../../support/driven-sender.js';
 
 const address = { host: 'a', port: 7735 };
 const options = {

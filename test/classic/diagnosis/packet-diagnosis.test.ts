@@ -3,13 +3,13 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import t from 'tap';
-import { internetChecksum } from '../../src/base/checksum.js';
-import { createRandom } from '../../src/base/random.js';
-import type { DiagnosisEvent } from '../../src/classic/packet-diagnosis.js';
-import { decode, encodeAck, encodeData, encodeIdentify } from '../../src/packet.js';
-import { DrivenReceiver } from '../support/driven-receiver.js';
-import { writeRandomFile } from '../support/loopback.js';
-import { parseResult, runClient, startServer } from '../support/processes.js';
+import { internetChecksum } from '../../../src/base/checksum.js';
+import { createRandom } from '../../../src/base/random.js';
+import type { DiagnosisEvent } from '../../../src/classic/diagnosis/packet-diagnosis.js';
+import { decode, encodeAck, encodeData, encodeIdentify } from '../../../src/packet.js';
+import { DrivenReceiver } from '../../support/driven-receiver.js';
+import { writeRandomFile } from '../../support/loopback.js';
+import { parseResult, runClient, startServer } from '../../support/processes.js';
 
 const text = Buffer.from('Lorem ipsum dolor sit amet, consectetur adipiscing elit.\n');
 

@@ -3,8 +3,8 @@
  * author, and replace a guess about firewalls (PROTOCOL 6.9).
  */
 
-import { formatHex16, formatPlural } from '../base/format.js';
-import { readUint16 } from '../base/network-order.js';
+import { formatHex16, formatPlural } from '../../base/format.js';
+import { readUint16 } from '../../base/network-order.js';
 import {
   decode,
   describe,
@@ -13,11 +13,11 @@ import {
   isAbortMarker,
   isIdentifyMarker,
   packetType,
-} from '../packet.js';
+} from '../../packet.js';
 import { swapBytes } from './numbering.js';
 
 /** Counts one receiver's unusable answers and describes the last one. */
-export class OddAnswers {
+export class UnexpectedAnswers {
   private count = 0;
   private last = '';
 

@@ -3,14 +3,14 @@
  * Faults that chance or the network may cause must repeat first.
  */
 
-import type { Address } from '../base/address.js';
-import { formatAddress } from '../base/address.js';
-import type { TimeMs } from '../base/machine.js';
-import type { DataPacket } from '../packet.js';
-import { decode, headerSizeBytes } from '../packet.js';
-import type { FaultKind } from '../wire/faults.js';
-import { receiverDefaults } from './config.js';
-import type { IncomingTransfer } from './incoming-transfer.js';
+import type { Address } from '../../base/address.js';
+import { formatAddress } from '../../base/address.js';
+import type { TimeMs } from '../../base/machine.js';
+import type { DataPacket } from '../../packet.js';
+import { decode, headerSizeBytes } from '../../packet.js';
+import type { FaultKind } from '../../wire/faults.js';
+import { receiverDefaults } from '../config.js';
+import type { IncomingTransfer } from '../incoming-transfer.js';
 import { numberingMistake } from './numbering.js';
 import type { Diagnosis, DiagnosisEvent, DiagnosisKind } from './packet-diagnosis.js';
 import {

@@ -3,10 +3,10 @@
  * reports the smallest set that yields the value. An explanation is likely, not certain: by chance,
  * one fits about one random value in 150.
  */
-import { sameChecksum } from '../base/checksum.js';
-import { readUint16 } from '../base/network-order.js';
-import type { DataPacket } from '../packet.js';
-import { fieldOffset } from '../packet.js';
+import { sameChecksum } from '../../base/checksum.js';
+import { readUint16 } from '../../base/network-order.js';
+import type { DataPacket } from '../../packet.js';
+import { fieldOffset } from '../../packet.js';
 
 /** One variant of a checksum step; the variant without a cause is correct. */
 interface Way<T> {

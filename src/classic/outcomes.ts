@@ -1,0 +1,104 @@
+/** Outcomes of the receivers of a transfer, and how long each took. */
+
+import { formatAddress } from '../base/address.js';
+import type { TimeMs } from '../base/machine.js';
+import type { Peer, PeerStatus } from './peer.js';
+import type { Geometry } from './segment.js';
+import { segmentOffsetBytes } from './segment.js';
+import type { ReceiverOutcome, SenderResult } from './sender-events.js';
+
+/** Counts receivers by outcome, and measures the time from the first datagram to each outcome. */
+export class Outcomes {
+  /** Receivers without an outcome. */
+  activeCount: number;
+  /** Receivers that have not yet shown that they number segments as p2mp does (PROTOCOL 6.4). */
+  unprovenCount: number;
+  private startedAtMs: TimeMs | undefined;
+  private settledAtMs: TimeMs = 0;
+
+  constructor(
+    private readonly peers: readonly Peer[],
+    private readonly geometry: Geometry,
+  ) {
+    this.activeCount = peers.length;
+    this.unprovenCount = peers.length;
+  }
+
+  /** A datagram is sent; the first one starts the clock. */
+  noteSent(nowMs: TimeMs): void {
+    this.startedAtMs ??= nowMs;
+  }
+
+  /** The receiver acknowledges its first segment. */
+  noteFirstAck(): void {
+    this.unprovenCount--;
+  }
+
+  /** The receiver has acknowledged all data, or has failed. */
+  noteDataSettled(nowMs: TimeMs, peer: Peer): void {
+    if (peer.completedAtMs !== undefined) return;
+    peer.completedAtMs = nowMs;
+    this.settledAtMs = nowMs;
+  }
+
+  /** Records the outcome of an active receiver. */
+  settle(
+    nowMs: TimeMs,
+    peer: Peer,
+    status: Exclude<PeerStatus, 'active'>,
+    reason: string | undefined,
+  ): void {
+    peer.status = status;
+    peer.reason = reason;
+    this.noteDataSettled(nowMs, peer);
+    if (peer.ackedSegments === 0) this.unprovenCount--;
+    this.activeCount--;
+  }
+
+  /** Every receiver has an outcome. */
+  end(nowMs: TimeMs): void {
+    this.settledAtMs = Math.max(this.settledAtMs, this.startedAtMs ?? nowMs);
+  }
+
+  /** The outcome of one receiver; `aborted` if it is still active. */
+  of(peer: Peer): ReceiverOutcome {
+    const { rttMs } = peer.rtt;
+    return {
+      receiver: peer.name,
+      address: formatAddress(peer.address),
+      status: peer.status === 'active' ? 'aborted' : peer.status,
+      ...(peer.reason === undefined ? {} : { reason: peer.reason }),
+      isConfirmed: peer.isConfirmed,
+      isIdentified: peer.isIdentified,
+      ackedBytes: segmentOffsetBytes(this.geometry, peer.ackedSegments),
+      elapsedMs: this.elapsedMs(peer.completedAtMs ?? this.settledAtMs),
+      datagramsSent: peer.datagramsSent,
+      retransmissions: peer.retransmissions,
+      ...(rttMs === undefined ? {} : { rttMs }),
+    };
+  }
+
+  /** The result for all receivers so far, with these counts of the transfer. */
+  result(counts: Pick<SenderResult, 'rounds' | 'timeouts' | 'faults'>): SenderResult {
+    const { peers, geometry } = this;
+    const { rounds, timeouts, faults } = counts;
+    const sum = (count: (peer: Peer) => number) =>
+      peers.reduce((total, peer) => total + count(peer), 0);
+    return {
+      sizeBytes: geometry.sizeBytes,
+      segmentCount: geometry.segmentCount,
+      elapsedMs: this.elapsedMs(this.settledAtMs),
+      rounds,
+      timeouts,
+      datagramsSent: sum((peer) => peer.datagramsSent),
+      retransmissions: sum((peer) => peer.retransmissions),
+      acksReceived: sum((peer) => peer.acks),
+      receivers: peers.map((peer) => this.of(peer)),
+      faults,
+    };
+  }
+
+  private elapsedMs(untilMs: TimeMs): number {
+    return this.startedAtMs === undefined ? 0 : Math.max(0, untilMs - this.startedAtMs);
+  }
+}

@@ -1,0 +1,110 @@
+/** The sender's side of the file as blocks: which one is opened next, and how many are delivered. */
+
+import { assert } from '../base/assert.js';
+import { encodeData } from '../packet.js';
+import type { Block, BlockWindow } from '../transfer/block-window.js';
+import type { Peer } from './peer.js';
+import type { Geometry } from './segment.js';
+import {
+  blockOffsetBytes,
+  blockSizeBytes,
+  firstSegment,
+  segmentSizeBytes,
+  segmentsInBlock,
+} from './segment.js';
+import type { SenderEvent } from './sender-events.js';
+
+/** Opens the blocks of a file in order, fills them with packets and releases those that are settled. */
+export class OutgoingBlocks {
+  private nextIndex = 0;
+  private deliveredCount = 0;
+
+  constructor(
+    private readonly geometry: Geometry,
+    private readonly window: BlockWindow,
+    private readonly emit: (event: SenderEvent) => void,
+  ) {}
+
+  /** Payload bytes of the blocks that every active receiver has acknowledged. */
+  get deliveredBytes(): number {
+    return blockOffsetBytes(this.geometry, this.deliveredCount);
+  }
+
+  /** Opens the next blocks until this many are in flight, and asks for their bytes. */
+  openUpTo(limit: number): void {
+    const { geometry, window } = this;
+    while (this.nextIndex < geometry.blockCount && window.length < limit) {
+      const blockIndex = this.nextIndex++;
+      window.push(
+        blockIndex,
+        firstSegment(geometry, blockIndex),
+        segmentsInBlock(geometry, blockIndex),
+      );
+      this.emit({
+        type: 'need',
+        blockIndex,
+        offsetBytes: blockOffsetBytes(geometry, blockIndex),
+        sizeBytes: blockSizeBytes(geometry, blockIndex),
+      });
+    }
+  }
+
+  /**
+   * Encodes the packets of an opened block; copies the bytes.
+   * @returns undefined if the block is no longer in flight
+   */
+  fill(blockIndex: number, bytes: Uint8Array): Block | undefined {
+    const block = this.window.find(blockIndex);
+    if (block === undefined) return undefined;
+    assert(!block.hasBytes, `block ${blockIndex} was provided twice`);
+    assert(bytes.length === blockSizeBytes(this.geometry, blockIndex), 'block of a wrong size');
+    let offset = 0;
+    for (let i = 0; i < block.segmentCount; i++) {
+      const sequence = block.firstSequence + i;
+      const size = segmentSizeBytes(this.geometry, sequence);
+      block.packets.push(encodeData(sequence, bytes.subarray(offset, offset + size)));
+      offset += size;
+    }
+    return block;
+  }
+
+  /** Opens the block behind the last one: the end marker (PROTOCOL 5.2). */
+  openEndMarker(): Block {
+    const { blockCount, segmentCount } = this.geometry;
+    const block = this.window.push(blockCount, segmentCount, 1);
+    block.packets.push(encodeData(segmentCount, new Uint8Array(0)));
+    return block;
+  }
+
+  /** The receiver has acknowledged every segment from its first unacknowledged one up to this number. */
+  acknowledge(peer: Peer, fromSegments: number, throughSegments: number): void {
+    const first = Math.floor(fromSegments / this.geometry.segmentsPerBlock);
+    for (let index = first; ; index++) {
+      const block = this.window.find(index);
+      if (block === undefined || block.firstSequence >= throughSegments) break;
+      if (block.clearThrough(peer.index, throughSegments - block.firstSequence)) {
+        peer.pendingBlocks--;
+      }
+    }
+  }
+
+  /** No block is sent to this receiver any more. */
+  dropReceiver(peer: Peer): void {
+    for (const block of this.window) {
+      if (block.clearThrough(peer.index, block.segmentCount)) peer.pendingBlocks--;
+    }
+  }
+
+  /**
+   * Releases the oldest blocks while nobody is missing any of them.
+   * @param isDelivered false if they hold no data, or if no receiver is left to have it
+   */
+  releaseSettled(isDelivered: boolean): void {
+    for (;;) {
+      const { oldest } = this.window;
+      if (oldest === undefined || !oldest.hasBytes || oldest.pendingCount > 0) break;
+      this.window.dropOldest();
+      if (isDelivered) this.deliveredCount++;
+    }
+  }
+}
