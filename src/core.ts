@@ -3,7 +3,7 @@
  * same machines run on real sockets, in virtual time and in a web page.
  */
 export type { Address } from './base/address.js';
-export { formatAddress, networkOf, sameAddress } from './base/address.js';
+export { formatAddress } from './base/address.js';
 export type { OddByteHalf } from './base/checksum.js';
 export { internetChecksum, sameChecksum } from './base/checksum.js';
 export type { ErrorCode } from './base/errors.js';
@@ -118,7 +118,7 @@ export type {
 export type { SessionSenderOptions } from './session/sender-options.js';
 export type { HostFate } from './simulator/crashable-host.js';
 export type { Deliver, LinkCounts, LinkFate, LinkOptions } from './simulator/link.js';
-export { createLinkCounts, Link } from './simulator/link.js';
+export { Link } from './simulator/link.js';
 export { simulateSession } from './simulator/session-transfer.js';
 export type {
   SessionIncident,
@@ -146,4 +146,37 @@ export { createContent, receiverSeed, simulateTransfer } from './simulator/trans
 export type { SessionPeerStatus } from './transfer/peer.js';
 export type { ReceiverSpec } from './transfer/receiver-spec.js';
 export type { FaultCounts, FaultEvent, FaultKind } from './wire/faults.js';
-export type { ExistingFiles } from './wire/messages.js';
+export type {
+  BlockPacket,
+  ChannelPacket,
+  ProbePacket,
+  SessionDecodeFault,
+  SessionPacket,
+} from './wire/header.js';
+export {
+  decodeSession,
+  describeSession,
+  encodeChannelPacket,
+  isSessionDatagram,
+  protocolVersion,
+  sessionField,
+  sessionHeaderSizeBytes,
+  sessionKind,
+  sessionType,
+} from './wire/header.js';
+export type {
+  Accept,
+  Bye,
+  Done,
+  ExistingFiles,
+  Message,
+  Nodes,
+  NodesRequest,
+  Offer,
+  Poll,
+  Refuse,
+  ReportMessage,
+  Root,
+} from './wire/messages.js';
+export { decodeMessage, encodeMessage } from './wire/messages.js';
+export type { Gap, ReceiverState, Report } from './wire/report.js';

@@ -23,6 +23,7 @@ export {
 } from './node/keys/key-files.js';
 export type { ReceiverCheck } from './node/keys/known-receivers.js';
 export { KnownReceivers } from './node/keys/known-receivers.js';
+export { createNodeCrypto } from './node/keys/node-crypto.js';
 export type { AskAboutReceiver } from './node/keys/trust.js';
 export { refuseUnlessAuthorized, trustKnownReceivers } from './node/keys/trust.js';
 export type { MulticastChoice } from './node/net/group-address.js';

@@ -19,12 +19,15 @@ export type LossSpec =
  * 1963).
  */
 export interface GilbertElliottSpec {
+  /** Selects this model. */
   readonly model: 'gilbert-elliott';
   /** Probability of a transition from the good state to the bad one, before each arrival. */
   readonly enterBad: number;
   /** Probability of a transition back; the bad state lasts 1/leaveBad arrivals on average. */
   readonly leaveBad: number;
+  /** Probability that an arrival in the good state is lost. */
   readonly lossInGood: number;
+  /** Probability that an arrival in the bad state is lost. */
   readonly lossInBad: number;
 }
 
@@ -34,6 +37,13 @@ export type LossModel = () => boolean;
 /**
  * Creates a loss model that draws from `random`.
  * @throws P2mpError INVALID_ARGUMENT if a probability is out of range or everything would be lost
+ * @example
+ * ```ts
+ * import { createLossModel, createRandom } from 'p2mp/core';
+ *
+ * const isLost = createLossModel({ model: 'scripted', lost: [1] }, createRandom('seed'));
+ * console.log(isLost(), isLost(), isLost()); // false true false
+ * ```
  */
 export function createLossModel(spec: LossSpec, random: Random): LossModel {
   switch (spec.model) {
@@ -60,6 +70,12 @@ export function createLossModel(spec: LossSpec, random: Random): LossModel {
  * A Gilbert-Elliott model with this mean loss and bursts of `meanBurst` arrivals on average. The
  * good state loses nothing, the bad state everything.
  * @throws P2mpError INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { burstLoss, meanLoss } from 'p2mp/core';
+ *
+ * console.log(meanLoss(burstLoss(0.02, 5)).toFixed(4)); // 0.0200
+ * ```
  */
 export function burstLoss(meanLoss: number, meanBurst: number): GilbertElliottSpec {
   checkLoss('loss probability', meanLoss);
@@ -78,7 +94,15 @@ export function burstLoss(meanLoss: number, meanBurst: number): GilbertElliottSp
   return { model: 'gilbert-elliott', enterBad, leaveBad, lossInGood: 0, lossInBad: 1 };
 }
 
-/** The long-run share of arrivals that a model loses; 0 for a script, which ends. */
+/**
+ * The long-run share of arrivals that a model loses; 0 for a script, which ends.
+ * @example
+ * ```ts
+ * import { meanLoss } from 'p2mp/core';
+ *
+ * console.log(meanLoss({ model: 'bernoulli', probability: 0.05 })); // 0.05
+ * ```
+ */
 export function meanLoss(spec: LossSpec): number {
   switch (spec.model) {
     case 'none':

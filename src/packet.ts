@@ -72,6 +72,14 @@ export type DecodeFault = 'too-short' | 'unknown-type';
 /**
  * Decodes a datagram; never throws.
  * @returns the packet, or the name of the fault; a payload is a view into `bytes`
+ * @example
+ * ```ts
+ * import { decode, encodeAck } from 'p2mp/core';
+ *
+ * const packet = decode(encodeAck(7));
+ * if (typeof packet !== 'string') console.log(packet.kind, packet.sequence); // ack 7
+ * console.log(decode(new Uint8Array(3))); // too-short
+ * ```
  */
 export function decode(bytes: Uint8Array): Packet | DecodeFault {
   if (bytes.length < headerSizeBytes) return 'too-short';
@@ -108,6 +116,13 @@ export type PayloadCheck = 'good' | 'good-odd-low' | 'bad';
 
 /**
  * Verifies the payload's checksum, accepting either padding of an odd length (PROTOCOL 2.3, 6.5).
+ * @example
+ * ```ts
+ * import { checkPayload, decode, encodeData } from 'p2mp/core';
+ *
+ * const packet = decode(encodeData(0, Uint8Array.of(1, 2, 3)));
+ * if (typeof packet !== 'string' && packet.kind === 'data') console.log(checkPayload(packet)); // good
+ * ```
  */
 export function checkPayload(packet: DataPacket): PayloadCheck {
   if (sameChecksum(internetChecksum(packet.payload), packet.checksum)) return 'good';
@@ -118,12 +133,30 @@ export function checkPayload(packet: DataPacket): PayloadCheck {
   return 'bad';
 }
 
-/** Whether a data packet announces that the sender aborted the transfer (PROTOCOL 5.6). */
+/**
+ * Whether a data packet announces that the sender aborted the transfer (PROTOCOL 5.6).
+ * @example
+ * ```ts
+ * import { decode, encodeData, isAbortMarker } from 'p2mp/core';
+ *
+ * const packet = decode(encodeData(3, new Uint8Array(0)));
+ * if (typeof packet !== 'string' && packet.kind === 'data') console.log(isAbortMarker(packet)); // false
+ * ```
+ */
 export function isAbortMarker(packet: DataPacket): boolean {
   return packet.payload.length === 0 && packet.checksum === abortMark;
 }
 
-/** Whether a data packet is an identify request (PROTOCOL 5.9). */
+/**
+ * Whether a data packet is an identify request (PROTOCOL 5.9).
+ * @example
+ * ```ts
+ * import { decode, encodeData, isIdentifyMarker } from 'p2mp/core';
+ *
+ * const packet = decode(encodeData(3, new Uint8Array(0)));
+ * if (typeof packet !== 'string' && packet.kind === 'data') console.log(isIdentifyMarker(packet)); // false
+ * ```
+ */
 export function isIdentifyMarker(packet: DataPacket): boolean {
   return packet.payload.length === 0 && packet.checksum === identifyMark;
 }
@@ -131,6 +164,12 @@ export function isIdentifyMarker(packet: DataPacket): boolean {
 /**
  * Encodes a data packet with a copy of `payload`; an empty payload makes the end marker (PROTOCOL
  * 5.2).
+ * @example
+ * ```ts
+ * import { encodeData } from 'p2mp/core';
+ *
+ * console.log(encodeData(0, new TextEncoder().encode('abc')).length); // 11
+ * ```
  */
 export function encodeData(sequence: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(headerSizeBytes + payload.length);
@@ -139,41 +178,97 @@ export function encodeData(sequence: number, payload: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Encodes the packet with which a sender aborts a transfer. */
+/**
+ * Encodes the packet with which a sender aborts a transfer.
+ * @example
+ * ```ts
+ * import { decode, encodeAbort, isAbortMarker } from 'p2mp/core';
+ *
+ * const packet = decode(encodeAbort(3));
+ * if (typeof packet !== 'string' && packet.kind === 'data') console.log(isAbortMarker(packet)); // true
+ * ```
+ */
 export function encodeAbort(sequence: number): Uint8Array {
   return encodeHeader(sequence, abortMark, packetType.data);
 }
 
-/** Encodes an identify request; `sequence` is the end marker's number. */
+/**
+ * Encodes an identify request; `sequence` is the end marker's number.
+ * @example
+ * ```ts
+ * import { decode, encodeIdentify, isIdentifyMarker } from 'p2mp/core';
+ *
+ * const packet = decode(encodeIdentify(3));
+ * if (typeof packet !== 'string' && packet.kind === 'data') console.log(isIdentifyMarker(packet)); // true
+ * ```
+ */
 export function encodeIdentify(sequence: number): Uint8Array {
   return encodeHeader(sequence, identifyMark, packetType.data);
 }
 
 /**
  * Encodes the answer to an identify request; `sequence` is the last number acknowledged, if any.
+ * @example
+ * ```ts
+ * import { decode, encodeIdentifyAck, identifyMark } from 'p2mp/core';
+ *
+ * const packet = decode(encodeIdentifyAck(3));
+ * if (typeof packet !== 'string' && packet.kind === 'ack') console.log(packet.reserved === identifyMark); // true
+ * ```
  */
 export function encodeIdentifyAck(sequence: number | undefined): Uint8Array {
   return encodeHeader(sequence ?? 0xffffffff, identifyMark, packetType.ack);
 }
 
-/** Encodes an ACK that revokes earlier ACKs; `sequence` is the last number acknowledged, if any. */
+/**
+ * Encodes an ACK that revokes earlier ACKs; `sequence` is the last number acknowledged, if any.
+ * @example
+ * ```ts
+ * import { abortMark, decode, encodeAbortAck } from 'p2mp/core';
+ *
+ * const packet = decode(encodeAbortAck(3));
+ * if (typeof packet !== 'string' && packet.kind === 'ack') console.log(packet.reserved === abortMark); // true
+ * ```
+ */
 export function encodeAbortAck(sequence: number | undefined): Uint8Array {
   return encodeHeader(sequence ?? 0xffffffff, abortMark, packetType.ack);
 }
 
-/** Encodes an ACK of segments 0 to `sequence` (PROTOCOL 3.4). */
+/**
+ * Encodes an ACK of segments 0 to `sequence` (PROTOCOL 3.4).
+ * @example
+ * ```ts
+ * import { encodeAck } from 'p2mp/core';
+ *
+ * console.log([...encodeAck(1)].join(' ')); // 0 0 0 1 0 0 170 170
+ * ```
+ */
 export function encodeAck(sequence: number): Uint8Array {
   return encodeHeader(sequence, 0, packetType.ack);
 }
 
 /**
  * The answer to a packet of type 0xFFFF: a copy of its header, without any payload (PROTOCOL 6.2).
+ * @example
+ * ```ts
+ * import { copyHeader, encodeData } from 'p2mp/core';
+ *
+ * console.log(copyHeader(encodeData(0, Uint8Array.of(1, 2, 3))).length); // 8
+ * ```
  */
 export function copyHeader(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.subarray(0, headerSizeBytes));
 }
 
-/** A one-line description for people: kind, number, sizes and any deviation from the protocol. */
+/**
+ * A one-line description for people: kind, number, sizes and any deviation from the protocol.
+ * @example
+ * ```ts
+ * import { describe, encodeAck } from 'p2mp/core';
+ *
+ * console.log(describe(encodeAck(7))); // ACK of 7
+ * ```
+ */
 export function describe(bytes: Uint8Array): string {
   const packet = decode(bytes);
   if (typeof packet === 'string') {

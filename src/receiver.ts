@@ -56,6 +56,17 @@ export interface ReceiverOptions {
 /**
  * The P2MP-FTP receiver as a state machine: accepts segments in order, acknowledges them and
  * detects the end (PROTOCOL 5).
+ * @example
+ * ```ts
+ * import { encodeData, Receiver } from 'p2mp/core';
+ *
+ * const receiver = new Receiver();
+ * const from = { host: '192.0.2.1', port: 50_000 };
+ * receiver.handleDatagram(0, from, encodeData(0, Uint8Array.of(1, 2, 3, 4)));
+ * console.log(receiver.pollEvent()?.type, receiver.pollEvent()?.type); // open write
+ * receiver.handleWritten(4);
+ * console.log(receiver.pollTransmit()?.bytes.length); // 8
+ * ```
  */
 export class Receiver implements Machine<ReceiverEvent> {
   private readonly loss: LossModel;

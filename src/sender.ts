@@ -53,6 +53,19 @@ type Phase =
 /**
  * The P2MP-FTP sender as a state machine: one window of blocks shared by all receivers (PROTOCOL
  * 4).
+ * @example
+ * ```ts
+ * import { Sender } from 'p2mp/core';
+ *
+ * const sender = new Sender({
+ *   receivers: [{ name: 'a', address: { host: '192.0.2.1', port: 7735 } }],
+ *   sizeBytes: 2,
+ *   mssBytes: 1400,
+ * });
+ * const event = sender.pollEvent();
+ * if (event?.type === 'need') sender.provideBlock(0, event.blockIndex, Uint8Array.of(1, 2));
+ * console.log(sender.pollTransmit(0)?.bytes.length); // 10
+ * ```
  */
 export class Sender implements Machine<SenderEvent> {
   readonly geometry: Geometry;

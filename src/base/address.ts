@@ -5,7 +5,15 @@ export interface Address {
   readonly port: number;
 }
 
-/** Formats `host:port`, with brackets around an IPv6 address. */
+/**
+ * Formats `host:port`, with brackets around an IPv6 address.
+ * @example
+ * ```ts
+ * import { formatAddress } from 'p2mp/core';
+ *
+ * console.log(formatAddress({ host: '::1', port: 7735 })); // [::1]:7735
+ * ```
+ */
 export function formatAddress(address: Address): string {
   return address.host.includes(':')
     ? `[${address.host}]:${address.port}`

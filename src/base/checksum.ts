@@ -10,6 +10,12 @@ export type OddByteHalf = 'high' | 'low';
  * Computes the Internet checksum.
  * @param bytes up to 65,535 bytes
  * @returns the checksum, 0..0xFFFF; 0xFFFF for empty input
+ * @example
+ * ```ts
+ * import { internetChecksum } from 'p2mp/core';
+ *
+ * console.log(internetChecksum(Uint8Array.of(0x12, 0x34)).toString(16)); // edcb
+ * ```
  */
 export function internetChecksum(bytes: Uint8Array, oddByteHalf: OddByteHalf = 'high'): number {
   const { length } = bytes;
@@ -31,6 +37,12 @@ export function internetChecksum(bytes: Uint8Array, oddByteHalf: OddByteHalf = '
 /**
  * Whether two checksums are equal. 0x0000 and 0xFFFF both represent zero, and programs differ in
  * which one they send.
+ * @example
+ * ```ts
+ * import { sameChecksum } from 'p2mp/core';
+ *
+ * console.log(sameChecksum(0, 0xffff)); // true
+ * ```
  */
 export function sameChecksum(a: number, b: number): boolean {
   return a === b || ((a === 0 || a === 0xffff) && (b === 0 || b === 0xffff));

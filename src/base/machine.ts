@@ -27,7 +27,17 @@ export interface Transmit {
   readonly datagramSizeBytes?: number;
 }
 
-/** Splits a transmit into its datagrams. */
+/**
+ * Splits a transmit into its datagrams.
+ * @example
+ * ```ts
+ * import { datagramsOf } from 'p2mp/core';
+ *
+ * const to = { host: '192.0.2.1', port: 7735 };
+ * const batch = { to, bytes: new Uint8Array(2500), datagramSizeBytes: 1000 };
+ * console.log([...datagramsOf(batch)].map(({ length }) => length).join(' ')); // 1000 1000 500
+ * ```
+ */
 export function* datagramsOf({ bytes, datagramSizeBytes }: Transmit): Iterable<Uint8Array> {
   if (datagramSizeBytes === undefined) {
     yield bytes;
@@ -61,6 +71,13 @@ const lateTimeoutMs = 500;
 /**
  * How long this process was stopped, judged by a late timeout; 0 if it was not. Datagrams that
  * arrived meanwhile are still unread, so this time must not count as a peer's silence.
+ * @example
+ * ```ts
+ * import { stoppedTimeMs } from 'p2mp/core';
+ *
+ * // A timeout that was due at 1000 fires at 9000: the process stood still for these milliseconds.
+ * console.log(stoppedTimeMs(9000, 1000)); // 8000
+ * ```
  */
 export function stoppedTimeMs(nowMs: TimeMs, dueAtMs: TimeMs): number {
   const lateMs = nowMs - dueAtMs;
@@ -86,6 +103,22 @@ export interface Shell<Event> {
 
 /**
  * Runs one machine in one shell: after each input, drains all outputs until only a timeout is left.
+ * @example
+ * ```ts
+ * import { Receiver, Runner } from 'p2mp/core';
+ *
+ * // A shell that prints what its machine wants: this one is idle, so it sets no timer.
+ * const runner = new Runner(new Receiver(), {
+ *   now: () => performance.now(),
+ *   canTransmit: () => true,
+ *   transmit: ({ to, bytes }) => console.log(to, bytes),
+ *   scheduleTimeout: (atMs) => {
+ *     console.log('due:', atMs); // due: undefined
+ *   },
+ *   handleEvent: (event) => console.log(event),
+ * });
+ * runner.drain();
+ * ```
  */
 export class Runner<Event> {
   private isDraining = false;

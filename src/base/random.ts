@@ -7,7 +7,16 @@ import seedrandom from 'seedrandom';
 /** Draws the next number, uniform in [0, 1). */
 export type Random = () => number;
 
-/** Creates the stream with this name, for example `createRandom(seed, 'link', 'a', 'b')`. */
+/**
+ * Creates the stream with this name, for example `createRandom(seed, 'link', 'a', 'b')`.
+ * @example
+ * ```ts
+ * import { createRandom } from 'p2mp/core';
+ *
+ * const [a, b] = [createRandom('seed', 'link'), createRandom('seed', 'link')];
+ * console.log(a() === b()); // true
+ * ```
+ */
 export function createRandom(...names: readonly (string | number)[]): Random {
   // Alea: seeded from text, takes a few nanoseconds per draw, and uses only IEEE doubles.
   return seedrandom.alea(names.map((name) => JSON.stringify(name)).join('/'));

@@ -1,11 +1,12 @@
 /** Refused ports: a receiver's host or a firewall reports by ICMP that it rejects datagrams. */
 import type { Address } from './address.js';
 
-/**
- * ECONNREFUSED: no program is bound to the port, or a firewall claims so. EHOSTUNREACH: a firewall
- * or router reports that sending there is prohibited.
- */
-export type RefusalCode = 'ECONNREFUSED' | 'EHOSTUNREACH';
+/** The system's code for a refusal. */
+export type RefusalCode =
+  /** No program is bound to the port, or a firewall claims so. */
+  | 'ECONNREFUSED'
+  /** A firewall or router reports that sending there is prohibited. */
+  | 'EHOSTUNREACH';
 
 /** A receiver's port refuses datagrams. The sender keeps trying until the liveness timeout. */
 export interface PortRefusedEvent {

@@ -17,7 +17,20 @@ export interface RttLimits {
   readonly maxBackoffMs: number;
 }
 
-/** Estimates the smoothed RTT and the retransmission timeout in milliseconds (RFC 6298). */
+/**
+ * Estimates the smoothed RTT and the retransmission timeout in milliseconds (RFC 6298).
+ * @example
+ * ```ts
+ * import { RttEstimator } from 'p2mp/core';
+ *
+ * const limits = { initialMs: 1000, granularityMs: 1, minMs: 2, maxMs: 10_000, maxBackoffMs: 10_000 };
+ * const rtt = new RttEstimator(limits);
+ * rtt.sample(40);
+ * console.log(rtt.rttMs, rtt.timeoutMs); // 40 120
+ * rtt.backOff();
+ * console.log(rtt.timeoutMs); // 240
+ * ```
+ */
 export class RttEstimator {
   private smoothedMs: number | undefined;
   private variationMs = 0;

@@ -19,6 +19,13 @@ export interface Geometry {
 /**
  * Divides a file into segments and blocks.
  * @throws P2mpError INVALID_ARGUMENT for sizes out of range
+ * @example
+ * ```ts
+ * import { createGeometry } from 'p2mp/core';
+ *
+ * const { segmentCount, blockCount } = createGeometry(10_000, 1400, 4);
+ * console.log(segmentCount, blockCount); // 8 2
+ * ```
  */
 export function createGeometry(
   sizeBytes: number,
@@ -59,6 +66,12 @@ export function createGeometry(
 /**
  * Checks that a segment of this size fits in a datagram.
  * @throws P2mpError INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { checkMss } from 'p2mp/core';
+ *
+ * checkMss(1400);
+ * ```
  */
 export function checkMss(mssBytes: number): void {
   if (Number.isInteger(mssBytes) && mssBytes >= 1 && mssBytes <= maxMssBytes) return;
@@ -75,34 +88,82 @@ function remedyForSize(sizeBytes: number): string {
     : 'split the file';
 }
 
-/** Index of a block's first segment; for `blockCount`, this is `segmentCount`, the end. */
+/**
+ * Index of a block's first segment; for `blockCount`, this is `segmentCount`, the end.
+ * @example
+ * ```ts
+ * import { createGeometry, firstSegment } from 'p2mp/core';
+ *
+ * console.log(firstSegment(createGeometry(10_000, 1400, 4), 1)); // 4
+ * ```
+ */
 export function firstSegment(geometry: Geometry, blockIndex: number): number {
   return Math.min(blockIndex * geometry.segmentsPerBlock, geometry.segmentCount);
 }
 
-/** Number of segments in a block; the last block may have fewer. */
+/**
+ * Number of segments in a block; the last block may have fewer.
+ * @example
+ * ```ts
+ * import { createGeometry, segmentsInBlock } from 'p2mp/core';
+ *
+ * console.log(segmentsInBlock(createGeometry(10_000, 1400, 5), 1)); // 3
+ * ```
+ */
 export function segmentsInBlock(geometry: Geometry, blockIndex: number): number {
   return firstSegment(geometry, blockIndex + 1) - firstSegment(geometry, blockIndex);
 }
 
-/** Offset of a segment in the file; for `segmentCount`, this is the file's size. */
+/**
+ * Offset of a segment in the file; for `segmentCount`, this is the file's size.
+ * @example
+ * ```ts
+ * import { createGeometry, segmentOffsetBytes } from 'p2mp/core';
+ *
+ * console.log(segmentOffsetBytes(createGeometry(10_000, 1400, 4), 7)); // 9800
+ * ```
+ */
 export function segmentOffsetBytes(geometry: Geometry, segmentIndex: number): number {
   return Math.min(segmentIndex * geometry.mssBytes, geometry.sizeBytes);
 }
 
-/** Payload size of a segment; the last one may be shorter than the MSS. */
+/**
+ * Payload size of a segment; the last one may be shorter than the MSS.
+ * @example
+ * ```ts
+ * import { createGeometry, segmentSizeBytes } from 'p2mp/core';
+ *
+ * console.log(segmentSizeBytes(createGeometry(10_000, 1400, 4), 7)); // 200
+ * ```
+ */
 export function segmentSizeBytes(geometry: Geometry, segmentIndex: number): number {
   return (
     segmentOffsetBytes(geometry, segmentIndex + 1) - segmentOffsetBytes(geometry, segmentIndex)
   );
 }
 
-/** Offset of a block in the file. */
+/**
+ * Offset of a block in the file.
+ * @example
+ * ```ts
+ * import { blockOffsetBytes, createGeometry } from 'p2mp/core';
+ *
+ * console.log(blockOffsetBytes(createGeometry(10_000, 1400, 4), 1)); // 5600
+ * ```
+ */
 export function blockOffsetBytes(geometry: Geometry, blockIndex: number): number {
   return segmentOffsetBytes(geometry, firstSegment(geometry, blockIndex));
 }
 
-/** Payload size of a block. */
+/**
+ * Payload size of a block.
+ * @example
+ * ```ts
+ * import { blockSizeBytes, createGeometry } from 'p2mp/core';
+ *
+ * console.log(blockSizeBytes(createGeometry(10_000, 1400, 4), 1)); // 4400
+ * ```
+ */
 export function blockSizeBytes(geometry: Geometry, blockIndex: number): number {
   return blockOffsetBytes(geometry, blockIndex + 1) - blockOffsetBytes(geometry, blockIndex);
 }

@@ -17,8 +17,11 @@ export type TimeoutSpec =
 
 /** Options of a P2MP-FTP sender. Times are in milliseconds, sizes in bytes. */
 export interface SenderOptions {
+  /** The receivers, numbered by their place in this list. */
   readonly receivers: readonly ReceiverSpec[];
+  /** Size of the file. */
   readonly sizeBytes: number;
+  /** Payload bytes per datagram. */
   readonly mssBytes: number;
   /**
    * Segments per block, 1..64; the classic protocol uses 1. With more, an ACK of the next number is
@@ -27,6 +30,7 @@ export interface SenderOptions {
   readonly segmentsPerBlock?: number;
   /** Maximum number of blocks in flight; the classic protocol uses 1. */
   readonly windowBlocks?: number;
+  /** The retransmission timeout; by default it adapts to the round-trip time. */
   readonly timeout?: TimeoutSpec;
   /** Liveness timeout of a receiver that acknowledges nothing new. */
   readonly giveUpAfterMs?: number;

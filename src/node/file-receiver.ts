@@ -22,7 +22,9 @@ export interface ReceiveFileOptions {
   readonly bind?: readonly string[];
   /** The loss service; none by default. */
   readonly loss?: LossModel;
+  /** Silence that ends a transfer without an end marker; 30 s by default (PROTOCOL 5.4). */
   readonly idleTimeoutMs?: number;
+  /** Whether a transfer without an end marker fails, unless its last segment is short. */
   readonly mustEnd?: boolean;
   /** Called with everything that happens, as it happens. */
   readonly onEvent?: (event: FileReceiverEvent) => void;
@@ -50,7 +52,20 @@ export type MachineRunner = Pick<
 >;
 export type OpenRunner = (options: SocketRunnerOptions<ReceiverEvent>) => Promise<MachineRunner>;
 
-/** A P2MP-FTP server: `FileReceiver.open` starts it, `close` stops it. */
+/**
+ * A P2MP-FTP server: `FileReceiver.open` starts it, `close` stops it.
+ * @example
+ * ```ts
+ * import { writeFileSync } from 'node:fs';
+ * import { FileReceiver, sendFile } from 'p2mp';
+ *
+ * writeFileSync('a.txt', 'abc');
+ * const receiver = await FileReceiver.open({ port: 0, bind: ['127.0.0.1'], path: 'copy.txt' });
+ * const { receivers } = await sendFile({ servers: receiver.addresses, path: 'a.txt', mssBytes: 1400 });
+ * console.log(receivers[0]?.status); // complete
+ * await receiver.close();
+ * ```
+ */
 export class FileReceiver {
   private readonly machine: Receiver;
   private runner: MachineRunner | undefined;

@@ -15,12 +15,19 @@ import { SocketRunner } from './net/socket-runner.js';
 
 /** Options of `sendFile`. */
 export interface SendFileOptions {
+  /** The receivers, each by one of its addresses. */
   readonly servers: readonly ServerSpec[];
+  /** The file to send. */
   readonly path: string;
+  /** Payload bytes per datagram. */
   readonly mssBytes: number;
+  /** Maximum number of segments in flight; 1 by default, as the classic protocol requires. */
   readonly windowBlocks?: number;
+  /** The retransmission timeout; by default it adapts to the round-trip time. */
   readonly timeout?: TimeoutSpec;
+  /** A receiver that acknowledges nothing new for this long fails; 10 s by default. */
   readonly giveUpAfterMs?: number;
+  /** Whether to send an end marker (PROTOCOL 5.2); true by default. */
   readonly hasEndMarker?: boolean;
   /** Aborts the transfer; the result then shows which receivers were not complete. */
   readonly signal?: AbortSignal;
@@ -48,6 +55,17 @@ export interface SendFileResult extends SenderResult {
  * Sends a file by P2MP-FTP. A receiver that fails does not reject the promise: see the result.
  * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE or PORT_UNAVAILABLE before anything is
  *   sent
+ * @example
+ * ```ts
+ * import { writeFileSync } from 'node:fs';
+ * import { FileReceiver, sendFile } from 'p2mp';
+ *
+ * writeFileSync('a.txt', 'abc');
+ * const receiver = await FileReceiver.open({ port: 0, bind: ['127.0.0.1'], path: 'copy.txt' });
+ * const result = await sendFile({ servers: receiver.addresses, path: 'a.txt', mssBytes: 1400 });
+ * console.log(result.sha256?.slice(0, 8)); // ba7816bf
+ * await receiver.close();
+ * ```
  */
 export async function sendFile(options: SendFileOptions): Promise<SendFileResult> {
   const transfer = new FileTransfer(options);

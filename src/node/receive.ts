@@ -135,6 +135,24 @@ const defaultMaxOpenFiles = 256;
 /**
  * Starts receiving sessions, until the signal aborts or `close` is called.
  * @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE
+ * @example
+ * ```ts
+ * import { readFileSync, writeFileSync } from 'node:fs';
+ * import { generateKeyPair, receive, send } from 'p2mp';
+ *
+ * const receiving = await receive({
+ *   dir: 'received',
+ *   port: 0,
+ *   bind: ['127.0.0.1'],
+ *   keyPair: await generateKeyPair(),
+ *   refuseSender: () => undefined,
+ * });
+ * writeFileSync('a.txt', 'abc');
+ * const receivers = receiving.addresses;
+ * await send({ paths: ['a.txt'], receivers, trustReceiver: () => undefined });
+ * console.log(readFileSync('received/a.txt', 'utf8')); // abc
+ * await receiving.close('done');
+ * ```
  */
 export async function receive(options: ReceiveOptions): Promise<Receiving> {
   const receiving = await Receiving.open(options);
@@ -162,7 +180,23 @@ function addTo(sums: Sums, status: IncomingStatus): void {
   sums.badBlocks += status.badBlocks;
 }
 
-/** A running session receiver. */
+/**
+ * A running session receiver.
+ * @example
+ * ```ts
+ * import { generateKeyPair, receive } from 'p2mp';
+ *
+ * const receiving = await receive({
+ *   dir: 'received',
+ *   port: 0,
+ *   bind: ['127.0.0.1'],
+ *   keyPair: await generateKeyPair(),
+ *   refuseSender: () => undefined,
+ * });
+ * console.log(receiving.activeCount, receiving.totals().complete); // 0 0
+ * await receiving.drain();
+ * ```
+ */
 export class Receiving {
   /** Resolves once it is closed and all disk work is done. */
   readonly closed: Promise<void>;

@@ -26,6 +26,7 @@ export type TrustReceiver = (
 export interface SendOptions {
   /** Files and folders; `-` is `input`. */
   readonly paths: readonly string[];
+  /** The receivers, each by one of its addresses. */
   readonly receivers: readonly ServerSpec[];
   /** Identifies this sender to receivers; by default a key for this session only. */
   readonly keyPair?: KeyPair;
@@ -33,6 +34,7 @@ export interface SendOptions {
   readonly trustReceiver: TrustReceiver;
   /** Read for the path `-`; standard input by default. */
   readonly input?: NodeJS.ReadableStream;
+  /** Name of the file that receivers make of `input`. */
   readonly inputName?: string;
   /** Default `auto`. */
   readonly multicast?: MulticastChoice;
@@ -42,6 +44,7 @@ export interface SendOptions {
   readonly rateBytesPerSec?: number;
   /** Bytes per segment; `auto`, the default, discovers what the paths to all receivers carry. */
   readonly mssBytes?: number | 'auto';
+  /** A receiver that is silent for this long fails; 30 s by default. */
   readonly giveUpAfterMs?: number;
   /** How to treat files that receivers already have; `update` by default. */
   readonly existing?: ExistingFiles;

@@ -22,6 +22,23 @@ import type { SendOptions, SendResult } from './send-options.js';
  * Sends to every receiver. A receiver that fails does not reject the promise: see the result.
  * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE or PORT_UNAVAILABLE before anything is
  *   sent; the signal's reason if it aborts while the source is being opened
+ * @example
+ * ```ts
+ * import { writeFileSync } from 'node:fs';
+ * import { generateKeyPair, receive, send } from 'p2mp';
+ *
+ * const keyPair = await generateKeyPair();
+ * const options = { dir: 'received', port: 0, bind: ['127.0.0.1'], keyPair };
+ * const receiving = await receive({ ...options, refuseSender: () => undefined });
+ * writeFileSync('a.txt', 'abc');
+ * const { receivers } = await send({
+ *   paths: ['a.txt'],
+ *   receivers: receiving.addresses,
+ *   trustReceiver: () => undefined,
+ * });
+ * console.log(receivers[0]?.status); // complete
+ * await receiving.close('done');
+ * ```
  */
 export async function send(options: SendOptions): Promise<SendResult> {
   return new Sending(options).run();
@@ -30,6 +47,16 @@ export async function send(options: SendOptions): Promise<SendResult> {
 /**
  * Resolves what a send would do, without sending a datagram: the object and the addresses of the receivers.
  * @throws P2mpError that `send` would throw before its first datagram
+ * @example
+ * ```ts
+ * import { writeFileSync } from 'node:fs';
+ * import { planSend } from 'p2mp';
+ *
+ * writeFileSync('a.txt', 'abc');
+ * const receivers = [{ host: '127.0.0.1', port: 7735 }];
+ * const plan = await planSend({ paths: ['a.txt'], receivers, trustReceiver: () => undefined });
+ * console.log(plan.entryNames.join(), plan.contentSizeBytes); // a.txt 3
+ * ```
  */
 export async function planSend(options: SendOptions): Promise<{
   readonly entryNames: readonly string[];

@@ -77,14 +77,32 @@ export const manifestStep = { entryCount: 1000, sizeBytes: 64 * 1024 } as const;
 
 const entryKinds = ['file', 'folder', 'link'] as const;
 
-/** Makes a manifest of entries in their order (SESSIONS 4.5), with their total size. */
+/**
+ * Makes a manifest of entries in their order (SESSIONS 4.5), with their total size.
+ * @example
+ * ```ts
+ * import { createManifest } from 'p2mp/core';
+ *
+ * const entry = { kind: 'file', name: 'a.txt', mode: 0o644, modifiedMs: 0, sizeBytes: 3 } as const;
+ * console.log(createManifest([entry]).contentSizeBytes); // 3
+ * ```
+ */
 export function createManifest(entries: readonly Entry[]): Manifest {
   let contentSizeBytes = 0;
   for (const entry of entries) if (entry.kind === 'file') contentSizeBytes += entry.sizeBytes;
   return { entries, contentSizeBytes };
 }
 
-/** The bytes of a manifest (SESSIONS 4.5). */
+/**
+ * The bytes of a manifest (SESSIONS 4.5).
+ * @example
+ * ```ts
+ * import { createManifest, encodeManifest } from 'p2mp/core';
+ *
+ * const entry = { kind: 'folder', name: 'a', mode: 0o755, modifiedMs: 0 } as const;
+ * console.log(encodeManifest(createManifest([entry])) instanceof Uint8Array); // true
+ * ```
+ */
 export function encodeManifest(manifest: Manifest): Uint8Array {
   return finishSteps(encodeInSteps(manifest));
 }
@@ -131,7 +149,17 @@ function* joinInSteps(parts: readonly Uint8Array[]): Steps<Uint8Array> {
 /** Bytes copied in one step: some megabytes. */
 const partsPerStep = 64;
 
-/** Checks everything that a receiver must know before it touches its disk. */
+/**
+ * Checks everything that a receiver must know before it touches its disk.
+ * @example
+ * ```ts
+ * import { createManifest, decodeManifest, encodeManifest } from 'p2mp/core';
+ *
+ * const entry = { kind: 'folder', name: '..', mode: 0o755, modifiedMs: 0 } as const;
+ * const decoded = decodeManifest(encodeManifest(createManifest([entry])), 'posix');
+ * console.log('fault' in decoded); // true
+ * ```
+ */
 export function decodeManifest(bytes: Uint8Array, platform: Platform): Manifest | RefusedManifest {
   return finishSteps(decodeInSteps(bytes, platform));
 }

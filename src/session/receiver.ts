@@ -37,6 +37,7 @@ import { WorkQueue } from './work-queue.js';
 
 /** Options of a session receiver: keys, trust and limits. */
 export interface SessionReceiverOptions {
+  /** The cryptography, and with it this receiver's key. */
   readonly crypto: SessionCrypto;
   /** The name that this receiver reports to senders. */
   readonly name: string;
@@ -47,6 +48,7 @@ export interface SessionReceiverOptions {
    * @returns why a sender is refused; undefined if it is trusted
    */
   readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
+  /** The most concurrent sessions; 256 by default. */
   readonly maxSessions?: number;
   /** The most disk space for one object; each entry takes whole disk blocks. */
   readonly maxObjectBytes?: number;
@@ -56,12 +58,25 @@ export interface SessionReceiverOptions {
   readonly allocationBytes?: number;
   /** Memory of all sessions together for partial blocks and unwritten content. */
   readonly bufferBytes?: number;
+  /** Silence of a sender after which its session fails. */
   readonly idleMs?: number;
 }
 
 /**
  * The receiver of sessions as a machine: any number of sessions from any number of senders on one
  * port (SESSIONS 3 to 6).
+ * @example
+ * ```ts
+ * import { createNodeCrypto, generateKeyPair, SessionReceiver } from 'p2mp';
+ *
+ * const receiver = new SessionReceiver({
+ *   crypto: await createNodeCrypto(await generateKeyPair()),
+ *   name: 'a',
+ *   platform: 'posix',
+ *   refuseSender: () => undefined,
+ * });
+ * console.log(receiver.activeCount, receiver.pollTimeout()); // 0 undefined
+ * ```
  */
 export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly crypto: SessionCrypto;
@@ -102,6 +117,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     return true;
   }
 
+  /** Memory in use for partial blocks and unwritten content. */
   get bufferedBytes(): number {
     return this.budget.usedBytes;
   }

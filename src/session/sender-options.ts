@@ -12,6 +12,7 @@ import { segmentsPerBlockFor } from '../wire/segment-size.js';
 
 /** Options of a session sender: the object, the receivers, keys, rate and limits. */
 export interface SessionSenderOptions {
+  /** The receivers, numbered by their place in this list; at most 65,535. */
   readonly receivers: readonly ReceiverSpec[];
   /** The object's name for users. */
   readonly label: string;
@@ -19,16 +20,21 @@ export interface SessionSenderOptions {
   readonly manifest: Uint8Array;
   /** SHA-256 of the manifest. If omitted, it is computed synchronously: 50 ms for the largest manifest. */
   readonly manifestDigest?: Uint8Array;
+  /** Sum of the files' sizes, as in the manifest. */
   readonly contentSizeBytes: number;
+  /** The cryptography, and with it this sender's key. */
   readonly crypto: SessionCrypto;
+  /** Content bytes per datagram; 1400 by default. */
   readonly mssBytes?: number;
   /** By default, as many as one system call can send. */
   readonly segmentsPerBlock?: number;
   /** The multicast group to use where it reaches; omitted for unicast only. */
   readonly group?: Address;
+  /** How receivers treat existing files; `update` by default. */
   readonly existing?: ExistingFiles;
   /** No later session can offer this object, so receivers keep no part of it. */
   readonly isUnrepeatable?: boolean;
+  /** A receiver that is silent for this long fails. */
   readonly giveUpAfterMs?: number;
   /** A fixed rate limit; by default, as fast as the path allows. */
   readonly rateBytesPerSec?: number;

@@ -43,6 +43,27 @@ type Phase = 'open' | 'checking' | 'confirmed' | 'done';
 /**
  * The sender of one session as a machine: invites the receivers, sends the object and repairs what
  * they miss (SESSIONS 3 to 6).
+ * @example
+ * ```ts
+ * import {
+ *   createManifest,
+ *   createNodeCrypto,
+ *   encodeManifest,
+ *   generateKeyPair,
+ *   SessionSender,
+ * } from 'p2mp';
+ *
+ * const entry = { kind: 'file', name: 'a.txt', mode: 0o644, modifiedMs: 0, sizeBytes: 3 } as const;
+ * const sender = new SessionSender({
+ *   receivers: [{ name: 'a', address: { host: '192.0.2.1', port: 7735 } }],
+ *   label: 'a.txt',
+ *   manifest: encodeManifest(createManifest([entry])),
+ *   contentSizeBytes: 3,
+ *   crypto: await createNodeCrypto(await generateKeyPair()),
+ * });
+ * // The first datagram asks the receiver whether it is there.
+ * console.log(sender.pollTransmit(0)?.to.host); // 192.0.2.1
+ * ```
  */
 export class SessionSender implements Machine<SessionSenderEvent> {
   readonly session: number;

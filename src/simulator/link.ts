@@ -23,9 +23,11 @@ export interface LinkOptions {
   readonly overheadBytes?: number;
   /** Larger datagrams are dropped silently, as on a path with a smaller MTU and no ICMP. */
   readonly maxDatagramBytes?: number;
+  /** Which datagrams are lost; none by default. */
   readonly loss?: LossSpec;
   /** Probability that a datagram is delayed by `reorderDelayMs`, so that later ones overtake it. */
   readonly reorderProbability?: number;
+  /** Extra delay of a reordered datagram. */
   readonly reorderDelayMs?: number;
   /** Probability that a datagram is duplicated. */
   readonly duplicateProbability?: number;
@@ -60,7 +62,16 @@ export function createLinkCounts(): LinkCounts {
 /** Receives a datagram at the far end of a link. */
 export type Deliver = (atMs: TimeMs, bytes: Uint8Array) => void;
 
-/** A one-way link in virtual time, with loss, delay, rate and a bounded queue. */
+/**
+ * A one-way link in virtual time, with loss, delay, rate and a bounded queue.
+ * @example
+ * ```ts
+ * import { Link } from 'p2mp/core';
+ *
+ * const link = new Link('a to b', 'seed', { delayMs: 5, rateBytesPerSec: 1000 });
+ * link.send(0, new Uint8Array(10), (atMs) => console.log(atMs)); // 15
+ * ```
+ */
 export class Link {
   readonly counts = createLinkCounts();
 

@@ -23,17 +23,21 @@ export interface SessionIncident {
 
 /** Options that may differ between receivers. */
 export interface SimulatedReceiverOptions {
+  /** The link from the sender; a perfect one by default. */
   readonly forwardLink?: LinkOptions;
+  /** The link to the sender; a perfect one by default. */
   readonly backwardLink?: LinkOptions;
   /**
-   * How long the disk takes for a write, and for making the whole durable. Operations are serial.
+   * How long the disk takes for a write. Operations are serial.
    */
   readonly writeTimeMs?: number;
+  /** How long the disk takes to make the whole durable. */
   readonly storeTimeMs?: number;
   /** How long after a first write the disk makes all pending writes durable. */
   readonly checkpointMs?: number;
   /** Share of blocks that are corrupt on disk after a restart. */
   readonly rot?: number;
+  /** Memory for incomplete and unwritten blocks; the default of `SessionReceiver`. */
   readonly bufferBytes?: number;
   /** The receiver starts with all of the content except these blocks; with none if omitted. */
   readonly missingBlocks?: readonly number[];
@@ -47,8 +51,11 @@ export interface SimulatedSessionOptions
       SessionSenderOptions,
       'mssBytes' | 'segmentsPerBlock' | 'giveUpAfterMs' | 'rateBytesPerSec' | 'reportsPerSec'
     > {
+  /** Number of receivers, at least 1. */
   readonly receiverCount: number;
+  /** Size of the content, spread over the files. */
   readonly contentSizeBytes: number;
+  /** Number of files; 1 by default. */
   readonly fileCount?: number;
   /** Overrides of the common receiver options, by index. */
   readonly receivers?: readonly SimulatedReceiverOptions[];
@@ -56,10 +63,13 @@ export interface SimulatedSessionOptions
   readonly hasGroup?: boolean;
   /** Which receivers the group reaches, by index; all if omitted. */
   readonly groupReaches?: (receiver: number) => boolean;
+  /** Faults to inject. */
   readonly incidents?: readonly SessionIncident[];
+  /** Serial time that the sender spends on each datagram. */
   readonly sendTimeMs?: number;
   /** How long the source takes to provide a block. */
   readonly sourceTimeMs?: number;
+  /** Virtual time at which the run is stopped. */
   readonly deadlineMs?: TimeMs;
   /** Whether to count reused nonces. */
   readonly watchesNonces?: boolean;

@@ -17,7 +17,21 @@ import type {
 import { Simulation } from './simulation.js';
 import { createContent } from './transfer.js';
 
-/** Runs a whole session in virtual time, with injected faults. */
+/**
+ * Runs a whole session in virtual time, with injected faults.
+ * @example
+ * ```ts
+ * import { simulateSession } from 'p2mp/core';
+ *
+ * const { receivers } = simulateSession({
+ *   seed: 'example',
+ *   receiverCount: 3,
+ *   contentSizeBytes: 100_000,
+ *   forwardLink: { delayMs: 5, loss: { model: 'bernoulli', probability: 0.05 } },
+ * });
+ * console.log(receivers.every(({ isIdentical }) => isIdentical)); // true
+ * ```
+ */
 export function simulateSession(options: SimulatedSessionOptions): SimulatedSessionResult {
   const simulation = new Simulation(options);
   const content = createContent(options.seed, options.contentSizeBytes);

@@ -17,6 +17,7 @@ import type { TraceRecord } from './trace.js';
 
 /** Options of a simulation. */
 export interface SimulationOptions {
+  /** Names all random streams; the same seed reproduces the run. */
   readonly seed: string;
   /** Called with each record as it occurs; `formatTraceLine` formats one. */
   readonly trace?: (record: TraceRecord) => void;
@@ -33,7 +34,20 @@ export interface HostOptions {
 
 const simulatedPort = 7735;
 
-/** A simulated network: hosts, links, and an event queue that advances the clock. */
+/**
+ * A simulated network: hosts, links, and an event queue that advances the clock.
+ * @example
+ * ```ts
+ * import { encodeAck, Receiver, Simulation } from 'p2mp/core';
+ *
+ * const simulation = new Simulation({ seed: 'example' });
+ * simulation.addHost('a', new Receiver(), ({ type }) => console.log(type)); // fault
+ * simulation.connect('b', 'a', [simulation.createLink('to a', { delayMs: 5 })]);
+ * simulation.send('b', 'a', encodeAck(0));
+ * simulation.run();
+ * console.log(simulation.nowMs); // 5
+ * ```
+ */
 export class Simulation {
   readonly seed: string;
   private currentMs: TimeMs = 0;
@@ -50,10 +64,12 @@ export class Simulation {
     this.trace = options.trace;
   }
 
+  /** The current virtual time. */
   get nowMs(): TimeMs {
     return this.currentMs;
   }
 
+  /** Number of events executed so far. */
   get steps(): number {
     return this.stepCount;
   }
@@ -227,7 +243,18 @@ export type HostShell = Omit<Shell<never>, 'handleEvent'>;
 /** The part of a Runner that a simulated host uses. */
 export type HostRunner = Pick<Runner<never>, 'handleDatagram' | 'handleTimeout' | 'drain'>;
 
-/** A host that runs a machine on the simulated network. */
+/**
+ * A host that runs a machine on the simulated network.
+ * @example
+ * ```ts
+ * import { Receiver, Simulation } from 'p2mp/core';
+ *
+ * const simulation = new Simulation({ seed: 'example' });
+ * const host = simulation.addHost('a', new Receiver(), () => undefined);
+ * host.isDown = true;
+ * console.log(host.name); // a
+ * ```
+ */
 export class SimulatedHost {
   /** A host that is down neither receives nor sends, and its timeouts do not fire. */
   isDown = false;

@@ -22,6 +22,13 @@ export type TraceRecord =
 
 /**
  * Formats a record as one line of JSON without a newline. Byte arrays are shown as size and CRC-32.
+ * @example
+ * ```ts
+ * import { formatTraceLine } from 'p2mp/core';
+ *
+ * const record = { atMs: 1, what: 'event', host: 'a', event: { type: 'discard' } } as const;
+ * console.log(formatTraceLine(record)); // {"atMs":1,"what":"event","host":"a","event":{"type":"discard"}}
+ * ```
  */
 export function formatTraceLine(record: TraceRecord): string {
   return JSON.stringify(record, (_key, value: unknown) =>

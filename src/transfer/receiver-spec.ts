@@ -6,6 +6,7 @@ import { P2mpError } from '../base/errors.js';
 export interface ReceiverSpec {
   /** The name used in events and results. */
   readonly name: string;
+  /** Where the receiver listens. */
   readonly address: Address;
   /** Further addresses of the same name, tried if the first one does not answer. */
   readonly otherAddresses?: readonly Address[];

@@ -8,6 +8,7 @@ import { tagSizeBytes } from './sizes.js';
 /** Part of the header, so that both sides detect a version mismatch at once. */
 export const protocolVersion = 1;
 
+/** Size of the header in front of the body (SESSIONS 2). */
 export const sessionHeaderSizeBytes = 16;
 
 /** "P2" in place of P2MP-FTP's type field, so that one port can serve both protocols. */
@@ -30,6 +31,7 @@ export const sessionField = {
   burst: 14,
 } as const;
 
+/** Values of the kind field (SESSIONS 2). */
 export const sessionKind = {
   /** Sender: are you there? At least as long as the answer, to rule out amplification. */
   hello: 1,
@@ -70,6 +72,7 @@ export interface ChannelPacket {
   readonly body: Uint8Array;
 }
 
+/** A datagram with one segment of a sealed block (SESSIONS 2). */
 export interface BlockPacket {
   readonly kind: 'data' | 'tagged-data';
   readonly session: number;
@@ -85,6 +88,7 @@ export interface BlockPacket {
   readonly tag: Uint8Array;
 }
 
+/** A datagram to the group, authenticated by a tag in its body; receivers report that it arrived. */
 export interface ProbePacket {
   readonly kind: 'probe';
   readonly session: number;
@@ -92,7 +96,9 @@ export interface ProbePacket {
   readonly body: Uint8Array;
 }
 
+/** Any decoded datagram of the session protocol. */
 export type SessionPacket = ChannelPacket | BlockPacket | ProbePacket;
+/** Why a datagram could not be decoded. */
 export type SessionDecodeFault = 'too-short' | 'unknown-type' | 'unknown-kind';
 
 const channelKinds = {
@@ -104,7 +110,15 @@ const channelKinds = {
   [sessionKind.control]: 'control',
 } as const;
 
-/** Whether a datagram belongs to the session protocol, judged by its type field alone. */
+/**
+ * Whether a datagram belongs to the session protocol, judged by its type field alone.
+ * @example
+ * ```ts
+ * import { encodeAck, isSessionDatagram } from 'p2mp/core';
+ *
+ * console.log(isSessionDatagram(encodeAck(0))); // false
+ * ```
+ */
 export function isSessionDatagram(bytes: Uint8Array, offset = 0): boolean {
   return (
     bytes.length >= offset + 8 &&
@@ -133,7 +147,17 @@ export function channelDatagramSize(bytes: Uint8Array, offset: number): number {
   return Math.min(leftBytes, sessionHeaderSizeBytes + bodyBytes);
 }
 
-/** @returns the packet, or the name of the fault; bodies are views into `bytes` */
+/**
+ * @returns the packet, or the name of the fault; bodies are views into `bytes`
+ * @example
+ * ```ts
+ * import { decodeSession, encodeChannelPacket } from 'p2mp/core';
+ *
+ * const packet = decodeSession(encodeChannelPacket('hello', 5, 0, 1, new Uint8Array(48)));
+ * if (typeof packet !== 'string') console.log(packet.kind, packet.session); // hello 5
+ * console.log(decodeSession(new Uint8Array(3))); // too-short
+ * ```
+ */
 export function decodeSession(bytes: Uint8Array): SessionPacket | SessionDecodeFault {
   if (bytes.length < sessionHeaderSizeBytes) return 'too-short';
   if (!isSessionDatagram(bytes)) return 'unknown-type';
@@ -190,6 +214,16 @@ export function encodeChannelHeader(
   return bytes;
 }
 
+/**
+ * Encodes a handshake packet or a sealed control message (SESSIONS 2).
+ * @example
+ * ```ts
+ * import { encodeChannelPacket, sessionHeaderSizeBytes } from 'p2mp/core';
+ *
+ * const { length } = encodeChannelPacket('cookie', 5, 0, 1, new Uint8Array(32));
+ * console.log(length - sessionHeaderSizeBytes); // 32
+ * ```
+ */
 export function encodeChannelPacket(
   kind: ChannelPacket['kind'],
   session: number,
@@ -232,7 +266,16 @@ export function encodeProbeHeader(session: number): Uint8Array {
   return bytes;
 }
 
-/** Describes a datagram in one line. */
+/**
+ * Describes a datagram in one line.
+ * @example
+ * ```ts
+ * import { describeSession, encodeChannelPacket } from 'p2mp/core';
+ *
+ * const hello = encodeChannelPacket('hello', 5, 0, 1, new Uint8Array(48));
+ * console.log(describeSession(hello)); // hello 00000005: receiver 0, number 1, 48 bytes
+ * ```
+ */
 export function describeSession(bytes: Uint8Array): string {
   const packet = decodeSession(bytes);
   if (typeof packet === 'string') return `${packet}: ${bytes.length} bytes`;

@@ -13,6 +13,7 @@ import { digestSizeBytes, keySizeBytes } from './sizes.js';
 export type ExistingFiles = 'update' | 'overwrite' | 'keep';
 const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep'];
 
+/** The sender describes the object and the terms of the session (SESSIONS 4.1). */
 export interface Offer {
   readonly kind: 'offer';
   /** The object's name for users. */
@@ -49,6 +50,7 @@ export interface Refuse {
   readonly sameAs?: number;
 }
 
+/** The receiver reports what it has and what it misses (SESSIONS 5). */
 export interface ReportMessage {
   readonly kind: 'report';
   readonly report: Report;
@@ -81,6 +83,7 @@ export interface NodesRequest {
   readonly count: number;
 }
 
+/** The sender's digests of the nodes that were requested. */
 export interface Nodes {
   readonly kind: 'nodes';
   readonly height: number;
@@ -109,6 +112,7 @@ export interface Bye {
   readonly isFinal: boolean;
 }
 
+/** Any message on the channel between the sender and one receiver. */
 export type Message =
   | Offer
   | Accept
@@ -142,6 +146,15 @@ const pollFlag = { hasBurst: 1, hasTags: 2, leavesGroup: 4 } as const;
 /** Digests that fit in one message. */
 export const maxNodesPerMessage = 32;
 
+/**
+ * Encodes a message; long texts are shortened to fit one datagram.
+ * @example
+ * ```ts
+ * import { encodeMessage } from 'p2mp/core';
+ *
+ * console.log(encodeMessage({ kind: 'accept', name: 'a' }).length); // 3
+ * ```
+ */
 export function encodeMessage(message: Message): Uint8Array {
   const writer = new ByteWriter().uint8(kinds.indexOf(message.kind));
   switch (message.kind) {
@@ -215,7 +228,16 @@ function readLine(reader: ByteReader): string {
   return escapeControls(reader.text().slice(0, 2 * maxLineChars));
 }
 
-/** @returns undefined if it is not a message of this version */
+/**
+ * @returns undefined if it is not a message of this version
+ * @example
+ * ```ts
+ * import { decodeMessage, encodeMessage } from 'p2mp/core';
+ *
+ * console.log(decodeMessage(encodeMessage({ kind: 'accept', name: 'a' }))?.kind); // accept
+ * console.log(decodeMessage(Uint8Array.of(200))); // undefined
+ * ```
+ */
 export function decodeMessage(bytes: Uint8Array): Message | undefined {
   const reader = new ByteReader(bytes);
   const kind = kinds[reader.uint8()];

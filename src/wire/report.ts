@@ -20,6 +20,7 @@ export type Gap =
       readonly high: number;
     };
 
+/** What a receiver has, what it misses, and how the path behaved (SESSIONS 5). */
 export interface Report {
   readonly state: ReceiverState;
   /** Everything of this burst and earlier ones has arrived or is lost; undefined before the first. */

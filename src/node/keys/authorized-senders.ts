@@ -35,6 +35,16 @@ export interface AuthorizedSender {
 /**
  * The senders that a receiver accepts, from a file with one public key per line. The file is read
  * again when it changes.
+ * @example
+ * ```ts
+ * import { writeFileSync } from 'node:fs';
+ * import { AuthorizedSenders, formatPublicKey, generateKeyPair } from 'p2mp';
+ *
+ * const { publicKey } = await generateKeyPair();
+ * writeFileSync('authorized_senders', formatPublicKey(publicKey, 'alice'));
+ * const senders = await AuthorizedSenders.load('authorized_senders');
+ * console.log(senders.find(publicKey)?.comment); // alice
+ * ```
  */
 export class AuthorizedSenders {
   private senders: ReadonlyMap<string, AuthorizedSender> = new Map();

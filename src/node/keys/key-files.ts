@@ -35,7 +35,15 @@ const maxFileSizeBytes = 64 * 1024;
 /** Errors of file systems without hard links. */
 const noLinkCodes = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL'];
 
-/** The folder of keys and lists of trusted keys: $P2MP_HOME, or the platform's folder for settings. */
+/**
+ * The folder of keys and lists of trusted keys: $P2MP_HOME, or the platform's folder for settings.
+ * @example
+ * ```ts
+ * import { defaultKeyFolder } from 'p2mp';
+ *
+ * console.log(defaultKeyFolder({ XDG_CONFIG_HOME: '/home/alice/.config' }, 'linux')); // /home/alice/.config/p2mp
+ * ```
+ */
 export function defaultKeyFolder(
   environment: Readonly<Record<string, string | undefined>> = process.env,
   platform: NodeJS.Platform = process.platform,
@@ -53,7 +61,16 @@ export function publicPathOf(path: string): string {
   return `${path}.pub`;
 }
 
-/** Makes a new key pair from the randomness of the system. */
+/**
+ * Makes a new key pair from the randomness of the system.
+ * @example
+ * ```ts
+ * import { generateKeyPair } from 'p2mp';
+ *
+ * const { publicKey, secretKey } = await generateKeyPair();
+ * console.log(publicKey.length, secretKey.length); // 32 32
+ * ```
+ */
 export async function generateKeyPair(): Promise<KeyPair> {
   const { privateKey } = await promisify(generateNodeKeyPair)('x25519');
   return exportKeyPair(privateKey);
@@ -69,6 +86,14 @@ export interface SaveOptions {
  * Writes both files durably, each completely or not at all. The private key is PKCS #8 in PEM, which other tools can
  * read.
  * @throws P2mpError KEY_EXISTS, TARGET_UNWRITABLE, INVALID_ARGUMENT if the comment is not one line
+ * @example
+ * ```ts
+ * import { existsSync } from 'node:fs';
+ * import { generateKeyPair, saveKeyPair } from 'p2mp';
+ *
+ * await saveKeyPair('key', await generateKeyPair(), 'alice');
+ * console.log(existsSync('key'), existsSync('key.pub')); // true true
+ * ```
  */
 export async function saveKeyPair(
   path: string,
@@ -93,6 +118,15 @@ export async function saveKeyPair(
 /**
  * Reads the private file and derives the public key.
  * @throws P2mpError KEY_UNREADABLE
+ * @example
+ * ```ts
+ * import { fingerprint, generateKeyPair, loadKeyPair, saveKeyPair } from 'p2mp';
+ *
+ * const pair = await generateKeyPair();
+ * await saveKeyPair('key', pair, 'alice');
+ * const { publicKey } = await loadKeyPair('key');
+ * console.log(fingerprint(publicKey) === fingerprint(pair.publicKey)); // true
+ * ```
  */
 export async function loadKeyPair(path: string): Promise<KeyPair> {
   const fail = (reason: string): never => {
@@ -144,6 +178,12 @@ export async function loadComment(path: string, publicKey: Uint8Array): Promise<
 /**
  * Formats the line to give to others.
  * @throws P2mpError INVALID_ARGUMENT if the comment is not one line
+ * @example
+ * ```ts
+ * import { formatPublicKey } from 'p2mp';
+ *
+ * console.log(formatPublicKey(new Uint8Array(32), 'alice').split(' ')[0]); // p2mp-x25519
+ * ```
  */
 export function formatPublicKey(publicKey: Uint8Array, comment: string): string {
   const trimmed = comment.trim();
@@ -160,7 +200,16 @@ export interface PublicKeyLine {
   readonly comment: string;
 }
 
-/** @throws P2mpError INVALID_ARGUMENT with the expected format */
+/**
+ * @throws P2mpError INVALID_ARGUMENT with the expected format
+ * @example
+ * ```ts
+ * import { formatPublicKey, generateKeyPair, parsePublicKey } from 'p2mp';
+ *
+ * const { publicKey } = await generateKeyPair();
+ * console.log(parsePublicKey(formatPublicKey(publicKey, 'alice')).comment); // alice
+ * ```
+ */
 export function parsePublicKey(line: string): PublicKeyLine {
   const fail = (reason: string): never => {
     const expected = `"${keyKind} <base64> <comment>", as p2mp keygen prints it`;
@@ -178,7 +227,16 @@ export function parsePublicKey(line: string): PublicKeyLine {
   return { publicKey: Uint8Array.from(bytes), comment };
 }
 
-/** The format of `ssh-keygen -l`, for comparison by people. */
+/**
+ * The format of `ssh-keygen -l`, for comparison by people.
+ * @example
+ * ```ts
+ * import { fingerprint, generateKeyPair } from 'p2mp';
+ *
+ * const { publicKey } = await generateKeyPair();
+ * console.log(fingerprint(publicKey).startsWith('SHA256:')); // true
+ * ```
+ */
 export function fingerprint(publicKey: Uint8Array): string {
   const digest = createHash('sha256').update(publicKey).digest('base64');
   return `SHA256:${digest.replace(/=+$/, '')}`;

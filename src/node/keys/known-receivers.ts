@@ -27,7 +27,18 @@ interface KnownReceiver {
   readonly lineNumber: number;
 }
 
-/** The public keys of receivers by address, in a file like known_hosts of SSH. */
+/**
+ * The public keys of receivers by address, in a file like known_hosts of SSH.
+ * @example
+ * ```ts
+ * import { generateKeyPair, KnownReceivers } from 'p2mp';
+ *
+ * const { publicKey } = await generateKeyPair();
+ * const known = await KnownReceivers.load('known_receivers');
+ * await known.add('localhost:7735', publicKey);
+ * console.log(known.check('localhost:7735', publicKey).status); // known
+ * ```
+ */
 export class KnownReceivers {
   private receivers: ReadonlyMap<string, KnownReceiver> = new Map();
 

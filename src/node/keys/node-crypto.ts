@@ -20,7 +20,16 @@ const messageSizesBytes = [
   keySizeBytes + 2 * tagSizeBytes,
 ] as const;
 
-/** @param keyPair of this side, for all its handshakes; copied */
+/**
+ * @param keyPair of this side, for all its handshakes; copied
+ * @example
+ * ```ts
+ * import { createNodeCrypto, generateKeyPair } from 'p2mp';
+ *
+ * const crypto = await createNodeCrypto(await generateKeyPair());
+ * console.log(crypto.hash(Uint8Array.of(1)).length); // 32
+ * ```
+ */
 export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto> {
   const { publicKey, secretKey } = keyPair;
   assert(publicKey.length === keySizeBytes, 'a public key has 32 bytes');

@@ -12,6 +12,16 @@ export type AskAboutReceiver = (name: string, fingerprint: string) => Promise<bo
 /**
  * Trusts known receivers, but never a changed key.
  * @param ask decides about unknown receivers; by default they are refused
+ * @example
+ * ```ts
+ * import { generateKeyPair, KnownReceivers, trustKnownReceivers } from 'p2mp';
+ *
+ * const known = await KnownReceivers.load('known_receivers');
+ * // Accepts any new receiver; a program would ask its user.
+ * const trustReceiver = trustKnownReceivers(known, async () => true);
+ * const { publicKey } = await generateKeyPair();
+ * console.log(await trustReceiver('localhost:7735', publicKey)); // undefined
+ * ```
  */
 export function trustKnownReceivers(
   known: KnownReceivers,
@@ -55,7 +65,19 @@ async function decide(
   return `its key has changed to ${shown}: another host may be impersonating it. If the receiver was reinstalled, replace line ${check.lineNumber} of ${known.path} with: ${line}`;
 }
 
-/** Accepts only senders whose keys are in the file. */
+/**
+ * Accepts only senders whose keys are in the file.
+ * @example
+ * ```ts
+ * import { writeFileSync } from 'node:fs';
+ * import { AuthorizedSenders, generateKeyPair, refuseUnlessAuthorized } from 'p2mp';
+ *
+ * writeFileSync('authorized_senders', '');
+ * const refuse = refuseUnlessAuthorized(await AuthorizedSenders.load('authorized_senders'));
+ * const { publicKey } = await generateKeyPair();
+ * console.log(refuse(publicKey)?.startsWith('the receiver does not trust')); // true
+ * ```
+ */
 export function refuseUnlessAuthorized(
   authorized: AuthorizedSenders,
 ): (senderKey: Uint8Array) => string | undefined {

@@ -13,6 +13,7 @@ import { findNoRoute } from './routes.js';
 export interface ServerSpec {
   /** Host name or IP address. */
   readonly host: string;
+  /** UDP port. */
   readonly port: number;
   /** Name in events and results; `host` by default. */
   readonly name?: string;
