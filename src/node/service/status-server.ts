@@ -8,7 +8,7 @@ import { P2mpError } from '../../base/errors.js';
 import type { Receiving } from '../receive.js';
 import { createBoundedServer } from './bounded-http.js';
 import { type Complaints, checkAlive, checkReady } from './health.js';
-import { type CommandSource, ReceiverMetrics } from './metrics.js';
+import type { CommandSource } from './metrics.js';
 
 export interface StatusServerOptions {
   readonly receiving: Receiving;
@@ -21,18 +21,13 @@ export interface StatusServerOptions {
 
 export class StatusServer {
   private readonly receiving: Receiving;
-  private readonly metricsText: () => Promise<string>;
   private readonly alive: () => Promise<Complaints>;
   private readonly ready: () => Promise<Complaints>;
-  private readonly metricsType: string;
   private server: Server | undefined;
 
   constructor(private readonly options: StatusServerOptions) {
-    const { receiving, commands } = options;
+    const { receiving } = options;
     this.receiving = receiving;
-    const metrics = new ReceiverMetrics(receiving, commands);
-    this.metricsType = metrics.contentType;
-    this.metricsText = oneAtATime(() => metrics.text());
     this.alive = oneAtATime(() => checkAlive(receiving));
     this.ready = oneAtATime(() => checkReady(receiving));
   }
@@ -42,8 +37,17 @@ export class StatusServer {
    * @throws P2mpError PORT_UNAVAILABLE
    */
   async listen(host: string, port: number): Promise<AddressInfo> {
-    const names = [host, ...(this.options.names ?? [])];
-    const server = createBoundedServer(names, (path, response) => this.answer(path, response));
+    const { names = [], commands } = this.options;
+    // Loaded only where it is used, because its packages take as long to load as all the rest of a receiver.
+    const { ReceiverMetrics } = await import('./metrics.js');
+    const metrics = new ReceiverMetrics(this.receiving, commands);
+    const metricsText = oneAtATime(() => metrics.text());
+    const server = createBoundedServer([host, ...names], async (path, response) => {
+      if (path !== '/metrics') return this.answer(path, response);
+      const text = await metricsText();
+      response.setHeader('Content-Type', metrics.contentType);
+      response.end(text);
+    });
     this.server = server;
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => {
@@ -68,12 +72,6 @@ export class StatusServer {
 
   private async answer(path: string, response: ServerResponse): Promise<void> {
     switch (path) {
-      case '/metrics': {
-        const text = await this.metricsText();
-        response.setHeader('Content-Type', this.metricsType);
-        response.end(text);
-        break;
-      }
       case '/healthz':
         this.report(response, await this.alive());
         break;
