@@ -32,6 +32,7 @@ export type {
   DiagnosisKind,
 } from './classic/diagnosis/packet-diagnosis.js';
 export type { ReceiverEvent, TransferEnd, TransferResult } from './classic/receiver-events.js';
+export type { ReceiverOptions } from './classic/receiver-options.js';
 export type { Geometry } from './classic/segment.js';
 export {
   blockOffsetBytes,
@@ -93,7 +94,6 @@ export {
   packetType,
 } from './packet.js';
 export type { OtherAddressEvent } from './path/candidate-addresses.js';
-export type { ReceiverOptions } from './receiver.js';
 export { Receiver } from './receiver.js';
 export type { Handshake, HashInProgress, SessionCrypto } from './security/crypto.js';
 export { Sender } from './sender.js';

@@ -8,7 +8,6 @@
 import type { Address } from './base/address.js';
 import { formatAddress, sameAddress } from './base/address.js';
 import { assert } from './base/assert.js';
-import { P2mpError } from './base/errors.js';
 import type { Machine, TimeMs, Transmit } from './base/machine.js';
 import { stoppedTimeMs } from './base/machine.js';
 import { Queue } from './base/queue.js';
@@ -17,8 +16,10 @@ import { DiagnosisLog } from './classic/diagnosis/diagnosis-log.js';
 import { EndedTransfers, isNewTransfer } from './classic/ended-transfers.js';
 import { IncomingTransfer } from './classic/incoming-transfer.js';
 import type { ReceiverEvent, TransferEnd, TransferResult } from './classic/receiver-events.js';
+import type { ReceiverOptions } from './classic/receiver-options.js';
+import { completeReceiverOptions } from './classic/receiver-options.js';
+import { Replies } from './classic/replies.js';
 import { SeenReceivers } from './classic/seen-receivers.js';
-import type { LossModel } from './loss.js';
 import type { DataPacket } from './packet.js';
 import {
   checkPayload,
@@ -32,26 +33,6 @@ import {
 } from './packet.js';
 import type { FaultKind } from './wire/faults.js';
 import { FaultLog } from './wire/faults.js';
-
-/** Options of a P2MP-FTP receiver. */
-export interface ReceiverOptions {
-  /** The loss service: decides which arriving data packets to drop. */
-  readonly loss?: LossModel;
-  /** Idle time that ends a transfer with no explicit end. */
-  readonly idleTimeoutMs?: number;
-  /**
-   * Keep only files known to be complete: an idle timeout after a full-size segment is then a
-   * failure.
-   */
-  readonly mustEnd?: boolean;
-  /** Limit on payload accepted but not yet written; new segments beyond it are dropped. */
-  readonly maxUnwrittenBytes?: number;
-  /**
-   * Whether an address is this receiver's own. Datagrams that claim to come from it are not
-   * answered.
-   */
-  readonly isOwnAddress?: (address: Address) => boolean;
-}
 
 /**
  * The P2MP-FTP receiver as a state machine: accepts segments in order, acknowledges them and
@@ -69,36 +50,22 @@ export interface ReceiverOptions {
  * ```
  */
 export class Receiver implements Machine<ReceiverEvent> {
-  private readonly loss: LossModel;
-  private readonly idleTimeoutMs: number;
-  private readonly mustEnd: boolean;
-  private readonly maxUnwrittenBytes: number;
-
+  private readonly options: Required<ReceiverOptions>;
   private readonly events = new Queue<ReceiverEvent>();
-  private readonly transmits = new Queue<Transmit>();
+  private readonly replies = new Replies();
   private readonly faults = new FaultLog((event) => this.events.push(event));
   private readonly diagnoses = new DiagnosisLog((event) => this.events.push(event));
   private readonly ended: EndedTransfers;
   private readonly seenReceivers = new SeenReceivers();
-  private readonly isOwnAddress: (address: Address) => boolean;
 
   private transfer: IncomingTransfer | undefined;
   private dataPackets = 0;
-  private acksSent = 0;
   private losses = 0;
 
   /** @throws P2mpError INVALID_ARGUMENT */
   constructor(options: ReceiverOptions = {}) {
-    this.loss = options.loss ?? (() => false);
-    this.idleTimeoutMs = options.idleTimeoutMs ?? receiverDefaults.idleTimeoutMs;
-    this.mustEnd = options.mustEnd ?? false;
-    this.isOwnAddress = options.isOwnAddress ?? (() => false);
-    this.maxUnwrittenBytes = options.maxUnwrittenBytes ?? receiverDefaults.maxUnwrittenBytes;
-    if (!(this.idleTimeoutMs > 0 && Number.isFinite(this.idleTimeoutMs))) {
-      const seconds = this.idleTimeoutMs / 1000;
-      throw new P2mpError('INVALID_ARGUMENT', `idle timeout ${seconds} s: must be above 0 seconds`);
-    }
-    this.ended = new EndedTransfers(this.idleTimeoutMs);
+    this.options = completeReceiverOptions(options);
+    this.ended = new EndedTransfers(this.options.idleTimeoutMs);
   }
 
   get isReceiving(): boolean {
@@ -116,7 +83,7 @@ export class Receiver implements Machine<ReceiverEvent> {
    */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const packet = decode(bytes);
-    if (this.isOwnAddress(from)) {
+    if (this.options.isOwnAddress(from)) {
       this.reject(nowMs, 'own-address', from, bytes);
     } else if (typeof packet === 'string') {
       this.reject(nowMs, packet, from, bytes);
@@ -148,19 +115,19 @@ export class Receiver implements Machine<ReceiverEvent> {
   handleTimeout(nowMs: TimeMs): void {
     const { transfer } = this;
     if (transfer === undefined || transfer.end !== undefined) return;
-    transfer.lastHeardMs += stoppedTimeMs(nowMs, transfer.idleAtMs(this.idleTimeoutMs));
-    if (nowMs >= transfer.idleAtMs(this.idleTimeoutMs)) this.endBySilence(nowMs, transfer);
+    transfer.lastReceivedMs += stoppedTimeMs(nowMs, transfer.idleAtMs(this.options.idleTimeoutMs));
+    if (nowMs >= transfer.idleAtMs(this.options.idleTimeoutMs)) this.endBySilence(nowMs, transfer);
   }
 
   pollTransmit(): Transmit | undefined {
-    return this.transmits.shift();
+    return this.replies.pollTransmit();
   }
 
   pollTimeout(): TimeMs | undefined {
     const { transfer } = this;
     return transfer === undefined || transfer.end !== undefined
       ? undefined
-      : transfer.idleAtMs(this.idleTimeoutMs);
+      : transfer.idleAtMs(this.options.idleTimeoutMs);
   }
 
   pollEvent(): ReceiverEvent | undefined {
@@ -173,7 +140,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     if (transfer === undefined) return;
     transfer.writtenBytes = writtenBytes;
     if (transfer.end === undefined && writtenBytes === transfer.sizeBytes) {
-      this.acknowledgeThrough(transfer, transfer.segmentCount);
+      this.replies.acknowledgeThrough(transfer, transfer.segmentCount);
     }
   }
 
@@ -181,31 +148,24 @@ export class Receiver implements Machine<ReceiverEvent> {
   handleStored(nowMs: TimeMs): void {
     const { transfer } = this;
     assert(transfer?.end !== undefined, 'stored without an end');
-    transfer.ackedSegments = transfer.segmentCount;
-    if (transfer.endReply !== undefined) {
-      if (transfer.end !== 'end-packet') this.acksSent++;
-      this.send(transfer.from, transfer.endReply);
-    }
+    this.replies.acknowledgeEnd(transfer);
     this.close(nowMs, transfer, 'complete');
   }
 
   /** The shell could not store the file: notifies the sender, which fails this receiver. */
   handleStorageFailure(nowMs: TimeMs, reason: string): void {
-    this.giveUp(nowMs, 'failed', reason);
+    this.drop(nowMs, 'failed', reason);
   }
 
   /** Aborts the current transfer, if any. */
   abort(nowMs: TimeMs, reason: string): void {
-    this.giveUp(nowMs, 'aborted', reason);
+    this.drop(nowMs, 'aborted', reason);
   }
 
-  private giveUp(nowMs: TimeMs, status: 'failed' | 'aborted', reason: string): void {
+  private drop(nowMs: TimeMs, status: 'failed' | 'aborted', reason: string): void {
     const { transfer } = this;
     if (transfer === undefined) return;
-    // Send several copies because one may be lost. Later packets are answered with another abort
-    // ACK.
-    const bytes = encodeAbortAck(transfer.lastAcked);
-    for (let i = 0; i < receiverDefaults.abortCopies; i++) this.send(transfer.from, bytes);
+    this.replies.abort(transfer);
     this.fail(nowMs, transfer, status, reason);
   }
 
@@ -219,14 +179,14 @@ export class Receiver implements Machine<ReceiverEvent> {
   ): void {
     const transfer = this.transferFrom(from);
     // A packet that is dropped below still shows that the sender is alive.
-    if (transfer !== undefined) transfer.lastHeardMs = nowMs;
+    if (transfer !== undefined) transfer.lastReceivedMs = nowMs;
     // An identify request carries no data, so the loss service does not apply to it.
     if (isIdentifyMarker(packet)) {
       this.identify(nowMs, from, bytes);
       return;
     }
     this.dataPackets++;
-    if (this.loss()) {
+    if (this.options.loss()) {
       this.losses++;
       this.events.push({ type: 'loss', sequence: packet.sequence });
       return;
@@ -258,11 +218,11 @@ export class Receiver implements Machine<ReceiverEvent> {
       const isOld = packet.sequence < transfer.segmentCount;
       this.reject(nowMs, isOld ? 'duplicate' : 'out-of-sequence', transfer.from, bytes);
       transfer.noteOutOfSequence(nowMs, packet);
-      this.repeatLastAck(transfer);
+      this.replies.repeatLastAck(transfer);
     } else if (transfer.end !== undefined) {
       // A retransmitted end while the file is being stored: repeating the last ACK shows that we
       // are alive.
-      this.repeatLastAck(transfer);
+      this.replies.repeatLastAck(transfer);
     } else if (packet.payload.length === 0) {
       this.finish(nowMs, transfer, 'end-marker', encodeAck(packet.sequence));
     } else {
@@ -274,12 +234,12 @@ export class Receiver implements Machine<ReceiverEvent> {
   private identify(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const transfer = this.transferFrom(from);
     if (transfer !== undefined) {
-      this.send(from, encodeIdentifyAck(transfer.lastAcked));
+      this.replies.send(from, encodeIdentifyAck(transfer.lastAcked));
       return;
     }
     const ended = this.ended.find(nowMs, from);
     if (ended === undefined || ended.isFailed) this.reject(nowMs, 'no-transfer', from, bytes);
-    else this.send(from, encodeIdentifyAck(ended.lastSequence));
+    else this.replies.send(from, encodeIdentifyAck(ended.lastSequence));
   }
 
   private takeSegment(
@@ -289,7 +249,10 @@ export class Receiver implements Machine<ReceiverEvent> {
     bytes: Uint8Array,
   ): void {
     const { payload, sequence, isMarkedLast } = packet;
-    if (transfer.sizeBytes - transfer.writtenBytes + payload.length > this.maxUnwrittenBytes) {
+    if (
+      transfer.sizeBytes - transfer.writtenBytes + payload.length >
+      this.options.maxUnwrittenBytes
+    ) {
       this.reject(nowMs, 'storage-busy', transfer.from, bytes);
       return;
     }
@@ -300,7 +263,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     this.events.push({ type: 'write', offsetBytes, bytes: payload, isUrgent });
     // A short segment is the last. Its ACK confirms that everything was written (PROTOCOL 5.5).
     if (isMarkedLast) this.finish(nowMs, transfer, 'marked-last', encodeAck(sequence));
-    else if (!isUrgent) this.acknowledgeThrough(transfer, transfer.segmentCount);
+    else if (!isUrgent) this.replies.acknowledgeThrough(transfer, transfer.segmentCount);
   }
 
   private handleOther(nowMs: TimeMs, from: Address, packet: DataPacket, bytes: Uint8Array): void {
@@ -312,8 +275,8 @@ export class Receiver implements Machine<ReceiverEvent> {
       this.open(nowMs, from, packet, bytes);
     } else {
       this.reject(nowMs, 'busy', from, bytes);
-      const isSilent = nowMs - transfer.lastHeardMs >= receiverDefaults.takeoverAfterMs;
-      if (isSilent && transfer.end === undefined) this.giveWay(nowMs, transfer);
+      const isSilent = nowMs - transfer.lastReceivedMs >= receiverDefaults.takeoverAfterMs;
+      if (isSilent && transfer.end === undefined) this.endByTakeover(nowMs, transfer);
     }
   }
 
@@ -339,10 +302,10 @@ export class Receiver implements Machine<ReceiverEvent> {
     if (isNewTransfer(nowMs, ended, packet)) return false;
     if (ended.isFailed) {
       this.ended.touch(nowMs, ended);
-      this.send(from, encodeAbortAck(ended.lastSequence));
+      this.replies.send(from, encodeAbortAck(ended.lastSequence));
     } else if (ended.lastSequence !== undefined && packet.sequence <= ended.lastSequence) {
       this.reject(nowMs, 'duplicate', from, bytes);
-      this.acknowledge(from, ended.lastSequence);
+      this.replies.acknowledge(from, ended.lastSequence);
     } else {
       this.reject(nowMs, 'after-end', from, bytes);
     }
@@ -354,7 +317,7 @@ export class Receiver implements Machine<ReceiverEvent> {
   private handleEndPacket(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const transfer = this.transferFrom(from);
     if (transfer !== undefined) {
-      transfer.lastHeardMs = nowMs;
+      transfer.lastReceivedMs = nowMs;
       if (transfer.end === undefined) this.finish(nowMs, transfer, 'end-packet', copyHeader(bytes));
       return;
     }
@@ -365,7 +328,7 @@ export class Receiver implements Machine<ReceiverEvent> {
       this.reject(nowMs, 'after-end', from, bytes);
     } else {
       ended.endRepliesLeft--;
-      this.send(from, copyHeader(bytes));
+      this.replies.send(from, copyHeader(bytes));
     }
   }
 
@@ -377,15 +340,15 @@ export class Receiver implements Machine<ReceiverEvent> {
   ): void {
     transfer.end = end;
     transfer.endReply = reply;
-    transfer.lastHeardMs = nowMs;
+    transfer.lastReceivedMs = nowMs;
     this.events.push({ type: 'finish', sizeBytes: transfer.sizeBytes });
   }
 
   private endBySilence(nowMs: TimeMs, transfer: IncomingTransfer): void {
     const { contradiction } = transfer;
     if (contradiction !== undefined) this.fail(nowMs, transfer, 'failed', contradiction);
-    else if (this.mustEnd && !transfer.isLastShort) {
-      const seconds = this.idleTimeoutMs / 1000;
+    else if (this.options.mustEnd && !transfer.isLastShort) {
+      const seconds = this.options.idleTimeoutMs / 1000;
       this.fail(nowMs, transfer, 'failed', `no data for ${seconds} s before the end of the file`);
     } else {
       this.finish(nowMs, transfer, 'silence');
@@ -393,7 +356,7 @@ export class Receiver implements Machine<ReceiverEvent> {
   }
 
   /** Another sender is waiting and this one is silent: keeps the file only if it is complete. */
-  private giveWay(nowMs: TimeMs, transfer: IncomingTransfer): void {
+  private endByTakeover(nowMs: TimeMs, transfer: IncomingTransfer): void {
     const { contradiction } = transfer;
     if (contradiction !== undefined) this.fail(nowMs, transfer, 'failed', contradiction);
     else if (transfer.isLastShort) this.finish(nowMs, transfer, 'silence');
@@ -422,37 +385,16 @@ export class Receiver implements Machine<ReceiverEvent> {
     status: TransferResult['status'],
     reason?: string,
   ): void {
-    const { from, end, segmentCount, sizeBytes } = transfer;
     this.transfer = undefined;
-    const isFailed = status !== 'complete';
-    // The end marker of a complete transfer was acknowledged with its own sequence number.
-    const hasNumberedEnd = !isFailed && end === 'end-marker';
-    this.ended.add(nowMs, from, {
-      isFailed,
-      mssBytes: transfer.mssBytes,
-      firstChecksum: transfer.firstChecksum,
-      end,
-      lastSequence: hasNumberedEnd ? segmentCount : transfer.lastAcked,
+    this.ended.add(nowMs, transfer.from, transfer.remembered(status !== 'complete'));
+    const result = transfer.result(status, reason, {
+      dataPackets: this.dataPackets,
+      acksSent: this.replies.takeAckCount(),
+      losses: this.losses,
+      faults: this.faults.takeCounts(),
     });
-    this.events.push({
-      type: 'done',
-      result: {
-        from: formatAddress(from),
-        status,
-        ...(reason === undefined ? {} : { reason }),
-        ...(end === undefined ? {} : { end }),
-        isCertain: transfer.isCertain,
-        sizeBytes,
-        segmentCount,
-        elapsedMs: transfer.lastProgressMs - transfer.startedAtMs,
-        dataPackets: this.dataPackets,
-        acksSent: this.acksSent,
-        losses: this.losses,
-        faults: this.faults.takeCounts(),
-      },
-    });
+    this.events.push({ type: 'done', result });
     this.dataPackets = 0;
-    this.acksSent = 0;
     this.losses = 0;
   }
 
@@ -464,30 +406,5 @@ export class Receiver implements Machine<ReceiverEvent> {
   private reject(nowMs: TimeMs, kind: FaultKind, from: Address, bytes: Uint8Array): void {
     this.faults.add(kind, from, bytes);
     this.diagnoses.add(nowMs, kind, from, bytes, this.transferFrom(from));
-  }
-
-  // --- ACKs
-
-  private acknowledgeThrough(transfer: IncomingTransfer, segmentCount: number): void {
-    if (segmentCount === transfer.ackedSegments) return;
-    transfer.ackedSegments = segmentCount;
-    this.acknowledge(transfer.from, segmentCount - 1);
-  }
-
-  /**
-   * Answers an out-of-sequence or duplicate packet by repeating the last ACK, if there was one
-   * (PROTOCOL 3.4).
-   */
-  private repeatLastAck(transfer: IncomingTransfer): void {
-    if (transfer.ackedSegments > 0) this.acknowledge(transfer.from, transfer.ackedSegments - 1);
-  }
-
-  private acknowledge(to: Address, sequence: number): void {
-    this.acksSent++;
-    this.send(to, encodeAck(sequence));
-  }
-
-  private send(to: Address, bytes: Uint8Array): void {
-    this.transmits.push({ to, bytes });
   }
 }

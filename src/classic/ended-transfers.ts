@@ -9,8 +9,8 @@ import type { DataPacket } from '../packet.js';
 import { receiverDefaults } from './config.js';
 import type { TransferEnd } from './receiver-events.js';
 
-/** What is remembered of an ended transfer. */
-export interface EndedTransfer {
+/** What a receiver knows of a transfer when it ends. */
+export interface EndedTransferFacts {
   /** If true, later packets are answered with an abort ACK. */
   readonly isFailed: boolean;
   readonly end: TransferEnd | undefined;
@@ -19,6 +19,10 @@ export interface EndedTransfer {
   /** Size and checksum of the first segment: a first segment that differs starts another file. */
   readonly mssBytes: number;
   readonly firstChecksum: number;
+}
+
+/** What is remembered of an ended transfer. */
+export interface EndedTransfer extends EndedTransferFacts {
   /** How many more packets of type 0xFFFF are answered. */
   endRepliesLeft: number;
   readonly endedAtMs: TimeMs;
@@ -32,11 +36,7 @@ export class EndedTransfers {
 
   constructor(private readonly memoryMs: number) {}
 
-  add(
-    nowMs: TimeMs,
-    from: Address,
-    transfer: Omit<EndedTransfer, 'endRepliesLeft' | 'endedAtMs' | 'expiresAtMs'>,
-  ): void {
+  add(nowMs: TimeMs, from: Address, transfer: EndedTransferFacts): void {
     const key = formatAddress(from);
     this.transfers.delete(key);
     this.transfers.set(key, {

@@ -1,11 +1,14 @@
 /** The receiver's state of the current transfer. */
 import type { Address } from '../base/address.js';
+import { formatAddress } from '../base/address.js';
 import { formatPlural } from '../base/format.js';
 import type { TimeMs } from '../base/machine.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { DataPacket } from '../packet.js';
 import { receiverDefaults } from './config.js';
 import { numberingMistake } from './diagnosis/numbering.js';
-import type { TransferEnd } from './receiver-events.js';
+import type { EndedTransferFacts } from './ended-transfers.js';
+import type { TransferEnd, TransferResult } from './receiver-events.js';
 
 /**
  * The transfer that a receiver is handling: its progress, its end, and any evidence of a faulty
@@ -27,7 +30,7 @@ export class IncomingTransfer {
    * 3.1).
    */
   isLastShort = false;
-  lastHeardMs: TimeMs;
+  lastReceivedMs: TimeMs;
   lastProgressMs: TimeMs;
   /**
    * Packets since the last in-sequence segment: those beyond it, and those already acknowledged.
@@ -55,7 +58,7 @@ export class IncomingTransfer {
   ) {
     this.mssBytes = first.payload.length;
     this.firstChecksum = first.checksum;
-    this.lastHeardMs = startedAtMs;
+    this.lastReceivedMs = startedAtMs;
     this.lastProgressMs = startedAtMs;
   }
 
@@ -147,7 +150,35 @@ export class IncomingTransfer {
     const timeoutMs = this.isLastShort
       ? Math.min(shortTailTimeoutMs, idleTimeoutMs)
       : idleTimeoutMs;
-    return this.lastHeardMs + timeoutMs;
+    return this.lastReceivedMs + timeoutMs;
+  }
+
+  /** What to remember of it, so that late duplicates are answered as before. */
+  remembered(isFailed: boolean): EndedTransferFacts {
+    const { mssBytes, firstChecksum, end, segmentCount, lastAcked } = this;
+    // The end marker of a complete transfer was acknowledged with its own sequence number.
+    const hasNumberedEnd = !isFailed && end === 'end-marker';
+    const lastSequence = hasNumberedEnd ? segmentCount : lastAcked;
+    return { isFailed, mssBytes, firstChecksum, end, lastSequence };
+  }
+
+  /** The result, with these counts of its receiver. */
+  result(
+    status: TransferResult['status'],
+    reason: string | undefined,
+    counts: Pick<TransferResult, 'dataPackets' | 'acksSent' | 'losses' | 'faults'>,
+  ): TransferResult {
+    const { from, end, isCertain, sizeBytes, segmentCount } = this;
+    return {
+      from: formatAddress(from),
+      status,
+      ...withoutUndefined({ reason, end }),
+      isCertain,
+      sizeBytes,
+      segmentCount,
+      elapsedMs: this.lastProgressMs - this.startedAtMs,
+      ...counts,
+    };
   }
 }
 

@@ -164,7 +164,7 @@ notices('a classic receiver that writes more than it has room for', {
       Receiver.prototype,
       'takeSegment',
       function (this: Receiver, ...given: Parameters<typeof takeSegment>) {
-        Object.assign(this, { maxUnwrittenBytes: Infinity });
+        Object.assign(this['options'], { maxUnwrittenBytes: Infinity });
         takeSegment.apply(this, given);
       },
     );

@@ -2,6 +2,7 @@
 
 import { Runner, type TimeMs } from '../../src/base/machine.js';
 import type { ReceiverEvent, TransferResult } from '../../src/classic/receiver-events.js';
+import type { ReceiverOptions } from '../../src/classic/receiver-options.js';
 import type { LossModel } from '../../src/loss.js';
 import {
   abortMark,
@@ -11,7 +12,7 @@ import {
   identifyMark,
   type Packet,
 } from '../../src/packet.js';
-import { Receiver, type ReceiverOptions } from '../../src/receiver.js';
+import { Receiver } from '../../src/receiver.js';
 
 export interface DrivenReceiverOptions extends ReceiverOptions {
   /** Whether bytes are written, and files made durable, as soon as that is asked; it is by default. */

@@ -3,10 +3,11 @@
 import type { Machine, TimeMs, Transmit } from '../../src/base/machine.js';
 import { createRandom } from '../../src/base/random.js';
 import type { ReceiverEvent, TransferResult } from '../../src/classic/receiver-events.js';
+import type { ReceiverOptions } from '../../src/classic/receiver-options.js';
 import type { SenderEvent, SenderResult } from '../../src/classic/sender-events.js';
 import type { SenderOptions } from '../../src/classic/sender-options.js';
 import { createLossModel } from '../../src/loss.js';
-import { Receiver, type ReceiverOptions } from '../../src/receiver.js';
+import { Receiver } from '../../src/receiver.js';
 import { Sender } from '../../src/sender.js';
 import type { LinkCounts } from '../../src/simulator/link.js';
 import { type SimulatedHost, Simulation } from '../../src/simulator/simulation.js';
@@ -239,7 +240,7 @@ function addReceiver(
   const machine = sabotage.wrapReceiver?.(receiver) ?? receiver;
   const watched = delegate(machine, {
     pollTimeout: () => {
-      const left = receiver['events'].length + receiver['transmits'].length;
+      const left = receiver['events'].length + receiver['replies']['transmits'].length;
       receiving.maxEventsLeft = Math.max(receiving.maxEventsLeft, left);
       return machine.pollTimeout();
     },

@@ -1,0 +1,44 @@
+/** Options of a receiver, their check and defaults. */
+
+import type { Address } from '../base/address.js';
+import { P2mpError } from '../base/errors.js';
+import type { LossModel } from '../loss.js';
+import { receiverDefaults } from './config.js';
+
+/** Options of a P2MP-FTP receiver. */
+export interface ReceiverOptions {
+  /** The loss service: decides which arriving data packets to drop. */
+  readonly loss?: LossModel;
+  /** Idle time that ends a transfer with no explicit end. */
+  readonly idleTimeoutMs?: number;
+  /**
+   * Keep only files known to be complete: an idle timeout after a full-size segment is then a
+   * failure.
+   */
+  readonly mustEnd?: boolean;
+  /** Limit on payload accepted but not yet written; new segments beyond it are dropped. */
+  readonly maxUnwrittenBytes?: number;
+  /**
+   * Whether an address is this receiver's own. Datagrams that claim to come from it are not
+   * answered.
+   */
+  readonly isOwnAddress?: (address: Address) => boolean;
+}
+
+/**
+ * Fills in the defaults.
+ * @throws P2mpError INVALID_ARGUMENT
+ */
+export function completeReceiverOptions({
+  loss = () => false,
+  idleTimeoutMs = receiverDefaults.idleTimeoutMs,
+  mustEnd = false,
+  maxUnwrittenBytes = receiverDefaults.maxUnwrittenBytes,
+  isOwnAddress = () => false,
+}: ReceiverOptions): Required<ReceiverOptions> {
+  if (!(idleTimeoutMs > 0 && Number.isFinite(idleTimeoutMs))) {
+    const seconds = idleTimeoutMs / 1000;
+    throw new P2mpError('INVALID_ARGUMENT', `idle timeout ${seconds} s: must be above 0 seconds`);
+  }
+  return { loss, idleTimeoutMs, mustEnd, maxUnwrittenBytes, isOwnAddress };
+}
