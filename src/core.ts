@@ -116,7 +116,7 @@ export type {
   SessionSenderResult,
 } from './session/sender-events.js';
 export type { SessionSenderOptions } from './session/sender-options.js';
-export type { HostFate } from './simulator/crashable-host.js';
+export type { HostFault } from './simulator/crashable-host.js';
 export type { Deliver, LinkCounts, LinkFate, LinkOptions } from './simulator/link.js';
 export { Link } from './simulator/link.js';
 export { simulateSession } from './simulator/session-transfer.js';

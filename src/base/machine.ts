@@ -148,8 +148,8 @@ export class Runner<Event> {
       let isQuiet = false;
       while (!isQuiet) {
         const hasTransmitted = this.takeTransmits();
-        const hasTold = this.takeEvents();
-        isQuiet = !hasTransmitted && !hasTold;
+        const hasEmitted = this.takeEvents();
+        isQuiet = !hasTransmitted && !hasEmitted;
       }
     } finally {
       this.isDraining = false;

@@ -3,19 +3,19 @@ import type { Machine } from '../base/machine.js';
 import type { SimulatedHost, Simulation } from './simulation.js';
 
 /** A fault of a host or of its network connection, or the recovery from one. */
-export type HostFate =
+export type HostFault =
   /** Killed: loses its memory and all data not yet durable. */
   | 'kill'
   /** Restarted; a sender begins a new session. */
   | 'start'
   /** Disconnected: no datagram reaches or leaves it. */
-  | 'cut'
-  | 'mend';
+  | 'disconnect'
+  | 'reconnect';
 
 /** Base of a simulated host into which faults can be injected. */
-export abstract class MortalHost<Event extends object> {
+export abstract class CrashableHost<Event extends object> {
   protected host: SimulatedHost | undefined;
-  protected isCut = false;
+  protected isDisconnected = false;
 
   constructor(
     protected readonly simulation: Simulation,
@@ -24,14 +24,14 @@ export abstract class MortalHost<Event extends object> {
   ) {}
 
   /** Injects a fault, or ends one. */
-  suffer(fate: HostFate): void {
+  inject(fault: HostFault): void {
     const { host } = this;
-    switch (fate) {
-      case 'cut':
-        this.isCut = true;
+    switch (fault) {
+      case 'disconnect':
+        this.isDisconnected = true;
         break;
-      case 'mend':
-        this.isCut = false;
+      case 'reconnect':
+        this.isDisconnected = false;
         break;
       case 'kill':
         if (host === undefined || host.isDown) return;
@@ -56,7 +56,7 @@ export abstract class MortalHost<Event extends object> {
     const machine = this.createMachine();
     const wrapped: Machine<Event> = {
       handleDatagram: (nowMs, from, bytes) => {
-        if (this.isCut) return;
+        if (this.isDisconnected) return;
         machine.handleDatagram(nowMs, from, bytes);
         this.handleTaken();
       },
@@ -67,7 +67,7 @@ export abstract class MortalHost<Event extends object> {
         for (;;) {
           const transmit = machine.pollTransmit(nowMs);
           if (transmit === undefined) return undefined;
-          if (this.isCut) continue;
+          if (this.isDisconnected) continue;
           this.handleTransmit();
           return transmit;
         }

@@ -5,7 +5,7 @@ import { hashLeaf } from '../object/hash-tree.js';
 import { SessionReceiver } from '../session/receiver.js';
 import type { IncomingResult, SessionReceiverEvent } from '../session/receiver-events.js';
 import { receiverLimits } from '../session/receiver-limits.js';
-import { MortalHost } from './crashable-host.js';
+import { CrashableHost } from './crashable-host.js';
 import type { NonceLog } from './session-crypto.js';
 import { createSimulatedCrypto } from './session-crypto.js';
 import { simulatedGroup } from './session-sender-host.js';
@@ -16,7 +16,7 @@ import type {
 import type { Simulation } from './simulation.js';
 
 /** A crashable host that receives sessions and checks their content. */
-export class SessionReceiverHost extends MortalHost<SessionReceiverEvent> {
+export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
   private readonly results: IncomingResult[] = [];
   private machine: SessionReceiver | undefined;
   /** What survives a crash: blocks by number, with their content on disk. */

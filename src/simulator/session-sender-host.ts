@@ -4,7 +4,7 @@ import type { Manifest } from '../object/manifest.js';
 import { createManifest, encodeManifest } from '../object/manifest.js';
 import { SessionSender } from '../session/sender.js';
 import type { SessionSenderEvent, SessionSenderResult } from '../session/sender-events.js';
-import { MortalHost } from './crashable-host.js';
+import { CrashableHost } from './crashable-host.js';
 import type { NonceLog } from './session-crypto.js';
 import { createSimulatedCrypto } from './session-crypto.js';
 import type { SettledReceiver, SimulatedSessionOptions } from './session-transfer-options.js';
@@ -29,7 +29,7 @@ export function createManifestOfFiles(contentSizeBytes: number, fileCount: numbe
 }
 
 /** A crashable host that sends a session and measures its traffic. */
-export class SessionSenderHost extends MortalHost<SessionSenderEvent> {
+export class SessionSenderHost extends CrashableHost<SessionSenderEvent> {
   readonly results: SessionSenderResult[] = [];
   settled: SettledReceiver[] = [];
   datagramsAfterEnd = 0;

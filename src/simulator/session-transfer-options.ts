@@ -9,7 +9,7 @@ import type {
   SessionSenderResult,
 } from '../session/sender-events.js';
 import type { SessionSenderOptions } from '../session/sender-options.js';
-import type { HostFate } from './crashable-host.js';
+import type { HostFault } from './crashable-host.js';
 import type { LinkCounts, LinkOptions } from './link.js';
 import type { SimulationOptions } from './simulation.js';
 
@@ -18,7 +18,7 @@ export interface SessionIncident {
   readonly atMs: TimeMs;
   /** A receiver's index, or the sender. */
   readonly host: number | 'sender';
-  readonly fate: HostFate;
+  readonly fault: HostFault;
 }
 
 /** Options that may differ between receivers. */

@@ -48,9 +48,9 @@ export function simulateSession(options: SimulatedSessionOptions): SimulatedSess
     simulation.connect(name, 'sender', [backward]);
     return [forward, backward];
   });
-  for (const { atMs, host, fate } of options.incidents ?? []) {
+  for (const { atMs, host, fault } of options.incidents ?? []) {
     simulation.at(atMs, () => {
-      (host === 'sender' ? sender : at(receivers, host)).suffer(fate);
+      (host === 'sender' ? sender : at(receivers, host)).inject(fault);
     });
   }
   const { deadlineMs, maxSteps = Infinity } = options;

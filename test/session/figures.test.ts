@@ -62,10 +62,10 @@ for (const hasGroup of [false, true]) {
       rateBytesPerSec: 200_000,
       giveUpAfterMs: 3000,
       incidents: [
-        { atMs: 3000, host: 'sender', fate: 'kill' },
-        { atMs: 3001, host: 0, fate: 'kill' },
-        { atMs: 3002, host: 0, fate: 'start' },
-        { atMs: 3003, host: 'sender', fate: 'start' },
+        { atMs: 3000, host: 'sender', fault: 'kill' },
+        { atMs: 3001, host: 0, fault: 'kill' },
+        { atMs: 3002, host: 0, fault: 'start' },
+        { atMs: 3003, host: 'sender', fault: 'start' },
       ],
     });
     const [{ atSender, own } = { atSender: undefined, own: undefined }] = views;
@@ -81,8 +81,8 @@ for (const hasGroup of [false, true]) {
       rateBytesPerSec: 200_000,
       giveUpAfterMs: 30_000,
       incidents: [
-        { atMs: 0, host: 0, fate: 'kill' },
-        { atMs: 2500, host: 0, fate: 'start' },
+        { atMs: 0, host: 0, fault: 'kill' },
+        { atMs: 2500, host: 0, fault: 'start' },
       ],
     });
     for (const { name, atSender, own } of views) {

@@ -13,12 +13,12 @@ const fastLink = { delayMs: 5 };
 
 /** In the sender's first life, only the first of three receivers is there. */
 const secondLife = (atMs: number): SessionIncident[] => [
-  { atMs: 0, host: 1, fate: 'cut' },
-  { atMs: 0, host: 2, fate: 'cut' },
-  { atMs, host: 'sender', fate: 'kill' },
-  { atMs: atMs + 1, host: 1, fate: 'mend' },
-  { atMs: atMs + 1, host: 2, fate: 'mend' },
-  { atMs: atMs + 2, host: 'sender', fate: 'start' },
+  { atMs: 0, host: 1, fault: 'disconnect' },
+  { atMs: 0, host: 2, fault: 'disconnect' },
+  { atMs, host: 'sender', fault: 'kill' },
+  { atMs: atMs + 1, host: 1, fault: 'reconnect' },
+  { atMs: atMs + 1, host: 2, fault: 'reconnect' },
+  { atMs: atMs + 2, host: 'sender', fault: 'start' },
 ];
 
 const outcomeOf = ({ settled }: SimulatedSessionResult, name: string) =>
@@ -81,11 +81,11 @@ t.test('a sender that comes back after its receivers gave it up finds them again
     hasGroup: false,
     forwardLink: slowLink,
     incidents: [
-      { atMs: 3000, host: 0, fate: 'cut' },
+      { atMs: 3000, host: 0, fault: 'disconnect' },
       // Longer than the 60 s for which a receiver waits; it gives up just then, or some seconds ago.
-      { atMs: 63_100, host: 0, fate: 'mend' },
-      { atMs: 3000, host: 1, fate: 'cut' },
-      { atMs: 70_000, host: 1, fate: 'mend' },
+      { atMs: 63_100, host: 0, fault: 'reconnect' },
+      { atMs: 3000, host: 1, fault: 'disconnect' },
+      { atMs: 70_000, host: 1, fault: 'reconnect' },
     ],
   });
   for (const [i, { name, results, isIdentical }] of run.receivers.entries()) {

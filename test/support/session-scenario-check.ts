@@ -19,7 +19,7 @@ export function complaintsAboutSession(
   };
   check(run.isAtRest, `not at rest at ${run.virtualMs} ms, after ${run.steps} steps`);
   // A sender that is killed after its end is done twice.
-  const lives = 1 + scenario.senderIncidents.filter(({ fate }) => fate === 'start').length;
+  const lives = 1 + scenario.senderIncidents.filter(({ fault }) => fault === 'start').length;
   const times = run.sender.length;
   check(times >= 1 && times <= lives, `sender done ${times} times in ${lives} lives`);
   check(run.datagramsAfterEnd === 0, `${run.datagramsAfterEnd} datagrams after the end`);
@@ -85,7 +85,7 @@ function complaintsAboutReceiver(
   const { bufferBytes } = conditions;
   const { mssBytes, segmentsPerBlock, senderIncidents } = scenario;
   // Each session may have one block whatever the budget is; a sender that was killed begins another.
-  const sessions = 1 + senderIncidents.filter(({ fate }) => fate === 'start').length;
+  const sessions = 1 + senderIncidents.filter(({ fault }) => fault === 'start').length;
   const mostBytes = bufferBytes + (1 + sessions) * mssBytes * segmentsPerBlock;
   check(
     receiver.maxBufferedBytes <= mostBytes,

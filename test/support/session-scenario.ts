@@ -121,12 +121,12 @@ function drawIncidents(
       return [];
     case 'late':
       return [
-        { atMs: 0, host, fate: 'kill' },
-        { atMs: draw.integer(1, longestAbsenceMs), host, fate: 'start' },
+        { atMs: 0, host, fault: 'kill' },
+        { atMs: draw.integer(1, longestAbsenceMs), host, fault: 'start' },
       ];
     case 'away': {
       const atMs = draw.pick([0, draw.integer(1, spanMs), draw.integer(1, spanMs)]);
-      return [{ atMs, host, fate: draw.pick(['kill', 'cut'] as const) }];
+      return [{ atMs, host, fault: draw.pick(['kill', 'disconnect'] as const) }];
     }
     case 'absent': {
       const first = drawAbsence(draw, host, spanMs);
@@ -152,12 +152,12 @@ function drawAbsence(
   const backAtMs = atMs + draw.pick([1, draw.integer(1, 500), draw.integer(1, longestAbsenceMs)]);
   return draw.chance(0.6)
     ? [
-        { atMs, host, fate: 'kill' },
-        { atMs: backAtMs, host, fate: 'start' },
+        { atMs, host, fault: 'kill' },
+        { atMs: backAtMs, host, fault: 'start' },
       ]
     : [
-        { atMs, host, fate: 'cut' },
-        { atMs: backAtMs, host, fate: 'mend' },
+        { atMs, host, fault: 'disconnect' },
+        { atMs: backAtMs, host, fault: 'reconnect' },
       ];
 }
 

@@ -43,8 +43,8 @@ t.test('a receiver that comes late is not taken for one', async (t) => {
       seed: `late ${atMs}`,
       receiverCount: 1,
       incidents: [
-        { atMs: 0, host: 0, fate: 'cut' },
-        { atMs, host: 0, fate: 'mend' },
+        { atMs: 0, host: 0, fault: 'disconnect' },
+        { atMs, host: 0, fault: 'reconnect' },
       ],
     });
     t.match(result.sender, [{ receivers: [{ status: 'complete' }] }], `after ${atMs} ms`);
