@@ -23,7 +23,7 @@ import {
   sessionField,
 } from '../wire/header.js';
 import { decodeMessage, encodeMessage } from '../wire/messages.js';
-import { IncomingSession } from './incoming-session.js';
+import { IncomingSession } from './incoming/incoming-session.js';
 import { commonAllocationBytes } from './object-limits.js';
 import type {
   IncomingStatus,

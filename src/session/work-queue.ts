@@ -3,7 +3,7 @@
  */
 import type { TimeMs } from '../base/machine.js';
 import { Queue } from '../base/queue.js';
-import type { IncomingSession } from './incoming-session.js';
+import type { IncomingSession } from './incoming/incoming-session.js';
 
 export class WorkQueue {
   /** When the next step is due. */

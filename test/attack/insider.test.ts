@@ -26,7 +26,7 @@ const isData = (bytes: Uint8Array) => {
 
 /** What r0 was given with its offer. */
 function groupSeal({ receivers, sender }: SessionWire): BlockSeal | undefined {
-  const key = receivers[0]?.machine.find(sender.session)?.['offer']?.groupKey;
+  const key = receivers[0]?.machine.find(sender.session)?.['object']?.['offer'].groupKey;
   return key === undefined ? undefined : new BlockSeal(createSimulatedCrypto('any', 'any'), key);
 }
 

@@ -8,7 +8,8 @@ import { IncomingHandshakes } from '../../src/security/incoming-handshakes.js';
 import { SecureChannel } from '../../src/security/secure-channel.js';
 import { Sender } from '../../src/sender.js';
 import { Connections } from '../../src/session/connections.js';
-import { IncomingSession } from '../../src/session/incoming-session.js';
+import { IncomingObject } from '../../src/session/incoming/incoming-object.js';
+import { IncomingSession } from '../../src/session/incoming/incoming-session.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
 import { SessionSender } from '../../src/session/sender.js';
 import { FeedbackScheduler } from '../../src/transfer/feedback-scheduler.js';
@@ -16,6 +17,7 @@ import { MemoryBudget } from '../../src/transfer/partial-block.js';
 import { Reassembler } from '../../src/transfer/reassembler.js';
 import { ByteReader } from '../../src/wire/byte-codec.js';
 import type { ChannelPacket } from '../../src/wire/header.js';
+import type { Nodes } from '../../src/wire/messages.js';
 import { replace } from '../support/planted-fault.js';
 import { kindOf } from './fuzzing.js';
 import { tapeOf } from './tape.js';
@@ -77,20 +79,20 @@ notices('a receiver that never gives a session up', {
   plant: () => replace(IncomingSession.prototype, 'handleTimeout', () => undefined),
 });
 
-notices('a search that goes on behind the end', {
+notices('a search that is answered after the end of its session', {
   target: 'session-receiver',
-  expected: /never ends/,
+  expected: /an answer after the end/,
   within: 2000,
   plant: () => {
-    const { handleMessage } = IncomingSession.prototype;
+    const { handleNodes } = IncomingObject.prototype;
     return replace(
-      IncomingSession.prototype,
-      'handleMessage',
-      function (this: IncomingSession, ...given: Parameters<typeof handleMessage>) {
-        const [nowMs, , message] = given;
-        if (message.kind !== 'nodes') return handleMessage.apply(this, given);
-        this['handleVerdict'](nowMs, this['verification']?.handle(message));
-        return true;
+      IncomingObject.prototype,
+      'handleNodes',
+      function (this: IncomingObject, nowMs: TimeMs, nodes: Nodes) {
+        const isClosed = this['stage'] === 'closed';
+        const isAnswer = isClosed && this['verification']?.handle(nodes) !== undefined;
+        assert(!isAnswer, 'an answer after the end');
+        handleNodes.call(this, nowMs, nodes);
       },
     );
   },

@@ -257,7 +257,7 @@ export class ReceiverUnderFire {
     let writtenLater = 0;
     for (const { sizeBytes } of this.work) writtenLater += sizeBytes;
     for (const session of sessions.values()) {
-      const blockBytes = (session['geometry']?.blockSizeBytes ?? 0) + 16;
+      const blockBytes = (session['object']?.blocks.geometry.blockSizeBytes ?? 0) + 16;
       most += 2 * blockBytes;
       const { feedback, reassembler } = sessionState(session);
       const remembered = feedback?.['ending'].length ?? 0;
@@ -274,6 +274,9 @@ export class ReceiverUnderFire {
   private handleEvent(event: SessionReceiverEvent): void {
     const { machine, driver, tape } = this;
     switch (event.type) {
+      case 'internal-error':
+        demand(false, () => event.stack.split('\n', 1)[0] ?? '');
+        break;
       case 'prepare':
         this.later(event.info.session, 0, () => this.prepare(event));
         break;
@@ -610,7 +613,8 @@ function machineState(machine: SessionReceiver) {
 }
 
 function sessionState(session: NonNullable<ReturnType<SessionReceiver['find']>>) {
-  return { feedback: session['feedback'], reassembler: session['reassembler'] };
+  const blocks = session['object']?.blocks;
+  return { feedback: blocks?.feedback, reassembler: blocks?.['reassembler'] };
 }
 
 export function fuzzSessionReceiver(tape: Tape): Outcome {

@@ -15,7 +15,9 @@ export default {
     'src/wire/header.ts',
     'src/session/sender.ts',
     'src/session/receiver.ts',
-    'src/session/incoming-session.ts',
+    'src/session/incoming/incoming-session.ts',
+    'src/session/incoming/incoming-object.ts',
+    'src/session/incoming/block-reception.ts',
   ],
   // Messages are for people: tests look for what they name, not for their words.
   mutator: { excludedMutations: ['StringLiteral'] },

@@ -94,11 +94,11 @@ t.test('a channel without a number left is silent, and the session continues on 
   let spentCount = 0;
   const wire: SessionWire = new SessionWire({
     sizeBytes: 20_000,
-    attack: ({ to, bytes }, { receivers, sender }) => {
+    attack: ({ to, bytes }, { nowMs, receivers, sender }) => {
       const session = receivers[0]?.machine.find(sender.session);
       const channel = session?.secureChannel;
       if (channel === undefined || spentCount > 1 || to !== 'sender') return [bytes];
-      if (session?.['stage'] !== 'receiving') return [bytes];
+      if (session?.status(nowMs)?.activity !== 'receiving') return [bytes];
       // Those that it will never use are taken from it.
       spentCount++;
       channel['sendCounter'] = 2 ** 32 - 2;

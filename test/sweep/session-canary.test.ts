@@ -4,7 +4,9 @@ import type { TimeMs, Transmit } from '../../src/base/machine.js';
 import { Verification } from '../../src/object/verification.js';
 import { BlockSeal } from '../../src/security/block-seal.js';
 import { Connections } from '../../src/session/connections.js';
-import { IncomingSession } from '../../src/session/incoming-session.js';
+import { BlockReception } from '../../src/session/incoming/block-reception.js';
+import { IncomingObject } from '../../src/session/incoming/incoming-object.js';
+import { IncomingSession } from '../../src/session/incoming/incoming-session.js';
 import { SessionSender } from '../../src/session/sender.js';
 import { Simulation } from '../../src/simulator/simulation.js';
 import { Delivery } from '../../src/transfer/delivery.js';
@@ -83,11 +85,11 @@ notices('a receiver that does not ask anew for a bad block', {
   expected: /lives, called failed \(the digests still differ/,
   plant: () =>
     replace(
-      IncomingSession.prototype,
+      IncomingObject.prototype,
       'repairBlocks',
-      function (this: IncomingSession, nowMs: TimeMs) {
+      function (this: IncomingObject, nowMs: TimeMs) {
         this['stage'] = 'whole';
-        this['feedback']?.want(nowMs);
+        this.blocks.feedback.want(nowMs);
       },
     ),
 });
@@ -107,8 +109,8 @@ notices('a receiver that is complete before it is stored', {
 notices('a receiver that says that it is complete when all has come', {
   expected: /called complete, has not all|called complete what is not identical/,
   plant: () =>
-    replace(IncomingSession.prototype, 'checkWhole', function (this: IncomingSession) {
-      if (this['reassembler']?.missing.isEmpty === true) this['end'](0, 'complete', '');
+    replace(IncomingObject.prototype, 'checkWhole', function (this: IncomingObject) {
+      if (this.blocks.isWhole) this['owner'].end(0, 'complete', '');
     }),
 });
 
@@ -137,7 +139,7 @@ notices('a receiver that does not heed its memory', {
   expected: /bytes buffered, not/,
   plant: () => {
     const restoreBudget = replace(MemoryBudget.prototype, 'isExhausted', () => false);
-    const restoreWindow = replace(IncomingSession.prototype, 'windowBlocks', () => 1000);
+    const restoreWindow = replace(BlockReception.prototype, 'windowBlocks', () => 1000);
     return () => {
       restoreBudget();
       restoreWindow();

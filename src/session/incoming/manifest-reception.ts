@@ -1,15 +1,15 @@
 /** Receives a manifest, inline in the offer or block by block. It is not trusted before it is checked. */
 
-import type { Steps } from '../base/steps.js';
-import type { Platform } from '../object/entry-name.js';
-import type { Manifest } from '../object/manifest.js';
-import { decodeInSteps, manifestLimits, readEntryCount } from '../object/manifest.js';
-import type { SessionCrypto } from '../security/crypto.js';
-import { hashInSteps } from '../security/crypto.js';
-import { isEqualBytes } from '../wire/byte-codec.js';
-import type { Offer } from '../wire/messages.js';
-import type { ObjectLimits } from './object-limits.js';
-import { findCountExcess, findSizeExcess } from './object-limits.js';
+import type { Steps } from '../../base/steps.js';
+import type { Platform } from '../../object/entry-name.js';
+import type { Manifest } from '../../object/manifest.js';
+import { decodeInSteps, manifestLimits, readEntryCount } from '../../object/manifest.js';
+import type { SessionCrypto } from '../../security/crypto.js';
+import { hashInSteps } from '../../security/crypto.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
+import type { Offer } from '../../wire/messages.js';
+import type { ObjectLimits } from '../object-limits.js';
+import { findCountExcess, findSizeExcess } from '../object-limits.js';
 
 /** Why there is no manifest: it must be received again, or the object is refused. */
 export type NoManifest = { readonly kind: 'again' } | { readonly kind: 'bad'; reason: string };

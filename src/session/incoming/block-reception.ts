@@ -1,0 +1,217 @@
+/**
+ * The data of one incoming session: takes its datagrams, puts blocks together, and says in reports what is missing
+ * (SESSIONS 5).
+ */
+import type { TimeMs } from '../../base/machine.js';
+import type { RangeSet } from '../../base/range-set.js';
+import type { SessionGeometry } from '../../object/geometry.js';
+import { BlockSeal } from '../../security/block-seal.js';
+import type { SessionCrypto } from '../../security/crypto.js';
+import { FeedbackScheduler } from '../../transfer/feedback-scheduler.js';
+import type { MemoryBudget } from '../../transfer/partial-block.js';
+import type { Taken } from '../../transfer/reassembler.js';
+import { Reassembler } from '../../transfer/reassembler.js';
+import { SegmentBatch } from '../../transfer/segment-batch.js';
+import type { Offer } from '../../wire/messages.js';
+import type { ReceiverState, Report } from '../../wire/report.js';
+import type { ReceptionFigures } from './incoming-status.js';
+
+export interface BlockReceptionOptions {
+  readonly crypto: SessionCrypto;
+  readonly budget: MemoryBudget;
+  /** This session's share of the budget. */
+  readonly shareBytes: () => number;
+}
+
+export class BlockReception {
+  /** Decides when a report is due. */
+  readonly feedback: FeedbackScheduler;
+  /** The batch that was read last. */
+  readonly batch = new SegmentBatch();
+  private readonly seal: BlockSeal;
+  private readonly reassembler: Reassembler;
+  private readonly hasGroup: boolean;
+  /** Whether it is known which content blocks the disk holds. */
+  private isContentKnown = false;
+  /** The block where the next report continues. */
+  private reportCursor = 0;
+  /** Whether the sender tags each datagram from now on. */
+  private hasTags = false;
+  private isMulticastReachable = false;
+  private hasLeftGroup = false;
+  private badBlocks = 0;
+
+  /** @param startedAtMs when the session began */
+  constructor(
+    private readonly options: BlockReceptionOptions,
+    readonly geometry: SessionGeometry,
+    { groupKey, groupHost, reportIntervalMs }: Offer,
+    nowMs: TimeMs,
+    private readonly startedAtMs: TimeMs,
+  ) {
+    const { crypto, budget } = options;
+    this.hasGroup = groupHost !== '';
+    this.seal = new BlockSeal(crypto, groupKey);
+    const staleMs = minStaleMs + staleReports * reportIntervalMs;
+    this.reassembler = new Reassembler(geometry, this.seal, budget, staleMs);
+    const randomPhase = (crypto.random(1)[0] as number) / 256;
+    this.feedback = new FeedbackScheduler(nowMs, reportIntervalMs, randomPhase);
+  }
+
+  // --- What is missing
+
+  /** Whether no block is missing; before `expectContent`, no block of the manifest. */
+  get isWhole(): boolean {
+    return this.reassembler.missing.isEmpty;
+  }
+
+  expectManifest(): void {
+    this.reassembler.missing.add(0, this.geometry.manifestBlockCount);
+  }
+
+  /** @param missing the content blocks that the disk does not hold */
+  expectContent(missing: RangeSet): void {
+    this.reassembler.missing = missing;
+    this.isContentKnown = true;
+  }
+
+  /** A content block that was held or had arrived turned out to be wrong. */
+  markBad(block: number): void {
+    this.badBlocks++;
+    this.reassembler.markMissing(this.geometry.manifestBlockCount + block);
+  }
+
+  /** A content block is being written. */
+  noteWrite(sizeBytes: number): void {
+    this.reassembler.receivedBytes += sizeBytes;
+    this.reassembler.unwrittenBytes += sizeBytes;
+    this.options.budget.usedBytes += sizeBytes;
+  }
+
+  noteWritten(nowMs: TimeMs, sizeBytes: number): void {
+    const { reassembler } = this;
+    // The write may belong to an earlier session with this number that ended before its disk was done.
+    reassembler.unwrittenBytes = Math.max(0, reassembler.unwrittenBytes - sizeBytes);
+    this.feedback.want(nowMs);
+  }
+
+  /** Drops partial blocks and sends no more reports. */
+  close(): void {
+    this.reassembler.close();
+    this.feedback.stop();
+  }
+
+  // --- Datagrams
+
+  /**
+   * Takes the batch that was read last.
+   * @returns its fault, and the content of the block that it completed
+   */
+  takeBatch(nowMs: TimeMs): Taken {
+    const { batch, reassembler, feedback } = this;
+    if (!reassembler.isOfSession(batch)) {
+      return { newCount: 0, fault: 'forged-data', faultCount: batch.count };
+    }
+    if (batch.isTagged) this.beginTags();
+    feedback.handleBlock(nowMs, batch.burst, batch.flags);
+    const taken = reassembler.take(nowMs, batch);
+    if (taken.newCount > 0) feedback.handleTaken(nowMs, batch.burst);
+    if (taken.fault === 'forged-data') feedback.want(nowMs);
+    return taken;
+  }
+
+  /** The sender tags its data from now on: untagged data is forged, and earlier burst numbers may be. */
+  beginTags(): void {
+    if (this.hasTags) return;
+    this.hasTags = true;
+    this.reassembler.wantsTags = true;
+    this.feedback.reset();
+  }
+
+  /** Whether a multicast probe is authentic. */
+  isProbe(header: Uint8Array, body: Uint8Array): boolean {
+    return this.seal.hasTag(header, nothing, body);
+  }
+
+  /** A multicast probe has arrived. @returns whether it is the first one */
+  noteProbe(): boolean {
+    if (this.isMulticastReachable || this.hasLeftGroup) return false;
+    this.isMulticastReachable = true;
+    return true;
+  }
+
+  /** Whether a multicast probe may still arrive. */
+  get awaitsProbe(): boolean {
+    return this.hasGroup && !this.isMulticastReachable;
+  }
+
+  /** @returns whether this receiver was in the group until now */
+  leaveGroup(): boolean {
+    if (this.hasLeftGroup) return false;
+    this.hasLeftGroup = true;
+    this.isMulticastReachable = false;
+    return true;
+  }
+
+  // --- Reports
+
+  /** Creates the report that is to be sent now. Gaps that do not fit follow in the next one. */
+  createReport(nowMs: TimeMs, state: ReceiverState): Report {
+    const { geometry, reassembler, feedback } = this;
+    // Until it is known which content blocks the disk holds, reports describe the manifest alone.
+    const endBlock = this.isContentKnown ? geometry.blockCount : geometry.manifestBlockCount;
+    const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
+    const { gaps, describedBlocks } = reassembler.list(firstBlock, endBlock, (burst) =>
+      feedback.isCovered(burst),
+    );
+    this.reportCursor = describedBlocks < endBlock ? describedBlocks : 0;
+    if (this.reportCursor > 0) feedback.want(nowMs);
+    return {
+      state,
+      cumulativeBurst: feedback.cumulativeBurst,
+      largestBurst: feedback.largestBurst,
+      ackDelayMs: feedback.ackDelayMs(nowMs),
+      stampMs: nowMs - this.startedAtMs,
+      isMulticastReachable: this.isMulticastReachable,
+      wantsTags: reassembler.wantsTags,
+      windowBlocks: this.windowBlocks(),
+      segmentsReceived: reassembler.datagramsReceived,
+      segmentsLost: reassembler.segmentsLost,
+      missingBytes: this.missingBytes,
+      receivedBytes: reassembler.receivedBytes,
+      firstBlock,
+      describedBlocks,
+      gaps,
+    };
+  }
+
+  get figures(): ReceptionFigures {
+    const { datagramsReceived, duplicates, segmentsLost, receivedBytes } = this.reassembler;
+    return {
+      missingBytes: this.missingBytes,
+      receivedBytes,
+      datagramsReceived,
+      duplicates,
+      datagramsLost: segmentsLost,
+      usesGroup: this.isMulticastReachable,
+      badBlocks: this.badBlocks,
+    };
+  }
+
+  private windowBlocks(): number {
+    const freeBytes = this.options.shareBytes() - this.reassembler.unwrittenBytes;
+    return Math.max(1, Math.floor(freeBytes / this.geometry.blockSizeBytes));
+  }
+
+  /** All of the content until it is known which blocks the disk holds. */
+  private get missingBytes(): number {
+    const { missingBytes } = this.reassembler;
+    return this.isContentKnown ? missingBytes : this.geometry.contentSizeBytes + missingBytes;
+  }
+}
+
+/** A partial block without new segments for this long may be dropped to make room. */
+const minStaleMs = 1000;
+const staleReports = 4;
+
+const nothing = new Uint8Array(0);

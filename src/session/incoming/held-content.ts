@@ -1,0 +1,45 @@
+/** What the disk holds of the content when a session begins: which blocks are missing, and the digests of the others. */
+import type { Range } from '../../base/range-set.js';
+import { RangeSet } from '../../base/range-set.js';
+import type { Steps } from '../../base/steps.js';
+import { DigestTree } from '../../object/digest-tree.js';
+import type { SessionGeometry } from '../../object/geometry.js';
+import { Verification } from '../../object/verification.js';
+import type { SessionCrypto } from '../../security/crypto.js';
+
+/** A block that the disk holds, numbered within the content, and its digest. */
+export interface HeldBlock {
+  readonly index: number;
+  readonly leaf: Uint8Array;
+}
+
+export interface HeldContent {
+  /** Content blocks to receive, numbered within the session. */
+  readonly missing: RangeSet;
+  readonly verification: Verification;
+}
+
+/** Held blocks that are processed in one step: a few milliseconds of hashing. */
+const heldStepBlocks = 1000;
+
+/** @param kept ranges of blocks, numbered within the content, that are neither needed nor verified */
+export function* takeHeldContent(
+  hash: SessionCrypto['hash'],
+  { manifestBlockCount, blockCount }: SessionGeometry,
+  held: Iterable<HeldBlock>,
+  kept: readonly Range[],
+): Steps<HeldContent> {
+  const tree = new DigestTree(hash, blockCount - manifestBlockCount);
+  const missing = new RangeSet();
+  if (blockCount > manifestBlockCount) missing.add(manifestBlockCount, blockCount);
+  let count = 0;
+  for (const { index, leaf } of held) {
+    if (count++ % heldStepBlocks === heldStepBlocks - 1) yield;
+    tree.set(index, leaf);
+    missing.remove(manifestBlockCount + index, manifestBlockCount + index + 1);
+  }
+  for (const { start, end } of kept) {
+    missing.remove(manifestBlockCount + start, manifestBlockCount + end);
+  }
+  return { missing, verification: new Verification(tree, kept) };
+}

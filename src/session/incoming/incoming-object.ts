@@ -1,0 +1,361 @@
+/**
+ * The object of one incoming session, from its offer until it is stored. It receives the manifest, then the
+ * blocks that the disk does not hold yet, and verifies the whole (SESSIONS 4 to 6).
+ */
+import { assert } from '../../base/assert.js';
+import type { TimeMs } from '../../base/machine.js';
+import type { Range } from '../../base/range-set.js';
+import type { Steps } from '../../base/steps.js';
+import type { Platform } from '../../object/entry-name.js';
+import { isManifestBlock, offsetOfBlock } from '../../object/geometry.js';
+import { hashLeaf } from '../../object/hash-tree.js';
+import type { Manifest } from '../../object/manifest.js';
+import type { Verdict, Verification } from '../../object/verification.js';
+import { retryTiming } from '../../transfer/config.js';
+import type { Taken } from '../../transfer/reassembler.js';
+import type { Message, Nodes, Offer, Poll } from '../../wire/messages.js';
+import type { ReceiverState } from '../../wire/report.js';
+import type { ObjectLimits } from '../object-limits.js';
+import type { IncomingInfo, IncomingResult, SessionReceiverEvent } from '../receiver-events.js';
+import type { BlockReception, BlockReceptionOptions } from './block-reception.js';
+import type { HeldBlock, HeldContent } from './held-content.js';
+import { takeHeldContent } from './held-content.js';
+import type { NoManifest } from './manifest-reception.js';
+import { ManifestReception } from './manifest-reception.js';
+import { RetryTimer } from './retry-timer.js';
+
+export type ObjectStage =
+  /** Receiving the manifest. */
+  | 'manifest'
+  /** The manifest is complete and is being checked step by step. */
+  | 'checking'
+  /** The shell is finding out which blocks the disk holds. */
+  | 'preparing'
+  | 'receiving'
+  /** All blocks have arrived; waiting for the sender's root digest. */
+  | 'whole'
+  /** The root digests differ; searching for the blocks that are wrong. */
+  | 'searching'
+  | 'storing'
+  /** The session has its outcome. */
+  | 'closed';
+
+export interface IncomingObjectOptions extends BlockReceptionOptions {
+  readonly platform: Platform;
+  readonly limits: ObjectLimits;
+}
+
+/** What the object needs from its session. */
+export interface IncomingObjectOwner {
+  emit(event: SessionReceiverEvent): void;
+  sendMessage(message: Message): void;
+  countFault(kind: 'bad-block'): void;
+  /** Schedules calls of `step` for as long as `hasSteps` is true. */
+  stepLater(nowMs: TimeMs): void;
+  /** The sender offers something that this receiver must not accept. */
+  refuseObject(nowMs: TimeMs, reason: string): void;
+  /** Ends the session and closes the object. */
+  end(nowMs: TimeMs, status: IncomingResult['status'], reason: string): void;
+}
+
+export class IncomingObject {
+  private stage: ObjectStage = 'manifest';
+  private manifest: ManifestReception | undefined;
+  /** Work in progress; it returns the continuation to run when it is done. */
+  private steps: Steps<(nowMs: TimeMs) => void> | undefined;
+  /** Undefined until it is known which content blocks the disk holds. */
+  private verification: Verification | undefined;
+  private readonly nodesRetry = new RetryTimer();
+  private damageRepairs = 0;
+
+  constructor(
+    private readonly options: IncomingObjectOptions,
+    private readonly owner: IncomingObjectOwner,
+    private readonly offer: Offer,
+    private readonly info: IncomingInfo,
+    readonly blocks: BlockReception,
+  ) {}
+
+  /** What it is doing, as text for users. */
+  get activity(): string {
+    return this.stage;
+  }
+
+  /** Begins to receive. */
+  start(nowMs: TimeMs): void {
+    this.manifest = new ManifestReception(this.offer);
+    if (this.manifest.isInline) this.takeManifest(nowMs);
+    else this.awaitManifest();
+  }
+
+  /** Stops all work, because the session has its outcome. */
+  close(): void {
+    this.stage = 'closed';
+    this.manifest = undefined;
+    this.steps = undefined;
+    this.nodesRetry.stop();
+    this.blocks.close();
+  }
+
+  // --- Work in steps
+
+  /** Whether work is left that is too long for one turn. */
+  get hasSteps(): boolean {
+    return this.steps !== undefined;
+  }
+
+  step(nowMs: TimeMs): void {
+    const { done, value: follow } = this.steps?.next() ?? {};
+    if (done !== true) return;
+    this.steps = undefined;
+    follow?.(nowMs);
+  }
+
+  // --- The manifest
+
+  private awaitManifest(): void {
+    this.stage = 'manifest';
+    this.blocks.expectManifest();
+  }
+
+  /** The manifest is complete. */
+  private takeManifest(nowMs: TimeMs): void {
+    const { manifest } = this;
+    assert(manifest !== undefined, 'a manifest was offered');
+    this.stage = 'checking';
+    this.steps = this.checkManifest(manifest);
+    if (manifest.isSmall) this.step(nowMs);
+    if (this.hasSteps) this.owner.stepLater(nowMs);
+  }
+
+  private *checkManifest(manifest: ManifestReception): Steps<(nowMs: TimeMs) => void> {
+    const { crypto, platform, limits } = this.options;
+    const checked = yield* manifest.check(crypto, platform, limits);
+    return (nowMs) => this.takeChecked(nowMs, checked);
+  }
+
+  private takeChecked(nowMs: TimeMs, checked: Manifest | NoManifest): void {
+    if ('kind' in checked) {
+      if (checked.kind === 'bad') this.owner.refuseObject(nowMs, checked.reason);
+      else this.awaitManifest();
+      this.blocks.feedback.want(nowMs);
+      return;
+    }
+    // Frees the manifest's bytes.
+    this.manifest = undefined;
+    this.stage = 'preparing';
+    const { info, offer, blocks } = this;
+    const { blockSizeBytes } = blocks.geometry;
+    const { existing } = offer;
+    this.owner.emit({ type: 'prepare', info, manifest: checked, blockSizeBytes, existing });
+  }
+
+  // --- Input from the shell
+
+  /**
+   * @param held blocks that the disk holds
+   * @param kept ranges of blocks, numbered within the content, that are neither needed nor verified
+   */
+  prepared(nowMs: TimeMs, held: Iterable<HeldBlock>, kept: readonly Range[]): void {
+    if (this.stage !== 'preparing' || this.hasSteps) return;
+    this.steps = this.takeHeld(held, kept);
+    this.step(nowMs);
+    if (this.hasSteps) this.owner.stepLater(nowMs);
+  }
+
+  /** The disk returned other bytes for these blocks than were written: they are requested again. */
+  handleDamaged(nowMs: TimeMs, blocks: readonly number[]): void {
+    if (this.stage !== 'storing') return;
+    this.damageRepairs++;
+    if (this.damageRepairs <= maxDamageRepairs) this.repairBlocks(nowMs, blocks);
+    else this.fail(nowMs, 'the disk does not return the data written to it; check the disk');
+  }
+
+  handleStored(nowMs: TimeMs, note: string): void {
+    if (this.stage === 'storing') this.owner.end(nowMs, 'complete', note);
+  }
+
+  private *takeHeld(
+    held: Iterable<HeldBlock>,
+    kept: readonly Range[],
+  ): Steps<(nowMs: TimeMs) => void> {
+    const { hash } = this.options.crypto;
+    const content = yield* takeHeldContent(hash, this.blocks.geometry, held, kept);
+    return (nowMs) => this.beginToReceive(nowMs, content);
+  }
+
+  private beginToReceive(nowMs: TimeMs, { missing, verification }: HeldContent): void {
+    const { blocks } = this;
+    assert(blocks.isWhole, 'the manifest is here');
+    blocks.expectContent(missing);
+    this.verification = verification;
+    this.stage = 'receiving';
+    this.checkWhole();
+    // Waits for a probe that may be in flight, so that the same report covers it.
+    blocks.feedback.want(blocks.awaitsProbe ? nowMs + retryTiming.probeWaitMs : nowMs);
+  }
+
+  // --- Blocks
+
+  /** @returns whether the probe is authentic */
+  handleProbe(nowMs: TimeMs, header: Uint8Array, body: Uint8Array): boolean {
+    if (!this.blocks.isProbe(header, body)) return false;
+    if (this.blocks.noteProbe()) this.wantReport(nowMs);
+    return true;
+  }
+
+  /** Takes the batch that `blocks` has read, and the block that it completes. @returns its fault */
+  takeBatch(nowMs: TimeMs): Taken {
+    const taken = this.blocks.takeBatch(nowMs);
+    if (taken.content !== undefined) this.takeBlock(nowMs, this.blocks.batch.block, taken.content);
+    return taken;
+  }
+
+  private takeBlock(nowMs: TimeMs, block: number, bytes: Uint8Array): void {
+    const { blocks, verification, info } = this;
+    const { geometry } = blocks;
+    const offsetBytes = offsetOfBlock(geometry, block);
+    if (isManifestBlock(geometry, block)) {
+      this.manifest?.take(offsetBytes, bytes);
+      if (blocks.isWhole) this.takeManifest(nowMs);
+      blocks.feedback.want(nowMs);
+      return;
+    }
+    verification?.tree.set(
+      block - geometry.manifestBlockCount,
+      hashLeaf(this.options.crypto.hash, bytes),
+    );
+    blocks.noteWrite(bytes.length);
+    this.owner.emit({ type: 'write', session: info.session, offsetBytes, bytes });
+    if (!blocks.isWhole) return;
+    this.checkWhole();
+    blocks.feedback.want(nowMs);
+  }
+
+  private checkWhole(): void {
+    if (this.stage === 'receiving' && this.blocks.isWhole) this.stage = 'whole';
+  }
+
+  // --- Reports
+
+  /** Requests a report at this receiver's next turn. */
+  wantReport(nowMs: TimeMs): void {
+    // Nothing can be reported until it is known which content blocks the disk holds; then a report follows.
+    const isPreparing = this.stage === 'checking' || this.stage === 'preparing';
+    if (!isPreparing) this.blocks.feedback.want(nowMs);
+  }
+
+  /** The sender requests a report, and says how it sends from now on. */
+  handlePoll(nowMs: TimeMs, { hasTags, leavesGroup, reportGapMs, burst }: Poll): void {
+    const { blocks, owner } = this;
+    if (hasTags) blocks.beginTags();
+    if (leavesGroup && blocks.leaveGroup()) {
+      owner.emit({ type: 'leave', session: this.info.session });
+    }
+    blocks.feedback.keepApart(reportGapMs);
+    if (burst !== undefined) blocks.feedback.handleEnd(nowMs, burst);
+  }
+
+  /** Sends a report now. */
+  report(nowMs: TimeMs): void {
+    const { blocks } = this;
+    const state = reportedStates[this.stage];
+    blocks.feedback.handleReport(nowMs);
+    if (state === undefined) return;
+    this.owner.sendMessage({ kind: 'report', report: blocks.createReport(nowMs, state) });
+  }
+
+  // --- Verification
+
+  handleRoot(nowMs: TimeMs, digest: Uint8Array): void {
+    const { stage } = this;
+    // A sender that repeats the digest has missed the reports sent since.
+    if (stage === 'receiving' || stage === 'storing' || stage === 'searching') {
+      this.blocks.feedback.want(nowMs);
+    }
+    if (stage === 'whole') this.handleVerdict(nowMs, this.verification?.check(digest));
+  }
+
+  handleNodes(nowMs: TimeMs, nodes: Nodes): void {
+    // A late answer must not revive a session that has ended.
+    if (this.stage === 'searching') this.handleVerdict(nowMs, this.verification?.handle(nodes));
+  }
+
+  private handleVerdict(nowMs: TimeMs, verdict: Verdict | undefined): void {
+    if (verdict !== undefined) this.nodesRetry.stop();
+    switch (verdict?.kind) {
+      case 'same':
+        this.stage = 'storing';
+        this.emitFinish();
+        this.blocks.feedback.want(nowMs);
+        break;
+      case 'searching':
+        this.stage = 'searching';
+        this.askForNodes(nowMs);
+        break;
+      case 'differs':
+        this.repairBlocks(nowMs, verdict.blocks);
+        break;
+      case 'hopeless':
+        this.fail(nowMs, 'the digests still differ after repeated repairs');
+        break;
+    }
+  }
+
+  private emitFinish(): void {
+    const { verification } = this;
+    assert(verification !== undefined, 'the whole was verified');
+    const leafOf = (block: number) => verification.tree.leaf(block);
+    this.owner.emit({ type: 'finish', session: this.info.session, leafOf });
+  }
+
+  private askForNodes(nowMs: TimeMs): void {
+    this.nodesRetry.handleSent(nowMs);
+    for (const request of this.verification?.requests ?? []) this.owner.sendMessage(request);
+  }
+
+  private repairBlocks(nowMs: TimeMs, blocks: readonly number[]): void {
+    for (const block of blocks) {
+      this.owner.countFault('bad-block');
+      this.verification?.tree.forget(block);
+      this.blocks.markBad(block);
+      this.owner.emit({ type: 'forget', session: this.info.session, block });
+    }
+    this.stage = 'receiving';
+    this.blocks.feedback.want(nowMs);
+  }
+
+  private fail(nowMs: TimeMs, reason: string): void {
+    this.owner.end(nowMs, 'failed', reason);
+  }
+
+  // --- Time
+
+  pollTimeout(): TimeMs {
+    return Math.min(this.blocks.feedback.dueAtMs, this.nodesRetry.dueAtMs);
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    this.flush(nowMs);
+    if (nowMs >= this.nodesRetry.dueAtMs) this.askForNodes(nowMs);
+  }
+
+  /** Sends the report if it is due. */
+  flush(nowMs: TimeMs): void {
+    if (nowMs >= this.blocks.feedback.dueAtMs) this.report(nowMs);
+  }
+}
+
+/** What reports say about a stage; undefined if none are sent. */
+const reportedStates: Partial<Record<ObjectStage, ReceiverState>> = {
+  manifest: 'receiving',
+  checking: 'preparing',
+  preparing: 'preparing',
+  receiving: 'receiving',
+  whole: 'whole',
+  searching: 'whole',
+  storing: 'storing',
+};
+
+/** After this many repairs the disk is considered faulty. */
+const maxDamageRepairs = 4;

@@ -1,0 +1,84 @@
+/** The status of an incoming session and the message about its outcome, from its figures. */
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { Message } from '../../wire/messages.js';
+import type { IncomingInfo, IncomingResult, IncomingStatus } from '../receiver-events.js';
+import { heldBefore, lossRatioOf } from '../receiver-status.js';
+
+/** What a session has received so far. */
+export interface ReceptionFigures {
+  /** Bytes of the manifest and of the content that are not held, or not known to be held. */
+  readonly missingBytes: number;
+  /** Content bytes of completed blocks. */
+  readonly receivedBytes: number;
+  readonly datagramsReceived: number;
+  readonly duplicates: number;
+  readonly datagramsLost: number;
+  readonly usesGroup: boolean;
+  /** Blocks with wrong digests. */
+  readonly badBlocks: number;
+}
+
+/** The course of a session so far. */
+export interface SessionCourse {
+  readonly activity: string;
+  readonly elapsedMs: number;
+  /** Undefined if the round-trip time could not be measured. */
+  readonly rttMs: number | undefined;
+}
+
+/** @param figures undefined before anything can be received */
+export function describeIncoming(
+  info: IncomingInfo,
+  { activity, elapsedMs, rttMs }: SessionCourse,
+  figures: ReceptionFigures = nothingReceived(info),
+): IncomingStatus {
+  const { contentSizeBytes } = info;
+  const { receivedBytes, datagramsReceived, datagramsLost } = figures;
+  const heldBytes = contentSizeBytes - Math.min(contentSizeBytes, figures.missingBytes);
+  return {
+    ...info,
+    activity,
+    heldBytes,
+    heldBeforeBytes: heldBefore(heldBytes, receivedBytes),
+    receivedBytes,
+    elapsedMs,
+    datagramsReceived,
+    duplicates: figures.duplicates,
+    datagramsLost,
+    lossRatio: lossRatioOf(datagramsLost, datagramsReceived),
+    ...withoutUndefined({ rttMs }),
+    usesGroup: figures.usesGroup,
+    badBlocks: figures.badBlocks,
+  };
+}
+
+/** The message that reports the outcome to the sender. */
+export function outcomeMessage({
+  status,
+  reason = '',
+  datagramsReceived,
+  datagramsLost,
+  receivedBytes,
+}: IncomingResult): Message {
+  if (status === 'refused') return { kind: 'refuse', reason, isTemporary: false };
+  return {
+    kind: 'done',
+    segmentsReceived: datagramsReceived,
+    segmentsLost: datagramsLost,
+    receivedBytes,
+    isComplete: status === 'complete',
+    reason,
+  };
+}
+
+function nothingReceived({ contentSizeBytes }: IncomingInfo): ReceptionFigures {
+  return {
+    missingBytes: contentSizeBytes,
+    receivedBytes: 0,
+    datagramsReceived: 0,
+    duplicates: 0,
+    datagramsLost: 0,
+    usesGroup: false,
+    badBlocks: 0,
+  };
+}
