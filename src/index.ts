@@ -29,7 +29,8 @@ export { refuseUnlessAuthorized, trustKnownReceivers } from './node/keys/trust.j
 export type { MulticastChoice } from './node/net/group-address.js';
 export type { Offload } from './node/net/offload/offload-socket.js';
 export type { FoundReceiver, ServerSpec } from './node/net/resolve-receivers.js';
-export type { ReceiveEvent, ReceiveOptions, ReceivingTotals } from './node/receive.js';
+export type { ReceivingTotals } from './node/receive.js';
 export { Receiving, receive } from './node/receive.js';
+export type { ReceiveEvent, ReceiveOptions } from './node/receive-options.js';
 export { planSend, send } from './node/send.js';
 export type { SendEvent, SendOptions, SendResult, TrustReceiver } from './node/send-options.js';

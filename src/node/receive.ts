@@ -5,18 +5,17 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 import type { Machine } from '../base/machine.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { ReceiverEvent } from '../classic/receiver-events.js';
 import type { DialectEvent } from '../endpoint/dialect-switch.js';
 import { DialectSwitch } from '../endpoint/dialect-switch.js';
 import { SessionReceiver } from '../session/receiver.js';
 import type {
-  IncomingInfo,
   IncomingResult,
   IncomingStatus,
   SessionReceiverEvent,
   SessionReceiverResult,
 } from '../session/receiver-events.js';
-import type { ExistingFiles } from '../wire/messages.js';
 import { affordableFileCount } from './disk/descriptor-limit.js';
 import type { PartStore } from './disk/parts/part-store.js';
 import { removeStaleParts } from './disk/parts/part-store.js';
@@ -26,89 +25,14 @@ import { FileBudget } from './disk/store/file-budget.js';
 import { allocationBytesAt } from './disk/store/free-space.js';
 import { PlacedIndex } from './disk/store/placed-files.js';
 import { TargetFolder } from './disk/store/target-folder.js';
-import type { ReceiveFileOptions } from './file-receiver.js';
 import { FileReceiver } from './file-receiver.js';
-import type { KeyPair } from './keys/key-files.js';
 import { createNodeCrypto } from './keys/node-crypto.js';
 import { JoinedGroups } from './net/joined-groups.js';
 import type { Offload } from './net/offload/offload-socket.js';
 import { noOffload } from './net/offload/offload-socket.js';
 import { SendErrorLog } from './net/send-error-log.js';
 import { SocketRunner } from './net/socket-runner.js';
-
-/** Options of `receive`: where to listen, whom to trust and where to write. */
-export interface ReceiveOptions {
-  /** The target folder; created if missing. */
-  readonly dir: string;
-  /** 0 for any free port. */
-  readonly port: number;
-  /** Local addresses to listen on; all by default. */
-  readonly bind?: readonly string[];
-  /** Name that this receiver reports; the host name by default. */
-  readonly name?: string;
-  /** Identifies this receiver to senders. */
-  readonly keyPair: KeyPair;
-  /**
-   * Required: decides whether to trust a sender by its key. `() => undefined` accepts any sender.
-   * @returns the reason for a refusal; undefined if the sender is trusted
-   */
-  readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
-  /** How to treat existing files; by default as the sender asks. */
-  readonly existing?: ExistingFiles;
-  /** Whether existing files and folders get the sender's modes; by default they keep theirs. */
-  readonly updatesModes?: boolean;
-  /** Maximum concurrent sessions; 256 by default. */
-  readonly maxSessions?: number;
-  /** Maximum disk space of one session; each file, folder and link counts in whole disk blocks. */
-  readonly maxObjectBytes?: number;
-  /** Maximum number of files, folders and links in one session; 1,000,000 by default. */
-  readonly maxEntries?: number;
-  /** Maximum open files of all sessions together; 256 by default, fewer if the process may open fewer. */
-  readonly maxOpenFiles?: number;
-  /** Whether all data is read back from the disk before files get their names; small and slow objects always are. */
-  readonly verifiesDisk?: boolean;
-  /**
-   * Whether any sender of an object may continue a part that another one has started. For receivers that accept
-   * any sender, which may have a new key each time. By default a part belongs to the key of its sender.
-   */
-  readonly sharesParts?: boolean;
-  /**
-   * Whether an offer is compared with all existing files. A sender can then guess the content of files that it
-   * never had. By default only files placed by the same key are compared.
-   */
-  readonly comparesAll?: boolean;
-  /** File that records who has placed which file; by default this is forgotten when the receiver ends. */
-  readonly placedPath?: string;
-  /** Parts that nobody has continued for this long are removed, at the start and daily; 14 days. */
-  readonly keepPartsMs?: number;
-  /** Silence after which the session of a sender fails. */
-  readonly idleMs?: number;
-  /** Also receives by P2MP-FTP on the same port into this path, one sender at a time. */
-  readonly classic?: Omit<ReceiveFileOptions, 'port' | 'bind'>;
-  /** Stops it, like `close`. */
-  readonly signal?: AbortSignal;
-  /** Called with everything that happens, as it happens. */
-  readonly onEvent?: (event: ReceiveEvent) => void;
-}
-
-/** What a session receiver reports while it runs. */
-export type ReceiveEvent =
-  | Extract<SessionReceiverEvent, { type: 'offer' | 'turned-away' | 'fault' | 'internal-error' }>
-  /** A held block was corrupt; it is received again. */
-  | {
-      readonly type: 'bad-block';
-      readonly info: IncomingInfo;
-      /** Index within the content. */
-      readonly block: number;
-      /** The files that it overlaps. */
-      readonly names: readonly string[];
-    }
-  /** A session's outcome. */
-  | { readonly type: 'end'; readonly result: IncomingResult }
-  /** A multicast group could not be joined, once for each reason; the session uses unicast instead. */
-  | { readonly type: 'no-group'; readonly group: string; readonly reason: string }
-  /** The first datagram that the system refused to send, for each kind of error. */
-  | { readonly type: 'send-error'; readonly message: string };
+import type { ReceiveOptions } from './receive-options.js';
 
 type ForgetEvent = Extract<SessionReceiverEvent, { type: 'forget' }>;
 type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
@@ -116,7 +40,7 @@ type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
 type PortEvent = DialectEvent<ReceiverEvent, SessionReceiverEvent>;
 
 /** Without the classic dialect, its datagrams are ignored. */
-const deaf: Machine<ReceiverEvent> = {
+const ignoringMachine: Machine<ReceiverEvent> = {
   handleDatagram: () => undefined,
   handleTimeout: () => undefined,
   pollTransmit: () => undefined,
@@ -227,11 +151,10 @@ export class Receiving {
     private readonly placed: PlacedIndex,
   ) {
     const { dir, existing, verifiesDisk = false, sharesParts = false } = options;
+    const { comparesAll = false, updatesModes = false } = options;
     this.parts = new SessionParts({
-      ...{ dir, fileBudget, verifiesDisk, sharesParts },
-      ...{ placed, comparesAll: options.comparesAll ?? false },
-      updatesModes: options.updatesModes ?? false,
-      ...(existing === undefined ? {} : { existing }),
+      ...{ dir, fileBudget, placed, verifiesDisk, sharesParts, comparesAll, updatesModes },
+      ...withoutUndefined({ existing }),
       handleFailure: (session, error) =>
         this.endByError(session, error, (nowMs, message) =>
           this.machine.find(session)?.fail(nowMs, message),
@@ -253,11 +176,8 @@ export class Receiving {
       name,
       platform: process.platform === 'win32' ? 'windows' : 'posix',
       refuseSender,
-      ...(maxSessions === undefined ? {} : { maxSessions }),
-      ...(maxObjectBytes === undefined ? {} : { maxObjectBytes }),
-      ...(maxEntries === undefined ? {} : { maxEntries }),
       allocationBytes: await allocationBytesAt(dir),
-      ...(idleMs === undefined ? {} : { idleMs }),
+      ...withoutUndefined({ maxSessions, maxObjectBytes, maxEntries, idleMs }),
     });
     const wantedCount = options.maxOpenFiles ?? defaultMaxOpenFiles;
     const fileBudget = new FileBudget(await affordableFileCount(wantedCount));
@@ -266,8 +186,8 @@ export class Receiving {
     const classic = await receiving.openClassic();
     receiving.runner = await SocketRunner.open<PortEvent>({
       machine: new DialectSwitch(classic, machine),
-      ...(bind === undefined ? {} : { bind }),
       port,
+      ...withoutUndefined({ bind }),
       // Reports may be slightly late; polling would take CPU time from senders on the same host.
       deadlines: 'coarse',
       // The classic dialect cannot split joined datagrams.
@@ -371,7 +291,7 @@ export class Receiving {
       removeStaleParts(dir, keepPartsMs).catch((error: unknown) => {
         // A failing disk is reported by each session; the next day is another attempt.
         if (error instanceof P2mpError) return;
-        this.tellMachine((nowMs) => this.machine.handleInternalError(nowMs, undefined, error));
+        this.callMachine((nowMs) => this.machine.handleInternalError(nowMs, undefined, error));
       });
     this.expiryTimer = setInterval(expire, Math.min(dayMs, keepPartsMs)).unref();
   }
@@ -379,7 +299,7 @@ export class Receiving {
   /** @returns the machine that handles datagrams of the classic dialect */
   private async openClassic(): Promise<Machine<ReceiverEvent>> {
     const { classic } = this.options;
-    let machine: Machine<ReceiverEvent> = deaf;
+    let machine: Machine<ReceiverEvent> = ignoringMachine;
     if (classic === undefined) return machine;
     const { options } = this;
     this.classic = await FileReceiver.open({ ...classic, port: options.port }, async (own) => {
@@ -435,11 +355,11 @@ export class Receiving {
     // The session has ended in the meantime.
     if (damaged === undefined) return;
     if (damaged.length > 0) {
-      this.tellMachine((nowMs) => this.machine.find(session)?.handleDamaged(nowMs, damaged));
+      this.callMachine((nowMs) => this.machine.find(session)?.handleDamaged(nowMs, damaged));
       return;
     }
     await store.finish();
-    this.tellMachine((nowMs) => this.machine.find(session)?.handleStored(nowMs));
+    this.callMachine((nowMs) => this.machine.find(session)?.handleStored(nowMs));
   }
 
   private async prepare(event: PrepareEvent): Promise<void> {
@@ -455,7 +375,7 @@ export class Receiving {
     }
     if (store === undefined) return;
     const { held, kept } = store;
-    this.tellMachine((nowMs) => this.machine.find(session)?.prepared(nowMs, held, kept));
+    this.callMachine((nowMs) => this.machine.find(session)?.prepared(nowMs, held, kept));
   }
 
   /** Ends a session whose disk work failed; an exception that is not a P2mpError is a bug. */
@@ -464,7 +384,7 @@ export class Receiving {
     error: unknown,
     end: (nowMs: number, message: string) => void,
   ): void {
-    this.tellMachine((nowMs) => {
+    this.callMachine((nowMs) => {
       if (error instanceof P2mpError) end(nowMs, error.message);
       else this.machine.handleInternalError(nowMs, session, error);
     });
@@ -482,7 +402,7 @@ export class Receiving {
       try {
         await store.write(offsetBytes, bytes);
       } finally {
-        this.tellMachine((nowMs) => this.machine.handleWritten(nowMs, session, bytes.length));
+        this.callMachine((nowMs) => this.machine.handleWritten(nowMs, session, bytes.length));
       }
     });
   }
@@ -508,10 +428,10 @@ export class Receiving {
     if (sockets !== undefined) this.groups.leave(sockets, session);
   }
 
-  private tellMachine(tell: (nowMs: number) => void): void {
+  private callMachine(call: (nowMs: number) => void): void {
     const { runner } = this;
     if (runner === undefined) return;
-    tell(runner.nowMs);
+    call(runner.nowMs);
     runner.drain();
   }
 }

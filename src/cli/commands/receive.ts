@@ -13,8 +13,9 @@ import {
   saveKeyPair,
 } from '../../node/keys/key-files.js';
 import { refuseUnlessAuthorized } from '../../node/keys/trust.js';
-import type { ReceiveOptions, Receiving } from '../../node/receive.js';
+import type { Receiving } from '../../node/receive.js';
 import { receive as startReceiving } from '../../node/receive.js';
+import type { ReceiveOptions } from '../../node/receive-options.js';
 import { StatusServer } from '../../node/service/status-server.js';
 import {
   parseChoice,

@@ -10,7 +10,8 @@ import {
 } from '../../base/format.js';
 import type { FileReceiverEvent } from '../../node/file-receiver.js';
 import { fingerprint, formatPublicKey } from '../../node/keys/key-files.js';
-import type { ReceiveEvent, Receiving } from '../../node/receive.js';
+import type { Receiving } from '../../node/receive.js';
+import type { ReceiveEvent } from '../../node/receive-options.js';
 import type {
   IncomingResult,
   IncomingStatus,
