@@ -16,6 +16,15 @@ export interface CommonOptions {
   verbose: boolean;
 }
 
+/** An option with a value. */
+export const textOption = { type: 'string', requiresArg: true } as const;
+
+/** An option with a value that may be given more than once. */
+export const listOption = { type: 'string', array: true, requiresArg: true, nargs: 1 } as const;
+
+/** An option without a value. */
+export const flagOption = { type: 'boolean', default: false } as const;
+
 /** Creates a parser with the common options; positional arguments stay strings. */
 export function createParser(
   name: string,

@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
-import { defaultPort } from '../../classic/config.js';
 import { formatAddresses } from '../../node/file-receiver.js';
 import { AuthorizedSenders } from '../../node/keys/authorized-senders.js';
 import {
@@ -17,205 +16,31 @@ import type { Receiving } from '../../node/receive.js';
 import { receive as startReceiving } from '../../node/receive.js';
 import type { ReceiveOptions } from '../../node/receive-options.js';
 import { StatusServer } from '../../node/service/status-server.js';
-import {
-  parseChoice,
-  parseCount,
-  parsePort,
-  parseSeconds,
-  parseServer,
-  parseSize,
-} from '../arguments.js';
-import { createParser, onInterrupt, parse, single } from '../command.js';
+import { parseCount, parsePort, parseSeconds, parseServer, parseSize } from '../arguments.js';
+import { onInterrupt, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
 import type { Interrupt } from '../interrupts.js';
-import { createOnComplete, type OnComplete } from '../on-complete.js';
+import type { OnComplete } from '../on-complete.js';
 import { describeOffload } from '../output/describe-offload.js';
-import type { LogLevel } from '../output/log-output.js';
-import { LogOutput, logFormats, logLevels } from '../output/log-output.js';
-import { Output } from '../output/output.js';
+import type { Output } from '../output/output.js';
 import { ReceiveOutput } from '../output/receive-output.js';
 import { tuneEngine } from '../tune-engine.js';
-
-const usage = [
-  '$0 [options]',
-  '',
-  'Receives files from any number of trusted senders into a folder. A file appears under its name',
-  'once it is complete, verified and on disk. An interrupted transfer resumes when its sender',
-  'returns. After SIGTERM, running sessions finish and new ones are deferred, so that a new process',
-  'can take over without failing any sender. Ctrl-C stops immediately.',
-].join('\n');
-
-export function createReceiveParser() {
-  return createParser('p2mp receive', usage)
-    .option('dir', { type: 'string', default: '.', describe: 'Target folder' })
-    .option('port', {
-      type: 'string',
-      default: String(defaultPort),
-      describe: 'UDP port; 0 for any free port',
-    })
-    .option('bind', {
-      type: 'string',
-      array: true,
-      requiresArg: true,
-      describe: 'Local address to listen on; may be repeated',
-      defaultDescription: 'all',
-    })
-    .option('once', { type: 'boolean', default: false, describe: 'Stop after one session' })
-    .option('on-complete', {
-      type: 'string',
-      describe: 'Shell command to run after each complete session; it gets P2MP_* variables',
-    })
-    .option('on-complete-jobs', {
-      type: 'string',
-      default: '4',
-      describe: 'Maximum number of these commands that run at once; up to 1000 more wait',
-    })
-    .option('on-complete-timeout', {
-      type: 'string',
-      default: '300',
-      describe: 'Seconds after which a command that still runs is killed',
-    })
-    .option('authorized-senders', {
-      type: 'string',
-      describe: 'File of the public keys of trusted senders, one per line',
-      defaultDescription: join(defaultKeyFolder(), 'authorized_senders'),
-    })
-    .option('open', {
-      type: 'boolean',
-      default: false,
-      describe: 'Accept any sender that can reach this port, without authentication',
-    })
-    .option('key', {
-      type: 'string',
-      describe: "File of this receiver's private key; created if missing",
-      defaultDescription: join(defaultKeyFolder(), 'key'),
-    })
-    .option('name', {
-      type: 'string',
-      describe: 'Name that this receiver reports to senders',
-      defaultDescription: 'host name',
-    })
-    .option('clobber', {
-      type: 'boolean',
-      default: true,
-      describe: 'Replace files that differ (--no-clobber: keep all existing files)',
-    })
-    .option('overwrite', {
-      type: 'boolean',
-      default: false,
-      describe: 'Receive everything, even what seems to be here',
-    })
-    .option('update-modes', {
-      type: 'boolean',
-      default: false,
-      describe:
-        "Set the sender's modes on existing files and folders too (default: they keep theirs)",
-    })
-    .option('compare-all', {
-      type: 'boolean',
-      default: false,
-      describe:
-        'Compare with all existing files, not just those from the same sender; see SECURITY.md for the risk',
-    })
-    .option('verify-disk', {
-      type: 'boolean',
-      default: false,
-      describe: 'Read all data back from the disk before naming the files, for large objects too',
-    })
-    .option('max-sessions', {
-      type: 'string',
-      default: '256',
-      describe: 'Maximum concurrent sessions',
-    })
-    .option('max-bytes', {
-      type: 'string',
-      describe: 'Maximum disk space of a session, such as 10GB',
-      defaultDescription: 'free space on the disk',
-    })
-    .option('max-entries', {
-      type: 'string',
-      default: '1000000',
-      describe: 'Maximum number of files, folders and links in a session',
-    })
-    .option('max-open-files', {
-      type: 'string',
-      default: '256',
-      describe: 'Maximum number of open files',
-    })
-    .option('idle-timeout', {
-      type: 'string',
-      default: '60',
-      describe: 'Seconds of silence from a sender after which its session fails',
-    })
-    .option('classic', {
-      type: 'string',
-      describe: 'Also receive by P2MP-FTP (from p2mpclient) into this file',
-    })
-    .option('metrics', {
-      type: 'string',
-      describe:
-        'Serve /metrics, /healthz and /readyz over HTTP at [host:]port; the default port is 9735',
-    })
-    .option('metrics-name', {
-      type: 'string',
-      array: true,
-      requiresArg: true,
-      describe: 'Host name to accept in requests to --metrics; may be repeated',
-      defaultDescription: 'IP addresses, names without a dot, this host name',
-    })
-    .option('drain-timeout', {
-      type: 'string',
-      describe: 'Seconds that running sessions may take to finish after SIGTERM',
-      defaultDescription: 'no limit',
-    })
-    .option('log', {
-      type: 'string',
-      describe: 'Print log lines in this format: text, json, or journal (for systemd)',
-    })
-    .option('log-level', {
-      type: 'string',
-      describe: 'Log level: error (like --quiet), warn, info, or debug (like --verbose)',
-      defaultDescription: 'info',
-    })
-    .nargs('bind', 1)
-    .nargs('metrics-name', 1)
-    .requiresArg([
-      'dir',
-      'port',
-      'on-complete',
-      'on-complete-jobs',
-      'on-complete-timeout',
-      'authorized-senders',
-      'key',
-      'name',
-      'max-sessions',
-      'max-bytes',
-      'max-entries',
-      'max-open-files',
-      'idle-timeout',
-      'classic',
-      'metrics',
-      'drain-timeout',
-      'log',
-      'log-level',
-    ])
-    .example('$0 --dir /srv/images', 'from the senders in authorized_senders')
-    .example('$0 --open --once --dir . && ls -l', 'one session from any sender, in a script');
-}
+import type { ReceiveArguments } from './receive-arguments.js';
+import {
+  authorizedPathOf,
+  chooseLevel,
+  createCommands,
+  createOutput,
+  parseReceiveArguments,
+} from './receive-arguments.js';
 
 /** Default port of metrics and health checks. */
 const metricsPort = 9735;
 
-type Arguments = Exclude<Awaited<ReturnType<typeof parseArguments>>, ExitCode>;
-
-function parseArguments(args: readonly string[]) {
-  return parse(createReceiveParser(), args);
-}
-
 export async function receive(args: readonly string[]): Promise<ExitCode> {
   tuneEngine();
-  const argv = await parseArguments(args);
+  const argv = await parseReceiveArguments(args);
   if (typeof argv === 'number') return argv;
   if (argv._.length > 0) {
     throw new P2mpError(
@@ -230,48 +55,6 @@ export async function receive(args: readonly string[]): Promise<ExitCode> {
     );
   }
   return new ReceiveCommand(argv).run();
-}
-
-/** @returns the log level that the options select */
-function chooseLevel(argv: Arguments): LogLevel {
-  const { quiet, verbose, 'log-level': given } = argv;
-  if (given === undefined) return quiet ? 'error' : verbose ? 'debug' : 'info';
-  if (quiet || verbose) {
-    const other = quiet ? '--quiet' : '--verbose';
-    throw new P2mpError(
-      'INVALID_ARGUMENT',
-      `--log-level and ${other}: contradict each other; give only one`,
-    );
-  }
-  return parseChoice('log-level', single('log-level', given), logLevels);
-}
-
-function authorizedPathOf({ 'authorized-senders': given }: Arguments): string {
-  return given === undefined
-    ? join(defaultKeyFolder(), 'authorized_senders')
-    : single('authorized-senders', given);
-}
-
-function createOutput(argv: Arguments, level: LogLevel): Output {
-  const { json: isJson, log } = argv;
-  if (log === undefined) {
-    return new Output({ isJson, isQuiet: level === 'error', isTerse: level === 'warn' });
-  }
-  if (isJson)
-    throw new P2mpError('INVALID_ARGUMENT', '--json and --log: exclude each other; give only one');
-  return new LogOutput({ format: parseChoice('log', single('log', log), logFormats), level });
-}
-
-/** @returns the command queue of --on-complete; undefined without that option */
-function createCommands(argv: Arguments, output: Output): OnComplete | undefined {
-  const jobs = parseCount('on-complete-jobs', single('on-complete-jobs', argv['on-complete-jobs']));
-  const timeout = single('on-complete-timeout', argv['on-complete-timeout']);
-  const timeoutMs = parseSeconds('on-complete-timeout', timeout);
-  const given = argv['on-complete'];
-  if (given === undefined) return undefined;
-  const command = single('on-complete', given);
-  const dir = single('dir', argv.dir);
-  return createOnComplete(output, { command, maxRunning: jobs, timeoutMs, dir });
 }
 
 /** Keys, and which senders to accept. */
@@ -289,7 +72,7 @@ class ReceiveCommand {
   /** Resolves to whether all sessions finished. */
   private drained: Promise<boolean> | undefined;
 
-  constructor(private readonly argv: Arguments) {
+  constructor(private readonly argv: ReceiveArguments) {
     const level = chooseLevel(argv);
     this.output = createOutput(argv, level);
     this.isVerbose = level === 'debug';

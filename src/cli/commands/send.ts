@@ -5,7 +5,6 @@ import { createInterface } from 'node:readline/promises';
 import { escapeControls } from '../../base/control-characters.js';
 import { P2mpError } from '../../base/errors.js';
 import { formatBytes, formatPlural } from '../../base/format.js';
-import { defaultPort } from '../../classic/config.js';
 import type { KeyPair } from '../../node/keys/key-files.js';
 import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
@@ -13,9 +12,9 @@ import { trustKnownReceivers } from '../../node/keys/trust.js';
 import { planSend, send as sendObject } from '../../node/send.js';
 import type { SendOptions, SendResult, TrustReceiver } from '../../node/send-options.js';
 import { parseCount, parsePort, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
-import { createParser, onInterrupt, parse, single } from '../command.js';
+import { onInterrupt, parse, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
-import { exitCode, sendExitCodeHelp } from '../exit-code.js';
+import { exitCode } from '../exit-code.js';
 import { Output } from '../output/output.js';
 import {
   printSendSummary,
@@ -25,110 +24,7 @@ import {
 } from '../output/send-output.js';
 import { checkSeparation, parseReceivers } from '../receiver-list.js';
 import { tuneEngine } from '../tune-engine.js';
-
-const usage = [
-  '$0 <path>... --to <host>[:port],... [options]',
-  '',
-  'Sends files and folders to every receiver, encrypted and verified; "-" is standard input. Data',
-  'that a receiver already has, from an interrupted transfer or in the same file, is not sent again.',
-  "Each receiver runs p2mp receive and trusts this host's public key (see p2mp keygen).",
-].join('\n');
-
-function createSendParser() {
-  return createParser('p2mp send', usage, sendExitCodeHelp)
-    .option('to', {
-      type: 'string',
-      array: true,
-      requiresArg: true,
-      describe:
-        'Receivers: host, host:port or [IPv6]:port, separated by commas; @FILE lists one per line',
-    })
-    .option('port', {
-      type: 'string',
-      default: String(defaultPort),
-      describe: 'UDP port of receivers given without one',
-    })
-    .option('rate', {
-      type: 'string',
-      describe: 'Maximum rate in bytes per second, such as 50MB',
-      defaultDescription: 'congestion control only',
-    })
-    .option('multicast', {
-      type: 'string',
-      default: 'auto',
-      describe: 'auto, never, or a group address; receivers it does not reach get unicast',
-    })
-    .option('multicast-ttl', {
-      type: 'string',
-      default: '1',
-      describe: 'TTL (hop limit) of multicast datagrams, 1 to 255; 1 stays on the local network',
-    })
-    .option('give-up-after', {
-      type: 'string',
-      default: '30',
-      describe: 'Seconds without a response after which a receiver fails',
-    })
-    .option('mss', {
-      type: 'string',
-      default: 'auto',
-      describe: 'Bytes per segment; auto discovers what the paths to all receivers carry',
-    })
-    .option('overwrite', {
-      type: 'boolean',
-      default: false,
-      describe: 'Send everything, even what receivers seem to have',
-    })
-    .option('clobber', {
-      type: 'boolean',
-      default: true,
-      describe: 'Replace files that differ (--no-clobber: keep all existing files)',
-    })
-    .option('stdin-name', {
-      type: 'string',
-      default: 'stdin',
-      describe: 'File name of standard input at the receivers',
-    })
-    .option('key', {
-      type: 'string',
-      describe: "File of this sender's private key",
-      defaultDescription: join(defaultKeyFolder(), 'key'),
-    })
-    .option('known-receivers', {
-      type: 'string',
-      describe: 'File of the public keys of known receivers',
-      defaultDescription: join(defaultKeyFolder(), 'known_receivers'),
-    })
-    .option('accept-new', {
-      type: 'boolean',
-      default: false,
-      describe: 'Trust unknown receivers and add their keys to --known-receivers',
-    })
-    .option('open', {
-      type: 'boolean',
-      default: false,
-      describe: 'Trust any receiver that answers: encrypted, but not authenticated',
-    })
-    .option('dry-run', {
-      type: 'boolean',
-      default: false,
-      describe: 'Check everything and show what would be sent to whom, without sending',
-    })
-    .nargs('to', 1)
-    .requiresArg([
-      'port',
-      'rate',
-      'multicast',
-      'multicast-ttl',
-      'give-up-after',
-      'mss',
-      'stdin-name',
-      'key',
-      'known-receivers',
-    ])
-    .example('$0 image.iso --to 10.0.0.2,10.0.0.3', 'one file to two hosts')
-    .example('$0 build/ data.csv --to @hosts.txt --rate 50MB', 'receivers listed in a file')
-    .example('tar c . | $0 - --stdin-name tree.tar --to lab1,lab2', 'from a pipe');
-}
+import { createSendParser } from './send-arguments.js';
 
 export async function send(args: readonly string[]): Promise<ExitCode> {
   tuneEngine();

@@ -10,6 +10,7 @@ import {
   formatRate,
   formatSeconds,
 } from '../../base/format.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import type { SkippedEntry } from '../../node/disk/source/object-source.js';
 import type { SendEvent, SendResult } from '../../node/send-options.js';
 import type { SessionReceiverStatus } from '../../session/sender-events.js';
@@ -38,24 +39,9 @@ export class SendOutput {
   handleEvent(event: SendEvent): void {
     const { output, isVerbose } = this;
     switch (event.type) {
-      case 'start': {
-        const { label, contentSizeBytes, entryCount, group, mssBytes, offload } = event;
-        this.contentSizeBytes = contentSizeBytes;
-        output.json({
-          event: 'start',
-          label,
-          bytes: contentSizeBytes,
-          entries: entryCount,
-          ...(group === undefined ? {} : { group }),
-          mss: mssBytes,
-          offload,
-        });
-        if (isVerbose && !output.isJson) {
-          output.warn(describeOffload(offload, 'send'));
-          output.warn(`segments of ${mssBytes} bytes`);
-        }
+      case 'start':
+        this.showStart(event);
         break;
-      }
       case 'resize':
         output.json({ event: 'resize', mss: event.mssBytes, reason: event.reason });
         if (isVerbose && !output.isJson) {
@@ -90,15 +76,9 @@ export class SendOutput {
       case 'progress':
         this.showProgress(event.receivers);
         break;
-      case 'receiver': {
-        const { receiver, status, reason } = event.outcome;
-        output.json({ event: 'receiver-result', ...receiverJson(event.outcome) });
-        if (output.isJson || (status === 'complete' && !isVerbose)) break;
-        const text = `${receiver}: ${status}${reason === undefined ? '' : `: ${reason}`}`;
-        if (status === 'complete') output.warn(text);
-        else output.error(text);
+      case 'receiver':
+        this.showOutcome(event.outcome);
         break;
-      }
       case 'fault':
       case 'send-error':
         printOddity(output, event, isVerbose);
@@ -106,6 +86,35 @@ export class SendOutput {
       case 'done':
         break;
     }
+  }
+
+  private showStart(event: Extract<SendEvent, { type: 'start' }>): void {
+    const { output } = this;
+    const { label, contentSizeBytes, entryCount, group, mssBytes, offload } = event;
+    this.contentSizeBytes = contentSizeBytes;
+    output.json({
+      event: 'start',
+      label,
+      bytes: contentSizeBytes,
+      entries: entryCount,
+      ...withoutUndefined({ group }),
+      mss: mssBytes,
+      offload,
+    });
+    if (this.isVerbose && !output.isJson) {
+      output.warn(describeOffload(offload, 'send'));
+      output.warn(`segments of ${mssBytes} bytes`);
+    }
+  }
+
+  private showOutcome(outcome: SessionReceiverStatus): void {
+    const { output } = this;
+    const { receiver, status, reason } = outcome;
+    output.json({ event: 'receiver-result', ...receiverJson(outcome) });
+    if (output.isJson || (status === 'complete' && !this.isVerbose)) return;
+    const text = `${receiver}: ${status}${reason === undefined ? '' : `: ${reason}`}`;
+    if (status === 'complete') output.warn(text);
+    else output.error(text);
   }
 
   private showProgress(receivers: readonly SessionReceiverStatus[]): void {
