@@ -1,6 +1,6 @@
 /**
- * Forged sources against P2MP-FTP: whatever is sent in the name of one machine to another, or of a
- * machine to itself, the traffic between them dies out, and no answer is larger than a header.
+ * Forged source addresses in P2MP-FTP: no forged datagram may start traffic that does not die out,
+ * whether between two hosts or from a host to itself, and no reply may be larger than a header.
  */
 import t from 'tap';
 import type { Machine } from '../../src/base/machine.js';
@@ -68,7 +68,7 @@ class Host {
 
   private readonly host;
 
-  /** A datagram arrives that seems to come from there. */
+  /** Delivers a datagram with a forged source address. */
   forge(from: string, bytes: Uint8Array): void {
     this.host.receive(from, bytes);
   }
@@ -111,7 +111,7 @@ class Host {
 
 type Role = 'receiver' | 'sender';
 
-/** Sends these kinds both ways, forged. @returns what the hosts sent of themselves */
+/** Forges these kinds of datagrams in both directions. @returns what the hosts sent in response */
 function attack(roles: readonly Role[], sequence: readonly string[]) {
   const sizes: number[] = [];
   const trace: string[] = [];
@@ -147,7 +147,7 @@ const setups = {
   'a receiver and a sender': ['receiver', 'sender'],
 } as const satisfies Record<string, readonly Role[]>;
 
-/** Every sequence of this many kinds. */
+/** Yields every sequence of `length` kinds. */
 function* sequences(length: number): Iterable<string[]> {
   if (length === 0) {
     yield [];
@@ -159,10 +159,10 @@ function* sequences(length: number): Iterable<string[]> {
 
 for (const [name, roles] of Object.entries(setups)) {
   const hasSender = roles.some((role) => role === 'sender');
-  // A sender repeats what nobody answers until its patience ends; a receiver only ever answers.
+  // A sender retransmits until its liveness timeout; a receiver only replies.
   const limit = hasSender ? 400 : 60;
   const length = hasSender ? 2 : 3;
-  t.test(`${name}: forged datagrams of every kind leave no traffic behind`, (t) => {
+  t.test(`${name}: traffic after forged datagrams of any kind dies out`, (t) => {
     let count = 0;
     for (const sequence of sequences(length)) {
       const { isAtRest, sizes, trace } = attack(roles, sequence);
@@ -177,7 +177,7 @@ for (const [name, roles] of Object.entries(setups)) {
   });
 }
 
-t.test('a receiver does not answer itself at all', (t) => {
+t.test('a receiver never replies to itself', (t) => {
   for (const sequence of sequences(2)) {
     const { sizes } = attack(['receiver'], sequence);
     if (sizes.length > 0) t.fail(`${sequence.join(', ')}: ${sizes.length} datagrams`);
@@ -187,7 +187,7 @@ t.test('a receiver does not answer itself at all', (t) => {
 
 const end = '00000000 0000 ffff';
 
-t.test('the answer to an end packet is its header, a bounded number of times', (t) => {
+t.test('the reply to an end packet is its header, a limited number of times', (t) => {
   const driven = new DrivenReceiver();
   driven.data('s', 0, 'ab');
   driven.takeSent();
@@ -195,11 +195,11 @@ t.test('the answer to an end packet is its header, a bounded number of times', (
   for (let i = 0; i < 100; i++) driven.receiveHex('s', large);
   t.same(driven.takeSentHex(), Array(16).fill(end.replaceAll(' ', '')));
   driven.receiveHex('x', large);
-  t.same(driven.takeSent(), [], 'and never where there was no transfer');
+  t.same(driven.takeSent(), [], 'no reply without a transfer');
   t.end();
 });
 
-t.test('the next transfer from there may end in the same way', (t) => {
+t.test('the next transfer from the same address can end normally', (t) => {
   const driven = new DrivenReceiver();
   for (const text of ['ab', 'cd']) {
     driven.data('s', 0, text);
@@ -210,25 +210,28 @@ t.test('the next transfer from there may end in the same way', (t) => {
   t.end();
 });
 
-t.test('data from where ACKs came from is dropped and counted, for a while', (t) => {
-  const driven = new DrivenReceiver();
-  driven.receive('r', encodeAck(0));
-  driven.data('r', 0, 'ab');
-  driven.receiveHex('r', end);
-  t.same(driven.takeSent(), []);
-  driven.data('s', 0, 'ab');
-  driven.end('s', 1);
-  t.match(driven.results, [
-    { from: 's:5000', status: 'complete', faults: { 'wrong-direction': 1, 'from-receiver': 2 } },
-  ]);
-  driven.takeSent();
-  driven.passTo(60_000);
-  driven.data('r', 0, 'ab');
-  t.same(driven.takeSent(), ['r ack 0'], 'another program may have the port by then');
-  t.end();
-});
+t.test(
+  'data from an address that sent ACKs is dropped and counted, until the address expires',
+  (t) => {
+    const driven = new DrivenReceiver();
+    driven.receive('r', encodeAck(0));
+    driven.data('r', 0, 'ab');
+    driven.receiveHex('r', end);
+    t.same(driven.takeSent(), []);
+    driven.data('s', 0, 'ab');
+    driven.end('s', 1);
+    t.match(driven.results, [
+      { from: 's:5000', status: 'complete', faults: { 'wrong-direction': 1, 'from-receiver': 2 } },
+    ]);
+    driven.takeSent();
+    driven.passTo(60_000);
+    driven.data('r', 0, 'ab');
+    t.same(driven.takeSent(), ['r ack 0'], 'another program may use the port by then');
+    t.end();
+  },
+);
 
-t.test('a transfer whose sender sends an ACK is none', (t) => {
+t.test('an ACK from the sender of a transfer fails the transfer', (t) => {
   const driven = new DrivenReceiver();
   driven.data('r', 0, 'ab');
   driven.takeSent();
@@ -240,12 +243,12 @@ t.test('a transfer whose sender sends an ACK is none', (t) => {
   t.end();
 });
 
-t.test('ACKs from a thousand addresses take bounded room', (t) => {
+t.test('ACKs from a thousand addresses use bounded memory', (t) => {
   const driven = new DrivenReceiver();
   for (let i = 0; i < 1000; i++) driven.receive(`r${i}`, encodeAck(0));
   driven.data('r999', 0, 'ab');
-  t.same(driven.takeSent(), [], 'the latest are known');
+  t.same(driven.takeSent(), [], 'recent addresses are remembered');
   driven.data('r0', 0, 'ab');
-  t.same(driven.takeSent(), ['r0 ack 0'], 'the oldest are forgotten');
+  t.same(driven.takeSent(), ['r0 ack 0'], 'the oldest addresses are forgotten');
   t.end();
 });

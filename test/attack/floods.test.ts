@@ -1,6 +1,6 @@
 /**
- * Floods of openings from an address that was proven: what a stranger makes a receiver compute is bounded,
- * and a sender that is honest gets in, also from the attacker's own address.
+ * Handshake floods from a validated address: a stranger can cause only a bounded amount of
+ * computation, and an honest sender still connects, even from the attacker's own address.
  */
 import t from 'tap';
 import type { SessionCrypto } from '../../src/security/crypto.js';
@@ -19,10 +19,10 @@ import { SessionWire, senderAddress, strangerAddress } from '../support/session-
 const floodBytesPerMs = 1250;
 const key = new Uint8Array(32).fill(7);
 const kindOf = (bytes: Uint8Array) => bytes[sessionField.kind];
-/** Long enough for what was spent before to be there again. */
+/** Long enough for the rate limits to refill. */
 const quietMs = 10_000;
 
-/** A receiver that counts handshakes, and a wire to it. */
+/** Creates a receiver that counts handshakes, and a wire to it. */
 function createWire(seed: string) {
   let started = 0;
   const plain = createSimulatedCrypto(seed, 'r0');
@@ -38,7 +38,7 @@ function createWire(seed: string) {
   return { wire, started: () => started };
 }
 
-/** Asks for a cookie. @returns the open that it is good for */
+/** Requests a cookie. @returns an initiation with that cookie */
 function openOf(wire: SessionWire, host: string, number: number, sizeBytes: number): Uint8Array {
   const padding = new Uint8Array(helloSizeBytes - sessionHeaderSizeBytes);
   const from = { host, port: 1 + (number % 60_000) };
@@ -51,10 +51,12 @@ function openOf(wire: SessionWire, host: string, number: number, sizeBytes: numb
   return encodeChannelPacket('open', number, 0, number, body);
 }
 
-/** A cookie is good for 30 s at least: whoever gathers more than this holds old ones that are good no more. */
+/**
+ * Cookies are valid for at least 30 s; an attacker that collects more than this holds expired ones.
+ */
 const mostCookies = 0.5 * 30 * handshakeLimits.hellosPerSec;
 
-/** Opens with a good cookie each. */
+/** Builds `count` initiations, each with a valid cookie. */
 function gather(wire: SessionWire, host: string, count: number, sizeBytes: number) {
   const opens: { readonly from: { host: string; port: number }; readonly bytes: Uint8Array }[] = [];
   for (let number = 1; number <= count; number++) {
@@ -66,7 +68,7 @@ function gather(wire: SessionWire, host: string, count: number, sizeBytes: numbe
   return opens;
 }
 
-t.test('one cookie is good for one handshake, however many proofs fail', (t) => {
+t.test('one cookie allows one handshake, however many confirmations fail', (t) => {
   const { wire, started } = createWire('pairs');
   const open = openOf(wire, strangerAddress.host, 1, 80);
   const from = { host: strangerAddress.host, port: 2 };
@@ -83,11 +85,11 @@ t.test('one cookie is good for one handshake, however many proofs fail', (t) => 
   t.equal(receiver?.kept, 1);
   t.equal(receiver?.faults['bad-handshake'], 1);
   receiver?.machine.handleTimeout(wire.nowMs);
-  t.equal(receiver?.kept, 0, 'once its time is over');
+  t.equal(receiver?.kept, 0, 'after the handshake timeout');
   t.end();
 });
 
-t.test('handshakes are few in one turn and in each second, whatever arrives', (t) => {
+t.test('the number of handshakes per turn and per second is bounded, whatever arrives', (t) => {
   const { wire, started } = createWire('many');
   const opens = gather(wire, strangerAddress.host, 4000, 80);
   const [receiver] = wire.receivers;
@@ -107,7 +109,7 @@ t.test('handshakes are few in one turn and in each second, whatever arrives', (t
   t.end();
 });
 
-t.test('a crypto that is slow has fewer handshakes', (t) => {
+t.test('slow cryptography reduces the number of handshakes', (t) => {
   let started = 0;
   const plain = createSimulatedCrypto('slow', 'r0');
   const slow: SessionCrypto = {
@@ -130,10 +132,12 @@ t.test('a crypto that is slow has fewer handshakes', (t) => {
   t.end();
 });
 
-/** When the flood begins. */
+/** Start of the flood, relative to the start of the sender. */
 const beforeMs = -200;
 
-/** Floods a receiver from before a sender calls. @returns when the receiver sees its offer */
+/**
+ * Floods a receiver, starting before the sender connects. @returns when the receiver gets the offer
+ */
 function connectAmid(seed: string, host: string, sizeBytes: number): number {
   const { wire } = createWire(seed);
   const count = ((3000 - beforeMs) * floodBytesPerMs) / sizeBytes;
@@ -146,7 +150,7 @@ function connectAmid(seed: string, host: string, sizeBytes: number): number {
     for (; sentBytes < (ms - beforeMs + 1) * floodBytesPerMs; sentBytes += sizeBytes) {
       const open = opens[sent++ % opens.length];
       if (open === undefined) continue;
-      // The sender calls when the wire first runs.
+      // The sender connects when the wire first runs.
       if (ms < 0) wire.ask(0, open.from, open.bytes);
       else wire.inject(0, open.from, open.bytes);
     }
@@ -157,27 +161,30 @@ function connectAmid(seed: string, host: string, sizeBytes: number): number {
   return Infinity;
 }
 
-t.test('a sender connects within 3 s beside 10 Mbit/s of handshakes from its own address', (t) => {
-  const times: number[] = [];
-  for (const [sizeBytes, runs] of [
-    [80, 2],
-    [1432, 12],
-  ] as const) {
-    for (let seed = 0; seed < runs; seed++) {
-      times.push(connectAmid(`${sizeBytes} ${seed}`, senderAddress.host, sizeBytes));
+t.test(
+  'a sender connects within 3 s during a 10 Mbit/s handshake flood from its own address',
+  (t) => {
+    const times: number[] = [];
+    for (const [sizeBytes, runs] of [
+      [80, 2],
+      [1432, 12],
+    ] as const) {
+      for (let seed = 0; seed < runs; seed++) {
+        times.push(connectAmid(`${sizeBytes} ${seed}`, senderAddress.host, sizeBytes));
+      }
     }
-  }
-  t.ok(Math.max(...times) < 3000, `${times}`);
-  t.end();
-});
+    t.ok(Math.max(...times) < 3000, `${times}`);
+    t.end();
+  },
+);
 
-t.test('one at another address hardly notices them', (t) => {
+t.test('a flood from another address barely delays a sender', (t) => {
   const times = [1, 2, 3, 4, 5].map((seed) => connectAmid(`else ${seed}`, '198.51.100.1', 1432));
   t.ok(Math.max(...times) < 300, `${times}`);
   t.end();
 });
 
-t.test('hellos get a bounded number of answers, and a sender connects beside them', (t) => {
+t.test('hellos get a bounded number of replies, and a sender connects during the flood', (t) => {
   const { wire } = createWire('hellos');
   const padding = new Uint8Array(helloSizeBytes - sessionHeaderSizeBytes);
   const startMs = 5000;

@@ -1,4 +1,4 @@
-/** Attacks of a trusted sender that guesses what is in files that it never had. */
+/** A trusted sender guesses the content of files that it never had. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const modifiedSeconds = 1_600_000_000;
 
 type Options = Partial<Parameters<typeof SessionHost.open>[2]>;
 
-/** A receiver, and a sender with a key that offers `secret` of any content to it. */
+/** Opens a receiver, and creates a sender that offers it any content as `secret`. */
 async function prepare(t: Test, options: Options = {}) {
   const folder = t.testdir({ in: {}, out: {} });
   const host = await SessionHost.open(t, join(folder, 'in'), options);
@@ -41,14 +41,14 @@ const allHeld = (sizeBytes: number) => ({
   heldBeforeBytes: sizeBytes,
 });
 
-/** One short block, and full-size ones with a short one at the end. */
+/** One short block; several full blocks with a short one at the end. */
 const secrets = { 'a short block': Buffer.from('PIN 4711'), 'whole blocks': randomBytes(200_001) };
 
 for (const [kind, secret] of Object.entries(secrets)) {
   const wrong = Buffer.from(secret);
   wrong[wrong.length - 1] = (wrong.at(-1) as number) ^ 1;
 
-  t.test(`a right guess looks like a wrong one: a file of the host, ${kind}`, async (t) => {
+  t.test(`a right guess looks like a wrong one: a local file, ${kind}`, async (t) => {
     for (const guess of [secret, wrong]) {
       const { host, offer } = await prepare(t);
       writeFileSync(host.path('secret'), secret, { mode: 0o600 });
@@ -56,7 +56,7 @@ for (const [kind, secret] of Object.entries(secrets)) {
     }
   });
 
-  t.test(`a right guess looks like a wrong one: another sender's, ${kind}`, async (t) => {
+  t.test(`a right guess looks like a wrong one: another sender's file, ${kind}`, async (t) => {
     for (const guess of [secret, wrong]) {
       const { offer } = await prepare(t);
       t.same(await offer(secret, await generateKeyPair()), nothingHeld(secret.length));
@@ -64,7 +64,7 @@ for (const [kind, secret] of Object.entries(secrets)) {
     }
   });
 
-  t.test(`a right guess looks like a wrong one: changed in place, ${kind}`, async (t) => {
+  t.test(`a right guess looks like a wrong one: a file changed in place, ${kind}`, async (t) => {
     for (const guess of [secret, wrong]) {
       const { host, offer } = await prepare(t);
       await offer(Buffer.alloc(secret.length, 'x'));
@@ -76,7 +76,7 @@ for (const [kind, secret] of Object.entries(secrets)) {
     }
   });
 
-  t.test(`what a key has placed is not sent again to it, ${kind}`, async (t) => {
+  t.test(`content that a key has placed is not sent again by that key, ${kind}`, async (t) => {
     const placedPath = join(t.testdir(), 'state', 'placed');
     const { folder, host, offer } = await prepare(t, { placedPath });
     await offer(secret);
@@ -85,19 +85,19 @@ for (const [kind, secret] of Object.entries(secrets)) {
     t.same(await offer(secret), allHeld(secret.length), 'however often');
     t.equal(statSync(host.path('secret')).ino, ino);
     const next = await SessionHost.open(t, join(folder, 'in'), { placedPath });
-    t.same(await offer(secret, undefined, next), allHeld(secret.length), 'nor to the next process');
+    t.same(await offer(secret, undefined, next), allHeld(secret.length), 'also after a restart');
     const forgetful = await SessionHost.open(t, join(folder, 'in'));
     t.same(await offer(secret, undefined, forgetful), nothingHeld(secret.length));
   });
 
-  t.test(`where everything is compared, a right guess shows, ${kind}`, async (t) => {
+  t.test(`with comparesAll, a right guess is detectable, ${kind}`, async (t) => {
     const { host, offer } = await prepare(t, { comparesAll: true });
     writeFileSync(host.path('secret'), secret);
     t.same(await offer(secret), allHeld(secret.length));
   });
 }
 
-/** An object of one file, and one that fails behind it: `late` is a folder where a file should go. */
+/** Creates an object whose second entry fails: a folder exists at the path of `late`. */
 function createFailing(content: Buffer) {
   const attributes = { mode: 0o644, modifiedMs: modifiedSeconds * 1000 };
   const manifest = createManifest([
@@ -112,34 +112,37 @@ function createFailing(content: Buffer) {
     });
 }
 
-t.test('an end that failed leads to no comparison with what others placed since', async (t) => {
-  const dir = t.testdir();
-  const index = await PlacedIndex.open(undefined);
-  const guess = randomBytes(5000);
-  const open = createFailing(guess);
-  const first = await open(dir, index, 'aa');
-  await first.write(0, guess);
-  mkdirSync(join(dir, 'late'));
-  await t.rejects(first.finish(), { message: /late/ });
-  await first.suspend();
-  t.ok(readFileSync(join(dir, 'secret')).equals(guess), 'it was placed');
-  // The sender itself goes on with it ...
-  rmdirSync(join(dir, 'late'));
-  const again = await open(dir, index, 'aa');
-  t.equal(again.held.length, 5);
-  await again.suspend();
-  // ... until somebody else has placed the same bytes there.
-  const other = await open(dir, index, 'bb');
-  t.equal(other.held.length, 0);
-  await other.write(0, guess);
-  await other.finish();
-  const last = await open(dir, index, 'aa');
-  t.equal(last.held.length, 0);
-  await last.suspend();
-});
+t.test(
+  'after a failed completion, files that others have placed since are not compared',
+  async (t) => {
+    const dir = t.testdir();
+    const index = await PlacedIndex.open(undefined);
+    const guess = randomBytes(5000);
+    const open = createFailing(guess);
+    const first = await open(dir, index, 'aa');
+    await first.write(0, guess);
+    mkdirSync(join(dir, 'late'));
+    await t.rejects(first.finish(), { message: /late/ });
+    await first.suspend();
+    t.ok(readFileSync(join(dir, 'secret')).equals(guess), 'the file was placed');
+    // The same sender can continue with it ...
+    rmdirSync(join(dir, 'late'));
+    const again = await open(dir, index, 'aa');
+    t.equal(again.held.length, 5);
+    await again.suspend();
+    // ... until another sender places the same bytes.
+    const other = await open(dir, index, 'bb');
+    t.equal(other.held.length, 0);
+    await other.write(0, guess);
+    await other.finish();
+    const last = await open(dir, index, 'aa');
+    t.equal(last.held.length, 0);
+    await last.suspend();
+  },
+);
 
 t.test(
-  'a table of who placed what: bounded, shared, and nothing matches what is torn',
+  'the index of placed files is bounded and shared, and a corrupt one matches nothing',
   async (t) => {
     const path = join(t.testdir(), 'placed');
     const [one, two] = [await PlacedIndex.open(path), await PlacedIndex.open(path)];
@@ -151,7 +154,8 @@ t.test(
     for (let i = 0; i < 20_000; i++) {
       if ((i % 2 ? two.ofSender('aa', 'aa') : one.ofSender('bb', 'bb')).has(`/in/${i}`, stats(i)))
         found++;
-      if ((i % 2 ? theirs : mine).has(`/in/${i}`, stats(i))) t.fail('of another key');
+      if ((i % 2 ? theirs : mine).has(`/in/${i}`, stats(i)))
+        t.fail('matches an entry of another key');
     }
     t.equal(found, 20_000);
     t.ok(statSync(path).size <= 16 * 1024 * 1024);
@@ -159,12 +163,12 @@ t.test(
       t.notOk(mine.has('/in/1', { ...stats(1), ...change }));
     }
     mine.expect('/in/new', stats(1));
-    t.ok(mine.has('/in/new', { ...stats(1), ctimeNs: 9n }), 'a rename changes this time');
+    t.ok(mine.has('/in/new', { ...stats(1), ctimeNs: 9n }), 'a rename changes ctime');
     mine.confirm('/in/new', { ...stats(2), ctimeNs: 9n });
-    t.notOk(mine.has('/in/new', stats(2)), 'another file has come there meanwhile');
+    t.notOk(mine.has('/in/new', stats(2)), 'the path now holds another file');
     mine.confirm('/in/new', { ...stats(1), ctimeNs: 9n });
     t.ok(mine.has('/in/new', { ...stats(1), ctimeNs: 9n }));
-    t.notOk(mine.has('/in/new', { ...stats(1), ctimeNs: 10n }), 'from then on it counts');
+    t.notOk(mine.has('/in/new', { ...stats(1), ctimeNs: 10n }), 'after confirmation, ctime counts');
     writeFileSync(path, randomBytes(100_000));
     t.notOk(mine.has('/in/1', stats(1)));
     t.notOk(mine.has('/in/2', stats(2)));

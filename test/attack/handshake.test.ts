@@ -1,6 +1,6 @@
 /**
- * Attacks on the opening, with the cryptography that runs in earnest: what is changed on the way leads to no
- * session or to the same one, never to a lesser one; and a stranger gets no more than he gives.
+ * Attacks on the handshake, with real cryptography: modified packets prevent the session or change
+ * nothing, but never downgrade it, and a stranger gets no more bytes than it sends.
  */
 import * as fc from 'fast-check';
 import t from 'tap';
@@ -43,7 +43,7 @@ function changed(bytes: Uint8Array, place: number): Uint8Array {
   return copy;
 }
 
-/** The keys that each side takes the other for. */
+/** The keys that each side saw as the other's. */
 function keysSeen({ receivers, senderEvents }: SessionWire) {
   const shown = senderEvents.flatMap((event) =>
     event.type === 'identify' ? [Buffer.from(event.receiverKey).toString('hex')] : [],
@@ -56,11 +56,11 @@ function keysSeen({ receivers, senderEvents }: SessionWire) {
   return { shown: [...new Set(shown)], known: [...new Set(known)] };
 }
 
-t.test('a byte that is changed once in the handshake costs time, and nothing else', (t) => {
+t.test('one modified byte in the handshake only costs time', (t) => {
   const sizes = { hello: 64, cookie: 48, open: 80, reply: 112, proof: 80 };
   let runs = 0;
   for (const kind of handshakeKinds) {
-    // Every byte of the header, and some of what follows.
+    // Every byte of the header, and a sample of the rest.
     for (let place = 0; place < sizes[kind]; place += place < sessionHeaderSizeBytes ? 1 : 5) {
       let isDone = false;
       const wire = createWire({
@@ -84,7 +84,7 @@ t.test('a byte that is changed once in the handshake costs time, and nothing els
   t.end();
 });
 
-t.test('what is changed every time leads to no session, and says so', (t) => {
+t.test('permanent modification prevents a session and is reported', (t) => {
   for (const kind of handshakeKinds.slice(1)) {
     for (const place of [sessionHeaderSizeBytes, sessionHeaderSizeBytes + 31]) {
       const wire = createWire({
@@ -94,56 +94,59 @@ t.test('what is changed every time leads to no session, and says so', (t) => {
       t.same(
         wire.receivers[0]?.events.filter(({ type }) => type !== 'fault'),
         [],
-        `${kind}: nothing was offered`,
+        `${kind}: no offer`,
       );
       t.match(wire.outcomeOf(0), { status: 'failed', reason: /no answer|has not responded/ });
-      t.ok(wire.nowMs < 60_000, 'within the patience that there is');
+      t.ok(wire.nowMs < 60_000, 'within the liveness timeout');
     }
   }
   t.end();
 });
 
-t.test('another version on the way is waited out, and leads to no older way of speaking', (t) => {
-  for (const [kind, isOver] of [
-    ['hello', true],
-    ['open', true],
-    ['proof', true],
-    ['cookie', false],
-    ['reply', false],
-  ] as const) {
-    const wire = createWire({
-      attack: ({ bytes }) =>
-        kindOf(bytes) === sessionKind[kind] ? [changed(bytes, sessionField.detail)] : [bytes],
-    }).run();
-    // What a sender calls itself is not asked for its version: the handshake has it.
-    if (isOver) t.equal(wire.receivers[0]?.isIdentical, true, kind);
-    else t.match(wire.outcomeOf(0), { status: 'failed', reason: /version/ }, kind);
-    for (const { bytes } of wire.log) {
-      if (kindOf(bytes) === sessionKind.hello) t.equal(bytes[sessionField.detail], 1);
+t.test(
+  'a modified version is never downgraded: the handshake waits for a valid packet, or fails',
+  (t) => {
+    for (const [kind, isOver] of [
+      ['hello', true],
+      ['open', true],
+      ['proof', true],
+      ['cookie', false],
+      ['reply', false],
+    ] as const) {
+      const wire = createWire({
+        attack: ({ bytes }) =>
+          kindOf(bytes) === sessionKind[kind] ? [changed(bytes, sessionField.detail)] : [bytes],
+      }).run();
+      // The responder ignores the version in the header; the handshake authenticates it.
+      if (isOver) t.equal(wire.receivers[0]?.isIdentical, true, kind);
+      else t.match(wire.outcomeOf(0), { status: 'failed', reason: /version/ }, kind);
+      for (const { bytes } of wire.log) {
+        if (kindOf(bytes) === sessionKind.hello) t.equal(bytes[sessionField.detail], 1);
+      }
     }
-  }
-  t.end();
-});
+    t.end();
+  },
+);
 
-t.test('a handshake that was begun with another version, session or number does not fit', (t) => {
+t.test('handshakes with different versions, sessions or numbers do not match', (t) => {
   for (const other of ['p2mp 2 77 0', 'p2mp 1 78 0', 'p2mp 1 77 1']) {
     const initiator = cryptos.sender.startHandshake('initiator', Buffer.from('p2mp 1 77 0'));
     const responder = cryptos.receiver.startHandshake('responder', Buffer.from(other));
-    t.equal(responder.read(initiator.write()), true, 'a key in the clear');
+    t.equal(responder.read(initiator.write()), true, 'the first message is a plain key');
     t.equal(initiator.read(responder.write()), false, other);
   }
   t.end();
 });
 
-/** Somebody spoils the first block, so that tags are asked for; then takes the tags away. */
+/** Corrupts the first block, so that the receiver requests tags, and then strips the tags. */
 function runWithoutTags(stripsUntilMs: number): SessionWire {
-  let spoilt = 0;
+  let corrupted = 0;
   return createWire({
     sizeBytes: 8000,
     attack: ({ to, bytes, atMs }) => {
       if (to === 'sender') return [bytes];
-      if (kindOf(bytes) === sessionKind.data && spoilt < 1) {
-        spoilt++;
+      if (kindOf(bytes) === sessionKind.data && corrupted < 1) {
+        corrupted++;
         return [changed(bytes, bytes.length - 1)];
       }
       if (kindOf(bytes) !== sessionKind.taggedData || atMs >= stripsUntilMs) return [bytes];
@@ -154,17 +157,17 @@ function runWithoutTags(stripsUntilMs: number): SessionWire {
   }).run();
 }
 
-t.test('where tags are asked for, data that lost them is not taken', (t) => {
+t.test('once tags are requested, data with stripped tags is rejected', (t) => {
   const stripped = runWithoutTags(Infinity);
   t.match(stripped.outcomeOf(0), { status: 'failed' });
   t.equal(stripped.receivers[0]?.isIdentical, false);
   t.ok((stripped.receivers[0]?.faults['forged-data'] ?? 0) > 5);
   const later = runWithoutTags(5000);
-  t.equal(later.receivers[0]?.isIdentical, true, 'and once they stay, all comes');
+  t.equal(later.receivers[0]?.isIdentical, true, 'the session completes once tags arrive again');
   t.end();
 });
 
-/** A receiver, its clock, and a hello with its cookie. */
+/** Creates a receiver with its clock at 5 s, and gets a cookie from it. */
 function meet(from = senderAddress) {
   const wire = createWire({});
   wire.nowMs = 5000;
@@ -181,100 +184,108 @@ function meet(from = senderAddress) {
   return { wire, answer, open: openWith(99), openWith };
 }
 
-t.test('a cookie is good for the one who read it, and not for ever', (t) => {
-  const { wire, answer, open, openWith } = meet();
-  t.equal(answer.length, sessionHeaderSizeBytes + cookieSizeBytes);
-  const [receiver] = wire.receivers;
-  for (const [what, from, bytes] of [
-    ['another host', strangerAddress, open],
-    ['another port', { ...senderAddress, port: 4001 }, open],
-    ['another call', senderAddress, openWith(98)],
-    ['another session', senderAddress, openWith(99, 8)],
-  ] as const) {
-    t.same(wire.ask(0, from, bytes), [], `${what}: no answer`);
-    t.equal(receiver?.kept, 0, 'and nothing is kept');
-  }
-  t.equal(receiver?.faults['bad-cookie'], 4);
-  t.equal(wire.ask(0, senderAddress, open).length, 1, 'for who read it, there is one');
-  t.equal(receiver?.kept, 1);
-  const late = meet();
-  late.wire.nowMs += 2 * handshakeLimits.cookieMs;
-  t.same(late.wire.ask(0, senderAddress, late.open), [], 'too old');
-  t.equal(late.wire.receivers[0]?.kept, 0);
-  const restarted = meet();
-  restarted.wire.addReceiver(0);
-  t.same(restarted.wire.ask(0, senderAddress, restarted.open), [], 'of the process before');
-  t.end();
-});
-
 t.test(
-  'a sender that has not proven its address gets no longer answer, and leaves nothing',
+  'a cookie is valid only for the address that requested it, and only for a limited time',
   (t) => {
-    const { wire } = meet();
+    const { wire, answer, open, openWith } = meet();
+    t.equal(answer.length, sessionHeaderSizeBytes + cookieSizeBytes);
     const [receiver] = wire.receivers;
-    const kinds = fc.constantFrom(...Object.values(sessionKind), 0, 10, 255);
-    const datagram = fc
-      .record({
-        kind: kinds,
-        version: fc.nat(255),
-        body: fc.uint8Array({ maxLength: 300, size: 'max' }),
-      })
-      .chain(({ kind, version, body }) =>
-        fc.tuple(fc.nat(), fc.nat(65_535), fc.boolean()).map(([number, size, isHonest]) => {
-          const bytes = encodeChannelPacket('hello', number, 0, number, body);
-          bytes[sessionField.kind] = kind;
-          bytes[sessionField.detail] = version;
-          if (!isHonest) {
-            bytes[sessionField.bodySize] = size >>> 8;
-            bytes[sessionField.bodySize + 1] = size;
-          }
-          return bytes;
-        }),
-      );
-    const address = fc.tuple(fc.nat(255), fc.integer({ min: 1, max: 65_535 }));
-    let asked = 0;
-    let answered = 0;
-    fc.assert(
-      fc.property(
-        fc.array(datagram, { minLength: 1, maxLength: 4 }),
-        address,
-        (all, [last, port]) => {
-          const piece = Buffer.concat(all);
-          const answers = wire.ask(0, { host: `198.51.100.${last}`, port }, piece);
-          const answerBytes = answers.reduce((sum, { length }) => sum + length, 0);
-          asked += piece.length;
-          answered += answerBytes;
-          return answerBytes <= piece.length && receiver?.kept === 0;
-        },
-      ),
-      { seed: 1, numRuns: 5000 },
+    for (const [what, from, bytes] of [
+      ['another host', strangerAddress, open],
+      ['another port', { ...senderAddress, port: 4001 }, open],
+      ['another call', senderAddress, openWith(98)],
+      ['another session', senderAddress, openWith(99, 8)],
+    ] as const) {
+      t.same(wire.ask(0, from, bytes), [], `${what}: no answer`);
+      t.equal(receiver?.kept, 0, 'no state is kept');
+    }
+    t.equal(receiver?.faults['bad-cookie'], 4);
+    t.equal(
+      wire.ask(0, senderAddress, open).length,
+      1,
+      'the address that requested it gets a reply',
     );
-    t.ok(answered > 0 && answered <= asked, `${answered} bytes for ${asked}`);
-    t.equal(wire.receivers[0]?.machine.bufferedBytes, 0);
-    const told = receiver?.events.map((event) =>
-      event.type === 'fault' ? event.kind : event.type,
-    );
-    t.equal(new Set(told).size, told?.length, 'what is told of strangers is one line of each kind');
+    t.equal(receiver?.kept, 1);
+    const late = meet();
+    late.wire.nowMs += 2 * handshakeLimits.cookieMs;
+    t.same(late.wire.ask(0, senderAddress, late.open), [], 'too old');
+    t.equal(late.wire.receivers[0]?.kept, 0);
+    const restarted = meet();
+    restarted.wire.addReceiver(0);
+    t.same(restarted.wire.ask(0, senderAddress, restarted.open), [], 'from before the restart');
     t.end();
   },
 );
 
-/** What arrived at a receiver in a session that went well. */
+t.test('an unvalidated sender gets no more bytes than it sends, and leaves no state', (t) => {
+  const { wire } = meet();
+  const [receiver] = wire.receivers;
+  const kinds = fc.constantFrom(...Object.values(sessionKind), 0, 10, 255);
+  const datagram = fc
+    .record({
+      kind: kinds,
+      version: fc.nat(255),
+      body: fc.uint8Array({ maxLength: 300, size: 'max' }),
+    })
+    .chain(({ kind, version, body }) =>
+      fc.tuple(fc.nat(), fc.nat(65_535), fc.boolean()).map(([number, size, isHonest]) => {
+        const bytes = encodeChannelPacket('hello', number, 0, number, body);
+        bytes[sessionField.kind] = kind;
+        bytes[sessionField.detail] = version;
+        if (!isHonest) {
+          bytes[sessionField.bodySize] = size >>> 8;
+          bytes[sessionField.bodySize + 1] = size;
+        }
+        return bytes;
+      }),
+    );
+  const address = fc.tuple(fc.nat(255), fc.integer({ min: 1, max: 65_535 }));
+  let asked = 0;
+  let answered = 0;
+  fc.assert(
+    fc.property(
+      fc.array(datagram, { minLength: 1, maxLength: 4 }),
+      address,
+      (all, [last, port]) => {
+        const piece = Buffer.concat(all);
+        const answers = wire.ask(0, { host: `198.51.100.${last}`, port }, piece);
+        const answerBytes = answers.reduce((sum, { length }) => sum + length, 0);
+        asked += piece.length;
+        answered += answerBytes;
+        return answerBytes <= piece.length && receiver?.kept === 0;
+      },
+    ),
+    { seed: 1, numRuns: 5000 },
+  );
+  t.ok(answered > 0 && answered <= asked, `${answered} bytes for ${asked}`);
+  t.equal(wire.receivers[0]?.machine.bufferedBytes, 0);
+  const reported = receiver?.events.map((event) =>
+    event.type === 'fault' ? event.kind : event.type,
+  );
+  t.equal(
+    new Set(reported).size,
+    reported?.length,
+    'strangers cause at most one event of each kind',
+  );
+  t.end();
+});
+
+/** Records what arrives at a receiver in a successful session. */
 function record(): { readonly wire: SessionWire; readonly tape: readonly Passing[] } {
   const wire = createWire({ sizeBytes: 3000 }).run();
   return { wire, tape: wire.log.filter(({ to }) => to === 0) };
 }
 
-/** Plays the tape. @returns what the receiver told of it, but for oddities */
+/** Replays the tape. @returns the events of the receiver other than faults */
 function play(wire: SessionWire, tape: readonly Passing[], index = 0): string[] {
   const receiver = wire.receivers[index];
   const before = receiver?.events.length ?? 0;
   for (const { bytes } of tape) wire.ask(index, senderAddress, bytes);
-  const told = receiver?.events.slice(before).map(({ type }) => type) ?? [];
-  return told.filter((type) => type !== 'fault');
+  const reported = receiver?.events.slice(before).map(({ type }) => type) ?? [];
+  return reported.filter((type) => type !== 'fault');
 }
 
-t.test('a session that was recorded begins nothing, wherever and however it is played', (t) => {
+t.test('a replayed session starts nothing, at any receiver and in any order', (t) => {
   const { wire, tape } = record();
   t.equal(wire.receivers[0]?.isIdentical, true);
   const parts = {
@@ -289,9 +300,9 @@ t.test('a session that was recorded begins nothing, wherever and however it is p
     t.same(play(wire, part), [], `${what}, to the same receiver`);
     wire.nowMs += handshakeLimits.handshakeMs;
     wire.receivers[0]?.machine.handleTimeout(wire.nowMs);
-    t.equal(wire.receivers[0]?.kept, 0, 'and leaves nothing behind');
+    t.equal(wire.receivers[0]?.kept, 0, 'no state remains');
     const restarted = createWire({});
-    t.same(play(restarted, part), [], `${what}, to one that was started again with its key`);
+    t.same(play(restarted, part), [], `${what}, to the receiver after a restart`);
     t.equal(restarted.receivers[0]?.kept, 0);
     const other = new SessionWire({ cryptoOf: () => cryptos.sender });
     t.same(play(other, part), [], `${what}, to another receiver`);
@@ -300,7 +311,7 @@ t.test('a session that was recorded begins nothing, wherever and however it is p
   t.end();
 });
 
-t.test('a handshake that is played again while its cookie is good comes to nothing', (t) => {
+t.test('a handshake replayed while its cookie is valid has no effect', (t) => {
   const { wire, tape } = record();
   const ofKind = (kind: number) =>
     tape.find(({ bytes }) => kindOf(bytes) === kind)?.bytes ?? new Uint8Array(0);
@@ -308,26 +319,34 @@ t.test('a handshake that is played again while its cookie is good comes to nothi
   const [before] = wire.log.filter(({ bytes }) => kindOf(bytes) === sessionKind.reply);
   wire.nowMs += handshakeLimits.repeatMs;
   const again = wire.ask(0, senderAddress, ofKind(sessionKind.open));
-  t.same(again, [before?.bytes], 'the reply that there was');
-  t.same(wire.ask(0, senderAddress, ofKind(sessionKind.proof)), [], 'and no proof is read twice');
-  t.equal(receiver?.kept, 1, 'until its time is over');
+  t.same(again, [before?.bytes], 'the same reply again');
+  t.same(
+    wire.ask(0, senderAddress, ofKind(sessionKind.proof)),
+    [],
+    'no confirmation is processed twice',
+  );
+  t.equal(receiver?.kept, 1, 'until the handshake timeout');
   wire.nowMs += handshakeLimits.handshakeMs;
   receiver?.machine.handleTimeout(wire.nowMs);
   t.equal(receiver?.kept, 0);
   const replies = wire.ask(0, senderAddress, ofKind(sessionKind.open));
-  t.equal(kindOf(replies[0] ?? new Uint8Array(0)), sessionKind.reply, 'then a key of its own');
+  t.equal(
+    kindOf(replies[0] ?? new Uint8Array(0)),
+    sessionKind.reply,
+    'then a reply with a new key',
+  );
   t.same(wire.ask(0, senderAddress, ofKind(sessionKind.proof)), []);
   t.equal(receiver?.faults['bad-handshake'], 1);
   t.end();
 });
 
-t.test('a session within which everything comes again, in any order, is the same', (t) => {
+t.test('duplicated and replayed packets do not change a session', (t) => {
   for (const seed of [1, 2, 3]) {
     const wire: SessionWire = createWire({
       seed: `again ${seed}`,
       sizeBytes: 8000,
       attack: ({ to, bytes }, { log }) => {
-        // What went that way before, and this twice.
+        // Replays an earlier packet of the same direction, and duplicates the current one.
         const old = log[(log.length * 7 * seed) % log.length];
         return old?.to === to ? [bytes, old.bytes, bytes] : [bytes, bytes];
       },
@@ -335,13 +354,13 @@ t.test('a session within which everything comes again, in any order, is the same
     t.equal(wire.receivers[0]?.isIdentical, true);
     t.equal(wire.receivers[0]?.results.length, 1, 'one session');
     t.ok((wire.receivers[0]?.faults.replayed ?? 0) > 0);
-    t.ok((wire.result?.faults.replayed ?? 0) > 0, 'at the sender too');
+    t.ok((wire.result?.faults.replayed ?? 0) > 0, 'also at the sender');
     t.equal(wire.result?.faults.forged, undefined);
   }
   t.end();
 });
 
-t.test('what a receiver said in one session says nothing in the next', (t) => {
+t.test('packets of a receiver from one session are rejected in the next', (t) => {
   const { wire: before } = record();
   const said = before.log.filter(({ to }) => to === 'sender');
   let played = 0;
@@ -350,7 +369,7 @@ t.test('what a receiver said in one session says nothing in the next', (t) => {
     attack: ({ to, bytes }, { sender }) => {
       if (to !== 'sender') return [bytes];
       const old = said.map((each) => {
-        // Under the number of the session that is on.
+        // With the number of the current session.
         const copy = each.bytes.slice();
         new DataView(copy.buffer).setUint32(0, sender.session);
         return copy;
@@ -366,7 +385,7 @@ t.test('what a receiver said in one session says nothing in the next', (t) => {
   t.end();
 });
 
-t.test('an untrusted peer learns that it is not trusted, and nothing else', (t) => {
+t.test('an untrusted peer learns only that it is not trusted', (t) => {
   const refused = createWire({ receiver: { refuseSender: () => 'not among friends' } }).run();
   t.match(refused.outcomeOf(0), { status: 'refused', reason: 'not among friends' });
   t.same(
@@ -376,6 +395,6 @@ t.test('an untrusted peer learns that it is not trusted, and nothing else', (t) 
   const unmet = createWire({ refuseReceiver: () => 'its key has changed' }).run();
   t.match(unmet.outcomeOf(0), { status: 'failed', reason: 'its key has changed' });
   const kinds = new Set(unmet.log.filter(({ to }) => to === 0).map(({ bytes }) => kindOf(bytes)));
-  t.same([...kinds], [sessionKind.hello, sessionKind.open], 'neither key nor offer went there');
+  t.same([...kinds], [sessionKind.hello, sessionKind.open], 'neither key nor offer was sent to it');
   t.end();
 });

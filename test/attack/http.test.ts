@@ -1,4 +1,7 @@
-/** Attacks on the HTTP port of a receiver: they reach neither its transfers nor, for long, the next honest request. */
+/**
+ * Attacks on the HTTP port of a receiver affect neither its transfers nor, for long, honest
+ * requests.
+ */
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { request } from 'node:http';
@@ -9,11 +12,11 @@ import { type ReceiverProgram, SessionPlace } from '../support/session-commands.
 
 const buffered = true;
 
-/** What bounded-http.ts states. */
+/** The limits in bounded-http.ts. */
 const maxConnections = 16;
 const maxRequestsPerSec = 50;
 
-/** Resolves once it is closed, in an orderly way or by a reset. */
+/** Resolves when the socket closes or is reset. */
 function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once('close', () => resolve()));
 }
@@ -32,7 +35,7 @@ class Target {
     return new Target(place, receiver, Number(String(address).replace(/.*:/, '')));
   }
 
-  /** Opens a connection that says only this much. */
+  /** Opens a connection and sends only this text. */
   async connect(t: Test, text = ''): Promise<Socket> {
     const socket = connect(this.port, '127.0.0.1');
     socket.on('error', () => undefined);
@@ -42,7 +45,7 @@ class Target {
     return socket;
   }
 
-  /** One request on a connection of its own. @returns the code of the answer */
+  /** Sends one request on its own connection. @returns the status code */
   async ask(headers: Readonly<Record<string, string>> = {}, method = 'GET'): Promise<number> {
     const options = { port: this.port, host: '127.0.0.1', path: '/healthz', method, headers };
     const sent = request({ ...options, agent: false });
@@ -56,7 +59,7 @@ class Target {
     return readdirSync(`/proc/${this.receiver.program.pid}/fd`).length;
   }
 
-  /** An honest transfer, start to end. */
+  /** Runs an honest transfer. */
   async transfer(t: Test): Promise<void> {
     const sent = writeRandomFile(this.place.sent, 300_000);
     const exit = await this.place.send([sent, '--to', this.receiver.name, '--open']).exited;
@@ -66,7 +69,7 @@ class Target {
 }
 
 t.test(
-  '480 idle connections: the oldest are closed, and all else works',
+  '480 idle connections: the oldest are closed, and everything else works',
   { buffered },
   async (t) => {
     const target = await Target.start(t);
@@ -78,7 +81,7 @@ t.test(
   },
 );
 
-t.test('the limit holds while requests are half sent', { buffered }, async (t) => {
+t.test('the limit also holds for half-sent requests', { buffered }, async (t) => {
   const target = await Target.start(t);
   const before = target.descriptorCount;
   const all: Socket[] = [];
@@ -87,13 +90,13 @@ t.test('the limit holds while requests are half sent', { buffered }, async (t) =
   }
   t.equal(await target.ask(), 200);
   t.ok(target.descriptorCount <= before + maxConnections + 1, 'descriptors');
-  // The last of them is in no one's way, and still its time ends.
+  // The last connection is below the limit, but still times out.
   const last = all.at(-1);
   if (last?.closed === false) await closed(last.resume());
-  t.pass('a request that is never finished is closed');
+  t.pass('a request that is never finished times out');
 });
 
-t.test('a page that has its domain point here reads nothing', { buffered }, async (t) => {
+t.test('a page whose domain resolves to this host cannot read metrics', { buffered }, async (t) => {
   const target = await Target.start(t, ['--metrics-name', 'receiver.example.net']);
   const { port } = target;
   for (const host of [
@@ -107,7 +110,7 @@ t.test('a page that has its domain point here reads nothing', { buffered }, asyn
   for (const host of known) t.equal(await target.ask({ Host: host }), 200, host);
 });
 
-t.test('only requests to read, without a body, are answered', { buffered }, async (t) => {
+t.test('only GET and HEAD without a body are answered', { buffered }, async (t) => {
   const target = await Target.start(t);
   t.equal(await target.ask({}, 'HEAD'), 200);
   t.equal(await target.ask({}, 'DELETE'), 405);
@@ -119,18 +122,18 @@ t.test('only requests to read, without a body, are answered', { buffered }, asyn
       answer += bytes.toString();
     });
     await closed(socket);
-    t.match(answer, /^HTTP\/1.1 405 /, `${method}: the body is not waited for`);
+    t.match(answer, /^HTTP\/1.1 405 /, `${method}: the server does not wait for the body`);
   }
 });
 
-t.test('more requests than anybody needs are refused', { buffered }, async (t) => {
+t.test('excessive requests are refused', { buffered }, async (t) => {
   const target = await Target.start(t);
   const requestCount = 100 * maxRequestsPerSec;
   let asked = 0;
   while (asked < requestCount && (await target.ask()) !== 429) asked++;
-  t.ok(asked < requestCount, `the ${asked + 1}th is refused`);
+  t.ok(asked < requestCount, `request ${asked + 1} is refused`);
 
-  // All at once: the connection is closed, and what lies unread in it is dropped.
+  // All at once: the server closes the connection and drops what it has not read.
   const socket = await target.connect(t);
   let text = '';
   socket.on('data', (bytes: Buffer) => {

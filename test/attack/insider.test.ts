@@ -1,4 +1,7 @@
-/** A receiver that turns bad: it holds the group key, as each of them does (SECURITY, "A receiver that turns bad"). */
+/**
+ * A malicious receiver: it holds the group key, as every receiver does (SECURITY, "A receiver that
+ * turns bad").
+ */
 import t, { type Test } from 'tap';
 import { createRandom } from '../../src/base/random.js';
 import { sizeOfBlock } from '../../src/object/geometry.js';
@@ -24,13 +27,13 @@ const isData = (bytes: Uint8Array) => {
   return kind === sessionKind.data || kind === sessionKind.taggedData;
 };
 
-/** What r0 was given with its offer. */
+/** Builds a seal from the group key that r0 got in its offer. */
 function groupSeal({ receivers, sender }: SessionWire): BlockSeal | undefined {
   const key = receivers[0]?.machine.find(sender.session)?.['object']?.['offer'].groupKey;
   return key === undefined ? undefined : new BlockSeal(createSimulatedCrypto('any', 'any'), key);
 }
 
-/** A block of the content with other bytes, as its datagrams. */
+/** Forges a block of the content. @returns its datagrams */
 function forgeBlock(wire: SessionWire, seal: BlockSeal, block: number, isTagged: boolean) {
   const { geometry, session } = wire.sender;
   const plain = new Uint8Array(sizeOfBlock(geometry, block)).fill(0xbb);
@@ -49,7 +52,7 @@ function forgeBlock(wire: SessionWire, seal: BlockSeal, block: number, isTagged:
   return datagrams;
 }
 
-/** A run in which r0 does something to r1; both must end with what was sent. */
+/** Runs a session in which r0 attacks r1; both must complete with the right content. */
 function runAgainst(t: Test, seed: number, options: WireOptions): SessionWire {
   const wire = new SessionWire({
     seed: `insider ${seed}`,
@@ -59,17 +62,13 @@ function runAgainst(t: Test, seed: number, options: WireOptions): SessionWire {
   });
   wire.run();
   for (const index of [0, 1]) {
-    t.equal(
-      wire.receivers[index]?.isIdentical,
-      true,
-      `seed ${seed}: r${index} holds what was sent`,
-    );
-    t.equal(wire.outcomeOf(index)?.status, 'complete', `and the sender knows it of r${index}`);
+    t.equal(wire.receivers[index]?.isIdentical, true, `seed ${seed}: r${index} holds the content`);
+    t.equal(wire.outcomeOf(index)?.status, 'complete', `the sender reports r${index} as complete`);
   }
   return wire;
 }
 
-t.test('whole blocks that were forged with the group key are found, and repaired by name', (t) => {
+t.test('whole blocks forged with the group key are detected and repaired', (t) => {
   for (const seed of seeds) {
     const random = createRandom('forged blocks', seed);
     let forged = 0;
@@ -81,7 +80,7 @@ t.test('whole blocks that were forged with the group key are found, and repaired
         const { manifestBlockCount, blockCount } = wire.sender.geometry;
         const block = manifestBlockCount + Math.floor(random() * (blockCount - manifestBlockCount));
         forged++;
-        // In front of what is true: the block is then a duplicate.
+        // Arrives before the true block, which is then a duplicate.
         return [...forgeBlock(wire, seal, block, false), bytes];
       },
     });
@@ -89,35 +88,38 @@ t.test('whole blocks that were forged with the group key are found, and repaired
     const bad = victim?.faults['bad-block'] ?? 0;
     t.ok(bad >= 1 && bad <= forged, `${bad} of ${forged} were stored, and named`);
     const forgotten = victim?.events.filter(({ type }) => type === 'forget').length;
-    t.equal(forgotten, bad, 'and taken back from the disk');
-    t.equal(wire.receivers[0]?.faults['bad-block'], undefined, 'r0 itself had no trouble');
+    t.equal(forgotten, bad, 'the forged blocks are removed from the disk');
+    t.equal(wire.receivers[0]?.faults['bad-block'], undefined, 'r0 itself is not affected');
   }
   t.end();
 });
 
-t.test('segments that were forged, with tags or without, lead to tags, and to the end', (t) => {
-  for (const seed of seeds) {
-    for (const isTagged of [false, true]) {
-      let forged = 0;
-      const wire = runAgainst(t, seed, {
-        attack: ({ to, bytes }, wire) => {
-          const seal = groupSeal(wire);
-          if (to !== 1 || seal === undefined || !isData(bytes) || forged >= 3) return [bytes];
-          const block = wire.sender.geometry.manifestBlockCount + forged;
-          forged++;
-          // One segment of another block of the same number spoils the true one.
-          return [forgeBlock(wire, seal, block, isTagged)[0] as Uint8Array, bytes];
-        },
-      });
-      t.ok(wire.receivers[1]?.faults['forged-data'], 'it was noticed');
-      const tagged = wire.log.filter(({ bytes }) => bytes[4] === sessionKind.taggedData);
-      t.ok(tagged.length > 0, 'the sender tags its data from then on');
+t.test(
+  'forged segments, with or without tags, make the sender use tags, and the session completes',
+  (t) => {
+    for (const seed of seeds) {
+      for (const isTagged of [false, true]) {
+        let forged = 0;
+        const wire = runAgainst(t, seed, {
+          attack: ({ to, bytes }, wire) => {
+            const seal = groupSeal(wire);
+            if (to !== 1 || seal === undefined || !isData(bytes) || forged >= 3) return [bytes];
+            const block = wire.sender.geometry.manifestBlockCount + forged;
+            forged++;
+            // A single segment of a different block with the same number corrupts the true one.
+            return [forgeBlock(wire, seal, block, isTagged)[0] as Uint8Array, bytes];
+          },
+        });
+        t.ok(wire.receivers[1]?.faults['forged-data'], 'the forgery is counted');
+        const tagged = wire.log.filter(({ bytes }) => bytes[4] === sessionKind.taggedData);
+        t.ok(tagged.length > 0, 'the sender tags its data from then on');
+      }
     }
-  }
-  t.end();
-});
+    t.end();
+  },
+);
 
-t.test('a manifest that was forged is asked for again, and refused by no one', (t) => {
+t.test('a forged manifest is requested again, and no receiver refuses the object', (t) => {
   let forged = 0;
   const wire = runAgainst(t, 1, {
     fileCount: 100,
@@ -130,36 +132,33 @@ t.test('a manifest that was forged is asked for again, and refused by no one', (
   });
   t.equal(forged, 1);
   const manifestBytes = wire.sender.geometry.manifestSizeBytes;
-  t.ok(manifestBytes > 700, 'it came as blocks');
+  t.ok(manifestBytes > 700, 'the manifest was sent in blocks');
   t.end();
 });
 
-t.test(
-  'who forges for ever ends a session as failed, by what is wrong, and never as complete',
-  (t) => {
-    let seal: BlockSeal | undefined;
-    const wire = new SessionWire({
-      receiverCount: 2,
-      sizeBytes: 8000,
-      attack: ({ to, bytes }, wire) => {
-        // It keeps the key when its own session is over.
-        seal ??= groupSeal(wire);
-        if (to !== 1 || seal === undefined || !isData(bytes)) return [bytes];
-        const { manifestBlockCount } = wire.sender.geometry;
-        return [...forgeBlock(wire, seal, manifestBlockCount, true), bytes];
-      },
-    }).run();
-    t.match(wire.receivers[1]?.results.at(-1), {
-      status: 'failed',
-      reason: 'the digests still differ after repeated repairs',
-    });
-    t.match(wire.outcomeOf(1), { status: 'failed' });
-    t.equal(wire.receivers[0]?.isIdentical, true, 'the other is served');
-    t.end();
-  },
-);
+t.test('endless forgery fails the session with the right reason; it never completes', (t) => {
+  let seal: BlockSeal | undefined;
+  const wire = new SessionWire({
+    receiverCount: 2,
+    sizeBytes: 8000,
+    attack: ({ to, bytes }, wire) => {
+      // r0 keeps the key after its own session ends.
+      seal ??= groupSeal(wire);
+      if (to !== 1 || seal === undefined || !isData(bytes)) return [bytes];
+      const { manifestBlockCount } = wire.sender.geometry;
+      return [...forgeBlock(wire, seal, manifestBlockCount, true), bytes];
+    },
+  }).run();
+  t.match(wire.receivers[1]?.results.at(-1), {
+    status: 'failed',
+    reason: 'the digests still differ after repeated repairs',
+  });
+  t.match(wire.outcomeOf(1), { status: 'failed' });
+  t.equal(wire.receivers[0]?.isIdentical, true, 'the other receiver completes');
+  t.end();
+});
 
-t.test('a probe that was forged makes nobody wait for a group that is not there', (t) => {
+t.test('a forged probe makes nobody wait for an unreachable group', (t) => {
   let forged = 0;
   const wire = runAgainst(t, 1, {
     sizeBytes: 40_000,
@@ -174,11 +173,11 @@ t.test('a probe that was forged makes nobody wait for a group that is not there'
     },
   });
   t.ok(forged > 3);
-  t.equal(wire.outcomeOf(1)?.usesGroup, false, 'in the end it is served by unicast');
+  t.equal(wire.outcomeOf(1)?.usesGroup, false, 'it is served by unicast in the end');
   t.end();
 });
 
-t.test('who has no group key forges no probe', (t) => {
+t.test('without the group key, a probe cannot be forged', (t) => {
   const wire = runAgainst(t, 1, {
     hasGroup: true,
     groupReaches: (index) => index === 0,
@@ -195,7 +194,7 @@ t.test('who has no group key forges no probe', (t) => {
   t.end();
 });
 
-t.test('nobody speaks for another receiver, with what he was given himself', (t) => {
+t.test('a receiver cannot use its own keys to speak for another one', (t) => {
   let said = 0;
   const wire = runAgainst(t, 1, {
     sizeBytes: 40_000,
@@ -205,7 +204,7 @@ t.test('nobody speaks for another receiver, with what he was given himself', (t)
         return [bytes];
       }
       said++;
-      // The word that would end it, sealed for r0's own channel, under the other's number.
+      // A message that would end r1's session, sealed with r0's channel under r1's number.
       const done = encodeMessage({ kind: 'done', isComplete: true, ...figures, reason: '' });
       const sealed = channel.seal(done);
       const turned = sealed.slice();
@@ -219,7 +218,7 @@ t.test('nobody speaks for another receiver, with what he was given himself', (t)
   t.end();
 });
 
-t.test('who has no channel says nothing, from whatever address', (t) => {
+t.test('without a channel, no address can send messages', (t) => {
   const wire = new SessionWire({ sizeBytes: 8000, receiverCount: 2 });
   const done = encodeMessage({ kind: 'done', isComplete: true, ...figures, reason: '' });
   const forged = Uint8Array.from([...done, ...new Uint8Array(16)]);
@@ -227,7 +226,7 @@ t.test('who has no channel says nothing, from whatever address', (t) => {
   for (const receiver of [0, 1, 2, 65_535]) {
     const { session } = wire.sender;
     const packet = encodeChannelPacket('control', session, receiver, 7, forged);
-    t.same(wire.ask('sender', strangerAddress, packet), [], `as number ${receiver}`);
+    t.same(wire.ask('sender', strangerAddress, packet), [], `as receiver ${receiver}`);
   }
   for (const index of [0, 1]) t.equal(wire.receivers[index]?.isIdentical, true);
   t.end();

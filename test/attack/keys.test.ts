@@ -1,4 +1,4 @@
-/** A local user who may write to the folder of a key or of a list of trusted keys could exchange it for one of its own. */
+/** A local user who can write to the folder of a key or key list could replace the file. */
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -11,14 +11,14 @@ import {
 } from '../../src/node/keys/key-files.js';
 import { KnownReceivers } from '../../src/node/keys/known-receivers.js';
 
-const skip = process.platform === 'win32' && 'modes say nothing there';
-const noRoot = process.getuid?.() !== 0 && 'only root can give files away';
+const skip = process.platform === 'win32' && 'Windows ignores these modes';
+const noRoot = process.getuid?.() !== 0 && 'only root can change the owner of files';
 const pair = await generateKeyPair();
 const line = formatPublicKey(pair.publicKey, '');
 
 type Load = (folder: string) => Promise<unknown>;
 
-/** A folder with a key and both lists, and another one with links to them. */
+/** Creates a folder with a key and both lists, and another folder with links to them. */
 async function createPlace(t: Test) {
   const root = t.testdir({ files: {}, links: {} });
   const [files, links] = [join(root, 'files'), join(root, 'links')];
@@ -37,21 +37,22 @@ async function createPlace(t: Test) {
   return { files, links, load: Object.entries<Load>(load) };
 }
 
-t.test('a key or list in a folder that anybody may write to is refused', { skip }, async (t) => {
+t.test('a key or list in a world-writable folder is refused', { skip }, async (t) => {
   const { files, links, load } = await createPlace(t);
   chmodSync(files, 0o777);
   for (const [name, from] of load) {
     const reason = `any user on this host can replace it in ${files} (mode 0777); move it to a folder of your own`;
     await t.rejects(from(files), { message: `${join(files, name)}: ${reason}` });
-    await t.rejects(from(links), { message: `${join(links, name)}: ${reason}` }, 'by a link');
+    await t.rejects(from(links), { message: `${join(links, name)}: ${reason}` }, 'through a link');
   }
   chmodSync(files, 0o775);
-  for (const [name, from] of load) await t.resolves(from(files), `${name}: a group is known`);
+  for (const [name, from] of load)
+    await t.resolves(from(files), `${name}: a group-writable folder is allowed`);
   chmodSync(links, 0o777);
   for (const [, from] of load) await t.rejects(from(links), { message: `replace it in ${links}` });
 });
 
-t.test('a folder further up that anybody may write to is refused as well', { skip }, async (t) => {
+t.test('a world-writable folder further up is refused as well', { skip }, async (t) => {
   const { files, links, load } = await createPlace(t);
   const root = dirname(files);
   chmodSync(root, 0o777);
@@ -64,7 +65,7 @@ t.test('a folder further up that anybody may write to is refused as well', { ski
   chmodSync(root, 0o755);
 });
 
-t.test("another user's folder in a sticky one is refused", { skip: noRoot }, async (t) => {
+t.test("another user's folder inside a sticky one is refused", { skip: noRoot }, async (t) => {
   const { files, load } = await createPlace(t);
   const root = dirname(files);
   chmodSync(root, 0o1777);
@@ -74,13 +75,13 @@ t.test("another user's folder in a sticky one is refused", { skip: noRoot }, asy
   }
 });
 
-t.test('where each may exchange its own files alone, the owner counts', { skip }, async (t) => {
+t.test("in a sticky folder, the user's own files are allowed", { skip }, async (t) => {
   const { files, load } = await createPlace(t);
   chmodSync(files, 0o1777);
   for (const [name, from] of load) await t.resolves(from(files), name);
 });
 
-t.test("another user's there are refused", { skip: noRoot }, async (t) => {
+t.test("in a sticky folder, another user's files are refused", { skip: noRoot }, async (t) => {
   const { files, load } = await createPlace(t);
   chmodSync(files, 0o1777);
   for (const [name, from] of load) {

@@ -1,4 +1,4 @@
-/** A sender calls its object what it likes; the receiver's --on-complete command joins that to its folder. */
+/** Senders choose any label; --on-complete commands join it to the target folder. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join, posix, win32 } from 'node:path';
 import t from 'tap';
@@ -19,7 +19,7 @@ const labels = [
   '//',
 ];
 
-t.test('a label that is joined to the folder leads to something in it', (t) => {
+t.test('a label joined to the folder names something inside the folder', (t) => {
   const onWindows = ['..\\x', 'c:\\x', 'c:x', '\\\\host\\share', 'f:stream', '.. '];
   for (const label of labels) {
     t.equal(posix.dirname(posix.join('/in', nameOfLabel(label, 'linux'))), '/in', label);
@@ -30,20 +30,24 @@ t.test('a label that is joined to the folder leads to something in it', (t) => {
     t.notMatch(name, ':');
   }
   for (const label of ['photos', 'a.txt and 3 more', '-rf', '$(id)', '.profile', 'c:x']) {
-    t.equal(nameOfLabel(label, 'linux'), label, 'all else is as the sender has it');
+    t.equal(nameOfLabel(label, 'linux'), label, 'other labels stay as they are');
   }
   t.end();
 });
 
-t.test('so it is in the environment', { skip: process.platform === 'win32' }, async (t) => {
-  const dir = join(t.testdir(), 'in');
-  mkdirSync(dir);
-  const commands = createOnComplete(new Output({ isJson: false, isQuiet: true }), {
-    command: 'printf %s "$P2MP_LABEL" > "$P2MP_DIR/told"',
-    ...{ maxRunning: 1, timeoutMs: 60_000, dir },
-  });
-  const result = { label: '../../etc', from: 'r', senderKey: new Uint8Array(32), objectId: '' };
-  commands.add({ ...result, contentSizeBytes: 0 } as unknown as IncomingResult);
-  await commands.idle();
-  t.equal(readFileSync(join(dir, 'told'), 'utf8'), '.._.._etc');
-});
+t.test(
+  'the environment of a command has the safe label',
+  { skip: process.platform === 'win32' },
+  async (t) => {
+    const dir = join(t.testdir(), 'in');
+    mkdirSync(dir);
+    const commands = createOnComplete(new Output({ isJson: false, isQuiet: true }), {
+      command: 'printf %s "$P2MP_LABEL" > "$P2MP_DIR/label"',
+      ...{ maxRunning: 1, timeoutMs: 60_000, dir },
+    });
+    const result = { label: '../../etc', from: 'r', senderKey: new Uint8Array(32), objectId: '' };
+    commands.add({ ...result, contentSizeBytes: 0 } as unknown as IncomingResult);
+    await commands.idle();
+    t.equal(readFileSync(join(dir, 'label'), 'utf8'), '.._.._etc');
+  },
+);

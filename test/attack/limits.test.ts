@@ -1,4 +1,4 @@
-/** A trusted sender that turns bad: what it offers takes far more of the disk than its bytes. */
+/** A malicious trusted sender offers objects that take far more disk space than their bytes. */
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -33,24 +33,28 @@ const kinds: Record<string, Make> = {
 
 for (const [kind, make] of Object.entries(kinds)) {
   const skip = kind === 'links' && process.platform === 'win32';
-  t.test(`${kind} count as disk blocks, and are refused before any data`, { skip }, async (t) => {
-    const { outcome, heldBytes, names } = await offer(t, make, { maxObjectBytes: 20_000 });
-    const reason = /^51 files, folders and links take \d+ bytes in disk blocks of \d+, more than/;
-    t.match(outcome, { status: 'refused', reason });
-    t.equal(heldBytes, 0);
-    t.same(names, [], 'nothing was made');
-  });
+  t.test(
+    `${kind} count as disk blocks, and are refused before any data is sent`,
+    { skip },
+    async (t) => {
+      const { outcome, heldBytes, names } = await offer(t, make, { maxObjectBytes: 20_000 });
+      const reason = /^51 files, folders and links take \d+ bytes in disk blocks of \d+, more than/;
+      t.match(outcome, { status: 'refused', reason });
+      t.equal(heldBytes, 0);
+      t.same(names, [], 'nothing was created');
+    },
+  );
 
   t.test(`${kind} count as entries`, { skip }, async (t) => {
     const { outcome, names } = await offer(t, make, { maxEntries: count });
     const reason = '51 files, folders and links are more than the limit of 50';
     t.match(outcome, { status: 'refused', reason });
-    t.same(names, [], 'nothing was made');
+    t.same(names, [], 'nothing was created');
     t.match((await offer(t, make, { maxEntries: count + 1 })).outcome, { status: 'complete' });
   });
 }
 
-t.test('of a manifest that does not fit the offer, no content is received', (t) => {
+t.test('no content is received if the manifest does not match the offer', (t) => {
   const receiver = { maxEntries: 99 };
   const wire = new SessionWire({ fileCount: 100, sizeBytes: 8000, receiver }).run();
   t.match(wire.outcomeOf(0), { status: 'refused', reason: /^100 files, .* limit of 99$/ });
@@ -58,7 +62,7 @@ t.test('of a manifest that does not fit the offer, no content is received', (t) 
   t.end();
 });
 
-t.test('sizes are counted in whole blocks, to the limit and one byte more', (t) => {
+t.test('sizes count in whole blocks, exactly at the limit and one byte above it', (t) => {
   const file = (name: string, sizeBytes: number): Entry => {
     return { kind: 'file', name, mode: 0o644, modifiedMs: 0, sizeBytes };
   };
@@ -67,11 +71,11 @@ t.test('sizes are counted in whole blocks, to the limit and one byte more', (t) 
     const limits = { maxBytes, maxEntries: 10, allocationBytes };
     return finishSteps(findSizeExcess(manifest, limits)) !== undefined;
   };
-  t.notOk(excess(10_000_000_000, 4096, 10_000_000_000), 'a file of the very limit');
+  t.notOk(excess(10_000_000_000, 4096, 10_000_000_000), 'a file of exactly the limit');
   t.notOk(excess(8192, 4096, 4096, 4096));
   t.ok(excess(8192, 4096, 4097, 4096));
   t.ok(excess(8192, 4096, 4096, 4096, 0));
-  t.ok(excess(8192, 65_536, 1, 1), 'where the disk has larger blocks');
+  t.ok(excess(8192, 65_536, 1, 1), 'on a disk with larger blocks');
   t.notOk(excess(Infinity, 4096, 2 ** 50), 'without a limit');
   t.end();
 });

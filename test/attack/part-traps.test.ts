@@ -1,4 +1,6 @@
-/** Traps in the file system below the target folder: nothing outside of it may be read or written. */
+/**
+ * Traps in the file system below the target folder: nothing outside of it may be read or written.
+ */
 import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
@@ -23,8 +25,8 @@ import { PartStore, removeStaleParts } from '../../src/node/disk/parts/part-stor
 import type { Entry } from '../../src/object/manifest.js';
 import { createManifest } from '../../src/object/manifest.js';
 
-const skip = process.platform === 'win32' && 'links need rights there';
-const noRoot = process.getuid?.() !== 0 && 'only root can give files away';
+const skip = process.platform === 'win32' && 'Windows requires privileges for links';
+const noRoot = process.getuid?.() !== 0 && 'only root can change the owner of files';
 const objectId = '7a'.repeat(32);
 const content = randomBytes(25);
 
@@ -40,7 +42,7 @@ function link(name: string, target: string): Entry {
   return { kind: 'link', name, target };
 }
 
-/** A store for these entries, each file of the same content. */
+/** Opens a store for these entries, all files with the same content. */
 function open(dir: string, entries: readonly Entry[], existing: ExistingFiles = 'update') {
   const manifest = createManifest(entries);
   const what = { dir, objectId, manifest, blockSizeBytes: content.length, existing };
@@ -51,7 +53,9 @@ async function writeAll(store: PartStore, fileCount: number): Promise<void> {
   for (let i = 0; i < fileCount; i++) await store.write(i * content.length, content);
 }
 
-/** A target folder beside one that nothing may touch, with a file of the right size. */
+/**
+ * Creates a target folder, and beside it one that must not change, with a file of the right size.
+ */
 function createPlace(t: Test): { readonly dir: string; readonly outside: string } {
   const root = t.testdir({ dir: {}, outside: { f: 'x'.repeat(content.length) } });
   return { dir: join(root, 'dir'), outside: join(root, 'outside') };
@@ -64,7 +68,7 @@ function checkOutside(t: Test, outside: string): void {
   t.not(lstatSync(outside).mtimeMs, 1000);
 }
 
-t.test('a symbolic link in the way is refused, whatever comes behind it', { skip }, async (t) => {
+t.test('a symbolic link in the path is refused, whatever comes after it', { skip }, async (t) => {
   for (const existing of ['update', 'overwrite', 'keep'] as const) {
     for (const [trap, entries] of [
       ['a', [folder('a'), file('a/f')]],
@@ -85,7 +89,7 @@ t.test('a symbolic link in the way is refused, whatever comes behind it', { skip
   }
 });
 
-t.test('one that appears before the end is refused too', { skip }, async (t) => {
+t.test('a link that appears before completion is refused too', { skip }, async (t) => {
   const { dir, outside } = createPlace(t);
   const store = await open(dir, [folder('a'), folder('a/b'), file('a/b/f')]);
   await writeAll(store, 1);
@@ -103,9 +107,9 @@ t.test('one that appears before the end is refused too', { skip }, async (t) => 
   t.ok(readFileSync(join(dir, 'a/b/f')).equals(content));
 });
 
-t.test('one that appears in the midst of the end stops it', { skip }, async (t) => {
+t.test('a link that appears during completion stops it', { skip }, async (t) => {
   const { dir, outside } = createPlace(t);
-  // So many that the process turns to other things meanwhile.
+  // Enough files for the process to yield in between.
   const names = Array.from({ length: 300 }, (_, i) => `a/${i}`);
   const store = await open(dir, [folder('a'), ...names.map(file)]);
   await writeAll(store, names.length);
@@ -125,13 +129,13 @@ t.test('one that appears in the midst of the end stops it', { skip }, async (t) 
   await store.discard();
 });
 
-t.test('a link at the name of a file is replaced itself', { skip }, async (t) => {
+t.test('a link in the place of a file is itself replaced', { skip }, async (t) => {
   for (const existing of ['update', 'overwrite'] as const) {
     const { dir, outside } = createPlace(t);
     symlinkSync(join(outside, 'f'), join(dir, 'f'));
     symlinkSync('nowhere', join(dir, 'g'));
     const store = await open(dir, [file('f'), file('g')], existing);
-    t.same(store.held, [], 'what it leads to is not looked at');
+    t.same(store.held, [], 'its target is not compared');
     await writeAll(store, 2);
     await store.finish();
     for (const name of ['f', 'g']) {
@@ -142,7 +146,7 @@ t.test('a link at the name of a file is replaced itself', { skip }, async (t) =>
   }
 });
 
-t.test('or kept itself', { skip }, async (t) => {
+t.test("with existing: 'keep', a link is itself kept", { skip }, async (t) => {
   const { dir, outside } = createPlace(t);
   symlinkSync(join(outside, 'f'), join(dir, 'f'));
   const store = await open(dir, [file('f'), file('g')], 'keep');
@@ -154,7 +158,7 @@ t.test('or kept itself', { skip }, async (t) => {
   checkOutside(t, outside);
 });
 
-t.test('a candidate that becomes a link is neither read nor changed', { skip }, async (t) => {
+t.test('a candidate that becomes a link is neither read nor modified', { skip }, async (t) => {
   const { dir, outside } = createPlace(t);
   const entries = [folder('a'), file('a/f')];
   for (const trap of ['a', 'a/f']) {
@@ -187,12 +191,12 @@ t.test(
     await writeAll(store, 1);
     await store.finish();
     for (const name of ['l', 'm', 'n']) t.equal(readlinkSync(join(dir, name)), 'f');
-    t.equal(lstatSync(join(dir, 'n')).ino, ino, 'what is right is left');
+    t.equal(lstatSync(join(dir, 'n')).ino, ino, 'an identical link is left alone');
     checkOutside(t, outside);
   },
 );
 
-t.test('what is of another kind is refused by name, first or last', async (t) => {
+t.test('an entry of another kind is refused by name, at the start or at the end', async (t) => {
   for (const [entries, name, what] of [
     [[folder('x'), file('x/f')], 'x', 'is not a folder; move it away or choose another folder'],
     [[file('y')], 'y', 'is a folder; move it away or choose another folder'],
@@ -212,7 +216,7 @@ t.test('what is of another kind is refused by name, first or last', async (t) =>
   }
 });
 
-t.test('names among the parts are refused', async (t) => {
+t.test('names inside the folder of parts are refused', async (t) => {
   const dir = t.testdir();
   for (const name of ['.p2mp-part', '.P2MP-Part']) {
     for (const entries of [[file(name)], [folder(name), file(`${name}/f`)]]) {
@@ -229,7 +233,7 @@ t.test('names among the parts are refused', async (t) => {
   t.ok(readFileSync(join(dir, 'a/.p2mp-part')).equals(content));
 });
 
-t.test('the part itself is no way out', { skip }, async (t) => {
+t.test('a link in the place of the part is refused', { skip }, async (t) => {
   for (const trap of ['.p2mp-part', `.p2mp-part/${objectId}`]) {
     const { dir, outside } = createPlace(t);
     mkdirSync(join(dir, trap, '..'), { recursive: true });
@@ -254,31 +258,35 @@ t.test('a folder of parts that others could enter is closed to them', { skip }, 
   await store.discard();
 });
 
-t.test('one that somebody else has made is not used', { skip: skip || noRoot }, async (t) => {
-  const stranger = 54_321;
-  const { dir } = createPlace(t);
-  const parts = join(dir, '.p2mp-part');
-  mkdirSync(parts, { mode: 0o700 });
-  chownSync(parts, stranger, stranger);
-  const message = `${parts}: belongs to user ${stranger}; remove it, or choose another folder`;
-  const refused = { code: 'TARGET_UNWRITABLE', message };
-  await t.rejects(open(dir, [file('f')]), refused);
-  await t.rejects(removeStaleParts(dir, -1e6), refused);
-  t.same(readdirSync(dir), ['.p2mp-part'], 'and nothing is left of the question');
-  // Nor where it is the same who owns the folder that it lies in.
-  chownSync(dir, stranger, stranger);
-  await t.rejects(open(dir, [file('f')]), refused);
+t.test(
+  'a folder of parts that belongs to another user is not used',
+  { skip: skip || noRoot },
+  async (t) => {
+    const stranger = 54_321;
+    const { dir } = createPlace(t);
+    const parts = join(dir, '.p2mp-part');
+    mkdirSync(parts, { mode: 0o700 });
+    chownSync(parts, stranger, stranger);
+    const message = `${parts}: belongs to user ${stranger}; remove it, or choose another folder`;
+    const refused = { code: 'TARGET_UNWRITABLE', message };
+    await t.rejects(open(dir, [file('f')]), refused);
+    await t.rejects(removeStaleParts(dir, -1e6), refused);
+    t.same(readdirSync(dir), ['.p2mp-part'], 'the check leaves no files');
+    // Nor if that user owns the target folder as well.
+    chownSync(dir, stranger, stranger);
+    await t.rejects(open(dir, [file('f')]), refused);
 
-  const inner = createPlace(t);
-  const part = join(inner.dir, '.p2mp-part', objectId);
-  mkdirSync(part, { recursive: true });
-  chownSync(part, stranger, stranger);
-  const store = await open(inner.dir, [file('f')]);
-  t.equal(lstatSync(part).uid, 0, 'made anew');
-  await store.discard();
-});
+    const inner = createPlace(t);
+    const part = join(inner.dir, '.p2mp-part', objectId);
+    mkdirSync(part, { recursive: true });
+    chownSync(part, stranger, stranger);
+    const store = await open(inner.dir, [file('f')]);
+    t.equal(lstatSync(part).uid, 0, 'recreated');
+    await store.discard();
+  },
+);
 
-t.test('nor are its files', { skip }, async (t) => {
+t.test('links in the place of files of the part are refused', { skip }, async (t) => {
   for (const name of ['0', 'journal', 'journal.new']) {
     const { dir, outside } = createPlace(t);
     const first = await open(dir, [file('f'), file('g')]);
@@ -296,12 +304,12 @@ t.test('nor are its files', { skip }, async (t) => {
   }
 });
 
-t.test('a file of the part that grew meanwhile ends with its size', async (t) => {
+t.test('a file of the part that grew is truncated to its size', async (t) => {
   for (const sizeBytes of [content.length + 1, 10_000]) {
     const { dir } = createPlace(t);
     const first = await open(dir, [file('f'), { ...file('empty'), sizeBytes: 0 } as Entry]);
     await first.suspend();
-    // As a copy leaves it that was broken off because its source grew.
+    // As left by a copy that was interrupted because its source grew.
     for (const name of ['0', '1']) {
       writeFileSync(join(dir, '.p2mp-part', objectId, name), Buffer.alloc(sizeBytes, 'x'));
     }
@@ -313,7 +321,7 @@ t.test('a file of the part that grew meanwhile ends with its size', async (t) =>
   }
 });
 
-t.test('one that lost its end is not put anywhere', async (t) => {
+t.test('a truncated file of the part is not renamed into place', async (t) => {
   const { dir } = createPlace(t);
   const store = await open(dir, [file('f')]);
   await writeAll(store, 1);
@@ -327,7 +335,7 @@ t.test('one that lost its end is not put anywhere', async (t) => {
   await store.discard();
 });
 
-t.test('a target that is not a folder, or cannot be made, is refused', async (t) => {
+t.test('a target that is not a folder, or cannot be created, is refused', async (t) => {
   const dir = t.testdir({ file: 'content' });
   await t.rejects(open(join(dir, 'file'), [file('f')]), {
     code: 'TARGET_UNWRITABLE',
@@ -339,12 +347,12 @@ t.test('a target that is not a folder, or cannot be made, is refused', async (t)
   });
 });
 
-t.test('a folder of parts that others take away meanwhile is made anew', async (t) => {
+t.test('a folder of parts that is removed concurrently is created again', async (t) => {
   const path = join(t.testdir(), '.p2mp-part');
   for (let round = 0; round < 300; round++) {
     const makers = Array.from({ length: 4 }, () => makePrivateFolder(path));
     const removers = Array.from({ length: 4 }, () => removeIfEmpty(path));
     await Promise.all([...makers, ...removers]);
   }
-  t.pass('and nobody fails of it');
+  t.pass('no call fails');
 });

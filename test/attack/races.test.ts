@@ -1,6 +1,7 @@
 /**
- * A local user who may write to the target folder exchanges what lies there while an object is received: nothing
- * outside of the folder is read or changed, and no other user's file opens what is received.
+ * A local user who can write to the target folder replaces entries during a transfer: nothing
+ * outside of the folder is read or modified, and another user's file does not widen the mode of a
+ * received one.
  */
 import {
   chmodSync,
@@ -27,9 +28,9 @@ import { TargetFolder } from '../../src/node/disk/store/target-folder.js';
 import type { Entry } from '../../src/object/manifest.js';
 import { createManifest } from '../../src/object/manifest.js';
 
-const noRoot = process.getuid?.() !== 0 && 'only root can give files away';
-const skip = process.platform === 'win32' && 'links need rights there';
-/** Things of one kind: so many that the process turns to other things meanwhile. */
+const noRoot = process.getuid?.() !== 0 && 'only root can change the owner of files';
+const skip = process.platform === 'win32' && 'Windows requires privileges for links';
+/** Entries of each kind: enough for the process to yield in between. */
 const count = 300;
 const numbers = Array.from({ length: count }, (_, i) => i);
 const modifiedMs = 1_000_000;
@@ -42,7 +43,7 @@ const file = (name: string, sizeBytes = 1): Entry => ({
 function createPlace(t: Test) {
   const root = t.testdir({ dir: {}, outside: {} });
   const [dir, outside] = [join(root, 'dir'), join(root, 'outside')];
-  /** Puts a link in the place of a folder. */
+  /** Replaces a folder by a link. */
   const exchange = () => {
     renameSync(join(dir, 'a'), join(dir, 'moved'));
     symlinkSync(outside, join(dir, 'a'));
@@ -50,7 +51,7 @@ function createPlace(t: Test) {
   return { dir, outside, exchange };
 }
 
-/** Receives files of one byte, and exchanges folders once `isTime`. @returns what it ended with */
+/** Receives files of one byte, and exchanges folders once `isTime`. @returns how it ended */
 async function receive(
   { dir, exchange }: ReturnType<typeof createPlace>,
   entries: readonly Entry[],
@@ -78,7 +79,7 @@ function modeOf(path: string): string {
   return (statSync(path).mode & 0o777).toString(8);
 }
 
-t.test('after a failure, no folder outside is closed or opened', { skip }, async (t) => {
+t.test('after a failure, the mode of a folder outside does not change', { skip }, async (t) => {
   const place = createPlace(t);
   const outer = join(place.outside, 'b');
   mkdirSync(outer, { mode: 0o700 });
@@ -88,7 +89,7 @@ t.test('after a failure, no folder outside is closed or opened', { skip }, async
   t.equal(modeOf(outer), '700');
 });
 
-t.test('at the end, no folder outside gets a mode or a time', { skip }, async (t) => {
+t.test('on completion, mode and time of a folder outside do not change', { skip }, async (t) => {
   const place = createPlace(t);
   const { dir, outside, exchange } = place;
   mkdirSync(join(outside, 'b'), { mode: 0o700 });
@@ -97,7 +98,7 @@ t.test('at the end, no folder outside gets a mode or a time', { skip }, async (t
     OpenFiles.prototype.useOnce = useOnce;
   });
   OpenFiles.prototype.useOnce = function exchanged(open, work) {
-    // For as long as the folder is opened: before and after, all is as it was.
+    // Exchanged only while the folder is opened, and restored after that.
     const openExchanged = async () => {
       if (!existsSync(join(dir, 'a/b'))) return open();
       exchange();
@@ -121,19 +122,23 @@ t.test('at the end, no folder outside gets a mode or a time', { skip }, async (t
   t.not(mtimeMs, modifiedMs);
 });
 
-t.test("another user's file does not open what replaces it", { skip: noRoot }, async (t) => {
-  const place = createPlace(t);
-  const path = join(place.dir, 'f');
-  writeFileSync(path, '');
-  chownSync(path, 1000, 1000);
-  chmodSync(path, 0o666);
-  const secret = { ...file('f'), mode: 0o600 } as Entry;
-  const nothing = () => undefined;
-  t.equal(await receive({ ...place, exchange: nothing }, [secret], () => true), 'whole');
-  t.equal(modeOf(path), '600');
-});
+t.test(
+  "another user's file does not widen the mode of its replacement",
+  { skip: noRoot },
+  async (t) => {
+    const place = createPlace(t);
+    const path = join(place.dir, 'f');
+    writeFileSync(path, '');
+    chownSync(path, 1000, 1000);
+    chmodSync(path, 0o666);
+    const secret = { ...file('f'), mode: 0o600 } as Entry;
+    const nothing = () => undefined;
+    t.equal(await receive({ ...place, exchange: nothing }, [secret], () => true), 'whole');
+    t.equal(modeOf(path), '600');
+  },
+);
 
-/** Exchanges a file for a link just before something is opened, and back just after. */
+/** Replaces a file by a link just before an open, and restores it just after. */
 class ExchangedFiles extends OpenFiles {
   constructor(
     private readonly path: string,
@@ -156,7 +161,7 @@ class ExchangedFiles extends OpenFiles {
 }
 
 for (const makesHoles of [false, true]) {
-  const name = `a file that is taken over is never another one, ${makesHoles ? 'with' : 'without'} holes`;
+  const name = `a reused file is never another one, ${makesHoles ? 'with' : 'without'} holes`;
   t.test(name, { skip }, async (t) => {
     const { dir, outside } = createPlace(t);
     const [path, secret] = [join(dir, 'f'), join(outside, 'secret')];
@@ -175,7 +180,7 @@ for (const makesHoles of [false, true]) {
       await files.copyCandidate(content);
     };
     await t.rejects(take(new ExchangedFiles(path, secret)), /changed while it was being compared/);
-    t.notOk(existsSync(join(part, '0')), 'nothing of it was read');
+    t.notOk(existsSync(join(part, '0')), 'no byte of it was read');
     await take(new OpenFiles(new FileBudget(4)));
     t.equal(readFileSync(join(part, '0'), 'utf8'), 'received');
     chmodSync(join(part, '0'), 0o600);

@@ -1,6 +1,6 @@
 /**
- * A receiver that is trusted and lies in its reports, one field after another, and one that floods its sender with
- * them: it harms itself alone. The others are served as soon, and the sender says nothing false.
+ * A trusted receiver that lies in one field of its reports, or floods its sender with them, harms
+ * only itself: the others complete as fast, and the sender reports nothing false.
  */
 import t, { type Test } from 'tap';
 import { handshakeLimits } from '../../src/security/handshake-limits.js';
@@ -14,13 +14,13 @@ import { SessionWire } from '../support/session-wire.js';
 
 const sizeBytes = 24_000;
 const receiverCount = 3;
-/** A sender bears with a receiver that answers but comes no further for four of these. */
+/** A sender waits four of these for a receiver that responds but makes no progress. */
 const giveUpAfterMs = 1500;
 const longestMs = 20_000;
 
 type Lie = (report: Report, count: number, wire: SessionWire) => Partial<Report>;
 
-/** From its first report on, r0 says something else than what is true. */
+/** From its first report on, r0 replaces fields by false values. */
 function run(seed: string, lie: Lie, hasGroup: boolean): SessionWire {
   let count = 0;
   const liars = new WeakSet<SecureChannel>();
@@ -114,12 +114,12 @@ const lies: Readonly<Record<string, Lie>> = {
   },
 };
 
-/** A receiver may say so for as long as it likes: its disk may be slow. */
+/** A receiver may report these states for any length of time: its disk may be slow. */
 const endless = ['state preparing', 'state storing'];
 
 for (const [hasGroup, name] of [
-  [false, 'a receiver that lies in one field of its reports harms itself alone, by unicast'],
-  [true, 'a receiver that lies in one field of its reports harms itself alone, by the group'],
+  [false, 'a receiver that lies in one field of its reports harms only itself, by unicast'],
+  [true, 'a receiver that lies in one field of its reports harms only itself, by multicast'],
 ] as const) {
   t.test(name, (t) => {
     for (const [name, lie] of Object.entries(lies)) {
@@ -131,7 +131,8 @@ for (const [hasGroup, name] of [
         t.ok(elapsedMs < 2000, `${name}: r${index} after ${elapsedMs} ms`);
       }
       const isComplete = wire.outcomeOf(0)?.status === 'complete';
-      if (isComplete) t.equal(wire.receivers[0]?.isIdentical, true, `${name}: r0 says the truth`);
+      if (isComplete)
+        t.equal(wire.receivers[0]?.isIdentical, true, `${name}: r0 really is complete`);
       const hasEnd = wire.result !== undefined;
       t.equal(hasEnd, !endless.includes(name), `${name}: whether the session ends`);
     }
@@ -139,7 +140,7 @@ for (const [hasGroup, name] of [
   });
 }
 
-/** With each word that r0 says, it says others. */
+/** With each message that r0 sends, it sends `count` others. */
 function flood(seed: string, count: number, word: (i: number, wire: SessionWire) => Uint8Array) {
   let said = 0;
   const wire = new SessionWire({
@@ -156,17 +157,17 @@ function flood(seed: string, count: number, word: (i: number, wire: SessionWire)
   return { wire, said };
 }
 
-/** Datagrams of the sender. */
+/** Counts the datagrams of the sender. */
 const sentIn = (wire: SessionWire) => wire.log.filter(({ to }) => to !== 'sender').length;
 
 function checkServed(t: Test, wire: SessionWire): void {
   for (const index of [1, 2]) {
     t.equal(wire.receivers[index]?.isIdentical, true, `r${index}`);
-    t.ok((wire.outcomeOf(index)?.elapsedMs ?? Infinity) < 1000, `r${index} is served as soon`);
+    t.ok((wire.outcomeOf(index)?.elapsedMs ?? Infinity) < 1000, `r${index} completes as fast`);
   }
 }
 
-t.test('a flood of reports draws no more datagrams than a few do', (t) => {
+t.test('a flood of reports draws no more datagrams than a few reports', (t) => {
   const word = (_: number, { sender: { geometry } }: SessionWire) => {
     const { blockCount } = geometry;
     const report: Report = {
@@ -188,7 +189,7 @@ t.test('a flood of reports draws no more datagrams than a few do', (t) => {
 });
 
 t.test(
-  'a storm of polls, or of any word that is not for a sender, is counted and not answered',
+  'a flood of polls, or of any message that a sender does not expect, is counted and not answered',
   (t) => {
     const digest = new Uint8Array(32);
     const words: readonly Message[] = [
@@ -201,7 +202,7 @@ t.test(
     for (const word of words) {
       const { wire, said } = flood('storm', 200, () => encodeMessage(word));
       checkServed(t, wire);
-      t.equal(wire.receivers[0]?.isIdentical, true, `${word.kind}: r0 is served as well`);
+      t.equal(wire.receivers[0]?.isIdentical, true, `${word.kind}: r0 completes as well`);
       const counted = Object.values(wire.result?.faults ?? {}).reduce((a, b) => a + b, 0);
       t.ok(said > 1000 && counted > 0.8 * said, `${word.kind}: ${counted} of ${said} are counted`);
       t.ok(sentIn(wire) < 1.5 * sentIn(alone.wire), `${word.kind}: ${sentIn(wire)} datagrams`);
@@ -210,20 +211,17 @@ t.test(
   },
 );
 
-t.test(
-  'who asks for digests in a flood gets one answer for each question, of one datagram',
-  (t) => {
-    const ask = { kind: 'nodes-request', height: 0, firstNode: 0, count: 255 } as const;
-    const { wire, said } = flood('digests', 200, () => encodeMessage(ask));
-    checkServed(t, wire);
-    const toOthers = wire.log.filter(({ to }) => to === 1).length;
-    const toBad = wire.log.filter(({ to }) => to === 0).length;
-    t.ok(toBad <= said + 2 * toOthers, `${toBad} datagrams for ${said} questions`);
-    t.end();
-  },
-);
+t.test('a flood of digest requests gets one reply of one datagram for each request', (t) => {
+  const ask = { kind: 'nodes-request', height: 0, firstNode: 0, count: 255 } as const;
+  const { wire, said } = flood('digests', 200, () => encodeMessage(ask));
+  checkServed(t, wire);
+  const toOthers = wire.log.filter(({ to }) => to === 1).length;
+  const toBad = wire.log.filter(({ to }) => to === 0).length;
+  t.ok(toBad <= said + 2 * toOthers, `${toBad} datagrams for ${said} requests`);
+  t.end();
+});
 
-t.test('a sender that stops at any moment leaves nothing behind at a receiver', (t) => {
+t.test('a sender that stops at any moment leaves no state at a receiver', (t) => {
   let last = 0;
   for (let lives = 0; lives <= last; lives++) {
     let sent = 0;
@@ -235,18 +233,19 @@ t.test('a sender that stops at any moment leaves nothing behind at a receiver', 
     wire.run(sessionDefaults.giveUpAfterMs + 3 * receiverLimits.idleMs);
     if (lives === 0) last = leastSteps(wire);
     const [receiver] = wire.receivers;
-    // The handshake keeps its place a little longer than a session that was quick.
+    // The handshake state outlives a short session a little.
     receiver?.machine.handleTimeout(wire.nowMs + 2 * handshakeLimits.handshakeMs);
     t.equal(receiver?.kept, 0, `after ${lives} datagrams`);
     t.ok((receiver?.results.length ?? 0) <= 1);
     const isComplete = receiver?.results[0]?.status === 'complete';
     if (isComplete) t.equal(receiver?.isIdentical, true);
-    if (wire.outcomeOf(0)?.status === 'complete') t.ok(isComplete, 'no sender knows more');
+    if (wire.outcomeOf(0)?.status === 'complete')
+      t.ok(isComplete, 'the sender never reports more than the receiver');
   }
   t.end();
 });
 
-/** Datagrams of a whole session of this kind, as it is without any trouble. */
+/** Counts the datagrams of an undisturbed session with the same content. */
 function leastSteps(like: SessionWire): number {
   const wire = new SessionWire({ fileCount: 20, sizeBytes: like.content.length }).run();
   return sentIn(wire);

@@ -1,6 +1,6 @@
 /**
- * Peers that are trusted and say anything at all, on channels of their own: nobody throws, others are
- * served, and nothing false is called complete.
+ * Trusted peers send arbitrary messages on their own channels: nothing throws, other peers are
+ * served, and nothing incomplete is called complete.
  */
 import t from 'tap';
 import { createRandom } from '../../src/base/random.js';
@@ -9,7 +9,7 @@ import { sessionField, sessionKind } from '../../src/wire/header.js';
 import { encodeMessage } from '../../src/wire/messages.js';
 import { SessionWire } from '../support/session-wire.js';
 
-/** A message of any kind, with numbers that are of the right kind at best. */
+/** Draws a message of any kind; its numbers are valid at best. */
 function drawMessage(random: () => number): Uint8Array {
   const integer = (end: number) => Math.floor(random() * end);
   const pick = <T>(values: readonly T[]) => values[integer(values.length)] as T;
@@ -49,7 +49,7 @@ function drawOffer(
   byte: () => number,
   bytes: (size: number) => Uint8Array,
 ): Uint8Array {
-  // Often none: it is to come as blocks.
+  // Often empty: the manifest is then expected in blocks.
   const manifest = bytes(Math.max(0, byte() - 50));
   return new ByteWriter()
     .uint8(0)
@@ -69,7 +69,7 @@ function drawOffer(
 
 const seeds = Array.from({ length: 150 }, (_, i) => i + 1);
 
-t.test('a receiver that says anything harms itself alone', (t) => {
+t.test('a receiver that sends arbitrary messages harms only itself', (t) => {
   let said = 0;
   for (const seed of seeds) {
     const random = createRandom('trusted receiver', seed);
@@ -91,42 +91,46 @@ t.test('a receiver that says anything harms itself alone', (t) => {
     }).run();
     if (wire.result === undefined) t.fail(`seed ${seed}: no end`);
     for (const index of [1, 2]) {
-      if (wire.receivers[index]?.isIdentical !== true) t.fail(`seed ${seed}: r${index} lacks it`);
+      if (wire.receivers[index]?.isIdentical !== true)
+        t.fail(`seed ${seed}: r${index} does not hold the content`);
       if (wire.outcomeOf(index)?.status !== 'complete')
-        t.fail(`seed ${seed}: r${index} is not told of`);
+        t.fail(`seed ${seed}: r${index} is not reported as complete`);
     }
   }
   t.ok(said > 1000, `${said} messages`);
   t.end();
 });
 
-t.test('a sender that says anything makes no receiver throw, nor call it complete', (t) => {
-  let said = 0;
-  for (const seed of seeds) {
-    const random = createRandom('trusted sender', seed);
-    const wire = new SessionWire({
-      seed: `sender ${seed}`,
-      sizeBytes: 6000,
-      fileCount: seed % 3 === 0 ? 100 : 1,
-      untilMs: 400_000,
-      attack: ({ to, bytes }, { sender }) => {
-        const channel = sender.peers[0]?.channel;
-        if (to === 'sender' || channel === undefined || random() < 0.5) return [bytes];
-        said++;
-        const words = [channel.seal(drawMessage(random)), bytes];
-        return random() < 0.5 ? words : words.reverse();
-      },
-    }).run();
-    const [receiver] = wire.receivers;
-    if (receiver?.results[0]?.status === 'complete' && !receiver.isIdentical) {
-      t.fail(`seed ${seed}: called complete, and is not`);
+t.test(
+  'a sender that sends arbitrary messages makes no receiver throw or report a false complete',
+  (t) => {
+    let said = 0;
+    for (const seed of seeds) {
+      const random = createRandom('trusted sender', seed);
+      const wire = new SessionWire({
+        seed: `sender ${seed}`,
+        sizeBytes: 6000,
+        fileCount: seed % 3 === 0 ? 100 : 1,
+        untilMs: 400_000,
+        attack: ({ to, bytes }, { sender }) => {
+          const channel = sender.peers[0]?.channel;
+          if (to === 'sender' || channel === undefined || random() < 0.5) return [bytes];
+          said++;
+          const words = [channel.seal(drawMessage(random)), bytes];
+          return random() < 0.5 ? words : words.reverse();
+        },
+      }).run();
+      const [receiver] = wire.receivers;
+      if (receiver?.results[0]?.status === 'complete' && !receiver.isIdentical) {
+        t.fail(`seed ${seed}: called complete, but is not`);
+      }
     }
-  }
-  t.ok(said > 1000, `${said} messages`);
-  t.end();
-});
+    t.ok(said > 1000, `${said} messages`);
+    t.end();
+  },
+);
 
-t.test('offers of any numbers are refused, or begun within the limits', (t) => {
+t.test('offers with arbitrary numbers are refused or stay within the limits', (t) => {
   let refusedCount = 0;
   let begunCount = 0;
   for (const seed of seeds) {
@@ -137,7 +141,7 @@ t.test('offers of any numbers are refused, or begun within the limits', (t) => {
       untilMs: 100_000,
       attack: ({ to, bytes }, { sender }) => {
         const channel = sender.peers[0]?.channel;
-        // Its own offer never comes.
+        // The sender's own offer never arrives.
         if (to === 'sender' || channel === undefined) return [bytes];
         if (channel['sendCounter'] > 60) return [];
         const numbers = [0, 1, 100, 1000, 1400, 65_000, 2 ** 24, 2 ** 32, 2 ** 53 - 1];
@@ -158,6 +162,6 @@ t.test('offers of any numbers are refused, or begun within the limits', (t) => {
     else begunCount++;
   }
   t.ok(refusedCount > 10, `${refusedCount} were refused`);
-  t.ok(begunCount > 0, `${begunCount} waited for what never came`);
+  t.ok(begunCount > 0, `${begunCount} waited for data that never came`);
   t.end();
 });

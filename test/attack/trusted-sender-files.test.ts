@@ -1,6 +1,7 @@
 /**
- * Senders that are trusted and turn bad, against a receiver with sockets and a disk: whatever they say, and
- * whenever they leave, it goes on serving others, and nothing leaves its folder.
+ * Malicious trusted senders against a receiver with real sockets and a real disk: whatever they
+ * send, and whenever they leave, the receiver keeps serving others and writes nothing outside its
+ * folder.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,11 +26,11 @@ const crypto = await createNodeCrypto(await generateKeyPair());
 interface BadSession {
   readonly entries: readonly Entry[];
   readonly content: Uint8Array;
-  /** What goes out beside what is due, once so many things have gone out. */
+  /** Extra messages, by the number of datagrams sent before them. */
   readonly words?: ReadonlyMap<number, Uint8Array>;
 }
 
-/** A session as its sender wants it. Resolves with its outcome. */
+/** Runs a session of a malicious sender. @returns its outcome */
 async function sendBadly(host: SessionHost, { entries, content, words }: BadSession) {
   const address = { host: '127.0.0.1', port: host.spec().port };
   const sender = new SessionSender({
@@ -93,7 +94,7 @@ const file = (name: string, sizeBytes: number): Entry => ({
   sizeBytes,
 });
 
-t.test('a sender that leaves, or speaks out of turn, at any moment', async (t) => {
+t.test('a sender that leaves, or sends unexpected messages, at any moment', async (t) => {
   const dir = join(t.testdir({ sent: {} }), 'in');
   const host = await SessionHost.open(t, dir, { maxSessions: 3 });
   const outcomes = new Set<string>();
@@ -127,11 +128,11 @@ t.test('a sender that leaves, or speaks out of turn, at any moment', async (t) =
   t.ok(outcomes.size > 1, [...outcomes].join(', '));
   const sent = writeRandomFile(join(dir, '..', 'sent'), 100_000);
   const result = await sendTo([host], [sent]);
-  t.equal(result.receivers[0]?.status, 'complete', 'who means well is served');
+  t.equal(result.receivers[0]?.status, 'complete', 'an honest sender completes');
   t.ok(isSameContent(sent, join(dir, 'sent')));
 });
 
-t.test('names, times and modes at the ends of what can be written', async (t) => {
+t.test('extreme names, times and modes', async (t) => {
   const root = t.testdir();
   const dir = join(root, 'in');
   const host = await SessionHost.open(t, dir);
@@ -182,11 +183,11 @@ t.test('names, times and modes at the ends of what can be written', async (t) =>
   for (const [what, entries, expected] of attempts) {
     const outcome = await sendBadly(host, { entries, content: createContent(what, 10) });
     t.match(outcome, expected, what);
-    t.same(readdirSync(root), ['in'], 'and nothing beside the folder');
+    t.same(readdirSync(root), ['in'], 'nothing outside the folder');
   }
   if (process.platform !== 'win32') {
-    t.equal(statSync(join(dir, 'su')).mode & 0o7777, 0o777, 'permission bits alone');
+    t.equal(statSync(join(dir, 'su')).mode & 0o7777, 0o777, 'permission bits only');
   }
   await host.receiving.close('over');
-  t.notOk(readdirSync(dir).includes('.p2mp-part'), 'no part stays of what was refused');
+  t.notOk(readdirSync(dir).includes('.p2mp-part'), 'no part of a refused object remains');
 });
