@@ -1,6 +1,6 @@
 /**
- * What docs/CONGESTION.md promises of sessions that share paths, with room to spare: seeds are fixed, but what
- * they draw changes with every datagram.
+ * Checks what docs/CONGESTION.md promises about sessions that share paths. The bounds leave room:
+ * seeds are fixed, but every datagram changes what they draw.
  */
 import t from 'tap';
 import {
@@ -14,7 +14,7 @@ import {
 
 const seed = 'promise';
 
-t.test('alone, a session takes its path, also where that loses by chance', (t) => {
+t.test('a session alone fills its path, even with random loss', (t) => {
   for (const queueBdp of [0.25, 1, 4]) {
     for (const [loss, least] of [
       [0, 0.9],
@@ -24,7 +24,7 @@ t.test('alone, a session takes its path, also where that loses by chance', (t) =
       const { share, queueFull } = runAlone({ seed, queueBdp, loss, runMs: 8000 });
       const what = `queue ${queueBdp}, loss ${loss}: ${share.toFixed(3)}`;
       t.ok(share > least, what);
-      t.ok(queueFull < 0.15, `${what}; lost in the queue: ${queueFull.toFixed(3)}`);
+      t.ok(queueFull < 0.15, `${what}; queue drops: ${queueFull.toFixed(3)}`);
     }
   }
   const { share } = runAlone({ seed, mbits: 10, rttMs: 600, runMs: 40_000 }, {}, 10_000);
@@ -32,7 +32,7 @@ t.test('alone, a session takes its path, also where that loses by chance', (t) =
   t.end();
 });
 
-t.test('on a local network too', (t) => {
+t.test('a session fills a local network too', (t) => {
   for (const what of ['one', 'group of 3', 'no limit, group of 3'] as const) {
     for (const loss of [0, 0.2]) {
       const least = (loss === 0 ? 0.9 : 0.65) * (1 - loss);
@@ -43,12 +43,12 @@ t.test('on a local network too', (t) => {
   t.end();
 });
 
-t.test('two sessions share a path', (t) => {
+t.test('two sessions share a path fairly', (t) => {
   for (const queueBdp of [0.25, 1, 4]) {
     for (const startAtMs of [0, 5000]) {
       const { fairness, first, second } = runTwo({ seed, queueBdp }, startAtMs);
       const what = `queue ${queueBdp}, start ${startAtMs}: ${fairness.toFixed(3)} of`;
-      t.ok(Math.abs(fairness - 0.5) < 0.2, `${what} what both have`);
+      t.ok(Math.abs(fairness - 0.5) < 0.2, `${what} total`);
       t.ok(first + second > 0.6, `${what} ${(first + second).toFixed(3)}`);
     }
   }
@@ -72,7 +72,7 @@ t.test('a receiver on a slow link gets its own rate group and completes', (t) =>
     };
     const [alike, slow] = [run(100), run(10)];
     const what = `group ${hasGroup}: ${alike.othersMs.toFixed(0)} and ${slow.othersMs.toFixed(0)} ms`;
-    // Who is slow is known after a second; until then all wait for it.
+    // Detecting the slow receiver takes a second; until then all wait for it.
     t.ok(slow.othersMs < 2 * alike.othersMs + 1500, what);
     const linkMs = (8 * 15e6) / 10_000;
     t.ok(slow.lastMs < 1.25 * linkMs + 1500, `${slow.lastMs.toFixed(0)} of ${linkMs} ms`);
@@ -80,7 +80,7 @@ t.test('a receiver on a slow link gets its own rate group and completes', (t) =>
   t.end();
 });
 
-t.test('a slow return path leaves the forward path in use', (t) => {
+t.test('a slow return path does not leave the forward path idle', (t) => {
   for (const options of [
     { backKbits: 32 },
     { backKbits: 32, loss: 0.02 },

@@ -1,4 +1,4 @@
-/** A receiver that gets control messages and no data does not hold up the others. */
+/** A receiver that gets control messages but no data does not delay the others. */
 import t from 'tap';
 import { sessionField, sessionKind } from '../../src/wire/header.js';
 import { type Passing, SessionWire, type WireOptions } from '../support/session-wire.js';
@@ -10,7 +10,7 @@ function isData(bytes: Uint8Array): boolean {
   return kind === sessionKind.data || kind === sessionKind.taggedData;
 }
 
-/** Data to these receivers is swallowed from a time on. */
+/** Drops all data to these receivers from a given time on. */
 function swallow(deaf: readonly number[], fromMs = 0) {
   return ({ to, bytes, atMs }: Passing): readonly Uint8Array[] =>
     to !== 'sender' && deaf.includes(to) && atMs >= fromMs && isData(bytes) ? [] : [bytes];

@@ -1,4 +1,4 @@
-/** A receiver that is about to end, and what takes its place (SESSIONS 3.12), in virtual time. */
+/** A receiver that is shutting down, and its replacement (SESSIONS 3.12), in virtual time. */
 import t from 'tap';
 import { datagramsOf } from '../../src/base/machine.js';
 import { createManifest, encodeManifest } from '../../src/object/manifest.js';
@@ -13,7 +13,7 @@ const senderAddress = { host: '192.0.2.1', port: 4000 };
 const receiverAddress = { host: '192.0.2.2', port: 7735 };
 const content = createContent('put off', 3000);
 
-/** One that takes sessions, with a disk that does everything at once. */
+/** A receiver whose disk completes everything at once. */
 function createReceiver(name: string): SessionReceiver {
   return new SessionReceiver({
     crypto: createSimulatedCrypto('put off', name),
@@ -35,23 +35,24 @@ function createSender(giveUpAfterMs: number): SessionSender {
   });
 }
 
-interface Told {
+interface Seen {
   readonly deferrals: string[];
   readonly connects: number[];
-  /** When a hello came to a receiver that was about to end. */
+  /** When a hello reached a receiver that was shutting down. */
   readonly hellosAtMs: number[];
   outcome: SessionReceiverOutcome | undefined;
   endedAtMs: number;
 }
 
 /**
- * @param receiverAt who is there at that time; nobody where it is undefined. Every datagram takes a millisecond.
+ * @param receiverAt the receiver that runs at that time; undefined if none. Every datagram takes a
+ * millisecond.
  */
 function run(
   sender: SessionSender,
   receiverAt: (nowMs: number) => SessionReceiver | undefined,
-): Told {
-  const told: Told = {
+): Seen {
+  const seen: Seen = {
     deferrals: [],
     connects: [],
     hellosAtMs: [],
@@ -59,7 +60,7 @@ function run(
     endedAtMs: 0,
   };
   let nowMs = 0;
-  for (let turn = 0; turn < 20_000 && told.outcome === undefined; turn++) {
+  for (let turn = 0; turn < 20_000 && seen.outcome === undefined; turn++) {
     const receiver = receiverAt(nowMs);
     const sent = [];
     for (let next = sender.pollTransmit(nowMs); next; next = sender.pollTransmit(nowMs)) {
@@ -72,14 +73,14 @@ function run(
       }
       if (event.type === 'identify') sender.trust(nowMs, event.index);
       if (event.type === 'check-source') sender.confirmSource(nowMs);
-      if (event.type === 'deferred') told.deferrals.push(event.reason);
-      if (event.type === 'connect') told.connects.push(nowMs);
-      if (event.type === 'receiver') told.outcome = event.outcome;
+      if (event.type === 'deferred') seen.deferrals.push(event.reason);
+      if (event.type === 'connect') seen.connects.push(nowMs);
+      if (event.type === 'receiver') seen.outcome = event.outcome;
     }
     for (const bytes of sent) {
       const packet = decodeSession(bytes);
       const isHello = typeof packet !== 'string' && packet.kind === 'hello';
-      if (isHello && receiver?.refusal !== undefined) told.hellosAtMs.push(nowMs);
+      if (isHello && receiver?.refusal !== undefined) seen.hellosAtMs.push(nowMs);
       receiver?.handleDatagram(nowMs, senderAddress, bytes);
     }
     receiver?.handleTimeout(nowMs);
@@ -87,11 +88,11 @@ function run(
     nowMs++;
     sender.handleTimeout(nowMs);
   }
-  told.endedAtMs = nowMs;
-  return told;
+  seen.endedAtMs = nowMs;
+  return seen;
 }
 
-/** Does what a receiver asks for, and brings its answers. */
+/** Does what the receiver asks for, and delivers its answers. */
 function serve(nowMs: number, receiver: SessionReceiver, sender: SessionSender): void {
   for (let event = receiver.pollEvent(); event !== undefined; event = receiver.pollEvent()) {
     if (event.type === 'prepare') receiver.find(event.info.session)?.prepared(nowMs, [], []);
@@ -105,19 +106,19 @@ function serve(nowMs: number, receiver: SessionReceiver, sender: SessionSender):
 
 const reason = 'this receiver is shutting down and accepts no new sessions';
 
-t.test('what takes its place is called once a second, and gets the object', (t) => {
+t.test('the sender tries the replacement once a second and delivers to it', (t) => {
   const old = createReceiver('old');
   old.drain();
   const next = createReceiver('next');
-  // For ten seconds there is the old one, for two nobody.
-  const told = run(createSender(30_000), (nowMs) =>
+  // The old receiver runs for ten seconds, then none runs for two.
+  const seen = run(createSender(30_000), (nowMs) =>
     nowMs < 10_000 ? old : nowMs < 12_000 ? undefined : next,
   );
-  t.match(told.outcome, { status: 'complete', selfName: 'next' });
-  t.same(told.deferrals, [reason], 'told once');
-  t.ok(told.hellosAtMs.length >= 8 && told.hellosAtMs.length <= 12, told.hellosAtMs.join());
-  const [connectedAtMs = 0] = told.connects;
-  t.ok(connectedAtMs >= 12_000 && connectedAtMs < 13_500, `taken in at ${connectedAtMs} ms`);
+  t.match(seen.outcome, { status: 'complete', selfName: 'next' });
+  t.same(seen.deferrals, [reason], 'reported once');
+  t.ok(seen.hellosAtMs.length >= 8 && seen.hellosAtMs.length <= 12, seen.hellosAtMs.join());
+  const [connectedAtMs = 0] = seen.connects;
+  t.ok(connectedAtMs >= 12_000 && connectedAtMs < 13_500, `connected at ${connectedAtMs} ms`);
   t.end();
 });
 
@@ -125,40 +126,40 @@ t.test('the liveness timeout counts from the first deferral', (t) => {
   for (const isGoneAfterMs of [Infinity, 5000]) {
     const old = createReceiver('old');
     old.drain();
-    const told = run(createSender(10_000), (nowMs) => (nowMs < isGoneAfterMs ? old : undefined));
-    t.match(told.outcome, { status: 'failed', reason }, 'in its own words');
-    t.ok(told.endedAtMs >= 10_000 && told.endedAtMs < 11_500, `ended at ${told.endedAtMs} ms`);
+    const seen = run(createSender(10_000), (nowMs) => (nowMs < isGoneAfterMs ? old : undefined));
+    t.match(seen.outcome, { status: 'failed', reason }, "with the receiver's own reason");
+    t.ok(seen.endedAtMs >= 10_000 && seen.endedAtMs < 11_500, `ended at ${seen.endedAtMs} ms`);
   }
   t.end();
 });
 
-t.test('what is left without a word goes on with what takes its place', (t) => {
+t.test('the replacement continues a session that the old receiver left silently', (t) => {
   const old = createReceiver('old');
   const next = createReceiver('next');
   let hasLeft = false;
   const sender = createSender(30_000);
-  const told = run(sender, (nowMs) => {
-    // As soon as it takes part.
+  const seen = run(sender, (nowMs) => {
+    // As soon as the session is active.
     if (!hasLeft && old.activeCount > 0) {
       old.leave(nowMs, 'put aside');
-      t.equal(old.pollTransmit(), undefined, 'not a word');
+      t.equal(old.pollTransmit(), undefined, 'nothing is sent');
       t.equal(old.activeCount, 0);
       hasLeft = true;
     }
     return hasLeft ? next : old;
   });
-  t.match(told.outcome, { status: 'complete', selfName: 'next' });
-  t.same(told.deferrals, []);
+  t.match(seen.outcome, { status: 'complete', selfName: 'next' });
+  t.same(seen.deferrals, []);
   t.end();
 });
 
-t.test('while it ends, its sessions go on', (t) => {
+t.test('a receiver that is shutting down completes its sessions', (t) => {
   const receiver = createReceiver('old');
-  const told = run(createSender(30_000), () => {
+  const seen = run(createSender(30_000), () => {
     if (receiver.activeCount > 0) receiver.drain();
     return receiver;
   });
-  t.match(told.outcome, { status: 'complete', selfName: 'old' });
-  t.same(told.deferrals, []);
+  t.match(seen.outcome, { status: 'complete', selfName: 'old' });
+  t.same(seen.deferrals, []);
   t.end();
 });

@@ -1,4 +1,4 @@
-/** What both sides count means what it says: already there, sent, repaired, lost. */
+/** Both sides count the same things: bytes already held, sent, repaired, lost. */
 import t from 'tap';
 import type { LinkOptions } from '../../src/simulator/link.js';
 import { simulateSession } from '../../src/simulator/session-transfer.js';
@@ -31,7 +31,7 @@ function run(options: Partial<SimulatedSessionOptions>) {
 
 for (const hasGroup of [false, true]) {
   const by = hasGroup ? 'by multicast' : 'by unicast';
-  t.test(`a network that loses nothing: each receiver lacks other blocks, ${by}`, async (t) => {
+  t.test(`no loss: each receiver misses different blocks, ${by}`, async (t) => {
     const missingBlocks = [[40], [40, 7], [3, 99], [], [50, 51, 52]];
     const { result, sender, views } = run({
       hasGroup,
@@ -54,7 +54,7 @@ for (const hasGroup of [false, true]) {
     }
   });
 
-  t.test(`blocks that rot on the disk come again: no repairs, no loss, ${by}`, async (t) => {
+  t.test(`blocks that rot on disk are sent again: no repairs, no loss, ${by}`, async (t) => {
     const { sender, views } = run({
       hasGroup,
       checkpointMs: 1,
@@ -75,7 +75,7 @@ for (const hasGroup of [false, true]) {
     t.equal(sender?.repairs, 0);
   });
 
-  t.test(`one that comes late lost nothing, ${by}`, async (t) => {
+  t.test(`a late receiver counts no loss, ${by}`, async (t) => {
     const { sender, views } = run({
       hasGroup,
       rateBytesPerSec: 200_000,
@@ -92,17 +92,17 @@ for (const hasGroup of [false, true]) {
     t.equal(sender?.repairs, 0);
   });
 
-  t.test(`where datagrams are lost, both sides agree on how many, ${by}`, async (t) => {
+  t.test(`with loss, both sides agree on the number of lost datagrams, ${by}`, async (t) => {
     const lossy = { ...link, loss: { model: 'bernoulli', probability: 0.05 } } as const;
     const { sender, views } = run({ hasGroup, receivers: [{ forwardLink: lossy }, {}] });
     const [lossyView, cleanView] = views;
     const lost = lossyView?.own?.datagramsLost ?? 0;
     t.equal(lossyView?.atSender?.datagramsLost, lost);
-    // The sender and its receiver count control messages apart: 5 % of 800 segments and their repairs.
+    // 5 % of 800 segments and their repairs; control messages are counted separately.
     t.ok(lost > 20 && lost < 70, `${lost} lost`);
     const repairs = lossyView?.atSender?.repairs ?? 0;
     t.ok(repairs >= lost && repairs < 1.3 * lost, `${repairs} repairs`);
-    t.equal(sender?.repairs, repairs, 'the other one needed none');
+    t.equal(sender?.repairs, repairs, 'the other receiver needed none');
     t.match(cleanView, { atSender: { repairs: 0, datagramsLost: 0 }, own: { datagramsLost: 0 } });
   });
 }

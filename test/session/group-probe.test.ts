@@ -1,4 +1,4 @@
-/** Probes of a group: how many, when, and how long their answers are worth waiting for. */
+/** Multicast probes: how many, when, and how long to wait for their answers. */
 import t from 'tap';
 import { BlockSeal } from '../../src/security/block-seal.js';
 import { GroupProbe } from '../../src/session/group-probe.js';
@@ -12,7 +12,7 @@ const sealOf = (key: number) => new BlockSeal(crypto, new Uint8Array(32).fill(ke
 const createProbe = () => new GroupProbe(group, 9, sealOf(1));
 const nothing = new Uint8Array(0);
 
-/** Sends every probe that is due, when it is due. */
+/** Sends every probe when it is due. */
 function takeAll(probe: GroupProbe) {
   const taken: { atMs: number; isLast: boolean }[] = [];
   while (probe.dueAtMs < Infinity && taken.length < 100) {
@@ -24,7 +24,7 @@ function takeAll(probe: GroupProbe) {
 
 t.test('three probes within 150 ms, the first once a receiver has had time to join', (t) => {
   const probe = createProbe();
-  t.equal(probe.dueAtMs, Infinity, 'nobody listens yet');
+  t.equal(probe.dueAtMs, Infinity, 'no receiver listens yet');
   probe.restart(1000);
   t.same(takeAll(probe), [
     { atMs: 1003, isLast: false },
@@ -35,9 +35,9 @@ t.test('three probes within 150 ms, the first once a receiver has had time to jo
   t.end();
 });
 
-t.test('answers are waited for while probes are due, and 150 ms after the last', (t) => {
+t.test('the wait for answers lasts until 150 ms after the last probe', (t) => {
   const probe = createProbe();
-  t.equal(probe.answersUntilMs, -Infinity, 'not where nobody was asked');
+  t.equal(probe.answersUntilMs, -Infinity, 'no wait before the first probe');
   probe.restart(1000);
   t.equal(probe.answersUntilMs, Infinity);
   probe.take(1003);
@@ -48,7 +48,7 @@ t.test('answers are waited for while probes are due, and 150 ms after the last',
   t.end();
 });
 
-t.test('for each receiver that comes later there are three probes more', (t) => {
+t.test('each receiver that joins later gets three more probes', (t) => {
   const probe = createProbe();
   probe.restart(1000);
   takeAll(probe);
@@ -61,7 +61,7 @@ t.test('for each receiver that comes later there are three probes more', (t) => 
   t.end();
 });
 
-t.test('one that comes meanwhile puts nothing off, and gets its three', (t) => {
+t.test('a receiver that joins meanwhile delays no probe and gets its three', (t) => {
   const probe = createProbe();
   probe.restart(1000);
   for (let ms = 1001; ms <= 1019; ms++) probe.restart(ms);
@@ -80,7 +80,7 @@ t.test('one that comes meanwhile puts nothing off, and gets its three', (t) => {
   t.end();
 });
 
-t.test('a probe goes to the group, and bears the tag of its session', (t) => {
+t.test('a probe goes to the group and carries the tag of its session', (t) => {
   const probe = createProbe();
   probe.restart(0);
   const { transmit } = probe.take(20);
@@ -88,10 +88,10 @@ t.test('a probe goes to the group, and bears the tag of its session', (t) => {
   const packet = decodeSession(transmit.bytes) as ProbePacket;
   t.match(packet, { kind: 'probe', session: 9 });
   t.equal(sealOf(1).hasTag(packet.header, nothing, packet.body), true);
-  t.equal(sealOf(2).hasTag(packet.header, nothing, packet.body), false, 'of another group key');
+  t.equal(sealOf(2).hasTag(packet.header, nothing, packet.body), false, 'another group key');
   const header = packet.header.slice();
   header[3] = 8;
-  t.equal(sealOf(1).hasTag(header, nothing, packet.body), false, 'of another session');
-  t.equal(sealOf(1).hasTag(packet.header, nothing, packet.body.subarray(1)), false, 'cut off');
+  t.equal(sealOf(1).hasTag(header, nothing, packet.body), false, 'another session');
+  t.equal(sealOf(1).hasTag(packet.header, nothing, packet.body.subarray(1)), false, 'truncated');
   t.end();
 });

@@ -1,13 +1,13 @@
-/** A defect that shows in one session's work ends that session alone. */
+/** An internal error in one session ends that session alone. */
 import t from 'tap';
 import type { SessionCrypto } from '../../src/security/crypto.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import { SessionWire } from '../support/session-wire.js';
 
-/** More than any message or key: a block of content. */
+/** Larger than any message or key, so it must be a block of content. */
 const largeBytes = 700;
 
-/** A host's cryptography with a defect: hashing a block of content throws. */
+/** Crypto with a planted defect: hashing a block of content throws. */
 function brokenCrypto(name: string, isBroken: boolean): SessionCrypto {
   const sound = createSimulatedCrypto('wire', name);
   const hash: SessionCrypto['hash'] = (...parts) => {
@@ -18,7 +18,7 @@ function brokenCrypto(name: string, isBroken: boolean): SessionCrypto {
   return { ...sound, hash };
 }
 
-t.test('a defect ends its session, and says so on both sides', (t) => {
+t.test('an internal error ends its session and is reported on both sides', (t) => {
   const wire = new SessionWire({
     receiverCount: 2,
     sizeBytes: 200_000,
@@ -33,8 +33,8 @@ t.test('a defect ends its session, and says so on both sides', (t) => {
   t.match(broken?.results, [{ status: 'failed' }]);
   const errors = broken?.events.filter(({ type }) => type === 'internal-error');
   t.match(errors, [{ label: 'wired', stack: /a planted defect\n.*internal-errors\.test/s }]);
-  t.equal(broken?.machine.result().internalErrors, 1, 'and it is counted');
+  t.equal(broken?.machine.result().internalErrors, 1, 'the error is counted');
   t.equal(broken?.machine.activeCount, 0);
-  t.equal(broken?.machine.refusal, undefined, 'the next session is welcome');
+  t.equal(broken?.machine.refusal, undefined, 'the receiver accepts the next session');
   t.end();
 });

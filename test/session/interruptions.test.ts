@@ -1,4 +1,4 @@
-/** `p2mp send` and `p2mp receive` that are stopped or killed midway, and started again. */
+/** `p2mp send` and `p2mp receive`, stopped or killed midway and started again. */
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -9,12 +9,12 @@ import { eventsOf, SessionPlace, waitForNote } from '../support/session-commands
 t.jobs = 4;
 
 const buffered = true;
-const skip = process.platform === 'win32' && 'Windows has no such signals';
+const skip = process.platform === 'win32' && 'Windows does not have these signals';
 
-/** No machine is done with it while a test looks on: at this rate it would take ten minutes. */
+/** So slow that no machine finishes during a test: the transfer would take ten minutes. */
 const endless = { sizeBytes: 6_000_000, rate: ['--rate', '10k'] } as const;
 
-/** By then a receiver has a part: before, there is nothing to keep. */
+/** By now the receiver has a partial file to keep. */
 const receiving = /^{"event":"progress".*"activity":"receiving"/m;
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -27,13 +27,17 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     sender.kill(signal);
     const { code, stdout, stderr } = await sender.exited;
     t.equal(code, 130);
-    t.match(stdout, 'complete at 0 of 1 receiver', 'there is a summary');
+    t.match(stdout, 'complete at 0 of 1 receiver', 'the summary is printed');
     t.match(stdout, new RegExp(`^ {2}${name} +aborted `, 'm'));
     t.match(stderr, /^p2mp send: interrupted; to resume, run the same command again$/m);
     const received = await program.exited;
     t.equal(received.code, 1, '--once: the session failed');
     t.match(eventsOf(received, 'session-result'), [{ status: 'failed', label: 'sent' }]);
-    t.same(readdirSync(dir), ['.p2mp-part'], 'the part stays, and no file');
+    t.same(
+      readdirSync(dir),
+      ['.p2mp-part'],
+      'the partial file is kept, and no complete file exists',
+    );
   });
 }
 
@@ -55,7 +59,7 @@ t.test('SIGINT to the receiver midway ends its sessions', { buffered, skip }, as
   t.match(parseResult(exit)['receivers'], [{ status: 'failed', reason }]);
 });
 
-t.test('SIGTERM lets the session under way end', { buffered, skip }, async (t) => {
+t.test('SIGTERM lets the active session finish', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
   const { program, name, dir } = await place.receive(['--open', '--json']);
   const sent = writeRandomFile(place.sent, 500_000);
@@ -70,7 +74,7 @@ t.test('SIGTERM lets the session under way end', { buffered, skip }, async (t) =
   t.ok(isSameContent(sent, join(dir, 'sent')));
 });
 
-t.test('a second signal ends a receiver that waits at once', { buffered, skip }, async (t) => {
+t.test('a second signal ends a waiting receiver at once', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
   const { program, name } = await place.receive(['--open', '--json']);
   const sent = writeRandomFile(place.sent, endless.sizeBytes);
@@ -84,7 +88,7 @@ t.test('a second signal ends a receiver that waits at once', { buffered, skip },
   t.same(eventsOf(received, 'session-result'), []);
 });
 
-t.test('a receiver that is stopped while idle', { buffered, skip }, async (t) => {
+t.test('an idle receiver that is stopped', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
   for (const [options, signal, code] of [
     [['--open'], 'SIGINT', 0],
@@ -98,7 +102,7 @@ t.test('a receiver that is stopped while idle', { buffered, skip }, async (t) =>
   }
 });
 
-t.test('a receiver that is killed and started again', { buffered, skip }, async (t) => {
+t.test('a receiver that is killed and restarted', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
   const options = ['--open', '--json', '--once'];
   const first = await place.receive(options);
@@ -110,15 +114,15 @@ t.test('a receiver that is killed and started again', { buffered, skip }, async 
   t.notOk(isSameContent(sent, join(first.dir, 'sent')));
   const second = await place.receive([...options, '--port', String(first.port)]);
   const exit = await sender.exited;
-  t.equal(exit.code, 0, 'the sender picks it up by itself');
+  t.equal(exit.code, 0, 'the sender reconnects without help');
   t.equal(eventsOf(exit, 'connect').length, 2);
   const received = await second.program.exited;
   t.equal(received.code, 0);
   const [result] = eventsOf(received, 'session-result');
   t.match(result, { status: 'complete', heldBytes: 4_000_000 });
-  t.ok(result?.['receivedBytes'] < 4_000_000, `${result?.['receivedBytes']} came again`);
+  t.ok(result?.['receivedBytes'] < 4_000_000, `${result?.['receivedBytes']} were received again`);
   t.ok(isSameContent(sent, join(first.dir, 'sent')));
-  t.same(readdirSync(first.dir), ['sent'], 'nothing of the part is left');
+  t.same(readdirSync(first.dir), ['sent'], 'the partial file is gone');
 });
 
 t.test('a sender that is killed, and the same command again', { buffered, skip }, async (t) => {
@@ -134,20 +138,20 @@ t.test('a sender that is killed, and the same command again', { buffered, skip }
   t.equal(exit.code, 0);
   const [result] = parseResult(exit)['receivers'];
   t.match(result, { status: 'complete', heldBytes: 4_000_000 });
-  t.ok(result.receivedBytes < 4_000_000, `${result.receivedBytes} came again`);
+  t.ok(result.receivedBytes < 4_000_000, `${result.receivedBytes} were received again`);
   t.ok(isSameContent(sent, join(receiver.dir, 'sent')));
   receiver.program.kill('SIGTERM');
   const received = await receiver.program.exited;
-  const told = eventsOf(received, 'session-result').map(({ status, receivedBytes }) => [
+  const results = eventsOf(received, 'session-result').map(({ status, receivedBytes }) => [
     status,
     receivedBytes,
   ]);
-  t.same(told.at(-1), ['complete', result.receivedBytes]);
-  const sum = told.reduce((all, [, bytes]) => all + bytes, 0);
-  t.equal(sum, 4_000_000, 'nothing came twice');
+  t.same(results.at(-1), ['complete', result.receivedBytes]);
+  const sum = results.reduce((all, [, bytes]) => all + bytes, 0);
+  t.equal(sum, 4_000_000, 'nothing was received twice');
 });
 
-t.test('what is there already is not received again', { buffered }, async (t) => {
+t.test('data that the receiver already holds is not sent again', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const { name, dir } = await place.receive();
   const sent = writeRandomFile(place.sent, 200_000);
@@ -158,9 +162,9 @@ t.test('what is there already is not received again', { buffered }, async (t) =>
     t.equal(exit.code, 0);
     return parseResult(exit)['receivers'][0].receivedBytes;
   };
-  t.equal(await receivedBy(), 200_000, 'a sender without a key is always a new one');
+  t.equal(await receivedBy(), 200_000, 'a sender without a key has a new identity each time');
   await place.keygen(place.senderHome);
-  t.equal(await receivedBy(), 200_000, 'this one has placed nothing yet');
+  t.equal(await receivedBy(), 200_000, 'this run has stored nothing yet');
   const { ino } = statSync(join(dir, 'sent'));
   t.equal(await receivedBy(), 0);
   t.equal(statSync(join(dir, 'sent')).ino, ino, 'it is the same file');
@@ -170,13 +174,13 @@ t.test('what is there already is not received again', { buffered }, async (t) =>
   t.equal(statSync(join(dir, 'sent')).size, 'of the receiver'.length);
 });
 
-t.test('a receiver without a place for parts does not start', { buffered }, async (t) => {
+t.test('a receiver without a folder for partial files does not start', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const dir = join(place.folder, 'sent');
   writeFileSync(join(dir, '.p2mp-part'), 'in the way');
   const args = ['receive', '--open', '--port', '0', '--dir', dir];
   const program = place.start(place.receiverHome, args);
-  // One that starts all the same would go on for ever.
+  // Without the check, the command would run forever.
   const kill = () => program.kill('SIGKILL');
   program.waitFor(/Listening/).then(kill, () => undefined);
   const exit = await program.exited;

@@ -1,4 +1,6 @@
-/** Datagrams that a system hands over joined: a receiver makes of them what it makes of each by itself. */
+/**
+ * Datagrams that a system delivers coalesced: a receiver treats them as it treats each one alone.
+ */
 import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import t, { type Test } from 'tap';
@@ -20,18 +22,18 @@ import {
 } from '../../src/wire/header.js';
 import type { Message } from '../../src/wire/messages.js';
 
-/** All senders speak from one address, as behind a translator; a system joins what comes from one. */
+/** All senders share an address, as behind NAT; a system coalesces datagrams from one address. */
 const senderAddress = { host: '192.0.2.1', port: 4000 };
 const receiverAddress = { host: '192.0.2.2', port: 7735 };
 const groupAddress = { host: '239.128.0.1', port: 7735 };
 
-/** What reached a receiver, in pieces; or a moment at which it was woken. */
+/** Pieces that reached a receiver, or a timeout. */
 interface Input {
   readonly atMs: number;
   readonly pieces?: readonly Uint8Array[];
 }
 
-/** A receiver, and a disk that does everything at once. */
+/** A receiver whose disk completes everything at once. */
 class Target {
   readonly machine = new SessionReceiver({
     crypto: createSimulatedCrypto('joined', 'receiver'),
@@ -39,13 +41,13 @@ class Target {
     platform: 'posix',
     refuseSender: () => undefined,
   });
-  /** What it told its shell of each session, one line each. */
-  readonly told = new Map<number, string[]>();
-  /** By session, block by block where it lies. */
+  /** The events of each session, one line each. */
+  readonly events = new Map<number, string[]>();
+  /** The blocks of each session, by their offset. */
   readonly stored = new Map<number, Map<number, Uint8Array>>();
   nowMs = 0;
 
-  /** @returns what it answers */
+  /** @returns the datagrams that it answers with */
   take({ atMs, pieces }: Input): Uint8Array[] {
     const answers: Uint8Array[] = [];
     this.nowMs = atMs;
@@ -102,8 +104,8 @@ class Target {
   }
 
   private note(what: string, session: number, more = ''): void {
-    const lines = this.told.get(session) ?? [];
-    this.told.set(session, lines);
+    const lines = this.events.get(session) ?? [];
+    this.events.set(session, lines);
     lines.push(`${what} ${more}`);
   }
 }
@@ -112,14 +114,14 @@ interface Setup extends Partial<SessionSenderOptions> {
   readonly seed?: string;
   readonly senderCount?: number;
   readonly sizeBytes?: number;
-  /** Makes the pieces that arrive of the datagrams that were sent together. */
+  /** Turns datagrams that were sent together into the pieces that arrive. */
   readonly join?: (datagrams: readonly Uint8Array[]) => readonly Uint8Array[];
 }
 
-/** A run that needs more is stuck. */
+/** A run that takes more turns is stuck. */
 const maxTurns = 20_000;
 
-/** Sessions from their beginning to their end, all to one receiver. */
+/** Runs complete sessions, all to one receiver. */
 function runSessions(setup: Setup) {
   const { seed = 'a', senderCount = 1, sizeBytes = 3000, join = (all) => all, ...options } = setup;
   const target = new Target();
@@ -171,7 +173,7 @@ function runSessions(setup: Setup) {
   return { target, inputs, senders, isOver };
 }
 
-/** Does what a sender asks for. @returns what it sends */
+/** Does what the sender asks for. @returns the datagrams that it sends */
 function takeFrom(
   sender: { machine: SessionSender; content: Uint8Array; outcome: string | undefined },
   nowMs: number,
@@ -198,7 +200,7 @@ function takeFrom(
   return datagrams;
 }
 
-/** Whether all that was sent is where it belongs. */
+/** Whether all content is stored in its place. */
 function isWhole({ target, senders, isOver }: ReturnType<typeof runSessions>): boolean {
   return (
     isOver &&
@@ -209,7 +211,7 @@ function isWhole({ target, senders, isOver }: ReturnType<typeof runSessions>): b
   );
 }
 
-/** Cuts a list into runs of these lengths, taken in turn. */
+/** Cuts a list into runs of these lengths, used in turn. */
 function groupsOf<T>(items: readonly T[], lengths: readonly number[]): T[][] {
   const groups: T[][] = [];
   for (let from = 0, i = 0; from < items.length; i++) {
@@ -231,7 +233,7 @@ const joinBy =
 
 const lengths = fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 8 });
 
-/** A run that loses some of what is sent, and changes a byte of some. */
+/** Drops some of the datagrams that are sent, and changes a byte of others. */
 function harmBy(numbers: readonly number[]) {
   let count = 0;
   return (datagrams: readonly Uint8Array[]) =>
@@ -247,16 +249,16 @@ function harmBy(numbers: readonly number[]) {
 
 const setups: Readonly<Record<string, Setup>> = {
   'one session': {},
-  'a session by a group': { group: groupAddress },
-  'two sessions at once': { senderCount: 2 },
+  'a session with a group': { group: groupAddress },
+  'two concurrent sessions': { senderCount: 2 },
   'a session with a manifest in blocks': { mssBytes: 65, segmentsPerBlock: 1 },
   'a session in large blocks': { mssBytes: 64, segmentsPerBlock: 64, sizeBytes: 20_000 },
-  'a session of nothing': { sizeBytes: 0 },
+  'a session without content': { sizeBytes: 0 },
 };
 
-// --- The same, joined or not
+// --- Coalesced or not, the result is the same
 
-/** What a receiver says of all its sessions when it is asked at the end. */
+/** What the receiver reports about all its sessions at the end. */
 function describeTarget(t: Test, target: Target): string[] {
   const messages: string[] = [];
   const sendMessage = t.intercept(
@@ -283,11 +285,11 @@ function describeTarget(t: Test, target: Target): string[] {
 
 for (const [what, setup] of Object.entries(setups)) {
   for (const isHarmed of [false, true]) {
-    t.test(`${what}${isHarmed ? ', harmed on the way' : ''}: joined as one by one`, (t) => {
+    t.test(`${what}${isHarmed ? ', with damage' : ''}: the same coalesced as one by one`, (t) => {
       const numbers = Array.from({ length: 37 }, (_, i) => (i === 11 ? 1 : i % 9 === 4 ? 0 : 2));
       const join = isHarmed ? harmBy(numbers) : (all: readonly Uint8Array[]) => all;
       const run = runSessions({ ...setup, join });
-      t.ok(isWhole(run), 'the session that is told again');
+      t.ok(isWhole(run), 'the recorded session completes');
       const { inputs } = run;
       const count = inputs.reduce((sum, { pieces }) => sum + (pieces?.length ?? 0), 0);
       t.ok(count > 5, `${count} datagrams`);
@@ -299,7 +301,7 @@ for (const [what, setup] of Object.entries(setups)) {
           joined.take(pieces === undefined ? input : { ...input, pieces: joinBy(lengths)(pieces) });
         }
         const [one, other] = [single, joined].map((target) => {
-          return [...target.told, ...describeTarget(t, target)].flat().join('\n');
+          return [...target.events, ...describeTarget(t, target)].flat().join('\n');
         });
         if (one !== other) throw new Error(`joined:\n${other}\none by one:\n${one}`);
       });
@@ -311,7 +313,7 @@ for (const [what, setup] of Object.entries(setups)) {
 
 // --- Whole sessions
 
-t.test('sessions end as they should, however their datagrams are joined', (t) => {
+t.test('sessions complete however their datagrams are coalesced', (t) => {
   const numbers = fc.array(fc.nat(15), { minLength: 20, maxLength: 60 });
   const property = fc.property(
     fc.constantFrom(...Object.values(setups)),
@@ -330,7 +332,7 @@ t.test('sessions end as they should, however their datagrams are joined', (t) =>
   t.end();
 });
 
-t.test('pieces that are cut, filled up, or have anything within cost no more than repairs', (t) => {
+t.test('truncated, padded or corrupted pieces cost no more than repairs', (t) => {
   for (let number = 0; number < 200; number++) {
     const random = createRandom('harmed pieces', `${number}`);
     const below = (limit: number) => Math.floor(random() * limit);
@@ -357,8 +359,8 @@ t.test('pieces that are cut, filled up, or have anything within cost no more tha
     const all = Object.values(setups);
     const run = runSessions({ ...all[number % all.length], seed: `${number}`, join });
     if (!isWhole(run))
-      t.fail(`number ${number}`, {
-        told: [...run.target.told].map(([, lines]) => lines.slice(-3)),
+      t.fail(`run ${number}`, {
+        events: [...run.target.events].map(([, lines]) => lines.slice(-3)),
       });
   }
   t.end();
@@ -366,7 +368,7 @@ t.test('pieces that are cut, filled up, or have anything within cost no more tha
 
 // --- One piece
 
-/** A session up to its first data; and that data, as it was sent together. */
+/** Runs a session up to its first data. Returns that data as it was sent together. */
 function openSession(setup: Setup = {}) {
   const { inputs, senders } = runSessions(setup);
   const { manifestBlockCount = 0 } = senders[0]?.machine.geometry ?? {};
@@ -377,7 +379,7 @@ function openSession(setup: Setup = {}) {
   for (const input of inputs.slice(0, first)) target.take(input);
   // A report may follow at once.
   const atMs = (inputs[first] as Input).atMs + 10;
-  // At first little goes out at once; and nothing shall come twice.
+  // The first bursts are small, and none may be received twice.
   const sent = inputs
     .slice(first, first + 20)
     .flatMap(({ pieces = [] }) => pieces.filter(isContent));
@@ -401,7 +403,7 @@ function openSession(setup: Setup = {}) {
 
 const isData = (bytes: Uint8Array) => isBlockDatagram(bytes, 0);
 
-t.test('a datagram that is cut off behind good ones spoils none of them', (t) => {
+t.test('a truncated datagram after good ones spoils none of them', (t) => {
   for (let count = 0; count < 4; count++) {
     const last = openSession().data[count] as Uint8Array;
     for (let size = 1; size < last.length; size++) {
@@ -414,7 +416,7 @@ t.test('a datagram that is cut off behind good ones spoils none of them', (t) =>
   t.end();
 });
 
-t.test('garbage behind good data is counted, and the data is taken', (t) => {
+t.test('garbage after good data is counted, and the data is accepted', (t) => {
   const typed = new Uint8Array(40);
   typed.set([0x50, 0x32, 0, 0, 0, 24], 6);
   for (const [garbage, kind] of [
@@ -432,20 +434,20 @@ t.test('garbage behind good data is counted, and the data is taken', (t) => {
   t.end();
 });
 
-t.test('data of another session, in the middle, takes what is behind it along', (t) => {
+t.test('data of another session in the middle makes the rest of the piece unreadable', (t) => {
   const { data, take, receivedIn } = openSession();
   const stranger = (data[0] as Uint8Array).slice();
   stranger[0] = (stranger[0] as number) ^ 1;
   const [one, two, three] = data as [Uint8Array, Uint8Array, Uint8Array];
   t.same(take(one, stranger, two, three).faults, { 'no-session': 1 });
-  t.same(receivedIn(), [1], 'nobody can tell where it ends');
+  t.same(receivedIn(), [1], 'its end is unknown');
   t.same(take(two, three).faults, {});
-  t.same(receivedIn(), [3], 'it is no worse than lost');
+  t.same(receivedIn(), [3], 'the rest counts as lost');
   t.same(take(stranger, stranger).faults, { 'no-session': 1 });
   t.end();
 });
 
-t.test('a segment that the block does not have takes what is behind it along', (t) => {
+t.test('an out-of-range segment makes the rest of the piece unreadable', (t) => {
   const { data, take, receivedIn, senders } = openSession();
   const parity = new Uint8Array(80);
   const session = senders[0]?.machine.session as number;
@@ -457,7 +459,7 @@ t.test('a segment that the block does not have takes what is behind it along', (
   t.end();
 });
 
-t.test('a probe is heard wherever it comes', (t) => {
+t.test('a probe is handled at any place in a piece', (t) => {
   const setup = { group: groupAddress };
   const { inputs } = runSessions(setup);
   const isProbe = (bytes: Uint8Array) => bytes[4] === sessionKind.probe;
@@ -472,7 +474,7 @@ t.test('a probe is heard wherever it comes', (t) => {
     [one, two, probe],
     [probe, probe, one],
   ]) {
-    // As if it had not been heard before.
+    // As if no probe had arrived before.
     const { take, receivedIn, target, senders } = openSession(setup);
     const session = target.machine.find(senders[0]?.machine.session as number);
     const blocks = session?.['object']?.blocks;
@@ -487,7 +489,7 @@ t.test('a probe is heard wherever it comes', (t) => {
   t.end();
 });
 
-t.test('hellos that come together are answered each, and at no greater length', (t) => {
+t.test('each of several coalesced hellos is answered, without amplification', (t) => {
   const hello = encodeChannelPacket('hello', 7, 0, 9, new Uint8Array(48));
   const short = encodeChannelPacket('hello', 7, 0, 9, new Uint8Array(20));
   for (const [parts, count] of [
@@ -504,13 +506,13 @@ t.test('hellos that come together are answered each, and at no greater length', 
   t.end();
 });
 
-t.test('nothing at all is too short', (t) => {
+t.test('an empty piece is too short', (t) => {
   const { take } = openSession();
   t.same(take(new Uint8Array(0)), { answers: [], faults: { 'too-short': 1 } });
   t.end();
 });
 
-t.test('bursts that come in one piece are reported once', (t) => {
+t.test('bursts that arrive in one piece are reported once', (t) => {
   const { data, take } = openSession({ mssBytes: 200, segmentsPerBlock: 1 });
   t.ok(data.length > 3, `${data.length} bursts`);
   t.equal(take(...data).answers.length, 1);

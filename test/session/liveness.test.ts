@@ -11,7 +11,7 @@ import { digestSizeBytes, tagSizeBytes } from '../../src/wire/sizes.js';
 const slowLink = { delayMs: 5, rateBytesPerSec: 100_000, queueLimitBytes: 30_000 };
 const fastLink = { delayMs: 5 };
 
-/** In the sender's first life, only the first of three receivers is there. */
+/** While the sender's first process runs, only the first of three receivers is reachable. */
 const secondLife = (atMs: number): SessionIncident[] => [
   { atMs: 0, host: 1, fault: 'disconnect' },
   { atMs: 0, host: 2, fault: 'disconnect' },
@@ -27,8 +27,8 @@ const outcomeOf = ({ settled }: SimulatedSessionResult, name: string) =>
 const statusesOf = ({ settled }: SimulatedSessionResult) =>
   settled.map(({ outcome }) => outcome.status);
 
-t.test('one that has all already is not blamed while others take long', async (t) => {
-  // In the sender's second life the first receiver has nothing to do.
+t.test('a receiver that holds everything does not fail while others take long', async (t) => {
+  // The sender's second process has nothing to send to the first receiver.
   const run = simulateSession({
     seed: 'held by one',
     receiverCount: 3,
@@ -41,14 +41,14 @@ t.test('one that has all already is not blamed while others take long', async (t
   });
   t.match(outcomeOf(run, 'r1'), { status: 'complete', receivedBytes: 0 });
   const elapsedMs = outcomeOf(run, 'r2')?.elapsedMs ?? 0;
-  t.ok(elapsedMs > 24_000, 'the others take long, compared to four times 3 s');
+  t.ok(elapsedMs > 24_000, 'the others take long compared to four times 3 s');
   t.same(statusesOf(run), ['complete', 'complete', 'complete']);
 });
 
 t.test(
-  'one that lacks only the end is not blamed while the group gets the beginning',
+  'a receiver that misses only the end does not fail while the group gets the beginning',
   async (t) => {
-    // In the sender's first life the first receiver gets about half of it.
+    // The first receiver gets about half of the object from the sender's first process.
     const run = simulateSession({
       seed: 'held in part',
       receiverCount: 3,
@@ -64,14 +64,14 @@ t.test(
     const receivedBytes = first?.receivedBytes ?? 0;
     t.ok(
       receivedBytes > 1_000_000 && receivedBytes < 3_000_000,
-      `${receivedBytes} bytes came again`,
+      `${receivedBytes} bytes received by the second session`,
     );
     t.ok((first?.elapsedMs ?? 0) > 30_000, 'it waits for longer than four times 3 s');
     t.same(statusesOf(run), ['complete', 'complete', 'complete']);
   },
 );
 
-t.test('a sender that comes back after its receivers gave it up finds them again', async (t) => {
+t.test('a sender that returns after its receivers timed out reaches them again', async (t) => {
   const run = simulateSession({
     seed: 'cut for long',
     receiverCount: 2,
@@ -82,7 +82,7 @@ t.test('a sender that comes back after its receivers gave it up finds them again
     forwardLink: slowLink,
     incidents: [
       { atMs: 3000, host: 0, fault: 'disconnect' },
-      // Longer than the 60 s for which a receiver waits; it gives up just then, or some seconds ago.
+      // Longer than the receiver's timeout of 60 s: it expires just then, or some seconds earlier.
       { atMs: 63_100, host: 0, fault: 'reconnect' },
       { atMs: 3000, host: 1, fault: 'disconnect' },
       { atMs: 70_000, host: 1, fault: 'reconnect' },
@@ -102,12 +102,12 @@ t.test('a sender that comes back after its receivers gave it up finds them again
     const again = results[1]?.receivedBytes ?? 0;
     t.ok(
       again > 0 && again < 1_400_000,
-      `${again} bytes came in the session's second part, of receiver ${i}`,
+      `${again} bytes received after the interruption, receiver ${i}`,
     );
   }
 });
 
-/** One receiver, whose path from the sender lets `pass` through of what comes together. */
+/** One receiver. `pass` filters the datagrams that the sender sends to it. */
 function simulatePath(seed: string, pass: (nowMs: number, bytes: Uint8Array) => Uint8Array) {
   return simulateSession({
     seed,
@@ -130,7 +130,7 @@ function simulatePath(seed: string, pass: (nowMs: number, bytes: Uint8Array) => 
 }
 
 t.test(
-  'one that answers, but that data does not reach, fails with what was observed',
+  'a receiver that answers but gets no data fails, and the reason says what was observed',
   async (t) => {
     const run = simulatePath('stuck', (nowMs, bytes) =>
       bytes.length < 1000 || nowMs < 20 ? bytes : bytes.subarray(0, 0),
@@ -141,7 +141,7 @@ t.test(
   },
 );
 
-t.test('one that answers, but never gets the digest, fails later', async (t) => {
+t.test('a receiver that answers but never gets the digest fails later', async (t) => {
   const rootSizeBytes = sessionHeaderSizeBytes + 1 + digestSizeBytes + tagSizeBytes;
   const run = simulatePath('never verified', (_, bytes) =>
     bytes.length === rootSizeBytes ? bytes.subarray(0, 0) : bytes,

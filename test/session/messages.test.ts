@@ -57,12 +57,12 @@ const messages: readonly Message[] = [
   { kind: 'bye', reason: 'stopped', isFinal: true },
 ];
 
-t.test('what is written is read back', (t) => {
+t.test('a message that is written reads back the same', (t) => {
   for (const message of messages) t.strictSame(decodeMessage(encodeMessage(message)), message);
   t.end();
 });
 
-t.test('a message cut short is none, but for the lists that end with it', (t) => {
+t.test('a truncated message is rejected, except for messages that end with a list', (t) => {
   for (const message of messages) {
     const bytes = encodeMessage(message);
     for (let size = 0; size < bytes.length; size++) {
@@ -75,7 +75,7 @@ t.test('a message cut short is none, but for the lists that end with it', (t) =>
   t.end();
 });
 
-t.test('a later version may write more behind what is known', (t) => {
+t.test('a later version may append fields to those known', (t) => {
   const bytes = Uint8Array.of(
     ...encodeMessage({
       kind: 'poll',
@@ -98,24 +98,24 @@ t.test('a later version may write more behind what is known', (t) => {
   t.end();
 });
 
-t.test('no text shown to people acts on a terminal', (t) => {
-  // Also not on the order in which they show: "gpj.exe" would seem to be a picture.
+t.test('text from peers cannot control a terminal', (t) => {
+  // Nor may it change the display order: "gpj.exe" would look like a picture.
   const text = 'a\u001b[2J\u0007\u009b\u007f\nb\u202egpj.exe\u2066\u2028';
-  const told = 'a\\x1b[2J\\x07\\x9b\\x7f\\x0ab\\x202egpj.exe\\x2066\\x2028';
+  const shown = 'a\\x1b[2J\\x07\\x9b\\x7f\\x0ab\\x202egpj.exe\\x2066\\x2028';
   const accept = decodeMessage(encodeMessage({ kind: 'accept', name: text }));
-  t.strictSame(accept, { kind: 'accept', name: told });
+  t.strictSame(accept, { kind: 'accept', name: shown });
   const bye = { kind: 'bye', reason: text, isFinal: false } as const;
-  t.strictSame(decodeMessage(encodeMessage(bye)), { kind: 'bye', reason: told, isFinal: false });
+  t.strictSame(decodeMessage(encodeMessage(bye)), { kind: 'bye', reason: shown, isFinal: false });
   const refuse = { kind: 'refuse', reason: text, isTemporary: false } as const;
-  t.match(decodeMessage(encodeMessage(refuse)), { reason: told });
+  t.match(decodeMessage(encodeMessage(refuse)), { reason: shown });
   const done = { kind: 'done', isComplete: false, ...figures, reason: text } as const;
-  t.match(decodeMessage(encodeMessage(done)), { reason: told });
-  t.match(decodeMessage(encodeMessage({ ...offer, label: text })), { label: told });
-  t.match(decodeMessage(encodeMessage({ ...offer, groupHost: text })), { groupHost: told });
+  t.match(decodeMessage(encodeMessage(done)), { reason: shown });
+  t.match(decodeMessage(encodeMessage({ ...offer, label: text })), { label: shown });
+  t.match(decodeMessage(encodeMessage({ ...offer, groupHost: text })), { groupHost: shown });
   t.end();
 });
 
-t.test('texts of any length go in one datagram, shortened', (t) => {
+t.test('long texts are shortened to fit one datagram', (t) => {
   for (const character of ['a', 'ä', '漢', '😀', '\u001b']) {
     const long = character.repeat(10_000);
     const all: Message[] = [
@@ -127,7 +127,7 @@ t.test('texts of any length go in one datagram, shortened', (t) => {
     for (const message of all) {
       const bytes = encodeMessage(message);
       t.ok(bytes.length <= maxControlSizeBytes, `${message.kind}: ${bytes.length} bytes`);
-      t.match(JSON.stringify(decodeMessage(bytes)), /…/, 'and says that there was more');
+      t.match(JSON.stringify(decodeMessage(bytes)), /…/, 'the end marks the truncation');
     }
   }
   const reason = `${'/folder'.repeat(100)}: the disk is full; make room and try again`;
@@ -136,7 +136,7 @@ t.test('texts of any length go in one datagram, shortened', (t) => {
   t.end();
 });
 
-t.test('no bytes at all make it throw', (t) => {
+t.test('an empty message makes no decoder throw', (t) => {
   const started = fc
     .tuple(fc.nat(10), fc.uint8Array({ maxLength: 200 }))
     .map(([kind, rest]) => Uint8Array.of(kind, ...rest));

@@ -1,6 +1,6 @@
 /**
- * A key of AES-GCM must never meet a nonce twice with other bytes: what such a reuse would give away, and
- * that what seals blocks and messages does not come to it (SECURITY, "Nonces").
+ * An AES-GCM key must never use a nonce for two plaintexts. These tests show what reuse would
+ * reveal, and that sealing blocks and messages never reuses one (SECURITY, "Nonces").
  */
 import * as fc from 'fast-check';
 import t from 'tap';
@@ -14,7 +14,7 @@ import { SessionWire } from '../support/session-wire.js';
 
 const crypto = await createNodeCrypto(await generateKeyPair());
 
-/** Takes a note of what the real thing seals. */
+/** Logs what the real crypto seals. */
 function noting(log: NonceLog, inner: SessionCrypto = crypto): SessionCrypto {
   return {
     ...inner,
@@ -25,24 +25,27 @@ function noting(log: NonceLog, inner: SessionCrypto = crypto): SessionCrypto {
   };
 }
 
-t.test('one nonce for two texts gives away how they differ: this is why it must not be', (t) => {
-  const seal = new BlockSeal(crypto, crypto.random(32));
-  const [one, two] = [crypto.random(1000), crypto.random(1000)];
-  const [sealedOne, sealedTwo] = [seal.seal(5, 1, one), seal.seal(5, 1, two)];
-  const differences = one.map((byte, i) => byte ^ (two[i] as number));
-  const seen = sealedOne.map((byte, i) => byte ^ (sealedTwo[i] as number));
-  t.same(seen.subarray(0, 1000), differences, 'without the key');
-  const log = new NonceLog();
-  const noted = new BlockSeal(noting(log), crypto.random(32));
-  noted.seal(5, 1, one);
-  noted.seal(5, 1, one);
-  t.equal(log.reuses, 0, 'the same bytes again are the same datagrams again');
-  noted.seal(5, 1, two);
-  t.equal(log.reuses, 1, 'and what watches the simulator notices others');
-  t.end();
-});
+t.test(
+  'reusing a nonce for two plaintexts reveals their difference: why it must not happen',
+  (t) => {
+    const seal = new BlockSeal(crypto, crypto.random(32));
+    const [one, two] = [crypto.random(1000), crypto.random(1000)];
+    const [sealedOne, sealedTwo] = [seal.seal(5, 1, one), seal.seal(5, 1, two)];
+    const differences = one.map((byte, i) => byte ^ (two[i] as number));
+    const seen = sealedOne.map((byte, i) => byte ^ (sealedTwo[i] as number));
+    t.same(seen.subarray(0, 1000), differences, 'without the key');
+    const log = new NonceLog();
+    const noted = new BlockSeal(noting(log), crypto.random(32));
+    noted.seal(5, 1, one);
+    noted.seal(5, 1, one);
+    t.equal(log.reuses, 0, 'sealing the same bytes again gives the same datagrams');
+    noted.seal(5, 1, two);
+    t.equal(log.reuses, 1, 'the log that the simulator uses detects different bytes');
+    t.end();
+  },
+);
 
-t.test('of a session, each block and generation has a nonce of its own', (t) => {
+t.test('each block and generation of a session has its own nonce', (t) => {
   const seen = new Map<string, string>();
   const watching: SessionCrypto = {
     ...crypto,
@@ -64,24 +67,27 @@ t.test('of a session, each block and generation has a nonce of its own', (t) => 
   t.end();
 });
 
-t.test('a channel counts: no message has the nonce of another, and each way has its key', (t) => {
-  const log = new NonceLog();
-  const [send, receive] = [crypto.random(32), crypto.random(32)];
-  const keys = { send, receive };
-  const ours = new SecureChannel(noting(log), 7, 0, keys);
-  const theirs = new SecureChannel(noting(log), 7, 0, { send: receive, receive: send });
-  for (let i = 0; i < 300; i++) {
-    ours.seal(Uint8Array.of(i & 255, 1));
-    theirs.seal(Uint8Array.of(i & 255, 2));
-  }
-  t.equal(log.reuses, 0);
-  // A counter that is lost, as by a copy of a process, is what a new handshake is for.
-  new SecureChannel(noting(log), 7, 0, keys).seal(Uint8Array.of(99));
-  t.equal(log.reuses, 1, 'the log would have seen it');
-  t.end();
-});
+t.test(
+  'a channel counts: no two messages share a nonce, and each direction has its own key',
+  (t) => {
+    const log = new NonceLog();
+    const [send, receive] = [crypto.random(32), crypto.random(32)];
+    const keys = { send, receive };
+    const ours = new SecureChannel(noting(log), 7, 0, keys);
+    const theirs = new SecureChannel(noting(log), 7, 0, { send: receive, receive: send });
+    for (let i = 0; i < 300; i++) {
+      ours.seal(Uint8Array.of(i & 255, 1));
+      theirs.seal(Uint8Array.of(i & 255, 2));
+    }
+    t.equal(log.reuses, 0);
+    // A process that lost its counter, such as a copy, must start a new handshake.
+    new SecureChannel(noting(log), 7, 0, keys).seal(Uint8Array.of(99));
+    t.equal(log.reuses, 1, 'the log detects the reuse');
+    t.end();
+  },
+);
 
-t.test('whole sessions, disturbed and restarted, use none twice', (t) => {
+t.test('whole sessions, disturbed and restarted, reuse no nonce', (t) => {
   for (let seed = 1; seed <= 20; seed++) {
     const log = new NonceLog();
     let lost = 0;
@@ -93,7 +99,7 @@ t.test('whole sessions, disturbed and restarted, use none twice', (t) => {
       hasGroup: seed % 3 === 0,
       cryptoOf: (name) => noting(log, createSimulatedCrypto(`nonces ${seed}`, name)),
       attack: ({ bytes, atMs }, wire) => {
-        // Every third datagram is lost at first, and one receiver forgets everything midway.
+        // Every third datagram is lost at first, and one receiver loses its state midway.
         if (wire.log.length === 200) wire.addReceiver(1, createSimulatedCrypto('anew', 'r1'));
         return atMs < 2000 && lost++ % 3 === 0 ? [] : [bytes];
       },
@@ -111,17 +117,17 @@ t.test('a block that reads differently is neither sealed nor sent', (t) => {
     sizeBytes: 20_000,
     cryptoOf: (name) => noting(log, createSimulatedCrypto('changing', name)),
     attack: ({ to, bytes, atMs }, { content }) => {
-      // All has been read for one; the other comes late, and by then the file was written to.
+      // The first receiver needed the whole source. It changes before the second one connects.
       if (to === 1 && atMs < 4000) return [];
       if (atMs > 3000) content.fill(0);
       return [bytes];
     },
     untilMs: 20_000,
   }).run();
-  const told = wire.senderEvents.filter(({ type }) => type === 'source-changed');
+  const changes = wire.senderEvents.filter(({ type }) => type === 'source-changed');
   t.equal(wire.receivers[0]?.results[0]?.status, 'complete');
-  t.ok(told.length > 0, 'it is told');
-  t.same(wire.receivers[1]?.content, Buffer.alloc(0), 'and nothing of it went out');
+  t.ok(changes.length > 0, 'the change is reported');
+  t.same(wire.receivers[1]?.content, Buffer.alloc(0), 'nothing of it was sent');
   t.equal(log.reuses, 0);
   t.end();
 });

@@ -1,4 +1,4 @@
-/** How sessions end, and what both sides say of it: outcomes, figures and faults, in virtual time. */
+/** How sessions end and what both sides report: outcomes, figures and faults, in virtual time. */
 import t from 'tap';
 import { decodeSession, sessionField } from '../../src/wire/header.js';
 import {
@@ -8,13 +8,13 @@ import {
   strangerAddress,
 } from '../support/session-wire.js';
 
-/** Which block a datagram is of; -1 for none. */
+/** The block of a datagram; -1 if it is not data. */
 function blockOf(bytes: Uint8Array): number {
   const packet = decodeSession(bytes);
   return typeof packet !== 'string' && packet.kind === 'data' ? packet.block : -1;
 }
 
-t.test('a session that goes well: what the sender says', (t) => {
+t.test('a successful session: what the sender reports', (t) => {
   const wire = new SessionWire({ receiverCount: 2, sizeBytes: 4000 }).run();
   const { sender, result } = wire;
   t.ok(sender.isDone);
@@ -25,9 +25,9 @@ t.test('a session that goes well: what the sender says', (t) => {
   t.match(result, { contentSizeBytes: 4000, groupDatagramsSent: 0, repairs: 0, faults: {} });
   t.match(result?.rootDigest, /^[0-9a-f]{64}$/);
   t.equal(result?.reportsReceived, sender.reportCount);
-  t.ok((result?.reportsReceived ?? 0) >= 4, 'two of each at least');
+  t.ok((result?.reportsReceived ?? 0) >= 4, 'at least two per receiver');
   t.ok((result?.elapsedMs ?? 0) > 0 && (result?.elapsedMs ?? 0) <= wire.nowMs);
-  // Content, its tags, and the manifest where it does not fit the offer.
+  // Content, its tags, and the manifest if it does not fit the offer.
   t.ok((result?.bytesSent ?? 0) >= 2 * 4000);
   t.equal(result?.receivers.length, 2);
   for (const [index, outcome] of result?.receivers.entries() ?? []) {
@@ -50,7 +50,7 @@ t.test('a session that goes well: what the sender says', (t) => {
   t.end();
 });
 
-t.test('a session that goes well: what a receiver says', (t) => {
+t.test('a successful session: what a receiver reports', (t) => {
   const wire = new SessionWire({ sizeBytes: 4000 }).run();
   const [receiver] = wire.receivers;
   t.match(receiver?.results, [
@@ -76,12 +76,12 @@ t.test('a session that goes well: what a receiver says', (t) => {
     faults: {},
   });
   t.ok(receiver?.machine.isIdle);
-  t.same(receiver?.machine.statuses(wire.nowMs), [], 'what is over has no status');
+  t.same(receiver?.machine.statuses(wire.nowMs), [], 'an ended session has no status');
   t.end();
 });
 
-t.test('midway, both sides say how far it is', (t) => {
-  // Half of the data never leaves: the datagrams of later blocks are dropped.
+t.test('midway, both sides report their progress', (t) => {
+  // Half of the data is dropped: the datagrams of later blocks.
   const wire = new SessionWire({
     sizeBytes: 8000,
     untilMs: 50,
@@ -100,7 +100,7 @@ t.test('midway, both sides say how far it is', (t) => {
   t.end();
 });
 
-t.test('a sender that stops tells everybody why, three times', (t) => {
+t.test('a sender that stops notifies every receiver three times, with the reason', (t) => {
   const wire = new SessionWire({ receiverCount: 2, sizeBytes: 400_000, untilMs: 20 }).run();
   const before = wire.log.length;
   wire.sender.abort(wire.nowMs, 'no more time');
@@ -111,7 +111,7 @@ t.test('a sender that stops tells everybody why, three times', (t) => {
     { status: 'aborted', reason: 'no more time' },
     { status: 'aborted', reason: 'no more time' },
   ]);
-  t.equal(wire.result?.rootDigest, undefined, 'not all was read');
+  t.equal(wire.result?.rootDigest, undefined, 'the source was not read completely');
   for (const { results } of wire.receivers) {
     t.match(results, [{ status: 'failed', reason: 'no more time' }]);
   }
@@ -135,7 +135,7 @@ t.test('a receiver that fails is notified; the other one completes', (t) => {
   t.end();
 });
 
-t.test('a sender that is replaced by another says nothing more', (t) => {
+t.test('a sender that is replaced by another sends nothing more', (t) => {
   const wire = new SessionWire({ receiverCount: 2, sizeBytes: 400_000, untilMs: 20 }).run();
   const before = wire.log.length;
   wire.sender.retire();
@@ -153,7 +153,7 @@ t.test('a sender that is replaced by another says nothing more', (t) => {
   t.end();
 });
 
-t.test('a receiver that stops tells its sender why', (t) => {
+t.test('a receiver that stops gives its sender the reason', (t) => {
   const wire = new SessionWire({ receiverCount: 2, sizeBytes: 400_000, untilMs: 20 }).run();
   wire.receivers[0]?.machine.abort(wire.nowMs, 'its disk is taken out');
   wire.run(Infinity);
@@ -163,7 +163,7 @@ t.test('a receiver that stops tells its sender why', (t) => {
   t.end();
 });
 
-t.test('as much as a receiver takes, in whole blocks, and one byte more', (t) => {
+t.test('a receiver accepts an object of its limit in whole blocks, and not one byte more', (t) => {
   const exact = new SessionWire({ sizeBytes: 4096, receiver: { maxObjectBytes: 4000 } }).run();
   t.match(exact.outcomeOf(0), { status: 'complete' });
   const more = new SessionWire({ sizeBytes: 4097, receiver: { maxObjectBytes: 4000 } }).run();
@@ -174,7 +174,7 @@ t.test('as much as a receiver takes, in whole blocks, and one byte more', (t) =>
   t.end();
 });
 
-t.test('who is not trusted gets nothing, by either side’s word', (t) => {
+t.test('an untrusted peer gets nothing, whichever side refuses', (t) => {
   const untrusted = new SessionWire({ refuseReceiver: () => 'a key that nobody knows' }).run();
   t.match(untrusted.outcomeOf(0), { status: 'failed', reason: 'a key that nobody knows' });
   t.same(untrusted.receivers[0]?.results, []);
@@ -186,7 +186,7 @@ t.test('who is not trusted gets nothing, by either side’s word', (t) => {
   t.end();
 });
 
-t.test('a receiver repeats its outcome until that is confirmed, and not for ever', (t) => {
+t.test('a receiver repeats its outcome until confirmed, but not forever', (t) => {
   const dones: number[] = [];
   const wire = new SessionWire({
     untilMs: 60_000,
@@ -211,7 +211,7 @@ t.test('a receiver repeats its outcome until that is confirmed, and not for ever
   t.end();
 });
 
-t.test('once an outcome is confirmed, it is not repeated: the first confirmation was lost', (t) => {
+t.test('an outcome is not repeated once it is confirmed: the first confirmation was lost', (t) => {
   let saidAfter = 0;
   let lost = 0;
   const wire = new SessionWire({
@@ -230,7 +230,7 @@ t.test('once an outcome is confirmed, it is not repeated: the first confirmation
   t.end();
 });
 
-t.test('what comes to a sender and is not of its session is counted, by what it is', (t) => {
+t.test('unexpected datagrams at a sender are counted by kind', (t) => {
   const wire = new SessionWire({ sizeBytes: 400_000, untilMs: 20 }).run();
   const { sender } = wire;
   const arrived = wire.log.filter(({ to, atMs }) => to === 'sender' && atMs < wire.nowMs - 1);
@@ -244,7 +244,7 @@ t.test('what comes to a sender and is not of its session is counted, by what it 
   for (const bytes of [
     Buffer.from('what is this'),
     toReceiver,
-    // A number that was not used yet, so that it is looked at at all.
+    // An unused counter, so that the replay check lets it pass.
     changed(sessionField.counter, 1),
     own,
   ]) {
@@ -267,9 +267,10 @@ t.test('what comes to a sender and is not of its session is counted, by what it 
   t.end();
 });
 
-t.test('a sender that stood still for long blames nobody for it', (t) => {
+t.test('a sender that was suspended for long fails no receiver', (t) => {
   const wire = new SessionWire({ sizeBytes: 400_000, untilMs: 20 }).run();
-  // Nothing was handled for much longer than its patience; what came meanwhile is read only then.
+  // Suspended for much longer than its liveness timeout; it handles what arrived meanwhile only
+  // now.
   wire.nowMs += 40_000;
   wire.sender.handleTimeout(wire.nowMs);
   wire.run(Infinity);

@@ -1,4 +1,4 @@
-/** Reports: what is written is read, and what strangers write does no harm. */
+/** Reports: what is written reads back, and forged bytes do no harm. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import { ByteReader, ByteWriter } from '../../src/wire/byte-codec.js';
@@ -27,10 +27,10 @@ const report = fc
     missingBytes: fc.maxSafeNat(),
     receivedBytes: fc.maxSafeNat(),
     firstBlock: fc.nat(1e9),
-    behind: fc.nat(100),
+    trailing: fc.nat(100),
     entries: fc.array(gap, { maxLength: 30 }),
   })
-  .map(({ behind, entries, ...fields }): Report => {
+  .map(({ trailing, entries, ...fields }): Report => {
     const gaps: Gap[] = [];
     let next = fields.firstBlock;
     for (const entry of entries) {
@@ -43,7 +43,7 @@ const report = fc
         next = firstBlock + 1;
       }
     }
-    return { ...fields, gaps, describedBlocks: next + behind } as Report;
+    return { ...fields, gaps, describedBlocks: next + trailing } as Report;
   });
 
 function encode(report: Report): Uint8Array {
@@ -52,7 +52,7 @@ function encode(report: Report): Uint8Array {
   return writer.finish();
 }
 
-t.test('what is written is read back, and an entry is not longer than it may be', (t) => {
+t.test('a report reads back as written, and no entry exceeds its size limit', (t) => {
   const property = fc.property(report, (written) => {
     const bytes = encode(written);
     const bare = encode({ ...written, gaps: [] });
@@ -63,7 +63,7 @@ t.test('what is written is read back, and an entry is not longer than it may be'
   t.end();
 });
 
-t.test('of a report cut short, no list goes further than it says', (t) => {
+t.test('the gap list of a truncated report stays within its bytes', (t) => {
   const property = fc.property(report, fc.nat(), (written, cut) => {
     const bytes = encode(written);
     return isSound(readReport(new ByteReader(bytes.subarray(0, cut % bytes.length))));
@@ -72,7 +72,7 @@ t.test('of a report cut short, no list goes further than it says', (t) => {
   t.end();
 });
 
-t.test('whatever bytes come, a list is ascending and within what it describes', (t) => {
+t.test('arbitrary bytes give an ascending gap list within the range that they describe', (t) => {
   const any = fc.uint8Array({ maxLength: 60 });
   const started = fc
     .tuple(report, any)

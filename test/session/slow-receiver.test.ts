@@ -1,4 +1,6 @@
-/** A slow receiver leaves the group, so that the group's traffic does not fill its path, and still completes. */
+/**
+ * A slow receiver leaves the group, so that multicast does not fill its path, and still completes.
+ */
 import t from 'tap';
 import { Bottleneck } from '../../src/simulator/bottleneck.js';
 import { SessionFlow } from '../../src/simulator/session-flow.js';
@@ -36,11 +38,11 @@ t.test('a slow receiver leaves the group and completes', (t) => {
   const [first = 0, second = 0, slow = Infinity] = completeAtMs;
   t.ok(slow < Infinity, 'completes');
   t.ok(slow > 2 * Math.max(first, second), 'later than the others');
-  t.ok((leftAtMs[2] ?? Infinity) < slow / 2, 'and leaves the group soon');
-  t.notOk((leftAtMs[0] ?? Infinity) < first - 1, 'the others do not');
+  t.ok((leftAtMs[2] ?? Infinity) < slow / 2, 'it leaves the group soon');
+  t.notOk((leftAtMs[0] ?? Infinity) < first - 1, 'the others stay');
   t.notOk((leftAtMs[1] ?? Infinity) < second - 1);
   const { sent } = (links[2] as Bottleneck).link.counts;
   const needed = sizeBytes / 1400;
-  t.ok(sent < 1.5 * needed, `${sent} datagrams on its link, ${needed.toFixed(0)} needed`);
+  t.ok(sent < 1.5 * needed, `${sent} datagrams on its link; ${needed.toFixed(0)} needed`);
   t.end();
 });

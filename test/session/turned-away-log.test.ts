@@ -1,4 +1,6 @@
-/** Which refused senders a receiver reports: the first word of each, and a bounded number of a flood. */
+/**
+ * Which refused senders a receiver reports: each sender once, and a bounded number during a flood.
+ */
 import t from 'tap';
 import { TurnedAwayLog, turnedAwayLimits } from '../../src/session/turned-away-log.js';
 
@@ -12,7 +14,7 @@ t.test('one key from one host is reported once an hour', async (t) => {
   t.same(log.take(repeatMs, 'a', 'key'), { unreported: 2 });
 });
 
-t.test('a host that makes keys does not fill the log, and hides nobody else', async (t) => {
+t.test('a host that generates keys does not fill the log and hides no other host', async (t) => {
   const log = new TurnedAwayLog();
   let reports = 0;
   for (let i = 0; i < 1000; i++) if (log.take(i, 'flood', `key ${i}`) !== undefined) reports++;
@@ -34,10 +36,10 @@ t.test('many hosts together get one report a minute in the long run', async (t) 
   }
   t.ok(reports <= burst + (10 * repeatMs) / refillMs, `${reports} reports`);
   t.ok(reports >= (10 * repeatMs) / refillMs - 1, `${reports} reports`);
-  t.ok(counted > attempts - (2 * refillMs) / everyMs, 'and every refusal is in some count');
+  t.ok(counted > attempts - (2 * refillMs) / everyMs, 'every refusal is counted');
 });
 
-t.test('what is remembered is bounded', async (t) => {
+t.test("the log's memory is bounded", async (t) => {
   const log = new TurnedAwayLog();
   for (let i = 0; i < 3 * hosts; i++) log.take(i, `host ${i}`, 'key');
   t.ok(log['hosts'].size <= hosts);

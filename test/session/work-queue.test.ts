@@ -1,4 +1,4 @@
-/** Long work of sessions at a receiver: taken a step at a time, while everything else continues. */
+/** Long work of sessions at a receiver: done in steps, while everything else continues. */
 import t from 'tap';
 import type { Entry } from '../../src/object/manifest.js';
 import { createManifest, encodeManifest, manifestStep } from '../../src/object/manifest.js';
@@ -9,7 +9,7 @@ import type { Message } from '../../src/wire/messages.js';
 import { Caller } from '../support/caller.js';
 import { SessionWire } from '../support/session-wire.js';
 
-// All of it is to fit into one datagram.
+// Everything must fit one datagram.
 const stepCount = 3;
 const entryCount = stepCount * manifestStep.entryCount;
 
@@ -29,7 +29,7 @@ const emptyFiles = (count: number): Entry[] =>
 
 const sizeOf = (entry: Entry) => (entry.kind === 'file' ? entry.sizeBytes : 0);
 
-/** @returns what the receiver says to an offer that has its whole manifest with it */
+/** @returns the receiver's answer to an offer that contains the whole manifest */
 function offer(caller: Caller, entries: readonly Entry[]): (Message | undefined)[] {
   const manifest = encodeManifest(createManifest(entries));
   return caller.sendMessage({
@@ -71,7 +71,7 @@ const poll: Message = {
   reportGapMs: 0,
 };
 
-/** The sessions that are to be prepared next, timeout by timeout, until no step is due. */
+/** The sessions of the next `prepare` events, timeout by timeout, until no step is due. */
 function stepAll(machine: SessionReceiver): number[][] {
   const prepared: number[][] = [];
   while (machine.pollTimeout() === 0) {
@@ -90,7 +90,7 @@ t.test('a short manifest is checked at once', (t) => {
   t.end();
 });
 
-t.test('a long one is checked in steps, and its sender hears that it is', (t) => {
+t.test('a long manifest is checked in steps, and the receiver notifies its sender', (t) => {
   const machine = createReceiver();
   const caller = new Caller(machine, 1);
   t.match(offer(caller, emptyFiles(entryCount)), [{ kind: 'accept' }]);
@@ -99,16 +99,16 @@ t.test('a long one is checked in steps, and its sender hears that it is', (t) =>
   machine.handleTimeout(0);
   t.match(machine.statuses(0), [{ activity: 'checking' }]);
   t.match(caller.sendMessage(poll), [{ kind: 'report', report: { state: 'preparing' } }]);
-  t.same(stepAll(machine), [[], [1]], 'two steps more');
+  t.same(stepAll(machine), [[], [1]], 'two more steps');
   machine.find(1)?.prepared(0, [], []);
   t.match(caller.sendMessage(poll), [{ kind: 'report', report: { state: 'whole' } }]);
   t.end();
 });
 
-t.test('each timeout takes one step, of one session after another', (t) => {
+t.test('each timeout does one step, for the sessions in turn', (t) => {
   const machine = createReceiver();
   for (const session of [1, 2, 3]) {
-    // A receiver begins so many handshakes in a time.
+    // A receiver limits the rate of handshakes.
     offer(new Caller(machine, session, 0), emptyFiles(entryCount - session));
   }
   eventsOf(machine);
@@ -139,13 +139,13 @@ t.test('a session that ends between two steps ends its check', (t) => {
       [{ result: { status: 'failed' } }],
       name,
     );
-    t.same(stepAll(machine), [[]], `${name}: nothing is left to be checked`);
+    t.same(stepAll(machine), [[]], `${name}: nothing is left to check`);
     t.equal(machine.result().internalErrors, 0);
   }
   t.end();
 });
 
-t.test('more entries than a receiver takes are refused before any is read', (t) => {
+t.test('a manifest with too many entries is refused before any is read', (t) => {
   const machine = createReceiver(entryCount - 1);
   offer(new Caller(machine, 1), emptyFiles(entryCount));
   machine.handleTimeout(0);
@@ -157,7 +157,7 @@ t.test('more entries than a receiver takes are refused before any is read', (t) 
   t.end();
 });
 
-t.test('very many blocks that the disk holds are taken in steps', (t) => {
+t.test('a long list of blocks already on disk is handled in steps', (t) => {
   const machine = createReceiver();
   const caller = new Caller(machine, 1);
   const blockCount = 5000;
@@ -179,7 +179,7 @@ t.test('very many blocks that the disk holds are taken in steps', (t) => {
   t.end();
 });
 
-t.test('a sender waits for a long manifest to be checked, and delivers', (t) => {
+t.test('a sender waits while a long manifest is checked, and delivers', (t) => {
   const wire = new SessionWire({ fileCount: entryCount, sizeBytes: 8000, receiverCount: 2 }).run();
   t.match(wire.outcomes, [{ status: 'complete' }, { status: 'complete' }]);
   t.ok(wire.receivers.every(({ isIdentical }) => isIdentical));

@@ -10,13 +10,13 @@ const maxDatagrams = 5;
 
 let nextByte = 0;
 
-/** @param sizes of its datagrams */
+/** @param sizes the sizes of its datagrams */
 function batch(to: Transmit['to'], ...sizes: number[]): Transmit {
   const bytes = Buffer.concat(sizes.map((size) => Buffer.alloc(size, ++nextByte)));
   return { to, bytes, datagramSizeBytes: stepBytes };
 }
 
-/** What leaves: of each transmit, its place and the sizes of its datagrams; all bytes in their order. */
+/** What was sent: the destination and datagram sizes of each transmit, and all bytes in order. */
 function joined(polled: readonly (Transmit | undefined)[]) {
   const queue = [...polled];
   const joiner = new BatchJoiner(() => queue.shift(), maxDatagrams);
@@ -34,7 +34,7 @@ function joined(polled: readonly (Transmit | undefined)[]) {
 const bytesOf = (transmits: readonly Transmit[]) =>
   Buffer.concat(transmits.map(({ bytes }) => bytes));
 
-t.test('small batches for one place leave together, as they are and in their order', async (t) => {
+t.test('small batches for one destination leave together, unchanged and in order', async (t) => {
   const polled = [batch(first, 100, 100), batch(first, 100), batch(first, 100, 60)];
   const { left, bytes } = joined(polled);
   t.same(left, [{ to: first, sizes: [100, 100, 100, 100, 60] }]);
@@ -63,7 +63,7 @@ t.test(
   },
 );
 
-t.test('tags make datagrams longer: these are not joined with others', async (t) => {
+t.test('tagged datagrams are longer and are not joined with untagged ones', async (t) => {
   const tagged = { ...batch(first, 116), datagramSizeBytes: stepBytes + 16 };
   const { left } = joined([batch(first, 100), tagged, batch(first, 100)]);
   t.same(
@@ -80,7 +80,7 @@ t.test('a full batch is passed on unchanged and nothing is polled after it', asy
   t.equal(queue.length, 1);
 });
 
-t.test('what may not leave yet is not waited for', async (t) => {
+t.test('a batch that may not leave yet is not waited for', async (t) => {
   const { left } = joined([batch(first, 100), undefined, batch(first, 100)]);
   t.same(left, [
     { to: first, sizes: [100] },
@@ -88,7 +88,7 @@ t.test('what may not leave yet is not waited for', async (t) => {
   ]);
 });
 
-t.test('once cleared, what was polled ahead is gone', async (t) => {
+t.test('after a reset, what was polled ahead is gone', async (t) => {
   const queue: Transmit[] = [batch(first, 100), batch(second, 100)];
   const joiner = new BatchJoiner(() => queue.shift(), maxDatagrams);
   t.equal(joiner.pollTransmit(0)?.to, first);

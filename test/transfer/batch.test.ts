@@ -1,4 +1,4 @@
-/** Blocks as they go out: each datagram of a batch is one that a receiver takes by itself. */
+/** Blocks as they are sent: each datagram of a batch can be received by itself. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import { lowBits } from '../../src/base/bit-masks.js';
@@ -23,7 +23,7 @@ const session = 0x89abcdef;
 const to = { host: '192.0.2.1', port: 7735 };
 const seal = new BlockSeal(createSimulatedCrypto('batch', 'sender'), new Uint8Array(32));
 
-/** A manifest of one block; content of three, the last of them short. */
+/** The manifest has one block. The content has three, the last of them short. */
 const small = createSessionGeometry(100, 700, 64, 4) as SessionGeometry;
 
 const createEncoder = (geometry = small) => new BatchEncoder(session, geometry, seal);
@@ -32,7 +32,7 @@ function plaintextOf(geometry: SessionGeometry, index: number): Uint8Array {
   return new Uint8Array(sizeOfBlock(geometry, index)).map((_, i) => i * 7 + index * 31 + (i >> 8));
 }
 
-/** A block with its number, laid out. */
+/** Loads the block with this index into the encoder. */
 function load(encoder: BatchEncoder, index: number, geometry = small, generation = 1) {
   const block = new SessionBlock(1, new Uint32Array(1));
   block.reset(index, 0, segmentCountOfBlock(geometry, index));
@@ -41,7 +41,7 @@ function load(encoder: BatchEncoder, index: number, geometry = small, generation
   return block;
 }
 
-/** A mask of segments, low half first. */
+/** A mask of segments as two halves of 32 bits. */
 function maskOf(segments: readonly number[]): { low: number; high: number } {
   let [low, high] = [0, 0];
   for (const segment of segments) {
@@ -56,14 +56,15 @@ const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 function packetsOf(transmit: Transmit): BlockPacket[] {
   return [...datagramsOf(transmit)].map((bytes) => {
     const packet = decodeSession(bytes);
-    if (typeof packet === 'string' || !('block' in packet)) throw new Error(`${packet} is no data`);
+    if (typeof packet === 'string' || !('block' in packet))
+      throw new Error(`${packet} is not data`);
     return packet;
   });
 }
 
 const toHex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
-/** What is wrong with the datagrams of a batch, if anything. */
+/** Lists the faults of a batch's datagrams. */
 function faultsOf(
   geometry: SessionGeometry,
   block: SessionBlock,
@@ -80,16 +81,16 @@ function faultsOf(
   const { mssBytes } = geometry;
   const packets = packetsOf(transmit);
   const faults: string[] = [];
-  if (transmit.to !== to) faults.push('it goes elsewhere');
-  const told = packets.map(({ segment }) => segment);
-  if (`${told}` !== `${segments}`) faults.push(`segments ${told} in place of ${segments}`);
+  if (transmit.to !== to) faults.push('wrong destination');
+  const actual = packets.map(({ segment }) => segment);
+  if (`${actual}` !== `${segments}`) faults.push(`segments ${actual}, expected ${segments}`);
   packets.forEach((packet, i) => {
     const { segment } = packet;
     const isLast = i === packets.length - 1;
     const fields = `${packet.kind} ${packet.session} ${packet.generation} ${packet.block}`;
     const expected = `${isTagged ? 'tagged-data' : 'data'} ${session} ${generation} ${index}`;
-    if (fields !== expected) faults.push(`${fields} in place of ${expected}`);
-    if (packet.burst !== burst) faults.push(`burst ${packet.burst} in place of ${burst}`);
+    if (fields !== expected) faults.push(`${fields}, expected ${expected}`);
+    if (packet.burst !== burst) faults.push(`burst ${packet.burst}, expected ${burst}`);
     if (packet.flags !== (isLast ? 1 : 0)) faults.push(`flags ${packet.flags} of ${i}`);
     const body = sealed.subarray(segment * mssBytes, (segment + 1) * mssBytes);
     if (Buffer.compare(packet.body, body) !== 0) faults.push(`body of ${segment}`);
@@ -102,7 +103,7 @@ function faultsOf(
   return faults;
 }
 
-t.test('a whole block goes out as it lies, some of it as it is', (t) => {
+t.test('a whole block is sent from its memory, and so is a part of it', (t) => {
   const encoder = createEncoder();
   const block = load(encoder, 1);
   const check = (segments: number[], burst: number) => {
@@ -135,7 +136,7 @@ t.test('the last block is shorter, and so is its last datagram', (t) => {
   t.end();
 });
 
-t.test('with tags, each datagram bears its own', (t) => {
+t.test('with tags, each datagram carries its own', (t) => {
   const encoder = createEncoder();
   const block = load(encoder, 1);
   encoder.usesTags = true;
@@ -149,11 +150,11 @@ t.test('with tags, each datagram bears its own', (t) => {
   encoder.usesTags = false;
   const spec = { segments: range(4), burst: 4 };
   const transmit = encoder.encode(to, block, { ...maskOf(range(4)), ...spec });
-  t.same(faultsOf(small, block, transmit, { ...spec, isTagged: false }), [], 'none is left behind');
+  t.same(faultsOf(small, block, transmit, { ...spec, isTagged: false }), [], 'no tag remains');
   t.end();
 });
 
-/** Geometries of all kinds, a few blocks each. */
+/** Geometries of all kinds, with a few blocks each. */
 const geometries = fc
   .record({
     mssBytes: fc.oneof(fc.integer({ min: 64, max: 300 }), fc.integer({ min: 64, max: 9000 })),
@@ -176,7 +177,7 @@ const geometries = fc
 
 const sendings = fc.array(
   fc.record({
-    /** Of the segments that the block has; none for all of them. */
+    /** Indexes among the block's segments; empty for all of them. */
     places: fc.uniqueArray(fc.nat(63), { maxLength: 64 }),
     burst: fc.nat(0xffff),
     isTagged: fc.boolean(),
@@ -184,14 +185,14 @@ const sendings = fc.array(
   { minLength: 1, maxLength: 6 },
 );
 
-t.test('any part of any block, sent in any order, is what was asked for', (t) => {
+t.test('any part of any block, sent in any order, is encoded as requested', (t) => {
   const blocks = fc.array(fc.record({ index: fc.nat(), generation: fc.nat(255), sendings }), {
     minLength: 1,
     maxLength: 4,
   });
   const property = fc.property(geometries, blocks, (geometry, blocks) => {
     const encoder = createEncoder(geometry);
-    // One after another in the same memory.
+    // The blocks use the same memory in turn.
     for (const { index: number, generation, sendings } of blocks) {
       const index = number % geometry.blockCount;
       const block = load(encoder, index, geometry, generation);
@@ -212,7 +213,7 @@ t.test('any part of any block, sent in any order, is what was asked for', (t) =>
   t.end();
 });
 
-t.test('what goes out in any parts opens as the block that it was', (t) => {
+t.test('a block that is sent in arbitrary parts opens as the original', (t) => {
   const property = fc.property(
     geometries,
     fc.nat(),
@@ -229,7 +230,7 @@ t.test('what goes out in any parts opens as the block that it was', (t) => {
         const segments = range(count).filter((segment) => isFirst[segment] === part);
         if (segments.length === 0) continue;
         const transmit = encoder.encode(to, block, { ...maskOf(segments), burst: 1 });
-        // As it comes in: all at once.
+        // As the receiver reassembles it.
         const batch = new SegmentBatch();
         for (let from = 0; from < transmit.bytes.length; from = batch.end) {
           if (!batch.read(geometry, transmit.bytes, from)) return false;
@@ -247,7 +248,7 @@ t.test('what goes out in any parts opens as the block that it was', (t) => {
   t.end();
 });
 
-t.test('what is sent again goes out under its own burst, from the same memory', (t) => {
+t.test('a resent block gets its own burst number, from the same memory', (t) => {
   const encoder = createEncoder();
   const block = load(encoder, 1);
   const whole = { ...maskOf(range(4)) };
@@ -260,11 +261,11 @@ t.test('what is sent again goes out under its own burst, from the same memory', 
     packetsOf(second).map(({ burst, flags }) => [burst, flags]),
     [0, 0, 0, 1].map((flags) => [2, flags]),
   );
-  t.equal(toHex(some.bytes), before, 'a part stays as it is');
+  t.equal(toHex(some.bytes), before, 'the earlier part is unchanged');
   t.end();
 });
 
-t.test('memory is used again, and what was in it does not show', (t) => {
+t.test('reused memory does not show what it held before', (t) => {
   const encoder = createEncoder();
   const long = load(encoder, 1);
   const sent = encoder.encode(to, long, { ...maskOf(range(4)), burst: 9 });
@@ -279,7 +280,7 @@ t.test('memory is used again, and what was in it does not show', (t) => {
   const transmit = encoder.encode(to, short, { ...maskOf(segments), ...spec });
   t.same(faultsOf(small, short, transmit, { ...spec, isTagged: false }), []);
   const other = load(encoder, 1);
-  t.not(other.wire?.buffer, sent.bytes.buffer, 'by one block at a time');
+  t.not(other.wire?.buffer, sent.bytes.buffer, 'one block at a time');
   const before = toHex(transmit.bytes);
   encoder.encode(to, other, { ...maskOf(range(4)), burst: 11 });
   t.equal(toHex(transmit.bytes), before);
@@ -299,8 +300,8 @@ t.test('a block that is loaded again uses the same memory', (t) => {
   t.end();
 });
 
-t.test('late datagrams of memory that was used again do no harm', (t) => {
-  // A shell may hold on to a batch until everybody has its block, and longer.
+t.test('late datagrams from reused memory do no harm', (t) => {
+  // A shell may keep a batch until every receiver has its block, or longer.
   const encoder = createEncoder();
   const first = load(encoder, 1);
   const late = encoder.encode(to, first, { ...maskOf(range(4)), burst: 1 });
@@ -308,7 +309,7 @@ t.test('late datagrams of memory that was used again do no harm', (t) => {
   for (const next of [2, small.blockCount - 1]) {
     const block = load(encoder, next);
     for (const { block: index, segment, body } of packetsOf(late)) {
-      // One of another size than its segment has is taken by nobody.
+      // A receiver rejects a datagram whose size does not fit its segment.
       if (body.length !== sizeOfSegment(small, index, segment)) continue;
       const sealed = seal.seal(index, 1, plaintextOf(small, index));
       const expected = sealed.subarray(segment * 64, (segment + 1) * 64);
@@ -319,7 +320,7 @@ t.test('late datagrams of memory that was used again do no harm', (t) => {
   t.end();
 });
 
-t.test('a copy of a block goes out by itself', (t) => {
+t.test('a copy of a block is sent by itself', (t) => {
   const encoder = createEncoder();
   const [block, other] = [load(encoder, 1), new SessionBlock(1, new Uint32Array(1))];
   other.reset(1, 0, segmentCountOfBlock(small, 1));
@@ -336,11 +337,15 @@ t.test('a copy of a block goes out by itself', (t) => {
   encoder.unload(block);
   const before = toHex((sent[1] as Transmit).bytes);
   load(encoder, 2);
-  t.equal(toHex((sent[1] as Transmit).bytes), before, 'and stays when the other is over');
+  t.equal(
+    toHex((sent[1] as Transmit).bytes),
+    before,
+    'the copy remains when the original is released',
+  );
   t.end();
 });
 
-t.test('misuse is an internal error: what is sent is loaded', (t) => {
+t.test('misuse is an internal error: only a loaded block can be sent', (t) => {
   const encoder = createEncoder();
   const block = load(encoder, 1);
   encoder.unload(block);
@@ -353,7 +358,7 @@ t.test('misuse is an internal error: what is sent is loaded', (t) => {
 
 // --- What a shell does with a batch
 
-t.test('the datagrams of a transmit are its bytes, cut', (t) => {
+t.test('the datagrams of a transmit are its bytes, split', (t) => {
   const property = fc.property(
     fc.uint8Array({ minLength: 1, maxLength: 200 }),
     fc.option(fc.integer({ min: 1, max: 250 }), { nil: undefined }),
@@ -377,13 +382,13 @@ t.test('the datagrams of a transmit are its bytes, cut', (t) => {
   t.same(
     empty.map(({ length }) => length),
     [0],
-    'an empty datagram is one',
+    'an empty datagram counts as one',
   );
   t.end();
 });
 
 t.test('masks of all lengths', (t) => {
-  // Whole blocks are told by the number of bits: none may be counted wrong.
+  // A whole block is recognized by its bit count, so every count must be right.
   for (let count = 1; count <= 64; count++) {
     const geometry = createSessionGeometry(count * 64 - 16, 0, 64, 64) as SessionGeometry;
     const encoder = createEncoder(geometry);

@@ -7,7 +7,7 @@ const receiverCount = 3;
 const receivers = [0, 1, 2];
 const segments = Array.from({ length: 64 }, (_, i) => i);
 
-/** A block as plain sets: for each receiver the segments that it lacks. */
+/** A block as plain sets: the missing segments of each receiver. */
 interface Model {
   readonly index: number;
   readonly segmentCount: number;
@@ -29,12 +29,12 @@ function isAsModel(block: Block, model: Model): boolean {
   );
 }
 
-/** The segments of a mask, low half first. */
+/** The segments of a mask that is given as two halves. */
 function segmentsOf(low: number, high: number): number[] {
   return segments.filter((s) => (((s < 32 ? low : high) >>> (s & 31)) & 1) === 1);
 }
 
-/** What goes to a receiver in this round, or to the group, -1. */
+/** What this round sends to a receiver alone, or to the group (-1). */
 function toSend(block: Block, receiver: number, isMember = false): number[] {
   return segmentsOf(block.lowToSend(receiver, isMember), block.highToSend(receiver, isMember));
 }
@@ -54,7 +54,7 @@ const step = fc.oneof(
   fc.constant({ do: 'drop' as const }),
 );
 
-t.test('any run of pushes, acknowledgements and drops leaves what sets would leave', (t) => {
+t.test('any sequence of pushes, acknowledgements and drops matches a model of sets', (t) => {
   const property = fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
     const window = new BlockWindow(() => new Block(receiverCount));
     const models: Model[] = [];
@@ -104,7 +104,7 @@ t.test('a block is found by its index while it is in flight', (t) => {
   t.end();
 });
 
-t.test('a block that is used again remembers nothing', (t) => {
+t.test('a block that is reused starts empty', (t) => {
   const window = new BlockWindow(() => new Block(2));
   const block = window.push(0, 0, 64);
   block.packets = [Uint8Array.of(1)];
@@ -138,7 +138,7 @@ t.test('a round starts from the first receiver and segment, without a deadline',
   t.end();
 });
 
-t.test('segments that several members miss go to the group, those that one misses do not', (t) => {
+t.test('segments that several members miss go to the group; those that one misses do not', (t) => {
   const block = new Block(4);
   block.reset(0, 0, 64);
   for (const receiver of [0, 1, 2, 3]) block.setMissing(receiver);
@@ -154,22 +154,26 @@ t.test('segments that several members miss go to the group, those that one misse
   t.strictSame(toSend(block, 2, true), segments.slice(10, 40));
   t.equal(block.countToSend(2, true), 30);
   t.equal(block.countToSend(-1, false), 24);
-  t.strictSame(toSend(block, 3), segments, 'who does not hear the group gets all that it lacks');
+  t.strictSame(
+    toSend(block, 3),
+    segments,
+    'a receiver without multicast gets all its missing segments',
+  );
   block.beginRound(new Set([0, 1]));
   block.sendToGroup([0, 1, 2]);
   t.strictSame(toSend(block, -1), []);
   t.equal(block.hasGroupPart, false);
   t.strictSame(toSend(block, 1, true), segments.slice(40));
-  t.strictSame(toSend(block, 2, true), [], 'the round is not for it');
+  t.strictSame(toSend(block, 2, true), [], 'it is not part of the round');
   block.beginRound();
   t.strictSame(toSend(block, 2, true), segments.slice(10), 'the next round is for all');
   t.end();
 });
 
-t.test('masks are counted and cut as the numbers of their bits are', (t) => {
+t.test('masks are counted and split by bit number', (t) => {
   const half = fc.integer({ min: 0, max: 0xffffffff });
   const property = fc.property(half, half, fc.integer({ min: -5, max: 40 }), (low, high, count) => {
-    // The operators of the language make numbers below zero of masks.
+    // Bitwise operators give negative numbers for masks with bit 31.
     for (const [l, h] of [
       [low, high],
       [low | 0, high | 0],
@@ -191,7 +195,7 @@ t.test('masks are counted and cut as the numbers of their bits are', (t) => {
 });
 
 t.test(
-  'misuse is an internal error: a block twice, a place that is not there, nothing to drop',
+  'misuse is an internal error: a duplicate block, an invalid position, a drop from an empty window',
   (t) => {
     const window = new BlockWindow(() => new Block(1));
     t.throws(() => window.dropOldest(), /internal error/);

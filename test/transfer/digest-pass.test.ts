@@ -1,4 +1,7 @@
-/** A receiver that holds the object waits for nobody's pace: the sender reads ahead for the digest. */
+/**
+ * A receiver that holds the object does not wait for the others: the sender reads ahead for the
+ * digest.
+ */
 import t from 'tap';
 import type { LinkOptions } from '../../src/simulator/link.js';
 import { simulateSession } from '../../src/simulator/session-transfer.js';
@@ -30,7 +33,7 @@ function settledAtMs({ settled }: SimulatedSessionResult, name: string): number 
 
 for (const hasGroup of [false, true]) {
   const by = hasGroup ? 'by multicast' : 'by unicast';
-  t.test(`an identical copy beside a slow link ends at once, ${by}`, async (t) => {
+  t.test(`an identical copy completes at once beside a slow link, ${by}`, async (t) => {
     const result = run({ hasGroup, receivers: [{ missingBlocks: [] }, { forwardLink: slowLink }] });
     t.ok(settledAtMs(result, 'r1') < soonMs, `${settledAtMs(result, 'r1')} ms`);
     t.ok(settledAtMs(result, 'r2') > 30_000, 'the other one takes its time');
@@ -38,7 +41,7 @@ for (const hasGroup of [false, true]) {
   });
 }
 
-t.test('a receiver that missed one early block ends once it has arrived', async (t) => {
+t.test('a receiver that missed one early block completes once it has arrived', async (t) => {
   const result = run({
     receiverCount: 3,
     receivers: [{ missingBlocks: [1] }, { forwardLink: slowLink }, { forwardLink: slowLink }],
@@ -47,7 +50,7 @@ t.test('a receiver that missed one early block ends once it has arrived', async 
   t.ok(result.receivers.every(({ isIdentical }) => isIdentical));
 });
 
-t.test('a rate that is set does not delay it either, nor does a slow source much', async (t) => {
+t.test('neither a fixed rate nor a slow source delays the digest pass much', async (t) => {
   const result = run({
     rateBytesPerSec: 100_000,
     sourceTimeMs: 10,
@@ -57,14 +60,14 @@ t.test('a rate that is set does not delay it either, nor does a slow source much
   t.ok(settledAtMs(result, 'r2') > 30_000);
 });
 
-t.test('many that hold it end before the one that does not', async (t) => {
+t.test('many receivers that hold it complete before the one that does not', async (t) => {
   const held = Array.from({ length: 20 }, () => ({ missingBlocks: [] }));
   const result = run({ receiverCount: 21, receivers: [...held, { forwardLink: slowLink }] });
   for (let i = 1; i <= 20; i++) t.ok(settledAtMs(result, `r${i}`) < soonMs, `receiver ${i}`);
   t.ok(settledAtMs(result, 'r21') < Infinity);
 });
 
-t.test('a block is read once for the digest and once to be sent, at most', async (t) => {
+t.test('a block is read at most once for the digest and once for sending', async (t) => {
   const reads = new Map<number, number>();
   let most = 0;
   const result = run({

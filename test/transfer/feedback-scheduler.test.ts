@@ -5,13 +5,13 @@ import { createRandom } from '../../src/base/random.js';
 import { FeedbackScheduler } from '../../src/transfer/feedback-scheduler.js';
 import { dataFlag } from '../../src/wire/header.js';
 
-/** A datagram that was lacking. */
+/** Handles a datagram that was missing. */
 function take(scheduler: FeedbackScheduler, nowMs: number, burst: number, isEnd = false): void {
   scheduler.handleBlock(nowMs, burst & 0xffff, isEnd ? dataFlag.endOfBurst : 0);
   scheduler.handleTaken(nowMs, burst & 0xffff);
 }
 
-/** Reports at each time that the clock names until `untilMs`. */
+/** Reports whenever the scheduler is due, until `untilMs`. */
 function report(scheduler: FeedbackScheduler, untilMs: number): number[] {
   const atMs: number[] = [];
   while (scheduler.dueAtMs <= untilMs && atMs.length < 1000) {
@@ -23,7 +23,7 @@ function report(scheduler: FeedbackScheduler, untilMs: number): number[] {
 
 // --- Turns
 
-t.test('nothing is due before something is wanted, or after it stops', (t) => {
+t.test('no report is due before one is wanted, or after it stops', (t) => {
   const scheduler = new FeedbackScheduler(1000, 100, 0.5);
   t.equal(scheduler.dueAtMs, Infinity);
   scheduler.want(1000);
@@ -46,12 +46,12 @@ t.test('few receivers answer at once, a whole interval apart', (t) => {
   t.end();
 });
 
-t.test('many receivers wait for their turns, which lie all over the interval', (t) => {
+t.test('many receivers wait for their turns, which spread over the interval', (t) => {
   const intervalMs = 100;
   const random = createRandom('turns');
   const dueAtMs = Array.from({ length: 1000 }, () => {
     const scheduler = new FeedbackScheduler(500, intervalMs, random());
-    // Long after the last report, so that nothing but its turn holds it back.
+    // Long after the last report, so that only the turn delays it.
     scheduler.want(1000);
     return scheduler.dueAtMs;
   });
@@ -69,7 +69,7 @@ t.test('many receivers wait for their turns, which lie all over the interval', (
   t.end();
 });
 
-t.test('at its chance a receiver has the turn that it has for ever', (t) => {
+t.test('a receiver keeps its turn from then on', (t) => {
   const scheduler = new FeedbackScheduler(1000, 100, 0.25);
   const atMs: number[] = [];
   for (const nowMs of [1000, 1101, 1290, 1660]) {
@@ -111,7 +111,7 @@ t.test('there are never two reports in one turn', (t) => {
   t.end();
 });
 
-t.test('a report that was asked for takes the turn in which it falls', (t) => {
+t.test('a requested report uses the turn that it falls into', (t) => {
   const scheduler = new FeedbackScheduler(1000, 100, 0);
   scheduler.handleReport(1130);
   scheduler.want(1130);
@@ -126,7 +126,7 @@ t.test('the end of a burst is reported at once, the middle after 4 ms', (t) => {
   take(scheduler, 1010, 7);
   t.equal(scheduler.dueAtMs, 1014, 'the end may be lost');
   take(scheduler, 1012, 7);
-  t.equal(scheduler.dueAtMs, 1014, 'which is not put off');
+  t.equal(scheduler.dueAtMs, 1014, 'the second datagram does not delay the report');
   t.equal(scheduler.cumulativeBurst, undefined);
   t.equal(scheduler.largestBurst, 7);
   take(scheduler, 1013, 7, true);
@@ -135,7 +135,7 @@ t.test('the end of a burst is reported at once, the middle after 4 ms', (t) => {
   t.end();
 });
 
-t.test('with its end lost, a burst is through once a later one or a poll tells of it', (t) => {
+t.test('a burst whose end is lost is covered once a later burst or a poll ends it', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
   take(scheduler, 1010, 7);
   t.equal(scheduler.isCovered(7), false);
@@ -147,7 +147,7 @@ t.test('with its end lost, a burst is through once a later one or a poll tells o
   scheduler.handleEnd(1030, 12);
   t.equal(scheduler.cumulativeBurst, 12);
   scheduler.handleEnd(1031, 10);
-  t.equal(scheduler.cumulativeBurst, 12, 'an older word takes nothing back');
+  t.equal(scheduler.cumulativeBurst, 12, 'an older end changes nothing');
   t.end();
 });
 
@@ -158,14 +158,14 @@ t.test('the ack delay counts from the last datagram of the largest burst', (t) =
   take(scheduler, 1012, 7);
   t.equal(scheduler.ackDelayMs(1015), 3);
   take(scheduler, 1014, 6);
-  t.equal(scheduler.ackDelayMs(1015), 3, 'an older one changes nothing');
+  t.equal(scheduler.ackDelayMs(1015), 3, 'an older burst changes nothing');
   t.equal(scheduler.largestBurst, 7);
   take(scheduler, 1020, 9);
   t.equal(scheduler.ackDelayMs(1020), 0);
   t.end();
 });
 
-t.test('numbers of bursts go round', (t) => {
+t.test('burst numbers wrap around', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
   for (let burst = 0xfff0; burst < 0x10010; burst++) {
     take(scheduler, burst, burst, true);
@@ -176,66 +176,69 @@ t.test('numbers of bursts go round', (t) => {
   t.equal(scheduler.isCovered(0x0f), true);
   t.equal(scheduler.isCovered(0x10), false);
   scheduler.handleBlock(0x10011, 0xfffe, dataFlag.endOfBurst);
-  t.equal(scheduler.largestBurst, 0x0f, 'one from before is not the latest');
+  t.equal(scheduler.largestBurst, 0x0f, 'an earlier burst is not the largest');
   take(scheduler, 0x10012, 0x10012);
-  t.equal(scheduler.cumulativeBurst, 0x11, 'those before it are over');
+  t.equal(scheduler.cumulativeBurst, 0x11, 'the bursts before it are over');
   t.end();
 });
 
-t.test('after any history, what is through never goes back and never runs ahead', (t) => {
-  const step = fc.record({
-    waitMs: fc.constantFrom(0, 0.5, 2, 30),
-    ahead: fc.integer({ min: -4, max: 3 }),
-    isEnd: fc.boolean(),
-    kind: fc.constantFrom('block', 'block', 'block', 'report', 'end'),
-  });
-  const property = fc.property(
-    fc.integer({ min: 0, max: 0xffff }),
-    fc.array(step, { maxLength: 100 }),
-    (first, steps) => {
-      const scheduler = new FeedbackScheduler(1000, 1, 0);
-      const distance = (burst: number | undefined) =>
-        burst === undefined ? -1 : (burst - first + 100) & 0xffff;
-      let nowMs = 1000;
-      let latest = first;
-      let isBegun = false;
-      let told = first - 1;
-      let through = -1;
-      for (const { waitMs, ahead, isEnd, kind } of steps) {
-        nowMs += waitMs;
-        const burst = isBegun ? Math.max(first, latest + ahead) : first;
-        if (kind === 'report') {
-          scheduler.handleReport(nowMs);
-        } else if (kind === 'end') {
-          scheduler.handleEnd(nowMs, latest & 0xffff);
-          told = Math.max(told, latest);
-        } else {
-          take(scheduler, nowMs, burst, isEnd);
-          if (isBegun && burst > latest) told = Math.max(told, burst - 1);
-          if (isEnd) told = Math.max(told, burst);
-          isBegun = true;
-          latest = Math.max(latest, burst);
+t.test(
+  'after any history, the cumulative burst never decreases and never exceeds what has ended',
+  (t) => {
+    const step = fc.record({
+      waitMs: fc.constantFrom(0, 0.5, 2, 30),
+      ahead: fc.integer({ min: -4, max: 3 }),
+      isEnd: fc.boolean(),
+      kind: fc.constantFrom('block', 'block', 'block', 'report', 'end'),
+    });
+    const property = fc.property(
+      fc.integer({ min: 0, max: 0xffff }),
+      fc.array(step, { maxLength: 100 }),
+      (first, steps) => {
+        const scheduler = new FeedbackScheduler(1000, 1, 0);
+        const distance = (burst: number | undefined) =>
+          burst === undefined ? -1 : (burst - first + 100) & 0xffff;
+        let nowMs = 1000;
+        let latest = first;
+        let isBegun = false;
+        let ended = first - 1;
+        let covered = -1;
+        for (const { waitMs, ahead, isEnd, kind } of steps) {
+          nowMs += waitMs;
+          const burst = isBegun ? Math.max(first, latest + ahead) : first;
+          if (kind === 'report') {
+            scheduler.handleReport(nowMs);
+          } else if (kind === 'end') {
+            scheduler.handleEnd(nowMs, latest & 0xffff);
+            ended = Math.max(ended, latest);
+          } else {
+            take(scheduler, nowMs, burst, isEnd);
+            if (isBegun && burst > latest) ended = Math.max(ended, burst - 1);
+            if (isEnd) ended = Math.max(ended, burst);
+            isBegun = true;
+            latest = Math.max(latest, burst);
+          }
+          const now = distance(scheduler.cumulativeBurst);
+          if (now < covered || now > distance(ended & 0xffff)) return false;
+          covered = now;
         }
-        const now = distance(scheduler.cumulativeBurst);
-        if (now < through || now > distance(told & 0xffff)) return false;
-        through = now;
-      }
-      // Once nothing that was overtaken can come any more, all that is known to be over is through.
-      scheduler.handleReport(nowMs + 500);
-      const isSilent = told < first;
-      return isSilent || distance(scheduler.cumulativeBurst) === distance(told & 0xffff);
-    },
-  );
-  fc.assert(property, { seed: 1, numRuns: 1000 });
-  t.end();
-});
+        // Once no reordered datagram can arrive any more, every ended burst is covered.
+        scheduler.handleReport(nowMs + 500);
+        const isSilent = ended < first;
+        return isSilent || distance(scheduler.cumulativeBurst) === distance(ended & 0xffff);
+      },
+    );
+    fc.assert(property, { seed: 1, numRuns: 1000 });
+    t.end();
+  },
+);
 
 // --- Reordering
 
-t.test('where datagrams come late, the end of a burst is waited for', (t) => {
+t.test('with reordering, the scheduler waits before it treats a burst as over', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
   take(scheduler, 1010, 1, true);
-  t.equal(scheduler.isCovered(1), true, 'nothing was overtaken yet');
+  t.equal(scheduler.isCovered(1), true, 'no reordering seen yet');
   take(scheduler, 1018, 1);
   report(scheduler, 1018);
   take(scheduler, 1030, 2, true);
@@ -245,14 +248,18 @@ t.test('where datagrams come late, the end of a burst is waited for', (t) => {
     `a report is due at ${scheduler.dueAtMs}`,
   );
   scheduler.handleReport(1031);
-  t.equal(scheduler.isCovered(2), false, 'a report that is asked for meanwhile calls nothing lost');
-  t.ok(scheduler.dueAtMs <= 1042, 'what it could not tell is told as soon as it may be');
+  t.equal(
+    scheduler.isCovered(2),
+    false,
+    'a report that is requested meanwhile declares nothing lost',
+  );
+  t.ok(scheduler.dueAtMs <= 1042, 'the rest is reported as soon as possible');
   report(scheduler, 1050);
   t.equal(scheduler.isCovered(2), true);
   t.end();
 });
 
-t.test('a datagram that comes before the end of its burst is not late', (t) => {
+t.test('a datagram that precedes the end of its burst is not late', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
   for (let burst = 1; burst < 10; burst++) {
     take(scheduler, 1000 + 100 * burst, burst);
@@ -263,7 +270,7 @@ t.test('a datagram that comes before the end of its burst is not late', (t) => {
   t.end();
 });
 
-t.test('it is waited for half a second at most', (t) => {
+t.test('the wait is at most half a second', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
   take(scheduler, 1010, 1, true);
   take(scheduler, 61_000, 1);
@@ -275,7 +282,7 @@ t.test('it is waited for half a second at most', (t) => {
   t.end();
 });
 
-t.test('reordering that does not come again is forgotten', (t) => {
+t.test('reordering that does not recur is forgotten', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
   take(scheduler, 1010, 1, true);
   take(scheduler, 1090, 1);
@@ -295,13 +302,13 @@ t.test('reordering that does not come again is forgotten', (t) => {
   t.ok((waitedMs[0] as number) >= 80, 'at first it waits');
   t.ok(
     waitedMs.every((ms, i) => i === 0 || ms <= (waitedMs[i - 1] as number) + 1e-6),
-    'less and less',
+    'the wait shrinks',
   );
-  t.equal(waitedMs.at(-1), 0, 'and in the end not at all');
+  t.equal(waitedMs.at(-1), 0, 'the wait ends at zero');
   t.end();
 });
 
-t.test('what was learnt of bursts that were overtaken as a whole is their own lateness', (t) => {
+t.test('bursts that were overtaken as a whole count with their own lateness', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
   let nowMs = 1000;
   for (let burst = 1; burst < 600; burst++) {
@@ -309,7 +316,7 @@ t.test('what was learnt of bursts that were overtaken as a whole is their own la
     take(scheduler, nowMs, burst, true);
     report(scheduler, nowMs);
   }
-  // Two bursts are overtaken by a third, and come a millisecond later.
+  // A third burst overtakes two others, which arrive a millisecond later.
   take(scheduler, nowMs + 10, 602, true);
   take(scheduler, nowMs + 11, 600, true);
   take(scheduler, nowMs + 11, 601, true);
@@ -320,7 +327,7 @@ t.test('what was learnt of bursts that were overtaken as a whole is their own la
   t.end();
 });
 
-t.test('after a reset nothing of what was heard counts', (t) => {
+t.test('a reset discards everything learned', (t) => {
   const scheduler = new FeedbackScheduler(1000, 1, 0);
   take(scheduler, 1010, 40_000, true);
   take(scheduler, 1400, 40_000);
@@ -329,7 +336,7 @@ t.test('after a reset nothing of what was heard counts', (t) => {
   t.equal(scheduler.largestBurst, undefined);
   t.equal(scheduler.isCovered(40_000), false);
   t.equal(scheduler.ackDelayMs(1500), 0);
-  // A forger's number is no longer the latest, nor is its lateness waited for.
+  // The forged number is no longer the largest, and its lateness causes no wait.
   take(scheduler, 1500, 3, true);
   t.equal(scheduler.largestBurst, 3);
   t.equal(scheduler.cumulativeBurst, 3);

@@ -1,4 +1,4 @@
-/** What a report changes in the blocks in flight. */
+/** How a report changes the blocks in flight. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import { RangeSet } from '../../src/base/range-set.js';
@@ -47,7 +47,7 @@ const whole = (firstBlock: number, blockCount = 1): Gap => ({
 });
 const missingOf = (block: SessionBlock) => block.lowToSend(0, false);
 
-t.test('what is not listed has come; what is listed and over is lost', (t) => {
+t.test('unlisted segments have arrived; listed ones are lost if their burst is over', (t) => {
   const { blocks, take } = inFlight(3);
   take(2, 3, [part(1, 0b101)]);
   t.same(blocks.map(missingOf), [0, 0b101, 0]);
@@ -58,24 +58,23 @@ t.test('what is not listed has come; what is listed and over is lost', (t) => {
   t.end();
 });
 
-t.test('what may still be on its way is awaited, and what has come of it noted', (t) => {
-  const { blocks, take } = inFlight(3);
-  take(0, 3, [part(1, 0b1101), whole(2)]);
-  t.same(blocks.map(missingOf), [0, 0b1101, all]);
-  t.same(
-    blocks.map((block) => block.isAwaited(0)),
-    [false, true, true],
-  );
-  take(undefined, 3, [part(1, 0b1111), whole(2)]);
-  t.equal(
-    missingOf(blocks[1] as SessionBlock),
-    0b1101,
-    'a report that is older takes nothing back',
-  );
-  t.end();
-});
+t.test(
+  'segments that may still be in flight are not lost; those that arrived are acknowledged',
+  (t) => {
+    const { blocks, take } = inFlight(3);
+    take(0, 3, [part(1, 0b1101), whole(2)]);
+    t.same(blocks.map(missingOf), [0, 0b1101, all]);
+    t.same(
+      blocks.map((block) => block.isAwaited(0)),
+      [false, true, true],
+    );
+    take(undefined, 3, [part(1, 0b1111), whole(2)]);
+    t.equal(missingOf(blocks[1] as SessionBlock), 0b1101, 'an older report undoes nothing');
+    t.end();
+  },
+);
 
-t.test('a burst that was not sent yet covers nothing', (t) => {
+t.test('a report cannot cover a burst that was not sent yet', (t) => {
   const { blocks, take } = inFlight(2);
   take(500, 2, [whole(0, 2)]);
   t.same(
@@ -85,7 +84,7 @@ t.test('a burst that was not sent yet covers nothing', (t) => {
   t.end();
 });
 
-t.test('what is not described stays as it is', (t) => {
+t.test('blocks that the report does not describe are unchanged', (t) => {
   const { blocks, take } = inFlight(3);
   take(2, 2, []);
   t.same(blocks.map(missingOf), [0, 0, all]);
@@ -99,7 +98,7 @@ t.test('missing segments of blocks that are not in flight are needed', (t) => {
     [...peer.needed.ranges()].flatMap(({ start, end }) => [start, end]),
     [5, 6, 7, 9],
   );
-  t.equal(peer.parts.get(5)?.low, 0b11, 'and of one, which segments');
+  t.equal(peer.parts.get(5)?.low, 0b11, 'a partial block: which segments');
   t.end();
 });
 

@@ -1,4 +1,4 @@
-/** What a rate group lets out at once, and which blocks it sends to whom. */
+/** What a rate group sends at once, and which blocks it sends to which receiver. */
 import t from 'tap';
 import type { Address } from '../../src/base/address.js';
 import { assert } from '../../src/base/assert.js';
@@ -28,7 +28,7 @@ interface Sent {
   readonly count: number;
 }
 
-/** A rate group whose blocks are there as soon as they are asked for. */
+/** A rate group whose source provides blocks as soon as they are requested. */
 class DrivenRateGroup implements RateGroupOwner {
   isContentOpen = true;
   readonly isRead = false;
@@ -92,7 +92,7 @@ class DrivenRateGroup implements RateGroupOwner {
     high: number,
   ) {
     const count = bitCount(low) + bitCount(high);
-    assert(block.wire !== undefined, 'a block that is sent is loaded');
+    assert(block.wire !== undefined, 'a block is loaded before it is sent');
     const burst = this.sent.length;
     const log = receiver < 0 ? rateGroup.groupBursts : this.peers[receiver]?.unicastBursts;
     log?.add(nowMs, burst, count);
@@ -105,7 +105,7 @@ class DrivenRateGroup implements RateGroupOwner {
     };
   }
 
-  /** Lets all out that may go, over a time. */
+  /** Sends everything that may leave, over a period. */
   run(fromMs: number, toMs: number): void {
     for (let nowMs = fromMs; nowMs < toMs; nowMs++) {
       this.rateGroup.handleTimeout(nowMs);
@@ -119,7 +119,7 @@ class DrivenRateGroup implements RateGroupOwner {
   }
 }
 
-t.test('before the first report, four blocks go out, at the pace of the opening', (t) => {
+t.test('before the first report, four blocks are sent, at the initial rate', (t) => {
   const driven = new DrivenRateGroup(1);
   driven.run(0, 1000);
   t.equal(driven.sentCount, 4 * segmentsPerBlock);
@@ -132,7 +132,7 @@ t.test('before the first report, four blocks go out, at the pace of the opening'
   t.end();
 });
 
-t.test('a rate that is set makes batches small', (t) => {
+t.test('a fixed rate makes batches small', (t) => {
   const driven = new DrivenRateGroup(1, { fixedRateBytesPerSec: 1e6 });
   driven.run(0, 10);
   t.ok(driven.sent.length > 0);
@@ -153,7 +153,7 @@ t.test('what several receivers need goes to the group once, and counts once', (t
   t.end();
 });
 
-t.test('by unicast, the pace is that of each', (t) => {
+t.test('by unicast, each receiver gets the full rate', (t) => {
   const driven = new DrivenRateGroup(3);
   driven.run(0, 1000);
   t.equal(driven.sentCount, 3 * 4 * segmentsPerBlock);
@@ -162,7 +162,7 @@ t.test('by unicast, the pace is that of each', (t) => {
   t.end();
 });
 
-t.test('the smallest window that a receiver reports bounds what is in flight', (t) => {
+t.test('the smallest window that a receiver reports limits the data in flight', (t) => {
   const driven = new DrivenRateGroup(2);
   const [, second] = driven.peers;
   if (second !== undefined) second.windowBlocks = 2;
@@ -172,7 +172,7 @@ t.test('the smallest window that a receiver reports bounds what is in flight', (
   t.end();
 });
 
-t.test('who is no longer served needs again what was on its way', (t) => {
+t.test('a receiver that left needs again what was in flight to it', (t) => {
   const driven = new DrivenRateGroup(2);
   driven.run(0, 5);
   const [first, second] = driven.peers as [SessionPeer, SessionPeer];
@@ -180,18 +180,18 @@ t.test('who is no longer served needs again what was on its way', (t) => {
   second.isResponsive = false;
   driven.rateGroup.release(second);
   driven.rateGroup.measure();
-  t.ok(second.needed.has(0), 'of it');
+  t.ok(second.needed.has(0), 'of the receiver that left');
   t.notOk(first.needed.has(0), 'not of the other');
   const before = driven.sent.length;
   driven.run(5, 500);
   t.ok(
     driven.sent.slice(before).every(({ receiver }) => receiver === 0),
-    'nothing goes there',
+    'nothing is sent to it',
   );
   t.end();
 });
 
-t.test('a rate group of its own reads only what is needed', (t) => {
+t.test('a separate rate group reads only the blocks it needs', (t) => {
   const driven = new DrivenRateGroup(1, { isMain: false });
   const [peer] = driven.peers as [SessionPeer];
   peer.needed.clear();
@@ -203,18 +203,18 @@ t.test('a rate group of its own reads only what is needed', (t) => {
   t.end();
 });
 
-t.test('a block that everybody has before its round is sent is over', (t) => {
+t.test('a block that all receivers have before its round is sent is done', (t) => {
   const driven = new DrivenRateGroup(2, { fixedRateBytesPerSec: 1e6 });
   for (const peer of driven.peers) peer.isMulticastReachable = true;
   driven.rateGroup.measure();
   driven.rateGroup.advance();
   driven.rateGroup.pollTransmit(0);
-  t.equal(driven.sent.at(-1)?.count, 3, 'only a part of it has gone to the group');
+  t.equal(driven.sent.at(-1)?.count, 3, 'only part of it has gone to the group');
   const block = driven.rateGroup.rounds.window.find(0);
   for (const { index } of driven.peers) block?.setMissingSegments(index, 0, 0);
   driven.rateGroup.advance();
   t.same(driven.closed, [0]);
   driven.rateGroup.pollTransmit(100);
-  t.equal(driven.sent.at(-1)?.block, 1, 'the next one follows');
+  t.equal(driven.sent.at(-1)?.block, 1, 'the next block follows');
   t.end();
 });

@@ -1,4 +1,4 @@
-/** Blocks from segments in any order, and what a receiver makes of forgeries and of full memory. */
+/** Reassembles blocks from segments in any order, despite forgeries and full memory. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { SessionGeometry } from '../../src/object/geometry.js';
@@ -17,7 +17,7 @@ import { tagSizeBytes } from '../../src/wire/sizes.js';
 
 const seal = new BlockSeal(createSimulatedCrypto('reassembler', 'one'), new Uint8Array(32));
 const staleMs = 1000;
-/** A manifest of one block; content of three, the last of them short. */
+/** The manifest has one block. The content has three, the last of them short. */
 const small = createSessionGeometry(100, 700, 64, 4) as SessionGeometry;
 const sealedSizeBytes = (block: number) => sizeOfBlock(small, block) + tagSizeBytes;
 
@@ -27,7 +27,7 @@ function createReassembler(geometry = small, budget = new MemoryBudget(2 ** 20))
   return { reassembler, budget };
 }
 
-/** What a block holds differs from block to block, and from generation to generation. */
+/** The content differs for each block and each generation. */
 function plaintextOf(geometry: SessionGeometry, block: number, generation: number): Uint8Array {
   const bytes = new Uint8Array(sizeOfBlock(geometry, block));
   return bytes.map((_, i) => i * 7 + block * 31 + generation * 101);
@@ -55,19 +55,19 @@ function datagramOf(block: number, segment: number, details: Details = {}): Uint
   return bytes;
 }
 
-/** What came together. */
+/** Datagrams that arrived together. */
 function batchOf(datagrams: readonly Uint8Array[], geometry = small): SegmentBatch {
   const batch = new SegmentBatch();
-  if (!batch.read(geometry, Buffer.concat(datagrams), 0)) throw new Error('no run');
+  if (!batch.read(geometry, Buffer.concat(datagrams), 0)) throw new Error('not a batch');
   return batch;
 }
 
-/** One that came alone. */
+/** A datagram that arrived alone. */
 function packetOf(block: number, segment: number, details: Details = {}): SegmentBatch {
   return batchOf([datagramOf(block, segment, details)], details.geometry);
 }
 
-/** @returns the block's content where this completes it; or what is wrong */
+/** @returns the block's content if this completes it; or the fault */
 function take(reassembler: Reassembler, nowMs: number, batch: SegmentBatch) {
   const { content, fault } = reassembler.take(nowMs, batch);
   return content ?? fault;
@@ -136,7 +136,7 @@ t.test('segments in any order, with any duplicates, make up the blocks that were
   t.end();
 });
 
-t.test('the list tells of exactly what has not come', (t) => {
+t.test('the list names exactly the missing segments', (t) => {
   const geometry = createSessionGeometry(0, 64 * 64 * 2, 64, 64) as SessionGeometry;
   const places = fc.uniqueArray(fc.tuple(fc.nat(1), fc.nat(63)), {
     selector: ([block, segment]) => block * 64 + segment,
@@ -172,7 +172,7 @@ t.test('the list tells of exactly what has not come', (t) => {
   t.end();
 });
 
-t.test('a tag must fit, also before tags are asked for', (t) => {
+t.test('tags are checked, even before they are required', (t) => {
   const { reassembler } = createReassembler();
   const tagged = datagramOf(1, 0, { isTagged: true });
   t.equal(reassembler.isOfSession(batchOf([tagged])), true);
@@ -186,11 +186,11 @@ t.test('a tag must fit, also before tags are asked for', (t) => {
     changed[place] = (changed[place] as number) ^ 0x80;
     t.equal(reassembler.isOfSession(batchOf([changed])), false, `byte ${place}: ${what}`);
   }
-  t.equal(reassembler.wantsTags, false, 'a forged datagram alone costs nothing');
+  t.equal(reassembler.wantsTags, false, 'a single forged datagram does no harm');
   t.end();
 });
 
-t.test('segments that come together are taken as if each came alone', (t) => {
+t.test('segments that arrive together are handled as if each arrived alone', (t) => {
   const geometry = createSessionGeometry(0, 64 * 64 * 2, 64, 64) as SessionGeometry;
   const piece = fc.record({
     block: fc.nat(1),
@@ -234,7 +234,7 @@ t.test('segments that come together are taken as if each came alone', (t) => {
   t.end();
 });
 
-t.test('a run that completes its block may have more of it', (t) => {
+t.test('a batch that completes its block may contain more of it', (t) => {
   const { reassembler } = createReassembler();
   const datagrams = [0, 1, 1, 2, 3, 0].map((segment) => datagramOf(1, segment));
   const { newCount, content } = reassembler.take(0, batchOf(datagrams));
@@ -250,7 +250,7 @@ t.test('a run that completes its block may have more of it', (t) => {
   t.end();
 });
 
-t.test('one forged block, and no datagram without a tag is taken', (t) => {
+t.test('after one forged block, datagrams without a tag are rejected', (t) => {
   const { reassembler, budget } = createReassembler();
   take(reassembler, 0, packetOf(1, 2, { isForged: true }));
   for (const segment of [0, 1]) t.equal(take(reassembler, 0, packetOf(1, segment)), undefined);
@@ -268,23 +268,23 @@ t.test('one forged block, and no datagram without a tag is taken', (t) => {
   t.end();
 });
 
-t.test('another generation restarts the block and their bytes are not mixed', (t) => {
+t.test('a new generation restarts the block, and their bytes are not mixed', (t) => {
   const { reassembler, budget } = createReassembler();
   for (const segment of [0, 1, 2]) take(reassembler, 0, packetOf(1, segment));
   t.equal(
     take(reassembler, 0, packetOf(1, 3, { generation: 2 })),
     undefined,
-    'not the fourth of four',
+    'not after the fourth of four',
   );
   t.equal(budget.usedBytes, sealedSizeBytes(1));
   t.equal(take(reassembler, 0, packetOf(1, 0, { generation: 2 })), undefined);
   t.equal(take(reassembler, 0, packetOf(1, 1, { generation: 2 })), undefined);
   t.same(take(reassembler, 0, packetOf(1, 2, { generation: 2 })), plaintextOf(small, 1, 2));
-  t.equal(reassembler.wantsTags, false, 'a sender may come back to a block');
+  t.equal(reassembler.wantsTags, false, 'a sender may return to a block');
   t.end();
 });
 
-t.test('generations that clash again and again lead to tags', (t) => {
+t.test('repeated generation conflicts make tags required', (t) => {
   const { reassembler } = createReassembler();
   let clashes = -1;
   while (!reassembler.wantsTags && clashes < 100) {
@@ -295,7 +295,7 @@ t.test('generations that clash again and again lead to tags', (t) => {
   t.end();
 });
 
-t.test('a new generation of blocks that are not begun is no clash', (t) => {
+t.test('a new generation of blocks that have not begun is no conflict', (t) => {
   const geometry = createSessionGeometry(0, 64 * 200, 64, 2) as SessionGeometry;
   const { reassembler } = createReassembler(geometry);
   for (let block = 0; block < geometry.blockCount; block++) {
@@ -306,11 +306,11 @@ t.test('a new generation of blocks that are not begun is no clash', (t) => {
   t.end();
 });
 
-t.test('with the memory used up no block is begun, and those begun go on', (t) => {
+t.test('when memory is full no block is begun, and those begun continue', (t) => {
   const budget = new MemoryBudget(sealedSizeBytes(1) + 1);
   const { reassembler } = createReassembler(small, budget);
   t.equal(take(reassembler, 0, packetOf(1, 0)), undefined);
-  t.equal(take(reassembler, 0, packetOf(2, 0)), undefined, 'not used up yet');
+  t.equal(take(reassembler, 0, packetOf(2, 0)), undefined, 'not full yet');
   t.ok(budget.isExhausted);
   t.equal(take(reassembler, 0, packetOf(3, 0)), 'no-room');
   t.ok(reassembler.missing.has(3));
@@ -321,7 +321,7 @@ t.test('with the memory used up no block is begun, and those begun go on', (t) =
   t.end();
 });
 
-t.test('a block of which nothing has come for a while makes room, one that grows does not', (t) => {
+t.test('a block that has made no progress for a while is evicted; one that grows is not', (t) => {
   const budget = new MemoryBudget(sealedSizeBytes(1) + 1);
   const { reassembler } = createReassembler(small, budget);
   take(reassembler, 0, packetOf(1, 0));
@@ -330,7 +330,7 @@ t.test('a block of which nothing has come for a while makes room, one that grows
   t.equal(take(reassembler, staleMs - 1, packetOf(3, 0)), 'no-room');
   t.equal(take(reassembler, staleMs, packetOf(3, 0)), undefined);
   t.equal(budget.usedBytes, sealedSizeBytes(2) + sealedSizeBytes(3));
-  t.ok(reassembler.missing.has(1), 'it lacks as a whole again');
+  t.ok(reassembler.missing.has(1), 'the whole block is missing again');
   t.match(
     reassembler.list(0, 4, () => false).gaps,
     [
@@ -338,12 +338,12 @@ t.test('a block of which nothing has come for a while makes room, one that grows
       { kind: 'part', firstBlock: 2, low: 0b1100 },
       { kind: 'part', firstBlock: 3 },
     ],
-    'of the others nothing is lost',
+    'nothing of the others is lost',
   );
   t.end();
 });
 
-t.test('where others use up the memory, one block at a time has room all the same', (t) => {
+t.test('when others fill the memory, one block at a time still has room', (t) => {
   const budget = new MemoryBudget(1000);
   budget.usedBytes = 1000;
   const { reassembler } = createReassembler(small, budget);
@@ -357,11 +357,11 @@ t.test('where others use up the memory, one block at a time has room all the sam
   reassembler.unwrittenBytes = 0;
   t.equal(take(reassembler, 0, packetOf(2, 0)), undefined);
   reassembler.close();
-  t.equal(budget.usedBytes, 1000, 'it gives back what it took, and no more');
+  t.equal(budget.usedBytes, 1000, 'it releases exactly what it took');
   t.end();
 });
 
-t.test('after any history the memory that is counted is that of the blocks that are begun', (t) => {
+t.test('after any history, the counted memory is that of the partial blocks', (t) => {
   const step = fc.record({
     block: fc.nat(3),
     segment: fc.nat(3),
@@ -382,7 +382,7 @@ t.test('after any history the memory that is counted is that of the blocks that 
         if (gap.kind === 'part') begunBytes += sealedSizeBytes(gap.firstBlock);
       }
       if (budget.usedBytes !== begunBytes) return false;
-      // A block is begun below the limit only, and may reach beyond it.
+      // A block is begun only below the limit, and may then exceed it.
       if (budget.usedBytes >= budget.limitBytes + sealedSizeBytes(1)) return false;
     }
     reassembler.close();
@@ -419,7 +419,11 @@ t.test('what of a block has not been sent yet is not lost', (t) => {
   reassembler.take(0, packetOf(2, 3));
   t.equal(reassembler.segmentsLost, 0);
   reassembler.take(0, packetOf(2, 1));
-  t.equal(reassembler.segmentsLost, 1, 'what came before the last that came is lost');
+  t.equal(
+    reassembler.segmentsLost,
+    1,
+    'segments missing before the last one that arrived are lost',
+  );
   t.end();
 });
 
@@ -432,14 +436,14 @@ t.test('a block that arrives after a later one of its pass was lost as a whole',
   t.end();
 });
 
-t.test('what another pass brings to one that came late was not lost', (t) => {
+t.test('a late receiver does not count what another pass brings as lost', (t) => {
   const { reassembler } = createReassembler();
   for (const block of [2, 3, 0, 1]) takeAll(reassembler, 0, block);
   t.equal(reassembler.segmentsLost, 0);
   t.end();
 });
 
-t.test('a block that proved bad and comes again was not lost', (t) => {
+t.test('a bad block that is sent again was not lost', (t) => {
   const { reassembler } = createReassembler();
   for (const block of [0, 1, 2, 3]) takeAll(reassembler, 0, block);
   for (const block of [2, 1]) {
@@ -450,7 +454,7 @@ t.test('a block that proved bad and comes again was not lost', (t) => {
   t.end();
 });
 
-t.test('a block that there was no room for was not lost', (t) => {
+t.test('a block that found no room was not lost', (t) => {
   const { reassembler, budget } = createReassembler();
   takeAll(reassembler, 0, 0);
   reassembler.take(0, packetOf(1, 0));
@@ -463,10 +467,10 @@ t.test('a block that there was no room for was not lost', (t) => {
   t.end();
 });
 
-t.test('a buffer that is used again leaves nothing of its last block', (t) => {
+t.test('a reused buffer keeps nothing of its last block', (t) => {
   const { reassembler } = createReassembler();
   t.same(takeAll(reassembler, 0, 1), plaintextOf(small, 1, 1));
-  t.same(takeAll(reassembler, 0, 3), plaintextOf(small, 3, 1), 'a smaller one');
-  t.same(takeAll(reassembler, 0, 2), plaintextOf(small, 2, 1), 'a larger one');
+  t.same(takeAll(reassembler, 0, 3), plaintextOf(small, 3, 1), 'a smaller block');
+  t.same(takeAll(reassembler, 0, 2), plaintextOf(small, 2, 1), 'a larger block');
   t.end();
 });

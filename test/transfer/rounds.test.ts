@@ -1,4 +1,4 @@
-/** Rounds: what goes out in which order and to whom, and when a round is over. */
+/** Rounds: what is sent in which order and to whom, and when a round is over. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import { Block } from '../../src/transfer/block-window.js';
@@ -51,22 +51,25 @@ function createRounds({
     block.beginRound();
     if (members.length > 0) block.sendToGroup(members);
   };
-  /** Sends as much as there is, at most `limit` datagrams or batches: of which block, what, and to whom. */
+  /**
+   * Sends what there is, at most `limit` datagrams or batches: the block, its segments, the
+   * destination.
+   */
   const sendBatches = (nowMs: number, limit = 10_000) => {
     sent.length = 0;
     while (sent.length < limit && rounds.pollTransmit(nowMs) !== undefined);
     return sent.map(({ block, segments, receiver }) => [block, segments, receiver] as const);
   };
-  /** The same for datagrams. */
+  /** The same as single datagrams. */
   const send = (nowMs: number, limit?: number) =>
     sendBatches(nowMs, limit).map(([block, segments, receiver]) => {
-      if (segments.length !== 1) throw new Error('not one by one');
+      if (segments.length !== 1) throw new Error('more than one segment');
       return [block, segments[0], receiver];
     });
   return { rounds, ended, push, begin, send, sendBatches };
 }
 
-/** The segments of a mask, low half first. */
+/** The segments of a mask that is given as two halves. */
 function segmentsOf(low: number, high: number): number[] {
   const isSet = (s: number) => (((s < 32 ? low : high) >>> (s & 31)) & 1) === 1;
   return Array.from({ length: 64 }, (_, s) => s).filter(isSet);
@@ -137,14 +140,14 @@ t.test(
         [0, many, 2],
         [0, [0, 63], toGroup],
       ],
-      'who does not hear the group gets it all alone',
+      'a receiver without multicast gets everything by unicast',
     );
     t.end();
   },
 );
 
 t.test(
-  'a few segments that one lacks go with those for several, rather than by themselves',
+  "a few segments that one member misses join the group's batch instead of leaving alone",
   (t) => {
     const setup = { receiverCount: 4, members: [0, 2, 3], batchLimit: 64 };
     const { push, begin, sendBatches } = createRounds(setup);
@@ -154,9 +157,13 @@ t.test(
       [0, [0, 1, 2, 3], toGroup],
     ]);
     begin(push(1, 4, [[1], [], [2], []]));
-    t.same(sendBatches(0), [[1, [1, 2], toGroup]], 'one batch in the place of two');
+    t.same(sendBatches(0), [[1, [1, 2], toGroup]], 'one batch instead of two');
     begin(push(2, 4, [[1, 2], [], [], []]));
-    t.same(sendBatches(0), [[2, [1, 2], 0]], 'but what a single one lacks costs nobody else');
+    t.same(
+      sendBatches(0),
+      [[2, [1, 2], 0]],
+      'segments that only one receiver misses go to it alone',
+    );
     t.end();
   },
 );
@@ -181,7 +188,7 @@ t.test('each round decides again what goes to the group', (t) => {
 
 for (const batchLimit of [1, 7, 64]) {
   const how = batchLimit === 1 ? 'one by one' : `up to ${batchLimit} at once`;
-  t.test(`${how}, each receiver gets each segment that it lacks exactly once`, (t) => {
+  t.test(`${how}, each receiver gets each missing segment exactly once`, (t) => {
     const segments = fc.uniqueArray(fc.nat(63));
     const receiver = fc.record({ segments, isMember: fc.boolean() });
     const property = fc.property(
@@ -205,7 +212,8 @@ for (const batchLimit of [1, 7, 64]) {
           for (const segment of segments) {
             const reached = to === toGroup ? members : [to];
             const wanting = reached.filter((i) => missing[i]?.includes(segment));
-            // Nobody gets what nobody lacks, and no group what only one of its receivers has a part in.
+            // Nobody gets a segment that it has, and the group gets nothing if only one member
+            // misses any.
             const isShared = members.filter((i) => missing[i]?.length).length > 1;
             if (wanting.length < 1 || (to === toGroup && !isShared)) return false;
             for (const i of wanting) got[i]?.push(segment);
@@ -221,7 +229,7 @@ for (const batchLimit of [1, 7, 64]) {
   });
 }
 
-t.test('a round for some goes to nobody else', (t) => {
+t.test('a round for some receivers goes to no others', (t) => {
   const { push, send } = createRounds({ receiverCount: 3, members: [0, 1, 2] });
   const block = push(0, 1, [[0], [0], [0]]);
   block.beginRound(new Set([1]));
@@ -244,7 +252,7 @@ t.test('the oldest block goes first, and one that has not begun waits', (t) => {
 
 for (const isUninterrupted of [true, false]) {
   const does = isUninterrupted ? 'does not interrupt' : 'interrupts';
-  t.test(`an older block ${does} a round that is on its way`, (t) => {
+  t.test(`an older block ${does} a round in progress`, (t) => {
     const { push, begin, send } = createRounds({ receiverCount: 1, isUninterrupted });
     const older = push(0, 2, [[0, 1]]);
     const newer = push(1, 3, [[0, 1, 2]]);
@@ -291,7 +299,7 @@ t.test('a segment that arrived meanwhile is left out', (t) => {
   t.end();
 });
 
-t.test('segments reported missing behind the round wait for the next one', (t) => {
+t.test('segments reported missing after the round passed them wait for the next one', (t) => {
   const { push, begin, send } = createRounds({ receiverCount: 2 });
   const block = push(0, 3, [[0, 2], [1]]);
   begin(block);
@@ -317,23 +325,23 @@ t.test('a round is over some time after its last datagram was sent', (t) => {
   begin(one);
   begin(two);
   send(5, 2);
-  t.equal(rounds.earliestDeadlineMs, undefined, 'nothing is known to be the last');
+  t.equal(rounds.earliestDeadlineMs, undefined, 'more may follow');
   t.equal(one.isSending, true);
   send(7, 1);
   t.equal(one.isSending, false);
   t.equal(one.deadlineMs, 37);
   send(9);
   t.equal(two.deadlineMs, 39);
-  t.equal(rounds.earliestDeadlineMs, 37, 'the first of them');
+  t.equal(rounds.earliestDeadlineMs, 37, 'the earlier of the two');
   t.same(ended, [0, 1], 'each ends once');
   begin(one);
-  t.equal(rounds.earliestDeadlineMs, 39, 'one that is being sent has none');
+  t.equal(rounds.earliestDeadlineMs, 39, 'a block that is being sent has no deadline');
   rounds.window.clear();
   t.equal(rounds.earliestDeadlineMs, undefined);
   t.end();
 });
 
-t.test('a round in which nobody misses anything ends at once', (t) => {
+t.test('a round in which no receiver misses anything ends at once', (t) => {
   const { push, begin, send } = createRounds({ receiverCount: 2, timeoutMs: 30 });
   const block = push(0, 2, [[], []]);
   begin(block);
@@ -342,7 +350,7 @@ t.test('a round in which nobody misses anything ends at once', (t) => {
   t.end();
 });
 
-t.test('a block that everyone has in the midst of a round is not sent on', (t) => {
+t.test('a block that completes in the middle of a round is not sent further', (t) => {
   const { rounds, push, begin, sendBatches } = createRounds({
     receiverCount: 2,
     members: [0, 1],
@@ -360,7 +368,7 @@ t.test('a block that everyone has in the midst of a round is not sent on', (t) =
   t.end();
 });
 
-t.test('a block that takes the memory of the one sent last waits for its turn', (t) => {
+t.test('a block that reuses the memory of the one sent last waits for its turn', (t) => {
   const { rounds, push, begin, send } = createRounds({ receiverCount: 1 });
   const [first, second] = [push(0, 2, [[0, 1]]), push(1, 1, [[0]])];
   begin(first);
@@ -372,7 +380,7 @@ t.test('a block that takes the memory of the one sent last waits for its turn', 
   setMissing(first, 0, []);
   rounds.window.dropWhere(({ index }) => index === 0);
   const third = push(2, 1, [[0]]);
-  t.equal(third, first, 'memory is used again');
+  t.equal(third, first, 'the memory is reused');
   begin(third);
   t.same(send(0), [
     [1, 0, 0],

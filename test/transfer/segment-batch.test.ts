@@ -11,7 +11,7 @@ import { SegmentBatch } from '../../src/transfer/segment-batch.js';
 import type { BlockPacket } from '../../src/wire/header.js';
 import { decodeSession, encodeProbeHeader, writeBlockHeader } from '../../src/wire/header.js';
 
-/** A manifest of one block; content of three, the last of them short. */
+/** The manifest has one block. The content has three, the last of them short. */
 const geometry = createSessionGeometry(100, 700, 64, 4) as SessionGeometry;
 
 interface Fields {
@@ -20,7 +20,7 @@ interface Fields {
   readonly burst?: number;
   readonly flags?: number;
   readonly isTagged?: boolean;
-  /** In place of the size that the segment has. */
+  /** Overrides the size of the segment. */
   readonly bodyBytes?: number;
 }
 
@@ -36,7 +36,7 @@ function datagramOf(block: number, segment: number, fields: Fields = {}): Uint8A
 
 const concat = (...parts: readonly Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
 
-/** The runs one behind the other, each as the segments that it has; what is none, by its size. */
+/** The batches in order, each as its segment numbers; anything else by its size. */
 function runsOf(bytes: Uint8Array): (number[] | string)[] {
   const batch = new SegmentBatch();
   const runs: (number[] | string)[] = [];
@@ -44,12 +44,12 @@ function runsOf(bytes: Uint8Array): (number[] | string)[] {
     const isRun = batch.read(geometry, bytes, from);
     if (!isRun) runs.push(`${batch.end - from} bytes`);
     else runs.push(Array.from({ length: batch.count }, (_, i) => batch.segment(i)));
-    if (batch.end <= from) throw new Error('it stands still');
+    if (batch.end <= from) throw new Error('no progress');
   }
   return runs;
 }
 
-t.test('segments of one block, of one burst, are one run, in whatever order', (t) => {
+t.test('segments of one block and one burst form one batch, in any order', (t) => {
   const order = fc.array(fc.nat(3), { minLength: 1, maxLength: 30 });
   const property = fc.property(order, fc.nat(30), (segments, before) => {
     const parts = segments.map((segment) => datagramOf(1, segment, { flags: segment & 1 }));
@@ -69,7 +69,7 @@ t.test('segments of one block, of one burst, are one run, in whatever order', (t
   t.end();
 });
 
-t.test('each of its datagrams is read as if it had come alone', (t) => {
+t.test('each datagram of a batch is read as if it had arrived alone', (t) => {
   const batch = new SegmentBatch();
   for (const [block, segments] of [
     [1, [0, 1, 2, 3]],
@@ -100,7 +100,7 @@ t.test('each of its datagrams is read as if it had come alone', (t) => {
   t.end();
 });
 
-t.test('a run ends where something else begins', (t) => {
+t.test('a batch ends where something else begins', (t) => {
   const one = datagramOf(1, 0);
   for (const [what, other] of Object.entries({
     block: datagramOf(2, 1),
@@ -112,19 +112,19 @@ t.test('a run ends where something else begins', (t) => {
     t.same(runsOf(concat(one, other, one)), [[0], [1], [0]], what);
   }
   const batch = new SegmentBatch();
-  for (const behind of [
+  for (const next of [
     concat(encodeProbeHeader(9), new Uint8Array(16)),
     new Uint8Array(100),
     new Uint8Array(1),
     one.subarray(0, 16),
   ]) {
-    t.equal(batch.read(geometry, concat(one, one, behind), 0), true);
+    t.equal(batch.read(geometry, concat(one, one, next), 0), true);
     t.same([batch.count, batch.end], [2, 160]);
   }
   t.end();
 });
 
-t.test('a shorter segment ends its run', (t) => {
+t.test('a shorter segment ends its batch', (t) => {
   const last = geometry.blockCount - 1;
   const segmentCount = segmentCountOfBlock(geometry, last);
   const short = datagramOf(last, segmentCount - 1);
@@ -140,7 +140,7 @@ t.test('a shorter segment ends its run', (t) => {
   t.end();
 });
 
-t.test('with tags, each stands for itself', (t) => {
+t.test('a tagged datagram is a batch of its own', (t) => {
   const parts = [0, 1, 2].map((segment) => datagramOf(1, segment, { isTagged: true }));
   t.same(runsOf(concat(...parts)), [[0], [1], [2]]);
   const batch = new SegmentBatch();
@@ -149,14 +149,14 @@ t.test('with tags, each stands for itself', (t) => {
   t.end();
 });
 
-t.test('what cannot be of this session is no run, and takes all that is left along', (t) => {
+t.test('what cannot belong to this session is no batch, and takes the rest of the piece', (t) => {
   const good = datagramOf(1, 0);
   for (const [what, bad] of Object.entries({
-    'a block that the object does not have': datagramOf(geometry.blockCount, 0),
-    'a block far away': datagramOf(2 ** 32 - 1, 0),
-    'a segment that the block does not have': datagramOf(1, 4),
+    'an out-of-range block': datagramOf(geometry.blockCount, 0),
+    'a far out-of-range block': datagramOf(2 ** 32 - 1, 0),
+    'an out-of-range segment': datagramOf(1, 4),
     'parity, for a later version': datagramOf(1, 64),
-    'the last number there is': datagramOf(1, 255),
+    'the largest segment number': datagramOf(1, 255),
   })) {
     t.same(runsOf(bad), [`${bad.length} bytes`], what);
     const left = bad.length + good.length;
@@ -165,7 +165,7 @@ t.test('what cannot be of this session is no run, and takes all that is left alo
   t.end();
 });
 
-t.test('one that is cut off is no run; those in front of it are', (t) => {
+t.test('a truncated datagram is no batch; those before it are', (t) => {
   for (const isTagged of [false, true]) {
     const one = datagramOf(1, 0, { isTagged });
     const bytes = concat(one, datagramOf(1, 1, { isTagged }));
@@ -179,12 +179,12 @@ t.test('one that is cut off is no run; those in front of it are', (t) => {
   t.end();
 });
 
-t.test('a datagram that is too long is one, with something behind it', (t) => {
+t.test('an oversized datagram is read up to its size, and the rest separately', (t) => {
   t.same(runsOf(datagramOf(1, 0, { bodyBytes: 90 })), [[0], '26 bytes']);
   t.end();
 });
 
-t.test('whatever comes, it stays within that, and goes on', (t) => {
+t.test('any bytes: the batch stays within them and always advances', (t) => {
   const batch = new SegmentBatch();
   const any = fc.array(
     fc.oneof(
@@ -199,7 +199,7 @@ t.test('whatever comes, it stays within that, and goes on', (t) => {
     );
     const joined = concat(datagramOf(1, 0), ...all);
     const bytes = joined.subarray(0, Math.max(17, joined.length - cutBytes));
-    // It is asked of what looks like data alone, so behind a whole header.
+    // It is only called for what looks like data, so after a whole header.
     for (let from = 0; bytes.length - from > 16; from = batch.end) {
       const isRun = batch.read(geometry, bytes, from);
       if (batch.end <= from || batch.end > bytes.length || batch.count < 1) return false;

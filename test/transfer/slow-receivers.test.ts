@@ -22,7 +22,7 @@ function slowReceiversOf(peers: readonly SessionPeer[], forMs = 1000): number[] 
   return findSlowReceivers(forMs, peers).map(({ index }) => index);
 }
 
-t.test('below a gap of more than half', (t) => {
+t.test('receivers below a gap of more than half are slow', (t) => {
   t.same(slowReceiversOf(peersWith([100, 90, 10, 80])), [2], 'one of four');
   t.same(slowReceiversOf(peersWith([100, 60, 40, 80])), [], 'no gap');
   t.same(slowReceiversOf(peersWith([100, 10])), [1], 'one of two');
@@ -30,13 +30,13 @@ t.test('below a gap of more than half', (t) => {
   t.same(
     slowReceiversOf(peersWith([100, 100, 100, 20, 5])),
     [4, 3],
-    'two gaps: below the upper one',
+    'with two gaps, those below the upper one are slow',
   );
-  t.same(slowReceiversOf(peersWith([7])), [], 'who is alone');
+  t.same(slowReceiversOf(peersWith([7])), [], 'a single receiver is never slow');
   t.end();
 });
 
-t.test('only after a second and four round trips, and known paths', (t) => {
+t.test('only after a second and four round trips, and on known paths', (t) => {
   t.same(slowReceiversOf(peersWith([100, 10]), 999), [], 'too early');
   t.same(slowReceiversOf(peersWith([100, 10], 10, 600), 2000), [], 'a long path takes longer');
   t.same(slowReceiversOf(peersWith([100, 10], 10, 600), 2400), [1]);
@@ -49,19 +49,22 @@ t.test('only after a second and four round trips, and known paths', (t) => {
       (peer, i) => Object.assign(peers[i] as object, { model: peer.model }) as SessionPeer,
     ),
   );
-  t.equal((peers[1] as SessionPeer).slowSinceMs, undefined, 'once in between it was not slow');
+  t.equal((peers[1] as SessionPeer).slowSinceMs, undefined, 'it was not slow once in between');
   t.end();
 });
 
-t.test('never more than half, and never who is faster than one that stays', (t) => {
-  const rates = fc.array(fc.double({ min: 0.1, max: 1000, noNaN: true }), { minLength: 1 });
-  fc.assert(
-    fc.property(rates, (list) => {
-      const left = slowReceiversOf(peersWith(list));
-      const stay = list.filter((_, i) => !left.includes(i));
-      const fastestLeft = Math.max(0, ...left.map((i) => list[i] as number));
-      return 2 * left.length <= list.length && fastestLeft < Math.min(...stay) / 2 + 1e-9;
-    }),
-  );
-  t.end();
-});
+t.test(
+  'never more than half of the receivers, and none that is faster than one that stays',
+  (t) => {
+    const rates = fc.array(fc.double({ min: 0.1, max: 1000, noNaN: true }), { minLength: 1 });
+    fc.assert(
+      fc.property(rates, (list) => {
+        const left = slowReceiversOf(peersWith(list));
+        const stay = list.filter((_, i) => !left.includes(i));
+        const fastestLeft = Math.max(0, ...left.map((i) => list[i] as number));
+        return 2 * left.length <= list.length && fastestLeft < Math.min(...stay) / 2 + 1e-9;
+      }),
+    );
+    t.end();
+  },
+);
