@@ -1,4 +1,4 @@
-/** What disks can do, and what only some of them can. */
+/** Disk operations, including those that only some systems support. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -7,7 +7,7 @@ import { replaceError } from '../../../src/node/system-error.js';
 
 const onLinux = process.platform === 'linux';
 
-t.test('a folder is synced; one that is not there is told of', async (t) => {
+t.test('a folder is synced; a missing folder is reported', async (t) => {
   const folder = join(t.testdir(), 'folder');
   mkdirSync(folder);
   await t.resolves(syncFolder(folder));
@@ -16,24 +16,24 @@ t.test('a folder is synced; one that is not there is told of', async (t) => {
 });
 
 t.test(
-  'a disk that syncs no folders is no failure',
+  'a disk that cannot sync folders is no failure',
   { skip: !onLinux && 'has no /proc' },
   async (t) => {
-    // Its folders answer as those of some shares do: EINVAL.
+    // Its folders fail with EINVAL, like those of some network shares.
     await t.resolves(syncFolder('/proc/self'));
   },
 );
 
-t.test('a name that could not be given says why, as each system means it', (t) => {
-  const told = (systemCode: string, platform: NodeJS.Platform) => {
+t.test('a failed rename is explained in the terms of each system', (t) => {
+  const messageOf = (systemCode: string, platform: NodeJS.Platform) => {
     const error = Object.assign(new Error('rename'), { code: systemCode });
     return replaceError('TARGET_FAILED', 'in/f', error, platform).message;
   };
   for (const code of ['EPERM', 'EACCES', 'EBUSY']) {
-    t.match(told(code, 'win32'), /^in\/f: is open in another program or read-only; close it/);
+    t.match(messageOf(code, 'win32'), /^in\/f: is open in another program or read-only; close it/);
   }
-  t.match(told('EACCES', 'linux'), /^in\/f: permission denied; /);
-  t.match(told('EBUSY', 'linux'), /^in\/f: is in use by another program; /);
-  t.match(told('ENOSPC', 'win32'), /^in\/f: the disk is full; /);
+  t.match(messageOf('EACCES', 'linux'), /^in\/f: permission denied; /);
+  t.match(messageOf('EBUSY', 'linux'), /^in\/f: is in use by another program; /);
+  t.match(messageOf('ENOSPC', 'win32'), /^in\/f: the disk is full; /);
   t.end();
 });

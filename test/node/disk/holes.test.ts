@@ -1,4 +1,4 @@
-/** Long stretches of zeros take no room on the disk, and are read as what was sent all the same. */
+/** Long runs of zeros take no disk space and still read back as sent. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync, truncateSync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -34,7 +34,7 @@ async function writeSparse(path: string, content: Buffer): Promise<void> {
   await handle.close();
 }
 
-/** A store of one file, `image`, and writes of it by blocks. */
+/** A store of one file, `image`, which writes it by blocks. */
 function createImage(content: Buffer) {
   const manifest = createManifest([
     { kind: 'file', name: 'image', mode: 0o644, modifiedMs: 1e12, sizeBytes: content.length },
@@ -55,7 +55,7 @@ function createImage(content: Buffer) {
 const testDisk = t.testdir();
 const skip = (await canHaveHoles(testDisk)) ? false : 'files here have no holes';
 
-t.test('stretches of zeros are found by pages, across pieces of memory', async (t) => {
+t.test('runs of zeros are found by pages, across buffers', async (t) => {
   const content = withIslands(40 * pageBytes, [0, 20 * pageBytes], 100);
   const parts = [
     content.subarray(0, 50_001),
@@ -74,14 +74,14 @@ t.test('stretches of zeros are found by pages, across pieces of memory', async (
       { start: pageBytes - 1, end: 20 * pageBytes - 1 },
       { start: 21 * pageBytes - 1, end: 40 * pageBytes },
     ],
-    'pages are those of the file, but for the end of what is written',
+    'pages are aligned to the file; only the end of what is written may be shorter',
   );
   t.same(findHoles([Buffer.alloc(40_001)], 77), [{ start: 0, end: 40_001 }]);
-  t.same(findHoles([Buffer.alloc(20_000)], 0), [], 'a short one is not worth it');
+  t.same(findHoles([Buffer.alloc(20_000)], 0), [], 'a short run is not worth a hole');
   t.same(findHoles([randomBytes(100_000)], 0), []);
 });
 
-t.test('a sparse file arrives as one, with the same bytes', { skip }, async (t) => {
+t.test('a sparse file arrives sparse, with the same bytes', { skip }, async (t) => {
   const folder = t.testdir({ out: {}, in: {} });
   const source = join(folder, 'out', 'image');
   await writeSparse(source, withIslands(96 * mebibyte, [0, 5e6, 40e6, 96 * mebibyte - 5000], 5000));
@@ -103,7 +103,7 @@ t.test('a file that ends in zeros has its size', { skip }, async (t) => {
   t.ok(usedBytes(join(dir, 'image')) < mebibyte);
 });
 
-t.test('a part with holes is continued: its zeros are held', { skip }, async (t) => {
+t.test('a resumed part keeps its holes: the zeros count as held', { skip }, async (t) => {
   const dir = t.testdir();
   const content = withIslands(8 * mebibyte, [2e6, 6e6], 1000);
   const image = createImage(content);
@@ -117,7 +117,7 @@ t.test('a part with holes is continued: its zeros are held', { skip }, async (t)
   t.same(
     await second.findDamage((block) => second.held[block]?.leaf ?? Buffer.alloc(32)),
     [...Array(image.blockCount - half).keys()].map((i) => i + half),
-    'those that were held are as they were',
+    'the held zeros are unchanged',
   );
   await second.finish();
   t.ok(readFileSync(join(dir, 'image')).equals(content));
@@ -136,7 +136,7 @@ t.test('zeros replace what a part held before', async (t) => {
   t.ok(readFileSync(join(dir, 'image')).equals(content));
 });
 
-t.test('zeros replace what a file held, and what else it holds is copied', async (t) => {
+t.test('zeros replace what a file held; the rest of the file is copied', async (t) => {
   const content = withIslands(4 * mebibyte, [3e6], 1000);
   const old = Buffer.from(content);
   randomBytes(mebibyte).copy(old, 500_000);
@@ -148,7 +148,7 @@ t.test('zeros replace what a file held, and what else it holds is copied', async
   t.ok(readFileSync(join(dir, 'image')).equals(content));
 });
 
-t.test('a copy of what is there has its holes', { skip }, async (t) => {
+t.test('a copy of an existing file keeps its holes', { skip }, async (t) => {
   const dir = t.testdir();
   const content = withIslands(16 * mebibyte, [0, 3e6, 16 * mebibyte - 2000], 2000);
   await writeSparse(join(dir, 'image'), content);
@@ -162,7 +162,7 @@ t.test('a copy of what is there has its holes', { skip }, async (t) => {
   t.ok(usedBytes(join(dir, 'image')) < mebibyte);
 });
 
-t.test('a file that lost its end is not made whole by zeros', { skip }, async (t) => {
+t.test('zeros do not complete a truncated file', { skip }, async (t) => {
   const dir = t.testdir();
   const image = createImage(Buffer.alloc(4 * mebibyte));
   const store = await image.openStore(dir);

@@ -1,4 +1,7 @@
-/** What a part holds after its process was killed, after a full disk, and after anything else. */
+/**
+ * What a part holds after its process was killed, after a full disk, and after arbitrary
+ * operations.
+ */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -28,7 +31,7 @@ function createFiles(sizesBytes: readonly number[]): Manifest {
   );
 }
 
-/** The byte at each place of an object: any process knows it. */
+/** The byte at each offset of an object; every process can compute it. */
 function byteAt(offsetBytes: number): number {
   return (offsetBytes * 31 + (offsetBytes >>> 8) * 17) & 255;
 }
@@ -48,7 +51,7 @@ function leavesOf(held: readonly HeldBlock[]): Map<number, string> {
   return new Map(held.map(({ index, leaf }) => [index, Buffer.from(leaf).toString('hex')]));
 }
 
-/** Runs a program that knows the store, under a limit on the size of files where that is wanted. */
+/** Runs a program that uses the store, optionally under a file size limit. */
 function startProgram(t: Test, code: string, data: unknown, limitKib?: number) {
   const program = `
     // Node ignores what the limit sends, unless the loader listens to signals.
@@ -69,7 +72,7 @@ function startProgram(t: Test, code: string, data: unknown, limitKib?: number) {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );
-  // What it printed is there by then.
+  // By then all its output has arrived.
   const exited = once(child, 'close');
   t.teardown(async () => {
     child.kill('SIGKILL');
@@ -81,7 +84,7 @@ function startProgram(t: Test, code: string, data: unknown, limitKib?: number) {
 const skip = process.platform === 'win32' && 'no kill -9, and no limits, there';
 
 t.test(
-  'after kill -9, all that was noted is held, and nothing that is wrong',
+  'after kill -9, everything noted is held, and nothing held is wrong',
   { skip },
   async (t) => {
     const blockSizeBytes = 4000;
@@ -123,13 +126,13 @@ t.test(
       let text = '';
       child.stdout.setEncoding('utf8').on('data', (piece: string) => {
         text += piece;
-        // By count, not by time: what it is in the midst of is left to chance.
+        // By count, not by time: what the kill interrupts is left to chance.
         if (text.split('\n').length > 3 * kill + 2) child.kill('SIGKILL');
       });
       const [, signal] = await exited;
       t.equal(signal, 'SIGKILL');
       const lines = text.split('\n').slice(0, -1);
-      // A later turn may have been about to write the same blocks once more, but the last ones not.
+      // A later round may have been rewriting these blocks, but not the last ones.
       for (const index of JSON.parse(lines.at(-1) ?? '[]')) noted.add(index);
       const store = await PartStore.open(options);
       const held = leavesOf(store.held);
@@ -143,7 +146,7 @@ t.test(
         [],
         'what was noted last is held',
       );
-      t.ok(held.size >= heldCount - 10, 'and what was noted by an earlier process');
+      t.ok(held.size >= heldCount - 10, 'so is what an earlier process noted');
       heldCount = held.size;
       await store.suspend();
     }
@@ -151,20 +154,23 @@ t.test(
   },
 );
 
-t.test('a full disk fails the write by name; what was noted stays', { skip }, async (t) => {
-  const blockSizeBytes = 10_000;
-  const manifest = createFiles([30_000, 200_000]);
-  for (const end of ['suspend', 'discard']) {
-    const dir = t.testdir();
-    const options: PartStoreOptions = {
-      dir,
-      objectId,
-      manifest,
-      blockSizeBytes,
-      existing: 'update',
-      gatherMs: 0,
-    };
-    const code = `
+t.test(
+  'a full disk fails the write and names the file; what was noted remains',
+  { skip },
+  async (t) => {
+    const blockSizeBytes = 10_000;
+    const manifest = createFiles([30_000, 200_000]);
+    for (const end of ['suspend', 'discard']) {
+      const dir = t.testdir();
+      const options: PartStoreOptions = {
+        dir,
+        objectId,
+        manifest,
+        blockSizeBytes,
+        existing: 'update',
+        gatherMs: 0,
+      };
+      const code = `
       const store = await PartStore.open(data.options);
       const failures = [];
       for (let start = 0; start < 230_000; start += 10_000) {
@@ -174,29 +180,30 @@ t.test('a full disk fails the write by name; what was noted stays', { skip }, as
       await store.${end}();
       const [{ code, message }] = failures;
       console.log(JSON.stringify({ count: failures.length, code, message }));`;
-    const { child, exited } = startProgram(t, code, { options }, 64);
-    let text = '';
-    child.stdout.setEncoding('utf8').on('data', (piece: string) => {
-      text += piece;
-    });
-    const [exitCode] = await exited;
-    t.equal(exitCode, 0);
-    t.match(JSON.parse(text), {
-      count: 14,
-      code: 'TARGET_FAILED',
-      message: `${join(dir, 'f1')}: the file exceeds the size limit; raise the limit or use another disk`,
-    });
-    const store = await PartStore.open(options);
-    t.same(
-      store.held.map(({ index }) => index),
-      end === 'discard' ? [] : [0, 1, 2, 3, 4, 5, 6, 7, 8],
-    );
-    await store.discard();
-    t.same(readdirSync(dir), []);
-  }
-});
+      const { child, exited } = startProgram(t, code, { options }, 64);
+      let text = '';
+      child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+        text += piece;
+      });
+      const [exitCode] = await exited;
+      t.equal(exitCode, 0);
+      t.match(JSON.parse(text), {
+        count: 14,
+        code: 'TARGET_FAILED',
+        message: `${join(dir, 'f1')}: the file exceeds the size limit; raise the limit or use another disk`,
+      });
+      const store = await PartStore.open(options);
+      t.same(
+        store.held.map(({ index }) => index),
+        end === 'discard' ? [] : [0, 1, 2, 3, 4, 5, 6, 7, 8],
+      );
+      await store.discard();
+      t.same(readdirSync(dir), []);
+    }
+  },
+);
 
-/** One step of the life of a part. */
+/** One step in the life of a part. */
 const step = fc.oneof(
   fc.record({
     kind: fc.constant('write' as const),
@@ -214,7 +221,7 @@ const step = fc.oneof(
 
 const life = fc.record({
   sizesBytes: fc.array(fc.nat({ max: 30 }), { minLength: 1, maxLength: 8 }),
-  /** Which files are there before: right, wrong, or of another size. */
+  /** The files that exist before: right, wrong, or of another size. */
   before: fc.array(fc.constantFrom('none', 'right', 'wrong', 'longer'), { maxLength: 8 }),
   existing: fc.constantFrom('update' as const, 'overwrite' as const, 'keep' as const),
   maxOpenFiles: fc.integer({ min: 1, max: 4 }),
@@ -222,7 +229,7 @@ const life = fc.record({
   steps: fc.array(step, { maxLength: 25 }),
 });
 
-/** Each byte of the content, as a part should have it; undefined where it has none. */
+/** The expected bytes of a part; undefined where it has none. */
 class Model {
   private bytes: (number | undefined)[];
   private readonly isKept: boolean[];
@@ -271,81 +278,87 @@ class Model {
   }
 }
 
-t.test('whatever its life, a part holds what was put there, and ends as the object', async (t) => {
-  const root = t.testdir();
-  const property = fc.asyncProperty(
-    life,
-    async ({ sizesBytes, before, existing, steps, ...rest }) => {
-      const dir = mkdtempSync(join(root, 'life-'));
-      const manifest = createFiles(sizesBytes);
-      const right = filesOf(sizesBytes);
-      const old = right.map((bytes, i) => {
-        if ((before[i] ?? 'none') === 'none') return undefined;
-        if (before[i] === 'longer') return Buffer.concat([bytes, Buffer.of(1)]);
-        return before[i] === 'wrong' ? bytes.map((byte) => byte ^ 255) : bytes;
-      });
-      old.forEach((bytes, i) => {
-        if (bytes !== undefined) writeFileSync(join(dir, `f${i}`), bytes);
-      });
-      const model = new Model(sizesBytes, old, existing);
-      let { blockSizeBytes } = rest;
-      const { maxOpenFiles } = rest;
-      const open = async () => {
-        // Each write is waited for: to gather them would take all the time.
-        const pace = { fileBudget: new FileBudget(maxOpenFiles), gatherMs: 0 };
-        const options = { dir, objectId, manifest, blockSizeBytes, existing, ...pace };
-        const store = await PartStore.open(options);
-        const held = leavesOf(store.held);
-        const expected = model.held(blockSizeBytes);
-        if (JSON.stringify([...held]) !== JSON.stringify([...expected])) {
-          throw new Error(`holds ${[...held.keys()]}, not ${[...expected.keys()]}, or other bytes`);
+t.test(
+  'after any sequence of operations, a part holds what was written and completes as the object',
+  async (t) => {
+    const root = t.testdir();
+    const property = fc.asyncProperty(
+      life,
+      async ({ sizesBytes, before, existing, steps, ...rest }) => {
+        const dir = mkdtempSync(join(root, 'life-'));
+        const manifest = createFiles(sizesBytes);
+        const right = filesOf(sizesBytes);
+        const old = right.map((bytes, i) => {
+          if ((before[i] ?? 'none') === 'none') return undefined;
+          if (before[i] === 'longer') return Buffer.concat([bytes, Buffer.of(1)]);
+          return before[i] === 'wrong' ? bytes.map((byte) => byte ^ 255) : bytes;
+        });
+        old.forEach((bytes, i) => {
+          if (bytes !== undefined) writeFileSync(join(dir, `f${i}`), bytes);
+        });
+        const model = new Model(sizesBytes, old, existing);
+        let { blockSizeBytes } = rest;
+        const { maxOpenFiles } = rest;
+        const open = async () => {
+          // Each write is awaited; gathering them would take too long.
+          const pace = { fileBudget: new FileBudget(maxOpenFiles), gatherMs: 0 };
+          const options = { dir, objectId, manifest, blockSizeBytes, existing, ...pace };
+          const store = await PartStore.open(options);
+          const held = leavesOf(store.held);
+          const expected = model.held(blockSizeBytes);
+          if (JSON.stringify([...held]) !== JSON.stringify([...expected])) {
+            throw new Error(
+              `holds ${[...held.keys()]}, not ${[...expected.keys()]}, or other bytes`,
+            );
+          }
+          return store;
+        };
+        let store = await open();
+        const going: Promise<void>[] = [];
+        for (const next of steps) {
+          if (next.kind === 'write') {
+            const end = Math.min(next.start + next.sizeBytes, model.sizeBytes);
+            if (next.start >= end) continue;
+            const bytes = contentOf(next.start, end).map((byte) => (next.isBad ? byte ^ 85 : byte));
+            await store.write(next.start, bytes);
+            model.set(next.start, [...bytes]);
+          } else if (next.kind === 'forget') {
+            const index = Math.floor(next.place / blockSizeBytes);
+            const start = index * blockSizeBytes;
+            if (start >= model.sizeBytes) continue;
+            const end = Math.min(start + blockSizeBytes, model.sizeBytes);
+            await store.forget(index);
+            model.set(start, Array<undefined>(end - start).fill(undefined));
+          } else if (next.kind === 'checkpoint') {
+            going.push(store.checkpoint());
+            if (next.isAwaited) await going.at(-1);
+          } else {
+            // A candidate that was not rewritten is read again, whatever the journal forgot.
+            if (existing === 'update') await mendCandidates(store, model);
+            await store.suspend();
+            blockSizeBytes = next.blockSizeBytes;
+            store = await open();
+          }
         }
-        return store;
-      };
-      let store = await open();
-      const going: Promise<void>[] = [];
-      for (const next of steps) {
-        if (next.kind === 'write') {
-          const end = Math.min(next.start + next.sizeBytes, model.sizeBytes);
-          if (next.start >= end) continue;
-          const bytes = contentOf(next.start, end).map((byte) => (next.isBad ? byte ^ 85 : byte));
-          await store.write(next.start, bytes);
-          model.set(next.start, [...bytes]);
-        } else if (next.kind === 'forget') {
-          const index = Math.floor(next.place / blockSizeBytes);
-          const start = index * blockSizeBytes;
-          if (start >= model.sizeBytes) continue;
-          const end = Math.min(start + blockSizeBytes, model.sizeBytes);
-          await store.forget(index);
-          model.set(start, Array<undefined>(end - start).fill(undefined));
-        } else if (next.kind === 'checkpoint') {
-          going.push(store.checkpoint());
-          if (next.isAwaited) await going.at(-1);
-        } else {
-          // A candidate that was not written is read anew, whatever was forgotten of it.
-          if (existing === 'update') await mendCandidates(store, model);
-          await store.suspend();
-          blockSizeBytes = next.blockSizeBytes;
-          store = await open();
+        await Promise.all(going);
+        for (const at of new Set([...model.missing, ...model.wrong])) {
+          await store.write(at, contentOf(at, at + 1));
         }
-      }
-      await Promise.all(going);
-      for (const at of new Set([...model.missing, ...model.wrong])) {
-        await store.write(at, contentOf(at, at + 1));
-      }
-      await store.finish();
-      right.forEach((bytes, i) => {
-        const expected = existing === 'keep' ? (old[i] ?? bytes) : bytes;
-        const found = readFileSync(join(dir, `f${i}`));
-        if (!found.equals(expected)) throw new Error(`f${i} is ${found.toString('hex')}`);
-      });
-      if (readdirSync(dir).length !== sizesBytes.length) throw new Error('something stayed');
-      rmSync(dir, { recursive: true });
-    },
-  );
-  await fc.assert(property, { seed: 1, numRuns: 150 });
-  t.ok(statSync(root).isDirectory());
-});
+        await store.finish();
+        right.forEach((bytes, i) => {
+          const expected = existing === 'keep' ? (old[i] ?? bytes) : bytes;
+          const found = readFileSync(join(dir, `f${i}`));
+          if (!found.equals(expected)) throw new Error(`f${i} is ${found.toString('hex')}`);
+        });
+        if (readdirSync(dir).length !== sizesBytes.length)
+          throw new Error('something was left over');
+        rmSync(dir, { recursive: true });
+      },
+    );
+    await fc.assert(property, { seed: 1, numRuns: 150 });
+    t.ok(statSync(root).isDirectory());
+  },
+);
 
 function filesOf(sizesBytes: readonly number[]): Buffer[] {
   let start = 0;
@@ -355,7 +368,7 @@ function filesOf(sizesBytes: readonly number[]): Buffer[] {
   });
 }
 
-/** Writes what is missing, so that no candidate comes back as it was. */
+/** Writes what is missing, so that no candidate still differs. */
 async function mendCandidates(store: PartStore, model: Model): Promise<void> {
   for (const at of model.missing) {
     await store.write(at, contentOf(at, at + 1));

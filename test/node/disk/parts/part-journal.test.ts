@@ -29,7 +29,7 @@ async function read(path: string): Promise<Range[] | undefined> {
   return held && [...held.ranges()];
 }
 
-/** A journal of three appends, and what each left it to say. */
+/** Writes a journal with three appends, and the expected state after each. */
 async function writeJournal(t: Test) {
   const path = join(t.testdir(), 'journal');
   const journal = await PartJournal.create(path, key, new RangeSet([{ start: 0, end: 100 }]));
@@ -46,7 +46,7 @@ async function writeJournal(t: Test) {
   return { path, stages };
 }
 
-t.test('it says what was added and not forgotten', async (t) => {
+t.test('it contains what was added and not forgotten', async (t) => {
   const { path, stages } = await writeJournal(t);
   t.same(await read(path), [
     { start: 0, end: 50 },
@@ -56,14 +56,14 @@ t.test('it says what was added and not forgotten', async (t) => {
   t.same(stages.at(-1)?.ranges, await read(path));
 });
 
-t.test('cut anywhere, it says what its whole records do', async (t) => {
+t.test('truncated anywhere, it keeps its whole records', async (t) => {
   const { path, stages } = await writeJournal(t);
   const whole = readFileSync(path);
   const [first] = stages;
   for (let size = 0; size <= whole.length; size++) {
     writeFileSync(path, whole.subarray(0, size));
     const stage = stages.filter(({ sizeBytes }) => sizeBytes <= size).at(-1);
-    // The records of a new journal come under its name together, by a rename.
+    // A new journal gets its name by a rename, with all its records.
     if (stage === undefined && size >= (first?.sizeBytes ?? 0) - 24) continue;
     const ranges = await read(path);
     if (JSON.stringify(ranges) !== JSON.stringify(stage?.ranges)) {
@@ -72,7 +72,7 @@ t.test('cut anywhere, it says what its whole records do', async (t) => {
   }
 });
 
-t.test('a byte that is wrong ends it in front of its record', async (t) => {
+t.test('a corrupt byte ends it before its record', async (t) => {
   const { path, stages } = await writeJournal(t);
   const whole = readFileSync(path);
   const firstSize = stages[0]?.sizeBytes ?? 0;
@@ -99,12 +99,12 @@ t.test('zeros, noise or records of another object at its end are ignored', async
     writeFileSync(path, Buffer.concat([whole, tail]));
     t.same(await read(path), expected);
   }
-  t.equal(await readJournal(other, key), undefined, 'nor is a journal of another object read');
+  t.equal(await readJournal(other, key), undefined, 'the journal of another object is not read');
   t.equal(await readJournal(path, { ...key, contentSizeBytes: 999 }), undefined);
   t.equal(await readJournal(join(t.testdirName, 'none'), key), undefined);
 });
 
-t.test('it is written anew when most of it is history', async (t) => {
+t.test('it is rewritten when most of it is obsolete', async (t) => {
   const path = join(t.testdir(), 'journal');
   const journal = await PartJournal.create(path, key, new RangeSet());
   const same = Array.from({ length: 40_000 }, () => ({ start: 7, end: 9 }));
@@ -144,7 +144,7 @@ function createObject(sizesBytes: readonly number[]) {
   return { content: randomBytes(manifest.contentSizeBytes), openStore };
 }
 
-t.test('a store takes a torn journal, and goes on with it', async (t) => {
+t.test('a store continues a torn journal', async (t) => {
   const { content, openStore } = createObject([250, 250]);
   const dir = t.testdir();
   const store = await openStore(dir);
@@ -173,7 +173,7 @@ t.test('a store takes a torn journal, and goes on with it', async (t) => {
     );
     await reopened.write(400, content.subarray(400));
     await reopened.suspend();
-    appendFileSync(join(copyParts, 'journal'), 'torn once more');
+    appendFileSync(join(copyParts, 'journal'), 'torn a second time');
     const again = await openStore(copy);
     t.same(
       again.held.map(({ index }) => index),
@@ -184,16 +184,16 @@ t.test('a store takes a torn journal, and goes on with it', async (t) => {
   await store.discard();
 });
 
-const skip = process.platform !== 'linux' && 'handles have no names there';
+const skip = process.platform !== 'linux' && 'open files have no names there';
 
 interface DiskEvent {
   readonly kind: 'write' | 'datasync' | 'sync';
   readonly path: string;
-  /** Files of the folder that are open. */
+  /** Open files in the folder. */
   readonly openCount: number;
 }
 
-/** What is done to the files of a folder, in order, each as it ends; writes as they begin. */
+/** Records what happens to the files of a folder: operations as they end, writes as they begin. */
 async function watchDisk(t: Test, folder: string): Promise<DiskEvent[]> {
   const events: DiskEvent[] = [];
   const handle = await open('/dev/null', 'r');
@@ -259,7 +259,8 @@ t.test('nothing is noted before it is durable, and few files are open', { skip }
     if (path === part) unnamed.clear();
     else if (name === 'journal' && kind === 'write') {
       noteCount++;
-      // A block is forgotten while files of others are not synced yet: it speaks of none of them.
+      // A block is forgotten before the files of other blocks are synced, so that note lists none
+      // of them.
       const isForgetting = noteCount === 3;
       if (!isForgetting) t.same([[...unsynced], [...unnamed]], [[], []], `note ${noteCount}`);
       isJournalSynced = false;
@@ -271,12 +272,12 @@ t.test('nothing is noted before it is durable, and few files are open', { skip }
       seen.add(name);
     }
   }
-  t.equal(noteCount, 7, 'five checkpoints, the block forgotten, and the end');
+  t.equal(noteCount, 7, 'five checkpoints, the forgotten block, and the end');
   t.ok(isJournalSynced);
   t.equal(seen.size, 30);
 });
 
-t.test('what is noted is forgotten before it is written over', { skip }, async (t) => {
+t.test('what is noted is forgotten before it is overwritten', { skip }, async (t) => {
   const dir = t.testdir();
   const { content, openStore } = createObject([250]);
   const store = await openStore(dir);
@@ -300,7 +301,7 @@ t.test(
     const store = await openStore(dir);
     const events = await watchDisk(t, dir);
     await store.checkpoint();
-    t.same(events, [], 'there is nothing to note');
+    t.same(events, [], 'nothing to note');
     await store.write(100, content.subarray(100, 200));
     await store.checkpoint();
     t.same(
@@ -314,7 +315,7 @@ t.test(
   },
 );
 
-t.test('bytes that a candidate has already are neither copied nor noted', { skip }, async (t) => {
+t.test('bytes that a candidate already has are neither copied nor noted', { skip }, async (t) => {
   const { content, openStore } = createObject([250]);
   const dir = t.testdir();
   writeFileSync(join(dir, 'f0'), content);

@@ -1,4 +1,4 @@
-/** One store for one part; and parts that nobody came back for. */
+/** One store per part, and abandoned parts. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -49,7 +49,7 @@ async function startOther(t: Test): Promise<{ readonly pid: number; kill(): Prom
   return { pid: child.pid ?? 0, kill };
 }
 
-t.test('a second store on one part is refused, until the first has ended', async (t) => {
+t.test('a second store on one part is refused until the first has ended', async (t) => {
   const dir = t.testdir();
   for (const end of ['suspend', 'discard', 'finish'] as const) {
     const first = await open(dir);
@@ -65,7 +65,7 @@ t.test('a second store on one part is refused, until the first has ended', async
   }
 });
 
-t.test('of many that open at once, one gets it', async (t) => {
+t.test('of many stores that open at once, one gets the part', async (t) => {
   const dir = t.testdir();
   for (let turn = 0; turn < 10; turn++) {
     const opened = await Promise.allSettled(Array.from({ length: 6 }, () => open(dir)));
@@ -79,14 +79,14 @@ t.test('of many that open at once, one gets it', async (t) => {
   }
 });
 
-t.test('a process that lives keeps its lock; one that is gone does not', async (t) => {
+t.test('a live process keeps its lock; a dead one does not', async (t) => {
   const dir = t.testdir();
   const store = await open(dir);
   const own = JSON.parse(readFileSync(lockPath(dir), 'utf8'));
   t.equal(own.pid, process.pid);
   await store.suspend();
   const other = await startOther(t);
-  // Where the start is not known, the number alone counts.
+  // Where the start time is unknown, the process id alone counts.
   const boot = own.start.split(' ')[0];
   const start =
     process.platform === 'linux'
@@ -104,7 +104,7 @@ t.test('a process that lives keeps its lock; one that is gone does not', async (
   t.same(readdirSync(join(dir, '.p2mp-part')), [objectId]);
 });
 
-t.test('a number that was given again is another process', async (t) => {
+t.test('a reused process id is another process', async (t) => {
   const dir = t.testdir();
   await (await open(dir)).suspend();
   for (const text of [
@@ -120,7 +120,7 @@ t.test('a number that was given again is another process', async (t) => {
   t.notOk(existsSync(lockPath(dir)));
 });
 
-t.test('of many that take over a dead lock, one gets it', async (t) => {
+t.test('of many that take over a stale lock, one gets it', async (t) => {
   const dir = t.testdir();
   for (let turn = 0; turn < 20; turn++) {
     mkdirSync(join(dir, '.p2mp-part'), { recursive: true });
@@ -131,10 +131,10 @@ t.test('of many that take over a dead lock, one gets it', async (t) => {
   }
 });
 
-t.test('who was killed while taking over a lock is in nobody’s way', async (t) => {
+t.test('a process killed while it takes over a lock blocks nobody', async (t) => {
   const dir = t.testdir();
   mkdirSync(join(dir, '.p2mp-part'));
-  // A dead lock, and dead ones of those who were about to take over the one before.
+  // A stale lock, and stale locks of processes that were about to take it over.
   let path = lockPath(dir);
   for (let i = 0; i < 3; i++) {
     const text = JSON.stringify({ pid: process.pid, start: `earlier ${i}` });
@@ -144,12 +144,12 @@ t.test('who was killed while taking over a lock is in nobody’s way', async (t)
   const store = await open(dir);
   await t.rejects(open(dir), { code: 'TARGET_UNWRITABLE' });
   await store.discard();
-  t.same(readdirSync(dir), [], 'nor is anything left of them');
+  t.same(readdirSync(dir), [], 'nothing of them is left');
 });
 
-t.test('parts that nobody came back for are removed', async (t) => {
+t.test('abandoned parts are removed', async (t) => {
   const dir = t.testdir({ file: 'stays' });
-  t.same(await removeStaleParts(dir, 0), [], 'where there are none');
+  t.same(await removeStaleParts(dir, 0), [], 'no folder yet');
   const [old = '', young = '', locked = '', bare = ''] = ids;
   for (const id of [old, young, locked]) {
     const store = await open(dir, id);
@@ -159,13 +159,13 @@ t.test('parts that nobody came back for are removed', async (t) => {
   const parts = join(dir, '.p2mp-part');
   mkdirSync(join(parts, bare));
   writeFileSync(`${lockPath(dir, old)}.0123456789ab`, 'left by a process that was killed');
-  writeFileSync(join(parts, 'mine'), 'not ours');
+  writeFileSync(join(parts, 'mine'), 'a name of another kind');
   const hourAgoSec = Date.now() / 1000 - 3600;
   const paths = [old, locked].map((id) => join(parts, id, 'journal'));
   for (const path of [...paths, join(parts, bare), `${lockPath(dir, old)}.0123456789ab`]) {
     utimesSync(path, hourAgoSec, hourAgoSec);
   }
-  // A lock that lives, whatever the time of the journal says.
+  // A live lock protects a part, however old its journal is.
   const holder = await open(dir, locked);
   utimesSync(join(parts, locked, 'journal'), hourAgoSec, hourAgoSec);
   t.same((await removeStaleParts(dir, 3_700_000)).sort(), []);
@@ -177,10 +177,10 @@ t.test('parts that nobody came back for are removed', async (t) => {
   rmSync(join(parts, 'mine'));
   utimesSync(join(parts, young, 'journal'), hourAgoSec, hourAgoSec);
   t.same(await removeStaleParts(dir, 1_800_000), [young]);
-  t.same(readdirSync(dir), ['file'], 'with the last part, their folder');
+  t.same(readdirSync(dir), ['file'], 'the folder goes with the last part');
 });
 
-t.test('opening a part makes it young again', async (t) => {
+t.test('opening a part renews its age', async (t) => {
   const dir = t.testdir();
   await (await open(dir)).suspend();
   const journal = join(dir, '.p2mp-part', objectId, 'journal');

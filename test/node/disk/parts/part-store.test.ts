@@ -1,4 +1,4 @@
-/** Incoming objects on the disk: what is received, resumed, compared, kept and put in its place. */
+/** Incoming objects on disk: received, resumed, compared, kept and moved into place. */
 import { createHash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
@@ -43,7 +43,7 @@ function folder(name: string, mode = 0o755): Entry {
   return { kind: 'folder', name, mode, modifiedMs };
 }
 
-/** An object of random content, and what stores of it are opened with. */
+/** An object of random content, and options to open stores of it. */
 function createObject(entries: readonly Entry[]) {
   const manifest = createManifest(entries);
   const content = randomBytes(manifest.contentSizeBytes);
@@ -87,7 +87,7 @@ function partFolder(dir: string): string {
   return join(dir, '.p2mp-part', objectId);
 }
 
-t.test('an object becomes files, folders and links, and nothing else stays', async (t) => {
+t.test('an object becomes files, folders and links, and nothing else remains', async (t) => {
   const dir = join(t.testdir(), 'new', 'folder');
   const object = createObject([
     folder('a', 0o750),
@@ -102,7 +102,7 @@ t.test('an object becomes files, folders and links, and nothing else stays', asy
   t.same(store.held, []);
   t.same(store.kept, []);
   await object.writeAll(store);
-  t.same(readdirSync(dir), ['.p2mp-part'], 'until the end there is the part alone');
+  t.same(readdirSync(dir), ['.p2mp-part'], 'until the end only the part exists');
   await store.finish();
   t.same(readdirSync(dir).sort(), ['a', 'two']);
   t.same(readdirSync(join(dir, 'a')).sort(), ['deep', 'hollow', 'link', 'one']);
@@ -119,7 +119,7 @@ t.test('an object becomes files, folders and links, and nothing else stays', asy
   }
 });
 
-t.test('times of before 1970 and of long after are kept', async (t) => {
+t.test('times before 1970 and in the far future are preserved', async (t) => {
   const dir = t.testdir();
   const before1970 = [-86_400_000, -1250.001, -1000, -500, -499.6, -0.001];
   for (const timeMs of [...before1970, 0, 1.5, 4_102_444_800_000.001]) {
@@ -132,14 +132,14 @@ t.test('times of before 1970 and of long after are kept', async (t) => {
   }
 });
 
-t.test('an object of nothing is finished as it is', async (t) => {
+t.test('an object without content is finished at once', async (t) => {
   const dir = t.testdir();
   const store = await createObject([]).open(dir);
   await store.finish();
   t.same(readdirSync(dir), []);
 });
 
-t.test('writes may be of any size and come in any order', async (t) => {
+t.test('writes may have any size and order', async (t) => {
   const dir = t.testdir();
   const object = createObject(range(0, 40).map((i) => file(`f${i}`, i % 7)));
   const store = await object.open(dir, { fileBudget: new FileBudget(2) });
@@ -157,7 +157,7 @@ t.test('writes may be of any size and come in any order', async (t) => {
   }
 });
 
-t.test('writes that come at once are joined, and cut where files are', async (t) => {
+t.test('concurrent writes are joined, and split at file boundaries', async (t) => {
   const handle = await open('/dev/null', 'r').catch(() => undefined);
   const calls = { count: 0, limitBytes: Infinity };
   if (handle !== undefined) {
@@ -165,7 +165,7 @@ t.test('writes that come at once are joined, and cut where files are', async (t)
     await handle.close();
     const { writev } = prototype;
     t.intercept(prototype, 'writev', {
-      // A system may take less than it is given.
+      // A system may write less than it is given.
       value: function (this: FileHandle, parts: readonly Uint8Array[], position: number) {
         calls.count++;
         let leftBytes = calls.limitBytes;
@@ -199,7 +199,7 @@ t.test('writes that come at once are joined, and cut where files are', async (t)
   }
 });
 
-t.test('of what is written while a stop waits, nothing is lost', async (t) => {
+t.test('no write that waits for a stop is lost', async (t) => {
   const dir = t.testdir();
   const object = createObject([file('a', 95), file('b', 40)]);
   const first = await object.open(dir);
@@ -215,7 +215,7 @@ t.test('of what is written while a stop waits, nothing is lost', async (t) => {
   for (const name of ['a', 'b']) t.ok(readFileSync(join(dir, name)).equals(object.bytesOf(name)));
 });
 
-t.test('a block that comes twice at once is written in order', async (t) => {
+t.test('a block that arrives twice at once is written in order', async (t) => {
   const dir = t.testdir();
   const object = createObject([file('a', 50)]);
   const store = await object.open(dir);
@@ -231,7 +231,7 @@ t.test('a block that comes twice at once is written in order', async (t) => {
   t.ok(readFileSync(join(dir, 'a')).equals(object.content));
 });
 
-t.test('a finish before all is there is our own bug', async (t) => {
+t.test('finishing an incomplete object is an internal error', async (t) => {
   const object = createObject([file('f', 25)]);
   const store = await object.open(t.testdir());
   await object.writeBlocks(store, [0, 2]);
@@ -239,7 +239,7 @@ t.test('a finish before all is there is our own bug', async (t) => {
   await store.discard();
 });
 
-t.test('what was noted is held by the next open, with its digest', async (t) => {
+t.test('the next open holds what was noted, with its digest', async (t) => {
   const dir = t.testdir();
   const object = createObject([file('a', 14), file('b', 0), file('c', 31)]);
   const first = await object.open(dir);
@@ -258,13 +258,13 @@ t.test('what was noted is held by the next open, with its digest', async (t) => 
   }
 });
 
-t.test('blocks of another size are held where all their bytes are', async (t) => {
+t.test('blocks of another size are held if all their bytes are', async (t) => {
   const dir = t.testdir();
   const object = createObject([file('a', 14), file('b', 31)]);
   const first = await object.open(dir);
   await object.writeBlocks(first, [0, 1, 4]);
   await first.suspend();
-  // Bytes 0 to 20 and 40 to 45 are there.
+  // Bytes 0 to 20 and 40 to 45 are held.
   for (const [size, blocks] of [
     [7, [0, 1, 6]],
     [3, [0, 1, 2, 3, 4, 5, 14]],
@@ -300,11 +300,11 @@ t.test('a block that is forgotten is not held, noted or not, until it is written
   await going;
   await second.suspend();
   const third = await object.open(dir);
-  t.same(indicesOf(third.held), [1, 2], 'not by a checkpoint that was under way either');
+  t.same(indicesOf(third.held), [1, 2], 'not by a checkpoint in progress either');
   await third.discard();
 });
 
-t.test('a checkpoint is made by itself after so many bytes, or so long', async (t) => {
+t.test('checkpoints happen by themselves, after some bytes or some time', async (t) => {
   const dir = t.testdir();
   const object = createObject([file('a', 400)]);
   for (const options of [{ checkpointBytes: 30 }, { checkpointMs: 1 }]) {
@@ -312,9 +312,9 @@ t.test('a checkpoint is made by itself after so many bytes, or so long', async (
     const journal = join(partFolder(dir), 'journal');
     const { size } = statSync(journal);
     await object.writeBlocks(first, [0, 1, 2]);
-    // Ends by the test's own timeout where there is no checkpoint.
+    // Without a checkpoint, the test's timeout ends this.
     while (statSync(journal).size === size) await new Promise((resolve) => setTimeout(resolve, 1));
-    // As if the process had ended here: the journal alone counts.
+    // As if the process had ended here: only the journal counts.
     const copy = join(t.testdirName, `copy-${JSON.stringify(options)}`);
     mkdirSync(partFolder(copy), { recursive: true });
     for (const name of readdirSync(partFolder(dir))) {
@@ -327,7 +327,7 @@ t.test('a checkpoint is made by itself after so many bytes, or so long', async (
   }
 });
 
-t.test('a data file that lost its end is received anew there', async (t) => {
+t.test('a truncated data file is received again from there', async (t) => {
   const dir = t.testdir();
   const object = createObject([file('a', 35), file('b', 35)]);
   const first = await object.open(dir);
@@ -341,7 +341,7 @@ t.test('a data file that lost its end is received anew there', async (t) => {
   t.ok(readFileSync(join(dir, 'b')).equals(object.bytesOf('b')));
 });
 
-t.test('a part of something else is received anew', async (t) => {
+t.test('a part of another object is received from the start', async (t) => {
   const dir = t.testdir();
   const first = await createObject([file('a', 30)]).open(dir);
   await first.write(0, Buffer.alloc(30));
@@ -381,14 +381,14 @@ t.test('update: files of the right size are compared, others are replaced', asyn
   const bad = store.held.filter(({ index, leaf }) => {
     return Buffer.from(leaf).toString('hex') !== object.leaf(index);
   });
-  t.same(indicesOf(bad), [3], 'the block of the byte that differs');
+  t.same(indicesOf(bad), [3], 'the block with the changed byte');
   await store.forget(3);
   await object.writeBlocks(store, [3, 5, 6, 7]);
   t.ok(readFileSync(join(dir, 'changed')).equals(changed), 'the old file is not written');
   t.same(
     readdirSync(partFolder(dir)).sort(),
     ['1', '2', 'journal'],
-    'nor is the one copied that is right',
+    'a file that already matches is not copied',
   );
   await store.finish();
   for (const name of ['same', 'changed', 'short']) {
@@ -401,7 +401,7 @@ t.test('update: files of the right size are compared, others are replaced', asyn
   t.equal(statSync(join(dir, 'same')).ino, ino, 'it is the same file');
 });
 
-t.test('a copy of a candidate is noted without the blocks that were bad', async (t) => {
+t.test('a copy of a candidate is noted without its bad blocks', async (t) => {
   const object = createObject([file('a', 50)]);
   const dir = t.testdir();
   writeFileSync(join(dir, 'a'), Buffer.alloc(50));
@@ -416,7 +416,7 @@ t.test('a copy of a candidate is noted without the blocks that were bad', async 
   await second.discard();
 });
 
-t.test('a candidate that changes meanwhile fails the object, by name', async (t) => {
+t.test('a candidate that changes meanwhile fails the object and is named', async (t) => {
   const object = createObject([file('a', 30), file('b', 30)]);
   const failed = {
     code: 'TARGET_FAILED',
@@ -439,7 +439,7 @@ t.test('a candidate that changes meanwhile fails the object, by name', async (t)
       t.equal(store.held.length, 6);
       change(join(dir, 'a'));
       if (isWritten) await t.rejects(store.write(10, Buffer.alloc(10)), failed, `${what}, written`);
-      // The failed write is not taken for a written one.
+      // The failed write must not count as written.
       await t.rejects(store.finish(), failed, what);
       await store.discard();
     }
@@ -447,7 +447,7 @@ t.test('a candidate that changes meanwhile fails the object, by name', async (t)
 });
 
 t.test(
-  'a candidate with another name is not changed under that one',
+  'a candidate with another name is not changed under that name',
   { skip: isWindows },
   async (t) => {
     const object = createObject([file('a', 30, 0o600)]);
@@ -467,7 +467,7 @@ t.test(
   },
 );
 
-t.test('overwrite: everything is received anew', async (t) => {
+t.test('overwrite: everything is received again', async (t) => {
   const object = createObject([file('a', 30), file('b', 12)]);
   const dir = t.testdir();
   writeFileSync(join(dir, 'a'), object.bytesOf('a'));
@@ -480,7 +480,7 @@ t.test('overwrite: everything is received anew', async (t) => {
   t.ok(readFileSync(join(dir, 'b')).equals(object.bytesOf('b')));
 });
 
-t.test('keep: what is there is neither received nor touched', async (t) => {
+t.test('keep: an existing file is neither received nor touched', async (t) => {
   const object = createObject([
     file('new', 15),
     file('old', 30),
@@ -503,7 +503,7 @@ t.test('keep: what is there is neither received nor touched', async (t) => {
   }
 });
 
-t.test('keep: what appears meanwhile is kept as well; what vanishes fails', async (t) => {
+t.test('keep: a file that appears meanwhile is kept too; one that vanishes fails', async (t) => {
   const object = createObject([
     file('new', 15),
     file('old', 30),
@@ -525,7 +525,7 @@ t.test('keep: what appears meanwhile is kept as well; what vanishes fails', asyn
   t.equal(readFileSync(join(dir, 'link')).toString(), 'no link');
 });
 
-t.test('folders that close the way are filled first', { skip: isWindows }, async (t) => {
+t.test('folders without write permission are filled first', { skip: isWindows }, async (t) => {
   const object = createObject([folder('a', 0o555), folder('a/b', 0o000), file('a/b/c', 12, 0o400)]);
   const dir = t.testdir();
   const receive = async (innerMode: number, updatesModes = false) => {
@@ -537,7 +537,7 @@ t.test('folders that close the way are filled first', { skip: isWindows }, async
     t.equal(Math.floor(statSync(join(dir, 'a')).mtimeMs), 1_600_000_000_123);
   };
   await receive(0o000);
-  // Who is not root must be let in, to compare.
+  // Without root, comparing needs permission.
   chmodSync(join(dir, 'a/b'), 0o500);
   await receive(0o500);
   await receive(0o000, true);
@@ -545,38 +545,42 @@ t.test('folders that close the way are filled first', { skip: isWindows }, async
   t.ok(readFileSync(join(dir, 'a/b/c')).equals(object.bytesOf('a/b/c')));
 });
 
-t.test('setuid is never given; rules of folders stay', { skip: isWindows }, async (t) => {
-  const object = createObject([
-    folder('d', 0o755),
-    file('d/tool', 10, 0o6755),
-    file('d/new', 5, 0o7777),
-  ]);
-  const dir = t.testdir({ d: {} });
-  writeFileSync(join(dir, 'd/tool'), object.bytesOf('d/tool'));
-  chmodSync(join(dir, 'd/tool'), 0o4755);
-  chmodSync(join(dir, 'd'), 0o2700);
-  const store = await object.open(dir, { updatesModes: true });
-  await object.writeAll(store);
-  await store.finish();
-  t.equal(statSync(join(dir, 'd/tool')).mode & 0o7777, 0o755);
-  t.equal(statSync(join(dir, 'd/new')).mode & 0o7777, 0o777);
-  t.equal(statSync(join(dir, 'd')).mode & 0o7777, 0o2755);
-});
+t.test(
+  'setuid is never applied; folders keep their special bits',
+  { skip: isWindows },
+  async (t) => {
+    const object = createObject([
+      folder('d', 0o755),
+      file('d/tool', 10, 0o6755),
+      file('d/new', 5, 0o7777),
+    ]);
+    const dir = t.testdir({ d: {} });
+    writeFileSync(join(dir, 'd/tool'), object.bytesOf('d/tool'));
+    chmodSync(join(dir, 'd/tool'), 0o4755);
+    chmodSync(join(dir, 'd'), 0o2700);
+    const store = await object.open(dir, { updatesModes: true });
+    await object.writeAll(store);
+    await store.finish();
+    t.equal(statSync(join(dir, 'd/tool')).mode & 0o7777, 0o755);
+    t.equal(statSync(join(dir, 'd/new')).mode & 0o7777, 0o777);
+    t.equal(statSync(join(dir, 'd')).mode & 0o7777, 0o2755);
+  },
+);
 
-t.test('a finish that was interrupted goes on, whatever it had done', async (t) => {
+t.test('an interrupted finish continues from any point', async (t) => {
   const object = createObject([file('a', 30), folder('d'), file('d/b', 30), file('e', 0)]);
   for (const existing of ['update', 'overwrite', 'keep'] as const) {
     const dir = t.testdir({ d: { b: 'old' } });
     const store = await object.open(dir, { existing: existing === 'keep' ? 'update' : existing });
     await object.writeAll(store);
-    // The second file cannot be put in its place.
+    // The second file cannot be moved into place.
     rmSync(join(dir, 'd/b'));
     mkdirSync(join(dir, 'd/b'));
     await t.rejects(store.finish(), {
       code: 'TARGET_FAILED',
       message: `${join(dir, 'd/b')}: is a folder; move it away or choose another folder`,
     });
-    t.ok(readFileSync(join(dir, 'a')).equals(object.bytesOf('a')), 'the first one is in its place');
+    t.ok(readFileSync(join(dir, 'a')).equals(object.bytesOf('a')), 'the first one is in place');
     await store.suspend();
     rmSync(join(dir, 'd/b'), { recursive: true });
     const again = await object.open(dir, { existing });
@@ -588,7 +592,7 @@ t.test('a finish that was interrupted goes on, whatever it had done', async (t) 
   }
 });
 
-t.test('or within the same store', async (t) => {
+t.test('or by the same store', async (t) => {
   const object = createObject([file('a', 30), file('b', 30)]);
   const dir = t.testdir();
   const store = await object.open(dir);
@@ -602,7 +606,7 @@ t.test('or within the same store', async (t) => {
   }
 });
 
-t.test('a part that is lost fails by name; the store can still be stopped', async (t) => {
+t.test('a lost part fails and is named; the store can still be stopped', async (t) => {
   const object = createObject([file('a', 30), file('b', 30)]);
   for (const end of ['suspend', 'discard'] as const) {
     const dir = t.testdir();
@@ -611,14 +615,14 @@ t.test('a part that is lost fails by name; the store can still be stopped', asyn
     rmSync(partFolder(dir), { recursive: true });
     const failed = { code: 'TARGET_FAILED', message: /[ab]: does not exist/ };
     await t.rejects(store.checkpoint(), failed);
-    await t.rejects(store.write(0, Buffer.alloc(1)), failed, 'it stays failed');
+    await t.rejects(store.write(0, Buffer.alloc(1)), failed, 'it remains failed');
     await t.rejects(store.finish(), failed);
     await store[end]();
     t.notOk(existsSync(join(dir, 'a')));
   }
 });
 
-t.test('an object that has no room is refused before anything is written', async (t) => {
+t.test('an object without room is refused before anything is written', async (t) => {
   const dir = t.testdir();
   const object = (sizeBytes: number) =>
     PartStore.open({
@@ -635,7 +639,7 @@ t.test('an object that has no room is refused before anything is written', async
   t.same(readdirSync(dir), []);
 });
 
-t.test('an open that is given up leaves no lock', async (t) => {
+t.test('an aborted open leaves no lock', async (t) => {
   const dir = t.testdir();
   const object = createObject([file('a', 30)]);
   const first = await object.open(dir);
@@ -647,11 +651,11 @@ t.test('an open that is given up leaves no lock', async (t) => {
   await t.rejects(opening, { name: 'AbortError' });
   await t.rejects(object.open(dir, { signal: controller.signal }), { name: 'AbortError' });
   const again = await object.open(dir);
-  t.equal(again.held.length, 3, 'and the part is as it was');
+  t.equal(again.held.length, 3, 'the part is unchanged');
   await again.discard();
 });
 
-t.test('a folder named by a symbolic link is taken', { skip: isWindows }, async (t) => {
+t.test('a folder named by a symbolic link is accepted', { skip: isWindows }, async (t) => {
   const dir = t.testdir({ real: {} });
   symlinkSync('real', join(dir, 'link'));
   const object = createObject([file('a', 30)]);

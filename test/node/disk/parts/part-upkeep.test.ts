@@ -1,4 +1,4 @@
-/** What is kept of objects that are not complete: nothing that nobody will come back for. */
+/** Incomplete objects: only parts that a sender may come back for are kept. */
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -27,7 +27,7 @@ async function interrupt(host: SessionHost, path: string, keyPair: KeyPair): Pro
 
 /** The names of parts, once all work on them is done. */
 async function partsAfter(host: SessionHost): Promise<string[]> {
-  await host.receiving.close('the test looks at the disk');
+  await host.receiving.close('disk operations are observed');
   const parts = host.path('.p2mp-part');
   return existsSync(parts) ? readdirSync(parts).filter((name) => name.length === 64) : [];
 }
@@ -39,7 +39,7 @@ async function prepare(t: Test) {
   return { folder, sent, keyPair, host: await SessionHost.open(t, join(folder, 'in')) };
 }
 
-t.test('a source that changes while it is sent leaves no part', async (t) => {
+t.test('a source that changes during the transfer leaves no part', async (t) => {
   const { sent, host } = await prepare(t);
   for (let count = 1; count <= 3; count++) {
     const result = await sendTo([host], [sent], {
@@ -51,22 +51,19 @@ t.test('a source that changes while it is sent leaves no part', async (t) => {
   t.same(await partsAfter(host), []);
 });
 
-t.test(
-  'standard input that does not arrive leaves no part, for it cannot come again',
-  async (t) => {
-    const { host } = await prepare(t);
-    const abort = new AbortController();
-    const result = await sendTo([host], ['-'], {
-      input: Readable.from([Buffer.alloc(sizeBytes, 1)]),
-      signal: abort.signal,
-      rateBytesPerSec: 200_000,
-      onEvent: ({ type }) => type === 'connect' && abort.abort(),
-    });
-    t.match(result.receivers, [{ status: 'aborted' }]);
-    await host.ends(1);
-    t.same(await partsAfter(host), []);
-  },
-);
+t.test('standard input that fails leaves no part, since it cannot be sent again', async (t) => {
+  const { host } = await prepare(t);
+  const abort = new AbortController();
+  const result = await sendTo([host], ['-'], {
+    input: Readable.from([Buffer.alloc(sizeBytes, 1)]),
+    signal: abort.signal,
+    rateBytesPerSec: 200_000,
+    onEvent: ({ type }) => type === 'connect' && abort.abort(),
+  });
+  t.match(result.receivers, [{ status: 'aborted' }]);
+  await host.ends(1);
+  t.same(await partsAfter(host), []);
+});
 
 t.test('an interruption leaves its part', async (t) => {
   const { sent, keyPair, host } = await prepare(t);
@@ -86,7 +83,7 @@ t.test('a source that changes between two attempts', async (t) => {
   t.equal((await partsAfter(host)).length, 1, 'the part of the other sender stays');
 });
 
-t.test('where anybody is let in, a part is whoever’s who offers the object', async (t) => {
+t.test('an open receiver gives a part to any sender that offers the object', async (t) => {
   const folder = t.testdir({ in: {} });
   const sent = writeRandomFile(folder, sizeBytes);
   const host = await SessionHost.open(t, join(folder, 'in'), { sharesParts: true });
@@ -95,10 +92,10 @@ t.test('where anybody is let in, a part is whoever’s who offers the object', a
   const { receivers } = await sendTo([host], [sent]);
   const receivedBytes = sizeBytes - (first?.heldBytes ?? 0);
   t.match(receivers, [{ status: 'complete', receivedBytes }]);
-  t.ok(receivedBytes < sizeBytes, `${receivedBytes} of ${sizeBytes} came again`);
+  t.ok(receivedBytes < sizeBytes, `${receivedBytes} of ${sizeBytes} received again`);
 });
 
-t.test('parts of other names stay when one object is complete', async (t) => {
+t.test('parts of other names stay when one object completes', async (t) => {
   const { folder, sent, keyPair, host } = await prepare(t);
   const other = writeRandomFile(folder, sizeBytes, 'other');
   await interrupt(host, other, keyPair);
@@ -118,7 +115,7 @@ t.test('old parts are removed while the receiver runs', async (t) => {
 
 const idOf = (number: number) => `${number}`.padStart(64, '0');
 
-/** Seventy parts, the first one of another sender. */
+/** Creates seventy parts, the first of another sender. */
 function makeParts(host: SessionHost, keyPair: KeyPair): void {
   const senderKey = Buffer.from(keyPair.publicKey).toString('hex');
   for (let number = 0; number < 70; number++) {
@@ -132,7 +129,7 @@ function makeParts(host: SessionHost, keyPair: KeyPair): void {
   }
 }
 
-t.test('a sender that begins object after object keeps 64 parts, the youngest ones', async (t) => {
+t.test('a sender that starts object after object keeps its 64 newest parts', async (t) => {
   const { sent, keyPair, host } = await prepare(t);
   makeParts(host, keyPair);
   t.match((await sendTo([host], [sent], { keyPair })).receivers, [{ status: 'complete' }]);
@@ -140,16 +137,16 @@ t.test('a sender that begins object after object keeps 64 parts, the youngest on
   t.same(left, [0, ...Array.from({ length: 64 }, (_, i) => i + 6)]);
 });
 
-t.test('the part of a session that ends is one of the 64', async (t) => {
+t.test('the part of the session that ends is one of the 64', async (t) => {
   const { sent, keyPair, host } = await prepare(t);
   makeParts(host, keyPair);
   await interrupt(host, sent, keyPair);
   await host.ends(1);
   const left = await partsAfter(host);
-  t.equal(left.length, 1 + 64, 'one of another sender, and 64');
+  t.equal(left.length, 1 + 64, 'one of the other sender, and 64');
   t.ok(left.includes(idOf(0)) && left.includes(idOf(69)) && !left.includes(idOf(6)));
   t.ok(
     left.some((name) => !name.startsWith('0000')),
-    'the last one is there',
+    'the last part exists',
   );
 });

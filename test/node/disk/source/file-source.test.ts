@@ -18,7 +18,7 @@ import type { Cleaner } from '../../../support/processes.js';
 
 const mebibyte = 1024 * 1024;
 
-/** A file that is read block by block, as a transfer does. */
+/** Reads a file block by block, as a transfer does. */
 class Reader {
   private offsetBytes = 0;
   private failed: P2mpError | undefined;
@@ -49,7 +49,7 @@ class Reader {
     return this.opened;
   }
 
-  /** The next block, or nothing at the end. @throws what the source reports */
+  /** The next block, or undefined at the end. @throws the error of the source */
   async next(): Promise<Uint8Array | undefined> {
     const { source } = this;
     const sizeBytes = Math.min(this.blockSizeBytes, source.sizeBytes - this.offsetBytes);
@@ -82,7 +82,7 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** A file whose times lie in the past, so that every later write shows in them. */
+/** A file with times in the past, so that any later write changes them. */
 function writeOldFile(folder: string, bytes: Uint8Array): string {
   const path = join(folder, 'file.bin');
   writeFileSync(path, bytes);
@@ -90,7 +90,7 @@ function writeOldFile(folder: string, bytes: Uint8Array): string {
   return path;
 }
 
-t.test('any file in blocks of any size comes out byte by byte, in order', async (t) => {
+t.test('any file in blocks of any size is read byte by byte, in order', async (t) => {
   const content = randomBytes(5 * mebibyte);
   const folder = t.testdir();
   const geometry = fc
@@ -102,7 +102,7 @@ t.test('any file in blocks of any size comes out byte by byte, in order', async 
       ),
     })
     .chain(({ sizeBytes, blockSizeBytes }) =>
-      // Sizes around a whole number of blocks are the ones that go wrong.
+      // Sizes near a multiple of the block size are the error-prone ones.
       fc.constantFrom(0, -1, 1).map((more) => {
         const whole = sizeBytes - (sizeBytes % blockSizeBytes);
         return { sizeBytes: Math.max(0, whole + more), blockSizeBytes };
@@ -148,7 +148,7 @@ t.test('memory does not grow with the file', async (t) => {
   t.ok(most - before < 8 * mebibyte, `${most - before} bytes more at most`);
 });
 
-t.test('the digest is there once all was read, and not before', async (t) => {
+t.test('the digest is available once everything was read, and not before', async (t) => {
   const content = randomBytes(3 * mebibyte);
   const reader = await Reader.open(t, writeOldFile(t.testdir(), content), 1000);
   await reader.next();
@@ -163,7 +163,7 @@ t.test('an untouched file is confirmed', async (t) => {
   await t.resolves(reader.source.verify());
 });
 
-t.test('a file that shrinks while it is sent is told by name', async (t) => {
+t.test('a file that shrinks during the transfer is reported by name', async (t) => {
   const path = writeOldFile(t.testdir(), randomBytes(5 * mebibyte));
   const reader = await Reader.open(t, path, 1000);
   await reader.next();
@@ -196,7 +196,7 @@ const changes = {
 };
 
 for (const [what, { change, how }] of Object.entries(changes)) {
-  t.test(`a file that ${what} is no longer what was sent`, async (t) => {
+  t.test(`a file that ${what} no longer matches what was sent`, async (t) => {
     const path = writeOldFile(t.testdir(), randomBytes(1000));
     const reader = await Reader.open(t, path, 100);
     await reader.rest();
@@ -208,7 +208,7 @@ for (const [what, { change, how }] of Object.entries(changes)) {
   });
 }
 
-t.test('a file that another one takes the place of is sent as it was', async (t) => {
+t.test('a file that is replaced by another is sent as it was', async (t) => {
   const content = randomBytes(3 * mebibyte);
   const path = writeOldFile(t.testdir(), content);
   const reader = await Reader.open(t, path, 1000);
@@ -222,7 +222,7 @@ async function refuse(t: Test, path: string, message: RegExp): Promise<void> {
   await t.rejects(Reader.open(t, path, 100), { code: 'SOURCE_UNREADABLE', message });
 }
 
-t.test('what cannot be sent is refused in words', async (t) => {
+t.test('a source that cannot be sent is refused with a reason', async (t) => {
   const folder = t.testdir({ file: 'content' });
   await refuse(t, join(folder, 'missing'), /missing: does not exist; check the name$/);
   await refuse(t, folder, /: is a folder; name a file$/);
@@ -232,7 +232,7 @@ t.test('what cannot be sent is refused in words', async (t) => {
 
 const noPipes = process.platform === 'win32' && 'no named pipes in the file system here';
 
-t.test('a pipe is refused at once, though nobody writes to it', { skip: noPipes }, async (t) => {
+t.test('a pipe is refused at once, even without a writer', { skip: noPipes }, async (t) => {
   const path = join(t.testdir(), 'pipe');
   execFileSync('mkfifo', [path]);
   await refuse(t, path, /pipe: is not a regular file; copy its content to one and send that$/);

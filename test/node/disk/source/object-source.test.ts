@@ -45,7 +45,7 @@ async function open(
   return source;
 }
 
-/** Writes files, in the order given, with the folders that they lie in; their times lie in the past. */
+/** Writes files in the given order, with their folders. Their times lie in the past. */
 function writeTree(folder: string, files: Readonly<Record<string, Uint8Array | string>>): string {
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, name);
@@ -62,7 +62,7 @@ const readAll = (source: ObjectSource) => source.read(0, source.manifest.content
 
 const textOf = async (source: ObjectSource) => Buffer.from(await readAll(source)).toString();
 
-/** In bytes, each in a call of its own, as a transfer asks for them. */
+/** Reads everything in blocks, one call each, as a transfer does. */
 async function readInBlocks(source: ObjectSource, blockSizeBytes: number): Promise<Buffer> {
   const { contentSizeBytes } = source.manifest;
   const blocks: Uint8Array[] = [];
@@ -72,7 +72,7 @@ async function readInBlocks(source: ObjectSource, blockSizeBytes: number): Promi
   return Buffer.concat(blocks);
 }
 
-t.test('a folder is sent with all that is in it, as cp -r would name it', async (t) => {
+t.test('a folder is sent with everything in it, named as by cp -r', async (t) => {
   const folder = t.testdir();
   const root = join(folder, 'dir');
   writeTree(root, { 'b/deep/file': '12345', a: 'abc', 'b/empty': '' });
@@ -104,11 +104,11 @@ t.test('a folder is sent with all that is in it, as cp -r would name it', async 
   t.same(
     (await open(t, [`${root}/`])).manifest,
     source.manifest,
-    'a slash at the end is no matter',
+    'a trailing slash makes no difference',
   );
 });
 
-t.test('a folder without a name of its own stands for what is in it', async (t) => {
+t.test('a folder without a name of its own stands for its content', async (t) => {
   const folder = t.testdir();
   writeTree(folder, { 'dir/sub/file': '1', 'dir/top': '2' });
   const dir = join(folder, 'dir');
@@ -124,13 +124,13 @@ t.test('a folder without a name of its own stands for what is in it', async (t) 
   t.same(namesOf(await open(t, ['.'])), ['sub', 'sub/file', 'top']);
 });
 
-t.test('behind a link, .. is the parent of what it leads to', async (t) => {
+t.test("after a link, .. is the parent of the link's target", async (t) => {
   const folder = writeTree(t.testdir(), { 'far/dir/x': '', 'far/there': '', here: '' });
   symlinkSync('far/dir', join(folder, 'link'));
   t.same(namesOf(await open(t, [`${folder}/link/..`])), ['dir', 'dir/x', 'there']);
 });
 
-t.test('files and folders together come in the order of their names', async (t) => {
+t.test('files and folders together are sorted by name', async (t) => {
   const folder = writeTree(t.testdir(), { 'x/file': 'one', 'y/dir/b': 'two', 'y/a': 'three' });
   const paths = ['y/dir', 'x/file', 'y/a'].map((path) => join(folder, path));
   const source = await open(t, paths);
@@ -139,8 +139,8 @@ t.test('files and folders together come in the order of their names', async (t) 
   t.same((await open(t, paths.reverse())).manifest, source.manifest);
 });
 
-t.test('the order is that of bytes, whatever order the files were made in', async (t) => {
-  // The last two change places where text is compared by its UTF-16.
+t.test('the order is by bytes, whatever order the files were created in', async (t) => {
+  // The last two swap places when text is compared as UTF-16.
   const sorted = ['B', 'a', 'a/x', 'a-b', 'a.b', 'b', 'é', '\uff5e', '\u{1f642}'];
   const files = sorted.filter((name) => name !== 'a');
   for (const names of [files, [...files].reverse()]) {
@@ -158,7 +158,7 @@ t.test('the order is that of bytes, whatever order the files were made in', asyn
   }
 });
 
-t.test('two things of one name are refused by both paths', async (t) => {
+t.test('two entries of the same name are refused, naming both paths', async (t) => {
   const folder = writeTree(t.testdir(), { 'x/same': '', 'y/same': '' });
   const [x, y] = [join(folder, 'x'), join(folder, 'y')];
   const refuse = (paths: string[], message: string) =>
@@ -175,7 +175,7 @@ t.test('two things of one name are refused by both paths', async (t) => {
   await refuse(['-', '-'], 'same: - is named twice');
 });
 
-t.test('links that stay inside are sent as links, the others are left out', async (t) => {
+t.test('links that stay inside are sent as links; the others are left out', async (t) => {
   const folder = t.testdir();
   const dir = join(folder, 'dir');
   writeTree(folder, { 'dir/sub/file': 'content', secret: '' });
@@ -216,7 +216,7 @@ t.test('a link that is named itself is followed', async (t) => {
   await t.resolves(source.verify());
 });
 
-t.test('hard links are files', async (t) => {
+t.test('hard links are sent as files', async (t) => {
   const folder = writeTree(t.testdir(), { a: 'content' });
   linkSync(join(folder, 'a'), join(folder, 'b'));
   t.equal(await textOf(await open(t, [`${folder}/.`])), 'contentcontent');
@@ -229,7 +229,7 @@ t.test('pipes, sockets and devices', { skip: noPipes }, async (t) => {
   const pipe = join(folder, 'pipe');
   execFileSync('mkfifo', [pipe]);
   const server = createServer();
-  // Names of sockets must be short.
+  // Socket paths must be short.
   const socketFolder = mkdtempSync('/tmp/p2mp-test-');
   const socket = join(socketFolder, 'socket');
   await new Promise<void>((resolve) => server.listen(socket, resolve));
@@ -258,34 +258,38 @@ t.test('pipes, sockets and devices', { skip: noPipes }, async (t) => {
 
 const noBytes = process.platform !== 'linux' && 'names are always text here';
 
-t.test('names that are no text are left out, with what is below', { skip: noBytes }, async (t) => {
-  const folder = writeTree(t.testdir(), { good: '1' });
-  const bad = (name: number[]) => Buffer.concat([Buffer.from(`${folder}/`), Buffer.from(name)]);
-  const file = bad([0x61, 0xff, 0x1b]);
-  const dir = bad([0x62, 0xc0]);
-  const link = join(folder, 'link');
-  try {
-    writeFileSync(file, '');
-    mkdirSync(dir);
-    writeFileSync(Buffer.concat([dir, Buffer.from('/x')]), '');
-    symlinkSync(Buffer.from([0xfe]), link);
-    const source = await open(t, [`${folder}/.`]);
-    t.same(namesOf(source), ['good']);
-    t.same(source.skipped, [
-      { name: 'a\\xff\\x1b', reason: 'its name is not UTF-8' },
-      { name: 'b\\xc0', reason: 'its name is not UTF-8' },
-      { name: 'link', reason: 'its link target is not UTF-8' },
-    ]);
-  } finally {
-    // What removes the folder later does not know such names.
-    rmSync(file);
-    rmSync(Buffer.concat([dir, Buffer.from('/x')]));
-    execFileSync('find', [folder, '-mindepth', '1', '-type', 'd', '-empty', '-delete']);
-    unlinkSync(link);
-  }
-});
+t.test(
+  'names that are not text are left out, with everything below them',
+  { skip: noBytes },
+  async (t) => {
+    const folder = writeTree(t.testdir(), { good: '1' });
+    const bad = (name: number[]) => Buffer.concat([Buffer.from(`${folder}/`), Buffer.from(name)]);
+    const file = bad([0x61, 0xff, 0x1b]);
+    const dir = bad([0x62, 0xc0]);
+    const link = join(folder, 'link');
+    try {
+      writeFileSync(file, '');
+      mkdirSync(dir);
+      writeFileSync(Buffer.concat([dir, Buffer.from('/x')]), '');
+      symlinkSync(Buffer.from([0xfe]), link);
+      const source = await open(t, [`${folder}/.`]);
+      t.same(namesOf(source), ['good']);
+      t.same(source.skipped, [
+        { name: 'a\\xff\\x1b', reason: 'its name is not UTF-8' },
+        { name: 'b\\xc0', reason: 'its name is not UTF-8' },
+        { name: 'link', reason: 'its link target is not UTF-8' },
+      ]);
+    } finally {
+      // The cleanup that removes the folder cannot handle such names.
+      rmSync(file);
+      rmSync(Buffer.concat([dir, Buffer.from('/x')]));
+      execFileSync('find', [folder, '-mindepth', '1', '-type', 'd', '-empty', '-delete']);
+      unlinkSync(link);
+    }
+  },
+);
 
-t.test('names that no receiver takes are left out', async (t) => {
+t.test('names that every receiver would refuse are left out', async (t) => {
   const folder = t.testdir();
   const deep = Array.from({ length: 64 }, () => 'd').join('/');
   const long = Array.from({ length: 14 }, () => 'l'.repeat(220)).join('/');
@@ -298,9 +302,9 @@ t.test('names that no receiver takes are left out', async (t) => {
   t.same(decodeManifest(encodeManifest(source.manifest), 'posix'), source.manifest);
 });
 
-const noShm = !existsSync('/dev/shm') && 'no file system that takes any time here';
+const noShm = !existsSync('/dev/shm') && 'this file system does not accept such times';
 
-t.test('a time that no manifest holds is brought within', { skip: noShm }, async (t) => {
+t.test("a time outside the manifest's range is clamped", { skip: noShm }, async (t) => {
   const folder = mkdtempSync('/dev/shm/p2mp-test-');
   t.teardown(() => rmSync(folder, { recursive: true }));
   writeTree(folder, { file: '1' });
@@ -313,7 +317,7 @@ t.test('a time that no manifest holds is brought within', { skip: noShm }, async
 t.test('a time before 1970 is read to the microsecond', async (t) => {
   const folder = writeTree(t.testdir(), { a: '', b: '', c: '' });
   const times = { a: -0.5, b: -0.4996, c: -1.25 };
-  // As numbers, Node takes them for the present.
+  // Node would read numbers as the present.
   for (const [name, time] of Object.entries(times)) {
     utimesSync(join(folder, name), `${time - 5e-7}`, `${time - 5e-7}`);
   }
@@ -321,9 +325,9 @@ t.test('a time before 1970 is read to the microsecond', async (t) => {
   t.match(manifest.entries, [{ modifiedMs: -500 }, { modifiedMs: -499.6 }, { modifiedMs: -1250 }]);
 });
 
-t.test('reads of any part, in any order, all at once, give that part', async (t) => {
+t.test('concurrent reads of any part, in any order, return that part', async (t) => {
   const folder = t.testdir();
-  // Around a chunk, many in a chunk, none, and one over several chunks.
+  // Around a chunk boundary, many in a chunk, empty, and one that spans several chunks.
   const sizes = [0, 1, mebibyte - 1, 0, 300, ...Array<number>(40).fill(1000), 2.5 * mebibyte, 0, 7];
   const parts = sizes.map((size) => randomBytes(size));
   const name = (i: number) => `${i % 3}/${i.toString().padStart(3, '0')}`;
@@ -332,7 +336,7 @@ t.test('reads of any part, in any order, all at once, give that part', async (t)
   byName.sort((a, b) => (a.name < b.name ? -1 : 1));
   const content = Buffer.concat(byName.map(({ part }) => part));
   const read = fc.record({
-    // Most go on where the last one ended, or near it.
+    // Most continue where the last one ended, or near it.
     step: fc.oneof(
       { weight: 4, arbitrary: fc.constant(0) },
       fc.integer({ min: -100_000, max: 100_000 }),
@@ -360,7 +364,7 @@ t.test('reads of any part, in any order, all at once, give that part', async (t)
   await t.resolves(fc.assert(property, { numRuns: 40 }));
 });
 
-t.test('what was read belongs to the caller', async (t) => {
+t.test('the caller owns the bytes', async (t) => {
   const folder = writeTree(t.testdir(), { file: 'content' });
   const source = await open(t, [join(folder, 'file')]);
   const bytes = await source.read(0, 3);
@@ -369,7 +373,7 @@ t.test('what was read belongs to the caller', async (t) => {
   t.equal(await textOf(source), 'content');
 });
 
-t.test('what is read ahead is there at once, and is what a read would give', async (t) => {
+t.test('data read ahead is available at once, and equals what a read returns', async (t) => {
   const sizeBytes = 9 * mebibyte + 5;
   const content = randomBytes(sizeBytes);
   const folder = writeTree(t.testdir(), {
@@ -396,11 +400,11 @@ t.test('what is read ahead is there at once, and is what a read would give', asy
   const last = sizeBytes - 10;
   t.ok(content.subarray(last).equals(source.peek(last, 10) ?? Buffer.of()));
   const reading = source.read(0, 10);
-  t.equal(source.peek(last, 10), undefined, 'a read under way may take the memory');
+  t.equal(source.peek(last, 10), undefined, 'a read in progress may reuse the memory');
   await reading;
 });
 
-t.test('a peek disturbs no read, and no read a peek', async (t) => {
+t.test('peeks and reads do not disturb each other', async (t) => {
   const content = randomBytes(9 * mebibyte + 5);
   const folder = writeTree(t.testdir(), {
     a: content.subarray(0, 5 * mebibyte),
@@ -408,7 +412,7 @@ t.test('a peek disturbs no read, and no read a peek', async (t) => {
   });
   const call = fc.record({
     what: fc.constantFrom('peek', 'peek', 'peek', 'peek', 'read', 'await', 'await', 'prefetch'),
-    /** Behind the last call. */
+    /** Distance from the end of the last call. */
     step: fc.oneof(
       { weight: 4, arbitrary: fc.constant(0) },
       fc.integer({ min: -100_000, max: 100_000 }),
@@ -444,7 +448,7 @@ t.test('a peek disturbs no read, and no read a peek', async (t) => {
       }
       const results = await Promise.all(reads);
       await source.close();
-      t.equal(source.peek(0, 1), undefined, 'nothing is there once it is closed');
+      t.equal(source.peek(0, 1), undefined, 'nothing is available after close');
       return results.every((isRight) => isRight);
     },
   );
@@ -452,7 +456,7 @@ t.test('a peek disturbs no read, and no read a peek', async (t) => {
   t.ok(peeks > 100, `${peeks} peeks`);
 });
 
-t.test('what cannot be read is not to be peeked at', async (t) => {
+t.test('unreadable data cannot be peeked at', async (t) => {
   const sizeBytes = 10 * mebibyte;
   const content = randomBytes(sizeBytes);
   const folder = writeTree(t.testdir(), { a: content });
@@ -464,7 +468,7 @@ t.test('what cannot be read is not to be peeked at', async (t) => {
   };
   await readAt(0);
   truncateSync(join(folder, 'a'), 100);
-  t.ok(content.subarray(1000, 2000).equals(source.peek(1000, 1000) ?? Buffer.of()), 'as it was');
+  t.ok(content.subarray(1000, 2000).equals(source.peek(1000, 1000) ?? Buffer.of()), 'unchanged');
   for (let offset = 2000; offset + 1000 <= sizeBytes; offset += 1000) {
     const peeked = source.peek(offset, 1000);
     if (peeked === undefined) {
@@ -477,7 +481,10 @@ t.test('what cannot be read is not to be peeked at', async (t) => {
   }
   await t.rejects(readAt(sizeBytes - 1000), { code: 'SOURCE_CHANGED' });
   t.equal(source.peek(sizeBytes - 1000, 1000), undefined);
-  t.ok(content.subarray(0, 100).equals(await source.read(0, 100)), 'what is there is there');
+  t.ok(
+    content.subarray(0, 100).equals(await source.read(0, 100)),
+    'data read before remains available',
+  );
 });
 
 t.test('an object without content', async (t) => {
@@ -487,7 +494,7 @@ t.test('an object without content', async (t) => {
   await t.resolves(source.verify());
 });
 
-t.test('a thousand files, in blocks that have many of them', async (t) => {
+t.test('a thousand files, in blocks that span many of them', async (t) => {
   const folder = t.testdir();
   const content = randomBytes(1000 * 10);
   const names = Array.from({ length: 1000 }, (_, i) => i.toString().padStart(4, '0'));
@@ -524,7 +531,7 @@ function countOpen(folder: string): number {
     try {
       return readlinkSync(`/proc/self/fd/${number}`).startsWith(real);
     } catch {
-      return false; // Closed meanwhile; one is that of the listing.
+      return false; // Closed meanwhile: the handle of the listing itself.
     }
   };
   return readdirSync('/proc/self/fd').filter(isIn).length;
@@ -537,7 +544,7 @@ t.test('few files are open at once, and none at the end', { skip: noProc }, asyn
   const names = Array.from({ length: fileCount }, (_, i) => `dir/${i}`);
   writeTree(folder, Object.fromEntries(names.map((name) => [name, Buffer.alloc(fileSizeBytes)])));
   const source = await open(t, [join(folder, 'dir'), '-'], { input: Readable.from(['input']) });
-  // Parts of files, each elsewhere than the one before, then all of it in a row.
+  // Parts of files, each in another file than the one before, then all of it in order.
   const reads: Promise<Uint8Array>[] = [];
   for (let i = 1; i < 300; i++) {
     reads.push(source.read(((7 * i) % fileCount) * fileSizeBytes + 100, 500));
@@ -560,14 +567,14 @@ t.test('few files are open at once, and none at the end', { skip: noProc }, asyn
 
 const noCounts = !existsSync('/proc/self/io') && 'reads cannot be counted here';
 
-/** What this process has read until now: bytes, and calls. */
+/** Bytes and calls that this process has read so far. */
 function countReads(): { readonly bytes: number; readonly calls: number } {
   const counts = readFileSync('/proc/self/io', 'utf8');
   const field = (name: string) => Number(new RegExp(`${name}: (\\d+)`).exec(counts)?.[1]);
   return { bytes: field('rchar'), calls: field('syscr') };
 }
 
-t.test('a run of reads is read ahead, wherever it begins', { skip: noCounts }, async (t) => {
+t.test('sequential reads are read ahead, wherever they begin', { skip: noCounts }, async (t) => {
   const folder = writeTree(t.testdir(), { file: Buffer.alloc(8 * mebibyte) });
   const source = await open(t, [join(folder, 'file')]);
   const before = countReads();
@@ -576,22 +583,26 @@ t.test('a run of reads is read ahead, wherever it begins', { skip: noCounts }, a
   t.ok(calls < 500, `${calls} calls for 4096 blocks`);
 });
 
-t.test('two runs are read ahead, each from its own place', { skip: noCounts }, async (t) => {
-  const content = randomBytes(16 * mebibyte);
-  const folder = writeTree(t.testdir(), { file: content });
-  const source = await open(t, [join(folder, 'file')]);
-  const before = countReads();
-  for (let i = 0; i < 4096; i += 2) {
-    for (const at of [i, i + 1, i + 8192, i + 8193]) {
-      const bytes = await source.read(at * 1024, 1024);
-      if (!content.subarray(at * 1024, at * 1024 + 1024).equals(bytes)) t.fail(`block ${at}`);
+t.test(
+  'two sequential runs are read ahead, each from its own place',
+  { skip: noCounts },
+  async (t) => {
+    const content = randomBytes(16 * mebibyte);
+    const folder = writeTree(t.testdir(), { file: content });
+    const source = await open(t, [join(folder, 'file')]);
+    const before = countReads();
+    for (let i = 0; i < 4096; i += 2) {
+      for (const at of [i, i + 1, i + 8192, i + 8193]) {
+        const bytes = await source.read(at * 1024, 1024);
+        if (!content.subarray(at * 1024, at * 1024 + 1024).equals(bytes)) t.fail(`block ${at}`);
+      }
     }
-  }
-  const bytes = countReads().bytes - before.bytes;
-  t.ok(bytes < 24 * mebibyte, `${bytes} bytes for 8 MiB`);
-});
+    const bytes = countReads().bytes - before.bytes;
+    t.ok(bytes < 24 * mebibyte, `${bytes} bytes for 8 MiB`);
+  },
+);
 
-t.test('reads here and there cost no more than themselves', { skip: noCounts }, async (t) => {
+t.test('scattered reads read no more than they need', { skip: noCounts }, async (t) => {
   const folder = writeTree(t.testdir(), { file: Buffer.alloc(8 * mebibyte) });
   const source = await open(t, [join(folder, 'file')]);
   const before = countReads();
@@ -600,9 +611,9 @@ t.test('reads here and there cost no more than themselves', { skip: noCounts }, 
   t.ok(bytes < mebibyte, `${bytes} bytes for 99 blocks of 100`);
 });
 
-t.test('closing while reads are under way lets them end', { skip: noProc }, async (t) => {
+t.test('reads in progress end when the source is closed', { skip: noProc }, async (t) => {
   const folder = writeTree(t.testdir(), { file: randomBytes(5 * mebibyte) });
-  // One that the file is read ahead behind; and another place of the same file meanwhile.
+  // One that triggers read-ahead, and another place of the same file meanwhile.
   for (const offsets of [[0], [0, 4 * mebibyte, 10]]) {
     const source = await open(t, [join(folder, 'file')]);
     const reads = offsets.map((offset) => source.read(offset, 10));
@@ -613,7 +624,7 @@ t.test('closing while reads are under way lets them end', { skip: noProc }, asyn
   }
 });
 
-t.test('a file that shrinks while it is sent is told by name', async (t) => {
+t.test('a file that shrinks during the transfer is reported by name', async (t) => {
   // More than is read ahead by then.
   const sizeBytes = 10 * mebibyte;
   const folder = writeTree(t.testdir(), { a: 'first', b: randomBytes(sizeBytes), c: 'last' });
@@ -624,10 +635,10 @@ t.test('a file that shrinks while it is sent is told by name', async (t) => {
     code: 'SOURCE_CHANGED',
     message: `${folder}/b: went from ${sizeBytes} to 100 bytes while it was being sent; send it again once nothing writes to it`,
   });
-  t.same(await source.read(5 + sizeBytes, 4), Buffer.from('last'), 'the others are still there');
+  t.same(await source.read(5 + sizeBytes, 4), Buffer.from('last'), 'the others can still be read');
 });
 
-t.test('a file that grows is sent as long as it was, and told at the end', async (t) => {
+t.test('a file that grows is sent at its old length and reported at the end', async (t) => {
   const folder = writeTree(t.testdir(), { a: 'first', b: 'second' });
   const source = await open(t, [`${folder}/.`]);
   appendFileSync(join(folder, 'a'), 'more');
@@ -638,7 +649,7 @@ t.test('a file that grows is sent as long as it was, and told at the end', async
   });
 });
 
-t.test('files that are not to be had fail nobody but those who ask for them', async (t) => {
+t.test('unavailable files fail only the reads that need them', async (t) => {
   const folder = writeTree(t.testdir(), {
     a: 'aaaa',
     'a-empty': '',
@@ -671,7 +682,7 @@ const others: Readonly<Record<string, (path: string) => unknown>> = {
 };
 
 for (const [what, make] of Object.entries(others)) {
-  t.test(`a ${what} in the place of a file is not waited for`, { skip: noPipes }, async (t) => {
+  t.test(`a ${what} in place of a file is not waited for`, { skip: noPipes }, async (t) => {
     const path = join(writeTree(t.testdir(), { file: 'content' }), 'file');
     const source = await open(t, [path]);
     rmSync(path);
@@ -697,14 +708,14 @@ const changes: Readonly<Record<string, readonly [(path: string) => void, string]
     (path) => renameSync(dirname(path), `${dirname(path)}.old`),
     'was removed',
   ],
-  'has a file in the place of its folder': [
+  'has a file in place of its folder': [
     (path) => {
       renameSync(dirname(path), `${dirname(path)}.old`);
       writeFileSync(dirname(path), '');
     },
     'was removed',
   ],
-  'becomes a link to its like': [
+  'becomes a link to an equal file': [
     (path) => {
       renameSync(path, `${path}.old`);
       symlinkSync(`${path}.old`, path);
@@ -714,7 +725,7 @@ const changes: Readonly<Record<string, readonly [(path: string) => void, string]
 };
 
 for (const [what, [change, how]] of Object.entries(changes)) {
-  t.test(`a file that ${what} is no longer what was sent`, async (t) => {
+  t.test(`a file that ${what} no longer matches what was sent`, async (t) => {
     const folder = t.testdir();
     const content = randomBytes(1000);
     writeTree(folder, { a: content, 'dir/b': content, 'dir/c': content, z: content });
@@ -722,7 +733,7 @@ for (const [what, [change, how]] of Object.entries(changes)) {
     await readAll(source);
     await t.resolves(source.verify(), 'before that, it is confirmed');
     change(join(folder, 'dir', 'b'));
-    // Later ones do not come first, though they are found at the same time.
+    // Changes to later files must not be reported first, though they are found at the same time.
     rmSync(join(folder, 'z'));
     await t.rejects(source.verify(), {
       code: 'SOURCE_CHANGED',
@@ -731,7 +742,7 @@ for (const [what, [change, how]] of Object.entries(changes)) {
   });
 }
 
-/** Where standard input goes. */
+/** Sets the folder that standard input is copied to. */
 function useTemporaryFolder(t: Test, folder: string): void {
   const before = process.env['TMPDIR'];
   process.env['TMPDIR'] = folder;
@@ -741,7 +752,7 @@ function useTemporaryFolder(t: Test, folder: string): void {
   });
 }
 
-t.test('standard input is a file, and its copy has no name', async (t) => {
+t.test('standard input is copied to a file without a name', async (t) => {
   const folder = t.testdir();
   useTemporaryFolder(t, folder);
   const content = randomBytes(3 * mebibyte + 5);
@@ -765,7 +776,7 @@ t.test('standard input is a file, and its copy has no name', async (t) => {
   await t.resolves(source.verify());
 });
 
-t.test('standard input lies among files by its name', async (t) => {
+t.test('standard input is sorted among files by its name', async (t) => {
   const folder = writeTree(t.testdir(), { 'dir/x': '1', 'dir-y': '2', z: '3' });
   for (const [inputName, content] of [
     ['a', 'input123'],
@@ -780,12 +791,12 @@ t.test('standard input lies among files by its name', async (t) => {
   }
 });
 
-t.test('nothing on standard input is an empty file', async (t) => {
+t.test('empty standard input is an empty file', async (t) => {
   const { manifest } = await open(t, ['-'], { input: Readable.from([]) });
   t.match(manifest, { entries: [{ name: 'stdin', sizeBytes: 0 }], contentSizeBytes: 0 });
 });
 
-t.test('a file of the name - can be sent by a path', async (t) => {
+t.test('a file named - can be sent by a path', async (t) => {
   const folder = writeTree(t.testdir(), { '-': 'dash' });
   const cwd = process.cwd();
   t.teardown(() => process.chdir(cwd));
@@ -795,7 +806,7 @@ t.test('a file of the name - can be sent by a path', async (t) => {
   t.equal(await textOf(source), 'dash');
 });
 
-t.test('standard input is not touched where something else is wrong', async (t) => {
+t.test('standard input is not read when another argument is wrong', async (t) => {
   const folder = t.testdir();
   const input = Readable.from(['input']);
   await t.rejects(ObjectSource.open({ paths: ['-', join(folder, 'missing')], input }), {
@@ -842,13 +853,17 @@ t.test('a signal ends the wait for standard input', async (t) => {
   const controller = new AbortController();
   const { signal } = controller;
   const reason = new Error('interrupted');
-  // It is asked for more, and never gives any.
+  // It is read from, but never provides data.
   const input = new Readable({ read: () => controller.abort(reason) });
   await t.rejects(ObjectSource.open({ paths: ['-'], input, signal }), reason);
   t.equal(input.destroyed, true);
   t.same(readdirSync(folder), []);
   if (!noProc) t.equal(countOpen(folder), 0);
-  await t.rejects(ObjectSource.open({ paths: [folder], signal }), reason, 'nor begins anything');
+  await t.rejects(
+    ObjectSource.open({ paths: [folder], signal }),
+    reason,
+    'nothing starts after the signal',
+  );
 });
 
 t.test('a signal ends the walk', async (t) => {
@@ -860,7 +875,7 @@ t.test('a signal ends the walk', async (t) => {
   await t.rejects(opening, reason);
 });
 
-t.test('what cannot be sent is refused in words', async (t) => {
+t.test('a source that cannot be sent is refused with a reason', async (t) => {
   const folder = writeTree(t.testdir(), { file: 'content' });
   const refuse = (paths: string[], code: string, message: RegExp) =>
     t.rejects(ObjectSource.open({ paths }), { code, message });
@@ -894,7 +909,7 @@ t.test('without permission, the rest is sent', { skip: mayReadAll }, async (t) =
   };
   chmodSync(join(folder, 'dir/sub'), 0);
   t.same(await skippedNames(), ['dir/sub']);
-  // Can be listed; what is in it cannot be looked at.
+  // The folder can be listed, but its entries cannot be examined.
   chmodSync(join(folder, 'dir/sub'), 0o400);
   t.same(await skippedNames(), ['dir/sub/x']);
   chmodSync(join(folder, 'dir/b'), 0);
@@ -909,7 +924,7 @@ t.test('without permission, the rest is sent', { skip: mayReadAll }, async (t) =
 
 const noProcFiles = process.platform !== 'linux' && 'no /proc here';
 
-t.test('files with content and a size of 0', { skip: noProcFiles }, async (t) => {
+t.test('files with content but a size of 0', { skip: noProcFiles }, async (t) => {
   await t.rejects(ObjectSource.open({ paths: ['/proc/cpuinfo'] }), {
     code: 'SOURCE_UNREADABLE',
     message:
@@ -934,7 +949,7 @@ t.test('files with less content than their size', { skip: noSys }, async (t) => 
   });
 });
 
-t.test('files without blocks that are what their size says', async (t) => {
+t.test('files without blocks whose size is right', async (t) => {
   const folder = writeTree(t.testdir(), { empty: '', hole: '' });
   truncateSync(join(folder, 'hole'), mebibyte);
   const source = await open(t, [`${folder}/.`]);
@@ -943,7 +958,7 @@ t.test('files without blocks that are what their size says', async (t) => {
   t.same(await readAll(source), Buffer.alloc(mebibyte));
 });
 
-t.test('unfinished parts of a receiver are not of the object, at any depth', async (t) => {
+t.test('unfinished parts of a receiver are left out, at any depth', async (t) => {
   const folder = writeTree(t.testdir(), {
     'in/.p2mp-part/lock': '',
     'in/sub/.p2mp-part/journal': 'x',
@@ -961,7 +976,7 @@ t.test('unfinished parts of a receiver are not of the object, at any depth', asy
   });
 });
 
-t.test('permission that is taken away meanwhile', { skip: mayReadAll }, async (t) => {
+t.test('permission that is removed meanwhile', { skip: mayReadAll }, async (t) => {
   const folder = writeTree(t.testdir(), { a: 'content' });
   const source = await open(t, [`${folder}/.`]);
   chmodSync(join(folder, 'a'), 0);

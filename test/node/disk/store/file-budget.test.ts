@@ -1,4 +1,4 @@
-/** Files that all sessions together may have open. */
+/** The limit of open files for all sessions together. */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -27,7 +27,7 @@ function createPlace(t: Test) {
 
 const nothing = async () => undefined;
 
-t.test('sessions together have as many files open as they may, and no more', async (t) => {
+t.test('all sessions together stay within the limit of open files', async (t) => {
   const budget = new FileBudget(3);
   const { openFile, openCount, mostCount } = createPlace(t);
   const sessions = [new OpenFiles(budget), new OpenFiles(budget), new OpenFiles(budget)];
@@ -40,7 +40,7 @@ t.test('sessions together have as many files open as they may, and no more', asy
   t.equal(openCount(), 0);
 });
 
-t.test('a session that comes later gets the idle files of an earlier one', async (t) => {
+t.test('a later session gets the idle files of an earlier one', async (t) => {
   const budget = new FileBudget(2);
   const { openFile, openCount, mostCount } = createPlace(t);
   const earlier = new OpenFiles(budget);
@@ -54,7 +54,7 @@ t.test('a session that comes later gets the idle files of an earlier one', async
   await budget.close(journal);
 });
 
-t.test('files that stay open leave room for one, however many they are', async (t) => {
+t.test('pinned files always leave room for one more, however many they are', async (t) => {
   const budget = new FileBudget(1);
   const { openFile, mostCount } = createPlace(t);
   for (const name of ['one', 'two', 'three']) {
@@ -64,11 +64,11 @@ t.test('files that stay open leave room for one, however many they are', async (
   const files = new OpenFiles(budget);
   await files.use('a', openFile('a'), nothing);
   await files.use('b', openFile('b'), nothing);
-  t.equal(mostCount(), 4, 'three that stay, and one more');
+  t.equal(mostCount(), 4, 'three pinned, and one more');
   await files.end();
 });
 
-t.test('where the process has none left, one of another session is closed', async (t) => {
+t.test('when the process has no handle left, a file of another session is closed', async (t) => {
   const budget = new FileBudget(100);
   const { openFile, openCount } = createPlace(t);
   const earlier = new OpenFiles(budget);
@@ -78,7 +78,7 @@ t.test('where the process has none left, one of another session is closed', asyn
   await later.use('b', openWithoutA('b'), nothing);
   t.equal(openCount(), 1, 'a was closed for b');
   const journal = await budget.takeLasting(openWithoutA('journal'));
-  t.equal(openCount(), 1, 'b was closed for what stays open');
+  t.equal(openCount(), 1, 'b was closed for the pinned file');
   await t.rejects(
     later.use('c', openWithoutA('c'), nothing),
     { code: 'EMFILE' },

@@ -14,7 +14,7 @@ import t from 'tap';
 import type { P2mpError } from '../../../../src/base/errors.js';
 import { checkTarget, FileSink } from '../../../../src/node/disk/store/file-sink.js';
 
-/** A sink, and what it reports. */
+/** A sink and its events. */
 class Written {
   bytes = 0;
   readonly errors: P2mpError[] = [];
@@ -57,41 +57,44 @@ function sha256(bytes: Uint8Array): string {
 
 const isWindows = process.platform === 'win32';
 
-t.test('what is written in pieces of any size is the file, and its digest is right', async (t) => {
-  const path = join(t.testdir(), 'file.bin');
-  const content = randomBytes(2_000_003);
-  const { sink } = await Written.open(path);
-  // One buffer for all pieces: what the sink keeps, it has to copy.
-  const buffer = Buffer.alloc(700_000);
-  let offset = 0;
-  for (const size of [1, 499, 500, 65_499, 262_144, 262_145, 700_000, 709_215]) {
-    for (let left = size; left > 0; ) {
-      const piece = content.subarray(offset, offset + Math.min(left, buffer.length));
-      buffer.set(piece);
-      sink.write(buffer.subarray(0, piece.length), false);
-      offset += piece.length;
-      left -= piece.length;
+t.test(
+  'content written in pieces of any size becomes the file, with the right digest',
+  async (t) => {
+    const path = join(t.testdir(), 'file.bin');
+    const content = randomBytes(2_000_003);
+    const { sink } = await Written.open(path);
+    // One buffer for all pieces: the sink must copy what it keeps.
+    const buffer = Buffer.alloc(700_000);
+    let offset = 0;
+    for (const size of [1, 499, 500, 65_499, 262_144, 262_145, 700_000, 709_215]) {
+      for (let left = size; left > 0; ) {
+        const piece = content.subarray(offset, offset + Math.min(left, buffer.length));
+        buffer.set(piece);
+        sink.write(buffer.subarray(0, piece.length), false);
+        offset += piece.length;
+        left -= piece.length;
+      }
     }
-  }
-  t.equal(offset, content.length);
-  t.equal(await sink.finish(), sha256(content));
-  t.ok(readFileSync(path).equals(content));
-});
+    t.equal(offset, content.length);
+    t.equal(await sink.finish(), sha256(content));
+    t.ok(readFileSync(path).equals(content));
+  },
+);
 
-t.test('the final name appears only at the end, and nothing else stays', async (t) => {
+t.test('the final name appears only at the end, and nothing else remains', async (t) => {
   const folder = t.testdir();
   const written = await Written.open(join(folder, 'file.bin'));
   written.sink.write(Buffer.from('content'), true);
   await written.until(() => written.bytes === 7);
   const [part, ...others] = readdirSync(folder);
-  t.match(part, /^\.file\.bin\.[0-9a-f]{8}\.part$/, 'until then there is a part beside it');
+  t.match(part, /^\.file\.bin\.[0-9a-f]{8}\.part$/, 'until then only a part exists beside it');
   t.same(others, []);
   t.equal(readFileSync(join(folder, part ?? '')).toString(), 'content');
   await written.sink.finish();
   t.same(readdirSync(folder), ['file.bin']);
 });
 
-t.test('what is urgent is written at once, what is not waits for more', async (t) => {
+t.test('urgent data is written at once; other data waits for more', async (t) => {
   const written = await Written.open(join(t.testdir(), 'file.bin'));
   written.sink.write(Buffer.from('may wait '), false);
   written.sink.write(Buffer.from('may not'), true);
@@ -100,7 +103,7 @@ t.test('what is urgent is written at once, what is not waits for more', async (t
   await written.sink.discard();
 });
 
-t.test('the old content stays until the new one is whole', async (t) => {
+t.test('the old content stays until the new one is complete', async (t) => {
   const folder = t.testdir({ 'file.bin': 'old' });
   const path = join(folder, 'file.bin');
   const written = await Written.open(path);
@@ -111,7 +114,7 @@ t.test('the old content stays until the new one is whole', async (t) => {
   t.equal(readFileSync(path).toString(), 'new');
 });
 
-t.test('discard leaves nothing behind', async (t) => {
+t.test('discard leaves nothing', async (t) => {
   const folder = t.testdir({ 'old.bin': 'old' });
   for (const name of ['old.bin', 'new.bin']) {
     const { sink } = await Written.open(join(folder, name));
@@ -129,7 +132,7 @@ t.test('an empty file is a file', async (t) => {
   t.equal(statSync(path).size, 0);
 });
 
-t.test('a file that is replaced keeps its mode', { skip: isWindows }, async (t) => {
+t.test('a replaced file keeps its mode', { skip: isWindows }, async (t) => {
   const path = join(t.testdir({ 'run.sh': 'old' }), 'run.sh');
   for (const mode of [0o750, 0o600, 0o666]) {
     chmodSync(path, mode);
@@ -140,7 +143,7 @@ t.test('a file that is replaced keeps its mode', { skip: isWindows }, async (t) 
   }
 });
 
-t.test('what a stranger sent runs as nobody else', { skip: isWindows }, async (t) => {
+t.test("content from a stranger runs with nobody else's rights", { skip: isWindows }, async (t) => {
   const path = join(t.testdir({ file: 'old' }), 'file');
   chmodSync(path, 0o6755);
   const { sink } = await Written.open(path);
@@ -148,7 +151,7 @@ t.test('what a stranger sent runs as nobody else', { skip: isWindows }, async (t
   t.equal(statSync(path).mode & 0o7777, 0o755);
 });
 
-t.test('a new file has the mode that the umask leaves', { skip: isWindows }, async (t) => {
+t.test('a new file gets its mode from the umask', { skip: isWindows }, async (t) => {
   const path = join(t.testdir(), 'new');
   const old = process.umask(0o027);
   t.teardown(() => process.umask(old));
@@ -169,7 +172,7 @@ t.test('a symbolic link stays one; its target is written', { skip: isWindows }, 
   t.same(readdirSync(join(folder, 'links')), ['link']);
 });
 
-t.test('two sinks for one name do not meet; the last to finish wins', async (t) => {
+t.test('two sinks for one name do not interfere; the last to finish wins', async (t) => {
   const folder = t.testdir();
   const path = join(folder, 'file.bin');
   const [a, b] = [await Written.open(path), await Written.open(path)];
@@ -181,7 +184,7 @@ t.test('two sinks for one name do not meet; the last to finish wins', async (t) 
   t.same(readdirSync(folder), ['file.bin']);
 });
 
-t.test('a name as long as the disk allows is taken', async (t) => {
+t.test('a name of the maximum length is accepted', async (t) => {
   const folder = t.testdir();
   const name = 'x'.repeat(255);
   const { sink } = await Written.open(join(folder, name));
@@ -189,7 +192,7 @@ t.test('a name as long as the disk allows is taken', async (t) => {
   t.same(readdirSync(folder), [name]);
 });
 
-t.test('a name of many bytes a letter as well', async (t) => {
+t.test('a name of multi-byte letters as well', async (t) => {
   const folder = t.testdir();
   const name = `${'報告'.repeat(40)}.pdf`;
   const { sink } = await Written.open(join(folder, name));
@@ -197,7 +200,7 @@ t.test('a name of many bytes a letter as well', async (t) => {
   t.same(readdirSync(folder), [name]);
 });
 
-t.test('a folder that vanishes meanwhile fails the file, in words', async (t) => {
+t.test('a folder that vanishes meanwhile fails the file, with a reason', async (t) => {
   const folder = join(t.testdir(), 'folder');
   mkdirSync(folder);
   const path = join(folder, 'file.bin');
@@ -222,7 +225,7 @@ t.test('a folder that vanishes before the first write is reported', async (t) =>
   t.match(error, { code: 'TARGET_FAILED', message: /file\.bin: does not exist/ });
 });
 
-t.test('what cannot be written is refused before anything is sent', async (t) => {
+t.test('a target that cannot be written is refused before anything is sent', async (t) => {
   const folder = t.testdir({ file: 'content' });
   const refuse = async (name: string, message: RegExp) =>
     t.rejects(checkTarget(name), { code: 'TARGET_UNWRITABLE', message });

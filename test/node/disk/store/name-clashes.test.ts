@@ -1,4 +1,7 @@
-/** Names that one disk tells apart and another takes for one: asked of the disk, and refused by both names. */
+/**
+ * Names that are distinct on one disk and equal on another: detected on the disk itself, and
+ * refused naming both.
+ */
 import { existsSync, linkSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -22,7 +25,7 @@ const file = (name: string): Entry => ({
 const folder = (name: string): Entry => ({ kind: 'folder', name, mode: 0o755, modifiedMs: 1000 });
 const link = (name: string): Entry => ({ kind: 'link', name, target: 'x' });
 
-/** A folder that treats names as a disk of this kind does, on whatever disk the tests run. */
+/** A folder that folds names as such a disk does, on any disk that the tests run on. */
 async function openAs(t: Test, fold: (name: string) => string): Promise<TargetFolder> {
   const target = await TargetFolder.open(t.testdir());
   mkdirSync(join(target.root, '.p2mp-part'));
@@ -32,11 +35,11 @@ async function openAs(t: Test, fold: (name: string) => string): Promise<TargetFo
 }
 
 const disks = {
-  /** As those of macOS: letters of any case, in either form. */
+  /** As on macOS: neither case nor normalization counts. */
   foldsAll: (name: string) => name.normalize('NFD').toLowerCase(),
-  /** As APFS can be formatted: case counts, form does not. */
+  /** As APFS can be formatted: case counts, normalization does not. */
   foldsForm: (name: string) => name.normalize('NFD'),
-  /** As FAT and Windows: dots and spaces at the end do not count. */
+  /** As FAT and Windows do: trailing dots and spaces do not count. */
   dropsDots: (name: string) => name.replace(/[. ]+(?=\/|$)/g, ''),
   foldsNothing: (name: string) => name,
 };
@@ -45,7 +48,7 @@ const composed = 'caf\u00e9';
 const decomposed = 'cafe\u0301';
 
 t.test(
-  'two names that the disk takes for one are refused by both, before anything is written',
+  'two names that the disk folds to one are refused naming both, before anything is written',
   async (t) => {
     const clashes: [disk: keyof typeof disks, entries: Entry[], first: string, second: string][] = [
       ['foldsAll', [file('a'), file('Readme'), file('README')], 'Readme', 'README'],
@@ -67,22 +70,22 @@ t.test(
         code: 'TARGET_UNWRITABLE',
         message: `${join(target.name, first)} and ${join(target.name, second)}: are the same name on this disk; rename one at the sender, or choose a folder on a disk that distinguishes them`,
       });
-      t.same(readdirSync(join(target.root, '.p2mp-part')), [], 'nothing is left of the question');
+      t.same(readdirSync(join(target.root, '.p2mp-part')), [], 'no probe file is left');
     }
   },
 );
 
-t.test('names that it tells apart pass', async (t) => {
+t.test('names that the disk distinguishes are accepted', async (t) => {
   const all = [file('Readme'), file('README'), folder('A'), file('A/x'), folder('a'), file('a/x')];
   await refuseClashes(await openAs(t, disks.foldsNothing), createManifest(all));
   await refuseClashes(await openAs(t, disks.foldsForm), createManifest(all));
-  // Whatever the rules are, these are not one: the coarse key alone says so.
+  // No disk folds these names to one; only the coarse key does.
   const coarse = [file('stra\u00dfe'), file('STRASSE'), file('\ufb01x'), file('fix')];
   await refuseClashes(await openAs(t, disks.foldsAll), createManifest(coarse));
   t.pass();
 });
 
-t.test('the disk that the tests run on is believed', async (t) => {
+t.test("the probe's answer for the disk of the tests is used", async (t) => {
   const dir = t.testdir({ probe: '' });
   const isOneName = existsSync(join(dir, 'PROBE'));
   const store = PartStore.open({
@@ -99,8 +102,8 @@ t.test('the disk that the tests run on is believed', async (t) => {
   }
 });
 
-t.test('what is another name of the folder of parts is kept for parts as well', async (t) => {
-  // As Windows makes short names, and older disks of macOS leave out what is not seen.
+t.test('names that fold to the folder of parts are reserved too', async (t) => {
+  // Windows creates short names, and older macOS disks ignore invisible characters.
   const target = await openAs(t, (name) =>
     name.replace(/^(P2MP-P~1|\.p2mp\u200c-part)/, '.p2mp-part'),
   );
@@ -119,7 +122,7 @@ t.test('what is another name of the folder of parts is kept for parts as well', 
   }
 });
 
-/** Places an object on a disk that takes names for one that nobody would have asked it about: short ones. */
+/** Stores an object on a disk that folds names which the check does not suspect: short names. */
 async function place(
   t: Test,
   entries: readonly Entry[],
@@ -150,7 +153,7 @@ async function place(
   return root;
 }
 
-t.test('an entry that would take the place of another one ends the session', async (t) => {
+t.test('an entry that would replace another one of the object ends the session', async (t) => {
   const cases: Record<string, Entry[]> = {
     files: [file('LONGNA~1'), file('long name')],
     folders: [folder('LONGNA~1'), folder('long name')],
@@ -172,7 +175,7 @@ t.test('an entry that would take the place of another one ends the session', asy
   }
 });
 
-t.test('nor does an entry take the place of a link that was right before', async (t) => {
+t.test('an entry does not replace a link that was right before either', async (t) => {
   const entries = [link('LONGNA~1'), { ...link('long name'), target: 'y' } as Entry];
   const isThere = (root: string) => symlinkSync('x', join(root, 'long name'));
   await t.rejects(place(t, entries, 'update', isThere), {
@@ -180,7 +183,7 @@ t.test('nor does an entry take the place of a link that was right before', async
   });
 });
 
-t.test('a file of two names is no such entry', async (t) => {
+t.test('a file with two names is no clash', async (t) => {
   const root = await place(t, [file('linked'), file('twin'), file('x')], 'update');
   t.same(readdirSync(root).sort(), ['.p2mp-part', 'linked', 'twin', 'x']);
 });

@@ -1,12 +1,12 @@
-/** A map of very many keys as many small ones. */
+/** A map of very many keys, spread over many small maps. */
 import t from 'tap';
 import { SpreadMap } from '../../../../src/node/disk/store/spread-map.js';
 
 const count = 100_000;
 
-t.test('it holds what was put there, and no small map grows large', (t) => {
+t.test('it holds what was put into it, and no small map grows large', (t) => {
   const names = (i: number) => `folder ${i % 100}/file ${i}`;
-  // As file systems count: one after another, in steps, or with a part of their own on top.
+  // As file systems assign them: consecutive, in steps, or with a prefix in the high bits.
   const inodes = [
     (i: number) => BigInt(i),
     (i: number) => BigInt(i) << 5n,

@@ -1,4 +1,4 @@
-/** Folders that are received into: what cannot take files is refused at once, in words. */
+/** Target folders: one that cannot take files is refused at once, with a reason. */
 import { chmodSync, existsSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -17,7 +17,7 @@ async function refuse(t: Test, path: string, reason: string): Promise<void> {
   await t.rejects(open(path), { code: 'TARGET_UNWRITABLE', message }, message);
 }
 
-t.test('a folder is made where it is missing, and left as it is', async (t) => {
+t.test('a missing folder is created and kept', async (t) => {
   const folder = t.testdir();
   for (const path of ['a', 'b/c/d', 'b/c/e/', 'b/c']) {
     await open(join(folder, path));
@@ -26,7 +26,7 @@ t.test('a folder is made where it is missing, and left as it is', async (t) => {
   t.same(readdirSync(folder).sort(), ['a', 'b']);
   t.same(readdirSync(join(folder, 'b', 'c')).sort(), ['d', 'e']);
   const both = await Promise.all([1, 2, 3].map(() => open(join(folder, 'x/y/z'))));
-  t.equal(both.length, 3, 'several at once');
+  t.equal(both.length, 3, 'several levels at once');
 });
 
 t.test('a link to a folder is followed', { skip: isWindows }, async (t) => {
@@ -37,7 +37,7 @@ t.test('a link to a folder is followed', { skip: isWindows }, async (t) => {
 
 const noProc = !existsSync('/proc/self/status') && 'no /proc here';
 
-t.test('a file system that takes no folders', { skip: noProc }, async (t) => {
+t.test('a file system that does not allow folders', { skip: noProc }, async (t) => {
   const reason = 'cannot create files there; choose another folder';
   await refuse(t, '/proc/x', reason);
   await refuse(t, '/proc/x/y/z', reason);
@@ -60,7 +60,7 @@ t.test('what is not a folder', { skip: isWindows }, async (t) => {
 
 const mayAll = process.getuid?.() === 0 && 'root may write everywhere';
 
-t.test('a folder that may not be written to', { skip: mayAll }, async (t) => {
+t.test('a folder without write permission', { skip: mayAll }, async (t) => {
   const folder = t.testdir({ closed: {}, file: '' });
   const closed = join(folder, 'closed');
   chmodSync(closed, 0o500);

@@ -1,4 +1,4 @@
-/** Writes that are gathered: their order, what goes out at the same time, and what failures do. */
+/** Gathered writes: their order, which run at the same time, and the effect of failures. */
 import { randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
@@ -15,7 +15,7 @@ interface StartedRun extends Run {
   readonly end: (error?: Error) => void;
 }
 
-/** A disk that ends each run when it is told to. */
+/** A disk whose runs end when the test ends them. */
 function createDisk() {
   const started: StartedRun[] = [];
   const behind = new WriteBehind((run) => {
@@ -27,11 +27,11 @@ function createDisk() {
   }, 0);
   /** The runs that were started since the last call. */
   const take = async (): Promise<StartedRun[]> => {
-    // One look at the sockets goes by before a turn begins, and what ends one may begin the next.
+    // A turn begins after one poll of the sockets, and the end of one may begin the next.
     for (let i = 0; i < 3; i++) await setImmediate();
     return started.splice(0);
   };
-  /** A run under way, during which writes are gathered. */
+  /** Starts a run, during which writes are gathered. */
   const begin = async (offsetBytes: number): Promise<StartedRun> => {
     behind.write(offsetBytes, bytes(1)).catch(() => undefined);
     const [run] = await take();
@@ -40,11 +40,11 @@ function createDisk() {
   return { behind, take, begin };
 }
 
-/** Where runs lie, and of how many parts they are. */
+/** The offset, size and number of parts of each run. */
 const shapes = (runs: readonly StartedRun[]) =>
   runs.map(({ offsetBytes, sizeBytes, parts }) => [offsetBytes, sizeBytes, parts.length]);
 
-/** How a promise ends, in the place of the first `undefined`. */
+/** The outcome of a promise; `how` is undefined until then. */
 function watch(promise: Promise<void>): { how: string | undefined } {
   const watched: { how: string | undefined } = { how: undefined };
   promise.then(
@@ -60,7 +60,7 @@ function watch(promise: Promise<void>): { how: string | undefined } {
 
 const bytes = (sizeBytes: number, value = 0) => new Uint8Array(sizeBytes).fill(value);
 
-t.test('writes go out soon, those that come meanwhile are gathered', async (t) => {
+t.test('writes start soon; those that arrive meanwhile are gathered', async (t) => {
   const { behind, take } = createDisk();
   const first = watch(behind.write(0, bytes(10)));
   const [run] = await take();
@@ -77,7 +77,7 @@ t.test('writes go out soon, those that come meanwhile are gathered', async (t) =
       [10, 50, 5],
       [70, 10, 1],
     ],
-    'what lies side by side goes as one, in whatever order it came',
+    'adjacent writes become one run, whatever their order',
   );
   runs[0]?.end();
   await setImmediate();
@@ -86,16 +86,16 @@ t.test('writes go out soon, those that come meanwhile are gathered', async (t) =
   await setImmediate();
   t.ok(others.every(({ how }) => how === 'done'));
   behind.write(80, bytes(1));
-  t.same(shapes(await take()), [[80, 1, 1]], 'and the next one does not wait for others');
+  t.same(shapes(await take()), [[80, 1, 1]], 'the next run does not wait for the others');
 });
 
-t.test('what is handed over at once goes out together from the beginning', async (t) => {
+t.test('writes that are handed over together start together, in order', async (t) => {
   const { behind, take } = createDisk();
   for (const offset of [20, 0, 10]) behind.write(offset, bytes(10));
   t.same(shapes(await take()), [[0, 30, 3]]);
 });
 
-t.test('a run is made of the memory that was handed over', async (t) => {
+t.test('a run consists of the buffers that were handed over', async (t) => {
   const { behind, take, begin } = createDisk();
   const first = await begin(0);
   const parts = [bytes(3, 1), bytes(4, 2), bytes(5, 3)];
@@ -108,7 +108,7 @@ t.test('a run is made of the memory that was handed over', async (t) => {
   t.ok(run?.parts.every((part, i) => part === parts[i]));
 });
 
-t.test('a run has an end, so that one does not wait for all', async (t) => {
+t.test('runs have a maximum size, so that no write waits for all others', async (t) => {
   const { behind, take } = createDisk();
   const blockBytes = 100_000;
   const block = bytes(blockBytes);
@@ -118,7 +118,7 @@ t.test('a run has an end, so that one does not wait for all', async (t) => {
   t.ok(runs.every(({ sizeBytes }) => sizeBytes <= 1024 * 1024 + blockBytes));
   t.ok(
     runs.every(({ parts }) => parts.length <= 1024),
-    'systems take no more pieces at once',
+    'systems accept no more pieces in one call',
   );
   t.ok(runs.length <= 10, `${runs.length} runs`);
   t.equal(
@@ -127,7 +127,7 @@ t.test('a run has an end, so that one does not wait for all', async (t) => {
   );
 });
 
-t.test('what is written twice is written in order', async (t) => {
+t.test('overlapping writes are done in order', async (t) => {
   const { behind, take } = createDisk();
   const older = watch(behind.write(0, bytes(10, 1)));
   behind.write(10, bytes(10, 1));
@@ -150,7 +150,7 @@ t.test('what is written twice is written in order', async (t) => {
   t.same([older.how, newer.how], ['done', 'done']);
 });
 
-t.test('a failure is told to the writes of its turn, and to no others', async (t) => {
+t.test('a failure rejects the writes of its turn, and no others', async (t) => {
   const { behind, take } = createDisk();
   const before = watch(behind.write(0, bytes(1)));
   const [first] = await take();
@@ -165,10 +165,10 @@ t.test('a failure is told to the writes of its turn, and to no others', async (t
   t.same([before.how, one.how, two.how, after.how], ['done', 'full', 'full', undefined]);
   last?.end();
   await setImmediate();
-  t.equal(after.how, 'done', 'the next turn is another try');
+  t.equal(after.how, 'done', 'the next turn tries again');
 });
 
-t.test('a failed write that nobody looks at is no fault of its own', async (t) => {
+t.test('an unobserved failure is not an unhandled rejection', async (t) => {
   const { behind, take } = createDisk();
   for (const offset of [0, 10]) void behind.write(offset, bytes(1)).catch(() => undefined);
   for (const { end } of await take()) end(new Error('full'));
@@ -176,7 +176,7 @@ t.test('a failed write that nobody looks at is no fault of its own', async (t) =
   t.same(await take(), []);
 });
 
-t.test('with one run failed, nothing else begins before the others are over', async (t) => {
+t.test('after a failed run, nothing else starts before the other runs end', async (t) => {
   const { behind, take } = createDisk();
   for (const offset of [10, 20]) behind.write(offset, bytes(1)).catch(() => undefined);
   const [bad, slow] = await take();
@@ -186,7 +186,7 @@ t.test('with one run failed, nothing else begins before the others are over', as
     isSettled = true;
   });
   bad?.end(new Error('full'));
-  t.same(shapes(await take()), [], 'the same bytes are not written twice at a time');
+  t.same(shapes(await take()), [], 'the same bytes are not written twice at once');
   t.equal(isSettled, false);
   slow?.end();
   const [last] = await take();
@@ -198,9 +198,9 @@ t.test('with one run failed, nothing else begins before the others are over', as
   t.equal(isSettled, true);
 });
 
-t.test('settling waits for all that was handed over, however it ends', async (t) => {
+t.test('settling waits for everything handed over, whatever its outcome', async (t) => {
   const { behind, take, begin } = createDisk();
-  await t.resolves(behind.settle(), 'nothing is there to wait for');
+  await t.resolves(behind.settle(), 'nothing to wait for');
   const first = await begin(0);
   behind.write(5, bytes(1)).catch(() => undefined);
   let isSettled = false;
@@ -210,7 +210,7 @@ t.test('settling waits for all that was handed over, however it ends', async (t)
   first.end(new Error('full'));
   const [second] = await take();
   t.equal(isSettled, false);
-  // Also for what comes while it waits.
+  // Also for writes that are added while it waits.
   const last = watch(behind.write(9, bytes(1)));
   second?.end(new Error('full'));
   const [third] = await take();
@@ -220,7 +220,7 @@ t.test('settling waits for all that was handed over, however it ends', async (t)
   t.equal(last.how, 'done');
 });
 
-t.test('a disk that fails at once is told as one that fails later', async (t) => {
+t.test('a disk that fails at once is reported like one that fails later', async (t) => {
   const behind = new WriteBehind(async () => {
     throw new Error('full');
   });
@@ -232,20 +232,20 @@ t.test('a disk that fails at once is told as one that fails later', async (t) =>
   );
 });
 
-// --- Any history
+// --- Any sequence
 
 interface AnyWrite {
   readonly offset: number;
   readonly sizeBytes: number;
-  /** How often the disk goes on before this write comes. */
+  /** How many runs end before this write is added. */
   readonly steps: number;
   readonly fails: boolean;
 }
 
-/** Random writes onto a disk that ends its runs in any order. @returns what went wrong */
+/** Random writes onto a disk that ends its runs in any order. @returns the faults */
 async function replay(writes: readonly AnyWrite[], random: (below: number) => number) {
   const disk = new Uint8Array(400);
-  /** For each byte, the last write that was called written. */
+  /** For each byte, the last write that was reported as written. */
   const promised = new Uint8Array(disk.length);
   const faults: string[] = [];
   const open = new Set<{ from: number; to: number; end: () => void }>();
@@ -279,8 +279,8 @@ async function replay(writes: readonly AnyWrite[], random: (below: number) => nu
     if (fails) failing.add(i + 1);
     const handleWritten = () => {
       for (let at = offset; at < offset + sizeBytes; at++) {
-        // What was written later may be in its place by now.
-        if ((disk[at] as number) <= i) faults.push(`${i} is called written`);
+        // A later write may already have replaced it.
+        if ((disk[at] as number) <= i) faults.push(`${i} was reported before it was written`);
         promised[at] = Math.max(promised[at] as number, i + 1);
       }
     };
@@ -289,13 +289,14 @@ async function replay(writes: readonly AnyWrite[], random: (below: number) => nu
   let isSettled = false;
   const settled = behind.settle().then(() => {
     isSettled = true;
-    if (open.size > 0) faults.push('settled while runs are under way');
+    if (open.size > 0) faults.push('settled while runs were active');
   });
   for (let i = 0; !isSettled && i < 1000; i++) await goOn();
   if (!isSettled) return ['it hangs'];
   await settled;
   await Promise.all(ends);
-  if (disk.some((value, at) => value < (promised[at] as number))) faults.push('written over');
+  if (disk.some((value, at) => value < (promised[at] as number)))
+    faults.push('overwritten by an older write');
   return faults;
 }
 
@@ -306,7 +307,7 @@ for (const [what, place] of [
     fc.record({ offset: fc.nat(300), sizeBytes: fc.integer({ min: 1, max: 100 }) }),
   ],
 ] as const) {
-  t.test(`any history of writes of ${what} leaves what one after another would`, async () => {
+  t.test(`any sequence of writes of ${what} has the same result as sequential writes`, async () => {
     const write = fc
       .record({ place, steps: fc.constantFrom(0, 0, 0, 0, 1, 2, 5), fails: fc.nat(19) })
       .map(({ place, steps, fails }) => ({ ...place, steps, fails: fails === 0 }));
@@ -324,9 +325,9 @@ for (const [what, place] of [
   });
 }
 
-// --- Onto files
+// --- To files
 
-/** What the system takes of each call of `writev`, in place of all. */
+/** Limits what the system accepts in each call of `writev`. */
 function limitWrites(t: Test, handle: FileHandle, limitBytes: (callNumber: number) => number) {
   const { writev } = handle;
   let calls = 0;
@@ -343,7 +344,7 @@ function limitWrites(t: Test, handle: FileHandle, limitBytes: (callNumber: numbe
   });
 }
 
-t.test('what a system takes only a part of is written to its end', async (t) => {
+t.test('a partial write is continued to its end', async (t) => {
   const path = join(t.testdir(), 'file');
   const parts = [7, 1, 0, 20, 5].map((sizeBytes) => randomBytes(sizeBytes));
   const whole = Buffer.concat(parts);
@@ -358,7 +359,7 @@ t.test('what a system takes only a part of is written to its end', async (t) => 
   }
 });
 
-t.test('what the system says of the rest is told', async (t) => {
+t.test('an error on the rest is reported', async (t) => {
   const path = join(t.testdir(), 'file');
   const handle = await open(path, 'w+');
   t.teardown(() => handle.close());
