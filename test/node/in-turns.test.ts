@@ -1,4 +1,4 @@
-/** Work on very many things, in turns: the event loop gets to others in between. Counted, not timed. */
+/** Large amounts of work yield to the event loop in between. The tests count turns, not time. */
 import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -13,7 +13,7 @@ import { forEachLimited } from '../../src/node/limited-concurrency.js';
 import type { Entry } from '../../src/object/manifest.js';
 import { createManifest } from '../../src/object/manifest.js';
 
-/** Counts turns of the event loop, and how much was done in the busiest. */
+/** Counts the turns of the event loop, and the most work done in one turn. */
 class TurnCounter {
   turns = 0;
   most = 0;
@@ -27,7 +27,7 @@ class TurnCounter {
     void this.count();
   }
 
-  /** A piece of work was done. */
+  /** Records one piece of work. */
   readonly note = (): void => {
     this.done++;
     this.most = Math.max(this.most, this.done);
@@ -59,7 +59,7 @@ t.test('each step has a turn of its own', async (t) => {
   await t.rejects(runInTurns(count(), stopped), { message: 'stopped' });
 });
 
-t.test('cheap work on many items leaves turns to others', async (t) => {
+t.test('cheap work on many items yields between turns', async (t) => {
   const counter = new TurnCounter(t);
   const seen: number[] = [];
   await forEachInTurns(numbers, (number) => {
@@ -79,16 +79,16 @@ t.test('cheap work on many items leaves turns to others', async (t) => {
     abort.signal,
   );
   await t.rejects(stopping, { message: 'stopped' });
-  t.ok(count <= 1000, 'nothing was done beyond the turn in which it was stopped');
+  t.ok(count <= 1000, 'nothing was done after the turn in which it was stopped');
 });
 
-t.test('so does work that could have waited, but did not', async (t) => {
+t.test('work that could have waited, but did not, yields too', async (t) => {
   const counter = new TurnCounter(t);
   await forEachLimited(numbers, 8, async () => counter.note());
   t.ok(counter.most <= 1024, `${counter.most} at once`);
 });
 
-t.test('sorting does, and gives what sort gives', async (t) => {
+t.test('sorting yields, and gives the same result as sort', async (t) => {
   const counter = new TurnCounter(t);
   const random = createRandom('sort in turns');
   const items = numbers.map((number) => ({ key: Math.floor(random() * 5000), number }));
@@ -107,7 +107,7 @@ t.test('sorting does, and gives what sort gives', async (t) => {
   }
 });
 
-t.test('a part of very many files is opened, and ended, in many turns', async (t) => {
+t.test('a part of very many files is opened and finished over many turns', async (t) => {
   const counter = new TurnCounter(t);
   const entries = numbers.map((number): Entry => {
     const name = `f/${100_000 + number}`;
@@ -122,12 +122,12 @@ t.test('a part of very many files is opened, and ended, in many turns', async (t
     existing: 'update' as const,
   };
   const store = await PartStore.open(options);
-  // Five times over all, a thousand a turn, and what may have to wait for the disk 512 a turn.
+  // Five per item, a thousand per turn; work that may wait for the disk, 512 per turn.
   t.ok(counter.turns > 100, `${counter.turns} turns to open it`);
   const before = counter.turns;
   await store.findDamage(() => new Uint8Array(32));
   t.ok(counter.turns - before >= 2 * 20, `${counter.turns - before} turns to look for damage`);
-  // One that is stopped midway, as by a sender that leaves, waits until nothing reads any more.
+  // A stop midway, as when the sender leaves, waits until nothing reads any more.
   const finding = store.findDamage(() => new Uint8Array(32));
   await nextTurn();
   await store.suspend();
@@ -137,7 +137,7 @@ t.test('a part of very many files is opened, and ended, in many turns', async (t
   await nextTurn();
   await again.suspend();
   await finishing;
-  t.same(readdirSync(options.dir), ['f'], 'the end waits for what is being placed');
+  t.same(readdirSync(options.dir), ['f'], 'the stop waits for what is being moved into place');
 
   const abort = new AbortController();
   const opening = PartStore.open({ ...options, signal: abort.signal });
@@ -151,7 +151,7 @@ t.test(
     const dir = t.testdir({ part: { journal: 'j' }, outside: { '1': 'kept' } });
     const part = join(dir, 'part');
     for (let i = 0; i < 3000; i++) writeFileSync(join(part, `${i}`), '');
-    // What is there after each turn: never much less than before it.
+    // What remains after each turn: never much less than before it.
     const counts: number[] = [];
     let isOver = false;
     const watch = async () => {

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { forEachLimited, mapLimited } from '../../src/node/limited-concurrency.js';
 
-/** Work that each test ends when it wants to. */
+/** Work items that each test ends explicitly. */
 class Works {
   readonly started: number[] = [];
   private readonly ends = new Map<number, (error?: Error) => void>();
@@ -13,14 +13,14 @@ class Works {
     });
   };
 
-  /** Ends one, and lets what follows from that happen. */
+  /** Ends one item, and waits for what follows from that. */
   async end(item: number, error?: Error): Promise<void> {
     this.ends.get(item)?.(error);
     await new Promise(setImmediate);
   }
 }
 
-t.test('results come in the order of the items, whichever ends first', async (t) => {
+t.test('results have the order of the items, whichever ends first', async (t) => {
   const works = new Works();
   const results = mapLimited([1, 2, 3], 2, works.work);
   t.same(works.started, [1, 2], 'two at once');
@@ -32,7 +32,7 @@ t.test('results come in the order of the items, whichever ends first', async (t)
 });
 
 t.test(
-  'after a failure none is started; the first in order is told, once all have ended',
+  'after a failure no more work starts; the first failure in item order is reported once all have ended',
   async (t) => {
     const works = new Works();
     let hasEnded = false;
@@ -42,14 +42,14 @@ t.test(
     results.catch(() => undefined);
     await works.end(3, new Error('third'));
     await works.end(1, new Error('first'));
-    t.notOk(hasEnded, 'one is still under way');
+    t.notOk(hasEnded, 'one is still running');
     await works.end(2);
     await t.rejects(results, { message: 'first' });
     t.same(works.started, [1, 2, 3]);
   },
 );
 
-t.test('work that fails at once', async (t) => {
+t.test('work that fails synchronously', async (t) => {
   const fail = async () => {
     throw new Error('at once');
   };

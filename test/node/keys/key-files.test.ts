@@ -1,4 +1,4 @@
-/** Key pairs in files: never half, never read by others, never overwritten unasked. */
+/** Key pairs in files: always complete, never readable by others, never overwritten unasked. */
 import { execFileSync } from 'node:child_process';
 import { createPublicKey } from 'node:crypto';
 import {
@@ -47,28 +47,32 @@ const alice = {
   secret: '77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a',
 };
 
-t.test('the folder is where the user says, or where the system keeps settings', (t) => {
+t.test("the folder is the one that the user names, or the system's settings folder", (t) => {
   const home = homedir();
   const folder = (environment: Record<string, string>) => defaultKeyFolder(environment, 'linux');
   t.equal(folder({ P2MP_HOME: '/own', XDG_CONFIG_HOME: '/config' }), '/own');
   t.equal(folder({ P2MP_HOME: '', XDG_CONFIG_HOME: '/config' }), join('/config', 'p2mp'));
   t.equal(folder({}), join(home, '.config', 'p2mp'));
   t.equal(folder({ XDG_CONFIG_HOME: '' }), join(home, '.config', 'p2mp'));
-  t.equal(folder({ XDG_CONFIG_HOME: 'relative' }), join(home, '.config', 'p2mp'), 'as XDG says');
+  t.equal(
+    folder({ XDG_CONFIG_HOME: 'relative' }),
+    join(home, '.config', 'p2mp'),
+    'as XDG specifies',
+  );
   t.equal(defaultKeyFolder({ APPDATA: '/data' }, 'win32'), join('/data', 'p2mp'));
   t.equal(defaultKeyFolder({ APPDATA: '/data', P2MP_HOME: '/own' }, 'win32'), '/own');
   t.equal(defaultKeyFolder({}, 'win32'), join(home, 'AppData', 'Roaming', 'p2mp'));
   t.end();
 });
 
-t.test('a pair that is saved is loaded again, in files as SSH has them', async (t) => {
+t.test('a saved pair loads again, from files with the modes that SSH uses', async (t) => {
   const folder = join(t.testdir(), 'deep', 'er');
   const path = join(folder, 'key');
   const pair = await generateKeyPair();
   await saveKeyPair(path, pair, 'me@host');
   t.same(hexOf(await loadKeyPair(path)), hexOf(pair));
   t.equal(await loadComment(path, pair.publicKey), 'me@host');
-  t.same(readdirSync(folder).sort(), ['key', 'key.pub'], 'nothing else is left');
+  t.same(readdirSync(folder).sort(), ['key', 'key.pub'], 'nothing else remains');
   const line = formatPublicKey(pair.publicKey, 'me@host');
   t.equal(readFileSync(`${path}.pub`, 'utf8'), `${line}\n`);
   const { x } = createPublicKey(readFileSync(path)).export({ format: 'jwk' });
@@ -76,7 +80,7 @@ t.test('a pair that is saved is loaded again, in files as SSH has them', async (
 });
 
 t.test(
-  'a pair as other tools write it is read, and its public key is that of RFC 7748',
+  'a pair written by other tools is read, and its public key is that of RFC 7748',
   async (t) => {
     const path = join(t.testdir(), 'key');
     const base64 = 'MC4CAQAwBQYDK2VuBCIEIHcHbQpzGKV9PBbBclGyZkXfTC+H68CZKrF3+6UduSwq';
@@ -85,7 +89,7 @@ t.test(
   },
 );
 
-t.test('modes do not depend on the mask', { skip: skipOnWindows }, async (t) => {
+t.test('modes do not depend on the umask', { skip: skipOnWindows }, async (t) => {
   const folder = t.testdir();
   for (const mask of [0, 0o022, 0o777]) {
     const path = join(folder, `key-${mask}`);
@@ -100,7 +104,7 @@ t.test('modes do not depend on the mask', { skip: skipOnWindows }, async (t) => 
   }
 });
 
-t.test('a key that is there stays, unless it is forced away', async (t) => {
+t.test('an existing key is kept unless overwriting is forced', async (t) => {
   const folder = t.testdir();
   const path = join(folder, 'key');
   const [first, second] = [await generateKeyPair(), await generateKeyPair()];
@@ -123,23 +127,26 @@ t.test('a public key alone is not overwritten either', async (t) => {
   t.equal(readFileSync(join(folder, 'key.pub'), 'utf8'), 'precious');
 });
 
-t.test('of those who make a key at once, one does, and the files belong together', async (t) => {
-  const folder = t.testdir();
-  const path = join(folder, 'key');
-  const pairs = await Promise.all(Array.from({ length: 8 }, () => generateKeyPair()));
-  const ends = await Promise.allSettled(pairs.map((pair, i) => saveKeyPair(path, pair, `c${i}`)));
-  const winner = ends.findIndex(({ status }) => status === 'fulfilled');
-  const losers = ends.filter(
-    (end) => end.status === 'rejected' && end.reason.code === 'KEY_EXISTS',
-  );
-  t.equal(losers.length, 7);
-  const pair = await loadKeyPair(path);
-  t.same(hexOf(pair), hexOf(pairs[winner] as KeyPair));
-  t.equal(await loadComment(path, pair.publicKey), `c${winner}`);
-  t.same(readdirSync(folder).sort(), ['key', 'key.pub']);
-});
+t.test(
+  'of several processes that create a key at once, one succeeds, and the files match',
+  async (t) => {
+    const folder = t.testdir();
+    const path = join(folder, 'key');
+    const pairs = await Promise.all(Array.from({ length: 8 }, () => generateKeyPair()));
+    const ends = await Promise.allSettled(pairs.map((pair, i) => saveKeyPair(path, pair, `c${i}`)));
+    const winner = ends.findIndex(({ status }) => status === 'fulfilled');
+    const losers = ends.filter(
+      (end) => end.status === 'rejected' && end.reason.code === 'KEY_EXISTS',
+    );
+    t.equal(losers.length, 7);
+    const pair = await loadKeyPair(path);
+    t.same(hexOf(pair), hexOf(pairs[winner] as KeyPair));
+    t.equal(await loadComment(path, pair.publicKey), `c${winner}`);
+    t.same(readdirSync(folder).sort(), ['key', 'key.pub']);
+  },
+);
 
-t.test('a link that leads nowhere is not written through', { skip: skipOnWindows }, async (t) => {
+t.test('a dangling link is not written through', { skip: skipOnWindows }, async (t) => {
   const folder = t.testdir();
   symlinkSync(join(folder, 'elsewhere'), join(folder, 'key'));
   const saved = saveKeyPair(join(folder, 'key'), await generateKeyPair(), '');
@@ -147,7 +154,7 @@ t.test('a link that leads nowhere is not written through', { skip: skipOnWindows
   t.notOk(existsSync(join(folder, 'elsewhere')));
 });
 
-t.test('where a key cannot be, the message says so and nothing is left', async (t) => {
+t.test('where a key cannot be stored, the message says so and nothing remains', async (t) => {
   const folder = t.testdir({ file: '', folder: {} });
   const pair = await generateKeyPair();
   const refused: [string, RegExp][] = [
@@ -173,7 +180,7 @@ t.test('into a folder without permission', { skip: isRoot || skipOnWindows }, as
   await t.rejects(saved, { code: 'TARGET_UNWRITABLE', message: /key: permission denied; / });
 });
 
-t.test('a private key that others may use is refused', { skip: skipOnWindows }, async (t) => {
+t.test('a private key that others may access is refused', { skip: skipOnWindows }, async (t) => {
   const path = join(t.testdir(), 'key');
   await saveKeyPair(path, await generateKeyPair(), '');
   for (const mode of [0o640, 0o604, 0o620, 0o660, 0o644, 0o601]) {
@@ -197,13 +204,13 @@ t.test('a private key without permission', { skip: isRoot || skipOnWindows }, as
   });
 });
 
-t.test('a pipe is refused before anybody waits for it', { skip: skipOnWindows }, async (t) => {
+t.test('a pipe is refused without waiting for a writer', { skip: skipOnWindows }, async (t) => {
   const path = join(t.testdir(), 'pipe');
   execFileSync('mkfifo', [path]);
   await t.rejects(loadKeyPair(path), { code: 'KEY_UNREADABLE', message: /is not a regular file/ });
 });
 
-t.test('what is no private key is refused, with what to do', async (t) => {
+t.test('a file that is no private key is refused, with what to do', async (t) => {
   const folder = t.testdir({ folder: {} });
   const refuse = async (name: string, message: RegExp) => {
     await t.rejects(loadKeyPair(join(folder, name)), { code: 'KEY_UNREADABLE', message }, name);
@@ -226,13 +233,13 @@ t.test('what is no private key is refused, with what to do', async (t) => {
 });
 
 t.test(
-  'a link to a key is followed, and what it leads to is judged',
+  'a link to a key is followed, and its target is checked',
   { skip: skipOnWindows },
   async (t) => {
     const folder = t.testdir({ folder: {} });
     const pair = await generateKeyPair();
     await saveKeyPair(join(folder, 'key'), pair, '');
-    // As secrets are mounted into containers.
+    // As containers mount secrets.
     symlinkSync('key', join(folder, 'mounted'));
     t.same(await loadKeyPair(join(folder, 'mounted')), pair);
     chmodSync(join(folder, 'key'), 0o644);
@@ -251,7 +258,7 @@ t.test(
   },
 );
 
-t.test('any bytes are a key or a coded error', async (t) => {
+t.test('any bytes give a key or a coded error', async (t) => {
   const path = join(t.testdir(), 'key');
   const pair = await generateKeyPair();
   await saveKeyPair(path, pair, '');
@@ -273,7 +280,7 @@ t.test('any bytes are a key or a coded error', async (t) => {
   await fc.assert(property, { seed: 1, numRuns: 500 });
 });
 
-t.test('the comment is of the public file, if that is of the same key', async (t) => {
+t.test('the comment comes from the public file, if that belongs to the same key', async (t) => {
   const folder = t.testdir();
   const path = join(folder, 'key');
   const [pair, other] = [await generateKeyPair(), await generateKeyPair()];
@@ -286,7 +293,7 @@ t.test('the comment is of the public file, if that is of the same key', async (t
 
 const publicKey = fc.uint8Array({ minLength: 32, maxLength: 32 });
 
-t.test('a public line gives its key and comment again', (t) => {
+t.test('a parsed public line gives back its key and comment', (t) => {
   const property = fc.property(publicKey, fc.string({ unit: 'grapheme' }), (key, comment) => {
     let line: string;
     try {
@@ -305,7 +312,7 @@ t.test('a public line gives its key and comment again', (t) => {
   t.end();
 });
 
-t.test('a line that is no public key is refused with what is expected', (t) => {
+t.test('a line that is no public key is refused, with the expected format', (t) => {
   const zeros = 'A'.repeat(43);
   const bad = [
     '',
@@ -333,7 +340,7 @@ t.test('a line that is no public key is refused with what is expected', (t) => {
   t.end();
 });
 
-t.test('a fingerprint is written as SSH writes it', (t) => {
+t.test('a fingerprint has the format of SSH', (t) => {
   // SHA-256 of 32 zero bytes, as `head -c 32 /dev/zero | openssl sha256 -binary | base64` gives it.
   t.equal(fingerprint(new Uint8Array(32)), 'SHA256:Zmh6rfhivXdsj8GLjp+OIAiXFIVu4jOzkCpZHQ1fKSU');
   t.end();

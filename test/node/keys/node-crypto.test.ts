@@ -1,6 +1,6 @@
 /**
- * The cryptography of sessions: against published vectors, against a peer that follows the text of the
- * Noise Protocol Framework over node:crypto alone, and on both of the libraries that it may stand on.
+ * The cryptography of sessions: against published vectors, against a peer written from the Noise
+ * Protocol Framework specification over node:crypto alone, and on both libraries that it can use.
  */
 import { spawn } from 'node:child_process';
 import {
@@ -29,7 +29,7 @@ const text = (characters: string) => new TextEncoder().encode(characters);
 const ownPair = await generateKeyPair();
 const crypto = await createNodeCrypto(ownPair);
 
-t.test('SHA-256 and HMAC give the published values, in however many parts', (t) => {
+t.test('SHA-256 and HMAC give the published values, in any number of parts', (t) => {
   // FIPS 180-4's example; RFC 4231, cases 1, 2 and 6.
   const digest = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
   t.equal(hex(crypto.hash(text('abc'))), digest);
@@ -103,7 +103,7 @@ t.test('AES-256-GCM gives the published values', (t) => {
 
 const anyBytes = fc.uint8Array({ maxLength: 70 });
 
-t.test('what was sealed opens, and not once a bit of anything differs', (t) => {
+t.test('what was sealed opens, and no longer opens after any bit flip', (t) => {
   const property = fc.property(
     fc.uint8Array({ minLength: 32, maxLength: 32 }),
     fc.uint8Array({ minLength: 12, maxLength: 12 }),
@@ -130,7 +130,7 @@ t.test('what was sealed opens, and not once a bit of anything differs', (t) => {
   t.end();
 });
 
-t.test('opening never throws, whatever it is given', (t) => {
+t.test('opening never throws, whatever the input', (t) => {
   const key = fc.oneof(anyBytes, fc.uint8Array({ minLength: 32, maxLength: 32 }));
   const nonce = fc.oneof(anyBytes, fc.uint8Array({ minLength: 12, maxLength: 12 }));
   const property = fc.property(key, nonce, anyBytes, anyBytes, (...given) => {
@@ -146,7 +146,7 @@ t.test('opening never throws, whatever it is given', (t) => {
   t.end();
 });
 
-t.test('random bytes are as many as asked for, and others each time', (t) => {
+t.test('random bytes have the requested length and differ each time', (t) => {
   t.equal(crypto.random(0).length, 0);
   const two = [crypto.random(32), crypto.random(32)].map(hex);
   t.equal(two[0]?.length, 64);
@@ -154,7 +154,7 @@ t.test('random bytes are as many as asked for, and others each time', (t) => {
   t.end();
 });
 
-/** A handshake here or in another process. */
+/** A handshake in this process or another one. */
 interface Side {
   write(): Promise<Uint8Array>;
   read(message: Uint8Array): Promise<boolean>;
@@ -172,7 +172,7 @@ const startHere: Start = async (role, prologue = text('p')) => {
   };
 };
 
-/** Does as it is told, one call after another, on a system that loads no binary. */
+/** Executes calls one by one, on a system that loads no native binary. */
 const childScript = `
   let refusedCount = 0;
   process.dlopen = () => {
@@ -194,7 +194,7 @@ const childScript = `
     process.send({ answer });
   });`;
 
-/** @returns how to start handshakes in a process that has the twin in JavaScript alone */
+/** @returns a function that starts handshakes in a process with the JavaScript fallback */
 async function openFallback(t: Test): Promise<Start> {
   const module = pathToFileURL(join(distFolder, 'node/keys/node-crypto.js')).href;
   const { NODE_OPTIONS: _, ...env } = process.env;
@@ -216,7 +216,7 @@ async function openFallback(t: Test): Promise<Start> {
     return answer;
   };
   const refusedCount = await call<number>({ call: 'load', keyPair: ownPair });
-  t.ok(refusedCount > 0, 'the binary was asked for, and not had');
+  t.ok(refusedCount > 0, 'the process tried to load the binary and failed');
   return async (role, prologue = text('p')) => {
     await call({ call: 'start', role, bytes: prologue });
     return {
@@ -227,7 +227,7 @@ async function openFallback(t: Test): Promise<Start> {
   };
 }
 
-/** Noise_XX_25519_ChaChaPoly_BLAKE2b by the text of revision 34, sections 4, 5 and 12. */
+/** Noise_XX_25519_ChaChaPoly_BLAKE2b, written from revision 34, sections 4, 5 and 12. */
 class TextPeer implements Side {
   private h: Buffer;
   private ck: Buffer;
@@ -291,7 +291,7 @@ class TextPeer implements Side {
     this.h = createHash('blake2b512').update(this.h).update(bytes).digest();
   }
 
-  /** The letters of a token are the initiator's key and the responder's. */
+  /** The letters of a token name the initiator's key and the responder's. */
   private mixToken(token: string): void {
     const [initiators, responders] = token;
     const own = (this.isInitiator ? initiators : responders) === 's' ? this.s : this.e;
@@ -351,7 +351,7 @@ class TextPeer implements Side {
 
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url');
 
-/** X25519 by OpenSSL; of a weak key, what the other side gets to see too: zeros. */
+/** X25519 by OpenSSL; for a weak key it returns zeros, which is what the other side computes. */
 function multiply(own: KeyPair, other: Uint8Array): Uint8Array {
   if (weakPoints.includes(hex(own.publicKey) ?? '')) return new Uint8Array(32);
   const jwk = { kty: 'OKP', crv: 'X25519' };
@@ -364,7 +364,7 @@ function multiply(own: KeyPair, other: Uint8Array): Uint8Array {
   });
 }
 
-/** Every point whose order divides eight, in each of its spellings below 2^255; then with that bit. */
+/** Every point whose order divides eight, in each encoding below 2^255; then with bit 255 set. */
 const lowPoints = [
   '00'.repeat(32),
   `01${'00'.repeat(31)}`,
@@ -383,7 +383,7 @@ const weakPoints = [
   }),
 ];
 
-/** @returns whether each message was taken, as far as it went */
+/** @returns for each message that was processed, whether it was accepted */
 async function shake(
   initiator: Side,
   responder: Side,
@@ -425,7 +425,7 @@ const sizesBytes = [32, 96, 64];
 async function testHandshakes(t: Test, start: Start, flipEveryBit: boolean): Promise<void> {
   const own = ownPair.publicKey;
 
-  await t.test('a peer that follows the text of Noise agrees, in both roles', async (t) => {
+  await t.test('a peer written from the Noise specification agrees, in both roles', async (t) => {
     for (const prologue of [new Uint8Array(0), text('p2mp'), crypto.random(300)]) {
       const [s, e] = [await generateKeyPair(), await generateKeyPair()];
       const initiator = await start('initiator', prologue);
@@ -437,18 +437,18 @@ async function testHandshakes(t: Test, start: Start, flipEveryBit: boolean): Pro
     }
   });
 
-  await t.test('both libraries understand each other', async (t) => {
+  await t.test('both libraries interoperate', async (t) => {
     const keys = { initiator: own, responder: own };
     await checkAgreement(t, await startHere('initiator'), await start('responder'), keys);
     await checkAgreement(t, await start('initiator'), await startHere('responder'), keys);
   });
 
-  await t.test('a message with a wrong bit is refused, at once or at the answer', async (t) => {
+  await t.test('a message with a flipped bit is refused, at once or at the answer', async (t) => {
     const step = flipEveryBit ? 1 : 11;
     const seen = [0, 0, 0];
     for (const [place, sizeBytes] of sizesBytes.entries()) {
       for (let bit = 0; bit < 8 * sizeBytes; bit += step) {
-        // A process has one handshake at a time; the other side is here.
+        // The child process can have one handshake at a time, so the other side runs here.
         const remote = place === 1 ? 'initiator' : 'responder';
         const sides = {
           initiator: await (remote === 'initiator' ? start : startHere)('initiator'),
@@ -457,12 +457,12 @@ async function testHandshakes(t: Test, start: Start, flipEveryBit: boolean): Pro
         const taken = await shake(sides.initiator, sides.responder, (message, at) =>
           at === place ? flip(message, bit) : message,
         );
-        // The first message is a key in the clear: nothing shows before the answer to it.
+        // The first message is a key in the clear, so an error only shows in the answer.
         const last = place === 0 && taken[0] ? 1 : place;
         if (taken.length !== last + 1 || taken[last] !== false) t.fail(`${place}, bit ${bit}`);
         else seen[place] = (seen[place] ?? 0) + 1;
         const { keys, remoteKey } = await sides[last === 1 ? 'initiator' : 'responder'].state();
-        if (keys !== undefined || remoteKey !== undefined) t.fail('nothing follows from it');
+        if (keys !== undefined || remoteKey !== undefined) t.fail('no key follows from it');
       }
     }
     t.same(
@@ -471,35 +471,32 @@ async function testHandshakes(t: Test, start: Start, flipEveryBit: boolean): Pro
     );
   });
 
-  await t.test(
-    'messages of another size, another place or another prologue are refused',
-    async (t) => {
-      for (const [place, sizeBytes] of sizesBytes.entries()) {
-        for (const size of [0, 1, 15, 16, sizeBytes - 1, sizeBytes + 1, 1400]) {
-          const isInitiators = place === 1;
-          const initiator = await (isInitiators ? start : startHere)('initiator');
-          const responder = await (isInitiators ? startHere : start)('responder');
-          const taken = await shake(initiator, responder, (message, at) => {
-            if (at !== place) return message;
-            const other = new Uint8Array(size);
-            other.set(message.subarray(0, size));
-            return other;
-          });
-          t.same(taken, [...new Array(place).fill(true), false], `message ${place}, ${size} bytes`);
-        }
+  await t.test('a message with another size, position or prologue is refused', async (t) => {
+    for (const [place, sizeBytes] of sizesBytes.entries()) {
+      for (const size of [0, 1, 15, 16, sizeBytes - 1, sizeBytes + 1, 1400]) {
+        const isInitiators = place === 1;
+        const initiator = await (isInitiators ? start : startHere)('initiator');
+        const responder = await (isInitiators ? startHere : start)('responder');
+        const taken = await shake(initiator, responder, (message, at) => {
+          if (at !== place) return message;
+          const other = new Uint8Array(size);
+          other.set(message.subarray(0, size));
+          return other;
+        });
+        t.same(taken, [...new Array(place).fill(true), false], `message ${place}, ${size} bytes`);
       }
-      const other = await start('responder', text('q'));
-      t.same(await shake(await startHere('initiator'), other), [true, false]);
-    },
-  );
+    }
+    const other = await start('responder', text('q'));
+    t.same(await shake(await startHere('initiator'), other), [true, false]);
+  });
 
-  await t.test('points of low order are refused wherever they come', async (t) => {
+  await t.test('points of low order are refused in every message', async (t) => {
     for (const point of weakPoints) {
       const publicKey = bytesOf(point);
       t.throws(() => multiply(ownPair, publicKey), `${point} is one`);
       const good = await generateKeyPair();
       const weak: KeyPair = { ...good, publicKey };
-      // Everybody can compute what follows from such a point, so all tags are good.
+      // Anybody can compute what follows from such a point, so all tags are valid.
       const responder = await start('responder');
       t.same(await shake(new TextPeer(true, good, weak), responder), [false], 'message 1');
       const initiator = await start('initiator');
@@ -518,11 +515,11 @@ async function testHandshakes(t: Test, start: Start, flipEveryBit: boolean): Pro
 
 t.test('handshakes on libsodium', (t) => testHandshakes(t, startHere, true));
 
-t.test('handshakes without its binary', async (t) => {
+t.test('handshakes on the fallback', async (t) => {
   await testHandshakes(t, await openFallback(t), false);
 });
 
-t.test('a handshake goes in turn, and no further than its end', (t) => {
+t.test('a handshake proceeds in order, and not beyond its end', (t) => {
   const prologue = text('p');
   const initiator = crypto.startHandshake('initiator', prologue);
   const responder = crypto.startHandshake('responder', prologue);
@@ -533,7 +530,7 @@ t.test('a handshake goes in turn, and no further than its end', (t) => {
   t.equal(responder.read(first), true);
   t.equal(responder.read(first), false, 'a second time');
   t.equal(responder.remoteKey, undefined);
-  t.equal(initiator.read(responder.write()), true, 'what came out of turn did no harm');
+  t.equal(initiator.read(responder.write()), true, 'calls out of order did no harm');
   t.equal(hex(initiator.remoteKey), hex(ownPair.publicKey), 'known before the end');
   t.equal(initiator.keys, undefined);
   const last = initiator.write();
@@ -545,12 +542,12 @@ t.test('a handshake goes in turn, and no further than its end', (t) => {
   }
   const refused = crypto.startHandshake('responder', prologue);
   t.equal(refused.read(new Uint8Array(32)), false);
-  t.equal(refused.read(first), false, 'a handshake that failed is over');
+  t.equal(refused.read(first), false, 'a failed handshake stays failed');
   t.throws(() => refused.write(), /internal error: .* over/);
   t.end();
 });
 
-t.test('what goes in and out is shared with nobody', async (t) => {
+t.test('no buffer is shared with the caller', async (t) => {
   const pair = await generateKeyPair();
   const lent = { publicKey: Buffer.from(pair.publicKey), secretKey: Buffer.from(pair.secretKey) };
   const other = await createNodeCrypto(lent);
@@ -565,7 +562,7 @@ t.test('what goes in and out is shared with nobody', async (t) => {
     [responder, initiator],
     [initiator, responder],
   ] as const) {
-    // Buffers as sockets give them: their own slice does not copy.
+    // Buffers like those from sockets, whose slice() does not copy.
     const message = Buffer.from(from.write());
     messages.push(message);
     copies.push(hex(message));
@@ -575,8 +572,8 @@ t.test('what goes in and out is shared with nobody', async (t) => {
   t.equal(hex(responder.remoteKey), hex(pair.publicKey), 'the pair was copied');
   const before = hex(responder.remoteKey);
   for (const message of messages) message.fill(0);
-  t.equal(hex(responder.remoteKey), before, 'nor is the key a view of a message');
+  t.equal(hex(responder.remoteKey), before, 'the key is not a view of a message either');
   for (const key of [initiator.remoteKey, initiator.keys?.send, crypto.random(8)]) {
-    t.equal(Buffer.isBuffer(key), false, 'plain arrays, whose slice copies');
+    t.equal(Buffer.isBuffer(key), false, 'plain arrays, whose slice() copies');
   }
 });

@@ -1,4 +1,4 @@
-/** Who may send, and which key a receiver had: lists that people edit while programs read them. */
+/** Trusted senders and known receivers: lists that people edit while programs read them. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -29,13 +29,13 @@ const lineOf = (n: number, comment = '') => formatPublicKey(keyOf(n), comment);
 const isWindows = process.platform === 'win32';
 const isRoot = process.getuid?.() === 0 && 'root may read and write all';
 
-/** Long enough ago that a change since would show in the file's time. */
+/** Sets a time old enough that any later change shows in the file's time. */
 function age(path: string): void {
   const old = Date.now() / 1000 - 60;
   utimesSync(path, old, old);
 }
 
-t.test('senders are found by their keys; blank lines and comments do not count', async (t) => {
+t.test('senders are found by their keys; blank lines and comments are ignored', async (t) => {
   const path = join(t.testdir(), 'authorized_senders');
   const content = [
     '# who',
@@ -56,7 +56,7 @@ t.test('senders are found by their keys; blank lines and comments do not count',
   t.equal((await AuthorizedSenders.load(path)).find(keyOf(1)), undefined);
 });
 
-t.test('a bad line is named, with what to do', async (t) => {
+t.test('a bad line is reported, with what to do', async (t) => {
   const path = join(t.testdir(), 'list');
   const bad: [Buffer | string, RegExp][] = [
     ['ssh-ed25519 AAAA me', /not a p2mp public key: "ssh-ed25519"; expected "p2mp-/],
@@ -75,11 +75,11 @@ t.test('a bad line is named, with what to do', async (t) => {
     const { message } = error as P2mpError;
     t.ok(message.startsWith(`${path}:4: `), message);
     t.match(message, /; correct the line, or comment it out with #$/);
-    t.notMatch(message, /\p{Cc}/u, 'a terminal gets no control characters');
+    t.notMatch(message, /\p{Cc}/u, 'control characters do not reach the terminal');
   }
 });
 
-t.test('what is no list at all is refused', async (t) => {
+t.test('a file that is no list at all is refused', async (t) => {
   const folder = t.testdir({ folder: {}, large: '' });
   truncateSync(join(folder, 'large'), 5 * 1024 * 1024);
   const refused: [string, RegExp][] = [
@@ -96,7 +96,7 @@ t.test('what is no list at all is refused', async (t) => {
   }
 });
 
-t.test('a list that anybody may change is not believed', { skip: isWindows }, async (t) => {
+t.test('a list that anybody can change is not trusted', { skip: isWindows }, async (t) => {
   const path = join(t.testdir({ list: `${lineOf(1)}\n` }), 'list');
   for (const mode of [0o666, 0o602, 0o777]) {
     chmodSync(path, mode);
@@ -105,7 +105,7 @@ t.test('a list that anybody may change is not believed', { skip: isWindows }, as
   }
   writeFileSync(path, `localhost:1 ${lineOf(1)}\n`);
   await t.rejects(KnownReceivers.load(path), { message: /any user on this host can change it/ });
-  // Groups of one user are common, and others may know whom one trusts.
+  // Groups with one user are common, and read access by others is harmless.
   chmodSync(path, 0o664);
   await t.resolves(KnownReceivers.load(path));
 });
@@ -118,7 +118,7 @@ t.test('a list without permission is refused', { skip: isRoot || isWindows }, as
   await t.rejects(KnownReceivers.load(path), error);
 });
 
-t.test('a list that changes is read again, and one that breaks is not believed', async (t) => {
+t.test('a changed list is read again; a broken one is not used', async (t) => {
   const path = join(t.testdir(), 'list');
   writeFileSync(path, lineOf(1, 'one'));
   age(path);
@@ -129,13 +129,13 @@ t.test('a list that changes is read again, and one that breaks is not believed',
   t.equal(senders.find(keyOf(2)), undefined, 'not before it is asked for');
   t.equal(await senders.refresh(), undefined);
   t.same(senders.find(keyOf(2)), { comment: 'two' });
-  t.equal(senders.find(keyOf(1)), undefined, 'who is taken out is out');
+  t.equal(senders.find(keyOf(1)), undefined, 'a removed sender is no longer trusted');
 
   writeFileSync(path, 'nonsense');
   for (const time of ['at first', 'again']) {
     const error = await senders.refresh();
     t.match(error, { code: 'TRUST_FILE_BAD', message: `${path}:1: ` }, time);
-    t.same(senders.find(keyOf(2)), { comment: 'two' }, 'the list of before goes on');
+    t.same(senders.find(keyOf(2)), { comment: 'two' }, 'the previous list remains in use');
   }
   rmSync(path);
   t.match(await senders.refresh(), {
@@ -151,21 +151,21 @@ t.test('a list that changes is read again, and one that breaks is not believed',
   t.same(senders.find(keyOf(3)), { comment: 'three' });
 });
 
-t.test('a change at once, of the same size, is not missed', async (t) => {
+t.test('an immediate change of the same size is noticed', async (t) => {
   const path = join(t.testdir(), 'list');
   writeFileSync(path, lineOf(1));
   const senders = await AuthorizedSenders.load(path);
   const { mtime } = statSync(path);
   for (let n = 2; n < 20; n++) {
     writeFileSync(path, lineOf(n));
-    // On a disk that counts in whole seconds.
+    // As on a disk that stores whole seconds.
     utimesSync(path, mtime, mtime);
     t.equal(await senders.refresh(), undefined);
     t.ok(senders.find(keyOf(n)), `change ${n}`);
   }
 });
 
-t.test('a list that has not changed is not read', { skip: isRoot || isWindows }, async (t) => {
+t.test('an unchanged list is not read again', { skip: isRoot || isWindows }, async (t) => {
   const path = join(t.testdir(), 'list');
   writeFileSync(path, lineOf(1));
   age(path);
@@ -174,7 +174,7 @@ t.test('a list that has not changed is not read', { skip: isRoot || isWindows },
   t.equal(await senders.refresh(), undefined);
 });
 
-t.test('refreshes at once end with the newest content', async (t) => {
+t.test('concurrent refreshes all end with the newest content', async (t) => {
   const path = join(t.testdir(), 'list');
   writeFileSync(path, lineOf(1));
   const senders = await AuthorizedSenders.load(path);
@@ -191,11 +191,11 @@ t.test('refreshes at once end with the newest content', async (t) => {
 const known = { status: 'known' } as const;
 const unknown = { status: 'unknown' } as const;
 
-t.test('a receiver that was met is known, and one with another key has changed', async (t) => {
+t.test('a receiver met before is known; one with another key has changed', async (t) => {
   const path = join(t.testdir(), 'deep', 'known_receivers');
   const receivers = await KnownReceivers.load(path);
   t.same(receivers.check('host:7735', keyOf(1)), unknown);
-  t.notOk(existsSync(path), 'looking makes no file');
+  t.notOk(existsSync(path), 'a lookup creates no file');
   for (const [n, name] of ['host:7735', 'host:7736', '[::1]:7735', '192.0.2.1:1'].entries()) {
     t.same(await receivers.add(name, keyOf(n)), known, name);
   }
@@ -205,7 +205,7 @@ t.test('a receiver that was met is known, and one with another key has changed',
   );
   for (const list of [receivers, await KnownReceivers.load(path)]) {
     t.same(list.check('host:7735', keyOf(0)), known);
-    t.same(list.check('HOST:7735', keyOf(0)), known, 'names of hosts have no case');
+    t.same(list.check('HOST:7735', keyOf(0)), known, 'host names are case-insensitive');
     t.same(list.check('[::1]:7735', keyOf(1)), { status: 'changed', lineNumber: 3 });
     t.same(list.check('[::2]:7735', keyOf(2)), unknown);
   }
@@ -216,14 +216,18 @@ t.test('a receiver that was met is known, and one with another key has changed',
   await t.rejects(receivers.add('no port', keyOf(1)), /internal error: .* host:port/);
 });
 
-t.test('a new list is for its owner', { skip: isWindows && 'no such modes' }, async (t) => {
-  const path = join(t.testdir(), 'folder', 'list');
-  await (await KnownReceivers.load(path)).add('host:1', keyOf(1));
-  t.equal(statSync(path).mode & 0o077, 0);
-  t.equal(statSync(join(path, '..')).mode & 0o077, 0);
-});
+t.test(
+  'only the owner can access a new list',
+  { skip: isWindows && 'no such modes' },
+  async (t) => {
+    const path = join(t.testdir(), 'folder', 'list');
+    await (await KnownReceivers.load(path)).add('host:1', keyOf(1));
+    t.equal(statSync(path).mode & 0o077, 0);
+    t.equal(statSync(join(path, '..')).mode & 0o077, 0);
+  },
+);
 
-t.test('a list that people edit is added to', async (t) => {
+t.test('lines are added to a list that people edit', async (t) => {
   const path = join(t.testdir(), 'list');
   writeFileSync(path, `# mine\n\nhost:1 ${lineOf(1, 'comment')}\r\nother:2\t${lineOf(2)}`);
   const receivers = await KnownReceivers.load(path);
@@ -233,10 +237,10 @@ t.test('a list that people edit is added to', async (t) => {
   t.same(receivers.check('other:2', keyOf(2)), known);
   appendFileSync(path, `late:4 ${lineOf(4)}\n`);
   t.same(await receivers.add('late:4', keyOf(4)), known);
-  t.equal(readFileSync(path, 'utf8').match(/late/g)?.length, 1, 'what others added is seen');
+  t.equal(readFileSync(path, 'utf8').match(/late/g)?.length, 1, 'lines that others added are seen');
 });
 
-t.test('of a receiver that has two lines, the first counts', async (t) => {
+t.test('if a receiver has two lines, the first counts', async (t) => {
   const path = join(t.testdir(), 'list');
   writeFileSync(path, `host:1 ${lineOf(1)}\nhost:1 ${lineOf(2)}\n`);
   const receivers = await KnownReceivers.load(path);
@@ -244,7 +248,7 @@ t.test('of a receiver that has two lines, the first counts', async (t) => {
   t.same(receivers.check('host:1', keyOf(2)), { status: 'changed', lineNumber: 1 });
 });
 
-t.test('a bad line of known receivers is named', async (t) => {
+t.test('a bad line of known receivers is reported', async (t) => {
   const path = join(t.testdir(), 'list');
   const bad: [string, RegExp][] = [
     [`host ${lineOf(1)}`, /does not begin with host:port/],
@@ -265,17 +269,17 @@ t.test('a bad line of known receivers is named', async (t) => {
   }
 });
 
-t.test('where nothing can be added, the message says so', async (t) => {
+t.test('a failure to add is reported with its reason', async (t) => {
   const folder = t.testdir({ file: '' });
   const inFile = await KnownReceivers.load(join(folder, 'list'));
   rmSync(folder, { recursive: true });
-  writeFileSync(folder, 'a file now');
+  writeFileSync(folder, 'it is a file now');
   await t.rejects(inFile.add('host:1', keyOf(1)), { code: 'TRUST_FILE_BAD', message: /list: / });
   rmSync(folder);
   mkdirSync(folder);
 });
 
-/** Adds as many receivers as it is told, as a sender of its own would. */
+/** Adds the given number of receivers, as a separate sender would. */
 const adderScript = `
   const { KnownReceivers } = await import(process.argv[1]);
   const [path, name, countText] = process.argv.slice(2);
@@ -292,7 +296,7 @@ const adderScript = `
     process.send(statuses, () => process.disconnect());
   });`;
 
-t.test('senders that add at once lose nothing, and agree on whom they both met', async (t) => {
+t.test('concurrent senders lose no line, and agree on the receivers that both met', async (t) => {
   const path = join(t.testdir(), 'list');
   const module = pathToFileURL(join(distFolder, 'node/keys/known-receivers.js')).href;
   const { NODE_OPTIONS: _, ...env } = process.env;
@@ -319,7 +323,7 @@ t.test('senders that add at once lose nothing, and agree on whom they both met',
       (name) => receivers.check(`shared:${n}`, keyOf(name.length)).status === 'known',
     );
     t.equal(winners.length, 1, 'one of them met it first');
-    t.same(winners, kept, 'and it is the one that the file has');
+    t.same(winners, kept, 'the file has that one');
   }
 });
 
@@ -341,7 +345,7 @@ const content = fc.oneof(
     .chain((lines) => fc.constantFrom('\n', '\r\n').map((end) => Buffer.from(lines.join(end)))),
 );
 
-t.test('any bytes are a list or a coded error', async (t) => {
+t.test('any bytes give a list or a coded error', async (t) => {
   const path = join(t.testdir(), 'list');
   const seen = new Map<string, number>();
   for (const kind of [AuthorizedSenders, KnownReceivers]) {
@@ -363,6 +367,6 @@ t.test('any bytes are a list or a coded error', async (t) => {
     });
     await fc.assert(property, { seed: 1, numRuns: 700 });
   }
-  t.equal(seen.size, 4, 'both happen to both');
+  t.equal(seen.size, 4, 'both outcomes occur for both lists');
   for (const [end, count] of seen) t.ok(count > 20, `${end}: ${count} times`);
 });

@@ -6,7 +6,7 @@ import { Endpoint, type EndpointOptions, fatalSendError } from '../../../src/nod
 import { hasIPv6, noOffload, noSecondLoopback, openSilentPort } from '../../support/loopback.js';
 import type { Cleaner } from '../../support/processes.js';
 
-/** What happens at an endpoint, in the order in which it happens. */
+/** Records the events of an endpoint in order. */
 class Opened {
   readonly datagrams: { readonly from: Address; readonly text: string }[] = [];
   readonly errors: NodeJS.ErrnoException[] = [];
@@ -44,7 +44,7 @@ class Opened {
     this.endpoint.send({ to, bytes: Buffer.from(text) });
   }
 
-  /** Resolves once the condition holds, which is looked at after every event. */
+  /** Resolves once the condition holds; it is checked after every event. */
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) await new Promise<void>((resolve) => this.onChange.push(resolve));
   }
@@ -61,7 +61,7 @@ for (const [kind, offload, skip] of [
   t.test(kind, { skip }, async (t) => testEndpoints(t, offload));
 }
 
-t.test('an error that repetition may mend is not fatal', async (t) => {
+t.test('a temporary error is not fatal', async (t) => {
   const error = Object.assign(new Error('unreachable'), { code: 'ENETUNREACH' });
   t.equal(fatalSendError(error, 500), undefined);
 });
@@ -72,7 +72,7 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
 
   for (const host of ['127.0.0.1', '::1']) {
     const skip = host === '::1' && !hasIPv6 ? 'this host has no IPv6' : false;
-    t.test(`datagrams go to and fro on ${host}`, { skip }, async (t) => {
+    t.test(`datagrams travel both ways on ${host}`, { skip }, async (t) => {
       const a = await open(t, { bind: [host] });
       const b = await open(t, { bind: [host] });
       t.match(a.address, { host, port: Number });
@@ -80,14 +80,14 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
       await b.until(() => b.datagrams.length === 1);
       const [{ from, text }] = b.datagrams as [(typeof b.datagrams)[0]];
       t.match({ text, from }, { text: 'there', from: a.address });
-      b.send(from, 'and back');
+      b.send(from, 'answer');
       await a.until(() => a.datagrams.length === 1);
-      t.match(a.datagrams[0], { text: 'and back', from: b.address });
+      t.match(a.datagrams[0], { text: 'answer', from: b.address });
       t.same([...a.errors, ...b.errors], []);
     });
   }
 
-  t.test('without addresses named, it listens on all of the host, at one port', async (t) => {
+  t.test('without named addresses, it listens on all of the host, at one port', async (t) => {
     const { endpoint } = await open(t);
     const hosts = endpoint.addresses.map(({ host }) => host);
     t.same(hosts, hasIPv6 ? ['0.0.0.0', '::'] : ['0.0.0.0']);
@@ -95,7 +95,7 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
   });
 
   t.test(
-    'an answer leaves from the address that was asked',
+    'an answer is sent from the address that was asked',
     { skip: noSecondLoopback },
     async (t) => {
       const both = await open(t, { bind: ['127.0.0.1', '127.0.0.2'] });
@@ -114,7 +114,7 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
   );
 
   t.test(
-    'a port that is taken is refused in words, and no other stays open',
+    'a port in use is refused with a reason, and no other socket stays open',
     { skip: noSecondLoopback },
     async (t) => {
       const taken = await openSilentPort(t);
@@ -128,14 +128,14 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
     },
   );
 
-  t.test('an address that the host has not is refused in words', async (t) => {
+  t.test('an address that the host does not have is refused with a reason', async (t) => {
     await t.rejects(open(t, { bind: ['192.0.2.1'] }), {
       code: 'PORT_UNAVAILABLE',
       message: /^UDP 192\.0\.2\.1:0: this host has no such address/,
     });
   });
 
-  t.test('flush waits until all has left', async (t) => {
+  t.test('flush waits until everything was sent', async (t) => {
     const a = await open(t, { bind: ['127.0.0.1'] });
     const b = await open(t, { bind: ['127.0.0.1'] });
     for (let i = 0; i < 100; i++) a.send(b.address, String(i));
@@ -149,7 +149,7 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
     );
   });
 
-  t.test('a datagram that the system refuses is told, and ends nothing', async (t) => {
+  t.test('a datagram that the system refuses is reported and ends nothing', async (t) => {
     const a = await open(t, { bind: ['127.0.0.1'] });
     const b = await open(t, { bind: ['127.0.0.1'] });
     a.send(b.address, 'x'.repeat(65_508));
@@ -165,7 +165,7 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
     t.match(b.datagrams, [{ text: 'fits' }]);
   });
 
-  t.test('closing frees the port; what comes after it is ignored', async (t) => {
+  t.test('closing frees the port; later datagrams are ignored', async (t) => {
     const a = await open(t, { bind: ['127.0.0.1'] });
     const { address } = a;
     await a.endpoint.close();

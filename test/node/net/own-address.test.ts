@@ -4,7 +4,7 @@ import t from 'tap';
 import { FileReceiver } from '../../../src/node/file-receiver.js';
 import { createOwnAddressCheck } from '../../../src/node/net/own-address.js';
 
-t.test('with all addresses, every one of this host at its port is its own', async (t) => {
+t.test('bound to all addresses, each address of this host at its port is its own', async (t) => {
   const receiver = await FileReceiver.open({ port: 0, path: join(t.testdir(), 'copy') });
   t.teardown(() => receiver.close());
   const isOwn = createOwnAddressCheck(() => receiver.addresses);

@@ -1,4 +1,4 @@
-/** Which segments fit the paths to all receivers, by what the system says of them. */
+/** Which segments fit the paths to all receivers, according to the system. */
 import t from 'tap';
 import { type AskPathMtu, PathFit, type PathFitOptions } from '../../../src/node/net/path-fit.js';
 import { sessionMssLimits } from '../../../src/object/geometry.js';
@@ -17,7 +17,7 @@ t.test('the MSS for each MTU', async (t) => {
   const cases: [mtuBytes: number | undefined, ipv4: number, ipv6: number][] = [
     [undefined, 1400, 1400],
     [1500, 1400, 1400],
-    // What tunnels and PPPoE leave of Ethernet still takes the same segments.
+    // What remains of Ethernet under tunnels and PPPoE still takes the same segments.
     [1492, 1400, 1400],
     [1460, 1400, 1380],
     [1280, 1220, 1200],
@@ -34,7 +34,7 @@ t.test('the MSS for each MTU', async (t) => {
   }
 });
 
-t.test('the narrowest path counts, that of the group among them', async (t) => {
+t.test('the path with the smallest MTU counts, including that of the group', async (t) => {
   const mtus: Record<string, number> = { [one.host]: 9000, [other.host]: 4000, [group.host]: 2000 };
   const asked: unknown[] = [];
   const ask: AskPathMtu = ({ host }, from) => {
@@ -52,10 +52,10 @@ t.test('the narrowest path counts, that of the group among them', async (t) => {
   ]);
 });
 
-t.test('the next smaller one: what the system says now, or else a step down', async (t) => {
+t.test('the next smaller size: what the system reports now, or else one step down', async (t) => {
   let mtuBytes: number | undefined = 9000;
   const fit = fitOf(() => mtuBytes);
-  t.equal(fit.below(8940), 1400, 'the system does not know of it');
+  t.equal(fit.below(8940), 1400, 'the system has not learnt it');
   t.equal(fit.below(1400), 1200);
   t.equal(fit.below(1200), 508);
   t.equal(fit.below(508), undefined);
@@ -66,7 +66,7 @@ t.test('the next smaller one: what the system says now, or else a step down', as
   t.equal(fit.below(1400), 1200);
 });
 
-t.test('a block goes out in one send, tags and all', async (t) => {
+t.test('a block, with its tags, is sent in one call', async (t) => {
   t.equal(segmentsPerBlockFor(1400), 45);
   t.equal(segmentsPerBlockFor(8940), 7);
   const { minBytes, maxBytes } = sessionMssLimits;

@@ -15,7 +15,7 @@ const skip = (() => {
 
 t.test('the MTU of the loopback interface', { skip }, async (t) => {
   const mtu = Number(readFileSync('/sys/class/net/lo/mtu', 'utf8'));
-  // The length of an IPv4 datagram has 16 bits, one less than the usual MTU of the interface.
+  // The length field of IPv4 has 16 bits: one less than the usual MTU of loopback.
   const ipv4Mtu = Math.min(mtu, 65_535);
   t.equal(pathMtuBytes({ host: '127.0.0.1', port: 7000 }), ipv4Mtu);
   t.equal(pathMtuBytes({ host: '127.0.0.1', port: 0 }), ipv4Mtu, 'without a port');
@@ -23,15 +23,19 @@ t.test('the MTU of the loopback interface', { skip }, async (t) => {
   if (hasIPv6) t.equal(pathMtuBytes({ host: '::1', port: 7000 }), mtu);
 });
 
-t.test('where there is no way, nothing is known', { skip }, async (t) => {
+t.test('without a route, nothing is known', { skip }, async (t) => {
   for (const host of ['255.255.255.255', 'name.example', 'fe80::1', 'fe80::1%none']) {
     t.equal(pathMtuBytes({ host, port: 7000 }), undefined, host);
   }
   const to = { host: '127.0.0.1', port: 7000 };
-  t.equal(pathMtuBytes(to, { from: '192.0.2.77' }), undefined, 'not from an address of others');
+  t.equal(
+    pathMtuBytes(to, { from: '192.0.2.77' }),
+    undefined,
+    'not from an address of another host',
+  );
 });
 
-t.test('where the system cannot be asked, nothing is known', async (t) => {
+t.test('without the system call, nothing is known', async (t) => {
   const missing = () => {
     throw new Error('koffi is not installed');
   };
@@ -45,6 +49,6 @@ t.test('headers take their part of it', async (t) => {
   t.equal(largestDatagramBytes(ipv4, 1500), 1472);
   t.equal(largestDatagramBytes(ipv6, 1500), 1452);
   t.equal(largestDatagramBytes(ipv4, 65_535), 65_507);
-  t.equal(largestDatagramBytes(ipv4, 65_536), 65_507, 'not more than UDP can say');
+  t.equal(largestDatagramBytes(ipv4, 65_536), 65_507, 'not more than UDP allows');
   t.equal(largestDatagramBytes(ipv6, 65_536), 65_488);
 });

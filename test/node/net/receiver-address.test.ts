@@ -1,4 +1,4 @@
-/** Receivers that are no host: said at once and as what it is, by both dialects. */
+/** Receiver addresses that are no host: both protocols refuse them at once, with a reason. */
 import { networkInterfaces } from 'node:os';
 import t from 'tap';
 import { checkIsHost } from '../../../src/node/net/receiver-address.js';
@@ -29,7 +29,7 @@ t.test('broadcast addresses, of all networks and of those of this host', async (
   }
 });
 
-t.test('hosts are hosts', async (t) => {
+t.test('ordinary hosts are accepted', async (t) => {
   const own = Object.values(networkInterfaces()).flatMap((infos = []) => infos);
   const hosts = own.map(({ address }) => address);
   for (const host of [...hosts, '127.0.0.1', '223.255.255.254', '240.0.0.1', '::1', 'fe80::1%lo']) {
@@ -37,7 +37,7 @@ t.test('hosts are hosts', async (t) => {
   }
 });
 
-t.test('both dialects refuse them before anything is sent', { buffered: true }, async (t) => {
+t.test('both protocols refuse them before anything is sent', { buffered: true }, async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 1000);
   const env = { P2MP_HOME: folder };

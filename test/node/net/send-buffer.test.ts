@@ -11,7 +11,7 @@ async function openSocket(test: Test): Promise<dgram.Socket> {
   return socket;
 }
 
-/** What the system says after so many bytes a millisecond, for a second. */
+/** The buffer size that the system reports before and after sending at this rate for a second. */
 async function sizeAfter(test: Test, bytesPerMs: number): Promise<[number, number]> {
   const socket = await openSocket(test);
   const before = socket.getSendBufferSize();
@@ -21,13 +21,13 @@ async function sizeAfter(test: Test, bytesPerMs: number): Promise<[number, numbe
   return [before, socket.getSendBufferSize()];
 }
 
-t.test('a slow sender keeps the buffer that the system gave it', async (t) => {
+t.test("a slow sender keeps the system's default buffer", async (t) => {
   const [before, after] = await sizeAfter(t, 5_000);
   t.equal(after, before);
 });
 
 t.test(
-  'a fast one has what goes out in a few milliseconds, as far as the system grants it',
+  'a fast one gets a buffer for a few milliseconds of data, as far as the system grants it',
   async (t) => {
     const [before, after] = await sizeAfter(t, 120_000);
     const socket = await openSocket(t);
@@ -38,7 +38,7 @@ t.test(
   },
 );
 
-t.test('what fills an empty buffer at once is no rate', async (t) => {
+t.test('a single burst does not count as a rate', async (t) => {
   const socket = await openSocket(t);
   const before = socket.getSendBufferSize();
   const buffer = new SendBuffer(socket);

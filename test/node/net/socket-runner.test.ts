@@ -1,11 +1,11 @@
-/** Deadlines over real sockets: those that passed while the process was busy. */
+/** Deadlines over real sockets that passed while the process was busy. */
 import { execFileSync } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { Machine, TimeMs } from '../../../src/base/machine.js';
 import { type DeadlinePolicy, SocketRunner } from '../../../src/node/net/socket-runner.js';
 
-/** Its deadline is always in the past already, as after work that took longer than the wait. */
+/** Its deadline is always in the past, as after work that took longer than the wait. */
 class LateMachine implements Machine<never> {
   timeouts = 0;
   handleDatagram(): void {}
@@ -23,7 +23,7 @@ class LateMachine implements Machine<never> {
   }
 }
 
-/** Runs a machine that is late. @returns the waits that timers of this process were set for */
+/** Runs a machine that is late. @returns the delays of the timers that this process set */
 async function runLate(t: Test, deadlines: DeadlinePolicy): Promise<number[]> {
   const machine = new LateMachine();
   const runner = await SocketRunner.open({
@@ -53,10 +53,10 @@ async function runLate(t: Test, deadlines: DeadlinePolicy): Promise<number[]> {
 }
 
 t.test('a deadline that has passed is handled in the next turn', async (t) => {
-  t.same(await runLate(t, 'exact'), [], 'no timer is set, since the least is a millisecond');
+  t.same(await runLate(t, 'exact'), [], 'no timer is set, since its minimum is a millisecond');
 });
 
-t.test('where deadlines may be late, timers are set for no negative time', async (t) => {
+t.test('where deadlines may be late, no timer has a negative delay', async (t) => {
   for (const deadlines of ['adaptive', 'coarse'] as const) {
     const waitsMs = await runLate(t, deadlines);
     t.same(
@@ -67,7 +67,7 @@ t.test('where deadlines may be late, timers are set for no negative time', async
   }
 });
 
-t.test('what came while the process stood still comes before the deadline', async (t) => {
+t.test('datagrams that arrived during a stall are handled before the deadline', async (t) => {
   for (const deadlines of ['exact', 'adaptive', 'coarse'] as const) {
     const seen: string[] = [];
     let deadlineMs: TimeMs | undefined;

@@ -1,4 +1,7 @@
-/** The queue of the user's commands, with real shells: few at a time, none for ever, and none left behind. */
+/**
+ * The queue of user commands, with real shells: a few at a time, each with a time limit, no process
+ * left over.
+ */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -51,7 +54,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Resolves once a file of the test's folder has so many complete lines. */
+/** Resolves once a file of the test's folder has that many complete lines. */
 async function linesOf({ folder }: Setup, name: string, count: number): Promise<string[]> {
   const path = join(folder, name);
   for (;;) {
@@ -61,7 +64,7 @@ async function linesOf({ folder }: Setup, name: string, count: number): Promise<
   }
 }
 
-t.test('a few run at once, and all in their order', { buffered, skip }, async (t) => {
+t.test('a few run at once, and all in order', { buffered, skip }, async (t) => {
   const command = 'mkdir "$DIR/now/$N"; ls "$DIR/now" | wc -l >>"$DIR/counts"; rmdir "$DIR/now/$N"';
   const setup = createQueue(t, command, { maxRunning: 3 });
   const { queue, folder, ends } = setup;
@@ -78,7 +81,7 @@ t.test('a few run at once, and all in their order', { buffered, skip }, async (t
   );
 });
 
-t.test('more than may wait are refused by name', { buffered, skip }, async (t) => {
+t.test("commands beyond the queue's limit are refused by name", { buffered, skip }, async (t) => {
   const { queue, ends } = createQueue(t, 'exec sleep 1000');
   for (let job = 0; job < maxWaitingCommands + 4; job++) queue.add(job);
   t.same(
@@ -93,12 +96,12 @@ t.test('more than may wait are refused by name', { buffered, skip }, async (t) =
   t.match(ends.at(-1), { job: 7, status: 'refused' }, 'what comes later');
 });
 
-t.test('what a command has started ends with it', { buffered, skip }, async (t) => {
+t.test('processes that a command has started end with it', { buffered, skip }, async (t) => {
   for (const [name, command] of [
     ['heeds SIGTERM', 'sleep 1000 & echo $! >>"$DIR/pids"; echo $$ >>"$DIR/pids"; wait'],
     ['ignores it', 'trap "" TERM; sleep 1000 & echo $! >>"$DIR/pids"; echo $$ >>"$DIR/pids"; wait'],
     [
-      'is gone before what it started',
+      'exits before the process that it started',
       '(trap "" TERM; exec sleep 1000) & echo $! >>"$DIR/pids"; echo $$ >>"$DIR/pids"; wait',
     ],
   ] as const) {
@@ -116,7 +119,7 @@ t.test('what a command has started ends with it', { buffered, skip }, async (t) 
   }
 });
 
-t.test('a hanging command does not keep the next from its turn', { buffered, skip }, async (t) => {
+t.test('a hanging command does not block the next', { buffered, skip }, async (t) => {
   const command = '[ "$N" = 1 ] && exec sleep 1000; exit 3';
   const { queue, ends } = createQueue(t, command, { timeoutMs: 500 });
   queue.add(1);

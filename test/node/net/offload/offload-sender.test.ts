@@ -7,15 +7,18 @@ type Result = (error: Error | null) => void;
 
 const to = { host: '192.0.2.1', port: 9 };
 
-/** A socket whose queue the test fills and empties; what leaves is cut by the option as it is then. */
+/**
+ * A socket whose queue the test fills and empties. What it sends is split by the option's value at
+ * that time.
+ */
 class Link {
-  /** The sizes of what has left, one list for each call. */
+  /** The datagram sizes that were sent, one list per call. */
   readonly calls: number[][] = [];
   readonly results: (string | undefined)[] = [];
   readonly sender: OffloadSender;
   isFull = false;
   optionCalls = 0;
-  /** The code of the error that a call ends with. */
+  /** Returns the error code of a call, if it fails. */
   refuse: (sizeBytes: number, segmentSizeBytes: number) => string | undefined = () => undefined;
   private segmentSizeBytes = 0;
   private readonly queue: { sizeBytes: number; result: Result | undefined }[] = [];
@@ -43,7 +46,7 @@ class Link {
     this.sender.send(datagramSizeBytes ? { ...transmit, datagramSizeBytes } : transmit);
   }
 
-  /** All that is queued leaves. */
+  /** Sends everything in the queue. */
   empty(): void {
     this.isFull = false;
     for (const { sizeBytes, result } of this.queue.splice(0)) {
@@ -64,7 +67,7 @@ function cut(sizeBytes: number, segmentSizeBytes: number): number[] {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-t.test('batches and datagrams of one flow take one call each, and no other', async (t) => {
+t.test('batches and datagrams of one flow take one call each, and no more', async (t) => {
   const link = new Link();
   for (let i = 0; i < 3; i++) {
     link.send(2500, 1000);
@@ -77,7 +80,7 @@ t.test('batches and datagrams of one flow take one call each, and no other', asy
   t.equal(link.optionCalls, 1);
 });
 
-t.test('what is queued is cut as it was meant, whatever comes behind it', async (t) => {
+t.test('what is queued is split as intended, whatever is queued after it', async (t) => {
   const link = new Link();
   link.isFull = true;
   link.send(2500, 1000);
@@ -86,42 +89,45 @@ t.test('what is queued is cut as it was meant, whatever comes behind it', async 
   link.send(40);
   await turn();
   t.same(link.calls, [], 'all wait');
-  t.equal(link.sender.unsentBytes, 2500 + 1500 + 900 + 40, 'and count as unsent');
+  t.equal(link.sender.unsentBytes, 2500 + 1500 + 900 + 40, 'they count as unsent');
   link.empty();
   for (let i = 0; i < 3; i++) await turn();
-  t.same(link.calls, [[1000, 1000, 500], [1500], [400, 400, 100], [40]], 'all left, in order');
+  t.same(link.calls, [[1000, 1000, 500], [1500], [400, 400, 100], [40]], 'all sent, in order');
   t.equal(link.sender.unsentBytes, 0);
 });
 
-t.test('a batch that the system refuses to cut leaves singly, as do all others', async (t) => {
-  const link = new Link();
-  link.refuse = (sizeBytes, segment) => (segment > 0 && sizeBytes > segment ? 'EIO' : undefined);
-  link.send(2500, 1000);
-  link.send(1200, 600);
-  for (let i = 0; i < 3; i++) await turn();
-  link.send(1900, 1000);
-  t.same(link.calls, [[1000], [1000], [500], [600], [600], [1000], [900]]);
-  t.match(link.sender.offload, { send: false, reason: /refuses to send batches: EIO$/ });
-  t.notOk(
-    link.results.some((code) => code !== undefined),
-    'no error is told',
-  );
-});
+t.test(
+  'a batch that the system refuses to split is sent singly, and so are all later ones',
+  async (t) => {
+    const link = new Link();
+    link.refuse = (sizeBytes, segment) => (segment > 0 && sizeBytes > segment ? 'EIO' : undefined);
+    link.send(2500, 1000);
+    link.send(1200, 600);
+    for (let i = 0; i < 3; i++) await turn();
+    link.send(1900, 1000);
+    t.same(link.calls, [[1000], [1000], [500], [600], [600], [1000], [900]]);
+    t.match(link.sender.offload, { send: false, reason: /refuses to send batches: EIO$/ });
+    t.notOk(
+      link.results.some((code) => code !== undefined),
+      'no error is reported',
+    );
+  },
+);
 
-t.test('where single datagrams are refused as well, batches are not given up', async (t) => {
+t.test('where single datagrams are refused as well, batches stay enabled', async (t) => {
   const link = new Link();
   link.refuse = (sizeBytes, segment) =>
     Math.min(sizeBytes, segment || sizeBytes) > 1400 ? 'EMSGSIZE' : undefined;
   link.send(3500, 1500);
   for (let i = 0; i < 3; i++) await turn();
-  t.ok(link.results.includes('EMSGSIZE'), 'the error is told');
+  t.ok(link.results.includes('EMSGSIZE'), 'the error is reported');
   t.same(link.calls, [[500]]);
   link.send(2500, 1000);
   t.same(link.calls.at(-1), [1000, 1000, 500]);
   t.same(link.sender.offload, { send: true, receive: false });
 });
 
-t.test('a small datagram that is refused for the sake of the option goes without it', async (t) => {
+t.test('a small datagram that is refused because of the option is sent without it', async (t) => {
   const link = new Link();
   link.send(2500, 1000);
   link.refuse = (_, segment) => (segment > 0 ? 'EINVAL' : undefined);
@@ -131,7 +137,7 @@ t.test('a small datagram that is refused for the sake of the option goes without
   t.equal(link.sender.offload.send, true);
 });
 
-t.test('an error that has nothing to do with batches is told, once for each', async (t) => {
+t.test('an error unrelated to batches is reported once for each', async (t) => {
   const link = new Link();
   link.refuse = () => 'ENETUNREACH';
   link.send(2500, 1000);

@@ -11,7 +11,7 @@ import { hasIPv6, noOffload } from '../../../support/loopback.js';
 
 const skip = noOffload;
 
-/** Takes what comes, and tells when as many bytes are there as should be. */
+/** Receives datagrams, and resolves once the expected number of bytes has arrived. */
 class Sink {
   readonly messages: Buffer[] = [];
   private byteCount = 0;
@@ -51,7 +51,7 @@ function addressOf(endpoint: Endpoint): Address {
   return address;
 }
 
-/** The datagrams that a batch is made of; no two are the same. */
+/** The datagrams of a batch; no two are equal. */
 function batchOf(sizeBytes: number, datagramSizeBytes: number) {
   const bytes = Buffer.alloc(sizeBytes);
   for (let i = 0; i < sizeBytes; i++) bytes[i] = (i * 7 + Math.floor(i / 251)) % 256;
@@ -62,7 +62,7 @@ function batchOf(sizeBytes: number, datagramSizeBytes: number) {
   return { bytes, datagrams, datagramSizeBytes };
 }
 
-/** Cuts what came at once where it was put together. */
+/** Splits what arrived together at its datagram boundaries. */
 function cutMessages(messages: readonly Buffer[], datagramSizeBytes: number): Buffer[] {
   return messages.flatMap((message) => {
     const parts: Buffer[] = [];
@@ -78,8 +78,8 @@ const cases = [
   ['more than 64 segments', 150 * 64, 64],
   ['more than 64 KiB', 200_000, 1416],
   ['large segments', 100_000, 9000],
-  ['segments of which only two go in a call', 150_000, 30_000],
-  ['segments of which only one goes in a call', 130_000, 40_000],
+  ['segments of which only two fit a call', 150_000, 30_000],
+  ['segments of which only one fits a call', 130_000, 40_000],
   ['one segment', 700, 1416],
   ['nothing but whole segments', 4000, 1000],
 ] as const;
@@ -113,7 +113,7 @@ for (const host of ['127.0.0.1', '::1']) {
 }
 
 t.test(
-  'nearly as much as IP can say leaves in one call, and arrives by one',
+  'nearly the largest size of IP is sent in one call and received in one',
   { skip },
   async (t) => {
     for (const [host, sizeBytes, datagramSizeBytes] of [
@@ -141,7 +141,7 @@ t.test(
   },
 );
 
-t.test('without offload, a batch leaves datagram by datagram', async (t) => {
+t.test('without offload, a batch is sent datagram by datagram', async (t) => {
   const { bytes, datagrams, datagramSizeBytes } = batchOf(10_000, 1416);
   const sink = new Sink();
   const to = await openEndpoint(t, { offload: 'off', handleDatagram: (_, b) => sink.take(b) });
@@ -151,38 +151,34 @@ t.test('without offload, a batch leaves datagram by datagram', async (t) => {
   t.same(sink.messages, datagrams);
 });
 
-t.test(
-  'batches of other sizes and single datagrams follow each other uncut',
-  { skip },
-  async (t) => {
-    const sink = new Sink();
-    const to = await openEndpoint(t, { handleDatagram: (_, bytes) => sink.take(bytes) });
-    const from = await openEndpoint(t);
-    const expected: number[] = [];
-    for (const [sizeBytes, datagramSizeBytes] of [
-      [3000, 1000],
-      [40, undefined],
-      [1000, undefined],
-      [1001, undefined],
-      [5000, undefined],
-      [1500, 700],
-      [64_000, undefined],
-      [10_000, 4000],
-      [700, 800],
-    ] as const) {
-      const size = datagramSizeBytes ?? sizeBytes;
-      const { bytes, datagrams } = batchOf(sizeBytes, size);
-      const transmit = { to: addressOf(to), bytes };
-      from.send(datagramSizeBytes === undefined ? transmit : { ...transmit, datagramSizeBytes });
-      expected.push(...datagrams.map(({ length }) => length));
-    }
-    await sink.until(expected.reduce((sum, size) => sum + size, 0));
-    t.same(
-      sink.messages.map(({ length }) => length),
-      expected,
-    );
-  },
-);
+t.test('batches of other sizes and single datagrams keep their boundaries', { skip }, async (t) => {
+  const sink = new Sink();
+  const to = await openEndpoint(t, { handleDatagram: (_, bytes) => sink.take(bytes) });
+  const from = await openEndpoint(t);
+  const expected: number[] = [];
+  for (const [sizeBytes, datagramSizeBytes] of [
+    [3000, 1000],
+    [40, undefined],
+    [1000, undefined],
+    [1001, undefined],
+    [5000, undefined],
+    [1500, 700],
+    [64_000, undefined],
+    [10_000, 4000],
+    [700, 800],
+  ] as const) {
+    const size = datagramSizeBytes ?? sizeBytes;
+    const { bytes, datagrams } = batchOf(sizeBytes, size);
+    const transmit = { to: addressOf(to), bytes };
+    from.send(datagramSizeBytes === undefined ? transmit : { ...transmit, datagramSizeBytes });
+    expected.push(...datagrams.map(({ length }) => length));
+  }
+  await sink.until(expected.reduce((sum, size) => sum + size, 0));
+  t.same(
+    sink.messages.map(({ length }) => length),
+    expected,
+  );
+});
 
 const noGroup =
   skip ||
@@ -199,7 +195,7 @@ t.test('a batch to a group reaches its members on this host', { skip: noGroup },
     receivesBatches: true,
     handleDatagram: (_, bytes) => sink.take(bytes),
   });
-  if (to.joinGroup(group) !== undefined) return t.comment('membership is not to be had here');
+  if (to.joinGroup(group) !== undefined) return t.comment('membership is not available here');
   const from = await openEndpoint(t, all);
   from.sendGroupsBy('127.0.0.1', 1);
   const { bytes, datagrams, datagramSizeBytes } = batchOf(20_000, 1300);
@@ -209,7 +205,7 @@ t.test('a batch to a group reaches its members on this host', { skip: noGroup },
   t.same(cutMessages(sink.messages, datagramSizeBytes), datagrams);
 });
 
-t.test('batches come from, and go to, those who know nothing of them', { skip }, async (t) => {
+t.test('batches interoperate with plain sockets', { skip }, async (t) => {
   const plain = await openPlain(t);
   const endpoint = await openEndpoint(t, {
     receivesBatches: true,
@@ -231,7 +227,7 @@ async function openPlain(t: Test): Promise<Socket> {
   return socket;
 }
 
-t.test('nobody can come to share the port', { skip }, async (t) => {
+t.test('no other program can share the port', { skip }, async (t) => {
   const { port } = addressOf(await openEndpoint(t));
   const other = createSocket({ type: 'udp4', reuseAddr: true });
   t.teardown(() => other.close());
@@ -262,7 +258,7 @@ function countDescriptors(): number {
   return readdirSync('/proc/self/fd').length;
 }
 
-t.test('errors of binding read as those of plain sockets', { skip }, async (t) => {
+t.test('bind errors read as those of plain sockets', { skip }, async (t) => {
   const { port } = addressOf(await openEndpoint(t));
   for (const options of [{ port }, { bind: ['192.0.2.1'] }, { bind: ['nowhere'] }]) {
     const messageOf = (offload: 'auto' | 'off') =>
@@ -274,7 +270,7 @@ t.test('errors of binding read as those of plain sockets', { skip }, async (t) =
   }
 });
 
-t.test('what is missing is named, and all goes without it', async (t) => {
+t.test('a missing part is named, and everything works without it', async (t) => {
   const missing = () => {
     throw new Error('koffi is not installed');
   };
@@ -299,7 +295,7 @@ t.test('the environment switches it off', async (t) => {
 });
 
 t.test(
-  'a kernel that does not know the options is named, and is sent singly',
+  'a kernel without the options is named, and datagrams are sent singly',
   { skip },
   async (t) => {
     const refusing = refuseOptions([socketOptions.udpSegment, socketOptions.udpGro]);
@@ -334,7 +330,7 @@ function refuseOptions(refused: readonly unknown[]): () => SystemCalls {
 }
 
 t.test(
-  'a batch that the kernel refuses to send goes singly, and nothing is lost',
+  'a batch that the kernel refuses is sent singly, and nothing is lost',
   { skip },
   async (t) => {
     const sink = new Sink();
@@ -351,7 +347,7 @@ t.test(
   },
 );
 
-t.test('what was refused has left as well before flush is done', { skip }, async (t) => {
+t.test('flush also waits for the batch that was refused', { skip }, async (t) => {
   const sink = new Sink();
   const to = await openEndpoint(t, { handleDatagram: (_, bytes) => sink.take(bytes) });
   const from = await openEndpoint(t, { loadSystemCalls: withoutChecksums });
@@ -360,10 +356,10 @@ t.test('what was refused has left as well before flush is done', { skip }, async
   await from.flush();
   await from.close();
   await sink.until(4 * bytes.length);
-  t.pass('all came');
+  t.pass('all arrived');
 });
 
-/** Linux cuts nothing that it shall send without a checksum. */
+/** Linux does not segment datagrams that are sent without a checksum. */
 function withoutChecksums(): SystemCalls {
   const system = loadSystemCalls();
   return {
@@ -377,7 +373,7 @@ function withoutChecksums(): SystemCalls {
   };
 }
 
-t.test('the receive buffer is as large as it says', async (t) => {
+t.test('the receive buffer has the reported size', async (t) => {
   const { receiveBufferSizeBytes } = await openEndpoint(t);
   t.ok(receiveBufferSizeBytes >= 64 * 1024);
   if (process.getuid?.() === 0 && !skip) t.ok(receiveBufferSizeBytes >= 4 * 1024 * 1024);
