@@ -1,4 +1,4 @@
-/** Wrong use and bad input: one line that names the thing, an exit code, and nothing left behind. */
+/** Usage errors and bad input: one line that names the problem, an exit code, and no files left. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,11 +12,13 @@ t.jobs = 4;
 interface Refusal {
   readonly args: string;
   readonly code: 2 | 4;
-  /** What the line has to say after the name of the command. */
+  /** The text after the name of the command. */
   readonly line: string | RegExp;
 }
 
-/** Runs a command in a folder that has `file` and `folder` in it; arguments part at blanks. */
+/**
+ * Runs a command in a folder that contains `file` and `folder`; arguments are separated by spaces.
+ */
 async function refuse(
   t: Test,
   name: 'p2mpclient' | 'p2mpserver',
@@ -28,21 +30,21 @@ async function refuse(
   mkdirSync(join(cwd, 'folder'));
   const words = args.split(' ').filter((word) => word !== '');
   const program = startCommand(t, name, words, { cwd });
-  // One that takes what it should refuse would go on for ever.
+  // A command that wrongly accepts its input would run forever.
   const kill = () => program.kill('SIGKILL');
   program.waitFor(/\n/).then(kill, () => undefined);
   const exit = await program.exited;
   t.equal(exit.code, code, 'exit code');
   t.equal(exit.stdout, '', 'nothing on standard output');
   t.match(exit.stderr, /^[^\n]+\n$/, 'one line');
-  t.ok(exit.stderr.startsWith(`${name}: `), 'the line names the command');
+  t.ok(exit.stderr.startsWith(`${name}: `), 'the line starts with the name of the command');
   t.match(exit.stderr.slice(name.length + 2), line);
   t.equal(
     exit.stderr.includes(`(see ${name} --help)`),
     code === 2,
     'only usage errors point to the help',
   );
-  t.same(readdirSync(cwd).sort(), ['file', 'folder'], 'no file comes or goes');
+  t.same(readdirSync(cwd).sort(), ['file', 'folder'], 'no file is created or deleted');
 }
 
 const client: readonly Refusal[] = [
@@ -132,34 +134,41 @@ for (const refusal of server) {
   t.test(`p2mpserver ${refusal.args}`, { buffered: true }, (t) => refuse(t, 'p2mpserver', refusal));
 }
 
-t.test('p2mpserver at a port that is taken', { buffered: true }, async (t) => {
+t.test('p2mpserver at a port that is in use', { buffered: true }, async (t) => {
   const port = await openSilentPort(t);
   const args = `${port} copy 0 --bind 127.0.0.1`;
   const line = `UDP 127.0.0.1:${port}: the port is in use`;
   await refuse(t, 'p2mpserver', { args, code: 4, line });
 });
 
-t.test('p2mpserver at a name in place of an address', { buffered: true }, async (t) => {
+t.test('p2mpserver with a name instead of an address', { buffered: true }, async (t) => {
   const args = '0 copy 0 --bind nowhere.invalid';
   const exit = await startCommand(t, 'p2mpserver', args.split(' '), { cwd: t.testdir() }).exited;
   t.ok(exit.code === 2 || exit.code === 4);
   t.match(exit.stderr, /^p2mpserver: .*nowhere\.invalid.*\n$/);
-  t.notMatch(exit.stderr, 'EINVAL', 'no word of the system');
+  t.notMatch(exit.stderr, 'EINVAL', 'no error code of the system');
 });
 
 const isWindows = process.platform === 'win32';
 
-t.test('p2mpclient with a pipe for a file', { buffered: true, skip: isWindows }, async (t) => {
-  const path = join(t.testdir(), 'pipe');
-  execFileSync('mkfifo', [path]);
-  const exit = await startCommand(t, 'p2mpclient', ['localhost', '7735', path, '500']).exited;
-  t.equal(exit.code, 4);
-  t.match(exit.stderr, /^p2mpclient: .*pipe: is not a regular file; copy its content to one.*\n$/);
-});
+t.test(
+  'p2mpclient with a pipe instead of a file',
+  { buffered: true, skip: isWindows },
+  async (t) => {
+    const path = join(t.testdir(), 'pipe');
+    execFileSync('mkfifo', [path]);
+    const exit = await startCommand(t, 'p2mpclient', ['localhost', '7735', path, '500']).exited;
+    t.equal(exit.code, 4);
+    t.match(
+      exit.stderr,
+      /^p2mpclient: .*pipe: is not a regular file; copy its content to one.*\n$/,
+    );
+  },
+);
 
-const skip = process.getuid?.() === 0 && 'root may read and write all';
+const skip = process.getuid?.() === 0 && 'root may read and write everything';
 
-t.test('p2mpclient with a file without permission', { buffered: true, skip }, async (t) => {
+t.test('p2mpclient with an unreadable file', { buffered: true, skip }, async (t) => {
   const path = join(t.testdir({ secret: 'x' }), 'secret');
   chmodSync(path, 0);
   const exit = await startCommand(t, 'p2mpclient', ['localhost', '7735', path, '500']).exited;
@@ -167,7 +176,7 @@ t.test('p2mpclient with a file without permission', { buffered: true, skip }, as
   t.match(exit.stderr, /^p2mpclient: .*secret: permission denied; .*\n$/);
 });
 
-t.test('p2mpserver into a folder without permission', { buffered: true, skip }, async (t) => {
+t.test('p2mpserver with an unwritable folder', { buffered: true, skip }, async (t) => {
   const folder = join(t.testdir(), 'closed');
   mkdirSync(folder, { mode: 0o500 });
   const exit = await startCommand(t, 'p2mpserver', ['0', join(folder, 'copy'), '0']).exited;
@@ -175,10 +184,10 @@ t.test('p2mpserver into a folder without permission', { buffered: true, skip }, 
   t.match(exit.stderr, /^p2mpserver: .*closed: permission denied; .*\n$/);
 });
 
-const noShell = process.platform === 'win32' && 'arguments are text there';
+const noShell = process.platform === 'win32' && 'arguments are Unicode on Windows';
 
-t.test('an argument that is not UTF-8 is named as such', { skip: noShell }, async (t) => {
-  // As a file from a disk in Latin-1 is named, and as one in Shift JIS.
+t.test('an argument that is not UTF-8 is reported as such', { skip: noShell }, async (t) => {
+  // File names from a Latin-1 disk and from a Shift JIS disk.
   const cases = [
     ['p2mp', 'send "$(printf "caf\\351.txt")" --to localhost --open', 'caf\\xe9.txt'],
     ['p2mpclient', 'localhost 7735 "$(printf "\\223\\372")" 500', '\\x93\\xfa'],
@@ -192,7 +201,7 @@ t.test('an argument that is not UTF-8 is named as such', { skip: noShell }, asyn
   }
 });
 
-t.test('a name that holds U+FFFD itself is a name as any other', { skip: noShell }, async (t) => {
+t.test('a name that contains U+FFFD itself is accepted', { skip: noShell }, async (t) => {
   const cwd = mkdtempSync(join(tmpdir(), 'p2mp-'));
   t.teardown(() => rmSync(cwd, { recursive: true }));
   writeFileSync(join(cwd, 'a\ufffdb'), 'content');

@@ -1,4 +1,4 @@
-/** The two commands at work: what they print, and what they leave. */
+/** Both commands in use: their output and the files they leave. */
 import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -20,18 +20,18 @@ const { version: projectVersion } = JSON.parse(
   readFileSync(join(projectFolder, 'package.json'), 'utf8'),
 );
 
-/** Control characters other than the end of a line. */
+/** Whether the text has control characters other than line breaks. */
 function hasControls(text: string): boolean {
   return [...text].some((char) => (char < ' ' && char !== '\n') || char === '\x7f');
 }
 
 t.test(
-  'the lines of the course, then a summary with the same digest',
+  'output: the lines of the course text, then a summary with the same digest',
   { buffered: true },
   async (t) => {
     const folder = t.testdir();
     const [sent, copy] = [writeRandomFile(folder, 1234), join(folder, 'copy')];
-    // The first segment is lost on its way, and so is the second.
+    // The first segment is lost, and so is the second.
     const options = ['--once', '--loss-model', 'scripted:0,2', '--seed', '1'];
     const { program, server } = await startServer(t, copy, 0, options);
     const client = await runClient(t, [server], sent, 500, ['--timeout', '2000']);
@@ -62,12 +62,12 @@ t.test(
     ]);
     t.match(served2[3], /^From 127\.0\.0\.1:\d+: complete, 1,234 bytes in 3 segments$/);
     t.ok(served2.includes(`  SHA-256 ${digest}`));
-    t.notOk(hasControls(client.stdout + served.stdout), 'no control characters');
+    t.notOk(hasControls(client.stdout + served.stdout), 'no control characters in the output');
   },
 );
 
 t.test(
-  'with --json every line is an object, the last one the result',
+  'with --json every line is an object, and the last one is the result',
   { buffered: true },
   async (t) => {
     const folder = t.testdir();
@@ -80,10 +80,10 @@ t.test(
     t.same([client.stderr, served.stderr], ['', ''], 'nothing on standard error');
     const sha256 = createHash('sha256').update(readFileSync(sent)).digest('hex');
 
-    const told = parseEvents(client.stdout).filter(({ event }) => event !== 'progress');
-    t.match(told[0], { event: 'timeout', sequence: 0, round: 1, pending: 1 });
-    t.match(told[1], { event: 'receiver-result', receiver: server, status: 'complete' });
-    t.match(told[2], {
+    const clientEvents = parseEvents(client.stdout).filter(({ event }) => event !== 'progress');
+    t.match(clientEvents[0], { event: 'timeout', sequence: 0, round: 1, pending: 1 });
+    t.match(clientEvents[1], { event: 'receiver-result', receiver: server, status: 'complete' });
+    t.match(clientEvents[2], {
       event: 'result',
       file: sent,
       status: 'complete',
@@ -112,10 +112,10 @@ t.test(
         },
       ],
     });
-    t.equal(told.length, 3);
+    t.equal(clientEvents.length, 3);
 
-    const heard = parseEvents(served.stdout);
-    t.match(heard, [
+    const serverEvents = parseEvents(served.stdout);
+    t.match(serverEvents, [
       { event: 'listening', addresses: [server], seed: 'abc' },
       { event: 'loss', sequence: 0 },
       { event: 'start', from: /^127\.0\.0\.1:\d+$/ },
@@ -137,7 +137,7 @@ t.test(
         sha256,
       },
     ]);
-    t.equal(heard.length, 4);
+    t.equal(serverEvents.length, 4);
   },
 );
 
@@ -147,7 +147,7 @@ t.test(
   async (t) => {
     const folder = t.testdir();
     const [sent, copy] = [writeRandomFile(folder, 1234), join(folder, 'copy')];
-    // A quiet server does not tell its port: this one was free a moment ago.
+    // A quiet server does not print its port; this one was free a moment ago.
     const socket = createSocket('udp4').bind(0, '127.0.0.1');
     await once(socket, 'listening');
     const { port } = socket.address();
@@ -170,14 +170,14 @@ t.test(
 );
 
 for (const name of ['p2mpclient', 'p2mpserver'] as const) {
-  t.test(`${name} explains itself`, { buffered: true }, async (t) => {
+  t.test(`${name} prints a help text`, { buffered: true }, async (t) => {
     const help = await startCommand(t, name, ['--help']).exited;
     t.match(help, { code: 0, stderr: '' });
     t.ok(help.stdout.startsWith(`${name} <`));
     t.match(help.stdout, /Exit codes: 0 complete; 1 .*; 2 usage error;/);
-    t.match(help.stdout, new RegExp(`^ +${name} .*7735`, 'm'), 'a whole command as an example');
+    t.match(help.stdout, new RegExp(`^ +${name} .*7735`, 'm'), 'the help has a complete example');
     const longest = Math.max(...help.stdout.split('\n').map((line) => line.length));
-    t.ok(longest <= 140, `no line is too long to be read: ${longest}`);
+    t.ok(longest <= 140, `no line is too long to read: ${longest}`);
     t.notOk(hasControls(help.stdout));
     t.equal((await startCommand(t, name, ['-h']).exited).stdout, help.stdout);
     const version = await startCommand(t, name, ['--version']).exited;

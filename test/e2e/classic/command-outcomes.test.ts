@@ -1,4 +1,4 @@
-/** What the two commands do when not all goes well: exit codes, words, and what stays on the disk. */
+/** Exit codes, messages and files of both commands when a transfer fails. */
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -14,7 +14,7 @@ import {
 
 t.jobs = 4;
 
-/** Long enough for a server that is there, on a machine that has much else to do. */
+/** Long enough for a live server on a busy machine. */
 const patience = ['--give-up-after', '2'];
 
 interface Waiting {
@@ -27,8 +27,8 @@ interface Waiting {
 }
 
 /**
- * A transfer that cannot go on: one server has the first segment and waits for more, the other one
- * never answers.
+ * Sets up a transfer that cannot finish: one server has the first segment and waits for more, the
+ * other never answers.
  */
 async function startWaiting(
   t: Test,
@@ -51,19 +51,19 @@ t.test(
   async (t) => {
     const { sent, copy, serving, silent, client } = await startWaiting(t, patience);
     const { code, stdout, stderr } = await client.exited;
-    t.equal(code, 3, 'some are complete');
+    t.equal(code, 3, 'some servers are complete');
     t.ok(stderr.startsWith(`${silent}: failed: no answer for 2 s; `));
     t.equal(stderr.trimEnd().split('\n').length, 1, 'one line');
     t.match(stdout, 'complete at 1 of 2 receivers');
     t.match(stdout, new RegExp(`^ {2}${serving.server} +complete +5,000 `, 'm'));
     t.match(stdout, new RegExp(`^ {2}${silent} +failed +0 `, 'm'));
-    t.notMatch(stdout, 'no answer', 'why is said once');
+    t.notMatch(stdout, 'no answer', 'the reason is printed once');
     t.equal((await serving.program.exited).code, 0);
     t.ok(isSameContent(sent, copy));
   },
 );
 
-t.test('with --json the reason is in the result', { buffered: true }, async (t) => {
+t.test('with --json the result has the reason', { buffered: true }, async (t) => {
   const options = [...patience, '--json'];
   const { serving, silent, client } = await startWaiting(t, options);
   const exit = await client.exited;
@@ -79,25 +79,29 @@ t.test('with --json the reason is in the result', { buffered: true }, async (t) 
 });
 
 for (const size of [0, 5000]) {
-  t.test(`nobody answers: no server has a file of ${size} bytes`, { buffered: true }, async (t) => {
-    const sent = writeRandomFile(t.testdir(), size);
-    const silent = `127.0.0.1:${await openSilentPort(t)}`;
-    const exit = await runClient(t, [silent], sent, 500, ['--give-up-after', '0.5', '--json']);
-    t.equal(exit.code, 1);
-    t.match(parseResult(exit), { receivers: [{ receiver: silent, status: 'failed' }] });
-  });
+  t.test(
+    `no server answers: no server gets a file of ${size} bytes`,
+    { buffered: true },
+    async (t) => {
+      const sent = writeRandomFile(t.testdir(), size);
+      const silent = `127.0.0.1:${await openSilentPort(t)}`;
+      const exit = await runClient(t, [silent], sent, 500, ['--give-up-after', '0.5', '--json']);
+      t.equal(exit.code, 1);
+      t.match(parseResult(exit), { receivers: [{ receiver: silent, status: 'failed' }] });
+    },
+  );
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   t.test(
-    `${signal} to the client midway leaves nothing anywhere`,
+    `${signal} to the client midway leaves no files anywhere`,
     { buffered: true },
     async (t) => {
       const { folder, serving, silent, client } = await startWaiting(t, ['--give-up-after', '100']);
       client.kill(signal);
       const { code, stdout, stderr } = await client.exited;
       t.equal(code, 130);
-      t.match(stdout, 'complete at 0 of 2 receivers', 'there is a summary');
+      t.match(stdout, 'complete at 0 of 2 receivers', 'the client prints a summary');
       t.match(stdout, new RegExp(`^ {2}${silent} +aborted `, 'm'));
       t.match(stderr, /^p2mpclient: interrupted; [^\n]*\n$/);
       const served = await serving.program.exited;
@@ -110,7 +114,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     },
   );
 
-  t.test(`${signal} to the server midway leaves nothing there`, { buffered: true }, async (t) => {
+  t.test(`${signal} to the server midway leaves no files there`, { buffered: true }, async (t) => {
     const options = ['--give-up-after', '1', '--json'];
     const { folder, serving, client } = await startWaiting(t, options, ['--json']);
     serving.program.kill(signal);
@@ -119,12 +123,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.match(parseResult(served), { status: 'aborted', reason: /^stopped before the end/ });
     t.same(readdirSync(folder), []);
     const exit = await client.exited;
-    t.equal(exit.code, 1, 'the client gives up on both');
+    t.equal(exit.code, 1, 'the client fails both servers');
     t.match(parseResult(exit)['receivers'], [{ status: 'failed' }, { status: 'failed' }]);
   });
 }
 
-t.test('a server that is stopped while idle is no failure', { buffered: true }, async (t) => {
+t.test('stopping an idle server is not a failure', { buffered: true }, async (t) => {
   const folder = t.testdir();
   const { program } = await startServer(t, join(folder, 'copy'), 0, ['--json']);
   program.kill('SIGINT');
@@ -134,14 +138,18 @@ t.test('a server that is stopped while idle is no failure', { buffered: true }, 
   t.same(readdirSync(folder), []);
 });
 
-t.test('one that waits for its one transfer was interrupted', { buffered: true }, async (t) => {
-  const { program } = await startServer(t, join(t.testdir(), 'copy'), 0, ['--once']);
-  program.kill('SIGINT');
-  t.equal((await program.exited).code, 130);
-});
+t.test(
+  'stopping a server that waits for its only transfer is an interruption',
+  { buffered: true },
+  async (t) => {
+    const { program } = await startServer(t, join(t.testdir(), 'copy'), 0, ['--once']);
+    program.kill('SIGINT');
+    t.equal((await program.exited).code, 130);
+  },
+);
 
 t.test(
-  'a client that is stopped for a while goes on as if nothing was',
+  'a client that is suspended for a while continues normally',
   { buffered: true },
   async (t) => {
     const folder = t.testdir();
@@ -151,7 +159,7 @@ t.test(
     const client = startClient(t, [server], sent, 100, options);
     await client.waitFor(/^Timeout/m);
     client.kill('SIGSTOP');
-    // Another one's patience tells when that of the first would be over.
+    // The liveness timeout of a second receiver shows that the first one's would have expired.
     const silent = `127.0.0.1:${await openSilentPort(t)}`;
     t.equal((await runClient(t, [silent], sent, 100, options)).code, 1);
     client.kill('SIGCONT');
@@ -165,11 +173,11 @@ for (const [what, copies] of [
   ['nowhere', {}],
   ['nowhere, and the old one stays', { copy: 'old' }],
 ] as const) {
-  t.test(`a file that grows while it is sent arrives ${what}`, { buffered: true }, async (t) => {
+  t.test(`a file that grows during the transfer arrives ${what}`, { buffered: true }, async (t) => {
     const options = ['--once', '--json'];
     const waiting = await startWaiting(t, patience, options, copies);
     const { folder, sent, copy, serving, client } = waiting;
-    // The client still waits for the silent server; when that one has failed, it sends the rest.
+    // The client still waits for the silent server; once that one fails, the client sends the rest.
     appendFileSync(sent, 'more');
     const { code, stderr } = await client.exited;
     t.equal(code, 4);

@@ -1,4 +1,4 @@
-/** Transfers by the two commands, in the circumstances that they meet. */
+/** Transfers with both commands in typical situations. */
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import {
 t.jobs = 4;
 
 t.test(
-  'names with blanks, other letters or digits alone are names',
+  'names may contain blanks and other letters, or consist of digits',
   { buffered: true },
   async (t) => {
     for (const name of ['Übersicht für März – 報告.pdf', '007', '0x10', '1e3']) {
@@ -58,7 +58,7 @@ t.test('an empty file arrives as an empty file', { buffered: true }, async (t) =
 });
 
 t.test(
-  'a server serves one client after another, each by name and address',
+  'a server serves clients in sequence, and reports each by name and address',
   { buffered: true },
   async (t) => {
     const folder = t.testdir();
@@ -80,14 +80,14 @@ t.test(
   },
 );
 
-/** The losses among forty data packets that arrive in order. */
+/** Counts the losses among forty data packets that arrive in order. */
 async function lossesOf(t: Cleaner, folder: string, seed: string): Promise<string[]> {
   const options = ['--seed', seed, '--verbose'];
   const { program, port } = await startServer(t, join(folder, seed), 0.3, options);
   const socket = createSocket('udp4');
   t.teardown(() => socket.close());
   for (let sequence = 0; sequence < 40; sequence++) {
-    // A wrong checksum: what is not lost is dropped, so the server does nothing but lose.
+    // With wrong checksums, the server drops all packets that are not lost.
     socket.send(Buffer.from([0, 0, 0, sequence, 0, 0, 0x55, 0x55, 1]), port, '127.0.0.1');
   }
   socket.send('end', port, '127.0.0.1');
@@ -98,7 +98,7 @@ async function lossesOf(t: Cleaner, folder: string, seed: string): Promise<strin
 }
 
 t.test(
-  'the same seed loses the same packets, another one others',
+  'the same seed loses the same packets, and another seed loses others',
   { buffered: true },
   async (t) => {
     const folder = t.testdir();
@@ -114,7 +114,7 @@ t.test(
 );
 
 t.test(
-  'a reader of standard output that goes away stops nothing',
+  'a reader that closes standard output stops neither command',
   { buffered: true },
   async (t) => {
     const folder = t.testdir();

@@ -1,4 +1,6 @@
-/** What looks like success by P2MP-FTP and is none: no side says complete, or confirmed, on such evidence. */
+/**
+ * Apparent success in P2MP-FTP: neither side reports complete or confirmed without real evidence.
+ */
 import t from 'tap';
 import { encodeData } from '../../../src/packet.js';
 import { DrivenReceiver } from '../../support/driven-receiver.js';
@@ -8,7 +10,7 @@ const oneSegment = { sizeBytes: 2, mssBytes: 2 };
 const threeSegments = { sizeBytes: 6, mssBytes: 2 };
 const fixed = { timeout: { mode: 'fixed', timeoutMs: 100 } } as const;
 
-/** A server that numbers its segments from 1 and answers anything else with its last number. */
+/** A server that numbers segments from 1 and answers anything unexpected with its last number. */
 class NumbersFromOne {
   last = 0;
 
@@ -21,7 +23,7 @@ class NumbersFromOne {
   }
 }
 
-t.test('a server that answers everything with ACK 0 has not confirmed its only segment', (t) => {
+t.test('ACK 0 for everything does not confirm the only segment', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...oneSegment, ...fixed, giveUpAfterMs: 3000 });
   for (let i = 0; i <= 60; i++) {
     for (const _ of driven.takeSent()) driven.ack('a', 0);
@@ -31,7 +33,7 @@ t.test('a server that answers everything with ACK 0 has not confirmed its only s
   t.end();
 });
 
-t.test('nor has one that answers the end with ACK 0 once and falls silent', (t) => {
+t.test('nor does ACK 0 for the end marker, followed by silence', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...oneSegment, ...fixed });
   driven.ack('a', 0);
   driven.ack('a', 0);
@@ -43,7 +45,7 @@ t.test('nor has one that answers the end with ACK 0 once and falls silent', (t) 
   t.end();
 });
 
-t.test('one that ignores the end marker is complete, and not confirmed', (t) => {
+t.test('a server that ignores the end marker is complete, but not confirmed', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...oneSegment, ...fixed });
   driven.ack('a', 0);
   driven.passTo(20_000);
@@ -51,20 +53,20 @@ t.test('one that ignores the end marker is complete, and not confirmed', (t) => 
   t.end();
 });
 
-t.test('a server that numbers from 1 is never taken for one of ours', (t) => {
+t.test('a server that numbers from 1 is never identified as p2mp', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...threeSegments, ...fixed });
   const server = new NumbersFromOne();
   for (let i = 0; i < 20 && driven.result === undefined; i++) {
     server.answer(driven, driven.takeSent());
     driven.passTo(i * 100);
   }
-  t.equal(server.last, 3, 'it has taken the second and third segment, and the end');
+  t.equal(server.last, 3, 'it has accepted the second and third segments and the end marker');
   t.match(driven.outcome('a'), { status: 'complete', isIdentified: false });
-  t.ok(driven.questions.length > 0, 'although it was asked');
+  t.ok(driven.questions.length > 0, 'it was asked to identify itself');
   t.end();
 });
 
-t.test('a receiver of p2mp says what it is, for as long as it answers', (t) => {
+t.test('a p2mp receiver identifies itself for as long as it answers', (t) => {
   const driven = new DrivenReceiver();
   driven.data('s', 0, 'ab');
   driven.data('s', 1, 'cd');
@@ -76,14 +78,14 @@ t.test('a receiver of p2mp says what it is, for as long as it answers', (t) => {
   driven.receiveHex('s', '00000002 c0de 5555');
   t.same(driven.takeSent(), ['s p2mp ack 2'], 'also after the end');
   driven.receiveHex('b', '00000002 c0de 5555');
-  t.same(driven.takeSent(), [], 'but to nobody else');
+  t.same(driven.takeSent(), [], 'but to no other address');
   t.end();
 });
 
 const mss = 500;
 const segment = (sequence: number) => encodeData(sequence, new Uint8Array(mss));
 
-/** Silence after these packets. @returns how the transfer ended */
+/** Feeds these packets, then stays silent. @returns how the transfer ended */
 function endOf(packets: readonly Uint8Array[], spacingMs = 10) {
   const driven = new DrivenReceiver();
   for (const packet of packets) {
@@ -94,7 +96,7 @@ function endOf(packets: readonly Uint8Array[], spacingMs = 10) {
   return driven.results[0];
 }
 
-t.test('silence after packets that contradict it is a failure, which says why', (t) => {
+t.test('silence after packets that contradict an end fails, with an explanation', (t) => {
   const bytewise = endOf([segment(0), ...[500, 1000, 1500].map(segment)]);
   t.match(bytewise, { status: 'failed', reason: /3 packets from 500 on; its sender counts bytes/ });
   const swapped = endOf([segment(0), ...[1, 2, 3].map((n) => segment(n << 24))]);
@@ -106,24 +108,24 @@ t.test('silence after packets that contradict it is a failure, which says why', 
   t.end();
 });
 
-/** A segment whose checksum is wrong. */
+/** A segment with a wrong checksum. */
 function damaged(sequence: number): Uint8Array {
   const bytes = segment(sequence);
   bytes[5] = (bytes[5] ?? 0) ^ 1;
   return bytes;
 }
 
-t.test('nor is silence an end after data that was refused for its checksum', (t) => {
+t.test('silence after data with a wrong checksum is not an end', (t) => {
   const never = endOf([segment(0), damaged(1)]);
   t.match(never, { status: 'failed', reason: /expects segment 1.*1 packet with a wrong checksum/ });
   const repeated = endOf([segment(0), damaged(1), segment(1)]);
-  t.match(repeated, { status: 'complete' }, 'it came again');
+  t.match(repeated, { status: 'complete' }, 'the segment arrived again');
   const old = endOf([segment(0), segment(1), damaged(1), damaged(0)]);
-  t.match(old, { status: 'complete' }, 'of what is there a damaged copy says nothing');
+  t.match(old, { status: 'complete' }, 'a damaged copy of a known segment proves nothing');
   t.end();
 });
 
-t.test('nor after other data by a number that was taken', (t) => {
+t.test('silence after different data with an already used number is not an end', (t) => {
   const other = (sequence: number) => encodeData(sequence, new Uint8Array(mss).fill(3));
   const constant = endOf([segment(0), other(0)]);
   t.match(constant, { status: 'failed', reason: /1 packet came with the number/ });
@@ -132,7 +134,7 @@ t.test('nor after other data by a number that was taken', (t) => {
   t.end();
 });
 
-t.test('late answers to copies of a single segment say nothing about the end', (t) => {
+t.test('late ACKs for copies of a single segment do not confirm the end', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...oneSegment, ...fixed });
   driven.passTo(350);
   for (let copies = 0; copies < 4; copies++) driven.ack('a', 0);
@@ -141,17 +143,17 @@ t.test('late answers to copies of a single segment say nothing about the end', (
   t.end();
 });
 
-t.test('silence after a few duplicates is an end: an ACK may be lost', (t) => {
+t.test('silence after a few duplicates is an end, since an ACK may have been lost', (t) => {
   const late = endOf([segment(0), segment(1), segment(1), segment(1), segment(0)]);
   t.match(late, { status: 'complete', end: 'silence', isCertain: false });
   const inBetween = endOf([segment(0), segment(2), segment(1)]);
-  t.match(inBetween, { status: 'complete' }, 'what came early and was followed up says nothing');
+  t.match(inBetween, { status: 'complete' }, 'an early packet that was followed up proves nothing');
   const short = encodeData(1, new Uint8Array(3));
   const tail = endOf([segment(0), short, ...Array(20).fill(short)]);
-  t.match(tail, { status: 'complete', isCertain: true }, 'after a short segment all is here');
+  t.match(tail, { status: 'complete', isCertain: true }, 'a short segment is the last one');
   const stalled = endOf([segment(0), ...Array(40).fill(segment(0))], 0);
-  t.match(stalled, { status: 'complete' }, 'copies that waited in a buffer came before the ACK');
+  t.match(stalled, { status: 'complete' }, 'copies that were queued arrived before the ACK');
   const empty = endOf([segment(0), segment(1), encodeData(77, new Uint8Array(0))]);
-  t.match(empty, { status: 'complete' }, 'an empty packet holds no data');
+  t.match(empty, { status: 'complete' }, 'an empty packet carries no data');
   t.end();
 });

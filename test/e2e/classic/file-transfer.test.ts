@@ -1,4 +1,4 @@
-/** Sending and receiving as a library does it: `sendFile` and `FileReceiver` over loopback. */
+/** `sendFile` and `FileReceiver` over loopback, as a library uses them. */
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ function sha256(path: string): string {
 
 for (const host of ['127.0.0.1', '::1']) {
   const skip = host === '::1' && !hasIPv6 ? 'this host has no IPv6' : false;
-  t.test(`a file arrives byte by byte at ${host}`, { skip }, async (t) => {
+  t.test(`a file arrives unchanged at ${host}`, { skip }, async (t) => {
     const folder = t.testdir();
     const [sent, copy] = [writeRandomFile(folder, 123_456), join(folder, 'copy')];
     const receiving = await Receiving.open(t, copy, { bind: [host] });
@@ -30,12 +30,12 @@ for (const host of ['127.0.0.1', '::1']) {
       end: 'end-marker',
       sizeBytes: 123_456,
     });
-    t.equal(received?.sha256, sha256(sent), 'both sides name the same digest');
+    t.equal(received?.sha256, sha256(sent), 'both sides report the same digest');
     t.ok(isSameContent(sent, copy));
   });
 }
 
-t.test('many receivers get the same, by IPv4 and IPv6, in any window', async (t) => {
+t.test('many receivers get the same file, over IPv4 and IPv6, with any window', async (t) => {
   for (const windowBlocks of [1, 2, 32]) {
     const folder = t.testdir();
     const sent = writeRandomFile(folder, 300_001);
@@ -56,10 +56,10 @@ t.test('many receivers get the same, by IPv4 and IPv6, in any window', async (t)
   }
 });
 
-t.test('the events of a sender begin with start and end with done', async (t) => {
+t.test('events of a sender begin with start and end with done', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 5000);
-  // The first arrival is lost, so there is a timeout.
+  // The first arrival is lost, which causes a timeout.
   let arrivals = 0;
   const receiving = await Receiving.open(t, join(folder, 'copy'), { loss: () => arrivals++ === 0 });
   const events: FileSenderEvent[] = [];
@@ -80,37 +80,40 @@ t.test('the events of a sender begin with start and end with done', async (t) =>
 
 const ways = {
   'at any time': (abort: AbortController) => setImmediate(() => abort.abort()),
-  'while an event is being told': (abort: AbortController) => abort.abort(),
+  'during an event': (abort: AbortController) => abort.abort(),
 };
 
 for (const [when, abortSoon] of Object.entries(ways)) {
-  t.test(`an abort ${when} ends the transfer for everybody, and no part is kept`, async (t) => {
-    const folder = t.testdir({ copies: {} });
-    const sent = writeRandomFile(folder, 5000);
-    const receiving = await Receiving.open(t, join(folder, 'copies', 'copy'));
-    const silent = { host: '127.0.0.1', port: await openSilentPort(t), name: 'silent' };
-    const abort = new AbortController();
-    const result = await sendFile({
-      servers: [receiving.server('answering'), silent],
-      path: sent,
-      mssBytes: 500,
-      signal: abort.signal,
-      onEvent: ({ type }) => type === 'timeout' && abortSoon(abort),
-    });
-    t.match(result.receivers, [
-      { receiver: 'answering', status: 'aborted', reason: 'interrupted' },
-      { receiver: 'silent', status: 'aborted' },
-    ]);
-    t.equal(result.error, undefined);
-    t.match(await receiving.results(1), [
-      { status: 'aborted', reason: 'the sender stopped before the end' },
-    ]);
-    await receiving.receiver.close();
-    t.same(readdirSync(join(folder, 'copies')), []);
-  });
+  t.test(
+    `an abort ${when} ends the transfer at all receivers, and no part file remains`,
+    async (t) => {
+      const folder = t.testdir({ copies: {} });
+      const sent = writeRandomFile(folder, 5000);
+      const receiving = await Receiving.open(t, join(folder, 'copies', 'copy'));
+      const silent = { host: '127.0.0.1', port: await openSilentPort(t), name: 'silent' };
+      const abort = new AbortController();
+      const result = await sendFile({
+        servers: [receiving.server('answering'), silent],
+        path: sent,
+        mssBytes: 500,
+        signal: abort.signal,
+        onEvent: ({ type }) => type === 'timeout' && abortSoon(abort),
+      });
+      t.match(result.receivers, [
+        { receiver: 'answering', status: 'aborted', reason: 'interrupted' },
+        { receiver: 'silent', status: 'aborted' },
+      ]);
+      t.equal(result.error, undefined);
+      t.match(await receiving.results(1), [
+        { status: 'aborted', reason: 'the sender stopped before the end' },
+      ]);
+      await receiving.receiver.close();
+      t.same(readdirSync(join(folder, 'copies')), []);
+    },
+  );
 }
 
-t.test('a signal that was aborted before sends nothing', async (t) => {
+t.test('a signal that is already aborted sends nothing', async (t) => {
   const folder = t.testdir();
   const receiving = await Receiving.open(t, join(folder, 'copy'));
   const result = await sendFile({
@@ -123,7 +126,7 @@ t.test('a signal that was aborted before sends nothing', async (t) => {
   t.same(receiving.events, []);
 });
 
-t.test('a receiver that is closed midway fails by name; the others complete', async (t) => {
+t.test('a receiver that closes midway fails by name; the others complete', async (t) => {
   const folder = t.testdir({ closed: {}, open: {} });
   const sent = writeRandomFile(folder, 20_000);
   const open = await Receiving.open(t, join(folder, 'open', 'copy'));
@@ -148,7 +151,7 @@ t.test('a receiver that is closed midway fails by name; the others complete', as
   t.same(readdirSync(join(folder, 'closed')), []);
 });
 
-t.test('one sender after another: each file takes the place of the one before', async (t) => {
+t.test('senders in sequence: each file replaces the previous one', async (t) => {
   const folder = t.testdir();
   const copy = join(folder, 'copy');
   const receiving = await Receiving.open(t, copy);
@@ -162,7 +165,7 @@ t.test('one sender after another: each file takes the place of the one before', 
   t.equal((await receiving.results(4)).length, 4);
 });
 
-t.test('two senders at once take turns; neither file is mixed up', async (t) => {
+t.test('two concurrent senders take turns, and their files are not mixed', async (t) => {
   const folder = t.testdir();
   const copy = join(folder, 'copy');
   const receiving = await Receiving.open(t, copy);
@@ -174,10 +177,10 @@ t.test('two senders at once take turns; neither file is mixed up', async (t) => 
   for (const { receivers } of results) t.match(receivers, [{ status: 'complete' }]);
   const received = (await receiving.results(2)).map((result) => result.sha256);
   t.same(new Set(received), new Set(files.map(sha256)));
-  t.equal(sha256(copy), received[1], 'the file is the one that came last');
+  t.equal(sha256(copy), received[1], 'the file is the last one sent');
 });
 
-t.test('a file that grows while it is sent is delivered to nobody', async (t) => {
+t.test('a file that grows during the transfer is delivered to no receiver', async (t) => {
   const folder = t.testdir({ copies: {} });
   const sent = writeRandomFile(folder, 5000);
   const receiving = await Receiving.open(t, join(folder, 'copies', 'copy'), {
@@ -191,7 +194,7 @@ t.test('a file that grows while it is sent is delivered to nobody', async (t) =>
   t.same(readdirSync(join(folder, 'copies')), []);
 });
 
-t.test('what cannot begin rejects with a code, and sends nothing', async (t) => {
+t.test('invalid options reject with a code, and nothing is sent', async (t) => {
   const folder = t.testdir();
   const path = writeRandomFile(folder, 5000);
   const receiving = await Receiving.open(t, join(folder, 'copy'));
@@ -217,7 +220,7 @@ t.test('what cannot begin rejects with a code, and sends nothing', async (t) => 
   t.notOk(existsSync(join(folder, 'copy')));
 });
 
-t.test('a closed receiver gives its port back', async (t) => {
+t.test('closing a receiver releases its port', async (t) => {
   const path = join(t.testdir(), 'copy');
   const { receiver } = await Receiving.open(t, path);
   const [address] = receiver.addresses;

@@ -1,4 +1,4 @@
-/** A server whose disk is full: a limit on the size of files stands for it, which needs no rights. */
+/** A server with a full disk, simulated by a file size limit, which needs no privileges. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -15,7 +15,7 @@ import {
 
 t.jobs = 4;
 
-/** A server that may write no file of more than 64 KiB. */
+/** Starts a server that may not write files larger than 64 KiB. */
 async function serveOnFullDisk(
   t: Cleaner,
   copy: string,
@@ -28,14 +28,14 @@ async function serveOnFullDisk(
   return { server: addresses[0], exited: program.exited };
 }
 
-const skip = process.platform === 'win32' && 'no limits on the size of files here';
+const skip = process.platform === 'win32' && 'no file size limits on Windows';
 
 for (const [what, size] of [
   ['a last segment that is short', 100_001],
   ['a last segment of full size', 100_000],
-  ['more than memory holds', 10_000_000],
+  ['more than fits into the buffers', 10_000_000],
 ] as const) {
-  t.test(`a full disk is no success: ${what}`, { buffered: true, skip }, async (t) => {
+  t.test(`a full disk is a failure: ${what}`, { buffered: true, skip }, async (t) => {
     const folder = t.testdir({ copies: { copy: 'old' } });
     const copy = join(folder, 'copies', 'copy');
     const sent = writeRandomFile(folder, size);
@@ -43,7 +43,7 @@ for (const [what, size] of [
     const good = await startServer(t, join(folder, 'good'), 0, ['--once']);
     const options = ['--give-up-after', '2', '--json'];
     const client = await runClient(t, [full.server, good.server], sent, 1000, options);
-    t.equal(client.code, 3, 'the other one is complete');
+    t.equal(client.code, 3, 'the other server is complete');
     t.match(parseResult(client)['receivers'], [{ status: 'failed' }, { status: 'complete' }]);
     const served = await full.exited;
     t.equal(served.code, 4);

@@ -1,4 +1,4 @@
-/** What a command does when the terminal that it was started from is closed. */
+/** Commands when the terminal that started them closes. */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,11 +16,11 @@ import { SessionPlace } from '../../support/session-commands.js';
 t.jobs = 4;
 
 const buffered = true;
-const skip = process.platform === 'win32' && 'Windows ends what a closed window ran';
+const skip = process.platform === 'win32' && 'Windows ends the programs of a closed window';
 const hasScript = spawnSync('script', ['--version']).stdout?.toString().includes('util-linux');
-const noTerminal = !hasScript && 'no script of util-linux here';
+const noTerminal = !hasScript && 'util-linux script is not available';
 
-t.test('without a terminal: a receiver and a sender keep going', { skip, buffered }, async (t) => {
+t.test('without a terminal: receiver and sender keep running', { skip, buffered }, async (t) => {
   const place = new SessionPlace(t);
   const { program, name, dir } = await place.receive(['--open', '--once', '--json']);
   program.kill('SIGHUP');
@@ -35,7 +35,7 @@ t.test('without a terminal: a receiver and a sender keep going', { skip, buffere
 });
 
 t.test(
-  'without a terminal: p2mpserver and p2mpclient keep going',
+  'without a terminal: p2mpserver and p2mpclient keep running',
   { skip, buffered },
   async (t) => {
     const folder = t.testdir();
@@ -53,7 +53,7 @@ t.test(
   },
 );
 
-t.test('without a terminal: an experiment keeps going', { skip, buffered }, async (t) => {
+t.test('without a terminal: an experiment keeps running', { skip, buffered }, async (t) => {
   const folder = t.testdir();
   const plan = {
     title: 'Long enough to be hung up on',
@@ -85,7 +85,7 @@ t.test('without a terminal: an experiment keeps going', { skip, buffered }, asyn
   t.equal(parseResult(exit)['status'], 'complete');
 });
 
-/** Runs a command on a terminal; to kill the program closes that terminal. */
+/** Runs a command on a terminal; killing the program closes the terminal. */
 async function startOnTerminal(t: Test, command: string, args: readonly string[], home: string) {
   const words = [process.execPath, join(distFolder, 'cli', `${command}.js`), ...args];
   const line = `echo process $$; exec ${words.map((word) => `'${word}'`).join(' ')}`;
@@ -97,7 +97,7 @@ async function startOnTerminal(t: Test, command: string, args: readonly string[]
 }
 
 t.test(
-  'a sender whose terminal is closed says goodbye',
+  'a sender notifies its receivers when its terminal closes',
   { skip: noTerminal, buffered },
   async (t) => {
     const place = new SessionPlace(t);
@@ -106,17 +106,17 @@ t.test(
     const args = ['send', sent, '--to', name, '--open', '--rate', '50k'];
     const sender = await startOnTerminal(t, 'p2mp', args, place.senderHome);
     await program.waitForEvent('progress');
-    // Shells hang up as well as the kernel: twice must not be at once.
+    // The shell and the kernel both send SIGHUP; a second one must not kill the sender.
     process.kill(sender.id, 'SIGHUP');
     sender.program.kill('SIGKILL');
     const result = await program.waitForEvent('session-result');
-    t.match(result, { status: 'failed', reason: /interrupted/ }, 'not for its silence');
+    t.match(result, { status: 'failed', reason: /interrupted/ }, 'not because it fell silent');
     t.equal((await program.exited).code, 1);
   },
 );
 
 t.test(
-  'a receiver whose terminal is closed says goodbye',
+  'a receiver notifies its senders when its terminal closes',
   { skip: noTerminal, buffered },
   async (t) => {
     const place = new SessionPlace(t);
@@ -144,7 +144,7 @@ t.test(
 );
 
 t.test(
-  'a client whose terminal hangs up ends as after Ctrl-C',
+  'a client whose terminal closes ends as after Ctrl-C',
   { skip: noTerminal, buffered },
   async (t) => {
     const sent = writeRandomFile(t.testdir(), 1000);

@@ -1,4 +1,4 @@
-/** p2mpclient and servers that acknowledge in ways of their own. */
+/** p2mpclient with servers that acknowledge in nonstandard ways. */
 
 import { join } from 'node:path';
 import t from 'tap';
@@ -59,7 +59,7 @@ for (const { size, window } of [
   );
 }
 
-t.test('nor does it hold up the others', { buffered: true }, async (t) => {
+t.test('such a server does not delay the others', { buffered: true }, async (t) => {
   const servers = [[], ['--ack-next'], []];
   const { client, result, sent, copies } = await send(t, t.testdir(), 5000, servers);
   t.equal(client.code, 3);
@@ -71,10 +71,10 @@ t.test('nor does it hold up the others', { buffered: true }, async (t) => {
   for (const copy of [copies[0], copies[2]]) t.ok(isSameContent(sent, copy ?? ''));
 });
 
-t.test('ACKs with junk in them are ACKs, and counted', { buffered: true }, async (t) => {
+t.test('ACKs with nonzero padding are accepted and counted', { buffered: true }, async (t) => {
   const { client, result, sent, copies } = await send(t, t.testdir(), 5000, [['--ack-junk']]);
   t.equal(client.code, 0, client.stderr);
-  // Ten segments and the end marker; a timeout that was too short can only add to them.
+  // Ten segments and the end marker; a spurious timeout can only increase the count.
   t.ok(result['faults']['ack-reserved-bits'] >= 11);
   t.ok(result['faults']['ack-trailing-bytes'] >= 11);
   t.ok(isSameContent(sent, copies[0] ?? ''));
@@ -91,7 +91,7 @@ t.test('a server that ignores the end marker has all the data', { buffered: true
   for (const copy of copies) t.ok(isSameContent(sent, copy));
 });
 
-t.test('without an end marker nobody is asked to confirm one', { buffered: true }, async (t) => {
+t.test('without an end marker, nobody is asked to confirm it', { buffered: true }, async (t) => {
   const options = ['--no-end-marker'];
   const { client, result, sent, copies } = await send(t, t.testdir(), 5000, [[]], options);
   t.equal(client.code, 0, client.stderr);
@@ -106,14 +106,14 @@ t.test('a server that waits for type 0xFFFF gets the whole file', { buffered: tr
 });
 
 t.test(
-  'a server that does not acknowledge duplicates holds nothing up',
+  'a server that does not acknowledge duplicates causes no delay',
   { buffered: true },
   async (t) => {
     const folder = t.testdir();
     const sent = writeRandomFile(folder, 5000);
     const copy = join(folder, 'received');
     const { program, server } = await startLiteralReceiver(t, copy, 0, ['--ignore-duplicates']);
-    // While it is stopped, copies of the first segment gather in its socket.
+    // Copies of the first segment collect in its socket while it is suspended.
     program.kill('SIGSTOP');
     const client = startClient(t, [server], sent, 500);
     await client.waitFor(/^Timeout, sequence number = 0$/m);
@@ -123,13 +123,13 @@ t.test(
     program.kill('SIGTERM');
     const { stdout } = await program.exited;
     const stats = JSON.parse(/^stats (.*)$/m.exec(stdout)?.[1] ?? '');
-    t.ok(stats.outOfSequence > 0, 'there was a duplicate');
+    t.ok(stats.outOfSequence > 0, 'at least one duplicate arrived');
     t.ok(isSameContent(sent, copy));
   },
 );
 
 t.test(
-  'a server that answers from another of its addresses is known by its port',
+  'a server that answers from another of its addresses is matched by its port',
   { buffered: true, skip: noSecondLoopback },
   async (t) => {
     const servers = [['--reply-from', '127.0.0.2'], []];
@@ -139,21 +139,17 @@ t.test(
       { status: 'complete', address: /^127\.0\.0\.1:/ },
       { status: 'complete' },
     ]);
-    t.ok(result['faults']['other-address'] > 0, 'and what was seen is told');
+    t.ok(result['faults']['other-address'] > 0, 'the fault is counted');
     for (const copy of copies) t.ok(isSameContent(sent, copy));
   },
 );
 
-t.test(
-  'a window of many segments suits a literal receiver as well',
-  { buffered: true },
-  async (t) => {
-    const folder = t.testdir();
-    const sent = writeRandomFile(folder, 50_001);
-    const copy = join(folder, 'received');
-    const { server } = await startLiteralReceiver(t, copy, 0.05, ['--seed', '3']);
-    const client = await runClient(t, [server], sent, 500, ['--window', '16']);
-    t.equal(client.code, 0, client.stderr);
-    t.ok(isSameContent(sent, copy));
-  },
-);
+t.test('a window of many segments works with a literal receiver', { buffered: true }, async (t) => {
+  const folder = t.testdir();
+  const sent = writeRandomFile(folder, 50_001);
+  const copy = join(folder, 'received');
+  const { server } = await startLiteralReceiver(t, copy, 0.05, ['--seed', '3']);
+  const client = await runClient(t, [server], sent, 500, ['--window', '16']);
+  t.equal(client.code, 0, client.stderr);
+  t.ok(isSameContent(sent, copy));
+});

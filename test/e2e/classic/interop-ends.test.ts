@@ -1,4 +1,4 @@
-/** What programs in the wild make of the end of a file, of checksums and of their last segment. */
+/** Nonstandard end markers, checksums and last segments of other programs. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -34,7 +34,7 @@ async function receive(
 
 for (const size of [0, 999, 1000]) {
   t.test(
-    `an empty data packet ends a file of ${size} bytes at once`,
+    `an empty data packet immediately ends a file of ${size} bytes`,
     { buffered: true },
     async (t) => {
       const folder = t.testdir();
@@ -50,7 +50,7 @@ for (const size of [0, 999, 1000]) {
 
 for (const size of [999, 1000]) {
   t.test(
-    `a packet of type 0xFFFF ends a file of ${size} bytes and comes back`,
+    `a packet of type 0xFFFF ends a file of ${size} bytes and is echoed`,
     { buffered: true },
     async (t) => {
       const folder = t.testdir();
@@ -64,7 +64,7 @@ for (const size of [999, 1000]) {
       t.equal(server.code, 0, server.stderr);
       t.match(result, { status: 'complete', end: 'end-packet', certain: true, bytes: size });
       t.ok(isSameContent(sent, copy));
-      t.notMatch(sender.stdout, 'Timeout, sequence number = 0', 'the sender has seen its echo');
+      t.notMatch(sender.stdout, 'Timeout, sequence number = 0', 'the sender got the echo');
     },
   );
 }
@@ -87,7 +87,7 @@ for (const type of ['5557', '5556']) {
 }
 
 t.test(
-  'a sender that just stops behind a full segment leaves a file that is called uncertain',
+  'a sender that stops after a full segment leaves a file with an uncertain end',
   { buffered: true },
   async (t) => {
     const folder = t.testdir();
@@ -99,41 +99,38 @@ t.test(
   },
 );
 
-t.test(
-  'a sender that just stops behind a short segment has sent its last one',
-  { buffered: true },
-  async (t) => {
-    const folder = t.testdir();
-    const sent = writeRandomFile(folder, 999);
-    const { server, result, copy } = await receive(t, folder, 500, [], ['--must-end']);
-    t.equal(server.code, 0, server.stderr);
-    t.match(result, { status: 'complete', end: 'silence', certain: true });
-    t.ok(isSameContent(sent, copy));
-  },
-);
+t.test('a sender that stops after a short segment is complete', { buffered: true }, async (t) => {
+  const folder = t.testdir();
+  const sent = writeRandomFile(folder, 999);
+  const { server, result, copy } = await receive(t, folder, 500, [], ['--must-end']);
+  t.equal(server.code, 0, server.stderr);
+  t.match(result, { status: 'complete', end: 'silence', certain: true });
+  t.ok(isSameContent(sent, copy));
+});
 
-t.test('with --must-end a guessed end is none', { buffered: true }, async (t) => {
+t.test('with --must-end, an inferred end is a failure', { buffered: true }, async (t) => {
   const folder = t.testdir();
   writeRandomFile(folder, 1000);
   const options = ['--must-end', '--idle-timeout=1'];
   const { server, result, copy } = await receive(t, folder, 500, [], options);
   t.equal(server.code, 1);
   t.match(result, { status: 'failed', reason: /no data for 1 s/ });
-  t.notOk(existsSync(copy), 'no file is left');
+  t.notOk(existsSync(copy), 'no file remains');
 });
 
 t.test(
-  'an odd last byte in the low half of the checksum is accepted, and counted',
+  'checksums with the odd last byte in the low half are accepted and counted',
   { buffered: true },
   async (t) => {
     const folder = t.testdir();
-    // No byte is zero, and none is the same in both halves of its word: the two paddings differ.
+    // No byte is zero, and the two bytes of each word differ, so the two paddings give different
+    // sums.
     writeFileSync(join(folder, 'sent'), 'odd'.repeat(333));
     const options = ['--odd-low', '--end', 'empty'];
     const { server, result, copy } = await receive(t, folder, 333, options);
     t.equal(server.code, 0, server.stderr);
     t.match(result, { status: 'complete', bytes: 999 });
-    // A segment that a slow machine's sender repeats counts again.
+    // On a slow machine, repeated segments count again.
     const count = result['faults']['odd-byte-low'];
     t.ok(count >= 3, `${count} times`);
     t.ok(isSameContent(join(folder, 'sent'), copy));
@@ -142,7 +139,7 @@ t.test(
 
 for (const options of [[], ['--zero-as-ffff']]) {
   const form = options.length === 0 ? '0' : '0xFFFF';
-  t.test(`a checksum of zero is right as ${form}`, { buffered: true }, async (t) => {
+  t.test(`a checksum of zero is valid as ${form}`, { buffered: true }, async (t) => {
     const folder = t.testdir();
     writeFileSync(join(folder, 'sent'), Buffer.alloc(1000, 0xff));
     const { server, result, copy } = await receive(t, folder, 500, [...options, '--end', 'empty']);
@@ -153,10 +150,10 @@ for (const options of [[], ['--zero-as-ffff']]) {
   });
 }
 
-t.test('with losses, the end is repeated until it is there', { buffered: true }, async (t) => {
+t.test('under loss, the end marker is repeated until it arrives', { buffered: true }, async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 1000);
-  // The arrivals 2 and 3 are the end marker.
+  // Arrivals 2 and 3 are the end marker.
   const options = ['--loss-model', 'scripted:2,3'];
   const { server, result, copy } = await receive(t, folder, 500, ['--end', 'empty'], options);
   t.equal(server.code, 0, server.stderr);

@@ -1,4 +1,4 @@
-/** Every file size that matters, to and from programs that follow the course text to the letter. */
+/** Transfers of all boundary sizes to and from literal implementations of the course text. */
 import { join } from 'node:path';
 import t from 'tap';
 import { isSameContent, writeRandomFile } from '../../support/loopback.js';
@@ -17,11 +17,11 @@ const mebibyte = 1024 * 1024;
 const files = [
   { what: 'an empty file', size: 0, mss: 500 },
   { what: 'one byte', size: 1, mss: 500 },
-  { what: 'a byte less than MSS', size: 499, mss: 500 },
+  { what: 'one byte less than MSS', size: 499, mss: 500 },
   { what: 'exactly MSS', size: 500, mss: 500 },
-  { what: 'a byte more than MSS', size: 501, mss: 500 },
+  { what: 'one byte more than MSS', size: 501, mss: 500 },
   { what: '1 MiB', size: mebibyte, mss: 1400 },
-  { what: '1 MiB less a byte, in odd segments', size: mebibyte - 1, mss: 1399 },
+  { what: '1 MiB less one byte, in odd segments', size: mebibyte - 1, mss: 1399 },
 ];
 
 const settings = [0, 0.05, 0.3].flatMap((p) => [1, 3].map((count) => ({ p, count })));
@@ -48,18 +48,19 @@ for (const { what, size, mss } of files) {
           program.kill('SIGTERM');
           await program.exited;
         }
-        for (const copy of copies) t.ok(isSameContent(sent, copy), 'every byte is the same');
+        for (const copy of copies) t.ok(isSameContent(sent, copy), 'all bytes are equal');
       },
     );
 
-    // Without an end marker, the literal sender sends nothing at all of an empty file.
+    // Without an end marker, the literal sender sends nothing for an empty file.
     if (size === 0) continue;
 
     t.test(`a literal sender to p2mpserver: ${what} to ${where}`, { buffered: true }, async (t) => {
       const folder = t.testdir();
       const sent = writeRandomFile(folder, size);
       const copies = names(count).map((name) => join(folder, name));
-      // Behind a single segment only silence tells the end; behind a short one, a second is enough.
+      // After a single segment, only a timeout shows the end; after a short segment, one second is
+      // enough.
       const idle = size <= mss ? '1' : '60';
       const receivers = await Promise.all(
         copies.map((copy, i) =>
@@ -86,7 +87,7 @@ for (const { what, size, mss } of files) {
         t.equal(server.code, 0, server.stderr);
         t.match(parseResult(server), { status: 'complete', bytes: size, end: 'silence' });
       }
-      for (const copy of copies) t.ok(isSameContent(sent, copy), 'every byte is the same');
+      for (const copy of copies) t.ok(isSameContent(sent, copy), 'all bytes are equal');
     });
   }
 }

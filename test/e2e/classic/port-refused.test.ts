@@ -1,4 +1,4 @@
-/** A port that refuses datagrams is reported at once, and tried for as long as any silent one. */
+/** A port that refuses datagrams is reported at once, and retried for as long as a silent one. */
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -35,7 +35,7 @@ const two = ['--give-up-after', '2'];
 
 for (const host of ['127.0.0.1', '::1']) {
   const skipHost = host === '::1' && !hasIPv6 ? 'this host has no IPv6' : skip;
-  t.test(`a closed port at ${host} is named`, { skip: skipHost, buffered: true }, async (t) => {
+  t.test(`a closed port at ${host} is reported`, { skip: skipHost, buffered: true }, async (t) => {
     const port = await findClosedPort(host);
     const server = host === '::1' ? `[::1]:${port}` : `${host}:${port}`;
     const sent = writeRandomFile(t.testdir(), 1000);
@@ -50,7 +50,7 @@ for (const host of ['127.0.0.1', '::1']) {
 }
 
 t.test(
-  'with --json, it is an event, and the reason in the result',
+  'with --json, a refusal is an event, and the result has the reason',
   { skip, buffered: true },
   async (t) => {
     const folder = t.testdir();
@@ -89,13 +89,13 @@ t.test('a server that starts later gets the whole file', { skip, buffered: true 
 });
 
 t.test(
-  'a server that dies in the middle is reported as well',
+  'a server that is killed midway is reported as well',
   { skip, buffered: true },
   async (t) => {
     const folder = t.testdir();
     const sent = writeRandomFile(folder, 500_000);
     const { program, server } = await startServer(t, join(folder, 'copy'), 0.5, ['--seed', '1']);
-    // Rounds that stay short: the client must send again after the kill, however late that comes.
+    // Short rounds, so that the client sends again soon after the kill.
     const client = startClient(t, [server], sent, 100, [...two, '--timeout', '100']);
     await program.waitFor(/^Packet loss, sequence number = [1-9]/m);
     program.kill('SIGKILL');
@@ -115,13 +115,13 @@ const driven = () =>
     ...{ giveUpAfterMs: 2000, timeout: { mode: 'fixed', timeoutMs: 100 } },
   });
 
-t.test('where a name has two addresses, both must refuse', async (t) => {
+t.test('if a name has two addresses, both must refuse', async (t) => {
   const sender = driven();
   sender.refuse(0, { host: 'a', port });
-  t.same(sender.eventsOf('port-refused'), [], 'the other one may answer');
+  t.same(sender.eventsOf('port-refused'), [], 'the other address may still answer');
   t.same(sender.takeSent(), ['a data 0']);
   sender.passTo(150);
-  t.same(sender.takeSent(), ['z data 0'], 'which is tried at once');
+  t.same(sender.takeSent(), ['z data 0'], 'the other address is tried immediately');
   sender.refuse(0, { host: 'z', port });
   sender.refuse(0, { host: 'z', port });
   t.match(sender.eventsOf('port-refused'), [
@@ -132,7 +132,7 @@ t.test('where a name has two addresses, both must refuse', async (t) => {
   t.match(sender.outcome('a'), { status: 'failed', reason: /^port 7735 at a refused/ });
 });
 
-t.test('an answer ends a refusal', async (t) => {
+t.test('an answer clears the refusal', async (t) => {
   const sender = driven();
   sender.refuse(0, { host: 'a', port });
   sender.refuse(0, { host: 'z', port });
@@ -155,7 +155,7 @@ async function openEndpoint(t: Cleaner, received: { from: Address; text: string 
   return endpoint;
 }
 
-t.test('datagrams from a watched place are handled as others are', { skip }, async (t) => {
+t.test('datagrams from a watched address are handled normally', { skip }, async (t) => {
   const received: { from: Address; text: string }[] = [];
   const endpoint = await openEndpoint(t, received);
   const [at] = endpoint.addresses;
@@ -178,42 +178,38 @@ t.test('datagrams from a watched place are handled as others are', { skip }, asy
   t.teardown(() => thief.close());
   thief.bind(at?.port ?? 0, '127.0.0.1');
   const [error] = await once(thief, 'error');
-  t.match(error, { code: 'EADDRINUSE' }, 'nobody else can take the port');
+  t.match(error, { code: 'EADDRINUSE' }, 'no other process can take the port');
 });
 
-t.test(
-  'an answer that has reached a watch is not lost when the watch ends',
-  { skip },
-  async (t) => {
-    const received: { from: Address; text: string }[] = [];
-    const endpoint = await openEndpoint(t, received);
-    const [at] = endpoint.addresses;
-    const to = { host: '127.0.0.1', port: await findClosedPort() };
-    const answer = (count: number) => {
-      // The answers arrive while this process stands still, so the watch cannot have read them.
-      const script = `const s = require('node:dgram').createSocket('udp4');
+t.test('an answer in a watch socket is not lost when the watch ends', { skip }, async (t) => {
+  const received: { from: Address; text: string }[] = [];
+  const endpoint = await openEndpoint(t, received);
+  const [at] = endpoint.addresses;
+  const to = { host: '127.0.0.1', port: await findClosedPort() };
+  const answer = (count: number) => {
+    // The answers arrive while this process is blocked, so the watch cannot have read them.
+    const script = `const s = require('node:dgram').createSocket('udp4');
       s.bind(${to.port}, '127.0.0.1', async () => {
         for (let i = 0; i < ${count}; i++) {
           await new Promise((sent) => s.send('answer', ${at?.port}, '127.0.0.1', sent));
         }
         s.close();
       });`;
-      execFileSync(process.execPath, ['-e', script]);
-    };
-    for (const count of [1, 100]) {
-      const end = endpoint.watchRefusals(to, () => t.fail('nothing refuses'));
-      answer(count);
-      end?.();
-      // After the watch, the first socket takes what follows.
-      answer(1);
-      while (received.length < count + 1) await new Promise((resolve) => setImmediate(resolve));
-      t.equal(received.length, count + 1);
-      received.length = 0;
-    }
-  },
-);
+    execFileSync(process.execPath, ['-e', script]);
+  };
+  for (const count of [1, 100]) {
+    const end = endpoint.watchRefusals(to, () => t.fail('nothing refuses'));
+    answer(count);
+    end?.();
+    // After the watch ends, the first socket receives again.
+    answer(1);
+    while (received.length < count + 1) await new Promise((resolve) => setImmediate(resolve));
+    t.equal(received.length, count + 1);
+    received.length = 0;
+  }
+});
 
-t.test('more silent places than watches take turns', async (t) => {
+t.test('if there are more silent addresses than watches, they take turns', async (t) => {
   const open = new Set<Address>();
   const watched = new Set<Address>();
   const refuse = new Map<Address, (code: RefusalCode) => void>();
@@ -244,7 +240,7 @@ t.test('more silent places than watches take turns', async (t) => {
   t.same(refused, [1], 'once');
   for (let i = 1; i <= 60; i++) watch.look(50 + 200 * i);
   t.equal(watched.size, 300);
-  t.notOk(open.has(first), 'what has refused needs no watch');
+  t.notOk(open.has(first), 'a refused address needs no watch');
   watch.close();
   t.equal(open.size, 0);
 });

@@ -1,4 +1,4 @@
-/** A sweep as an array job: the manifest and the script, run as their schedulers would. */
+/** Array jobs: the manifest and the script, run as their schedulers run them. */
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { Job } from 'kubernetes-models/batch/v1';
@@ -13,7 +13,7 @@ const buffered = true;
 const jobs = join(projectFolder, 'experiments/array-jobs');
 const slurmScript = join(jobs, 'slurm-array.sh');
 
-// biome-ignore lint/suspicious/noExplicitAny: what it is, the tests find out
+// biome-ignore lint/suspicious/noExplicitAny: the tests check the shape
 function readManifest(): any {
   return parse(readFileSync(join(jobs, 'kubernetes-job.yaml'), 'utf8'));
 }
@@ -24,14 +24,10 @@ t.test('the Kubernetes manifest is a valid Job', async (t) => {
   const manifest = readManifest();
   t.match(manifest, { apiVersion: 'batch/v1', kind: 'Job' });
   t.doesNotThrow(() => new Job(manifest).validate());
-  t.same(
-    unknownFields(t, manifest, 'batch/v1', 'IJob'),
-    [],
-    'no field that Kubernetes does not know',
-  );
+  t.same(unknownFields(t, manifest, 'batch/v1', 'IJob'), [], 'no field is unknown to Kubernetes');
 });
 
-t.test('a manifest that is wrong does not pass', async (t) => {
+t.test('an invalid manifest is rejected', async (t) => {
   const noTemplate = readManifest();
   delete noTemplate.spec.template;
   t.throws(() => new Job(noTemplate).validate(), /template/);
@@ -52,19 +48,19 @@ t.test('a manifest that is wrong does not pass', async (t) => {
   );
 });
 
-t.test('the parts of the manifest fit each other', async (t) => {
+t.test('the manifest is consistent', async (t) => {
   const { completionMode, completions, parallelism, template } = readManifest().spec;
   t.equal(completionMode, 'Indexed');
   t.ok(parallelism <= completions);
   const env: { name: string; value: unknown }[] = container.env;
   const values = Object.fromEntries(env.map(({ name, value }) => [name, value]));
-  t.strictSame(values['SHARDS'], String(completions), 'a shard for each index');
+  t.strictSame(values['SHARDS'], String(completions), 'one shard for each index');
   const { volumes } = template.spec;
   t.same(
     container.volumeMounts.map(({ name }: { name: string }) => name),
     volumes.map(({ name }: { name: string }) => name),
   );
-  t.equal(values['RESULTS'], container.volumeMounts[0].mountPath, 'on the volume');
+  t.equal(values['RESULTS'], container.volumeMounts[0].mountPath, 'results go to the volume');
   const args = [String(values['PLAN']), '--shard', `${completions}/${completions}`, '--dry-run'];
   t.equal((await startExperiment(t, args).exited).code, 0, 'p2mp knows the plan');
   const { version } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8'));
@@ -83,9 +79,9 @@ const plan = {
 interface Place {
   readonly folder: string;
   readonly plan: string;
-  /** Where shards leave their folders. */
+  /** The folder of all shards. */
   readonly results: string;
-  /** For a scheduler's environment, in which p2mp is found. */
+  /** The environment of the scheduler, with p2mp on its PATH. */
   readonly path: string;
 }
 
@@ -135,7 +131,7 @@ for (const [where, start] of [
   ['Kubernetes', startInKubernetes],
   ['Slurm', startInSlurm],
 ] as const) {
-  t.test(`an array of ${where} gives what one process gives`, { buffered }, async (t) => {
+  t.test(`an array of ${where} gives the same results as one process`, { buffered }, async (t) => {
     const place = prepare(t);
     const { folder, results } = place;
     const programs = [0, 1, 2].map((index) => start(t, place, index, 3));
@@ -145,7 +141,7 @@ for (const [where, start] of [
       const { code, stderr } = await exited;
       t.equal(code, 0, stderr);
     }
-    // As the comments in both files have it.
+    // As in the comments of both files.
     const merge = 'exec p2mp experiment merge "$1"/shard-* --out "$1"';
     const env = { PATH: place.path };
     const merging = new Program(t, 'sh', ['-c', merge, 'sh', results], { env });
@@ -156,7 +152,7 @@ for (const [where, start] of [
     }
   });
 
-  t.test(`a shard in ${where} that is told to stop goes on again`, { buffered }, async (t) => {
+  t.test(`a shard in ${where} that is stopped resumes`, { buffered }, async (t) => {
     const place = prepare(t);
     const slow = { ...plan, fileSizeBytes: 1_500_000, receivers: 60 };
     writeFileSync(place.plan, JSON.stringify(slow));
@@ -166,7 +162,7 @@ for (const [where, start] of [
     await program.waitForFile(shard, /^runs\.csv$/);
     program.kill('SIGTERM');
     const { code, stderr } = await program.exited;
-    t.equal(code, 130, 'p2mp itself has the signal');
+    t.equal(code, 130, 'p2mp itself gets the signal');
     t.match(
       stderr,
       / of 2 runs, saved in .*shard-2-of-2; to resume, run the same command again\n$/,
@@ -182,7 +178,7 @@ for (const [what, args, line] of [
   ['plan', [], 'name a plan'],
   ['folder', ['quick'], 'name a folder'],
 ] as const) {
-  t.test(`the script for Slurm without a ${what} says so`, async (t) => {
+  t.test(`the Slurm script reports a missing ${what}`, async (t) => {
     const { code, stderr } = await new Program(t, 'bash', [slurmScript, ...args]).exited;
     t.not(code, 0);
     t.match(stderr, line);

@@ -1,4 +1,4 @@
-/** `p2mp experiment` as people use it: what it leaves, what it refuses, and how it goes on. */
+/** `p2mp experiment`: output, refusals, and resumption. */
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
@@ -16,7 +16,7 @@ import {
 t.jobs = 4;
 const buffered = true;
 
-/** 24 runs that take milliseconds. */
+/** 24 runs of a few milliseconds each. */
 const plan = {
   title: 'Small & <quick>',
   about: 'What is left of a "small" plan?',
@@ -28,7 +28,7 @@ const plan = {
   link: { rttMs: 20 },
 };
 
-/** Runs that take seconds in all, the first of them the least, so that a signal comes midway. */
+/** Runs that take seconds in total, shortest first, so that a signal arrives midway. */
 const longPlan = {
   title: 'Long',
   seed: 'long',
@@ -55,17 +55,17 @@ function readTable(folder: string, name: string): Record<string, string>[] {
   return parse(read(folder, name), { columns: true });
 }
 
-/** Whether both folders hold the same runs and the same summary, to the byte. */
+/** Whether both folders hold identical runs and summaries. */
 function isSameData(one: string, other: string): boolean {
   return ['runs.csv', 'summary.csv'].every((name) => read(one, name) === read(other, name));
 }
 
-/** Whole rows of runs.csv, whatever else stands there. */
+/** The complete rows of runs.csv, ignoring anything else. */
 function countRows(folder: string): number {
   return read(folder, 'runs.csv').split('\r\n').length - 2;
 }
 
-/** A complaint of one line, by the name of the command. */
+/** Checks a one-line error message that starts with the name of the command. */
 function checkComplaint(t: Test, exit: Exit, code: number, line: RegExp | string): void {
   t.equal(exit.code, code, `exit code ${code}`);
   t.equal(exit.stdout, '', 'nothing on standard output');
@@ -73,13 +73,13 @@ function checkComplaint(t: Test, exit: Exit, code: number, line: RegExp | string
   t.match(exit.stderr, line);
 }
 
-// What several tests compare with: the plan run by one process and one thread, and its shards.
+// References for several tests: the plan run by one process with one thread, and as shards.
 const shared = t.testdir({ shards: {} });
 writePlan(shared, plan);
 const whole = join(shared, 'whole');
 const wholeArgs = ['plan.json', '--out', 'whole', '--jobs', '1'];
 const wholeProgram = startExperiment(t, wholeArgs, { cwd: shared });
-// All at the same time, as an array job does.
+// All at the same time, as in an array job.
 const shardPrograms = [1, 2, 3].map((shard) =>
   startExperiment(t, ['../plan.json', '--shard', `${shard}/3`], { cwd: join(shared, 'shards') }),
 );
@@ -89,13 +89,13 @@ const shards = [1, 2, 3].map((shard) =>
   join(shared, 'shards', 'plan-results', `shard-${shard}-of-3`),
 );
 
-t.test('an experiment leaves data, pictures and a report', async (t) => {
+t.test('an experiment writes data, plots and a report', async (t) => {
   t.equal(wholeExit.code, 0, wholeExit.stderr);
   t.equal(wholeExit.stderr, '');
   t.match(wholeExit.stdout, /^Small & <quick>: 24 runs\n/);
   t.match(wholeExit.stdout, /^In whole: runs\.csv, summary\.csv, .*report\.html$/m);
   t.same(readdirSync(whole).toSorted(), leftFiles);
-  t.equal(read(whole, 'plan.json'), read(shared, 'plan.json'), 'the plan as it was given');
+  t.equal(read(whole, 'plan.json'), read(shared, 'plan.json'), 'the plan is saved unchanged');
   t.match(read(whole, 'plot.svg'), /^<svg /);
   const png = readFileSync(join(whole, 'plot.png'));
   t.equal(png.subarray(0, 8).toString('latin1'), '\x89PNG\r\n\x1a\n');
@@ -115,35 +115,39 @@ t.test('the report is one page that says what was run and how', async (t) => {
   t.match(rest, process.version, 'the machine');
   t.match(rest, '24 simulated runs in ', 'the effort');
   t.match(rest, '&quot;fileSizeBytes&quot;: 20000', 'the plan');
-  t.equal(rest.match(/<tr>/g)?.length, 1 + 6 + rowsOf(rest, 'How it was made'), 'a row for each');
+  t.equal(
+    rest.match(/<tr>/g)?.length,
+    1 + 6 + rowsOf(rest, 'one row for each point'),
+    'a row for each',
+  );
 });
 
-/** Rows of the table that stands behind a headline. */
+/** The rows of the table after a heading. */
 function rowsOf(html: string, headline: string): number {
-  const [, behind = ''] = html.split(`<h2>${headline}</h2>`);
-  const [table = ''] = behind.split('</table>');
+  const [, tail = ''] = html.split(`<h2>${headline}</h2>`);
+  const [table = ''] = tail.split('</table>');
   return table.match(/<tr>/g)?.length ?? 0;
 }
 
-t.test('both CSV files have the columns that the documentation names', async (t) => {
+t.test('both CSV files have the documented columns', async (t) => {
   const documentation = read(projectFolder, 'docs/EXPERIMENTS.md');
-  const namesBehind = (headline: string): string[] => {
-    const [, behind = ''] = documentation.split(headline);
-    const [table = ''] = behind.trimStart().split('\n\n');
+  const namesAfter = (headline: string): string[] => {
+    const [, tail = ''] = documentation.split(headline);
+    const [table = ''] = tail.trimStart().split('\n\n');
     const names = [...table.matchAll(/^\|([^|]+)\|/gm)].map(([, cell = '']) => cell);
     return names.flatMap((cell) => [...cell.matchAll(/`(\w+)`/g)].map(([, name = '']) => name));
   };
   const headerOf = (name: string) => read(whole, name).split('\r\n')[0]?.split(',') ?? [];
 
   const runs = headerOf('runs.csv');
-  t.same(runs, namesBehind('a row for each run:'));
+  t.same(runs, namesAfter('a row for each run:'));
   const parameters = runs.slice(runs.indexOf('mode') + 1, runs.indexOf('repetition'));
   t.equal(parameters.length, 10);
 
   const summary = headerOf('summary.csv');
   const leading = 'receivers,mss_bytes,loss,window,mode,runs,mean_s,sd_s,ci95_low_s,ci95_high_s';
   t.equal(summary.slice(0, 12).join(), `${leading},model_s,deviation_se`);
-  const documented = namesBehind('a row for each point and mode:');
+  const documented = namesAfter('a row for each point and mode:');
   t.same(summary.toSorted(), [...new Set([...parameters, ...documented])].toSorted());
 
   for (const [name, rows] of [
@@ -151,7 +155,7 @@ t.test('both CSV files have the columns that the documentation names', async (t)
     ['summary.csv', 6],
   ] as const) {
     const lines = read(whole, name).split('\n');
-    t.equal(lines.length, 1 + rows + 1, `${name}: a line for each`);
+    t.equal(lines.length, 1 + rows + 1, `${name}: one line for each row`);
     t.equal(lines.pop(), '');
     t.ok(
       lines.every((line) => line.endsWith('\r')),
@@ -160,7 +164,7 @@ t.test('both CSV files have the columns that the documentation names', async (t)
   }
 });
 
-t.test('runs stand in order, and the summary is that of the runs', async (t) => {
+t.test('runs are in order, and the summary matches them', async (t) => {
   const runs = readTable(whole, 'runs.csv');
   t.same(
     runs.map(({ run }) => run),
@@ -190,7 +194,7 @@ t.test('runs stand in order, and the summary is that of the runs', async (t) => 
     runs.every(({ seed }) => seed?.startsWith(`${plan.seed} `)),
     'seeds bear the name of the plan’s',
   );
-  t.equal(new Set(runs.map(({ seed }) => seed)).size, runs.length, 'each run has its own');
+  t.equal(new Set(runs.map(({ seed }) => seed)).size, runs.length, 'each run has its own seed');
 
   for (const summary of readTable(whole, 'summary.csv')) {
     const { receivers, loss } = summary;
@@ -209,11 +213,11 @@ t.test('runs stand in order, and the summary is that of the runs', async (t) => 
     const standardErrorS = Number(summary['model_sd_s']) / 2;
     const deviation = (Number(summary['mean_s']) - Number(summary['model_s'])) / standardErrorS;
     t.ok(Math.abs(deviation - Number(summary['deviation_se'])) < 1e-3, 'deviation');
-    t.ok(Math.abs(deviation) < 5, 'the simulator is no other than the model');
+    t.ok(Math.abs(deviation) < 5, 'the simulator agrees with the model');
   }
 });
 
-t.test('three threads leave the same bytes as one', { buffered }, async (t) => {
+t.test('three threads give the same bytes as one', { buffered }, async (t) => {
   const folder = t.testdir();
   const args = [writePlan(folder, plan), '--out', join(folder, 'out'), '--jobs', '3'];
   const { code, stderr } = await startExperiment(t, args).exited;
@@ -221,7 +225,7 @@ t.test('three threads leave the same bytes as one', { buffered }, async (t) => {
   t.ok(isSameData(join(folder, 'out'), whole));
 });
 
-t.test('shards that run at the same time merge to what one process leaves', async (t) => {
+t.test('concurrent shards merge to the result of a single process', async (t) => {
   for (const [i, { code, stdout, stderr }] of shardExits.entries()) {
     t.equal(code, 0, stderr);
     t.match(stdout, `shard-${i + 1}-of-3; merge it`);
@@ -242,7 +246,7 @@ t.test('shards that run at the same time merge to what one process leaves', asyn
     Array.from({ length: 24 }, (_, i) => i + 1),
     'each run once',
   );
-  // In any order, and into the folder that holds the shards.
+  // In any order, and into the folder that contains the shards.
   const out = join(shared, 'shards', 'plan-results');
   const { code, stdout, stderr } = await startExperiment(t, [
     'merge',
@@ -258,7 +262,7 @@ t.test('shards that run at the same time merge to what one process leaves', asyn
   t.ok(readFileSync(join(out, 'plot.svg')).equals(readFileSync(join(whole, 'plot.svg'))));
 });
 
-t.test('a missing shard is named by its runs', { buffered }, async (t) => {
+t.test('missing runs of a shard are listed', { buffered }, async (t) => {
   const folder = t.testdir();
   const [first = '', , third = ''] = shards;
   const args = ['merge', first, third, '--out', join(folder, 'out')];
@@ -273,7 +277,7 @@ t.test('a missing shard is named by its runs', { buffered }, async (t) => {
   t.same(readdirSync(folder), []);
 });
 
-t.test('a shard that was cut off is named by its last run', { buffered }, async (t) => {
+t.test('the missing last run of a truncated shard is listed', { buffered }, async (t) => {
   const folder = t.testdir();
   const [first = '', second = '', third = ''] = shards;
   const cut = join(folder, 'cut');
@@ -299,7 +303,7 @@ t.test('shards of different plans are refused', { buffered }, async (t) => {
   t.same(readdirSync(folder).toSorted(), ['other', 'plan.json']);
 });
 
-t.test('two results of one run are refused', { buffered }, async (t) => {
+t.test('duplicate results of a run are refused', { buffered }, async (t) => {
   const folder = t.testdir();
   const [first = ''] = shards;
   const changed = join(folder, 'changed');
@@ -336,7 +340,7 @@ for (const [what, args, code, line] of [
   });
 }
 
-t.test('merge with --dry-run leaves nothing', { buffered }, async (t) => {
+t.test('merge with --dry-run writes nothing', { buffered }, async (t) => {
   const cwd = t.testdir({});
   await startExperiment(t, ['merge', ...shards, '--out', 'out', '--dry-run'], { cwd }).exited;
   t.same(readdirSync(cwd), []);
@@ -344,7 +348,7 @@ t.test('merge with --dry-run leaves nothing', { buffered }, async (t) => {
 
 let longWhole: Promise<string> | undefined;
 
-/** The long plan's folder, run once, without interruption. */
+/** Runs the long plan once without interruption. @returns its folder */
 function runLongPlan(): Promise<string> {
   longWhole ??= (async () => {
     const folder = join(shared, 'long');
@@ -362,7 +366,7 @@ interface Stopped {
   readonly runAgain: () => Promise<Exit>;
 }
 
-/** Runs the long plan and stops it when the first rows are there. */
+/** Runs the long plan and stops it after the first rows. */
 async function stopMidway(t: Test, signal: NodeJS.Signals): Promise<Stopped> {
   const base = t.testdir();
   const folder = join(base, 'out');
@@ -382,30 +386,34 @@ async function checkGoingOn(t: Test, { folder, runAgain }: Stopped): Promise<voi
   t.equal(again.code, 0, again.stderr);
   const { status, runs, keptRuns, effort } = parseResult(again);
   t.same({ status, runs, keptRuns }, { status: 'complete', runs: longRuns, keptRuns: rows });
-  t.equal(effort.simulatedRuns, longRuns - rows, 'nothing is run twice');
+  t.equal(effort.simulatedRuns, longRuns - rows, 'no run is repeated');
   t.ok(isSameData(folder, await runLongPlan()));
   t.same(readdirSync(folder).toSorted(), leftFiles);
 }
 
-t.test('SIGINT midway leaves whole rows, and it goes on', { buffered }, async (t) => {
-  const stopped = await stopMidway(t, 'SIGINT');
-  const { exit, folder } = stopped;
-  t.equal(exit.code, 130);
-  const rows = countRows(folder);
-  t.ok(rows > 0);
-  t.ok(read(folder, 'runs.csv').endsWith('\r\n'), 'no part of a row');
-  t.equal(
-    exit.stderr,
-    `p2mp experiment: interrupted after ${rows} of ${longRuns} runs, saved in ${folder}; ` +
-      'to resume, run the same command again\n',
-  );
-  t.match(parseResult(exit), { status: 'interrupted', folder, runs: rows });
-  const [progress] = parseEvents(exit.stdout).filter(({ event }) => event === 'progress');
-  t.match(progress, { runs: Number, totalRuns: longRuns, etaSeconds: Number });
-  await checkGoingOn(t, stopped);
-});
+t.test(
+  'after SIGINT midway, only whole rows remain, and the run resumes',
+  { buffered },
+  async (t) => {
+    const stopped = await stopMidway(t, 'SIGINT');
+    const { exit, folder } = stopped;
+    t.equal(exit.code, 130);
+    const rows = countRows(folder);
+    t.ok(rows > 0);
+    t.ok(read(folder, 'runs.csv').endsWith('\r\n'), 'no partial row');
+    t.equal(
+      exit.stderr,
+      `p2mp experiment: interrupted after ${rows} of ${longRuns} runs, saved in ${folder}; ` +
+        'to resume, run the same command again\n',
+    );
+    t.match(parseResult(exit), { status: 'interrupted', folder, runs: rows });
+    const [progress] = parseEvents(exit.stdout).filter(({ event }) => event === 'progress');
+    t.match(progress, { runs: Number, totalRuns: longRuns, etaSeconds: Number });
+    await checkGoingOn(t, stopped);
+  },
+);
 
-t.test('killed at once midway, it goes on', { buffered }, async (t) => {
+t.test('after SIGKILL midway, the run resumes', { buffered }, async (t) => {
   const stopped = await stopMidway(t, 'SIGKILL');
   t.equal(stopped.exit.signal, 'SIGKILL');
   await checkGoingOn(t, stopped);
@@ -417,7 +425,7 @@ for (const [what, size, kept] of [
   ['within the header', 40, 0],
   ['before the header', 0, 0],
 ] as const) {
-  t.test(`a runs.csv that is cut off ${what} is mended`, { buffered }, async (t) => {
+  t.test(`a runs.csv that is truncated ${what} is repaired`, { buffered }, async (t) => {
     const folder = t.testdir();
     cpSync(whole, folder, { recursive: true });
     const cut = read(whole, 'runs.csv').slice(0, size);
@@ -432,7 +440,7 @@ for (const [what, size, kept] of [
   });
 }
 
-t.test('a complete folder is not run again, but its pictures are made anew', async (t) => {
+t.test('a complete folder is not run again, but its plots are redrawn', async (t) => {
   const folder = t.testdir();
   cpSync(whole, folder, { recursive: true });
   for (const name of ['plot.svg', 'plot.png', 'summary.csv']) writeFileSync(join(folder, name), '');
@@ -466,7 +474,7 @@ for (const [what, change, line] of [
   ['fewer runs', { loss: 0.05 }, /:14: .*: the plan has no run 13; /],
   ['the mode', { mode: 'real', link: {} }, /:2: .*: mode is simulated in place of real; /],
 ] as const) {
-  t.test(`a folder whose plan differs in ${what} is refused`, { buffered }, async (t) => {
+  t.test(`a folder with a different ${what} in its plan is refused`, { buffered }, async (t) => {
     const folder = t.testdir();
     const out = join(folder, 'out');
     cpSync(whole, out, { recursive: true });
@@ -482,7 +490,7 @@ for (const [what, change, line] of [
   });
 }
 
-t.test('a runs.csv of something else is refused', { buffered }, async (t) => {
+t.test('an unrelated runs.csv is refused', { buffered }, async (t) => {
   const folder = t.testdir({ out: { 'runs.csv': 'name,value\r\none,1\r\n' } });
   const exit = await startExperiment(t, ['plan.json'], { cwd: folder }).exited;
   t.equal(exit.code, 4, 'there is no plan yet');
@@ -499,7 +507,7 @@ t.test('a runs.csv of something else is refused', { buffered }, async (t) => {
   t.equal(read(out, 'runs.csv'), 'name,value\r\none,1\r\n');
 });
 
-t.test('--overwrite begins anew', { buffered }, async (t) => {
+t.test('--overwrite starts from scratch', { buffered }, async (t) => {
   const folder = t.testdir();
   const out = join(folder, 'out');
   const other = writePlan(folder, { ...plan, loss: 0.2, repetitions: 1 }, 'other.json');
@@ -513,7 +521,7 @@ t.test('--overwrite begins anew', { buffered }, async (t) => {
   t.equal(read(out, 'plan.json'), read(whole, 'plan.json'));
 });
 
-t.test('a plan with more repetitions keeps the runs that it shares', { buffered }, async (t) => {
+t.test('a plan with more repetitions reuses the runs that it shares', { buffered }, async (t) => {
   const folder = t.testdir();
   const out = join(folder, 'out');
   const one = { ...plan, receivers: 2, loss: 0.1 };
@@ -522,14 +530,14 @@ t.test('a plan with more repetitions keeps the runs that it shares', { buffered 
   const exit = await startExperiment(t, [writePlan(folder, one), '--out', out, '--json']).exited;
   t.equal(exit.code, 0, exit.stderr);
   t.match(parseResult(exit), { runs: 4, keptRuns: 2 });
-  // Nor does what else a plan varies shift a run's losses.
+  // Other parameters of a plan do not shift the losses of a run either.
   const rows = readTable(whole, 'runs.csv')
     .filter(({ receivers, loss }) => receivers === '2' && loss === '0.1')
     .map((row, i) => ({ ...row, run: String(i + 1) }));
   t.same(readTable(out, 'runs.csv'), rows);
 });
 
-t.test('--dry-run counts and leaves nothing', { buffered }, async (t) => {
+t.test('--dry-run counts runs and writes nothing', { buffered }, async (t) => {
   const cwd = t.testdir();
   writePlan(cwd, plan);
   const people = await startExperiment(t, ['plan.json', '--dry-run'], { cwd }).exited;
@@ -610,24 +618,24 @@ for (const [what, text, places] of [
     [/^2:32: link\.rateBytesPerSec: loopback has no rate of its own; /],
   ],
 ] as const) {
-  t.test(`a plan with ${what} is refused before anything is made`, { buffered }, async (t) => {
+  t.test(`a plan with ${what} is refused before anything is written`, { buffered }, async (t) => {
     const cwd = t.testdir({ 'my-plan.json': text });
     const exit = await startExperiment(t, ['my-plan.json', '--out', 'out'], { cwd }).exited;
     t.equal(exit.code, 2);
     t.equal(exit.stdout, '');
     const start = 'p2mp experiment: ';
     t.ok(exit.stderr.startsWith(start));
-    const told = exit.stderr.slice(start.length).trimEnd().split('\n');
-    t.equal(told.length, places.length, 'a line for each problem');
+    const problems = exit.stderr.slice(start.length).trimEnd().split('\n');
+    t.equal(problems.length, places.length, 'one line for each problem');
     for (const [i, place] of places.entries()) {
-      t.ok(told[i]?.startsWith('my-plan.json:'));
-      t.match(told[i]?.slice('my-plan.json:'.length), place);
+      t.ok(problems[i]?.startsWith('my-plan.json:'));
+      t.match(problems[i]?.slice('my-plan.json:'.length), place);
     }
     t.same(readdirSync(cwd), ['my-plan.json']);
   });
 }
 
-t.test('a plan that does not exist: those that do are named', { buffered }, async (t) => {
+t.test('an unknown plan: the existing plans are listed', { buffered }, async (t) => {
   const cwd = t.testdir();
   const exit = await startExperiment(t, ['recievers', '--out', 'out'], { cwd }).exited;
   checkComplaint(t, exit, 4, /: plan recievers: does not exist; check the name/);
@@ -670,13 +678,13 @@ for (const [args, line] of [
 
 const p2mp = (t: Test, ...args: string[]): Promise<Exit> => startCommand(t, 'p2mp', args).exited;
 
-t.test('p2mp without a verb says where verbs are listed', { buffered }, async (t) => {
+t.test('p2mp without a command points to the list of commands', { buffered }, async (t) => {
   const exit = await p2mp(t);
   t.match(exit, { code: 2, stdout: '', stderr: 'p2mp: no command given (see p2mp --help)\n' });
 });
 
 for (const verb of ['experimant', 'toString', '__proto__']) {
-  t.test(`p2mp with an unknown verb names those there are: ${verb}`, { buffered }, async (t) => {
+  t.test(`p2mp with an unknown command lists the known ones: ${verb}`, { buffered }, async (t) => {
     const { code, stdout, stderr } = await p2mp(t, verb, 'quick');
     t.equal(code, 2);
     t.equal(stdout, '');
@@ -687,7 +695,7 @@ for (const verb of ['experimant', 'toString', '__proto__']) {
   });
 }
 
-t.test('p2mp and its verb tell how to use them', { buffered }, async (t) => {
+t.test('p2mp and its command print help', { buffered }, async (t) => {
   const help = await p2mp(t, '--help');
   t.match(help, { code: 0, stderr: '' });
   t.match(help.stdout, /^p2mp <command> \[options\]\n/);
@@ -708,12 +716,15 @@ t.test('p2mp and its verb tell how to use them', { buffered }, async (t) => {
   }
 });
 
-t.test('plan and folder may have blanks in their names', { buffered }, async (t) => {
+t.test('plan and folder names may contain blanks', { buffered }, async (t) => {
   const cwd = t.testdir({ 'some plans': {} });
   writePlan(join(cwd, 'some plans'), plan, 'my plan.json');
   const plain = await startExperiment(t, ['some plans/my plan.json'], { cwd }).exited;
   t.equal(plain.code, 0, plain.stderr);
-  t.ok(isSameData(join(cwd, 'my plan-results'), whole), 'named by the plan if nobody says');
+  t.ok(
+    isSameData(join(cwd, 'my plan-results'), whole),
+    'the default folder is named after the plan',
+  );
   const report = read(join(cwd, 'my plan-results'), 'report.html');
   t.match(report, "p2mp experiment 'some plans/my plan.json' --out 'my plan-results'");
   const args = ['some plans/my plan.json', '--out', 'new/for the results'];
@@ -722,7 +733,7 @@ t.test('plan and folder may have blanks in their names', { buffered }, async (t)
   t.ok(isSameData(join(cwd, 'new/for the results'), whole));
 });
 
-t.test('a reader that goes away does not stop it', { buffered }, async (t) => {
+t.test('a reader that closes the pipe does not stop the experiment', { buffered }, async (t) => {
   const folder = t.testdir();
   const out = join(folder, 'out');
   const args = [writePlan(folder, plan), '--out', out, '--json', '--verbose'];
@@ -735,36 +746,40 @@ t.test('a reader that goes away does not stop it', { buffered }, async (t) => {
   t.same(readdirSync(out).toSorted(), leftFiles);
 });
 
-t.test('with --json each line is an event, the last one the result', { buffered }, async (t) => {
-  const folder = t.testdir();
-  const out = join(folder, 'out');
-  const args = [writePlan(folder, plan), '--out', out, '--json', '--verbose'];
-  const exit = await startExperiment(t, args).exited;
-  t.match(exit, { code: 0, stderr: '' });
-  const events = parseEvents(exit.stdout);
-  const rows = readTable(out, 'runs.csv');
-  t.same(
-    events.filter(({ event }) => event === 'run'),
-    rows.map(({ run, mode, seed, delay_s, rounds, timeouts }) => ({
-      event: 'run',
-      run: Number(run),
-      mode,
-      seed,
-      seconds: Number(delay_s),
-      rounds: Number(rounds),
-      timeouts: Number(timeouts),
-      complete: true,
-    })),
-  );
-  const { findings, effort, ...result } = parseResult(exit);
-  t.same(result, { event: 'result', status: 'complete', folder: out, runs: 24, keptRuns: 0 });
-  t.match(effort, { simulatedRuns: 24, simulatedSegments: 6 * 4 * 40 * 2, realRuns: 0 });
-  t.ok(findings.length > 0);
-  const report = read(out, 'report.html');
-  for (const finding of findings) t.ok(report.includes(`<li>${finding}</li>`), finding);
-});
+t.test(
+  'with --json each line is an event, and the last one is the result',
+  { buffered },
+  async (t) => {
+    const folder = t.testdir();
+    const out = join(folder, 'out');
+    const args = [writePlan(folder, plan), '--out', out, '--json', '--verbose'];
+    const exit = await startExperiment(t, args).exited;
+    t.match(exit, { code: 0, stderr: '' });
+    const events = parseEvents(exit.stdout);
+    const rows = readTable(out, 'runs.csv');
+    t.same(
+      events.filter(({ event }) => event === 'run'),
+      rows.map(({ run, mode, seed, delay_s, rounds, timeouts }) => ({
+        event: 'run',
+        run: Number(run),
+        mode,
+        seed,
+        seconds: Number(delay_s),
+        rounds: Number(rounds),
+        timeouts: Number(timeouts),
+        complete: true,
+      })),
+    );
+    const { findings, effort, ...result } = parseResult(exit);
+    t.same(result, { event: 'result', status: 'complete', folder: out, runs: 24, keptRuns: 0 });
+    t.match(effort, { simulatedRuns: 24, simulatedSegments: 6 * 4 * 40 * 2, realRuns: 0 });
+    t.ok(findings.length > 0);
+    const report = read(out, 'report.html');
+    for (const finding of findings) t.ok(report.includes(`<li>${finding}</li>`), finding);
+  },
+);
 
-t.test('with --quiet nothing is printed, or the result alone', { buffered }, async (t) => {
+t.test('with --quiet nothing is printed, or only the result', { buffered }, async (t) => {
   const folder = t.testdir();
   const args = [writePlan(folder, plan), '--out', join(folder, 'out'), '--quiet', '--verbose'];
   t.match(await startExperiment(t, args).exited, { code: 0, stdout: '', stderr: '' });
@@ -777,10 +792,10 @@ t.test('with --quiet nothing is printed, or the result alone', { buffered }, asy
   );
 });
 
-t.test('runs in which a receiver is given up on are counted apart', { buffered }, async (t) => {
+t.test('runs with a failed receiver are counted separately', { buffered }, async (t) => {
   const folder = t.testdir();
   const out = join(folder, 'out');
-  // Bursts that outlast the patience of twenty rounds, but do not stand at the start of all runs.
+  // Bursts that outlast the liveness timeout of twenty rounds, but not at the start of all runs.
   const failing = {
     title: 'Given up on',
     seed: 'given up',
@@ -807,10 +822,10 @@ t.test('runs in which a receiver is given up on are counted apart', { buffered }
     t.equal(summary?.['runs'], String(complete.length));
     t.equal(summary?.['failed_runs'], String(10 - complete.length));
     t.ok(complete.length < 10, 'some failed');
-    t.equal(complete.length === 0, isAll, 'all of them, or some alone');
+    t.equal(complete.length === 0, isAll, 'all runs, or only some');
     const mean = complete.reduce((sum, { delay_s }) => sum + Number(delay_s), 0) / complete.length;
-    if (isAll) t.equal(summary?.['mean_s'], '', 'no mean of nothing');
-    else t.ok(Math.abs(Number(summary?.['mean_s']) - mean) < 1e-6, 'of the complete ones');
+    if (isAll) t.equal(summary?.['mean_s'], '', 'no mean without complete runs');
+    else t.ok(Math.abs(Number(summary?.['mean_s']) - mean) < 1e-6, 'the mean of the complete runs');
   }
   const failed = Number(some?.['failed_runs']) + Number(all?.['failed_runs']);
   t.match(exit.stdout, `In ${failed} runs a receiver was given up on; the means leave them out.`);
@@ -818,28 +833,28 @@ t.test('runs in which a receiver is given up on are counted apart', { buffered }
 
   const args = [writePlan(folder, failing), '--out', out, '--json'];
   const again = await startExperiment(t, args).exited;
-  t.equal(again.code, 3, 'the same of what was there already');
+  t.equal(again.code, 3, 'existing results give the same exit code');
   t.match(parseResult(again), { status: 'incomplete', runs: 30, keptRuns: 30 });
 });
 
 for (const [what, out] of [
-  ['a file stands in its place', 'file'],
-  ['a file stands in its way', 'file/out'],
+  ['a file has its name', 'file'],
+  ['a parent is a file', 'file/out'],
 ] as const) {
-  t.test(`a folder that cannot be made is named: ${what}`, { buffered }, async (t) => {
+  t.test(`a folder that cannot be created is reported: ${what}`, { buffered }, async (t) => {
     const cwd = t.testdir({ file: 'old' });
     writePlan(cwd, plan);
     const exit = await startExperiment(t, ['plan.json', '--out', out], { cwd }).exited;
     checkComplaint(t, exit, 4, new RegExp(`: ${out}: [^;]+; [^;]+\n$`));
-    t.notMatch(exit.stderr, /\bE[A-Z]{3,}\b/, 'no word of the system');
+    t.notMatch(exit.stderr, /\bE[A-Z]{3,}\b/, 'no error code of the system');
     t.equal(read(cwd, 'file'), 'old');
     t.same(readdirSync(cwd).toSorted(), ['file', 'plan.json']);
   });
 }
 
-const skip = process.getuid?.() === 0 && 'root may read and write all';
+const skip = process.getuid?.() === 0 && 'root may read and write everything';
 
-t.test('a folder without permission is named', { buffered, skip }, async (t) => {
+t.test('an unwritable folder is reported', { buffered, skip }, async (t) => {
   const cwd = t.testdir();
   writePlan(cwd, plan);
   mkdirSync(join(cwd, 'closed'), { mode: 0o500 });

@@ -1,4 +1,4 @@
-/** Real runs of `p2mp experiment`, on loopback: processes and sockets beside the simulator. */
+/** Real runs of `p2mp experiment` over loopback, with processes and sockets. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
@@ -8,7 +8,7 @@ import { commandLinesWith, parseResult, startExperiment } from '../../support/pr
 t.jobs = 2;
 const buffered = true;
 
-/** One timeout a run, far longer than a round trip takes on a machine with much else to do. */
+/** One timeout per run, far longer than a round trip on a busy machine. */
 const plan = {
   title: 'Real',
   seed: 'run-11',
@@ -25,7 +25,7 @@ const segments = 20;
 interface Place {
   readonly args: string[];
   readonly out: string;
-  /** Where temporary files go. */
+  /** The folder for temporary files. */
   readonly temporary: string;
   readonly env: Readonly<Record<string, string>>;
 }
@@ -43,82 +43,86 @@ function readTable(folder: string, name: string): Record<string, string>[] {
   return parse(readFileSync(join(folder, name)), { columns: true });
 }
 
-/** Real runs lost what the same runs lost in the simulator, and did the same about it. */
+/** Checks that real runs lose the same packets as simulated runs, with the same reaction. */
 function checkTwins(t: Test, out: string): void {
   const { repetitions } = plan;
   const rows = readTable(out, 'runs.csv');
   t.same(
     rows.map(({ mode }) => mode),
     ['simulated', 'real'].flatMap((mode) => Array(repetitions).fill(mode)),
-    'simulated runs first',
+    'simulated runs come first',
   );
   for (const real of rows.slice(repetitions)) {
     const { repetition, seed, rounds, timeouts, retransmissions } = real;
     const twin = rows.find((row) => row['repetition'] === repetition);
     const what = { mode: 'simulated', repetition, seed, rounds, timeouts, retransmissions };
     t.match(twin, what, `repetition ${repetition}`);
-    t.ok(Number(timeouts) > 0 && Number(retransmissions) > 0, 'something was lost');
+    t.ok(Number(timeouts) > 0 && Number(retransmissions) > 0, 'packets were lost');
     t.equal(Number(rounds), segments + Number(timeouts));
     t.equal(real['complete_receivers'], '2');
     t.ok(Number(real['rtt_ms']) > 0, 'a round trip was measured');
-    // Each timeout is waited for, whatever the round trip.
+    // Each timeout elapses, whatever the round trip.
     const leastS = (Number(timeouts) * plan.timeoutMs) / 1000;
     t.ok(Number(real['twin_delay_s']) > leastS, 'the twin waited for each timeout');
-    t.equal(twin?.['twin_delay_s'], '', 'the simulator has none');
+    t.equal(twin?.['twin_delay_s'], '', 'the simulator has no twin');
   }
   const [simulated, real] = readTable(out, 'summary.csv');
   t.match(simulated, { mode: 'simulated', runs: `${repetitions}`, twin_mean_s: '' });
   t.match(real, { mode: 'real', runs: `${repetitions}`, failed_runs: '0', twin_mean_s: /^\d/ });
-  t.match(real, { model_s: /^\d/, deviation_se: /\d/ }, 'the measured round trip is in the model');
+  t.match(real, { model_s: /^\d/, deviation_se: /\d/ }, 'the model uses the measured round trip');
 }
 
-t.test('real runs do what the same runs do in the simulator', { buffered }, async (t) => {
+t.test('real runs match the same runs in the simulator', { buffered }, async (t) => {
   const { args, out, temporary, env } = prepare(t, plan);
   const exit = await startExperiment(t, args, { env }).exited;
   t.equal(exit.code, 0, exit.stderr);
   t.equal(exit.stderr, '');
   t.match(parseResult(exit), { status: 'complete', runs: 4, keptRuns: 0 });
   checkTwins(t, out);
-  t.same(readdirSync(temporary), [], 'no temporary folder is left');
-  t.same(commandLinesWith(temporary), [], 'nor a process');
+  t.same(readdirSync(temporary), [], 'no temporary folder remains');
+  t.same(commandLinesWith(temporary), [], 'no process remains');
 });
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  t.test(`${signal} in a real run leaves nothing, and it goes on`, { buffered }, async (t) => {
-    // A run takes longer than the test needs to see that it has begun: it waits for a timeout.
-    const { args, out, temporary, env } = prepare(t, plan);
-    const program = startExperiment(t, [...args, '--verbose'], { env });
-    await program.waitFor(/^{"event":"run",.*"mode":"real"/m);
-    const folder = await program.waitForFile(temporary, /^p2mp experiment /);
-    // A receiver has begun to write.
-    await program.waitForFile(folder, /^\.copy [12]\.bin\..*\.part$/);
-    const running = commandLinesWith(folder).map((line) => /p2mp(server|client)/.exec(line)?.[1]);
-    t.same(running.toSorted(), ['client', 'server', 'server']);
-    program.kill(signal);
-    const exit = await program.exited;
-    t.equal(exit.code, 130);
-    t.equal(
-      exit.stderr,
-      `p2mp experiment: interrupted after 3 of 4 runs, saved in ${out}; ` +
-        'to resume, run the same command again\n',
-    );
-    t.match(parseResult(exit), { status: 'interrupted', runs: 3 });
-    t.same(commandLinesWith(temporary), [], 'no process is left');
-    t.same(readdirSync(temporary), [], 'nor the temporary folder');
-    t.same(readdirSync(out).toSorted(), ['plan.json', 'runs.csv']);
-    const before = readTable(out, 'runs.csv');
-    t.equal(before.length, 3, 'the run that was stopped is none');
+  t.test(
+    `${signal} in a real run leaves nothing, and the experiment resumes`,
+    { buffered },
+    async (t) => {
+      // The run waits for a timeout, so the test can see that it has started.
+      const { args, out, temporary, env } = prepare(t, plan);
+      const program = startExperiment(t, [...args, '--verbose'], { env });
+      await program.waitFor(/^{"event":"run",.*"mode":"real"/m);
+      const folder = await program.waitForFile(temporary, /^p2mp experiment /);
+      // A receiver has started writing.
+      await program.waitForFile(folder, /^\.copy [12]\.bin\..*\.part$/);
+      const running = commandLinesWith(folder).map((line) => /p2mp(server|client)/.exec(line)?.[1]);
+      t.same(running.toSorted(), ['client', 'server', 'server']);
+      program.kill(signal);
+      const exit = await program.exited;
+      t.equal(exit.code, 130);
+      t.equal(
+        exit.stderr,
+        `p2mp experiment: interrupted after 3 of 4 runs, saved in ${out}; ` +
+          'to resume, run the same command again\n',
+      );
+      t.match(parseResult(exit), { status: 'interrupted', runs: 3 });
+      t.same(commandLinesWith(temporary), [], 'no process remains');
+      t.same(readdirSync(temporary), [], 'no temporary folder remains');
+      t.same(readdirSync(out).toSorted(), ['plan.json', 'runs.csv']);
+      const before = readTable(out, 'runs.csv');
+      t.equal(before.length, 3, 'the interrupted run is not counted');
 
-    const again = await startExperiment(t, args, { env }).exited;
-    t.equal(again.code, 0, again.stderr);
-    t.match(parseResult(again), { status: 'complete', runs: 4, keptRuns: 3 });
-    t.same(readTable(out, 'runs.csv').slice(0, 3), before);
-    checkTwins(t, out);
-    t.same(readdirSync(temporary), []);
-  });
+      const again = await startExperiment(t, args, { env }).exited;
+      t.equal(again.code, 0, again.stderr);
+      t.match(parseResult(again), { status: 'complete', runs: 4, keptRuns: 3 });
+      t.same(readTable(out, 'runs.csv').slice(0, 3), before);
+      checkTwins(t, out);
+      t.same(readdirSync(temporary), []);
+    },
+  );
 }
 
-t.test('a window and an automatic timeout work in real runs as well', { buffered }, async (t) => {
+t.test('real runs support a window and an automatic timeout', { buffered }, async (t) => {
   const content = { ...plan, mode: 'real', repetitions: 1, window: 8, timeoutMs: 'auto' };
   const { args, out, env } = prepare(t, content);
   const exit = await startExperiment(t, args, { env }).exited;
@@ -130,7 +134,7 @@ t.test('a window and an automatic timeout work in real runs as well', { buffered
   t.match(summary, { runs: '1', sd_s: '', model_s: '' }, 'no model covers it');
 });
 
-t.test('real runs of another network are not gone on with', { buffered }, async (t) => {
+t.test('real runs of another network are not continued', { buffered }, async (t) => {
   const content = { ...plan, mode: 'real', repetitions: 1, loss: 0 };
   const { args, out, env } = prepare(t, content);
   const exit = await startExperiment(t, args, { env }).exited;
@@ -143,7 +147,7 @@ t.test('real runs of another network are not gone on with', { buffered }, async 
   t.same(JSON.parse(readFileSync(join(out, 'plan.json'), 'utf8')), content);
 });
 
-t.test('a temporary folder that is not there is named', { buffered }, async (t) => {
+t.test('a missing temporary folder is reported', { buffered }, async (t) => {
   const { args, temporary } = prepare(t, { ...plan, mode: 'real', repetitions: 1, loss: 0 });
   const env = { TMPDIR: join(temporary, 'none') };
   const { code, stderr } = await startExperiment(t, args, { env }).exited;

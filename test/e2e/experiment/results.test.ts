@@ -1,4 +1,4 @@
-/** The plans that come with p2mp, their schema, and the results that are committed beside them. */
+/** The plans that come with p2mp, their schema, and their committed results. */
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
@@ -19,24 +19,24 @@ const planPath = (name: string) => join(experiments, 'plans', `${name}.json`);
 const readPlanText = (name: string) => readFileSync(planPath(name), 'utf8');
 const resultPath = (name: string, file: string) => join(experiments, 'results', name, file);
 
-/** Whether both files hold the same bytes. */
+/** Whether both files have the same bytes. */
 function isSame(one: string, other: string): boolean {
   return readFileSync(one).equals(readFileSync(other));
 }
 
-t.test('the plans of the documentation are there', async (t) => {
+t.test('the documented plans exist', async (t) => {
   const documentation = readFileSync(join(projectFolder, 'docs/EXPERIMENTS.md'), 'utf8');
   const [paragraph = ''] = /Plans that come with p2mp: [\s\S]*?\n\n/.exec(documentation) ?? [];
   const named = [...paragraph.matchAll(/`([\w-]+)`/g)].map(([, name = '']) => name);
   t.same(named.toSorted(), plans);
 });
 
-t.test('the schema for editors is the one that plans are checked by', async (t) => {
+t.test('the schema for editors is the one that validates plans', async (t) => {
   const text = readFileSync(join(experiments, 'plan.schema.json'), 'utf8');
-  t.strictSame(JSON.parse(text), planJsonSchema(), 'if not: npm run schema');
+  t.strictSame(JSON.parse(text), planJsonSchema(), 'if this fails: npm run schema');
 });
 
-t.test('the results of the plan "quick" are made again to the byte', { buffered }, async (t) => {
+t.test('results of the plan "quick" are reproduced byte for byte', { buffered }, async (t) => {
   const out = join(t.testdir(), 'out');
   const { code, stderr } = await startExperiment(t, ['quick', '--out', out]).exited;
   t.equal(code, 0, stderr);
@@ -46,20 +46,20 @@ t.test('the results of the plan "quick" are made again to the byte', { buffered 
 });
 
 for (const name of plans) {
-  t.test(`plan ${name} is right, and its schema is found`, async (t) => {
+  t.test(`plan ${name} is valid, and its schema exists`, async (t) => {
     const text = readPlanText(name);
     const plan = parsePlan(text, planPath(name));
-    t.ok(plan.title !== '' && plan.about !== '', 'it says what it asks');
+    t.ok(plan.title !== '' && plan.about !== '', 'the plan has a title and a description');
     const { $schema } = JSON.parse(text);
     t.equal(join(experiments, 'plans', $schema), join(experiments, 'plan.schema.json'));
   });
 
-  t.test(`results of plan ${name} are there, and say how they were made`, async (t) => {
+  t.test(`results of plan ${name} exist, with the way they were made`, async (t) => {
     const text = readPlanText(name);
     const made = JSON.parse(readFileSync(resultPath(name, 'made.json'), 'utf8'));
     t.equal(made.command, `npm run results -- ${name}`);
     t.equal(made.seed, JSON.parse(text).seed);
-    t.match(made.commit, /^[0-9a-f]{7,40}$/, 'of a commit, without changes');
+    t.match(made.commit, /^[0-9a-f]{7,40}$/, 'made from a commit without local changes');
     t.match(made.date, /^\d{4}-\d\d-\d\d$/);
     t.ok(made.findings.length > 0);
     const rows: unknown[] = parse(readFileSync(resultPath(name, 'runs.csv')), { columns: true });
@@ -71,18 +71,18 @@ for (const name of plans) {
     for (const finding of made.findings) t.ok(report.includes(finding), finding);
 
     const index = readFileSync(join(experiments, 'results', 'README.md'), 'utf8');
-    t.ok(index.includes(`](${name}/plot.png)`), 'the picture is shown');
+    t.ok(index.includes(`](${name}/plot.png)`), 'the index shows the plot');
     for (const finding of made.findings) t.ok(index.includes(`- ${finding}\n`), finding);
   });
 
-  t.test(`the summary of ${name} is that of its runs and its plan`, { buffered }, async (t) => {
+  t.test(`the summary of ${name} matches its runs and its plan`, { buffered }, async (t) => {
     const folder = t.testdir();
     const rows: unknown[] = parse(readFileSync(resultPath(name, 'runs.csv')), { columns: true });
-    // Where runs are missing, they would all be run here.
+    // Missing runs would all be run here.
     if (!t.equal(rows.length, countRuns(parsePlan(readPlanText(name), planPath(name))))) return;
     cpSync(resultPath(name, 'runs.csv'), join(folder, 'runs.csv'));
     writeFileSync(join(folder, 'summary.csv'), '');
-    // All runs are there: none is run again, real ones neither.
+    // No run is missing, so none is run again, not even real ones.
     const exit = await startExperiment(t, [name, '--out', folder, '--json']).exited;
     t.equal(exit.code, 0, exit.stderr);
     const { runs, keptRuns, findings } = parseResult(exit);

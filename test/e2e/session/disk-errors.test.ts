@@ -1,4 +1,6 @@
-/** One failing call of the system, at any step of a session, ends that session alone and says why. */
+/**
+ * A failing system call at any step of a session fails only that session, and reports the cause.
+ */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -16,9 +18,9 @@ const reasons = {
 const fileCount = 3;
 
 /**
- * Calls are counted by thread. The receiver runs one thread for its files: it writes the journal, then each
- * file by a call of its own. It syncs two folders, the journal and the part's folder before the files. The
- * main thread gives names.
+ * Calls are counted per thread. The receiver uses one thread for its files. It writes the journal
+ * first, then each file with its own call. It syncs two folders, the journal, and the folder of the
+ * part before the files. The main thread renames files.
  */
 const steps = [
   ['the first write', 'pwrite64', 2],
@@ -29,7 +31,7 @@ const steps = [
   ['the rename of the second file', 'rename', 2],
 ] as const;
 
-/** A receiver with one thread for files, on its own port. */
+/** Starts a receiver with one file thread on its own port. */
 async function startReceiver(t: Test, place: SessionPlace, limit = ''): Promise<ReceiverProgram> {
   const dir = join(place.folder, 'in');
   const p2mp = join(distFolder, 'cli', 'p2mp.js');
@@ -74,17 +76,21 @@ t.test('one failing call', { skip: noInjection }, async (t) => {
       const first = await send(place, receiver, path);
       await fault.end();
       t.equal(first.exit.code, 1, `${name}: the send fails`);
-      t.match(first.receiver, { status: 'failed', reason }, `${name}: with its cause`);
-      t.notOk(isArrived(place, receiver, name), `${name}: something is missing, as was said`);
+      t.match(first.receiver, { status: 'failed', reason }, `${name}: the reason is the cause`);
+      t.notOk(isArrived(place, receiver, name), `${name}: the object is incomplete, as reported`);
       const again = await send(place, receiver, path);
-      t.equal(again.exit.code, 0, `${name}: the receiver runs on, and the same command completes`);
+      t.equal(
+        again.exit.code,
+        0,
+        `${name}: the receiver keeps running, and the same command completes`,
+      );
       t.ok(isArrived(place, receiver, name), `${name}: every byte`);
       rmSync(path, { recursive: true });
     }
   }
   receiver.program.kill('SIGTERM');
   const exit = await receiver.program.exited;
-  t.same(eventsOf(exit, 'internal-error'), [], 'none of it is an internal error');
+  t.same(eventsOf(exit, 'internal-error'), [], 'none of these is an internal error');
 });
 
 t.test('too many open files', { skip: noInjection }, async (t) => {
@@ -98,13 +104,17 @@ t.test('too many open files', { skip: noInjection }, async (t) => {
     const first = await send(place, receiver, path);
     await fault.end();
     t.match(first.receiver.reason, /too many open files; raise the limit/, name);
-    t.equal((await send(place, receiver, path)).exit.code, 0, `${name}: the receiver runs on`);
+    t.equal(
+      (await send(place, receiver, path)).exit.code,
+      0,
+      `${name}: the receiver keeps running`,
+    );
     t.ok(isArrived(place, receiver, name), `${name}: every byte`);
   }
 });
 
 t.test(
-  'sessions keep within the number of files that the process may open',
+  'sessions stay within the limit of open files of the process',
   { skip: process.platform === 'win32' && 'no ulimit' },
   async (t) => {
     const place = new SessionPlace(t);
@@ -122,7 +132,7 @@ t.test(
 );
 
 t.test(
-  'a session that fails at its last write leaves the others alone',
+  'a session that fails at its last write does not affect others',
   { skip: process.platform === 'win32' && 'no ulimit' },
   async (t) => {
     const place = new SessionPlace(t);
@@ -137,6 +147,6 @@ t.test(
     t.match(failed?.receiver, { status: 'failed', reason: reasons.EFBIG });
     t.equal(complete?.exit.code, 0, complete?.exit.stdout);
     t.ok(isArrived(place, receiver, 'small'));
-    t.equal((await send(place, receiver, small)).exit.code, 0, 'the receiver runs on');
+    t.equal((await send(place, receiver, small)).exit.code, 0, 'the receiver keeps running');
   },
 );

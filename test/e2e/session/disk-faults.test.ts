@@ -1,4 +1,4 @@
-/** Sessions whose receivers have trouble with their disks: what the sender is told, and what is kept. */
+/** Sessions with failing receiver disks: what the sender reports, and what the receiver keeps. */
 import {
   closeSync,
   existsSync,
@@ -23,13 +23,13 @@ import {
 const buffered = true;
 const sizeBytes = 12_000_000;
 
-/** The words of a receiver that a test starts in a way of its own. */
+/** Arguments of a receiver that a test starts itself. */
 function receiveInto(dir: string): string[] {
   const where = ['--dir', dir, '--bind', '127.0.0.1', '--port', '0'];
   return ['receive', '--open', '--json', ...where];
 }
 
-/** A receiver, and a sender slow enough that its disk can fail in between. */
+/** A receiver, and a sender that is slow enough for the disk to fail midway. */
 class Setup {
   readonly place: SessionPlace;
   readonly sent: string;
@@ -48,12 +48,12 @@ class Setup {
     return isSameContent(this.sent, join(dir, 'sent'));
   }
 
-  /** The same again, the disk being well: it ends well, and what was kept does not come again. */
+  /** Sends again with a working disk; the session completes, and kept data is not sent again. */
   async repeat(receiver: ReceiverProgram): Promise<number> {
     const exit = await this.send([receiver]).exited;
     this.t.equal(exit.code, 0, exit.stderr);
-    this.t.ok(this.isThere(receiver), 'and is whole');
-    this.t.notOk(existsSync(join(receiver.dir, '.p2mp-part')), 'and nothing else is left');
+    this.t.ok(this.isThere(receiver), 'the object is complete');
+    this.t.notOk(existsSync(join(receiver.dir, '.p2mp-part')), 'no part remains');
     return parseResult(exit)['receivers'][0].receivedBytes;
   }
 }
@@ -72,10 +72,14 @@ t.test('a disk that fails midway', { buffered, skip: noInjection }, async (t) =>
     { status: 'failed', reason: /disk I\/O error; check the disk/ },
     { status: 'complete' },
   ]);
-  t.ok(setup.isThere(other), 'the other one has it');
-  t.same(readdirSync(receiver.dir), ['.p2mp-part'], 'and this one nothing that looks whole');
+  t.ok(setup.isThere(other), 'the other receiver is complete');
+  t.same(
+    readdirSync(receiver.dir),
+    ['.p2mp-part'],
+    'the failed receiver has no file that looks complete',
+  );
   const againBytes = await setup.repeat(receiver);
-  t.ok(againBytes < sizeBytes, `${againBytes} of ${sizeBytes} bytes came again`);
+  t.ok(againBytes < sizeBytes, `${againBytes} of ${sizeBytes} bytes were sent again`);
 });
 
 t.test('a disk that cannot make anything durable', { buffered, skip: noInjection }, async (t) => {
@@ -88,7 +92,11 @@ t.test('a disk that cannot make anything durable', { buffered, skip: noInjection
   await fault.end();
   t.equal(exit.code, 1);
   t.match(parseResult(exit)['receivers'], [{ status: 'failed', reason: /disk I\/O error/ }]);
-  t.same(readdirSync(receiver.dir), ['.p2mp-part'], 'what may not last is not called a file');
+  t.same(
+    readdirSync(receiver.dir),
+    ['.p2mp-part'],
+    'data that may not be durable gets no file name',
+  );
   await setup.repeat(receiver);
 });
 
@@ -100,11 +108,11 @@ t.test('a disk that makes nothing durable at all', { buffered, skip: noInjection
   await fault.end();
   t.equal(exit.code, 1);
   t.match(parseResult(exit)['receivers'], [{ status: 'refused', reason: /disk I\/O error/ }]);
-  t.same(readdirSync(receiver.dir), [], 'nothing was begun');
+  t.same(readdirSync(receiver.dir), [], 'nothing was created');
   await setup.repeat(receiver);
 });
 
-/** What happens to the part midway. */
+/** Changes to the part midway. */
 const spoilers = {
   'is truncated': (path: string) => truncateSync(path, 100_000),
   'is overwritten in the middle': (path: string) => {
@@ -130,7 +138,7 @@ for (const [what, spoil] of Object.entries(spoilers)) {
     spoil(join(dirname(journal), '0'));
     const exit = await sender.exited;
     t.equal(exit.code, 0, exit.stdout);
-    t.ok(setup.isThere(receiver), 'what was spoilt came again');
+    t.ok(setup.isThere(receiver), 'corrupted blocks were received again');
     receiver.program.kill('SIGTERM');
     const [result] = eventsOf(await receiver.program.exited, 'session-result');
     t.ok(result?.['badBlocks'] >= 1, `${result?.['badBlocks']} bad blocks`);
@@ -175,7 +183,7 @@ t.test(
       },
     ]);
     program.kill('SIGTERM');
-    t.equal((await program.exited).signal, null, 'the receiver has not died of it');
+    t.equal((await program.exited).signal, null, 'the receiver keeps running');
   },
 );
 
@@ -189,7 +197,10 @@ t.test('a folder that cannot be written to is refused at the start', { buffered 
   t.match(exit.stderr, /a part of the path is not a folder; check the name/);
 });
 
-/** What shows a program another time; not by its command, which leaves shared memory behind. */
+/**
+ * Makes a program see another time. Calls the library directly, since the faketime command leaves
+ * shared memory.
+ */
 const faketime = [
   '/usr/lib/x86_64-linux-gnu',
   '/usr/lib/aarch64-linux-gnu',
@@ -201,7 +212,7 @@ const faketime = [
 
 t.test(
   'clocks that jump',
-  { buffered, skip: faketime === undefined && 'no faketime here' },
+  { buffered, skip: faketime === undefined && 'faketime is not available' },
   async (t) => {
     const setup = new Setup(t);
     const clock = join(setup.place.folder, 'clock');
@@ -210,7 +221,7 @@ t.test(
       LD_PRELOAD: String(faketime),
       FAKETIME_TIMESTAMP_FILE: clock,
       FAKETIME_NO_CACHE: '1',
-      // The clock that counts from the start of the machine does not jump in reality either.
+      // CLOCK_MONOTONIC does not jump in reality either.
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
     };
     const p2mp = join(distFolder, 'cli', 'p2mp.js');

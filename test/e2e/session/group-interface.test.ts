@@ -1,4 +1,4 @@
-/** By which interface a group is sent to, and groups that cannot be joined. */
+/** The interface for sending to a group, and groups that cannot be joined. */
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { Endpoint } from '../../../src/node/net/endpoint.js';
@@ -8,21 +8,25 @@ import { noSecondLoopback } from '../../support/loopback.js';
 
 const at = (host: string, port = 7735) => ({ host, port });
 
-/** Documentation's own addresses: a route to them leads away from loopback, where there is one. */
-t.test('the interface is that of receivers that the group reaches', async (t) => {
+/** Documentation addresses: a route to them leads away from loopback, if there is one. */
+t.test('the interface is that of the receivers that the group can reach', async (t) => {
   const group = at('239.1.2.3');
   t.equal(await groupSource(group, [at('127.0.0.1')]), '127.0.0.1');
   t.equal(await groupSource(group, [at('192.0.2.1', 1), at('127.0.0.1')]), '127.0.0.1');
-  t.equal(await groupSource(group, [at('127.0.0.1', 1)]), undefined, 'none on its port');
-  t.equal(await groupSource(group, [at('::1')]), undefined, 'none of its kind of address');
+  t.equal(await groupSource(group, [at('127.0.0.1', 1)]), undefined, 'no receiver on its port');
+  t.equal(await groupSource(group, [at('::1')]), undefined, 'no receiver of its address family');
 });
 
-t.test('most receivers decide, not the first', { skip: noSecondLoopback }, async (t) => {
-  const receivers = [at('192.0.2.1'), at('127.0.0.1'), at('127.0.0.2')];
-  t.match(await groupSource(at('239.1.2.3'), receivers), /^127\./);
-});
+t.test(
+  'the majority of receivers decides, not the first one',
+  { skip: noSecondLoopback },
+  async (t) => {
+    const receivers = [at('192.0.2.1'), at('127.0.0.1'), at('127.0.0.2')];
+    t.match(await groupSource(at('239.1.2.3'), receivers), /^127\./);
+  },
+);
 
-/** Of one socket; undefined where there is no such limit to be known. */
+/** Per socket; undefined if the limit is unknown. */
 function membershipLimit(): number | undefined {
   try {
     return Number(readFileSync('/proc/sys/net/ipv4/igmp_max_memberships', 'utf8'));
@@ -32,9 +36,10 @@ function membershipLimit(): number | undefined {
 }
 
 const limit = membershipLimit();
-const noLimit = (limit === undefined || limit > 1000) && 'no low limit of memberships here';
+const noLimit =
+  (limit === undefined || limit > 1000) && 'the system has no low limit on memberships';
 
-t.test('a group beyond the limit of the system is reported', { skip: noLimit }, async (t) => {
+t.test("exceeding the system's limit on groups is reported", { skip: noLimit }, async (t) => {
   const endpoint = await Endpoint.open({
     port: 0,
     bind: ['0.0.0.0'],
@@ -52,7 +57,11 @@ t.test('a group beyond the limit of the system is reported', { skip: noLimit }, 
     reasons.at(-1),
     'this host has joined as many groups as the system allows (net.ipv4.igmp_max_memberships)',
   );
-  t.equal(groups.join(endpoint, 5000, hostOf(0)), undefined, 'one that it is in serves again');
+  t.equal(
+    groups.join(endpoint, 5000, hostOf(0)),
+    undefined,
+    'a group that is already joined works again',
+  );
   for (let session = 0; session <= (limit ?? 0); session++) groups.leave(endpoint, session);
-  t.equal(join(limit ?? 0), undefined, 'what was left makes room');
+  t.equal(join(limit ?? 0), undefined, 'leaving a group makes room');
 });

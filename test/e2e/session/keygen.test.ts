@@ -1,4 +1,4 @@
-/** `p2mp keygen`, as people and programs use it. */
+/** `p2mp keygen` for users and programs. */
 import {
   chmodSync,
   existsSync,
@@ -20,13 +20,13 @@ t.jobs = 4;
 
 const isWindows = process.platform === 'win32';
 
-/** Runs it in a folder, which is also where keys go by default. */
+/** Runs the command in a folder, which is also the default folder of keys. */
 function keygen(t: Test, folder: string, ...args: string[]): Promise<Exit> {
   const options = { cwd: folder, env: { P2MP_HOME: join(folder, 'home') } };
   return startCommand(t, 'p2mp', ['keygen', ...args], options).exited;
 }
 
-t.test('it makes a pair and prints what to hand to others', { buffered: true }, async (t) => {
+t.test('keygen creates a pair and prints the public key', { buffered: true }, async (t) => {
   const folder = t.testdir();
   const path = join(folder, 'home', 'key');
   const made = await keygen(t, folder);
@@ -44,11 +44,11 @@ t.test('it makes a pair and prints what to hand to others', { buffered: true }, 
   if (!isWindows) t.equal(statSync(path).mode & 0o777, 0o600);
 
   const shown = await keygen(t, folder, '--show');
-  t.same([shown.code, shown.stdout], [0, made.stdout], 'and shows it again');
+  t.same([shown.code, shown.stdout], [0, made.stdout], '--show prints it again');
   t.same(readdirSync(join(folder, 'home')).sort(), ['key', 'key.pub']);
 });
 
-t.test('programs get one object, and never the private key', { buffered: true }, async (t) => {
+t.test('--json prints one object, and never the private key', { buffered: true }, async (t) => {
   const folder = t.testdir();
   const path = join(folder, 'mine');
   const made = await keygen(t, folder, '--json', '--key', path, '--comment', 'the plant, hall 3');
@@ -71,17 +71,17 @@ t.test('programs get one object, and never the private key', { buffered: true },
   const shown = await keygen(t, folder, '--json', '--quiet', '--key', path, '--show');
   t.same(parseResult(shown), { ...expected, status: 'shown' });
   t.same((await keygen(t, folder, '--quiet', '--key', path, '--show')).stdout, '');
-  t.notOk(existsSync(join(folder, 'home')), 'the default folder is left alone');
+  t.notOk(existsSync(join(folder, 'home')), 'the default folder is not used');
 });
 
-t.test('an empty comment is none', { buffered: true }, async (t) => {
+t.test('an empty comment means no comment', { buffered: true }, async (t) => {
   const folder = t.testdir();
   const made = await keygen(t, folder, '--key', 'key', '--comment', '');
   t.equal(made.code, 0, made.stderr);
   t.match(readFileSync(join(folder, 'key.pub'), 'utf8'), /^p2mp-x25519 \S{44}\n$/);
 });
 
-t.test('a key is overwritten only by force', { buffered: true }, async (t) => {
+t.test('a key is overwritten only with --force', { buffered: true }, async (t) => {
   const folder = t.testdir();
   const path = join(folder, 'home', 'key');
   await keygen(t, folder);
@@ -98,7 +98,7 @@ t.test('a key is overwritten only by force', { buffered: true }, async (t) => {
   t.not(readFileSync(path, 'utf8'), before);
 });
 
-t.test('showing works without the public file, whose comment is then lost', async (t) => {
+t.test('--show works without the public file, but the comment is lost', async (t) => {
   const folder = t.testdir();
   await keygen(t, folder, '--key', 'key');
   const { publicKey } = await loadKeyPair(join(folder, 'key'));
@@ -126,7 +126,7 @@ const refusals: { args: string[]; code: 2 | 4; line: string | RegExp }[] = [
 
 for (const { args, code, line } of refusals) {
   t.test(`p2mp keygen ${JSON.stringify(args)}`, { buffered: true }, async (t) => {
-    // The runner's own folders are named after the tests, and these names come too close.
+    // The test runner names folders after tests, and these names would collide.
     const folder = mkdtempSync(join(tmpdir(), 'p2mp-'));
     t.teardown(() => rmSync(folder, { recursive: true }));
     mkdirSync(join(folder, 'folder'));
@@ -136,14 +136,14 @@ for (const { args, code, line } of refusals) {
     t.equal(exit.stdout, '', 'nothing on standard output');
     t.match(exit.stderr, /^p2mp keygen: [^\n]+\n$/, 'one line');
     t.match(exit.stderr.slice('p2mp keygen: '.length), line);
-    t.same(readdirSync(folder).sort(), ['file', 'folder'], 'no file comes or goes');
+    t.same(readdirSync(folder).sort(), ['file', 'folder'], 'no file is created or deleted');
     t.same(readdirSync(join(folder, 'folder')), []);
   });
 }
 
 const skip = isWindows && 'Windows has no such modes';
 
-t.test('a private key that others may read is not used', { buffered: true, skip }, async (t) => {
+t.test('a private key that others can read is not used', { buffered: true, skip }, async (t) => {
   const folder = t.testdir();
   await keygen(t, folder, '--key', 'key');
   chmodSync(join(folder, 'key'), 0o644);

@@ -1,4 +1,4 @@
-/** Paths that swallow large datagrams, in virtual time and over loopback. */
+/** Paths that drop large datagrams, in virtual time and over loopback. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -16,27 +16,30 @@ const common = {
   backwardLink: link,
   deadlineMs: 120_000,
 };
-/** What data with a tag takes of UDP, by default. */
+/** UDP payload of a tagged data packet by default. */
 const fullBytes = 1432;
 
-t.test('one that just fits is no narrow path', async (t) => {
+t.test('a path that fits a full datagram exactly works', async (t) => {
   const forwardLink = { ...link, maxDatagramBytes: fullBytes };
   const result = simulateSession({ ...common, seed: 'fits', receiverCount: 1, forwardLink });
   t.match(result.sender, [{ receivers: [{ status: 'complete' }] }]);
 });
 
-t.test('it is told from a dead receiver, and the others do not wait for it', async (t) => {
-  const narrow = { forwardLink: { ...link, maxDatagramBytes: fullBytes - 1 } };
-  const seed = 'narrow';
-  const result = simulateSession({ ...common, seed, receiverCount: 2, receivers: [{}, narrow] });
-  const reason =
-    'the path to r2 silently drops datagrams of 1432 bytes, although small ones arrive; send again with --mss auto or a smaller MSS';
-  t.match(result.sender, [{ receivers: [{ status: 'complete' }, { status: 'failed', reason }] }]);
-  t.ok((result.settled.find(({ outcome }) => outcome.receiver === 'r1')?.atMs ?? 0) < 2000);
-  t.ok((result.sender[0]?.elapsedMs ?? Infinity) < 5000, 'patience for the dead is not needed');
-});
+t.test(
+  'a narrow path is distinguished from a dead receiver and does not delay the others',
+  async (t) => {
+    const narrow = { forwardLink: { ...link, maxDatagramBytes: fullBytes - 1 } };
+    const seed = 'narrow';
+    const result = simulateSession({ ...common, seed, receiverCount: 2, receivers: [{}, narrow] });
+    const reason =
+      'the path to r2 silently drops datagrams of 1432 bytes, although small ones arrive; send again with --mss auto or a smaller MSS';
+    t.match(result.sender, [{ receivers: [{ status: 'complete' }, { status: 'failed', reason }] }]);
+    t.ok((result.settled.find(({ outcome }) => outcome.receiver === 'r1')?.atMs ?? 0) < 2000);
+    t.ok((result.sender[0]?.elapsedMs ?? Infinity) < 5000, 'faster than the liveness timeout');
+  },
+);
 
-t.test('a receiver that comes late is not taken for one', async (t) => {
+t.test('a receiver that becomes reachable late does not count as a narrow path', async (t) => {
   for (const atMs of [100, 500, 1000, 3000, 9000]) {
     const result = simulateSession({
       ...common,
@@ -51,7 +54,7 @@ t.test('a receiver that comes late is not taken for one', async (t) => {
   }
 });
 
-t.test('nor is loss', async (t) => {
+t.test('loss does not count as a narrow path', async (t) => {
   for (let i = 0; i < 100; i++) {
     const lossy = { ...link, loss: { model: 'bernoulli', probability: 0.4 } as const };
     const result = simulateSession({
@@ -78,7 +81,7 @@ t.test('a path that narrows midway fails by name', async (t) => {
   t.match(result.sender, [{ receivers: [{ status: 'failed', reason: /of 1301 bytes/ }] }]);
 });
 
-/** Between a sender and a receiver; swallows what is larger on the way there. */
+/** Opens a relay to a receiver that drops larger datagrams on the way there. */
 async function openNarrowPath(t: Cleaner, toPort: number, mostBytes: number): Promise<number> {
   const front = createSocket('udp4');
   const back = createSocket('udp4');
@@ -97,34 +100,37 @@ async function openNarrowPath(t: Cleaner, toPort: number, mostBytes: number): Pr
 }
 
 for (const mostBytes of [1431, 1000]) {
-  t.test(`before any content, the session begins anew: ${mostBytes} bytes`, async (t) => {
-    const folder = t.testdir({ sent: {} });
-    const sent = writeRandomFile(join(folder, 'sent'), 300_000, 'file');
-    const near = await SessionHost.open(t, join(folder, 'near'));
-    const far = await SessionHost.open(t, join(folder, 'far'));
-    const port = await openNarrowPath(t, far.spec().port, mostBytes);
-    const events: SendEvent[] = [];
-    let asked = 0;
-    const result = await send({
-      paths: [sent],
-      receivers: [near.spec('near'), { host: '127.0.0.1', port, name: 'far' }],
-      trustReceiver: () => {
-        asked++;
-        return undefined;
-      },
-      onEvent: (event) => events.push(event),
-    });
-    t.match(result.receivers, [{ status: 'complete' }, { status: 'complete' }]);
-    const sizes = events.flatMap((event) => (event.type === 'resize' ? [event.mssBytes] : []));
-    t.equal(result.mssBytes, sizes.at(-1));
-    t.equal(result.mssBytes, mostBytes === 1431 ? 1200 : 508);
-    t.equal(asked, 2, 'nobody is asked again');
-    t.same(result.faults, {}, 'what belongs to the session before is not odd');
-    for (const host of [near, far]) t.ok(isSameContent(sent, host.path('file')));
-  });
+  t.test(
+    `before any content is sent, the session restarts with smaller segments: ${mostBytes} bytes`,
+    async (t) => {
+      const folder = t.testdir({ sent: {} });
+      const sent = writeRandomFile(join(folder, 'sent'), 300_000, 'file');
+      const near = await SessionHost.open(t, join(folder, 'near'));
+      const far = await SessionHost.open(t, join(folder, 'far'));
+      const port = await openNarrowPath(t, far.spec().port, mostBytes);
+      const events: SendEvent[] = [];
+      let asked = 0;
+      const result = await send({
+        paths: [sent],
+        receivers: [near.spec('near'), { host: '127.0.0.1', port, name: 'far' }],
+        trustReceiver: () => {
+          asked++;
+          return undefined;
+        },
+        onEvent: (event) => events.push(event),
+      });
+      t.match(result.receivers, [{ status: 'complete' }, { status: 'complete' }]);
+      const sizes = events.flatMap((event) => (event.type === 'resize' ? [event.mssBytes] : []));
+      t.equal(result.mssBytes, sizes.at(-1));
+      t.equal(result.mssBytes, mostBytes === 1431 ? 1200 : 508);
+      t.equal(asked, 2, 'no key is approved twice');
+      t.same(result.faults, {}, 'late datagrams of the first session are not faults');
+      for (const host of [near, far]) t.ok(isSameContent(sent, host.path('file')));
+    },
+  );
 }
 
-t.test('a size that is fixed stays', async (t) => {
+t.test('a fixed segment size does not change', async (t) => {
   const folder = t.testdir({ sent: {} });
   const sent = writeRandomFile(join(folder, 'sent'), 300_000, 'file');
   const near = await SessionHost.open(t, join(folder, 'near'));

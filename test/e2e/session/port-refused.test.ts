@@ -1,4 +1,4 @@
-/** `p2mp send` reports a port that refuses datagrams at once, and calls its receiver for as long as any silent one. */
+/** `p2mp send` reports a refused port at once, but keeps connecting until the liveness timeout. */
 import { join } from 'node:path';
 import t from 'tap';
 import { Runner } from '../../../src/base/machine.js';
@@ -26,7 +26,7 @@ const briefly = ['--open', '--give-up-after', '2'];
 
 for (const host of ['127.0.0.1', '::1']) {
   const skipHost = host === '::1' && !hasIPv6 ? 'this host has no IPv6' : skip;
-  t.test(`a closed port at ${host} is named`, { skip: skipHost, buffered }, async (t) => {
+  t.test(`a closed port at ${host} is reported`, { skip: skipHost, buffered }, async (t) => {
     const place = new SessionPlace(t);
     const sent = writeRandomFile(place.sent, 1000);
     const port = await findClosedPort(host);
@@ -101,7 +101,7 @@ t.test('a receiver that is killed midway is reported as well', { skip, buffered 
   ]);
 });
 
-t.test('without the system’s help, a refusing port is a silent one', { buffered }, async (t) => {
+t.test('without system support, a refused port looks silent', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const sent = writeRandomFile(place.sent, 1000);
   const to = `127.0.0.1:${await findClosedPort()}`;
@@ -113,7 +113,7 @@ t.test('without the system’s help, a refusing port is a silent one', { buffere
   t.match(parseResult(exit)['receivers'], [{ reason: /^no answer for 2 s; is p2mp receive run/ }]);
 });
 
-/** Somebody sends ICMP of this receiver's port whenever anything is sent. */
+/** Forges an ICMP error for the port of this receiver whenever anything is sent. */
 function runWithForgery(index: number | undefined, options: WireOptions): SessionWire {
   return new SessionWire({
     ...options,
@@ -126,7 +126,7 @@ function runWithForgery(index: number | undefined, options: WireOptions): Sessio
   }).run();
 }
 
-t.test('forged refusals change nothing where a receiver answers', async (t) => {
+t.test('forged refusals change nothing if the receiver answers', async (t) => {
   const options = { receiverCount: 2, sizeBytes: 100_000 };
   const plain = runWithForgery(undefined, options);
   const forged = runWithForgery(0, options);
@@ -136,7 +136,7 @@ t.test('forged refusals change nothing where a receiver answers', async (t) => {
   t.same(forged.result?.datagramsSent, plain.result?.datagramsSent);
 });
 
-t.test('refusals end nothing early', async (t) => {
+t.test('refusals do not shorten the liveness timeout', async (t) => {
   const options: WireOptions = {
     sender: { giveUpAfterMs: 2000 },
     attack: ({ to, bytes }) => (to === 'sender' ? [] : [bytes]),
@@ -152,7 +152,7 @@ t.test('refusals end nothing early', async (t) => {
   t.equal(refused.senderEvents.filter(({ type }) => type === 'port-refused').length, 1, 'once');
 });
 
-t.test('an answer ends a refusal', async (t) => {
+t.test('an answer clears a refusal', async (t) => {
   let isCut = false;
   const wire = new SessionWire({
     sizeBytes: 100_000,
@@ -168,7 +168,7 @@ t.test('an answer ends a refusal', async (t) => {
   });
 });
 
-t.test('a session that begins anew knows what refused, and does not repeat it', async (t) => {
+t.test('a restarted session remembers the refusal and does not report it twice', async (t) => {
   const createSender = () =>
     new SessionSender({
       label: 'sent',

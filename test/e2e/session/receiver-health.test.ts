@@ -1,4 +1,4 @@
-/** What `p2mp receive` tells those who keep it running: /healthz and /readyz. */
+/** The health endpoints of `p2mp receive`: /healthz and /readyz. */
 import { renameSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { writeRandomFile } from '../../support/loopback.js';
@@ -8,11 +8,11 @@ t.jobs = 2;
 
 const buffered = true;
 
-/** At this rate it would take ten minutes. */
+/** At this rate the transfer would take ten minutes. */
 const endless = { sizeBytes: 6_000_000, rate: ['--rate', '10k'] } as const;
 
 interface Watched extends ReceiverProgram {
-  /** Asks for a path. @returns the code, and what is told as JSON */
+  /** Requests a path. @returns the status code and the JSON body */
   readonly ask: (path: string) => Promise<readonly [number, unknown]>;
 }
 
@@ -27,13 +27,13 @@ async function watch(place: SessionPlace, options: readonly string[] = []): Prom
   return { ...receiver, ask };
 }
 
-const well = [200, { status: 'ok', sessions: 0 }];
+const healthy = [200, { status: 'ok', sessions: 0 }];
 
-t.test('a receiver that waits for senders is well and ready', { buffered }, async (t) => {
+t.test('an idle receiver is healthy and ready', { buffered }, async (t) => {
   const { ask, program } = await watch(new SessionPlace(t));
-  t.strictSame(await ask('/healthz'), well);
-  t.strictSame(await ask('/readyz'), well);
-  t.strictSame(await ask('/readyz?verbose'), well, 'whatever is asked with it');
+  t.strictSame(await ask('/healthz'), healthy);
+  t.strictSame(await ask('/readyz'), healthy);
+  t.strictSame(await ask('/readyz?verbose'), healthy, 'the query is ignored');
   program.kill('SIGTERM');
   t.equal((await program.exited).code, 0);
 });
@@ -45,7 +45,7 @@ async function refuses(t: Test, ask: Watched['ask'], reason: string) {
   }
 }
 
-t.test('its folder goes away, becomes a file, and comes back', { buffered }, async (t) => {
+t.test('the folder is removed, becomes a file, and is restored', { buffered }, async (t) => {
   const { ask, dir } = await watch(new SessionPlace(t));
   renameSync(dir, `${dir} away`);
   await refuses(t, ask, `${dir}: does not exist; check the name`);
@@ -53,11 +53,11 @@ t.test('its folder goes away, becomes a file, and comes back', { buffered }, asy
   await refuses(t, ask, `${dir}: is no longer a folder`);
   renameSync(dir, `${dir} file`);
   renameSync(`${dir} away`, dir);
-  t.strictSame(await ask('/healthz'), well);
-  t.strictSame(await ask('/readyz'), well);
+  t.strictSame(await ask('/healthz'), healthy);
+  t.strictSame(await ask('/readyz'), healthy);
 });
 
-t.test('with all the sessions that it may have it is well, not ready', { buffered }, async (t) => {
+t.test('at its limit of sessions, a receiver is healthy but not ready', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const { ask, name } = await watch(place, ['--max-sessions', '1']);
   const sent = writeRandomFile(place.sent, endless.sizeBytes);
@@ -68,7 +68,7 @@ t.test('with all the sessions that it may have it is well, not ready', { buffere
   t.strictSame(await ask('/readyz'), [503, { status: 'unavailable', reasons, sessions: 1 }]);
 });
 
-t.test('while its sessions come to their end it is well, not ready', { buffered }, async (t) => {
+t.test('while draining, a receiver is healthy but not ready', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const { ask, name, program } = await watch(place);
   const sent = writeRandomFile(place.sent, endless.sizeBytes);

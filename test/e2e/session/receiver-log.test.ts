@@ -1,4 +1,4 @@
-/** What `p2mp receive` prints as a log: lines with time and level, for machines and for people. */
+/** Log output of `p2mp receive`: lines with time and level, for machines and for people. */
 import t from 'tap';
 import { writeRandomFile } from '../../support/loopback.js';
 import { type Exit, type JsonEvent, parseEvents } from '../../support/processes.js';
@@ -9,9 +9,9 @@ t.jobs = 2;
 const buffered = true;
 const skip = process.platform === 'win32' && 'Windows has no such signals';
 
-/** One session that is complete, one that is refused, and the end. */
+/** Runs one complete and one refused session, then stops the receiver. */
 async function play(place: SessionPlace, options: readonly string[]): Promise<Exit> {
-  // A key that is there is not told of.
+  // An existing key is not reported.
   await place.keygen(place.receiverHome);
   const { program, name } = await place.receive(['--open', '--max-bytes', '1MB', ...options]);
   const sent = writeRandomFile(place.sent, 1000);
@@ -29,7 +29,7 @@ function levelsOf(events: readonly JsonEvent[]): string[] {
 
 t.test('--log json', { buffered, skip }, async (t) => {
   const exit = await play(new SessionPlace(t), ['--log', 'json']);
-  t.match(exit, { code: 0, stderr: '' }, 'all of it is in one stream');
+  t.match(exit, { code: 0, stderr: '' }, 'everything goes to one stream');
   const events = parseEvents(exit.stdout);
   for (const event of events) {
     t.match(event, { time });
@@ -49,14 +49,18 @@ t.test('--log json', { buffered, skip }, async (t) => {
 t.test('--log json at other levels', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
   const debug = await play(place, ['--log', 'json', '--log-level', 'debug']);
-  const told = levelsOf(parseEvents(debug.stdout)).filter((each) => !each.startsWith('debug'));
-  t.equal(told.length, 6, told.join());
+  const printed = levelsOf(parseEvents(debug.stdout)).filter((each) => !each.startsWith('debug'));
+  t.equal(printed.length, 6, printed.join());
   const { port } = await place.receive();
   const args = ['receive', '--open', '--bind', '127.0.0.1', '--port', String(port)];
   const taken = place.start(place.receiverHome, [...args, '--log', 'json']);
   const exit = await taken.exited;
   t.equal(exit.code, 4);
-  t.match(exit.stderr, /^p2mp receive: UDP .*: the port is in use/, 'what ends it, as ever');
+  t.match(
+    exit.stderr,
+    /^p2mp receive: UDP .*: the port is in use/,
+    'a fatal error is still printed as text',
+  );
 });
 
 t.test('--log text', { buffered, skip }, async (t) => {
@@ -94,7 +98,7 @@ for (const [level, stdout, stderr] of [
   t.test(`--log-level ${level} without --log`, { buffered, skip }, async (t) => {
     const place = new SessionPlace(t);
     await place.keygen(place.receiverHome);
-    // Nothing will tell where the second one listens.
+    // The second receiver never prints its port.
     const { program, port, name, dir } = await place.receive();
     program.kill('SIGTERM');
     await program.exited;

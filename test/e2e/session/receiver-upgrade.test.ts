@@ -1,6 +1,6 @@
 /**
- * The upgrade of docs/OPERATIONS.md, played with real processes: the receiver is told to end, its sessions
- * come to theirs, and another process takes its port. No sender has to be started again.
+ * The upgrade in docs/OPERATIONS.md with real processes: the receiver is stopped, its sessions
+ * finish, and another process takes over its port. No sender has to be restarted.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,11 +14,11 @@ t.jobs = 2;
 const buffered = true;
 const skip = process.platform === 'win32' && 'Windows has no such signals';
 
-/** A sender must not lose patience while a busy machine starts a process. */
+/** Senders must not time out while a busy machine starts a process. */
 const patient = ['--open', '--json', '--give-up-after', '60'];
 
 t.test(
-  'sessions under way end, and later ones wait for the next',
+  'running sessions finish, and later ones wait for the next process',
   { buffered, skip },
   async (t) => {
     const place = new SessionPlace(t);
@@ -38,10 +38,10 @@ t.test(
     const early = await place.start(place.receiverHome, [
       ...['receive', '--open', '--dir', dir, '--bind', '127.0.0.1', '--port', String(port)],
     ]).exited;
-    t.equal(early.code, 4, 'two at once would take datagrams from each other');
+    t.equal(early.code, 4, 'two receivers would take datagrams from each other');
     t.match(early.stderr, 'the port is in use');
 
-    t.equal((await sender.exited).code, 0, 'the session under way');
+    t.equal((await sender.exited).code, 0, 'the running session completes');
     const old = await program.exited;
     t.equal(old.code, 0);
     t.match(eventsOf(old, 'session-result'), [{ status: 'complete', label: 'sent' }]);
@@ -50,7 +50,7 @@ t.test(
     const next = await place.receive(['--open', '--json', '--port', String(port)]);
     const lateExit = await lateSender.exited;
     t.equal(lateExit.code, 0, lateExit.stderr);
-    t.equal(eventsOf(lateExit, 'waiting').length, 1, 'told once');
+    t.equal(eventsOf(lateExit, 'waiting').length, 1, 'reported once');
     t.ok(isSameContent(late, join(dir, 'late')));
     t.match(await next.program.waitForEvent('session-result'), {
       status: 'complete',
@@ -60,7 +60,7 @@ t.test(
   },
 );
 
-t.test('a sender that starts while nothing is there waits', { buffered, skip }, async (t) => {
+t.test('a sender that starts while no receiver runs waits', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
   const { program, name, port, dir } = await place.receive(['--open']);
   program.kill('SIGTERM');
@@ -74,45 +74,57 @@ t.test('a sender that starts while nothing is there waits', { buffered, skip }, 
   t.ok(isSameContent(sent, join(dir, 'sent')));
 });
 
-t.test('a session that takes too long goes on with the next', { buffered, skip }, async (t) => {
-  const place = new SessionPlace(t);
-  const options = ['--open', '--json', '--drain-timeout', '0.1'];
-  const first = await place.receive(options);
-  const sizeBytes = 4_000_000;
-  const sent = writeRandomFile(place.sent, sizeBytes);
-  const sender = place.send([sent, '--to', first.name, '--rate', '500k', ...patient]);
-  await waitForNote(first);
-  first.program.kill('SIGTERM');
-  const left = await first.program.exited;
-  t.equal(left.code, 130, 'not all came to its end');
-  const [aside] = eventsOf(left, 'session-result');
-  t.match(aside, {
-    status: 'failed',
-    reason: 'suspended because this receiver shut down; the sender resumes once it is back',
-  });
-  const heldBytes: number = aside?.['heldBytes'];
-  t.ok(heldBytes > 0 && heldBytes < sizeBytes, `${heldBytes} held`);
+t.test(
+  'a session that exceeds the drain timeout continues with the next process',
+  { buffered, skip },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const options = ['--open', '--json', '--drain-timeout', '0.1'];
+    const first = await place.receive(options);
+    const sizeBytes = 4_000_000;
+    const sent = writeRandomFile(place.sent, sizeBytes);
+    const sender = place.send([sent, '--to', first.name, '--rate', '500k', ...patient]);
+    await waitForNote(first);
+    first.program.kill('SIGTERM');
+    const left = await first.program.exited;
+    t.equal(left.code, 130, 'not all sessions finished');
+    const [aside] = eventsOf(left, 'session-result');
+    t.match(aside, {
+      status: 'failed',
+      reason: 'suspended because this receiver shut down; the sender resumes once it is back',
+    });
+    const heldBytes: number = aside?.['heldBytes'];
+    t.ok(heldBytes > 0 && heldBytes < sizeBytes, `${heldBytes} held`);
 
-  const second = await place.receive([...options, '--port', String(first.port)]);
-  const exit = await sender.exited;
-  t.equal(exit.code, 0, exit.stderr);
-  t.equal(eventsOf(exit, 'connect').length, 2, 'the sender picks it up by itself');
-  t.match(parseResult(exit)['receivers'], [{ status: 'complete' }]);
-  const result = await second.program.waitForEvent('session-result');
-  t.match(result, { status: 'complete', receivedBytes: sizeBytes - heldBytes }, 'nothing is lost');
-  t.ok(isSameContent(sent, join(first.dir, 'sent')));
-  t.same(readdirSync(first.dir), ['sent']);
-});
+    const second = await place.receive([...options, '--port', String(first.port)]);
+    const exit = await sender.exited;
+    t.equal(exit.code, 0, exit.stderr);
+    t.equal(eventsOf(exit, 'connect').length, 2, 'the sender resumes without help');
+    t.match(parseResult(exit)['receivers'], [{ status: 'complete' }]);
+    const result = await second.program.waitForEvent('session-result');
+    t.match(
+      result,
+      { status: 'complete', receivedBytes: sizeBytes - heldBytes },
+      'nothing is sent twice',
+    );
+    t.ok(isSameContent(sent, join(first.dir, 'sent')));
+    t.same(readdirSync(first.dir), ['sent']);
+  },
+);
 
-t.test('with time to spare, the time does not run out', { buffered, skip }, async (t) => {
-  const place = new SessionPlace(t);
-  const { program, name } = await place.receive(['--open', '--json', '--drain-timeout', '100']);
-  const sent = writeRandomFile(place.sent, 300_000);
-  const sender = place.send([sent, '--to', name, '--rate', '100k', ...patient]);
-  await sender.waitForEvent('progress');
-  program.kill('SIGTERM');
-  t.equal((await sender.exited).code, 0);
-  const exit = await program.exited;
-  t.equal(exit.code, 0);
-  t.match(eventsOf(exit, 'session-result'), [{ status: 'complete' }]);
-});
+t.test(
+  'if all sessions finish, the receiver exits before the drain timeout',
+  { buffered, skip },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const { program, name } = await place.receive(['--open', '--json', '--drain-timeout', '100']);
+    const sent = writeRandomFile(place.sent, 300_000);
+    const sender = place.send([sent, '--to', name, '--rate', '100k', ...patient]);
+    await sender.waitForEvent('progress');
+    program.kill('SIGTERM');
+    t.equal((await sender.exited).code, 0);
+    const exit = await program.exited;
+    t.equal(exit.code, 0);
+    t.match(eventsOf(exit, 'session-result'), [{ status: 'complete' }]);
+  },
+);

@@ -1,15 +1,17 @@
-/** A receiver that is called by several of its addresses is served by one of them. */
+/** A receiver that is named by several of its addresses is served at one of them. */
 import t from 'tap';
 import { type Passing, SessionWire, type WireOptions } from '../../support/session-wire.js';
 
-/** All datagrams to these numbers reach the receiver of the first one; none reach `dead`. */
+/**
+ * Datagrams to all these indices reach the receiver of the first one; those to `dead` reach nobody.
+ */
 function run(numbers: readonly number[], options: WireOptions, dead: readonly number[] = []) {
   const [first = 0, ...others] = numbers;
   const attack = ({ from, to, bytes, atMs }: Passing, wire: SessionWire) => {
     if (to === 'sender') return [bytes];
     if (dead.includes(to)) return [];
     if (!others.includes(to)) return [bytes];
-    // What goes to the group reaches it once.
+    // Multicast datagrams reach it once.
     if (options.hasGroup !== true || bytes.length < 1000) {
       wire.receivers[first]?.machine.handleDatagram(atMs, from, bytes);
     }
@@ -42,7 +44,7 @@ for (const hasGroup of [false, true]) {
   });
 }
 
-t.test('an address that nothing reaches does not stand for the others', async (t) => {
+t.test('an unreachable address does not block the others', async (t) => {
   const wire = run([1, 2], { receiverCount: 3, sender: { giveUpAfterMs: 2000 } }, [0]);
   const statuses = [0, 1, 2].map((index) => wire.outcomeOf(index)?.status);
   t.same(statuses.sort(), ['complete', 'failed', 'refused']);

@@ -1,4 +1,4 @@
-/** The progress line, on a pseudo terminal. */
+/** The progress line on a pseudo terminal. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import t from 'tap';
@@ -15,13 +15,13 @@ import { toScreen } from '../../support/terminal-screen.js';
 t.jobs = 4;
 
 const hasScript = spawnSync('script', ['--version']).stdout?.toString().includes('util-linux');
-const skip = !hasScript && 'no script of util-linux here';
+const skip = !hasScript && 'util-linux script is not available';
 const buffered = true;
 
-/** A line that shows percent, size, goodput and when it will be over. */
+/** Matches a line with percentage, size, goodput and estimated time. */
 const progressStart = /\d+% {2}[\d.]+ k?B of 100 kB {2}[\d.]+ [kM]?B\/s {2}ETA [^ ]/;
 
-/** Runs p2mpclient on a terminal of so many columns; 0 is one that does not tell its width. */
+/** Runs p2mpclient on a terminal with this many columns; with 0, the width is unknown. */
 function startOnTerminal(
   t: Cleaner,
   columns: number,
@@ -38,20 +38,20 @@ function startOnTerminal(
   return new Program(t, 'env', ['SHELL=/bin/sh', `TERM=${terminalType}`, ...terminal]);
 }
 
-/** Everything that the progress line said, one after another. */
+/** Lists all states of the progress line. */
 function progressOf(output: string): string[] {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: what ends a progress line
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the end of a progress line
   return [...output.matchAll(/\r([^\r\n\x1b]+)\x1b\[K/g)].map(([, text]) => text ?? '');
 }
 
 t.test(
-  'the line tells how far it is and whom it waits for, then goes away',
+  'the line shows progress and slow receivers, and is erased at the end',
   { skip, buffered },
   async (t) => {
     const folder = t.testdir();
     const [sent, copy] = [writeRandomFile(folder, 100_000), join(folder, 'copy')];
     const serving = await startServer(t, copy, 0.5, ['--once', '--seed', '1']);
-    // Each of the hundred segments is lost once on average, so it takes a second or more.
+    // Each of the hundred segments is lost once on average, so the transfer takes over a second.
     const client = startOnTerminal(t, 120, [serving.server], sent, ['--timeout', '20']);
     const { code, stdout } = await client.exited;
     t.equal(code, 0);
@@ -67,7 +67,7 @@ t.test(
     const screen = await toScreen(stdout, 120);
     t.notOk(
       screen.some((line) => line.includes('%')),
-      'nothing of it stays',
+      'the line is erased',
     );
     const summary = screen.findIndex((line) =>
       line.startsWith('sent: 100,000 bytes in 100 segments'),
@@ -78,7 +78,7 @@ t.test(
 );
 
 for (const columns of [60, 0]) {
-  const what = columns === 0 ? 'that does not tell its width' : `of ${columns} columns`;
+  const what = columns === 0 ? 'of unknown width' : `of ${columns} columns`;
   t.test(`the line fits a terminal ${what}`, { skip, buffered }, async (t) => {
     const sent = writeRandomFile(t.testdir(), 100_000);
     const silent: string[] = [];
@@ -93,12 +93,12 @@ for (const columns of [60, 0]) {
     const screen = await toScreen(stdout, columns || 80);
     t.notOk(
       screen.some((line) => line.includes('ETA')),
-      'nothing of it stays',
+      'the line is erased',
     );
   });
 }
 
-t.test('an interrupt takes the line away as well', { skip, buffered }, async (t) => {
+t.test('an interrupt erases the line as well', { skip, buffered }, async (t) => {
   const sent = writeRandomFile(t.testdir(), 100_000);
   const silent = `127.0.0.1:${await openSilentPort(t)}`;
   const client = startOnTerminal(t, 120, [silent], sent, ['--give-up-after', '100']);
@@ -134,6 +134,6 @@ t.test('a dumb terminal gets plain lines', { skip, buffered }, async (t) => {
   const { code, stdout } = await client.exited;
   t.equal(code, 0);
   const moves = ['\x1b', '\r'].filter((part) => stdout.replaceAll('\r\n', '').includes(part));
-  t.same(moves, [], 'nothing that moves a cursor');
+  t.same(moves, [], 'no cursor movement');
   t.match(stdout, /^sent: 20,000 bytes in 20 segments/m);
 });

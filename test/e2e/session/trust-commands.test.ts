@@ -1,4 +1,6 @@
-/** Trust between real processes: --open opens one side alone, and secrets show nowhere. */
+/**
+ * Trust between real processes: --open affects only its own side, and secrets are never printed.
+ */
 
 import { createPrivateKey } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -14,9 +16,9 @@ import { eventsOf, SessionPlace } from '../../support/session-commands.js';
 const buffered = true;
 const isWindows = process.platform === 'win32';
 
-t.test('--open at a sender opens no receiver', { buffered }, async (t) => {
+t.test('--open at the sender does not make a receiver trust it', { buffered }, async (t) => {
   const place = new SessionPlace(t);
-  // A list that trusts somebody else.
+  // A list that trusts another sender.
   const line = await place.keygen(place.receiverHome);
   writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
   const { name, dir } = await place.receive([]);
@@ -30,7 +32,7 @@ t.test('--open at a sender opens no receiver', { buffered }, async (t) => {
   t.same(readdirSync(dir), []);
 });
 
-t.test('--open at a receiver makes no sender trust it', { buffered }, async (t) => {
+t.test('--open at the receiver does not make a sender trust it', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   await place.keygen(place.senderHome);
   const { name, dir } = await place.receive(['--open']);
@@ -45,7 +47,7 @@ t.test('--open at a receiver makes no sender trust it', { buffered }, async (t) 
 });
 
 for (const format of ['people', 'json', 'log text', 'log json'] as const) {
-  t.test(`the lines that both sides print make them trust each other: ${format}`, async (t) => {
+  t.test(`adding the lines that both sides print establishes trust: ${format}`, async (t) => {
     const place = new SessionPlace(t);
     await place.keygen(place.senderHome);
     const authorized = join(place.receiverHome, 'authorized_senders');
@@ -72,12 +74,12 @@ for (const format of ['people', 'json', 'log text', 'log json'] as const) {
       /(p2mp-x25519 \S{44} 127\.0\.0\.1)/,
       format === 'people' ? 'stderr' : 'stdout',
     );
-    t.equal(`${hint} 127.0.0.1`, line, 'the sender hears the same line');
-    // Asking again adds nothing to the log.
+    t.equal(`${hint} 127.0.0.1`, line, 'the sender reports the same line');
+    // A second attempt adds nothing to the log.
     t.equal(parseResult(await send())['receivers'][0].status, 'refused');
     writeFileSync(authorized, `${line}\n`);
     let exit = await send();
-    // The list is read again within a second.
+    // The list is reloaded within a second.
     for (let i = 0; i < 20 && exit.code !== 0; i++) exit = await send();
     t.equal(exit.code, 0, exit.stdout);
     t.ok(isSameContent(sent, join(dir, 'sent')));
@@ -97,7 +99,7 @@ for (const format of ['people', 'json', 'log text', 'log json'] as const) {
   });
 }
 
-t.test('a key that is known by another name is named', { buffered }, async (t) => {
+t.test('a key known under another name is reported', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const line = await place.keygen(place.senderHome);
   writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
@@ -110,7 +112,7 @@ t.test('a key that is known by another name is named', { buffered }, async (t) =
   t.match(exit.stderr, new RegExp(`: localhost:${port} p2mp-x25519 \\S{44}$`, 'm'));
 });
 
-t.test('a changed key comes with the line to replace', { buffered }, async (t) => {
+t.test('a changed key is reported with the line to replace', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const line = await place.keygen(place.senderHome);
   writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
@@ -125,7 +127,7 @@ t.test('a changed key comes with the line to replace', { buffered }, async (t) =
   t.equal((await place.send([sent, '--to', name]).exited).code, 0);
 });
 
-t.test('a receiver without room says whom it turned away', { buffered }, async (t) => {
+t.test('a busy receiver reports whom it turned away', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const { program, name } = await place.receive(['--open', '--max-sessions', '1', '--json']);
   const sent = writeRandomFile(place.sent, 1_000_000);
@@ -135,11 +137,11 @@ t.test('a receiver without room says whom it turned away', { buffered }, async (
   t.equal(second.code, 1);
   const [event] = eventsOf({ stdout: program.stdout }, 'turned-away');
   t.match(event, { cause: 'no-room', sender: /^127\.0\.0\.1:\d+$/, reason: /session/ });
-  t.notOk(event && 'line' in event, 'trust would not help');
+  t.notOk(event && 'line' in event, 'adding a key would not help');
   slow.kill('SIGKILL');
 });
 
-t.test('private keys show nowhere but in their files', { buffered }, async (t) => {
+t.test('private keys appear only in their files', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const line = await place.keygen(place.senderHome);
   writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
@@ -178,7 +180,7 @@ t.test('private keys show nowhere but in their files', { buffered }, async (t) =
     for (const spelling of spellings) {
       t.notOk(
         said.some((text) => text.includes(spelling)),
-        'in no spelling',
+        'in any encoding',
       );
     }
     if (!isWindows) t.equal(statSync(join(home, 'key')).mode & 0o777, 0o600);
@@ -186,7 +188,7 @@ t.test('private keys show nowhere but in their files', { buffered }, async (t) =
 });
 
 t.test(
-  'P2MP-FTP at a port of sessions is not answered, and makes no file',
+  'P2MP-FTP packets at a session port are not answered, and create no file',
   { buffered },
   async (t) => {
     const place = new SessionPlace(t);
@@ -201,7 +203,7 @@ t.test(
     const hello = encodeChannelPacket('hello', 7, 0, 99, new Uint8Array(48));
     socket.send(data, port, '127.0.0.1');
     socket.send(hello, port, '127.0.0.1');
-    // Had there been an answer to the first, it would have come first.
+    // A reply to the first packet would have arrived first.
     const [answer] = (await once(socket, 'message')) as [Buffer];
     t.equal(answer[4], 2, 'a cookie');
     t.same(readdirSync(dir), []);
