@@ -4,7 +4,7 @@ import type { Point } from '../../src/experiment/parameters.js';
 import { simulateRun } from '../../src/experiment/simulated-run.js';
 import { deviationOfDelayMs, meanDelayMs, meanRounds } from '../../src/experiment/theory.js';
 
-/** How far chance may lead: beyond it, fewer than one in 15,000 fair comparisons. */
+/** Bound for random deviation: fewer than one in 15,000 fair comparisons exceeds it. */
 const limit = 4;
 
 function point(change: Partial<Point> = {}): Point {
@@ -24,10 +24,10 @@ function point(change: Partial<Point> = {}): Point {
   };
 }
 
-/** How far a run strays from what the model says of `setting`, in the model's deviations. */
+/** The deviation of a run from the model's prediction for `setting`, in standard deviations. */
 function strayOf(delayMs: number, setting: Point): number {
   const model = createModel(setting);
-  if (model === undefined) throw new Error('the model says nothing of this setting');
+  if (model === undefined) throw new Error('the model does not cover this setting');
   return (delayMs - model.meanDelayMs) / model.deviationMs;
 }
 
@@ -69,7 +69,7 @@ t.test('the model covers stop-and-wait with a fixed timeout and independent loss
   t.end();
 });
 
-t.test('of windows, bursts and timeouts that adapt or are too short it says nothing', (t) => {
+t.test('it does not cover windows, bursts, or timeouts that adapt or are too short', (t) => {
   const others: Partial<Point>[] = [
     { window: 2 },
     { timeoutMs: 'auto' },
@@ -82,26 +82,29 @@ t.test('of windows, bursts and timeouts that adapt or are too short it says noth
   for (const change of others) {
     t.equal(createModel(point(change)), undefined, JSON.stringify(change));
   }
-  t.equal(createModel(point(), 100), undefined, 'nor where the measured round trip is too long');
+  t.equal(createModel(point(), 100), undefined, 'nor points whose measured round trip is too long');
   t.end();
 });
 
-t.test('a rate adds to the round trip what a segment and its ACK take, headers included', (t) => {
-  t.equal(roundTripMs(point()), 20);
-  // 500 + 8 + 28 bytes there, 8 + 28 back.
-  t.equal(roundTripMs(point({ rateBytesPerSec: 57_200 })), 30);
-  t.equal(roundTripMs(point({ rateBytesPerSec: 57_200, mssBytes: 1072 })), 40);
-  t.end();
-});
+t.test(
+  'a limited rate adds the time of a segment and its ACK to the round trip, headers included',
+  (t) => {
+    t.equal(roundTripMs(point()), 20);
+    // 500 + 8 + 28 bytes forward, 8 + 28 back.
+    t.equal(roundTripMs(point({ rateBytesPerSec: 57_200 })), 30);
+    t.equal(roundTripMs(point({ rateBytesPerSec: 57_200, mssBytes: 1072 })), 40);
+    t.end();
+  },
+);
 
-t.test('a round trip that was measured takes the place of that of the path', (t) => {
+t.test('a measured round trip replaces that of the path', (t) => {
   const measured = createModel(point({ rateBytesPerSec: 57_200 }), 7);
   t.same(measured, createModel(point({ rttMs: 7 })));
   t.notSame(measured, createModel(point({ rateBytesPerSec: 57_200 })));
   t.end();
 });
 
-t.test('without loss a run takes exactly as long as the model says', (t) => {
+t.test('without loss a run takes exactly as long as the model predicts', (t) => {
   const changes: Partial<Point>[] = [
     {},
     { receivers: 1 },
@@ -124,7 +127,7 @@ t.test('without loss a run takes exactly as long as the model says', (t) => {
   t.end();
 });
 
-t.test('a short last segment spares a limited rate its missing bytes, and nothing else', (t) => {
+t.test('a short last segment saves a limited rate its missing bytes, and nothing else', (t) => {
   for (const fileSizeBytes of [100_001, 100_499, 10]) {
     const setting = point({ loss: 0, rateBytesPerSec: 57_200, fileSizeBytes });
     const missingBytes = Math.ceil(fileSizeBytes / 500) * 500 - fileSizeBytes;
@@ -150,7 +153,7 @@ const compared: Partial<Point>[] = [
   { rttMs: 0, loss: 0.2 },
 ];
 
-t.test('with loss a run strays from the model by no more than chance explains', (t) => {
+t.test('with loss a run deviates from the model no more than chance explains', (t) => {
   let squares = 0;
   for (const change of compared) {
     const setting = point(change);
@@ -161,29 +164,38 @@ t.test('with loss a run strays from the model by no more than chance explains', 
     t.ok(Math.abs(stray) <= limit, `${stray.toFixed(2)} deviations: ${text}`);
     t.equal(completeReceivers, setting.receivers, text);
   }
-  // The mean of ten squares strays from 1 by 0.45 (one standard deviation).
+  // The mean of ten squares deviates from 1 by 0.45 (one standard deviation).
   const meanSquare = squares / compared.length;
-  t.ok(meanSquare > 0.1 && meanSquare < 2.8, `and as far as it explains: ${meanSquare.toFixed(2)}`);
+  t.ok(
+    meanSquare > 0.1 && meanSquare < 2.8,
+    `and as much as chance explains: ${meanSquare.toFixed(2)}`,
+  );
   t.end();
 });
 
-t.test('runs scatter as far as the model says, where sending and rounds go together', (t) => {
-  const change = { sendTimeMs: 20, timeoutMs: 30, loss: 0.2, fileSizeBytes: 15_000 };
-  for (const receivers of [1, 5]) {
-    const setting = point({ ...change, receivers });
-    const count = 400;
-    const strays = Array.from({ length: count }, (_, i) =>
-      strayOf(simulateRun(setting, `scatter ${receivers} ${i}`).delayMs, setting),
-    );
-    const mean = strays.reduce((sum, stray) => sum + stray, 0) / count;
-    const variance = strays.reduce((sum, stray) => sum + (stray - mean) ** 2, 0) / (count - 1);
-    t.ok(Math.abs(mean) < limit / Math.sqrt(count), `mean ${mean.toFixed(3)}`);
-    t.ok(Math.abs(variance - 1) < limit * Math.sqrt(2 / count), `variance ${variance.toFixed(2)}`);
-  }
-  t.end();
-});
+t.test(
+  'runs vary as much as the model predicts when sending time and rounds are correlated',
+  (t) => {
+    const change = { sendTimeMs: 20, timeoutMs: 30, loss: 0.2, fileSizeBytes: 15_000 };
+    for (const receivers of [1, 5]) {
+      const setting = point({ ...change, receivers });
+      const count = 400;
+      const strays = Array.from({ length: count }, (_, i) =>
+        strayOf(simulateRun(setting, `scatter ${receivers} ${i}`).delayMs, setting),
+      );
+      const mean = strays.reduce((sum, stray) => sum + stray, 0) / count;
+      const variance = strays.reduce((sum, stray) => sum + (stray - mean) ** 2, 0) / (count - 1);
+      t.ok(Math.abs(mean) < limit / Math.sqrt(count), `mean ${mean.toFixed(3)}`);
+      t.ok(
+        Math.abs(variance - 1) < limit * Math.sqrt(2 / count),
+        `variance ${variance.toFixed(2)}`,
+      );
+    }
+    t.end();
+  },
+);
 
-t.test('a rate, a sending time or a segment size left out of the model would be noticed', (t) => {
+t.test('a model without rate, sending time or segment size would be noticed', (t) => {
   const left: [Partial<Point>, Partial<Point>][] = [
     [{ rateBytesPerSec: 57_200 }, { rateBytesPerSec: undefined }],
     [{ sendTimeMs: 2, receivers: 10 }, { sendTimeMs: 0 }],
@@ -206,7 +218,7 @@ t.test('the same seed gives the same run, another seed another one', (t) => {
   t.end();
 });
 
-t.test('another round trip put in changes the time of a run, and none of its losses', (t) => {
+t.test('another round trip changes the time of a run and none of its losses', (t) => {
   const setting = point({ receivers: 5, loss: 0.1 });
   const run = simulateRun(setting, 'twin');
   const twin = simulateRun(setting, 'twin', 5);
@@ -219,13 +231,13 @@ t.test('another round trip put in changes the time of a run, and none of its los
   t.end();
 });
 
-t.test('bursts lose the mean share that was asked for', (t) => {
+t.test('bursts lose the requested mean share', (t) => {
   const [mean, burst] = [0.2, 4];
   const lossModel = `burst:${burst}`;
   const setting = point({ receivers: 1, loss: mean, lossModel, fileSizeBytes: 5_000_000 });
   const { retransmissions, completeReceivers } = simulateRun(setting, 'bursts');
   t.equal(completeReceivers, 1);
-  // One receiver: whatever is lost is sent again.
+  // One receiver: every loss is sent again.
   const sent = 10_000 + retransmissions;
   const share = retransmissions / sent;
   const leaveBad = 1 / burst;
@@ -235,7 +247,7 @@ t.test('bursts lose the mean share that was asked for', (t) => {
   t.end();
 });
 
-t.test('bursts come at different times to different receivers', (t) => {
+t.test('receivers lose bursts at different times', (t) => {
   const setting = point({ receivers: 2, loss: 0.1, lossModel: 'burst:8' });
   const both = simulateRun(setting, 'two');
   const one = simulateRun({ ...setting, receivers: 1 }, 'two');
@@ -244,12 +256,12 @@ t.test('bursts come at different times to different receivers', (t) => {
   t.end();
 });
 
-t.test('a window makes a long path much quicker, though each loss costs a round of it', (t) => {
+t.test('a window speeds up a long path, though each loss costs a round', (t) => {
   const delays = [1, 4, 16].map((window) => simulateRun(point({ window }), 'window').delayMs);
   const [one = 0, four = 0, sixteen = 0] = delays;
   t.ok(four < 0.5 * one && sixteen < 0.6 * four, `${delays.join(', ')} ms`);
   const lossless = simulateRun(point({ window: 8, loss: 0 }), 'window').delayMs;
-  // The first segment goes alone (PROTOCOL 6.4), the other 199 by eight.
+  // The first segment is sent alone (PROTOCOL 6.4), the other 199 by eight.
   t.ok(Math.abs(lossless - (1 + Math.ceil(199 / 8)) * 20) < 1e-6, `${lossless} ms`);
   t.end();
 });
@@ -266,7 +278,7 @@ t.test('an automatic timeout completes, and waits less than a long fixed one', (
   t.end();
 });
 
-t.test('a window that a queue has no room for loses packets, and completes all the same', (t) => {
+t.test('a window too large for the queue loses packets and still completes', (t) => {
   const setting = point({ window: 8, loss: 0, rateBytesPerSec: 57_200, timeoutMs: 200 });
   const { retransmissions, completeReceivers } = simulateRun({ ...setting, queueBytes: 2000 }, 'q');
   t.ok(retransmissions > 100, `${retransmissions} sent again`);

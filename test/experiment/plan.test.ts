@@ -6,7 +6,7 @@ import { countRuns, listRuns, parsePlan } from '../../src/experiment/plan.js';
 
 const source = 'plan.json';
 
-/** What every plan must say. */
+/** The required members of a plan. */
 const base = { title: 'A plan', seed: 'seed', fileSizeBytes: 1000, receivers: 2 };
 
 type Members = Readonly<Record<string, unknown>>;
@@ -15,7 +15,7 @@ function parse(members: Members) {
   return parsePlan(JSON.stringify({ ...base, ...members }), source);
 }
 
-/** A plan file that says this, too; ▲ marks where problems should be seen. */
+/** A plan file with these additional members; ▲ marks where problems should be reported. */
 function planText(members: string): string {
   const others = Object.entries(base)
     .filter(([key]) => !members.includes(`"${key}":`))
@@ -23,7 +23,7 @@ function planText(members: string): string {
   return `{\n  ${[...others, members].join(',\n  ')}\n}\n`;
 }
 
-/** The lines that say why a plan is refused. */
+/** The lines with the reasons for refusing a plan. */
 function refusal(text: string): string[] {
   try {
     parsePlan(text, source);
@@ -31,7 +31,7 @@ function refusal(text: string): string[] {
     if (error instanceof P2mpError && error.code === 'INVALID_PLAN') {
       return error.message.split('\n');
     }
-    return [`failed, in place of being refused: ${String(error)}`];
+    return [`failed instead of being refused: ${String(error)}`];
   }
   return ['not refused'];
 }
@@ -45,7 +45,9 @@ function marks(marked: string): string[] {
   });
 }
 
-/** Each ▲ is the place of one problem, in order; without one it is the start of the file. */
+/**
+ * Each ▲ is the place of one problem, in order; without one, the place is the start of the file.
+ */
 function isRefused(t: Test, members: string, ...problems: string[]) {
   const marked = planText(members);
   const places = marks(marked);
@@ -56,7 +58,7 @@ function isRefused(t: Test, members: string, ...problems: string[]) {
   );
 }
 
-t.test('of a range, all values are taken up to its end and with it', (t) => {
+t.test('a range takes all values up to and including its end', (t) => {
   const ranges: [Members, number[]][] = [
     [{ from: 1, to: 5 }, [1, 2, 3, 4, 5]],
     [{ from: 5, to: 5 }, [5]],
@@ -76,7 +78,7 @@ t.test('of a range, all values are taken up to its end and with it', (t) => {
   t.end();
 });
 
-t.test('of a range that does not meet its end, no value is beyond it', (t) => {
+t.test('no value exceeds the end of a range that the steps do not meet', (t) => {
   const ranges: [Members, number[]][] = [
     [{ from: 1, to: 10, step: 5 }, [1, 6]],
     [{ from: 1, to: 100, step: 33 }, [1, 34, 67, 100]],
@@ -96,7 +98,7 @@ t.test('of a range that does not meet its end, no value is beyond it', (t) => {
   t.end();
 });
 
-t.test('decimal steps give the decimals that they say', (t) => {
+t.test('decimal steps give exact decimals', (t) => {
   const hundredths = parse({ loss: { from: 0.01, to: 0.1, step: 0.01 } }).points;
   t.strictSame(
     hundredths.map(({ loss }) => loss),
@@ -115,7 +117,7 @@ t.test('decimal steps give the decimals that they say', (t) => {
   t.end();
 });
 
-t.test('any range holds every step from its start that is not beyond its end', (t) => {
+t.test('any range holds every step from its start up to its end', (t) => {
   const property = fc.property(
     fc.integer({ min: 1, max: 500 }),
     fc.integer({ min: 0, max: 500 }),
@@ -131,7 +133,7 @@ t.test('any range holds every step from its start that is not beyond its end', (
   t.end();
 });
 
-t.test('any range of hundredths holds the very numbers that one would write', (t) => {
+t.test('any range of hundredths holds the numbers that one would write', (t) => {
   const property = fc.property(
     fc.integer({ min: 0, max: 99 }),
     fc.integer({ min: 0, max: 99 }),
@@ -152,7 +154,7 @@ t.test('any range of hundredths holds the very numbers that one would write', (t
   t.end();
 });
 
-t.test('a list is taken as it stands, a single value as a list of one', (t) => {
+t.test('a list is taken as written, a single value as a list of one', (t) => {
   const { points } = parse({ receivers: [7, 1, 3], timeoutMs: ['auto', 50] });
   t.same(
     points.map(({ timeoutMs, receivers }) => [timeoutMs, receivers]),
@@ -169,7 +171,7 @@ t.test('a list is taken as it stands, a single value as a list of one', (t) => {
   t.end();
 });
 
-t.test('what a plan leaves out has the documented defaults', (t) => {
+t.test('omitted members have the documented defaults', (t) => {
   const plan = parse({});
   t.strictSame(plan.points, [
     {
@@ -199,7 +201,7 @@ t.test('what a plan leaves out has the documented defaults', (t) => {
   t.end();
 });
 
-t.test('what a plan gives is in every point', (t) => {
+t.test('values that a plan gives are in every point', (t) => {
   const plan = parse({
     $schema: '../plan.schema.json',
     about: 'Why?',
@@ -232,7 +234,7 @@ t.test('what a plan gives is in every point', (t) => {
   t.end();
 });
 
-t.test('of several parameters that vary all combinations run, receivers fastest', (t) => {
+t.test('all combinations of varied parameters run, receivers fastest', (t) => {
   const plan = parse({
     receivers: [1, 2],
     loss: [0.01, 0.05],
@@ -296,7 +298,7 @@ t.test('a run has the same seed in both modes, and another at each point and rep
   t.end();
 });
 
-t.test('each parameter alone makes another seed', (t) => {
+t.test('each single parameter changes the seed', (t) => {
   const changes: Members[] = [
     {},
     { fileSizeBytes: 1001 },
@@ -317,7 +319,7 @@ t.test('each parameter alone makes another seed', (t) => {
   t.end();
 });
 
-t.test('more values, repetitions or modes change the seed of no run that was there', (t) => {
+t.test("more values, repetitions or modes change no existing run's seed", (t) => {
   const key = ({ point, repetition }: { point: object; repetition: number }) =>
     `${JSON.stringify(point)} ${repetition}`;
   const small = parse({ receivers: [2, 4], repetitions: 2 });
@@ -336,34 +338,34 @@ t.test('more values, repetitions or modes change the seed of no run that was the
   t.end();
 });
 
-t.test('what is not JSON is refused with its place', (t) => {
+t.test('invalid JSON is refused with its place', (t) => {
   const texts: [string, string][] = [
-    ['{"title": "A plan",▲}', 'a comma too many'],
+    ['{"title": "A plan",▲}', 'an extra comma'],
     ['{\n  "title" ▲"A plan"\n}', 'no colon'],
     ["{\n  ▲'title': 1\n}", 'other quotes'],
     ['{\n  ▲// why\n  "title": "A plan"\n}', 'a comment'],
     ['{"title": "A plan"} ▲{}', 'two values'],
     ['▲', 'nothing'],
-    ['{"loss": ▲NaN}', 'what JavaScript has and JSON has not'],
+    ['{"loss": ▲NaN}', 'JavaScript syntax that is not JSON'],
   ];
   for (const [marked, what] of texts) {
     const [place] = marks(marked);
     const lines = refusal(marked.replace('▲', ''));
     t.equal(lines.length, 1, what);
     t.match(lines[0], new RegExp(`^plan\\.json:${place}: not JSON: \\S+ \\S+`), what);
-    t.notMatch(lines[0], /\(\d+:\d+\)/, 'its place is told once');
+    t.notMatch(lines[0], /\(\d+:\d+\)/, 'its place is reported once');
   }
   t.end();
 });
 
-t.test('JSON that is no plan is refused', (t) => {
+t.test('JSON that is not a plan is refused', (t) => {
   for (const text of ['5', 'null', '"plan"', '[]', 'true']) {
     t.same(refusal(text), ['plan.json:1:1: must be an object, { ... }'], text);
   }
   t.end();
 });
 
-t.test('however deep lists and objects are nested, a plan is refused as one', (t) => {
+t.test('a plan is refused normally however deeply lists and objects are nested', (t) => {
   for (const depth of [10, 1000, 3000, 5000, 100_000]) {
     for (const [open, close] of [
       ['[', ']'],
@@ -376,7 +378,7 @@ t.test('however deep lists and objects are nested, a plan is refused as one', (t
   t.end();
 });
 
-t.test('a key that stands twice is refused, for one of its values would be lost', (t) => {
+t.test('a duplicate key is refused, since one of its values would be lost', (t) => {
   isRefused(t, '"seed": "a",\n  ▲"seed": "b"', 'seed: stands here twice');
   isRefused(
     t,
@@ -387,7 +389,7 @@ t.test('a key that stands twice is refused, for one of its values would be lost'
   t.end();
 });
 
-t.test('a key that is not known is refused with its own place', (t) => {
+t.test('an unknown key is refused with its own place', (t) => {
   isRefused(t, '▲"recievers": 3', 'recievers: unknown key');
   isRefused(t, '▲"__proto__": {"loss": 0.1}', '__proto__: unknown key');
   isRefused(t, '▲"rttMs": 3', 'rttMs: unknown key');
@@ -398,7 +400,7 @@ t.test('a key that is not known is refused with its own place', (t) => {
   t.end();
 });
 
-t.test('each key that is missing is named', (t) => {
+t.test('each missing key is named', (t) => {
   for (const missing of Object.keys(base)) {
     const members = Object.entries(base).filter(([key]) => key !== missing);
     const text = JSON.stringify(Object.fromEntries(members));
@@ -408,7 +410,7 @@ t.test('each key that is missing is named', (t) => {
   t.end();
 });
 
-t.test('a list without values is refused, and one with a value twice', (t) => {
+t.test('a list is refused if it is empty or repeats a value', (t) => {
   for (const key of ['receivers', 'timeoutMs', 'lossModel', 'mode']) {
     isRefused(t, `"${key}": ▲[]`, `${key}: the list is empty: name at least one value`);
   }
@@ -421,7 +423,7 @@ t.test('a list without values is refused, and one with a value twice', (t) => {
   t.end();
 });
 
-t.test('a range that cannot be is refused', (t) => {
+t.test('an impossible range is refused', (t) => {
   const empty = (key: string) => `${key}.to: 1 is below from 5: the range is empty`;
   isRefused(t, '"receivers": {"from": 5, "to": ▲1}', empty('receivers'));
   isRefused(t, '"timeoutMs": {"from": 5, "to": ▲1}', empty('timeoutMs'));
@@ -450,7 +452,7 @@ t.test('a range that cannot be is refused', (t) => {
   t.end();
 });
 
-t.test('a value of a range is checked as if it stood alone', (t) => {
+t.test('a value of a range is checked like a single one', (t) => {
   isRefused(t, '"receivers": ▲{"from": 0, "to": 3}', 'receivers: 0: must be at least 1');
   isRefused(
     t,
@@ -471,7 +473,7 @@ t.test('a value of a range is checked as if it stood alone', (t) => {
   t.end();
 });
 
-t.test('a value out of its bounds is refused with the bound', (t) => {
+t.test('an out-of-range value is refused with the bound', (t) => {
   const all = 'must be below 1, for 1 would lose everything';
   isRefused(t, '"loss": ▲1', `loss: ${all}`);
   isRefused(t, '"loss": [0.1, ▲1.5]', `loss.1: ${all}`);
@@ -495,7 +497,7 @@ t.test('a value out of its bounds is refused with the bound', (t) => {
   t.end();
 });
 
-t.test('the values at the bounds are taken', (t) => {
+t.test('the values at the bounds are accepted', (t) => {
   const members: Members[] = [
     { mssBytes: [1, 65_499] },
     { receivers: [1, 100_000] },
@@ -513,7 +515,7 @@ t.test('the values at the bounds are taken', (t) => {
   t.end();
 });
 
-t.test('a value of a wrong kind is refused with the kind that it should have', (t) => {
+t.test('a value of the wrong type is refused with the expected type', (t) => {
   isRefused(t, '"receivers": ▲2.5', 'receivers: must be a whole number');
   isRefused(t, '"receivers": [1, ▲2.5]', 'receivers.1: must be a whole number');
   isRefused(t, '"receivers": [1, ▲"2"]', 'receivers.1: must be a number');
@@ -530,7 +532,7 @@ t.test('a value of a wrong kind is refused with the kind that it should have', (
   t.end();
 });
 
-t.test('a word that is not known is refused with those that are', (t) => {
+t.test('an unknown word is refused with the known ones', (t) => {
   const mode = 'must be "simulated" or "real"';
   isRefused(t, '"mode": ▲"virtual"', `mode: ${mode}`);
   isRefused(t, '"mode": ["real", ▲"virtual"]', `mode.1: ${mode}`);
@@ -557,7 +559,7 @@ t.test('bursts that are too short for the mean loss are refused', (t) => {
   );
   isRefused(t, '"lossModel": ▲"burst:0.5"', 'lossModel: mean burst 0.5: must be 1 packet or more');
   t.equal(parse({ loss: 0.6, lossModel: 'burst:1.5' }).points.length, 1);
-  // Wrong at one point of many is wrong.
+  // One wrong point of many is enough.
   isRefused(
     t,
     '"loss": {"from": 0, "to": 0.9, "step": 0.1}, "lossModel": ▲["bernoulli", "burst:2"]',
@@ -577,12 +579,12 @@ t.test('a queue needs a rate and room for a datagram', (t) => {
     refusal(marked.replace('▲', '')).join('\n'),
     new RegExp(`^plan\\.json:${marks(marked)[0]}: link\\.queueBytes: 500 bytes: has no room for `),
   );
-  // 8 of the header, 28 of IPv4 and UDP.
+  // 8 bytes for the header, 28 for IPv4 and UDP.
   t.equal(parse({ link: { rateBytesPerSec: 1e6, queueBytes: 536 } }).points.length, 1);
   t.end();
 });
 
-t.test('a timeout that is not above the round trip is refused', (t) => {
+t.test('a timeout that does not exceed the round trip is refused', (t) => {
   const needless = 'every round would be sent again needlessly';
   isRefused(
     t,
@@ -590,7 +592,7 @@ t.test('a timeout that is not above the round trip is refused', (t) => {
     `timeoutMs: 100 ms is not above the round trip of 100 ms (RTT 100 ms and the link's rate): ` +
       needless,
   );
-  // A segment of 500 and its ACK, each with 8 + 28 bytes more, take 10 ms at 57,200 bytes/s.
+  // A segment of 500 bytes and its ACK, each with 8 + 28 bytes more, take 10 ms at 57,200 bytes/s.
   isRefused(
     t,
     '"link": {"rttMs": 20, "rateBytesPerSec": 57200}, "timeoutMs": ▲[31, 30]',
@@ -613,7 +615,7 @@ t.test('a rate at which a segment takes too long is refused', (t) => {
   t.end();
 });
 
-t.test('what real runs cannot have is refused where there are any', (t) => {
+t.test('members that real runs cannot have are refused if there are any', (t) => {
   for (const mode of ['"real"', '["simulated", "real"]']) {
     isRefused(
       t,
@@ -661,7 +663,7 @@ t.test('an axis along which nothing varies is refused', (t) => {
   t.end();
 });
 
-t.test('a log axis is refused where a value has no place on it', (t) => {
+t.test('a log axis is refused for values that have no place on it', (t) => {
   const others = 'is a number above 0, and others have no place on a log axis';
   for (const values of ['"loss": [0, 0.1]', '"loss": {"from": 0, "to": 0.1, "step": 0.05}']) {
     const plot = '"plot": {"x": "loss", "xScale": ▲"log"}';
@@ -698,7 +700,7 @@ t.test('more runs than anybody can wait for are refused', (t) => {
   t.end();
 });
 
-t.test('several problems are told at once, in the order of their places', (t) => {
+t.test('several problems are reported together, in the order of their places', (t) => {
   isRefused(
     t,
     '"window": ▲0,\n  "loss": [0.1,\n    ▲1],\n  ▲"extra": 1, "mssBytes": ▲▲{},\n  "timeoutMs": ▲0',
@@ -719,11 +721,11 @@ t.test('several problems are told at once, in the order of their places', (t) =>
   t.end();
 });
 
-t.test('of more than ten problems, the first ten are told and the rest is counted', (t) => {
+t.test('of more than ten problems, the first ten are reported and the rest are counted', (t) => {
   const unknown = (count: number) => Array.from({ length: count }, (_, i) => `"x${i}": ${i}`);
-  const told = refusal(planText(unknown(13).join(',\n')));
+  const lines = refusal(planText(unknown(13).join(',\n')));
   t.same(
-    told.map((line) => line.replace(/^plan\.json:(\d+:\d+:)? /, '')),
+    lines.map((line) => line.replace(/^plan\.json:(\d+:\d+:)? /, '')),
     [...Array.from({ length: 10 }, (_, i) => `x${i}: unknown key`), 'and 3 more'],
   );
   t.equal(refusal(planText(unknown(10).join(',\n'))).length, 10);
@@ -768,7 +770,7 @@ t.test('any text is a plan or is refused as one', (t) => {
   t.end();
 });
 
-t.test('a plan of more points than a machine can hold is refused before they are made', (t) => {
+t.test('a plan with more points than memory can hold is refused before they are created', (t) => {
   isRefused(
     t,
     '"mssBytes": {"from": 1, "to": 65000}, "receivers": {"from": 1, "to": 100000}, ' +

@@ -20,12 +20,12 @@ function parse(members: Members): Plan {
   return parsePlan(JSON.stringify({ ...base, link, repetitions: 3, ...members }), 'plan.json');
 }
 
-/** What a run takes by the model, or a second where there is none. */
+/** The model's time of a run, or a second if the model does not cover it. */
 function modelS({ point }: Run): number {
   return (createModel(point)?.meanDelayMs ?? 1000) / 1000;
 }
 
-/** The plan's summaries, had each repetition taken `delayS` less 0.1 s, as long, 0.1 s more. */
+/** The plan's summaries. Repetitions take `delayS` less 0.1 s, `delayS`, and 0.1 s more. */
 function summaries(plan: Plan, delayS: (run: Run) => number = modelS, completeShare = 1) {
   const rows = [...listRuns(plan)].map((run) => ({
     ...run,
@@ -46,7 +46,7 @@ function svgOf(plan: Plan, delayS?: (run: Run) => number): Promise<string> {
   return renderSvg(createPlot(plan, summaries(plan, delayS)));
 }
 
-/** Takes what Vega-Lite and Vega have to say; they call its methods as functions of their own. */
+/** Records what Vega-Lite and Vega log; they call its methods unbound. */
 class Recorder {
   readonly complaints: unknown[][] = [];
 
@@ -67,8 +67,8 @@ class Recorder {
 }
 
 /**
- * What is complained of when a specification is compiled and drawn. A layer without marks, such as
- * that of real runs where there are none, has no extent, and need not have one.
+ * The warnings when a specification is compiled and drawn. A layer without marks, such as that of
+ * real runs where there are none, has no extent, and need not have one.
  */
 async function complaintsAbout(specification: object): Promise<unknown[][]> {
   const logger = new Recorder();
@@ -138,7 +138,7 @@ const kinds: Members[] = [
   {},
 ];
 
-t.test('a plot of any kind of plan is compiled and drawn without a complaint', async (t) => {
+t.test('a plot of any kind of plan is compiled and drawn without a warning', async (t) => {
   for (const kind of kinds) {
     const plan = parse(kind);
     const text = JSON.stringify(kind);
@@ -149,7 +149,7 @@ t.test('a plot of any kind of plan is compiled and drawn without a complaint', a
   }
 });
 
-t.test('a mark stands for each point and mode, and a bar for its interval', async (t) => {
+t.test('each point and mode has a mark, and each interval a bar', async (t) => {
   for (const kind of kinds) {
     const plan = parse(kind);
     const text = JSON.stringify(kind);
@@ -165,7 +165,7 @@ t.test('a mark stands for each point and mode, and a bar for its interval', asyn
   }
 });
 
-t.test('marks stand where the means are', async (t) => {
+t.test('marks are placed at the means', async (t) => {
   const svg = await svgOf(parse({ receivers: [1, 3, 5] }), ({ point }) => point.receivers);
   const marks = pointsIn(svg);
   t.same(
@@ -181,7 +181,7 @@ t.test('marks stand where the means are', async (t) => {
   t.ok(isEvenlyRising(tops?.toReversed()), `from the bottom to the top: ${tops}`);
 });
 
-t.test('bars reach from one end of the interval to the other', async (t) => {
+t.test('bars span the interval', async (t) => {
   const plan = parse({ receivers: [1, 3, 5] });
   const all = summaries(plan, ({ point }) => point.receivers);
   const svg = await renderSvg(createPlot(plan, all));
@@ -218,10 +218,10 @@ t.test('on log axes equal factors are equal distances', async (t) => {
   t.ok(isEvenlyRising(tops?.toReversed()), `from the bottom to the top: ${tops}`);
 });
 
-t.test('on a log axis what took no time is left out, and an interval is cut off', async (t) => {
+t.test('a log axis omits zero times and cuts off intervals', async (t) => {
   const plot = { x: 'receivers', yScale: 'log' };
   const plan = parse({ receivers: [1, 2, 4], loss: 0.05, repetitions: 2, plot });
-  // Of two repetitions so far apart the interval reaches far below nothing.
+  // With two repetitions so far apart, the interval reaches far below zero.
   const delayS = ({ point, repetition }: Run) => (point.receivers === 1 ? 0 : repetition ** 3);
   const specification = createPlot(plan, summaries(plan, delayS));
   t.same(await complaintsAbout(specification), []);
@@ -332,7 +332,7 @@ t.test('the model is a line through the points that agree with it', async (t) =>
   t.match(textsIn(svg).join('\n'), 'line: model');
 });
 
-t.test('where there is no model, dotted lines only join the means', async (t) => {
+t.test('without a model, dotted lines only join the means', async (t) => {
   const svg = await svgOf(parse({ receivers: [1, 5, 20], window: 2 }));
   const [line, ...others] = linesIn(svg);
   t.equal(others.length, 0);
@@ -345,7 +345,7 @@ t.test('where there is no model, dotted lines only join the means', async (t) =>
   t.notMatch(textsIn(svg).join('\n'), /line: model/);
 });
 
-t.test('simulated and real stand together, and the notes tell which is which', async (t) => {
+t.test('simulated and real runs share a plot, and the notes distinguish them', async (t) => {
   const plan = parse({ receivers: [1, 2, 4], mode: ['simulated', 'real'] });
   const svg = await svgOf(plan, (run) => modelS(run) + (run.mode === 'real' ? 0.5 : 0));
   t.same(
@@ -376,7 +376,7 @@ t.test('simulated and real stand together, and the notes tell which is which', a
   t.notMatch(textsIn(await svgOf(parse({ receivers: [1, 2] }))).join('\n'), /hollow|dashed|dotted/);
 });
 
-t.test('a curve keeps between its ends, and to the round trip that was measured', (t) => {
+t.test('a curve stays between its ends, and uses the measured round trip', (t) => {
   const value = fc.integer({ min: 1, max: 99 });
   const property = fc.property(value, value, fc.boolean(), (a, b, isLog) => {
     const ends = [Math.min(a, b) / 100, Math.max(a, b) / 100];
@@ -400,26 +400,29 @@ t.test('a curve keeps between its ends, and to the round trip that was measured'
   t.end();
 });
 
-t.test('points whose runs all failed are left out, and a plot without any is drawn', async (t) => {
-  const plan = parse({ receivers: [1, 2], loss: [0.01, 0.05] });
-  const specification = createPlot(plan, summaries(plan, modelS, 0));
-  t.same(await complaintsAbout(specification), []);
-  t.equal(pointsIn(await renderSvg(specification)).length, 0);
-});
+t.test(
+  'points whose runs all failed are left out, and a plot without points is still drawn',
+  async (t) => {
+    const plan = parse({ receivers: [1, 2], loss: [0.01, 0.05] });
+    const specification = createPlot(plan, summaries(plan, modelS, 0));
+    t.same(await complaintsAbout(specification), []);
+    t.equal(pointsIn(await renderSvg(specification)).length, 0);
+  },
+);
 
-t.test('the same summaries make the same picture', async (t) => {
+t.test('the same summaries give the same picture', async (t) => {
   const plan = parse({ receivers: [1, 2, 4], loss: [0.01, 0.05] });
   t.equal(await svgOf(plan), await svgOf(plan));
 });
 
 const hostileTitle = `<script>alert("1")</script> & 'so' on]]> <img src="//x.example/i.png">`;
 
-t.test('a title is text in the picture, whatever it holds', async (t) => {
+t.test('a title is text in the picture, whatever it contains', async (t) => {
   const svg = await svgOf(parse({ title: hostileTitle, receivers: [1, 2] }));
   t.notMatch(svg, /<script|<img/i);
   t.match(svg, '&lt;script&gt;alert(');
   t.match(svg, "&amp; 'so' on");
-  // And it is drawn: what is no XML would not be.
+  // It is also rendered, which invalid XML would not be.
   t.ok((await renderPng(svg)).length > 0);
 });
 
@@ -453,7 +456,7 @@ async function reportOf(plan: Plan, change: Partial<ReportContent> = {}): Promis
   });
 }
 
-/** What a browser would fetch. */
+/** The resources that a browser would fetch. */
 function referencesIn(html: string): string[] {
   const attributes = /\b(?:src|srcset|href|action|data|poster|background)\s*=\s*["']?([^"'\s>]*)/gi;
   return [
@@ -463,7 +466,7 @@ function referencesIn(html: string): string[] {
   ].filter((reference) => !reference.startsWith('#'));
 }
 
-t.test('the report is one page that fetches nothing', async (t) => {
+t.test('the report is a single page that fetches nothing', async (t) => {
   const plan = parse({ receivers: [1, 2], loss: [0.01, 0.05], mode: ['simulated', 'real'] });
   const html = await reportOf(plan);
   t.same(referencesIn(html), []);
@@ -476,7 +479,7 @@ t.test('the report is one page that fetches nothing', async (t) => {
   ]);
 });
 
-t.test('the report says what was asked, found, run and planned', async (t) => {
+t.test('the report states the question, the findings, the command and the plan', async (t) => {
   const plan = parse({
     title: 'A title',
     about: 'A question?',
@@ -513,14 +516,14 @@ t.test('without the packages for pictures the report says so', async (t) => {
   t.notMatch(html, '<svg');
 });
 
-t.test('runs that failed are counted in the report', async (t) => {
+t.test('failed runs are counted in the report', async (t) => {
   const plan = parse({ receivers: [1, 2] });
   const html = await reportOf(plan, { summaries: summaries(plan, modelS, 0) });
   t.equal(countIn(html, '0 (3 failed)'), 2);
   t.notMatch(html, /NaN|undefined/);
 });
 
-t.test('whatever texts a report is given, they are texts in it', async (t) => {
+t.test('any text in a report is shown as text', async (t) => {
   const hostile = `</pre></title><script>alert(1)</script>${hostileTitle}`;
   const plan = parse({ title: hostile, about: hostile, seed: hostile, receivers: [1, 2] });
   const html = await reportOf(plan, {

@@ -2,7 +2,7 @@ import t from 'tap';
 import { createRandom } from '../../src/base/random.js';
 import { describeSample, studentQuantile } from '../../src/experiment/statistics.js';
 
-t.test("the quantiles of Student's t are those of the published tables", (t) => {
+t.test("the quantiles of Student's t match the published tables", (t) => {
   const table: [number, number, number, number][] = [
     [1, 6.3138, 12.7062, 63.6567],
     [2, 2.92, 4.3027, 9.9248],
@@ -54,7 +54,7 @@ t.test('a sample has its mean, its standard deviation and its interval', (t) => 
   t.end();
 });
 
-t.test('one value has neither deviation nor interval', (t) => {
+t.test('a single value has neither deviation nor interval', (t) => {
   t.strictSame(describeSample([7]), {
     count: 1,
     mean: 7,
@@ -64,7 +64,7 @@ t.test('one value has neither deviation nor interval', (t) => {
   t.end();
 });
 
-t.test('of many intervals of normal values, 95 % hold the true mean', (t) => {
+t.test('95 % of many intervals of normal values contain the true mean', (t) => {
   const random = createRandom('statistics', 'normal');
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   for (const size of [2, 5, 10]) {

@@ -11,7 +11,7 @@ function parse(members: Readonly<Record<string, unknown>>): Plan {
   return parsePlan(JSON.stringify({ ...base, ...members }), 'plan.json');
 }
 
-/** The rows of a plan, each complete after a second but where `change` says otherwise. */
+/** The rows of a plan, each complete after a second unless `change` says otherwise. */
 function rowsOf(plan: Plan, change: (run: Run) => Partial<RunRow>): RunRow[] {
   return [...listRuns(plan)].map((run) => ({
     ...run,
@@ -34,22 +34,22 @@ function only(summaries: readonly PointSummary[]): PointSummary {
   return summary;
 }
 
-/** To seven digits, as summary.csv has them. */
+/** To seven digits, as in summary.csv. */
 function rounded(value: number | undefined): string | undefined {
   return value?.toPrecision(7);
 }
 
-/** What is said of a plan whose runs have these delays, repetition by repetition. */
+/** The sentences about a plan whose runs have these delays. */
 function sentences(plan: Plan, change: (run: Run) => Partial<RunRow>): string[] {
   return describeFindings(plan, summarize(rowsOf(plan, change)));
 }
 
-/** Three repetitions around a mean: its interval is ± 2.48 times `by`. */
+/** Three repetitions around a mean: the interval is ± 2.48 times `by`. */
 function around(mean: number, { repetition }: Run, by = 0.1): number {
   return mean + by * (repetition - 2);
 }
 
-t.test('the rows of a point give its mean, deviation and interval, and the model beside', (t) => {
+t.test('the rows of a point give its mean, deviation and interval, beside the model', (t) => {
   const plan = parse({ loss: 0.05, link: { rttMs: 20 }, repetitions: 5 });
   const rows = rowsOf(plan, ({ repetition }) => ({
     delayS: 5 + repetition,
@@ -78,7 +78,7 @@ t.test('the rows of a point give its mean, deviation and interval, and the model
   t.end();
 });
 
-t.test('points and modes are summed up each on its own, in the order of the runs', (t) => {
+t.test('each point and mode is summarized separately, in the order of the runs', (t) => {
   const plan = parse({
     receivers: [2, 1],
     loss: [0.1, 0],
@@ -103,9 +103,9 @@ t.test('points and modes are summed up each on its own, in the order of the runs
   t.end();
 });
 
-t.test('points whose seeds happen to be the same are summed up each on its own', (t) => {
-  // Seeds hold a CRC-32 of a point's values, which is the same for some: 0.53 and 0.329 and
-  // 0.54 and 0.4 are such a pair, with 1000 bytes.
+t.test('points with the same seed are summarized separately', (t) => {
+  // Seeds contain a CRC-32 of a point's values, which can collide: 0.53 with 0.329 and 0.54 with
+  // 0.4 do at 1000 bytes.
   const varied = { sendTimeMs: [0.53, 0.54], loss: [0.329, 0.4] };
   const plan = parse({ ...varied, fileSizeBytes: 1000, repetitions: 3 });
   const rows = rowsOf(plan, ({ repetition }) => ({ seed: `a seed 110e1ffd ${repetition}` }));
@@ -139,7 +139,7 @@ t.test('failed runs are counted and left out of everything else', (t) => {
   t.end();
 });
 
-t.test('of a point whose runs all failed nothing is known but that', (t) => {
+t.test('a point whose runs all failed has only that count', (t) => {
   const plan = parse({ loss: 0.05, link: { rttMs: 20 }, repetitions: 3, mode: ['real'] });
   const failed = { completeReceivers: 0, delayS: 10, twinDelayS: 9 };
   const { point, mode, runs, failedRuns, ...rest } = only(summarize(rowsOf(plan, () => failed)));
@@ -158,7 +158,7 @@ t.test('one run has a mean and a deviation from the model, and no interval', (t)
   t.end();
 });
 
-t.test('without loss the model has no deviation, and none is measured in it', (t) => {
+t.test('without loss the model has no variance, so no deviation is measured in it', (t) => {
   const plan = parse({ loss: 0, link: { rttMs: 20 } });
   const summary = only(summarize(rowsOf(plan, () => ({ delayS: 4 }))));
   t.same([summary.meanS, summary.sdS, summary.modelS, summary.modelSdS], [4, 0, 4, 0]);
@@ -166,7 +166,7 @@ t.test('without loss the model has no deviation, and none is measured in it', (t
   t.end();
 });
 
-t.test('where the model says nothing, its columns are empty', (t) => {
+t.test('the columns of the model are empty where it does not apply', (t) => {
   for (const change of [{ window: 4 }, { timeoutMs: 'auto' }, { lossModel: 'burst:4' }]) {
     const summary = only(summarize(rowsOf(parse({ loss: 0.05, ...change }), () => ({}))));
     const { modelS, modelSdS, modelRounds, deviationSe } = summary;
@@ -176,27 +176,30 @@ t.test('where the model says nothing, its columns are empty', (t) => {
   t.end();
 });
 
-t.test('a real run is held to its measured round trip, which holds what the path adds', (t) => {
-  const link = { rttMs: 20, rateBytesPerSec: 57_200 };
-  const plan = parse({ loss: 0.05, link, mode: ['real'], network: 'namespaces', repetitions: 3 });
-  const rows = rowsOf(plan, (run) => ({
-    delayS: around(9, run),
-    twinDelayS: around(8, run),
-    rttMs: around(31, run, 0.5),
-  }));
-  const summary = only(summarize(rows));
-  const [point] = plan.points;
-  if (point === undefined) throw new Error('no point');
-  t.equal(summary.rttMs, 31);
-  t.equal(summary.twinS, 8);
-  const model = createModel({ ...point, rateBytesPerSec: undefined, rttMs: 31 });
-  t.equal(rounded(summary.modelS), rounded((model?.meanDelayMs ?? NaN) / 1000));
-  // The same point simulated: 20 ms and the 10 ms that the rate takes.
-  const simulated = only(summarize(rows.map((row) => ({ ...row, mode: 'simulated' as const }))));
-  const path = createModel({ ...point, rateBytesPerSec: undefined, rttMs: 30 });
-  t.equal(rounded(simulated.modelS), rounded((path?.meanDelayMs ?? NaN) / 1000));
-  t.end();
-});
+t.test(
+  'a real run is compared using its measured round trip, which includes what the path adds',
+  (t) => {
+    const link = { rttMs: 20, rateBytesPerSec: 57_200 };
+    const plan = parse({ loss: 0.05, link, mode: ['real'], network: 'namespaces', repetitions: 3 });
+    const rows = rowsOf(plan, (run) => ({
+      delayS: around(9, run),
+      twinDelayS: around(8, run),
+      rttMs: around(31, run, 0.5),
+    }));
+    const summary = only(summarize(rows));
+    const [point] = plan.points;
+    if (point === undefined) throw new Error('no point');
+    t.equal(summary.rttMs, 31);
+    t.equal(summary.twinS, 8);
+    const model = createModel({ ...point, rateBytesPerSec: undefined, rttMs: 31 });
+    t.equal(rounded(summary.modelS), rounded((model?.meanDelayMs ?? NaN) / 1000));
+    // The same point simulated: 20 ms and the 10 ms that the rate takes.
+    const simulated = only(summarize(rows.map((row) => ({ ...row, mode: 'simulated' as const }))));
+    const path = createModel({ ...point, rateBytesPerSec: undefined, rttMs: 30 });
+    t.equal(rounded(simulated.modelS), rounded((path?.meanDelayMs ?? NaN) / 1000));
+    t.end();
+  },
+);
 
 t.test('a measured round trip that is not below the timeout leaves no model', (t) => {
   const plan = parse({ loss: 0.05, mode: ['real'], timeoutMs: 20 });
@@ -212,30 +215,33 @@ t.test('a run that took no time has no goodput', (t) => {
   t.end();
 });
 
-t.test('a row holds what the CSV can hold, so that a sweep gone on with is the same', (t) => {
-  const [run] = listRuns(parse({}));
-  if (run === undefined) throw new Error('no run');
-  const counts = {
-    rounds: 3,
-    timeouts: 1,
-    retransmissions: 2,
-    datagrams: 7,
-    acks: 6,
-    completeReceivers: 2,
-  };
-  const result = { ...counts, delayMs: 1234.5678912, rttMs: 0.12345678 };
-  t.same(toRunRow(run, result), {
-    ...run,
-    ...counts,
-    delayS: 1.234568,
-    rttMs: 0.123457,
-    twinDelayS: undefined,
-  });
-  t.equal(toRunRow(run, { ...result, twinDelayMs: 1000.0004 }).twinDelayS, 1);
-  t.end();
-});
+t.test(
+  'a row has the precision of the CSV, so that a resumed sweep gives the same results',
+  (t) => {
+    const [run] = listRuns(parse({}));
+    if (run === undefined) throw new Error('no run');
+    const counts = {
+      rounds: 3,
+      timeouts: 1,
+      retransmissions: 2,
+      datagrams: 7,
+      acks: 6,
+      completeReceivers: 2,
+    };
+    const result = { ...counts, delayMs: 1234.5678912, rttMs: 0.12345678 };
+    t.same(toRunRow(run, result), {
+      ...run,
+      ...counts,
+      delayS: 1.234568,
+      rttMs: 0.123457,
+      twinDelayS: undefined,
+    });
+    t.equal(toRunRow(run, { ...result, twinDelayMs: 1000.0004 }).twinDelayS, 1);
+    t.end();
+  },
+);
 
-t.test('what grows is said to grow, from where to where and how many times', (t) => {
+t.test('growth is reported with its ends and its factor', (t) => {
   const plan = parse({ receivers: [1, 3, 5], loss: 0.05, window: 2, repetitions: 3 });
   const said = sentences(plan, (run) => ({ delayS: around(run.point.receivers, run) }));
   t.same(said, [
@@ -245,7 +251,7 @@ t.test('what grows is said to grow, from where to where and how many times', (t)
   t.end();
 });
 
-t.test('what falls is said to fall', (t) => {
+t.test('a decrease is reported as such', (t) => {
   const plan = parse({ mssBytes: [100, 400], loss: 0.05, window: 2, repetitions: 3 });
   const said = sentences(plan, (run) => ({ delayS: around(400 / run.point.mssBytes, run) }));
   t.same(said, [
@@ -255,7 +261,7 @@ t.test('what falls is said to fall', (t) => {
   t.end();
 });
 
-t.test('what may be chance is said not to change', (t) => {
+t.test('a change that may be chance is reported as no change', (t) => {
   const plan = parse({ window: [2, 4], loss: 0.05, repetitions: 3 });
   const said = sentences(plan, (run) => ({
     delayS: around(run.point.window === 2 ? 10 : 10.4, run),
@@ -267,7 +273,7 @@ t.test('what may be chance is said not to change', (t) => {
   t.end();
 });
 
-t.test('beside the change stands what the model says of it, where it says anything', (t) => {
+t.test("the model's change is given beside the measured one where there is one", (t) => {
   const plan = parse({ receivers: [1, 10], loss: 0.1, link: { rttMs: 20 }, repetitions: 3 });
   const said = sentences(plan, (run) => ({
     // 200 segments: 200 (E[R] - 1) 100 ms + 4 s.
@@ -285,7 +291,7 @@ t.test('beside the change stands what the model says of it, where it says anythi
   t.end();
 });
 
-t.test('a point far off the model is counted as such, and the farthest is told', (t) => {
+t.test('a point far off the model is counted, and the farthest is reported', (t) => {
   const plan = parse({ receivers: [1, 10], loss: 0.1, link: { rttMs: 20 }, repetitions: 4 });
   const summaries = summarize(
     rowsOf(plan, ({ point }) => ({ delayS: point.receivers === 1 ? 6.2222 : 40 })),
@@ -300,7 +306,7 @@ t.test('a point far off the model is counted as such, and the farthest is told',
   t.end();
 });
 
-t.test('each series is told of by its name', (t) => {
+t.test('each series is reported by its name', (t) => {
   const plan = parse({ receivers: [1, 2], loss: [0.01, 0.05], window: 2, repetitions: 3 });
   const said = sentences(plan, (run) => ({
     delayS: around(run.point.loss === 0.01 ? 3 : 3 * run.point.receivers, run),
@@ -314,7 +320,7 @@ t.test('each series is told of by its name', (t) => {
   t.end();
 });
 
-t.test('a sentence begins with a capital, but for symbols that mean what they are', (t) => {
+t.test('a sentence begins with a capital, except for case-sensitive symbols', (t) => {
   const starts = [
     { vary: { loss: [0.01, 0.02] }, start: 'p = 0.01: as ' },
     { vary: { sendTimeMs: [0.5, 1] }, start: 't = 0.5 ms: as ' },
@@ -334,7 +340,7 @@ t.test('a sentence begins with a capital, but for symbols that mean what they ar
   t.end();
 });
 
-t.test('names have no more and no less, and stand side by side', (t) => {
+t.test('categories are compared side by side, without growth', (t) => {
   const plan = parse({
     lossModel: ['bernoulli', 'burst:8'],
     loss: 0.05,
@@ -351,21 +357,21 @@ t.test('names have no more and no less, and stand side by side', (t) => {
   t.end();
 });
 
-t.test('where nothing varies there is a mean and no change', (t) => {
+t.test('a plan without variation has a mean and no change', (t) => {
   const plan = parse({ loss: 0.05, window: 2, repetitions: 3 });
   const said = sentences(plan, (run) => ({ delayS: around(3, run) }));
   t.same(said, ['The mean delay is 3 s ± 0.25.']);
   t.end();
 });
 
-t.test('receivers that were given up on are told of', (t) => {
+t.test('receivers that failed are reported', (t) => {
   const plan = parse({ receivers: [1, 5], window: 2, repetitions: 3 });
   const failing = (count: number) =>
     sentences(plan, (run) => (run.index < count ? { completeReceivers: 0 } : {})).at(-1);
   t.equal(failing(1), 'In one run a receiver was given up on; the means leave it out.');
   t.equal(failing(2), 'In 2 runs a receiver was given up on; the means leave them out.');
   t.notMatch(failing(0), 'given up');
-  // Of what failed altogether nothing else is said, and the rest is no change.
+  // A point that failed altogether is not described otherwise, and the rest is no change.
   const said = sentences(plan, ({ point }) =>
     point.receivers === 1 ? {} : { completeReceivers: 0 },
   );
@@ -378,7 +384,7 @@ t.test('receivers that were given up on are told of', (t) => {
   t.end();
 });
 
-t.test('real runs are told of beside the same runs in the simulator', (t) => {
+t.test('real runs are reported beside the same runs in the simulator', (t) => {
   const plan = parse({ receivers: [1, 5], window: 2, repetitions: 3, mode: ['simulated', 'real'] });
   const said = sentences(plan, (run) => {
     const { receivers } = run.point;
@@ -398,7 +404,7 @@ t.test('real runs are told of beside the same runs in the simulator', (t) => {
   t.end();
 });
 
-t.test('of a delay of nothing no ratio is told', (t) => {
+t.test('a delay of zero gives no ratio', (t) => {
   const lossless = parse({ receivers: [1, 5], loss: 0 });
   const nothing = sentences(lossless, () => ({ delayS: 0 }));
   t.notMatch(nothing.join('\n'), /NaN|Infinity/);
@@ -409,7 +415,7 @@ t.test('of a delay of nothing no ratio is told', (t) => {
   t.end();
 });
 
-t.test('whatever the delays, a change is told only where the intervals leave no doubt', (t) => {
+t.test('whatever the delays, a change is reported only if the intervals are disjoint', (t) => {
   const plan = parse({ receivers: [1, 5], window: 2, repetitions: 3 });
   const delay = fc.double({ min: 2, max: 3, noNaN: true });
   const delays = fc.array(delay, { minLength: 6, maxLength: 6 });
@@ -429,11 +435,11 @@ t.test('whatever the delays, a change is told only where the intervals leave no 
       if (!sentence.includes(formatMean(first)) || !sentence.includes(formatMean(last)))
         return false;
       const verbs = ['grows from', 'falls from', 'does not change'];
-      const told = verbs.filter((verb) => sentence.includes(verb));
+      const used = verbs.filter((verb) => sentence.includes(verb));
       const grew = (last.ci95LowS ?? NaN) > first.ci95HighS;
       const fell = last.ci95HighS < (first.ci95LowS ?? NaN);
       changes += grew || fell ? 1 : 0;
-      return told.join() === (grew ? 'grows from' : fell ? 'falls from' : 'does not change');
+      return used.join() === (grew ? 'grows from' : fell ? 'falls from' : 'does not change');
     },
   );
   fc.assert(property, { seed: 1, numRuns: 500 });

@@ -2,7 +2,7 @@ import t from 'tap';
 import { meanDelayMs, meanRounds, varianceOfRounds } from '../../src/experiment/theory.js';
 import { type Comparison, grid, runCell } from '../support/theory-grid.js';
 
-/** How far chance may lead: beyond it, fewer than one in 15,000 fair comparisons. */
+/** Bound for random deviation: fewer than one in 15,000 fair comparisons exceeds it. */
 const limit = 4;
 
 t.test('the formula of rounds gives its published values', (t) => {
@@ -32,7 +32,7 @@ t.test(
   },
 );
 
-t.test('simulated transfers take as many rounds and as long as the formulas say', (t) => {
+t.test('simulated transfers match the formulas in rounds and delay', (t) => {
   const squares = [];
   for (const run of grid) {
     const { receivers, loss, sendTimeMs } = run;
@@ -44,14 +44,14 @@ t.test('simulated transfers take as many rounds and as long as the formulas say'
       squares.push(comparison.deviation ** 2);
     }
   }
-  // Rounds and delay of a cell go together, so 60 deviations count as about 30 independent ones,
-  // whose mean square strays from 1 by 0.26 (one standard deviation).
+  // Rounds and delay of a cell are correlated, so 60 deviations count as about 30 independent ones,
+  // whose mean square deviates from 1 by 0.26 (one standard deviation).
   const meanSquare = squares.reduce((sum, square) => sum + square, 0) / squares.length;
-  t.ok(meanSquare > 0.3 && meanSquare < 2, `and scatter as they say: ${meanSquare.toFixed(2)}`);
+  t.ok(meanSquare > 0.3 && meanSquare < 2, `and vary as predicted: ${meanSquare.toFixed(2)}`);
   t.end();
 });
 
-t.test('a loss that is a tenth higher than it should be does not go unnoticed', (t) => {
+t.test('a loss a tenth higher than it should be is noticed', (t) => {
   const run = grid.find(({ receivers, loss }) => receivers === 5 && loss === 0.05);
   if (run === undefined) throw new Error('no such setting');
   const { rounds, delayMs } = runCell(run, 1.1 * run.loss);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { EventQueue } from '../../src/simulator/event-queue.js';
 
-t.test('actions come out by time, those of one moment in the order of their coming', (t) => {
+t.test('actions are taken by time, simultaneous ones in the order they were added', (t) => {
   const queue = new EventQueue();
   const log: string[] = [];
   for (const [atMs, name] of [
@@ -33,7 +33,7 @@ t.test('an empty queue has no next time and no action', (t) => {
   t.end();
 });
 
-t.test('taking an action out does not run it', (t) => {
+t.test('removing an action does not run it', (t) => {
   const queue = new EventQueue();
   let runs = 0;
   queue.push(1, () => runs++);
@@ -44,8 +44,8 @@ t.test('taking an action out does not run it', (t) => {
   t.end();
 });
 
-t.test('any run of pushes and pops gives what a stable sort gives', (t) => {
-  // Few different times, so that many actions share a moment; undefined stands for a pop.
+t.test('any sequence of pushes and pops matches a stable sort', (t) => {
+  // Few distinct times, so that many actions share one; undefined means a pop.
   const times = fc.oneof(fc.nat(5), fc.double({ min: 0, max: 5, noNaN: true }));
   const step = fc.option(times, { nil: undefined, freq: 2 });
   const property = fc.property(fc.array(step, { maxLength: 300 }), (steps) => {

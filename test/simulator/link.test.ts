@@ -5,7 +5,7 @@ import { Link, type LinkOptions } from '../../src/simulator/link.js';
 
 type Arrival = { id: number; atMs: number; bytes: Uint8Array };
 
-/** A link of its own seed, and what has come out of it so far. */
+/** A link with its own seed, and its output so far. */
 function createRun(options: LinkOptions, name = 'a to b', seed = 'seed') {
   const link = new Link(name, seed, options);
   const arrivals: Arrival[] = [];
@@ -27,7 +27,7 @@ function ids(arrivals: readonly Arrival[]): number[] {
   return arrivals.map(({ id }) => id);
 }
 
-/** How many arrive before one that was sent earlier. */
+/** How many datagrams arrive before one that was sent earlier. */
 function countOvertaking(arrivals: readonly Arrival[]): number {
   const order = [...arrivals].sort((a, b) => a.atMs - b.atMs || a.id - b.id);
   return order.filter(({ id }, i) => order.slice(i + 1).some((later) => later.id < id)).length;
@@ -37,7 +37,7 @@ function isNear(share: number, p: number, count: number): boolean {
   return Math.abs(share - p) < 4 * Math.sqrt((p * (1 - p)) / count);
 }
 
-t.test('a link without options hands on each datagram at once, as it is', (t) => {
+t.test('a link without options forwards each datagram at once, unchanged', (t) => {
   const { link, arrivals, send } = createRun({});
   const bytes = Uint8Array.of(1, 2, 3);
   t.equal(send(7, bytes), 'delivered');
@@ -47,21 +47,21 @@ t.test('a link without options hands on each datagram at once, as it is', (t) =>
   t.end();
 });
 
-t.test('the rate spaces datagrams by their size, behind it comes the delay', (t) => {
+t.test('the rate spaces datagrams by size, then the delay is added', (t) => {
   const { arrivals, send } = createRun({ rateBytesPerSec: 1_000, delayMs: 5 });
   send(0, new Uint8Array(100));
   send(0, new Uint8Array(50));
   send(120, new Uint8Array(10));
   send(1_000, new Uint8Array(100));
-  t.strictSame(timesMs(arrivals), [105, 155, 165, 1_105], 'an idle link saves up nothing');
+  t.strictSame(timesMs(arrivals), [105, 155, 165, 1_105], 'an idle link accumulates no credit');
   const heavier = createRun({ rateBytesPerSec: 1_000, overheadBytes: 28 });
   heavier.send(0, new Uint8Array(100));
   heavier.send(0, new Uint8Array(0));
-  t.strictSame(timesMs(heavier.arrivals), [128, 156], 'the overhead counts as well');
+  t.strictSame(timesMs(heavier.arrivals), [128, 156], 'the overhead counts too');
   t.end();
 });
 
-t.test('what finds the queue full is lost, and room comes back as the queue drains', (t) => {
+t.test('a datagram that finds the queue full is lost; room returns as the queue drains', (t) => {
   const { link, send } = createRun({ rateBytesPerSec: 1_000, queueLimitBytes: 300 });
   const fates = [0, 0, 0, 0, 99, 100, 100].map((nowMs) => send(nowMs));
   const [good, full] = ['delivered', 'queue-full'];
@@ -69,7 +69,7 @@ t.test('what finds the queue full is lost, and room comes back as the queue drai
   t.match(link.counts, { sent: 7, queueFull: 3 });
   const small = createRun({ rateBytesPerSec: 1_000, queueLimitBytes: 50 });
   const smallFates = [0, 50, 100].map((nowMs) => small.send(nowMs));
-  t.strictSame(smallFates, [good, full, good], 'an idle link takes even more than its queue');
+  t.strictSame(smallFates, [good, full, good], 'an idle link accepts more than its queue holds');
   t.end();
 });
 
@@ -89,7 +89,7 @@ t.test('a queue for k datagrams takes exactly k at once, at any rate and time', 
   t.end();
 });
 
-t.test('jitter stays within its bounds and really reorders', (t) => {
+t.test('jitter stays within its bounds and does reorder', (t) => {
   const { arrivals, send } = createRun({ delayMs: 20, jitterMs: 10 });
   for (let i = 0; i < 500; i++) send(i);
   const jitters = arrivals.map(({ id, atMs }) => atMs - id - 20);
@@ -98,11 +98,11 @@ t.test('jitter stays within its bounds and really reorders', (t) => {
   t.ok(countOvertaking(arrivals) > 100);
   const small = createRun({ delayMs: 20, jitterMs: 0.9 });
   for (let i = 0; i < 500; i++) small.send(i);
-  t.equal(countOvertaking(small.arrivals), 0, 'less jitter than spacing keeps the order');
+  t.equal(countOvertaking(small.arrivals), 0, 'jitter below the spacing keeps the order');
   t.end();
 });
 
-t.test('the share to be reordered is held back, and later ones overtake', (t) => {
+t.test('the reordered share is held back, and later datagrams overtake it', (t) => {
   const { link, arrivals, send } = createRun({ reorderProbability: 0.1, reorderDelayMs: 2.5 });
   for (let i = 0; i < 2_000; i++) send(i);
   const heldBack = arrivals.filter(({ id, atMs }) => atMs === id + 2.5).length;
@@ -113,7 +113,7 @@ t.test('the share to be reordered is held back, and later ones overtake', (t) =>
   t.end();
 });
 
-t.test('the share to be duplicated arrives twice', (t) => {
+t.test('the duplicated share arrives twice', (t) => {
   const { link, arrivals, send } = createRun({ duplicateProbability: 0.2, delayMs: 3 });
   for (let i = 0; i < 2_000; i++) send(i);
   t.equal(arrivals.length, 2_000 + link.counts.duplicated);
@@ -122,7 +122,7 @@ t.test('the share to be duplicated arrives twice', (t) => {
   t.end();
 });
 
-t.test('corruption flips one bit, anywhere from the given byte on, in a copy', (t) => {
+t.test('corruption flips one bit of a copy, anywhere from the given byte on', (t) => {
   const { link, arrivals, send } = createRun({ corruptProbability: 1, corruptFromByte: 8 });
   const original = new Uint8Array(16);
   for (let i = 0; i < 2_000; i++) send(0, original);
@@ -140,7 +140,7 @@ t.test('corruption flips one bit, anywhere from the given byte on, in a copy', (
   t.end();
 });
 
-t.test('a datagram without a byte to corrupt stays as it is', (t) => {
+t.test('a datagram without a corruptible byte is unchanged', (t) => {
   const { link, arrivals, send } = createRun({ corruptProbability: 1, corruptFromByte: 8 });
   for (const size of [0, 7, 8]) send(0, new Uint8Array(size));
   t.ok(arrivals.every(({ bytes }) => bytes.every((byte) => byte === 0)));
@@ -148,7 +148,7 @@ t.test('a datagram without a byte to corrupt stays as it is', (t) => {
   t.end();
 });
 
-t.test('what the loss model loses does not arrive, and is counted', (t) => {
+t.test('datagrams that the loss model drops do not arrive, and are counted', (t) => {
   const { link, arrivals, send } = createRun({ loss: { model: 'scripted', lost: [1, 3] } });
   const fates = Array.from({ length: 5 }, (_, i) => send(i));
   t.strictSame(fates, ['delivered', 'lost', 'delivered', 'lost', 'delivered']);
@@ -168,7 +168,7 @@ const wild: LinkOptions = {
   corruptProbability: 0.1,
 };
 
-/** All that becomes of 500 datagrams, as text. */
+/** Everything that happens to 500 datagrams, as text. */
 function history(options: LinkOptions, name: string, seed: string, besides = (_ms: number) => {}) {
   const { link, arrivals, send } = createRun(options, name, seed);
   for (let i = 0; i < 500; i++) {
@@ -178,7 +178,7 @@ function history(options: LinkOptions, name: string, seed: string, besides = (_m
   return JSON.stringify([arrivals.map(({ id, atMs, bytes }) => [id, atMs, ...bytes]), link.counts]);
 }
 
-t.test('the same seed gives the same fate, another seed or another name does not', (t) => {
+t.test('the same seed gives the same outcomes; another seed or name does not', (t) => {
   for (const options of [wild, { jitterMs: 5 }, { loss: burstLoss(0.1, 2) }]) {
     const first = history(options, 'a to b', 'seed');
     t.ok(history(options, 'a to b', 'seed') === first);
@@ -188,13 +188,13 @@ t.test('the same seed gives the same fate, another seed or another name does not
   t.end();
 });
 
-t.test('one more link draws no number from the others', (t) => {
+t.test('one more link draws no random number from the others', (t) => {
   const { send } = createRun({ ...wild, jitterMs: 1 }, 'a to c');
   t.ok(history(wild, 'a to b', 'seed', send) === history(wild, 'a to b', 'seed'));
   t.end();
 });
 
-t.test('options that no link can have are refused, with the names of link and option', (t) => {
+t.test('impossible options are refused, naming link and option', (t) => {
   const refused: [(keyof LinkOptions)[], number[]][] = [
     [
       ['delayMs', 'jitterMs', 'overheadBytes', 'reorderDelayMs'],

@@ -1,4 +1,4 @@
-/** Sending and receiving in sessions as a library does it: `send` and `receive` over loopback. */
+/** Sending and receiving sessions through the library: `send` and `receive` over loopback. */
 import { randomBytes } from 'node:crypto';
 import {
   appendFileSync,
@@ -30,7 +30,7 @@ import { hasIPv6, isSameContent, openSilentPort, writeRandomFile } from '../supp
 import type { Cleaner } from '../support/processes.js';
 import { SessionHost, sendTo, treeOf } from '../support/session-host.js';
 
-/** What a block of the content holds with the default sizes. */
+/** The content of a block with the default sizes. */
 const blockBytes = 62_984;
 
 const isWindows = process.platform === 'win32';
@@ -41,20 +41,20 @@ async function openHost(t: Cleaner, folder: string, options?: HostOptions): Prom
   return SessionHost.open(t, join(folder, 'host'), options);
 }
 
-/** Hosts with a folder each, that compare: each send has a key of its own. */
+/** Hosts that compare, each with its own folder. Each send has its own key. */
 async function openHosts(t: Cleaner, folder: string, count: number): Promise<SessionHost[]> {
   const names = Array.from({ length: count }, (_, i) => join(folder, `host ${i}`));
   return Promise.all(names.map((name) => SessionHost.open(t, name, { comparesAll: true })));
 }
 
-/** Leaves nothing of an earlier time behind. */
+/** All names in the host's folder, so that leftovers show. */
 function namesIn(host: SessionHost): string[] {
   return readdirSync(host.dir).sort();
 }
 
 for (const address of ['127.0.0.1', '::1']) {
   const skip = address === '::1' && !hasIPv6 ? 'this host has no IPv6' : false;
-  t.test(`a file arrives with mode and time at ${address}`, { skip }, async (t) => {
+  t.test(`a file arrives with its mode and time at ${address}`, { skip }, async (t) => {
     const folder = t.testdir({ sent: {} });
     const sent = writeRandomFile(join(folder, 'sent'), 500_000);
     chmodSync(sent, 0o640);
@@ -115,7 +115,7 @@ t.test('sizes around the boundaries of blocks, to three receivers at once', asyn
   }
 });
 
-t.test('several files and folders arrive as they are', { skip: isWindows }, async (t) => {
+t.test('several files and folders arrive unchanged', { skip: isWindows }, async (t) => {
   const folder = t.testdir({ sent: {} });
   const sent = join(folder, 'sent');
   mkdirSync(join(sent, 'a folder', 'deep', 'er'), { recursive: true });
@@ -149,13 +149,13 @@ t.test('several files and folders arrive as they are', { skip: isWindows }, asyn
   t.equal(result.entryCount, Object.keys(treeOf(sent)).length);
   t.match(result.label, /^.+ and 2 more$/);
   for (const host of hosts) t.same(treeOf(host.dir), treeOf(sent));
-  // Or the fixture could not be removed.
+  // Otherwise the fixture could not be removed.
   for (const path of [sent, ...hosts.map(({ dir }) => dir)]) {
     chmodSync(join(path, 'a folder', 'deep'), 0o755);
   }
 });
 
-t.test('what is not sent is told with its reason', { skip: isWindows }, async (t) => {
+t.test('skipped entries are reported with their reasons', { skip: isWindows }, async (t) => {
   const folder = t.testdir({ sent: { kept: 'x' } });
   symlinkSync('/etc/passwd', join(folder, 'sent', 'outside'));
   const host = await openHost(t, folder);
@@ -173,7 +173,7 @@ t.test('what is not sent is told with its reason', { skip: isWindows }, async (t
   t.same(readdirSync(host.path('sent')), ['kept']);
 });
 
-t.test('standard input, under its name, beside other things', async (t) => {
+t.test('standard input is sent under its name, beside other files', async (t) => {
   const folder = t.testdir();
   const content = randomBytes(200_000);
   const sent = writeRandomFile(folder, 1000);
@@ -185,7 +185,7 @@ t.test('standard input, under its name, beside other things', async (t) => {
   t.ok(readFileSync(host.path('piped one')).equals(content));
   t.ok(isSameContent(sent, host.path('sent')));
   await sendTo([host], ['-'], { input: Readable.from([]) });
-  t.equal(statSync(host.path('stdin')).size, 0, 'nothing is something too');
+  t.equal(statSync(host.path('stdin')).size, 0, 'empty standard input is sent too');
 });
 
 t.test('many files, whose manifest takes several blocks', async (t) => {
@@ -221,7 +221,7 @@ t.test('the events of a sender begin with start and end with done', async (t) =>
   );
 });
 
-t.test('progress is told, and never goes back', async (t) => {
+t.test('progress is reported and never decreases', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 1_000_000);
   const host = await openHost(t, folder);
@@ -243,9 +243,9 @@ t.test('progress is told, and never goes back', async (t) => {
   );
 });
 
-// --- What is there already
+// --- Existing files
 
-t.test('what is there already is not sent again, whatever its time is', async (t) => {
+t.test('existing content is not sent again, whatever its time', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 300_000);
   const host = await openHost(t, folder, { comparesAll: true });
@@ -262,7 +262,7 @@ t.test('what is there already is not sent again, whatever its time is', async (t
   }
 });
 
-t.test('a changed file takes the place of the one before', async (t) => {
+t.test('a changed file replaces the existing one', async (t) => {
   const folder = t.testdir();
   const host = await openHost(t, folder);
   for (const size of [300_000, 300_000, 100, 0, 70_000]) {
@@ -304,7 +304,7 @@ t.test('of a large file with one changed block, little is sent', async (t) => {
   );
 });
 
-t.test('with keep, files that are there stay; what is not there comes', async (t) => {
+t.test('with keep, existing files stay and missing ones arrive', async (t) => {
   const folder = t.testdir({
     sent: { same: 'same', other: 'x'.repeat(70_000), fresh: 'y'.repeat(70_000) },
     host: { same: 'same', other: 'old' },
@@ -319,7 +319,7 @@ t.test('with keep, files that are there stay; what is not there comes', async (t
   t.same(namesIn(host), ['fresh', 'other', 'same']);
 });
 
-t.test('what a receiver says of its files counts more than what the sender asks', async (t) => {
+t.test("the receiver's setting for existing files overrides the sender's", async (t) => {
   const folder = t.testdir({ sent: { file: 'new' }, host: { file: 'old' } });
   const host = await openHost(t, folder, { existing: 'keep' });
   const result = await sendTo([host], [join(folder, 'sent', 'file')], { existing: 'overwrite' });
@@ -327,7 +327,7 @@ t.test('what a receiver says of its files counts more than what the sender asks'
   t.equal(readFileSync(host.path('file'), 'utf8'), 'old');
 });
 
-t.test('with overwrite, all of it is sent anew', async (t) => {
+t.test('with overwrite, everything is sent again', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 300_000);
   const host = await openHost(t, folder);
@@ -340,7 +340,7 @@ t.test('with overwrite, all of it is sent anew', async (t) => {
 
 // --- Trust
 
-t.test('a sender that is not trusted is refused with the reason, and leaves nothing', async (t) => {
+t.test('an untrusted sender is refused with the reason and leaves nothing', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 5000);
   const own = await generateKeyPair();
@@ -367,7 +367,7 @@ t.test('a sender that is not trusted is refused with the reason, and leaves noth
   t.match(host.receiving.totals(), { complete: 0, faults: { untrusted: 1 } });
 });
 
-t.test('a receiver that is not trusted gets nothing', async (t) => {
+t.test('an untrusted receiver gets nothing', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 5000);
   const [bad, good] = (await openHosts(t, folder, 2)) as [SessionHost, SessionHost];
@@ -394,7 +394,7 @@ t.test('a receiver that is not trusted gets nothing', async (t) => {
   t.same(namesIn(bad), []);
 });
 
-t.test('a receiver whose key has changed is not sent to', async (t) => {
+t.test('nothing is sent to a receiver whose key has changed', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 5000);
   const known = await KnownReceivers.load(join(folder, 'known'));
@@ -415,7 +415,7 @@ t.test('a receiver whose key has changed is not sent to', async (t) => {
 
 // --- Limits
 
-t.test('a receiver refuses more than it takes', async (t) => {
+t.test('a receiver refuses an object beyond its limits', async (t) => {
   const folder = t.testdir();
   const host = await openHost(t, folder, { maxObjectBytes: 8192 });
   const small = await sendTo([host], [writeRandomFile(folder, 8192, 'small')]);
@@ -428,7 +428,7 @@ t.test('a receiver refuses more than it takes', async (t) => {
   t.same(namesIn(host), ['small']);
 });
 
-t.test('a receiver with all its sessions under way says so', async (t) => {
+t.test('a receiver with its maximum of active sessions says so', async (t) => {
   const folder = t.testdir();
   const [one, two] = ['one', 'two'].map((name) => writeRandomFile(folder, 200_000, name));
   const host = await openHost(t, folder, { maxSessions: 1 });
@@ -459,37 +459,34 @@ t.test('a target that cannot be written is refused with the path', async (t) => 
   t.same(readdirSync(host.path('sent')), ['child']);
 });
 
-// --- Receivers that are not there, and those that go
+// --- Receivers that are unreachable, and those that leave
 
-t.test(
-  'a receiver that is not there is given up on by name, and nobody waits for it',
-  async (t) => {
-    const folder = t.testdir();
-    const sent = writeRandomFile(folder, 300_000);
-    const host = await openHost(t, folder);
-    const silent = { host: '127.0.0.1', port: await openSilentPort(t), name: 'silent' };
-    const outcomes: string[] = [];
-    const result = await send({
-      paths: [sent],
-      receivers: [silent, host.spec('there')],
-      trustReceiver: () => undefined,
-      giveUpAfterMs: 4000,
-      onEvent: (event) => {
-        if (event.type === 'receiver') outcomes.push(event.outcome.receiver);
-      },
-    });
-    t.same(outcomes, ['there', 'silent']);
-    t.match(result.receivers, [
-      {
-        receiver: 'silent',
-        status: 'failed',
-        reason: `no answer for 4 s; is p2mp receive running there, and does a firewall let UDP port ${silent.port} through?`,
-      },
-      { receiver: 'there', status: 'complete' },
-    ]);
-    t.ok(isSameContent(sent, host.path('sent')));
-  },
-);
+t.test('an unreachable receiver fails by name, and the others do not wait for it', async (t) => {
+  const folder = t.testdir();
+  const sent = writeRandomFile(folder, 300_000);
+  const host = await openHost(t, folder);
+  const silent = { host: '127.0.0.1', port: await openSilentPort(t), name: 'silent' };
+  const outcomes: string[] = [];
+  const result = await send({
+    paths: [sent],
+    receivers: [silent, host.spec('there')],
+    trustReceiver: () => undefined,
+    giveUpAfterMs: 4000,
+    onEvent: (event) => {
+      if (event.type === 'receiver') outcomes.push(event.outcome.receiver);
+    },
+  });
+  t.same(outcomes, ['there', 'silent']);
+  t.match(result.receivers, [
+    {
+      receiver: 'silent',
+      status: 'failed',
+      reason: `no answer for 4 s; is p2mp receive running there, and does a firewall let UDP port ${silent.port} through?`,
+    },
+    { receiver: 'there', status: 'complete' },
+  ]);
+  t.ok(isSameContent(sent, host.path('sent')));
+});
 
 t.test('a receiver that is closed midway fails by name; the others complete', async (t) => {
   const folder = t.testdir();
@@ -507,7 +504,7 @@ t.test('a receiver that is closed midway fails by name; the others complete', as
 
 // --- Signals
 
-t.test('a signal that was aborted before rejects with its reason, and sends nothing', async (t) => {
+t.test('an already aborted signal rejects with its reason, and nothing is sent', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 5000);
   const host = await openHost(t, folder);
@@ -521,7 +518,7 @@ t.test('a signal ends the wait for standard input', async (t) => {
   const host = await openHost(t, folder);
   const abort = new AbortController();
   const reason = new Error('no more');
-  // Something that never ends.
+  // An input that never ends.
   const input = new Readable({ read: () => setImmediate(() => abort.abort(reason)) });
   await t.rejects(sendTo([host], ['-'], { input, signal: abort.signal }), reason);
   t.same(host.events, []);
@@ -529,11 +526,11 @@ t.test('a signal ends the wait for standard input', async (t) => {
 
 const moments = {
   'at any time': (abort: AbortController) => setImmediate(() => abort.abort()),
-  'while an event is being told': (abort: AbortController) => abort.abort(),
+  'while an event is handled': (abort: AbortController) => abort.abort(),
 };
 
 for (const [when, abortSoon] of Object.entries(moments)) {
-  t.test(`a sender that is aborted ${when} ends the session for everybody`, async (t) => {
+  t.test(`a sender that is aborted ${when} ends the session for every receiver`, async (t) => {
     const folder = t.testdir();
     const sent = writeRandomFile(folder, 500_000);
     const hosts = await openHosts(t, folder, 2);
@@ -557,7 +554,7 @@ for (const [when, abortSoon] of Object.entries(moments)) {
   });
 }
 
-t.test('signals that come after the end change nothing', async (t) => {
+t.test('signals after the end change nothing', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 5000);
   const [sender, receiver] = [new AbortController(), new AbortController()];
@@ -571,7 +568,7 @@ t.test('signals that come after the end change nothing', async (t) => {
   t.ok(isSameContent(sent, host.path('sent')));
 });
 
-t.test('a receiver whose signal was aborted before is closed at once', async (t) => {
+t.test('a receiver with an already aborted signal is closed at once', async (t) => {
   const folder = t.testdir();
   const receiving = await receive({
     dir: folder,
@@ -585,7 +582,7 @@ t.test('a receiver whose signal was aborted before is closed at once', async (t)
   t.same(readdirSync(folder), []);
 });
 
-t.test('a drain lets a session end, and puts others off', async (t) => {
+t.test('a drain lets the session finish, and defers others', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 300_000);
   const host = await openHost(t, folder);
@@ -601,21 +598,21 @@ t.test('a drain lets a session end, and puts others off', async (t) => {
     },
   });
   t.match(second.receivers, [{ status: 'failed', reason }], 'nothing took its place');
-  t.match(deferral, [{ reason }], 'told once');
+  t.match(deferral, [{ reason }], 'reported once');
   t.match((await first).receivers, [{ status: 'complete' }]);
   await drained;
   await host.receiving.closed;
   t.same(namesIn(host), ['sent']);
 });
 
-t.test('a drain of a receiver that is idle closes it', async (t) => {
+t.test('a drain closes an idle receiver', async (t) => {
   const host = await openHost(t, t.testdir());
   await host.receiving.drain();
   await host.receiving.closed;
   t.pass('closed');
 });
 
-// --- Going on
+// --- Resuming
 
 t.test('after an abort, only what is missing is sent', async (t) => {
   const folder = t.testdir();
@@ -644,10 +641,10 @@ t.test('after an abort, only what is missing is sent', async (t) => {
   t.match(second.receivers, [{ status: 'complete', receivedBytes: size - heldBytes }]);
   t.match(await host.ends(2), [{}, { status: 'complete', receivedBytes: size - heldBytes }]);
   t.ok(isSameContent(sent, host.path('sent')));
-  t.same(namesIn(host), ['sent'], 'no part is left');
+  t.same(namesIn(host), ['sent'], 'no part remains');
 });
 
-t.test('a receiver that is started anew goes on where the one before stopped', async (t) => {
+t.test('a restarted receiver resumes where the previous one stopped', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 30 * blockBytes);
   const size = statSync(sent).size;
@@ -681,7 +678,7 @@ for (const [how, change] of Object.entries({
     utimesSync(path, 1_700_000_000, 1_700_000_000);
   },
 })) {
-  t.test(`a file that ${how} while it is sent is delivered to nobody`, async (t) => {
+  t.test(`a file that ${how} during the transfer is delivered to no receiver`, async (t) => {
     const folder = t.testdir();
     const sent = writeRandomFile(folder, 500_000);
     utimesSync(sent, 1_600_000_000, 1_600_000_000);
@@ -716,7 +713,7 @@ t.test(
   },
 );
 
-t.test('a sender that begins anew takes the place of its older session', async (t) => {
+t.test('a sender that starts again replaces its older session', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 500_000);
   const host = await openHost(t, folder);
@@ -731,7 +728,7 @@ t.test('a sender that begins anew takes the place of its older session', async (
   t.ok(isSameContent(sent, host.path('sent')));
 });
 
-t.test('ten senders at once into one receiver: each file is its sender’s', async (t) => {
+t.test("ten senders at once to one receiver: each file has its sender's content", async (t) => {
   const folder = t.testdir();
   const host = await openHost(t, folder);
   const files = Array.from({ length: 10 }, (_, i) =>
@@ -748,7 +745,7 @@ t.test('ten senders at once into one receiver: each file is its sender’s', asy
   t.equal(host.receiving.bufferedBytes, 0);
 });
 
-t.test('with few files open at once, everything still comes', async (t) => {
+t.test('with few files open at once, everything still arrives', async (t) => {
   const folder = t.testdir({ sent: {} });
   for (let i = 0; i < 60; i++) writeRandomFile(join(folder, 'sent'), 3000, `file ${i}`);
   const host = await openHost(t, folder, { maxOpenFiles: 1 });
@@ -758,7 +755,7 @@ t.test('with few files open at once, everything still comes', async (t) => {
 
 // --- Groups
 
-t.test('a group is chosen where it can reach more than one', (t) => {
+t.test('a group is chosen if it can reach more than one receiver', (t) => {
   const at = (host: string, port = 7735) => ({ host, port });
   const four = [at('10.0.0.1'), at('10.0.0.2')];
   const six = [at('fd00::1'), at('fd00::2')];
@@ -770,10 +767,10 @@ t.test('a group is chosen where it can reach more than one', (t) => {
     chosen.add(group?.host ?? '');
     t.match(chooseGroup('auto', six), { host: /^ff15::[0-9a-f]{1,5}:[0-9a-f]{1,5}$/, port: 7735 });
   }
-  t.ok(chosen.size > 150, 'another one each time');
+  t.ok(chosen.size > 150, 'a different one each time');
   t.equal(chooseGroup('auto', [at('10.0.0.1')]), undefined, 'one receiver');
   t.equal(chooseGroup('auto', [at('::1', 1), at('::1', 2)]), undefined, 'one on each port');
-  t.equal(chooseGroup('auto', [...four, ...six]), undefined, 'of two kinds of addresses');
+  t.equal(chooseGroup('auto', [...four, ...six]), undefined, 'mixed address families');
   t.equal(chooseGroup('never', four), undefined);
   const mixed = [at('10.0.0.1', 1), at('10.0.0.2', 2), at('10.0.0.3', 2)];
   t.equal(chooseGroup('auto', mixed)?.port, 2, 'the port that most of them have');
@@ -785,16 +782,20 @@ t.test('a group is chosen where it can reach more than one', (t) => {
       message: new RegExp(`^--multicast ${bad}: must be auto, never or the address of a group`),
     });
   }
-  t.throws(() => chooseGroup('ff15::1', four), { code: 'INVALID_ARGUMENT' }, 'of the other kind');
+  t.throws(
+    () => chooseGroup('ff15::1', four),
+    { code: 'INVALID_ARGUMENT' },
+    'the other address family',
+  );
   t.end();
 });
 
-t.test('a group of IPv6 is an address, whatever the dice say', (t) => {
+t.test('a random group address of IPv6 is always valid', (t) => {
   const six = [
     { host: 'fd00::1', port: 1 },
     { host: 'fd00::2', port: 1 },
   ];
-  // One part of 65,536 would have five digits; this many throws do not miss it.
+  // A part of 65,536 would have five digits; this many draws would include it.
   const groups = Array.from({ length: 300_000 }, () => chooseGroup('auto', six)?.host ?? '');
   t.same(
     groups.filter((group) => !isIPv6(group)),
@@ -803,7 +804,7 @@ t.test('a group of IPv6 is an address, whatever the dice say', (t) => {
   t.end();
 });
 
-t.test('where nobody hears the group, all is served by unicast', async (t) => {
+t.test('without multicast, everything is served by unicast', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 500_000);
   const hosts = await openHosts(t, folder, 3);
@@ -821,9 +822,9 @@ t.test('where nobody hears the group, all is served by unicast', async (t) => {
   for (const host of hosts) t.ok(isSameContent(sent, host.path('sent')));
 });
 
-// --- What cannot begin
+// --- Failures to start
 
-t.test('what cannot begin rejects with a code, and sends nothing', async (t) => {
+t.test('a send that cannot start rejects with a code, and sends nothing', async (t) => {
   const folder = t.testdir({ other: { sent: 'x' } });
   const path = writeRandomFile(folder, 5000);
   const host = await openHost(t, folder);
@@ -856,7 +857,7 @@ t.test('what cannot begin rejects with a code, and sends nothing', async (t) => 
   t.same(namesIn(host), []);
 });
 
-t.test('a receiver that cannot begin rejects with a code, and keeps no port', async (t) => {
+t.test('a receive that cannot start rejects with a code, and keeps no port', async (t) => {
   const folder = t.testdir({ file: 'x', 'with file': { '.p2mp-part': 'x' } });
   const host = await openHost(t, folder);
   const { port } = host.spec();
@@ -876,7 +877,7 @@ t.test('a receiver that cannot begin rejects with a code, and keeps no port', as
   for (const [options, code, message] of bad) {
     await t.rejects(receive({ ...good, ...options }), { code, message }, String(message));
   }
-  // The port is bound by then; it must be given back.
+  // The port is bound by then and must be released.
   await host.receiving.close('');
   const dir = join(folder, 'with file');
   await t.rejects(receive({ ...good, port, dir }), { code: 'TARGET_UNWRITABLE' });
@@ -884,7 +885,7 @@ t.test('a receiver that cannot begin rejects with a code, and keeps no port', as
   t.equal(again.spec().port, port);
 });
 
-t.test('a plan tells what would be sent, and sends nothing', async (t) => {
+t.test('a dry run reports what would be sent, and sends nothing', async (t) => {
   const folder = t.testdir({ sent: { a: 'xx', b: { c: 'y' } } });
   const host = await openHost(t, folder);
   const plan = await planSend({
@@ -923,7 +924,7 @@ for (const port of [0, -1, 65_536, 1.5]) {
   });
 }
 
-t.test('a group of the other version of IP is refused', async (t) => {
+t.test('a group of the other IP version is refused', async (t) => {
   const folder = t.testdir();
   const host = await openHost(t, folder);
   const sent = writeRandomFile(folder, 5000);
@@ -931,10 +932,10 @@ t.test('a group of the other version of IP is refused', async (t) => {
   await t.rejects(sendTo([host], [sent], options), { code: 'INVALID_ARGUMENT' });
 });
 
-// --- Ends from within events
+// --- Stops from within events
 
 for (const [when, abortSoon] of Object.entries(moments)) {
-  t.test(`a receiver that is aborted ${when} tells its sender`, async (t) => {
+  t.test(`a receiver that is aborted ${when} notifies its sender`, async (t) => {
     const folder = t.testdir();
     const sent = writeRandomFile(folder, 500_000);
     const abort = new AbortController();
@@ -980,7 +981,7 @@ t.test('a close ends a drain that is still waiting', async (t) => {
   t.pass('drained');
 });
 
-t.test('a rate that is no number is refused', async (t) => {
+t.test('a rate that is not a number is refused', async (t) => {
   const folder = t.testdir();
   const host = await openHost(t, folder);
   const options = { rateBytesPerSec: Number.NaN, giveUpAfterMs: 500 };
@@ -989,7 +990,7 @@ t.test('a rate that is no number is refused', async (t) => {
   });
 });
 
-t.test('a segment of no whole number of bytes is refused', async (t) => {
+t.test('a fractional segment size is refused', async (t) => {
   const folder = t.testdir();
   const host = await openHost(t, folder);
   await t.rejects(sendTo([host], [writeRandomFile(folder, 5000)], { mssBytes: 1400.5 }), {

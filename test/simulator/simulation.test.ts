@@ -25,13 +25,14 @@ t.test('a thousand receivers that lose packets all get the same bytes', (t) => {
   t.end();
 });
 
-t.test('another receiver changes nothing in the losses of those before it', (t) => {
+t.test('another receiver does not change the losses of those before it', (t) => {
   const losses = (receiverCount: number) =>
     simulateTransfer({
       ...small,
       receiverCount,
       sizeBytes: 50_000,
-      // Each round goes to everybody who lacks the segment, so what a receiver is sent stays the same.
+      // Each round goes to every receiver that misses the segment, so a receiver is always sent the
+      // same.
       loss: { model: 'bernoulli', probability: 0.2 },
     }).receivers.map(({ transfers }) => transfers[0]?.losses);
   const three = losses(3);
@@ -40,7 +41,7 @@ t.test('another receiver changes nothing in the losses of those before it', (t) 
   t.end();
 });
 
-t.test('two segments take two round trips, and the trace tells each datagram in JSON', (t) => {
+t.test('two segments take two round trips, and the trace has each datagram as JSON', (t) => {
   const records: TraceRecord[] = [];
   const { sender } = simulateTransfer({ ...small, trace: (record) => records.push(record) });
   t.equal(sender?.elapsedMs, 20);
@@ -59,7 +60,7 @@ t.test('two segments take two round trips, and the trace tells each datagram in 
   t.end();
 });
 
-t.test('a receiver that is down from the start is given up on; the others complete', (t) => {
+t.test('a receiver that is down from the start fails; the others complete', (t) => {
   const { sender } = simulateTransfer({
     ...small,
     deaths: [{ receiver: 1, atMs: 0 }],

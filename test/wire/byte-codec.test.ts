@@ -1,4 +1,4 @@
-/** Fields of messages: written, read back, and cut short. */
+/** Message fields: written, read back, and truncated. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import { escapeControls } from '../../src/base/control-characters.js';
@@ -19,11 +19,11 @@ function write(fields: readonly Field[]): Uint8Array {
   const writer = new ByteWriter();
   for (const { kind, value } of fields) writer[kind](value as never);
   const bytes = writer.finish();
-  if (bytes.length !== writer.sizeBytes) throw new Error('not the size that it says');
+  if (bytes.length !== writer.sizeBytes) throw new Error('differs from the size it declares');
   return bytes;
 }
 
-t.test('what is written is read back, and cut short is known for it', (t) => {
+t.test('fields read back as written, and truncation is detected', (t) => {
   const property = fc.property(fc.array(field, { minLength: 1 }), fc.nat(), (fields, cut) => {
     const bytes = write(fields);
     const reader = new ByteReader(bytes);
@@ -39,7 +39,7 @@ t.test('what is written is read back, and cut short is known for it', (t) => {
   t.end();
 });
 
-t.test('numbers of any length go to 2^53 - 1 and no further', (t) => {
+t.test('numbers of any length reach 2^53 - 1 and no further', (t) => {
   const read = (...bytes: number[]) => {
     const reader = new ByteReader(Uint8Array.from(bytes));
     return [reader.varint(), reader.isGood];
@@ -55,7 +55,7 @@ t.test('numbers of any length go to 2^53 - 1 and no further', (t) => {
   t.end();
 });
 
-t.test('what is no UTF-8 is no text', (t) => {
+t.test('invalid UTF-8 is rejected', (t) => {
   for (const hex of ['01ff', '02c3', '02c0af', '03eda080']) {
     const reader = new ByteReader(Uint8Array.from(Buffer.from(hex, 'hex')));
     t.equal(reader.text(), '');

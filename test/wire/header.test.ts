@@ -1,4 +1,4 @@
-/** The session dialect on the wire: golden bytes, and what strangers may send. */
+/** The session protocol on the wire: golden bytes, and arbitrary input. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { ChannelPacket } from '../../src/wire/header.js';
@@ -48,7 +48,7 @@ function encodeBlock(isTagged: boolean): Uint8Array {
   return bytes;
 }
 
-t.test('each kind of packet is on the wire as the text of the protocol has it', (t) => {
+t.test('each kind of packet matches the bytes in the protocol document', (t) => {
   for (const kind of channelNames) {
     const bytes = encodeChannelPacket(kind, 0x89abcdef, 7, 0xf3456789, body);
     t.equal(toHex(bytes), golden[kind].replaceAll(' ', ''), kind);
@@ -61,7 +61,7 @@ t.test('each kind of packet is on the wire as the text of the protocol has it', 
   const within = new Uint8Array(5 + 16 + 3).fill(0xee);
   writeBlockHeader(within, 5, false, block);
   const header = golden.data.replaceAll(' ', '').slice(0, 32);
-  t.equal(toHex(within), `eeeeeeeeee${header}eeeeee`, 'a header goes where it is wanted');
+  t.equal(toHex(within), `eeeeeeeeee${header}eeeeee`, 'a header is written at the given offset');
   t.end();
 });
 
@@ -95,10 +95,10 @@ t.test('each kind of packet is read', (t) => {
   t.end();
 });
 
-t.test('what is cut short is too short, or data with less in it', (t) => {
+t.test('a truncated packet is too short, or data with less in it', (t) => {
   for (const [name, hex] of Object.entries(golden)) {
     const bytes = fromHex(hex);
-    // Of all but data and probes, the header says how much there is.
+    // Except for data and probes, the header gives the size.
     const least = { data: 17, taggedData: 33, probe: 16 }[name] ?? bytes.length;
     for (let size = 0; size < bytes.length; size++) {
       const cut = decodeSession(bytes.subarray(0, size));
@@ -109,36 +109,39 @@ t.test('what is cut short is too short, or data with less in it', (t) => {
   t.end();
 });
 
-t.test('a flipped bit of the type or kind is no packet of that kind; none makes it throw', (t) => {
-  for (const [name, hex] of Object.entries(golden)) {
-    const bytes = fromHex(hex);
-    const whole = decodeSession(bytes);
-    t.not(typeof whole, 'string');
-    for (let bit = 0; bit < bytes.length * 8; bit++) {
-      const flipped = bytes.slice();
-      flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (0x80 >>> (bit & 7));
-      const packet = decodeSession(flipped);
-      const label = `bit ${bit} of ${name}`;
-      const isSized = (channelNames as readonly string[]).includes(name);
-      if (bit >= 48 && bit < 64) t.equal(packet, 'unknown-type', label);
-      else if (isSized && bit >= 80 && bit < 96) t.equal(packet, 'too-short', label);
-      else if (bit >= 32 && bit < 40 && typeof packet !== 'string') {
-        t.not(packet.kind, (whole as ChannelPacket).kind, label);
-      } else t.notSame(packet, whole, label);
-      t.equal(isSessionDatagram(flipped), !(bit >= 48 && bit < 64), label);
+t.test(
+  'a flipped bit in the type or kind gives no packet of that kind, and never an exception',
+  (t) => {
+    for (const [name, hex] of Object.entries(golden)) {
+      const bytes = fromHex(hex);
+      const whole = decodeSession(bytes);
+      t.not(typeof whole, 'string');
+      for (let bit = 0; bit < bytes.length * 8; bit++) {
+        const flipped = bytes.slice();
+        flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (0x80 >>> (bit & 7));
+        const packet = decodeSession(flipped);
+        const label = `bit ${bit} of ${name}`;
+        const isSized = (channelNames as readonly string[]).includes(name);
+        if (bit >= 48 && bit < 64) t.equal(packet, 'unknown-type', label);
+        else if (isSized && bit >= 80 && bit < 96) t.equal(packet, 'too-short', label);
+        else if (bit >= 32 && bit < 40 && typeof packet !== 'string') {
+          t.not(packet.kind, (whole as ChannelPacket).kind, label);
+        } else t.notSame(packet, whole, label);
+        t.equal(isSessionDatagram(flipped), !(bit >= 48 && bit < 64), label);
+      }
     }
-  }
-  t.end();
-});
+    t.end();
+  },
+);
 
-t.test('what comes behind the body makes it another size', (t) => {
+t.test('bytes after the body make it another size', (t) => {
   for (const kind of channelNames) {
     t.equal(decodeSession(fromHex(`${golden[kind]} 00`)), 'too-short', kind);
   }
   t.end();
 });
 
-t.test('of datagrams that came together, each says where it ends', (t) => {
+t.test('each of several coalesced datagrams gives its end', (t) => {
   const channel = fc
     .tuple(fc.constantFrom(...channelNames), fc.integer({ min: 1, max: 300 }))
     .map(([kind, sizeBytes]) => encodeChannelPacket(kind, 9, 1, 5, new Uint8Array(sizeBytes)));
@@ -157,21 +160,21 @@ t.test('of datagrams that came together, each says where it ends', (t) => {
   t.end();
 });
 
-t.test('where that cannot be told, what is left is one datagram', (t) => {
+t.test('where the end is unknown, the rest is one datagram', (t) => {
   const control = fromHex(golden.control);
   const header = control.subarray(0, 16);
   t.equal(channelDatagramSize(control, 0), 18);
   t.equal(channelDatagramSize(control.subarray(0, 17), 0), 17, 'cut off');
   for (let size = 1; size <= 16; size++)
     t.equal(channelDatagramSize(header.subarray(16 - size), 0), size);
-  t.equal(channelDatagramSize(new Uint8Array(100), 0), 100, 'of another dialect');
+  t.equal(channelDatagramSize(new Uint8Array(100), 0), 100, 'of the other protocol');
   t.equal(channelDatagramSize(new Uint8Array(100), 30), 70);
   const empty = encodeChannelPacket('control', 1, 1, 1, new Uint8Array(0));
   t.equal(channelDatagramSize(concat(empty, control), 0), 16, 'one without a body');
   t.end();
 });
 
-t.test('data is told by type and kind, with something behind its header', (t) => {
+t.test('data is recognized by type and kind, with something after its header', (t) => {
   const isBlock = (hex: string) => isBlockDatagram(fromHex(`eeeeee ${hex}`), 3);
   t.equal(isBlock(golden.data), true);
   t.equal(isBlock(golden.taggedData), true);
@@ -179,11 +182,11 @@ t.test('data is told by type and kind, with something behind its header', (t) =>
     t.equal(isBlock(golden[name]), false, name);
   t.equal(isBlock(golden.data.replace('5032', '5033')), false);
   t.equal(isBlockDatagram(fromHex(golden.data).subarray(0, 16), 0), false);
-  t.equal(isBlockDatagram(fromHex(golden.data), 18), false, 'behind the end');
+  t.equal(isBlockDatagram(fromHex(golden.data), 18), false, 'past the end');
   t.end();
 });
 
-t.test('no bytes at all make it throw, and a person reads one line of each', (t) => {
+t.test('no input makes it throw, and each packet is described in one line', (t) => {
   const any = fc.uint8Array({ maxLength: 80 });
   const typed = any.map((bytes) => {
     if (bytes.length >= 8) bytes.set([0x50, 0x32], 6);
@@ -201,12 +204,12 @@ t.test('no bytes at all make it throw, and a person reads one line of each', (t)
   t.end();
 });
 
-t.test('numbers of bursts go round', (t) => {
+t.test('burst numbers wrap around', (t) => {
   t.equal(burstsAhead(5, 3), 2);
   t.equal(burstsAhead(3, 5), -2);
   t.equal(burstsAhead(1, 0xffff), 2);
   t.equal(burstsAhead(0xffff, 1), -2);
   t.equal(burstsAhead(0x7fff, 0), 0x7fff);
-  t.equal(burstsAhead(0x8000, 0), -0x8000, 'half way round is behind');
+  t.equal(burstsAhead(0x8000, 0), -0x8000, 'half the range ahead counts as behind');
   t.end();
 });

@@ -80,9 +80,9 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
       await b.until(() => b.datagrams.length === 1);
       const [{ from, text }] = b.datagrams as [(typeof b.datagrams)[0]];
       t.match({ text, from }, { text: 'there', from: a.address });
-      b.send(from, 'answer');
+      b.send(from, 'and back');
       await a.until(() => a.datagrams.length === 1);
-      t.match(a.datagrams[0], { text: 'answer', from: b.address });
+      t.match(a.datagrams[0], { text: 'and back', from: b.address });
       t.same([...a.errors, ...b.errors], []);
     });
   }
