@@ -1,6 +1,7 @@
 /**
- * Every command and both entries of the library, once, on the Node that P2MP_NODE names: each does its work,
- * and Node itself has nothing to say about it. run-on-each.mjs runs this on all supported versions.
+ * Runs every command and both entry points of the library once with the Node of P2MP_NODE: each
+ * must work, and Node must print no warnings. run-on-each.mjs runs this with all supported
+ * versions.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,7 +23,7 @@ import { SessionPlace } from '../support/session-commands.js';
 t.jobs = 2;
 const buffered = true;
 
-/** A command that did its work, and printed nothing on standard error but these lines. */
+/** Checks that a command succeeded and printed only these lines on standard error. */
 function checkQuiet(t: Test, exit: Exit, ...allowed: RegExp[]): void {
   t.equal(exit.code, 0, exit.stderr);
   const lines = exit.stderr.split('\n').filter((line) => line !== '');
@@ -117,7 +118,7 @@ for (const mode of ['simulated', 'real']) {
   });
 }
 
-t.test('the entries of the library', { buffered }, async (t) => {
+t.test('the entry points of the library', { buffered }, async (t) => {
   const code = `
     import * as p2mp from 'p2mp';
     import * as core from 'p2mp/core';

@@ -4,7 +4,7 @@ import { NetworkLab } from './network-lab.js';
 
 const endpoint = new URL('../../dist/node/net/endpoint.js', import.meta.url);
 
-t.test('an endpoint on a slow link says when to stop sending and when to go on', async (t) => {
+t.test('an endpoint on a slow link reports when to pause and when to resume sending', async (t) => {
   const lab = new NetworkLab(2, 0);
   t.teardown(() => lab.close());
   lab.limitRate(0, '2mbit');

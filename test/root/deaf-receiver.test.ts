@@ -1,4 +1,4 @@
-/** A receiver behind a filter that drops datagrams of data and passes all others. */
+/** A receiver behind a filter that drops data and passes all other datagrams. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -9,21 +9,21 @@ import { noLab, SessionLab } from './session-lab.js';
 const skip = noLab;
 const [healthy, deaf] = [1, 2];
 const sizeBytes = 2_000_000;
-const patienceSeconds = 5;
+const livenessSeconds = 5;
 
-/** Kinds 7 and 8, data without and with a tag, by the headers of datagrams (SESSIONS 2.2, 2.3). */
+/** Matches kinds 7 and 8, untagged and tagged data, in datagram headers (SESSIONS 2.2, 2.3). */
 const isData = 'udp dport 7735 @th,112,16 0x5032 @th,96,8 { 7, 8 }';
 
-/** A sender, a receiver that gets all, and one that may be made deaf. */
+/** A sender, a normal receiver, and one that can be cut off from data. */
 class DeafLab extends SessionLab {
   dropData(): void {
     this.drop(deaf, isData);
   }
 
-  sendToBoth(options: readonly string[] = [], seconds = patienceSeconds): Program {
+  sendToBoth(options: readonly string[] = [], seconds = livenessSeconds): Program {
     const to = [healthy, deaf].map((host) => this.address(host, 4)).join();
-    const patience = ['--give-up-after', String(seconds)];
-    const common = ['--to', to, '--open', '--json', ...patience];
+    const livenessOptions = ['--give-up-after', String(seconds)];
+    const common = ['--to', to, '--open', '--json', ...livenessOptions];
     return this.p2mp(0, 'send', this.sent, ...common, ...options);
   }
 
@@ -31,7 +31,7 @@ class DeafLab extends SessionLab {
     return isSameContent(this.sent, join(this.dir(host), 'sent'));
   }
 
-  /** What both receivers came to, where the second one is deaf to its end. */
+  /** Checks both outcomes if the second receiver never gets data. */
   checkDeaf(t: Test, exit: Exit): void {
     t.equal(exit.code, 3, exit.stderr);
     const reason = `no data has reached ${this.address(deaf, 4)} for 5 s, although control messages have: a filter drops data, or the path MTU fell below 1432 bytes; check firewalls and --mss, then send again`;
@@ -39,8 +39,8 @@ class DeafLab extends SessionLab {
     t.match(first, { status: 'complete', heldBytes: sizeBytes });
     t.match(second, { receiver: this.address(deaf, 4), status: 'failed', reason });
     t.ok(this.isWhole(healthy));
-    t.notOk(existsSync(join(this.dir(deaf), 'sent')), 'nothing has the name of what is not whole');
-    t.ok(second.seconds < 4 * patienceSeconds, `failed after ${second.seconds} s`);
+    t.notOk(existsSync(join(this.dir(deaf), 'sent')), 'no incomplete file has a final name');
+    t.ok(second.seconds < 4 * livenessSeconds, `failed after ${second.seconds} s`);
   }
 }
 
@@ -52,19 +52,22 @@ for (const multicast of ['auto', 'never']) {
     const exit = await lab.sendToBoth(['--multicast', multicast]).exited;
     lab.checkDeaf(t, exit);
     const [first, second] = parseResult(exit)['receivers'];
-    t.ok(first.seconds < 2 * patienceSeconds, `the other one is complete after ${first.seconds} s`);
+    t.ok(
+      first.seconds < 2 * livenessSeconds,
+      `the other receiver is complete after ${first.seconds} s`,
+    );
     t.equal(second.heldBytes, 0);
     const own = await programs[deaf - 1]?.exited;
     t.equal(own?.code, 1);
     t.match(
       own?.stdout,
       /"status":"failed","reason":"[^"]*no data has reached/,
-      'its own log says so',
+      'the receiver logs the same reason',
     );
   });
 }
 
-t.test('from midway, and a repetition continues', { skip }, async (t) => {
+t.test('data stops midway, and a repetition continues', { skip }, async (t) => {
   const lab = new DeafLab(t, sizeBytes);
   await lab.receive([]);
   const sender = lab.sendToBoth(['--rate', '500k']);
@@ -79,10 +82,10 @@ t.test('from midway, and a repetition continues', { skip }, async (t) => {
   t.equal(again.code, 0, again.stderr);
   t.ok(lab.isWhole(deaf));
   const [, { receivedBytes }] = parseResult(again)['receivers'];
-  t.ok(receivedBytes < sizeBytes, `${receivedBytes} of ${sizeBytes} bytes came again`);
+  t.ok(receivedBytes < sizeBytes, `${receivedBytes} of ${sizeBytes} bytes were sent again`);
 });
 
-t.test('a filter that is removed in time costs nothing but time', { skip }, async (t) => {
+t.test('a filter that is removed in time only costs time', { skip }, async (t) => {
   const lab = new DeafLab(t, sizeBytes);
   await lab.receive([]);
   lab.dropData();

@@ -7,32 +7,29 @@ import { parseEvents, runClient, startServer } from '../support/processes.js';
 import { SessionPlace } from '../support/session-commands.js';
 import { mountSmallDisk } from './small-disk.js';
 
-t.test(
-  'a disk that is full fails the transfer on both sides and leaves nothing behind',
-  async (t) => {
-    const folder = mountSmallDisk(t, 'size=512k');
-    const file = join(t.testdir(), 'file.bin');
-    // Far more than the disk holds, and more than a receiver keeps in memory before it writes.
-    writeFileSync(file, randomBytes(4 * 1024 * 1024));
-    const full = await startServer(t, join(folder, 'copy.bin'), 0, ['--once']);
-    const good = await startServer(t, join(t.testdirName, 'copy.bin'), 0, ['--once']);
+t.test('a full disk fails the transfer on both sides, and no file remains', async (t) => {
+  const folder = mountSmallDisk(t, 'size=512k');
+  const file = join(t.testdir(), 'file.bin');
+  // Far more than the disk holds and the receiver buffers.
+  writeFileSync(file, randomBytes(4 * 1024 * 1024));
+  const full = await startServer(t, join(folder, 'copy.bin'), 0, ['--once']);
+  const good = await startServer(t, join(t.testdirName, 'copy.bin'), 0, ['--once']);
 
-    const options = ['--give-up-after', '2', '--json'];
-    const client = await runClient(t, [full.server, good.server], file, 8000, options);
-    t.equal(client.code, 3, 'some receivers are complete');
-    const result = parseEvents(client.stdout).at(-1);
-    t.match(result?.['receivers'], [{ status: 'failed' }, { status: 'complete' }]);
+  const options = ['--give-up-after', '2', '--json'];
+  const client = await runClient(t, [full.server, good.server], file, 8000, options);
+  t.equal(client.code, 3, 'some receivers are complete');
+  const result = parseEvents(client.stdout).at(-1);
+  t.match(result?.['receivers'], [{ status: 'failed' }, { status: 'complete' }]);
 
-    const { code, stderr } = await full.program.exited;
-    t.equal(code, 4);
-    t.match(stderr, /copy\.bin: the disk is full; make room and try again\n$/);
-    t.equal(stderr.split('\n').length, 2, 'one line');
-    t.strictSame(readdirSync(folder), []);
-    t.equal((await good.program.exited).code, 0);
-  },
-);
+  const { code, stderr } = await full.program.exited;
+  t.equal(code, 4);
+  t.match(stderr, /copy\.bin: the disk is full; make room and try again\n$/);
+  t.equal(stderr.split('\n').length, 2, 'one line');
+  t.strictSame(readdirSync(folder), []);
+  t.equal((await good.program.exited).code, 0);
+});
 
-t.test('a disk that is full at the last segment is no success either', async (t) => {
+t.test('a disk that fills up at the last segment fails the transfer', async (t) => {
   const folder = mountSmallDisk(t, 'size=64k');
   const file = join(t.testdir(), 'file.bin');
   writeFileSync(file, randomBytes(100_001));
@@ -44,7 +41,7 @@ t.test('a disk that is full at the last segment is no success either', async (t)
 });
 
 t.test(
-  'a receiver with no room left is not ready, and one that may not write not well',
+  'a receiver with a full disk is not ready, and one with a read-only disk is not healthy',
   async (t) => {
     const folder = mountSmallDisk(t, 'size=20m');
     const place = new SessionPlace(t);
@@ -62,7 +59,7 @@ t.test(
     const [code, reasons] = await ask('/readyz');
     t.equal(code, 503);
     t.match(reasons?.[0], / MB free$/);
-    t.strictSame(await ask('/healthz'), [200, undefined], 'to start it again would not help');
+    t.strictSame(await ask('/healthz'), [200, undefined], 'a restart would not help');
 
     execFileSync('mount', ['-o', 'remount,ro', folder]);
     const readOnly = [503, [`${folder}: the file system is read-only; use another one`]];

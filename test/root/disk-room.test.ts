@@ -1,4 +1,6 @@
-/** Small disks, real ones: what does not fit is refused before it is sent, and fails by name where that comes later. */
+/**
+ * Small real disks: objects that do not fit are refused before data is sent, or fail by name later.
+ */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -18,7 +20,7 @@ function writeFiles(place: SessionPlace, name: string, count: number, sizeBytes:
   return folder;
 }
 
-/** A receiver into a folder of the small disk. */
+/** Starts a receiver in a folder of the small disk. */
 async function receiveOn(t: Test, options: string) {
   const disk = mountSmallDisk(t, options);
   const place = new SessionPlace(t);
@@ -33,7 +35,7 @@ t.test('100 small files need more than their bytes', async (t) => {
   t.equal(refused.exit.code, 1);
   t.match(refused.receiver, { status: 'refused', reason: /needs 410 kB, \d+ kB free; make room/ });
   const few = writeFiles(place, 'few', 10, 100);
-  t.equal((await send(place, receiver, few)).exit.code, 0, 'the receiver runs on');
+  t.equal((await send(place, receiver, few)).exit.code, 0, 'the receiver keeps running');
 });
 
 t.test('a disk with too few inodes', async (t) => {
@@ -45,7 +47,7 @@ t.test('a disk with too few inodes', async (t) => {
     reason: /needs 101 inodes, \d+ free: the disk has no free inodes/,
   });
   const few = writeFiles(place, 'few', 10, 100);
-  t.equal((await send(place, receiver, few)).exit.code, 0, 'the receiver runs on');
+  t.equal((await send(place, receiver, few)).exit.code, 0, 'the receiver keeps running');
 });
 
 t.test('a disk whose inodes are used up midway', async (t) => {
@@ -61,7 +63,7 @@ t.test('a disk whose inodes are used up midway', async (t) => {
       fillers.push(path);
     }
   } catch {
-    // All inodes are used.
+    // All inodes are in use.
   }
   const exit = await sender.exited;
   t.equal(exit.code, 1);
@@ -69,6 +71,6 @@ t.test('a disk whose inodes are used up midway', async (t) => {
     { status: 'failed', reason: /the disk has no free inodes; delete files there/ },
   ]);
   for (const path of fillers) rmSync(path);
-  t.equal((await send(place, receiver, folder)).exit.code, 0, 'with room, the rest comes');
+  t.equal((await send(place, receiver, folder)).exit.code, 0, 'with free inodes, the rest arrives');
   t.same(readdirSync(disk), ['slow']);
 });

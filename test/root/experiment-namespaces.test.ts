@@ -1,4 +1,4 @@
-/** Real runs of `p2mp experiment` in network namespaces, whose paths have a rate and a queue. */
+/** Real runs of `p2mp experiment` in network namespaces whose paths have a rate and a queue. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,9 +14,9 @@ import {
 
 const skip =
   (process.getuid?.() !== 0 && 'network namespaces need root') ||
-  (spawnSync('ip', ['-V']).status !== 0 && 'no ip of iproute2 here');
+  (spawnSync('ip', ['-V']).status !== 0 && 'iproute2 is not available');
 
-/** One timeout a run, far longer than a round trip takes on a machine with much else to do. */
+/** One timeout per run, far longer than a round trip on a busy machine. */
 const plan = {
   title: 'Namespaces',
   seed: 'ns-1',
@@ -51,7 +51,7 @@ function readRuns(folder: string): Record<string, string>[] {
   return parse(readFileSync(join(folder, 'runs.csv')), { columns: true });
 }
 
-/** The names, without this process's prefix, of the namespaces that a program has made. */
+/** The namespaces that a program has created, without its prefix. */
 function namespacesOf({ pid }: Program): string[] {
   const names = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).split('\n');
   const prefix = `p2mp-${pid}-`;
@@ -61,38 +61,38 @@ function namespacesOf({ pid }: Program): string[] {
     .toSorted();
 }
 
-/** Takes away what a program has left that should have left nothing. */
+/** Deletes namespaces that a program should have deleted. */
 function removeNamespaces(program: Program): void {
   for (const name of namespacesOf(program)) {
     execFileSync('ip', ['netns', 'del', `p2mp-${program.pid}-${name}`]);
   }
 }
 
-/** Starts an experiment with a plan in namespaces. */
+/** Starts an experiment with a plan that uses namespaces. */
 function start(t: Test, args: readonly string[], env: Place['env']): Program {
   const program = startExperiment(t, args, { env });
   t.teardown(() => removeNamespaces(program));
   return program;
 }
 
-/** What limits the rate of a device. */
+/** The rate limits of a device. */
 function limitsOf({ pid }: Program, name: string, device: string): string {
   const args = ['netns', 'exec', `p2mp-${pid}-${name}`, 'tc', 'qdisc', 'show', 'dev', device];
   return execFileSync('ip', args, { encoding: 'utf8' });
 }
 
-/** Waits until a receiver has begun to write in a real run behind the first one. */
+/** Waits until a receiver starts writing in a real run after the first one. */
 async function waitForTransfer(program: Program, temporary: string): Promise<void> {
   await program.waitFor(/^{"event":"run",.*"mode":"real"/m);
   const folder = await program.waitForFile(temporary, /^p2mp experiment /);
   await program.waitForFile(folder, /^\.copy [12]\.bin\..*\.part$/);
 }
 
-t.test('runs in namespaces do what the simulator does', { skip }, async (t) => {
+t.test('runs in namespaces match the simulator', { skip }, async (t) => {
   const { args, out, temporary, env } = prepare(t, plan);
   const program = start(t, [...args, '--verbose'], env);
   await waitForTransfer(program, temporary);
-  t.same(namespacesOf(program), ['0', '1', '2', 'bridge'], 'a host for each process');
+  t.same(namespacesOf(program), ['0', '1', '2', 'bridge'], 'one host for each process');
   for (const [name, device] of [
     ['1', 'eth0'],
     ['2', 'eth0'],
@@ -105,9 +105,9 @@ t.test('runs in namespaces do what the simulator does', { skip }, async (t) => {
   const exit = await program.exited;
   t.equal(exit.code, 0, exit.stderr);
   t.equal(exit.stderr, '');
-  t.same(namespacesOf(program), [], 'no namespace is left');
-  t.same(readdirSync(temporary), [], 'nor the temporary folder');
-  t.same(commandLinesWith(temporary), [], 'nor a process');
+  t.same(namespacesOf(program), [], 'no namespace remains');
+  t.same(readdirSync(temporary), [], 'no temporary folder remains');
+  t.same(commandLinesWith(temporary), [], 'no process remains');
 
   const rows = readRuns(out);
   const counts = rows.map(({ seed, rounds, timeouts, retransmissions, complete_receivers }) => {
@@ -133,13 +133,16 @@ t.test('no run is faster than the rate of its path', { skip }, async (t) => {
   t.equal(exit.code, 0, exit.stderr);
   const [row] = readRuns(out);
   t.match(row, { rate_bytes_per_s: `${rate}`, queue_bytes: '', complete_receivers: '2' });
-  // A full bucket passes at once.
+  // A full token bucket passes at once.
   const leastS = (bytes - bucketBytes) / rate;
   t.ok(Number(row?.['delay_s']) > leastS, `${row?.['delay_s']} s, at least ${leastS} s`);
-  t.ok(Number(row?.['rtt_ms']) > (leastS * 1000) / 400, 'nor the transfer that measures');
+  t.ok(
+    Number(row?.['rtt_ms']) > (leastS * 1000) / 400,
+    'the measuring transfer is not faster either',
+  );
 });
 
-t.test('points with more receivers and with other rates follow each other', { skip }, async (t) => {
+t.test('points with other receiver counts and rates run in sequence', { skip }, async (t) => {
   const link = { rateBytesPerSec: [1_000_000, 2_000_000], queueBytes: [20_000, 40_000] };
   const receivers = { from: 1, to: 2 };
   const content = { ...plan, mode: 'real', repetitions: 1, loss: 0, receivers, link };
@@ -163,9 +166,9 @@ t.test('SIGINT leaves neither namespaces nor processes', { skip }, async (t) => 
   const exit = await program.exited;
   t.equal(exit.code, 130);
   t.match(exit.stderr, /^p2mp experiment: interrupted after 3 of 4 runs, saved in [^\n]+\n$/);
-  t.same(namespacesOf(program), [], 'no namespace is left');
-  t.same(commandLinesWith(temporary), [], 'nor a process');
-  t.same(readdirSync(temporary), [], 'nor the temporary folder');
+  t.same(namespacesOf(program), [], 'no namespace remains');
+  t.same(commandLinesWith(temporary), [], 'no process remains');
+  t.same(readdirSync(temporary), [], 'no temporary folder remains');
 
   const again = start(t, args, env);
   const exitAgain = await again.exited;
@@ -175,14 +178,14 @@ t.test('SIGINT leaves neither namespaces nor processes', { skip }, async (t) => 
   t.equal(readRuns(out).length, 4);
 });
 
-t.test('a temporary folder that is not there leaves no namespace', { skip }, async (t) => {
+t.test('a missing temporary folder leaves no namespace', { skip }, async (t) => {
   const { args, temporary } = prepare(t, { ...plan, mode: 'real' });
   const program = start(t, args, { TMPDIR: join(temporary, 'none') });
   t.equal((await program.exited).code, 4);
   t.same(namespacesOf(program), []);
 });
 
-t.test('without iproute2 it says what is missing', { skip }, async (t) => {
+t.test('the error without iproute2 says what is missing', { skip }, async (t) => {
   const { args, env } = prepare(t, { ...plan, mode: 'real' });
   const words = [process.execPath, join(distFolder, 'cli/p2mp.js'), 'experiment', ...args];
   const program = new Program(t, 'env', ['PATH=/nonexistent', ...words], { env });

@@ -1,4 +1,4 @@
-/** Receivers on disks that fold case: whatever a session is told to be, none of its bytes is missing. */
+/** Receivers on case-insensitive disks: no session reports success with missing bytes. */
 import {
   existsSync,
   mkdirSync,
@@ -18,7 +18,7 @@ class Trial {
   private sentCount = 0;
 
   private constructor(
-    /** Where objects are made that are sent. */
+    /** The folder for objects to send. */
     readonly root: string,
     readonly host: SessionHost,
   ) {}
@@ -34,12 +34,12 @@ class Trial {
     return this.host.dir;
   }
 
-  /** What is there, but for what belongs to the disk itself. */
+  /** Names in the target folder, except those of the disk itself. */
   get names(): string[] {
     return readdirSync(this.dir).filter((name) => name !== 'System Volume Information');
   }
 
-  /** Sends files of these names and contents. @returns the outcome, which is true if it says complete */
+  /** Sends files with these names and contents. @returns the outcome */
   async send(tree: Tree): Promise<{ status: string; reason?: string }> {
     const folder = join(this.root, `sent ${this.sentCount++}`);
     for (const [name, content] of Object.entries(tree)) {
@@ -63,23 +63,27 @@ for (const [name, { hasLinks }] of Object.entries(foldingDisks)) {
   const kind = name as FoldingDisk;
   const skip = whyNoDisk(kind);
 
-  t.test(`${kind}: names of one object that are one are refused`, { skip }, async (t) => {
-    const trial = await Trial.open(t, kind);
-    const objects: Tree[] = [
-      { A: 'large', a: 'small' },
-      { 'd/F': 'one', 'd/f': 'other' },
-      { 'D/x': 'one', 'd/y': 'other' },
-      { N: '', 'n/x': 'y' },
-      { É: 'one', é: 'other' },
-    ];
-    for (const object of objects) {
-      const { status, reason } = await trial.send(object);
-      t.equal(status, 'refused', Object.keys(object).join(' '));
-      t.match(reason, /are the same name on this disk; rename one at the sender/);
-      t.same(trial.names, [], 'nothing was made');
-    }
-    t.match(await trial.send({ A: 'large', b: 'small' }), { status: 'complete' });
-  });
+  t.test(
+    `${kind}: names of one object that the disk treats as equal are refused`,
+    { skip },
+    async (t) => {
+      const trial = await Trial.open(t, kind);
+      const objects: Tree[] = [
+        { A: 'large', a: 'small' },
+        { 'd/F': 'one', 'd/f': 'other' },
+        { 'D/x': 'one', 'd/y': 'other' },
+        { N: '', 'n/x': 'y' },
+        { É: 'one', é: 'other' },
+      ];
+      for (const object of objects) {
+        const { status, reason } = await trial.send(object);
+        t.equal(status, 'refused', Object.keys(object).join(' '));
+        t.match(reason, /are the same name on this disk; rename one at the sender/);
+        t.same(trial.names, [], 'nothing was created');
+      }
+      t.match(await trial.send({ A: 'large', b: 'small' }), { status: 'complete' });
+    },
+  );
 
   t.test(
     `${kind}: a name that is a folder of an earlier session is refused`,
@@ -100,33 +104,32 @@ for (const [name, { hasLinks }] of Object.entries(foldingDisks)) {
     },
   );
 
-  t.test(`${kind}: of sessions at once, who is complete has its bytes`, { skip }, async (t) => {
+  t.test(`${kind}: of concurrent sessions, a complete one has its bytes`, { skip }, async (t) => {
     const trial = await Trial.open(t, kind);
     for (let round = 0; round < 5; round++) {
       const file = { [`Data${round}`]: 'x'.repeat(100_000) };
       const folder = { [`data${round}/x`]: 'y'.repeat(100_000) };
       const [first, second] = await Promise.all([trial.send(file), trial.send(folder)]);
-      t.ok(first.status !== 'complete' || second.status !== 'complete', 'one of them at most');
+      t.ok(
+        first.status !== 'complete' || second.status !== 'complete',
+        'at most one of them is complete',
+      );
       if (first.status === 'complete') t.ok(trial.isAt(file));
       if (second.status === 'complete') t.ok(trial.isAt(folder));
     }
   });
 
-  t.test(
-    `${kind}: a file in another case is replaced as one of its name is`,
-    { skip },
-    async (t) => {
-      const trial = await Trial.open(t, kind);
-      t.match(await trial.send({ Readme: 'first' }), { status: 'complete' });
-      for (const content of ['other', 'longer than that']) {
-        t.match(await trial.send({ README: content }), { status: 'complete' });
-        t.ok(trial.isAt({ README: content }));
-      }
-      t.equal(trial.names.length, 1);
-    },
-  );
+  t.test(`${kind}: a file whose name differs in case is replaced`, { skip }, async (t) => {
+    const trial = await Trial.open(t, kind);
+    t.match(await trial.send({ Readme: 'first' }), { status: 'complete' });
+    for (const content of ['other', 'longer than that']) {
+      t.match(await trial.send({ README: content }), { status: 'complete' });
+      t.ok(trial.isAt({ README: content }));
+    }
+    t.equal(trial.names.length, 1);
+  });
 
-  t.test(`${kind}: the folder of parts has no other name`, { skip }, async (t) => {
+  t.test(`${kind}: the folder of parts cannot be reached by another name`, { skip }, async (t) => {
     const trial = await Trial.open(t, kind);
     for (const object of [{ '.P2MP-Part': 'x' }, { '.P2mp-parT/x': 'y' }]) {
       const { status, reason } = await trial.send(object);
@@ -136,11 +139,18 @@ for (const [name, { hasLinks }] of Object.entries(foldingDisks)) {
   });
 
   const skipLinks = skip || (!hasLinks && 'the disk has no links');
-  t.test(`${kind}: a link is not followed by another case`, { skip: skipLinks }, async (t) => {
-    const trial = await Trial.open(t, kind);
-    const outside = join(trial.root, 'outside');
-    symlinkSync(outside, join(trial.dir, 'a'));
-    t.match(await trial.send({ 'A/x': 'y' }), { status: 'refused', reason: /is a symbolic link/ });
-    t.same(readdirSync(outside), []);
-  });
+  t.test(
+    `${kind}: a link is not followed through a name in another case`,
+    { skip: skipLinks },
+    async (t) => {
+      const trial = await Trial.open(t, kind);
+      const outside = join(trial.root, 'outside');
+      symlinkSync(outside, join(trial.dir, 'a'));
+      t.match(await trial.send({ 'A/x': 'y' }), {
+        status: 'refused',
+        reason: /is a symbolic link/,
+      });
+      t.same(readdirSync(outside), []);
+    },
+  );
 }

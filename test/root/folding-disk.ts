@@ -1,4 +1,4 @@
-/** Disks that take `A` and `a` for one name, mounted from images by FUSE, where the host has what it takes. */
+/** Case-insensitive disks, mounted from images with FUSE if the host has the tools. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { accessSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,15 +6,15 @@ import { join } from 'node:path';
 import type { Cleaner } from '../support/processes.js';
 
 export const foldingDisks = {
-  /** NTFS: keeps links, modes and inodes. */
+  /** NTFS: supports links, modes and inodes. */
   ntfs: { tools: ['mkntfs', 'lowntfs-3g'], hasLinks: true },
-  /** exFAT: knows neither links nor inodes. */
+  /** exFAT: supports neither links nor inodes. */
   exfat: { tools: ['mkfs.exfat', 'mount.exfat-fuse', 'losetup'], hasLinks: false },
 } as const;
 
 export type FoldingDisk = keyof typeof foldingDisks;
 
-/** @returns why there is no such disk here; false where there is */
+/** @returns the reason for skipping tests without such a disk, or false */
 export function whyNoDisk(kind: FoldingDisk): string | false {
   try {
     accessSync('/dev/fuse');
@@ -27,7 +27,7 @@ export function whyNoDisk(kind: FoldingDisk): string | false {
   return missing.length > 0 && `needs ${missing.join(', ')}`;
 }
 
-/** @returns an empty folder on such a disk, which is taken away with the test */
+/** @returns an empty folder on such a disk, removed after the test */
 export function mountFoldingDisk(t: Cleaner, kind: FoldingDisk): string {
   const folder = mkdtempSync(join(tmpdir(), 'p2mp folding disk '));
   const image = `${folder}.img`;

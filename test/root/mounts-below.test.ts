@@ -1,4 +1,4 @@
-/** Disks that are mounted below the folder of a receiver: a file cannot be renamed from one to another. */
+/** Disks mounted below the target folder: files cannot be renamed from one disk to another. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { SessionHost, sendTo } from '../support/session-host.js';
 
-/** `tree/inner/file` and `tree/file` to send, and a receiver into an empty folder. */
+/** Creates `tree/inner/file` and `tree/file` to send, and a receiver with an empty folder. */
 async function prepare(t: Test, options: Partial<Parameters<typeof SessionHost.open>[2]> = {}) {
-  // A fixture of tap would be removed before what is mounted in it is gone.
+  // tap would remove its own fixture before the disks in it are unmounted.
   const folder = mkdtempSync(join(tmpdir(), 'p2mp mounts '));
   t.teardown(() => rmSync(folder, { recursive: true }));
   mkdirSync(join(folder, 'tree', 'inner'), { recursive: true });
@@ -37,20 +37,20 @@ t.test('another disk below the target folder', async (t) => {
   mkdirSync(host.path('tree', 'inner'), { recursive: true });
   mount(t, host.path('tree', 'inner'), '-t', 'tmpfs', 'none');
   t.match((await sendTo([host], [sent])).receivers, refused(host, 'tree', 'inner'));
-  t.same(readdirSync(host.dir), ['tree'], 'nothing is left');
+  t.same(readdirSync(host.dir), ['tree'], 'nothing remains');
   const beside = join(folder, 'tree', 'file');
   t.match((await sendTo([host], [beside])).receivers, [{ status: 'complete' }]);
   t.ok(existsSync(host.path('file')));
 });
 
-t.test('a folder of the same disk, mounted once more', async (t) => {
+t.test('a bind mount of a folder on the same disk', async (t) => {
   const { folder, sent, host } = await prepare(t);
   mkdirSync(host.path('tree', 'inner'), { recursive: true });
   mount(t, host.path('tree', 'inner'), '--bind', join(folder, 'elsewhere'));
   t.match((await sendTo([host], [sent])).receivers, refused(host, 'tree', 'inner'));
 });
 
-t.test('a single file that is mounted, in the way containers have it', async (t) => {
+t.test('a single mounted file, as in containers', async (t) => {
   const { folder, sent, host } = await prepare(t);
   mkdirSync(host.path('tree'));
   writeFileSync(host.path('tree', 'file'), 'of old');
@@ -59,7 +59,7 @@ t.test('a single file that is mounted, in the way containers have it', async (t)
   t.match((await sendTo([host], [sent])).receivers, refused(host, 'tree', 'file'));
 });
 
-t.test('the folder of parts is a disk of its own', async (t) => {
+t.test('the folder of parts is a separate disk', async (t) => {
   const { sent, host } = await prepare(t);
   mkdirSync(host.path('.p2mp-part'));
   mount(t, host.path('.p2mp-part'), '-t', 'tmpfs', 'none');
@@ -67,7 +67,7 @@ t.test('the folder of parts is a disk of its own', async (t) => {
   t.match((await sendTo([host], [sent])).receivers, [{ status: 'refused', reason }]);
 });
 
-t.test('files that are kept may be anywhere', async (t) => {
+t.test('kept files may be on any disk', async (t) => {
   const { sent, host } = await prepare(t, { existing: 'keep' });
   mkdirSync(host.path('tree', 'inner'), { recursive: true });
   mount(t, host.path('tree', 'inner'), '-t', 'tmpfs', 'none');
@@ -75,7 +75,7 @@ t.test('files that are kept may be anywhere', async (t) => {
   t.match((await sendTo([host], [sent])).receivers, [{ status: 'complete' }]);
 });
 
-t.test('a target folder that is a mount itself', async (t) => {
+t.test('a target folder that is itself a mount point', async (t) => {
   const { sent, folder } = await prepare(t);
   const disk = join(folder, 'a disk');
   mkdirSync(disk);

@@ -1,4 +1,4 @@
-/** Sessions whose network fails midway: cut, moved, refused by the system, or with a host that stands still. */
+/** Sessions whose network fails midway: cables, addresses, send errors, and suspended hosts. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -11,16 +11,16 @@ import { noLab, receiverHosts, SessionLab } from './session-lab.js';
 const skip = noLab;
 const sizeBytes = 6_000_000;
 
-/** P2MP_FAULT_SECONDS=60: how long a fault lasts. */
+/** Duration of each fault; P2MP_FAULT_SECONDS=60 lengthens it. */
 const faultMs = 1000 * Number(process.env['P2MP_FAULT_SECONDS'] ?? 5);
-const patience = ['--give-up-after', String((2 * faultMs) / 1000 + 5)];
+const livenessOptions = ['--give-up-after', String((2 * faultMs) / 1000 + 5)];
 
 class Faulty extends SessionLab {
   constructor(private readonly test: Test) {
     super(test, sizeBytes);
   }
 
-  /** A session that is slow enough to be disturbed, and has begun. */
+  /** Starts a session that is slow enough to be disturbed. */
   async begin(...options: string[]): Promise<{ receivers: Program[]; sender: Program }> {
     const receivers = await this.receive([]);
     const sender = this.send(4, '--rate', '2MB', ...options);
@@ -31,24 +31,24 @@ class Faulty extends SessionLab {
   checkAll(exit: Exit): void {
     this.test.equal(exit.code, 0, exit.stderr);
     for (const host of receiverHosts) {
-      this.test.ok(isSameContent(this.sent, join(this.dir(host), 'sent')), `whole at ${host}`);
-      this.test.notOk(existsSync(join(this.dir(host), '.p2mp-part')), 'and nothing else is left');
+      this.test.ok(isSameContent(this.sent, join(this.dir(host), 'sent')), `complete at ${host}`);
+      this.test.notOk(existsSync(join(this.dir(host), '.p2mp-part')), 'no part remains');
     }
   }
 }
 
-t.test('a cable that is pulled, and put back', { skip }, async (t) => {
+t.test('a cable that is unplugged and plugged in again', { skip }, async (t) => {
   const faulty = new Faulty(t);
-  const { sender } = await faulty.begin(...patience);
+  const { sender } = await faulty.begin(...livenessOptions);
   faulty.lab.setLink(2, 'down');
   await setTimeout(faultMs);
   faulty.lab.setLink(2, 'up');
   faulty.checkAll(await sender.exited);
 });
 
-t.test('the cable of the sender itself', { skip }, async (t) => {
+t.test('the cable of the sender', { skip }, async (t) => {
   const faulty = new Faulty(t);
-  const { sender } = await faulty.begin(...patience);
+  const { sender } = await faulty.begin(...livenessOptions);
   faulty.lab.setLink(0, 'down');
   await setTimeout(faultMs);
   faulty.lab.setLink(0, 'up');
@@ -56,7 +56,7 @@ t.test('the cable of the sender itself', { skip }, async (t) => {
 });
 
 t.test(
-  'a cable that stays pulled fails one host by name, and a repetition goes on',
+  'a cable that stays unplugged fails one receiver by name, and a repetition continues',
   { skip },
   async (t) => {
     const faulty = new Faulty(t);
@@ -73,22 +73,22 @@ t.test(
     const again = await faulty.send(4).exited;
     faulty.checkAll(again);
     const [, { receivedBytes }] = parseResult(again)['receivers'];
-    t.ok(receivedBytes < sizeBytes, `${receivedBytes} of ${sizeBytes} bytes came again`);
+    t.ok(receivedBytes < sizeBytes, `${receivedBytes} of ${sizeBytes} bytes were sent again`);
   },
 );
 
-t.test('a receiver that stands still for a while', { skip }, async (t) => {
+t.test('a receiver that is suspended for a while', { skip }, async (t) => {
   const faulty = new Faulty(t);
-  const { receivers, sender } = await faulty.begin(...patience);
+  const { receivers, sender } = await faulty.begin(...livenessOptions);
   receivers[1]?.kill('SIGSTOP');
   await setTimeout(faultMs);
   receivers[1]?.kill('SIGCONT');
   faulty.checkAll(await sender.exited);
 });
 
-t.test('a sender that stands still for a while', { skip }, async (t) => {
+t.test('a sender that is suspended for a while', { skip }, async (t) => {
   const faulty = new Faulty(t);
-  const { sender } = await faulty.begin(...patience);
+  const { sender } = await faulty.begin(...livenessOptions);
   sender.kill('SIGSTOP');
   await setTimeout(faultMs);
   sender.kill('SIGCONT');
@@ -97,12 +97,12 @@ t.test('a sender that stands still for a while', { skip }, async (t) => {
 
 t.test('a sender whose address changes', { skip }, async (t) => {
   const faulty = new Faulty(t);
-  const { sender } = await faulty.begin(...patience);
+  const { sender } = await faulty.begin(...livenessOptions);
   faulty.lab.moveHost(0, '10.99.0.200');
   faulty.checkAll(await sender.exited);
 });
 
-t.test('a receiver whose address changes is sent to by its new one', { skip }, async (t) => {
+t.test('a receiver whose address changes is reached at its new address', { skip }, async (t) => {
   const faulty = new Faulty(t);
   const { sender } = await faulty.begin('--give-up-after', '3');
   faulty.lab.moveHost(3, '10.99.0.201');
@@ -114,12 +114,12 @@ t.test('a receiver whose address changes is sent to by its new one', { skip }, a
   const again = await faulty.p2mp(0, ...words).exited;
   faulty.checkAll(again);
   const [, { receivedBytes }] = parseResult(again)['receivers'];
-  t.ok(receivedBytes < sizeBytes, `${receivedBytes} of ${sizeBytes} bytes came again`);
+  t.ok(receivedBytes < sizeBytes, `${receivedBytes} of ${sizeBytes} bytes were sent again`);
 });
 
 for (const error of ['ENOBUFS', 'ECONNREFUSED', 'ENETUNREACH', 'EPERM']) {
   t.test(
-    `a system that answers ${error} now and then`,
+    `a system that returns ${error} now and then`,
     { skip: skip || noInjection },
     async (t) => {
       const faulty = new Faulty(t);

@@ -1,13 +1,13 @@
 /**
- * Hosts on one machine: network namespaces on one bridge. Needs root on Linux with iproute2 and
- * nftables. Host 0 is the sender's.
+ * Hosts on one machine: network namespaces on one bridge. Requires root on Linux with iproute2 and
+ * nftables. Host 0 is the sender.
  */
 import { execFileSync } from 'node:child_process';
 
 export class NetworkLab {
   private readonly prefix = `p2mp-${process.pid}`;
 
-  /** @param lossPercent of the UDP datagrams that each host takes in */
+  /** @param lossPercent of incoming UDP datagrams at each host */
   constructor(
     private readonly hostCount: number,
     lossPercent: number,
@@ -47,12 +47,12 @@ export class NetworkLab {
     return `10.99.0.${10 + host}`;
   }
 
-  /** A command line that runs `command` on a host. */
+  /** @returns a command line that runs `command` on a host */
   on(host: number, ...command: string[]): [string, string[]] {
     return ['ip', ['netns', 'exec', this.namespace(host), ...command]];
   }
 
-  /** Lets no more than this out of a host, as `tc` spells rates; the rest waits in its queue. */
+  /** Limits the outgoing rate of a host, in `tc` notation; excess traffic is queued. */
   limitRate(host: number, rate: string): void {
     const shaping = ['tbf', 'rate', rate, 'burst', '16kb', 'latency', '10s'];
     run(
@@ -70,21 +70,21 @@ export class NetworkLab {
     );
   }
 
-  /** A second address that a host answers from in preference to its first. */
+  /** Adds an address that a host prefers as source address. */
   addPreferredSource(host: number, address: string): void {
     const namespace = this.namespace(host);
     run('ip', '-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
     run('ip', '-n', namespace, 'route', 'replace', '10.99.0.0/24', 'dev', 'eth0', 'src', address);
   }
 
-  /** Of a host's interface, and of its port of the bridge. */
+  /** Sets the MTU of the interface of a host and of its port of the bridge. */
   setMtu(host: number, mtuBytes: number): void {
     const mtu = ['mtu', String(mtuBytes)];
     run('ip', '-n', `${this.prefix}-bridge`, 'link', 'set', `p${host}`, ...mtu);
     run('ip', '-n', this.namespace(host), 'link', 'set', 'eth0', ...mtu);
   }
 
-  /** A link between two hosts, besides the bridge; both call their interface by this name. */
+  /** Adds a link between two hosts; both name their interface `name`. */
   linkHosts(one: number, other: number, name: string, mtuBytes: number): void {
     const ends = [this.namespace(one), this.namespace(other)] as const;
     const mtu = ['mtu', String(mtuBytes)];
@@ -93,15 +93,15 @@ export class NetworkLab {
     for (const end of ends) run('ip', '-n', end, 'link', 'set', name, 'up');
   }
 
-  /** Pulls a host's cable, or puts it back. */
+  /** Unplugs or plugs in the cable of a host. */
   setLink(host: number, state: 'up' | 'down'): void {
     run('ip', '-n', `${this.prefix}-bridge`, 'link', 'set', `p${host}`, state);
   }
 
-  /** Gives a host another address in place of its own. */
+  /** Replaces the address of a host. */
   moveHost(host: number, address: string): void {
     const namespace = this.namespace(host);
-    // In this order: with the first address of a network, Linux takes away the others.
+    // In this order: removing the primary address of a network removes its secondary ones.
     run('ip', '-n', namespace, 'addr', 'del', `${this.address(host)}/24`, 'dev', 'eth0');
     run('ip', '-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
   }

@@ -7,7 +7,7 @@ import { NetworkLab } from './network-lab.js';
 
 const moduleUrl = (name: string) => pathToFileURL(join(distFolder, 'node/net', name)).href;
 
-/** What the scripts of all tests begin with. */
+/** The common start of all scripts. */
 const prelude = `
   import { readFileSync } from 'node:fs';
   import { Endpoint } from '${moduleUrl('endpoint.js')}';
@@ -22,7 +22,7 @@ const prelude = `
     ...options,
   });
   const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-  /** Datagrams that this host has cut into fragments. */
+  /** Number of fragmented datagrams of this host. */
   const fragmented = () => {
     const [names, values] = readFileSync('/proc/net/snmp', 'utf8').split('\\n')
       .filter((line) => line.startsWith('Ip:')).map((line) => line.split(' '));
@@ -41,7 +41,7 @@ function resultOf({ stdout, stderr }: Exit): unknown {
   return JSON.parse(stdout);
 }
 
-t.test('what is too large for the interface is told, and never leaves in fragments', async (t) => {
+t.test('datagrams larger than the interface MTU are reported and never fragmented', async (t) => {
   const lab = new NetworkLab(2, 0);
   t.teardown(() => lab.close());
   const to = `{ host: '${lab.address(1)}', port: 9 }`;
@@ -80,14 +80,14 @@ t.test('what is too large for the interface is told, and never leaves in fragmen
   });
 });
 
-t.test('what a router says of a narrow path is known from then on', async (t) => {
+t.test('a path MTU reported by a router is remembered', async (t) => {
   const lab = new NetworkLab(3, 0);
   t.teardown(() => lab.close());
   const on = (host: number, ...command: string[]) => {
     const [program, args] = lab.on(host, ...command);
     execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   };
-  // Behind host 1, a router, is host 2 by its other address.
+  // Host 1 is a router; host 2 is behind it at its other address.
   on(0, 'ip', 'route', 'add', '10.97.0.1', 'via', lab.address(1));
   on(1, 'sysctl', '-q', '-w', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.send_redirects=0');
   on(1, 'sysctl', '-q', '-w', 'net.ipv4.conf.eth0.send_redirects=0');
@@ -125,7 +125,7 @@ t.test('what a router says of a narrow path is known from then on', async (t) =>
 });
 
 for (const offload of ['auto', 'off']) {
-  t.test(`on a slow link, nothing is lost on the way to it, with offload ${offload}`, async (t) => {
+  t.test(`no local loss on a slow link, with offload ${offload}`, async (t) => {
     const lab = new NetworkLab(2, 0);
     t.teardown(() => lab.close());
     lab.limitRate(0, '30mbit');

@@ -1,4 +1,4 @@
-/** Sessions over paths of other MTUs: what is sent fits them, and nothing leaves in fragments. */
+/** Sessions over paths with various MTUs: segments fit, and nothing is fragmented. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -8,16 +8,16 @@ import { NetworkLab } from './network-lab.js';
 
 const skip =
   (process.getuid?.() !== 0 && 'network namespaces need root') ||
-  (spawnSync('ip', ['-V']).status !== 0 && 'no ip of iproute2 here') ||
-  (spawnSync('nft', ['--version']).status !== 0 && 'no nft of nftables here');
+  (spawnSync('ip', ['-V']).status !== 0 && 'iproute2 is not available') ||
+  (spawnSync('nft', ['--version']).status !== 0 && 'nftables is not available');
 
 const port = '7735';
 const sizeBytes = 1_000_000;
 const sender = 0;
-/** Its datagrams come by the bridge. */
+/** Reached through the bridge. */
 const near = 1;
 const router = 2;
-/** Its datagrams come by the router, over a link of its own. */
+/** Reached through the router, over its own link. */
 const far = 3;
 const farAddress = { 4: '10.98.0.2', 6: 'fd98::2' } as const;
 type IpVersion = 4 | 6;
@@ -51,12 +51,12 @@ class MtuLab {
     return execFileSync(program, args, { stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' });
   }
 
-  /** What these hosts send, and their side of the bridge takes. */
+  /** Sets the MTU of these hosts and of their bridge ports. */
   setMtu(hosts: readonly number[], mtuBytes: number): void {
     for (const host of hosts) this.lab.setMtu(host, mtuBytes);
   }
 
-  /** Both ends of the link behind the router have this MTU; only the router knows. */
+  /** Moves the far host behind the router, by a link with this MTU; only the router knows it. */
   linkFarHost(mtuBytes: number): void {
     this.lab.linkHosts(router, far, 'far', mtuBytes);
     this.run(far, 'ip', 'addr', 'flush', 'dev', 'eth0');
@@ -81,7 +81,7 @@ class MtuLab {
     this.run(router, 'sysctl', '-q', '-w', ...forwarding);
   }
 
-  /** Nobody is told of what is too large: it just does not arrive. */
+  /** Suppresses ICMP errors: large datagrams just disappear. */
   dropIcmp(): void {
     this.run(sender, 'nft', 'add table inet test');
     const hook = '{ type filter hook input priority 0 ; }';
@@ -107,7 +107,7 @@ class MtuLab {
     return isSameContent(this.sent, join(this.dir(host), 'sent'));
   }
 
-  /** Fragments that any host has made. */
+  /** The number of fragments created by any host. */
   fragments(): number {
     const counts = [sender, near, router, far].map((host) => {
       const lines = this.run(host, 'cat', '/proc/net/snmp').split('\n');
@@ -131,14 +131,14 @@ class MtuLab {
   }
 }
 
-/** The sizes of segments that a session was begun with, one after the other. */
+/** The segment sizes of consecutive sessions. */
 function sizesOf({ stdout }: Exit): number[] {
   return parseEvents(stdout)
     .filter(({ event }) => event === 'start' || event === 'resize')
     .map(({ mss }) => mss);
 }
 
-/** Sends to these, and checks that all is there, whole. */
+/** Sends to these hosts, and checks that all content arrives. */
 async function checkSend(
   t: Test,
   lab: MtuLab,
@@ -150,7 +150,7 @@ async function checkSend(
   t.equal(exit.code, 0, exit.stderr + exit.stdout);
   for (const host of hosts) t.ok(lab.hasFile(host), `host ${host} has the file`);
   for (const program of programs) t.equal((await program.exited).code, 0, program.stdout);
-  t.equal(lab.fragments(), 0, 'nothing left in fragments');
+  t.equal(lab.fragments(), 0, 'nothing is fragmented');
   const sizes = sizesOf(exit);
   const result = parseResult(exit);
   t.equal(result['mss'], sizes.at(-1));
@@ -175,7 +175,7 @@ t.test('jumbo frames', { skip }, async (t) => {
   t.same(await checkSend(t, lab, [near]), [9000 - 28 - 32]);
 });
 
-t.test('jumbo frames that the other side does not take', { skip }, async (t) => {
+t.test('jumbo frames that the other side does not accept', { skip }, async (t) => {
   const lab = new MtuLab(t);
   lab.setMtu([sender], 9000);
   t.same(await checkSend(t, lab, [near]), [9000 - 28 - 32, 1400]);
@@ -184,20 +184,20 @@ t.test('jumbo frames that the other side does not take', { skip }, async (t) => 
 for (const version of [4, 6] as const) {
   const headersBytes = version === 4 ? 28 : 48;
 
-  t.test(`a router that tells of a narrow path, IPv${version}`, { skip }, async (t) => {
+  t.test(`a router that reports a narrow path, IPv${version}`, { skip }, async (t) => {
     const lab = new MtuLab(t, version);
     lab.linkFarHost(1300);
     t.same(await checkSend(t, lab, [far]), [1400, 1300 - headersBytes - 32]);
   });
 
-  t.test(`a narrow path of which nobody tells, IPv${version}`, { skip }, async (t) => {
+  t.test(`a narrow path without ICMP errors, IPv${version}`, { skip }, async (t) => {
     const lab = new MtuLab(t, version);
     lab.linkFarHost(1300);
     lab.dropIcmp();
     t.same(await checkSend(t, lab, [far]), [1400, 1200]);
   });
 
-  t.test(`a group by jumbo frames, IPv${version}`, { skip }, async (t) => {
+  t.test(`multicast with jumbo frames, IPv${version}`, { skip }, async (t) => {
     const lab = new MtuLab(t, version);
     lab.setMtu([sender, near, router], 9000);
     t.same(await checkSend(t, lab, [near, router], true), [9000 - headersBytes - 32]);
@@ -205,7 +205,7 @@ for (const version of [4, 6] as const) {
 }
 
 for (const isSilent of [false, true]) {
-  const how = isSilent ? 'silently' : 'with a word';
+  const how = isSilent ? 'silently' : 'with an ICMP error';
   t.test(`one narrow path among others, ${how}`, { skip }, async (t) => {
     const lab = new MtuLab(t);
     lab.linkFarHost(1300);
@@ -214,7 +214,7 @@ for (const isSilent of [false, true]) {
   });
 }
 
-t.test('one that just takes the smallest of IPv4', { skip }, async (t) => {
+t.test('a path with exactly the minimum MTU of IPv4', { skip }, async (t) => {
   const lab = new MtuLab(t);
   lab.linkFarHost(580);
   lab.dropIcmp();
@@ -222,9 +222,9 @@ t.test('one that just takes the smallest of IPv4', { skip }, async (t) => {
 });
 
 for (const isSilent of [false, true]) {
-  const how = isSilent ? 'silently' : 'with a word';
+  const how = isSilent ? 'silently' : 'with an ICMP error';
   t.test(
-    `a size that is fixed fails where it does not fit, there alone, ${how}`,
+    `a fixed size fails only at receivers that it does not fit, ${how}`,
     { skip },
     async (t) => {
       const lab = new MtuLab(t);
@@ -256,9 +256,9 @@ t.test('a size that fits no receiver is an error', { skip }, async (t) => {
 });
 
 for (const isSilent of [false, true]) {
-  const how = isSilent ? 'silently' : 'with a word';
+  const how = isSilent ? 'silently' : 'with an ICMP error';
   t.test(
-    `who comes late by a narrow path does not stop the others, ${how}`,
+    `a late receiver behind a narrow path does not stop the others, ${how}`,
     { skip },
     async (t) => {
       const lab = new MtuLab(t);

@@ -1,4 +1,4 @@
-/** A sender and three receivers on one bridge, each with a folder and keys of its own. */
+/** A sender and three receivers on one bridge, each with its own folder and keys. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -6,11 +6,11 @@ import { writeRandomFile } from '../support/loopback.js';
 import { distFolder, Program } from '../support/processes.js';
 import { NetworkLab } from './network-lab.js';
 
-/** Why there can be no lab here; false where there can. */
+/** The reason for skipping tests without a lab, or false. */
 export const noLab =
   (process.getuid?.() !== 0 && 'network namespaces need root') ||
-  (spawnSync('ip', ['-V']).status !== 0 && 'no ip of iproute2 here') ||
-  (spawnSync('nft', ['--version']).status !== 0 && 'no nft of nftables here');
+  (spawnSync('ip', ['-V']).status !== 0 && 'iproute2 is not available') ||
+  (spawnSync('nft', ['--version']).status !== 0 && 'nftables is not available');
 
 export const receiverHosts = [1, 2, 3];
 const port = 7735;
@@ -47,19 +47,19 @@ export class SessionLab {
     execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   }
 
-  /** Drops what a host takes in and this rule fits. */
+  /** Drops incoming traffic of a host that matches the rule. */
   drop(host: number, rule: string): void {
     this.filter(host, rule, 'drop');
   }
 
-  /** Does this with what a host takes in and the rule fits, as nftables spells both. */
+  /** Applies a verdict to incoming traffic that matches the rule, both in nftables syntax. */
   filter(host: number, rule: string, verdict: string): void {
     this.run(host, 'nft', 'add table inet test');
     this.run(host, 'nft', 'add chain inet test in { type filter hook input priority 0 ; }');
     this.run(host, 'nft', `add rule inet test in ${rule} ${verdict}`);
   }
 
-  /** Takes away what `drop` and `filter` did. */
+  /** Reverts `drop` and `filter`. */
   unfilter(host: number): void {
     this.run(host, 'nft', 'delete table inet test');
   }

@@ -1,4 +1,6 @@
-/** Sessions between network namespaces on one bridge: real multicast, a group that is lost, full disks. */
+/**
+ * Sessions between network namespaces on one bridge: real multicast, lost multicast, full disks.
+ */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +13,7 @@ import { noLab, receiverHosts, SessionLab } from './session-lab.js';
 const skip = noLab;
 
 for (const version of [4, 6] as const) {
-  t.test(`one datagram of IPv${version} serves all three`, { skip }, async (t) => {
+  t.test(`one datagram over IPv${version} serves all three`, { skip }, async (t) => {
     const lab = new SessionLab(t, 2_000_000);
     const programs = await lab.receive(['--once']);
     const exit = await lab.send(version, '--rate', '2MB').exited;
@@ -22,7 +24,7 @@ for (const version of [4, 6] as const) {
       t.match(result['receivers'][host - 1], { status: 'complete', multicast: true });
       t.ok(isSameContent(lab.sent, join(lab.dir(host), 'sent')));
     }
-    // Three times the content would be unicast.
+    // Unicast would take three times the content.
     t.ok(result['bytesSent'] < 2 * 2_000_000, `${result['bytesSent']} bytes left`);
     for (const program of programs) {
       const { code, stdout } = await program.exited;
@@ -32,7 +34,7 @@ for (const version of [4, 6] as const) {
   });
 }
 
-t.test('a host that the group does not reach gets all by unicast', { skip }, async (t) => {
+t.test('a host that multicast does not reach is served by unicast', { skip }, async (t) => {
   const lab = new SessionLab(t, 1_000_000);
   lab.drop(2, 'ip daddr 224.0.0.0/4');
   const programs = await lab.receive(['--once']);
@@ -49,13 +51,13 @@ t.test('a host that the group does not reach gets all by unicast', { skip }, asy
   for (const program of programs) t.equal((await program.exited).code, 0);
 });
 
-t.test('a group leaves by the interface that leads to most receivers', { skip }, async (t) => {
+t.test('multicast leaves by the interface that leads to most receivers', { skip }, async (t) => {
   const lab = new SessionLab(t, 1_000_000);
   await lab.receive(['--once']);
   lab.run(0, 'ip', 'link', 'add', 'side', 'type', 'veth', 'peer', 'name', 'far');
   for (const end of ['side', 'far']) lab.run(0, 'ip', 'link', 'set', end, 'up');
   lab.run(0, 'ip', 'addr', 'add', '10.98.0.1/24', 'dev', 'side');
-  // Nobody is there, though it is named first.
+  // Nobody answers there, although it is named first.
   const to = ['10.98.0.5', ...receiverHosts.map((host) => lab.address(host, 4))].join();
   const options = ['--open', '--json', '--rate', '2MB', '--give-up-after', '3'];
   const exit = await lab.p2mp(0, 'send', lab.sent, '--to', to, ...options).exited;
@@ -67,7 +69,7 @@ t.test('a group leaves by the interface that leads to most receivers', { skip },
   );
 });
 
-t.test('a group that one host loses midway', { skip }, async (t) => {
+t.test('multicast that stops reaching one host midway', { skip }, async (t) => {
   const lab = new SessionLab(t, 2_000_000);
   await lab.receive(['--once']);
   const sender = lab.send(4, '--rate', '400k');
@@ -83,7 +85,7 @@ t.test('a group that one host loses midway', { skip }, async (t) => {
   for (const host of receiverHosts) t.ok(isSameContent(lab.sent, join(lab.dir(host), 'sent')));
 });
 
-t.test('loss at one host alone', { skip }, async (t) => {
+t.test('loss at one host only', { skip }, async (t) => {
   const lab = new SessionLab(t, 1_000_000);
   lab.drop(1, 'meta l4proto udp numgen random mod 100 < 10');
   await lab.receive(['--once']);
@@ -95,7 +97,7 @@ t.test('loss at one host alone', { skip }, async (t) => {
   for (const host of receiverHosts) t.ok(isSameContent(lab.sent, join(lab.dir(host), 'sent')));
 });
 
-t.test('a full disk fails one host, until there is room', { skip }, async (t) => {
+t.test('a full disk fails one receiver, until there is room', { skip }, async (t) => {
   const lab = new SessionLab(t, 2_000_000);
   const disk = mkdtempSync(join(tmpdir(), 'p2mp small disk '));
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'none', disk]);
@@ -103,14 +105,14 @@ t.test('a full disk fails one host, until there is room', { skip }, async (t) =>
     execFileSync('umount', ['--lazy', disk]);
     rmSync(disk, { recursive: true });
   });
-  // With --open, each run of the sender has a key of its own.
+  // With --open, each sender process has its own key.
   const programs = await lab.receive(['--compare-all'], { 2: disk });
   const sender = lab.send(4, '--rate', '400k');
   await sender.waitForEvent('progress');
   const filler = join(disk, 'filler');
   t.throws(() => writeFileSync(filler, Buffer.alloc(4 * 1024 * 1024)), { code: 'ENOSPC' });
   const exit = await sender.exited;
-  t.equal(exit.code, 3, 'the others are complete');
+  t.equal(exit.code, 3, 'the other receivers are complete');
   t.match(parseResult(exit)['receivers'], [
     { receiver: lab.address(1, 4), status: 'complete' },
     {

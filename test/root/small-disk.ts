@@ -1,4 +1,4 @@
-/** A disk in memory that is as small as a test wants it. */
+/** A small disk in memory. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import type { Cleaner } from '../support/processes.js';
 
 /**
- * Mounts a tmpfs that is taken away with the test.
+ * Mounts a tmpfs until the test ends.
  * @param options of the mount: `size=64k,nr_inodes=20`
- * @returns the folder that it is mounted on
+ * @returns the mount point
  */
 export function mountSmallDisk(t: Cleaner, options: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'p2mp small disk '));

@@ -1,4 +1,4 @@
-/** Receivers that this host cannot send to, or not at the first address of their name. */
+/** Receivers without a route, or unreachable at the first address of their name. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -8,15 +8,23 @@ import { noLab, SessionLab } from './session-lab.js';
 
 const skip = noLab;
 
-/** Patience that no test waits for. */
-const patience = ['--give-up-after', '100'];
+/** A liveness timeout longer than any test. */
+const livenessOptions = ['--give-up-after', '100'];
 
-t.test('no route: at once, by name, and the others complete', { skip }, async (t) => {
+t.test('no route: fails at once and by name, and the others complete', { skip }, async (t) => {
   const lab = new SessionLab(t, 100_000);
   await lab.receive(['--once']);
   const to = ['203.0.113.1', '[2001:db8::1]:7000', lab.address(1, 4)].join();
-  const exit = await lab.p2mp(0, 'send', lab.sent, '--to', to, '--open', '--json', ...patience)
-    .exited;
+  const exit = await lab.p2mp(
+    0,
+    'send',
+    lab.sent,
+    '--to',
+    to,
+    '--open',
+    '--json',
+    ...livenessOptions,
+  ).exited;
   t.equal(exit.code, 3);
   t.match(parseResult(exit)['receivers'], [
     {
@@ -29,10 +37,10 @@ t.test('no route: at once, by name, and the others complete', { skip }, async (t
   t.ok(isSameContent(lab.sent, join(lab.dir(1), 'sent')));
 });
 
-t.test('interface down: at once, in both dialects', { skip }, async (t) => {
+t.test('interface down: fails at once, in both protocols', { skip }, async (t) => {
   const lab = new SessionLab(t, 1000);
   lab.run(0, 'ip', 'link', 'set', 'eth0', 'down');
-  const session = await lab.send(4, ...patience).exited;
+  const session = await lab.send(4, ...livenessOptions).exited;
   t.equal(session.code, 1);
   for (const { reason } of parseResult(session)['receivers']) t.match(reason, /has no route to it/);
   const client = await startClient(t, lab, lab.address(1, 4));
@@ -70,7 +78,15 @@ for (const version of [4, 6] as const) {
 
 t.test('the broadcast address of a network', { skip }, async (t) => {
   const lab = new SessionLab(t, 1000);
-  const session = lab.p2mp(0, 'send', lab.sent, '--to', '10.99.0.255', '--open', ...patience);
+  const session = lab.p2mp(
+    0,
+    'send',
+    lab.sent,
+    '--to',
+    '10.99.0.255',
+    '--open',
+    ...livenessOptions,
+  );
   const exit = await session.exited;
   t.equal(exit.code, 2);
   t.match(exit.stderr, '10.99.0.255: is the broadcast address of eth0 (10.99.0.10/24), not of a ');
@@ -79,7 +95,7 @@ t.test('the broadcast address of a network', { skip }, async (t) => {
   t.match(client.stderr, /is the broadcast address of eth0/);
 });
 
-t.test('a name with both addresses, whose receiver listens at one', { skip }, async (t) => {
+t.test('a name with both addresses, whose receiver listens at only one', { skip }, async (t) => {
   const lab = new SessionLab(t, 100_000);
   const hosts = join(lab.folder, 'hosts');
   writeFileSync(hosts, `127.0.0.1 localhost\n10.99.0.11 both\nfd99::11 both\n`);
@@ -87,7 +103,7 @@ t.test('a name with both addresses, whose receiver listens at one', { skip }, as
   const receiver = lab.p2mp(1, ...receive);
   await receiver.waitForEvent('listening');
   const command = [process.execPath, join(distFolder, 'cli', 'p2mp.js'), 'send', lab.sent];
-  const words = [...command, '--to', 'both', '--open', '--json', ...patience];
+  const words = [...command, '--to', 'both', '--open', '--json', ...livenessOptions];
   const exit = await withHosts(t, lab, hosts, words).exited;
   t.equal(exit.code, 0, exit.stderr);
   t.match(
@@ -98,7 +114,7 @@ t.test('a name with both addresses, whose receiver listens at one', { skip }, as
   t.ok(isSameContent(lab.sent, join(lab.dir(1), 'sent')));
 });
 
-t.test('the same of p2mpclient', { skip }, async (t) => {
+t.test('the same with p2mpclient', { skip }, async (t) => {
   const lab = new SessionLab(t, 10_000);
   const hosts = join(lab.folder, 'hosts');
   writeFileSync(hosts, `127.0.0.1 localhost\n10.99.0.11 both\nfd99::11 both\n`);
@@ -109,7 +125,7 @@ t.test('the same of p2mpclient', { skip }, async (t) => {
   const server = new Program(t, program, words);
   await server.waitForEvent('listening');
   const client = [process.execPath, path('p2mpclient'), 'both', '7735', lab.sent, '1000'];
-  const exit = await withHosts(t, lab, hosts, [...client, ...patience]).exited;
+  const exit = await withHosts(t, lab, hosts, [...client, ...livenessOptions]).exited;
   t.equal(exit.code, 0, exit.stderr);
   t.equal(exit.stderr, 'both: answers at [fd99::11]:7735, not at 10.99.0.11:7735\n');
   t.equal((await server.exited).code, 0);
@@ -118,12 +134,12 @@ t.test('the same of p2mpclient', { skip }, async (t) => {
 
 function startClient(t: Test, lab: SessionLab, server: string) {
   const path = join(distFolder, 'cli', 'p2mpclient.js');
-  const args = [path, server, '7735', lab.sent, '500', ...patience];
+  const args = [path, server, '7735', lab.sent, '500', ...livenessOptions];
   const [program, words] = lab.lab.on(0, process.execPath, ...args);
   return new Program(t, program, words).exited;
 }
 
-/** Runs a command on the sender's host, for which these are the names of hosts. */
+/** Runs a command on the sender's host with these entries in /etc/hosts. */
 function withHosts(t: Test, lab: SessionLab, hosts: string, command: readonly string[]): Program {
   const line = 'mount --bind "$1" /etc/hosts; shift; exec "$@"';
   const [program, words] = lab.lab.on(
