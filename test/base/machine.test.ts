@@ -12,8 +12,8 @@ import { Queue } from '../../src/base/queue.js';
 const peer = { host: '192.0.2.7', port: 7735 };
 
 /**
- * A machine as small as can be: it answers each datagram, asks the shell for one byte more, sends
- * that as well once it has it, and wants to be woken ten milliseconds after its last input.
+ * A minimal machine. It answers each datagram, requests one byte from the shell, sends that too,
+ * and wants to be woken ten milliseconds after its last input.
  */
 class Repeater implements Machine<'need' | 'fed'> {
   private readonly answers = new Queue<Transmit>();
@@ -49,7 +49,7 @@ class Repeater implements Machine<'need' | 'fed'> {
   }
 }
 
-/** A repeater in a shell that writes down what it is handed. */
+/** A repeater in a shell that logs its calls. */
 function createRun(change: Partial<Shell<'need' | 'fed'>> = {}) {
   const machine = new Repeater();
   const log: string[] = [];
@@ -71,7 +71,7 @@ function createRun(change: Partial<Shell<'need' | 'fed'>> = {}) {
   return { machine, runner, log, state };
 }
 
-t.test('an input is followed by all that comes of it, then by the timeout', (t) => {
+t.test('an input is followed by all its outputs, then by the timeout', (t) => {
   const { machine, runner, log } = createRun();
   runner.handleDatagram(peer, Uint8Array.of(1));
   t.strictSame(log, ['send 1 to 192.0.2.7', 'need', 'fed', 'send 2 to 192.0.2.7', 'wake at 110']);
@@ -80,7 +80,7 @@ t.test('an input is followed by all that comes of it, then by the timeout', (t) 
   t.end();
 });
 
-t.test('the timeout is told after each input, also when there is none any more', (t) => {
+t.test('the timeout is set after each input, also when there is none any more', (t) => {
   const { runner, log, state } = createRun();
   runner.drain();
   t.strictSame(log.splice(0), ['wake at undefined']);
@@ -99,7 +99,11 @@ t.test('while the shell has no room nothing is sent, and nothing is lost', (t) =
   const { runner, log, state } = createRun();
   state.roomLeft = 0;
   runner.handleDatagram(peer, Uint8Array.of(1));
-  t.strictSame(log.splice(0), ['need', 'fed', 'wake at 110'], 'events are told all the same');
+  t.strictSame(
+    log.splice(0),
+    ['need', 'fed', 'events are still delivered'],
+    'events are told all the same',
+  );
   state.roomLeft = 1;
   runner.drain();
   t.strictSame(log.splice(0), ['send 1 to 192.0.2.7', 'wake at 110']);
@@ -109,7 +113,7 @@ t.test('while the shell has no room nothing is sent, and nothing is lost', (t) =
   t.end();
 });
 
-t.test('outputs that came of a direct call are taken by drain', (t) => {
+t.test('drain takes the outputs of a direct call', (t) => {
   const { machine, runner, log } = createRun();
   machine.provide(9);
   runner.drain();
@@ -117,7 +121,7 @@ t.test('outputs that came of a direct call are taken by drain', (t) => {
   t.end();
 });
 
-t.test('an event handler may not drain its own machine, by whatever way', (t) => {
+t.test('an event handler must not drain its own machine in any way', (t) => {
   const ways: ((runner: Runner<'need' | 'fed'>) => void)[] = [
     (runner) => runner.drain(),
     (runner) => runner.handleTimeout(),
@@ -132,7 +136,7 @@ t.test('an event handler may not drain its own machine, by whatever way', (t) =>
   t.end();
 });
 
-t.test('a shell that threw once can go on', (t) => {
+t.test('a shell that threw once can continue', (t) => {
   let isBroken = true;
   const seen: string[] = [];
   const { runner } = createRun({

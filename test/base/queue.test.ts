@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { Queue } from '../../src/base/queue.js';
 
-t.test('items come out in the order in which they went in', (t) => {
+t.test('items come out in the order they went in', (t) => {
   const queue = new Queue<string>();
   queue.push('a');
   queue.push('b');
@@ -16,7 +16,7 @@ t.test('items come out in the order in which they went in', (t) => {
   t.end();
 });
 
-t.test('a cleared queue is empty and goes on as a new one', (t) => {
+t.test('a cleared queue is empty and works like a new one', (t) => {
   const queue = new Queue<number>();
   for (let i = 0; i < 10; i++) queue.push(i);
   queue.shift();
@@ -29,7 +29,7 @@ t.test('a cleared queue is empty and goes on as a new one', (t) => {
   t.end();
 });
 
-t.test('any run of pushes, shifts and clears gives what an array gives', (t) => {
+t.test('any sequence of pushes, shifts and clears matches an array', (t) => {
   const step = fc.oneof(
     { weight: 10, arbitrary: fc.record({ do: fc.constant('push'), count: fc.nat(3_000) }) },
     { weight: 10, arbitrary: fc.record({ do: fc.constant('shift'), count: fc.nat(3_000) }) },

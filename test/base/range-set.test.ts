@@ -1,4 +1,4 @@
-/** Sets of ranges against plain sets. */
+/** Range sets compared with plain sets. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { Range } from '../../src/base/range-set.js';
@@ -17,7 +17,7 @@ function membersOf(ranges: Iterable<Range>): number[] {
   );
 }
 
-/** What a set holds after these changes, twice: as ranges and as a plain set. */
+/** Applies these changes to a range set and to a plain set. */
 function build(changes: readonly { kind: string; range: Range }[]) {
   const ranges = new RangeSet();
   const plain = new Set<number>();
@@ -32,7 +32,7 @@ function build(changes: readonly { kind: string; range: Range }[]) {
   return { ranges, plain };
 }
 
-t.test('it holds what a plain set holds, in as few ranges as there can be', (t) => {
+t.test('it holds what a plain set holds, in the fewest ranges', (t) => {
   const property = fc.property(fc.array(change), (changes) => {
     const { ranges, plain } = build(changes);
     const all = [...ranges.ranges()];
@@ -50,7 +50,7 @@ t.test('it holds what a plain set holds, in as few ranges as there can be', (t) 
   t.end();
 });
 
-t.test('what it holds and its gaps make up the whole, wherever one looks', (t) => {
+t.test('its members and its gaps together cover every interval', (t) => {
   const property = fc.property(fc.array(change), range, (changes, { start, end }) => {
     const { ranges, plain } = build(changes);
     const gaps = [...ranges.gaps(start, end)];
@@ -64,7 +64,7 @@ t.test('what it holds and its gaps make up the whole, wherever one looks', (t) =
   t.end();
 });
 
-t.test('the next member from anywhere is the one that a plain set has', (t) => {
+t.test('the next member from any position matches a plain set', (t) => {
   const property = fc.property(fc.array(change), (changes) => {
     const { ranges, plain } = build(changes);
     const places = Array.from({ length: limit + 4 }, (_, i) => i - 2);
@@ -75,7 +75,7 @@ t.test('the next member from anywhere is the one that a plain set has', (t) => {
   t.end();
 });
 
-t.test('going from one member to the next meets each of them once', (t) => {
+t.test('iterating from member to member visits each once', (t) => {
   const property = fc.property(fc.array(change), (changes) => {
     const { ranges, plain } = build(changes);
     const met: number[] = [];
@@ -90,7 +90,7 @@ t.test('going from one member to the next meets each of them once', (t) => {
   t.end();
 });
 
-t.test('cleared, it is empty, and what comes after is all that it holds', (t) => {
+t.test('after a clear it holds only what is added later', (t) => {
   const property = fc.property(fc.array(change), fc.array(change), (before, after) => {
     const { ranges } = build(before);
     ranges.clear();
@@ -130,7 +130,7 @@ t.test('it is built from ranges in any order', (t) => {
   t.end();
 });
 
-t.test('a range that is none is our own fault', (t) => {
+t.test('an invalid range is an internal error', (t) => {
   const set = new RangeSet();
   t.throws(() => set.add(3, 3), /not empty/);
   t.throws(() => set.remove(4, 3), /not empty/);

@@ -17,7 +17,7 @@ t.test('before the first answer the timeout is the initial one', (t) => {
   t.end();
 });
 
-t.test('samples are smoothed by the numbers of RFC 6298', (t) => {
+t.test('samples are smoothed as in RFC 6298', (t) => {
   const rtt = new RttEstimator(limits);
   rtt.sample(100);
   t.equal(rtt.rttMs, 100);
@@ -28,7 +28,7 @@ t.test('samples are smoothed by the numbers of RFC 6298', (t) => {
   t.end();
 });
 
-t.test('on a steady path the timeout comes down to the round trip and the margin', (t) => {
+t.test('on a steady path the timeout falls to the round trip plus the margin', (t) => {
   const rtt = new RttEstimator({ ...limits, granularityMs: 5 });
   for (let i = 0; i < 100; i++) rtt.sample(20);
   t.equal(rtt.rttMs, 20);
@@ -46,7 +46,7 @@ t.test('the timeout is never below its floor or above its ceiling', (t) => {
   t.end();
 });
 
-t.test('each round without an answer doubles the timeout, up to the limit of the backoff', (t) => {
+t.test('each unanswered round doubles the timeout, up to the backoff limit', (t) => {
   const rtt = new RttEstimator(limits);
   const timeoutsMs = Array.from({ length: 6 }, () => {
     rtt.backOff();
@@ -63,14 +63,14 @@ t.test('an answer ends the backoff, with a sample or without', (t) => {
   t.equal(rtt.timeoutMs, 600);
   rtt.endBackoff();
   t.equal(rtt.timeoutMs, 300);
-  t.equal(rtt.rttMs, 100, 'the estimate stays');
+  t.equal(rtt.rttMs, 100, 'the estimate is unchanged');
   rtt.backOff();
   rtt.sample(100);
   t.ok(rtt.timeoutMs <= 300);
   t.end();
 });
 
-t.test('a path slower than the limit of the backoff is waited for all the same', (t) => {
+t.test('a path slower than the backoff limit is still waited for', (t) => {
   const rtt = new RttEstimator({ ...limits, maxBackoffMs: 200 });
   rtt.sample(500);
   rtt.backOff();
@@ -78,25 +78,28 @@ t.test('a path slower than the limit of the backoff is waited for all the same',
   t.end();
 });
 
-t.test('after any history the timeout keeps its bounds and leaves room for the answer', (t) => {
-  const step = fc.oneof(
-    fc.double({ min: 0, max: 5_000, noNaN: true }),
-    fc.constant('backOff' as const),
-    fc.constant('endBackoff' as const),
-  );
-  const property = fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-    const rtt = new RttEstimator({ ...limits, minMs: 2, maxMs: 3_000 });
-    for (const item of steps) {
-      const beforeMs = rtt.timeoutMs;
-      if (typeof item === 'number') rtt.sample(item);
-      else rtt[item]();
-      if (item === 'backOff' && rtt.timeoutMs < beforeMs) return false;
-      if (item === 'endBackoff' && rtt.timeoutMs > beforeMs) return false;
-      if (rtt.timeoutMs < 2 || rtt.timeoutMs > 3_000) return false;
-      if (rtt.timeoutMs < Math.min((rtt.rttMs ?? 0) + limits.granularityMs, 3_000)) return false;
-    }
-    return true;
-  });
-  fc.assert(property, { seed: 1, numRuns: 500 });
-  t.end();
-});
+t.test(
+  'after any history the timeout stays within its bounds and leaves time for the answer',
+  (t) => {
+    const step = fc.oneof(
+      fc.double({ min: 0, max: 5_000, noNaN: true }),
+      fc.constant('backOff' as const),
+      fc.constant('endBackoff' as const),
+    );
+    const property = fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const rtt = new RttEstimator({ ...limits, minMs: 2, maxMs: 3_000 });
+      for (const item of steps) {
+        const beforeMs = rtt.timeoutMs;
+        if (typeof item === 'number') rtt.sample(item);
+        else rtt[item]();
+        if (item === 'backOff' && rtt.timeoutMs < beforeMs) return false;
+        if (item === 'endBackoff' && rtt.timeoutMs > beforeMs) return false;
+        if (rtt.timeoutMs < 2 || rtt.timeoutMs > 3_000) return false;
+        if (rtt.timeoutMs < Math.min((rtt.rttMs ?? 0) + limits.granularityMs, 3_000)) return false;
+      }
+      return true;
+    });
+    fc.assert(property, { seed: 1, numRuns: 500 });
+    t.end();
+  },
+);

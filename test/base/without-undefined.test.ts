@@ -15,7 +15,7 @@ t.test('a property whose value is undefined is omitted', (t) => {
   t.end();
 });
 
-t.test('other empty values stay, in their order', (t) => {
+t.test('other empty values remain, in order', (t) => {
   const values = { reason: '', retries: 0, isFinal: false, next: null, gone: undefined };
   t.equal(
     JSON.stringify(Object.entries(withoutUndefined(values))),
@@ -24,7 +24,7 @@ t.test('other empty values stay, in their order', (t) => {
   t.end();
 });
 
-t.test('a property that is always there stays required, and the argument is not changed', (t) => {
+t.test('the type of a required property stays required, and the argument is not changed', (t) => {
   const parts: { name: string; reason: string | undefined } = { name: 'a', reason: undefined };
   const status: Status = withoutUndefined(parts);
   t.strictSame(Object.keys(status), ['name']);

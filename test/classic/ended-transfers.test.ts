@@ -13,7 +13,7 @@ const ended = (lastSequence: number) => ({
 });
 const port = (number: number) => ({ host: '192.0.2.7', port: number });
 
-t.test('a transfer that is over is found by its address until its time is out', (t) => {
+t.test('an ended transfer is found by its address until it expires', (t) => {
   const transfers = new EndedTransfers(memoryMs);
   t.equal(transfers.find(0, from), undefined);
   transfers.add(500, from, ended(41));
@@ -21,7 +21,7 @@ t.test('a transfer that is over is found by its address until its time is out', 
   t.match(transfers.find(500, { ...from }), found);
   t.match(transfers.find(1_499, from), found);
   t.equal(transfers.find(1_500, from), undefined);
-  t.equal(transfers.find(1_499, from), undefined, 'what has expired is forgotten for good');
+  t.equal(transfers.find(1_499, from), undefined, 'an expired transfer is gone for good');
   t.end();
 });
 
@@ -33,7 +33,7 @@ t.test('another port or another host is another sender', (t) => {
   t.end();
 });
 
-t.test('a transfer that is still asked about is remembered longer', (t) => {
+t.test('a transfer that its sender still asks about is kept longer', (t) => {
   const transfers = new EndedTransfers(memoryMs);
   transfers.add(0, from, ended(1));
   for (const nowMs of [900, 1_800, 2_700]) {
@@ -46,7 +46,7 @@ t.test('a transfer that is still asked about is remembered longer', (t) => {
   t.end();
 });
 
-t.test('the latest transfer from an address takes the place of the one before', (t) => {
+t.test('the latest transfer from an address replaces the previous one', (t) => {
   const transfers = new EndedTransfers(memoryMs);
   transfers.add(0, from, ended(1));
   transfers.add(600, from, {
@@ -59,7 +59,7 @@ t.test('the latest transfer from an address takes the place of the one before', 
   t.end();
 });
 
-t.test('a forgotten transfer is forgotten, others stay', (t) => {
+t.test('one transfer can be forgotten; others remain', (t) => {
   const transfers = new EndedTransfers(memoryMs);
   transfers.add(0, port(1), ended(1));
   transfers.add(0, port(2), ended(2));
@@ -70,15 +70,15 @@ t.test('a forgotten transfer is forgotten, others stay', (t) => {
   t.end();
 });
 
-t.test('the memory is bounded: the transfer that ended first goes first', (t) => {
+t.test('the memory is bounded: the transfer that ended first is dropped first', (t) => {
   const { maxEndedTransfers } = receiverDefaults;
   const transfers = new EndedTransfers(memoryMs);
   for (let i = 1; i <= maxEndedTransfers; i++) transfers.add(0, port(i), ended(i));
   transfers.add(0, port(1), ended(1_001));
-  t.match(transfers.find(0, port(2)), { lastSequence: 2 }, 'the same address takes no new room');
+  t.match(transfers.find(0, port(2)), { lastSequence: 2 }, 'the same address takes no new slot');
   transfers.add(0, port(5_000), ended(5_000));
-  t.equal(transfers.find(0, port(2)), undefined, 'now the oldest had to go');
-  t.match(transfers.find(0, port(1)), { lastSequence: 1_001 }, 'which this no longer was');
+  t.equal(transfers.find(0, port(2)), undefined, 'now the oldest is dropped');
+  t.match(transfers.find(0, port(1)), { lastSequence: 1_001 }, 'this one is no longer the oldest');
   for (let i = 3; i <= maxEndedTransfers; i++) {
     t.match(transfers.find(0, port(i)), { lastSequence: i });
   }

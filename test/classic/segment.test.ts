@@ -15,7 +15,7 @@ import { maxSegmentsPerBlock } from '../../src/wire/sizes.js';
 
 const mssSizes = fc.integer({ min: 1, max: maxMssBytes });
 const blockLengths = fc.integer({ min: 1, max: maxSegmentsPerBlock });
-/** Files of up to 2000 segments, of a size near a whole number of them or not. */
+/** Files of up to 2000 segments, with sizes near a whole number of them and others. */
 const smallFiles = fc
   .tuple(fc.nat(2_000), mssSizes, blockLengths, fc.double({ min: 0, max: 1, noNaN: true }))
   .map(
@@ -31,7 +31,7 @@ function refusal(sizeBytes: number, mssBytes: number, segmentsPerBlock: number):
   return 'not refused as an invalid argument';
 }
 
-t.test('a file of a megabyte is cut as by hand', (t) => {
+t.test('a file of a megabyte is split as computed by hand', (t) => {
   const geometry = createGeometry(1_048_576, 500, 40);
   t.equal(geometry.segmentCount, 2_098);
   t.equal(geometry.blockCount, 53);
@@ -43,14 +43,17 @@ t.test('a file of a megabyte is cut as by hand', (t) => {
   t.end();
 });
 
-t.test('an empty file has no segment and no block, a whole number of segments no rest', (t) => {
-  t.match(createGeometry(0, 500, 1), { segmentCount: 0, blockCount: 0 });
-  const whole = createGeometry(1_000, 500, 1);
-  t.equal(whole.segmentCount, 2);
-  t.equal(segmentSizeBytes(whole, 1), 500);
-  t.equal(createGeometry(1_001, 500, 1).segmentCount, 3);
-  t.end();
-});
+t.test(
+  'an empty file has no segment and no block; a whole number of segments leaves no rest',
+  (t) => {
+    t.match(createGeometry(0, 500, 1), { segmentCount: 0, blockCount: 0 });
+    const whole = createGeometry(1_000, 500, 1);
+    t.equal(whole.segmentCount, 2);
+    t.equal(segmentSizeBytes(whole, 1), 500);
+    t.equal(createGeometry(1_001, 500, 1).segmentCount, 3);
+    t.end();
+  },
+);
 
 t.test('segments tile the file, and all but the last have MSS bytes', (t) => {
   const property = fc.property(smallFiles, ([sizeBytes, mssBytes, segmentsPerBlock]) => {
@@ -89,7 +92,7 @@ t.test('blocks tile the segments and the bytes, and all but the last are full', 
   t.end();
 });
 
-t.test('the ends of the largest files are cut to the byte', (t) => {
+t.test('the ends of the largest files are split to the byte', (t) => {
   const sizes = fc.integer({ min: 1, max: maxMssBytes });
   const property = fc.property(mssSizes, blockLengths, sizes, (mssBytes, perBlock, rest) => {
     const lastBytes = Math.min(rest, mssBytes);
@@ -107,7 +110,7 @@ t.test('the ends of the largest files are cut to the byte', (t) => {
   t.end();
 });
 
-t.test('sizes that no transfer can have are refused, and the message names them', (t) => {
+t.test('impossible sizes are refused, and the message names them', (t) => {
   for (const size of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
     t.match(refusal(size, 500, 1), `file size ${size}:`);
   }
@@ -120,7 +123,7 @@ t.test('sizes that no transfer can have are refused, and the message names them'
   t.end();
 });
 
-t.test('a file with more segments than numbers is refused with the MSS that would do', (t) => {
+t.test('a file with too many segments is refused with an MSS that would work', (t) => {
   t.equal(createGeometry(maxSegmentCount, 1, 1).segmentCount, maxSegmentCount);
   t.match(refusal(maxSegmentCount + 1, 1, 1), /take an MSS of at least 2$/);
   const property = fc.property(fc.integer({ min: 2, max: maxMssBytes }), fc.nat(), (mss, rest) => {

@@ -1,4 +1,6 @@
-/** One port for both dialects: whose each datagram is, and that neither machine keeps the other waiting. */
+/**
+ * One port for both protocols: which machine gets each datagram, and that neither delays the other.
+ */
 import t from 'tap';
 import type { Address } from '../../src/base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../src/base/machine.js';
@@ -9,7 +11,7 @@ import { encodeChannelHeader } from '../../src/wire/header.js';
 
 const peer = { host: '192.0.2.7', port: 7735 };
 
-/** Answers each datagram with its name, tells that it came, and wants to be woken when it is told to. */
+/** Answers each datagram with its name, reports it, and has a timeout that the test sets. */
 class Named implements Machine<string> {
   wakeAtMs: TimeMs | undefined;
   readonly wokenAtMs: TimeMs[] = [];
@@ -65,13 +67,13 @@ function withType(type: number): Uint8Array {
 for (const [what, bytes, name] of [
   ['data', encodeData(0, Uint8Array.of(1, 2, 3)), 'classic'],
   ['an empty segment', encodeData(1, new Uint8Array()), 'classic'],
-  ['data whose payload looks like a session', encodeData(2, hello), 'classic'],
+  ['data whose payload resembles a session', encodeData(2, hello), 'classic'],
   ['an empty datagram', new Uint8Array(), 'classic'],
   ['one without a type', hello.subarray(0, 7), 'classic'],
-  ['a type that nobody knows', withType(0x5033), 'classic'],
-  ['a type whose bytes are changed over', withType(0x3250), 'classic'],
+  ['an unknown type', withType(0x5033), 'classic'],
+  ['a byte-swapped type', withType(0x3250), 'classic'],
   ['a hello', hello, 'session'],
-  ['a session datagram that is cut off', hello.subarray(0, 8), 'session'],
+  ['a truncated session datagram', hello.subarray(0, 8), 'session'],
 ] as const) {
   t.test(`${what}: ${name}`, async (t) => {
     const { both } = createSwitch();
@@ -82,31 +84,31 @@ for (const [what, bytes, name] of [
   });
 }
 
-t.test('a view into a larger buffer is told by its own bytes', async (t) => {
+t.test('a view into a larger buffer is classified by its own bytes', async (t) => {
   const { both } = createSwitch();
   const around = Buffer.concat([withType(0x5032), encodeData(0, Uint8Array.of(9)), hello]);
   both.handleDatagram(0, peer, around.subarray(8, 17));
   t.same(answers(both), ['classic']);
 });
 
-t.test('events and datagrams of both come out, all of them', async (t) => {
+t.test('all events and datagrams of both machines come out', async (t) => {
   const { both } = createSwitch();
   for (let i = 0; i < 3; i++) {
     both.handleDatagram(i, peer, encodeData(i, new Uint8Array(i)));
     both.handleDatagram(i, peer, hello);
   }
   t.same(answers(both).sort(), [...Array(3).fill('classic'), ...Array(3).fill('session')]);
-  const told: Record<string, string[]> = { classic: [], session: [] };
+  const received: Record<string, string[]> = { classic: [], session: [] };
   for (let event = both.pollEvent(); event !== undefined; event = both.pollEvent()) {
-    told[event.dialect]?.push(event.event);
+    received[event.dialect]?.push(event.event);
   }
-  t.same(told, {
+  t.same(received, {
     classic: ['8 bytes at 0', '9 bytes at 1', '10 bytes at 2'],
     session: ['16 bytes at 0', '16 bytes at 1', '16 bytes at 2'],
   });
 });
 
-t.test('the earlier of two timeouts is waited for, and both are told', async (t) => {
+t.test('the earlier of two timeouts is waited for, and both machines get it', async (t) => {
   const { both, classic, session } = createSwitch();
   t.equal(both.pollTimeout(), undefined);
   for (const [first, second, due] of [

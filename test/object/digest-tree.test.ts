@@ -1,4 +1,4 @@
-/** The tree of digests that is filled block by block, against the functions that define it. */
+/** The digest tree that is filled block by block, compared with the functions that define it. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { Hash } from '../../src/base/hash.js';
@@ -12,7 +12,7 @@ const { hash } = createSimulatedCrypto('digest tree', 'one');
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 const leavesOf = (count: number) => Array.from({ length: count }, (_, i) => hash(Uint8Array.of(i)));
 
-t.test('its root and levels are those of the definition, for every number of blocks', (t) => {
+t.test('its root and levels match the definition for every number of blocks', (t) => {
   const many = [127, 128, 129, 192, 193, 1000, 4097];
   for (const count of [...Array.from({ length: 71 }, (_, i) => i), ...many]) {
     const leaves = leavesOf(count);
@@ -31,7 +31,7 @@ t.test('its root and levels are those of the definition, for every number of blo
   t.end();
 });
 
-t.test('blocks come in any order, are replaced and forgotten', (t) => {
+t.test('blocks are added in any order, replaced and forgotten', (t) => {
   const step = fc.record({ block: fc.nat(19), kind: fc.constantFrom('set', 'set', 'forget') });
   const property = fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
     const tree = new DigestTree(hash, 20);
@@ -45,7 +45,7 @@ t.test('blocks come in any order, are replaced and forgotten', (t) => {
         tree.forget(block);
         plain.delete(block);
       }
-      // A level that was made must not outlive a change.
+      // A level computed before a change must not be used after it.
       if (tree.isComplete) tree.nodes(2, 0, 5);
     }
     const isSame = [...plain].every(([block, leaf]) => hex(tree.leaf(block)) === hex(leaf));
@@ -60,7 +60,7 @@ t.test('blocks come in any order, are replaced and forgotten', (t) => {
   t.end();
 });
 
-t.test('runs of blocks are forgotten and come again, in any order', (t) => {
+t.test('runs of blocks are forgotten and added again, in any order', (t) => {
   const random = createRandom('digest tree');
   for (const count of [65, 200, 1025]) {
     const tree = new DigestTree(hash, count);
@@ -96,7 +96,7 @@ t.test('no call hashes much, however many blocks there are', (t) => {
   for (let block = tree.blockCount - 1; block > 0; block--) measure(() => tree.set(block, leaf));
   measure(() => tree.set(0, leaf));
   measure(() => tree.root());
-  t.ok(most <= 64 + 17, `${most} to take in a block, or for the root`);
+  t.ok(most <= 64 + 17, `${most} to add a block, or for the root`);
   most = 0;
   for (let height = 0; height <= tree.height; height++) {
     measure(() => tree.nodes(height, 0, maxNodesPerMessage));
@@ -106,7 +106,7 @@ t.test('no call hashes much, however many blocks there are', (t) => {
   t.end();
 });
 
-t.test('what is not known is not given', (t) => {
+t.test('unknown digests are not returned', (t) => {
   const tree = new DigestTree(hash, 2);
   tree.set(0, hash());
   t.throws(() => tree.root(), /every digest is known/);

@@ -1,4 +1,4 @@
-/** Names from the network: nothing that is let through leaves the folder. */
+/** Names from the network: no accepted name leaves the folder. */
 import { posix, win32 } from 'node:path';
 import * as fc from 'fast-check';
 import t from 'tap';
@@ -8,7 +8,7 @@ import { nameLimits, readEntryName } from '../../src/object/entry-name.js';
 const bytesOf = (name: string) => new TextEncoder().encode(name);
 const read = (name: string, platform: Platform) => readEntryName(bytesOf(name), platform);
 
-t.test('names as people give them pass, and come back as text', (t) => {
+t.test('ordinary names are accepted and read back as text', (t) => {
   for (const name of [
     'a',
     'a b.txt',
@@ -36,7 +36,7 @@ t.test('names as people give them pass, and come back as text', (t) => {
   t.end();
 });
 
-t.test('names that would leave the folder are refused by what is wrong with them', (t) => {
+t.test('names that would leave the folder are refused with the reason', (t) => {
   const faults: [string, string][] = [
     ['', 'empty-name'],
     ['a//b', 'empty-name'],
@@ -58,7 +58,7 @@ t.test('names that would leave the folder are refused by what is wrong with them
   t.end();
 });
 
-t.test('what only Windows minds is refused there alone', (t) => {
+t.test('names that only Windows forbids are refused only there', (t) => {
   const faults: [string, string][] = [
     ['C:', 'absolute-name'],
     ['c:\\windows', 'absolute-name'],
@@ -90,10 +90,10 @@ t.test('bytes that are not UTF-8 are refused', (t) => {
   const broken = [
     [0xff],
     [0x61, 0x80],
-    [0xc0, 0xae], // "." in an over-long form
-    [0xe0, 0x80, 0xaf], // "/" likewise
+    [0xc0, 0xae], // an overlong "."
+    [0xe0, 0x80, 0xaf], // an overlong "/"
     [0xed, 0xa0, 0x80], // half a surrogate pair
-    [0xe6, 0x97], // cut off
+    [0xe6, 0x97], // truncated
   ];
   for (const bytes of broken) {
     t.equal(readEntryName(Uint8Array.from(bytes), 'posix'), 'not-utf8', bytes.join(' '));
@@ -101,7 +101,7 @@ t.test('bytes that are not UTF-8 are refused', (t) => {
   t.end();
 });
 
-t.test('whatever bytes come, what passes lies inside the folder', (t) => {
+t.test('for arbitrary bytes, every accepted name lies inside the folder', (t) => {
   const tricky = fc.constantFrom(
     '..',
     '.',
@@ -138,6 +138,6 @@ t.test('whatever bytes come, what passes lies inside the folder', (t) => {
     },
   );
   fc.assert(property, { seed: 1, numRuns: 5000 });
-  t.ok(passed > 500, `${passed} names passed and were looked at`);
+  t.ok(passed > 500, `${passed} names were accepted and checked`);
   t.end();
 });

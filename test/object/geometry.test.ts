@@ -1,4 +1,4 @@
-/** How an object is cut: blocks and segments make up the whole, and peers cannot ask for the absurd. */
+/** How an object is split: blocks and segments cover it exactly, and absurd sizes are rejected. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import {
@@ -16,7 +16,7 @@ const full = 1400 * 45 - tagSizeBytes;
 const create = (manifest: number, content: number, mss = 1400, segments = 45) =>
   createSessionGeometry(manifest, content, mss, segments);
 
-/** The blocks of one part lie one behind the other, and make it up. */
+/** Whether the blocks of one part are contiguous and cover it. */
 function isMadeUp(geometry: SessionGeometry, first: number, end: number, total: number): boolean {
   let offset = 0;
   for (let block = first; block < end; block++) {
@@ -44,7 +44,7 @@ function hasSoundSegments(geometry: SessionGeometry, block: number): boolean {
   return count <= geometry.segmentsPerBlock && sum === sizeOfBlock(geometry, block) + tagSizeBytes;
 }
 
-t.test('blocks make up manifest and content, segments make up the sealed blocks', (t) => {
+t.test('blocks cover manifest and content, and segments cover the sealed blocks', (t) => {
   const property = fc.property(
     fc.nat(20_000),
     fc.nat(40_000),
@@ -67,7 +67,7 @@ t.test('blocks make up manifest and content, segments make up the sealed blocks'
   t.end();
 });
 
-t.test('a block that is filled to the last byte needs no block behind it', (t) => {
+t.test('a block filled to the last byte needs no further block', (t) => {
   for (const [content, blocks, lastSize] of [
     [0, 0, undefined],
     [1, 1, 1],
@@ -122,7 +122,7 @@ t.test('sizes that no session can have are rejected', (t) => {
   t.end();
 });
 
-t.test('there is a limit to the blocks, manifest and content together', (t) => {
+t.test('manifest and content together have a maximum number of blocks', (t) => {
   const most = 2 ** 24;
   t.equal(create(0, most * full)?.blockCount, most);
   t.equal(create(0, most * full + 1), undefined);
@@ -142,7 +142,7 @@ t.test('sizes far beyond 2^32 bytes are exact', (t) => {
   t.end();
 });
 
-t.test('a block of no session is our own fault', (t) => {
+t.test('a block outside the object is an internal error', (t) => {
   const geometry = create(10, 10) as SessionGeometry;
   t.throws(() => sizeOfBlock(geometry, 2), /a block of this session/);
   t.throws(() => segmentCountOfBlock(geometry, 2), /a block of this session/);

@@ -1,4 +1,4 @@
-/** The tree of digests, against the published values and the definition of RFC 6962. */
+/** The digest tree, compared with the published values and the definition of RFC 6962. */
 import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import t from 'tap';
@@ -14,7 +14,7 @@ const sha256: Hash = (...parts) => {
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
-/** The inputs and roots that implementations of Certificate Transparency test themselves by. */
+/** The inputs and roots that Certificate Transparency implementations use in their tests. */
 const inputs = [
   '',
   '00',
@@ -39,14 +39,14 @@ const roots = [
 
 const leaves = inputs.map((input) => hashLeaf(sha256, Buffer.from(input, 'hex')));
 
-t.test('roots are those of the published trees', (t) => {
+t.test('roots match those of the published trees', (t) => {
   for (const [count, root] of roots.entries()) {
     t.equal(hex(hashRoot(sha256, leaves.slice(0, count))), root, `${count} leaves`);
   }
   t.end();
 });
 
-/** The recursive words of RFC 6962, 2.1: split at the largest power of two below the size. */
+/** The recursive definition of RFC 6962, 2.1: split at the largest power of two below the size. */
 function definedRoot(digests: readonly Uint8Array[]): Uint8Array {
   if (digests.length === 0) return sha256();
   if (digests.length === 1) return digests[0] as Uint8Array;
@@ -57,7 +57,7 @@ function definedRoot(digests: readonly Uint8Array[]): Uint8Array {
 
 const digest = fc.uint8Array({ minLength: 32, maxLength: 32 });
 
-t.test('a tree of any size is as defined, and its levels lead to the same root', (t) => {
+t.test('a tree of any size matches the definition, and its levels lead to the same root', (t) => {
   const digests = fc.array(digest, { maxLength: 70 });
   const property = fc.property(digests, fc.integer({ min: 0, max: 8 }), (digests, height) => {
     const root = hex(definedRoot(digests));
@@ -74,7 +74,7 @@ t.test('a tree of any size is as defined, and its levels lead to the same root',
   t.end();
 });
 
-t.test('a block that differs shows in one node of each level, and in the root', (t) => {
+t.test('a different block changes one node of each level, and the root', (t) => {
   const property = fc.property(
     fc.array(digest, { minLength: 1, maxLength: 70 }),
     fc.nat(),
@@ -93,7 +93,7 @@ t.test('a block that differs shows in one node of each level, and in the root', 
   t.end();
 });
 
-t.test('a block is not taken for a node: both are hashed with a mark of their own', (t) => {
+t.test('a block cannot pass for a node: the two have different prefixes', (t) => {
   const [left, right] = leaves as [Uint8Array, Uint8Array];
   const forged = hashLeaf(sha256, Buffer.concat([left, right]));
   t.not(hex(hashRoot(sha256, [forged])), hex(hashRoot(sha256, [left, right])));

@@ -1,4 +1,4 @@
-/** Manifests: what a receiver takes, and everything that it refuses. */
+/** Manifests: what a receiver accepts, and everything that it refuses. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { Entry } from '../../src/object/manifest.js';
@@ -20,7 +20,7 @@ const folder = (name: string): Entry => ({ kind: 'folder', name, mode: 0o755, mo
 const link = (name: string, target: string): Entry => ({ kind: 'link', name, target });
 const encode = (...entries: Entry[]) => encodeManifest(createManifest(entries));
 
-t.test('what is written is read back', (t) => {
+t.test('a manifest reads back as written', (t) => {
   const entries = [
     folder('a'),
     file('a/b', 2 ** 40),
@@ -72,21 +72,28 @@ const refused: readonly (readonly [string, string, readonly Entry[]])[] = [
   ['not-a-manifest', 'a', [{ kind: 'folder', name: 'a', mode: 0, modifiedMs: 9e15 }]],
 ];
 
-t.test('what could leave the folder, or be two things at once, is refused by name', (t) => {
-  for (const [fault, name, entries] of refused) {
-    t.strictSame(decodeManifest(encode(...entries), 'posix'), { fault, name }, `${fault} ${name}`);
-  }
-  t.end();
-});
+t.test(
+  'entries that could leave the folder, or conflict with each other, are refused by name',
+  (t) => {
+    for (const [fault, name, entries] of refused) {
+      t.strictSame(
+        decodeManifest(encode(...entries), 'posix'),
+        { fault, name },
+        `${fault} ${name}`,
+      );
+    }
+    t.end();
+  },
+);
 
-t.test('links that stay within the object pass', (t) => {
+t.test('links that stay within the object are accepted', (t) => {
   const links = [link('f/n', '../x'), link('f/o', '..'), link('l', 'a/b'), link('m', './a')];
   const manifest = createManifest([folder('f'), ...links]);
   t.strictSame(decodeManifest(encodeManifest(manifest), 'posix'), manifest);
   t.end();
 });
 
-t.test('on Windows, more is', (t) => {
+t.test('Windows refuses more', (t) => {
   const more: readonly (readonly [string, string, readonly Entry[]])[] = [
     ['reserved-name', 'a:b', [file('a:b')].map((entry) => ({ ...entry, name: 'aa:b' }))],
     ['dot-name', 'a.', [file('a.')]],
@@ -105,7 +112,7 @@ t.test('on Windows, more is', (t) => {
   t.end();
 });
 
-t.test('a folder is followed by what is in it, and then by longer names', (t) => {
+t.test('a folder is followed by its entries, and then by longer names', (t) => {
   const names = ['a', 'a b', 'a-', 'a.txt', 'ab', 'é', '\u{ff5e}', '\u{1f642}'];
   const entries = [folder('a'), folder('a/x'), file('a/x/y'), link('a/x.y', 'x'), file('a/z')];
   const all = [...entries, ...names.slice(1).map((name) => file(name))];
@@ -127,7 +134,7 @@ t.test('a long manifest is written and read in steps of bounded size', (t) => {
   const long = numbered(10 * entryCount, '');
   const written = countSteps(encodeInSteps(long));
   t.ok(written.count >= 10, `${written.count} steps`);
-  t.same(written.result, encodeManifest(long), 'the steps make the same bytes');
+  t.same(written.result, encodeManifest(long), 'the steps produce the same bytes');
   const read = countSteps(decodeInSteps(written.result, 'posix'));
   t.equal(read.count, 10);
   t.strictSame(read.result, long);
@@ -138,7 +145,7 @@ t.test('a long manifest is written and read in steps of bounded size', (t) => {
   t.end();
 });
 
-t.test('what is wrong with an entry ends it in the step of that entry', (t) => {
+t.test('a bad entry ends the decoding in the step of that entry', (t) => {
   const { entryCount } = manifestStep;
   const entries = Array.from({ length: 10 * entryCount }, (_, i) => file(`${1e6 + i}`));
   entries[2 * entryCount] = file('/x');
@@ -148,7 +155,7 @@ t.test('what is wrong with an entry ends it in the step of that entry', (t) => {
   t.end();
 });
 
-t.test('what is cut short, or has bytes behind it, is no manifest', (t) => {
+t.test('a truncated manifest, or one with trailing bytes, is rejected', (t) => {
   const bytes = encode(folder('a'), file('a/b'), link('c', 'a/b'));
   for (let size = 0; size < bytes.length; size++) {
     t.match(decodeManifest(bytes.subarray(0, size), 'posix'), { fault: /./ }, `cut to ${size}`);
@@ -160,7 +167,7 @@ t.test('what is cut short, or has bytes behind it, is no manifest', (t) => {
   t.end();
 });
 
-t.test('no bytes at all make it throw', (t) => {
+t.test('no input makes it throw', (t) => {
   const whole = encode(folder('a'), file('a/b'), link('c', 'a/b'));
   const changed = fc.tuple(fc.nat(whole.length - 1), fc.nat(255)).map(([place, value]) => {
     const bytes = whole.slice();

@@ -1,4 +1,4 @@
-/** Finding the blocks that two sides hold differently. */
+/** Finding the blocks that differ between two sides. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import { DigestTree } from '../../src/object/digest-tree.js';
@@ -18,12 +18,12 @@ function createTree(count: number, differing: ReadonlySet<number>, unknown = new
   return tree;
 }
 
-/** Answers as a sender does until the search is over. */
+/** Answers like a sender until the search is over. */
 function run(search: TreeSearch, other: DigestTree): { messages: number } {
   let messages = 0;
   while (!search.isOver) {
     for (const { height, firstNode, count } of search.pending()) {
-      if (count < 1 || count > maxNodesPerMessage) throw new Error(`${count} nodes asked for`);
+      if (count < 1 || count > maxNodesPerMessage) throw new Error(`${count} nodes requested`);
       const digests = other.nodes(height, firstNode, count);
       if (!search.handle({ kind: 'nodes', height, firstNode, digests })) throw new Error('lost');
       messages++;
@@ -34,7 +34,7 @@ function run(search: TreeSearch, other: DigestTree): { messages: number } {
 
 const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
 
-t.test('it finds what differs, and nothing else', (t) => {
+t.test('it finds exactly the blocks that differ', (t) => {
   const cases = fc
     .integer({ min: 1, max: 3000 })
     .chain((count) =>
@@ -59,19 +59,19 @@ t.test('it finds what differs, and nothing else', (t) => {
   t.end();
 });
 
-t.test('where very many differ, it asks within bounds and leaves none of them out', (t) => {
+t.test('with very many differences, its requests stay bounded and it misses none', (t) => {
   const count = 40_000;
   const differing = new Set(Array.from({ length: count / 4 }, (_, i) => 4 * i));
   const search = new TreeSearch(createTree(count, differing), []);
   const { messages } = run(search, createTree(count, new Set()));
   const found = new Set(search.differing);
   t.ok([...differing].every((block) => found.has(block)));
-  t.equal(found.size, search.differing.length, 'none is named twice');
+  t.equal(found.size, search.differing.length, 'no block is named twice');
   t.ok(messages < 1000, `${messages} messages`);
   t.end();
 });
 
-t.test('what was not asked for, or is not as long, changes nothing', (t) => {
+t.test('unrequested answers, or answers of the wrong length, change nothing', (t) => {
   const search = new TreeSearch(createTree(40, new Set([3])), []);
   const [request] = search.pending();
   t.match(request, { height: 1, firstNode: 0, count: 20 });

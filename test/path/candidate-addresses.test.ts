@@ -1,4 +1,4 @@
-/** A name with addresses of IPv4 and IPv6, of which its host listens at one. */
+/** A name that resolves to IPv4 and IPv6 addresses, of which its host listens on one. */
 import t from 'tap';
 import type { Address } from '../../src/base/address.js';
 import { SuccessiveSenders } from '../../src/endpoint/successive-senders.js';
@@ -11,7 +11,7 @@ import { receiverAddress, SessionWire } from '../support/session-wire.js';
 const v4: Address = { host: '192.0.2.99', port: 7735 };
 const v6: Address = { host: '2001:db8::1', port: 7735 };
 
-t.test('each address gets two attempts in its turn, until one answers', async (t) => {
+t.test('each address gets two attempts in turn until one answers', async (t) => {
   const addresses = new CandidateAddresses(v4, [v6]);
   const tried: string[] = [];
   for (let i = 0; i < 6; i++) {
@@ -22,14 +22,14 @@ t.test('each address gets two attempts in its turn, until one answers', async (t
     tried,
     [v4, v4, v6, v6, v4, v4].map(({ host }) => host),
   );
-  t.equal(addresses.noteAnswer(v6), true, 'also where the other one has its turn');
+  t.equal(addresses.noteAnswer(v6), true, "even when it is the other address's turn");
   for (let i = 0; i < 6; i++) addresses.noteAttempt();
   t.equal(addresses.current, v6);
-  t.equal(addresses.noteAnswer(v4), false, 'it stays where it was found');
+  t.equal(addresses.noteAnswer(v4), false, 'the address that answered is kept');
   t.equal(addresses.current, v6);
 });
 
-t.test('one address is the only one, wherever the answer comes from', async (t) => {
+t.test('a single address is the only one, wherever the answer comes from', async (t) => {
   const addresses = new CandidateAddresses(v4);
   for (let i = 0; i < 6; i++) addresses.noteAttempt();
   t.equal(addresses.noteAnswer(v6), false);
@@ -66,7 +66,7 @@ t.test('a session leaves an address that refuses at once', async (t) => {
   t.ok(afterRefusal < afterSilence, `after ${afterRefusal} ms, not ${afterSilence} ms`);
 });
 
-t.test('a session that begins anew stays with the address that answered', async (t) => {
+t.test('a session that reconnects keeps the address that answered', async (t) => {
   const createSender = () =>
     new SessionSender({
       label: 'sent',
@@ -81,7 +81,7 @@ t.test('a session that begins anew stays with the address that answered', async 
   t.equal(senders.current.peers[0]?.address, v6);
 });
 
-t.test('where none answers, the reason names both', async (t) => {
+t.test('if none answers, the reason names both', async (t) => {
   const receivers = [{ name: 'r0', address: v4, otherAddresses: [v6] }];
   const wire = new SessionWire({ sender: { receivers, giveUpAfterMs: 2000 } }).run();
   t.match(wire.outcomeOf(0), {
@@ -90,7 +90,7 @@ t.test('where none answers, the reason names both', async (t) => {
   });
 });
 
-t.test('P2MP-FTP falls back to the other address, and stays there', async (t) => {
+t.test('P2MP-FTP falls back to the other address and keeps it', async (t) => {
   const timeout = { mode: 'fixed', timeoutMs: 100 } as const;
   const driven = new DrivenSender({
     ...{ receivers: 'ab', otherHosts: { a: 'z' }, sizeBytes: 6, mssBytes: 2, timeout },
@@ -115,7 +115,7 @@ t.test('P2MP-FTP falls back to the other address, and stays there', async (t) =>
   );
 });
 
-t.test('a receiver that cannot be sent to is given up on, and the others go on', async (t) => {
+t.test('a receiver that cannot be sent to fails, and the others continue', async (t) => {
   const driven = new DrivenSender({ receivers: 'ab', sizeBytes: 2, mssBytes: 2 });
   driven.sender.giveUp(0, 0, 'no route');
   driven.ack('b', 0);

@@ -1,4 +1,4 @@
-/** The states that a rate group's pace goes through, and what each lets out. */
+/** The states of a rate group's congestion controller, and what each allows. */
 import t from 'tap';
 import type { PacedMember } from '../../src/path/congestion-controller.js';
 import { CongestionController } from '../../src/path/congestion-controller.js';
@@ -7,7 +7,7 @@ import { PathModel } from '../../src/path/path-model.js';
 const blockDatagrams = 45;
 const options = { blockDatagrams, datagramSizeBytes: 1416, reportIntervalMs: 2, randomPhase: 0.5 };
 
-/** A path whose model is set by hand. */
+/** A path whose model the test sets. */
 class Member {
   inFlight = 0;
   readonly model = {
@@ -44,7 +44,7 @@ class Member {
   }
 }
 
-/** Round after round, each of a round trip. */
+/** Runs rounds of one round trip each. */
 class Course {
   readonly controller = new CongestionController(options);
   nowMs = 0;
@@ -66,7 +66,7 @@ class Course {
     }
   }
 
-  /** Until it is so; @returns in how many rounds */
+  /** Runs until the state is reached. @returns the number of rounds */
   until(state: CongestionController['state']): number {
     for (let rounds = 0; rounds < 1000; rounds++) {
       if (this.controller.state === state) return rounds;
@@ -90,14 +90,14 @@ t.test('before the first report', (t) => {
   controller.initialRttMs = 100;
   t.equal(controller.pace, 6, 'not slower on a long path');
   controller.initialRttMs = 4;
-  t.equal(controller.pace, 45, 'four blocks over the round trip');
+  t.equal(controller.pace, 45, 'four blocks per round trip');
   controller.initialRttMs = 0.001;
-  t.equal(controller.pace, 900, 'with a bound');
-  t.equal(controller.inFlightLimit(new PathModel()), 4 * blockDatagrams, 'four blocks under way');
+  t.equal(controller.pace, 900, 'bounded');
+  t.equal(controller.inFlightLimit(new PathModel()), 4 * blockDatagrams, 'four blocks in flight');
   t.end();
 });
 
-t.test('startup goes on while the rate grows, and ends soon after', (t) => {
+t.test('startup continues while the rate grows, and ends soon after', (t) => {
   const member = new Member();
   const course = new Course([member]);
   let rate = 1;
@@ -109,12 +109,12 @@ t.test('startup goes on while the rate grows, and ends soon after', (t) => {
   }
   member.inFlight = 1e6;
   t.equal(course.until('drain'), 3, 'three rounds of no growth');
-  t.ok(course.controller.pace < member.model.deliveryRate / 2, 'what piled up is let go of');
-  t.equal(course.until('cruise'), 3, 'but not for ever');
+  t.ok(course.controller.pace < member.model.deliveryRate / 2, 'the queue is drained');
+  t.equal(course.until('cruise'), 3, 'but not forever');
   t.end();
 });
 
-t.test('a source that is slow does not end it', (t) => {
+t.test('a slow source does not end it', (t) => {
   const member = new Member();
   const course = new Course([member]);
   member.setRate(5);
@@ -126,7 +126,7 @@ t.test('a source that is slow does not end it', (t) => {
   t.end();
 });
 
-t.test('cruise, up, down; and the cycle is over with up', (t) => {
+t.test('cruise, up, down: the cycle ends with up', (t) => {
   const { member, course, controller } = cruising(10);
   t.equal(controller.pace, 10);
   course.until('up');
@@ -138,7 +138,7 @@ t.test('cruise, up, down; and the cycle is over with up', (t) => {
   t.end();
 });
 
-t.test('it yields to others, and tries again some seconds later', (t) => {
+t.test('it yields to other traffic, and tries again some seconds later', (t) => {
   const { member, course, controller } = cruising(10);
   course.round();
   const { model } = member;
@@ -147,25 +147,25 @@ t.test('it yields to others, and tries again some seconds later', (t) => {
   model.latestRate = 8;
   course.round();
   t.ok(Math.abs(controller.pace - 0.65 * 8) < 1e-9, `${controller.pace}`);
-  t.ok(controller.belowLimitSinceMs <= course.nowMs, 'gentle from then on');
+  t.ok(controller.belowLimitSinceMs <= course.nowMs, 'below the limit from then on');
   const rounds = course.until('up');
   t.ok(rounds >= 70 && rounds <= 115, `${rounds} rounds`);
   t.equal(controller.pace, 12.5, 'all of it');
   t.end();
 });
 
-t.test('what probing itself costs is no reason to yield', (t) => {
+t.test('loss caused by probing is no reason to yield', (t) => {
   const { member, course, controller } = cruising(10);
   course.until('up');
   member.model.congestedFromMs = course.nowMs;
   member.model.congestedAtMs = course.nowMs + 40;
   course.until('cruise');
   t.equal(controller.pace, 10);
-  t.ok(course.until('up') > 70, 'but to wait');
+  t.ok(course.until('up') > 70, 'only to wait');
   t.end();
 });
 
-t.test('it never yields to below its least part', (t) => {
+t.test('it never yields below its minimum share', (t) => {
   const { member, course, controller } = cruising(10);
   for (let i = 0; i < 20; i++) {
     member.model.congestedFromMs = course.nowMs;
@@ -177,7 +177,7 @@ t.test('it never yields to below its least part', (t) => {
   t.end();
 });
 
-t.test('the slowest member sets the pace, once its path is proven', (t) => {
+t.test('the slowest member sets the rate, once its path is measured', (t) => {
   const [fast, slow] = [new Member(), new Member()];
   const course = new Course([fast, slow]);
   fast.setRate(10);
@@ -186,11 +186,11 @@ t.test('the slowest member sets the pace, once its path is proven', (t) => {
   t.equal(course.controller.pace, 4);
   slow.model.rounds = 1;
   course.round();
-  t.equal(course.controller.pace, 10, 'a newcomer has shown nothing yet');
+  t.equal(course.controller.pace, 10, 'a new member has measured nothing yet');
   t.end();
 });
 
-t.test('without a short round trip for long it looks for one', (t) => {
+t.test('after a long time without a short round trip, it looks for one', (t) => {
   const { course, controller } = cruising(10);
   course.hasShortRtt = false;
   let wasProbing = 0;
@@ -204,23 +204,19 @@ t.test('without a short round trip for long it looks for one', (t) => {
   t.end();
 });
 
-t.test('what may be under way', (t) => {
+t.test('the limit of data in flight', (t) => {
   const { member, controller } = cruising(10);
   const { model } = member.paced;
   t.equal(
     controller.inFlightLimit(model),
     2 * 400 + 40,
-    'two products, and what reports hold back',
+    'two bandwidth-delay products, plus what the report interval delays',
   );
   member.model.minRttMs = 0.3;
   t.equal(controller.inFlightLimit(model), 3 + 250 + 40, '25 ms on a short path');
   member.setRate(1000);
-  t.equal(
-    controller.inFlightLimit(model),
-    300 + 32 * blockDatagrams + 4000,
-    'but 32 blocks at most',
-  );
+  t.equal(controller.inFlightLimit(model), 300 + 32 * blockDatagrams + 4000, 'at most 32 blocks');
   member.setRate(0.01);
-  t.equal(controller.inFlightLimit(model), 4 * blockDatagrams, 'and four at least');
+  t.equal(controller.inFlightLimit(model), 4 * blockDatagrams, 'at least four');
   t.end();
 });

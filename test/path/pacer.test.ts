@@ -1,9 +1,9 @@
-/** A rate that a person has set is kept, over any stretch of time. */
+/** A fixed rate is kept over any interval. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import { Pacer as TimePacer } from '../../src/path/pacer.js';
 
-/** Keeps to a rate: what is sent takes its size's time. */
+/** Keeps to a rate: each datagram takes the time of its size. */
 class Pacer {
   private readonly pacer = new TimePacer();
 
@@ -22,7 +22,7 @@ class Pacer {
   }
 }
 
-/** What may go out in one go. */
+/** The burst that may be sent at once. */
 const burstMs = 2;
 
 function sendAll(pacer: Pacer, nowMs: number, sizeBytes: number): number {
@@ -46,7 +46,7 @@ t.test('a sender that wakes each millisecond sends at the rate', (t) => {
   t.end();
 });
 
-t.test('one that wakes when it is told to does so too', (t) => {
+t.test('a sender that wakes when it should sends at the rate too', (t) => {
   const pacer = new Pacer(100_000);
   let nowMs = 0;
   let sentBytes = 0;
@@ -65,13 +65,13 @@ t.test('one that wakes when it is told to does so too', (t) => {
 
 t.test('bursts are bounded, and idle time is not saved up', (t) => {
   const pacer = new Pacer(1_000_000);
-  t.equal(sendAll(pacer, 0, 1000), 3, '2 ms, and the one that reaches beyond them');
+  t.equal(sendAll(pacer, 0, 1000), 3, '2 ms, and the datagram that exceeds them');
   t.equal(sendAll(pacer, 0.5, 1000), 0);
-  t.equal(sendAll(pacer, 60_000, 1000), 3, 'after a minute no more than at first');
+  t.equal(sendAll(pacer, 60_000, 1000), 3, 'after a minute, no more than at first');
   t.end();
 });
 
-t.test('in no stretch of time more goes out than the rate, one burst and one datagram', (t) => {
+t.test('no interval exceeds the rate plus one burst and one datagram', (t) => {
   const step = fc.record({
     waitMs: fc.double({ min: 0, max: 20, noNaN: true }),
     sizeBytes: fc.integer({ min: 17, max: 1500 }),

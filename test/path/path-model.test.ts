@@ -1,11 +1,11 @@
-/** What a path is taken for, by reports of paths that are known. */
+/** What the path model concludes from reports of known paths. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { PathSample } from '../../src/path/path-model.js';
 import { PathModel } from '../../src/path/path-model.js';
 
 interface Course {
-  /** Datagrams per millisecond: what is sent, and what the path takes at most. */
+  /** Datagrams per millisecond: the sending rate, and the capacity of the path. */
   readonly sendRate: number;
   readonly pathRate?: number;
   readonly loss?: number;
@@ -15,7 +15,7 @@ interface Course {
   readonly isLimited?: boolean;
 }
 
-/** A path that reports each two milliseconds, on bursts of as long. */
+/** A path that reports every two milliseconds, on bursts of the same length. */
 class KnownPath {
   readonly model = new PathModel();
   private nowMs = 0;
@@ -53,7 +53,7 @@ class KnownPath {
 const rates = fc.double({ min: 0.5, max: 300, noNaN: true });
 const rtts = fc.double({ min: 0.2, max: 600, noNaN: true });
 
-t.test('the rate is what comes, the round trip the shortest', (t) => {
+t.test('the rate is the delivery rate, the round trip the shortest one', (t) => {
   fc.assert(
     fc.property(rates, rtts, (sendRate, rttMs) => {
       const path = new KnownPath();
@@ -67,19 +67,19 @@ t.test('the rate is what comes, the round trip the shortest', (t) => {
   t.end();
 });
 
-t.test('what is lost while little is sent is lost by chance', (t) => {
+t.test('loss at a low sending rate is baseline loss', (t) => {
   for (const loss of [0.02, 0.1, 0.3]) {
     const path = new KnownPath();
     path.run({ sendRate: 10, loss, isBelowLimit: true });
     const model = path.run({ sendRate: 20, loss });
     t.ok(Math.abs(model.baselineLoss - loss) < 0.04, `${model.baselineLoss} for ${loss}`);
-    t.equal(model.congestedAtMs, -Infinity, 'the same later is no congestion');
-    t.ok(Math.abs(model.capacity - 20) < 2, `${model.capacity} is what the path takes`);
+    t.equal(model.congestedAtMs, -Infinity, 'the same loss later is no congestion');
+    t.ok(Math.abs(model.capacity - 20) < 2, `${model.capacity} is the capacity`);
   }
   t.end();
 });
 
-t.test('more than that is congestion', (t) => {
+t.test('more loss than that is congestion', (t) => {
   const path = new KnownPath();
   path.run({ sendRate: 10, loss: 0.02, isBelowLimit: true });
   const model = path.run({ sendRate: 20, loss: 0.02, pathRate: 15 });
@@ -88,20 +88,20 @@ t.test('more than that is congestion', (t) => {
   t.end();
 });
 
-t.test('loss that was there for a while only is not by chance', (t) => {
+t.test('transient loss is not baseline loss', (t) => {
   const path = new KnownPath();
   path.run({ sendRate: 10, loss: 0.3, forMs: 300, isBelowLimit: true });
   t.ok(path.model.baselineLoss > 0.2, 'it may be');
   path.run({ sendRate: 10, forMs: 300, isBelowLimit: true });
   t.equal(path.model.baselineLoss, 0, 'it was not');
   path.run({ sendRate: 10, loss: 0.3, forMs: 1000, isBelowLimit: true });
-  t.equal(path.model.baselineLoss, 0, 'others may be on the path');
+  t.equal(path.model.baselineLoss, 0, 'other traffic may share the path');
   path.run({ sendRate: 10, loss: 0.3, forMs: 5000, isBelowLimit: true });
-  t.ok(path.model.baselineLoss > 0.2, 'who do not stay for so long');
+  t.ok(path.model.baselineLoss > 0.2, 'but it does not stay for that long');
   t.end();
 });
 
-t.test('a cycle takes back what the path did not take any more, not what was not sent', (t) => {
+t.test('a cycle lowers the estimate when the path delivers less, not when less is sent', (t) => {
   const path = new KnownPath();
   path.run({ sendRate: 20 });
   for (let i = 0; i < 3; i++) {
@@ -114,16 +114,16 @@ t.test('a cycle takes back what the path did not take any more, not what was not
     path.model.endCycle();
   }
   path.run({ sendRate: 20, pathRate: 5 });
-  t.ok(path.model.deliveryRate < 6, 'less came');
+  t.ok(path.model.deliveryRate < 6, 'less was delivered');
   t.end();
 });
 
-t.test('the opening says how long a path is, at most', (t) => {
+t.test("the handshake gives an upper bound of the path's length", (t) => {
   const model = new PathModel();
   t.equal(model.minRttMs, Infinity, 'unknown');
   model.takeHandshakeRtt(0, 3);
   model.takeHandshakeRtt(5, 1);
   t.equal(model.minRttMs, 1);
-  t.equal(model.deliveryRate, 0, 'nothing of its rate');
+  t.equal(model.deliveryRate, 0, 'but says nothing about its rate');
   t.end();
 });

@@ -1,4 +1,4 @@
-/** How many receivers may be asked at once, and over time. */
+/** How many receivers may be polled at once, and over time. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import { PollBudget } from '../../src/path/poll-budget.js';
@@ -9,7 +9,7 @@ function takeAll(budget: PollBudget, nowMs: number): number {
   return taken;
 }
 
-t.test('after a quiet time 50 ms worth may be asked, however long it was', (t) => {
+t.test('after an idle time of any length, 50 ms worth may be polled', (t) => {
   const budget = new PollBudget(300);
   t.equal(takeAll(budget, 0), 15);
   t.equal(takeAll(budget, 0), 0);
@@ -18,7 +18,7 @@ t.test('after a quiet time 50 ms worth may be asked, however long it was', (t) =
   t.end();
 });
 
-t.test('it fills as time goes by', (t) => {
+t.test('the budget refills over time', (t) => {
   const budget = new PollBudget(200);
   takeAll(budget, 0);
   t.equal(budget.take(4), false);
@@ -28,7 +28,7 @@ t.test('it fills as time goes by', (t) => {
   t.end();
 });
 
-t.test('at a low rate one may be asked at a time', (t) => {
+t.test('at a low rate, one at a time', (t) => {
   const budget = new PollBudget(2);
   t.equal(takeAll(budget, 1000), 1);
   t.equal(budget.take(1499), false);
@@ -37,7 +37,7 @@ t.test('at a low rate one may be asked at a time', (t) => {
   t.end();
 });
 
-t.test('in no stretch of time more are asked than its rate and one burst', (t) => {
+t.test('no interval exceeds the rate plus one burst', (t) => {
   const rate = fc.constantFrom(1, 15, 300, 1000);
   const waits = fc.array(fc.double({ min: 0, max: 100, noNaN: true }), { maxLength: 100 });
   const property = fc.property(rate, waits, (pollsPerSec, waits) => {
@@ -65,7 +65,7 @@ t.test('in no stretch of time more are asked than its rate and one burst', (t) =
   t.end();
 });
 
-t.test('who always asks gets the rate', (t) => {
+t.test('a caller that always asks gets the rate', (t) => {
   const budget = new PollBudget(300);
   takeAll(budget, 0);
   let taken = 0;

@@ -1,9 +1,12 @@
-/** How far apart reports come, by how long they queue on the return path. */
+/** The interval between reports, derived from how long they queue on the return path. */
 import t from 'tap';
 import { createRandom } from '../../src/base/random.js';
 import { ReturnPath } from '../../src/path/return-path.js';
 
-/** A return path that takes `serviceMs` for each report; the receiver's clock is ahead of the sender's. */
+/**
+ * A return path that takes `serviceMs` for each report; the receiver's clock is ahead of the
+ * sender's.
+ */
 class Way {
   readonly path = new ReturnPath();
   changes = 0;
@@ -31,7 +34,7 @@ class Way {
   }
 }
 
-t.test('a fast return path has no limit, even with jitter and a drifting clock', async (t) => {
+t.test('a fast return path has no limit, even with jitter and clock drift', async (t) => {
   const ways = [new Way(0.1), new Way(0.1, 15), new Way(0.1, 5, 1e-4), new Way(0.1, 5, -1e-4)];
   for (const way of ways) {
     t.equal(way.run(1, 60_000).path.gapMs, 0);
@@ -39,7 +42,7 @@ t.test('a fast return path has no limit, even with jitter and a drifting clock',
   }
 });
 
-t.test('reports that would fill a slow return path take half of what it carries', async (t) => {
+t.test('reports that would fill a slow return path use half its capacity', async (t) => {
   for (const serviceMs of [5, 25, 100]) {
     const way = new Way(serviceMs).run(2, 30_000);
     t.ok(way.path.gapMs > 0.9 * serviceMs, `${way.path.gapMs} ms`);
@@ -49,12 +52,12 @@ t.test('reports that would fill a slow return path take half of what it carries'
   }
 });
 
-t.test('the limit goes once fewer reports are due', async (t) => {
+t.test('the limit is removed once fewer reports are due', async (t) => {
   const way = new Way(25).run(2, 5000);
   t.ok(way.path.gapMs > 25);
   t.equal(way.run(300, 300_000).path.gapMs, 0);
 });
 
-t.test('a return path that others fill still carries reports', async (t) => {
+t.test('a return path that other traffic fills still carries reports', async (t) => {
   t.equal(new Way(2000).run(2, 60_000).path.gapMs, 250);
 });

@@ -1,4 +1,4 @@
-/** What has gone out, by bursts, also where their numbers wrap around and most are forgotten. */
+/** Totals of sent bursts, including when their numbers wrap around and old ones are dropped. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import { SentBursts } from '../../src/path/sent-bursts.js';
@@ -6,7 +6,7 @@ import { SentBursts } from '../../src/path/sent-bursts.js';
 const first = fc.integer({ min: 0, max: 0xffff });
 const counts = fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 300 });
 
-t.test('totals and times are those of the bursts', (t) => {
+t.test('totals and times match the bursts', (t) => {
   fc.assert(
     fc.property(first, counts, fc.nat({ max: 299 }), (firstBurst, sizes, forgotten) => {
       const log = new SentBursts();
@@ -28,25 +28,25 @@ t.test('totals and times are those of the bursts', (t) => {
   t.end();
 });
 
-t.test('a burst that goes on, and one of which nothing went here', (t) => {
+t.test('a burst in several parts, and one that sent nothing here', (t) => {
   const log = new SentBursts();
   log.add(1, 7, 10);
   log.add(2, 7, 5);
   log.add(3, 9, 1);
   t.equal(log.totalUpTo(7), 15, 'all of it');
-  t.equal(log.sentAtMs(7), 2, 'its last one');
+  t.equal(log.sentAtMs(7), 2, 'the last one here');
   t.equal(log.totalUpTo(8), 15, 'what had been sent by then');
-  t.equal(log.sentAtMs(8), undefined, 'not here');
+  t.equal(log.sentAtMs(8), undefined, 'nothing was sent here');
   t.equal(log.totalUpTo(6), 0, 'before the first');
   t.end();
 });
 
-t.test('it does not grow for ever', (t) => {
+t.test('the memory is bounded', (t) => {
   const log = new SentBursts();
   for (let i = 0; i < 20_000; i++) log.add(i, i & 0xffff, 2);
   t.equal(log.totalUpTo(19_999), 40_000);
-  t.equal(log.totalUpTo(19_000), 38_002, 'those of late are known one by one');
-  t.equal(log.sentAtMs(100), undefined, 'those of old are not');
-  t.ok(log.totalUpTo(100) <= 2 * (20_000 - 2048), 'but as a sum');
+  t.equal(log.totalUpTo(19_000), 38_002, 'recent bursts are known one by one');
+  t.equal(log.sentAtMs(100), undefined, 'old ones are not');
+  t.ok(log.totalUpTo(100) <= 2 * (20_000 - 2048), 'only as a sum');
   t.end();
 });

@@ -1,4 +1,4 @@
-/** Who is served when more ask than there is time for. */
+/** Who is served when there are more requests than time. */
 import t from 'tap';
 import { networkOf } from '../../src/base/address.js';
 import { createRandom } from '../../src/base/random.js';
@@ -29,7 +29,7 @@ function serveAll(admission: Admission<string>, nowMs: number): string[] {
   return served;
 }
 
-t.test('a few are served at once, the others as time goes by, and none beyond the rate', (t) => {
+t.test('a few are served at once, the others over time, and none beyond the rate', (t) => {
   const admission = create('rate');
   let served = 0;
   for (let i = 0; i < 10; i++) {
@@ -39,26 +39,26 @@ t.test('a few are served at once, the others as time goes by, and none beyond th
   t.equal(served, limits.burst);
   t.equal(admission.waitingCount, 6);
   t.ok(admission.pollTimeout() > 9.9 && admission.pollTimeout() <= 10);
-  t.equal(serveAll(admission, admission.pollTimeout()).length, 1, 'when it said');
-  t.equal(serveAll(admission, 60).length, 4, 'no more than a burst after a quiet time');
+  t.equal(serveAll(admission, admission.pollTimeout()).length, 1, 'at the announced time');
+  t.equal(serveAll(admission, 60).length, 4, 'no more than a burst after an idle time');
   t.equal(serveAll(admission, 70).length, 1);
   t.equal(admission.pollTimeout(), Infinity);
   t.end();
 });
 
-t.test('the queue has its size, and nobody waits for ever', (t) => {
+t.test('the queue is bounded, and no request waits forever', (t) => {
   const admission = create('queue');
   admission.spend(limits.burst);
   let dropped = 0;
   for (let i = 0; i < 100; i++) if (ask(admission, 0, `${i}`, `${i}`, 100)) dropped++;
   t.equal(admission.waitingCount, limits.waiting);
-  t.equal(dropped, 100 - limits.waiting, 'each one that found no room is named');
+  t.equal(dropped, 100 - limits.waiting, 'each rejected request is named');
   t.same(serveAll(admission, limits.waitMs), []);
   t.equal(admission.waitingCount, 0);
   t.end();
 });
 
-t.test('a timer serves requests together, not each by its own wake-up', (t) => {
+t.test('a timer serves several requests at one wake-up', (t) => {
   const fast = { perSec: 10_000, burst: 100, waiting: 200, waitMs: 1000 };
   const admission = new Admission<string>(fast, createRandom('together'));
   admission.spend(fast.burst);
@@ -73,7 +73,7 @@ t.test('a timer serves requests together, not each by its own wake-up', (t) => {
   t.end();
 });
 
-t.test('a request that is repeated waits once', (t) => {
+t.test('a repeated request waits only once', (t) => {
   const admission = create('again');
   admission.spend(limits.burst);
   for (let i = 0; i < 50; i++) t.equal(ask(admission, 0, 'one', 'one', 100), undefined);
@@ -82,7 +82,7 @@ t.test('a request that is repeated waits once', (t) => {
   t.end();
 });
 
-/** One asks among floods for a time. @returns how often it was served, of the times that it asked */
+/** Sends requests during a flood. @returns how many were served, and how many were sent */
 function askAmid(
   seed: string,
   floodPerMs: (ms: number) => number,
@@ -104,8 +104,8 @@ function askAmid(
   return served / 1000;
 }
 
-t.test('a flood takes a share by its bandwidth, however it is timed and cut', (t) => {
-  // Ten times as many bytes each second as can be served, and as what one asker's would be.
+t.test('a flood gets a share by its bandwidth, however it is timed and split', (t) => {
+  // Ten times as many bytes each second as can be served, and as a single requester would send.
   const steady = askAmid('steady', () => 1, [1000, 1000]);
   t.ok(steady > 0.07 && steady < 0.2, `steady: ${steady}`);
   const small = askAmid('small', () => 10, [100, 1000]);
@@ -113,11 +113,11 @@ t.test('a flood takes a share by its bandwidth, however it is timed and cut', (t
   const bursts = askAmid('bursts', (ms) => (ms % 100 === 0 ? 100 : 0), [1000, 1000]);
   t.ok(bursts > 0.07, `in bursts: ${bursts}`);
   const tuned = askAmid('tuned', (ms) => (ms % 10 === 0 ? 1 : 0), [1000, 1000]);
-  t.ok(tuned > 0.5, `at just the rate of service: ${tuned}`);
+  t.ok(tuned > 0.5, `at exactly the service rate: ${tuned}`);
   t.end();
 });
 
-t.test('networks that were given much come after those that were not', (t) => {
+t.test('networks that were served a lot come after those that were not', (t) => {
   const share = askAmid('networks', () => 10, [1000, 1000], 500);
   t.ok(share > 0.9, `${share}`);
   t.end();

@@ -1,4 +1,4 @@
-/** Cookies are good for a while, for the one they were baked for, and for nobody else. */
+/** Cookies are valid for a limited time, and only for the peer they were issued to. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import { Cookies } from '../../src/security/cookies.js';
@@ -19,7 +19,7 @@ const hello = packetOf('hello');
 const open = packetOf('open');
 const createCookies = (name = 'one') => new Cookies(createSimulatedCrypto('cookies', name));
 
-t.test('a cookie is good in its period and in the next, not before and not after', (t) => {
+t.test('a cookie is valid in its period and the next, not before and not after', (t) => {
   const cookies = createCookies();
   const property = fc.property(
     fc.double({ min: 0, max: 1e12, noNaN: true }),
@@ -36,14 +36,14 @@ t.test('a cookie is good in its period and in the next, not before and not after
   const cookie = cookies.bake(10 * cookieMs, address, hello);
   t.equal(cookies.isGood(12 * cookieMs - 1, address, open, cookie), true, 'up to two periods');
   t.equal(cookies.isGood(12 * cookieMs, address, open, cookie), false);
-  t.equal(cookies.isGood(10 * cookieMs - 1, address, open, cookie), false, 'not yet baked');
+  t.equal(cookies.isGood(10 * cookieMs - 1, address, open, cookie), false, 'not issued yet');
   const late = cookies.bake(11 * cookieMs - 1, address, hello);
-  t.equal(cookies.isGood(12 * cookieMs - 1, address, open, late), true, 'one period at least');
+  t.equal(cookies.isGood(12 * cookieMs - 1, address, open, late), true, 'at least one period');
   t.equal(cookies.isGood(12 * cookieMs, address, open, late), false);
   t.end();
 });
 
-t.test('a cookie is good for the call that it answers, from where that came', (t) => {
+t.test('a cookie is valid for the hello that it answers, from the same address', (t) => {
   const cookies = createCookies();
   const cookie = cookies.bake(0, address, hello);
   t.equal(cookies.isGood(0, address, open, cookie), true);
@@ -60,7 +60,7 @@ t.test('a cookie is good for the call that it answers, from where that came', (t
   t.end();
 });
 
-t.test('numbers that run into each other do not make one cookie of two', (t) => {
+t.test('adjacent fields cannot be confused', (t) => {
   const cookies = createCookies();
   const one = { host: '2001:db8::1', port: 23 };
   const cookie = cookies.bake(0, one, packetOf('hello', 1, 11, 1));
@@ -72,7 +72,7 @@ t.test('numbers that run into each other do not make one cookie of two', (t) => 
   t.end();
 });
 
-t.test('a cookie with a flipped bit, or of another size, is none', (t) => {
+t.test('a cookie with a flipped bit or another size is invalid', (t) => {
   const cookies = createCookies();
   const cookie = cookies.bake(0, address, hello);
   for (let bit = 0; bit < cookie.length * 8; bit++) {

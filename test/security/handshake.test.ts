@@ -1,4 +1,7 @@
-/** The sender's side of the opening: what each answer leads to, and what forged ones do not. */
+/**
+ * The sender's side of the handshake: what each answer leads to, and that forged ones have no
+ * effect.
+ */
 import t from 'tap';
 import type { Handshake } from '../../src/security/crypto.js';
 import {
@@ -28,21 +31,21 @@ function sentBy(handshake: OutgoingHandshake): ChannelPacket {
   return decodeSession(bytes) as ChannelPacket;
 }
 
-/** What a receiver answers to the packet. */
+/** A receiver's answer to the packet. */
 function answer(kind: 'cookie' | 'reply', to: ChannelPacket, body: Uint8Array): ChannelPacket {
   const bytes = encodeChannelPacket(kind, to.session, to.receiver, to.counter, body);
   return decodeSession(bytes) as ChannelPacket;
 }
 const cookieFor = (handshake: OutgoingHandshake) => answer('cookie', sentBy(handshake), cookie);
 
-/** The receiver's reply to an open. */
+/** The receiver's reply to an initiation. */
 function replyFor(handshake: OutgoingHandshake, responder = startResponder()): ChannelPacket {
   const open = sentBy(handshake);
   responder.read(open.body.slice(cookieSizeBytes));
   return answer('reply', open, responder.write());
 }
 
-/** An opening up to the stage `trust`, and the receiver's part of its handshake. */
+/** A handshake up to the stage `trust`, and the receiver's part of it. */
 function openToTrust(): { handshake: OutgoingHandshake; responder: Handshake } {
   const handshake = createHandshake();
   const responder = startResponder();
@@ -51,7 +54,7 @@ function openToTrust(): { handshake: OutgoingHandshake; responder: Handshake } {
   return { handshake, responder };
 }
 
-t.test('hello, open, trust, proof: at the end both sides have one channel', (t) => {
+t.test('hello, open, trust, proof: both sides end with one channel', (t) => {
   const handshake = createHandshake();
   t.equal(handshake.stage, 'hello');
   t.match(sentBy(handshake), {
@@ -67,13 +70,13 @@ t.test('hello, open, trust, proof: at the end both sides have one channel', (t) 
   t.equal(handshake.handle(cookieFor(handshake)), 'advanced');
   t.equal(handshake.stage, 'open');
   t.match(sentBy(handshake), { kind: 'open', session, receiver: number, counter });
-  t.same(sentBy(handshake).body.subarray(0, cookieSizeBytes), cookie, 'the cookie goes back');
+  t.same(sentBy(handshake).body.subarray(0, cookieSizeBytes), cookie, 'the cookie is returned');
   t.equal(handshake.receiverKey, undefined);
 
   const responder = startResponder();
   t.equal(handshake.handle(replyFor(handshake, responder)), 'advanced');
   t.equal(handshake.stage, 'trust');
-  t.equal(handshake.datagram, undefined, 'nothing is shown before the key is trusted');
+  t.equal(handshake.datagram, undefined, 'nothing is revealed before the key is trusted');
   t.equal(handshake.channel, undefined);
   const receiverKey = startKey('receiver');
   t.same(handshake.receiverKey, receiverKey);
@@ -91,14 +94,14 @@ t.test('hello, open, trust, proof: at the end both sides have one channel', (t) 
   t.end();
 });
 
-t.test('no answer to a hello is longer than it', (t) => {
+t.test('no answer to a hello is longer than the hello', (t) => {
   const handshake = createHandshake();
   t.ok((handshake.datagram?.length ?? 0) >= 16 + cookieSizeBytes);
   t.ok(sentBy(handshake).body.every((byte) => byte === 0));
   t.end();
 });
 
-t.test('answers that come again, or too soon, change nothing', (t) => {
+t.test('repeated or early answers change nothing', (t) => {
   const handshake = createHandshake();
   const hello = sentBy(handshake);
   const early = answer('reply', hello, new Uint8Array(96));
@@ -125,7 +128,7 @@ t.test('answers that come again, or too soon, change nothing', (t) => {
   t.end();
 });
 
-t.test('who does not know the number of the call has not read it', (t) => {
+t.test('an answer with a wrong connection number is discarded as late', (t) => {
   const handshake = createHandshake();
   const good = cookieFor(handshake);
   for (const counter of [0, (good.counter ^ 1) >>> 0, good.counter + 2 ** 32]) {
@@ -138,38 +141,35 @@ t.test('who does not know the number of the call has not read it', (t) => {
   t.end();
 });
 
-t.test(
-  'each opening has a number of its own, and what answers one does not answer the next',
-  (t) => {
-    const handshakes = Array.from({ length: 50 }, createHandshake);
-    const counters = new Set(handshakes.map((handshake) => sentBy(handshake).counter));
-    t.equal(counters.size, handshakes.length);
-    t.ok([...counters].every((counter) => Number.isInteger(counter) && counter < 2 ** 32));
-    t.ok(
-      [...counters].some((counter) => counter >= 2 ** 31),
-      'all 32 bits are used',
-    );
-    const [one, two] = handshakes as [OutgoingHandshake, OutgoingHandshake];
-    t.equal(two.handle(cookieFor(one)), 'late');
-    t.end();
-  },
-);
+t.test('each handshake has its own number, and answers to one do not fit the next', (t) => {
+  const handshakes = Array.from({ length: 50 }, createHandshake);
+  const counters = new Set(handshakes.map((handshake) => sentBy(handshake).counter));
+  t.equal(counters.size, handshakes.length);
+  t.ok([...counters].every((counter) => Number.isInteger(counter) && counter < 2 ** 32));
+  t.ok(
+    [...counters].some((counter) => counter >= 2 ** 31),
+    'all 32 bits are used',
+  );
+  const [one, two] = handshakes as [OutgoingHandshake, OutgoingHandshake];
+  t.equal(two.handle(cookieFor(one)), 'late');
+  t.end();
+});
 
-t.test('another version is told of, and the sender goes on calling', (t) => {
+t.test('another version is reported, and the sender keeps connecting', (t) => {
   const handshake = createHandshake();
   const good = cookieFor(handshake);
   const { datagram } = handshake;
   t.equal(handshake.handle({ ...good, version: protocolVersion + 1 }), 'other-version');
   t.equal(handshake.stage, 'hello');
   t.equal(handshake.datagram, datagram);
-  t.equal(handshake.handle(good), 'advanced', 'the word was not proven');
+  t.equal(handshake.handle(good), 'advanced', 'the answer was not authenticated');
   const reply = replyFor(handshake);
   t.equal(handshake.handle({ ...reply, version: protocolVersion + 1 }), 'other-version');
   t.equal(handshake.handle(reply), 'advanced');
   t.end();
 });
 
-t.test('a cookie of another size is none', (t) => {
+t.test('a cookie of the wrong size is rejected', (t) => {
   for (const sizeBytes of [0, cookieSizeBytes - 1, cookieSizeBytes + 1]) {
     const handshake = createHandshake();
     const packet = answer('cookie', sentBy(handshake), new Uint8Array(sizeBytes));
@@ -179,7 +179,7 @@ t.test('a cookie of another size is none', (t) => {
   t.end();
 });
 
-t.test('a forged reply shows no key to be trusted and opens no channel', (t) => {
+t.test('a forged reply presents no key for approval and opens no channel', (t) => {
   const size = replyFor(advance(createHandshake())).body.length;
   for (let byte = 0; byte < size; byte++) {
     const handshake = advance(createHandshake());
@@ -198,7 +198,7 @@ t.test('a forged reply shows no key to be trusted and opens no channel', (t) => 
   t.end();
 });
 
-t.test('a reply that was meant for another session or number does not fit', (t) => {
+t.test('a reply meant for another session or number does not fit', (t) => {
   for (const prologue of [
     handshakePrologue(session + 1, number),
     handshakePrologue(session, number + 1),
@@ -210,7 +210,7 @@ t.test('a reply that was meant for another session or number does not fit', (t) 
   t.end();
 });
 
-t.test('proving is for a key that was shown, once', (t) => {
+t.test('a proof is for a presented key, once', (t) => {
   t.throws(() => createHandshake().prove(), /trust is asked for once/);
   const { handshake } = openToTrust();
   handshake.prove();
@@ -223,7 +223,7 @@ function advance(handshake: OutgoingHandshake): OutgoingHandshake {
   return handshake;
 }
 
-/** The key that a host of this name shows. */
+/** The key that a host of this name presents. */
 function startKey(name: 'sender' | 'receiver'): Uint8Array {
   const crypto = name === 'sender' ? senderCrypto : receiverCrypto;
   const shown = crypto.startHandshake('responder', new Uint8Array(0));

@@ -1,4 +1,4 @@
-/** The channel between sender and one receiver: what it opens, once, and what it does not. */
+/** The channel between a sender and one receiver: what it opens, once, and what it rejects. */
 import * as fc from 'fast-check';
 import t from 'tap';
 import { SecureChannel } from '../../src/security/secure-channel.js';
@@ -28,7 +28,7 @@ t.test('both directions carry messages, numbered from 0', (t) => {
   t.end();
 });
 
-t.test('each message is taken once, in any order within the window of 32', (t) => {
+t.test('each message is accepted once, in any order within the window of 32', (t) => {
   const property = fc.property(fc.array(fc.nat(99), { maxLength: 200 }), (order) => {
     const { sender, receiver } = createPair();
     const sealed = Array.from({ length: 100 }, (_, i) => packetOf(sender.seal(messageOf(i))));
@@ -48,22 +48,25 @@ t.test('each message is taken once, in any order within the window of 32', (t) =
   t.end();
 });
 
-t.test('a flipped bit of header or body is forged, and does not spoil the number', (t) => {
-  const { sender, receiver } = createPair();
-  const bytes = sender.seal(messageOf(7));
-  for (let bit = 0; bit < bytes.length * 8; bit++) {
-    // Type and kind make it another packet.
-    if (bit >= 32 && bit < 40) continue;
-    if (bit >= 48 && bit < 64) continue;
-    // With another size it is none.
-    if (bit >= 80 && bit < 96) continue;
-    const flipped = bytes.slice();
-    flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (0x80 >>> (bit & 7));
-    t.equal(receiver.open(packetOf(flipped)), 'forged', `bit ${bit}`);
-  }
-  t.same(receiver.open(packetOf(bytes)), messageOf(7));
-  t.end();
-});
+t.test(
+  'a flipped bit of header or body is detected as forged, and does not use up the number',
+  (t) => {
+    const { sender, receiver } = createPair();
+    const bytes = sender.seal(messageOf(7));
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      // Another type or kind makes it another packet.
+      if (bit >= 32 && bit < 40) continue;
+      if (bit >= 48 && bit < 64) continue;
+      // Another size makes it invalid.
+      if (bit >= 80 && bit < 96) continue;
+      const flipped = bytes.slice();
+      flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (0x80 >>> (bit & 7));
+      t.equal(receiver.open(packetOf(flipped)), 'forged', `bit ${bit}`);
+    }
+    t.same(receiver.open(packetOf(bytes)), messageOf(7));
+    t.end();
+  },
+);
 
 t.test('the size in the header is that of the sealed message', (t) => {
   const { sender } = createPair();
@@ -77,7 +80,7 @@ t.test('the size in the header is that of the sealed message', (t) => {
 
 t.test('numbers have 32 bits, and none is used twice', (t) => {
   const { sender, receiver } = createPair();
-  // As if so many messages had been sent.
+  // As if that many messages had been sent.
   sender['sendCounter'] = 2 ** 32 - 2;
   for (const counter of [2 ** 32 - 2, 2 ** 32 - 1]) {
     const packet = packetOf(sender.seal(messageOf(3)));
@@ -90,28 +93,31 @@ t.test('numbers have 32 bits, and none is used twice', (t) => {
   t.end();
 });
 
-t.test('a channel without a number left is silent, and the session continues on a new one', (t) => {
-  let spentCount = 0;
-  const wire: SessionWire = new SessionWire({
-    sizeBytes: 20_000,
-    attack: ({ to, bytes }, { nowMs, receivers, sender }) => {
-      const session = receivers[0]?.machine.find(sender.session);
-      const channel = session?.secureChannel;
-      if (channel === undefined || spentCount > 1 || to !== 'sender') return [bytes];
-      if (session?.status(nowMs)?.activity !== 'receiving') return [bytes];
-      // Those that it will never use are taken from it.
-      spentCount++;
-      channel['sendCounter'] = 2 ** 32 - 2;
-      return [bytes];
-    },
-  }).run();
-  t.ok(spentCount > 1);
-  t.ok(wire.log.filter(({ bytes }) => bytes[4] === 5).length > 1, 'another handshake');
-  t.equal(wire.receivers[0]?.isIdentical, true);
-  t.end();
-});
+t.test(
+  'a channel that has used up its numbers is silent, and the session continues on a new one',
+  (t) => {
+    let spentCount = 0;
+    const wire: SessionWire = new SessionWire({
+      sizeBytes: 20_000,
+      attack: ({ to, bytes }, { nowMs, receivers, sender }) => {
+        const session = receivers[0]?.machine.find(sender.session);
+        const channel = session?.secureChannel;
+        if (channel === undefined || spentCount > 1 || to !== 'sender') return [bytes];
+        if (session?.status(nowMs)?.activity !== 'receiving') return [bytes];
+        // Skip ahead, so that few numbers are left.
+        spentCount++;
+        channel['sendCounter'] = 2 ** 32 - 2;
+        return [bytes];
+      },
+    }).run();
+    t.ok(spentCount > 1);
+    t.ok(wire.log.filter(({ bytes }) => bytes[4] === 5).length > 1, 'another handshake');
+    t.equal(wire.receivers[0]?.isIdentical, true);
+    t.end();
+  },
+);
 
-t.test('a message does not open at the side that it came from', (t) => {
+t.test('a message does not open at the side that sent it', (t) => {
   const { sender, receiver } = createPair();
   t.equal(sender.open(packetOf(sender.seal(messageOf(1)))), 'forged');
   t.equal(receiver.open(packetOf(receiver.seal(messageOf(1)))), 'forged');

@@ -1,4 +1,7 @@
-/** A program whose packets are rejected is told why: ten and more mistakes that are made, each by its cause. */
+/**
+ * A program whose packets are rejected learns why: common implementation mistakes, each recognized
+ * by its cause.
+ */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -13,7 +16,7 @@ import { parseResult, runClient, startServer } from '../../support/processes.js'
 
 const text = Buffer.from('Lorem ipsum dolor sit amet, consectetur adipiscing elit.\n');
 
-/** A packet as a client of the course makes it, each field with its own mistake. */
+/** A packet as a course client builds it; each field can have its own mistake. */
 function packet(
   sequence: number,
   checksum: number,
@@ -130,11 +133,11 @@ for (const [name, [bytes, kind, cause]] of Object.entries(wrong)) {
     const [first] = diagnosesOf(receiver);
     t.match(first?.required, /PROTOCOL [23]\.\d/);
     t.ok(first?.arrived);
-    t.same(receiver.takeSent(), [], 'and nothing is answered');
+    t.same(receiver.takeSent(), [], 'nothing is answered');
   });
 }
 
-t.test('a number that is not expected is reported when it comes the third time', async (t) => {
+t.test('an unexpected number is reported when it arrives the third time', async (t) => {
   const receiver = new DrivenReceiver();
   for (const sequence of [1, 2, 1, 1]) receiver.data('s', sequence, 'abc');
   t.same(diagnosesOf(receiver), []);
@@ -142,7 +145,7 @@ t.test('a number that is not expected is reported when it comes the third time',
   t.match(diagnosesOf(receiver), [{ kind: 'numbering' }]);
 });
 
-t.test('in a transfer, mistakes show with the second segment', async (t) => {
+t.test('during a transfer, mistakes show with the second segment', async (t) => {
   const segment = 'a'.repeat(100);
   for (const [sequence, cause] of [
     [100, /counts bytes/],
@@ -166,7 +169,11 @@ t.test('only the last segment has an odd length, and its checksum is wrong', asy
   const last = packet(1, internetChecksum(even));
   receiver.receive('s', last);
   receiver.receive('s', last);
-  t.same(diagnosesOf(receiver), [], 'chance may damage a packet of a good sender');
+  t.same(
+    diagnosesOf(receiver),
+    [],
+    "random corruption of a good sender's packets is not diagnosed",
+  );
   receiver.receive('s', last);
   t.match(diagnosesOf(receiver), [{ kind: 'checksum', cause: /odd last byte is left out/ }]);
 });
@@ -177,10 +184,10 @@ t.test('a server that was started in the middle of a transfer says so', async (t
   t.match(diagnosesOf(receiver), [{ kind: 'numbering', cause: /beginning .* was not seen/ }]);
 });
 
-t.test('good programs are never diagnosed', async (t) => {
+t.test('correct programs are never diagnosed', async (t) => {
   const receiver = new DrivenReceiver();
   const segments = Array.from({ length: 20 }, (_, i) => String.fromCharCode(97 + i).repeat(50));
-  // A window of four, of which the first is lost again and again.
+  // A window of four whose first segment is lost repeatedly.
   receiver.data('s', 0, segments[0] ?? '');
   for (let round = 0; round < 6; round++) {
     for (const i of [2, 3, 4]) receiver.data('s', i, segments[i] ?? '');
@@ -206,10 +213,10 @@ t.test('a flood from many addresses is not reported for each', async (t) => {
   t.equal(diagnosesOf(receiver).length, 64);
   receiver.passTo(600_001);
   receiver.receive('late', new Uint8Array(5));
-  t.equal(diagnosesOf(receiver).length, 65, 'later, others are heard again');
+  t.equal(diagnosesOf(receiver).length, 65, 'later, other addresses are diagnosed again');
 });
 
-t.test('another run of a program from the same port is diagnosed again', async (t) => {
+t.test('a restarted program at the same port is diagnosed again', async (t) => {
   const receiver = new DrivenReceiver();
   receiver.receive('s', packet(0, 0));
   receiver.passTo(29_000);
@@ -220,7 +227,7 @@ t.test('another run of a program from the same port is diagnosed again', async (
   t.equal(diagnosesOf(receiver).length, 2);
 });
 
-t.test('of random checksums, few are explained', async (t) => {
+t.test('few random checksums match a known mistake', async (t) => {
   const random = createRandom('checksums');
   let explained = 0;
   for (let i = 0; i < 1000; i++) {
@@ -280,7 +287,7 @@ t.test(
   },
 );
 
-t.test('and says nothing of p2mpclient', { buffered: true }, async (t) => {
+t.test('p2mpclient gets no diagnosis', { buffered: true }, async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 50_001);
   const { program, server } = await startServer(t, join(folder, 'copy'), 0.1, ['--once', '--json']);

@@ -1,4 +1,4 @@
-/** What a sender says of a server that answers, but not with ACKs of what it was sent. */
+/** What a sender reports about a server that answers, but not with the expected ACKs. */
 import t from 'tap';
 import { encodeAck } from '../../../src/packet.js';
 import { DrivenSender } from '../../support/driven-sender.js';
@@ -63,7 +63,7 @@ for (const [what, bytes, reason] of servers) {
 
 t.test('a server that writes numbers with the low byte first', (t) => {
   const driven = new DrivenSender(options);
-  // Of number 0, nothing shows.
+  // Number 0 reads the same in both orders.
   driven.ack('a', 0);
   answer(driven, encodeAck(0x0100_0000));
   const reason = /an ACK of 16777216, where segments 0 to 1 were sent; .* the low byte first/;
@@ -71,14 +71,14 @@ t.test('a server that writes numbers with the low byte first', (t) => {
   t.end();
 });
 
-t.test('an empty packet of the type of data is not called an end marker', (t) => {
+t.test('an empty packet of the data type is not called an end marker', (t) => {
   const driven = new DrivenSender(options);
   driven.receive(address, ofType(0x5555));
   t.match(driven.eventsOf('fault'), [{ packet: /^a packet of type 0x5555, the type of data, / }]);
   t.end();
 });
 
-t.test('one that stops acknowledging in the middle, and answers otherwise', (t) => {
+t.test('a server that stops acknowledging midway, and answers otherwise', (t) => {
   const driven = new DrivenSender(options);
   driven.ack('a', 0);
   answer(driven, ofType(0x1234));
@@ -87,7 +87,7 @@ t.test('one that stops acknowledging in the middle, and answers otherwise', (t) 
   t.end();
 });
 
-t.test('a server that has ended once it had everything gets no more end markers', (t) => {
+t.test('a server that exits once it has everything gets no more end markers', (t) => {
   const driven = new DrivenSender({ ...options, receivers: 'ab', sizeBytes: 1000 });
   for (const sequence of [0, 1]) driven.ackAll(sequence);
   t.same(driven.takeSent().slice(-2), ['a end 2', 'b end 2']);
@@ -98,11 +98,11 @@ t.test('a server that has ended once it had everything gets no more end markers'
     driven.takeSent().every((line) => line.startsWith('b ')),
     'nothing more is sent to it',
   );
-  t.equal(driven.outcome('b'), undefined, 'the other one is still asked');
+  t.equal(driven.outcome('b'), undefined, 'the other one still gets end markers');
   t.end();
 });
 
-t.test('an empty file has nothing but its end: a port that refuses is no success', (t) => {
+t.test('an empty file consists only of its end, so a refused port is no success', (t) => {
   const driven = new DrivenSender({ ...options, sizeBytes: 0 });
   driven.refuse(0, address);
   driven.passTo(3000);
