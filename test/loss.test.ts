@@ -4,7 +4,7 @@ import { P2mpError } from '../src/base/errors.js';
 import { createRandom } from '../src/base/random.js';
 import { burstLoss, createLossModel, type LossSpec, meanLoss } from '../src/loss.js';
 
-/** The fates of the first `count` arrivals. */
+/** Whether each of the first `count` arrivals is lost. */
 function fates(spec: LossSpec, count: number, ...names: (string | number)[]): boolean[] {
   const isLost = createLossModel(spec, createRandom(...names));
   return Array.from({ length: count }, () => isLost());
@@ -40,7 +40,7 @@ t.test('a draw of exactly p loses, a draw above it does not', (t) => {
   t.end();
 });
 
-t.test('the share lost is p, within four standard errors', (t) => {
+t.test('the lost share is p, within four standard errors', (t) => {
   const count = 200_000;
   for (const p of [0.01, 0.05, 0.5, 0.99]) {
     const share = countLost(fates(bernoulli(p), count, 'mean', p)) / count;
@@ -67,7 +67,7 @@ t.test('the same seed draws the same numbers on every machine', (t) => {
   t.end();
 });
 
-t.test('another seed, another name or another number loses otherwise', (t) => {
+t.test('another seed, name or number gives different losses', (t) => {
   const streams = [['a', 1], ['a', 2], ['b', 1], ['a', '1'], ['a/1'], ['a'], [1, 'a']];
   const seen = streams.map((names) => fates(bernoulli(0.5), 100, ...names).join());
   t.equal(new Set(seen).size, streams.length);
@@ -75,7 +75,7 @@ t.test('another seed, another name or another number loses otherwise', (t) => {
   t.end();
 });
 
-t.test('how many receivers there are does not change what one of them loses', (t) => {
+t.test('the number of receivers does not change the losses of any one', (t) => {
   const ofReceivers = (count: number) => {
     const models = Array.from({ length: count }, (_, i) =>
       createLossModel(bernoulli(0.2), createRandom('seed', 'receiver', `r${i + 1}`)),
@@ -86,11 +86,11 @@ t.test('how many receivers there are does not change what one of them loses', (t
   const alone = ofReceivers(1);
   const five = ofReceivers(5);
   t.equal(five[0], alone[0]);
-  t.equal(new Set(five).size, 5, 'and no two of them lose the same');
+  t.equal(new Set(five).size, 5, 'no two of them have the same losses');
   t.end();
 });
 
-t.test('bursts have the mean loss and the mean length asked for', (t) => {
+t.test('bursts have the requested mean loss and mean length', (t) => {
   const count = 400_000;
   for (const [mean, burst] of [
     [0.05, 4],
@@ -119,7 +119,7 @@ t.test('the mean loss of bursts holds from the first arrival on', (t) => {
   t.end();
 });
 
-t.test('each state of the two has its own loss', (t) => {
+t.test('each of the two states has its own loss', (t) => {
   const spec = {
     model: 'gilbert-elliott',
     enterBad: 0.1,
@@ -134,7 +134,7 @@ t.test('each state of the two has its own loss', (t) => {
   t.end();
 });
 
-t.test('any mean loss and length of bursts that is granted is what the model has', (t) => {
+t.test('the model has any mean loss and burst length that it accepts', (t) => {
   const losses = fc.double({ min: 0, max: 0.999, noNaN: true });
   const property = fc.property(
     losses,
@@ -156,7 +156,7 @@ t.test('a script loses exactly the arrivals it names', (t) => {
   t.end();
 });
 
-t.test('a probability that is none is refused with its value', (t) => {
+t.test('an invalid probability is refused with its value', (t) => {
   for (const p of [-0.1, 1, 1.5, NaN, Infinity]) {
     const expected = `loss probability ${p}: must be at least 0 and below 1`;
     const refused = [() => fates(bernoulli(p), 1, 's'), () => burstLoss(p, 2)];
@@ -172,7 +172,7 @@ t.test('a probability that is none is refused with its value', (t) => {
   t.end();
 });
 
-t.test('a model that would lose everything for ever is refused', (t) => {
+t.test('a model that would lose everything forever is refused', (t) => {
   for (const change of [{ leaveBad: 0 }, { lossInGood: 1 }]) {
     const message = refusal(() => fates({ ...burstLoss(0.1, 2), ...change }, 1, 's'));
     t.match(message, /loses every packet/);
@@ -180,7 +180,7 @@ t.test('a model that would lose everything for ever is refused', (t) => {
   t.end();
 });
 
-t.test('bursts that cannot be are refused, and the length advised is granted', (t) => {
+t.test('impossible bursts are refused, and the advised length is accepted', (t) => {
   for (const burst of [0, 0.99, -1, NaN, Infinity]) {
     t.match(
       refusal(() => burstLoss(0.1, burst)),

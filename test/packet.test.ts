@@ -47,7 +47,7 @@ function flipBit(bytes: Uint8Array, bit: number): Uint8Array {
 const sequences = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const payloads = fc.uint8Array({ maxLength: 1500 });
 
-t.test('each kind of packet is on the wire as the text of the protocol has it', (t) => {
+t.test('each kind of packet matches the bytes in the protocol document', (t) => {
   const written: [Uint8Array, string][] = [
     [encodeData(7, Buffer.from('p2mp')), golden.data],
     [encodeData(0x80000001, Buffer.from('abc')), golden.oddData],
@@ -86,7 +86,7 @@ t.test('sequence numbers above 2^31 stay positive', (t) => {
   t.end();
 });
 
-t.test('what is written is read back, also from the middle of a larger buffer', (t) => {
+t.test('a packet reads back as written, even from the middle of a larger buffer', (t) => {
   const property = fc.property(sequences, payloads, fc.nat(9), (sequence, payload, offset) => {
     const bytes = encodeData(sequence, payload);
     const buffer = new Uint8Array(offset + bytes.length + 5).fill(0xee);
@@ -99,7 +99,7 @@ t.test('what is written is read back, also from the middle of a larger buffer', 
   t.end();
 });
 
-t.test('an encoded packet keeps its bytes when the payload given is overwritten', (t) => {
+t.test('an encoded packet keeps its bytes when the given payload is overwritten', (t) => {
   const payload = Buffer.from('p2mp');
   const bytes = encodeData(7, payload);
   payload.fill(0);
@@ -107,7 +107,7 @@ t.test('an encoded packet keeps its bytes when the payload given is overwritten'
   t.end();
 });
 
-t.test('a packet cut short is a named fault or has a payload that is found to be bad', (t) => {
+t.test('a truncated packet is a named fault or has a bad checksum', (t) => {
   for (const [name, hex] of Object.entries(golden)) {
     const bytes = fromHex(hex);
     for (let size = 0; size < bytes.length; size++) {
@@ -119,7 +119,7 @@ t.test('a packet cut short is a named fault or has a payload that is found to be
   t.end();
 });
 
-t.test('no single flipped bit goes unseen', (t) => {
+t.test('every single flipped bit is detected', (t) => {
   for (const bytes of [fromHex(golden.data), fromHex(golden.oddData)]) {
     const { sequence } = decodeData(bytes);
     for (let bit = 0; bit < bytes.length * 8; bit++) {
@@ -133,7 +133,7 @@ t.test('no single flipped bit goes unseen', (t) => {
   t.end();
 });
 
-t.test('a flipped bit of any payload is found', (t) => {
+t.test('a flipped bit in any payload is detected', (t) => {
   const property = fc.property(
     fc.uint8Array({ minLength: 1, maxLength: 1500 }),
     fc.nat(),
@@ -147,25 +147,28 @@ t.test('a flipped bit of any payload is found', (t) => {
   t.end();
 });
 
-t.test('an odd last byte may stand in either half of the last word, of an odd length only', (t) => {
-  t.equal(checkPayload(decodeData(fromHex(golden.oddData))), 'good');
-  t.equal(checkPayload(decodeData(fromHex(golden.oddLowData))), 'good-odd-low');
-  t.equal(checkPayload(decodeData(fromHex('00000007 9e3a 5555 61620063'))), 'good', 'as a word');
-  t.equal(checkPayload(decodeData(fromHex('00000007 9e3a 5555 61626300'))), 'bad', 'swapped');
-  t.end();
-});
+t.test(
+  'an odd last byte may be in either half of the last word, and only if the length is odd',
+  (t) => {
+    t.equal(checkPayload(decodeData(fromHex(golden.oddData))), 'good');
+    t.equal(checkPayload(decodeData(fromHex(golden.oddLowData))), 'good-odd-low');
+    t.equal(checkPayload(decodeData(fromHex('00000007 9e3a 5555 61620063'))), 'good', 'as a word');
+    t.equal(checkPayload(decodeData(fromHex('00000007 9e3a 5555 61626300'))), 'bad', 'swapped');
+    t.end();
+  },
+);
 
-t.test('either zero of a checksum is good, and only the abort marker says abort', (t) => {
+t.test('either zero of a checksum is good, and only the abort marker aborts', (t) => {
   t.equal(checkPayload(decodeData(fromHex('00000000 0000 5555 ffff'))), 'good');
   t.equal(checkPayload(decodeData(fromHex('00000000 ffff 5555 ffff'))), 'good');
   t.equal(isAbortMarker(decodeData(fromHex(golden.abort))), true);
-  t.equal(checkPayload(decodeData(fromHex(golden.abort))), 'bad', 'a literal receiver ignores it');
+  t.equal(checkPayload(decodeData(fromHex(golden.abort))), 'bad', 'a strict receiver ignores it');
   t.equal(isAbortMarker(decodeData(fromHex(golden.endMarker))), false);
   t.equal(isAbortMarker(decodeData(encodeData(7, fromHex('2152')))), false, 'a payload with dead');
   t.end();
 });
 
-t.test('no bytes at all make decode or describe throw', (t) => {
+t.test('no input makes decode or describe throw', (t) => {
   const types = fc.constantFrom('5555', '5556', '5557', 'aaaa', 'ffff', '0000');
   const typed = fc
     .tuple(fc.uint8Array({ minLength: 6, maxLength: 6 }), types, payloads)
@@ -179,7 +182,7 @@ t.test('no bytes at all make decode or describe throw', (t) => {
   t.end();
 });
 
-t.test('a person reads of each packet what it is and what is wrong with it', (t) => {
+t.test('each description says what a packet is and what is wrong with it', (t) => {
   const lines = {
     [golden.data]: 'data 7, 4 bytes, crc32 edc22aa8, checksum 0x225d good',
     [golden.oddLowData]:

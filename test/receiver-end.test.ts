@@ -5,32 +5,35 @@ import { DrivenReceiver, senderAddress } from './support/driven-receiver.js';
 
 const eofPacket = '00000000 0000 ffff';
 
-t.test('an empty data packet in sequence is the end: it is acknowledged, and ends', (t) => {
-  const driven = new DrivenReceiver();
-  driven.data('s', 0, 'ab');
-  driven.data('s', 1, 'cd');
-  driven.takeSent();
-  driven.end('s', 2);
-  t.same(driven.takeSent(), ['s ack 2']);
-  t.same(driven.results, [
-    {
-      from: 's:5000',
-      status: 'complete',
-      end: 'end-marker',
-      isCertain: true,
-      sizeBytes: 4,
-      segmentCount: 2,
-      elapsedMs: 0,
-      dataPackets: 3,
-      acksSent: 3,
-      losses: 0,
-      faults: {},
-    },
-  ]);
-  t.end();
-});
+t.test(
+  'an empty data packet in sequence is the end: it is acknowledged, and the transfer ends',
+  (t) => {
+    const driven = new DrivenReceiver();
+    driven.data('s', 0, 'ab');
+    driven.data('s', 1, 'cd');
+    driven.takeSent();
+    driven.end('s', 2);
+    t.same(driven.takeSent(), ['s ack 2']);
+    t.same(driven.results, [
+      {
+        from: 's:5000',
+        status: 'complete',
+        end: 'end-marker',
+        isCertain: true,
+        sizeBytes: 4,
+        segmentCount: 2,
+        elapsedMs: 0,
+        dataPackets: 3,
+        acksSent: 3,
+        losses: 0,
+        faults: {},
+      },
+    ]);
+    t.end();
+  },
+);
 
-t.test('an end out of sequence is no end', (t) => {
+t.test('an end out of sequence is ignored', (t) => {
   const driven = new DrivenReceiver();
   driven.data('s', 0, 'ab');
   driven.takeSent();
@@ -59,29 +62,37 @@ t.test('the end is acknowledged once the file is durable, not before', (t) => {
   driven.passTo(60_000);
   driven.end('s', 2);
   driven.data('s', 1, 'cd');
-  t.same(driven.takeSent(), ['s ack 1', 's ack 1'], 'meanwhile the last ACK says that we live');
-  t.same(driven.takeEventTypes(), [], 'and the disk is not asked a second time');
+  t.same(
+    driven.takeSent(),
+    ['s ack 1', 's ack 1'],
+    'meanwhile the last ACK keeps the sender waiting',
+  );
+  t.same(driven.takeEventTypes(), [], 'the disk is not asked a second time');
   driven.stored();
   t.same(driven.takeSent(), ['s ack 2']);
   t.same(driven.takeEventTypes(), ['done']);
   t.end();
 });
 
-t.test('storage that fails is told to the sender, so that no success is reported', (t) => {
+t.test('a storage failure is reported to the sender, so that it reports no success', (t) => {
   const driven = new DrivenReceiver({ storesAtOnce: false });
   driven.data('s', 0, 'ab');
   driven.end('s', 1);
   driven.takeSent();
   driven.storageFails('no space left');
   t.match(driven.results, [{ status: 'failed', reason: 'no space left', sizeBytes: 2 }]);
-  t.same(driven.takeSent(), Array(3).fill('s abort ack 0'), 'at once, for one may be lost');
+  t.same(driven.takeSent(), Array(3).fill('s abort ack 0'), 'several at once, for one may be lost');
   t.same(driven.takeEventTypes(), ['open', 'write', 'finish', 'discard', 'done']);
   driven.end('s', 1);
   driven.data('s', 0, 'ab');
   driven.passTo(20_000);
   driven.data('s', 0, 'ab');
   driven.data('s', 1, 'cd');
-  t.same(driven.takeSent(), Array(4).fill('s abort ack 0'), 'and whenever it still comes');
+  t.same(
+    driven.takeSent(),
+    Array(4).fill('s abort ack 0'),
+    'again for each packet that still arrives',
+  );
   t.same(driven.takeEventTypes(), []);
   t.end();
 });
@@ -97,7 +108,7 @@ t.test('storage may fail in the middle as well', (t) => {
   t.end();
 });
 
-t.test('a packet of type 0xFFFF is sent back as it came, and ends', (t) => {
+t.test('a packet of type 0xFFFF is returned unchanged, and ends the transfer', (t) => {
   const driven = new DrivenReceiver({ storesAtOnce: false });
   driven.data('s', 0, 'ab');
   driven.data('s', 1, 'cd');
@@ -105,39 +116,42 @@ t.test('a packet of type 0xFFFF is sent back as it came, and ends', (t) => {
   driven.receiveHex('s', eofPacket);
   driven.receiveHex('s', eofPacket);
   t.same(driven.takeSent(), [], 'not before the file is durable');
-  t.equal(driven.eventsOf('finish').length, 1, 'which is asked once');
+  t.equal(driven.eventsOf('finish').length, 1, 'it is asked once');
   driven.stored();
   t.same(driven.takeSent(), ['s end 0']);
   t.match(driven.results, [{ status: 'complete', end: 'end-packet', isCertain: true }]);
   driven.receiveHex('s', eofPacket);
   driven.receiveHex('s', eofPacket);
-  t.same(driven.takeSent(), ['s end 0', 's end 0'], 'as often as it comes');
+  t.same(driven.takeSent(), ['s end 0', 's end 0'], 'as often as it arrives');
   driven.receiveHex('x', eofPacket);
   t.same(driven.takeSent(), [], 'but to nobody else');
   t.end();
 });
 
 for (const type of ['5557', '5556']) {
-  t.test(`a data packet of type 0x${type} is taken as data, acknowledged, and ends`, (t) => {
-    const driven = new DrivenReceiver({ storesAtOnce: false });
-    driven.receiveHex('s', '00000000 9e9d 5555 6162');
-    driven.receiveHex('s', `00000002 9a99 ${type} 6566`);
-    t.same(driven.takeSent(), ['s ack 0', 's ack 0'], 'out of sequence it is no end');
-    driven.receiveHex('s', `00000001 9c9b ${type} 6364`);
-    t.same(driven.takeSent(), [], 'its ACK waits until the file is durable');
-    driven.receiveHex('s', `00000001 9c9b ${type} 6364`);
-    t.same(driven.takeSent(), ['s ack 0']);
-    driven.stored();
-    t.same(driven.takeSent(), ['s ack 1']);
-    driven.receiveHex('s', `00000001 9c9b ${type} 6364`);
-    t.same(driven.takeSent(), ['s ack 1']);
-    t.equal(driven.text, 'abcd');
-    t.match(driven.results, [{ end: 'marked-last', isCertain: true, acksSent: 4 }]);
-    t.end();
-  });
+  t.test(
+    `a data packet of type 0x${type} is accepted as data, acknowledged, and ends the transfer`,
+    (t) => {
+      const driven = new DrivenReceiver({ storesAtOnce: false });
+      driven.receiveHex('s', '00000000 9e9d 5555 6162');
+      driven.receiveHex('s', `00000002 9a99 ${type} 6566`);
+      t.same(driven.takeSent(), ['s ack 0', 's ack 0'], 'out of sequence it is not an end');
+      driven.receiveHex('s', `00000001 9c9b ${type} 6364`);
+      t.same(driven.takeSent(), [], 'its ACK waits until the file is durable');
+      driven.receiveHex('s', `00000001 9c9b ${type} 6364`);
+      t.same(driven.takeSent(), ['s ack 0']);
+      driven.stored();
+      t.same(driven.takeSent(), ['s ack 1']);
+      driven.receiveHex('s', `00000001 9c9b ${type} 6364`);
+      t.same(driven.takeSent(), ['s ack 1']);
+      t.equal(driven.text, 'abcd');
+      t.match(driven.results, [{ end: 'marked-last', isCertain: true, acksSent: 4 }]);
+      t.end();
+    },
+  );
 }
 
-t.test('a sender that just stops has ended when nothing came for the idle timeout', (t) => {
+t.test('a sender that goes silent has ended after the idle timeout', (t) => {
   const driven = new DrivenReceiver({ idleTimeoutMs: 5000 });
   driven.data('s', 0, 'ab');
   driven.passTo(1000);
@@ -146,7 +160,7 @@ t.test('a sender that just stops has ended when nothing came for the idle timeou
   driven.data('s', 1, 'cd');
   driven.takeSent();
   driven.passTo(8999);
-  t.equal(driven.receiver.isReceiving, true, 'a late duplicate is a sign of life');
+  t.equal(driven.receiver.isReceiving, true, 'a late duplicate counts as activity');
   driven.passTo(9000);
   t.match(driven.results, [
     { status: 'complete', end: 'silence', isCertain: false, sizeBytes: 4, elapsedMs: 1000 },
@@ -157,7 +171,7 @@ t.test('a sender that just stops has ended when nothing came for the idle timeou
   t.end();
 });
 
-t.test('what the loss service loses is a sign of life too', (t) => {
+t.test('packets dropped by the loss service count as activity too', (t) => {
   let isLosing = false;
   const driven = new DrivenReceiver({ idleTimeoutMs: 5000, loss: () => isLosing });
   driven.data('s', 0, 'ab');
@@ -182,7 +196,7 @@ t.test('a short segment can only be the last: a second of silence is enough', (t
   t.end();
 });
 
-t.test('an idle timeout below that second holds for short segments as well', (t) => {
+t.test('an idle timeout below that second applies to short segments as well', (t) => {
   const driven = new DrivenReceiver({ idleTimeoutMs: 300 });
   driven.data('s', 0, 'abc');
   driven.data('s', 1, 'd');
@@ -191,7 +205,7 @@ t.test('an idle timeout below that second holds for short segments as well', (t)
   t.end();
 });
 
-t.test('who wants whole files only keeps none that may have been cut off', (t) => {
+t.test('with whole files only, a file that may be truncated is not kept', (t) => {
   const driven = new DrivenReceiver({ mustEnd: true, idleTimeoutMs: 5000 });
   driven.data('s', 0, 'abc');
   driven.data('s', 1, 'def');
@@ -201,7 +215,7 @@ t.test('who wants whole files only keeps none that may have been cut off', (t) =
   t.end();
 });
 
-t.test('but does keep one whose end a short segment tells', (t) => {
+t.test('but one whose end a short segment shows is kept', (t) => {
   const driven = new DrivenReceiver({ mustEnd: true, idleTimeoutMs: 5000 });
   driven.data('s', 0, 'abc');
   driven.data('s', 1, 'd');
@@ -215,7 +229,7 @@ t.test('an abort marker discards the transfer', (t) => {
   driven.data('s', 0, 'ab');
   driven.takeSent();
   driven.abortMarker('x', 0);
-  t.equal(driven.receiver.isReceiving, true, "a stranger's word does not count");
+  t.equal(driven.receiver.isReceiving, true, 'an abort from a stranger does not count');
   for (let copy = 0; copy < 3; copy++) driven.abortMarker('s', 1);
   t.same(driven.takeSent(), []);
   t.match(driven.results, [{ status: 'aborted', reason: 'the sender stopped before the end' }]);
@@ -235,7 +249,7 @@ t.test('an abort marker after the end was declared changes nothing', (t) => {
   t.end();
 });
 
-t.test('a receiver that is told to stop drops what it has', (t) => {
+t.test('a receiver that is stopped drops what it has', (t) => {
   const driven = new DrivenReceiver();
   driven.data('s', 0, 'ab');
   driven.receiver.abort(0, 'interrupted');
@@ -248,7 +262,7 @@ t.test('a receiver that is told to stop drops what it has', (t) => {
   t.end();
 });
 
-t.test('what is sent back is a copy: a datagram’s buffer may be used again at once', (t) => {
+t.test('what is sent back is a copy: a datagram’s buffer may be reused at once', (t) => {
   const receiver = new Receiver();
   const from = senderAddress('s');
   const endPacket = Buffer.from(eofPacket.replaceAll(' ', ''), 'hex');
@@ -264,6 +278,6 @@ t.test('what is sent back is a copy: a datagram’s buffer may be used again at 
   receiver.handleStored(0);
   t.same(receiver.pollTransmit()?.bytes, endPacket, 'at the end');
   receiveEnd();
-  t.same(receiver.pollTransmit()?.bytes, endPacket, 'and again behind it');
+  t.same(receiver.pollTransmit()?.bytes, endPacket, 'again after it');
   t.end();
 });

@@ -1,13 +1,13 @@
 import t from 'tap';
 import { countedLoss, DrivenReceiver } from './support/driven-receiver.js';
 
-/** A whole transfer of one segment with an end marker. */
+/** Runs a whole transfer of one segment with an end marker. */
 function transferOne(driven: DrivenReceiver, from: string, text: string): void {
   driven.data(from, 0, text);
   driven.end(from, 1);
 }
 
-t.test('one sender after another is served, each with its own counts', (t) => {
+t.test('senders are served one after another, each with its own counts', (t) => {
   const driven = new DrivenReceiver({ loss: countedLoss([1]) });
   driven.data('a', 0, 'ab');
   driven.data('a', 1, 'lost');
@@ -39,7 +39,7 @@ t.test('one sender after another is served, each with its own counts', (t) => {
   t.end();
 });
 
-t.test('a second sender waits while the first one is at work', (t) => {
+t.test('a second sender waits while the first one is active', (t) => {
   const driven = new DrivenReceiver();
   driven.data('a', 0, 'ab');
   driven.takeSent();
@@ -50,16 +50,16 @@ t.test('a second sender waits while the first one is at work', (t) => {
   }
   t.ok(
     driven.takeSent().every((line) => line.startsWith('a ')),
-    'it is not answered',
+    'it gets no answer',
   );
   driven.end('a', 10);
   t.match(driven.results, [{ from: 'a:5000', sizeBytes: 20, faults: { busy: 9 } }]);
   driven.data('b', 0, 'wx');
-  t.same(driven.takeSent(), ['a ack 10', 'b ack 0'], 'then it is its turn');
+  t.same(driven.takeSent(), ['a ack 10', 'b ack 0'], 'then it is served');
   t.end();
 });
 
-t.test('a second sender takes over from one that has fallen silent', (t) => {
+t.test('a second sender takes over from a silent one', (t) => {
   const driven = new DrivenReceiver();
   driven.data('a', 0, 'ab');
   driven.passTo(7999);
@@ -67,7 +67,7 @@ t.test('a second sender takes over from one that has fallen silent', (t) => {
   t.same(driven.results, []);
   driven.passTo(8000);
   driven.data('b', 1, 'yz');
-  t.same(driven.results, [], 'only a beginning asks for its turn');
+  t.same(driven.results, [], 'only a first packet requests a turn');
   driven.data('b', 0, 'wx');
   t.match(driven.results, [
     { from: 'a:5000', status: 'failed', reason: /another sender took over/ },
@@ -78,7 +78,7 @@ t.test('a second sender takes over from one that has fallen silent', (t) => {
   t.same(driven.takeSent(), ['b ack 0']);
   driven.data('a', 1, 'cd');
   driven.data('a', 0, 'ab');
-  t.same(driven.takeSent(), Array(2).fill('a abort ack 0'), 'the first one is told');
+  t.same(driven.takeSent(), Array(2).fill('a abort ack 0'), 'the first sender is notified');
   driven.end('b', 1);
   t.match(driven.results[1], { from: 'b:5000', status: 'complete' });
   t.end();
@@ -96,7 +96,7 @@ t.test('nobody takes over while a file is made durable', (t) => {
   t.end();
 });
 
-t.test('senders are told apart by port as well as by host', (t) => {
+t.test('senders are distinguished by port as well as by host', (t) => {
   const driven = new DrivenReceiver();
   driven.data('a', 0, 'ab');
   const bytes = Buffer.from('000000019c9b55556364', 'hex');
@@ -119,13 +119,13 @@ t.test('late duplicates of an ended transfer are acknowledged again', (t) => {
   driven.data('a', 0, 'ab');
   t.same(driven.takeSent(), ['a ack 2', 'a ack 2', 'a ack 2'], 'with the last number');
   driven.data('a', 3, 'gh');
-  t.same(driven.takeSent(), [], 'what lies behind the end is not');
-  t.equal(driven.results.length, 1, 'and nothing begins anew');
+  t.same(driven.takeSent(), [], 'packets beyond the end get no answer');
+  t.equal(driven.results.length, 1, 'nothing new begins');
   t.equal(driven.text, 'abcd');
   t.end();
 });
 
-t.test('also while another sender is at work', (t) => {
+t.test('also while another sender is active', (t) => {
   const driven = new DrivenReceiver();
   transferOne(driven, 'a', 'ab');
   driven.data('b', 0, 'wx');
@@ -149,12 +149,12 @@ t.test('some seconds later the same sender may begin again', (t) => {
   t.end();
 });
 
-t.test('another file from the same port is no late duplicate of the one before', (t) => {
+t.test('another file from the same port is no late duplicate of the previous one', (t) => {
   const driven = new DrivenReceiver();
   driven.receiveHex('a', '00000000 9e9d 5557 6162');
   t.same(driven.takeSent(), ['a ack 0']);
   driven.receiveHex('a', '00000000 9c9b 5557 6364');
-  t.equal(driven.text, 'cd', 'an ACK without taking it would be a false success');
+  t.equal(driven.text, 'cd', 'an ACK without storing it would be a false success');
   t.same(driven.takeSent(), ['a ack 0']);
   t.match(driven.results, [{ status: 'complete' }, { status: 'complete' }]);
   t.end();
@@ -173,7 +173,7 @@ t.test('an ended transfer is remembered for the idle timeout', (t) => {
   t.end();
 });
 
-t.test('a failed one for as long as its sender keeps asking', (t) => {
+t.test('a failed one is remembered as long as its sender keeps asking', (t) => {
   const driven = new DrivenReceiver({ idleTimeoutMs: 5000 });
   driven.data('a', 0, 'ab');
   driven.storageFails('no space left');
@@ -189,7 +189,7 @@ t.test('a failed one for as long as its sender keeps asking', (t) => {
   t.end();
 });
 
-t.test('the memory of ended transfers is bounded: the oldest are forgotten first', (t) => {
+t.test('the memory of ended transfers is bounded: the oldest are dropped first', (t) => {
   const driven = new DrivenReceiver();
   const names = Array.from({ length: 200 }, (_, i) => `sender-${i}`);
   for (const name of names) transferOne(driven, name, 'ab');

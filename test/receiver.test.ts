@@ -23,7 +23,7 @@ t.test('a segment in sequence is written and acknowledged with its own number', 
   t.end();
 });
 
-t.test('an ACK is on the wire exactly as the course text says', (t) => {
+t.test('an ACK on the wire is exactly as in the course text', (t) => {
   const receiver = new Receiver();
   receiver.handleDatagram(0, { host: 's', port: 5000 }, Buffer.from('000000009e9d55556162', 'hex'));
   const transmit = receiver.pollTransmit();
@@ -32,36 +32,39 @@ t.test('an ACK is on the wire exactly as the course text says', (t) => {
   t.end();
 });
 
-t.test('what is out of sequence is dropped, and the last in sequence acknowledged again', (t) => {
-  const driven = new DrivenReceiver();
-  driven.data('s', 0, 'ab');
-  driven.data('s', 1, 'cd');
-  driven.takeSent();
-  driven.data('s', 3, 'gh');
-  t.same(driven.takeSent(), ['s ack 1'], 'from the future');
-  driven.data('s', 0, 'ab');
-  driven.data('s', 1, 'cd');
-  t.same(driven.takeSent(), ['s ack 1', 's ack 1'], 'from the past');
-  t.equal(driven.text, 'abcd');
-  driven.data('s', 2, 'ef');
-  driven.end('s', 3);
-  t.match(driven.results, [{ faults: { 'out-of-sequence': 1, duplicate: 2 }, sizeBytes: 6 }]);
-  t.end();
-});
+t.test(
+  'a packet out of sequence is dropped, and the last in sequence is acknowledged again',
+  (t) => {
+    const driven = new DrivenReceiver();
+    driven.data('s', 0, 'ab');
+    driven.data('s', 1, 'cd');
+    driven.takeSent();
+    driven.data('s', 3, 'gh');
+    t.same(driven.takeSent(), ['s ack 1'], 'from the future');
+    driven.data('s', 0, 'ab');
+    driven.data('s', 1, 'cd');
+    t.same(driven.takeSent(), ['s ack 1', 's ack 1'], 'from the past');
+    t.equal(driven.text, 'abcd');
+    driven.data('s', 2, 'ef');
+    driven.end('s', 3);
+    t.match(driven.results, [{ faults: { 'out-of-sequence': 1, duplicate: 2 }, sizeBytes: 6 }]);
+    t.end();
+  },
+);
 
 t.test('before the first segment there is nothing to acknowledge', (t) => {
   const driven = new DrivenReceiver();
   driven.data('s', 1, 'cd');
   driven.end('s', 3);
   t.same(driven.takeSent(), []);
-  t.same(driven.takeEventTypes(), [], 'and no transfer is begun in its middle');
+  t.same(driven.takeEventTypes(), [], 'no transfer begins in the middle');
   t.end();
 });
 
-t.test('a bad checksum is met with silence', (t) => {
+t.test('a packet with a bad checksum gets no answer', (t) => {
   const driven = new DrivenReceiver();
   driven.damaged('s', 0, 'ab');
-  t.equal(driven.receiver.isReceiving, false, 'nor does it begin anything');
+  t.equal(driven.receiver.isReceiving, false, 'it begins no transfer either');
   driven.data('s', 0, 'ab');
   driven.takeSent();
   driven.damaged('s', 1, 'cd');
@@ -99,7 +102,7 @@ t.test('both zeros of the checksum are one', (t) => {
   t.end();
 });
 
-t.test('the loss service draws once for each data packet, whatever is wrong with it', (t) => {
+t.test('the loss service draws once for each data packet, even an invalid one', (t) => {
   const loss = countedLoss();
   const driven = new DrivenReceiver({ loss });
   driven.data('x', 7, 'of no transfer');
@@ -116,11 +119,11 @@ t.test('the loss service draws once for each data packet, whatever is wrong with
   driven.receiveHex('s', '00000000 ffff ffff');
   driven.receiveHex('s', '00000000 0000 1234');
   driven.receiveHex('s', '0000');
-  t.equal(loss.draws, 9, 'and for nothing else');
+  t.equal(loss.draws, 9, 'for nothing else');
   t.end();
 });
 
-t.test('what the loss service loses has no effect but being told and counted', (t) => {
+t.test('a packet dropped by the loss service is only reported and counted', (t) => {
   const driven = new DrivenReceiver({ loss: countedLoss([0, 2, 3, 4, 6]) });
   driven.data('s', 0, 'ab');
   t.equal(driven.receiver.isReceiving, false);
@@ -129,10 +132,10 @@ t.test('what the loss service loses has no effect but being told and counted', (
   driven.data('s', 0, 'ab');
   driven.data('s', 9, 'yz');
   driven.damaged('s', 1, 'cd');
-  t.same(driven.takeSent(), [], 'duplicates, strays and damaged ones are lost as well');
+  t.same(driven.takeSent(), [], 'duplicates, unexpected and damaged packets are dropped as well');
   driven.data('s', 1, 'cd');
   driven.end('s', 2);
-  t.same(driven.takeSent(), ['s ack 1'], 'and so is the end');
+  t.same(driven.takeSent(), ['s ack 1'], 'so is the end');
   driven.end('s', 2);
   t.same(driven.takeSent(), ['s ack 2']);
   t.same(
@@ -153,7 +156,7 @@ t.test('the ACK of a short last segment waits until it is written', (t) => {
   driven.written(3);
   t.same(driven.takeSent(), []);
   driven.data('s', 2, 'g');
-  t.same(driven.takeSent(), ['s ack 1'], 'meanwhile a duplicate of it only shows that we live');
+  t.same(driven.takeSent(), ['s ack 1'], 'meanwhile a duplicate of it only gets a sign of life');
   driven.written(7);
   t.same(driven.takeSent(), ['s ack 2']);
   driven.data('s', 2, 'g');
@@ -161,7 +164,7 @@ t.test('the ACK of a short last segment waits until it is written', (t) => {
   t.end();
 });
 
-t.test('too much that is not yet written is not acknowledged, and comes again', (t) => {
+t.test('too many unwritten segments are not acknowledged, and arrive again', (t) => {
   const driven = new DrivenReceiver({ writesAtOnce: false, maxUnwrittenBytes: 4 });
   driven.data('s', 0, 'ab');
   driven.data('s', 1, 'cd');
@@ -179,33 +182,36 @@ t.test('too much that is not yet written is not acknowledged, and comes again', 
   t.end();
 });
 
-t.test('what is no packet, or no packet for a receiver, is counted and told once', (t) => {
-  const driven = new DrivenReceiver();
-  for (const hex of ['00', '00000000 0000 abcd', '00000000 0000 aaaa', '00000000 0000 aaaa']) {
-    driven.receiveHex('x', hex);
-  }
-  t.same(
-    driven.eventsOf('fault').map(({ kind, from, packet }) => `${kind} ${from} ${packet}`),
-    [
-      'too-short x:5000 too-short: 1 bytes, starting 00',
-      'unknown-type x:5000 unknown-type: 8 bytes, starting 00 00 00 00 00 00 ab cd',
-      'wrong-direction x:5000 ACK of 0',
-    ],
-  );
-  driven.end('s', 0);
-  t.match(driven.results[0]?.faults, { 'too-short': 1, 'unknown-type': 1, 'wrong-direction': 2 });
-  t.same(driven.takeSent(), ['s ack 0']);
-  t.end();
-});
+t.test(
+  'an invalid packet, or one that is not for a receiver, is counted and reported once',
+  (t) => {
+    const driven = new DrivenReceiver();
+    for (const hex of ['00', '00000000 0000 abcd', '00000000 0000 aaaa', '00000000 0000 aaaa']) {
+      driven.receiveHex('x', hex);
+    }
+    t.same(
+      driven.eventsOf('fault').map(({ kind, from, packet }) => `${kind} ${from} ${packet}`),
+      [
+        'too-short x:5000 too-short: 1 bytes, starting 00',
+        'unknown-type x:5000 unknown-type: 8 bytes, starting 00 00 00 00 00 00 ab cd',
+        'wrong-direction x:5000 ACK of 0',
+      ],
+    );
+    driven.end('s', 0);
+    t.match(driven.results[0]?.faults, { 'too-short': 1, 'unknown-type': 1, 'wrong-direction': 2 });
+    t.same(driven.takeSent(), ['s ack 0']);
+    t.end();
+  },
+);
 
-t.test('an idle timeout of nothing is refused', (t) => {
+t.test('an idle timeout of zero is refused', (t) => {
   for (const idleTimeoutMs of [0, -1, Number.NaN, Infinity]) {
     t.throws(() => new Receiver({ idleTimeoutMs }), { code: 'INVALID_ARGUMENT' });
   }
   t.end();
 });
 
-t.test('whatever comes, what is written and acknowledged is what was sent, in sequence', (t) => {
+t.test('for any input, what is written and acknowledged is what was sent, in sequence', (t) => {
   const text = 'abcdefghijk';
   const mssBytes = 2;
   const segments = Array.from({ length: 6 }, (_, i) =>

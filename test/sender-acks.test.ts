@@ -7,21 +7,21 @@ import { DrivenSender, port } from './support/driven-sender.js';
 const fixed = { mode: 'fixed', timeoutMs: 100 } as const;
 const threeSegments = { sizeBytes: 6, mssBytes: 2, timeout: fixed };
 
-t.test('an ACK of an earlier number is not an ACK of this one', (t) => {
+t.test('an ACK of an earlier number does not acknowledge this one', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...threeSegments });
   driven.ackAll(0);
   driven.takeSent();
   driven.ack('b', 1);
   driven.ack('a', 0);
   driven.ack('a', 0);
-  t.same(driven.takeSent(), [], 'the sender does not go on');
+  t.same(driven.takeSent(), [], 'the sender does not continue');
   driven.passTo(100);
-  t.same(driven.takeSent(), ['a data 1'], 'and asks again');
+  t.same(driven.takeSent(), ['a data 1'], 'it repeats the segment');
   t.equal(driven.sender.result().faults['stale-ack'], 2);
   t.end();
 });
 
-t.test('a receiver that acknowledges the next number is not believed, and is failed', (t) => {
+t.test('a receiver that acknowledges the next number is ignored, then fails', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...threeSegments });
   driven.takeSent();
   driven.ack('b', 0);
@@ -35,14 +35,14 @@ t.test('a receiver that acknowledges the next number is not believed, and is fai
   driven.ack('a', 1);
   t.match(driven.outcome('a'), { status: 'failed', ackedBytes: 0, isConfirmed: false });
   t.match(driven.outcome('a')?.reason, /acknowledges the next number \(1\)/);
-  t.same(driven.takeSent(), ['b data 1'], 'the others go on at once');
+  t.same(driven.takeSent(), ['b data 1'], 'the others continue at once');
   for (const sequence of [1, 2, 3]) driven.ack('b', sequence);
   t.match(driven.outcome('b'), { status: 'complete', isConfirmed: true });
   t.equal(driven.result?.faults['next-number-ack'], 3);
   t.end();
 });
 
-t.test('one proper ACK clears a receiver of the suspicion', (t) => {
+t.test('one correct ACK clears the suspicion', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...threeSegments });
   driven.ack('a', 1);
   driven.ack('a', 1);
@@ -81,7 +81,7 @@ t.test('reserved bits and trailing bytes are accepted, and counted', (t) => {
   t.end();
 });
 
-t.test('what is no ACK, or comes from a stranger, is counted and told once', (t) => {
+t.test('a packet that is no ACK, or comes from a stranger, is counted and reported once', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...threeSegments });
   driven.takeSent();
   driven.receiveHex('a', '00000000');
@@ -90,7 +90,7 @@ t.test('what is no ACK, or comes from a stranger, is counted and told once', (t)
   driven.receive({ host: 'x', port: 9 }, encodeAck(0));
   driven.receive({ host: 'x', port: 9 }, encodeAck(0));
   driven.receive({ host: 'a', port: 9 }, encodeAck(0));
-  t.same(driven.takeSent(), [], 'nothing of it moves the transfer');
+  t.same(driven.takeSent(), [], 'none of them advances the transfer');
   t.same(driven.sender.result().faults, {
     'too-short': 1,
     'unknown-type': 1,
@@ -109,11 +109,15 @@ t.test('a receiver that answers from another of its addresses is adopted', (t) =
   driven.ack('b', 0);
   driven.takeSent();
   driven.receive({ host: 'other', port }, encodeAck(0));
-  t.same(driven.takeSent(), ['a data 1', 'b data 1'], 'and is sent to where it was');
+  t.same(driven.takeSent(), ['a data 1', 'b data 1'], 'it is still sent to at the old address');
   driven.receive({ host: 'other', port }, encodeAck(1));
   driven.ack('a', 1);
   driven.ack('b', 1);
-  t.same(driven.sender.result().faults, { 'other-address': 1, 'stale-ack': 1 }, 'both are its own');
+  t.same(
+    driven.sender.result().faults,
+    { 'other-address': 1, 'stale-ack': 1 },
+    'both belong to it',
+  );
   for (const sequence of [2, 3]) {
     driven.receive({ host: 'other', port }, encodeAck(sequence));
     driven.ack('b', sequence);
@@ -122,11 +126,11 @@ t.test('a receiver that answers from another of its addresses is adopted', (t) =
   t.end();
 });
 
-t.test('it is not adopted where it could be one of two, or none', (t) => {
+t.test('an address that could belong to two receivers, or none, is not adopted', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...threeSegments });
   driven.takeSent();
   driven.receive({ host: 'other', port }, encodeAck(0));
-  t.equal(driven.sender.result().faults.stranger, 1, 'two receivers have not been heard from');
+  t.equal(driven.sender.result().faults.stranger, 1, 'two receivers have not answered yet');
   driven.ack('a', 0);
   driven.receive({ host: 'other', port: port + 1 }, encodeAck(0));
   t.equal(driven.sender.result().faults.stranger, 2, 'another port');
@@ -134,7 +138,7 @@ t.test('it is not adopted where it could be one of two, or none', (t) => {
   t.equal(driven.sender.result().faults.stranger, 3, 'a number that was not sent to it');
   driven.ack('b', 0);
   driven.receive({ host: 'other', port }, encodeAck(1));
-  t.equal(driven.sender.result().faults.stranger, 4, 'everybody has been heard from');
+  t.equal(driven.sender.result().faults.stranger, 4, 'every receiver has answered');
   t.end();
 });
 
@@ -154,7 +158,7 @@ t.test('each receiver is named once', (t) => {
   t.end();
 });
 
-t.test('whatever comes, nobody is called complete who has not acknowledged everything', (t) => {
+t.test('for any input, a receiver is complete only once it has acknowledged everything', (t) => {
   const segmentCount = 5;
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.nat(segmentCount + 1)) },

@@ -17,12 +17,12 @@ t.test('the end is declared once all data is acknowledged and the source is conf
   t.same(driven.eventsOf('check-source'), [], 'one ACK is still missing');
   driven.takeSent();
   driven.confirmSource();
-  t.same(driven.takeSent(), [], 'a confirmation that was not asked for is none');
+  t.same(driven.takeSent(), [], 'a confirmation that was not requested is ignored');
   driven.ack('b', 2);
   t.equal(driven.eventsOf('check-source').length, 1);
   driven.takeSent();
   driven.passTo(60_000);
-  t.same(driven.takeSent(), [], 'the source takes as long as it takes');
+  t.same(driven.takeSent(), [], 'the source may take any time');
   driven.confirmSource();
   t.same(driven.takeSentHex(), ['00000003ffff5555', '00000003ffff5555'], 'an empty data packet');
   t.end();
@@ -36,7 +36,7 @@ t.test('a receiver that acknowledges the end is complete and confirmed', (t) => 
   t.match(driven.outcome('a'), { status: 'complete', isConfirmed: true, ackedBytes: 6 });
   driven.takeSent();
   driven.passTo(100);
-  t.same(driven.takeSent(), ['b end 3'], 'only the other one is asked again');
+  t.same(driven.takeSent(), ['b end 3'], 'only the other one gets it again');
   driven.ack('b', 3);
   t.match(driven.result, {
     elapsedMs: 0,
@@ -66,22 +66,25 @@ t.test('a receiver that ignores the end is complete but unconfirmed after a few 
   t.end();
 });
 
-t.test('a receiver that repeats its last ACK is at work on the end, and is asked longer', (t) => {
-  const driven = new DrivenSender({ receivers: 'a', ...threeSegments });
-  ackAllData(driven);
-  driven.takeSent();
-  for (let i = 1; i <= 50; i++) {
-    driven.passTo(i * 100);
-    driven.ack('a', 2);
-  }
-  t.equal(driven.takeSent().length, 50);
-  t.equal(driven.outcome('a'), undefined, 'still at it after 50 rounds');
-  driven.ack('a', 3);
-  t.match(driven.outcome('a'), { status: 'complete', isConfirmed: true });
-  t.end();
-});
+t.test(
+  'a receiver that repeats its last ACK is still handling the end, and gets more rounds',
+  (t) => {
+    const driven = new DrivenSender({ receivers: 'a', ...threeSegments });
+    ackAllData(driven);
+    driven.takeSent();
+    for (let i = 1; i <= 50; i++) {
+      driven.passTo(i * 100);
+      driven.ack('a', 2);
+    }
+    t.equal(driven.takeSent().length, 50);
+    t.equal(driven.outcome('a'), undefined, 'still at it after 50 rounds');
+    driven.ack('a', 3);
+    t.match(driven.outcome('a'), { status: 'complete', isConfirmed: true });
+    t.end();
+  },
+);
 
-t.test('but not for ever', (t) => {
+t.test('but not forever', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...threeSegments, giveUpAfterMs: 3000 });
   ackAllData(driven);
   for (let i = 1; i <= 100; i++) {
@@ -95,7 +98,7 @@ t.test('but not for ever', (t) => {
   t.end();
 });
 
-t.test('one that answers the end once and falls silent then is not asked for long', (t) => {
+t.test('a receiver that answers the end once and then falls silent gets few rounds', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...threeSegments });
   ackAllData(driven);
   driven.ack('a', 2);
@@ -140,7 +143,7 @@ t.test('an empty file is its end marker alone', (t) => {
   t.end();
 });
 
-t.test('nobody has an empty file who has never answered', (t) => {
+t.test('a receiver that never answered does not have the empty file', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...noData });
   driven.ack('b', 0);
   driven.passTo(60_000);
@@ -149,7 +152,7 @@ t.test('nobody has an empty file who has never answered', (t) => {
   t.end();
 });
 
-t.test('after an abort nothing more is asked of the source', (t) => {
+t.test('after an abort nothing more is requested from the source', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, isSourceFast: false });
   driven.answerNeeds();
   driven.ackAll(0);
@@ -160,7 +163,7 @@ t.test('after an abort nothing more is asked of the source', (t) => {
   t.end();
 });
 
-t.test('an abort tells every receiver that is not finished, and ends', (t) => {
+t.test('an abort notifies every receiver that has not finished, and ends', (t) => {
   const driven = new DrivenSender({ receivers: 'abc', ...threeSegments, giveUpAfterMs: 250 });
   driven.ack('a', 0);
   driven.ack('b', 0);
@@ -188,7 +191,7 @@ t.test('an abort before the first datagram sends nothing', (t) => {
   t.end();
 });
 
-t.test('an abort in place of the confirmation takes the file back from all', (t) => {
+t.test('an abort instead of the confirmation invalidates the file for all receivers', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...threeSegments, confirmsSource: false });
   ackAllData(driven);
   driven.takeSent();
@@ -198,7 +201,7 @@ t.test('an abort in place of the confirmation takes the file back from all', (t)
   t.end();
 });
 
-t.test('an abort after the end was declared takes nothing back', (t) => {
+t.test('an abort after the end was declared invalidates nothing', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...threeSegments });
   ackAllData(driven);
   driven.ack('a', 3);
@@ -209,7 +212,7 @@ t.test('an abort after the end was declared takes nothing back', (t) => {
   t.end();
 });
 
-t.test('after it is done a sender says nothing, whatever comes', (t) => {
+t.test('a sender that is done sends nothing, whatever arrives', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...threeSegments });
   ackAllData(driven);
   driven.ackAll(3);

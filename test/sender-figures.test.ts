@@ -4,14 +4,14 @@ import { DrivenSender } from './support/driven-sender.js';
 
 const fixed = { mode: 'fixed', timeoutMs: 100 } as const;
 
-// A receiver is complete once it has acknowledged all data; what follows is courtesy.
-t.test('what a sender says of a transfer: times, counts, and each receiver', (t) => {
+// A receiver is complete once it has acknowledged all data, whatever follows.
+t.test('what a sender reports about a transfer: times, counts, and each receiver', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', sizeBytes: 4, mssBytes: 2, timeout: fixed });
   driven.passTo(10);
   driven.ackAll(0);
   driven.passTo(20);
   driven.ack('a', 1);
-  // One timeout: the segment goes to the other one again.
+  // One timeout: the segment is sent to the other receiver again.
   driven.passTo(130);
   driven.ack('b', 1);
   driven.ack('a', 2);
@@ -36,7 +36,7 @@ t.test('what a sender says of a transfer: times, counts, and each receiver', (t)
   t.end();
 });
 
-t.test('midway, who is still sent to counts as if stopped now', (t) => {
+t.test('midway, active receivers count as if stopped now', (t) => {
   const driven = new DrivenSender({ receivers: 'a', sizeBytes: 4, mssBytes: 2, timeout: fixed });
   driven.ack('a', 0);
   t.notOk(driven.sender.isDone);

@@ -4,7 +4,7 @@ import { DrivenSender } from './support/driven-sender.js';
 const fixed = { mode: 'fixed', timeoutMs: 100 } as const;
 const threeSegments = { sizeBytes: 6, mssBytes: 2, timeout: fixed };
 
-t.test('a silent receiver is given up on by name, and the others go on', (t) => {
+t.test('a silent receiver fails by name, and the others continue', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, giveUpAfterMs: 1000 });
   driven.ack('b', 0);
   driven.passTo(999);
@@ -22,7 +22,7 @@ t.test('a silent receiver is given up on by name, and the others go on', (t) => 
   t.end();
 });
 
-t.test('so is one whose answers acknowledge nothing new', (t) => {
+t.test('a receiver whose answers acknowledge nothing new fails too', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, giveUpAfterMs: 1000 });
   driven.passTo(50);
   driven.ackAll(0);
@@ -42,7 +42,7 @@ t.test('so is one whose answers acknowledge nothing new', (t) => {
   t.end();
 });
 
-t.test('a receiver that merely waits for others is never given up on', (t) => {
+t.test('a receiver that merely waits for others never fails', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, giveUpAfterMs: 1000 });
   for (const sequence of [0, 1, 2]) {
     driven.ack('b', sequence);
@@ -56,7 +56,7 @@ t.test('a receiver that merely waits for others is never given up on', (t) => {
   t.end();
 });
 
-t.test('nor is one that is slow, as long as it makes progress', (t) => {
+t.test('a slow receiver that makes progress does not fail', (t) => {
   const driven = new DrivenSender({
     receivers: 'a',
     sizeBytes: 20,
@@ -74,7 +74,7 @@ t.test('nor is one that is slow, as long as it makes progress', (t) => {
   t.end();
 });
 
-t.test('a long fixed timeout comes with the patience for some rounds of it', (t) => {
+t.test('a long fixed timeout gives a liveness timeout of several rounds', (t) => {
   const timeout = { mode: 'fixed', timeoutMs: 1000 } as const;
   const driven = new DrivenSender({ receivers: 'a', ...threeSegments, timeout });
   driven.passTo(19_999);
@@ -84,7 +84,7 @@ t.test('a long fixed timeout comes with the patience for some rounds of it', (t)
   t.end();
 });
 
-t.test('delivered is what those have who are still sent to, and never what nobody has', (t) => {
+t.test('the delivered bytes are those of active receivers, and never what no receiver has', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, giveUpAfterMs: 1000 });
   driven.ackAll(0);
   driven.ack('b', 1);

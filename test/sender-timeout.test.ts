@@ -1,7 +1,7 @@
 import t from 'tap';
 import { DrivenSender } from './support/driven-sender.js';
 
-// Patient, so that the limit of the backoff (a part of the patience) is far off.
+// A long liveness timeout, so that the backoff limit (a part of it) is far off.
 const auto = {
   sizeBytes: 40,
   mssBytes: 2,
@@ -9,7 +9,7 @@ const auto = {
   giveUpAfterMs: 320_000,
 } as const;
 
-/** What is left until the next deadline. */
+/** The time until the next deadline. */
 function budgetMs(driven: DrivenSender): number {
   return (driven.sender.pollTimeout() ?? Number.NaN) - driven.nowMs;
 }
@@ -28,17 +28,17 @@ t.test('the timeout follows the round-trip time, as RFC 6298 says', (t) => {
   driven.passTo(40);
   driven.ack('a', 1);
   t.equal(rttMs(driven), 20);
-  t.equal(budgetMs(driven), 20 + 4 * 7.5, 'a steady path brings the margin down');
+  t.equal(budgetMs(driven), 20 + 4 * 7.5, 'a steady path reduces the margin');
   t.end();
 });
 
-t.test('a round waits for the slowest of those who are pending', (t) => {
+t.test('a round waits for the slowest pending receiver', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...auto });
   driven.passTo(10);
   driven.ack('a', 0);
   driven.passTo(50);
   driven.ack('b', 0);
-  t.equal(budgetMs(driven), 150, 'b takes 50 ms, so up to 150 are waited for it');
+  t.equal(budgetMs(driven), 150, 'b takes 50 ms, so the wait is up to 150');
   driven.passTo(100);
   driven.ack('b', 1);
   driven.passTo(200);
@@ -46,7 +46,7 @@ t.test('a round waits for the slowest of those who are pending', (t) => {
   t.end();
 });
 
-t.test('the timeout doubles with each deadline that passes, and an answer ends that', (t) => {
+t.test('the timeout doubles with each deadline that passes, and an answer resets it', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...auto });
   const budgets = [];
   for (let round = 0; round < 6; round++) {
@@ -59,7 +59,7 @@ t.test('the timeout doubles with each deadline that passes, and an answer ends t
   t.end();
 });
 
-t.test('backoff has a limit, so that everyone is tried often before being given up on', (t) => {
+t.test('backoff is limited, so that each receiver is tried often before it fails', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...auto, giveUpAfterMs: 3200 });
   driven.passTo(3199);
   t.ok(driven.takeSent().length >= 32);
@@ -69,14 +69,14 @@ t.test('backoff has a limit, so that everyone is tried often before being given 
   t.end();
 });
 
-t.test('an ACK of what was sent twice is no sample (Karn)', (t) => {
+t.test('an ACK of a segment that was sent twice is no sample (Karn)', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...auto });
   driven.passTo(110);
   driven.ack('a', 0);
   t.equal(rttMs(driven), undefined, 'was it the first copy or the second?');
   driven.passTo(140);
   driven.ack('a', 1);
-  t.equal(rttMs(driven), 30, 'what was sent once is sampled again');
+  t.equal(rttMs(driven), 30, 'a segment that was sent once is sampled again');
   t.end();
 });
 
@@ -88,20 +88,20 @@ t.test('a second ACK settles the question: the first one answered the first copy
   driven.ack('a', 0);
   t.equal(rttMs(driven), 150);
   driven.ack('a', 0);
-  t.equal(rttMs(driven), 150, 'a third one tells nothing new');
+  t.equal(rttMs(driven), 150, 'a third one adds nothing');
   driven.passTo(240);
   driven.ack('a', 1);
-  t.equal(rttMs(driven), 150 - 60 / 8, 'timing goes on as usual: 90 ms');
+  t.equal(rttMs(driven), 150 - 60 / 8, 'timing continues as usual: 90 ms');
   t.end();
 });
 
-t.test('too short a first timeout therefore mends itself', (t) => {
+t.test('an initial timeout that is too short therefore corrects itself', (t) => {
   const driven = new DrivenSender({
     receivers: 'a',
     ...auto,
     timeout: { mode: 'auto', initialMs: 10 },
   });
-  // A path of 55 ms: every datagram is answered, 55 ms after it was sent.
+  // A path of 55 ms: every datagram is answered 55 ms after it was sent.
   const answers: { atMs: number; sequence: number }[] = [];
   for (let nowMs = 0; nowMs < 2000; nowMs++) {
     driven.passTo(nowMs);
@@ -117,7 +117,7 @@ t.test('too short a first timeout therefore mends itself', (t) => {
 });
 
 t.test(
-  'the answers that wait for the disk are no samples: to the last segment and the end',
+  'answers that wait for the disk are no samples: those to the last segment and the end',
   (t) => {
     const driven = new DrivenSender({ receivers: 'a', ...auto, sizeBytes: 4 });
     driven.passTo(10);
@@ -131,7 +131,7 @@ t.test(
   },
 );
 
-t.test('an ACK that the network has doubled settles nothing', (t) => {
+t.test('an ACK that the network duplicated settles nothing', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...auto });
   driven.passTo(110);
   driven.ack('a', 0);
@@ -141,7 +141,7 @@ t.test('an ACK that the network has doubled settles nothing', (t) => {
   t.end();
 });
 
-t.test('an ACK that a segment out of sequence brings back is no sample either', (t) => {
+t.test('an ACK repeated for a segment out of sequence is no sample either', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...auto, windowBlocks: 4 });
   driven.passTo(10);
   driven.ack('a', 0);
@@ -151,7 +151,7 @@ t.test('an ACK that a segment out of sequence brings back is no sample either', 
   driven.ack('a', 1);
   driven.passTo(51);
   driven.ack('a', 1);
-  t.equal(rttMs(driven), 10, 'segment 3 came without 2, and 1 is acknowledged again');
+  t.equal(rttMs(driven), 10, 'segment 3 arrived without 2, and 1 is acknowledged again');
   t.end();
 });
 

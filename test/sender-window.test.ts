@@ -1,7 +1,7 @@
 import t from 'tap';
 import { simulateTransfer } from '../src/simulator/transfer.js';
 
-/** 400 segments to three receivers over 10 ms there and back. */
+/** The time for 400 segments to three receivers with a round trip of 10 ms. */
 function elapsedMs(windowBlocks: number, probability: number): number {
   const { sender } = simulateTransfer({
     seed: 'window',
@@ -17,7 +17,7 @@ function elapsedMs(windowBlocks: number, probability: number): number {
   return isComplete ? (sender?.elapsedMs ?? Infinity) : Infinity;
 }
 
-t.test('a window pays: with little loss it is faster than stop-and-wait', (t) => {
+t.test('with little loss a window is faster than stop-and-wait', (t) => {
   const stopAndWaitMs = elapsedMs(1, 0.02);
   for (const windowBlocks of [4, 16, 64]) {
     const ms = elapsedMs(windowBlocks, 0.02);
@@ -26,10 +26,10 @@ t.test('a window pays: with little loss it is faster than stop-and-wait', (t) =>
   t.end();
 });
 
-t.test('and with heavy loss it still gets there in reasonable time', (t) => {
+t.test('with heavy loss it still completes in reasonable time', (t) => {
   const stopAndWaitMs = elapsedMs(1, 0.1);
   for (const windowBlocks of [4, 16, 64]) {
-    // What follows a loss is thrown away and sent again; that may cost some of the gain or all of it.
+    // Segments after a loss are dropped and sent again, which may cost some or all of the gain.
     const ms = elapsedMs(windowBlocks, 0.1);
     t.ok(
       ms < 2 * stopAndWaitMs,

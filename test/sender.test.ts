@@ -4,11 +4,11 @@ import { DrivenSender } from './support/driven-sender.js';
 const fixed = { mode: 'fixed', timeoutMs: 100 } as const;
 const threeSegments = { sizeBytes: 6, mssBytes: 2, timeout: fixed };
 
-t.test('a segment is on the wire exactly as the course text says', (t) => {
+t.test('a segment on the wire is exactly as in the course text', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...threeSegments });
   t.same(driven.takeSentHex(), ['000000009e9d55556162'], 'number, checksum, type, payload');
   driven.receiveHex('a', '000000000000aaaa');
-  t.same(driven.takeSentHex(), ['000000019c9b55556364'], 'its ACK brings the next one');
+  t.same(driven.takeSentHex(), ['000000019c9b55556364'], 'its ACK triggers the next one');
   t.end();
 });
 
@@ -19,7 +19,7 @@ t.test('the first round goes to all receivers back to back', (t) => {
   t.end();
 });
 
-t.test('at the deadline only those are sent to again who have not acknowledged', (t) => {
+t.test('at the deadline only receivers that have not acknowledged get the segment again', (t) => {
   const driven = new DrivenSender({ receivers: 'abc', ...threeSegments });
   driven.takeSent();
   driven.ack('b', 0);
@@ -33,7 +33,7 @@ t.test('at the deadline only those are sent to again who have not acknowledged',
   t.end();
 });
 
-t.test('the deadline is fixed when the round is sent; answers use up the same budget', (t) => {
+t.test('the deadline is fixed when the round is sent; answers do not extend it', (t) => {
   const driven = new DrivenSender({ receivers: 'abc', ...threeSegments });
   t.equal(driven.sender.pollTimeout(), 100);
   driven.passTo(60);
@@ -43,7 +43,7 @@ t.test('the deadline is fixed when the round is sent; answers use up the same bu
   driven.ack('b', 0);
   t.equal(driven.sender.pollTimeout(), 100, '10 ms are left for the last');
   driven.passTo(100);
-  t.equal(driven.sender.pollTimeout(), 200, 'a new round has a budget of its own');
+  t.equal(driven.sender.pollTimeout(), 200, 'a new round has a deadline of its own');
   t.end();
 });
 
@@ -52,13 +52,13 @@ t.test("a round's deadline counts from its last datagram, not from its first", (
   const { sender } = driven;
   sender.provideBlock(0, 0, Uint8Array.of(1, 2));
   t.equal(sender.pollTransmit(0)?.to.host, 'a');
-  t.equal(sender.pollTransmit(30)?.to.host, 'b', 'the shell took its time over the first');
-  t.equal(sender.pollTransmit(50), undefined, 'the second has left as well');
+  t.equal(sender.pollTransmit(30)?.to.host, 'b', 'the shell delayed the first');
+  t.equal(sender.pollTransmit(50), undefined, 'the second was sent as well');
   t.equal(sender.pollTimeout(), 150);
   t.end();
 });
 
-t.test('a timeout is told with its segment, round and number of pending receivers', (t) => {
+t.test('a timeout is reported with its segment, round and number of pending receivers', (t) => {
   const driven = new DrivenSender({ receivers: 'abc', ...threeSegments });
   driven.ackAll(0);
   driven.ack('b', 1);
@@ -70,7 +70,7 @@ t.test('a timeout is told with its segment, round and number of pending receiver
   t.end();
 });
 
-t.test('the next segment goes out only when every receiver has acknowledged this one', (t) => {
+t.test('the next segment is sent only when every receiver has acknowledged this one', (t) => {
   const driven = new DrivenSender({ receivers: 'abc', ...threeSegments });
   driven.takeSent();
   driven.ack('a', 0);
@@ -83,7 +83,7 @@ t.test('the next segment goes out only when every receiver has acknowledged this
   t.end();
 });
 
-t.test('an answer in time after all is no timeout', (t) => {
+t.test('an answer just in time prevents the timeout', (t) => {
   const driven = new DrivenSender({ receivers: 'ab', ...threeSegments });
   for (let sequence = 0; sequence <= 3; sequence++) {
     driven.passTo(driven.nowMs + 99);
@@ -117,9 +117,9 @@ t.test('a window opens only when every receiver has acknowledged something', (t)
     windowBlocks: 3,
     timeout: fixed,
   });
-  t.same(driven.takeSent(), ['a data 0', 'b data 0'], 'first one segment alone');
+  t.same(driven.takeSent(), ['a data 0', 'b data 0'], 'first a single segment');
   driven.ack('a', 0);
-  t.same(driven.takeSent(), [], 'as long as one receiver has not shown how it counts');
+  t.same(driven.takeSent(), [], 'while a receiver has not shown how it counts');
   driven.ack('b', 0);
   t.same(
     driven.takeSent(),
@@ -131,7 +131,7 @@ t.test('a window opens only when every receiver has acknowledged something', (t)
   t.end();
 });
 
-t.test('a window also opens when the receiver that held it is given up on', (t) => {
+t.test('a window also opens when the receiver that blocked it fails', (t) => {
   const driven = new DrivenSender({
     receivers: 'ab',
     sizeBytes: 10,
@@ -148,7 +148,7 @@ t.test('a window also opens when the receiver that held it is given up on', (t) 
   t.end();
 });
 
-t.test('with several segments in flight an ACK also stands for all before it', (t) => {
+t.test('with several segments in flight an ACK also covers all before it', (t) => {
   const driven = new DrivenSender({
     receivers: 'ab',
     sizeBytes: 12,
@@ -163,10 +163,10 @@ t.test('with several segments in flight an ACK also stands for all before it', (
   driven.ack('b', 2);
   t.same(driven.takeSent(), ['a data 4', 'b data 4', 'a data 5', 'b data 5'], 'two are done');
   driven.passTo(100);
-  const behind = ['b data 4', 'b data 5'];
-  t.same(driven.takeSent(), ['b data 3', ...behind], 'and what b could not take behind it');
+  const following = ['b data 4', 'b data 5'];
+  t.same(driven.takeSent(), ['b data 3', ...following], 'and what b could not accept after it');
   driven.passTo(149);
-  t.same(driven.takeSent(), [], 'the blocks behind have the deadline of their new round');
+  t.same(driven.takeSent(), [], 'the following blocks have the deadline of their new round');
   t.end();
 });
 
@@ -195,7 +195,7 @@ t.test('a block of several segments is sent, repeated and acknowledged together'
   t.end();
 });
 
-t.test('a source that takes its time holds up only what waits for it', (t) => {
+t.test('a slow source delays only what waits for it', (t) => {
   const driven = new DrivenSender({ receivers: 'a', ...threeSegments, isSourceFast: false });
   t.same(driven.eventsOf('need'), [{ type: 'need', blockIndex: 0, offsetBytes: 0, sizeBytes: 2 }]);
   t.equal(driven.sender.pollTimeout(), undefined, 'nothing was sent, so nothing is awaited');

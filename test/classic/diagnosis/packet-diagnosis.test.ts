@@ -169,11 +169,7 @@ t.test('only the last segment has an odd length, and its checksum is wrong', asy
   const last = packet(1, internetChecksum(even));
   receiver.receive('s', last);
   receiver.receive('s', last);
-  t.same(
-    diagnosesOf(receiver),
-    [],
-    "random corruption of a good sender's packets is not diagnosed",
-  );
+  t.same(diagnosesOf(receiver), [], 'a good sender may be hit by chance twice: not diagnosed yet');
   receiver.receive('s', last);
   t.match(diagnosesOf(receiver), [{ kind: 'checksum', cause: /odd last byte is left out/ }]);
 });
