@@ -1,11 +1,15 @@
-// Puts the commands of sessions together with all that they load: hundreds of small files take a
-// command longer to find than the first receiver takes to answer. The library stays as it was compiled.
+// Bundles all commands (p2mp, p2mpclient, p2mpserver) with everything that they load. Finding
+// hundreds of small files would take a command longer than the first receiver takes to answer. The
+// library remains as compiled.
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 const commands = ['p2mp', 'p2mpclient', 'p2mpserver'];
 
-/** Errors are told apart by their class, also those of what is not bundled: there must be one of it. */
+/**
+ * Errors are recognized by their class, even in code that is not bundled, so there must be only
+ * one.
+ */
 const oneErrorClass = {
   name: 'one error class',
   setup: ({ onResolve }) => {
@@ -18,20 +22,20 @@ const { metafile } = await build({
   outdir: 'dist/cli',
   allowOverwrite: true,
   bundle: true,
-  // What several commands share is one file, and a verb is loaded when it is called.
+  // Code that several commands share is one file, and a subcommand is loaded when it is called.
   splitting: true,
   chunkNames: 'shared-[hash]',
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  // A command reads all of it before it begins.
+  // A command parses all of it before it starts.
   minifyWhitespace: true,
   minifySyntax: true,
   legalComments: 'none',
   logLevel: 'warning',
   metafile: true,
   plugins: [oneErrorClass],
-  // Two find files beside themselves. The others bring binaries, or are seldom needed.
+  // Two of these find files beside themselves. The others contain binaries, or are seldom needed.
   external: [
     './commands/completion.js',
     './commands/experiment.js',
@@ -48,12 +52,12 @@ await writeFile(
   await licensesOf(Object.keys(metafile.inputs)),
 );
 
-// npm sets this bit when it installs or links the package, on the files that are there at that time. A link
-// outlives a rebuild, which makes new files.
+// npm sets this bit when it installs or links the package, on the files that exist then. A link
+// outlives a rebuild, which creates new files.
 const { bin } = JSON.parse(await readFile('package.json', 'utf8'));
 for (const path of Object.values(bin)) await chmod(path, 0o755);
 
-/** The terms of every package that has gone into the commands. */
+/** The licenses of every package that is bundled into the commands. */
 async function licensesOf(inputs) {
   const folders = new Set(
     inputs.map((path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0]),

@@ -1,4 +1,4 @@
-// A receiver that acknowledges every data packet and keeps nothing, for measuring the sender alone.
+// A receiver that acknowledges every data packet and stores nothing, to measure the sender alone.
 import dgram from 'node:dgram';
 
 const socket = dgram.createSocket('udp4');

@@ -1,4 +1,4 @@
-// The receiver of the bare ping-pong: 8 bytes back for every datagram, nothing else.
+// The receiver of the bare ping-pong: it answers every datagram with 8 bytes and does nothing else.
 import dgram from 'node:dgram';
 
 const answer = Buffer.alloc(8);

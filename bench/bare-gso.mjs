@@ -1,6 +1,6 @@
-// What Linux's own batches of datagrams (UDP GSO and GRO) bring from Node: one call sends 45 segments,
-// a window of such blocks goes to a group, and each receiver acknowledges each block that it has
-// whole. No file, no keys, no repair: a ceiling, where nothing is lost.
+// Measures what Linux's batches of datagrams (UDP GSO and GRO) achieve from Node. One call sends 45
+// segments; a window of such blocks goes to a group, and each receiver acknowledges each complete
+// block. No file, no keys, no repair: this is the upper bound without loss.
 //   node bare-gso.mjs receive <group> <port> <own address>
 //   node bare-gso.mjs send <group> <port> <own address> <receivers> <bytes>
 import dgram from 'node:dgram';
@@ -29,7 +29,7 @@ else await send();
 async function receive() {
   const socket = await open(Number(port), udpGro, 1);
   socket.addMembership(group, address);
-  // A block may come in parts; each segment says which block and which segment it is.
+  // A block may arrive in parts; each segment carries its block and segment number.
   const arrived = new Map();
   let firstOpen = 0;
   const ack = Buffer.alloc(4);
@@ -77,7 +77,7 @@ async function send() {
   while (sent < Math.min(windowBlocks, blockCount)) sendNext();
 }
 
-/** dgram knows no such option, but takes a socket that has it. */
+/** dgram has no such option, but accepts a socket that has it. */
 async function open(port, option, value) {
   const [afInet, sockDgram] = [2, 2];
   const fd = openSocket(afInet, sockDgram, 0);

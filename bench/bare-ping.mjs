@@ -1,5 +1,5 @@
-// The sender of the bare ping-pong: one datagram to each receiver, and the next once all have
-// answered. It is what dgram alone costs: no protocol, no timer, no file.
+// The sender of the bare ping-pong: one datagram to each receiver, then the next once all have
+// answered. It shows the cost of dgram alone: no protocol, no timer, no file.
 //   node bare-ping.mjs <rounds> <sizeBytes> <port>...
 import dgram from 'node:dgram';
 

@@ -1,4 +1,4 @@
-// npm run bench: all of it; npm run bench -- peers | stop-and-wait | render: that alone.
+// npm run bench runs everything; npm run bench -- peers | stop-and-wait | render runs one part.
 import { parseArgs } from 'node:util';
 import { contenders } from './contenders.mjs';
 import { benchPeers, WrongArguments } from './peers.mjs';

@@ -1,9 +1,9 @@
-// Starting a command of any kind, with what it costs: its whole time, and the CPU time of all of its
-// processes. It ends by itself, by a limit, or with the benchmark: none is left behind.
+// Starts any command and measures its cost: its elapsed time and the CPU time of all its processes.
+// It ends by itself, at a time limit, or with the benchmark, so no process is left over.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** Asks the shell what its children took, which /proc no longer tells once they have ended. */
+/** The shell reports its children's CPU time, which /proc no longer shows once they have ended. */
 const shell = 'trap : TERM INT; "$@"; code=$?; times >&3; exit $code';
 const ticksPerS = 100;
 
@@ -11,14 +11,14 @@ const running = new Set();
 
 /**
  * @param words the command and its arguments
- * @param limitMs after which it is killed
+ * @param limitMs the time after which it is killed
  */
 export function startCommand(words, { limitMs, env = {} } = {}) {
   const startedAtMs = performance.now();
   const child = spawn('sh', ['-c', shell, 'sh', ...words.map(String)], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: { ...process.env, LC_ALL: 'C', ...env },
-    // A group of its own, so that a signal reaches whatever it started.
+    // A process group of its own, so that a signal reaches all its processes.
     detached: true,
   });
   const texts = { stdout: '', stderr: '', times: '' };
@@ -35,7 +35,7 @@ export function startCommand(words, { limitMs, env = {} } = {}) {
     try {
       process.kill(-child.pid, signal);
     } catch {
-      // It has ended.
+      // It has already ended.
     }
   };
   const timer = setTimeout(
@@ -61,9 +61,9 @@ export function startCommand(words, { limitMs, env = {} } = {}) {
       for (const watch of watchers) watch();
     });
   });
-  /** @returns CPU seconds until now, or of all its life */
+  /** @returns CPU seconds so far, or in total once it has ended */
   command.cpuS = () => (result === undefined ? treeCpuS(child.pid) : result.cpuS);
-  /** @returns once it printed this, or `isDone` says so; rejects when it ends before or it takes too long */
+  /** @returns once `isDone` accepts its output; rejects if it ends first or takes too long */
   command.until = (isDone, forMs) =>
     new Promise((resolve, reject) => {
       const finish = (settle, value) => {
@@ -82,7 +82,7 @@ export function startCommand(words, { limitMs, env = {} } = {}) {
       watchers.add(check);
       check();
     });
-  /** Ends it, by force if it does not follow. */
+  /** Stops it, by force if necessary. */
   command.stop = async () => {
     kill('SIGTERM');
     const force = setTimeout(() => kill('SIGKILL'), 2000);
@@ -92,22 +92,22 @@ export function startCommand(words, { limitMs, env = {} } = {}) {
   return command;
 }
 
-/** For the end of the process, however it comes. */
+/** To be called when the process ends, for whatever reason. */
 export function killCommands() {
   for (const { kill } of running) kill('SIGKILL');
 }
 
-/** @returns the last lines of what a command complained about */
+/** @returns the last lines that a command printed as errors */
 export function tail({ stderr, stdout }) {
   const lines = (stderr.trim() || stdout.trim()).split('\n').slice(-3).join(' | ');
   return lines === '' ? '' : `: ${lines.slice(-300)}`;
 }
 
-/** CPU seconds of a process and of all that it started and that still runs or was waited for. */
+/** CPU seconds of a process and of all its descendants that still run or were waited for. */
 function treeCpuS(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name, in parentheses, may hold anything; the fields after it are counted from the third.
+    // The name, in parentheses, may contain anything; the fields after it start with the third.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const ownS = fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerS;
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
@@ -120,7 +120,9 @@ function treeCpuS(pid) {
   }
 }
 
-/** The second line of the shell's `times` is its children's: `0m1.230s 0m0.450s`, user and system. */
+/**
+ * The second line of the shell's `times` is for its children: `0m1.230s 0m0.450s`, user and system.
+ */
 function parseTimes(text) {
   const parts = [...(text.split('\n')[1] ?? '').matchAll(/(\d+)m([\d.]+)s/g)];
   return parts.reduce(
@@ -129,7 +131,7 @@ function parseTimes(text) {
   );
 }
 
-/** CPU seconds of the whole machine since it started, the network's own work among them. */
+/** CPU seconds of the whole machine since it started, including the kernel's network work. */
 export function machineCpuS() {
   const [, user, nice, system, , , hardirq, softirq] = readFileSync('/proc/stat', 'utf8')
     .split('\n')[0]

@@ -1,22 +1,22 @@
-// Hosts on one machine: network namespaces on one bridge. Needs root on Linux with iproute2, and
-// for loss and slow links nftables, ethtool and tc. Host 0 is the sender's.
+// Simulates hosts on one machine: network namespaces on one bridge. Needs root on Linux with
+// iproute2, and for loss and slow links nftables, ethtool and tc. Host 0 is the sender's.
 //
-// What crosses the wire. A batch of segments that a program hands over in one call (UDP GSO, and TCP's
-// own segmentation) crosses veth as ONE packet. That is `batches`: as if network cards did the cutting
-// and the joining, which costs the hosts' processors nothing. But a drop rule loses such a batch as a
-// whole, 45 datagrams at once: no network does that, and it is not the loss that is asked for.
-// So in `datagrams` everything is cut where it leaves the sender's host, as by the driver of a card that
-// cannot do it. Each datagram crosses the bridge by itself and is lost by itself, on its way out of the
-// bridge towards each receiver. That is before the receiver's GRO, which joins what came, as with a real
-// card, for sockets that ask for it; a rule in the receiver's own input hook would come after it, and
-// see batches again. All contenders thus meet the same loss, of single datagrams, and keep the batches
-// that they would have on a real network. countLoss() proves it.
+// What crosses the wire: a batch of segments that a program sends in one call (UDP GSO, or TCP
+// segmentation) crosses veth as ONE packet. That is `batches`: as if network cards did the splitting
+// and joining, at no cost to the hosts' processors. But a drop rule then loses a whole batch, 45
+// datagrams at once, which no network does and which is not the requested loss.
+// With `datagrams`, everything is split where it leaves the sender's host, as by the driver of a card
+// without segmentation offload. Each datagram crosses the bridge alone and is lost alone, as it leaves
+// the bridge towards each receiver. That is before the receiver's GRO, which joins datagrams for
+// sockets that request it, as with a real card; a rule in the receiver's own input hook would come
+// after GRO and see batches again. All contenders thus meet the same loss of single datagrams, and
+// keep the batches that they would have on a real network. countLoss() proves it.
 import { execFileSync } from 'node:child_process';
 
-/** Frames that wait at a slow link: Linux's usual length of a card's queue. */
+/** Frames that wait at a slow link: Linux's usual queue length of a network card. */
 const queueFrames = 1000;
 const frameBytes = 1514;
-/** A whole batch passes at once: with less, tbf would cut it, at this machine's cost. */
+/** A whole batch passes at once; with less, tbf would split it, at this machine's cost. */
 const burstBytes = 128 * 1024;
 
 const open = new Set();
@@ -25,8 +25,8 @@ export class Lab {
   #prefix = `p2mp-bench-${process.pid}-${open.size}`;
 
   /**
-   * @param hostCount the sender's among them
-   * @param lossPercent of the datagrams on their way to each receiver, each receiver's its own
+   * @param hostCount including the sender
+   * @param lossPercent of the datagrams to each receiver, independent for each
    * @param rateMbit of the sender's link; 0: unlimited
    * @param wire `batches` or `datagrams`, see above
    */
@@ -50,14 +50,14 @@ export class Lab {
     return `10.98.0.${10 + host}`;
   }
 
-  /** The words before a command that make it run on a host. */
+  /** The words before a command that run it on a host. */
   on(host) {
     return ['ip', 'netns', 'exec', this.#host(host)];
   }
 
   /**
-   * What the loss rules saw and dropped of all receivers' packets, and how many of those seen were longer
-   * than any frame, that is batches: proof of what was lost. Nothing where there is no loss.
+   * What the loss rules counted: all receivers' packets, those dropped, and those longer than any
+   * frame, that is, batches. It proves the actual loss. Nothing where there is no loss.
    */
   countLoss() {
     if (this.lossPercent === 0) return undefined;
@@ -88,7 +88,7 @@ export class Lab {
 
   #addBridge() {
     run('ip', 'netns', 'add', this.#bridge);
-    // Without snooping a group reaches every port, as through a simple switch.
+    // Without snooping, multicast reaches every port, as through a simple switch.
     const options = ['type', 'bridge', 'mcast_snooping', '0'];
     run('ip', '-n', this.#bridge, 'link', 'add', 'br0', ...options);
     run('ip', '-n', this.#bridge, 'link', 'set', 'br0', 'up');
@@ -112,7 +112,7 @@ export class Lab {
     run(...this.on(0), 'ethtool', '-K', 'eth0', ...cutting);
     for (let i = 1; i < this.hostCount; i++) {
       run(...this.on(i), 'ethtool', '-K', 'eth0', 'gro', 'on');
-      // veth leaves GRO out where its peer might have sent whole batches.
+      // veth skips GRO if its peer could have sent whole batches.
       run('ip', 'netns', 'exec', this.#bridge, 'ethtool', '-K', `p${i}`, ...cutting);
     }
   }
@@ -138,24 +138,24 @@ export class Lab {
   }
 }
 
-/** For the end of the process, however it comes. */
+/** To be called when the process ends, for whatever reason. */
 export function closeLabs() {
   for (const lab of open) lab.close();
 }
 
-/** Processes end with their namespace's last one, so that none keeps a removed namespace alive. */
+/** Ends all processes of a namespace, so that none keeps a removed namespace alive. */
 function removeNamespace(name) {
   try {
     for (const pid of run('ip', 'netns', 'pids', name).split('\n').filter(Boolean)) {
       process.kill(Number(pid), 'SIGKILL');
     }
   } catch {
-    // It is not there, or a process has just ended.
+    // The namespace does not exist, or a process has just ended.
   }
   try {
     run('ip', 'netns', 'del', name);
   } catch {
-    // It never came to be.
+    // It was never created.
   }
 }
 

@@ -1,4 +1,4 @@
-// With what, where and when results were made.
+// The command, machine and time that results were made with.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
@@ -23,7 +23,7 @@ export function describeMaking() {
   };
 }
 
-/** The commit that is checked out, marked where what is measured differs from it. */
+/** The checked-out commit, marked if the measured files differ from it. */
 function describeCommit() {
   const quietly = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] };
   const git = (...args) => execFileSync('git', args, quietly).trim();

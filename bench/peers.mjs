@@ -1,5 +1,5 @@
-// Sessions of p2mp and its peers, one after another in the same networks: contenders take turns within
-// each round, so that whatever else the machine does hits them all alike.
+// Compares sessions of p2mp with its peers in the same networks. Contenders take turns within each
+// round, so that other load on the machine affects all alike.
 import { randomFillSync } from 'node:crypto';
 import {
   closeSync,
@@ -24,13 +24,13 @@ import { disturbingShare } from './summary.mjs';
 import { findMissing, findObstacle, labNeeds } from './tools.mjs';
 import { runTransfer } from './transfer.mjs';
 
-/** Memory, so that no disk is measured. */
+/** A folder in memory, so that no disk is measured. */
 const memoryFolder = '/dev/shm';
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const startSizes = [1e6, 2e9];
 const startReceiverCount = 3;
 
-/** Of the command line: its message is all that a user needs. */
+/** Wrong arguments on the command line: the message is all that a user needs. */
 export class WrongArguments extends Error {}
 
 export async function benchPeers({
@@ -41,7 +41,7 @@ export async function benchPeers({
   out = defaultOut,
   only,
   skipStart = false,
-  /** Goes on with what is in the folder of results: scenes that are there are not run again. */
+  /** Continues the results in the folder: scenes found there are not run again. */
   resume = false,
   ...lists
 }) {
@@ -110,7 +110,7 @@ function readEarlier(out, present, bytes) {
   );
 }
 
-/** A scene is kept once it is whole. */
+/** A scene is stored once it is complete. */
 function isThere({ runs }, { runs: _, ...scene }) {
   return runs.some((run) => Object.entries(scene).every(([field, value]) => run[field] === value));
 }
@@ -142,7 +142,7 @@ async function runScene(bench, scene) {
   try {
     for (let round = 1; round <= runs; round++) {
       for (const contender of fit) {
-        // Who was killed by the limit once would be again, and take as long each time.
+        // A contender that hit the time limit once would do so again, and take as long each time.
         const { runShare = 1 } = contender;
         if (isOut.has(contender) || round > Math.ceil(runs * runShare)) continue;
         const context = { lab, file, bytes, limitMs, keys, folder: join(folder, 'run') };
@@ -169,7 +169,7 @@ function describeRun({ failure, elapsedS, otherShare }, bytes) {
 
 async function runStarts({ folder, present, runs, limitMs, keys, results, save }) {
   console.log(`\nTime to the first data, ${startReceiverCount} receivers`);
-  // Without a file there is nothing to think about.
+  // Only contenders that send a file have a start-up phase worth measuring.
   const senders = present.filter(({ hasFile }) => hasFile);
   const lab = new Lab({ hostCount: startReceiverCount + 1 });
   try {
@@ -183,8 +183,8 @@ async function runStarts({ folder, present, runs, limitMs, keys, results, save }
           const start = await measureStart(contender, context);
           const entry = { contender: contender.id, receiverCount: startReceiverCount, bytes };
           results.starts.push({ ...entry, round, ...start });
-          const told = start.failure ?? `${start.startS.toFixed(3)} s`;
-          console.log(`  ${round} ${contender.name}, ${bytes / 1e6} MB: ${told}`);
+          const result = start.failure ?? `${start.startS.toFixed(3)} s`;
+          console.log(`  ${round} ${contender.name}, ${bytes / 1e6} MB: ${result}`);
         }
       }
     }
@@ -194,7 +194,7 @@ async function runStarts({ folder, present, runs, limitMs, keys, results, save }
   await save(results);
 }
 
-/** Bytes that nothing can compress. */
+/** Incompressible bytes. */
 function writeRandom(path, bytes) {
   const part = Buffer.alloc(1e6);
   const fd = openSync(path, 'w');

@@ -1,5 +1,5 @@
-// The picture as a Vega-Lite specification: a bar for each contender, grouped by the number of receivers,
-// and by loss. Legible without colour: bars stand in the order of the legend.
+// The picture as a Vega-Lite specification: a bar for each contender, grouped by the number of
+// receivers, and by loss. It is legible without colour: bars are in the order of the legend.
 import { plotFont } from '../dist/experiment/plot.js';
 import { describeNetwork } from './scenes.mjs';
 
@@ -43,7 +43,7 @@ function createChart(title, scenes, x, contenders) {
   const values = scenes.flatMap((scene) =>
     scene.entries.map(({ name, elapsedS }) => ({
       ...{ x: x.of(scene), name, seconds: elapsedS ?? 0 },
-      label: elapsedS === undefined ? '×' : tell(elapsedS),
+      label: elapsedS === undefined ? '×' : format(elapsedS),
     })),
   );
   const place = {
@@ -87,8 +87,8 @@ function createConfig() {
   };
 }
 
-/** Two digits that count. */
-function tell(seconds) {
+/** Two significant digits. */
+function format(seconds) {
   if (seconds >= 9.95) return seconds.toFixed(0);
   return seconds.toFixed(seconds < 0.095 ? 2 : 1);
 }

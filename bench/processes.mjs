@@ -1,4 +1,4 @@
-// Starting the programs that a benchmark compares, and reading what they print.
+// Starts the programs that a benchmark compares, and reads what they print.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 

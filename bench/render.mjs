@@ -1,4 +1,4 @@
-// Tables and picture from results.json alone.
+// Renders tables and the picture from results.json alone.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,7 @@ export async function render(out = defaultOut) {
   await writeFile(join(out, 'results.md'), createReport(results, scenes, starts));
   console.log(`\nIn ${out}: results.json, results.md`);
   try {
-    // What draws the experiments draws this too.
+    // The same renderer as for the experiments.
     const { renderPng, renderSvg } = await import('../dist/node/experiment/pictures.js');
     const svg = await renderSvg(createPicture(results, scenes));
     await writeFile(join(out, 'speed.svg'), svg);
@@ -152,12 +152,12 @@ function createDetails(title, scenes, { losses }) {
     '|---|---|---|---|---|---|---|---|---|',
     ...rows.map((row) => `| ${row} |`),
     '',
-    ...tellLoss(losses.filter((loss) => describeNetwork(loss) === title)),
+    ...describeLoss(losses.filter((loss) => describeNetwork(loss) === title)),
   ];
 }
 
-/** What the rules counted themselves, of all contenders together. */
-function tellLoss(losses) {
+/** The counts of the loss rules, for all contenders together. */
+function describeLoss(losses) {
   if (losses.length === 0) return [];
   const total = (field) => losses.reduce((sum, loss) => sum + loss[field], 0);
   const [seen, batches] = [total('seenPackets'), total('batchPackets')];
@@ -181,13 +181,13 @@ function createFailures(scenes) {
   return lines.length === 0 ? ['No run failed.'] : ['## Failed runs', '', ...lines];
 }
 
-/** Three digits that count; – for what there is not. */
+/** Three significant digits; – for a missing value. */
 function digits(value) {
   if (value === undefined || value === null || Number.isNaN(value)) return '–';
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
-/** Map.groupBy came after the oldest Node that p2mp runs on. */
+/** Map.groupBy is newer than the oldest Node that p2mp supports. */
 function groupBy(values, keyOf) {
   const groups = new Map();
   for (const value of values) {

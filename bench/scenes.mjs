@@ -1,16 +1,16 @@
-// In which networks the contenders meet. The full product would take hours.
+// The networks in which the contenders are compared. The full product would take hours.
 
 const receiverCounts = [1, 3, 8];
 
-/** Each row is every combination of its lists; `runShare` of the usual runs where runs are long. */
+/** Each row is every combination of its lists; long runs have `runShare` of the usual number. */
 const usual = [
   { ratesMbit: [0], lossPercents: [0], wires: ['batches'] },
   { ratesMbit: [0], lossPercents: [0, 1, 5, 20], wires: ['datagrams'] },
   { ratesMbit: [1000], lossPercents: [0], wires: ['batches'] },
   { ratesMbit: [1000], lossPercents: [1], wires: ['datagrams'] },
-  // A slow link hides everything else: there is little to vary.
+  // A slow link dominates everything else, so there is little to vary.
   { ratesMbit: [100], lossPercents: [0], wires: ['batches'], runShare: 0.4 },
-  // For the record, what a drop rule does to batches that cross whole; see lab.mjs.
+  // For the record: the effect of a drop rule on batches that cross whole; see lab.mjs.
   { counts: [3], ratesMbit: [0], lossPercents: [5], wires: ['batches'], runShare: 0.4 },
 ];
 

@@ -1,6 +1,7 @@
-// How long a sender thinks before its data flows. The first bytes that leave its host are no sign of
-// that, for all contenders call their receivers first, with padded datagrams too; so the sign is that the
-// host has sent as much as no call does. Counted by the kernel, read every millisecond.
+// Measures the time before a sender's data flows. The first bytes that leave its host do not show
+// it, since all contenders connect to their receivers first, some with padded datagrams. So the
+// start is when the host has sent more than any handshake does. The kernel counts the bytes; they
+// are read every millisecond.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
@@ -17,7 +18,7 @@ export async function measureStart(contender, { lab, folder, file, bytes, limitM
   for (const output of outputs) await mkdir(output, { recursive: true });
   const plan = contender.plan({ lab, outputs, file, bytes, keys });
   const commands = [];
-  // /proc tells the counters of a network by a process that lives in it.
+  // /proc shows a network's counters through a process that lives in it.
   const [ip, ...args] = lab.on(0);
   const resident = spawn(ip, [...args, 'sleep', 'infinity'], { stdio: 'ignore' });
   try {
@@ -55,6 +56,6 @@ function readSentBytes(pid) {
   const line = readFileSync(`/proc/${pid}/net/dev`, 'utf8')
     .split('\n')
     .find((text) => text.trimStart().startsWith('eth0:'));
-  // Eight fields of what came in are before those of what went out.
+  // Eight fields for received data precede those for sent data.
   return Number(line.split(':')[1].trim().split(/\s+/)[8]);
 }

@@ -1,5 +1,6 @@
-// P2MP-FTP over loopback against what bare dgram costs, side by side in one run, and the sender's memory
-// against the size of the file. Figures of different runs or machines do not compare; the ratios do.
+// Compares P2MP-FTP over loopback with the cost of bare dgram, side by side in one run, and
+// measures the sender's memory by file size. Figures of different runs or machines are not
+// comparable; ratios are.
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,7 @@ const path = (name) => fileURLToPath(new URL(name, import.meta.url));
 const client = path('../dist/cli/p2mpclient.js');
 const server = path('../dist/cli/p2mpserver.js');
 
-/** @param skipMemory leaves out the table of memory, the last line of which takes a minute */
+/** @param skipMemory omits the memory table, whose last line takes a minute */
 export async function benchStopAndWait({ runs = 7, skipMemory = false }) {
   const folder = await mkdtemp(join(tmpdir(), 'p2mp bench '));
   try {
@@ -101,7 +102,7 @@ async function runTransfer(folder, file, content, receiverCount, p, seed) {
   return JSON.parse(lines.at(-1));
 }
 
-/** Peak memory of the sending process, for files that hold nothing but zeros (sparse). */
+/** Peak memory of the sending process, for sparse files. */
 async function memory(folder) {
   const mss = 65_000;
   console.log(`\nPeak memory of the sender, N = 1, MSS ${mss}, p = 0, sparse file\n`);

@@ -1,7 +1,7 @@
-// From single runs to figures that can be compared: medians of what succeeded, failures counted.
+// Turns single runs into comparable figures: medians of successful runs, and counts of failures.
 import { median } from './processes.mjs';
 
-/** Of the machine, taken by other work than the run's own: with more, a figure is to be doubted. */
+/** Share of the machine used by other work, above which a figure is doubtful. */
 export const disturbingShare = 0.25;
 
 /** @returns for each scene in order: { receiverCount, lossPercent, rateMbit, wire, entries } */

@@ -1,4 +1,4 @@
-// What the comparison needs of the machine. What is missing is told by name, with how to get it.
+// What the comparison needs on the machine. Anything missing is named, with how to install it.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -18,10 +18,10 @@ const debian = {
 /** Packages that cannot be looked up as commands. */
 const packages = { koffi: () => import('koffi') };
 
-/** What no scene can do without. */
+/** What every scene needs. */
 export const labNeeds = ['ip', 'tc', 'nft', 'ethtool', 'cmp'];
 
-/** @returns a line for each name that is not there */
+/** @returns a line for each missing name */
 export async function findMissing(names) {
   const lines = [];
   for (const name of names) {
@@ -38,7 +38,7 @@ export async function findMissing(names) {
   return lines;
 }
 
-/** @returns why there can be no namespaces at all, or nothing */
+/** @returns why namespaces are not available, or undefined */
 export function findObstacle() {
   if (process.platform !== 'linux') return 'network namespaces need Linux';
   if (process.getuid() !== 0) return 'network namespaces need root: sudo npm run bench -- peers';

@@ -1,5 +1,5 @@
-// One run of one contender: receivers first, each known to be ready; then the sender, timed; then every
-// receiver's file compared to the byte.
+// One run of one contender: start the receivers and wait until each is ready; time the sender; then
+// compare every receiver's file byte by byte.
 import { mkdir, rm } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { machineCpuS, startCommand, tail } from './commands.mjs';
 import { warmMemory } from './warm-memory.mjs';
 
 const readyMs = 15_000;
-/** How long a receiver that ends by itself may take to do so after the sender. */
+/** How long a receiver that ends by itself may take after the sender has ended. */
 const endMs = 10_000;
 
 /**
@@ -48,7 +48,7 @@ export async function runTransfer(contender, { lab, folder, file, bytes, limitMs
       senderCpuS: plan.isReversed ? firstCpuS : timedCpuS,
       receiverCpuS: plan.isReversed ? timedCpuS : firstCpuS,
       machineCpuS: machineS,
-      // Nobody's from here: what else ran meanwhile, of all that the machine could do.
+      // Other processes' share of the machine's CPU time meanwhile.
       otherShare: (machineS - firstCpuS - timedCpuS) / (windowS * cpus().length),
     };
     const failure = await findFailure(results, plan, file, limitMs);
@@ -61,7 +61,7 @@ export async function runTransfer(contender, { lab, folder, file, bytes, limitMs
   }
 }
 
-/** What a program prints is only as good as its end. */
+/** Returns undefined if the output cannot be parsed, as after a failure. */
 function tryTo(read) {
   try {
     return read();
@@ -78,7 +78,7 @@ async function waitForEnd(receivers) {
   clearTimeout(late);
 }
 
-/** @returns `{ failure }`, or nothing where every receiver has every byte */
+/** @returns `{ failure }`, or undefined if every receiver has every byte */
 async function findFailure(results, plan, file, limitMs) {
   const isTimedOut = results.some((result) => result.isTimedOut);
   if (isTimedOut) return { failure: `killed after ${limitMs / 1000} s`, isTimedOut };

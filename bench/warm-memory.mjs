@@ -1,7 +1,7 @@
-// A virtual machine may give memory that has been idle for a second or two back to its host, and whoever
-// touches it next waits until it is there again: for 200 MB, as long as a whole run of the fastest takes. Then
-// a contender would pay for the pause before it, and its neighbours would not. So before each run, as much
-// as a run takes is touched, and freed.
+// A virtual machine may return idle memory to its host after a second or two, and the next process
+// to touch it waits until it is back: for 200 MB, as long as a whole run of the fastest contender.
+// A contender would then pay for the pause before it, and the next would not. So before each run,
+// as much memory as a run needs is touched and freed.
 import { open, rm } from 'node:fs/promises';
 
 const chunk = Buffer.alloc(4 * 1024 * 1024);

@@ -1,5 +1,5 @@
-// Takes sessions into a folder, from anybody: node examples/receive.mjs FOLDER [PORT]
-// It stops by itself behind the first complete one.
+// Receives sessions into a folder, from anyone: node examples/receive.mjs FOLDER [PORT]
+// It stops by itself after the first complete session.
 import { generateKeyPair, receive } from 'p2mp';
 
 const [dir = 'received', port = '7735'] = process.argv.slice(2);
@@ -10,7 +10,8 @@ const receiving = await receive({
   dir,
   port: Number(port),
   keyPair: await generateKeyPair(),
-  // Your rule: why this sender is not let in, or undefined. `refuseUnlessAuthorized` reads a file of keys.
+  // Your rule: the reason to refuse this sender, or undefined. `refuseUnlessAuthorized` reads a
+  // file of keys.
   refuseSender: () => undefined,
   signal: stop.signal,
   onEvent: (event) => {

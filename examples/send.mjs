@@ -8,7 +8,8 @@ try {
   const result = await send({
     paths: args,
     receivers: [{ host, port: Number(port) }],
-    // Your rule: why this receiver is not trusted, or undefined. `trustKnownReceivers` reads a file of keys.
+    // Your rule: the reason not to trust this receiver, or undefined. `trustKnownReceivers` reads a
+    // file of keys.
     trustReceiver: () => undefined,
     signal: AbortSignal.timeout(60_000),
     onEvent: (event) => {
@@ -20,7 +21,7 @@ try {
   }
   process.exitCode = result.receivers.every(({ status }) => status === 'complete') ? 0 : 1;
 } catch (error) {
-  // What a user can mend has a code and a message that names the remedy.
+  // Errors that a user can fix have a code and a message that says what to do.
   if (!(error instanceof P2mpError)) throw error;
   console.error(`${error.code}: ${error.message}`);
   process.exitCode = 2;

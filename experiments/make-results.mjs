@@ -1,6 +1,6 @@
 /**
- * Makes experiments/results anew: `npm run results` for all plans, `npm run results -- quick loss` for
- * some. Real runs are timed: leave the machine alone meanwhile.
+ * Regenerates experiments/results: `npm run results` for all plans, `npm run results -- quick loss`
+ * for some. Real runs are timed: leave the machine alone meanwhile.
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -37,13 +37,13 @@ function makeResult(plan) {
     seconds: Math.round(effort.simulationWallS + effort.realWallS),
     findings,
   };
-  // What was made with this very commit: the CSV alone does not know.
+  // Made with this very commit, which the CSV does not record.
   writeFileSync(join(root, folder, 'made.json'), `${JSON.stringify(made, null, 2)}\n`);
   rmSync(join(root, folder, 'plan.json'));
   console.log(`${plan}: ${findings.at(-1)}`);
 }
 
-/** The commit that is checked out, marked where files differ from it. */
+/** The checked-out commit, marked if files differ from it. */
 function describeCommit() {
   const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
   const isChanged = git('status', '--porcelain', 'src', 'experiments/plans') !== '';

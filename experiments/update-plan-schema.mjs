@@ -1,4 +1,4 @@
-/** Writes experiments/plan.schema.json, which editors check plans by: `npm run schema`. */
+/** Writes experiments/plan.schema.json, which editors use to check plans: `npm run schema`. */
 import { writeFileSync } from 'node:fs';
 import { planJsonSchema } from '../dist/experiment/plan-schema.js';
 
