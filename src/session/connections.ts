@@ -14,10 +14,14 @@ import type { FaultKind } from '../wire/faults.js';
 import type { ChannelPacket } from '../wire/header.js';
 import type { Message, Offer } from '../wire/messages.js';
 import { dataFramingBytes } from '../wire/segment-size.js';
+import type { ControlOutbox } from './control-outbox.js';
+import type { RootDigest } from './root-digest.js';
 
 export interface ConnectionsOptions {
   readonly session: number;
   readonly peers: readonly SessionPeer[];
+  readonly outbox: ControlOutbox;
+  readonly rootDigest: RootDigest;
   readonly crypto: SessionCrypto;
   readonly mssBytes: number;
   readonly giveUpAfterMs: number;
@@ -29,13 +33,9 @@ export interface ConnectionsOptions {
 
 /** What the connections need from their session. */
 export interface ConnectionsOwner {
-  send(peer: SessionPeer, bytes: Uint8Array | undefined): void;
-  sendMessage(peer: SessionPeer, message: Message): void;
   countFault(kind: FaultKind, from: Address, bytes: Uint8Array): void;
   offerTo(peer: SessionPeer): Offer;
   pollOf(peer: SessionPeer): Message;
-  /** Undefined while the receiver does not wait for the root digest, or it is not known. */
-  rootFor(peer: SessionPeer): Uint8Array | undefined;
   /** The receiver has shown its key; the session must decide whether to trust it. */
   identify(nowMs: TimeMs, peer: SessionPeer): void;
   /** The receiver has answered at another address than its first. */
@@ -47,7 +47,7 @@ export interface ConnectionsOwner {
   /** Fails the receiver without notifying it, because it is unreachable. */
   settleFailed(nowMs: TimeMs, peer: SessionPeer, reason: string): void;
   /** Fails the receiver and sends it the reason. */
-  giveUp(nowMs: TimeMs, index: number, reason: string): void;
+  failReceiver(nowMs: TimeMs, peer: SessionPeer, reason: string): void;
 }
 
 /** The program that should be running at a receiver. */
@@ -84,7 +84,7 @@ export class Connections {
   start(nowMs: TimeMs): void {
     const { peers, spacingMs } = this.options;
     for (const peer of peers) {
-      peer.heardAtMs = nowMs;
+      peer.lastReceivedAtMs = nowMs;
       this.noteProgress(nowMs, peer);
       peer.retryWaitMs = retryTiming.firstMs;
       // Spreads the requests so that the answers can be read as they arrive.
@@ -103,7 +103,7 @@ export class Connections {
   handleStop(stoppedMs: number): void {
     this.progressAtMs += stoppedMs;
     for (const peer of this.options.peers) {
-      peer.heardAtMs += stoppedMs;
+      peer.lastReceivedAtMs += stoppedMs;
       peer.progressAtMs += stoppedMs;
       if (peer.unreachedSinceMs !== undefined) peer.unreachedSinceMs += stoppedMs;
       if (peer.deferral !== undefined) peer.deferral.sinceMs += stoppedMs;
@@ -172,11 +172,11 @@ export class Connections {
       return true;
     }
     // A receiver that is about to fail is polled regardless of the budget.
-    const isUrgent = nowMs - peer.heardAtMs >= this.options.giveUpAfterMs / 2;
+    const isUrgent = nowMs - peer.lastReceivedAtMs >= this.options.giveUpAfterMs / 2;
     if (!this.polls.take(nowMs) && !isUrgent) return false;
     peer.polledAtMs = nowMs;
     peer.unansweredPolls++;
-    this.owner.sendMessage(peer, this.owner.pollOf(peer));
+    this.options.outbox.sendMessage(peer, this.owner.pollOf(peer));
     return true;
   }
 
@@ -234,14 +234,14 @@ export class Connections {
 
   private handleDue(nowMs: TimeMs, peer: SessionPeer): void {
     const { giveUpAfterMs } = this.options;
-    const waitsSinceMs = Math.min(peer.heardAtMs, peer.deferral?.sinceMs ?? Infinity);
+    const waitsSinceMs = Math.min(peer.lastReceivedAtMs, peer.deferral?.sinceMs ?? Infinity);
     if (peer.status !== 'identifying' && nowMs - waitsSinceMs >= giveUpAfterMs) {
       this.owner.settleFailed(nowMs, peer, this.silenceReason(peer));
       return;
     }
     const reason = peer.status === 'active' ? this.stuckReason(nowMs, peer) : undefined;
     if (reason === undefined) this.sendRequest(nowMs, peer, 'again');
-    else this.owner.giveUp(nowMs, peer.index, reason);
+    else this.owner.failReceiver(nowMs, peer, reason);
   }
 
   /** Why a receiver that still answers must fail; undefined while it need not. */
@@ -267,7 +267,9 @@ export class Connections {
 
   /** Whether the receiver has work to do: data to receive, or a digest to verify. */
   private isAsked(peer: SessionPeer): boolean {
-    return peer.state === 'whole' ? this.owner.rootFor(peer) !== undefined : peer.hasBeenServed;
+    return peer.state === 'whole'
+      ? this.options.rootDigest.dueTo(peer) !== undefined
+      : peer.hasBeenServed;
   }
 
   private sendHandshake(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
@@ -279,7 +281,7 @@ export class Connections {
     peer.requestSentAtMs = which === 'first' || peer.handshake === undefined ? nowMs : undefined;
     peer.handshake ??= this.beginHandshake(peer);
     peer.addresses.noteAttempt();
-    for (const bytes of peer.handshake.nextDatagrams()) this.owner.send(peer, bytes);
+    for (const bytes of peer.handshake.nextDatagrams()) this.options.outbox.send(peer, bytes);
   }
 
   private beginHandshake(peer: SessionPeer): OutgoingHandshake {
@@ -300,9 +302,11 @@ export class Connections {
     }
     // Sends more copies each time, because the receiver may be flooded.
     const copies = Math.min(2 ** (peer.offers - 1), maxOpenCopies);
+    const { outbox } = this.options;
     for (let i = 0; i < copies; i++) {
-      this.owner.send(peer, peer.handshake?.datagram);
-      this.owner.sendMessage(peer, this.owner.offerTo(peer));
+      const confirmation = peer.handshake?.datagram;
+      if (confirmation !== undefined) outbox.send(peer, confirmation);
+      outbox.sendMessage(peer, this.owner.offerTo(peer));
     }
   }
 
@@ -310,14 +314,14 @@ export class Connections {
     const { giveUpAfterMs, reportIntervalMs } = this.options;
     const askAfterMs = Math.min(retryTiming.quietMs, giveUpAfterMs * quietShare);
     const quietMs = Math.max(askAfterMs, 2 * reportIntervalMs);
-    const isQuiet = nowMs - peer.heardAtMs >= quietMs;
+    const isQuiet = nowMs - peer.lastReceivedAtMs >= quietMs;
     if (peer.isPollDue || isQuiet) {
       peer.isPollDue = !this.poll(nowMs, peer);
       // After too many unanswered polls, it reconnects from the beginning.
       if (peer.status !== 'active') return;
     }
-    const digest = this.owner.rootFor(peer);
-    if (digest !== undefined) this.owner.sendMessage(peer, { kind: 'root', digest });
+    const digest = this.options.rootDigest.dueTo(peer);
+    if (digest !== undefined) this.options.outbox.sendMessage(peer, { kind: 'root', digest });
   }
 
   /** The receiver is about to restart: connects from the beginning until the liveness timeout expires. */
@@ -348,7 +352,7 @@ export class Connections {
     if (smallAnswers === narrowPathAnswers.suspected) {
       this.owner.suspectNarrowPath(peer);
     } else if (smallAnswers === narrowPathAnswers.certain) {
-      this.owner.giveUp(nowMs, peer.index, this.narrowPathReason(peer));
+      this.owner.failReceiver(nowMs, peer, this.narrowPathReason(peer));
     }
   }
 

@@ -1,8 +1,10 @@
 /** The status of one receiver, for users and programs. */
 import { formatAddress } from '../base/address.js';
+import { assert } from '../base/assert.js';
 import type { TimeMs } from '../base/machine.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { SessionPeer } from '../transfer/peer.js';
-import type { SessionReceiverStatus } from './sender-events.js';
+import type { SessionReceiverOutcome, SessionReceiverStatus } from './sender-events.js';
 
 /** @param isConfirmed whether the root digest is known, so that receivers can verify */
 export function statusOf(
@@ -18,10 +20,10 @@ export function statusOf(
   return {
     receiver: peer.name,
     address: formatAddress(peer.address),
-    ...(peer.selfName === undefined ? {} : { selfName: peer.selfName }),
+    ...withoutUndefined({ selfName: peer.selfName }),
     status: peer.status,
     activity: activityOf(peer, isConfirmed),
-    ...(peer.reason === undefined ? {} : { reason: peer.reason }),
+    ...withoutUndefined({ reason: peer.reason }),
     heldBytes,
     heldBeforeBytes: heldBefore(heldBytes, receivedBytes),
     receivedBytes,
@@ -30,9 +32,19 @@ export function statusOf(
     repairs: peer.repairs,
     datagramsLost: peer.segmentsLost,
     lossRatio: lossRatioOf(peer.segmentsLost, peer.segmentsReceived),
-    ...(rttMs === undefined ? {} : { rttMs }),
+    ...withoutUndefined({ rttMs }),
     usesGroup: peer.isMulticastReachable,
   };
+}
+
+/** The status of a receiver that has its outcome. */
+export function outcomeOf(
+  nowMs: TimeMs,
+  peer: SessionPeer,
+  contentSizeBytes: number,
+): SessionReceiverOutcome {
+  assert(peer.isSettled, 'the receiver has its outcome');
+  return statusOf(nowMs, peer, contentSizeBytes, true) as SessionReceiverOutcome;
 }
 
 /** The part of the held bytes that was there before the session. A block may have been received more than once. */

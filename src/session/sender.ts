@@ -9,9 +9,9 @@ import { stoppedTimeMs } from '../base/machine.js';
 import { readUint32 } from '../base/network-order.js';
 import { Queue } from '../base/queue.js';
 import type { RefusalCode } from '../base/refusal.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { otherAddressEvent } from '../path/candidate-addresses.js';
-import { ReturnPath } from '../path/return-path.js';
 import { BlockSeal } from '../security/block-seal.js';
 import type { OutgoingHandshake } from '../security/handshake.js';
 import { retryTiming } from '../transfer/config.js';
@@ -21,20 +21,22 @@ import { isEqualBytes, toHex } from '../wire/byte-codec.js';
 import { FaultLog } from '../wire/faults.js';
 import type { ChannelPacket } from '../wire/header.js';
 import { decodeSession, describeSession } from '../wire/header.js';
-import type { Message, NodesRequest, Offer, Refuse } from '../wire/messages.js';
-import { decodeMessage, encodeMessage, maxNodesPerMessage } from '../wire/messages.js';
-import type { Report } from '../wire/report.js';
-import { keySizeBytes, maxControlSizeBytes } from '../wire/sizes.js';
+import type { Message, Offer } from '../wire/messages.js';
+import { decodeMessage } from '../wire/messages.js';
+import { keySizeBytes } from '../wire/sizes.js';
 import { Connections } from './connections.js';
+import { ControlOutbox } from './control-outbox.js';
 import { GroupProbe } from './group-probe.js';
+import { ReceiverMessages } from './receiver-messages.js';
+import { ReceiverOutcomes } from './receiver-outcomes.js';
 import { statusOf } from './receiver-status.js';
+import { RootDigest } from './root-digest.js';
 import type {
-  SessionReceiverOutcome,
   SessionReceiverStatus,
   SessionSenderEvent,
   SessionSenderResult,
 } from './sender-events.js';
-import type { SessionSenderOptions } from './sender-options.js';
+import type { SessionSenderOptions, SessionTerms } from './sender-options.js';
 import { agreeTerms, createOffer } from './sender-options.js';
 import { StartBarrier } from './start-barrier.js';
 
@@ -71,32 +73,28 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   readonly peers: readonly SessionPeer[];
   readonly reportIntervalMs: number;
 
+  private readonly events = new Queue<SessionSenderEvent>();
+  private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
+  private readonly outbox = new ControlOutbox();
   private readonly delivery: Delivery;
   private readonly offer: Offer;
   /** Undefined without a multicast group. */
   private readonly probe: GroupProbe | undefined;
+  private readonly rootDigest: RootDigest;
+  private readonly outcomes: ReceiverOutcomes;
   private readonly connections: Connections;
+  private readonly messages: ReceiverMessages;
   private readonly startBarrier: StartBarrier;
-  private readonly events = new Queue<SessionSenderEvent>();
-  private readonly controls = new Queue<Transmit>();
-  private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
 
   private phase: Phase = 'open';
   private startedAtMs: TimeMs | undefined;
-  private settledAtMs: TimeMs = 0;
-  private unsettledCount: number;
-  /** Whether no later session will offer this object. */
-  private isObjectFinal: boolean;
-  private reportsReceived = 0;
-  private rootDigest: Uint8Array | undefined;
 
   /** @throws P2mpError INVALID_ARGUMENT */
   constructor(options: SessionSenderOptions) {
-    const { receivers, crypto, manifest, group, rateBytesPerSec } = options;
+    const { receivers, crypto, group } = options;
     const terms = agreeTerms(options);
     const { geometry, reportIntervalMs } = terms;
     this.geometry = geometry;
-    this.isObjectFinal = options.isUnrepeatable ?? false;
     this.session = readUint32(crypto.random(4), 0);
     this.reportIntervalMs = reportIntervalMs;
     const groupKey = crypto.random(keySizeBytes);
@@ -107,21 +105,34 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       ({ name, address, otherAddresses }, index) =>
         new SessionPeer(index, name, address, rttLimits, otherAddresses),
     );
-    this.unsettledCount = this.peers.length;
     this.startBarrier = new StartBarrier(this.peers, reportIntervalMs);
-    this.delivery = new Delivery(
+    this.delivery = this.createDelivery(options, seal);
+    this.rootDigest = new RootDigest(this.delivery);
+    const { peers, outbox, delivery, rootDigest, probe } = this;
+    const emit = (event: SessionSenderEvent) => this.events.push(event);
+    this.outcomes = new ReceiverOutcomes({
+      ...{ peers, outbox, delivery, emit },
+      contentSizeBytes: geometry.contentSizeBytes,
+      isObjectFinal: options.isUnrepeatable ?? false,
+    });
+    this.connections = this.createConnections(options, terms);
+    const { outcomes, connections } = this;
+    this.messages = new ReceiverMessages({
+      ...{ geometry, peers, outbox, delivery, rootDigest, outcomes, connections, probe, emit },
+    });
+  }
+
+  private createDelivery(
+    { manifest, crypto, group, rateBytesPerSec }: SessionSenderOptions,
+    seal: BlockSeal,
+  ): Delivery {
+    const { session, geometry, peers, reportIntervalMs } = this;
+    return new Delivery(
       {
-        session: this.session,
-        geometry,
-        manifest,
-        peers: this.peers,
-        seal,
+        ...{ session, geometry, peers, reportIntervalMs, manifest, seal, group, rateBytesPerSec },
         hash: crypto.hash,
-        group,
-        reportIntervalMs,
         // Keeps sessions from probing their paths in step.
-        randomPhase: this.session / 2 ** 32,
-        rateBytesPerSec,
+        randomPhase: session / 2 ** 32,
       },
       {
         need: (block, offsetBytes, sizeBytes) =>
@@ -130,21 +141,17 @@ export class SessionSender implements Machine<SessionSenderEvent> {
         poll: (nowMs, peer) => this.connections.poll(nowMs, peer),
       },
     );
-    this.connections = new Connections(
+  }
+
+  private createConnections({ crypto }: SessionSenderOptions, terms: SessionTerms): Connections {
+    const { session, peers, outbox, rootDigest, outcomes } = this;
+    const { mssBytes } = this.geometry;
+    return new Connections(
+      { ...terms, session, peers, outbox, rootDigest, crypto, mssBytes },
       {
-        ...terms,
-        session: this.session,
-        peers: this.peers,
-        crypto,
-        mssBytes: geometry.mssBytes,
-      },
-      {
-        send: (peer, bytes) => this.send(peer, bytes),
-        sendMessage: (peer, message) => this.sendMessage(peer, message),
         countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
         offerTo: (peer) => this.offerTo(peer),
         pollOf: (peer) => this.pollOf(peer),
-        rootFor: (peer) => this.rootFor(peer),
         identify: (nowMs, peer) => this.identify(nowMs, peer),
         handleOtherAddress: ({ name, addresses }) =>
           this.events.push(otherAddressEvent(name, addresses)),
@@ -154,8 +161,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
           this.events.push({ type: 'silent', receiver: peer.name });
           this.delivery.handleChange(peer);
         },
-        settleFailed: (nowMs, peer, reason) => this.settle(nowMs, peer, 'failed', reason),
-        giveUp: (nowMs, index, reason) => this.giveUp(nowMs, index, reason),
+        settleFailed: (nowMs, peer, reason) => outcomes.settle(nowMs, peer, 'failed', reason),
+        failReceiver: (nowMs, { index }, reason) => this.giveUp(nowMs, index, reason),
       },
     );
   }
@@ -176,13 +183,13 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const peer = at(this.peers, index);
     if (peer.status !== 'identifying' || peer.handshake === undefined) return;
     if (refusal !== undefined) {
-      this.settle(nowMs, peer, 'failed', refusal);
+      this.outcomes.settle(nowMs, peer, 'failed', refusal);
       this.advance(nowMs);
       return;
     }
     peer.trustedKey = peer.handshake.receiverKey;
     // The peer cannot answer while the user is being prompted.
-    peer.heardAtMs = nowMs;
+    peer.lastReceivedAtMs = nowMs;
     this.prove(nowMs, peer, peer.handshake);
   }
 
@@ -190,6 +197,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   confirmSource(nowMs: TimeMs): void {
     if (this.phase !== 'checking') return;
     this.phase = 'confirmed';
+    this.rootDigest.isConfirmed = true;
     // Receivers answer the digest at once, so it is sent to one after another.
     const isActive = ({ status }: SessionPeer) => status === 'active';
     this.connections.scheduleEachFrom(this.peers.filter(isActive), nowMs);
@@ -206,7 +214,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   giveUp(nowMs: TimeMs, index: number, reason: string): void {
     const peer = at(this.peers, index);
     if (peer.isSettled) return;
-    this.dismiss(nowMs, peer, 'failed', reason);
+    this.outcomes.dismiss(nowMs, peer, 'failed', reason);
     this.advance(nowMs);
   }
 
@@ -222,13 +230,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
    * notified: one that accepts a single session would then accept no other.
    */
   retire(): void {
-    for (const peer of this.peers) if (!peer.isSettled) peer.status = 'aborted';
-    this.unsettledCount = 0;
+    this.outcomes.leaveToNextSession();
     this.phase = 'done';
-    // The next session offers the object again.
-    this.isObjectFinal = false;
     this.delivery.end();
-    this.controls.clear();
+    this.outbox.clear();
   }
 
   /**
@@ -236,11 +241,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
    * @param isFinal whether the object will never be sent again, so that receivers need not keep their parts
    */
   abort(nowMs: TimeMs, reason: string, isFinal = false): void {
-    if (isFinal) this.isObjectFinal = true;
-    for (const peer of this.peers) {
-      if (peer.isSettled) continue;
-      this.dismiss(nowMs, peer, 'aborted', reason);
-    }
+    if (isFinal) this.outcomes.makeObjectFinal();
+    for (const peer of this.peers) this.outcomes.dismiss(nowMs, peer, 'aborted', reason);
     this.advance(nowMs);
   }
 
@@ -276,7 +278,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       this.startedAtMs = nowMs;
       this.connections.start(nowMs);
     }
-    const control = this.controls.shift();
+    const control = this.outbox.shift();
     if (control !== undefined) return control;
     return this.phase === 'done' ? undefined : this.delivery.pollTransmit(nowMs);
   }
@@ -294,20 +296,6 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     return this.events.shift();
   }
 
-  private root(): Uint8Array {
-    this.rootDigest ??= this.delivery.tree.root();
-    return this.rootDigest;
-  }
-
-  private isWaitingForRoot(peer: SessionPeer): boolean {
-    return peer.state === 'whole' && this.delivery.owesNothing(peer);
-  }
-
-  private rootFor(peer: SessionPeer): Uint8Array | undefined {
-    const isDue = this.phase === 'confirmed' && this.isWaitingForRoot(peer);
-    return isDue ? this.root() : undefined;
-  }
-
   /** A slow receiver is served by unicast and need not join the group. */
   private offerTo(peer: SessionPeer): Offer {
     return this.delivery.isSlowReceiver(peer) ? { ...this.offer, groupHost: '' } : this.offer;
@@ -323,7 +311,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     };
   }
 
-  // --- Messages from receivers
+  // --- Trust
 
   private identify(nowMs: TimeMs, peer: SessionPeer): void {
     const receiverKey = peer.handshake?.receiverKey;
@@ -348,6 +336,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.connections.sendRequest(nowMs, peer);
   }
 
+  // --- Messages from receivers
+
   private handleControl(
     nowMs: TimeMs,
     peer: SessionPeer,
@@ -367,157 +357,19 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     }
     if (peer.isSettled) {
       // The result is known, but the confirmation was lost.
-      if (message.kind === 'done') this.sayBye(peer);
+      if (message.kind === 'done') this.outcomes.sendBye(peer);
       return;
     }
-    peer.isHeard = true;
-    peer.heardCount++;
-    peer.heardAtMs = nowMs;
-    peer.addresses.noteAnswer(from);
-    peer.unansweredPolls = 0;
-    // The receiver answers on its old channel although a new connection was begun: it was only away.
-    if (peer.status === 'connecting' && peer.startedAtMs !== undefined)
-      this.handleReturn(nowMs, peer);
-    if (!this.handleMessage(nowMs, peer, packet.counter, message)) {
+    if (!this.messages.handle(nowMs, peer, from, packet.counter, message)) {
       this.faults.add('bad-message', from, bytes);
     }
     this.advance(nowMs);
   }
 
-  private handleReturn(nowMs: TimeMs, peer: SessionPeer): void {
-    peer.status = 'active';
-    peer.handshake = undefined;
-    peer.isResponsive = true;
-    this.delivery.handleChange(peer);
-    this.connections.sendRequest(nowMs, peer);
-  }
-
-  /** @returns whether it is a message for a sender */
-  private handleMessage(
-    nowMs: TimeMs,
-    peer: SessionPeer,
-    counter: number,
-    message: Message,
-  ): boolean {
-    switch (message.kind) {
-      case 'accept':
-        this.handleAccept(nowMs, peer, message.name);
-        return true;
-      case 'refuse':
-        if (message.isTemporary) {
-          this.defer(nowMs, peer, message.reason);
-          return true;
-        }
-        this.sayBye(peer);
-        this.settle(nowMs, peer, 'refused', this.refusalReason(message));
-        return true;
-      case 'report':
-        // Out-of-range blocks: the receiver disagrees about the geometry.
-        if (message.report.describedBlocks > this.geometry.blockCount) return false;
-        this.handleReport(nowMs, peer, counter, message.report);
-        return true;
-      case 'nodes-request':
-        this.handleNodesRequest(nowMs, peer, message);
-        return true;
-      case 'done': {
-        this.sayBye(peer);
-        peer.missingBytes = message.isComplete ? 0 : peer.missingBytes;
-        peer.receivedBytes = message.receivedBytes;
-        peer.segmentsReceived = message.segmentsReceived;
-        peer.segmentsLost = message.segmentsLost;
-        const reason = message.reason === '' ? undefined : message.reason;
-        this.settle(nowMs, peer, message.isComplete ? 'complete' : 'failed', reason);
-        return true;
-      }
-      default:
-        return false;
-    }
-  }
-
-  private refusalReason({ reason, sameAs }: Refuse): string {
-    const same = sameAs === undefined ? undefined : this.peers[sameAs];
-    return same === undefined ? reason : `is the same receiver as ${same.name}; name it once`;
-  }
-
-  private defer(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
-    if (peer.status !== 'offered') return;
-    if (peer.deferral === undefined) {
-      this.events.push({ type: 'deferred', receiver: peer.name, reason });
-    }
-    this.connections.defer(nowMs, peer, reason);
-  }
-
-  private handleAccept(nowMs: TimeMs, peer: SessionPeer, selfName: string): void {
-    if (peer.status !== 'offered') return;
-    peer.status = 'active';
-    peer.deferral = undefined;
-    peer.handshake = undefined;
-    peer.selfName = selfName;
-    peer.isResponsive = true;
-    peer.startedAtMs ??= nowMs;
-    this.connections.noteProgress(nowMs, peer);
-    peer.handshakes = 0;
-    // The receiver may have been restarted, so its gaps are reported from the beginning.
-    peer.lastReport = -1;
-    peer.needed.clear();
-    peer.state = 'preparing';
-    peer.missingBytes = undefined;
-    peer.earlierBytes += peer.receivedBytes;
-    peer.receivedBytes = 0;
-    peer.isGroupLost = false;
-    peer.returnPath = new ReturnPath();
-    this.delivery.handleRestart(peer);
-    peer.isPollDue = false;
-    this.events.push({ type: 'connect', receiver: peer.name, selfName });
-    this.delivery.handleChange(peer);
-    this.probe?.restart(nowMs);
-    this.connections.sendRequest(nowMs, peer);
-  }
-
-  private handleReport(nowMs: TimeMs, peer: SessionPeer, counter: number, report: Report): void {
-    // The report came before the accept, or a later one overtook it.
-    if (peer.status !== 'active' || counter <= peer.lastReport) return;
-    peer.lastReport = counter;
-    this.reportsReceived++;
-    const hasCome = report.missingBytes < (peer.missingBytes ?? Infinity);
-    if (hasCome || report.state === 'preparing' || report.state === 'storing') {
-      this.connections.noteProgress(nowMs, peer);
-    }
-    const wasWaiting = this.isWaitingForRoot(peer);
-    peer.state = report.state;
-    peer.missingBytes = report.missingBytes;
-    peer.receivedBytes = report.receivedBytes;
-    const { blockCount, manifestBlockCount } = this.geometry;
-    if (report.describedBlocks > manifestBlockCount || blockCount === manifestBlockCount) {
-      peer.isReady = true;
-    }
-    const hasNewGap = peer.returnPath.take(nowMs, report.stampMs);
-    peer.model.reportGapMs = peer.returnPath.gapMs;
-    this.delivery.handleReport(nowMs, peer, report);
-    if (hasNewGap) this.connections.poll(nowMs, peer);
-    // Multicast data fills its path until it has left the group.
-    if (report.isMulticastReachable && this.delivery.isSlowReceiver(peer))
-      this.askToLeave(nowMs, peer);
-    if (!wasWaiting && this.isWaitingForRoot(peer)) this.connections.sendRequest(nowMs, peer);
-  }
-
-  private askToLeave(nowMs: TimeMs, peer: SessionPeer): void {
-    if (nowMs - peer.polledAtMs >= retryTiming.firstMs) this.connections.poll(nowMs, peer);
-  }
-
-  private handleNodesRequest(nowMs: TimeMs, peer: SessionPeer, request: NodesRequest): void {
-    if (!this.delivery.isRead) return;
-    this.connections.noteProgress(nowMs, peer);
-    const { height, firstNode } = request;
-    const count = Math.min(request.count, maxNodesPerMessage);
-    const digests = this.delivery.tree.nodes(height, firstNode, count);
-    if (digests.length > 0) this.sendMessage(peer, { kind: 'nodes', height, firstNode, digests });
-  }
-
   /** Receivers report a probe that reached them. Reports may be lost, so the others are polled. */
   private sendProbe(nowMs: TimeMs, probe: GroupProbe): void {
     const { transmit, isLast } = probe.take(nowMs);
-    this.controls.push(transmit);
+    this.outbox.push(transmit);
     if (!isLast || this.startBarrier.isOpen) return;
     const asked = this.peers.filter(
       ({ status, isMulticastReachable, isPollDue }) =>
@@ -531,7 +383,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private advance(nowMs: TimeMs): void {
     if (this.phase === 'done') return;
-    if (this.unsettledCount === 0) {
+    if (this.outcomes.areSettled) {
       this.phase = 'done';
       this.delivery.end();
       this.events.push({ type: 'done', result: this.result(nowMs) });
@@ -550,83 +402,35 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     else if (againAtMs !== undefined) this.connections.lookBy(againAtMs);
   }
 
-  /** Sends a `bye` and settles the receiver's outcome. */
-  private dismiss(
-    nowMs: TimeMs,
-    peer: SessionPeer,
-    status: 'aborted' | 'failed',
-    reason: string,
-  ): void {
-    for (let i = 0; i < abortCopies; i++) this.sayBye(peer, reason);
-    this.settle(nowMs, peer, status, reason);
-  }
-
-  private settle(
-    nowMs: TimeMs,
-    peer: SessionPeer,
-    status: SessionReceiverOutcome['status'],
-    reason?: string,
-  ): void {
-    if (peer.isSettled) return;
-    peer.status = status;
-    peer.reason = reason;
-    peer.isResponsive = false;
-    peer.settledAtMs = nowMs;
-    this.settledAtMs = nowMs;
-    this.unsettledCount--;
-    this.delivery.handleChange(peer);
-    const outcome = this.status(nowMs, peer) as SessionReceiverOutcome;
-    this.events.push({ type: 'receiver', outcome });
-  }
-
-  private sayBye(peer: SessionPeer, reason = ''): void {
-    this.sendMessage(peer, { kind: 'bye', reason, isFinal: this.isObjectFinal });
-  }
-
-  private send(peer: SessionPeer, bytes: Uint8Array | undefined): void {
-    if (bytes !== undefined) this.controls.push({ to: peer.address, bytes });
-  }
-
-  private sendMessage(peer: SessionPeer, message: Message): void {
-    if (peer.channel === undefined || peer.channel.isSpent) return;
-    const encoded = encodeMessage(message);
-    assert(encoded.length <= maxControlSizeBytes, 'a message fits one datagram');
-    this.send(peer, peer.channel.seal(encoded));
-  }
-
   /** The current status of one receiver. */
   status(nowMs: TimeMs, peer: SessionPeer): SessionReceiverStatus {
-    return statusOf(nowMs, peer, this.geometry.contentSizeBytes, this.phase === 'confirmed');
+    return statusOf(nowMs, peer, this.geometry.contentSizeBytes, this.rootDigest.isConfirmed);
   }
 
   get reportCount(): number {
-    return this.reportsReceived;
+    return this.messages.reportCount;
   }
 
   /** Outcomes and counts so far. */
   result(nowMs: TimeMs): SessionSenderResult {
-    const { delivery } = this;
-    const root = delivery.isRead ? { rootDigest: toHex(this.root()) } : {};
+    const { delivery, outcomes } = this;
+    const root = this.rootDigest.value;
+    const endedAtMs = outcomes.settledAtMs;
     return {
       contentSizeBytes: this.geometry.contentSizeBytes,
-      elapsedMs: Math.max(0, this.settledAtMs - (this.startedAtMs ?? this.settledAtMs)),
+      elapsedMs: Math.max(0, endedAtMs - (this.startedAtMs ?? endedAtMs)),
       objectId: toHex(this.offer.manifestDigest),
-      ...root,
+      ...withoutUndefined({ rootDigest: root && toHex(root) }),
       datagramsSent: delivery.datagramsSent,
       groupDatagramsSent: delivery.groupDatagramsSent,
       bytesSent: delivery.bytesSent,
       repairs: delivery.repairs,
-      reportsReceived: this.reportsReceived,
-      receivers: this.peers
-        .filter((peer) => peer.isSettled)
-        .map((peer) => this.status(nowMs, peer) as SessionReceiverOutcome),
+      reportsReceived: this.messages.reportCount,
+      receivers: outcomes.list(nowMs),
       faults: this.faults.toCounts(),
     };
   }
 }
-
-/** Copies of a `bye` that ends a session early; receivers do not confirm it. */
-const abortCopies = 3;
 
 const rttLimits = {
   initialMs: 100,

@@ -105,7 +105,8 @@ export class SessionPeer {
   isHeard = false;
   /** Answers received from it. */
   heardCount = 0;
-  heardAtMs: TimeMs = 0;
+  /** When its last authentic message arrived. */
+  lastReceivedAtMs: TimeMs = 0;
   /** When it last made progress or was busy with its disk. */
   progressAtMs: TimeMs = 0;
   /** Datagrams sent to it that it needed; and how many those were at its last progress. */
@@ -194,7 +195,7 @@ export class SessionPeer {
     const { unreachedSinceMs, neededDatagramsSent, neededAtArrival } = this;
     const isEnough = neededDatagramsSent - neededAtArrival >= leastUnreachedDatagrams;
     if (unreachedSinceMs === undefined || !isEnough || this.state !== 'receiving') return 0;
-    return Math.max(0, this.heardAtMs - unreachedSinceMs);
+    return Math.max(0, this.lastReceivedAtMs - unreachedSinceMs);
   }
 
   /** Whether it is served: data is sent to it and its reports are expected. */

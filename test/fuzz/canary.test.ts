@@ -11,7 +11,7 @@ import { Connections } from '../../src/session/connections.js';
 import { IncomingObject } from '../../src/session/incoming/incoming-object.js';
 import { IncomingSession } from '../../src/session/incoming/incoming-session.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
-import { SessionSender } from '../../src/session/sender.js';
+import { ReceiverMessages } from '../../src/session/receiver-messages.js';
 import { FeedbackScheduler } from '../../src/transfer/feedback-scheduler.js';
 import { MemoryBudget } from '../../src/transfer/partial-block.js';
 import { Reassembler } from '../../src/transfer/reassembler.js';
@@ -129,11 +129,11 @@ notices('a sender that believes blocks there are not', {
   expected: /internal error|blocks of \d+ needed/,
   within: 1500,
   plant: () => {
-    const { handleMessage } = SessionSender.prototype as unknown as Hearer;
+    const { handleMessage } = ReceiverMessages.prototype as unknown as MessageHandler;
     return replace(
-      SessionSender.prototype,
+      ReceiverMessages.prototype,
       'handleMessage',
-      function (this: SessionSender, ...given: MessageArguments) {
+      function (this: ReceiverMessages, ...given: MessageArguments) {
         const [nowMs, peer, counter, message] = given;
         if (message.kind !== 'report') return handleMessage.apply(this, given);
         this['handleReport'](nowMs, peer, counter, message.report);
@@ -187,9 +187,9 @@ notices('a classic sender that takes every acknowledgement', {
     ),
 });
 
-type MessageArguments = Parameters<SessionSender['handleMessage']>;
+type MessageArguments = Parameters<ReceiverMessages['handleMessage']>;
 
-interface Hearer {
+interface MessageHandler {
   handleMessage(...given: MessageArguments): boolean;
 }
 

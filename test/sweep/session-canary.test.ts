@@ -7,7 +7,7 @@ import { Connections } from '../../src/session/connections.js';
 import { BlockReception } from '../../src/session/incoming/block-reception.js';
 import { IncomingObject } from '../../src/session/incoming/incoming-object.js';
 import { IncomingSession } from '../../src/session/incoming/incoming-session.js';
-import { SessionSender } from '../../src/session/sender.js';
+import { ReceiverMessages } from '../../src/session/receiver-messages.js';
 import { Simulation } from '../../src/simulator/simulation.js';
 import { Delivery } from '../../src/transfer/delivery.js';
 import { FeedbackScheduler } from '../../src/transfer/feedback-scheduler.js';
@@ -208,10 +208,10 @@ notices('a sender that calls a receiver complete at its first report', {
   expected: /called complete, has not all/,
   plant: () =>
     replace(
-      SessionSender.prototype,
+      ReceiverMessages.prototype,
       'handleReport',
-      function (this: SessionSender, nowMs: TimeMs, peer: SessionPeer) {
-        this['settle'](nowMs, peer, 'complete');
+      function (this: ReceiverMessages, nowMs: TimeMs, peer: SessionPeer) {
+        this['options'].outcomes.settle(nowMs, peer, 'complete');
       },
     ),
 });

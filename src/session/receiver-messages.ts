@@ -1,0 +1,201 @@
+/** What a session sender does with the messages of its receivers: accept, refuse, report, nodes request, done. */
+import type { Address } from '../base/address.js';
+import type { TimeMs } from '../base/machine.js';
+import type { SessionGeometry } from '../object/geometry.js';
+import { ReturnPath } from '../path/return-path.js';
+import { retryTiming } from '../transfer/config.js';
+import type { Delivery } from '../transfer/delivery.js';
+import type { SessionPeer } from '../transfer/peer.js';
+import type { Done, Message, NodesRequest, Refuse } from '../wire/messages.js';
+import { maxNodesPerMessage } from '../wire/messages.js';
+import type { Report } from '../wire/report.js';
+import type { Connections } from './connections.js';
+import type { ControlOutbox } from './control-outbox.js';
+import type { GroupProbe } from './group-probe.js';
+import type { ReceiverOutcomes } from './receiver-outcomes.js';
+import type { RootDigest } from './root-digest.js';
+import type { SessionSenderEvent } from './sender-events.js';
+
+export interface ReceiverMessagesOptions {
+  readonly geometry: SessionGeometry;
+  readonly peers: readonly SessionPeer[];
+  readonly outbox: ControlOutbox;
+  readonly delivery: Delivery;
+  readonly rootDigest: RootDigest;
+  readonly outcomes: ReceiverOutcomes;
+  readonly connections: Connections;
+  /** Undefined without a multicast group. */
+  readonly probe: GroupProbe | undefined;
+  readonly emit: (event: SessionSenderEvent) => void;
+}
+
+export class ReceiverMessages {
+  /** Reports received so far. */
+  reportCount = 0;
+
+  constructor(private readonly options: ReceiverMessagesOptions) {}
+
+  /**
+   * Handles an authentic message of a receiver without an outcome.
+   * @param counter the number of the message on its channel
+   * @returns whether it is a message for a sender
+   */
+  handle(
+    nowMs: TimeMs,
+    peer: SessionPeer,
+    from: Address,
+    counter: number,
+    message: Message,
+  ): boolean {
+    peer.isHeard = true;
+    peer.heardCount++;
+    peer.lastReceivedAtMs = nowMs;
+    peer.addresses.noteAnswer(from);
+    peer.unansweredPolls = 0;
+    // The receiver answers on its old channel although a new connection was begun: it was only away.
+    if (peer.status === 'connecting' && peer.startedAtMs !== undefined)
+      this.handleReturn(nowMs, peer);
+    return this.handleMessage(nowMs, peer, counter, message);
+  }
+
+  private handleReturn(nowMs: TimeMs, peer: SessionPeer): void {
+    peer.status = 'active';
+    peer.handshake = undefined;
+    peer.isResponsive = true;
+    this.options.delivery.handleChange(peer);
+    this.options.connections.sendRequest(nowMs, peer);
+  }
+
+  private handleMessage(
+    nowMs: TimeMs,
+    peer: SessionPeer,
+    counter: number,
+    message: Message,
+  ): boolean {
+    switch (message.kind) {
+      case 'accept':
+        this.handleAccept(nowMs, peer, message.name);
+        return true;
+      case 'refuse':
+        this.handleRefuse(nowMs, peer, message);
+        return true;
+      case 'report':
+        // Out-of-range blocks: the receiver disagrees about the geometry.
+        if (message.report.describedBlocks > this.options.geometry.blockCount) return false;
+        this.handleReport(nowMs, peer, counter, message.report);
+        return true;
+      case 'nodes-request':
+        this.handleNodesRequest(nowMs, peer, message);
+        return true;
+      case 'done':
+        this.handleDone(nowMs, peer, message);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  private handleAccept(nowMs: TimeMs, peer: SessionPeer, selfName: string): void {
+    if (peer.status !== 'offered') return;
+    const { connections, delivery, probe, emit } = this.options;
+    peer.status = 'active';
+    peer.deferral = undefined;
+    peer.handshake = undefined;
+    peer.selfName = selfName;
+    peer.isResponsive = true;
+    peer.startedAtMs ??= nowMs;
+    connections.noteProgress(nowMs, peer);
+    peer.handshakes = 0;
+    // The receiver may have been restarted, so its gaps are reported from the beginning.
+    peer.lastReport = -1;
+    peer.needed.clear();
+    peer.state = 'preparing';
+    peer.missingBytes = undefined;
+    peer.earlierBytes += peer.receivedBytes;
+    peer.receivedBytes = 0;
+    peer.isGroupLost = false;
+    peer.returnPath = new ReturnPath();
+    delivery.handleRestart(peer);
+    peer.isPollDue = false;
+    emit({ type: 'connect', receiver: peer.name, selfName });
+    delivery.handleChange(peer);
+    probe?.restart(nowMs);
+    connections.sendRequest(nowMs, peer);
+  }
+
+  private handleRefuse(nowMs: TimeMs, peer: SessionPeer, refuse: Refuse): void {
+    if (refuse.isTemporary) {
+      this.defer(nowMs, peer, refuse.reason);
+      return;
+    }
+    const { outcomes } = this.options;
+    outcomes.sendBye(peer);
+    outcomes.settle(nowMs, peer, 'refused', this.refusalReason(refuse));
+  }
+
+  private refusalReason({ reason, sameAs }: Refuse): string {
+    const same = sameAs === undefined ? undefined : this.options.peers[sameAs];
+    return same === undefined ? reason : `is the same receiver as ${same.name}; name it once`;
+  }
+
+  private defer(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
+    if (peer.status !== 'offered') return;
+    if (peer.deferral === undefined) {
+      this.options.emit({ type: 'deferred', receiver: peer.name, reason });
+    }
+    this.options.connections.defer(nowMs, peer, reason);
+  }
+
+  private handleReport(nowMs: TimeMs, peer: SessionPeer, counter: number, report: Report): void {
+    // The report came before the accept, or a later one overtook it.
+    if (peer.status !== 'active' || counter <= peer.lastReport) return;
+    const { connections, delivery, rootDigest } = this.options;
+    peer.lastReport = counter;
+    this.reportCount++;
+    const hasCome = report.missingBytes < (peer.missingBytes ?? Infinity);
+    if (hasCome || report.state === 'preparing' || report.state === 'storing') {
+      connections.noteProgress(nowMs, peer);
+    }
+    const wasWaiting = rootDigest.isAwaitedBy(peer);
+    peer.state = report.state;
+    peer.missingBytes = report.missingBytes;
+    peer.receivedBytes = report.receivedBytes;
+    const { blockCount, manifestBlockCount } = this.options.geometry;
+    if (report.describedBlocks > manifestBlockCount || blockCount === manifestBlockCount) {
+      peer.isReady = true;
+    }
+    const hasNewGap = peer.returnPath.take(nowMs, report.stampMs);
+    peer.model.reportGapMs = peer.returnPath.gapMs;
+    delivery.handleReport(nowMs, peer, report);
+    if (hasNewGap) connections.poll(nowMs, peer);
+    // Multicast data fills its path until it has left the group.
+    if (report.isMulticastReachable && delivery.isSlowReceiver(peer)) this.askToLeave(nowMs, peer);
+    if (!wasWaiting && rootDigest.isAwaitedBy(peer)) connections.sendRequest(nowMs, peer);
+  }
+
+  private askToLeave(nowMs: TimeMs, peer: SessionPeer): void {
+    if (nowMs - peer.polledAtMs >= retryTiming.firstMs) this.options.connections.poll(nowMs, peer);
+  }
+
+  private handleNodesRequest(nowMs: TimeMs, peer: SessionPeer, request: NodesRequest): void {
+    const { connections, delivery, outbox } = this.options;
+    if (!delivery.isRead) return;
+    connections.noteProgress(nowMs, peer);
+    const { height, firstNode } = request;
+    const count = Math.min(request.count, maxNodesPerMessage);
+    const digests = delivery.tree.nodes(height, firstNode, count);
+    if (digests.length > 0) outbox.sendMessage(peer, { kind: 'nodes', height, firstNode, digests });
+  }
+
+  private handleDone(nowMs: TimeMs, peer: SessionPeer, done: Done): void {
+    const { outcomes } = this.options;
+    const { isComplete } = done;
+    outcomes.sendBye(peer);
+    peer.missingBytes = isComplete ? 0 : peer.missingBytes;
+    peer.receivedBytes = done.receivedBytes;
+    peer.segmentsReceived = done.segmentsReceived;
+    peer.segmentsLost = done.segmentsLost;
+    const reason = done.reason === '' ? undefined : done.reason;
+    outcomes.settle(nowMs, peer, isComplete ? 'complete' : 'failed', reason);
+  }
+}
