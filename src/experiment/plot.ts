@@ -18,23 +18,53 @@ interface Place {
   readonly series: string;
 }
 
+/** The data of a plot: lines of the model, and points that were measured. */
+interface PlotData {
+  /** The model with the plan's parameters, if the plan is simulated. */
+  readonly curves: readonly object[];
+  /** The model with the round trips measured over a real network. */
+  readonly realCurves: readonly object[];
+  readonly simulated: readonly PointSummary[];
+  readonly real: readonly PointSummary[];
+  /** Points of series without a model, whose means are joined by lines. */
+  readonly joined: readonly PointSummary[];
+  readonly measured: readonly PointSummary[];
+}
+
 /**
  * Creates the plot of a plan's results.
  * @returns a Vega-Lite 6 specification
  */
 export function createPlot(plan: Plan, summaries: readonly PointSummary[]): object {
   const layout = createLayout(plan);
+  const names = [...new Set(plan.points.map((point) => seriesName(point, layout)))];
+  const data = selectData(plan, summaries, layout, names);
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    width: 640,
+    height: 400,
+    padding: 12,
+    background: 'white',
+    title: { text: plan.title, subtitle: wrapNotes(createNotes(plan, data)), anchor: 'start' },
+    config: createConfig(),
+    layer: createLayers(
+      data,
+      createToMark(plan, layout, data),
+      createEncoding(plan, layout, names),
+    ),
+  };
+}
+
+function selectData(
+  plan: Plan,
+  summaries: readonly PointSummary[],
+  layout: Layout,
+  names: readonly string[],
+): PlotData {
   const isLogX = plan.plot?.xScale === 'log';
   const isLogY = plan.plot?.yScale === 'log';
   // Zero has no position on a log axis.
   const measured = summaries.filter(({ meanS }) => meanS !== undefined && (meanS > 0 || !isLogY));
-  const names = [...new Set(plan.points.map((point) => seriesName(point, layout)))];
-  const place = (point: Point): Place => ({
-    x: layout.isNumeric ? (point[layout.x] as number) : xText(point, layout),
-    series: seriesName(point, layout),
-  });
-  const has = { simulated: plan.mode.includes('simulated'), real: plan.mode.includes('real') };
-  const simulated = measured.filter(({ mode }) => mode === 'simulated');
   const real = measured.filter(({ mode }) => mode === 'real');
   const toCurves = (trips: readonly Trip[]) =>
     names.flatMap((series) => {
@@ -43,7 +73,8 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
         .filter(({ delayS }) => delayS > 0 || !isLogY)
         .map(({ x, delayS }) => ({ x, series, y: delayS }));
     });
-  const curves = has.simulated ? toCurves(plan.points.map((point) => ({ point }))) : [];
+  const isSimulated = plan.mode.includes('simulated');
+  const curves = isSimulated ? toCurves(plan.points.map((point) => ({ point }))) : [];
   const realCurves = toCurves(
     real.flatMap(({ point, rttMs }) => (rttMs === undefined ? [] : [{ point, tripMs: rttMs }])),
   );
@@ -51,50 +82,69 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
     const own = mode === 'simulated' ? curves : realCurves;
     return !own.some(({ series }) => series === seriesName(point, layout));
   });
-  const encoding = createEncoding(plan, layout, names);
-  // Clip intervals at zero: a delay cannot be negative.
-  const floorS = isLogY ? lowestPositive(measured) : 0;
-  const toMark = ({ point, meanS, ci95LowS, ci95HighS }: PointSummary) => ({
-    ...place(point),
-    y: meanS,
-    low: ci95LowS === undefined ? undefined : Math.max(ci95LowS, floorS),
-    high: ci95HighS,
-  });
-  const notes = [
-    has.simulated ? 'filled: simulated' : '',
-    has.real ? `hollow: real, over ${plan.network}` : '',
+  const simulated = measured.filter(({ mode }) => mode === 'simulated');
+  return { curves, realCurves, simulated, real, joined, measured };
+}
+
+/** What the marks and lines mean. */
+function createNotes(plan: Plan, { curves, realCurves, joined }: PlotData): string[] {
+  return [
+    plan.mode.includes('simulated') ? 'filled: simulated' : '',
+    plan.mode.includes('real') ? `hollow: real, over ${plan.network}` : '',
     plan.repetitions > 1 ? `means of ${plan.repetitions} runs with 95 % confidence intervals` : '',
     curves.length > 0 ? 'line: model' : '',
     realCurves.length > 0 ? 'dashed: model with the measured round trip' : '',
     joined.length > 0 ? 'dotted lines only join means' : '',
   ].filter((note) => note !== '');
-  return {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-    width: 640,
-    height: 400,
-    padding: 12,
-    background: 'white',
-    title: { text: plan.title, subtitle: wrapNotes(notes), anchor: 'start' },
-    config: createConfig(),
-    layer: [
-      layer(curves, { type: 'line', strokeWidth: 1.2 }, encoding),
-      layer(realCurves, { type: 'line', strokeWidth: 1.2, strokeDash: [6, 4] }, encoding),
-      ...(['simulated', 'real'] as const).flatMap((mode) =>
-        layer(
-          joined.filter((summary) => summary.mode === mode).map(toMark),
-          { type: 'line', strokeWidth: 1, strokeDash: [1, 3] },
-          encoding,
-        ),
-      ),
-      intervals(measured.map(toMark), encoding),
-      layer(simulated.map(toMark), { type: 'point', filled: true, size: 55, opacity: 1 }, encoding),
+}
+
+interface Mark extends Place {
+  readonly y: number | undefined;
+  readonly low: number | undefined;
+  readonly high: number | undefined;
+}
+
+/** @returns a function that gives the mark of a point: its place, its mean and its interval */
+function createToMark(
+  plan: Plan,
+  layout: Layout,
+  { measured }: PlotData,
+): (summary: PointSummary) => Mark {
+  const place = (point: Point): Place => ({
+    x: layout.isNumeric ? (point[layout.x] as number) : xText(point, layout),
+    series: seriesName(point, layout),
+  });
+  // Clip intervals at zero: a delay cannot be negative.
+  const floorS = plan.plot?.yScale === 'log' ? lowestPositive(measured) : 0;
+  return ({ point, meanS, ci95LowS, ci95HighS }) => ({
+    ...place(point),
+    y: meanS,
+    low: ci95LowS === undefined ? undefined : Math.max(ci95LowS, floorS),
+    high: ci95HighS,
+  });
+}
+
+/** Lines first, so that they do not cover the points. */
+function createLayers(
+  { curves, realCurves, simulated, real, joined, measured }: PlotData,
+  toMark: (summary: PointSummary) => Mark,
+  encoding: Encoding,
+): object[] {
+  const hollow = { type: 'point', filled: false, size: 110, strokeWidth: 1.8, opacity: 1 };
+  return [
+    layer(curves, { type: 'line', strokeWidth: 1.2 }, encoding),
+    layer(realCurves, { type: 'line', strokeWidth: 1.2, strokeDash: [6, 4] }, encoding),
+    ...(['simulated', 'real'] as const).map((mode) =>
       layer(
-        real.map(toMark),
-        { type: 'point', filled: false, size: 110, strokeWidth: 1.8, opacity: 1 },
+        joined.filter((summary) => summary.mode === mode).map(toMark),
+        { type: 'line', strokeWidth: 1, strokeDash: [1, 3] },
         encoding,
       ),
-    ].flat(),
-  };
+    ),
+    intervals(measured.map(toMark), encoding),
+    layer(simulated.map(toMark), { type: 'point', filled: true, size: 55, opacity: 1 }, encoding),
+    layer(real.map(toMark), hollow, encoding),
+  ].flat();
 }
 
 /** The lower end, on a log axis, of intervals that reach zero. */

@@ -7,12 +7,13 @@ import type { Machine, TimeMs, Transmit } from '../base/machine.js';
 import { stoppedTimeMs } from '../base/machine.js';
 import { readUint32 } from '../base/network-order.js';
 import { Queue } from '../base/queue.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { Platform } from '../object/entry-name.js';
 import type { SessionCrypto } from '../security/crypto.js';
 import type { Proven } from '../security/incoming-handshakes.js';
 import { IncomingHandshakes } from '../security/incoming-handshakes.js';
 import { MemoryBudget } from '../transfer/partial-block.js';
-import { isEqualBytes, toHex } from '../wire/byte-codec.js';
+import { isEqualBytes } from '../wire/byte-codec.js';
 import { FaultLog } from '../wire/faults.js';
 import type { ChannelPacket, ProbePacket } from '../wire/header.js';
 import {
@@ -22,17 +23,16 @@ import {
   isBlockDatagram,
   sessionField,
 } from '../wire/header.js';
-import { decodeMessage, encodeMessage } from '../wire/messages.js';
+import { decodeMessage } from '../wire/messages.js';
 import { IncomingSession } from './incoming/incoming-session.js';
 import { commonAllocationBytes } from './object-limits.js';
 import type {
   IncomingStatus,
   SessionReceiverEvent,
   SessionReceiverResult,
-  TurnedAwayEvent,
 } from './receiver-events.js';
 import { receiverLimits } from './receiver-limits.js';
-import { TurnedAwayLog } from './turned-away-log.js';
+import { SenderAdmission } from './sender-admission.js';
 import { WorkQueue } from './work-queue.js';
 
 /** Options of a session receiver: keys, trust and limits. */
@@ -81,13 +81,13 @@ export interface SessionReceiverOptions {
 export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly crypto: SessionCrypto;
   private readonly handshakes: IncomingHandshakes;
+  private readonly admission: SenderAdmission;
   private readonly budget: MemoryBudget;
   private readonly maxSessions: number;
   private readonly sessions = new Map<number, IncomingSession>();
   private readonly transmits = new Queue<Transmit>();
   private readonly events = new Queue<SessionReceiverEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
-  private readonly turnedAway = new TurnedAwayLog();
   private readonly counts = { complete: 0, failed: 0, refused: 0, internalErrors: 0 };
   private readonly steps = new WorkQueue();
   private isDraining = false;
@@ -99,6 +99,13 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     this.handshakes = new IncomingHandshakes(options.crypto, {
       send: (to, bytes) => this.transmits.push({ to, bytes }),
       countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
+    });
+    this.admission = new SenderAdmission(this.handshakes, {
+      isDraining: () => this.isDraining,
+      refusal: () => this.refusal,
+      refuseSender: (senderKey) => options.refuseSender(senderKey),
+      countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
+      emit: (event) => this.events.push(event),
     });
     this.budget = new MemoryBudget(options.bufferBytes ?? receiverLimits.bufferBytes);
     this.maxSessions = options.maxSessions ?? receiverLimits.sessions;
@@ -223,8 +230,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     const label = session?.label;
     this.events.push({
       type: 'internal-error',
-      ...(session === undefined ? {} : { session: session.session }),
-      ...(label === undefined ? {} : { label }),
+      ...withoutUndefined({ session: session?.session, label }),
       stack,
     });
     try {
@@ -298,53 +304,14 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private handleProof(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {
     const proven = this.handshakes.handleProof(nowMs, packet, from, bytes);
     if (proven === undefined) return;
-    const { channel, senderKey } = proven;
+    const proof = { ...proven, packet, from, bytes };
     const known = this.sessions.get(packet.session);
     if (known !== undefined) {
-      const sameAs = known.secureChannel.receiver;
-      if (!isEqualBytes(known.senderKey, senderKey)) {
-        this.faults.add('bad-handshake', from, bytes);
-      } else if (sameAs !== packet.receiver) {
-        // The sender lists two of this receiver's addresses; one of them is served.
-        const reason = 'is already connected by another of its addresses';
-        const refusal = encodeMessage({ kind: 'refuse', reason, isTemporary: false, sameAs });
-        this.handshakes.refuse(nowMs, packet, from, channel.seal(refusal));
-      } else {
-        known.rechannel(nowMs, channel, from);
-      }
-      return;
+      this.admission.reconnect(nowMs, proof, known);
+    } else if (this.admission.admits(nowMs, proof)) {
+      if (this.sessions.size >= 2 * this.maxSessions) this.forgetOldestSettled();
+      this.sessions.set(packet.session, this.createSession(nowMs, proven, from));
     }
-    const distrust = this.options.refuseSender(senderKey);
-    const reason = distrust ?? this.refusal;
-    if (reason !== undefined) {
-      this.faults.add(distrust === undefined ? 'no-room' : 'untrusted', from, bytes);
-      const isTemporary = distrust === undefined && this.isDraining;
-      const cause = distrust === undefined ? 'no-room' : 'untrusted';
-      if (!isTemporary) this.reportTurnedAway(nowMs, from, senderKey, cause, reason);
-      const refusal = encodeMessage({ kind: 'refuse', reason, isTemporary });
-      this.handshakes.refuse(nowMs, packet, from, channel.seal(refusal));
-      return;
-    }
-    if (this.sessions.size >= 2 * this.maxSessions) this.forgetOldestSettled();
-    this.sessions.set(packet.session, this.createSession(nowMs, proven, from));
-  }
-
-  private reportTurnedAway(
-    nowMs: TimeMs,
-    from: Address,
-    senderKey: Uint8Array,
-    cause: TurnedAwayEvent['cause'],
-    reason: string,
-  ): void {
-    const report = this.turnedAway.take(nowMs, from.host, toHex(senderKey));
-    if (report === undefined) return;
-    // An address object of a shell may have more fields than these two.
-    const { host, port } = from;
-    this.events.push({
-      type: 'turned-away',
-      ...{ cause, from: { host, port }, senderKey, reason },
-      ...report,
-    });
   }
 
   /** Keeps ended sessions in case the outcome was lost and the sender asks again, up to a limit. */

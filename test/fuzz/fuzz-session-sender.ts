@@ -158,11 +158,9 @@ class SenderUnderFire {
 
   private check(): void {
     const { sender } = this;
-    const { events, controls } = sender as unknown as Record<string, { length: number }>;
-    demand(
-      events?.length === 0 && controls?.length === 0,
-      () => 'something is left behind a drain',
-    );
+    const { length: eventCount } = sender['events'];
+    const { length: controlCount } = sender['outbox']['transmits'];
+    demand(eventCount === 0 && controlCount === 0, () => 'something is left behind a drain');
     let blocks = 0;
     for (const { rounds } of sender['delivery']['rateGroups']) blocks += rounds.window.length;
     const most = 2 + sessionDefaults.maxInFlightBytes / sender.geometry.blockSizeBytes;

@@ -26,6 +26,7 @@ import type { FilePlace } from './part-files.js';
 import { PartFiles } from './part-files.js';
 import type { PartPaths } from './part-folder.js';
 import { makePrivateFolder, partPaths, removeIfEmpty } from './part-folder.js';
+import type { JournalKey } from './part-journal.js';
 import { PartJournal, readJournal } from './part-journal.js';
 import { PartLock } from './part-lock.js';
 import { writeOrigin } from './part-origin.js';
@@ -111,32 +112,12 @@ async function openLocked(
       present.remove(start, end);
       durable.remove(start, end);
     }
-    if (old.durable === undefined) await removePartFolder(paths.part);
-    await makePrivateFolder(paths.part);
-    const createJournal = async () => {
-      if (options.origin !== undefined) await writeOrigin(paths.part, options.origin);
-      return PartJournal.create(paths.journal, key, durable);
-    };
-    const journal = await fileBudget.takeLasting(createJournal).catch(async (error: unknown) => {
-      if (old.durable === undefined) await removePartFolder(paths.part);
-      throw fileError('TARGET_FAILED', paths.journal, error);
-    });
-    const keptBlocks = wholeBlocks(kept.ranges(), blockSizeBytes, layout.sizeBytes);
+    const journal = await beginPart(paths, key, old, durable, fileBudget, options.origin);
     const { part: partPath } = paths;
-    const placing = {
-      ...{ target, manifest, existing, updatesModes, placed, files, openFiles, partPath },
-    };
     return {
-      ...placing,
-      fileBudget,
-      blockSizeBytes,
-      layout,
-      paths,
-      lock,
-      journal,
-      present,
-      held,
-      kept: keptBlocks,
+      ...{ target, manifest, existing, updatesModes, placed, files, openFiles, partPath },
+      ...{ fileBudget, blockSizeBytes, layout, paths, lock, journal, present, held },
+      kept: wholeBlocks(kept.ranges(), blockSizeBytes, layout.sizeBytes),
     };
   } catch (error) {
     await openFiles.end();
@@ -144,10 +125,28 @@ async function openLocked(
   }
 }
 
-async function readOldPart(
+/** Writes the part's journal, and its folder if there is none of this object. */
+async function beginPart(
   paths: PartPaths,
-  key: { readonly objectId: string; readonly contentSizeBytes: number },
-): Promise<OldPart> {
+  key: JournalKey,
+  old: OldPart,
+  durable: RangeSet,
+  fileBudget: FileBudget,
+  origin: PartStoreOptions['origin'],
+): Promise<PartJournal> {
+  if (old.durable === undefined) await removePartFolder(paths.part);
+  await makePrivateFolder(paths.part);
+  const createJournal = async () => {
+    if (origin !== undefined) await writeOrigin(paths.part, origin);
+    return PartJournal.create(paths.journal, key, durable);
+  };
+  return await fileBudget.takeLasting(createJournal).catch(async (error: unknown) => {
+    if (old.durable === undefined) await removePartFolder(paths.part);
+    throw fileError('TARGET_FAILED', paths.journal, error);
+  });
+}
+
+async function readOldPart(paths: PartPaths, key: JournalKey): Promise<OldPart> {
   const stats = await lstat(paths.part).catch(() => undefined);
   if (stats === undefined) return { durable: undefined, numbers: new Set() };
   refuseUnlessFolder('TARGET_UNWRITABLE', paths.part, stats);
