@@ -1,4 +1,7 @@
-/** A sender that a receiver trusts, from its hello on: it says what a test wants, without a wire or a clock. */
+/**
+ * A sender that a receiver trusts, from the hello on: it sends what a test wants, without wire or
+ * clock.
+ */
 import type { Address } from '../../src/base/address.js';
 import { datagramsOf } from '../../src/base/machine.js';
 import type { SessionCrypto } from '../../src/security/crypto.js';
@@ -17,7 +20,7 @@ export class Caller {
   readonly crypto: SessionCrypto;
   private readonly handshake: OutgoingHandshake;
 
-  /** @param atMs when it calls: a receiver begins so many handshakes in a time, and each nonce once */
+  /** @param atMs start of the handshake; receivers limit their rate, and accept each nonce once */
   constructor(
     private readonly machine: SessionReceiver,
     readonly session: number,
@@ -32,7 +35,7 @@ export class Caller {
     }
   }
 
-  /** @returns what the receiver says to it */
+  /** @returns the replies of the receiver */
   sendMessage(message: Message | Uint8Array): (Message | undefined)[] {
     const bytes = message instanceof Uint8Array ? message : encodeMessage(message);
     const answers = this.deliver(this.channel.seal(bytes));

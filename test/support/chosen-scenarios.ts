@@ -1,10 +1,10 @@
-/** Which scenarios of a sweep a variable of the environment names: `17`, or `1-10000`. */
+/** Selects scenarios of a sweep by an environment variable: `17`, or `1-10000`. */
 export interface ChosenScenarios {
   readonly first: number;
   readonly last: number;
 }
 
-/** @throws Error where the variable is set and names none */
+/** @throws Error if the variable is set but invalid */
 export function chosenScenarios(variable: string): ChosenScenarios | undefined {
   const text = process.env[variable];
   if (text === undefined) return undefined;

@@ -1,4 +1,6 @@
-/** Simulated runs that show how sessions share paths; the table of docs/CONGESTION.md and tests are made of them. */
+/**
+ * Simulated runs that show how sessions share paths, for tests and the table of docs/CONGESTION.md.
+ */
 import { Bottleneck } from '../../src/simulator/bottleneck.js';
 import { addRenoFlow } from '../../src/simulator/reno-flow.js';
 import type { SessionFlowOptions } from '../../src/simulator/session-flow.js';
@@ -43,7 +45,7 @@ function flow(simulation: Simulation, name: string, options: Partial<SessionFlow
   });
 }
 
-/** One session alone: its goodput from `fromMs` on, as a share of what the link carries. */
+/** Runs one session alone. @returns its goodput from `fromMs` on, as a share of the link rate */
 export function runAlone(path: Path, options: Partial<SessionFlowOptions> = {}, fromMs = 2000) {
   const { runMs = 12_000 } = path;
   const { simulation, bottleneck, payload } = dumbbell(path, ['a']);
@@ -57,8 +59,8 @@ export function runAlone(path: Path, options: Partial<SessionFlowOptions> = {}, 
 }
 
 /**
- * One session whose receivers have a slow return path: the goodput of the slowest receiver, as a share of what its
- * forward link carries.
+ * Runs one session whose receivers have a slow return path. @returns the goodput of the slowest
+ * receiver, as a share of the rate of its forward link
  */
 export function runAsymmetric(options: {
   readonly mbits?: number;
@@ -92,7 +94,7 @@ export function runAsymmetric(options: {
   return Math.min(...a.receipts.map((receipt) => receipt.rate(runMs / 3, runMs))) / payload;
 }
 
-/** Two sessions; the shares of the first and of both over the last part. */
+/** Runs two sessions. @returns the shares of the first and of both over the last part */
 export function runTwo(path: Path, startAtMs = 0, measureMs = 15_000) {
   const { runMs = 30_000 } = path;
   const { simulation, bottleneck, payload } = dumbbell(path, ['a', 'b']);
@@ -106,7 +108,7 @@ export function runTwo(path: Path, startAtMs = 0, measureMs = 15_000) {
   return { first, second, fairness: first / (first + second), queueFull: queueFull / sent };
 }
 
-/** A session against one of NewReno. */
+/** Runs a session against a NewReno flow. */
 export function runReno(path: Path, startAtMs = 0, measureMs = 40_000) {
   const { runMs = 60_000 } = path;
   const { simulation, bottleneck, payload } = dumbbell(path, ['a', 'reno']);
@@ -119,7 +121,7 @@ export function runReno(path: Path, startAtMs = 0, measureMs = 40_000) {
   return { session, reno: other, queueFull: queueFull / sent };
 }
 
-/** Four receivers with links of their own; the last may be slow. */
+/** Runs four receivers with their own links; the last one may be slow. */
 export function runSlow(options: {
   readonly slowMbits?: number;
   readonly hasGroup: boolean;
@@ -147,10 +149,10 @@ export function runSlow(options: {
   return a.receipts.map(({ completeAtMs }) => completeAtMs ?? Infinity);
 }
 
-/** What a sending host spends on a datagram, where nothing else limits it. */
+/** Time per datagram on a sending host without any other limit. */
 const sendTimeMs = 0.003;
 
-/** A local network: shares of 1 Gbit/s, or of what the host can send. */
+/** Runs sessions on a local network. @returns shares of 1 Gbit/s, or of the host's maximum rate */
 export function runLocal(
   what: 'one' | 'group of 3' | 'unicast to 3' | 'no limit, group of 3',
   loss: number,
@@ -166,7 +168,7 @@ export function runLocal(
   const path = { rateBytesPerSec, rttMs, queueBdp, lossProbability: loss };
   const shared = new Bottleneck(simulation, path);
   for (let i = 1; i <= receiverCount; i++) {
-    // A switch copies for a group; by unicast, all passes the sender's own line.
+    // A switch replicates multicast; with unicast, all copies share the line of the sender.
     const line = what === 'unicast to 3' ? shared : new Bottleneck(simulation, path, `line ${i}`);
     line.connect('a', `a${i}`);
   }
@@ -179,7 +181,7 @@ export function runLocal(
   const most = isLimited
     ? rateBytesPerSec * Bottleneck.payloadShare(mssBytes)
     : (mssBytes * 1000) / sendTimeMs;
-  // Where the opening was lost, content begins a second later.
+  // If a handshake packet is lost, content starts a second later.
   const begunAtMs = Math.max(...a.receipts.map(({ begunAtMs = runMs }) => begunAtMs));
   return a.receipts.map((receipt) => receipt.rate(begunAtMs + runMs / 5, runMs) / most);
 }

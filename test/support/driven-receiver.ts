@@ -1,4 +1,4 @@
-/** A receiver driven by hand in virtual time, with a disk that is as fast as the test says. */
+/** A receiver driven by hand in virtual time, with a disk as fast as the test requires. */
 
 import { Runner, type TimeMs } from '../../src/base/machine.js';
 import type { ReceiverEvent, TransferResult } from '../../src/classic/receiver-events.js';
@@ -15,12 +15,12 @@ import {
 import { Receiver } from '../../src/receiver.js';
 
 export interface DrivenReceiverOptions extends ReceiverOptions {
-  /** Whether bytes are written, and files made durable, as soon as that is asked; it is by default. */
+  /** Whether bytes are written, and files synced, immediately; the default. */
   readonly writesAtOnce?: boolean;
   readonly storesAtOnce?: boolean;
 }
 
-/** Where a sender of this name sends from. */
+/** The source address of the sender with this name. */
 export function senderAddress(name: string) {
   return { host: name, port: 5000 };
 }
@@ -28,7 +28,7 @@ export function senderAddress(name: string) {
 export class DrivenReceiver {
   readonly receiver: Receiver;
   readonly events: ReceiverEvent[] = [];
-  /** What has been handed over to be written in the transfer in progress. */
+  /** The bytes passed to the writer in the current transfer. */
   text = '';
   nowMs: TimeMs = 0;
 
@@ -52,7 +52,7 @@ export class DrivenReceiver {
     });
   }
 
-  /** What was sent since the last call: `s ack 0`. */
+  /** Datagrams sent since the last call: `s ack 0`. */
   takeSent(): string[] {
     const { sent } = this;
     this.sent = [];
@@ -60,7 +60,7 @@ export class DrivenReceiver {
     return sent;
   }
 
-  /** The same, as bytes in hexadecimal. */
+  /** The same in hexadecimal. */
   takeSentHex(): string[] {
     const { sentHex } = this;
     this.takeSent();
@@ -71,12 +71,12 @@ export class DrivenReceiver {
     this.runner.handleDatagram(senderAddress(from), bytes);
   }
 
-  /** A datagram in hexadecimal; blanks between its fields are welcome. */
+  /** Receives a datagram given in hexadecimal; blanks are allowed. */
   receiveHex(from: string, hex: string): void {
     this.receive(from, Buffer.from(hex.replaceAll(' ', ''), 'hex'));
   }
 
-  /** A data packet with this text; without text, the end marker. */
+  /** Receives a data packet with this text; without text, the end marker. */
   data(from: string, sequence: number, text: string): void {
     this.receive(from, encodeData(sequence, Buffer.from(text)));
   }
@@ -89,14 +89,14 @@ export class DrivenReceiver {
     this.receive(from, encodeAbort(sequence));
   }
 
-  /** A data packet whose checksum does not fit. */
+  /** Receives a data packet with a wrong checksum. */
   damaged(from: string, sequence: number, text: string): void {
     const bytes = encodeData(sequence, Buffer.from(text));
     bytes[8] = (bytes[8] ?? 0) ^ 1;
     this.receive(from, bytes);
   }
 
-  /** Lets time pass until this moment, with each timeout handled when it is due. */
+  /** Advances time to this moment, and handles each timeout when it is due. */
   passTo(atMs: TimeMs): void {
     for (;;) {
       const timeoutAtMs = this.receiver.pollTimeout();
@@ -122,7 +122,7 @@ export class DrivenReceiver {
     this.runner.drain();
   }
 
-  /** The types of the events since the last call, without what loss and faults tell. */
+  /** Types of the events since the last call, except reports of loss and faults. */
   takeEventTypes(): string[] {
     const types = this.events.splice(0).map(({ type }) => type as string);
     return types.filter((type) => type !== 'loss' && type !== 'fault');
@@ -151,7 +151,7 @@ export class DrivenReceiver {
   }
 }
 
-/** A loss service that loses the data packets with these numbers of arrival, and counts its draws. */
+/** A loss service that drops data packets by arrival number, and counts its draws. */
 export function countedLoss(lost: readonly number[] = []): LossModel & { draws: number } {
   const model = () => lost.includes(model.draws++);
   model.draws = 0;

@@ -1,4 +1,4 @@
-/** A sender driven by hand in virtual time: every datagram it sends is kept as a line of text. */
+/** A sender driven by hand in virtual time; each datagram it sends is kept as a line of text. */
 import type { Address } from '../../src/base/address.js';
 import { Runner, type TimeMs } from '../../src/base/machine.js';
 import type {
@@ -11,13 +11,13 @@ import { decode, encodeAck, isAbortMarker, isIdentifyMarker } from '../../src/pa
 import { Sender } from '../../src/sender.js';
 
 export interface DrivenSenderOptions extends Omit<SenderOptions, 'receivers'> {
-  /** One letter for each receiver: its name and its host. */
+  /** One letter per receiver, used as its name and its host. */
   readonly receivers: string;
-  /** Another host of each of these receivers, by its name. */
+  /** Second hosts of receivers, by receiver name. */
   readonly otherHosts?: Readonly<Record<string, string>>;
-  /** Whether the bytes that are asked for come at once; if not, `answerNeeds` brings them. */
+  /** Whether requested bytes are provided at once; otherwise `answerNeeds` provides them. */
   readonly isSourceFast?: boolean;
-  /** Whether the source is confirmed as soon as it is asked about. */
+  /** Whether the source is confirmed as soon as the sender asks. */
   readonly confirmsSource?: boolean;
 }
 
@@ -29,7 +29,7 @@ export class DrivenSender {
   nowMs: TimeMs = 0;
 
   private readonly runner: Runner<SenderEvent>;
-  /** Who was asked what it is; these datagrams are not among those sent. */
+  /** Hosts that were asked to identify themselves; these datagrams do not count as sent. */
   readonly questions: string[] = [];
   private sent: string[] = [];
   private sentBytes: Uint8Array[] = [];
@@ -62,7 +62,7 @@ export class DrivenSender {
     this.runner.drain();
   }
 
-  /** What was sent since the last call: `a data 0`, `b end 7`, `c abort 3`. */
+  /** Datagrams sent since the last call: `a data 0`, `b end 7`, `c abort 3`. */
   takeSent(): string[] {
     const { sent } = this;
     this.sent = [];
@@ -70,7 +70,7 @@ export class DrivenSender {
     return sent;
   }
 
-  /** The same, as bytes in hexadecimal. */
+  /** The same in hexadecimal. */
   takeSentHex(): string[] {
     const { sentBytes } = this;
     this.takeSent();
@@ -98,7 +98,7 @@ export class DrivenSender {
     this.runner.drain();
   }
 
-  /** Lets time pass until this moment, with each timeout handled when it is due. */
+  /** Advances time to this moment, and handles each timeout when it is due. */
   passTo(atMs: TimeMs): void {
     for (;;) {
       const timeoutAtMs = this.sender.pollTimeout();
@@ -153,13 +153,13 @@ export class DrivenSender {
 
   private provide(need: Extract<SenderEvent, { type: 'need' }>): void {
     const { blockIndex, offsetBytes, sizeBytes } = need;
-    // The letters of the alphabet, again and again: legible in a hex dump.
+    // The letters of the alphabet, repeated: legible in a hex dump.
     const bytes = Uint8Array.from({ length: sizeBytes }, (_, i) => 0x61 + ((offsetBytes + i) % 26));
     this.sender.provideBlock(this.nowMs, blockIndex, bytes);
   }
 }
 
-/** Whether a datagram asks what the receiver is: of a transfer's data, it is no part. */
+/** Whether a datagram asks a receiver to identify itself; such datagrams carry no data. */
 export function isQuestion(bytes: Uint8Array): boolean {
   const packet = decode(bytes);
   return typeof packet !== 'string' && packet.kind === 'data' && isIdentifyMarker(packet);

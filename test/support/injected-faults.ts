@@ -1,14 +1,17 @@
-/** Faults of the operating system, made by strace: calls of a running program fail, or take long, until it ends. */
+/**
+ * Faults of the operating system, injected with strace: system calls of a running program fail or
+ * take long.
+ */
 import { spawnSync } from 'node:child_process';
 import { type Cleaner, Program } from './processes.js';
 
-/** Why faults cannot be made here; undefined where they can. */
+/** The reason why faults cannot be injected here, or undefined. */
 export const noInjection =
   spawnSync('strace', ['-e', 'trace=none', 'true']).status === 0
     ? false
-    : 'no strace here, or nothing that it may trace';
+    : 'strace is not available or may not trace';
 
-/** Calls that write to files; plain ones wake threads as well, and may not fail. */
+/** Calls that write to files. Plain `write` also wakes threads and must not fail. */
 export const writing = 'pwrite64,pwritev,pwritev2';
 export const syncing = 'fsync,fdatasync';
 export const sending = 'sendmsg,sendmmsg,sendto';

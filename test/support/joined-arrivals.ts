@@ -1,4 +1,4 @@
-/** What systems do to datagrams that arrive close together from one host: they hand them over as one piece. */
+/** Joins datagrams that arrive close together from one host, as systems do (GRO). */
 import { type Address, formatAddress } from '../../src/base/address.js';
 import type { Machine, TimeMs } from '../../src/base/machine.js';
 import { delegate } from './scenario-run.js';
@@ -8,15 +8,15 @@ const maxPieceBytes = 65_535;
 const maxDatagrams = 64;
 
 export interface Joining {
-  /** For how long the first datagram of a piece waits for the others. */
+  /** How long the first datagram of a piece waits for others. */
   readonly holdMs: TimeMs;
-  /** Told of each piece: how many datagrams it is. */
+  /** Called with the number of datagrams in each piece. */
   readonly handleJoined?: (count: number) => void;
 }
 
 /**
- * Joins as UDP GRO does: datagrams of one size, a smaller one being the last. The machine must be one that
- * tells them apart.
+ * Joins as UDP GRO does: datagrams of equal size, of which the last may be smaller. The machine
+ * must be able to split them.
  */
 export function joinArrivals<Event>(
   machine: Machine<Event>,

@@ -1,14 +1,18 @@
-/** Fields of a Kubernetes manifest that there are not: its schema lets them pass, the API's types do not. */
+/**
+ * Finds unknown fields of a Kubernetes manifest: its schema allows them, the types of the API do
+ * not.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import ts from 'typescript';
 
 /**
- * What the compiler says of a manifest as a literal of its type: unlike the validator, it knows
- * which fields there are.
- * @param group of the API, as in `apps/v1`
+ * Compiles a manifest as a literal of its type. Unlike the validator, the compiler rejects unknown
+ * fields.
+ * @param group of the API, such as `apps/v1`
  * @param type such as `IDaemonSet`
+ * @returns the errors of the compiler
  */
 export function unknownFields(t: Test, manifest: object, group: string, type: string): string[] {
   const path = join(t.testdir({ 'package.json': '{ "type": "module" }' }), 'manifest.ts');

@@ -1,4 +1,4 @@
-/** What tests on the loopback interface share: file contents, and a server that never answers. */
+/** Helpers for tests on the loopback interface: file contents, and a server that never answers. */
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import { loadSystemCalls } from '../../src/node/net/offload/offload-system.js';
 import type { Cleaner } from './processes.js';
 
-/** Whether this host has the loopback address of IPv6. */
+/** Whether this host has the IPv6 loopback address. */
 export const hasIPv6 = Object.values(networkInterfaces()).some((addresses) =>
   addresses?.some(({ address }) => address === '::1'),
 );
 
-/** Why a test with two addresses of the loopback interface cannot run here, or false. */
+/** The reason for skipping tests with two IPv4 loopback addresses, or false. */
 export const noSecondLoopback =
   process.platform === 'darwin' ? 'this host has no address 127.0.0.2' : false;
 
@@ -28,7 +28,7 @@ export function isSameContent(path: string, copy: string): boolean {
   return existsSync(copy) && readFileSync(path).equals(readFileSync(copy));
 }
 
-/** A port of 127.0.0.1 that takes datagrams and never answers. */
+/** Opens a port of 127.0.0.1 that receives datagrams but never answers. @returns the port */
 export async function openSilentPort(t: Cleaner): Promise<number> {
   const socket = createSocket('udp4');
   socket.bind(0, '127.0.0.1');
@@ -37,7 +37,7 @@ export async function openSilentPort(t: Cleaner): Promise<number> {
   return socket.address().port;
 }
 
-/** A port of this host that nobody has. */
+/** Finds an unused port of this host. */
 export async function findClosedPort(host = '127.0.0.1'): Promise<number> {
   const socket = createSocket(host === '::1' ? 'udp6' : 'udp4');
   socket.bind(0, host);
@@ -47,7 +47,7 @@ export async function findClosedPort(host = '127.0.0.1'): Promise<number> {
   return port;
 }
 
-/** Why batches cannot be tried here; false where they can. */
+/** The reason for skipping tests of batched I/O, or false. */
 export const noOffload = (() => {
   try {
     loadSystemCalls();

@@ -1,7 +1,7 @@
-/** Puts a fault in place of what is right, to see that tests notice it. */
+/** Replaces correct code by a fault, to check that tests detect it. */
 import { assert } from '../../src/base/assert.js';
 
-/** @returns what puts back the method, or getter, that was there */
+/** @returns a function that restores the original method or getter */
 export function replace(prototype: object, name: string, replacement: unknown): () => void {
   const own = Object.getOwnPropertyDescriptor(prototype, name);
   assert(own !== undefined, `there is no ${name} to replace`);

@@ -1,4 +1,4 @@
-/** Starts programs for tests: the built commands, and the independent peers of test/peers. */
+/** Starts programs for tests: the built commands and the independent peers of test/peers. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, watch } from 'node:fs';
@@ -7,16 +7,16 @@ import { fileURLToPath } from 'node:url';
 
 export const projectFolder = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Where the built programs are; another build is tested by naming its folder in P2MP_DIST. */
+/** The folder of the built programs; P2MP_DIST selects another build. */
 export const distFolder = process.env['P2MP_DIST'] ?? join(projectFolder, 'dist');
 
-/** Commands run on the Node of the tests; on another one by its path in P2MP_NODE. */
+/** The Node that runs commands; P2MP_NODE selects another one. */
 export const nodePath = process.env['P2MP_NODE'] ?? process.execPath;
 
-/** Far above what any of them takes: a program that hangs must not hang the tests. */
+/** Far longer than any program takes, so that a hanging program does not block the tests. */
 const maxProgramMs = 900_000;
 
-/** A test, as far as programs need it. */
+/** The part of a test that programs need. */
 export interface Cleaner {
   teardown(handler: () => unknown): unknown;
 }
@@ -50,8 +50,8 @@ export class Program {
   private exit: Exit | undefined;
 
   constructor(t: Cleaner, command: string, args: readonly string[], options: ProgramOptions = {}) {
-    // The test runner puts options of its own into each Node that is started. They slow it down, and
-    // what is tested is the program alone.
+    // The test runner adds its own options to each Node process. They slow it down, and the tests
+    // are about the program alone.
     this.child = spawn('env', ['-u', 'NODE_OPTIONS', command, ...args], {
       ...options,
       env: { ...process.env, ...options.env },
@@ -61,11 +61,11 @@ export class Program {
     });
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
-      this.tell();
+      this.notify();
     });
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
-      this.tell();
+      this.notify();
     });
     this.exited = new Promise((resolve, reject) => {
       this.child.on('error', reject);
@@ -73,7 +73,7 @@ export class Program {
         const { stdout, stderr } = this;
         this.exit = { code, signal, stdout, stderr };
         resolve(this.exit);
-        this.tell();
+        this.notify();
       });
     });
     t.teardown(async () => {
@@ -90,7 +90,7 @@ export class Program {
     this.child.kill(signal);
   }
 
-  /** Goes away from its standard output, as `| head` does. */
+  /** Closes the reading end of standard output, as `| head` does. */
   closeStdout(): void {
     this.child.stdout?.destroy();
   }
@@ -110,13 +110,13 @@ export class Program {
     });
   }
 
-  /** Resolves once a line of --json with this event is there. */
+  /** Resolves at the first --json line with this event. */
   async waitForEvent(event: string): Promise<JsonEvent> {
     const [line] = await this.waitFor(new RegExp(`^{"event":"${event}".*$`, 'm'));
     return JSON.parse(line) as JsonEvent;
   }
 
-  /** Resolves once something of such a name is in the folder. @returns its path */
+  /** Resolves when a matching name appears in the folder. @returns its path */
   async waitForFile(folder: string, pattern: RegExp): Promise<string> {
     const ended = new AbortController();
     const end = () => ended.abort(new Error(`ended without ${pattern} in ${folder}`));
@@ -133,18 +133,18 @@ export class Program {
     }
   }
 
-  private tell(): void {
+  private notify(): void {
     const waiting = this.onOutput;
     this.onOutput = [];
     for (const look of waiting) look();
   }
 }
 
-/** A program that is known to listen. */
+/** A program that is listening. */
 export interface Listening {
   readonly program: Program;
   readonly port: number;
-  /** As a client is told of it. */
+  /** The server argument of a client. */
   readonly server: string;
 }
 
@@ -166,7 +166,7 @@ export function startServer(
   return listening(startCommand(t, 'p2mpserver', args));
 }
 
-/** Starts the receiver that follows the course text to the letter. */
+/** Starts the receiver that implements the course text literally. */
 export function startLiteralReceiver(
   t: Cleaner,
   file: string,
@@ -217,7 +217,7 @@ export function startClient(
   return startCommand(t, 'p2mpclient', [...servers, '7735', file, String(mss), ...options]);
 }
 
-/** Runs the sender that follows the course text to the letter. */
+/** Runs the sender that implements the course text literally. */
 export function runLiteralSender(
   t: Cleaner,
   servers: readonly Listening['server'][],
@@ -230,7 +230,7 @@ export function runLiteralSender(
   return new Program(t, process.execPath, args).exited;
 }
 
-/** Every line of --json. */
+/** All --json lines. */
 export function parseEvents(stdout: string): JsonEvent[] {
   return stdout
     .split('\n')
@@ -238,14 +238,14 @@ export function parseEvents(stdout: string): JsonEvent[] {
     .map((line) => JSON.parse(line) as JsonEvent);
 }
 
-/** The last line of --json. */
+/** The last --json line. */
 export function parseResult({ stdout }: Pick<Exit, 'stdout'>): JsonEvent {
   const result = parseEvents(stdout).at(-1);
   if (result?.event !== 'result') throw new Error(`no result at the end of: ${stdout}`);
   return result;
 }
 
-/** Command lines, of all processes that run here, with this text in them. */
+/** The command lines of all running processes that contain this text. */
 export function commandLinesWith(text: string): string[] {
   const lines =
     process.platform === 'linux'
@@ -260,7 +260,7 @@ function readCommandLine(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
   } catch {
-    // It has ended since.
+    // The process has ended in the meantime.
     return '';
   }
 }

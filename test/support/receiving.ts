@@ -2,7 +2,7 @@ import type { FileReceiverEvent, ReceiveFileOptions } from '../../src/index.js';
 import { FileReceiver } from '../../src/index.js';
 import type { Cleaner } from './processes.js';
 
-/** A receiver on loopback, and what it told. */
+/** A receiver on loopback and its events. */
 export class Receiving {
   readonly events: FileReceiverEvent[] = [];
   private opened: FileReceiver | undefined;
@@ -35,14 +35,14 @@ export class Receiving {
     return this.opened;
   }
 
-  /** As a sender is told of it. */
+  /** The server argument of a sender. */
   server(name?: string) {
     const [address] = this.receiver.addresses;
     if (address === undefined) throw new Error('no address');
     return { ...address, ...(name === undefined ? {} : { name }) };
   }
 
-  /** Every result, once there are so many. */
+  /** Resolves with all results when there are `count`. */
   async results(count: number) {
     for (;;) {
       const results = this.events.flatMap((event) => (event.type === 'done' ? [event.result] : []));

@@ -1,11 +1,11 @@
-/** The tree of RFC 6962, 2.1, in plain words: what the product's tree is compared with. */
+/** A plain implementation of the tree of RFC 6962, 2.1, as reference. */
 import { strict as assert } from 'node:assert';
 import type { Hash } from '../../src/base/hash.js';
 import { hashNode } from '../../src/object/hash-tree.js';
 
 /**
  * @param digests of all blocks, or of all nodes of one level, in order
- * @returns the digest of the whole; of nothing, the hash of nothing
+ * @returns the root digest; for no digests, the hash of nothing
  */
 export function hashRoot(hash: Hash, digests: readonly Uint8Array[]): Uint8Array {
   let level = digests;
@@ -13,7 +13,7 @@ export function hashRoot(hash: Hash, digests: readonly Uint8Array[]): Uint8Array
   return level[0] ?? hash();
 }
 
-/** @returns the digests of the nodes that cover 2^`height` blocks each; the last may cover fewer */
+/** @returns the digests of the nodes of 2^`height` blocks each; the last may cover fewer */
 export function hashLevel(
   hash: Hash,
   leaves: readonly Uint8Array[],
@@ -25,7 +25,7 @@ export function hashLevel(
   return level;
 }
 
-/** A node without a neighbour moves up as it is: that gives the splits of the RFC. */
+/** A node without a sibling moves up unchanged, which gives the splits of the RFC. */
 function hashPairs(hash: Hash, digests: readonly Uint8Array[]): Uint8Array[] {
   const pairs: Uint8Array[] = [];
   for (let i = 0; i < digests.length; i += 2) {

@@ -1,9 +1,9 @@
-/** What must be true of every run, however hard its conditions. */
+/** Checks the invariants of every run, whatever its conditions. */
 import type { ReceiverOutcome } from '../../src/classic/sender-events.js';
 import type { Scenario } from './scenario.js';
 import type { Receiving, ScenarioRun } from './scenario-run.js';
 
-/** @returns what is wrong, one complaint a line; nothing for a good run */
+/** @returns one line per violation; none for a good run */
 export function complaintsAbout(scenario: Scenario, run: ScenarioRun): string[] {
   const { sending } = run;
   const complaints: string[] = [];
@@ -52,17 +52,17 @@ function complaintsAboutReceiver(
   const hasAll = receiving.isOpened && receiving.takenBytes === sizeBytes;
   const isIdentical = hasAll && receiving.isStored && receiving.storedBytes === sizeBytes;
   const said = `${outcome?.status}${outcome?.reason === undefined ? '' : ` (${outcome.reason})`}`;
-  if (outcome?.status === 'complete') check(hasAll, `called complete, has not all`);
+  if (outcome?.status === 'complete') check(hasAll, `called complete, but data is missing`);
   if (outcome?.isConfirmed) check(isIdentical, 'called confirmed, is not stored');
   if (receiving.isDead) {
     check(outcome?.status === 'complete' || outcome?.status === 'failed', `died, called ${said}`);
     check(outcome?.status !== 'failed' || outcome.reason !== undefined, 'failed without a reason');
   } else {
-    check(outcome?.status === 'complete', `lives, called ${said}`);
-    check(isIdentical, `lives, stored ${receiving.storedBytes} bytes of ${sizeBytes}`);
+    check(outcome?.status === 'complete', `alive, reported as ${said}`);
+    check(isIdentical, `alive, stored ${receiving.storedBytes} bytes of ${sizeBytes}`);
     check(
       receiving.transfers.map(({ status }) => status).join() === 'complete',
-      `lives, told ${JSON.stringify(receiving.transfers)}`,
+      `alive, reported ${JSON.stringify(receiving.transfers)}`,
     );
   }
   check(

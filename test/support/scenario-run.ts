@@ -1,4 +1,4 @@
-/** Runs a scenario in the simulator and keeps what the checkers look at. */
+/** Runs a scenario in the simulator and records what the checkers need. */
 
 import type { Machine, TimeMs, Transmit } from '../../src/base/machine.js';
 import { createRandom } from '../../src/base/random.js';
@@ -22,7 +22,7 @@ export interface ScenarioRun {
   readonly virtualMs: TimeMs;
   readonly sending: Sending;
   readonly receiving: readonly Receiving[];
-  /** What the links did, all of them together. */
+  /** Totals of all links. */
   readonly links: LinkCounts;
 }
 
@@ -31,7 +31,7 @@ export interface Sending {
   datagrams: number;
   datagramsAfterEnd: number;
   maxBlocksHeld: number;
-  /** Events that were left in the machine after everything had been drained from it. */
+  /** Events left in the machine after a full drain. */
   maxEventsLeft: number;
 }
 
@@ -39,7 +39,7 @@ export interface Receiving {
   readonly name: string;
   readonly isDead: boolean;
   readonly transfers: TransferResult[];
-  /** Bytes handed over to be written, all of them right and in their places. */
+  /** Bytes passed to the writer, all correct and in place. */
   takenBytes: number;
   isOpened: boolean;
   isStored: boolean;
@@ -49,7 +49,7 @@ export interface Receiving {
   maxEventsLeft: number;
 }
 
-/** What a test may put between the machines and the simulated network, to break them. */
+/** Replacements between the machines and the simulated network that break them on purpose. */
 export interface Sabotage {
   readonly senderOptions?: Partial<SenderOptions>;
   readonly receiverOptions?: ReceiverOptions;
@@ -57,7 +57,7 @@ export interface Sabotage {
   readonly wrapReceiver?: (receiver: Receiver) => Machine<ReceiverEvent>;
 }
 
-/** A run that needs more happenings than this hangs. */
+/** A run that needs more steps counts as hanging. */
 const maxSteps = 5_000_000;
 
 export function runScenario(
@@ -91,7 +91,7 @@ export function runScenario(
   };
 }
 
-/** A machine that does all as `machine` does, but for what is overridden. */
+/** Wraps a machine; `overrides` replace its methods. */
 export function delegate<Event>(
   machine: Machine<Event>,
   overrides: Partial<Machine<Event>> = {},
@@ -143,7 +143,7 @@ function addSender(
       }
       return transmit;
     },
-    // Asked for at the end of each drain: what is left in the machine then stays there.
+    // Requested at the end of each drain: undelivered events then stay in the machine.
     pollTimeout: () => {
       const { window, events } = heldBySender(sender);
       sending.maxBlocksHeld = Math.max(sending.maxBlocksHeld, window);
@@ -171,7 +171,7 @@ function addSender(
 
 type NeedEvent = Extract<SenderEvent, { type: 'need' }>;
 
-/** What the machine holds, which nobody but a test needs to know. */
+/** Internal state of the machine. */
 function heldBySender(sender: Sender): { window: number; events: number } {
   return { window: sender['window'].length, events: sender['events'].length };
 }
@@ -202,7 +202,7 @@ function addReceiver(
   };
   let writtenBytes = 0;
   let diskIsFreeAtMs = 0;
-  /** The disk does one thing after another, and stops with its host. */
+  /** The disk does one thing at a time, and stops with its host. */
   const onDisk = (timeMs: number, action: () => void): void => {
     diskIsFreeAtMs = Math.max(diskIsFreeAtMs, simulation.nowMs) + timeMs;
     simulation.at(diskIsFreeAtMs, () => {

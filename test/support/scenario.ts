@@ -1,4 +1,4 @@
-/** A transfer under hard conditions, drawn from its number alone. */
+/** A transfer under hard conditions, derived from its number alone. */
 
 import { createRandom, type Random } from '../../src/base/random.js';
 import type { TimeoutSpec } from '../../src/classic/sender-options.js';
@@ -16,11 +16,11 @@ export interface Scenario {
   readonly giveUpAfterMs: number;
   readonly hasEndMarker: boolean;
   readonly sendTimeMs: number;
-  /** How long the source takes to hand over a block. */
+  /** Time the source takes to provide a block. */
   readonly sourceTimeMs: number;
   readonly maxUnwrittenBytes: number;
   readonly receivers: readonly ReceiverScenario[];
-  /** By then everything has come to rest. */
+  /** Everything must be finished by then. */
   readonly deadlineMs: number;
 }
 
@@ -32,7 +32,7 @@ export interface ReceiverScenario {
   readonly backwardLink: LinkOptions;
   readonly writeTimeMs: number;
   readonly storeTimeMs: number;
-  /** From then on it neither hears nor sends. */
+  /** From then on, it neither receives nor sends. */
   readonly diesAtMs: number | undefined;
 }
 
@@ -70,20 +70,22 @@ export function drawScenario(number: number): Scenario {
     windowBlocks,
     timeout,
     giveUpAfterMs,
-    // Without data and without end marker the protocol has not a single datagram to send.
+    // Without data and without an end marker, the protocol has no datagram to send.
     hasEndMarker: draw.chance(0.85) || sizeBytes === 0,
     sendTimeMs: draw.pick([0, 0, 0, 0.01, 0.1]),
     sourceTimeMs: draw.pick([0, 0, draw.integer(1, 30)]),
     maxUnwrittenBytes: draw.pick([mssBytes, 3 * mssBytes, 1_000_000]),
     receivers,
-    // Generous: many rounds for each segment, patience for the dead, and the idle timeout.
+    // Generous: many rounds per segment, the liveness timeout for dead receivers, and the idle
+    // timeout.
     deadlineMs: 60_000 + (dyingCount + 1) * giveUpAfterMs + segmentCount * 10_000,
   };
 }
 
 function drawTimeout(draw: Draw, rttMs: number): TimeoutSpec {
   if (draw.chance(0.6)) return { mode: 'auto', initialMs: draw.integer(5, 200) };
-  // Sometimes far too short for the path: every datagram is then sent several times for nothing.
+  // Sometimes far too short for the path, which causes several spurious retransmissions of every
+  // datagram.
   return { mode: 'fixed', timeoutMs: draw.integer(Math.max(2, Math.ceil(rttMs / 4)), 200) };
 }
 

@@ -1,18 +1,21 @@
-/** `p2mp send` and `p2mp receive` as processes: folders and keys of their own, on any free port of loopback. */
+/**
+ * Runs `p2mp send` and `p2mp receive` as processes with separate folders and keys, on free loopback
+ * ports.
+ */
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Test } from 'tap';
 import { type Exit, type JsonEvent, type Program, parseEvents, startCommand } from './processes.js';
 
-/** Bytes of a part's journal that note nothing yet. */
+/** Size of the journal of an empty part. */
 const journalHeaderBytes = 56;
 
-/** A receiver that is known to listen. */
+/** A receiver that is listening. */
 export interface ReceiverProgram {
   readonly program: Program;
   readonly port: number;
-  /** As a sender is told of it. */
+  /** The --to argument of a sender. */
   readonly name: string;
   readonly dir: string;
 }
@@ -32,14 +35,14 @@ export class SessionPlace {
     for (const home of [this.senderHome, this.receiverHome]) mkdirSync(home);
   }
 
-  /** @returns the public key's line */
+  /** @returns the line of the public key */
   async keygen(home: string): Promise<string> {
     const { code, stderr } = await this.start(home, ['keygen']).exited;
     if (code !== 0) throw new Error(stderr);
     return readFileSync(join(home, 'key.pub'), 'utf8');
   }
 
-  /** Starts `p2mp receive`, on any free port unless the options say otherwise. */
+  /** Starts `p2mp receive`, on any free port unless the options name one. */
   async receive(options: readonly string[] = ['--open'], into = 'in'): Promise<ReceiverProgram> {
     const dir = join(this.folder, into);
     const where = options.includes('--dir') ? [] : ['--dir', dir];
@@ -59,7 +62,9 @@ export class SessionPlace {
   }
 }
 
-/** Resolves once a part in the folder notes something as durable. @returns the journal's path */
+/**
+ * Resolves when a part in the folder records something as durable. @returns the path of the journal
+ */
 export async function waitForNote({ program, dir }: ReceiverProgram): Promise<string> {
   const parts = await program.waitForFile(dir, /^\.p2mp-part$/);
   const part = await program.waitForFile(parts, /^[0-9a-f]{64}$/);
@@ -73,7 +78,7 @@ export async function waitForNote({ program, dir }: ReceiverProgram): Promise<st
   return journal;
 }
 
-/** The lines of --json that tell of one kind of event. */
+/** The --json lines with this event. */
 export function eventsOf({ stdout }: Pick<Exit, 'stdout'>, name: string): JsonEvent[] {
   return parseEvents(stdout).filter(({ event }) => event === name);
 }

@@ -1,4 +1,4 @@
-/** A receiver of sessions on loopback, what it told, and what folders hold. */
+/** A receiver of sessions on loopback, its events, and the content of folders. */
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ export class SessionHost {
 
   private opened: Receiving | undefined;
 
-  /** Lets anybody in, on any free port of 127.0.0.1, unless the options say otherwise. */
+  /** Trusts any sender, on any free port of 127.0.0.1, unless the options say otherwise. */
   static async open(
     t: Cleaner,
     dir: string,
@@ -49,7 +49,7 @@ export class SessionHost {
     return this.opened;
   }
 
-  /** As a sender is told of it. */
+  /** The receiver option of `send`. */
   spec(name?: string) {
     const [address] = this.receiving.addresses;
     if (address === undefined) throw new Error('no address');
@@ -64,13 +64,13 @@ export class SessionHost {
     return this.events.flatMap((event) => (event.type === 'end' ? [event.result] : []));
   }
 
-  /** Every outcome, once there are so many. */
+  /** Resolves with all results when there are `count`. */
   async ends(count: number): Promise<EndResult[]> {
     while (this.ended.length < count) await this.nextEvent();
     return this.ended;
   }
 
-  /** Resolves once so many objects were offered. */
+  /** Resolves when this many objects were offered. */
   async offers(count: number): Promise<void> {
     while (this.events.filter(({ type }) => type === 'offer').length < count) {
       await this.nextEvent();
@@ -84,7 +84,7 @@ export class SessionHost {
   }
 }
 
-/** Sends to hosts, trusting whoever answers, unless the options say otherwise. */
+/** Sends to hosts, and trusts any key, unless the options say otherwise. */
 export function sendTo(
   hosts: readonly SessionHost[],
   paths: readonly string[],

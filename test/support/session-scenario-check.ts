@@ -1,4 +1,4 @@
-/** What must be true of every session, however hard its conditions. */
+/** Checks the invariants of every session, whatever its conditions. */
 import { at } from '../../src/base/assert.js';
 import type { LinkOptions } from '../../src/simulator/link.js';
 import type {
@@ -8,7 +8,7 @@ import type {
 } from '../../src/simulator/session-transfer-options.js';
 import type { SessionReceiverScenario, SessionScenario } from './session-scenario.js';
 
-/** @returns what is wrong, one complaint a line; nothing for a good run */
+/** @returns one line per violation; none for a good run */
 export function complaintsAboutSession(
   scenario: SessionScenario,
   run: SimulatedSessionResult,
@@ -18,7 +18,7 @@ export function complaintsAboutSession(
     if (!isGood) complaints.push(complaint);
   };
   check(run.isAtRest, `not at rest at ${run.virtualMs} ms, after ${run.steps} steps`);
-  // A sender that is killed after its end is done twice.
+  // A sender that is killed after its end finishes twice.
   const lives = 1 + scenario.senderIncidents.filter(({ fault }) => fault === 'start').length;
   const times = run.sender.length;
   check(times >= 1 && times <= lives, `sender done ${times} times in ${lives} lives`);
@@ -56,13 +56,14 @@ function complaintsAboutReceiver(
   const { atMs, outcome } = first;
   const said = `${outcome.status}${outcome.reason === undefined ? '' : ` (${outcome.reason})`}`;
   const results = receiver.results.map(({ status, reason }) => `${status} ${reason ?? ''}`).join();
-  if (outcome.status === 'complete') check(receiver.isIdentical, 'called complete, has not all');
+  if (outcome.status === 'complete')
+    check(receiver.isIdentical, 'called complete, but data is missing');
   else check(outcome.reason !== undefined, `${said} without a reason`);
   if (conditions.returns) {
-    check(outcome.status === 'complete', `lives, called ${said}; said itself ${results}`);
+    check(outcome.status === 'complete', `alive, reported as ${said}; its own results: ${results}`);
     check(
       receiver.results.at(-1)?.status === 'complete',
-      `lives, said ${results}; the sender ${said}`,
+      `alive, reported ${results}; the sender ${said}`,
     );
     const boundMs = completionBoundMs(scenario);
     check(atMs <= boundMs, `complete at ${Math.round(atMs)} ms, not by ${boundMs}`);
@@ -74,7 +75,7 @@ function complaintsAboutReceiver(
     check(atMs <= boundMs, `is away, failed at ${Math.round(atMs)} ms, not by ${boundMs}`);
   }
   if (isQuiet(scenario)) {
-    // What was under way when somebody came late may reach it twice.
+    // Data in flight when a late receiver joins may reach it twice.
     const most = Math.max(10, scenario.segmentsPerBlock);
     const duplicates = receiver.results.reduce((sum, result) => sum + result.duplicates, 0);
     check(
@@ -84,7 +85,7 @@ function complaintsAboutReceiver(
   }
   const { bufferBytes } = conditions;
   const { mssBytes, segmentsPerBlock, senderIncidents } = scenario;
-  // Each session may have one block whatever the budget is; a sender that was killed begins another.
+  // Each session may hold one block whatever the budget; a restarted sender opens another session.
   const sessions = 1 + senderIncidents.filter(({ fault }) => fault === 'start').length;
   const mostBytes = bufferBytes + (1 + sessions) * mssBytes * segmentsPerBlock;
   check(
@@ -94,7 +95,9 @@ function complaintsAboutReceiver(
   return complaints;
 }
 
-/** Generous: as if blocks went one by one, each with rounds for what is lost, polls, disks and rates. */
+/**
+ * Generous: as if blocks were sent one by one, each with rounds for loss, polls, disks and rates.
+ */
 export function completionBoundMs(scenario: SessionScenario): number {
   const { receivers, contentSizeBytes, fileCount, rateBytesPerSec = Infinity } = scenario;
   const blockSizeBytes = scenario.mssBytes * scenario.segmentsPerBlock - 16;
@@ -103,20 +106,23 @@ export function completionBoundMs(scenario: SessionScenario): number {
   const reportIntervalMs = (1000 * receivers.length) / (0.7 * scenario.reportsPerSec);
   const diskMs = Math.max(...receivers.map((r) => blocks * r.writeTimeMs + r.storeTimeMs));
   const rateMs = (5000 * receivers.length * sizeBytes) / rateBytesPerSec;
-  // Where nothing is lost, a block is done with its first round; else with about as many as these.
+  // Without loss, a block takes one round; otherwise about this many.
   const [startMs, lossMs, intervals] = isQuiet(scenario) ? [5000, 100, 2] : [30_000, 4000, 3];
   const blockMs = lossMs + intervals * reportIntervalMs + 2 * scenario.sourceTimeMs;
   return scenario.lastIncidentMs + startMs + blocks * blockMs + 2 * diskMs + rateMs;
 }
 
-/** A second may begin and end just where reports do: one more for each that is polled or in turn then. */
+/**
+ * A second may start and end exactly at reports: one more for each receiver that is polled or due
+ * then.
+ */
 function reportBudget({ reportsPerSec }: SessionScenario): number {
   return reportsPerSec + reportMargin;
 }
 
 const reportMargin = 10;
 
-/** Nothing happens to any datagram or host, and there is room for all of them. */
+/** No incidents, no loss, and buffers for everything. */
 function isQuiet({ receivers, senderIncidents }: SessionScenario): boolean {
   return (
     senderIncidents.length === 0 &&

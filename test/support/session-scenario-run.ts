@@ -9,10 +9,10 @@ import type { TraceRecord } from '../../src/simulator/trace.js';
 import type { SessionScenario } from './session-scenario.js';
 import { completionBoundMs } from './session-scenario-check.js';
 
-/** What a test may put between the machines and the simulated network, to break them. */
+/** Replacements between the machines and the simulated network that break them on purpose. */
 export type SessionSabotage = Pick<SimulatedSessionOptions, 'wrapSender' | 'wrapReceiver'>;
 
-/** A run that needs more happenings than this hangs. */
+/** A run that needs more steps counts as hanging. */
 const maxSteps = 2_000_000;
 
 export function runSessionScenario(
@@ -36,7 +36,10 @@ export function runSessionScenario(
   });
 }
 
-/** By then everything has come to rest: patience, the idle timeout of receivers, words repeated. */
+/**
+ * Everything must be finished by then: liveness timeout, idle timeout of receivers, repeated
+ * messages.
+ */
 function restDeadlineMs(scenario: SessionScenario): number {
   return completionBoundMs(scenario) + 10 * scenario.giveUpAfterMs + 120_000;
 }

@@ -1,4 +1,4 @@
-/** A session under hard conditions, drawn from its number alone. */
+/** A session under hard conditions, derived from its number alone. */
 
 import type { TimeMs } from '../../src/base/machine.js';
 import { createRandom } from '../../src/base/random.js';
@@ -21,14 +21,14 @@ export interface SessionScenario {
   readonly sendTimeMs: number;
   readonly sourceTimeMs: number;
   readonly receivers: readonly SessionReceiverScenario[];
-  /** Of the sender; those of receivers are with them. */
+  /** Incidents of the sender; those of receivers are in `receivers`. */
   readonly senderIncidents: readonly SessionIncident[];
-  /** The last time at which anything happens to anybody. */
+  /** The time of the last incident. */
   readonly lastIncidentMs: TimeMs;
 }
 
 export interface SessionReceiverScenario {
-  /** Whether it is there at the end, and all the time but for interruptions that are short enough. */
+  /** Whether it is present at the end, and never absent for too long. */
   readonly returns: boolean;
   readonly incidents: readonly SessionIncident[];
   readonly isReachedByGroup: boolean;
@@ -43,7 +43,7 @@ export interface SessionReceiverScenario {
 
 const giveUpAfterMs = 20_000;
 
-/** An interruption of this length leaves time enough to be found again before it is given up on. */
+/** An absence of this length leaves enough time to reconnect before the liveness timeout. */
 const longestAbsenceMs = 6000;
 
 export function drawSessionScenario(number: number): SessionScenario {
@@ -187,7 +187,7 @@ function drawSize(
   ]);
 }
 
-/** A burst is counted in arrivals: with one datagram a second it lasts as many seconds. */
+/** Bursts are counted in arrivals: at one datagram per second, they last as many seconds. */
 function drawLoss(draw: Draw): LossSpec {
   const mean = draw.between(0, 0.3);
   return draw.pick<() => LossSpec>([

@@ -1,6 +1,6 @@
 /**
- * A sender and receivers on a wire that a test stands on: it sees every datagram in virtual time, and lets
- * it pass, changes it, drops it, or puts others beside it. Nothing is lost unless the test does it.
+ * A sender and receivers on a wire that a test controls: it sees every datagram in virtual time,
+ * and passes, changes, drops, or adds datagrams. Nothing is lost unless the test drops it.
  */
 import { type Address, formatAddress } from '../../src/base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../src/base/machine.js';
@@ -31,10 +31,10 @@ export const receiverAddress = (index: number): Address => ({
   port: 7735,
 });
 
-/** A datagram on its way. */
+/** A datagram in flight. */
 export interface Passing {
   readonly from: Address;
-  /** The sender, or a receiver by number. */
+  /** The sender, or a receiver by index. */
   readonly to: 'sender' | number;
   readonly bytes: Uint8Array;
   readonly atMs: TimeMs;
@@ -44,32 +44,32 @@ export interface WireOptions {
   readonly seed?: string;
   readonly receiverCount?: number;
   readonly sizeBytes?: number;
-  /** Enough of them, and the manifest does not fit the offer. */
+  /** With many files, the manifest does not fit into the offer. */
   readonly fileCount?: number;
   readonly hasGroup?: boolean;
-  /** Which receivers the group reaches; all if left out. */
+  /** Which receivers multicast reaches; all by default. */
   readonly groupReaches?: (index: number) => boolean;
   readonly sender?: Partial<SessionSenderOptions>;
   readonly receiver?: Partial<SessionReceiverOptions>;
-  /** What a host seals with, by its name: `sender`, `r0`, `r1`, ...; a quick stand-in if left out. */
+  /** The cryptography of a host by its name: `sender`, `r0`, `r1`, ...; simulated by default. */
   readonly cryptoOf?: (name: string) => SessionCrypto;
   /** @returns why a receiver is not trusted */
   readonly refuseReceiver?: (receiverKey: Uint8Array) => string | undefined;
-  /** @returns what arrives in place of the datagram */
+  /** @returns the datagrams that arrive instead of this one */
   readonly attack?: (passing: Passing, wire: SessionWire) => readonly Uint8Array[];
   readonly untilMs?: TimeMs;
 }
 
-/** A run that needs more is stuck. */
+/** A run that needs more turns is stuck. */
 const maxTurns = 100_000;
 const delayMs = 1;
 
-/** A receiver, and a disk that does everything at once. */
+/** A receiver with an instantaneous disk. */
 export class WiredReceiver {
   readonly address: Address;
   readonly events: SessionReceiverEvent[] = [];
   readonly results: IncomingResult[] = [];
-  /** By session, block by block where it lies. */
+  /** Stored blocks by session and offset. */
   private readonly stored = new Map<number, Map<number, Uint8Array>>();
 
   constructor(
@@ -84,18 +84,18 @@ export class WiredReceiver {
     return this.machine.result().faults;
   }
 
-  /** What it holds of the session that ended last. */
+  /** The content of the last finished session. */
   get content(): Buffer {
     const blocks = [...(this.stored.get(this.results.at(-1)?.session ?? -1) ?? [])];
     return Buffer.concat(blocks.sort(([a], [b]) => a - b).map(([, bytes]) => bytes));
   }
 
-  /** Whether it called a session complete, and holds what was sent. */
+  /** Whether a session completed, and the content is right. */
   get isIdentical(): boolean {
     return this.results.at(-1)?.status === 'complete' && this.content.equals(this.wire.content);
   }
 
-  /** Handshakes and sessions that it keeps. */
+  /** The number of handshakes and sessions that it keeps. */
   get kept(): number {
     return this.machine['handshakes'].count + this.machine['sessions'].size;
   }
@@ -128,7 +128,7 @@ export class SessionWire {
   readonly content: Buffer;
   readonly sender: SessionSender;
   readonly receivers: WiredReceiver[] = [];
-  /** Every datagram as it was sent. */
+  /** Every datagram as sent. */
   readonly log: Passing[] = [];
   readonly senderEvents: SessionSenderEvent[] = [];
   readonly outcomes: SessionReceiverOutcome[] = [];
@@ -152,7 +152,7 @@ export class SessionWire {
     });
   }
 
-  /** Another receiver; or the one of this number, started anew. */
+  /** Adds a receiver, or restarts the one with this index. */
   addReceiver(index: number, crypto = this.cryptoOf(`r${index}`)): WiredReceiver {
     const machine = new SessionReceiver({
       crypto,
@@ -166,7 +166,7 @@ export class SessionWire {
     return receiver;
   }
 
-  /** Runs to the sender's end, and until nothing is on its way; or until the time that is named. */
+  /** Runs until the sender is done and nothing is in flight, or until this time. */
   run(untilMs: TimeMs = this.options.untilMs ?? Infinity): this {
     for (let turn = 0; turn < maxTurns; turn++) {
       this.drain();
@@ -180,7 +180,7 @@ export class SessionWire {
     throw new Error(`not over after ${maxTurns} turns`);
   }
 
-  /** Hands a host a datagram now. @returns what it answers, which goes nowhere */
+  /** Delivers a datagram to a host now. @returns its replies, which are not delivered */
   ask(to: 'sender' | number, from: Address, bytes: Uint8Array): Uint8Array[] {
     const machine = this.machineOf(to);
     machine.handleDatagram(this.nowMs, from, bytes);
@@ -188,7 +188,7 @@ export class SessionWire {
     return transmitsOf(machine, this.nowMs).flatMap((transmit) => [...datagramsOf(transmit)]);
   }
 
-  /** Puts a datagram on the wire that arrives at once. */
+  /** Puts a datagram on the wire that arrives immediately. */
   inject(to: 'sender' | number, from: Address, bytes: Uint8Array): void {
     const later = this.arrivals.findIndex(({ atMs }) => atMs > this.nowMs);
     const place = later < 0 ? this.arrivals.length : later;
@@ -311,7 +311,7 @@ export class SessionWire {
 function transmitsOf(machine: Machine<object>, nowMs: TimeMs): Transmit[] {
   const transmits: Transmit[] = [];
   for (let next = machine.pollTransmit(nowMs); next !== undefined; ) {
-    // A batch's memory is used again.
+    // The memory of a batch is reused.
     transmits.push({ ...next, bytes: next.bytes.slice() });
     next = machine.pollTransmit(nowMs);
   }

@@ -1,7 +1,7 @@
-/** What a terminal shows of a program's output. */
+/** Renders the output of a program as a terminal shows it. */
 import xterm from '@xterm/headless';
 
-/** A terminal that remembers what leaves its upper edge. */
+/** A terminal that keeps lines that scroll off the top. */
 export class TerminalScreen {
   private readonly terminal: xterm.Terminal;
 
@@ -22,7 +22,7 @@ export class TerminalScreen {
     return this.terminal.buffer.active.cursorX;
   }
 
-  /** Everything down to the cursor, or to what is below it; blanks at the ends of lines are taken away. */
+  /** All lines down to the cursor, or below it if there is text; trailing blanks are removed. */
   get lines(): string[] {
     const { active } = this.terminal.buffer;
     const lines: string[] = [];
@@ -34,12 +34,12 @@ export class TerminalScreen {
     return lines;
   }
 
-  /** What is within the window. */
+  /** The visible lines. */
   get visibleLines(): string[] {
     return this.lines.slice(this.terminal.buffer.active.baseY);
   }
 
-  /** As `lines`, those that were broken at the right edge put together. */
+  /** Like `lines`, with wrapped lines joined. */
   get unbrokenLines(): string[] {
     const { active } = this.terminal.buffer;
     const whole: string[] = [];
@@ -51,7 +51,7 @@ export class TerminalScreen {
   }
 }
 
-/** @returns the lines that a terminal of so many columns shows in the end */
+/** @returns the final lines on a terminal of this width */
 export async function toScreen(output: string, columns: number): Promise<string[]> {
   const screen = new TerminalScreen(columns);
   await screen.write(output);

@@ -1,4 +1,4 @@
-/** Simulated transfers over a grid of settings, each beside what the formulas say of it. */
+/** Simulated transfers over a grid of settings, each with the results of the formulas. */
 
 import {
   deviationOfDelayMs,
@@ -13,13 +13,13 @@ export interface Comparison {
   readonly expected: number;
   readonly measured: number;
   readonly standardError: number;
-  /** Measured less expected, in standard errors. */
+  /** Measured minus expected, in standard errors. */
   readonly deviation: number;
 }
 
 export interface Cell {
   readonly run: StopAndWait;
-  /** Rounds for each segment. */
+  /** Rounds per segment. */
   readonly rounds: Comparison;
   readonly delayMs: Comparison;
 }
@@ -29,7 +29,9 @@ export const timeoutMs = 100;
 export const oneWayDelayMs = 10;
 export const mssBytes = 8;
 
-/** Fewer segments for more receivers: about as many datagrams, and as sharp a comparison. */
+/**
+ * Fewer segments for more receivers: about the same number of datagrams, and the same precision.
+ */
 const segmentsByReceivers: ReadonlyMap<number, number> = new Map([
   [1, 40_000],
   [2, 40_000],
@@ -52,13 +54,13 @@ export const grid: readonly StopAndWait[] = [0, 0.5].flatMap((sendTimeMs) =>
 );
 
 /**
- * Runs one setting. `trueLoss` differs from the setting's loss only where the comparison itself is
- * put to the test.
+ * Runs one setting. `trueLoss` differs from the loss of the setting only in tests of the comparison
+ * itself.
  *
- * How the simulator's time meets the formula's: the host spends t on each datagram before it leaves,
- * and the sender starts a round's deadline when the last one has left. So a round that fails takes
- * t for each of its datagrams and then RTO, and the last round takes t for each and then RTT. All
- * sending time is in t * D, that of the last datagram too, and RTT is the way there and back alone.
+ * How simulated time relates to the formula: the host spends t on each datagram before it
+ * leaves, and the deadline of a round starts when the last datagram has left. So a failed round
+ * takes t per datagram plus RTO, and the last round takes t per datagram plus RTT. All sending time
+ * is in t * D, including the last datagram, and RTT is only the time there and back.
  */
 export function runCell(run: StopAndWait, trueLoss = run.loss): Cell {
   const { receivers, loss, segments, sendTimeMs } = run;

@@ -1,4 +1,4 @@
-/** Broken engines, on purpose: the checkers of the sweep must notice each of them. */
+/** Deliberately broken engines: the checkers of the sweep must detect each of them. */
 import t from 'tap';
 import type { Machine, Transmit } from '../../src/base/machine.js';
 import type { ReceiverEvent } from '../../src/classic/receiver-events.js';
@@ -36,15 +36,15 @@ const scenario: Scenario = {
   deadlineMs: 120_000,
 };
 
-t.test('an engine that is as it should be gives no cause for complaint', (t) => {
+t.test('a correct engine causes no complaints', (t) => {
   t.same(complaintsOf({}), []);
   const isBlank = complaintsOf({ wrapSender: (sender) => delegate(sender) });
-  t.same(isBlank, [], 'nor does a wrapper that changes nothing');
+  t.same(isBlank, [], 'a wrapper that changes nothing causes none');
   t.end();
 });
 
-notices('a receiver that acknowledges what it did not take', {
-  expected: /lives, called failed .*stuck|called complete, has not all/,
+notices('a receiver that acknowledges segments it did not accept', {
+  expected: /alive, reported as failed .*stuck|called complete, but data is missing/,
   wrapReceiver: (receiver) => acknowledgingEverything(receiver),
 });
 
@@ -63,7 +63,7 @@ notices('a receiver that writes a segment twice', {
   },
 });
 
-notices('a receiver that writes what it should have checked', {
+notices('a receiver that writes corrupted data', {
   expected: /bytes at \d+/,
   wrapReceiver: (receiver) =>
     delegate(receiver, {
@@ -88,7 +88,7 @@ notices('a receiver that acknowledges the end before the file is stored', {
     }),
 });
 
-notices('a receiver that keeps too much unwritten', {
+notices('a receiver that buffers too much unwritten data', {
   expected: /\d{4} bytes unwritten/,
   receiverOptions: { maxUnwrittenBytes: 1_000_000 },
   scenario: {
@@ -97,8 +97,8 @@ notices('a receiver that keeps too much unwritten', {
   },
 });
 
-notices('a sender that goes on when the first receiver has acknowledged', {
-  expected: /lives, called failed|called complete, has not all/,
+notices("a sender that continues after the first receiver's ACK", {
+  expected: /alive, reported as failed|called complete, but data is missing/,
   wrapSender: (sender) =>
     delegate(sender, {
       handleDatagram: (nowMs, _from, bytes) => {
@@ -108,7 +108,7 @@ notices('a sender that goes on when the first receiver has acknowledged', {
 });
 
 notices('a sender that calls a dead receiver complete', {
-  expected: /r3: called complete, has not all/,
+  expected: /r3: called complete, but data is missing/,
   wrapSender: (sender) =>
     delegate(sender, {
       pollEvent: () => {
@@ -123,12 +123,12 @@ notices('a sender that calls a dead receiver complete', {
     }),
 });
 
-notices('a sender that never notices a deadline', {
+notices('a sender that never handles a timeout', {
   expected: /sender done 0 times/,
   wrapSender: (sender) => delegate(sender, { pollTimeout: () => undefined }),
 });
 
-notices('a sender that cannot come to rest', {
+notices('a sender that never becomes idle', {
   expected: /not at rest/,
   wrapSender: (sender) => {
     let nowMs = 0;
@@ -142,7 +142,7 @@ notices('a sender that cannot come to rest', {
   },
 });
 
-notices('a sender that talks after its end', {
+notices('a sender that sends after its end', {
   expected: /^1 datagrams after the end/,
   wrapSender: (sender) => {
     const farewell: Transmit[] = [
@@ -156,7 +156,7 @@ notices('a sender that talks after its end', {
   },
 });
 
-notices('a sender that has more in flight than it may', {
+notices('a sender that exceeds its window', {
   expected: /4 blocks in a window of 2/,
   senderOptions: { windowBlocks: 4 },
 });
@@ -164,12 +164,12 @@ notices('a sender that has more in flight than it may', {
 notices('a sender whose events pile up', {
   expected: /\d+ events left in the sender/,
   wrapSender: (sender) => {
-    let told = 0;
+    let polled = 0;
     return delegate(sender, {
-      pollEvent: () => (sender.isDone && told > 10 ? undefined : tell()),
+      pollEvent: () => (sender.isDone && polled > 10 ? undefined : poll()),
     });
-    function tell(): SenderEvent | undefined {
-      told++;
+    function poll(): SenderEvent | undefined {
+      polled++;
       return sender.pollEvent();
     }
   },
@@ -196,7 +196,7 @@ function complaintsOf(canary: Sabotage & { readonly scenario?: Scenario }): stri
   return complaintsAbout(canary.scenario ?? scenario, run);
 }
 
-/** Answers for what the loss service threw away as if it had been taken. */
+/** Acknowledges what the loss service dropped as if it had been accepted. */
 function acknowledgingEverything(receiver: Receiver): Machine<ReceiverEvent> {
   const answers: Transmit[] = [];
   return delegate(receiver, {

@@ -1,10 +1,10 @@
 /**
- * Hundreds of transfers under hard conditions, each drawn from its number. To run one of them alone
- * and have its trace written to a file:
+ * Hundreds of transfers under hard conditions, each derived from its number. To run one alone and
+ * write its trace to a file:
  *
  *   P2MP_SCENARIO=17 npx tap test/sweep/classic.test.ts
  *
- * or many, without traces:
+ * To run many, without traces:
  *
  *   P2MP_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/classic.test.ts
  */
@@ -23,22 +23,22 @@ const scenarioCount = 600;
 const chosen = chosenScenarios('P2MP_SCENARIO');
 
 function sweep(): void {
-  t.test('every transfer ends as it should, whatever the network does', (t) => {
+  t.test('every transfer ends correctly, whatever the network does', (t) => {
     const seen = new Seen();
     for (let number = 1; number <= scenarioCount; number++) seen.add(check(t, number));
-    t.same(seen.missing(), [], 'and the network did all that it should be able to do');
+    t.same(seen.missing(), [], 'every condition occurred');
     t.end();
   });
 
-  t.test('the same number gives the same run, to the last datagram', (t) => {
+  t.test('the same number gives the same run, down to the last datagram', (t) => {
     for (const number of [3, 5, 17, 42]) {
       const [first, second] = [runTraced(number), runTraced(number)];
       t.ok(first.trace.length > 20, `scenario ${number} has a trace`);
       const named = first.trace.filter((line) => /"crc32":"[0-9a-f]{8}"/.test(line));
-      t.ok(named.length > 10, 'that names datagrams by their CRC');
+      t.ok(named.length > 10, 'the trace names datagrams by their CRC');
       t.notOk(
         first.trace.some((line) => /crc32.{1,3}-/.test(line)),
-        'in eight digits',
+        'always with eight digits',
       );
       t.equal(first.trace.join('\n'), second.trace.join('\n'));
       t.same(first.run, second.run);
@@ -87,7 +87,7 @@ function runTraced(number: number): { run: ScenarioRun; trace: string[] } {
   return { run: runScenario(drawScenario(number), {}, keep), trace };
 }
 
-/** What has happened in some scenario or other; a sweep in which it never does proves little. */
+/** Counts conditions that occurred in some scenario; a sweep without them proves little. */
 class Seen {
   private readonly counts: Record<string, number> = {
     'receiver given up on': 0,

@@ -1,4 +1,4 @@
-/** Broken sessions, on purpose: the checkers of the session sweep must notice each of them. */
+/** Deliberately broken sessions: the checkers of the session sweep must detect each of them. */
 import t from 'tap';
 import type { TimeMs, Transmit } from '../../src/base/machine.js';
 import { Verification } from '../../src/object/verification.js';
@@ -21,16 +21,16 @@ import { drawSessionScenario } from '../support/session-scenario.js';
 import { complaintsAboutSession } from '../support/session-scenario-check.js';
 import { runSessionScenario, type SessionSabotage } from '../support/session-scenario-run.js';
 
-/** Each fault must show within so many scenarios; the sweep has many times as many. */
+/** Each fault must show within this many scenarios; the sweep has many times as many. */
 const mostScenarios = 300;
 
 interface Canary extends SessionSabotage {
   readonly expected: RegExp;
-  /** Puts the fault in place of what is right, and returns what puts it back. */
+  /** Replaces correct code by the fault. @returns a function that restores it */
   readonly plant?: () => () => void;
 }
 
-t.test('sessions that are as they should be give no cause for complaint', (t) => {
+t.test('correct sessions cause no complaints', (t) => {
   const wrapped: SessionSabotage = {
     wrapSender: (sender) => delegate(sender),
     wrapReceiver: (receiver) => delegate(receiver),
@@ -39,7 +39,7 @@ t.test('sessions that are as they should be give no cause for complaint', (t) =>
     t.same(
       complaintsOf(number, wrapped),
       [],
-      `scenario ${number}, in wrappers that change nothing`,
+      `scenario ${number}, with wrappers that change nothing`,
     );
   }
   t.end();
@@ -61,8 +61,8 @@ notices('reports that cover a burst before its end', {
   },
 });
 
-notices('reports that leave out a block that is lacking', {
-  expected: /lives, called failed/,
+notices('reports that omit a missing block', {
+  expected: /alive, reported as failed/,
   plant: () => {
     const { list } = Reassembler.prototype;
     return replace(
@@ -76,13 +76,13 @@ notices('reports that leave out a block that is lacking', {
   },
 });
 
-notices('a receiver that takes any digest for its own', {
+notices('a receiver that accepts any digest as its own', {
   expected: /called complete what is not identical/,
   plant: () => replace(Verification.prototype, 'check', () => ({ kind: 'same' })),
 });
 
-notices('a receiver that does not ask anew for a bad block', {
-  expected: /lives, called failed \(the digests still differ/,
+notices('a receiver that does not request a bad block again', {
+  expected: /alive, reported as failed \(the digests still differ/,
   plant: () =>
     replace(
       IncomingObject.prototype,
@@ -94,7 +94,7 @@ notices('a receiver that does not ask anew for a bad block', {
     ),
 });
 
-notices('a receiver that is complete before it is stored', {
+notices('a receiver that is complete before the object is stored', {
   expected: /called complete what is not identical/,
   wrapReceiver: (receiver) =>
     delegate(receiver, {
@@ -106,15 +106,15 @@ notices('a receiver that is complete before it is stored', {
     }),
 });
 
-notices('a receiver that says that it is complete when all has come', {
-  expected: /called complete, has not all|called complete what is not identical/,
+notices('a receiver that reports complete when all data has arrived', {
+  expected: /called complete, but data is missing|called complete what is not identical/,
   plant: () =>
     replace(IncomingObject.prototype, 'checkWhole', function (this: IncomingObject) {
       if (this.blocks.isWhole) this['owner'].end(0, 'complete', '');
     }),
 });
 
-notices('a receiver that writes a block to a wrong place', {
+notices('a receiver that writes a block at a wrong offset', {
   expected: /called complete what is not identical/,
   wrapReceiver: (receiver) => {
     let lastOffsetBytes = 0;
@@ -130,12 +130,12 @@ notices('a receiver that writes a block to a wrong place', {
   },
 });
 
-notices('a receiver that reports whenever it likes', {
+notices('a receiver that reports without rate limit', {
   expected: /reports in a second/,
   plant: () => replace(FeedbackScheduler.prototype, 'nextTurnMs', (fromMs: TimeMs) => fromMs),
 });
 
-notices('a receiver that does not heed its memory', {
+notices('a receiver that ignores its memory limit', {
   expected: /bytes buffered, not/,
   plant: () => {
     const restoreBudget = replace(MemoryBudget.prototype, 'isExhausted', () => false);
@@ -147,7 +147,7 @@ notices('a receiver that does not heed its memory', {
   },
 });
 
-notices('a receiver that never lets go of its sessions', {
+notices('a receiver that never releases its sessions', {
   expected: /not at rest/,
   wrapReceiver: (receiver) => {
     let nowMs = 0;
@@ -161,8 +161,8 @@ notices('a receiver that never lets go of its sessions', {
   },
 });
 
-notices('a receiver that has no words for polls', {
-  expected: /lives, called failed|not by \d+/,
+notices('a receiver that does not answer polls', {
+  expected: /alive, reported as failed|not by \d+/,
   plant: () => {
     const { handleMessage } = IncomingSession.prototype;
     return replace(
@@ -175,8 +175,8 @@ notices('a receiver that has no words for polls', {
   },
 });
 
-notices('delivery that forgets those who fell silent', {
-  expected: /lives, called failed/,
+notices('delivery that ignores silent receivers', {
+  expected: /alive, reported as failed/,
   plant: () => {
     const silent = new WeakSet<SessionPeer>();
     const { handleChange, handleReport } = Delivery.prototype;
@@ -200,12 +200,12 @@ notices('delivery that forgets those who fell silent', {
 });
 
 notices('a sender that never polls', {
-  expected: /lives, called failed/,
+  expected: /alive, reported as failed/,
   plant: () => replace(Connections.prototype, 'poll', () => true),
 });
 
-notices('a sender that calls a receiver complete at its first report', {
-  expected: /called complete, has not all/,
+notices('a sender that reports a receiver complete after its first report', {
+  expected: /called complete, but data is missing/,
   plant: () =>
     replace(
       ReceiverMessages.prototype,
@@ -216,8 +216,8 @@ notices('a sender that calls a receiver complete at its first report', {
     ),
 });
 
-notices('a sender that believes that its group reaches everybody', {
-  expected: /lives, called failed|not by \d+/,
+notices('a sender that assumes that multicast reaches everybody', {
+  expected: /alive, reported as failed|not by \d+/,
   plant: () => {
     const { handleReport } = Delivery.prototype;
     return replace(
@@ -233,7 +233,7 @@ notices('a sender that believes that its group reaches everybody', {
   },
 });
 
-notices('a sender that goes on after its end', {
+notices('a sender that continues after its end', {
   expected: /^1 datagrams after the end/,
   wrapSender: (sender) => {
     let endedAtMs = Infinity;
@@ -249,12 +249,12 @@ notices('a sender that goes on after its end', {
   },
 });
 
-notices('a sender that gives up without a reason', {
+notices('a sender that fails a receiver without a reason', {
   expected: /failed without a reason/,
   plant: () => replace(Connections.prototype, 'silenceReason', () => undefined),
 });
 
-notices('a sender that gives up too late', {
+notices('a sender that fails a receiver too late', {
   expected: /is away, failed at \d+ ms/,
   wrapSender: (sender) => {
     Object.assign(sender['connections']['options'], { giveUpAfterMs: 60_000 });
@@ -270,7 +270,7 @@ notices('a seal with one nonce for all blocks', {
   },
 });
 
-notices('a source that changed, read anew under the same generation', {
+notices('a changed source, read again with the same generation', {
   expected: /nonces used twice/,
   plant: () => {
     const { provideBlock } = Delivery.prototype;

@@ -1,10 +1,10 @@
 /**
- * Sessions under hard conditions, each drawn from its number. To run one of them alone and have its trace
- * written to a file:
+ * Sessions under hard conditions, each derived from its number. To run one alone and write its
+ * trace to a file:
  *
  *   P2MP_SESSION_SCENARIO=17 npx tap test/sweep/session.test.ts
  *
- * or many, without traces:
+ * To run many, without traces:
  *
  *   P2MP_SESSION_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/session.test.ts
  */
@@ -21,22 +21,22 @@ import { complaintsAboutSession } from '../support/session-scenario-check.js';
 import { runSessionScenario } from '../support/session-scenario-run.js';
 
 const scenarioCount = 1200;
-/** Of these, how many are run with datagrams joined as well. */
+/** This many are also run with joined datagrams. */
 const joinedCount = 300;
-/** Beyond those, what once went wrong. */
+/** Additional scenarios that failed once. */
 const keptNumbers = [2550, 6860, 7734, 9673];
 const chosen = chosenScenarios('P2MP_SESSION_SCENARIO');
 
 function sweep(): void {
-  t.test('every session ends as it should, whatever happens to hosts and network', (t) => {
+  t.test('every session ends correctly, whatever happens to hosts and network', (t) => {
     const seen = new Seen();
     for (let number = 1; number <= scenarioCount; number++) seen.add(check(t, number));
     for (const number of keptNumbers) check(t, number);
-    t.same(seen.missing(), [], 'and all has happened that makes it hard');
+    t.same(seen.missing(), [], 'every condition occurred');
     t.end();
   });
 
-  t.test('so does it where what arrives together is handed over as one', (t) => {
+  t.test('sessions also end correctly if datagrams are joined on arrival', (t) => {
     let [pieces, joined, largest] = [0, 0, 0];
     for (let number = 1; number <= joinedCount; number++) {
       const scenario = drawSessionScenario(number);
@@ -54,12 +54,12 @@ function sweep(): void {
       const complaints = complaintsAboutSession(scenario, run);
       if (complaints.length > 0) t.same(complaints, [], `scenario ${number}, joined`);
     }
-    t.ok(joined > pieces / 10, `${joined} of ${pieces} pieces are several datagrams`);
-    t.equal(largest, 64, 'and some as many as there can be');
+    t.ok(joined > pieces / 10, `${joined} of ${pieces} pieces contain several datagrams`);
+    t.equal(largest, 64, 'some pieces have the maximum number of datagrams');
     t.end();
   });
 
-  t.test('the same number gives the same run, to the last datagram', (t) => {
+  t.test('the same number gives the same run, down to the last datagram', (t) => {
     for (const number of [3, 17]) {
       const [first, second] = [runTraced(number), runTraced(number)];
       t.ok(first.trace.length > 20, `scenario ${number} has a trace`);
@@ -109,15 +109,15 @@ function runTraced(number: number): { run: SimulatedSessionResult; trace: string
   return { run: runSessionScenario(drawSessionScenario(number), {}, keep), trace };
 }
 
-/** What has happened in some scenario or other; a sweep in which it never does proves little. */
+/** Counts conditions that occurred in some scenario; a sweep without them proves little. */
 class Seen {
   private readonly counts: Record<string, number> = {
     'receiver failed': 0,
     'receiver resumed': 0,
     'bad block repaired': 0,
-    'sender began anew': 0,
-    'by the group alone': 0,
-    'by the group and by unicast': 0,
+    'sender restarted': 0,
+    'multicast only': 0,
+    'multicast and unicast': 0,
     'without a group': 0,
     'link lost': 0,
     'link queueFull': 0,
@@ -135,7 +135,7 @@ class Seen {
     for (const { results } of run.receivers) {
       for (const { status, reason, badBlocks, receivedBytes, contentSizeBytes } of results) {
         if (reason === 'replaced by a new session of the same sender')
-          this.count('sender began anew');
+          this.count('sender restarted');
         if (status !== 'complete') continue;
         if (badBlocks > 0) this.count('bad block repaired');
         if (receivedBytes > 0 && receivedBytes < contentSizeBytes) this.count('receiver resumed');
@@ -143,8 +143,8 @@ class Seen {
     }
     for (const { datagramsSent, groupDatagramsSent, faults } of run.sender) {
       if (groupDatagramsSent === 0) this.count('without a group');
-      else if (groupDatagramsSent === datagramsSent) this.count('by the group alone');
-      else this.count('by the group and by unicast');
+      else if (groupDatagramsSent === datagramsSent) this.count('multicast only');
+      else this.count('multicast and unicast');
       for (const [kind, count] of Object.entries(faults)) this.count(`fault ${kind}`, count);
     }
     for (const [kind, count] of Object.entries(run.links)) this.count(`link ${kind}`, count);
