@@ -1,4 +1,4 @@
-/** What stops a command where there are no signals as POSIX has them. */
+/** How commands stop on systems without POSIX signals. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -6,20 +6,20 @@ import t from 'tap';
 import { interruptOfMessage, interruptsOf } from '../../src/cli/interrupts.js';
 import { distFolder } from '../support/processes.js';
 
-t.test('each system has a way to stop at once, and one to let sessions end', (t) => {
+t.test('every system has a way to stop at once, and one to let sessions finish', (t) => {
   for (const platform of ['linux', 'darwin', 'win32'] as const) {
     const meanings = interruptsOf(platform, false).map(([, meaning]) => meaning);
     t.ok(meanings.includes('SIGINT'), platform);
     t.ok(meanings.includes('SIGTERM'), platform);
   }
-  // Windows never raises it, so nothing may rest on it there.
+  // Windows never raises it, so nothing may depend on it there.
   const signals = interruptsOf('win32', false).map(([signal]) => signal);
   t.notOk(signals.includes('SIGTERM'));
   t.ok(signals.includes('SIGBREAK'), 'Ctrl-Break');
   t.end();
 });
 
-t.test('of messages, only those two are taken', (t) => {
+t.test('other messages are ignored', (t) => {
   t.equal(interruptOfMessage('SIGTERM'), 'SIGTERM');
   t.equal(interruptOfMessage('SIGINT'), 'SIGINT');
   for (const other of ['SIGKILL', 'shutdown', '', null, { toString: () => 'SIGINT' }, 2]) {
@@ -28,7 +28,7 @@ t.test('of messages, only those two are taken', (t) => {
   t.end();
 });
 
-t.test('a parent process stops a receiver by a message', async (t) => {
+t.test('a message from the parent process stops a receiver', async (t) => {
   const { NODE_OPTIONS: _, ...env } = process.env;
   for (const message of ['SIGINT', 'SIGTERM']) {
     const folder = t.testdir({ keys: {} });
@@ -47,6 +47,6 @@ t.test('a parent process stops a receiver by a message', async (t) => {
     }
     child.send('anything else');
     child.send(message);
-    t.same(await exited, [0, null], `${message}: nothing was under way`);
+    t.same(await exited, [0, null], `${message}: no session was running`);
   }
 });

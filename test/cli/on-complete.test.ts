@@ -1,4 +1,4 @@
-/** `p2mp receive --on-complete` when many sessions complete, and when the receiver is to end. */
+/** `p2mp receive --on-complete` with many complete sessions, and during shutdown. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -9,7 +9,7 @@ import { eventsOf, type ReceiverProgram, SessionPlace } from '../support/session
 
 t.jobs = 2;
 const buffered = true;
-const skip = process.platform === 'win32' && 'Windows has another shell';
+const skip = process.platform === 'win32' && 'requires a POSIX shell';
 
 /** Sends small files, one object each, a few at a time. */
 async function sendMany(place: SessionPlace, { port }: ReceiverProgram, count: number) {
@@ -30,14 +30,14 @@ async function sendMany(place: SessionPlace, { port }: ReceiverProgram, count: n
   }
 }
 
-/** The outcomes of commands, as events tell them, in no order. */
+/** The outcomes of commands in the events, sorted. */
 function outcomesOf(exit: Pick<Exit, 'stdout'>): string[] {
   return eventsOf(exit, 'on-complete')
     .map(({ ['status']: status }) => String(status))
     .sort();
 }
 
-t.test('many complete sessions: few commands at once', { buffered, skip }, async (t) => {
+t.test('many complete sessions run few commands at once', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
   const now = join(place.folder, 'now');
   mkdirSync(now);
@@ -52,11 +52,11 @@ t.test('many complete sessions: few commands at once', { buffered, skip }, async
   }
   receiver.program.kill('SIGTERM');
   const exit = await receiver.program.exited;
-  t.equal(exit.code, 0, 'what waits is finished first');
+  t.equal(exit.code, 0, 'queued commands finish first');
   t.same(outcomesOf(exit), Array(40).fill('done'));
   const counts = readFileSync(`${now}.counts`, 'utf8').trim().split('\n').map(Number);
   t.equal(counts.length, 40);
-  t.ok(Math.max(...counts) <= 2, 'never more than two');
+  t.ok(Math.max(...counts) <= 2, 'never more than two at once');
 });
 
 t.test('a command that hangs is killed, and --once ends', { buffered, skip }, async (t) => {
@@ -65,23 +65,27 @@ t.test('a command that hangs is killed, and --once ends', { buffered, skip }, as
   const receiver = await place.receive(['--open', '--once', ...options]);
   await sendMany(place, receiver, 1);
   const { code, stderr } = await receiver.program.exited;
-  t.equal(code, 0, 'its fate changes nothing');
+  t.equal(code, 0, 'the killed command does not affect the exit code');
   t.match(stderr, /file 0 from \S+: --on-complete: killed after 0.5 s; see --on-complete-timeout/);
 });
 
-t.test('SIGTERM leaves commands as long as --drain-timeout', { buffered, skip }, async (t) => {
-  const place = new SessionPlace(t);
-  const options = ['--on-complete', 'sleep 1000', '--on-complete-jobs', '1'];
-  const all = ['--open', '--json', '--drain-timeout', '0.5', ...options];
-  const receiver = await place.receive(all);
-  await sendMany(place, receiver, 5);
-  receiver.program.kill('SIGTERM');
-  const exit = await receiver.program.exited;
-  t.equal(exit.code, 130);
-  t.same(outcomesOf(exit), [...Array(4).fill('refused'), 'stopped']);
-});
+t.test(
+  'after SIGTERM, commands may run as long as --drain-timeout',
+  { buffered, skip },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const options = ['--on-complete', 'sleep 1000', '--on-complete-jobs', '1'];
+    const all = ['--open', '--json', '--drain-timeout', '0.5', ...options];
+    const receiver = await place.receive(all);
+    await sendMany(place, receiver, 5);
+    receiver.program.kill('SIGTERM');
+    const exit = await receiver.program.exited;
+    t.equal(exit.code, 130);
+    t.same(outcomesOf(exit), [...Array(4).fill('refused'), 'stopped']);
+  },
+);
 
-t.test('a second signal kills what runs', { buffered, skip }, async (t) => {
+t.test('a second signal kills running commands', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
   const pidFile = join(place.folder, 'pid');
   const command = `trap '' TERM; echo $$ >'${pidFile}'; while :; do sleep 0.1; done`;
@@ -92,12 +96,12 @@ t.test('a second signal kills what runs', { buffered, skip }, async (t) => {
   }
   const pid = Number(readFileSync(pidFile, 'utf8'));
   receiver.program.kill('SIGTERM');
-  // The same signal twice at once is one signal.
+  // Two simultaneous signals would merge into one.
   receiver.program.kill('SIGINT');
   t.equal((await receiver.program.exited).code, 130);
-  // The shell is gone at once, or a zombie until init has seen to it.
+  // The shell is gone, or a zombie until init reaps it.
   while (existsSync(`/proc/${pid}`) && !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) {
     await new Promise(setImmediate);
   }
-  t.pass('the command is gone');
+  t.pass('the command no longer runs');
 });

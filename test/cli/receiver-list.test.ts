@@ -1,4 +1,4 @@
-/** Receivers as `--to` names them: on the command line and in files. */
+/** Receivers in `--to`: on the command line and in files. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -9,7 +9,7 @@ async function read(...texts: string[]) {
   return receivers.map(({ name, host, port }) => [name, host, port]);
 }
 
-t.test('names, addresses and ports, by commas and by options', async (t) => {
+t.test('names, addresses and ports, separated by commas or in several options', async (t) => {
   t.same(await read('a,b:1, 10.0.0.1 ', '[::1]:2', '::1,[fe80::1%eth0]'), [
     ['a', 'a', 7000],
     ['b:1', 'b', 1],
@@ -21,7 +21,7 @@ t.test('names, addresses and ports, by commas and by options', async (t) => {
   t.same(await read(',a,,'), [['a', 'a', 7000]]);
 });
 
-t.test('a file has one a line; comments and blank lines do not count', async (t) => {
+t.test('a file has one receiver per line; comments and blank lines are ignored', async (t) => {
   const plain = join(t.testdir(), 'the hosts');
   writeFileSync(plain, '\n# all\r\na:1#first\r\n\t b \n  # [\n[::1]:2 # last');
   const expected = [
@@ -33,7 +33,7 @@ t.test('a file has one a line; comments and blank lines do not count', async (t)
   t.same(await read(`c, @${plain} ,d`), [['c', 'c', 7000], ...expected, ['d', 'd', 7000]]);
 });
 
-t.test('a bad line is named by file and number', async (t) => {
+t.test('a bad line is reported with file and line number', async (t) => {
   const path = join(t.testdir(), 'hosts');
   for (const [content, line, reason] of [
     ['a\n\n# x\nb c:0\n', 4, 'port 0: must be a whole number from 1 to 65535, such as 7735'],
@@ -46,7 +46,7 @@ t.test('a bad line is named by file and number', async (t) => {
   }
 });
 
-t.test('none at all is refused, and so is a file that is not there', async (t) => {
+t.test('no receiver and a missing file are refused', async (t) => {
   const folder = t.testdir({ empty: '# nobody\n' });
   for (const texts of [[], [''], [' , '], [`@${join(folder, 'empty')}`]]) {
     await t.rejects(read(...texts), {
@@ -72,7 +72,7 @@ t.test('blanks and semicolons between receivers', async (t) => {
   }
 });
 
-t.test('receivers that were given as words of their own', async (t) => {
+t.test('receivers given as separate arguments', async (t) => {
   const check = (...args: string[]) => checkSeparation(args, (path) => path === 'file');
   const refused = [
     [['file', '--to', 'a', 'b'], 'b', 'a,b'],

@@ -1,4 +1,7 @@
-/** The API reference: every function has an example that compiles and prints what it says, every option a description. */
+/**
+ * The API reference: every function has an example that compiles and prints what it shows, and
+ * every option a description.
+ */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -42,13 +45,13 @@ function findExamples(node: ts.Declaration): string[] {
   });
 }
 
-/** A description before a node, also where it stands before the `|` of a union. */
+/** Whether a description precedes a node, also before the `|` of a union. */
 function isDescribed(node: ts.Node): boolean {
   const text = node.getSourceFile().text.slice(0, node.getStart());
   return /\*\/\s*\|?\s*$/.test(text) || ts.getJSDocCommentsAndTags(node).length > 0;
 }
 
-/** The members of an export that users set or react to: options, and codes of errors. */
+/** Members of an export that users set or handle: options and error codes. */
 function findMembers(node: ts.Declaration): readonly ts.Node[] {
   if (ts.isInterfaceDeclaration(node) && /(Options|Spec)$/.test(nameOf(node))) return node.members;
   const isCodes = ts.isTypeAliasDeclaration(node) && /Code$/.test(nameOf(node));
@@ -57,7 +60,7 @@ function findMembers(node: ts.Declaration): readonly ts.Node[] {
 
 const exported = findExports();
 
-t.test('every option and error code is described', async (t) => {
+t.test('every option and error code has a description', async (t) => {
   let count = 0;
   for (const node of exported) {
     for (const member of findMembers(node)) {
@@ -68,7 +71,7 @@ t.test('every option and error code is described', async (t) => {
   t.ok(count > 100, 'options were found');
 });
 
-t.test('every function and class has an example that prints what it says', async (t) => {
+t.test('every function and class has an example that prints what it shows', async (t) => {
   const examples: Example[] = [];
   for (const node of exported) {
     if (!ts.isFunctionDeclaration(node) && !ts.isClassDeclaration(node)) continue;
@@ -83,7 +86,7 @@ t.test('every function and class has an example that prints what it says', async
   const compiler = join(projectFolder, 'node_modules/typescript/bin/tsc');
   const compiled = await new Program(t, process.execPath, [compiler, '-p', '.'], { cwd: folder })
     .exited;
-  t.equal(compiled.stdout, '', 'they compile under strict rules');
+  t.equal(compiled.stdout, '', 'examples compile with strict options');
   const runner = join(projectFolder, 'test/support/run-examples.mjs');
   const names = examples.map(({ name }) => name);
   const run = await new Program(t, process.execPath, [runner, ...names], { cwd: folder }).exited;
@@ -92,7 +95,7 @@ t.test('every function and class has an example that prints what it says', async
   for (const { name, code } of examples) t.same(printed[name], expectedLines(code), name);
 });
 
-/** What an example says that it prints: the comments after its calls of console.log. */
+/** The expected output of an example: the comments after its console.log calls. */
 function expectedLines(code: string): string[] {
   return [...code.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map(([, line = '']) => line);
 }

@@ -1,4 +1,6 @@
-/** Man pages and completions: made of the commands' own help, complete, and good for their programs. */
+/**
+ * Man pages and completions are complete, derived from --help, and valid for man and the shells.
+ */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +15,7 @@ const bashScript = join(scripts, 'p2mp.bash');
 const verbs = ['send', 'receive', 'keygen', 'experiment', 'completion'];
 const commands = ['p2mp', ...verbs.map((verb) => `p2mp ${verb}`), 'p2mpclient', 'p2mpserver'];
 
-/** Options as somebody would type them: switches that are on are turned off. */
+/** Options as a user types them: switches that default to on have --no-. */
 async function optionsOf(t: Test, command: string): Promise<string[]> {
   const [program = '', ...verb] = command.split(' ');
   const name = program as Parameters<typeof startCommand>[1];
@@ -48,22 +50,22 @@ for (const command of commands) {
   });
 }
 
-t.test('every verb is in the page of p2mp, and has one of its own', async (t) => {
+t.test('every command is on the page of p2mp, and has its own page', async (t) => {
   const page = read(manFolder, 'p2mp.1');
   for (const verb of verbs) t.ok(page.includes(`\n.B ${verb}\n`), verb);
   const names = commands.map((command) => `${command.replace(' ', '-')}.1`);
   t.same(readdirSync(manFolder).sort(), names.sort());
   const { man } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8'));
-  t.same([...man].sort(), names.map((name) => `dist/man/${name}`).sort(), 'and is installed');
+  t.same([...man].sort(), names.map((name) => `dist/man/${name}`).sort(), 'the page is installed');
 });
 
-t.test('pages tell nothing of the host that made them', async (t) => {
+t.test('pages contain nothing from the build host', async (t) => {
   for (const name of readdirSync(manFolder)) {
     t.notOk(read(manFolder, name).includes(process.env['HOME'] ?? '/root'), name);
   }
 });
 
-/** Runs a program where there is one; where not, the test is skipped by its name. */
+/** Runs a program, or skips the test with its name if it is missing. */
 function run(t: Test, program: string, args: readonly string[]) {
   const { error, ...result } = spawnSync(program, args, {
     encoding: 'utf8',
@@ -88,7 +90,7 @@ for (const [program, ...args] of [
   });
 }
 
-/** What bash offers behind these words, the last of which is being typed. */
+/** Completions of bash after these words, the last of which is incomplete. */
 const askBash = `
 source "$1"; shift
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
@@ -100,7 +102,10 @@ const plans = readdirSync(join(projectFolder, 'experiments/plans')).map((name) =
   name.slice(0, -5),
 );
 
-/** Words, the last one begun, and what may stand there; files are those of the project's folder. */
+/**
+ * Command lines, the last word incomplete, with the expected completions; files are those of the
+ * project folder.
+ */
 const cases: readonly (readonly [string, readonly string[]])[] = [
   ['p2mp re', ['receive']],
   ['p2mp ', verbs],
@@ -142,13 +147,16 @@ for (const [line, expected] of cases) {
   });
 }
 
-t.test('bash takes an option and its value as one', async (t) => {
+t.test('bash accepts an option and its value as one word', async (t) => {
   const words = ['p2mp', 'receive', '--log', '=', 'j'];
   const result = run(t, 'bash', ['-c', askBash, 'bash', bashScript, ...words]);
   if (result !== undefined) t.match(result, { stdout: 'json\njournal\n', stderr: '' });
 });
 
-/** Types the begin of a line into an interactive zsh, and a tab; ends once the whole word is on the screen. */
+/**
+ * Types a partial line and a tab into an interactive zsh; ends when the whole word is on the
+ * screen.
+ */
 const askZsh = `
 zmodload zsh/zpty
 zpty shell "TERM=dumb PS1='> ' zsh -f -i"
@@ -185,7 +193,7 @@ for (const [shell, file] of Object.entries({
   });
 }
 
-t.test('p2mp completion of a shell that it does not know', async (t) => {
+t.test('p2mp completion with an unknown shell', async (t) => {
   const unknown = await startCommand(t, 'p2mp', ['completion', 'tcsh']).exited;
   t.match(unknown, { code: 2, stdout: '', stderr: /tcsh: must be one of bash, zsh, fish / });
   const none = await startCommand(t, 'p2mp', ['completion']).exited;

@@ -1,21 +1,24 @@
-/** Bytes that prove something are compared by one function, which looks at all of them. */
+/** Security-relevant bytes are compared by a single function, in constant time. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { isEqualBytes } from '../../src/wire/byte-codec.js';
 import { projectFolder } from '../support/processes.js';
 
-/** Where bytes are compared otherwise, and what they are: nothing that anybody could find by trying. */
+/**
+ * Other comparisons of bytes and what they compare: nothing that an attacker could guess step by
+ * step.
+ */
 const others: Readonly<Record<string, string>> = {
-  'node/disk/source/object-source.ts': 'names, for their order',
-  'node/disk/source/walk-entries.ts': 'names, for their order',
-  'cli/text-of-arguments.ts': 'what was typed, with its own text',
-  'node/disk/parts/part-files.ts': 'content of a file with content that was verified',
-  'node/disk/parts/part-journal.ts': 'the header of a file of our own',
-  'node/disk/store/placed-files.ts': 'its own notes on files, by hashes that no peer is shown',
+  'node/disk/source/object-source.ts': 'names, to sort them',
+  'node/disk/source/walk-entries.ts': 'names, to sort them',
+  'cli/text-of-arguments.ts': 'arguments with their own text',
+  'node/disk/parts/part-files.ts': 'file content with verified content',
+  'node/disk/parts/part-journal.ts': 'the header of our own file',
+  'node/disk/store/placed-files.ts': 'its own records of files, by hashes that peers never see',
 };
 
-t.test('the one function finds any difference, wherever it is', (t) => {
+t.test('the function finds any difference, at any position', (t) => {
   const a = Uint8Array.from({ length: 40 }, (_, i) => i);
   t.equal(isEqualBytes(a, a.slice()), true);
   t.equal(isEqualBytes(new Uint8Array(0), new Uint8Array(0)), true);
@@ -29,7 +32,7 @@ t.test('the one function finds any difference, wherever it is', (t) => {
   t.end();
 });
 
-t.test('it looks at all bytes: nothing in it leaves early', (t) => {
+t.test('the function looks at all bytes and never returns early', (t) => {
   const source = isEqualBytes.toString();
   const loop = source.slice(source.search(/\bfor\s*\(/));
   t.match(loop, /^for\s*\(.*\|=/s);
@@ -37,7 +40,7 @@ t.test('it looks at all bytes: nothing in it leaves early', (t) => {
   t.end();
 });
 
-t.test('sessions compare bytes by it, and by nothing else', (t) => {
+t.test('sessions compare bytes only with this function', (t) => {
   const found = new Set<string>();
   const users: string[] = [];
   const names = readdirSync(join(projectFolder, 'src'), { recursive: true, encoding: 'utf8' });
@@ -48,7 +51,7 @@ t.test('sessions compare bytes by it, and by nothing else', (t) => {
   }
   t.same([...found].sort(), Object.keys(others).sort());
   for (const path of ['security/cookies.ts', 'security/block-seal.ts']) {
-    t.ok(users.includes(path), `${path}: what strangers may try`);
+    t.ok(users.includes(path), `${path}: compares bytes that strangers choose`);
   }
   t.end();
 });

@@ -1,4 +1,4 @@
-/** What comes with an installation: pinned, checked by digest, and run by nobody before the user does. */
+/** Dependencies are pinned, verified by digest, and run nothing during installation. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -22,10 +22,10 @@ const lock: { packages: Record<string, LockedPackage>; lockfileVersion: number }
 const locked = Object.entries(lock.packages).filter(([path]) => path !== '');
 const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 13);
 
-t.test('every package is pinned, with the digest of its bytes', (t) => {
+t.test('every package is pinned, with the digest of its content', (t) => {
   t.ok(locked.length > 100, `${locked.length} packages`);
   const bad = locked.filter(([, { version, integrity = '', resolved = '', link, inBundle }]) => {
-    // What lies within another's archive has that one's digest.
+    // Packages bundled in another archive are covered by the digest of that archive.
     if (inBundle === true) return false;
     const isPinned = /^\d+\.\d+\.\d+/.test(version ?? '');
     const hasDigest = /^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity);
@@ -38,7 +38,7 @@ t.test('every package is pinned, with the digest of its bytes', (t) => {
   t.end();
 });
 
-t.test('the lock file is of these dependencies', (t) => {
+t.test('the lock file matches the dependencies', (t) => {
   const root = lock.packages[''] as Record<string, unknown>;
   for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies']) {
     t.same(root[kind], manifest[kind], kind);
@@ -46,8 +46,8 @@ t.test('the lock file is of these dependencies', (t) => {
   t.end();
 });
 
-t.test('the package runs nothing when it is installed', (t) => {
-  // `prepack` runs where it is packed, not where it is installed.
+t.test('the package runs no scripts when it is installed', (t) => {
+  // `prepack` runs on packing, not on installation.
   const scripts = Object.keys(manifest.scripts);
   t.same(
     scripts.filter((name) => /install|prepare|prepublish/.test(name)),
@@ -58,12 +58,13 @@ t.test('the package runs nothing when it is installed', (t) => {
   t.end();
 });
 
-t.test('of what it brings, one package has an install script, and can do without it', (t) => {
+t.test('only one dependency has an install script, and it is optional', (t) => {
   const withScript = locked.filter(([, { hasInstallScript }]) => hasInstallScript === true);
   const brought = withScript.filter(([, { dev }]) => dev !== true);
   t.same(
     brought.map(([path, { optional }]) => [nameOf(path), optional]),
-    // Its binaries lie in packages of their own; without them it is left out, and plain sockets serve.
+    // Its binaries are separate packages; without them it is not installed, and plain sockets are
+    // used.
     [['koffi', true]],
   );
   t.end();

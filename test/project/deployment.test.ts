@@ -1,4 +1,7 @@
-/** Receivers as a service of systemd, as a container and in Kubernetes: what the files in deploy/ start. */
+/**
+ * Receivers as a systemd service, in a container and in Kubernetes: what the files in deploy/
+ * start.
+ */
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,16 +21,16 @@ const noSignals = process.platform === 'win32' && 'Windows has no such signals';
 const deploy = join(projectFolder, 'deploy');
 const { version } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8'));
 
-/** The value of an option as it stands in a command line, behind a blank or `=`. */
+/** The value of an option in a command line, after a blank or `=`. */
 function optionOf(words: readonly string[], name: string): string | undefined {
   const index = words.findIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
   return /=(.*)/.exec(words[index] ?? '')?.[1] ?? words[index + 1];
 }
 
 /**
- * Starts the command line for real, on any free ports, and tells it to end.
- * @param words behind `p2mp receive`
- * @param places of the file's folders in the test's own
+ * Starts the command line for real on free ports, and stops it.
+ * @param words after `p2mp receive`
+ * @param places folders of the file, mapped to those of the test
  */
 async function startsAndEnds(t: Test, words: readonly string[], places: Record<string, string>) {
   const place = new SessionPlace(t);
@@ -46,7 +49,7 @@ async function startsAndEnds(t: Test, words: readonly string[], places: Record<s
   t.equal(code, 0, stderr);
 }
 
-/** Without `--dir` and its value, which the test gives itself. */
+/** Removes `--dir` and its value, which the test sets itself. */
 function withoutDir(words: readonly string[]): string[] {
   const index = words.indexOf('--dir');
   return words.filter((word, i) => !word.startsWith('--dir') && (index < 0 || i !== index + 1));
@@ -56,7 +59,7 @@ function withoutDir(words: readonly string[]): string[] {
 
 const unit = join(deploy, 'systemd/p2mp-receive.service');
 
-/** Settings of the unit; of one that is there several times, all values. */
+/** Settings of the unit; all values of a repeated one. */
 function settings(name: string): string[] {
   const lines = readFileSync(unit, 'utf8').split('\n');
   return lines
@@ -78,30 +81,30 @@ function analyze(t: Test, ...args: string[]): string | undefined {
   return `${stdout}${stderr}`;
 }
 
-t.test('systemd takes the unit without a word', async (t) => {
+t.test('systemd accepts the unit without warnings', async (t) => {
   const said = analyze(t, 'verify', '--man=no', unit);
   if (said !== undefined) t.equal(said, '');
 });
 
-t.test('systemd finds the unit well shut off', async (t) => {
-  // 20 is an exposure of 2.0, of 10; docs/OPERATIONS.md has the figure.
+t.test('systemd rates the unit as well isolated', async (t) => {
+  // 20 is an exposure of 2.0 out of 10; docs/OPERATIONS.md has the figure.
   const options = ['--offline=true', '--threshold=20', '--no-pager'];
   const said = analyze(t, 'security', ...options, unit);
   if (said !== undefined) t.match(said, /Overall exposure level for p2mp-receive\.service: [01]\./);
 });
 
-t.test('V8 may write code in the unit', async (t) => {
+t.test('V8 may generate code in the unit', async (t) => {
   t.same(settings('MemoryDenyWriteExecute'), [], 'Node would not start');
 });
 
-t.test('the unit waits for as long as the receiver may', async (t) => {
+t.test('the unit waits as long as the receiver may drain', async (t) => {
   const drainSeconds = Number(optionOf(execStart.split(' '), 'drain-timeout'));
   const [stopSeconds = ''] = settings('TimeoutStopSec');
-  t.ok(Number.parseInt(stopSeconds, 10) >= drainSeconds + 5, 'and a moment for the disk');
-  t.same(settings('SuccessExitStatus'), ['130'], 'what is put aside is no failure');
+  t.ok(Number.parseInt(stopSeconds, 10) >= drainSeconds + 5, 'with a margin for the disk');
+  t.same(settings('SuccessExitStatus'), ['130'], 'suspended sessions are not a failure');
 });
 
-t.test("the unit's command is one of p2mp", { buffered, skip: noSignals }, async (t) => {
+t.test('the unit runs a valid p2mp command', { buffered, skip: noSignals }, async (t) => {
   const [program, name, verb, ...words] = execStart.split(' ');
   t.same([program, name, verb], ['/usr/bin/env', 'p2mp', 'receive']);
   const variables = new Map(
@@ -128,7 +131,7 @@ t.test("the unit's command is one of p2mp", { buffered, skip: noSignals }, async
 const dockerfile = readFileSync(join(deploy, 'Dockerfile'), 'utf8');
 const instructions = DockerfileParser.parse(dockerfile).getInstructions();
 
-/** Instructions of this kind in the last stage, in which the program runs. */
+/** Instructions of this kind in the final stage, which runs the program. */
 function finalStage(keyword: string): string[] {
   const last = instructions.findLastIndex((each) => each.getKeyword() === 'FROM');
   return instructions
@@ -139,40 +142,44 @@ function finalStage(keyword: string): string[] {
 
 const entrypoint: string[] = JSON.parse(finalStage('ENTRYPOINT')[0] ?? '[]');
 
-t.test('the Dockerfile is sound', async (t) => {
+t.test('the Dockerfile is valid', async (t) => {
   t.same(validate(dockerfile), []);
-  t.not(validate(dockerfile.replace('WORKDIR', 'WORKDIRR')).length, 0, 'the check checks');
+  t.not(
+    validate(dockerfile.replace('WORKDIR', 'WORKDIRR')).length,
+    0,
+    'the validator detects errors',
+  );
 });
 
-t.test('the image has no root, no compiler and no sources', async (t) => {
+t.test('the image has no root user, no compiler and no sources', async (t) => {
   const stages = instructions.filter((each) => each.getKeyword() === 'FROM');
   t.equal(stages.length, 3);
-  t.same(finalStage('USER'), ['1000:1000'], 'a number, which Kubernetes can check');
+  t.same(finalStage('USER'), ['1000:1000'], 'a numeric user, which Kubernetes can check');
   const last = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
   const copies = [...last.matchAll(/^COPY (.*)$/gm)].map(([, what]) => what);
   t.same(
     copies.filter((what) => !/^--from=(build|packages) /.test(what ?? '')),
     [],
-    'only what was built',
+    'only built files',
   );
   t.match(dockerfile, /^RUN npm ci --omit=dev /m);
   const ignored = readFileSync(join(deploy, 'Dockerfile.dockerignore'), 'utf8').split('\n');
   for (const name of ['.git', 'node_modules', 'dist']) t.ok(ignored.includes(name), name);
 });
 
-t.test("the image's command is one of p2mp", { buffered, skip: noSignals }, async (t) => {
+t.test('the image runs a valid p2mp command', { buffered, skip: noSignals }, async (t) => {
   const [name, verb, ...words] = entrypoint;
   t.same([name, verb], ['p2mp', 'receive']);
   await startsAndEnds(t, [...withoutDir(words), '--open'], {});
 });
 
-t.test("the image's health check", { buffered, skip: noSignals }, async (t) => {
+t.test('the health check of the image', { buffered, skip: noSignals }, async (t) => {
   const place = new SessionPlace(t);
   const { program } = await place.receive(['--open', '--json', '--metrics', '0']);
   const { address } = await program.waitForEvent('metrics');
   const [, check = '[]'] = /CMD\s+(\[.*\])/s.exec(finalStage('HEALTHCHECK')[0] ?? '') ?? [];
   const [command = '', ...args]: string[] = JSON.parse(check);
-  t.match(args.join(' '), optionOf(entrypoint, 'metrics'), 'asks where it is served');
+  t.match(args.join(' '), optionOf(entrypoint, 'metrics'), 'it queries the metrics address');
   const own = args.map((arg) => arg.replace('127.0.0.1:9735', String(address)));
   t.equal((await new Program(t, command, own).exited).code, 0, 'well');
   program.kill('SIGTERM');
@@ -182,7 +189,7 @@ t.test("the image's health check", { buffered, skip: noSignals }, async (t) => {
 
 // --- Kubernetes
 
-// biome-ignore lint/suspicious/noExplicitAny: what it is, the tests find out
+// biome-ignore lint/suspicious/noExplicitAny: the tests check the shape
 function readManifest(): any {
   return parse(readFileSync(join(deploy, 'kubernetes/receivers.yaml'), 'utf8'));
 }
@@ -196,13 +203,13 @@ t.test('the Kubernetes manifest is a valid DaemonSet', async (t) => {
   t.doesNotThrow(() => new DaemonSet(manifest).validate());
   t.same(unknownFields(t, manifest, 'apps/v1', 'IDaemonSet'), []);
   delete manifest.spec.selector;
-  t.throws(() => new DaemonSet(manifest).validate(), /selector/, 'the check checks');
+  t.throws(() => new DaemonSet(manifest).validate(), /selector/, 'the validator detects errors');
 });
 
-t.test('the parts of the DaemonSet fit each other', async (t) => {
+t.test('the DaemonSet is consistent', async (t) => {
   const { selector, template, updateStrategy } = readManifest().spec;
   t.match(template.metadata.labels, selector.matchLabels);
-  t.equal(updateStrategy.rollingUpdate.maxSurge, 0, 'the port is free before the next one starts');
+  t.equal(updateStrategy.rollingUpdate.maxSurge, 0, 'the port is free before the next pod starts');
   t.equal(pod.hostNetwork, true, 'for multicast');
   const volumes = new Set(pod.volumes.map(({ name }: { name: string }) => name));
   for (const { image, volumeMounts } of [...pod.initContainers, ...pod.containers]) {
@@ -211,7 +218,7 @@ t.test('the parts of the DaemonSet fit each other', async (t) => {
   }
   t.ok(
     pod.terminationGracePeriodSeconds >= Number(optionOf(receiver.args, 'drain-timeout')) + 5,
-    'as long as the receiver may take, and a moment for the disk',
+    'as long as the receiver may drain, with a margin for the disk',
   );
   for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe']) {
     const { host, port, path } = receiver[probe].httpGet;
@@ -221,7 +228,7 @@ t.test('the parts of the DaemonSet fit each other', async (t) => {
   t.equal(receiver.readinessProbe.httpGet.path, '/readyz');
 });
 
-t.test('the receiver in the pod has no rights to spare', async (t) => {
+t.test('the receiver in the pod has no unnecessary privileges', async (t) => {
   t.match(pod.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
   t.match(receiver.securityContext, {
     allowPrivilegeEscalation: false,
@@ -233,7 +240,7 @@ t.test('the receiver in the pod has no rights to spare', async (t) => {
   t.equal(`${pod.securityContext.runAsUser}:${pod.securityContext.runAsGroup}`, user);
 });
 
-t.test("the pod's command is one of p2mp", { buffered, skip: noSignals }, async (t) => {
+t.test('the pod runs a valid p2mp command', { buffered, skip: noSignals }, async (t) => {
   t.same(receiver.command, ['p2mp', 'receive']);
   await startsAndEnds(t, withoutDir(receiver.args), { '$(NODE_NAME)': 'node1' });
 });

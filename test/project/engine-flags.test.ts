@@ -1,8 +1,8 @@
-/** V8 prints a complaint about each flag that it does not know. */
+/** V8 complains about every flag that it does not know. */
 import t from 'tap';
 import { engineFlags } from '../../src/cli/tune-engine.js';
 
-t.test('flags are those that this version of V8 has', async (t) => {
+t.test('this version of V8 knows the flags', async (t) => {
   const budget = '--interrupt-budget=400000';
   t.ok(engineFlags('11.3.244.8-node.38').includes(budget), 'Node 20');
   t.notOk(engineFlags('12.4.254.21-node.57').includes(budget), 'Node 22');

@@ -1,4 +1,4 @@
-/** The programs in examples/ do what they say, with the package as it is built. */
+/** The programs in examples/ work with the built package. */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -10,7 +10,7 @@ function run(t: { teardown(handler: () => unknown): unknown }, name: string, arg
   return new Program(t, process.execPath, [path, ...args]);
 }
 
-t.test('one sends what the other receives', async (t) => {
+t.test('one example receives what the other sends', async (t) => {
   const folder = t.testdir({ sent: { 'a folder': {} } });
   const sent = join(folder, 'sent');
   const file = writeRandomFile(sent, 100_000, 'a file');
@@ -22,7 +22,7 @@ t.test('one sends what the other receives', async (t) => {
   t.match(sender, { code: 0, stderr: '' });
   t.match(sender.stdout, /^127\.0\.0\.1 connected\n127\.0\.0\.1: complete *\n$/);
   const received = await receiver.exited;
-  t.match(received, { code: 0, stderr: '' }, 'it stops by itself');
+  t.match(received, { code: 0, stderr: '' }, 'the receiver exits by itself');
   t.match(received.stdout, /^a file and 1 more from 127\.0\.0\.1:\d+$/m);
   t.match(received.stdout, /^a file and 1 more: complete, 100004 bytes received *$/m);
   t.same(readdirSync(join(folder, 'in')).sort(), ['a file', 'a folder']);

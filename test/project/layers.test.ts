@@ -1,11 +1,14 @@
-/** Imports point downwards: from a layer to one below it, and never in a circle. */
+/** Imports point from a layer to a lower one, and never form a cycle. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import t from 'tap';
 import ts from 'typescript';
 import { projectFolder } from '../support/processes.js';
 
-/** From the bottom up. A layer imports from itself and from those above it in this list, not from its neighbours. */
+/**
+ * From bottom to top. A layer imports from itself and from lower layers, not from others of its
+ * rank.
+ */
 const layers = [
   ['base'],
   ['wire'],
@@ -19,7 +22,7 @@ const layers = [
   ['cli'],
 ];
 
-/** Files beside the folders, by the layer that they belong to. */
+/** Files outside of folders, by layer. */
 const layerOfFile: Readonly<Record<string, string>> = {
   'loss.ts': 'base',
   'packet.ts': 'wire',
@@ -27,7 +30,7 @@ const layerOfFile: Readonly<Record<string, string>> = {
   'sender.ts': 'classic',
 };
 
-/** What the packages export: nothing in the project imports them. */
+/** Entry points: nothing in the project imports them. */
 const doors = ['core.ts', 'index.ts'];
 
 const maxFilesPerFolder = 20;
@@ -43,7 +46,7 @@ function rankOf(file: string): number {
   return layers.findIndex((names) => layer !== undefined && names.includes(layer));
 }
 
-/** @returns whatever is wrong with the arrow, in words */
+/** @returns a description of the fault in this import, if any */
 function faultOf(from: string, to: string): string | undefined {
   if (doors.includes(from)) return undefined;
   if (doors.includes(to)) return `${from} imports ${to}, which only exports`;
@@ -52,7 +55,7 @@ function faultOf(from: string, to: string): string | undefined {
   return `${from} (${layerOf(from)}) imports ${to} (${layerOf(to)})`;
 }
 
-/** @returns the files of a circle, each of which imports the next; undefined where there is none */
+/** @returns the files of a cycle, each of which imports the next, or undefined */
 function findCircle(imports: Imports): readonly string[] | undefined {
   const done = new Set<string>();
   const path: string[] = [];
@@ -94,10 +97,10 @@ function readImports(): Imports {
 
 const imports = readImports();
 
-t.test('every file is in a layer', (t) => {
+t.test('every file belongs to a layer', (t) => {
   t.ok(imports.size > 200, `${imports.size} files`);
   for (const [file, targets] of imports) {
-    t.ok(doors.includes(file) || rankOf(file) >= 0, `${file} is in a layer`);
+    t.ok(doors.includes(file) || rankOf(file) >= 0, `${file} belongs to a layer`);
     for (const target of targets) t.ok(imports.has(target), `${file}: ${target} is there`);
   }
   t.end();
@@ -116,7 +119,7 @@ t.test('imports point downwards', (t) => {
   t.end();
 });
 
-t.test('no file imports itself by way of others', (t) => {
+t.test('imports form no cycles', (t) => {
   t.equal(findCircle(imports)?.join(' -> '), undefined);
   const planted: Imports = new Map([
     ['a', ['b', 'c']],
@@ -128,7 +131,7 @@ t.test('no file imports itself by way of others', (t) => {
   t.end();
 });
 
-t.test('no folder holds more files than can be taken in at a glance', (t) => {
+t.test('no folder has too many files to grasp at a glance', (t) => {
   const counts = new Map<string, number>();
   for (const file of imports.keys()) {
     counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);

@@ -1,6 +1,6 @@
 /**
- * What the library's types promise. That these lines compile, and that those behind @ts-expect-error
- * do not, is checked by `npm run typecheck`; that the values are what the types say, by running them.
+ * Guarantees of the library's types. `npm run typecheck` checks that this file compiles, and that
+ * the lines after @ts-expect-error do not; running it checks that values match their types.
  */
 import { join } from 'node:path';
 import t from 'tap';
@@ -22,14 +22,14 @@ import {
 import { writeRandomFile } from '../support/loopback.js';
 import { SessionHost, sendTo } from '../support/session-host.js';
 
-/** Compiles only where nothing is left over. */
+/** Compiles only if all cases are handled. */
 function never(value: never): never {
   throw new Error(`not in the types: ${JSON.stringify(value)}`);
 }
 
-/** Each event by its `type`, with what that one alone has. */
+/** Describes each event by its `type` and its own fields. */
 function describeSent(event: SendEvent): string {
-  // @ts-expect-error: not before it is known which event it is
+  // @ts-expect-error: the kind of event is not known yet
   event.label;
   switch (event.type) {
     case 'start': {
@@ -106,7 +106,7 @@ function describeReceived(event: ReceiveEvent): string {
   }
 }
 
-t.test('events narrow by their type', async (t) => {
+t.test('events are narrowed by their type', async (t) => {
   const folder = t.testdir();
   const sent = writeRandomFile(folder, 1000);
   const received: ReceiveEvent[] = [];
@@ -130,7 +130,7 @@ t.test('events narrow by their type', async (t) => {
   t.equal(error, undefined);
 });
 
-t.test('the code of an error is one of a list', async (t) => {
+t.test('error codes are one of a list', async (t) => {
   const options = { paths: [], receivers: [], trustReceiver: () => undefined };
   const error: unknown = await send(options).catch((reason: unknown) => reason);
   if (!(error instanceof P2mpError)) throw error;
@@ -139,18 +139,18 @@ t.test('the code of an error is one of a list', async (t) => {
   const isOther = code === 'NO_SUCH_CODE';
   t.notOk(isOther);
   t.equal(code, 'INVALID_ARGUMENT');
-  // @ts-expect-error: nor can one be made
+  // @ts-expect-error: nor can an error have one
   t.equal(new P2mpError('NO_SUCH_CODE', 'text').message, 'text');
 });
 
-t.test('options that would not do are refused by the compiler', async (t) => {
+t.test('the compiler refuses invalid options', async (t) => {
   const keyPair: KeyPair = await generateKeyPair();
   const receivers = [{ host: '127.0.0.1', port: 7735 }];
   const trustReceiver = () => undefined;
   const good: SendOptions = { paths: ['a'], receivers, trustReceiver, keyPair, multicast: 'auto' };
   const later: SendOptions = { ...good, trustReceiver: async () => 'not this one' };
   const bad: SendOptions[] = [
-    // @ts-expect-error: whom to trust has to be said
+    // @ts-expect-error: trustReceiver is required
     { paths: ['a'], receivers },
     // @ts-expect-error: a list of paths
     { ...good, paths: 'a' },
@@ -160,7 +160,7 @@ t.test('options that would not do are refused by the compiler', async (t) => {
     { ...good, existing: 'ask' },
     // @ts-expect-error: no such option
     { ...good, rate: 5 },
-    // @ts-expect-error: left out is not undefined
+    // @ts-expect-error: optional does not allow undefined
     { ...good, signal: undefined },
     // @ts-expect-error: a port is a number
     { ...good, receivers: [{ host: 'a', port: '7735' }] },
@@ -171,22 +171,22 @@ t.test('options that would not do are refused by the compiler', async (t) => {
   const refuseSender = (key: Uint8Array) => (key.length === 32 ? undefined : 'odd');
   const open: ReceiveOptions = { dir: 'in', port: 0, keyPair, refuseSender };
   const wrong: ReceiveOptions[] = [
-    // @ts-expect-error: whom to let in has to be said
+    // @ts-expect-error: trustSender is required
     { dir: 'in', port: 0, keyPair },
-    // @ts-expect-error: so has its own key
+    // @ts-expect-error: keyPair is required
     { dir: 'in', port: 0, refuseSender },
     // @ts-expect-error: a list of addresses
     { ...open, bind: '127.0.0.1' },
-    // @ts-expect-error: a decision is made at once
+    // @ts-expect-error: decisions are synchronous
     { ...open, refuseSender: async () => undefined },
   ];
   t.equal(wrong.length, 4);
 
   const receiving = await receive({ ...open, dir: t.testdir(), bind: ['127.0.0.1'] });
-  // @ts-expect-error: addresses are told, not set
+  // @ts-expect-error: addresses are read-only
   t.throws(() => (receiving.addresses = []));
   const [address] = receiving.addresses;
-  // @ts-expect-error: there may be none
+  // @ts-expect-error: may be undefined
   const port: number = address.port;
   t.ok(port > 0);
   await receiving.close('the test is over');

@@ -1,6 +1,6 @@
 /**
- * Sessions between real processes from an installation that lacks packages: those that are optional, and the
- * binary that handshakes are quickest with. Nothing was run at its installation, as with --ignore-scripts.
+ * Sessions between real processes of an installation without some packages: the optional ones, and
+ * the binary that makes handshakes fastest. No install scripts have run, as with --ignore-scripts.
  */
 import {
   cpSync,
@@ -27,9 +27,11 @@ const optional = Object.keys(optionalDependencies);
 const onLinux = process.platform === 'linux';
 const plain = onLinux ? 'koffi is not installed' : 'not Linux';
 
-/** An installation without these packages: what is built, and a folder of packages beside it. */
+/**
+ * Creates an installation without these packages: the build, and a folder of packages beside it.
+ */
 function install(t: Test, missing: readonly string[]): string {
-  // Not below the project, whose packages would be found from there.
+  // Outside of the project, whose packages would be found otherwise.
   const folder = mkdtempSync(join(tmpdir(), 'p2mp-installed-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   cpSync(distFolder, join(folder, 'dist'), { recursive: true });
@@ -45,7 +47,7 @@ function install(t: Test, missing: readonly string[]): string {
 }
 
 /**
- * Keeps packages from being found elsewhere: in a folder further up, or by another package.
+ * Prevents packages from being found elsewhere: in a parent folder, or inside another package.
  * @returns options for Node
  */
 function hide(folder: string, names: readonly string[]): string[] {
@@ -63,7 +65,7 @@ function hide(folder: string, names: readonly string[]): string[] {
   return ['--require', path];
 }
 
-/** One file from one process to another. @returns what both said */
+/** Sends one file from one process to another. @returns the output of both */
 async function transfer(t: Test, folder: string, options: readonly string[] = []) {
   const keys = join(folder, 'keys');
   const start = (...args: string[]) =>
@@ -84,7 +86,7 @@ async function transfer(t: Test, folder: string, options: readonly string[] = []
   return { sender: sender.stderr, receiver: received.stderr };
 }
 
-t.test('without koffi, plain sockets serve, and --verbose says why', async (t) => {
+t.test('without koffi, plain sockets are used, and --verbose says why', async (t) => {
   const folder = install(t, ['koffi']);
   const said = await transfer(t, folder, hide(folder, ['koffi']));
   t.match(said.sender, `sockets: datagrams are sent one by one: ${plain}\n`);
@@ -92,7 +94,7 @@ t.test('without koffi, plain sockets serve, and --verbose says why', async (t) =
 });
 
 for (const name of optional.filter((one) => one !== 'koffi')) {
-  t.test(`without ${name}, sessions do not miss it`, async (t) => {
+  t.test(`without ${name}, sessions work`, async (t) => {
     const folder = install(t, [name]);
     await transfer(t, folder, hide(folder, [name]));
   });
@@ -104,7 +106,7 @@ t.test('without any optional package', async (t) => {
   t.match(said.sender, plain);
 });
 
-t.test('without the binary of libsodium, as where it was never installed', async (t) => {
+t.test('without the binary of libsodium, as if it had never been installed', async (t) => {
   const folder = install(t, []);
   const said = await transfer(t, folder, hide(folder, ['sodium-native']));
   for (const side of [said.sender, said.receiver]) t.match(side, 'asked for sodium-native\n');

@@ -1,4 +1,4 @@
-/** What is published: the packed files, installed elsewhere and used. */
+/** The published package: packed, installed elsewhere, and used. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
@@ -11,7 +11,7 @@ interface Packed {
   readonly files: readonly { readonly path: string }[];
 }
 
-/** What the test runner puts into the environment is no part of a user's. */
+/** The environment without the variables of the test runner. */
 const env = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS$|_TAPJS|TAP)/i.test(name)),
 );
@@ -21,17 +21,17 @@ function npm(cwd: string, ...args: string[]) {
 }
 
 function pack(...args: string[]): Packed {
-  // The tests run on what is built; packing must not build it anew under the other tests.
+  // The tests run on the current build; packing must not rebuild it meanwhile.
   const { stdout, stderr } = npm(projectFolder, 'pack', '--ignore-scripts', '--json', ...args);
   const [packed] = JSON.parse(stdout || `"${stderr}"`);
   return packed;
 }
 
-t.test('the package holds what users need, and nothing else', async (t) => {
+t.test('the package contains what users need, and nothing else', async (t) => {
   const paths = pack('--dry-run').files.map(({ path }) => path);
   const allowed = [
     /^dist\/.*\.(js|d\.ts|d\.ts\.map)$/,
-    // Declaration maps lead there.
+    // Declaration maps refer to them.
     /^src\/.*\.ts$/,
     /^dist\/cli\/third-party-licenses\.txt$/,
     /^dist\/man\/p2mp[a-z-]*\.1$/,
@@ -61,32 +61,32 @@ t.test('the package holds what users need, and nothing else', async (t) => {
   for (const path of named) t.ok(paths.includes(path.replace(/^\.\//, '')), `${path} is there`);
   for (const path of Object.values<string>(bin)) {
     const [line] = readFileSync(join(projectFolder, path), 'utf8').split('\n');
-    t.equal(line, '#!/usr/bin/env node', `${path} can be run`);
+    t.equal(line, '#!/usr/bin/env node', `${path} is executable`);
   }
 });
 
-t.test('commands that are linked to run as soon as they are built', async (t) => {
+t.test('linked commands are executable right after a build', async (t) => {
   const folder = t.testdir();
   const { bin } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8'));
   for (const [name, path] of Object.entries<string>(bin)) {
-    // npm link makes such a link, and sets no mode when the file behind it is built again.
+    // npm link creates such a link, and sets no mode when its target is built again.
     const link = join(folder, name);
     symlinkSync(join(projectFolder, path), link);
     const { code, stderr } = await new Program(t, link, ['--version']).exited;
     t.equal(code, 0, stderr);
-    t.equal(statSync(link).mode & 0o755, 0o755, `${name} can be run by everybody`);
+    t.equal(statSync(link).mode & 0o755, 0o755, `everybody can execute ${name}`);
   }
 });
 
-t.test('installed into an empty folder, it works', async (t) => {
+t.test('the package works in an empty folder', async (t) => {
   const folder = t.testdir({ 'package.json': '{"private":true,"type":"module"}' });
   const { filename } = pack('--pack-destination', folder);
-  // Nothing that it brings needs to be run: who installs so loses nothing.
+  // No dependency needs its install script, so --ignore-scripts loses nothing.
   const quiet = ['--no-audit', '--no-fund', '--ignore-scripts'];
   const options = ['--prefer-offline', '--omit=dev', ...quiet];
   const install = npm(folder, 'install', ...options, join(folder, filename));
   if (/ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT/.test(install.stderr)) {
-    t.pass('no registry, and its dependencies are not in the cache', { skip: true });
+    t.pass('no registry, and the dependencies are not cached', { skip: true });
     return;
   }
   t.equal(install.status, 0, install.stderr);
@@ -97,7 +97,7 @@ t.test('installed into an empty folder, it works', async (t) => {
   t.match(await npx('p2mpserver', '--version'), { code: 0, stdout: `${version}\n` });
   t.match(await npx('p2mpclient', '--help'), { code: 0, stdout: /^p2mpclient <server>/ });
   t.match(await npx('p2mp', 'experiment', 'quick', '--out', 'results'), { code: 0 });
-  t.ok(existsSync(join(folder, 'results', 'plot.png')), 'its plans and pictures come with it');
+  t.ok(existsSync(join(folder, 'results', 'plot.png')), 'plans and plots are included');
 
   const script = join(folder, 'use.js');
   writeFileSync(
@@ -124,7 +124,7 @@ t.test('installed into an empty folder, it works', async (t) => {
   t.equal(common.stdout, 'function string\n', common.stderr);
 });
 
-t.test('its core needs no Node', async (t) => {
+t.test('the core does not need Node', async (t) => {
   const seen = new Set<string>();
   const packages = new Set<string>();
   const visit = (path: string) => {
@@ -136,6 +136,6 @@ t.test('its core needs no Node', async (t) => {
     }
   };
   visit(join(projectFolder, 'dist/core.js'));
-  t.ok(seen.size > 10, 'all of its files');
+  t.ok(seen.size > 10, 'all of its files were visited');
   t.same([...packages].filter(isBuiltin), []);
 });

@@ -1,4 +1,4 @@
-/** That the tools which keep the core pure do see what is impure: each probe is one forbidden line. */
+/** The tools that keep the core pure detect impure code: each probe is one forbidden line. */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const biome = join(root, 'node_modules/@biomejs/biome/bin/biome');
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 
-/** A directory outside the checkout, so that no probe is ever found in src. */
+/** A folder outside the checkout, so that probes are never found in src. */
 const directory = mkdtempSync(join(tmpdir(), 'p2mp-purity-'));
 t.teardown(() => rmSync(directory, { recursive: true }));
 
@@ -28,7 +28,7 @@ function run(program: string, args: readonly string[]): string {
   return stdout;
 }
 
-/** @returns what the project's own lint rules say of each of the sources, by path */
+/** @returns the reports of the project's lint rules for each source, by path */
 function lint(sources: Record<string, string>): Record<string, string> {
   for (const name of ['biome.json', 'lint']) {
     cpSync(join(root, name), join(directory, name), { recursive: true });
@@ -48,7 +48,7 @@ function lint(sources: Record<string, string>): Record<string, string> {
   return errors;
 }
 
-/** @returns the lines, counted from 0, in which the core's compiler settings find an error */
+/** @returns the lines, counted from 0, with errors under the compiler settings of the core */
 function findTypeErrors(lines: readonly string[]): number[] {
   write('package.json', '{ "type": "module" }');
   write('types/probe.ts', lines.join('\n'));
@@ -60,7 +60,7 @@ function findTypeErrors(lines: readonly string[]): number[] {
   return [...new Set(found.map(([, line]) => Number(line) - 1))];
 }
 
-t.test('lint reports clocks, timers, chance and Node in the core', (t) => {
+t.test('lint reports clocks, timers, randomness and Node in the core', (t) => {
   const impure: [string, string][] = [
     ['export const x = Math.random();', 'seeded streams'],
     ["export const x = Math['random']();", 'seeded streams'],
@@ -90,7 +90,7 @@ t.test('lint reports clocks, timers, chance and Node in the core', (t) => {
   t.end();
 });
 
-t.test('lint leaves pure code alone, and shells may do what the core may not', (t) => {
+t.test('lint accepts pure code, and shells may do what the core may not', (t) => {
   const errors = lint({
     'src/pure.ts': 'export const x = (nowMs: number) => Math.floor(nowMs + 1);',
     'src/local.ts': 'export const x = (random: () => number) => random();',
@@ -101,7 +101,7 @@ t.test('lint leaves pure code alone, and shells may do what the core may not', (
   t.end();
 });
 
-t.test('the compiler finds no Node and no browser in the core', (t) => {
+t.test('the compiler finds neither Node nor the browser in the core', (t) => {
   const impure = [
     "import { open } from 'node:fs';",
     "import { lookup } from 'dns';",
@@ -125,7 +125,7 @@ t.test('the compiler finds no Node and no browser in the core', (t) => {
   t.end();
 });
 
-t.test('ways round that the compiler cannot see are seen by lint', (t) => {
+t.test('lint reports workarounds that the compiler cannot see', (t) => {
   const ways = {
     'src/destructured.ts': 'const { random } = Math;\nexport const x = random();',
     'src/global.ts': 'export const x = globalThis.Date.now();',

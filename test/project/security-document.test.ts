@@ -1,4 +1,4 @@
-/** What holds the promises of docs/SECURITY.md and docs/FAULTS.md: every test that they name is there. */
+/** docs/SECURITY.md and docs/FAULTS.md name only tests that exist. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -11,7 +11,7 @@ function readDocument(name: string): string {
   return readFileSync(join(projectFolder, 'docs', `${name}.md`), 'utf8');
 }
 
-/** Of a table whose last column names tests. */
+/** Parses a table whose last column names tests. */
 function namedTests(text: string) {
   const rows = text.split('\n').filter((line) => /^\| .*\| `\S+\.(ts|mjs)`/.test(line));
   return rows.flatMap((row) => {
@@ -28,7 +28,7 @@ for (const [name, text, leastCount] of [
   ['SECURITY', table, 30],
   ['FAULTS', readDocument('FAULTS'), 15],
 ] as const) {
-  t.test(`each row of ${name} names tests that are there`, (t) => {
+  t.test(`each row of ${name} names existing tests`, (t) => {
     const named = namedTests(text);
     t.ok(named.length > leastCount, `${named.length} tests`);
     for (const { what, file, name } of named) {
@@ -40,13 +40,13 @@ for (const [name, text, leastCount] of [
   });
 }
 
-t.test('each promise has its rows', (t) => {
-  const promised = [...document.matchAll(/^(\d)\. \*\*(\w+)/gm)].map(([, number, word]) => [
+t.test('each guarantee has its rows', (t) => {
+  const guarantees = [...document.matchAll(/^(\d)\. \*\*(\w+)/gm)].map(([, number, word]) => [
     number,
     word,
   ]);
-  t.equal(promised.length, 5);
-  for (const [number, word] of promised) {
+  t.equal(guarantees.length, 5);
+  for (const [number, word] of guarantees) {
     const first = number === '5' ? 'Strangers' : word;
     t.ok(table.includes(`| **${number} ${first}:**`), `${number}, ${word}`);
   }

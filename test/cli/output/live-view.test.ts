@@ -1,4 +1,7 @@
-/** Tables on a terminal: they are aligned by what is seen, and leave nothing behind, whatever becomes of the window. */
+/**
+ * Live tables on a terminal: alignment by display width, and a clean screen however the window
+ * changes.
+ */
 import { EventEmitter } from 'node:events';
 import t from 'tap';
 import { createRandom } from '../../../src/base/random.js';
@@ -6,7 +9,7 @@ import { breaksLines, LiveView, type View } from '../../../src/cli/output/live-v
 import { cut, formatTable, shownRows } from '../../../src/cli/output/table.js';
 import { TerminalScreen } from '../../support/terminal-screen.js';
 
-/** Standard error on a terminal, whose user changes its size. */
+/** Standard error on a terminal whose user resizes it. */
 class Window extends EventEmitter {
   readonly screen: TerminalScreen;
   private pending = Promise.resolve();
@@ -23,7 +26,7 @@ class Window extends EventEmitter {
     this.pending = this.pending.then(() => this.screen.write(text));
   }
 
-  /** Resolves once all that was written is seen. */
+  /** Resolves when all output has been rendered. */
   settle(): Promise<void> {
     return this.pending;
   }
@@ -60,7 +63,7 @@ function viewOf(step: number): View {
   };
 }
 
-t.test('columns are aligned as they are seen', async (t) => {
+t.test('columns are aligned by display width', async (t) => {
   const rows = names.map((name) => [name, 'receiving']);
   for (const maxColumns of [200, 40, 20]) {
     const starts = new Set<number>();
@@ -72,12 +75,12 @@ t.test('columns are aligned as they are seen', async (t) => {
     t.equal(
       starts.size,
       1,
-      `at most ${maxColumns} columns: the second cell begins at ${[...starts]}`,
+      `at most ${maxColumns} columns: the second cell starts at ${[...starts]}`,
     );
   }
 });
 
-t.test('a cut line fills no more columns than there are', async (t) => {
+t.test('a shortened line is no wider than the terminal', async (t) => {
   for (const name of names) {
     for (let columns = 2; columns < 30; columns++) {
       const screen = new TerminalScreen(columns + 1);
@@ -87,7 +90,7 @@ t.test('a cut line fills no more columns than there are', async (t) => {
   }
 });
 
-t.test('a window that changes its size keeps what was printed, and nothing else', async (t) => {
+t.test('resizing the window keeps printed lines and leaves no remains of the table', async (t) => {
   for (let seed = 1; seed <= 40; seed++) {
     const random = createRandom('windows', seed);
     const pick = (from: number, to: number) => from + Math.floor(random() * (to - from));
@@ -111,7 +114,7 @@ t.test('a window that changes its size keeps what was printed, and nothing else'
   }
 });
 
-t.test('it fills the window at any size, and says how much it leaves out', async (t) => {
+t.test('the table fills a window of any size, and reports how many rows it omits', async (t) => {
   for (let rows = 2; rows < 12; rows++) {
     const window = new Window(60, rows);
     new LiveView(window, true).show(viewOf(1));
@@ -125,7 +128,7 @@ t.test('it fills the window at any size, and says how much it leaves out', async
   }
 });
 
-t.test('a window much too small is clean again afterwards', async (t) => {
+t.test('a window that was far too small is clean again afterwards', async (t) => {
   for (let seed = 1; seed <= 20; seed++) {
     const random = createRandom('small windows', seed);
     const pick = (from: number, to: number) => from + Math.floor(random() * (to - from));
@@ -138,7 +141,7 @@ t.test('a window much too small is clean again afterwards', async (t) => {
     live.hide();
     window.write('the end');
     await window.settle();
-    // What a window pushed out of its upper edge is out of reach.
+    // Lines that scrolled off the top cannot be erased.
     t.equal(
       window.screen.visibleLines.filter((line) => line !== '').join(),
       'the end',
@@ -147,7 +150,7 @@ t.test('a window much too small is clean again afterwards', async (t) => {
   }
 });
 
-t.test('a terminal that cuts lines off loses nothing that was printed above', async (t) => {
+t.test('a terminal that truncates lines keeps everything printed above', async (t) => {
   const stream = Object.assign(new EventEmitter(), { columns: 80, rows: 24, written: '' });
   const write = (text: string) => {
     stream.written += text;
@@ -157,7 +160,7 @@ t.test('a terminal that cuts lines off loses nothing that was printed above', as
   stream.written = '';
   stream.columns = 20;
   stream.emit('resize');
-  t.equal(stream.written.slice(0, 5), '\r\x1b[6A', 'it goes up by the lines it has drawn');
+  t.equal(stream.written.slice(0, 5), '\r\x1b[6A', 'the cursor moves up by the lines drawn');
   t.equal(breaksLines({ TERM: 'xterm-256color' }), true);
   t.equal(breaksLines({ TERM: 'xterm-256color', XTERM_VERSION: 'XTerm(390)' }), false);
   t.equal(breaksLines({ TERM: 'linux' }), false);

@@ -1,4 +1,4 @@
-/** The live table of `p2mp send`: what it says, and how it comes and goes on a pseudo terminal. */
+/** The live table of `p2mp send`: its content, and its life on a pseudo terminal. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ function statusOf(
     datagramsLost: 0,
     lossRatio: 0,
     usesGroup: false,
-    // What it calls itself is known once it takes part.
+    // The name of a receiver is known once it participates.
     ...(status === 'connecting' ? {} : { selfName: receiver }),
     ...more,
   };
@@ -42,7 +42,7 @@ function firstCells(lines: readonly string[]): string[] {
   return lines.slice(1, -1).map((line) => line.split(/ {2,}/)[0] ?? '');
 }
 
-t.test('a row says what a person wants to know of a receiver', async (t) => {
+t.test('a row shows state, progress and figures of a receiver', async (t) => {
   const held = { elapsedMs: 2000, lossRatio: 0.0123, rttMs: 0.456 };
   const lines = sessionTable(
     [
@@ -61,7 +61,7 @@ t.test('a row says what a person wants to know of a receiver', async (t) => {
   ]);
 });
 
-t.test('where not all have room, those who are not done are shown', async (t) => {
+t.test('without room for all, the table shows unfinished receivers', async (t) => {
   const receivers = [
     statusOf('done', 'complete', 100),
     statusOf('gone', 'failed', 20),
@@ -74,7 +74,7 @@ t.test('where not all have room, those who are not done are shown', async (t) =>
     statusOf('asked', 'offered'),
   ];
   const names = receivers.map(({ receiver }) => receiver);
-  // Rows stay where they are: one that jumps cannot be read.
+  // Rows keep their places: moving rows are unreadable.
   const tableIn = (lines: number) => sessionTable(receivers, 100, 1000, { columns: 80, lines });
   t.same(firstCells(tableIn(11)), names);
   const urgent = ['slow', 'fast', 'asked', 'met', 'new', 'gone', 'refused', 'stopped', 'done'];
@@ -83,12 +83,12 @@ t.test('where not all have room, those who are not done are shown', async (t) =>
     t.same(firstCells(tableIn(rows + 3)), [...shown, `and ${9 - rows} more`]);
   }
   for (const lines of [1, 2, 3]) {
-    t.match(tableIn(lines), [/^1 of 9 complete/], `${lines} lines have room for the sum alone`);
+    t.match(tableIn(lines), [/^1 of 9 complete/], `${lines} lines have room for the summary only`);
     t.equal(tableIn(lines).length, 1);
   }
 });
 
-t.test('a narrow terminal cuts names, not figures', async (t) => {
+t.test('a narrow terminal shortens names, not figures', async (t) => {
   const receiver = 'a-host-with-a-very-long-name.of-some-department.example.org:7735';
   const receivers = [statusOf(receiver, 'active', 50), statusOf('short', 'active', 25)];
   for (const columns of [120, 60, 50]) {
@@ -103,15 +103,15 @@ t.test('a narrow terminal cuts names, not figures', async (t) => {
   }
 });
 
-t.test('it is at 100 % only where all of it is there', async (t) => {
+t.test('100 % appears only if everything has arrived', async (t) => {
   t.equal(percent(999_999, 1_000_000), 99);
   t.equal(percent(2 ** 50 - 1, 2 ** 50), 99);
   t.equal(percent(1_000_000, 1_000_000), 100);
-  t.equal(percent(0, 0), 100, 'of nothing, all is there');
+  t.equal(percent(0, 0), 100, 'an empty object is complete');
   t.equal(percent(9, 1000), 0);
 });
 
-t.test('loss is 0 % only where nothing was lost', async (t) => {
+t.test('0 % loss appears only if nothing was lost', async (t) => {
   const cases = [
     [0, '0%'],
     [0.001, '0.1%'],
@@ -124,7 +124,7 @@ t.test('loss is 0 % only where nothing was lost', async (t) => {
   for (const [ratio, text] of cases) t.equal(formatLoss(ratio), text);
 });
 
-t.test('the slowest receiver sets when all will be over', async (t) => {
+t.test('the slowest receiver determines the estimated time', async (t) => {
   const last = (...receivers: SessionReceiverStatus[]) =>
     sessionTable(receivers, 1000, 500, { columns: 80, lines: 23 }).at(-1);
   const start = (count: number, all: number) => `${count} of ${all} complete, 1.00 kB, 0.500 s`;
@@ -133,29 +133,29 @@ t.test('the slowest receiver sets when all will be over', async (t) => {
   t.equal(last(fast, slow), `${start(0, 2)}, ETA 4.00 s`);
   t.equal(last(fast, statusOf('done', 'complete', 1000)), `${start(1, 2)}, ETA 0.111 s`);
   t.equal(last(fast, statusOf('gone', 'failed', 1)), `${start(0, 2)}, ETA 0.111 s`);
-  // What it held before was not received in that time.
+  // Data held before does not count as received in that time.
   const resumed = statusOf('resumed', 'active', 600, { receivedBytes: 100 });
   t.equal(last(resumed), `${start(0, 1)}, ETA 4.00 s`);
   t.equal(last(statusOf('idle', 'active'), fast), `${start(0, 2)}, ETA unknown`);
   t.equal(last(statusOf('met', 'identifying')), `${start(0, 1)}, ETA unknown`);
-  t.equal(last(statusOf('done', 'complete', 1000)), start(1, 1), 'none behind the end');
+  t.equal(last(statusOf('done', 'complete', 1000)), start(1, 1), 'no estimate after the end');
 });
 
 const hasScript = spawnSync('script', ['--version']).stdout?.toString().includes('util-linux');
-const skip = !hasScript && 'no script of util-linux here';
+const skip = !hasScript && 'util-linux script is not available';
 const buffered = true;
 
 interface Typed {
   readonly program: Program;
-  /** Sends keys to the program. */
+  /** Types keys. */
   type(keys: string): void;
 }
 
-/** Runs `p2mp send` on a terminal of 120 columns that can be typed at. */
+/** Runs `p2mp send` on a terminal of 120 columns with keyboard input. */
 function sendOnTerminal(t: Test, place: SessionPlace, args: readonly string[]): Typed {
   const keys = join(place.folder, 'keyboard');
   execFileSync('mkfifo', [keys]);
-  // Open for both, so that neither waits for the other and the keyboard never ends.
+  // Opened for both directions, so that neither side blocks and the input never ends.
   const keyboard = openSync(keys, 'r+');
   t.teardown(() => closeSync(keyboard));
   const words = [process.execPath, join(distFolder, 'cli', 'p2mp.js'), 'send', ...args];
@@ -167,38 +167,44 @@ function sendOnTerminal(t: Test, place: SessionPlace, args: readonly string[]): 
   return { program, type: (text) => void writeSync(keyboard, text) };
 }
 
-t.test('the table is there while it sends, and gone at the end', { skip, buffered }, async (t) => {
-  const place = new SessionPlace(t);
-  const [one, two] = await Promise.all([
-    place.receive(['--open', '--key', join(place.folder, 'key 1')], 'one'),
-    place.receive(['--open', '--key', join(place.folder, 'key 2')], 'two'),
-  ]);
-  const sent = writeRandomFile(place.sent, 200_000);
-  // To both together: four seconds at least, and a table every fifth of one.
-  const to = ['--to', `${one.name},${two.name}`, '--rate', '100k'];
-  const { program } = sendOnTerminal(t, place, [sent, ...to, '--open']);
-  const { code, stdout } = await program.exited;
-  t.equal(code, 0);
-  for (const { dir } of [one, two]) t.ok(isSameContent(sent, join(dir, 'sent')));
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: what ends a table
-  const drawings = stdout.split(/\x1b\[K\x1b\[J/).map((text) => toScreen(text, 120));
-  const shown = (await Promise.all(drawings)).map((lines) => lines.slice(-4));
-  const tables = shown.filter((lines) => lines.at(-1)?.includes('ETA'));
-  t.ok(tables.length > 1, `${tables.length} tables`);
-  const names = [one.name, two.name].sort();
-  for (const lines of tables) {
-    t.match(lines[0], /receiver +state +here +goodput +loss +rtt$/);
-    t.same([lines[1], lines[2]].map((row) => row?.split(/ {2,}/)[0]).sort(), names);
-    t.match(lines[3], /^\d of 2 complete, 200 kB, [\d.]+ s, ETA (unknown|[\d.]+ s)$/);
-  }
-  t.ok(
-    tables.some((lines) => lines.some((row) => / [1-9]\d?% /.test(row))),
-    'it moves',
-  );
-  const screen = await toScreen(stdout, 120);
-  t.notOk(screen.some((row) => row.includes('ETA') || row.includes('goodput  loss')));
-  t.ok(screen.some((row) => row.startsWith('sent: 1 entry, 200 kB, complete at 2 of 2 receivers')));
-});
+t.test(
+  'the table is visible during the transfer and erased at the end',
+  { skip, buffered },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const [one, two] = await Promise.all([
+      place.receive(['--open', '--key', join(place.folder, 'key 1')], 'one'),
+      place.receive(['--open', '--key', join(place.folder, 'key 2')], 'two'),
+    ]);
+    const sent = writeRandomFile(place.sent, 200_000);
+    // For both receivers: at least four seconds, with a table every 200 ms.
+    const to = ['--to', `${one.name},${two.name}`, '--rate', '100k'];
+    const { program } = sendOnTerminal(t, place, [sent, ...to, '--open']);
+    const { code, stdout } = await program.exited;
+    t.equal(code, 0);
+    for (const { dir } of [one, two]) t.ok(isSameContent(sent, join(dir, 'sent')));
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the end of a table
+    const drawings = stdout.split(/\x1b\[K\x1b\[J/).map((text) => toScreen(text, 120));
+    const shown = (await Promise.all(drawings)).map((lines) => lines.slice(-4));
+    const tables = shown.filter((lines) => lines.at(-1)?.includes('ETA'));
+    t.ok(tables.length > 1, `${tables.length} tables`);
+    const names = [one.name, two.name].sort();
+    for (const lines of tables) {
+      t.match(lines[0], /receiver +state +here +goodput +loss +rtt$/);
+      t.same([lines[1], lines[2]].map((row) => row?.split(/ {2,}/)[0]).sort(), names);
+      t.match(lines[3], /^\d of 2 complete, 200 kB, [\d.]+ s, ETA (unknown|[\d.]+ s)$/);
+    }
+    t.ok(
+      tables.some((lines) => lines.some((row) => / [1-9]\d?% /.test(row))),
+      'it moves',
+    );
+    const screen = await toScreen(stdout, 120);
+    t.notOk(screen.some((row) => row.includes('ETA') || row.includes('goodput  loss')));
+    t.ok(
+      screen.some((row) => row.startsWith('sent: 1 entry, 200 kB, complete at 2 of 2 receivers')),
+    );
+  },
+);
 
 for (const [answer, keys, code] of [
   ['yes', 'yes\r', 0],
@@ -207,7 +213,7 @@ for (const [answer, keys, code] of [
   ['nothing', '\r', 1],
   ['Ctrl-C', '\x03', 130],
 ] as const) {
-  t.test(`a new receiver is asked about: ${answer}`, { skip, buffered }, async (t) => {
+  t.test(`the user is asked about a new receiver: ${answer}`, { skip, buffered }, async (t) => {
     const place = new SessionPlace(t);
     const line = await place.keygen(place.senderHome);
     writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
@@ -223,7 +229,7 @@ for (const [answer, keys, code] of [
     const screen = await toScreen(exit.stdout, 120);
     t.notOk(
       screen.some((row) => row.includes('ETA')),
-      'no table stays',
+      'no table remains',
     );
     const question = screen.findIndex((row) => row.startsWith('Trust this key? (yes/no)'));
     t.equal(screen[question - 1], `${name}: unknown receiver with key ${shown}`);
