@@ -171,7 +171,7 @@ t.test('the compiler refuses invalid options', async (t) => {
   const refuseSender = (key: Uint8Array) => (key.length === 32 ? undefined : 'odd');
   const open: ReceiveOptions = { dir: 'in', port: 0, keyPair, refuseSender };
   const wrong: ReceiveOptions[] = [
-    // @ts-expect-error: trustSender is required
+    // @ts-expect-error: refuseSender is required
     { dir: 'in', port: 0, keyPair },
     // @ts-expect-error: keyPair is required
     { dir: 'in', port: 0, refuseSender },
