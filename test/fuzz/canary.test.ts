@@ -1,4 +1,4 @@
-/** Faults planted on purpose: the fuzzer must notice each of them, within as many inputs as it says. */
+/** Deliberate faults that the fuzzer must detect within a given number of inputs. */
 import t from 'tap';
 import { assert } from '../../src/base/assert.js';
 import type { TimeMs } from '../../src/base/machine.js';
@@ -28,12 +28,12 @@ const seed = 1;
 interface Canary {
   readonly target: string;
   readonly expected: RegExp;
-  /** Tapes within which it must show. */
+  /** The number of tapes within which the fault must show. */
   readonly within?: number;
   readonly plant: () => () => void;
 }
 
-notices('a reader that reads on behind the end', {
+notices('a reader that reads past the end', {
   target: 'message',
   expected: /not assignable|undefined|reads as another|bound|RangeError|length/i,
   plant: () =>
@@ -44,13 +44,13 @@ notices('a reader that reads on behind the end', {
     }),
 });
 
-notices('a receiver that takes any cookie', {
+notices('a receiver that accepts any cookie', {
   target: 'session-receiver',
   expected: /where nobody can have read a cookie|bytes more to/,
   plant: () => replace(Cookies.prototype, 'isGood', () => true),
 });
 
-notices('a receiver that says more than it was told', {
+notices('a receiver that sends more than it received', {
   target: 'session-receiver',
   expected: /bytes more to .* than came from there/,
   plant: () => {
@@ -66,20 +66,20 @@ notices('a receiver that says more than it was told', {
   },
 });
 
-notices('a receiver that always has room for a session', {
+notices('a receiver that never runs out of room for a session', {
   target: 'session-receiver',
   expected: /\d+ sessions/,
   within: 1300,
   plant: () => replace(SessionReceiver.prototype, 'refusal', () => undefined),
 });
 
-notices('a receiver that never gives a session up', {
+notices('a receiver that never times out a session', {
   target: 'session-receiver',
   expected: /never ends|are kept|without end/,
   plant: () => replace(IncomingSession.prototype, 'handleTimeout', () => undefined),
 });
 
-notices('a search that is answered after the end of its session', {
+notices('a digest request that is answered after the end of its session', {
   target: 'session-receiver',
   expected: /an answer after the end/,
   within: 2000,
@@ -98,33 +98,33 @@ notices('a search that is answered after the end of its session', {
   },
 });
 
-notices('a receiver that keeps what it put together when a session is over', {
+notices('a receiver that keeps partial blocks after a session', {
   target: 'session-receiver',
   expected: /bytes are kept|bytes buffered/,
   plant: () => replace(Reassembler.prototype, 'close', () => undefined),
 });
 
-notices('a receiver that does not heed its memory', {
+notices('a receiver that ignores its memory limit', {
   target: 'session-receiver',
   expected: /bytes buffered/,
   within: 1300,
   plant: () => replace(MemoryBudget.prototype, 'isExhausted', () => false),
 });
 
-notices('a report that stays due when it has gone out', {
+notices('a report that stays due after it was sent', {
   target: 'session-receiver',
   expected: /transmits for|without end/,
   plant: () => replace(FeedbackScheduler.prototype, 'handleReport', () => undefined),
 });
 
-notices('a channel that anybody may write to', {
+notices('a channel that accepts packets from anybody', {
   target: 'session-transfer',
   expected: /./,
   plant: () =>
     replace(SecureChannel.prototype, 'open', ({ body }: ChannelPacket) => body.subarray(0, -16)),
 });
 
-notices('a sender that believes blocks there are not', {
+notices('a sender that accepts out-of-range blocks', {
   target: 'session-sender',
   expected: /internal error|blocks of \d+ needed/,
   within: 1500,
@@ -143,7 +143,7 @@ notices('a sender that believes blocks there are not', {
   },
 });
 
-notices('a sender that never gives anybody up', {
+notices('a sender that never times out a receiver', {
   target: 'session-sender',
   expected: /never done/,
   within: 60,
@@ -157,7 +157,7 @@ notices('a sender that never gives anybody up', {
     ),
 });
 
-notices('a classic receiver that writes more than it has room for', {
+notices('a classic receiver that exceeds its write buffer', {
   target: 'classic-receiver',
   expected: /bytes unwritten/,
   plant: () => {
@@ -173,7 +173,7 @@ notices('a classic receiver that writes more than it has room for', {
   },
 });
 
-notices('a classic sender that takes every acknowledgement', {
+notices('a classic sender that accepts any acknowledgement', {
   target: 'classic-sender',
   expected: /more acknowledged than sent|complete with|internal error|never done/,
   plant: () =>
@@ -203,7 +203,7 @@ interface Greeter {
 }
 
 function notices(what: string, { target: name, expected, within = 300, plant }: Canary): void {
-  t.test(`the fuzzer notices ${what}`, async (t) => {
+  t.test(`the fuzzer detects ${what}`, async (t) => {
     const target = targetOf(name);
     assert(target !== undefined, `there is no target ${name}`);
     const restore = plant();

@@ -1,4 +1,4 @@
-/** Datagrams of real exchanges in virtual time: what hostile ones are made of. */
+/** Datagrams of real exchanges in virtual time, from which hostile ones are derived. */
 import type { Machine } from '../../src/base/machine.js';
 import { encodeAck, encodeData } from '../../src/packet.js';
 import { simulateSession } from '../../src/simulator/session-transfer.js';
@@ -11,7 +11,7 @@ export interface Exchange {
 
 let session: Exchange | undefined;
 
-/** Every kind of datagram, from hello to bye; by unicast and by a group, with losses and repairs. */
+/** Every kind of datagram, from hello to bye, by unicast and multicast, with losses and repairs. */
 export function capturedSession(): Exchange {
   if (session !== undefined) return session;
   const toReceiver: Uint8Array[] = [];
@@ -34,7 +34,7 @@ export function capturedSession(): Exchange {
   return session;
 }
 
-/** Of the classic dialect there are few kinds: numbers, sizes and marks are what differs. */
+/** P2MP-FTP has few kinds; datagrams differ in numbers, sizes and markers. */
 export function capturedTransfer(): Exchange {
   const toReceiver = [0, 1, 2, 3].map((n) => encodeData(n, new Uint8Array(100).fill(n + 1)));
   toReceiver.push(encodeData(4, new Uint8Array(10).fill(5)), encodeData(5, new Uint8Array(0)));

@@ -1,7 +1,7 @@
 /**
- * The targets in one bundle in which every block of the product's code counts how often it runs: what an input
- * reached is then known at the cost of a few percent. (The inspector's precise coverage tells the same, but walks
- * through all functions for each input.)
+ * Bundles the targets with a counter in every block of the product's code, which shows what an
+ * input reached at the cost of a few percent. (The precise coverage of the inspector shows the
+ * same, but visits all functions for each input.)
  */
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -17,18 +17,18 @@ export interface CountedBlock {
 
 export interface CountedTargets {
   readonly blocks: readonly CountedBlock[];
-  /** Of each block, how often it ran since it was last set to 0. */
+  /** How often each block ran since its counter was reset. */
   readonly hits: Uint32Array;
   readonly module: typeof import('./targets.js');
 }
 
-/** The name that the code knows the counters by. */
+/** The name of the counters in the code. */
 const counters = 'p2mpBlockHits';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = join(root, '.fuzz');
 
-/** Builds and loads them. */
+/** Builds and loads the targets. */
 export async function loadCountedTargets(): Promise<CountedTargets> {
   const blocks: CountedBlock[] = [];
   const outfile = join(folder, 'counted-targets.mjs');
@@ -46,7 +46,7 @@ export async function loadCountedTargets(): Promise<CountedTargets> {
         setup: ({ onLoad }) => {
           onLoad({ filter: /\.ts$/ }, ({ path }) => {
             const file = relative(root, path);
-            // The simulator is not what is fuzzed.
+            // The simulator is not fuzzed.
             if (!file.startsWith('src') || file.includes('simulator')) return undefined;
             const contents = countBlocks(readFileSync(path, 'utf8'), file, blocks);
             return { contents, loader: 'ts' };
@@ -61,7 +61,7 @@ export async function loadCountedTargets(): Promise<CountedTargets> {
   return { blocks, hits, module };
 }
 
-/** @param blocks takes in what is counted: a block's place is that of its counter */
+/** @param blocks collects the blocks in the order of their counters */
 export function countBlocks(text: string, file: string, blocks: CountedBlock[]): string {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, true);
   const { factory } = ts;
@@ -77,7 +77,7 @@ export function countBlocks(text: string, file: string, blocks: CountedBlock[]):
   };
   const inComma = (expression: ts.Expression, counted: ts.Expression) =>
     factory.createParenthesizedExpression(factory.createComma(counted, expression));
-  /** What follows is done to the children first; places are those of the source. */
+  /** The edits below apply to the children first; positions are those of the source. */
   const result = ts.transform(source, [
     (context) => (sourceFile) => {
       const visit = (node: ts.Node): ts.Node => {

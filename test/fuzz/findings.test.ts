@@ -1,4 +1,4 @@
-/** What the fuzzer has found, or writing down what must hold for it, each with what did it. */
+/** Regression tests for findings of the fuzzer, or of the work on its invariants. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -40,7 +40,7 @@ function createReceiver(): SessionReceiver {
 
 const groupKey = new Uint8Array(32).fill(1);
 
-/** One file of zeros, in blocks of 1,000 bytes, of which the receiver holds nothing. */
+/** One file of zeros in blocks of 1,000 bytes, of which the receiver holds nothing. */
 function offerFile(caller: Caller, machine: SessionReceiver, sizeBytes: number): void {
   const file = { kind: 'file', name: 'file', mode: 0o644, modifiedMs: 0, sizeBytes } as const;
   const manifest = encodeManifest(createManifest([file]));
@@ -61,7 +61,7 @@ function offerFile(caller: Caller, machine: SessionReceiver, sizeBytes: number):
   machine.find(caller.session)?.prepared(0, [], []);
 }
 
-/** The first blocks of the content, behind that of the manifest. */
+/** The first blocks of the content, after that of the manifest. */
 function sendBlocks(caller: Caller, count: number): void {
   const { session } = caller;
   const seal = new BlockSeal(caller.crypto, groupKey);
@@ -75,7 +75,7 @@ function sendBlocks(caller: Caller, count: number): void {
   }
 }
 
-t.test('an offer of a manifest without size that comes with one is refused', (t) => {
+t.test('an offer of an empty manifest that contains one is refused', (t) => {
   const caller = new Caller(createReceiver(), 1);
   // Label, MSS, segments, sizes, digest, a manifest of one byte, group key, no group, interval, update.
   const offer = `00 00 0040 01 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 00 00`;
@@ -85,7 +85,7 @@ t.test('an offer of a manifest without size that comes with one is refused', (t)
   t.end();
 });
 
-t.test('a report of a block of which no segment lacks leaves the sender as it is', (t) => {
+t.test('a report of a gap without segments does not affect the sender', (t) => {
   const crypto = createSimulatedCrypto('findings', 'sender');
   const entries = Array.from({ length: 100 }, (_, i) => ({
     kind: 'folder' as const,
@@ -136,19 +136,19 @@ t.test('a report of a block of which no segment lacks leaves the sender as it is
   // With the first, content is opened, and what is over is cleared away; with the second it stays.
   sendMessage(nothingMissing);
   sendMessage(nothingMissing);
-  t.same(sent(), [], 'nothing is lacking');
+  t.same(sent(), [], 'nothing is missing');
   const all = (2 * blockCount).toString(16);
   const listed =
     2 * blockCount < 128
       ? all.padStart(2, '0')
       : `${(((2 * blockCount) & 127) | 128).toString(16)}01`;
   sendMessage(fromHex(`03 01 00 0000 0000 00 00 10 00 00 00 00 00 ${count} 00 ${listed}`));
-  t.ok(sent().length > 0, 'and what lacks is sent');
+  t.ok(sent().length > 0, 'a missing block is sent');
   t.end();
 });
 
 t.test(
-  'a journal with parts of bytes ends in front of them, whatever their checksum',
+  'reading a journal stops at entries with fractional bytes, whatever their checksum',
   async (t) => {
     const path = join(t.testdir(), 'journal');
     const header = `70326d70207061727420310a ${'ab'.repeat(32)} 40f86a0000000000 `;
@@ -168,19 +168,19 @@ t.test(
   },
 );
 
-t.test('bursts that are made up do not pile up while one is awaited', (t) => {
+t.test('forged bursts do not pile up while a reordered one is awaited', (t) => {
   const scheduler = new FeedbackScheduler(0, 1, 0);
   scheduler.handleBlock(1, 0, dataFlag.endOfBurst);
-  // What comes so late makes the scheduler wait for what else was overtaken.
+  // After this late burst, the scheduler waits for other reordered ones.
   scheduler.handleTaken(401, 0);
   for (let burst = 1; burst <= 20_000; burst++)
     scheduler.handleBlock(401, burst, dataFlag.endOfBurst);
-  t.ok(scheduler.isCovered(10_000), 'what is long behind is over');
-  t.notOk(scheduler.isCovered(19_000), 'what is not is awaited');
+  t.ok(scheduler.isCovered(10_000), 'old bursts are covered');
+  t.notOk(scheduler.isCovered(19_000), 'recent bursts are awaited');
   t.end();
 });
 
-t.test('an answer to a search that comes behind the end does not bring a session back', (t) => {
+t.test('a late reply to a digest request does not revive a session', (t) => {
   const machine = createReceiver();
   const caller = new Caller(machine, 7);
   offerFile(caller, machine, 1000);
@@ -194,16 +194,16 @@ t.test('an answer to a search that comes behind the end does not bring a session
   for (let atMs = machine.pollTimeout(); atMs !== undefined; atMs = machine.pollTimeout()) {
     machine.handleTimeout(atMs);
   }
-  t.ok(machine.isIdle, 'it tells its outcome, and is gone');
+  t.ok(machine.isIdle, 'the session sends its outcome and is removed');
   t.equal(machine.find(7), undefined);
   t.end();
 });
 
-t.test('sessions that are over do not pile up where their senders do not listen', (t) => {
+t.test('finished sessions do not pile up if their senders never acknowledge', (t) => {
   const machine = createReceiver();
   for (let session = 1; session <= 2000; session++) {
     const atMs = session * 100;
-    // Only handshakes forget: the sessions keep what their senders have not heard.
+    // Only handshakes expire: sessions keep what their senders have not acknowledged.
     machine['handshakes'].handleTimeout(atMs);
     const caller = new Caller(machine, session, atMs);
     caller.sendMessage({ kind: 'root', digest: new Uint8Array(32) });
@@ -211,20 +211,20 @@ t.test('sessions that are over do not pile up where their senders do not listen'
   }
   let count = 0;
   for (let session = 1; session <= 2000; session++) if (machine.find(session)) count++;
-  t.equal(count, 2 * 256, 'as many as may be under way, and as many again');
+  t.equal(count, 2 * 256, 'twice the limit of running sessions');
   t.equal(machine.activeCount, 0);
   t.end();
 });
 
 t.test(
-  'what a disk wrote for an earlier session of a number gives the next one no more room',
+  'data written for an earlier session with the same number does not extend the buffer',
   (t) => {
     const machine = createReceiver();
     const first = new Caller(machine, 7);
     offerFile(first, machine, 4000);
     sendBlocks(first, 3);
     const writtenBytes = machine.bufferedBytes;
-    t.ok(writtenBytes >= 2000, 'the disk has some of it to write');
+    t.ok(writtenBytes >= 2000, 'the disk has written some of it');
     first.sendMessage({ kind: 'bye', reason: '', isFinal: false });
     const second = new Caller(machine, 7, 100);
     offerFile(second, machine, 4000);
@@ -237,11 +237,7 @@ t.test(
       reportGapMs: 0,
     } as const;
     const [answer] = second.sendMessage(poll);
-    t.equal(
-      answer?.kind === 'report' && answer.report.windowBlocks,
-      10,
-      'as many as there is room for',
-    );
+    t.equal(answer?.kind === 'report' && answer.report.windowBlocks, 10, 'exactly up to the limit');
     t.end();
   },
 );

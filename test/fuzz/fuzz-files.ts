@@ -1,4 +1,4 @@
-/** Files that programs read again: a journal after a crash, keys, and lists that people edit. */
+/** Files that programs read again: journals after crashes, keys, and lists that users edit. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { demand } from './watch.js';
 
 let folder: string | undefined;
 
-/** One file for all inputs, gone when the process ends. */
+/** One file for all inputs, deleted when the process ends. */
 function pathFor(name: string): string {
   if (folder === undefined) {
     const made = mkdtempSync(join(tmpdir(), 'p2mp-fuzz-'));
@@ -27,7 +27,7 @@ function pathFor(name: string): string {
 
 const key = { objectId: 'ab'.repeat(32), contentSizeBytes: 100_000 };
 
-/** With checksums that fit: a disk does not make those, but somebody at work in the folder can. */
+/** With valid checksums: disks do not produce these, but users with access to the folder can. */
 export async function fuzzJournal(tape: Tape): Promise<number> {
   const header = Buffer.alloc(56);
   let at = header.write('p2mp part 1\n', 0, 'latin1');

@@ -1,6 +1,6 @@
 /**
- * The handshake as hosts do it, by the library that they use: what a stranger sends is the first that reaches it.
- * Its ephemeral keys are the system's, so that here a tape decides what is done, and not every byte.
+ * The handshake with the library that hosts use; the bytes of a stranger arrive first. Ephemeral
+ * keys come from the system, so a tape determines the actions but not every byte.
  */
 import { generateKeyPair } from '../../src/node/keys/key-files.js';
 import { createNodeCrypto } from '../../src/node/keys/node-crypto.js';
@@ -17,7 +17,7 @@ async function createSides(): Promise<readonly [SessionCrypto, SessionCrypto]> {
   return [await createNodeCrypto(one), await createNodeCrypto(other)];
 }
 
-/** With these every shared secret is one that everyone knows (RFC 7748, 6.1). */
+/** With these points, every shared secret is publicly known (RFC 7748, 6.1). */
 const weakPoints = [0, 1].map((first) => Uint8Array.of(first, ...new Uint8Array(31)));
 
 export async function fuzzHandshake(tape: Tape): Promise<number> {
@@ -36,7 +36,7 @@ export async function fuzzHandshake(tape: Tape): Promise<number> {
     isChanged ||= toHex(bytes) !== toHex(right);
     const isTaken = to.read(bytes);
     demand(!(isWeak && isTaken), () => 'a point of low order was taken');
-    // Whoever changes the first is found out by the second: it is mixed into all that follows.
+    // A change to the first message is detected with the second, since all later ones depend on it.
     demand(!(isTaken && isChanged && step > 0), () => `message ${step} was changed, and taken`);
     demand(isTaken || isChanged, () => `message ${step} is right, and was not taken`);
     demand(!to.read(bytes), () => 'a message was taken twice');

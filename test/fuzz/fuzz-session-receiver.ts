@@ -1,6 +1,6 @@
 /**
- * A receiver of sessions among strangers, somebody on the path, and senders whose keys it trusts and who mean
- * no good. Its shell is slow or quick, as the tape says.
+ * A receiver of sessions among strangers, an attacker on the path, and malicious senders with
+ * trusted keys. The tape decides whether its shell is slow or fast.
  */
 import type { Address } from '../../src/base/address.js';
 import { writeUint32 } from '../../src/base/network-order.js';
@@ -41,20 +41,20 @@ import { fillRandom } from './tape.js';
 import type { Outcome } from './watch.js';
 import { Driver, demand, Ledger } from './watch.js';
 
-/** Small ones, so that they are reached. */
+/** Small limits, so that they are reached. */
 const maxSessions = 6;
 const bufferBytes = 4000;
 const maxInsiders = 40;
 
-/** Where nobody reads: what comes from there is made up. */
+/** Nobody receives at this address: datagrams from there are forged. */
 const victims = ['192.0.2.1', '192.0.2.2', '2001:db8::1'].map((host) => ({ host, port: 4000 }));
 
 type Prepare = Extract<SessionReceiverEvent, { type: 'prepare' }>;
 
-/** Something that a shell has been asked for. */
+/** A request to the shell. */
 interface Work {
   readonly session: number;
-  /** What is to be written. */
+  /** A block to be written. */
   readonly sizeBytes: number;
   readonly run: (tape: Tape) => void;
 }
@@ -75,7 +75,7 @@ export class ReceiverUnderFire {
       crypto: createSimulatedCrypto('fuzz', 'receiver'),
       name: 'receiver',
       platform: tape.isOneIn(4) ? 'windows' : 'posix',
-      // The simulated key of a name is spread evenly: one in eight is not trusted.
+      // The simulated key of a name is uniformly distributed: one in eight is not trusted.
       refuseSender: (key) => ((key[0] as number) % 8 === 0 ? 'not trusted here' : undefined),
       maxSessions,
       maxObjectBytes: 2 ** 40,
@@ -84,7 +84,7 @@ export class ReceiverUnderFire {
     this.driver = new Driver(
       this.machine,
       (event) => this.handleEvent(event),
-      // The least that is answered is a hello of 64 bytes, or a message of a few; and its end.
+      // The smallest inputs with a reply are a hello of 64 bytes, short messages, and the end.
       (inputBytes) => 8 + inputBytes / sessionHeaderSizeBytes,
     );
   }
@@ -94,7 +94,7 @@ export class ReceiverUnderFire {
       this.act();
       this.check();
     }
-    // Time passes over what is left: everything is given up, and nothing is kept.
+    // After enough time, everything has timed out, and nothing is kept.
     this.work = this.work.filter(({ sizeBytes }) => sizeBytes > 0);
     this.doWork(this.work.length);
     this.driver.passTo(this.driver.nowMs + 10 * receiverLimits.idleMs);
@@ -122,7 +122,7 @@ export class ReceiverUnderFire {
         this.deliver(tape.pick(victims), this.inSession(hostileBytes(tape, tape.pick(this.pool))));
         break;
       case 3:
-        // Somebody on the path changes what passes, or sends it again.
+        // An attacker on the path changes or replays packets.
         this.deliver(this.anyAddress(), hostileBytes(tape, this.last));
         break;
       case 4:
@@ -158,7 +158,7 @@ export class ReceiverUnderFire {
       case 16:
         driver.passTo(driver.nowMs + tape.pick(waitsMs));
         if (tape.isOneIn(4)) driver.wake();
-        // Behind that nobody is let in: it must not come often, or nothing else would.
+        // This stops new sessions, so it must be rare.
         if (tape.isOneIn(128) && tape.isOneIn(16)) this.machine.abort(driver.nowMs, 'stopped');
         break;
       case 17:
@@ -174,7 +174,7 @@ export class ReceiverUnderFire {
     const { tape } = this;
     if (this.insiders.length >= maxInsiders) this.insiders.shift();
     const known = this.insider();
-    // Another sender may take the number of a session that there is; or it begins it anew.
+    // Another sender may use the number of an existing session, or the same one restarts it.
     const session = known !== undefined && tape.isOneIn(3) ? known.session : tape.uint32();
     const name = tape.isOneIn(4) ? 'the same' : `insider ${tape.byte()}`;
     const insider = new Insider(this, name, session);
@@ -182,7 +182,7 @@ export class ReceiverUnderFire {
     insider.open(tape);
   }
 
-  /** One goes on as it should for a while, so that what is far from the beginning is beset as well. */
+  /** One sender behaves correctly for a while, so that late states are attacked as well. */
   private proceed(): void {
     const insider = this.insider();
     if (insider === undefined) return;
@@ -205,7 +205,7 @@ export class ReceiverUnderFire {
       : this.tape.pick(victims);
   }
 
-  /** With the number of a session that there is, and often with the size that its header says. */
+  /** With the number of an existing session, and often with a correct size in the header. */
   private inSession(bytes: Uint8Array): Uint8Array {
     const insider = this.insider();
     if (insider !== undefined && bytes.length >= 4) writeUint32(bytes, 0, insider.session);
@@ -234,12 +234,12 @@ export class ReceiverUnderFire {
     this.ledger.came(from, bytes.length);
     this.driver.deliver(from, bytes);
     for (const transmit of this.driver.sent) {
-      // Only who has read a cookie at his address gets so far.
+      // Only a sender that received a cookie at its address gets this far.
       const isReply = transmit.bytes[sessionField.kind] === sessionKind.reply;
       const isVictim = victims.some(({ host }) => host === transmit.to.host);
       demand(!(isReply && isVictim), () => 'a reply where nobody can have read a cookie');
       if (isReply) this.ledger.prove(transmit.to);
-      // Whoever holds a channel's key may say where it is spoken to.
+      // The holder of a channel's key may choose its address.
       if (transmit.bytes[sessionField.kind] !== sessionKind.control) this.ledger.went(transmit);
     }
   }
@@ -252,7 +252,8 @@ export class ReceiverUnderFire {
     demand(sessions.size <= 2 * maxSessions, () => `${sessions.size} sessions with those over`);
     const { bufferedBytes } = machine;
     demand(bufferedBytes >= 0, () => `${bufferedBytes} bytes buffered`);
-    // Each session may put one block together whatever others hold. What is written later was one of those.
+    // Each session may hold one partial block whatever others hold. Pending writes were such
+    // blocks.
     let most = bufferBytes;
     let writtenLater = 0;
     for (const { sizeBytes } of this.work) writtenLater += sizeBytes;
@@ -300,7 +301,7 @@ export class ReceiverUnderFire {
       case 'end': {
         const { session, status } = event.result;
         if (status !== 'complete') {
-          // Of what its shell was to do, only what is written is told of.
+          // The shell forgets everything except writes, which it confirms.
           this.work = this.work.filter((work) => work.sizeBytes > 0 || work.session !== session);
         }
         break;
@@ -342,7 +343,7 @@ export class ReceiverUnderFire {
   }
 }
 
-/** A sender with a key. Whether it is trusted goes by its name. */
+/** A sender with a key; its name decides whether it is trusted. */
 class Insider {
   readonly address: Address;
   private readonly crypto;
@@ -370,7 +371,7 @@ class Insider {
     this.handshake = new OutgoingHandshake(this.crypto, session, 0);
   }
 
-  /** The whole opening, or some of it, or something else in its place. */
+  /** Runs the whole handshake, part of it, or something else. */
   open(tape: Tape): void {
     const mostSteps = tape.isOneIn(4) ? tape.below(4) : 3;
     for (let step = 0; step < mostSteps; step++) {
@@ -392,10 +393,10 @@ class Insider {
     }
   }
 
-  /** An object as it should be, or one with something wrong. */
+  /** Offers a valid object, or one with something wrong. */
   offerSome(tape: Tape): void {
     if (this.channel === undefined) return;
-    // The first one counts for a receiver: what fits another it takes for forged.
+    // A receiver accepts only the first manifest; data of another one counts as forged.
     if (this.offer !== undefined && !tape.isOneIn(16)) {
       this.sendMessage(this.offer);
       return;
@@ -436,7 +437,7 @@ class Insider {
     this.sendMessage(this.offer);
   }
 
-  /** What a sender that is as it should be says at this point. */
+  /** The messages that a correct sender sends at this point. */
   sayFitting(tape: Tape): void {
     if (this.requests.length > 0 && !tape.isOneIn(4)) {
       this.sayNodes(tape);
@@ -473,7 +474,7 @@ class Insider {
     if (tape.isOneIn(16)) this.deliver(bytes);
   }
 
-  /** A datagram that it might send now. */
+  /** A datagram that the sender might send now. */
   datagram(tape: Tape): Uint8Array {
     const { channel } = this;
     if (channel === undefined || tape.isOneIn(2)) return this.block(tape) ?? tape.fill(20);
@@ -507,12 +508,12 @@ class Insider {
     this.sendMessage({ kind: 'root', digest: tape.isOneIn(3) ? tape.fill(32) : digest });
   }
 
-  /** Segments of one block, all of them or some, sealed as they should be or not. */
+  /** Segments of one block, all or some of them, sealed correctly or not. */
   private block(tape: Tape, mayBeWrong = true, isCut = false): Uint8Array | undefined {
     const { geometry, seal } = this;
     if (geometry === undefined || seal === undefined || geometry.blockCount === 0) return undefined;
     const isOneIn = (odds: number) => mayBeWrong && tape.isOneIn(odds);
-    // Mostly one after another, or no object would ever be whole.
+    // Mostly in order, or no object would ever be complete.
     const count = Math.min(geometry.blockCount, 65_536);
     const block = isOneIn(4) ? tape.below(count) : this.nextBlock++ % count;
     const isTagged = isOneIn(3);
@@ -557,7 +558,7 @@ class Insider {
     return bytes;
   }
 
-  /** Undefined where there are too many blocks, or none was offered. */
+  /** Undefined if there are too many blocks, or no offer. */
   private tree(): DigestTree | undefined {
     const { geometry } = this;
     if (geometry === undefined || geometry.blockCount > 1000) return undefined;
@@ -570,7 +571,7 @@ class Insider {
     return tree;
   }
 
-  /** What a receiver asked for that looks for blocks that differ; some of the digests are wrong. */
+  /** Answers digest requests of the receiver; some digests are wrong. */
   private sayNodes(tape: Tape): void {
     const request = this.requests.shift();
     if (request === undefined) return;
@@ -600,10 +601,10 @@ class Insider {
   }
 }
 
-/** Blocks that go out in one go. */
+/** Blocks sent at once. */
 const mostAtOnce = 64;
 
-/** That an insider remembers. */
+/** Datagrams that an insider remembers. */
 const mostRequests = 64;
 
 const waitsMs = [0, 0.5, 1, 4, 20, 100, 1000, 5000, 11_000, 61_000];

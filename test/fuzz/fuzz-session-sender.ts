@@ -1,6 +1,6 @@
 /**
- * A sender of sessions, called back by receivers that it trusts and that mean no good, among strangers who
- * know its session number. Its source and whoever decides on trust are slow or quick, as the tape says.
+ * A sender of sessions, with trusted but malicious receivers, among strangers who know its session
+ * number. The tape decides whether its source and its trust decisions are slow or fast.
  */
 import type { Address } from '../../src/base/address.js';
 import { datagramsOf } from '../../src/base/machine.js';
@@ -37,7 +37,7 @@ const stranger: Address = { host: '192.0.2.9', port: 9 };
 
 const group: Address = { host: '239.1.2.3', port: 7735 };
 
-/** What a sender may put out at once, at the most: all that may be in flight, and its calls. */
+/** The most a sender may send at once: its window and its connection attempts. */
 const mostTransmits = 4000;
 
 class SenderUnderFire {
@@ -91,7 +91,7 @@ class SenderUnderFire {
       this.act();
       this.check();
     }
-    // Nobody says anything more: the sender gives up, and comes to rest.
+    // Without further input, the sender times out and becomes idle.
     this.doWork(Infinity);
     for (let i = 0; i < mostRests && !this.isDone; i++) {
       this.pass(sessionDefaults.giveUpAfterMs);
@@ -176,7 +176,7 @@ class SenderUnderFire {
     );
   }
 
-  /** With the number of the session, and of a receiver or its opening. */
+  /** With the number of the session, and of a receiver or its handshake. */
   private fitting(bytes: Uint8Array): Uint8Array {
     const { tape } = this;
     if (bytes.length < 16) return bytes;
@@ -185,7 +185,7 @@ class SenderUnderFire {
     if (tape.isOneIn(4)) return bytes;
     const insider = tape.pick(this.insiders);
     writeUint16(bytes, sessionField.receiver, insider.index);
-    // Who reads what passes knows that number.
+    // An attacker on the path knows that number.
     if (insider.counter !== undefined) writeUint32(bytes, sessionField.counter, insider.counter);
     return bytes;
   }
@@ -201,7 +201,7 @@ class SenderUnderFire {
     this.hear();
   }
 
-  /** Insiders read what was sent to them. */
+  /** Insiders read packets addressed to them. */
   private hear(): void {
     const { sent } = this.driver;
     this.driver.sent = [];
@@ -221,7 +221,7 @@ class SenderUnderFire {
       case 'need': {
         const { block, offsetBytes, sizeBytes } = event;
         const bytes = content.slice(offsetBytes, offsetBytes + sizeBytes);
-        // A file that is changed while it is read.
+        // A file that is modified while it is read.
         if (tape.isOneIn(64)) bytes.fill(0);
         this.soon(() => sender.provideBlock(driver.nowMs, block, bytes));
         break;
@@ -257,19 +257,22 @@ class SenderUnderFire {
   }
 }
 
-/** Patiences after which a sender that hears nobody is done, those of receivers in all their stages. */
+/**
+ * Liveness timeouts until a sender without replies is done, including those of receivers in all
+ * stages.
+ */
 const mostRests = 12;
 
 const waitsMs = [0, 0.2, 1, 4, 20, 100, 300, 1000, 5000, 31_000];
 
-/** A receiver with a key of its own. */
+/** A receiver with its own key. */
 class Insider {
-  /** Of the opening under way. */
+  /** State of the current handshake. */
   counter: number | undefined;
   private readonly crypto;
   private handshake: Handshake | undefined;
   private channel: SecureChannel | undefined;
-  /** The last of each kind that came. */
+  /** The last message of each kind. */
   private hello: ChannelPacket | undefined;
   private initiation: ChannelPacket | undefined;
   private proof: ChannelPacket | undefined;
@@ -302,7 +305,7 @@ class Insider {
     }
   }
 
-  /** As many steps of the opening as there are, up to where it takes part. */
+  /** Runs the handshake until the receiver participates. */
   open(tape: Tape): void {
     const { hello } = this;
     if (hello !== undefined) {
@@ -330,7 +333,7 @@ class Insider {
     }
   }
 
-  /** An opening that goes wrong at some step. */
+  /** A handshake that fails at some step. */
   answerHostile(tape: Tape): void {
     const to = this.initiation ?? this.hello ?? this.proof;
     if (to === undefined) return;
@@ -349,7 +352,7 @@ class Insider {
     if (tape.isOneIn(16)) this.deliver(sealed);
   }
 
-  /** A report as it might be, but for a number or two. */
+  /** A plausible report, except for a number or two. */
   sayFitting(tape: Tape): void {
     if (this.channel === undefined) {
       this.open(tape);

@@ -1,7 +1,7 @@
 /**
- * Real transfers with hostile datagrams among theirs, by somebody who holds no key: they end as they should,
- * with the right bytes. He sees all that passes, and may write any address as that of his datagrams; in the
- * classic dialect, which has no protection against that, he has one of his own.
+ * Real transfers with hostile datagrams from an attacker without keys: they end correctly, with the
+ * right bytes. The attacker sees all traffic and may forge source addresses; in P2MP-FTP, which
+ * cannot defend against that, it has its own address.
  */
 import type { Address } from '../../src/base/address.js';
 import type { Machine, TimeMs } from '../../src/base/machine.js';
@@ -18,7 +18,7 @@ import { demand } from './watch.js';
 
 const stranger: Address = { host: 'stranger', port: 9 };
 
-/** What he saw last, of each direction. */
+/** The last datagrams that it saw, per direction. */
 const mostSeen = 64;
 
 class Attacker {
@@ -30,7 +30,7 @@ class Attacker {
     private readonly maySpoof: boolean,
   ) {}
 
-  /** Lets datagrams of his go in front of those of others, and between timeouts. */
+  /** Inserts its datagrams before those of others and between timeouts. */
   beset<Event>(
     machine: Machine<Event>,
     known: readonly Uint8Array[] = [],
@@ -86,7 +86,7 @@ export function fuzzBesideSession(tape: Tape): Outcome {
     hasGroup: tape.isOneIn(2),
     forwardLink: { delayMs: 3, loss: tape.isOneIn(4) ? lossy : { model: 'none' } },
     backwardLink: { delayMs: 3 },
-    // He can spoil one opening after another for as long as his datagrams last, and no longer.
+    // It can disrupt one handshake after another while its datagrams last.
     giveUpAfterMs: 120_000,
     deadlineMs: 1_200_000,
     maxSteps: 200_000,
@@ -140,7 +140,8 @@ export function fuzzBesideTransfer(tape: Tape): Outcome {
   const run = runScenario(scenario, {
     wrapSender: (machine) => attacker.beset(machine, toSender),
     wrapReceiver: (machine) => {
-      // Who comes first is served first (PROTOCOL 5.7): he comes later, and not again behind the end.
+      // Senders are served in order (PROTOCOL 5.7): the attacker comes later, and not again after
+      // the end.
       let isOpen = false;
       const watched = delegate<ReceiverEvent>(machine, {
         pollEvent: () => {

@@ -1,6 +1,6 @@
 /**
- * Hostile bytes at everything that reads them, a budgeted part of what `npm run fuzz` does for hours: see
- * CONTRIBUTING. What fails prints the command that replays it.
+ * Hostile bytes for every parser and state machine, within a budget; `npm run fuzz` runs for hours
+ * (see CONTRIBUTING). A failure prints the command that replays it.
  */
 import * as fc from 'fast-check';
 import t, { type Test } from 'tap';
@@ -12,7 +12,7 @@ import { runInput, targetOf, targets } from './targets.js';
 
 const seed = 1;
 
-/** Of each target: tapes of the seed, one in 400 of them long; and tapes that fast-check draws. */
+/** Per target: tapes of the seed, one in 400 of them long, and tapes drawn by fast-check. */
 const budget: Readonly<Record<string, readonly [seeded: number, drawn: number]>> = {
   'session-receiver': [3000, 150],
   'session-sender': [2000, 150],
@@ -29,7 +29,7 @@ const budget: Readonly<Record<string, readonly [seeded: number, drawn: number]>>
 };
 const otherwise = [400, 100] as const;
 
-/** What must have happened at a machine at one time or another: else it was not fuzzed, only knocked at. */
+/** Events that must occur at some time in a machine; otherwise the fuzzer reached too little. */
 const expected: Readonly<Record<string, readonly string[]>> = {
   'session-receiver': [
     'complete',
@@ -70,7 +70,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
 };
 
 for (const target of targets) {
-  t.test(`${target.name}: hostile inputs do no harm`, async (t) => {
+  t.test(`${target.name}: hostile input does no harm`, async (t) => {
     const [seeded, drawn] = budget[target.name] ?? otherwise;
     const fuzzing = new Fuzzing(target, seed);
     while (fuzzing.number < seeded) {
@@ -79,12 +79,12 @@ for (const target of targets) {
     }
     t.ok(fuzzing.datagrams >= seeded, `${fuzzing.datagrams} inputs on ${seeded} tapes`);
     const missing = (expected[target.name] ?? []).filter((what) => !fuzzing.seen.has(what));
-    t.same(missing, [], 'and everything happened that may');
+    t.same(missing, [], 'everything that can happen happened');
     await draw(t, target, drawn);
   });
 }
 
-/** As fast-check draws them, which looks for the smallest that fails. */
+/** Tapes drawn by fast-check, which minimizes failures. */
 async function draw(t: Test, target: Target, numRuns: number): Promise<void> {
   const property = fc.asyncProperty(
     fc.uint8Array({ maxLength: 600, size: 'max' }),
@@ -93,7 +93,7 @@ async function draw(t: Test, target: Target, numRuns: number): Promise<void> {
     },
   );
   const { failed, counterexample, errorInstance } = await fc.check(property, { seed, numRuns });
-  t.notOk(failed, 'nor do those that fast-check draws');
+  t.notOk(failed, 'tapes drawn by fast-check do not fail either');
   const [tape] = counterexample ?? [];
   if (tape === undefined) return;
   tellFailure(t, { target: target.name, number: -1, error: errorInstance as Error, tape });
@@ -104,7 +104,7 @@ function tellFailure(t: Test, failure: Failure): void {
   t.fail(`${error.message}; replay: ${replayCommand(failure)}`, { stack: error.stack ?? '' });
 }
 
-t.test('the same tape does the same, another one something else', async (t) => {
+t.test('the same tape gives the same result, and another tape another one', async (t) => {
   for (const name of ['session-receiver', 'session-sender', 'classic-sender', 'session-transfer']) {
     const target = targetOf(name) as Target;
     const tapes = Array.from({ length: 20 }, (_, i) => tapeOf(seed, name, i));

@@ -1,4 +1,4 @@
-/** Runs inputs of targets, and makes what fails as short as it goes. */
+/** Runs inputs for targets, and minimizes those that fail. */
 import { assert } from '../../src/base/assert.js';
 import { tapeOf, toHex } from './tape.js';
 import type { Target } from './targets.js';
@@ -6,25 +6,25 @@ import { runInput } from './targets.js';
 
 export interface Failure {
   readonly target: string;
-  /** Of the input, counted from 0. */
+  /** The index of the input, from 0. */
   readonly number: number;
   readonly error: Error;
-  /** The shortest tape that was found to fail in the same way. */
+  /** The shortest tape that fails in the same way. */
   readonly tape: Uint8Array;
 }
 
-/** So many tries make a tape shorter. */
+/** The number of attempts to shorten a tape. */
 const mostTries = 3000;
 
-/** Of every so many inputs one is run twice: both runs must come to the same. */
+/** One in this many inputs runs twice: both runs must give the same result. */
 const repeatEvery = 50;
 
-/** One target's inputs, one after another. */
+/** The sequence of inputs for one target. */
 export class Fuzzing {
-  /** Inputs so far, and hostile datagrams or texts in them. */
+  /** Inputs so far, and the hostile datagrams or texts in them. */
   number = 0;
   datagrams = 0;
-  /** What has happened at the target. */
+  /** Events at the target. */
   readonly seen = new Set<string>();
 
   constructor(
@@ -53,7 +53,7 @@ export class Fuzzing {
   }
 }
 
-/** Failures of one kind differ in numbers and in what they quote alone. */
+/** Failures of one kind differ only in numbers and quoted text. */
 export function kindOf({ name, message }: Error): string {
   return `${name}: ${message.replace(/".*"/s, 'Q').replace(/\d+/g, 'N')}`;
 }
@@ -62,7 +62,7 @@ export function replayCommand({ target, tape }: Failure): string {
   return `npm run fuzz -- --target ${target} --tape ${toHex(tape)}`;
 }
 
-/** Leaves out what is not needed for the failure, then makes zeros of the rest as far as it goes. */
+/** Removes what the failure does not need, then replaces the rest by zeros as far as possible. */
 async function shorten(target: Target, tape: Uint8Array, kind: string): Promise<Uint8Array> {
   let short = tape;
   let tries = 0;

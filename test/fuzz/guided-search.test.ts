@@ -1,4 +1,4 @@
-/** The search that is guided by blocks reached: what is counted, and that it finds what chance does not. */
+/** The coverage-guided search: counters are correct, and it finds what random inputs do not. */
 import t from 'tap';
 import ts from 'typescript';
 import type { CountedBlock, CountedTargets } from './counted-blocks.js';
@@ -6,7 +6,7 @@ import { countBlocks } from './counted-blocks.js';
 import { search } from './guided.js';
 import type { Target } from './targets.js';
 
-t.test('code with counters does what it did, and tells which of its blocks ran', (t) => {
+t.test('code with counters behaves as before, and shows which blocks ran', (t) => {
   const text = `
     class Box { double(n: number): number { return 2 * n; } }
     function run(n: number, other?: number): unknown {
@@ -20,7 +20,7 @@ t.test('code with counters does what it did, and tells which of its blocks ran',
   const counted = countBlocks(text, 'box.ts', blocks);
   const compile = (code: string, hits: Uint32Array) => {
     const { outputText } = ts.transpileModule(code, {});
-    // What both texts make of the same calls is compared.
+    // Compares the results of the original and the instrumented code.
     return new Function('p2mpBlockHits', `return eval(${JSON.stringify(outputText)})`)(hits);
   };
   const hits = new Uint32Array(blocks.length);
@@ -34,11 +34,11 @@ t.test('code with counters does what it did, and tells which of its blocks ran',
   hits.fill(0);
   made(-1);
   const lines = blocks.filter((_, i) => hits[i] === 1).map(({ line }) => line);
-  t.same(lines, [7, 3], 'of what runs once, the places are those of the source');
+  t.same(lines, [7, 3], 'blocks that run once have their positions in the source');
   t.end();
 });
 
-t.test('it climbs where each step is one of many, and chance stays below', async (t) => {
+t.test('guided search climbs a long chain of rare steps, and random search does not', async (t) => {
   const marks = [2, 4, 6, 8, 10];
   const hits = new Uint32Array(marks.length);
   const target: Target = { name: 'stairs', share: 1, run: () => 1 };
@@ -54,7 +54,7 @@ t.test('it climbs where each step is one of many, and chance stays below', async
   const count = 5000;
   const guided = await search(counted, target, { seed: 1, count, isGuided: true });
   const random = await search(counted, target, { seed: 1, count, isGuided: false });
-  t.equal(guided.reached.length, marks.length, 'guided, to the top');
+  t.equal(guided.reached.length, marks.length, 'guided search reaches the top');
   t.ok(random.reached.length < marks.length - 1, `at random, ${random.reached.length} steps`);
   t.same([guided.inputs, random.inputs], [count, count]);
 });

@@ -26,13 +26,13 @@ export interface SearchResult {
   readonly tapes: number;
   readonly reached: readonly CountedBlock[];
   readonly kept: readonly Uint8Array[];
-  /** By kind, the first tape that failed so. */
+  /** The first failing tape of each kind. */
   readonly failures: ReadonlyMap<string, Uint8Array>;
 }
 
 export interface SearchOptions {
   readonly seed: number;
-  /** Hostile datagrams, or texts. */
+  /** Hostile datagrams or texts. */
   readonly count: number;
   readonly isGuided: boolean;
   readonly corpus?: readonly Uint8Array[];
@@ -49,12 +49,12 @@ export async function search(
   const given = [...corpus];
   let inputs = 0;
   let tapes = 0;
-  // What is made once for all inputs is none of theirs.
+  // One-time initialization does not count for any input.
   await module.runInput(target, new Uint8Array(0));
   for (; inputs < count; tapes++) {
     const fresh = tapeOf(seed, target.name, tapes);
     const decide = new Tape(tapeOf(seed, `${target.name} search`, tapes));
-    // Some are always new ones, or the search stays where it is.
+    // Some tapes are always new, so that the search does not get stuck.
     const isNew = !isGuided || kept.length === 0 || decide.isOneIn(5);
     const tape = given.pop() ?? (isNew ? fresh : offspring(decide, kept, fresh));
     hits.fill(0);
@@ -71,7 +71,7 @@ export async function search(
   return { inputs, tapes, reached, kept, failures };
 }
 
-/** Notes how often each block ran, to the nearest power of two. @returns whether that is new */
+/** Records how often each block ran, to the nearest power of two. @returns whether that is new */
 function isNews(hits: Uint32Array, seen: Uint8Array): boolean {
   let isNew = false;
   for (let i = 0; i < hits.length; i++) {
@@ -85,7 +85,7 @@ function isNews(hits: Uint32Array, seen: Uint8Array): boolean {
   return isNew;
 }
 
-/** Made of one that was kept, often of the last ones, and of pieces of others. */
+/** Derives a tape from a kept one, often a recent one, and pieces of others. */
 function offspring(decide: Tape, kept: readonly Uint8Array[], fresh: Uint8Array): Uint8Array {
   const parentOf = () => {
     const latest = Math.min(kept.length, 32);

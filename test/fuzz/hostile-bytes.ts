@@ -1,10 +1,10 @@
-/** Bytes that somebody made to do harm: out of nothing, and out of what is right. */
+/** Hostile bytes, from scratch or derived from valid ones. */
 import { writeUint16 } from '../../src/base/network-order.js';
 import { joinBytes } from '../../src/wire/byte-codec.js';
 import { sessionField, sessionHeaderSizeBytes } from '../../src/wire/header.js';
 import type { Tape } from './tape.js';
 
-/** Numbers at which something is full, empty, or of another width. */
+/** Numbers at limits and at changes of width. */
 const edgeBytes = [0, 1, 2, 0x10, 0x20, 0x3f, 0x40, 0x41, 0x7f, 0x80, 0xfe, 0xff];
 
 const sizes = [0, 1, 2, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 80, 112, 200, 700, 1400, 1500];
@@ -18,12 +18,12 @@ export function hostileSize(tape: Tape): number {
   return choice < 128 ? tape.pick(sizes) : tape.below(256);
 }
 
-/** @param right what is right, of which something wrong is made; undefined for none */
+/** @param right valid bytes to corrupt, or undefined */
 export function hostileBytes(tape: Tape, right: Uint8Array | undefined): Uint8Array {
   if (right === undefined) return tape.fill(hostileSize(tape));
   let bytes = right;
   switch (tape.below(10)) {
-    // As it is: it comes again, or at a wrong moment.
+    // Unchanged: a replay, or a valid message at a wrong moment.
     case 0:
     case 1:
     case 2:
@@ -43,7 +43,7 @@ export function hostileBytes(tape: Tape, right: Uint8Array | undefined): Uint8Ar
   return changed(tape, bytes);
 }
 
-/** Some bits, bytes or fields are others. Mostly in front, where fields are. */
+/** Changes some bits, bytes or fields, mostly at the front, where fields are. */
 function changed(tape: Tape, right: Uint8Array): Uint8Array {
   const bytes = Uint8Array.from(right);
   if (bytes.length === 0) return bytes;
@@ -68,19 +68,19 @@ function changed(tape: Tape, right: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** In the header of a datagram on a channel its size is what it is: else it is too short, and that is all. */
+/** Sets the right size in the header of a channel packet; otherwise it is just too short. */
 export function withItsSize(tape: Tape, bytes: Uint8Array): Uint8Array {
   if (bytes.length < sessionHeaderSizeBytes || !tape.isOneIn(2)) return bytes;
   writeUint16(bytes, sessionField.bodySize, bytes.length - sessionHeaderSizeBytes);
   return bytes;
 }
 
-/** Several datagrams in one piece, as a system hands them over, at most as large as one can be. */
+/** Several datagrams joined into one piece, as a system delivers them, up to the maximum size. */
 export function join(parts: readonly Uint8Array[]): Uint8Array {
   return joinBytes(parts).slice(0, most);
 }
 
-/** A whole number that a field may hold: small ones, round ones, and absurd ones. */
+/** An integer for a field: small, round, or absurd. */
 export function hostileNumber(tape: Tape): number {
   switch (tape.below(8)) {
     case 0:

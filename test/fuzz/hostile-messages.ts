@@ -1,4 +1,4 @@
-/** Messages on a channel (SESSIONS 4) by somebody who holds its key, and means no good. */
+/** Messages on a channel (SESSIONS 4) from a malicious holder of its key. */
 import { ByteWriter } from '../../src/wire/byte-codec.js';
 import { hostileBytes, hostileNumber } from './hostile-bytes.js';
 import type { Tape } from './tape.js';
@@ -16,13 +16,13 @@ const kind = {
   bye: 9,
 } as const;
 
-/** What a message may tell that fits the session; else it is made up. */
+/** Values that fit the session; others are made up. */
 export interface MessageContext {
   readonly blockCount: number;
   readonly burst: number;
 }
 
-/** The kinds that a sender sends, the others as well, now and then. */
+/** Mostly the kinds that a sender sends, sometimes others. */
 export function hostileSenderMessage(tape: Tape, context: MessageContext): Uint8Array {
   const which = tape.pick([
     kind.poll,

@@ -21,15 +21,15 @@ const { values } = parseArgs({
   },
 });
 
-/** What a process may hold on to at the end that it did not in the beginning: the engine still learns. */
+/** Memory that a process may retain between warm-up and end: the engine still optimizes. */
 const mostGrowthBytes = 8 * 1024 * 1024;
 
-/** By then every function has run, and what is made once is made. */
+/** By then, every function has run, and one-time initialization is done. */
 const warmUpShare = 0.1;
 
 const progressMs = 5000;
 
-/** Longer than any input takes, on a host that is busy. */
+/** Longer than any input takes on a busy host. */
 const hangMs = 60_000;
 
 const mostFailures = 20;
@@ -44,7 +44,7 @@ function chosenTargets(): readonly Target[] {
   process.exit(2);
 }
 
-/** An input that does not end keeps this thread: another one tells of it. */
+/** An input that never ends blocks this thread, so another thread reports it. */
 function watchHangs(chosen: readonly Target[]): { note(target: number, number: number): void } {
   const shared = new Float64Array(new SharedArrayBuffer(16));
   const code = `
@@ -72,11 +72,11 @@ function watchHangs(chosen: readonly Target[]): { note(target: number, number: n
   };
 }
 
-/** Of what is in use, once all that is not has been let go of. */
+/** The size of the heap after garbage collection. */
 async function heapBytes(): Promise<number> {
   for (let i = 0; i < 3; i++) {
     globalThis.gc?.();
-    // Memory of arrays is given back behind the collection.
+    // The memory of arrays is released after the collection.
     await setImmediate();
   }
   const { heapUsed, external } = process.memoryUsage();
@@ -85,7 +85,7 @@ async function heapBytes(): Promise<number> {
 
 const mib = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 
-function tell(failure: Failure): void {
+function report(failure: Failure): void {
   const { target, number, error, tape } = failure;
   console.log(`FAILED: ${target}, input ${number}: ${error.message}`);
   console.log((error.stack ?? '').split('\n').slice(1, 8).join('\n'));
@@ -102,12 +102,12 @@ async function run(count: number, seed: number): Promise<boolean> {
   const cpu = process.cpuUsage();
   let total = 0;
   let heapAtStart: number | undefined;
-  let toldAtMs = begunAtMs;
+  let reportedAtMs = begunAtMs;
   console.log(`${count} inputs, seed ${seed}: ${chosen.map(({ name }) => name).join(', ')}`);
   while (total < count && kinds.size < mostFailures) {
-    // Whoever is furthest behind its share is next.
+    // The target that is furthest behind its share is next.
     let place = 0;
-    for (let i = 1; i < all.length; i++) if (behind(all, i) < behind(all, place)) place = i;
+    for (let i = 1; i < all.length; i++) if (progressOf(all, i) < progressOf(all, place)) place = i;
     const fuzzing = all[place] as Fuzzing;
     watchdog.note(place, fuzzing.number);
     const before = fuzzing.datagrams;
@@ -117,13 +117,13 @@ async function run(count: number, seed: number): Promise<boolean> {
       total++;
       fuzzing.datagrams++;
       const kind = `${failure.target} ${kindOf(failure.error)}`;
-      if (!kinds.has(kind)) tell(failure);
+      if (!kinds.has(kind)) report(failure);
       kinds.add(kind);
     }
     if (heapAtStart === undefined && total >= warmUpShare * count) heapAtStart = await heapBytes();
     const nowMs = performance.now();
-    if (nowMs - toldAtMs < progressMs) continue;
-    toldAtMs = nowMs;
+    if (nowMs - reportedAtMs < progressMs) continue;
+    reportedAtMs = nowMs;
     const perSec = Math.round((total * 1000) / (nowMs - begunAtMs));
     console.log(`${total} inputs, ${perSec} a second, heap ${mib(process.memoryUsage().heapUsed)}`);
   }
@@ -147,7 +147,7 @@ async function run(count: number, seed: number): Promise<boolean> {
   return kinds.size === 0 && !hasGrown;
 }
 
-function behind(all: readonly Fuzzing[], place: number): number {
+function progressOf(all: readonly Fuzzing[], place: number): number {
   const { datagrams, target } = all[place] as Fuzzing;
   return datagrams / target.share;
 }

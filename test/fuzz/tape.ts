@@ -1,7 +1,7 @@
 /**
- * An input of the fuzzer: bytes that decide, one after another, what is done. So one description of hostile
- * behaviour is driven by random bytes, by fast-check, which makes them shorter, and by a corpus that is
- * changed step by step; and any run is told and repeated as hexadecimal digits.
+ * An input of the fuzzer: bytes that decide one action after another. A single description of
+ * hostile behaviour is thus driven by random bytes, by fast-check, which minimizes them, and by a
+ * corpus that is mutated step by step. Any run can be printed and repeated as hexadecimal digits.
  */
 import { assert } from '../../src/base/assert.js';
 
@@ -14,7 +14,7 @@ export class Tape {
     return this.place >= this.bytes.length;
   }
 
-  /** 0..255; 0 behind the end. */
+  /** 0..255; 0 after the end. */
   byte(): number {
     return this.place < this.bytes.length ? (this.bytes[this.place++] as number) : 0;
   }
@@ -27,15 +27,15 @@ export class Tape {
     return ((this.uint16() << 16) | this.uint16()) >>> 0;
   }
 
-  /** 0 to below `count`, which is at most 65,536. */
+  /** From 0 to below `count`, which is at most 65,536. */
   below(count: number): number {
     assert(count >= 1 && count <= 65_536, 'a choice of 1 to 65,536');
     return count <= 256 ? (this.byte() * count) >>> 8 : (this.uint16() * count) >>> 16;
   }
 
-  /** Whether something happens that does so once in `count` times. */
+  /** True with a probability of 1 in `count`. */
   isOneIn(count: number): boolean {
-    // Not where the tape is over: what is rare is not what a short tape does.
+    // Not after the end of the tape, so that short tapes do nothing rare.
     return this.below(count) === count - 1;
   }
 
@@ -43,7 +43,9 @@ export class Tape {
     return choices[this.below(choices.length)] as T;
   }
 
-  /** The first ones come from the tape, so that a search can set each; the others follow from them. */
+  /**
+   * The first bytes come from the tape, so that a search can set each; the others follow from them.
+   */
   fill(sizeBytes: number): Uint8Array {
     const bytes = new Uint8Array(sizeBytes);
     const ownBytes = Math.min(sizeBytes, mostOwnBytes);
@@ -55,7 +57,7 @@ export class Tape {
 
 const mostOwnBytes = 48;
 
-/** Bytes that follow from a number, by xorshift (Marsaglia 2003): a random one for each would be slow. */
+/** Bytes derived from a number by xorshift (Marsaglia 2003); drawing each one would be slow. */
 export function fillRandom(bytes: Uint8Array, seed: number): void {
   let state = mix(seed) | 1;
   for (let i = 0; i < bytes.length; i++) {
@@ -73,7 +75,7 @@ export function mix(value: number): number {
   return (bits ^ (bits >>> 16)) >>> 0;
 }
 
-/** The input of this number: mostly short, now and then so long that limits are reached. */
+/** The input with this number: mostly short, sometimes long enough to reach limits. */
 export function tapeOf(seed: number, target: string, number: number): Uint8Array {
   let state = mix(seed + 1);
   for (let i = 0; i < target.length; i++) state = mix(state ^ target.charCodeAt(i));
@@ -81,7 +83,7 @@ export function tapeOf(seed: number, target: string, number: number): Uint8Array
   const isLong = number % longEvery === longEvery - 1;
   const bytes = new Uint8Array(isLong ? longTapeBytes : 16 + (state % shortTapeBytes));
   fillRandom(bytes, state);
-  // Zeros choose what is plain: some inputs shall go far before they go wrong.
+  // Zeros choose plain behaviour: some inputs should get far before something goes wrong.
   if (state % 4 === 0) for (let i = 0; i < bytes.length; i += 1 + (state % 3)) bytes[i] = 0;
   return bytes;
 }

@@ -1,4 +1,4 @@
-/** What is fuzzed, by name. */
+/** The targets of the fuzzer, by name. */
 import { fuzzClassicReceiver } from './fuzz-classic-receiver.js';
 import { fuzzClassicSender } from './fuzz-classic-sender.js';
 import {
@@ -26,9 +26,9 @@ import type { Outcome } from './watch.js';
 
 export interface Target {
   readonly name: string;
-  /** What is counted: a machine gets a number of datagrams of each tape. */
+  /** The unit of the count: a machine gets several datagrams from each tape. */
   readonly run: (tape: Tape) => number | Outcome | Promise<number>;
-  /** Of the inputs of a run of all targets, how many are of this one. */
+  /** The share of this target in a run of all targets. */
   readonly share: number;
 }
 
@@ -58,7 +58,7 @@ export function targetOf(name: string): Target | undefined {
   return targets.find((target) => target.name === name);
 }
 
-/** What an input did, files or none. */
+/** The effect of an input, without files. */
 export async function runInput(target: Target, bytes: Uint8Array): Promise<Outcome> {
   const made = target.run(new Tape(bytes));
   const outcome = made instanceof Promise ? await made : made;

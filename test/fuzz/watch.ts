@@ -1,17 +1,20 @@
-/** What must hold of a machine whatever comes to it, and what keeps the accounts for that. */
+/** Invariants of every machine under any input, and the accounting for them. */
 import type { Address } from '../../src/base/address.js';
 import { formatAddress } from '../../src/base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../src/base/machine.js';
 
-/** What an input did: how many hostile datagrams it was, and a digest of all that the machine answered. */
+/**
+ * The effect of an input: its number of hostile datagrams, and a digest of everything the machine
+ * sent.
+ */
 export interface Outcome {
   readonly datagrams: number;
   readonly digest: number;
-  /** What has happened, and how often: where it never does, little is proven. */
+  /** Events and their counts: without events, little is proven. */
   readonly seen: Readonly<Record<string, number>>;
 }
 
-/** Fails with what does not hold. Not an assertion of the project: it is the fuzzer that found it. */
+/** Fails if an invariant is violated. Not an assertion of the product: the fuzzer found it. */
 export class Violation extends Error {
   override name = 'Violation';
 }
@@ -20,25 +23,25 @@ export function demand(isTrue: boolean, what: () => string): void {
   if (!isTrue) throw new Violation(what());
 }
 
-/** A timeout that leads to another at the same moment, this often in a row, never ends. */
+/** This many consecutive timeouts at one moment count as endless. */
 const mostTimeoutsAtOnce = 20_000;
 
-/** What was sent while a long time passed: whoever hears it does not hear all of it. */
+/** The most that is kept of what a machine sends over a long time. */
 const mostRemembered = 5000;
 
-/** Drives one machine in virtual time, hands out its events, and keeps what it sends. */
+/** Drives one machine in virtual time, delivers its events, and records what it sends. */
 export class Driver<Event> {
   nowMs: TimeMs = 1000;
   datagrams = 0;
-  /** Of everything that was sent: the same input gives the same one. */
+  /** A digest of everything sent: the same input gives the same digest. */
   digest = 0;
-  /** What was sent since the last input. */
+  /** Datagrams sent since the last input. */
   sent: Transmit[] = [];
 
   constructor(
     readonly machine: Machine<Event>,
     private readonly handleEvent: (event: Event) => void,
-    /** More than this in answer to one input is more than it asked for. */
+    /** The most datagrams in reply to one input. */
     private readonly mostTransmits: (inputBytes: number) => number,
   ) {}
 
@@ -49,7 +52,7 @@ export class Driver<Event> {
     this.drain(bytes.length);
   }
 
-  /** Lets time pass, with each timeout as it comes due. */
+  /** Advances time, with each timeout when it is due. */
   passTo(untilMs: TimeMs): void {
     this.sent = [];
     let atOnce = 0;
@@ -66,7 +69,7 @@ export class Driver<Event> {
     this.nowMs = untilMs;
   }
 
-  /** A timeout that nobody asked for, perhaps late by a stop of the process. */
+  /** Handles a timeout that was not requested, possibly late after a suspension. */
   wake(): void {
     this.machine.handleTimeout(this.nowMs);
     this.drain(Infinity);
@@ -109,7 +112,7 @@ export class Driver<Event> {
 }
 
 /**
- * What goes to whom: nobody who has not shown that he reads at his address gets more than came from there
+ * Bytes per address: an address that is not validated gets no more bytes than came from there
  * (SECURITY, "Guarantees", 5).
  */
 export class Ledger {
