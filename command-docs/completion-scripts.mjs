@@ -1,5 +1,5 @@
-// Scripts that complete command lines. They hold all words themselves: to start Node at each press of the
-// tab key would take longer than typing.
+// Completion scripts for shells. They contain all words themselves: starting Node on each press of
+// the tab key would take longer than typing.
 import { argumentValues, optionValues } from './value-kinds.mjs';
 
 const programs = ['p2mp', 'p2mpclient', 'p2mpserver'];
@@ -21,7 +21,7 @@ export function completionScripts(commands, planNames) {
 
 const made = '# Made from the commands\' own help; "p2mp completion" prints it.';
 
-/** Every spelling of an option. */
+/** All spellings of an option. */
 function spellings({ long, short, isNegated }) {
   return [...(short === undefined ? [] : [`-${short}`]), `--${isNegated ? 'no-' : ''}${long}`];
 }
@@ -189,7 +189,7 @@ function fish(commands) {
     const start = `complete -c ${program}${condition}`;
     for (const each of verbs) lines.push(`${start} -f -a ${each.verb} -d ${quote(each.what)}`);
     if (verbs.length === 0 && Array.isArray(values)) {
-      // Plans may be files as well.
+      // Plans may also be files.
       const files = name === 'p2mp experiment' ? '-F' : '-f';
       lines.push(`${start} ${files}${values.length === 0 ? '' : ` -a ${quote(values.join(' '))}`}`);
     }

@@ -1,4 +1,5 @@
-// Makes man pages and completions of what the built commands say of themselves: dist/man, dist/completions.
+// Creates man pages and completions from the --help of the built commands: dist/man,
+// dist/completions.
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { completionScripts } from './completion-scripts.mjs';
 import { manPage, pageName } from './man-page.mjs';
@@ -9,7 +10,7 @@ const commands = await readCommands('dist');
 const names = commands.map(({ name }) => name);
 const [main] = commands;
 
-/** In a line, as the list of verbs or the first sentence has it. */
+/** The description in one line, from the list of commands or the first sentence. */
 function whatIs({ name, prose }) {
   if (name === 'p2mp') return description;
   const verb = main.verbs.find(({ verb: each }) => name === `p2mp ${each}`);

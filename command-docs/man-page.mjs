@@ -1,7 +1,8 @@
-// A command's help as a page of the manual, in the macros of man(7), which every system formats.
+// Formats a command's help as a manual page, with the macros of man(7), which every system
+// supports.
 import { optionValues } from './value-kinds.mjs';
 
-/** @returns the page's name without section: `p2mp-send` */
+/** @returns the name of the page without its section: `p2mp-send` */
 export function pageName(name) {
   return name.replace(' ', '-');
 }
@@ -11,7 +12,7 @@ export function manPage(command, { version, what, others }) {
   const title = pageName(name);
   const lines = [
     `.TH ${roff(title.toUpperCase())} 1 "" "p2mp ${version}" "User Commands"`,
-    // Words of commands are not to be parted, nor lines stretched.
+    // No hyphenation of command words, and no justified lines.
     '.nh',
     '.ad l',
     '.SH NAME',
@@ -49,7 +50,7 @@ export function manPage(command, { version, what, others }) {
   pages.forEach((other, index) => {
     lines.push(`.BR ${roff(pageName(other))} (1)${index < pages.length - 1 ? ',' : ''}`);
   });
-  lines.push('.PP', 'docs/COMMANDS.md and docs/OPERATIONS.md in the package tell the rest.');
+  lines.push('.PP', 'docs/COMMANDS.md and docs/OPERATIONS.md in the package have more details.');
   return `${lines.join('\n')}\n`;
 }
 
@@ -71,12 +72,12 @@ function placeholder(long) {
   return kind?.toUpperCase() ?? 'VALUE';
 }
 
-/** Text in which a hyphen is one that a person could copy. */
+/** Text whose hyphens can be copied. */
 function roff(line) {
   return line.replaceAll('\\', '\\e').replaceAll('-', '\\-').replaceAll("'", '\\(aq');
 }
 
-/** A line of prose: options in it are to be copied, and no line is taken for a request. */
+/** A line of prose: its options can be copied, and no line is taken as a man request. */
 function text(line) {
   const escaped = line
     .replaceAll('\\', '\\e')

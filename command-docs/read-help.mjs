@@ -1,11 +1,11 @@
-// What the commands say of themselves with --help, as data. The help is the one source of man pages and
-// completions: it is made of the very options that are parsed.
+// Parses the --help of all commands. The help is the single source of man pages and completions,
+// since it is generated from the options that are parsed.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** In a language of its own, and without this host's names in the defaults. */
+/** In a fixed language, and without names of this host in the defaults. */
 const env = { ...process.env, LC_ALL: 'C', LANG: 'C', P2MP_HOME: '~/.config/p2mp' };
 
 /** @returns every command: `p2mp`, `p2mp send`, ..., `p2mpserver` */
@@ -20,7 +20,10 @@ export async function readCommands(distFolder) {
   return [main, ...(await Promise.all(others.map(ask)))];
 }
 
-/** @param text of --help, in which blank lines part the usage, prose, options, examples and exit codes */
+/**
+ * @param text of --help, in which blank lines separate usage, prose, options, examples and exit
+ * codes
+ */
 export function parseHelp(name, text) {
   const blocks = text.trimEnd().split(/\n\n+/);
   const command = { name, synopsis: [], prose: [], verbs: [], options: [], examples: [] };
@@ -50,7 +53,7 @@ function parseOption(name, line) {
     what,
     takesValue: type !== 'boolean',
     isRepeatable: type === 'array',
-    // A switch that is on is there to be turned off.
+    // A switch that is on by default can be turned off.
     isNegated: type === 'boolean' && value === 'true',
     byDefault: type === 'boolean' ? undefined : value?.replace(/^"(.*)"$/, '$1'),
   };

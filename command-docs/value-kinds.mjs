@@ -1,6 +1,7 @@
-// What stands behind options and commands, as far as the help does not say it in a form for programs.
+// What follows options and commands, as far as the help does not describe it in a machine-readable
+// way.
 
-/** Words, files, folders or hosts behind an option; of others, any text. */
+/** Words, files, folders or hosts after an option; other options take any text. */
 export const optionValues = {
   dir: 'folder',
   out: 'folder',
@@ -17,7 +18,7 @@ export const optionValues = {
   'loss-model': ['bernoulli', 'burst:', 'gilbert-elliott:', 'scripted:'],
 };
 
-/** Behind a command that takes more than options. */
+/** After a command that takes more than options. */
 export function argumentValues(name, planNames) {
   switch (name) {
     case 'p2mp completion':

@@ -1,6 +1,6 @@
-/** Tests of mutants: of the core alone, and done within about three seconds each. */
+/** Tests for mutation: only those of the core that finish within about three seconds. */
 export const pureTests = [
-  // First what is nearest to the code and fastest, since the first that notices ends a mutant.
+  // Closest and fastest tests first, since the first failure ends a mutant.
   'packet',
   'classic/segment',
   'sender',

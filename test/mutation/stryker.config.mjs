@@ -1,6 +1,6 @@
-// npm run mutation: changes the code of packets, senders and receivers in small ways, one at a time, and asks
-// whether some test notices. What takes part is tests that need no process, socket or file, so that a mutant
-// costs seconds; sweeps run a few of their scenarios (the variables in package.json).
+// npm run mutation: changes the code of packets, senders and receivers in small steps, and checks
+// that a test fails. Only tests without processes, sockets and files take part, so that a mutant
+// costs seconds; sweeps run a few scenarios (the variables in package.json).
 import { builtTests } from './pure-tests.mjs';
 
 export default {
@@ -20,7 +20,7 @@ export default {
     'src/session/incoming/incoming-object.ts',
     'src/session/incoming/block-reception.ts',
   ],
-  // Messages are for people: tests look for what they name, not for their words.
+  // Messages are for people: tests check what they name, not their wording.
   mutator: { excludedMutations: ['StringLiteral'] },
   disableTypeChecks: false,
   coverageAnalysis: 'perTest',

@@ -14,7 +14,7 @@
 //
 // First line on stdout: `listening PORT`. Then `Packet loss, sequence number = X` for each packet
 // discarded on purpose. On SIGTERM (or SIGINT, or after the end of --eof-type): `stats {json}`.
-// Whoever starts this must read its stdout: a full pipe blocks it.
+// The parent process must read stdout: a full pipe blocks this program.
 //
 // Where the text is silent: before any segment came in sequence, there is nothing to send an ACK
 // for, so an out-of-sequence packet gets no answer; a type other than 0x5555 is not data and is
@@ -81,7 +81,7 @@ function makeRandom(seed) {
   return next;
 }
 
-// The one's complement sum of the 16-bit words of the data, an odd byte being padded with a zero.
+// The one's complement sum of the 16-bit words of the data; an odd byte is padded with a zero.
 function onesSum(data, start) {
   let sum = start;
   for (let i = 0; i < data.length; i += 2) {

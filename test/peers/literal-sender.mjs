@@ -14,7 +14,7 @@
 //   --max-seconds S         gives up after so many seconds, with exit code 1 (60)
 //
 // Prints `Timeout, sequence number = Y` at each timeout and at the end `done {json}`.
-// Whoever starts this must read its stdout: a full pipe blocks it.
+// The parent process must read stdout: a full pipe blocks this program.
 //
 // Where the text is silent: an answer belongs to the server whose address and port it comes from;
 // an ACK is known by its number and its type, so its zero field and bytes after it do not matter;
@@ -128,15 +128,15 @@ function isAckOf(sequence) {
 function sendTo(server, packet) {
   result.datagramsSent += 1;
   socket.send(packet, server.port, server.address, (error) => {
-    // A datagram that could not be sent is a lost one.
+    // A datagram that cannot be sent counts as lost.
     if (!error || sendErrorShown) return;
     sendErrorShown = true;
     process.stderr.write(`literal-sender: send: ${error.message}\n`);
   });
 }
 
-// Sends the packet to all servers, again after each timeout to those that have not answered, until
-// all have answered or the rounds are used up.
+// Sends the packet to all servers, and after each timeout again to those that have not answered,
+// until all have answered or the rounds are used up.
 function exchange(packet, isAnswer, maxRounds) {
   return new Promise((resolve) => {
     const waiting = new Map(servers);

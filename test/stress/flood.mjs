@@ -1,13 +1,14 @@
-// A real session beside floods that somebody sends to its receiver: garbage, handshakes without end, handshakes
-// from many addresses, failing proofs. It must complete and keep most of its goodput, and a sender that
-// connects meanwhile, from the attacker's own address, must get in soon.
+// A real session during floods at its receiver: garbage, endless handshakes, handshakes from many
+// addresses, failing confirmations. It must complete and keep most of its goodput, and a new sender
+// must connect soon, even from the attacker's own address.
 //
-// The flooder runs on the same machine, and sending thousands of datagrams takes processor time from the session.
-// Those floods are therefore compared with the same flood to a port where nobody listens.
+// The flooder runs on the same machine, and sending thousands of datagrams takes processor time
+// from the session. Floods are therefore compared with the same flood to an unused port.
 //
 //   npm run test:flood -- [datagrams per second]
 //
-// Floods "in pieces" send 10 Mbit/s instead, joined as a system joins what comes from one address.
+// Floods "in pieces" send 10 Mbit/s instead, joined as a system joins datagrams from one
+// address.
 import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
@@ -23,7 +24,7 @@ const role = process.argv[2];
 const none = 'none';
 const elsewhere = 'garbage to another port';
 const piecesElsewhere = 'hellos to another port, in pieces';
-/** Each kind of flood with what its goodput is compared with. */
+/** Each kind of flood, with the flood that its goodput is compared with. */
 const baselines = new Map([
   [none, none],
   [elsewhere, elsewhere],
@@ -41,7 +42,7 @@ const callerCount = 5;
 const floodBytesPerSec = 1_250_000;
 const sizeBytes = 400_000_000;
 const rounds = 5;
-/** Of flooders that have addresses of their own. */
+/** Floods that use many source addresses. */
 const addressCount = 200;
 const ticksPerSec = 100;
 const sendGarbage = Symbol('garbage');
@@ -67,7 +68,7 @@ async function measure(perSec) {
   }
 }
 
-/** @returns bytes per second, one session alone in its processes */
+/** @returns bytes per second of one session in separate processes */
 async function runOne(folder, file, kind, perSec) {
   const dir = join(folder, 'in');
   const receiver = start('receiver', dir);
@@ -93,7 +94,7 @@ async function runOne(folder, file, kind, perSec) {
   return { perSec: sizeBytes / elapsedS, connectMs };
 }
 
-/** @returns how long the slowest of a few small sessions took, from its call to its end */
+/** @returns the time of the slowest of a few small sessions, including the handshake */
 async function measureConnecting(folder, port) {
   const times = [];
   for (let i = 0; i < callerCount; i++) {
@@ -153,7 +154,7 @@ function flood(kind, port, perSec) {
   }, 1000 / ticksPerSec);
 }
 
-/** @returns a port that was free a moment ago */
+/** @returns a free port */
 async function findClosedPort() {
   const socket = dgram.createSocket('udp4').bind(0, '127.0.0.1');
   await once(socket, 'listening');
@@ -162,7 +163,7 @@ async function findClosedPort() {
   return port;
 }
 
-/** Sends what a kind of flood has at 10 Mbit/s, one piece each time. */
+/** Sends a flood at 10 Mbit/s, one piece at a time. */
 function floodInPieces(flooder, kind) {
   const fill = kind.startsWith('one')
     ? fillPairs
@@ -189,7 +190,7 @@ function floodInPieces(flooder, kind) {
   }, 1000 / ticksPerSec);
 }
 
-/** One cookie at a time, and proofs that fail. */
+/** Uses one cookie at a time, with failing confirmations. */
 function fillPairs(flooder) {
   flooder.open = flooder.opens.pop() ?? flooder.open;
   if (flooder.open === undefined) return fillHellos(flooder);
@@ -207,7 +208,7 @@ function fillHellos(flooder) {
   return encodeChannelPacket('hello', number, 0, number, padding);
 }
 
-/** One address. Handshakes go as far as they can without ever proving who it is. */
+/** One address. Handshakes go as far as possible without proving its key. */
 class Flooder {
   constructor(host, port) {
     this.port = port;
@@ -227,7 +228,7 @@ class Flooder {
 
   answer(bytes) {
     const { kind, session, counter, body } = decodeSession(bytes);
-    // A key of nobody: to answer it costs the receiver as much as any.
+    // A random key costs the receiver as much as any other.
     const key = randomBytes(32);
     if (kind === 'cookie') {
       const open = encodeChannelPacket('open', session, 0, counter, Buffer.concat([body, key]));

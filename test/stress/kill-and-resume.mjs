@@ -1,5 +1,6 @@
-// Kills senders and receivers with SIGKILL at random moments, repeats the command, and compares: every
-// round must end identical, and the repetition must send little more than what was missing.
+// Kills senders and receivers with SIGKILL at random moments, repeats the command, and compares:
+// every round must end with identical files, and a repetition may send little more than what was
+// missing.
 //
 //   npm run test:faults -- [rounds] [seed]
 import { spawn } from 'node:child_process';
@@ -13,9 +14,9 @@ import { createRandom } from '../../dist/core.js';
 const [rounds = '100', seed = String(Date.now() % 1_000_000)] = process.argv.slice(2);
 const receiverCount = 2;
 const sizeBytes = 8_000_000;
-/** Slow enough that nothing is lost on loopback: what is sent twice is then the resume's doing. */
+/** Slow enough to avoid loss on loopback: duplicates are then caused by the resumption. */
 const rate = '8MB';
-/** What a repetition may send beyond what was missing. */
+/** The most a repetition may send beyond what was missing. */
 const maxExcess = 0.02;
 
 const p2mp = new URL('../../dist/cli/p2mp.js', import.meta.url).pathname;
@@ -24,7 +25,7 @@ const env = { ...process.env, P2MP_HOME: join(folder, 'home') };
 const random = createRandom(seed, 'kill and resume');
 const running = new Set();
 
-/** A command with --json: its events as they come, and its end. */
+/** A command with --json: its events as they arrive, and its end. */
 function start(args) {
   const child = spawn(process.execPath, [p2mp, ...args, '--json'], {
     env,
@@ -86,7 +87,7 @@ async function playRound(number) {
   const comesBackAtOnce = random() < 0.5;
   let sender = send();
   await sender.event(({ event }) => event === 'connect');
-  // A kill at any moment of the transfer, which takes 2 seconds at this rate, or behind its end.
+  // A kill at any moment of the transfer, which takes 2 seconds at this rate, or after its end.
   await wait(random() * 2500);
   let resumed;
   if (victim === receiverCount) {

@@ -1,5 +1,5 @@
-// Sessions one after another in one process, for as long as is asked: memory, descriptors and timers at the
-// end must be what they were once it had warmed up.
+// Runs sessions in sequence in one process for a given time: memory, descriptors and timers at the
+// end must be as they were after the warm-up.
 //
 //   npm run test:soak -- [seconds] [seed]
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,9 +10,9 @@ import { createRandom, generateKeyPair, receive, send } from '../../dist/index.j
 const [seconds = '30', seed = String(Date.now() % 1_000_000)] = process.argv.slice(2);
 const sessionsPerSample = 25;
 const receiverCount = 2;
-/** However slow the machine is: the first quarter warms up, and the next one is compared with the last. */
+/** On any machine: the first quarter is the warm-up, and the second is compared with the last. */
 const leastSampleCount = 8;
-/** What noise of the allocator and of compiled code may add. */
+/** The noise of the allocator and of compiled code. */
 const maxGrowth = 0.05;
 const slackBytes = 2 * 1024 * 1024;
 
@@ -49,7 +49,7 @@ async function soak() {
   for (const receiving of receivings) await receiving.close('the soak is over');
 }
 
-/** Most are whole; some are interrupted, and some have a receiver that is not there. */
+/** Most sessions are complete; some are interrupted, and some have a missing receiver. */
 async function runSession(receivers) {
   const abort = new AbortController();
   const kind = random();
@@ -61,11 +61,11 @@ async function runSession(receivers) {
     receivers: asked,
     trustReceiver: () => undefined,
     existing: 'overwrite',
-    // Longer than a busy machine keeps a receiver from its disk.
+    // Longer than a busy machine delays disk access of a receiver.
     giveUpAfterMs: 5000,
     signal: abort.signal,
   }).catch((error) => {
-    // So early that the source was still being opened.
+    // So early that the source was not open yet.
     if (abort.signal.aborted && error === abort.signal.reason) return undefined;
     throw error;
   });
@@ -97,19 +97,19 @@ function judge() {
   const of = (rows, field) => median(rows.map((row) => row[field]));
   const rows = [
     { name: 'held after gc', field: 'heldBytes', isBytes: true, slack: slackBytes },
-    // The collector makes its heap larger for a while; a leak shows here over an hour.
+    // The collector grows its heap for a while; leaks show here over an hour.
     { name: 'resident', field: 'rss', isBytes: true, slack: 16 * slackBytes },
     { name: 'descriptors', field: 'descriptors', slack: 0 },
-    // A receiver has one timer, while it remembers anything of a session.
+    // A receiver has one timer while it keeps any session state.
     { name: 'timers, sockets and requests', field: 'resources', slack: receiverCount },
   ];
   console.log(`seed ${seed}: ${samples.at(-1).count} sessions in ${seconds} s`);
   for (const { name, field, isBytes = false, slack } of rows) {
     const [before, after] = [of(early, field), of(late, field)];
     const isGood = after <= before * (isBytes ? 1 + maxGrowth : 1) + slack;
-    const tell = (value) => (isBytes ? `${(value / 1e6).toFixed(1)} MB` : value);
+    const format = (value) => (isBytes ? `${(value / 1e6).toFixed(1)} MB` : value);
     console.log(
-      `  ${name}: ${tell(before)} early, ${tell(after)} late${isGood ? '' : ': IT GROWS'}`,
+      `  ${name}: ${format(before)} early, ${format(after)} late${isGood ? '' : ': IT GROWS'}`,
     );
     if (!isGood) process.exitCode = 1;
   }
