@@ -54,9 +54,9 @@ t.test('its members and its gaps together cover every interval', (t) => {
   const property = fc.property(fc.array(change), range, (changes, { start, end }) => {
     const { ranges, plain } = build(changes);
     const gaps = [...ranges.gaps(start, end)];
-    const lacking = membersOf([{ start, end }]).filter((member) => !plain.has(member));
+    const missing = membersOf([{ start, end }]).filter((member) => !plain.has(member));
     return (
-      JSON.stringify(membersOf(gaps)) === JSON.stringify(lacking) &&
+      JSON.stringify(membersOf(gaps)) === JSON.stringify(missing) &&
       gaps.every((gap, i) => i === 0 || gap.start > (gaps[i - 1]?.end ?? 0))
     );
   });

@@ -296,7 +296,7 @@ t.test('each series has its colour, its shape and its name', async (t) => {
   t.notMatch(await svgOf(parse({ receivers: [1, 2] })), /role-legend/);
 });
 
-t.test('no name is cut short, however many parameters it tells of', async (t) => {
+t.test('no name is cut off, however many parameters it lists', async (t) => {
   const names = await svgOf(
     parse({
       receivers: [1, 2],

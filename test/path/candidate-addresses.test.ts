@@ -1,4 +1,4 @@
-/** A name that resolves to IPv4 and IPv6 addresses, of which its host listens on one. */
+/** A name that resolves to IPv4 and IPv6 addresses. Its host listens on only one of them. */
 import t from 'tap';
 import type { Address } from '../../src/base/address.js';
 import { SuccessiveSenders } from '../../src/endpoint/successive-senders.js';
