@@ -1,4 +1,7 @@
-/** A receiver of the classic dialect among senders that keep to nothing, with a disk as the tape says. */
+/**
+ * A P2MP-FTP receiver among senders that violate the protocol; the tape decides the speed of its
+ * disk.
+ */
 
 import { writeUint16, writeUint32 } from '../../src/base/network-order.js';
 import { receiverDefaults } from '../../src/classic/config.js';
@@ -19,11 +22,11 @@ class ReceiverUnderFire {
   private readonly driver: Driver<ReceiverEvent>;
   private readonly ledger = new Ledger();
   private readonly pool = capturedTransfer().toReceiver;
-  /** Of the transfer in progress: what was handed over, and what is written. */
+  /** Bytes of the current transfer that were passed to the writer, and those written. */
   private takenBytes = 0;
   private writtenBytes = 0;
   private isFinishing = false;
-  /** Where the next segment belongs, as far as the one who sends knows. */
+  /** The offset of the next segment, as far as the sender knows. */
   private next = 0;
 
   private readonly seen: Record<string, number> = {};
@@ -95,7 +98,7 @@ class ReceiverUnderFire {
   }
 
   private deliver(bytes: Uint8Array): void {
-    // Most come from one, or no transfer would come far.
+    // Mostly from one sender, or no transfer would get far.
     const from = this.tape.isOneIn(3)
       ? this.tape.pick(senders)
       : (senders[0] as (typeof senders)[0]);

@@ -1,4 +1,4 @@
-/** A sender of the classic dialect whose receivers acknowledge what they like, and strangers as well. */
+/** A P2MP-FTP sender among strangers, whose receivers acknowledge arbitrary numbers. */
 import type { Address } from '../../src/base/address.js';
 import { writeUint16 } from '../../src/base/network-order.js';
 import type { SenderEvent } from '../../src/classic/sender-events.js';
@@ -127,7 +127,7 @@ class SenderUnderFire {
 
   private handleEvent(event: SenderEvent): void {
     const { sender, driver, tape } = this;
-    // A disk does one thing after another.
+    // A disk does one thing at a time.
     const soon = (run: () => void) => {
       if (this.work.length > 0 || tape.isOneIn(4)) this.work.push(run);
       else run();

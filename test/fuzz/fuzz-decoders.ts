@@ -1,4 +1,4 @@
-/** Everything that reads bytes of others without keeping anything: a wrong byte is a fault, never an exception. */
+/** All stateless decoders of foreign bytes: an invalid byte is a fault, never an exception. */
 import { posix, win32 } from 'node:path';
 import { P2mpError } from '../../src/base/errors.js';
 import { RangeSet } from '../../src/base/range-set.js';
@@ -38,7 +38,7 @@ import type { Tape } from './tape.js';
 import { toHex } from './tape.js';
 import { demand } from './watch.js';
 
-/** Decodes hostile inputs until the tape is over. @returns how many */
+/** Decodes hostile inputs until the tape ends. @returns their number */
 function repeat(tape: Tape, once: () => void): number {
   let count = 0;
   do {
@@ -169,8 +169,8 @@ export function fuzzMessage(tape: Tape): number {
 }
 
 /**
- * Numbers that are told in thousandths may be rounded where they are beyond all measure; and that a block
- * lacks no segment is what no receiver says, so that there is no way to write it.
+ * Numbers encoded in thousandths may be rounded if they are extremely large, and a gap without
+ * segments has no encoding, since no receiver reports one.
  */
 function isSameMessage(message: Message, again: Message | undefined): boolean {
   if (message.kind !== 'report') return again?.kind === message.kind;
@@ -284,7 +284,7 @@ export function fuzzEntryName(tape: Tape): number {
   });
 }
 
-/** By Node's own reading of paths, which is none of ours: it stays within the folder, under its name. */
+/** Uses Node's own path functions: the name stays inside the folder. */
 function checkName(name: string, platform: Platform): void {
   const { join: joined, relative, isAbsolute } = platform === 'posix' ? posix : win32;
   const root = platform === 'posix' ? '/target' : 'D:\\target';
