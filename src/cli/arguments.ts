@@ -42,10 +42,14 @@ export function parseSegmentSize(text: string): number | 'auto' {
     : mssBytes;
 }
 
+/** Timers of Node take up to 24 days. */
+const maxSeconds = 2_000_000;
+
 /** @returns milliseconds */
 export function parseSeconds(option: string, text: string): number {
   const seconds = parseNumber(text);
-  return seconds > 0 ? seconds * 1000 : refuse(`--${option} ${text}: must be above 0 seconds`);
+  if (seconds > 0 && seconds <= maxSeconds) return seconds * 1000;
+  return refuse(`--${option} ${text}: must be above 0 and at most ${maxSeconds} seconds`);
 }
 
 export function parseTimeout(text: string): TimeoutSpec {
@@ -71,10 +75,11 @@ export function parseServer(text: string, commonPort: number, lowestPort: 0 | 1 
   const host = bracketed ?? plain;
   const isGood = host !== undefined && (bracketed === undefined || isIPv6(bracketed));
   if (!isGood) {
-    return refuse(`server ${text}: must be host, host:port or [IPv6 address]:port`);
+    return refuse(`${text}: must be host, host:port or [IPv6 address]:port`);
   }
   if (port === undefined) return { name: text, host, port: commonPort };
-  if (port.includes(':')) refuse(`server ${text}: an IPv6 address with a port needs [brackets]`);
+  if (port === '') refuse(`${text}: the port is missing after the colon`);
+  if (port.includes(':')) refuse(`${text}: must be one host, host:port or [IPv6 address]:port`);
   return { name: text, host, port: parsePort(port, lowestPort) };
 }
 

@@ -8,6 +8,7 @@ import type { ExitCode } from './exit-code.js';
 import { exitCode, exitCodeHelp } from './exit-code.js';
 import type { Interrupt } from './interrupts.js';
 import { ignoreHangup, interruptOfMessage, interruptsOf, isOnTerminal } from './interrupts.js';
+import { toJsonLine } from './output/output.js';
 import { checkAreText } from './text-of-arguments.js';
 
 export interface CommonOptions {
@@ -74,6 +75,7 @@ export async function parse<T>(
 ): Promise<(T & { _: string[] }) | ExitCode> {
   let answer = '';
   let problem: string | undefined;
+  checkFlags(parser, args);
   const argv = await parser
     .fail((message, error) => {
       problem = message ?? error?.message ?? 'usage error';
@@ -91,6 +93,22 @@ export async function parse<T>(
   return argv as unknown as T & { _: string[] };
 }
 
+/**
+ * yargs takes any value of a flag but "true" for "false": --dry-run=1 would send.
+ * @throws P2mpError INVALID_ARGUMENT
+ */
+function checkFlags(parser: object, args: readonly string[]): void {
+  const { boolean: flags } = (parser as { getOptions(): { boolean: string[] } }).getOptions();
+  const end = args.indexOf('--');
+  for (const arg of end < 0 ? args : args.slice(0, end)) {
+    const [, dashes = '', name = '', value] = /^(--?)([^=]+)=(.*)$/s.exec(arg) ?? [];
+    if (value === undefined || value === 'true' || value === 'false') continue;
+    if (!flags.includes(name.replace(/^no-/, ''))) continue;
+    const remedy = `takes no value; give ${dashes}${name}, or leave it out`;
+    throw new P2mpError('INVALID_ARGUMENT', `${arg}: ${remedy}`);
+  }
+}
+
 /** @throws P2mpError INVALID_ARGUMENT if the option was given more than once */
 export function single(option: string, value: string): string {
   if (Array.isArray(value)) {
@@ -105,17 +123,37 @@ export async function runCommand(
   command: (args: readonly string[]) => Promise<ExitCode>,
 ): Promise<void> {
   ignoreHangup();
+  watchStandardOutput(name);
+  const args = process.argv.slice(2);
   try {
-    const args = process.argv.slice(2);
     checkAreText(args);
     process.exitCode = await command(args);
   } catch (error) {
+    if (args.includes('--json') && error instanceof P2mpError) {
+      const { code, message } = error;
+      process.stdout.write(toJsonLine({ event: 'result', error: { code, message } }));
+    }
     process.exitCode = explain(name, error);
   }
 }
 
+/** Output that is lost, for example on a full disk, is no success. A reader that leaves, such as head, is one. */
+function watchStandardOutput(name: string): void {
+  process.stdout.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return;
+    process.stderr.write(`${name}: standard output: ${error.message}; its results are lost\n`);
+    process.once('exit', () => {
+      process.exitCode ||= exitCode.system;
+    });
+  });
+}
+
 /** Prints an error. One that is not a P2mpError is a bug of ours, so its stack is printed. */
 function explain(name: string, error: unknown): ExitCode {
+  if ((error as NodeJS.ErrnoException).code === 'EMFILE') {
+    process.stderr.write(`${name}: too many open files; raise the limit (ulimit -n)\n`);
+    return exitCode.system;
+  }
   if (!(error instanceof P2mpError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     process.stderr.write(`${name}: ${escapeControlsInLines(text)}\n`);

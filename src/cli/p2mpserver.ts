@@ -30,7 +30,7 @@ const usage = [
   'time until it is stopped.',
   '',
   'Loss models: bernoulli, independent losses; burst:LENGTH, bursts of this mean length;',
-  'gilbert-elliott:ENTER,LEAVE,GOOD,BAD, two states; scripted:N,N,..., packets in order of arrival.',
+  'gilbert-elliott:ENTER,LEAVE,GOOD,BAD, two states; scripted:N,N,..., the arrivals with these numbers, from 0.',
 ].join('\n');
 
 function createServerParser() {

@@ -169,6 +169,7 @@ export class Receiving {
   static async open(options: ReceiveOptions): Promise<Receiving> {
     const { dir, port, bind, keyPair, refuseSender, name = hostname() } = options;
     const { maxSessions, maxObjectBytes, maxEntries, idleMs } = options;
+    checkRequired({ keyPair, refuseSender });
     await (await TargetFolder.open(dir)).checkTakesFiles();
     await removeStaleParts(dir, options.keepPartsMs ?? defaultKeepPartsMs);
     const machine = new SessionReceiver({
@@ -358,8 +359,9 @@ export class Receiving {
       this.callMachine((nowMs) => this.machine.find(session)?.handleDamaged(nowMs, damaged));
       return;
     }
+    const note = describeKept(store.keptCount);
     await store.finish();
-    this.callMachine((nowMs) => this.machine.find(session)?.handleStored(nowMs));
+    this.callMachine((nowMs) => this.machine.find(session)?.handleStored(nowMs, note));
   }
 
   private async prepare(event: PrepareEvent): Promise<void> {
@@ -434,4 +436,18 @@ export class Receiving {
     call(runner.nowMs);
     runner.drain();
   }
+}
+
+/** For callers without a type checker: a receiver that starts without these would refuse every sender. */
+function checkRequired(options: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined) continue;
+    throw new P2mpError('INVALID_ARGUMENT', `${name}: this option is required`);
+  }
+}
+
+/** A note on files that were not compared with the sender's; empty if there are none. */
+function describeKept(count: number): string {
+  if (count === 0) return '';
+  return `kept ${count} existing ${count === 1 ? 'file' : 'files'}, not compared with the sender's`;
 }

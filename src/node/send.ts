@@ -102,7 +102,11 @@ class Sending {
   constructor(private readonly options: SendOptions) {}
 
   async run(): Promise<SendResult> {
-    const { signal } = this.options;
+    const { signal, trustReceiver } = this.options;
+    // For callers without a type checker.
+    if (typeof trustReceiver !== 'function') {
+      throw new P2mpError('INVALID_ARGUMENT', 'trustReceiver: this option is required');
+    }
     // Deferred, because the signal may come from an event handler of this session.
     const handleAbort = () => setImmediate(() => this.abort('the sender was interrupted'));
     try {

@@ -37,8 +37,8 @@ t.test('a bad line is reported with file and line number', async (t) => {
   const path = join(t.testdir(), 'hosts');
   for (const [content, line, reason] of [
     ['a\n\n# x\nb c:0\n', 4, 'port 0: must be a whole number from 1 to 65535, such as 7735'],
-    ['a:b:c', 1, 'server a:b:c: an IPv6 address with a port needs [brackets]'],
-    ['a\r\n[a]:1\r\n', 2, 'server [a]:1: must be host, host:port or [IPv6 address]:port'],
+    ['a:b:c', 1, 'a:b:c: must be one host, host:port or [IPv6 address]:port'],
+    ['a\r\n[a]:1\r\n', 2, '[a]:1: must be host, host:port or [IPv6 address]:port'],
   ] as const) {
     writeFileSync(path, content);
     const message = `${path}:${line}: ${reason}`;

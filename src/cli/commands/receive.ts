@@ -212,9 +212,9 @@ class ReceiveCommand {
     try {
       await saveKeyPair(path, pair, 'p2mp receive', { force: false });
     } catch (error) {
-      // Another receiver of this user started at the same time.
-      if (error instanceof P2mpError && error.code === 'KEY_EXISTS') return loadKeyPair(path);
-      throw error;
+      if (!(error instanceof P2mpError) || error.code !== 'KEY_EXISTS') throw error;
+      // Another receiver of this user started at the same time, unless only the public file is there.
+      return loadKeyPair(path).catch(() => Promise.reject(error));
     }
     output.warn(`Created the key of this receiver, ${path}: ${fingerprint(pair.publicKey)}`);
     return pair;

@@ -74,13 +74,20 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   if (argv.open)
     output.warn('--open: receivers are not authenticated; any host that answers gets the data');
   const result = await sendUntilDone(output, options, interruption.signal);
-  if (result === undefined) return exitCode.interrupted;
+  const isPiped = options.paths.includes('-');
+  if (result === undefined) {
+    output.error('p2mp send: interrupted before anything was sent');
+    return exitCode.interrupted;
+  }
   output.json(sendResultJson(result));
   printSendSummary(output, result);
   output.flush();
   if (result.error !== undefined) output.error(`p2mp send: ${result.error.message}`);
   if (interruption.signal.aborted) {
-    output.error('p2mp send: interrupted; to resume, run the same command again');
+    const remedy = isPiped
+      ? 'what comes from a pipe cannot be resumed; send it again'
+      : 'to resume, run the same command again';
+    output.error(`p2mp send: interrupted; ${remedy}`);
   }
   return toExitCode(result, interruption.signal.aborted);
 }

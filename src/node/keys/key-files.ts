@@ -105,7 +105,8 @@ export async function saveKeyPair(
   const publicPath = publicPathOf(path);
   try {
     await makeFolder(dirname(path));
-    for (const one of [path, publicPath]) await checkRoomAt(one, force);
+    await checkRoomAt(path, force, existsError(path));
+    await checkRoomAt(publicPath, force, remainsError(path, publicPath));
     await saveWhole(path, privatePem(pair), 0o600, force);
     // The process that created the private file may overwrite the public one.
     await saveWhole(publicPath, `${line}\n`, 0o644, true);
@@ -153,7 +154,8 @@ export async function loadKeyPair(path: string): Promise<KeyPair> {
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      const message = `${path}: no such key; create one with p2mp keygen`;
+      const option = path === join(defaultKeyFolder(), 'key') ? '' : ` --key ${path}`;
+      const message = `${path}: no such key; create one with p2mp keygen${option}`;
       throw new P2mpError('KEY_UNREADABLE', message, { cause: error });
     }
     throw fileError('KEY_UNREADABLE', path, error);
@@ -306,14 +308,21 @@ function existsError(path: string): P2mpError {
   return new P2mpError('KEY_EXISTS', `${path}: a key exists already; ${remedy}`);
 }
 
+/** Without its private half, a public file cannot be used, but others may trust that key. */
+function remainsError(path: string, publicPath: string): P2mpError {
+  const reason = `the private key ${path} of this public one is missing`;
+  const remedy = 'restore it, or delete this file to make a new key';
+  return new P2mpError('KEY_EXISTS', `${publicPath}: ${reason}; ${remedy}`);
+}
+
 /** Checks before writing: a folder is never replaced, and a key only with `force`. */
-async function checkRoomAt(path: string, force: boolean): Promise<void> {
+async function checkRoomAt(path: string, force: boolean, error: P2mpError): Promise<void> {
   // A dangling link counts as existing.
   const stats = await lstat(path).catch(() => undefined);
   if (stats?.isDirectory()) {
     throw new P2mpError('TARGET_UNWRITABLE', `${path}: is a folder; name a file`);
   }
-  if (stats !== undefined && !force) throw existsError(path);
+  if (stats !== undefined && !force) throw error;
 }
 
 /** Writes atomically: the path has no file, the old content, or the complete new text. */

@@ -9,13 +9,13 @@ export function checkIsHost(name: string, { host }: Address): void {
   const shown = name === host ? host : `${name} (${host})`;
   const [address = ''] = host.split('%');
   if (groups.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) {
-    const remedy = 'name each receiver; choose the group with --multicast';
-    refuse(`${shown}: is the address of a multicast group, not of a receiver; ${remedy}`);
+    const reason = 'is the address of a multicast group, not of a receiver';
+    refuse(`${shown}: ${reason}; name each receiver by its own address`);
   }
   const network = networkOfBroadcast(address);
   if (network !== undefined) {
-    const remedy = 'name each receiver; p2mp uses multicast by itself';
-    refuse(`${shown}: is the broadcast address of ${network}, not of a receiver; ${remedy}`);
+    const reason = `is the broadcast address of ${network}, not of a receiver`;
+    refuse(`${shown}: ${reason}; name each receiver by its own address`);
   }
 }
 

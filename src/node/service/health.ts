@@ -54,7 +54,9 @@ async function checkRoom(dir: string): Promise<Complaints> {
     const { bavail, bsize, blocks } = await statfs(dir);
     const freeBytes = bavail * bsize;
     // Some file systems do not know their size.
-    return blocks === 0 || freeBytes >= minFreeBytes ? [] : [`${formatBytes(freeBytes)} free`];
+    return blocks === 0 || freeBytes >= minFreeBytes
+      ? []
+      : [`${formatBytes(freeBytes)} free, less than ${formatBytes(minFreeBytes)}`];
   });
 }
 

@@ -62,8 +62,8 @@ const client: readonly Refusal[] = [
   { args: 'localhost abc file 500', code: 2, line: 'port abc: ' },
   { args: 'localhost:0 7735 file 500', code: 2, line: /^port 0: |^server localhost:0: / },
   { args: 'localhost:x 7735 file 500', code: 2, line: /^port x: |^server localhost:x: / },
-  { args: 'a:b:c 7735 file 500', code: 2, line: /^(server a:b:c|port b:c): / },
-  { args: '[localhost]:1 7735 file 500', code: 2, line: 'server [localhost]:1: ' },
+  { args: 'a:b:c 7735 file 500', code: 2, line: /^(a:b:c|port b:c): / },
+  { args: '[localhost]:1 7735 file 500', code: 2, line: '[localhost]:1: ' },
   {
     args: 'localhost localhost 7735 file 500',
     code: 2,

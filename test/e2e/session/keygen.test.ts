@@ -98,6 +98,19 @@ t.test('a key is overwritten only with --force', { buffered: true }, async (t) =
   t.not(readFileSync(path, 'utf8'), before);
 });
 
+t.test('a public file without its private one is named', { buffered: true }, async (t) => {
+  const folder = t.testdir();
+  const path = join(folder, 'home', 'key');
+  await keygen(t, folder);
+  rmSync(path);
+  const refused = await keygen(t, folder);
+  t.match(refused, { code: 4, stdout: '' });
+  const reason = `the private key ${path} of this public one is missing`;
+  t.match(refused.stderr, `p2mp keygen: ${path}.pub: ${reason}; restore it, or delete this file`);
+  rmSync(`${path}.pub`);
+  t.equal((await keygen(t, folder)).code, 0);
+});
+
 t.test('--show works without the public file, but the comment is lost', async (t) => {
   const folder = t.testdir();
   await keygen(t, folder, '--key', 'key');

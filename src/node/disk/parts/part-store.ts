@@ -187,6 +187,14 @@ export class PartStore {
     return findDamagedBlocks(files, [...ranges.ranges()], blockSizeBytes, leafOf, signal);
   }
 
+  /** Number of existing files that stay as they are, whatever they contain. */
+  get keptCount(): number {
+    const { files, layout } = this.part;
+    let count = 0;
+    for (const file of layout.files) if (files.place(file).kind === 'kept') count++;
+    return count;
+  }
+
   /**
    * Makes the verified content durable under its final names, then removes the part.
    * @throws P2mpError TARGET_FAILED, also if an earlier write failed; the part stays

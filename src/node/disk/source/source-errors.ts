@@ -8,7 +8,10 @@ const otherKindCodes = new Set(['ELOOP', 'EISDIR', 'ESPIPE', 'ENXIO']);
 /** An error of reading a file that existed at `open`. */
 export function readError(path: string, error: unknown): P2mpError {
   const { code = '' } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return changed(path, 'was removed');
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    const message = `${path}: was removed while it was being sent; send what is left`;
+    return new P2mpError('SOURCE_CHANGED', message, { cause: error });
+  }
   if (otherKindCodes.has(code)) return changed(path, 'was replaced');
   return fileError('SOURCE_UNREADABLE', path, error);
 }

@@ -257,7 +257,7 @@ function refuseSize({ name, path, isGiven }: Candidate, sizeFault: string): Insp
   if (!isGiven) return { reason: `${sizeFault}; send it through a pipe (p2mp send -)` };
   throw new P2mpError(
     'SOURCE_UNREADABLE',
-    `${path}: ${sizeFault}; send it through a pipe: cat ${path} | p2mp send - --stdin-name ${name}`,
+    `${path}: ${sizeFault}; send it through a pipe: cat ${path} | p2mp send - --stdin-name ${name} --to ...`,
   );
 }
 
