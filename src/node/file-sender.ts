@@ -1,5 +1,6 @@
 /** Sends one file by P2MP-FTP over real sockets: a sender machine, a file source and an endpoint. */
 import type { P2mpError } from '../base/errors.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import { checkMss } from '../classic/segment.js';
 import type { SenderEvent, SenderResult } from '../classic/sender-events.js';
 import type { TimeoutSpec } from '../classic/sender-options.js';
@@ -8,10 +9,9 @@ import { FileSource } from './disk/source/file-source.js';
 import { fatalSendError } from './net/endpoint.js';
 import type { AwaitedPeer } from './net/port-watch.js';
 import type { ServerSpec } from './net/resolve-receivers.js';
-import { resolveReceivers, wildcardsFor } from './net/resolve-receivers.js';
-import { findUnreachable } from './net/routes.js';
-import { SendErrorLog } from './net/send-error-log.js';
-import { SocketRunner } from './net/socket-runner.js';
+import { resolveReceivers } from './net/resolve-receivers.js';
+import type { SocketRunner } from './net/socket-runner.js';
+import { SenderShell } from './sender-shell.js';
 
 /** Options of `sendFile`. */
 export interface SendFileOptions {
@@ -78,40 +78,28 @@ class FileTransfer {
   private runner: SocketRunner<SenderEvent> | undefined;
   /** Blocks that the machine needs and the file has not read yet, in order. */
   private readonly needs: Extract<SenderEvent, { type: 'need' }>[] = [];
-  private readonly sendErrors = new SendErrorLog((message) =>
-    this.options.onEvent?.({ type: 'send-error', message }),
-  );
-  private error: P2mpError | undefined;
-  private finish: (result: SenderResult) => void = () => undefined;
+  private readonly shell: SenderShell<SenderEvent, SenderResult>;
 
-  constructor(private readonly options: SendFileOptions) {}
+  constructor(private readonly options: SendFileOptions) {
+    this.shell = new SenderShell({
+      signal: options.signal,
+      interruptedReason: 'interrupted',
+      onSendError: (message) => options.onEvent?.({ type: 'send-error', message }),
+      takeSendError: (error) => {
+        const fatal = fatalSendError(error, options.mssBytes);
+        if (fatal !== undefined) this.shell.stop(fatal);
+        return fatal !== undefined;
+      },
+    });
+  }
 
   async run(): Promise<SendFileResult> {
-    const { options } = this;
-    const { signal } = options;
-    // Deferred, because the signal may come from an event handler of this transfer.
-    const handleAbort = () => setImmediate(() => this.abort('interrupted'));
+    const { shell } = this;
     try {
-      const result = new Promise<SenderResult>((resolve) => {
-        this.finish = resolve;
-      });
-      await this.open();
-      signal?.addEventListener('abort', handleAbort);
-      if (signal?.aborted) handleAbort();
-      // The file may have failed before the machine existed.
-      if (this.error !== undefined) this.stop(this.error);
-      this.runner?.drain();
-      const senderResult = await result;
-      await this.runner?.close();
+      const senderResult = await shell.run(() => this.open());
       const sha256 = this.source?.digest();
-      return {
-        ...senderResult,
-        ...(sha256 === undefined ? {} : { sha256 }),
-        ...(this.error === undefined ? {} : { error: this.error }),
-      };
+      return { ...senderResult, ...withoutUndefined({ sha256, error: shell.error }) };
     } finally {
-      signal?.removeEventListener('abort', handleAbort);
-      await this.runner?.close();
       await this.source?.close();
     }
   }
@@ -123,37 +111,29 @@ class FileTransfer {
       path,
       mssBytes,
       () => this.feed(),
-      (error) => this.stop(error),
+      (error) => this.shell.stop(error),
     );
     const receivers = await resolveReceivers(servers);
     const { signal: _, ...senderOptions } = engine;
-    this.sender = new Sender({
+    const sender = new Sender({
       ...senderOptions,
       receivers,
       mssBytes,
       sizeBytes: this.source.sizeBytes,
     });
-    this.runner = await SocketRunner.open({
-      machine: this.sender,
-      bind: wildcardsFor(receivers),
-      port: 0,
+    this.sender = sender;
+    this.runner = await this.shell.openSockets({
+      machine: sender,
+      current: () => sender,
+      receivers,
       handleEvent: (event) => this.handleEvent(event),
-      handleSendError: (error) => this.handleSendError(error),
+      awaited: () => awaitedPeers(sender),
+      handleRefusal: (nowMs, ...refusal) => sender.handleRefusal(nowMs, ...refusal),
     });
-    this.watchPorts();
-    onEvent?.({ type: 'start', sender: this.sender });
-    receivers.forEach(({ noRoute }, index) => {
-      if (noRoute !== undefined) this.sender?.giveUp(this.runner?.nowMs ?? 0, index, noRoute);
-    });
-  }
-
-  private watchPorts(): void {
-    const { sender, runner } = this;
-    if (sender === undefined || runner === undefined) return;
-    runner.watchPorts(
-      () => awaitedPeers(sender),
-      (index, from, code) => sender.handleRefusal(runner.nowMs, index, from, code),
-    );
+    onEvent?.({ type: 'start', sender });
+    this.shell.failUnrouted(receivers);
+    // The file may have failed before the sender existed.
+    if (this.shell.error !== undefined) this.shell.stop(this.shell.error);
   }
 
   private handleEvent(event: SenderEvent): void {
@@ -166,7 +146,7 @@ class FileTransfer {
         this.checkSource();
         return;
       case 'done':
-        this.finish(event.result);
+        this.shell.finish(event.result);
     }
     this.options.onEvent?.(event);
   }
@@ -198,37 +178,8 @@ class FileTransfer {
         sender?.confirmSource(runner.nowMs);
         runner.drain();
       },
-      (error: P2mpError) => this.stop(error),
+      (error: P2mpError) => this.shell.stop(error),
     );
-  }
-
-  /** Ends the transfer because of a local error. */
-  private stop(error: P2mpError): void {
-    this.error ??= error;
-    this.abort(error.message);
-  }
-
-  private abort(reason: string): void {
-    const { sender, runner } = this;
-    if (sender === undefined || runner === undefined || sender.isDone) return;
-    sender.abort(runner.nowMs, reason);
-    runner.drain();
-  }
-
-  private handleSendError(error: NodeJS.ErrnoException): void {
-    const fatal = fatalSendError(error, this.options.mssBytes);
-    if (fatal !== undefined) {
-      this.stop(fatal);
-      return;
-    }
-    const { sender, runner } = this;
-    const found = sender && findUnreachable(sender.peers, error);
-    if (found === undefined || runner === undefined) {
-      this.sendErrors.add(error);
-      return;
-    }
-    sender?.giveUp(runner.nowMs, found.index, found.reason);
-    runner.drain();
   }
 }
 

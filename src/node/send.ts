@@ -3,6 +3,7 @@
 import { formatAddress } from '../base/address.js';
 import { at } from '../base/assert.js';
 import { P2mpError } from '../base/errors.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import { SuccessiveSenders } from '../endpoint/successive-senders.js';
 import type { SessionSender } from '../session/sender.js';
 import type { SessionSenderEvent, SessionSenderResult } from '../session/sender-events.js';
@@ -11,12 +12,10 @@ import type { ObjectSource } from './disk/source/object-source.js';
 import { NarrowPaths } from './net/narrow-paths.js';
 import type { AwaitedPeer } from './net/port-watch.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
-import { wildcardsFor } from './net/resolve-receivers.js';
-import { findUnreachable } from './net/routes.js';
-import { SendErrorLog } from './net/send-error-log.js';
-import { SocketRunner } from './net/socket-runner.js';
+import type { SocketRunner } from './net/socket-runner.js';
 import { prepareSend } from './prepare-send.js';
 import type { SendOptions, SendResult } from './send-options.js';
+import { SenderShell } from './sender-shell.js';
 
 /**
  * Sends to every receiver. A receiver that fails does not reject the promise: see the result.
@@ -74,7 +73,7 @@ export async function planSend(options: SendOptions): Promise<{
       contentSizeBytes: source.manifest.contentSizeBytes,
       skipped: source.skipped,
       receivers,
-      ...(group === undefined ? {} : { group: group.host }),
+      ...withoutUndefined({ group: group?.host }),
       mssBytes: sender.geometry.mssBytes,
     };
   } finally {
@@ -87,58 +86,47 @@ class Sending {
   private senders: SuccessiveSenders | undefined;
   private narrowPaths: NarrowPaths | undefined;
   private runner: SocketRunner<SessionSenderEvent> | undefined;
-  private readonly sendErrors = new SendErrorLog((message) =>
-    this.options.onEvent?.({ type: 'send-error', message }),
-  );
   /** Trust decisions by receiver number. They are kept when the session restarts with smaller segments. */
   private readonly decisions = new Map<number, Decision>();
   private label = '';
-  private error: P2mpError | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
-  private finish: (result: SessionSenderResult) => void = () => undefined;
-  /** Rejects the send after an exception that is not a P2mpError: a bug in the caller's function or in ours. */
-  private crash: (error: unknown) => void = () => undefined;
+  private readonly shell: SenderShell<SessionSenderEvent, SessionSenderResult>;
 
-  constructor(private readonly options: SendOptions) {}
+  constructor(private readonly options: SendOptions) {
+    this.shell = new SenderShell({
+      signal: options.signal,
+      interruptedReason: 'the sender was interrupted',
+      onSendError: (message) => options.onEvent?.({ type: 'send-error', message }),
+      // Segments that are too large for the path to a receiver.
+      takeSendError: (error) =>
+        error.code === 'EMSGSIZE' && this.narrowPaths?.handleRefusal(error) === true,
+    });
+  }
 
   async run(): Promise<SendResult> {
-    const { signal, trustReceiver } = this.options;
     // For callers without a type checker.
-    if (typeof trustReceiver !== 'function') {
+    if (typeof this.options.trustReceiver !== 'function') {
       throw new P2mpError('INVALID_ARGUMENT', 'trustReceiver: this option is required');
     }
-    // Deferred, because the signal may come from an event handler of this session.
-    const handleAbort = () => setImmediate(() => this.abort('the sender was interrupted'));
+    const { shell } = this;
     try {
-      const result = new Promise<SessionSenderResult>((done, fail) => {
-        this.finish = done;
-        this.crash = fail;
-      });
-      const source = await this.open();
-      signal?.addEventListener('abort', handleAbort);
-      if (signal?.aborted) handleAbort();
-      this.startProgress();
-      this.runner?.drain();
-      const senderResult = await result;
-      await this.runner?.close();
+      const senderResult = await shell.run(() => this.open());
       return {
         ...senderResult,
         label: this.label,
-        entryCount: source.manifest.entries.length,
+        entryCount: this.source?.manifest.entries.length ?? 0,
         mssBytes: this.sender?.geometry.mssBytes ?? 0,
-        skipped: source.skipped,
-        ...(this.error === undefined ? {} : { error: this.error }),
+        skipped: this.source?.skipped ?? [],
+        ...withoutUndefined({ error: shell.error }),
       };
     } finally {
       clearInterval(this.progressTimer);
-      signal?.removeEventListener('abort', handleAbort);
-      await this.runner?.close();
       await this.source?.close();
     }
   }
 
-  private async open(): Promise<ObjectSource> {
-    const { options } = this;
+  private async open(): Promise<void> {
+    const { options, shell } = this;
     const prepared = await prepareSend(options);
     const { source, receivers, group, groupFrom, fit, createSender } = prepared;
     this.source = source;
@@ -146,19 +134,16 @@ class Sending {
     source.prefetch();
     const senders = new SuccessiveSenders(prepared.sender);
     this.senders = senders;
-    const runner = await SocketRunner.open({
+    const runner = await shell.openSockets({
       machine: senders,
-      bind: wildcardsFor(receivers),
-      port: 0,
+      current: () => senders.current,
+      receivers,
       deadlines: 'exact',
       handleEvent: (event) => this.handleEvent(event),
-      handleSendError: (error) => this.handleSendError(error),
+      awaited: () => awaitedPeers(senders.current),
+      handleRefusal: (_nowMs, ...refusal) => senders.current.handleRefusal(...refusal),
     });
     this.runner = runner;
-    runner.watchPorts(
-      () => awaitedPeers(senders.current),
-      (index, from, code) => senders.current.handleRefusal(index, from, code),
-    );
     this.narrowPaths = new NarrowPaths({
       senders,
       fit,
@@ -168,7 +153,7 @@ class Sending {
       drain: () => runner.drain(),
       handleResize: (mssBytes, reason) => options.onEvent?.({ type: 'resize', mssBytes, reason }),
       handleHopeless: (error) => {
-        this.error ??= error;
+        shell.error ??= error;
       },
     });
     if (groupFrom !== undefined) {
@@ -180,14 +165,12 @@ class Sending {
       label: this.label,
       contentSizeBytes: source.manifest.contentSizeBytes,
       entryCount: source.manifest.entries.length,
-      ...(group === undefined ? {} : { group: group.host }),
+      ...withoutUndefined({ group: group?.host }),
       mssBytes: senders.current.geometry.mssBytes,
       offload: runner.offload,
     });
-    receivers.forEach(({ noRoute }, index) => {
-      if (noRoute !== undefined) senders.current.giveUp(runner.nowMs, index, noRoute);
-    });
-    return source;
+    shell.failUnrouted(receivers);
+    this.startProgress();
   }
 
   private get sender(): SessionSender | undefined {
@@ -217,7 +200,7 @@ class Sending {
         this.checkSource();
         return;
       case 'source-changed':
-        this.stop(
+        this.shell.stop(
           new P2mpError(
             'SOURCE_CHANGED',
             `${this.label}: was written to while it was being sent; send it again once nothing writes to it`,
@@ -228,7 +211,7 @@ class Sending {
         this.narrowPaths?.handleSuspicion(event.index);
         return;
       case 'done':
-        this.finish(event.result);
+        this.shell.finish(event.result);
     }
     this.options.onEvent?.(event);
   }
@@ -278,36 +261,9 @@ class Sending {
         runner.drain();
       })
       .catch((error: unknown) => {
-        if (error instanceof P2mpError) this.stop(error);
-        else this.crash(error);
+        if (error instanceof P2mpError) this.shell.stop(error);
+        else this.shell.crash(error);
       });
-  }
-
-  /** Ends the session because of a local error. */
-  private stop(error: P2mpError): void {
-    this.error ??= error;
-    // The files have changed, so they are another object now.
-    this.abort(error.message, error.code === 'SOURCE_CHANGED');
-  }
-
-  private abort(reason: string, isFinal = false): void {
-    const { sender, runner } = this;
-    if (sender === undefined || runner === undefined || sender.isDone) return;
-    sender.abort(runner.nowMs, reason, isFinal);
-    runner.drain();
-  }
-
-  private handleSendError(error: NodeJS.ErrnoException): void {
-    // Segments that are too large for the path to a receiver.
-    if (error.code === 'EMSGSIZE' && this.narrowPaths?.handleRefusal(error) === true) return;
-    const { sender, runner } = this;
-    const found = sender && findUnreachable(sender.peers, error);
-    if (found === undefined || runner === undefined) {
-      this.sendErrors.add(error);
-      return;
-    }
-    sender?.giveUp(runner.nowMs, found.index, found.reason);
-    runner.drain();
   }
 }
 

@@ -38,7 +38,8 @@ export async function findNoRoute(to: Address): Promise<string | undefined> {
   }
 }
 
-interface SentTo {
+/** A receiver that datagrams are sent to. */
+export interface SentTo {
   readonly index: number;
   readonly address: Address;
   readonly addresses: CandidateAddresses;

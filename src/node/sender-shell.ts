@@ -1,0 +1,146 @@
+/** What senders of both protocols share over real sockets: the run from the first datagram to the result. */
+
+import type { P2mpError } from '../base/errors.js';
+import type { Machine } from '../base/machine.js';
+import type { PortWatchOptions } from './net/port-watch.js';
+import type { FoundReceiver } from './net/resolve-receivers.js';
+import { wildcardsFor } from './net/resolve-receivers.js';
+import type { SentTo } from './net/routes.js';
+import { findUnreachable } from './net/routes.js';
+import { SendErrorLog } from './net/send-error-log.js';
+import { SocketRunner } from './net/socket-runner.js';
+
+/** What the shell needs of a sender. */
+export interface ShellSender {
+  readonly isDone: boolean;
+  readonly peers: readonly SentTo[];
+  /** @param isFinal whether no later session can continue it */
+  abort(nowMs: number, reason: string, isFinal?: boolean): void;
+  /** Fails one receiver and continues with the others. */
+  giveUp(nowMs: number, index: number, reason: string): void;
+}
+
+export interface SenderShellOptions {
+  readonly signal: AbortSignal | undefined;
+  /** Why receivers are incomplete once the signal aborts. */
+  readonly interruptedReason: string;
+  /** Called with the first refusal of the system to send, for each kind of error. */
+  readonly onSendError: (message: string) => void;
+  /** @returns whether it has handled the error, so that the shell need not */
+  readonly takeSendError: (error: NodeJS.ErrnoException) => boolean;
+}
+
+/** The machine that the shell runs, and how to reach its present sender. */
+export interface ShellMachine<E> extends Pick<PortWatchOptions, 'awaited'> {
+  readonly machine: Machine<E>;
+  /** The sender that the machine runs now. */
+  readonly current: () => ShellSender;
+  readonly receivers: readonly FoundReceiver[];
+  readonly deadlines?: 'exact';
+  readonly handleEvent: (event: E) => void;
+  readonly handleRefusal: (
+    nowMs: number,
+    ...refusal: Parameters<PortWatchOptions['handleRefusal']>
+  ) => void;
+}
+
+/** Runs a sender until it ends, is aborted or fails by a local error. */
+export class SenderShell<E, R> {
+  /** The local error that stopped the sender, if any. */
+  error: P2mpError | undefined;
+  private runner: SocketRunner<E> | undefined;
+  private current: () => ShellSender | undefined = () => undefined;
+  private readonly sendErrors: SendErrorLog;
+  private readonly result: Promise<R>;
+  private resolve: (result: R) => void = () => undefined;
+  private reject: (error: unknown) => void = () => undefined;
+
+  constructor(private readonly options: SenderShellOptions) {
+    this.sendErrors = new SendErrorLog(options.onSendError);
+    this.result = new Promise<R>((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+
+  /**
+   * Opens the sender and sends until `finish` or `crash` is called; then closes the sockets.
+   * @param open prepares everything and calls `openSockets`
+   */
+  async run(open: () => Promise<void>): Promise<R> {
+    const { signal, interruptedReason } = this.options;
+    // Deferred, because the signal may come from an event handler of this sender.
+    const handleAbort = () => setImmediate(() => this.abort(interruptedReason));
+    try {
+      await open();
+      signal?.addEventListener('abort', handleAbort);
+      if (signal?.aborted) handleAbort();
+      this.runner?.drain();
+      return await this.result;
+    } finally {
+      signal?.removeEventListener('abort', handleAbort);
+      await this.runner?.close();
+    }
+  }
+
+  /** @throws P2mpError PORT_UNAVAILABLE */
+  async openSockets(run: ShellMachine<E>): Promise<SocketRunner<E>> {
+    const runner = await SocketRunner.open({
+      machine: run.machine,
+      bind: wildcardsFor(run.receivers),
+      port: 0,
+      ...(run.deadlines === undefined ? {} : { deadlines: run.deadlines }),
+      handleEvent: run.handleEvent,
+      handleSendError: (error) => this.handleSendError(error),
+    });
+    this.runner = runner;
+    this.current = run.current;
+    runner.watchPorts(run.awaited, (...refusal) => run.handleRefusal(runner.nowMs, ...refusal));
+    return runner;
+  }
+
+  /** Fails the receivers that the system has no route to. */
+  failUnrouted(receivers: readonly FoundReceiver[]): void {
+    receivers.forEach(({ noRoute }, index) => {
+      if (noRoute !== undefined) this.current()?.giveUp(this.runner?.nowMs ?? 0, index, noRoute);
+    });
+  }
+
+  /** The sender has ended by itself. */
+  finish(result: R): void {
+    this.resolve(result);
+  }
+
+  /** Rejects the send after an exception that is not a P2mpError: a bug in the caller's function or in ours. */
+  crash(error: unknown): void {
+    this.reject(error);
+  }
+
+  /** Ends the transfer because of a local error. */
+  stop(error: P2mpError): void {
+    this.error ??= error;
+    // Files that have changed are another object now.
+    this.abort(error.message, error.code === 'SOURCE_CHANGED');
+  }
+
+  private abort(reason: string, isFinal = false): void {
+    const { runner } = this;
+    const sender = this.current();
+    if (sender === undefined || runner === undefined || sender.isDone) return;
+    sender.abort(runner.nowMs, reason, isFinal);
+    runner.drain();
+  }
+
+  private handleSendError(error: NodeJS.ErrnoException): void {
+    if (this.options.takeSendError(error)) return;
+    const { runner } = this;
+    const sender = this.current();
+    const found = sender && findUnreachable(sender.peers, error);
+    if (found === undefined || runner === undefined) {
+      this.sendErrors.add(error);
+      return;
+    }
+    sender?.giveUp(runner.nowMs, found.index, found.reason);
+    runner.drain();
+  }
+}
