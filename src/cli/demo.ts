@@ -2,16 +2,13 @@
  * `npm run demo`: sends a file to three receiver processes on loopback that each drop 5 % of the packets, then
  * compares the copies.
  */
-import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { formatBytes, formatCount } from '../base/format.js';
 import { defaultPort } from '../classic/config.js';
+import { CommandProcess, commandOf } from '../node/experiment/command-process.js';
 import type { SendFileResult } from '../node/file-sender.js';
 import { sendFile } from '../node/file-sender.js';
 import type { ServerSpec } from '../node/net/resolve-receivers.js';
@@ -35,39 +32,27 @@ class DemoReceiver {
   readonly listening: Promise<ServerSpec>;
   /** Number of packets that it dropped. */
   readonly losses: Promise<number>;
-  private readonly process: ChildProcess;
+  private readonly process: CommandProcess;
 
   constructor(folder: string, number: number) {
+    const name = `receiver ${number}`;
     this.copy = join(folder, `copy ${number}.bin`);
-    const script = fileURLToPath(new URL('./p2mpserver.js', import.meta.url));
     const options = ['--bind', '127.0.0.1', '--seed', `demo ${number}`, '--once', '--json'];
-    const child = spawn(
-      process.execPath,
-      [script, '0', this.copy, String(lossProbability), ...options],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
+    const command = commandOf('p2mpserver', ['0', this.copy, String(lossProbability), ...options]);
+    this.process = new CommandProcess(command, name);
+    this.listening = this.process.firstLine.then((line) => {
+      const { addresses } = JSON.parse(line) as { addresses: string[] };
+      return { ...parseServer(addresses[0] ?? '', defaultPort), name };
+    });
+    this.losses = this.process.lastLine.then(
+      (line) => (JSON.parse(line) as { losses?: number }).losses ?? 0,
     );
-    this.process = child;
-    const lines = createInterface({ input: child.stdout });
-    this.listening = new Promise((resolve, reject) => {
-      child.once('exit', () =>
-        reject(new Error(`receiver ${number} exited before it was listening`)),
-      );
-      lines.once('line', (line) => {
-        const { addresses } = JSON.parse(line) as { addresses: string[] };
-        resolve({ ...parseServer(addresses[0] ?? '', defaultPort), name: `receiver ${number}` });
-      });
-    });
-    this.losses = new Promise((resolve) => {
-      let last = '{}';
-      lines.on('line', (line) => {
-        last = line;
-      });
-      lines.once('close', () => resolve((JSON.parse(last) as { losses?: number }).losses ?? 0));
-    });
+    // The transfer handles the rejection, if it gets that far.
+    this.losses.catch(() => undefined);
   }
 
-  stop(): void {
-    this.process.kill();
+  async stop(): Promise<void> {
+    await this.process.stop();
   }
 }
 
@@ -81,7 +66,7 @@ async function main(): Promise<ExitCode> {
   try {
     return await transfer(output, folder, receivers);
   } finally {
-    for (const receiver of receivers) receiver.stop();
+    await Promise.all(receivers.map((receiver) => receiver.stop()));
     await rm(folder, { recursive: true, force: true });
   }
 }

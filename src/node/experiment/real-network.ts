@@ -6,11 +6,9 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { P2mpError } from '../../base/errors.js';
 import type { Point } from '../../experiment/parameters.js';
+import type { Command } from './command-process.js';
 
 const execute = promisify(execFile);
-
-/** A command line: the program, then its arguments. */
-export type Command = readonly [string, ...string[]];
 
 export interface RealNetwork {
   /** Configures the rate and queue of the point on the paths to this many receivers. */

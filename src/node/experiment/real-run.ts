@@ -1,11 +1,7 @@
 /** Runs over real sockets: a p2mpserver process for each receiver, and a p2mpclient process. */
-import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { P2mpError } from '../../base/errors.js';
 import type { Point } from '../../experiment/parameters.js';
 import type { Plan, Run } from '../../experiment/plan.js';
@@ -13,7 +9,9 @@ import type { RunResult } from '../../experiment/run-result.js';
 import { simulateRun } from '../../experiment/simulated-run.js';
 import { createContent, receiverSeed } from '../../simulator/transfer.js';
 import { fileError } from '../system-error.js';
-import type { Command, RealNetwork } from './real-network.js';
+import type { Command } from './command-process.js';
+import { CommandProcess, commandOf } from './command-process.js';
+import type { RealNetwork } from './real-network.js';
 import { loopback, NamespaceNetwork } from './real-network.js';
 
 /** The round trip is the median of this many transfers without loss. */
@@ -23,7 +21,7 @@ export class RealRunner {
   /** Measured round trips by the parameters that they depend on. */
   private readonly rttsMs = new Map<string, number>();
   /** Processes of the current transfer. */
-  private readonly processes = new Set<RunProcess>();
+  private readonly processes = new Set<CommandProcess>();
 
   private constructor(
     private readonly network: RealNetwork,
@@ -96,7 +94,7 @@ export class RealRunner {
     try {
       const servers = await Promise.all(receivers.map((receiver) => receiver.firstLine));
       const client = this.start(
-        this.network.onSender(program('p2mpclient', toClientArgs(point, source, servers))),
+        this.network.onSender(commandOf('p2mpclient', toClientArgs(point, source, servers))),
         'p2mpclient',
       );
       const sent = JSON.parse(await client.lastLine) as ClientResult;
@@ -112,7 +110,7 @@ export class RealRunner {
     }
   }
 
-  private startReceiver(point: Point, seed: string, receiver: number): RunProcess {
+  private startReceiver(point: Point, seed: string, receiver: number): CommandProcess {
     const path = join(this.folder, `copy ${receiver + 1}.bin`);
     const args = [
       '0',
@@ -126,12 +124,12 @@ export class RealRunner {
     args.push('--bind', this.network.address(receiver));
     // One word, because a seed may start with a dash.
     args.push(`--seed=${receiverSeed(seed, `r${receiver + 1}`)}`);
-    const command = program('p2mpserver', args);
+    const command = commandOf('p2mpserver', args);
     return this.start(this.network.onReceiver(receiver, command), 'p2mpserver');
   }
 
-  private start(command: Command, name: string): RunProcess {
-    const process = new RunProcess(command, name, this.signal);
+  private start(command: Command, name: string): CommandProcess {
+    const process = new CommandProcess(command, name, this.signal);
     this.processes.add(process);
     return process;
   }
@@ -167,11 +165,6 @@ function toResult(sent: ClientResult, copies: readonly string[]): Omit<RunResult
   };
 }
 
-function program(name: string, args: readonly string[]): Command {
-  const script = fileURLToPath(new URL(`../../cli/${name}.js`, import.meta.url));
-  return [process.execPath, script, ...args];
-}
-
 function toClientArgs(point: Point, source: string, servers: readonly string[]): string[] {
   const { mssBytes, timeoutMs, window } = point;
   const addresses = servers.map((line) => {
@@ -181,57 +174,4 @@ function toClientArgs(point: Point, source: string, servers: readonly string[]):
   const options = ['--timeout', String(timeoutMs), '--window', String(window), '--json'];
   // The common port is unused, because every server has its own.
   return [...addresses, '1', source, String(mssBytes), ...options];
-}
-
-/** A command with --json: collects its first and last line. */
-class RunProcess {
-  readonly firstLine: Promise<string>;
-  readonly lastLine: Promise<string>;
-  private readonly child: ChildProcess;
-  private readonly ended: Promise<void>;
-
-  constructor([file, ...args]: Command, name: string, signal: AbortSignal) {
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], signal });
-    this.child = child;
-    this.ended = new Promise((resolve) => {
-      child.once('close', () => resolve());
-      // A process that failed to start emits no `close`.
-      child.once('error', () => child.pid === undefined && resolve());
-    });
-    let last: string | undefined;
-    let complaints = '';
-    const failure = (what: string) =>
-      new P2mpError(
-        'RUN_FAILED',
-        `${name} ${what}${complaints === '' ? '' : `: ${complaints.trim()}`}`,
-      );
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      complaints += text;
-    });
-    const lines = createInterface({ input: child.stdout });
-    this.firstLine = new Promise((resolve, reject) => {
-      lines.once('line', resolve);
-      child.once('error', reject);
-      child.once('close', () => reject(failure('ended before it began')));
-    });
-    this.lastLine = new Promise((resolve, reject) => {
-      lines.on('line', (line) => {
-        last = line;
-      });
-      child.once('error', reject);
-      child.once('close', () => {
-        if (last === undefined) reject(failure('ended without a result'));
-        else resolve(last);
-      });
-    });
-    // Callers handle the rejection; this avoids an unhandled one.
-    this.firstLine.catch(() => undefined);
-    this.lastLine.catch(() => undefined);
-  }
-
-  /** Asks the process to exit and waits for that. */
-  async stop(): Promise<void> {
-    this.child.kill();
-    await this.ended;
-  }
 }
