@@ -2,6 +2,7 @@
 
 import { formatAddress } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { Peer, PeerStatus } from './peer.js';
 import type { Geometry } from './segment.js';
 import { segmentOffsetBytes } from './segment.js';
@@ -67,14 +68,14 @@ export class Outcomes {
       receiver: peer.name,
       address: formatAddress(peer.address),
       status: peer.status === 'active' ? 'aborted' : peer.status,
-      ...(peer.reason === undefined ? {} : { reason: peer.reason }),
+      ...withoutUndefined({ reason: peer.reason }),
       isConfirmed: peer.isConfirmed,
       isIdentified: peer.isIdentified,
       ackedBytes: segmentOffsetBytes(this.geometry, peer.ackedSegments),
       elapsedMs: this.elapsedMs(peer.completedAtMs ?? this.settledAtMs),
       datagramsSent: peer.datagramsSent,
       retransmissions: peer.retransmissions,
-      ...(rttMs === undefined ? {} : { rttMs }),
+      ...withoutUndefined({ rttMs }),
     };
   }
 

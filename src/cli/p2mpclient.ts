@@ -3,6 +3,7 @@
 import { basename } from 'node:path';
 import { P2mpError } from '../base/errors.js';
 import { formatSeconds } from '../base/format.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { FileSenderEvent, SendFileOptions, SendFileResult } from '../node/file-sender.js';
 import { sendFile } from '../node/file-sender.js';
 import type { ServerSpec } from '../node/net/resolve-receivers.js';
@@ -148,7 +149,7 @@ function printEvent(
         event: 'receiver-result',
         receiver,
         status,
-        ...(reason === undefined ? {} : { reason }),
+        ...withoutUndefined({ reason }),
       });
       if (output.isJson) break;
       if (status === 'failed') output.warn(`${receiver}: failed${why}`);

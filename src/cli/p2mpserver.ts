@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 import { formatAddress } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 import { createRandom } from '../base/random.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { DiagnosisEvent } from '../classic/diagnosis/packet-diagnosis.js';
 import { createLossModel } from '../loss.js';
 import type { FileReceiverEvent, FileTransferResult } from '../node/file-receiver.js';
@@ -86,7 +87,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   await server.run({
     port: parsePort(port, 0),
     path,
-    ...(argv.bind === undefined ? {} : { bind: argv.bind }),
+    ...withoutUndefined({ bind: argv.bind }),
     loss: createLossModel(spec, createRandom(seed)),
     idleTimeoutMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),
     mustEnd: argv['must-end'],

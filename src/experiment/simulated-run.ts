@@ -1,5 +1,6 @@
 /** Executes one run in virtual time. */
 import { assert } from '../base/assert.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { SimulatedTransferOptions } from '../simulator/transfer.js';
 import { simulateTransfer } from '../simulator/transfer.js';
 import { linkOverheadBytes } from './model.js';
@@ -35,7 +36,7 @@ function toOptions(point: Point, seed: string, rttMs: number): SimulatedTransfer
   const link = {
     delayMs: rttMs / 2,
     ...(rateBytesPerSec === undefined ? {} : { rateBytesPerSec, overheadBytes: linkOverheadBytes }),
-    ...(queueBytes === undefined ? {} : { queueLimitBytes: queueBytes }),
+    ...withoutUndefined({ queueLimitBytes: queueBytes }),
   };
   return {
     seed,

@@ -2,6 +2,7 @@
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
 import type { P2mpError } from '../base/errors.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { ReceiverEvent, TransferResult } from '../classic/receiver-events.js';
 import type { LossModel } from '../loss.js';
 import { Receiver } from '../receiver.js';
@@ -100,7 +101,7 @@ export class FileReceiver {
     const { bind, port } = options;
     receiver.runner = await openRunner({
       machine: receiver.machine,
-      ...(bind === undefined ? {} : { bind }),
+      ...withoutUndefined({ bind }),
       port,
       handleEvent: (event) => receiver.handleEvent(event),
       handleSendError: (error) => receiver.sendErrors.add(error),
@@ -155,8 +156,7 @@ export class FileReceiver {
         const { sha256, error } = this;
         const result = {
           ...event.result,
-          ...(sha256 === undefined ? {} : { sha256 }),
-          ...(error === undefined ? {} : { error }),
+          ...withoutUndefined({ sha256, error }),
         };
         this.options.onEvent?.({ type: 'done', result });
         return;

@@ -2,6 +2,7 @@
 import { basename, resolve } from 'node:path';
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import { encodeInSteps, manifestLimits } from '../object/manifest.js';
 import { hashInSteps } from '../security/crypto.js';
 import { SessionSender } from '../session/sender.js';
@@ -80,10 +81,7 @@ async function prepareSender(
       contentSizeBytes: source.manifest.contentSizeBytes,
       crypto,
       mssBytes,
-      ...(group === undefined ? {} : { group }),
-      ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
-      ...(rateBytesPerSec === undefined ? {} : { rateBytesPerSec }),
-      ...(existing === undefined ? {} : { existing }),
+      ...withoutUndefined({ group, giveUpAfterMs, rateBytesPerSec, existing }),
       // The manifest of standard input contains the current time, so each send is another object.
       isUnrepeatable: options.paths.includes('-'),
     });
@@ -95,9 +93,7 @@ function openSource({ paths, input, inputName, signal }: SendOptions): Promise<O
   }
   return ObjectSource.open({
     paths,
-    ...(input === undefined ? {} : { input }),
-    ...(inputName === undefined ? {} : { inputName }),
-    ...(signal === undefined ? {} : { signal }),
+    ...withoutUndefined({ input, inputName, signal }),
   });
 }
 

@@ -2,6 +2,7 @@
 
 import type { P2mpError } from '../base/errors.js';
 import type { Machine } from '../base/machine.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { PortWatchOptions } from './net/port-watch.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
 import { wildcardsFor } from './net/resolve-receivers.js';
@@ -89,7 +90,7 @@ export class SenderShell<E, R> {
       machine: run.machine,
       bind: wildcardsFor(run.receivers),
       port: 0,
-      ...(run.deadlines === undefined ? {} : { deadlines: run.deadlines }),
+      ...withoutUndefined({ deadlines: run.deadlines }),
       handleEvent: run.handleEvent,
       handleSendError: (error) => this.handleSendError(error),
     });

@@ -1,4 +1,5 @@
 /** A bottleneck shared by several flows: each has its own access links, and all share one queue. */
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { LossSpec } from '../loss.js';
 import type { Link } from './link.js';
 import type { Simulation } from './simulation.js';
@@ -43,7 +44,7 @@ export class Bottleneck {
     const delayMs = options.rttMs / 2;
     const access = simulation.createLink(`${from} to ${to}`, {
       delayMs,
-      ...(loss === undefined ? {} : { loss }),
+      ...withoutUndefined({ loss }),
     });
     simulation.connect(from, to, [this.link, access]);
     simulation.connect(to, from, [simulation.createLink(`${to} to ${from}`, { delayMs })]);

@@ -5,6 +5,7 @@
  */
 
 import { at } from '../base/assert.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { LinkCounts } from './link.js';
 import { createLinkCounts } from './link.js';
 import { NonceLog } from './session-crypto.js';
@@ -57,7 +58,7 @@ export function simulateSession(options: SimulatedSessionOptions): SimulatedSess
   const isOver = () => simulation.steps > maxSteps;
   const hasEnded = simulation.run({
     isOver,
-    ...(deadlineMs === undefined ? {} : { untilMs: deadlineMs }),
+    ...withoutUndefined({ untilMs: deadlineMs }),
   });
   return {
     sender: sender.results,

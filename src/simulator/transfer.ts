@@ -5,6 +5,7 @@
 import { at } from '../base/assert.js';
 import type { TimeMs } from '../base/machine.js';
 import { createRandom } from '../base/random.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { ReceiverEvent, TransferResult } from '../classic/receiver-events.js';
 import type { SenderEvent, SenderResult } from '../classic/sender-events.js';
 import type { SenderOptions } from '../classic/sender-options.js';
@@ -208,7 +209,7 @@ function addReceiver(
   const { loss = { model: 'none' }, idleTimeoutMs, storeTimeMs = 0 } = options;
   const machine = new Receiver({
     loss: createLossModel(loss, createRandom(receiverSeed(options.seed, name))),
-    ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
+    ...withoutUndefined({ idleTimeoutMs }),
   });
   const transfers: TransferResult[] = [];
   let writtenBytes = 0;

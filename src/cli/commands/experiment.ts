@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { P2mpError } from '../../base/errors.js';
 import { formatPlural } from '../../base/format.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import { isComplete } from '../../experiment/run-result.js';
 import { conclude } from '../../node/experiment/conclusion.js';
 import { describeEffort } from '../../node/experiment/effort-meter.js';
@@ -128,7 +129,7 @@ async function run(name: string, given: Arguments, output: Output): Promise<Exit
       if (given.isVerbose) printRun(output, row);
       progress.show(far);
     },
-    ...(shard === undefined ? {} : { shard }),
+    ...withoutUndefined({ shard }),
   }).finally(() => progress.end());
   const { folder, isWhole, keptRuns, effort } = result;
   if (!isWhole) {

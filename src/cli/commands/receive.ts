@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import { formatAddresses } from '../../node/file-receiver.js';
 import { AuthorizedSenders } from '../../node/keys/authorized-senders.js';
 import {
@@ -86,7 +87,7 @@ class ReceiveCommand {
       isVerbose: this.isVerbose,
       dir: single('dir', argv.dir),
       ...(argv.open ? {} : { authorizedPath: authorizedPathOf(argv) }),
-      ...(this.onComplete === undefined ? {} : { onComplete: this.onComplete }),
+      ...withoutUndefined({ onComplete: this.onComplete }),
     });
   }
 
@@ -141,9 +142,9 @@ class ReceiveCommand {
     return {
       dir: single('dir', argv.dir),
       port: parsePort(single('port', argv.port), 0),
-      ...(bind === undefined ? {} : { bind }),
+      ...withoutUndefined({ bind }),
       ...(name === undefined ? {} : { name: single('name', name) }),
-      ...(existing === undefined ? {} : { existing }),
+      ...withoutUndefined({ existing }),
       maxSessions: parseCount('max-sessions', single('max-sessions', argv['max-sessions'])),
       ...(maxBytes === undefined
         ? {}
@@ -240,7 +241,7 @@ class ReceiveCommand {
     const server = new StatusServer({
       receiving,
       names,
-      ...(this.onComplete === undefined ? {} : { commands: this.onComplete }),
+      ...withoutUndefined({ commands: this.onComplete }),
       onError: ({ message }) => output.warn(`metrics: ${message}; transfers continue`),
     });
     const { address, port: bound } = await server.listen(host, port);

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline/promises';
 import { escapeControls } from '../../base/control-characters.js';
 import { P2mpError } from '../../base/errors.js';
 import { formatBytes, formatPlural } from '../../base/format.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import type { KeyPair } from '../../node/keys/key-files.js';
 import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
@@ -178,9 +179,9 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
     receivers: receivers.map(({ name, address, noRoute }) => ({
       receiver: name,
       ...address,
-      ...(noRoute === undefined ? {} : { reason: noRoute }),
+      ...withoutUndefined({ reason: noRoute }),
     })),
-    ...(group === undefined ? {} : { group }),
+    ...withoutUndefined({ group }),
     mss: mssBytes,
   });
   for (const name of entryNames) output.line(escapeControls(name));

@@ -7,6 +7,7 @@ import {
   formatRate,
   formatSeconds,
 } from '../../base/format.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import type { ReceiverOutcome } from '../../classic/sender-events.js';
 import type { SendFileResult } from '../../node/file-sender.js';
 import type { Output } from './output.js';
@@ -75,15 +76,14 @@ export function clientResultJson(path: string, result: SendFileResult) {
     bytes: sizeBytes,
     segments: result.segmentCount,
     seconds: elapsedMs / 1000,
-    ...(goodput === undefined ? {} : { goodputBytesPerSec: Math.round(goodput) }),
+    ...withoutUndefined({ goodputBytesPerSec: goodput && Math.round(goodput) }),
     rounds: result.rounds,
     timeouts: result.timeouts,
     datagrams: result.datagramsSent,
     retransmissions: result.retransmissions,
     acks: result.acksReceived,
     faults: result.faults,
-    ...(sha256 === undefined ? {} : { sha256 }),
-    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+    ...withoutUndefined({ sha256, error: error && { code: error.code, message: error.message } }),
     receivers: receivers.map((outcome) => ({
       receiver: outcome.receiver,
       address: outcome.address,
@@ -94,8 +94,7 @@ export function clientResultJson(path: string, result: SendFileResult) {
       seconds: outcome.elapsedMs / 1000,
       datagrams: outcome.datagramsSent,
       retransmissions: outcome.retransmissions,
-      ...(outcome.rttMs === undefined ? {} : { rttMs: outcome.rttMs }),
-      ...(outcome.reason === undefined ? {} : { reason: outcome.reason }),
+      ...withoutUndefined({ rttMs: outcome.rttMs, reason: outcome.reason }),
     })),
   };
 }

@@ -1,5 +1,6 @@
 /** Results of an experiment, as text and as JSON. */
 import { formatPlural, formatSeconds } from '../../base/format.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import { formatMean } from '../../experiment/findings.js';
 import { parameters, varyingParameters } from '../../experiment/parameters.js';
 import type { Plan } from '../../experiment/plan.js';
@@ -99,7 +100,6 @@ export function experimentResultJson(concluded: Concluded) {
     folder: folder.path,
     runs: folder.rows.length,
     keptRuns,
-    ...(effort === undefined ? {} : { effort }),
-    ...(conclusion === undefined ? {} : { findings: conclusion.findings }),
+    ...withoutUndefined({ effort, findings: conclusion?.findings }),
   } as const;
 }

@@ -8,6 +8,7 @@ import {
   formatRate,
   formatSeconds,
 } from '../../base/format.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FileReceiverEvent } from '../../node/file-receiver.js';
 import { fingerprint, formatPublicKey } from '../../node/keys/key-files.js';
 import type { Receiving } from '../../node/receive.js';
@@ -93,7 +94,7 @@ export class ReceiveOutput {
         break;
       case 'internal-error': {
         const { label, stack } = event;
-        output.json({ event: 'internal-error', ...(label === undefined ? {} : { label }), stack });
+        output.json({ event: 'internal-error', ...withoutUndefined({ label }), stack });
         const where =
           label === undefined ? '' : ` in session ${label}, which failed; other sessions continue`;
         if (!output.isJson)
@@ -232,7 +233,7 @@ function statusJson(status: IncomingStatus) {
     datagrams: status.datagramsReceived,
     duplicates: status.duplicates,
     badBlocks: status.badBlocks,
-    ...(status.rttMs === undefined ? {} : { rttMs: status.rttMs }),
+    ...withoutUndefined({ rttMs: status.rttMs }),
     multicast: status.usesGroup,
   };
 }

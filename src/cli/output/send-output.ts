@@ -142,10 +142,10 @@ function receiverJson(status: SessionReceiverStatus) {
   return {
     receiver: status.receiver,
     address: status.address,
-    ...(status.selfName === undefined ? {} : { name: status.selfName }),
+    ...withoutUndefined({ name: status.selfName }),
     status: status.status,
     activity: status.activity,
-    ...(status.reason === undefined ? {} : { reason: status.reason }),
+    ...withoutUndefined({ reason: status.reason }),
     heldBytes: status.heldBytes,
     heldBeforeBytes: status.heldBeforeBytes,
     receivedBytes: status.receivedBytes,
@@ -154,7 +154,7 @@ function receiverJson(status: SessionReceiverStatus) {
     datagrams: status.datagramsSent,
     repairs: status.repairs,
     lost: status.datagramsLost,
-    ...(status.rttMs === undefined ? {} : { rttMs: status.rttMs }),
+    ...withoutUndefined({ rttMs: status.rttMs }),
     multicast: status.usesGroup,
   };
 }
@@ -172,7 +172,7 @@ export function sendResultJson(result: SendResult) {
     bytes: result.contentSizeBytes,
     seconds: result.elapsedMs / 1000,
     object: result.objectId,
-    ...(result.rootDigest === undefined ? {} : { digest: result.rootDigest }),
+    ...withoutUndefined({ digest: result.rootDigest }),
     mss: result.mssBytes,
     datagrams: result.datagramsSent,
     multicastDatagrams: result.groupDatagramsSent,
@@ -180,7 +180,7 @@ export function sendResultJson(result: SendResult) {
     repairs: result.repairs,
     reports: result.reportsReceived,
     faults: result.faults,
-    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+    ...withoutUndefined({ error: error && { code: error.code, message: error.message } }),
     receivers: receivers.map(receiverJson),
   };
 }

@@ -7,6 +7,7 @@ import {
   formatRate,
   formatSeconds,
 } from '../../base/format.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import type { DiagnosisEvent } from '../../classic/diagnosis/packet-diagnosis.js';
 import type { FileTransferResult } from '../../node/file-receiver.js';
 import type { Output } from './output.js';
@@ -55,21 +56,23 @@ export function serverResultJson(
     event: 'result',
     from: result.from,
     status: result.status,
-    ...(reason === undefined ? {} : { reason }),
-    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
-    ...(end === undefined ? {} : { end }),
+    ...withoutUndefined({
+      reason,
+      error: error && { code: error.code, message: error.message },
+      end,
+    }),
     certain: result.isCertain,
     bytes: sizeBytes,
     segments: result.segmentCount,
     seconds: elapsedMs / 1000,
-    ...(goodput === undefined ? {} : { goodputBytesPerSec: Math.round(goodput) }),
+    ...withoutUndefined({ goodputBytesPerSec: goodput && Math.round(goodput) }),
     dataPackets: result.dataPackets,
     acks: result.acksSent,
     losses: result.losses,
     faults: result.faults,
     diagnoses: diagnosesJson(diagnoses),
     seed,
-    ...(sha256 === undefined ? {} : { sha256 }),
+    ...withoutUndefined({ sha256 }),
   };
 }
 

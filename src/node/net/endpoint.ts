@@ -9,6 +9,7 @@ import type { ErrorCode } from '../../base/errors.js';
 import { P2mpError } from '../../base/errors.js';
 import type { Transmit } from '../../base/machine.js';
 import type { RefusalCode } from '../../base/refusal.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import { openSocket } from './offload/offload-open.js';
 import type { SendingSocket } from './offload/offload-sender.js';
 import { OffloadSender } from './offload/offload-sender.js';
@@ -115,7 +116,7 @@ export class Endpoint {
     return {
       send: all.every(({ send }) => send),
       receive: all.every(({ receive }) => receive),
-      ...(reason === undefined ? {} : { reason }),
+      ...withoutUndefined({ reason }),
     };
   }
 

@@ -3,6 +3,7 @@ import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs } from '../../base/machine.js';
 import { Runner } from '../../base/machine.js';
 import type { RefusalCode } from '../../base/refusal.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import { Endpoint } from './endpoint.js';
 import type { Offload } from './offload/offload-socket.js';
 import { noOffload } from './offload/offload-socket.js';
@@ -58,7 +59,7 @@ export class SocketRunner<Event> {
     const { bind, port, receivesBatches = false, handleSendError } = options;
     const runner = new SocketRunner(options);
     runner.endpoint = await Endpoint.open({
-      ...(bind === undefined ? {} : { bind }),
+      ...withoutUndefined({ bind }),
       port,
       receivesBatches,
       handleDatagram: (from, bytes) => runner.runner.handleDatagram(from, bytes),
