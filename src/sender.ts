@@ -31,14 +31,14 @@ import {
   checkTimeout,
   checkWindow,
   createRttLimits,
-  defaultGiveUpMs,
+  defaultLivenessTimeoutMs,
 } from './classic/sender-options.js';
 import type { AckPacket } from './packet.js';
 import { abortMark, decode, encodeAbort, identifyMark } from './packet.js';
 import { otherAddressEvent } from './path/candidate-addresses.js';
 import type { BlockWindow } from './transfer/block-window.js';
 import { Block } from './transfer/block-window.js';
-import { checkGiveUp } from './transfer/receiver-spec.js';
+import { checkLivenessTimeout } from './transfer/receiver-spec.js';
 import { Rounds } from './transfer/rounds.js';
 import { FaultLog } from './wire/faults.js';
 
@@ -100,7 +100,9 @@ export class Sender implements Machine<SenderEvent> {
     this.geometry = createGeometry(options.sizeBytes, options.mssBytes, segmentsPerBlock);
     this.windowBlocks = checkWindow(windowBlocks);
     this.timeout = checkTimeout(options.timeout ?? { mode: 'auto' });
-    const giveUpAfterMs = checkGiveUp(options.giveUpAfterMs ?? defaultGiveUpMs(this.timeout));
+    const livenessTimeoutMs = checkLivenessTimeout(
+      options.livenessTimeoutMs ?? defaultLivenessTimeoutMs(this.timeout),
+    );
     this.hasEndMarker = options.hasEndMarker ?? true;
     if (options.sizeBytes === 0 && !this.hasEndMarker) {
       throw new P2mpError(
@@ -108,7 +110,7 @@ export class Sender implements Machine<SenderEvent> {
         'an empty file consists only of its end marker; leave out --no-end-marker',
       );
     }
-    const rttLimits = createRttLimits(this.timeout, giveUpAfterMs);
+    const rttLimits = createRttLimits(this.timeout, livenessTimeoutMs);
     this.peers = receivers.map(
       ({ name, address, otherAddresses }, index) =>
         new Peer(index, name, address, rttLimits, otherAddresses),
@@ -116,7 +118,7 @@ export class Sender implements Machine<SenderEvent> {
     this.peerByAddress = new PeerAddresses(this.peers);
     this.outcomes = new Outcomes(this.peers, this.geometry);
     this.ending = new EndConfirmation(this.peers, this.geometry.segmentCount);
-    this.liveness = new LivenessTimeout(giveUpAfterMs, this.peers);
+    this.liveness = new LivenessTimeout(livenessTimeoutMs, this.peers);
     this.flight = new Rounds(this.peers.length, () => new Block(this.peers.length), {
       isUninterrupted: false,
       batchLimit: () => 1,
@@ -166,7 +168,7 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   /** Fails a receiver that cannot be sent to, and continues with the others. */
-  giveUp(nowMs: TimeMs, index: number, reason: string): void {
+  failReceiver(nowMs: TimeMs, index: number, reason: string): void {
     this.settle(nowMs, at(this.peers, index), 'failed', reason);
     this.advance(nowMs);
   }
@@ -234,7 +236,7 @@ export class Sender implements Machine<SenderEvent> {
   handleTimeout(nowMs: TimeMs): void {
     if (this.phase === 'done') return;
     this.liveness.forgiveStoppedTime(nowMs, this.pollTimeout() ?? nowMs);
-    for (const peer of this.liveness.takeExpired(nowMs)) this.giveUpOn(nowMs, peer);
+    for (const peer of this.liveness.takeExpired(nowMs)) this.failSilent(nowMs, peer);
     goBack(nowMs, this.window, this.peers, this.goBackRules);
     this.advance(nowMs);
   }
@@ -406,7 +408,7 @@ export class Sender implements Machine<SenderEvent> {
 
   // --- Receivers
 
-  private giveUpOn(nowMs: TimeMs, peer: Peer): void {
+  private failSilent(nowMs: TimeMs, peer: Peer): void {
     if (this.phase === 'ending' && peer.ackedSegments > 0) {
       this.settleUnconfirmed(nowMs, peer);
     } else {

@@ -176,7 +176,7 @@ t.test('for any input, a receiver is complete only once it has acknowledged ever
         mssBytes: 2,
         windowBlocks,
         timeout: fixed,
-        giveUpAfterMs: 2000,
+        livenessTimeoutMs: 2000,
       });
       const highestSent = new Map<string, number>();
       const acked = new Map([...'abc'].map((name) => [name, 0]));

@@ -85,7 +85,7 @@ t.test(
 );
 
 t.test('but not forever', (t) => {
-  const driven = new DrivenSender({ receivers: 'a', ...threeSegments, giveUpAfterMs: 3000 });
+  const driven = new DrivenSender({ receivers: 'a', ...threeSegments, livenessTimeoutMs: 3000 });
   ackAllData(driven);
   for (let i = 1; i <= 100; i++) {
     driven.ack('a', 2);
@@ -164,7 +164,7 @@ t.test('after an abort nothing more is requested from the source', (t) => {
 });
 
 t.test('an abort notifies every receiver that has not finished, and ends', (t) => {
-  const driven = new DrivenSender({ receivers: 'abc', ...threeSegments, giveUpAfterMs: 250 });
+  const driven = new DrivenSender({ receivers: 'abc', ...threeSegments, livenessTimeoutMs: 250 });
   driven.ack('a', 0);
   driven.ack('b', 0);
   driven.passTo(250);

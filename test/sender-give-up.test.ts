@@ -5,7 +5,7 @@ const fixed = { mode: 'fixed', timeoutMs: 100 } as const;
 const threeSegments = { sizeBytes: 6, mssBytes: 2, timeout: fixed };
 
 t.test('a silent receiver fails by name, and the others continue', (t) => {
-  const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, giveUpAfterMs: 1000 });
+  const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, livenessTimeoutMs: 1000 });
   driven.ack('b', 0);
   driven.passTo(999);
   driven.takeSent();
@@ -23,7 +23,7 @@ t.test('a silent receiver fails by name, and the others continue', (t) => {
 });
 
 t.test('a receiver whose answers acknowledge nothing new fails too', (t) => {
-  const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, giveUpAfterMs: 1000 });
+  const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, livenessTimeoutMs: 1000 });
   driven.passTo(50);
   driven.ackAll(0);
   driven.ack('b', 1);
@@ -43,7 +43,7 @@ t.test('a receiver whose answers acknowledge nothing new fails too', (t) => {
 });
 
 t.test('a receiver that merely waits for others never fails', (t) => {
-  const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, giveUpAfterMs: 1000 });
+  const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, livenessTimeoutMs: 1000 });
   for (const sequence of [0, 1, 2]) {
     driven.ack('b', sequence);
     driven.passTo(driven.nowMs + 900);
@@ -63,7 +63,7 @@ t.test('a slow receiver that makes progress does not fail', (t) => {
     mssBytes: 2,
     windowBlocks: 4,
     timeout: fixed,
-    giveUpAfterMs: 1000,
+    livenessTimeoutMs: 1000,
   });
   for (let sequence = 0; sequence < 10; sequence++) {
     driven.passTo(driven.nowMs + 900);
@@ -85,7 +85,7 @@ t.test('a long fixed timeout gives a liveness timeout of several rounds', (t) =>
 });
 
 t.test('the delivered bytes are those of active receivers, and never what no receiver has', (t) => {
-  const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, giveUpAfterMs: 1000 });
+  const driven = new DrivenSender({ receivers: 'ab', ...threeSegments, livenessTimeoutMs: 1000 });
   driven.ackAll(0);
   driven.ack('b', 1);
   t.equal(driven.sender.deliveredBytes, 2, 'a has one segment, b two');

@@ -6,7 +6,7 @@ const auto = {
   sizeBytes: 40,
   mssBytes: 2,
   timeout: { mode: 'auto', initialMs: 100 },
-  giveUpAfterMs: 320_000,
+  livenessTimeoutMs: 320_000,
 } as const;
 
 /** The time until the next deadline. */
@@ -60,7 +60,7 @@ t.test('the timeout doubles with each deadline that passes, and an answer resets
 });
 
 t.test('backoff is limited, so that each receiver is tried often before it fails', (t) => {
-  const driven = new DrivenSender({ receivers: 'a', ...auto, giveUpAfterMs: 3200 });
+  const driven = new DrivenSender({ receivers: 'a', ...auto, livenessTimeoutMs: 3200 });
   driven.passTo(3199);
   t.ok(driven.takeSent().length >= 32);
   t.equal(driven.outcome('a'), undefined);

@@ -138,7 +138,7 @@ t.test('a window also opens when the receiver that blocked it fails', (t) => {
     mssBytes: 2,
     windowBlocks: 2,
     timeout: fixed,
-    giveUpAfterMs: 1000,
+    livenessTimeoutMs: 1000,
   });
   driven.ack('a', 0);
   driven.passTo(999);

@@ -34,16 +34,16 @@ export const timeoutDefaults = {
 /** Default options and fixed limits of a P2MP-FTP sender. */
 export const senderDefaults = {
   /** A receiver that acknowledges nothing new for this long fails (PROTOCOL 4.6). */
-  giveUpAfterMs: 10_000,
+  livenessTimeoutMs: 10_000,
   /** With a fixed retransmission timeout, the liveness timeout lasts at least this many rounds. */
-  giveUpRounds: 20,
+  livenessTimeoutRounds: 20,
   /**
    * Upper bound of the default liveness timeout: it must stay below the receivers' idle timeout
    * (PROTOCOL 5.4).
    */
-  maxDefaultGiveUpMs: 25_000,
+  maxDefaultLivenessTimeoutMs: 25_000,
   /** Backoff allows at least this many attempts within the liveness timeout, if the RTT permits. */
-  giveUpTries: 32,
+  livenessTimeoutTries: 32,
   /** Number of rounds that send the end marker; all data is acknowledged by then (PROTOCOL 5.3). */
   endRounds: 8,
   /** Minimum time to keep sending the end marker: making the file durable may be slow. */

@@ -33,7 +33,7 @@ export interface SenderOptions {
   /** The retransmission timeout; by default it adapts to the round-trip time. */
   readonly timeout?: TimeoutSpec;
   /** Liveness timeout of a receiver that acknowledges nothing new. */
-  readonly giveUpAfterMs?: number;
+  readonly livenessTimeoutMs?: number;
   /** Whether to send an end marker (PROTOCOL 5.2); programs that follow the course text do not. */
   readonly hasEndMarker?: boolean;
 }
@@ -64,20 +64,23 @@ export function checkTimeout(timeout: TimeoutSpec): TimeoutSpec {
 }
 
 /** The liveness timeout if none is given: depends on a fixed retransmission timeout. */
-export function defaultGiveUpMs(timeout: TimeoutSpec): number {
-  const { giveUpAfterMs, giveUpRounds, maxDefaultGiveUpMs } = senderDefaults;
-  if (timeout.mode === 'auto') return giveUpAfterMs;
-  return Math.min(Math.max(giveUpAfterMs, giveUpRounds * timeout.timeoutMs), maxDefaultGiveUpMs);
+export function defaultLivenessTimeoutMs(timeout: TimeoutSpec): number {
+  const { livenessTimeoutMs, livenessTimeoutRounds, maxDefaultLivenessTimeoutMs } = senderDefaults;
+  if (timeout.mode === 'auto') return livenessTimeoutMs;
+  return Math.min(
+    Math.max(livenessTimeoutMs, livenessTimeoutRounds * timeout.timeoutMs),
+    maxDefaultLivenessTimeoutMs,
+  );
 }
 
 /** Limits of the RTT estimator, with defaults filled in. */
-export function createRttLimits(timeout: TimeoutSpec, giveUpAfterMs: number): RttLimits {
+export function createRttLimits(timeout: TimeoutSpec, livenessTimeoutMs: number): RttLimits {
   const limits: Partial<RttLimits> = timeout.mode === 'auto' ? timeout : {};
   return {
     initialMs: limits.initialMs ?? timeoutDefaults.initialMs,
     granularityMs: timeoutDefaults.granularityMs,
     minMs: limits.minMs ?? timeoutDefaults.minMs,
     maxMs: limits.maxMs ?? timeoutDefaults.maxMs,
-    maxBackoffMs: giveUpAfterMs / senderDefaults.giveUpTries,
+    maxBackoffMs: livenessTimeoutMs / senderDefaults.livenessTimeoutTries,
   };
 }

@@ -86,7 +86,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
     timeout: parseTimeout(single('timeout', argv.timeout)),
     ...(giveUpAfter === undefined
       ? {}
-      : { giveUpAfterMs: parseSeconds('give-up-after', single('give-up-after', giveUpAfter)) }),
+      : { livenessTimeoutMs: parseSeconds('give-up-after', single('give-up-after', giveUpAfter)) }),
     hasEndMarker: argv['end-marker'],
     signal: interruption.signal,
   };

@@ -26,7 +26,7 @@ export interface SendFileOptions {
   /** The retransmission timeout; by default it adapts to the round-trip time. */
   readonly timeout?: TimeoutSpec;
   /** A receiver that acknowledges nothing new for this long fails; 10 s by default. */
-  readonly giveUpAfterMs?: number;
+  readonly livenessTimeoutMs?: number;
   /** Whether to send an end marker (PROTOCOL 5.2); true by default. */
   readonly hasEndMarker?: boolean;
   /** Aborts the transfer; the result then shows which receivers were not complete. */

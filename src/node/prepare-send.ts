@@ -69,7 +69,7 @@ async function prepareSender(
       `${source.manifest.entries.length} entries exceed the limit of a session; send them in parts`,
     );
   }
-  const { keyPair, giveUpAfterMs, rateBytesPerSec, existing } = options;
+  const { keyPair, livenessTimeoutMs, rateBytesPerSec, existing } = options;
   const crypto = await createNodeCrypto(keyPair ?? (await generateKeyPair()));
   const manifestDigest = await runInTurns(hashInSteps(crypto, manifest), signal);
   return (mssBytes) =>
@@ -81,7 +81,7 @@ async function prepareSender(
       contentSizeBytes: source.manifest.contentSizeBytes,
       crypto,
       mssBytes,
-      ...withoutUndefined({ group, giveUpAfterMs, rateBytesPerSec, existing }),
+      ...withoutUndefined({ group, livenessTimeoutMs, rateBytesPerSec, existing }),
       // The manifest of standard input contains the current time, so each send is another object.
       isUnrepeatable: options.paths.includes('-'),
     });

@@ -45,7 +45,7 @@ export interface SendOptions {
   /** Bytes per segment; `auto`, the default, discovers what the paths to all receivers carry. */
   readonly mssBytes?: number | 'auto';
   /** A receiver that is silent for this long fails; 30 s by default. */
-  readonly giveUpAfterMs?: number;
+  readonly livenessTimeoutMs?: number;
   /** How to treat files that receivers already have; `update` by default. */
   readonly existing?: ExistingFiles;
   /** Aborts the session; the result then shows which receivers were not complete. */

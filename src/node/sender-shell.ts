@@ -18,7 +18,7 @@ export interface ShellSender {
   /** @param isFinal whether no later session can continue it */
   abort(nowMs: number, reason: string, isFinal?: boolean): void;
   /** Fails one receiver and continues with the others. */
-  giveUp(nowMs: number, index: number, reason: string): void;
+  failReceiver(nowMs: number, index: number, reason: string): void;
 }
 
 export interface SenderShellOptions {
@@ -103,7 +103,8 @@ export class SenderShell<E, R> {
   /** Fails the receivers that the system has no route to. */
   failUnrouted(receivers: readonly FoundReceiver[]): void {
     receivers.forEach(({ noRoute }, index) => {
-      if (noRoute !== undefined) this.current()?.giveUp(this.runner?.nowMs ?? 0, index, noRoute);
+      if (noRoute !== undefined)
+        this.current()?.failReceiver(this.runner?.nowMs ?? 0, index, noRoute);
     });
   }
 
@@ -141,7 +142,7 @@ export class SenderShell<E, R> {
       this.sendErrors.add(error);
       return;
     }
-    sender?.giveUp(runner.nowMs, found.index, found.reason);
+    sender?.failReceiver(runner.nowMs, found.index, found.reason);
     runner.drain();
   }
 }

@@ -24,7 +24,7 @@ export interface ConnectionsOptions {
   readonly rootDigest: RootDigest;
   readonly crypto: SessionCrypto;
   readonly mssBytes: number;
-  readonly giveUpAfterMs: number;
+  readonly livenessTimeoutMs: number;
   readonly reportIntervalMs: number;
   /** Spacing between requests that many receivers answer. */
   readonly spacingMs: number;
@@ -172,7 +172,7 @@ export class Connections {
       return true;
     }
     // A receiver that is about to fail is polled regardless of the budget.
-    const isUrgent = nowMs - peer.lastReceivedAtMs >= this.options.giveUpAfterMs / 2;
+    const isUrgent = nowMs - peer.lastReceivedAtMs >= this.options.livenessTimeoutMs / 2;
     if (!this.polls.take(nowMs) && !isUrgent) return false;
     peer.polledAtMs = nowMs;
     peer.unansweredPolls++;
@@ -223,19 +223,19 @@ export class Connections {
   noteRefusal(peer: SessionPeer, at: Address, code: RefusalCode): PortRefusedEvent | undefined {
     const reason = peer.addresses.noteRefusal(at, code, receiverProgram);
     if (reason === undefined || peer.deferral !== undefined) return undefined;
-    const { giveUpAfterMs: livenessTimeoutMs } = this.options;
+    const { livenessTimeoutMs } = this.options;
     return { type: 'port-refused', receiver: peer.name, reason, livenessTimeoutMs };
   }
 
   /** Bounds the retry interval so that a short liveness timeout still allows a few attempts. */
   private get maxWaitMs(): number {
-    return Math.min(retryTiming.maxMs, this.options.giveUpAfterMs * waitShare);
+    return Math.min(retryTiming.maxMs, this.options.livenessTimeoutMs * waitShare);
   }
 
   private handleDue(nowMs: TimeMs, peer: SessionPeer): void {
-    const { giveUpAfterMs } = this.options;
+    const { livenessTimeoutMs } = this.options;
     const waitsSinceMs = Math.min(peer.lastReceivedAtMs, peer.deferral?.sinceMs ?? Infinity);
-    if (peer.status !== 'identifying' && nowMs - waitsSinceMs >= giveUpAfterMs) {
+    if (peer.status !== 'identifying' && nowMs - waitsSinceMs >= livenessTimeoutMs) {
       this.owner.settleFailed(nowMs, peer, this.silenceReason(peer));
       return;
     }
@@ -246,9 +246,9 @@ export class Connections {
 
   /** Why a receiver that still answers must fail; undefined while it need not. */
   private stuckReason(nowMs: TimeMs, peer: SessionPeer): string | undefined {
-    const { giveUpAfterMs } = this.options;
-    if (peer.unreachedMs >= giveUpAfterMs) return this.unreachedReason(peer);
-    const limitMs = stuckTimes * giveUpAfterMs;
+    const { livenessTimeoutMs } = this.options;
+    if (peer.unreachedMs >= livenessTimeoutMs) return this.unreachedReason(peer);
+    const limitMs = stuckTimes * livenessTimeoutMs;
     // A receiver with nothing to do cannot make progress: it waits for the others.
     if (nowMs - peer.progressAtMs >= limitMs / 2 && !this.isAsked(peer)) {
       const isBlocked = this.options.peers.some(
@@ -311,8 +311,8 @@ export class Connections {
   }
 
   private sendPollOrRoot(nowMs: TimeMs, peer: SessionPeer): void {
-    const { giveUpAfterMs, reportIntervalMs } = this.options;
-    const askAfterMs = Math.min(retryTiming.quietMs, giveUpAfterMs * quietShare);
+    const { livenessTimeoutMs, reportIntervalMs } = this.options;
+    const askAfterMs = Math.min(retryTiming.quietMs, livenessTimeoutMs * quietShare);
     const quietMs = Math.max(askAfterMs, 2 * reportIntervalMs);
     const isQuiet = nowMs - peer.lastReceivedAtMs >= quietMs;
     if (peer.isPollDue || isQuiet) {
@@ -357,7 +357,7 @@ export class Connections {
   }
 
   private silenceReason(peer: SessionPeer): string {
-    const seconds = this.options.giveUpAfterMs / 1000;
+    const seconds = this.options.livenessTimeoutMs / 1000;
     const refusal = peer.addresses.describeRefusal(receiverProgram);
     if (peer.deferral !== undefined) {
       return refusal === undefined
@@ -379,9 +379,9 @@ export class Connections {
 
   /** A hello of full size did arrive (SESSIONS 3.11), so the size need not be the cause. */
   private unreachedReason({ name }: SessionPeer): string {
-    const { mssBytes, giveUpAfterMs } = this.options;
+    const { mssBytes, livenessTimeoutMs } = this.options;
     const sizeBytes = mssBytes + dataFramingBytes;
-    return `no data has reached ${name} for ${giveUpAfterMs / 1000} s, although control messages have: a filter drops data, or the path MTU fell below ${sizeBytes} bytes; check firewalls and --mss, then send again`;
+    return `no data has reached ${name} for ${livenessTimeoutMs / 1000} s, although control messages have: a filter drops data, or the path MTU fell below ${sizeBytes} bytes; check firewalls and --mss, then send again`;
   }
 
   private narrowPathReason({ name }: SessionPeer): string {

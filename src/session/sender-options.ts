@@ -5,7 +5,7 @@ import type { SessionGeometry } from '../object/geometry.js';
 import { createSessionGeometry, sessionMssLimits } from '../object/geometry.js';
 import type { SessionCrypto } from '../security/crypto.js';
 import { sessionDefaults } from '../transfer/config.js';
-import { checkGiveUp, type ReceiverSpec } from '../transfer/receiver-spec.js';
+import { checkLivenessTimeout, type ReceiverSpec } from '../transfer/receiver-spec.js';
 import type { ExistingFiles, Offer } from '../wire/messages.js';
 import { encodeMessage } from '../wire/messages.js';
 import { segmentsPerBlockFor } from '../wire/segment-size.js';
@@ -35,7 +35,7 @@ export interface SessionSenderOptions {
   /** No later session can offer this object, so receivers keep no part of it. */
   readonly isUnrepeatable?: boolean;
   /** A receiver that is silent for this long fails. */
-  readonly giveUpAfterMs?: number;
+  readonly livenessTimeoutMs?: number;
   /** A fixed rate limit; by default, as fast as the path allows. */
   readonly rateBytesPerSec?: number;
   /** Reports that may reach the sender per second. */
@@ -46,7 +46,7 @@ export interface SessionSenderOptions {
 export interface SessionTerms {
   readonly geometry: SessionGeometry;
   readonly reportIntervalMs: number;
-  readonly giveUpAfterMs: number;
+  readonly livenessTimeoutMs: number;
   /** Spacing between requests that many receivers answer. */
   readonly spacingMs: number;
   /** Receivers that may be polled out of turn, per second. */
@@ -84,8 +84,8 @@ export function agreeTerms(options: SessionSenderOptions): SessionTerms {
     geometry: agreeGeometry(options),
     reportIntervalMs,
     // With many receivers, turns are rare, which must not count as silence.
-    giveUpAfterMs: Math.max(
-      checkGiveUp(options.giveUpAfterMs ?? sessionDefaults.giveUpAfterMs),
+    livenessTimeoutMs: Math.max(
+      checkLivenessTimeout(options.livenessTimeoutMs ?? sessionDefaults.livenessTimeoutMs),
       livenessTimeoutReports * reportIntervalMs,
     ),
     spacingMs: 1000 / reportsPerSec,

@@ -162,7 +162,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
           this.delivery.handleChange(peer);
         },
         settleFailed: (nowMs, peer, reason) => outcomes.settle(nowMs, peer, 'failed', reason),
-        failReceiver: (nowMs, { index }, reason) => this.giveUp(nowMs, index, reason),
+        failReceiver: (nowMs, { index }, reason) => this.failReceiver(nowMs, index, reason),
       },
     );
   }
@@ -211,7 +211,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   /** Fails this receiver; the session continues with the others. */
-  giveUp(nowMs: TimeMs, index: number, reason: string): void {
+  failReceiver(nowMs: TimeMs, index: number, reason: string): void {
     const peer = at(this.peers, index);
     if (peer.isSettled) return;
     this.outcomes.dismiss(nowMs, peer, 'failed', reason);

@@ -49,7 +49,7 @@ export interface SimulatedSessionOptions
     SimulatedReceiverOptions,
     Pick<
       SessionSenderOptions,
-      'mssBytes' | 'segmentsPerBlock' | 'giveUpAfterMs' | 'rateBytesPerSec' | 'reportsPerSec'
+      'mssBytes' | 'segmentsPerBlock' | 'livenessTimeoutMs' | 'rateBytesPerSec' | 'reportsPerSec'
     > {
   /** Number of receivers, at least 1. */
   readonly receiverCount: number;

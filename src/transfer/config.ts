@@ -4,7 +4,7 @@ export const sessionDefaults = {
   /** With headers of 16, 8 and 20 bytes, or 40 for IPv6, well below an Ethernet frame's 1,500. */
   mssBytes: 1400,
   /** The liveness timeout: a receiver that is silent for this long fails. */
-  giveUpAfterMs: 30_000,
+  livenessTimeoutMs: 30_000,
   /** Reports that may reach the sender per second, whatever the number of receivers. */
   reportsPerSec: 1000,
   /** The share of these reports that are sent in turns; the rest answers polls. */

@@ -12,10 +12,10 @@ export interface ReceiverSpec {
   readonly otherAddresses?: readonly Address[];
 }
 
-export function checkGiveUp(giveUpAfterMs: number): number {
-  if (giveUpAfterMs > 0 && Number.isFinite(giveUpAfterMs)) return giveUpAfterMs;
+export function checkLivenessTimeout(livenessTimeoutMs: number): number {
+  if (livenessTimeoutMs > 0 && Number.isFinite(livenessTimeoutMs)) return livenessTimeoutMs;
   throw new P2mpError(
     'INVALID_ARGUMENT',
-    `liveness timeout of ${giveUpAfterMs / 1000} s: must be above 0 seconds`,
+    `liveness timeout of ${livenessTimeoutMs / 1000} s: must be above 0 seconds`,
   );
 }

@@ -15,7 +15,7 @@ import { SessionWire } from '../support/session-wire.js';
 const sizeBytes = 24_000;
 const receiverCount = 3;
 /** A sender waits four of these for a receiver that responds but makes no progress. */
-const giveUpAfterMs = 1500;
+const livenessTimeoutMs = 1500;
 const longestMs = 20_000;
 
 type Lie = (report: Report, count: number, wire: SessionWire) => Partial<Report>;
@@ -30,7 +30,7 @@ function run(seed: string, lie: Lie, hasGroup: boolean): SessionWire {
     sizeBytes,
     hasGroup,
     untilMs: longestMs,
-    sender: { giveUpAfterMs },
+    sender: { livenessTimeoutMs },
     attack: ({ bytes }, wire) => {
       const channel = wire.receivers[0]?.machine.find(wire.sender.session)?.secureChannel;
       if (channel === undefined || liars.has(channel)) return [bytes];
@@ -144,7 +144,7 @@ for (const [hasGroup, name] of [
 function flood(seed: string, count: number, word: (i: number, wire: SessionWire) => Uint8Array) {
   let said = 0;
   const wire = new SessionWire({
-    ...{ seed, receiverCount, sizeBytes, untilMs: longestMs, sender: { giveUpAfterMs } },
+    ...{ seed, receiverCount, sizeBytes, untilMs: longestMs, sender: { livenessTimeoutMs } },
     attack: ({ from, to, bytes }, wire) => {
       const [bad] = wire.receivers;
       const channel = bad?.machine.find(wire.sender.session)?.secureChannel;
@@ -230,7 +230,7 @@ t.test('a sender that stops at any moment leaves no state at a receiver', (t) =>
       fileCount: 20,
       attack: ({ to, bytes }) => (to === 'sender' || ++sent <= lives ? [bytes] : []),
     });
-    wire.run(sessionDefaults.giveUpAfterMs + 3 * receiverLimits.idleMs);
+    wire.run(sessionDefaults.livenessTimeoutMs + 3 * receiverLimits.idleMs);
     if (lives === 0) last = leastSteps(wire);
     const [receiver] = wire.receivers;
     // The handshake state outlives a short session a little.

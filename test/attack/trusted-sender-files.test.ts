@@ -41,7 +41,7 @@ async function sendBadly(host: SessionHost, { entries, content, words }: BadSess
     crypto,
     mssBytes: 1000,
     segmentsPerBlock: 4,
-    giveUpAfterMs: 2000,
+    livenessTimeoutMs: 2000,
   });
   let sent = 0;
   const said: Transmit[] = [];

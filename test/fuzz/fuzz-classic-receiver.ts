@@ -93,7 +93,7 @@ class ReceiverUnderFire {
         break;
       case 11:
         if (tape.isOneIn(4)) driver.wake();
-        if (tape.isOneIn(16)) this.giveUp(() => this.receiver.abort(driver.nowMs, 'stopped'));
+        if (tape.isOneIn(16)) this.failReceiver(() => this.receiver.abort(driver.nowMs, 'stopped'));
     }
   }
 
@@ -156,7 +156,7 @@ class ReceiverUnderFire {
     if (!this.isFinishing) return;
     this.isFinishing = false;
     if (isFailing) {
-      this.giveUp(() => this.receiver.handleStorageFailure(this.driver.nowMs, 'full'));
+      this.failReceiver(() => this.receiver.handleStorageFailure(this.driver.nowMs, 'full'));
     } else {
       this.write();
       this.receiver.handleStored(this.driver.nowMs);
@@ -165,7 +165,7 @@ class ReceiverUnderFire {
   }
 
   /** What a host gives up it says of its own accord, to the one that it took from. */
-  private giveUp(how: () => void): void {
+  private failReceiver(how: () => void): void {
     const from = this.receiver['transfer']?.from;
     if (from !== undefined) this.ledger.came(from, receiverDefaults.abortCopies * 8);
     how();

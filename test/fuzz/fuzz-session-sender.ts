@@ -94,7 +94,7 @@ class SenderUnderFire {
     // Without further input, the sender times out and becomes idle.
     this.doWork(Infinity);
     for (let i = 0; i < mostRests && !this.isDone; i++) {
-      this.pass(sessionDefaults.giveUpAfterMs);
+      this.pass(sessionDefaults.livenessTimeoutMs);
       this.doWork(Infinity);
     }
     demand(this.isDone, () => 'a sender that is never done');
@@ -149,7 +149,7 @@ class SenderUnderFire {
         this.doWork(1 + tape.below(8));
         break;
       case 19:
-        if (tape.isOneIn(8)) this.sender.giveUp(this.driver.nowMs, insider.index, 'enough');
+        if (tape.isOneIn(8)) this.sender.failReceiver(this.driver.nowMs, insider.index, 'enough');
         if (tape.isOneIn(32)) this.sender.abort(this.driver.nowMs, 'stopped');
         this.driver.drain(0);
     }

@@ -87,7 +87,7 @@ export function fuzzBesideSession(tape: Tape): Outcome {
     forwardLink: { delayMs: 3, loss: tape.isOneIn(4) ? lossy : { model: 'none' } },
     backwardLink: { delayMs: 3 },
     // It can disrupt one handshake after another while its datagrams last.
-    giveUpAfterMs: 120_000,
+    livenessTimeoutMs: 120_000,
     deadlineMs: 1_200_000,
     maxSteps: 200_000,
     watchesNonces: true,
@@ -120,7 +120,7 @@ export function fuzzBesideTransfer(tape: Tape): Outcome {
     segmentsPerBlock: tape.pick([1, 4]),
     windowBlocks: tape.pick([1, 4]),
     timeout: { mode: 'fixed', timeoutMs: 50 },
-    giveUpAfterMs: 5000,
+    livenessTimeoutMs: 5000,
     hasEndMarker: true,
     sendTimeMs: 0,
     sourceTimeMs: 0,

@@ -83,7 +83,7 @@ t.test('a session that reconnects keeps the address that answered', async (t) =>
 
 t.test('if none answers, the reason names both', async (t) => {
   const receivers = [{ name: 'r0', address: v4, otherAddresses: [v6] }];
-  const wire = new SessionWire({ sender: { receivers, giveUpAfterMs: 2000 } }).run();
+  const wire = new SessionWire({ sender: { receivers, livenessTimeoutMs: 2000 } }).run();
   t.match(wire.outcomeOf(0), {
     status: 'failed',
     reason: /^no answer at 192\.0\.2\.99 or 2001:db8::1 for 2 s; /,
@@ -94,7 +94,7 @@ t.test('P2MP-FTP falls back to the other address and keeps it', async (t) => {
   const timeout = { mode: 'fixed', timeoutMs: 100 } as const;
   const driven = new DrivenSender({
     ...{ receivers: 'ab', otherHosts: { a: 'z' }, sizeBytes: 6, mssBytes: 2, timeout },
-    giveUpAfterMs: 2000,
+    livenessTimeoutMs: 2000,
   });
   driven.ack('b', 0);
   driven.passTo(350);
@@ -117,7 +117,7 @@ t.test('P2MP-FTP falls back to the other address and keeps it', async (t) => {
 
 t.test('a receiver that cannot be sent to fails, and the others continue', async (t) => {
   const driven = new DrivenSender({ receivers: 'ab', sizeBytes: 2, mssBytes: 2 });
-  driven.sender.giveUp(0, 0, 'no route');
+  driven.sender.failReceiver(0, 0, 'no route');
   driven.ack('b', 0);
   driven.ack('b', 1);
   t.match(driven.outcome('a'), { status: 'failed', reason: 'no route' });

@@ -3,7 +3,7 @@ import t from 'tap';
 import { sessionField, sessionKind } from '../../src/wire/header.js';
 import { type Passing, SessionWire, type WireOptions } from '../support/session-wire.js';
 
-const giveUpAfterMs = 3000;
+const livenessTimeoutMs = 3000;
 
 function isData(bytes: Uint8Array): boolean {
   const kind = bytes[sessionField.kind];
@@ -22,7 +22,7 @@ function run(deaf: readonly number[], options: WireOptions & { fromMs?: number }
     receiverCount: 2,
     sizeBytes: 3_000_000,
     ...rest,
-    sender: { giveUpAfterMs, ...rest.sender },
+    sender: { livenessTimeoutMs, ...rest.sender },
     attack: swallow(deaf, fromMs),
   }).run();
 }
@@ -52,9 +52,15 @@ for (const hasGroup of [false, true]) {
           t.match(wire.receivers[index]?.results, [{ status: 'failed', reason }], 'at once');
         } else t.ok(isIdentical);
         if (!isDeaf)
-          t.ok((outcome?.elapsedMs ?? Infinity) < 2 * giveUpAfterMs, `${outcome?.elapsedMs} ms`);
+          t.ok(
+            (outcome?.elapsedMs ?? Infinity) < 2 * livenessTimeoutMs,
+            `${outcome?.elapsedMs} ms`,
+          );
         else
-          t.ok((outcome?.elapsedMs ?? Infinity) < giveUpAfterMs + 2000, `${outcome?.elapsedMs} ms`);
+          t.ok(
+            (outcome?.elapsedMs ?? Infinity) < livenessTimeoutMs + 2000,
+            `${outcome?.elapsedMs} ms`,
+          );
       }
     });
   }

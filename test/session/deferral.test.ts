@@ -23,7 +23,7 @@ function createReceiver(name: string): SessionReceiver {
   });
 }
 
-function createSender(giveUpAfterMs: number): SessionSender {
+function createSender(livenessTimeoutMs: number): SessionSender {
   const file = { kind: 'file', name: 'file', mode: 0o644, modifiedMs: 0 } as const;
   return new SessionSender({
     receivers: [{ name: 'receiver', address: receiverAddress }],
@@ -31,7 +31,7 @@ function createSender(giveUpAfterMs: number): SessionSender {
     manifest: encodeManifest(createManifest([{ ...file, sizeBytes: content.length }])),
     contentSizeBytes: content.length,
     crypto: createSimulatedCrypto('put off', 'sender'),
-    giveUpAfterMs,
+    livenessTimeoutMs,
   });
 }
 

@@ -60,7 +60,7 @@ for (const hasGroup of [false, true]) {
       checkpointMs: 1,
       rot: 0.2,
       rateBytesPerSec: 200_000,
-      giveUpAfterMs: 3000,
+      livenessTimeoutMs: 3000,
       incidents: [
         { atMs: 3000, host: 'sender', fault: 'kill' },
         { atMs: 3001, host: 0, fault: 'kill' },
@@ -79,7 +79,7 @@ for (const hasGroup of [false, true]) {
     const { sender, views } = run({
       hasGroup,
       rateBytesPerSec: 200_000,
-      giveUpAfterMs: 30_000,
+      livenessTimeoutMs: 30_000,
       incidents: [
         { atMs: 0, host: 0, fault: 'kill' },
         { atMs: 2500, host: 0, fault: 'start' },

@@ -123,8 +123,8 @@ t.test('a sender that stops notifies every receiver three times, with the reason
 
 t.test('a receiver that fails is notified; the other one completes', (t) => {
   const wire = new SessionWire({ receiverCount: 2, sizeBytes: 400_000, untilMs: 20 }).run();
-  wire.sender.giveUp(wire.nowMs, 0, 'it is too slow');
-  wire.sender.giveUp(wire.nowMs, 0, 'said twice');
+  wire.sender.failReceiver(wire.nowMs, 0, 'it is too slow');
+  wire.sender.failReceiver(wire.nowMs, 0, 'said twice');
   wire.run(Infinity);
   t.match(wire.outcomes, [
     { receiver: 'r0', status: 'failed', reason: 'it is too slow' },

@@ -471,7 +471,7 @@ t.test('an unreachable receiver fails by name, and the others do not wait for it
     paths: [sent],
     receivers: [silent, host.spec('there')],
     trustReceiver: () => undefined,
-    giveUpAfterMs: 4000,
+    livenessTimeoutMs: 4000,
     onEvent: (event) => {
       if (event.type === 'receiver') outcomes.push(event.outcome.receiver);
     },
@@ -592,7 +592,7 @@ t.test('a drain lets the session finish, and defers others', async (t) => {
   const reason = 'this receiver is shutting down and accepts no new sessions';
   const deferral: SendEvent[] = [];
   const second = await sendTo([host], [writeRandomFile(folder, 10, 'late')], {
-    giveUpAfterMs: 1000,
+    livenessTimeoutMs: 1000,
     onEvent: (event) => {
       if (event.type === 'deferred') deferral.push(event);
     },
@@ -837,7 +837,7 @@ t.test('a send that cannot start rejects with a code, and sends nothing', async 
     [{ mssBytes: 63 }, 'INVALID_ARGUMENT', /MSS 63: must be/],
     [{ mssBytes: 65_001 }, 'INVALID_ARGUMENT', /MSS 65001: must be/],
     [{ mssBytes: 1.5 }, 'INVALID_ARGUMENT', /1\.5/],
-    [{ giveUpAfterMs: 0 }, 'INVALID_ARGUMENT', /^liveness timeout of 0 s: /],
+    [{ livenessTimeoutMs: 0 }, 'INVALID_ARGUMENT', /^liveness timeout of 0 s: /],
     [{ multicast: '1.2.3.4' }, 'INVALID_ARGUMENT', /1\.2\.3\.4: must be auto, never/],
     [{ inputName: 'a/b', paths: ['-'] }, 'INVALID_ARGUMENT', /^a\/b: /],
     [{ paths: [join(folder, 'missing')] }, 'SOURCE_UNREADABLE', /missing: does not exist/],
@@ -907,7 +907,7 @@ for (const rateBytesPerSec of [0, -1]) {
   t.test(`a rate of ${rateBytesPerSec} is refused`, async (t) => {
     const folder = t.testdir();
     const host = await openHost(t, folder);
-    const options = { rateBytesPerSec, giveUpAfterMs: 500 };
+    const options = { rateBytesPerSec, livenessTimeoutMs: 500 };
     await t.rejects(sendTo([host], [writeRandomFile(folder, 5000)], options), {
       code: 'INVALID_ARGUMENT',
     });
@@ -919,7 +919,7 @@ for (const port of [0, -1, 65_536, 1.5]) {
     const folder = t.testdir();
     const paths = [writeRandomFile(folder, 5000)];
     const receivers = [{ host: '127.0.0.1', port }];
-    const options = { paths, receivers, trustReceiver: () => undefined, giveUpAfterMs: 500 };
+    const options = { paths, receivers, trustReceiver: () => undefined, livenessTimeoutMs: 500 };
     await t.rejects(send(options), { code: 'INVALID_ARGUMENT', message: new RegExp(`${port}`) });
   });
 }
@@ -928,7 +928,7 @@ t.test('a group of the other IP version is refused', async (t) => {
   const folder = t.testdir();
   const host = await openHost(t, folder);
   const sent = writeRandomFile(folder, 5000);
-  const options = { multicast: 'ff15::1', giveUpAfterMs: 500 };
+  const options = { multicast: 'ff15::1', livenessTimeoutMs: 500 };
   await t.rejects(sendTo([host], [sent], options), { code: 'INVALID_ARGUMENT' });
 });
 
@@ -984,7 +984,7 @@ t.test('a close ends a drain that is still waiting', async (t) => {
 t.test('a rate that is not a number is refused', async (t) => {
   const folder = t.testdir();
   const host = await openHost(t, folder);
-  const options = { rateBytesPerSec: Number.NaN, giveUpAfterMs: 500 };
+  const options = { rateBytesPerSec: Number.NaN, livenessTimeoutMs: 500 };
   await t.rejects(sendTo([host], [writeRandomFile(folder, 5000)], options), {
     code: 'INVALID_ARGUMENT',
   });

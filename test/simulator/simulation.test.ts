@@ -64,7 +64,7 @@ t.test('a receiver that is down from the start fails; the others complete', (t) 
   const { sender } = simulateTransfer({
     ...small,
     deaths: [{ receiver: 1, atMs: 0 }],
-    giveUpAfterMs: 1000,
+    livenessTimeoutMs: 1000,
   });
   t.match(sender?.receivers, [{ status: 'complete' }, { status: 'failed', reason: /no answer/ }]);
   t.end();

@@ -62,7 +62,7 @@ async function runSession(receivers) {
     trustReceiver: () => undefined,
     existing: 'overwrite',
     // Longer than a busy machine delays disk access of a receiver.
-    giveUpAfterMs: 5000,
+    livenessTimeoutMs: 5000,
     signal: abort.signal,
   }).catch((error) => {
     // So early that the source was not open yet.

@@ -13,7 +13,7 @@ export interface Scenario {
   readonly segmentsPerBlock: number;
   readonly windowBlocks: number;
   readonly timeout: TimeoutSpec;
-  readonly giveUpAfterMs: number;
+  readonly livenessTimeoutMs: number;
   readonly hasEndMarker: boolean;
   readonly sendTimeMs: number;
   /** Time the source takes to provide a block. */
@@ -36,7 +36,7 @@ export interface ReceiverScenario {
   readonly diesAtMs: number | undefined;
 }
 
-const giveUpAfterMs = 10_000;
+const livenessTimeoutMs = 10_000;
 
 export function drawScenario(number: number): Scenario {
   const draw = new Draw(createRandom('scenario', number));
@@ -69,7 +69,7 @@ export function drawScenario(number: number): Scenario {
     segmentsPerBlock,
     windowBlocks,
     timeout,
-    giveUpAfterMs,
+    livenessTimeoutMs,
     // Without data and without an end marker, the protocol has no datagram to send.
     hasEndMarker: draw.chance(0.85) || sizeBytes === 0,
     sendTimeMs: draw.pick([0, 0, 0, 0.01, 0.1]),
@@ -78,7 +78,7 @@ export function drawScenario(number: number): Scenario {
     receivers,
     // Generous: many rounds per segment, the liveness timeout for dead receivers, and the idle
     // timeout.
-    deadlineMs: 60_000 + (dyingCount + 1) * giveUpAfterMs + segmentCount * 10_000,
+    deadlineMs: 60_000 + (dyingCount + 1) * livenessTimeoutMs + segmentCount * 10_000,
   };
 }
 

@@ -71,7 +71,7 @@ function complaintsAboutReceiver(
     check(outcome.status === 'failed', `is away, called ${said}`);
     const senderStartMs = Math.max(0, ...scenario.senderIncidents.map((i) => i.atMs));
     const goneAtMs = Math.max(senderStartMs, ...conditions.incidents.map((i) => i.atMs));
-    const boundMs = goneAtMs + scenario.giveUpAfterMs + 3000;
+    const boundMs = goneAtMs + scenario.livenessTimeoutMs + 3000;
     check(atMs <= boundMs, `is away, failed at ${Math.round(atMs)} ms, not by ${boundMs}`);
   }
   if (isQuiet(scenario)) {

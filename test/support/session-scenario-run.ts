@@ -41,5 +41,5 @@ export function runSessionScenario(
  * messages.
  */
 function restDeadlineMs(scenario: SessionScenario): number {
-  return completionBoundMs(scenario) + 10 * scenario.giveUpAfterMs + 120_000;
+  return completionBoundMs(scenario) + 10 * scenario.livenessTimeoutMs + 120_000;
 }

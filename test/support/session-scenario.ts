@@ -15,7 +15,7 @@ export interface SessionScenario {
   readonly mssBytes: number;
   readonly segmentsPerBlock: number;
   readonly hasGroup: boolean;
-  readonly giveUpAfterMs: number;
+  readonly livenessTimeoutMs: number;
   readonly rateBytesPerSec: number | undefined;
   readonly reportsPerSec: number;
   readonly sendTimeMs: number;
@@ -41,7 +41,7 @@ export interface SessionReceiverScenario {
   readonly bufferBytes: number;
 }
 
-const giveUpAfterMs = 20_000;
+const livenessTimeoutMs = 20_000;
 
 /** An absence of this length leaves enough time to reconnect before the liveness timeout. */
 const longestAbsenceMs = 6000;
@@ -82,7 +82,7 @@ export function drawSessionScenario(number: number): SessionScenario {
     mssBytes,
     segmentsPerBlock,
     hasGroup,
-    giveUpAfterMs,
+    livenessTimeoutMs,
     rateBytesPerSec: draw.chance(0.15) ? draw.integer(50_000, 2_000_000) : undefined,
     reportsPerSec: draw.pick([1000, 1000, 100, 20]),
     sendTimeMs: draw.pick([0, 0, 0.01, 0.1]),

@@ -19,7 +19,7 @@ const scenario: Scenario = {
   segmentsPerBlock: 1,
   windowBlocks: 2,
   timeout: { mode: 'fixed', timeoutMs: 50 },
-  giveUpAfterMs: 5000,
+  livenessTimeoutMs: 5000,
   hasEndMarker: true,
   sendTimeMs: 0,
   sourceTimeMs: 0,

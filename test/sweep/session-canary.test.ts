@@ -257,7 +257,7 @@ notices('a sender that fails a receiver without a reason', {
 notices('a sender that fails a receiver too late', {
   expected: /is away, failed at \d+ ms/,
   wrapSender: (sender) => {
-    Object.assign(sender['connections']['options'], { giveUpAfterMs: 60_000 });
+    Object.assign(sender['connections']['options'], { livenessTimeoutMs: 60_000 });
     return sender;
   },
 });

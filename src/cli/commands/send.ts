@@ -61,7 +61,10 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     ...(argv.rate === undefined
       ? {}
       : { rateBytesPerSec: parseSize('rate', single('rate', argv.rate)) }),
-    giveUpAfterMs: parseSeconds('give-up-after', single('give-up-after', argv['give-up-after'])),
+    livenessTimeoutMs: parseSeconds(
+      'give-up-after',
+      single('give-up-after', argv['give-up-after']),
+    ),
     mssBytes: parseSegmentSize(single('mss', argv.mss)),
     existing: argv.overwrite ? 'overwrite' : argv.clobber ? 'update' : 'keep',
     inputName: single('stdin-name', argv['stdin-name']),

@@ -79,7 +79,8 @@ export class NarrowPaths {
     const { isAuto, fit, drain } = this.options;
     const mayBeginAnew = isAuto && !sender.hasOpenedContent;
     const mssBytes = mayBeginAnew ? fit.below(sender.geometry.mssBytes) : undefined;
-    if (mssBytes === undefined) for (const [index, reason] of found) this.giveUp(index, reason);
+    if (mssBytes === undefined)
+      for (const [index, reason] of found) this.failReceiver(index, reason);
     else this.beginAnew(mssBytes, found[0]?.[1] ?? '');
     drain();
   }
@@ -90,14 +91,14 @@ export class NarrowPaths {
     handleResize(mssBytes, reason);
   }
 
-  private giveUp(index: number, reason: string): void {
+  private failReceiver(index: number, reason: string): void {
     const { sender } = this;
     const told = `${reason}; send again with --mss auto or a smaller MSS`;
     this.givenUp.add(index);
     if (this.givenUp.size === sender.peers.length) {
       this.options.handleHopeless(new P2mpError('DATAGRAM_TOO_LARGE', told));
     }
-    sender.giveUp(this.options.nowMs(), index, told);
+    sender.failReceiver(this.options.nowMs(), index, told);
   }
 }
 

@@ -9,7 +9,7 @@ const options = {
   sizeBytes: 5000,
   mssBytes: 500,
   timeout: { mode: 'fixed', timeoutMs: 100 },
-  giveUpAfterMs: 1000,
+  livenessTimeoutMs: 1000,
 } as const;
 
 function answer(driven: DrivenSender, bytes: Uint8Array): void {

@@ -24,7 +24,12 @@ class NumbersFromOne {
 }
 
 t.test('ACK 0 for everything does not confirm the only segment', (t) => {
-  const driven = new DrivenSender({ receivers: 'a', ...oneSegment, ...fixed, giveUpAfterMs: 3000 });
+  const driven = new DrivenSender({
+    receivers: 'a',
+    ...oneSegment,
+    ...fixed,
+    livenessTimeoutMs: 3000,
+  });
   for (let i = 0; i <= 60; i++) {
     for (const _ of driven.takeSent()) driven.ack('a', 0);
     driven.passTo(i * 100);

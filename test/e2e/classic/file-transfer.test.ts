@@ -139,7 +139,7 @@ t.test('a receiver that closes midway fails by name; the others complete', async
     servers: [closed.server('closed'), open.server('open')],
     path: sent,
     mssBytes: 500,
-    giveUpAfterMs: 1000,
+    livenessTimeoutMs: 1000,
   });
   t.match(result.receivers, [
     { receiver: 'closed', status: 'failed', reason: /its server stopped/ },
@@ -207,7 +207,7 @@ t.test('invalid options reject with a code, and nothing is sent', async (t) => {
     [{ mssBytes: 0 }, 'INVALID_ARGUMENT', /^MSS 0: /],
     [{ mssBytes: 65_500 }, 'INVALID_ARGUMENT', /^MSS 65500: /],
     [{ windowBlocks: 0 }, 'INVALID_ARGUMENT', /^window 0: /],
-    [{ giveUpAfterMs: 0 }, 'INVALID_ARGUMENT', /^liveness timeout of 0 s: /],
+    [{ livenessTimeoutMs: 0 }, 'INVALID_ARGUMENT', /^liveness timeout of 0 s: /],
     [{ timeout: { mode: 'fixed', timeoutMs: -1 } }, 'INVALID_ARGUMENT', /^timeout -1: /],
     [{ path: join(folder, 'missing') }, 'SOURCE_UNREADABLE', /missing: does not exist/],
     [{ servers: [server, nowhere('a'), nowhere('b')] }, 'UNKNOWN_HOST', /^a\.nowhere\.invalid: /],

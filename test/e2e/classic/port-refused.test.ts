@@ -112,7 +112,7 @@ t.test(
 const driven = () =>
   new DrivenSender({
     ...{ receivers: 'a', otherHosts: { a: 'z' }, sizeBytes: 6, mssBytes: 2 },
-    ...{ giveUpAfterMs: 2000, timeout: { mode: 'fixed', timeoutMs: 100 } },
+    ...{ livenessTimeoutMs: 2000, timeout: { mode: 'fixed', timeoutMs: 100 } },
   });
 
 t.test('if a name has two addresses, both must refuse', async (t) => {

@@ -138,7 +138,7 @@ t.test('forged refusals change nothing if the receiver answers', async (t) => {
 
 t.test('refusals do not shorten the liveness timeout', async (t) => {
   const options: WireOptions = {
-    sender: { giveUpAfterMs: 2000 },
+    sender: { livenessTimeoutMs: 2000 },
     attack: ({ to, bytes }) => (to === 'sender' ? [] : [bytes]),
   };
   const plain = runWithForgery(undefined, options);
@@ -156,7 +156,7 @@ t.test('an answer clears a refusal', async (t) => {
   let isCut = false;
   const wire = new SessionWire({
     sizeBytes: 100_000,
-    sender: { giveUpAfterMs: 2000, rateBytesPerSec: 100_000 },
+    sender: { livenessTimeoutMs: 2000, rateBytesPerSec: 100_000 },
     attack: ({ bytes }) => (isCut ? [] : [bytes]),
   }).run(200);
   wire.sender.handleRefusal(0, receiverAddress(0), 'ECONNREFUSED');
@@ -176,7 +176,7 @@ t.test('a restarted session remembers the refusal and does not report it twice',
       manifest: new Uint8Array(10),
       contentSizeBytes: 0,
       crypto: createSimulatedCrypto('anew', 'sender'),
-      giveUpAfterMs: 2000,
+      livenessTimeoutMs: 2000,
     });
   const senders = new SuccessiveSenders(createSender());
   const events: SessionSenderEvent[] = [];

@@ -45,7 +45,7 @@ for (const hasGroup of [false, true]) {
 }
 
 t.test('an unreachable address does not block the others', async (t) => {
-  const wire = run([1, 2], { receiverCount: 3, sender: { giveUpAfterMs: 2000 } }, [0]);
+  const wire = run([1, 2], { receiverCount: 3, sender: { livenessTimeoutMs: 2000 } }, [0]);
   const statuses = [0, 1, 2].map((index) => wire.outcomeOf(index)?.status);
   t.same(statuses.sort(), ['complete', 'failed', 'refused']);
   t.equal(wire.outcomeOf(0)?.status, 'failed');
