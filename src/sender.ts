@@ -8,7 +8,6 @@
 import type { Address } from './base/address.js';
 import { at } from './base/assert.js';
 import { lastBit } from './base/bit-masks.js';
-import { P2mpError } from './base/errors.js';
 import type { Machine, TimeMs, Transmit } from './base/machine.js';
 import { Queue } from './base/queue.js';
 import type { RefusalCode } from './base/refusal.js';
@@ -26,19 +25,13 @@ import { PeerAddresses } from './classic/peer-addresses.js';
 import type { Geometry } from './classic/segment.js';
 import { createGeometry } from './classic/segment.js';
 import type { SenderEvent, SenderResult } from './classic/sender-events.js';
-import type { SenderOptions, TimeoutSpec } from './classic/sender-options.js';
-import {
-  checkTimeout,
-  checkWindow,
-  createRttLimits,
-  defaultLivenessTimeoutMs,
-} from './classic/sender-options.js';
+import type { SenderOptions, SenderTerms } from './classic/sender-options.js';
+import { completeSenderOptions } from './classic/sender-options.js';
 import type { AckPacket } from './packet.js';
 import { abortMark, decode, encodeAbort, identifyMark } from './packet.js';
 import { otherAddressEvent } from './path/candidate-addresses.js';
 import type { BlockWindow } from './transfer/block-window.js';
 import { Block } from './transfer/block-window.js';
-import { checkLivenessTimeout } from './transfer/receiver-spec.js';
 import { Rounds } from './transfer/rounds.js';
 import { FaultLog } from './wire/faults.js';
 
@@ -71,10 +64,7 @@ export class Sender implements Machine<SenderEvent> {
   readonly geometry: Geometry;
   readonly peers: readonly Peer[];
 
-  private readonly windowBlocks: number;
-  private readonly timeout: TimeoutSpec;
-  private readonly hasEndMarker: boolean;
-
+  private readonly terms: SenderTerms;
   private readonly peerByAddress: PeerAddresses;
   private readonly flight: Rounds;
   private readonly window: BlockWindow;
@@ -96,21 +86,10 @@ export class Sender implements Machine<SenderEvent> {
 
   /** @throws P2mpError INVALID_ARGUMENT */
   constructor(options: SenderOptions) {
-    const { receivers, segmentsPerBlock = 1, windowBlocks = 1 } = options;
+    const { receivers, segmentsPerBlock = 1 } = options;
     this.geometry = createGeometry(options.sizeBytes, options.mssBytes, segmentsPerBlock);
-    this.windowBlocks = checkWindow(windowBlocks);
-    this.timeout = checkTimeout(options.timeout ?? { mode: 'auto' });
-    const livenessTimeoutMs = checkLivenessTimeout(
-      options.livenessTimeoutMs ?? defaultLivenessTimeoutMs(this.timeout),
-    );
-    this.hasEndMarker = options.hasEndMarker ?? true;
-    if (options.sizeBytes === 0 && !this.hasEndMarker) {
-      throw new P2mpError(
-        'INVALID_ARGUMENT',
-        'an empty file consists only of its end marker; leave out --no-end-marker',
-      );
-    }
-    const rttLimits = createRttLimits(this.timeout, livenessTimeoutMs);
+    this.terms = completeSenderOptions(options);
+    const { livenessTimeoutMs, rttLimits } = this.terms;
     this.peers = receivers.map(
       ({ name, address, otherAddresses }, index) =>
         new Peer(index, name, address, rttLimits, otherAddresses),
@@ -157,7 +136,7 @@ export class Sender implements Machine<SenderEvent> {
   /** Answers `check-source`: the source is unchanged, so the sender may declare the end. */
   confirmSource(nowMs: TimeMs): void {
     if (this.phase !== 'checking') return;
-    if (this.hasEndMarker && this.outcomes.activeCount > 0) {
+    if (this.terms.hasEndMarker && this.outcomes.activeCount > 0) {
       this.phase = 'ending';
       this.ending.begin();
       this.launch(nowMs, this.blocks.openEndMarker());
@@ -269,7 +248,7 @@ export class Sender implements Machine<SenderEvent> {
     // Send one block at a time until every receiver has shown that it numbers as p2mp does. With
     // more in flight, a next-number ACK would look like an ACK of a segment that was sent (PROTOCOL
     // 6.4).
-    this.blocks.openUpTo(this.outcomes.unprovenCount > 0 ? 1 : this.windowBlocks);
+    this.blocks.openUpTo(this.outcomes.unprovenCount > 0 ? 1 : this.terms.windowBlocks);
   }
 
   /**
@@ -302,7 +281,8 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   private roundTimeoutMs(block: Block): number {
-    if (this.timeout.mode === 'fixed') return this.timeout.timeoutMs;
+    const { timeout } = this.terms;
+    if (timeout.mode === 'fixed') return timeout.timeoutMs;
     let longestMs = 0;
     for (const peer of this.peers) {
       if (block.isPending(peer.index)) longestMs = Math.max(longestMs, peer.rtt.timeoutMs);

@@ -3,6 +3,7 @@
 import { P2mpError } from '../base/errors.js';
 import type { RttLimits } from '../base/rtt.js';
 import type { ReceiverSpec } from '../transfer/receiver-spec.js';
+import { checkLivenessTimeout } from '../transfer/receiver-spec.js';
 import { maxWindowBlocks, senderDefaults, timeoutDefaults } from './config.js';
 
 /** Retransmission timeout of a round, fixed or estimated (PROTOCOL 4.2, 4.3). */
@@ -38,8 +39,43 @@ export interface SenderOptions {
   readonly hasEndMarker?: boolean;
 }
 
+/** How a sender works, with defaults filled in. */
+export interface SenderTerms {
+  readonly windowBlocks: number;
+  readonly timeout: TimeoutSpec;
+  readonly livenessTimeoutMs: number;
+  readonly hasEndMarker: boolean;
+  readonly rttLimits: RttLimits;
+}
+
+/**
+ * Checks the options and fills in the defaults.
+ * @throws P2mpError INVALID_ARGUMENT
+ */
+export function completeSenderOptions(options: SenderOptions): SenderTerms {
+  const { sizeBytes, windowBlocks = 1, hasEndMarker = true } = options;
+  const timeout = checkTimeout(options.timeout ?? { mode: 'auto' });
+  const livenessTimeoutMs = checkLivenessTimeout(
+    options.livenessTimeoutMs ?? defaultLivenessTimeoutMs(timeout),
+  );
+  if (sizeBytes === 0 && !hasEndMarker) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      'an empty file consists only of its end marker; leave out --no-end-marker',
+    );
+  }
+  const rttLimits = createRttLimits(timeout, livenessTimeoutMs);
+  return {
+    windowBlocks: checkWindow(windowBlocks),
+    timeout,
+    livenessTimeoutMs,
+    hasEndMarker,
+    rttLimits,
+  };
+}
+
 /** @throws P2mpError INVALID_ARGUMENT */
-export function checkWindow(windowBlocks: number): number {
+function checkWindow(windowBlocks: number): number {
   if (Number.isInteger(windowBlocks) && windowBlocks >= 1 && windowBlocks <= maxWindowBlocks) {
     return windowBlocks;
   }
@@ -50,7 +86,7 @@ export function checkWindow(windowBlocks: number): number {
 }
 
 /** @throws P2mpError INVALID_ARGUMENT */
-export function checkTimeout(timeout: TimeoutSpec): TimeoutSpec {
+function checkTimeout(timeout: TimeoutSpec): TimeoutSpec {
   const values =
     timeout.mode === 'fixed'
       ? [timeout.timeoutMs]
@@ -64,7 +100,7 @@ export function checkTimeout(timeout: TimeoutSpec): TimeoutSpec {
 }
 
 /** The liveness timeout if none is given: depends on a fixed retransmission timeout. */
-export function defaultLivenessTimeoutMs(timeout: TimeoutSpec): number {
+function defaultLivenessTimeoutMs(timeout: TimeoutSpec): number {
   const { livenessTimeoutMs, livenessTimeoutRounds, maxDefaultLivenessTimeoutMs } = senderDefaults;
   if (timeout.mode === 'auto') return livenessTimeoutMs;
   return Math.min(
@@ -74,7 +110,7 @@ export function defaultLivenessTimeoutMs(timeout: TimeoutSpec): number {
 }
 
 /** Limits of the RTT estimator, with defaults filled in. */
-export function createRttLimits(timeout: TimeoutSpec, livenessTimeoutMs: number): RttLimits {
+function createRttLimits(timeout: TimeoutSpec, livenessTimeoutMs: number): RttLimits {
   const limits: Partial<RttLimits> = timeout.mode === 'auto' ? timeout : {};
   return {
     initialMs: limits.initialMs ?? timeoutDefaults.initialMs,

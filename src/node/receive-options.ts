@@ -1,4 +1,5 @@
 /** Options and events of `receive`. */
+import { P2mpError } from '../base/errors.js';
 import type {
   IncomingInfo,
   IncomingResult,
@@ -81,3 +82,11 @@ export type ReceiveEvent =
   | { readonly type: 'no-group'; readonly group: string; readonly reason: string }
   /** The first datagram that the system refused to send, for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
+
+/** For callers without a type checker: a receiver that starts without these would refuse every sender. */
+export function checkRequired(options: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined) continue;
+    throw new P2mpError('INVALID_ARGUMENT', `${name}: this option is required`);
+  }
+}

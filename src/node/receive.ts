@@ -33,6 +33,7 @@ import { noOffload } from './net/offload/offload-socket.js';
 import { SendErrorLog } from './net/send-error-log.js';
 import { SocketRunner } from './net/socket-runner.js';
 import type { ReceiveOptions } from './receive-options.js';
+import { checkRequired } from './receive-options.js';
 
 type ForgetEvent = Extract<SessionReceiverEvent, { type: 'forget' }>;
 type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
@@ -435,14 +436,6 @@ export class Receiving {
     if (runner === undefined) return;
     call(runner.nowMs);
     runner.drain();
-  }
-}
-
-/** For callers without a type checker: a receiver that starts without these would refuse every sender. */
-function checkRequired(options: Readonly<Record<string, unknown>>): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (value !== undefined) continue;
-    throw new P2mpError('INVALID_ARGUMENT', `${name}: this option is required`);
   }
 }
 

@@ -62,6 +62,8 @@ export class SenderShell<E, R> {
       this.resolve = resolve;
       this.reject = reject;
     });
+    // It may be rejected before anything waits for it.
+    this.result.catch(() => undefined);
   }
 
   /**

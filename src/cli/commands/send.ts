@@ -52,7 +52,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   }
   checkSeparation(args, existsSync);
   const interruption = new AbortController();
-  const report = new SendOutput(output, argv.verbose);
+  const events = new SendOutput(output, argv.verbose);
   const options: SendOptions = {
     paths: argv._,
     receivers: await parseReceivers(argv.to, parsePort(single('port', argv.port), 1)),
@@ -70,30 +70,35 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     inputName: single('stdin-name', argv['stdin-name']),
     signal: interruption.signal,
     progressIntervalMs: output.isJson ? 1000 : 200,
-    ...(await createTrust(argv, report, interruption.signal)),
-    onEvent: (event) => report.handleEvent(event),
+    ...(await createTrust(argv, events, interruption.signal)),
+    onEvent: (event) => events.handleEvent(event),
   };
   if (argv['dry-run']) return dryRun(output, options);
   onInterrupt(() => interruption.abort());
   if (argv.open)
     output.warn('--open: receivers are not authenticated; any host that answers gets the data');
   const result = await sendUntilDone(output, options, interruption.signal);
-  const isPiped = options.paths.includes('-');
   if (result === undefined) {
     output.error('p2mp send: interrupted before anything was sent');
     return exitCode.interrupted;
   }
+  return report(output, options, result);
+}
+
+/** Prints the result. @returns the exit code */
+function report(output: Output, { paths, signal }: SendOptions, result: SendResult): ExitCode {
   output.json(sendResultJson(result));
   printSendSummary(output, result);
   output.flush();
   if (result.error !== undefined) output.error(`p2mp send: ${result.error.message}`);
-  if (interruption.signal.aborted) {
-    const remedy = isPiped
+  const isInterrupted = signal?.aborted === true;
+  if (isInterrupted) {
+    const remedy = paths.includes('-')
       ? 'what comes from a pipe cannot be resumed; send it again'
       : 'to resume, run the same command again';
     output.error(`p2mp send: interrupted; ${remedy}`);
   }
-  return toExitCode(result, interruption.signal.aborted);
+  return toExitCode(result, isInterrupted);
 }
 
 /** @returns undefined if it was interrupted before anything was sent */
