@@ -1,4 +1,4 @@
-/** Receives sessions over real sockets, many at once: a session receiver, a part store for each, an endpoint. */
+/** Receives many sessions at once over real sockets, with one session receiver and one part store per session. */
 
 import { hostname } from 'node:os';
 import { setImmediate, setTimeout } from 'node:timers/promises';

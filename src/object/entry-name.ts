@@ -4,7 +4,7 @@
  */
 import { decodeUtf8, isLongerUtf8 } from '../wire/byte-codec.js';
 
-/** The platform whose rules a name must meet: a harmless name on one may leave the folder on another. */
+/** The platform of the receiver: a name that is harmless on one may leave the folder on another. */
 export type Platform = 'posix' | 'windows';
 
 /** Why a name is refused; counted by this. */

@@ -1,5 +1,5 @@
 /**
- * Finds out which receivers multicast reaches. Several probes are sent to the group, since each may be lost. A
+ * Finds out which receivers can be reached by multicast. Several probes are sent to the group, since each may be lost. A
  * receiver that gets one says so in its next report (SESSIONS 3.6).
  */
 import type { Address } from '../base/address.js';

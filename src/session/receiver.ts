@@ -41,7 +41,7 @@ export interface SessionReceiverOptions {
   readonly crypto: SessionCrypto;
   /** The name that this receiver reports to senders. */
   readonly name: string;
-  /** The platform whose rules file names must meet. */
+  /** File names must follow the rules of this platform. */
   readonly platform: Platform;
   /**
    * Decides whom to trust, by the public key.

@@ -49,7 +49,7 @@ export const sessionKind = {
   data: 7,
   /** The same with a tag of its own. */
   taggedData: 8,
-  /** To the group, to find out which receivers multicast reaches. */
+  /** To the group, to find out which receivers can be reached by multicast. */
   probe: 9,
 } as const;
 

@@ -175,7 +175,7 @@ export class PartFiles {
     const flags = openFlags.write | (isNew ? constants.O_CREAT : 0);
     const handle = await open(path, flags, 0o600).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EACCES') throw error;
-      // An interrupted finish may have set its final mode.
+      // The file has its final mode already if an earlier attempt to finish was interrupted.
       await chmod(path, 0o600);
       return open(path, flags, 0o600);
     });

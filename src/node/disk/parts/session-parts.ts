@@ -108,9 +108,9 @@ export class SessionParts {
   }
 
   /**
-   * An object is complete: removes parts of older versions, that is of the same sender and label. Shared parts that
-   * another key has started stay, because two users may choose the same label. Nothing waits for this; errors are
-   * retried with the next object.
+   * An object is complete: removes the parts of its older versions, which have the same sender and label. Keeps
+   * shared parts that were started under another key, because two users may choose the same label. Nothing waits
+   * for this; a failed removal is tried again after the next object.
    */
   dropEarlier(info: IncomingInfo): void {
     const { senderKey, lastKey, label } = this.originOf(info);

@@ -9,7 +9,7 @@ import { open } from 'node:fs/promises';
 import { assert } from '../../../base/assert.js';
 import { P2mpError } from '../../../base/errors.js';
 import { fileError } from '../../system-error.js';
-import { checkSize } from './told-size.js';
+import { checkSize } from './reported-size.js';
 
 /** Size of a read; two of these are in memory. */
 const chunkSizeBytes = 1024 * 1024;

@@ -58,6 +58,6 @@ async function openUnnamed(folder: string): Promise<FileHandle> {
 }
 
 function spoolError(folder: string, error: unknown): Error {
-  const where = `${folder} (keeps standard input until it is sent; TMPDIR names another folder)`;
+  const where = `${folder} (holds standard input until it is sent; set TMPDIR to use another folder)`;
   return fileError('SOURCE_UNREADABLE', where, error);
 }

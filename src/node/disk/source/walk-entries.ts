@@ -17,8 +17,8 @@ import { forEachInTurns, namesPerTurn } from '../../in-turns.js';
 import { mapLimited } from '../../limited-concurrency.js';
 import { describeError, fileError, systemCode } from '../../system-error.js';
 import { partsFolderName } from '../parts/part-folder.js';
+import { checkSize, isSizeDoubtful } from './reported-size.js';
 import { sortInTurns } from './sort-in-turns.js';
-import { checkSize, isSizeDoubtful } from './told-size.js';
 
 /** Keeps the thread pool for file operations busy; none of these keeps a file open for long. */
 const inspectedAtOnce = 32;
@@ -26,7 +26,7 @@ const inspectedAtOnce = 32;
 /** Inspected entries to process per turn. */
 const takenAtOnce = 1000;
 
-/** Limit of a manifest: that of JavaScript dates. Some file systems allow more. */
+/** The latest time that a manifest can hold, as a JavaScript date. Some file systems allow later ones. */
 const maxTimeMs = 8.64e15;
 
 export interface FoundEntry {

@@ -21,8 +21,8 @@ interface Write {
 const maxRunBytes = 1024 * 1024;
 
 /**
- * A run is written at this size or after this time. Starting a write costs more than a block, and with loss, blocks
- * arrive out of order: most gaps are filled within this time.
+ * A run of blocks is written once it reaches this size or this age. Size: to start a write costs more than to write
+ * one block. Age: with loss, blocks arrive out of order, and most gaps are filled within this time.
  */
 const enoughBytes = 4 * 1024 * 1024;
 const gatherMs = 32;

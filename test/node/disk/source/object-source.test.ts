@@ -845,7 +845,7 @@ t.test('standard input that fails', async (t) => {
   process.env['TMPDIR'] = join(folder, 'missing');
   await t.rejects(ObjectSource.open({ paths: ['-'], input: broken() }), {
     code: 'SOURCE_UNREADABLE',
-    message: `${folder}/missing (keeps standard input until it is sent; TMPDIR names another folder): does not exist; check the name`,
+    message: `${folder}/missing (holds standard input until it is sent; set TMPDIR to use another folder): does not exist; check the name`,
   });
 });
 
