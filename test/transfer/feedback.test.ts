@@ -3,8 +3,8 @@ import * as fc from 'fast-check';
 import t from 'tap';
 import { RangeSet } from '../../src/base/range-set.js';
 import { BlockWindow } from '../../src/transfer/block-window.js';
-import { takeGaps } from '../../src/transfer/feedback.js';
 import type { SessionPeer } from '../../src/transfer/peer.js';
+import { takeGaps } from '../../src/transfer/received-report.js';
 import { SessionBlock } from '../../src/transfer/sealed-block.js';
 import type { Gap, Report } from '../../src/wire/report.js';
 
