@@ -26,7 +26,7 @@ export const pureTests = [
   'session/deferral',
   'security/secure-channel',
   'endpoint/dialect-switch',
-  'transfer/feedback',
+  'transfer/received-report',
   'session/group-probe',
   'session/slow-receiver',
   'attack/insider',
