@@ -117,8 +117,8 @@ t.test('the report is one page that says what was run and how', async (t) => {
   t.match(rest, '&quot;fileSizeBytes&quot;: 20000', 'the plan');
   t.equal(
     rest.match(/<tr>/g)?.length,
-    1 + 6 + rowsOf(rest, 'one row for each point'),
-    'a row for each',
+    1 + 6 + rowsOf(rest, 'Points'),
+    'one row for each point',
   );
 });
 
