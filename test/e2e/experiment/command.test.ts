@@ -117,7 +117,7 @@ t.test('the report is one page that says what was run and how', async (t) => {
   t.match(rest, '&quot;fileSizeBytes&quot;: 20000', 'the plan');
   t.equal(
     rest.match(/<tr>/g)?.length,
-    1 + 6 + rowsOf(rest, 'Points'),
+    1 + 6 + rowsOf(rest, 'How it was made'),
     'one row for each point',
   );
 });
