@@ -221,8 +221,12 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    const first = this.farewells.shift() ?? this.ending.pollTransmit();
-    return first ?? this.flight.pollTransmit(nowMs);
+    const farewell = this.farewells.shift();
+    if (farewell !== undefined) return farewell;
+    // The end marker of an empty file begins the transfer that an identify request refers to.
+    return this.geometry.segmentCount === 0
+      ? (this.flight.pollTransmit(nowMs) ?? this.ending.pollTransmit())
+      : (this.ending.pollTransmit() ?? this.flight.pollTransmit(nowMs));
   }
 
   pollTimeout(): TimeMs | undefined {

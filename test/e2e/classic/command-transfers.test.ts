@@ -57,6 +57,15 @@ t.test('an empty file arrives as an empty file', { buffered: true }, async (t) =
   t.equal(readFileSync(copy).length, 0);
 });
 
+t.test('p2mpserver confirms the end of an empty file', { buffered: true }, async (t) => {
+  const folder = t.testdir();
+  const sent = writeRandomFile(folder, 0);
+  const { program, server } = await startServer(t, join(folder, 'copy'), 0, ['--once', '--json']);
+  const client = parseResult(await runClient(t, [server], sent, 500, ['--json']));
+  t.match(client['receivers'], [{ status: 'complete', confirmed: true, identified: true }]);
+  t.match(parseResult(await program.exited), { status: 'complete', certain: true });
+});
+
 t.test(
   'a server serves clients in sequence, and reports each by name and address',
   { buffered: true },
