@@ -24,6 +24,12 @@ export const exitCodeHelp = [
   '3 some receivers complete; 4 file, port, host or disk error; 130 interrupted.',
 ].join('\n');
 
+/** The epilogue of `p2mpserver` and `p2mp receive`. */
+export const receiverExitCodeHelp = [
+  'Exit codes: 0 complete, or stopped while idle; 1 the transfer failed (--once); 2 usage error;',
+  '4 file, port, key or disk error; 130 interrupted during a transfer.',
+].join('\n');
+
 /** The epilogue of `p2mp send`. */
 export const sendExitCodeHelp = [
   'Exit codes: 0 complete; 1 no receiver complete; 2 usage error; 3 some receivers complete;',

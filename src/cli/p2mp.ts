@@ -37,6 +37,9 @@ const usage = [
   'For the options of a command, run $0 <command> --help.',
 ].join('\n');
 
+const exitCodes =
+  'Exit codes: 0 success; 2 usage error; the help of each command lists the others.';
+
 async function main(args: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = args;
   const verb = name === undefined || !Object.hasOwn(verbs, name) ? undefined : verbs[name];
@@ -47,7 +50,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
       `${name}: unknown command; the commands are ${Object.keys(verbs).join(', ')}`,
     );
   }
-  const argv = await parse(createParser('p2mp', usage), args);
+  const argv = await parse(createParser('p2mp', usage, exitCodes), args);
   if (typeof argv === 'number') return argv;
   throw new P2mpError('INVALID_ARGUMENT', 'no command given');
 }

@@ -12,7 +12,7 @@ import { FileReceiver, formatAddresses } from '../node/file-receiver.js';
 import { parseLossModel, parseLossProbability, parsePort, parseSeconds } from './arguments.js';
 import { createParser, onInterrupt, parse, runCommand, single } from './command.js';
 import type { ExitCode } from './exit-code.js';
-import { exitCode } from './exit-code.js';
+import { exitCode, receiverExitCodeHelp } from './exit-code.js';
 import { Output } from './output/output.js';
 import { printDiagnosis, printOddity } from './output/print-event.js';
 import { ServerProgress } from './output/server-progress.js';
@@ -35,7 +35,7 @@ const usage = [
 ].join('\n');
 
 function createServerParser() {
-  return createParser('p2mpserver', usage)
+  return createParser('p2mpserver', usage, receiverExitCodeHelp)
     .option('seed', {
       type: 'string',
       describe: 'Seed of the losses; give each server a different one',

@@ -6,6 +6,7 @@ import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { parseChoice, parseCount, parseSeconds } from '../arguments.js';
 import { createParser, flagOption, listOption, parse, single, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
+import { receiverExitCodeHelp } from '../exit-code.js';
 import { createOnComplete, type OnComplete } from '../on-complete.js';
 import type { LogLevel } from '../output/log-output.js';
 import { LogOutput, logFormats, logLevels } from '../output/log-output.js';
@@ -152,7 +153,7 @@ const logOptions = {
 } as const;
 
 export function createReceiveParser() {
-  return createParser('p2mp receive', usage)
+  return createParser('p2mp receive', usage, receiverExitCodeHelp)
     .options(placeOptions)
     .options(commandOptions)
     .options(trustOptions)
