@@ -26,7 +26,7 @@ export const exitCodeHelp = [
 
 /** The epilogue of `p2mpserver` and `p2mp receive`. */
 export const receiverExitCodeHelp = [
-  'Exit codes: 0 complete, or stopped while idle; 1 the transfer failed (--once); 2 usage error;',
+  'Exit codes: 0 complete; 1 the transfer failed (with --once); 2 usage error;',
   '4 file, port, key or disk error; 130 interrupted during a transfer.',
 ].join('\n');
 
