@@ -37,8 +37,7 @@ const usage = [
   'For the options of a command, run $0 <command> --help.',
 ].join('\n');
 
-const exitCodes =
-  'Exit codes: 0 success; 2 usage error; the help of each command lists the others.';
+const exitCodes = 'Exit codes: 0 success; 2 usage error, such as an unknown command.';
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = args;
