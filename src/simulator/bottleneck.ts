@@ -50,7 +50,7 @@ export class Bottleneck {
     simulation.connect(to, from, [simulation.createLink(`${to} to ${from}`, { delayMs })]);
   }
 
-  /** Share of the link's rate left for payload in datagrams of this size, after all headers. */
+  /** Share of the link's rate that is left for payload after all headers, for this segment size. */
   static payloadShare(mssBytes: number): number {
     return mssBytes / (mssBytes + 16 + overheadBytes);
   }

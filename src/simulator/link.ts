@@ -1,6 +1,7 @@
 /**
  * A simulated one-way link: rate and queue, then loss, corruption, duplication, delay, jitter and
- * reordering. Each link draws from its own random stream, named by the seed and the link.
+ * reordering. Each link draws from its own random stream, which the seed and the link's name
+ * determine.
  */
 import { P2mpError } from '../base/errors.js';
 import type { TimeMs } from '../base/machine.js';
@@ -13,7 +14,7 @@ import { createLossModel } from '../loss.js';
 export interface LinkOptions {
   /** Propagation delay, after the queue. */
   readonly delayMs?: number;
-  /** Maximum extra delay per datagram, drawn uniformly; enough of it causes reordering. */
+  /** Maximum extra delay per datagram, drawn uniformly. A large one causes reordering. */
   readonly jitterMs?: number;
   /** Rate at which bytes leave the queue; unlimited if omitted. */
   readonly rateBytesPerSec?: number;
@@ -34,9 +35,9 @@ export interface LinkOptions {
   /** Probability that one bit is flipped in transit. */
   readonly corruptProbability?: number;
   /**
-   * Offset of the first byte that may be corrupted. The classic header is not covered by a checksum
-   * of its own (a real network protects it by UDP's): 8 limits corruption to what the payload
-   * checksum can detect.
+   * Offset of the first byte that may be corrupted. The classic header has no checksum of its own;
+   * on a real network, UDP's checksum protects it. The value 8 therefore limits corruption to what
+   * the payload checksum can detect.
    */
   readonly corruptFromByte?: number;
 }
@@ -122,7 +123,8 @@ export class Link {
     if (rateBytesPerSec === Infinity) return nowMs;
     const waitingMs = Math.max(0, this.busyUntilMs - nowMs);
     const waitingBytes = (waitingMs / 1000) * rateBytesPerSec;
-    // The queue length is derived from times: rounding must not reject a datagram that just fits.
+    // The queue length is derived from times, and rounding must not reject a datagram that just
+    // fits.
     const roomBytes = this.queueLimitBytes - waitingBytes + 1e-6;
     if (sizeBytes > roomBytes && waitingMs > 0) return undefined;
     this.busyUntilMs = nowMs + waitingMs + (sizeBytes / rateBytesPerSec) * 1000;

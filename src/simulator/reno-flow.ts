@@ -21,8 +21,8 @@ class RenoSender implements Machine<never> {
   private duplicates = 0;
   private highest = 0;
   /**
-   * Only losses beyond what had been sent at the previous loss start a new recovery (RFC 6582,
-   * 3.2).
+   * A loss starts a new recovery only if the lost segment was sent after the previous loss (RFC
+   * 6582, 3.2).
    */
   private recover = -1;
   private isRecovering = false;
@@ -101,8 +101,8 @@ class RenoSender implements Machine<never> {
     this.next = Math.max(this.next, ack);
     this.duplicates = 0;
     if (this.isRecovering && ack < this.recover) {
-      // A partial ACK: the next segment was lost too. Only the first one restarts the timer: after
-      // many losses, the timeout is faster.
+      // A partial ACK shows that the next segment was lost too. Only the first partial ACK restarts
+      // the timer, because after many losses the timeout is faster.
       this.resends.push(ack);
       this.windowSegments = Math.max(1, this.windowSegments - newlyAcked + 1);
       if (!this.hasPartial) this.timeoutAtMs = nowMs + this.rtt.timeoutMs;

@@ -1,6 +1,6 @@
 /**
  * Fake cryptography for virtual time: fast, seeded, and not secure. It keeps the contract that
- * machines rely on: with another key, nonce or ciphertext, `open` fails.
+ * machines rely on: `open` fails if the key, the nonce or the ciphertext differs.
  */
 import { assert } from '../base/assert.js';
 import { createRandom } from '../base/random.js';

@@ -1,7 +1,7 @@
 /**
- * A session as traffic: one sender and its receivers on a simulated network shared with other
- * flows. Content is generated when read and only counted on arrival, so long runs need little
- * memory.
+ * Runs a session as traffic: one sender and its receivers share a simulated network with other
+ * flows. Content is generated when it is read and only counted when it arrives, so long runs need
+ * little memory.
  */
 import type { Address } from '../base/address.js';
 import type { Machine, TimeMs } from '../base/machine.js';

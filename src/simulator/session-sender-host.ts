@@ -39,7 +39,7 @@ export class SessionSenderHost extends CrashableHost<SessionSenderEvent> {
   private lives = 0;
   private machine: SessionSender | undefined;
   private reportsTaken = 0;
-  /** Datagrams received after the end that were not answered yet. */
+  /** Datagrams that arrived after the end and were not answered yet. */
   private asked = 0;
   /** Arrival times of reports; those of the last second begin at `firstOfSecond`. */
   private readonly reportTimes: TimeMs[] = [];
@@ -116,7 +116,7 @@ export class SessionSenderHost extends CrashableHost<SessionSenderEvent> {
     const { machine, simulation } = this;
     // Datagrams sent at the very moment of the end are the final notifications to receivers.
     if (machine?.isDone !== true || simulation.nowMs === this.endedAtMs) return;
-    // A receiver that missed them asks again and may be answered.
+    // A receiver that missed the final notification asks again and may be answered.
     if (this.asked > 0) this.asked--;
     else this.datagramsAfterEnd++;
   }

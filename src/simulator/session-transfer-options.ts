@@ -31,15 +31,18 @@ export interface SimulatedReceiverOptions {
    * How long the disk takes for a write. Operations are serial.
    */
   readonly writeTimeMs?: number;
-  /** How long the disk takes to make the whole durable. */
+  /** How long the disk takes to make the whole content durable. */
   readonly storeTimeMs?: number;
-  /** How long after a first write the disk makes all pending writes durable. */
+  /** Time from a first write until the disk makes all pending writes durable. */
   readonly checkpointMs?: number;
   /** Share of blocks that are corrupt on disk after a restart. */
   readonly rot?: number;
   /** Memory for incomplete and unwritten blocks; the default of `SessionReceiver`. */
   readonly bufferBytes?: number;
-  /** The receiver starts with all of the content except these blocks; with none if omitted. */
+  /**
+   * The receiver starts with all blocks of the content except these. If omitted, it starts with
+   * none.
+   */
   readonly missingBlocks?: readonly number[];
 }
 
@@ -61,7 +64,9 @@ export interface SimulatedSessionOptions
   readonly receivers?: readonly SimulatedReceiverOptions[];
   /** Whether the session has a multicast group. */
   readonly hasGroup?: boolean;
-  /** Which receivers the group reaches, by index; all if omitted. */
+  /**
+   * Whether multicast reaches the receiver with this index. By default it reaches all receivers.
+   */
   readonly groupReaches?: (receiver: number) => boolean;
   /** Faults to inject. */
   readonly incidents?: readonly SessionIncident[];
@@ -92,9 +97,9 @@ export interface SimulatedSessionReceiver {
   readonly name: string;
   /** One result per session that ended here. */
   readonly results: readonly IncomingResult[];
-  /** Whether it reported a session complete and durably held exactly the bytes sent. */
+  /** Whether the receiver reported a session complete and durably held exactly the bytes sent. */
   readonly isIdentical: boolean;
-  /** Whether it reported a session complete with other content. */
+  /** Whether the receiver reported a session complete but held other content. */
   readonly isFalse: boolean;
   readonly maxBufferedBytes: number;
   /** When its last session ended; undefined if none did. */
@@ -103,7 +108,7 @@ export interface SimulatedSessionReceiver {
 
 /** How a simulated session ended, at the sender and at each receiver. */
 export interface SimulatedSessionResult {
-  /** One result per sender run that ended. */
+  /** One result for each run of the sender that ended. */
   readonly sender: readonly SessionSenderResult[];
   /** Outcomes in the sender's last run. */
   readonly settled: readonly SettledReceiver[];

@@ -1,7 +1,7 @@
 /**
  * A network in virtual time: hosts that run protocol machines, connected by links. It is a shell
- * like the one for real sockets and runs the same machines. The same seed reproduces a run down to
- * the last event.
+ * like the one for real sockets, and it runs the same machines. The same seed reproduces a run down
+ * to the last event.
  */
 import type { Address } from '../base/address.js';
 import { formatCrc32 } from '../base/crc32.js';
@@ -128,8 +128,8 @@ export class Simulation {
   }
 
   /**
-   * Sets the path from one host to another over one or more links in order. A link on several paths
-   * is shared by them: a bottleneck.
+   * Sets the path from one host to another over one or more links, in order. Several paths may
+   * share a link, which makes that link a bottleneck.
    */
   connect(from: string, to: string, links: readonly Link[]): void {
     let ways = this.paths.get(from);
@@ -152,7 +152,7 @@ export class Simulation {
     this.groups.get(group)?.delete(host);
   }
 
-  /** Runs `action` at a virtual time, or as soon as possible if that has passed. */
+  /** Runs `action` at a virtual time, or as soon as possible if that time has passed. */
   at(atMs: TimeMs, action: () => void): void {
     this.queue.push(Math.max(atMs, this.currentMs), action);
   }
@@ -287,7 +287,9 @@ export class SimulatedHost {
     if (!this.isDown) this.runner?.drain();
   }
 
-  /** Delivers a datagram to the machine. The simulation drops those to a host that is down. */
+  /**
+   * Delivers a datagram to the machine. The simulation does not call this for a host that is down.
+   */
   receive(from: string, bytes: Uint8Array): void {
     this.runner?.handleDatagram(Simulation.address(from), bytes);
   }
@@ -319,8 +321,8 @@ export class SimulatedHost {
   }
 
   /**
-   * Keeps at most one wake-up in the queue and moves it only earlier; one that fires too early
-   * reschedules.
+   * Keeps at most one wake-up in the queue and moves it only to an earlier time. A wake-up that
+   * fires too early schedules another one.
    */
   private scheduleTimeout(atMs: TimeMs | undefined): void {
     this.timeoutAtMs = atMs;

@@ -47,7 +47,7 @@ export interface SimulatedTransferResult {
   /** Undefined if the sender did not finish before the deadline. */
   readonly sender: SenderResult | undefined;
   readonly receivers: readonly SimulatedReceiverResult[];
-  /** Whether no event was pending before the deadline. */
+  /** Whether the simulation ran out of events before the deadline. */
   readonly isAtRest: boolean;
   /** Datagrams sent after the sender reported `done`. */
   readonly datagramsAfterEnd: number;
@@ -63,9 +63,9 @@ export interface SimulatedReceiverResult {
   readonly transfers: readonly TransferResult[];
   /** Whether it durably holds exactly the bytes sent. */
   readonly isIdentical: boolean;
-  /** Whether it wrote a wrong byte, or one at a wrong offset. */
+  /** Whether it wrote a wrong byte, or a byte at a wrong offset. */
   readonly isDamaged: boolean;
-  /** Peak payload waiting to be written. */
+  /** Largest amount of payload that waited to be written at any one time. */
   readonly maxUnwrittenBytes: number;
 }
 
