@@ -5,7 +5,9 @@ import type { Layout } from './series.js';
 import { createLayout, seriesName, xText } from './series.js';
 import type { PointSummary } from './summary.js';
 
-/** A deviation of more standard errors than this is not chance: one correct point in 15,000. */
+/**
+ * Limit of a deviation in standard errors. By chance, only one correct point in 15,000 exceeds it.
+ */
 export const deviationLimitSe = 4;
 
 /** Describes trends, the fit of the model, and failures. One sentence per finding. */
@@ -79,7 +81,7 @@ function describeFit(mode: string, summaries: readonly PointSummary[]): string {
   );
 }
 
-/** Compares real runs with the same runs in the simulator. */
+/** Compares real runs with simulations of the same runs. */
 function describeTwins(summaries: readonly PointSummary[]): string {
   const real = summaries.flatMap(({ meanS, twinS, rttMs }) =>
     meanS === undefined || twinS === undefined || rttMs === undefined

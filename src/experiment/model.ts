@@ -1,9 +1,9 @@
-/** Predictions by the formulas of docs/THEORY.md for points that they cover. */
+/** Predicts results by the formulas of docs/THEORY.md, for the points that the formulas cover. */
 import { headerSizeBytes } from '../packet.js';
 import type { Point } from './parameters.js';
 import { deviationOfDelayMs, meanDelayMs, meanRounds } from './theory.js';
 
-/** Overhead of a datagram on a link besides its payload: IPv4 and UDP headers. */
+/** Bytes that a datagram takes on a link besides its payload: the IPv4 and UDP headers. */
 export const linkOverheadBytes = 28;
 
 /** Predictions for one run. */
@@ -15,7 +15,9 @@ export interface Model {
   readonly rounds: number;
 }
 
-/** Time from sending a full segment to its ACK: the RTT plus serialization at a limited rate. */
+/**
+ * Time from sending a full segment to its ACK: the RTT, plus serialization if the rate is limited.
+ */
 export function roundTripMs({ rttMs, rateBytesPerSec, mssBytes }: Point): number {
   if (rateBytesPerSec === undefined) return rttMs;
   const bytes = mssBytes + 2 * (headerSizeBytes + linkOverheadBytes);
@@ -23,8 +25,8 @@ export function roundTripMs({ rttMs, rateBytesPerSec, mssBytes }: Point): number
 }
 
 /**
- * Formula 2: stop-and-wait, independent losses, a fixed timeout above the RTT. Undefined for
- * windows, burst losses and adaptive timeouts, which no formula covers.
+ * Applies formula 2, which assumes stop-and-wait, independent losses and a fixed timeout above the
+ * RTT. Returns undefined for windows, burst losses and adaptive timeouts, which no formula covers.
  * @param tripMs the round-trip time, if measured
  */
 export function createModel(point: Point, tripMs = roundTripMs(point)): Model | undefined {

@@ -10,7 +10,8 @@ import type { PlanFile } from './plan-schema.js';
 import { planLimits } from './plan-schema.js';
 
 /**
- * Checks the number of runs, before the points are expanded: too many would not fit into memory.
+ * Checks the number of runs before the points are expanded, because too many points would not fit
+ * into memory.
  */
 export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Problem[] {
   const lists = [
@@ -35,7 +36,7 @@ export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Probl
 
 /**
  * Checks combinations of values.
- * @returns all problems of the plan, or the first one of its points
+ * @returns all problems of the plan itself; if it has none, the first problem of its points
  */
 export function checkTogether(file: PlanFile, points: readonly Point[]): Problem[] {
   const problems: Problem[] = [];
@@ -57,13 +58,13 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
   if (problems.length > 0) return problems;
   for (const point of points) {
     const problem = checkPoint(point);
-    // Report the first only: a wrong value affects many points.
+    // Report only the first problem, because one wrong value affects many points.
     if (problem !== undefined) return [problem];
   }
   return [];
 }
 
-/** Checks that real runs do not set what only a simulated path can have. */
+/** Finds the settings of a plan that real runs cannot have. */
 function checkReal(file: PlanFile, network: PlanFile['network']): Problem[] {
   const problems: Problem[] = [];
   const { link, sendTimeMs, receivers } = file;

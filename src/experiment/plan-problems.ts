@@ -11,11 +11,11 @@ type Path = readonly (string | number)[];
 export interface Problem {
   readonly path: Path;
   readonly message: string;
-  /** Whether the key itself is the problem: the position is then the key's. */
+  /** Whether the key itself is the problem. If so, the position is that of the key. */
   readonly isKey?: boolean;
 }
 
-/** Maximum problems reported at once: more would hide the first ones. */
+/** Maximum number of problems reported at once. More would push the first ones out of view. */
 const maxProblems = 10;
 
 /** The text of a plan and the positions of its values. */
@@ -55,7 +55,7 @@ export class PlanText {
 }
 
 function explainNoJson(error: unknown, source: string): P2mpError {
-  // Deeply nested lists: the parser is recursive and exhausts the call stack.
+  // The parser is recursive, so deeply nested lists exhaust the call stack.
   if (error instanceof RangeError) {
     return new P2mpError('INVALID_PLAN', `${source}:1:1: is nested too deep for a plan`);
   }
@@ -127,8 +127,8 @@ export function toProblems(issue: Issue, outer: Path = []): Problem[] {
 }
 
 /**
- * The alternative whose shape matches the value and whose first issue is deepest. Among equals, the
- * last: the single value comes first and matches most loosely.
+ * Finds the alternative whose shape matches the value and whose first issue is deepest. Among
+ * equals, takes the last one, because the first alternative, a single value, matches most loosely.
  */
 function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
   const depth = (branch: readonly Issue[]) => branch[0]?.path.length ?? 0;
@@ -141,7 +141,10 @@ function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[
     .at(-1);
 }
 
-/** Position of a path in the text; of the innermost existing parent if it is absent. */
+/**
+ * Position of a path in the text. If the path is absent, the position of its innermost existing
+ * parent.
+ */
 function findPlace(root: ValueNode, { path, isKey = false }: Problem): Place {
   let node = root;
   for (const [depth, step] of path.entries()) {

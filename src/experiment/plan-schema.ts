@@ -21,7 +21,8 @@ export const planLimits = {
 } as const;
 
 /**
- * A range of values: from, from + step, ... up to and including `to`; or multiplied by `factor`.
+ * A range of values: from, from + step, ... up to and including `to`. With a factor, each value is
+ * the one before times the factor.
  */
 const range = z
   .strictObject({
@@ -35,7 +36,7 @@ const range = z
       context.addIssue({ code: 'custom', path: [path], message });
     if (step !== undefined && factor !== undefined) refuse('factor', 'give a step or a factor');
     if (factor !== undefined && from <= 0) refuse('from', `${from}: must be above 0 with a factor`);
-    // Values that are invalid by themselves are already reported, and yield no step count.
+    // An invalid step or factor has already been reported, and the number of steps is then unknown.
     if (!(step === undefined || step > 0) || !(factor === undefined || factor > 1)) return;
     if (factor !== undefined && from <= 0) return;
     if (from > to) refuse('to', `${to} is below from ${from}: the range is empty`);

@@ -20,7 +20,10 @@ export interface Plan
 
 /** One transfer of an experiment. */
 export interface Run {
-  /** Counted from 0 over the whole plan: simulated runs first, then by point and repetition. */
+  /**
+   * Index in the whole plan, from 0. Simulated runs come first; within a mode, runs are ordered by
+   * point and then by repetition.
+   */
   readonly index: number;
   readonly point: Point;
   readonly mode: Mode;
@@ -69,8 +72,8 @@ export function countRuns(plan: Plan): number {
 }
 
 /**
- * Derived from the point's values, not its position: adding a point does not change the losses of
- * others.
+ * Derives the seed from the values of the point rather than from its position, so that adding a
+ * point does not change the losses of other points.
  */
 function runSeed(plan: Plan, point: Point, repetition: number): string {
   const text = JSON.stringify(parameterNames.map((name) => point[name] ?? null));

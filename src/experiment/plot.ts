@@ -9,7 +9,10 @@ import type { PointSummary } from './summary.js';
 /** The font bundled for rendering; a viewer of the SVG may substitute another. */
 export const plotFont = 'Source Sans 3';
 
-/** Ordered from dark to light, so that they differ in greyscale; shapes also distinguish series. */
+/**
+ * Colours of the series, ordered from dark to light so that they differ in greyscale. Shapes
+ * distinguish the series too.
+ */
 const colours = ['#111111', '#2b4c8c', '#a5366f', '#cf6a26', '#4f9d8c', '#9a9a4a', '#7f7fbf'];
 const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'stroke'];
 
@@ -26,7 +29,7 @@ interface PlotData {
   readonly realCurves: readonly object[];
   readonly simulated: readonly PointSummary[];
   readonly real: readonly PointSummary[];
-  /** Points of series without a model, whose means are joined by lines. */
+  /** Points of the series that no model covers. Lines join their means. */
   readonly joined: readonly PointSummary[];
   readonly measured: readonly PointSummary[];
 }
@@ -124,7 +127,7 @@ function createToMark(
   });
 }
 
-/** Lines first, so that they do not cover the points. */
+/** Creates the lines first, so that they do not cover the points. */
 function createLayers(
   { curves, realCurves, simulated, real, joined, measured }: PlotData,
   toMark: (summary: PointSummary) => Mark,
@@ -147,7 +150,7 @@ function createLayers(
   ].flat();
 }
 
-/** The lower end, on a log axis, of intervals that reach zero. */
+/** The lower end that intervals get on a log axis if they reach zero. */
 function lowestPositive(summaries: readonly PointSummary[]): number {
   const values = summaries.flatMap(({ meanS, ci95LowS }) => [meanS, ci95LowS]);
   return Math.min(...(values.filter((value) => value !== undefined && value > 0) as number[]));
@@ -203,7 +206,7 @@ function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
 
 type Encoding = ReturnType<typeof createEncoding>;
 
-/** Creates a layer; none without data, because its axis could not be scaled. */
+/** Creates a layer, or none if there is no data: the axis of an empty layer could not be scaled. */
 function layer(values: readonly object[], mark: object, encoding: Encoding): object[] {
   if (values.length === 0) return [];
   const { shape, ...others } = encoding;
@@ -227,7 +230,7 @@ function intervals(marks: readonly { low?: number | undefined }[], encoding: Enc
   return [{ data: { values }, layer: [bar, ...ends] }];
 }
 
-/** Maximum characters per line of notes: a longer one would make the title wider than the plot. */
+/** Maximum characters per line of notes. Longer lines would make the title wider than the plot. */
 const maxNoteChars = 66;
 
 function wrapNotes(notes: readonly string[]): string[] {

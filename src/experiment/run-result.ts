@@ -6,7 +6,7 @@ export interface RunResult {
   /** From the first datagram sent to the last ACK of data. */
   readonly delayMs: number;
   readonly rounds: number;
-  /** Rounds whose deadline expired with receivers pending. */
+  /** Rounds whose deadline expired while receivers were still pending. */
   readonly timeouts: number;
   readonly retransmissions: number;
   /** Data packets sent, including end markers. */
@@ -14,9 +14,12 @@ export interface RunResult {
   readonly acks: number;
   /** Receivers that have every byte. */
   readonly completeReceivers: number;
-  /** Simulated: the path's RTT. Real: measured without loss in the same setting. */
+  /**
+   * For a simulated run, the RTT of the path. For a real run, the RTT that was measured without
+   * loss in the same setting.
+   */
   readonly rttMs: number;
-  /** Real runs only: the delay of the same run in the simulator with the measured RTT. */
+  /** Delay of the same run in the simulator, with the measured RTT. Real runs only. */
   readonly twinDelayMs?: number;
 }
 
@@ -49,7 +52,8 @@ export function toRunRow(run: Run, result: RunResult): RunRow {
 }
 
 /**
- * Whether every receiver completed. A run with a failed receiver does not measure the delay to all.
+ * Whether every receiver completed. A run in which a receiver failed does not measure the delay to
+ * all receivers.
  */
 export function isComplete(row: RunRow): boolean {
   return row.completeReceivers === row.point.receivers;

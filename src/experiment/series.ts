@@ -19,7 +19,7 @@ export interface Layout {
 /** Chooses the layout: the plan's x, or the parameter that varies fastest. */
 export function createLayout(plan: Plan): Layout {
   const varying = varyingParameters(plan.points);
-  // The first one varies slowest; the last one is what most plans study.
+  // The first parameter varies slowest. Most plans study the last one.
   const x = plan.plot?.x ?? varying.at(-1) ?? 'receivers';
   const isNumeric = plan.points.every((point) => typeof point[x] === 'number');
   return { x, by: varying.filter((name) => name !== x), isNumeric };
@@ -45,7 +45,7 @@ export interface CurvePoint {
 /** Number of intervals in a model's curve: enough to look smooth. */
 const curvePoints = 60;
 
-/** A point, and its round-trip time if measured. */
+/** A point, with its round-trip time if that was measured. */
 export interface Trip {
   readonly point: Point;
   readonly tripMs?: number;

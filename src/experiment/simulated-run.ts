@@ -10,7 +10,7 @@ import type { RunResult } from './run-result.js';
 
 /**
  * Simulates one run and verifies its content.
- * @param rttMs the round-trip time to simulate, if not the point's own
+ * @param rttMs the round-trip time to simulate; by default that of the point
  * @throws P2mpError INVALID_ARGUMENT for a point that no valid plan contains
  */
 export function simulateRun(point: Point, seed: string, rttMs = point.rttMs): RunResult {

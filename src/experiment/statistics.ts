@@ -6,7 +6,10 @@ export interface Sample {
   readonly mean: number;
   /** Undefined for fewer than two values. */
   readonly standardDeviation: number | undefined;
-  /** Half the width of the mean's 95 % confidence interval (Student's t); undefined as above. */
+  /**
+   * Half the width of the mean's 95 % confidence interval (Student's t). Undefined for fewer than
+   * two values.
+   */
   readonly ci95HalfWidth: number | undefined;
 }
 

@@ -14,7 +14,10 @@ export interface PointSummary {
   readonly runs: number;
   /** Number of runs in which a receiver failed. */
   readonly failedRuns: number;
-  /** Simulated: the path's RTT. Real: the mean measured RTT. Undefined without complete runs. */
+  /**
+   * For simulated runs, the RTT of the path. For real runs, the mean measured RTT. Undefined if no
+   * run is complete.
+   */
   readonly rttMs: number | undefined;
   readonly meanS: number | undefined;
   /** Undefined for fewer than two runs, as is the interval. */
@@ -31,7 +34,7 @@ export interface PointSummary {
   readonly modelRounds: number | undefined;
   /** Mean minus model, in the model's standard errors of the mean. */
   readonly deviationSe: number | undefined;
-  /** Real runs only: mean delay of the same runs in the simulator with the measured RTT. */
+  /** Mean delay of the same runs in the simulator, with the measured RTT. Real runs only. */
   readonly twinS: number | undefined;
 }
 
