@@ -194,7 +194,7 @@ export class FileReceiver {
     );
   }
 
-  /** A failing sink ends its transfer; errors of sinks no longer in use are ignored. */
+  /** Ends the transfer of a sink that failed. Errors of sinks that are no longer in use are ignored. */
   private failSink(sink: FileSink, error: P2mpError): void {
     const { runner } = this;
     if (this.sink !== sink || runner === undefined) return;

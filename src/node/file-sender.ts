@@ -76,7 +76,7 @@ class FileTransfer {
   private source: FileSource | undefined;
   private sender: Sender | undefined;
   private runner: SocketRunner<SenderEvent> | undefined;
-  /** Blocks that the machine needs and the file has not read yet, in order. */
+  /** Blocks that the machine needs and that have not been read from the file yet, in order. */
   private readonly needs: Extract<SenderEvent, { type: 'need' }>[] = [];
   private readonly shell: SenderShell<SenderEvent, SenderResult>;
 
@@ -132,7 +132,7 @@ class FileTransfer {
     });
     onEvent?.({ type: 'start', sender });
     this.shell.failUnrouted(receivers);
-    // The file may have failed before the sender existed.
+    // The file may have failed before the sender was created.
     if (this.shell.error !== undefined) this.shell.stop(this.shell.error);
   }
 
@@ -151,7 +151,7 @@ class FileTransfer {
     this.options.onEvent?.(event);
   }
 
-  /** Passes blocks to the machine as far as the file is read; the file calls this again when it has more. */
+  /** Passes to the machine the blocks that have been read so far. The file source calls this again when it has more. */
   private provide(): void {
     const { source, sender, runner } = this;
     if (source === undefined || sender === undefined || runner === undefined) return;

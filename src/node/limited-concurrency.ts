@@ -1,16 +1,16 @@
-/** Work on many things, a few at a time: the system is kept busy, and neither memory nor handles grow. */
+/** Works on many items, a few at a time. This keeps the system busy and bounds memory and file handles. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** What Node's thread pool and a disk's queue are kept busy by. */
+/** Enough operations to keep Node's thread pool and the queue of a disk busy. */
 export const diskConcurrency = 8;
 
-/** Work that turns out to have nothing to wait for must not keep the process from all else. */
+/** Items per turn of the event loop. Work that never has to wait would otherwise block everything else. */
 const itemsPerTurn = 64;
 
 /**
- * Starts them in their order; after one has failed, no more are started.
- * @throws what failed for the first of them in their order, once no work is left under way
+ * Starts work on the items in order. After one item has failed, starts no more.
+ * @throws the error of the failed item that comes first in this order, once no work is in progress
  */
 export async function forEachLimited<T>(
   items: Iterable<T>,
@@ -23,7 +23,7 @@ export async function forEachLimited<T>(
   let failedIndex = Infinity;
   let failure: unknown;
   const runLane = async () => {
-    // What comes before the one that failed is done or under way.
+    // Once an item has failed, all items before it are done or in progress.
     for (let count = 1; failedIndex === Infinity; count++) {
       if (count % itemsPerTurn === 0) {
         await nextTurn();
@@ -50,7 +50,7 @@ export async function forEachLimited<T>(
   if (failedIndex < Infinity) throw failure;
 }
 
-/** As `forEachLimited`. @returns what came of each, in the order of the items */
+/** Like `forEachLimited`. @returns the results, in the order of the items */
 export async function mapLimited<T, R>(
   items: readonly T[],
   limit: number,

@@ -26,7 +26,7 @@ export interface PreparedSend {
   readonly groupFrom: string | undefined;
   readonly label: string;
   readonly fit: PathFit;
-  /** Uses the largest segments that the system reports the paths to carry, unless a size is given. */
+  /** Unless a size is given, uses the largest segments that the paths carry according to the system. */
   readonly sender: SessionSender;
   /** Creates a sender of the same object with another segment size. */
   readonly createSender: (mssBytes: number) => SessionSender;
@@ -82,7 +82,7 @@ async function prepareSender(
       crypto,
       mssBytes,
       ...withoutUndefined({ group, livenessTimeoutMs, rateBytesPerSec, existing }),
-      // The manifest of standard input contains the current time, so each send is another object.
+      // The manifest of standard input contains the current time, so each send makes another object.
       isUnrepeatable: options.paths.includes('-'),
     });
 }

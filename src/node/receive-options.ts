@@ -38,11 +38,15 @@ export interface ReceiveOptions {
   readonly maxEntries?: number;
   /** Maximum open files of all sessions together; 256 by default, fewer if the process may open fewer. */
   readonly maxOpenFiles?: number;
-  /** Whether all data is read back from the disk before files get their names; small and slow objects always are. */
+  /**
+   * Whether all data is read back from the disk before files get their names. Small objects and those that arrive
+   * slowly are always read back.
+   */
   readonly verifiesDisk?: boolean;
   /**
-   * Whether any sender of an object may continue a part that another one has started. For receivers that accept
-   * any sender, which may have a new key each time. By default a part belongs to the key of its sender.
+   * Whether any sender of an object may continue a part that another sender has started. This helps receivers that
+   * accept any sender, because a sender may have a new key each time. By default, a part belongs to the key of its
+   * sender.
    */
   readonly sharesParts?: boolean;
   /**
@@ -58,7 +62,7 @@ export interface ReceiveOptions {
   readonly idleMs?: number;
   /** Also receives by P2MP-FTP on the same port into this path, one sender at a time. */
   readonly classic?: Omit<ReceiveFileOptions, 'port' | 'bind'>;
-  /** Stops it, like `close`. */
+  /** Stops the receiver, like `close`. */
   readonly signal?: AbortSignal;
   /** Called with everything that happens, as it happens. */
   readonly onEvent?: (event: ReceiveEvent) => void;
@@ -78,12 +82,12 @@ export type ReceiveEvent =
     }
   /** A session's outcome. */
   | { readonly type: 'end'; readonly result: IncomingResult }
-  /** A multicast group could not be joined, once for each reason; the session uses unicast instead. */
+  /** A multicast group could not be joined, so the session uses unicast instead. Reported once for each reason. */
   | { readonly type: 'no-group'; readonly group: string; readonly reason: string }
   /** The first datagram that the system refused to send, for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
-/** For callers without a type checker: a receiver that starts without these would refuse every sender. */
+/** Checks required options, for callers without a type checker. A receiver without them would refuse every sender. */
 export function checkRequired(options: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(options)) {
     if (value !== undefined) continue;

@@ -40,7 +40,7 @@ type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
 
 type PortEvent = DialectEvent<ReceiverEvent, SessionReceiverEvent>;
 
-/** Without the classic dialect, its datagrams are ignored. */
+/** Ignores the datagrams of the classic dialect, for receivers that do not offer it. */
 const ignoringMachine: Machine<ReceiverEvent> = {
   handleDatagram: () => undefined,
   handleTimeout: () => undefined,
@@ -130,7 +130,7 @@ export class Receiving {
   private handleClassicEvent: (event: ReceiverEvent) => void = () => undefined;
   private readonly parts: SessionParts;
   private readonly groups = new JoinedGroups();
-  /** Reasons already reported; each session has a group of its own, so the same one would recur. */
+  /** Reasons already reported. Each session has a group of its own, so the same reason would recur for each of them. */
   private readonly groupFailures = new Set<string>();
   private readonly sendErrors = new SendErrorLog((message) =>
     this.options.onEvent?.({ type: 'send-error', message }),
@@ -248,7 +248,8 @@ export class Receiving {
 
   /**
    * Accepts no new sessions; resolves once the active ones have ended. Those that remain after the timeout are
-   * suspended without a message to the sender, so that it reconnects and resumes with the successor of this receiver.
+   * suspended without a message to the sender, so that the sender reconnects and resumes with the successor of this
+   * receiver.
    * @param timeoutMs time that sessions may take
    * @returns whether all of them finished
    */
@@ -291,7 +292,7 @@ export class Receiving {
     const { dir, keepPartsMs = defaultKeepPartsMs } = this.options;
     const expire = () =>
       removeStaleParts(dir, keepPartsMs).catch((error: unknown) => {
-        // A failing disk is reported by each session; the next day is another attempt.
+        // Each session reports a failing disk itself, and the next cleanup tries again.
         if (error instanceof P2mpError) return;
         this.callMachine((nowMs) => this.machine.handleInternalError(nowMs, undefined, error));
       });

@@ -24,7 +24,7 @@ export type TrustReceiver = (
 
 /** Options of `send`: what to send, to whom, and how. */
 export interface SendOptions {
-  /** Files and folders; `-` is `input`. */
+  /** Files and folders; `-` reads `input`. */
   readonly paths: readonly string[];
   /** The receivers, each by one of its addresses. */
   readonly receivers: readonly ServerSpec[];
@@ -34,7 +34,7 @@ export interface SendOptions {
   readonly trustReceiver: TrustReceiver;
   /** Read for the path `-`; standard input by default. */
   readonly input?: NodeJS.ReadableStream;
-  /** Name of the file that receivers make of `input`. */
+  /** Name of the file that receivers create from `input`. */
   readonly inputName?: string;
   /** Default `auto`. */
   readonly multicast?: MulticastChoice;
@@ -42,7 +42,7 @@ export interface SendOptions {
   readonly multicastTtl?: number;
   /** A fixed rate limit; congestion control alone by default. */
   readonly rateBytesPerSec?: number;
-  /** Bytes per segment; `auto`, the default, discovers what the paths to all receivers carry. */
+  /** Bytes per segment. `auto`, the default, discovers what the paths to all receivers carry. */
   readonly mssBytes?: number | 'auto';
   /** A receiver that is silent for this long fails; 30 s by default. */
   readonly livenessTimeoutMs?: number;

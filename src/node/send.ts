@@ -1,4 +1,4 @@
-/** Sends files and folders in a session over real sockets: a session sender, an object source and an endpoint. */
+/** Sends files and folders in a session over real sockets, with a session sender, an object source and an endpoint. */
 
 import { formatAddress } from '../base/address.js';
 import { at } from '../base/assert.js';
@@ -97,14 +97,14 @@ class Sending {
       signal: options.signal,
       interruptedReason: 'the sender was interrupted',
       onSendError: (message) => options.onEvent?.({ type: 'send-error', message }),
-      // Segments that are too large for the path to a receiver.
+      // Handles the refusal of segments that are too large for the path to a receiver.
       takeSendError: (error) =>
         error.code === 'EMSGSIZE' && this.narrowPaths?.handleRefusal(error) === true,
     });
   }
 
   async run(): Promise<SendResult> {
-    // For callers without a type checker.
+    // Checked for callers without a type checker.
     if (typeof this.options.trustReceiver !== 'function') {
       throw new P2mpError('INVALID_ARGUMENT', 'trustReceiver: this option is required');
     }

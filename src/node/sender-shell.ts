@@ -15,7 +15,7 @@ import { SocketRunner } from './net/socket-runner.js';
 export interface ShellSender {
   readonly isDone: boolean;
   readonly peers: readonly SentTo[];
-  /** @param isFinal whether no later session can continue it */
+  /** @param isFinal whether no later session can continue this one */
   abort(nowMs: number, reason: string, isFinal?: boolean): void;
   /** Fails one receiver and continues with the others. */
   failReceiver(nowMs: number, index: number, reason: string): void;
@@ -62,7 +62,7 @@ export class SenderShell<E, R> {
       this.resolve = resolve;
       this.reject = reject;
     });
-    // It may be rejected before anything waits for it.
+    // The result may be rejected before anything waits for it.
     this.result.catch(() => undefined);
   }
 
@@ -123,7 +123,7 @@ export class SenderShell<E, R> {
   /** Ends the transfer because of a local error. */
   stop(error: P2mpError): void {
     this.error ??= error;
-    // Files that have changed are another object now.
+    // Files that have changed make a new object, so no later session can continue this one.
     this.abort(error.message, error.code === 'SOURCE_CHANGED');
   }
 

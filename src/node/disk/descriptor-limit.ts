@@ -1,7 +1,7 @@
 /** Limits the file descriptors of sessions, so that the rest of the process has enough. */
 import { readdir, readFile } from 'node:fs/promises';
 
-/** Open descriptors besides files of sessions, if the system does not report them. */
+/** Number of open descriptors, besides files of sessions, to assume if the system does not report it. */
 const assumedOpenCount = 32;
 
 /** Reserved for sockets, HTTP requests, DNS lookups and child processes. */

@@ -6,14 +6,14 @@ import { dirname } from 'node:path';
 
 const isWindows = process.platform === 'win32';
 
-// Windows lacks these flags, and does not need them.
+// Windows does not have these flags and does not need them.
 const { O_RDONLY, O_RDWR, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_DIRECTORY = 0 } = constants;
 
 /** Never follow a symbolic link, and never block on a pipe. */
 export const openFlags = {
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
   write: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
-  /** To set mode and time and to sync; on Windows this requires write access. */
+  /** For setting mode and time and for syncing, which on Windows requires write access. */
   attributes: (isWindows ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK,
   folder: O_RDONLY | O_NOFOLLOW | O_DIRECTORY,
 } as const;
@@ -123,7 +123,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Errors of network shares and FUSE file systems that cannot sync a folder; they take care of names themselves. */
+/** Errors of network shares and FUSE file systems that cannot sync a folder. They make names durable themselves. */
 const unsyncableCodes = ['EINVAL', 'EBADF', 'ENOTSUP', 'EOPNOTSUPP'];
 
 export async function syncOpenFolder(handle: FileHandle): Promise<void> {
@@ -153,7 +153,7 @@ export function permissionsOf(mode: number): number {
   return mode & 0o777;
 }
 
-/** Whole microseconds, rounded down also before 1970, where BigInt division would round up. */
+/** Converts to whole microseconds. Rounds down even before 1970, where BigInt division would round up. */
 export function microsecondsOf(timeNs: bigint): bigint {
   const restNs = ((timeNs % 1000n) + 1000n) % 1000n;
   return (timeNs - restNs) / 1000n;
@@ -167,7 +167,7 @@ export function toMicroseconds(timeMs: number): number {
 /** A time in the form that Node's `utimes` accepts. */
 export function toFileTime(timeMs: number): number | string {
   const timeUs = toMicroseconds(timeMs);
-  // Node truncates to microseconds; adding half of one prevents rounding errors from losing one.
-  // Node treats negative numbers as the present, but not negative numbers as text.
+  // Node truncates to microseconds. Adding half a microsecond keeps rounding errors from losing a whole one.
+  // Node replaces a negative number with the present time, but accepts it as text.
   return timeUs < 0 ? `${(timeUs - 0.5) / 1e6}` : (timeUs + 0.5) / 1e6;
 }

@@ -1,6 +1,6 @@
 /**
- * Sparse files: runs of zeros that take no disk space. A long run is not written if the file reads as zeros
- * there already: after its end or in a hole.
+ * Sparse files: runs of zeros that take no disk space. A long run is not written if the file already reads as zeros
+ * there, which it does after its end and in a hole.
  */
 
 import type { FileHandle } from 'node:fs/promises';
@@ -17,7 +17,7 @@ const minHoleBytes = 32 * 1024;
 const zeros = Buffer.alloc(pageSizeBytes);
 const none: readonly Range[] = [];
 
-/** Linux: vfat, exfat, hfs and hfsplus write all zeros themselves, and the process waits for that. */
+/** On Linux, vfat, exfat, hfs and hfsplus write all zeros of a hole themselves, and the process waits for that. */
 const fileSystemsWithoutHoles = [0x4d44, 0x2011bab0, 0x4244, 0x482b];
 
 /** @returns whether files there can have holes; on Windows only specially marked files can */
@@ -28,7 +28,7 @@ export async function canHaveHoles(folder: string): Promise<boolean> {
 }
 
 /**
- * Finds runs of zeros that are worth a hole. Looks at only a few bytes of each page if there are none.
+ * Finds runs of zeros that are worth a hole. If there are none, looks at only a few bytes of each page.
  * @param parts consecutive pieces of the bytes
  * @param offsetBytes their offset in the file
  * @returns ranges within these bytes, ascending
@@ -61,7 +61,7 @@ export function findHoles(parts: readonly Uint8Array[], offsetBytes: number): re
 
 /**
  * Writes bytes, leaving holes where the file already reads as zeros.
- * @param usedBytes offset after which the file has only zeros; bytes before it must be read to know
+ * @param usedBytes offset after which the file has only zeros; earlier bytes are read to find zeros
  */
 export async function writeAroundHoles(
   handle: FileHandle,
@@ -116,14 +116,14 @@ async function readsAsZeros(handle: FileHandle, { start, end }: Range): Promise<
   return true;
 }
 
-/** @returns the whole pages of a run; at either end of the written bytes also a partial page */
+/** @returns the whole pages of a run, plus a partial page where the run reaches an end of the written bytes */
 function wholePages(start: number, end: number, offsetBytes: number, isAtEnd: boolean): Range {
   const up = (offsetBytes + start) % pageSizeBytes;
   const first = start === 0 || up === 0 ? start : start + pageSizeBytes - up;
   return { start: first, end: isAtEnd ? end : end - ((offsetBytes + end) % pageSizeBytes) };
 }
 
-/** The first and last bytes decide most cases. */
+/** Checks the first and the last byte before the rest, because they decide most cases. */
 function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   return (
     bytes[from] === 0 && bytes[to - 1] === 0 && zeros.compare(bytes, from, to, 0, to - from) === 0

@@ -15,7 +15,7 @@ export function commandOf(name: string, args: readonly string[]): Command {
   return [process.execPath, script, ...args];
 }
 
-/** A command with --json in a process of its own: its first and last line. */
+/** Runs a command with --json in its own process, and returns its first and its last line. */
 export class CommandProcess {
   /** Rejects with RUN_FAILED if the process ends before it prints a line. */
   readonly firstLine: Promise<string>;

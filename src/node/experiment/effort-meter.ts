@@ -5,10 +5,10 @@ import { createModel } from '../../experiment/model.js';
 import type { Run } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';
 
-/** Cost of the runs of this invocation, without kept ones. */
+/** Cost of the runs of this invocation, excluding runs that were kept. */
 export interface Effort {
   readonly simulatedRuns: number;
-  /** Segments times receivers, each stored and acknowledged. */
+  /** Segments times receivers: each receiver stores and acknowledges each segment. */
   readonly simulatedSegments: number;
   readonly virtualS: number;
   readonly simulationWallS: number;

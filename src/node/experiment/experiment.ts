@@ -43,7 +43,7 @@ export interface ExperimentResult {
   readonly effort: Effort;
 }
 
-/** The runs of a shard: every `count`-th, so that each shard gets long and short ones. */
+/** The runs of a shard: every `count`-th run, so that each shard gets long and short runs. */
 export function runsOf(plan: Plan, shard: Shard = { index: 1, count: 1 }): Run[] {
   return [...listRuns(plan)].filter(({ index }) => index % shard.count === shard.index - 1);
 }
@@ -58,7 +58,7 @@ export async function runExperiment(options: ExperimentOptions): Promise<Experim
   const meter = new EffortMeter(left);
   try {
     for await (const row of runAll(left, options)) {
-      // A process stopped by Ctrl-C may leave a run in which others declared it failed.
+      // Drops the row: if Ctrl-C stopped one process of the run, others may have declared that process failed.
       if (signal.aborted) break;
       await folder.append(row);
       meter.add(row);

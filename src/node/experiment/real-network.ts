@@ -1,5 +1,5 @@
 /**
- * The network of real runs: all processes on loopback, or each in a network namespace on one bridge, with
+ * The network of real runs. All processes are on loopback, or each has a network namespace on one bridge, with
  * configurable rate and queue (Linux, root, iproute2).
  */
 import { execFile } from 'node:child_process';
@@ -11,7 +11,7 @@ import type { Command } from './command-process.js';
 const execute = promisify(execFile);
 
 export interface RealNetwork {
-  /** Configures the rate and queue of the point on the paths to this many receivers. */
+  /** Sets the rate and queue of the point on the paths to all of its receivers. */
   prepare(point: Point): Promise<void>;
   /** The address of receiver k, counted from 0. */
   address(receiver: number): string;

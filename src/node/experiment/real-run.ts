@@ -55,8 +55,7 @@ export class RealRunner {
   }
 
   /**
-   * Runs one transfer, and simulates the same one with the measured round trip. Receivers that fail are
-   * counted.
+   * Runs one transfer, and simulates the same transfer with the measured round trip. Counts the receivers that fail.
    * @throws P2mpError RUN_FAILED if a process failed
    */
   async run({ point, seed }: Run): Promise<RunResult> {

@@ -11,7 +11,7 @@ export interface ReportContent {
   readonly findings: readonly string[];
   /** Undefined if plots are unavailable. */
   readonly svg: string | undefined;
-  /** The command that reproduces it. */
+  /** The command that reproduces the results. */
   readonly command: string;
   readonly machine: readonly (readonly [string, string])[];
   /** The cost of the runs, as sentences; empty if none was run for this report. */

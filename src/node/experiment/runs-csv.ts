@@ -1,7 +1,6 @@
 /**
- * runs.csv, one row per run (RFC 4180; columns in docs/EXPERIMENTS.md). Rows are in the order of the
- * runs: a truncated file is an experiment to resume, and the same plan always gives the
- * same bytes.
+ * runs.csv, one row per run (RFC 4180; columns in docs/EXPERIMENTS.md). Rows are in the order of the runs. A truncated
+ * file is therefore an experiment to resume, and the same plan always gives the same bytes.
  */
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';

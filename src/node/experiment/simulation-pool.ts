@@ -5,7 +5,7 @@ import type { RunResult, RunRow } from '../../experiment/run-result.js';
 import { toRunRow } from '../../experiment/run-result.js';
 import type { SimulationTask } from './simulation-worker.js';
 
-/** Runs per thread to start before the first unfinished one is done: runs differ in length. */
+/** Runs per thread that may start before the oldest unfinished run is done, because runs differ in length. */
 const aheadPerJob = 16;
 
 /** Ends early after the signal; unfinished runs are lost. */
@@ -23,7 +23,7 @@ export async function* simulateRuns(
     // An idle thread costs nothing, but starting one does.
     idleTimeout: Number.MAX_SAFE_INTEGER,
   });
-  // Its runs then reject, and their consumer handles that.
+  // Runs in the pool then reject, and their consumer handles that.
   const stop = () => void pool.destroy();
   signal.addEventListener('abort', stop, { once: true });
   const waiting: { run: Run; result: Promise<RunResult> }[] = [];

@@ -69,8 +69,7 @@ export class AuthorizedSenders {
 
   /**
    * Reads the file again if it has changed.
-   * @returns what is wrong with the file, as long as that is not fixed; the previous list then stays
-   * in use
+   * @returns what is wrong with the file, until that is fixed; meanwhile, the previous list stays in use
    */
   refresh(): Promise<P2mpError | undefined> {
     const next = this.work.then(() => this.reload());

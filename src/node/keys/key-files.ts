@@ -143,7 +143,7 @@ export async function loadKeyPair(path: string): Promise<KeyPair> {
     const handle = await open(path, 'r');
     try {
       const { mode, uid } = await handle.stat();
-      // Like ssh: if the file has another owner, that owner decides.
+      // Like ssh, accept any mode if the file has another owner: that owner decides.
       if (uid === process.getuid?.() && (mode & 0o077) !== 0) {
         const octal = (mode & 0o777).toString(8).padStart(4, '0');
         fail(`other users can access it (mode ${octal}); run chmod 600 ${path}`);
@@ -308,7 +308,7 @@ function existsError(path: string): P2mpError {
   return new P2mpError('KEY_EXISTS', `${path}: a key exists already; ${remedy}`);
 }
 
-/** Without its private half, a public file cannot be used, but others may trust that key. */
+/** A public file without its private half is useless here, but others may trust its key. */
 function remainsError(path: string, publicPath: string): P2mpError {
   const reason = `the private key ${path} of this public one is missing`;
   const remedy = 'restore it, or delete this file to make a new key';
@@ -352,8 +352,8 @@ async function saveWhole(
 }
 
 /**
- * Links the file to its name, which unlike a rename fails if the name exists.
- * @returns false if the file system has no hard links; the name was then only checked before
+ * Links the file to its name. Unlike a rename, this fails if the name exists.
+ * @returns false if the file system has no hard links; only the earlier check then protects an existing file
  */
 async function isLinked(from: string, to: string): Promise<boolean> {
   try {

@@ -74,7 +74,7 @@ export class KnownReceivers {
   }
 
   /**
-   * Appends a receiver durably, unless the file has its name by now.
+   * Appends a receiver durably, unless the file has the receiver's name by now.
    * @param name as for `check`
    * @returns `known`; or `changed` if another sender has added another key for that name
    * @throws P2mpError TRUST_FILE_BAD, TARGET_UNWRITABLE

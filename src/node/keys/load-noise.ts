@@ -1,6 +1,6 @@
 /**
- * Loads the Noise library with libsodium if there is a binary for this platform, otherwise with the JavaScript port
- * of it. The library requires the binary, so the port is put in its place.
+ * Loads the Noise library with libsodium if there is a binary for this platform, otherwise with the JavaScript port of
+ * libsodium. The library requires the binary, so the port is put in its place.
  */
 import { createRequire, Module } from 'node:module';
 import type Noise from 'noise-handshake';
@@ -27,7 +27,7 @@ export function loadNoise(): NoiseLibrary {
   return { Noise: require('noise-handshake'), curve: require('noise-handshake/dh') };
 }
 
-/** False if it is not installed, has no binary, needs another libc, or is blocked by the system. */
+/** False if the module is not installed, has no binary, needs another libc, or is blocked by the system. */
 function canLoad(requireThere: NodeJS.Require, path: string): boolean {
   try {
     requireThere(path);

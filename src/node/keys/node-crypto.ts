@@ -67,7 +67,7 @@ export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto>
   };
 }
 
-/** Runs handshakes with itself. @returns the CPU time of one side */
+/** Runs both sides of some handshakes. @returns the CPU time of one side */
 function measureHandshake(startHandshake: SessionCrypto['startHandshake']): number {
   const prologue = new Uint8Array(0);
   let leastMs = Infinity;
@@ -96,7 +96,7 @@ function seal(
   cipher.setAAD(associated);
   const sealed = new Uint8Array(plaintext.length + tagSizeBytes);
   sealed.set(cipher.update(plaintext));
-  // Counter mode leaves nothing for the end.
+  // In counter mode, no bytes are left for the end.
   cipher.final();
   sealed.set(cipher.getAuthTag(), plaintext.length);
   return sealed;
@@ -123,7 +123,7 @@ function open(
   }
 }
 
-/** `slice` of a Buffer does not copy, unlike that of a Uint8Array, which the core expects. */
+/** Converts a Buffer, whose `slice` does not copy. The core expects a copy, as from `slice` of a Uint8Array. */
 function plain(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
@@ -143,7 +143,7 @@ function withoutWeakPoints(curve: NoiseCurve): NoiseCurve {
   };
 }
 
-/** Any scalar serves to detect low-order points: all are multiples of eight and map them to zero. */
+/** Any scalar can detect low-order points: all scalars are multiples of eight and map such points to zero. */
 const anyPair: KeyPair = {
   publicKey: new Uint8Array(keySizeBytes),
   secretKey: new Uint8Array(keySizeBytes).fill(1),
@@ -154,7 +154,7 @@ class NoiseHandshake implements Handshake {
   keys: Handshake['keys'];
   private readonly noise: InstanceType<NoiseLibrary['Noise']>;
   private readonly curve: NoiseCurve;
-  /** Messages of both sides. */
+  /** Number of messages so far, from both sides. */
   private messageCount = 0;
   private isOver = false;
 

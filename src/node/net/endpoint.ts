@@ -26,7 +26,7 @@ interface Port {
   readonly socket: dgram.Socket;
   readonly sender: OffloadSender;
   readonly sendBuffer: SendBuffer;
-  /** Cached: asking the socket for each send would cost a system call. */
+  /** Cached, because asking the socket at each send would cost a system call. */
   readonly family: string;
   readonly setPortSharing: SendingSocket['setPortSharing'];
 }
@@ -60,7 +60,9 @@ export interface EndpointOptions {
 /** Maximum bytes passed to Node but not yet to the kernel; beyond it, `canSend` is false. */
 const maxUnsentBytes = 256 * 1024;
 
-/** The unsent bytes are counted after this many bytes: the kernel nearly always takes all immediately. */
+/**
+ * The unsent bytes are counted once per this many bytes, because the kernel nearly always takes all of them at once.
+ */
 const bytesPerLook = 16 * 1024;
 
 export class Endpoint {
@@ -70,7 +72,7 @@ export class Endpoint {
   /** Why `system` is undefined. */
   private readonly noOffload: string | undefined;
   private leastReceiveBufferBytes = Number.POSITIVE_INFINITY;
-  /** Since the unsent bytes were last counted. */
+  /** Bytes sent since the unsent bytes were last counted. */
   private sentBytes = 0;
   private isBlocked = false;
   private isPolling = false;
@@ -121,8 +123,8 @@ export class Endpoint {
   }
 
   /**
-   * The smallest receive buffer of the sockets. Linux counts its overhead against twice this size, so small
-   * datagrams fill it sooner.
+   * The smallest receive buffer of the sockets. Linux also counts its overhead per datagram, against twice this size,
+   * so small datagrams fill the buffer sooner.
    */
   get receiveBufferSizeBytes(): number {
     return this.leastReceiveBufferBytes;
@@ -184,7 +186,7 @@ export class Endpoint {
     }
   }
 
-  /** Sends group datagrams by the interface with this address, with this TTL. */
+  /** Sends multicast datagrams with this TTL through the interface that has this address. */
   sendGroupsBy(address: string, ttl: number): void {
     const socket = this.portFor({ host: address, port: 0 })?.socket;
     if (socket === undefined || this.isClosed) return;
@@ -194,9 +196,9 @@ export class Endpoint {
   }
 
   /**
-   * Watches whether a remote port refuses datagrams. Datagrams from there are handled as before; stopping the watch
+   * Watches whether a remote port refuses datagrams. Datagrams from that port are handled as before. Stopping the watch
    * may lose a datagram that arrives at that moment.
-   * @returns a function that stops it; undefined if the system does not support it
+   * @returns a function that stops the watch; undefined if the system does not support watches
    */
   watchRefusals(to: Address, handleRefusal: (code: RefusalCode) => void): (() => void) | undefined {
     const port = this.portFor(to);
@@ -224,7 +226,7 @@ export class Endpoint {
   /** Resolves once everything is sent, or after a timeout. */
   async flush(): Promise<void> {
     const endsAtMs = performance.now() + 1000;
-    // Refused datagrams are sent again, so pending results count as well.
+    // A pending result may be a refusal, after which the datagrams are sent again, so wait for results too.
     const awaitsResult = () => this.ports.some(({ sender }) => sender.awaitsResult);
     const isUnsent = () => this.unsentBytes > 0 || awaitsResult();
     while (!this.isClosed && isUnsent() && performance.now() < endsAtMs) {
@@ -268,7 +270,7 @@ export class Endpoint {
     }
   }
 
-  /** Each result checks for room; if none is pending, the sockets are polled. */
+  /** Each result of a send checks for room. If no result is pending, the sockets are polled. */
   private awaitRoom(): void {
     if (this.isPolling || this.ports.some(({ sender }) => sender.awaitsResult)) return;
     this.isPolling = true;

@@ -65,8 +65,8 @@ function mostCommonPort(receivers: readonly Address[]): number {
 }
 
 /**
- * A local address of the interface that leads to most of the receivers that a group can reach; the first one in case
- * of a tie; undefined if there is no route to any of them.
+ * A local address of the interface that leads to most of the receivers that a group can reach. In case of a tie, the
+ * first such interface; undefined if there is no route to any of the receivers.
  */
 export async function groupSource(
   group: Address,

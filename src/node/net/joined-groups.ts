@@ -11,8 +11,8 @@ export class JoinedGroups {
   private readonly sessionCounts = new Map<string, number>();
 
   /**
-   * A session whose group cannot be joined continues: the sender's probe does not reach it.
-   * @returns why it cannot be joined; undefined if it is
+   * A session whose group cannot be joined continues without it, because the sender's probe does not reach this host.
+   * @returns why the group cannot be joined; undefined if it is joined
    */
   join(sockets: GroupSockets, session: number, groupHost: string): string | undefined {
     const count = this.sessionCounts.get(groupHost) ?? 0;

@@ -1,7 +1,6 @@
 /**
- * Handles datagrams that turn out to be too large for the path to a receiver. Before any content is sent, and unless
- * the size is fixed, the session restarts with smaller segments. Later, that receiver fails and the others
- * continue.
+ * Handles datagrams that turn out to be too large for the path to a receiver. If no content has been sent and the size
+ * is not fixed, the session restarts with smaller segments. Otherwise, that receiver fails and the others continue.
  */
 import { at } from '../../base/assert.js';
 import { P2mpError } from '../../base/errors.js';
@@ -45,7 +44,7 @@ export class NarrowPaths {
     if (peer === undefined) return false;
     const mostBytes = this.options.fit.datagramBytesTo(peer.address);
     const sizeBytes = sender.geometry.mssBytes + dataFramingBytes;
-    // It was sent before the session restarted.
+    // The refused datagram was sent before the session restarted.
     const isLate = this.options.isAuto && mostBytes !== undefined && mostBytes >= sizeBytes;
     if (!isLate) this.note(peer, limitTo(peer, mostBytes, sizeBytes));
     return true;
@@ -64,7 +63,7 @@ export class NarrowPaths {
     return this.options.senders.current;
   }
 
-  /** Deferred, because the call may come from an event handler and other receivers may be affected too. */
+  /** Deferred, because the call may come from an event handler, and because other receivers may be affected too. */
   private note({ index, isSettled }: SessionPeer, reason: string): void {
     if (isSettled) return;
     if (this.found.size === 0) setImmediate(() => this.handleFound());

@@ -2,7 +2,7 @@
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../../base/address.js';
 
-/** Interfaces change rarely, and a flood would cause a lookup for every datagram. */
+/** How long the list of interfaces is reused. A flood would otherwise cause a lookup for every datagram. */
 const interfacesAgeMs = 1000;
 
 /**

@@ -1,7 +1,7 @@
 /**
- * Chooses the largest segments that reach all receivers unfragmented, by the path MTUs that the system knows: at
- * first those of its own interfaces, later those that routers reported. Otherwise it steps down through sizes
- * that fit common paths.
+ * Chooses the largest segments that reach all receivers unfragmented. It uses the path MTUs that the system knows: at
+ * first those of the host's interfaces, later those that routers reported. If a size still turns out too large, it
+ * steps down through sizes that fit common paths.
  */
 import type { Address } from '../../base/address.js';
 import { sessionMssLimits } from '../../object/geometry.js';
@@ -67,8 +67,8 @@ export class PathFit {
 }
 
 /**
- * Does not use the last bytes of Ethernet's MTU: 40 more bytes per segment would save a sixth of a percent but would
- * not fit a tunnel or PPPoE, which would then have to be discovered.
+ * Leaves the last bytes of Ethernet's MTU unused. Another 40 bytes per segment would save a sixth of a percent, but
+ * would not fit a tunnel or PPPoE, which would then have to be discovered.
  */
 function mssForMtu(to: Address, mtuBytes: number): number {
   const datagramBytes = largestDatagramBytes(to, Math.min(mtuBytes, jumboMtuBytes));

@@ -19,9 +19,9 @@ export interface PathMtuOptions {
 }
 
 /**
- * The largest IP datagram, including headers, that arrives unfragmented. Initially the MTU of the interface or
- * route; after a router has reported that a datagram was too large, the MTU it reported. So ask again when a
- * send fails with EMSGSIZE. Sends nothing.
+ * The largest IP datagram, including headers, that arrives unfragmented. At first, this is the MTU of the interface or
+ * route. Once a router has reported that a datagram was too large, it is the MTU that the router reported, so ask again
+ * when a send fails with EMSGSIZE. Sends nothing.
  * @returns undefined if the system cannot be asked or has no route
  */
 export function pathMtuBytes(to: Address, options: PathMtuOptions = {}): number | undefined {
@@ -38,13 +38,13 @@ export function largestDatagramBytes(to: Address, mtuBytes: number): number {
   return Math.min(mtuBytes - headerBytes[family], largestPayloadBytes[family]);
 }
 
-/** A connected socket has its route, and the route has an MTU. */
+/** Connecting a socket looks up its route, and the route has an MTU. */
 function askSystem(system: SystemCalls, to: Address, from: string | undefined): number {
   const isV6 = isIPv6(to.host);
   const fd = system.openUdpSocket(isV6);
   try {
     if (from !== undefined) leaveFrom(system, fd, from);
-    // Port 0 cannot be connected to, and any other has the same route.
+    // Port 0 cannot be connected to, and any other port has the same route.
     system.connect(fd, { host: to.host, port: to.port === 0 ? 9 : to.port });
     return system.getOption(fd, isV6 ? socketOptions.ipv6Mtu : socketOptions.ipv4Mtu);
   } finally {

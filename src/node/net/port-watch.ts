@@ -7,7 +7,7 @@ import type { Endpoint } from './endpoint.js';
 /** A receiver whose answer is awaited. */
 export interface AwaitedPeer {
   readonly index: number;
-  /** Several while it is not known which one answers. */
+  /** Several addresses while it is not known which of them answers. */
   readonly addresses: readonly Address[];
   /** Increases with each datagram from it. */
   readonly heardCount: number;
@@ -21,11 +21,11 @@ export interface PortWatchOptions {
   readonly handleRefusal: (index: number, from: Address, code: RefusalCode) => void;
 }
 
-/** A receiver on a LAN has answered by then and needs no watch. */
+/** A receiver on a LAN has answered by this time and needs no watch. */
 const firstLookMs = 50;
 const intervalMs = 200;
 
-/** Concurrently open sockets; more silent receivers take turns. */
+/** Maximum number of open sockets. If more receivers are silent, they take turns. */
 const maxWatches = 128;
 const turnMs = 3000;
 
@@ -44,7 +44,7 @@ export class PortWatch {
   private readonly heardCounts = new Map<number, number>();
   /** By address. */
   private readonly watches = new Map<string, Watch>();
-  /** Addresses that were watched in this round or refused during this silence. */
+  /** Addresses that were watched in this round, and addresses that refused datagrams during this silence. */
   private readonly hadTurn = new Set<string>();
   private readonly refused = new Set<string>();
   private timer: NodeJS.Timeout;

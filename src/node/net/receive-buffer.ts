@@ -11,7 +11,7 @@ export function receiveBufferBytes(socket: dgram.Socket): number {
   return socket.getRecvBufferSize() / grantedPerTold;
 }
 
-/** Leaves a larger buffer that root was granted alone: a normal request would shrink it to the limit. */
+/** Asks for a large buffer, unless root was already granted one, which this request would shrink to the limit. */
 export function widenReceiveBuffer(socket: dgram.Socket): void {
   if (receiveBufferBytes(socket) >= wantedReceiveBufferBytes) return;
   try {

@@ -1,8 +1,8 @@
 /**
  * Detects that a remote port refuses datagrams. Its host answers with ICMP, which the system reports only to a
- * connected socket. No probe is sent, because even a harmless datagram could start a transfer at a server or crash
- * it. Instead, a second socket shares the local port and is connected to the address: datagrams from the first
- * socket look as before, while answers and errors arrive at the second one.
+ * connected socket. No probe is sent, because even a harmless datagram could start a transfer at a server or crash it.
+ * Instead, a second socket shares the local port and is connected to the remote address. Datagrams from the first
+ * socket look as before, while answers and errors arrive at the second socket.
  */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
@@ -25,16 +25,16 @@ export interface RefusalWatchOptions {
 }
 
 export interface RefusalWatch {
-  /** Ends the watch once everything that has reached it is read. */
+  /** Ends the watch once everything that has arrived at its socket is read. */
   readonly end: () => void;
-  /** Closes it at once. */
+  /** Closes the socket of the watch at once. */
   readonly close: () => void;
 }
 
-/** tcpmux: no datagram comes from there. */
+/** The port of tcpmux, from which no datagram comes. */
 const unusedPort = 1;
 
-/** @throws NodeJS.ErrnoException if the system does not allow it; nothing stays open then */
+/** @throws NodeJS.ErrnoException if the system does not allow a watch; nothing stays open then */
 export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
   const { system, socket, setPortSharing, to, handleMessage, handleRefusal } = options;
   const { address: host, port } = socket.address();
@@ -77,7 +77,7 @@ export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
     isClosed = true;
   };
   const closeOnceRead = (seenCount: number) => {
-    // Two turns, so that the socket is polled in between wherever the first one began.
+    // Waits two turns, so that the socket is polled in between, whatever phase the event loop is in now.
     setImmediate(() =>
       setImmediate(() => (readCount === seenCount ? close() : closeOnceRead(readCount))),
     );

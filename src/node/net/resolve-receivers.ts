@@ -58,7 +58,7 @@ export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<Fo
   });
 }
 
-/** Drops addresses without a route, unless there is no other. */
+/** Drops addresses without a route, unless no address has one. */
 async function withRoute(
   addresses: readonly [Address, ...Address[]],
 ): Promise<Omit<FoundReceiver, 'name'>> {
@@ -68,7 +68,7 @@ async function withRoute(
   return { address: addresses[0], noRoute: reasons[0] ?? '' };
 }
 
-/** The wildcard addresses to bind for sending to all of these. */
+/** The wildcard addresses to bind for sending to all of these receivers. */
 export function wildcardsFor(receivers: readonly FoundReceiver[]): string[] {
   const addresses = receivers.flatMap(({ address, otherAddresses = [], noRoute }) =>
     noRoute === undefined ? [address, ...otherAddresses] : [],

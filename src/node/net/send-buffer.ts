@@ -1,6 +1,6 @@
 /**
- * Sizes the send buffer of a socket: large enough to keep a fast link busy while this process waits to be scheduled
- * on a busy host, but no larger, because it would be a long queue on a slow link.
+ * Sizes the send buffer of a socket. It is large enough to keep a fast link busy while this process waits to be
+ * scheduled on a busy host, but no larger, because a large buffer is a long queue on a slow link.
  */
 import type dgram from 'node:dgram';
 import { grantedPerTold } from './receive-buffer.js';
@@ -8,7 +8,7 @@ import { grantedPerTold } from './receive-buffer.js';
 /** The buffer holds what is sent in this time. */
 const holdMs = 16;
 
-/** Minimum time of a rate measurement; the clock is read after this many bytes. */
+/** A rate is measured over at least this time. The clock is read once per this many bytes. */
 const spanMs = 100;
 const lookBytes = 256 * 1024;
 

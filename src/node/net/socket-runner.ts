@@ -11,9 +11,9 @@ import type { AwaitedPeer } from './port-watch.js';
 import { PortWatch } from './port-watch.js';
 
 /**
- * Precision of deadlines. `exact`: a fraction of a millisecond, by polling; `adaptive`: the same, but short
- * deadlines may be slightly late while they rarely expire; `coarse`: one or two milliseconds, without any
- * overhead.
+ * Precision of deadlines. `exact` is precise to a fraction of a millisecond, by polling. `adaptive` is too, except that
+ * short deadlines may be slightly late while deadlines rarely expire. `coarse` is precise to one or two milliseconds,
+ * without any overhead.
  */
 export type DeadlinePolicy = 'exact' | 'adaptive' | 'coarse';
 
@@ -142,9 +142,9 @@ export class SocketRunner<Event> {
   }
 
   /**
-   * When to check a deadline. While deadlines rarely expire, a short one is unlikely to expire either and may be
-   * noticed slightly late: each wait of a few milliseconds makes the system reprogram its clock, which costs a tenth
-   * of a round trip on loopback. Longer deadlines are exact, because a proportional delay would be too long.
+   * When to check a deadline. While deadlines rarely expire, a short one may be noticed slightly late: it is unlikely
+   * to expire, and each wait of a few milliseconds makes the system reprogram its clock, which costs a tenth of a round
+   * trip on loopback. Longer deadlines are exact.
    */
   private wakeTimeMs(nowMs: TimeMs, atMs: TimeMs): TimeMs {
     if (this.deadlines !== 'adaptive') return atMs;
@@ -199,10 +199,10 @@ export class SocketRunner<Event> {
 /** A deadline that was not postponed for this long is likely to expire. */
 const quietMs = 0.25;
 
-/** With less than two timeouts in this time, deadlines are checked less often. */
+/** If fewer than two deadlines expired in this time, deadlines are checked less often. */
 const calmAfterMs = 25;
 
-/** How late a deadline may then be noticed; longer than a tick of the system clock. */
+/** How late a deadline may be noticed while few expire; longer than a tick of the system clock. */
 const calmTimerMs = 5;
 
 /** Maximum delay of a Node timer. */

@@ -78,7 +78,7 @@ function pathOf({ url = '/' }: IncomingMessage): string {
   return url.replace(/\?.*/, '');
 }
 
-/** A web page can point its own domain to this host, but not an IP address or a name without a dot. */
+/** A web page can point its own domain to this host, but it cannot do so with an IP address or a name without a dot. */
 function knowHosts(names: readonly string[]): (host: string) => boolean {
   const known = new Set(names.map((name) => name.toLowerCase()));
   return (host) => {

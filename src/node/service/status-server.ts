@@ -33,7 +33,7 @@ export class StatusServer {
   }
 
   /**
-   * @param host if it is a name, requests may use it too
+   * @param host if this is a name, requests may use it too
    * @throws P2mpError PORT_UNAVAILABLE
    */
   async listen(host: string, port: number): Promise<AddressInfo> {

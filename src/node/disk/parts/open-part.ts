@@ -49,7 +49,7 @@ export interface OpenedPart extends Placing {
 
 /** The state that an earlier session left. */
 interface OldPart {
-  /** From its journal; undefined without a journal of this object. */
+  /** The durable ranges from its journal; undefined if there is no journal of this object. */
   readonly durable: RangeSet | undefined;
   /** Numbers of the existing files. */
   readonly numbers: ReadonlySet<number>;
@@ -125,7 +125,7 @@ async function openLocked(
   }
 }
 
-/** Writes the part's journal, and its folder if there is none of this object. */
+/** Writes the journal of the part. If there was no journal of this object, replaces the folder of the part first. */
 async function beginPart(
   paths: PartPaths,
   key: JournalKey,

@@ -1,6 +1,6 @@
 /**
- * The content of an object on disk, file by file: in the part, or still under the final name if a file of the
- * right size existed there.
+ * The content of an object on disk, file by file. Each file is in the part, or still under its final name if a file of
+ * the right size existed there.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { chmod, constants, copyFile, open } from 'node:fs/promises';
@@ -23,7 +23,7 @@ export type FilePlace =
   | {
       readonly kind: 'candidate';
       readonly identity: FileIdentity;
-      /** It has other hard links. */
+      /** Whether it has other hard links. */
       readonly isShared: boolean;
     }
   /** An existing file under the final name that must not be changed. */
@@ -34,12 +34,12 @@ export type FilePlace =
 /** What a checkpoint has to sync. */
 export interface UnsyncedFiles {
   readonly numbers: readonly number[];
-  /** Files were created, so their names must become durable too. */
+  /** Whether files were created. Their names must then become durable too. */
   readonly hasNewNames: boolean;
 }
 
 export class PartFiles {
-  /** Called when a candidate has been copied into the part with all that it held. */
+  /** Called when a candidate has been copied into the part with all of its content. */
   handleCopied: (file: ContentFile) => void = () => undefined;
   private unsynced = new Set<number>();
   private hasNewNames = false;
@@ -47,7 +47,7 @@ export class PartFiles {
   private readonly made: Set<number>;
   /** Files that were extended to their full size before they were completely written. */
   private readonly extended = new Set<number>();
-  /** For files created by this process: the offset after which there are only zeros. */
+  /** For each file that this process created, the offset after which there are only zeros. */
   private readonly usedBytes = new Map<number, number>();
   /** Copies of candidates, in progress or done. */
   private readonly copies = new Map<number, Promise<void>>();
@@ -59,7 +59,7 @@ export class PartFiles {
     private readonly openFiles: OpenFiles,
     private readonly places: FilePlace[],
     made: Iterable<number>,
-    /** Whether long runs of zeros become holes there. */
+    /** Whether long runs of zeros become holes in the part. */
     private readonly makesHoles: boolean,
   ) {
     this.made = new Set(made);
@@ -205,7 +205,7 @@ export class PartFiles {
     }
   }
 
-  /** Copies a candidate into the part: the file under the final name is never written to. */
+  /** Copies a candidate into the part, because the file under the final name is never written to. */
   copyCandidate(file: ContentFile): Promise<void> {
     let copy = this.copies.get(file.number);
     if (copy === undefined) {
@@ -276,7 +276,7 @@ export class PartFiles {
     this.handleCopied(file);
   }
 
-  /** Clones the file if the file system can. Otherwise copies it ourselves: `copyFile` would write out holes. */
+  /** Clones the file if the file system can. Otherwise copies it here, because `copyFile` would write out holes. */
   private async copyOpen(source: FileHandle, to: string, sizeBytes: number): Promise<void> {
     const { size, blocks } = await source.stat();
     const isSparse = this.makesHoles && blocks * 512 < size;
@@ -299,7 +299,7 @@ export class PartFiles {
   }
 }
 
-/** A path to the open file, whatever its name refers to by now; on Linux only. */
+/** A path that leads to the open file even if its name now refers to another file. Linux only. */
 function pathOfOpen({ fd }: FileHandle): string {
   return `/proc/self/fd/${fd}`;
 }

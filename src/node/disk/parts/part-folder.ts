@@ -1,4 +1,4 @@
-/** The folder of parts: in the target folder, so that it is on the same disk, but under a reserved name. */
+/** The folder of parts. It is in the target folder, so that it is on the same disk, but has a reserved name. */
 
 import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
@@ -33,7 +33,7 @@ export function isReservedName(entryName: string): boolean {
 }
 
 /**
- * Creates a folder for the owner alone in an existing one.
+ * Creates a folder that only the owner can access, inside an existing folder.
  * @throws P2mpError TARGET_UNWRITABLE
  */
 export async function makePrivateFolder(path: string): Promise<void> {
@@ -48,19 +48,19 @@ export async function makePrivateFolder(path: string): Promise<void> {
         await keepPrivate(path, stats);
         return;
       }
-      // It existed a moment ago: its last user has removed it.
+      // The folder existed a moment ago, and its last user has removed it since.
       const wasThere = (error as NodeJS.ErrnoException).code === 'EEXIST';
       if (!wasThere || triesLeft === 0) throw fileError('TARGET_UNWRITABLE', path, error);
     }
   }
 }
 
-/** Sessions come and go, but not faster than a folder is created. */
+/** Limits the attempts. Ending sessions may remove the folder, but not every time before it can be used. */
 const mostTries = 100;
 
 /**
- * Checks an existing folder. In a folder that many users may write to, such as /tmp, another user may have created
- * it to read the parts or to redirect them. A folder of ours that is open to others is closed.
+ * Checks an existing folder. In a folder that many users may write to, such as /tmp, another user may have created it
+ * to read the parts or to redirect them. If the folder is ours but others can access it, makes it private.
  * @throws P2mpError TARGET_UNWRITABLE
  */
 export async function keepPrivate(

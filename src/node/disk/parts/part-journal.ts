@@ -21,7 +21,7 @@ type Kind = keyof typeof kinds;
 
 /** Records read at once. */
 const chunkRecordCount = 32_768;
-/** The journal is rewritten when it has this many records more than a new one would. */
+/** The journal is rewritten when it has this many records more than a new journal would have. */
 const spareRecordCount = 100_000;
 
 export interface JournalKey {
@@ -30,7 +30,7 @@ export interface JournalKey {
   readonly contentSizeBytes: number;
 }
 
-/** @returns the durable ranges; undefined without a journal of this object */
+/** @returns the durable ranges; undefined if there is no journal of this object */
 export async function readJournal(path: string, key: JournalKey): Promise<RangeSet | undefined> {
   let handle: FileHandle;
   try {
@@ -165,7 +165,7 @@ function encodeHeader({ objectId, contentSizeBytes }: JournalKey): Buffer {
   return header;
 }
 
-/** @param seed makes checksums specific to this object, in case the disk returns data of another one */
+/** @param seed makes checksums specific to this object, in case the disk returns data of another object */
 function encodeRecords(kind: Kind, ranges: readonly Range[], seed: number): Buffer {
   const records = Buffer.alloc(ranges.length * recordSizeBytes);
   let at = 0;

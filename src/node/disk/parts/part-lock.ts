@@ -1,6 +1,7 @@
 /**
- * The lock of a part: a file that names its process. It lies beside the part, so that removing the part never
- * removes the lock of its next owner. The lock of a process that has died can be taken over.
+ * The lock of a part is a file that names the process that holds it. The file lies beside the part, so that removing
+ * the part never removes the lock of its next owner. If the process has died, another process can take over the
+ * lock.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { link, open, readFile, rename, rm } from 'node:fs/promises';
@@ -35,7 +36,7 @@ export class PartLock {
       if (text === undefined) continue;
       const holder = parseHolder(text);
       if (holder !== undefined && (await isAlive(holder))) throw inUse(shown, holder.pid);
-      // One process at a time takes over a dead lock, after checking that its owner is still the same one.
+      // One process at a time takes over a dead lock, after checking that the lock still names the same owner.
       const guard = await PartLock.acquire(guardPath(path, text), makeFolder, shown);
       try {
         if ((await readIfThere(path)) !== text) continue;
@@ -76,7 +77,7 @@ async function tryCreate(path: string, text: string): Promise<boolean> {
       case 'ENOSYS':
       case 'ENOTSUP':
       case 'EOPNOTSUPP':
-        // File systems without hard links: the lock is empty for an instant.
+        // On a file system without hard links, the lock is empty for an instant.
         return writeNew(path, text).then(
           () => true,
           (failure: NodeJS.ErrnoException) => {

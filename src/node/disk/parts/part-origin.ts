@@ -9,7 +9,7 @@ import { join } from 'node:path';
 export interface PartOrigin {
   /** Hexadecimal; empty for a shared part. */
   readonly senderKey: string;
-  /** Key of the sender that last continued it, in hexadecimal; recorded for shared parts too. */
+  /** Key, in hexadecimal, of the sender that last continued the part. Recorded for shared parts too. */
   readonly lastKey: string;
   /** The sender's label of the object. */
   readonly label: string;
@@ -20,7 +20,7 @@ export function partIdOf(objectId: string, senderKey: Uint8Array): string {
   return createHash('sha256').update(objectId, 'hex').update(senderKey).digest('hex');
 }
 
-/** If a crash leaves no valid origin, the part is removed by its age only. */
+/** If a crash leaves a part without a valid origin, only its age causes its removal. */
 export async function writeOrigin(partPath: string, origin: PartOrigin): Promise<void> {
   await writeFile(join(partPath, fileName), JSON.stringify(origin), { mode: 0o600 });
 }

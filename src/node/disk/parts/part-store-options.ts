@@ -17,17 +17,17 @@ export interface PartStoreOptions {
   readonly existing: ExistingFiles;
   /** Whether existing files and folders get the sender's modes; by default they keep theirs. */
   readonly updatesModes?: boolean;
-  /** Files that this sender has placed; only these are compared with its offer. By default all files are. */
+  /** Files that this sender has placed; only these are compared with its offer. By default, all existing files are. */
   readonly placed?: PlacedFiles;
   /** Shared with other stores; by default a budget of 16 open files. */
   readonly fileBudget?: FileBudget;
-  /** A checkpoint follows after this many written bytes; 64 MiB. */
+  /** A checkpoint follows after this many written bytes; 64 MiB by default. */
   readonly checkpointBytes?: number;
-  /** A checkpoint follows after this time; 2 s. */
+  /** A checkpoint follows after this time; 2 s by default. */
   readonly checkpointMs?: number;
   /** Whether `findDamage` always reads everything back. */
   readonly verifiesDisk?: boolean;
-  /** How long a write waits for others, so that they are written together; 32 ms. */
+  /** How long a write waits for other writes that it can be combined with; 32 ms by default. */
   readonly gatherMs?: number;
   /** Aborts an `open` that is still reading. */
   readonly signal?: AbortSignal;

@@ -47,7 +47,9 @@ export class PartStore {
   private timer: NodeJS.Timeout | undefined;
   /** Serializes checkpoints and everything else that changes the journal. */
   private queue: Promise<unknown> = Promise.resolve();
-  /** After a failed sync the system may have dropped written bytes: only a reopened part knows what is there. */
+  /**
+   * Set after a failed sync. The system may have dropped written bytes, so only reopening the part shows what it has.
+   */
   private failure: P2mpError | undefined;
   /** The first write that failed: its bytes are missing until they are written again. */
   private writeFailure: unknown;
@@ -142,18 +144,18 @@ export class PartStore {
   }
 
   /**
-   * Reads the part back and compares it with the digests, because another process or the disk may have changed it.
-   * Objects of more than 8 MiB are read only if that takes a small share of the time of their transfer, and from
-   * the page cache, unless everything is to be verified.
+   * Reads the part back and compares it with the digests, because another process or the disk may have changed it. An
+   * object of more than 8 MiB is read only if it fits the page cache and reading it takes a small share of its transfer
+   * time. With `verifiesDisk`, every object is read.
    * @param leafOf returns the digest of a block
    * @returns the blocks that differ; undefined if the store was stopped in the meantime
-   * @throws P2mpError TARGET_FAILED, also if an earlier write failed
+   * @throws P2mpError TARGET_FAILED if reading fails or an earlier write failed
    */
   async findDamage(leafOf: (block: number) => Uint8Array): Promise<number[] | undefined> {
     this.checkUsable();
     await this.settle();
     const { signal } = this.stop;
-    // In the queue, because the end waits for the queue and no file must be opened after it.
+    // Runs in the queue, because the end of the store waits for the queue and no file must be opened after that.
     return this.enqueue(async () => {
       try {
         signal.throwIfAborted();
@@ -179,7 +181,7 @@ export class PartStore {
       if (kind === 'kept') addBlocks(keptRanges, file, blockSizeBytes);
     };
     await forEachInTurns(layout.files, add, signal);
-    // A kept file may differ, also in the blocks that it shares with its neighbours.
+    // A kept file may differ, and so may the blocks that it shares with neighbouring files.
     for (const { start, end } of keptRanges.ranges()) ranges.remove(start, end);
     const sizeBytes = ranges.count * blockSizeBytes;
     const elapsedMs = performance.now() - this.openedAtMs;
@@ -197,7 +199,7 @@ export class PartStore {
 
   /**
    * Makes the verified content durable under its final names, then removes the part.
-   * @throws P2mpError TARGET_FAILED, also if an earlier write failed; the part stays
+   * @throws P2mpError TARGET_FAILED if this or an earlier write failed; the part stays
    */
   async finish(): Promise<void> {
     this.checkUsable();
@@ -235,7 +237,7 @@ export class PartStore {
     if (kind === 'kept') return;
     const [start, end] = [startOf(piece), startOf(piece) + piece.sizeBytes];
     this.present.add(start, end);
-    // The next open reads the bytes of candidates again.
+    // Bytes of candidates are not recorded, because the next open reads them again.
     if (kind === 'part') this.written.add(start, end);
   }
 
@@ -277,7 +279,7 @@ export class PartStore {
     await this.noteTaken();
   }
 
-  /** Takes the ranges that are completely written; a write in progress may be changing bytes again. */
+  /** Takes the ranges that are completely written. Ranges that a write in progress may be changing stay for later. */
   private takeWritten(): void {
     this.noting = this.written;
     this.written = new RangeSet();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { namesPerTurn } from '../../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
 
-/** Does nothing if it does not exist; a link is removed, not followed. */
+/** Does nothing if there is no such folder. If a link is in its place, removes the link and does not follow it. */
 export async function removePartFolder(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => undefined);
   // An error here occurs again below.

@@ -28,19 +28,19 @@ export interface SessionPartsOptions {
   readonly sharesParts: boolean;
   /** What each sender has placed. */
   readonly placed: PlacedIndex;
-  /** Whether existing files of other origin are compared with an offer too. */
+  /** Whether an offer is also compared with existing files that its sender did not place. */
   readonly comparesAll: boolean;
   /** Called when work on a session's part failed, with a P2mpError or because of a bug. */
   readonly handleFailure: (session: number, error: unknown) => void;
 }
 
-/** Limit per sender; the parts that have been unchanged longest are removed first. */
+/** Maximum idle parts per sender. The parts that have been unchanged longest are removed first. */
 const maxIdleParts = 64;
 
 interface SessionPart {
   readonly content: PrepareEvent;
   readonly abort: AbortController;
-  /** Resolves to undefined if it could not be opened. */
+  /** Resolves to undefined if the part could not be opened. */
   readonly store: Promise<PartStore | undefined>;
   /** Unfinished pieces of work, plus one for the session itself. */
   pendingCount: number;
@@ -83,7 +83,7 @@ export class SessionParts {
     return this.parts.get(session)?.content.info;
   }
 
-  /** Runs work on a session's part once it is open; does nothing if it could not be opened. */
+  /** Runs work on a session's part once the part is open. Does nothing if the part could not be opened. */
   use(session: number, work: (store: PartStore) => Promise<void>): void {
     const part = this.parts.get(session);
     if (part === undefined) return;
@@ -94,7 +94,7 @@ export class SessionParts {
       .finally(() => this.endWork(part));
   }
 
-  /** Ends a session; if it is not complete, its part stays for a resume. */
+  /** Ends a session. If it is not complete, its part stays for a resume. */
   end(session: number, isComplete: boolean): void {
     const part = this.parts.get(session);
     if (part === undefined) return;
@@ -108,9 +108,9 @@ export class SessionParts {
   }
 
   /**
-   * An object is complete: removes the parts of its older versions, which have the same sender and label. Keeps
-   * shared parts that were started under another key, because two users may choose the same label. Nothing waits
-   * for this; a failed removal is tried again after the next object.
+   * Once an object is complete, removes the parts of its older versions, which have the same sender and label. Shared
+   * parts that another key last continued stay, because two users may choose the same label. Nothing waits for this. If
+   * it fails, the next complete object with this label tries again.
    */
   dropEarlier(info: IncomingInfo): void {
     const { senderKey, lastKey, label } = this.originOf(info);
@@ -120,7 +120,7 @@ export class SessionParts {
     this.setWork(`before ${this.idOf(info)}`, work);
   }
 
-  /** The sender will not offer the object again. */
+  /** Removes the part of an object that the sender will not offer again. */
   drop(info: IncomingInfo): void {
     void this.dropPart(this.idOf(info));
   }

@@ -9,7 +9,7 @@ import { readOrigin } from './part-origin.js';
 import { removePartFolder } from './remove-part.js';
 
 /**
- * Removes parts whose journal has not changed for that long and that no process is receiving.
+ * Removes parts whose journal has not changed for this long, except those that a process is receiving.
  * @returns the names of the removed parts
  * @throws P2mpError TARGET_FAILED, TARGET_UNWRITABLE
  */
@@ -23,7 +23,7 @@ export async function removeStaleParts(dir: string, olderThanMs: number): Promis
     for (const id of idsAmong(names)) {
       const { part, lock, journal } = partPaths(dir, id);
       if (!(await isOlder([journal, part, lock], changedBeforeMs))) continue;
-      // Another process may just have continued it and stopped again.
+      // Another process may just have continued the part and stopped again.
       const isStale = () => isOlder([journal, part], changedBeforeMs);
       if (await removeIdlePart(dir, id, isStale)) removed.push(id);
     }
@@ -51,8 +51,8 @@ export interface SenderPart {
 }
 
 /**
- * Lists the parts of one sender, in use or not.
- * @param isSkipped selects parts that need no disk access
+ * Lists the parts of one sender, whether or not a process is receiving them.
+ * @param isSkipped selects parts to leave out, without any disk access
  * @throws P2mpError TARGET_FAILED, TARGET_UNWRITABLE
  */
 export async function listPartsOf(
@@ -94,12 +94,12 @@ async function amongParts<T>(
   }
 }
 
-/** Left by a process that was killed while it acquired or took over a lock. */
+/** Whether the file was left by a process that was killed while it acquired or took over a lock. */
 function isUnfinishedLock(name: string): boolean {
   return /^[0-9a-f]{64}\.lock(?:\.[0-9a-f]{12})+$/.test(name);
 }
 
-/** Parts, and locks without a part. */
+/** IDs of the parts, and of the locks that have no part. */
 function idsAmong(names: readonly string[]): Set<string> {
   const ids = names.map((name) => /^([0-9a-f]{64})(?:\.lock)?$/.exec(name)?.[1]);
   return new Set(ids.filter((id) => id !== undefined));

@@ -77,7 +77,7 @@ export class ObjectSource {
     checkInputName(inputName);
     const { found, skipped } = await walkEntries(paths, inputName, signal);
     if (!paths.includes('-')) return ObjectSource.of(found, skipped, undefined);
-    // Last, so that no input is consumed in vain.
+    // Reads the input last, so that none is consumed if something else fails.
     const { handle, sizeBytes } = await spoolInput(input, signal);
     const entry = {
       kind: 'file',
@@ -272,7 +272,7 @@ interface Chunk {
 interface Ahead {
   readonly offsetBytes: number;
   readonly sizeBytes: number;
-  /** Resolves to undefined if it failed. */
+  /** Resolves to undefined if reading failed. */
   readonly loaded: Promise<Chunk | undefined>;
 }
 
@@ -284,7 +284,7 @@ interface SentFile {
   readonly offsetBytes: number;
 }
 
-/** A part of one file, and where to read it to. */
+/** A part of one file, and the memory to read it into. */
 interface Piece {
   readonly file: SentFile;
   readonly fromBytes: number;
@@ -373,7 +373,7 @@ class Content {
       this.idle.delete(file);
       return idle;
     }
-    // In the meantime it may have been replaced by a pipe, which would block, or by a link to a secret.
+    // The file may have been replaced in the meantime: by a pipe, which would block, or by a link to a secret.
     const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
     const flags = O_RDONLY | O_NONBLOCK | (file.isGiven ? 0 : O_NOFOLLOW);
     return open(file.path, flags).catch((error: unknown) => {
@@ -383,7 +383,7 @@ class Content {
 
   private async giveBack(file: SentFile, handle: FileHandle, isAtEnd: boolean): Promise<void> {
     if (this.isSpooled(file)) return;
-    // A file read to its end is hardly needed again; so small files never stay open.
+    // A file that was read to its end is hardly ever needed again, so small files never stay open.
     if (isAtEnd || this.idle.has(file)) {
       await handle.close();
       return;

@@ -9,7 +9,7 @@ export function isSizeDoubtful({ size, blocks }: Pick<Stats, 'size' | 'blocks'>)
 
 /**
  * Reads one byte if the size is 0, or the last byte if the file has no blocks.
- * @returns the current state, and why the size is unreliable if it is
+ * @returns the current state; if the size is unreliable, also the reason
  */
 export async function checkSize(
   handle: FileHandle,
@@ -19,7 +19,7 @@ export async function checkSize(
   const lastByte = Math.max(0, before.size - 1);
   const { bytesRead } = await handle.read(Buffer.alloc(1), 0, 1, lastByte);
   const stats = await handle.stat();
-  // A program that is just writing to the file changes both.
+  // If the size changes, a program is writing to the file, and the read proves nothing.
   if (stats.size !== before.size) return { stats };
   if (stats.size === 0 && bytesRead > 0)
     return { stats, fault: 'has content although its size is 0' };

@@ -2,7 +2,7 @@
 import { P2mpError } from '../../../base/errors.js';
 import { fileError } from '../../system-error.js';
 
-/** Errors for something else in place of the file: a link, folder, pipe or socket. */
+/** Errors that mean that something else has replaced the file: a link, folder, pipe or socket. */
 const otherKindCodes = new Set(['ELOOP', 'EISDIR', 'ESPIPE', 'ENXIO']);
 
 /** An error of reading a file that existed at `open`. */
@@ -20,7 +20,7 @@ export function changedSize(path: string, fromBytes: number, toBytes: number): P
   return changed(path, `went from ${fromBytes} to ${toBytes} bytes`);
 }
 
-/** The file ended early. If its size is unchanged, the file system returns less than it reports. */
+/** The file ended early. If its size is unchanged, the file system returns fewer bytes than it reports. */
 export function endedEarly(
   path: string,
   foundBytes: number,

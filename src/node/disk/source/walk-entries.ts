@@ -20,19 +20,19 @@ import { partsFolderName } from '../parts/part-folder.js';
 import { checkSize, isSizeDoubtful } from './reported-size.js';
 import { sortInTurns } from './sort-in-turns.js';
 
-/** Keeps the thread pool for file operations busy; none of these keeps a file open for long. */
+/** Enough to keep the thread pool for file operations busy. No inspection keeps a file open for long. */
 const inspectedAtOnce = 32;
 
 /** Inspected entries to process per turn. */
 const takenAtOnce = 1000;
 
-/** The latest time that a manifest can hold, as a JavaScript date. Some file systems allow later ones. */
+/** Limit of times in a manifest, which is the limit of JavaScript dates. Some file systems allow more. */
 const maxTimeMs = 8.64e15;
 
 export interface FoundEntry {
   readonly entry: Entry;
   readonly path: string;
-  /** Given by the user: a link here is followed. */
+  /** Whether the user gave this path. A link at such a path is followed. */
   readonly isGiven: boolean;
 }
 
@@ -60,10 +60,10 @@ interface Candidate {
   readonly fault?: string;
 }
 
-/** Errors of this host rather than of a file: skipping would omit most of a folder. */
+/** Errors caused by this host, not by a file. Skipping files because of such errors would omit most of a folder. */
 const hostFaults = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
 
-/** The file existed a moment before. */
+/** Errors of a file that existed a moment before. */
 const vanishedCodes = new Set(['ENOENT', 'ENOTDIR', 'ESTALE']);
 const replacedCodes = new Set(['ELOOP', 'ENXIO']);
 
@@ -145,7 +145,10 @@ class Walk implements WalkedEntries {
   }
 }
 
-/** Entries of a path given by the user: itself, or its content if it has no name of its own, like `.`. */
+/**
+ * Lists the entries of a path given by the user: the path itself or, if it has no name of its own, like `.`, the
+ * content of that folder.
+ */
 async function listGiven(path: string): Promise<Candidate[]> {
   if (path === '')
     throw new P2mpError('INVALID_ARGUMENT', 'a path is empty; name a file or folder');
@@ -167,7 +170,7 @@ async function listFolder(path: string, prefix: string): Promise<Candidate[]> {
   const names = await readNames(path).catch((error: unknown) => {
     throw fileError('SOURCE_UNREADABLE', path, error);
   });
-  // Not `join`, which would resolve `..` lexically, not through a link.
+  // `join` would resolve `..` lexically instead of through a link.
   const isEnded = path.endsWith('/') || path.endsWith(sep);
   const folder = isEnded ? path : path.endsWith('/.') ? path.slice(0, -1) : `${path}/`;
   const candidates: Candidate[] = [];
@@ -178,7 +181,7 @@ async function listFolder(path: string, prefix: string): Promise<Candidate[]> {
   return candidates;
 }
 
-/** As bytes, because text would hide invalid UTF-8. */
+/** Reads names as bytes, because text would hide invalid UTF-8. */
 async function readNames(path: string): Promise<Buffer[]> {
   const names: Buffer[] = [];
   // Node's types declare names as strings only.
@@ -240,7 +243,7 @@ function describeLoss(error: unknown): string {
 async function inspectContent(candidate: Candidate): Promise<Inspected> {
   const { name, path, isGiven } = candidate;
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
-  // In the meantime a pipe or a link may have replaced it.
+  // In the meantime, a pipe or a link may have replaced the file.
   const handle = await open(path, O_RDONLY | O_NONBLOCK | (isGiven ? 0 : O_NOFOLLOW));
   try {
     const { stats, fault: sizeFault } = await checkSize(handle);
@@ -271,7 +274,7 @@ async function inspectLink({ name, path }: Candidate): Promise<Inspected> {
   return { entry, below: [] };
 }
 
-/** Handles something without content: skipped below a folder, an error if given by the user. */
+/** Handles an entry without content. Below a folder it is skipped; if the user gave it, it is an error. */
 function refuse({ path, isGiven }: Candidate, stats: Stats): Inspected {
   if (isGiven) {
     throw new P2mpError(

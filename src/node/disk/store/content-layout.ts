@@ -1,4 +1,4 @@
-/** Maps the content of an object to files: they are concatenated in the order of the manifest. */
+/** Maps the content of an object to its files, which are concatenated in the order of the manifest. */
 import { assert } from '../../../base/assert.js';
 import type { Range } from '../../../base/range-set.js';
 import type { Entry, FileEntry, Manifest } from '../../../object/manifest.js';

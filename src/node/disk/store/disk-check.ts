@@ -8,12 +8,12 @@ import { isEqualBytes } from '../../../wire/byte-codec.js';
 import type { PartFiles } from '../parts/part-files.js';
 import { readBlocks } from './held-blocks.js';
 
-/** This much is always read back: about 10 ms on a machine of 2020. */
+/** Objects up to this size are always read back, which takes about 10 ms on a machine of 2020. */
 const alwaysBytes = 8 * 1024 * 1024;
 
 /**
- * More is read back if it arrived more slowly than this. Reading and hashing it (at about 1.3 GB/s from the page
- * cache) then takes a twentieth of the session's time.
+ * A larger object is read back only if it arrived more slowly than this. Reading and hashing it (at about 1.3 GB/s from
+ * the page cache) then takes at most a twentieth of the session's time.
  */
 const slowBytesPerMs = 64_000;
 

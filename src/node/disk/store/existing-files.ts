@@ -17,7 +17,7 @@ import { refuseFolder, TargetSurvey } from './target-folder.js';
 
 export interface FoundFile {
   readonly place: FilePlace;
-  /** For a candidate in all but `existing`: an earlier, interrupted finish may have placed it. */
+  /** Set if the file would be a candidate but `existing` is not `update`: an interrupted finish may have placed it. */
   readonly ifPlaced?: FilePlace;
 }
 
@@ -67,7 +67,10 @@ export async function surveyTarget(
   return found;
 }
 
-/** File systems know it by other names too: in another case, or by a short name of Windows. */
+/**
+ * Whether the name refers to the folder of parts. File systems may know that folder by other names too: in another
+ * case, or by a short name of Windows.
+ */
 async function isPartsFolder(survey: TargetSurvey, name: string): Promise<boolean> {
   if (name.includes('/')) return false;
   const [stats, parts] = [await survey.look(name), await survey.look(partsFolderName)];

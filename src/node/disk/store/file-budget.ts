@@ -1,11 +1,11 @@
 /**
- * The budget of open files shared by all sessions of a receiver. A session that needs another file makes one that
- * is idle be closed, in this or another session; if all are in use, it waits.
+ * The budget of open files shared by all sessions of a receiver. When a session needs another file, an idle file of
+ * this or another session is closed. If all files are in use, the session waits.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { assert } from '../../../base/assert.js';
 
-/** The process or the host has reached its limit of open files. */
+/** Errors that mean that the process or the host has reached its limit of open files. */
 const scarceCodes = ['EMFILE', 'ENFILE'];
 
 /** Holds idle open files. */
@@ -37,7 +37,7 @@ export class FileBudget {
     this.keepers.delete(keeper);
   }
 
-  /** Counts the file that `open` returns until `give` is called; not counted if `open` fails. */
+  /** Counts the file that `open` returns until `give` is called. If `open` fails, counts nothing. */
   async take<T>(keeper: FileKeeper, open: () => Promise<T>): Promise<T> {
     return this.counted(open, async () => {
       while (this.isFull) await (this.closeIdle(keeper) ?? this.awaitRoom());
@@ -46,7 +46,9 @@ export class FileBudget {
     });
   }
 
-  /** Opens a file that stays open for a whole session; waits for others only where the system has no more. */
+  /**
+   * Opens a file that stays open for a whole session. Waits for other files only if the system has no descriptor left.
+   */
   async takeLasting<T>(open: () => Promise<T>): Promise<T> {
     const opened = await this.counted(open, async () => {
       if (this.isFull) await this.closeIdle();
@@ -81,7 +83,10 @@ export class FileBudget {
     this.waiting.shift()?.();
   }
 
-  /** Files that stay open use up the limit, except for one place: otherwise all would wait forever. */
+  /**
+   * Files that stay open may use up the limit, except for one place. Without that place, all sessions would wait
+   * forever.
+   */
   private get isFull(): boolean {
     return this.count - this.lastingCount >= Math.max(1, this.limit - this.lastingCount);
   }

@@ -11,7 +11,7 @@ import { fileError } from '../../system-error.js';
 import { permissionsOf, syncFolder, writeAll } from '../fsync.js';
 import { canHaveHoles, findHoles, writeAroundHoles } from '../holes.js';
 
-/** Size of a write, unless something waits for it. */
+/** Size of a write, unless something waits for the bytes. */
 const chunkSizeBytes = 256 * 1024;
 
 /** The target of a transfer, checked before a port is opened. */

@@ -11,10 +11,10 @@ export interface SpaceNeed {
   readonly inodeCount: number;
 }
 
-/** Network file systems report the size of their transfers as block size; larger values are ignored. */
+/** Larger values are ignored, because network file systems report the size of their transfers as block size. */
 const maxAllocationBytes = 64 * 1024;
 
-/** @returns the block size there, at least that of common file systems, also if it is unknown */
+/** @returns the block size at the path; if it is smaller than usual or unknown, that of common file systems */
 export async function allocationBytesAt(path: string): Promise<number> {
   const bsize = await statfs(path).then(
     (stats) => stats.bsize,

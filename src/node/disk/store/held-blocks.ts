@@ -1,6 +1,6 @@
 /**
- * Reads and hashes the blocks that should be there. Only what the disk returns now counts: a truncated file does
- * not hold its end any more.
+ * Reads and hashes the blocks that should be there. Only what the disk returns now counts: if a file was truncated, its
+ * end is missing.
  */
 import { createHash } from 'node:crypto';
 import type { Hash } from '../../../base/hash.js';
@@ -47,7 +47,8 @@ export async function readHeldBlocks(
 }
 
 /**
- * Reads and hashes blocks. A block that could not be read completely has no leaf, nor have others of the same read.
+ * Reads and hashes blocks. If a block could not be read completely, it and the other blocks of the same read have no
+ * leaf.
  * @param runs ranges of block indices within the content
  * @throws P2mpError TARGET_FAILED; the signal's reason
  */

@@ -17,7 +17,7 @@ export function fileModeFor(
   // A link has no mode of its own.
   if (old === undefined || old.isSymbolicLink()) return sent;
   const kept = permissionsOf(old.mode);
-  // If the group changes, members of either group get only what both had.
+  // If the group changes, its members and all others get only the rights that the old group and all others both had.
   const common = (kept >> 3) & kept & 0o7;
   const ofOthers = old.gid === own.gid ? kept & 0o077 : (common << 3) | common;
   // Another user may have placed the old file just for its mode, to gain access to the file that replaces it.

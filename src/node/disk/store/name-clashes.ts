@@ -1,6 +1,6 @@
 /**
- * Finds names that differ for the sender but are the same for the disk: by case, or by Unicode normalization. Each
- * file system has its own rules, so the disk itself is asked.
+ * Finds names that differ for the sender but are the same for the disk, because they differ only by case or by Unicode
+ * normalization. Each file system has its own rules, so the disk itself is asked.
  */
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, rm, writeFile } from 'node:fs/promises';
@@ -27,7 +27,7 @@ export async function refuseClashes(
     const key = coarseKey(name);
     const first = seen.get(key);
     if (first === undefined) seen.set(key, name);
-    // If their parent folders differ, those are a pair of their own.
+    // If the last parts are equal, the parent folders differ and are a pair of their own.
     else if (lastPart(first) !== lastPart(name)) pairs.push([first, name]);
   };
   await forEachInTurns(entries, compare, signal);
@@ -41,7 +41,10 @@ export async function refuseClashes(
   });
 }
 
-/** Equal for all names that any disk may treat as one; sometimes for other names too, at the cost of a check. */
+/**
+ * A key that is equal for all names that some disk may treat as one. It may be equal for other names too, which costs a
+ * check.
+ */
 function coarseKey(name: string): string {
   // Some file systems drop trailing dots and spaces.
   const bare = name.includes('.') || name.includes(' ') ? name.replace(/[. ]+(?=\/|$)/g, '') : name;
@@ -57,7 +60,7 @@ function lastPart(name: string): string {
   return name.slice(name.lastIndexOf('/') + 1);
 }
 
-/** Tries the names out beside the parts: a folder inherits the rules of its parent. */
+/** Tries out the names in a new folder beside the parts. A folder inherits the rules of its parent. */
 async function asOneFolder(
   target: TargetFolder,
   signal: AbortSignal | undefined,

@@ -42,7 +42,7 @@ export class OpenFiles implements FileKeeper {
     }
   }
 
-  /** The error of closing a file: on some file systems it means that written data is lost. */
+  /** The error of closing a file. On some file systems, this error means that written data is lost. */
   get failure(): unknown {
     return this.closeFailure;
   }
@@ -98,7 +98,7 @@ export class OpenFiles implements FileKeeper {
   }
 
   private async closeCounted(handle: FileHandle): Promise<void> {
-    // The session that needs room is not the one that loses data.
+    // Does not throw, because the session that needs room is not the session that loses data.
     await this.budget.close(handle).catch((error: unknown) => {
       this.closeFailure ??= error;
     });

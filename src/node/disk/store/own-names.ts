@@ -1,7 +1,7 @@
 /**
- * Tracks by inode which entries an object has placed on the disk. If a name refers to another entry of the same
- * object, the disk treats two names as one, whatever its rules: short names or ignored trailing dots, for example.
- * The second file would otherwise replace the first.
+ * Tracks by inode which entries an object has placed on the disk. If a name refers to another entry of the same object,
+ * the disk treats two names as one, for example because it has short names or ignores trailing dots. The second file
+ * would otherwise replace the first.
  */
 import type { BigIntStats } from 'node:fs';
 import type { ErrorCode } from '../../../base/errors.js';

@@ -93,14 +93,14 @@ export async function prepareFiles(placing: Placing): Promise<void> {
   });
 }
 
-/** Anything else at that name is refused later, when each name is checked again. */
+/** Looks at what has this name now. What must not be replaced is refused later, when each name is checked again. */
 async function lookEarly(target: TargetFolder, { entry }: ContentFile): Promise<Stats | undefined> {
   return lstat(target.path(entry.name)).catch(() => undefined);
 }
 
 /**
- * Verification covers the bytes up to the file's size. There may be more: the copy of a candidate that grew in the
- * meantime may be incomplete and stay until the rest is received.
+ * Truncates a file that is longer than what was verified. It may be longer because a candidate grew while it was being
+ * copied into the part.
  */
 async function fitSize(
   target: TargetFolder,
@@ -133,11 +133,11 @@ async function separate(
 
 /** How a folder gets its final mode. */
 type FolderMode =
-  /** It is new, or existing folders get the sender's modes. */
+  /** The folder is new, or existing folders get the sender's modes. */
   | 'sender'
-  /** It existed; changes by others in the meantime are respected. */
+  /** The folder existed. If others change its mode in the meantime, their change stays. */
   | 'unchanged'
-  /** It existed and was opened for the work: the mode to restore. */
+  /** The folder existed and was opened for the work. This is the mode to restore. */
   | number;
 
 /**
@@ -235,7 +235,7 @@ async function closeFolders(
   }
 }
 
-/** Handles files that stay where they are: they must be unchanged. */
+/** Handles files that stay where they are. A candidate must be unchanged; a kept file must still exist. */
 async function settle(
   { target, files, openFiles, placed, updatesModes }: Placing,
   own: OwnNames,
@@ -279,7 +279,7 @@ function placeFile(placing: Placing, own: OwnNames, file: ContentFile): void {
   if (stats !== undefined) placed?.confirm(target.path(file.entry.name), stats);
 }
 
-/** The file to replace may have appeared or changed its mode since this one was prepared. */
+/** Repeats the choice of the mode: the file to replace may have appeared or changed since the new one was prepared. */
 function fitMode(target: TargetFolder, { entry }: ContentFile, partPath: string): void {
   const old = target.look(entry.name, 'TARGET_FAILED');
   if (old === undefined) return;
@@ -303,7 +303,7 @@ function placeLink(
   const found = stats === undefined ? undefined : checkOwn(target, own, name);
   try {
     if (stats?.isSymbolicLink() && readlinkSync(target.path(name)) === to) {
-      // It is this entry from now on, as if it had just been created.
+      // From now on the existing link is this entry, as if it had just been created.
       if (found !== undefined) own.note(name, found);
       return;
     }
@@ -350,7 +350,10 @@ function checkOwn(target: TargetFolder, own: OwnNames, name: string): BigIntStat
   return found;
 }
 
-/** Deepest first: placing entries in a folder changes its time, and a mode may close the path to it. */
+/**
+ * Finishes the deepest folders first: placing entries changes the time of a folder, and the mode of a folder may close
+ * the path to what is inside.
+ */
 async function finishFolders(
   placing: Placing,
   modes: ReadonlyMap<FolderEntry, FolderMode>,
@@ -412,7 +415,7 @@ async function finishFolder(
 }
 
 /**
- * Leaves attributes that are right already: files of other users can be compared but not changed.
+ * Does not set attributes that are already right, because files of other users can be compared but not changed.
  * @returns whether anything was changed
  */
 async function setAttributes(

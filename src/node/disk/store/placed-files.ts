@@ -16,7 +16,7 @@ type Placed = Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs' | 'ctimeNs'>;
 
 /** Files that one sender has placed, as a part store queries and records them. */
 export interface PlacedFiles {
-  /** Whether the sender has placed the file at this absolute path, and it is unchanged. */
+  /** Whether the sender has placed the file at this absolute path and the file is unchanged. */
   has(path: string, stats: Placed): boolean;
   /** Records a file that is about to be renamed to this path, in case of a crash right after that. */
   expect(path: string, stats: Placed): void;
@@ -34,14 +34,14 @@ const bucketBytes = 4 * slotBytes;
 const bucketCount = 2 ** 18;
 
 export class PlacedIndex {
-  /** Without a file, the record of this process. */
+  /** The record of this process, used if there is no file. */
   private readonly buckets = new Map<number, Buffer>();
 
   private constructor(private fd: number | undefined) {}
 
   /**
    * Creates the file if it is missing; several processes may have it open. Without a path, or if the file cannot be
-   * written, placed files are known while the process runs.
+   * opened, placed files are remembered only while the process runs.
    */
   static async open(path: string | undefined): Promise<PlacedIndex> {
     if (path === undefined) return new PlacedIndex(undefined);
@@ -61,7 +61,7 @@ export class PlacedIndex {
   ofSender(senderKey: string, partOwner: string): PlacedFiles {
     const placed = (path: string, stats: Placed) =>
       tokenOf(`placed ${senderKey}`, path, stats, stats.ctimeNs);
-    // A rename changes only this time.
+    // Leaves out the change time, the only time that a rename changes.
     const expected = (path: string, stats: Placed) =>
       tokenOf(`expected ${partOwner}`, path, stats, 0n);
     return {

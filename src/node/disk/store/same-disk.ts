@@ -17,7 +17,7 @@ export class SameDisk {
     private readonly survey: TargetSurvey,
     /** Device of the target folder. */
     private readonly device: bigint | undefined,
-    /** Mount points below it: a `mount --bind` of the same device is a separate mount too. */
+    /** Mount points below the target folder. A `mount --bind` of the same device is a separate mount too. */
     private readonly mounts: ReadonlySet<string>,
   ) {}
 

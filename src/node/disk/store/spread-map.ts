@@ -1,5 +1,5 @@
 /**
- * A map of very many keys, spread over small ones: a large one stops the process for some tens of milliseconds
+ * A map of very many keys, spread over small maps. A large map would stop the process for some tens of milliseconds
  * whenever it grows.
  */
 

@@ -21,8 +21,8 @@ interface Write {
 const maxRunBytes = 1024 * 1024;
 
 /**
- * A run of blocks is written once it reaches this size or this age. Size: to start a write costs more than to write
- * one block. Age: with loss, blocks arrive out of order, and most gaps are filled within this time.
+ * A run is written at this size or after this time. Starting a write costs more than writing a block. With loss, blocks
+ * arrive out of order, and most gaps are filled within this time.
  */
 const enoughBytes = 4 * 1024 * 1024;
 const gatherMs = 32;
@@ -48,15 +48,15 @@ export class WriteBehind {
   private stopGathering: (() => void) | undefined;
 
   /**
-   * @param writeRun overlapping runs are never given at the same time
-   * @param gatherTimeoutMs how long a write waits for others; 0 for what comes in the same turn of the event loop
+   * @param writeRun writes one run; concurrent calls never get overlapping runs
+   * @param gatherTimeoutMs how long a write waits for others; 0 waits for those of the same turn of the event loop
    */
   constructor(
     private readonly writeRun: (run: Run) => Promise<void>,
     private readonly gatherTimeoutMs = gatherMs,
   ) {}
 
-  /** Resolves once it is written; rejects with the error of any write in the same batch. */
+  /** Resolves once the bytes are written. Rejects with the error of any write in the same batch. */
   write(offsetBytes: number, bytes: Uint8Array): Promise<void> {
     this.waiting ??= createGathered();
     const { writes, done } = this.waiting;
@@ -67,7 +67,7 @@ export class WriteBehind {
     return done;
   }
 
-  /** Resolves once nothing waits or is in progress, whatever the outcome. */
+  /** Resolves once no write is waiting or in progress, whatever the outcome. */
   async settle(): Promise<void> {
     this.settlingCount++;
     this.stopGathering?.();

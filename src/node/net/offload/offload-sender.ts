@@ -1,4 +1,4 @@
-/** Sends batches of datagrams by a socket with UDP GSO, without affecting other datagrams. */
+/** Sends batches of datagrams through a socket with UDP GSO, without affecting other datagrams. */
 import type dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { Address } from '../../../base/address.js';
@@ -15,12 +15,12 @@ const maxSegments = 64;
  */
 const maxCallBytes = { IPv4: 65_535 - 18 - 28, IPv6: 65_535 - 18 - 48 };
 
-/** Errors with which the kernel refuses a batch; what it reports for a single datagram shows their meaning. */
+/** Errors with which the kernel may refuse a batch. Whether it accepts a single datagram shows what they mean. */
 const refusalCodes = new Set(['EINVAL', 'EMSGSIZE', 'EIO', 'ENOPROTOOPT', 'EOPNOTSUPP', 'ENOTSUP']);
 
 /**
- * One send in this many asks for its result: a callback for each costs a fifth of a round trip on loopback. An error
- * recurs, so nothing stays unnoticed. The first sends all ask.
+ * One send in this many asks for its result, because a callback for each send costs a fifth of a round trip on
+ * loopback. Errors recur, so none stays unnoticed. The first sends all ask.
  */
 const sendsPerResult = 16;
 
@@ -40,8 +40,8 @@ interface Refused {
 }
 
 /**
- * The segment size is a socket option, and datagrams that dgram has queued are cut by its value at the time they are
- * sent. It is therefore changed only while nothing is queued; items that need another value wait.
+ * The segment size is a socket option. When datagrams that dgram has queued are sent, they are cut by the value that
+ * the option then has. It is therefore changed only while nothing is queued; items that need another value wait.
  */
 export class OffloadSender {
   private readonly socket: dgram.Socket;
@@ -109,7 +109,7 @@ export class OffloadSender {
     }
   }
 
-  /** Each result tries to continue; if none is pending, the socket is polled. */
+  /** Each result of a send tries to continue. If no result is pending, the socket is polled. */
   private pollWaiting(): void {
     if (this.isPolling || this.openCount > 0) return;
     this.isPolling = true;
@@ -180,7 +180,7 @@ export class OffloadSender {
     this.handleResult(error);
   };
 
-  /** Sends by a socket with GSO, and again without it if the kernel refuses. */
+  /** Sends while GSO is on. If the kernel refuses, sends again without GSO. */
   private sendAsking(transmit: Transmit): void {
     const { to, bytes, datagramSizeBytes } = transmit;
     this.openCount++;
@@ -192,7 +192,7 @@ export class OffloadSender {
     });
   }
 
-  /** Sends the first datagram of a refused batch: if it succeeds alone, batches are the problem. */
+  /** Sends the first datagram of a refused batch alone. If that succeeds, batches are the problem. */
   private sendDeciding(to: Address, bytes: Uint8Array, refused: NodeJS.ErrnoException): void {
     this.openCount++;
     this.socket.send(bytes, to.port, to.host, (error) => {

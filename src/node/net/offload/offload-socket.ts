@@ -28,7 +28,7 @@ export interface OffloadSocket {
   readonly offload: Offload;
   /** Sets the size of datagrams that the kernel cuts batches into; 0 turns that off. */
   readonly setSegmentSize: (sizeBytes: number) => void;
-  /** Whether another socket may bind the same port, if it sets this too. */
+  /** Sets whether another socket may bind the same port. The other socket must set this too. */
   readonly setPortSharing: (isOn: boolean) => void;
 }
 
@@ -52,7 +52,7 @@ export function openOffloadSocket(options: OffloadSocketOptions): OffloadSocket 
     const offload = prepare(fd, options);
     system.bind(fd, address);
     socket.bind({ fd, exclusive: true });
-    // libuv sets it, but no other process must share the port.
+    // libuv sets this option. It is cleared because no other process must share the port.
     refusal(() => system.setOption(fd, socketOptions.reuseAddress, 0));
     const setSegmentSize = (sizeBytes: number) =>
       system.setOption(fd, socketOptions.udpSegment, sizeBytes);
@@ -88,11 +88,10 @@ function prepare(fd: Descriptor, options: OffloadSocketOptions): Offload {
 }
 
 /**
- * Disables fragmentation, because the loss of one fragment loses the whole datagram. IP_PMTUDISC_DO reports EMSGSIZE
- * as soon as the path is known to be too narrow, by the interface or by an ICMP message of a router. With
- * IP_PMTUDISC_PROBE, only the interface would count, and what a router drops would be dropped again and again,
- * unnoticed.
- * A socket that dgram has created does not allow this option: on it, the system fragments large datagrams.
+ * Disables fragmentation, because the loss of one fragment loses the whole datagram. IP_PMTUDISC_DO reports EMSGSIZE as
+ * soon as the interface or an ICMP message of a router shows that the path is too narrow. With IP_PMTUDISC_PROBE, only
+ * the interface would count, and datagrams that a router drops would be lost again and again, unnoticed.
+ * A socket that dgram has created does not allow this option, so the system fragments its large datagrams.
  */
 function refuseFragments(fd: Descriptor, { system, address }: OffloadSocketOptions): void {
   const { ipv4MtuDiscover, ipv6MtuDiscover } = socketOptions;

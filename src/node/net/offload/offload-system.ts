@@ -1,4 +1,4 @@
-/** System calls that Node's sockets lack, made through koffi. */
+/** System calls that Node's sockets do not offer, made through koffi. */
 import { createRequire } from 'node:module';
 import { isIPv6 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
@@ -31,7 +31,7 @@ const udpLevel = 17;
 
 export const socketOptions = {
   reuseAddress: [socketLevel, 2],
-  /** Exceeds the limit for other users; root only. */
+  /** Sets a buffer size beyond the limit for other users; root only. */
   receiveBufferForce: [socketLevel, 33],
   ipv4MtuDiscover: [ipv4Level, 10],
   ipv4Mtu: [ipv4Level, 14],
@@ -62,7 +62,7 @@ export function loadSystemCalls(): SystemCalls {
 
 function declareSystemCalls(): SystemCalls {
   const koffi = loadKoffi();
-  // The libraries that Node itself is linked with, because the name of the C library varies.
+  // Uses the libraries that Node itself is linked with, because the name of the C library varies.
   const libc = koffi.load(null);
   const socket = libc.func('int socket(int domain, int type, int protocol)');
   const setsockopt = libc.func('int setsockopt(int, int, int, const void *, uint32_t)');
