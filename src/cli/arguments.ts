@@ -33,7 +33,7 @@ export function parseMss(text: string): number {
     : mssBytes;
 }
 
-/** The MSS of a session; `auto` lets the sender choose it. */
+/** Parses the MSS of a session. With `auto`, the sender chooses it. */
 export function parseSegmentSize(text: string): number | 'auto' {
   if (text === 'auto') return text;
   const mssBytes = parseNumber(text);
@@ -42,7 +42,7 @@ export function parseSegmentSize(text: string): number | 'auto' {
     : mssBytes;
 }
 
-/** Timers of Node take up to 24 days. */
+/** Node's timers run for at most 24 days. */
 const maxSeconds = 2_000_000;
 
 /** @returns milliseconds */

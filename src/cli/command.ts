@@ -94,7 +94,7 @@ export async function parse<T>(
 }
 
 /**
- * yargs takes any value of a flag but "true" for "false": --dry-run=1 would send.
+ * yargs treats every value of a flag except "true" as "false", so --dry-run=1 would send.
  * @throws P2mpError INVALID_ARGUMENT
  */
 function checkFlags(parser: object, args: readonly string[]): void {
@@ -137,7 +137,10 @@ export async function runCommand(
   }
 }
 
-/** Output that is lost, for example on a full disk, is no success. A reader that leaves, such as head, is one. */
+/**
+ * Fails the command if output is lost, for example on a full disk. A reader that leaves early, such as head, is not an
+ * error.
+ */
 function watchStandardOutput(name: string): void {
   process.stdout.once('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') return;
@@ -148,7 +151,7 @@ function watchStandardOutput(name: string): void {
   });
 }
 
-/** Prints an error. One that is not a P2mpError is a bug of ours, so its stack is printed. */
+/** Prints an error. An error that is not a P2mpError is a bug of ours, so its stack is printed. */
 function explain(name: string, error: unknown): ExitCode {
   if ((error as NodeJS.ErrnoException).code === 'EMFILE') {
     process.stderr.write(`${name}: too many open files; raise the limit (ulimit -n)\n`);

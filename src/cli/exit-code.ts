@@ -2,11 +2,11 @@
 export const exitCode = {
   /** Everything is complete. */
   ok: 0,
-  /** No receiver is complete (sender); the transfer failed (receiver with --once). */
+  /** For a sender, no receiver is complete. For a receiver with --once, the transfer failed. */
   none: 1,
   /** The command line is invalid. */
   usage: 2,
-  /** Some receivers are complete and some are not, or were not in some run of an experiment. */
+  /** Some receivers are complete and some are not. For an experiment, some runs are not complete. */
   some: 3,
   /** An error on this host: file, port, host name, key or disk. */
   system: 4,

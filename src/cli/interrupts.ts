@@ -13,8 +13,8 @@ const posix: readonly (readonly [NodeJS.Signals, Interrupt])[] = [
 const hangup: readonly (readonly [NodeJS.Signals, Interrupt])[] = [['SIGHUP', 'SIGINT']];
 
 /**
- * Windows processes cannot signal each other. Ctrl-Break acts as SIGTERM; SIGHUP means that the console window
- * was closed, which leaves a few seconds.
+ * Windows processes cannot signal each other. Ctrl-Break acts as SIGTERM. SIGHUP means that the console window was
+ * closed; the process then has a few seconds left.
  */
 const windows: readonly (readonly [NodeJS.Signals, Interrupt])[] = [
   ['SIGINT', 'SIGINT'],

@@ -41,8 +41,8 @@ export function createOnComplete(output: Output, options: OnCompleteOptions): On
 }
 
 /**
- * Turns a label into a safe file name. The sender chooses the label, and commands often append it to the target
- * folder: it must lead neither out of that folder nor to the folder itself.
+ * Turns a label into a safe file name. The sender chooses the label, and commands often append it to the target folder,
+ * so the name must lead neither out of that folder nor to the folder itself.
  */
 export function nameOfLabel(label: string, platform: NodeJS.Platform = process.platform): string {
   const name = label.replace(platform === 'win32' ? /[/\\:]/g : /\//g, '_');

@@ -168,7 +168,7 @@ class ReceiveCommand {
       onEvent: (event) => {
         report.handleEvent(event);
         if (event.type !== 'end' || !argv.once) return;
-        // A sender may restart a session; the outcome of the new one then replaces this one.
+        // The sender may restart the session. The outcome of the new session then replaces this outcome.
         if (event.result.status !== 'complete') this.exit = exitCode.none;
         else if (this.exit === exitCode.none) this.exit = exitCode.ok;
         void this.receiving?.drain();
@@ -214,7 +214,7 @@ class ReceiveCommand {
       await saveKeyPair(path, pair, 'p2mp receive', { force: false });
     } catch (error) {
       if (!(error instanceof P2mpError) || error.code !== 'KEY_EXISTS') throw error;
-      // Another receiver of this user started at the same time, unless only the public file is there.
+      // Another receiver of this user created the key at the same time, or only the public file exists.
       return loadKeyPair(path).catch(() => Promise.reject(error));
     }
     output.warn(`Created the key of this receiver, ${path}: ${fingerprint(pair.publicKey)}`);
@@ -232,7 +232,7 @@ class ReceiveCommand {
       );
     }
     const text = single('metrics', argv.metrics);
-    // A port alone binds to loopback, because metrics name senders and files.
+    // If only a port is given, bind it to loopback, because metrics name senders and files.
     const { host, port } = parseServer(
       /^:?\d+$/.test(text) ? `127.0.0.1:${text.replace(':', '')}` : text,
       metricsPort,

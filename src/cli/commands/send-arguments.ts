@@ -55,7 +55,7 @@ const pathOptions = {
   },
 } as const;
 
-/** How to treat files, sent and existing. */
+/** How to treat files: those that are sent, and those that receivers already have. */
 const fileOptions = {
   overwrite: { ...flagOption, describe: 'Send everything, even what receivers seem to have' },
   clobber: {

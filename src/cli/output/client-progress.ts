@@ -6,7 +6,7 @@ import type { Output } from './output.js';
 const intervalMs = 100;
 const jsonIntervalMs = 1000;
 
-/** Pending receivers that the line names; the rest are counted. */
+/** Maximum pending receivers that the line names; the others are only counted. */
 const maxNames = 4;
 
 export class ClientProgress {

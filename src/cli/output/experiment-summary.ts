@@ -13,7 +13,7 @@ import type { ResultsFolder } from '../../node/experiment/results-folder.js';
 import type { Output } from './output.js';
 import { formatTable } from './table.js';
 
-/** The table shows this many points; summary.csv has them all. */
+/** Maximum number of points in the table; summary.csv has all of them. */
 const maxLines = 40;
 
 export interface Concluded {

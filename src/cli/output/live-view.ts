@@ -8,7 +8,7 @@ export interface ViewSize {
   readonly lines: number;
 }
 
-/** Renders the lines for a size; lines that exceed it are cut off. */
+/** Renders the lines for a size. Lines that exceed the size are cut off. */
 export type View = (size: ViewSize) => readonly string[];
 
 /** The part of a terminal stream that the view uses. */

@@ -37,7 +37,7 @@ export class LogOutput extends Output {
   }
 
   override line(text: string): void {
-    // Every such line has a JSON event of its own.
+    // Every line that is printed here also has a JSON event of its own.
     if (!this.isJson) this.write('info', text);
   }
 

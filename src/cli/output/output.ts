@@ -8,11 +8,13 @@ import { breaksLines, LiveView, type View } from './live-view.js';
 export interface OutputOptions {
   readonly isJson: boolean;
   readonly isQuiet: boolean;
-  /** Only warnings and errors, and results with --json. */
+  /** Whether to print only warnings and errors, and with --json also results. */
   readonly isTerse?: boolean;
 }
 
-/** The object as one line of JSON. Escapes also the control characters that JSON allows, to protect terminals. */
+/**
+ * Formats the object as one line of JSON. To protect terminals, also escapes the control characters that JSON allows.
+ */
 export function toJsonLine(object: Readonly<Record<string, unknown>>): string {
   const text = JSON.stringify(object).replace(
     /[\x7f-\x9f\p{Bidi_Control}\u2028\u2029]/gu,
@@ -59,14 +61,14 @@ export class Output {
     return false;
   }
 
-  /** A line for people; not with --json or --quiet. */
+  /** Prints a line for people, unless --json or --quiet is given. */
   line(text: string): void {
     const { isJson, isQuiet, isTerse } = this.options;
     if (isJson || isQuiet || isTerse) return;
     this.append(`${escapeControlsInLines(text)}\n`);
   }
 
-  /** One JSON object on a line of its own; only with --json. */
+  /** Prints a JSON object on a line of its own, with --json only. */
   json(object: { readonly event: string } & Readonly<Record<string, unknown>>): void {
     if (!this.options.isJson) return;
     const { isQuiet, isTerse } = this.options;
@@ -74,17 +76,17 @@ export class Output {
     this.append(toJsonLine(object));
   }
 
-  /** A detail; callers check for --verbose. */
+  /** Prints a detail. Callers check for --verbose. */
   detail(text: string): void {
     this.warn(text);
   }
 
-  /** A warning: nothing ends because of it. */
+  /** Prints a warning about something that ends neither the command nor a transfer. */
   warn(text: string): void {
     if (!this.options.isQuiet) this.toStandardError(text);
   }
 
-  /** An error that ended the command or a transfer; printed with --quiet too. */
+  /** Prints an error that ended the command or a transfer, even with --quiet. */
   error(text: string): void {
     this.toStandardError(text);
   }

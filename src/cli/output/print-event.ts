@@ -23,14 +23,14 @@ export function printOddity(
   else if (isVerbose) output.detail(`${event.kind} from ${event.from}: ${event.packet}`);
 }
 
-/** A receiver with IPv4 and IPv6 addresses answered at another one than the first that was tried. */
+/** Reports that a receiver with IPv4 and IPv6 addresses answered at another address than the one tried first. */
 export function printOtherAddress(output: Output, event: OtherAddressEvent): void {
   const { type, receiver, address, insteadOf } = event;
   output.json({ event: type, receiver, address, insteadOf });
   if (!output.isJson) output.warn(`${receiver}: answers at ${address}, not at ${insteadOf}`);
 }
 
-/** A receiver's port refuses datagrams; the sender keeps trying. */
+/** Reports that the port of a receiver refuses datagrams. The sender keeps trying. */
 export function printPortRefused(output: Output, event: PortRefusedEvent): void {
   const { type, receiver, reason, livenessTimeoutMs } = event;
   output.json({ event: type, receiver, reason });

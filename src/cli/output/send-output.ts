@@ -132,7 +132,7 @@ export class SendOutput {
   }
 }
 
-/** Reports an entry that is not sent, with --quiet too. */
+/** Reports an entry that is not sent, even with --quiet. */
 export function printSkipped(output: Output, { name, reason }: SkippedEntry): void {
   if (!output.isJson) output.error(escapeControls(`${name}: not sent: ${reason}`));
 }
@@ -214,7 +214,7 @@ export function printSendSummary(output: Output, result: SendResult): void {
   if (result.rootDigest !== undefined) output.line(`  digest ${result.rootDigest}`);
   const wasHeld = receivers.some(({ heldBeforeBytes }) => heldBeforeBytes > 0);
   const held = wasHeld ? ['already there'] : [];
-  // The reasons of receivers that failed were printed when they failed, with --quiet too.
+  // The reason of a failure was printed when the receiver failed, even with --quiet.
   const note = ({ status, reason = '' }: SessionReceiverStatus) =>
     status === 'complete' ? reason : '';
   const notes = receivers.some((receiver) => note(receiver) !== '') ? ['note'] : [];

@@ -9,7 +9,7 @@ const minCellColumns = 8;
 
 /**
  * Formats rows, each column as wide as its widest cell.
- * @param maxColumns width of a line; if it is exceeded, cells of the widest columns lose their middle
+ * @param maxColumns maximum width of a line; to keep it, cells of the widest columns lose their middle
  */
 export function formatTable(
   rows: readonly (readonly string[])[],
@@ -64,7 +64,7 @@ export function cut(line: string, maxColumns: number): string {
   return maxColumns === Number.POSITIVE_INFINITY ? line : cliTruncate(line, maxColumns);
 }
 
-/** @returns how many rows fit in `lineCount` lines, which include the count of hidden rows if there are any */
+/** @returns how many rows fit in `lineCount` lines; if rows are hidden, one of the lines counts them */
 export function shownRows(rowCount: number, lineCount: number): number {
   return rowCount <= lineCount ? rowCount : Math.max(0, lineCount - 1);
 }
