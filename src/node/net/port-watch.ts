@@ -9,7 +9,7 @@ export interface AwaitedPeer {
   readonly index: number;
   /** Several addresses while it is not known which of them answers. */
   readonly addresses: readonly Address[];
-  /** Increases with each datagram from it. */
+  /** Increases with each datagram from this receiver. */
   readonly heardCount: number;
 }
 

@@ -86,7 +86,7 @@ export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
     if (isEnding || isClosed) return;
     isEnding = true;
     try {
-      // From now on, the peer's datagrams reach the first socket again. Those in the queue must not be lost.
+      // From now on, the peer's datagrams reach the first socket again. The datagrams in the queue must not be lost.
       system.connect(fd, { host: to.host, port: unusedPort });
       closeOnceRead(readCount);
     } catch {

@@ -34,7 +34,7 @@ export class PartStore {
   /** Blocks that lie entirely in kept files: neither received nor verified. */
   readonly kept: readonly Range[];
 
-  /** Bytes that are there, durable or not; excludes kept files. */
+  /** Bytes that the store has, durable or not, except those of kept files. */
   private readonly present: RangeSet;
   /** Bytes in the part that are not in the journal yet. */
   private written = new RangeSet();

@@ -11,7 +11,7 @@ export function hasAny(set: RangeSet, { start, end }: Range): boolean {
   return value === undefined || value.start !== start || value.end !== end;
 }
 
-/** What the set has of the range, ascending. */
+/** The parts of the range that are in the set, ascending. */
 export function partsWithin(set: RangeSet, { start, end }: Range): Range[] {
   if (start === end) return [];
   const parts: Range[] = [];
@@ -23,7 +23,7 @@ export function partsWithin(set: RangeSet, { start, end }: Range): Range[] {
   return parts;
 }
 
-/** How much of the range the set has. */
+/** How much of the range is in the set. */
 export function countWithin(set: RangeSet, { start, end }: Range): number {
   if (start === end) return 0;
   let count = end - start;

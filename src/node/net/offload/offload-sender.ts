@@ -119,7 +119,7 @@ export class OffloadSender {
     });
   }
 
-  /** @returns false if it has to wait */
+  /** @returns false if the item has to wait */
   private trySend(item: Transmit | Refused): boolean {
     if ('transmit' in item) return this.trySendRefused(item);
     const { to, bytes, datagramSizeBytes } = item;
@@ -154,7 +154,7 @@ export class OffloadSender {
     return true;
   }
 
-  /** @returns false if it has to wait */
+  /** @returns false if the change has to wait */
   private setSegmentSize(sizeBytes: number): boolean {
     if (sizeBytes === this.segmentSizeBytes) return true;
     if (this.socket.getSendQueueSize() > 0) return false;
