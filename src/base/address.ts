@@ -26,8 +26,8 @@ export function sameAddress(a: Address, b: Address): boolean {
 }
 
 /**
- * The part of an address attributed to a single party: the whole of an IPv4 address, the first 64
- * bits of an IPv6 address. Other text is returned unchanged.
+ * Returns the part of an address that identifies a single party. For IPv4 that is the whole address, and for IPv6
+ * the first 64 bits. Other text is returned unchanged.
  */
 export function networkOf(host: string): string {
   if (!host.includes(':')) return host;

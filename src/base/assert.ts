@@ -1,5 +1,5 @@
 /**
- * Asserts one of our own invariants: a failure is a bug in p2mp, never a peer's or a user's fault.
+ * Asserts one of our own invariants. A failure is a bug in p2mp and never the fault of a peer or a user.
  */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(`p2mp: internal error: ${message}`);

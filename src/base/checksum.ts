@@ -21,7 +21,7 @@ export function internetChecksum(bytes: Uint8Array, oddByteHalf: OddByteHalf = '
   const { length } = bytes;
   const evenLength = length & ~1;
   let sum = 0;
-  // No carry is lost before folding: 32,767 words of at most 0xFFFF stay below 2^31.
+  // The sum of 32,767 words of at most 0xFFFF stays below 2^31, so no carry is lost before folding.
   for (let i = 0; i < evenLength; i += 2) {
     sum += ((bytes[i] as number) << 8) | (bytes[i + 1] as number);
   }

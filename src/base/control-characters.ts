@@ -8,7 +8,7 @@ export function escapeControls(text: string): string {
   });
 }
 
-/** The same for multi-line text: keeps the line breaks. */
+/** Like `escapeControls`, but keeps the line breaks of multi-line text. */
 export function escapeControlsInLines(text: string): string {
   return text.split('\n').map(escapeControls).join('\n');
 }

@@ -1,4 +1,4 @@
-/** CRC-32 for display: distinguishes payloads in descriptions and traces. */
+/** CRC-32 for display. It distinguishes payloads in descriptions and traces. */
 import crc32 from 'crc/calculators/crc32';
 
 /** The CRC-32 as eight hexadecimal digits. */

@@ -11,7 +11,7 @@ export type ErrorCode =
   | 'INVALID_ARGUMENT'
   /** An experiment plan is invalid; the message lists each problem with its line. */
   | 'INVALID_PLAN'
-  /** Experiment results differ from those that they should repeat. */
+  /** Experiment results do not match their plan or other results of the same plan. */
   | 'RESULTS_DIFFER'
   /** A run of an experiment ended without a result. */
   | 'RUN_FAILED'

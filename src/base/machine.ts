@@ -16,13 +16,13 @@ export type TimeMs = number;
 export interface Transmit {
   readonly to: Address;
   /**
-   * Immutable, so that a shell may keep it; a batch is immutable only until all of it is
+   * A shell may keep these bytes, because they do not change. The bytes of a batch may change once all of it is
    * acknowledged.
    */
   readonly bytes: Uint8Array;
   /**
-   * For a batch, the size of each datagram in `bytes`; the last may be shorter. Undefined for a
-   * single datagram.
+   * The size of each datagram in a batch, of which only the last may be shorter. Undefined if `bytes` is a single
+   * datagram.
    */
   readonly datagramSizeBytes?: number;
 }
@@ -102,7 +102,7 @@ export interface Shell<Event> {
 }
 
 /**
- * Runs one machine in one shell: after each input, drains all outputs until only a timeout is left.
+ * Runs one machine in one shell. After each input, it drains all outputs until only a timeout is left.
  * @example
  * ```ts
  * import { Receiver, Runner } from 'p2mp/core';
@@ -157,7 +157,7 @@ export class Runner<Event> {
     this.shell.scheduleTimeout(this.machine.pollTimeout());
   }
 
-  /** @returns whether there were any; each may raise events */
+  /** @returns whether there were any transmits; each may raise events */
   private takeTransmits(): boolean {
     const { machine, shell } = this;
     let count = 0;
@@ -170,7 +170,7 @@ export class Runner<Event> {
     return count > 0;
   }
 
-  /** @returns whether there were any; each may feed the machine, which may then transmit */
+  /** @returns whether there were any events; each may feed the machine, which may then transmit */
   private takeEvents(): boolean {
     let count = 0;
     for (;;) {

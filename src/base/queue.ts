@@ -15,7 +15,7 @@ export class Queue<T> {
     if (this.head === this.items.length) return undefined;
     const item = this.items[this.head];
     this.head++;
-    // Free the consumed part once it is the larger one, so that memory follows the length.
+    // Free the consumed part once it is larger than the rest, so that memory is proportional to the queue's length.
     if (this.head === this.items.length) {
       this.items.length = 0;
       this.head = 0;

@@ -18,6 +18,6 @@ export type Random = () => number;
  * ```
  */
 export function createRandom(...names: readonly (string | number)[]): Random {
-  // Alea: seeded from text, takes a few nanoseconds per draw, and uses only IEEE doubles.
+  // Alea is seeded from text, takes a few nanoseconds per draw, and uses only IEEE doubles.
   return seedrandom.alea(names.map((name) => JSON.stringify(name)).join('/'));
 }

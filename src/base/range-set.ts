@@ -1,6 +1,6 @@
 /**
- * Sets of integers as ranges, for example the blocks held or missing. Memory is proportional to the
- * number of ranges, not of members.
+ * Sets of integers stored as ranges, for example the blocks that are held or missing. Memory is proportional to the
+ * number of ranges, not to the number of members.
  */
 import { assert } from './assert.js';
 
@@ -12,7 +12,7 @@ export interface Range {
 
 /** A mutable set of integers, stored as disjoint ranges. */
 export class RangeSet {
-  /** Alternating start and end of each range, strictly ascending, so ranges never touch. */
+  /** The start and end of each range in turn. The bounds ascend strictly, so ranges never touch. */
   private bounds: number[] = [];
   private memberCount = 0;
 
@@ -35,7 +35,7 @@ export class RangeSet {
   }
 
   has(value: number): boolean {
-    // After an odd number of bounds, the value is inside a range.
+    // A value is inside a range if an odd number of bounds lie at or below it.
     return this.boundsUpTo(value) % 2 === 1;
   }
 
@@ -48,7 +48,7 @@ export class RangeSet {
   /** Adds every number from `start` up to but excluding `end`. */
   add(start: number, end: number): void {
     checkRange(start, end);
-    // Bounds within the new range are covered; adjacent ranges are merged.
+    // Bounds within the new range are replaced, and ranges that touch it are merged with it.
     const from = this.boundsUpTo(start - 1);
     const to = this.boundsUpTo(end);
     this.replace(from, to, [...(from % 2 === 0 ? [start] : []), ...(to % 2 === 0 ? [end] : [])]);
@@ -111,7 +111,7 @@ export class RangeSet {
   }
 }
 
-/** The number of members that bounds from this index contribute: ends add, starts subtract. */
+/** Counts the members that these bounds contribute. Each end (odd index) adds its value, each start subtracts it. */
 function spanOf(place: number, bounds: readonly number[]): number {
   return bounds.reduce((sum, bound, i) => sum + ((place + i) % 2 === 0 ? -bound : bound), 0);
 }

@@ -1,4 +1,4 @@
-/** Refused ports: a receiver's host or a firewall reports by ICMP that it rejects datagrams. */
+/** Refused ports. A receiver's host or a firewall reports by ICMP that it rejects datagrams. */
 import type { Address } from './address.js';
 
 /** The system's code for a refusal. */
@@ -33,7 +33,7 @@ export function describeRefusal(
   return `port ${port} at ${host} refused: no ${program} runs there${orFirewall}`;
 }
 
-/** What to do about a refusal before sending again; completes the reason of a failed receiver. */
+/** Says what to do about a refusal before sending again. The text completes the failure reason of a receiver. */
 export function describeRemedy(code: RefusalCode, { host }: Address): string {
   // The description of a firewall already contains the remedy.
   if (code === 'EHOSTUNREACH') return '';

@@ -1,14 +1,14 @@
 /**
  * Limits of one receiver's RTT estimate and retransmission timeout (RFC 6298), in milliseconds.
  *
- * Two things differ from TCP, for the reasons in PROTOCOL 4.3 and 4.4. The floor is below a
- * millisecond instead of a second. Backoff ends with the next ACK, not only with the next sample:
- * with many receivers, one of them has nearly always just lost a packet.
+ * Two things differ from TCP, for the reasons in PROTOCOL 4.3 and 4.4. The floor is below a millisecond instead of a
+ * second. Backoff ends with the next ACK and does not wait for the next sample, because among many receivers, one
+ * has nearly always just lost a packet.
  */
 export interface RttLimits {
   /** Timeout before the first sample. */
   readonly initialMs: number;
-  /** Minimum margin of the timeout over the smoothed RTT: G in RFC 6298, 2.3. */
+  /** Minimum margin of the timeout over the smoothed RTT (G in RFC 6298, 2.3). */
   readonly granularityMs: number;
   /** Floor of the timeout. */
   readonly minMs: number;
@@ -66,7 +66,7 @@ export class RttEstimator {
     this.backoffFactor = 1;
   }
 
-  /** A round timed out without an ACK: doubles the timeout (RFC 6298, 5.5). */
+  /** Doubles the timeout after a round that timed out without an ACK (RFC 6298, 5.5). */
   backOff(): void {
     if (this.baseMs * this.backoffFactor < this.limits.maxBackoffMs) this.backoffFactor *= 2;
   }
