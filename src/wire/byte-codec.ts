@@ -1,4 +1,4 @@
-/** Fields of messages, one after another: whole numbers in network byte order, counted bytes and text. */
+/** Writes and reads the fields of messages: whole numbers in network byte order, counted bytes and text. */
 import { assert } from '../base/assert.js';
 
 // Shared, because creating one costs more than decoding a name. It keeps no state between calls.
@@ -31,7 +31,7 @@ export class ByteWriter {
     return this.uint16(value >>> 16).uint16(value);
   }
 
-  /** A whole number from 0 to 2^53 - 1: seven bits a byte, low ones first (LEB128). */
+  /** Writes a whole number from 0 to 2^53 - 1 with seven bits in each byte, low bits first (LEB128). */
   varint(value: number): this {
     assert(Number.isSafeInteger(value) && value >= 0, 'a varint is a whole number from 0 on');
     let rest = value;
@@ -53,7 +53,7 @@ export class ByteWriter {
     return this;
   }
 
-  /** The number of bytes, then the bytes. */
+  /** Writes the number of bytes, then the bytes. */
   counted(bytes: Uint8Array): this {
     return this.varint(bytes.length).raw(bytes);
   }
@@ -83,8 +83,8 @@ export class ByteWriter {
 }
 
 /**
- * Reads untrusted bytes. Reading past the end or an invalid number sets `isGood` to false permanently and returns
- * zeros, so callers check once, after the last field.
+ * Reads untrusted bytes. A read past the end, or of an invalid number, sets `isGood` to false for good and returns
+ * zeros. Callers therefore check `isGood` once, after the last field.
  */
 export class ByteReader {
   isGood = true;
@@ -150,7 +150,7 @@ export class ByteReader {
     return this.raw(this.varint());
   }
 
-  /** @returns an empty text if it is not valid UTF-8; `isGood` is then false */
+  /** @returns the text; if its bytes are not valid UTF-8, it is empty and `isGood` is false */
   text(): string {
     const text = decodeUtf8(this.counted());
     if (text === undefined) this.isGood = false;
@@ -158,7 +158,7 @@ export class ByteReader {
   }
 }
 
-/** @returns undefined if it is not valid UTF-8; over-long forms and lone surrogates are invalid */
+/** @returns undefined if the bytes are not valid UTF-8; over-long forms and lone surrogates are invalid */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes);
@@ -167,7 +167,7 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** Whether a text takes more bytes than this in UTF-8. */
+/** Whether a text takes more than `sizeBytes` bytes in UTF-8. */
 export function isLongerUtf8(text: string, sizeBytes: number): boolean {
   return maxBytesPerUnit * text.length > sizeBytes && encoder.encode(text).length > sizeBytes;
 }

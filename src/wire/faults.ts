@@ -14,27 +14,27 @@ export type FaultKind =
   | 'bad-checksum'
   /** An ACK at the receiver, or data at the sender. */
   | 'wrong-direction'
-  /** At a receiver, from its own address: forged or looped back. */
+  /** A receiver got a datagram from its own address, so the datagram is forged or looped back. */
   | 'own-address'
-  /** At a receiver, from an address that has sent ACKs and is therefore a receiver itself. */
+  /** A receiver got data from an address that has sent ACKs and is therefore a receiver itself. */
   | 'from-receiver'
   /** From an address that is not part of the transfer. */
   | 'stranger'
-  /** From a receiver known by another address; accepted as from that receiver (PROTOCOL 6.6). */
+  /** From an unknown address, but accepted as the answer of a known receiver (PROTOCOL 6.6). */
   | 'other-address'
   /** From a sender that must wait for another transfer to end. */
   | 'busy'
-  /** A data packet of no known transfer: its beginning was not seen. */
+  /** A packet that belongs to no known transfer, because this receiver did not see the transfer's beginning. */
   | 'no-transfer'
   /** Data ahead of the next expected segment. */
   | 'out-of-sequence'
   /** Data that was already received. */
   | 'duplicate'
-  /** Something else in place of the end marker or after the end. */
+  /** A packet that came after the end of its transfer and gets no answer. */
   | 'after-end'
-  /** The checksum fits with an odd last byte in the low half. */
+  /** The checksum is right only if an odd last byte is placed in the low half of its word. */
   | 'odd-byte-low'
-  /** More data than could be written so far; the sender will repeat it. */
+  /** Data that came faster than it could be written; the sender will repeat it. */
   | 'storage-busy'
   /** ACK of a segment that was acknowledged before. */
   | 'stale-ack'
@@ -54,7 +54,7 @@ export type FaultKind =
   | 'other-version'
   /** A cookie that is forged or expired. */
   | 'bad-cookie'
-  /** An invalid handshake, or one more than there is room for. */
+  /** An invalid handshake, or a sender or block for which there is no room. */
   | 'bad-handshake'
   | 'no-room'
   /** A message that cannot be decrypted with its channel's key. */
@@ -64,7 +64,7 @@ export type FaultKind =
   | 'bad-message'
   /** A block or tagged datagram that fails authentication with the group key. */
   | 'forged-data'
-  /** An authentic block whose digest is not the object's. */
+  /** An authentic block whose digest differs from the one in the sender's digest tree. */
   | 'bad-block'
   /** A sender whose key is not trusted here. */
   | 'untrusted'

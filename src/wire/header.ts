@@ -14,7 +14,7 @@ export const sessionHeaderSizeBytes = 16;
 /** "P2" in place of P2MP-FTP's type field, so that one port can serve both protocols. */
 export const sessionType = 0x5032;
 
-/** Offset of each field in bytes. Fields from 8 on depend on the kind. */
+/** Offset of each field in bytes. The fields from offset 8 on depend on the kind of datagram. */
 export const sessionField = {
   session: 0,
   kind: 4,
@@ -22,7 +22,7 @@ export const sessionField = {
   detail: 5,
   type: 6,
   receiver: 8,
-  /** Size of the body, which separates datagrams that were received together. */
+  /** Size of the body. It is needed to separate datagrams that were received together. */
   bodySize: 10,
   counter: 12,
   block: 8,
@@ -33,23 +33,23 @@ export const sessionField = {
 
 /** Values of the kind field (SESSIONS 2). */
 export const sessionKind = {
-  /** Sender: are you there? At least as long as the answer, to rule out amplification. */
+  /** The sender asks whether the receiver is there. A hello is no shorter than its answer, so nothing is amplified. */
   hello: 1,
-  /** Receiver: prove that you receive at your address. */
+  /** The receiver asks the sender to prove that it receives at its address. */
   cookie: 2,
-  /** Sender: the cookie, and the first message of the handshake. */
+  /** The sender returns the cookie and sends the first message of the handshake. */
   open: 3,
-  /** Receiver: the second message. */
+  /** The receiver sends the second message of the handshake. */
   reply: 4,
-  /** Sender: the third message. */
+  /** The sender sends the third message of the handshake. */
   proof: 5,
   /** A message on the channel between sender and one receiver. */
   control: 6,
   /** A segment of a sealed block. */
   data: 7,
-  /** The same with a tag of its own. */
+  /** A segment of a sealed block, with a tag of its own. */
   taggedData: 8,
-  /** To the group, to find out which receivers can be reached by multicast. */
+  /** The sender finds out which receivers get what it sends to the group. */
   probe: 9,
 } as const;
 
@@ -66,7 +66,7 @@ export interface ChannelPacket {
   readonly version: number;
   /** The sender's number for this receiver. */
   readonly receiver: number;
-  /** A nonce that is constant during one handshake; in control, the message number. */
+  /** In a handshake, a nonce that answers repeat. In a control message, the message number. */
   readonly counter: number;
   readonly header: Uint8Array;
   readonly body: Uint8Array;
@@ -127,7 +127,7 @@ export function isSessionDatagram(bytes: Uint8Array, offset = 0): boolean {
   );
 }
 
-/** Whether it is data, tagged or not. */
+/** Whether the datagram at this offset is data, tagged or not. */
 export function isBlockDatagram(bytes: Uint8Array, offset: number): boolean {
   if (bytes.length <= offset + sessionHeaderSizeBytes) return false;
   const kind = bytes[offset + sessionField.kind];
@@ -259,7 +259,7 @@ export function writeBlockHeader(
   writeUint16(bytes, offset + sessionField.burst, fields.burst);
 }
 
-/** The header of a probe; its body is the tag over it. */
+/** The header of a probe. The body of a probe is the tag over this header. */
 export function encodeProbeHeader(session: number): Uint8Array {
   const bytes = new Uint8Array(sessionHeaderSizeBytes);
   writeCommon(bytes, 0, session, sessionKind.probe, protocolVersion);
@@ -296,7 +296,7 @@ export function describeSession(bytes: Uint8Array): string {
   }
 }
 
-/** How far burst `a` is ahead of burst `b`; negative if it is older. Numbers are 16 bits wide. */
+/** How far burst `a` is ahead of burst `b`; negative if `a` is older. Burst numbers are 16 bits wide. */
 export function burstsAhead(a: number, b: number): number {
   return (((a - b) & 0xffff) << 16) >> 16;
 }

@@ -16,15 +16,15 @@ const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep'];
 /** The sender describes the object and the terms of the session (SESSIONS 4.1). */
 export interface Offer {
   readonly kind: 'offer';
-  /** The object's name for users. */
+  /** The name of the object that users see. */
   readonly label: string;
   readonly mssBytes: number;
   readonly segmentsPerBlock: number;
   readonly manifestSizeBytes: number;
   readonly contentSizeBytes: number;
-  /** SHA-256 of the manifest; it identifies the object. */
+  /** The SHA-256 digest of the manifest. It identifies the object. */
   readonly manifestDigest: Uint8Array;
-  /** The manifest, if it is small enough; otherwise empty, and it is sent as blocks. */
+  /** The manifest if it is small enough. A larger manifest is sent as blocks, and this is empty. */
   readonly manifest: Uint8Array;
   readonly groupKey: Uint8Array;
   /** The multicast group to join; empty for none. */
@@ -46,7 +46,7 @@ export interface Refuse {
   readonly reason: string;
   /** The receiver is about to restart and may accept the object then. */
   readonly isTemporary: boolean;
-  /** The receiver number under which this receiver already takes part: the sender lists two of its addresses. */
+  /** If the sender lists two addresses of this receiver, the number under which the receiver already takes part. */
   readonly sameAs?: number;
 }
 
@@ -56,14 +56,14 @@ export interface ReportMessage {
   readonly report: Report;
 }
 
-/** The sender requests a report: everything up to this burst has been sent. */
+/** The sender requests a report. */
 export interface Poll {
   readonly kind: 'poll';
-  /** Undefined until data has been sent. */
+  /** Everything up to this burst has been sent. Undefined until data has been sent. */
   readonly burst: number | undefined;
-  /** Data carries tags from now on; untagged data may have been forged. */
+  /** Whether data carries tags from now on, because untagged data may have been forged. */
   readonly hasTags: boolean;
-  /** The receiver is served by unicast from now on and should leave the group. */
+  /** Whether the receiver is served by unicast from now on and should leave the group. */
   readonly leavesGroup: boolean;
   /** The least time between reports, for a slow return path; 0 for none. */
   readonly reportGapMs: number;
@@ -104,7 +104,7 @@ export interface Done {
   readonly reason: string;
 }
 
-/** The sender's last message: it confirms the outcome or ends the session. */
+/** The sender's last message. It confirms the outcome or ends the session. */
 export interface Bye {
   readonly kind: 'bye';
   readonly reason: string;
@@ -143,7 +143,7 @@ const refusals = { final: 0, temporary: 1, same: 2 } as const;
 
 const pollFlag = { hasBurst: 1, hasTags: 2, leavesGroup: 4 } as const;
 
-/** Digests that fit in one message. */
+/** The most digests that fit in one message. */
 export const maxNodesPerMessage = 32;
 
 /**
@@ -214,7 +214,7 @@ export function encodeMessage(message: Message): Uint8Array {
   return writer.finish();
 }
 
-/** Shortens text so that the message fits in one datagram. Keeps the beginning and the end, which says what to do. */
+/** Shortens text so that the message fits in one datagram. Keeps the beginning, and the end, where the remedy is. */
 function shortened(text: string): string {
   if (text.length <= maxLineChars) return text;
   return `${text.slice(0, maxLineChars - endChars - 1)}…${text.slice(-endChars)}`;
@@ -223,13 +223,13 @@ function shortened(text: string): string {
 const maxLineChars = 200;
 const endChars = 80;
 
-/** Text that will be shown to users: control characters are escaped. */
+/** Reads text that will be shown to users, and escapes its control characters. */
 function readLine(reader: ByteReader): string {
   return escapeControls(reader.text().slice(0, 2 * maxLineChars));
 }
 
 /**
- * @returns undefined if it is not a message of this version
+ * @returns undefined if the bytes are not a message of this version
  * @example
  * ```ts
  * import { decodeMessage, encodeMessage } from 'p2mp/core';

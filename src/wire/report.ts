@@ -1,6 +1,6 @@
 /**
- * A receiver's report. It lists all gaps rather than changes, so a lost report only costs time. Blocks below
- * `describedBlocks` that are not listed are complete.
+ * A receiver's report. It lists all gaps rather than changes, so a lost report only costs time. A block that it
+ * describes and does not list is complete.
  */
 import { hasBit } from '../base/bit-masks.js';
 import type { ByteReader, ByteWriter } from './byte-codec.js';
@@ -15,7 +15,7 @@ export type Gap =
   | {
       readonly kind: 'part';
       readonly firstBlock: number;
-      /** Bit i: segment i is missing; low half and high half. */
+      /** If bit i is set, segment i is missing. The mask has a low half and a high half. */
       readonly low: number;
       readonly high: number;
     };
@@ -25,23 +25,23 @@ export interface Report {
   readonly state: ReceiverState;
   /** Everything of this burst and earlier ones has arrived or is lost; undefined before the first. */
   readonly cumulativeBurst: number | undefined;
-  /** The highest burst of which anything has arrived, and the time since its last datagram arrived. */
+  /** The highest burst of which anything has arrived, and the time since the last datagram of that burst arrived. */
   readonly largestBurst: number | undefined;
   readonly ackDelayMs: number;
-  /** When the report was sent, since the session began, on the receiver's clock. */
+  /** The time from the start of the session until the report was sent, on the receiver's clock. */
   readonly stampMs: number;
   /** Whether multicast reaches the receiver. */
   readonly isMulticastReachable: boolean;
   /** Whether each datagram must carry a tag, because a block was forged. */
   readonly wantsTags: boolean;
-  /** How many blocks it can reassemble at once. */
+  /** How many blocks the receiver can reassemble at once. */
   readonly windowBlocks: number;
   /** Data datagrams received, duplicates included, and segments lost, both since the session began. */
   readonly segmentsReceived: number;
   readonly segmentsLost: number;
   /** The size of incomplete blocks, listed or not. */
   readonly missingBytes: number;
-  /** Content received in this session; a block counts each time it was completed. */
+  /** Content received in this session. A block that was completed several times counts each time. */
   readonly receivedBytes: number;
   /** The list describes the blocks from `firstBlock` up to, not including, this one. */
   readonly firstBlock: number;
@@ -82,7 +82,7 @@ export function writeReport(writer: ByteWriter, report: Report): void {
   }
 }
 
-/** The largest size of one entry. */
+/** The largest size of one entry of the gap list. */
 export const maxGapSizeBytes = 14;
 
 export function readReport(reader: ByteReader): Report | undefined {
@@ -127,7 +127,7 @@ export function readReport(reader: ByteReader): Report | undefined {
   };
 }
 
-/** An odd number: the count of segments, then each; above seven, 1 and the two masks. */
+/** Writes up to seven segments as `2 * count + 1` and their numbers. For more, writes 1 and both halves of the mask. */
 function writeMask(writer: ByteWriter, low: number, high: number): void {
   const segments = segmentsOf(low, high, maxListed + 1);
   if (segments.length > maxListed) {

@@ -1,4 +1,4 @@
-/** Sizes of segments and blocks, so that a datagram fits its path and a block fits one system call. */
+/** Sizes of segments and blocks. They make a datagram fit its path and a block fit one system call. */
 
 import { sessionHeaderSizeBytes } from './header.js';
 import { maxSegmentsPerBlock, tagSizeBytes } from './sizes.js';
@@ -7,8 +7,8 @@ import { maxSegmentsPerBlock, tagSizeBytes } from './sizes.js';
 export const dataFramingBytes = sessionHeaderSizeBytes + tagSizeBytes;
 
 /**
- * The most bytes that the system takes in one call, by IPv4 or IPv6. A block whose datagrams fit, tags included,
- * is sent by a single call.
+ * The most bytes that the system takes in one call, over IPv4 or IPv6. If the datagrams of a block and their tags are
+ * no larger, one call sends the whole block.
  */
 const maxSendBytes = 65_469;
 

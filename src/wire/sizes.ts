@@ -6,7 +6,7 @@ export const nonceSizeBytes = 12;
 export const tagSizeBytes = 16;
 export const digestSizeBytes = 32;
 
-/** A block's segments are kept as two 32-bit masks for each receiver. */
+/** The limit is 64, because two 32-bit masks for each receiver record the segments of a block. */
 export const maxSegmentsPerBlock = 64;
 
 /** The largest sealed control message: it fits in one datagram on any path. */
