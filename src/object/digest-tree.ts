@@ -1,16 +1,16 @@
 /**
- * The digests of an object's blocks, added in any order as blocks complete, and the tree over them. Every aligned
- * run of 2^k blocks has a node, so two sides that differ find the bad block level by level.
+ * The digests of an object's blocks and the tree over them. Digests are added in any order, as blocks complete. Every
+ * aligned run of 2^k blocks has a node, so two sides that differ find the bad block level by level.
  *
- * Nodes are hashed as soon as all of their blocks are known, so that no call takes long, however many blocks there
- * are. The lowest levels are not kept, because they would take as much memory as the blocks' own digests.
+ * A node is hashed as soon as all blocks below it are known, so that no call takes long, however many blocks there
+ * are. The lowest levels are not kept, because they would take as much memory as the digests of the blocks.
  */
 import { assert } from '../base/assert.js';
 import type { Hash } from '../base/hash.js';
 import { digestSizeBytes } from '../wire/sizes.js';
 import { hashNode } from './hash-tree.js';
 
-/** The lowest level that is kept: each of its nodes covers a run of 2^6 blocks. */
+/** The height of the lowest level that is kept. Each node of that level covers a run of 2^6 blocks. */
 const keptHeight = 6;
 const runBlocks = 2 ** keptHeight;
 
@@ -27,7 +27,7 @@ export class DigestTree {
   private knownCount = 0;
   /** The number of known blocks of each run. */
   private readonly knownInRun: Uint8Array;
-  /** From `keptHeight` up to the root. */
+  /** The levels from `keptHeight` up to the root. */
   private readonly levels: Level[] = [];
 
   constructor(
@@ -85,7 +85,7 @@ export class DigestTree {
     return digestAt(this.leaves, block);
   }
 
-  /** The root digest; every block's digest must be known. Without blocks, the hash of the empty string. */
+  /** The root digest, for which every block's digest must be known. An empty tree has the hash of the empty string. */
   root(): Uint8Array {
     assert(this.isComplete, 'every digest is known');
     if (this.blockCount === 0) return this.hash();
@@ -97,12 +97,12 @@ export class DigestTree {
     return this.blockCount < 2 ? 0 : Math.ceil(Math.log2(this.blockCount));
   }
 
-  /** The number of nodes that cover 2^height blocks; the last one may cover fewer. */
+  /** The number of nodes at a height. Each covers 2^height blocks; the last one may cover fewer. */
   nodeCount(height: number): number {
     return Math.ceil(this.blockCount / 2 ** height);
   }
 
-  /** Concatenated digests of nodes of one level, as many as there are. */
+  /** The concatenated digests of up to `count` nodes of one level; fewer if the level ends before that. */
   nodes(height: number, firstNode: number, count: number): Uint8Array {
     assert(this.isComplete, 'every digest is known');
     if (height > this.height || firstNode >= this.nodeCount(height)) return new Uint8Array(0);
@@ -123,7 +123,7 @@ export class DigestTree {
     return Math.min(runBlocks, this.blockCount - run * runBlocks);
   }
 
-  /** All blocks of a run are known: hashes its node and the ancestors that this completes. */
+  /** Called once all blocks of a run are known. Hashes the run's node and the ancestors that it completes. */
   private raise(run: number): void {
     const start = run * runBlocks * digestSizeBytes;
     const leaves = this.leaves.subarray(start, start + this.runSize(run) * digestSizeBytes);

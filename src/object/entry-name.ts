@@ -1,13 +1,13 @@
 /**
- * Names from the network. A name that passes these checks stays inside the folder that it is joined to, on the
- * platform that it was checked for. Symbolic links in the path are refused elsewhere, at the file system.
+ * Checks names from the network for one platform. On that platform, a name that passes stays inside the folder that
+ * it is joined to. Symbolic links in the path are refused elsewhere, where files are written.
  */
 import { decodeUtf8, isLongerUtf8 } from '../wire/byte-codec.js';
 
-/** The platform of the receiver: a name that is harmless on one may leave the folder on another. */
+/** The platform that will use a name. A name that is harmless on one platform may leave the folder on another. */
 export type Platform = 'posix' | 'windows';
 
-/** Why a name is refused; counted by this. */
+/** Why a name is refused. Refused names are counted by this fault. */
 export type NameFault =
   | 'empty-name'
   | 'long-name'
@@ -19,9 +19,9 @@ export type NameFault =
   | 'reserved-name';
 
 export const nameLimits = {
-  /** The longest name in UTF-8; Linux allows 4,096 bytes including the folder. */
+  /** The longest name in UTF-8. Linux allows 4,096 bytes for the folder and the name together. */
   sizeBytes: 3072,
-  /** The longest part: nearly all file systems allow this. */
+  /** The longest part of a name. Nearly all file systems allow parts of this size. */
   partSizeBytes: 255,
   depth: 64,
 } as const;
@@ -33,8 +33,8 @@ const deviceName = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|co
 const windowsCharacter = /[<>:"\\|?*]/;
 
 /**
- * Checks a name as received: parts separated by slashes, in UTF-8.
- * @returns what is wrong with it, as text, or undefined
+ * Checks a received name, whose parts are separated by slashes.
+ * @returns the decoded name, or what is wrong with it
  */
 export function readEntryName(
   bytes: Uint8Array,

@@ -1,6 +1,7 @@
 /**
- * The order of a manifest's entries: each folder is followed by its contents, and names within one folder ascend
- * byte by byte. One comparison therefore shows that a name is new, and its folder is one of the last few.
+ * The order of a manifest's entries. Each folder is followed by its contents, and names within one folder ascend
+ * byte by byte. One comparison with the last name therefore shows that a name is new, and only the folders around
+ * the last entry can contain the next one.
  */
 
 const slash = 0x2f;

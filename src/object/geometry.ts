@@ -1,6 +1,6 @@
 /**
- * The division of an object: manifest and content are each cut into blocks; a block is sealed as a whole and cut
- * into segments. Block numbers are continuous: the manifest's come first.
+ * How an object is divided. The manifest and the content are each cut into blocks. A block is sealed as a whole and
+ * then cut into segments. The blocks of the manifest are numbered first, and those of the content follow.
  */
 import { assert } from '../base/assert.js';
 import { maxSegmentsPerBlock, tagSizeBytes } from '../wire/sizes.js';
@@ -13,17 +13,17 @@ export interface SessionGeometry {
   readonly manifestSizeBytes: number;
   readonly contentSizeBytes: number;
   readonly manifestBlockCount: number;
-  /** Blocks of manifest and content. */
+  /** The number of blocks of the manifest and the content together. */
   readonly blockCount: number;
 }
 
-/** The smallest and largest segment: headers must not dominate, and a datagram must hold it. */
+/** The smallest segment, below which headers would dominate, and the largest, which must fit in a datagram. */
 export const sessionMssLimits = { minBytes: 64, maxBytes: 65_000 } as const;
 
-/** The most blocks. A digest is kept for each, so this bounds memory; it allows a terabyte by default. */
+/** The most blocks. This bounds the memory for their digests. With default sizes, it allows a terabyte. */
 const maxBlockCount = 2 ** 24;
 
-/** @returns undefined if the numbers are invalid; they may come from a peer */
+/** @returns undefined if the numbers, which may come from a peer, are invalid */
 export function createSessionGeometry(
   manifestSizeBytes: number,
   contentSizeBytes: number,

@@ -1,6 +1,6 @@
 /**
- * Hashes of leaves and nodes, as in RFC 6962, section 2.1, so that neither can be mistaken for the other. The tree
- * itself is digest-tree.ts.
+ * Hashes of leaves and nodes, as in RFC 6962, section 2.1. They differ, so that a leaf cannot be mistaken for a node.
+ * The tree itself is in digest-tree.ts.
  */
 import type { Hash } from '../base/hash.js';
 

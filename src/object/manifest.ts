@@ -14,7 +14,7 @@ import { EntryOrder } from './entry-order.js';
 /** A regular file in a manifest. */
 export interface FileEntry {
   readonly kind: 'file';
-  /** Relative, parts separated by slashes. */
+  /** A relative name whose parts are separated by slashes. */
   readonly name: string;
   /** Permission bits, 0..0o777. */
   readonly mode: number;
@@ -49,7 +49,7 @@ export interface Manifest {
   readonly contentSizeBytes: number;
 }
 
-/** Why a manifest is refused; counted by this. */
+/** Why a manifest is refused. Refused manifests are counted by this fault. */
 export type ManifestFault =
   | NameFault
   | 'not-a-manifest'
@@ -146,7 +146,7 @@ function* joinInSteps(parts: readonly Uint8Array[]): Steps<Uint8Array> {
   return joined;
 }
 
-/** Bytes copied in one step: some megabytes. */
+/** The number of parts that one step copies: a few megabytes in all. */
 const partsPerStep = 64;
 
 /**
@@ -166,7 +166,7 @@ export function decodeManifest(bytes: Uint8Array, platform: Platform): Manifest 
 
 /**
  * Like `decodeManifest`, in steps of at most `manifestStep`.
- * @param bytes must not change meanwhile
+ * @param bytes must not change before the last step
  */
 export function* decodeInSteps(
   bytes: Uint8Array,
@@ -199,7 +199,7 @@ export function* decodeInSteps(
   return { entries, contentSizeBytes };
 }
 
-/** @returns the number of entries that a manifest claims, which is not verified */
+/** @returns the number of entries that a manifest claims to have; the number is not verified */
 export function readEntryCount(bytes: Uint8Array): number {
   return new ByteReader(bytes).varint();
 }
@@ -242,8 +242,8 @@ function readEntry(reader: ByteReader, kind: Entry['kind'], name: string): Entry
 }
 
 /**
- * Whether a link's target lies within the object. `..` may only come first: after a name that is itself a link, it
- * would lead to the parent of that link's target.
+ * Whether a link's target lies within the object. A target may contain `..` only at its beginning. A `..` after a name
+ * that is itself a link would lead to the parent of that link's target.
  */
 export function isInside({ name, target }: LinkEntry, platform: Platform): boolean {
   if (target === '' || target.includes('\0') || target.startsWith('/')) return false;
@@ -253,13 +253,13 @@ export function isInside({ name, target }: LinkEntry, platform: Platform): boole
   const upCount = firstName === -1 ? parts.length : firstName;
   const depth = name.split('/').length - 1;
   const named = parts.slice(upCount);
-  // Windows may read `.. ` and `...` as `..`. A name that no entry can have is also refused.
+  // Windows may read `.. ` and `...` as `..`, so every part of the target must be a valid name.
   const isSound = (part: string) => checkEntryName(part, platform) === undefined;
   if (platform === 'windows' && !named.every(isSound)) return false;
   return upCount <= depth && !named.includes('..');
 }
 
-/** Text for users; invalid UTF-8 is shown as such. */
+/** Returns text that can be printed, with replacement characters for invalid UTF-8. */
 function printable(bytes: Uint8Array): string {
   const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
   return escapeControls(decoder.decode(bytes.subarray(0, 256)));

@@ -1,6 +1,6 @@
 /**
- * Finds the blocks that differ between two sides. It requests nodes of the other side's tree level by level, only
- * below nodes that differ. If very many differ, whole subtrees count as different.
+ * Finds the blocks that differ between two sides. It requests nodes of the other side's tree level by level, and only
+ * below nodes that differ. If very many nodes differ, all blocks below some of them count as different.
  */
 import { isEqualBytes } from '../wire/byte-codec.js';
 import type { Nodes, NodesRequest } from '../wire/messages.js';
@@ -8,10 +8,10 @@ import { maxNodesPerMessage } from '../wire/messages.js';
 import { digestSizeBytes } from '../wire/sizes.js';
 import type { DigestTree } from './digest-tree.js';
 
-/** Levels that one request descends: as many as one message can hold. */
+/** How many levels one request descends. One message can hold all nodes of a subtree at that depth. */
 const stepHeight = Math.log2(maxNodesPerMessage);
 
-/** The most queued requests; beyond that, differing nodes are not searched. */
+/** The most queued requests. While the queue is full, all blocks below a differing node count as different. */
 const maxRequests = 256;
 
 /** The most requests in flight. */
@@ -21,7 +21,7 @@ export class TreeSearch {
   /** Blocks that differ, numbered within the content. */
   readonly differing: number[] = [];
   private readonly requests: NodesRequest[] = [];
-  /** Digests of `learnt` blocks are copied first; then everything is compared. */
+  /** Whether the digests of `learnt` blocks are still being copied. All blocks are compared after that. */
   private isLearning: boolean;
 
   /**
@@ -49,7 +49,7 @@ export class TreeSearch {
     return this.requests.slice(0, concurrentRequests);
   }
 
-  /** @returns whether this was requested */
+  /** @returns whether these nodes were requested */
   handle({ height, firstNode, digests }: Nodes): boolean {
     const place = this.requests.findIndex(
       (request) => request.height === height && request.firstNode === firstNode,

@@ -11,10 +11,10 @@ export type Verdict =
   | { readonly kind: 'searching' }
   /** These blocks, numbered within the content, must be received again. */
   | { readonly kind: 'differs'; readonly blocks: readonly number[] }
-  /** The digests still differ after the most repairs. */
+  /** The digests still differ after as many repairs as are allowed. */
   | { readonly kind: 'hopeless' };
 
-/** The most repairs: if authentic blocks are wrong again and again, the sender is at fault. */
+/** The most repairs. If authentic blocks are wrong again and again, the sender is at fault. */
 const maxSearches = 8;
 
 export class Verification {
@@ -22,13 +22,13 @@ export class Verification {
   private search: TreeSearch | undefined;
   private searches = 0;
 
-  /** @param kept ranges of blocks that were not read: the sender's digests are used for them */
+  /** @param kept ranges of blocks that were not read, so that the sender's digests are used for them */
   constructor(
     readonly tree: DigestTree,
     private readonly kept: readonly Range[],
   ) {}
 
-  /** Begins verification; all blocks must be present. @param root the root of the sender's tree */
+  /** Begins verification. All blocks must be present. @param root the root of the sender's tree */
   check(root: Uint8Array): Verdict {
     this.root = root;
     return this.compare(root);
