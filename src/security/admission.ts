@@ -1,7 +1,8 @@
 /**
- * Decides which requests are served under overload. Requests wait in a queue of fixed size and draw lots. A
- * request's chance grows with its size in bytes and shrinks with the service that its network received recently.
- * A flood therefore gets service in proportion to its bandwidth and never all of it, and timing does not help.
+ * Decides which requests are served under overload. Each request draws a random rank and waits in a queue of fixed
+ * size. The chance of a good rank grows with the size of the request in bytes and shrinks with the service that its
+ * network received recently. The service that a flood gets is therefore proportional to its bandwidth and never all
+ * of it, and clever timing gains nothing.
  */
 import type { TimeMs } from '../base/machine.js';
 import type { Random } from '../base/random.js';
@@ -13,20 +14,20 @@ export interface AdmissionLimits {
   readonly burst: number;
   /** The most requests in the queue. */
   readonly waiting: number;
-  /** A request that has waited this long is dropped: its sender has repeated it by then. */
+  /** A request that has waited this long is dropped, because its sender has repeated it by then. */
   readonly waitMs: number;
 }
 
 /** Waiting requests are served in groups at this interval, because a wakeup costs more than a request. */
 const serveEveryMs = 10;
 
-/** Tolerance, so that rounding does not make an exact timeout come too early. */
+/** A tolerance for rounding, so that a timeout that fires exactly on time does not come too early. */
 const roundingUnits = 1e-6;
 
 interface Entry<Request> {
   readonly key: string;
   readonly request: Request;
-  /** The lowest is served first. */
+  /** The request with the lowest rank is served first. */
   readonly rank: number;
   readonly addedAtMs: TimeMs;
 }
@@ -49,10 +50,10 @@ export class Admission<Request> {
   }
 
   /**
-   * Draws a lot for a request before any work is done for it: in a flood, most requests end here.
+   * Draws a random rank for a request before any work is done for it. In a flood, most requests end here.
    * @param sizeBytes the size of the request's datagram
-   * @param held the service that its network received recently
-   * @returns its rank, lower is better; undefined if there is no room for it
+   * @param held the service that the request's network received recently
+   * @returns the rank (lower is better); undefined if the queue has no room for the request
    */
   draw(sizeBytes: number, held: number): number | undefined {
     const rank = (-Math.log(1 - this.random()) * (1 + held)) / sizeBytes;
@@ -61,8 +62,8 @@ export class Admission<Request> {
   }
 
   /**
-   * Puts a request in the queue. A request with the same key that is queued already keeps the better rank.
-   * @param rank the rank drawn for it
+   * Puts a request in the queue. If a request with the same key is queued already, the one with the better rank stays.
+   * @param rank the rank drawn for this request
    * @returns the request that was displaced, if any
    */
   add(nowMs: TimeMs, key: string, request: Request, rank: number): Request | undefined {
@@ -76,7 +77,7 @@ export class Admission<Request> {
     return dropped?.request;
   }
 
-  /** Removes and returns the request to serve now. */
+  /** Removes and returns the request to serve now, if any. */
   next(nowMs: TimeMs): Request | undefined {
     this.fill(nowMs);
     if (this.units < 1 - roundingUnits) return undefined;

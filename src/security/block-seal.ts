@@ -1,7 +1,7 @@
 /**
- * Seals data: authenticated encryption of a whole block with the group key, which each receiver got on its own
- * channel. A block may be read again for a later pass after its file has changed. The generation is part of the
- * nonce, so that no nonce encrypts two plaintexts.
+ * Seals data. A whole block is encrypted and authenticated with the group key, which each receiver got on its own
+ * channel. The generation is part of the nonce. A sender must never seal other bytes for the same block and generation,
+ * because no nonce may encrypt two plaintexts.
  */
 import { isEqualBytes } from '../wire/byte-codec.js';
 import { nonceSizeBytes, tagSizeBytes } from '../wire/sizes.js';

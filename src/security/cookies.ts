@@ -1,6 +1,6 @@
 /**
- * Stateless cookies. A sender must return a cookie, and so prove its address, before the receiver keeps any state
- * for it (as in RFC 6347, 4.2.1). A cookie is a keyed digest of address, handshake and time.
+ * Stateless cookies. A sender proves its address by returning a cookie. Only then does the receiver keep any state for
+ * it (as in RFC 6347, 4.2.1). A cookie is a keyed digest of the address, the handshake and the time.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';

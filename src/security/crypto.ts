@@ -1,6 +1,6 @@
 /**
- * The cryptography that sessions need. The core contains none: the Node shell provides a Noise library and
- * node:crypto, and the simulator a cheap substitute.
+ * The cryptography that sessions need. The core contains none. The Node shell provides a Noise library and
+ * node:crypto, and the simulator provides a cheap substitute.
  */
 import type { Hash } from '../base/hash.js';
 import type { Steps } from '../base/steps.js';
@@ -31,7 +31,7 @@ export interface SessionCrypto {
   random(sizeBytes: number): Uint8Array;
   /** SHA-256. */
   readonly hash: Hash;
-  /** SHA-256 of more than one call should hash. */
+  /** Starts a SHA-256 digest of data that is too long to hash in one call. */
   startHash(): HashInProgress;
   /** HMAC-SHA-256. */
   mac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array;
@@ -53,17 +53,17 @@ export interface SessionCrypto {
   readonly handshakeCostMs: number;
   /**
    * Begins one side of a handshake.
-   * @param prologue what both sides must agree on beforehand
+   * @param prologue data that must be the same on both sides
    */
   startHandshake(role: 'initiator' | 'responder', prologue: Uint8Array): Handshake;
 }
 
-/** Bytes hashed in one step: a few milliseconds. */
+/** Bytes hashed in one step, which takes a few milliseconds. */
 const hashStepBytes = 1024 * 1024;
 
 /**
- * SHA-256, in steps.
- * @param bytes must not change meanwhile
+ * Computes SHA-256 in steps.
+ * @param bytes must not change before the last step
  */
 export function* hashInSteps({ startHash }: SessionCrypto, bytes: Uint8Array): Steps<Uint8Array> {
   const hash = startHash();

@@ -1,10 +1,10 @@
 /**
- * The sender's side of the handshake with one receiver (SESSIONS 3): hello, cookie, then a Noise handshake. Each
- * packet is repeated until it is answered; nothing here depends on state at the receiver.
+ * The sender's side of the handshake with one receiver (SESSIONS 3). It sends a hello, gets a cookie, and then begins
+ * a Noise handshake. The sender repeats each packet until it is answered.
  *
  * A hello is as large as the largest data datagram, so an answer shows that the path carries that size
- * (SESSIONS 3.11). Repeated hellos are sent in pairs with a small one, which distinguishes an exceeded path MTU
- * from an absent receiver.
+ * (SESSIONS 3.11). Each repeated hello is sent together with a small one. If only the small one is answered, the
+ * receiver is there and the path MTU may be exceeded.
  */
 import { assert } from '../base/assert.js';
 import { readUint32 } from '../base/network-order.js';
@@ -13,13 +13,13 @@ import { encodeChannelPacket, protocolVersion, sessionHeaderSizeBytes } from '..
 import type { Handshake, SessionCrypto } from './crypto.js';
 import { SecureChannel } from './secure-channel.js';
 
-/** The least size of a hello, so that no answer is longer. */
+/** The least size of a hello. No answer to a hello is longer than this. */
 export const helloSizeBytes = 64;
 
 /**
- * Numbers of answered small hellos, each after an unanswered large one, from which an exceeded path MTU is
- * suspected or certain. With 30 % loss each way, a false suspicion occurs once in 450 handshakes; it costs little
- * before the session has begun.
+ * After this many answered small hellos, each sent with a large one that was not answered, an exceeded path MTU is
+ * suspected or certain. With 30 % loss each way, a false suspicion occurs once in 450 handshakes. It costs little,
+ * because the session has not begun.
  */
 export const narrowPathAnswers = { suspected: 5, certain: 20 } as const;
 export const cookieSizeBytes = 32;
@@ -42,7 +42,7 @@ export type HandshakeStage =
   /** The handshake is complete on this side. */
   | 'proof';
 
-/** The effect of an answer: the next stage, a fault, or none because it is a repetition. */
+/** The effect of an answer. It leads to the next stage, is a fault, or changes nothing because it is a repetition. */
 export type HandshakeOutcome =
   | 'advanced'
   /** A small hello was answered: the receiver is there. */
@@ -56,7 +56,7 @@ export class OutgoingHandshake {
   channel: SecureChannel | undefined;
   /** The datagram to repeat; undefined while waiting for key approval. */
   datagram: Uint8Array | undefined;
-  /** Small hellos that were answered while no large one was. */
+  /** The number of small hellos that were answered. No large hello has been answered by then. */
   smallAnswers = 0;
   private readonly nonce: number;
   /** The nonce of small hellos, which identifies their answers. */
@@ -89,15 +89,15 @@ export class OutgoingHandshake {
     return this.noise.remoteKey;
   }
 
-  /** Whether the handshake is about to find out if the path MTU is exceeded. */
+  /** Whether small hellos have been answered, but too few to suspect that the path MTU is exceeded. */
   get isBeingProbed(): boolean {
     const { stage, smallAnswers } = this;
     return stage === 'hello' && smallAnswers > 0 && smallAnswers < narrowPathAnswers.suspected;
   }
 
   /**
-   * The datagrams to send now. The first hello is sent alone, later ones with a small one. Each repetition of an open
-   * doubles its copies, because a flooded receiver draws lots among all requests.
+   * The datagrams to send now. The first hello is sent alone, and each later one with a small hello. Each repetition of
+   * an open doubles the number of its copies, because a flooded receiver serves requests chosen at random.
    */
   nextDatagrams(): readonly Uint8Array[] {
     if (this.datagram === undefined) return [];
@@ -120,7 +120,7 @@ export class OutgoingHandshake {
     if (packet.kind === 'cookie' && this.stage === 'hello') {
       if (packet.body.length !== cookieSizeBytes) return 'bad-handshake';
       const first = this.noise.write();
-      // As large as the hello: a flooded receiver prefers large requests (SESSIONS 3.14).
+      // An open is as large as a hello, because a flooded receiver prefers large requests (SESSIONS 3.14).
       const sizeBytes = Math.max(this.fullSizeBytes - sessionHeaderSizeBytes, 0);
       const body = new Uint8Array(Math.max(cookieSizeBytes + first.length, sizeBytes));
       body.set(packet.body);

@@ -1,6 +1,6 @@
 /**
- * Handshakes at a receiver, up to the proof of the sender's identity. The receiver keeps no state until the sender's
- * address is proven; from then on, number, memory and time are bounded (SESSIONS 3).
+ * Handshakes at a receiver, up to the proof of the sender's identity. The receiver keeps no state until the sender has
+ * proven its address. From then on, the number of handshakes, their memory and their time are bounded (SESSIONS 3).
  */
 import type { Address } from '../base/address.js';
 import { formatAddress, networkOf } from '../base/address.js';
@@ -27,7 +27,7 @@ export interface IncomingHandshakesOwner {
 export interface Proven {
   readonly channel: SecureChannel;
   readonly senderKey: Uint8Array;
-  /** Undefined if the reply was repeated, since the proof may answer either copy (Karn's rule). */
+  /** The round-trip time. Undefined if the reply was repeated, since the proof may answer either copy (Karn's rule). */
   readonly rttMs: number | undefined;
 }
 
@@ -39,38 +39,38 @@ interface Request {
   readonly bytes: Uint8Array;
 }
 
-/** A handshake that has begun. It keeps its slot until it expires, whatever its result. */
+/** A handshake that has begun. Whatever its result, it keeps its slot until it expires. */
 interface Slot {
   /** The network of the sender. */
   readonly network: string;
   readonly reply: Uint8Array;
   readonly startedAtMs: TimeMs;
-  /** Undefined once a proof was read, valid or not. */
+  /** Undefined once a proof was read, whether it was valid or not. */
   handshake: Handshake | undefined;
   isRepeated: boolean;
-  /** When its reply or refusal was last sent. */
+  /** When the reply or the refusal was last sent. */
   answeredAtMs: TimeMs;
-  /** The refusal that answers its proof, if any. */
+  /** The refusal that answers the proof, if any. */
   refusal?: Uint8Array;
 }
 
 /** The part of an open that is parsed; the rest is padding. */
 const openBodySizeBytes = cookieSizeBytes + keySizeBytes;
 
-/** Random bytes drawn at once, four for each lot. */
+/** The number of random bytes that are drawn at once. Each random number takes four of them. */
 const lotsSizeBytes = 1024;
 
-/** Expired handshakes are removed in groups, because a wakeup for each costs more than it frees. */
+/** Expired handshakes are removed in groups, because a wakeup for each one would cost more than it frees. */
 const forgetGrainMs = 100;
 
-/** The cost of checking a bad cookie, as a share of a handshake. */
+/** The cost of checking a bad cookie, as a share of the cost of a handshake. */
 const badCookieUnits = 0.1;
 
 export class IncomingHandshakes {
   private readonly cookies: Cookies;
   private readonly hellos: Admission<Request>;
   private readonly opens: Admission<Request>;
-  /** The first is the oldest. */
+  /** Oldest first. */
   private readonly slots = new Map<string, Slot>();
   private readonly countsByNetwork = new Map<string, number>();
 
@@ -101,7 +101,7 @@ export class IncomingHandshakes {
     return this.hellos.waitingCount + this.opens.waitingCount;
   }
 
-  /** Answers a hello without keeping state, and with no more bytes than it received. */
+  /** Answers a hello without keeping state for its sender. The answer is no longer than the hello. */
   handleHello(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array): void {
     if (bytes.length < helloSizeBytes) {
       this.owner.countFault('bad-handshake', from, bytes);
@@ -125,7 +125,7 @@ export class IncomingHandshakes {
   }
 
   /**
-   * Reads one proof per handshake. Call `refuse` if its sender is not admitted.
+   * Reads one proof per handshake. Call `refuse` if the sender of the proof is not admitted.
    * @returns undefined if the proof is invalid or repeated
    */
   handleProof(
@@ -153,7 +153,7 @@ export class IncomingHandshakes {
     };
   }
 
-  /** Refuses a proven sender; the refusal is repeated each time it asks. */
+  /** Refuses a sender that has proven its key. The refusal is repeated each time the sender asks again. */
   refuse(nowMs: TimeMs, packet: ChannelPacket, from: Address, refusal: Uint8Array): void {
     const slot = this.slots.get(keyOf(from, packet));
     if (slot !== undefined) {
@@ -182,7 +182,7 @@ export class IncomingHandshakes {
   }
 
   private get opensDueAtMs(): TimeMs {
-    // Without a free slot, they wait for the oldest handshake to expire.
+    // Without a free slot, opens wait for the oldest handshake to expire.
     return this.hasRoom ? this.opens.pollTimeout() : Infinity;
   }
 
@@ -204,7 +204,7 @@ export class IncomingHandshakes {
       return;
     }
     const key = keyOf(from, packet);
-    // Copied, because the receive buffer is reused. Padding is not kept.
+    // The datagram is copied without its padding, because the receive buffer is reused.
     const copy = bytes.slice(0, sessionHeaderSizeBytes + openBodySizeBytes);
     const body = copy.subarray(sessionHeaderSizeBytes);
     const request = { key, from, bytes: copy, packet: { ...packet, header: copy, body } };
@@ -231,7 +231,7 @@ export class IncomingHandshakes {
     }
   }
 
-  /** Begins a handshake. @returns the work done, in handshakes */
+  /** Begins a handshake. @returns the work done, where 1 is a whole handshake */
   private begin(nowMs: TimeMs, { key, from, packet, bytes }: Request): number {
     const cookie = packet.body.subarray(0, cookieSizeBytes);
     if (!this.cookies.isGood(nowMs, from, packet, cookie)) {
@@ -254,7 +254,7 @@ export class IncomingHandshakes {
     return 1;
   }
 
-  /** Rate-limits repeated answers: copies that arrive together get one. */
+  /** Repeats an answer, but at a limited rate: copies of a packet that arrive together get one answer. */
   private answerAgain(nowMs: TimeMs, slot: Slot, to: Address, answer: Uint8Array): void {
     if (nowMs - slot.answeredAtMs < handshakeLimits.repeatMs) return;
     slot.answeredAtMs = nowMs;
@@ -280,7 +280,7 @@ function keyOf(from: Address, { session, receiver, counter }: ChannelPacket): st
   return `${formatAddress(from)} ${session} ${receiver} ${counter}`;
 }
 
-/** Unpredictable numbers, drawn in bulk, because drawing one costs more than handling a datagram. */
+/** Creates a source of unpredictable numbers. It draws them in bulk, because one draw costs more than a datagram. */
 function createLots(crypto: SessionCrypto): Random {
   let bytes = new Uint8Array(0);
   let offset = 0;

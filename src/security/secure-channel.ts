@@ -1,6 +1,6 @@
 /**
- * The channel between the sender and one receiver. Messages are sealed with the keys of the handshake. Each has its
- * own number, and a number is accepted only once (as in RFC 4303, 3.4.3).
+ * The channel between the sender and one receiver. Messages are sealed with the keys of the handshake. Each message
+ * has its own number, and a number is accepted only once (as in RFC 4303, 3.4.3).
  */
 import { assert } from '../base/assert.js';
 import type { ChannelPacket } from '../wire/header.js';
@@ -8,16 +8,16 @@ import { encodeChannelHeader, sessionHeaderSizeBytes } from '../wire/header.js';
 import { nonceSizeBytes, tagSizeBytes } from '../wire/sizes.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
 
-/** The size of the replay window: messages may be reordered by this many. */
+/** The size of the replay window. A message is accepted if its number is less than this far below the highest one. */
 const replayWindow = 32;
 
-/** At 1,000 messages per second, this lasts for seven weeks. */
+/** The largest message number. At 1,000 messages per second, the numbers last for seven weeks. */
 const maxCounter = 2 ** 32 - 1;
 
 export class SecureChannel {
   private sendCounter = 0;
   private highest = -1;
-  /** Bit i set: number `highest - i` has been accepted. */
+  /** If bit i is set, number `highest - i` has been accepted. */
   private taken = 0;
 
   constructor(
@@ -27,7 +27,7 @@ export class SecureChannel {
     private readonly keys: NonNullable<Handshake['keys']>,
   ) {}
 
-  /** Whether its numbers are used up. The side then falls silent, and a new handshake brings new keys. */
+  /** Whether all message numbers are used up. This side then falls silent, and a new handshake brings new keys. */
   get isSpent(): boolean {
     return this.sendCounter > maxCounter;
   }
