@@ -7,7 +7,7 @@ import { formatAddress } from '../base/address.js';
 import type { RefusalCode } from '../base/refusal.js';
 import { describeRefusal, describeRemedy } from '../base/refusal.js';
 
-/** A receiver answered at another address than the first of its name. */
+/** A receiver answered at an address other than the first one of its name. */
 export interface OtherAddressEvent {
   readonly type: 'other-address';
   readonly receiver: string;
@@ -34,7 +34,7 @@ interface Refusal {
   readonly code: RefusalCode;
 }
 
-/** Consecutive attempts at one address: the first may be lost. */
+/** The number of consecutive attempts at one address, because the first may be lost. */
 const attemptsInARow = 2;
 
 export class CandidateAddresses {
@@ -76,7 +76,7 @@ export class CandidateAddresses {
 
   /**
    * The reason to give if the receiver fails.
-   * @param program what should run there
+   * @param program the program that should run there
    * @returns undefined unless every address has refused
    */
   describeRefusal(program: string): string | undefined {
@@ -87,8 +87,8 @@ export class CandidateAddresses {
   }
 
   /**
-   * An address refused a datagram; another one is tried at once.
-   * @param program what should run there
+   * An address refused a datagram. The next request goes to another address, if there is one.
+   * @param program the program that should run there
    * @returns the reason, once the last of the receiver's addresses has refused
    */
   noteRefusal(at: Address, code: RefusalCode, program: string): string | undefined {
@@ -111,8 +111,8 @@ export class CandidateAddresses {
   }
 
   /**
-   * The receiver has answered from this address; from now on everything is sent there.
-   * @returns whether this is the first answer and comes from another address than the first
+   * The receiver has answered from this address. From now on, everything is sent there.
+   * @returns whether this is the first answer and it comes from an address other than the first one
    */
   noteAnswer(from: Address): boolean {
     // Clearing an empty map allocates memory, and this runs for every answer.
@@ -121,7 +121,7 @@ export class CandidateAddresses {
     this.hasAnswered = true;
     const key = formatAddress(from);
     const index = this.all.findIndex((address) => formatAddress(address) === key);
-    // A host with several addresses may answer from one that its name does not list.
+    // A host with several addresses may answer from an address that its name does not list.
     if (index >= 0) this.index = index;
     return this.index > 0;
   }

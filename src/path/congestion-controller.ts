@@ -28,12 +28,12 @@ const startupGain = 2.77;
 const drainGain = 0.4;
 const probeRttGain = 0.5;
 
-/** Probes with more for a round trip, drains the queue with less for another, then cruises at the model's rate. */
+/** Probes above the model's rate for a round trip, drains the queue below it for another, then cruises at the rate. */
 const upGain = 1.25;
 const downGain = 0.75;
 const cruiseRounds = 6;
 
-/** If probing causes loss, the path is shared: probes become rarer, so that other flows can grow in between. */
+/** If probing causes loss, the path is shared. Probes then become rarer, so that other flows can grow in between. */
 const sharedCruiseRounds = 80;
 const sharedCruiseMs = 3000;
 const sharedForMs = 10_000;
@@ -61,11 +61,11 @@ const inFlightGain = 2;
 /** The least in-flight limit, in blocks; also the limit before the first report. */
 const leastBlocks = 4;
 
-/** Slack for late reads and coarse timers: a socket buffers this much without a queue on the path. */
+/** Slack for late reads and coarse timers. A socket buffers this much, so that no queue builds up on the path. */
 const hostSlackMs = 25;
 const mostSlackBlocks = 32;
 
-/** Startup continues while bandwidth grows by this factor; this many rounds without growth end it. */
+/** Startup continues while the bandwidth grows by this factor. It ends after this many rounds without such growth. */
 const startupGrowth = 1.25;
 const startupRounds = 3;
 
@@ -74,7 +74,7 @@ const provenRounds = 3;
 
 /** Below this share of the capacity, no queue persists. */
 const belowLimitShare = 0.75;
-/** How often baseline loss is measured if there is any worth measuring, and the longest measurement in rounds. */
+/** How often baseline loss is measured, the least loss that is worth measuring, and the most rounds that it takes. */
 const baselineEveryMs = 2000;
 const lossWorthKnowing = 0.01;
 const maxBelowLimitRounds = 5;
@@ -84,10 +84,10 @@ const minRoundMs = 3;
 const probeRttEveryMs = 10_000;
 const probeRttMs = 200;
 
-/** The least pace, 128 kbit/s: a lower one delivers too little to measure the path. */
+/** The least pace, 128 kbit/s. A slower sender delivers too little to measure the path. */
 const leastBytesPerMs = 16;
 
-/** The least pace before the first report, in datagrams per millisecond, and the least round trip assumed for it. */
+/** Before the first report: the least pace in datagrams per millisecond, and the least round trip to assume. */
 const initialPace = 6;
 const leastInitialRttMs = 0.2;
 
@@ -107,7 +107,7 @@ export class CongestionController {
   private rttProbedAtMs: TimeMs = -Infinity;
   /** Until when the sender was app-limited. */
   appLimitedUntilMs: TimeMs = -Infinity;
-  /** The longest handshake round trip of the members: the initial window is spread over this time. */
+  /** The longest handshake round trip of the members. The initial window is spread over this time. */
   initialRttMs = Infinity;
   /** Since when sending has been below the limit, so that no queue persists. */
   belowLimitSinceMs: TimeMs = 0;
@@ -140,15 +140,16 @@ export class CongestionController {
       const first = leastBlocks * this.options.blockDatagrams;
       return Math.max(initialPace, first / Math.max(leastInitialRttMs, initialRttMs));
     }
-    // Below the limit means below the delivery rate, whatever the cause of loss.
+    // These phases must stay below the delivery rate, whatever the cause of the loss.
     if (isBelowLimit(phase))
       return gains[phase] * Math.min(this.deliveryNow, share * this.capacityNow);
     return gains[phase] * share * this.capacityNow;
   }
 
   /**
-   * Whether the in-flight limit alone is enough. On a short path the window fits the socket buffers and hosts are
-   * the bottleneck, so pacing would leave them idle. Congestion shows that some queue is shorter; then pacing is on.
+   * Whether the in-flight limit alone is enough. On a short path, the window fits into the socket buffers and hosts are
+   * the bottleneck, so pacing would leave hosts idle. Congestion shows that some queue is too short for the window, and
+   * turns pacing on.
    */
   get isUnpaced(): boolean {
     return this.pacedSinceMs === Infinity;
@@ -212,7 +213,7 @@ export class CongestionController {
   private handleRound(nowMs: TimeMs, members: readonly PacedMember[]): void {
     this.phaseRounds++;
     const isCongested = members.some(({ model }) => model.congestedAtMs >= this.roundBeganAtMs);
-    // Loss caused by probing is no reason to yield, only to probe less often.
+    // Loss that probing causes is a reason to probe less often, but not a reason to yield.
     const isProbing = this.phase === 'up' || this.phase === 'down';
     const isCrowded = this.phase === 'cruise' && members.some((member) => this.isCrowded(member));
     if ((isCongested && isProbing) || isCrowded) this.congestedAtMs = nowMs;
@@ -251,7 +252,7 @@ export class CongestionController {
     return model.congestedAtMs >= this.roundBeganAtMs && model.congestedFromMs >= sinceMs;
   }
 
-  /** Others need their share of the path: reduces the rate below what was delivered. */
+  /** Reduces the rate below what was delivered, because other flows need their share of the path. */
   private yield(nowMs: TimeMs, members: readonly PacedMember[]): void {
     let share = this.share;
     for (const member of members) {
@@ -276,7 +277,7 @@ export class CongestionController {
     const isLong = this.phaseRounds >= sharedCruiseRounds || nowMs - this.phaseBeganAtMs >= waitsMs;
     if (this.phaseRounds < cruiseRounds || (isShared && !isLong)) return;
     this.share = 1;
-    // A different wait each time, so that no session always probes first.
+    // The wait differs each time, so that no session is always the first to probe.
     this.randomPhase = (this.randomPhase + goldenRatio) % 1;
     this.enter('up', nowMs);
   }
@@ -309,7 +310,7 @@ export class CongestionController {
     return 2 * Math.max(minSpanMs, this.options.reportIntervalMs);
   }
 
-  /** Whether the queue has drained, or draining has taken long enough, and baseline loss is known. */
+  /** Whether baseline loss is known and the queue has drained, or has had enough time to drain. */
   private isBelowLimitOver(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
     if (this.phaseRounds < maxDrainRounds && !this.isDrained(members)) return false;
     return this.knowsLoss(nowMs, members);

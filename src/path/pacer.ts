@@ -1,7 +1,7 @@
 /** Spreads sending over time, in bursts of at most a few milliseconds' worth of data. */
 import type { TimeMs } from '../base/machine.js';
 
-/** The longest burst: timers do not fire more often than this. */
+/** The longest burst. Timers do not fire more often than this. */
 const burstMs = 2;
 
 export class Pacer {

@@ -7,19 +7,19 @@ import { WindowedExtreme } from './windowed-extreme.js';
 
 export interface PathSample {
   readonly nowMs: TimeMs;
-  /** When the newest datagram arrived, on the sender's clock, with the return trip still included. */
+  /** When the newest datagram arrived, by the sender's clock. This time still includes the return trip. */
   readonly arrivedAtMs: TimeMs;
   /** When the burst of that datagram was sent. */
   readonly sentAtMs: TimeMs;
   /** When the first datagram to this receiver was sent. */
   readonly beganAtMs: TimeMs;
-  /** Datagrams sent up to the end of the largest and of the cumulative burst. */
+  /** The datagrams sent up to the end of the largest burst, and up to the end of the cumulative burst. */
   readonly sentUpToLargest: number;
   readonly sentUpToCumulative: number;
   /** All datagrams sent so far. */
   readonly sent: number;
   readonly received: number;
-  /** Until when the sender was app-limited: it had less to send than it was allowed to. */
+  /** Until when the sender was app-limited, that is, had less to send than the limits allowed. */
   readonly appLimitedUntilMs: TimeMs;
   /** Since when sending has been below the limit, so that no queue persists. */
   readonly belowLimitSinceMs: TimeMs;
@@ -39,36 +39,36 @@ interface Point {
 interface LossPoint {
   readonly sent: number;
   readonly received: number;
-  /** The uncertainty of `sent` in either direction. */
+  /** How far the true value of `sent` may lie above or below it. */
   readonly doubt: number;
   readonly roundEnd: number;
   readonly begunAtMs: TimeMs;
 }
 
-/** Delivery is measured over a round trip but at least this long, because hosts read in bunches. */
+/** Delivery is measured over a round trip, but over at least this time, because hosts read many datagrams at once. */
 export const minSpanMs = 5;
 
 /** How long a minimum round-trip time stays valid. */
 export const memoryMs = 20_000;
 
-/** Loss is measured over at least this many datagrams, and this many times the uncertain ones. */
+/** Loss is measured over at least this many datagrams, and over at least this many times the number in doubt. */
 const lossSample = 100;
 const exactness = 50;
 const belowLimitExactness = 10;
 
-/** Baseline loss above this is not compensated by sending more. */
+/** The most baseline loss for which the sender compensates by sending more. */
 const maxBaselineLoss = 0.5;
 
 /** The window over which baseline loss is measured. */
 const lossMemoryMs = 4000;
 
-/** Loss above the baseline that counts as congestion: absolute, and as a share of the baseline. */
+/** Loss counts as congestion if it exceeds the baseline by more than this, and by more than this share of it. */
 const excessLoss = 0.02;
 const excessShare = 0.3;
 
 /**
- * On a short path, hosts dominate the round-trip time, so it says nothing about queues. While sending is paced,
- * only loss beyond that of any radio link counts as congestion. Unpaced, loss beyond the paced loss does.
+ * On a short path, hosts dominate the round-trip time, so it says nothing about queues. While sending is paced, loss
+ * counts as congestion only if no radio link would lose so much. While it is not, loss beyond the paced loss counts.
  */
 const shortPathMs = 2;
 const pacedLossLimit = 0.35;
@@ -84,12 +84,12 @@ export class PathModel {
   echoedSentAtMs: TimeMs = -Infinity;
   /** The loss ratio of the last measurement, 0..1. */
   lossRatio = 0;
-  /** When congestion was last detected, and the send time from which the congested measurement began. */
+  /** When congestion was last detected, and the send time at which the measurement that showed it began. */
   congestedAtMs: TimeMs = -Infinity;
   congestedFromMs: TimeMs = -Infinity;
   /** When the in-flight limit last blocked sending. */
   fullAtMs: TimeMs = -Infinity;
-  /** The least time between reports on a slow return path, else 0. */
+  /** The least time between reports on a slow return path; 0 on other paths. */
   reportGapMs = 0;
 
   private readonly points: Point[] = [];
@@ -99,13 +99,13 @@ export class PathModel {
   latestRate = 0;
   private currentBest = 0;
   private earlierBest = 0;
-  /** Whether the path itself limited delivery in this probing cycle. */
+  /** Whether the path, and not the sender, limited delivery in this probing cycle. */
   private isTested = false;
   private readonly rtt = new WindowedExtreme('least', memoryMs);
   private readonly baseline = new WindowedExtreme('least', lossMemoryMs);
-  /** About how many datagrams the baseline was measured from. */
+  /** The approximate number of datagrams over which the baseline was measured. */
   private baselineCount = 0;
-  /** The loss ratio while paced, and the number of datagrams that it was measured from. */
+  /** The loss ratio while sending is paced, and the number of datagrams over which it was measured. */
   private pacedLoss = 0;
   private pacedCount = 0;
   /** When baseline loss was last measured. */
@@ -138,7 +138,7 @@ export class PathModel {
     return Math.min(maxBaselineLoss, this.baseline.value ?? 0);
   }
 
-  /** Takes a round trip of the handshake. It includes processing time, so it is an upper bound. */
+  /** Takes a round-trip time of the handshake. It includes processing time, so it is an upper bound. */
   takeHandshakeRtt(nowMs: TimeMs, rttMs: number): void {
     this.rtt.add(nowMs, rttMs);
   }
@@ -165,7 +165,7 @@ export class PathModel {
     this.currentBest = 0;
   }
 
-  /** Discards measurement points, because the counters start over. */
+  /** Discards the measurement points. Call it when the counters start over. */
   restart(): void {
     this.points.length = 0;
     this.lossPoint = undefined;
@@ -180,7 +180,7 @@ export class PathModel {
   private takeDelivery(sample: PathSample): void {
     const { arrivedAtMs, sentAtMs, received, sentUpToLargest: sent } = sample;
     const { points } = this;
-    // The first report measures from the time of sending. The result is too low but usable.
+    // The first rate is measured from the time when sending began. It is too low but usable.
     const { beganAtMs } = sample;
     if (!this.hasCounted) {
       points.push({ arrivedAtMs: beganAtMs, sentAtMs: beganAtMs, sent: 0, received: 0 });
@@ -211,7 +211,7 @@ export class PathModel {
     if (!isLimited) this.isTested = true;
   }
 
-  /** The least number of `count` datagrams that should arrive at baseline loss, with some margin. */
+  /** The least number of datagrams that should arrive of `count` sent, given baseline loss and some margin. */
   private leastExpected(count: number): number {
     const { baselineLoss } = this;
     const spread = Math.sqrt(Math.max(0, count) * baselineLoss * (1 - baselineLoss));
@@ -219,8 +219,8 @@ export class PathModel {
   }
 
   /**
-   * Measures loss once per round trip. A report may come amid a burst; then the number of datagrams sent by that
-   * time is uncertain and lies between the two totals.
+   * Measures loss once per round trip. A report may come amid a burst. The number of datagrams to which it refers is
+   * then uncertain and lies between the two totals.
    */
   private takeLoss(sample: PathSample): void {
     const { sentUpToLargest, sentUpToCumulative, received, nowMs, sentAtMs } = sample;
@@ -233,7 +233,7 @@ export class PathModel {
       return;
     }
     const count = sent - base.sent;
-    // Time below the limit and time at the limit are measured separately.
+    // Loss while sending below the limit and loss at the limit are measured separately.
     const isTurn =
       sentAtMs >= sample.belowLimitSinceMs && base.begunAtMs < sample.belowLimitSinceMs;
     const isBelowLimit = base.begunAtMs >= sample.belowLimitSinceMs;
@@ -255,7 +255,7 @@ export class PathModel {
     this.congestedFromMs = base.begunAtMs;
   }
 
-  /** Whether the path lies within one local network, where queues are too short to measure. */
+  /** Whether the path lies within one local network. Queues are too short to measure there. */
   get isShort(): boolean {
     return this.minRttMs > 0 && this.minRttMs < shortPathMs;
   }
@@ -284,8 +284,8 @@ export class PathModel {
   }
 
   /**
-   * Loss that persists while sending below the limit is random: competing traffic causes loss only at times. The
-   * minimum of several measurements is biased low, so a standard deviation is added.
+   * Loss that persists while sending below the limit is random, because competing traffic causes loss only at times.
+   * The minimum of several measurements is biased low, so a standard deviation is added.
    */
   private takeBaseline(nowMs: TimeMs, count: number): void {
     const { lossRatio } = this;
@@ -304,10 +304,10 @@ export class PathModel {
 /** In the first round trips, too little is in flight to fill a queue. */
 const earlyRounds = 3;
 
-/** Random loss exceeds this many standard deviations only once in thousands of times. */
+/** Random loss exceeds its mean by this many standard deviations only once in thousands of times. */
 const spreads = 4;
 
-/** If at least this share of what was sent arrived, the sender was the limit, not the path. */
+/** If at least this share of the expected datagrams arrived, the sender was the limit and not the path. */
 const asSent = 0.95;
 
 /** A round-trip time this close to the minimum confirms the minimum. */

@@ -1,7 +1,7 @@
-/** Limits how many receivers are polled, because their reports arrive at the sender all at once. */
+/** Limits how many receivers are polled, because the reports of all polled receivers arrive at the sender at once. */
 import type { TimeMs } from '../base/machine.js';
 
-/** The burst allowed after a quiet time, as milliseconds of the rate. */
+/** The burst allowed after a quiet time. At the permitted rate, it would take this many milliseconds. */
 const burstMs = 50;
 
 export class PollBudget {

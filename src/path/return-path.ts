@@ -1,15 +1,15 @@
 /**
- * The return path of one receiver: how long its reports queue there, and the gap between reports that keeps them from
- * filling it (SESSIONS 5.4). Clocks need not agree: a report that takes longer than the quickest recent one spent the
- * difference in a queue.
+ * The return path of one receiver. Measures how long its reports wait in a queue, and chooses a gap between reports
+ * that keeps them from filling the path (SESSIONS 5.4). Clocks need not agree, because only differences count: a
+ * report that takes longer than the quickest recent one spent the difference in a queue.
  */
 import type { TimeMs } from '../base/machine.js';
 import { WindowedExtreme } from './windowed-extreme.js';
 
-/** How long the quickest report stays valid, because clocks drift. */
+/** How long the quickest report stays valid. Clocks drift, so it must be replaced. */
 const memoryMs = 20_000;
 
-/** A standing queue: all reports over this time, and at least this many, waited this long. */
+/** A queue is standing if all reports within `observeMs`, at least `observeReports` of them, waited `standingMs`. */
 const standingMs = 20;
 const observeMs = 100;
 const observeReports = 5;
@@ -17,7 +17,7 @@ const observeReports = 5;
 /** The largest gap. Even a return path that others fill must carry some reports. */
 const maxGapMs = 250;
 
-/** Reports use half of the return path's capacity. The gap shrinks again over time. */
+/** Reports use half of the return path's capacity. While there is no queue, the gap shrinks again over time. */
 const spareGain = 2;
 const shrink = 0.85;
 const shrinkEveryMs = 2000;
@@ -32,7 +32,7 @@ export class ReturnPath {
   private beganAtMs: TimeMs | undefined;
   private count = 0;
   private leastQueueMs = Infinity;
-  /** `leastQueueMs` of the previous observation: a shrinking queue needs no larger gap. */
+  /** `leastQueueMs` of the previous observation. A queue that shrinks needs no larger gap. */
   private previousQueueMs = Infinity;
   private changedAtMs: TimeMs = -Infinity;
 

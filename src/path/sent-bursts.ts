@@ -1,6 +1,6 @@
 /**
- * The bursts sent to one destination. When a report names a burst, this gives the number of datagrams sent by
- * then, and the time.
+ * The bursts sent to one destination. When a report names a burst, this class gives the time at which it was sent and
+ * the number of datagrams sent up to its end.
  */
 import type { TimeMs } from '../base/machine.js';
 import { burstsAhead } from '../wire/header.js';
@@ -9,7 +9,7 @@ import { burstsAhead } from '../wire/header.js';
 const maxEntries = 4096;
 
 export class SentBursts {
-  /** All datagrams sent. */
+  /** The number of all datagrams sent. */
   total = 0;
   /** When the first datagram was sent. */
   beganAtMs: TimeMs = Infinity;
@@ -17,7 +17,7 @@ export class SentBursts {
   /** Datagrams sent up to the end of each burst, and when its last datagram was sent. */
   private totals: number[] = [];
   private times: TimeMs[] = [];
-  /** Datagrams of forgotten bursts. */
+  /** The number of datagrams up to the end of the last forgotten burst. */
   private forgottenTotal = 0;
 
   add(nowMs: TimeMs, burst: number, count: number): void {

@@ -8,7 +8,7 @@ export class WindowedExtreme {
 
   constructor(
     private readonly which: 'least' | 'greatest',
-    /** A value stays valid for between half of this and all of it. */
+    /** A value stays valid for at least half of this time and at most all of it. */
     private readonly windowMs: number,
   ) {}
 
