@@ -1,16 +1,16 @@
 /**
- * Joins consecutive batches to one destination, so that repairs of many blocks are sent as one. Each batch costs
- * the sender a system call and every receiver a wakeup, however small it is.
+ * Joins consecutive batches to one destination, so that repairs of many blocks are sent together. Even a small batch
+ * costs the sender a system call and every receiver a wakeup.
  */
 import type { TimeMs, Transmit } from '../base/machine.js';
 import { joinBytes } from '../wire/byte-codec.js';
 
 export class BatchJoiner {
-  /** Polled already, but it cannot be joined with the batch before it. */
+  /** A batch that was polled already and cannot be joined with the one before it. */
   private next: Transmit | undefined;
 
   /**
-   * @param poll the next batch, if one may leave now
+   * @param poll returns the next batch, if one may be sent now
    * @param maxDatagrams the most datagrams in a joined batch
    */
   constructor(

@@ -1,6 +1,6 @@
 /**
- * Encodes a block for sending: its segments as consecutive datagrams, in memory that is reused for later
- * blocks. A batch is the datagrams that go to one destination at once.
+ * Encodes the segments of a block as consecutive datagrams, in memory that is reused for later blocks. The datagrams
+ * that go to one destination at once are a batch.
  */
 import type { Address } from '../base/address.js';
 import { assert } from '../base/assert.js';
@@ -20,7 +20,7 @@ import {
 import { tagSizeBytes } from '../wire/sizes.js';
 import type { SessionBlock } from './sealed-block.js';
 
-/** The segments of a batch, as a mask with the low half first, and the burst number. */
+/** The segments of a batch, as the low and the high half of a mask, and the burst number. */
 export interface BatchSpec {
   readonly low: number;
   readonly high: number;
@@ -54,7 +54,7 @@ export class BatchEncoder {
     const { index, generation } = block;
     const sealed = this.seal.seal(index, generation, bytes);
     block.wire ??= this.takeMemory();
-    // If a shell still holds this memory, what it sends must not carry a newer burst number.
+    // A shell may still hold this memory and send it, which must not spread a newer burst number.
     const burst = this.lastBurst;
     const fields = { session, generation, block: index, segment: 0, flags: 0, burst };
     for (let offset = 0, from = 0; from < sealed.length; from += mssBytes, offset += stepBytes) {
@@ -77,8 +77,8 @@ export class BatchEncoder {
   }
 
   /**
-   * Encodes a batch. A whole block is sent without copying. Its memory may be reused once every receiver has the
-   * block; a shell that still holds it then sends datagrams of a later block, which is harmless.
+   * Encodes a batch. A whole block is sent without copying. The block's memory may be reused once every receiver has
+   * the block. A shell that still holds the memory then sends datagrams of a later block, which is harmless.
    */
   encode(to: Address, block: SessionBlock, spec: BatchSpec): Transmit {
     const { low, high } = spec;

@@ -1,6 +1,6 @@
 /**
- * The blocks in flight: for each, the packets to send, the segments that each receiver is missing, and the
- * deadline of the round. Stop-and-wait is a window of one block of one segment.
+ * The blocks in flight. Each block holds the packets to send, the segments that each receiver is missing, and the
+ * deadline of its round. Stop-and-wait is a window of one block of one segment.
  */
 
 import { assert, at } from '../base/assert.js';
@@ -12,15 +12,15 @@ export class Block {
   index = 0;
   firstSequence = 0;
   segmentCount = 0;
-  /** Encoded once, sent any number of times. */
+  /** The packets of the block, which are encoded once and sent any number of times. */
   packets: Uint8Array[] = [];
   /** Receivers that miss any segment of the block. */
   pendingCount = 0;
-  /** Rounds begun; 0 until the bytes are available. */
+  /** The number of rounds begun; 0 until the bytes of the block are available. */
   round = 0;
   /** When the round ends; undefined while it is being sent. */
   deadlineMs: TimeMs | undefined;
-  /** The next receiver and segment of the round to send. The group comes after the last receiver. */
+  /** The receiver and the segment with which the round continues. The group comes after the last receiver. */
   nextReceiver = 0;
   nextSegment = 0;
 
@@ -29,11 +29,11 @@ export class Block {
   /** The deadline of the receivers that are not part of this round. */
   private othersDeadlineMs: TimeMs | undefined;
 
-  /** The segments of this round that go to the group, low half first. */
+  /** A mask of the segments of this round that go to the group, low half first. */
   private groupLow = 0;
   private groupHigh = 0;
 
-  /** Two masks for each receiver, low half first: bit i set means that segment i is missing. */
+  /** Two masks for each receiver, low half first. If bit i is set, segment i is missing. */
   private readonly missing: Uint32Array;
 
   constructor(receiverCount: number) {
@@ -60,7 +60,7 @@ export class Block {
     this.missing.fill(0);
   }
 
-  /** @param receivers the receivers of the round, if pending; all if omitted */
+  /** @param receivers the round is for the pending ones among these; for all pending ones if omitted */
   beginRound(receivers?: ReadonlySet<number>): void {
     this.round++;
     this.receivers = receivers;
@@ -86,7 +86,7 @@ export class Block {
     if (this.isPending(receiver) !== wasPending) this.pendingCount += wasPending ? -1 : 1;
   }
 
-  /** Of the segments it was missing, the receiver still misses these, low half first. */
+  /** The receiver still misses these segments (low half first) if it missed them before, and no others. */
   keepMissingSegments(receiver: number, low: number, high: number): void {
     const place = 2 * receiver;
     this.setMissingSegments(
@@ -124,17 +124,17 @@ export class Block {
   }
 
   /**
-   * The round has been sent and ends at this time. Receivers outside the round keep their earlier deadline, so
-   * that rounds for others cannot postpone it forever.
+   * The round has been sent and ends at this time. Receivers outside the round keep their earlier deadline, because
+   * rounds for others could otherwise postpone it forever.
    */
   endSending(deadlineMs: TimeMs): void {
     this.deadlineMs = Math.min(deadlineMs, this.othersDeadlineMs ?? deadlineMs);
   }
 
   /**
-   * Segments of this round that several members miss go to the group. A segment that only one member misses goes
-   * to it by unicast, unless the extra batch costs more than it saves the others.
-   * @param members the receivers that multicast reaches
+   * Decides which segments of this round go to the group: those that several members miss. A segment that only one
+   * member misses goes to that member by unicast, unless the extra batches cost more than they save the other members.
+   * @param members the receivers that can be reached by multicast
    */
   sendToGroup(members: readonly number[]): void {
     let onceLow = 0;
@@ -171,7 +171,7 @@ export class Block {
     return (this.missing[2 * receiver] as number) & (isMember ? ~this.groupLow : -1);
   }
 
-  /** The high half of the same mask. */
+  /** The high half of the mask that `lowToSend` returns. */
   highToSend(receiver: number, isMember: boolean): number {
     if (receiver < 0) return this.groupHigh;
     if (!this.isRoundFor(receiver)) return 0;
@@ -190,7 +190,7 @@ export class Block {
 
   /**
    * The receiver has the first `segmentCount` segments of the block.
-   * @returns whether the block is now complete there
+   * @returns whether this call completed the block at the receiver
    */
   clearThrough(receiver: number, segmentCount: number): boolean {
     if (!this.isPending(receiver)) return false;
@@ -203,10 +203,10 @@ export class Block {
   }
 }
 
-/** A batch more costs hosts and network about as much as so many segments that come for others. */
+/** One more batch costs hosts and the network about as much as this many segments that a receiver does not need. */
 const segmentsPerBatchSaved = 8;
 
-/** Blocks in flight, oldest first; finished ones are used again. */
+/** The blocks in flight, oldest first. Finished block objects are reused for later blocks. */
 export class BlockWindow<B extends Block = Block> {
   private readonly blocks: B[] = [];
   private readonly byIndex = new Map<number, B>();
@@ -214,7 +214,7 @@ export class BlockWindow<B extends Block = Block> {
 
   constructor(private readonly create: () => B) {}
 
-  /** Oldest first. */
+  /** Iterates over the blocks, oldest first. */
   [Symbol.iterator](): IterableIterator<B> {
     return this.blocks[Symbol.iterator]();
   }

@@ -1,17 +1,17 @@
 /** Limits and defaults of sessions. Units come last in a name. */
 
 export const sessionDefaults = {
-  /** With headers of 16, 8 and 20 bytes, or 40 for IPv6, well below an Ethernet frame's 1,500. */
+  /** With the headers of the session (16 bytes), UDP (8) and IP (20 or 40), this stays below the 1,500 of Ethernet. */
   mssBytes: 1400,
   /** The liveness timeout: a receiver that is silent for this long fails. */
   livenessTimeoutMs: 30_000,
-  /** Reports that may reach the sender per second, whatever the number of receivers. */
+  /** The most reports that may reach the sender per second, whatever the number of receivers. */
   reportsPerSec: 1000,
-  /** The share of these reports that are sent in turns; the rest answers polls. */
+  /** The share of these reports that receivers send in turn. The others are answers to polls. */
   turnShare: 0.7,
   /** The shortest time between two reports of one receiver. */
   minReportIntervalMs: 1,
-  /** The most payload in flight; it bounds the sender's memory. */
+  /** The most payload in flight, which bounds the sender's memory. */
   maxInFlightBytes: 32 * 1024 * 1024,
 } as const;
 
@@ -20,14 +20,14 @@ export const retryTiming = {
   firstMs: 100,
   growth: 1.6,
   maxMs: 1000,
-  /** How long the first receivers wait for the others before data flows: a time plus report intervals. */
+  /** The first receivers wait this long for the others before data flows: `graceMs` and so many report intervals. */
   graceMs: 1000,
   graceReports: 2.5,
-  /** Extra grace for a receiver that answers small hellos only, until its path MTU is known. */
+  /** Extra time to find out the path MTU of a receiver that answers only small hellos. */
   narrowGraceMs: 2000,
   /** How long to wait for answers to a multicast probe. */
   probeWaitMs: 150,
-  /** Repetitions of one handshake step before the handshake restarts; the number grows with each restart. */
+  /** How often one step is repeated before the handshake restarts. The first limit grows with each restart. */
   firstOfferLimit: 3,
   offerLimit: 8,
   /** The shortest time between two polls of one receiver; it doubles with each unanswered poll. */

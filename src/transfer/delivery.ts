@@ -45,16 +45,16 @@ export interface DeliveryOptions {
 export interface DeliveryOwner {
   /** Requests content; `provideBlock` takes it. */
   need(block: number, offsetBytes: number, sizeBytes: number): void;
-  /** A block now reads differently than before. */
+  /** A block that was read again differs from what was read before. */
   sourceChanged(offsetBytes: number): void;
   /**
    * Polls a receiver whose report is overdue.
-   * @returns false if the poll budget is exhausted: try again a little later
+   * @returns false if the poll budget is exhausted and the caller should try again a little later
    */
   poll(nowMs: TimeMs, peer: SessionPeer): boolean;
 }
 
-/** A block that reads differently is never sent, so that a nonce never encrypts two plaintexts. */
+/** Constants suffice: a block that reads differently is never sent, so no nonce encrypts two plaintexts. */
 const generations = { manifest: 0, content: 1 } as const;
 
 /** Retry delay when the poll budget is exhausted. */
@@ -63,10 +63,10 @@ const pollRetryMs = 10;
 /** Slow receivers beyond this number share rate groups. */
 const maxCatchUpRateGroups = 8;
 
-/** The share of the blocks in flight that one catch-up group may have. */
+/** One catch-up group may have this share of the blocks in flight. */
 const catchUpShare = 1 / 16;
 
-/** The least share of a configured rate for all catch-up groups together. */
+/** The least share of a configured rate that all catch-up groups get together. */
 const catchUpRateShare = 1 / 8;
 
 export class Delivery {
@@ -85,11 +85,11 @@ export class Delivery {
   private readonly maxBlocks: number;
   /** Enforces a configured rate. */
   private readonly pacer = new Pacer();
-  /** Whether the configured rate delayed a datagram. */
+  /** Whether a datagram waits because of the configured rate. */
   private isPaced = false;
   /** Bytes that catch-up groups may send before the main group does. */
   private catchUpCredit = 0;
-  /** Undefined before the first datagram. */
+  /** The last burst begun; undefined before the first datagram. */
   private lastBurst: number | undefined;
   isContentOpen = false;
   private slowReceiversCheckedAtMs: TimeMs = -Infinity;
@@ -179,7 +179,7 @@ export class Delivery {
     const mayHearGroup = this.options.group !== undefined && !this.isSlowReceiver(peer);
     takeGroup(peer, report, mayHearGroup, this.groupDatagramsSent);
     peer.rateGroup?.takeWindow(peer, report.windowBlocks);
-    // A burst that was never sent: someone forges data.
+    // A receiver that reports a burst that was never sent got forged data.
     const isMadeUp =
       report.cumulativeBurst !== undefined &&
       (this.lastBurst === undefined || burstsAhead(report.cumulativeBurst, this.lastBurst) > 0);
@@ -203,7 +203,7 @@ export class Delivery {
     this.advance();
   }
 
-  /** A receiver starts over: its counters begin at zero. */
+  /** A receiver starts over, and its counters begin at zero. */
   handleRestart(peer: SessionPeer): void {
     peer.receivedByGroup = 0;
     peer.unicastBase = peer.unicastBursts.total;
@@ -231,7 +231,7 @@ export class Delivery {
     const { rateBytesPerSec } = this.options;
     this.isPaced = rateBytesPerSec !== undefined && !this.pacer.maySend(nowMs);
     if (this.isPaced) return undefined;
-    // The main group goes first, but with a configured rate the catch-up groups keep their share.
+    // The main group goes first. If a rate is configured, the catch-up groups still get their share.
     const isCatchUpFirst = this.catchUpCredit > 0;
     const last = this.rateGroups.length - 1;
     for (let i = 0; i <= last; i++) {
@@ -264,7 +264,7 @@ export class Delivery {
 
   /** Polls receivers whose reports are overdue at the end of a round. */
   handleTimeout(nowMs: TimeMs): void {
-    // A busy host sends when it can and needs no further timer.
+    // Once the pacer allows sending, a busy host sends as soon as it can and needs no further timer.
     if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
     for (const rateGroup of this.rateGroups) {
       rateGroup.handleTimeout(nowMs);
@@ -275,7 +275,7 @@ export class Delivery {
   }
 
   private pollOwing(nowMs: TimeMs, { rounds: { window } }: RateGroup): void {
-    // A poll may drop a receiver and with it blocks of the window.
+    // The copy is needed because a poll may drop a receiver, which may remove blocks from the window.
     for (const block of [...window]) {
       if (window.find(block.index) !== block) continue;
       if (block.deadlineMs === undefined || block.deadlineMs > nowMs) continue;
@@ -330,7 +330,7 @@ export class Delivery {
     return this.rateGroups.some(({ rounds }) => rounds.window.find(index)?.isRead === false);
   }
 
-  /** Moves receivers that hold up the others to catch-up groups. */
+  /** Moves slow receivers, which hold up the others, to catch-up groups. */
   private splitOffSlowReceivers(nowMs: TimeMs): void {
     if (nowMs - this.slowReceiversCheckedAtMs < slowReceiverCheckMs) return;
     this.slowReceiversCheckedAtMs = nowMs;
@@ -370,7 +370,7 @@ export class Delivery {
     for (const { rounds } of this.rateGroups) {
       const other = rounds.window.find(index);
       if (other === undefined || other === block) continue;
-      // Already requested.
+      // Another rate group has already requested these bytes.
       if (!other.isRead) return;
       if (other.wire === undefined) continue;
       rateGroup.fill(block, () => this.encoder.copy(other, block));
@@ -430,7 +430,7 @@ function awaitsDigest({ isServed, state }: SessionPeer): boolean {
   return isServed && state === 'whole';
 }
 
-/** When to poll a receiver again whose report is overdue. */
+/** When to poll a receiver with an overdue report again. */
 function pollAtMs(peer: SessionPeer): TimeMs {
   const waitMs = Math.max(peer.rtt.timeoutMs, retryTiming.pollMs) * 2 ** peer.unansweredPolls;
   return peer.polledAtMs + Math.min(waitMs, retryTiming.maxMs);

@@ -1,9 +1,9 @@
 /**
- * Reads the content for its digest ahead of the rate groups while a receiver that already holds everything waits
- * for that digest, so that it need not wait for slower receivers (SESSIONS 5.8). The bytes are hashed and dropped.
+ * Reads the content ahead of the rate groups, only to compute its digest. It does so while a receiver that already
+ * holds everything waits for the digest and should not wait for slower receivers (SESSIONS 5.8).
  */
 
-/** Blocks read for the digest at once: enough to keep a disk busy. */
+/** The number of blocks read for the digest at once. This is enough to keep a disk busy. */
 const maxPending = 8;
 
 export interface DigestPassOptions {
@@ -38,7 +38,7 @@ export class DigestPass {
     return this.pending.has(block);
   }
 
-  /** @returns whether the block was requested here */
+  /** Takes a block that was read. @returns whether this pass requested it */
   take(block: number): boolean {
     return this.pending.delete(block);
   }

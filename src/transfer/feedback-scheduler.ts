@@ -2,38 +2,38 @@
 import type { TimeMs } from '../base/machine.js';
 import { burstsAhead, dataFlag } from '../wire/header.js';
 
-/** How long after the last datagram a report is due if the end of the burst was lost. */
+/** If the end of a burst is lost, a report is due this long after the first datagram since the last report. */
 const endOfBurstLostMs = 4;
 
 /** The longest time that a report waits for reordered datagrams. */
 const maxReorderMs = 500;
 
-/** Below this interval there are so few receivers that all may answer at once. */
+/** A shorter report interval means so few receivers that all may answer at once. */
 const turnsFromIntervalMs = 10;
 
-/** The largest gap a sender may ask for: without reports nothing moves. */
+/** The largest gap between reports that a sender may request. Without reports, the session makes no progress. */
 const maxGapMs = 1000;
 
-/** How many bursts' end times are remembered. */
+/** The number of bursts for which the end time is remembered. */
 const rememberedBursts = 256;
 
-/** The most bursts that wait for reordered datagrams: a fast path has some thousands in that time. */
+/** The most bursts that wait for reordered datagrams. A fast path carries a few thousand in that time. */
 const mostEnding = 4096;
 
 export class FeedbackScheduler {
-  /** Everything up to this burst has arrived or is lost; undefined before the first. */
+  /** All datagrams up to this burst have arrived or are lost. Undefined before the first burst. */
   cumulativeBurst: number | undefined;
   /** The highest burst of which anything has arrived. */
   largestBurst: number | undefined;
   dueAtMs: TimeMs = Infinity;
   private largestAtMs: TimeMs = 0;
   private reportedAtMs: TimeMs;
-  /** The time of one turn of this receiver; the others are whole intervals before and after. */
+  /** The time of one turn of this receiver. Its other turns are whole intervals before or after it. */
   private readonly turnAtMs: TimeMs;
   /** Bursts that have ended but may still have reordered datagrams in flight, oldest first. */
   private readonly ending: { readonly burst: number; readonly atMs: TimeMs }[] = [];
   private gapMs = 0;
-  /** How late after the end of its burst a datagram may arrive, as observed so far. */
+  /** How long after the end of its burst a datagram may still arrive, judged by the delays observed so far. */
   private reorderMs = 0;
   private readonly endedAtMs = new Float64Array(rememberedBursts);
 
@@ -51,7 +51,7 @@ export class FeedbackScheduler {
   handleBlock(nowMs: TimeMs, burst: number, flags: number): void {
     const { largestBurst } = this;
     if (largestBurst === undefined || burstsAhead(burst, largestBurst) > 0) {
-      // Everything sent earlier has arrived, is lost, or was reordered.
+      // All earlier bursts were sent, so what has not arrived by now is lost or was reordered.
       if (largestBurst !== undefined) this.handleEnd(nowMs, (burst - 1) & 0xffff);
       this.largestBurst = burst;
     }
@@ -60,16 +60,16 @@ export class FeedbackScheduler {
       this.handleEnd(nowMs, burst);
       this.want(nowMs);
     } else if (this.dueAtMs === Infinity) {
-      // The datagram that ends the burst may be lost.
+      // The report must come even if the datagram that ends the burst is lost.
       this.dueAtMs = this.nextTurnMs(nowMs + endOfBurstLostMs);
     }
   }
 
-  /** A burst has been sent completely. */
+  /** The sender has sent a burst completely. */
   handleEnd(nowMs: TimeMs, burst: number): void {
     const last = this.ending.at(-1)?.burst ?? this.cumulativeBurst;
     if (last !== undefined && burstsAhead(burst, last) <= 0) return;
-    // The bursts in between were reordered or lost as a whole: they have ended too.
+    // The bursts in between have ended too. They were reordered or lost as a whole.
     const endedCount = last === undefined ? 1 : burstsAhead(burst, last);
     for (let i = 0; i < Math.min(endedCount, rememberedBursts); i++) {
       this.endedAtMs[((burst - i) & 0xffff) % rememberedBursts] = nowMs;
@@ -81,8 +81,8 @@ export class FeedbackScheduler {
   }
 
   /**
-   * A missing segment arrived. If its burst had ended by then, it was reordered, and reports must wait longer
-   * before they declare such datagrams lost.
+   * A missing segment arrived. If its burst had ended by then, the segment was reordered, and reports must wait longer
+   * before they declare such segments lost.
    */
   handleTaken(nowMs: TimeMs, burst: number): void {
     const last = this.ending.at(-1)?.burst ?? this.cumulativeBurst;
@@ -109,7 +109,7 @@ export class FeedbackScheduler {
     this.dueAtMs = Math.min(this.dueAtMs, this.nextTurnMs(nowMs + this.reorderMs));
   }
 
-  /** Sets the least time between reports, for a slow return path. */
+  /** Sets the least time between reports, which spares a slow return path. */
   keepApart(gapMs: number): void {
     this.gapMs = Math.min(gapMs, maxGapMs);
   }
@@ -119,13 +119,13 @@ export class FeedbackScheduler {
     this.reportedAtMs = nowMs;
     this.dueAtMs = Infinity;
     this.advance(nowMs);
-    // Bursts that have not settled yet are reported as soon as they have.
+    // Bursts that still wait for reordered datagrams need another report.
     if (this.ending.length > 0) this.want(nowMs);
     this.reorderMs *= reorderDecay;
     if (this.reorderMs < minReorderMs) this.reorderMs = 0;
   }
 
-  /** Forgets all burst numbers, which may have been forged; from now on they are authenticated. */
+  /** Forgets all burst numbers, because they may have been forged. From now on, they are authenticated. */
   reset(): void {
     this.cumulativeBurst = undefined;
     this.largestBurst = undefined;
@@ -140,8 +140,8 @@ export class FeedbackScheduler {
   }
 
   /**
-   * Multicast data reaches all receivers at once. If there are many, each one answers in its own turn instead of
-   * immediately.
+   * When the receiver may report. Multicast data reaches all receivers at once, so if there are many receivers, each
+   * one answers in its own turn instead of immediately.
    */
   private nextTurnMs(fromMs: TimeMs): TimeMs {
     const { intervalMs, turnAtMs } = this;
@@ -166,12 +166,12 @@ export class FeedbackScheduler {
   }
 }
 
-/** Rounding tolerance: a report at its turn counts as the report of that turn. */
+/** A tolerance for rounding, so that a report sent at the time of a turn counts as the report of that turn. */
 const turnMargin = 1e-3;
 
-/** The margin over the largest delay observed. */
+/** The margin over the largest observed delay, as a factor. */
 const reorderMargin = 1.25;
 
-/** The delay decays with each report; below the minimum, the path counts as free of reordering. */
+/** The delay decays by this factor with each report. Below the minimum, the path counts as free of reordering. */
 const reorderDecay = 0.99;
 const minReorderMs = 0.1;

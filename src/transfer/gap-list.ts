@@ -1,10 +1,10 @@
-/** Builds the gap list of a report, as long as one message can hold. */
+/** Builds the gap list of a report, which is no longer than one message can hold. */
 import type { RangeSet } from '../base/range-set.js';
 import type { Gap } from '../wire/report.js';
 import { maxGapSizeBytes } from '../wire/report.js';
 import type { PartialBlock } from './partial-block.js';
 
-/** Entries that fit in a message with room to spare. */
+/** The most entries. They fit in a message with room to spare. */
 const maxGaps = Math.floor(1000 / maxGapSizeBytes);
 
 export interface GapList {
@@ -15,8 +15,8 @@ export interface GapList {
 
 /**
  * @param missing blocks that are not complete
- * @param partialBlocks those of `missing` of which some segments have arrived
- * @param endBlock the end of the range that may be described
+ * @param partialBlocks the missing blocks of which some segments have arrived
+ * @param endBlock the end (exclusive) of the range that the list may describe
  */
 export function listGaps(
   missing: RangeSet,

@@ -1,4 +1,4 @@
-/** Partial blocks at a receiver, within a memory budget that all sessions of the host share. */
+/** Partial blocks at a receiver, and the memory budget that all sessions of the host share. */
 import { lastBit, lowBits } from '../base/bit-masks.js';
 import type { TimeMs } from '../base/machine.js';
 import type { SegmentBatch } from './segment-batch.js';
@@ -16,10 +16,10 @@ export class MemoryBudget {
 
 /** A sealed block of which some segments have arrived. */
 export class PartialBlock {
-  /** Missing segments, low half and high half. */
+  /** A mask of the missing segments, low half and high half. */
   missingLow: number;
   missingHigh: number;
-  /** Missing segments that were sent and lost: if they arrive, that is a repair. */
+  /** A mask of the missing segments that were sent and lost. If one of them arrives later, it is a repair. */
   private lostLow = 0;
   private lostHigh = 0;
   /** Segments that arrived as repairs. */
@@ -30,7 +30,7 @@ export class PartialBlock {
 
   constructor(
     readonly generation: number,
-    /** The segments that have arrived, in place; the rest is old memory. */
+    /** Holds each segment that has arrived at its place. The rest still has contents from earlier use. */
     readonly sealed: Uint8Array,
     private readonly segmentCount: number,
   ) {
@@ -44,7 +44,7 @@ export class PartialBlock {
 
   /**
    * Marks missing segments as lost.
-   * @param isAll whether the whole block was sent; otherwise only segments before the last one that arrived are lost
+   * @param isAll whether the whole block was sent; if not, only segments before the last one that arrived are lost
    */
   noteLoss(isAll: boolean): void {
     const { missingLow, missingHigh, segmentCount } = this;

@@ -15,11 +15,11 @@ import type { Gap, ReceiverState } from '../wire/report.js';
 import type { Rounds } from './rounds.js';
 import type { SessionBlock } from './sealed-block.js';
 
-/** Where a receiver is in a session, or how it ended. */
+/** The stage of a receiver in a session, or its outcome. */
 export type SessionPeerStatus =
-  /** No contact yet, or contact was lost; connection attempts are repeated. */
+  /** There is no contact yet, or contact was lost. The sender repeats its attempts to connect. */
   | 'connecting'
-  /** Waiting for a decision whether to trust its key. */
+  /** The user or the program has to decide whether to trust its key. */
   | 'identifying'
   /** The object was offered to it. */
   | 'offered'
@@ -30,7 +30,7 @@ export type SessionPeerStatus =
   | 'refused'
   | 'aborted';
 
-/** The part of a rate group that a peer's users need. */
+/** The part of a rate group that code needs when it starts from a peer. */
 export interface PeerRateGroup {
   /** The last burst of a round that was sent completely. */
   readonly lastWholeBurst: number | undefined;
@@ -54,15 +54,15 @@ export class SessionPeer {
   /** The static key that was trusted. */
   trustedKey: Uint8Array | undefined;
 
-  /** Blocks that it misses and that are not in flight to it. */
+  /** Blocks that the receiver misses and that are not in flight to it. */
   readonly needed = new RangeSet();
-  /** Needed blocks that were sent to it before and dropped: sending them counts as repair. */
+  /** Needed blocks that were sent to the receiver before and then dropped. Sending them again counts as repair. */
   readonly sentInVain = new RangeSet();
-  /** Missing content by its last report. */
+  /** The size of its missing blocks, according to its last report. */
   missingBytes: number | undefined;
-  /** It has reported its gaps in the content. */
+  /** Whether the receiver has reported its gaps in the content. */
   isReady = false;
-  /** Content received in this session: before its last restart, and since. */
+  /** Content received in this session before the receiver's last restart, and content received since then. */
   earlierBytes = 0;
   receivedBytes = 0;
   state: ReceiverState = 'preparing';
@@ -71,60 +71,61 @@ export class SessionPeer {
   wantsTags = false;
   segmentsReceived = 0;
   segmentsLost = 0;
-  /** Since when no datagram that it needs has arrived; undefined while some arrive. */
+  /** Since when none of the datagrams that the receiver needs has arrived; undefined while some arrive. */
   unreachedSinceMs: TimeMs | undefined;
   private neededAtArrival = 0;
-  /** Consecutive reports without anything new from the group, and whether multicast was found not to reach it. */
+  /** Consecutive reports that show nothing new from the group. After several, the group counts as lost. */
   stalledMulticastReports = 0;
   isGroupLost = false;
-  /** Datagrams sent to the group when it last reported. */
+  /** The number of datagrams that had been sent to the group when the receiver last reported. */
   groupSentAtReport = 0;
-  /** The most datagrams that can have reached it by multicast. */
+  /** The number of datagrams that have come by multicast; lower than the true number if unicast was lost. */
   receivedByGroup = 0;
 
-  /** The rate group that serves it; undefined before delivery begins. */
+  /** The rate group that serves the receiver; undefined before delivery begins. */
   rateGroup: PeerRateGroup | undefined;
   readonly model = new PathModel();
-  /** The path of its reports. */
+  /** The path that the receiver's reports take. */
   returnPath = new ReturnPath();
-  /** Unicast data sent to it, and how much of that has arrived or is lost. */
+  /** Unicast data sent to the receiver, and how many datagrams of that have arrived or are lost. */
   readonly unicastBursts = new SentBursts();
   unicastOver = 0;
-  /** How many of its rate group's multicast datagrams have arrived or are lost; and all datagrams in flight. */
+  /** How many multicast datagrams of its rate group have arrived or are lost. */
   groupOver = 0;
+  /** All datagrams that are in flight to the receiver. */
   inFlight = 0;
-  /** Unicast datagrams sent before its counters started. */
+  /** The number of unicast datagrams that were sent before the receiver last started its counters at zero. */
   unicastBase = 0;
-  /** Missing segments of partial blocks that are not in flight to it. */
+  /** The missing segments of the blocks that the last report described as partial, by block. */
   parts: ReadonlyMap<number, Gap & { readonly kind: 'part' }> = new Map();
-  /** Since when it has been much slower than others in its rate group. */
+  /** Since when the receiver has been much slower than others in its rate group. */
   slowSinceMs: TimeMs | undefined;
 
-  /** Whether it is reachable, so that rounds wait for its reports. */
+  /** Whether the receiver responds, so that rounds wait for its reports. */
   isResponsive = false;
   isHeard = false;
-  /** Answers received from it. */
+  /** The number of answers that have come from the receiver. */
   heardCount = 0;
   /** When its last authentic message arrived. */
   lastReceivedAtMs: TimeMs = 0;
-  /** When it last made progress or was busy with its disk. */
+  /** When the receiver last made progress or was busy with its disk. */
   progressAtMs: TimeMs = 0;
-  /** Datagrams sent to it that it needed; and how many those were at its last progress. */
+  /** The number of datagrams sent that the receiver needed, and that number at its last progress. */
   neededDatagramsSent = 0;
   private neededAtProgress = 0;
-  /** When to repeat the unanswered request, and how long to wait after that. */
+  /** When to repeat the unanswered request, and the current interval between repetitions. */
   retryAtMs: TimeMs = 0;
   retryWaitMs = 0;
-  /** When the request was sent, if only once: then its answer measures the round-trip time. */
+  /** When a request that was sent only once was sent. Its answer then measures the round-trip time. */
   requestSentAtMs: TimeMs | undefined;
-  /** Repetitions of the current handshake step, and handshakes begun without success. */
+  /** Counts the attempts at the current handshake step, and the handshakes begun since the last success. */
   offers = 0;
   handshakes = 0;
-  /** Whether to poll it at its next turn. */
+  /** Whether to poll the receiver when its timer expires next. */
   isPollDue = false;
-  /** The receiver is about to restart: since when, and the reason that it gave. */
+  /** Set while the receiver is about to restart: since when, and the reason that the receiver gave. */
   deferral: { sinceMs: TimeMs; readonly reason: string } | undefined;
-  /** The protocol version of an answer with another version, which is not authenticated. */
+  /** The version in an answer that used another protocol version. Such an answer is not authenticated. */
   otherVersion: number | undefined;
   polledAtMs: TimeMs = -Infinity;
   unansweredPolls = 0;
@@ -154,7 +155,7 @@ export class SessionPeer {
     return this.addresses.current;
   }
 
-  /** Whether it owes an answer. */
+  /** Whether the receiver owes an answer. */
   get isAwaited(): boolean {
     const { status, unansweredPolls } = this;
     return (
@@ -164,18 +165,18 @@ export class SessionPeer {
     );
   }
 
-  /** It has made progress or is busy with its disk. */
+  /** The receiver has made progress or is busy with its disk. */
   noteProgress(nowMs: TimeMs): void {
     this.progressAtMs = nowMs;
     this.neededAtProgress = this.neededDatagramsSent;
   }
 
-  /** Whether it was sent anything that it needed since its last progress. */
+  /** Whether, since the receiver last made progress, any datagram that it needed was sent to it. */
   get hasBeenServed(): boolean {
     return this.neededDatagramsSent > this.neededAtProgress;
   }
 
-  /** Datagrams that it needs were sent to it. */
+  /** Datagrams that the receiver needs were sent to it. */
   noteNeededSent(nowMs: TimeMs, count: number): void {
     this.neededDatagramsSent += count;
     this.unreachedSinceMs ??= nowMs;
@@ -188,8 +189,8 @@ export class SessionPeer {
   }
 
   /**
-   * How long its reports have shown that no datagram arrives; 0 while some arrive, or if too few were sent for a
-   * conclusion.
+   * How long the receiver's reports have shown that no datagram arrives. This is 0 while some arrive, and while too few
+   * were sent for a conclusion.
    */
   get unreachedMs(): number {
     const { unreachedSinceMs, neededDatagramsSent, neededAtArrival } = this;
@@ -198,7 +199,7 @@ export class SessionPeer {
     return Math.max(0, this.lastReceivedAtMs - unreachedSinceMs);
   }
 
-  /** Whether it is served: data is sent to it and its reports are expected. */
+  /** Whether the sender sends data to the receiver and expects its reports. */
   get isServed(): boolean {
     return this.status === 'active' && this.isResponsive;
   }
@@ -213,5 +214,5 @@ export class SessionPeer {
   }
 }
 
-/** Random loss alone hardly takes this many datagrams in a row. */
+/** Random loss is unlikely to hit this many datagrams in a row. */
 const leastUnreachedDatagrams = 8;

@@ -1,6 +1,6 @@
 /**
- * A rate group: receivers that are served together, at one pace and with one window of blocks in flight. All
- * receivers begin in the main group; a slow receiver gets a group of its own (SESSIONS 5.11, docs/CONGESTION.md).
+ * A rate group serves receivers together, at one pace and with one window of blocks in flight. All receivers begin in
+ * the main group. A slow receiver moves to a catch-up group (SESSIONS 5.11, docs/CONGESTION.md).
  */
 import type { TimeMs, Transmit } from '../base/machine.js';
 import type { SessionGeometry } from '../object/geometry.js';
@@ -29,40 +29,40 @@ export interface RateGroupOwner {
     low: number,
     high: number,
   ): Transmit;
-  /** The block is finished: its memory may be reused. */
+  /** The block is finished, so its memory may be reused. */
   close(block: SessionBlock): void;
 }
 
 export interface RateGroupOptions {
-  /** Whether this is the main group, which reads all of the content once, needed or not. */
+  /** Whether this is the main group. It reads all of the content once, whether receivers need it or not. */
   readonly isMain: boolean;
   readonly geometry: SessionGeometry;
-  /** All receivers of the session; `rateGroup` tells which of them are members. */
+  /** All receivers of the session. The members are those whose `rateGroup` is this one. */
   readonly peers: readonly SessionPeer[];
   readonly reportIntervalMs: number;
   readonly maxBlocks: number;
   readonly randomPhase: number;
-  /** The rate configured by the user; then the controller only limits the data in flight. */
+  /** The rate that the user configured. If it is set, the controller limits only the data in flight. */
   readonly fixedRateBytesPerSec: number | undefined;
 }
 
-/** Blocks are read this long before they are due. */
+/** Blocks are read this long before they are due. At least `readAheadBlocks` of them are read ahead. */
 const readAheadMs = 10;
 const readAheadBlocks = 4;
 
 /** The longest time that one batch may occupy the path. */
 const maxBatchMs = 5;
 
-/** The most bursts in flight that 16-bit numbers can tell apart, with room to spare. */
+/** The most bursts in flight. 16-bit numbers distinguish that many with room to spare. */
 const maxBursts = 16_384;
 
 export class RateGroup implements PeerRateGroup {
   readonly rounds: Rounds<SessionBlock>;
   readonly controller: CongestionController;
   readonly groupBursts = new SentBursts();
-  /** Served members that multicast reaches. */
+  /** The served members that can be reached by multicast. */
   groupMembers: number[] = [];
-  /** The last burst of this rate group, and the last burst of a round that was sent completely. */
+  /** The last burst of this rate group, and the last one at the end of a completely sent round. */
   lastBurst: number | undefined;
   lastWholeBurst: number | undefined;
   maxBlocks: number;
@@ -72,18 +72,18 @@ export class RateGroup implements PeerRateGroup {
   /** The next content block to look at. */
   private cursor: number;
   private isFirstPass: boolean;
-  /** Nothing is needed until the next report. */
+  /** Whether no receiver needs another block until the next report. */
   private isIdle = false;
   private receiverWindowBlocks = Infinity;
-  /** The window that burst numbers allow: each block takes one burst per destination. */
+  /** The most blocks in flight that burst numbers allow. Each block takes one burst per destination. */
   private burstLimit = Infinity;
   /** The number of blocks with feedback outstanding, by receiver. */
   private readonly awaitedBlocks: Uint32Array;
   private readonly pacer = new Pacer();
-  /** How many more datagrams may be in flight. Undefined until computed. */
+  /** How many more datagrams may be sent. Undefined until it is computed again. */
   private headroom: number | undefined;
   private isPaced = false;
-  /** The largest share of the current round's datagrams that any member receives. */
+  /** The member that receives the most of the current round's datagrams receives this share of them. */
   private roundShare = 1;
   private isStarved = false;
 
@@ -134,7 +134,7 @@ export class RateGroup implements PeerRateGroup {
     this.isIdle = false;
   }
 
-  /** Takes the receive window of a report; it rarely changes. */
+  /** Takes the receive window that a report states. It rarely changes. */
   takeWindow(peer: SessionPeer, windowBlocks: number): void {
     const before = peer.windowBlocks;
     peer.windowBlocks = windowBlocks;
@@ -152,7 +152,7 @@ export class RateGroup implements PeerRateGroup {
     return Math.max(1, least);
   }
 
-  /** A receiver is no longer served here: its missing blocks are needed again. */
+  /** This group no longer serves a receiver. The blocks that the receiver misses are needed again. */
   release(peer: SessionPeer): void {
     for (const block of this.rounds.window) {
       block.endFeedback(peer.index);
@@ -176,14 +176,14 @@ export class RateGroup implements PeerRateGroup {
     this.controller.update(nowMs, paced);
   }
 
-  /** Blocks may be needed now that were not before. */
+  /** Looks for needed blocks again, because receivers may need more than before. */
   wake(): void {
     this.isIdle = false;
   }
 
   /** The bytes of a block that this rate group has opened are available. */
   fill(block: SessionBlock, load: () => void): void {
-    // A block that nobody needs was read for its digest only.
+    // A block that no member needs was read only for its digest. It is not loaded below.
     block.isRead = true;
     for (const peer of this.members) {
       if (!peer.needed.has(block.index)) continue;
@@ -237,14 +237,14 @@ export class RateGroup implements PeerRateGroup {
       }
       const block = window.push(index, 0, segmentCountOfBlock(this.options.geometry, index));
       this.owner.open(this, block);
-      // A block read for its digest only is not sent.
+      // A block that is read only for its digest is not sent and does not count.
       if (!block.isRead || block.wire !== undefined) opened++;
     }
   }
 
   /**
-   * The next block to open. The manifest comes first. The first pass covers all of the content, for its digest.
-   * Further passes cover blocks that receivers still miss because they joined late or a block was damaged.
+   * The next block to open. The manifest comes first. The first pass covers all of the content, which the digest needs.
+   * Later passes cover the blocks that receivers still miss, because they joined late or a block was damaged.
    */
   private nextBlock(): number | undefined {
     const { manifestBlockCount, blockCount } = this.options.geometry;
@@ -291,7 +291,7 @@ export class RateGroup implements PeerRateGroup {
     if (this.groupMembers.length > 0) block.sendToGroup(this.groupMembers);
   }
 
-  /** A round is fully sent: sets whose feedback is expected, and for how long. */
+  /** A round has been sent. Records which receivers owe feedback. @returns how long to wait for it */
   private endRound(nowMs: TimeMs, block: SessionBlock): number {
     block.sentAtMs = nowMs;
     this.lastWholeBurst = this.lastBurst;
@@ -322,7 +322,7 @@ export class RateGroup implements PeerRateGroup {
   }
 
   private beginRoundOf(nowMs: TimeMs): Transmit | undefined {
-    // Without outstanding feedback there is no limit, but any round may create one.
+    // While no feedback is outstanding, there is no limit. Any round may create one, so it is computed each time.
     if (this.headroom === undefined || this.headroom === Infinity) {
       this.headroom = this.findHeadroom(nowMs);
     }
@@ -333,7 +333,7 @@ export class RateGroup implements PeerRateGroup {
     return transmit;
   }
 
-  /** A round uses as much time and headroom as the member that receives the most of it. */
+  /** Charges a round as many datagrams as the member that receives the most of them will get. */
   private charge(): void {
     const block = this.rounds.sending;
     if (block === undefined) return;
@@ -353,7 +353,7 @@ export class RateGroup implements PeerRateGroup {
     return this.options.fixedRateBytesPerSec !== undefined;
   }
 
-  /** A slow path gets smaller batches, because its queue may be short. */
+  /** The most datagrams in a batch. A slow path gets smaller batches, because its queue may be short. */
   private get batchLimit(): number {
     const { fixedRateBytesPerSec, geometry } = this.options;
     const perMs =
@@ -363,7 +363,7 @@ export class RateGroup implements PeerRateGroup {
     return Math.max(1, Math.floor(perMs * maxBatchMs));
   }
 
-  /** Only members with feedback outstanding limit sending. */
+  /** How many more datagrams may be in flight. Only members that owe feedback limit this. */
   private findHeadroom(nowMs: TimeMs): number {
     let least = Infinity;
     for (const peer of this.members) {
@@ -389,7 +389,7 @@ export class RateGroup implements PeerRateGroup {
     return this.isPaced ? this.pacer.nextAtMs : Infinity;
   }
 
-  /** A busy host sends when it can and needs no further timer. */
+  /** Once the pacer allows sending, a busy host sends as soon as it can and needs no further timer. */
   handleTimeout(nowMs: TimeMs): void {
     if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
   }

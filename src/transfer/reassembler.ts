@@ -1,4 +1,4 @@
-/** Reassembles blocks from segments and decrypts them; tracks which blocks are missing (SESSIONS 5). */
+/** Reassembles blocks from segments, decrypts them, and keeps track of the blocks that are missing (SESSIONS 5). */
 
 import type { TimeMs } from '../base/machine.js';
 import { RangeSet } from '../base/range-set.js';
@@ -13,10 +13,10 @@ import type { MemoryBudget } from './partial-block.js';
 import { PartialBlock } from './partial-block.js';
 import type { SegmentBatch } from './segment-batch.js';
 
-/** Forged blocks after which each datagram must carry a tag. */
+/** After this many forged blocks, each datagram must carry a tag. */
 const forgedBlocksBeforeTags = 1;
 
-/** The same for blocks that were restarted with another generation. */
+/** Each datagram must also carry a tag after this many partial blocks arrived with another generation. */
 const clashesBeforeTags = 8;
 
 /** The result of a segment batch. */
@@ -30,14 +30,14 @@ export interface Taken {
   readonly faultCount?: number;
 }
 
-/** The most blocks remembered as dropped without loss; beyond that the loss count is too high. */
+/** The most blocks that are remembered as dropped but not lost. If there are more, the loss count is too high. */
 const mostNotLost = 65_536;
 
-/** Buffers kept for later blocks. */
+/** The most buffers that are kept for later blocks. */
 const maxSpareBuffers = 16;
 
 export class Reassembler {
-  /** Blocks that are needed and not complete. */
+  /** The blocks that are needed and not yet complete. */
   missing = new RangeSet();
   /** Whether each datagram must carry a tag, because a block was forged. */
   wantsTags = false;
@@ -53,12 +53,13 @@ export class Reassembler {
   private forgedBlocks = 0;
   private clashes = 0;
   /**
-   * The range of the current pass. Within a pass, blocks are sent in order, so a block that arrives after a later
-   * one was lost as a whole. A block before the first one of the pass begins a new pass and was not lost.
+   * The range of the current pass. Within a pass, blocks are sent in order. A block of which nothing arrived before a
+   * later block was therefore lost as a whole. A block before the first one of the pass begins a new pass and was not
+   * lost.
    */
   private firstBlock = Infinity;
   private highestBlock = -1;
-  /** Blocks that were dropped for lack of room or were damaged: when they arrive again, nothing was lost. */
+  /** Blocks that were damaged or dropped for lack of room. They are sent again, although no datagram was lost. */
   private readonly notLost = new Set<number>();
 
   constructor(
@@ -80,7 +81,7 @@ export class Reassembler {
     return this.missing.count * blockSizeBytes - shortBytes;
   }
 
-  /** A block that was held or had arrived turned out to be damaged. */
+  /** A block that had arrived, or was held from the start, turned out to be damaged. */
   markMissing(block: number): void {
     this.missing.add(block, block + 1);
     this.noteNotLost(block);
@@ -115,21 +116,21 @@ export class Reassembler {
       : { newCount, fault: 'duplicate', faultCount: repeatedCount };
   }
 
-  /** Whether the batch is authentic, as far as that can be checked before the block is decrypted. */
+  /** Whether the batch may be authentic. Without a tag, only decrypting the block can show it. */
   isOfSession(batch: SegmentBatch): boolean {
     if (!batch.isTagged) return !this.wantsTags;
     return this.seal.hasTag(batch.header(0), batch.body(0), batch.tag(0));
   }
 
   /**
-   * Lists the gaps from `firstBlock` up to, not including, `endBlock`, as many as a report can hold.
-   * @param isCovered whether all of a burst has arrived or is lost, so that later segments are repairs
+   * Lists the gaps from `firstBlock` up to, not including, `endBlock`, but no more than a report can hold.
+   * @param isCovered whether all datagrams up to a burst have arrived or are lost, so that later ones are repairs
    */
   list(firstBlock: number, endBlock: number, isCovered: (burst: number) => boolean): GapList {
     const list = listGaps(this.missing, this.partialBlocks, firstBlock, endBlock);
     for (const { kind, firstBlock: block } of list.gaps) {
       const partial = kind === 'part' ? this.partialBlocks.get(block) : undefined;
-      // The rest of a block that is sent in several bursts may still be in flight.
+      // A block may be sent in several bursts, so the rest of it may still be in flight.
       if (partial !== undefined && isCovered(partial.burst)) {
         partial.noteLoss(block < this.highestBlock);
       }
@@ -146,7 +147,7 @@ export class Reassembler {
     const { budget, geometry } = this;
     this.drop(block);
     if (budget.isExhausted) this.dropStale(nowMs);
-    // There is always room for one block, or nothing would ever move.
+    // One block always has room, because the session would otherwise never make progress.
     const isIdle = this.partialBlocks.size === 0 && this.unwrittenBytes === 0;
     if (budget.isExhausted && !isIdle) return undefined;
     this.trackPass(block);
@@ -176,7 +177,7 @@ export class Reassembler {
     const content = this.seal.open(block, generation, sealed);
     this.drop(block);
     if (content === undefined) {
-      // It is unknown which datagram was forged; with tags, each one will show it.
+      // Nothing shows which datagram was forged. With tags, each datagram can be checked by itself.
       this.forgedBlocks++;
       if (this.forgedBlocks >= forgedBlocksBeforeTags) this.wantsTags = true;
       this.noteNotLost(block);
@@ -187,8 +188,8 @@ export class Reassembler {
   }
 
   /**
-   * A partial block arrives with another generation: the sender restarted it, or an attacker wants it dropped
-   * again and again.
+   * A partial block arrives with another generation. Either the sender restarted the block, or an attacker wants this
+   * receiver to drop it again and again.
    */
   private noteClash(): void {
     this.clashes++;
@@ -212,7 +213,7 @@ export class Reassembler {
     if (this.spare.length < maxSpareBuffers) this.spare.push(partial.sealed.buffer);
   }
 
-  /** Reuses buffers: new ones for each block would be most of the host's garbage. */
+  /** Reuses buffers, because new ones for each block would be most of the garbage that the host collects. */
   private takeBuffer(sizeBytes: number): Uint8Array {
     const spare = this.spare.pop();
     const isLargeEnough = spare !== undefined && spare.byteLength >= sizeBytes;

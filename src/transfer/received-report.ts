@@ -1,4 +1,4 @@
-/** Applies a report: the receiver's gaps, a sample of its path, and whether multicast reaches it (SESSIONS 5.4). */
+/** Takes three things from a report: gaps, a sample of the path, and whether multicast arrives (SESSIONS 5.4). */
 
 import type { TimeMs } from '../base/machine.js';
 import { burstsAhead } from '../wire/header.js';
@@ -7,10 +7,10 @@ import type { BlockWindow } from './block-window.js';
 import type { SessionPeer } from './peer.js';
 import type { SessionBlock } from './sealed-block.js';
 
-/** Hosts read late and clocks drift: a shorter delay does not count as a queue on the return path. */
+/** A shorter delay does not count as a queue on the return path, because hosts read late and clocks drift. */
 const leastQueueMs = 10;
 
-/** After this many reports without anything new from the group, multicast counts as unreachable. */
+/** If this many reports in a row show nothing new from the group, the receiver counts as unreachable by multicast. */
 const maxStalledMulticastReports = 4;
 
 /**
@@ -73,8 +73,8 @@ function withoutQueueBack(peer: SessionPeer, sentAtMs: TimeMs, toldAtMs: TimeMs)
 }
 
 /**
- * Updates whether multicast reaches the receiver.
- * @param mayHear whether the receiver is served by multicast at all
+ * Updates whether the receiver can be reached by multicast.
+ * @param mayHear whether the sender uses multicast for this receiver at all
  * @param groupDatagramsSent the number of datagrams sent to the group so far
  */
 export function takeGroup(
@@ -83,8 +83,8 @@ export function takeGroup(
   mayHear: boolean,
   groupDatagramsSent: number,
 ): void {
-  // Unicast datagrams cannot have come by multicast. If some of them were lost, this count is too low, which
-  // at worst costs extra unicast.
+  // The rest of what arrived came by multicast. If unicast datagrams were lost, this count is too low, which at worst
+  // costs extra unicast.
   const byGroup = report.segmentsReceived - (peer.unicastBursts.total - peer.unicastBase);
   if (byGroup > peer.receivedByGroup) {
     peer.receivedByGroup = byGroup;
@@ -99,7 +99,7 @@ export function takeGroup(
   const isMulticastReachable = mayHear && report.isMulticastReachable && !peer.isGroupLost;
   if (isMulticastReachable === peer.isMulticastReachable) return;
   peer.isMulticastReachable = isMulticastReachable;
-  // Multicast datagrams count for this receiver from now on, or no longer do.
+  // From now on, multicast datagrams count for this receiver, or they no longer do.
   peer.groupOver = peer.rateGroup?.groupBursts.total ?? 0;
   peer.model.restart();
   peer.rateGroup?.measure();
@@ -130,12 +130,12 @@ export function takeGaps(
   }
   peer.parts = parts;
   for (const block of window) {
-    // A block that is not laid out has not been read yet, or was read for its digest only.
+    // A block without datagrams in memory has not been read yet, or was read only for its digest.
     if (!isDescribed(block) || block.wire === undefined || !peer.needed.has(block.index)) continue;
     missing.add(block);
     peer.needed.remove(block.index, block.index + 1);
     const { low, high } = parts.get(block.index) ?? { low: allSegments, high: allSegments };
-    // A report from before this round only shows what has arrived, not what was lost.
+    // A report that does not cover the whole round shows what has arrived, but not what was lost.
     if (covers(report, block, index, lastBurst) || !block.isPending(index)) {
       block.setMissingSegments(index, low, high);
       block.endFeedback(index);
@@ -150,7 +150,7 @@ export function takeGaps(
   }
 }
 
-/** Whether this report covers the block's whole round: every datagram of it had arrived or was lost. */
+/** Whether every datagram of the block's round had arrived or was lost when the receiver sent this report. */
 function covers(
   report: Report,
   block: SessionBlock,
@@ -161,7 +161,7 @@ function covers(
   if (cumulativeBurst === undefined || block.isSending) return false;
   if (lastBurst === undefined || burstsAhead(cumulativeBurst, lastBurst) > 0) return false;
   const burst = block.burstOf(receiver);
-  // The round had nothing for this receiver.
+  // The burst is undefined if the round sent nothing to this receiver.
   return burst === undefined || burstsAhead(cumulativeBurst, burst) >= 0;
 }
 

@@ -1,4 +1,4 @@
-/** How senders of both protocols name a receiver, and the check of the liveness timeout. */
+/** The description of a receiver and the check of the liveness timeout, which the senders of both protocols share. */
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 
@@ -8,7 +8,7 @@ export interface ReceiverSpec {
   readonly name: string;
   /** Where the receiver listens. */
   readonly address: Address;
-  /** Further addresses of the same name, tried if the first one does not answer. */
+  /** Further addresses of the same name. They are tried if the first one does not answer. */
   readonly otherAddresses?: readonly Address[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * Rounds of the blocks in flight: what to send next, to whom, and when a round ends. Both protocols use these
- * rounds. Each protocol interprets answers and handles deadlines itself.
+ * The rounds of the blocks in flight. They decide what to send next and to whom, and when a round ends. Both protocols
+ * use these rounds. Each protocol interprets answers and handles deadlines itself.
  */
 
 import { bitCount, lastBit, lowBits, lowestSet } from '../base/bit-masks.js';
@@ -8,16 +8,16 @@ import type { TimeMs, Transmit } from '../base/machine.js';
 import type { Block } from './block-window.js';
 import { BlockWindow } from './block-window.js';
 
-/** Used as a receiver index: the segments go to the multicast group. */
+/** A receiver index that stands for the multicast group. */
 export const toGroup = -1;
 
 export interface RoundRules<B extends Block> {
-  /** Whether a round is sent to its end before the round of an older block continues. */
+  /** Whether a round, once begun, is sent to its end, even if the round of an older block could continue. */
   readonly isUninterrupted: boolean;
   /** How many segments may be sent to one destination at once. */
   batchLimit(): number;
   /**
-   * Encodes these segments, given as a mask, low half first.
+   * Encodes these segments, which are given as a mask, low half first.
    * @param receiver an index, or `toGroup`
    */
   transmit(nowMs: TimeMs, block: B, receiver: number, low: number, high: number): Transmit;
@@ -29,7 +29,7 @@ export interface RoundRules<B extends Block> {
 
 export class Rounds<B extends Block = Block> {
   readonly window: BlockWindow<B>;
-  /** The block sent last. Blocks are reused, so `currentIndex` tells whether it is still the same block. */
+  /** The block sent last. Its object may have been reused since then, which `currentIndex` shows. */
   private current: B | undefined;
   private currentIndex = -1;
 
@@ -64,7 +64,7 @@ export class Rounds<B extends Block = Block> {
   continueRound(nowMs: TimeMs): Transmit | undefined {
     const { current, currentIndex, window } = this;
     if (current === undefined) return undefined;
-    // The block may have been completed and dropped meanwhile: nobody needs the rest of its round.
+    // If the block has been completed and dropped meanwhile, no receiver needs the rest of its round.
     if (window.find(currentIndex) !== current) this.current = undefined;
     return this.current?.isSending === true ? this.nextOrEnd(nowMs, current) : undefined;
   }
@@ -87,8 +87,8 @@ export class Rounds<B extends Block = Block> {
   }
 
   /**
-   * Sends each receiver the segments that it alone is missing, then the rest to the group. The group comes last,
-   * so that its members have the whole round when the burst ends.
+   * Sends each receiver its unicast segments, then sends the others to the group. The group comes last, so that its
+   * members have been sent the whole round when the burst ends.
    */
   private nextOfRound(nowMs: TimeMs, block: B): Transmit | undefined {
     const { receiverCount } = this;

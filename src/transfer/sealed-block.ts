@@ -1,23 +1,23 @@
-/** A block in flight in a session: sealed once, sent in bursts, acknowledged by reports. */
+/** A block in flight in a session. It is sealed once, sent in bursts, and acknowledged by reports. */
 
 import type { TimeMs } from '../base/machine.js';
 import { Block } from './block-window.js';
 
 export class SessionBlock extends Block {
-  /** The block's datagrams; undefined if it is not sent. */
+  /** The datagrams of the block; undefined if the block is not sent. */
   wire: Uint8Array | undefined;
-  /** Whether its bytes were read, possibly for their digest only. */
+  /** Whether the bytes of the block were read, even if only for their digest. */
   isRead = false;
-  /** The pass in which the block was read: a part of its nonce. */
+  /** The generation of the block, which is a part of its nonce. */
   generation = 0;
   /** When the last datagram of the round was sent. */
   sentAtMs: TimeMs = 0;
-  /** The number of receivers with feedback outstanding on this round. */
+  /** The number of receivers that owe feedback on this round. */
   awaitedCount = 0;
   private readonly awaited: Uint8Array;
   /** The last burst of the current round, by receiver. */
   private readonly bursts: Int32Array;
-  /** Two masks for each receiver, low half first: the segments that have been sent to it. */
+  /** The segments that have been sent to each receiver, as two masks for each one, low half first. */
   private readonly sent: Uint32Array;
 
   /** @param awaitedBlocks the number of blocks with feedback outstanding, by receiver */
@@ -50,7 +50,7 @@ export class SessionBlock extends Block {
 
   /**
    * Records that segments were sent to a receiver in this burst.
-   * @returns how many of them it misses although they were sent before
+   * @returns how many of these segments the receiver misses although they had been sent to it before
    */
   noteBurst(receiver: number, burst: number, low: number, high: number): number {
     this.bursts[receiver] = burst;

@@ -1,6 +1,6 @@
 /**
- * A batch of datagrams that were received together: segments of one block and one burst. They are parsed in
- * place, without a copy or an allocation for each.
+ * A batch of datagrams that were received together. They are segments of one block and one burst. They are parsed in
+ * place, so that no datagram needs a copy or an allocation.
  */
 import { readUint16, readUint32 } from '../base/network-order.js';
 import type { SessionGeometry } from '../object/geometry.js';
@@ -18,7 +18,7 @@ export class SegmentBatch {
   generation = 0;
   burst = 0;
   isTagged = false;
-  /** The flags of all its datagrams combined. */
+  /** The combined flags of all datagrams of the batch. */
   flags = 0;
   count = 0;
   /** The offset where the batch ends. */
@@ -28,8 +28,9 @@ export class SegmentBatch {
   private stepBytes = 0;
 
   /**
-   * Reads the batch that begins at `start`, where there must be a data datagram.
-   * @returns false if its numbers or its size do not fit this session; then the batch is all remaining bytes
+   * Reads the batch that begins at `start`. There must be a data datagram at that offset.
+   * @returns false if the numbers or the size of the datagram do not fit this session; the batch then consists of all
+   *   remaining bytes
    */
   read(geometry: SessionGeometry, bytes: Uint8Array, start: number): boolean {
     this.bytes = bytes;
@@ -63,7 +64,7 @@ export class SegmentBatch {
     return this.bytes.subarray(from + sessionHeaderSizeBytes, this.endOf(place) - this.tagBytes);
   }
 
-  /** Empty if the datagrams carry no tags. */
+  /** The tag of a datagram; empty if the datagrams carry no tags. */
   tag(place: number): Uint8Array {
     const end = this.endOf(place);
     return this.bytes.subarray(end - this.tagBytes, end);
@@ -74,7 +75,7 @@ export class SegmentBatch {
     return this.bytes.subarray(this.start + place * this.stepBytes, this.endOf(place));
   }
 
-  /** Only the last segment of a block may be shorter, and it ends the batch. */
+  /** Finds the end of the batch. Only the last segment of a block may be shorter, and that segment ends the batch. */
   private measure(geometry: SessionGeometry): void {
     const { bytes, start, block } = this;
     const { mssBytes } = geometry;

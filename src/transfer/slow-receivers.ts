@@ -1,8 +1,8 @@
-/** Finds slow receivers: those whose paths carry much less than the others' (SESSIONS 5.11). */
+/** Finds slow receivers, whose paths carry much less than the paths of the others (SESSIONS 5.11). */
 import type { TimeMs } from '../base/machine.js';
 import type { SessionPeer } from './peer.js';
 
-/** A receiver below this share of the next faster one's rate is slow. */
+/** A receiver is slow if its rate is below this share of the rate of the next faster receiver. */
 const slowShare = 0.5;
 
 /** How long, in time and in round trips, a receiver must have been slow, to rule out noise. */
@@ -10,9 +10,9 @@ const slowForMs = 1000;
 const slowForRounds = 4;
 
 /**
- * Returns the receivers that no data reaches, if data reaches any other. Otherwise returns the receivers below a
- * gap of more than half in rate, if they are no more than those above it. Call it often: it records since when
- * each receiver has been slow.
+ * If data reaches some members but not others, returns those that it does not reach. Otherwise sorts the members by
+ * rate and looks in the slower half for a step at which the rate more than doubles. Returns the members that have been
+ * below that step for long enough. Call this often, because it records since when each receiver has been slow.
  */
 export function findSlowReceivers(nowMs: TimeMs, members: readonly SessionPeer[]): SessionPeer[] {
   const unreached = members.filter(isUnreached);
@@ -39,7 +39,7 @@ export function findSlowReceivers(nowMs: TimeMs, members: readonly SessionPeer[]
   });
 }
 
-/** The receiver reports that nothing arrives: its rate is zero. */
+/** Whether the receiver's reports have shown for long enough that nothing arrives. */
 function isUnreached({ unreachedMs, rtt }: SessionPeer): boolean {
   return unreachedMs > Math.max(slowForMs, slowForRounds * rtt.timeoutMs);
 }
