@@ -11,7 +11,7 @@ export const maxDatagramSizeBytes = 65_507;
 export const maxMssBytes = maxDatagramSizeBytes - headerSizeBytes;
 
 /**
- * Sequence numbers are 32 bits wide; the number after the last segment marks the end (PROTOCOL
+ * The most segments. Sequence numbers are 32 bits wide, and the number after the last segment marks the end (PROTOCOL
  * 5.2).
  */
 export const maxSegmentCount = 2 ** 32 - 1;
@@ -21,11 +21,11 @@ export const maxWindowBlocks = 1024;
 
 /** Retransmission timeout, PROTOCOL 4. */
 export const timeoutDefaults = {
-  /** Before the first RTT sample: suits a LAN; RFC 6298 recommends one second. */
+  /** The timeout before the first RTT sample. It suits a LAN; RFC 6298 recommends one second. */
   initialMs: 100,
-  /** Margin over the smoothed RTT when its variance is near zero: the clock granularity. */
+  /** The clock granularity. It is the margin over the smoothed RTT when the variance is near zero. */
   granularityMs: 0.5,
-  /** Floor: suits loopback; RFC 6298 recommends one second. */
+  /** The floor of the timeout. It suits loopback; RFC 6298 recommends one second. */
   minMs: 0.7,
   /** Ceiling of the backed-off timeout. */
   maxMs: 60_000,
@@ -44,13 +44,13 @@ export const senderDefaults = {
   maxDefaultLivenessTimeoutMs: 25_000,
   /** Backoff allows at least this many attempts within the liveness timeout, if the RTT permits. */
   livenessTimeoutTries: 32,
-  /** Number of rounds that send the end marker; all data is acknowledged by then (PROTOCOL 5.3). */
+  /** Number of rounds that send the end marker, once all data is acknowledged (PROTOCOL 5.3). */
   endRounds: 8,
-  /** Minimum time to keep sending the end marker: making the file durable may be slow. */
+  /** Minimum time to keep sending the end marker, because making the file durable may be slow. */
   endMarkerTimeoutMs: 1000,
   /** Copies of the abort marker sent to each unfinished receiver (PROTOCOL 5.6). */
   abortCopies: 3,
-  /** Next-number ACKs, with no valid ACK among them, that fail a receiver (PROTOCOL 6.4). */
+  /** A receiver fails after this many next-number ACKs with no valid ACK among them (PROTOCOL 6.4). */
   nextNumberAcks: 3,
 } as const;
 
@@ -58,7 +58,7 @@ export const senderDefaults = {
 export const receiverDefaults = {
   /** Idle time after which a transfer without an end marker is considered ended (PROTOCOL 5.4). */
   idleTimeoutMs: 30_000,
-  /** The same after a short segment, which can only be the last. */
+  /** The idle time that ends a transfer after a short segment, which can only be the last one. */
   shortTailTimeoutMs: 1_000,
   /** Idle time after which another sender may take over (PROTOCOL 5.7). */
   takeoverAfterMs: 8_000,
@@ -66,10 +66,11 @@ export const receiverDefaults = {
   abortCopies: 3,
   /** Limit on payload accepted but not yet written; new segments beyond it are dropped. */
   maxUnwrittenBytes: 8 * 1024 * 1024,
-  /** Maximum answers to packets of type 0xFFFF per transfer that ended with one (PROTOCOL 6.2). */
+  /** If a transfer ends with a packet of type 0xFFFF, at most this many such packets are answered (PROTOCOL 6.2). */
   maxEndReplies: 16,
   /**
-   * Number of addresses remembered as receivers, and how long after their last ACK (PROTOCOL 7.2).
+   * The number of addresses that are remembered as receivers, and the time for which each is remembered after its last
+   * ACK (PROTOCOL 7.2).
    */
   maxSeenReceivers: 256,
   seenReceiverMemoryMs: 60_000,
@@ -79,7 +80,7 @@ export const receiverDefaults = {
    */
   maxDiagnosedPeers: 64,
   diagnosedPeerMemoryMs: 600_000,
-  /** After a pause this long, a peer's mistakes are reported again. */
+  /** If a peer's packets pause for this long, its mistakes are reported again. */
   diagnosisPauseMs: 30_000,
   /** Number of ended transfers whose late duplicates are still answered. */
   maxEndedTransfers: 64,

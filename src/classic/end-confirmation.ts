@@ -1,6 +1,6 @@
 /**
- * Which receivers have confirmed the end of the file (PROTOCOL 5.3, 5.9). By then all data is
- * acknowledged, so a receiver that does not answer the end marker has not failed.
+ * Tracks which receivers have confirmed the end of the file (PROTOCOL 5.3, 5.9). All data is acknowledged before the
+ * end marker is sent, so a receiver that does not answer the marker has not failed.
  */
 
 import { at } from '../base/assert.js';
@@ -14,15 +14,15 @@ import type { Peer } from './peer.js';
 /** Reason given for a receiver that is complete but did not confirm the end. */
 const unconfirmed = 'its end was not confirmed';
 
-/** Reason given for a receiver whose ACKs of the only segment and of the end are identical. */
+/** Reason given for a receiver that answers both the only segment and the end marker with ACK 0. */
 const alwaysZero =
   'answers everything with ACK 0, which may mean that it still expects segment 0; nothing shows that it stored the file';
 
 /** How one receiver has answered the end marker. */
 interface EndAnswers {
-  /** Datagrams sent to it before the end was declared: copies of data. */
+  /** Datagrams that were sent to the receiver before the end was declared. All of them are copies of data. */
   datagramsBeforeEnd: number;
-  /** Whether it repeated an earlier ACK since the last check: it is still storing the file. */
+  /** Whether the receiver has repeated an earlier ACK since the last check, as it does while it stores the file. */
   isAnswering: boolean;
   hasAnswered: boolean;
 }
@@ -57,8 +57,8 @@ export class EndConfirmation {
   }
 
   /**
-   * Queues an identify request to each unidentified receiver, ahead of the end marker whose ACK may
-   * settle it.
+   * Queues an identify request to each unidentified receiver. The request precedes the end marker, because the ACK of
+   * that marker may settle the receiver's outcome.
    */
   requestIdentities(): void {
     for (const peer of this.peers) {
@@ -84,14 +84,14 @@ export class EndConfirmation {
   }
 
   /**
-   * The receivers to wait for no longer, after enough rounds of the end marker. One that still
-   * repeats its last ACK is storing the file, so the end marker is sent to it until the liveness
+   * After enough rounds of the end marker, returns the receivers for which the sender need not wait any longer. A
+   * receiver that still repeats its last ACK is storing the file, so the end marker is sent to it until the liveness
    * timeout.
    */
   takeUnanswered(nowMs: TimeMs, endMarker: Block): Peer[] {
     if (endMarker.round < senderDefaults.endRounds) return [];
     return this.peers.filter((peer) => {
-      // An empty file has only its end marker to acknowledge; without that ACK nothing is known.
+      // Of an empty file, a receiver acknowledges only the end marker. Without that ACK, its state is unknown.
       if (!endMarker.isPending(peer.index) || peer.ackedSegments === 0) return false;
       if (nowMs - peer.waitingSinceMs < senderDefaults.endMarkerTimeoutMs) return false;
       const answers = this.of(peer);
@@ -102,9 +102,9 @@ export class EndConfirmation {
   }
 
   /**
-   * Judges a receiver that did not confirm the end. With a single segment, ACK 0 may name the
-   * segment received or the next one expected. Only more ACKs than copies of the segment show that
-   * some of them answered the end marker.
+   * Judges a receiver that did not confirm the end. If the file has a single segment, ACK 0 may name the segment
+   * received or the next one expected. If there are more ACKs than copies of the segment, some of them answered the
+   * end marker.
    */
   judgeUnconfirmed(peer: Peer): UnconfirmedOutcome {
     const { hasAnswered, datagramsBeforeEnd } = this.of(peer);

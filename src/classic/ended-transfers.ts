@@ -1,6 +1,6 @@
 /**
- * Remembers recently ended transfers, so that late duplicates are answered as before and do not
- * start a new transfer. Bounded in number and time.
+ * Remembers recently ended transfers, so that late duplicates get the same answer as before and do not start a new
+ * transfer. A limited number of transfers is remembered for a limited time.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
@@ -16,7 +16,7 @@ export interface EndedTransferFacts {
   readonly end: TransferEnd | undefined;
   /** The number that acknowledges late duplicates; undefined if nothing was acknowledged. */
   readonly lastSequence: number | undefined;
-  /** Size and checksum of the first segment: a first segment that differs starts another file. */
+  /** Size and checksum of the first segment. A first segment that differs from it starts another file. */
   readonly mssBytes: number;
   readonly firstChecksum: number;
 }
@@ -31,7 +31,7 @@ export interface EndedTransfer extends EndedTransferFacts {
 
 /** Recently ended transfers by sender address. */
 export class EndedTransfers {
-  /** By address, oldest first. */
+  /** The transfers by address, oldest first. */
   private readonly transfers = new Map<string, EndedTransfer>();
 
   constructor(private readonly memoryMs: number) {}

@@ -1,8 +1,8 @@
 /**
- * Go-back-N timeout handling for receivers that accept segments only in sequence. They discard
- * everything after a missing segment, so a failed round also restarts the later rounds, in order,
- * for the receivers that missed it. A block waiting for an earlier one has no deadline of its own:
- * sent first, it would be discarded again (PROTOCOL 4.7).
+ * Go-back-N timeout handling for receivers that accept segments only in sequence. Such a receiver discards everything
+ * after a missing segment, so when its round fails, the rounds of later blocks restart for it in order. A block that
+ * waits for an earlier one has no deadline of its own, because receivers would discard it again if it were sent first
+ * (PROTOCOL 4.7).
  */
 
 import type { TimeMs } from '../base/machine.js';
@@ -12,8 +12,7 @@ import type { Peer } from './peer.js';
 /** What the sender does when rounds time out. */
 export interface GoBackRules {
   /**
-   * Handles the failed round of a block that some receivers need next: begins a new round for all
-   * pending receivers.
+   * Handles the failed round of a block that some receivers need next. Begins a new round for all pending receivers.
    */
   handleDeadline(nowMs: TimeMs, block: Block): void;
   /** Begins a round of a later block for these receivers only. */
@@ -34,8 +33,7 @@ export function goBack(
     const isAwaited = isDue && addAwaiting(late, peers, block);
     if (isDue && (isAwaited || before === undefined)) rules.handleDeadline(nowMs, block);
     else if (late.size > 0 && block.deadlineMs !== undefined && block.isAnyPending(late)) {
-      // A block whose round is still being sent needs no new round: the rest of it follows this
-      // one.
+      // A block without a deadline is still being sent. The rest of its round follows, so it needs no new round.
       rules.beginRound(block, late);
     } else if (isDue) block.deadlineMs = before?.deadlineMs;
     before = block;

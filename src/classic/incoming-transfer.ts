@@ -15,9 +15,9 @@ import type { TransferEnd, TransferResult } from './receiver-events.js';
  * sender.
  */
 export class IncomingTransfer {
-  /** Payload size of the first segment: the MSS, unless it is also the last. */
+  /** Payload size of the first segment. It is the MSS unless the first segment is also the last. */
   readonly mssBytes: number;
-  /** Checksum of the first segment; distinguishes another file from the same address. */
+  /** Checksum of the first segment. It distinguishes this file from another one that the same address sends. */
   readonly firstChecksum: number;
   /** Segments received, all in sequence. */
   segmentCount = 0;
@@ -26,22 +26,21 @@ export class IncomingTransfer {
   sizeBytes = 0;
   writtenBytes = 0;
   /**
-   * Whether the last segment was shorter than the first, which means the file ends there (PROTOCOL
-   * 3.1).
+   * Whether the last segment was shorter than the first, which means that the file ends there (PROTOCOL 3.1).
    */
   isLastShort = false;
   lastReceivedMs: TimeMs;
   lastProgressMs: TimeMs;
   /**
-   * Packets since the last in-sequence segment: those beyond it, and those already acknowledged.
+   * Packets that arrived since the last segment in sequence: packets of later segments, the number of the first one,
+   * and duplicates.
    */
   private aheadCount = 0;
   private firstAhead = 0;
   private duplicateCount = 0;
   private lastDuplicateMs = Number.NEGATIVE_INFINITY;
   /**
-   * Packets of new segments with a wrong checksum, and packets that reuse the number of another
-   * segment.
+   * Packets of new segments with a wrong checksum, and packets that reuse the number of another segment for other data.
    */
   private damagedCount = 0;
   private changedCount = 0;
@@ -90,8 +89,8 @@ export class IncomingTransfer {
   }
 
   /**
-   * Counts only duplicates sent despite an ACK: neither those that crossed the ACK, nor those that
-   * queued in the socket buffer and are read together on a slow machine.
+   * Counts only duplicates that were sent despite an ACK. Duplicates that crossed the ACK do not count. If several
+   * queued in the socket buffer and are read together on a slow machine, only one counts.
    */
   private noteDuplicate(nowMs: TimeMs): void {
     const isAcked = this.ackedSegments === this.segmentCount;
@@ -106,9 +105,8 @@ export class IncomingTransfer {
   }
 
   /**
-   * Why silence now does not mean the end: the last packets show that the sender has more data, or
-   * misread the ACKs. Undefined without such evidence. A few duplicates are not evidence: an ACK
-   * may be lost or late.
+   * Says why silence now does not mean the end. The last packets may show that the sender has more data or misread the
+   * ACKs. Undefined without such evidence. A few duplicates are no evidence, because an ACK may be lost or late.
    */
   get contradiction(): string | undefined {
     const { aheadCount, firstAhead, duplicateCount, segmentCount, mssBytes } = this;
@@ -153,7 +151,7 @@ export class IncomingTransfer {
     return this.lastReceivedMs + timeoutMs;
   }
 
-  /** What to remember of it, so that late duplicates are answered as before. */
+  /** What to remember of this transfer, so that late duplicates get the same answer as before. */
   remembered(isFailed: boolean): EndedTransferFacts {
     const { mssBytes, firstChecksum, end, segmentCount, lastAcked } = this;
     // The end marker of a complete transfer was acknowledged with its own sequence number.
@@ -162,7 +160,7 @@ export class IncomingTransfer {
     return { isFailed, mssBytes, firstChecksum, end, lastSequence };
   }
 
-  /** The result, with these counts of its receiver. */
+  /** The result of the transfer, completed by these counts of the receiver. */
   result(
     status: TransferResult['status'],
     reason: string | undefined,

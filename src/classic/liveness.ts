@@ -27,7 +27,7 @@ export class LivenessTimeout {
   }
 
   /**
-   * Extends the timeout by the time this process was stopped: answers may be waiting to be read.
+   * Extends the timeout by the time for which this process was stopped, because answers may be waiting to be read.
    * @param dueAtMs when the timeout being handled was due
    */
   forgiveStoppedTime(nowMs: TimeMs, dueAtMs: TimeMs): void {

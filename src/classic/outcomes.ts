@@ -1,4 +1,4 @@
-/** Outcomes of the receivers of a transfer, and how long each took. */
+/** Outcomes of the receivers of a transfer, and the time that each receiver took. */
 
 import { formatAddress } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';

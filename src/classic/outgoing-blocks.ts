@@ -1,4 +1,4 @@
-/** The sender's side of the file as blocks: which one is opened next, and how many are delivered. */
+/** The blocks of the file at the sender. Decides which block is opened next, and counts the delivered ones. */
 
 import { assert } from '../base/assert.js';
 import { encodeData } from '../packet.js';
@@ -68,7 +68,7 @@ export class OutgoingBlocks {
     return block;
   }
 
-  /** Opens the block behind the last one: the end marker (PROTOCOL 5.2). */
+  /** Opens the end marker, which is the block after the last one (PROTOCOL 5.2). */
   openEndMarker(): Block {
     const { blockCount, segmentCount } = this.geometry;
     const block = this.window.push(blockCount, segmentCount, 1);
@@ -76,7 +76,7 @@ export class OutgoingBlocks {
     return block;
   }
 
-  /** The receiver has acknowledged every segment from its first unacknowledged one up to this number. */
+  /** The receiver had acknowledged the first `fromSegments` segments, and now the first `throughSegments`. */
   acknowledge(peer: Peer, fromSegments: number, throughSegments: number): void {
     const first = Math.floor(fromSegments / this.geometry.segmentsPerBlock);
     for (let index = first; ; index++) {
@@ -96,8 +96,8 @@ export class OutgoingBlocks {
   }
 
   /**
-   * Releases the oldest blocks while nobody is missing any of them.
-   * @param isDelivered false if they hold no data, or if no receiver is left to have it
+   * Releases the oldest blocks up to the first one that some receiver still misses.
+   * @param isDelivered whether these blocks count as delivered; false if they hold no data or no receiver is left
    */
   releaseSettled(isDelivered: boolean): void {
     for (;;) {

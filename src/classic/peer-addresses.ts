@@ -34,9 +34,8 @@ export class PeerAddresses {
   }
 
   /**
-   * Adopts a new source address: a multihomed host may answer from another address (PROTOCOL 6.6).
-   * It is accepted only if its port and the number it acknowledges match exactly one receiver that
-   * has not answered yet.
+   * Adopts a new source address, because a multihomed host may answer from another address (PROTOCOL 6.6). The address
+   * is accepted only if its port and the acknowledged number match exactly one receiver that has not answered yet.
    */
   adopt(from: Address, sequence: number): Peer | undefined {
     const [peer, ...others] = this.peers.filter(

@@ -17,11 +17,11 @@ export type PeerStatus =
   /** The transfer was aborted before this receiver had everything. */
   | 'aborted';
 
-/** One receiver as its sender sees it. */
+/** The sender's view of one receiver. */
 export class Peer {
   status: PeerStatus = 'active';
   reason: string | undefined;
-  /** Whether it answers from an address other than the one it is sent to (PROTOCOL 6.6). */
+  /** Whether the receiver answers from an address other than the one to which data is sent (PROTOCOL 6.6). */
   hasAlias = false;
   readonly rtt: RttEstimator;
   readonly unexpectedAnswers = new UnexpectedAnswers();
@@ -31,20 +31,19 @@ export class Peer {
   ackedSegments = 0;
   /** Segments sent at least once, contiguous from 0; the end marker counts as one. */
   sentSegments = 0;
-  /** Blocks in flight with segments it has not acknowledged. */
+  /** The number of blocks in flight with segments that the receiver has not acknowledged. */
   pendingBlocks = 0;
-  /** Since when it has acknowledged nothing new. */
+  /** Since when the receiver has acknowledged nothing new. */
   waitingSinceMs: TimeMs = 0;
-  /** When its last data segment was acknowledged. */
+  /** When the receiver acknowledged the last data segment. */
   completedAtMs: TimeMs | undefined;
-  /** Whether it also acknowledged the end. */
+  /** Whether the receiver has also acknowledged the end. */
   isConfirmed = false;
   /**
-   * Whether it has identified itself as a p2mp receiver, which numbers its ACKs as p2mp does
-   * (PROTOCOL 5.9).
+   * Whether the receiver has identified itself as p2mp, so that the meaning of its ACKs is certain (PROTOCOL 5.9).
    */
   isIdentified = false;
-  /** Whether it has ever sent a usable ACK. */
+  /** Whether the receiver has ever sent a usable ACK. */
   isHeard = false;
 
   datagramsSent = 0;
@@ -55,7 +54,7 @@ export class Peer {
 
   private timedSequence: number | undefined;
   private lastCopyAtMs: TimeMs = 0;
-  /** When the copy before the last was sent; undefined after a single copy. */
+  /** When the copy before the last one was sent; undefined if only one copy was sent. */
   private previousCopyAtMs: TimeMs | undefined;
   /** An ACK that may answer either of the last two copies. */
   private doubt:
@@ -131,10 +130,10 @@ export class Peer {
   }
 
   /**
-   * Handles a second ACK of the same segment. If it follows the first by about the spacing of the
-   * copies, both copies arrived: the first ACK answered the earlier copy, and the timeout was too
-   * short. The age of that copy is then an RTT sample (PROTOCOL 4.4). An ACK duplicated by the
-   * network arrives sooner; one triggered by a later out-of-sequence segment arrives later.
+   * Handles a second ACK of the same segment. If the two ACKs are about as far apart as the two copies, both copies
+   * arrived. The first ACK then answered the earlier copy, the timeout was too short, and the age of that copy is an
+   * RTT sample (PROTOCOL 4.4). An ACK that the network duplicated arrives sooner, and an ACK that a later
+   * out-of-sequence segment triggered arrives later.
    */
   handleRepeatedAck(nowMs: TimeMs, sequence: number): void {
     const { doubt } = this;
@@ -144,7 +143,7 @@ export class Peer {
     if (spacing >= 0.5 && spacing <= 1.5) this.rtt.sample(doubt.ageMs);
   }
 
-  /** Discards the segment being timed: its ACK would measure the receiver's disk, not the path. */
+  /** Stops timing the current segment, because its ACK would measure the receiver's disk and not the path. */
   stopTiming(): void {
     this.timedSequence = undefined;
     this.doubt = undefined;

@@ -16,24 +16,24 @@ export type TransferEnd =
 
 /** Events that a P2MP-FTP receiver emits for its shell. */
 export type ReceiverEvent =
-  /** A transfer begins: prepare to store it. */
+  /** A transfer begins. Prepare to store it. */
   | { readonly type: 'open'; readonly from: string }
   /** Write these bytes, then call `handleWritten`. They are a view into the datagram. */
   | {
       readonly type: 'write';
       readonly offsetBytes: number;
       readonly bytes: Uint8Array;
-      /** An ACK waits for this write: flush it now, with everything buffered before it. */
+      /** An ACK waits for this write. Flush it now, together with everything buffered before it. */
       readonly isUrgent: boolean;
     }
-  /** The file is complete: make it durable under its final name, then call `handleStored`. */
+  /** The file is complete. Make it durable under its final name, then call `handleStored`. */
   | { readonly type: 'finish'; readonly sizeBytes: number }
   /** Remove what has been stored of the transfer. */
   | { readonly type: 'discard' }
   /** The loss service dropped a data packet. */
   | { readonly type: 'loss'; readonly sequence: number }
   | FaultEvent
-  /** The likely mistake of a program whose packets are rejected; once per peer and kind. */
+  /** Packets of a program are rejected, and this is its likely mistake. Sent once per peer and kind of mistake. */
   | DiagnosisEvent
   /** A transfer has ended, in success or failure. */
   | { readonly type: 'done'; readonly result: TransferResult };
@@ -45,8 +45,8 @@ export interface TransferResult {
   readonly reason?: string;
   readonly end?: TransferEnd;
   /**
-   * Whether the end is known rather than inferred: false after an idle timeout that follows a
-   * full-size segment, which may be the last one or the last before the sender died.
+   * Whether the end is known rather than inferred. False if an idle timeout followed a full-size segment, because that
+   * segment may be the last one of the file or only the last one before the sender died.
    */
   readonly isCertain: boolean;
   readonly sizeBytes: number;

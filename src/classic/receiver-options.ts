@@ -1,4 +1,4 @@
-/** Options of a receiver, their check and defaults. */
+/** Options of a receiver, their checks and their defaults. */
 
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
@@ -12,8 +12,7 @@ export interface ReceiverOptions {
   /** Idle time that ends a transfer with no explicit end. */
   readonly idleTimeoutMs?: number;
   /**
-   * Keep only files known to be complete: an idle timeout after a full-size segment is then a
-   * failure.
+   * Keep only files that are known to be complete. An idle timeout after a full-size segment is then a failure.
    */
   readonly mustEnd?: boolean;
   /** Limit on payload accepted but not yet written; new segments beyond it are dropped. */

@@ -1,4 +1,4 @@
-/** What a receiver sends to its senders: ACKs, answers to the end, and aborts (PROTOCOL 3.4, 5.6). */
+/** The datagrams that a receiver sends to its senders: ACKs, answers to the end, and aborts (PROTOCOL 3.4, 5.6). */
 
 import type { Address } from '../base/address.js';
 import type { Transmit } from '../base/machine.js';
@@ -32,7 +32,7 @@ export class Replies {
     this.acknowledge(transfer.from, segmentCount - 1);
   }
 
-  /** Answers an out-of-sequence or duplicate packet by repeating the last ACK, if there was one. */
+  /** Answers an out-of-sequence or duplicate packet with the last ACK, if an ACK was sent before. */
   repeatLastAck(transfer: IncomingTransfer): void {
     if (transfer.ackedSegments > 0) this.acknowledge(transfer.from, transfer.ackedSegments - 1);
   }
@@ -45,7 +45,7 @@ export class Replies {
     this.send(transfer.from, transfer.endReply);
   }
 
-  /** Sends several abort ACKs, because one may be lost. Later packets are answered with another. */
+  /** Sends several abort ACKs, because one may be lost. Each later packet is answered with another abort ACK. */
   abort(transfer: IncomingTransfer): void {
     const bytes = encodeAbortAck(transfer.lastAcked);
     for (let i = 0; i < receiverDefaults.abortCopies; i++) this.send(transfer.from, bytes);

@@ -1,7 +1,7 @@
 /**
- * Addresses that have behaved like receivers, by sending ACKs. Data from such an address is forged
- * or looped; a receiver that answered it could be made to flood another one (PROTOCOL 7). Bounded
- * in number and time.
+ * Addresses that have sent ACKs and are therefore receivers. Data from such an address is forged or looped back. A
+ * receiver that answered such data could be made to flood another receiver (PROTOCOL 7). A limited number of addresses
+ * is remembered for a limited time.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
@@ -10,7 +10,7 @@ import { receiverDefaults } from './config.js';
 
 /** Recently seen receiver addresses. */
 export class SeenReceivers {
-  /** Expiry time by address, least recently seen first. */
+  /** The expiry time of each address, least recently seen first. */
   private readonly expiresAtMs = new Map<string, TimeMs>();
 
   /** Notes an ACK from this address. */

@@ -1,6 +1,6 @@
 /**
- * Maps between file size, blocks, segments and offsets. Segments are numbered from 0, and each but
- * the last has exactly MSS bytes (PROTOCOL 3.1). A block is a run of consecutive segments.
+ * Maps between file size, blocks, segments and offsets. Segments are numbered from 0, and each one except the last has
+ * exactly MSS bytes (PROTOCOL 3.1). A block is a run of consecutive segments.
  */
 
 import { P2mpError } from '../base/errors.js';
@@ -89,7 +89,7 @@ function remedyForSize(sizeBytes: number): string {
 }
 
 /**
- * Index of a block's first segment; for `blockCount`, this is `segmentCount`, the end.
+ * Index of a block's first segment. For the index `blockCount`, this is the end, `segmentCount`.
  * @example
  * ```ts
  * import { createGeometry, firstSegment } from 'p2mp/core';
@@ -115,7 +115,7 @@ export function segmentsInBlock(geometry: Geometry, blockIndex: number): number 
 }
 
 /**
- * Offset of a segment in the file; for `segmentCount`, this is the file's size.
+ * Offset of a segment in the file. For the index `segmentCount`, this is the size of the file.
  * @example
  * ```ts
  * import { createGeometry, segmentOffsetBytes } from 'p2mp/core';

@@ -14,7 +14,7 @@ export type SenderEvent =
       readonly offsetBytes: number;
       readonly sizeBytes: number;
     }
-  /** All data is acknowledged: call `confirmSource` if the source is unchanged, else `abort`. */
+  /** All data is acknowledged. Call `confirmSource` if the source is unchanged, otherwise `abort`. */
   | { readonly type: 'check-source' }
   /** A round's deadline expired with receivers pending. */
   | {
@@ -37,17 +37,16 @@ export interface ReceiverOutcome {
   readonly address: string;
   readonly status: Exclude<PeerStatus, 'active'>;
   readonly reason?: string;
-  /** Whether it acknowledged the end; p2mpserver does so only once the file is durable. */
+  /** Whether the receiver acknowledged the end. p2mpserver does so only once the file is durable. */
   readonly isConfirmed: boolean;
   /**
-   * Whether the receiver identified itself as p2mp. ACKs of other programs are taken at face value:
-   * a program that numbers from 1 sends the same ACKs when the first segment is missing (PROTOCOL
-   * 5.9).
+   * Whether the receiver identified itself as p2mp. If it did not, its ACKs are taken at face value. They may mislead,
+   * because a program that numbers from 1 sends the same ACKs while the first segment is missing (PROTOCOL 5.9).
    */
   readonly isIdentified: boolean;
   /** Contiguous payload bytes acknowledged from the beginning. */
   readonly ackedBytes: number;
-  /** From the first datagram until its last data segment was acknowledged, or until it ended. */
+  /** The time from the first datagram until the receiver acknowledged the last data segment or had its outcome. */
   readonly elapsedMs: number;
   readonly datagramsSent: number;
   readonly retransmissions: number;
@@ -58,9 +57,9 @@ export interface ReceiverOutcome {
 export interface SenderResult {
   readonly sizeBytes: number;
   readonly segmentCount: number;
-  /** From the first datagram until the last data segment's outcome was known. */
+  /** The time from the first datagram until each receiver had acknowledged all data or failed. */
   readonly elapsedMs: number;
-  /** Rounds of data blocks; rounds / blocks estimates E[R] (docs/THEORY.md). */
+  /** Rounds of data blocks. Divided by the number of blocks, this estimates E[R] (docs/THEORY.md). */
   readonly rounds: number;
   /** Rounds whose deadline expired with receivers pending. */
   readonly timeouts: number;

@@ -1,4 +1,4 @@
-/** Options of a sender, their checks and defaults. */
+/** Options of a sender, their checks and their defaults. */
 
 import { P2mpError } from '../base/errors.js';
 import type { RttLimits } from '../base/rtt.js';
@@ -25,15 +25,15 @@ export interface SenderOptions {
   /** Payload bytes per datagram. */
   readonly mssBytes: number;
   /**
-   * Segments per block, 1..64; the classic protocol uses 1. With more, an ACK of the next number is
-   * indistinguishable from an ACK of the number received.
+   * Segments per block, 1..64; the classic protocol uses 1. With more than one, an ACK of the next number cannot be
+   * distinguished from an ACK of the number received.
    */
   readonly segmentsPerBlock?: number;
   /** Maximum number of blocks in flight; the classic protocol uses 1. */
   readonly windowBlocks?: number;
   /** The retransmission timeout; by default it adapts to the round-trip time. */
   readonly timeout?: TimeoutSpec;
-  /** Liveness timeout of a receiver that acknowledges nothing new. */
+  /** A receiver that acknowledges nothing new for this long fails. */
   readonly livenessTimeoutMs?: number;
   /** Whether to send an end marker (PROTOCOL 5.2); programs that follow the course text do not. */
   readonly hasEndMarker?: boolean;
@@ -99,7 +99,7 @@ function checkTimeout(timeout: TimeoutSpec): TimeoutSpec {
   return timeout;
 }
 
-/** The liveness timeout if none is given: depends on a fixed retransmission timeout. */
+/** The liveness timeout to use if none is given. It depends on the retransmission timeout if that is fixed. */
 function defaultLivenessTimeoutMs(timeout: TimeoutSpec): number {
   const { livenessTimeoutMs, livenessTimeoutRounds, maxDefaultLivenessTimeoutMs } = senderDefaults;
   if (timeout.mode === 'auto') return livenessTimeoutMs;

@@ -1,14 +1,14 @@
 /**
- * Explains a wrong checksum from another program. It tries common mistakes, alone and combined, and
- * reports the smallest set that yields the value. An explanation is likely, not certain: by chance,
- * one fits about one random value in 150.
+ * Explains a wrong checksum from another program. It tries common mistakes, alone and combined, and reports the
+ * smallest set that yields the value. An explanation is likely but not certain, because about one random value in 150
+ * has an explanation by chance.
  */
 import { sameChecksum } from '../../base/checksum.js';
 import { readUint16 } from '../../base/network-order.js';
 import type { DataPacket } from '../../packet.js';
 import { fieldOffset } from '../../packet.js';
 
-/** One variant of a checksum step; the variant without a cause is correct. */
+/** One variant of a step of the checksum. A variant without a cause is the correct one. */
 interface Way<T> {
   readonly value: T;
   readonly cause?: string;
@@ -18,7 +18,7 @@ type Range = 'data' | 'all' | 'sequence' | 'type';
 type OddByte = 'high' | 'low' | 'dropped';
 type Complement = 'ones' | 'twos' | 'none';
 
-/** Covering the checksum field needs no variant: it is zero while the sum is computed. */
+/** No variant covers the checksum field, because that field is zero while the sum is computed. */
 const ranges: readonly Way<Range>[] = [
   { value: 'data' },
   { value: 'all', cause: 'the sum includes the header, where it covers the data alone' },
@@ -101,7 +101,7 @@ function explainWordSum({ payload, checksum }: DataPacket, header: Uint8Array): 
   return best?.join('; ');
 }
 
-/** The values that a sum may yield in the field, each with its mistakes. */
+/** Yields the values that the checksum field may get from a sum, each with the mistakes that lead to it. */
 function* finished(sum: number): Iterable<{ value: number; causes: readonly string[] }> {
   for (const carry of carries) {
     const folded = carry.value ? fold(sum) : sum & 0xffff;
@@ -121,7 +121,7 @@ function explainByteSum(payload: Uint8Array, checksum: number): string | undefin
   return isByteSum ? 'it adds single bytes, where 16-bit words are to be added' : undefined;
 }
 
-/** Sum of all whole words, not folded: at most 32,767 words, which stays below 2^31. */
+/** The sum of all whole words without folding. There are at most 32,767 words, so the sum stays below 2^31. */
 function sumOfWords(bytes: Uint8Array, isLowFirst: boolean): number {
   let sum = 0;
   for (let i = 0; i + 1 < bytes.length; i += 2) {
@@ -145,7 +145,7 @@ function sumOfHeader(header: Uint8Array, range: Range, isLowFirst: boolean): num
 function oddWord(bytes: Uint8Array, odd: OddByte, isLowFirst: boolean): number {
   if (bytes.length % 2 === 0 || odd === 'dropped') return 0;
   const last = bytes[bytes.length - 1] as number;
-  // In a low-byte-first word padded at the end, the odd byte is the low half.
+  // If words are read low byte first and the padding comes last, the odd byte is the low half.
   return (odd === 'high') === isLowFirst ? last : last << 8;
 }
 

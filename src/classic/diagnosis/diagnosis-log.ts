@@ -30,15 +30,15 @@ interface RejectedPeer {
   numberCount: number;
 }
 
-/** Chance rarely damages this many packets, or repeats an out-of-sequence number this often. */
+/** A fault must occur this often. Chance rarely damages so many packets or repeats a wrong number so often. */
 const repetitions = 3;
 
-/** With smaller segments, a byte offset may equal the number of a nearby segment. */
+/** The least MSS for diagnosing numbers. With smaller segments, a byte offset may equal a nearby segment's number. */
 const minMssBytes = 16;
 
 /** Reports likely mistakes of peers whose packets were rejected, at most once per peer and kind. */
 export class DiagnosisLog {
-  /** By address, least recently seen first. */
+  /** The rejected peers by address, least recently seen first. */
   private readonly peers = new Map<string, RejectedPeer>();
 
   constructor(private readonly emit: (event: DiagnosisEvent) => void) {}
@@ -63,7 +63,7 @@ export class DiagnosisLog {
     this.emit({ type: 'diagnosis', from: formatAddress(from), ...diagnosis });
   }
 
-  /** A segment was accepted, so earlier rejections may have been chance: resets the counts. */
+  /** Resets the counts, because an accepted segment shows that earlier rejections may have been chance. */
   noteAccepted(from: Address): void {
     const peer = this.peers.size === 0 ? undefined : this.peers.get(formatAddress(from));
     if (peer === undefined) return;
@@ -71,7 +71,7 @@ export class DiagnosisLog {
     peer.lastNumber = undefined;
   }
 
-  /** @returns undefined if too many other peers were rejected recently: a flood is not reported */
+  /** @returns undefined if too many other peers were rejected recently, so that a flood is not reported */
   private find(nowMs: TimeMs, from: Address): RejectedPeer | undefined {
     const { maxDiagnosedPeers, diagnosedPeerMemoryMs, diagnosisPauseMs } = receiverDefaults;
     const key = formatAddress(from);
@@ -82,7 +82,7 @@ export class DiagnosisLog {
       if (nowMs - oldest[1].lastSeenMs < diagnosedPeerMemoryMs) return undefined;
       this.peers.delete(oldest[0]);
     }
-    // After a pause, this is probably another run of the program, perhaps with another mistake.
+    // After a pause, the packets probably come from another run of the program, perhaps with another mistake.
     const isSameRun = known !== undefined && nowMs - known.lastSeenMs < diagnosisPauseMs;
     const peer = isSameRun ? known : createPeer(nowMs);
     peer.lastSeenMs = nowMs;
@@ -140,7 +140,7 @@ function diagnoseNumbering(
   transfer: IncomingTransfer | undefined,
 ): Diagnosis | undefined {
   const { sequence, payload } = packet;
-  // Markers, and the end of an unknown transfer.
+  // Empty packets are markers or the end of an unknown transfer, so their numbers show no mistake.
   if (payload.length === 0) return undefined;
   if (sequence !== peer.lastNumber) {
     peer.lastNumber = sequence;
@@ -151,7 +151,7 @@ function diagnoseNumbering(
   if (transfer === undefined) return diagnoseNumber(packet, 0, payload.length);
   const { segmentCount, mssBytes } = transfer;
   if (sequence < segmentCount) return transfer.hasChanged ? diagnoseReuse(packet) : undefined;
-  // Without a recognizable mistake, an earlier segment was lost: some programs use large windows.
+  // Unless the number shows a known mistake, an earlier segment was lost. Programs with large windows then send on.
   const isMistake =
     mssBytes >= minMssBytes && numberingMistake(sequence, segmentCount, mssBytes) !== undefined;
   return isMistake ? diagnoseNumber(packet, segmentCount, mssBytes) : undefined;

@@ -3,7 +3,7 @@
 /**
  * Explains an unexpected sequence number.
  * @param expected the next sequence number
- * @param sizeBytes size of the first segment, which a program may use as its unit
+ * @param sizeBytes size of the first segment; a program may count in units of this size
  * @returns the likely mistake; undefined if none fits
  */
 export function numberingMistake(

@@ -1,6 +1,6 @@
 /**
- * Diagnoses the likely mistake of a program whose packets are rejected, for its author (PROTOCOL
- * 6.8). It looks at one packet at a time and recognizes common mistakes.
+ * If the packets of a program are rejected, diagnoses its likely mistake for its author (PROTOCOL 6.8). Looks at one
+ * packet at a time and recognizes common mistakes.
  */
 import { internetChecksum } from '../../base/checksum.js';
 import { formatHex16, formatPlural } from '../../base/format.js';
@@ -10,15 +10,15 @@ import { fieldOffset, headerSizeBytes } from '../../packet.js';
 import { explainChecksum } from './checksum-diagnosis.js';
 import { numberingMistake } from './numbering.js';
 
-/** What part of the protocol a peer gets wrong. */
+/** The part of the protocol that a peer gets wrong. */
 export type DiagnosisKind =
-  /** Not an 8-byte header followed by data, but text, a serialized object, or too few bytes. */
+  /** `format`: the datagram is text, a serialized object or too short, and not an 8-byte header followed by data. */
   'format' | 'type' | 'checksum' | 'numbering';
 
 /** A conclusion about a peer that does not follow the protocol, and the evidence. */
 export interface Diagnosis {
   readonly kind: DiagnosisKind;
-  /** One sentence each: what arrived, what the protocol requires, and the likely mistake. */
+  /** What arrived, what the protocol requires, and the likely mistake. Each is one sentence. */
   readonly arrived: string;
   readonly required: string;
   readonly cause: string;
@@ -118,7 +118,7 @@ const serializations = [
   { head: [0xac, 0xed, 0, 5], by: 'ObjectOutputStream of Java' },
 ];
 
-/** Keyed by the offset at which 0x5555 is found. */
+/** The likely mistake by the offset at which 0x5555 is found. */
 const layoutMistakes: Readonly<Record<number, string>> = {
   0: 'the type is the first field, where it is the last one',
   2: 'the sequence number has 2 bytes, where it has 4, or fields are missing',

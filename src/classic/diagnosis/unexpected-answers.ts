@@ -1,6 +1,6 @@
 /**
- * Unusable answers from a receiver: anything but ACKs of data sent to it. They help the receiver's
- * author, and replace a guess about firewalls (PROTOCOL 6.9).
+ * Unusable answers from a receiver, that is, all datagrams except ACKs of data sent to it. Their description helps the
+ * receiver's author, and is printed instead of a guess about firewalls (PROTOCOL 6.9).
  */
 
 import { formatHex16, formatPlural } from '../../base/format.js';
@@ -29,7 +29,7 @@ export class UnexpectedAnswers {
 
   /**
    * Notes an ACK of a number that was never sent.
-   * @param sentSegments number of segments sent, from 0
+   * @param sentSegments number of segments sent; they are numbered from 0
    * @param mssBytes size of each segment
    */
   addUnsent(sequence: number, sentSegments: number, mssBytes: number): void {
@@ -48,7 +48,7 @@ export class UnexpectedAnswers {
 }
 
 function causeOfNumber(sequence: number, sentSegments: number, mssBytes: number): string {
-  // An ACK names the segment received; a byte count can be at most the bytes sent.
+  // An ACK that counts bytes names at most the number of bytes sent.
   if (sequence <= sentSegments * mssBytes && sequence % mssBytes === 0) {
     return '; it seems to count bytes, where the protocol counts segments';
   }
@@ -71,8 +71,7 @@ export function describeAnswer(bytes: Uint8Array): string {
 }
 
 /**
- * A one-line description of any datagram that a sender receives. Empty data is not an end marker in
- * this direction.
+ * A one-line description of any datagram that a sender receives. Empty data from a receiver is not an end marker.
  */
 export function describeToSender(bytes: Uint8Array): string {
   const packet = decode(bytes);
