@@ -1,6 +1,6 @@
 /**
- * The sender's connections to its receivers. It opens a channel to each one, offers the object, polls for
- * overdue reports, and repeats every request until it is answered (SESSIONS 3, 5.5).
+ * The sender's connections to its receivers. This class opens a channel to each receiver, offers the object, polls for
+ * overdue reports, and repeats every request until the receiver answers (SESSIONS 3, 5.5).
  */
 import type { Address } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
@@ -26,7 +26,7 @@ export interface ConnectionsOptions {
   readonly mssBytes: number;
   readonly livenessTimeoutMs: number;
   readonly reportIntervalMs: number;
-  /** Spacing between requests that many receivers answer. */
+  /** The time between requests to different receivers, which spreads their answers. */
   readonly spacingMs: number;
   readonly pollsPerSec: number;
 }
@@ -38,11 +38,11 @@ export interface ConnectionsOwner {
   pollOf(peer: SessionPeer): Message;
   /** The receiver has shown its key; the session must decide whether to trust it. */
   identify(nowMs: TimeMs, peer: SessionPeer): void;
-  /** The receiver has answered at another address than its first. */
+  /** The receiver has answered at an address other than its first one. */
   handleOtherAddress(peer: SessionPeer): void;
-  /** The receiver answers small hellos only: the path MTU may be exceeded. */
+  /** The receiver answers only small hellos, so the path MTU may be exceeded. */
   suspectNarrowPath(peer: SessionPeer): void;
-  /** The receiver has fallen silent: the others stop waiting for it. */
+  /** The receiver has fallen silent, and the others need not wait for it. */
   handleSilence(peer: SessionPeer): void;
   /** Fails the receiver without notifying it, because it is unreachable. */
   settleFailed(nowMs: TimeMs, peer: SessionPeer, reason: string): void;
@@ -53,13 +53,13 @@ export interface ConnectionsOwner {
 /** The program that should be running at a receiver. */
 const receiverProgram = 'p2mp receive';
 
-/** Timer granularity per receiver: with many receivers, timers are checked less often. */
+/** The least time between two checks of the timers, for each receiver. With many receivers, checks are rarer. */
 const checkGrainMs = 0.01;
 
 /** A receiver that answers but makes no progress fails after this many liveness timeouts. */
 const stuckTimes = 4;
 
-/** Upper bounds, as shares of the liveness timeout: quiet time before a poll, and the retry interval. */
+/** Upper bounds of the quiet time before a poll and of the retry interval, as shares of the liveness timeout. */
 const quietShare = 1 / 3;
 const waitShare = 1 / 6;
 
@@ -99,7 +99,7 @@ export class Connections {
     this.progressAtMs = nowMs;
   }
 
-  /** This process was suspended: that time does not count as silence. */
+  /** This process was suspended for a time, which does not count as silence of the receivers. */
   handleStop(stoppedMs: number): void {
     this.progressAtMs += stoppedMs;
     for (const peer of this.options.peers) {
@@ -122,7 +122,7 @@ export class Connections {
     this.checkAtMs = Math.max(this.checkAtMs, nowMs + peers.length * checkGrainMs);
   }
 
-  /** Wakes up at this time at the latest. */
+  /** Checks the timers no later than at this time. */
   lookBy(atMs: TimeMs): void {
     this.checkAtMs = Math.min(this.checkAtMs, atMs);
   }
@@ -149,7 +149,7 @@ export class Connections {
     }
   }
 
-  /** Schedules the next request to the receiver for this time, not earlier. */
+  /** Schedules the next request to the receiver for this time. It is not sent earlier. */
   scheduleAt(peer: SessionPeer, atMs: TimeMs): void {
     peer.retryWaitMs = retryTiming.firstMs;
     peer.retryAtMs = atMs;
@@ -199,12 +199,12 @@ export class Connections {
       peer.model.takeHandshakeRtt(nowMs, nowMs - peer.requestSentAtMs);
     }
     if (outcome === 'other-version') {
-      // The packet is not authenticated: it is reported only if the handshake never succeeds.
+      // The packet is not authenticated, so the version is reported only if no handshake succeeds.
       this.owner.countFault('other-version', from, bytes);
       peer.otherVersion = packet.version;
     } else if (outcome === 'bad-handshake') {
       this.owner.countFault('bad-handshake', from, bytes);
-      // A forged answer must not end the connection: the handshake is restarted.
+      // The answer may be forged and must not end the connection, so the handshake starts over.
       peer.handshake = undefined;
     } else if (outcome === 'small-only') {
       this.handleSmallAnswer(nowMs, peer, peer.handshake.smallAnswers);
@@ -216,9 +216,9 @@ export class Connections {
   }
 
   /**
-   * A receiver's port refuses datagrams. The receiver may still be started, and ICMP can be forged by anyone on the
-   * path, so the liveness timeout is not shortened.
-   * @returns the event to report; undefined if it was reported before or the receiver announced its restart
+   * A receiver's port refuses datagrams. The receiver may still be started, and anyone on the path can forge ICMP, so
+   * the liveness timeout is not shortened.
+   * @returns the event to report; undefined if the refusal was reported before or the receiver announced a restart
    */
   noteRefusal(peer: SessionPeer, at: Address, code: RefusalCode): PortRefusedEvent | undefined {
     const reason = peer.addresses.noteRefusal(at, code, receiverProgram);
@@ -227,7 +227,7 @@ export class Connections {
     return { type: 'port-refused', receiver: peer.name, reason, livenessTimeoutMs };
   }
 
-  /** Bounds the retry interval so that a short liveness timeout still allows a few attempts. */
+  /** The longest retry interval. It is short enough that even a short liveness timeout allows a few attempts. */
   private get maxWaitMs(): number {
     return Math.min(retryTiming.maxMs, this.options.livenessTimeoutMs * waitShare);
   }
@@ -244,12 +244,12 @@ export class Connections {
     else this.owner.failReceiver(nowMs, peer, reason);
   }
 
-  /** Why a receiver that still answers must fail; undefined while it need not. */
+  /** Why a receiver must fail although it still answers; undefined while it need not fail. */
   private stuckReason(nowMs: TimeMs, peer: SessionPeer): string | undefined {
     const { livenessTimeoutMs } = this.options;
     if (peer.unreachedMs >= livenessTimeoutMs) return this.unreachedReason(peer);
     const limitMs = stuckTimes * livenessTimeoutMs;
-    // A receiver with nothing to do cannot make progress: it waits for the others.
+    // A receiver with nothing to do waits for the others and cannot make progress.
     if (nowMs - peer.progressAtMs >= limitMs / 2 && !this.isAsked(peer)) {
       const isBlocked = this.options.peers.some(
         (other) => other !== peer && this.isBlocking(other),
@@ -273,7 +273,7 @@ export class Connections {
   }
 
   private sendHandshake(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
-    // A receiver that answered once and then fell silent may have been restarted.
+    // A receiver that sent a cookie and then fell silent may have been restarted.
     if (peer.handshake?.stage === 'open' && which === 'again') {
       peer.offers++;
       if (peer.offers > offerLimit(peer)) peer.handshake = undefined;
@@ -317,14 +317,14 @@ export class Connections {
     const isQuiet = nowMs - peer.lastReceivedAtMs >= quietMs;
     if (peer.isPollDue || isQuiet) {
       peer.isPollDue = !this.poll(nowMs, peer);
-      // After too many unanswered polls, it reconnects from the beginning.
+      // After too many unanswered polls, the connection to the receiver has started over.
       if (peer.status !== 'active') return;
     }
     const digest = this.options.rootDigest.dueTo(peer);
     if (digest !== undefined) this.options.outbox.sendMessage(peer, { kind: 'root', digest });
   }
 
-  /** The receiver is about to restart: connects from the beginning until the liveness timeout expires. */
+  /** The receiver is about to restart. Connects from the beginning until the liveness timeout expires. */
   defer(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
     peer.deferral ??= { sinceMs: nowMs, reason };
     peer.status = 'connecting';
@@ -335,7 +335,7 @@ export class Connections {
     this.lookBy(peer.retryAtMs);
   }
 
-  /** The receiver is silent: connects from the beginning in case it comes back. */
+  /** The receiver is silent. Connects from the beginning, in case the receiver comes back. */
   private dropOut(nowMs: TimeMs, peer: SessionPeer): void {
     peer.isResponsive = false;
     peer.status = 'connecting';
@@ -346,7 +346,7 @@ export class Connections {
     this.sendRequest(nowMs, peer);
   }
 
-  /** The receiver is there. Hellos are repeated quickly to find out whether the path MTU is exceeded. */
+  /** The receiver is there, so hellos are repeated quickly to find out whether the path MTU is exceeded. */
   private handleSmallAnswer(nowMs: TimeMs, peer: SessionPeer, smallAnswers: number): void {
     this.scheduleAt(peer, nowMs + retryTiming.firstMs);
     if (smallAnswers === narrowPathAnswers.suspected) {
@@ -377,7 +377,7 @@ export class Connections {
     return `no answer${peer.addresses.describe()} for ${seconds} s; is ${receiverProgram} running there, and does a firewall let UDP port ${port} through?`;
   }
 
-  /** A hello of full size did arrive (SESSIONS 3.11), so the size need not be the cause. */
+  /** A full-size hello did arrive earlier (SESSIONS 3.11), so the size of data datagrams need not be the cause. */
   private unreachedReason({ name }: SessionPeer): string {
     const { mssBytes, livenessTimeoutMs } = this.options;
     const sizeBytes = mssBytes + dataFramingBytes;
@@ -390,7 +390,7 @@ export class Connections {
   }
 }
 
-/** Restarts early at first, because an answer may have been corrupted; later it leaves time for long paths. */
+/** A handshake restarts early at first, because an answer may be corrupt. Later limits leave time for long paths. */
 function offerLimit({ handshakes }: SessionPeer): number {
   const { firstOfferLimit, offerLimit } = retryTiming;
   return Math.min(offerLimit, firstOfferLimit * handshakes);

@@ -14,12 +14,12 @@ export class ControlOutbox {
     this.transmits.push(transmit);
   }
 
-  /** Sends a datagram to the address that the receiver uses now. */
+  /** Sends a datagram to the receiver's current address. */
   send({ address }: SessionPeer, bytes: Uint8Array): void {
     this.transmits.push({ to: address, bytes });
   }
 
-  /** Sends a message on the receiver's channel; nothing if there is no channel, or it has no numbers left. */
+  /** Sends a message on the receiver's channel. Sends nothing if no channel exists or its numbers are used up. */
   sendMessage(peer: SessionPeer, message: Message): void {
     if (peer.channel === undefined || peer.channel.isSpent) return;
     const encoded = encodeMessage(message);

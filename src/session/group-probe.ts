@@ -1,6 +1,6 @@
 /**
- * Finds out which receivers can be reached by multicast. Several probes are sent to the group, since each may be lost. A
- * receiver that gets one says so in its next report (SESSIONS 3.6).
+ * Finds out which receivers can be reached by multicast. Several probes are sent to the group, because each may be
+ * lost. A receiver that gets a probe says so in its next report (SESSIONS 3.6).
  */
 import type { Address } from '../base/address.js';
 import { at } from '../base/assert.js';
@@ -10,7 +10,7 @@ import { retryTiming } from '../transfer/config.js';
 import { encodeProbeHeader, sessionHeaderSizeBytes } from '../wire/header.js';
 import { tagSizeBytes } from '../wire/sizes.js';
 
-/** Delays from a receiver's accept to the first probe, and between probes: the receiver must join the group first. */
+/** The delay from a receiver's accept to the first probe, in which it can join, and the delays between probes. */
 const probeGapsMs = [3, 27, 80];
 
 export class GroupProbe {
@@ -31,12 +31,12 @@ export class GroupProbe {
     this.bytes.set(seal.tag(header, new Uint8Array(0)), sessionHeaderSizeBytes);
   }
 
-  /** Until when receivers may still report that a probe reached them. */
+  /** The time until which receivers may still report that a probe reached them. */
   get answersUntilMs(): TimeMs {
     return this.dueAtMs < Infinity ? Infinity : this.lastSentAtMs + retryTiming.probeWaitMs;
   }
 
-  /** Another receiver has joined: starts a new series of probes. */
+  /** Starts a new series of probes, because another receiver has joined. */
   restart(nowMs: TimeMs): void {
     this.sentCount = 0;
     this.dueAtMs = Math.min(this.dueAtMs, nowMs + at(probeGapsMs, 0));

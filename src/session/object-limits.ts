@@ -4,9 +4,9 @@ import type { Steps } from '../base/steps.js';
 import type { Manifest } from '../object/manifest.js';
 
 export interface ObjectLimits {
-  /** Disk space, with each entry rounded up to whole disk blocks. */
+  /** The most disk space, where each entry is rounded up to whole disk blocks. */
   readonly maxBytes: number;
-  /** Files, folders and links. */
+  /** The most files, folders and links together. */
   readonly maxEntries: number;
   /** The size of a disk block. */
   readonly allocationBytes: number;
@@ -15,10 +15,10 @@ export interface ObjectLimits {
 /** The block size of common file systems. */
 export const commonAllocationBytes = 4096;
 
-/** Entries counted in one step. */
+/** The number of entries counted in one step. */
 const countedAtOnce = 50_000;
 
-/** The disk space of the entries: whole blocks for each file, one block for each entry without content. */
+/** The disk space of the entries. Each file takes whole blocks, and each entry without content takes one block. */
 function* diskBytesOf({ entries }: Manifest, allocationBytes: number): Steps<number> {
   let bytes = 0;
   for (const [i, entry] of entries.entries()) {

@@ -1,4 +1,4 @@
-/** Events and requests of a session receiver to its shell, and the result of each session. */
+/** The events and requests that a session receiver emits for its shell, and the result of each session. */
 import type { Address } from '../base/address.js';
 import type { Manifest } from '../object/manifest.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
@@ -7,7 +7,7 @@ import type { ExistingFiles } from '../wire/messages.js';
 /** What the offer says about a session. */
 export interface IncomingInfo {
   readonly session: number;
-  /** Digest of the manifest in hexadecimal; it identifies the object. */
+  /** The digest of the manifest in hexadecimal. It identifies the object. */
   readonly objectId: string;
   readonly label: string;
   readonly from: string;
@@ -29,9 +29,9 @@ export type SessionReceiverEvent =
     }
   /** Join this multicast group if the host can. */
   | { readonly type: 'join'; readonly session: number; readonly groupHost: string }
-  /** Leave the group: nothing more arrives by it. */
+  /** Leave the group, because nothing more is sent to this receiver through it. */
   | { readonly type: 'leave'; readonly session: number }
-  /** Store this, then call `handleWritten`. */
+  /** Store these bytes, then call `handleWritten`. */
   | {
       readonly type: 'write';
       readonly session: number;
@@ -41,8 +41,8 @@ export type SessionReceiverEvent =
   /** A held block was damaged and will be received again. */
   | { readonly type: 'forget'; readonly session: number; readonly block: number }
   /**
-   * The object is verified in memory. Compare the disk with the digests if configured, and call `handleDamaged` if
-   * it differs. Otherwise make the files durable under their final names and call `handleStored`.
+   * The object is verified in memory. If configured, compare the disk with the digests, and call `handleDamaged` if
+   * they differ. Otherwise make the files durable under their final names and call `handleStored`.
    */
   | {
       readonly type: 'finish';
@@ -50,23 +50,23 @@ export type SessionReceiverEvent =
       /** The verified digest of a block, numbered within the content; not available for kept blocks. */
       readonly leafOf: (block: number) => Uint8Array;
     }
-  /** The outcome of a session. If it is not complete, the received part may be kept. */
+  /** The outcome of a session. If the object is not complete, its received part may be kept. */
   | { readonly type: 'end'; readonly result: IncomingResult }
-  /** After `end`: the object will never be sent again, so its part can be deleted. */
+  /** Comes after `end`. The object will never be sent again, so its part can be deleted. */
   | { readonly type: 'drop'; readonly info: IncomingInfo }
   | TurnedAwayEvent
   | InternalErrorEvent
   | FaultEvent;
 
-/** A sender proved its key and was turned away. The number of these events is bounded: see `TurnedAwayLog`. */
+/** A sender proved its key and was turned away. `TurnedAwayLog` bounds the number of these events. */
 export interface TurnedAwayEvent {
   readonly type: 'turned-away';
   readonly cause: 'untrusted' | 'no-room';
   readonly from: Address;
   readonly senderKey: Uint8Array;
-  /** The reason as sent to the sender. */
+  /** The reason that was sent to the sender. */
   readonly reason: string;
-  /** Refusals since the last event that were not reported individually. */
+  /** The number of refusals since the last such event that got no event of their own. */
   readonly unreported: number;
 }
 
@@ -83,9 +83,9 @@ export interface InternalErrorEvent {
 export interface IncomingStatus extends IncomingInfo {
   /** The current activity, as text for users. */
   readonly activity: string;
-  /** Content bytes held, including those held before the session. */
+  /** The content bytes that this receiver holds, including those that it held before the session. */
   readonly heldBytes: number;
-  /** The part of `heldBytes` that was held before the session. */
+  /** The part of `heldBytes` that this receiver held before the session. */
   readonly heldBeforeBytes: number;
   /** Content bytes received in this session. */
   readonly receivedBytes: number;
@@ -93,7 +93,7 @@ export interface IncomingStatus extends IncomingInfo {
   readonly datagramsReceived: number;
   readonly duplicates: number;
   readonly datagramsLost: number;
-  /** Lost datagrams as a share of those sent to this receiver, 0..1. */
+  /** Lost datagrams as a share of the datagrams sent to this receiver, 0..1. */
   readonly lossRatio: number;
   /** Round-trip time of the handshake, including the sender's time to decide on trust. */
   readonly rttMs?: number;
@@ -112,7 +112,7 @@ export interface SessionReceiverResult {
   readonly complete: number;
   readonly failed: number;
   readonly refused: number;
-  /** Bugs that occurred in this program; each is an `internal-error` event. */
+  /** The number of bugs that occurred in this program. An `internal-error` event reports each of them. */
   readonly internalErrors: number;
   readonly faults: FaultCounts;
 }

@@ -2,9 +2,9 @@
 
 export const receiverLimits = {
   sessions: 256,
-  /** Memory of all sessions together for partial blocks and unwritten content. */
+  /** The most memory that all sessions together use for partial blocks and unwritten content. */
   bufferBytes: 48 * 1024 * 1024,
-  /** The idle timeout: the session ends after this silence of its sender, and its part is kept. */
+  /** The idle timeout. If its sender is silent for this long, a session ends and the received part is kept. */
   idleMs: 60_000,
   /** The idle timeout while another session is waiting. */
   awaitedIdleMs: 3_000,

@@ -1,4 +1,4 @@
-/** What a session sender does with the messages of its receivers: accept, refuse, report, nodes request, done. */
+/** Handles the messages that a session sender gets from its receivers: accept, refuse, report, nodes request, done. */
 import type { Address } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
 import type { SessionGeometry } from '../object/geometry.js';
@@ -36,7 +36,7 @@ export class ReceiverMessages {
   constructor(private readonly options: ReceiverMessagesOptions) {}
 
   /**
-   * Handles an authentic message of a receiver without an outcome.
+   * Handles an authentic message from a receiver that has no outcome yet.
    * @param counter the number of the message on its channel
    * @returns whether it is a message for a sender
    */
@@ -52,7 +52,7 @@ export class ReceiverMessages {
     peer.lastReceivedAtMs = nowMs;
     peer.addresses.noteAnswer(from);
     peer.unansweredPolls = 0;
-    // The receiver answers on its old channel although a new connection was begun: it was only away.
+    // The receiver answers on its old channel although a new handshake has begun, so it was only out of reach.
     if (peer.status === 'connecting' && peer.startedAtMs !== undefined)
       this.handleReturn(nowMs, peer);
     return this.handleMessage(nowMs, peer, counter, message);
@@ -106,7 +106,7 @@ export class ReceiverMessages {
     peer.startedAtMs ??= nowMs;
     connections.noteProgress(nowMs, peer);
     peer.handshakes = 0;
-    // The receiver may have been restarted, so its gaps are reported from the beginning.
+    // The receiver may have been restarted, so its reports describe its gaps from the beginning.
     peer.lastReport = -1;
     peer.needed.clear();
     peer.state = 'preparing';
@@ -147,7 +147,7 @@ export class ReceiverMessages {
   }
 
   private handleReport(nowMs: TimeMs, peer: SessionPeer, counter: number, report: Report): void {
-    // The report came before the accept, or a later one overtook it.
+    // The report came before the accept, or a later report overtook it.
     if (peer.status !== 'active' || counter <= peer.lastReport) return;
     const { connections, delivery, rootDigest } = this.options;
     peer.lastReport = counter;
@@ -168,7 +168,7 @@ export class ReceiverMessages {
     peer.model.reportGapMs = peer.returnPath.gapMs;
     delivery.handleReport(nowMs, peer, report);
     if (hasNewGap) connections.poll(nowMs, peer);
-    // Multicast data fills its path until it has left the group.
+    // Multicast data fills the path of a slow receiver until that receiver has left the group.
     if (report.isMulticastReachable && delivery.isSlowReceiver(peer)) this.askToLeave(nowMs, peer);
     if (!wasWaiting && rootDigest.isAwaitedBy(peer)) connections.sendRequest(nowMs, peer);
   }

@@ -1,4 +1,4 @@
-/** The outcomes of a session's receivers: each has one, and it does not change. */
+/** The outcomes of a session's receivers. Each receiver gets one outcome, which does not change. */
 import type { TimeMs } from '../base/machine.js';
 import type { Delivery } from '../transfer/delivery.js';
 import type { SessionPeer } from '../transfer/peer.js';
@@ -11,7 +11,7 @@ export interface ReceiverOutcomesOptions {
   readonly contentSizeBytes: number;
   readonly outbox: ControlOutbox;
   readonly delivery: Delivery;
-  /** No later session will offer this object. */
+  /** Whether no later session will offer this object. */
   readonly isObjectFinal: boolean;
   readonly emit: (event: {
     readonly type: 'receiver';
@@ -67,18 +67,18 @@ export class ReceiverOutcomes {
     this.settle(nowMs, peer, status, reason);
   }
 
-  /** Confirms an outcome, or ends the session with the reason. */
+  /** Confirms a receiver's outcome, or ends the session for the receiver with a reason. */
   sendBye(peer: SessionPeer, reason = ''): void {
     const { isObjectFinal: isFinal } = this;
     this.options.outbox.sendMessage(peer, { kind: 'bye', reason, isFinal });
   }
 
-  /** Receivers need not keep their parts: the object will never be offered again. */
+  /** The object will never be offered again, so receivers need not keep their parts. */
   makeObjectFinal(): void {
     this.isObjectFinal = true;
   }
 
-  /** Another session offers the object again: the receivers without an outcome are left to it. */
+  /** Another session offers the object again and takes over the receivers without an outcome. */
   leaveToNextSession(): void {
     for (const peer of this.options.peers) if (!peer.isSettled) peer.status = 'aborted';
     this.unsettledCount = 0;

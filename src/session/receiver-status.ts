@@ -47,12 +47,12 @@ export function outcomeOf(
   return statusOf(nowMs, peer, contentSizeBytes, true) as SessionReceiverOutcome;
 }
 
-/** The part of the held bytes that was there before the session. A block may have been received more than once. */
+/** The bytes held before the session. Blocks may be received twice, so more may be received than is held. */
 export function heldBefore(heldBytes: number, receivedBytes: number): number {
   return Math.max(0, heldBytes - receivedBytes);
 }
 
-/** @returns lost segments as a share of those sent, 0..1 */
+/** @returns lost segments as a share of all segments sent, 0..1 */
 export function lossRatioOf(lost: number, received: number): number {
   const sent = lost + received;
   return sent === 0 ? 0 : lost / sent;

@@ -41,7 +41,7 @@ export interface SessionReceiverOptions {
   readonly crypto: SessionCrypto;
   /** The name that this receiver reports to senders. */
   readonly name: string;
-  /** File names must follow the rules of this platform. */
+  /** The platform of this host. Received file names must follow its rules. */
   readonly platform: Platform;
   /**
    * Decides whom to trust, by the public key.
@@ -50,21 +50,21 @@ export interface SessionReceiverOptions {
   readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
   /** The most concurrent sessions; 256 by default. */
   readonly maxSessions?: number;
-  /** The most disk space for one object; each entry takes whole disk blocks. */
+  /** The most disk space for one object, where each entry takes whole disk blocks. */
   readonly maxObjectBytes?: number;
   /** The most files, folders and links in one object. */
   readonly maxEntries?: number;
   /** The size of a disk block; 4,096 bytes by default. */
   readonly allocationBytes?: number;
-  /** Memory of all sessions together for partial blocks and unwritten content. */
+  /** The most memory that all sessions together use for partial blocks and unwritten content. */
   readonly bufferBytes?: number;
-  /** Silence of a sender after which its session fails. */
+  /** If a sender is silent for this long, its session fails. */
   readonly idleMs?: number;
 }
 
 /**
- * The receiver of sessions as a machine: any number of sessions from any number of senders on one
- * port (SESSIONS 3 to 6).
+ * The receiver of sessions as a machine. It handles any number of sessions from any number of senders on one port
+ * (SESSIONS 3 to 6).
  * @example
  * ```ts
  * import { createNodeCrypto, generateKeyPair, SessionReceiver } from 'p2mp';
@@ -134,7 +134,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     this.isDraining = true;
   }
 
-  /** Fails every session. What was received is kept for a resume. */
+  /** Fails every session. The received parts are kept, so that later sessions can resume. */
   abort(nowMs: TimeMs, reason: string): void {
     this.drain();
     for (const [id, session] of this.sessions) {
@@ -143,8 +143,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   /**
-   * Fails every session without notifying the senders. They find this receiver silent, reconnect, and resume with
-   * the receiver that replaces it (SESSIONS 3.12).
+   * Fails every session without notifying the senders. The senders find this receiver silent, reconnect, and resume
+   * with the receiver that replaces it (SESSIONS 3.12).
    */
   leave(nowMs: TimeMs, reason: string): void {
     this.drain();
@@ -153,7 +153,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       this.contain(nowMs, id, () => session.fail(nowMs, reason));
       this.sessions.delete(id);
     }
-    // Failing a session queues its outcome, which must not be sent. Anything sent earlier has left already.
+    // Failing a session queues its outcome, which must not be sent. Datagrams queued earlier have already left.
     this.transmits.clear();
   }
 
@@ -169,7 +169,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     return this.sessions.get(session);
   }
 
-  /** The bytes of a `write` event have been written or are no longer needed. */
+  /** The shell has written the bytes of a `write` event or no longer needs them. */
   handleWritten(nowMs: TimeMs, session: number, sizeBytes: number): void {
     this.budget.usedBytes -= sizeBytes;
     this.sessions.get(session)?.handleWritten(nowMs, sizeBytes);
@@ -203,7 +203,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       } else {
         const end = offset + channelDatagramSize(bytes, offset);
         const single = bytes.subarray(offset, end);
-        // It is not authenticated yet, so it cannot be charged to the session that it names.
+        // The datagram is not authenticated yet, so an error must not end the session that it names.
         this.contain(nowMs, undefined, () => this.handleSingle(nowMs, from, single));
         offset = end;
       }
@@ -211,7 +211,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   /**
-   * Runs work of one session. An error that it throws is a bug in this program; it ends that session only.
+   * Runs work of one session. If the work throws an error, that is a bug in this program and ends only that session.
    * @param id undefined if the work belongs to no session
    */
   contain(nowMs: TimeMs, id: number | undefined, work: () => void): void {
@@ -236,7 +236,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     try {
       session?.fail(nowMs, 'internal error in the receiver; see its log');
     } catch {
-      // Its state is broken. Without it, the sender finds no session here and reconnects.
+      // The state of the session is broken. Once it is deleted, the sender finds no session here and reconnects.
       if (id !== undefined) this.sessions.delete(id);
     }
   }
@@ -314,7 +314,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     }
   }
 
-  /** Keeps ended sessions in case the outcome was lost and the sender asks again, up to a limit. */
+  /** Keeps a limited number of ended sessions, in case the outcome was lost and the sender asks again. */
   private forgetOldestSettled(): void {
     for (const [id, { isSettled }] of this.sessions) {
       if (!isSettled) continue;
@@ -360,8 +360,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   /**
-   * One object goes into one part. A restarted sender does not wait until its old session times out. Another sender
-   * of the same object waits for the first one, whose idle timeout is shortened.
+   * Only one session can receive an object at a time. A new session of the same sender replaces the old one at once. A
+   * session of another sender waits for the first one, whose idle timeout is shortened.
    */
   private replaceOlder(session: IncomingSession): void {
     for (const other of this.sessions.values()) {
@@ -376,7 +376,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   // --- Sessions
 
-  /** Takes the data of one session from `offset` on. @returns the offset where it ends */
+  /** Takes the data of one session that begins at `offset`. @returns the offset where this data ends */
   private handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, offset: number): number {
     const id = readUint32(bytes, offset + sessionField.session);
     const session = this.sessions.get(id);

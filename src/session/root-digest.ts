@@ -1,4 +1,4 @@
-/** The root digest of the content. Receivers get it once the source is confirmed to be unchanged (SESSIONS 6). */
+/** The root digest of the content. The sender sends it once it knows that the source did not change (SESSIONS 6). */
 import type { Delivery } from '../transfer/delivery.js';
 import type { SessionPeer } from '../transfer/peer.js';
 
@@ -15,12 +15,12 @@ export class RootDigest {
     return this.digest;
   }
 
-  /** Whether the receiver holds all blocks and has to compare them with the digest. */
+  /** Whether the receiver holds all blocks and waits for the digest to verify them. */
   isAwaitedBy(peer: SessionPeer): boolean {
     return peer.state === 'whole' && this.delivery.owesNothing(peer);
   }
 
-  /** The digest to send to this receiver; undefined if it does not wait for it, or it is not confirmed. */
+  /** The digest to send to this receiver; undefined if the receiver does not wait for it or it is not confirmed yet. */
   dueTo(peer: SessionPeer): Uint8Array | undefined {
     return this.isConfirmed && this.isAwaitedBy(peer) ? this.value : undefined;
   }

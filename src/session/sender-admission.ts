@@ -1,6 +1,6 @@
 /**
- * Who gets a session at a receiver: senders that have proved a key that is trusted, while there is room (SESSIONS 3).
- * Others get the reason.
+ * Decides who gets a session at a receiver. A sender gets one if it has proved a trusted key and there is room
+ * (SESSIONS 3). Any other sender gets the reason.
  */
 import type { Address } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
@@ -25,7 +25,7 @@ export interface Proof extends Proven {
 export interface SenderAdmissionOwner {
   /** Whether this receiver is shutting down. */
   isDraining(): boolean;
-  /** Why there is no further session for anyone; undefined if there is. */
+  /** Why no sender can get a further session; undefined if there is room for one. */
   refusal(): string | undefined;
   /** @returns why a sender is refused; undefined if it is trusted */
   refuseSender(senderKey: Uint8Array): string | undefined;
@@ -41,7 +41,7 @@ export class SenderAdmission {
     private readonly owner: SenderAdmissionOwner,
   ) {}
 
-  /** Decides on a new session. A sender that gets none is notified. */
+  /** Decides on a new session. Notifies a sender that gets none. */
   admits(nowMs: TimeMs, proof: Proof): boolean {
     const { owner } = this;
     const distrust = owner.refuseSender(proof.senderKey);
@@ -55,14 +55,14 @@ export class SenderAdmission {
     return false;
   }
 
-  /** The sender has repeated the handshake of a session that is known. */
+  /** A sender has repeated its handshake for a session that already exists here. */
   reconnect(nowMs: TimeMs, proof: Proof, session: IncomingSession): void {
     const { channel, senderKey, packet, from, bytes } = proof;
     const sameAs = session.secureChannel.receiver;
     if (!isEqualBytes(session.senderKey, senderKey)) {
       this.owner.countFault('bad-handshake', from, bytes);
     } else if (sameAs !== packet.receiver) {
-      // The sender lists two of this receiver's addresses; one of them is served.
+      // The sender lists two addresses of this receiver and already has a session with one of them.
       const reason = 'is already connected by another of its addresses';
       this.refuse(nowMs, proof, { kind: 'refuse', reason, isTemporary: false, sameAs });
     } else {
@@ -80,7 +80,7 @@ export class SenderAdmission {
     cause: TurnedAwayEvent['cause'],
     reason: string,
   ): void {
-    // An address object of a shell may have more fields than these two.
+    // The address object may come from a shell and have more fields than these two.
     const { host, port } = from;
     const report = this.turnedAway.take(nowMs, host, toHex(senderKey));
     if (report === undefined) return;

@@ -1,11 +1,11 @@
-/** Events and requests of a session sender, and its result. */
+/** The events and requests that a session sender emits for its shell, and its result. */
 
 import type { PortRefusedEvent } from '../base/refusal.js';
 import type { OtherAddressEvent } from '../path/candidate-addresses.js';
 import type { SessionPeerStatus } from '../transfer/peer.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 
-/** What a session sender reports, and the blocks that it needs. */
+/** What a session sender reports, and the requests that it makes. */
 export type SessionSenderEvent =
   /** Pass these bytes of the content to `provideBlock`. */
   | {
@@ -27,13 +27,13 @@ export type SessionSenderEvent =
   | { readonly type: 'connect'; readonly receiver: string; readonly selfName: string }
   /** All of the content was read: call `confirmSource` if the source is unchanged, otherwise `abort`. */
   | { readonly type: 'check-source' }
-  /** A block differs from what was read first. */
+  /** A block that was read again differs from what was read first. */
   | { readonly type: 'source-changed'; readonly offsetBytes: number }
-  /** A receiver is silent: the others no longer wait for it, but connection attempts continue. */
+  /** A receiver is silent. The others no longer wait for it, but the sender keeps trying to connect. */
   | { readonly type: 'silent'; readonly receiver: string }
-  /** A receiver is about to restart; connection attempts continue until the liveness timeout. */
+  /** A receiver is about to restart. The sender tries to connect until the liveness timeout expires. */
   | { readonly type: 'deferred'; readonly receiver: string; readonly reason: string }
-  /** A receiver answers small datagrams only: the path MTU may be exceeded. */
+  /** A receiver answers only small datagrams, so the path MTU may be exceeded. */
   | { readonly type: 'narrow-path'; readonly receiver: string; readonly index: number }
   | { readonly type: 'receiver'; readonly outcome: SessionReceiverOutcome }
   | FaultEvent
@@ -46,23 +46,23 @@ export interface SessionReceiverStatus {
   readonly address: string;
   readonly selfName?: string;
   readonly status: SessionPeerStatus;
-  /** The current activity or what it is waiting for, as text for users. */
+  /** What the receiver is doing or waiting for, as text for users. */
   readonly activity: string;
   readonly reason?: string;
-  /** Content bytes that it holds, including those held before the session. */
+  /** The content bytes that the receiver holds, including those that it held before the session. */
   readonly heldBytes: number;
-  /** The part of `heldBytes` that it held before the session. */
+  /** The part of `heldBytes` that the receiver held before the session. */
   readonly heldBeforeBytes: number;
   /** Content bytes received in this session, each block once. */
   readonly receivedBytes: number;
   readonly elapsedMs: number;
-  /** Data datagrams sent to it, by multicast or unicast. */
+  /** The data datagrams sent to the receiver, by multicast or unicast. */
   readonly datagramsSent: number;
-  /** The datagrams of `datagramsSent` with segments that it was missing although they had been sent to it before. */
+  /** How many of `datagramsSent` repeated a segment that had been sent to the receiver before and was still missing. */
   readonly repairs: number;
   /** Data datagrams that did not arrive, as counted by the receiver. */
   readonly datagramsLost: number;
-  /** Lost datagrams as a share of all, 0..1. */
+  /** Lost datagrams as a share of all datagrams sent, 0..1. */
   readonly lossRatio: number;
   readonly rttMs?: number;
   readonly usesGroup: boolean;
@@ -78,7 +78,7 @@ export interface SessionSenderResult {
   readonly elapsedMs: number;
   /** Digest of the manifest in hexadecimal. */
   readonly objectId: string;
-  /** Root of the digest tree in hexadecimal; undefined if the content was not read completely. */
+  /** The root of the digest tree in hexadecimal; undefined if not all of the content was read. */
   readonly rootDigest?: string;
   /** Data datagrams sent; a multicast datagram counts once. */
   readonly datagramsSent: number;

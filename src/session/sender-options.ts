@@ -1,4 +1,4 @@
-/** Options of a session sender: their validation, and the terms derived from them (SESSIONS 3, 4). */
+/** The options of a session sender, their validation, and the terms derived from them (SESSIONS 3, 4). */
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 import type { SessionGeometry } from '../object/geometry.js';
@@ -14,11 +14,11 @@ import { segmentsPerBlockFor } from '../wire/segment-size.js';
 export interface SessionSenderOptions {
   /** The receivers, numbered by their place in this list; at most 65,535. */
   readonly receivers: readonly ReceiverSpec[];
-  /** The object's name for users. */
+  /** The name of the object that users see. */
   readonly label: string;
-  /** As `encodeManifest` makes it. */
+  /** The manifest as `encodeManifest` returns it. */
   readonly manifest: Uint8Array;
-  /** SHA-256 of the manifest. If omitted, it is computed synchronously: 50 ms for the largest manifest. */
+  /** SHA-256 of the manifest. If omitted, it is computed synchronously, which takes 50 ms for the largest manifest. */
   readonly manifestDigest?: Uint8Array;
   /** Sum of the files' sizes, as in the manifest. */
   readonly contentSizeBytes: number;
@@ -26,19 +26,19 @@ export interface SessionSenderOptions {
   readonly crypto: SessionCrypto;
   /** Content bytes per datagram; 1400 by default. */
   readonly mssBytes?: number;
-  /** By default, as many as one system call can send. */
+  /** The number of segments in a block; by default, as many as one system call can send. */
   readonly segmentsPerBlock?: number;
-  /** The multicast group to use where it reaches; omitted for unicast only. */
+  /** The multicast group, used for the receivers that it reaches. If omitted, all data is sent by unicast. */
   readonly group?: Address;
   /** How receivers treat existing files; `update` by default. */
   readonly existing?: ExistingFiles;
-  /** No later session can offer this object, so receivers keep no part of it. */
+  /** Whether no later session can offer this object, so that receivers keep no part of it. */
   readonly isUnrepeatable?: boolean;
   /** A receiver that is silent for this long fails. */
   readonly livenessTimeoutMs?: number;
   /** A fixed rate limit; by default, as fast as the path allows. */
   readonly rateBytesPerSec?: number;
-  /** Reports that may reach the sender per second. */
+  /** The most reports that may reach the sender per second. */
   readonly reportsPerSec?: number;
 }
 
@@ -47,9 +47,9 @@ export interface SessionTerms {
   readonly geometry: SessionGeometry;
   readonly reportIntervalMs: number;
   readonly livenessTimeoutMs: number;
-  /** Spacing between requests that many receivers answer. */
+  /** The time between requests to different receivers, which spreads their answers. */
   readonly spacingMs: number;
-  /** Receivers that may be polled out of turn, per second. */
+  /** The most receivers that may be polled out of turn per second. */
   readonly pollsPerSec: number;
 }
 
@@ -83,7 +83,7 @@ export function agreeTerms(options: SessionSenderOptions): SessionTerms {
   return {
     geometry: agreeGeometry(options),
     reportIntervalMs,
-    // With many receivers, turns are rare, which must not count as silence.
+    // With many receivers, each one's turn to report comes rarely. The wait for it must not count as silence.
     livenessTimeoutMs: Math.max(
       checkLivenessTimeout(options.livenessTimeoutMs ?? sessionDefaults.livenessTimeoutMs),
       livenessTimeoutReports * reportIntervalMs,

@@ -1,6 +1,6 @@
 /**
- * The sender of a session. It sends one object to N receivers: it connects to each, authenticates it by its
- * key, and follows it to its outcome (SESSIONS 3 to 6). `transfer/delivery.ts` sends the data in between.
+ * The sender of a session, which sends one object to N receivers. It connects to each receiver, authenticates the
+ * receiver's key, and follows the receiver to its outcome (SESSIONS 3 to 6). `transfer/delivery.ts` sends the data.
  */
 import type { Address } from '../base/address.js';
 import { assert, at } from '../base/assert.js';
@@ -43,8 +43,8 @@ import { StartBarrier } from './start-barrier.js';
 type Phase = 'open' | 'checking' | 'confirmed' | 'done';
 
 /**
- * The sender of one session as a machine: invites the receivers, sends the object and repairs what
- * they miss (SESSIONS 3 to 6).
+ * The sender of one session as a machine. It invites the receivers, sends the object, and sends again what receivers
+ * miss (SESSIONS 3 to 6).
  * @example
  * ```ts
  * import {
@@ -198,7 +198,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (this.phase !== 'checking') return;
     this.phase = 'confirmed';
     this.rootDigest.isConfirmed = true;
-    // Receivers answer the digest at once, so it is sent to one after another.
+    // Receivers answer the digest at once, so the digest is sent to them one after another.
     const isActive = ({ status }: SessionPeer) => status === 'active';
     this.connections.scheduleEachFrom(this.peers.filter(isActive), nowMs);
     this.connections.handleTimeout(nowMs);
@@ -226,8 +226,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   /**
-   * Another session replaces this one. From now on it only answers messages about its end. Receivers are not
-   * notified: one that accepts a single session would then accept no other.
+   * Another session replaces this one. From now on, this one only confirms outcomes. Receivers are not notified,
+   * because a receiver that accepts a single session would then accept no other.
    */
   retire(): void {
     this.outcomes.leaveToNextSession();
@@ -246,7 +246,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.advance(nowMs);
   }
 
-  /** Takes a datagram from any address; what no receiver sent is counted. */
+  /** Takes a datagram from any address. Datagrams that no receiver sent are counted. */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const packet = decodeSession(bytes);
     if (typeof packet === 'string') {
@@ -296,7 +296,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     return this.events.shift();
   }
 
-  /** A slow receiver is served by unicast and need not join the group. */
+  /** The offer to this receiver. A slow receiver is served by unicast and need not join the group. */
   private offerTo(peer: SessionPeer): Offer {
     return this.delivery.isSlowReceiver(peer) ? { ...this.offer, groupHost: '' } : this.offer;
   }
@@ -321,7 +321,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const { trustedKey } = peer;
     const isKnown = trustedKey !== undefined && isEqualBytes(trustedKey, receiverKey);
     if (isKnown && peer.handshake !== undefined) {
-      // The liveness timeout keeps running: an attacker on the path may corrupt every confirmation.
+      // An attacker on the path may corrupt every confirmation, so the liveness timeout keeps running.
       this.prove(nowMs, peer, peer.handshake);
     } else {
       const { index, name } = peer;
@@ -356,7 +356,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       return;
     }
     if (peer.isSettled) {
-      // The result is known, but the confirmation was lost.
+      // The receiver repeats its result because the confirmation was lost.
       if (message.kind === 'done') this.outcomes.sendBye(peer);
       return;
     }
@@ -366,7 +366,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.advance(nowMs);
   }
 
-  /** Receivers report a probe that reached them. Reports may be lost, so the others are polled. */
+  /** Receivers that get a probe report it. Such reports may be lost, so after the last probe the others are polled. */
   private sendProbe(nowMs: TimeMs, probe: GroupProbe): void {
     const { transmit, isLast } = probe.take(nowMs);
     this.outbox.push(transmit);

@@ -1,4 +1,4 @@
-/** Delays the content until the receivers are ready, or the first ones have waited long enough (SESSIONS 3.8). */
+/** Delays the content until all receivers are ready, or the first ones have waited long enough (SESSIONS 3.8). */
 import type { TimeMs } from '../base/machine.js';
 import { retryTiming } from '../transfer/config.js';
 import type { SessionPeer } from '../transfer/peer.js';
@@ -18,9 +18,9 @@ export class StartBarrier {
   }
 
   /**
-   * Opens the barrier if possible. Data that all receivers miss is then sent to all at once.
-   * @param groupAnswersUntilMs until when receivers may still report that multicast reaches them
-   * @returns when to try again; undefined if it is open or no receiver is ready
+   * Opens the barrier if possible. The barrier lets data that all receivers miss be sent to all of them at once.
+   * @param groupAnswersUntilMs the time until which receivers may still report that multicast reaches them
+   * @returns when to try again; undefined if the barrier is open or no receiver is ready
    */
   tryOpen(nowMs: TimeMs, groupAnswersUntilMs: TimeMs): TimeMs | undefined {
     const isGroupSettled = nowMs >= groupAnswersUntilMs;

@@ -1,15 +1,15 @@
 /**
- * Decides which refused senders are reported. Anyone can generate keys and try, so reports are bounded per key and
- * host, per host, and in total. Suppressed reports are counted, and the next report gives their number.
+ * Decides which refused senders are reported. Anyone can try with any number of new keys, so reports are bounded per
+ * host and in total, and a key is reported once per host. The next report gives the number of suppressed ones.
  */
 import type { TimeMs } from '../base/machine.js';
 
 export const turnedAwayLimits = {
-  /** The same key from the same host is reported again after this time. */
+  /** A host is forgotten after this time, and its keys are then reported again. */
   repeatMs: 3_600_000,
-  /** Reports about one host within `repeatMs`. */
+  /** The most reports about one host within `repeatMs`. */
   perHost: 4,
-  /** Burst of reports about all hosts together; after that, one every `refillMs`. */
+  /** The largest burst of reports about all hosts together. After it, one report is allowed every `refillMs`. */
   burst: 20,
   refillMs: 60_000,
   /** The most hosts remembered. */
@@ -22,7 +22,7 @@ interface KnownHost {
 }
 
 export class TurnedAwayLog {
-  /** The first is the oldest. */
+  /** Oldest first. */
   private readonly hosts = new Map<string, KnownHost>();
   private credit: number = turnedAwayLimits.burst;
   private creditAtMs: TimeMs = 0;

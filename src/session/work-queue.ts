@@ -1,5 +1,5 @@
 /**
- * Runs long work of sessions one step per timeout, so that datagrams of all sessions are handled in between.
+ * Runs the long work of sessions. Each timeout runs one step, so that datagrams are handled between steps.
  */
 import type { TimeMs } from '../base/machine.js';
 import { Queue } from '../base/queue.js';
@@ -16,7 +16,7 @@ export class WorkQueue {
   }
 
   /**
-   * Runs one step of one session, and moves on to the next session.
+   * Runs one step of one session. The next call runs a step of the next session.
    * @param step must not throw
    */
   step(nowMs: TimeMs, step: (session: IncomingSession) => void): void {

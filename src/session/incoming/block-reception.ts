@@ -1,6 +1,6 @@
 /**
- * The data of one incoming session: takes its datagrams, puts blocks together, and says in reports what is missing
- * (SESSIONS 5).
+ * Receives the data of one incoming session. Takes its datagrams, reassembles the blocks, and creates the reports of
+ * what is missing (SESSIONS 5).
  */
 import type { TimeMs } from '../../base/machine.js';
 import type { RangeSet } from '../../base/range-set.js';
@@ -31,7 +31,7 @@ export class BlockReception {
   private readonly seal: BlockSeal;
   private readonly reassembler: Reassembler;
   private readonly hasGroup: boolean;
-  /** Whether it is known which content blocks the disk holds. */
+  /** Whether the shell has reported which content blocks the disk holds. */
   private isContentKnown = false;
   /** The block where the next report continues. */
   private reportCursor = 0;
@@ -60,7 +60,7 @@ export class BlockReception {
 
   // --- What is missing
 
-  /** Whether no block is missing; before `expectContent`, no block of the manifest. */
+  /** Whether no block is missing. Before `expectContent`, only the blocks of the manifest count. */
   get isWhole(): boolean {
     return this.reassembler.missing.isEmpty;
   }
@@ -75,7 +75,7 @@ export class BlockReception {
     this.isContentKnown = true;
   }
 
-  /** A content block that was held or had arrived turned out to be wrong. */
+  /** A content block that had arrived, or was held from the start, turned out to be wrong. */
   markBad(block: number): void {
     this.badBlocks++;
     this.reassembler.markMissing(this.geometry.manifestBlockCount + block);
@@ -90,7 +90,7 @@ export class BlockReception {
 
   noteWritten(nowMs: TimeMs, sizeBytes: number): void {
     const { reassembler } = this;
-    // The write may belong to an earlier session with this number that ended before its disk was done.
+    // The write may belong to an earlier session with the same number, which ended before the disk had written.
     reassembler.unwrittenBytes = Math.max(0, reassembler.unwrittenBytes - sizeBytes);
     this.feedback.want(nowMs);
   }
@@ -120,7 +120,7 @@ export class BlockReception {
     return taken;
   }
 
-  /** The sender tags its data from now on: untagged data is forged, and earlier burst numbers may be. */
+  /** The sender tags its data from now on. Untagged data is then forged, and earlier burst numbers may be forged. */
   beginTags(): void {
     if (this.hasTags) return;
     this.hasTags = true;
@@ -155,10 +155,10 @@ export class BlockReception {
 
   // --- Reports
 
-  /** Creates the report that is to be sent now. Gaps that do not fit follow in the next one. */
+  /** Creates the report to send now. Gaps that do not fit into it follow in the next report. */
   createReport(nowMs: TimeMs, state: ReceiverState): Report {
     const { geometry, reassembler, feedback } = this;
-    // Until it is known which content blocks the disk holds, reports describe the manifest alone.
+    // Until the shell has reported which content blocks the disk holds, reports describe only the manifest.
     const endBlock = this.isContentKnown ? geometry.blockCount : geometry.manifestBlockCount;
     const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
     const { gaps, describedBlocks } = reassembler.list(firstBlock, endBlock, (burst) =>
@@ -203,7 +203,7 @@ export class BlockReception {
     return Math.max(1, Math.floor(freeBytes / this.geometry.blockSizeBytes));
   }
 
-  /** All of the content until it is known which blocks the disk holds. */
+  /** Counts all of the content as missing until the shell has reported which blocks the disk holds. */
   private get missingBytes(): number {
     const { missingBytes } = this.reassembler;
     return this.isContentKnown ? missingBytes : this.geometry.contentSizeBytes + missingBytes;

@@ -1,4 +1,4 @@
-/** What the disk holds of the content when a session begins: which blocks are missing, and the digests of the others. */
+/** The content on disk when a session begins: the blocks that are missing, and the digests of the blocks held. */
 import type { Range } from '../../base/range-set.js';
 import { RangeSet } from '../../base/range-set.js';
 import type { Steps } from '../../base/steps.js';
@@ -19,7 +19,7 @@ export interface HeldContent {
   readonly verification: Verification;
 }
 
-/** Held blocks that are processed in one step: a few milliseconds of hashing. */
+/** The number of held blocks processed in one step. Hashing them takes a few milliseconds. */
 const heldStepBlocks = 1000;
 
 /** @param kept ranges of blocks, numbered within the content, that are neither needed nor verified */

@@ -1,6 +1,6 @@
 /**
- * The object of one incoming session, from its offer until it is stored. It receives the manifest, then the
- * blocks that the disk does not hold yet, and verifies the whole (SESSIONS 4 to 6).
+ * The object of one incoming session, from its offer until it is stored. Receives the manifest, then the blocks that
+ * the disk does not hold yet, and verifies the whole object (SESSIONS 4 to 6).
  */
 import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
@@ -52,7 +52,7 @@ export interface IncomingObjectOwner {
   countFault(kind: 'bad-block'): void;
   /** Schedules calls of `step` for as long as `hasSteps` is true. */
   stepLater(nowMs: TimeMs): void;
-  /** The sender offers something that this receiver must not accept. */
+  /** The sender offers an object that this receiver must not accept. */
   refuseObject(nowMs: TimeMs, reason: string): void;
   /** Ends the session and closes the object. */
   end(nowMs: TimeMs, status: IncomingResult['status'], reason: string): void;
@@ -61,9 +61,9 @@ export interface IncomingObjectOwner {
 export class IncomingObject {
   private stage: ObjectStage = 'manifest';
   private manifest: ManifestReception | undefined;
-  /** Work in progress; it returns the continuation to run when it is done. */
+  /** The work in progress. It returns the continuation to run when the work is done. */
   private steps: Steps<(nowMs: TimeMs) => void> | undefined;
-  /** Undefined until it is known which content blocks the disk holds. */
+  /** Undefined until the shell has reported which content blocks the disk holds. */
   private verification: Verification | undefined;
   private readonly nodesRetry = new RetryTimer();
   private damageRepairs = 0;
@@ -76,7 +76,7 @@ export class IncomingObject {
     readonly blocks: BlockReception,
   ) {}
 
-  /** What it is doing, as text for users. */
+  /** The current activity, as text for users. */
   get activity(): string {
     return this.stage;
   }
@@ -163,7 +163,7 @@ export class IncomingObject {
     if (this.hasSteps) this.owner.stepLater(nowMs);
   }
 
-  /** The disk returned other bytes for these blocks than were written: they are requested again. */
+  /** The disk returned bytes for these blocks that differ from those written. The blocks are requested again. */
   handleDamaged(nowMs: TimeMs, blocks: readonly number[]): void {
     if (this.stage !== 'storing') return;
     this.damageRepairs++;
@@ -191,7 +191,7 @@ export class IncomingObject {
     this.verification = verification;
     this.stage = 'receiving';
     this.checkWhole();
-    // Waits for a probe that may be in flight, so that the same report covers it.
+    // A probe may still be in flight, so the report waits for it and can mention it.
     blocks.feedback.want(blocks.awaitsProbe ? nowMs + retryTiming.probeWaitMs : nowMs);
   }
 
@@ -204,7 +204,7 @@ export class IncomingObject {
     return true;
   }
 
-  /** Takes the batch that `blocks` has read, and the block that it completes. @returns its fault */
+  /** Takes the batch that `blocks` has read, and any block that it completes. @returns what became of the batch */
   takeBatch(nowMs: TimeMs): Taken {
     const taken = this.blocks.takeBatch(nowMs);
     if (taken.content !== undefined) this.takeBlock(nowMs, this.blocks.batch.block, taken.content);
@@ -240,12 +240,12 @@ export class IncomingObject {
 
   /** Requests a report at this receiver's next turn. */
   wantReport(nowMs: TimeMs): void {
-    // Nothing can be reported until it is known which content blocks the disk holds; then a report follows.
+    // While the shell finds out which content blocks the disk holds, there is nothing to report. A report follows.
     const isPreparing = this.stage === 'checking' || this.stage === 'preparing';
     if (!isPreparing) this.blocks.feedback.want(nowMs);
   }
 
-  /** The sender requests a report, and says how it sends from now on. */
+  /** The sender requests a report and states how it will send from now on. */
   handlePoll(nowMs: TimeMs, { hasTags, leavesGroup, reportGapMs, burst }: Poll): void {
     const { blocks, owner } = this;
     if (hasTags) blocks.beginTags();
@@ -269,7 +269,7 @@ export class IncomingObject {
 
   handleRoot(nowMs: TimeMs, digest: Uint8Array): void {
     const { stage } = this;
-    // A sender that repeats the digest has missed the reports sent since.
+    // A sender that repeats the digest has missed the reports sent since it first sent the digest.
     if (stage === 'receiving' || stage === 'storing' || stage === 'searching') {
       this.blocks.feedback.want(nowMs);
     }
@@ -346,7 +346,7 @@ export class IncomingObject {
   }
 }
 
-/** What reports say about a stage; undefined if none are sent. */
+/** The state that reports give for a stage; undefined if no reports are sent in that stage. */
 const reportedStates: Partial<Record<ObjectStage, ReceiverState>> = {
   manifest: 'receiving',
   checking: 'preparing',
@@ -357,5 +357,5 @@ const reportedStates: Partial<Record<ObjectStage, ReceiverState>> = {
   storing: 'storing',
 };
 
-/** After this many repairs the disk is considered faulty. */
+/** If damage is found again after this many repairs, the disk is considered faulty. */
 const maxDamageRepairs = 4;

@@ -1,6 +1,6 @@
 /**
- * One session at a receiver: its channel with the sender, from the offer to the outcome, which is sent once the object
- * is durable (SESSIONS 4 to 6).
+ * One session at a receiver, from the offer to the outcome. Exchanges messages with the sender on their channel, and
+ * reports success only once the object is durable (SESSIONS 4 to 6).
  */
 import type { Address } from '../../base/address.js';
 import { formatAddress } from '../../base/address.js';
@@ -55,7 +55,7 @@ export class IncomingSession {
   private endedAtMs: TimeMs | undefined;
   /** Undefined before the offer. */
   private info: IncomingInfo | undefined;
-  /** Undefined before the offer, and if the offer is refused. */
+  /** Undefined before the offer and after a refused offer. */
   private object: IncomingObject | undefined;
   private result: IncomingResult | undefined;
   private readonly resultRetry = new RetryTimer();
@@ -100,7 +100,7 @@ export class IncomingSession {
     return this.channel;
   }
 
-  /** The sender has repeated the handshake: messages go through the new channel from now on. */
+  /** The sender has repeated the handshake. From now on, messages go through the new channel. */
   rechannel(nowMs: TimeMs, channel: SecureChannel, from: Address): void {
     this.channel = channel;
     this.from = from;
@@ -239,7 +239,7 @@ export class IncomingSession {
     this.object?.blocks.noteWritten(nowMs, sizeBytes);
   }
 
-  /** The disk returned other bytes for these blocks than were written: they are requested again. */
+  /** The disk returned bytes for these blocks that differ from those written. The blocks are requested again. */
   handleDamaged(nowMs: TimeMs, blocks: readonly number[]): void {
     this.object?.handleDamaged(nowMs, blocks);
   }
@@ -263,7 +263,7 @@ export class IncomingSession {
   }
 
   /**
-   * Handles the first segment batch of a joined datagram, from `start` on.
+   * Handles the segment batch that begins at `start` in datagrams that were received together.
    * @returns the offset where the batch ends
    */
   handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, start: number): number {
@@ -278,7 +278,7 @@ export class IncomingSession {
       return bytes.length;
     }
     const { content, fault, faultCount } = object.takeBatch(nowMs);
-    // Only a block that decrypts is proof of the sender; a single datagram is not.
+    // A block that can be decrypted proves that the sender is alive. A single datagram does not.
     if (content !== undefined) this.lastReceivedAtMs = nowMs;
     if (fault !== undefined) this.options.countFault(fault, from, batch.datagram(0), faultCount);
     return batch.end;
@@ -298,8 +298,8 @@ export class IncomingSession {
   }
 
   /**
-   * Ends without notifying the sender. If it comes back, it finds no session here and starts with a new
-   * handshake; the blocks on disk are kept for it.
+   * Ends without notifying the sender. If the sender comes back, it finds no session here and begins a new handshake.
+   * The blocks on disk are kept for that.
    */
   private endSilently(nowMs: TimeMs): void {
     const seconds = this.idleMs / 1000;
@@ -321,7 +321,7 @@ export class IncomingSession {
     };
     const result = { ...this.describe(nowMs, info, status), status };
     this.result = reason === '' ? result : { ...result, reason };
-    // The shell does not know of a session without an offer.
+    // The shell knows only sessions that have had an offer.
     if (this.info !== undefined) this.options.emit({ type: 'end', result: this.result });
   }
 

@@ -1,4 +1,4 @@
-/** The status of an incoming session and the message about its outcome, from its figures. */
+/** Describes an incoming session by its figures: its status, and the message about its outcome. */
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Message } from '../../wire/messages.js';
 import type { IncomingInfo, IncomingResult, IncomingStatus } from '../receiver-events.js';
@@ -6,7 +6,7 @@ import { heldBefore, lossRatioOf } from '../receiver-status.js';
 
 /** What a session has received so far. */
 export interface ReceptionFigures {
-  /** Bytes of the manifest and of the content that are not held, or not known to be held. */
+  /** The bytes of manifest and content that this receiver does not hold or does not yet know to hold. */
   readonly missingBytes: number;
   /** Content bytes of completed blocks. */
   readonly receivedBytes: number;
@@ -26,7 +26,7 @@ export interface SessionCourse {
   readonly rttMs: number | undefined;
 }
 
-/** @param figures undefined before anything can be received */
+/** @param figures undefined before the session can receive anything */
 export function describeIncoming(
   info: IncomingInfo,
   { activity, elapsedMs, rttMs }: SessionCourse,

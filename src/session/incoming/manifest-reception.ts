@@ -1,4 +1,4 @@
-/** Receives a manifest, inline in the offer or block by block. It is not trusted before it is checked. */
+/** Receives a manifest, either inside the offer or block by block. Nothing in it is trusted before it is checked. */
 
 import type { Steps } from '../../base/steps.js';
 import type { Platform } from '../../object/entry-name.js';
@@ -11,13 +11,13 @@ import type { Offer } from '../../wire/messages.js';
 import type { ObjectLimits } from '../object-limits.js';
 import { findCountExcess, findSizeExcess } from '../object-limits.js';
 
-/** Why there is no manifest: it must be received again, or the object is refused. */
+/** There is no manifest. Either it must be received again, or the object is refused. */
 export type NoManifest = { readonly kind: 'again' } | { readonly kind: 'bad'; reason: string };
 
 /** A manifest up to this size can be checked in a fraction of a millisecond. */
 const smallBytes = 4096;
 
-/** How often a manifest that is sent as blocks may be damaged. */
+/** How often a manifest that is sent as blocks is received before the object is refused. */
 const maxTries = 4;
 
 /** A manifest has at least one byte, and the offer contains all of it or nothing. */
@@ -40,7 +40,7 @@ export class ManifestReception {
     return this.offer.manifest.length > 0;
   }
 
-  /** Whether it is small enough to be checked at once. */
+  /** Whether the manifest is small enough to be checked at once. */
   get isSmall(): boolean {
     return this.bytes.length <= smallBytes;
   }
@@ -58,7 +58,7 @@ export class ManifestReception {
     const { offer, bytes } = this;
     const digest = yield* hashInSteps(crypto, bytes);
     if (!isEqualBytes(digest, offer.manifestDigest)) {
-      // Any holder of the group key may have forged it: it is received again, but not forever.
+      // Any holder of the group key may have forged the manifest. It is received again, but not forever.
       this.tries++;
       if (this.tries < maxTries && !this.isInline) return { kind: 'again' };
       return bad('the manifest does not match the offered digest');

@@ -14,7 +14,7 @@ export class RetryTimer {
     this.waitMs = Math.min(this.waitMs * growth, maxMs);
   }
 
-  /** The message was answered: the next one waits from the beginning. */
+  /** The message was answered. The waits for the next message begin with the shortest one. */
   stop(): void {
     this.dueAtMs = Infinity;
     this.waitMs = retryTiming.firstMs;
