@@ -1,6 +1,6 @@
 /**
- * A restartable sender: successive senders of one object as a single machine, so that a session can restart on the
- * same sockets. Earlier senders only confirm the receivers' outcomes.
+ * A restartable sender. It combines successive senders of one object into a single machine, so that a session can
+ * restart on the same sockets. Earlier senders only confirm the receivers' outcomes.
  */
 import type { Address } from '../base/address.js';
 import { at } from '../base/assert.js';
@@ -23,7 +23,7 @@ export class SuccessiveSenders implements Machine<SessionSenderEvent> {
   }
 
   succeed(next: SessionSender): void {
-    // The address that a receiver answers at, and refusals, stay valid across sessions.
+    // The address at which a receiver answers and the refusals of its ports stay valid in the next session.
     for (const peer of next.peers) peer.addresses = at(this.newest.peers, peer.index).addresses;
     this.newest.retire();
     this.retired.push(this.newest);
@@ -50,7 +50,7 @@ export class SuccessiveSenders implements Machine<SessionSenderEvent> {
     return this.newest.pollTimeout();
   }
 
-  /** Messages that earlier senders still had queued are dropped. */
+  /** Drops the events that earlier senders still have in their queues. */
   pollEvent(): SessionSenderEvent | undefined {
     for (const sender of this.retired) while (sender.pollEvent() !== undefined);
     return this.newest.pollEvent();
