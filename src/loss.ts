@@ -1,6 +1,6 @@
 /**
- * Seeded loss models: which arriving data packets a receiver drops (PROTOCOL 3.5), and which
- * datagrams a simulated link loses. A model sees only the order of arrival.
+ * Seeded loss models. They decide which arriving data packets a receiver drops (PROTOCOL 3.5) and which datagrams a
+ * simulated link loses. A model sees only the order of arrival.
  */
 import { P2mpError } from './base/errors.js';
 import type { Random } from './base/random.js';
@@ -23,7 +23,7 @@ export interface GilbertElliottSpec {
   readonly model: 'gilbert-elliott';
   /** Probability of a transition from the good state to the bad one, before each arrival. */
   readonly enterBad: number;
-  /** Probability of a transition back; the bad state lasts 1/leaveBad arrivals on average. */
+  /** Probability of a transition back. The bad state lasts 1/leaveBad arrivals on average. */
   readonly leaveBad: number;
   /** Probability that an arrival in the good state is lost. */
   readonly lossInGood: number;
@@ -52,8 +52,8 @@ export function createLossModel(spec: LossSpec, random: Random): LossModel {
     case 'bernoulli': {
       const { probability } = spec;
       checkLoss('loss probability', probability);
-      // The course text says: draw r in (0, 1), lose if r <= p. At p = 0, r = 0 must not cause a
-      // loss.
+      // The course text draws r in (0, 1) and loses the packet if r <= p. Here r may be 0, which must not cause a loss
+      // at p = 0.
       return probability === 0 ? () => false : () => random() <= probability;
     }
     case 'gilbert-elliott':
@@ -67,8 +67,8 @@ export function createLossModel(spec: LossSpec, random: Random): LossModel {
 }
 
 /**
- * A Gilbert-Elliott model with this mean loss and bursts of `meanBurst` arrivals on average. The
- * good state loses nothing, the bad state everything.
+ * A Gilbert-Elliott model with this mean loss and bursts of `meanBurst` arrivals on average. The good state loses no
+ * arrival, and the bad state loses all of them.
  * @throws P2mpError INVALID_ARGUMENT
  * @example
  * ```ts
@@ -95,7 +95,7 @@ export function burstLoss(meanLoss: number, meanBurst: number): GilbertElliottSp
 }
 
 /**
- * The long-run share of arrivals that a model loses; 0 for a script, which ends.
+ * The share of arrivals that a model loses in the long run. A script ends, so its share is 0.
  * @example
  * ```ts
  * import { meanLoss } from 'p2mp/core';

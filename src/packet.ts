@@ -23,16 +23,16 @@ export const packetType = {
 } as const;
 
 /**
- * Checksum-field value that marks an abort: in an empty data packet the sender aborts; in an ACK
- * the receiver will not keep the file (PROTOCOL 5.6). The checksum is invalid for an empty payload,
- * so a receiver that follows the course text ignores it, and such an ACK acknowledges nothing new.
+ * The value of the checksum field that marks an abort. In an empty data packet it means that the sender aborts, and in
+ * an ACK that the receiver will not keep the file (PROTOCOL 5.6). As a checksum of an empty payload it is wrong, so a
+ * receiver that follows the course text ignores the packet. An ACK with this mark acknowledges nothing new.
  */
 export const abortMark = 0xdead;
 
 /**
- * Checksum-field value of an identify request (an empty data packet) and of its answer (an ACK with
- * the receiver's last acknowledged number) (PROTOCOL 5.9). A receiver that follows the course text
- * ignores it, as above.
+ * The value of the checksum field that marks an identify request and its answer (PROTOCOL 5.9). The request is an empty
+ * data packet. The answer is an ACK with the last number that the receiver acknowledged. A receiver that follows the
+ * course text ignores the request, because its checksum is wrong.
  */
 export const identifyMark = 0xc0de;
 
@@ -53,11 +53,11 @@ export interface AckPacket {
   readonly sequence: number;
   /** The 16 bits that should be zero. */
   readonly reserved: number;
-  /** Number of bytes after the header; should be 0. */
+  /** Number of bytes after the header, which should be 0. */
   readonly trailingBytes: number;
 }
 
-/** Type 0xFFFF: how some programs mark the end. The receiver echoes the header (PROTOCOL 6.2). */
+/** A packet of type 0xFFFF, with which some programs mark the end. The receiver echoes its header (PROTOCOL 6.2). */
 export interface EndPacket {
   readonly kind: 'end';
   readonly sequence: number;
@@ -111,7 +111,7 @@ export function decode(bytes: Uint8Array): Packet | DecodeFault {
   }
 }
 
-/** Result of verifying a data packet's checksum; `good-odd-low` is valid with the other padding. */
+/** Result of verifying a data packet's checksum. `good-odd-low` means that it fits only the other padding. */
 export type PayloadCheck = 'good' | 'good-odd-low' | 'bad';
 
 /**
@@ -162,8 +162,7 @@ export function isIdentifyMarker(packet: DataPacket): boolean {
 }
 
 /**
- * Encodes a data packet with a copy of `payload`; an empty payload makes the end marker (PROTOCOL
- * 5.2).
+ * Encodes a data packet with a copy of `payload`. A packet with an empty payload is the end marker (PROTOCOL 5.2).
  * @example
  * ```ts
  * import { encodeData } from 'p2mp/core';

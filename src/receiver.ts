@@ -1,9 +1,8 @@
 /**
- * The receiver: handles one transfer at a time, each from one sender. It applies the loss service,
- * verifies checksums, accepts segments in order, drops duplicates, acknowledges, and detects the
- * end of a transfer, which the base protocol does not mark (PROTOCOL 3 and 5). It acknowledges the
- * end only once the file is durable under its final name. If storage fails it notifies the sender,
- * so it never reports a false success.
+ * The receiver handles one transfer at a time, each from one sender. It applies the loss service, verifies checksums,
+ * accepts segments in order, drops duplicates, and acknowledges. It also detects the end of a transfer, which the base
+ * protocol does not mark (PROTOCOL 3 and 5). It acknowledges the end only once the file is durable under its final
+ * name. If storage fails, it notifies the sender, so it never reports a false success.
  */
 import type { Address } from './base/address.js';
 import { formatAddress, sameAddress } from './base/address.js';
@@ -35,8 +34,8 @@ import type { FaultKind } from './wire/faults.js';
 import { FaultLog } from './wire/faults.js';
 
 /**
- * The P2MP-FTP receiver as a state machine: accepts segments in order, acknowledges them and
- * detects the end (PROTOCOL 5).
+ * The P2MP-FTP receiver as a state machine. It accepts segments in order, acknowledges them and detects the end
+ * (PROTOCOL 5).
  * @example
  * ```ts
  * import { encodeData, Receiver } from 'p2mp/core';
@@ -99,8 +98,8 @@ export class Receiver implements Machine<ReceiverEvent> {
   }
 
   /**
-   * Only receivers send ACKs, so this address is not a sender, whatever data it appeared to send
-   * (PROTOCOL 7.2).
+   * Only receivers send ACKs, so this address is not a sender. Data that appeared to come from it was forged or looped
+   * back (PROTOCOL 7.2).
    */
   private handleAck(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     this.reject(nowMs, 'wrong-direction', from, bytes);
@@ -144,7 +143,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     }
   }
 
-  /** The shell has made the file durable under its final name: acknowledges the end. */
+  /** Acknowledges the end, because the shell has made the file durable under its final name. */
   handleStored(nowMs: TimeMs): void {
     const { transfer } = this;
     assert(transfer?.end !== undefined, 'stored without an end');
@@ -152,7 +151,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     this.close(nowMs, transfer, 'complete');
   }
 
-  /** The shell could not store the file: notifies the sender, which fails this receiver. */
+  /** Notifies the sender that the shell could not store the file. The sender then fails this receiver. */
   handleStorageFailure(nowMs: TimeMs, reason: string): void {
     this.drop(nowMs, 'failed', reason);
   }
@@ -220,8 +219,7 @@ export class Receiver implements Machine<ReceiverEvent> {
       transfer.noteOutOfSequence(nowMs, packet);
       this.replies.repeatLastAck(transfer);
     } else if (transfer.end !== undefined) {
-      // A retransmitted end while the file is being stored: repeating the last ACK shows that we
-      // are alive.
+      // The sender repeats the end while the file is being stored. A repeated ACK shows that this receiver is alive.
       this.replies.repeatLastAck(transfer);
     } else if (packet.payload.length === 0) {
       this.finish(nowMs, transfer, 'end-marker', encodeAck(packet.sequence));
@@ -261,7 +259,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     this.diagnoses.noteAccepted(transfer.from);
     const isUrgent = transfer.isLastShort || isMarkedLast;
     this.events.push({ type: 'write', offsetBytes, bytes: payload, isUrgent });
-    // A short segment is the last. Its ACK confirms that everything was written (PROTOCOL 5.5).
+    // A short segment is the last one. Its ACK confirms that everything was written (PROTOCOL 5.5).
     if (isMarkedLast) this.finish(nowMs, transfer, 'marked-last', encodeAck(sequence));
     else if (!isUrgent) this.replies.acknowledgeThrough(transfer, transfer.segmentCount);
   }
@@ -288,7 +286,7 @@ export class Receiver implements Machine<ReceiverEvent> {
   }
 
   /**
-   * Answers a late packet of an ended transfer as before.
+   * Answers a late packet of an ended transfer by repeating the last answer.
    * @returns whether the packet belonged to an ended transfer
    */
   private answerForEnded(
@@ -355,7 +353,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     }
   }
 
-  /** Another sender is waiting and this one is silent: keeps the file only if it is complete. */
+  /** Another sender is waiting while this one is silent. Keeps the file only if it is complete. */
   private endByTakeover(nowMs: TimeMs, transfer: IncomingTransfer): void {
     const { contradiction } = transfer;
     if (contradiction !== undefined) this.fail(nowMs, transfer, 'failed', contradiction);

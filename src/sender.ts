@@ -1,8 +1,8 @@
 /**
- * The sender: one object to N receivers. For each block in flight it tracks the pending receivers
- * and the segments each one is missing. Each round has a single deadline, set when the round is
- * sent, that bounds every wait in that round (PROTOCOL 4.1). When it expires, the sender
- * retransmits only to the pending receivers. Stop-and-wait is a window of one.
+ * The sender sends one object to N receivers. For each block in flight, it tracks the pending receivers and the
+ * segments that each of them is missing. Each round has a single deadline, which is set when the round has been sent
+ * and bounds every wait in that round (PROTOCOL 4.1). When the deadline expires, the sender retransmits only to the
+ * pending receivers. Stop-and-wait is a window of one.
  */
 
 import type { Address } from './base/address.js';
@@ -37,15 +37,14 @@ import { FaultLog } from './wire/faults.js';
 
 type Phase =
   | 'data'
-  /** All data is settled; the shell checks that the source has not changed. */
+  /** All data is settled, and the shell checks that the source has not changed. */
   | 'checking'
   /** The end marker has been sent. */
   | 'ending'
   | 'done';
 
 /**
- * The P2MP-FTP sender as a state machine: one window of blocks shared by all receivers (PROTOCOL
- * 4).
+ * The P2MP-FTP sender as a state machine. All receivers share one window of blocks (PROTOCOL 4).
  * @example
  * ```ts
  * import { Sender } from 'p2mp/core';
@@ -124,8 +123,8 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   /**
-   * Supplies the bytes requested by a `need` event: exactly that range, in the order of the events.
-   * The bytes are copied.
+   * Supplies exactly the bytes that a `need` event requested. Supply them in the order of the events. The bytes are
+   * copied.
    */
   provideBlock(nowMs: TimeMs, blockIndex: number, bytes: Uint8Array): void {
     const block = this.blocks.fill(blockIndex, bytes);
@@ -133,7 +132,7 @@ export class Sender implements Machine<SenderEvent> {
     if (block !== undefined) this.launch(nowMs, block);
   }
 
-  /** Answers `check-source`: the source is unchanged, so the sender may declare the end. */
+  /** Answers a `check-source` event if the source is unchanged. The sender may then declare the end. */
   confirmSource(nowMs: TimeMs): void {
     if (this.phase !== 'checking') return;
     if (this.terms.hasEndMarker && this.outcomes.activeCount > 0) {
@@ -146,22 +145,21 @@ export class Sender implements Machine<SenderEvent> {
     }
   }
 
-  /** Fails a receiver that cannot be sent to, and continues with the others. */
+  /** Fails a receiver to which nothing can be sent, and continues with the others. */
   failReceiver(nowMs: TimeMs, index: number, reason: string): void {
     this.settle(nowMs, at(this.peers, index), 'failed', reason);
     this.advance(nowMs);
   }
 
   /**
-   * Handles an ICMP error for a receiver's port. The server may still be started, so the liveness
-   * timeout does not change.
+   * Handles an ICMP error for a receiver's port. A server may still be started there, so the liveness timeout does not
+   * change.
    */
   handleRefusal(nowMs: TimeMs, index: number, at: Address, code: RefusalCode): void {
     const peer = this.peers[index];
     if (peer?.status !== 'active') return;
     if (this.phase !== 'data' && peer.ackedSegments > 0) {
-      // The receiver has exited because it had the whole file: it needs no end marker (PROTOCOL
-      // 5.3).
+      // The receiver has exited because it had the whole file, so it needs no end marker (PROTOCOL 5.3).
       if (this.phase === 'ending') this.settleUnconfirmed(nowMs, peer);
       this.advance(nowMs);
       return;
@@ -256,7 +254,7 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   /**
-   * The block has its bytes: marks it missing at every active receiver and begins its first round.
+   * Called once a block has its bytes. Marks the block as missing at every active receiver and begins its first round.
    */
   private launch(nowMs: TimeMs, block: Block): void {
     for (const peer of this.peers) {
@@ -302,7 +300,7 @@ export class Sender implements Machine<SenderEvent> {
     }
     if (block.pendingCount === 0) return;
     for (const peer of this.peers) {
-      // Blocks in flight together time out together: back off once, for the oldest.
+      // Blocks in flight together also time out together, so a receiver's timeout backs off only for its oldest one.
       const isOldest = block.firstSequence <= peer.ackedSegments;
       if (isOldest && block.isPending(peer.index)) peer.rtt.backOff();
     }
@@ -352,7 +350,7 @@ export class Sender implements Machine<SenderEvent> {
     this.advance(nowMs);
   }
 
-  /** An ACK of data not yet sent: accepting it would report a false success. */
+  /** Handles an ACK of data that was not sent yet. Accepting such an ACK would report a false success. */
   private handleAckOfUnsent(
     nowMs: TimeMs,
     peer: Peer,
@@ -425,7 +423,7 @@ export class Sender implements Machine<SenderEvent> {
    * advances the phase.
    */
   private advance(nowMs: TimeMs): void {
-    // A block released because no receiver is left was not delivered.
+    // If no receiver is left, blocks are released although nobody received them. They do not count as delivered.
     const isDelivering = this.phase === 'data' && this.outcomes.activeCount > 0;
     this.blocks.releaseSettled(isDelivering);
     if (isDelivering) this.openBlocks();
