@@ -57,8 +57,8 @@ export class EndConfirmation {
   }
 
   /**
-   * Queues an identify request to each unidentified receiver. The request precedes the end marker, because the ACK of
-   * that marker may settle the receiver's outcome.
+   * Queues an identify request to each unidentified receiver. Unless the file is empty, the request precedes the end
+   * marker, because the ACK of that marker may settle the receiver's outcome.
    */
   requestIdentities(): void {
     for (const peer of this.peers) {
