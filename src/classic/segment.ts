@@ -84,7 +84,7 @@ export function checkMss(mssBytes: number): void {
 function remedyForSize(sizeBytes: number): string {
   const leastMssBytes = Math.ceil(sizeBytes / maxSegmentCount);
   return leastMssBytes <= maxMssBytes
-    ? `take an MSS of at least ${leastMssBytes}`
+    ? `use an MSS of at least ${leastMssBytes}`
     : 'split the file';
 }
 

@@ -61,7 +61,7 @@ const inFlightGain = 2;
 /** The least in-flight limit, in blocks; also the limit before the first report. */
 const leastBlocks = 4;
 
-/** Slack for late reads and coarse timers. A socket buffers this much, so that no queue builds up on the path. */
+/** Slack for late reads and coarse timers. This much fits in a socket buffer, so it adds no queue on the path. */
 const hostSlackMs = 25;
 const mostSlackBlocks = 32;
 

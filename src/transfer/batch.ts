@@ -78,7 +78,7 @@ export class BatchEncoder {
 
   /**
    * Encodes a batch. A whole block is sent without copying. The block's memory may be reused once every receiver has
-   * the block. A shell that still holds the memory then sends datagrams of a later block, which is harmless.
+   * the block. If a shell has not sent a batch by then, it sends datagrams of the later block, which is harmless.
    */
   encode(to: Address, block: SessionBlock, spec: BatchSpec): Transmit {
     const { low, high } = spec;

@@ -125,7 +125,7 @@ t.test('impossible sizes are refused, and the message names them', (t) => {
 
 t.test('a file with too many segments is refused with an MSS that would work', (t) => {
   t.equal(createGeometry(maxSegmentCount, 1, 1).segmentCount, maxSegmentCount);
-  t.match(refusal(maxSegmentCount + 1, 1, 1), /take an MSS of at least 2$/);
+  t.match(refusal(maxSegmentCount + 1, 1, 1), /use an MSS of at least 2$/);
   const property = fc.property(fc.integer({ min: 2, max: maxMssBytes }), fc.nat(), (mss, rest) => {
     const sizeBytes = (mss - 1) * maxSegmentCount + 1 + rest;
     const advice = Number(/at least (\d+)$/.exec(refusal(sizeBytes, mss - 1, 1))?.[1]);

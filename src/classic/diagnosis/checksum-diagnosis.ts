@@ -21,12 +21,12 @@ type Complement = 'ones' | 'twos' | 'none';
 /** No variant covers the checksum field, because that field is zero while the sum is computed. */
 const ranges: readonly Way<Range>[] = [
   { value: 'data' },
-  { value: 'all', cause: 'the sum includes the header, where it covers the data alone' },
+  { value: 'all', cause: 'the sum includes the header, but it must cover only the data' },
   {
     value: 'sequence',
-    cause: 'the sum includes the sequence number, where it covers the data alone',
+    cause: 'the sum includes the sequence number, but it must cover only the data',
   },
-  { value: 'type', cause: 'the sum includes the type, where it covers the data alone' },
+  { value: 'type', cause: 'the sum includes the type, but it must cover only the data' },
 ];
 
 const complements: readonly Way<Complement>[] = [
@@ -37,7 +37,7 @@ const complements: readonly Way<Complement>[] = [
   },
   {
     value: 'twos',
-    cause: "the two's complement of the sum is taken, where the one's complement is due",
+    cause: "the two's complement of the sum is taken, but the protocol takes the one's complement",
   },
 ];
 
@@ -45,7 +45,7 @@ const carries: readonly Way<boolean>[] = [
   { value: true },
   {
     value: false,
-    cause: 'carries beyond 16 bits are dropped, where each is to be added at the low end',
+    cause: 'carries out of 16 bits are dropped, but each must be added back at the low end',
   },
 ];
 
@@ -62,11 +62,11 @@ const oddBytes: readonly Way<OddByte>[] = [
   { value: 'high' },
   {
     value: 'low',
-    cause: 'an odd last byte is taken as the low half of its word, where it is the high one',
+    cause: 'an odd last byte is taken as the low half of its word, but it must be the high half',
   },
   {
     value: 'dropped',
-    cause: 'an odd last byte is left out, where a zero byte is to be added behind it',
+    cause: 'an odd last byte is left out, but it must be padded with a zero byte',
   },
 ];
 const noOddByte = oddBytes.slice(0, 1);
@@ -118,7 +118,7 @@ function* finished(sum: number): Iterable<{ value: number; causes: readonly stri
 function explainByteSum(payload: Uint8Array, checksum: number): string | undefined {
   const sum = payload.reduce((total, byte) => total + byte, 0);
   const isByteSum = [...finished(sum)].some(({ value }) => value === checksum);
-  return isByteSum ? 'it adds single bytes, where 16-bit words are to be added' : undefined;
+  return isByteSum ? 'it adds single bytes, but the protocol adds 16-bit words' : undefined;
 }
 
 /** The sum of all whole words without folding. There are at most 32,767 words, so the sum stays below 2^31. */

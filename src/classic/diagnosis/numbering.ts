@@ -15,17 +15,17 @@ export function numberingMistake(
   // If segments are tiny, a byte offset may look like a segment number.
   const bytesExpected = isFirst ? sizeBytes : expected * sizeBytes;
   if (sequence === bytesExpected && sequence > 1) {
-    return 'its sender counts bytes, where the protocol counts segments';
+    return 'its sender counts bytes, but the protocol counts segments';
   }
   if (expected > 0 && swapBytes(sequence) === expected) return lowByteFirst;
   if (!isFirst) return undefined;
-  if (sequence === 1) return 'its sender numbers from 1, where the protocol numbers from 0';
+  if (sequence === 1) return 'its sender numbers from 1, but the protocol numbers from 0';
   if (swapBytes(sequence) === 1) return `${lowByteFirst}; and it numbers from 1, not from 0`;
   return undefined;
 }
 
 const lowByteFirst =
-  'its sender writes numbers with the low byte first, where the protocol has the high byte first';
+  'its sender writes numbers with the low byte first, but the protocol has the high byte first';
 
 /** Reverses the bytes of a 32-bit number. */
 export function swapBytes(value: number): number {

@@ -109,7 +109,7 @@ function textMistake(bytes: Uint8Array): string {
   const text = String.fromCharCode(...bytes.subarray(0, 64));
   const isHeader = /^[\s\d[({]/.test(text) || /0101010101010101|5555|21845/.test(text);
   return isHeader
-    ? 'the header is written as text, where its fields are binary numbers'
+    ? 'the header is written as text, but its fields are binary numbers'
     : 'the header is missing: the datagram begins with the data';
 }
 
@@ -120,9 +120,9 @@ const serializations = [
 
 /** The likely mistake by the offset at which 0x5555 is found. */
 const layoutMistakes: Readonly<Record<number, string>> = {
-  0: 'the type is the first field, where it is the last one',
-  2: 'the sequence number has 2 bytes, where it has 4, or fields are missing',
-  4: 'the type comes before the checksum, where it comes behind it',
+  0: 'the type is the first field, but must be the last',
+  2: 'the sequence number has 2 bytes, but must have 4, or fields are missing',
+  4: 'the type comes before the checksum, but must come after it',
   8: 'the header is 2 bytes too long: one field has more bytes than it should',
   10: 'the header is 4 bytes too long: one field has 8 bytes, or the compiler fills up the structure',
 };
@@ -139,7 +139,7 @@ function typeMistake(type: number): string {
       return 'the type is left out: its field is 0';
     case 5555:
     case 0xb315:
-      return 'the type is 5555 as a decimal number, where it is hexadecimal';
+      return 'the type is 5555 as a decimal number, but it is hexadecimal';
     case 0xaaaa:
       return 'data are sent with the type of an ACK';
     case 0xffff:

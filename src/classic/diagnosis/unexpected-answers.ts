@@ -36,7 +36,7 @@ export class UnexpectedAnswers {
     this.count++;
     const last = sentSegments - 1;
     const cause = causeOfNumber(sequence, sentSegments, mssBytes);
-    this.last = `an ACK of ${sequence}, where ${last === 0 ? 'segment 0 was' : `segments 0 to ${last} were`} sent${cause}`;
+    this.last = `an ACK of ${sequence}, but only ${last === 0 ? 'segment 0 was' : `segments 0 to ${last} were`} sent${cause}`;
   }
 
   /** @returns a clause for a failure's reason; undefined if every answer was usable */
@@ -50,10 +50,10 @@ export class UnexpectedAnswers {
 function causeOfNumber(sequence: number, sentSegments: number, mssBytes: number): string {
   // An ACK that counts bytes names at most the number of bytes sent.
   if (sequence <= sentSegments * mssBytes && sequence % mssBytes === 0) {
-    return '; it seems to count bytes, where the protocol counts segments';
+    return '; it seems to count bytes, but the protocol counts segments';
   }
   if (swapBytes(sequence) < sentSegments) {
-    return '; it seems to write numbers with the low byte first, where the protocol has the high byte first';
+    return '; it seems to write numbers with the low byte first, but the protocol has the high byte first';
   }
   return '';
 }
@@ -62,12 +62,12 @@ function causeOfNumber(sequence: number, sentSegments: number, mssBytes: number)
 export function describeAnswer(bytes: Uint8Array): string {
   const { length } = bytes;
   const size = formatPlural(length, 'byte');
-  if (length < headerSizeBytes) return `a datagram of ${size}, where an ACK has ${headerSizeBytes}`;
+  if (length < headerSizeBytes) return `a datagram of ${size}, but an ACK has ${headerSizeBytes}`;
   const type = formatHex16(readUint16(bytes, fieldOffset.type));
   const packet = decode(bytes);
   const isData = typeof packet !== 'string' && packet.kind === 'data';
   const name = isData ? ', the type of data,' : '';
-  return `a packet of type ${type}${name} with ${size}, where an ACK has type ${formatHex16(packetType.ack)}`;
+  return `a packet of type ${type}${name} with ${size}, but an ACK has type ${formatHex16(packetType.ack)}`;
 }
 
 /**

@@ -9,7 +9,7 @@ const minCellColumns = 8;
 
 /**
  * Formats rows, each column as wide as its widest cell.
- * @param maxColumns maximum width of a line; to keep it, cells of the widest columns lose their middle
+ * @param maxColumns maximum width of a line; to fit, cells of the widest columns are shortened in the middle
  */
 export function formatTable(
   rows: readonly (readonly string[])[],

@@ -196,7 +196,7 @@ export class SocketRunner<Event> {
   };
 }
 
-/** A deadline that was not postponed for this long is likely to expire. */
+/** A deadline that has gone this long without being postponed will probably expire. */
 const quietMs = 0.25;
 
 /** If fewer than two deadlines expired in this time, deadlines are checked less often. */

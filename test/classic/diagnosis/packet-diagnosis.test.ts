@@ -80,7 +80,7 @@ const wrong: Readonly<Record<string, readonly [Uint8Array, string, RegExp]>> = {
     /includes the (header|type)[^;]*$/,
   ],
   'no complement': [packet(0, fold(sumOf(text))), 'checksum', /complement of the sum is forgotten/],
-  'no carry': [packet(0, ~sumOf(text)), 'checksum', /^carries beyond 16 bits are dropped[^;]*$/],
+  'no carry': [packet(0, ~sumOf(text)), 'checksum', /^carries out of 16 bits are dropped[^;]*$/],
   'neither carry nor complement, header in the sum': [
     packet(0, sumOf(blank)),
     'checksum',

@@ -30,12 +30,12 @@ const servers: readonly (readonly [what: string, bytes: Uint8Array, reason: RegE
   [
     'counts bytes',
     encodeAck(500),
-    /19 answers came .* an ACK of 500, where segment 0 was sent; it seems to count bytes/,
+    /19 answers came .* an ACK of 500, but only segment 0 was sent; it seems to count bytes/,
   ],
   [
     'acknowledges a number that was never sent',
     encodeAck(333),
-    /19 answers came .* an ACK of 333, where segment 0 was sent$/,
+    /19 answers came .* an ACK of 333, but only segment 0 was sent$/,
   ],
   [
     'sends ACKs of the type of data',
@@ -45,10 +45,10 @@ const servers: readonly (readonly [what: string, bytes: Uint8Array, reason: RegE
   [
     'sends ACKs of another type',
     ofType(0x1234),
-    /type 0x1234 with 8 bytes, where an ACK has type 0xaaaa/,
+    /type 0x1234 with 8 bytes, but an ACK has type 0xaaaa/,
   ],
-  ['sends short ACKs', encodeAck(0).subarray(0, 4), /a datagram of 4 bytes, where an ACK has 8/],
-  ['answers with text', Buffer.from('ACK'), /a datagram of 3 bytes, where an ACK has 8/],
+  ['sends short ACKs', encodeAck(0).subarray(0, 4), /a datagram of 4 bytes, but an ACK has 8/],
+  ['answers with text', Buffer.from('ACK'), /a datagram of 3 bytes, but an ACK has 8/],
 ];
 
 for (const [what, bytes, reason] of servers) {
@@ -66,7 +66,7 @@ t.test('a server that writes numbers with the low byte first', (t) => {
   // Number 0 reads the same in both orders.
   driven.ack('a', 0);
   answer(driven, encodeAck(0x0100_0000));
-  const reason = /an ACK of 16777216, where segments 0 to 1 were sent; .* the low byte first/;
+  const reason = /an ACK of 16777216, but only segments 0 to 1 were sent; .* the low byte first/;
   t.match(driven.outcome('a'), { status: 'failed', reason });
   t.end();
 });
