@@ -8,7 +8,7 @@ import type { ExitCode } from './exit-code.js';
 import { exitCode, exitCodeHelp } from './exit-code.js';
 import type { Interrupt } from './interrupts.js';
 import { ignoreHangup, interruptOfMessage, interruptsOf, isOnTerminal } from './interrupts.js';
-import { toJsonLine } from './output/output.js';
+import { errorJson, toJsonLine } from './output/output.js';
 import { checkAreText } from './text-of-arguments.js';
 
 export interface CommonOptions {
@@ -85,8 +85,6 @@ export async function parse<T>(
     });
   if (problem !== undefined) throw new P2mpError('INVALID_ARGUMENT', problem);
   if (answer !== '') {
-    // EPIPE: the reader, such as head, has closed the pipe.
-    process.stdout.on('error', () => undefined);
     process.stdout.write(`${answer}\n`);
     return exitCode.ok;
   }
@@ -130,8 +128,7 @@ export async function runCommand(
     process.exitCode = await command(args);
   } catch (error) {
     if (args.includes('--json') && error instanceof P2mpError) {
-      const { code, message } = error;
-      process.stdout.write(toJsonLine({ event: 'result', error: { code, message } }));
+      process.stdout.write(toJsonLine({ event: 'result', error: errorJson(error) }));
     }
     process.exitCode = explain(name, error);
   }
@@ -142,8 +139,10 @@ export async function runCommand(
  * error.
  */
 function watchStandardOutput(name: string): void {
-  process.stdout.once('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') return;
+  let isLost = false;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (isLost || error.code === 'EPIPE') return;
+    isLost = true;
     process.stderr.write(`${name}: standard output: ${error.message}; its results are lost\n`);
     process.once('exit', () => {
       process.exitCode ||= exitCode.system;

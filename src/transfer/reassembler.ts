@@ -59,7 +59,7 @@ export class Reassembler {
    */
   private firstBlock = Infinity;
   private highestBlock = -1;
-  /** Blocks that were damaged or dropped for lack of room. They are sent again, although no datagram was lost. */
+  /** Blocks that were damaged, or dropped to free memory. They are sent again, although no datagram was lost. */
   private readonly notLost = new Set<number>();
 
   constructor(

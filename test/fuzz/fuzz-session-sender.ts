@@ -160,7 +160,7 @@ class SenderUnderFire {
     const { sender } = this;
     const { length: eventCount } = sender['events'];
     const { length: controlCount } = sender['outbox']['transmits'];
-    demand(eventCount === 0 && controlCount === 0, () => 'something is left behind a drain');
+    demand(eventCount === 0 && controlCount === 0, () => 'something is left after a drain');
     let blocks = 0;
     for (const { rounds } of sender['delivery']['rateGroups']) blocks += rounds.window.length;
     const most = 2 + sessionDefaults.maxInFlightBytes / sender.geometry.blockSizeBytes;

@@ -82,11 +82,11 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     output.error('p2mp send: interrupted before anything was sent');
     return exitCode.interrupted;
   }
-  return report(output, options, result);
+  return printResult(output, options, result);
 }
 
 /** Prints the result. @returns the exit code */
-function report(output: Output, { paths, signal }: SendOptions, result: SendResult): ExitCode {
+function printResult(output: Output, { paths, signal }: SendOptions, result: SendResult): ExitCode {
   output.json(sendResultJson(result));
   printSendSummary(output, result);
   output.flush();

@@ -11,6 +11,7 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import type { ReceiverOutcome } from '../../classic/sender-events.js';
 import type { SendFileResult } from '../../node/file-sender.js';
 import type { Output } from './output.js';
+import { errorJson } from './output.js';
 import { formatTable } from './table.js';
 
 export function printClientSummary(
@@ -83,7 +84,7 @@ export function clientResultJson(path: string, result: SendFileResult) {
     retransmissions: result.retransmissions,
     acks: result.acksReceived,
     faults: result.faults,
-    ...withoutUndefined({ sha256, error: error && { code: error.code, message: error.message } }),
+    ...withoutUndefined({ sha256, error: error && errorJson(error) }),
     receivers: receivers.map((outcome) => ({
       receiver: outcome.receiver,
       address: outcome.address,

@@ -3,6 +3,7 @@
  * error. A transfer continues when the reader of the output goes away.
  */
 import { escapeControls, escapeControlsInLines } from '../../base/control-characters.js';
+import type { P2mpError } from '../../base/errors.js';
 import { breaksLines, LiveView, type View } from './live-view.js';
 
 export interface OutputOptions {
@@ -21,6 +22,11 @@ export function toJsonLine(object: Readonly<Record<string, unknown>>): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
   return `${text}\n`;
+}
+
+/** An error in JSON, for the `error` of results. */
+export function errorJson({ code, message }: P2mpError): { code: string; message: string } {
+  return { code, message };
 }
 
 /** Whether the event is an outcome, which `--json` prints even with `--quiet`. */

@@ -16,6 +16,7 @@ import type { SendEvent, SendResult } from '../../node/send-options.js';
 import type { SessionReceiverStatus } from '../../session/sender-events.js';
 import { describeOffload } from './describe-offload.js';
 import type { Output } from './output.js';
+import { errorJson } from './output.js';
 import { printOddity, printOtherAddress, printPortRefused } from './print-event.js';
 import { formatLoss, sessionTable } from './session-table.js';
 import { formatTable } from './table.js';
@@ -180,7 +181,7 @@ export function sendResultJson(result: SendResult) {
     repairs: result.repairs,
     reports: result.reportsReceived,
     faults: result.faults,
-    ...withoutUndefined({ error: error && { code: error.code, message: error.message } }),
+    ...withoutUndefined({ error: error && errorJson(error) }),
     receivers: receivers.map(receiverJson),
   };
 }

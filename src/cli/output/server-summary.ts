@@ -11,6 +11,7 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import type { DiagnosisEvent } from '../../classic/diagnosis/packet-diagnosis.js';
 import type { FileTransferResult } from '../../node/file-receiver.js';
 import type { Output } from './output.js';
+import { errorJson } from './output.js';
 
 export function printServerSummary(output: Output, result: FileTransferResult): void {
   const { from, status, sizeBytes, segmentCount, elapsedMs, end } = result;
@@ -58,7 +59,7 @@ export function serverResultJson(
     status: result.status,
     ...withoutUndefined({
       reason,
-      error: error && { code: error.code, message: error.message },
+      error: error && errorJson(error),
       end,
     }),
     certain: result.isCertain,

@@ -45,6 +45,8 @@ export interface OpenedPart extends Placing {
   readonly present: RangeSet;
   readonly held: readonly HeldBlock[];
   readonly kept: readonly Range[];
+  /** Existing files that stay as they are, whatever they contain. */
+  readonly keptCount: number;
 }
 
 /** The state that an earlier session left. */
@@ -97,7 +99,7 @@ async function openLocked(
   const found = await surveyTarget(target, manifest, layout, existing, placed, signal);
   const key = { objectId: options.objectId, contentSizeBytes: layout.sizeBytes };
   const old = await readOldPart(paths, key);
-  const { places, durable, present, kept } = await judge(layout, found, old, signal);
+  const { places, durable, present, kept, keptCount } = await judge(layout, found, old, signal);
   const need = await spaceFor(manifest, layout, places, old, present);
   await checkFreeSpace(target.root, target.name, need);
 
@@ -116,7 +118,7 @@ async function openLocked(
     const { part: partPath } = paths;
     return {
       ...{ target, manifest, existing, updatesModes, placed, files, openFiles, partPath },
-      ...{ fileBudget, blockSizeBytes, layout, paths, lock, journal, present, held },
+      ...{ fileBudget, blockSizeBytes, layout, paths, lock, journal, present, held, keptCount },
       kept: wholeBlocks(kept.ranges(), blockSizeBytes, layout.sizeBytes),
     };
   } catch (error) {
@@ -187,6 +189,7 @@ async function judge(
 ) {
   const durable = new RangeSet(old.durable?.ranges());
   const kept = new RangeSet();
+  let keptCount = 0;
   const candidates = new RangeSet();
   const judgeFile = (file: ContentFile): FilePlace => {
     const { place, ifPlaced } = found[file.number] as FoundFile;
@@ -194,6 +197,7 @@ async function judge(
     const isEmpty = start === end;
     const isThere = old.numbers.has(file.number);
     if (place.kind === 'kept') {
+      keptCount++;
       if (!isEmpty) kept.add(start, end);
       return place;
     }
@@ -209,5 +213,5 @@ async function judge(
   await forEachInTurns(layout.files, (file) => places.push(judgeFile(file)), signal);
   const present = new RangeSet([...durable.ranges(), ...candidates.ranges()]);
   for (const { start, end } of kept.ranges()) present.remove(start, end);
-  return { places, durable, present, kept };
+  return { places, durable, present, kept, keptCount };
 }

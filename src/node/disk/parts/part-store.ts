@@ -33,6 +33,8 @@ export class PartStore {
   readonly held: readonly HeldBlock[];
   /** Blocks that lie entirely in kept files: neither received nor verified. */
   readonly kept: readonly Range[];
+  /** Existing files that stay as they are, whatever they contain. */
+  readonly keptCount: number;
 
   /** Bytes that the store has, durable or not, except those of kept files. */
   private readonly present: RangeSet;
@@ -69,6 +71,7 @@ export class PartStore {
     this.behind = new WriteBehind((run) => this.writeRun(run), gatherMs);
     this.held = part.held;
     this.kept = part.kept;
+    this.keptCount = part.keptCount;
     this.present = part.present;
     part.files.handleCopied = (file) => this.noteCopied(file);
   }
@@ -187,14 +190,6 @@ export class PartStore {
     const elapsedMs = performance.now() - this.openedAtMs;
     if (!this.verifiesDisk && !isCheapToReadBack(sizeBytes, elapsedMs)) return [];
     return findDamagedBlocks(files, [...ranges.ranges()], blockSizeBytes, leafOf, signal);
-  }
-
-  /** Number of existing files that stay as they are, whatever they contain. */
-  get keptCount(): number {
-    const { files, layout } = this.part;
-    let count = 0;
-    for (const file of layout.files) if (files.place(file).kind === 'kept') count++;
-    return count;
   }
 
   /**
