@@ -340,11 +340,11 @@ export class Sender implements Machine<SenderEvent> {
       this.handleAckOfUnsent(nowMs, peer, packet, from, bytes);
     } else if (throughSegments <= peer.ackedSegments) {
       this.faults.add('stale-ack', from, bytes);
-      peer.isHeard = true;
+      peer.hasAnswered = true;
       if (this.phase === 'ending') this.ending.noteRepeatedAck(peer);
       peer.handleRepeatedAck(nowMs, packet.sequence);
     } else if (peer.status === 'active') {
-      peer.isHeard = true;
+      peer.hasAnswered = true;
       this.handleProgress(nowMs, peer, throughSegments);
     }
     this.advance(nowMs);

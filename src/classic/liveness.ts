@@ -57,7 +57,7 @@ export class LivenessTimeout {
     const seconds = this.limitMs / 1000;
     const refusal = peer.addresses.describeRefusal('p2mpserver');
     const odd = peer.unexpectedAnswers.describe();
-    if (!peer.isHeard) {
+    if (!peer.hasAnswered) {
       if (odd !== undefined) return `no ACK of what was sent for ${seconds} s: ${odd}`;
       return (
         refusal ??

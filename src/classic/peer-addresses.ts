@@ -41,7 +41,7 @@ export class PeerAddresses {
     const [peer, ...others] = this.peers.filter(
       (candidate) =>
         candidate.status === 'active' &&
-        !candidate.isHeard &&
+        !candidate.hasAnswered &&
         !candidate.hasAlias &&
         candidate.address.port === from.port &&
         sequence < candidate.sentSegments,

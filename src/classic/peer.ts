@@ -44,7 +44,7 @@ export class Peer {
    */
   isIdentified = false;
   /** Whether the receiver has ever sent a usable ACK. */
-  isHeard = false;
+  hasAnswered = false;
 
   datagramsSent = 0;
   retransmissions = 0;

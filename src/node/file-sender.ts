@@ -185,6 +185,6 @@ class FileTransfer {
 
 function* awaitedPeers({ peers }: Sender): Iterable<AwaitedPeer> {
   for (const { index, addresses, isPending, acks } of peers) {
-    if (isPending) yield { index, addresses: addresses.places, heardCount: acks };
+    if (isPending) yield { index, addresses: addresses.places, answerCount: acks };
   }
 }

@@ -268,8 +268,8 @@ class Sending {
 }
 
 function* awaitedPeers({ peers }: SessionSender): Iterable<AwaitedPeer> {
-  for (const { index, addresses, isAwaited, heardCount } of peers) {
-    if (isAwaited) yield { index, addresses: addresses.places, heardCount };
+  for (const { index, addresses, isAwaited, answerCount } of peers) {
+    if (isAwaited) yield { index, addresses: addresses.places, answerCount };
   }
 }
 

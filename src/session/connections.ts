@@ -192,7 +192,7 @@ export class Connections {
     const outcome = peer.handshake.handle(packet);
     const isAnswer = outcome === 'advanced' || outcome === 'small-only';
     if (isAnswer) {
-      peer.heardCount++;
+      peer.answerCount++;
       if (peer.addresses.noteAnswer(from)) this.owner.handleOtherAddress(peer);
     }
     if (outcome === 'advanced' && peer.requestSentAtMs !== undefined) {
@@ -370,9 +370,9 @@ export class Connections {
     const smallAnswers = peer.handshake?.smallAnswers ?? 0;
     if (smallAnswers >= narrowPathAnswers.suspected) return this.narrowPathReason(peer);
     if (refusal !== undefined) {
-      return peer.isHeard ? `has not responded for ${seconds} s; now ${refusal}` : refusal;
+      return peer.hasAnswered ? `has not responded for ${seconds} s; now ${refusal}` : refusal;
     }
-    if (peer.isHeard) return `has not responded for ${seconds} s; send again once it is back`;
+    if (peer.hasAnswered) return `has not responded for ${seconds} s; send again once it is back`;
     const { port } = peer.address;
     return `no answer${peer.addresses.describe()} for ${seconds} s; is ${receiverProgram} running there, and does a firewall let UDP port ${port} through?`;
   }

@@ -47,8 +47,8 @@ export class ReceiverMessages {
     counter: number,
     message: Message,
   ): boolean {
-    peer.isHeard = true;
-    peer.heardCount++;
+    peer.hasAnswered = true;
+    peer.answerCount++;
     peer.lastReceivedAtMs = nowMs;
     peer.addresses.noteAnswer(from);
     peer.unansweredPolls = 0;

@@ -63,7 +63,7 @@ function activityOf(peer: SessionPeer, isConfirmed: boolean): string {
     case 'connecting':
       if (peer.deferral !== undefined) return 'waiting for its restart';
       if (peer.addresses.isRefused) return 'port refused, retrying';
-      return peer.isHeard ? 'silent, retrying' : 'connecting';
+      return peer.hasAnswered ? 'silent, retrying' : 'connecting';
     case 'identifying':
       return 'waiting for key approval';
     case 'active':

@@ -176,8 +176,8 @@ export class Delivery {
 
   handleReport(nowMs: TimeMs, peer: SessionPeer, report: Report): void {
     takeSample(nowMs, peer, report, this.lastBurst);
-    const mayHearGroup = this.options.group !== undefined && !this.isSlowReceiver(peer);
-    takeGroup(peer, report, mayHearGroup, this.groupDatagramsSent);
+    const usesMulticast = this.options.group !== undefined && !this.isSlowReceiver(peer);
+    takeGroup(peer, report, usesMulticast, this.groupDatagramsSent);
     peer.rateGroup?.takeWindow(peer, report.windowBlocks);
     // A receiver that reports a burst that was never sent got forged data.
     const isMadeUp =

@@ -103,9 +103,9 @@ export class SessionPeer {
 
   /** Whether the receiver responds, so that rounds wait for its reports. */
   isResponsive = false;
-  isHeard = false;
+  hasAnswered = false;
   /** The number of answers that have come from the receiver. */
-  heardCount = 0;
+  answerCount = 0;
   /** When its last authentic message arrived. */
   lastReceivedAtMs: TimeMs = 0;
   /** When the receiver last made progress or was busy with its disk. */

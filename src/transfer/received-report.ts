@@ -41,10 +41,10 @@ export function takeSample(
     unicastBursts.sentAtMs(largestBurst) ?? -Infinity,
     (isMulticastReachable ? groupBursts.sentAtMs(largestBurst) : undefined) ?? -Infinity,
   );
-  const toldAtMs = nowMs - ackDelayMs;
-  if (sentAtMs === -Infinity || toldAtMs < sentAtMs) return;
-  peer.rtt.sample(toldAtMs - sentAtMs);
-  const arrivedAtMs = withoutQueueBack(peer, sentAtMs, toldAtMs);
+  const reportedAtMs = nowMs - ackDelayMs;
+  if (sentAtMs === -Infinity || reportedAtMs < sentAtMs) return;
+  peer.rtt.sample(reportedAtMs - sentAtMs);
+  const arrivedAtMs = withoutQueueBack(peer, sentAtMs, reportedAtMs);
   peer.model.take({
     nowMs,
     arrivedAtMs,
@@ -65,22 +65,22 @@ export function takeSample(
 }
 
 /** When the datagram arrived, corrected for a queue on the return path. */
-function withoutQueueBack(peer: SessionPeer, sentAtMs: TimeMs, toldAtMs: TimeMs): TimeMs {
+function withoutQueueBack(peer: SessionPeer, sentAtMs: TimeMs, reportedAtMs: TimeMs): TimeMs {
   const { returnPath, model } = peer;
-  if (returnPath.queueMs < leastQueueMs) return toldAtMs;
-  const soonestMs = Math.min(toldAtMs, sentAtMs + model.minRttMs);
-  return Math.max(soonestMs, toldAtMs - returnPath.queueMs);
+  if (returnPath.queueMs < leastQueueMs) return reportedAtMs;
+  const soonestMs = Math.min(reportedAtMs, sentAtMs + model.minRttMs);
+  return Math.max(soonestMs, reportedAtMs - returnPath.queueMs);
 }
 
 /**
  * Updates whether the receiver can be reached by multicast.
- * @param mayHear whether the sender uses multicast for this receiver at all
+ * @param usesMulticast whether the sender uses multicast for this receiver at all
  * @param groupDatagramsSent the number of datagrams sent to the group so far
  */
 export function takeGroup(
   peer: SessionPeer,
   report: Report,
-  mayHear: boolean,
+  usesMulticast: boolean,
   groupDatagramsSent: number,
 ): void {
   // The rest of what arrived came by multicast. If unicast datagrams were lost, this count is too low, which at worst
@@ -96,7 +96,7 @@ export function takeGroup(
   if (peer.stalledMulticastReports >= maxStalledMulticastReports) peer.isGroupLost = true;
   if (report.segmentsReceived > peer.segmentsReceived) peer.noteArrival();
   peer.segmentsReceived = report.segmentsReceived;
-  const isMulticastReachable = mayHear && report.isMulticastReachable && !peer.isGroupLost;
+  const isMulticastReachable = usesMulticast && report.isMulticastReachable && !peer.isGroupLost;
   if (isMulticastReachable === peer.isMulticastReachable) return;
   peer.isMulticastReachable = isMulticastReachable;
   // From now on, multicast datagrams count for this receiver, or they no longer do.

@@ -22,7 +22,7 @@ import {
 
 interface RejectedPeer {
   lastSeenMs: TimeMs;
-  readonly told: Set<DiagnosisKind>;
+  readonly reported: Set<DiagnosisKind>;
   /** Packets with a bad checksum since the last accepted segment. */
   checksumCount: number;
   /** The last unexpected sequence number, and its consecutive repetitions. */
@@ -58,8 +58,8 @@ export class DiagnosisLog {
     const peer = this.find(nowMs, from);
     if (peer === undefined) return;
     const diagnosis = diagnose(kind, peer, bytes, transfer);
-    if (diagnosis === undefined || peer.told.has(diagnosis.kind)) return;
-    peer.told.add(diagnosis.kind);
+    if (diagnosis === undefined || peer.reported.has(diagnosis.kind)) return;
+    peer.reported.add(diagnosis.kind);
     this.emit({ type: 'diagnosis', from: formatAddress(from), ...diagnosis });
   }
 
@@ -94,7 +94,7 @@ export class DiagnosisLog {
 function createPeer(nowMs: TimeMs): RejectedPeer {
   return {
     lastSeenMs: nowMs,
-    told: new Set(),
+    reported: new Set(),
     checksumCount: 0,
     lastNumber: undefined,
     numberCount: 0,
@@ -121,8 +121,8 @@ function diagnose(
   if (typeof packet === 'string' || packet.kind !== 'data') {
     // ACKs and other programs' end packets are not malformed data.
     const isOther = typeof packet !== 'string' && bytes.length === headerSizeBytes;
-    const isTold = peer.told.has('format') && peer.told.has('type');
-    return isOther || isTold ? undefined : diagnoseFormat(bytes);
+    const isReported = peer.reported.has('format') && peer.reported.has('type');
+    return isOther || isReported ? undefined : diagnoseFormat(bytes);
   }
   if (kind !== 'bad-checksum') {
     // Late duplicates of an ended transfer are not the program's mistake.
@@ -131,7 +131,7 @@ function diagnose(
   }
   // A bad packet before the first good one is not chance.
   const isCertain = transfer === undefined || ++peer.checksumCount >= repetitions;
-  return isCertain && !peer.told.has('checksum') ? diagnoseChecksum(packet, bytes) : undefined;
+  return isCertain && !peer.reported.has('checksum') ? diagnoseChecksum(packet, bytes) : undefined;
 }
 
 function diagnoseNumbering(
@@ -147,7 +147,7 @@ function diagnoseNumbering(
     peer.numberCount = 0;
   }
   peer.numberCount++;
-  if (peer.numberCount < repetitions || peer.told.has('numbering')) return undefined;
+  if (peer.numberCount < repetitions || peer.reported.has('numbering')) return undefined;
   if (transfer === undefined) return diagnoseNumber(packet, 0, payload.length);
   const { segmentCount, mssBytes } = transfer;
   if (sequence < segmentCount) return transfer.hasChanged ? diagnoseReuse(packet) : undefined;

@@ -76,15 +76,15 @@ export class NarrowPaths {
     const { sender } = this;
     if (sender.isDone) return;
     const { isAuto, fit, drain } = this.options;
-    const mayBeginAnew = isAuto && !sender.hasOpenedContent;
-    const mssBytes = mayBeginAnew ? fit.below(sender.geometry.mssBytes) : undefined;
+    const mayRestart = isAuto && !sender.hasOpenedContent;
+    const mssBytes = mayRestart ? fit.below(sender.geometry.mssBytes) : undefined;
     if (mssBytes === undefined)
       for (const [index, reason] of found) this.failReceiver(index, reason);
-    else this.beginAnew(mssBytes, found[0]?.[1] ?? '');
+    else this.restart(mssBytes, found[0]?.[1] ?? '');
     drain();
   }
 
-  private beginAnew(mssBytes: number, reason: string): void {
+  private restart(mssBytes: number, reason: string): void {
     const { senders, createSender, handleResize } = this.options;
     senders.succeed(createSender(mssBytes));
     handleResize(mssBytes, reason);
@@ -92,12 +92,12 @@ export class NarrowPaths {
 
   private failReceiver(index: number, reason: string): void {
     const { sender } = this;
-    const told = `${reason}; send again with --mss auto or a smaller MSS`;
+    const message = `${reason}; send again with --mss auto or a smaller MSS`;
     this.givenUp.add(index);
     if (this.givenUp.size === sender.peers.length) {
-      this.options.handleHopeless(new P2mpError('DATAGRAM_TOO_LARGE', told));
+      this.options.handleHopeless(new P2mpError('DATAGRAM_TOO_LARGE', message));
     }
-    sender.failReceiver(this.options.nowMs(), index, told);
+    sender.failReceiver(this.options.nowMs(), index, message);
   }
 }
 

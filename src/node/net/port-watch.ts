@@ -10,7 +10,7 @@ export interface AwaitedPeer {
   /** Several addresses while it is not known which of them answers. */
   readonly addresses: readonly Address[];
   /** Increases with each datagram from this receiver. */
-  readonly heardCount: number;
+  readonly answerCount: number;
 }
 
 export interface PortWatchOptions {
@@ -41,7 +41,7 @@ interface Watch {
 }
 
 export class PortWatch {
-  private readonly heardCounts = new Map<number, number>();
+  private readonly answerCounts = new Map<number, number>();
   /** By address. */
   private readonly watches = new Map<string, Watch>();
   /** Addresses that were watched in this round, and addresses that refused datagrams during this silence. */
@@ -85,9 +85,9 @@ export class PortWatch {
   /** Addresses from which nothing has arrived since the last check. */
   private silentPlaces(): Map<string, Place> {
     const silent = new Map<string, Place>();
-    for (const { index, addresses, heardCount } of this.options.awaited()) {
-      const isSilent = (this.heardCounts.get(index) ?? 0) === heardCount;
-      this.heardCounts.set(index, heardCount);
+    for (const { index, addresses, answerCount } of this.options.awaited()) {
+      const isSilent = (this.answerCounts.get(index) ?? 0) === answerCount;
+      this.answerCounts.set(index, answerCount);
       if (!isSilent) continue;
       for (const address of addresses) {
         const key = `${index} ${formatAddress(address)}`;

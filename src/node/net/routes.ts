@@ -43,7 +43,7 @@ export interface SentTo {
   readonly index: number;
   readonly address: Address;
   readonly addresses: CandidateAddresses;
-  readonly isHeard: boolean;
+  readonly hasAnswered: boolean;
 }
 
 /**
@@ -57,7 +57,7 @@ export function findUnreachable(
   const peer = peers.find(
     ({ address }) => address.host === error.address && address.port === error.port,
   );
-  if (peer === undefined || peer.isHeard || peer.addresses.all.length > 1) return undefined;
+  if (peer === undefined || peer.hasAnswered || peer.addresses.all.length > 1) return undefined;
   const reason = noRouteReason(error, peer.address);
   return reason === undefined ? undefined : { index: peer.index, reason };
 }

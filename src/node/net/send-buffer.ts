@@ -3,7 +3,7 @@
  * scheduled on a busy host, but no larger, because a large buffer is a long queue on a slow link.
  */
 import type dgram from 'node:dgram';
-import { grantedPerTold } from './receive-buffer.js';
+import { reportedPerRequested } from './receive-buffer.js';
 
 /** The buffer holds what is sent in this time. */
 const holdMs = 16;
@@ -50,7 +50,7 @@ export class SendBuffer {
 
   private grow(wantedBytes: number): void {
     try {
-      this.socket.setSendBufferSize(Math.ceil(wantedBytes / grantedPerTold));
+      this.socket.setSendBufferSize(Math.ceil(wantedBytes / reportedPerRequested));
     } catch {
       // Some systems refuse instead of granting less; the current size is good enough.
     }

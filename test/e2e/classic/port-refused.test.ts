@@ -216,7 +216,7 @@ t.test('if there are more silent addresses than watches, they take turns', async
   const peers: AwaitedPeer[] = Array.from({ length: 300 }, (_, index) => ({
     index,
     addresses: [{ host: '10.0.0.1', port: index + 1 }],
-    heardCount: index === 0 ? 1 : 0,
+    answerCount: index === 0 ? 1 : 0,
   }));
   const refused: number[] = [];
   const watch = new PortWatch({
