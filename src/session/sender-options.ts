@@ -36,7 +36,7 @@ export interface SessionSenderOptions {
   readonly isUnrepeatable?: boolean;
   /** A receiver that is silent for this long fails. */
   readonly livenessTimeoutMs?: number;
-  /** A fixed rate limit; by default, as fast as the path allows. */
+  /** A fixed rate limit, at least 1,000 bytes per second; by default, as fast as the path allows. */
   readonly rateBytesPerSec?: number;
   /** The most reports that may reach the sender per second. */
   readonly reportsPerSec?: number;
@@ -59,6 +59,9 @@ const inlineManifestBytes = 700;
 /** The longest label, in characters. */
 const maxLabelLength = 100;
 
+/** At a lower rate, datagrams would come so rarely that receivers would take the sender for lost. */
+const minRateBytesPerSec = 1000;
+
 /** Receiver numbers have 16 bits. */
 const maxReceivers = 65_535;
 
@@ -67,13 +70,18 @@ const livenessTimeoutReports = 8;
 
 /** @throws P2mpError INVALID_ARGUMENT */
 export function agreeTerms(options: SessionSenderOptions): SessionTerms {
-  const { receivers, rateBytesPerSec = 1 } = options;
+  const { receivers, rateBytesPerSec = minRateBytesPerSec } = options;
   const { reportsPerSec = sessionDefaults.reportsPerSec } = options;
   if (receivers.length === 0 || receivers.length > maxReceivers) {
     throw invalid(`${receivers.length} receivers: name between 1 and ${maxReceivers}`);
   }
-  for (const rate of [rateBytesPerSec, reportsPerSec]) {
-    if (!(rate > 0 && Number.isFinite(rate))) throw invalid(`rate ${rate}: must be above 0`);
+  if (!(rateBytesPerSec >= minRateBytesPerSec && Number.isFinite(rateBytesPerSec))) {
+    throw invalid(
+      `rate ${rateBytesPerSec}: must be at least ${minRateBytesPerSec} bytes per second, such as 50MB`,
+    );
+  }
+  if (!(reportsPerSec > 0 && Number.isFinite(reportsPerSec))) {
+    throw invalid(`${reportsPerSec} reports per second: must be above 0`);
   }
   const { minReportIntervalMs, turnShare } = sessionDefaults;
   const reportIntervalMs = Math.max(

@@ -514,6 +514,7 @@ const sending: readonly Refusal[] = [
   { args: ['file', '--to', 'a', '--port', 'x'], code: 2, line: 'port x: ' },
   { args: ['file', ...to, '--rate', 'fast'], code: 2, line: '--rate fast: ' },
   { args: ['file', ...to, '--rate', '0'], code: 2, line: '--rate 0: ' },
+  { args: ['file', ...to, '--rate', '1'], code: 2, line: 'rate 1: must be at least 1000 bytes ' },
   { args: ['file', ...to, '--rate', '1', '--rate', '2'], code: 2, line: '--rate: given more than' },
   { args: ['file', ...to, '--give-up-after', '0'], code: 2, line: '--give-up-after 0: ' },
   {
