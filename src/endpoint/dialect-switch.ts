@@ -1,4 +1,4 @@
-/** Serves both protocols on one port; the type field of a datagram decides (SESSIONS 2.1). */
+/** Serves both protocols on one port. The type field of each datagram selects the protocol (SESSIONS 2.1). */
 import type { Address } from '../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../base/machine.js';
 import { isSessionDatagram } from '../wire/header.js';

@@ -1,6 +1,6 @@
 /**
- * A restartable sender. It combines successive senders of one object into a single machine, so that a session can
- * restart on the same sockets. Earlier senders only confirm the receivers' outcomes.
+ * A restartable sender. It combines successive senders of one object into a single machine, so that a session
+ * can restart on the same sockets. After a restart, the earlier senders only confirm receivers' outcomes.
  */
 import type { Address } from '../base/address.js';
 import { at } from '../base/assert.js';
@@ -23,7 +23,8 @@ export class SuccessiveSenders implements Machine<SessionSenderEvent> {
   }
 
   succeed(next: SessionSender): void {
-    // The address at which a receiver answers and the refusals of its ports stay valid in the next session.
+    // The address at which each receiver answers, and the recorded port refusals, stay valid in the next
+    // session.
     for (const peer of next.peers) peer.addresses = at(this.newest.peers, peer.index).addresses;
     this.newest.retire();
     this.retired.push(this.newest);
@@ -50,7 +51,7 @@ export class SuccessiveSenders implements Machine<SessionSenderEvent> {
     return this.newest.pollTimeout();
   }
 
-  /** Drops the events that earlier senders still have in their queues. */
+  /** The next event of the newest sender. Drops events that earlier senders have queued. */
   pollEvent(): SessionSenderEvent | undefined {
     for (const sender of this.retired) while (sender.pollEvent() !== undefined);
     return this.newest.pollEvent();

@@ -1,17 +1,17 @@
 /**
- * Joins consecutive batches to one destination, so that repairs of many blocks are sent together. Even a small batch
- * costs the sender a system call and every receiver a wakeup.
+ * Joins consecutive batches that go to the same destination, so that repairs of many blocks are sent
+ * together. Every batch, however small, costs the sender a system call and wakes up every receiver.
  */
 import type { TimeMs, Transmit } from '../base/machine.js';
 import { joinBytes } from '../wire/byte-codec.js';
 
 export class BatchJoiner {
-  /** A batch that was polled already and cannot be joined with the one before it. */
+  /** A batch that was polled but could not be joined with the batch before it. */
   private next: Transmit | undefined;
 
   /**
-   * @param poll returns the next batch, if one may be sent now
-   * @param maxDatagrams the most datagrams in a joined batch
+   * @param poll returns the next batch; undefined if no batch may be sent now
+   * @param maxDatagrams maximum number of datagrams in a joined batch
    */
   constructor(
     private readonly poll: (nowMs: TimeMs) => Transmit | undefined,
@@ -26,7 +26,8 @@ export class BatchJoiner {
     const maxBytes = this.maxDatagrams * datagramSizeBytes;
     const parts = [first.bytes];
     let sizeBytes = first.bytes.length;
-    // Only the last datagram of a batch may be shorter.
+    // Only the last datagram of a batch may be shorter than the others, so nothing may follow a short
+    // datagram.
     while (sizeBytes < maxBytes && sizeBytes % datagramSizeBytes === 0) {
       const next = this.poll(nowMs);
       if (next === undefined) break;

@@ -1,6 +1,6 @@
 /**
- * Encodes the segments of a block as consecutive datagrams, in memory that is reused for later blocks. The datagrams
- * that go to one destination at once are a batch.
+ * Encodes the segments of a block as consecutive datagrams, in memory that is reused for later blocks. A
+ * batch consists of datagrams that are sent to one destination together.
  */
 import type { Address } from '../base/address.js';
 import { assert } from '../base/assert.js';
@@ -20,7 +20,7 @@ import {
 import { tagSizeBytes } from '../wire/sizes.js';
 import type { SessionBlock } from './sealed-block.js';
 
-/** The segments of a batch, as the low and the high half of a mask, and the burst number. */
+/** Selects the segments of a batch by a 64-bit mask, given as two halves, and states the burst number. */
 export interface BatchSpec {
   readonly low: number;
   readonly high: number;
@@ -28,7 +28,7 @@ export interface BatchSpec {
 }
 
 export class BatchEncoder {
-  /** Whether each datagram carries a tag, because someone forged data. */
+  /** Whether each datagram carries an authentication tag. Set once forged data has been detected. */
   usesTags = false;
   private lastBurst = 0;
   private readonly spare: Uint8Array[] = [];
@@ -42,7 +42,7 @@ export class BatchEncoder {
     this.stepBytes = geometry.mssBytes + sessionHeaderSizeBytes;
   }
 
-  /** The size of a datagram without its segment. */
+  /** Size of a datagram without its segment: the header, and the tag if there is one. */
   get framingSizeBytes(): number {
     return sessionHeaderSizeBytes + (this.usesTags ? tagSizeBytes : 0);
   }
@@ -54,7 +54,8 @@ export class BatchEncoder {
     const { index, generation } = block;
     const sealed = this.seal.seal(index, generation, bytes);
     block.wire ??= this.takeMemory();
-    // A shell may still hold this memory and send it, which must not spread a newer burst number.
+    // The I/O layer may send stale batches from this memory. Their burst number must not be newer than the
+    // last one used.
     const burst = this.lastBurst;
     const fields = { session, generation, block: index, segment: 0, flags: 0, burst };
     for (let offset = 0, from = 0; from < sealed.length; from += mssBytes, offset += stepBytes) {
@@ -64,7 +65,7 @@ export class BatchEncoder {
     }
   }
 
-  /** Copies the datagrams of a block that another rate group also sends. */
+  /** Copies a block's datagrams from another rate group, which sends the same block. */
   copy(from: SessionBlock, to: SessionBlock): void {
     to.wire ??= this.takeMemory();
     to.wire.set(wireOf(from));
@@ -77,8 +78,9 @@ export class BatchEncoder {
   }
 
   /**
-   * Encodes a batch. A whole block is sent without copying. The block's memory may be reused once every receiver has
-   * the block. If a shell has not sent a batch by then, it sends datagrams of the later block, which is harmless.
+   * Encodes a batch. If the batch is a whole block without tags, it is a view into the block's memory, not a
+   * copy. That memory may be reused once every receiver has the block. If the I/O layer sends the batch only
+   * after that, it sends datagrams of a later block, which is harmless.
    */
   encode(to: Address, block: SessionBlock, spec: BatchSpec): Transmit {
     const { low, high } = spec;
@@ -93,7 +95,7 @@ export class BatchEncoder {
     return { to, bytes, datagramSizeBytes: this.stepBytes };
   }
 
-  /** Copies some of the block's datagrams, and adds tags if they are in use. */
+  /** Copies the selected datagrams of the block, and adds tags if tags are in use. */
   private gather(to: Address, block: SessionBlock, { low, high, burst }: BatchSpec): Transmit {
     const { usesTags, stepBytes } = this;
     const wire = wireOf(block);
@@ -129,7 +131,7 @@ export class BatchEncoder {
     return tag.length;
   }
 
-  /** The offset where a segment's datagram ends in the block's memory. */
+  /** Offset in the block's memory at which the datagram of a segment ends. */
   private endOf(block: number, segment: number): number {
     const { mssBytes } = this.geometry;
     const sealedBytes = sizeOfBlock(this.geometry, block) + tagSizeBytes;
@@ -143,7 +145,7 @@ function wireOf({ wire }: SessionBlock): Uint8Array {
   return wire;
 }
 
-/** Writes the fields that change each time a datagram is sent. */
+/** Writes the header fields that change with each transmission: the flags and the burst number. */
 function stamp(bytes: Uint8Array, offset: number, burst: number, isEnd: boolean): void {
   bytes[offset + sessionField.flags] = isEnd ? dataFlag.endOfBurst : 0;
   writeUint16(bytes, offset + sessionField.burst, burst);

@@ -1,6 +1,7 @@
 /**
- * The blocks in flight. Each block holds the packets to send, the segments that each receiver is missing, and the
- * deadline of its round. Stop-and-wait is a window of one block of one segment.
+ * The blocks in flight. Each block holds the packets to send, the segments that each receiver is missing, and
+ * the deadline of its current round. With a single block of a single segment, the window implements
+ * stop-and-wait.
  */
 
 import { assert, at } from '../base/assert.js';
@@ -12,28 +13,34 @@ export class Block {
   index = 0;
   firstSequence = 0;
   segmentCount = 0;
-  /** The packets of the block, which are encoded once and sent any number of times. */
+  /** The packets of the block, encoded once. Retransmissions reuse them. */
   packets: Uint8Array[] = [];
-  /** Receivers that miss any segment of the block. */
+  /** Number of receivers that miss at least one segment of the block. */
   pendingCount = 0;
-  /** The number of rounds begun; 0 until the bytes of the block are available. */
+  /** Number of rounds begun so far; 0 until the bytes of the block are available. */
   round = 0;
-  /** When the round ends; undefined while it is being sent. */
+  /** Time at which the round ends; undefined before the first round and while a round is being sent. */
   deadlineMs: TimeMs | undefined;
-  /** The receiver and the segment with which the round continues. The group comes after the last receiver. */
+  /**
+   * Position in the round: the next receiver to send to, and the next segment. The multicast group follows
+   * the last receiver.
+   */
   nextReceiver = 0;
   nextSegment = 0;
 
-  /** The receivers of the round; undefined for all. */
+  /** Receivers that the current round serves; undefined means all receivers. */
   private receivers: ReadonlySet<number> | undefined;
-  /** The deadline of the receivers that are not part of this round. */
+  /** Previous deadline. It still applies to receivers that the current round does not serve. */
   private othersDeadlineMs: TimeMs | undefined;
 
-  /** A mask of the segments of this round that go to the group, low half first. */
+  /** Mask of the segments that the current round sends to the multicast group: low half, then high half. */
   private groupLow = 0;
   private groupHigh = 0;
 
-  /** Two masks for each receiver, low half first. If bit i is set, segment i is missing. */
+  /**
+   * Masks of the missing segments. Each receiver has two entries: the low half, then the high half of its
+   * mask.
+   */
   private readonly missing: Uint32Array;
 
   constructor(receiverCount: number) {
@@ -44,7 +51,7 @@ export class Block {
     return this.packets.length > 0;
   }
 
-  /** Whether a round has begun and is not fully sent. */
+  /** Whether a round has begun but has not been sent completely. */
   get isSending(): boolean {
     return this.round > 0 && this.deadlineMs === undefined;
   }
@@ -60,7 +67,9 @@ export class Block {
     this.missing.fill(0);
   }
 
-  /** @param receivers the round is for the pending ones among these; for all pending ones if omitted */
+  /**
+   * @param receivers limits the round to these receivers; by default, the round serves every pending receiver
+   */
   beginRound(receivers?: ReadonlySet<number>): void {
     this.round++;
     this.receivers = receivers;
@@ -72,13 +81,13 @@ export class Block {
     this.nextSegment = 0;
   }
 
-  /** The receiver misses the whole block. */
+  /** Records that the receiver misses the whole block. */
   setMissing(receiver: number): void {
     const count = this.segmentCount;
     this.setMissingSegments(receiver, lowBits(count), lowBits(count - 32));
   }
 
-  /** The receiver misses these segments, low half first, and no others. */
+  /** Records that the receiver misses exactly the segments in this mask, given as its low and high half. */
   setMissingSegments(receiver: number, low: number, high: number): void {
     const wasPending = this.isPending(receiver);
     this.missing[2 * receiver] = low & lowBits(this.segmentCount);
@@ -86,7 +95,7 @@ export class Block {
     if (this.isPending(receiver) !== wasPending) this.pendingCount += wasPending ? -1 : 1;
   }
 
-  /** The receiver still misses these segments (low half first) if it missed them before, and no others. */
+  /** Removes the segments outside this mask from the receiver's missing segments. */
   keepMissingSegments(receiver: number, low: number, high: number): void {
     const place = 2 * receiver;
     this.setMissingSegments(
@@ -96,14 +105,17 @@ export class Block {
     );
   }
 
-  /** How many segments of this round go to a receiver by unicast, or to the group if `receiver` is negative. */
+  /**
+   * Number of segments that this round sends to the receiver by unicast, or to the group if `receiver` is
+   * negative.
+   */
   countToSend(receiver: number, isMember: boolean): number {
     return (
       bitCount(this.lowToSend(receiver, isMember)) + bitCount(this.highToSend(receiver, isMember))
     );
   }
 
-  /** How many of these segments the receiver misses. */
+  /** Number of segments in this mask that the receiver misses. */
   countMissing(receiver: number, low: number, high: number): number {
     const place = 2 * receiver;
     return (
@@ -124,16 +136,17 @@ export class Block {
   }
 
   /**
-   * The round has been sent and ends at this time. Receivers outside the round keep their earlier deadline, because
-   * rounds for others could otherwise postpone it forever.
+   * Records that the round has been sent, and sets its deadline. The previous deadline still applies to
+   * receivers outside the round. Otherwise, rounds for other receivers could postpone that deadline forever.
    */
   endSending(deadlineMs: TimeMs): void {
     this.deadlineMs = Math.min(deadlineMs, this.othersDeadlineMs ?? deadlineMs);
   }
 
   /**
-   * Decides which segments of this round go to the group: those that several members miss. A segment that only one
-   * member misses goes to that member by unicast, unless the extra batches cost more than they save the other members.
+   * Selects the segments that this round sends to the multicast group: those that at least two members miss.
+   * Segments that only one member misses are sent by unicast, unless the additional batches cost more than
+   * the other members would save. In that case, the group gets every missing segment.
    * @param members the receivers that can be reached by multicast
    */
   sendToGroup(members: readonly number[]): void {
@@ -156,14 +169,15 @@ export class Block {
     this.groupHigh = onceHigh;
   }
 
-  /** Whether any segment of this round goes to the group. */
+  /** Whether this round sends any segment to the group. */
   get hasGroupPart(): boolean {
     return (this.groupLow | this.groupHigh) !== 0;
   }
 
   /**
-   * The low half of the segments that go to one receiver by unicast, or to the group if `receiver` is negative.
-   * @param isMember whether the receiver also gets the group's part
+   * Low half of the mask of segments that this round sends to a receiver by unicast, or to the group if
+   * `receiver` is negative.
+   * @param isMember whether the receiver also receives the segments that are sent to the group
    */
   lowToSend(receiver: number, isMember: boolean): number {
     if (receiver < 0) return this.groupLow;
@@ -171,7 +185,7 @@ export class Block {
     return (this.missing[2 * receiver] as number) & (isMember ? ~this.groupLow : -1);
   }
 
-  /** The high half of the mask that `lowToSend` returns. */
+  /** High half of the mask whose low half `lowToSend` returns. */
   highToSend(receiver: number, isMember: boolean): number {
     if (receiver < 0) return this.groupHigh;
     if (!this.isRoundFor(receiver)) return 0;
@@ -189,8 +203,8 @@ export class Block {
   }
 
   /**
-   * The receiver has the first `segmentCount` segments of the block.
-   * @returns whether this call completed the block at the receiver
+   * Records that the receiver has the first `segmentCount` segments of the block.
+   * @returns whether this call completed the block for the receiver
    */
   clearThrough(receiver: number, segmentCount: number): boolean {
     if (!this.isPending(receiver)) return false;
@@ -203,7 +217,10 @@ export class Block {
   }
 }
 
-/** One more batch costs hosts and the network about as much as this many segments that a receiver does not need. */
+/**
+ * Approximate cost of one additional batch, as a number of segments delivered to receivers that do not need
+ * them.
+ */
 const segmentsPerBatchSaved = 8;
 
 /** The blocks in flight, oldest first. Finished block objects are reused for later blocks. */
@@ -227,7 +244,7 @@ export class BlockWindow<B extends Block = Block> {
     return this.blocks[0];
   }
 
-  /** The block at a position, 0 for the oldest. */
+  /** The block at this position in the window; 0 is the oldest block. */
   get(place: number): B {
     return at(this.blocks, place);
   }
@@ -252,7 +269,7 @@ export class BlockWindow<B extends Block = Block> {
     this.retire(block);
   }
 
-  /** Drops every block for which `isOver` is true. */
+  /** Drops every block for which `isOver` returns true. */
   dropWhere(isOver: (block: B) => boolean): void {
     let kept = 0;
     for (const block of this.blocks) {

@@ -1,5 +1,5 @@
 /**
- * Delivers the blocks of one session: it holds the rate groups, sends their datagrams, and applies reports.
+ * Delivers the blocks of one session. Owns the rate groups, sends their datagrams, and applies reports.
  * `session/sender.ts` begins and ends the session.
  */
 import type { Address } from '../base/address.js';
@@ -43,30 +43,33 @@ export interface DeliveryOptions {
 
 /** What delivery needs from its session. */
 export interface DeliveryOwner {
-  /** Requests content; `provideBlock` takes it. */
+  /** Requests the bytes of a content block. The session passes the bytes to `provideBlock`. */
   need(block: number, offsetBytes: number, sizeBytes: number): void;
-  /** A block that was read again differs from what was read before. */
+  /** Reports that a second read of a block returned different bytes. */
   sourceChanged(offsetBytes: number): void;
   /**
    * Polls a receiver whose report is overdue.
-   * @returns false if the poll budget is exhausted and the caller should try again a little later
+   * @returns false if the poll budget is exhausted; the caller should then retry a little later
    */
   poll(nowMs: TimeMs, peer: SessionPeer): boolean;
 }
 
-/** Constants suffice: a block that reads differently is never sent, so no nonce encrypts two plaintexts. */
+/**
+ * Part of each block's nonce. Constants are safe: a block is not sent after its bytes have changed, so no
+ * nonce is ever used for two plaintexts.
+ */
 const generations = { manifest: 0, content: 1 } as const;
 
 /** Retry delay when the poll budget is exhausted. */
 const pollRetryMs = 10;
 
-/** Slow receivers beyond this number share rate groups. */
+/** Maximum number of catch-up groups. Further slow receivers share these groups. */
 const maxCatchUpRateGroups = 8;
 
-/** One catch-up group may have this share of the blocks in flight. */
+/** Share of the blocks in flight that one catch-up group may use. */
 const catchUpShare = 1 / 16;
 
-/** The least share of a configured rate that all catch-up groups get together. */
+/** Minimum share of a configured rate that all catch-up groups get together. */
 const catchUpRateShare = 1 / 8;
 
 export class Delivery {
@@ -85,11 +88,11 @@ export class Delivery {
   private readonly maxBlocks: number;
   /** Enforces a configured rate. */
   private readonly pacer = new Pacer();
-  /** Whether a datagram waits because of the configured rate. */
+  /** Whether the configured rate delays the next datagram. */
   private isPaced = false;
-  /** Bytes that catch-up groups may send before the main group does. */
+  /** Bytes that catch-up groups may send ahead of the main group. */
   private catchUpCredit = 0;
-  /** The last burst begun; undefined before the first datagram. */
+  /** Number of the last burst that was started; undefined before the first burst. */
   private lastBurst: number | undefined;
   isContentOpen = false;
   private slowReceiversCheckedAtMs: TimeMs = -Infinity;
@@ -116,7 +119,7 @@ export class Delivery {
     });
   }
 
-  /** Whether each datagram carries a tag, because someone forged data. */
+  /** Whether each datagram carries an authentication tag. Set once forged data has been detected. */
   get usesTags(): boolean {
     return this.encoder.usesTags;
   }
@@ -126,12 +129,12 @@ export class Delivery {
     return this.tree.isComplete;
   }
 
-  /** Whether the receiver was too slow for the main group and catches up by unicast at its own pace. */
+  /** Whether the receiver was too slow for the main group and was moved to a catch-up group. */
   isSlowReceiver(peer: SessionPeer): boolean {
     return peer.rateGroup !== this.main;
   }
 
-  /** Whether the receiver has nothing in flight and no known gaps. */
+  /** Whether no block is in flight to the receiver and the receiver has no known gaps. */
   owesNothing(peer: SessionPeer): boolean {
     if (!peer.needed.isEmpty) return false;
     for (const { rounds } of this.rateGroups) {
@@ -151,7 +154,7 @@ export class Delivery {
   provideBlock(index: number, bytes: Uint8Array): void {
     const { geometry, hash } = this.options;
     assert(bytes.length === sizeOfBlock(geometry, index), 'a block of its size');
-    // The session may have ended before the bytes arrived.
+    // Ignores bytes that are no longer needed, for example because the session has ended.
     const isForDigest = this.digestPass.take(index);
     const isInFlight = this.rateGroups.some(
       ({ rounds }) => rounds.window.find(index) !== undefined,
@@ -179,7 +182,7 @@ export class Delivery {
     const usesMulticast = this.options.group !== undefined && !this.isSlowReceiver(peer);
     takeGroup(peer, report, usesMulticast, this.groupDatagramsSent);
     peer.rateGroup?.takeWindow(peer, report.windowBlocks);
-    // A receiver that reports a burst that was never sent got forged data.
+    // A report of a burst that was never sent shows that the receiver received forged data.
     const isMadeUp =
       report.cumulativeBurst !== undefined &&
       (this.lastBurst === undefined || burstsAhead(report.cumulativeBurst, this.lastBurst) > 0);
@@ -193,7 +196,7 @@ export class Delivery {
     this.advance();
   }
 
-  /** A receiver has joined, left, or fallen silent. */
+  /** Handles a receiver that has joined, left, or fallen silent. */
   handleChange(peer: SessionPeer): void {
     if (!peer.isServed) {
       peer.rateGroup?.release(peer);
@@ -203,7 +206,7 @@ export class Delivery {
     this.advance();
   }
 
-  /** A receiver starts over, and its counters begin at zero. */
+  /** Handles a receiver that has restarted. Its counters begin at zero again. */
   handleRestart(peer: SessionPeer): void {
     peer.receivedByGroup = 0;
     peer.unicastBase = peer.unicastBursts.total;
@@ -231,7 +234,7 @@ export class Delivery {
     const { rateBytesPerSec } = this.options;
     this.isPaced = rateBytesPerSec !== undefined && !this.pacer.maySend(nowMs);
     if (this.isPaced) return undefined;
-    // The main group goes first. If a rate is configured, the catch-up groups still get their share.
+    // The main group normally sends first. If a rate is configured, catch-up groups with credit send first.
     const isCatchUpFirst = this.catchUpCredit > 0;
     const last = this.rateGroups.length - 1;
     for (let i = 0; i <= last; i++) {
@@ -262,9 +265,10 @@ export class Delivery {
     return atMs === Infinity ? undefined : atMs;
   }
 
-  /** Polls receivers whose reports are overdue at the end of a round. */
+  /** Polls receivers that have not reported by the deadline of a round. */
   handleTimeout(nowMs: TimeMs): void {
-    // Once the pacer allows sending, a busy host sends as soon as it can and needs no further timer.
+    // The configured rate allows sending again. A busy host then sends as soon as it can, without another
+    // timer.
     if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
     for (const rateGroup of this.rateGroups) {
       rateGroup.handleTimeout(nowMs);
@@ -275,7 +279,7 @@ export class Delivery {
   }
 
   private pollOwing(nowMs: TimeMs, { rounds: { window } }: RateGroup): void {
-    // The copy is needed because a poll may drop a receiver, which may remove blocks from the window.
+    // Iterates over a copy: polling can drop a receiver, and dropping a receiver can remove blocks.
     for (const block of [...window]) {
       if (window.find(block.index) !== block) continue;
       if (block.deadlineMs === undefined || block.deadlineMs > nowMs) continue;
@@ -330,7 +334,7 @@ export class Delivery {
     return this.rateGroups.some(({ rounds }) => rounds.window.find(index)?.isRead === false);
   }
 
-  /** Moves slow receivers, which hold up the others, to catch-up groups. */
+  /** Moves slow receivers to catch-up groups, so that the other receivers need not wait for them. */
   private splitOffSlowReceivers(nowMs: TimeMs): void {
     if (nowMs - this.slowReceiversCheckedAtMs < slowReceiverCheckMs) return;
     this.slowReceiversCheckedAtMs = nowMs;
@@ -370,7 +374,7 @@ export class Delivery {
     for (const { rounds } of this.rateGroups) {
       const other = rounds.window.find(index);
       if (other === undefined || other === block) continue;
-      // Another rate group has already requested these bytes.
+      // Another rate group has already requested these bytes and is waiting for them.
       if (!other.isRead) return;
       if (other.wire === undefined) continue;
       rateGroup.fill(block, () => this.encoder.copy(other, block));
@@ -425,12 +429,12 @@ export class Delivery {
   }
 }
 
-/** The receiver holds all of the content and only waits for the sender's digest of it. */
+/** Whether the receiver holds all content and waits only for the sender's digest of the content. */
 function awaitsDigest({ isServed, state }: SessionPeer): boolean {
   return isServed && state === 'whole';
 }
 
-/** When to poll a receiver with an overdue report again. */
+/** Time of the next poll of a receiver whose report is overdue. */
 function pollAtMs(peer: SessionPeer): TimeMs {
   const waitMs = Math.max(peer.rtt.timeoutMs, retryTiming.pollMs) * 2 ** peer.unansweredPolls;
   return peer.polledAtMs + Math.min(waitMs, retryTiming.maxMs);

@@ -1,9 +1,10 @@
 /**
- * Reads the content ahead of the rate groups, only to compute its digest. It does so while a receiver that already
- * holds everything waits for the digest and should not wait for slower receivers (SESSIONS 5.8).
+ * Reads content ahead of the rate groups to compute its digest early. This pass runs while a receiver holds
+ * all content and waits only for the digest, so that this receiver need not wait for slower ones (SESSIONS
+ * 5.8).
  */
 
-/** The number of blocks read for the digest at once. This is enough to keep a disk busy. */
+/** Maximum number of blocks being read for the digest at the same time. This number keeps a disk busy. */
 const maxPending = 8;
 
 export interface DigestPassOptions {
@@ -38,7 +39,10 @@ export class DigestPass {
     return this.pending.has(block);
   }
 
-  /** Takes a block that was read. @returns whether this pass requested it */
+  /**
+   * Records that a block has been read.
+   * @returns whether this pass requested the block
+   */
   take(block: number): boolean {
     return this.pending.delete(block);
   }

@@ -1,43 +1,55 @@
-/** Decides when a receiver's next report is due, and which bursts it may acknowledge (SESSIONS 5.4). */
+/**
+ * Decides when a receiver's next report is due, and which bursts that report may acknowledge (SESSIONS 5.4).
+ */
 import type { TimeMs } from '../base/machine.js';
 import { burstsAhead, dataFlag } from '../wire/header.js';
 
-/** If the end of a burst is lost, a report is due this long after the first datagram since the last report. */
+/** Delay from the first datagram after a report to the next report, in case the end of the burst is lost. */
 const endOfBurstLostMs = 4;
 
-/** The longest time that a report waits for reordered datagrams. */
+/** Maximum time for which a report waits for reordered datagrams. */
 const maxReorderMs = 500;
 
-/** A shorter report interval means so few receivers that all may answer at once. */
+/**
+ * Minimum report interval at which receivers take turns. With a shorter interval, there are so few receivers
+ * that all of them may report at once.
+ */
 const turnsFromIntervalMs = 10;
 
-/** The largest gap between reports that a sender may request. Without reports, the session makes no progress. */
+/** Maximum gap between reports that a sender may request. A longer gap could stall the session. */
 const maxGapMs = 1000;
 
-/** The number of bursts for which the end time is remembered. */
+/** Number of recent bursts whose end times are remembered. */
 const rememberedBursts = 256;
 
-/** The most bursts that wait for reordered datagrams. A fast path carries a few thousand in that time. */
+/**
+ * Maximum number of ended bursts that wait for reordered datagrams. On a fast path, a few thousand bursts end
+ * within `maxReorderMs`.
+ */
 const mostEnding = 4096;
 
 export class FeedbackScheduler {
-  /** All datagrams up to this burst have arrived or are lost. Undefined before the first burst. */
+  /**
+   * All datagrams up to and including this burst have arrived or are lost. Undefined before the first burst.
+   */
   cumulativeBurst: number | undefined;
-  /** The highest burst of which anything has arrived. */
+  /** The highest burst of which any datagram has arrived. */
   largestBurst: number | undefined;
   dueAtMs: TimeMs = Infinity;
   private largestAtMs: TimeMs = 0;
   private reportedAtMs: TimeMs;
-  /** The time of one turn of this receiver. Its other turns are whole intervals before or after it. */
+  /**
+   * Time of one of this receiver's turns. Its other turns are a whole number of intervals earlier or later.
+   */
   private readonly turnAtMs: TimeMs;
-  /** Bursts that have ended but may still have reordered datagrams in flight, oldest first. */
+  /** Bursts that have ended but whose reordered datagrams may still arrive, oldest first. */
   private readonly ending: { readonly burst: number; readonly atMs: TimeMs }[] = [];
   private gapMs = 0;
-  /** How long after the end of its burst a datagram may still arrive, judged by the delays observed so far. */
+  /** Estimated time for which reordered datagrams still arrive after the end of their burst. */
   private reorderMs = 0;
   private readonly endedAtMs = new Float64Array(rememberedBursts);
 
-  /** @param randomPhase 0..1: the position of this receiver's turn within the interval */
+  /** @param randomPhase position of this receiver's turn within the interval, 0..1 */
   constructor(
     nowMs: TimeMs,
     private readonly intervalMs: number,
@@ -47,11 +59,12 @@ export class FeedbackScheduler {
     this.turnAtMs = nowMs - randomPhase * intervalMs;
   }
 
-  /** @param flags the flags of all datagrams of the batch, combined */
+  /** @param flags the combined flags of all datagrams in the batch */
   handleBlock(nowMs: TimeMs, burst: number, flags: number): void {
     const { largestBurst } = this;
     if (largestBurst === undefined || burstsAhead(burst, largestBurst) > 0) {
-      // All earlier bursts were sent, so what has not arrived by now is lost or was reordered.
+      // A new burst shows that all earlier bursts were sent completely. Their missing datagrams are lost or
+      // reordered.
       if (largestBurst !== undefined) this.handleEnd(nowMs, (burst - 1) & 0xffff);
       this.largestBurst = burst;
     }
@@ -60,16 +73,16 @@ export class FeedbackScheduler {
       this.handleEnd(nowMs, burst);
       this.want(nowMs);
     } else if (this.dueAtMs === Infinity) {
-      // The report must come even if the datagram that ends the burst is lost.
+      // Schedules a report in case the datagram that ends the burst is lost.
       this.dueAtMs = this.nextTurnMs(nowMs + endOfBurstLostMs);
     }
   }
 
-  /** The sender has sent a burst completely. */
+  /** Records that the sender has sent this burst completely. */
   handleEnd(nowMs: TimeMs, burst: number): void {
     const last = this.ending.at(-1)?.burst ?? this.cumulativeBurst;
     if (last !== undefined && burstsAhead(burst, last) <= 0) return;
-    // The bursts in between have ended too. They were reordered or lost as a whole.
+    // Any bursts in between have ended too. All their missing datagrams are lost or reordered.
     const endedCount = last === undefined ? 1 : burstsAhead(burst, last);
     for (let i = 0; i < Math.min(endedCount, rememberedBursts); i++) {
       this.endedAtMs[((burst - i) & 0xffff) % rememberedBursts] = nowMs;
@@ -81,8 +94,8 @@ export class FeedbackScheduler {
   }
 
   /**
-   * A missing segment arrived. If its burst had ended by then, the segment was reordered, and reports must wait longer
-   * before they declare such segments lost.
+   * Handles the arrival of a missing segment. If its burst has already ended, the segment was reordered.
+   * Reports then wait longer before they count such segments as lost.
    */
   handleTaken(nowMs: TimeMs, burst: number): void {
     const last = this.ending.at(-1)?.burst ?? this.cumulativeBurst;
@@ -99,33 +112,36 @@ export class FeedbackScheduler {
     return this.cumulativeBurst !== undefined && burstsAhead(this.cumulativeBurst, burst) >= 0;
   }
 
-  /** How long ago the last datagram of the largest burst arrived. */
+  /** Time since the last datagram of the largest burst arrived; 0 before the first burst. */
   ackDelayMs(nowMs: TimeMs): number {
     return this.largestBurst === undefined ? 0 : nowMs - this.largestAtMs;
   }
 
-  /** Requests a report at this receiver's next turn. */
+  /** Schedules a report for this receiver's next turn. */
   want(nowMs: TimeMs): void {
     this.dueAtMs = Math.min(this.dueAtMs, this.nextTurnMs(nowMs + this.reorderMs));
   }
 
-  /** Sets the least time between reports, which spares a slow return path. */
+  /** Sets the minimum time between reports, so that reports do not overload a slow return path. */
   keepApart(gapMs: number): void {
     this.gapMs = Math.min(gapMs, maxGapMs);
   }
 
-  /** A report is about to be sent. */
+  /** Records that a report is about to be sent. */
   handleReport(nowMs: TimeMs): void {
     this.reportedAtMs = nowMs;
     this.dueAtMs = Infinity;
     this.advance(nowMs);
-    // Bursts that still wait for reordered datagrams need another report.
+    // A further report must cover the bursts that still wait for reordered datagrams.
     if (this.ending.length > 0) this.want(nowMs);
     this.reorderMs *= reorderDecay;
     if (this.reorderMs < minReorderMs) this.reorderMs = 0;
   }
 
-  /** Forgets all burst numbers, because they may have been forged. From now on, they are authenticated. */
+  /**
+   * Forgets all burst numbers, because some of them may have been forged. Burst numbers that arrive from now
+   * on are authenticated.
+   */
   reset(): void {
     this.cumulativeBurst = undefined;
     this.largestBurst = undefined;
@@ -140,8 +156,8 @@ export class FeedbackScheduler {
   }
 
   /**
-   * When the receiver may report. Multicast data reaches all receivers at once, so if there are many receivers, each
-   * one answers in its own turn instead of immediately.
+   * The earliest time from `fromMs` on at which this receiver may report. Multicast data reaches all
+   * receivers at once. If there are many receivers, each one therefore waits for its own turn.
    */
   private nextTurnMs(fromMs: TimeMs): TimeMs {
     const { intervalMs, turnAtMs } = this;
@@ -166,12 +182,15 @@ export class FeedbackScheduler {
   }
 }
 
-/** A tolerance for rounding, so that a report sent at the time of a turn counts as the report of that turn. */
+/** Rounding tolerance. A report that is sent exactly at a turn must count as the report of that turn. */
 const turnMargin = 1e-3;
 
-/** The margin over the largest observed delay, as a factor. */
+/** Safety factor applied to each observed reordering delay. */
 const reorderMargin = 1.25;
 
-/** The delay decays by this factor with each report. Below the minimum, the path counts as free of reordering. */
+/**
+ * Each report multiplies `reorderMs` by this factor. Below `minReorderMs`, the path counts as free of
+ * reordering.
+ */
 const reorderDecay = 0.99;
 const minReorderMs = 0.1;

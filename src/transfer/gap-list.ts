@@ -1,22 +1,22 @@
-/** Builds the gap list of a report, which is no longer than one message can hold. */
+/** Builds the gap list of a report. The list always fits into one message. */
 import type { RangeSet } from '../base/range-set.js';
 import type { Gap } from '../wire/report.js';
 import { maxGapSizeBytes } from '../wire/report.js';
 import type { PartialBlock } from './partial-block.js';
 
-/** The most entries. They fit in a message with room to spare. */
+/** Maximum number of entries. This many entries fit into a message with room to spare. */
 const maxGaps = Math.floor(1000 / maxGapSizeBytes);
 
 export interface GapList {
   readonly gaps: readonly Gap[];
-  /** The list describes the blocks from `firstBlock` up to, not including, this one. */
+  /** End (exclusive) of the range of blocks that the list describes. The range begins at `firstBlock`. */
   readonly describedBlocks: number;
 }
 
 /**
- * @param missing blocks that are not complete
- * @param partialBlocks the missing blocks of which some segments have arrived
- * @param endBlock the end (exclusive) of the range that the list may describe
+ * @param missing all blocks that are incomplete
+ * @param partialBlocks those incomplete blocks of which some segments have arrived
+ * @param endBlock end (exclusive) of the range that the list may describe
  */
 export function listGaps(
   missing: RangeSet,

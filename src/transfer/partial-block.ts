@@ -3,7 +3,7 @@ import { lastBit, lowBits } from '../base/bit-masks.js';
 import type { TimeMs } from '../base/machine.js';
 import type { SegmentBatch } from './segment-batch.js';
 
-/** Memory for blocks that are not complete or not yet written. */
+/** Tracks and limits the memory for blocks that are incomplete or not yet written. */
 export class MemoryBudget {
   usedBytes = 0;
 
@@ -16,21 +16,23 @@ export class MemoryBudget {
 
 /** A sealed block of which some segments have arrived. */
 export class PartialBlock {
-  /** A mask of the missing segments, low half and high half. */
+  /** Mask of the missing segments: low half, then high half. */
   missingLow: number;
   missingHigh: number;
-  /** A mask of the missing segments that were sent and lost. If one of them arrives later, it is a repair. */
+  /**
+   * Mask of the missing segments that count as lost. If such a segment arrives later, it counts as a repair.
+   */
   private lostLow = 0;
   private lostHigh = 0;
   /** Segments that arrived as repairs. */
   repairedCount = 0;
-  /** The burst of the last segment that arrived. */
+  /** Burst of the last batch that brought a new segment. */
   burst = 0;
   takenAtMs: TimeMs = 0;
 
   constructor(
     readonly generation: number,
-    /** Holds each segment that has arrived at its place. The rest still has contents from earlier use. */
+    /** Buffer in which each segment is stored at its final offset. Gaps contain data from earlier use. */
     readonly sealed: Uint8Array,
     private readonly segmentCount: number,
   ) {
@@ -44,7 +46,8 @@ export class PartialBlock {
 
   /**
    * Marks missing segments as lost.
-   * @param isAll whether the whole block was sent; if not, only segments before the last one that arrived are lost
+   * @param isAll true to mark all missing segments; false to mark only those before the last segment that has
+   *   arrived
    */
   noteLoss(isAll: boolean): void {
     const { missingLow, missingHigh, segmentCount } = this;
@@ -55,7 +58,10 @@ export class PartialBlock {
     this.lostHigh |= missingHigh & lowBits(end - 32);
   }
 
-  /** @returns how many segments of the batch are new */
+  /**
+   * Stores the new segments of a batch.
+   * @returns the number of new segments
+   */
   take(batch: SegmentBatch, mssBytes: number): number {
     let count = 0;
     for (let i = 0; i < batch.count; i++) {

@@ -17,27 +17,27 @@ import type { SessionBlock } from './sealed-block.js';
 
 /** The stage of a receiver in a session, or its outcome. */
 export type SessionPeerStatus =
-  /** There is no contact yet, or contact was lost. The sender repeats its attempts to connect. */
+  /** There is no contact yet, or contact was lost. The sender keeps trying to connect. */
   | 'connecting'
-  /** The user or the program has to decide whether to trust its key. */
+  /** The user or the program has to decide whether to trust the receiver's key. */
   | 'identifying'
-  /** The object was offered to it. */
+  /** The object has been offered to the receiver. */
   | 'offered'
-  /** It accepted the offer. */
+  /** The receiver has accepted the offer. */
   | 'active'
   | 'complete'
   | 'failed'
   | 'refused'
   | 'aborted';
 
-/** The part of a rate group that code needs when it starts from a peer. */
+/** The part of a rate group's interface that other code uses through `SessionPeer.rateGroup`. */
 export interface PeerRateGroup {
-  /** The last burst of a round that was sent completely. */
+  /** Last burst of the most recent round that was sent completely. */
   readonly lastWholeBurst: number | undefined;
   readonly groupBursts: SentBursts;
   readonly controller: CongestionController;
   readonly rounds: Rounds<SessionBlock>;
-  /** The members have changed. */
+  /** Updates the rate group after a change of its members. */
   measure(): void;
   handleReport(nowMs: TimeMs, peer: SessionPeer): void;
   takeWindow(peer: SessionPeer, blocks: number): void;
@@ -54,15 +54,18 @@ export class SessionPeer {
   /** The static key that was trusted. */
   trustedKey: Uint8Array | undefined;
 
-  /** Blocks that the receiver misses and that are not in flight to it. */
+  /** Blocks that the receiver misses and that are not in flight to the receiver. */
   readonly needed = new RangeSet();
-  /** Needed blocks that were sent to the receiver before and then dropped. Sending them again counts as repair. */
+  /**
+   * Needed blocks that were already sent to the receiver, in whole or in part, and then dropped from the
+   * window. Sending these blocks again counts as repair.
+   */
   readonly sentInVain = new RangeSet();
-  /** The size of its missing blocks, according to its last report. */
+  /** Total size of the receiver's missing blocks, according to its last report. */
   missingBytes: number | undefined;
   /** Whether the receiver has reported its gaps in the content. */
   isReady = false;
-  /** Content received in this session before the receiver's last restart, and content received since then. */
+  /** Content bytes received in this session: before the receiver's last restart, and since that restart. */
   earlierBytes = 0;
   receivedBytes = 0;
   state: ReceiverState = 'preparing';
@@ -71,61 +74,77 @@ export class SessionPeer {
   wantsTags = false;
   segmentsReceived = 0;
   segmentsLost = 0;
-  /** Since when none of the datagrams that the receiver needs has arrived; undefined while some arrive. */
+  /**
+   * Time at which the sender first sent a needed datagram after the last reported arrival; undefined if the
+   * sender has sent none since.
+   */
   unreachedSinceMs: TimeMs | undefined;
   private neededAtArrival = 0;
-  /** Consecutive reports that show nothing new from the group. After several, the group counts as lost. */
+  /**
+   * Number of consecutive reports without new multicast datagrams. After several such reports, `isGroupLost`
+   * is set.
+   */
   stalledMulticastReports = 0;
   isGroupLost = false;
-  /** The number of datagrams that had been sent to the group when the receiver last reported. */
+  /** Number of datagrams that had been sent to the group when the receiver last reported. */
   groupSentAtReport = 0;
-  /** The number of datagrams that have come by multicast; lower than the true number if unicast was lost. */
+  /**
+   * Estimated number of datagrams received by multicast. Lost unicast datagrams make the estimate too low.
+   */
   receivedByGroup = 0;
 
   /** The rate group that serves the receiver; undefined before delivery begins. */
   rateGroup: PeerRateGroup | undefined;
   readonly model = new PathModel();
-  /** The path that the receiver's reports take. */
+  /** State of the path that the receiver's reports take. */
   returnPath = new ReturnPath();
-  /** Unicast data sent to the receiver, and how many datagrams of that have arrived or are lost. */
+  /** Unicast bursts sent to the receiver, and the number of their datagrams that have arrived or are lost. */
   readonly unicastBursts = new SentBursts();
   unicastOver = 0;
-  /** How many multicast datagrams of its rate group have arrived or are lost. */
+  /** Number of multicast datagrams of the receiver's rate group that have arrived or are lost. */
   groupOver = 0;
-  /** All datagrams that are in flight to the receiver. */
+  /** Number of unicast and multicast datagrams in flight to the receiver. */
   inFlight = 0;
-  /** The number of unicast datagrams that were sent before the receiver last started its counters at zero. */
+  /** Number of unicast datagrams that had been sent when the receiver last reset its counters to zero. */
   unicastBase = 0;
-  /** The missing segments of the blocks that the last report described as partial, by block. */
+  /** Partial blocks of the last report, with their missing segments, keyed by block number. */
   parts: ReadonlyMap<number, Gap & { readonly kind: 'part' }> = new Map();
-  /** Since when the receiver has been much slower than others in its rate group. */
+  /**
+   * Time at which the receiver became much slower than others in its rate group; undefined while it is not
+   * slow.
+   */
   slowSinceMs: TimeMs | undefined;
 
-  /** Whether the receiver responds, so that rounds wait for its reports. */
+  /** Whether the receiver responds. Rounds wait only for reports of receivers that respond. */
   isResponsive = false;
   hasAnswered = false;
-  /** The number of answers that have come from the receiver. */
+  /** Number of answers that the sender has received from the receiver. */
   answerCount = 0;
-  /** When its last authentic message arrived. */
+  /** Time at which the receiver's last authentic message arrived. */
   lastReceivedAtMs: TimeMs = 0;
-  /** When the receiver last made progress or was busy with its disk. */
+  /** Time at which the receiver last made progress or was busy with its disk. */
   progressAtMs: TimeMs = 0;
-  /** The number of datagrams sent that the receiver needed, and that number at its last progress. */
+  /** Number of needed datagrams sent to the receiver: in total, and up to its last progress. */
   neededDatagramsSent = 0;
   private neededAtProgress = 0;
-  /** When to repeat the unanswered request, and the current interval between repetitions. */
+  /** Time at which the unanswered request will be repeated, and the current interval between repetitions. */
   retryAtMs: TimeMs = 0;
   retryWaitMs = 0;
-  /** When a request that was sent only once was sent. Its answer then measures the round-trip time. */
+  /**
+   * Time at which the current request was sent; undefined once the request has been repeated, because its
+   * answer then gives no RTT sample.
+   */
   requestSentAtMs: TimeMs | undefined;
-  /** Counts the attempts at the current handshake step, and the handshakes begun since the last success. */
+  /** Number of attempts at the current handshake step, and of handshakes started since the last success. */
   offers = 0;
   handshakes = 0;
   /** Whether to poll the receiver when its timer expires next. */
   isPollDue = false;
-  /** Set while the receiver is about to restart: since when, and the reason that the receiver gave. */
+  /**
+   * Set while the receiver is about to restart: when the wait began, and the reason that the receiver gave.
+   */
   deferral: { sinceMs: TimeMs; readonly reason: string } | undefined;
-  /** The version in an answer that used another protocol version. Such an answer is not authenticated. */
+  /** Version field of an answer that uses another protocol version. Such an answer is not authenticated. */
   otherVersion: number | undefined;
   polledAtMs: TimeMs = -Infinity;
   unansweredPolls = 0;
@@ -136,7 +155,7 @@ export class SessionPeer {
   settledAtMs: TimeMs | undefined;
   datagramsSent = 0;
   repairs = 0;
-  /** The message number of its last report; reports with lower numbers are ignored. */
+  /** Message number of the receiver's last report. Reports with lower numbers are ignored. */
   lastReport = -1;
 
   constructor(
@@ -165,32 +184,32 @@ export class SessionPeer {
     );
   }
 
-  /** The receiver has made progress or is busy with its disk. */
+  /** Records that the receiver has made progress or is busy with its disk. */
   noteProgress(nowMs: TimeMs): void {
     this.progressAtMs = nowMs;
     this.neededAtProgress = this.neededDatagramsSent;
   }
 
-  /** Whether, since the receiver last made progress, any datagram that it needed was sent to it. */
+  /** Whether any needed datagram has been sent to the receiver since its last progress. */
   get hasBeenServed(): boolean {
     return this.neededDatagramsSent > this.neededAtProgress;
   }
 
-  /** Datagrams that the receiver needs were sent to it. */
+  /** Records that needed datagrams were sent to the receiver. */
   noteNeededSent(nowMs: TimeMs, count: number): void {
     this.neededDatagramsSent += count;
     this.unreachedSinceMs ??= nowMs;
   }
 
-  /** Its report shows new datagrams. */
+  /** Records that a report of the receiver shows new datagrams. */
   noteArrival(): void {
     this.unreachedSinceMs = undefined;
     this.neededAtArrival = this.neededDatagramsSent;
   }
 
   /**
-   * How long the receiver's reports have shown that no datagram arrives. This is 0 while some arrive, and while too few
-   * were sent for a conclusion.
+   * Time for which the receiver has reported that no datagrams arrive. The time is 0 while datagrams arrive,
+   * and until enough datagrams were sent for a conclusion.
    */
   get unreachedMs(): number {
     const { unreachedSinceMs, neededDatagramsSent, neededAtArrival } = this;
@@ -214,5 +233,8 @@ export class SessionPeer {
   }
 }
 
-/** Random loss is unlikely to hit this many datagrams in a row. */
+/**
+ * Minimum number of datagrams sent before a lack of arrivals counts as evidence. Random loss rarely hits this
+ * many datagrams in a row.
+ */
 const leastUnreachedDatagrams = 8;

@@ -1,6 +1,7 @@
 /**
- * A rate group serves receivers together, at one pace and with one window of blocks in flight. All receivers begin in
- * the main group. A slow receiver moves to a catch-up group (SESSIONS 5.11, docs/CONGESTION.md).
+ * A rate group serves several receivers at one common pace, with one window of blocks in flight. All
+ * receivers start in the main group. A slow receiver moves to a catch-up group (SESSIONS 5.11,
+ * docs/CONGESTION.md).
  */
 import type { TimeMs, Transmit } from '../base/machine.js';
 import type { SessionGeometry } from '../object/geometry.js';
@@ -29,61 +30,70 @@ export interface RateGroupOwner {
     low: number,
     high: number,
   ): Transmit;
-  /** The block is finished, so its memory may be reused. */
+  /** Releases the memory of a finished block for reuse. */
   close(block: SessionBlock): void;
 }
 
 export interface RateGroupOptions {
-  /** Whether this is the main group. It reads all of the content once, whether receivers need it or not. */
+  /**
+   * Whether this is the main group. The main group reads all content once, even blocks that no receiver
+   * needs.
+   */
   readonly isMain: boolean;
   readonly geometry: SessionGeometry;
-  /** All receivers of the session. The members are those whose `rateGroup` is this one. */
+  /** All receivers of the session. The members of the group are those whose `rateGroup` is this group. */
   readonly peers: readonly SessionPeer[];
   readonly reportIntervalMs: number;
   readonly maxBlocks: number;
   readonly randomPhase: number;
-  /** The rate that the user configured. If it is set, the controller limits only the data in flight. */
+  /**
+   * Rate that the user configured. If it is set, the congestion controller limits only the data in flight.
+   */
   readonly fixedRateBytesPerSec: number | undefined;
 }
 
-/** Blocks are read this long before they are due. At least `readAheadBlocks` of them are read ahead. */
+/**
+ * Read-ahead: the blocks that are sent within this time at the current pace, plus `readAheadBlocks` blocks.
+ */
 const readAheadMs = 10;
 const readAheadBlocks = 4;
 
-/** The longest time that one batch may occupy the path. */
+/** Maximum time for which one batch may occupy the path. */
 const maxBatchMs = 5;
 
-/** The most bursts in flight. 16-bit numbers distinguish that many with room to spare. */
+/** Maximum number of bursts in flight. It is far below the number of different 16-bit burst numbers. */
 const maxBursts = 16_384;
 
 export class RateGroup implements PeerRateGroup {
   readonly rounds: Rounds<SessionBlock>;
   readonly controller: CongestionController;
   readonly groupBursts = new SentBursts();
-  /** The served members that can be reached by multicast. */
+  /** Indices of the members that can be reached by multicast. */
   groupMembers: number[] = [];
-  /** The last burst of this rate group, and the last one at the end of a completely sent round. */
+  /** Last burst that this rate group sent, and last burst of its most recent completely sent round. */
   lastBurst: number | undefined;
   lastWholeBurst: number | undefined;
   maxBlocks: number;
   private members: SessionPeer[] = [];
-  /** The members whose feedback sets the pace. */
+  /** Members whose feedback currently determines the pace. */
   private readonly paced: SessionPeer[] = [];
-  /** The next content block to look at. */
+  /** The next content block to consider. */
   private cursor: number;
   private isFirstPass: boolean;
-  /** Whether no receiver needs another block until the next report. */
+  /** Whether no further block is to be opened until a report shows new needs. */
   private isIdle = false;
   private receiverWindowBlocks = Infinity;
-  /** The most blocks in flight that burst numbers allow. Each block takes one burst per destination. */
+  /**
+   * Maximum number of blocks in flight that `maxBursts` allows. Each block takes one burst per destination.
+   */
   private burstLimit = Infinity;
-  /** The number of blocks with feedback outstanding, by receiver. */
+  /** Number of blocks on which each receiver still owes feedback. */
   private readonly awaitedBlocks: Uint32Array;
   private readonly pacer = new Pacer();
-  /** How many more datagrams may be sent. Undefined until it is computed again. */
+  /** Number of datagrams that may still be sent; undefined if it has to be computed again. */
   private headroom: number | undefined;
   private isPaced = false;
-  /** The member that receives the most of the current round's datagrams receives this share of them. */
+  /** Largest share of the current round's datagrams that a single member receives. */
   private roundShare = 1;
   private isStarved = false;
 
@@ -118,7 +128,7 @@ export class RateGroup implements PeerRateGroup {
     return this.members;
   }
 
-  /** The members have changed. */
+  /** Updates the members, and the limits that depend on them. */
   measure(): void {
     this.members = this.options.peers.filter((peer) => peer.rateGroup === this && peer.isServed);
     this.groupMembers = [];
@@ -134,7 +144,7 @@ export class RateGroup implements PeerRateGroup {
     this.isIdle = false;
   }
 
-  /** Takes the receive window that a report states. It rarely changes. */
+  /** Updates the receive window from a report. Windows rarely change. */
   takeWindow(peer: SessionPeer, windowBlocks: number): void {
     const before = peer.windowBlocks;
     peer.windowBlocks = windowBlocks;
@@ -152,7 +162,7 @@ export class RateGroup implements PeerRateGroup {
     return Math.max(1, least);
   }
 
-  /** This group no longer serves a receiver. The blocks that the receiver misses are needed again. */
+  /** Stops serving a receiver. Blocks in flight that the receiver misses become needed again. */
   release(peer: SessionPeer): void {
     for (const block of this.rounds.window) {
       block.endFeedback(peer.index);
@@ -176,14 +186,14 @@ export class RateGroup implements PeerRateGroup {
     this.controller.update(nowMs, paced);
   }
 
-  /** Looks for needed blocks again, because receivers may need more than before. */
+  /** Resumes the search for blocks to open, because receivers may now need more blocks. */
   wake(): void {
     this.isIdle = false;
   }
 
-  /** The bytes of a block that this rate group has opened are available. */
+  /** Handles the arrival of the bytes of a block that this rate group has opened. */
   fill(block: SessionBlock, load: () => void): void {
-    // A block that no member needs was read only for its digest. It is not loaded below.
+    // A block that no member needs was read only for its digest, and is not loaded below.
     block.isRead = true;
     for (const peer of this.members) {
       if (!peer.needed.has(block.index)) continue;
@@ -237,14 +247,15 @@ export class RateGroup implements PeerRateGroup {
       }
       const block = window.push(index, 0, segmentCountOfBlock(this.options.geometry, index));
       this.owner.open(this, block);
-      // A block that is read only for its digest is not sent and does not count.
+      // A block that was read only for its digest is not sent, so it does not count.
       if (!block.isRead || block.wire !== undefined) opened++;
     }
   }
 
   /**
-   * The next block to open. The manifest comes first. The first pass covers all of the content, which the digest needs.
-   * Later passes cover the blocks that receivers still miss, because they joined late or a block was damaged.
+   * The next block to open. The manifest comes first. The first pass covers all content, because the digest
+   * needs all of it. Later passes cover only blocks that receivers still miss, for example because a receiver
+   * joined late or a block was damaged.
    */
   private nextBlock(): number | undefined {
     const { manifestBlockCount, blockCount } = this.options.geometry;
@@ -291,7 +302,10 @@ export class RateGroup implements PeerRateGroup {
     if (this.groupMembers.length > 0) block.sendToGroup(this.groupMembers);
   }
 
-  /** A round has been sent. Records which receivers owe feedback. @returns how long to wait for it */
+  /**
+   * Records that a round has been sent, and which receivers owe feedback.
+   * @returns the time to wait for the feedback
+   */
   private endRound(nowMs: TimeMs, block: SessionBlock): number {
     block.sentAtMs = nowMs;
     this.lastWholeBurst = this.lastBurst;
@@ -306,7 +320,7 @@ export class RateGroup implements PeerRateGroup {
 
   // --- Pace
 
-  /** The next batch of this rate group, if it is due. */
+  /** The next batch of this rate group; undefined if no batch may be sent now. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
     const { isUnpaced } = this.controller;
     this.isPaced = !this.hasFixedRate && !isUnpaced && !this.pacer.maySend(nowMs);
@@ -322,7 +336,8 @@ export class RateGroup implements PeerRateGroup {
   }
 
   private beginRoundOf(nowMs: TimeMs): Transmit | undefined {
-    // While no feedback is outstanding, there is no limit. Any round may create one, so it is computed each time.
+    // Without outstanding feedback, the headroom is infinite. Any round may end that state, so it is computed
+    // each time.
     if (this.headroom === undefined || this.headroom === Infinity) {
       this.headroom = this.findHeadroom(nowMs);
     }
@@ -333,7 +348,10 @@ export class RateGroup implements PeerRateGroup {
     return transmit;
   }
 
-  /** Charges a round as many datagrams as the member that receives the most of them will get. */
+  /**
+   * Reduces the headroom by the number of datagrams that the round sends to the member that receives the
+   * most.
+   */
   private charge(): void {
     const block = this.rounds.sending;
     if (block === undefined) return;
@@ -353,7 +371,9 @@ export class RateGroup implements PeerRateGroup {
     return this.options.fixedRateBytesPerSec !== undefined;
   }
 
-  /** The most datagrams in a batch. A slow path gets smaller batches, because its queue may be short. */
+  /**
+   * Maximum number of datagrams in a batch. A slow path gets smaller batches, because its queue may be short.
+   */
   private get batchLimit(): number {
     const { fixedRateBytesPerSec, geometry } = this.options;
     const perMs =
@@ -363,7 +383,7 @@ export class RateGroup implements PeerRateGroup {
     return Math.max(1, Math.floor(perMs * maxBatchMs));
   }
 
-  /** How many more datagrams may be in flight. Only members that owe feedback limit this. */
+  /** Number of further datagrams that may be in flight. Only members that owe feedback limit this number. */
   private findHeadroom(nowMs: TimeMs): number {
     let least = Infinity;
     for (const peer of this.members) {
@@ -384,12 +404,12 @@ export class RateGroup implements PeerRateGroup {
     return peer.isMulticastReachable ? unicast + this.groupBursts.total - peer.groupOver : unicast;
   }
 
-  /** When sending may continue. */
+  /** Time at which pacing allows the next datagram; Infinity if pacing delays nothing. */
   get nextSendAtMs(): TimeMs {
     return this.isPaced ? this.pacer.nextAtMs : Infinity;
   }
 
-  /** Once the pacer allows sending, a busy host sends as soon as it can and needs no further timer. */
+  /** Ends an elapsed pacing delay. A busy host then sends as soon as it can and needs no further timer. */
   handleTimeout(nowMs: TimeMs): void {
     if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
   }

@@ -13,64 +13,69 @@ import type { MemoryBudget } from './partial-block.js';
 import { PartialBlock } from './partial-block.js';
 import type { SegmentBatch } from './segment-batch.js';
 
-/** After this many forged blocks, each datagram must carry a tag. */
+/** After this many forged blocks, every datagram must carry an authentication tag. */
 const forgedBlocksBeforeTags = 1;
 
-/** Each datagram must also carry a tag after this many partial blocks arrived with another generation. */
+/**
+ * After this many changes of generation in partial blocks, every datagram must carry an authentication tag.
+ */
 const clashesBeforeTags = 8;
 
 /** The result of a segment batch. */
 export interface Taken {
-  /** How many of its datagrams were new. */
+  /** Number of datagrams in the batch that were new. */
   readonly newCount: number;
-  /** The block's content, if the batch completed it. */
+  /** Content of the block, if this batch completed the block. */
   readonly content?: Uint8Array;
-  /** The fault of some of its datagrams, and their number. */
+  /** Kind of fault found in the batch, and the number of datagrams that have the fault. */
   readonly fault?: FaultKind;
   readonly faultCount?: number;
 }
 
-/** The most blocks that are remembered as dropped but not lost. If there are more, the loss count is too high. */
+/** Maximum size of `notLost`. If more blocks are dropped, the loss count becomes too high. */
 const mostNotLost = 65_536;
 
-/** The most buffers that are kept for later blocks. */
+/** Maximum number of buffers that are kept for later blocks. */
 const maxSpareBuffers = 16;
 
 export class Reassembler {
   /** The blocks that are needed and not yet complete. */
   missing = new RangeSet();
-  /** Whether each datagram must carry a tag, because a block was forged. */
+  /** Whether every datagram must carry an authentication tag, because data was probably forged. */
   wantsTags = false;
   datagramsReceived = 0;
   duplicates = 0;
   /** Content bytes of completed blocks. */
   receivedBytes = 0;
   segmentsLost = 0;
-  /** Content bytes handed to the shell and not yet written. */
+  /** Content bytes that were passed on for writing and are not yet written. */
   unwrittenBytes = 0;
   private readonly partialBlocks = new Map<number, PartialBlock>();
   private readonly spare: ArrayBufferLike[] = [];
   private forgedBlocks = 0;
   private clashes = 0;
   /**
-   * The range of the current pass. Within a pass, blocks are sent in order. A block of which nothing arrived before a
-   * later block was therefore lost as a whole. A block before the first one of the pass begins a new pass and was not
-   * lost.
+   * First and highest block of the current pass. The sender sends the blocks of a pass in order. If a block
+   * begins to arrive only after a later block, all of its first transmission was lost. A block before the
+   * first block of the pass starts a new pass and was not lost.
    */
   private firstBlock = Infinity;
   private highestBlock = -1;
-  /** Blocks that were damaged, or dropped to free memory. They are sent again, although no datagram was lost. */
+  /**
+   * Blocks that were damaged, or were dropped to free memory. Such blocks are sent again although no datagram
+   * was lost.
+   */
   private readonly notLost = new Set<number>();
 
   constructor(
     private readonly geometry: SessionGeometry,
     private readonly seal: BlockSeal,
     private readonly budget: MemoryBudget,
-    /** A partial block without new segments for this long may be dropped to make room. */
+    /** Time without new segments after which a partial block may be dropped to make room. */
     private readonly staleMs: number,
   ) {}
 
-  /** The size of the blocks that are needed and not complete. */
+  /** Total size of the missing blocks. */
   get missingBytes(): number {
     const { blockCount, manifestBlockCount, blockSizeBytes } = this.geometry;
     const hasContent = blockCount > manifestBlockCount;
@@ -81,13 +86,13 @@ export class Reassembler {
     return this.missing.count * blockSizeBytes - shortBytes;
   }
 
-  /** A block that had arrived, or was held from the start, turned out to be damaged. */
+  /** Marks a damaged block as missing, whether it arrived in this session or was present from the start. */
   markMissing(block: number): void {
     this.missing.add(block, block + 1);
     this.noteNotLost(block);
   }
 
-  /** Takes the new segments of a batch. */
+  /** Stores the new segments of a batch. */
   take(nowMs: TimeMs, batch: SegmentBatch): Taken {
     const { block, generation, count } = batch;
     this.datagramsReceived += count;
@@ -116,21 +121,26 @@ export class Reassembler {
       : { newCount, fault: 'duplicate', faultCount: repeatedCount };
   }
 
-  /** Whether the batch may be authentic. Without a tag, only decrypting the block can show it. */
+  /**
+   * Whether the batch may be authentic. Without a tag, authenticity is checked only when the block is
+   * decrypted.
+   */
   isOfSession(batch: SegmentBatch): boolean {
     if (!batch.isTagged) return !this.wantsTags;
     return this.seal.hasTag(batch.header(0), batch.body(0), batch.tag(0));
   }
 
   /**
-   * Lists the gaps from `firstBlock` up to, not including, `endBlock`, but no more than a report can hold.
-   * @param isCovered whether all datagrams up to a burst have arrived or are lost, so that later ones are repairs
+   * Lists the gaps from `firstBlock` (inclusive) to `endBlock` (exclusive). The list ends early if a report
+   * cannot hold all gaps.
+   * @param isCovered returns whether all datagrams up to and including a burst have arrived or are lost
    */
   list(firstBlock: number, endBlock: number, isCovered: (burst: number) => boolean): GapList {
     const list = listGaps(this.missing, this.partialBlocks, firstBlock, endBlock);
     for (const { kind, firstBlock: block } of list.gaps) {
       const partial = kind === 'part' ? this.partialBlocks.get(block) : undefined;
-      // A block may be sent in several bursts, so the rest of it may still be in flight.
+      // Segments after the last one that arrived may belong to a later burst and still be in flight, unless a
+      // later block has begun to arrive.
       if (partial !== undefined && isCovered(partial.burst)) {
         partial.noteLoss(block < this.highestBlock);
       }
@@ -147,7 +157,8 @@ export class Reassembler {
     const { budget, geometry } = this;
     this.drop(block);
     if (budget.isExhausted) this.dropStale(nowMs);
-    // One block always has room, because the session would otherwise never make progress.
+    // One block is accepted even if the budget is exhausted. Otherwise, the session might never make
+    // progress.
     const isIdle = this.partialBlocks.size === 0 && this.unwrittenBytes === 0;
     if (budget.isExhausted && !isIdle) return undefined;
     this.trackPass(block);
@@ -177,7 +188,7 @@ export class Reassembler {
     const content = this.seal.open(block, generation, sealed);
     this.drop(block);
     if (content === undefined) {
-      // Nothing shows which datagram was forged. With tags, each datagram can be checked by itself.
+      // The forged datagram cannot be identified. With tags, each datagram can be checked by itself.
       this.forgedBlocks++;
       if (this.forgedBlocks >= forgedBlocksBeforeTags) this.wantsTags = true;
       this.noteNotLost(block);
@@ -188,15 +199,15 @@ export class Reassembler {
   }
 
   /**
-   * A partial block arrives with another generation. Either the sender restarted the block, or an attacker wants this
-   * receiver to drop it again and again.
+   * Counts a change of generation in a partial block. Either the sender has restarted the block, or an
+   * attacker tries to make this receiver drop the block again and again.
    */
   private noteClash(): void {
     this.clashes++;
     if (this.clashes >= clashesBeforeTags) this.wantsTags = true;
   }
 
-  /** Drops stale partial blocks. When the sender returns to such a block, it sends all of it. */
+  /** Drops stale partial blocks. The sender later sends such blocks again as a whole. */
   private dropStale(nowMs: TimeMs): void {
     for (const [block, { takenAtMs }] of this.partialBlocks) {
       if (nowMs < takenAtMs + this.staleMs) continue;
@@ -213,7 +224,7 @@ export class Reassembler {
     if (this.spare.length < maxSpareBuffers) this.spare.push(partial.sealed.buffer);
   }
 
-  /** Reuses buffers, because new ones for each block would be most of the garbage that the host collects. */
+  /** Reuses a buffer if possible. New buffers for every block would cause most of the garbage collection. */
   private takeBuffer(sizeBytes: number): Uint8Array {
     const spare = this.spare.pop();
     const isLargeEnough = spare !== undefined && spare.byteLength >= sizeBytes;

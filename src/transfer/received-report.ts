@@ -1,4 +1,4 @@
-/** Takes three things from a report: gaps, a sample of the path, and whether multicast arrives (SESSIONS 5.4). */
+/** Applies a report to the sender's state: gaps, a path sample, and multicast reachability (SESSIONS 5.4). */
 
 import type { TimeMs } from '../base/machine.js';
 import { burstsAhead } from '../wire/header.js';
@@ -7,15 +7,21 @@ import type { BlockWindow } from './block-window.js';
 import type { SessionPeer } from './peer.js';
 import type { SessionBlock } from './sealed-block.js';
 
-/** A shorter delay does not count as a queue on the return path, because hosts read late and clocks drift. */
+/**
+ * Minimum delay that counts as queueing on the return path. Late reads and clock drift can cause shorter
+ * delays.
+ */
 const leastQueueMs = 10;
 
-/** If this many reports in a row show nothing new from the group, the receiver counts as unreachable by multicast. */
+/**
+ * A receiver counts as unreachable by multicast after this many consecutive reports without new multicast
+ * datagrams.
+ */
 const maxStalledMulticastReports = 4;
 
 /**
- * Turns a report into a sample for the receiver's path model.
- * @param lastBurst the last burst begun; undefined before the first
+ * Derives a sample for the receiver's path model from a report.
+ * @param lastBurst the last burst that was started; undefined before the first burst
  */
 export function takeSample(
   nowMs: TimeMs,
@@ -27,7 +33,7 @@ export function takeSample(
   const { rateGroup, unicastBursts, isMulticastReachable } = peer;
   const { cumulativeBurst, largestBurst, ackDelayMs } = report;
   if (largestBurst === undefined || lastBurst === undefined || rateGroup === undefined) return;
-  // A burst that was never sent is forged.
+  // A report of a burst that was never sent results from forged data.
   if (burstsAhead(lastBurst, largestBurst) < 0) return;
   const { groupBursts, controller } = rateGroup;
   const sentUpTo = (burst: number) =>
@@ -64,7 +70,7 @@ export function takeSample(
   });
 }
 
-/** When the datagram arrived, corrected for a queue on the return path. */
+/** Estimated arrival time of the datagram, without the queueing delay of the return path. */
 function withoutQueueBack(peer: SessionPeer, sentAtMs: TimeMs, reportedAtMs: TimeMs): TimeMs {
   const { returnPath, model } = peer;
   if (returnPath.queueMs < leastQueueMs) return reportedAtMs;
@@ -74,8 +80,8 @@ function withoutQueueBack(peer: SessionPeer, sentAtMs: TimeMs, reportedAtMs: Tim
 
 /**
  * Updates whether the receiver can be reached by multicast.
- * @param usesMulticast whether the sender uses multicast for this receiver at all
- * @param groupDatagramsSent the number of datagrams sent to the group so far
+ * @param usesMulticast whether the sender uses multicast for this receiver
+ * @param groupDatagramsSent number of datagrams sent to the group so far
  */
 export function takeGroup(
   peer: SessionPeer,
@@ -83,8 +89,8 @@ export function takeGroup(
   usesMulticast: boolean,
   groupDatagramsSent: number,
 ): void {
-  // The rest of what arrived came by multicast. If unicast datagrams were lost, this count is too low, which at worst
-  // costs extra unicast.
+  // Estimates how many datagrams arrived by multicast: all arrivals minus all unicast datagrams sent. Lost
+  // unicast datagrams make the estimate too low. At worst, the sender then uses unicast unnecessarily.
   const byGroup = report.segmentsReceived - (peer.unicastBursts.total - peer.unicastBase);
   if (byGroup > peer.receivedByGroup) {
     peer.receivedByGroup = byGroup;
@@ -99,7 +105,7 @@ export function takeGroup(
   const isMulticastReachable = usesMulticast && report.isMulticastReachable && !peer.isGroupLost;
   if (isMulticastReachable === peer.isMulticastReachable) return;
   peer.isMulticastReachable = isMulticastReachable;
-  // From now on, multicast datagrams count for this receiver, or they no longer do.
+  // Multicast datagrams sent so far do not count as in flight to this receiver.
   peer.groupOver = peer.rateGroup?.groupBursts.total ?? 0;
   peer.model.restart();
   peer.rateGroup?.measure();
@@ -107,8 +113,8 @@ export function takeGroup(
 
 /**
  * Updates which segments the receiver misses.
- * @param window the window of the rate group that serves the receiver
- * @param lastBurst the last burst begun; undefined before the first
+ * @param window the blocks in flight of the rate group that serves the receiver
+ * @param lastBurst the last burst that was started; undefined before the first burst
  */
 export function takeGaps(
   window: BlockWindow<SessionBlock>,
@@ -135,7 +141,8 @@ export function takeGaps(
     missing.add(block);
     peer.needed.remove(block.index, block.index + 1);
     const { low, high } = parts.get(block.index) ?? { low: allSegments, high: allSegments };
-    // A report that does not cover the whole round shows what has arrived, but not what was lost.
+    // If a report does not cover the whole round, it shows which segments have arrived, but not which are
+    // lost.
     if (covers(report, block, index, lastBurst) || !block.isPending(index)) {
       block.setMissingSegments(index, low, high);
       block.endFeedback(index);
@@ -150,7 +157,7 @@ export function takeGaps(
   }
 }
 
-/** Whether every datagram of the block's round had arrived or was lost when the receiver sent this report. */
+/** Whether every datagram of the block's round had arrived or was lost when the receiver sent the report. */
 function covers(
   report: Report,
   block: SessionBlock,

@@ -1,4 +1,7 @@
-/** The description of a receiver and the check of the liveness timeout, which the senders of both protocols share. */
+/**
+ * Description of a receiver, and the check of the liveness timeout. The senders of both protocols use this
+ * module.
+ */
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 
@@ -8,7 +11,7 @@ export interface ReceiverSpec {
   readonly name: string;
   /** Where the receiver listens. */
   readonly address: Address;
-  /** Further addresses of the same name. They are tried if the first one does not answer. */
+  /** Further addresses of the receiver. They are tried if `address` does not answer. */
   readonly otherAddresses?: readonly Address[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * The rounds of the blocks in flight. They decide what to send next and to whom, and when a round ends. Both protocols
- * use these rounds. Each protocol interprets answers and handles deadlines itself.
+ * Rounds of the blocks in flight. A round determines what to send next, to whom, and when to stop waiting for
+ * answers. Both protocols use this module. Each protocol interprets answers and handles deadlines itself.
  */
 
 import { bitCount, lastBit, lowBits, lowestSet } from '../base/bit-masks.js';
@@ -12,16 +12,18 @@ import { BlockWindow } from './block-window.js';
 export const toGroup = -1;
 
 export interface RoundRules<B extends Block> {
-  /** Whether a round, once begun, is sent to its end, even if the round of an older block could continue. */
+  /**
+   * Whether a round that has begun is sent completely before any other round, even that of an older block.
+   */
   readonly isUninterrupted: boolean;
-  /** How many segments may be sent to one destination at once. */
+  /** Maximum number of segments that are sent to one destination in one batch. */
   batchLimit(): number;
   /**
-   * Encodes these segments, which are given as a mask, low half first.
-   * @param receiver an index, or `toGroup`
+   * Encodes the segments of a mask, given as its low and high half.
+   * @param receiver the index of a receiver, or `toGroup`
    */
   transmit(nowMs: TimeMs, block: B, receiver: number, low: number, high: number): Transmit;
-  /** How long a round that has been sent waits for its answers. */
+  /** Time for which a completely sent round waits for its answers. */
   timeoutMs(nowMs: TimeMs, block: B): number;
   /** Whether multicast data reaches the receiver. */
   isMulticastReachable(receiver: number): boolean;
@@ -29,7 +31,10 @@ export interface RoundRules<B extends Block> {
 
 export class Rounds<B extends Block = Block> {
   readonly window: BlockWindow<B>;
-  /** The block sent last. Its object may have been reused since then, which `currentIndex` shows. */
+  /**
+   * The block that was sent last. Block objects are reused: `currentIndex` shows whether the object still
+   * holds that block.
+   */
   private current: B | undefined;
   private currentIndex = -1;
 
@@ -41,7 +46,7 @@ export class Rounds<B extends Block = Block> {
     this.window = new BlockWindow(createBlock);
   }
 
-  /** The next datagram of the rounds being sent, oldest block first. */
+  /** The next batch of the rounds being sent, oldest block first. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
     const transmit = this.rules.isUninterrupted ? this.continueRound(nowMs) : undefined;
     if (transmit !== undefined) return transmit;
@@ -60,11 +65,11 @@ export class Rounds<B extends Block = Block> {
     return this.current;
   }
 
-  /** The next datagram of the current round. */
+  /** The next batch of the current round. */
   continueRound(nowMs: TimeMs): Transmit | undefined {
     const { current, currentIndex, window } = this;
     if (current === undefined) return undefined;
-    // If the block has been completed and dropped meanwhile, no receiver needs the rest of its round.
+    // If the block was completed and dropped in the meantime, no receiver needs the rest of its round.
     if (window.find(currentIndex) !== current) this.current = undefined;
     return this.current?.isSending === true ? this.nextOrEnd(nowMs, current) : undefined;
   }
@@ -87,8 +92,8 @@ export class Rounds<B extends Block = Block> {
   }
 
   /**
-   * Sends each receiver its unicast segments, then sends the others to the group. The group comes last, so that its
-   * members have been sent the whole round when the burst ends.
+   * Sends each receiver its unicast segments, then sends the remaining segments to the group. The group comes
+   * last. When the burst to the group ends, its members have thus been sent the whole round.
    */
   private nextOfRound(nowMs: TimeMs, block: B): Transmit | undefined {
     const { receiverCount } = this;

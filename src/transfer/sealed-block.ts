@@ -4,23 +4,28 @@ import type { TimeMs } from '../base/machine.js';
 import { Block } from './block-window.js';
 
 export class SessionBlock extends Block {
-  /** The datagrams of the block; undefined if the block is not sent. */
+  /**
+   * Encoded datagrams of the block; undefined until the block is loaded, and for blocks that are not sent.
+   */
   wire: Uint8Array | undefined;
-  /** Whether the bytes of the block were read, even if only for their digest. */
+  /** Whether the bytes of the block have been read, either to send the block or only for its digest. */
   isRead = false;
   /** The generation of the block, which is a part of its nonce. */
   generation = 0;
-  /** When the last datagram of the round was sent. */
+  /** Time at which the last datagram of the round was sent. */
   sentAtMs: TimeMs = 0;
   /** The number of receivers that owe feedback on this round. */
   awaitedCount = 0;
   private readonly awaited: Uint8Array;
-  /** The last burst of the current round, by receiver. */
+  /** Last burst that the current round sent to each receiver. */
   private readonly bursts: Int32Array;
-  /** The segments that have been sent to each receiver, as two masks for each one, low half first. */
+  /**
+   * Masks of the segments that were sent. Each receiver has two entries: the low half, then the high half of
+   * its mask.
+   */
   private readonly sent: Uint32Array;
 
-  /** @param awaitedBlocks the number of blocks with feedback outstanding, by receiver */
+  /** @param awaitedBlocks number of blocks on which each receiver still owes feedback */
   constructor(
     receiverCount: number,
     private readonly awaitedBlocks: Uint32Array = new Uint32Array(receiverCount),
@@ -49,8 +54,8 @@ export class SessionBlock extends Block {
   }
 
   /**
-   * Records that segments were sent to a receiver in this burst.
-   * @returns how many of these segments the receiver misses although they had been sent to it before
+   * Records that these segments were sent to a receiver in this burst.
+   * @returns the number of these segments that are repairs: sent to the receiver before, but still missing
    */
   noteBurst(receiver: number, burst: number, low: number, high: number): number {
     this.bursts[receiver] = burst;
@@ -63,17 +68,17 @@ export class SessionBlock extends Block {
     return this.countMissing(receiver, sentLow & low, sentHigh & high);
   }
 
-  /** Whether any segment was sent to a receiver. */
+  /** Whether any segment has been sent to the receiver. */
   wasSent(receiver: number): boolean {
     return ((this.sent[2 * receiver] as number) | (this.sent[2 * receiver + 1] as number)) !== 0;
   }
 
-  /** Records that the whole block was sent to the receiver in an earlier pass. */
+  /** Treats the whole block as sent to the receiver before, so that sending it again counts as repair. */
   noteSentBefore(receiver: number): void {
     this.sent.fill(0xffffffff, 2 * receiver, 2 * receiver + 2);
   }
 
-  /** The last burst of the round for a receiver; undefined if the round had nothing for it. */
+  /** Last burst that the round sent to a receiver; undefined if the round sent nothing to that receiver. */
   burstOf(receiver: number): number | undefined {
     const burst = this.bursts[receiver] as number;
     return burst === none ? undefined : burst;
@@ -90,7 +95,7 @@ export class SessionBlock extends Block {
     this.awaitedBlocks[receiver] = (this.awaitedBlocks[receiver] as number) + 1;
   }
 
-  /** The receiver's feedback has arrived or is no longer expected. */
+  /** Records that the receiver's feedback has arrived or is no longer expected. */
   endFeedback(receiver: number): void {
     if (this.awaited[receiver] === 0) return;
     this.awaited[receiver] = 0;
@@ -98,7 +103,7 @@ export class SessionBlock extends Block {
     this.awaitedBlocks[receiver] = (this.awaitedBlocks[receiver] as number) - 1;
   }
 
-  /** No feedback is expected any longer. */
+  /** Records that no feedback is expected any longer. */
   endAllFeedback(): void {
     for (let i = 0; this.awaitedCount > 0 && i < this.awaited.length; i++) this.endFeedback(i);
   }

@@ -1,6 +1,6 @@
 /**
- * A batch of datagrams that were received together. They are segments of one block and one burst. They are parsed in
- * place, so that no datagram needs a copy or an allocation.
+ * A batch of datagrams that were received together and carry segments of the same block and burst. The
+ * datagrams are parsed in place, without a copy or an allocation for each one.
  */
 import { readUint16, readUint32 } from '../base/network-order.js';
 import type { SessionGeometry } from '../object/geometry.js';
@@ -18,7 +18,7 @@ export class SegmentBatch {
   generation = 0;
   burst = 0;
   isTagged = false;
-  /** The combined flags of all datagrams of the batch. */
+  /** The flags of all datagrams in the batch, combined by OR. */
   flags = 0;
   count = 0;
   /** The offset where the batch ends. */
@@ -28,9 +28,9 @@ export class SegmentBatch {
   private stepBytes = 0;
 
   /**
-   * Reads the batch that begins at `start`. There must be a data datagram at that offset.
-   * @returns false if the numbers or the size of the datagram do not fit this session; the batch then consists of all
-   *   remaining bytes
+   * Reads the batch that begins at `start`. A data datagram must begin at that offset.
+   * @returns false if the block number, segment number or size does not fit this session; the batch then
+   *   consists of all remaining bytes
    */
   read(geometry: SessionGeometry, bytes: Uint8Array, start: number): boolean {
     this.bytes = bytes;
@@ -75,7 +75,10 @@ export class SegmentBatch {
     return this.bytes.subarray(this.start + place * this.stepBytes, this.endOf(place));
   }
 
-  /** Finds the end of the batch. Only the last segment of a block may be shorter, and that segment ends the batch. */
+  /**
+   * Finds the end of the batch. Only the last segment of a block may be shorter than the MSS, and such a
+   * segment ends the batch.
+   */
   private measure(geometry: SessionGeometry): void {
     const { bytes, start, block } = this;
     const { mssBytes } = geometry;
@@ -98,8 +101,9 @@ export class SegmentBatch {
   }
 
   /**
-   * Whether a datagram at this offset matches the first one except for its segment and flags. Tagged datagrams
-   * form batches of one, because each must be authenticated by itself.
+   * Whether the batch continues with a datagram at this offset. The header of that datagram may differ from
+   * the first header only in segment number and flags. A tagged datagram forms a batch by itself, because
+   * each tag must be checked separately.
    */
   private isContinuedAt(offset: number): boolean {
     const { bytes, start } = this;

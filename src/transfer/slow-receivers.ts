@@ -1,18 +1,21 @@
-/** Finds slow receivers, whose paths carry much less than the paths of the others (SESSIONS 5.11). */
+/** Finds slow receivers: those whose paths are much slower than the paths of the others (SESSIONS 5.11). */
 import type { TimeMs } from '../base/machine.js';
 import type { SessionPeer } from './peer.js';
 
-/** A receiver is slow if its rate is below this share of the rate of the next faster receiver. */
+/** A receiver is slow if its rate is less than this fraction of the next faster receiver's rate. */
 const slowShare = 0.5;
 
-/** How long, in time and in round trips, a receiver must have been slow, to rule out noise. */
+/**
+ * Minimum time and minimum number of round trips for which a receiver must have been slow, to rule out noise.
+ */
 const slowForMs = 1000;
 const slowForRounds = 4;
 
 /**
- * If data reaches some members but not others, returns those that it does not reach. Otherwise sorts the members by
- * rate and looks in the slower half for a step at which the rate more than doubles. Returns the members that have been
- * below that step for long enough. Call this often, because it records since when each receiver has been slow.
+ * If data reaches some members but not others, returns the members that no data reaches. Otherwise, sorts the
+ * members by rate, and finds a step in the slower half at which the rate more than doubles. Returns the
+ * members that have been below that step for long enough. Call this function often, because it records since
+ * when each receiver has been slow.
  */
 export function findSlowReceivers(nowMs: TimeMs, members: readonly SessionPeer[]): SessionPeer[] {
   const unreached = members.filter(isUnreached);
@@ -39,7 +42,7 @@ export function findSlowReceivers(nowMs: TimeMs, members: readonly SessionPeer[]
   });
 }
 
-/** Whether the receiver's reports have shown for long enough that nothing arrives. */
+/** Whether the receiver's reports have shown no arriving datagrams for long enough. */
 function isUnreached({ unreachedMs, rtt }: SessionPeer): boolean {
   return unreachedMs > Math.max(slowForMs, slowForRounds * rtt.timeoutMs);
 }
