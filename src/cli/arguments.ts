@@ -1,4 +1,4 @@
-/** Parses command-line arguments into values; throws P2mpError INVALID_ARGUMENT if that fails. */
+/** Parsers of command-line arguments. They throw P2mpError INVALID_ARGUMENT for invalid arguments. */
 import { isIPv6 } from 'node:net';
 import { P2mpError } from '../base/errors.js';
 import { defaultPort } from '../classic/config.js';
@@ -11,12 +11,12 @@ function refuse(message: string): never {
   throw new P2mpError('INVALID_ARGUMENT', message);
 }
 
-/** Parses a decimal number. @returns NaN for anything else, including '', hexadecimal and Infinity */
+/** Parses a decimal number. @returns NaN for any other text, such as '', 0x10 or Infinity */
 function parseNumber(text: string): number {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
 }
 
-/** @param lowest 0 if the system may choose a free port */
+/** @param lowest lowest valid port; 0 is valid where it means any free port */
 export function parsePort(text: string, lowest: 0 | 1): number {
   const port = parseNumber(text);
   if (Number.isInteger(port) && port >= lowest && port <= 65_535) return port;
@@ -25,7 +25,7 @@ export function parsePort(text: string, lowest: 0 | 1): number {
   );
 }
 
-/** The engine checks the range. */
+/** Parses the MSS of P2MP-FTP. The sender checks its range. */
 export function parseMss(text: string): number {
   const mssBytes = parseNumber(text);
   return Number.isNaN(mssBytes)
@@ -33,7 +33,7 @@ export function parseMss(text: string): number {
     : mssBytes;
 }
 
-/** Parses the MSS of a session. With `auto`, the sender chooses it. */
+/** Parses the MSS of a session. `auto` lets the sender choose the MSS. */
 export function parseSegmentSize(text: string): number | 'auto' {
   if (text === 'auto') return text;
   const mssBytes = parseNumber(text);
@@ -67,7 +67,7 @@ export function parseWindow(text: string): number {
     : refuse(`--window ${text}: must be a whole number of segments, such as 1`);
 }
 
-/** `host`, `host:port`, `address`, `[IPv6]:port` or a bare IPv6 address. */
+/** Parses a server: `host`, `host:port`, `address`, `[IPv6]:port` or a bare IPv6 address. */
 export function parseServer(text: string, commonPort: number, lowestPort: 0 | 1 = 1): ServerSpec {
   if (isIPv6(text)) return { name: text, host: text, port: commonPort };
   const match = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:[\]]+))(?::(?<port>.*))?$/.exec(text);
@@ -83,7 +83,7 @@ export function parseServer(text: string, commonPort: number, lowestPort: 0 | 1 
   return { name: text, host, port: parsePort(port, lowestPort) };
 }
 
-/** The loss probability p: the share of data packets to drop. */
+/** Parses the loss probability p, the share of data packets to drop. */
 export function parseLossProbability(text: string): number {
   const probability = parseNumber(text);
   return probability >= 0 && probability < 1
@@ -92,15 +92,18 @@ export function parseLossProbability(text: string): number {
 }
 
 /**
- * `bernoulli` (independent losses with the given p), `burst:L` (Gilbert-Elliott with mean loss p and a
- * mean burst of L packets), `gilbert-elliott:ENTER,LEAVE,GOOD,BAD`, or `scripted:N,N,...` (the packets with
- * these indices in order of arrival, from 0).
+ * Parses a loss model.
+ * - `bernoulli`: independent losses with probability p
+ * - `burst:L`: a Gilbert-Elliott model with mean loss p and a mean burst length of L packets
+ * - `gilbert-elliott:ENTER,LEAVE,GOOD,BAD`: a Gilbert-Elliott model with these four probabilities
+ * - `scripted:N,N,...`: drops exactly these arriving packets; the first packet has number 0
  */
 export function parseLossModel(text: string, probability: number): LossSpec {
   const [model = '', parameters] = text.split(/:(.*)/s);
   const numbers = parameters === undefined ? [] : parameters.split(',').map(parseNumber);
   const [first, second, third, fourth] = numbers;
-  if (numbers.some(Number.isNaN)) refuse(`--loss-model ${text}: numbers must follow the colon`);
+  if (numbers.some(Number.isNaN))
+    refuse(`--loss-model ${text}: the values after the colon must be numbers`);
   if (model === 'bernoulli' && first === undefined) {
     return probability === 0 ? { model: 'none' } : { model: 'bernoulli', probability };
   }
@@ -108,7 +111,9 @@ export function parseLossModel(text: string, probability: number): LossSpec {
     return burstLoss(probability, first);
   }
   if (probability > 0 && (model === 'gilbert-elliott' || model === 'scripted')) {
-    refuse(`loss probability ${probability}: not used by --loss-model ${model}; set it to 0`);
+    refuse(
+      `loss probability ${probability}: must be 0, because --loss-model ${model} does not use it`,
+    );
   }
   if (model === 'gilbert-elliott' && fourth !== undefined && numbers.length === 4) {
     return {
@@ -132,7 +137,7 @@ export function parseLossModel(text: string, probability: number): LossSpec {
   );
 }
 
-/** A number of parallel threads. */
+/** Parses the number of parallel threads. */
 export function parseJobs(text: string): number {
   const jobs = parseNumber(text);
   return Number.isInteger(jobs) && jobs >= 1 && jobs <= maxJobs
@@ -142,7 +147,7 @@ export function parseJobs(text: string): number {
 
 const maxJobs = 1024;
 
-/** `i/n`: shard i of n, counted from 1. */
+/** Parses `i/n`, which means shard i of n, with i counted from 1. */
 export function parseShard(text: string): { index: number; count: number } {
   const [index = Number.NaN, count = Number.NaN, ...more] = text.split('/').map(parseNumber);
   const isGood = Number.isInteger(index) && Number.isInteger(count) && more.length === 0;
@@ -151,7 +156,10 @@ export function parseShard(text: string): { index: number; count: number } {
     : refuse(`--shard ${text}: must be i/n with i from 1 to n, such as 1/4`);
 }
 
-/** `50MB`, `1.5G`, `800k`, `65536`: decimal units, optionally followed by `B` and `/s`. */
+/**
+ * Parses a size or a rate, such as `50MB`, `1.5G`, `800k` or `65536`. Units are powers of 1000; `B` and `/s`
+ * are optional.
+ */
 export function parseSize(option: string, text: string): number {
   const match = /^(?<number>[\d.]+)\s*(?<unit>[kMGT]?)B?(?:\/s)?$/i.exec(text);
   const { number = '', unit = '' } = match?.groups ?? {};
@@ -163,7 +171,7 @@ export function parseSize(option: string, text: string): number {
 
 /**
  * Parses an enumerated value.
- * @param option undefined for a positional argument
+ * @param option name of the option; undefined for a positional argument
  */
 export function parseChoice<T extends string>(
   option: string | undefined,
@@ -175,7 +183,7 @@ export function parseChoice<T extends string>(
   return found ?? refuse(`${shown}: must be one of ${choices.join(', ')}`);
 }
 
-/** A whole number of at least 1. */
+/** Parses a whole number from 1 to `highest`. */
 export function parseCount(option: string, text: string, highest = Infinity): number {
   const count = parseNumber(text);
   const range = highest === Infinity ? 'of at least 1' : `from 1 to ${highest}`;

@@ -1,4 +1,4 @@
-/** What all commands share: common options, usage errors, signals and exit codes. */
+/** Code that all commands share: common options, usage errors, signals and exit codes. */
 import type { Argv } from 'yargs';
 import yargs from 'yargs';
 import { escapeControlsInLines } from '../base/control-characters.js';
@@ -17,13 +17,13 @@ export interface CommonOptions {
   verbose: boolean;
 }
 
-/** An option with a value. */
+/** An option that takes a value. */
 export const textOption = { type: 'string', requiresArg: true } as const;
 
-/** An option with a value that may be given more than once. */
+/** An option that takes a value and can be repeated. */
 export const listOption = { type: 'string', array: true, requiresArg: true, nargs: 1 } as const;
 
-/** An option without a value. */
+/** An option that takes no value. */
 export const flagOption = { type: 'boolean', default: false } as const;
 
 /** Creates a parser with the common options; positional arguments stay strings. */
@@ -52,13 +52,13 @@ export function createParser(
         type: 'boolean',
         default: false,
         alias: 'v',
-        describe: 'Print the first protocol anomaly of each kind and every outcome',
+        describe: 'Print every outcome, and the first protocol anomaly of each kind',
       })
       .version(packageVersion())
       .alias('help', 'h')
       .epilogue(exitCodes)
       .strictOptions()
-      // yargs breaks words when it wraps; we keep lines short instead.
+      // yargs would break lines in the middle of words. The help texts have short lines instead.
       .wrap(null)
       .exitProcess(false)
   );
@@ -66,7 +66,7 @@ export function createParser(
 
 /**
  * Parses the command line; prints the help or the version if requested.
- * @returns the arguments, or the exit code if the command is done
+ * @returns the arguments, or an exit code if the help or the version was printed
  * @throws P2mpError INVALID_ARGUMENT
  */
 export async function parse<T>(
@@ -92,7 +92,8 @@ export async function parse<T>(
 }
 
 /**
- * yargs treats every value of a flag except "true" as "false", so --dry-run=1 would send.
+ * Rejects a flag with a value other than `true` or `false`. yargs takes every other value for `false`, so
+ * `--dry-run=1` would send files.
  * @throws P2mpError INVALID_ARGUMENT
  */
 function checkFlags(parser: object, args: readonly string[]): void {
@@ -135,22 +136,27 @@ export async function runCommand(
 }
 
 /**
- * Fails the command if output is lost, for example on a full disk. A reader that leaves early, such as head, is not an
- * error.
+ * Makes the command fail if its output is lost, for example on a full disk. It is not an error if the reader
+ * of a pipe, such as `head`, exits early.
  */
 function watchStandardOutput(name: string): void {
   let isLost = false;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (isLost || error.code === 'EPIPE') return;
     isLost = true;
-    process.stderr.write(`${name}: standard output: ${error.message}; its results are lost\n`);
+    process.stderr.write(
+      `${name}: cannot write to standard output: ${error.message}; results are lost\n`,
+    );
     process.once('exit', () => {
       process.exitCode ||= exitCode.system;
     });
   });
 }
 
-/** Prints an error. An error that is not a P2mpError is a bug of ours, so its stack is printed. */
+/**
+ * Prints an error. Any error other than P2mpError and EMFILE is a bug in p2mp, so its stack trace is printed.
+ * @returns the exit code for the error
+ */
 function explain(name: string, error: unknown): ExitCode {
   if ((error as NodeJS.ErrnoException).code === 'EMFILE') {
     process.stderr.write(`${name}: too many open files; raise the limit (ulimit -n)\n`);
@@ -167,7 +173,7 @@ function explain(name: string, error: unknown): ExitCode {
   return isUsage ? exitCode.usage : exitCode.system;
 }
 
-/** Calls the handler at the first interrupt; a second one exits immediately. */
+/** Calls the handler at the first interrupt. A second interrupt ends the process immediately. */
 export function onInterrupt(handle: (interrupt: Interrupt) => void): void {
   let isInterrupted = false;
   const take = (interrupt: Interrupt, signal?: NodeJS.Signals) => {
@@ -175,7 +181,7 @@ export function onInterrupt(handle: (interrupt: Interrupt) => void): void {
       isInterrupted = true;
       handle(interrupt);
     } else if (signal !== 'SIGHUP') {
-      // Closing a terminal causes two SIGHUPs: one from the shell and one from the kernel.
+      // A second SIGHUP is ignored: when a terminal closes, the shell and the kernel send one each.
       process.exit(exitCode.interrupted);
     }
   };
@@ -187,6 +193,6 @@ export function onInterrupt(handle: (interrupt: Interrupt) => void): void {
     const interrupt = interruptOfMessage(message);
     if (interrupt !== undefined) take(interrupt);
   });
-  // The listener must not keep the process running.
+  // Without unref(), the listener for messages would keep the process running.
   process.channel.unref();
 }

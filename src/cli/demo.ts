@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: sends a file to three receiver processes on loopback that each drop 5 % of the packets, then
- * compares the copies.
+ * `npm run demo`: sends a file to three receiver processes on loopback and compares their copies. Each
+ * receiver drops 5 % of the packets.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -30,7 +30,7 @@ const plainIntervalMs = 500;
 class DemoReceiver {
   readonly copy: string;
   readonly listening: Promise<ServerSpec>;
-  /** Number of packets that it dropped. */
+  /** Number of packets that this receiver dropped. */
   readonly losses: Promise<number>;
   private readonly process: CommandProcess;
 
@@ -47,7 +47,7 @@ class DemoReceiver {
     this.losses = this.process.lastLine.then(
       (line) => (JSON.parse(line) as { losses?: number }).losses ?? 0,
     );
-    // Avoids an unhandled rejection if the transfer fails before it awaits the losses.
+    // Prevents an unhandled rejection if the transfer fails before it awaits `losses`.
     this.losses.catch(() => undefined);
   }
 
@@ -100,7 +100,7 @@ async function transfer(
   return isIdentical ? exitCode.ok : exitCode.none;
 }
 
-/** Shows p2mpclient's progress line, or plain lines without a terminal. */
+/** Sends the file and shows p2mpclient's progress line. Without a terminal, prints plain lines instead. */
 async function sendWithProgress(
   output: Output,
   servers: readonly ServerSpec[],

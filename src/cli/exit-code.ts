@@ -6,11 +6,11 @@ export const exitCode = {
   none: 1,
   /** The command line is invalid. */
   usage: 2,
-  /** Some receivers are complete and some are not. For an experiment, some runs are not complete. */
+  /** Only some receivers are complete. For an experiment, at least one run is incomplete. */
   some: 3,
   /** An error on this host: file, port, host name, key or disk. */
   system: 4,
-  /** Complete at every receiver, except for skipped entries. */
+  /** Every receiver is complete, but the sender skipped some entries. */
   skipped: 5,
   /** Interrupted by a signal before the end. */
   interrupted: 130,
@@ -18,20 +18,20 @@ export const exitCode = {
 
 export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
 
-/** The epilogue of a help text. */
+/** The epilogue of the help of `p2mpclient`. */
 export const exitCodeHelp = [
-  'Exit codes: 0 complete; 1 no receiver complete, or the transfer failed; 2 usage error;',
-  '3 some receivers complete; 4 file, port, host or disk error; 130 interrupted.',
+  'Exit codes: 0 complete; 1 no receiver complete; 2 usage error; 3 only some receivers complete;',
+  '4 file, port, host or disk error; 130 interrupted.',
 ].join('\n');
 
-/** The epilogue of `p2mpserver` and `p2mp receive`. */
+/** The epilogue of the help of `p2mpserver` and `p2mp receive`. */
 export const receiverExitCodeHelp = [
   'Exit codes: 0 complete; 1 the transfer failed (with --once); 2 usage error;',
   '4 file, port, key or disk error; 130 interrupted during a transfer.',
 ].join('\n');
 
-/** The epilogue of `p2mp send`. */
+/** The epilogue of the help of `p2mp send`. */
 export const sendExitCodeHelp = [
-  'Exit codes: 0 complete; 1 no receiver complete; 2 usage error; 3 some receivers complete;',
+  'Exit codes: 0 complete; 1 no receiver complete; 2 usage error; 3 only some receivers complete;',
   '4 file, port, host, key or disk error; 5 complete, but some files were skipped; 130 interrupted.',
 ].join('\n');

@@ -1,4 +1,4 @@
-/** The signals that stop a command on each platform, and what each means. */
+/** The signals that stop a command on each platform, and the meaning of each signal. */
 import { isatty } from 'node:tty';
 
 /** SIGINT: stop immediately. SIGTERM: finish running sessions first. */
@@ -13,8 +13,8 @@ const posix: readonly (readonly [NodeJS.Signals, Interrupt])[] = [
 const hangup: readonly (readonly [NodeJS.Signals, Interrupt])[] = [['SIGHUP', 'SIGINT']];
 
 /**
- * Windows processes cannot signal each other. Ctrl-Break acts as SIGTERM. SIGHUP means that the console window was
- * closed; the process then has a few seconds left.
+ * On Windows, processes cannot send signals to each other. Ctrl-Break acts as SIGTERM. SIGHUP means that the
+ * console window was closed; Windows then ends the process within a few seconds.
  */
 const windows: readonly (readonly [NodeJS.Signals, Interrupt])[] = [
   ['SIGINT', 'SIGINT'],
@@ -28,18 +28,23 @@ export function interruptsOf(platform: NodeJS.Platform, isOnTerminal: boolean) {
   return isOnTerminal ? [...posix, ...hangup] : posix;
 }
 
-/** Whether a standard stream is a terminal. Stays true when the terminal is closed later. */
+/** Whether a standard stream was a terminal when the process started. */
 export const isOnTerminal = [0, 1, 2].some((descriptor) => isatty(descriptor));
 
 /**
- * Lets a command without a terminal outlive the terminal that started it. `nohup` alone is not enough: Node
- * resets signals that were ignored when it started.
+ * Ignores SIGHUP in a command without a terminal, so that the command keeps running when the terminal that
+ * started it closes. `nohup` alone is not enough, because Node resets ignored signals to their defaults when
+ * it starts.
  */
 export function ignoreHangup(): void {
   if (process.platform !== 'win32' && !isOnTerminal) process.on('SIGHUP', () => undefined);
 }
 
-/** A parent process may send a message instead of a signal, over the IPC channel of Node's `fork`. */
+/**
+ * Converts a message to an interrupt. A parent process that started the command with Node's `fork` can send
+ * such messages instead of signals.
+ * @returns undefined for other messages
+ */
 export function interruptOfMessage(message: unknown): Interrupt | undefined {
   return message === 'SIGINT' || message === 'SIGTERM' ? message : undefined;
 }

@@ -1,4 +1,4 @@
-/** `--on-complete`: runs the user's command for each complete session and prints how it ended. */
+/** `--on-complete`: runs the user's command for each complete session and prints how the command ended. */
 import { resolve } from 'node:path';
 import { fingerprint } from '../node/keys/key-files.js';
 import { CommandQueue } from '../node/service/command-queue.js';
@@ -41,8 +41,8 @@ export function createOnComplete(output: Output, options: OnCompleteOptions): On
 }
 
 /**
- * Turns a label into a safe file name. The sender chooses the label, and commands often append it to the target folder,
- * so the name must lead neither out of that folder nor to the folder itself.
+ * Turns a label into a safe file name. The sender chooses the label, and commands often append the label to
+ * the path of the target folder. The result must not lead out of that folder or to the folder itself.
  */
 export function nameOfLabel(label: string, platform: NodeJS.Platform = process.platform): string {
   const name = label.replace(platform === 'win32' ? /[/\\:]/g : /\//g, '_');

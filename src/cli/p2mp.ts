@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `p2mp <command>`: everything beyond the P2MP-FTP protocol. */
+/** `p2mp <command>`: runs any command except those of P2MP-FTP (`p2mpclient`, `p2mpserver`). */
 import { P2mpError } from '../base/errors.js';
 import { createParser, parse, runCommand } from './command.js';
 import type { ExitCode } from './exit-code.js';
@@ -54,6 +54,6 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   throw new P2mpError('INVALID_ARGUMENT', 'no command given');
 }
 
-// Error messages point to the --help of this command.
+// Error messages refer the user to the --help of this command.
 const [verbName = ''] = process.argv.slice(2);
 await runCommand(Object.hasOwn(verbs, verbName) ? `p2mp ${verbName}` : 'p2mp', main);

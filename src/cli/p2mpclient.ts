@@ -26,9 +26,9 @@ import { printOddity, printOtherAddress, printPortRefused } from './output/print
 const usage = [
   '$0 <server>... <port> <file> <MSS> [options]',
   '',
-  'Sends a file to every server by P2MP-FTP: segments of MSS bytes, each acknowledged by all',
-  'servers before the next is sent (stop-and-wait). A server is host, host:port or',
-  '[IPv6 address]:port; <port> applies to servers given without one.',
+  'Sends a file to every server by P2MP-FTP, in segments of MSS bytes. All servers must acknowledge',
+  'a segment before the next segment is sent (stop-and-wait). A server is host, host:port or',
+  '[IPv6 address]:port; <port> applies to servers that are given without a port.',
 ].join('\n');
 
 const defaultTimeout = 'auto';
@@ -43,17 +43,18 @@ function createClientParser() {
     .option('give-up-after', {
       type: 'string',
       describe: 'Seconds without a response after which a server fails',
-      defaultDescription: '10, or 20 fixed timeouts up to 25',
+      defaultDescription: '10; with a fixed --timeout, 20 timeouts, but from 10 to 25 seconds',
     })
     .option('window', {
       type: 'string',
       default: '1',
-      describe: 'Maximum segments in flight; 1 is stop-and-wait',
+      describe: 'Maximum number of segments in flight; 1 means stop-and-wait',
     })
     .option('end-marker', {
       type: 'boolean',
       default: true,
-      describe: 'Mark the end with an empty data packet (--no-end-marker: send none)',
+      describe:
+        'Mark the end of the file with an empty data packet (--no-end-marker: no such packet)',
     })
     .requiresArg(['timeout', 'give-up-after', 'window'])
     .example('$0 10.0.0.2 10.0.0.3 7735 report.pdf 500', 'to two servers')
@@ -98,7 +99,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   if (result.error !== undefined) output.error(`p2mpclient: ${result.error.message}`);
   if (interruption.signal.aborted) {
     output.error(
-      'p2mpclient: interrupted; servers that are not complete discard the file; to retry, run the command again',
+      'p2mpclient: interrupted; incomplete servers discard the file; to retry, run the same command again',
     );
   }
   return toExitCode(result, interruption.signal.aborted);

@@ -26,12 +26,13 @@ import {
 const usage = [
   '$0 <port> <file> <p> [options]',
   '',
-  'Receives by P2MP-FTP into <file>. Each complete transfer replaces the file atomically. Drops',
-  'arriving data packets with probability p (0 <= p < 1), for experiments. Serves one sender at a',
-  'time until it is stopped.',
+  'Receives files by P2MP-FTP, from one sender at a time, until stopped. Each complete transfer',
+  'replaces <file> atomically. For experiments, drops arriving data packets with probability p',
+  '(0 <= p < 1).',
   '',
-  'Loss models: bernoulli, independent losses; burst:LENGTH, bursts of this mean length;',
-  'gilbert-elliott:ENTER,LEAVE,GOOD,BAD, two states; scripted:N,N,..., the arrivals with these numbers, from 0.',
+  'Loss models: bernoulli (independent losses), burst:LENGTH (bursts with this mean length),',
+  'gilbert-elliott:ENTER,LEAVE,GOOD,BAD (two states with these probabilities), scripted:N,N,...',
+  '(drops the packets with these numbers in order of arrival, the first being 0).',
 ].join('\n');
 
 function createServerParser() {
@@ -102,7 +103,7 @@ class Server {
   private progress: ServerProgress | undefined;
   private stop: () => void = () => undefined;
   private hasResult = false;
-  /** Since the last result. */
+  /** Diagnoses since the last result. */
   private diagnoses: DiagnosisEvent[] = [];
 
   constructor(
@@ -131,7 +132,7 @@ class Server {
     output.line(`Listening on ${formatAddresses(addresses)}, seed ${seed}`);
     await stopped;
     await receiver.close('stopped before the end; the file was discarded');
-    // The last line is always a result.
+    // With --json, the last line must always be a result.
     const diagnoses = this.takeDiagnoses();
     if (!this.hasResult) output.json(idleResultJson(diagnoses, seed));
     printDiagnoses(output, diagnoses);

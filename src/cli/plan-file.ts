@@ -1,4 +1,4 @@
-/** Finds the plan that a command line names: a file or a bundled plan. */
+/** Reads the plan that is named on the command line: a file or a bundled plan. */
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -33,7 +33,7 @@ export async function readPlan(name: string): Promise<{ plan: Plan; planText: st
   return { plan: parsePlan(planText, path), planText };
 }
 
-/** The results folder without --out. */
+/** @returns the default for --out, the folder for results */
 export function defaultFolder(name: string, shard: Shard | undefined): string {
   const folder = `${basename(name, '.json')}-results`;
   if (shard === undefined) return folder;

@@ -1,4 +1,4 @@
-/** Parses the receivers on a command line: `host[:port],...`, or `@file` with one per line. */
+/** Parses the receivers on a command line: `host[:port],...`, or `@file` with one receiver per line. */
 import { readFile } from 'node:fs/promises';
 import { P2mpError } from '../base/errors.js';
 import type { ServerSpec } from '../node/net/resolve-receivers.js';
@@ -35,7 +35,8 @@ function parseReceiver(item: string, commonPort: number): ServerSpec {
 }
 
 /**
- * Detects receivers that were separated by spaces: words right after the value of `--to` that are not files.
+ * Detects receivers that are separated by spaces instead of commas: words after the value of `--to` that do
+ * not name existing files.
  * @param args the raw command line
  * @throws P2mpError INVALID_ARGUMENT
  */

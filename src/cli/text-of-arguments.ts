@@ -1,4 +1,4 @@
-/** Detects arguments that are not UTF-8. Node replaces such bytes by U+FFFD, which loses the original name. */
+/** Detects arguments that are not UTF-8. Node replaces invalid bytes with U+FFFD, which loses file names. */
 import { readFileSync } from 'node:fs';
 import { P2mpError } from '../base/errors.js';
 
@@ -13,7 +13,10 @@ export function checkAreText(args: readonly string[]): void {
   );
 }
 
-/** @returns the first argument that is not UTF-8, with invalid bytes as `\xe9` if the system exposes them */
+/**
+ * @returns the first argument that is not UTF-8; undefined if there is none. If the system exposes the raw
+ *   bytes, non-ASCII bytes are shown as escapes such as `\xe9`.
+ */
 function findBad(args: readonly string[]): string | undefined {
   let given: Buffer;
   try {
@@ -25,7 +28,7 @@ function findBad(args: readonly string[]): string | undefined {
     const zero = given.indexOf(0, start);
     const end = zero < 0 ? given.length : zero;
     const bytes = given.subarray(start, end);
-    // An argument may contain a genuine U+FFFD.
+    // An argument with a genuine U+FFFD is valid.
     if (!Buffer.from(bytes.toString('utf8')).equals(bytes)) return escapeBytes(bytes);
     start = end + 1;
   }

@@ -56,7 +56,7 @@ t.test(
     const shell = new Program(t, 'sh', ['-c', '"$0" "$@" > /dev/full', ...args], { env });
     const { code, stderr } = await shell.exited;
     t.equal(code, 4);
-    t.match(stderr, /^p2mp send: standard output: .*ENOSPC.*; its results are lost$/m);
+    t.match(stderr, /^p2mp send: cannot write to standard output: .*ENOSPC.*; results are lost$/m);
   },
 );
 

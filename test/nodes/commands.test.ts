@@ -35,7 +35,7 @@ function checkQuiet(t: Test, exit: Exit, ...allowed: RegExp[]): void {
 }
 
 const openNote = /^--open: /;
-const keyNote = /^Created the key of this receiver, /;
+const keyNote = /^Created this receiver's key, /;
 const unknownNote = /SHA256:/;
 
 t.test('help, version, keys and completion', { buffered }, async (t) => {

@@ -66,7 +66,10 @@ t.test('SIGTERM lets the active session finish', { buffered, skip }, async (t) =
   const sender = place.send([sent, '--to', name, '--open', '--json', '--rate', '100k']);
   await sender.waitForEvent('progress');
   program.kill('SIGTERM');
-  await program.waitFor(/^p2mp receive: accepts no new sessions; exits after /m, 'stderr');
+  await program.waitFor(
+    /^p2mp receive: no longer accepting new sessions; exiting when /m,
+    'stderr',
+  );
   t.equal((await sender.exited).code, 0);
   const received = await program.exited;
   t.equal(received.code, 0);
@@ -81,7 +84,7 @@ t.test('a second signal ends a waiting receiver at once', { buffered, skip }, as
   const sender = place.send([sent, '--to', name, '--open', '--json', ...endless.rate]);
   await sender.waitForEvent('progress');
   program.kill('SIGTERM');
-  await program.waitFor(/^p2mp receive: accepts no new sessions/m, 'stderr');
+  await program.waitFor(/^p2mp receive: no longer accepting new sessions/m, 'stderr');
   program.kill('SIGTERM');
   const received = await program.exited;
   t.equal(received.code, 130);

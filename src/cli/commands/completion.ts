@@ -10,13 +10,13 @@ import { Output } from '../output/output.js';
 const usage = [
   '$0 <bash|zsh|fish> [options]',
   '',
-  'Prints a shell completion script for p2mp, p2mpclient and p2mpserver. It completes commands,',
-  'options, files and host names. The examples show where to load it.',
+  'Prints a shell completion script for p2mp, p2mpclient and p2mpserver. The script completes',
+  'commands, options, files and host names. The examples show how to load the script.',
 ].join('\n');
 
 const exitCodes = 'Exit codes: 0 success; 2 usage error; 4 file error.';
 
-/** Script of each shell; the build generates them (command-docs/). */
+/** File name of the script for each shell. The build generates the scripts (see command-docs/). */
 const scripts = { bash: 'p2mp.bash', zsh: '_p2mp', fish: 'p2mp.fish' } as const;
 
 function createCompletionParser() {

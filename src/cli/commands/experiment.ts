@@ -1,4 +1,4 @@
-/** `p2mp experiment <plan>` and `p2mp experiment merge <folder>...`. */
+/** `p2mp experiment <plan>` runs a plan; `p2mp experiment merge <folder>...` merges the results of shards. */
 import { availableParallelism } from 'node:os';
 import { P2mpError } from '../../base/errors.js';
 import { formatPlural } from '../../base/format.js';
@@ -26,12 +26,12 @@ const usage = [
   'summary.csv, plot.svg, plot.png and report.html to a folder. <plan> is a JSON file or the name',
   'of a bundled plan:',
   `  ${listPlans().join(', ')}.`,
-  'Runs that the folder already holds are not repeated: to resume, run the same command again.',
-  'merge combines the folders of all shards.',
+  'Results that are already in the folder are kept: to resume, run the same command again.',
+  'merge combines the folders of all shards into one.',
 ].join('\n');
 
 const exitCodes = [
-  'Exit codes: 0 complete; 2 usage error or invalid plan; 3 a receiver failed in some run;',
+  'Exit codes: 0 complete; 2 usage error or invalid plan; 3 a receiver failed in at least one run;',
   '4 file or process error, or the folder holds results of another plan; 130 interrupted.',
 ].join('\n');
 
@@ -190,7 +190,7 @@ function end(output: Output, concluded: Concluded): ExitCode {
   return concluded.folder.rows.every(isComplete) ? exitCode.ok : exitCode.some;
 }
 
-/** A command line, quoted for a POSIX shell. */
+/** @returns the command line, quoted for a POSIX shell */
 function commandLine(args: readonly string[]): string {
   const quoted = args.map((arg) =>
     /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`,

@@ -21,11 +21,10 @@ const usage = [
   '$0 [options]',
   '',
   'Creates a key pair. The private key stays on this host; give the public key to the hosts that',
-  'should trust this one. Prints the files, the fingerprint and the line with the public key.',
+  'should trust this one. Prints the names of both files, the fingerprint and the public key.',
 ].join('\n');
 
-const exitCodes =
-  'Exit codes: 0 success; 2 usage error; 4 the key exists already, or a file error.';
+const exitCodes = 'Exit codes: 0 success; 2 usage error; 4 file error, or the key already exists.';
 
 function createKeygenParser() {
   return createParser('p2mp keygen', usage, exitCodes)
@@ -74,7 +73,7 @@ export async function keygen(args: readonly string[]): Promise<ExitCode> {
   if (show && (force || given !== undefined)) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      '--show: creates no key; leave out --force and --comment',
+      '--show creates no key; leave out --force and --comment',
     );
   }
   const shown = show ? await read(path) : await make(path, given ?? userAtHost(), force);
@@ -117,7 +116,7 @@ function userAtHost(): string {
   try {
     return `${userInfo().username}@${host}`;
   } catch {
-    // The user ID may have no name, as in many containers.
+    // In many containers, the user ID has no user name.
     return host;
   }
 }

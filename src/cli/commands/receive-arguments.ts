@@ -15,13 +15,13 @@ import { Output } from '../output/output.js';
 const usage = [
   '$0 [options]',
   '',
-  'Receives files from any number of trusted senders into a folder. A file appears under its name',
-  'once it is complete, verified and on disk. An interrupted transfer resumes when its sender',
-  'returns. After SIGTERM, running sessions finish and new ones are deferred, so that a new process',
-  'can take over without failing any sender. Ctrl-C stops immediately.',
+  'Receives files from any number of trusted senders into a folder. A file gets its final name only',
+  'when the file is complete, verified and on disk. An interrupted transfer resumes when its sender',
+  'reconnects. After SIGTERM, running sessions finish and new sessions are deferred until a new',
+  'process takes over, so no sender fails. Ctrl-C stops immediately.',
 ].join('\n');
 
-/** Where to listen and where to write. */
+/** Options for the address to listen on and for the target folder. */
 const placeOptions = {
   dir: { ...textOption, default: '.', describe: 'Target folder' },
   port: { ...textOption, default: String(defaultPort), describe: 'UDP port; 0 for any free port' },
@@ -33,29 +33,29 @@ const placeOptions = {
   once: { ...flagOption, describe: 'Stop after one session' },
 } as const;
 
-/** Commands to run after a session. */
+/** Options for the shell command that runs after each session. */
 const commandOptions = {
   'on-complete': {
     ...textOption,
-    describe: 'Shell command to run after each complete session; it gets P2MP_* variables',
+    describe: 'Shell command to run after each complete session, with P2MP_* environment variables',
   },
   'on-complete-jobs': {
     ...textOption,
     default: '4',
-    describe: 'Maximum number of these commands that run at once; up to 1000 more wait',
+    describe: 'Maximum number of --on-complete commands that run at once; up to 1000 more wait',
   },
   'on-complete-timeout': {
     ...textOption,
     default: '300',
-    describe: 'Seconds after which a command that still runs is killed',
+    describe: 'Seconds after which an --on-complete command is killed',
   },
 } as const;
 
-/** Which senders to accept, and how this receiver identifies itself. */
+/** Options that say which senders to accept and how this receiver identifies itself. */
 const trustOptions = {
   'authorized-senders': {
     ...textOption,
-    describe: 'File of the public keys of trusted senders, one per line',
+    describe: 'File with the public keys of trusted senders, one key per line',
     defaultDescription: join(defaultKeyFolder(), 'authorized_senders'),
   },
   open: {
@@ -64,7 +64,7 @@ const trustOptions = {
   },
   key: {
     ...textOption,
-    describe: "File of this receiver's private key; created if missing",
+    describe: "File with this receiver's private key; created if missing",
     defaultDescription: join(defaultKeyFolder(), 'key'),
   },
   name: {
@@ -74,42 +74,49 @@ const trustOptions = {
   },
 } as const;
 
-/** How to treat files, received and existing. */
+/** Options for received files and for existing files. */
 const fileOptions = {
   clobber: {
     ...flagOption,
     default: true,
     describe: 'Replace files that differ (--no-clobber: keep all existing files)',
   },
-  overwrite: { ...flagOption, describe: 'Receive everything, even what seems to be here' },
+  overwrite: {
+    ...flagOption,
+    describe: 'Receive all data again, even if existing files seem identical',
+  },
   'update-modes': {
     ...flagOption,
     describe:
-      "Set the sender's modes on existing files and folders too (default: they keep theirs)",
+      "Set the sender's modes also on existing files and folders (default: keep their modes)",
   },
   'compare-all': {
     ...flagOption,
     describe:
-      'Compare with all existing files, not just those from the same sender; see SECURITY.md for the risk',
+      'Reuse data of all existing files, not only of those from the same sender; risk: see SECURITY.md',
   },
   'verify-disk': {
     ...flagOption,
-    describe: 'Read all data back from the disk before naming the files, for large objects too',
+    describe: 'Verify all data on disk before files get their names, even for large objects',
   },
 } as const;
 
-/** Limits on what senders may use. */
+/** Options that limit what resources senders can use. */
 const limitOptions = {
-  'max-sessions': { ...textOption, default: '256', describe: 'Maximum concurrent sessions' },
+  'max-sessions': {
+    ...textOption,
+    default: '256',
+    describe: 'Maximum number of concurrent sessions',
+  },
   'max-bytes': {
     ...textOption,
-    describe: 'Maximum disk space of a session, such as 10GB',
+    describe: 'Maximum disk space of one session, such as 10GB',
     defaultDescription: 'free space on the disk',
   },
   'max-entries': {
     ...textOption,
     default: '1000000',
-    describe: 'Maximum number of files, folders and links in a session',
+    describe: 'Maximum number of files, folders and links in one session',
   },
   'max-open-files': { ...textOption, default: '256', describe: 'Maximum number of open files' },
   'idle-timeout': {
@@ -119,9 +126,12 @@ const limitOptions = {
   },
 } as const;
 
-/** What a service needs. */
+/** Options for running as a service. */
 const serviceOptions = {
-  classic: { ...textOption, describe: 'Also receive by P2MP-FTP (from p2mpclient) into this file' },
+  classic: {
+    ...textOption,
+    describe: 'File to receive by P2MP-FTP (from p2mpclient) on the same port',
+  },
   metrics: {
     ...textOption,
     describe:
@@ -129,17 +139,17 @@ const serviceOptions = {
   },
   'metrics-name': {
     ...listOption,
-    describe: 'Host name to accept in requests to --metrics; may be repeated',
+    describe: 'Additional host name to accept in HTTP requests for metrics; may be repeated',
     defaultDescription: 'IP addresses, names without a dot, this host name',
   },
   'drain-timeout': {
     ...textOption,
-    describe: 'Seconds that running sessions may take to finish after SIGTERM',
+    describe: 'Maximum seconds for running sessions to finish after SIGTERM',
     defaultDescription: 'no limit',
   },
 } as const;
 
-/** What is printed. */
+/** Options for log output. */
 const logOptions = {
   log: {
     ...textOption,
@@ -165,7 +175,7 @@ export function createReceiveParser() {
     .example('$0 --open --once --dir . && ls -l', 'one session from any sender, in a script');
 }
 
-/** The arguments of the command, parsed. */
+/** The parsed arguments of the command. */
 export type ReceiveArguments = Exclude<Awaited<ReturnType<typeof parseReceiveArguments>>, ExitCode>;
 
 export function parseReceiveArguments(args: readonly string[]) {
@@ -180,7 +190,7 @@ export function chooseLevel(argv: ReceiveArguments): LogLevel {
     const other = quiet ? '--quiet' : '--verbose';
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `--log-level and ${other}: contradict each other; give only one`,
+      `--log-level and ${other} contradict each other; give only one`,
     );
   }
   return parseChoice('log-level', single('log-level', given), logLevels);
@@ -198,7 +208,7 @@ export function createOutput(argv: ReceiveArguments, level: LogLevel): Output {
     return new Output({ isJson, isQuiet: level === 'error', isTerse: level === 'warn' });
   }
   if (isJson)
-    throw new P2mpError('INVALID_ARGUMENT', '--json and --log: exclude each other; give only one');
+    throw new P2mpError('INVALID_ARGUMENT', '--json and --log exclude each other; give only one');
   return new LogOutput({ format: parseChoice('log', single('log', log), logFormats), level });
 }
 

@@ -52,13 +52,13 @@ export async function receive(args: readonly string[]): Promise<ExitCode> {
   if (argv.overwrite && !argv.clobber) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      '--overwrite and --no-clobber: contradict each other; give only one',
+      '--overwrite and --no-clobber contradict each other; give only one',
     );
   }
   return new ReceiveCommand(argv).run();
 }
 
-/** Keys, and which senders to accept. */
+/** Options for this receiver's key and for the senders to accept. */
 type TrustOptions = Pick<ReceiveOptions, 'keyPair' | 'refuseSender' | 'sharesParts'>;
 
 /** One run of the command, until it is stopped. */
@@ -70,7 +70,7 @@ class ReceiveCommand {
   private readonly isVerbose: boolean;
   private readonly drainTimeoutMs: number;
   private readonly onComplete: OnComplete | undefined;
-  /** Resolves to whether all sessions finished. */
+  /** Resolves when draining ends: true if all sessions finished, false if some were suspended. */
   private drained: Promise<boolean> | undefined;
 
   constructor(private readonly argv: ReceiveArguments) {
@@ -125,7 +125,9 @@ class ReceiveCommand {
       setTimeout(() => onComplete?.stop(), this.drainTimeoutMs).unref();
     }
     if (signal === 'SIGTERM' && activeCount > 0) {
-      output.warn('p2mp receive: accepts no new sessions; exits after the last one');
+      output.warn(
+        'p2mp receive: no longer accepting new sessions; exiting when the running sessions end',
+      );
       output.json({ event: 'draining', sessions: activeCount });
       this.drained = receiving?.drain(this.drainTimeoutMs);
       return;
@@ -168,7 +170,7 @@ class ReceiveCommand {
       onEvent: (event) => {
         report.handleEvent(event);
         if (event.type !== 'end' || !argv.once) return;
-        // The sender may restart the session. The outcome of the new session then replaces this outcome.
+        // If the sender restarts the session during the drain, the outcome of the new session counts.
         if (event.result.status !== 'complete') this.exit = exitCode.none;
         else if (this.exit === exitCode.none) this.exit = exitCode.ok;
         void this.receiving?.drain();
@@ -190,7 +192,7 @@ class ReceiveCommand {
     const timer = setInterval(async () => {
       const message = (await authorized.refresh())?.message;
       if (message !== undefined && message !== lastMessage) {
-        output.warn(`p2mp receive: ${message}; keeping the previous list`);
+        output.warn(`p2mp receive: ${message}; still using the previous list of senders`);
       }
       lastMessage = message;
     }, 1000);
@@ -198,7 +200,7 @@ class ReceiveCommand {
     return { keyPair, refuseSender: refuseUnlessAuthorized(authorized) };
   }
 
-  /** Creates the key at the first start, like sshd. */
+  /** Loads this receiver's key. At the first start, creates it, as sshd does. */
   private async loadOrMakeKey() {
     const { argv, output } = this;
     const given = argv.key;
@@ -214,10 +216,10 @@ class ReceiveCommand {
       await saveKeyPair(path, pair, 'p2mp receive', { force: false });
     } catch (error) {
       if (!(error instanceof P2mpError) || error.code !== 'KEY_EXISTS') throw error;
-      // Another receiver of this user created the key at the same time, or only the public file exists.
+      // Either another receiver of this user created the key meanwhile, or only the public key file exists.
       return loadKeyPair(path).catch(() => Promise.reject(error));
     }
-    output.warn(`Created the key of this receiver, ${path}: ${fingerprint(pair.publicKey)}`);
+    output.warn(`Created this receiver's key, ${path}: ${fingerprint(pair.publicKey)}`);
     return pair;
   }
 
@@ -228,11 +230,11 @@ class ReceiveCommand {
       if (names.length === 0) return undefined;
       throw new P2mpError(
         'INVALID_ARGUMENT',
-        '--metrics-name: has no effect without --metrics; give both',
+        '--metrics-name has no effect without --metrics; give both',
       );
     }
     const text = single('metrics', argv.metrics);
-    // If only a port is given, bind it to loopback, because metrics name senders and files.
+    // Without a host, bind the port to loopback only, because metrics reveal names of senders and objects.
     const { host, port } = parseServer(
       /^:?\d+$/.test(text) ? `127.0.0.1:${text.replace(':', '')}` : text,
       metricsPort,

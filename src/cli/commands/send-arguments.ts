@@ -7,12 +7,12 @@ import { sendExitCodeHelp } from '../exit-code.js';
 const usage = [
   '$0 <path>... --to <host>[:port],... [options]',
   '',
-  'Sends files and folders to every receiver, encrypted and verified; "-" is standard input. Data',
-  'that a receiver already has, from an interrupted transfer or in the same file, is not sent again.',
-  "Each receiver runs p2mp receive and trusts this host's public key (see p2mp keygen).",
+  'Sends files and folders to every receiver, encrypted and verified; "-" means standard input. The',
+  'sender skips data that a receiver already has, from an interrupted transfer or in existing files.',
+  "Each receiver must run p2mp receive and trust this host's public key (see p2mp keygen).",
 ].join('\n');
 
-/** To whom to send. */
+/** Options that name the receivers. */
 const receiverOptions = {
   to: {
     ...listOption,
@@ -22,11 +22,11 @@ const receiverOptions = {
   port: {
     ...textOption,
     default: String(defaultPort),
-    describe: 'UDP port of receivers given without one',
+    describe: 'UDP port of receivers that are given without a port',
   },
 } as const;
 
-/** How to use the paths to the receivers. */
+/** Options for the network paths to the receivers. */
 const pathOptions = {
   rate: {
     ...textOption,
@@ -36,12 +36,13 @@ const pathOptions = {
   multicast: {
     ...textOption,
     default: 'auto',
-    describe: 'auto, never, or a group address; receivers it does not reach get unicast',
+    describe:
+      'auto, never, or a group address; receivers out of reach of multicast are served by unicast',
   },
   'multicast-ttl': {
     ...textOption,
     default: '1',
-    describe: 'TTL (hop limit) of multicast datagrams, 1 to 255; 1 stays on the local network',
+    describe: 'TTL (hop limit) of multicast datagrams, 1 to 255; 1 keeps them on the local network',
   },
   'give-up-after': {
     ...textOption,
@@ -51,13 +52,17 @@ const pathOptions = {
   mss: {
     ...textOption,
     default: 'auto',
-    describe: 'Bytes per segment; auto discovers what the paths to all receivers carry',
+    describe:
+      'Bytes per segment; auto finds the largest size that the paths to all receivers carry',
   },
 } as const;
 
-/** How to treat files: those that are sent, and those that receivers already have. */
+/** Options for the files to send and for existing files at the receivers. */
 const fileOptions = {
-  overwrite: { ...flagOption, describe: 'Send everything, even what receivers seem to have' },
+  overwrite: {
+    ...flagOption,
+    describe: 'Send all data, even if receivers seem to have identical files',
+  },
   clobber: {
     ...flagOption,
     default: true,
@@ -66,20 +71,20 @@ const fileOptions = {
   'stdin-name': {
     ...textOption,
     default: 'stdin',
-    describe: 'File name of standard input at the receivers',
+    describe: 'Name of the file in which receivers store standard input',
   },
 } as const;
 
-/** Which receivers to trust, and how this sender identifies itself. */
+/** Options that say which receivers to trust and how this sender identifies itself. */
 const trustOptions = {
   key: {
     ...textOption,
-    describe: "File of this sender's private key",
+    describe: "File with this sender's private key",
     defaultDescription: join(defaultKeyFolder(), 'key'),
   },
   'known-receivers': {
     ...textOption,
-    describe: 'File of the public keys of known receivers',
+    describe: 'File with the public keys of known receivers',
     defaultDescription: join(defaultKeyFolder(), 'known_receivers'),
   },
   'accept-new': {
@@ -88,11 +93,12 @@ const trustOptions = {
   },
   open: {
     ...flagOption,
-    describe: 'Trust any receiver that answers: encrypted, but not authenticated',
+    describe:
+      'Trust any receiver that answers; data is encrypted, but receivers are not authenticated',
   },
 } as const;
 
-/** Whether to send at all. */
+/** Options for checking without sending. */
 const runOptions = {
   'dry-run': {
     ...flagOption,

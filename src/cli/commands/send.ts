@@ -47,7 +47,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   if (argv.overwrite && !argv.clobber) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      '--overwrite and --no-clobber: contradict each other; give only one',
+      '--overwrite and --no-clobber contradict each other; give only one',
     );
   }
   checkSeparation(args, existsSync);
@@ -94,14 +94,14 @@ function printResult(output: Output, { paths, signal }: SendOptions, result: Sen
   const isInterrupted = signal?.aborted === true;
   if (isInterrupted) {
     const remedy = paths.includes('-')
-      ? 'what comes from a pipe cannot be resumed; send it again'
+      ? 'standard input cannot be resumed; send the data again'
       : 'to resume, run the same command again';
     output.error(`p2mp send: interrupted; ${remedy}`);
   }
   return toExitCode(result, isInterrupted);
 }
 
-/** @returns undefined if it was interrupted before anything was sent */
+/** @returns undefined if the command was interrupted before any data was sent */
 async function sendUntilDone(
   output: Output,
   options: SendOptions,
@@ -133,7 +133,7 @@ async function createTrust(
   const keyPath =
     argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
   if (argv.open) {
-    // An existing key lets receivers recognize this sender.
+    // If there is a key, use it, so that receivers can recognize this sender.
     const hasKey = argv.key !== undefined || existsSync(keyPath);
     const pair = hasKey ? { keyPair: await loadKeyPair(keyPath) } : {};
     return { ...pair, trustReceiver: () => undefined };
@@ -152,7 +152,10 @@ async function createTrust(
   };
 }
 
-/** Creates the prompt for unknown receivers; undefined without a terminal. */
+/**
+ * Creates the prompt that asks whether to trust an unknown receiver. --accept-new always answers yes.
+ * @returns undefined if no terminal is available for the prompt
+ */
 function createAsk(argv: TrustArguments, report: SendOutput, signal: AbortSignal) {
   if (argv['accept-new']) return async () => true;
   const canAsk = process.stdin.isTTY && process.stderr.isTTY && !argv._.includes('-');
@@ -160,7 +163,7 @@ function createAsk(argv: TrustArguments, report: SendOutput, signal: AbortSignal
   return async (name: string, fingerprint: string): Promise<boolean> => {
     report.pause(true);
     const terminal = createInterface({ input: process.stdin, output: process.stderr });
-    // Ctrl-C must interrupt the command, not just the prompt.
+    // Make Ctrl-C interrupt the whole command, not only the prompt.
     terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
     try {
       const question = `${name}: unknown receiver with key ${fingerprint}\nTrust this key? (yes/no) `;
@@ -202,7 +205,10 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
     const why = noRoute === undefined ? '' : `: ${noRoute}`;
     output.line(`  ${name}: ${address.host}, port ${address.port}${why}`);
   }
-  if (group !== undefined) output.line(`  by multicast to ${group} where it reaches`);
+  if (group !== undefined)
+    output.line(
+      `  by multicast to ${group}; by unicast to receivers that multicast does not reach`,
+    );
   output.line(`  in segments of ${formatPlural(mssBytes, 'byte')}`);
   output.flush();
   const reachable = receivers.filter(({ noRoute }) => noRoute === undefined).length;

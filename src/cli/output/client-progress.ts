@@ -6,7 +6,7 @@ import type { Output } from './output.js';
 const intervalMs = 100;
 const jsonIntervalMs = 1000;
 
-/** Maximum pending receivers that the line names; the others are only counted. */
+/** Maximum number of pending receivers named in the line; the line gives the number of the others. */
 const maxNames = 4;
 
 export class ClientProgress {
@@ -27,7 +27,7 @@ export class ClientProgress {
     this.output.endProgress();
   }
 
-  /** Delivered share, goodput, ETA and pending receivers, in one line. */
+  /** @returns one line with the delivered share, goodput, ETA and pending receivers */
   text(): string {
     const { sizeBytes } = this.sender.geometry;
     const { deliveredBytes } = this.sender;

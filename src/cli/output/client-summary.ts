@@ -55,17 +55,17 @@ function receiverRow(outcome: ReceiverOutcome): string[] {
   ];
 }
 
-/** Notes what the ACKs of other implementations cannot prove (PROTOCOL 5.9). */
+/** @returns the note on a receiver, which says if ACKs alone do not prove delivery (PROTOCOL 5.9) */
 function noteOf({ status, reason, isIdentified }: ReceiverOutcome): string {
-  // The reason of a failure was printed when it happened.
+  // The reason was already printed when the receiver failed.
   if (status === 'failed') return '';
   if (reason !== undefined) return reason;
   return status === 'complete' && !isIdentified
-    ? 'ACKs alone do not prove it: compare the SHA-256'
+    ? 'ACKs alone do not prove delivery: compare the SHA-256'
     : '';
 }
 
-/** The last line of --json: a stable interface, described in docs/COMMANDS.md. */
+/** @returns the last line of --json, a stable interface that docs/COMMANDS.md describes */
 export function clientResultJson(path: string, result: SendFileResult) {
   const { receivers, sizeBytes, elapsedMs, sha256, error } = result;
   const goodput = bytesPerSec(sizeBytes, elapsedMs);

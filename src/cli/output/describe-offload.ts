@@ -1,7 +1,7 @@
-/** Describes the use of UDP segmentation offload in one line. */
+/** Says in one line whether UDP segmentation offload (GSO, GRO) is in use. */
 import type { Offload } from '../../node/net/offload/offload-socket.js';
 
-/** @param way the direction of most of the command's traffic */
+/** @param way direction of most traffic of the command */
 export function describeOffload(offload: Offload, way: 'send' | 'receive'): string {
   const { reason = 'not requested' } = offload;
   if (way === 'send') {

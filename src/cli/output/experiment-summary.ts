@@ -19,20 +19,20 @@ const maxLines = 40;
 export interface Concluded {
   readonly plan: Plan;
   readonly folder: ResultsFolder;
-  /** Runs that the folder already held. */
+  /** Number of runs whose results were already in the folder. */
   readonly keptRuns: number;
-  /** Effort of this invocation; undefined if it ran nothing. */
+  /** Computing effort of this invocation; undefined after a merge, which executes no runs. */
   readonly effort?: Effort;
-  /** Undefined for a shard. */
+  /** Undefined for a single shard. */
   readonly conclusion?: Conclusion;
 }
 
 export function printExperiment(output: Output, concluded: Concluded): void {
   const { plan, folder, keptRuns, conclusion } = concluded;
-  const kept = keptRuns === 0 ? '' : `, ${keptRuns} of them from an earlier invocation`;
+  const kept = keptRuns === 0 ? '' : `, ${keptRuns} of them from earlier invocations`;
   output.line(`${plan.title}: ${formatPlural(folder.rows.length, 'run')}${kept}`);
   if (conclusion === undefined) {
-    output.line(`  in ${folder.path}; merge it with the other shards`);
+    output.line(`  in ${folder.path}; merge this folder with those of the other shards`);
     return;
   }
   const { summaries, findings, effort, missing } = conclusion;

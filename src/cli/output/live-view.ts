@@ -1,4 +1,4 @@
-/** A live view: lines at the bottom of a terminal that are redrawn in place. */
+/** A live view: a few lines at the bottom of a terminal, which are redrawn in place. */
 import stringWidth from 'string-width';
 import { cut } from './table.js';
 
@@ -8,7 +8,7 @@ export interface ViewSize {
   readonly lines: number;
 }
 
-/** Renders the lines for a size. Lines that exceed the size are cut off. */
+/** Renders the lines for a size. The live view cuts off whatever exceeds the size. */
 export type View = (size: ViewSize) => readonly string[];
 
 /** The part of a terminal stream that the view uses. */
@@ -22,15 +22,15 @@ export interface TerminalStream {
 }
 
 /**
- * Whether the terminal rewraps lines that no longer fit when it becomes narrower. Most terminals do; xterm,
- * the Linux console and GNU Screen truncate them.
+ * Whether the terminal rewraps long lines when the terminal becomes narrower. Most terminals rewrap; xterm,
+ * the Linux console and GNU Screen truncate the lines.
  */
 export function breaksLines(env: Readonly<Record<string, string | undefined>>): boolean {
   if (env['TMUX'] !== undefined) return true;
   return env['XTERM_VERSION'] === undefined && env['STY'] === undefined && env['TERM'] !== 'linux';
 }
 
-/** Between redraws the cursor stays at the start of the last line. */
+/** Draws a live view. Between redraws, the cursor stays at the start of the last line of the view. */
 export class LiveView {
   private view: View | undefined;
   private text = '';
@@ -41,7 +41,7 @@ export class LiveView {
     this.draw();
   };
 
-  /** @param breaksLines see the function of this name */
+  /** @param breaksLines whether the terminal rewraps lines; see the function `breaksLines` */
   constructor(
     private readonly stream: TerminalStream,
     private readonly breaksLines: boolean,
@@ -64,7 +64,7 @@ export class LiveView {
 
   private draw(): void {
     const { columns, rows } = this.stream;
-    // Leave one line and column free: filling the last one makes some terminals scroll.
+    // Leave one line and one column free: some terminals scroll if the last line or column is filled.
     const size = { columns: (columns || 80) - 1, lines: Math.max(1, (rows || 24) - 1) };
     const lines = (this.view?.(size) ?? [])
       .slice(0, size.lines)

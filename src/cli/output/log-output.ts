@@ -1,11 +1,11 @@
 /**
- * Output of a long-running command: one line per event on standard output, with time and level. The format is
- * JSON, plain text, or text for the systemd journal, which adds the time itself.
+ * Log output of a long-running command: one line per event on standard output, with time and level. The
+ * format is JSON, plain text, or text for the systemd journal. The journal adds the time itself.
  */
 import { escapeControlsInLines } from '../../base/control-characters.js';
 import { isResult, Output, toJsonLine } from './output.js';
 
-/** In order of increasing verbosity. */
+/** The log levels, in order of increasing verbosity. */
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -17,10 +17,10 @@ export interface LogOptions {
   readonly level: LogLevel;
 }
 
-/** Syslog priorities, which the journal reads from the start of a line. */
+/** Syslog priorities. The journal expects the priority at the start of a line. */
 const priorities: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
 
-/** Events that are frequent or only useful for debugging. */
+/** Events of level debug, because they are frequent or useful only for debugging. */
 const detailEvents = new Set(['progress', 'bad-block', 'fault']);
 
 export class LogOutput extends Output {
@@ -37,7 +37,7 @@ export class LogOutput extends Output {
   }
 
   override line(text: string): void {
-    // Every line that is printed here also has a JSON event of its own.
+    // JSON needs no text, because a separate JSON event reports the same facts.
     if (!this.isJson) this.write('info', text);
   }
 

@@ -1,6 +1,6 @@
 /**
  * Output of a command: text or JSON lines on standard output; warnings, errors and progress on standard
- * error. A transfer continues when the reader of the output goes away.
+ * error. A transfer continues even if the process that reads the output exits.
  */
 import { escapeControls, escapeControlsInLines } from '../../base/control-characters.js';
 import type { P2mpError } from '../../base/errors.js';
@@ -9,12 +9,13 @@ import { breaksLines, LiveView, type View } from './live-view.js';
 export interface OutputOptions {
   readonly isJson: boolean;
   readonly isQuiet: boolean;
-  /** Whether to print only warnings and errors, and with --json also results. */
+  /** Whether to print only warnings and errors (with --json: warnings, errors and results). */
   readonly isTerse?: boolean;
 }
 
 /**
- * Formats the object as one line of JSON. To protect terminals, also escapes the control characters that JSON allows.
+ * Formats the object as one line of JSON. To protect terminals, it also escapes control characters that JSON
+ * permits unescaped.
  */
 export function toJsonLine(object: Readonly<Record<string, unknown>>): string {
   const text = JSON.stringify(object).replace(
@@ -24,33 +25,33 @@ export function toJsonLine(object: Readonly<Record<string, unknown>>): string {
   return `${text}\n`;
 }
 
-/** An error in JSON, for the `error` of results. */
+/** @returns the JSON form of an error, for the field `error` of results */
 export function errorJson({ code, message }: P2mpError): { code: string; message: string } {
   return { code, message };
 }
 
-/** Whether the event is an outcome, which `--json` prints even with `--quiet`. */
+/** Whether the event is a result. With `--json`, results are printed even if `--quiet` is given. */
 export function isResult(event: string): boolean {
   return event === 'result' || event.endsWith('-result');
 }
 
-/** Lines are buffered up to this size within one turn of the event loop. */
+/** Maximum buffer size. The buffer collects the lines of one turn of the event loop. */
 const maxBufferedChars = 64 * 1024;
 
 export class Output {
   private buffer = '';
   private isFlushDue = false;
   private readonly live = new LiveView(process.stderr, breaksLines(process.env));
-  /** A dumb terminal, such as that of an editor, supports plain lines only. */
+  /** Whether standard error is a terminal that can redraw lines. Some editors have one that cannot. */
   private readonly isTerminal = process.stderr.isTTY === true && process.env['TERM'] !== 'dumb';
 
   constructor(private readonly options: OutputOptions) {
     for (const stream of [process.stdout, process.stderr]) {
-      // EPIPE: the reader has gone, but the transfer continues.
+      // The transfer continues after write errors, such as EPIPE when the reading process has exited.
       stream.on('error', () => undefined);
     }
     if (this.hasProgress && process.platform !== 'win32') {
-      // Ctrl-Z: remove the table before the shell prints its prompt at the cursor.
+      // On Ctrl-Z, remove the table, because the shell prints its prompt at the cursor.
       process.on('SIGTSTP', () => {
         this.live.hide();
         process.kill(process.pid, 'SIGSTOP');
@@ -62,19 +63,19 @@ export class Output {
     return this.options.isJson;
   }
 
-  /** Whether the output is a log, whose lines must make sense on their own. */
+  /** Whether the output is a log. Each line of a log must make sense on its own. */
   get isLog(): boolean {
     return false;
   }
 
-  /** Prints a line for people, unless --json or --quiet is given. */
+  /** Prints a line for people. Does nothing with --json, --quiet or `isTerse`. */
   line(text: string): void {
     const { isJson, isQuiet, isTerse } = this.options;
     if (isJson || isQuiet || isTerse) return;
     this.append(`${escapeControlsInLines(text)}\n`);
   }
 
-  /** Prints a JSON object on a line of its own, with --json only. */
+  /** With --json, prints the object as one line. With --quiet as well, prints only results. */
   json(object: { readonly event: string } & Readonly<Record<string, unknown>>): void {
     if (!this.options.isJson) return;
     const { isQuiet, isTerse } = this.options;
@@ -82,34 +83,34 @@ export class Output {
     this.append(toJsonLine(object));
   }
 
-  /** Prints a detail. Callers check for --verbose. */
+  /** Prints a detail. Callers must check first that --verbose is given. */
   detail(text: string): void {
     this.warn(text);
   }
 
-  /** Prints a warning about something that ends neither the command nor a transfer. */
+  /** Prints a warning: the command and all transfers continue. */
   warn(text: string): void {
     if (!this.options.isQuiet) this.toStandardError(text);
   }
 
-  /** Prints an error that ended the command or a transfer, even with --quiet. */
+  /** Prints an error, even with --quiet. Use it for errors that end the command or a transfer. */
   error(text: string): void {
     this.toStandardError(text);
   }
 
-  /** Shows or updates the progress view; does nothing without a terminal. */
+  /** Shows or updates the progress view. Does nothing if `hasProgress` is false. */
   progress(view: View): void {
     if (!this.hasProgress) return;
     this.flush();
     this.live.show((size) => view(size).map(escapeControls));
   }
 
-  /** Whether there is a terminal to show progress on. */
+  /** Whether progress is shown: on a terminal, without --json and --quiet. */
   get hasProgress(): boolean {
     return this.isTerminal && !this.options.isQuiet && !this.options.isJson;
   }
 
-  /** Writes out everything; call it before the process ends. */
+  /** Writes the buffered lines. Must be called before the process ends. */
   flush(): void {
     if (this.buffer === '') return;
     this.live.hide();

@@ -1,4 +1,4 @@
-/** Prints the events that several commands share: protocol anomalies, send errors, refused ports, diagnoses. */
+/** Prints events that several commands have in common, such as send errors and refused ports. */
 
 import type { PortRefusedEvent } from '../../base/refusal.js';
 import type { DiagnosisEvent } from '../../classic/diagnosis/packet-diagnosis.js';
@@ -23,14 +23,14 @@ export function printOddity(
   else if (isVerbose) output.detail(`${event.kind} from ${event.from}: ${event.packet}`);
 }
 
-/** Reports that a receiver with IPv4 and IPv6 addresses answered at another address than the one tried first. */
+/** Reports that a receiver answered at its second address (IPv4 or IPv6), not at the first one. */
 export function printOtherAddress(output: Output, event: OtherAddressEvent): void {
   const { type, receiver, address, insteadOf } = event;
   output.json({ event: type, receiver, address, insteadOf });
   if (!output.isJson) output.warn(`${receiver}: answers at ${address}, not at ${insteadOf}`);
 }
 
-/** Reports that the port of a receiver refuses datagrams. The sender keeps trying. */
+/** Reports that a receiver's port refuses datagrams. The sender keeps trying until the liveness timeout. */
 export function printPortRefused(output: Output, event: PortRefusedEvent): void {
   const { type, receiver, reason, livenessTimeoutMs } = event;
   output.json({ event: type, receiver, reason });

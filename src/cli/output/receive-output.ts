@@ -1,4 +1,4 @@
-/** Output of `p2mp receive`: a live table of sessions on a terminal, JSON events, and each session's result. */
+/** Output of `p2mp receive`: the live table of sessions, JSON events, and the result of each session. */
 import { formatAddress } from '../../base/address.js';
 import { escapeControls } from '../../base/control-characters.js';
 import {
@@ -32,9 +32,9 @@ const jsonIntervalMs = 1000;
 export interface ReceiveOutputOptions {
   readonly isVerbose: boolean;
   readonly dir: string;
-  /** The list of trusted senders; undefined with --open. */
+  /** Path of the file with the keys of trusted senders; undefined with --open. */
   readonly authorizedPath?: string;
-  /** Runs a command for each complete session. */
+  /** Queue that runs a command for each complete session; undefined without --on-complete. */
   readonly onComplete?: OnComplete;
 }
 
@@ -55,7 +55,7 @@ export class ReceiveOutput {
     this.timer = setInterval(() => this.showProgress(), waitMs);
   }
 
-  /** Resolves once the commands of complete sessions have ended. */
+  /** Resolves when all --on-complete commands have ended. */
   async end(): Promise<void> {
     clearInterval(this.timer);
     this.output.endProgress();
@@ -70,7 +70,7 @@ export class ReceiveOutput {
         const key = fingerprint(senderKey);
         output.json({ event: 'connect', sender: from, label, bytes: contentSizeBytes, key });
         const text = `${label} from ${from}: ${formatBytes(contentSizeBytes)}, key ${key}`;
-        // Logs record the start of each session, so that a session that hangs can be found.
+        // A log shows when each session starts, so that sessions that hang can be found.
         if (output.isLog) output.line(text);
         else if (options.isVerbose && !output.isJson) output.detail(text);
         break;
@@ -216,7 +216,7 @@ function row(status: IncomingStatus): string[] {
   ];
 }
 
-/** The fields of `progress` and `session-result`: a stable interface (docs/COMMANDS.md). */
+/** @returns the fields of `progress` and `session-result`, a stable interface (docs/COMMANDS.md) */
 function statusJson(status: IncomingStatus) {
   return {
     sender: status.from,

@@ -31,7 +31,7 @@ export class SendOutput {
     private readonly isVerbose: boolean,
   ) {}
 
-  /** Hides the table while the user is being prompted. */
+  /** Hides the table while the user answers a prompt. */
   pause(isPaused: boolean): void {
     this.isPaused = isPaused;
     if (isPaused) this.output.endProgress();
@@ -71,7 +71,8 @@ export class SendOutput {
       case 'deferred': {
         const { receiver, reason } = event;
         output.json({ event: 'waiting', receiver, reason });
-        if (!output.isJson) output.warn(`${receiver}: ${reason}; retrying until it is back`);
+        if (!output.isJson)
+          output.warn(`${receiver}: ${reason}; retrying until the receiver is back`);
         break;
       }
       case 'progress':
@@ -133,12 +134,12 @@ export class SendOutput {
   }
 }
 
-/** Reports an entry that is not sent, even with --quiet. */
+/** Reports that the sender skips an entry. Prints this even with --quiet. */
 export function printSkipped(output: Output, { name, reason }: SkippedEntry): void {
   if (!output.isJson) output.error(escapeControls(`${name}: not sent: ${reason}`));
 }
 
-/** The fields of `progress`, `receiver-result` and `receivers`: a stable interface (docs/COMMANDS.md). */
+/** @returns the fields of `progress`, `receiver-result` and `receivers`: a stable interface (COMMANDS) */
 function receiverJson(status: SessionReceiverStatus) {
   return {
     receiver: status.receiver,
@@ -160,7 +161,7 @@ function receiverJson(status: SessionReceiverStatus) {
   };
 }
 
-/** The last line of --json. */
+/** @returns the last line of --json */
 export function sendResultJson(result: SendResult) {
   const { receivers, error } = result;
   const complete = receivers.filter(({ status }) => status === 'complete').length;
@@ -189,7 +190,7 @@ export function sendResultJson(result: SendResult) {
 export function printSendSummary(output: Output, result: SendResult): void {
   const { receivers, contentSizeBytes, elapsedMs } = result;
   const complete = receivers.filter(({ status }) => status === 'complete').length;
-  // Content that receivers already had was not sent and does not count.
+  // Goodput excludes content that receivers already had.
   const mostBytes = Math.max(0, ...receivers.map(({ receivedBytes }) => receivedBytes));
   const goodput = bytesPerSec(mostBytes, elapsedMs);
   output.line(
@@ -215,7 +216,7 @@ export function printSendSummary(output: Output, result: SendResult): void {
   if (result.rootDigest !== undefined) output.line(`  digest ${result.rootDigest}`);
   const wasHeld = receivers.some(({ heldBeforeBytes }) => heldBeforeBytes > 0);
   const held = wasHeld ? ['already there'] : [];
-  // The reason of a failure was printed when the receiver failed, even with --quiet.
+  // For failed receivers, the reason was already printed at the time of the failure.
   const note = ({ status, reason = '' }: SessionReceiverStatus) =>
     status === 'complete' ? reason : '';
   const notes = receivers.some((receiver) => note(receiver) !== '') ? ['note'] : [];

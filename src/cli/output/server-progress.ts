@@ -1,4 +1,4 @@
-/** Progress of p2mpserver: bytes received and goodput. The total size is unknown in P2MP-FTP. */
+/** Progress of p2mpserver: bytes received and goodput. P2MP-FTP does not announce the total size. */
 import { bytesPerSec, formatBytes, formatRate } from '../../base/format.js';
 import type { FileReceiver } from '../../node/file-receiver.js';
 import type { Output } from './output.js';

@@ -45,7 +45,7 @@ const endText = {
   silence: 'silence',
 } as const;
 
-/** A `result` line of --json: a stable interface, described in docs/COMMANDS.md. */
+/** @returns a `result` line of --json, a stable interface that docs/COMMANDS.md describes */
 export function serverResultJson(
   result: FileTransferResult,
   diagnoses: readonly DiagnosisEvent[],
@@ -77,12 +77,12 @@ export function serverResultJson(
   };
 }
 
-/** The last line of --json if there was no transfer. */
+/** @returns the last line of --json if there was no transfer */
 export function idleResultJson(diagnoses: readonly DiagnosisEvent[], seed: string) {
   return { event: 'result', status: 'idle', diagnoses: diagnosesJson(diagnoses), seed };
 }
 
-/** Lists whose packets were rejected since the last summary, and why. */
+/** Prints the senders whose packets were rejected since the last summary, with the cause for each sender. */
 export function printDiagnoses(output: Output, diagnoses: readonly DiagnosisEvent[]): void {
   for (const { from, kind, cause } of diagnoses) {
     output.line(`  Rejected from ${from} (${kind}): ${cause}`);

@@ -4,13 +4,13 @@ import type { SessionReceiverStatus } from '../../session/sender-events.js';
 import type { ViewSize } from './live-view.js';
 import { formatPartOfTable, shownRows } from './table.js';
 
-/** States in order of interest to the user. */
+/** States, the most interesting for the user first. */
 const order = ['active', 'offered', 'identifying', 'connecting', 'failed', 'refused', 'aborted'];
 
-/** The header and the total line. */
+/** Number of lines besides the rows: the header and the total line. */
 const fixedLines = 2;
 
-/** If not all receivers fit, unfinished and slow ones are shown first. */
+/** Formats the table. If there is no room for all receivers, leaves out complete and fast receivers. */
 export function sessionTable(
   receivers: readonly SessionReceiverStatus[],
   contentSizeBytes: number,
@@ -25,7 +25,7 @@ export function sessionTable(
       .sort((a, b) => rank(a) - rank(b) || a.heldBytes - b.heldBytes)
       .slice(0, rowCount),
   );
-  // Rows keep their order: rows that jump are unreadable.
+  // Keep the order of the receivers, because rows that change places are hard to read.
   const rows = receivers
     .filter((status) => shown.has(status))
     .map((status) => row(status, contentSizeBytes));
@@ -44,7 +44,7 @@ function row(status: SessionReceiverStatus, contentSizeBytes: number): string[] 
   return [
     status.receiver,
     status.activity,
-    // A receiver that has not connected has not reported what it holds.
+    // Before a receiver connects, the sender does not know which data the receiver already has.
     `${status.selfName === undefined ? 0 : percent(status.heldBytes, contentSizeBytes)}%`,
     goodput === undefined || goodput === 0 ? '-' : formatRate(goodput),
     formatLoss(status.lossRatio),
@@ -52,7 +52,7 @@ function row(status: SessionReceiverStatus, contentSizeBytes: number): string[] 
   ];
 }
 
-/** Overall progress of the receivers; the slowest active one determines the ETA. */
+/** Overall progress of all receivers. The ETA is the ETA of the slowest active receiver. */
 function totalLine(
   receivers: readonly SessionReceiverStatus[],
   contentSizeBytes: number,
@@ -76,7 +76,7 @@ function totalLine(
   ].join(', ');
 }
 
-/** Rounds down, so 100 means complete. */
+/** Rounds down, so that 100 is returned only for a complete object. */
 export function percent(heldBytes: number, sizeBytes: number): number {
   return sizeBytes === 0 ? 100 : Math.floor((heldBytes / sizeBytes) * 100);
 }

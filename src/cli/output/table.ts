@@ -4,12 +4,13 @@ import stringWidth from 'string-width';
 
 const gap = '  ';
 
-/** Cells are not shortened below this width; the line is truncated instead. */
+/** Minimum width of a shortened cell. A line that is still too long is truncated at its end. */
 const minCellColumns = 8;
 
 /**
- * Formats rows, each column as wide as its widest cell.
- * @param maxColumns maximum width of a line; to fit, cells of the widest columns are shortened in the middle
+ * Formats rows. Each column is as wide as its widest cell.
+ * @param maxColumns maximum width of a line. If a line is too long, cells of the widest columns are shortened
+ *   in the middle.
  */
 export function formatTable(
   rows: readonly (readonly string[])[],
@@ -27,7 +28,7 @@ export function formatTable(
   );
 }
 
-/** Formats a table that ends with the count of rows not shown. */
+/** Formats a table and adds a line with the number of hidden rows, if any. */
 export function formatPartOfTable(
   rows: readonly (readonly string[])[],
   hiddenCount: number,
@@ -59,12 +60,12 @@ function fill(cell: string, columns: number): string {
   return shorter + ' '.repeat(Math.max(0, columns - stringWidth(shorter)));
 }
 
-/** @returns the line, truncated at its end to fit */
+/** Truncates the line at its end to the maximum width. */
 export function cut(line: string, maxColumns: number): string {
   return maxColumns === Number.POSITIVE_INFINITY ? line : cliTruncate(line, maxColumns);
 }
 
-/** @returns how many rows fit in `lineCount` lines; if rows are hidden, one of the lines counts them */
+/** @returns how many rows fit in `lineCount` lines, with one line for the number of hidden rows, if any */
 export function shownRows(rowCount: number, lineCount: number): number {
   return rowCount <= lineCount ? rowCount : Math.max(0, lineCount - 1);
 }

@@ -76,7 +76,7 @@ t.test(
     const line = await place.keygen(place.senderHome);
     writeFileSync(join(place.receiverHome, 'authorized_senders'), `# those who may\n${line}`);
     const { program, name, dir } = await place.receive([]);
-    t.match(program.stderr, /^Created the key of this receiver, .*key: SHA256:\S{43}\n$/);
+    t.match(program.stderr, /^Created this receiver's key, .*key: SHA256:\S{43}\n$/);
     const sent = writeRandomFile(place.sent, 200_000);
 
     const stranger = await place.send([sent, '--to', name]).exited;
@@ -527,7 +527,7 @@ const sending: readonly Refusal[] = [
   {
     args: ['file', ...to, '--overwrite', '--no-clobber'],
     code: 2,
-    line: '--overwrite and --no-clobber: contradict each other; give only one',
+    line: '--overwrite and --no-clobber contradict each other; give only one',
   },
   { args: ['file', ...to, '--mss', '63'], code: 2, line: /63.* 64 / },
   { args: ['file', ...to, '--mss', '65001'], code: 2, line: /65001.* 65000/ },
@@ -565,19 +565,19 @@ const receiving: readonly Refusal[] = [
   { args: ['--on-complete'], code: 2, line: 'on-complete' },
   { args: ['--name', 'a', '--name', 'b'], code: 2, line: '--name: given more than once' },
   { args: ['--bogus'], code: 2, line: 'bogus' },
-  { args: ['--overwrite', '--no-clobber'], code: 2, line: '--overwrite and --no-clobber: ' },
+  { args: ['--overwrite', '--no-clobber'], code: 2, line: '--overwrite and --no-clobber contradict' },
   { args: ['--drain-timeout', '0'], code: 2, line: '--drain-timeout 0: ' },
   { args: ['--log', 'xml'], code: 2, line: '--log xml: must be one of text, json, journal' },
   {
     args: ['--log', 'json', '--json'],
     code: 2,
-    line: '--json and --log: exclude each other; give only one',
+    line: '--json and --log exclude each other; give only one',
   },
   { args: ['--log-level', 'all'], code: 2, line: '--log-level all: must be one of error, warn' },
   {
     args: ['--log-level', 'info', '-q'],
     code: 2,
-    line: '--log-level and --quiet: contradict each other',
+    line: '--log-level and --quiet contradict each other',
   },
 ];
 
@@ -603,10 +603,7 @@ for (const [verb, refusals] of Object.entries({ send: sending, receive: receivin
       const exit = await program.exited;
       t.equal(exit.code, code, 'exit code');
       if (!isJson) t.equal(exit.stdout, '', 'nothing on standard output');
-      const printed = exit.stderr.replace(
-        /^(--open: |Created the key of this receiver, ).*\n/gm,
-        '',
-      );
+      const printed = exit.stderr.replace(/^(--open: |Created this receiver's key, ).*\n/gm, '');
       t.match(printed, /^[^\n]+\n$/, 'one line');
       t.ok(printed.startsWith(`p2mp ${verb}: `), 'the line starts with the name of the command');
       t.match(printed.slice(`p2mp ${verb}: `.length), line);

@@ -111,7 +111,7 @@ t.test('an interrupt erases the line as well', { skip, buffered }, async (t) => 
   t.ok(screen.some((line) => /^sent: .* complete at 0 of 1 receiver$/.test(line)));
   t.equal(
     screen.at(-2),
-    'p2mpclient: interrupted; servers that are not complete discard the file; to retry, run the command again',
+    'p2mpclient: interrupted; incomplete servers discard the file; to retry, run the same command again',
   );
 });
 
