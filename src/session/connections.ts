@@ -26,41 +26,44 @@ export interface ConnectionsOptions {
   readonly mssBytes: number;
   readonly livenessTimeoutMs: number;
   readonly reportIntervalMs: number;
-  /** The time between requests to different receivers, which spreads their answers. */
+  /** Time between requests to different receivers. The spacing spreads their answers over time. */
   readonly spacingMs: number;
   readonly pollsPerSec: number;
 }
 
-/** What the connections need from their session. */
+/** Functions that the session provides to its `Connections`. */
 export interface ConnectionsOwner {
   countFault(kind: FaultKind, from: Address, bytes: Uint8Array): void;
   offerTo(peer: SessionPeer): Offer;
   pollOf(peer: SessionPeer): Message;
-  /** The receiver has shown its key; the session must decide whether to trust it. */
+  /** Called when the receiver has shown its key. The session must decide whether to trust that key. */
   identify(nowMs: TimeMs, peer: SessionPeer): void;
-  /** The receiver has answered at an address other than its first one. */
+  /** Called when the first answer of the receiver comes from one of its other addresses. */
   handleOtherAddress(peer: SessionPeer): void;
-  /** The receiver answers only small hellos, so the path MTU may be exceeded. */
+  /**
+   * Called when the receiver answers only small hellos, so that full-size hellos might exceed the path MTU.
+   */
   suspectNarrowPath(peer: SessionPeer): void;
-  /** The receiver has fallen silent, and the others need not wait for it. */
+  /** Called when the receiver has fallen silent. The other receivers need not wait for it. */
   handleSilence(peer: SessionPeer): void;
-  /** Fails the receiver without notifying it, because it is unreachable. */
+  /** Fails an unreachable receiver without notifying it. */
   settleFailed(nowMs: TimeMs, peer: SessionPeer, reason: string): void;
   /** Fails the receiver and sends it the reason. */
   failReceiver(nowMs: TimeMs, peer: SessionPeer, reason: string): void;
 }
 
-/** The program that should be running at a receiver. */
+/** Command that should be running on a receiver's host, as named in messages. */
 const receiverProgram = 'p2mp receive';
 
-/** The least time between two checks of the timers, for each receiver. With many receivers, checks are rarer. */
+/** Minimum time between two checks of the timers, per receiver: more receivers mean rarer checks. */
 const checkGrainMs = 0.01;
 
 /** A receiver that answers but makes no progress fails after this many liveness timeouts. */
 const stuckTimes = 4;
 
-/** Upper bounds of the quiet time before a poll and of the retry interval, as shares of the liveness timeout. */
+/** Maximum silence before a poll, as a fraction of the liveness timeout; but at least two report intervals. */
 const quietShare = 1 / 3;
+/** Maximum retry interval, as a fraction of the liveness timeout. */
 const waitShare = 1 / 6;
 
 export class Connections {
@@ -87,19 +90,19 @@ export class Connections {
       peer.lastReceivedAtMs = nowMs;
       this.noteProgress(nowMs, peer);
       peer.retryWaitMs = retryTiming.firstMs;
-      // Spreads the requests so that the answers can be read as they arrive.
+      // Spreads the requests over time, so that the sender can keep up with the answers.
       peer.retryAtMs = nowMs + peer.index * spacingMs;
     }
     this.handleTimeout(nowMs);
   }
 
-  /** The receiver has made progress or is busy with its disk. */
+  /** Records that the receiver has made progress or is busy with its disk. */
   noteProgress(nowMs: TimeMs, peer: SessionPeer): void {
     peer.noteProgress(nowMs);
     this.progressAtMs = nowMs;
   }
 
-  /** This process was suspended for a time, which does not count as silence of the receivers. */
+  /** Records that this process was suspended. That time does not count as silence of the receivers. */
   handleStop(stoppedMs: number): void {
     this.progressAtMs += stoppedMs;
     for (const peer of this.options.peers) {
@@ -122,12 +125,12 @@ export class Connections {
     this.checkAtMs = Math.max(this.checkAtMs, nowMs + peers.length * checkGrainMs);
   }
 
-  /** Checks the timers no later than at this time. */
+  /** Makes sure that the timers are checked at this time or earlier. */
   lookBy(atMs: TimeMs): void {
     this.checkAtMs = Math.min(this.checkAtMs, atMs);
   }
 
-  /** Sends the request that the receiver must answer next, and schedules its repetition. */
+  /** Sends the request that fits the receiver's status, and schedules its retransmission. */
   sendRequest(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again' = 'first'): void {
     const { firstMs, growth } = retryTiming;
     const waitMs = which === 'first' ? firstMs : peer.retryWaitMs * growth;
@@ -149,7 +152,7 @@ export class Connections {
     }
   }
 
-  /** Schedules the next request to the receiver for this time. It is not sent earlier. */
+  /** Sets the time of the next request to the receiver, whatever was scheduled before. */
   scheduleAt(peer: SessionPeer, atMs: TimeMs): void {
     peer.retryWaitMs = retryTiming.firstMs;
     peer.retryAtMs = atMs;
@@ -204,21 +207,22 @@ export class Connections {
       peer.otherVersion = packet.version;
     } else if (outcome === 'bad-handshake') {
       this.owner.countFault('bad-handshake', from, bytes);
-      // The answer may be forged and must not end the connection, so the handshake starts over.
+      // The answer might be forged, so it only restarts the handshake and does not fail the receiver.
       peer.handshake = undefined;
     } else if (outcome === 'small-only') {
       this.handleSmallAnswer(nowMs, peer, peer.handshake.smallAnswers);
     } else if (outcome === 'advanced') {
-      // The answer proves no identity, so the liveness timeout keeps running.
+      // The answer does not prove the receiver's identity, so the liveness timeout keeps running.
       if (peer.handshake.stage === 'trust') this.owner.identify(nowMs, peer);
       else this.sendRequest(nowMs, peer);
     }
   }
 
   /**
-   * A receiver's port refuses datagrams. The receiver may still be started, and anyone on the path can forge ICMP, so
-   * the liveness timeout is not shortened.
-   * @returns the event to report; undefined if the refusal was reported before or the receiver announced a restart
+   * Records an ICMP error: a receiver's port refuses datagrams. The liveness timeout is not shortened,
+   * because the receiver might start later and because anyone on the path can forge ICMP.
+   * @returns the event to report; undefined if the refusal was reported before or the receiver announced a
+   * restart
    */
   noteRefusal(peer: SessionPeer, at: Address, code: RefusalCode): PortRefusedEvent | undefined {
     const reason = peer.addresses.noteRefusal(at, code, receiverProgram);
@@ -227,7 +231,7 @@ export class Connections {
     return { type: 'port-refused', receiver: peer.name, reason, livenessTimeoutMs };
   }
 
-  /** The longest retry interval. It is short enough that even a short liveness timeout allows a few attempts. */
+  /** Maximum retry interval, limited so that even a short liveness timeout leaves time for a few attempts. */
   private get maxWaitMs(): number {
     return Math.min(retryTiming.maxMs, this.options.livenessTimeoutMs * waitShare);
   }
@@ -244,12 +248,12 @@ export class Connections {
     else this.owner.failReceiver(nowMs, peer, reason);
   }
 
-  /** Why a receiver must fail although it still answers; undefined while it need not fail. */
+  /** Reason to fail a receiver that still answers; undefined if there is none. */
   private stuckReason(nowMs: TimeMs, peer: SessionPeer): string | undefined {
     const { livenessTimeoutMs } = this.options;
     if (peer.unreachedMs >= livenessTimeoutMs) return this.unreachedReason(peer);
     const limitMs = stuckTimes * livenessTimeoutMs;
-    // A receiver with nothing to do waits for the others and cannot make progress.
+    // A receiver with nothing to do is waiting for other receivers and cannot make progress.
     if (nowMs - peer.progressAtMs >= limitMs / 2 && !this.isAsked(peer)) {
       const isBlocked = this.options.peers.some(
         (other) => other !== peer && this.isBlocking(other),
@@ -260,7 +264,7 @@ export class Connections {
     return `answers, but has made no progress for ${limitMs / 1000} s`;
   }
 
-  /** Whether others may be waiting for this receiver. */
+  /** Whether other receivers might be waiting for this one. */
   private isBlocking(peer: SessionPeer): boolean {
     return peer.status === 'active' && this.isAsked(peer);
   }
@@ -273,7 +277,7 @@ export class Connections {
   }
 
   private sendHandshake(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
-    // A receiver that sent a cookie and then fell silent may have been restarted.
+    // A receiver that sent a cookie and then fell silent might have restarted.
     if (peer.handshake?.stage === 'open' && which === 'again') {
       peer.offers++;
       if (peer.offers > offerLimit(peer)) peer.handshake = undefined;
@@ -294,13 +298,13 @@ export class Connections {
   private sendOffer(nowMs: TimeMs, peer: SessionPeer, which: 'first' | 'again'): void {
     peer.offers = which === 'first' ? 1 : peer.offers + 1;
     if (peer.offers > offerLimit(peer)) {
-      // The receiver may have been restarted, or the handshake was corrupted: start over.
+      // Start over: the receiver might have restarted, or the handshake was corrupted.
       peer.status = 'connecting';
       peer.handshake = undefined;
       this.sendRequest(nowMs, peer);
       return;
     }
-    // Sends more copies each time, because the receiver may be flooded.
+    // Sends more copies each time, because a flooded receiver answers only some of them.
     const copies = Math.min(2 ** (peer.offers - 1), maxOpenCopies);
     const { outbox } = this.options;
     for (let i = 0; i < copies; i++) {
@@ -317,14 +321,16 @@ export class Connections {
     const isQuiet = nowMs - peer.lastReceivedAtMs >= quietMs;
     if (peer.isPollDue || isQuiet) {
       peer.isPollDue = !this.poll(nowMs, peer);
-      // After too many unanswered polls, the connection to the receiver has started over.
+      // After too many unanswered polls, `poll` starts a new handshake.
       if (peer.status !== 'active') return;
     }
     const digest = this.options.rootDigest.dueTo(peer);
     if (digest !== undefined) this.options.outbox.sendMessage(peer, { kind: 'root', digest });
   }
 
-  /** The receiver is about to restart. Connects from the beginning until the liveness timeout expires. */
+  /**
+   * Handles a receiver that is about to restart: retries the handshake until the liveness timeout expires.
+   */
   defer(nowMs: TimeMs, peer: SessionPeer, reason: string): void {
     peer.deferral ??= { sinceMs: nowMs, reason };
     peer.status = 'connecting';
@@ -335,7 +341,7 @@ export class Connections {
     this.lookBy(peer.retryAtMs);
   }
 
-  /** The receiver is silent. Connects from the beginning, in case the receiver comes back. */
+  /** Handles a receiver that has fallen silent: retries the handshake in case the receiver comes back. */
   private dropOut(nowMs: TimeMs, peer: SessionPeer): void {
     peer.isResponsive = false;
     peer.status = 'connecting';
@@ -346,7 +352,10 @@ export class Connections {
     this.sendRequest(nowMs, peer);
   }
 
-  /** The receiver is there, so hellos are repeated quickly to find out whether the path MTU is exceeded. */
+  /**
+   * Handles the answer to a small hello. The receiver is reachable, so the sender soon repeats both sizes of
+   * hello to find out whether the path MTU is too small for the full size.
+   */
   private handleSmallAnswer(nowMs: TimeMs, peer: SessionPeer, smallAnswers: number): void {
     this.scheduleAt(peer, nowMs + retryTiming.firstMs);
     if (smallAnswers === narrowPathAnswers.suspected) {
@@ -377,7 +386,10 @@ export class Connections {
     return `no answer${peer.addresses.describe()} for ${seconds} s; is ${receiverProgram} running there, and does a firewall let UDP port ${port} through?`;
   }
 
-  /** A full-size hello did arrive earlier (SESSIONS 3.11), so the size of data datagrams need not be the cause. */
+  /**
+   * Names two possible causes. The size of data datagrams is not the only one, because a full-size hello
+   * arrived earlier (SESSIONS 3.11).
+   */
   private unreachedReason({ name }: SessionPeer): string {
     const { mssBytes, livenessTimeoutMs } = this.options;
     const sizeBytes = mssBytes + dataFramingBytes;
@@ -390,7 +402,10 @@ export class Connections {
   }
 }
 
-/** A handshake restarts early at first, because an answer may be corrupt. Later limits leave time for long paths. */
+/**
+ * Number of unanswered requests after which a handshake starts over. The limit is low at first, because an
+ * answer might have been corrupted. It grows with each handshake to leave time for long paths.
+ */
 function offerLimit({ handshakes }: SessionPeer): number {
   const { firstOfferLimit, offerLimit } = retryTiming;
   return Math.min(offerLimit, firstOfferLimit * handshakes);

@@ -1,4 +1,4 @@
-/** Datagrams of a session sender that carry no data, in the order in which they are to be sent. */
+/** Queue of the datagrams without data that a session sender has to send. */
 import { assert } from '../base/assert.js';
 import type { Transmit } from '../base/machine.js';
 import { Queue } from '../base/queue.js';
@@ -19,7 +19,10 @@ export class ControlOutbox {
     this.transmits.push({ to: address, bytes });
   }
 
-  /** Sends a message on the receiver's channel. Sends nothing if no channel exists or its numbers are used up. */
+  /**
+   * Sends a message on the receiver's channel. Sends nothing if there is no channel or its message counter is
+   * exhausted.
+   */
   sendMessage(peer: SessionPeer, message: Message): void {
     if (peer.channel === undefined || peer.channel.isSpent) return;
     const encoded = encodeMessage(message);

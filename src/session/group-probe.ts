@@ -1,6 +1,6 @@
 /**
- * Finds out which receivers can be reached by multicast. Several probes are sent to the group, because each may be
- * lost. A receiver that gets a probe says so in its next report (SESSIONS 3.6).
+ * Finds out which receivers multicast reaches. The sender sends several probes to the group, because each of
+ * them might be lost. A receiver that gets a probe reports this in its next report (SESSIONS 3.6).
  */
 import type { Address } from '../base/address.js';
 import { at } from '../base/assert.js';
@@ -10,11 +10,14 @@ import { retryTiming } from '../transfer/config.js';
 import { encodeProbeHeader, sessionHeaderSizeBytes } from '../wire/header.js';
 import { tagSizeBytes } from '../wire/sizes.js';
 
-/** The delay from a receiver's accept to the first probe, in which it can join, and the delays between probes. */
+/**
+ * Delay before each probe. The first delay begins when a receiver accepts, and gives it time to join the
+ * group.
+ */
 const probeGapsMs = [3, 27, 80];
 
 export class GroupProbe {
-  /** When the next probe is due; Infinity for none. */
+  /** Time of the next probe; Infinity if none is due. */
   dueAtMs: TimeMs = Infinity;
   private sentCount = 0;
   private lastSentAtMs: TimeMs = -Infinity;
@@ -31,18 +34,20 @@ export class GroupProbe {
     this.bytes.set(seal.tag(header, new Uint8Array(0)), sessionHeaderSizeBytes);
   }
 
-  /** The time until which receivers may still report that a probe reached them. */
+  /**
+   * Time until which the sender waits for reports that a probe has arrived; Infinity while a probe is due.
+   */
   get answersUntilMs(): TimeMs {
     return this.dueAtMs < Infinity ? Infinity : this.lastSentAtMs + retryTiming.probeWaitMs;
   }
 
-  /** Starts a new series of probes, because another receiver has joined. */
+  /** Starts a new series of probes, because another receiver has accepted. */
   restart(nowMs: TimeMs): void {
     this.sentCount = 0;
     this.dueAtMs = Math.min(this.dueAtMs, nowMs + at(probeGapsMs, 0));
   }
 
-  /** @returns the probe, and whether it was the last for now */
+  /** @returns the probe, and whether it is the last one of its series */
   take(nowMs: TimeMs): { readonly transmit: Transmit; readonly isLast: boolean } {
     this.sentCount++;
     this.lastSentAtMs = nowMs;

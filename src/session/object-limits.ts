@@ -1,12 +1,12 @@
-/** How much of a receiver's disk one object may use, in allocated blocks. */
+/** Limits on the disk space and the number of entries of one object at a receiver. */
 
 import type { Steps } from '../base/steps.js';
 import type { Manifest } from '../object/manifest.js';
 
 export interface ObjectLimits {
-  /** The most disk space, where each entry is rounded up to whole disk blocks. */
+  /** Maximum disk space. The size of each entry is rounded up to whole disk blocks. */
   readonly maxBytes: number;
-  /** The most files, folders and links together. */
+  /** Maximum number of files, folders and links together. */
   readonly maxEntries: number;
   /** The size of a disk block. */
   readonly allocationBytes: number;
@@ -18,7 +18,9 @@ export const commonAllocationBytes = 4096;
 /** The number of entries counted in one step. */
 const countedAtOnce = 50_000;
 
-/** The disk space of the entries. Each file takes whole blocks, and each entry without content takes one block. */
+/**
+ * Disk space of all entries. A file takes whole blocks; an empty file, a folder or a link takes one block.
+ */
 function* diskBytesOf({ entries }: Manifest, allocationBytes: number): Steps<number> {
   let bytes = 0;
   for (const [i, entry] of entries.entries()) {
@@ -55,7 +57,7 @@ export function* findSizeExcess(
   const bytes = yield* diskBytesOf(manifest, allocationBytes);
   if (bytes <= roundUp(maxBytes, allocationBytes)) return undefined;
   const what = `${manifest.entries.length} files, folders and links take ${bytes} bytes`;
-  return `${what} in disk blocks of ${allocationBytes}, more than the limit of ${maxBytes} bytes`;
+  return `${what} in disk blocks of ${allocationBytes} bytes; the limit is ${maxBytes} bytes`;
 }
 
 function roundUp(bytes: number, unitBytes: number): number {

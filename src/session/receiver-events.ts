@@ -15,7 +15,7 @@ export interface IncomingInfo {
   readonly contentSizeBytes: number;
 }
 
-/** What a session receiver reports, and the work that it asks its shell to do. */
+/** Events that a session receiver reports, and requests to its shell. */
 export type SessionReceiverEvent =
   /** A sender offers an object. */
   | { readonly type: 'offer'; readonly info: IncomingInfo }
@@ -29,7 +29,7 @@ export type SessionReceiverEvent =
     }
   /** Join this multicast group if the host can. */
   | { readonly type: 'join'; readonly session: number; readonly groupHost: string }
-  /** Leave the group, because nothing more is sent to this receiver through it. */
+  /** Leave the multicast group, because the sender now sends to this receiver by unicast only. */
   | { readonly type: 'leave'; readonly session: number }
   /** Store these bytes, then call `handleWritten`. */
   | {
@@ -41,8 +41,9 @@ export type SessionReceiverEvent =
   /** A held block was damaged and will be received again. */
   | { readonly type: 'forget'; readonly session: number; readonly block: number }
   /**
-   * The object is verified in memory. If configured, compare the disk with the digests, and call `handleDamaged` if
-   * they differ. Otherwise make the files durable under their final names and call `handleStored`.
+   * The object is verified in memory. If verification of the disk is configured, first compare the disk with
+   * the digests; if any block differs, call `handleDamaged` and stop there. If none differs, make the files
+   * durable under their final names, then call `handleStored`.
    */
   | {
       readonly type: 'finish';
@@ -50,15 +51,15 @@ export type SessionReceiverEvent =
       /** The verified digest of a block, numbered within the content; not available for kept blocks. */
       readonly leafOf: (block: number) => Uint8Array;
     }
-  /** The outcome of a session. If the object is not complete, its received part may be kept. */
+  /** A session has ended. The received part of an incomplete object can be kept for a later session. */
   | { readonly type: 'end'; readonly result: IncomingResult }
-  /** Comes after `end`. The object will never be sent again, so its part can be deleted. */
+  /** Follows `end` if the object will never be sent again. Its received part can be deleted. */
   | { readonly type: 'drop'; readonly info: IncomingInfo }
   | TurnedAwayEvent
   | InternalErrorEvent
   | FaultEvent;
 
-/** A sender proved its key and was turned away. `TurnedAwayLog` bounds the number of these events. */
+/** A sender proved its key but was refused. `TurnedAwayLog` bounds the number of these events. */
 export interface TurnedAwayEvent {
   readonly type: 'turned-away';
   readonly cause: 'untrusted' | 'no-room';
@@ -66,11 +67,11 @@ export interface TurnedAwayEvent {
   readonly senderKey: Uint8Array;
   /** The reason that was sent to the sender. */
   readonly reason: string;
-  /** The number of refusals since the last such event that got no event of their own. */
+  /** Number of refusals without an event since the previous event of this type. */
   readonly unreported: number;
 }
 
-/** A bug in this program. It ends at most one session; the others continue. */
+/** A bug in this program. It ends at most one session; the other sessions continue. */
 export interface InternalErrorEvent {
   readonly type: 'internal-error';
   /** Undefined if the work belonged to no session. */
@@ -112,7 +113,7 @@ export interface SessionReceiverResult {
   readonly complete: number;
   readonly failed: number;
   readonly refused: number;
-  /** The number of bugs that occurred in this program. An `internal-error` event reports each of them. */
+  /** Number of internal errors of this program. An `internal-error` event reports each of them. */
   readonly internalErrors: number;
   readonly faults: FaultCounts;
 }

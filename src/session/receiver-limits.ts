@@ -1,13 +1,15 @@
-/** Limits on the resources that sessions may use at a receiver. Units come last in a name. */
+/** Limits on the resources that sessions can use at a receiver. */
 
 export const receiverLimits = {
   sessions: 256,
-  /** The most memory that all sessions together use for partial blocks and unwritten content. */
+  /** Maximum memory for the partial blocks and unwritten content of all sessions together. */
   bufferBytes: 48 * 1024 * 1024,
-  /** The idle timeout. If its sender is silent for this long, a session ends and the received part is kept. */
+  /**
+   * Idle timeout: a session ends when its sender has been silent for this long. The received part is kept.
+   */
   idleMs: 60_000,
-  /** The idle timeout while another session is waiting. */
+  /** Idle timeout while another session is waiting for the same object. */
   awaitedIdleMs: 3_000,
-  /** How often an unconfirmed result is repeated. */
+  /** Maximum number of repetitions of an unconfirmed result. */
   doneRepeats: 8,
 } as const;

@@ -38,7 +38,7 @@ export class ReceiverMessages {
   /**
    * Handles an authentic message from a receiver that has no outcome yet.
    * @param counter the number of the message on its channel
-   * @returns whether it is a message for a sender
+   * @returns false if messages of this kind are not for senders
    */
   handle(
     nowMs: TimeMs,
@@ -52,7 +52,7 @@ export class ReceiverMessages {
     peer.lastReceivedAtMs = nowMs;
     peer.addresses.noteAnswer(from);
     peer.unansweredPolls = 0;
-    // The receiver answers on its old channel although a new handshake has begun, so it was only out of reach.
+    // The receiver answers on its old channel although a new handshake has begun: it was only unreachable.
     if (peer.status === 'connecting' && peer.startedAtMs !== undefined)
       this.handleReturn(nowMs, peer);
     return this.handleMessage(nowMs, peer, counter, message);
@@ -80,7 +80,7 @@ export class ReceiverMessages {
         this.handleRefuse(nowMs, peer, message);
         return true;
       case 'report':
-        // Out-of-range blocks: the receiver disagrees about the geometry.
+        // The report describes blocks that do not exist, so the receiver does not have the same geometry.
         if (message.report.describedBlocks > this.options.geometry.blockCount) return false;
         this.handleReport(nowMs, peer, counter, message.report);
         return true;
@@ -106,7 +106,7 @@ export class ReceiverMessages {
     peer.startedAtMs ??= nowMs;
     connections.noteProgress(nowMs, peer);
     peer.handshakes = 0;
-    // The receiver may have been restarted, so its reports describe its gaps from the beginning.
+    // The receiver might have restarted, so everything that it reported before is discarded.
     peer.lastReport = -1;
     peer.needed.clear();
     peer.state = 'preparing';

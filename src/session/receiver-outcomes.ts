@@ -1,4 +1,4 @@
-/** The outcomes of a session's receivers. Each receiver gets one outcome, which does not change. */
+/** The outcomes of a session's receivers. Each receiver gets exactly one outcome, which is final. */
 import type { TimeMs } from '../base/machine.js';
 import type { Delivery } from '../transfer/delivery.js';
 import type { SessionPeer } from '../transfer/peer.js';
@@ -67,18 +67,24 @@ export class ReceiverOutcomes {
     this.settle(nowMs, peer, status, reason);
   }
 
-  /** Confirms a receiver's outcome, or ends the session for the receiver with a reason. */
+  /**
+   * Sends a `bye`. Without a reason it confirms the receiver's outcome; with a reason it ends the receiver's
+   * session.
+   */
   sendBye(peer: SessionPeer, reason = ''): void {
     const { isObjectFinal: isFinal } = this;
     this.options.outbox.sendMessage(peer, { kind: 'bye', reason, isFinal });
   }
 
-  /** The object will never be offered again, so receivers need not keep their parts. */
+  /**
+   * Records that the object will never be offered again. Receivers then need not keep what they have
+   * received.
+   */
   makeObjectFinal(): void {
     this.isObjectFinal = true;
   }
 
-  /** Another session offers the object again and takes over the receivers without an outcome. */
+  /** Leaves the receivers without an outcome to another session, which offers the object again. */
   leaveToNextSession(): void {
     for (const peer of this.options.peers) if (!peer.isSettled) peer.status = 'aborted';
     this.unsettledCount = 0;
@@ -86,5 +92,5 @@ export class ReceiverOutcomes {
   }
 }
 
-/** Copies of a `bye` that ends a session early; receivers do not confirm it. */
+/** Number of copies of a `bye` that ends a session early. Receivers do not confirm such a `bye`. */
 const abortCopies = 3;

@@ -47,7 +47,10 @@ export function outcomeOf(
   return statusOf(nowMs, peer, contentSizeBytes, true) as SessionReceiverOutcome;
 }
 
-/** The bytes held before the session. Blocks may be received twice, so more may be received than is held. */
+/**
+ * Bytes that were held before the session; never negative, because blocks that are received twice count twice
+ * in `receivedBytes`.
+ */
 export function heldBefore(heldBytes: number, receivedBytes: number): number {
   return Math.max(0, heldBytes - receivedBytes);
 }

@@ -1,6 +1,6 @@
 /**
- * A host that receives many sessions at once, from many senders (SESSIONS 3). It admits trusted senders within its
- * limits and dispatches datagrams to sessions.
+ * Receives many sessions from many senders at the same time (SESSIONS 3). Admits trusted senders within the
+ * limits, and passes each datagram to its session.
  */
 import type { Address } from '../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../base/machine.js';
@@ -37,34 +37,33 @@ import { WorkQueue } from './work-queue.js';
 
 /** Options of a session receiver: keys, trust and limits. */
 export interface SessionReceiverOptions {
-  /** The cryptography, and with it this receiver's key. */
+  /** Cryptographic functions that use this receiver's key. */
   readonly crypto: SessionCrypto;
   /** The name that this receiver reports to senders. */
   readonly name: string;
   /** The platform of this host. Received file names must follow its rules. */
   readonly platform: Platform;
   /**
-   * Decides whom to trust, by the public key.
-   * @returns why a sender is refused; undefined if it is trusted
+   * Decides whether to trust a sender, by its public key.
+   * @returns the reason to refuse the sender; undefined if the sender is trusted
    */
   readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
-  /** The most concurrent sessions; 256 by default. */
+  /** Maximum number of concurrent sessions; 256 by default. */
   readonly maxSessions?: number;
-  /** The most disk space for one object, where each entry takes whole disk blocks. */
+  /** Maximum disk space for one object. The size of each entry is rounded up to whole disk blocks. */
   readonly maxObjectBytes?: number;
-  /** The most files, folders and links in one object. */
+  /** Maximum number of files, folders and links in one object. */
   readonly maxEntries?: number;
   /** The size of a disk block; 4,096 bytes by default. */
   readonly allocationBytes?: number;
-  /** The most memory that all sessions together use for partial blocks and unwritten content. */
+  /** Maximum memory for the partial blocks and unwritten content of all sessions together. */
   readonly bufferBytes?: number;
-  /** If a sender is silent for this long, its session fails. */
+  /** A session fails if its sender is silent for this long. */
   readonly idleMs?: number;
 }
 
 /**
- * The receiver of sessions as a machine. It handles any number of sessions from any number of senders on one port
- * (SESSIONS 3 to 6).
+ * A `Machine` that receives any number of sessions from any number of senders on one port (SESSIONS 3 to 6).
  * @example
  * ```ts
  * import { createNodeCrypto, generateKeyPair, SessionReceiver } from 'p2mp';
@@ -118,7 +117,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     return count;
   }
 
-  /** Whether nothing is left to send to any sender. */
+  /** Whether every session is over, so that nothing is left to send. */
   get isIdle(): boolean {
     for (const session of this.sessions.values()) if (!session.isOver) return false;
     return true;
@@ -129,7 +128,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     return this.budget.usedBytes;
   }
 
-  /** Accepts no further sessions; current ones continue. */
+  /** Stops accepting sessions; current sessions continue. */
   drain(): void {
     this.isDraining = true;
   }
@@ -143,8 +142,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   /**
-   * Fails every session without notifying the senders. The senders find this receiver silent, reconnect, and resume
-   * with the receiver that replaces it (SESSIONS 3.12).
+   * Fails every session without notifying the senders. Each sender notices the silence, reconnects, and
+   * resumes with the receiver that replaces this one (SESSIONS 3.12).
    */
   leave(nowMs: TimeMs, reason: string): void {
     this.drain();
@@ -157,7 +156,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     this.transmits.clear();
   }
 
-  /** Why a further session would be refused; undefined if it would be accepted. */
+  /** Reason to refuse a new session; undefined if this receiver would accept one. */
   get refusal(): string | undefined {
     if (this.isDraining) return 'this receiver is shutting down and accepts no new sessions';
     if (this.activeCount < this.maxSessions) return undefined;
@@ -169,7 +168,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     return this.sessions.get(session);
   }
 
-  /** The shell has written the bytes of a `write` event or no longer needs them. */
+  /** Call this when the shell has written the bytes of a `write` event or no longer needs them. */
   handleWritten(nowMs: TimeMs, session: number, sizeBytes: number): void {
     this.budget.usedBytes -= sizeBytes;
     this.sessions.get(session)?.handleWritten(nowMs, sizeBytes);
@@ -191,8 +190,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   /**
-   * Takes a datagram, or several from one address that arrived together.
-   * @param bytes one datagram, or several from one sender that were received together
+   * Handles received datagrams.
+   * @param bytes one datagram, or several that arrived together from the same address
    */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     this.inputAtMs = nowMs;
@@ -203,7 +202,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       } else {
         const end = offset + channelDatagramSize(bytes, offset);
         const single = bytes.subarray(offset, end);
-        // The datagram is not authenticated yet, so an error must not end the session that it names.
+        // The datagram is not authenticated yet. An error must not end the session whose number it carries.
         this.contain(nowMs, undefined, () => this.handleSingle(nowMs, from, single));
         offset = end;
       }
@@ -211,7 +210,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   /**
-   * Runs work of one session. If the work throws an error, that is a bug in this program and ends only that session.
+   * Runs work of one session. An error that the work throws is a bug in this program, and ends only that
+   * session.
    * @param id undefined if the work belongs to no session
    */
   contain(nowMs: TimeMs, id: number | undefined, work: () => void): void {
@@ -236,7 +236,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     try {
       session?.fail(nowMs, 'internal error in the receiver; see its log');
     } catch {
-      // The state of the session is broken. Once it is deleted, the sender finds no session here and reconnects.
+      // The session's state is broken, so the session is deleted. The sender gets no more answers and
+      // reconnects.
       if (id !== undefined) this.sessions.delete(id);
     }
   }
@@ -314,7 +315,10 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     }
   }
 
-  /** Keeps a limited number of ended sessions, in case the outcome was lost and the sender asks again. */
+  /**
+   * Deletes the oldest session that has an outcome. Such sessions are kept for a while, in case the outcome
+   * was lost and the sender asks for it again.
+   */
   private forgetOldestSettled(): void {
     for (const [id, { isSettled }] of this.sessions) {
       if (!isSettled) continue;
@@ -360,8 +364,9 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   /**
-   * Only one session can receive an object at a time. A new session of the same sender replaces the old one at once. A
-   * session of another sender waits for the first one, whose idle timeout is shortened.
+   * Lets only one session at a time receive an object. A new session of the same sender replaces the old
+   * session at once. A new session of another sender has to wait, and the old session gets a shorter idle
+   * timeout.
    */
   private replaceOlder(session: IncomingSession): void {
     for (const other of this.sessions.values()) {
@@ -376,7 +381,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   // --- Sessions
 
-  /** Takes the data of one session that begins at `offset`. @returns the offset where this data ends */
+  /** Handles the data datagrams of one session, starting at `offset`. @returns the offset where they end */
   private handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, offset: number): number {
     const id = readUint32(bytes, offset + sessionField.session);
     const session = this.sessions.get(id);

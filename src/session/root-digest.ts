@@ -1,9 +1,11 @@
-/** The root digest of the content. The sender sends it once it knows that the source did not change (SESSIONS 6). */
+/**
+ * The root digest of the content. It is sent only after the source is known not to have changed (SESSIONS 6).
+ */
 import type { Delivery } from '../transfer/delivery.js';
 import type { SessionPeer } from '../transfer/peer.js';
 
 export class RootDigest {
-  /** Whether the source did not change while it was read. */
+  /** Whether the source is known not to have changed while it was read. */
   isConfirmed = false;
   private digest: Uint8Array | undefined;
 
@@ -15,12 +17,15 @@ export class RootDigest {
     return this.digest;
   }
 
-  /** Whether the receiver holds all blocks and waits for the digest to verify them. */
+  /** Whether the receiver holds all blocks and needs the root digest to verify them. */
   isAwaitedBy(peer: SessionPeer): boolean {
     return peer.state === 'whole' && this.delivery.owesNothing(peer);
   }
 
-  /** The digest to send to this receiver; undefined if the receiver does not wait for it or it is not confirmed yet. */
+  /**
+   * Digest to send to this receiver; undefined if the receiver is not waiting for it or the source is not
+   * confirmed.
+   */
   dueTo(peer: SessionPeer): Uint8Array | undefined {
     return this.isConfirmed && this.isAwaitedBy(peer) ? this.value : undefined;
   }

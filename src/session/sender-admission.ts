@@ -1,6 +1,6 @@
 /**
- * Decides who gets a session at a receiver. A sender gets one if it has proved a trusted key and there is room
- * (SESSIONS 3). Any other sender gets the reason.
+ * Decides which senders get a session at a receiver: those that prove a trusted key, while there is room
+ * (SESSIONS 3). Every other sender is sent the reason for its refusal.
  */
 import type { Address } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
@@ -14,20 +14,20 @@ import type { IncomingSession } from './incoming/incoming-session.js';
 import type { TurnedAwayEvent } from './receiver-events.js';
 import { TurnedAwayLog } from './turned-away-log.js';
 
-/** The end of a handshake: a sender has proved its key. */
+/** The last packet of a handshake, and the sender key that it proves. */
 export interface Proof extends Proven {
   readonly packet: ChannelPacket;
   readonly from: Address;
   readonly bytes: Uint8Array;
 }
 
-/** What the admission needs from its receiver. */
+/** Functions that the receiver provides to its `SenderAdmission`. */
 export interface SenderAdmissionOwner {
   /** Whether this receiver is shutting down. */
   isDraining(): boolean;
-  /** Why no sender can get a further session; undefined if there is room for one. */
+  /** Reason to refuse any new session; undefined if there is room for one. */
   refusal(): string | undefined;
-  /** @returns why a sender is refused; undefined if it is trusted */
+  /** @returns the reason to refuse this sender; undefined if the sender is trusted */
   refuseSender(senderKey: Uint8Array): string | undefined;
   countFault(kind: FaultKind, from: Address, bytes: Uint8Array): void;
   emit(event: TurnedAwayEvent): void;
@@ -41,7 +41,7 @@ export class SenderAdmission {
     private readonly owner: SenderAdmissionOwner,
   ) {}
 
-  /** Decides on a new session. Notifies a sender that gets none. */
+  /** Decides whether a sender gets a new session. Sends the reason to a sender that is refused. */
   admits(nowMs: TimeMs, proof: Proof): boolean {
     const { owner } = this;
     const distrust = owner.refuseSender(proof.senderKey);
@@ -55,7 +55,7 @@ export class SenderAdmission {
     return false;
   }
 
-  /** A sender has repeated its handshake for a session that already exists here. */
+  /** Handles a handshake for a session that already exists at this receiver. */
   reconnect(nowMs: TimeMs, proof: Proof, session: IncomingSession): void {
     const { channel, senderKey, packet, from, bytes } = proof;
     const sameAs = session.secureChannel.receiver;
@@ -63,7 +63,7 @@ export class SenderAdmission {
       this.owner.countFault('bad-handshake', from, bytes);
     } else if (sameAs !== packet.receiver) {
       // The sender lists two addresses of this receiver and already has a session with one of them.
-      const reason = 'is already connected by another of its addresses';
+      const reason = 'is already connected through another of its addresses';
       this.refuse(nowMs, proof, { kind: 'refuse', reason, isTemporary: false, sameAs });
     } else {
       session.rechannel(nowMs, channel, from);
@@ -80,7 +80,7 @@ export class SenderAdmission {
     cause: TurnedAwayEvent['cause'],
     reason: string,
   ): void {
-    // The address object may come from a shell and have more fields than these two.
+    // The address object might come from a shell and have other fields besides `host` and `port`.
     const { host, port } = from;
     const report = this.turnedAway.take(nowMs, host, toHex(senderKey));
     if (report === undefined) return;

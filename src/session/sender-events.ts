@@ -5,7 +5,7 @@ import type { OtherAddressEvent } from '../path/candidate-addresses.js';
 import type { SessionPeerStatus } from '../transfer/peer.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 
-/** What a session sender reports, and the requests that it makes. */
+/** Events that a session sender reports, and requests to its shell. */
 export type SessionSenderEvent =
   /** Pass these bytes of the content to `provideBlock`. */
   | {
@@ -14,7 +14,7 @@ export type SessionSenderEvent =
       readonly offsetBytes: number;
       readonly sizeBytes: number;
     }
-  /** A receiver has shown its key: answer with `trust`. */
+  /** A receiver has shown its key. Call `trust` to accept or refuse the key. */
   | {
       readonly type: 'identify';
       readonly index: number;
@@ -25,22 +25,25 @@ export type SessionSenderEvent =
   | PortRefusedEvent
   /** A receiver has connected, for the first time or again. */
   | { readonly type: 'connect'; readonly receiver: string; readonly selfName: string }
-  /** All of the content was read: call `confirmSource` if the source is unchanged, otherwise `abort`. */
+  /** All content has been read. Call `confirmSource` if the source is unchanged; otherwise call `abort`. */
   | { readonly type: 'check-source' }
-  /** A block that was read again differs from what was read first. */
+  /** A block was read a second time, and its content had changed. */
   | { readonly type: 'source-changed'; readonly offsetBytes: number }
-  /** A receiver is silent. The others no longer wait for it, but the sender keeps trying to connect. */
+  /**
+   * A receiver is silent. The other receivers no longer wait for it, but the sender keeps trying to
+   * reconnect.
+   */
   | { readonly type: 'silent'; readonly receiver: string }
   /** A receiver is about to restart. The sender tries to connect until the liveness timeout expires. */
   | { readonly type: 'deferred'; readonly receiver: string; readonly reason: string }
-  /** A receiver answers only small datagrams, so the path MTU may be exceeded. */
+  /** A receiver answers only small datagrams, so that full-size datagrams might exceed the path MTU. */
   | { readonly type: 'narrow-path'; readonly receiver: string; readonly index: number }
   | { readonly type: 'receiver'; readonly outcome: SessionReceiverOutcome }
   | FaultEvent
   /** Every receiver has an outcome; nothing more will be sent. */
   | { readonly type: 'done'; readonly result: SessionSenderResult };
 
-/** The status of one receiver; the figures match the receiver's own. */
+/** Status of one receiver, as the sender knows it. */
 export interface SessionReceiverStatus {
   readonly receiver: string;
   readonly address: string;
@@ -56,11 +59,14 @@ export interface SessionReceiverStatus {
   /** Content bytes received in this session, each block once. */
   readonly receivedBytes: number;
   readonly elapsedMs: number;
-  /** The data datagrams sent to the receiver, by multicast or unicast. */
+  /** Number of data datagrams sent to the receiver, by multicast or unicast. */
   readonly datagramsSent: number;
-  /** How many of `datagramsSent` repeated a segment that had been sent to the receiver before and was still missing. */
+  /**
+   * Number of retransmissions in `datagramsSent`: datagrams that repeat a segment which the receiver still
+   * misses.
+   */
   readonly repairs: number;
-  /** Data datagrams that did not arrive, as counted by the receiver. */
+  /** Number of data datagrams that did not arrive, as counted by the receiver. */
   readonly datagramsLost: number;
   /** Lost datagrams as a share of all datagrams sent, 0..1. */
   readonly lossRatio: number;
@@ -80,12 +86,12 @@ export interface SessionSenderResult {
   readonly objectId: string;
   /** The root of the digest tree in hexadecimal; undefined if not all of the content was read. */
   readonly rootDigest?: string;
-  /** Data datagrams sent; a multicast datagram counts once. */
+  /** Number of data datagrams sent. A multicast datagram counts once. */
   readonly datagramsSent: number;
   readonly groupDatagramsSent: number;
   /** The payload of these datagrams. */
   readonly bytesSent: number;
-  /** Datagrams that were sent again to a receiver that missed them. */
+  /** Number of retransmitted data datagrams. A multicast datagram counts once. */
   readonly repairs: number;
   readonly reportsReceived: number;
   readonly receivers: readonly SessionReceiverOutcome[];

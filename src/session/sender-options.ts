@@ -12,7 +12,7 @@ import { segmentsPerBlockFor } from '../wire/segment-size.js';
 
 /** Options of a session sender: the object, the receivers, keys, rate and limits. */
 export interface SessionSenderOptions {
-  /** The receivers, numbered by their place in this list; at most 65,535. */
+  /** The receivers, numbered by their position in this list; at most 65,535. */
   readonly receivers: readonly ReceiverSpec[];
   /** The name of the object that users see. */
   readonly label: string;
@@ -22,7 +22,7 @@ export interface SessionSenderOptions {
   readonly manifestDigest?: Uint8Array;
   /** Sum of the files' sizes, as in the manifest. */
   readonly contentSizeBytes: number;
-  /** The cryptography, and with it this sender's key. */
+  /** Cryptographic functions that use this sender's key. */
   readonly crypto: SessionCrypto;
   /** Content bytes per datagram; 1400 by default. */
   readonly mssBytes?: number;
@@ -32,13 +32,13 @@ export interface SessionSenderOptions {
   readonly group?: Address;
   /** How receivers treat existing files; `update` by default. */
   readonly existing?: ExistingFiles;
-  /** Whether no later session can offer this object, so that receivers keep no part of it. */
+  /** Whether no later session can offer this object. Receivers then keep no part of an incomplete object. */
   readonly isUnrepeatable?: boolean;
   /** A receiver that is silent for this long fails. */
   readonly livenessTimeoutMs?: number;
-  /** A fixed rate limit, at least 1,000 bytes per second; by default, as fast as the path allows. */
+  /** Fixed rate limit, at least 1,000 bytes per second; by default, the sender sends as fast as the path allows. */
   readonly rateBytesPerSec?: number;
-  /** The most reports that may reach the sender per second. */
+  /** Maximum number of reports per second from all receivers together. */
   readonly reportsPerSec?: number;
 }
 
@@ -47,25 +47,25 @@ export interface SessionTerms {
   readonly geometry: SessionGeometry;
   readonly reportIntervalMs: number;
   readonly livenessTimeoutMs: number;
-  /** The time between requests to different receivers, which spreads their answers. */
+  /** Time between requests to different receivers. The spacing spreads their answers over time. */
   readonly spacingMs: number;
-  /** The most receivers that may be polled out of turn per second. */
+  /** Maximum number of polls per second. A poll requests a report outside the receiver's turn. */
   readonly pollsPerSec: number;
 }
 
 /** A manifest up to this size is part of the offer. */
 const inlineManifestBytes = 700;
 
-/** The longest label, in characters. */
+/** Maximum length of a label, in characters. */
 const maxLabelLength = 100;
 
-/** At a lower rate, datagrams would come so rarely that receivers would take the sender for lost. */
+/** At a lower rate, datagrams would arrive so rarely that receivers would consider the sender dead. */
 const minRateBytesPerSec = 1000;
 
 /** Receiver numbers have 16 bits. */
 const maxReceivers = 65_535;
 
-/** The least liveness timeout, in report intervals. */
+/** Minimum liveness timeout, in report intervals. */
 const livenessTimeoutReports = 8;
 
 /** @throws P2mpError INVALID_ARGUMENT */
@@ -73,7 +73,7 @@ export function agreeTerms(options: SessionSenderOptions): SessionTerms {
   const { receivers, rateBytesPerSec = minRateBytesPerSec } = options;
   const { reportsPerSec = sessionDefaults.reportsPerSec } = options;
   if (receivers.length === 0 || receivers.length > maxReceivers) {
-    throw invalid(`${receivers.length} receivers: name between 1 and ${maxReceivers}`);
+    throw invalid(`${receivers.length} receivers: there must be 1 to ${maxReceivers}`);
   }
   if (!(rateBytesPerSec >= minRateBytesPerSec && Number.isFinite(rateBytesPerSec))) {
     throw invalid(
@@ -91,7 +91,7 @@ export function agreeTerms(options: SessionSenderOptions): SessionTerms {
   return {
     geometry: agreeGeometry(options),
     reportIntervalMs,
-    // With many receivers, each one's turn to report comes rarely. The wait for it must not count as silence.
+    // With many receivers, each receiver reports rarely. The time between its reports must not count as silence.
     livenessTimeoutMs: Math.max(
       checkLivenessTimeout(options.livenessTimeoutMs ?? sessionDefaults.livenessTimeoutMs),
       livenessTimeoutReports * reportIntervalMs,
@@ -101,7 +101,7 @@ export function agreeTerms(options: SessionSenderOptions): SessionTerms {
   };
 }
 
-/** The offer sent to receivers. A long manifest is sent as blocks instead. */
+/** Creates the offer to the receivers. It contains a short manifest; a long manifest is sent as blocks. */
 export function createOffer(
   options: SessionSenderOptions,
   { geometry, reportIntervalMs }: SessionTerms,
@@ -145,7 +145,7 @@ function agreeGeometry(options: SessionSenderOptions): SessionGeometry {
   );
   if (geometry !== undefined) return geometry;
   throw invalid(
-    `${contentSizeBytes} bytes in segments of ${mssBytes}, ${segmentsPerBlock} per block: too much for one session; use a larger MSS`,
+    `${contentSizeBytes} bytes do not fit into one session with an MSS of ${mssBytes} bytes and ${segmentsPerBlock} segments per block; use a larger MSS`,
   );
 }
 

@@ -1,6 +1,7 @@
 /**
- * The sender of a session, which sends one object to N receivers. It connects to each receiver, authenticates the
- * receiver's key, and follows the receiver to its outcome (SESSIONS 3 to 6). `transfer/delivery.ts` sends the data.
+ * The sender of a session, which sends one object to N receivers. It connects to each receiver, authenticates
+ * the receiver's key, and tracks the receiver until its outcome (SESSIONS 3 to 6). `transfer/delivery.ts`
+ * sends the data.
  */
 import type { Address } from '../base/address.js';
 import { assert, at } from '../base/assert.js';
@@ -43,8 +44,8 @@ import { StartBarrier } from './start-barrier.js';
 type Phase = 'open' | 'checking' | 'confirmed' | 'done';
 
 /**
- * The sender of one session as a machine. It invites the receivers, sends the object, and sends again what receivers
- * miss (SESSIONS 3 to 6).
+ * A `Machine` that sends one object in one session: connects to the receivers, sends the data, and retransmits
+ * what the receivers miss (SESSIONS 3 to 6).
  * @example
  * ```ts
  * import {
@@ -131,7 +132,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       {
         ...{ session, geometry, peers, reportIntervalMs, manifest, seal, group, rateBytesPerSec },
         hash: crypto.hash,
-        // Keeps sessions from probing their paths in step.
+        // Keeps concurrent sessions from probing their paths at the same moments.
         randomPhase: session / 2 ** 32,
       },
       {
@@ -171,14 +172,14 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     return this.phase === 'done';
   }
 
-  /** Answers a `need` event with exactly the bytes that it named. The bytes are copied. */
+  /** Answers a `need` event with exactly the requested bytes. The bytes are copied. */
   provideBlock(nowMs: TimeMs, block: number, bytes: Uint8Array): void {
     if (this.phase === 'done') return;
     this.delivery.provideBlock(block, bytes);
     this.advance(nowMs);
   }
 
-  /** Answers an `identify` event. Without a `refusal` the receiver is trusted. */
+  /** Answers an `identify` event: trusts the receiver, or fails it with `refusal` as the reason. */
   trust(nowMs: TimeMs, index: number, refusal?: string): void {
     const peer = at(this.peers, index);
     if (peer.status !== 'identifying' || peer.handshake === undefined) return;
@@ -188,24 +189,24 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       return;
     }
     peer.trustedKey = peer.handshake.receiverKey;
-    // The peer cannot answer while the user is being prompted.
+    // The receiver had nothing to answer while the user was prompted, so that time is not silence.
     peer.lastReceivedAtMs = nowMs;
     this.prove(nowMs, peer, peer.handshake);
   }
 
-  /** Answers a `check-source` event: the source did not change while it was read. */
+  /** Answers a `check-source` event if the source did not change while it was read. */
   confirmSource(nowMs: TimeMs): void {
     if (this.phase !== 'checking') return;
     this.phase = 'confirmed';
     this.rootDigest.isConfirmed = true;
-    // Receivers answer the digest at once, so the digest is sent to them one after another.
+    // Each receiver answers the digest at once, so the receivers get it one after another.
     const isActive = ({ status }: SessionPeer) => status === 'active';
     this.connections.scheduleEachFrom(this.peers.filter(isActive), nowMs);
     this.connections.handleTimeout(nowMs);
     this.advance(nowMs);
   }
 
-  /** Whether content may have been sent. From then on the segment size is fixed. */
+  /** Whether the sender has begun to send content. From then on, the segment size is fixed. */
   get hasOpenedContent(): boolean {
     return this.startBarrier.isOpen;
   }
@@ -218,7 +219,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.advance(nowMs);
   }
 
-  /** A host or a firewall reports (ICMP) that a receiver's port refuses datagrams. */
+  /** Handles an ICMP error: a receiver's port refuses datagrams. */
   handleRefusal(index: number, from: Address, code: RefusalCode): void {
     const peer = at(this.peers, index);
     const event = peer.isSettled ? undefined : this.connections.noteRefusal(peer, from, code);
@@ -226,8 +227,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   /**
-   * Another session replaces this one. From now on, this one only confirms outcomes. Receivers are not notified,
-   * because a receiver that accepts a single session would then accept no other.
+   * Retires this session, because another one replaces it. A retired session only confirms outcomes. It does
+   * not notify receivers, because a receiver that accepts only one session would then refuse the new one.
    */
   retire(): void {
     this.outcomes.leaveToNextSession();
@@ -238,7 +239,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /**
    * Stops the session: notifies every unfinished receiver and ends with `done`.
-   * @param isFinal whether the object will never be sent again, so that receivers need not keep their parts
+   * @param isFinal whether the object will never be sent again; receivers then need not keep what they have
+   * received
    */
   abort(nowMs: TimeMs, reason: string, isFinal = false): void {
     if (isFinal) this.outcomes.makeObjectFinal();
@@ -246,7 +248,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.advance(nowMs);
   }
 
-  /** Takes a datagram from any address. Datagrams that no receiver sent are counted. */
+  /** Handles a datagram from any address. A datagram that no receiver sent is counted as a fault. */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     const packet = decodeSession(bytes);
     if (typeof packet === 'string') {
@@ -321,7 +323,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const { trustedKey } = peer;
     const isKnown = trustedKey !== undefined && isEqualBytes(trustedKey, receiverKey);
     if (isKnown && peer.handshake !== undefined) {
-      // An attacker on the path may corrupt every confirmation, so the liveness timeout keeps running.
+      // An attacker on the path might corrupt every confirmation, so the liveness timeout keeps running.
       this.prove(nowMs, peer, peer.handshake);
     } else {
       const { index, name } = peer;
@@ -366,7 +368,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.advance(nowMs);
   }
 
-  /** Receivers that get a probe report it. Such reports may be lost, so after the last probe the others are polled. */
+  /**
+   * Sends a probe. Receivers report its arrival, but the reports can be lost. After the last probe, the
+   * sender therefore polls the receivers that have not reported one.
+   */
   private sendProbe(nowMs: TimeMs, probe: GroupProbe): void {
     const { transmit, isLast } = probe.take(nowMs);
     this.outbox.push(transmit);

@@ -1,11 +1,14 @@
-/** Delays the content until all receivers are ready, or the first ones have waited long enough (SESSIONS 3.8). */
+/**
+ * Delays the content until all receivers are ready or the first ready receiver has waited long enough
+ * (SESSIONS 3.8).
+ */
 import type { TimeMs } from '../base/machine.js';
 import { retryTiming } from '../transfer/config.js';
 import type { SessionPeer } from '../transfer/peer.js';
 
 export class StartBarrier {
   private opened = false;
-  /** Since when any receiver has been ready for content. */
+  /** Time since which at least one receiver has been ready for content. */
   private readyAtMs: TimeMs | undefined;
 
   constructor(
@@ -18,8 +21,8 @@ export class StartBarrier {
   }
 
   /**
-   * Opens the barrier if possible. The barrier lets data that all receivers miss be sent to all of them at once.
-   * @param groupAnswersUntilMs the time until which receivers may still report that multicast reaches them
+   * Opens the barrier if possible. Receivers that start together can be sent the same data at the same time.
+   * @param groupAnswersUntilMs the time until which receivers might still report that multicast reaches them
    * @returns when to try again; undefined if the barrier is open or no receiver is ready
    */
   tryOpen(nowMs: TimeMs, groupAnswersUntilMs: TimeMs): TimeMs | undefined {
@@ -28,7 +31,7 @@ export class StartBarrier {
     let isAnyAwaited = false;
     let isAnyNarrow = false;
     for (const peer of this.peers) {
-      // A deferred receiver will not be ready in time.
+      // A receiver that is about to restart will not be ready in time.
       if (peer.isSettled || peer.deferral !== undefined) continue;
       const { isReady } = peer;
       if (isReady) isAnyReady = true;

@@ -1,18 +1,21 @@
 /**
- * Decides which refused senders are reported. Anyone can try with any number of new keys, so reports are bounded per
- * host and in total, and a key is reported once per host. The next report gives the number of suppressed ones.
+ * Decides which refused senders are reported. Anyone can create any number of keys, so reports are limited
+ * per host and in total, and each key is reported once per host. Each report gives the number of reports
+ * suppressed before it.
  */
 import type { TimeMs } from '../base/machine.js';
 
 export const turnedAwayLimits = {
-  /** A host is forgotten after this time, and its keys are then reported again. */
+  /** Time after which a host is forgotten. Its keys are then reported again. */
   repeatMs: 3_600_000,
-  /** The most reports about one host within `repeatMs`. */
+  /** Maximum number of reports about one host within `repeatMs`. */
   perHost: 4,
-  /** The largest burst of reports about all hosts together. After it, one report is allowed every `refillMs`. */
+  /**
+   * Maximum burst of reports about all hosts together. After a burst, one report is allowed every `refillMs`.
+   */
   burst: 20,
   refillMs: 60_000,
-  /** The most hosts remembered. */
+  /** Maximum number of hosts remembered. */
   hosts: 1024,
 } as const;
 
@@ -30,7 +33,8 @@ export class TurnedAwayLog {
 
   /**
    * @param key the sender's key, in any encoding
-   * @returns the number of reports suppressed since the last one; undefined if this one is suppressed too
+   * @returns the number of reports suppressed since the previous report; undefined if this report is
+   * suppressed
    */
   take(nowMs: TimeMs, host: string, key: string): { readonly unreported: number } | undefined {
     if (!this.mayReport(nowMs, host, key)) {

@@ -1,5 +1,6 @@
 /**
- * Runs the long work of sessions. Each timeout runs one step, so that datagrams are handled between steps.
+ * Runs long work of sessions in steps. Each timeout runs one step, so that datagrams are handled between
+ * steps.
  */
 import type { TimeMs } from '../base/machine.js';
 import { Queue } from '../base/queue.js';

@@ -1,6 +1,6 @@
 /**
- * Receives the data of one incoming session. Takes its datagrams, reassembles the blocks, and creates the reports of
- * what is missing (SESSIONS 5).
+ * Receives the data of one incoming session: takes the datagrams, reassembles the blocks, and creates the
+ * reports of missing data (SESSIONS 5).
  */
 import type { TimeMs } from '../../base/machine.js';
 import type { RangeSet } from '../../base/range-set.js';
@@ -33,9 +33,9 @@ export class BlockReception {
   private readonly hasGroup: boolean;
   /** Whether the shell has reported which content blocks the disk holds. */
   private isContentKnown = false;
-  /** The block where the next report continues. */
+  /** First block that the next report describes. */
   private reportCursor = 0;
-  /** Whether the sender tags each datagram from now on. */
+  /** Whether the sender has begun to tag each datagram. */
   private hasTags = false;
   private isMulticastReachable = false;
   private hasLeftGroup = false;
@@ -60,7 +60,9 @@ export class BlockReception {
 
   // --- What is missing
 
-  /** Whether no block is missing. Before `expectContent`, only the blocks of the manifest count. */
+  /**
+   * Whether no expected block is missing. Until `expectContent` is called, only manifest blocks are expected.
+   */
   get isWhole(): boolean {
     return this.reassembler.missing.isEmpty;
   }
@@ -75,7 +77,9 @@ export class BlockReception {
     this.isContentKnown = true;
   }
 
-  /** A content block that had arrived, or was held from the start, turned out to be wrong. */
+  /**
+   * Marks a content block as wrong, whether it arrived or was on disk from the start. It is received again.
+   */
   markBad(block: number): void {
     this.badBlocks++;
     this.reassembler.markMissing(this.geometry.manifestBlockCount + block);
@@ -90,7 +94,7 @@ export class BlockReception {
 
   noteWritten(nowMs: TimeMs, sizeBytes: number): void {
     const { reassembler } = this;
-    // The write may belong to an earlier session with the same number, which ended before the disk had written.
+    // The write might belong to an earlier session of the same number, which ended before the write finished.
     reassembler.unwrittenBytes = Math.max(0, reassembler.unwrittenBytes - sizeBytes);
     this.feedback.want(nowMs);
   }
@@ -104,8 +108,8 @@ export class BlockReception {
   // --- Datagrams
 
   /**
-   * Takes the batch that was read last.
-   * @returns its fault, and the content of the block that it completed
+   * Processes the batch that was read last.
+   * @returns any fault of the batch, and the content of any block that the batch completed
    */
   takeBatch(nowMs: TimeMs): Taken {
     const { batch, reassembler, feedback } = this;
@@ -120,7 +124,10 @@ export class BlockReception {
     return taken;
   }
 
-  /** The sender tags its data from now on. Untagged data is then forged, and earlier burst numbers may be forged. */
+  /**
+   * Handles the sender's switch to tagged data. From then on, untagged data counts as forged. The burst
+   * numbers seen so far might be forged too, and are discarded.
+   */
   beginTags(): void {
     if (this.hasTags) return;
     this.hasTags = true;
@@ -133,19 +140,19 @@ export class BlockReception {
     return this.seal.hasTag(header, nothing, body);
   }
 
-  /** A multicast probe has arrived. @returns whether it is the first one */
+  /** Records that a multicast probe has arrived. @returns whether it is the first probe */
   noteProbe(): boolean {
     if (this.isMulticastReachable || this.hasLeftGroup) return false;
     this.isMulticastReachable = true;
     return true;
   }
 
-  /** Whether a multicast probe may still arrive. */
+  /** Whether a multicast probe is expected but has not arrived yet. */
   get awaitsProbe(): boolean {
     return this.hasGroup && !this.isMulticastReachable;
   }
 
-  /** @returns whether this receiver was in the group until now */
+  /** @returns false if this receiver had left the group before */
   leaveGroup(): boolean {
     if (this.hasLeftGroup) return false;
     this.hasLeftGroup = true;
@@ -155,7 +162,7 @@ export class BlockReception {
 
   // --- Reports
 
-  /** Creates the report to send now. Gaps that do not fit into it follow in the next report. */
+  /** Creates the report to send now. Gaps that do not fit into this report follow in the next one. */
   createReport(nowMs: TimeMs, state: ReceiverState): Report {
     const { geometry, reassembler, feedback } = this;
     // Until the shell has reported which content blocks the disk holds, reports describe only the manifest.
@@ -210,7 +217,10 @@ export class BlockReception {
   }
 }
 
-/** A partial block without new segments for this long may be dropped to make room. */
+/**
+ * A partial block can be dropped to make room once it has received no segment for this time plus
+ * `staleReports` report intervals.
+ */
 const minStaleMs = 1000;
 const staleReports = 4;
 

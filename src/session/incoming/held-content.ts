@@ -7,7 +7,7 @@ import type { SessionGeometry } from '../../object/geometry.js';
 import { Verification } from '../../object/verification.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 
-/** A block that the disk holds, numbered within the content, and its digest. */
+/** Number (within the content) and digest of a block that the disk holds. */
 export interface HeldBlock {
   readonly index: number;
   readonly leaf: Uint8Array;

@@ -1,6 +1,6 @@
 /**
- * The object of one incoming session, from its offer until it is stored. Receives the manifest, then the blocks that
- * the disk does not hold yet, and verifies the whole object (SESSIONS 4 to 6).
+ * Receives the object of one incoming session: first the manifest, then the blocks that the disk does not
+ * hold yet. Verifies the whole object before it is stored (SESSIONS 4 to 6).
  */
 import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
@@ -34,7 +34,7 @@ export type ObjectStage =
   | 'receiving'
   /** All blocks have arrived; waiting for the sender's root digest. */
   | 'whole'
-  /** The root digests differ; searching for the blocks that are wrong. */
+  /** The root digests differ; searching for the wrong blocks. */
   | 'searching'
   | 'storing'
   /** The session has its outcome. */
@@ -50,9 +50,9 @@ export interface IncomingObjectOwner {
   emit(event: SessionReceiverEvent): void;
   sendMessage(message: Message): void;
   countFault(kind: 'bad-block'): void;
-  /** Schedules calls of `step` for as long as `hasSteps` is true. */
+  /** Schedules calls of `step` until `hasSteps` is false. */
   stepLater(nowMs: TimeMs): void;
-  /** The sender offers an object that this receiver must not accept. */
+  /** Refuses an object that this receiver must not accept. */
   refuseObject(nowMs: TimeMs, reason: string): void;
   /** Ends the session and closes the object. */
   end(nowMs: TimeMs, status: IncomingResult['status'], reason: string): void;
@@ -61,7 +61,7 @@ export interface IncomingObjectOwner {
 export class IncomingObject {
   private stage: ObjectStage = 'manifest';
   private manifest: ManifestReception | undefined;
-  /** The work in progress. It returns the continuation to run when the work is done. */
+  /** Long work in progress. When it is done, it returns the function to call next. */
   private steps: Steps<(nowMs: TimeMs) => void> | undefined;
   /** Undefined until the shell has reported which content blocks the disk holds. */
   private verification: Verification | undefined;
@@ -99,7 +99,7 @@ export class IncomingObject {
 
   // --- Work in steps
 
-  /** Whether work is left that is too long for one turn. */
+  /** Whether work remains to be done in steps. */
   get hasSteps(): boolean {
     return this.steps !== undefined;
   }
@@ -163,7 +163,7 @@ export class IncomingObject {
     if (this.hasSteps) this.owner.stepLater(nowMs);
   }
 
-  /** The disk returned bytes for these blocks that differ from those written. The blocks are requested again. */
+  /** Handles blocks that the disk did not return as they were written, and requests these blocks again. */
   handleDamaged(nowMs: TimeMs, blocks: readonly number[]): void {
     if (this.stage !== 'storing') return;
     this.damageRepairs++;
@@ -191,7 +191,7 @@ export class IncomingObject {
     this.verification = verification;
     this.stage = 'receiving';
     this.checkWhole();
-    // A probe may still be in flight, so the report waits for it and can mention it.
+    // A multicast probe might still be in flight. The delayed report can then say that the probe has arrived.
     blocks.feedback.want(blocks.awaitsProbe ? nowMs + retryTiming.probeWaitMs : nowMs);
   }
 
@@ -204,7 +204,10 @@ export class IncomingObject {
     return true;
   }
 
-  /** Takes the batch that `blocks` has read, and any block that it completes. @returns what became of the batch */
+  /**
+   * Processes the batch that `blocks` has read, and the block that this batch completes, if any.
+   * @returns the result of reading the batch
+   */
   takeBatch(nowMs: TimeMs): Taken {
     const taken = this.blocks.takeBatch(nowMs);
     if (taken.content !== undefined) this.takeBlock(nowMs, this.blocks.batch.block, taken.content);
@@ -240,12 +243,15 @@ export class IncomingObject {
 
   /** Requests a report at this receiver's next turn. */
   wantReport(nowMs: TimeMs): void {
-    // While the shell finds out which content blocks the disk holds, there is nothing to report. A report follows.
+    // There is nothing to report until the blocks on disk are known. `beginToReceive` then requests a report.
     const isPreparing = this.stage === 'checking' || this.stage === 'preparing';
     if (!isPreparing) this.blocks.feedback.want(nowMs);
   }
 
-  /** The sender requests a report and states how it will send from now on. */
+  /**
+   * Applies the settings in a poll: tags, group membership, and the gap between reports. The caller sends the
+   * report.
+   */
   handlePoll(nowMs: TimeMs, { hasTags, leavesGroup, reportGapMs, burst }: Poll): void {
     const { blocks, owner } = this;
     if (hasTags) blocks.beginTags();
@@ -269,7 +275,7 @@ export class IncomingObject {
 
   handleRoot(nowMs: TimeMs, digest: Uint8Array): void {
     const { stage } = this;
-    // A sender that repeats the digest has missed the reports sent since it first sent the digest.
+    // If the sender repeats the digest, it has not received the reports that followed the first copy.
     if (stage === 'receiving' || stage === 'storing' || stage === 'searching') {
       this.blocks.feedback.want(nowMs);
     }
@@ -346,7 +352,7 @@ export class IncomingObject {
   }
 }
 
-/** The state that reports give for a stage; undefined if no reports are sent in that stage. */
+/** Receiver state to report in each stage. In a stage without an entry, no report is sent. */
 const reportedStates: Partial<Record<ObjectStage, ReceiverState>> = {
   manifest: 'receiving',
   checking: 'preparing',
@@ -357,5 +363,5 @@ const reportedStates: Partial<Record<ObjectStage, ReceiverState>> = {
   storing: 'storing',
 };
 
-/** If damage is found again after this many repairs, the disk is considered faulty. */
+/** Number of damage repairs after which further damage counts as a faulty disk. */
 const maxDamageRepairs = 4;

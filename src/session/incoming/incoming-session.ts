@@ -1,6 +1,6 @@
 /**
- * One session at a receiver, from the offer to the outcome. Exchanges messages with the sender on their channel, and
- * reports success only once the object is durable (SESSIONS 4 to 6).
+ * Handles one session at a receiver, from the offer to the outcome. Exchanges messages with the sender on a
+ * secure channel, and reports success only once the object is durable (SESSIONS 4 to 6).
  */
 import type { Address } from '../../base/address.js';
 import { formatAddress } from '../../base/address.js';
@@ -32,7 +32,7 @@ import { RetryTimer } from './retry-timer.js';
 type Stage =
   /** Before the outcome. */
   | 'open'
-  /** The outcome is repeated until the sender confirms it. */
+  /** The outcome is repeated until the sender confirms it or the repetitions are used up. */
   | 'concluding'
   | 'over';
 
@@ -42,7 +42,7 @@ export interface IncomingSessionOptions extends IncomingObjectOptions {
   readonly idleMs: number;
   readonly emit: (event: SessionReceiverEvent) => void;
   readonly send: (to: Address, bytes: Uint8Array) => void;
-  /** Schedules calls of `step` for as long as `hasSteps` is true, interleaved with other work. */
+  /** Schedules calls of `step`, interleaved with other work, until `hasSteps` is false. */
   readonly stepLater: (nowMs: TimeMs) => void;
   readonly countFault: (kind: FaultKind, from: Address, bytes: Uint8Array, count?: number) => void;
 }
@@ -55,7 +55,7 @@ export class IncomingSession {
   private endedAtMs: TimeMs | undefined;
   /** Undefined before the offer. */
   private info: IncomingInfo | undefined;
-  /** Undefined before the offer and after a refused offer. */
+  /** Undefined until an offer has passed the first checks. */
   private object: IncomingObject | undefined;
   private result: IncomingResult | undefined;
   private readonly resultRetry = new RetryTimer();
@@ -100,7 +100,7 @@ export class IncomingSession {
     return this.channel;
   }
 
-  /** The sender has repeated the handshake. From now on, messages go through the new channel. */
+  /** Switches to a new channel, because the sender has repeated the handshake. */
   rechannel(nowMs: TimeMs, channel: SecureChannel, from: Address): void {
     this.channel = channel;
     this.from = from;
@@ -114,7 +114,7 @@ export class IncomingSession {
 
   // --- Messages
 
-  /** @returns whether it is a message for a receiver */
+  /** @returns false if messages of this kind are not for receivers */
   handleMessage(nowMs: TimeMs, from: Address, message: Message): boolean {
     this.lastReceivedAtMs = nowMs;
     this.from = from;
@@ -239,7 +239,7 @@ export class IncomingSession {
     this.object?.blocks.noteWritten(nowMs, sizeBytes);
   }
 
-  /** The disk returned bytes for these blocks that differ from those written. The blocks are requested again. */
+  /** Handles blocks that the disk did not return as they were written, and requests these blocks again. */
   handleDamaged(nowMs: TimeMs, blocks: readonly number[]): void {
     this.object?.handleDamaged(nowMs, blocks);
   }
@@ -248,7 +248,7 @@ export class IncomingSession {
     this.object?.handleStored(nowMs, note);
   }
 
-  /** The disk failed, or the program is shutting down. */
+  /** Fails the session, for example because the disk failed or the program is shutting down. */
   fail(nowMs: TimeMs, reason: string): void {
     if (!this.isSettled) this.end(nowMs, 'failed', reason);
   }
@@ -263,7 +263,8 @@ export class IncomingSession {
   }
 
   /**
-   * Handles the segment batch that begins at `start` in datagrams that were received together.
+   * Handles one segment batch in datagrams that were received together.
+   * @param start the offset where the batch begins
    * @returns the offset where the batch ends
    */
   handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, start: number): number {
@@ -298,8 +299,8 @@ export class IncomingSession {
   }
 
   /**
-   * Ends without notifying the sender. If the sender comes back, it finds no session here and begins a new handshake.
-   * The blocks on disk are kept for that.
+   * Ends the session without notifying the sender. If the sender comes back, its new handshake begins a new
+   * session, which resumes from the blocks kept on disk.
    */
   private endSilently(nowMs: TimeMs): void {
     const seconds = this.idleMs / 1000;
@@ -321,7 +322,7 @@ export class IncomingSession {
     };
     const result = { ...this.describe(nowMs, info, status), status };
     this.result = reason === '' ? result : { ...result, reason };
-    // The shell knows only sessions that have had an offer.
+    // The shell does not know a session before its offer.
     if (this.info !== undefined) this.options.emit({ type: 'end', result: this.result });
   }
 
@@ -356,7 +357,7 @@ export class IncomingSession {
     if (nowMs >= this.resultRetry.dueAtMs) this.repeatResult(nowMs);
   }
 
-  /** Whether work is left that is too long for one turn. */
+  /** Whether work remains to be done in steps. */
   get hasSteps(): boolean {
     return this.object?.hasSteps === true;
   }

@@ -1,4 +1,4 @@
-/** Describes an incoming session by its figures: its status, and the message about its outcome. */
+/** Creates the status of an incoming session, and the message that reports its outcome. */
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Message } from '../../wire/messages.js';
 import type { IncomingInfo, IncomingResult, IncomingStatus } from '../receiver-events.js';
@@ -6,7 +6,9 @@ import { heldBefore, lossRatioOf } from '../receiver-status.js';
 
 /** What a session has received so far. */
 export interface ReceptionFigures {
-  /** The bytes of manifest and content that this receiver does not hold or does not yet know to hold. */
+  /**
+   * Missing bytes of manifest and content. All content counts as missing until the blocks on disk are known.
+   */
   readonly missingBytes: number;
   /** Content bytes of completed blocks. */
   readonly receivedBytes: number;
@@ -26,7 +28,7 @@ export interface SessionCourse {
   readonly rttMs: number | undefined;
 }
 
-/** @param figures undefined before the session can receive anything */
+/** @param figures undefined until the session can receive data */
 export function describeIncoming(
   info: IncomingInfo,
   { activity, elapsedMs, rttMs }: SessionCourse,

@@ -1,4 +1,7 @@
-/** Receives a manifest, either inside the offer or block by block. Nothing in it is trusted before it is checked. */
+/**
+ * Receives a manifest, either inside the offer or block by block. The manifest is not trusted before it is
+ * checked.
+ */
 
 import type { Steps } from '../../base/steps.js';
 import type { Platform } from '../../object/entry-name.js';
@@ -11,16 +14,16 @@ import type { Offer } from '../../wire/messages.js';
 import type { ObjectLimits } from '../object-limits.js';
 import { findCountExcess, findSizeExcess } from '../object-limits.js';
 
-/** There is no manifest. Either it must be received again, or the object is refused. */
+/** A failed check. `again`: the manifest must be received again. `bad`: the object must be refused. */
 export type NoManifest = { readonly kind: 'again' } | { readonly kind: 'bad'; reason: string };
 
 /** A manifest up to this size can be checked in a fraction of a millisecond. */
 const smallBytes = 4096;
 
-/** How often a manifest that is sent as blocks is received before the object is refused. */
+/** Number of failed checks after which the object is refused, for a manifest that is sent as blocks. */
 const maxTries = 4;
 
-/** A manifest has at least one byte, and the offer contains all of it or nothing. */
+/** Whether the manifest's size is valid and the offer contains either the whole manifest or nothing of it. */
 export function isManifestSound({ manifest, manifestSizeBytes }: Offer): boolean {
   const isSize = manifestSizeBytes > 0 && manifestSizeBytes <= manifestLimits.sizeBytes;
   return isSize && (manifest.length === 0 || manifest.length === manifestSizeBytes);
@@ -49,7 +52,7 @@ export class ManifestReception {
     this.bytes.set(bytes, offsetBytes);
   }
 
-  /** Checks the complete manifest. Do not call `take` until this is done. */
+  /** Checks the complete manifest. Do not call `take` until the check is done. */
   *check(
     crypto: SessionCrypto,
     platform: Platform,
@@ -58,7 +61,7 @@ export class ManifestReception {
     const { offer, bytes } = this;
     const digest = yield* hashInSteps(crypto, bytes);
     if (!isEqualBytes(digest, offer.manifestDigest)) {
-      // Any holder of the group key may have forged the manifest. It is received again, but not forever.
+      // Any holder of the group key might have forged the manifest, so it is received again, up to a limit.
       this.tries++;
       if (this.tries < maxTries && !this.isInline) return { kind: 'again' };
       return bad('the manifest does not match the offered digest');

@@ -1,9 +1,9 @@
-/** When to repeat a message that has not been answered. The waits grow up to a limit. */
+/** Schedules the repetitions of an unanswered message. The intervals grow up to a limit. */
 import type { TimeMs } from '../../base/machine.js';
 import { retryTiming } from '../../transfer/config.js';
 
 export class RetryTimer {
-  /** When to repeat the message; Infinity if it need not be repeated. */
+  /** Time of the next repetition; Infinity if none is due. */
   dueAtMs: TimeMs = Infinity;
   private waitMs: number = retryTiming.firstMs;
 
@@ -14,7 +14,7 @@ export class RetryTimer {
     this.waitMs = Math.min(this.waitMs * growth, maxMs);
   }
 
-  /** The message was answered. The waits for the next message begin with the shortest one. */
+  /** Handles the answer to the message. The intervals for the next message start at the minimum again. */
   stop(): void {
     this.dueAtMs = Infinity;
     this.waitMs = retryTiming.firstMs;
