@@ -1,4 +1,6 @@
-/** A bottleneck shared by several flows: each has its own access links, and all share one queue. */
+/**
+ * A bottleneck shared by several flows: each flow has its own access links, and all flows share one queue.
+ */
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { LossSpec } from '../loss.js';
 import type { Link } from './link.js';
@@ -11,7 +13,7 @@ export interface BottleneckOptions {
   readonly rttMs: number;
   /** Queue limit in bandwidth-delay products. */
   readonly queueBdp: number;
-  /** Loss probability of each data datagram after the queue. */
+  /** Probability that a data datagram is lost after it has left the queue. */
   readonly lossProbability?: number;
 }
 
@@ -50,7 +52,10 @@ export class Bottleneck {
     simulation.connect(to, from, [simulation.createLink(`${to} to ${from}`, { delayMs })]);
   }
 
-  /** Share of the link's rate that is left for payload after all headers, for this segment size. */
+  /**
+   * Fraction of the link's rate that remains for payload when all headers are sent too, for this segment
+   * size.
+   */
   static payloadShare(mssBytes: number): number {
     return mssBytes / (mssBytes + 16 + overheadBytes);
   }

@@ -2,11 +2,11 @@
 import type { Machine } from '../base/machine.js';
 import type { SimulatedHost, Simulation } from './simulation.js';
 
-/** A fault of a host or of its network connection, or the recovery from one. */
+/** A fault of a host or of its network connection, or the recovery from such a fault. */
 export type HostFault =
   /** Killed: loses its memory and all data not yet durable. */
   | 'kill'
-  /** Restarted; a sender begins a new session. */
+  /** Restarted; a restarted sender begins a new session. */
   | 'start'
   /** Disconnected: no datagram reaches or leaves it. */
   | 'disconnect'

@@ -1,7 +1,6 @@
 /**
- * A simulated one-way link: rate and queue, then loss, corruption, duplication, delay, jitter and
- * reordering. Each link draws from its own random stream, which the seed and the link's name
- * determine.
+ * A simulated one-way link: rate and queue, then loss, corruption, duplication, delay, jitter and reordering.
+ * Each link has its own random stream, which depends on the seed and the link's name.
  */
 import { P2mpError } from '../base/errors.js';
 import type { TimeMs } from '../base/machine.js';
@@ -10,11 +9,11 @@ import { createRandom } from '../base/random.js';
 import type { LossModel, LossSpec } from '../loss.js';
 import { createLossModel } from '../loss.js';
 
-/** Properties of a link; an omitted property imposes no limit. */
+/** Properties of a link. An omitted property has no effect. */
 export interface LinkOptions {
   /** Propagation delay, after the queue. */
   readonly delayMs?: number;
-  /** Maximum extra delay per datagram, drawn uniformly. A large one causes reordering. */
+  /** Maximum extra delay per datagram, drawn uniformly. Strong jitter reorders datagrams. */
   readonly jitterMs?: number;
   /** Rate at which bytes leave the queue; unlimited if omitted. */
   readonly rateBytesPerSec?: number;
@@ -22,11 +21,11 @@ export interface LinkOptions {
   readonly queueLimitBytes?: number;
   /** Overhead per datagram besides its payload; counts towards rate and queue. */
   readonly overheadBytes?: number;
-  /** Larger datagrams are dropped silently, as on a path with a smaller MTU and no ICMP. */
+  /** Maximum size of a datagram. The link drops larger datagrams silently, like a path that sends no ICMP. */
   readonly maxDatagramBytes?: number;
-  /** Which datagrams are lost; none by default. */
+  /** Loss model of the link; by default, no datagram is lost. */
   readonly loss?: LossSpec;
-  /** Probability that a datagram is delayed by `reorderDelayMs`, so that later ones overtake it. */
+  /** Probability that a datagram is delayed by `reorderDelayMs`, so that later datagrams overtake it. */
   readonly reorderProbability?: number;
   /** Extra delay of a reordered datagram. */
   readonly reorderDelayMs?: number;
@@ -35,9 +34,9 @@ export interface LinkOptions {
   /** Probability that one bit is flipped in transit. */
   readonly corruptProbability?: number;
   /**
-   * Offset of the first byte that may be corrupted. The classic header has no checksum of its own;
-   * on a real network, UDP's checksum protects it. The value 8 therefore limits corruption to what
-   * the payload checksum can detect.
+   * Offset of the first byte that can be corrupted. Use 8 for the classic protocol: the header (8 bytes) has
+   * no checksum and relies on that of UDP, which the simulation does not have. The payload has its own
+   * checksum.
    */
   readonly corruptFromByte?: number;
 }
@@ -96,7 +95,7 @@ export class Link {
     this.isLost = createLossModel(loss, createRandom(seed, 'link', name, 'loss'));
   }
 
-  /** Sends a datagram; calls `deliver` for each copy that will arrive, with its arrival time. */
+  /** Sends a datagram. Calls `deliver` for each copy that will arrive, with the copy's arrival time. */
   send(nowMs: TimeMs, bytes: Uint8Array, deliver: Deliver): LinkFate {
     const { options, counts } = this;
     counts.sent++;
@@ -123,8 +122,8 @@ export class Link {
     if (rateBytesPerSec === Infinity) return nowMs;
     const waitingMs = Math.max(0, this.busyUntilMs - nowMs);
     const waitingBytes = (waitingMs / 1000) * rateBytesPerSec;
-    // The queue length is derived from times, and rounding must not reject a datagram that just
-    // fits.
+    // The queue length is computed from times. The margin keeps rounding errors from rejecting a datagram
+    // that just fits.
     const roomBytes = this.queueLimitBytes - waitingBytes + 1e-6;
     if (sizeBytes > roomBytes && waitingMs > 0) return undefined;
     this.busyUntilMs = nowMs + waitingMs + (sizeBytes / rateBytesPerSec) * 1000;
@@ -195,5 +194,5 @@ function checkLinkOptions(
     'a whole number',
   );
   const hasQueue = queueLimitBytes === Infinity || rateBytesPerSec !== Infinity;
-  check('queueLimitBytes', hasQueue, 'left out without rateBytesPerSec: nothing would wait');
+  check('queueLimitBytes', hasQueue, 'omitted unless rateBytesPerSec is set');
 }

@@ -21,8 +21,8 @@ class RenoSender implements Machine<never> {
   private duplicates = 0;
   private highest = 0;
   /**
-   * A loss starts a new recovery only if the lost segment was sent after the previous loss (RFC
-   * 6582, 3.2).
+   * The next segment number when the previous loss was detected. Only a loss of a later segment starts a new
+   * recovery (RFC 6582, 3.2).
    */
   private recover = -1;
   private isRecovering = false;
@@ -101,8 +101,8 @@ class RenoSender implements Machine<never> {
     this.next = Math.max(this.next, ack);
     this.duplicates = 0;
     if (this.isRecovering && ack < this.recover) {
-      // A partial ACK shows that the next segment was lost too. Only the first partial ACK restarts
-      // the timer, because after many losses the timeout is faster.
+      // A partial ACK shows that the next segment was lost too. Only the first partial ACK restarts the
+      // timer. After many losses, the timeout is faster than retransmitting one segment per round trip.
       this.resends.push(ack);
       this.windowSegments = Math.max(1, this.windowSegments - newlyAcked + 1);
       if (!this.hasPartial) this.timeoutAtMs = nowMs + this.rtt.timeoutMs;
@@ -169,7 +169,7 @@ class RenoReceiver implements Machine<never> {
 
 /**
  * Adds a NewReno flow from host `<name>` to host `<name>1`.
- * @returns what the receiver gets
+ * @returns the record of what the receiver has received
  */
 export function addRenoFlow(simulation: Simulation, name: string, startAtMs: TimeMs): FlowReceipt {
   const receipt = new FlowReceipt();

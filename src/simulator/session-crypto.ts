@@ -1,6 +1,6 @@
 /**
- * Fake cryptography for virtual time: fast, seeded, and not secure. It keeps the contract that
- * machines rely on: `open` fails if the key, the nonce or the ciphertext differs.
+ * Fake cryptography for virtual time: fast, seeded, and not secure. As the protocol machines require, `open`
+ * fails if the key, the nonce, the ciphertext or the associated data is not that of `seal`.
  */
 import { assert } from '../base/assert.js';
 import { createRandom } from '../base/random.js';
@@ -8,7 +8,7 @@ import type { Handshake, SessionCrypto } from '../security/crypto.js';
 import { joinBytes, toHex } from '../wire/byte-codec.js';
 import { digestSizeBytes, keySizeBytes, tagSizeBytes } from '../wire/sizes.js';
 
-/** Detects nonce reuse: one key and nonce with two different plaintexts. */
+/** Counts reuses of nonces: two different plaintexts sealed with the same key and nonce. */
 export class NonceLog {
   reuses = 0;
   private readonly plaintexts = new Map<string, string>();
@@ -25,7 +25,7 @@ export class NonceLog {
 /**
  * Creates the fake cryptography of one host.
  * @param name seeds the random bytes and determines the host's key
- * @param nonces records everything that is sealed
+ * @param nonces records the key and nonce of each call of `seal`
  */
 export function createSimulatedCrypto(
   seed: string,
@@ -146,7 +146,9 @@ function tagOf(
   return digest([key, nonce, plaintext, associated]).subarray(0, tagSizeBytes);
 }
 
-/** Eight lanes of FNV-1a with a final mix: well distributed, not collision-resistant. */
+/**
+ * A hash based on FNV-1a. A final mix produces eight words. Well distributed, but not collision-resistant.
+ */
 function digest(parts: readonly Uint8Array[]): Uint8Array {
   let a = 0x811c9dc5;
   let b = 0x01000193;

@@ -1,7 +1,6 @@
 /**
- * Runs a session as traffic: one sender and its receivers share a simulated network with other
- * flows. Content is generated when it is read and only counted when it arrives, so long runs need
- * little memory.
+ * Runs a session as traffic: one sender and its receivers share a simulated network with other flows. The
+ * content is generated when it is read and only counted when it arrives, so long runs need little memory.
  */
 import type { Address } from '../base/address.js';
 import type { Machine, TimeMs } from '../base/machine.js';
@@ -29,7 +28,7 @@ export interface SessionFlowOptions
   /** When the sender starts. */
   readonly startAtMs?: TimeMs;
   readonly hasGroup?: boolean;
-  /** How long the source takes to provide a block. */
+  /** Time that the source takes to provide a block. */
   readonly sourceTimeMs?: number;
   readonly sendTimeMs?: number;
   /** Lets a test intercept a receiver's inputs and outputs. */
@@ -39,10 +38,10 @@ export interface SessionFlowOptions
   ) => Machine<SessionReceiverEvent>;
 }
 
-/** Width of the bins over which receipts are summed. */
+/** Width of the time bins in which received bytes are counted. */
 const binMs = 100;
 
-/** What one receiver has received, over time. */
+/** The number of bytes that one receiver has received, per time bin. */
 export class FlowReceipt {
   readonly bytesByBin: number[] = [];
   totalBytes = 0;
@@ -67,7 +66,7 @@ export class FlowReceipt {
   }
 }
 
-/** A running session and the receipts of its receivers. */
+/** A running session, and a record of what each receiver has received. */
 export class SessionFlow {
   readonly receipts: readonly FlowReceipt[];
   readonly sender: SessionSender;
@@ -165,7 +164,10 @@ function startsAt(machine: SessionSender, startAtMs: TimeMs): Machine<SessionSen
   };
 }
 
-/** Authenticates only the start of each plaintext, for speed: nothing here corrupts datagrams. */
+/**
+ * Saves time: authenticates only the first 64 bytes of a plaintext that has no associated data. This is
+ * enough, because no link of a flow corrupts datagrams.
+ */
 function createFlowCrypto(seed: string, name: string): SessionCrypto {
   const crypto = createSimulatedCrypto(seed, name);
   const head = (bytes: Uint8Array) => bytes.subarray(0, 64);

@@ -19,7 +19,7 @@ import type { Simulation } from './simulation.js';
 export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
   private readonly results: IncomingResult[] = [];
   private machine: SessionReceiver | undefined;
-  /** What survives a crash: blocks by number, with their content on disk. */
+  /** Blocks that are durable and survive a crash, by block number. */
   private readonly durable = new Map<number, Uint8Array>();
   private readonly written = new Map<number, Uint8Array>();
   private blockSizeBytes = 1;

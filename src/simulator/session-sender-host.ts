@@ -1,4 +1,4 @@
-/** The sender of a simulated session, its source, and counts of its traffic. */
+/** The host of a simulated sender: provides the source's content and measures the sender's traffic. */
 import type { Machine, TimeMs } from '../base/machine.js';
 import type { Manifest } from '../object/manifest.js';
 import { createManifest, encodeManifest } from '../object/manifest.js';
@@ -13,7 +13,7 @@ import { Simulation } from './simulation.js';
 /** Multicast address used by sessions with a group. */
 export const simulatedGroup = '239.77.35.1';
 
-/** A manifest that divides the content into files of about equal size. */
+/** Creates a manifest that divides the content into files of about equal size. */
 export function createManifestOfFiles(contentSizeBytes: number, fileCount: number): Manifest {
   const sizeBytes = Math.floor(contentSizeBytes / fileCount);
   const names = Array.from({ length: fileCount }, (_, i) => `file ${i}`).sort();
@@ -39,9 +39,9 @@ export class SessionSenderHost extends CrashableHost<SessionSenderEvent> {
   private lives = 0;
   private machine: SessionSender | undefined;
   private reportsTaken = 0;
-  /** Datagrams that arrived after the end and were not answered yet. */
+  /** Datagrams that arrived after the session's end and have not been answered yet. */
   private asked = 0;
-  /** Arrival times of reports; those of the last second begin at `firstOfSecond`. */
+  /** Arrival times of all reports. The reports of the last second begin at index `firstOfSecond`. */
   private readonly reportTimes: TimeMs[] = [];
   private firstOfSecond = 0;
 
@@ -114,9 +114,10 @@ export class SessionSenderHost extends CrashableHost<SessionSenderEvent> {
 
   protected override handleTransmit(): void {
     const { machine, simulation } = this;
-    // Datagrams sent at the very moment of the end are the final notifications to receivers.
+    // Datagrams sent at the instant when the session ends are the final notifications to receivers.
     if (machine?.isDone !== true || simulation.nowMs === this.endedAtMs) return;
-    // A receiver that missed the final notification asks again and may be answered.
+    // Each datagram that arrives after the end is allowed one answer: the receiver might have missed its
+    // notification.
     if (this.asked > 0) this.asked--;
     else this.datagramsAfterEnd++;
   }

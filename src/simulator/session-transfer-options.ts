@@ -13,7 +13,7 @@ import type { HostFault } from './crashable-host.js';
 import type { LinkCounts, LinkOptions } from './link.js';
 import type { SimulationOptions } from './simulation.js';
 
-/** A fault injected into a host or its network, and when. */
+/** A fault to inject into a host or its network, and the time of the fault. */
 export interface SessionIncident {
   readonly atMs: TimeMs;
   /** A receiver's index, or the sender. */
@@ -21,27 +21,24 @@ export interface SessionIncident {
   readonly fault: HostFault;
 }
 
-/** Options that may differ between receivers. */
+/** Options that can differ between receivers. */
 export interface SimulatedReceiverOptions {
-  /** The link from the sender; a perfect one by default. */
+  /** Link from the sender to the receiver; by default, a link without delay, loss or limits. */
   readonly forwardLink?: LinkOptions;
-  /** The link to the sender; a perfect one by default. */
+  /** Link from the receiver to the sender; by default, a link without delay, loss or limits. */
   readonly backwardLink?: LinkOptions;
-  /**
-   * How long the disk takes for a write. Operations are serial.
-   */
+  /** Time that the disk takes for one write. The disk does one operation at a time. */
   readonly writeTimeMs?: number;
-  /** How long the disk takes to make the whole content durable. */
+  /** Time that the disk takes to make the whole content durable. */
   readonly storeTimeMs?: number;
-  /** Time from a first write until the disk makes all pending writes durable. */
+  /** Time from the first pending write until the disk makes all pending writes durable. */
   readonly checkpointMs?: number;
-  /** Share of blocks that are corrupt on disk after a restart. */
+  /** Probability that a crash of the host damages a given block on its disk. */
   readonly rot?: number;
-  /** Memory for incomplete and unwritten blocks; the default of `SessionReceiver`. */
+  /** Memory for incomplete and unwritten blocks; by default, as much as `SessionReceiver` uses by default. */
   readonly bufferBytes?: number;
   /**
-   * The receiver starts with all blocks of the content except these. If omitted, it starts with
-   * none.
+   * Content blocks that the receiver does not hold at the start. If omitted, it holds no block at the start.
    */
   readonly missingBlocks?: readonly number[];
 }
@@ -56,23 +53,21 @@ export interface SimulatedSessionOptions
     > {
   /** Number of receivers, at least 1. */
   readonly receiverCount: number;
-  /** Size of the content, spread over the files. */
+  /** Total size of the content, divided among the files. */
   readonly contentSizeBytes: number;
   /** Number of files; 1 by default. */
   readonly fileCount?: number;
-  /** Overrides of the common receiver options, by index. */
+  /** Overrides of the common receiver options, by index of the receiver. */
   readonly receivers?: readonly SimulatedReceiverOptions[];
   /** Whether the session has a multicast group. */
   readonly hasGroup?: boolean;
-  /**
-   * Whether multicast reaches the receiver with this index. By default it reaches all receivers.
-   */
+  /** Whether multicast reaches the receiver with this index. By default, multicast reaches all receivers. */
   readonly groupReaches?: (receiver: number) => boolean;
   /** Faults to inject. */
   readonly incidents?: readonly SessionIncident[];
-  /** Serial time that the sender spends on each datagram. */
+  /** Time that the sender spends on each datagram; the sender sends one datagram after another. */
   readonly sendTimeMs?: number;
-  /** How long the source takes to provide a block. */
+  /** Time that the source takes to provide a block. */
   readonly sourceTimeMs?: number;
   /** Virtual time at which the run is stopped. */
   readonly deadlineMs?: TimeMs;
@@ -80,13 +75,13 @@ export interface SimulatedSessionOptions
   readonly watchesNonces?: boolean;
   /** Event limit: a run that exceeds it is considered hung. */
   readonly maxSteps?: number;
-  /** Lets a test intercept the sender's inputs and outputs; called at each start of its host. */
+  /** Lets a test intercept the sender's inputs and outputs. Called at each start of the sender's host. */
   readonly wrapSender?: (sender: SessionSender) => Machine<SessionSenderEvent>;
-  /** The same for the receivers. */
+  /** Lets a test intercept a receiver's inputs and outputs. Called at each start of a receiver's host. */
   readonly wrapReceiver?: (receiver: SessionReceiver) => Machine<SessionReceiverEvent>;
 }
 
-/** A receiver's outcome and when the sender determined it. */
+/** A receiver's outcome, and the time at which the sender recorded it. */
 export interface SettledReceiver {
   readonly atMs: TimeMs;
   readonly outcome: SessionReceiverOutcome;
@@ -102,24 +97,24 @@ export interface SimulatedSessionReceiver {
   /** Whether the receiver reported a session complete but held other content. */
   readonly isFalse: boolean;
   readonly maxBufferedBytes: number;
-  /** When its last session ended; undefined if none did. */
+  /** Time at which the receiver's last session ended; undefined if no session ended. */
   readonly endedAtMs: TimeMs | undefined;
 }
 
 /** How a simulated session ended, at the sender and at each receiver. */
 export interface SimulatedSessionResult {
-  /** One result for each run of the sender that ended. */
+  /** The results of the sender's runs. A run that a crash cut short has no result. */
   readonly sender: readonly SessionSenderResult[];
   /** Outcomes in the sender's last run. */
   readonly settled: readonly SettledReceiver[];
   readonly receivers: readonly SimulatedSessionReceiver[];
   readonly isAtRest: boolean;
   readonly datagramsAfterEnd: number;
-  /** The most reports that the sender received within any one second. */
+  /** Maximum number of reports that the sender received within one second. */
   readonly maxReportsPerSec: number;
   /** Reports received in each whole second. */
   readonly reportsBySecond: readonly number[];
-  /** Nonces used for two plaintexts under one key. */
+  /** Number of times that a nonce was used for two plaintexts under the same key. */
   readonly nonceReuses: number;
   /** Totals over all links. */
   readonly links: LinkCounts;

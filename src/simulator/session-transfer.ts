@@ -1,7 +1,6 @@
 /**
- * A session in virtual time: one sender and N receivers, with crashes, restarts and network
- * outages. It verifies every byte at every receiver. Disks lose non-durable data when their host
- * dies.
+ * Simulates a session in virtual time: one sender and N receivers, with crashes, restarts and network
+ * outages. Verifies every byte at every receiver. A disk loses its non-durable data when its host dies.
  */
 
 import { at } from '../base/assert.js';

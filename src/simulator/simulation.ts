@@ -1,7 +1,6 @@
 /**
- * A network in virtual time: hosts that run protocol machines, connected by links. It is a shell
- * like the one for real sockets, and it runs the same machines. The same seed reproduces a run down
- * to the last event.
+ * A network in virtual time: hosts that run protocol machines, connected by links. The machines are those
+ * that also run on real sockets. The same seed reproduces a run down to the last event.
  */
 import type { Address } from '../base/address.js';
 import { formatCrc32 } from '../base/crc32.js';
@@ -17,17 +16,17 @@ import type { TraceRecord } from './trace.js';
 
 /** Options of a simulation. */
 export interface SimulationOptions {
-  /** Names all random streams; the same seed reproduces the run. */
+  /** Seed of all random streams. The same seed reproduces the run. */
   readonly seed: string;
-  /** Called with each record as it occurs; `formatTraceLine` formats one. */
+  /** Called with each trace record as it occurs; `formatTraceLine` formats a record. */
   readonly trace?: (record: TraceRecord) => void;
 }
 
 /** Properties of a simulated host. */
 export interface HostOptions {
   /**
-   * Serial time that the host spends on each datagram sent, in its program or interface. This is
-   * `t` in the stop-and-wait delay formula.
+   * Time that the host spends on each datagram, in its program or interface; the host sends one datagram
+   * after another. This is `t` in the delay formula for stop-and-wait.
    */
   readonly sendTimeMs?: number;
 }
@@ -74,14 +73,14 @@ export class Simulation {
     return this.stepCount;
   }
 
-  /** The address of the host with this name, whether or not it exists. */
+  /** The address of the host with this name, whether or not the host exists. */
   static address(name: string): Address {
     return { host: name, port: simulatedPort };
   }
 
   /**
-   * Adds a host that runs `machine`. Events go to `handleEvent`, which may feed the machine. The
-   * machine starts when the simulation runs.
+   * Adds a host that runs `machine`. The machine starts when the simulation runs. `handleEvent` gets the
+   * machine's events and is allowed to call the machine.
    * @throws P2mpError INVALID_ARGUMENT if the name is taken
    */
   addHost<Event extends object>(
@@ -91,7 +90,7 @@ export class Simulation {
     options: HostOptions = {},
   ): SimulatedHost {
     if (this.hosts.has(name)) {
-      throw new P2mpError('INVALID_ARGUMENT', `host ${name}: there is one of this name already`);
+      throw new P2mpError('INVALID_ARGUMENT', `host ${name}: this name is already in use`);
     }
     const host = new SimulatedHost(this, name, options.sendTimeMs ?? 0);
     this.hosts.set(name, host);
@@ -99,7 +98,7 @@ export class Simulation {
     return host;
   }
 
-  /** Restarts a host that was down, with a new machine and no memory of the old one. */
+  /** Restarts a host that is down. The new machine has no memory of the old one. */
   restart<Event extends object>(
     host: SimulatedHost,
     machine: Machine<Event>,
@@ -128,8 +127,8 @@ export class Simulation {
   }
 
   /**
-   * Sets the path from one host to another over one or more links, in order. Several paths may
-   * share a link, which makes that link a bottleneck.
+   * Sets the path from one host to another: one or more links, in the order given. If several paths share a
+   * link, that link is their bottleneck.
    */
   connect(from: string, to: string, links: readonly Link[]): void {
     let ways = this.paths.get(from);
@@ -158,7 +157,7 @@ export class Simulation {
   }
 
   /**
-   * Runs until no event is pending, `isOver` returns true, or virtual time would pass `untilMs`.
+   * Runs until no event is pending, `isOver` returns true, or the next event is later than `untilMs`.
    * @returns false if it stopped at `untilMs`, true otherwise
    */
   run(options: { untilMs?: TimeMs; isOver?: () => boolean } = {}): boolean {
@@ -282,14 +281,12 @@ export class SimulatedHost {
     });
   }
 
-  /** Drains the machine's outputs after an input that did not arrive over the network. */
+  /** Drains the machine's outputs. Needed after an input that did not arrive over the network. */
   drain(): void {
     if (!this.isDown) this.runner?.drain();
   }
 
-  /**
-   * Delivers a datagram to the machine. The simulation does not call this for a host that is down.
-   */
+  /** Delivers a datagram to the machine. The simulation does not call this for a host that is down. */
   receive(from: string, bytes: Uint8Array): void {
     this.runner?.handleDatagram(Simulation.address(from), bytes);
   }
@@ -306,12 +303,15 @@ export class SimulatedHost {
     return false;
   }
 
-  /** Each datagram leaves after the host's serial sending time. */
+  /**
+   * Sends the datagrams one after another. Each datagram leaves once the host has spent its sending time on
+   * it.
+   */
   private transmit(transmit: Transmit): void {
     const { simulation, sendTimeMs } = this;
     const { host } = transmit.to;
     this.sendsUntilMs = simulation.nowMs;
-    // Copy a batch: the sender may reuse its memory while the datagrams are in transit.
+    // Copies a batch, because the sender might reuse its memory while the datagrams are in transit.
     const sent = transmit.datagramSizeBytes === undefined ? transmit.bytes : transmit.bytes.slice();
     for (const bytes of datagramsOf({ ...transmit, bytes: sent })) {
       this.sendsUntilMs += sendTimeMs;
@@ -321,8 +321,8 @@ export class SimulatedHost {
   }
 
   /**
-   * Keeps at most one wake-up in the queue and moves it only to an earlier time. A wake-up that
-   * fires too early schedules another one.
+   * Keeps at most one wake-up active and moves it only to an earlier time. A wake-up that fires before the
+   * timeout schedules another one.
    */
   private scheduleTimeout(atMs: TimeMs | undefined): void {
     this.timeoutAtMs = atMs;

@@ -1,8 +1,8 @@
-/** Trace of a simulation: one record per occurrence, exported as JSON lines. */
+/** Trace of a simulation: one record per event, exported as JSON lines. */
 import { formatCrc32 } from '../base/crc32.js';
 import type { TimeMs } from '../base/machine.js';
 
-/** The fate of a datagram, or an event of a host's machine. */
+/** What happened to a datagram, or an event that a host's machine emitted. */
 export type TraceRecord =
   | {
       readonly atMs: TimeMs;

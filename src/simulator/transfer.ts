@@ -1,6 +1,6 @@
 /**
- * A whole transfer in virtual time: one sender and N receivers, each with its own pair of links. It
- * verifies every byte at every receiver, so every experiment is also a test.
+ * Simulates a whole transfer in virtual time: one sender and N receivers, each with its own pair of links.
+ * Verifies every byte at every receiver, so every experiment is also a test.
  */
 import { at } from '../base/assert.js';
 import type { TimeMs } from '../base/machine.js';
@@ -24,19 +24,19 @@ export interface SimulatedTransferOptions
     Omit<SenderOptions, 'receivers'> {
   /** Number of receivers, at least 1. */
   readonly receiverCount: number;
-  /** Loss service of each receiver; drops data packets only. */
+  /** Loss model of each receiver, which drops only data packets. */
   readonly loss?: LossSpec;
   /** The link to each receiver. */
   readonly forwardLink?: LinkOptions;
   /** The link back from each receiver. */
   readonly backwardLink?: LinkOptions;
-  /** Serial time that the sender spends on each datagram. */
+  /** Time that the sender spends on each datagram; the sender sends one datagram after another. */
   readonly sendTimeMs?: number;
-  /** How long each receiver takes to make a file durable. */
+  /** Time that each receiver takes to make a file durable. */
   readonly storeTimeMs?: number;
   /** Receivers that crash for good, by index. */
   readonly deaths?: readonly { readonly receiver: number; readonly atMs: TimeMs }[];
-  /** Silence after which a receiver ends a transfer; the default of `Receiver`. */
+  /** Silence after which a receiver ends a transfer; by default, that of `Receiver`. */
   readonly idleTimeoutMs?: number;
   /** Virtual time at which the run is stopped. */
   readonly deadlineMs?: TimeMs;
@@ -61,11 +61,11 @@ export interface SimulatedTransferResult {
 export interface SimulatedReceiverResult {
   readonly name: string;
   readonly transfers: readonly TransferResult[];
-  /** Whether it durably holds exactly the bytes sent. */
+  /** Whether the receiver durably holds exactly the bytes sent. */
   readonly isIdentical: boolean;
-  /** Whether it wrote a wrong byte, or a byte at a wrong offset. */
+  /** Whether the receiver wrote a wrong byte, or a byte at a wrong offset. */
   readonly isDamaged: boolean;
-  /** Largest amount of payload that waited to be written at any one time. */
+  /** Maximum amount of payload that was waiting to be written at any one time. */
   readonly maxUnwrittenBytes: number;
 }
 
@@ -118,8 +118,8 @@ export function simulateTransfer(options: SimulatedTransferOptions): SimulatedTr
 }
 
 /**
- * The seed of a receiver's loss service. `p2mpserver --seed` with this seed drops exactly the same
- * arrivals on a real network.
+ * Returns the seed of a receiver's loss model. With this seed, `p2mpserver --seed` drops exactly the same arriving
+ * packets on a real network.
  * @example
  * ```ts
  * import { receiverSeed } from 'p2mp/core';
@@ -132,7 +132,7 @@ export function receiverSeed(seed: string, name: string): string {
 }
 
 /**
- * Random content: any shift, swap or repetition of bytes changes it.
+ * Creates random content, in which a shift, swap or repetition of bytes is detectable.
  * @example
  * ```ts
  * import { createContent } from 'p2mp/core';
