@@ -6,7 +6,8 @@ import { createLayout, seriesName, xText } from './series.js';
 import type { PointSummary } from './summary.js';
 
 /**
- * Limit of a deviation in standard errors. By chance, only one correct point in 15,000 exceeds it.
+ * Maximum deviation from the model, in standard errors. If the model is correct, only 1 point in 15,000
+ * exceeds this maximum by chance.
  */
 export const deviationLimitSe = 4;
 
@@ -30,7 +31,7 @@ export function describeFindings(plan: Plan, summaries: readonly PointSummary[])
   return sentences.filter((sentence) => sentence !== '');
 }
 
-/** The change from the first point of a series to the last. */
+/** Describes the change from the first point of a series to the last. */
 function describeTrend(where: string, group: readonly PointSummary[], layout: Layout): string {
   const measured = group.filter(({ meanS }) => meanS !== undefined);
   const [first, last] = [measured[0], measured.at(-1)];
@@ -70,7 +71,7 @@ function describeFit(mode: string, summaries: readonly PointSummary[]): string {
   const within = sizes.filter((size) => size <= deviationLimitSe).length;
   const points = `${mode} points that the model covers`;
   if (sizes.length === 1) {
-    return `The one ${mode} point that the model covers is off by ${largest} standard errors.`;
+    return `The only ${mode} point that the model covers lies within ${largest} standard errors of it.`;
   }
   if (within === sizes.length) {
     return `All ${sizes.length} ${points} lie within ${largest} standard errors of it.`;
@@ -92,16 +93,17 @@ function describeTwins(summaries: readonly PointSummary[]): string {
   const ratios = real.map(({ ratio }) => ratio);
   const rtts = real.map(({ rttMs }) => rttMs);
   return (
-    `Real runs took ${formatSpan(ratios, 3)} times as long as the same runs, with the same losses, ` +
-    `in the simulator with the measured round trip put in (${formatSpan(rtts, 3)} ms).`
+    `Real runs took ${formatSpan(ratios, 3)} times as long as simulations of the same runs, with the same losses ` +
+    `and the measured round-trip time (${formatSpan(rtts, 3)} ms).`
   );
 }
 
 function describeFailures(summaries: readonly PointSummary[]): string {
   const failed = summaries.reduce((sum, { failedRuns }) => sum + failedRuns, 0);
   if (failed === 0) return '';
-  const runs = failed === 1 ? 'one run' : `${failed} runs`;
-  return `In ${runs} a receiver was given up on; the means leave ${failed === 1 ? 'it' : 'them'} out.`;
+  return failed === 1
+    ? 'A receiver failed in one run; the means exclude this run.'
+    : `A receiver failed in ${failed} runs; the means exclude these runs.`;
 }
 
 function isOverlapping(a: PointSummary, b: PointSummary): boolean {

@@ -25,9 +25,9 @@ export function roundTripMs({ rttMs, rateBytesPerSec, mssBytes }: Point): number
 }
 
 /**
- * Applies formula 2, which assumes stop-and-wait, independent losses and a fixed timeout above the
- * RTT. Returns undefined for windows, burst losses and adaptive timeouts, which no formula covers.
- * @param tripMs the round-trip time, if measured
+ * Applies formula 2, which assumes stop-and-wait, independent losses and a fixed timeout above the RTT.
+ * Returns undefined for larger windows, burst losses and adaptive timeouts, which no formula covers.
+ * @param tripMs the measured round-trip time; by default, the round-trip time of the simulated path
  */
 export function createModel(point: Point, tripMs = roundTripMs(point)): Model | undefined {
   const { receivers, loss, lossModel, window, timeoutMs, sendTimeMs } = point;

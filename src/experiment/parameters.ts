@@ -8,7 +8,7 @@ export const modes = ['simulated', 'real'] as const;
 /** How a run is executed. */
 export type Mode = (typeof modes)[number];
 
-/** One value for each parameter that a plan may vary, except the mode. */
+/** One value for each parameter that can vary in a plan, except the mode. */
 export interface Point {
   readonly receivers: number;
   readonly mssBytes: number;
@@ -19,12 +19,12 @@ export interface Point {
   /** Segments in flight. */
   readonly window: number;
   readonly timeoutMs: number | 'auto';
-  /** RTT of the simulated path, without serialization at a limited rate. */
+  /** RTT of the simulated path, without the serialization delay of a limited rate. */
   readonly rttMs: number;
   /** Rate of each receiver's path in each direction; undefined if unlimited. */
   readonly rateBytesPerSec: number | undefined;
   readonly queueBytes: number | undefined;
-  /** Serial time that a simulated sender spends on each datagram. */
+  /** Time that a simulated sender spends on each datagram; it sends one datagram after another. */
   readonly sendTimeMs: number;
   readonly fileSizeBytes: number;
 }
@@ -94,12 +94,12 @@ export const parameters: Readonly<Record<ParameterName, Parameter>> = {
   },
 };
 
-/** Names of all parameters, in the same order. */
+/** Names of all parameters, in the order of `parameters`. */
 export const parameterNames = Object.keys(parameters) as ParameterName[];
 
 const burstModel = /^burst:(?<length>\d+(?:\.\d+)?)$/;
 
-/** Whether the text names a loss model, in the syntax of the commands. */
+/** Whether the text is the name of a loss model in the syntax of the commands. */
 export function isLossModelName(text: string): boolean {
   return text === 'bernoulli' || burstModel.test(text);
 }
@@ -117,7 +117,7 @@ export function createLossSpec(loss: number, lossModel: string): LossSpec {
   return loss === 0 ? { model: 'none' } : { model: 'bernoulli', probability: loss };
 }
 
-/** The parameters that take more than one value among these points, in the order above. */
+/** The parameters that take more than one value among these points, in the order of `parameters`. */
 export function varyingParameters(points: readonly Point[]): ParameterName[] {
   return parameterNames.filter((name) => points.some((point) => point[name] !== points[0]?.[name]));
 }

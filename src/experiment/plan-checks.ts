@@ -1,4 +1,4 @@
-/** Checks across a plan's values: combinations that are not allowed. */
+/** Finds combinations of values that are not allowed in a plan. */
 
 import { P2mpError } from '../base/errors.js';
 import { headerSizeBytes } from '../packet.js';
@@ -30,7 +30,7 @@ export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Probl
   ];
   const runs = lists.reduce((product, list) => product * list.length, repetitions);
   if (runs <= planLimits.runs) return [];
-  const message = `${runs} runs in all; at most ${planLimits.runs} are possible`;
+  const message = `the plan has ${runs} runs; at most ${planLimits.runs} are allowed`;
   return [{ path: ['repetitions'], message }];
 }
 
@@ -42,16 +42,19 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
   const problems: Problem[] = [];
   const { link, mode, network } = file;
   if (link.queueBytes !== undefined && link.rateBytesPerSec === undefined) {
-    const message = 'a queue needs a rateBytesPerSec: without one nothing waits';
+    const message = 'needs a rateBytesPerSec: without a rate limit, no datagram waits';
     problems.push({ path: ['link', 'queueBytes'], message });
   }
   const x = file.plot?.x;
   if (x !== undefined && !varyingParameters(points).includes(x)) {
-    problems.push({ path: ['plot', 'x'], message: `${x} has one value only, and so no axis` });
+    problems.push({
+      path: ['plot', 'x'],
+      message: `${x} has only one value, so it cannot be an axis`,
+    });
   }
   const { xScale } = file.plot ?? {};
   if (x !== undefined && xScale === 'log' && points.some((point) => !(Number(point[x]) > 0))) {
-    const message = `not every ${x} is a number above 0, and others have no place on a log axis`;
+    const message = `a log axis can show only numbers above 0, but ${x} has other values`;
     problems.push({ path: ['plot', 'xScale'], message });
   }
   if (mode.includes('real')) problems.push(...checkReal(file, network));
@@ -64,24 +67,24 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
   return [];
 }
 
-/** Finds the settings of a plan that real runs cannot have. */
+/** Finds settings that are not possible in real runs. */
 function checkReal(file: PlanFile, network: PlanFile['network']): Problem[] {
   const problems: Problem[] = [];
   const { link, sendTimeMs, receivers } = file;
   if (link.rttMs.length > 1) {
-    const message = 'cannot vary in real runs, where it is measured; give one value';
+    const message = 'cannot vary in real runs, because they measure it; give one value';
     problems.push({ path: ['link', 'rttMs'], message });
   }
   if (network === 'loopback' && link.rateBytesPerSec !== undefined) {
-    const message = 'loopback has no rate of its own; take "network": "namespaces"';
+    const message = 'loopback has no rate limit; use "network": "namespaces"';
     problems.push({ path: ['link', 'rateBytesPerSec'], message });
   }
   if (sendTimeMs.some((value) => value > 0)) {
-    const message = 'a real sender takes the time that it takes; leave it out';
+    const message = 'cannot be set in real runs; remove this key';
     problems.push({ path: ['sendTimeMs'], message });
   }
   if (Math.max(...receivers) > maxRealReceivers) {
-    const message = `at most ${maxRealReceivers} in real runs, where each is a process`;
+    const message = `at most ${maxRealReceivers} in real runs, because each receiver is a process`;
     problems.push({ path: ['receivers'], message });
   }
   return problems;
@@ -93,20 +96,20 @@ function checkPoint(point: Point): Problem | undefined {
   const { queueBytes, mssBytes, timeoutMs, rttMs, loss, lossModel } = point;
   const datagramBytes = mssBytes + headerSizeBytes + linkOverheadBytes;
   if (queueBytes !== undefined && queueBytes < datagramBytes) {
-    const message = `${queueBytes} bytes: has no room for a datagram of ${datagramBytes} bytes with its headers`;
+    const message = `${queueBytes} bytes cannot hold a datagram of ${datagramBytes} bytes (headers included)`;
     return { path: ['link', 'queueBytes'], message };
   }
   const tripMs = roundTripMs(point);
   if (tripMs > planLimits.rttMs) {
     const message =
-      `a segment of ${mssBytes} bytes and its ACK take ${tripMs} ms there and back; ` +
-      `at most ${planLimits.rttMs} ms are possible: raise the rate`;
+      `a segment of ${mssBytes} bytes and its ACK have a round trip of ${tripMs} ms; ` +
+      `at most ${planLimits.rttMs} ms are allowed: raise the rate`;
     return { path: ['link', 'rateBytesPerSec'], message };
   }
   if (timeoutMs !== 'auto' && timeoutMs <= tripMs) {
     const message =
       `${timeoutMs} ms is not above the round trip of ${Number(tripMs.toPrecision(6))} ms ` +
-      `(RTT ${rttMs} ms and the link's rate): every round would be sent again needlessly`;
+      `(RTT ${rttMs} ms and the link's rate): every round would be retransmitted needlessly`;
     return { path: ['timeoutMs'], message };
   }
   try {

@@ -15,7 +15,7 @@ export interface Problem {
   readonly isKey?: boolean;
 }
 
-/** Maximum number of problems reported at once. More would push the first ones out of view. */
+/** Maximum number of problems reported at once. More problems would push the first ones off the screen. */
 const maxProblems = 10;
 
 /** The text of a plan and the positions of its values. */
@@ -57,7 +57,7 @@ export class PlanText {
 function explainNoJson(error: unknown, source: string): P2mpError {
   // The parser is recursive, so deeply nested lists exhaust the call stack.
   if (error instanceof RangeError) {
-    return new P2mpError('INVALID_PLAN', `${source}:1:1: is nested too deep for a plan`);
+    return new P2mpError('INVALID_PLAN', `${source}:1:1: is nested too deeply for a plan`);
   }
   // The message ends with the position; move it to the front.
   const { line = 1, column = 1, message } = error as Error & { line?: number; column?: number };
@@ -74,7 +74,7 @@ function findDoubleKeys(node: ValueNode, path: Path = []): Problem[] {
   return node.members.flatMap((member) => {
     const key = nameOf(member);
     const inner = [...path, key];
-    if (seen.has(key)) return [{ path: inner, message: 'stands here twice', isKey: true }];
+    if (seen.has(key)) return [{ path: inner, message: 'occurs twice', isKey: true }];
     seen.add(key);
     return findDoubleKeys(member.value, inner);
   });
@@ -88,7 +88,7 @@ type Place = ValueNode['loc']['start'];
 type Issue = z.core.$ZodIssue;
 type RawIssue = z.core.$ZodRawIssue;
 
-/** Replaces the library's messages; the schema's own messages take precedence. */
+/** Replaces the messages of the schema library. Messages that the schema itself defines take precedence. */
 export function describeIssue(issue: RawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
@@ -127,8 +127,8 @@ export function toProblems(issue: Issue, outer: Path = []): Problem[] {
 }
 
 /**
- * Finds the alternative whose shape matches the value and whose first issue is deepest. Among
- * equals, takes the last one, because the first alternative, a single value, matches most loosely.
+ * Finds the alternative of a union that has the value's type and whose first issue is deepest. If several are
+ * equally deep, takes the last one: the first alternative, a single value, is the least specific.
  */
 function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
   const depth = (branch: readonly Issue[]) => branch[0]?.path.length ?? 0;
@@ -142,7 +142,7 @@ function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[
 }
 
 /**
- * Position of a path in the text. If the path is absent, the position of its innermost existing
+ * Finds the position of a path in the text. If the path does not exist, finds that of its innermost existing
  * parent.
  */
 function findPlace(root: ValueNode, { path, isKey = false }: Problem): Place {

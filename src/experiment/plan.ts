@@ -29,7 +29,7 @@ export interface Run {
   readonly mode: Mode;
   /** Counted from 1. */
   readonly repetition: number;
-  /** The same in both modes, so that both lose the same packets. */
+  /** Equal in both modes, so that the same packets are lost in both modes. */
   readonly seed: string;
 }
 

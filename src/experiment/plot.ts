@@ -6,12 +6,12 @@ import type { Layout, Trip } from './series.js';
 import { createLayout, modelCurve, seriesName, xText } from './series.js';
 import type { PointSummary } from './summary.js';
 
-/** The font bundled for rendering; a viewer of the SVG may substitute another. */
+/** The font bundled for rendering. A viewer of the SVG might substitute another font. */
 export const plotFont = 'Source Sans 3';
 
 /**
- * Colours of the series, ordered from dark to light so that they differ in greyscale. Shapes
- * distinguish the series too.
+ * Colours of the series, ordered from dark to light so that they differ in greyscale. The shapes of the marks
+ * also differ between series.
  */
 const colours = ['#111111', '#2b4c8c', '#a5366f', '#cf6a26', '#4f9d8c', '#9a9a4a', '#7f7fbf'];
 const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'stroke'];
@@ -21,15 +21,15 @@ interface Place {
   readonly series: string;
 }
 
-/** The data of a plot: lines of the model, and points that were measured. */
+/** The data of a plot: the model's lines, and the measured points. */
 interface PlotData {
-  /** The model with the plan's parameters, if the plan is simulated. */
+  /** The model's curves with the plan's parameters; empty if the plan has no simulated runs. */
   readonly curves: readonly object[];
-  /** The model with the round trips measured over a real network. */
+  /** The model's curves with the round-trip times that were measured over a real network. */
   readonly realCurves: readonly object[];
   readonly simulated: readonly PointSummary[];
   readonly real: readonly PointSummary[];
-  /** Points of the series that no model covers. Lines join their means. */
+  /** Points of series that the model does not cover. Lines join the means of these points. */
   readonly joined: readonly PointSummary[];
   readonly measured: readonly PointSummary[];
 }
@@ -107,7 +107,9 @@ interface Mark extends Place {
   readonly high: number | undefined;
 }
 
-/** @returns a function that gives the mark of a point: its place, its mean and its interval */
+/**
+ * @returns a function that converts a summary to a mark: its position, its mean and its confidence interval
+ */
 function createToMark(
   plan: Plan,
   layout: Layout,
@@ -117,7 +119,8 @@ function createToMark(
     x: layout.isNumeric ? (point[layout.x] as number) : xText(point, layout),
     series: seriesName(point, layout),
   });
-  // Clip intervals at zero: a delay cannot be negative.
+  // Clip intervals at zero, because a delay cannot be negative; on a log axis, clip them at the lowest
+  // positive value.
   const floorS = plan.plot?.yScale === 'log' ? lowestPositive(measured) : 0;
   return ({ point, meanS, ci95LowS, ci95HighS }) => ({
     ...place(point),
@@ -150,7 +153,7 @@ function createLayers(
   ].flat();
 }
 
-/** The lower end that intervals get on a log axis if they reach zero. */
+/** The lowest positive value. On a log axis, an interval that reaches zero ends here instead. */
 function lowestPositive(summaries: readonly PointSummary[]): number {
   const values = summaries.flatMap(({ meanS, ci95LowS }) => [meanS, ci95LowS]);
   return Math.min(...(values.filter((value) => value !== undefined && value > 0) as number[]));
@@ -206,7 +209,9 @@ function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
 
 type Encoding = ReturnType<typeof createEncoding>;
 
-/** Creates a layer, or none if there is no data: the axis of an empty layer could not be scaled. */
+/**
+ * Creates a layer. Creates none if there is no data, because the axis of an empty layer could not be scaled.
+ */
 function layer(values: readonly object[], mark: object, encoding: Encoding): object[] {
   if (values.length === 0) return [];
   const { shape, ...others } = encoding;

@@ -3,10 +3,10 @@ import type { Run } from './plan.js';
 
 /** Measurements of one run. */
 export interface RunResult {
-  /** From the first datagram sent to the last ACK of data. */
+  /** Time from the first datagram sent to the last ACK of data. */
   readonly delayMs: number;
   readonly rounds: number;
-  /** Rounds whose deadline expired while receivers were still pending. */
+  /** Number of rounds whose timeout expired before all receivers had acknowledged. */
   readonly timeouts: number;
   readonly retransmissions: number;
   /** Data packets sent, including end markers. */

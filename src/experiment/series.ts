@@ -1,6 +1,6 @@
 /**
- * How the points of a plan map to a plot: which parameter is the x axis, and which distinguish
- * series.
+ * Maps the points of a plan to a plot: one parameter is the x axis, and the other varying ones distinguish
+ * the series.
  */
 import { createModel } from './model.js';
 import type { ParameterName, Point } from './parameters.js';
@@ -12,14 +12,14 @@ export interface Layout {
   readonly x: ParameterName;
   /** Parameters that distinguish series. */
   readonly by: readonly ParameterName[];
-  /** Whether x is numeric; otherwise it is categorical, such as a loss model. */
+  /** Whether x is numeric. Other parameters, such as the loss model, are categorical. */
   readonly isNumeric: boolean;
 }
 
-/** Chooses the layout: the plan's x, or the parameter that varies fastest. */
+/** Chooses the parameter of the x axis: the plan's choice, or else the parameter that varies fastest. */
 export function createLayout(plan: Plan): Layout {
   const varying = varyingParameters(plan.points);
-  // The first parameter varies slowest. Most plans study the last one.
+  // The last varying parameter varies fastest, and most plans study it.
   const x = plan.plot?.x ?? varying.at(-1) ?? 'receivers';
   const isNumeric = plan.points.every((point) => typeof point[x] === 'number');
   return { x, by: varying.filter((name) => name !== x), isNumeric };
@@ -45,16 +45,16 @@ export interface CurvePoint {
 /** Number of intervals in a model's curve: enough to look smooth. */
 const curvePoints = 60;
 
-/** A point, with its round-trip time if that was measured. */
+/** A point, and its round-trip time if that time was measured. */
 export interface Trip {
   readonly point: Point;
   readonly tripMs?: number;
 }
 
 /**
- * The model's curve between the lowest and the highest x of a series, finer than the measured
- * points. Measured round trips are interpolated linearly. Empty unless the model covers every
- * point.
+ * Computes the model's curve between the lowest and the highest x of a series, with more points than were
+ * measured. Measured round-trip times are interpolated linearly. The curve is empty unless the model covers
+ * every point.
  */
 export function modelCurve(
   trips: readonly Trip[],

@@ -10,8 +10,8 @@ import type { RunResult } from './run-result.js';
 
 /**
  * Simulates one run and verifies its content.
- * @param rttMs the round-trip time to simulate; by default that of the point
- * @throws P2mpError INVALID_ARGUMENT for a point that no valid plan contains
+ * @param rttMs the round-trip time to simulate; by default, that of the point
+ * @throws P2mpError INVALID_ARGUMENT for a point that a valid plan cannot contain
  */
 export function simulateRun(point: Point, seed: string, rttMs = point.rttMs): RunResult {
   const { sender, receivers } = simulateTransfer(toOptions(point, seed, rttMs));

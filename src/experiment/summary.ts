@@ -20,7 +20,9 @@ export interface PointSummary {
    */
   readonly rttMs: number | undefined;
   readonly meanS: number | undefined;
-  /** Undefined for fewer than two runs, as is the interval. */
+  /**
+   * Standard deviation of the delay. Like the confidence interval, it is undefined for fewer than two runs.
+   */
   readonly sdS: number | undefined;
   readonly ci95LowS: number | undefined;
   readonly ci95HighS: number | undefined;
@@ -32,7 +34,7 @@ export interface PointSummary {
   /** Standard deviation of one run, predicted by the model. */
   readonly modelSdS: number | undefined;
   readonly modelRounds: number | undefined;
-  /** Mean minus model, in the model's standard errors of the mean. */
+  /** Measured mean minus predicted mean, in standard errors of the mean as the model predicts them. */
   readonly deviationSe: number | undefined;
   /** Mean delay of the same runs in the simulator, with the measured RTT. Real runs only. */
   readonly twinS: number | undefined;

@@ -8,7 +8,7 @@ import { assert } from '../base/assert.js';
 /** P(R > m): the probability that some of N receivers still miss a segment after m rounds. */
 function missingAfter(rounds: number, receivers: number, loss: number): number {
   assert(loss >= 0 && loss < 1, 'what is always lost never arrives');
-  // 1 - (1 - p^m)^N, computed without cancellation that would lose the tail's digits.
+  // Computed as 1 - (1 - p^m)^N, in a form without cancellation: small results keep all their digits.
   return -Math.expm1(receivers * Math.log1p(-(loss ** rounds)));
 }
 
@@ -23,7 +23,7 @@ function sumOverRounds(term: (rounds: number) => number): number {
 }
 
 /**
- * E[R]: rounds until all N have a segment, the maximum of N geometric variables.
+ * E[R], the mean number of rounds until all N receivers have a segment. R is the maximum of N geometric variables.
  * @example
  * ```ts
  * import { meanRounds } from 'p2mp/core';
@@ -59,7 +59,7 @@ export interface StopAndWait {
   readonly timeoutMs: number;
   /** Constant round-trip time, excluding sending time. */
   readonly rttMs: number;
-  /** Serial time that the sender spends on each datagram. */
+  /** Time that the sender spends on each datagram; the sender sends one datagram after another. */
   readonly sendTimeMs: number;
 }
 

@@ -379,12 +379,12 @@ t.test('a plan is refused normally however deeply lists and objects are nested',
 });
 
 t.test('a duplicate key is refused, since one of its values would be lost', (t) => {
-  isRefused(t, '"seed": "a",\n  ▲"seed": "b"', 'seed: stands here twice');
+  isRefused(t, '"seed": "a",\n  ▲"seed": "b"', 'seed: occurs twice');
   isRefused(
     t,
     '"link": {"rttMs": 1, ▲"rttMs": 2}, "loss": {"from": 0, ▲"from": 0, "to": 0.1}',
-    'link.rttMs: stands here twice',
-    'loss.from: stands here twice',
+    'link.rttMs: occurs twice',
+    'loss.from: occurs twice',
   );
   t.end();
 });
@@ -412,19 +412,19 @@ t.test('each missing key is named', (t) => {
 
 t.test('a list is refused if it is empty or repeats a value', (t) => {
   for (const key of ['receivers', 'timeoutMs', 'lossModel', 'mode']) {
-    isRefused(t, `"${key}": ▲[]`, `${key}: the list is empty: name at least one value`);
+    isRefused(t, `"${key}": ▲[]`, `${key}: the list is empty; give at least one value`);
   }
-  isRefused(t, '"receivers": ▲[1, 2, 1]', 'receivers: a value stands here twice');
-  isRefused(t, '"loss": ▲[0.1, 0.10]', 'loss: a value stands here twice');
-  isRefused(t, '"timeoutMs": ▲[20, 20]', 'timeoutMs: a value stands here twice');
-  isRefused(t, '"timeoutMs": ▲["auto", "auto"]', 'timeoutMs: a value stands here twice');
-  isRefused(t, '"lossModel": ▲["burst:2", "burst:2"]', 'lossModel: a value stands here twice');
-  isRefused(t, '"mode": ▲["real", "real"]', 'mode: a value stands here twice');
+  isRefused(t, '"receivers": ▲[1, 2, 1]', 'receivers: a value occurs twice');
+  isRefused(t, '"loss": ▲[0.1, 0.10]', 'loss: a value occurs twice');
+  isRefused(t, '"timeoutMs": ▲[20, 20]', 'timeoutMs: a value occurs twice');
+  isRefused(t, '"timeoutMs": ▲["auto", "auto"]', 'timeoutMs: a value occurs twice');
+  isRefused(t, '"lossModel": ▲["burst:2", "burst:2"]', 'lossModel: a value occurs twice');
+  isRefused(t, '"mode": ▲["real", "real"]', 'mode: a value occurs twice');
   t.end();
 });
 
 t.test('an impossible range is refused', (t) => {
-  const empty = (key: string) => `${key}.to: 1 is below from 5: the range is empty`;
+  const empty = (key: string) => `${key}.to: 1 is below "from" (5): the range is empty`;
   isRefused(t, '"receivers": {"from": 5, "to": ▲1}', empty('receivers'));
   isRefused(t, '"timeoutMs": {"from": 5, "to": ▲1}', empty('timeoutMs'));
   isRefused(
@@ -446,7 +446,7 @@ t.test('an impossible range is refused', (t) => {
   isRefused(
     t,
     '"loss": {"from": 0, "to": ▲0.5, "step": 1e-9}',
-    'loss.to: makes more than 1000000 values',
+    'loss.to: the range has more than 1000000 values',
   );
   isRefused(t, '"receivers": {"from": ▲"one", "to": 9}', 'receivers.from: must be a number');
   t.end();
@@ -467,14 +467,14 @@ t.test('a value of a range is checked like a single one', (t) => {
   isRefused(
     t,
     '"loss": ▲{"from": 0.8, "to": 1, "step": 0.1}',
-    'loss: 1: must be below 1, for 1 would lose everything',
+    'loss: 1: must be below 1, because 1 would lose everything',
   );
   isRefused(t, '"timeoutMs": ▲{"from": 0, "to": 20, "step": 10}', 'timeoutMs: 0: must be above 0');
   t.end();
 });
 
 t.test('an out-of-range value is refused with the bound', (t) => {
-  const all = 'must be below 1, for 1 would lose everything';
+  const all = 'must be below 1, because 1 would lose everything';
   isRefused(t, '"loss": ▲1', `loss: ${all}`);
   isRefused(t, '"loss": [0.1, ▲1.5]', `loss.1: ${all}`);
   isRefused(t, '"loss": ▲-0.1', 'loss: must be at least 0');
@@ -541,7 +541,7 @@ t.test('an unknown word is refused with the known ones', (t) => {
     isRefused(t, `"lossModel": ▲"${name}"`, `lossModel: ${model}`);
   }
   isRefused(t, '"lossModel": ["bernoulli", ▲"burst:x"]', `lossModel.1: ${model}`);
-  const timeout = 'must be milliseconds above 0 and up to 10000, or "auto"';
+  const timeout = 'must be above 0 and at most 10000 (milliseconds), or "auto"';
   for (const value of ['"slow"', 'null', 'true']) {
     isRefused(t, `"timeoutMs": ▲${value}`, `timeoutMs: ${timeout}`);
   }
@@ -572,12 +572,12 @@ t.test('a queue needs a rate and room for a datagram', (t) => {
   isRefused(
     t,
     '"link": {"queueBytes": ▲9000}',
-    'link.queueBytes: a queue needs a rateBytesPerSec: without one nothing waits',
+    'link.queueBytes: needs a rateBytesPerSec: without a rate limit, no datagram waits',
   );
   const marked = planText('"link": {"rateBytesPerSec": 1e6, "queueBytes": ▲[9000, 500]}');
   t.match(
     refusal(marked.replace('▲', '')).join('\n'),
-    new RegExp(`^plan\\.json:${marks(marked)[0]}: link\\.queueBytes: 500 bytes: has no room for `),
+    new RegExp(`^plan\\.json:${marks(marked)[0]}: link\\.queueBytes: 500 bytes cannot hold `),
   );
   // 8 bytes for the header, 28 for IPv4 and UDP.
   t.equal(parse({ link: { rateBytesPerSec: 1e6, queueBytes: 536 } }).points.length, 1);
@@ -585,7 +585,7 @@ t.test('a queue needs a rate and room for a datagram', (t) => {
 });
 
 t.test('a timeout that does not exceed the round trip is refused', (t) => {
-  const needless = 'every round would be sent again needlessly';
+  const needless = 'every round would be retransmitted needlessly';
   isRefused(
     t,
     '"link": {"rttMs": 100}, "timeoutMs": ▲100',
@@ -608,8 +608,8 @@ t.test('a rate at which a segment takes too long is refused', (t) => {
   isRefused(
     t,
     '"link": {"rateBytesPerSec": ▲100}, "timeoutMs": 10000',
-    'link.rateBytesPerSec: a segment of 500 bytes and its ACK take 5720 ms there and back; ' +
-      'at most 5000 ms are possible: raise the rate',
+    'link.rateBytesPerSec: a segment of 500 bytes and its ACK have a round trip of 5720 ms; ' +
+      'at most 5000 ms are allowed: raise the rate',
   );
   t.equal(parse({ link: { rateBytesPerSec: 120 }, timeoutMs: 10_000 }).points.length, 1);
   t.end();
@@ -620,28 +620,28 @@ t.test('members that real runs cannot have are refused if there are any', (t) =>
     isRefused(
       t,
       `"mode": ${mode}, "link": {"rttMs": ▲[0, 10]}`,
-      'link.rttMs: cannot vary in real runs, where it is measured; give one value',
+      'link.rttMs: cannot vary in real runs, because they measure it; give one value',
     );
     isRefused(
       t,
       `"mode": ${mode}, "link": {"rateBytesPerSec": ▲1e6}`,
-      'link.rateBytesPerSec: loopback has no rate of its own; take "network": "namespaces"',
+      'link.rateBytesPerSec: loopback has no rate limit; use "network": "namespaces"',
     );
     isRefused(
       t,
       `"mode": ${mode}, "sendTimeMs": ▲[0, 0.1]`,
-      'sendTimeMs: a real sender takes the time that it takes; leave it out',
+      'sendTimeMs: cannot be set in real runs; remove this key',
     );
     isRefused(
       t,
       `"mode": ${mode}, "receivers": ▲{"from": 1, "to": 65}`,
-      'receivers: at most 64 in real runs, where each is a process',
+      'receivers: at most 64 in real runs, because each receiver is a process',
     );
   }
   isRefused(
     t,
     '"mode": "real", "receivers": ▲{"from": 1, "to": 100000}, "repetitions": 1',
-    'receivers: at most 64 in real runs, where each is a process',
+    'receivers: at most 64 in real runs, because each receiver is a process',
   );
   const link = { rttMs: 10, rateBytesPerSec: 1e6, queueBytes: 10_000 };
   const real = parse({ mode: 'real', network: 'namespaces', link, receivers: 64, sendTimeMs: 0 });
@@ -653,28 +653,28 @@ t.test('an axis along which nothing varies is refused', (t) => {
   isRefused(
     t,
     '"loss": [0, 0.1], "plot": {"x": ▲"mssBytes"}',
-    'plot.x: mssBytes has one value only, and so no axis',
+    'plot.x: mssBytes has only one value, so it cannot be an axis',
   );
   isRefused(
     t,
     '"loss": {"from": 0.1, "to": 0.1}, "plot": {"x": ▲"loss"}',
-    'plot.x: loss has one value only, and so no axis',
+    'plot.x: loss has only one value, so it cannot be an axis',
   );
   t.end();
 });
 
 t.test('a log axis is refused for values that have no place on it', (t) => {
-  const others = 'is a number above 0, and others have no place on a log axis';
+  const only = 'a log axis can show only numbers above 0';
   for (const values of ['"loss": [0, 0.1]', '"loss": {"from": 0, "to": 0.1, "step": 0.05}']) {
     const plot = '"plot": {"x": "loss", "xScale": ▲"log"}';
-    isRefused(t, `${values}, ${plot}`, `plot.xScale: not every loss ${others}`);
+    isRefused(t, `${values}, ${plot}`, `plot.xScale: ${only}, but loss has other values`);
   }
   for (const [x, values] of [
     ['lossModel', '["bernoulli", "burst:4"]'],
     ['timeoutMs', '[20, "auto"]'],
   ]) {
     const plot = `"plot": {"x": "${x}", "xScale": ▲"log"}`;
-    isRefused(t, `"${x}": ${values}, ${plot}`, `plot.xScale: not every ${x} ${others}`);
+    isRefused(t, `"${x}": ${values}, ${plot}`, `plot.xScale: ${only}, but ${x} has other values`);
   }
   const plot = { x: 'loss', xScale: 'log', yScale: 'log' };
   t.same(parse({ loss: [0.01, 0.1], plot }).plot, plot);
@@ -685,17 +685,17 @@ t.test('more runs than anybody can wait for are refused', (t) => {
   isRefused(
     t,
     '"receivers": {"from": 1, "to": 101}, "repetitions": ▲10000',
-    'repetitions: 1010000 runs in all; at most 1000000 are possible',
+    'repetitions: the plan has 1010000 runs; at most 1000000 are allowed',
   );
   isRefused(
     t,
     '"mode": ["simulated", "real"], "receivers": {"from": 1, "to": 51}, "repetitions": ▲10000',
-    'repetitions: 1020000 runs in all; at most 1000000 are possible',
+    'repetitions: the plan has 1020000 runs; at most 1000000 are allowed',
   );
   isRefused(
     t,
     '"mssBytes": {"from": 1, "to": 2001}, "receivers": {"from": 1, "to": 100}',
-    'repetitions: 1000500 runs in all; at most 1000000 are possible',
+    'repetitions: the plan has 1000500 runs; at most 1000000 are allowed',
   );
   t.end();
 });
@@ -705,7 +705,7 @@ t.test('several problems are reported together, in the order of their places', (
     t,
     '"window": ▲0,\n  "loss": [0.1,\n    ▲1],\n  ▲"extra": 1, "mssBytes": ▲▲{},\n  "timeoutMs": ▲0',
     'window: must be at least 1',
-    'loss.1: must be below 1, for 1 would lose everything',
+    'loss.1: must be below 1, because 1 would lose everything',
     'extra: unknown key',
     'mssBytes.from: is missing',
     'mssBytes.to: is missing',
@@ -714,9 +714,9 @@ t.test('several problems are reported together, in the order of their places', (
   isRefused(
     t,
     '"plot": {"x": ▲"loss"}, "mode": "real", "link": {"rttMs": ▲[1, 2], "queueBytes": ▲7}',
-    'plot.x: loss has one value only, and so no axis',
-    'link.rttMs: cannot vary in real runs, where it is measured; give one value',
-    'link.queueBytes: a queue needs a rateBytesPerSec: without one nothing waits',
+    'plot.x: loss has only one value, so it cannot be an axis',
+    'link.rttMs: cannot vary in real runs, because they measure it; give one value',
+    'link.queueBytes: needs a rateBytesPerSec: without a rate limit, no datagram waits',
   );
   t.end();
 });
@@ -775,7 +775,7 @@ t.test('a plan with more points than memory can hold is refused before they are 
     t,
     '"mssBytes": {"from": 1, "to": 65000}, "receivers": {"from": 1, "to": 100000}, ' +
       '"repetitions": ▲1',
-    'repetitions: 6500000000 runs in all; at most 1000000 are possible',
+    'repetitions: the plan has 6500000000 runs; at most 1000000 are allowed',
   );
   t.end();
 });

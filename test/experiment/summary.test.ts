@@ -368,8 +368,8 @@ t.test('receivers that failed are reported', (t) => {
   const plan = parse({ receivers: [1, 5], window: 2, repetitions: 3 });
   const failing = (count: number) =>
     sentences(plan, (run) => (run.index < count ? { completeReceivers: 0 } : {})).at(-1);
-  t.equal(failing(1), 'In one run a receiver was given up on; the means leave it out.');
-  t.equal(failing(2), 'In 2 runs a receiver was given up on; the means leave them out.');
+  t.equal(failing(1), 'A receiver failed in one run; the means exclude this run.');
+  t.equal(failing(2), 'A receiver failed in 2 runs; the means exclude these runs.');
   t.notMatch(failing(0), 'given up');
   // A point that failed altogether is not described otherwise, and the rest is no change.
   const said = sentences(plan, ({ point }) =>
@@ -377,10 +377,10 @@ t.test('receivers that failed are reported', (t) => {
   );
   t.same(said, [
     'The mean delay is 1 s ± 0.',
-    'In 3 runs a receiver was given up on; the means leave them out.',
+    'A receiver failed in 3 runs; the means exclude these runs.',
   ]);
   const all = sentences(plan, () => ({ completeReceivers: 0 }));
-  t.same(all, ['In 6 runs a receiver was given up on; the means leave them out.']);
+  t.same(all, ['A receiver failed in 6 runs; the means exclude these runs.']);
   t.end();
 });
 
@@ -397,8 +397,8 @@ t.test('real runs are reported beside the same runs in the simulator', (t) => {
   t.same(said, [
     `Simulated: ${trend} to 5 s ± 0.25, 5 times.`,
     `Real: ${trend} to 5 s ± 0.25, 5 times.`,
-    'Real runs took 1.042 to 1.250 times as long as the same runs, with the same losses, in the ' +
-      'simulator with the measured round trip put in (0.151 to 0.300 ms).',
+    'Real runs took 1.042 to 1.250 times as long as simulations of the same runs, with the same ' +
+      'losses and the measured round-trip time (0.151 to 0.300 ms).',
   ]);
   t.notMatch(sentences(parse({}), () => ({})).join(), /real/i);
   t.end();

@@ -568,14 +568,14 @@ for (const [what, text, places] of [
       '}',
     ),
     [
-      /^5:11: loss: .*must be below 1, for 1 would lose everything$/,
+      /^5:11: loss: .*must be below 1, because 1 would lose everything$/,
       /^6:3: recievers: unknown key$/,
     ],
   ],
   [
     'a key twice',
     lines('{', '  "title": "x",', '  "title": "y"', '}'),
-    [/^3:3: title: stands here twice$/],
+    [/^3:3: title: occurs twice$/],
   ],
   [
     'keys that are missing',
@@ -589,7 +589,7 @@ for (const [what, text, places] of [
       '"title": "x", "seed": "x", "fileSizeBytes": 1,',
       '"receivers": {"from": 5, "to": 1}}',
     ),
-    [/^3:32: receivers\.to: 1 is below from 5: the range is empty$/],
+    [/^3:32: receivers\.to: 1 is below "from" \(5\): the range is empty$/],
   ],
   [
     'a queue without a rate',
@@ -615,7 +615,7 @@ for (const [what, text, places] of [
       '{ "title": "x", "seed": "x", "fileSizeBytes": 1, "receivers": 1, "mode": "real",',
       '  "link": { "rateBytesPerSec": 1000000 } }',
     ),
-    [/^2:32: link\.rateBytesPerSec: loopback has no rate of its own; /],
+    [/^2:32: link\.rateBytesPerSec: loopback has no rate limit; /],
   ],
 ] as const) {
   t.test(`a plan with ${what} is refused before anything is written`, { buffered }, async (t) => {
@@ -828,7 +828,7 @@ t.test('runs with a failed receiver are counted separately', { buffered }, async
     else t.ok(Math.abs(Number(summary?.['mean_s']) - mean) < 1e-6, 'the mean of the complete runs');
   }
   const failed = Number(some?.['failed_runs']) + Number(all?.['failed_runs']);
-  t.match(exit.stdout, `In ${failed} runs a receiver was given up on; the means leave them out.`);
+  t.match(exit.stdout, `A receiver failed in ${failed} runs; the means exclude these runs.`);
   t.same(readdirSync(out).toSorted(), leftFiles);
 
   const args = [writePlan(folder, failing), '--out', out, '--json'];
