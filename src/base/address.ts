@@ -1,6 +1,6 @@
-/** Source or destination of a datagram. The core never resolves host names; it only compares. */
+/** The source or destination of a datagram. The core compares addresses and never resolves host names. */
 export interface Address {
-  /** An IP address in its usual text form, or a host name in the simulator. */
+  /** An IP address in its usual text form; in the simulator, a host name. */
   readonly host: string;
   readonly port: number;
 }
@@ -20,21 +20,21 @@ export function formatAddress(address: Address): string {
     : `${address.host}:${address.port}`;
 }
 
-/** Whether both have the same host and port. */
+/** Whether two addresses have the same host and port. */
 export function sameAddress(a: Address, b: Address): boolean {
   return a.port === b.port && a.host === b.host;
 }
 
 /**
- * Returns the part of an address that identifies a single party. For IPv4 that is the whole address, and for IPv6
- * the first 64 bits. Other text is returned unchanged.
+ * Returns the network of a host, for limits that apply per network: the whole address for IPv4, the first 64
+ * bits for IPv6. Other text is returned unchanged.
  */
 export function networkOf(host: string): string {
   if (!host.includes(':')) return host;
   const [left = [], right = []] = host
     .split('::')
     .map((text) => (text === '' ? [] : text.split(':')));
-  // `::` stands for the missing groups out of eight.
+  // An IPv6 address has eight groups; `::` stands for the groups left out.
   const zeros = new Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
   return [...left, ...zeros, ...right].slice(0, 4).join(':');
 }

@@ -1,6 +1,4 @@
-/**
- * Asserts one of our own invariants. A failure is a bug in p2mp and never the fault of a peer or a user.
- */
+/** Asserts an invariant of p2mp. A failed assertion is a bug in p2mp, never the fault of a peer or a user. */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(`p2mp: internal error: ${message}`);
 }

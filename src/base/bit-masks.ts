@@ -17,7 +17,7 @@ export function lastBit(low: number, high: number): number {
   return high === 0 ? 31 - Math.clz32(low) : 63 - Math.clz32(high);
 }
 
-/** The lowest `count` set bits of a mask; 0 if `count` is below 1. */
+/** A mask that keeps only the `count` lowest of the set bits; 0 if `count` is below 1. */
 export function lowestSet(mask: number, count: number): number {
   let rest = mask;
   let kept = 0;
@@ -28,7 +28,7 @@ export function lowestSet(mask: number, count: number): number {
   return kept;
 }
 
-/** A mask of the lowest `count` bits; 0 if `count` is below 1, all ones from 32. */
+/** A mask in which the lowest `count` bits are set: 0 if `count` is below 1, all ones if it is 32 or more. */
 export function lowBits(count: number): number {
   if (count <= 0) return 0;
   return count >= 32 ? 0xffffffff : 2 ** count - 1;

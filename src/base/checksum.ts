@@ -3,7 +3,7 @@
  * in network byte order), applied to the payload alone (PROTOCOL 2.3).
  */
 
-/** Which half of the last 16-bit word holds an odd last byte; RFC 1071 specifies high. */
+/** The half of the last 16-bit word in which an odd last byte is placed. RFC 1071 specifies the high half. */
 export type OddByteHalf = 'high' | 'low';
 
 /**
@@ -35,8 +35,8 @@ export function internetChecksum(bytes: Uint8Array, oddByteHalf: OddByteHalf = '
 }
 
 /**
- * Whether two checksums are equal. 0x0000 and 0xFFFF both represent zero, and programs differ in
- * which one they send.
+ * Whether two checksums are equal. 0x0000 and 0xFFFF count as equal, because both represent zero and some
+ * programs send one, some the other.
  * @example
  * ```ts
  * import { sameChecksum } from 'p2mp/core';

@@ -1,6 +1,6 @@
 /** Escapes untrusted text for display. */
 
-/** Escapes control and bidirectional formatting characters as `\x1b`. */
+/** Escapes control characters and bidirectional formatting characters, for example ESC as `\x1b`. */
 export function escapeControls(text: string): string {
   return text.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, (character) => {
     const code = character.codePointAt(0) as number;

@@ -1,11 +1,10 @@
 /**
- * Errors of operations that a caller or a user can fix. Each has a stable `code` (listed in
- * docs/COMMANDS.md) and a message that names the subject and the remedy. A peer's fault is not an
- * error but a counted event: see faults.ts.
+ * Errors that a caller or a user can fix. Each has a stable `code` (listed in docs/COMMANDS.md) and a message
+ * that names the subject and the remedy. Faults of a peer are not errors: faults.ts counts them.
  */
 import { escapeControls, escapeControlsInLines } from './control-characters.js';
 
-/** The stable code of a P2mpError; docs/COMMANDS.md lists them with their exit codes. */
+/** The stable code of a P2mpError. docs/COMMANDS.md lists every error code with its exit code. */
 export type ErrorCode =
   /** An option or argument is invalid; the message names it. */
   | 'INVALID_ARGUMENT'
@@ -19,7 +18,7 @@ export type ErrorCode =
   | 'UNKNOWN_HOST'
   /** A file or folder to send is missing or cannot be read. */
   | 'SOURCE_UNREADABLE'
-  /** A file was written to while it was being sent. */
+  /** A file changed while it was being sent. */
   | 'SOURCE_CHANGED'
   /** A file or folder cannot be created or written. */
   | 'TARGET_UNWRITABLE'
@@ -37,7 +36,7 @@ export type ErrorCode =
   | 'TRUST_FILE_BAD';
 
 /**
- * An operation failed. The message is safe to print: control characters, for example in a file
+ * The error of a failed operation. The message is safe to print: control characters, for example in a file
  * name, are escaped.
  * @example
  * ```ts
@@ -59,7 +58,7 @@ export class P2mpError extends Error {
     message: string,
     options?: { cause?: unknown },
   ) {
-    // A plan's problems are listed one per line.
+    // The message of an invalid plan lists one problem per line, so its line breaks are kept.
     const hasLines = code === 'INVALID_PLAN';
     super(hasLines ? escapeControlsInLines(message) : escapeControls(message), options);
   }

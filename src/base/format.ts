@@ -10,7 +10,7 @@ export function formatPlural(count: number, noun: string, plural = `${noun}s`): 
   return `${formatCount(count)} ${count === 1 ? noun : plural}`;
 }
 
-/** Decimal units, as is usual for network rates: 1.05 MB. */
+/** A size in decimal units, which are usual for network rates: 1.05 MB. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let value = bytes;
@@ -42,7 +42,7 @@ export function formatSeconds(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-/** Goodput; undefined if no time has passed. */
+/** The goodput in bytes per second; undefined if no time has passed. */
 export function bytesPerSec(bytes: number, elapsedMs: number): number | undefined {
   return elapsedMs > 0 ? (bytes / elapsedMs) * 1000 : undefined;
 }

@@ -1,7 +1,6 @@
 /**
- * The interface of every protocol state machine, and the loop that drives it. A machine has no
- * access to sockets, files or clocks: every input is an argument, including the time, and every
- * output is polled.
+ * The interface of every protocol state machine, and the loop that drives a machine. A machine has no access
+ * to sockets, files or clocks: every input, including the time, is an argument, and every output is polled.
  */
 
 import type { Address } from './address.js';
@@ -11,18 +10,18 @@ import { assert } from './assert.js';
 export type TimeMs = number;
 
 /**
- * Bytes to send to one destination: a single datagram, or a batch split every `datagramSizeBytes`.
+ * Bytes to send to one destination: a single datagram, or a batch of datagrams of `datagramSizeBytes` each.
  */
 export interface Transmit {
   readonly to: Address;
   /**
-   * A shell may keep these bytes, because they do not change. The bytes of a batch may change once all of it is
-   * acknowledged.
+   * A shell is allowed to keep the bytes of a single datagram, because they never change. The bytes of a
+   * batch can change once the whole batch is acknowledged.
    */
   readonly bytes: Uint8Array;
   /**
-   * The size of each datagram in a batch, of which only the last may be shorter. Undefined if `bytes` is a single
-   * datagram.
+   * The size of each datagram in a batch; only the last datagram can be shorter. Undefined if `bytes` is a
+   * single datagram.
    */
   readonly datagramSizeBytes?: number;
 }
@@ -55,13 +54,13 @@ export function* datagramsOf({ bytes, datagramSizeBytes }: Transmit): Iterable<U
 export interface Machine<Event> {
   /** Handles a datagram, or a batch if the machine accepts batches. */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void;
-  /** Call at the time that `pollTimeout` returned; early or late calls are harmless. */
+  /** Handles a timeout. Call it at the time that `pollTimeout` returned; early or late calls are harmless. */
   handleTimeout(nowMs: TimeMs): void;
-  /** The next datagram to send, if any. */
+  /** Removes and returns the next datagram or batch to send, if any. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined;
-  /** When to call `handleTimeout`; undefined if no timeout is pending. */
+  /** The time at which to call `handleTimeout`; undefined if no timeout is pending. */
   pollTimeout(): TimeMs | undefined;
-  /** The next event for the shell, oldest first. */
+  /** Removes and returns the oldest pending event, if any. */
   pollEvent(): Event | undefined;
 }
 
@@ -69,8 +68,9 @@ export interface Machine<Event> {
 const lateTimeoutMs = 500;
 
 /**
- * How long this process was stopped, judged by a late timeout; 0 if it was not. Datagrams that
- * arrived meanwhile are still unread, so this time must not count as a peer's silence.
+ * The time for which this process was stopped, estimated from how late a timeout is; 0 if the process was not
+ * stopped. Datagrams that arrived meanwhile are still unread, so this time must not count as a peer's
+ * silence.
  * @example
  * ```ts
  * import { stoppedTimeMs } from 'p2mp/core';
@@ -88,13 +88,13 @@ export function stoppedTimeMs(nowMs: TimeMs, dueAtMs: TimeMs): number {
 export interface Shell<Event> {
   /** The current time in milliseconds; monotonic. */
   now(): TimeMs;
-  /** False while the transport is blocked; the shell calls `drain` once it is writable again. */
+  /** False while the transport is blocked. The shell calls `drain` once the transport is writable again. */
   canTransmit(): boolean;
   /** Sends a datagram or a batch. */
   transmit(transmit: Transmit): void;
   /**
-   * Handles an event. It may feed the machine (for example with requested bytes) but must not drain
-   * it.
+   * Handles an event. The handler is allowed to feed the machine (for example with requested bytes) but must
+   * not call `drain`.
    */
   handleEvent(event: Event): void;
   /** Sets the machine's next timeout; called after each drain. */
@@ -102,7 +102,8 @@ export interface Shell<Event> {
 }
 
 /**
- * Runs one machine in one shell. After each input, it drains all outputs until only a timeout is left.
+ * Runs one machine in one shell. After each input, the runner drains the machine: it handles all outputs
+ * until only a timeout is left.
  * @example
  * ```ts
  * import { Receiver, Runner } from 'p2mp/core';
@@ -128,19 +129,19 @@ export class Runner<Event> {
     private readonly shell: Shell<Event>,
   ) {}
 
-  /** Passes a datagram to the machine, then drains it. */
+  /** Passes a datagram to the machine, then drains the machine. */
   handleDatagram(from: Address, bytes: Uint8Array): void {
     this.machine.handleDatagram(this.shell.now(), from, bytes);
     this.drain();
   }
 
-  /** Lets the machine handle its timeout, then drains it. */
+  /** Lets the machine handle its timeout, then drains the machine. */
   handleTimeout(): void {
     this.machine.handleTimeout(this.shell.now());
     this.drain();
   }
 
-  /** Handles every pending output. Call it after any input that bypassed this runner. */
+  /** Handles every pending output. Call it after an input that bypassed the runner. */
   drain(): void {
     assert(!this.isDraining, 'an event handler drained its own machine');
     this.isDraining = true;
@@ -157,7 +158,7 @@ export class Runner<Event> {
     this.shell.scheduleTimeout(this.machine.pollTimeout());
   }
 
-  /** @returns whether there were any transmits; each may raise events */
+  /** @returns whether anything was transmitted; transmitting can cause events */
   private takeTransmits(): boolean {
     const { machine, shell } = this;
     let count = 0;
@@ -170,7 +171,7 @@ export class Runner<Event> {
     return count > 0;
   }
 
-  /** @returns whether there were any events; each may feed the machine, which may then transmit */
+  /** @returns whether there were any events; handling an event can give the machine more to transmit */
   private takeEvents(): boolean {
     let count = 0;
     for (;;) {

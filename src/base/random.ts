@@ -1,6 +1,6 @@
 /**
- * Seeded random streams. Each stream depends only on its name, so adding a receiver or link does
- * not change the numbers of another, and the same seed yields the same numbers on every machine.
+ * Seeded random streams. A stream depends only on its name, so adding a receiver or a link does not change
+ * the numbers of the other streams. The same seed yields the same numbers on every machine.
  */
 import seedrandom from 'seedrandom';
 
@@ -8,7 +8,7 @@ import seedrandom from 'seedrandom';
 export type Random = () => number;
 
 /**
- * Creates the stream with this name, for example `createRandom(seed, 'link', 'a', 'b')`.
+ * Creates the stream whose name consists of these parts, for example `createRandom(seed, 'link', 'a', 'b')`.
  * @example
  * ```ts
  * import { createRandom } from 'p2mp/core';
@@ -18,6 +18,6 @@ export type Random = () => number;
  * ```
  */
 export function createRandom(...names: readonly (string | number)[]): Random {
-  // Alea is seeded from text, takes a few nanoseconds per draw, and uses only IEEE doubles.
+  // The Alea generator accepts text as a seed, takes a few nanoseconds per draw, and uses only IEEE doubles.
   return seedrandom.alea(names.map((name) => JSON.stringify(name)).join('/'));
 }

@@ -12,11 +12,14 @@ export interface Range {
 
 /** A mutable set of integers, stored as disjoint ranges. */
 export class RangeSet {
-  /** The start and end of each range in turn. The bounds ascend strictly, so ranges never touch. */
+  /**
+   * The start and the end of each range, one after the other. All bounds ascend strictly, so no two ranges
+   * touch.
+   */
   private bounds: number[] = [];
   private memberCount = 0;
 
-  /** @param ranges in any order; they may overlap */
+  /** @param ranges the initial ranges, in any order; they are allowed to overlap */
   constructor(ranges: Iterable<Range> = []) {
     for (const { start, end } of ranges) this.add(start, end);
   }
@@ -48,7 +51,7 @@ export class RangeSet {
   /** Adds every number from `start` up to but excluding `end`. */
   add(start: number, end: number): void {
     checkRange(start, end);
-    // Bounds within the new range are replaced, and ranges that touch it are merged with it.
+    // The bounds inside the new range are dropped. A range that touches the new range is merged with it.
     const from = this.boundsUpTo(start - 1);
     const to = this.boundsUpTo(end);
     this.replace(from, to, [...(from % 2 === 0 ? [start] : []), ...(to % 2 === 0 ? [end] : [])]);
@@ -87,7 +90,7 @@ export class RangeSet {
     if (from < end) yield { start: from, end };
   }
 
-  /** Number of bounds that are at most `value`. */
+  /** Number of bounds that are less than or equal to `value`. */
   private boundsUpTo(value: number): number {
     let low = 0;
     let high = this.bounds.length;
@@ -106,12 +109,15 @@ export class RangeSet {
 
   private replace(from: number, to: number, bounds: readonly number[]): void {
     const taken = this.bounds.splice(from, to - from, ...bounds);
-    // A bound's index shows whether it is a start (even) or an end (odd).
+    // A bound with an even index is a start, and a bound with an odd index is an end.
     this.memberCount += spanOf(from, bounds) - spanOf(from, taken);
   }
 }
 
-/** Counts the members that these bounds contribute. Each end (odd index) adds its value, each start subtracts it. */
+/**
+ * Counts the members that these bounds contribute. Each end (odd index) adds its value, and each start
+ * subtracts its value.
+ */
 function spanOf(place: number, bounds: readonly number[]): number {
   return bounds.reduce((sum, bound, i) => sum + ((place + i) % 2 === 0 ? -bound : bound), 0);
 }

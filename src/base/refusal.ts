@@ -3,9 +3,9 @@ import type { Address } from './address.js';
 
 /** The system's code for a refusal. */
 export type RefusalCode =
-  /** No program is bound to the port, or a firewall claims so. */
+  /** The host reports that no program is bound to the port. A firewall can send the same report. */
   | 'ECONNREFUSED'
-  /** A firewall or router reports that sending there is prohibited. */
+  /** A firewall or router reports that it prohibits sending to this address or port. */
   | 'EHOSTUNREACH';
 
 /** A receiver's port refuses datagrams. The sender keeps trying until the liveness timeout. */
@@ -13,13 +13,13 @@ export interface PortRefusedEvent {
   readonly type: 'port-refused';
   readonly receiver: string;
   readonly reason: string;
-  /** How long the sender waits for a silent receiver. */
+  /** Time for which the sender waits for a silent receiver. */
   readonly livenessTimeoutMs: number;
 }
 
 /**
  * Describes a refusal and its likely cause.
- * @param program the program that should run there
+ * @param program the program that is expected to listen on the port
  */
 export function describeRefusal(
   code: RefusalCode,
@@ -33,12 +33,15 @@ export function describeRefusal(
   return `port ${port} at ${host} refused: no ${program} runs there${orFirewall}`;
 }
 
-/** Says what to do about a refusal before sending again. The text completes the failure reason of a receiver. */
+/**
+ * Describes how to fix a refusal before sending again. The text is appended to the failure reason of a
+ * receiver.
+ */
 export function describeRemedy(code: RefusalCode, { host }: Address): string {
-  // The description of a firewall already contains the remedy.
+  // `describeRefusal` already names the remedy for this code.
   if (code === 'EHOSTUNREACH') return '';
   const orOpen = isLoopback(host) ? '' : ' or open the port';
-  return ` (connection refused); start it${orOpen}, then send again`;
+  return ` (connection refused); start the receiver${orOpen}, then send again`;
 }
 
 function isLoopback(host: string): boolean {

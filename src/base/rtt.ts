@@ -1,19 +1,19 @@
 /**
  * Limits of one receiver's RTT estimate and retransmission timeout (RFC 6298), in milliseconds.
  *
- * Two things differ from TCP, for the reasons in PROTOCOL 4.3 and 4.4. The floor is below a millisecond instead of a
- * second. Backoff ends with the next ACK and does not wait for the next sample, because among many receivers, one
- * has nearly always just lost a packet.
+ * Two rules differ from TCP; PROTOCOL 4.3 and 4.4 give the reasons. First, the minimum timeout can be far
+ * below a second. Second, the next ACK ends the backoff even without a new RTT sample, because among many
+ * receivers, one has nearly always just lost a packet.
  */
 export interface RttLimits {
   /** Timeout before the first sample. */
   readonly initialMs: number;
   /** Minimum margin of the timeout over the smoothed RTT (G in RFC 6298, 2.3). */
   readonly granularityMs: number;
-  /** Floor of the timeout. */
+  /** Minimum timeout. */
   readonly minMs: number;
   readonly maxMs: number;
-  /** Backoff does not raise the timeout above this. */
+  /** Maximum timeout that backoff can cause. */
   readonly maxBackoffMs: number;
 }
 
@@ -52,7 +52,7 @@ export class RttEstimator {
     return Math.min(Math.max(this.baseMs, backedOffMs), this.limits.maxMs);
   }
 
-  /** Adds an RTT sample (RFC 6298, 2.2, 2.3 and 3); the caller applies Karn's rule. */
+  /** Adds an RTT sample (RFC 6298, sections 2.2 and 2.3). The caller applies Karn's rule (section 3). */
   sample(rttMs: number): void {
     if (this.smoothedMs === undefined) {
       this.smoothedMs = rttMs;
@@ -66,7 +66,7 @@ export class RttEstimator {
     this.backoffFactor = 1;
   }
 
-  /** Doubles the timeout after a round that timed out without an ACK (RFC 6298, 5.5). */
+  /** Doubles the timeout after a round that timed out (RFC 6298, 5.5), up to the limit for backoff. */
   backOff(): void {
     if (this.baseMs * this.backoffFactor < this.limits.maxBackoffMs) this.backoffFactor *= 2;
   }

@@ -1,4 +1,4 @@
-/** Objects whose optional properties are present or missing, never present with the value `undefined`. */
+/** Objects without properties whose value is `undefined`: an optional property is either set or absent. */
 
 /** `T` with each property that may be `undefined` made optional instead. */
 export type WithoutUndefined<T extends object> = {
@@ -9,8 +9,8 @@ export type WithoutUndefined<T extends object> = {
 
 /**
  * Omits the properties whose value is `undefined`, so that the object fits a type with optional properties
- * (`exactOptionalPropertyTypes`) and prints without them.
- * @returns a new object with the other own properties, in their order
+ * (`exactOptionalPropertyTypes`) and prints without those properties.
+ * @returns a new object with the remaining own properties in the same order
  */
 export function withoutUndefined<const T extends object>(object: T): WithoutUndefined<T> {
   const present = Object.entries(object).filter(([, value]) => value !== undefined);
