@@ -1,17 +1,17 @@
 /**
- * The candidate addresses of a receiver. A name may have both an IPv4 and an IPv6 address, and the receiver may
- * listen on only one of them. Until it answers, its addresses are tried in turn.
+ * The candidate addresses of a receiver. A host name can have both an IPv4 and an IPv6 address, while the
+ * receiver listens on only one of them. Until the receiver answers, the sender tries the addresses in turn.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
 import type { RefusalCode } from '../base/refusal.js';
 import { describeRefusal, describeRemedy } from '../base/refusal.js';
 
-/** A receiver answered at an address other than the first one of its name. */
+/** A receiver answered from an address other than the first address of its host name. */
 export interface OtherAddressEvent {
   readonly type: 'other-address';
   readonly receiver: string;
-  /** The address that answered, and the one that did not. */
+  /** The address that answered. `insteadOf` is the first address, which did not answer. */
   readonly address: string;
   readonly insteadOf: string;
 }
@@ -34,14 +34,14 @@ interface Refusal {
   readonly code: RefusalCode;
 }
 
-/** The number of consecutive attempts at one address, because the first may be lost. */
+/** Number of consecutive attempts at one address; more than one, because the first might be lost. */
 const attemptsInARow = 2;
 
 export class CandidateAddresses {
   private index = 0;
   private attempts = 0;
   private hasAnswered = false;
-  /** Addresses that have refused since the last answer. */
+  /** Refusals since the last answer, by address. */
   private readonly refusals = new Map<string, Refusal>();
 
   /** @param others further addresses, if any */
@@ -59,7 +59,7 @@ export class CandidateAddresses {
     return [this.first, ...this.others];
   }
 
-  /** Addresses from which an answer may come. */
+  /** Addresses from which an answer can come. */
   get places(): readonly Address[] {
     return this.hasAnswered ? [this.current] : this.all;
   }
@@ -76,8 +76,8 @@ export class CandidateAddresses {
 
   /**
    * The reason to give if the receiver fails.
-   * @param program the program that should run there
-   * @returns undefined unless every address has refused
+   * @param program the program that is expected to listen on the port
+   * @returns the reason; undefined unless every address has refused
    */
   describeRefusal(program: string): string | undefined {
     const refusals = this.refusalsOfAll;
@@ -87,9 +87,10 @@ export class CandidateAddresses {
   }
 
   /**
-   * An address refused a datagram. The next request goes to another address, if there is one.
-   * @param program the program that should run there
-   * @returns the reason, once the last of the receiver's addresses has refused
+   * Handles the refusal of a datagram by one address. The next request goes to another address, if there is
+   * one.
+   * @param program the program that is expected to listen on the port
+   * @returns the reason when the last of all addresses has refused; undefined before and after that
    */
   noteRefusal(at: Address, code: RefusalCode, program: string): string | undefined {
     const wasRefused = this.isRefused;
@@ -100,7 +101,7 @@ export class CandidateAddresses {
     return refusals === undefined ? undefined : describeAll(refusals, program);
   }
 
-  /** A request that the receiver must answer is about to be sent. */
+  /** Selects the address for the next attempt. Call it before each request that the receiver must answer. */
   noteAttempt(): void {
     if (this.hasAnswered || this.others.length === 0) return;
     if (this.attempts === attemptsInARow) {
@@ -111,17 +112,18 @@ export class CandidateAddresses {
   }
 
   /**
-   * The receiver has answered from this address. From now on, everything is sent there.
-   * @returns whether this is the first answer and it comes from an address other than the first one
+   * Records that the receiver answered from this address. If the address is a candidate, everything is sent
+   * to it from now on.
+   * @returns whether this is the first answer and comes from a candidate other than the first
    */
   noteAnswer(from: Address): boolean {
-    // Clearing an empty map allocates memory, and this runs for every answer.
+    // Clearing an empty map would allocate memory for every answer.
     if (this.refusals.size > 0) this.refusals.clear();
     if (this.hasAnswered) return false;
     this.hasAnswered = true;
     const key = formatAddress(from);
     const index = this.all.findIndex((address) => formatAddress(address) === key);
-    // A host with several addresses may answer from an address that its name does not list.
+    // A host with several addresses can answer from an address that its name does not list.
     if (index >= 0) this.index = index;
     return this.index > 0;
   }

@@ -1,6 +1,6 @@
 /**
- * The congestion controller of a rate group: it sets the pace and the in-flight limit from the models of its
- * members' paths (after BBR: Cardwell et al. 2016; docs/CONGESTION.md). Counts are datagrams.
+ * The congestion controller of a rate group. It sets the pace and the in-flight limit from the path models of
+ * the group's members (after BBR: Cardwell et al. 2016; docs/CONGESTION.md). Counts are datagrams.
  */
 import type { TimeMs } from '../base/machine.js';
 import type { PathModel } from './path-model.js';
@@ -11,16 +11,16 @@ export type ControlState = 'startup' | 'drain' | 'up' | 'down' | 'cruise' | 'pro
 /** What the controller needs to know about a member of its rate group. */
 export interface PacedMember {
   readonly model: PathModel;
-  /** Datagrams sent and not yet reported as received or lost. */
+  /** Number of datagrams sent but not yet reported as received or lost. */
   readonly inFlight: number;
 }
 
 export interface CongestionControllerOptions {
-  /** Datagrams in a block, the unit of sending and reporting. */
+  /** Number of datagrams in a block. Blocks are the unit of sending and reporting. */
   readonly blockDatagrams: number;
   readonly datagramSizeBytes: number;
   readonly reportIntervalMs: number;
-  /** 0..1: the phase of the probing cycle, so that sessions do not probe in step. */
+  /** Random phase of the probing cycle, 0..1, so that sessions do not probe at the same time. */
   readonly randomPhase: number;
 }
 
@@ -28,7 +28,10 @@ const startupGain = 2.77;
 const drainGain = 0.4;
 const probeRttGain = 0.5;
 
-/** Probes above the model's rate for a round trip, drains the queue below it for another, then cruises at the rate. */
+/**
+ * The probing cycle: one round trip above the modelled rate, one below it to drain the queue, then several
+ * rounds at the modelled rate.
+ */
 const upGain = 1.25;
 const downGain = 0.75;
 const cruiseRounds = 6;
@@ -38,11 +41,13 @@ const sharedCruiseRounds = 80;
 const sharedCruiseMs = 3000;
 const sharedForMs = 10_000;
 
-/** On a short path, pacing lasts this long after congestion. */
+/** After congestion on a short path, sending is paced for this long. */
 const pacedForMs = 3000;
 const goldenRatio = 0.618_034;
 
-/** Multiplier applied after congestion, and its lower bound. */
+/**
+ * Congestion multiplies the share of the capacity by `yieldShare`, but never reduces it below `leastShare`.
+ */
 const yieldShare = 0.65;
 const leastShare = 0.3;
 
@@ -58,25 +63,34 @@ const gains: Readonly<Record<ControlState, number>> = {
 /** The in-flight limit, in bandwidth-delay products. */
 const inFlightGain = 2;
 
-/** The least in-flight limit, in blocks; also the limit before the first report. */
+/** Minimum in-flight limit, in blocks. It also applies before the first report. */
 const leastBlocks = 4;
 
-/** Slack for late reads and coarse timers. This much fits in a socket buffer, so it adds no queue on the path. */
+/**
+ * Addition to the in-flight limit for late reads and coarse timers. This much data fits in a socket buffer,
+ * so it adds no queue on the path.
+ */
 const hostSlackMs = 25;
 const mostSlackBlocks = 32;
 
-/** Startup continues while the bandwidth grows by this factor. It ends after this many rounds without such growth. */
+/**
+ * Startup ends after `startupRounds` rounds in which the capacity does not grow by the factor
+ * `startupGrowth`.
+ */
 const startupGrowth = 1.25;
 const startupRounds = 3;
 
-/** Rounds after which a new member's path model is trusted. */
+/** Number of rounds after which a new member's path model is trusted. */
 const provenRounds = 3;
 
-/** Below this share of the capacity, no queue persists. */
+/** Sending at this share of the capacity or less leaves no persistent queue. */
 const belowLimitShare = 0.75;
-/** How often baseline loss is measured, the least loss that is worth measuring, and the most rounds that it takes. */
+
+/** Interval between measurements of baseline loss. */
 const baselineEveryMs = 2000;
+/** Minimum loss ratio that makes a measurement of baseline loss worthwhile. */
 const lossWorthKnowing = 0.01;
+/** Maximum number of rounds that a measurement of baseline loss takes. */
 const maxBelowLimitRounds = 5;
 const maxDrainRounds = 3;
 
@@ -84,16 +98,19 @@ const minRoundMs = 3;
 const probeRttEveryMs = 10_000;
 const probeRttMs = 200;
 
-/** The least pace, 128 kbit/s. A slower sender delivers too little to measure the path. */
+/** Minimum pace, 128 kbit/s. A slower sender delivers too little to measure the path. */
 const leastBytesPerMs = 16;
 
-/** Before the first report: the least pace in datagrams per millisecond, and the least round trip to assume. */
+/** Minimum pace before the first report, in datagrams per millisecond. */
 const initialPace = 6;
+/** Minimum round-trip time to assume before the first report. */
 const leastInitialRttMs = 0.2;
 
 export class CongestionController {
   private phase: ControlState = 'startup';
-  /** The share of the modelled capacity to use while others share the path; reset by the next probe. */
+  /**
+   * Share of the modelled capacity to use while other flows share the path. The next probe resets it to 1.
+   */
   private share = 1;
   private congestedAtMs: TimeMs = -Infinity;
   private yieldedAtMs: TimeMs = -Infinity;
@@ -105,13 +122,16 @@ export class CongestionController {
   private capacityNow = 0;
   private deliveryNow = 0;
   private rttProbedAtMs: TimeMs = -Infinity;
-  /** Until when the sender was app-limited. */
+  /** Time until which the sender was app-limited. */
   appLimitedUntilMs: TimeMs = -Infinity;
-  /** The longest handshake round trip of the members. The initial window is spread over this time. */
+  /** The longest handshake round-trip time among the members. The initial window is spread over this time. */
   initialRttMs = Infinity;
-  /** Since when sending has been below the limit, so that no queue persists. */
+  /**
+   * Time at which the current period below the limit began, in which no queue persists; Infinity at the
+   * limit.
+   */
   belowLimitSinceMs: TimeMs = 0;
-  /** Since when sending has been paced; Infinity while it is not. */
+  /** Time at which the current period of paced sending began; Infinity while sending is unpaced. */
   pacedSinceMs: TimeMs = 0;
 
   private randomPhase: number;
@@ -124,12 +144,12 @@ export class CongestionController {
     return this.phase;
   }
 
-  /** The capacity of the slowest member's path, in datagrams per millisecond; 0 until measured. */
+  /** The capacity of the slowest member's path, in datagrams per millisecond; 0 until it is measured. */
   get capacity(): number {
     return this.capacityNow;
   }
 
-  /** Datagrams per millisecond to each member. */
+  /** The pace, in datagrams per millisecond to each member. */
   get pace(): number {
     return Math.max(this.modelPace, leastBytesPerMs / this.options.datagramSizeBytes);
   }
@@ -140,16 +160,16 @@ export class CongestionController {
       const first = leastBlocks * this.options.blockDatagrams;
       return Math.max(initialPace, first / Math.max(leastInitialRttMs, initialRttMs));
     }
-    // These phases must stay below the delivery rate, whatever the cause of the loss.
+    // In these phases, the pace must stay below the delivery rate, whatever causes the loss.
     if (isBelowLimit(phase))
       return gains[phase] * Math.min(this.deliveryNow, share * this.capacityNow);
     return gains[phase] * share * this.capacityNow;
   }
 
   /**
-   * Whether the in-flight limit alone is enough. On a short path, the window fits into the socket buffers and hosts are
-   * the bottleneck, so pacing would leave hosts idle. Congestion shows that some queue is too short for the window, and
-   * turns pacing on.
+   * Whether the in-flight limit alone controls sending, without pacing. On a short path, the window fits into
+   * the socket buffers and the hosts are the bottleneck, so pacing would leave the hosts idle. Congestion
+   * turns pacing on, because it shows that some queue is too short for the window.
    */
   get isUnpaced(): boolean {
     return this.pacedSinceMs === Infinity;
@@ -163,7 +183,7 @@ export class CongestionController {
     else if (this.isUnpaced) this.pacedSinceMs = nowMs;
   }
 
-  /** How many datagrams may be in flight to a member. */
+  /** Maximum number of datagrams in flight to a member. */
   inFlightLimit(model: PathModel): number {
     const { blockDatagrams, reportIntervalMs } = this.options;
     const least = leastBlocks * blockDatagrams;
@@ -176,7 +196,7 @@ export class CongestionController {
     return Math.max(least, this.share * (Math.max(gain * product, product + slack) + held));
   }
 
-  /** The members have changed: the capacity must be measured again. */
+  /** Starts to measure the capacity again. Call it when the members have changed. */
   restart(): void {
     this.enter('startup', 0);
     this.share = 1;
@@ -184,7 +204,7 @@ export class CongestionController {
     this.flatRounds = 0;
   }
 
-  /** @param members the members with feedback outstanding */
+  /** @param members the members whose feedback is outstanding */
   update(nowMs: TimeMs, members: readonly PacedMember[]): void {
     if (members.length === 0) return;
     this.findSlowest(members);
@@ -226,7 +246,7 @@ export class CongestionController {
         if (this.isBelowLimitOver(nowMs, members)) this.enter('cruise', nowMs);
         break;
       case 'up':
-        // The whole measurement interval must lie in this phase.
+        // The phase must contain a whole measurement interval.
         if (nowMs - this.phaseBeganAtMs < this.leastUpMs) break;
         this.enter('down', nowMs);
         for (const { model } of members) model.endCycle();
@@ -245,14 +265,14 @@ export class CongestionController {
     }
   }
 
-  /** Whether data sent while cruising, after the last yield, met congestion. */
+  /** Whether congestion affected data that was sent while cruising and after the last yield. */
   private isCrowded({ model }: PacedMember): boolean {
     if (model.isShort) return false;
     const sinceMs = Math.max(this.phaseBeganAtMs, this.yieldedAtMs);
     return model.congestedAtMs >= this.roundBeganAtMs && model.congestedFromMs >= sinceMs;
   }
 
-  /** Reduces the rate below what was delivered, because other flows need their share of the path. */
+  /** Reduces the rate below the latest delivery rate, so that other flows get their share of the path. */
   private yield(nowMs: TimeMs, members: readonly PacedMember[]): void {
     let share = this.share;
     for (const member of members) {
@@ -310,13 +330,19 @@ export class CongestionController {
     return 2 * Math.max(minSpanMs, this.options.reportIntervalMs);
   }
 
-  /** Whether baseline loss is known and the queue has drained, or has had enough time to drain. */
+  /**
+   * Whether a phase below the limit can end: baseline loss is known, and the queue has drained or had enough
+   * time to drain.
+   */
   private isBelowLimitOver(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
     if (this.phaseRounds < maxDrainRounds && !this.isDrained(members)) return false;
     return this.knowsLoss(nowMs, members);
   }
 
-  /** If there is loss, a few rounds below the limit show whether it is random. */
+  /**
+   * Whether baseline loss is known. If data is being lost, a few rounds below the limit show whether the loss
+   * is random.
+   */
   private knowsLoss(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
     if (this.phaseRounds >= maxBelowLimitRounds) return true;
     return members.every(

@@ -1,11 +1,11 @@
 /** Spreads sending over time, in bursts of at most a few milliseconds' worth of data. */
 import type { TimeMs } from '../base/machine.js';
 
-/** The longest burst. Timers do not fire more often than this. */
+/** Maximum length of a burst. Timers cannot fire at shorter intervals. */
 const burstMs = 2;
 
 export class Pacer {
-  /** When everything sent so far has used up its time. */
+  /** Time at which everything sent so far would have left if it had been spaced evenly at the pace. */
   nextAtMs: TimeMs = -Infinity;
 
   maySend(nowMs: TimeMs): boolean {

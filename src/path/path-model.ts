@@ -7,25 +7,33 @@ import { WindowedExtreme } from './windowed-extreme.js';
 
 export interface PathSample {
   readonly nowMs: TimeMs;
-  /** When the newest datagram arrived, by the sender's clock. This time still includes the return trip. */
+  /**
+   * Arrival time of the newest datagram, on the sender's clock. It includes the time that the report took to
+   * return.
+   */
   readonly arrivedAtMs: TimeMs;
-  /** When the burst of that datagram was sent. */
+  /** Time at which the burst of the newest datagram was sent. */
   readonly sentAtMs: TimeMs;
-  /** When the first datagram to this receiver was sent. */
+  /** Time at which the first datagram to this receiver was sent. */
   readonly beganAtMs: TimeMs;
-  /** The datagrams sent up to the end of the largest burst, and up to the end of the cumulative burst. */
+  /**
+   * Number of datagrams sent up to the end of the largest burst, and up to the end of the cumulative burst.
+   */
   readonly sentUpToLargest: number;
   readonly sentUpToCumulative: number;
-  /** All datagrams sent so far. */
+  /** Number of all datagrams sent so far. */
   readonly sent: number;
   readonly received: number;
-  /** Until when the sender was app-limited, that is, had less to send than the limits allowed. */
+  /** Time until which the sender was app-limited: it had less to send than the limits allowed. */
   readonly appLimitedUntilMs: TimeMs;
-  /** Since when sending has been below the limit, so that no queue persists. */
+  /**
+   * Time at which the current period below the limit began, in which no queue persists; Infinity at the
+   * limit.
+   */
   readonly belowLimitSinceMs: TimeMs;
-  /** Since when sending has been paced; Infinity while it is not. */
+  /** Time at which the current period of paced sending began; Infinity while sending is unpaced. */
   readonly pacedSinceMs: TimeMs;
-  /** Whether the sender is in startup, where a queue may be growing. */
+  /** Whether the sender is in startup, in which a queue might be growing. */
   readonly isGrowing: boolean;
 }
 
@@ -39,36 +47,46 @@ interface Point {
 interface LossPoint {
   readonly sent: number;
   readonly received: number;
-  /** How far the true value of `sent` may lie above or below it. */
+  /** Maximum error of `sent`, in either direction. */
   readonly doubt: number;
   readonly roundEnd: number;
   readonly begunAtMs: TimeMs;
 }
 
-/** Delivery is measured over a round trip, but over at least this time, because hosts read many datagrams at once. */
+/**
+ * Minimum time over which the delivery rate is measured. A round trip can be too short for that, because
+ * hosts read many datagrams at once.
+ */
 export const minSpanMs = 5;
 
-/** How long a minimum round-trip time stays valid. */
+/** Time for which a minimum round-trip time stays valid. */
 export const memoryMs = 20_000;
 
-/** Loss is measured over at least this many datagrams, and over at least this many times the number in doubt. */
+/** Minimum number of datagrams over which loss is measured. */
 const lossSample = 100;
+/** Loss is measured over at least this multiple of the uncertainty in the number of datagrams sent. */
 const exactness = 50;
+/** The same multiple for loss while sending below the limit. */
 const belowLimitExactness = 10;
 
-/** The most baseline loss for which the sender compensates by sending more. */
+/** Maximum baseline loss for which the sender compensates by sending faster. */
 const maxBaselineLoss = 0.5;
 
 /** The window over which baseline loss is measured. */
 const lossMemoryMs = 4000;
 
-/** Loss counts as congestion if it exceeds the baseline by more than this, and by more than this share of it. */
+/**
+ * Loss counts as congestion if it exceeds the baseline by more than `excessLoss` and by more than the share
+ * `excessShare` of the baseline.
+ */
 const excessLoss = 0.02;
 const excessShare = 0.3;
 
 /**
- * On a short path, hosts dominate the round-trip time, so it says nothing about queues. While sending is paced, loss
- * counts as congestion only if no radio link would lose so much. While it is not, loss beyond the paced loss counts.
+ * On a path with a round trip below `shortPathMs`, the hosts dominate the round-trip time, so that time says
+ * nothing about queues. While sending is paced, only a loss ratio above `pacedLossLimit` counts as
+ * congestion; no radio link loses so much. While sending is unpaced, the limit is the paced loss plus
+ * `unpacedExcess`.
  */
 const shortPathMs = 2;
 const pacedLossLimit = 0.35;
@@ -78,18 +96,19 @@ const unpacedExcess = 0.03;
 const pacedLossMemory = 2000;
 
 export class PathModel {
-  /** Completed round trips. */
+  /** Number of completed round trips. */
   rounds = 0;
   /** Send time of the newest burst that a report covers. */
   echoedSentAtMs: TimeMs = -Infinity;
   /** The loss ratio of the last measurement, 0..1. */
   lossRatio = 0;
-  /** When congestion was last detected, and the send time at which the measurement that showed it began. */
+  /** Time at which congestion was last detected. */
   congestedAtMs: TimeMs = -Infinity;
+  /** Send time at which the measurement that detected the congestion began. */
   congestedFromMs: TimeMs = -Infinity;
-  /** When the in-flight limit last blocked sending. */
+  /** Time at which the in-flight limit last blocked sending. */
   fullAtMs: TimeMs = -Infinity;
-  /** The least time between reports on a slow return path; 0 on other paths. */
+  /** Minimum time between reports on a slow return path; 0 on other paths. */
   reportGapMs = 0;
 
   private readonly points: Point[] = [];
@@ -99,7 +118,7 @@ export class PathModel {
   latestRate = 0;
   private currentBest = 0;
   private earlierBest = 0;
-  /** Whether the path, and not the sender, limited delivery in this probing cycle. */
+  /** Whether the path limited delivery in this probing cycle, rather than the sender. */
   private isTested = false;
   private readonly rtt = new WindowedExtreme('least', memoryMs);
   private readonly baseline = new WindowedExtreme('least', lossMemoryMs);
@@ -108,12 +127,12 @@ export class PathModel {
   /** The loss ratio while sending is paced, and the number of datagrams over which it was measured. */
   private pacedLoss = 0;
   private pacedCount = 0;
-  /** When baseline loss was last measured. */
+  /** Time at which baseline loss was last measured. */
   baselineAtMs: TimeMs = -Infinity;
-  /** Where the current loss measurement began. */
+  /** The point at which the current loss measurement began. */
   private lossPoint: LossPoint | undefined;
   private latestRttMs = 0;
-  /** When the round-trip time was last close to its minimum. */
+  /** Time at which the round-trip time was last close to its minimum. */
   minRttSeenAtMs: TimeMs = -Infinity;
 
   /** The best delivery rate of recent cycles, in datagrams per millisecond; 0 before the first report. */
@@ -121,7 +140,10 @@ export class PathModel {
     return Math.max(this.currentBest, this.earlierBest);
   }
 
-  /** The rate that the path carries, random loss included, in datagrams per millisecond. */
+  /**
+   * The rate at which the path accepts datagrams, including those lost at random, in datagrams per
+   * millisecond.
+   */
   get capacity(): number {
     return this.deliveryRate / (1 - this.baselineLoss);
   }
@@ -138,7 +160,10 @@ export class PathModel {
     return Math.min(maxBaselineLoss, this.baseline.value ?? 0);
   }
 
-  /** Takes a round-trip time of the handshake. It includes processing time, so it is an upper bound. */
+  /**
+   * Takes the round-trip time of the handshake. This time is an upper bound, because it includes processing
+   * time.
+   */
   takeHandshakeRtt(nowMs: TimeMs, rttMs: number): void {
     this.rtt.add(nowMs, rttMs);
   }
@@ -158,14 +183,14 @@ export class PathModel {
 
   /** Ends a probing cycle. The delivery rate is the best of the current and the previous cycle. */
   endCycle(): void {
-    // A cycle that the path did not limit is no evidence against an earlier, higher rate.
+    // If the path did not limit this cycle, its low rate does not disprove an earlier, higher rate.
     if (!this.isTested) return;
     this.isTested = false;
     this.earlierBest = this.currentBest;
     this.currentBest = 0;
   }
 
-  /** Discards the measurement points. Call it when the counters start over. */
+  /** Discards the measurement points. Call it when the counters restart from zero. */
   restart(): void {
     this.points.length = 0;
     this.lossPoint = undefined;
@@ -180,7 +205,7 @@ export class PathModel {
   private takeDelivery(sample: PathSample): void {
     const { arrivedAtMs, sentAtMs, received, sentUpToLargest: sent } = sample;
     const { points } = this;
-    // The first rate is measured from the time when sending began. It is too low but usable.
+    // The first rate is measured from the start of sending, so it is too low but usable.
     const { beganAtMs } = sample;
     if (!this.hasCounted) {
       points.push({ arrivedAtMs: beganAtMs, sentAtMs: beganAtMs, sent: 0, received: 0 });
@@ -200,7 +225,7 @@ export class PathModel {
     points.push({ arrivedAtMs, sentAtMs, sent, received });
     const sendingMs = sentAtMs - base.sentAtMs;
     const rate = (received - base.received) / Math.max(arrivedAtMs - base.arrivedAtMs, sendingMs);
-    // Datagrams of a burst that has not ended may still be in flight.
+    // Datagrams of a burst that has not ended might still be in flight, so they are not expected yet.
     const expected = this.leastExpected(sample.sentUpToCumulative - base.sent);
     const hasQueue = arrivedAtMs - sentAtMs > nearMin * this.minRttMs + nearMinMs;
     const isLimited =
@@ -211,7 +236,7 @@ export class PathModel {
     if (!isLimited) this.isTested = true;
   }
 
-  /** The least number of datagrams that should arrive of `count` sent, given baseline loss and some margin. */
+  /** Minimum number of datagrams expected to arrive if `count` are sent, given baseline loss and a margin. */
   private leastExpected(count: number): number {
     const { baselineLoss } = this;
     const spread = Math.sqrt(Math.max(0, count) * baselineLoss * (1 - baselineLoss));
@@ -219,8 +244,8 @@ export class PathModel {
   }
 
   /**
-   * Measures loss once per round trip. A report may come amid a burst. The number of datagrams to which it refers is
-   * then uncertain and lies between the two totals.
+   * Measures loss once per round trip. If a report was sent in the middle of a burst, the number of datagrams
+   * that it covers is uncertain: this number lies between `sentUpToCumulative` and `sentUpToLargest`.
    */
   private takeLoss(sample: PathSample): void {
     const { sentUpToLargest, sentUpToCumulative, received, nowMs, sentAtMs } = sample;
@@ -255,7 +280,7 @@ export class PathModel {
     this.congestedFromMs = base.begunAtMs;
   }
 
-  /** Whether the path lies within one local network. Queues are too short to measure there. */
+  /** Whether the path lies within one local network, where queues are too short to measure. */
   get isShort(): boolean {
     return this.minRttMs > 0 && this.minRttMs < shortPathMs;
   }
@@ -273,7 +298,7 @@ export class PathModel {
     this.pacedLoss += (count / this.pacedCount) * (this.lossRatio - this.pacedLoss);
   }
 
-  /** The largest loss ratio of `count` datagrams that random loss alone explains. */
+  /** The largest loss ratio among `count` datagrams that random loss alone can explain. */
   private mostAtRandom(count: number, doubts: number): number {
     const { baselineLoss } = this;
     // Both the loss ratio and the baseline are measurements with a variance.
@@ -284,8 +309,9 @@ export class PathModel {
   }
 
   /**
-   * Loss that persists while sending below the limit is random, because competing traffic causes loss only at times.
-   * The minimum of several measurements is biased low, so a standard deviation is added.
+   * Records a measurement of baseline loss. Loss that persists while sending below the limit is random,
+   * because competing traffic causes loss only at times. The minimum of several measurements is biased low,
+   * so a standard deviation is added to each.
    */
   private takeBaseline(nowMs: TimeMs, count: number): void {
     const { lossRatio } = this;
@@ -294,7 +320,7 @@ export class PathModel {
     this.baselineAtMs = nowMs;
   }
 
-  /** Whether there is no standing queue that could cause loss. */
+  /** Whether the path has no standing queue that could cause loss. */
   private hasNoQueue({ arrivedAtMs, sentAtMs }: PathSample): boolean {
     const isEarly = this.rounds <= earlyRounds;
     return isEarly && arrivedAtMs - sentAtMs <= nearMin * this.minRttMs + nearMinMs;
@@ -304,13 +330,15 @@ export class PathModel {
 /** In the first round trips, too little is in flight to fill a queue. */
 const earlyRounds = 3;
 
-/** Random loss exceeds its mean by this many standard deviations only once in thousands of times. */
+/**
+ * Random loss exceeds its mean by this many standard deviations in less than one of a thousand measurements.
+ */
 const spreads = 4;
 
-/** If at least this share of the expected datagrams arrived, the sender was the limit and not the path. */
+/** If at least this share of the expected datagrams arrived, the sender limited the rate, not the path. */
 const asSent = 0.95;
 
-/** A round-trip time this close to the minimum confirms the minimum. */
+/** A round-trip time within this factor and this noise of the minimum confirms the minimum. */
 const nearMin = 1.05;
 const minRttNoiseMs = 0.5;
 const nearMinMs = 4;

@@ -1,7 +1,7 @@
-/** Limits how many receivers are polled, because the reports of all polled receivers arrive at the sender at once. */
+/** Limits the rate of polls, because receivers that are polled together all report at the same time. */
 import type { TimeMs } from '../base/machine.js';
 
-/** The burst allowed after a quiet time. At the permitted rate, it would take this many milliseconds. */
+/** Maximum burst after a quiet time, given as the time that the burst would take at the permitted rate. */
 const burstMs = 50;
 
 export class PollBudget {
@@ -14,7 +14,10 @@ export class PollBudget {
     this.tokens = this.capacity;
   }
 
-  /** @returns whether one receiver may be polled now */
+  /**
+   * Takes permission for one poll from the budget.
+   * @returns whether one receiver is allowed to be polled now
+   */
   take(nowMs: TimeMs): boolean {
     const gained = ((nowMs - this.filledAtMs) * this.pollsPerSec) / 1000;
     this.tokens = Math.min(this.capacity, this.tokens + gained);

@@ -1,32 +1,42 @@
 /**
- * The return path of one receiver. Measures how long its reports wait in a queue, and chooses a gap between reports
- * that keeps them from filling the path (SESSIONS 5.4). Clocks need not agree, because only differences count: a
- * report that takes longer than the quickest recent one spent the difference in a queue.
+ * The return path of one receiver, which carries the receiver's reports. This class measures how long the
+ * reports wait in a queue, and chooses a gap between reports that keeps them from filling the path (SESSIONS
+ * 5.4). The two clocks need not agree, because only differences count: if a report takes longer than the
+ * quickest recent report, it spent the difference in a queue.
  */
 import type { TimeMs } from '../base/machine.js';
 import { WindowedExtreme } from './windowed-extreme.js';
 
-/** How long the quickest report stays valid. Clocks drift, so it must be replaced. */
+/**
+ * Time for which the quickest report stays valid as the reference. Clocks drift, so the reference must be
+ * renewed.
+ */
 const memoryMs = 20_000;
 
-/** A queue is standing if all reports within `observeMs`, at least `observeReports` of them, waited `standingMs`. */
+/**
+ * A queue is standing if every report within `observeMs` waited at least `standingMs`. This takes at least
+ * `observeReports` reports.
+ */
 const standingMs = 20;
 const observeMs = 100;
 const observeReports = 5;
 
-/** The largest gap. Even a return path that others fill must carry some reports. */
+/** Maximum gap. Some reports must get through even if other traffic fills the return path. */
 const maxGapMs = 250;
 
-/** Reports use half of the return path's capacity. While there is no queue, the gap shrinks again over time. */
+/**
+ * Reports use at most half of the return path's capacity. While there is no queue, the gap shrinks again over
+ * time.
+ */
 const spareGain = 2;
 const shrink = 0.85;
 const shrinkEveryMs = 2000;
 const leastGapMs = 4;
 
 export class ReturnPath {
-  /** The least time between two reports; 0 for no limit. */
+  /** Minimum time between two reports; 0 for no minimum. */
   gapMs = 0;
-  /** How long the latest report waited in a queue. */
+  /** Time that the latest report waited in a queue. */
   queueMs = 0;
   private readonly transit = new WindowedExtreme('least', memoryMs);
   private beganAtMs: TimeMs | undefined;
@@ -37,7 +47,7 @@ export class ReturnPath {
   private changedAtMs: TimeMs = -Infinity;
 
   /**
-   * @param stampMs when the report was sent, on the receiver's clock
+   * @param stampMs the time at which the report was sent, on the receiver's clock
    * @returns whether `gapMs` has changed
    */
   take(nowMs: TimeMs, stampMs: number): boolean {
@@ -60,7 +70,7 @@ export class ReturnPath {
     return true;
   }
 
-  /** @param arrivedEveryMs the mean time between arrivals */
+  /** @param arrivedEveryMs the mean time between arrivals of reports */
   private chooseGap(nowMs: TimeMs, arrivedEveryMs: number): number {
     const { leastQueueMs, previousQueueMs, gapMs } = this;
     if (leastQueueMs >= standingMs) {

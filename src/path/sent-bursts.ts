@@ -1,23 +1,24 @@
 /**
- * The bursts sent to one destination. When a report names a burst, this class gives the time at which it was sent and
- * the number of datagrams sent up to its end.
+ * The bursts sent to one destination. For a burst that a report names, this class returns the time at which
+ * the burst was sent and the number of datagrams sent up to its end.
  */
 import type { TimeMs } from '../base/machine.js';
 import { burstsAhead } from '../wire/header.js';
 
-/** The most bursts remembered. */
+/** Maximum number of bursts remembered. */
 const maxEntries = 4096;
 
 export class SentBursts {
-  /** The number of all datagrams sent. */
+  /** Number of all datagrams sent. */
   total = 0;
-  /** When the first datagram was sent. */
+  /** Time at which the first datagram was sent. */
   beganAtMs: TimeMs = Infinity;
   private bursts: number[] = [];
-  /** Datagrams sent up to the end of each burst, and when its last datagram was sent. */
+  /** For each burst, the number of datagrams sent up to its end. */
   private totals: number[] = [];
+  /** For each burst, the time at which its last datagram was sent. */
   private times: TimeMs[] = [];
-  /** The number of datagrams up to the end of the last forgotten burst. */
+  /** Number of datagrams sent up to the end of the last forgotten burst. */
   private forgottenTotal = 0;
 
   add(nowMs: TimeMs, burst: number, count: number): void {
@@ -35,13 +36,16 @@ export class SentBursts {
     this.times.push(nowMs);
   }
 
-  /** Datagrams sent up to the end of this burst. */
+  /** Number of datagrams sent up to the end of this burst. */
   totalUpTo(burst: number): number {
     const place = this.placeOf(burst);
     return place < 0 ? this.forgottenTotal : (this.totals[place] as number);
   }
 
-  /** When the burst was sent; undefined if it had no datagram for this destination or is forgotten. */
+  /**
+   * Time at which the burst was sent; undefined if the burst had no datagram for this destination or is
+   * forgotten.
+   */
   sentAtMs(burst: number): TimeMs | undefined {
     const place = this.placeOf(burst);
     return place >= 0 && this.bursts[place] === burst ? this.times[place] : undefined;
@@ -50,7 +54,7 @@ export class SentBursts {
   /** Forgets bursts before this one. */
   forgetBefore(burst: number): void {
     const place = this.placeOf(burst);
-    // Dropping them one by one would shift the whole array each time.
+    // Bursts are dropped in bulk, because dropping a single burst shifts the whole array.
     if (place >= forgetAtLeast && place > this.bursts.length / 2) this.drop(place);
   }
 
@@ -61,7 +65,7 @@ export class SentBursts {
     this.times.splice(0, count);
   }
 
-  /** Index of the last burst at or before this one; -1 for none. */
+  /** Index of the last burst at or before this one; -1 if there is none. */
   private placeOf(burst: number): number {
     let low = 0;
     let high = this.bursts.length;

@@ -8,11 +8,11 @@ export class WindowedExtreme {
 
   constructor(
     private readonly which: 'least' | 'greatest',
-    /** A value stays valid for at least half of this time and at most all of it. */
+    /** Length of the window. A value stays valid for at least half of this time and at most all of it. */
     private readonly windowMs: number,
   ) {}
 
-  /** Undefined before the first value. */
+  /** The minimum or maximum; undefined before the first value. */
   get value(): number | undefined {
     if (this.current === undefined) return this.earlier;
     if (this.earlier === undefined) return this.current;
