@@ -1,23 +1,24 @@
 /**
- * The digests of an object's blocks and the tree over them. Digests are added in any order, as blocks complete. Every
- * aligned run of 2^k blocks has a node, so two sides that differ find the bad block level by level.
+ * A hash tree over the digests of an object's blocks. Digests can be added in any order, as blocks complete.
+ * Every aligned run of 2^k blocks has a node, so two sides whose trees differ can find a bad block level by
+ * level.
  *
- * A node is hashed as soon as all blocks below it are known, so that no call takes long, however many blocks there
- * are. The lowest levels are not kept, because they would take as much memory as the digests of the blocks.
+ * A node is hashed as soon as all blocks below it are known, so no single call takes long, however large the
+ * object is. The lowest levels are not stored, because they would take as much memory as the block digests.
  */
 import { assert } from '../base/assert.js';
 import type { Hash } from '../base/hash.js';
 import { digestSizeBytes } from '../wire/sizes.js';
 import { hashNode } from './hash-tree.js';
 
-/** The height of the lowest level that is kept. Each node of that level covers a run of 2^6 blocks. */
+/** The height of the lowest level that is stored. Each node of that level covers a run of 2^6 blocks. */
 const keptHeight = 6;
 const runBlocks = 2 ** keptHeight;
 
 /** Nodes of one height. */
 interface Level {
   readonly digests: Uint8Array;
-  /** 1 if every block below the node is known and the node is hashed. */
+  /** For each node, 1 if every block below it is known and the node is hashed. */
   readonly isKnown: Uint8Array;
 }
 
@@ -53,7 +54,7 @@ export class DigestTree {
     return this.isKnown[block] === 1;
   }
 
-  /** Sets a block's digest, which may replace an earlier one. */
+  /** Sets or replaces a block's digest. */
   set(block: number, leaf: Uint8Array): void {
     assert(block < this.blockCount && leaf.length === digestSizeBytes, 'a leaf of this tree');
     this.forget(block);
@@ -85,7 +86,10 @@ export class DigestTree {
     return digestAt(this.leaves, block);
   }
 
-  /** The root digest, for which every block's digest must be known. An empty tree has the hash of the empty string. */
+  /**
+   * The root digest. Every block's digest must be known. The root of an empty tree is the hash of the empty
+   * string.
+   */
   root(): Uint8Array {
     assert(this.isComplete, 'every digest is known');
     if (this.blockCount === 0) return this.hash();
@@ -97,12 +101,12 @@ export class DigestTree {
     return this.blockCount < 2 ? 0 : Math.ceil(Math.log2(this.blockCount));
   }
 
-  /** The number of nodes at a height. Each covers 2^height blocks; the last one may cover fewer. */
+  /** The number of nodes at a height. Each node covers 2^height blocks; the last node can cover fewer. */
   nodeCount(height: number): number {
     return Math.ceil(this.blockCount / 2 ** height);
   }
 
-  /** The concatenated digests of up to `count` nodes of one level; fewer if the level ends before that. */
+  /** The concatenated digests of `count` nodes of one level, or of fewer nodes if the level ends first. */
   nodes(height: number, firstNode: number, count: number): Uint8Array {
     assert(this.isComplete, 'every digest is known');
     if (height > this.height || firstNode >= this.nodeCount(height)) return new Uint8Array(0);
@@ -123,7 +127,7 @@ export class DigestTree {
     return Math.min(runBlocks, this.blockCount - run * runBlocks);
   }
 
-  /** Called once all blocks of a run are known. Hashes the run's node and the ancestors that it completes. */
+  /** Hashes the node of a run whose blocks are all known, and every ancestor that this node completes. */
   private raise(run: number): void {
     const start = run * runBlocks * digestSizeBytes;
     const leaves = this.leaves.subarray(start, start + this.runSize(run) * digestSizeBytes);
@@ -141,14 +145,14 @@ export class DigestTree {
     }
   }
 
-  /** @returns a copy of the nodes `height` levels above these */
+  /** @returns the digests of the nodes `height` levels above the given ones, in new memory */
   private hashUp(digests: Uint8Array, height: number): Uint8Array {
     let level: Uint8Array = digests.slice();
     for (let h = 0; h < height; h++) level = this.hashPairs(level);
     return level;
   }
 
-  /** A node without a sibling moves up unchanged. */
+  /** Computes the digests of the next level up. A node without a sibling moves up unchanged. */
   private hashPairs(below: Uint8Array): Uint8Array {
     const count = below.length / digestSizeBytes;
     const above = new Uint8Array(Math.ceil(count / 2) * digestSizeBytes);

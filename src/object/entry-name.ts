@@ -1,13 +1,17 @@
 /**
- * Checks names from the network for one platform. On that platform, a name that passes stays inside the folder that
- * it is joined to. Symbolic links in the path are refused elsewhere, where files are written.
+ * Checks names from the network against the rules of one platform. On that platform, a name that passes the
+ * check stays inside the folder to which it is joined. The check does not cover symbolic links in the path:
+ * the code that writes files refuses them.
  */
 import { decodeUtf8, isLongerUtf8 } from '../wire/byte-codec.js';
 
-/** The platform that will use a name. A name that is harmless on one platform may leave the folder on another. */
+/**
+ * The platform on which a name will be used. A name that is harmless on one platform can lead out of the
+ * folder on another.
+ */
 export type Platform = 'posix' | 'windows';
 
-/** Why a name is refused. Refused names are counted by this fault. */
+/** The reason for which a name is refused. */
 export type NameFault =
   | 'empty-name'
   | 'long-name'
@@ -19,9 +23,9 @@ export type NameFault =
   | 'reserved-name';
 
 export const nameLimits = {
-  /** The longest name in UTF-8. Linux allows 4,096 bytes for the folder and the name together. */
+  /** Maximum size of a name in UTF-8. Linux allows 4,096 bytes for the folder and the name together. */
   sizeBytes: 3072,
-  /** The longest part of a name. Nearly all file systems allow parts of this size. */
+  /** Maximum size of one part of a name. Nearly all file systems allow parts of this size. */
   partSizeBytes: 255,
   depth: 64,
 } as const;
@@ -29,12 +33,12 @@ export const nameLimits = {
 /** Names reserved for devices on Windows, with any extension, and with spaces before the extension. */
 const deviceName = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:\.|$)/i;
 
-/** Characters that file names on Windows cannot contain; a colon would name a drive or a stream. */
+/** Characters that Windows does not allow in file names. A colon would select a drive or a stream. */
 const windowsCharacter = /[<>:"\\|?*]/;
 
 /**
  * Checks a received name, whose parts are separated by slashes.
- * @returns the decoded name, or what is wrong with it
+ * @returns the decoded name, or the reason for which it is refused
  */
 export function readEntryName(
   bytes: Uint8Array,
@@ -47,7 +51,10 @@ export function readEntryName(
   return checkEntryName(name, platform) ?? { name };
 }
 
-/** What is wrong with a name; undefined if nothing is. */
+/**
+ * Checks a decoded name.
+ * @returns the reason for which the name is refused; undefined if the name is valid
+ */
 export function checkEntryName(name: string, platform: Platform): NameFault | undefined {
   if (name === '') return 'empty-name';
   if (name.includes('\0')) return 'nul-in-name';

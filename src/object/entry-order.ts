@@ -1,12 +1,12 @@
 /**
- * The order of a manifest's entries. Each folder is followed by its contents, and names within one folder ascend
- * byte by byte. One comparison with the last name therefore shows that a name is new, and only the folders around
- * the last entry can contain the next one.
+ * The order of a manifest's entries. A folder is followed directly by its contents, and the names within a
+ * folder ascend byte by byte. Comparing a name with the previous one is therefore enough to detect a repeated
+ * name. The next entry can lie only in a folder that contains the previous entry, or in that entry itself.
  */
 
 const slash = 0x2f;
 
-/** Compares names in UTF-8; the slash comes before all other characters. */
+/** Compares two UTF-8 names byte by byte. A slash sorts before every other byte. */
 export function compareNames(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
@@ -19,15 +19,17 @@ function rankOf(byte: number): number {
   return byte === slash ? 0 : byte;
 }
 
-/** Checks the names of entries one after another. */
+/** Checks that entries come in this order, one entry at a time. */
 export class EntryOrder {
   private last: Uint8Array = new Uint8Array(0);
-  /** The folders that contain the last entry, outermost first, and the entry itself if it is a folder. */
+  /**
+   * The folders that contain the previous entry, outermost first, and that entry itself if it is a folder.
+   */
   private readonly open: string[] = [];
 
   /**
-   * @param nameBytes the name in UTF-8, which must not change later
-   * @returns what is wrong with the entry's place; undefined if nothing is
+   * @param nameBytes `name` in UTF-8; the bytes must not change later
+   * @returns the fault in the entry's position; undefined if the position is valid
    */
   check(
     nameBytes: Uint8Array,
@@ -39,7 +41,7 @@ export class EntryOrder {
     if (order > 0) return 'not-in-order';
     this.last = nameBytes;
     const parentLength = name.lastIndexOf('/');
-    // A folder that was left cannot return: all of its contents sort before this name.
+    // A folder is closed for good here, because all of its contents sort before this entry's name.
     while (this.open.length > 0 && !this.isParent(name, parentLength)) this.open.pop();
     if (parentLength !== -1 && this.open.length === 0) return 'name-conflict';
     if (isFolder) this.open.push(name);

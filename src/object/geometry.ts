@@ -1,6 +1,7 @@
 /**
- * How an object is divided. The manifest and the content are each cut into blocks. A block is sealed as a whole and
- * then cut into segments. The blocks of the manifest are numbered first, and those of the content follow.
+ * Divides an object into blocks and segments. The manifest and the content are each cut into blocks. Each
+ * block is sealed as a whole and then cut into segments. Block numbers start with the blocks of the manifest
+ * and continue with those of the content.
  */
 import { assert } from '../base/assert.js';
 import { maxSegmentsPerBlock, tagSizeBytes } from '../wire/sizes.js';
@@ -17,13 +18,22 @@ export interface SessionGeometry {
   readonly blockCount: number;
 }
 
-/** The smallest segment, below which headers would dominate, and the largest, which must fit in a datagram. */
+/**
+ * Limits of the segment size. Headers would dominate in smaller segments, and larger segments would not fit
+ * in a datagram.
+ */
 export const sessionMssLimits = { minBytes: 64, maxBytes: 65_000 } as const;
 
-/** The most blocks. This bounds the memory for their digests. With default sizes, it allows a terabyte. */
+/**
+ * Maximum number of blocks, which bounds the memory for their digests. With default sizes, an object can hold
+ * a terabyte.
+ */
 const maxBlockCount = 2 ** 24;
 
-/** @returns undefined if the numbers, which may come from a peer, are invalid */
+/**
+ * Creates the geometry of an object from numbers that can come from a peer.
+ * @returns the geometry; undefined if the numbers are invalid
+ */
 export function createSessionGeometry(
   manifestSizeBytes: number,
   contentSizeBytes: number,

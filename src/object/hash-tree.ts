@@ -1,6 +1,6 @@
 /**
- * Hashes of leaves and nodes, as in RFC 6962, section 2.1. They differ, so that a leaf cannot be mistaken for a node.
- * The tree itself is in digest-tree.ts.
+ * Leaves and nodes are hashed differently (RFC 6962, section 2.1), so that a leaf cannot be mistaken for a
+ * node. The tree itself is in digest-tree.ts.
  */
 import type { Hash } from '../base/hash.js';
 

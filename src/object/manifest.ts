@@ -1,6 +1,6 @@
 /**
- * The manifest of an object: names, kinds and sizes of its entries. The content is the concatenation of its files in
- * the manifest's order.
+ * The manifest of an object lists its files, folders and links, and the size of each file. The content of the
+ * object consists of all its files, concatenated in the manifest's order.
  */
 
 import { escapeControls } from '../base/control-characters.js';
@@ -23,7 +23,7 @@ export interface FileEntry {
   readonly sizeBytes: number;
 }
 
-/** A folder in a manifest; folders come before what they hold. */
+/** A folder in a manifest. Its entry comes before its contents. */
 export interface FolderEntry {
   readonly kind: 'folder';
   readonly name: string;
@@ -41,15 +41,17 @@ export interface LinkEntry {
 /** One entry of a manifest. */
 export type Entry = FileEntry | FolderEntry | LinkEntry;
 
-/** What an object consists of: its entries, in their order, and their total size in bytes. */
+/** What an object consists of: its entries in order, and the total size of its files. */
 export interface Manifest {
-  /** In the order of `compareNames`: a folder comes just before its contents, and names are unique. */
+  /**
+   * The entries in the order of `compareNames`, with unique names. A folder comes just before its contents.
+   */
   readonly entries: readonly Entry[];
   /** Sum of the files' sizes. */
   readonly contentSizeBytes: number;
 }
 
-/** Why a manifest is refused. Refused manifests are counted by this fault. */
+/** The reason for which a manifest is refused. */
 export type ManifestFault =
   | NameFault
   | 'not-a-manifest'
@@ -60,7 +62,7 @@ export type ManifestFault =
   /** A link's target is absolute or leads out of the object. */
   | 'link-leaves';
 
-/** Why a manifest was refused, and at which name. */
+/** The reason for which a manifest was refused, and the name at fault. */
 export interface RefusedManifest {
   readonly fault: ManifestFault;
   /** The faulty entry, as printable text. */
@@ -72,13 +74,13 @@ export const manifestLimits = {
   sizeBytes: 64 * 1024 * 1024,
 } as const;
 
-/** The most entries and bytes that one step of encoding or decoding handles. */
+/** Maximum number of entries, and of bytes, that one step of encoding or decoding handles. */
 export const manifestStep = { entryCount: 1000, sizeBytes: 64 * 1024 } as const;
 
 const entryKinds = ['file', 'folder', 'link'] as const;
 
 /**
- * Makes a manifest of entries in their order (SESSIONS 4.5), with their total size.
+ * Creates a manifest from entries that are already in order (SESSIONS 4.5), and computes their total size.
  * @example
  * ```ts
  * import { createManifest } from 'p2mp/core';
@@ -94,7 +96,7 @@ export function createManifest(entries: readonly Entry[]): Manifest {
 }
 
 /**
- * The bytes of a manifest (SESSIONS 4.5).
+ * Encodes a manifest (SESSIONS 4.5).
  * @example
  * ```ts
  * import { createManifest, encodeManifest } from 'p2mp/core';
@@ -107,7 +109,7 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   return finishSteps(encodeInSteps(manifest));
 }
 
-/** Like `encodeManifest`, in steps of at most `manifestStep`. */
+/** Encodes a manifest like `encodeManifest`, in steps of at most `manifestStep`. */
 export function* encodeInSteps({ entries }: Manifest): Steps<Uint8Array> {
   const parts: Uint8Array[] = [];
   let writer = new ByteWriter().varint(entries.length);
@@ -150,7 +152,7 @@ function* joinInSteps(parts: readonly Uint8Array[]): Steps<Uint8Array> {
 const partsPerStep = 64;
 
 /**
- * Checks everything that a receiver must know before it touches its disk.
+ * Decodes a manifest and checks everything that must hold before a receiver writes to its disk.
  * @example
  * ```ts
  * import { createManifest, decodeManifest, encodeManifest } from 'p2mp/core';
@@ -165,8 +167,8 @@ export function decodeManifest(bytes: Uint8Array, platform: Platform): Manifest 
 }
 
 /**
- * Like `decodeManifest`, in steps of at most `manifestStep`.
- * @param bytes must not change before the last step
+ * Decodes a manifest like `decodeManifest`, in steps of at most `manifestStep`.
+ * @param bytes the encoded manifest, which must not change until the last step is done
  */
 export function* decodeInSteps(
   bytes: Uint8Array,
@@ -199,7 +201,7 @@ export function* decodeInSteps(
   return { entries, contentSizeBytes };
 }
 
-/** @returns the number of entries that a manifest claims to have; the number is not verified */
+/** @returns the number of entries that a manifest claims to have; this number is not verified */
 export function readEntryCount(bytes: Uint8Array): number {
   return new ByteReader(bytes).varint();
 }
@@ -242,8 +244,8 @@ function readEntry(reader: ByteReader, kind: Entry['kind'], name: string): Entry
 }
 
 /**
- * Whether a link's target lies within the object. A target may contain `..` only at its beginning. A `..` after a name
- * that is itself a link would lead to the parent of that link's target.
+ * Whether a link's target lies within the object. A target can contain `..` only at its beginning: after a
+ * name that is itself a link, `..` would lead to the parent of that link's target.
  */
 export function isInside({ name, target }: LinkEntry, platform: Platform): boolean {
   if (target === '' || target.includes('\0') || target.startsWith('/')) return false;
@@ -253,7 +255,8 @@ export function isInside({ name, target }: LinkEntry, platform: Platform): boole
   const upCount = firstName === -1 ? parts.length : firstName;
   const depth = name.split('/').length - 1;
   const named = parts.slice(upCount);
-  // Windows may read `.. ` and `...` as `..`, so every part of the target must be a valid name.
+  // Windows can read `.. ` and `...` as `..`, so every part after the leading `..` parts must be a valid
+  // name.
   const isSound = (part: string) => checkEntryName(part, platform) === undefined;
   if (platform === 'windows' && !named.every(isSound)) return false;
   return upCount <= depth && !named.includes('..');

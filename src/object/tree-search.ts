@@ -1,6 +1,7 @@
 /**
- * Finds the blocks that differ between two sides. It requests nodes of the other side's tree level by level, and only
- * below nodes that differ. If very many nodes differ, all blocks below some of them count as different.
+ * Finds the blocks in which two sides differ. The search requests nodes of the other side's tree level by
+ * level, and descends only below nodes that differ. If very many nodes differ, the search does not descend
+ * below some of them; all blocks below such a node count as different.
  */
 import { isEqualBytes } from '../wire/byte-codec.js';
 import type { Nodes, NodesRequest } from '../wire/messages.js';
@@ -8,24 +9,31 @@ import { maxNodesPerMessage } from '../wire/messages.js';
 import { digestSizeBytes } from '../wire/sizes.js';
 import type { DigestTree } from './digest-tree.js';
 
-/** How many levels one request descends. One message can hold all nodes of a subtree at that depth. */
+/** Number of levels that one request descends. At this depth, all nodes of a subtree fit in one message. */
 const stepHeight = Math.log2(maxNodesPerMessage);
 
-/** The most queued requests. While the queue is full, all blocks below a differing node count as different. */
+/**
+ * Maximum number of queued requests. While the queue is full, all blocks below a differing node count as
+ * different.
+ */
 const maxRequests = 256;
 
-/** The most requests in flight. */
+/** Maximum number of requests in flight. */
 const concurrentRequests = 8;
 
 export class TreeSearch {
   /** Blocks that differ, numbered within the content. */
   readonly differing: number[] = [];
   private readonly requests: NodesRequest[] = [];
-  /** Whether the digests of `learnt` blocks are still being copied. All blocks are compared after that. */
+  /**
+   * True while the digests of the `learnt` blocks are being copied. After that, the search compares all
+   * blocks.
+   */
   private isLearning: boolean;
 
   /**
-   * @param learnt ranges of blocks whose digests are copied from the other side; the others are compared
+   * @param learnt ranges of blocks whose digests are copied from the other side before the search compares
+   * the trees
    */
   constructor(
     private readonly tree: DigestTree,

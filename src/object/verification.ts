@@ -11,10 +11,13 @@ export type Verdict =
   | { readonly kind: 'searching' }
   /** These blocks, numbered within the content, must be received again. */
   | { readonly kind: 'differs'; readonly blocks: readonly number[] }
-  /** The digests still differ after as many repairs as are allowed. */
+  /** The digests still differ after the maximum number of searches. */
   | { readonly kind: 'hopeless' };
 
-/** The most repairs. If authentic blocks are wrong again and again, the sender is at fault. */
+/**
+ * Maximum number of searches; each search that finds differing blocks leads to a repair. If authentic blocks
+ * still differ after so many searches, the sender is at fault.
+ */
 const maxSearches = 8;
 
 export class Verification {
@@ -22,19 +25,24 @@ export class Verification {
   private search: TreeSearch | undefined;
   private searches = 0;
 
-  /** @param kept ranges of blocks that were not read, so that the sender's digests are used for them */
+  /**
+   * @param kept ranges of blocks that this side did not read; the sender's digests are used for these blocks
+   */
   constructor(
     readonly tree: DigestTree,
     private readonly kept: readonly Range[],
   ) {}
 
-  /** Begins verification. All blocks must be present. @param root the root of the sender's tree */
+  /**
+   * Begins verification. All blocks must be present.
+   * @param root the root of the sender's tree
+   */
   check(root: Uint8Array): Verdict {
     this.root = root;
     return this.compare(root);
   }
 
-  /** @returns undefined if these nodes were not requested */
+  /** @returns the verdict so far; undefined if these nodes were not requested */
   handle(nodes: Nodes): Verdict | undefined {
     const { search, root } = this;
     if (search === undefined || root === undefined || !search.handle(nodes)) return undefined;
