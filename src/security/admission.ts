@@ -1,8 +1,8 @@
 /**
- * Decides which requests are served under overload. Each request draws a random rank and waits in a queue of fixed
- * size. The chance of a good rank grows with the size of the request in bytes and shrinks with the service that its
- * network received recently. The service that a flood gets is therefore proportional to its bandwidth and never all
- * of it, and clever timing gains nothing.
+ * Decides which requests are served under overload. Each request draws a random rank and waits in a queue of
+ * fixed size. The chance of a good rank grows with the size of the request in bytes and shrinks with the
+ * service that the sender's network received recently. A flood therefore gets a share of the service that is
+ * proportional to its bandwidth, never all of the service, and gains nothing from clever timing.
  */
 import type { TimeMs } from '../base/machine.js';
 import type { Random } from '../base/random.js';
@@ -12,7 +12,7 @@ export interface AdmissionLimits {
   readonly perSec: number;
   /** Burst of work units after a quiet time. */
   readonly burst: number;
-  /** The most requests in the queue. */
+  /** Maximum number of requests in the queue. */
   readonly waiting: number;
   /** A request that has waited this long is dropped, because its sender has repeated it by then. */
   readonly waitMs: number;
@@ -21,7 +21,7 @@ export interface AdmissionLimits {
 /** Waiting requests are served in groups at this interval, because a wakeup costs more than a request. */
 const serveEveryMs = 10;
 
-/** A tolerance for rounding, so that a timeout that fires exactly on time does not come too early. */
+/** Tolerance for rounding errors. Without it, a timeout that fires on time might seem slightly early. */
 const roundingUnits = 1e-6;
 
 interface Entry<Request> {
@@ -50,7 +50,8 @@ export class Admission<Request> {
   }
 
   /**
-   * Draws a random rank for a request before any work is done for it. In a flood, most requests end here.
+   * Draws a random rank for a request before any work is done for the request. In a flood, most requests are
+   * rejected here.
    * @param sizeBytes the size of the request's datagram
    * @param held the service that the request's network received recently
    * @returns the rank (lower is better); undefined if the queue has no room for the request
@@ -62,9 +63,10 @@ export class Admission<Request> {
   }
 
   /**
-   * Puts a request in the queue. If a request with the same key is queued already, the one with the better rank stays.
+   * Puts a request in the queue. If the queue already holds a request with the same key, the one with the
+   * better rank stays.
    * @param rank the rank drawn for this request
-   * @returns the request that was displaced, if any
+   * @returns the request that was removed to make room, if any
    */
   add(nowMs: TimeMs, key: string, request: Request, rank: number): Request | undefined {
     const known = this.entries.get(key);
@@ -91,12 +93,12 @@ export class Admission<Request> {
     return best?.request;
   }
 
-  /** Counts work that was done. */
+  /** Deducts completed work from the available units. */
   spend(units: number): void {
     this.units -= units;
   }
 
-  /** When the next request can be served; Infinity if the queue is empty. */
+  /** Time at which the next request can be served; Infinity if the queue is empty. */
   pollTimeout(): TimeMs {
     if (this.entries.size === 0) return Infinity;
     const missingMs = (Math.max(0, 1 - this.units) * 1000) / this.limits.perSec;

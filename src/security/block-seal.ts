@@ -1,7 +1,7 @@
 /**
- * Seals data. A whole block is encrypted and authenticated with the group key, which each receiver got on its own
- * channel. The generation is part of the nonce. A sender must never seal other bytes for the same block and generation,
- * because no nonce may encrypt two plaintexts.
+ * Encrypts and authenticates whole blocks under the group key, which each receiver gets on its own channel.
+ * The nonce consists of the generation and the block number. A sender must therefore never seal different
+ * bytes for the same block and generation: a nonce must never encrypt two plaintexts.
  */
 import { isEqualBytes } from '../wire/byte-codec.js';
 import { nonceSizeBytes, tagSizeBytes } from '../wire/sizes.js';
@@ -30,7 +30,7 @@ export class BlockSeal {
     return this.crypto.open(this.dataKey, this.nonceOf(block, generation), sealed, nothing);
   }
 
-  /** The tag of one datagram, over its header and body. */
+  /** Computes the tag of one datagram from its header and body. */
   tag(header: Uint8Array, body: Uint8Array): Uint8Array {
     return this.crypto.mac(this.tagKey, header, body).subarray(0, tagSizeBytes);
   }

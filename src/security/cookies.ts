@@ -1,6 +1,7 @@
 /**
- * Stateless cookies. A sender proves its address by returning a cookie. Only then does the receiver keep any state for
- * it (as in RFC 6347, 4.2.1). A cookie is a keyed digest of the address, the handshake and the time.
+ * Stateless cookies. A sender proves its address by returning a cookie; before that, the receiver keeps no
+ * state for the sender (as in RFC 6347, 4.2.1). A cookie is a keyed digest of the sender's address, the
+ * identifiers of the handshake, and the time.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';

@@ -1,19 +1,21 @@
 /**
- * The cryptography that sessions need. The core contains none. The Node shell provides a Noise library and
- * node:crypto, and the simulator provides a cheap substitute.
+ * The interface of the cryptography that sessions need. The core itself contains no cryptography: the Node
+ * shell provides a Noise library and node:crypto, and the simulator provides a cheap substitute.
  */
 import type { Hash } from '../base/hash.js';
 import type { Steps } from '../base/steps.js';
 
 /** One side of a Noise XX handshake (Noise Protocol Framework, rev. 34, 7.5). */
 export interface Handshake {
-  /** The next message to send. */
+  /** Returns the next message to send. */
   write(): Uint8Array;
-  /** Reads the other side's next message; false if it is invalid, which ends the handshake. */
+  /**
+   * Reads the other side's next message. Returns false if the message is invalid, which ends the handshake.
+   */
   read(message: Uint8Array): boolean;
-  /** The other side's static key, once it has been read. */
+  /** The other side's static key; undefined until it has been read. */
   readonly remoteKey: Uint8Array | undefined;
-  /** The keys of both directions, once the handshake is complete. */
+  /** The keys of both directions; undefined until the handshake is complete. */
   readonly keys: { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined;
 }
 
@@ -21,7 +23,7 @@ export interface Handshake {
 export interface HashInProgress {
   /** Adds bytes to the digest. */
   update(bytes: Uint8Array): void;
-  /** Call once, at the end. */
+  /** Returns the digest. Call it once, at the end. */
   digest(): Uint8Array;
 }
 
@@ -35,7 +37,10 @@ export interface SessionCrypto {
   startHash(): HashInProgress;
   /** HMAC-SHA-256. */
   mac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array;
-  /** AES-256-GCM: the ciphertext, then the tag. A nonce must never encrypt two plaintexts. */
+  /**
+   * Encrypts with AES-256-GCM. A nonce must never encrypt two plaintexts.
+   * @returns the ciphertext followed by the tag
+   */
   seal(
     key: Uint8Array,
     nonce: Uint8Array,
@@ -58,12 +63,12 @@ export interface SessionCrypto {
   startHandshake(role: 'initiator' | 'responder', prologue: Uint8Array): Handshake;
 }
 
-/** Bytes hashed in one step, which takes a few milliseconds. */
+/** Number of bytes hashed in one step. A step of this size takes a few milliseconds. */
 const hashStepBytes = 1024 * 1024;
 
 /**
  * Computes SHA-256 in steps.
- * @param bytes must not change before the last step
+ * @param bytes the data, which must not change until the last step is done
  */
 export function* hashInSteps({ startHash }: SessionCrypto, bytes: Uint8Array): Steps<Uint8Array> {
   const hash = startHash();

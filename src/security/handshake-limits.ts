@@ -1,21 +1,28 @@
-/** Limits on what unauthenticated senders may cost a receiver (SESSIONS 3.14). Units come last in a name. */
+/** Limits on the resources that unauthenticated senders can consume at a receiver (SESSIONS 3.14). */
 
 export const handshakeLimits = {
-  /** The most pending handshakes. Each is kept for `handshakeMs`, and about this many can begin in that time. */
+  /**
+   * Maximum number of pending handshakes. Each is kept for `handshakeMs`, and about this many can begin in
+   * that time.
+   */
   handshakes: 1024,
   handshakeMs: 5_000,
-  /** The most handshakes per second. Fewer are allowed if they would take more than this share of a processor. */
+  /**
+   * Maximum number of handshakes per second. The limit is lower if so many would use more than
+   * `handshakeShare` of a processor.
+   */
   handshakesPerSec: 200,
   handshakeShare: 0.1,
-  /** The most handshakes in one turn of the event loop. */
+  /** Maximum number of handshakes in one turn of the event loop. */
   handshakeBurst: 8,
   hellosPerSec: 1000,
   helloBurst: 64,
-  /** The most queued hellos, which is also the most queued opens, and the longest time that they wait. */
+  /** Maximum number of queued hellos, and maximum number of queued opens. */
   waiting: 64,
+  /** Maximum time that a hello or an open waits in its queue. */
   waitMs: 1000,
-  /** The shortest time between two identical answers to one handshake. */
+  /** Minimum time between two identical answers to one handshake. */
   repeatMs: 20,
-  /** A cookie is valid for one to two of these periods. */
+  /** Period of the cookies. A cookie is valid for one to two periods. */
   cookieMs: 30_000,
 } as const;

@@ -1,10 +1,10 @@
 /**
- * The sender's side of the handshake with one receiver (SESSIONS 3). It sends a hello, gets a cookie, and then begins
- * a Noise handshake. The sender repeats each packet until it is answered.
+ * The sender's side of the handshake with one receiver (SESSIONS 3). The sender sends a hello, gets a cookie,
+ * and then begins a Noise handshake. It repeats each packet until the receiver answers.
  *
- * A hello is as large as the largest data datagram, so an answer shows that the path carries that size
- * (SESSIONS 3.11). Each repeated hello is sent together with a small one. If only the small one is answered, the
- * receiver is there and the path MTU may be exceeded.
+ * A hello is as large as the largest data datagram, so an answer shows that the path carries datagrams of
+ * that size (SESSIONS 3.11). The sender accompanies each repeated hello with a small hello. If only the small
+ * hello is answered, the receiver is reachable, but the large hello might exceed the path MTU.
  */
 import { assert } from '../base/assert.js';
 import { readUint32 } from '../base/network-order.js';
@@ -13,18 +13,18 @@ import { encodeChannelPacket, protocolVersion, sessionHeaderSizeBytes } from '..
 import type { Handshake, SessionCrypto } from './crypto.js';
 import { SecureChannel } from './secure-channel.js';
 
-/** The least size of a hello. No answer to a hello is longer than this. */
+/** Minimum size of a hello. No answer to a hello is larger. */
 export const helloSizeBytes = 64;
 
 /**
- * After this many answered small hellos, each sent with a large one that was not answered, an exceeded path MTU is
- * suspected or certain. With 30 % loss each way, a false suspicion occurs once in 450 handshakes. It costs little,
- * because the session has not begun.
+ * Numbers of answered small hellos, with no large hello answered, at which an exceeded path MTU is suspected
+ * or certain. With 30 % loss in each direction, one handshake in 450 raises a false suspicion, which costs
+ * little because the session has not begun.
  */
 export const narrowPathAnswers = { suspected: 5, certain: 20 } as const;
 export const cookieSizeBytes = 32;
 
-/** The most copies of an open or a proof sent at once. */
+/** Maximum number of copies of an open or a proof that are sent at once. */
 export const maxOpenCopies = 8;
 
 /** The handshake prologue: version, session, and the sender's number for the receiver. */
@@ -37,15 +37,18 @@ export type HandshakeStage =
   | 'hello'
   /** Waiting for the receiver's handshake message. */
   | 'open'
-  /** The receiver has shown its key; waiting for key approval. */
+  /** Waiting for approval of the receiver's key. */
   | 'trust'
   /** The handshake is complete on this side. */
   | 'proof';
 
-/** The effect of an answer. It leads to the next stage, is a fault, or changes nothing because it is a repetition. */
+/**
+ * The effect of an answer on the handshake: the next stage, a fault, or nothing because the answer is a
+ * repetition.
+ */
 export type HandshakeOutcome =
   | 'advanced'
-  /** A small hello was answered: the receiver is there. */
+  /** Only a small hello was answered. The receiver is reachable. */
   | 'small-only'
   | 'late'
   | 'other-version'
@@ -54,16 +57,16 @@ export type HandshakeOutcome =
 export class OutgoingHandshake {
   stage: HandshakeStage = 'hello';
   channel: SecureChannel | undefined;
-  /** The datagram to repeat; undefined while waiting for key approval. */
+  /** The datagram to repeat; undefined while the receiver's key waits for approval. */
   datagram: Uint8Array | undefined;
-  /** The number of small hellos that were answered. No large hello has been answered by then. */
+  /** Number of small hellos that were answered before any large hello was answered. */
   smallAnswers = 0;
   private readonly nonce: number;
-  /** The nonce of small hellos, which identifies their answers. */
+  /** The nonce of small hellos. An answer that repeats this nonce answers a small hello. */
   private readonly smallNonce: number;
   private readonly smallHello: Uint8Array;
   private hellosSent = 0;
-  /** How many copies of the open to send next. */
+  /** Number of copies of the open to send next time. */
   private openCopies = 1;
   private readonly noise: Handshake;
 
@@ -84,20 +87,21 @@ export class OutgoingHandshake {
 
   private readonly createChannel: (keys: NonNullable<Handshake['keys']>) => SecureChannel;
 
-  /** The receiver's static key, from stage `trust` on. */
+  /** The receiver's static key; undefined before stage `trust`. */
   get receiverKey(): Uint8Array | undefined {
     return this.noise.remoteKey;
   }
 
-  /** Whether small hellos have been answered, but too few to suspect that the path MTU is exceeded. */
+  /** Whether some small hellos have been answered, but too few to suspect that the path MTU is exceeded. */
   get isBeingProbed(): boolean {
     const { stage, smallAnswers } = this;
     return stage === 'hello' && smallAnswers > 0 && smallAnswers < narrowPathAnswers.suspected;
   }
 
   /**
-   * The datagrams to send now. The first hello is sent alone, and each later one with a small hello. Each repetition of
-   * an open doubles the number of its copies, because a flooded receiver serves requests chosen at random.
+   * The datagrams to send now. The first hello is sent alone, and each later hello with a small hello. Each
+   * time an open is repeated, the number of its copies doubles, because a flooded receiver serves requests
+   * chosen at random.
    */
   nextDatagrams(): readonly Uint8Array[] {
     if (this.datagram === undefined) return [];
@@ -146,7 +150,7 @@ export class OutgoingHandshake {
     return 'small-only';
   }
 
-  /** The receiver's key is trusted: sends this side's proof and opens the channel. */
+  /** Prepares this side's proof and opens the channel. Call it once the receiver's key is trusted. */
   prove(): void {
     assert(this.stage === 'trust', 'trust is asked for once');
     this.datagram = this.encode('proof', this.noise.write());

@@ -1,6 +1,7 @@
 /**
- * Handshakes at a receiver, up to the proof of the sender's identity. The receiver keeps no state until the sender has
- * proven its address. From then on, the number of handshakes, their memory and their time are bounded (SESSIONS 3).
+ * The receiver's side of handshakes, up to the proof of the sender's identity. The receiver keeps no state
+ * until the sender has proven its address. After that, the number of handshakes, the memory and the time that
+ * they take are bounded (SESSIONS 3).
  */
 import type { Address } from '../base/address.js';
 import { formatAddress, networkOf } from '../base/address.js';
@@ -27,7 +28,10 @@ export interface IncomingHandshakesOwner {
 export interface Proven {
   readonly channel: SecureChannel;
   readonly senderKey: Uint8Array;
-  /** The round-trip time. Undefined if the reply was repeated, since the proof may answer either copy (Karn's rule). */
+  /**
+   * The round-trip time; undefined if the reply was repeated, because the proof could answer any copy (Karn's
+   * rule).
+   */
   readonly rttMs: number | undefined;
 }
 
@@ -39,28 +43,31 @@ interface Request {
   readonly bytes: Uint8Array;
 }
 
-/** A handshake that has begun. Whatever its result, it keeps its slot until it expires. */
+/** A handshake that has begun. It keeps its slot until it expires, whatever its result. */
 interface Slot {
   /** The network of the sender. */
   readonly network: string;
   readonly reply: Uint8Array;
   readonly startedAtMs: TimeMs;
-  /** Undefined once a proof was read, whether it was valid or not. */
+  /** Undefined once a proof has been read, even an invalid one. */
   handshake: Handshake | undefined;
   isRepeated: boolean;
-  /** When the reply or the refusal was last sent. */
+  /** Time at which the reply or the refusal was last sent. */
   answeredAtMs: TimeMs;
   /** The refusal that answers the proof, if any. */
   refusal?: Uint8Array;
 }
 
-/** The part of an open that is parsed; the rest is padding. */
+/** Size of the part of an open that is parsed; the rest of an open is padding. */
 const openBodySizeBytes = cookieSizeBytes + keySizeBytes;
 
-/** The number of random bytes that are drawn at once. Each random number takes four of them. */
+/** Number of random bytes drawn at once. Each random number takes four bytes. */
 const lotsSizeBytes = 1024;
 
-/** Expired handshakes are removed in groups, because a wakeup for each one would cost more than it frees. */
+/**
+ * Delay before expired handshakes are removed, so that they are removed in groups. Waking up for each single
+ * handshake would cost more than it saves.
+ */
 const forgetGrainMs = 100;
 
 /** The cost of checking a bad cookie, as a share of the cost of a handshake. */
@@ -91,17 +98,17 @@ export class IncomingHandshakes {
     this.opens = new Admission({ waiting, waitMs, perSec, burst: handshakeBurst }, random);
   }
 
-  /** Handshakes that have begun and not expired. */
+  /** Number of handshakes that have begun and not expired. */
   get count(): number {
     return this.slots.size;
   }
 
-  /** Queued datagrams. */
+  /** Number of queued datagrams. */
   get waitingCount(): number {
     return this.hellos.waitingCount + this.opens.waitingCount;
   }
 
-  /** Answers a hello without keeping state for its sender. The answer is no longer than the hello. */
+  /** Answers a hello without keeping state for its sender. The answer is no larger than the hello. */
   handleHello(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array): void {
     if (bytes.length < helloSizeBytes) {
       this.owner.countFault('bad-handshake', from, bytes);
@@ -125,7 +132,7 @@ export class IncomingHandshakes {
   }
 
   /**
-   * Reads one proof per handshake. Call `refuse` if the sender of the proof is not admitted.
+   * Reads the first proof of a handshake. Call `refuse` afterwards if the sender is not admitted.
    * @returns undefined if the proof is invalid or repeated
    */
   handleProof(
@@ -153,7 +160,10 @@ export class IncomingHandshakes {
     };
   }
 
-  /** Refuses a sender that has proven its key. The refusal is repeated each time the sender asks again. */
+  /**
+   * Refuses a sender that has proven its key. Each time the sender repeats its proof, the refusal is
+   * repeated.
+   */
   refuse(nowMs: TimeMs, packet: ChannelPacket, from: Address, refusal: Uint8Array): void {
     const slot = this.slots.get(keyOf(from, packet));
     if (slot !== undefined) {
@@ -182,7 +192,7 @@ export class IncomingHandshakes {
   }
 
   private get opensDueAtMs(): TimeMs {
-    // Without a free slot, opens wait for the oldest handshake to expire.
+    // If no slot is free, opens wait until the oldest handshake expires.
     return this.hasRoom ? this.opens.pollTimeout() : Infinity;
   }
 
@@ -204,7 +214,7 @@ export class IncomingHandshakes {
       return;
     }
     const key = keyOf(from, packet);
-    // The datagram is copied without its padding, because the receive buffer is reused.
+    // The receive buffer is reused, so the datagram is copied, but without its padding.
     const copy = bytes.slice(0, sessionHeaderSizeBytes + openBodySizeBytes);
     const body = copy.subarray(sessionHeaderSizeBytes);
     const request = { key, from, bytes: copy, packet: { ...packet, header: copy, body } };
@@ -231,7 +241,10 @@ export class IncomingHandshakes {
     }
   }
 
-  /** Begins a handshake. @returns the work done, where 1 is a whole handshake */
+  /**
+   * Begins a handshake.
+   * @returns the work done; 1 is the work of a whole handshake
+   */
   private begin(nowMs: TimeMs, { key, from, packet, bytes }: Request): number {
     const cookie = packet.body.subarray(0, cookieSizeBytes);
     if (!this.cookies.isGood(nowMs, from, packet, cookie)) {
@@ -254,7 +267,9 @@ export class IncomingHandshakes {
     return 1;
   }
 
-  /** Repeats an answer, but at a limited rate: copies of a packet that arrive together get one answer. */
+  /**
+   * Repeats an answer at a limited rate, so that copies of a packet that arrive together get only one answer.
+   */
   private answerAgain(nowMs: TimeMs, slot: Slot, to: Address, answer: Uint8Array): void {
     if (nowMs - slot.answeredAtMs < handshakeLimits.repeatMs) return;
     slot.answeredAtMs = nowMs;

@@ -8,7 +8,10 @@ import { encodeChannelHeader, sessionHeaderSizeBytes } from '../wire/header.js';
 import { nonceSizeBytes, tagSizeBytes } from '../wire/sizes.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
 
-/** The size of the replay window. A message is accepted if its number is less than this far below the highest one. */
+/**
+ * Size of the replay window. A message is rejected if its number is this far or further below the highest
+ * accepted number.
+ */
 const replayWindow = 32;
 
 /** The largest message number. At 1,000 messages per second, the numbers last for seven weeks. */
@@ -17,7 +20,7 @@ const maxCounter = 2 ** 32 - 1;
 export class SecureChannel {
   private sendCounter = 0;
   private highest = -1;
-  /** If bit i is set, number `highest - i` has been accepted. */
+  /** Bit i is set if message number `highest - i` has been accepted. */
   private taken = 0;
 
   constructor(
@@ -27,7 +30,10 @@ export class SecureChannel {
     private readonly keys: NonNullable<Handshake['keys']>,
   ) {}
 
-  /** Whether all message numbers are used up. This side then falls silent, and a new handshake brings new keys. */
+  /**
+   * Whether all message numbers are used up. This side then stops sending; only a new handshake provides new
+   * keys.
+   */
   get isSpent(): boolean {
     return this.sendCounter > maxCounter;
   }
