@@ -1,11 +1,12 @@
 /** Writes and reads the fields of messages: whole numbers in network byte order, counted bytes and text. */
 import { assert } from '../base/assert.js';
 
-// Shared, because creating one costs more than decoding a name. It keeps no state between calls.
+// Shared by all calls, because creating an encoder or a decoder costs more than decoding a name. Neither
+// keeps state between calls.
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The most UTF-8 bytes per UTF-16 unit. */
+/** Maximum number of UTF-8 bytes per UTF-16 code unit. */
 const maxBytesPerUnit = 3;
 
 export class ByteWriter {
@@ -60,7 +61,8 @@ export class ByteWriter {
 
   text(text: string): this {
     const mostBytes = maxBytesPerUnit * text.length;
-    // The length must fit in the one byte reserved for it.
+    // One byte is reserved below for the length. Text whose length might not fit in that byte is encoded
+    // first.
     if (mostBytes >= 128) return this.counted(encoder.encode(text));
     this.reserve(1 + mostBytes);
     const { written } = encoder.encodeInto(text, this.bytes.subarray(this.length + 1));
@@ -83,8 +85,8 @@ export class ByteWriter {
 }
 
 /**
- * Reads untrusted bytes. A read past the end, or of an invalid number, sets `isGood` to false for good and returns
- * zeros. Callers therefore check `isGood` once, after the last field.
+ * Reads untrusted bytes. A read past the end, or an invalid number, sets `isGood` to false permanently and
+ * yields zeros. Callers can therefore check `isGood` once, after the last field.
  */
 export class ByteReader {
   isGood = true;
@@ -135,7 +137,7 @@ export class ByteReader {
     return this.view.getFloat64(this.offset - 8);
   }
 
-  /** A view, not a copy. */
+  /** Reads bytes as a view, not a copy. */
   raw(sizeBytes: number): Uint8Array {
     if (sizeBytes > this.remainingBytes) {
       this.isGood = false;
@@ -150,7 +152,7 @@ export class ByteReader {
     return this.raw(this.varint());
   }
 
-  /** @returns the text; if its bytes are not valid UTF-8, it is empty and `isGood` is false */
+  /** @returns the text. If the bytes are not valid UTF-8, the text is empty and `isGood` becomes false. */
   text(): string {
     const text = decodeUtf8(this.counted());
     if (text === undefined) this.isGood = false;
@@ -188,9 +190,9 @@ export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * Compares in constant time, so that timing does not reveal the first different byte; otherwise an attacker with
- * many attempts could find a tag or a cookie byte by byte. Public keys and digests are not secret, but they are
- * compared by this function too, so that no caller has to decide (SECURITY, "Comparisons").
+ * Compares two byte arrays in constant time. If timing revealed the first different byte, an attacker with
+ * many attempts could find a tag or a cookie byte by byte. Public keys and digests are not secret, but this
+ * function compares them too, so that no caller has to decide (SECURITY, "Comparisons").
  */
 export function isEqualBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

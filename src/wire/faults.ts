@@ -1,6 +1,6 @@
 /**
- * Protocol faults of peers and strangers. They are counted by kind, never thrown. The first of each kind is also
- * reported as an event, so that users can see what another program does differently.
+ * Protocol faults of peers and strangers. Faults are counted by kind, never thrown. The first fault of each
+ * kind is also reported as an event, so that users can see what another program does differently.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
@@ -12,39 +12,39 @@ export type FaultKind =
   | DecodeFault
   /** A data packet's payload does not match its checksum. */
   | 'bad-checksum'
-  /** An ACK at the receiver, or data at the sender. */
+  /** An ACK that arrived at a receiver, or data that arrived at a sender. */
   | 'wrong-direction'
   /** A receiver got a datagram from its own address, so the datagram is forged or looped back. */
   | 'own-address'
   /** A receiver got data from an address that has sent ACKs and is therefore a receiver itself. */
   | 'from-receiver'
-  /** From an address that is not part of the transfer. */
+  /** A datagram from an address that is not part of the transfer. */
   | 'stranger'
-  /** From an unknown address, but accepted as the answer of a known receiver (PROTOCOL 6.6). */
+  /** An answer from an unknown address that was accepted as that of a known receiver (PROTOCOL 6.6). */
   | 'other-address'
-  /** From a sender that must wait for another transfer to end. */
+  /** A packet from a sender that must wait until another transfer ends. */
   | 'busy'
-  /** A packet that belongs to no known transfer, because this receiver did not see the transfer's beginning. */
+  /** A packet of no known transfer, because this receiver did not receive the beginning of the transfer. */
   | 'no-transfer'
   /** Data ahead of the next expected segment. */
   | 'out-of-sequence'
   /** Data that was already received. */
   | 'duplicate'
-  /** A packet that came after the end of its transfer and gets no answer. */
+  /** A packet that arrived after the end of its transfer and gets no answer. */
   | 'after-end'
-  /** The checksum is right only if an odd last byte is placed in the low half of its word. */
+  /** A checksum that is correct only if an odd last byte is placed in the low half of its word. */
   | 'odd-byte-low'
-  /** Data that came faster than it could be written; the sender will repeat it. */
+  /** Data that arrived faster than the receiver could write it. The sender will repeat this data. */
   | 'storage-busy'
-  /** ACK of a segment that was acknowledged before. */
+  /** An ACK of a segment that was acknowledged before. */
   | 'stale-ack'
-  /** ACK of the number after the last one sent (PROTOCOL 6.4). */
+  /** An ACK of the number after the last number sent (PROTOCOL 6.4). */
   | 'next-number-ack'
-  /** ACK of a number that was never sent. */
+  /** An ACK of a number that was never sent. */
   | 'ack-of-unsent'
-  /** The 16 zero bits of an ACK are not zero. */
+  /** An ACK in which the 16 bits that must be zero are not zero. */
   | 'ack-reserved-bits'
-  /** An ACK has bytes after its header. */
+  /** An ACK with bytes after its header. */
   | 'ack-trailing-bytes'
   /** A datagram of an unknown or ended session. */
   | 'no-session'
@@ -54,10 +54,11 @@ export type FaultKind =
   | 'other-version'
   /** A cookie that is forged or expired. */
   | 'bad-cookie'
-  /** An invalid handshake, or a sender or block for which there is no room. */
+  /** A handshake packet that is invalid. */
   | 'bad-handshake'
+  /** A handshake packet, a sender or a block for which the receiver has no room. */
   | 'no-room'
-  /** A message that cannot be decrypted with its channel's key. */
+  /** A message that cannot be decrypted with the key of its channel. */
   | 'forged'
   /** A replayed message. */
   | 'replayed'
@@ -68,10 +69,10 @@ export type FaultKind =
   | 'bad-block'
   /** A sender whose key is not trusted here. */
   | 'untrusted'
-  /** An object whose names or sizes are refused. */
+  /** An object with a name or size that this receiver refuses. */
   | 'bad-object';
 
-/** How often each kind of fault occurred; kinds that did not occur are left out. */
+/** Number of faults of each kind. Kinds that did not occur are left out. */
 export type FaultCounts = Readonly<Partial<Record<FaultKind, number>>>;
 
 /** The first fault of its kind. */
@@ -111,7 +112,10 @@ export class FaultLog {
     return Object.fromEntries(this.counts);
   }
 
-  /** Returns the counts and resets them. Each kind is still reported only once. */
+  /**
+   * Returns the counts and resets them. Even so, only the first fault of each kind is ever reported as an
+   * event.
+   */
   takeCounts(): FaultCounts {
     const counts = this.toCounts();
     this.counts.clear();

@@ -5,24 +5,30 @@
 import { readUint16, readUint32, writeUint16, writeUint32 } from '../base/network-order.js';
 import { tagSizeBytes } from './sizes.js';
 
-/** Part of the header, so that both sides detect a version mismatch at once. */
+/**
+ * The protocol version. Every handshake packet carries it in the header, so that both sides detect a version
+ * mismatch at once.
+ */
 export const protocolVersion = 1;
 
 /** Size of the header in front of the body (SESSIONS 2). */
 export const sessionHeaderSizeBytes = 16;
 
-/** "P2" in place of P2MP-FTP's type field, so that one port can serve both protocols. */
+/**
+ * The type field of the session protocol, "P2". It differs from every type of P2MP-FTP, so that one port can
+ * serve both protocols.
+ */
 export const sessionType = 0x5032;
 
-/** Offset of each field in bytes. The fields from offset 8 on depend on the kind of datagram. */
+/** Offset of each field in bytes. From offset 8 on, the fields depend on the kind of datagram. */
 export const sessionField = {
   session: 0,
   kind: 4,
-  /** The version in handshake packets, the generation in data. */
+  /** The version in handshake packets, the generation in data datagrams. */
   detail: 5,
   type: 6,
   receiver: 8,
-  /** Size of the body. It is needed to separate datagrams that were received together. */
+  /** Size of the body. This size is needed to split datagrams that were received together. */
   bodySize: 10,
   counter: 12,
   block: 8,
@@ -33,9 +39,12 @@ export const sessionField = {
 
 /** Values of the kind field (SESSIONS 2). */
 export const sessionKind = {
-  /** The sender asks whether the receiver is there. A hello is no shorter than its answer, so nothing is amplified. */
+  /**
+   * The sender asks whether the receiver is reachable. A hello is no smaller than its answer, so it cannot be
+   * used for amplification.
+   */
   hello: 1,
-  /** The receiver asks the sender to prove that it receives at its address. */
+  /** The receiver asks the sender to prove that it receives packets at its address. */
   cookie: 2,
   /** The sender returns the cookie and sends the first message of the handshake. */
   open: 3,
@@ -43,13 +52,13 @@ export const sessionKind = {
   reply: 4,
   /** The sender sends the third message of the handshake. */
   proof: 5,
-  /** A message on the channel between sender and one receiver. */
+  /** A message on the channel between the sender and one receiver. */
   control: 6,
   /** A segment of a sealed block. */
   data: 7,
   /** A segment of a sealed block, with a tag of its own. */
   taggedData: 8,
-  /** The sender finds out which receivers get what it sends to the group. */
+  /** The sender tests which receivers multicast reaches. */
   probe: 9,
 } as const;
 
@@ -66,7 +75,7 @@ export interface ChannelPacket {
   readonly version: number;
   /** The sender's number for this receiver. */
   readonly receiver: number;
-  /** In a handshake, a nonce that answers repeat. In a control message, the message number. */
+  /** In a handshake packet, a nonce that the answer repeats. In a control message, the message number. */
   readonly counter: number;
   readonly header: Uint8Array;
   readonly body: Uint8Array;
@@ -84,11 +93,13 @@ export interface BlockPacket {
   readonly header: Uint8Array;
   /** A piece of the sealed block. */
   readonly body: Uint8Array;
-  /** The tag of `tagged-data`; otherwise empty. */
+  /** The tag of a `tagged-data` packet; empty in a `data` packet. */
   readonly tag: Uint8Array;
 }
 
-/** A datagram to the group, authenticated by a tag in its body; receivers report that it arrived. */
+/**
+ * A datagram to the multicast group, authenticated by a tag in its body. Receivers report that it arrived.
+ */
 export interface ProbePacket {
   readonly kind: 'probe';
   readonly session: number;
@@ -136,8 +147,9 @@ export function isBlockDatagram(bytes: Uint8Array, offset: number): boolean {
 }
 
 /**
- * The size of the first datagram in `bytes`, if several were received together; all of `bytes` if that cannot be
- * determined. The size of data datagrams depends on the session's geometry instead.
+ * The size of the datagram at `offset`, when `bytes` holds several datagrams that were received together. If
+ * this size cannot be determined, returns the size of everything from `offset` on. Not for data datagrams:
+ * their size depends on the geometry of the session.
  */
 export function channelDatagramSize(bytes: Uint8Array, offset: number): number {
   const leftBytes = bytes.length - offset;
@@ -148,6 +160,7 @@ export function channelDatagramSize(bytes: Uint8Array, offset: number): number {
 }
 
 /**
+ * Decodes a datagram; never throws.
  * @returns the packet, or the name of the fault; bodies are views into `bytes`
  * @example
  * ```ts
@@ -198,7 +211,7 @@ export function decodeSession(bytes: Uint8Array): SessionPacket | SessionDecodeF
   };
 }
 
-/** The header of all packets between the sender and one receiver. */
+/** Encodes the header of a packet between the sender and one receiver. */
 export function encodeChannelHeader(
   kind: ChannelPacket['kind'],
   session: number,
@@ -237,7 +250,7 @@ export function encodeChannelPacket(
   return bytes;
 }
 
-/** Writes the header of a segment into `bytes`. */
+/** Writes the header of a segment into `bytes` at `offset`. */
 export function writeBlockHeader(
   bytes: Uint8Array,
   offset: number,
@@ -259,7 +272,7 @@ export function writeBlockHeader(
   writeUint16(bytes, offset + sessionField.burst, fields.burst);
 }
 
-/** The header of a probe. The body of a probe is the tag over this header. */
+/** Encodes the header of a probe. The body of a probe is a tag over this header. */
 export function encodeProbeHeader(session: number): Uint8Array {
   const bytes = new Uint8Array(sessionHeaderSizeBytes);
   writeCommon(bytes, 0, session, sessionKind.probe, protocolVersion);
@@ -284,7 +297,7 @@ export function describeSession(bytes: Uint8Array): string {
     case 'data':
     case 'tagged-data': {
       const { kind, block, segment, generation, burst, body, flags } = packet;
-      const end = (flags & dataFlag.endOfBurst) === 0 ? '' : ', its end';
+      const end = (flags & dataFlag.endOfBurst) === 0 ? '' : ', end of burst';
       return `${kind} ${session}: block ${block}.${generation}, segment ${segment}, ${body.length} bytes, burst ${burst}${end}`;
     }
     case 'probe':
@@ -296,7 +309,10 @@ export function describeSession(bytes: Uint8Array): string {
   }
 }
 
-/** How far burst `a` is ahead of burst `b`; negative if `a` is older. Burst numbers are 16 bits wide. */
+/**
+ * Number of bursts by which `a` is ahead of `b`; negative if `a` is older. Burst numbers wrap around after 16
+ * bits.
+ */
 export function burstsAhead(a: number, b: number): number {
   return (((a - b) & 0xffff) << 16) >> 16;
 }

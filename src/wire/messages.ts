@@ -1,4 +1,4 @@
-/** The messages between the sender and one receiver on their channel (SESSIONS 4). */
+/** The messages that the sender and one receiver exchange on their channel (SESSIONS 4). */
 import { escapeControls } from '../base/control-characters.js';
 import { ByteReader, ByteWriter } from './byte-codec.js';
 import type { Report } from './report.js';
@@ -6,7 +6,8 @@ import { readReport, writeReport } from './report.js';
 import { digestSizeBytes, keySizeBytes } from './sizes.js';
 
 /**
- * - `update`: compares an existing file of the right size block by block and receives what differs
+ * What a receiver does with files that exist already:
+ * - `update`: compares an existing file of the right size block by block and receives the blocks that differ
  * - `overwrite`: receives everything again
  * - `keep`: leaves existing files as they are
  */
@@ -16,15 +17,15 @@ const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep'];
 /** The sender describes the object and the terms of the session (SESSIONS 4.1). */
 export interface Offer {
   readonly kind: 'offer';
-  /** The name of the object that users see. */
+  /** The object's name, as users see it. */
   readonly label: string;
   readonly mssBytes: number;
   readonly segmentsPerBlock: number;
   readonly manifestSizeBytes: number;
   readonly contentSizeBytes: number;
-  /** The SHA-256 digest of the manifest. It identifies the object. */
+  /** The SHA-256 digest of the manifest, which identifies the object. */
   readonly manifestDigest: Uint8Array;
-  /** The manifest if it is small enough. A larger manifest is sent as blocks, and this is empty. */
+  /** The manifest, if it is small enough. A larger manifest is sent as blocks, and this field is empty. */
   readonly manifest: Uint8Array;
   readonly groupKey: Uint8Array;
   /** The multicast group to join; empty for none. */
@@ -44,13 +45,13 @@ export interface Accept {
 export interface Refuse {
   readonly kind: 'refuse';
   readonly reason: string;
-  /** The receiver is about to restart and may accept the object then. */
+  /** Whether the receiver is about to restart and might accept the object afterwards. */
   readonly isTemporary: boolean;
-  /** If the sender lists two addresses of this receiver, the number under which the receiver already takes part. */
+  /** The number under which this receiver already takes part, if the sender lists the receiver twice. */
   readonly sameAs?: number;
 }
 
-/** The receiver reports what it has and what it misses (SESSIONS 5). */
+/** The receiver reports what it has and what is missing (SESSIONS 5). */
 export interface ReportMessage {
   readonly kind: 'report';
   readonly report: Report;
@@ -59,13 +60,16 @@ export interface ReportMessage {
 /** The sender requests a report. */
 export interface Poll {
   readonly kind: 'poll';
-  /** Everything up to this burst has been sent. Undefined until data has been sent. */
+  /** The last burst that has been sent completely; undefined until data has been sent. */
   readonly burst: number | undefined;
-  /** Whether data carries tags from now on, because untagged data may have been forged. */
+  /** Whether every data datagram carries a tag from now on, because forged data was detected. */
   readonly hasTags: boolean;
-  /** Whether the receiver is served by unicast from now on and should leave the group. */
+  /**
+   * Whether the sender serves the receiver by unicast from now on, so that the receiver should leave the
+   * group.
+   */
   readonly leavesGroup: boolean;
-  /** The least time between reports, for a slow return path; 0 for none. */
+  /** Minimum time between reports, for a slow return path; 0 for no minimum. */
   readonly reportGapMs: number;
 }
 
@@ -75,7 +79,7 @@ export interface Root {
   readonly digest: Uint8Array;
 }
 
-/** The receiver requests digests of `count` nodes that cover 2^height blocks each. */
+/** The receiver requests the digests of `count` nodes, each of which covers 2^height blocks. */
 export interface NodesRequest {
   readonly kind: 'nodes-request';
   readonly height: number;
@@ -83,7 +87,7 @@ export interface NodesRequest {
   readonly count: number;
 }
 
-/** The sender's digests of the nodes that were requested. */
+/** The sender answers with the digests of the requested nodes. */
 export interface Nodes {
   readonly kind: 'nodes';
   readonly height: number;
@@ -96,11 +100,11 @@ export interface Nodes {
 export interface Done {
   readonly kind: 'done';
   readonly isComplete: boolean;
-  /** The last figures, as in a report. */
+  /** The final counts, as in a report. */
   readonly segmentsReceived: number;
   readonly segmentsLost: number;
   readonly receivedBytes: number;
-  /** Why the object is not complete, or a note on a success. */
+  /** The reason why the object is incomplete, or a note about a success. */
   readonly reason: string;
 }
 
@@ -108,7 +112,7 @@ export interface Done {
 export interface Bye {
   readonly kind: 'bye';
   readonly reason: string;
-  /** The object will never be offered again, so a part of it is useless. */
+  /** Whether the object will never be offered again, so that an incomplete copy is useless. */
   readonly isFinal: boolean;
 }
 
@@ -143,11 +147,11 @@ const refusals = { final: 0, temporary: 1, same: 2 } as const;
 
 const pollFlag = { hasBurst: 1, hasTags: 2, leavesGroup: 4 } as const;
 
-/** The most digests that fit in one message. */
+/** Maximum number of digests in one message. */
 export const maxNodesPerMessage = 32;
 
 /**
- * Encodes a message; long texts are shortened to fit one datagram.
+ * Encodes a message. Long texts are shortened, so that the message fits in one datagram.
  * @example
  * ```ts
  * import { encodeMessage } from 'p2mp/core';
@@ -214,7 +218,10 @@ export function encodeMessage(message: Message): Uint8Array {
   return writer.finish();
 }
 
-/** Shortens text so that the message fits in one datagram. Keeps the beginning, and the end, where the remedy is. */
+/**
+ * Shortens text so that the message fits in one datagram. Keeps the beginning and the end, because the remedy
+ * is at the end.
+ */
 function shortened(text: string): string {
   if (text.length <= maxLineChars) return text;
   return `${text.slice(0, maxLineChars - endChars - 1)}…${text.slice(-endChars)}`;
@@ -223,13 +230,14 @@ function shortened(text: string): string {
 const maxLineChars = 200;
 const endChars = 80;
 
-/** Reads text that will be shown to users, and escapes its control characters. */
+/** Reads text that will be shown to users and escapes its control characters. */
 function readLine(reader: ByteReader): string {
   return escapeControls(reader.text().slice(0, 2 * maxLineChars));
 }
 
 /**
- * @returns undefined if the bytes are not a message of this version
+ * Decodes a message.
+ * @returns the message; undefined if the bytes are not a message of this version
  * @example
  * ```ts
  * import { decodeMessage, encodeMessage } from 'p2mp/core';
@@ -243,7 +251,7 @@ export function decodeMessage(bytes: Uint8Array): Message | undefined {
   const kind = kinds[reader.uint8()];
   if (kind === undefined) return undefined;
   const message = readMessage(reader, kind);
-  // Ignores fields that a later version may append.
+  // Bytes after the last known field are ignored, because a later version might append fields.
   return reader.isGood ? message : undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A receiver's report. It lists all gaps rather than changes, so a lost report only costs time. A block that it
- * describes and does not list is complete.
+ * A receiver's report. Each report lists all gaps, not only those that changed, so a lost report costs
+ * nothing but time. A block in the described range that is not listed is complete.
  */
 import { hasBit } from '../base/bit-masks.js';
 import type { ByteReader, ByteWriter } from './byte-codec.js';
@@ -15,35 +15,39 @@ export type Gap =
   | {
       readonly kind: 'part';
       readonly firstBlock: number;
-      /** If bit i is set, segment i is missing. The mask has a low half and a high half. */
+      /** Bit i is set if segment i is missing. The mask has a low half and a high half. */
       readonly low: number;
       readonly high: number;
     };
 
-/** What a receiver has, what it misses, and how the path behaved (SESSIONS 5). */
+/** What a receiver has, what is missing, and how the path behaved (SESSIONS 5). */
 export interface Report {
   readonly state: ReceiverState;
-  /** Everything of this burst and earlier ones has arrived or is lost; undefined before the first. */
+  /** All datagrams up to the end of this burst have arrived or are lost; undefined before the first burst. */
   readonly cumulativeBurst: number | undefined;
-  /** The highest burst of which anything has arrived, and the time since the last datagram of that burst arrived. */
+  /** The highest burst of which a datagram has arrived; undefined before the first burst. */
   readonly largestBurst: number | undefined;
+  /** Time from the arrival of the last datagram of the largest burst until the report was sent. */
   readonly ackDelayMs: number;
   /** The time from the start of the session until the report was sent, on the receiver's clock. */
   readonly stampMs: number;
   /** Whether multicast reaches the receiver. */
   readonly isMulticastReachable: boolean;
-  /** Whether each datagram must carry a tag, because a block was forged. */
+  /** Whether the receiver wants a tag in each datagram, because it detected a forged block. */
   readonly wantsTags: boolean;
-  /** How many blocks the receiver can reassemble at once. */
+  /** Number of blocks that the receiver can reassemble at once. */
   readonly windowBlocks: number;
-  /** Data datagrams received, duplicates included, and segments lost, both since the session began. */
+  /** Number of data datagrams received since the session began, including duplicates. */
   readonly segmentsReceived: number;
+  /** Number of segments lost since the session began. */
   readonly segmentsLost: number;
-  /** The size of incomplete blocks, listed or not. */
+  /** Total size of all incomplete blocks, whether `gaps` lists them or not. */
   readonly missingBytes: number;
-  /** Content received in this session. A block that was completed several times counts each time. */
+  /**
+   * Size of the content received in this session. A block that was completed several times counts each time.
+   */
   readonly receivedBytes: number;
-  /** The list describes the blocks from `firstBlock` up to, not including, this one. */
+  /** `gaps` describes the blocks from `firstBlock` up to but excluding `describedBlocks`. */
   readonly firstBlock: number;
   readonly describedBlocks: number;
   readonly gaps: readonly Gap[];
@@ -82,7 +86,7 @@ export function writeReport(writer: ByteWriter, report: Report): void {
   }
 }
 
-/** The largest size of one entry of the gap list. */
+/** Maximum size of one entry of the gap list. */
 export const maxGapSizeBytes = 14;
 
 export function readReport(reader: ByteReader): Report | undefined {
@@ -127,7 +131,10 @@ export function readReport(reader: ByteReader): Report | undefined {
   };
 }
 
-/** Writes up to seven segments as `2 * count + 1` and their numbers. For more, writes 1 and both halves of the mask. */
+/**
+ * Writes the numbers of the missing segments of a block. Up to seven are written as `2 * count + 1`, followed
+ * by the numbers. More are written as 1, followed by both halves of the mask.
+ */
 function writeMask(writer: ByteWriter, low: number, high: number): void {
   const segments = segmentsOf(low, high, maxListed + 1);
   if (segments.length > maxListed) {

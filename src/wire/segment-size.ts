@@ -1,4 +1,4 @@
-/** Sizes of segments and blocks. They make a datagram fit its path and a block fit one system call. */
+/** Sizes of segments and blocks, chosen so that a datagram fits its path and a block fits one system call. */
 
 import { sessionHeaderSizeBytes } from './header.js';
 import { maxSegmentsPerBlock, tagSizeBytes } from './sizes.js';
@@ -7,12 +7,12 @@ import { maxSegmentsPerBlock, tagSizeBytes } from './sizes.js';
 export const dataFramingBytes = sessionHeaderSizeBytes + tagSizeBytes;
 
 /**
- * The most bytes that the system takes in one call, over IPv4 or IPv6. If the datagrams of a block and their tags are
- * no larger, one call sends the whole block.
+ * Maximum number of bytes that the kernel accepts in one send call, over IPv4 or IPv6. If all datagrams of a
+ * block, including their tags, are no larger in total, one call sends the whole block.
  */
 const maxSendBytes = 65_469;
 
-/** The number of segments that one system call can send. */
+/** Number of segments in a block that one system call can send. */
 export function segmentsPerBlockFor(mssBytes: number): number {
   const count = Math.floor(maxSendBytes / (mssBytes + dataFramingBytes));
   return Math.max(1, Math.min(maxSegmentsPerBlock, count));

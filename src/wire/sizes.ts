@@ -2,12 +2,12 @@
 
 export const keySizeBytes = 32;
 export const nonceSizeBytes = 12;
-/** The bytes that sealing adds. */
+/** Number of bytes that sealing adds. */
 export const tagSizeBytes = 16;
 export const digestSizeBytes = 32;
 
-/** The limit is 64, because two 32-bit masks for each receiver record the segments of a block. */
+/** Maximum number of segments in a block: two 32-bit masks for each receiver record the segments. */
 export const maxSegmentsPerBlock = 64;
 
-/** The largest sealed control message: it fits in one datagram on any path. */
+/** Maximum size of a sealed control message, which must fit in one datagram on any path. */
 export const maxControlSizeBytes = 1200;
