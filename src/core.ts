@@ -1,6 +1,6 @@
 /**
- * The portable core: protocol, engine and simulator, without any Node or browser interface. The
- * same machines run on real sockets, in virtual time and in a web page.
+ * The portable core: protocol, engine and simulator, without any Node or browser interface. The same state
+ * machines run on real sockets, in virtual time and in a web page.
  */
 export type { Address } from './base/address.js';
 export { formatAddress } from './base/address.js';

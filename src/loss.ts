@@ -1,11 +1,11 @@
 /**
- * Seeded loss models. They decide which arriving data packets a receiver drops (PROTOCOL 3.5) and which datagrams a
- * simulated link loses. A model sees only the order of arrival.
+ * Seeded loss models. A loss model decides which arriving data packets a receiver drops (PROTOCOL 3.5), or
+ * which datagrams a simulated link loses. It knows only the order in which they arrive.
  */
 import { P2mpError } from './base/errors.js';
 import type { Random } from './base/random.js';
 
-/** A loss model as data, as given on a command line, in a plan or in a test. */
+/** The parameters of a loss model, as given on a command line, in a plan or in a test. */
 export type LossSpec =
   | { readonly model: 'none' }
   /** Each arrival is lost independently with this probability. */
@@ -23,7 +23,10 @@ export interface GilbertElliottSpec {
   readonly model: 'gilbert-elliott';
   /** Probability of a transition from the good state to the bad one, before each arrival. */
   readonly enterBad: number;
-  /** Probability of a transition back. The bad state lasts 1/leaveBad arrivals on average. */
+  /**
+   * Probability of a transition from the bad state to the good one, before each arrival. The bad state lasts
+   * 1/leaveBad arrivals on average.
+   */
   readonly leaveBad: number;
   /** Probability that an arrival in the good state is lost. */
   readonly lossInGood: number;
@@ -52,8 +55,8 @@ export function createLossModel(spec: LossSpec, random: Random): LossModel {
     case 'bernoulli': {
       const { probability } = spec;
       checkLoss('loss probability', probability);
-      // The course text draws r in (0, 1) and loses the packet if r <= p. Here r may be 0, which must not cause a loss
-      // at p = 0.
+      // The course text draws r in (0, 1) and loses the packet if r <= p. Here r can be 0, which must not
+      // cause a loss at p = 0.
       return probability === 0 ? () => false : () => random() <= probability;
     }
     case 'gilbert-elliott':
@@ -95,7 +98,8 @@ export function burstLoss(meanLoss: number, meanBurst: number): GilbertElliottSp
 }
 
 /**
- * The share of arrivals that a model loses in the long run. A script ends, so its share is 0.
+ * The share of arrivals that a model loses in the long run. A scripted model loses a finite number of
+ * arrivals, so its share is 0.
  * @example
  * ```ts
  * import { meanLoss } from 'p2mp/core';
@@ -125,7 +129,7 @@ function createGilbertElliott(spec: GilbertElliottSpec, random: Random): LossMod
   if (meanLoss(spec) >= 1) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      'loss model: loses every packet forever; lower its loss',
+      'loss model: would lose every packet; lower its loss probability',
     );
   }
   // Start in the stationary distribution, so that the mean loss holds from the first arrival.

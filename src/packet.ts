@@ -13,7 +13,7 @@ export const headerSizeBytes = 8;
 /** Byte offset of each header field. */
 export const fieldOffset = { sequence: 0, checksum: 4, type: 6, payload: headerSizeBytes } as const;
 
-/** Values of the type field (PROTOCOL 2.2). Other programs use the last three to mark the end. */
+/** Values of the type field (PROTOCOL 2.2). Some other programs mark the end with one of the last three. */
 export const packetType = {
   data: 0x5555,
   ack: 0xaaaa,
@@ -23,16 +23,17 @@ export const packetType = {
 } as const;
 
 /**
- * The value of the checksum field that marks an abort. In an empty data packet it means that the sender aborts, and in
- * an ACK that the receiver will not keep the file (PROTOCOL 5.6). As a checksum of an empty payload it is wrong, so a
- * receiver that follows the course text ignores the packet. An ACK with this mark acknowledges nothing new.
+ * The value of the checksum field that marks an abort (PROTOCOL 5.6). In an empty data packet, the mark means
+ * that the sender aborts the transfer. In an ACK, it means that the receiver will not keep the file; such an
+ * ACK acknowledges nothing new. The mark is not the checksum of an empty payload, so a receiver that follows
+ * the course text ignores the packet.
  */
 export const abortMark = 0xdead;
 
 /**
- * The value of the checksum field that marks an identify request and its answer (PROTOCOL 5.9). The request is an empty
- * data packet. The answer is an ACK with the last number that the receiver acknowledged. A receiver that follows the
- * course text ignores the request, because its checksum is wrong.
+ * The value of the checksum field that marks an identify request and its answer (PROTOCOL 5.9). The request
+ * is an empty data packet. The answer is an ACK with the last number that the receiver acknowledged. The mark
+ * is not the checksum of an empty payload, so a receiver that follows the course text ignores the request.
  */
 export const identifyMark = 0xc0de;
 
@@ -41,7 +42,10 @@ export interface DataPacket {
   readonly kind: 'data';
   readonly sequence: number;
   readonly checksum: number;
-  /** Whether the type is one by which some programs mark their last segment (PROTOCOL 6.3). */
+  /**
+   * Whether the type field marks the packet as the last data packet, as some other programs do (PROTOCOL
+   * 6.3).
+   */
   readonly isMarkedLast: boolean;
   /** A view into the datagram, not a copy. */
   readonly payload: Uint8Array;
@@ -51,13 +55,16 @@ export interface DataPacket {
 export interface AckPacket {
   readonly kind: 'ack';
   readonly sequence: number;
-  /** The 16 bits that should be zero. */
+  /** The 16 bits that must be zero. */
   readonly reserved: number;
   /** Number of bytes after the header, which should be 0. */
   readonly trailingBytes: number;
 }
 
-/** A packet of type 0xFFFF, with which some programs mark the end. The receiver echoes its header (PROTOCOL 6.2). */
+/**
+ * A packet of type 0xFFFF, which some programs send to mark the end. The receiver answers with a copy of the
+ * packet's header (PROTOCOL 6.2).
+ */
 export interface EndPacket {
   readonly kind: 'end';
   readonly sequence: number;
@@ -111,11 +118,15 @@ export function decode(bytes: Uint8Array): Packet | DecodeFault {
   }
 }
 
-/** Result of verifying a data packet's checksum. `good-odd-low` means that it fits only the other padding. */
+/**
+ * Result of verifying a data packet's checksum. `good-odd-low` means that the checksum is correct only if the
+ * odd last byte is placed in the low half of its word.
+ */
 export type PayloadCheck = 'good' | 'good-odd-low' | 'bad';
 
 /**
- * Verifies the payload's checksum, accepting either padding of an odd length (PROTOCOL 2.3, 6.5).
+ * Verifies the checksum of a packet's payload. If the size is odd, both ways to pad the last byte are
+ * accepted (PROTOCOL 2.3, 6.5).
  * @example
  * ```ts
  * import { checkPayload, decode, encodeData } from 'p2mp/core';
@@ -220,7 +231,8 @@ export function encodeIdentifyAck(sequence: number | undefined): Uint8Array {
 }
 
 /**
- * Encodes an ACK that revokes earlier ACKs; `sequence` is the last number acknowledged, if any.
+ * Encodes the ACK with which a receiver aborts a transfer and revokes its earlier ACKs; `sequence` is the
+ * last number acknowledged, if any.
  * @example
  * ```ts
  * import { abortMark, decode, encodeAbortAck } from 'p2mp/core';
@@ -247,7 +259,8 @@ export function encodeAck(sequence: number): Uint8Array {
 }
 
 /**
- * The answer to a packet of type 0xFFFF: a copy of its header, without any payload (PROTOCOL 6.2).
+ * Encodes the answer to a packet of type 0xFFFF: a copy of that packet's header, without any payload
+ * (PROTOCOL 6.2).
  * @example
  * ```ts
  * import { copyHeader, encodeData } from 'p2mp/core';
@@ -260,7 +273,7 @@ export function copyHeader(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * A one-line description for people: kind, number, sizes and any deviation from the protocol.
+ * Describes a packet in one line for people: its kind, number, sizes and any deviation from the protocol.
  * @example
  * ```ts
  * import { describe, encodeAck } from 'p2mp/core';
@@ -281,7 +294,9 @@ export function describe(bytes: Uint8Array): string {
       if (packet.reserved === abortMark) return 'abort by the receiver';
       if (packet.reserved === identifyMark) return `p2mp receiver at ${packet.sequence}`;
       const oddities = [
-        packet.reserved === 0 ? '' : `, ${formatHex16(packet.reserved)} where zero bits belong`,
+        packet.reserved === 0
+          ? ''
+          : `, reserved bits ${formatHex16(packet.reserved)} instead of zero`,
         packet.trailingBytes === 0 ? '' : `, ${packet.trailingBytes} bytes after the header`,
       ];
       return `ACK of ${packet.sequence}${oddities.join('')}`;
@@ -294,7 +309,7 @@ export function describe(bytes: Uint8Array): string {
 function describeData(packet: DataPacket): string {
   const { sequence, payload } = packet;
   if (isAbortMarker(packet)) return `abort at ${sequence}`;
-  if (isIdentifyMarker(packet)) return `question for the receiver's kind, at ${sequence}`;
+  if (isIdentifyMarker(packet)) return `identify request at ${sequence}`;
   const check = checkPayload(packet);
   const verdict =
     check === 'good'

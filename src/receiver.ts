@@ -1,8 +1,9 @@
 /**
- * The receiver handles one transfer at a time, each from one sender. It applies the loss service, verifies checksums,
- * accepts segments in order, drops duplicates, and acknowledges. It also detects the end of a transfer, which the base
- * protocol does not mark (PROTOCOL 3 and 5). It acknowledges the end only once the file is durable under its final
- * name. If storage fails, it notifies the sender, so it never reports a false success.
+ * The receiver handles one transfer at a time, from one sender. It applies the loss service (PROTOCOL 3.5),
+ * verifies checksums, accepts segments in order, drops duplicates, and sends ACKs. It also detects the end of
+ * a transfer, which the base protocol does not mark (PROTOCOL 3 and 5). The receiver acknowledges the end
+ * only once the file is durable under its final name. If storage fails, the receiver notifies the sender. It
+ * therefore never reports a false success.
  */
 import type { Address } from './base/address.js';
 import { formatAddress, sameAddress } from './base/address.js';
@@ -71,7 +72,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     return this.transfer !== undefined;
   }
 
-  /** Payload bytes received in sequence in the current transfer. */
+  /** Number of payload bytes received in sequence in the current transfer. */
   get receivedBytes(): number {
     return this.transfer?.sizeBytes ?? 0;
   }
@@ -98,8 +99,8 @@ export class Receiver implements Machine<ReceiverEvent> {
   }
 
   /**
-   * Only receivers send ACKs, so this address is not a sender. Data that appeared to come from it was forged or looped
-   * back (PROTOCOL 7.2).
+   * Handles an ACK. Only receivers send ACKs, so the ACK's address does not belong to a sender. Any data from
+   * that address was forged or looped back (PROTOCOL 7.2).
    */
   private handleAck(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     this.reject(nowMs, 'wrong-direction', from, bytes);
@@ -107,7 +108,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     const transfer = this.transferFrom(from);
     if (transfer === undefined || transfer.end !== undefined) return;
     const reason =
-      'its sender sent an ACK, so it is a receiver, or another host forges its address';
+      "an ACK came from the sender's address: the address belongs to a receiver, or another host forges it";
     this.fail(nowMs, transfer, 'failed', reason);
   }
 
@@ -133,7 +134,10 @@ export class Receiver implements Machine<ReceiverEvent> {
     return this.events.shift();
   }
 
-  /** The shell has written every byte below this offset. */
+  /**
+   * Records that the shell has written every byte below this offset, and acknowledges the data if nothing is
+   * left to write.
+   */
   handleWritten(writtenBytes: number): void {
     const { transfer } = this;
     if (transfer === undefined) return;
@@ -143,7 +147,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     }
   }
 
-  /** Acknowledges the end, because the shell has made the file durable under its final name. */
+  /** Acknowledges the end. Call it once the file is durable under its final name. */
   handleStored(nowMs: TimeMs): void {
     const { transfer } = this;
     assert(transfer?.end !== undefined, 'stored without an end');
@@ -177,7 +181,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     bytes: Uint8Array,
   ): void {
     const transfer = this.transferFrom(from);
-    // A packet that is dropped below still shows that the sender is alive.
+    // Every packet shows that the sender is alive, even a packet that is dropped below.
     if (transfer !== undefined) transfer.lastReceivedMs = nowMs;
     // An identify request carries no data, so the loss service does not apply to it.
     if (isIdentifyMarker(packet)) {
@@ -219,7 +223,8 @@ export class Receiver implements Machine<ReceiverEvent> {
       transfer.noteOutOfSequence(nowMs, packet);
       this.replies.repeatLastAck(transfer);
     } else if (transfer.end !== undefined) {
-      // The sender repeats the end while the file is being stored. A repeated ACK shows that this receiver is alive.
+      // The sender repeats its last packet while the file is being stored. The repeated ACK shows that this
+      // receiver is alive.
       this.replies.repeatLastAck(transfer);
     } else if (packet.payload.length === 0) {
       this.finish(nowMs, transfer, 'end-marker', encodeAck(packet.sequence));
@@ -259,7 +264,7 @@ export class Receiver implements Machine<ReceiverEvent> {
     this.diagnoses.noteAccepted(transfer.from);
     const isUrgent = transfer.isLastShort || isMarkedLast;
     this.events.push({ type: 'write', offsetBytes, bytes: payload, isUrgent });
-    // A short segment is the last one. Its ACK confirms that everything was written (PROTOCOL 5.5).
+    // A short segment is the last one. Its ACK must wait until everything has been written (PROTOCOL 5.5).
     if (isMarkedLast) this.finish(nowMs, transfer, 'marked-last', encodeAck(sequence));
     else if (!isUrgent) this.replies.acknowledgeThrough(transfer, transfer.segmentCount);
   }
@@ -353,7 +358,10 @@ export class Receiver implements Machine<ReceiverEvent> {
     }
   }
 
-  /** Another sender is waiting while this one is silent. Keeps the file only if it is complete. */
+  /**
+   * Ends the transfer of a silent sender, because another sender is waiting. Keeps the file only if it is
+   * complete.
+   */
   private endByTakeover(nowMs: TimeMs, transfer: IncomingTransfer): void {
     const { contradiction } = transfer;
     if (contradiction !== undefined) this.fail(nowMs, transfer, 'failed', contradiction);

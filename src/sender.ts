@@ -1,8 +1,8 @@
 /**
- * The sender sends one object to N receivers. For each block in flight, it tracks the pending receivers and the
- * segments that each of them is missing. Each round has a single deadline, which is set when the round has been sent
- * and bounds every wait in that round (PROTOCOL 4.1). When the deadline expires, the sender retransmits only to the
- * pending receivers. Stop-and-wait is a window of one.
+ * The sender sends one object to N receivers. For each block in flight, it tracks the pending receivers and
+ * the segments that each of them is missing. Each round has a single deadline, which is set when the whole
+ * round has been sent and which bounds every wait in that round (PROTOCOL 4.1). After the deadline, the
+ * sender retransmits only to the pending receivers. Stop-and-wait is a window of one block.
  */
 
 import type { Address } from './base/address.js';
@@ -37,7 +37,7 @@ import { FaultLog } from './wire/faults.js';
 
 type Phase =
   | 'data'
-  /** All data is settled, and the shell checks that the source has not changed. */
+  /** All data is settled; the shell is checking that the source has not changed. */
   | 'checking'
   /** The end marker has been sent. */
   | 'ending'
@@ -113,7 +113,7 @@ export class Sender implements Machine<SenderEvent> {
     this.advancePhase(0);
   }
 
-  /** Payload bytes that every active receiver has acknowledged. */
+  /** Number of payload bytes that every active receiver has acknowledged. */
   get deliveredBytes(): number {
     return this.blocks.deliveredBytes;
   }
@@ -123,16 +123,16 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   /**
-   * Supplies exactly the bytes that a `need` event requested. Supply them in the order of the events. The bytes are
-   * copied.
+   * Supplies exactly the bytes that a `need` event requested. Call it in the order of these events. The bytes
+   * are copied.
    */
   provideBlock(nowMs: TimeMs, blockIndex: number, bytes: Uint8Array): void {
     const block = this.blocks.fill(blockIndex, bytes);
-    // The last receiver may have failed while the bytes were being read.
+    // There is no block if the last receiver failed while the bytes were being read.
     if (block !== undefined) this.launch(nowMs, block);
   }
 
-  /** Answers a `check-source` event if the source is unchanged. The sender may then declare the end. */
+  /** Confirms, after a `check-source` event, that the source is unchanged, so that the transfer can end. */
   confirmSource(nowMs: TimeMs): void {
     if (this.phase !== 'checking') return;
     if (this.terms.hasEndMarker && this.outcomes.activeCount > 0) {
@@ -152,14 +152,14 @@ export class Sender implements Machine<SenderEvent> {
   }
 
   /**
-   * Handles an ICMP error for a receiver's port. A server may still be started there, so the liveness timeout does not
-   * change.
+   * Handles an ICMP error for a receiver's port. A server might still be started on that port, so the
+   * liveness timeout does not change.
    */
   handleRefusal(nowMs: TimeMs, index: number, at: Address, code: RefusalCode): void {
     const peer = this.peers[index];
     if (peer?.status !== 'active') return;
     if (this.phase !== 'data' && peer.ackedSegments > 0) {
-      // The receiver has exited because it had the whole file, so it needs no end marker (PROTOCOL 5.3).
+      // This receiver has the whole file and has exited, so it needs no end marker (PROTOCOL 5.3).
       if (this.phase === 'ending') this.settleUnconfirmed(nowMs, peer);
       this.advance(nowMs);
       return;
@@ -221,7 +221,7 @@ export class Sender implements Machine<SenderEvent> {
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
     const farewell = this.farewells.shift();
     if (farewell !== undefined) return farewell;
-    // The end marker of an empty file begins the transfer that an identify request refers to.
+    // The transfer of an empty file begins with the end marker, so the marker precedes any identify request.
     return this.geometry.segmentCount === 0
       ? (this.flight.pollTransmit(nowMs) ?? this.ending.pollTransmit())
       : (this.ending.pollTransmit() ?? this.flight.pollTransmit(nowMs));
@@ -238,7 +238,7 @@ export class Sender implements Machine<SenderEvent> {
     return this.events.shift();
   }
 
-  /** Outcomes and counts so far. A receiver that is still active is reported as aborted. */
+  /** Returns the outcomes and counts so far. A receiver that is still active is reported as aborted. */
   result(): SenderResult {
     const { rounds, timeouts } = this;
     return this.outcomes.result({ rounds, timeouts, faults: this.faults.toCounts() });
@@ -247,14 +247,15 @@ export class Sender implements Machine<SenderEvent> {
   // --- Blocks and rounds
 
   private openBlocks(): void {
-    // Send one block at a time until every receiver has shown that it numbers as p2mp does. With
-    // more in flight, a next-number ACK would look like an ACK of a segment that was sent (PROTOCOL
-    // 6.4).
+    // Send one block at a time until every receiver has shown that it acknowledges the number received and
+    // not the next number. With more blocks in flight, an ACK of the next number would look like an ACK of a
+    // segment that was sent (PROTOCOL 6.4).
     this.blocks.openUpTo(this.outcomes.unprovenCount > 0 ? 1 : this.terms.windowBlocks);
   }
 
   /**
-   * Called once a block has its bytes. Marks the block as missing at every active receiver and begins its first round.
+   * Starts to send a block whose bytes have been provided: marks it as missing at every active receiver and
+   * begins its first round.
    */
   private launch(nowMs: TimeMs, block: Block): void {
     for (const peer of this.peers) {
@@ -277,7 +278,7 @@ export class Sender implements Machine<SenderEvent> {
     this.outcomes.noteSent(nowMs);
     peer.addresses.noteAttempt();
     peer.handleSent(nowMs, sequence);
-    // ACKs of the last segment and of the end wait for the receiver's disk (PROTOCOL 5.5).
+    // ACKs of the last segment and the end marker wait for the receiver's disk: do not time them (PROTOCOL 5.5).
     if (sequence >= this.geometry.segmentCount - 1) peer.stopTiming();
     return { to: peer.address, bytes: at(block.packets, segment) };
   }
@@ -300,7 +301,7 @@ export class Sender implements Machine<SenderEvent> {
     }
     if (block.pendingCount === 0) return;
     for (const peer of this.peers) {
-      // Blocks in flight together also time out together, so a receiver's timeout backs off only for its oldest one.
+      // Blocks in flight together time out together, so only a receiver's oldest block backs off its timeout.
       const isOldest = block.firstSequence <= peer.ackedSegments;
       if (isOldest && block.isPending(peer.index)) peer.rtt.backOff();
     }
@@ -329,7 +330,7 @@ export class Sender implements Machine<SenderEvent> {
     }
     peer.acks++;
     if (packet.reserved === abortMark) {
-      this.settle(nowMs, peer, 'failed', 'its server stopped, or could not store the file');
+      this.settle(nowMs, peer, 'failed', 'the receiver stopped, or could not store the file');
       this.advance(nowMs);
       return;
     }
@@ -369,7 +370,7 @@ export class Sender implements Machine<SenderEvent> {
         nowMs,
         peer,
         'failed',
-        `acknowledges the next number (${packet.sequence}) in place of the one received ` +
+        `acknowledges the next number (${packet.sequence}) instead of the number received ` +
           `(${packet.sequence - 1}); its ACKs cannot be trusted`,
       );
     }
@@ -398,7 +399,7 @@ export class Sender implements Machine<SenderEvent> {
     }
   }
 
-  /** Records a receiver's outcome. The sender neither sends to it nor waits for it any more. */
+  /** Records a receiver's outcome. The sender then neither sends to this receiver nor waits for it. */
   private settle(
     nowMs: TimeMs,
     peer: Peer,
@@ -419,11 +420,11 @@ export class Sender implements Machine<SenderEvent> {
   // --- Progress of the transfer
 
   /**
-   * Call after anything that may settle a block: releases settled blocks, opens the next ones and
-   * advances the phase.
+   * Releases settled blocks, opens the next ones and advances the phase. Call it after anything that can
+   * settle a block.
    */
   private advance(nowMs: TimeMs): void {
-    // If no receiver is left, blocks are released although nobody received them. They do not count as delivered.
+    // If no receiver is left, blocks are released without delivery, so they do not count as delivered.
     const isDelivering = this.phase === 'data' && this.outcomes.activeCount > 0;
     this.blocks.releaseSettled(isDelivering);
     if (isDelivering) this.openBlocks();

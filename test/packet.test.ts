@@ -194,7 +194,8 @@ t.test('each description says what a packet is and what is wrong with it', (t) =
     [golden.abort]: 'abort at 7',
     [golden.ack]: 'ACK of 7',
     '00000007 dead aaaa': 'abort by the receiver',
-    '00000007 0203 aaaa 0102': 'ACK of 7, 0x0203 where zero bits belong, 2 bytes after the header',
+    '00000007 0203 aaaa 0102':
+      'ACK of 7, reserved bits 0x0203 instead of zero, 2 bytes after the header',
     [golden.end]: 'end (type 0xffff), sequence 0, 8 bytes',
     '00000007 0000 1234 01': 'unknown-type: 9 bytes, starting 00 00 00 07 00 00 12 34 01',
     '0007': 'too-short: 2 bytes, starting 00 07',

@@ -75,7 +75,7 @@ t.test('reserved bits and trailing bytes are accepted, and counted', (t) => {
   t.same(driven.takeSent(), ['a data 2']);
   t.same(driven.sender.result().faults, { 'ack-reserved-bits': 1, 'ack-trailing-bytes': 1 });
   t.match(driven.eventsOf('fault'), [
-    { kind: 'ack-reserved-bits', from: 'a:7735', packet: /0x1234 where zero bits belong/ },
+    { kind: 'ack-reserved-bits', from: 'a:7735', packet: /reserved bits 0x1234 instead of zero/ },
     { kind: 'ack-trailing-bytes', from: 'a:7735', packet: /3 bytes after the header/ },
   ]);
   t.end();

@@ -46,7 +46,7 @@ t.test('two segments take two round trips, and the trace has each datagram as JS
   const { sender } = simulateTransfer({ ...small, trace: (record) => records.push(record) });
   t.equal(sender?.elapsedMs, 20);
   const lines = records.map((record) => JSON.parse(formatTraceLine(record)));
-  const question = "question for the receiver's kind";
+  const question = 'identify request';
   const sent = lines.filter(({ what, from }) => what === 'sent' && from === 'sender');
   t.match(
     sent.map(({ atMs, to, packet }) => `${atMs} ${to} ${packet.split(',')[0]}`),

@@ -142,7 +142,7 @@ t.test('a receiver that closes midway fails by name; the others complete', async
     livenessTimeoutMs: 1000,
   });
   t.match(result.receivers, [
-    { receiver: 'closed', status: 'failed', reason: /its server stopped/ },
+    { receiver: 'closed', status: 'failed', reason: /the receiver stopped/ },
     { receiver: 'open', status: 'complete' },
   ]);
   t.ok(isSameContent(sent, join(folder, 'open', 'copy')));
