@@ -1,16 +1,16 @@
-/** Limits the file descriptors of sessions, so that the rest of the process has enough. */
+/** Limits how many file descriptors sessions use, so that the rest of the process has enough. */
 import { readdir, readFile } from 'node:fs/promises';
 
-/** Number of open descriptors, besides files of sessions, to assume if the system does not report it. */
+/** Number of descriptors assumed to be open already if the system does not report how many are. */
 const assumedOpenCount = 32;
 
-/** Reserved for sockets, HTTP requests, DNS lookups and child processes. */
+/** Number of descriptors reserved for sockets, HTTP requests, DNS lookups and child processes. */
 const spareCount = 16;
 
 /**
- * The number of files that all sessions together may open within RLIMIT_NOFILE. Node raises the soft limit to the
- * hard limit at its start.
- * @param wantedCount upper bound
+ * Returns how many files all sessions together can open without exceeding RLIMIT_NOFILE. Node raises the soft
+ * limit to the hard limit when it starts.
+ * @param wantedCount upper bound of the result
  */
 export async function affordableFileCount(wantedCount: number): Promise<number> {
   const limit = await descriptorLimit();
@@ -22,7 +22,9 @@ export async function affordableFileCount(wantedCount: number): Promise<number> 
   return Math.max(1, Math.min(wantedCount, limit - openCount - spareCount));
 }
 
-/** @returns undefined if there is no limit or the system does not report it */
+/**
+ * @returns the limit of open descriptors; undefined if there is no limit or the system does not report one
+ */
 async function descriptorLimit(): Promise<number | undefined> {
   const text = await readFile('/proc/self/limits', 'latin1').catch(() => undefined);
   const soft = text === undefined ? reportedLimit() : /^Max open files +(\S+)/m.exec(text)?.[1];
@@ -30,7 +32,7 @@ async function descriptorLimit(): Promise<number | undefined> {
   return Number.isInteger(count) && count > 0 ? count : undefined;
 }
 
-/** Without /proc, Node's diagnostic report contains the limit; that takes longer. */
+/** Reads the limit from Node's diagnostic report, which takes longer but works without /proc. */
 function reportedLimit(): unknown {
   const report = process.report?.getReport() as
     | { readonly userLimits?: { readonly open_files?: { readonly soft?: unknown } } }

@@ -6,14 +6,14 @@ import { dirname } from 'node:path';
 
 const isWindows = process.platform === 'win32';
 
-// Windows does not have these flags and does not need them.
+// Windows has no O_NOFOLLOW, O_NONBLOCK or O_DIRECTORY and does not need them.
 const { O_RDONLY, O_RDWR, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_DIRECTORY = 0 } = constants;
 
-/** Never follow a symbolic link, and never block on a pipe. */
+/** Flags for `open`. None of them lets `open` follow a symbolic link or block on a pipe. */
 export const openFlags = {
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
   write: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
-  /** For setting mode and time and for syncing, which on Windows requires write access. */
+  /** For setting the mode and times and for syncing. On Windows, these operations require write access. */
   attributes: (isWindows ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK,
   folder: O_RDONLY | O_NOFOLLOW | O_DIRECTORY,
 } as const;
@@ -39,7 +39,8 @@ export async function writeParts(
   const { bytesWritten } = await handle.writev([...parts], offsetBytes);
   let skippedBytes = 0;
   for (const part of parts) {
-    // After a short write, write the rest buffer by buffer; that reports any error.
+    // After a short write, write the rest buffer by buffer. If an error cut the write short, these writes
+    // throw it.
     const doneBytes = Math.min(part.length, Math.max(0, bytesWritten - skippedBytes));
     if (doneBytes < part.length) {
       await writeAll(handle, part.subarray(doneBytes), offsetBytes + skippedBytes + doneBytes);
@@ -48,7 +49,7 @@ export async function writeParts(
   }
 }
 
-/** Returns a range of the bytes of several buffers as slices. */
+/** Returns the slices of consecutive buffers that make up a byte range. Copies nothing. */
 export function slicesOf(
   parts: readonly Uint8Array[],
   fromBytes: number,
@@ -87,16 +88,16 @@ export async function readAll(
 }
 
 /**
- * Creates a folder and its parents. Node's recursive `mkdir` never returns on file systems that allow no new folders,
- * such as /proc.
- * @returns the first folder it created; undefined if the folder existed
+ * Creates a folder and its parents. Node's recursive `mkdir` never returns on file systems that allow no new
+ * folders, such as /proc.
+ * @returns the topmost folder that was created; undefined if the folder existed
  */
 export async function makeFolders(path: string, mode = 0o777): Promise<string | undefined> {
   const missing: string[] = [];
   for (let folder = path; !(await isFolder(folder)); folder = dirname(folder)) missing.push(folder);
   for (const folder of missing.toReversed()) {
     await mkdir(folder, { mode }).catch(async (error: NodeJS.ErrnoException) => {
-      // Another process may have created it in the meantime.
+      // Another process may have created the folder in the meantime.
       if (error.code !== 'EEXIST' || !(await isFolder(folder))) throw error;
     });
   }
@@ -112,7 +113,7 @@ async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-/** Makes new names durable, if the system can sync a folder. */
+/** Makes new names in a folder durable, if the system can sync folders. */
 export async function syncFolder(path: string): Promise<void> {
   if (isWindows) return;
   const handle = await open(path, constants.O_RDONLY | O_DIRECTORY);
@@ -123,7 +124,10 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Errors of network shares and FUSE file systems that cannot sync a folder. They make names durable themselves. */
+/**
+ * Errors from network shares and FUSE file systems that cannot sync folders. Such file systems make names
+ * durable on their own.
+ */
 const unsyncableCodes = ['EINVAL', 'EBADF', 'ENOTSUP', 'EOPNOTSUPP'];
 
 export async function syncOpenFolder(handle: FileHandle): Promise<void> {
@@ -148,7 +152,7 @@ export function isSameFile(a: FileIdentity, b: FileIdentity): boolean {
   return a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs;
 }
 
-/** Permission bits of a sender's entry: never setuid, setgid or sticky. */
+/** Returns the permission bits of a mode, without setuid, setgid and sticky. */
 export function permissionsOf(mode: number): number {
   return mode & 0o777;
 }
@@ -159,7 +163,7 @@ export function microsecondsOf(timeNs: bigint): bigint {
   return (timeNs - restNs) / 1000n;
 }
 
-/** Microseconds: the resolution that Node can set. */
+/** Converts to whole microseconds, the finest resolution in which Node sets file times. */
 export function toMicroseconds(timeMs: number): number {
   return Math.round(timeMs * 1000);
 }
@@ -167,7 +171,8 @@ export function toMicroseconds(timeMs: number): number {
 /** A time in the form that Node's `utimes` accepts. */
 export function toFileTime(timeMs: number): number | string {
   const timeUs = toMicroseconds(timeMs);
-  // Node truncates to microseconds. Adding half a microsecond keeps rounding errors from losing a whole one.
-  // Node replaces a negative number with the present time, but accepts it as text.
+  // Node truncates times to microseconds. Adding half a microsecond prevents rounding errors from lowering
+  // the result by a whole one. Node replaces a negative number with the current time, but accepts a negative
+  // time as a string.
   return timeUs < 0 ? `${(timeUs - 0.5) / 1e6}` : (timeUs + 0.5) / 1e6;
 }

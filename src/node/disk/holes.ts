@@ -1,6 +1,6 @@
 /**
- * Sparse files: runs of zeros that take no disk space. A long run is not written if the file already reads as zeros
- * there, which it does after its end and in a hole.
+ * Sparse files, in which long runs of zeros take no disk space. A long run of zeros is not written if the
+ * file already reads as zeros at that place: past its end or in a hole.
  */
 
 import type { FileHandle } from 'node:fs/promises';
@@ -11,16 +11,22 @@ import { slicesOf, writeParts } from './fsync.js';
 /** Smallest allocation unit of file systems; holes are aligned to it. */
 const pageSizeBytes = 4096;
 
-/** Shorter runs are written, because each hole splits a write in two. */
+/** Shorter runs of zeros are written, because each hole splits a write in two. */
 const minHoleBytes = 32 * 1024;
 
 const zeros = Buffer.alloc(pageSizeBytes);
 const none: readonly Range[] = [];
 
-/** On Linux, vfat, exfat, hfs and hfsplus write all zeros of a hole themselves, and the process waits for that. */
+/**
+ * File system types of vfat, exfat, hfs and hfsplus on Linux. Instead of leaving a hole, these file systems
+ * write its zeros while the process waits.
+ */
 const fileSystemsWithoutHoles = [0x4d44, 0x2011bab0, 0x4244, 0x482b];
 
-/** @returns whether files there can have holes; on Windows only specially marked files can */
+/**
+ * @returns whether files in this folder can have holes; false on Windows, where only specially marked files
+ * can
+ */
 export async function canHaveHoles(folder: string): Promise<boolean> {
   if (process.platform === 'win32') return false;
   const stats = await statfs(folder).catch(() => undefined);
@@ -28,10 +34,11 @@ export async function canHaveHoles(folder: string): Promise<boolean> {
 }
 
 /**
- * Finds runs of zeros that are worth a hole. If there are none, looks at only a few bytes of each page.
- * @param parts consecutive pieces of the bytes
- * @param offsetBytes their offset in the file
- * @returns ranges within these bytes, ascending
+ * Finds runs of zeros that are long enough for a hole. In data without such runs, usually reads only a few
+ * bytes of each page.
+ * @param parts consecutive buffers
+ * @param offsetBytes offset of the first buffer in the file
+ * @returns ranges relative to the start of the first buffer, ascending
  */
 export function findHoles(parts: readonly Uint8Array[], offsetBytes: number): readonly Range[] {
   let holes: Range[] | undefined;
@@ -60,8 +67,9 @@ export function findHoles(parts: readonly Uint8Array[], offsetBytes: number): re
 }
 
 /**
- * Writes bytes, leaving holes where the file already reads as zeros.
- * @param usedBytes offset after which the file has only zeros; earlier bytes are read to find zeros
+ * Writes consecutive buffers, but skips each of `holes` where the file already reads as zeros.
+ * @param usedBytes offset after which the file is known to read as zeros; before it, the file is read to find
+ * out
  */
 export async function writeAroundHoles(
   handle: FileHandle,
@@ -85,7 +93,7 @@ export async function writeAroundHoles(
   await writeTo(sizeBytes);
 }
 
-/** Copies up to this many bytes into an empty file, preserving holes. */
+/** Copies up to `sizeBytes` bytes into an empty file. Long runs of zeros become holes. */
 export async function copyAroundHoles(
   source: FileHandle,
   copy: FileHandle,
@@ -116,14 +124,14 @@ async function readsAsZeros(handle: FileHandle, { start, end }: Range): Promise<
   return true;
 }
 
-/** @returns the whole pages of a run, plus a partial page where the run reaches an end of the written bytes */
+/** @returns the run without partial pages, except those at the start or end of the data to be written */
 function wholePages(start: number, end: number, offsetBytes: number, isAtEnd: boolean): Range {
   const up = (offsetBytes + start) % pageSizeBytes;
   const first = start === 0 || up === 0 ? start : start + pageSizeBytes - up;
   return { start: first, end: isAtEnd ? end : end - ((offsetBytes + end) % pageSizeBytes) };
 }
 
-/** Checks the first and the last byte before the rest, because they decide most cases. */
+/** Checks the first and the last byte before the rest, because these two bytes decide most cases. */
 function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   return (
     bytes[from] === 0 && bytes[to - 1] === 0 && zeros.compare(bytes, from, to, 0, to - from) === 0

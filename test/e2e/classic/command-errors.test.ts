@@ -161,7 +161,7 @@ t.test(
     t.equal(exit.code, 4);
     t.match(
       exit.stderr,
-      /^p2mpclient: .*pipe: is not a regular file; copy its content to one.*\n$/,
+      /^p2mpclient: .*pipe: is not a regular file; copy its content to a regular file.*\n$/,
     );
   },
 );

@@ -1,4 +1,4 @@
-/** Opens a part: checks everything before it writes anything. */
+/** Opens a part. All checks are done before the part is changed. */
 import { lstat, opendir } from 'node:fs/promises';
 import { assert, at } from '../../../base/assert.js';
 import type { Range } from '../../../base/range-set.js';
@@ -45,13 +45,13 @@ export interface OpenedPart extends Placing {
   readonly present: RangeSet;
   readonly held: readonly HeldBlock[];
   readonly kept: readonly Range[];
-  /** Existing files that stay as they are, whatever they contain. */
+  /** Number of existing files that stay as they are, whatever their content. */
   readonly keptCount: number;
 }
 
 /** The state that an earlier session left. */
 interface OldPart {
-  /** The durable ranges from its journal; undefined if there is no journal of this object. */
+  /** The durable ranges that the journal records; undefined if there is no journal of this object. */
   readonly durable: RangeSet | undefined;
   /** Numbers of the existing files. */
   readonly numbers: ReadonlySet<number>;
@@ -161,7 +161,7 @@ async function readOldPart(paths: PartPaths, key: JournalKey): Promise<OldPart> 
   return { durable, numbers };
 }
 
-/** The disk space that the part needs in addition to what exists. */
+/** Returns the disk space that the part needs in addition to the space that it already occupies. */
 async function spaceFor(
   { entries }: Manifest,
   { files }: ContentLayout,
@@ -180,7 +180,7 @@ async function spaceFor(
   return { sizeBytes, inodeCount: entries.length - files.length + newFileCount };
 }
 
-/** Determines where the bytes of each file are. */
+/** Determines for each file where its bytes are: in the part or under the final name. */
 async function judge(
   layout: ContentLayout,
   found: readonly FoundFile[],
@@ -202,7 +202,8 @@ async function judge(
       return place;
     }
     if (isThere && hasAny(durable, file)) return { kind: 'part' };
-    // The part was complete but the file is gone: an interrupted finish had already renamed it.
+    // The journal has the whole file, but the part does not: an interrupted finish has already renamed the
+    // file.
     const wasPlaced = !isEmpty && !isThere && hasAll(durable, file);
     if (!isEmpty) durable.remove(start, end);
     const chosen = wasPlaced && ifPlaced !== undefined ? ifPlaced : place;

@@ -1,5 +1,5 @@
 /**
- * The content of an object on disk, file by file. Each file is in the part, or still under its final name if a file of
+ * The content of an object on disk, file by file. A file is in the part, or under its final name if a file of
  * the right size existed there.
  */
 import type { FileHandle } from 'node:fs/promises';
@@ -19,7 +19,9 @@ import type { TargetFolder } from '../store/target-folder.js';
 export type FilePlace =
   /** In the part, or not created yet. */
   | { readonly kind: 'part' }
-  /** An existing file under the final name, assumed to be right until a block proves otherwise. */
+  /**
+   * An existing file under the final name, assumed to have the right content until a received block differs.
+   */
   | {
       readonly kind: 'candidate';
       readonly identity: FileIdentity;
@@ -34,12 +36,12 @@ export type FilePlace =
 /** What a checkpoint has to sync. */
 export interface UnsyncedFiles {
   readonly numbers: readonly number[];
-  /** Whether files were created. Their names must then become durable too. */
+  /** Whether new files were created. If so, their names must be made durable too. */
   readonly hasNewNames: boolean;
 }
 
 export class PartFiles {
-  /** Called when a candidate has been copied into the part with all of its content. */
+  /** Called once a candidate has been copied into the part completely. */
   handleCopied: (file: ContentFile) => void = () => undefined;
   private unsynced = new Set<number>();
   private hasNewNames = false;
@@ -128,7 +130,8 @@ export class PartFiles {
     const isZero = hole !== undefined && hole.end - hole.start === sizeBytes;
     if (!isZero) this.usedBytes.set(number, Math.max(usedBytes, offsetBytes + sizeBytes));
     if (holes.length === 0) return writeParts(handle, parts, offsetBytes);
-    // Only once: a file that is truncated later must not be extended with zeros again.
+    // Extend the file only once: if another process truncates it later, zeros must not replace the lost
+    // bytes.
     if (!this.extended.has(number)) {
       this.extended.add(number);
       const { size } = await handle.stat();
@@ -159,7 +162,7 @@ export class PartFiles {
         });
     });
     if (!hasNewNames) return;
-    // A folder handle is limited by the budget like a file handle.
+    // An open folder counts toward the budget of open files, just like a file.
     await this.openFiles
       .withRoom(() => syncFolder(this.partPath))
       .catch((error: unknown) => {
@@ -171,7 +174,7 @@ export class PartFiles {
   async openPartFile(file: ContentFile): Promise<FileHandle> {
     const path = this.path(file);
     const isNew = !this.made.has(file.number);
-    // A file that has disappeared must not be recreated with zeros.
+    // If the file has disappeared, do not create it again, because it would read as zeros.
     const flags = openFlags.write | (isNew ? constants.O_CREAT : 0);
     const handle = await open(path, flags, 0o600).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EACCES') throw error;
@@ -257,7 +260,7 @@ export class PartFiles {
     this.target.checkParents(name, 'TARGET_FAILED');
     const to = this.path(file);
     await this.openFiles.withRoom(async () => {
-      // Keep the file open, so that the copy does not depend on its name.
+      // Keep the source open, so that the copy does not depend on the name of the source.
       const source = await this.openCandidate(file);
       try {
         await this.copyOpen(source, to, file.entry.sizeBytes);
@@ -276,7 +279,10 @@ export class PartFiles {
     this.handleCopied(file);
   }
 
-  /** Clones the file if the file system can. Otherwise copies it here, because `copyFile` would write out holes. */
+  /**
+   * Clones the file if the file system supports that. A sparse file that cannot be cloned is copied here,
+   * because `copyFile` would fill its holes.
+   */
   private async copyOpen(source: FileHandle, to: string, sizeBytes: number): Promise<void> {
     const { size, blocks } = await source.stat();
     const isSparse = this.makesHoles && blocks * 512 < size;

@@ -1,4 +1,7 @@
-/** The folder of parts. It is in the target folder, so that it is on the same disk, but has a reserved name. */
+/**
+ * The folder of parts. It has a reserved name in the target folder, so that parts are on the same disk as the
+ * final files.
+ */
 
 import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
@@ -26,7 +29,7 @@ export function partPaths(folder: string, objectId: string): PartPaths {
   return { parts, part, lock: `${part}.lock`, journal: join(part, 'journal') };
 }
 
-/** Whether an entry name would collide with the folder of parts, on any file system. */
+/** Whether the first component of an entry name is the name of the folder of parts, ignoring case. */
 export function isReservedName(entryName: string): boolean {
   const [first = ''] = entryName.split('/', 1);
   return first.toLowerCase() === partsFolderName;
@@ -48,19 +51,21 @@ export async function makePrivateFolder(path: string): Promise<void> {
         await keepPrivate(path, stats);
         return;
       }
-      // The folder existed a moment ago, and its last user has removed it since.
+      // The folder existed when `mkdir` was called, but its last user has removed it since.
       const wasThere = (error as NodeJS.ErrnoException).code === 'EEXIST';
       if (!wasThere || triesLeft === 0) throw fileError('TARGET_UNWRITABLE', path, error);
     }
   }
 }
 
-/** Limits the attempts. Ending sessions may remove the folder, but not every time before it can be used. */
+/**
+ * Maximum number of retries. Sessions that end may remove the folder between attempts, but hardly this often.
+ */
 const mostTries = 100;
 
 /**
- * Checks an existing folder. In a folder that many users may write to, such as /tmp, another user may have created it
- * to read the parts or to redirect them. If the folder is ours but others can access it, makes it private.
+ * Checks that an existing folder belongs to this user, and makes it private if other users can access it. In
+ * a shared folder such as /tmp, another user might have created it to read the parts or to redirect them.
  * @throws P2mpError TARGET_UNWRITABLE
  */
 export async function keepPrivate(
@@ -73,11 +78,11 @@ export async function keepPrivate(
   // On Windows access rights are inherited from the parent folder.
   if (ownUid === undefined) return;
   if (uid === ownUid) {
-    // Some file systems have no modes; the mount options decide.
+    // Ignore errors: on file systems without modes, the mount options decide who has access.
     if ((mode & 0o077) !== 0) await chmod(path, 0o700).catch(() => undefined);
     return;
   }
-  // On a network share, this user may have another ID.
+  // On a network share, this user may have another user ID.
   if (uid === (await uidOfNewFile(dirname(path)))) return;
   const remedy = 'remove it, or choose another folder';
   throw new P2mpError('TARGET_UNWRITABLE', `${path}: belongs to user ${uid}; ${remedy}`);
@@ -100,6 +105,6 @@ async function uidOfNewFile(folder: string): Promise<number | undefined> {
 
 /** Removes the folder of all parts if it is empty. */
 export async function removeIfEmpty(path: string): Promise<void> {
-  // Others may be using it, or may just have removed it.
+  // Fails if another session is using the folder or has just removed it.
   await rmdir(path).catch(() => undefined);
 }

@@ -1,7 +1,7 @@
 /**
- * The journal of a part: which content is durable. A header names the object; records of a fixed size follow, each
- * with its own checksum. A record is written only after its bytes were synced, so every prefix of the journal is
- * true. A torn end is ignored.
+ * The journal of a part records which content is durable. It has a header with the object's ID, followed by
+ * records of fixed size, each with its own checksum. A record is written only after the content that it
+ * describes was synced, so every prefix of the journal is true. An incomplete record at the end is ignored.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { constants, open, rename } from 'node:fs/promises';
@@ -11,7 +11,10 @@ import type { Range } from '../../../base/range-set.js';
 import { RangeSet } from '../../../base/range-set.js';
 import { openFlags, syncFolder, writeAll } from '../fsync.js';
 
-/** Increment for a new layout of the journal or the part; older parts are then received again. */
+/**
+ * Increment the number when the layout of the journal or the part changes; older parts are then received
+ * again.
+ */
 const magic = Buffer.from('p2mp part 1\n');
 const headerSizeBytes = magic.length + 32 + 8 + 4;
 /** Kind, start, end, checksum. */
@@ -21,7 +24,7 @@ type Kind = keyof typeof kinds;
 
 /** Records read at once. */
 const chunkRecordCount = 32_768;
-/** The journal is rewritten when it has this many records more than a new journal would have. */
+/** The journal is rewritten once its record count exceeds twice that of a new journal plus this number. */
 const spareRecordCount = 100_000;
 
 export interface JournalKey {
@@ -80,7 +83,10 @@ function applyRecord(held: RangeSet, record: Buffer, seed: number, key: JournalK
 
 export class PartJournal {
   private recordCount: number;
-  /** An append failed: the end must be truncated to the last whole record before the next append. */
+  /**
+   * Set during an append and after a failed append. The next append first truncates the file to its last
+   * complete record.
+   */
   private isTorn = false;
 
   private constructor(
@@ -104,7 +110,7 @@ export class PartJournal {
     await this.append('held', ranges);
   }
 
-  /** Records that a range is no longer valid, before it is overwritten. */
+  /** Records that a range is no longer durable. Call this before the range is overwritten. */
   async forget(range: Range): Promise<void> {
     const [gap] = this.held.gaps(range.start, range.end);
     if (gap?.start === range.start && gap.end === range.end) return;

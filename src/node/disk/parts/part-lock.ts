@@ -1,7 +1,7 @@
 /**
- * The lock of a part is a file that names the process that holds it. The file lies beside the part, so that removing
- * the part never removes the lock of its next owner. If the process has died, another process can take over the
- * lock.
+ * The lock of a part is a file that names the process that holds the lock. The file lies beside the part, so
+ * that removing the part does not remove a lock that another process has just acquired. If the process that
+ * holds the lock has died, another process can take over the lock.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { link, open, readFile, rename, rm } from 'node:fs/promises';
@@ -17,10 +17,10 @@ export class PartLock {
   private constructor(private readonly path: string) {}
 
   /**
-   * @param path of the lock; its folder may vanish between attempts
+   * @param path path of the lock file, whose folder may vanish between attempts
    * @param makeFolder creates that folder
    * @param shown name of the part in messages
-   * @throws P2mpError TARGET_UNWRITABLE if another store holds it
+   * @throws P2mpError TARGET_UNWRITABLE if another store holds the lock
    */
   static async acquire(
     path: string,
@@ -28,7 +28,7 @@ export class PartLock {
     shown: string,
   ): Promise<PartLock> {
     const own: Holder = { pid: process.pid, start: await ownStart() };
-    // Each failed attempt saw another process acquire or release the lock.
+    // An attempt fails only if another process acquires or releases the lock at the same time.
     for (let attempt = 0; attempt < 20; attempt++) {
       await makeFolder();
       if (await tryCreate(path, JSON.stringify(own))) return new PartLock(path);
@@ -36,7 +36,8 @@ export class PartLock {
       if (text === undefined) continue;
       const holder = parseHolder(text);
       if (holder !== undefined && (await isAlive(holder))) throw inUse(shown, holder.pid);
-      // One process at a time takes over a dead lock, after checking that the lock still names the same owner.
+      // The guard lets only one process at a time take over the lock of a dead process, after checking that
+      // the lock still names that process.
       const guard = await PartLock.acquire(guardPath(path, text), makeFolder, shown);
       try {
         if ((await readIfThere(path)) !== text) continue;
@@ -56,7 +57,7 @@ export class PartLock {
 
 function inUse(shown: string, pid: number | undefined): P2mpError {
   const who =
-    pid === undefined ? 'others' : pid === process.pid ? 'this process' : `process ${pid}`;
+    pid === undefined ? 'another process' : pid === process.pid ? 'this process' : `process ${pid}`;
   const remedy = 'wait until it has finished, or stop it';
   return new P2mpError('TARGET_UNWRITABLE', `${shown}: is being received by ${who}; ${remedy}`);
 }
@@ -102,7 +103,10 @@ async function writeNew(path: string, text: string): Promise<void> {
   }
 }
 
-/** The lock that guards the takeover of this lock; a killed process may leave it behind. */
+/**
+ * Path of a second lock that guards the takeover of this lock. A killed process may leave the second lock
+ * behind.
+ */
 function guardPath(path: string, text: string): string {
   return `${path}.${createHash('sha256').update(text).digest('hex').slice(0, 12)}`;
 }
@@ -153,14 +157,14 @@ async function ownStart(): Promise<string> {
   return linux ?? `${Math.round(performance.timeOrigin)}`;
 }
 
-/** Boot ID and start tick of the process; undefined if it is gone. */
+/** Boot ID and start tick of the process; undefined if the process has exited. */
 async function linuxStart(pid: number): Promise<string | undefined> {
   const stat = await readIfThere(`/proc/${pid}/stat`).catch(() => undefined);
   const boot = await readIfThere('/proc/sys/kernel/random/boot_id').catch(() => undefined);
   if (stat === undefined) return undefined;
   // The second field is the program name, which may contain any character; see proc(5).
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // A zombie is dead but not yet reaped by its parent.
+  // In state Z or X, the process has exited, although its parent may not have reaped it yet.
   if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
   return `${boot?.trim()} ${fields[19]}`;
 }

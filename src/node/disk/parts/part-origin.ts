@@ -20,7 +20,7 @@ export function partIdOf(objectId: string, senderKey: Uint8Array): string {
   return createHash('sha256').update(objectId, 'hex').update(senderKey).digest('hex');
 }
 
-/** If a crash leaves a part without a valid origin, only its age causes its removal. */
+/** A crash can leave a part without a valid origin. Such a part is removed only because of its age. */
 export async function writeOrigin(partPath: string, origin: PartOrigin): Promise<void> {
   await writeFile(join(partPath, fileName), JSON.stringify(origin), { mode: 0o600 });
 }

@@ -8,7 +8,7 @@ import type { PartOrigin } from './part-origin.js';
 export interface PartStoreOptions {
   /** The target folder; created if missing. */
   readonly dir: string;
-  /** Names the object and its part: 64 lower-case hexadecimal digits. */
+  /** Identifies the object and names its part; 64 lower-case hexadecimal digits. */
   readonly objectId: string;
   /** Recorded in the part, if known. */
   readonly origin?: PartOrigin;
@@ -17,13 +17,16 @@ export interface PartStoreOptions {
   readonly existing: ExistingFiles;
   /** Whether existing files and folders get the sender's modes; by default they keep theirs. */
   readonly updatesModes?: boolean;
-  /** Files that this sender has placed; only these are compared with its offer. By default, all existing files are. */
+  /**
+   * Files that this sender has placed. Only these files are compared with the offer; by default, all existing
+   * files are.
+   */
   readonly placed?: PlacedFiles;
-  /** Shared with other stores; by default a budget of 16 open files. */
+  /** Budget of open files, shared with other stores; by default a separate budget of 16. */
   readonly fileBudget?: FileBudget;
-  /** A checkpoint follows after this many written bytes; 64 MiB by default. */
+  /** Number of bytes written until the next checkpoint; 64 MiB by default. */
   readonly checkpointBytes?: number;
-  /** A checkpoint follows after this time; 2 s by default. */
+  /** Time from a write to the next checkpoint; 2 s by default. */
   readonly checkpointMs?: number;
   /** Whether `findDamage` always reads everything back. */
   readonly verifiesDisk?: boolean;

@@ -1,5 +1,5 @@
 /**
- * The disk side of one incoming object. Content is collected in a part until it is verified, then made durable
+ * Stores one incoming object on disk. The content is collected in a part, verified, and then made durable
  * under the final names. Everything that a checkpoint has recorded survives a crash.
  */
 
@@ -29,11 +29,11 @@ export type { HeldBlock } from '../store/held-blocks.js';
 export { removeStaleParts } from './stale-parts.js';
 
 export class PartStore {
-  /** Blocks that need not be received, ascending: from an earlier part or from existing files. */
+  /** Blocks that need not be received because an earlier part or an existing file has them; ascending. */
   readonly held: readonly HeldBlock[];
   /** Blocks that lie entirely in kept files: neither received nor verified. */
   readonly kept: readonly Range[];
-  /** Existing files that stay as they are, whatever they contain. */
+  /** Number of existing files that stay as they are, whatever their content. */
   readonly keptCount: number;
 
   /** Bytes that the store has, durable or not, except those of kept files. */
@@ -50,10 +50,11 @@ export class PartStore {
   /** Serializes checkpoints and everything else that changes the journal. */
   private queue: Promise<unknown> = Promise.resolve();
   /**
-   * Set after a failed sync. The system may have dropped written bytes, so only reopening the part shows what it has.
+   * Set after a failed sync. The system may have dropped written bytes; only reopening the part shows which
+   * bytes remain.
    */
   private failure: P2mpError | undefined;
-  /** The first write that failed: its bytes are missing until they are written again. */
+  /** The error of the first failed write, whose bytes are missing until they are written again. */
   private writeFailure: unknown;
   /** Aborts reads whose result is no longer needed. */
   private readonly stop = new AbortController();
@@ -77,7 +78,8 @@ export class PartStore {
   }
 
   /**
-   * Checks the target folder and the names, creates or reopens the part, and hashes what it holds.
+   * Checks the target folder and the names, creates or reopens the part, and hashes the blocks that already
+   * exist.
    * @throws P2mpError TARGET_UNWRITABLE, TARGET_FAILED; the signal's reason
    */
   static async open(options: PartStoreOptions): Promise<PartStore> {
@@ -105,7 +107,7 @@ export class PartStore {
     this.checkUsable();
     const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
     const range = { start: offsetBytes, end: offsetBytes + sizeBytes };
-    // Bytes that the journal records must not be overwritten before it forgets them.
+    // The journal must forget the recorded range before it is overwritten.
     if (hasAny(this.present, range)) {
       await this.forgetRange(range);
       this.checkUsable();
@@ -121,14 +123,16 @@ export class PartStore {
     this.planCheckpoint();
   }
 
-  /** Names of the files that a block of the content belongs to. */
+  /** Returns the names of the files that the block overlaps. */
   namesAt(blockIndex: number): string[] {
     const { blockSizeBytes, layout } = this.part;
     const start = blockIndex * blockSizeBytes;
     return layout.namesAt(start, start + blockSizeBytes);
   }
 
-  /** Marks a held block as bad: the journal forgets it immediately, and it will be written again. */
+  /**
+   * Marks a held block as bad: the journal forgets it, and the block is missing until it is written again.
+   */
   async forget(blockIndex: number): Promise<void> {
     this.checkOpen();
     const { blockSizeBytes, layout } = this.part;
@@ -147,9 +151,10 @@ export class PartStore {
   }
 
   /**
-   * Reads the part back and compares it with the digests, because another process or the disk may have changed it. An
-   * object of more than 8 MiB is read only if it fits the page cache and reading it takes a small share of its transfer
-   * time. With `verifiesDisk`, every object is read.
+   * Reads the part back and compares it with the digests, because another process or the disk may have
+   * changed the content. An object larger than 8 MiB is read back only if it probably fits in the page cache
+   * and if reading takes little time compared with the transfer. With `verifiesDisk`, every object is read
+   * back.
    * @param leafOf returns the digest of a block
    * @returns the blocks that differ; undefined if the store was stopped in the meantime
    * @throws P2mpError TARGET_FAILED if reading fails or an earlier write failed
@@ -158,7 +163,7 @@ export class PartStore {
     this.checkUsable();
     await this.settle();
     const { signal } = this.stop;
-    // Runs in the queue, because the end of the store waits for the queue and no file must be opened after that.
+    // Runs in the queue. The store waits for the queue before it closes, so no file is opened afterwards.
     return this.enqueue(async () => {
       try {
         signal.throwIfAborted();
@@ -184,7 +189,7 @@ export class PartStore {
       if (kind === 'kept') addBlocks(keptRanges, file, blockSizeBytes);
     };
     await forEachInTurns(layout.files, add, signal);
-    // A kept file may differ, and so may the blocks that it shares with neighbouring files.
+    // Leave out blocks that overlap a kept file, because its content may differ from the object.
     for (const { start, end } of keptRanges.ranges()) ranges.remove(start, end);
     const sizeBytes = ranges.count * blockSizeBytes;
     const elapsedMs = performance.now() - this.openedAtMs;
@@ -203,7 +208,10 @@ export class PartStore {
     await this.end(true);
   }
 
-  /** Stops and keeps the part for a resume. What cannot be recorded will be received again. */
+  /**
+   * Stops and keeps the part, so that the transfer can resume. Bytes that cannot be recorded will be received
+   * again.
+   */
   async suspend(): Promise<void> {
     if (this.ending !== undefined) return this.ending;
     this.stop.abort();
@@ -232,7 +240,7 @@ export class PartStore {
     if (kind === 'kept') return;
     const [start, end] = [startOf(piece), startOf(piece) + piece.sizeBytes];
     this.present.add(start, end);
-    // Bytes of candidates are not recorded, because the next open reads them again.
+    // Bytes of candidates are not recorded, because opening the part reads candidates again anyway.
     if (kind === 'part') this.written.add(start, end);
   }
 
@@ -253,7 +261,8 @@ export class PartStore {
 
   private checkpointInBackground(): void {
     this.clearPlan();
-    // An error here makes the next write fail, or the next checkpoint tries again.
+    // A failed sync makes the next write fail. After a failed write to the journal, the next checkpoint tries
+    // again.
     this.enqueue(() => this.checkpointNow()).catch(() => undefined);
   }
 
@@ -274,7 +283,10 @@ export class PartStore {
     await this.noteTaken();
   }
 
-  /** Takes the ranges that are completely written. Ranges that a write in progress may be changing stay for later. */
+  /**
+   * Takes the ranges that are completely written. Ranges that a write in progress might change wait for the
+   * next checkpoint.
+   */
   private takeWritten(): void {
     this.noting = this.written;
     this.written = new RangeSet();
@@ -309,7 +321,7 @@ export class PartStore {
     await prepareFiles(this.part).catch((error: unknown) => this.fail(error));
     this.checkClosed();
     await syncFolder(paths.part).catch((error: unknown) => this.fail(error));
-    // A crash during the renames must lose nothing.
+    // Record everything before the renames, so that a crash between them loses nothing.
     await this.noteTaken();
     await placeEntries(this.part);
   }
@@ -356,7 +368,7 @@ export class PartStore {
     });
   }
 
-  /** @throws the error of the write whose bytes are missing */
+  /** @throws the error of the first failed write if bytes are missing */
   private async checkWritten(signal?: AbortSignal): Promise<void> {
     const { layout, files } = this.part;
     const check = (file: ContentFile) => {

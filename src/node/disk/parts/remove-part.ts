@@ -1,10 +1,16 @@
-/** Removes a part with very many files. Node's `rm` reads all names and starts all removals in one turn. */
+/**
+ * Removes a part, even one with very many files. Node's `rm` alone would read all names and start all
+ * removals in a single turn of the event loop.
+ */
 import { lstat, opendir, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { namesPerTurn } from '../../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
 
-/** Does nothing if there is no such folder. If a link is in its place, removes the link and does not follow it. */
+/**
+ * Does nothing if there is no such folder. If the path is a symbolic link, removes the link without following
+ * it.
+ */
 export async function removePartFolder(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => undefined);
   // An error here occurs again below.
@@ -12,7 +18,10 @@ export async function removePartFolder(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
 }
 
-/** Removes only files named like a part's file, so no others are harmed if a link has replaced the folder. */
+/**
+ * Removes only files with names that a part uses, so that other files are safe if a link has replaced the
+ * folder.
+ */
 async function removeFiles(path: string): Promise<void> {
   const folder = await opendir(path, { bufferSize: namesPerTurn });
   let names: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * The parts of active sessions. Two sessions with the same object of one sender share a part: the second waits
- * until the first has finished with it.
+ * The parts of active sessions. If one sender has two sessions with the same object, both use the same part:
+ * the second session waits until the first has finished with the part.
  */
 
 import type { IncomingInfo, SessionReceiverEvent } from '../../../session/receiver-events.js';
@@ -30,11 +30,17 @@ export interface SessionPartsOptions {
   readonly placed: PlacedIndex;
   /** Whether an offer is also compared with existing files that its sender did not place. */
   readonly comparesAll: boolean;
-  /** Called when work on a session's part failed, with a P2mpError or because of a bug. */
+  /**
+   * Called with the error when work on a session's part fails. The error is a P2mpError unless the cause is a
+   * bug.
+   */
   readonly handleFailure: (session: number, error: unknown) => void;
 }
 
-/** Maximum idle parts per sender. The parts that have been unchanged longest are removed first. */
+/**
+ * Maximum number of idle parts per sender. Parts that have not changed for the longest time are removed
+ * first.
+ */
 const maxIdleParts = 64;
 
 interface SessionPart {
@@ -42,7 +48,7 @@ interface SessionPart {
   readonly abort: AbortController;
   /** Resolves to undefined if the part could not be opened. */
   readonly store: Promise<PartStore | undefined>;
-  /** Unfinished pieces of work, plus one for the session itself. */
+  /** Number of unfinished operations on the part, plus one while the session lasts. */
   pendingCount: number;
   /** Called when all work is done. */
   readonly resolveDone: () => void;
@@ -50,7 +56,7 @@ interface SessionPart {
 
 export class SessionParts {
   private readonly parts = new Map<number, SessionPart>();
-  /** By the name of a part: resolves when the last session has finished with it. */
+  /** Work in progress, by the name of the part. Each promise resolves once that work is done. */
   private readonly work = new Map<string, Promise<void>>();
 
   constructor(private readonly options: SessionPartsOptions) {}
@@ -94,7 +100,7 @@ export class SessionParts {
       .finally(() => this.endWork(part));
   }
 
-  /** Ends a session. If it is not complete, its part stays for a resume. */
+  /** Ends a session. If the object is incomplete, the part stays, so that a later session can resume. */
   end(session: number, isComplete: boolean): void {
     const part = this.parts.get(session);
     if (part === undefined) return;
@@ -108,9 +114,9 @@ export class SessionParts {
   }
 
   /**
-   * Once an object is complete, removes the parts of its older versions, which have the same sender and label. Shared
-   * parts that another key last continued stay, because two users may choose the same label. Nothing waits for this. If
-   * it fails, the next complete object with this label tries again.
+   * Removes the parts of older versions of a complete object: parts with the same sender and label. A shared
+   * part that another sender last continued stays, because two users may choose the same label. The removal
+   * runs in the background. If it fails, the next complete object with this label tries again.
    */
   dropEarlier(info: IncomingInfo): void {
     const { senderKey, lastKey, label } = this.originOf(info);
@@ -170,11 +176,11 @@ export class SessionParts {
   ): Promise<void> {
     const isInUse = (id: string) => this.work.has(id);
     const parts = await listPartsOf(this.options.dir, senderKey, isInUse).catch(() => []);
-    // A session may have started in the meantime.
+    // A session may have started to use the part in the meantime.
     for (const { id } of choose(parts)) if (!isInUse(id)) await this.dropPart(id);
   }
 
-  /** Limits the parts again when the last session of a part ends, in case several sessions ended together. */
+  /** Enforces the limit of idle parts again once no session uses this part any more. */
   private trimAfter({ content: { info } }: SessionPart): void {
     const id = this.idOf(info);
     const ended = this.work.get(id);

@@ -23,7 +23,8 @@ export async function removeStaleParts(dir: string, olderThanMs: number): Promis
     for (const id of idsAmong(names)) {
       const { part, lock, journal } = partPaths(dir, id);
       if (!(await isOlder([journal, part, lock], changedBeforeMs))) continue;
-      // Another process may just have continued the part and stopped again.
+      // Check again while the lock is held: another process may just have continued the part and stopped
+      // again.
       const isStale = () => isOlder([journal, part], changedBeforeMs);
       if (await removeIdlePart(dir, id, isStale)) removed.push(id);
     }
@@ -42,7 +43,7 @@ export async function removePart(dir: string, id: string): Promise<void> {
   });
 }
 
-/** A part of a sender, as seen by the cleanup. */
+/** What the cleanup needs to know about a part. */
 export interface SenderPart {
   readonly id: string;
   readonly lastKey: string;
@@ -52,7 +53,7 @@ export interface SenderPart {
 
 /**
  * Lists the parts of one sender, whether or not a process is receiving them.
- * @param isSkipped selects parts to leave out, without any disk access
+ * @param isSkipped whether to leave out a part; the disk is not accessed for such a part
  * @throws P2mpError TARGET_FAILED, TARGET_UNWRITABLE
  */
 export async function listPartsOf(
@@ -88,7 +89,7 @@ async function amongParts<T>(
     await removeIfEmpty(parts);
     return result;
   } catch (error) {
-    // The last part has just been removed, and the folder with it.
+    // Another process has just removed the last part and the folder of parts.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw fileError('TARGET_FAILED', parts, error);
   }
@@ -105,7 +106,7 @@ function idsAmong(names: readonly string[]): Set<string> {
   return new Set(ids.filter((id) => id !== undefined));
 }
 
-/** @param isToGo called while the lock is held */
+/** @param isToGo whether to remove the part; called while the lock is held */
 async function removeIdlePart(
   dir: string,
   id: string,
@@ -128,7 +129,7 @@ async function removeIdlePart(
   }
 }
 
-/** @param paths the first that exists counts */
+/** @param paths only the first path that exists is checked */
 async function isOlder(paths: readonly string[], changedBeforeMs: number): Promise<boolean> {
   for (const path of paths) {
     const stats = await lstat(path).catch(() => undefined);

@@ -1,6 +1,6 @@
 /**
- * Reads the file to send: once from start to end, with bounded read-ahead, hashing it on the way. Memory does not
- * grow with the file.
+ * Reads the file to send once, from start to end, with bounded read-ahead, and hashes it on the way. Memory
+ * use does not depend on the file size.
  */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -11,7 +11,7 @@ import { P2mpError } from '../../../base/errors.js';
 import { fileError } from '../../system-error.js';
 import { checkSize } from './reported-size.js';
 
-/** Size of a read; two of these are in memory. */
+/** Size of a read. Two such chunks are in memory at a time. */
 const chunkSizeBytes = 1024 * 1024;
 
 interface Chunk {
@@ -41,15 +41,15 @@ export class FileSource {
   ) {
     this.sizeBytes = stats.size;
     this.modifiedMs = stats.mtimeMs;
-    // Whole blocks, so that none spans two chunks.
+    // A chunk consists of whole blocks, so that no block spans two chunks.
     const blocks = Math.max(1, Math.floor(chunkSizeBytes / blockSizeBytes));
     this.chunkSizeBytes = Math.min(blocks * blockSizeBytes, Math.max(1, stats.size));
     this.readAhead();
   }
 
   /**
-   * @param blockSizeBytes size of each `take` except for the last
-   * @param handleReady called when `take` may succeed after it returned undefined
+   * @param blockSizeBytes size of every block that `take` returns, except the last
+   * @param handleReady called when `take` can succeed after it has returned undefined
    * @throws P2mpError SOURCE_UNREADABLE
    */
   static async open(
@@ -69,7 +69,7 @@ export class FileSource {
       if (!stats.isFile()) {
         throw new P2mpError(
           'SOURCE_UNREADABLE',
-          `${path}: is not a regular file; copy its content to one and send that`,
+          `${path}: is not a regular file; copy its content to a regular file and send that`,
         );
       }
       if (fault !== undefined) {
@@ -103,7 +103,9 @@ export class FileSource {
     return next.bytes.subarray(0, sizeBytes);
   }
 
-  /** @throws P2mpError SOURCE_CHANGED if the file differs from what was opened */
+  /**
+   * @throws P2mpError SOURCE_CHANGED if the size or modification time differs from when the file was opened
+   */
   async verify(): Promise<void> {
     const { size, mtimeMs } = await this.handle.stat();
     if (size !== this.sizeBytes || mtimeMs !== this.modifiedMs) throw this.changed(size);

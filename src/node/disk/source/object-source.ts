@@ -18,16 +18,16 @@ import { modifiedMsOf, walkEntries } from './walk-entries.js';
 
 export type { SkippedEntry } from './walk-entries.js';
 
-/** Size of a read, across files; each run has two of these in memory. */
+/** Size of a read, which may span several files. Each sequential reader keeps two such chunks in memory. */
 const chunkSizeBytes = 4 * 1024 * 1024;
 
-/** Concurrent sequential readers: what is sent, and the read-ahead for the digest. */
+/** Maximum number of sequential readers at a time: one for sending, and one that hashes the content ahead. */
 const maxRuns = 2;
 
-/** Files that one call opens at once; a read-ahead and another call may run concurrently. */
+/** Maximum number of files that one read opens at a time. A read and a read-ahead may run concurrently. */
 const openedAtOnce = 4;
 
-/** Idle files kept open; with files in use and standard input, at most 16 are open. */
+/** Maximum number of idle open files. With files in use and standard input, at most 16 files are open. */
 const maxIdleFiles = 7;
 
 const verifiedAtOnce = 32;
@@ -37,7 +37,7 @@ export interface ObjectSourceOptions {
   readonly paths: readonly string[];
   /** Read for '-'; process.stdin by default. */
   readonly input?: NodeJS.ReadableStream;
-  /** Name of the file for '-'; 'stdin' by default. */
+  /** Name under which standard input is sent; 'stdin' by default. */
   readonly inputName?: string;
   /** Aborts `open`, which may wait a long time for standard input. */
   readonly signal?: AbortSignal;
@@ -49,7 +49,7 @@ export class ObjectSource {
   private readonly runs: Run[] = [{ nextOffsetBytes: 0, current: undefined, ahead: undefined }];
   /** Memory of released chunks, for reuse. */
   private readonly spares: ArrayBuffer[] = [];
-  /** End of the last read outside of runs: a read that continues there starts a run. */
+  /** End of the last isolated read. A read that continues at this offset starts a sequential reader. */
   private strayEndBytes = 0;
   /** Serializes reads in their order. */
   private work: Promise<unknown> = Promise.resolve();
@@ -77,7 +77,7 @@ export class ObjectSource {
     checkInputName(inputName);
     const { found, skipped } = await walkEntries(paths, inputName, signal);
     if (!paths.includes('-')) return ObjectSource.of(found, skipped, undefined);
-    // Reads the input last, so that none is consumed if something else fails.
+    // Read standard input last, so that no input is consumed if another step fails.
     const { handle, sizeBytes } = await spoolInput(input, signal);
     const entry = {
       kind: 'file',
@@ -132,14 +132,17 @@ export class ObjectSource {
     return bytes;
   }
 
-  /** Starts reading ahead while idle, so that the first receiver need not wait for the disk. */
+  /**
+   * Starts reading ahead before any block is requested, so that the first receiver need not wait for the
+   * disk.
+   */
   prefetch(): void {
     const run = at(this.runs, 0);
     run.ahead ??= this.readAhead(0);
   }
 
   /**
-   * Like `read`, but synchronous, if the bytes have been read ahead and are contiguous.
+   * Like `read`, but synchronous. Succeeds only if one chunk in memory contains all the bytes.
    * @returns memory that is valid until the next call of any method; undefined if `read` is needed
    */
   peek(offsetBytes: number, sizeBytes: number): Uint8Array | undefined {
@@ -192,7 +195,10 @@ export class ObjectSource {
     return bytes;
   }
 
-  /** Undefined for isolated reads, which are not worth a chunk. */
+  /**
+   * Returns the sequential reader for this offset; undefined for an isolated read, which is not worth a whole
+   * chunk.
+   */
   private async runAt(offsetBytes: number): Promise<Run | undefined> {
     const { runs } = this;
     const found = runs.find(
@@ -215,7 +221,7 @@ export class ObjectSource {
     return run;
   }
 
-  /** The chunk read ahead at this offset; undefined if reading it failed. */
+  /** Returns the chunk that contains this offset; undefined if reading the chunk failed. */
   private async chunkAt(run: Run, offsetBytes: number): Promise<Chunk | undefined> {
     const { current } = run;
     if (current !== undefined && isWithin(offsetBytes, current, current.bytes.length)) {
@@ -242,7 +248,7 @@ export class ObjectSource {
     const loaded = this.content.read(chunk.bytes, offsetBytes).then(
       () => chunk,
       () => {
-        // Only readers of the bytes that failed get the error.
+        // Drop the error: a caller that needs these bytes reads them again and gets the error then.
         this.release(chunk);
         return undefined;
       },
@@ -291,7 +297,7 @@ interface Piece {
   readonly bytes: Uint8Array;
 }
 
-/** The concatenated files, a few of them open. */
+/** The concatenated files, of which only a few are open at a time. */
 class Content {
   /** Open files that are not in use, least recently used first. */
   private readonly idle = new Map<SentFile, FileHandle>();
@@ -365,7 +371,9 @@ class Content {
     }
   }
 
-  /** Opens a file exclusively until it is given back. */
+  /**
+   * Returns a handle for exclusive use until `giveBack` is called. Opens the file if no handle of it is idle.
+   */
   private async take(file: SentFile): Promise<FileHandle> {
     if (this.isSpooled(file)) return this.spool as FileHandle;
     const idle = this.idle.get(file);
@@ -373,7 +381,7 @@ class Content {
       this.idle.delete(file);
       return idle;
     }
-    // The file may have been replaced in the meantime: by a pipe, which would block, or by a link to a secret.
+    // In the meantime, a pipe (which would block) or a link to a secret file may have replaced the file.
     const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
     const flags = O_RDONLY | O_NONBLOCK | (file.isGiven ? 0 : O_NOFOLLOW);
     return open(file.path, flags).catch((error: unknown) => {
@@ -395,7 +403,7 @@ class Content {
     await oldest[1].close();
   }
 
-  /** A spooled file has no path, so nobody else can write to it. */
+  /** Whether this is spooled input. Spooled input has no path, so no other process can change it. */
   private isSpooled(file: SentFile): boolean {
     return this.spool !== undefined && file.path === '-';
   }

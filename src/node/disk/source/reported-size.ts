@@ -1,8 +1,14 @@
-/** Detects files whose reported size is wrong, such as most of /proc and /sys: they cannot be transferred. */
+/**
+ * Detects files whose reported size is wrong, such as most files in /proc and /sys. Such files cannot be
+ * transferred.
+ */
 import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 
-/** Whether the size of a regular file needs a check: most file systems report no blocks for such files. */
+/**
+ * Whether the size of a regular file needs a check. Most file systems report no blocks for a file whose
+ * reported size is wrong.
+ */
 export function isSizeDoubtful({ size, blocks }: Pick<Stats, 'size' | 'blocks'>): boolean {
   return size === 0 || blocks === 0;
 }

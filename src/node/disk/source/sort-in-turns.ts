@@ -1,10 +1,10 @@
 /** Sorts up to a million items without blocking the event loop. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Items sorted or merged per turn; takes some milliseconds. */
+/** Number of items sorted or merged per turn of the event loop, which takes a few milliseconds. */
 const itemsPerTurn = 4096;
 
-/** @returns the items in ascending order; stable */
+/** @returns the items in ascending order; equal items keep their order */
 export async function sortInTurns<T>(
   items: readonly T[],
   compare: (a: T, b: T) => number,

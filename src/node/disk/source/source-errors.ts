@@ -1,15 +1,15 @@
-/** Errors of a file that changed between `open` and its last byte. */
+/** Errors for a file that changed after it was opened and before its last byte was read. */
 import { P2mpError } from '../../../base/errors.js';
 import { fileError } from '../../system-error.js';
 
-/** Errors that mean that something else has replaced the file: a link, folder, pipe or socket. */
+/** Error codes that mean that a link, folder, pipe or socket has replaced the file. */
 const otherKindCodes = new Set(['ELOOP', 'EISDIR', 'ESPIPE', 'ENXIO']);
 
-/** An error of reading a file that existed at `open`. */
+/** Creates the error to report if reading fails for a file that existed at `open`. */
 export function readError(path: string, error: unknown): P2mpError {
   const { code = '' } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    const message = `${path}: was removed while it was being sent; send what is left`;
+    const message = `${path}: was removed while it was being sent; send again without it`;
     return new P2mpError('SOURCE_CHANGED', message, { cause: error });
   }
   if (otherKindCodes.has(code)) return changed(path, 'was replaced');
@@ -20,7 +20,10 @@ export function changedSize(path: string, fromBytes: number, toBytes: number): P
   return changed(path, `went from ${fromBytes} to ${toBytes} bytes`);
 }
 
-/** The file ended early. If its size is unchanged, the file system returns fewer bytes than it reports. */
+/**
+ * Creates the error for a file that ended early. If the size is unchanged, the file system returned fewer
+ * bytes than that size.
+ */
 export function endedEarly(
   path: string,
   foundBytes: number,
@@ -30,7 +33,7 @@ export function endedEarly(
   if (sizeBytes !== foundBytes) return changedSize(path, foundBytes, sizeBytes);
   return new P2mpError(
     'SOURCE_UNREADABLE',
-    `${path}: gives ${endBytes} of its ${sizeBytes} bytes; copy its content to another file and send that`,
+    `${path}: only ${endBytes} of its ${sizeBytes} bytes can be read; copy its content to another file and send that`,
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * Copies standard input to a file, because its size is unknown before its end and lost data must be read again. The
- * file never has a name, so it disappears however the process ends.
+ * Copies standard input to a temporary file, because the size must be known in advance and lost data must be
+ * read again. The name of the file is removed immediately, so the file disappears however the process ends.
  */
 import { randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * Collects the entries of an object from paths. Their order depends only on their names, so that the same tree is
- * the same object each time.
+ * Collects the entries of an object from paths. The order of the entries depends only on their names, so that
+ * the same tree always gives the same object.
  */
 import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
@@ -20,7 +20,10 @@ import { partsFolderName } from '../parts/part-folder.js';
 import { checkSize, isSizeDoubtful } from './reported-size.js';
 import { sortInTurns } from './sort-in-turns.js';
 
-/** Enough to keep the thread pool for file operations busy. No inspection keeps a file open for long. */
+/**
+ * Number of entries inspected at a time, enough to keep Node's thread pool busy. No inspection keeps a file
+ * open for long.
+ */
 const inspectedAtOnce = 32;
 
 /** Inspected entries to process per turn. */
@@ -52,7 +55,7 @@ export interface WalkedEntries {
 interface Candidate {
   /** Last component of the name; sorts the entries of a folder. */
   readonly nameBytes: Buffer;
-  /** As in the manifest; escaped if the entry is skipped. */
+  /** The name as in the manifest. If the name is not UTF-8, it is escaped for display. */
   readonly name: string;
   readonly path: string;
   readonly isGiven: boolean;
@@ -63,7 +66,7 @@ interface Candidate {
 /** Errors caused by this host, not by a file. Skipping files because of such errors would omit most of a folder. */
 const hostFaults = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
 
-/** Errors of a file that existed a moment before. */
+/** Errors for a file that has disappeared since its folder was listed. */
 const vanishedCodes = new Set(['ENOENT', 'ENOTDIR', 'ESTALE']);
 const replacedCodes = new Set(['ELOOP', 'ENXIO']);
 
@@ -72,11 +75,11 @@ type Inspected =
   | { readonly entry: Entry; readonly below: Candidate[] };
 
 /**
- * Below a folder, unreadable entries are skipped with a reason; an unreadable path given by the user is an error.
- * Unfinished parts of a receiver are not part of the object.
- * @param paths as given by the user; `-` gets the name `inputName` and is otherwise left to the caller
- * @throws P2mpError SOURCE_UNREADABLE; INVALID_ARGUMENT if two paths give the same name;
- *   the signal's reason after it aborts
+ * Finds the entries to send. An unreadable entry in a folder is skipped with a reason, but an unreadable path
+ * given by the user is an error. Unfinished parts of a receiver are left out.
+ * @param paths as given by the user; for `-`, only checks that no other path has the name `inputName`
+ * @throws P2mpError SOURCE_UNREADABLE; INVALID_ARGUMENT if two paths give the same name; the signal's reason
+ * after it aborts
  */
 export async function walkEntries(
   paths: readonly string[],
@@ -108,7 +111,7 @@ export async function walkEntries(
   return walk;
 }
 
-/** The modification time of a file as in manifests. */
+/** The modification time of a file, limited to the times that a manifest can hold. */
 export function modifiedMsOf(stats: Stats): number {
   return Math.max(-maxTimeMs, Math.min(stats.mtimeMs, maxTimeMs));
 }
@@ -146,8 +149,8 @@ class Walk implements WalkedEntries {
 }
 
 /**
- * Lists the entries of a path given by the user: the path itself or, if it has no name of its own, like `.`, the
- * content of that folder.
+ * Lists what a path given by the user stands for: the path itself or, if the path has no name of its own
+ * (such as `.`), the content of that folder.
  */
 async function listGiven(path: string): Promise<Candidate[]> {
   if (path === '')
@@ -165,12 +168,12 @@ async function listGiven(path: string): Promise<Candidate[]> {
 
 const partsFolderNameBytes = Buffer.from(partsFolderName);
 
-/** @param prefix of the names of its entries */
+/** @param prefix start of the name of every entry in this folder */
 async function listFolder(path: string, prefix: string): Promise<Candidate[]> {
   const names = await readNames(path).catch((error: unknown) => {
     throw fileError('SOURCE_UNREADABLE', path, error);
   });
-  // `join` would resolve `..` lexically instead of through a link.
+  // Do not use `join`, which would resolve `..` lexically instead of following links.
   const isEnded = path.endsWith('/') || path.endsWith(sep);
   const folder = isEnded ? path : path.endsWith('/.') ? path.slice(0, -1) : `${path}/`;
   const candidates: Candidate[] = [];
@@ -274,12 +277,15 @@ async function inspectLink({ name, path }: Candidate): Promise<Inspected> {
   return { entry, below: [] };
 }
 
-/** Handles an entry without content. Below a folder it is skipped; if the user gave it, it is an error. */
+/**
+ * Refuses an entry that is not a regular file. In a folder, such an entry is skipped; if the user gave its
+ * path, it is an error.
+ */
 function refuse({ path, isGiven }: Candidate, stats: Stats): Inspected {
   if (isGiven) {
     throw new P2mpError(
       'SOURCE_UNREADABLE',
-      `${path}: is not a regular file; copy its content to one and send that`,
+      `${path}: is not a regular file; copy its content to a regular file and send that`,
     );
   }
   if (stats.isDirectory()) return { reason: 'was replaced by a folder' };

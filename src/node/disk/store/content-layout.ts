@@ -8,7 +8,9 @@ export interface ContentFile {
   /** Index among the files only, from 0. */
   readonly number: number;
   readonly entry: FileEntry;
-  /** Offsets in the content, from `start` to before `end`; equal for an empty file. */
+  /**
+   * Range in the content, from `start` (inclusive) to `end` (exclusive). Both are equal for an empty file.
+   */
   readonly start: number;
   readonly end: number;
 }
@@ -71,7 +73,7 @@ export class ContentLayout {
   }
 }
 
-/** The blocks that lie entirely in one of the ranges, which must not touch each other. */
+/** Returns the blocks that lie entirely within one of the ranges. The ranges must not touch each other. */
 export function wholeBlocks(
   ranges: Iterable<Range>,
   blockSizeBytes: number,

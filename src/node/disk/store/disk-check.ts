@@ -1,6 +1,6 @@
 /**
- * Compares what the disk holds with verified digests after an object was written completely: another process may
- * have changed a part, and a disk may return other data than was written.
+ * Compares the content on disk with the verified digests once an object is completely written. In the
+ * meantime, another process may have changed the part, or the disk may have corrupted it.
  */
 import { freemem } from 'node:os';
 import type { Range } from '../../../base/range-set.js';
@@ -17,10 +17,10 @@ const alwaysBytes = 8 * 1024 * 1024;
  */
 const slowBytesPerMs = 64_000;
 
-/** Beyond this share of free memory, data is no longer in the page cache. */
+/** An object larger than this share of free memory is assumed not to be in the page cache any more. */
 const cachedShare = 0.5;
 
-/** Whether reading this much back does not noticeably prolong a session. */
+/** Whether reading back this many bytes takes little time compared with the session. */
 export function isCheapToReadBack(sizeBytes: number, elapsedMs: number): boolean {
   if (sizeBytes <= alwaysBytes) return true;
   return sizeBytes <= elapsedMs * slowBytesPerMs && sizeBytes <= cachedShare * freemem();

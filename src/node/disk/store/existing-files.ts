@@ -17,16 +17,19 @@ import { refuseFolder, TargetSurvey } from './target-folder.js';
 
 export interface FoundFile {
   readonly place: FilePlace;
-  /** Set if the file would be a candidate but `existing` is not `update`: an interrupted finish may have placed it. */
+  /**
+   * The place of the file if an interrupted finish has already renamed it into place. Set only if `existing`
+   * is not `update` and the file could be a candidate.
+   */
   readonly ifPlaced?: FilePlace;
 }
 
 /**
  * Inspects the final names of all entries.
- * @param placed files that may be compared with the sender's; undefined means all
+ * @param placed existing files that may be compared with the sender's files; undefined means all
  * @returns the place of each file, by number
- * @throws P2mpError TARGET_UNWRITABLE if something is in the way or a link would be followed;
- *   the signal's reason
+ * @throws P2mpError TARGET_UNWRITABLE if something is in the way or a link would be followed; the signal's
+ * reason
  */
 export async function surveyTarget(
   target: TargetFolder,
@@ -68,8 +71,8 @@ export async function surveyTarget(
 }
 
 /**
- * Whether the name refers to the folder of parts. File systems may know that folder by other names too: in another
- * case, or by a short name of Windows.
+ * Whether the name refers to the folder of parts. A file system may accept other names for that folder too:
+ * in a different case, or a short (8.3) name on Windows.
  */
 async function isPartsFolder(survey: TargetSurvey, name: string): Promise<boolean> {
   if (name.includes('/')) return false;

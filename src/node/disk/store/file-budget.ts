@@ -10,7 +10,7 @@ const scarceCodes = ['EMFILE', 'ENFILE'];
 
 /** Holds idle open files. */
 export interface FileKeeper {
-  /** Closes the least recently used idle file; undefined if all are in use. */
+  /** Closes the least recently used idle file. Returns undefined if all files are in use. */
   closeIdle: () => Promise<void> | undefined;
 }
 
@@ -22,7 +22,10 @@ export class FileBudget {
   private lastingCount = 0;
   private readonly waiting: (() => void)[] = [];
 
-  /** @param maxCount limit; lowered to what the system allows, until all files are closed */
+  /**
+   * @param maxCount limit of open files; if the system allows fewer, the limit is lower until all files are
+   * closed
+   */
   constructor(private readonly maxCount: number) {
     assert(maxCount >= 1, 'at least one file can be open');
     this.limit = maxCount;
@@ -37,11 +40,14 @@ export class FileBudget {
     this.keepers.delete(keeper);
   }
 
-  /** Counts the file that `open` returns until `give` is called. If `open` fails, counts nothing. */
+  /**
+   * Waits for room, then opens a file, which counts until `give` is called. If `open` fails, nothing is
+   * counted.
+   */
   async take<T>(keeper: FileKeeper, open: () => Promise<T>): Promise<T> {
     return this.counted(open, async () => {
       while (this.isFull) await (this.closeIdle(keeper) ?? this.awaitRoom());
-      // Increment before any await, so that the next caller sees it.
+      // Increment without an await after the check, so that the next caller sees the new count.
       this.count++;
     });
   }
@@ -84,8 +90,8 @@ export class FileBudget {
   }
 
   /**
-   * Files that stay open may use up the limit, except for one place. Without that place, all sessions would wait
-   * forever.
+   * Files that stay open for a session may use up the limit, but one place remains for other files.
+   * Otherwise, all sessions would wait forever.
    */
   private get isFull(): boolean {
     return this.count - this.lastingCount >= Math.max(1, this.limit - this.lastingCount);
@@ -101,7 +107,7 @@ export class FileBudget {
         const isScarce = scarceCodes.includes((error as NodeJS.ErrnoException).code ?? '');
         const othersCount = this.count - this.lastingCount;
         if (!isScarce || othersCount === 0) throw error;
-        // Other parts of the process use file descriptors too: the files open now become the limit.
+        // Other parts of the process use descriptors too, so the number of files open now becomes the limit.
         this.limit = Math.min(this.limit, this.count);
         await (this.closeIdle() ?? this.awaitRoom());
       }

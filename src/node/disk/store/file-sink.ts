@@ -1,6 +1,6 @@
 /**
- * Writes a received file: positional writes to a temporary file beside the final name, then fsync and rename. The
- * final name always refers to the old content or the new, never to a part of it.
+ * Writes a received file: positional writes to a temporary file beside the final name, then fsync and rename.
+ * The final name always refers to the complete old content or to the complete new content.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { fileError } from '../../system-error.js';
 import { permissionsOf, syncFolder, writeAll } from '../fsync.js';
 import { canHaveHoles, findHoles, writeAroundHoles } from '../holes.js';
 
-/** Size of a write, unless something waits for the bytes. */
+/** Size of a write; an urgent write may be smaller. */
 const chunkSizeBytes = 256 * 1024;
 
 /** The target of a transfer, checked before a port is opened. */
@@ -44,7 +44,7 @@ export async function checkTarget(name: string): Promise<FileTarget> {
 }
 
 export interface FileSinkHandlers {
-  /** Everything before this offset is written, but not durable yet. */
+  /** Called when everything before this offset is written, but not durable yet. */
   readonly handleWritten: (writtenBytes: number) => void;
   readonly handleError: (error: P2mpError) => void;
 }
@@ -54,7 +54,7 @@ export class FileSink {
   private readonly hash = createHash('sha256');
   private handle: FileHandle | undefined;
   private chunks: Buffer[] = [];
-  /** Bytes in the last chunk; the others are full. */
+  /** Number of bytes in the last chunk; all other chunks are full. */
   private lastLength = 0;
   private writtenBytes = 0;
   /** Whether long runs of zeros become holes. */
@@ -114,7 +114,7 @@ export class FileSink {
       );
     }
     try {
-      // A hole at the end does not extend the file.
+      // Set the size explicitly, because a hole at the end does not extend the file.
       if (this.hasHoles) await handle.truncate(this.writtenBytes);
       await handle.sync();
       await handle.close();

@@ -11,10 +11,13 @@ export interface SpaceNeed {
   readonly inodeCount: number;
 }
 
-/** Larger values are ignored, because network file systems report the size of their transfers as block size. */
+/** Larger block sizes are ignored, because network file systems report their transfer size as block size. */
 const maxAllocationBytes = 64 * 1024;
 
-/** @returns the block size at the path; if it is smaller than usual or unknown, that of common file systems */
+/**
+ * @returns the block size of the file system at the path; a common value if the size is unknown, very small
+ * or larger than the maximum
+ */
 export async function allocationBytesAt(path: string): Promise<number> {
   const bsize = await statfs(path).then(
     (stats) => stats.bsize,
@@ -30,7 +33,8 @@ export async function checkFreeSpace(path: string, shown: string, need: SpaceNee
   const { bavail, bsize, blocks, files, ffree } = await statfs(path).catch((error: unknown) => {
     throw fileError('TARGET_UNWRITABLE', shown, error);
   });
-  // Some file systems do not know their size or create inodes on demand.
+  // Some file systems report 0 blocks because they do not know their size, or 0 inodes because they create
+  // inodes on demand.
   const freeBytes = blocks === 0 ? Infinity : bavail * bsize;
   if (need.sizeBytes > freeBytes) {
     const message = `needs ${formatBytes(need.sizeBytes)}, ${formatBytes(freeBytes)} free; make room`;

@@ -1,6 +1,6 @@
 /**
- * Reads and hashes the blocks that should be there. Only what the disk returns now counts: if a file was truncated, its
- * end is missing.
+ * Reads and hashes the blocks that should be on disk. Only data that the disk really returns counts: if a
+ * file was truncated, the blocks at its end are missing.
  */
 import { createHash } from 'node:crypto';
 import type { Hash } from '../../../base/hash.js';
@@ -14,7 +14,7 @@ export interface HeldBlock {
   readonly leaf: Uint8Array;
 }
 
-/** Size of a read, unless blocks are larger; two of these are in memory. */
+/** Size of a read, unless blocks are larger. Two such chunks are in memory at a time. */
 const chunkSizeBytes = 1024 * 1024;
 
 const sha256: Hash = (...parts) => {
@@ -24,8 +24,8 @@ const sha256: Hash = (...parts) => {
 };
 
 /**
- * @param present the ranges that should be there
- * @returns the blocks that are there, and the ranges that could not be read
+ * @param present the ranges that should be on disk
+ * @returns the blocks that are on disk, and the ranges that could not be read
  * @throws P2mpError TARGET_FAILED; the signal's reason
  */
 export async function readHeldBlocks(
@@ -47,8 +47,7 @@ export async function readHeldBlocks(
 }
 
 /**
- * Reads and hashes blocks. If a block could not be read completely, it and the other blocks of the same read have no
- * leaf.
+ * Reads and hashes blocks. If a read returns too little, none of its blocks has a leaf.
  * @param runs ranges of block indices within the content
  * @throws P2mpError TARGET_FAILED; the signal's reason
  */
@@ -73,7 +72,7 @@ export async function* readBlocks(
     const { blocks, start, end, buffer, isWhole } = await reading;
     signal?.throwIfAborted();
     reading = nextOf(chunks, read);
-    // Avoids an unhandled rejection if hashing throws before this is awaited.
+    // Avoids an unhandled rejection if hashing throws before this read is awaited.
     reading?.catch(() => undefined);
     for (let index = blocks.start; index < blocks.end; index++) {
       const from = index * blockSizeBytes - start;

@@ -1,11 +1,13 @@
-/** Modes of replaced files: a sender must not make readable what the receiver has protected. */
+/**
+ * Chooses the modes of replaced files, so that a sender cannot make readable what the receiver has protected.
+ */
 import type { Stats } from 'node:fs';
 import type { FileEntry } from '../../../object/manifest.js';
 import { permissionsOf } from '../fsync.js';
 
 /**
- * @param old the file to replace, whose mode is kept; undefined if there is none or the sender's mode is wanted
- * (--update-modes)
+ * @param old the file to replace, whose mode is kept; undefined if there is no such file or if the sender's
+ * mode is wanted (--update-modes)
  * @param own owner of the new file
  */
 export function fileModeFor(
@@ -17,10 +19,12 @@ export function fileModeFor(
   // A link has no mode of its own.
   if (old === undefined || old.isSymbolicLink()) return sent;
   const kept = permissionsOf(old.mode);
-  // If the group changes, its members and all others get only the rights that the old group and all others both had.
+  // If the new file has another group, this group and all other users get only the rights that both the old
+  // group and all other users had.
   const common = (kept >> 3) & kept & 0o7;
   const ofOthers = old.gid === own.gid ? kept & 0o077 : (common << 3) | common;
-  // Another user may have placed the old file just for its mode, to gain access to the file that replaces it.
+  // Another user may have created the old file with an open mode, to gain access to the file that replaces
+  // it.
   const open = old.uid === own.uid ? ofOthers : ofOthers & sent;
   return (kept & 0o700) | open;
 }

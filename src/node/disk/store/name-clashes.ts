@@ -1,6 +1,7 @@
 /**
- * Finds names that differ for the sender but are the same for the disk, because they differ only by case or by Unicode
- * normalization. Each file system has its own rules, so the disk itself is asked.
+ * Finds names that differ for the sender but are the same for the disk, because they differ only by case or
+ * by Unicode normalization. Each file system has its own rules, so the names are tried out on the disk
+ * itself.
  */
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, rm, writeFile } from 'node:fs/promises';
@@ -13,7 +14,7 @@ import { SpreadMap } from './spread-map.js';
 import type { TargetFolder } from './target-folder.js';
 
 /**
- * @param target its folder of parts must exist
+ * @param target the target folder; its folder of parts must exist
  * @throws P2mpError TARGET_UNWRITABLE with both names; the signal's reason
  */
 export async function refuseClashes(
@@ -27,7 +28,8 @@ export async function refuseClashes(
     const key = coarseKey(name);
     const first = seen.get(key);
     if (first === undefined) seen.set(key, name);
-    // If the last parts are equal, the parent folders differ and are a pair of their own.
+    // Names with the same last component differ in their parent folders, which are compared as a separate
+    // pair.
     else if (lastPart(first) !== lastPart(name)) pairs.push([first, name]);
   };
   await forEachInTurns(entries, compare, signal);
@@ -42,8 +44,8 @@ export async function refuseClashes(
 }
 
 /**
- * A key that is equal for all names that some disk may treat as one. It may be equal for other names too, which costs a
- * check.
+ * Returns a key that is equal for all names that some disk treats as the same. The keys of other names may be
+ * equal too, which costs only a check.
  */
 function coarseKey(name: string): string {
   // Some file systems drop trailing dots and spaces.
@@ -60,7 +62,10 @@ function lastPart(name: string): string {
   return name.slice(name.lastIndexOf('/') + 1);
 }
 
-/** Tries out the names in a new folder beside the parts. A folder inherits the rules of its parent. */
+/**
+ * Creates a folder beside the parts for trying out names. A new folder inherits the naming rules of its
+ * parent.
+ */
 async function asOneFolder(
   target: TargetFolder,
   signal: AbortSignal | undefined,

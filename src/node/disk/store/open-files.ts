@@ -17,8 +17,8 @@ export class OpenFiles implements FileKeeper {
   }
 
   /**
-   * Lends the handle of a file and keeps it open for the next user.
-   * `work` must not use another file.
+   * Calls `work` with the handle of a file, then keeps the file open for the next call. `work` must not use
+   * another file.
    */
   async use<T>(
     path: string,
@@ -42,7 +42,9 @@ export class OpenFiles implements FileKeeper {
     }
   }
 
-  /** The error of closing a file. On some file systems, this error means that written data is lost. */
+  /**
+   * The first error from closing a file. On some file systems, such an error means that written data is lost.
+   */
   get failure(): unknown {
     return this.closeFailure;
   }
@@ -60,7 +62,7 @@ export class OpenFiles implements FileKeeper {
     }
   }
 
-  /** Reserves room for work that opens a file itself. */
+  /** Reserves a place in the budget for work that opens a file itself. */
   async withRoom<T>(work: () => Promise<T>): Promise<T> {
     const result = await this.budget.take(this, work);
     this.budget.give();
@@ -75,7 +77,7 @@ export class OpenFiles implements FileKeeper {
     await this.closeCounted(await slot.opening);
   }
 
-  /** Closes the least recently used idle file; undefined if all are in use. */
+  /** Closes the least recently used idle file. Returns undefined if all files are in use. */
   closeIdle(): Promise<void> | undefined {
     for (const [path, { userCount }] of this.slots) if (userCount === 0) return this.close(path);
     return undefined;
@@ -98,7 +100,8 @@ export class OpenFiles implements FileKeeper {
   }
 
   private async closeCounted(handle: FileHandle): Promise<void> {
-    // Does not throw, because the session that needs room is not the session that loses data.
+    // Record the error instead of throwing it: this session loses data, but the caller may be another session
+    // that needs room.
     await this.budget.close(handle).catch((error: unknown) => {
       this.closeFailure ??= error;
     });

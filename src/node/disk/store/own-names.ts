@@ -1,7 +1,7 @@
 /**
- * Tracks by inode which entries an object has placed on the disk. If a name refers to another entry of the same object,
- * the disk treats two names as one, for example because it has short names or ignores trailing dots. The second file
- * would otherwise replace the first.
+ * Tracks by inode which entries an object has placed on the disk. If a name leads to an entry that was placed
+ * under another name, the disk treats both names as one, for example because it has short names or ignores
+ * trailing dots. Without this check, the second file would replace the first.
  */
 import type { BigIntStats } from 'node:fs';
 import type { ErrorCode } from '../../../base/errors.js';
@@ -14,7 +14,10 @@ export class OwnNames {
 
   constructor(private readonly target: TargetFolder) {}
 
-  /** Records that the entry is in place. A file with several hard links may legitimately be another entry too. */
+  /**
+   * Records that the entry is in place. A file with several hard links is left out, because it may
+   * legitimately be another entry too.
+   */
   note(name: string, { ino, nlink }: BigIntStats, isFolder = false): void {
     if (isFolder || nlink === 1n) this.names.set(ino, name);
   }
@@ -36,5 +39,5 @@ export function oneName(
 ): P2mpError {
   const names = `${target.shown(first)} and ${target.shown(second)}`;
   const remedy = 'rename one at the sender, or choose a folder on a disk that distinguishes them';
-  return new P2mpError(code, `${names}: are the same name on this disk; ${remedy}`);
+  return new P2mpError(code, `${names} are the same name on this disk; ${remedy}`);
 }

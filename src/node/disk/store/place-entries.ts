@@ -60,13 +60,13 @@ export interface Placing {
   readonly placed: PlacedFiles | undefined;
   readonly files: PartFiles;
   readonly openFiles: OpenFiles;
-  /** Folder for new links before they are renamed. */
+  /** Folder in which new links are created before they are renamed into place. */
   readonly partPath: string;
 }
 
 /**
- * Sets modes and times of the files in the part and makes them durable. A candidate with other hard links, possibly
- * outside of the object, is copied first if it is to be changed.
+ * Sets modes and times of the files in the part and makes them durable. A candidate with other hard links,
+ * possibly outside of the object, is copied first if its mode or time must change.
  * @throws P2mpError TARGET_FAILED
  */
 export async function prepareFiles(placing: Placing): Promise<void> {
@@ -93,14 +93,14 @@ export async function prepareFiles(placing: Placing): Promise<void> {
   });
 }
 
-/** Looks at what has this name now. What must not be replaced is refused later, when each name is checked again. */
+/** Returns what has the final name now. Whether it can be replaced is checked later, before the rename. */
 async function lookEarly(target: TargetFolder, { entry }: ContentFile): Promise<Stats | undefined> {
   return lstat(target.path(entry.name)).catch(() => undefined);
 }
 
 /**
- * Truncates a file that is longer than what was verified. It may be longer because a candidate grew while it was being
- * copied into the part.
+ * Truncates a file that is longer than its verified content, for example because a candidate grew while it
+ * was being copied into the part.
  */
 async function fitSize(
   target: TargetFolder,
@@ -137,11 +137,11 @@ type FolderMode =
   | 'sender'
   /** The folder existed. If others change its mode in the meantime, their change stays. */
   | 'unchanged'
-  /** The folder existed and was opened for the work. This is the mode to restore. */
+  /** The folder existed and was made writable for the work. The number is the mode to restore. */
   | number;
 
 /**
- * Places all entries and makes that durable. After an error it can be called again.
+ * Places all entries and makes them durable. Can be called again after an error.
  * @throws P2mpError TARGET_FAILED
  */
 export async function placeEntries(placing: Placing): Promise<void> {
@@ -156,7 +156,7 @@ export async function placeEntries(placing: Placing): Promise<void> {
   });
   try {
     await inTurns(folders, (folder) => modes.set(folder, makeFolder(placing, own, folder)));
-    // Changes by others are detected before anything is replaced.
+    // Detect changes by other processes before anything is replaced.
     await forEachLimited(files.layout.files, diskConcurrency, (file) => settle(placing, own, file));
     await inTurns(files.layout.files, (file) => placeFile(placing, own, file));
     await inTurns(links, (link) => placeLink(placing, own, link));
@@ -189,7 +189,7 @@ function makeFolder(
     const takesMode = updatesModes && existing !== 'keep';
     const oldMode = stats.mode & 0o7777;
     if ((oldMode & workMode) === workMode) return takesMode ? 'sender' : 'unchanged';
-    // A folder that its owner cannot write to may be left from an earlier attempt.
+    // An earlier attempt may have left a folder that its owner cannot write to.
     chmodSync(target.path(name), oldMode | workMode);
     return takesMode ? 'sender' : oldMode;
   } catch (error) {
@@ -209,13 +209,13 @@ function setNewFolderMode(path: string, mode: number): void {
   }
 }
 
-/** After an error, restores the modes of folders that were opened for the work, as far as possible. */
+/** After an error, restores the modes of folders that were made writable for the work, as far as possible. */
 async function closeFolders(
   { target, openFiles }: Placing,
   modes: ReadonlyMap<FolderEntry, FolderMode>,
 ): Promise<void> {
   if (isWindows) return;
-  // Reverse order: the path to inner folders must still be open.
+  // Reverse order: restoring the mode of an outer folder could make its inner folders unreachable.
   for (const [{ name, mode: sent }, mode] of [...modes].reverse()) {
     if (mode === 'unchanged') continue;
     // The next attempt must be able to read a new folder.
@@ -279,7 +279,7 @@ function placeFile(placing: Placing, own: OwnNames, file: ContentFile): void {
   if (stats !== undefined) placed?.confirm(target.path(file.entry.name), stats);
 }
 
-/** Repeats the choice of the mode: the file to replace may have appeared or changed since the new one was prepared. */
+/** Chooses the mode again, because the file to replace may have appeared or changed in the meantime. */
 function fitMode(target: TargetFolder, { entry }: ContentFile, partPath: string): void {
   const old = target.look(entry.name, 'TARGET_FAILED');
   if (old === undefined) return;
@@ -303,7 +303,7 @@ function placeLink(
   const found = stats === undefined ? undefined : checkOwn(target, own, name);
   try {
     if (stats?.isSymbolicLink() && readlinkSync(target.path(name)) === to) {
-      // From now on the existing link is this entry, as if it had just been created.
+      // Treat the existing link like a link that was just created.
       if (found !== undefined) own.note(name, found);
       return;
     }
@@ -316,9 +316,9 @@ function placeLink(
 }
 
 /**
- * Nothing is awaited between the check and the rename, to give others as little time as possible to put a link in
- * the way.
- * @returns what is at the name now, if it still exists; `kept` if an existing entry stays
+ * Renames a file or link to its final name. No await separates the check from the rename, so that other
+ * processes have little time to put a link in the way.
+ * @returns the stats of the renamed entry, if it still exists; `kept` if an existing entry stays
  */
 function moveInto(
   target: TargetFolder,
@@ -351,8 +351,8 @@ function checkOwn(target: TargetFolder, own: OwnNames, name: string): BigIntStat
 }
 
 /**
- * Finishes the deepest folders first: placing entries changes the time of a folder, and the mode of a folder may close
- * the path to what is inside.
+ * Finishes folders once all entries are placed, because placing entries changes the times of folders. The
+ * deepest folders come first, because the final mode of a folder may block access to its content.
  */
 async function finishFolders(
   placing: Placing,
@@ -385,7 +385,7 @@ async function finishFolder(
   mode: FolderMode,
 ): Promise<void> {
   const path = target.path(folder.name);
-  // New folders get their time even if existing ones are left alone.
+  // New folders get their time even if existing folders are left alone.
   const setsTime = existing !== 'keep' || mode === 'sender';
   try {
     target.checkParents(folder.name, 'TARGET_FAILED');
@@ -415,7 +415,7 @@ async function finishFolder(
 }
 
 /**
- * Does not set attributes that are already right, because files of other users can be compared but not changed.
+ * Sets the time and mode only if they differ, because this user cannot change files of other users.
  * @returns whether anything was changed
  */
 async function setAttributes(

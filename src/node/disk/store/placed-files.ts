@@ -1,10 +1,11 @@
 /**
- * Records which sender's key has placed which file. A sender whose blocks are compared with arbitrary files could
- * guess the content of files it never had. Existing files therefore count only for the key that placed them, and only
- * while they are unchanged.
+ * Records which sender's key has placed which file. A sender whose blocks are compared with arbitrary files
+ * could guess the content of files it never had. Existing files therefore count only for the key that placed
+ * them, and only while they are unchanged.
  *
- * The record is a table of fixed size in a file, without locks. Each slot holds a digest of a path, its key, and the
- * file's inode, size and times. A lost or torn slot matches nothing, and its file is sent again.
+ * The record is a table of fixed size in a file, without locks. Each slot holds two digests: one of the path,
+ * and one of the path, the sender's key, and the file's inode, size and times. A lost or torn slot matches
+ * nothing, so its file is sent again.
  */
 import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
@@ -18,9 +19,15 @@ type Placed = Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs' | 'ctimeNs'>;
 export interface PlacedFiles {
   /** Whether the sender has placed the file at this absolute path and the file is unchanged. */
   has(path: string, stats: Placed): boolean;
-  /** Records a file that is about to be renamed to this path, in case of a crash right after that. */
+  /**
+   * Records a file that is about to be renamed to this path, in case the process crashes right after the
+   * rename.
+   */
   expect(path: string, stats: Placed): void;
-  /** Records that an expected file is at its path, with its current change time; ignores a file of someone else. */
+  /**
+   * Records that the file passed to `expect` is now at its path, with its new change time. Ignores any other
+   * file.
+   */
   confirm(path: string, stats: Placed): void;
   /** Records a file whose content was verified in place. */
   note(path: string, stats: Placed): void;
@@ -30,18 +37,22 @@ const tagBytes = 4;
 const tokenBytes = 12;
 const slotBytes = tagBytes + tokenBytes;
 const bucketBytes = 4 * slotBytes;
-/** A million files, 16 MiB; beyond that, new entries replace old ones. */
+/**
+ * Number of buckets: enough for a million files, in 16 MiB. When a bucket is full, a new entry replaces an
+ * old one.
+ */
 const bucketCount = 2 ** 18;
 
 export class PlacedIndex {
-  /** The record of this process, used if there is no file. */
+  /** The record in memory, used if there is no file. */
   private readonly buckets = new Map<number, Buffer>();
 
   private constructor(private fd: number | undefined) {}
 
   /**
-   * Creates the file if it is missing; several processes may have it open. Without a path, or if the file cannot be
-   * opened, placed files are remembered only while the process runs.
+   * Opens the record and creates its file if missing. Several processes may have the file open at the same
+   * time. Without a path, or if the file cannot be opened, placed files are remembered only while the process
+   * runs.
    */
   static async open(path: string | undefined): Promise<PlacedIndex> {
     if (path === undefined) return new PlacedIndex(undefined);
@@ -61,7 +72,7 @@ export class PlacedIndex {
   ofSender(senderKey: string, partOwner: string): PlacedFiles {
     const placed = (path: string, stats: Placed) =>
       tokenOf(`placed ${senderKey}`, path, stats, stats.ctimeNs);
-    // Leaves out the change time, the only time that a rename changes.
+    // Leaves out the change time, because the rename will change it.
     const expected = (path: string, stats: Placed) =>
       tokenOf(`expected ${partOwner}`, path, stats, 0n);
     return {

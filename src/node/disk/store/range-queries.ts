@@ -1,4 +1,4 @@
-/** Questions about a set of ranges, answered by its gaps. */
+/** Queries on a set of ranges, computed from the gaps of the set. */
 import type { Range, RangeSet } from '../../../base/range-set.js';
 
 export function hasAll(set: RangeSet, { start, end }: Range): boolean {

@@ -1,6 +1,6 @@
 /**
- * Checks whether names below the target folder are on the disk of the parts. A finished file can be renamed only
- * within one mount, so this refuses early what would fail at the end.
+ * Checks whether names below the target folder are on the same disk as the parts. A finished file can be
+ * renamed only within one mount; without this check, the transfer would fail at its end.
  */
 import { readFile } from 'node:fs/promises';
 import { sep } from 'node:path';
@@ -42,7 +42,7 @@ export class SameDisk {
     throw new P2mpError('TARGET_UNWRITABLE', `${shown}: ${message}`);
   }
 
-  /** @returns the ancestor folder that is on another disk; undefined if none is */
+  /** @returns the outermost folder on this path that is on another disk; undefined if there is none */
   private mountOf(folder: string): Promise<string | undefined> {
     if (folder === '') return Promise.resolve(undefined);
     let found = this.folders.get(folder);
@@ -66,10 +66,10 @@ function parentOf(entryName: string): string {
   return entryName.slice(0, Math.max(0, entryName.lastIndexOf('/')));
 }
 
-/** @returns none if the system has no such list */
+/** @returns the paths of all mount points; empty if the system does not list them */
 async function mountPoints(): Promise<string[]> {
   const text = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
-  // The fifth field; blanks and backslashes are octal escapes, see proc(5).
+  // The fifth field is the mount point, with octal escapes for blanks and backslashes; see proc(5).
   return text.split('\n').flatMap((line) => {
     const [, , , , point] = line.split(' ');
     if (point === undefined) return [];

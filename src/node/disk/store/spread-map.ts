@@ -1,6 +1,6 @@
 /**
- * A map of very many keys, spread over small maps. A large map would stop the process for some tens of milliseconds
- * whenever it grows.
+ * A map for very many keys, split into small maps. A single large map would block the event loop for tens of
+ * milliseconds whenever it grows.
  */
 
 const mapCount = 256;

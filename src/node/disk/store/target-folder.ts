@@ -1,7 +1,7 @@
 /**
- * The target folder of an object. Entry names were checked when the manifest was read. This class guards against the
- * file system: a symbolic link below the folder could lead out of it, so none is followed. The folder given by the
- * user may be a link.
+ * The target folder of an object. Entry names were checked when the manifest was read; this class guards
+ * against symbolic links. A link below the folder could lead out of it, so no such link is followed. The
+ * folder given by the user may itself be a link.
  */
 import { randomBytes } from 'node:crypto';
 import type { BigIntStats, Stats } from 'node:fs';
@@ -43,7 +43,8 @@ export class TargetFolder {
   }
 
   /**
-   * Permissions alone do not show whether files can be created: in /proc and /sys nobody can, not even root.
+   * Checks whether files can be created in the folder. Permissions alone do not show that: in /proc and /sys,
+   * not even root can create files.
    * @throws P2mpError TARGET_UNWRITABLE
    */
   async checkTakesFiles(): Promise<void> {
@@ -53,7 +54,7 @@ export class TargetFolder {
       await rmdir(probe);
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
-      // A full disk may still take small changes, and may have space again later.
+      // Accept a full disk, which may still take small changes or have space again later.
       if (['ENOSPC', 'EDQUOT'].includes(code)) return;
       if (strangeCodes.has(code)) throw takesNoFiles(this.name, error);
       throw fileError('TARGET_UNWRITABLE', this.name, error);
@@ -88,8 +89,8 @@ export class TargetFolder {
   }
 
   /**
-   * Checks whether the opened file is still the one at its name: a link that was briefly in the way would have led
-   * elsewhere.
+   * Checks that the name still refers to the file that was opened. A link that was in the way for a moment
+   * would have led to another file.
    * @throws P2mpError with this code
    */
   checkOpened(entryName: string, code: ErrorCode, opened: Pick<BigIntStats, 'dev' | 'ino'>): void {
@@ -107,7 +108,10 @@ export class TargetFolder {
     );
   }
 
-  /** What exists at the name, without following links; undefined if nothing does. */
+  /**
+   * Returns the stats of the entry with this name, without following links; undefined if there is no such
+   * entry.
+   */
   look(entryName: string, code: ErrorCode): Stats | undefined {
     try {
       return lstatSync(this.path(entryName), { throwIfNoEntry: false });
@@ -117,7 +121,10 @@ export class TargetFolder {
   }
 }
 
-/** Errors of file systems that allow no new folders; their literal meaning would mislead. */
+/**
+ * Errors from file systems that allow no new folders. The system's messages for these errors would mislead
+ * the user.
+ */
 const strangeCodes = new Set(['ENOENT', 'EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL']);
 
 function takesNoFiles(shown: string, cause: unknown): P2mpError {
@@ -137,14 +144,14 @@ async function makeTarget(name: string): Promise<void> {
   if (made !== undefined) await syncFolder(dirname(made));
 }
 
-/** The top-level folder, the folder in it, and so on. */
+/** Yields the parent folders of an entry, outermost first. */
 function* parentsOf(entryName: string): Generator<string> {
   for (let at = entryName.indexOf('/'); at !== -1; at = entryName.indexOf('/', at + 1)) {
     yield entryName.slice(0, at);
   }
 }
 
-/** Inspects what exists under the names of entries; each folder once. */
+/** Inspects what exists under the names of entries. Looks at each folder only once. */
 export class TargetSurvey {
   private readonly folders = new SpreadMap<string, Promise<boolean>>();
 
@@ -165,7 +172,11 @@ export class TargetSurvey {
     }
   }
 
-  /** @throws P2mpError TARGET_UNWRITABLE if it is a link or not a folder */
+  /**
+   * Whether the folder exists.
+   * @throws P2mpError TARGET_UNWRITABLE if the name refers to a link or to something else that is not a
+   * folder
+   */
   hasFolder(name: string): Promise<boolean> {
     let found = this.folders.get(name);
     if (found === undefined) {

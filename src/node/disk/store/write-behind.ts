@@ -1,6 +1,6 @@
 /**
- * Coalesces writes: while one is in progress, later ones wait, and adjacent ones are combined. A block then costs a
- * fraction of a system call, and the disk gets long sequential writes.
+ * Coalesces writes: while a write is in progress, later writes wait, and adjacent waiting writes are
+ * combined. Many blocks then share one system call, and the disk gets long sequential writes.
  */
 
 import { RangeSet } from '../../../base/range-set.js';
@@ -21,13 +21,13 @@ interface Write {
 const maxRunBytes = 1024 * 1024;
 
 /**
- * A run is written at this size or after this time. Starting a write costs more than writing a block. With loss, blocks
- * arrive out of order, and most gaps are filled within this time.
+ * Waiting writes start once they reach this total size, or after this time. Starting a write costs more than
+ * writing a block. After loss, blocks arrive out of order; most gaps are filled within this time.
  */
 const enoughBytes = 4 * 1024 * 1024;
 const gatherMs = 32;
 
-/** Maximum buffers in one system call (IOV_MAX). */
+/** Maximum number of buffers in one system call; common systems allow 1024 (IOV_MAX). */
 const maxRunParts = 512;
 
 interface Gathered {
@@ -42,14 +42,18 @@ export class WriteBehind {
   private isWriting = false;
   private work: Promise<void> = Promise.resolve();
   private waitingBytes = 0;
-  /** Nonzero while a caller waits for the end; then nothing is gathered. */
+  /**
+   * Number of callers that wait for all writes to end. While it is nonzero, writes start without gathering
+   * more.
+   */
   private settlingCount = 0;
-  /** Stops gathering; undefined if no write is waiting. */
+  /** Ends the wait for more writes; undefined if no such wait is in progress. */
   private stopGathering: (() => void) | undefined;
 
   /**
    * @param writeRun writes one run; concurrent calls never get overlapping runs
-   * @param gatherTimeoutMs how long a write waits for others; 0 waits for those of the same turn of the event loop
+   * @param gatherTimeoutMs how long a write waits for others; 0 waits only for writes from the same turn of
+   * the event loop
    */
   constructor(
     private readonly writeRun: (run: Run) => Promise<void>,
@@ -107,7 +111,7 @@ export class WriteBehind {
     });
   }
 
-  /** After a failed run, still waits for the others, because later writes may overlap them. */
+  /** Waits for all runs even if one fails, because later writes may overlap the other runs. */
   private async writeTurn(runs: readonly Run[]): Promise<void> {
     const results = await Promise.allSettled(runs.map(this.writeRun));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
@@ -121,12 +125,12 @@ function createGathered(): Gathered {
     resolve = onDone;
     reject = onFailure;
   });
-  // Each writer handles the rejection; without writers it is not an error.
+  // Avoids an unhandled rejection. Each caller of `write` gets the error anyway.
   done.catch(() => undefined);
   return { writes: [], done, resolve, reject };
 }
 
-/** Overlapping writes go into separate batches, in their order. */
+/** Splits writes into batches without overlaps. Overlapping writes keep their order. */
 function turnsOf(writes: readonly Write[]): Run[][] {
   const turns: Write[][] = [];
   let turn: Write[] = [];

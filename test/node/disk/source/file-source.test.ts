@@ -235,7 +235,11 @@ const noPipes = process.platform === 'win32' && 'no named pipes in the file syst
 t.test('a pipe is refused at once, even without a writer', { skip: noPipes }, async (t) => {
   const path = join(t.testdir(), 'pipe');
   execFileSync('mkfifo', [path]);
-  await refuse(t, path, /pipe: is not a regular file; copy its content to one and send that$/);
+  await refuse(
+    t,
+    path,
+    /pipe: is not a regular file; copy its content to a regular file and send that$/,
+  );
 });
 
 const isRoot = process.getuid?.() === 0;

@@ -249,7 +249,7 @@ t.test('pipes, sockets and devices', { skip: noPipes }, async (t) => {
       ObjectSource.open({ paths: [path] }),
       {
         code: 'SOURCE_UNREADABLE',
-        message: `${path}: is not a regular file; copy its content to one and send that`,
+        message: `${path}: is not a regular file; copy its content to a regular file and send that`,
       },
       `are refused by name: ${path}`,
     );
@@ -736,7 +736,7 @@ for (const [what, [change, how]] of Object.entries(changes)) {
     // Changes to later files must not be reported first, though they are found at the same time.
     rmSync(join(folder, 'z'));
     const remedy =
-      how === 'was removed' ? 'send what is left' : 'send it again once nothing writes to it';
+      how === 'was removed' ? 'send again without it' : 'send it again once nothing writes to it';
     await t.rejects(source.verify(), {
       code: 'SOURCE_CHANGED',
       message: `${folder}/dir/b: ${how} while it was being sent; ${remedy}`,

@@ -68,7 +68,7 @@ t.test(
       const target = await openAs(t, disks[disk]);
       await t.rejects(refuseClashes(target, createManifest(entries)), {
         code: 'TARGET_UNWRITABLE',
-        message: `${join(target.name, first)} and ${join(target.name, second)}: are the same name on this disk; rename one at the sender, or choose a folder on a disk that distinguishes them`,
+        message: `${join(target.name, first)} and ${join(target.name, second)} are the same name on this disk; rename one at the sender, or choose a folder on a disk that distinguishes them`,
       });
       t.same(readdirSync(join(target.root, '.p2mp-part')), [], 'no probe file is left');
     }
@@ -95,7 +95,7 @@ t.test("the probe's answer for the disk of the tests is used", async (t) => {
     blockSizeBytes: 100,
     existing: 'update',
   });
-  if (isOneName) await t.rejects(store, { message: /x and .*X: are the same name on this disk/ });
+  if (isOneName) await t.rejects(store, { message: /x and .*X are the same name on this disk/ });
   else {
     await (await store).finish();
     t.same(readdirSync(dir).sort(), ['X', 'probe', 'x']);
