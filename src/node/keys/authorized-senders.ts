@@ -1,6 +1,6 @@
 /**
- * The senders that may send to this host: a file of public keys, one per line, like `authorized_keys` of SSH. Blank
- * lines and lines that start with `#` are ignored.
+ * The senders that are allowed to send to this host, from a file with one public key per line, like
+ * `authorized_keys` of SSH. Blank lines and lines that start with `#` are ignored.
  */
 import { open, stat } from 'node:fs/promises';
 import { P2mpError } from '../../base/errors.js';
@@ -8,10 +8,10 @@ import { fileError } from '../system-error.js';
 import { parsePublicKey } from './key-files.js';
 import { findOpenPlace } from './trusted-place.js';
 
-/** Enough for tens of thousands of keys; a larger file is not read into memory. */
+/** Maximum size of a trust file, enough for tens of thousands of keys. A larger file is refused. */
 const maxTrustFileBytes = 4 * 1024 * 1024;
 
-/** A file modified more recently than this may change again without a new modification time. */
+/** A file that was modified more recently than this might change again without a new modification time. */
 const settledAfterMs = 2000;
 
 export interface TrustLine {
@@ -22,11 +22,11 @@ export interface TrustLine {
 
 interface TrustFile {
   readonly lines: readonly TrustLine[];
-  /** Changes with the file; undefined if a change could go unnoticed. */
+  /** Changes whenever the file changes; undefined if the file might change without a new stamp. */
   readonly stamp: string | undefined;
 }
 
-/** A line of the file of authorized senders. */
+/** A sender that is listed in the file of authorized senders. */
 export interface AuthorizedSender {
   /** The text after the key; may be empty. */
   readonly comment: string;
@@ -69,7 +69,7 @@ export class AuthorizedSenders {
 
   /**
    * Reads the file again if it has changed.
-   * @returns what is wrong with the file, until that is fixed; meanwhile, the previous list stays in use
+   * @returns the error if the file is invalid; the previous list stays in use until the file is corrected
    */
   refresh(): Promise<P2mpError | undefined> {
     const next = this.work.then(() => this.reload());
@@ -86,7 +86,7 @@ export class AuthorizedSenders {
       return undefined;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-        const message = `${this.path}: no list of trusted senders; create it with their public keys, one per line (p2mp keygen prints them)`;
+        const message = `${this.path}: the list of trusted senders does not exist; create it with one public key per line, as p2mp keygen prints it`;
         return new P2mpError('TRUST_FILE_BAD', message, { cause: error });
       }
       return fileError('TRUST_FILE_BAD', this.path, error);
@@ -95,7 +95,7 @@ export class AuthorizedSenders {
 }
 
 /**
- * Reads the relevant lines of a file of trusted keys.
+ * Reads a file of trusted keys, without blank lines and comments.
  * @throws P2mpError TRUST_FILE_BAD
  */
 export async function readTrustLines(path: string): Promise<readonly TrustLine[]> {
@@ -134,7 +134,7 @@ function idOf(publicKey: Uint8Array): string {
   return Buffer.from(publicKey).toString('base64');
 }
 
-/** @returns no lines if the file still has the known stamp */
+/** @returns no lines and no stamp if the file still has the known stamp */
 async function readTrustFile(
   path: string,
   knownStamp: string | undefined,
@@ -142,7 +142,7 @@ async function readTrustFile(
   const fail = (reason: string): never => {
     throw new P2mpError('TRUST_FILE_BAD', `${path}: ${reason}`);
   };
-  // Checked before opening, which would block on a pipe.
+  // Check before opening the file, because opening a pipe would block.
   const stats = await stat(path, { bigint: true });
   if (stats.isDirectory()) fail('is a folder; name a file');
   if (!stats.isFile()) fail('is not a regular file; name another one');

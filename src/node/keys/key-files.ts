@@ -29,7 +29,7 @@ export interface KeyPair {
 /** Precedes every public key. */
 export const keyKind = 'p2mp-x25519';
 
-/** Far more than a key takes; a larger file is something else. */
+/** Maximum size of a key file. A key is far smaller, so a larger file must be something else. */
 const maxFileSizeBytes = 64 * 1024;
 
 /** Errors of file systems without hard links. */
@@ -108,7 +108,7 @@ export async function saveKeyPair(
     await checkRoomAt(path, force, existsError(path));
     await checkRoomAt(publicPath, force, remainsError(path, publicPath));
     await saveWhole(path, privatePem(pair), 0o600, force);
-    // The process that created the private file may overwrite the public one.
+    // This process has created the private file, so it may overwrite the public file.
     await saveWhole(publicPath, `${line}\n`, 0o644, true);
     await syncFolder(dirname(path));
   } catch (error) {
@@ -135,7 +135,7 @@ export async function loadKeyPair(path: string): Promise<KeyPair> {
   };
   let pem = '';
   try {
-    // Checked before opening, which would block on a pipe.
+    // Check before opening the file, because opening a pipe would block.
     const { size } = await checkRegular(path);
     if (size > maxFileSizeBytes) fail(noKey);
     const openPlace = await findOpenPlace(path);
@@ -178,7 +178,7 @@ export async function loadComment(path: string, publicKey: Uint8Array): Promise<
 }
 
 /**
- * Formats the line to give to others.
+ * Formats a public key as the line to give to others.
  * @throws P2mpError INVALID_ARGUMENT if the comment is not one line
  * @example
  * ```ts
@@ -190,7 +190,7 @@ export async function loadComment(path: string, publicKey: Uint8Array): Promise<
 export function formatPublicKey(publicKey: Uint8Array, comment: string): string {
   const trimmed = comment.trim();
   if (hasControl(trimmed)) {
-    throw new P2mpError('INVALID_ARGUMENT', `comment ${quote(trimmed)}: must be one line of text`);
+    throw new P2mpError('INVALID_ARGUMENT', `comment ${quote(trimmed)} must be one line of text`);
   }
   return `${keyKind} ${Buffer.from(publicKey).toString('base64')} ${trimmed}`.trimEnd();
 }
@@ -203,7 +203,8 @@ export interface PublicKeyLine {
 }
 
 /**
- * @throws P2mpError INVALID_ARGUMENT with the expected format
+ * Parses the line of a public file.
+ * @throws P2mpError INVALID_ARGUMENT if the line is invalid; the message has the expected format
  * @example
  * ```ts
  * import { formatPublicKey, generateKeyPair, parsePublicKey } from 'p2mp';
@@ -230,7 +231,7 @@ export function parsePublicKey(line: string): PublicKeyLine {
 }
 
 /**
- * The format of `ssh-keygen -l`, for comparison by people.
+ * Returns the fingerprint of a public key in the format of `ssh-keygen -l`, for people to compare.
  * @example
  * ```ts
  * import { fingerprint, generateKeyPair } from 'p2mp';
@@ -245,7 +246,7 @@ export function fingerprint(publicKey: Uint8Array): string {
 }
 
 /**
- * Creates a folder that only its owner can access, if there is none.
+ * Creates a folder that only its owner can access, if it does not exist.
  * @throws P2mpError TARGET_UNWRITABLE
  */
 export async function makeFolder(path: string): Promise<void> {
@@ -256,7 +257,7 @@ export async function makeFolder(path: string): Promise<void> {
 
 const noKey = 'contains no p2mp private key; name another file, or create a key with p2mp keygen';
 
-/** Terminals must not interpret text from a file. */
+/** Whether the text contains control characters, which a terminal would interpret. */
 function hasControl(text: string): boolean {
   return /[\p{Cc}\u2028\u2029]/u.test(text);
 }
@@ -308,14 +309,17 @@ function existsError(path: string): P2mpError {
   return new P2mpError('KEY_EXISTS', `${path}: a key exists already; ${remedy}`);
 }
 
-/** A public file without its private half is useless here, but others may trust its key. */
+/**
+ * The error if only the public file exists. That file is useless without the private file, but other hosts
+ * may trust its key.
+ */
 function remainsError(path: string, publicPath: string): P2mpError {
-  const reason = `the private key ${path} of this public one is missing`;
-  const remedy = 'restore it, or delete this file to make a new key';
+  const reason = `its private key ${path} is missing`;
+  const remedy = 'restore the private key, or delete this file to make a new pair';
   return new P2mpError('KEY_EXISTS', `${publicPath}: ${reason}; ${remedy}`);
 }
 
-/** Checks before writing: a folder is never replaced, and a key only with `force`. */
+/** Checks the name before anything is written: a folder is never replaced, and a key only with `force`. */
 async function checkRoomAt(path: string, force: boolean, error: P2mpError): Promise<void> {
   // A dangling link counts as existing.
   const stats = await lstat(path).catch(() => undefined);
@@ -325,7 +329,7 @@ async function checkRoomAt(path: string, force: boolean, error: P2mpError): Prom
   if (stats !== undefined && !force) throw error;
 }
 
-/** Writes atomically: the path has no file, the old content, or the complete new text. */
+/** Writes atomically: at any time, the file is missing, has its old content, or has the complete new text. */
 async function saveWhole(
   path: string,
   text: string,
@@ -337,7 +341,7 @@ async function saveWhole(
   try {
     const handle = await open(temporaryPath, 'wx', mode);
     try {
-      // Independent of the umask, which could otherwise lock out the owner.
+      // Set the mode regardless of the umask, which could otherwise lock out the owner.
       await handle.chmod(mode);
       await handle.writeFile(text);
       await handle.sync();

@@ -1,7 +1,7 @@
 /**
- * The known keys of receivers, like `known_hosts` of SSH: lines of `host:port p2mp-x25519 <base64>`. If a name
- * occurs twice, the first line counts, so that two senders that add it at the same time agree
- * afterwards.
+ * The keys of known receivers, in a file like `known_hosts` of SSH, with lines of the form `host:port
+ * p2mp-x25519 <base64>`. If a name occurs twice, the first line counts, so that two senders that add the same
+ * name at the same time use the same key afterwards.
  */
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -13,7 +13,10 @@ import { fileError } from '../system-error.js';
 import { badLine, readTrustLines, type TrustLine } from './authorized-senders.js';
 import { formatPublicKey, makeFolder, parsePublicKey } from './key-files.js';
 
-/** What the file says of a receiver: known, unknown, or known by another key. */
+/**
+ * Whether the file lists a receiver with this key (`known`), with another key (`changed`), or not at all
+ * (`unknown`).
+ */
 export type ReceiverCheck =
   | { readonly status: 'known' }
   | { readonly status: 'unknown' }
@@ -45,7 +48,7 @@ export class KnownReceivers {
   private constructor(readonly path: string) {}
 
   /**
-   * A missing file is an empty list.
+   * Loads the file; a missing file counts as an empty list.
    * @throws P2mpError TRUST_FILE_BAD, with the number of an invalid line
    */
   static async load(path: string): Promise<KnownReceivers> {
@@ -55,7 +58,7 @@ export class KnownReceivers {
   }
 
   /**
-   * Compares a key with the one that the file has for an address.
+   * Compares a key with the key that the file lists for an address.
    * @param name `host:port`, or `[address]:port` for IPv6
    */
   check(name: string, publicKey: Uint8Array): ReceiverCheck {
@@ -65,7 +68,7 @@ export class KnownReceivers {
     return isSame ? { status: 'known' } : { status: 'changed', lineNumber: known.lineNumber };
   }
 
-  /** The names that have this key in the file, in order. */
+  /** Returns the names that the file lists with this key, in file order. */
   namesOf(publicKey: Uint8Array): string[] {
     const found = [...this.receivers.values()].filter((each) =>
       isEqualBytes(each.publicKey, publicKey),
@@ -74,9 +77,10 @@ export class KnownReceivers {
   }
 
   /**
-   * Appends a receiver durably, unless the file has the receiver's name by now.
+   * Appends a receiver durably. Reads the file again first, and appends nothing if the file already lists the
+   * name.
    * @param name as for `check`
-   * @returns `known`; or `changed` if another sender has added another key for that name
+   * @returns `known`, or `changed` if the file lists another key for this name
    * @throws P2mpError TRUST_FILE_BAD, TARGET_UNWRITABLE
    */
   async add(name: string, publicKey: Uint8Array): Promise<ReceiverCheck> {

@@ -1,6 +1,7 @@
 /**
- * Loads the Noise library with libsodium if there is a binary for this platform, otherwise with the JavaScript port of
- * libsodium. The library requires the binary, so the port is put in its place.
+ * Loads the Noise library. It uses libsodium if there is a binary for this platform, otherwise the JavaScript
+ * port of libsodium. The library itself always requires the binary, so the port takes its place in the module
+ * cache.
  */
 import { createRequire, Module } from 'node:module';
 import type Noise from 'noise-handshake';
@@ -15,7 +16,7 @@ const require = createRequire(import.meta.url);
 
 export function loadNoise(): NoiseLibrary {
   const requireInNoise = createRequire(require.resolve('noise-handshake'));
-  // The module that the library requires; it just loads the binary.
+  // The library requires this module, which only loads the binary.
   const sodiumPath = requireInNoise.resolve('sodium-universal');
   if (!canLoad(requireInNoise, sodiumPath)) {
     const standIn = new Module(sodiumPath);

@@ -13,7 +13,10 @@ import type { NoiseLibrary } from './load-noise.js';
 const cipherName = 'aes-256-gcm';
 const cipherOptions = { authTagLength: tagSizeBytes };
 
-/** Tokens of the three XX messages: `e`; `e`, `s` and a tag; `s` and a tag. */
+/**
+ * Sizes of the three XX messages: `e`; `e`, `s` and an empty payload; `s` and an empty payload. Each `s` and
+ * each of these payloads has an authentication tag.
+ */
 const messageSizesBytes = [
   keySizeBytes,
   keySizeBytes + keySizeBytes + 2 * tagSizeBytes,
@@ -21,7 +24,7 @@ const messageSizesBytes = [
 ] as const;
 
 /**
- * @param keyPair of this side, for all its handshakes; copied
+ * @param keyPair key pair of this side, copied and used for all handshakes
  * @example
  * ```ts
  * import { createNodeCrypto, generateKeyPair } from 'p2mp';
@@ -60,18 +63,22 @@ export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto>
     seal,
     open,
     startHandshake,
-    // Measured on demand: senders do not need it.
+    // Measured only on demand, because senders do not need this value.
     get handshakeCostMs() {
       return measureHandshake(startHandshake);
     },
   };
 }
 
-/** Runs both sides of some handshakes. @returns the CPU time of one side */
+/**
+ * Runs both sides of a few handshakes.
+ * @returns the time that one side of a handshake takes, in milliseconds
+ */
 function measureHandshake(startHandshake: SessionCrypto['startHandshake']): number {
   const prologue = new Uint8Array(0);
   let leastMs = Infinity;
-  // The minimum of a few runs: the first one includes compilation, and others may be interrupted.
+  // Take the minimum of a few runs, because the first run includes compilation and any run may be
+  // interrupted.
   for (let run = 0; run < 4; run++) {
     const startedAtMs = performance.now();
     const initiator = startHandshake('initiator', prologue);
@@ -96,7 +103,7 @@ function seal(
   cipher.setAAD(associated);
   const sealed = new Uint8Array(plaintext.length + tagSizeBytes);
   sealed.set(cipher.update(plaintext));
-  // In counter mode, no bytes are left for the end.
+  // With GCM, `update` returns all bytes, and `final` returns none.
   cipher.final();
   sealed.set(cipher.getAuthTag(), plaintext.length);
   return sealed;
@@ -123,14 +130,17 @@ function open(
   }
 }
 
-/** Converts a Buffer, whose `slice` does not copy. The core expects a copy, as from `slice` of a Uint8Array. */
+/**
+ * Converts a Buffer to a plain Uint8Array. The core expects `slice` to copy, but `slice` of a Buffer does not
+ * copy.
+ */
 function plain(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 
 /**
- * Points of low order give a shared secret that everyone knows. Sodium rejects them, but its JavaScript port
- * does not.
+ * Rejects points of low order, which give a shared secret that everyone knows. Libsodium rejects such points,
+ * but its JavaScript port does not.
  */
 function withoutWeakPoints(curve: NoiseCurve): NoiseCurve {
   return {
@@ -143,7 +153,10 @@ function withoutWeakPoints(curve: NoiseCurve): NoiseCurve {
   };
 }
 
-/** Any scalar can detect low-order points: all scalars are multiples of eight and map such points to zero. */
+/**
+ * Any key pair can detect low-order points: X25519 scalars are multiples of eight, which map such points to
+ * zero.
+ */
 const anyPair: KeyPair = {
   publicKey: new Uint8Array(keySizeBytes),
   secretKey: new Uint8Array(keySizeBytes).fill(1),
@@ -188,9 +201,9 @@ class NoiseHandshake implements Handshake {
 
   private take(message: Uint8Array): boolean {
     try {
-      // A plain copy: the library keeps views of it and zeroes them at the end.
+      // Pass a copy, because the library keeps views of the message and zeroes them at the end.
       const copy = Uint8Array.from(message);
-      // A responder would otherwise detect a weak point only when it writes its answer.
+      // Detect a weak point now. A responder would otherwise detect it only when writing its answer.
       if (this.messageCount === 0) this.curve.dh(copy, anyPair);
       this.noise.recv(copy);
     } catch {

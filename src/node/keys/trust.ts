@@ -11,7 +11,7 @@ export type AskAboutReceiver = (name: string, fingerprint: string) => Promise<bo
 
 /**
  * Trusts known receivers, but never a changed key.
- * @param ask decides about unknown receivers; by default they are refused
+ * @param ask decides about unknown receivers; if undefined, they are refused
  * @example
  * ```ts
  * import { generateKeyPair, KnownReceivers, trustKnownReceivers } from 'p2mp';

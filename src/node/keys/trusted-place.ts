@@ -6,7 +6,8 @@ const others = 0o002;
 const sticky = 0o1000;
 
 /**
- * Checks every folder above the file and, if it is a link, above its target.
+ * Checks every folder above the file. If the file is a link, also checks every folder above the link's
+ * target.
  * @param path of an existing file
  * @returns why other users could replace the file, and what to do; undefined if they cannot
  */
@@ -23,7 +24,7 @@ export async function findOpenPlace(path: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** @param trustedUids users that may own the entry of a sticky folder */
+/** @param trustedUids IDs of the users whose entries in a sticky folder are trusted */
 async function findOpenFolder(
   place: string,
   trustedUids: readonly number[],

@@ -105,8 +105,11 @@ t.test('a public file without its private one is named', { buffered: true }, asy
   rmSync(path);
   const refused = await keygen(t, folder);
   t.match(refused, { code: 4, stdout: '' });
-  const reason = `the private key ${path} of this public one is missing`;
-  t.match(refused.stderr, `p2mp keygen: ${path}.pub: ${reason}; restore it, or delete this file`);
+  const reason = `its private key ${path} is missing`;
+  t.match(
+    refused.stderr,
+    `p2mp keygen: ${path}.pub: ${reason}; restore the private key, or delete this file`,
+  );
   rmSync(`${path}.pub`);
   t.equal((await keygen(t, folder)).code, 0);
 });
@@ -127,7 +130,7 @@ const refusals: { args: string[]; code: 2 | 4; line: string | RegExp }[] = [
   { args: ['--key', ''], code: 2, line: '--key: empty file name; name a file' },
   { args: ['--key', 'a', '--key', 'b'], code: 2, line: '--key: given more than once' },
   { args: ['--comment', 'a', '--comment', 'b'], code: 2, line: '--comment: given more than once' },
-  { args: ['--comment', 'two\nlines'], code: 2, line: 'comment "two\\nlines": must be one line' },
+  { args: ['--comment', 'two\nlines'], code: 2, line: 'comment "two\\nlines" must be one line' },
   { args: ['--show', '--force'], code: 2, line: '--show creates no key; ' },
   { args: ['--show', '--comment', 'x'], code: 2, line: '--show creates no key; ' },
   { args: ['--bogus'], code: 2, line: 'bogus' },

@@ -83,7 +83,10 @@ t.test('a file that is no list at all is refused', async (t) => {
   const folder = t.testdir({ folder: {}, large: '' });
   truncateSync(join(folder, 'large'), 5 * 1024 * 1024);
   const refused: [string, RegExp][] = [
-    ['missing', /missing: no list of trusted senders; create it with their public keys/],
+    [
+      'missing',
+      /missing: the list of trusted senders does not exist; create it with one public key per line/,
+    ],
     ['folder', /folder: is a folder; name a file/],
     ['large', /large: is too large for a list of keys \(5242880 bytes\)/],
   ];
@@ -140,7 +143,7 @@ t.test('a changed list is read again; a broken one is not used', async (t) => {
   rmSync(path);
   t.match(await senders.refresh(), {
     code: 'TRUST_FILE_BAD',
-    message: /no list of trusted senders/,
+    message: /the list of trusted senders does not exist/,
   });
   t.same(senders.find(keyOf(2)), { comment: 'two' });
 
