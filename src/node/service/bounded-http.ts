@@ -1,17 +1,20 @@
 /**
- * An HTTP server that cannot starve its process: it limits connections, their lifetime and the request rate, and
- * rejects web pages that reach it through their own domain (DNS rebinding).
+ * An HTTP server that cannot starve its process: it limits connections, their lifetime and the request rate.
+ * It also rejects requests from web pages that point their own domain to this host (DNS rebinding).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 
 export const httpLimits = {
-  /** Maximum open connections; a new one closes the oldest, so that idle ones lock nobody out. */
+  /**
+   * Maximum number of open connections. A further connection closes the oldest one, so that idle connections
+   * lock nobody out.
+   */
   connections: 16,
-  /** For the whole request, including headers. */
+  /** Time limit for receiving a whole request, including its headers. */
   requestTimeoutMs: 5_000,
-  /** Without traffic, during a response and between requests. */
+  /** Idle limit, both during a response and between requests. */
   idleTimeoutMs: 5_000,
   requestsPerSec: 50,
   headerBytes: 8 * 1024,
@@ -20,7 +23,7 @@ export const httpLimits = {
 export type HttpHandler = (path: string, response: ServerResponse) => Promise<void>;
 
 /**
- * Serves GET and HEAD.
+ * Creates a server for GET and HEAD requests.
  * @param names host names to accept besides IP addresses and names without a dot
  */
 export function createBoundedServer(names: readonly string[], handle: HttpHandler): Server {
@@ -66,7 +69,7 @@ function refuse(
   if (isTooMany()) return [429, 'too many requests; ask less often'];
   // HTTP/1.0 requires no Host header, but every browser sends one.
   if (headers.host !== undefined && !isKnown(headers.host)) {
-    return [421, 'unknown host name; use an IP address, or name this one with --metrics-name'];
+    return [421, 'unknown host name; use an IP address, or add this name with --metrics-name'];
   }
   const hasBody = 'content-length' in headers || 'transfer-encoding' in headers;
   if ((method !== 'GET' && method !== 'HEAD') || hasBody)
@@ -78,7 +81,10 @@ function pathOf({ url = '/' }: IncomingMessage): string {
   return url.replace(/\?.*/, '');
 }
 
-/** A web page can point its own domain to this host, but it cannot do so with an IP address or a name without a dot. */
+/**
+ * Creates a check of host names. A web page can point its own domain to this host, but an IP address or a
+ * name without a dot cannot be such a domain.
+ */
 function knowHosts(names: readonly string[]): (host: string) => boolean {
   const known = new Set(names.map((name) => name.toLowerCase()));
   return (host) => {

@@ -1,12 +1,12 @@
 /**
- * Runs the user's shell commands, a few at a time. Commands that arrive faster than they finish wait in a bounded
- * queue; one that hangs is killed with all its child processes.
+ * Runs the user's shell commands, a few at a time. Commands that arrive faster than they finish wait in a
+ * bounded queue. A command that hangs is killed together with all its child processes.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Queue } from '../../base/queue.js';
 import { describeError } from '../system-error.js';
 
-/** Maximum waiting commands; more are refused. */
+/** Maximum number of waiting commands; further commands are refused. */
 export const maxWaitingCommands = 1000;
 
 /** Time between SIGTERM and SIGKILL. */
@@ -23,9 +23,9 @@ export interface CommandQueueOptions<Job> {
   readonly command: string;
   /** Maximum number that run at once. */
   readonly maxRunning: number;
-  /** After this time a command is killed with its process group. */
+  /** Time limit of a command, which is then killed together with its process group. */
   readonly timeoutMs: number;
-  /** Variables added to the environment of this process. */
+  /** Environment variables for the command, in addition to those of this process. */
   readonly environmentOf: (job: Job) => Readonly<Record<string, string>>;
   readonly onEnd: (job: Job, end: CommandEnd) => void;
 }
@@ -33,7 +33,7 @@ export interface CommandQueueOptions<Job> {
 export type CommandStatus =
   /** Exit code 0. */
   | 'done'
-  /** Another exit code, killed by a signal, or not started. */
+  /** Exited with another code, was killed by a signal, or could not be started. */
   | 'failed'
   /** Killed after the timeout. */
   | 'killed'
@@ -56,7 +56,7 @@ export interface CommandCounts {
 
 interface Running {
   readonly child: ChildProcess;
-  /** Why it is being killed; undefined while it may run. */
+  /** The outcome to report, set once the command is being killed; undefined before. */
   ending: CommandEnd | undefined;
   timer: NodeJS.Timeout | undefined;
   /** SIGKILL has been sent. */
@@ -86,7 +86,7 @@ export class CommandQueue<Job> {
     return this.running.size === 0 && this.waiting.length === 0;
   }
 
-  /** Runs the command for a job, immediately or later; `onEnd` is called once for each. */
+  /** Runs the command for a job, immediately or later. Calls `onEnd` exactly once for each job. */
   add(job: Job): void {
     if (this.isStopped) {
       this.end(job, { status: 'refused', reason: 'not run: this receiver is shutting down' });
@@ -160,7 +160,10 @@ export class CommandQueue<Job> {
     });
   }
 
-  /** The shell has exited; its children that ignore SIGTERM get the rest of their grace period. */
+  /**
+   * Waits for the process group after the shell has exited. Child processes that ignore SIGTERM get the rest
+   * of their grace period.
+   */
   private awaitGroup(job: Job, running: Running, end: CommandEnd): void {
     if (!running.isOverdue && isAlive(running.child)) {
       setTimeout(() => this.awaitGroup(job, running, end), groupCheckMs);

@@ -8,18 +8,21 @@ import { describeError } from '../system-error.js';
 /** What is wrong; empty if nothing is. */
 export type Complaints = readonly string[];
 
-/** A disk that takes longer counts as failed. */
+/** Time limit for an answer of the disk. A slower disk counts as failed. */
 const diskTimeoutMs = 2000;
 
-/** With less free space, the next session is unlikely to fit. */
+/** Minimum free space. With less, the next session is unlikely to fit. */
 const minFreeBytes = 16 * 1024 * 1024;
 
-/** Alive: its sockets are open, and its folder exists and is writable. */
+/** A receiver is alive if its sockets are open and its folder exists and is writable. */
 export async function checkAlive(receiving: Receiving): Promise<Complaints> {
   return [...checkSockets(receiving), ...(await checkFolder(receiving.dir))];
 }
 
-/** Ready for new sessions: alive, not shutting down, below its session limit, and with free disk space. */
+/**
+ * A receiver is ready for new sessions if it is alive, not shutting down and below its session limit, and if
+ * the disk has free space.
+ */
 export async function checkReady(receiving: Receiving): Promise<Complaints> {
   const { refusal } = receiving;
   const alive = await checkAlive(receiving);
@@ -32,17 +35,17 @@ export async function checkReady(receiving: Receiving): Promise<Complaints> {
 
 function checkSockets(receiving: Receiving): Complaints {
   try {
-    // A closed socket has no address and throws.
+    // Reading the address of a closed socket throws.
     return receiving.addresses.length > 0 ? [] : ['no socket is open'];
   } catch (error) {
     return [`a socket is closed: ${describeError(error)}`];
   }
 }
 
-/** Read-only: writing a file every few seconds would wear out flash storage. */
+/** Checks without writing, because writing a file every few seconds would wear out flash storage. */
 async function checkFolder(dir: string): Promise<Complaints> {
   return inTime(dir, async () => {
-    // If a file has replaced the folder, it could be writable as well.
+    // Check the type first: a file that has replaced the folder may be writable too.
     if (!(await stat(dir)).isDirectory()) return ['is no longer a folder'];
     await access(dir, constants.W_OK | constants.X_OK);
     return [];

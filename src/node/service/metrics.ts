@@ -44,7 +44,7 @@ export class ReceiverMetrics {
     });
     this.duplicates = new Counter({
       name: 'p2mp_duplicate_datagrams_total',
-      help: 'Data datagrams of content that was already here',
+      help: 'Data datagrams whose content had already been received',
       registers,
     });
     this.repairs = new Counter({
@@ -137,7 +137,7 @@ export class ReceiverMetrics {
     });
   }
 
-  /** Adds what the machine has counted since the last call. */
+  /** Adds what the receiver has counted since the last call. */
   private collect(): void {
     const totals = this.receiving.totals();
     const { faults, ...sums } = totals;

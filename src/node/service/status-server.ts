@@ -15,7 +15,7 @@ export interface StatusServerOptions {
   /** Host names to accept in requests, besides IP addresses, names without a dot and the name of this host. */
   readonly names?: readonly string[];
   readonly commands?: CommandSource;
-  /** Called for errors of the TCP port after it was opened; transfers continue. */
+  /** Called if the server fails after its TCP port was opened; transfers continue. */
   readonly onError: (error: Error) => void;
 }
 
@@ -33,12 +33,12 @@ export class StatusServer {
   }
 
   /**
-   * @param host if this is a name, requests may use it too
+   * @param host the address or name to listen on; if it is a name, requests may use this name too
    * @throws P2mpError PORT_UNAVAILABLE
    */
   async listen(host: string, port: number): Promise<AddressInfo> {
     const { names = [], commands } = this.options;
-    // Loaded only where it is used, because its packages take as long to load as all the rest of a receiver.
+    // Loaded only on demand, because loading its packages takes as long as loading the rest of a receiver.
     const { ReceiverMetrics } = await import('./metrics.js');
     const metrics = new ReceiverMetrics(this.receiving, commands);
     const metricsText = oneAtATime(() => metrics.text());
