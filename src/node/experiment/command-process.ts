@@ -1,4 +1,4 @@
-/** Runs our own commands as child processes, and reads what they print as JSON lines. */
+/** Runs p2mp commands as child processes and reads the JSON lines that they print. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -15,7 +15,7 @@ export function commandOf(name: string, args: readonly string[]): Command {
   return [process.execPath, script, ...args];
 }
 
-/** Runs a command with --json in its own process, and returns its first and its last line. */
+/** A command that runs in its own process with --json. Provides the first and the last line of its output. */
 export class CommandProcess {
   /** Rejects with RUN_FAILED if the process ends before it prints a line. */
   readonly firstLine: Promise<string>;
@@ -62,12 +62,12 @@ export class CommandProcess {
         else resolve(last);
       });
     });
-    // Callers handle the rejection; this avoids an unhandled one.
+    // Avoids unhandled rejections; callers get the errors when they await the lines.
     this.firstLine.catch(() => undefined);
     this.lastLine.catch(() => undefined);
   }
 
-  /** Asks the process to exit and waits for that. */
+  /** Asks the process to exit and waits until it has exited. */
   async stop(): Promise<void> {
     this.child.kill();
     await this.ended;

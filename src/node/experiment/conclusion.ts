@@ -16,7 +16,7 @@ export interface Conclusion {
   readonly findings: readonly string[];
   /** The cost of the runs, as sentences. */
   readonly effort: readonly string[];
-  /** Why there are no plots; undefined if there are. */
+  /** The reason why there are no plots; undefined if plots were written. */
   readonly missing: P2mpError | undefined;
 }
 

@@ -8,7 +8,10 @@ import type { RunRow } from '../../experiment/run-result.js';
 /** Cost of the runs of this invocation, excluding runs that were kept. */
 export interface Effort {
   readonly simulatedRuns: number;
-  /** Segments times receivers: each receiver stores and acknowledges each segment. */
+  /**
+   * Number of segments multiplied by the number of receivers, because each receiver stores and acknowledges
+   * each segment.
+   */
   readonly simulatedSegments: number;
   readonly virtualS: number;
   readonly simulationWallS: number;
@@ -22,7 +25,7 @@ const realOverheadS = 0.5;
 /** Assumed round trip of a real path before the first measurement. */
 const assumedRttMs = 0.2;
 
-/** Assumed simulated segments times receivers per second before the first measurement. */
+/** Assumed simulation speed before the first measurement, in segments times receivers per second. */
 const assumedSimulationSpeed = 200_000;
 
 /** Tracks finished and remaining work, with a separate unit for each kind of run. */
@@ -80,7 +83,7 @@ class Work {
   }
 }
 
-/** Simulated: segments times receivers. Real: approximate seconds. */
+/** Size of a run: segments times receivers for a simulated run, approximate seconds for a real one. */
 function sizeOf({ mode, point }: Run): number {
   const segments = Math.ceil(point.fileSizeBytes / point.mssBytes);
   if (mode === 'simulated') return segments * point.receivers;
@@ -88,7 +91,7 @@ function sizeOf({ mode, point }: Run): number {
   return realOverheadS + (model?.meanDelayMs ?? segments * assumedRttMs) / 1000;
 }
 
-/** Sentences for the summary and the report. */
+/** Describes the cost of the runs in sentences for the summary and the report. */
 export function describeEffort(effort: Effort): string[] {
   const { simulatedRuns, simulatedSegments, virtualS, simulationWallS, realRuns, realWallS } =
     effort;

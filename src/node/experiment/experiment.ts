@@ -58,7 +58,8 @@ export async function runExperiment(options: ExperimentOptions): Promise<Experim
   const meter = new EffortMeter(left);
   try {
     for await (const row of runAll(left, options)) {
-      // Drops the row: if Ctrl-C stopped one process of the run, others may have declared that process failed.
+      // Drop the row: Ctrl-C may have stopped one process of the run, and the other processes may have
+      // reported it as failed.
       if (signal.aborted) break;
       await folder.append(row);
       meter.add(row);
@@ -90,7 +91,7 @@ async function* runAll(
       yield toRunRow(run, await runner.run(run));
     }
   } catch (error) {
-    // Ctrl-C also reaches the child processes, whose exit may be noticed before our own signal.
+    // Ctrl-C also reaches the child processes. This process may notice their exit before its own signal.
     await new Promise((resolve) => setImmediate(resolve));
     if (!signal.aborted) throw error;
   } finally {

@@ -14,12 +14,12 @@ export interface Merged {
   readonly folder: ResultsFolder;
 }
 
-/** Missing runs that an error message names. */
+/** Maximum number of missing runs that an error message lists. */
 const maxNamed = 5;
 
 /**
  * @param folders of the shards, in any order
- * @throws P2mpError RESULTS_DIFFER if they belong to different plans or runs are missing
+ * @throws P2mpError RESULTS_DIFFER if the folders belong to different plans or if runs are missing
  */
 export async function mergeShards(
   folders: readonly string[],
@@ -33,7 +33,10 @@ export async function mergeShards(
   const rows = new Map<number, { row: RunRow; source: string }>();
   for (const folder of folders) {
     if ((await readShard(folder, 'plan.json')) !== planText) {
-      throw new P2mpError('RESULTS_DIFFER', `${folder}: its plan is not that of ${first}`);
+      throw new P2mpError(
+        'RESULTS_DIFFER',
+        `${folder}: its plan differs from the plan in ${first}`,
+      );
     }
     const source = join(folder, 'runs.csv');
     for (const record of parseRecords(await readShard(folder, 'runs.csv'), source)) {
@@ -41,7 +44,7 @@ export async function mergeShards(
       const known = rows.get(row.index);
       if (known !== undefined && formatRun(known.row) !== formatRun(row)) {
         const where = `${source}:${record.line}: run ${row.index + 1}`;
-        throw new P2mpError('RESULTS_DIFFER', `${where} has another result in ${known.source}`);
+        throw new P2mpError('RESULTS_DIFFER', `${where} has a different result in ${known.source}`);
       }
       rows.set(row.index, { row, source });
     }
@@ -56,7 +59,7 @@ export async function mergeShards(
       const where = `${folder.path}: run ${index + 1}`;
       throw new P2mpError(
         'RESULTS_DIFFER',
-        `${where} has another result than its shard; name another folder with --out, or give --overwrite`,
+        `${where} has a different result in its shard; name another folder with --out, or give --overwrite`,
       );
     }
     for (const { index } of runs.slice(folder.rows.length)) {

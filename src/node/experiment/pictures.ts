@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { P2mpError } from '../../base/errors.js';
 import { plotFont } from '../../experiment/plot.js';
 
-/** PNG pixels per SVG unit: sharp in print at page width. */
+/** PNG pixels per SVG unit, enough for sharp print at page width. */
 const scale = 2;
 
 /** @throws P2mpError RUN_FAILED if the optional packages are not installed */
@@ -22,7 +22,7 @@ export async function renderSvg(specification: object): Promise<string> {
 /** @throws P2mpError RUN_FAILED as above */
 export async function renderPng(svg: string): Promise<Uint8Array> {
   const { Resvg } = await load(() => import('@resvg/resvg-js'), '@resvg/resvg-js');
-  // Fonts of the machine would make the result depend on it.
+  // Use no fonts of this machine, so that the picture is the same on every machine.
   const fontFiles = [findFont('400Regular/SourceSans3_400Regular.ttf')];
   const font = { loadSystemFonts: false, fontFiles, defaultFontFamily: plotFont };
   return new Resvg(svg, { font, fitTo: { mode: 'zoom', value: scale } }).render().asPng();

@@ -1,6 +1,7 @@
 /**
- * The network of real runs. All processes are on loopback, or each has a network namespace on one bridge, with
- * configurable rate and queue (Linux, root, iproute2).
+ * The network of real runs. Either all processes use loopback, or each process has its own network namespace,
+ * connected by a bridge. Namespaces allow a configurable rate and queue; they require Linux, root and
+ * iproute2.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -11,7 +12,7 @@ import type { Command } from './command-process.js';
 const execute = promisify(execFile);
 
 export interface RealNetwork {
-  /** Sets the rate and queue of the point on the paths to all of its receivers. */
+  /** Applies the point's rate and queue size to the paths to all of its receivers. */
   prepare(point: Point): Promise<void>;
   /** The address of receiver k, counted from 0. */
   address(receiver: number): string;
@@ -37,7 +38,7 @@ const defaultQueueBytes = 16 * 1024 * 1024;
 export class NamespaceNetwork implements RealNetwork {
   private readonly prefix = `p2mp-${process.pid}`;
   private readonly bridge = `${this.prefix}-bridge`;
-  /** Existing hosts: the sender, then receivers. */
+  /** Number of hosts created so far: first the sender, then receivers. */
   private hostCount = 0;
   private readonly ratedHosts = new Set<number>();
 
@@ -57,7 +58,7 @@ export class NamespaceNetwork implements RealNetwork {
       await network.close();
       throw new P2mpError(
         'RUN_FAILED',
-        `network namespaces: ${messageOf(error)}; they require root on Linux and iproute2. ` +
+        `network namespaces: ${messageOf(error)}; they require Linux, root and iproute2. ` +
           'Elsewhere, set "network": "loopback" in the plan',
         { cause: error },
       );

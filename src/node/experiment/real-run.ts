@@ -1,4 +1,4 @@
-/** Runs over real sockets: a p2mpserver process for each receiver, and a p2mpclient process. */
+/** Performs real runs over sockets, with one p2mpserver process per receiver and one p2mpclient process. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,11 +14,11 @@ import { CommandProcess, commandOf } from './command-process.js';
 import type { RealNetwork } from './real-network.js';
 import { loopback, NamespaceNetwork } from './real-network.js';
 
-/** The round trip is the median of this many transfers without loss. */
+/** The round-trip time is the median over this many transfers without loss. */
 const rttTransfers = 3;
 
 export class RealRunner {
-  /** Measured round trips by the parameters that they depend on. */
+  /** Measured round-trip times, keyed by the parameters that affect them. */
   private readonly rttsMs = new Map<string, number>();
   /** Processes of the current transfer. */
   private readonly processes = new Set<CommandProcess>();
@@ -55,7 +55,8 @@ export class RealRunner {
   }
 
   /**
-   * Runs one transfer, and simulates the same transfer with the measured round trip. Counts the receivers that fail.
+   * Runs one transfer, then simulates the same transfer with the measured round-trip time. The result has the
+   * number of complete receivers; an incomplete receiver is not an error.
    * @throws P2mpError RUN_FAILED if a process failed
    */
   async run({ point, seed }: Run): Promise<RunResult> {
@@ -66,7 +67,10 @@ export class RealRunner {
     return { ...result, rttMs, twinDelayMs: twin.delayMs };
   }
 
-  /** Without loss, stop-and-wait takes one round trip per segment, including sending. */
+  /**
+   * Measures the round-trip time. Without loss, stop-and-wait takes one round trip per segment, including the
+   * time to send the segment.
+   */
   private async measureRtt(point: Point, seed: string): Promise<number> {
     const { receivers, mssBytes, fileSizeBytes, rateBytesPerSec, queueBytes } = point;
     const key = [receivers, mssBytes, fileSizeBytes, rateBytesPerSec, queueBytes].join();
@@ -103,7 +107,7 @@ export class RealRunner {
       const copies = await Promise.all(receivers.map((receiver) => receiver.lastLine));
       return toResult(sent, copies);
     } finally {
-      // Processes use their files until they have exited.
+      // Wait until all processes have exited, because they use their files until then.
       await Promise.all([...this.processes].map((process) => process.stop()));
       this.processes.clear();
     }
@@ -121,7 +125,7 @@ export class RealRunner {
       '--json',
     ];
     args.push('--bind', this.network.address(receiver));
-    // One word, because a seed may start with a dash.
+    // Option and value are one argument, because a seed may start with a dash.
     args.push(`--seed=${receiverSeed(seed, `r${receiver + 1}`)}`);
     const command = commandOf('p2mpserver', args);
     return this.start(this.network.onReceiver(receiver, command), 'p2mpserver');
@@ -171,6 +175,6 @@ function toClientArgs(point: Point, source: string, servers: readonly string[]):
     return addresses?.[0] ?? '';
   });
   const options = ['--timeout', String(timeoutMs), '--window', String(window), '--json'];
-  // The common port is unused, because every server has its own.
+  // The port argument (1) is unused, because every address contains the port of its server.
   return [...addresses, '1', source, String(mssBytes), ...options];
 }

@@ -14,7 +14,7 @@ export interface ReportContent {
   /** The command that reproduces the results. */
   readonly command: string;
   readonly machine: readonly (readonly [string, string])[];
-  /** The cost of the runs, as sentences; empty if none was run for this report. */
+  /** The cost of the runs, as sentences; empty if no run was performed for this report. */
   readonly effort: readonly string[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * The folder of results: plan.json and runs.csv during the experiment, the rest at its end. runs.csv grows row by
- * row, so that an interrupted experiment can resume.
+ * The folder of results. During the experiment, it contains plan.json and runs.csv; the other files are
+ * written at the end. runs.csv grows row by row, so that an interrupted experiment can resume.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
@@ -24,9 +24,9 @@ export class ResultsFolder {
   private constructor(readonly path: string) {}
 
   /**
-   * Creates the folder, or resumes with what it holds.
+   * Creates the folder, or resumes from the results that it already holds.
    * @param runs of the plan or shard, in order
-   * @throws P2mpError RESULTS_DIFFER if it holds other results; TARGET_UNWRITABLE
+   * @throws P2mpError RESULTS_DIFFER if the folder holds other results; TARGET_UNWRITABLE
    */
   static async open(
     path: string,
@@ -93,14 +93,19 @@ export class ResultsFolder {
     }
   }
 
-  /** Rows of real runs do not record their network, but the plan beside them does. */
+  /**
+   * Checks that earlier real runs used the same network. Rows do not record the network, but plan.json does.
+   */
   private async checkNetwork(planText: string): Promise<void> {
     const path = join(this.path, 'plan.json');
     const oldText = await readIfThere(path);
     if (oldText === undefined) return;
     const [old, now] = [parsePlan(oldText, path).network, parsePlan(planText, 'plan').network];
     if (old === now) return;
-    throw new P2mpError('RESULTS_DIFFER', `${path}: its real runs are over ${old}, not ${now}`);
+    throw new P2mpError(
+      'RESULTS_DIFFER',
+      `${path}: its real runs used the network "${old}", not "${now}"`,
+    );
   }
 
   /** Opens runs.csv for appending and truncates an incomplete last row. */
@@ -132,7 +137,10 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Creates parents too. Node's recursive `mkdir` never returns if a parent allows no folders, as in /proc. */
+/**
+ * Creates the folder and its parents. Node's recursive `mkdir` never returns on file systems that allow no
+ * new folders, such as /proc.
+ */
 async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path);

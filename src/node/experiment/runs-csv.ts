@@ -1,6 +1,7 @@
 /**
- * runs.csv, one row per run (RFC 4180; columns in docs/EXPERIMENTS.md). Rows are in the order of the runs. A truncated
- * file is therefore an experiment to resume, and the same plan always gives the same bytes.
+ * runs.csv has one row per run, in the order of the runs (RFC 4180; columns in docs/EXPERIMENTS.md). An
+ * experiment can therefore resume from a truncated file, and the simulated runs of the same plan always give
+ * the same bytes.
  */
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
@@ -17,7 +18,7 @@ const version = packageVersion();
 
 type Cell = string | number | undefined;
 
-/** Columns that follow from the plan; a row that differs belongs to another plan. */
+/** Columns whose values follow from the plan. A row with other values belongs to another plan. */
 const planColumns: readonly [string, (run: Run) => Cell][] = [
   ['run', ({ index }) => index + 1],
   ['mode', ({ mode }) => mode],
@@ -55,11 +56,11 @@ export function formatRun(row: RunRow): string {
   return formatLine([...planCells(row), ...resultColumns.map(([, value]) => value(row))]);
 }
 
-/** A row of a file that is not checked against the plan yet. */
+/** A row of runs.csv before it is checked against the plan. */
 export interface RunRecord {
   /** Line number in the file. */
   readonly line: number;
-  /** Index of its run, from 0, according to the row. */
+  /** Index of the run, counted from 0, according to the row itself. */
   readonly index: number;
   readonly cells: readonly string[];
 }
@@ -87,8 +88,8 @@ export function parseRecords(text: string, source: string): RunRecord[] {
 }
 
 /**
- * @param run of the plan that the record should match
- * @throws P2mpError RESULTS_DIFFER if it does not
+ * @param run the run of the plan that the record should match
+ * @throws P2mpError RESULTS_DIFFER if the record does not match
  */
 export function parseRun(run: Run | undefined, record: RunRecord, source: string): RunRow {
   const { cells, line } = record;
@@ -97,7 +98,7 @@ export function parseRun(run: Run | undefined, record: RunRecord, source: string
   if (run === undefined) throw differ(`the plan has no run ${cells[0]}`);
   for (const [column, cell] of planCells(run).entries()) {
     const [name, found, wanted] = [columns[column], cells[column], formatCell(cell)];
-    if (found !== wanted) throw differ(`${name} is ${found} in place of ${wanted}`);
+    if (found !== wanted) throw differ(`${name} is ${found} instead of ${wanted}`);
   }
   return parseResult(run, cells);
 }

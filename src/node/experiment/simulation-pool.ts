@@ -5,10 +5,13 @@ import type { RunResult, RunRow } from '../../experiment/run-result.js';
 import { toRunRow } from '../../experiment/run-result.js';
 import type { SimulationTask } from './simulation-worker.js';
 
-/** Runs per thread that may start before the oldest unfinished run is done, because runs differ in length. */
+/**
+ * Number of runs per thread that may start ahead of the oldest unfinished run. Runs differ in length, so
+ * threads would otherwise be idle.
+ */
 const aheadPerJob = 16;
 
-/** Ends early after the signal; unfinished runs are lost. */
+/** Ends early when the signal aborts; the results of unfinished runs are lost. */
 export async function* simulateRuns(
   runs: readonly Run[],
   jobs: number,
@@ -23,7 +26,7 @@ export async function* simulateRuns(
     // An idle thread costs nothing, but starting one does.
     idleTimeout: Number.MAX_SAFE_INTEGER,
   });
-  // Runs in the pool then reject, and their consumer handles that.
+  // Destroying the pool rejects its unfinished runs. `next` handles these rejections.
   const stop = () => void pool.destroy();
   signal.addEventListener('abort', stop, { once: true });
   const waiting: { run: Run; result: Promise<RunResult> }[] = [];
@@ -42,7 +45,7 @@ export async function* simulateRuns(
       if (signal.aborted) return;
       const task: SimulationTask = { point: run.point, seed: run.seed };
       const result = pool.run(task) as Promise<RunResult>;
-      // The consumer handles the rejection later; until then it must not count as unhandled.
+      // `next` handles a rejection later; until then, the rejection must not count as unhandled.
       result.catch(() => undefined);
       waiting.push({ run, result });
       if (waiting.length <= threads * aheadPerJob) continue;

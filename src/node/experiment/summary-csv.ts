@@ -44,7 +44,7 @@ function parameterColumn(
   return [parameters[name].column, ({ point }) => point[name]];
 }
 
-/** More than seven digits would not be significant. */
+/** Rounds to seven digits, because further digits would not be significant. */
 function rounded(value: number | undefined): Cell {
   return value === undefined ? undefined : Number(value.toPrecision(7));
 }

@@ -299,7 +299,7 @@ t.test('shards of different plans are refused', { buffered }, async (t) => {
   const [first = '', second = ''] = shards;
   const args = ['merge', first, second, other, '--out', join(folder, 'out')];
   const exit = await startExperiment(t, args).exited;
-  checkComplaint(t, exit, 4, `${other}: its plan is not that of ${first}`);
+  checkComplaint(t, exit, 4, `${other}: its plan differs from the plan in ${first}`);
   t.same(readdirSync(folder).toSorted(), ['other', 'plan.json']);
 });
 
@@ -316,7 +316,12 @@ t.test('duplicate results of a run are refused', { buffered }, async (t) => {
   writeFileSync(join(changed, 'runs.csv'), lines.join('\r\n'));
   const args = ['merge', ...shards, changed, '--out', join(folder, 'out')];
   const exit = await startExperiment(t, args).exited;
-  checkComplaint(t, exit, 4, /changed\/runs\.csv:3: run 4 has another result in .*shard-1-of-3/);
+  checkComplaint(
+    t,
+    exit,
+    4,
+    /changed\/runs\.csv:3: run 4 has a different result in .*shard-1-of-3/,
+  );
   t.same(readdirSync(folder), ['changed']);
 });
 
@@ -467,12 +472,12 @@ for (const [what, change, line] of [
   [
     'a value',
     { loss: [0.05, 0.2] },
-    /:14: belongs to another plan: loss is 0\.1 in place of 0\.2; /,
+    /:14: belongs to another plan: loss is 0\.1 instead of 0\.2; /,
   ],
-  ['a parameter of the path alone', { link: { rttMs: 21 } }, /:2: .*: seed is .* in place of /],
-  ['the seed', { seed: 'other' }, /:2: .*: seed is a, "quoted" seed .* in place of other /],
+  ['a parameter of the path alone', { link: { rttMs: 21 } }, /:2: .*: seed is .* instead of /],
+  ['the seed', { seed: 'other' }, /:2: .*: seed is a, "quoted" seed .* instead of other /],
   ['fewer runs', { loss: 0.05 }, /:14: .*: the plan has no run 13; /],
-  ['the mode', { mode: 'real', link: {} }, /:2: .*: mode is simulated in place of real; /],
+  ['the mode', { mode: 'real', link: {} }, /:2: .*: mode is simulated instead of real; /],
 ] as const) {
   t.test(`a folder with a different ${what} in its plan is refused`, { buffered }, async (t) => {
     const folder = t.testdir();
