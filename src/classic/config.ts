@@ -1,4 +1,4 @@
-/** Limits and defaults of the protocol and its implementation. */
+/** Limits and defaults of the P2MP-FTP protocol and of this implementation. */
 import { headerSizeBytes } from '../packet.js';
 
 /** The default receiver port from the course text (PROTOCOL 1.2). */
@@ -11,23 +11,23 @@ export const maxDatagramSizeBytes = 65_507;
 export const maxMssBytes = maxDatagramSizeBytes - headerSizeBytes;
 
 /**
- * The most segments. Sequence numbers are 32 bits wide, and the number after the last segment marks the end (PROTOCOL
- * 5.2).
+ * Maximum number of segments. Sequence numbers are 32 bits wide, and the end marker uses the number after the
+ * last segment (PROTOCOL 5.2).
  */
 export const maxSegmentCount = 2 ** 32 - 1;
 
-/** Maximum number of blocks in flight; bounds the sender's memory. */
+/** Maximum number of blocks in flight. It limits the sender's memory use. */
 export const maxWindowBlocks = 1024;
 
 /** Retransmission timeout, PROTOCOL 4. */
 export const timeoutDefaults = {
   /** The timeout before the first RTT sample. It suits a LAN; RFC 6298 recommends one second. */
   initialMs: 100,
-  /** The clock granularity. It is the margin over the smoothed RTT when the variance is near zero. */
+  /** Clock granularity: the minimum margin over the smoothed RTT, even if the variance is near zero. */
   granularityMs: 0.5,
-  /** The floor of the timeout. It suits loopback; RFC 6298 recommends one second. */
+  /** Lower limit of the timeout. It suits loopback; RFC 6298 recommends one second. */
   minMs: 0.7,
-  /** Ceiling of the backed-off timeout. */
+  /** Upper limit of the timeout after backoff. */
   maxMs: 60_000,
 } as const;
 
@@ -38,19 +38,30 @@ export const senderDefaults = {
   /** With a fixed retransmission timeout, the liveness timeout lasts at least this many rounds. */
   livenessTimeoutRounds: 20,
   /**
-   * Upper bound of the default liveness timeout: it must stay below the receivers' idle timeout
-   * (PROTOCOL 5.4).
+   * Upper limit of the default liveness timeout, which must stay below the receivers' idle timeout (PROTOCOL
+   * 5.4).
    */
   maxDefaultLivenessTimeoutMs: 25_000,
-  /** Backoff allows at least this many attempts within the liveness timeout, if the RTT permits. */
+  /**
+   * Backoff is limited so that at least this many attempts fit into the liveness timeout, if the RTT permits.
+   */
   livenessTimeoutTries: 32,
-  /** Number of rounds that send the end marker, once all data is acknowledged (PROTOCOL 5.3). */
+  /**
+   * Minimum number of rounds of the end marker before the sender stops waiting for a silent receiver
+   * (PROTOCOL 5.3).
+   */
   endRounds: 8,
-  /** Minimum time to keep sending the end marker, because making the file durable may be slow. */
+  /**
+   * Minimum time for which the end marker is repeated. A receiver may need this time to make the file
+   * durable.
+   */
   endMarkerTimeoutMs: 1000,
   /** Copies of the abort marker sent to each unfinished receiver (PROTOCOL 5.6). */
   abortCopies: 3,
-  /** A receiver fails after this many next-number ACKs with no valid ACK among them (PROTOCOL 6.4). */
+  /**
+   * A receiver fails after this many ACKs of the next segment number if no valid ACK came before (PROTOCOL
+   * 6.4).
+   */
   nextNumberAcks: 3,
 } as const;
 
@@ -58,30 +69,35 @@ export const senderDefaults = {
 export const receiverDefaults = {
   /** Idle time after which a transfer without an end marker is considered ended (PROTOCOL 5.4). */
   idleTimeoutMs: 30_000,
-  /** The idle time that ends a transfer after a short segment, which can only be the last one. */
+  /** Idle timeout after a segment that is shorter than the MSS. Such a segment can only be the last one. */
   shortTailTimeoutMs: 1_000,
-  /** Idle time after which another sender may take over (PROTOCOL 5.7). */
+  /** Time without packets from a sender after which another sender may take over (PROTOCOL 5.7). */
   takeoverAfterMs: 8_000,
   /** Copies of the abort ACK sent when this receiver drops a transfer (PROTOCOL 5.6). */
   abortCopies: 3,
-  /** Limit on payload accepted but not yet written; new segments beyond it are dropped. */
+  /** Maximum payload that is accepted but not yet written. New segments beyond this limit are dropped. */
   maxUnwrittenBytes: 8 * 1024 * 1024,
-  /** If a transfer ends with a packet of type 0xFFFF, at most this many such packets are answered (PROTOCOL 6.2). */
+  /**
+   * Maximum number of packets of type 0xFFFF that are answered after such a packet has ended a transfer
+   * (PROTOCOL 6.2).
+   */
   maxEndReplies: 16,
   /**
-   * The number of addresses that are remembered as receivers, and the time for which each is remembered after its last
-   * ACK (PROTOCOL 7.2).
+   * Maximum number of addresses that are remembered as receivers, and the time for which each address is
+   * remembered after its last ACK (PROTOCOL 7.2).
    */
   maxSeenReceivers: 256,
   seenReceiverMemoryMs: 60_000,
   /**
-   * Number of peers whose rejected packets are diagnosed, and how long each one keeps its slot
-   * (PROTOCOL 6.8).
+   * Maximum number of peers whose rejected packets are diagnosed, and the time without such packets after
+   * which a new peer may replace the oldest one (PROTOCOL 6.8).
    */
   maxDiagnosedPeers: 64,
   diagnosedPeerMemoryMs: 600_000,
-  /** If a peer's packets pause for this long, its mistakes are reported again. */
+  /**
+   * A peer's mistakes are reported again if the peer's packets were rejected after a pause of this length.
+   */
   diagnosisPauseMs: 30_000,
-  /** Number of ended transfers whose late duplicates are still answered. */
+  /** Maximum number of ended transfers whose late duplicates are still answered. */
   maxEndedTransfers: 64,
 } as const;

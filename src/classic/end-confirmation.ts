@@ -1,6 +1,7 @@
 /**
- * Tracks which receivers have confirmed the end of the file (PROTOCOL 5.3, 5.9). All data is acknowledged before the
- * end marker is sent, so a receiver that does not answer the marker has not failed.
+ * Tracks which receivers have confirmed the end of the file (PROTOCOL 5.3, 5.9). All data is acknowledged
+ * before the end marker is sent. A receiver that does not answer the end marker therefore normally counts as
+ * complete.
  */
 
 import { at } from '../base/assert.js';
@@ -16,13 +17,16 @@ const unconfirmed = 'its end was not confirmed';
 
 /** Reason given for a receiver that answers both the only segment and the end marker with ACK 0. */
 const alwaysZero =
-  'answers everything with ACK 0, which may mean that it still expects segment 0; nothing shows that it stored the file';
+  'answers everything with ACK 0, so it might still expect segment 0; nothing shows that it stored the file';
 
-/** How one receiver has answered the end marker. */
+/** One receiver's answers to the end marker. */
 interface EndAnswers {
-  /** Datagrams that were sent to the receiver before the end was declared. All of them are copies of data. */
+  /** Number of datagrams sent to the receiver before the end marker. All of these datagrams carry data. */
   datagramsBeforeEnd: number;
-  /** Whether the receiver has repeated an earlier ACK since the last check, as it does while it stores the file. */
+  /**
+   * Whether the receiver has repeated an earlier ACK since the last check. A receiver does so while it stores
+   * the file.
+   */
   isAnswering: boolean;
   hasAnswered: boolean;
 }
@@ -33,9 +37,12 @@ export interface UnconfirmedOutcome {
   readonly reason: string;
 }
 
-/** Asks receivers to identify themselves, and judges those that do not acknowledge the end marker. */
+/**
+ * Asks receivers to identify themselves, and decides the outcome of those that do not acknowledge the end
+ * marker.
+ */
 export class EndConfirmation {
-  /** Receivers to send an identify request. */
+  /** Receivers to which an identify request is still to be sent. */
   private readonly requests = new Queue<Peer>();
   private readonly answers: readonly EndAnswers[];
 
@@ -50,15 +57,16 @@ export class EndConfirmation {
     }));
   }
 
-  /** The sender declares the end now. */
+  /** Starts the confirmation. The sender calls this method when it declares the end. */
   begin(): void {
     for (const peer of this.peers) this.of(peer).datagramsBeforeEnd = peer.datagramsSent;
     this.requestIdentities();
   }
 
   /**
-   * Queues an identify request to each unidentified receiver. Unless the file is empty, the request precedes the end
-   * marker, because the ACK of that marker may settle the receiver's outcome.
+   * Queues an identify request for each receiver that has not identified itself. Unless the file is empty,
+   * the request is sent before the end marker, because the ACK of the end marker may settle the receiver's
+   * outcome.
    */
   requestIdentities(): void {
     for (const peer of this.peers) {
@@ -76,7 +84,7 @@ export class EndConfirmation {
     }
   }
 
-  /** The receiver repeated an earlier ACK after the end was declared. */
+  /** Records that the receiver repeated an earlier ACK after the end was declared. */
   noteRepeatedAck(peer: Peer): void {
     const answers = this.of(peer);
     answers.isAnswering = true;
@@ -84,14 +92,15 @@ export class EndConfirmation {
   }
 
   /**
-   * After enough rounds of the end marker, returns the receivers for which the sender need not wait any longer. A
-   * receiver that still repeats its last ACK is storing the file, so the end marker is sent to it until the liveness
-   * timeout.
+   * Once the end marker has been sent in enough rounds, returns the receivers for which the sender stops
+   * waiting. A receiver that still repeats its last ACK is storing the file. The sender repeats the end
+   * marker to such a receiver until the liveness timeout.
    */
   takeUnanswered(nowMs: TimeMs, endMarker: Block): Peer[] {
     if (endMarker.round < senderDefaults.endRounds) return [];
     return this.peers.filter((peer) => {
-      // Of an empty file, a receiver acknowledges only the end marker. Without that ACK, its state is unknown.
+      // If the file is empty, a receiver acknowledges only the end marker. Until then, the receiver's state
+      // is unknown.
       if (!endMarker.isPending(peer.index) || peer.ackedSegments === 0) return false;
       if (nowMs - peer.waitingSinceMs < senderDefaults.endMarkerTimeoutMs) return false;
       const answers = this.of(peer);
@@ -102,9 +111,9 @@ export class EndConfirmation {
   }
 
   /**
-   * Judges a receiver that did not confirm the end. If the file has a single segment, ACK 0 may name the segment
-   * received or the next one expected. If there are more ACKs than copies of the segment, some of them answered the
-   * end marker.
+   * Decides the outcome of a receiver that did not confirm the end. If the file has a single segment, ACK 0
+   * is ambiguous: it may name the segment received or the next segment expected. If the receiver sent more
+   * ACKs than it got copies of the segment, some ACKs answered the end marker. The receiver then fails.
    */
   judgeUnconfirmed(peer: Peer): UnconfirmedOutcome {
     const { hasAnswered, datagramsBeforeEnd } = this.of(peer);

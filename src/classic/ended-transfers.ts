@@ -9,27 +9,30 @@ import type { DataPacket } from '../packet.js';
 import { receiverDefaults } from './config.js';
 import type { TransferEnd } from './receiver-events.js';
 
-/** What a receiver knows of a transfer when it ends. */
+/** What a receiver knows about a transfer when the transfer ends. */
 export interface EndedTransferFacts {
-  /** If true, later packets are answered with an abort ACK. */
+  /** Whether the transfer failed. If it did, later packets are answered with an abort ACK. */
   readonly isFailed: boolean;
   readonly end: TransferEnd | undefined;
-  /** The number that acknowledges late duplicates; undefined if nothing was acknowledged. */
+  /** Sequence number in the ACK that answers late duplicates; undefined if nothing was acknowledged. */
   readonly lastSequence: number | undefined;
-  /** Size and checksum of the first segment. A first segment that differs from it starts another file. */
+  /**
+   * Size and checksum of the first segment. A first segment with another size or checksum starts another
+   * file.
+   */
   readonly mssBytes: number;
   readonly firstChecksum: number;
 }
 
-/** What is remembered of an ended transfer. */
+/** What the receiver remembers about an ended transfer. */
 export interface EndedTransfer extends EndedTransferFacts {
-  /** How many more packets of type 0xFFFF are answered. */
+  /** Number of further packets of type 0xFFFF that will be answered. */
   endRepliesLeft: number;
   readonly endedAtMs: TimeMs;
   expiresAtMs: TimeMs;
 }
 
-/** Recently ended transfers by sender address. */
+/** Recently ended transfers, keyed by sender address. */
 export class EndedTransfers {
   /** The transfers by address, oldest first. */
   private readonly transfers = new Map<string, EndedTransfer>();
@@ -41,7 +44,7 @@ export class EndedTransfers {
     this.transfers.delete(key);
     this.transfers.set(key, {
       ...transfer,
-      // The first answer was sent when the transfer ended.
+      // The receiver already sent the first answer when the transfer ended.
       endRepliesLeft: receiverDefaults.maxEndReplies - 1,
       endedAtMs: nowMs,
       expiresAtMs: nowMs + this.memoryMs,
@@ -72,7 +75,7 @@ export class EndedTransfers {
   }
 }
 
-/** Whether a packet from an ended transfer's sender starts a new transfer. */
+/** Whether a packet from the sender of an ended transfer starts a new transfer. */
 export function isNewTransfer(nowMs: TimeMs, ended: EndedTransfer, packet: DataPacket): boolean {
   if (packet.sequence !== 0) return false;
   const isOther =

@@ -1,15 +1,15 @@
 /**
- * Go-back-N timeout handling for receivers that accept segments only in sequence. Such a receiver discards everything
- * after a missing segment, so when its round fails, the rounds of later blocks restart for it in order. A block that
- * waits for an earlier one has no deadline of its own, because receivers would discard it again if it were sent first
- * (PROTOCOL 4.7).
+ * Go-back-N timeout handling for receivers that accept segments only in sequence (PROTOCOL 4.7). Such a
+ * receiver discards everything after a missing segment. If the round of a block fails for a receiver, the
+ * rounds of all later blocks therefore restart for that receiver, in order. A block that waits for an earlier
+ * block has no deadline of its own: if the later block were sent first, receivers would discard it again.
  */
 
 import type { TimeMs } from '../base/machine.js';
 import type { Block, BlockWindow } from '../transfer/block-window.js';
 import type { Peer } from './peer.js';
 
-/** What the sender does when rounds time out. */
+/** Actions of the sender when rounds time out. */
 export interface GoBackRules {
   /**
    * Handles the failed round of a block that some receivers need next. Begins a new round for all pending receivers.
@@ -33,7 +33,8 @@ export function goBack(
     const isAwaited = isDue && addAwaiting(late, peers, block);
     if (isDue && (isAwaited || before === undefined)) rules.handleDeadline(nowMs, block);
     else if (late.size > 0 && block.deadlineMs !== undefined && block.isAnyPending(late)) {
-      // A block without a deadline is still being sent. The rest of its round follows, so it needs no new round.
+      // A block without a deadline is still being sent. The receivers will get the rest of the current round,
+      // so the block needs no new round.
       rules.beginRound(block, late);
     } else if (isDue) block.deadlineMs = before?.deadlineMs;
     before = block;
@@ -42,7 +43,7 @@ export function goBack(
 
 /**
  * Adds the receivers that miss this block and no earlier one.
- * @returns whether there are any
+ * @returns whether there are any such receivers
  */
 function addAwaiting(receivers: Set<number>, peers: readonly Peer[], block: Block): boolean {
   let isAny = false;

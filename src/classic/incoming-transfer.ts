@@ -10,10 +10,7 @@ import { numberingMistake } from './diagnosis/numbering.js';
 import type { EndedTransferFacts } from './ended-transfers.js';
 import type { TransferEnd, TransferResult } from './receiver-events.js';
 
-/**
- * The transfer that a receiver is handling: its progress, its end, and any evidence of a faulty
- * sender.
- */
+/** The transfer that a receiver is handling: its progress, its end, and any evidence of a faulty sender. */
 export class IncomingTransfer {
   /** Payload size of the first segment. It is the MSS unless the first segment is also the last. */
   readonly mssBytes: number;
@@ -21,33 +18,34 @@ export class IncomingTransfer {
   readonly firstChecksum: number;
   /** Segments received, all in sequence. */
   segmentCount = 0;
-  /** Segments acknowledged; fewer than received while an ACK waits for the disk. */
+  /** Number of segments acknowledged. It is less than `segmentCount` while an ACK waits for the disk. */
   ackedSegments = 0;
   sizeBytes = 0;
   writtenBytes = 0;
   /**
-   * Whether the last segment was shorter than the first, which means that the file ends there (PROTOCOL 3.1).
+   * Whether the last segment received was shorter than the first. If so, the file ends there (PROTOCOL 3.1).
    */
   isLastShort = false;
   lastReceivedMs: TimeMs;
   lastProgressMs: TimeMs;
   /**
-   * Packets that arrived since the last segment in sequence: packets of later segments, the number of the first one,
-   * and duplicates.
+   * Since the last segment in sequence: number of packets with later segments, sequence number of the first
+   * such packet, and number of duplicates.
    */
   private aheadCount = 0;
   private firstAhead = 0;
   private duplicateCount = 0;
   private lastDuplicateMs = Number.NEGATIVE_INFINITY;
   /**
-   * Packets of new segments with a wrong checksum, and packets that reuse the number of another segment for other data.
+   * Since the last segment in sequence: number of new segments with a wrong checksum, and number of packets
+   * that reuse an earlier sequence number for other data.
    */
   private damagedCount = 0;
   private changedCount = 0;
   private lastChecksum = 0;
-  /** Set once the end is known and the shell is storing the file. */
+  /** How the end was detected. Set once the end is known and the file is being stored. */
   end: TransferEnd | undefined;
-  /** The answer to the end, sent once the file is durable. */
+  /** Datagram that answers the end. It is sent once the file is durable. */
   endReply: Uint8Array | undefined;
 
   constructor(
@@ -61,7 +59,7 @@ export class IncomingTransfer {
     this.lastProgressMs = startedAtMs;
   }
 
-  /** Notes the next segment in sequence. */
+  /** Records the next segment in sequence. */
   add(nowMs: TimeMs, { payload, checksum }: DataPacket): void {
     this.isLastShort = payload.length < this.mssBytes;
     this.aheadCount = 0;
@@ -75,8 +73,8 @@ export class IncomingTransfer {
   }
 
   /**
-   * Notes data other than the next segment. An empty packet may be another program's end marker, so
-   * it is ignored.
+   * Records data that is not the next segment. An empty packet might be another program's end marker, so it
+   * is ignored.
    */
   noteOutOfSequence(nowMs: TimeMs, { sequence, payload, checksum }: DataPacket): void {
     if (payload.length === 0) return;
@@ -89,8 +87,8 @@ export class IncomingTransfer {
   }
 
   /**
-   * Counts only duplicates that were sent despite an ACK. Duplicates that crossed the ACK do not count. If several
-   * queued in the socket buffer and are read together on a slow machine, only one counts.
+   * Counts a duplicate, unless the ACK of the last segment has not been sent yet. Duplicates that are read
+   * within a short time count as one: they may have queued in the socket buffer of a slow machine.
    */
   private noteDuplicate(nowMs: TimeMs): void {
     const isAcked = this.ackedSegments === this.segmentCount;
@@ -99,14 +97,15 @@ export class IncomingTransfer {
     this.lastDuplicateMs = nowMs;
   }
 
-  /** Notes data with a wrong checksum. */
+  /** Records data with a wrong checksum. */
   noteDamaged({ sequence, payload }: DataPacket): void {
     if (payload.length > 0 && sequence >= this.segmentCount) this.damagedCount++;
   }
 
   /**
-   * Says why silence now does not mean the end. The last packets may show that the sender has more data or misread the
-   * ACKs. Undefined without such evidence. A few duplicates are no evidence, because an ACK may be lost or late.
+   * Explains why silence at this point does not mean the end: the last packets show that the sender has more
+   * data or misreads the ACKs. Undefined without such evidence. A few duplicates are no evidence, because
+   * ACKs may be lost or late.
    */
   get contradiction(): string | undefined {
     const { aheadCount, firstAhead, duplicateCount, segmentCount, mssBytes } = this;
@@ -114,25 +113,25 @@ export class IncomingTransfer {
     if (aheadCount > 0) {
       const packets = formatPlural(aheadCount, 'packet');
       const why = numberingMistake(firstAhead, segmentCount, mssBytes) ?? segmentMissing;
-      return `expects segment ${segmentCount}, but the last it got was ${packets} from ${firstAhead} on; ${why}`;
+      return `expects segment ${segmentCount}, but received ${packets} of later segments, the first of them with number ${firstAhead}; ${why}`;
     }
     if (damagedCount > 0) {
-      return `expects segment ${segmentCount}, but the last it got was ${formatPlural(damagedCount, 'packet')} with a wrong checksum`;
+      return `expects segment ${segmentCount}, but received ${formatPlural(damagedCount, 'packet')} with a wrong checksum`;
     }
     if (changedCount > 0) {
-      return `${formatPlural(changedCount, 'packet')} came with the number of a segment that was received, but with other data; each segment needs a number of its own, counted from 0`;
+      return `${formatPlural(changedCount, 'packet')} arrived with the number of a received segment, but with other data; each segment needs a number of its own, counted from 0`;
     }
     if (this.isLastShort || duplicateCount < manyDuplicates) return undefined;
     const last = segmentCount - 1;
-    return `acknowledged segment ${last}, but its sender repeated it or earlier ones ${duplicateCount} times and never went on; it may wait for the ACK of another number: an ACK carries the number of the segment received`;
+    return `acknowledged segment ${last}, but the sender repeated segments up to that number ${duplicateCount} times and sent nothing new; the sender may expect another number in the ACK: an ACK carries the number of the segment received`;
   }
 
-  /** Whether different data arrived under the number of a segment already received. */
+  /** Whether a packet arrived that reuses the number of a received segment for other data. */
   get hasChanged(): boolean {
     return this.changedCount > 0;
   }
 
-  /** The number in the last ACK sent; undefined before the first. */
+  /** Sequence number of the last ACK sent; undefined before the first ACK. */
   get lastAcked(): number | undefined {
     return this.ackedSegments === 0 ? undefined : this.ackedSegments - 1;
   }
@@ -142,7 +141,7 @@ export class IncomingTransfer {
     return this.end !== undefined && (this.end !== 'silence' || this.isLastShort);
   }
 
-  /** When the idle timeout will end the transfer. */
+  /** Time at which the idle timeout will end the transfer. */
   idleAtMs(idleTimeoutMs: number): TimeMs {
     const { shortTailTimeoutMs } = receiverDefaults;
     const timeoutMs = this.isLastShort
@@ -151,7 +150,7 @@ export class IncomingTransfer {
     return this.lastReceivedMs + timeoutMs;
   }
 
-  /** What to remember of this transfer, so that late duplicates get the same answer as before. */
+  /** What to remember about this transfer, so that late duplicates get the same answer as before. */
   remembered(isFailed: boolean): EndedTransferFacts {
     const { mssBytes, firstChecksum, end, segmentCount, lastAcked } = this;
     // The end marker of a complete transfer was acknowledged with its own sequence number.
@@ -160,7 +159,7 @@ export class IncomingTransfer {
     return { isFailed, mssBytes, firstChecksum, end, lastSequence };
   }
 
-  /** The result of the transfer, completed by these counts of the receiver. */
+  /** The result of the transfer, including these counts of the receiver. */
   result(
     status: TransferResult['status'],
     reason: string | undefined,
@@ -180,10 +179,10 @@ export class IncomingTransfer {
   }
 }
 
-/** Losing this many ACKs of the last segment in a row is very unlikely. */
+/** Number of duplicates that counts as evidence. It is very unlikely that so many ACKs in a row are lost. */
 const manyDuplicates = 16;
 
-/** Packets read within this time may have arrived together. */
+/** Duplicates that are read within this time of each other count as one. */
 const joinedMs = 5;
 
-const segmentMissing = 'a segment is missing that its sender took for acknowledged';
+const segmentMissing = 'a segment is missing, although the sender treats it as acknowledged';

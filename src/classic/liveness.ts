@@ -1,4 +1,4 @@
-/** Liveness timeout for receivers that acknowledge nothing new (PROTOCOL 4.6). */
+/** Liveness timeout: a receiver that acknowledges nothing new for too long fails (PROTOCOL 4.6). */
 import type { TimeMs } from '../base/machine.js';
 import { stoppedTimeMs } from '../base/machine.js';
 import type { Peer } from './peer.js';
@@ -12,12 +12,12 @@ export class LivenessTimeout {
     private readonly peers: readonly Peer[],
   ) {}
 
-  /** When to check for expired receivers; undefined while no ACK is outstanding. */
+  /** Time of the next check for expired receivers; undefined while no ACK is outstanding. */
   get dueAtMs(): TimeMs | undefined {
     return this.checkAtMs;
   }
 
-  /** Some receivers now have data to acknowledge. */
+  /** Starts the timeout, because some receivers now have data to acknowledge. */
   begin(nowMs: TimeMs): void {
     this.checkAtMs ??= nowMs + this.limitMs;
   }
@@ -27,8 +27,9 @@ export class LivenessTimeout {
   }
 
   /**
-   * Extends the timeout by the time for which this process was stopped, because answers may be waiting to be read.
-   * @param dueAtMs when the timeout being handled was due
+   * Extends the timeout by the time for which this process was stopped, because answers may be waiting to be
+   * read.
+   * @param dueAtMs time at which the timeout being handled was due
    */
   forgiveStoppedTime(nowMs: TimeMs, dueAtMs: TimeMs): void {
     const stoppedMs = stoppedTimeMs(nowMs, dueAtMs);
@@ -52,13 +53,13 @@ export class LivenessTimeout {
     return expired;
   }
 
-  /** Why a receiver failed, for people. */
+  /** The reason why a receiver failed, as text for the user. */
   reason(peer: Peer, segmentCount: number): string {
     const seconds = this.limitMs / 1000;
     const refusal = peer.addresses.describeRefusal('p2mpserver');
     const odd = peer.unexpectedAnswers.describe();
     if (!peer.hasAnswered) {
-      if (odd !== undefined) return `no ACK of what was sent for ${seconds} s: ${odd}`;
+      if (odd !== undefined) return `no valid ACK for ${seconds} s: ${odd}`;
       return (
         refusal ??
         `no answer${peer.addresses.describe()} for ${seconds} s; is p2mpserver running there, and does a firewall let UDP port ${peer.address.port} through?`

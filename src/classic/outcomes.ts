@@ -10,9 +10,9 @@ import type { ReceiverOutcome, SenderResult } from './sender-events.js';
 
 /** Counts receivers by outcome, and measures the time from the first datagram to each outcome. */
 export class Outcomes {
-  /** Receivers without an outcome. */
+  /** Number of receivers without an outcome. */
   activeCount: number;
-  /** Receivers that have not yet shown that they number segments as p2mp does (PROTOCOL 6.4). */
+  /** Number of receivers that have not yet shown that they number segments as p2mp does (PROTOCOL 6.4). */
   unprovenCount: number;
   private startedAtMs: TimeMs | undefined;
   private settledAtMs: TimeMs = 0;
@@ -25,17 +25,17 @@ export class Outcomes {
     this.unprovenCount = peers.length;
   }
 
-  /** A datagram is sent; the first one starts the clock. */
+  /** Records that a datagram is sent. The first datagram starts the clock. */
   noteSent(nowMs: TimeMs): void {
     this.startedAtMs ??= nowMs;
   }
 
-  /** The receiver acknowledges its first segment. */
+  /** Records that a receiver has acknowledged its first segment. */
   noteFirstAck(): void {
     this.unprovenCount--;
   }
 
-  /** The receiver has acknowledged all data, or has failed. */
+  /** Records that the receiver has acknowledged all data or has failed. */
   noteDataSettled(nowMs: TimeMs, peer: Peer): void {
     if (peer.completedAtMs !== undefined) return;
     peer.completedAtMs = nowMs;
@@ -56,7 +56,7 @@ export class Outcomes {
     this.activeCount--;
   }
 
-  /** Every receiver has an outcome. */
+  /** Stops the clock: every receiver has an outcome. */
   end(nowMs: TimeMs): void {
     this.settledAtMs = Math.max(this.settledAtMs, this.startedAtMs ?? nowMs);
   }
@@ -79,7 +79,7 @@ export class Outcomes {
     };
   }
 
-  /** The result for all receivers so far, with these counts of the transfer. */
+  /** The result for all receivers so far, including these counts of the transfer. */
   result(counts: Pick<SenderResult, 'rounds' | 'timeouts' | 'faults'>): SenderResult {
     const { peers, geometry } = this;
     const { rounds, timeouts, faults } = counts;

@@ -1,4 +1,6 @@
-/** The blocks of the file at the sender. Decides which block is opened next, and counts the delivered ones. */
+/**
+ * The blocks of the file at the sender. Decides which block is opened next, and counts the delivered blocks.
+ */
 
 import { assert } from '../base/assert.js';
 import { encodeData } from '../packet.js';
@@ -14,7 +16,7 @@ import {
 } from './segment.js';
 import type { SenderEvent } from './sender-events.js';
 
-/** Opens the blocks of a file in order, fills them with packets and releases those that are settled. */
+/** Opens the blocks of a file in order, fills each block with packets, and releases settled blocks. */
 export class OutgoingBlocks {
   private nextIndex = 0;
   private deliveredCount = 0;
@@ -30,7 +32,7 @@ export class OutgoingBlocks {
     return blockOffsetBytes(this.geometry, this.deliveredCount);
   }
 
-  /** Opens the next blocks until this many are in flight, and asks for their bytes. */
+  /** Opens further blocks until `limit` blocks are in flight, and requests their bytes. */
   openUpTo(limit: number): void {
     const { geometry, window } = this;
     while (this.nextIndex < geometry.blockCount && window.length < limit) {
@@ -50,7 +52,7 @@ export class OutgoingBlocks {
   }
 
   /**
-   * Encodes the packets of an opened block; copies the bytes.
+   * Encodes the packets of an opened block. The packets hold copies of the bytes.
    * @returns undefined if the block is no longer in flight
    */
   fill(blockIndex: number, bytes: Uint8Array): Block | undefined {
@@ -76,7 +78,10 @@ export class OutgoingBlocks {
     return block;
   }
 
-  /** The receiver had acknowledged the first `fromSegments` segments, and now the first `throughSegments`. */
+  /**
+   * Records that a receiver has acknowledged the first `throughSegments` segments. Previously, the receiver
+   * had acknowledged only the first `fromSegments` segments.
+   */
   acknowledge(peer: Peer, fromSegments: number, throughSegments: number): void {
     const first = Math.floor(fromSegments / this.geometry.segmentsPerBlock);
     for (let index = first; ; index++) {
@@ -88,7 +93,7 @@ export class OutgoingBlocks {
     }
   }
 
-  /** No block is sent to this receiver any more. */
+  /** Stops sending blocks to this receiver. */
   dropReceiver(peer: Peer): void {
     for (const block of this.window) {
       if (block.clearThrough(peer.index, block.segmentCount)) peer.pendingBlocks--;
@@ -96,8 +101,9 @@ export class OutgoingBlocks {
   }
 
   /**
-   * Releases the oldest blocks up to the first one that some receiver still misses.
-   * @param isDelivered whether these blocks count as delivered; false if they hold no data or no receiver is left
+   * Releases the oldest blocks, up to the first block that some receiver still misses.
+   * @param isDelivered whether these blocks count as delivered; false if they hold no data or no receiver is
+   *   left
    */
   releaseSettled(isDelivered: boolean): void {
     for (;;) {

@@ -1,4 +1,4 @@
-/** The sender's state of one receiver: progress, timeout and outcome. */
+/** The sender's state for one receiver: progress, timeout and outcome. */
 import type { Address } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
 import type { RttLimits } from '../base/rtt.js';
@@ -12,7 +12,7 @@ export type PeerStatus =
   | 'active'
   /** Every segment is acknowledged. */
   | 'complete'
-  /** It timed out or violated the protocol. */
+  /** The receiver timed out or violated the protocol. */
   | 'failed'
   /** The transfer was aborted before this receiver had everything. */
   | 'aborted';
@@ -21,26 +21,33 @@ export type PeerStatus =
 export class Peer {
   status: PeerStatus = 'active';
   reason: string | undefined;
-  /** Whether the receiver answers from an address other than the one to which data is sent (PROTOCOL 6.6). */
+  /**
+   * Whether the receiver answers from an address that differs from the one to which data is sent (PROTOCOL
+   * 6.6).
+   */
   hasAlias = false;
   readonly rtt: RttEstimator;
   readonly unexpectedAnswers = new UnexpectedAnswers();
   readonly addresses: CandidateAddresses;
 
-  /** Segments acknowledged, contiguous from 0. */
+  /** Number of segments acknowledged without a gap, from segment 0 on. */
   ackedSegments = 0;
-  /** Segments sent at least once, contiguous from 0; the end marker counts as one. */
+  /**
+   * Number of segments sent at least once, without a gap from segment 0 on. The end marker counts as a
+   * segment.
+   */
   sentSegments = 0;
-  /** The number of blocks in flight with segments that the receiver has not acknowledged. */
+  /** Number of blocks in flight that the receiver has not fully acknowledged. */
   pendingBlocks = 0;
-  /** Since when the receiver has acknowledged nothing new. */
+  /** Time since which the receiver has acknowledged nothing new. */
   waitingSinceMs: TimeMs = 0;
-  /** When the receiver acknowledged the last data segment. */
+  /** Time at which the receiver acknowledged the last data segment or failed. */
   completedAtMs: TimeMs | undefined;
-  /** Whether the receiver has also acknowledged the end. */
+  /** Whether the receiver has acknowledged the end of the file. */
   isConfirmed = false;
   /**
-   * Whether the receiver has identified itself as p2mp, so that the meaning of its ACKs is certain (PROTOCOL 5.9).
+   * Whether the receiver has identified itself as p2mp. If it has, the meaning of its ACKs is certain
+   * (PROTOCOL 5.9).
    */
   isIdentified = false;
   /** Whether the receiver has ever sent a usable ACK. */
@@ -49,14 +56,14 @@ export class Peer {
   datagramsSent = 0;
   retransmissions = 0;
   acks = 0;
-  /** Next-number ACKs received before any valid ACK (PROTOCOL 6.4). */
+  /** Number of ACKs of the next segment number that arrived before any valid ACK (PROTOCOL 6.4). */
   nextNumberAcks = 0;
 
   private timedSequence: number | undefined;
   private lastCopyAtMs: TimeMs = 0;
-  /** When the copy before the last one was sent; undefined if only one copy was sent. */
+  /** Time at which the copy before the last one was sent; undefined if only one copy was sent. */
   private previousCopyAtMs: TimeMs | undefined;
-  /** An ACK that may answer either of the last two copies. */
+  /** An ambiguous ACK: it may answer either of the last two copies. */
   private doubt:
     | {
         readonly sequence: number;
@@ -86,7 +93,7 @@ export class Peer {
     return this.status === 'active' && this.pendingBlocks > 0;
   }
 
-  /** Notes one transmission. Only one segment is timed at once (RFC 6298, 3). */
+  /** Records a transmission. Only one segment is timed at a time (RFC 6298, 3). */
   handleSent(nowMs: TimeMs, sequence: number): void {
     this.datagramsSent++;
     if (sequence >= this.sentSegments) {
@@ -104,7 +111,10 @@ export class Peer {
     }
   }
 
-  /** An ACK of `throughSegments - 1` has acknowledged every segment below `throughSegments`. */
+  /**
+   * Handles the ACK of segment `throughSegments - 1`. This ACK acknowledges every segment below
+   * `throughSegments`.
+   */
   handleProgress(nowMs: TimeMs, throughSegments: number): void {
     const sequence = throughSegments - 1;
     this.ackedSegments = throughSegments;
@@ -113,8 +123,8 @@ export class Peer {
     this.rtt.endBackoff();
     if (this.timedSequence === undefined || this.timedSequence > sequence) return;
     if (this.timedSequence === sequence) {
-      // Karn's rule: after a retransmission, the ACK is ambiguous. If nothing else is in flight, a
-      // repeated ACK may resolve it later.
+      // Karn's rule: after a retransmission, the ACK is ambiguous. If nothing else is in flight, a repeated
+      // ACK may resolve the ambiguity later.
       if (this.previousCopyAtMs === undefined) {
         this.rtt.sample(nowMs - this.lastCopyAtMs);
       } else if (throughSegments === this.sentSegments) {
@@ -143,7 +153,9 @@ export class Peer {
     if (spacing >= 0.5 && spacing <= 1.5) this.rtt.sample(doubt.ageMs);
   }
 
-  /** Stops timing the current segment, because its ACK would measure the receiver's disk and not the path. */
+  /**
+   * Stops timing the current segment, because its ACK would measure the receiver's disk instead of the path.
+   */
   stopTiming(): void {
     this.timedSequence = undefined;
     this.doubt = undefined;

@@ -14,16 +14,19 @@ export type TransferEnd =
   /** The idle timeout expired. */
   | 'silence';
 
-/** Events that a P2MP-FTP receiver emits for its shell. */
+/** Events that a P2MP-FTP receiver emits for the code that performs its input and output. */
 export type ReceiverEvent =
   /** A transfer begins. Prepare to store it. */
   | { readonly type: 'open'; readonly from: string }
-  /** Write these bytes, then call `handleWritten`. They are a view into the datagram. */
+  /** Write these bytes, then call `handleWritten`. The bytes are a view into the received datagram. */
   | {
       readonly type: 'write';
       readonly offsetBytes: number;
       readonly bytes: Uint8Array;
-      /** An ACK waits for this write. Flush it now, together with everything buffered before it. */
+      /**
+       * Whether an ACK waits for this write. If so, flush the write now, together with everything buffered
+       * before it.
+       */
       readonly isUrgent: boolean;
     }
   /** The file is complete. Make it durable under its final name, then call `handleStored`. */
@@ -33,25 +36,27 @@ export type ReceiverEvent =
   /** The loss service dropped a data packet. */
   | { readonly type: 'loss'; readonly sequence: number }
   | FaultEvent
-  /** Packets of a program are rejected, and this is its likely mistake. Sent once per peer and kind of mistake. */
+  /**
+   * The likely mistake of a program whose packets are rejected. Emitted once per peer and kind of mistake.
+   */
   | DiagnosisEvent
   /** A transfer has ended, in success or failure. */
   | { readonly type: 'done'; readonly result: TransferResult };
 
-/** How one incoming transfer ended, with its figures. */
+/** The outcome of one incoming transfer, with its figures. */
 export interface TransferResult {
   readonly from: string;
   readonly status: 'complete' | 'failed' | 'aborted';
   readonly reason?: string;
   readonly end?: TransferEnd;
   /**
-   * Whether the end is known rather than inferred. False if an idle timeout followed a full-size segment, because that
-   * segment may be the last one of the file or only the last one before the sender died.
+   * Whether the end is known rather than inferred. False if the idle timeout ended the transfer after a
+   * full-size segment: the sender may have died before the end of the file.
    */
   readonly isCertain: boolean;
   readonly sizeBytes: number;
   readonly segmentCount: number;
-  /** From the first segment to the last. */
+  /** Time from the first segment to the last one. */
   readonly elapsedMs: number;
   readonly dataPackets: number;
   readonly acksSent: number;

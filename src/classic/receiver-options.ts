@@ -12,14 +12,15 @@ export interface ReceiverOptions {
   /** Idle time that ends a transfer with no explicit end. */
   readonly idleTimeoutMs?: number;
   /**
-   * Keep only files that are known to be complete. An idle timeout after a full-size segment is then a failure.
+   * Whether to keep only files that are known to be complete. If true, an idle timeout after a full-size
+   * segment is a failure.
    */
   readonly mustEnd?: boolean;
-  /** Limit on payload accepted but not yet written; new segments beyond it are dropped. */
+  /** Maximum payload that is accepted but not yet written. New segments beyond this limit are dropped. */
   readonly maxUnwrittenBytes?: number;
   /**
-   * Whether an address is this receiver's own. Datagrams that claim to come from it are not
-   * answered.
+   * Returns whether an address is the receiver's own. Datagrams that claim to come from such an address are
+   * not answered.
    */
   readonly isOwnAddress?: (address: Address) => boolean;
 }

@@ -25,14 +25,16 @@ export class Replies {
     this.send(to, encodeAck(sequence));
   }
 
-  /** Acknowledges the first segments of a transfer, unless they are acknowledged already. */
+  /**
+   * Acknowledges the first `segmentCount` segments of a transfer, unless they have been acknowledged already.
+   */
   acknowledgeThrough(transfer: IncomingTransfer, segmentCount: number): void {
     if (segmentCount === transfer.ackedSegments) return;
     transfer.ackedSegments = segmentCount;
     this.acknowledge(transfer.from, segmentCount - 1);
   }
 
-  /** Answers an out-of-sequence or duplicate packet with the last ACK, if an ACK was sent before. */
+  /** Answers an out-of-sequence or duplicate packet by repeating the last ACK, if any ACK has been sent. */
   repeatLastAck(transfer: IncomingTransfer): void {
     if (transfer.ackedSegments > 0) this.acknowledge(transfer.from, transfer.ackedSegments - 1);
   }
@@ -51,7 +53,7 @@ export class Replies {
     for (let i = 0; i < receiverDefaults.abortCopies; i++) this.send(transfer.from, bytes);
   }
 
-  /** @returns the number of ACKs since the last call */
+  /** @returns the number of ACKs sent since the last call */
   takeAckCount(): number {
     const count = this.ackCount;
     this.ackCount = 0;

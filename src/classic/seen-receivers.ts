@@ -1,7 +1,7 @@
 /**
- * Addresses that have sent ACKs and are therefore receivers. Data from such an address is forged or looped back. A
- * receiver that answered such data could be made to flood another receiver (PROTOCOL 7). A limited number of addresses
- * is remembered for a limited time.
+ * Addresses that have sent ACKs and therefore belong to receivers. Data from such an address is forged or
+ * looped back. If a receiver answered such data, an attacker could make it flood another receiver (PROTOCOL
+ * 7). A limited number of addresses is remembered for a limited time.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
@@ -13,7 +13,7 @@ export class SeenReceivers {
   /** The expiry time of each address, least recently seen first. */
   private readonly expiresAtMs = new Map<string, TimeMs>();
 
-  /** Notes an ACK from this address. */
+  /** Records an ACK from this address. */
   add(nowMs: TimeMs, from: Address): void {
     const { maxSeenReceivers, seenReceiverMemoryMs } = receiverDefaults;
     const key = formatAddress(from);
@@ -27,7 +27,7 @@ export class SeenReceivers {
   }
 
   has(nowMs: TimeMs, from: Address): boolean {
-    // Fast path: called for every datagram, and nearly always empty.
+    // Fast path: this method is called for every datagram, and the map is nearly always empty.
     if (this.expiresAtMs.size === 0) return false;
     const key = formatAddress(from);
     const expiresAtMs = this.expiresAtMs.get(key);

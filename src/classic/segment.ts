@@ -1,6 +1,6 @@
 /**
- * Maps between file size, blocks, segments and offsets. Segments are numbered from 0, and each one except the last has
- * exactly MSS bytes (PROTOCOL 3.1). A block is a run of consecutive segments.
+ * Converts between file sizes, blocks, segments and offsets. Segments are numbered from 0. Each segment
+ * except the last has exactly MSS bytes (PROTOCOL 3.1). A block is a run of consecutive segments.
  */
 
 import { P2mpError } from '../base/errors.js';
@@ -43,7 +43,7 @@ export function createGeometry(
   ) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `block of ${segmentsPerBlock} segments: must be from 1 to ${maxSegmentsPerBlock}`,
+      `block of ${segmentsPerBlock} segments: must have from 1 to ${maxSegmentsPerBlock} segments`,
     );
   }
   const segmentCount = Math.ceil(sizeBytes / mssBytes);
@@ -89,7 +89,7 @@ function remedyForSize(sizeBytes: number): string {
 }
 
 /**
- * Index of a block's first segment. For the index `blockCount`, this is the end, `segmentCount`.
+ * Index of a block's first segment; `segmentCount` if the block index is `blockCount`.
  * @example
  * ```ts
  * import { createGeometry, firstSegment } from 'p2mp/core';
@@ -115,7 +115,7 @@ export function segmentsInBlock(geometry: Geometry, blockIndex: number): number 
 }
 
 /**
- * Offset of a segment in the file. For the index `segmentCount`, this is the size of the file.
+ * Offset of a segment in the file; the size of the file if the segment index is `segmentCount`.
  * @example
  * ```ts
  * import { createGeometry, segmentOffsetBytes } from 'p2mp/core';
@@ -128,7 +128,7 @@ export function segmentOffsetBytes(geometry: Geometry, segmentIndex: number): nu
 }
 
 /**
- * Payload size of a segment; the last one may be shorter than the MSS.
+ * Payload size of a segment; the last segment may be shorter than the MSS.
  * @example
  * ```ts
  * import { createGeometry, segmentSizeBytes } from 'p2mp/core';

@@ -5,7 +5,7 @@ import type { OtherAddressEvent } from '../path/candidate-addresses.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { PeerStatus } from './peer.js';
 
-/** Events that a P2MP-FTP sender emits for its shell. */
+/** Events that a P2MP-FTP sender emits for the code that performs its input and output. */
 export type SenderEvent =
   /** Read these bytes of the object and pass them to `provideBlock`. */
   | {
@@ -16,7 +16,7 @@ export type SenderEvent =
     }
   /** All data is acknowledged. Call `confirmSource` if the source is unchanged, otherwise `abort`. */
   | { readonly type: 'check-source' }
-  /** A round's deadline expired with receivers pending. */
+  /** The deadline of a round expired while receivers were pending. */
   | {
       readonly type: 'timeout';
       readonly sequence: number;
@@ -28,25 +28,31 @@ export type SenderEvent =
   /** A receiver's outcome is known. */
   | { readonly type: 'receiver'; readonly outcome: ReceiverOutcome }
   | FaultEvent
-  /** Every receiver's outcome is known, and the sender sends nothing more. */
+  /** The outcome of every receiver is known, and the sender sends nothing more. */
   | { readonly type: 'done'; readonly result: SenderResult };
 
-/** How a transfer ended for one receiver. */
+/** The outcome of a transfer for one receiver. */
 export interface ReceiverOutcome {
   readonly receiver: string;
   readonly address: string;
   readonly status: Exclude<PeerStatus, 'active'>;
   readonly reason?: string;
-  /** Whether the receiver acknowledged the end. p2mpserver does so only once the file is durable. */
+  /**
+   * Whether the receiver acknowledged the end. p2mpserver acknowledges the end only once the file is durable.
+   */
   readonly isConfirmed: boolean;
   /**
-   * Whether the receiver identified itself as p2mp. If it did not, its ACKs are taken at face value. They may mislead,
-   * because a program that numbers from 1 sends the same ACKs while the first segment is missing (PROTOCOL 5.9).
+   * Whether the receiver identified itself as p2mp. If it did not, its ACKs are taken at face value and might
+   * mislead: a program that numbers from 1 sends the same ACKs while the first segment is missing (PROTOCOL
+   * 5.9).
    */
   readonly isIdentified: boolean;
-  /** Contiguous payload bytes acknowledged from the beginning. */
+  /** Number of payload bytes that were acknowledged without a gap from the beginning of the file. */
   readonly ackedBytes: number;
-  /** The time from the first datagram until the receiver acknowledged the last data segment or had its outcome. */
+  /**
+   * Time from the first datagram until the receiver acknowledged the last data segment or reached another
+   * outcome.
+   */
   readonly elapsedMs: number;
   readonly datagramsSent: number;
   readonly retransmissions: number;
@@ -57,13 +63,16 @@ export interface ReceiverOutcome {
 export interface SenderResult {
   readonly sizeBytes: number;
   readonly segmentCount: number;
-  /** The time from the first datagram until each receiver had acknowledged all data or failed. */
+  /** Time from the first datagram until every receiver had acknowledged all data or failed. */
   readonly elapsedMs: number;
-  /** Rounds of data blocks. Divided by the number of blocks, this estimates E[R] (docs/THEORY.md). */
+  /**
+   * Number of rounds of data blocks. Divided by the number of blocks, this number estimates E[R]
+   * (docs/THEORY.md).
+   */
   readonly rounds: number;
-  /** Rounds whose deadline expired with receivers pending. */
+  /** Number of rounds whose deadline expired while receivers were pending. */
   readonly timeouts: number;
-  /** Data packets, including end markers but not identify requests. */
+  /** Number of data packets sent, including end markers but not identify requests. */
   readonly datagramsSent: number;
   readonly retransmissions: number;
   readonly acksReceived: number;

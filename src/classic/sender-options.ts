@@ -18,15 +18,15 @@ export type TimeoutSpec =
 
 /** Options of a P2MP-FTP sender. Times are in milliseconds, sizes in bytes. */
 export interface SenderOptions {
-  /** The receivers, numbered by their place in this list. */
+  /** The receivers, numbered by their position in this list. */
   readonly receivers: readonly ReceiverSpec[];
   /** Size of the file. */
   readonly sizeBytes: number;
   /** Payload bytes per datagram. */
   readonly mssBytes: number;
   /**
-   * Segments per block, 1..64; the classic protocol uses 1. With more than one, an ACK of the next number cannot be
-   * distinguished from an ACK of the number received.
+   * Segments per block, 1..64; the classic protocol uses 1. With more segments per block, an ACK of the next
+   * number cannot be distinguished from an ACK of the number received.
    */
   readonly segmentsPerBlock?: number;
   /** Maximum number of blocks in flight; the classic protocol uses 1. */
@@ -35,11 +35,11 @@ export interface SenderOptions {
   readonly timeout?: TimeoutSpec;
   /** A receiver that acknowledges nothing new for this long fails. */
   readonly livenessTimeoutMs?: number;
-  /** Whether to send an end marker (PROTOCOL 5.2); programs that follow the course text do not. */
+  /** Whether to send an end marker (PROTOCOL 5.2). Programs that follow the course text send none. */
   readonly hasEndMarker?: boolean;
 }
 
-/** How a sender works, with defaults filled in. */
+/** All options of a sender, with defaults filled in. */
 export interface SenderTerms {
   readonly windowBlocks: number;
   readonly timeout: TimeoutSpec;
@@ -99,7 +99,7 @@ function checkTimeout(timeout: TimeoutSpec): TimeoutSpec {
   return timeout;
 }
 
-/** The liveness timeout to use if none is given. It depends on the retransmission timeout if that is fixed. */
+/** Default liveness timeout. It depends on the retransmission timeout if that timeout is fixed. */
 function defaultLivenessTimeoutMs(timeout: TimeoutSpec): number {
   const { livenessTimeoutMs, livenessTimeoutRounds, maxDefaultLivenessTimeoutMs } = senderDefaults;
   if (timeout.mode === 'auto') return livenessTimeoutMs;

@@ -118,7 +118,10 @@ t.test('impossible sizes are refused, and the message names them', (t) => {
     t.match(refusal(1_000, mss, 1), `MSS ${mss}: must be a whole number of bytes from 1 to 65499`);
   }
   for (const count of [0, -1, 1.5, NaN, maxSegmentsPerBlock + 1]) {
-    t.match(refusal(1_000, 500, count), `block of ${count} segments: must be from 1 to 64`);
+    t.match(
+      refusal(1_000, 500, count),
+      `block of ${count} segments: must have from 1 to 64 segments`,
+    );
   }
   t.end();
 });

@@ -1,14 +1,14 @@
 /**
- * Explains a wrong checksum from another program. It tries common mistakes, alone and combined, and reports the
- * smallest set that yields the value. An explanation is likely but not certain, because about one random value in 150
- * has an explanation by chance.
+ * Explains why another program sent a wrong checksum. Tries common mistakes, alone and combined, and reports
+ * the smallest set that produces the received value. The explanation might be wrong: about one random value
+ * in 150 matches some set of mistakes by chance.
  */
 import { sameChecksum } from '../../base/checksum.js';
 import { readUint16 } from '../../base/network-order.js';
 import type { DataPacket } from '../../packet.js';
 import { fieldOffset } from '../../packet.js';
 
-/** One variant of a step of the checksum. A variant without a cause is the correct one. */
+/** One way to perform a step of the checksum computation. The correct way has no `cause`. */
 interface Way<T> {
   readonly value: T;
   readonly cause?: string;
@@ -18,7 +18,7 @@ type Range = 'data' | 'all' | 'sequence' | 'type';
 type OddByte = 'high' | 'low' | 'dropped';
 type Complement = 'ones' | 'twos' | 'none';
 
-/** No variant covers the checksum field, because that field is zero while the sum is computed. */
+/** No range includes the checksum field, because that field is zero while the sum is computed. */
 const ranges: readonly Way<Range>[] = [
   { value: 'data' },
   { value: 'all', cause: 'the sum includes the header, but it must cover only the data' },
@@ -33,7 +33,7 @@ const complements: readonly Way<Complement>[] = [
   { value: 'ones' },
   {
     value: 'none',
-    cause: "the one's complement of the sum is forgotten: every bit is to be inverted",
+    cause: 'the sum is not complemented: every bit must be inverted',
   },
   {
     value: 'twos',
@@ -45,12 +45,13 @@ const carries: readonly Way<boolean>[] = [
   { value: true },
   {
     value: false,
-    cause: 'carries out of 16 bits are dropped, but each must be added back at the low end',
+    cause:
+      'carries out of the 16 bits are dropped, but each carry must be added back at the low end',
   },
 ];
 
 const lowByteFirst =
-  'the byte order is wrong: 16-bit words, and the field itself, have the high byte first';
+  'the byte order is wrong: the 16-bit words and the checksum field must have the high byte first';
 
 const wordOrders: readonly Way<boolean>[] = [
   { value: false },
@@ -101,7 +102,9 @@ function explainWordSum({ payload, checksum }: DataPacket, header: Uint8Array): 
   return best?.join('; ');
 }
 
-/** Yields the values that the checksum field may get from a sum, each with the mistakes that lead to it. */
+/**
+ * Yields the values that a sender might compute from a sum, each with the mistakes that produce that value.
+ */
 function* finished(sum: number): Iterable<{ value: number; causes: readonly string[] }> {
   for (const carry of carries) {
     const folded = carry.value ? fold(sum) : sum & 0xffff;
@@ -118,10 +121,13 @@ function* finished(sum: number): Iterable<{ value: number; causes: readonly stri
 function explainByteSum(payload: Uint8Array, checksum: number): string | undefined {
   const sum = payload.reduce((total, byte) => total + byte, 0);
   const isByteSum = [...finished(sum)].some(({ value }) => value === checksum);
-  return isByteSum ? 'it adds single bytes, but the protocol adds 16-bit words' : undefined;
+  return isByteSum ? 'the sum adds single bytes, but it must add 16-bit words' : undefined;
 }
 
-/** The sum of all whole words without folding. There are at most 32,767 words, so the sum stays below 2^31. */
+/**
+ * Sum of all complete 16-bit words, without folding. There are at most 32,767 words, so the sum stays below
+ * 2^31.
+ */
 function sumOfWords(bytes: Uint8Array, isLowFirst: boolean): number {
   let sum = 0;
   for (let i = 0; i + 1 < bytes.length; i += 2) {
@@ -145,7 +151,7 @@ function sumOfHeader(header: Uint8Array, range: Range, isLowFirst: boolean): num
 function oddWord(bytes: Uint8Array, odd: OddByte, isLowFirst: boolean): number {
   if (bytes.length % 2 === 0 || odd === 'dropped') return 0;
   const last = bytes[bytes.length - 1] as number;
-  // If words are read low byte first and the padding comes last, the odd byte is the low half.
+  // If words are read low byte first, a padding byte after the odd byte makes the odd byte the low half.
   return (odd === 'high') === isLowFirst ? last : last << 8;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Decides which rejected packets to diagnose (PROTOCOL 6.8). Each kind is reported once per peer.
- * Faults that chance or the network may cause must repeat first.
+ * Decides which rejected packets to diagnose (PROTOCOL 6.8). Each kind of mistake is reported once per peer.
+ * A fault that chance or the network might cause is reported only if it repeats.
  */
 
 import type { Address } from '../../base/address.js';
@@ -23,20 +23,29 @@ import {
 interface RejectedPeer {
   lastSeenMs: TimeMs;
   readonly reported: Set<DiagnosisKind>;
-  /** Packets with a bad checksum since the last accepted segment. */
+  /** Number of packets with a wrong checksum since the last accepted segment. */
   checksumCount: number;
-  /** The last unexpected sequence number, and its consecutive repetitions. */
+  /** Last unexpected sequence number, and the number of consecutive packets with that number. */
   lastNumber: number | undefined;
   numberCount: number;
 }
 
-/** A fault must occur this often. Chance rarely damages so many packets or repeats a wrong number so often. */
+/**
+ * Number of occurrences after which a fault is reported. Chance rarely damages so many packets or repeats a
+ * wrong number so often.
+ */
 const repetitions = 3;
 
-/** The least MSS for diagnosing numbers. With smaller segments, a byte offset may equal a nearby segment's number. */
+/**
+ * Minimum MSS for diagnosing sequence numbers. With smaller segments, a byte offset might equal the number of
+ * a nearby segment.
+ */
 const minMssBytes = 16;
 
-/** Reports likely mistakes of peers whose packets were rejected, at most once per peer and kind. */
+/**
+ * Reports the likely mistakes of peers whose packets were rejected. Reports each kind of mistake once per
+ * peer.
+ */
 export class DiagnosisLog {
   /** The rejected peers by address, least recently seen first. */
   private readonly peers = new Map<string, RejectedPeer>();
@@ -44,7 +53,7 @@ export class DiagnosisLog {
   constructor(private readonly emit: (event: DiagnosisEvent) => void) {}
 
   /**
-   * Notes a rejected packet and reports its likely cause.
+   * Records a rejected packet, and reports its likely cause if the evidence suffices.
    * @param transfer the peer's current transfer, if any
    */
   add(
@@ -63,7 +72,7 @@ export class DiagnosisLog {
     this.emit({ type: 'diagnosis', from: formatAddress(from), ...diagnosis });
   }
 
-  /** Resets the counts, because an accepted segment shows that earlier rejections may have been chance. */
+  /** Resets the peer's counts. An accepted segment shows that earlier rejections might have been chance. */
   noteAccepted(from: Address): void {
     const peer = this.peers.size === 0 ? undefined : this.peers.get(formatAddress(from));
     if (peer === undefined) return;
@@ -71,7 +80,9 @@ export class DiagnosisLog {
     peer.lastNumber = undefined;
   }
 
-  /** @returns undefined if too many other peers were rejected recently, so that a flood is not reported */
+  /**
+   * @returns undefined if too many other peers were rejected recently; this limits the reports during a flood
+   */
   private find(nowMs: TimeMs, from: Address): RejectedPeer | undefined {
     const { maxDiagnosedPeers, diagnosedPeerMemoryMs, diagnosisPauseMs } = receiverDefaults;
     const key = formatAddress(from);
@@ -129,7 +140,7 @@ function diagnose(
     const isLate = kind === 'duplicate' && transfer === undefined;
     return isLate ? undefined : diagnoseNumbering(peer, packet, transfer);
   }
-  // A bad packet before the first good one is not chance.
+  // A wrong checksum before the first accepted segment is a mistake of the program, not chance.
   const isCertain = transfer === undefined || ++peer.checksumCount >= repetitions;
   return isCertain && !peer.reported.has('checksum') ? diagnoseChecksum(packet, bytes) : undefined;
 }
@@ -151,7 +162,8 @@ function diagnoseNumbering(
   if (transfer === undefined) return diagnoseNumber(packet, 0, payload.length);
   const { segmentCount, mssBytes } = transfer;
   if (sequence < segmentCount) return transfer.hasChanged ? diagnoseReuse(packet) : undefined;
-  // Unless the number shows a known mistake, an earlier segment was lost. Programs with large windows then send on.
+  // If the number fits no known mistake, an earlier segment was lost, and a program with a large window kept
+  // sending.
   const isMistake =
     mssBytes >= minMssBytes && numberingMistake(sequence, segmentCount, mssBytes) !== undefined;
   return isMistake ? diagnoseNumber(packet, segmentCount, mssBytes) : undefined;

@@ -1,10 +1,10 @@
-/** Common ways of numbering segments that differ from the protocol (PROTOCOL 3.1). */
+/** Common mistakes in numbering segments (PROTOCOL 3.1). */
 
 /**
  * Explains an unexpected sequence number.
- * @param expected the next sequence number
- * @param sizeBytes size of the first segment; a program may count in units of this size
- * @returns the likely mistake; undefined if none fits
+ * @param expected the sequence number that should come next
+ * @param sizeBytes payload size of the first segment
+ * @returns the likely mistake; undefined if no common mistake fits
  */
 export function numberingMistake(
   sequence: number,
@@ -12,20 +12,21 @@ export function numberingMistake(
   sizeBytes: number,
 ): string | undefined {
   const isFirst = expected === 0;
-  // If segments are tiny, a byte offset may look like a segment number.
+  // With segments of one byte, a byte offset of 1 cannot be distinguished from segment number 1.
   const bytesExpected = isFirst ? sizeBytes : expected * sizeBytes;
   if (sequence === bytesExpected && sequence > 1) {
-    return 'its sender counts bytes, but the protocol counts segments';
+    return 'the sender counts bytes, but the protocol counts segments';
   }
   if (expected > 0 && swapBytes(sequence) === expected) return lowByteFirst;
   if (!isFirst) return undefined;
-  if (sequence === 1) return 'its sender numbers from 1, but the protocol numbers from 0';
-  if (swapBytes(sequence) === 1) return `${lowByteFirst}; and it numbers from 1, not from 0`;
+  if (sequence === 1) return 'the sender numbers from 1, but the protocol numbers from 0';
+  if (swapBytes(sequence) === 1)
+    return `${lowByteFirst}; the sender also numbers from 1, but the protocol numbers from 0`;
   return undefined;
 }
 
 const lowByteFirst =
-  'its sender writes numbers with the low byte first, but the protocol has the high byte first';
+  'the sender writes numbers with the low byte first, but the protocol puts the high byte first';
 
 /** Reverses the bytes of a 32-bit number. */
 export function swapBytes(value: number): number {

@@ -1,6 +1,6 @@
 /**
- * If the packets of a program are rejected, diagnoses its likely mistake for its author (PROTOCOL 6.8). Looks at one
- * packet at a time and recognizes common mistakes.
+ * Diagnoses the likely mistake of a program whose packets are rejected, to help the program's author
+ * (PROTOCOL 6.8). Examines one packet at a time and recognizes common mistakes.
  */
 import { internetChecksum } from '../../base/checksum.js';
 import { formatHex16, formatPlural } from '../../base/format.js';
@@ -12,13 +12,16 @@ import { numberingMistake } from './numbering.js';
 
 /** The part of the protocol that a peer gets wrong. */
 export type DiagnosisKind =
-  /** `format`: the datagram is text, a serialized object or too short, and not an 8-byte header followed by data. */
+  /**
+   * `format`: the datagram is not an 8-byte header followed by data, but text, a serialized object or too
+   * short.
+   */
   'format' | 'type' | 'checksum' | 'numbering';
 
-/** A conclusion about a peer that does not follow the protocol, and the evidence. */
+/** The likely mistake of a peer that does not follow the protocol, and the evidence. */
 export interface Diagnosis {
   readonly kind: DiagnosisKind;
-  /** What arrived, what the protocol requires, and the likely mistake. Each is one sentence. */
+  /** What arrived, what the protocol requires, and the likely mistake. Each is a short phrase. */
   readonly arrived: string;
   readonly required: string;
   readonly cause: string;
@@ -32,11 +35,11 @@ export interface DiagnosisEvent extends Diagnosis {
 
 const required = {
   format:
-    'one packet in each datagram: 4 bytes sequence number, 2 bytes checksum, 2 bytes type, as binary numbers with the high byte first; then the data (PROTOCOL 2.1)',
+    'one packet in each datagram: sequence number (4 bytes), checksum (2 bytes) and type (2 bytes) as binary numbers with the high byte first, followed by the data (PROTOCOL 2.1)',
   type: '0x5555 (0101010101010101 in binary) in bytes 6 and 7 of a data packet (PROTOCOL 2.2)',
   checksum:
-    "the one's complement of the one's complement sum of the data's 16-bit words, an odd length padded with a zero byte (PROTOCOL 2.3)",
-  numbering: 'segments numbered 0, 1, 2, …, one for each segment (PROTOCOL 3.1)',
+    "the one's complement of the one's complement sum of the data's 16-bit words; data of odd length is padded with a zero byte (PROTOCOL 2.3)",
+  numbering: 'segments numbered 0, 1, 2, …, one number for each segment (PROTOCOL 3.1)',
 } as const;
 
 /** Diagnoses a datagram of an unknown type, or of a type that a sender never sends. */
@@ -59,10 +62,10 @@ export function diagnoseChecksum(packet: DataPacket, bytes: Uint8Array): Diagnos
   const right = formatHex16(internetChecksum(payload));
   const size = formatPlural(payload.length, 'byte');
   const unknown =
-    'none of the usual mistakes gives this value; are the data the same that were summed?';
+    'no common mistake explains this value; was the checksum computed from the same data that was sent?';
   return {
     kind: 'checksum',
-    arrived: `data packet ${sequence} with ${size} and checksum ${formatHex16(checksum)}, where these data have ${right}`,
+    arrived: `data packet ${sequence} with ${size} and checksum ${formatHex16(checksum)}, but the correct checksum of this data is ${right}`,
     required: required.checksum,
     cause: explainChecksum(packet, bytes.subarray(0, headerSizeBytes)) ?? unknown,
   };
@@ -71,36 +74,36 @@ export function diagnoseChecksum(packet: DataPacket, bytes: Uint8Array): Diagnos
 /** Diagnoses a packet that repeatedly arrives with an unexpected number. */
 export function diagnoseNumber(packet: DataPacket, expected: number, sizeBytes: number): Diagnosis {
   const unseen =
-    'the beginning of this transfer was not seen: was the server started later than its sender, or again?';
+    'the beginning of this transfer did not arrive; was the server started or restarted after the sender?';
   return {
     kind: 'numbering',
-    arrived: `data packet ${packet.sequence}, several times, where ${expected} is expected`,
+    arrived: `data packet ${packet.sequence}, several times, but packet ${expected} is expected`,
     required: required.numbering,
     cause: numberingMistake(packet.sequence, expected, sizeBytes) ?? unseen,
   };
 }
 
-/** Diagnoses different data sent under the number of a segment already received. */
+/** Diagnoses packets that reuse the number of an already received segment for different data. */
 export function diagnoseReuse({ sequence }: DataPacket): Diagnosis {
   return {
     kind: 'numbering',
-    arrived: `data packet ${sequence}, several times, with other data than the first one of that number`,
+    arrived: `data packet ${sequence}, several times, but with other data than the first packet of that number`,
     required: required.numbering,
-    cause: 'its sender gives several segments the same number, as with a bit that alternates',
+    cause: 'the sender gives several segments the same number, as an alternating bit does',
   };
 }
 
-/** @returns undefined if the header is binary and has the right length */
+/** @returns the likely mistake in the format; undefined if there is no known mistake */
 function formatMistake(bytes: Uint8Array): string | undefined {
   const isTyped = indexOfType(bytes) === fieldOffset.type;
   if (isTyped && bytes.length >= headerSizeBytes) return undefined;
   const serialized = serializations.find(({ head }) => head.every((byte, i) => bytes[i] === byte));
   if (serialized !== undefined && bytes.length > headerSizeBytes) {
-    return `the packet is an object that was serialized by ${serialized.by}`;
+    return `the packet is an object serialized by ${serialized.by}`;
   }
   if (bytes.length > 0 && isText(bytes.subarray(0, headerSizeBytes))) return textMistake(bytes);
   if (bytes.length < headerSizeBytes)
-    return 'the header is shorter than its 8 bytes, or was sent by itself';
+    return 'the datagram is shorter than the 8-byte header: the header is incomplete, or was sent in parts';
   const place = indexOfType(bytes);
   return place === undefined ? undefined : layoutMistakes[place];
 }
@@ -114,20 +117,20 @@ function textMistake(bytes: Uint8Array): string {
 }
 
 const serializations = [
-  ...[2, 3, 4, 5].map((version) => ({ head: [0x80, version], by: 'pickle of Python' })),
-  { head: [0xac, 0xed, 0, 5], by: 'ObjectOutputStream of Java' },
+  ...[2, 3, 4, 5].map((version) => ({ head: [0x80, version], by: "Python's pickle" })),
+  { head: [0xac, 0xed, 0, 5], by: "Java's ObjectOutputStream" },
 ];
 
-/** The likely mistake by the offset at which 0x5555 is found. */
+/** Likely mistakes, keyed by the offset at which the packet has 0x5555. */
 const layoutMistakes: Readonly<Record<number, string>> = {
   0: 'the type is the first field, but must be the last',
-  2: 'the sequence number has 2 bytes, but must have 4, or fields are missing',
+  2: 'the sequence number has 2 bytes instead of 4, or fields are missing',
   4: 'the type comes before the checksum, but must come after it',
-  8: 'the header is 2 bytes too long: one field has more bytes than it should',
-  10: 'the header is 4 bytes too long: one field has 8 bytes, or the compiler fills up the structure',
+  8: 'the header is 2 bytes too long: one field has too many bytes',
+  10: 'the header is 4 bytes too long: one field has 8 bytes, or the compiler pads the structure',
 };
 
-/** Offset of a data packet's type; undefined if it is in none of the likely places. */
+/** Offset of the type 0x5555 in a datagram; undefined if it is at none of the likely offsets. */
 function indexOfType(bytes: Uint8Array): number | undefined {
   const places = [fieldOffset.type, ...Object.keys(layoutMistakes).map(Number)];
   return places.find((place) => bytes[place] === 0x55 && bytes[place + 1] === 0x55);
@@ -139,13 +142,13 @@ function typeMistake(type: number): string {
       return 'the type is left out: its field is 0';
     case 5555:
     case 0xb315:
-      return 'the type is 5555 as a decimal number, but it is hexadecimal';
+      return 'the type is 5555 as a decimal number, but must be hexadecimal';
     case 0xaaaa:
-      return 'data are sent with the type of an ACK';
+      return 'data is sent with the type of an ACK';
     case 0xffff:
-      return 'data are sent with type 0xFFFF, by which some programs mark their end';
+      return 'data is sent with type 0xFFFF, which some programs use to mark the end of a file';
     default:
-      return 'the type has another value than the protocol gives data';
+      return 'the type has another value than the protocol requires for data';
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * Unusable answers from a receiver, that is, all datagrams except ACKs of data sent to it. Their description helps the
- * receiver's author, and is printed instead of a guess about firewalls (PROTOCOL 6.9).
+ * Unusable answers from a receiver: all datagrams except ACKs of data that was sent to the receiver. The
+ * sender describes these answers to help the receiver's author, instead of suspecting a firewall (PROTOCOL
+ * 6.9).
  */
 
 import { formatHex16, formatPlural } from '../../base/format.js';
@@ -21,15 +22,15 @@ export class UnexpectedAnswers {
   private count = 0;
   private last = '';
 
-  /** Notes a datagram that is not an ACK. */
+  /** Records a datagram that is not an ACK. */
   addOther(bytes: Uint8Array): void {
     this.count++;
     this.last = describeAnswer(bytes);
   }
 
   /**
-   * Notes an ACK of a number that was never sent.
-   * @param sentSegments number of segments sent; they are numbered from 0
+   * Records an ACK for a segment number that was never sent.
+   * @param sentSegments number of segments sent so far, numbered from 0
    * @param mssBytes size of each segment
    */
   addUnsent(sequence: number, sentSegments: number, mssBytes: number): void {
@@ -39,21 +40,21 @@ export class UnexpectedAnswers {
     this.last = `an ACK of ${sequence}, but only ${last === 0 ? 'segment 0 was' : `segments 0 to ${last} were`} sent${cause}`;
   }
 
-  /** @returns a clause for a failure's reason; undefined if every answer was usable */
+  /** @returns a clause to append to the reason of a failure; undefined if every answer was usable */
   describe(): string | undefined {
     if (this.count === 0) return undefined;
-    const were = this.count === 1 ? 'which was' : 'the last of them';
-    return `${formatPlural(this.count, 'answer')} came that cannot be used, ${were} ${this.last}`;
+    const which = this.count === 1 ? ':' : ', the last of them';
+    return `${formatPlural(this.count, 'unusable answer')} arrived${which} ${this.last}`;
   }
 }
 
 function causeOfNumber(sequence: number, sentSegments: number, mssBytes: number): string {
-  // An ACK that counts bytes names at most the number of bytes sent.
+  // If an ACK counts bytes, its number is at most the number of bytes sent.
   if (sequence <= sentSegments * mssBytes && sequence % mssBytes === 0) {
-    return '; it seems to count bytes, but the protocol counts segments';
+    return '; the receiver seems to count bytes, but the protocol counts segments';
   }
   if (swapBytes(sequence) < sentSegments) {
-    return '; it seems to write numbers with the low byte first, but the protocol has the high byte first';
+    return '; the receiver seems to write numbers with the low byte first, but the protocol puts the high byte first';
   }
   return '';
 }
@@ -71,7 +72,8 @@ export function describeAnswer(bytes: Uint8Array): string {
 }
 
 /**
- * A one-line description of any datagram that a sender receives. Empty data from a receiver is not an end marker.
+ * A one-line description of any datagram that a sender receives. Empty data from a receiver is not described
+ * as an end marker.
  */
 export function describeToSender(bytes: Uint8Array): string {
   const packet = decode(bytes);

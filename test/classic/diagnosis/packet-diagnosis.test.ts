@@ -79,12 +79,16 @@ const wrong: Readonly<Record<string, readonly [Uint8Array, string, RegExp]>> = {
     'checksum',
     /includes the (header|type)[^;]*$/,
   ],
-  'no complement': [packet(0, fold(sumOf(text))), 'checksum', /complement of the sum is forgotten/],
-  'no carry': [packet(0, ~sumOf(text)), 'checksum', /^carries out of 16 bits are dropped[^;]*$/],
+  'no complement': [packet(0, fold(sumOf(text))), 'checksum', /sum is not complemented/],
+  'no carry': [
+    packet(0, ~sumOf(text)),
+    'checksum',
+    /^carries out of the 16 bits are dropped[^;]*$/,
+  ],
   'neither carry nor complement, header in the sum': [
     packet(0, sumOf(blank)),
     'checksum',
-    /includes the (header|type).*forgotten|forgotten.*includes|header.*carries.*forgotten/,
+    /includes the (header|type).*not complemented|not complemented.*includes|header.*carries.*not complemented/,
   ],
   "two's complement": [packet(0, -fold(sumOf(text))), 'checksum', /two's complement/],
   'odd byte left out': [packet(0, internetChecksum(even)), 'checksum', /odd last byte is left out/],
@@ -105,8 +109,8 @@ const wrong: Readonly<Record<string, readonly [Uint8Array, string, RegExp]>> = {
     /header is written as text/,
   ],
   'no header': [text, 'format', /header is missing/],
-  'short packet': [new Uint8Array(6), 'format', /shorter than its 8 bytes/],
-  'empty datagram': [new Uint8Array(0), 'format', /shorter than its 8 bytes/],
+  'short packet': [new Uint8Array(6), 'format', /shorter than the 8-byte header/],
+  'empty datagram': [new Uint8Array(0), 'format', /shorter than the 8-byte header/],
   'pickled packet': [Buffer.concat([Buffer.from([0x80, 4, 0x95]), text]), 'format', /pickle/],
   'checksum of 4 bytes': [
     Buffer.concat([new Uint8Array(8), Buffer.from([0x55, 0x55]), text]),
@@ -177,7 +181,7 @@ t.test('only the last segment has an odd length, and its checksum is wrong', asy
 t.test('a server that was started in the middle of a transfer says so', async (t) => {
   const receiver = new DrivenReceiver();
   for (let copy = 0; copy < 3; copy++) receiver.data('s', 433, 'abc');
-  t.match(diagnosesOf(receiver), [{ kind: 'numbering', cause: /beginning .* was not seen/ }]);
+  t.match(diagnosesOf(receiver), [{ kind: 'numbering', cause: /beginning .* did not arrive/ }]);
 });
 
 t.test('correct programs are never diagnosed', async (t) => {
@@ -231,7 +235,7 @@ t.test('few random checksums match a known mistake', async (t) => {
     const data = Uint8Array.from({ length: 200 + (i % 2) }, () => Math.floor(random() * 256));
     receiver.receive('s', packet(0, Math.floor(random() * 0x1_0000), 0x5555, data));
     const [diagnosis] = diagnosesOf(receiver);
-    if (diagnosis?.kind === 'checksum' && !/none of the usual/.test(diagnosis.cause)) explained++;
+    if (diagnosis?.kind === 'checksum' && !/no common mistake/.test(diagnosis.cause)) explained++;
   }
   t.ok(explained < 20, `${explained} of 1000`);
   t.equal(typeof decode(encodeData(0, text)), 'object');
@@ -262,10 +266,10 @@ t.test(
           kind: 'checksum',
           arrived: String,
           required: /2\.3/,
-          cause: /forgotten/,
+          cause: /not complemented/,
         });
       } else {
-        await program.waitFor(/^ {2}likely cause: the one's complement/m, 'stderr');
+        await program.waitFor(/^ {2}likely cause: the sum is not complemented/m, 'stderr');
       }
       program.kill('SIGINT');
       const exit = await program.exited;
@@ -277,7 +281,7 @@ t.test(
           exit.stderr,
           `${from}: packets are rejected (checksum)\n  arrived:      data packet 0`,
         );
-        t.match(exit.stdout, `  Rejected from ${from} (checksum): the one's complement`);
+        t.match(exit.stdout, `  Rejected from ${from} (checksum): the sum is not complemented`);
       }
     }
   },

@@ -45,7 +45,7 @@ t.test('nor does ACK 0 for the end marker, followed by silence', (t) => {
   driven.passTo(20_000);
   t.match(driven.outcome('a'), {
     status: 'failed',
-    reason: /may mean that it still expects segment 0/,
+    reason: /might still expect segment 0/,
   });
   t.end();
 });
@@ -103,11 +103,14 @@ function endOf(packets: readonly Uint8Array[], spacingMs = 10) {
 
 t.test('silence after packets that contradict an end fails, with an explanation', (t) => {
   const bytewise = endOf([segment(0), ...[500, 1000, 1500].map(segment)]);
-  t.match(bytewise, { status: 'failed', reason: /3 packets from 500 on; its sender counts bytes/ });
+  t.match(bytewise, {
+    status: 'failed',
+    reason: /3 packets .* with number 500; the sender counts bytes/,
+  });
   const swapped = endOf([segment(0), ...[1, 2, 3].map((n) => segment(n << 24))]);
   t.match(swapped, { status: 'failed', reason: /low byte first/ });
   const repeated = endOf([segment(0), ...Array(40).fill(segment(0))]);
-  t.match(repeated, { status: 'failed', reason: /repeated it or earlier ones 40 times/ });
+  t.match(repeated, { status: 'failed', reason: /repeated segments up to that number 40 times/ });
   const gap = endOf([segment(0), segment(1), segment(3)]);
   t.match(gap, { status: 'failed', reason: /expects segment 2.*a segment is missing/ });
   t.end();
@@ -133,7 +136,7 @@ t.test('silence after data with a wrong checksum is not an end', (t) => {
 t.test('silence after different data with an already used number is not an end', (t) => {
   const other = (sequence: number) => encodeData(sequence, new Uint8Array(mss).fill(3));
   const constant = endOf([segment(0), other(0)]);
-  t.match(constant, { status: 'failed', reason: /1 packet came with the number/ });
+  t.match(constant, { status: 'failed', reason: /1 packet arrived with the number/ });
   const alternating = endOf([segment(0), segment(1), other(0)]);
   t.match(alternating, { status: 'failed', reason: /a number of its own/ });
   t.end();
