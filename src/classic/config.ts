@@ -94,9 +94,7 @@ export const receiverDefaults = {
    */
   maxDiagnosedPeers: 64,
   diagnosedPeerMemoryMs: 600_000,
-  /**
-   * A peer's mistakes are reported again if the peer's packets were rejected after a pause of this length.
-   */
+  /** After a pause of this length in a peer's rejected packets, the peer's mistakes are reported again. */
   diagnosisPauseMs: 30_000,
   /** Maximum number of ended transfers whose late duplicates are still answered. */
   maxEndedTransfers: 64,

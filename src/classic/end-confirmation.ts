@@ -93,14 +93,14 @@ export class EndConfirmation {
 
   /**
    * Once the end marker has been sent in enough rounds, returns the receivers for which the sender stops
-   * waiting. A receiver that still repeats its last ACK is storing the file. The sender repeats the end
+   * waiting. A receiver that still repeats its last ACK is storing the file. The sender keeps sending the end
    * marker to such a receiver until the liveness timeout.
    */
   takeUnanswered(nowMs: TimeMs, endMarker: Block): Peer[] {
     if (endMarker.round < senderDefaults.endRounds) return [];
     return this.peers.filter((peer) => {
-      // If the file is empty, a receiver acknowledges only the end marker. Until then, the receiver's state
-      // is unknown.
+      // If the file is empty, a receiver acknowledges only the end marker. Without that ACK, the receiver's
+      // state is unknown.
       if (!endMarker.isPending(peer.index) || peer.ackedSegments === 0) return false;
       if (nowMs - peer.waitingSinceMs < senderDefaults.endMarkerTimeoutMs) return false;
       const answers = this.of(peer);
@@ -112,8 +112,9 @@ export class EndConfirmation {
 
   /**
    * Decides the outcome of a receiver that did not confirm the end. If the file has a single segment, ACK 0
-   * is ambiguous: it may name the segment received or the next segment expected. If the receiver sent more
-   * ACKs than it got copies of the segment, some ACKs answered the end marker. The receiver then fails.
+   * is ambiguous: it may name the segment received or the next segment expected. If more ACKs arrived than
+   * copies of the segment were sent, some ACKs answered the end marker. The receiver then fails, unless it
+   * has identified itself.
    */
   judgeUnconfirmed(peer: Peer): UnconfirmedOutcome {
     const { hasAnswered, datagramsBeforeEnd } = this.of(peer);

@@ -80,7 +80,7 @@ export class RateGroup implements PeerRateGroup {
   /** The next content block to consider. */
   private cursor: number;
   private isFirstPass: boolean;
-  /** Whether no further block is to be opened until a report shows new needs. */
+  /** Whether no further block is to be opened until a report shows new gaps. */
   private isIdle = false;
   private receiverWindowBlocks = Infinity;
   /**
