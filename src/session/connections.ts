@@ -40,9 +40,7 @@ export interface ConnectionsOwner {
   identify(nowMs: TimeMs, peer: SessionPeer): void;
   /** Called when the first answer of the receiver comes from one of its other addresses. */
   handleOtherAddress(peer: SessionPeer): void;
-  /**
-   * Called when the receiver answers only small hellos, so that full-size hellos might exceed the path MTU.
-   */
+  /** Called when the receiver answers only small hellos. Full-size hellos might exceed the path MTU. */
   suspectNarrowPath(peer: SessionPeer): void;
   /** Called when the receiver has fallen silent. The other receivers need not wait for it. */
   handleSilence(peer: SessionPeer): void;
@@ -55,13 +53,18 @@ export interface ConnectionsOwner {
 /** Command that should be running on a receiver's host, as named in messages. */
 const receiverProgram = 'p2mp receive';
 
-/** Minimum time between two checks of the timers, per receiver: more receivers mean rarer checks. */
+/**
+ * Minimum interval between two checks of the timers, for one receiver. It grows with the number of receivers.
+ */
 const checkGrainMs = 0.01;
 
 /** A receiver that answers but makes no progress fails after this many liveness timeouts. */
 const stuckTimes = 4;
 
-/** Maximum silence before a poll, as a fraction of the liveness timeout; but at least two report intervals. */
+/**
+ * Maximum silence before a poll, as a fraction of the liveness timeout. It is never below two report
+ * intervals.
+ */
 const quietShare = 1 / 3;
 /** Maximum retry interval, as a fraction of the liveness timeout. */
 const waitShare = 1 / 6;
@@ -102,7 +105,7 @@ export class Connections {
     this.progressAtMs = nowMs;
   }
 
-  /** Records that this process was suspended. That time does not count as silence of the receivers. */
+  /** Records that this process was suspended. The suspension does not count as silence of the receivers. */
   handleStop(stoppedMs: number): void {
     this.progressAtMs += stoppedMs;
     for (const peer of this.options.peers) {
@@ -304,7 +307,7 @@ export class Connections {
       this.sendRequest(nowMs, peer);
       return;
     }
-    // Sends more copies each time, because a flooded receiver answers only some of them.
+    // Sends more copies with each repetition, because a flooded receiver answers only some of them.
     const copies = Math.min(2 ** (peer.offers - 1), maxOpenCopies);
     const { outbox } = this.options;
     for (let i = 0; i < copies; i++) {
@@ -404,7 +407,7 @@ export class Connections {
 
 /**
  * Number of unanswered requests after which a handshake starts over. The limit is low at first, because an
- * answer might have been corrupted. It grows with each handshake to leave time for long paths.
+ * answer might have been corrupted. The limit grows with each handshake to leave time for long paths.
  */
 function offerLimit({ handshakes }: SessionPeer): number {
   const { firstOfferLimit, offerLimit } = retryTiming;

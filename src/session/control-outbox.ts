@@ -1,4 +1,4 @@
-/** Queue of the datagrams without data that a session sender has to send. */
+/** Queue of a session sender's outgoing control datagrams, which carry no data. */
 import { assert } from '../base/assert.js';
 import type { Transmit } from '../base/machine.js';
 import { Queue } from '../base/queue.js';

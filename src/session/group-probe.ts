@@ -11,8 +11,8 @@ import { encodeProbeHeader, sessionHeaderSizeBytes } from '../wire/header.js';
 import { tagSizeBytes } from '../wire/sizes.js';
 
 /**
- * Delay before each probe. The first delay begins when a receiver accepts, and gives it time to join the
- * group.
+ * Delay before each probe. The first delay begins at a receiver's accept and gives the receiver time to join
+ * the group.
  */
 const probeGapsMs = [3, 27, 80];
 
@@ -41,7 +41,7 @@ export class GroupProbe {
     return this.dueAtMs < Infinity ? Infinity : this.lastSentAtMs + retryTiming.probeWaitMs;
   }
 
-  /** Starts a new series of probes, because another receiver has accepted. */
+  /** Starts a new series of probes, because another receiver has accepted the offer. */
   restart(nowMs: TimeMs): void {
     this.sentCount = 0;
     this.dueAtMs = Math.min(this.dueAtMs, nowMs + at(probeGapsMs, 0));

@@ -52,7 +52,8 @@ export class ReceiverMessages {
     peer.lastReceivedAtMs = nowMs;
     peer.addresses.noteAnswer(from);
     peer.unansweredPolls = 0;
-    // The receiver answers on its old channel although a new handshake has begun: it was only unreachable.
+    // The receiver answers on its old channel although a new handshake has begun. It was unreachable but did
+    // not restart.
     if (peer.status === 'connecting' && peer.startedAtMs !== undefined)
       this.handleReturn(nowMs, peer);
     return this.handleMessage(nowMs, peer, counter, message);

@@ -48,8 +48,8 @@ export function outcomeOf(
 }
 
 /**
- * Bytes that were held before the session; never negative, because blocks that are received twice count twice
- * in `receivedBytes`.
+ * Bytes that were held before the session. A block that is received twice counts twice in `receivedBytes`, so
+ * the difference could otherwise be negative.
  */
 export function heldBefore(heldBytes: number, receivedBytes: number): number {
   return Math.max(0, heldBytes - receivedBytes);

@@ -36,7 +36,7 @@ export type SessionSenderEvent =
   | { readonly type: 'silent'; readonly receiver: string }
   /** A receiver is about to restart. The sender tries to connect until the liveness timeout expires. */
   | { readonly type: 'deferred'; readonly receiver: string; readonly reason: string }
-  /** A receiver answers only small datagrams, so that full-size datagrams might exceed the path MTU. */
+  /** A receiver answers only small datagrams. Full-size datagrams might exceed the path MTU. */
   | { readonly type: 'narrow-path'; readonly receiver: string; readonly index: number }
   | { readonly type: 'receiver'; readonly outcome: SessionReceiverOutcome }
   | FaultEvent

@@ -36,7 +36,9 @@ export interface SessionSenderOptions {
   readonly isUnrepeatable?: boolean;
   /** A receiver that is silent for this long fails. */
   readonly livenessTimeoutMs?: number;
-  /** Fixed rate limit, at least 1,000 bytes per second; by default, the sender sends as fast as the path allows. */
+  /**
+   * Fixed rate limit, at least 1,000 bytes per second. By default, the sender is as fast as the path allows.
+   */
   readonly rateBytesPerSec?: number;
   /** Maximum number of reports per second from all receivers together. */
   readonly reportsPerSec?: number;

@@ -189,7 +189,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       return;
     }
     peer.trustedKey = peer.handshake.receiverKey;
-    // The receiver had nothing to answer while the user was prompted, so that time is not silence.
+    // The receiver had nothing to answer while the user was prompted. This wait is not silence.
     peer.lastReceivedAtMs = nowMs;
     this.prove(nowMs, peer, peer.handshake);
   }

@@ -61,7 +61,8 @@ export class BlockReception {
   // --- What is missing
 
   /**
-   * Whether no expected block is missing. Until `expectContent` is called, only manifest blocks are expected.
+   * Whether all expected blocks are present. Until `expectContent` is called, only manifest blocks are
+   * expected.
    */
   get isWhole(): boolean {
     return this.reassembler.missing.isEmpty;
@@ -77,9 +78,7 @@ export class BlockReception {
     this.isContentKnown = true;
   }
 
-  /**
-   * Marks a content block as wrong, whether it arrived or was on disk from the start. It is received again.
-   */
+  /** Marks a content block as wrong, so that it is received again. */
   markBad(block: number): void {
     this.badBlocks++;
     this.reassembler.markMissing(this.geometry.manifestBlockCount + block);
@@ -152,7 +151,7 @@ export class BlockReception {
     return this.hasGroup && !this.isMulticastReachable;
   }
 
-  /** @returns false if this receiver had left the group before */
+  /** @returns false if this receiver had already left the group */
   leaveGroup(): boolean {
     if (this.hasLeftGroup) return false;
     this.hasLeftGroup = true;

@@ -191,7 +191,7 @@ export class IncomingObject {
     this.verification = verification;
     this.stage = 'receiving';
     this.checkWhole();
-    // A multicast probe might still be in flight. The delayed report can then say that the probe has arrived.
+    // A multicast probe might still be in flight. The report is delayed, so that it can mention the probe.
     blocks.feedback.want(blocks.awaitsProbe ? nowMs + retryTiming.probeWaitMs : nowMs);
   }
 
@@ -206,7 +206,7 @@ export class IncomingObject {
 
   /**
    * Processes the batch that `blocks` has read, and the block that this batch completes, if any.
-   * @returns the result of reading the batch
+   * @returns the result for the batch: new segments, fault, and completed block
    */
   takeBatch(nowMs: TimeMs): Taken {
     const taken = this.blocks.takeBatch(nowMs);
@@ -363,5 +363,5 @@ const reportedStates: Partial<Record<ObjectStage, ReceiverState>> = {
   storing: 'storing',
 };
 
-/** Number of damage repairs after which further damage counts as a faulty disk. */
+/** Maximum number of damage repairs. If the disk is damaged again after that, it is considered faulty. */
 const maxDamageRepairs = 4;
