@@ -29,7 +29,7 @@ export interface Run {
   readonly mode: Mode;
   /** Counted from 1. */
   readonly repetition: number;
-  /** Equal in both modes, so that the same packets are lost in both modes. */
+  /** The seed is the same in both modes, so that the same packets are lost in both modes. */
   readonly seed: string;
 }
 

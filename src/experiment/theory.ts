@@ -23,7 +23,8 @@ function sumOverRounds(term: (rounds: number) => number): number {
 }
 
 /**
- * E[R], the mean number of rounds until all N receivers have a segment. R is the maximum of N geometric variables.
+ * E[R], the mean number of rounds until all N receivers have a segment. R is the maximum of N geometric
+ * variables.
  * @example
  * ```ts
  * import { meanRounds } from 'p2mp/core';

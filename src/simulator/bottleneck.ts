@@ -52,10 +52,7 @@ export class Bottleneck {
     simulation.connect(to, from, [simulation.createLink(`${to} to ${from}`, { delayMs })]);
   }
 
-  /**
-   * Fraction of the link's rate that remains for payload when all headers are sent too, for this segment
-   * size.
-   */
+  /** Fraction of the link's rate that carries payload, for segments of this size. Headers take the rest. */
   static payloadShare(mssBytes: number): number {
     return mssBytes / (mssBytes + 16 + overheadBytes);
   }

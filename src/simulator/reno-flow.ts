@@ -21,8 +21,8 @@ class RenoSender implements Machine<never> {
   private duplicates = 0;
   private highest = 0;
   /**
-   * The next segment number when the previous loss was detected. Only a loss of a later segment starts a new
-   * recovery (RFC 6582, 3.2).
+   * Number of the next new segment at the time of the previous loss. Only the loss of a later segment starts
+   * a new recovery (RFC 6582, 3.2).
    */
   private recover = -1;
   private isRecovering = false;

@@ -165,8 +165,8 @@ function startsAt(machine: SessionSender, startAtMs: TimeMs): Machine<SessionSen
 }
 
 /**
- * Saves time: authenticates only the first 64 bytes of a plaintext that has no associated data. This is
- * enough, because no link of a flow corrupts datagrams.
+ * Creates faster cryptography: it authenticates only the first 64 bytes of a plaintext without associated
+ * data. This is enough, because no link of a flow corrupts datagrams.
  */
 function createFlowCrypto(seed: string, name: string): SessionCrypto {
   const crypto = createSimulatedCrypto(seed, name);

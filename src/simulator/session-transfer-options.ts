@@ -38,7 +38,8 @@ export interface SimulatedReceiverOptions {
   /** Memory for incomplete and unwritten blocks; by default, as much as `SessionReceiver` uses by default. */
   readonly bufferBytes?: number;
   /**
-   * Content blocks that the receiver does not hold at the start. If omitted, it holds no block at the start.
+   * Content blocks that the receiver does not hold at the start. If omitted, the receiver starts without any
+   * block.
    */
   readonly missingBlocks?: readonly number[];
 }

@@ -118,8 +118,8 @@ export function simulateTransfer(options: SimulatedTransferOptions): SimulatedTr
 }
 
 /**
- * Returns the seed of a receiver's loss model. With this seed, `p2mpserver --seed` drops exactly the same arriving
- * packets on a real network.
+ * Returns the seed of a receiver's loss model. With this seed, `p2mpserver --seed` drops exactly the same
+ * arriving packets on a real network.
  * @example
  * ```ts
  * import { receiverSeed } from 'p2mp/core';
