@@ -603,7 +603,7 @@ for (const [what, text, places] of [
       '  "link": {',
       '    "queueBytes": 9000 } }',
     ),
-    [/^3:19: link\.queueBytes: a queue needs a rateBytesPerSec: /],
+    [/^3:19: link\.queueBytes: needs a rateBytesPerSec: /],
   ],
   [
     'a timeout below the round trip',
