@@ -30,12 +30,12 @@ const servers: readonly (readonly [what: string, bytes: Uint8Array, reason: RegE
   [
     'counts bytes',
     encodeAck(500),
-    /19 unusable answers arrived .* an ACK of 500, but only segment 0 was sent; the receiver seems to count bytes/,
+    /19 unusable answers arrived, .* an ACK of 500, but only segment 0 was sent; the receiver seems to count bytes/,
   ],
   [
     'acknowledges a number that was never sent',
     encodeAck(333),
-    /19 unusable answers arrived .* an ACK of 333, but only segment 0 was sent$/,
+    /19 unusable answers arrived, .* an ACK of 333, but only segment 0 was sent$/,
   ],
   [
     'sends ACKs of the type of data',
@@ -83,7 +83,7 @@ t.test('a server that stops acknowledging midway, and answers otherwise', (t) =>
   driven.ack('a', 0);
   answer(driven, ofType(0x1234));
   const reason =
-    /^acknowledged nothing new for 1 s, stuck at segment 1 of 10; 19 unusable answers arrived /;
+    /^acknowledged nothing new for 1 s, stuck at segment 1 of 10; 19 unusable answers arrived, /;
   t.match(driven.outcome('a'), { status: 'failed', ackedBytes: 500, reason });
   t.end();
 });
