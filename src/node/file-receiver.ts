@@ -1,4 +1,4 @@
-/** Receives files by P2MP-FTP over real sockets: a receiver machine, a target file and an endpoint. */
+/** Receives files by P2MP-FTP over real sockets: connects a receiver machine, a file and an endpoint. */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
 import type { P2mpError } from '../base/errors.js';
@@ -13,40 +13,40 @@ import { SendErrorLog } from './net/send-error-log.js';
 import type { SocketRunnerOptions } from './net/socket-runner.js';
 import { SocketRunner } from './net/socket-runner.js';
 
-/** Options of FileReceiver.open: where to listen and what to write. */
+/** Options of `FileReceiver.open`: the addresses to listen on and the file to write. */
 export interface ReceiveFileOptions {
   /** 0 for any free port. */
   readonly port: number;
-  /** Each complete transfer replaces this file atomically. */
+  /** Path of the target file. Each complete transfer replaces this file atomically. */
   readonly path: string;
   /** Local addresses to listen on; all by default. */
   readonly bind?: readonly string[];
   /** The loss service; none by default. */
   readonly loss?: LossModel;
-  /** Silence that ends a transfer without an end marker; 30 s by default (PROTOCOL 5.4). */
+  /** Duration of silence that ends a transfer without an end marker; 30 s by default (PROTOCOL 5.4). */
   readonly idleTimeoutMs?: number;
-  /** Whether a transfer without an end marker fails, unless its last segment is short. */
+  /** Whether a transfer without an end marker fails. It still succeeds if its last segment is short. */
   readonly mustEnd?: boolean;
-  /** Called with everything that happens, as it happens. */
+  /** Called for each event, at the time of the event. */
   readonly onEvent?: (event: FileReceiverEvent) => void;
 }
 
-/** The end of one incoming transfer, with the file that it left. */
+/** The result of one incoming transfer, including the stored file. */
 export interface FileTransferResult extends TransferResult {
-  /** SHA-256 of the stored file in hexadecimal, if it is complete. */
+  /** SHA-256 of the stored file in hexadecimal; undefined if the transfer is not complete. */
   readonly sha256?: string;
   /** The local error that ended the transfer, if any. */
   readonly error?: P2mpError;
 }
 
-/** What a FileReceiver reports while it runs. */
+/** The events that a FileReceiver reports while it runs. */
 export type FileReceiverEvent =
   | Extract<ReceiverEvent, { type: 'open' | 'loss' | 'fault' | 'diagnosis' }>
   | { readonly type: 'done'; readonly result: FileTransferResult }
-  /** The first datagram that the system refused to send, for each kind of error. */
+  /** The system refused to send a datagram. Reported once for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
-/** Runs a machine: a `SocketRunner`, or part of one that also serves another machine. */
+/** Runs a machine. It is a `SocketRunner`, or the part of a runner of two machines that runs this machine. */
 export type MachineRunner = Pick<
   SocketRunner<ReceiverEvent>,
   'nowMs' | 'addresses' | 'drain' | 'close'
@@ -71,9 +71,9 @@ export class FileReceiver {
   private readonly machine: Receiver;
   private runner: MachineRunner | undefined;
   private sink: FileSink | undefined;
-  /** Sinks that are being removed; `close` waits for them. */
+  /** Removals of incomplete files that are in progress; `close` waits for them. */
   private readonly discards = new Set<Promise<void>>();
-  /** Resolves when the last complete file has its final name. */
+  /** Resolves when the most recent complete file has its final name. */
   private finishing: Promise<void> = Promise.resolve();
   private sha256: string | undefined;
   private error: P2mpError | undefined;
@@ -90,7 +90,7 @@ export class FileReceiver {
   }
 
   /**
-   * @param openRunner runs the machine; by default on sockets of its own
+   * @param openRunner opens the runner of the machine; by default, a runner with its own sockets
    * @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE
    */
   static async open(
@@ -109,7 +109,7 @@ export class FileReceiver {
     return receiver;
   }
 
-  /** The addresses it listens on. */
+  /** The addresses that the receiver listens on. */
   get addresses(): Address[] {
     return this.runner?.addresses ?? [];
   }
@@ -119,14 +119,14 @@ export class FileReceiver {
     return this.machine.isReceiving;
   }
 
-  /** Payload received in the current transfer. */
+  /** Number of payload bytes received in the current transfer. */
   get receivedBytes(): number {
     return this.machine.receivedBytes;
   }
 
   /**
-   * Aborts a transfer in progress, removes its temporary file, and closes the port. A file that has been received
-   * completely and is only being made durable is still finished.
+   * Aborts a transfer in progress, removes its temporary file, and closes the port. If a file has been
+   * received completely, first waits until it is durable and has its final name.
    */
   async close(reason = 'stopped'): Promise<void> {
     const { runner } = this;
@@ -194,7 +194,7 @@ export class FileReceiver {
     );
   }
 
-  /** Ends the transfer of a sink that failed. Errors of sinks that are no longer in use are ignored. */
+  /** Ends the transfer whose sink failed. Errors of earlier sinks are ignored. */
   private failSink(sink: FileSink, error: P2mpError): void {
     const { runner } = this;
     if (this.sink !== sink || runner === undefined) return;

@@ -1,4 +1,4 @@
-/** Sends one file by P2MP-FTP over real sockets: a sender machine, a file source and an endpoint. */
+/** Sends one file by P2MP-FTP over real sockets. Connects a sender machine, a file source and an endpoint. */
 import type { P2mpError } from '../base/errors.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import { checkMss } from '../classic/segment.js';
@@ -15,7 +15,7 @@ import { SenderShell } from './sender-shell.js';
 
 /** Options of `sendFile`. */
 export interface SendFileOptions {
-  /** The receivers, each by one of its addresses. */
+  /** The receivers. Each receiver is given by one of its addresses. */
   readonly servers: readonly ServerSpec[];
   /** The file to send. */
   readonly path: string;
@@ -23,13 +23,13 @@ export interface SendFileOptions {
   readonly mssBytes: number;
   /** Maximum number of segments in flight; 1 by default, as the classic protocol requires. */
   readonly windowBlocks?: number;
-  /** The retransmission timeout; by default it adapts to the round-trip time. */
+  /** The retransmission timeout. By default, it adapts to the round-trip time. */
   readonly timeout?: TimeoutSpec;
-  /** A receiver that acknowledges nothing new for this long fails; 10 s by default. */
+  /** Time after which a receiver fails if it acknowledges no new data; 10 s by default. */
   readonly livenessTimeoutMs?: number;
   /** Whether to send an end marker (PROTOCOL 5.2); true by default. */
   readonly hasEndMarker?: boolean;
-  /** Aborts the transfer; the result then shows which receivers were not complete. */
+  /** Aborts the transfer. The result then shows which receivers are incomplete. */
   readonly signal?: AbortSignal;
   /** Called for each event, as it happens. */
   readonly onEvent?: (event: FileSenderEvent) => void;
@@ -38,22 +38,23 @@ export interface SendFileOptions {
 /** What `sendFile` reports while it runs. */
 export type FileSenderEvent =
   | Exclude<SenderEvent, { type: 'need' | 'check-source' }>
-  /** The file is open and the hosts are resolved; sending starts. */
+  /** The file is open and the hosts are resolved. The sender now starts to send. */
   | { readonly type: 'start'; readonly sender: Sender }
-  /** The first datagram that the system refused to send, for each kind of error. */
+  /** The system refused to send a datagram. Reported once for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
-/** The end of a P2MP-FTP transfer, for all receivers. */
+/** The result of a P2MP-FTP transfer for all receivers. */
 export interface SendFileResult extends SenderResult {
-  /** SHA-256 of the file in hexadecimal; undefined if it was not read to its end. */
+  /** SHA-256 of the file in hexadecimal; undefined if the file was not read to its end. */
   readonly sha256?: string;
   /** The error that stopped the transfer, if any. */
   readonly error?: P2mpError;
 }
 
 /**
- * Sends a file by P2MP-FTP. A receiver that fails does not reject the promise: see the result.
- * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE or PORT_UNAVAILABLE before anything is
+ * Sends a file by P2MP-FTP. If a receiver fails, the promise still resolves, and the result shows the
+ * failure.
+ * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE or PORT_UNAVAILABLE before any data is
  *   sent
  * @example
  * ```ts
@@ -76,7 +77,7 @@ class FileTransfer {
   private source: FileSource | undefined;
   private sender: Sender | undefined;
   private runner: SocketRunner<SenderEvent> | undefined;
-  /** Blocks that the machine needs and that have not been read from the file yet, in order. */
+  /** Blocks that the machine needs, in file order, but that have not been read from the file yet. */
   private readonly needs: Extract<SenderEvent, { type: 'need' }>[] = [];
   private readonly shell: SenderShell<SenderEvent, SenderResult>;
 
@@ -132,7 +133,7 @@ class FileTransfer {
     });
     onEvent?.({ type: 'start', sender });
     this.shell.failUnrouted(receivers);
-    // The file may have failed before the sender was created.
+    // Reading of the file can have failed before the sender was created.
     if (this.shell.error !== undefined) this.shell.stop(this.shell.error);
   }
 
@@ -151,7 +152,9 @@ class FileTransfer {
     this.options.onEvent?.(event);
   }
 
-  /** Passes to the machine the blocks that have been read so far. The file source calls this again when it has more. */
+  /**
+   * Passes the blocks that have been read to the machine. The file source calls `feed` when it has read more.
+   */
   private provide(): void {
     const { source, sender, runner } = this;
     if (source === undefined || sender === undefined || runner === undefined) return;

@@ -2,7 +2,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Steps } from '../base/steps.js';
 
-/** @throws what a step throws; the signal's reason after it aborts */
+/**
+ * Runs one step per turn of the event loop.
+ * @returns the result of the last step
+ * @throws the error of a step, or the reason of the signal after it aborts
+ */
 export async function runInTurns<Result>(
   steps: Steps<Result>,
   signal?: AbortSignal,
@@ -15,15 +19,15 @@ export async function runInTurns<Result>(
   }
 }
 
-/** Directory entries to read per turn. */
+/** Number of directory entries to read per turn. */
 export const namesPerTurn = 1000;
 
-/** Cheap items to process per turn; takes a few milliseconds. */
+/** Number of cheap items to process per turn, which takes a few milliseconds. */
 const itemsPerTurn = 1000;
 
 /**
  * Calls `work` for each item in order.
- * @throws what `work` throws; the signal's reason after it aborts
+ * @throws the error of `work`, or the reason of the signal after it aborts
  */
 export async function forEachInTurns<T>(
   items: readonly T[],

@@ -1,16 +1,25 @@
-/** Works on many items, a few at a time. This keeps the system busy and bounds memory and file handles. */
+/**
+ * Works on many items, but only on a few of them at the same time. This keeps the system busy and limits
+ * memory and open files.
+ */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Enough operations to keep Node's thread pool and the queue of a disk busy. */
+/**
+ * Number of concurrent disk operations: enough to keep the thread pool of Node and the queue of a disk busy.
+ */
 export const diskConcurrency = 8;
 
-/** Items per turn of the event loop. Work that never has to wait would otherwise block everything else. */
+/**
+ * Maximum number of items per turn of the event loop. Work that never waits for I/O would otherwise block the
+ * process.
+ */
 const itemsPerTurn = 64;
 
 /**
- * Starts work on the items in order. After one item has failed, starts no more.
- * @throws the error of the failed item that comes first in this order, once no work is in progress
+ * Calls `work` for the items in order. After an item has failed, starts no more items and waits for those in
+ * progress.
+ * @throws the error of the failed item; if several items failed, the error of the first of them in item order
  */
 export async function forEachLimited<T>(
   items: Iterable<T>,
@@ -23,7 +32,7 @@ export async function forEachLimited<T>(
   let failedIndex = Infinity;
   let failure: unknown;
   const runLane = async () => {
-    // Once an item has failed, all items before it are done or in progress.
+    // Stop after a failure. All items before the failed item are already done or in progress.
     for (let count = 1; failedIndex === Infinity; count++) {
       if (count % itemsPerTurn === 0) {
         await nextTurn();

@@ -1,4 +1,4 @@
-/** Everything that `send` does before its first datagram; a dry run does just this. */
+/** The steps of `send` before its first datagram. A dry run consists of only these steps. */
 import { basename, resolve } from 'node:path';
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
@@ -18,23 +18,26 @@ import { resolveReceivers } from './net/resolve-receivers.js';
 import type { SendOptions } from './send-options.js';
 
 export interface PreparedSend {
-  /** Open; the caller must close it. */
+  /** The open source. The caller must close it. */
   readonly source: ObjectSource;
   readonly receivers: readonly FoundReceiver[];
   readonly group: Address | undefined;
-  /** The local address that group datagrams are sent from. */
+  /** Source address of multicast datagrams. */
   readonly groupFrom: string | undefined;
   readonly label: string;
   readonly fit: PathFit;
-  /** Unless a size is given, uses the largest segments that the paths carry according to the system. */
+  /**
+   * The sender. Its segment size is `mssBytes`, if given. Otherwise, it is the largest size that the paths
+   * carry, as far as the system knows.
+   */
   readonly sender: SessionSender;
-  /** Creates a sender of the same object with another segment size. */
+  /** Creates another sender of the same object, with a different segment size. */
   readonly createSender: (mssBytes: number) => SessionSender;
 }
 
 /**
- * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE; the signal's reason if it aborts while
- *   the source is being opened
+ * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE, or the reason of the signal if it
+ *   aborts before the source is open
  */
 export async function prepareSend(options: SendOptions): Promise<PreparedSend> {
   const source = await openSource(options);
@@ -66,7 +69,7 @@ async function prepareSender(
   if (manifest.length > manifestLimits.sizeBytes) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `${source.manifest.entries.length} entries exceed the limit of a session; send them in parts`,
+      `${source.manifest.entries.length} entries exceed the limit of a session; send the entries in several sessions`,
     );
   }
   const { keyPair, livenessTimeoutMs, rateBytesPerSec, existing } = options;
@@ -82,7 +85,7 @@ async function prepareSender(
       crypto,
       mssBytes,
       ...withoutUndefined({ group, livenessTimeoutMs, rateBytesPerSec, existing }),
-      // The manifest of standard input contains the current time, so each send makes another object.
+      // The manifest of standard input contains the current time, so every `send` creates a different object.
       isUnrepeatable: options.paths.includes('-'),
     });
 }

@@ -9,7 +9,7 @@ import type { ExistingFiles } from '../wire/messages.js';
 import type { ReceiveFileOptions } from './file-receiver.js';
 import type { KeyPair } from './keys/key-files.js';
 
-/** Options of `receive`: where to listen, whom to trust and where to write. */
+/** Options of `receive`: the addresses to listen on, the senders to trust and the target folder. */
 export interface ReceiveOptions {
   /** The target folder; created if missing. */
   readonly dir: string;
@@ -17,61 +17,79 @@ export interface ReceiveOptions {
   readonly port: number;
   /** Local addresses to listen on; all by default. */
   readonly bind?: readonly string[];
-  /** Name that this receiver reports; the host name by default. */
+  /** Name that this receiver reports to senders; the host name by default. */
   readonly name?: string;
   /** Identifies this receiver to senders. */
   readonly keyPair: KeyPair;
   /**
-   * Required: decides whether to trust a sender by its key. `() => undefined` accepts any sender.
+   * Decides whether to trust a sender with this key. This option is required; `() => undefined` accepts any
+   * sender.
    * @returns the reason for a refusal; undefined if the sender is trusted
    */
   readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
-  /** How to treat existing files; by default as the sender asks. */
+  /** How to treat existing files. By default, the sender decides. */
   readonly existing?: ExistingFiles;
-  /** Whether existing files and folders get the sender's modes; by default they keep theirs. */
+  /**
+   * Whether existing files and folders get the modes that the sender has. By default, they keep their own
+   * modes.
+   */
   readonly updatesModes?: boolean;
-  /** Maximum concurrent sessions; 256 by default. */
+  /** Maximum number of concurrent sessions; 256 by default. */
   readonly maxSessions?: number;
-  /** Maximum disk space of one session; each file, folder and link counts in whole disk blocks. */
+  /**
+   * Maximum disk space of one session. Whole disk blocks are counted: at least one for each file, folder and
+   * link.
+   */
   readonly maxObjectBytes?: number;
   /** Maximum number of files, folders and links in one session; 1,000,000 by default. */
   readonly maxEntries?: number;
-  /** Maximum open files of all sessions together; 256 by default, fewer if the process may open fewer. */
+  /**
+   * Maximum number of open files, for all sessions together. The default is 256, or less if the limit of the
+   * process is lower.
+   */
   readonly maxOpenFiles?: number;
   /**
-   * Whether all data is read back from the disk before files get their names. Small objects and those that arrive
-   * slowly are always read back.
+   * Whether all data is read back from the disk before files get their names. Small objects and objects that
+   * arrive slowly are always read back.
    */
   readonly verifiesDisk?: boolean;
   /**
-   * Whether any sender of an object may continue a part that another sender has started. This helps receivers that
-   * accept any sender, because a sender may have a new key each time. By default, a part belongs to the key of its
-   * sender.
+   * Whether a sender can continue a part that another sender of the same object has started. This is useful
+   * for receivers that accept any sender, because such a sender can have a new key each time. By default,
+   * only the sender with the same key can continue a part.
    */
   readonly sharesParts?: boolean;
   /**
-   * Whether an offer is compared with all existing files. A sender can then guess the content of files that it
-   * never had. By default only files placed by the same key are compared.
+   * Whether an offer is compared with all existing files. A sender can then guess the content of files that
+   * it has never had. By default, an offer is compared only with files that the same key has placed.
    */
   readonly comparesAll?: boolean;
-  /** File that records who has placed which file; by default this is forgotten when the receiver ends. */
+  /**
+   * Path of the file that records which sender has placed which file. By default, this record is lost when
+   * the receiver stops.
+   */
   readonly placedPath?: string;
-  /** Parts that nobody has continued for this long are removed, at the start and daily; 14 days. */
+  /**
+   * Age after which unused parts are removed; 14 days by default. Removal takes place at the start and daily.
+   */
   readonly keepPartsMs?: number;
-  /** Silence after which the session of a sender fails. */
+  /** Duration of silence after which the session of a sender fails. */
   readonly idleMs?: number;
-  /** Also receives by P2MP-FTP on the same port into this path, one sender at a time. */
+  /**
+   * Makes the receiver also accept P2MP-FTP on the same port, from one sender at a time, and write to this
+   * path.
+   */
   readonly classic?: Omit<ReceiveFileOptions, 'port' | 'bind'>;
   /** Stops the receiver, like `close`. */
   readonly signal?: AbortSignal;
-  /** Called with everything that happens, as it happens. */
+  /** Called for each event, at the time of the event. */
   readonly onEvent?: (event: ReceiveEvent) => void;
 }
 
-/** What a session receiver reports while it runs. */
+/** The events that a session receiver reports while it runs. */
 export type ReceiveEvent =
   | Extract<SessionReceiverEvent, { type: 'offer' | 'turned-away' | 'fault' | 'internal-error' }>
-  /** A held block was corrupt; it is received again. */
+  /** A stored block was corrupt. The receiver requests the block again. */
   | {
       readonly type: 'bad-block';
       readonly info: IncomingInfo;
@@ -82,12 +100,18 @@ export type ReceiveEvent =
     }
   /** A session's outcome. */
   | { readonly type: 'end'; readonly result: IncomingResult }
-  /** A multicast group could not be joined, so the session uses unicast instead. Reported once for each reason. */
+  /**
+   * The receiver could not join a multicast group, so the session uses unicast. Reported once for each
+   * reason.
+   */
   | { readonly type: 'no-group'; readonly group: string; readonly reason: string }
-  /** The first datagram that the system refused to send, for each kind of error. */
+  /** The system refused to send a datagram. Reported once for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
-/** Checks required options, for callers without a type checker. A receiver without them would refuse every sender. */
+/**
+ * Checks that required options are given, for callers without a type checker. Without these options, the
+ * receiver would refuse every sender.
+ */
 export function checkRequired(options: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(options)) {
     if (value !== undefined) continue;

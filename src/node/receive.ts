@@ -1,4 +1,4 @@
-/** Receives many sessions at once over real sockets, with one session receiver and one part store per session. */
+/** Receives concurrent sessions over real sockets, with one part store for each session. */
 
 import { hostname } from 'node:os';
 import { setImmediate, setTimeout } from 'node:timers/promises';
@@ -40,7 +40,7 @@ type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
 
 type PortEvent = DialectEvent<ReceiverEvent, SessionReceiverEvent>;
 
-/** Ignores the datagrams of the classic dialect, for receivers that do not offer it. */
+/** Ignores P2MP-FTP datagrams, in receivers that do not offer P2MP-FTP. */
 const ignoringMachine: Machine<ReceiverEvent> = {
   handleDatagram: () => undefined,
   handleTimeout: () => undefined,
@@ -52,7 +52,7 @@ const ignoringMachine: Machine<ReceiverEvent> = {
 const dayMs = 24 * 3600 * 1000;
 const defaultKeepPartsMs = 14 * dayMs;
 
-/** How often a draining receiver checks whether it has finished. */
+/** Interval at which a draining receiver checks whether all sessions have ended. */
 const idleCheckMs = 20;
 
 const defaultMaxOpenFiles = 256;
@@ -95,7 +95,7 @@ interface Sums {
   badBlocks: number;
 }
 
-/** Counts of a session receiver since it started. */
+/** Totals of a session receiver since its start. */
 export interface ReceivingTotals extends Readonly<Sums>, SessionReceiverResult {}
 
 function addTo(sums: Sums, status: IncomingStatus): void {
@@ -123,14 +123,14 @@ function addTo(sums: Sums, status: IncomingStatus): void {
  * ```
  */
 export class Receiving {
-  /** Resolves once it is closed and all disk work is done. */
+  /** Resolves when the receiver is closed and all disk work is done. */
   readonly closed: Promise<void>;
   private runner: SocketRunner<PortEvent> | undefined;
   private classic: FileReceiver | undefined;
   private handleClassicEvent: (event: ReceiverEvent) => void = () => undefined;
   private readonly parts: SessionParts;
   private readonly groups = new JoinedGroups();
-  /** Reasons already reported. Each session has a group of its own, so the same reason would recur for each of them. */
+  /** Reasons already reported. Each session has its own group, so reasons would often recur. */
   private readonly groupFailures = new Set<string>();
   private readonly sendErrors = new SendErrorLog((message) =>
     this.options.onEvent?.({ type: 'send-error', message }),
@@ -190,9 +190,9 @@ export class Receiving {
       machine: new DialectSwitch(classic, machine),
       port,
       ...withoutUndefined({ bind }),
-      // Reports may be slightly late; polling would take CPU time from senders on the same host.
+      // Status reports can be slightly late. Polling would take CPU time from senders on the same host.
       deadlines: 'coarse',
-      // The classic dialect cannot split joined datagrams.
+      // The P2MP-FTP machine cannot split concatenated datagrams.
       receivesBatches: options.classic === undefined,
       handleEvent: ({ dialect, event }) => {
         if (dialect === 'session') receiving.handleEvent(event);
@@ -204,7 +204,7 @@ export class Receiving {
     return receiving;
   }
 
-  /** The addresses it listens on. */
+  /** The addresses that the receiver listens on. */
   get addresses(): Address[] {
     return this.runner?.addresses ?? [];
   }
@@ -219,39 +219,38 @@ export class Receiving {
     return this.options.dir;
   }
 
-  /** Active sessions with their figures. */
+  /** The status of each active session. */
   statuses(): IncomingStatus[] {
     return this.runner === undefined ? [] : this.machine.statuses(this.runner.nowMs);
   }
 
-  /** Totals since it was opened, over ended and active sessions. */
+  /** Totals since the receiver was opened, of ended and active sessions. */
   totals(): ReceivingTotals {
     const sums = { ...this.ended };
     for (const status of this.statuses()) addTo(sums, status);
     return { ...sums, ...this.machine.result() };
   }
 
-  /** Memory of blocks that are incomplete or not yet written. */
+  /** Memory, in bytes, of blocks that are incomplete or not yet written to disk. */
   get bufferedBytes(): number {
     return this.machine.bufferedBytes;
   }
 
-  /** Active sessions and P2MP-FTP transfers. */
+  /** Number of active sessions and P2MP-FTP transfers. */
   get activeCount(): number {
     return this.machine.activeCount + (this.classic?.isReceiving === true ? 1 : 0);
   }
 
-  /** Why a new session would be refused now; undefined if it would be accepted. */
+  /** Reason why a new session would be refused now; undefined if it would be accepted. */
   get refusal(): string | undefined {
     return this.isClosing ? 'this receiver is shutting down' : this.machine.refusal;
   }
 
   /**
-   * Accepts no new sessions; resolves once the active ones have ended. Those that remain after the timeout are
-   * suspended without a message to the sender, so that the sender reconnects and resumes with the successor of this
-   * receiver.
-   * @param timeoutMs time that sessions may take
-   * @returns whether all of them finished
+   * Stops accepting new sessions and resolves when the active sessions have ended. After the timeout,
+   * suspends the remaining sessions: their senders get no message, reconnect to the next process and resume.
+   * @param timeoutMs maximum time for the active sessions to end
+   * @returns whether all active sessions ended
    */
   async drain(timeoutMs = Infinity): Promise<boolean> {
     this.machine.drain();
@@ -266,7 +265,7 @@ export class Receiving {
     return isWhole;
   }
 
-  /** Ends every session with this reason; their parts stay for a resume. */
+  /** Ends every session with this reason. The parts stay on disk for a resume. */
   async close(reason: string): Promise<void> {
     return this.end(reason, (nowMs) => this.machine.abort(nowMs, reason));
   }
@@ -276,7 +275,7 @@ export class Receiving {
     if (this.isClosing || runner === undefined) return this.closed;
     this.isClosing = true;
     clearInterval(this.expiryTimer);
-    // Deferred, because the call may come from an event handler.
+    // Wait for the next turn of the event loop, because this call can come from an event handler.
     await setImmediate();
     endSessions(runner.nowMs);
     runner.drain();
@@ -292,14 +291,14 @@ export class Receiving {
     const { dir, keepPartsMs = defaultKeepPartsMs } = this.options;
     const expire = () =>
       removeStaleParts(dir, keepPartsMs).catch((error: unknown) => {
-        // Each session reports a failing disk itself, and the next cleanup tries again.
+        // Ignore the error: each session reports disk errors itself, and the next cleanup tries again.
         if (error instanceof P2mpError) return;
         this.callMachine((nowMs) => this.machine.handleInternalError(nowMs, undefined, error));
       });
     this.expiryTimer = setInterval(expire, Math.min(dayMs, keepPartsMs)).unref();
   }
 
-  /** @returns the machine that handles datagrams of the classic dialect */
+  /** @returns the machine that handles P2MP-FTP datagrams */
   private async openClassic(): Promise<Machine<ReceiverEvent>> {
     const { classic } = this.options;
     let machine: Machine<ReceiverEvent> = ignoringMachine;
@@ -382,7 +381,7 @@ export class Receiving {
     this.callMachine((nowMs) => this.machine.find(session)?.prepared(nowMs, held, kept));
   }
 
-  /** Ends a session whose disk work failed; an exception that is not a P2mpError is a bug. */
+  /** Ends a session whose disk work has failed. Any exception other than a P2mpError is a bug. */
   private endByError(
     session: number,
     error: unknown,
@@ -440,7 +439,7 @@ export class Receiving {
   }
 }
 
-/** A note on files that were not compared with the sender's; empty if there are none. */
+/** @returns a note on files that were kept and not compared; empty if there are none */
 function describeKept(count: number): string {
   if (count === 0) return '';
   return `kept ${count} existing ${count === 1 ? 'file' : 'files'}, not compared with the sender's`;

@@ -22,37 +22,40 @@ export type TrustReceiver = (
   receiverKey: Uint8Array,
 ) => Promise<string | undefined> | string | undefined;
 
-/** Options of `send`: what to send, to whom, and how. */
+/** Options of `send`: the files to send, the receivers and the settings of the session. */
 export interface SendOptions {
   /** Files and folders; `-` reads `input`. */
   readonly paths: readonly string[];
-  /** The receivers, each by one of its addresses. */
+  /** The receivers. Each receiver is given by one of its addresses. */
   readonly receivers: readonly ServerSpec[];
-  /** Identifies this sender to receivers; by default a key for this session only. */
+  /** Key pair that identifies this sender to receivers; by default, a new key pair for this session only. */
   readonly keyPair?: KeyPair;
-  /** Required; `() => undefined` trusts any receiver that answers. */
+  /**
+   * Decides which receivers to trust. This option is required; `() => undefined` trusts any receiver that
+   * answers.
+   */
   readonly trustReceiver: TrustReceiver;
-  /** Read for the path `-`; standard input by default. */
+  /** Stream that is sent for the path `-`; standard input by default. */
   readonly input?: NodeJS.ReadableStream;
-  /** Name of the file that receivers create from `input`. */
+  /** Name of the file in which receivers store `input`. */
   readonly inputName?: string;
   /** Default `auto`. */
   readonly multicast?: MulticastChoice;
-  /** TTL (hop limit) of multicast datagrams; 1 by default, which stays on the local network. */
+  /** TTL (hop limit) of multicast datagrams. The default 1 keeps them on the local network. */
   readonly multicastTtl?: number;
-  /** A fixed rate limit; congestion control alone by default. */
+  /** Maximum rate. By default, only congestion control limits the rate. */
   readonly rateBytesPerSec?: number;
-  /** Bytes per segment. `auto`, the default, discovers what the paths to all receivers carry. */
+  /** Bytes per segment. The default `auto` uses the largest size that the paths to all receivers carry. */
   readonly mssBytes?: number | 'auto';
-  /** A receiver that is silent for this long fails; 30 s by default. */
+  /** Time after which a silent receiver fails; 30 s by default. */
   readonly livenessTimeoutMs?: number;
   /** How to treat files that receivers already have; `update` by default. */
   readonly existing?: ExistingFiles;
-  /** Aborts the session; the result then shows which receivers were not complete. */
+  /** Aborts the session. The result then shows which receivers are incomplete. */
   readonly signal?: AbortSignal;
-  /** Interval of `progress` events; 1000 by default. */
+  /** Interval of `progress` events; 1000 ms by default. */
   readonly progressIntervalMs?: number;
-  /** Called with everything that happens, as it happens. */
+  /** Called for each event, at the time of the event. */
   readonly onEvent?: (event: SendEvent) => void;
 }
 
@@ -72,24 +75,26 @@ export type SendEvent =
           | 'done';
       }
     >
-  /** The source is open and the hosts are resolved; connecting starts. */
+  /** The source is open and the hosts are resolved. The sender now starts to connect. */
   | {
       readonly type: 'start';
       readonly label: string;
       readonly contentSizeBytes: number;
       readonly entryCount: number;
-      /** The group, if one is used; each receiver's status shows whether multicast reaches it. */
+      /**
+       * The multicast group, if one is used. The status of each receiver shows whether multicast reaches it.
+       */
       readonly group?: string;
       readonly mssBytes: number;
-      /** Whether the system sends batches of datagrams, and the reason if not. */
+      /** Whether the system sends datagrams in batches, with the reason if it does not. */
       readonly offload: Offload;
     }
-  /** The session restarted with smaller segments before any content was sent. */
+  /** The session has restarted with smaller segments, before any content was sent. */
   | { readonly type: 'resize'; readonly mssBytes: number; readonly reason: string }
   /** An entry that is not sent. */
   | { readonly type: 'skipped'; readonly name: string; readonly reason: string }
   | { readonly type: 'progress'; readonly receivers: readonly SessionReceiverStatus[] }
-  /** The first datagram that the system refused to send, for each kind of error. */
+  /** The system refused to send a datagram. Reported once for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
 /** The end of a session, for all receivers. */

@@ -1,4 +1,4 @@
-/** Sends files and folders in a session over real sockets, with a session sender, an object source and an endpoint. */
+/** Sends files and folders over real sockets: connects a session sender, an object source and an endpoint. */
 
 import { formatAddress } from '../base/address.js';
 import { at } from '../base/assert.js';
@@ -18,9 +18,10 @@ import type { SendOptions, SendResult } from './send-options.js';
 import { SenderShell } from './sender-shell.js';
 
 /**
- * Sends to every receiver. A receiver that fails does not reject the promise: see the result.
- * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE or PORT_UNAVAILABLE before anything is
- *   sent; the signal's reason if it aborts while the source is being opened
+ * Sends files and folders to every receiver. If a receiver fails, the promise still resolves, and the result
+ * shows the failure.
+ * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE or PORT_UNAVAILABLE before any data is
+ *   sent; the reason of the signal if it aborts before the source is open
  * @example
  * ```ts
  * import { writeFileSync } from 'node:fs';
@@ -44,7 +45,7 @@ export async function send(options: SendOptions): Promise<SendResult> {
 }
 
 /**
- * Resolves what a send would do, without sending a datagram: the object and the addresses of the receivers.
+ * Determines what `send` would send and to which addresses, without sending a datagram.
  * @throws P2mpError that `send` would throw before its first datagram
  * @example
  * ```ts
@@ -63,7 +64,7 @@ export async function planSend(options: SendOptions): Promise<{
   readonly skipped: ObjectSource['skipped'];
   readonly receivers: readonly FoundReceiver[];
   readonly group?: string;
-  /** Bytes per segment, as far as known without sending a datagram. */
+  /** Bytes per segment, as far as this can be known without sending a datagram. */
   readonly mssBytes: number;
 }> {
   const { source, receivers, group, sender } = await prepareSend(options);
@@ -86,7 +87,7 @@ class Sending {
   private senders: SuccessiveSenders | undefined;
   private narrowPaths: NarrowPaths | undefined;
   private runner: SocketRunner<SessionSenderEvent> | undefined;
-  /** Trust decisions by receiver number. They are kept when the session restarts with smaller segments. */
+  /** Trust decisions, by receiver number. They stay valid when the session restarts with smaller segments. */
   private readonly decisions = new Map<number, Decision>();
   private label = '';
   private progressTimer: NodeJS.Timeout | undefined;
@@ -97,14 +98,14 @@ class Sending {
       signal: options.signal,
       interruptedReason: 'the sender was interrupted',
       onSendError: (message) => options.onEvent?.({ type: 'send-error', message }),
-      // Handles the refusal of segments that are too large for the path to a receiver.
+      // Handles EMSGSIZE: segments are too large for the path to a receiver.
       takeSendError: (error) =>
         error.code === 'EMSGSIZE' && this.narrowPaths?.handleRefusal(error) === true,
     });
   }
 
   async run(): Promise<SendResult> {
-    // Checked for callers without a type checker.
+    // Check this at run time, for callers without a type checker.
     if (typeof this.options.trustReceiver !== 'function') {
       throw new P2mpError('INVALID_ARGUMENT', 'trustReceiver: this option is required');
     }
@@ -203,7 +204,7 @@ class Sending {
         this.shell.stop(
           new P2mpError(
             'SOURCE_CHANGED',
-            `${this.label}: was written to while it was being sent; send it again once nothing writes to it`,
+            `${this.label}: changed while it was being sent; send again when no program writes to it`,
           ),
         );
         return;
@@ -245,7 +246,10 @@ class Sending {
     this.feed(this.source?.verify(), (sender, nowMs) => sender.confirmSource(nowMs));
   }
 
-  /** Passes the answer to the machine that asked for it; a failure ends the session. */
+  /**
+   * Passes the value of the promise to the sender that asked for it. If the promise is rejected, the session
+   * ends.
+   */
   private feed<T>(
     promise: Promise<T> | undefined,
     take: (sender: SessionSender, nowMs: number, value: T) => void,
@@ -255,7 +259,7 @@ class Sending {
       ?.then((value) => {
         const { sender, runner } = this;
         if (sender === undefined || runner === undefined || sender.isDone) return;
-        // The session has restarted in the meantime.
+        // Drop the value if the session has restarted in the meantime.
         if (sender !== asking) return;
         take(sender, runner.nowMs, value);
         runner.drain();
@@ -273,9 +277,9 @@ function* awaitedPeers({ peers }: SessionSender): Iterable<AwaitedPeer> {
   }
 }
 
-/** A trust decision on a receiver, made or pending. */
+/** A trust decision on a receiver. The decision can still be pending. */
 interface Decision {
   readonly receiverKey: Uint8Array;
-  /** Resolves to undefined if the receiver is trusted. */
+  /** Resolves to the reason for a refusal; to undefined if the receiver is trusted. */
   readonly refusal: Promise<string | undefined>;
 }

@@ -1,4 +1,6 @@
-/** What senders of both protocols share over real sockets: the run from the first datagram to the result. */
+/**
+ * Code that the senders of both protocols share: opens the sockets, runs the sender and returns its result.
+ */
 
 import type { P2mpError } from '../base/errors.js';
 import type { Machine } from '../base/machine.js';
@@ -11,11 +13,11 @@ import { findUnreachable } from './net/routes.js';
 import { SendErrorLog } from './net/send-error-log.js';
 import { SocketRunner } from './net/socket-runner.js';
 
-/** What the shell needs of a sender. */
+/** The methods of a sender that the shell uses. */
 export interface ShellSender {
   readonly isDone: boolean;
   readonly peers: readonly SentTo[];
-  /** @param isFinal whether no later session can continue this one */
+  /** @param isFinal true if no later session can continue this one */
   abort(nowMs: number, reason: string, isFinal?: boolean): void;
   /** Fails one receiver and continues with the others. */
   failReceiver(nowMs: number, index: number, reason: string): void;
@@ -23,18 +25,18 @@ export interface ShellSender {
 
 export interface SenderShellOptions {
   readonly signal: AbortSignal | undefined;
-  /** Why receivers are incomplete once the signal aborts. */
+  /** Reason reported for incomplete receivers after the signal aborts. */
   readonly interruptedReason: string;
-  /** Called with the first refusal of the system to send, for each kind of error. */
+  /** Called when the system refuses to send a datagram, once for each kind of error. */
   readonly onSendError: (message: string) => void;
-  /** @returns whether it has handled the error, so that the shell need not */
+  /** @returns true if this function has handled the error, so that the shell must not handle it again */
   readonly takeSendError: (error: NodeJS.ErrnoException) => boolean;
 }
 
-/** The machine that the shell runs, and how to reach its present sender. */
+/** The machine that the shell runs, with access to the current sender. */
 export interface ShellMachine<E> extends Pick<PortWatchOptions, 'awaited'> {
   readonly machine: Machine<E>;
-  /** The sender that the machine runs now. */
+  /** @returns the sender that the machine currently runs */
   readonly current: () => ShellSender;
   readonly receivers: readonly FoundReceiver[];
   readonly deadlines?: 'exact';
@@ -45,7 +47,7 @@ export interface ShellMachine<E> extends Pick<PortWatchOptions, 'awaited'> {
   ) => void;
 }
 
-/** Runs a sender until it ends, is aborted or fails by a local error. */
+/** Runs a sender until it ends, is aborted, or is stopped by a local error. */
 export class SenderShell<E, R> {
   /** The local error that stopped the sender, if any. */
   error: P2mpError | undefined;
@@ -62,17 +64,18 @@ export class SenderShell<E, R> {
       this.resolve = resolve;
       this.reject = reject;
     });
-    // The result may be rejected before anything waits for it.
+    // Prevent an unhandled rejection: the result can be rejected before `run` awaits it.
     this.result.catch(() => undefined);
   }
 
   /**
-   * Opens the sender and sends until `finish` or `crash` is called; then closes the sockets.
-   * @param open prepares everything and calls `openSockets`
+   * Opens the sender and sends until `finish` or `crash` is called. Then closes the sockets.
+   * @param open prepares the transfer and calls `openSockets`
    */
   async run(open: () => Promise<void>): Promise<R> {
     const { signal, interruptedReason } = this.options;
-    // Deferred, because the signal may come from an event handler of this sender.
+    // Abort in the next turn of the event loop, because the signal can come from an event handler of this
+    // sender.
     const handleAbort = () => setImmediate(() => this.abort(interruptedReason));
     try {
       await open();
@@ -102,7 +105,7 @@ export class SenderShell<E, R> {
     return runner;
   }
 
-  /** Fails the receivers that the system has no route to. */
+  /** Fails the receivers to which the system has no route. */
   failUnrouted(receivers: readonly FoundReceiver[]): void {
     receivers.forEach(({ noRoute }, index) => {
       if (noRoute !== undefined)
@@ -110,12 +113,15 @@ export class SenderShell<E, R> {
     });
   }
 
-  /** The sender has ended by itself. */
+  /** Resolves the result after the sender has ended. */
   finish(result: R): void {
     this.resolve(result);
   }
 
-  /** Rejects the send after an exception that is not a P2mpError: a bug in the caller's function or in ours. */
+  /**
+   * Rejects the result after an exception that is not a P2mpError. It is a bug in a function of the caller or
+   * in p2mp.
+   */
   crash(error: unknown): void {
     this.reject(error);
   }
@@ -123,7 +129,7 @@ export class SenderShell<E, R> {
   /** Ends the transfer because of a local error. */
   stop(error: P2mpError): void {
     this.error ??= error;
-    // Files that have changed make a new object, so no later session can continue this one.
+    // If the source has changed, a later session sends a different object and cannot continue this one.
     this.abort(error.message, error.code === 'SOURCE_CHANGED');
   }
 

@@ -1,4 +1,4 @@
-/** Errors of the operating system as messages that say what to do. */
+/** Turns errors of the operating system into messages that say what to do. */
 import { statfsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
@@ -24,12 +24,15 @@ const remedies: Readonly<Record<string, string>> = {
   ELOOP: 'the symbolic links form a loop; check the path',
 };
 
-/** @returns what went wrong and what to do about it */
+/** @returns a message that says what went wrong and what to do */
 export function describeError(error: unknown): string {
   return remedies[systemCode(error)] ?? (error as Error).message;
 }
 
-/** The POSIX name of the error. Node lacks names for some codes, such as EDQUOT, but reports their numbers. */
+/**
+ * @returns the POSIX name of the error. For some codes, such as EDQUOT, Node has no name and reports only the
+ *   number.
+ */
 export function systemCode(error: unknown): string {
   const { code = '', errno } = error as NodeJS.ErrnoException;
   if (!code.startsWith('Unknown') || errno === undefined) return code;
@@ -40,7 +43,7 @@ const namesByErrno = new Map(
   Object.entries(constants.errno).map(([name, number]) => [number, name] as const),
 );
 
-/** Wraps an error of a file operation; the message starts with the path. */
+/** Wraps an error of a file operation. The message starts with the path. */
 export function fileError(code: ErrorCode, path: string, error: unknown): P2mpError {
   if (error instanceof P2mpError) return error;
   const isFull = systemCode(error) === 'ENOSPC';
@@ -62,10 +65,10 @@ function hasNoInodes(path: string): boolean {
   }
 }
 
-/** On Windows an open file cannot be replaced; the system reports that as a permission error. */
+/** On Windows, an open file cannot be replaced, and the system reports a permission error. */
 const heldCodes = ['EPERM', 'EACCES', 'EBUSY'];
 
-/** Wraps an error of renaming a new file into place. */
+/** Wraps an error that occurred when a new file was renamed to its final name. */
 export function replaceError(
   code: ErrorCode,
   path: string,

@@ -833,7 +833,7 @@ t.test('a send that cannot start rejects with a code, and sends nothing', async 
     [{ paths: [] }, 'INVALID_ARGUMENT', /^nothing to send: /],
     [{ paths: [''] }, 'INVALID_ARGUMENT', /^a path is empty/],
     [{ receivers: [] }, 'INVALID_ARGUMENT', /^no receiver: /],
-    [{ receivers: [server, server] }, 'INVALID_ARGUMENT', /are one receiver .*name it once/],
+    [{ receivers: [server, server] }, 'INVALID_ARGUMENT', /are the same receiver .*name it once/],
     [{ mssBytes: 63 }, 'INVALID_ARGUMENT', /MSS 63: must be/],
     [{ mssBytes: 65_001 }, 'INVALID_ARGUMENT', /MSS 65001: must be/],
     [{ mssBytes: 1.5 }, 'INVALID_ARGUMENT', /1\.5/],

@@ -1,4 +1,4 @@
-/** UDP sockets with the address type of the core: open, send with backpressure, close. */
+/** UDP sockets that use the address type of the core. They open, send with backpressure, and close. */
 import type dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
@@ -26,12 +26,16 @@ interface Port {
   readonly socket: dgram.Socket;
   readonly sender: OffloadSender;
   readonly sendBuffer: SendBuffer;
-  /** Cached, because asking the socket at each send would cost a system call. */
+  /**
+   * The address family of the socket. It is cached, because a query at each send would cost a system call.
+   */
   readonly family: string;
   readonly setPortSharing: SendingSocket['setPortSharing'];
 }
 
-/** An address that remembers the socket of its datagrams, so that answers leave by the same one. */
+/**
+ * The source address of a datagram, with the socket that received it. Answers leave through the same socket.
+ */
 interface PortAddress extends Address {
   readonly by: Port;
 }
@@ -42,26 +46,30 @@ export interface EndpointOptions {
   /** 0 for any free port. */
   readonly port: number;
   /**
-   * Whether datagrams that arrived together may be passed on concatenated, all of one size except for the
-   * last. Node does not report that size, so the protocol must be able to derive it.
+   * Whether `handleDatagram` accepts datagrams that arrived together as one concatenation. All of these
+   * datagrams have the same size; only the last one can be shorter. Node does not report the size, so the
+   * protocol must be able to derive it.
    */
   readonly receivesBatches?: boolean;
   /** Whether to use UDP GSO and GRO where available; P2MP_OFFLOAD=off disables them everywhere. */
   readonly offload?: 'auto' | 'off';
-  /** Loads the system calls that Node lacks; throws with the reason if they are unavailable. */
+  /**
+   * Loads the system calls that Node does not offer. Throws an error with the reason if they are unavailable.
+   */
   readonly loadSystemCalls?: () => SystemCalls;
   readonly handleDatagram: (from: Address, bytes: Uint8Array) => void;
-  /** Called when datagrams have been sent after `canSend` was false. */
+  /** Called when `canSend` becomes true again. */
   readonly handleWritable: () => void;
-  /** A datagram was not sent; the protocol retransmits what matters. */
+  /** Called when a datagram was not sent. The protocol retransmits lost data, so this is not fatal. */
   readonly handleSendError: (error: NodeJS.ErrnoException) => void;
 }
 
-/** Maximum bytes passed to Node but not yet to the kernel; beyond it, `canSend` is false. */
+/** Maximum number of bytes that Node holds and has not passed to the kernel. Above it, `canSend` is false. */
 const maxUnsentBytes = 256 * 1024;
 
 /**
- * The unsent bytes are counted once per this many bytes, because the kernel nearly always takes all of them at once.
+ * Number of sent bytes between two counts of the unsent bytes. The kernel nearly always takes all bytes at
+ * once, so counting at each send would be wasteful.
  */
 const bytesPerLook = 16 * 1024;
 
@@ -77,7 +85,7 @@ export class Endpoint {
   private isBlocked = false;
   private isPolling = false;
   private isClosed = false;
-  /** Its addresses before it was closed. */
+  /** The addresses that the endpoint had before it was closed. */
   private lastAddresses: Address[] = [];
 
   private constructor(private readonly options: EndpointOptions) {
@@ -102,7 +110,7 @@ export class Endpoint {
     return endpoint;
   }
 
-  /** The addresses it listens on. */
+  /** The addresses that the endpoint listens on. */
   get addresses(): Address[] {
     if (this.isClosed) return this.lastAddresses;
     return this.ports.map(({ socket }) => {
@@ -111,7 +119,7 @@ export class Endpoint {
     });
   }
 
-  /** The offload in use; sending in batches stops if the kernel refuses it. */
+  /** The offload in use. `send` becomes false if the kernel refuses a batch. */
   get offload(): Offload {
     const all = this.ports.map(({ sender }) => sender.offload);
     const reason = all.find((each) => each.reason !== undefined)?.reason;
@@ -123,14 +131,17 @@ export class Endpoint {
   }
 
   /**
-   * The smallest receive buffer of the sockets. Linux also counts its overhead per datagram, against twice this size,
-   * so small datagrams fill the buffer sooner.
+   * Size of the smallest receive buffer of all sockets. Linux allows twice this size, but also counts its
+   * overhead for each datagram, so small datagrams fill the buffer sooner.
    */
   get receiveBufferSizeBytes(): number {
     return this.leastReceiveBufferBytes;
   }
 
-  /** False while unsent datagrams pile up; `handleWritable` is called once they are sent. */
+  /**
+   * @returns false while too many datagrams are unsent. `handleWritable` is called when sending is possible
+   *   again.
+   */
   canSend(): boolean {
     if (this.isBlocked || this.isClosed) return false;
     if (this.sentBytes < bytesPerLook) return true;
@@ -153,7 +164,7 @@ export class Endpoint {
 
   /**
    * Joins a multicast group on all interfaces.
-   * @returns why no interface could join; undefined if at least one did
+   * @returns the reason why no interface could join; undefined if at least one interface joined
    */
   joinGroup(group: string): string | undefined {
     const socket = this.portFor({ host: group, port: 0 })?.socket;
@@ -165,7 +176,7 @@ export class Endpoint {
         socket.addMembership(group, name);
         hasJoined = true;
       } catch (error) {
-        // Other interfaces may still be able to join.
+        // Continue with the other interfaces. EADDRINUSE means that this interface has already joined.
         const { code } = error as NodeJS.ErrnoException;
         if (code === 'EADDRINUSE') hasJoined = true;
         failure ??= error as NodeJS.ErrnoException;
@@ -186,7 +197,7 @@ export class Endpoint {
     }
   }
 
-  /** Sends multicast datagrams with this TTL through the interface that has this address. */
+  /** Sets the TTL of multicast datagrams and makes them leave through the interface that has this address. */
   sendGroupsBy(address: string, ttl: number): void {
     const socket = this.portFor({ host: address, port: 0 })?.socket;
     if (socket === undefined || this.isClosed) return;
@@ -196,8 +207,8 @@ export class Endpoint {
   }
 
   /**
-   * Watches whether a remote port refuses datagrams. Datagrams from that port are handled as before. Stopping the watch
-   * may lose a datagram that arrives at that moment.
+   * Watches whether a remote port refuses datagrams. Datagrams from that port are still passed to
+   * `handleDatagram`. A datagram that arrives at the moment when the watch stops can be lost.
    * @returns a function that stops the watch; undefined if the system does not support watches
    */
   watchRefusals(to: Address, handleRefusal: (code: RefusalCode) => void): (() => void) | undefined {
@@ -218,15 +229,15 @@ export class Endpoint {
         if (this.watches.delete(watch)) watch.end();
       };
     } catch {
-      // No descriptor or no route: datagrams are sent without a watch.
+      // There is no free descriptor or no route. Sending works without a watch too.
       return undefined;
     }
   }
 
-  /** Resolves once everything is sent, or after a timeout. */
+  /** Resolves when all datagrams are sent, or after one second. */
   async flush(): Promise<void> {
     const endsAtMs = performance.now() + 1000;
-    // A pending result may be a refusal, after which the datagrams are sent again, so wait for results too.
+    // Wait also for pending results: if the kernel refused a batch, its datagrams are sent again.
     const awaitsResult = () => this.ports.some(({ sender }) => sender.awaitsResult);
     const isUnsent = () => this.unsentBytes > 0 || awaitsResult();
     while (!this.isClosed && isUnsent() && performance.now() < endsAtMs) {
@@ -270,7 +281,7 @@ export class Endpoint {
     }
   }
 
-  /** Each result of a send checks for room. If no result is pending, the sockets are polled. */
+  /** If the result of a send is pending, its callback checks for room. Otherwise, the sockets are polled. */
   private awaitRoom(): void {
     if (this.isPolling || this.ports.some(({ sender }) => sender.awaitsResult)) return;
     this.isPolling = true;
@@ -292,7 +303,7 @@ export class Endpoint {
     try {
       await this.bind('::', first.address().port);
     } catch (error) {
-      // A host without IPv6 uses IPv4 only; a port in use is an error.
+      // Ignore that the host has no IPv6. Report all other errors, such as a port that is in use.
       const cause = error instanceof P2mpError ? (error.cause as NodeJS.ErrnoException) : undefined;
       if (cause?.code !== 'EAFNOSUPPORT' && cause?.code !== 'EADDRNOTAVAIL') throw error;
     }
@@ -337,7 +348,7 @@ function now(): number {
   return performance.now();
 }
 
-/** The interfaces of this address family, in the form that `addMembership` takes. */
+/** @returns the interfaces with the address family of the group, in the form that `addMembership` takes */
 function multicastInterfaces(
   group: string,
   isWanted: (info: NetworkInterfaceInfo) => boolean = () => true,
@@ -351,7 +362,7 @@ function multicastInterfaces(
   return found;
 }
 
-/** Why no group could be joined. */
+/** @returns the reason why no interface could join the group */
 function joinFailure(group: string, error: NodeJS.ErrnoException | undefined): string {
   if (error === undefined) {
     return `this host has no ${isIPv6(group) ? 'IPv6' : 'IPv4'} interface`;
@@ -360,16 +371,16 @@ function joinFailure(group: string, error: NodeJS.ErrnoException | undefined): s
     const limit = isIPv6(group) ? 'net.core.optmem_max' : 'net.ipv4.igmp_max_memberships';
     return `this host has joined as many groups as the system allows (${limit})`;
   }
-  return `no interface accepts it (${error.message})`;
+  return `no interface accepts the group (${error.message})`;
 }
 
 function bindError(error: NodeJS.ErrnoException, address: Address): P2mpError {
   const remedies: Record<string, string> = {
     EADDRINUSE: 'the port is in use; stop the program that uses it, or choose another port',
-    EACCES: 'permission denied; choose a port of at least 1024, or run with the right to bind it',
-    EADDRNOTAVAIL: 'this host has no such address; use one of its own',
-    EINVAL: 'not an IP address; use one of this host',
-    ENOTFOUND: 'not an IP address; use one of this host',
+    EACCES: 'permission denied; choose a port from 1024, or run with permission to bind this port',
+    EADDRNOTAVAIL: 'this host has no such address; use an address of this host',
+    EINVAL: 'not an IP address; use an address of this host',
+    ENOTFOUND: 'not an IP address; use an address of this host',
     EAFNOSUPPORT: 'this host does not support that IP version',
   };
   const remedy = remedies[error.code ?? ''] ?? error.message;
@@ -378,7 +389,7 @@ function bindError(error: NodeJS.ErrnoException, address: Address): P2mpError {
   });
 }
 
-/** Send errors that retransmission cannot fix. */
+/** @returns the error to report if retransmission cannot help; undefined for all other errors */
 export function fatalSendError(
   error: NodeJS.ErrnoException,
   mssBytes: number,

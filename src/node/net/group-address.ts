@@ -1,4 +1,4 @@
-/** Chooses the multicast group of a sender and the interface that its datagrams leave by. */
+/** Chooses the multicast group of a sender and the interface through which its multicast datagrams leave. */
 import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
 import { isIPv4, isIPv6 } from 'node:net';
@@ -11,7 +11,7 @@ import { mapLimited } from '../limited-concurrency.js';
 export type MulticastChoice = 'auto' | 'never' | (string & {});
 
 /**
- * @returns the group for these receivers; undefined if only unicast is used
+ * @returns the multicast group for these receivers; undefined if all receivers are served by unicast
  * @throws P2mpError INVALID_ARGUMENT
  */
 export function chooseGroup(
@@ -32,16 +32,16 @@ export function chooseGroup(
       const version = isIPv6(choice) ? 'IPv6' : 'IPv4';
       throw new P2mpError(
         'INVALID_ARGUMENT',
-        `--multicast ${choice}: is an ${version} group, but some receivers have other addresses; name a group of their IP version, or use auto`,
+        `--multicast ${choice}: is an ${version} group, but some receivers have addresses of the other IP version; give a group of that version, or use auto`,
       );
     }
     return { host: choice, port };
   }
-  // A group serves receivers with the same port; a single receiver gains nothing.
+  // All receivers of a group share a port. With only one receiver, multicast saves nothing.
   if (receivers.filter((receiver) => receiver.port === port).length < 2) return undefined;
   if (version6 > 0 && version6 < receivers.length) return undefined;
   const [a = 0, b = 0, c = 0, d = 0] = randomBytes(4);
-  // Administratively scoped ranges (RFC 2365; RFC 4291, 2.7), which routers do not forward.
+  // Ranges of administratively scoped addresses (RFC 2365; RFC 4291, 2.7). Routers do not forward them.
   if (version6 === 0) return { host: `239.${128 + (a % 64)}.${b}.${c}`, port };
   return { host: `ff15::${hex(a, b)}:${hex(c, d)}`, port };
 }
@@ -65,8 +65,9 @@ function mostCommonPort(receivers: readonly Address[]): number {
 }
 
 /**
- * A local address of the interface that leads to most of the receivers that a group can reach. In case of a tie, the
- * first such interface; undefined if there is no route to any of the receivers.
+ * @returns a local address of the interface that leads to most of the receivers in the group. If two
+ *   interfaces lead to equally many receivers, the first one is taken. Undefined if there is no route to any
+ *   of the receivers.
  */
 export async function groupSource(
   group: Address,
@@ -79,7 +80,7 @@ export async function groupSource(
   const found = new Map<string, { count: number; address: string }>();
   for (const address of sources) {
     if (address === undefined) continue;
-    // One interface may have several addresses.
+    // Count by interface, because an interface can have several addresses.
     const name = interfaceOf(address) ?? address;
     const use = found.get(name) ?? { count: 0, address };
     use.count++;
@@ -98,13 +99,13 @@ function interfaceOf(address: string): string | undefined {
   return undefined;
 }
 
-/** The source address for datagrams to a host; undefined without a route. */
+/** @returns the source address for datagrams to a host; undefined if there is no route */
 async function localAddressTowards(to: Address): Promise<string | undefined> {
   const socket = dgram.createSocket(isIPv6(to.host) ? 'udp6' : 'udp4');
   try {
     return await new Promise((resolve) => {
       socket.once('error', () => resolve(undefined));
-      // Connecting only looks up the route and sends nothing. The scope is not part of the address.
+      // `connect` only looks up the route; it sends nothing. The IPv6 scope is removed from the address.
       socket.connect(to.port, to.host, () => resolve(socket.address().address.split('%')[0]));
     });
   } finally {

@@ -1,7 +1,10 @@
-/** Multicast groups of sessions: each is joined once and left with its last session. */
+/**
+ * Multicast groups of sessions. Each group is joined once, for its first session, and left after its last
+ * session.
+ */
 
 export interface GroupSockets {
-  /** @returns why no socket could join; undefined if one did */
+  /** @returns the reason why no interface could join; undefined if at least one interface joined */
   joinGroup(groupHost: string): string | undefined;
   leaveGroup(groupHost: string): void;
 }
@@ -11,8 +14,9 @@ export class JoinedGroups {
   private readonly sessionCounts = new Map<string, number>();
 
   /**
-   * A session whose group cannot be joined continues without it, because the sender's probe does not reach this host.
-   * @returns why the group cannot be joined; undefined if it is joined
+   * If the group cannot be joined, the probe of the sender does not reach this host, so the session continues
+   * by unicast.
+   * @returns the reason why the group cannot be joined; undefined if it is joined
    */
   join(sockets: GroupSockets, session: number, groupHost: string): string | undefined {
     const count = this.sessionCounts.get(groupHost) ?? 0;

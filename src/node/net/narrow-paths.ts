@@ -1,6 +1,7 @@
 /**
- * Handles datagrams that turn out to be too large for the path to a receiver. If no content has been sent and the size
- * is not fixed, the session restarts with smaller segments. Otherwise, that receiver fails and the others continue.
+ * Handles datagrams that are too large for the path to a receiver. If the segment size is automatic and no
+ * content has been sent, the session restarts with smaller segments. Otherwise, that receiver fails and the
+ * others continue.
  */
 import { at } from '../../base/assert.js';
 import { P2mpError } from '../../base/errors.js';
@@ -17,24 +18,24 @@ export interface NarrowPathsOptions {
   readonly isAuto: boolean;
   readonly createSender: (mssBytes: number) => SessionSender;
   readonly nowMs: () => number;
-  /** Lets the senders continue. */
+  /** Makes the current sender transmit. */
   readonly drain: () => void;
-  /** The session has restarted with smaller segments. */
+  /** Called when the session has restarted with smaller segments. */
   readonly handleResize: (mssBytes: number, reason: string) => void;
-  /** No receiver can be reached with this size. */
+  /** Called when this segment size is too large for the paths to all receivers. */
   readonly handleHopeless: (error: P2mpError) => void;
 }
 
 export class NarrowPaths {
-  /** Reasons by receiver number; several receivers may be affected at once. */
+  /** Reasons why segments do not fit, by receiver number. Several receivers can be affected at once. */
   private readonly found = new Map<number, string>();
   private readonly givenUp = new Set<number>();
 
   constructor(private readonly options: NarrowPathsOptions) {}
 
   /**
-   * The system refused a datagram because of its size.
-   * @returns whether it was addressed to a receiver
+   * Handles a send error that says that a datagram is too large.
+   * @returns whether the datagram was addressed to a receiver
    */
   handleRefusal(error: NodeJS.ErrnoException & { address?: string; port?: number }): boolean {
     const { sender } = this;
@@ -44,13 +45,13 @@ export class NarrowPaths {
     if (peer === undefined) return false;
     const mostBytes = this.options.fit.datagramBytesTo(peer.address);
     const sizeBytes = sender.geometry.mssBytes + dataFramingBytes;
-    // The refused datagram was sent before the session restarted.
+    // The refused datagram is older than the restart of the session: the current segments fit this path.
     const isLate = this.options.isAuto && mostBytes !== undefined && mostBytes >= sizeBytes;
     if (!isLate) this.note(peer, limitTo(peer, mostBytes, sizeBytes));
     return true;
   }
 
-  /** The sender suspects that a path drops large datagrams; it gives up by itself once that is certain. */
+  /** Handles the suspicion of the sender that a path silently drops large datagrams. */
   handleSuspicion(index: number): void {
     const { sender } = this;
     if (!this.options.isAuto || sender.hasOpenedContent) return;
@@ -63,7 +64,10 @@ export class NarrowPaths {
     return this.options.senders.current;
   }
 
-  /** Deferred, because the call may come from an event handler, and because other receivers may be affected too. */
+  /**
+   * Handles the affected receivers in the next turn of the event loop, because this call can come from an
+   * event handler and other receivers can be affected too.
+   */
   private note({ index, isSettled }: SessionPeer, reason: string): void {
     if (isSettled) return;
     if (this.found.size === 0) setImmediate(() => this.handleFound());

@@ -1,13 +1,16 @@
-/** Detects datagrams from our own sockets: these are forged or looped back. */
+/** Detects datagrams that come from our own sockets. Such datagrams are forged or looped back. */
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../../base/address.js';
 
-/** How long the list of interfaces is reused. A flood would otherwise cause a lookup for every datagram. */
+/**
+ * Time for which the list of interfaces is reused. Without it, a flood would cause a lookup for each
+ * datagram.
+ */
 const interfacesAgeMs = 1000;
 
 /**
- * @param listening returns the addresses of this process, once it listens
- * @returns a function that checks an address
+ * @param listening returns the addresses of this process; empty until it listens
+ * @returns a function that checks whether an address is an own address
  */
 export function createOwnAddressCheck(
   listening: () => readonly Address[],

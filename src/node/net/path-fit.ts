@@ -1,7 +1,7 @@
 /**
- * Chooses the largest segments that reach all receivers unfragmented. It uses the path MTUs that the system knows: at
- * first those of the host's interfaces, later those that routers reported. If a size still turns out too large, it
- * steps down through sizes that fit common paths.
+ * Chooses the largest segment size that reaches all receivers without fragmentation. The choice is based on
+ * the path MTUs that the system knows: initially the MTUs of interfaces, later also those reported by
+ * routers. If a size is still too large, the next smaller size that fits common paths is tried.
  */
 import type { Address } from '../../base/address.js';
 import { sessionMssLimits } from '../../object/geometry.js';
@@ -9,17 +9,23 @@ import { sessionDefaults } from '../../transfer/config.js';
 import { dataFramingBytes } from '../../wire/segment-size.js';
 import { largestDatagramBytes, pathMtuBytes } from './path-mtu.js';
 
-/** Asks the system for a path MTU; undefined if it does not know. */
+/**
+ * Asks the system for a path MTU.
+ * @returns undefined if the system does not know the path MTU
+ */
 export type AskPathMtu = (to: Address, from?: string) => number | undefined;
 
 const ethernetMtuBytes = 1500;
 
-/** Loopback has an MTU of 64 KiB, but losing a segment of that size would lose a whole block. */
+/**
+ * Limit for the segment size. Loopback has an MTU of 64 KiB, but the loss of one such segment would lose a
+ * whole block.
+ */
 const jumboMtuBytes = 9000;
 
 /**
- * Sizes to try if a path is narrower than the system knows. 1400 fits usual tunnels over Ethernet; 1200 fits any IPv6
- * path (1,280 bytes), and 508 any IPv4 host (576).
+ * Segment sizes to try if a path is narrower than the system knows. The default MSS fits common tunnels over
+ * Ethernet, 1200 fits any IPv6 path (MTU 1280), and 508 fits any IPv4 host (576).
  */
 const stepsBytes = [sessionDefaults.mssBytes, 1200, 508];
 
@@ -39,7 +45,7 @@ export class PathFit {
       options.askPathMtu ?? ((to, from) => pathMtuBytes(to, from === undefined ? {} : { from }));
   }
 
-  /** The MSS that fits every path, as far as currently known. */
+  /** @returns the largest MSS that fits the paths to all receivers, as far as currently known */
   mssBytes(): number {
     const { receivers, group, groupFrom } = this.options;
     let leastBytes = Number.POSITIVE_INFINITY;
@@ -48,13 +54,15 @@ export class PathFit {
     return leastBytes;
   }
 
-  /** The next smaller MSS after one that did not fit; undefined if there is none. */
+  /** @returns the next MSS to try after a size that was too large; undefined if there is none */
   below(mssBytes: number): number | undefined {
     const known = this.mssBytes();
     return known < mssBytes ? known : stepsBytes.find((step) => step < mssBytes);
   }
 
-  /** The largest datagram that reaches a receiver, as far as the system knows; undefined if it does not know. */
+  /**
+   * @returns the size of the largest datagram that reaches a receiver; undefined if the system does not know
+   */
   datagramBytesTo(to: Address): number | undefined {
     const mtuBytes = this.ask(to);
     return mtuBytes === undefined ? undefined : largestDatagramBytes(to, mtuBytes);
@@ -67,8 +75,9 @@ export class PathFit {
 }
 
 /**
- * Leaves the last bytes of Ethernet's MTU unused. Another 40 bytes per segment would save a sixth of a percent, but
- * would not fit a tunnel or PPPoE, which would then have to be discovered.
+ * Leaves the last bytes of the Ethernet MTU unused. Another 40 bytes per segment would save a sixth of a
+ * percent. But such segments would not fit tunnels or PPPoE, and the sender would first have to discover
+ * that.
  */
 function mssForMtu(to: Address, mtuBytes: number): number {
   const datagramBytes = largestDatagramBytes(to, Math.min(mtuBytes, jumboMtuBytes));

@@ -12,17 +12,17 @@ const headerBytes = { IPv4: 28, IPv6: 48 };
 const largestPayloadBytes = { IPv4: 65_507, IPv6: 65_527 };
 
 export interface PathMtuOptions {
-  /** The source address; for groups it selects the interface. */
+  /** The local address to send from. For multicast groups, it selects the interface. */
   readonly from?: string;
   /** As for an endpoint. */
   readonly loadSystemCalls?: () => SystemCalls;
 }
 
 /**
- * The largest IP datagram, including headers, that arrives unfragmented. At first, this is the MTU of the interface or
- * route. Once a router has reported that a datagram was too large, it is the MTU that the router reported, so ask again
- * when a send fails with EMSGSIZE. Sends nothing.
- * @returns undefined if the system cannot be asked or has no route
+ * Asks the system for the path MTU: the size of the largest IP datagram, including headers, that arrives
+ * unfragmented. At first, this is the MTU of the interface or route. After a router has reported a smaller
+ * MTU, it is that MTU, so ask again when a send fails with EMSGSIZE. Nothing is sent.
+ * @returns undefined if the system does not support the query or has no route
  */
 export function pathMtuBytes(to: Address, options: PathMtuOptions = {}): number | undefined {
   try {
@@ -38,13 +38,13 @@ export function largestDatagramBytes(to: Address, mtuBytes: number): number {
   return Math.min(mtuBytes - headerBytes[family], largestPayloadBytes[family]);
 }
 
-/** Connecting a socket looks up its route, and the route has an MTU. */
+/** `connect` looks up the route, and the path MTU is a property of the route. */
 function askSystem(system: SystemCalls, to: Address, from: string | undefined): number {
   const isV6 = isIPv6(to.host);
   const fd = system.openUdpSocket(isV6);
   try {
     if (from !== undefined) leaveFrom(system, fd, from);
-    // Port 0 cannot be connected to, and any other port has the same route.
+    // Use another port instead of port 0, which `connect` rejects. The route is the same for all ports.
     system.connect(fd, { host: to.host, port: to.port === 0 ? 9 : to.port });
     return system.getOption(fd, isV6 ? socketOptions.ipv6Mtu : socketOptions.ipv4Mtu);
   } finally {

@@ -1,4 +1,4 @@
-/** Watches the ports of awaited receivers that are silent, to detect refusals. */
+/** Watches whether the ports of silent receivers refuse datagrams. */
 import type { Address } from '../../base/address.js';
 import { formatAddress } from '../../base/address.js';
 import type { RefusalCode } from '../../base/refusal.js';
@@ -7,25 +7,28 @@ import type { Endpoint } from './endpoint.js';
 /** A receiver whose answer is awaited. */
 export interface AwaitedPeer {
   readonly index: number;
-  /** Several addresses while it is not known which of them answers. */
+  /** Several addresses, until one of them has answered. */
   readonly addresses: readonly Address[];
-  /** Increases with each datagram from this receiver. */
+  /** Number that increases with each datagram from this receiver. */
   readonly answerCount: number;
 }
 
 export interface PortWatchOptions {
   readonly sockets: Pick<Endpoint, 'watchRefusals'>;
-  /** The receivers whose answers are awaited now. */
+  /** @returns the receivers that the sender is currently waiting for */
   readonly awaited: () => Iterable<AwaitedPeer>;
   /** Called once for each address and each period of silence. */
   readonly handleRefusal: (index: number, from: Address, code: RefusalCode) => void;
 }
 
-/** A receiver on a LAN has answered by this time and needs no watch. */
+/** Time of the first check. A receiver on a LAN has answered before it and needs no watch. */
 const firstLookMs = 50;
 const intervalMs = 200;
 
-/** Maximum number of open sockets. If more receivers are silent, they take turns. */
+/**
+ * Maximum number of sockets that are open for watches. If more receivers are silent, they are watched in
+ * turn.
+ */
 const maxWatches = 128;
 const turnMs = 3000;
 
@@ -42,9 +45,12 @@ interface Watch {
 
 export class PortWatch {
   private readonly answerCounts = new Map<number, number>();
-  /** By address. */
+  /** Open watches, by receiver and address. */
   private readonly watches = new Map<string, Watch>();
-  /** Addresses that were watched in this round, and addresses that refused datagrams during this silence. */
+  /**
+   * `hadTurn`: addresses that were watched in the current round. `refused`: addresses that have refused
+   * datagrams since their receiver fell silent.
+   */
   private readonly hadTurn = new Set<string>();
   private readonly refused = new Set<string>();
   private timer: NodeJS.Timeout;
@@ -64,7 +70,7 @@ export class PortWatch {
     this.timer = setTimeout(this.handleTimer, intervalMs).unref();
   };
 
-  /** Starts and stops watches; called by the timer. */
+  /** Starts and stops watches. The timer calls this method. */
   look(nowMs: number): void {
     const silent = this.silentPlaces();
     for (const key of this.refused) if (!silent.has(key)) this.refused.delete(key);
@@ -82,7 +88,7 @@ export class PortWatch {
     }
   }
 
-  /** Addresses from which nothing has arrived since the last check. */
+  /** @returns the addresses of receivers that have sent nothing since the last check */
   private silentPlaces(): Map<string, Place> {
     const silent = new Map<string, Place>();
     for (const { index, addresses, answerCount } of this.options.awaited()) {

@@ -33,7 +33,7 @@ function networkOfBroadcast(address: string): string | undefined {
   for (const [name, infos = []] of Object.entries(networkInterfaces())) {
     for (const { family, cidr, netmask, address: own } of infos) {
       if (family !== 'IPv4' || cidr === null || own === address) continue;
-      // Networks with at most two hosts have no broadcast address (RFC 3021).
+      // Networks of one or two addresses have no broadcast address (RFC 3021).
       if (Number(cidr.split('/')[1]) >= 31) continue;
       if (toNumber(address) === (toNumber(own) | ~toNumber(netmask)) >>> 0) {
         return `${name} (${cidr})`;

@@ -1,8 +1,8 @@
 /**
- * Detects that a remote port refuses datagrams. Its host answers with ICMP, which the system reports only to a
- * connected socket. No probe is sent, because even a harmless datagram could start a transfer at a server or crash it.
- * Instead, a second socket shares the local port and is connected to the remote address. Datagrams from the first
- * socket look as before, while answers and errors arrive at the second socket.
+ * Detects that a remote port refuses datagrams. The remote host reports this by ICMP, and the local system
+ * passes the report only to connected sockets. A second socket therefore shares the local port and is
+ * connected to the remote address. The first socket sends as before; answers and ICMP errors arrive at the
+ * second socket. No probe is sent, because any extra datagram could start a transfer at a server or crash it.
  */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
@@ -14,27 +14,27 @@ import { socketOptions } from './offload/offload-system.js';
 
 export interface RefusalWatchOptions {
   readonly system: SystemCalls;
-  /** Sends to the address. */
+  /** The first socket, which sends to the address. */
   readonly socket: dgram.Socket;
   readonly setPortSharing: OffloadSocket['setPortSharing'];
   readonly to: Address;
-  /** Receives the datagrams from the address, which no longer reach `socket`. */
+  /** Called for each datagram from the address. During the watch, these datagrams do not reach `socket`. */
   readonly handleMessage: (bytes: Uint8Array, info: dgram.RemoteInfo) => void;
-  /** Called for each reported refusal; the handler may close the socket. */
+  /** Called for each reported refusal. The handler is allowed to close the socket. */
   readonly handleRefusal: (code: RefusalCode) => void;
 }
 
 export interface RefusalWatch {
-  /** Ends the watch once everything that has arrived at its socket is read. */
+  /** Ends the watch after all datagrams that have arrived at its socket are read. */
   readonly end: () => void;
   /** Closes the socket of the watch at once. */
   readonly close: () => void;
 }
 
-/** The port of tcpmux, from which no datagram comes. */
+/** A port that no peer uses for UDP: the port of tcpmux. */
 const unusedPort = 1;
 
-/** @throws NodeJS.ErrnoException if the system does not allow a watch; nothing stays open then */
+/** @throws NodeJS.ErrnoException if the system does not allow a watch. No socket stays open in this case. */
 export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
   const { system, socket, setPortSharing, to, handleMessage, handleRefusal } = options;
   const { address: host, port } = socket.address();
@@ -42,8 +42,8 @@ export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
   const fd = system.openUdpSocket(isIPv6(host));
   try {
     if (isIPv6(host)) system.setOption(fd, socketOptions.ipv6Only, 1);
-    // The first socket shares its port only for this moment, so no other program can take the port. The
-    // watches share it among themselves.
+    // The first socket shares its port only during `bind`, so that no other program can take the port. The
+    // watches keep sharing the port with each other.
     system.setOption(fd, socketOptions.reuseAddress, 1);
     setPortSharing(true);
     try {
@@ -65,11 +65,11 @@ export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
     readCount++;
     handleMessage(bytes, info);
   });
-  // The first socket sees any other error when it sends.
+  // Ignore all other errors, because the first socket reports them when it sends.
   watch.on('error', ({ code }: NodeJS.ErrnoException) => {
     if (isEnding) return;
     if (code === 'ECONNREFUSED') handleRefusal(code);
-    // For IPv6, Linux reports a firewall's answer as EACCES.
+    // For IPv6, Linux reports EACCES if a firewall rejects datagrams.
     if (code === 'EHOSTUNREACH' || code === 'EACCES') handleRefusal('EHOSTUNREACH');
   });
   const close = () => {
@@ -77,7 +77,7 @@ export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
     isClosed = true;
   };
   const closeOnceRead = (seenCount: number) => {
-    // Waits two turns, so that the socket is polled in between, whatever phase the event loop is in now.
+    // Wait for two turns of the event loop, because the socket is polled between them.
     setImmediate(() =>
       setImmediate(() => (readCount === seenCount ? close() : closeOnceRead(readCount))),
     );
@@ -86,7 +86,7 @@ export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
     if (isEnding || isClosed) return;
     isEnding = true;
     try {
-      // From now on, the peer's datagrams reach the first socket again. The datagrams in the queue must not be lost.
+      // New datagrams reach the first socket again. Those that are still queued here must be read first.
       system.connect(fd, { host: to.host, port: unusedPort });
       closeOnceRead(readCount);
     } catch {

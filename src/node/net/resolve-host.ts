@@ -1,12 +1,12 @@
-/** Resolves host names once, before a transfer: the engine uses addresses only. */
+/** Resolves host names once, before a transfer. The core uses only addresses. */
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import type { Address } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 
 /**
- * The first IPv4 and IPv6 address of a name; IPv4 first, because most receivers listen there.
- * @returns one or two addresses
+ * @returns the first IPv4 address and the first IPv6 address of a name. IPv4 comes first, because most
+ *   receivers listen there.
  * @throws P2mpError UNKNOWN_HOST
  */
 export async function resolveHost(host: string, port: number): Promise<[Address, ...Address[]]> {

@@ -1,4 +1,4 @@
-/** Resolves receivers as given by the user to addresses. */
+/** Resolves the receivers that a user has named to addresses. */
 import { isIPv6 } from 'node:net';
 import type { Address } from '../../base/address.js';
 import { formatAddress } from '../../base/address.js';
@@ -21,16 +21,17 @@ export interface ServerSpec {
 
 /** A receiver and its addresses. */
 export interface FoundReceiver extends ReceiverSpec {
-  /** Why this host cannot send to any of its addresses; undefined if it can. */
+  /** Reason why this host cannot send to any address of the receiver; undefined if it can. */
   readonly noRoute?: string;
 }
 
-/** Concurrent name lookups, to spare name servers. */
+/** Maximum number of concurrent name lookups, to limit the load on name servers. */
 const lookupsAtOnce = 8;
 
 /**
- * Resolves names concurrently; throws the error of the first receiver in order.
- * @throws P2mpError INVALID_ARGUMENT for no receiver, an invalid port, a duplicate receiver, or a
+ * Resolves names concurrently. If several receivers have errors, throws the error of the first of these
+ * receivers.
+ * @throws P2mpError INVALID_ARGUMENT if there is no receiver, an invalid port, a duplicate receiver, or a
  *   multicast or broadcast address; UNKNOWN_HOST
  */
 export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<FoundReceiver[]> {
@@ -50,7 +51,7 @@ export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<Fo
   });
   const nameOf = new Map<string, string>();
   for (const { name, address } of found) checkIsNew(nameOf, name, address);
-  // The main address of another receiver is not an alternative address of this one.
+  // Drop alternative addresses that are the main address of another receiver.
   const isFree = (address: Address) => !nameOf.has(formatAddress(address));
   return found.map(({ otherAddresses = [], ...receiver }) => {
     const others = otherAddresses.filter(isFree);
@@ -58,7 +59,7 @@ export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<Fo
   });
 }
 
-/** Drops addresses without a route, unless no address has one. */
+/** Drops addresses without a route. If no address has a route, keeps the first address and the reason. */
 async function withRoute(
   addresses: readonly [Address, ...Address[]],
 ): Promise<Omit<FoundReceiver, 'name'>> {
@@ -68,7 +69,7 @@ async function withRoute(
   return { address: addresses[0], noRoute: reasons[0] ?? '' };
 }
 
-/** The wildcard addresses to bind for sending to all of these receivers. */
+/** @returns the wildcard addresses to bind in order to send to all of these receivers */
 export function wildcardsFor(receivers: readonly FoundReceiver[]): string[] {
   const addresses = receivers.flatMap(({ address, otherAddresses = [], noRoute }) =>
     noRoute === undefined ? [address, ...otherAddresses] : [],
@@ -83,7 +84,7 @@ function checkIsNew(nameOf: Map<string, string>, name: string, address: Address)
   if (twin !== undefined) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `${twin} and ${name} are one receiver (${key}); name it once`,
+      `${twin} and ${name} are the same receiver (${key}); name it once`,
     );
   }
   nameOf.set(key, name);

@@ -10,24 +10,30 @@ const reasons: Readonly<Record<string, string>> = {
   ENETDOWN: 'the interface that leads to it is down',
   EADDRNOTAVAIL: 'this host has no suitable source address; check whether the network is up',
   EAFNOSUPPORT: 'this host does not support that IP version',
-  EACCES: 'it is a broadcast address, not that of a receiver; name each receiver',
+  EACCES: 'it is a broadcast address; name each receiver by its own address',
   EINVAL:
-    'the system rejects that address; a link-local one needs its interface, such as fe80::1%eth0',
+    'the system rejects this address; a link-local address needs its interface, as in fe80::1%eth0',
   ENODEV: 'this host has no interface of that name',
 };
 
-/** @returns why nothing can be sent there, with the address; undefined if the error has another meaning */
+/**
+ * @returns the reason, with the address, why this host cannot send to the address; undefined if the error has
+ *   another cause
+ */
 export function noRouteReason(error: NodeJS.ErrnoException, { host }: Address): string | undefined {
   const reason = reasons[error.code ?? ''];
   return reason === undefined ? undefined : `cannot send to ${host}: ${reason}`;
 }
 
-/** @returns why nothing can be sent there; undefined if it can. Sends nothing. */
+/**
+ * Looks up the route, without sending anything.
+ * @returns the reason why this host cannot send to the address; undefined if it can
+ */
 export async function findNoRoute(to: Address): Promise<string | undefined> {
   const socket = dgram.createSocket(isIPv6(to.host) ? 'udp6' : 'udp4');
   try {
     return await new Promise((resolve) => {
-      // Connecting only looks up the route.
+      // `connect` only looks up the route.
       socket.once('error', (error: NodeJS.ErrnoException) => resolve(noRouteReason(error, to)));
       socket.connect(to.port, to.host, (error?: NodeJS.ErrnoException) =>
         resolve(error == null ? undefined : noRouteReason(error, to)),
@@ -47,8 +53,9 @@ export interface SentTo {
 }
 
 /**
- * Finds the receiver that the system refused to send to, if there is no hope of reaching it: it never answered and
- * has no other address. A receiver that did answer gets the usual liveness timeout.
+ * Finds the receiver to which the system refused to send.
+ * @returns undefined unless the receiver is unreachable: it has never answered and has no other address. A
+ *   receiver that has answered fails only after the usual liveness timeout.
  */
 export function findUnreachable(
   peers: readonly SentTo[],

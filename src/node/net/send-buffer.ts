@@ -1,24 +1,28 @@
 /**
- * Sizes the send buffer of a socket. It is large enough to keep a fast link busy while this process waits to be
- * scheduled on a busy host, but no larger, because a large buffer is a long queue on a slow link.
+ * Adapts the send buffer of a socket to the sending rate. The buffer must be large enough to keep a fast link
+ * busy while this process waits for the CPU. It must not be larger, because on a slow link a large buffer is
+ * a long queue.
  */
 import type dgram from 'node:dgram';
 import { reportedPerRequested } from './receive-buffer.js';
 
-/** The buffer holds what is sent in this time. */
+/** The buffer holds the data of this time at the current rate. */
 const holdMs = 16;
 
-/** A rate is measured over at least this time. The clock is read once per this many bytes. */
+/**
+ * `spanMs`: minimum time over which a rate is measured. `lookBytes`: number of bytes between two readings of
+ * the clock.
+ */
 const spanMs = 100;
 const lookBytes = 256 * 1024;
 
 const maxBytes = 4 * 1024 * 1024;
 
-/** A smaller change is not worth a system call. */
+/** Minimum growth factor. A smaller change is not worth a system call. */
 const growth = 1.25;
 
 export class SendBuffer {
-  /** As counted by the system. */
+  /** Size of the buffer as reported by the system. */
   private sizeBytes: number;
   private isGranted = true;
   private sentBytes = 0;
@@ -31,7 +35,7 @@ export class SendBuffer {
     this.sizeBytes = socket.getSendBufferSize();
   }
 
-  /** Call this after passing bytes to the system. */
+  /** Must be called after passing bytes to the system. */
   handleSent(sizeBytes: number, now: () => number): void {
     this.unlookedBytes += sizeBytes;
     if (this.unlookedBytes < lookBytes || !this.isGranted) return;
@@ -40,7 +44,7 @@ export class SendBuffer {
     const nowMs = now();
     const elapsedMs = nowMs - (this.sinceMs ?? -Infinity);
     if (elapsedMs < spanMs) return;
-    // Filling an empty buffer must not count as a rate.
+    // Subtract the bytes that only filled the buffer, because they have not left this host.
     const rate = (this.sentBytes - this.sizeBytes) / elapsedMs;
     const wantedBytes = Math.min(maxBytes, rate * holdMs);
     this.sentBytes = 0;
@@ -52,7 +56,8 @@ export class SendBuffer {
     try {
       this.socket.setSendBufferSize(Math.ceil(wantedBytes / reportedPerRequested));
     } catch {
-      // Some systems refuse instead of granting less; the current size is good enough.
+      // Some systems reject a size above their limit instead of granting less. The current size is good
+      // enough.
     }
     this.sizeBytes = this.socket.getSendBufferSize();
     this.isGranted = this.sizeBytes >= wantedBytes;

@@ -1,4 +1,4 @@
-/** Reports the first send error of each kind; the protocol retransmits what matters. */
+/** Reports the first send error of each kind. The protocol retransmits data that was not sent. */
 import { noRouteReason } from './routes.js';
 
 export class SendErrorLog {
@@ -17,7 +17,8 @@ export class SendErrorLog {
 function describe(error: NodeJS.ErrnoException & { address?: string }): string {
   const { code, address, message } = error;
   if (address === undefined) return message;
-  if (code === 'EPERM') return `to ${address}: a firewall on this host blocks it (EPERM)`;
+  if (code === 'EPERM')
+    return `to ${address}: a firewall on this host blocks the datagrams (EPERM)`;
   const reason = noRouteReason(error, { host: address, port: 0 });
   return reason === undefined ? message : `${reason} (${code})`;
 }

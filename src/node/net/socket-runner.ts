@@ -1,4 +1,4 @@
-/** The shell for real sockets: runs one machine on an endpoint, a monotonic clock and one timer. */
+/** Runs one machine over real sockets, with an endpoint, a monotonic clock and one timer. */
 import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs } from '../../base/machine.js';
 import { Runner } from '../../base/machine.js';
@@ -11,9 +11,9 @@ import type { AwaitedPeer } from './port-watch.js';
 import { PortWatch } from './port-watch.js';
 
 /**
- * Precision of deadlines. `exact` is precise to a fraction of a millisecond, by polling. `adaptive` is too, except that
- * short deadlines may be slightly late while deadlines rarely expire. `coarse` is precise to one or two milliseconds,
- * without any overhead.
+ * Precision of deadlines. `exact` polls and is precise to a fraction of a millisecond. `adaptive` is equally
+ * precise, but short deadlines can be slightly late while deadlines rarely expire. `coarse` is precise to one
+ * or two milliseconds and has no overhead.
  */
 export type DeadlinePolicy = 'exact' | 'adaptive' | 'coarse';
 
@@ -22,7 +22,7 @@ export interface SocketRunnerOptions<Event> {
   readonly bind?: readonly string[];
   readonly port: number;
   readonly deadlines?: DeadlinePolicy;
-  /** Whether the machine accepts concatenated datagrams that arrived together. */
+  /** Whether the machine accepts datagrams that arrived together as one concatenation. */
   readonly receivesBatches?: boolean;
   readonly handleEvent: (event: Event) => void;
   readonly handleSendError: (error: NodeJS.ErrnoException) => void;
@@ -36,7 +36,7 @@ export class SocketRunner<Event> {
   private isClosing = false;
   private timer: NodeJS.Timeout | undefined;
   private immediate: NodeJS.Immediate | undefined;
-  /** When the timer or the immediate fires. */
+  /** Time at which the timer or the immediate fires. */
   private wakesAtMs: TimeMs | undefined;
   private timeoutAtMs: TimeMs | undefined;
   private timeoutSetAtMs: TimeMs = 0;
@@ -54,7 +54,7 @@ export class SocketRunner<Event> {
     });
   }
 
-  /** Opens the sockets; the machine starts with the first `drain`. */
+  /** Opens the sockets. The machine sends nothing before the first call of `drain`. */
   static async open<Event>(options: SocketRunnerOptions<Event>): Promise<SocketRunner<Event>> {
     const { bind, port, receivesBatches = false, handleSendError } = options;
     const runner = new SocketRunner(options);
@@ -82,15 +82,16 @@ export class SocketRunner<Event> {
     return this.endpoint?.offload ?? noOffload;
   }
 
-  /** For multicast groups; closed with the runner. */
+  /** The sockets, for multicast groups. The runner closes them. */
   get sockets(): Pick<Endpoint, 'joinGroup' | 'leaveGroup' | 'sendGroupsBy'> | undefined {
     return this.endpoint;
   }
 
   /**
    * Watches whether the ports of silent receivers refuse datagrams, until the runner is closed.
-   * @param awaited returns the receivers whose answers are awaited now
-   * @param handleRefusal called once for each address and each period of silence; the machine is drained afterwards
+   * @param awaited returns the receivers that the machine is currently waiting for
+   * @param handleRefusal called once for each address and each period of silence. `drain` is called
+   *   afterwards.
    */
   watchPorts(
     awaited: () => Iterable<AwaitedPeer>,
@@ -112,7 +113,7 @@ export class SocketRunner<Event> {
     this.runner.drain();
   }
 
-  /** Sends what is pending and closes; further calls do nothing. */
+  /** Sends all pending datagrams, then closes the sockets. Further calls do nothing. */
   async close(): Promise<void> {
     const { endpoint } = this;
     if (endpoint === undefined || this.isClosing) return;
@@ -127,8 +128,8 @@ export class SocketRunner<Event> {
   }
 
   /**
-   * Keeps one timer and moves it only to an earlier time. Without loss, deadlines are postponed far more often than
-   * they expire, and a timer that fires early just checks again.
+   * Keeps one timer, which is only ever moved to an earlier time. Without loss, deadlines are postponed far
+   * more often than they expire. If the timer fires too early, it is simply set again.
    */
   private scheduleTimeout(atMs: TimeMs | undefined): void {
     const { nowMs } = this;
@@ -142,9 +143,10 @@ export class SocketRunner<Event> {
   }
 
   /**
-   * When to check a deadline. While deadlines rarely expire, a short one may be noticed slightly late: it is unlikely
-   * to expire, and each wait of a few milliseconds makes the system reprogram its clock, which costs a tenth of a round
-   * trip on loopback. Longer deadlines are exact.
+   * @returns the time at which to check a deadline. While deadlines rarely expire, short deadlines are
+   *   checked slightly late: they will probably be postponed, and each wait of a few milliseconds would make
+   *   the system reprogram its clock, which costs a tenth of a round trip on loopback. Longer deadlines are
+   *   checked exactly.
    */
   private wakeTimeMs(nowMs: TimeMs, atMs: TimeMs): TimeMs {
     if (this.deadlines !== 'adaptive') return atMs;
@@ -158,10 +160,11 @@ export class SocketRunner<Event> {
     clearImmediate(this.immediate);
     this.wakesAtMs = wakesAtMs;
     const waitMs = wakesAtMs - nowMs;
-    // Timers count whole milliseconds, but on a LAN a round trip takes a fraction of one, and so should a
-    // timeout. The fraction is spent polling the sockets once the deadline is likely to expire: while
-    // answers arrive, each postpones it, and polling would only burn a core. A deadline that has already
-    // expired must not wait for the minimum of a timer.
+    // Timers count whole milliseconds, but on a LAN a round trip takes a fraction of a millisecond, and a
+    // timeout must be as precise. The sockets are therefore polled during the last millisecond, but only if
+    // the deadline will probably expire. While answers arrive, each answer postpones the deadline, and
+    // polling would waste CPU time. A deadline that has expired is handled immediately, because the shortest
+    // timer is too long.
     const isCoarse = this.deadlines === 'coarse';
     const isLikely = waitMs <= 0 || nowMs - this.timeoutSetAtMs >= quietMs;
     if (waitMs < 1 && isLikely && !isCoarse) {
@@ -173,8 +176,8 @@ export class SocketRunner<Event> {
   }
 
   /**
-   * Timers fire before sockets are read. If the process was suspended, answers are waiting and must be handled
-   * first: otherwise a machine that slept would declare every peer dead.
+   * Node runs timers before it reads sockets. After the process was suspended, read the waiting answers
+   * first. Otherwise, the machine would declare every peer dead.
    */
   private readonly wake = (): void => {
     const { timeoutAtMs } = this;
@@ -196,13 +199,13 @@ export class SocketRunner<Event> {
   };
 }
 
-/** A deadline that has gone this long without being postponed will probably expire. */
+/** A deadline that has not been postponed for this time will probably expire. */
 const quietMs = 0.25;
 
-/** If fewer than two deadlines expired in this time, deadlines are checked less often. */
+/** If fewer than two deadlines have expired within this time, short deadlines are checked late. */
 const calmAfterMs = 25;
 
-/** How late a deadline may be noticed while few expire; longer than a tick of the system clock. */
+/** Maximum delay when short deadlines are checked late. It is longer than a tick of the system clock. */
 const calmTimerMs = 5;
 
 /** Maximum delay of a Node timer. */

@@ -533,7 +533,7 @@ const sending: readonly Refusal[] = [
   { args: ['file', ...to, '--mss', '65001'], code: 2, line: /65001.* 65000/ },
   { args: ['file', ...to, '--multicast', '10.0.0.1'], code: 2, line: '--multicast 10.0.0.1: ' },
   { args: ['file', ...to, '--multicast', 'ff15::1'], code: 2, line: '--multicast ff15::1: ' },
-  { args: ['file', '--to', '127.0.0.1,127.0.0.1:7735'], code: 2, line: ' are one receiver ' },
+  { args: ['file', '--to', '127.0.0.1,127.0.0.1:7735'], code: 2, line: ' are the same receiver ' },
   {
     args: ['file', '--to', 'nowhere.invalid'],
     code: 4,
@@ -565,7 +565,11 @@ const receiving: readonly Refusal[] = [
   { args: ['--on-complete'], code: 2, line: 'on-complete' },
   { args: ['--name', 'a', '--name', 'b'], code: 2, line: '--name: given more than once' },
   { args: ['--bogus'], code: 2, line: 'bogus' },
-  { args: ['--overwrite', '--no-clobber'], code: 2, line: '--overwrite and --no-clobber contradict' },
+  {
+    args: ['--overwrite', '--no-clobber'],
+    code: 2,
+    line: '--overwrite and --no-clobber contradict',
+  },
   { args: ['--drain-timeout', '0'], code: 2, line: '--drain-timeout 0: ' },
   { args: ['--log', 'xml'], code: 2, line: '--log xml: must be one of text, json, journal' },
   {

@@ -1,4 +1,4 @@
-/** Opens UDP sockets, with offload where available, otherwise plain dgram sockets. */
+/** Opens UDP sockets: with offload where it is available, otherwise as plain dgram sockets. */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { Address } from '../../../base/address.js';
@@ -21,7 +21,7 @@ export async function openSocket(
 ): Promise<SendingSocket> {
   const dgramOptions: dgram.SocketOptions = {
     ...(isIPv6(address.host) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' }),
-    // Addresses are resolved already; the default lookup would defer each send to a later tick.
+    // The addresses are already resolved. The default lookup would delay each send to a later tick.
     lookup: passThrough as unknown as NonNullable<dgram.SocketOptions['lookup']>,
   };
   let reason = noOffload ?? '';

@@ -6,21 +6,25 @@ import type { Transmit } from '../../../base/machine.js';
 import { datagramsOf } from '../../../base/machine.js';
 import type { Offload, OffloadSocket } from './offload-socket.js';
 
-/** Maximum segments per call in Linux (UDP_MAX_SEGMENTS; later kernels allow 128). */
+/** Maximum number of segments in one call (UDP_MAX_SEGMENTS of Linux). Newer kernels allow 128. */
 const maxSegments = 64;
 
 /**
- * A batch with its Ethernet, VLAN, IP and UDP headers stays below the kernel's limit of 64 KiB. The kernel accepts
- * slightly more, but then segments it in software at once, so nothing is gained.
+ * Maximum size of a batch: with its Ethernet, VLAN, IP and UDP headers, the batch must stay below the 64 KiB
+ * limit of the kernel. The kernel accepts slightly larger batches, but segments them in software immediately,
+ * so they save nothing.
  */
 const maxCallBytes = { IPv4: 65_535 - 18 - 28, IPv6: 65_535 - 18 - 48 };
 
-/** Errors with which the kernel may refuse a batch. Whether it accepts a single datagram shows what they mean. */
+/**
+ * Errors that can mean that the kernel refuses batches. The first datagram of the batch is then sent alone:
+ * if that succeeds, the kernel refuses batches.
+ */
 const refusalCodes = new Set(['EINVAL', 'EMSGSIZE', 'EIO', 'ENOPROTOOPT', 'EOPNOTSUPP', 'ENOTSUP']);
 
 /**
- * One send in this many asks for its result, because a callback for each send costs a fifth of a round trip on
- * loopback. Errors recur, so none stays unnoticed. The first sends all ask.
+ * One in this many sends requests a result from Node, because the callback of a send costs a fifth of a round
+ * trip on loopback. No persistent error stays unnoticed. The first sends all request a result.
  */
 const sendsPerResult = 16;
 
@@ -40,24 +44,25 @@ interface Refused {
 }
 
 /**
- * The segment size is a socket option. When datagrams that dgram has queued are sent, they are cut by the value that
- * the option then has. It is therefore changed only while nothing is queued; items that need another value wait.
+ * Sends batches and single datagrams through one socket. The segment size is a socket option. dgram queues
+ * datagrams, and the kernel cuts each batch by the value that the option has when the batch leaves the queue.
+ * The option is therefore changed only while the queue is empty. Items that need another value wait.
  */
 export class OffloadSender {
   private readonly socket: dgram.Socket;
   private state: Offload;
-  /** The current value of the option; 0 means off. */
+  /** The current segment size of the socket; 0 means that GSO is off. */
   private segmentSizeBytes = 0;
   private sentCount = 0;
-  /** In sending order; refused batches are sent datagram by datagram. */
+  /** Items to send later, in sending order. A refused batch is sent one datagram at a time. */
   private readonly waiting: (Transmit | Refused)[] = [];
   private waitingBytes = 0;
-  /** Sends whose result was requested and is pending. */
+  /** Number of sends whose requested result is pending. */
   private openCount = 0;
   private isPolling = false;
   private isClosed = false;
 
-  /** @param handleResult called with the error, if any, of each send whose result was requested */
+  /** @param handleResult called for each send with a requested result, with the error or null */
   constructor(
     private readonly options: SendingSocket,
     private readonly handleResult: (error: Error | null) => void,
@@ -70,7 +75,7 @@ export class OffloadSender {
     return this.state;
   }
 
-  /** Bytes passed to Node but not yet to the kernel. */
+  /** Number of bytes that Node holds and has not passed to the kernel. */
   get unsentBytes(): number {
     return this.waitingBytes + this.socket.getSendQueueSize();
   }
@@ -109,7 +114,10 @@ export class OffloadSender {
     }
   }
 
-  /** Each result of a send tries to continue. If no result is pending, the socket is polled. */
+  /**
+   * Makes sure that waiting items are sent. If the result of a send is pending, its callback does this.
+   * Otherwise, the socket is polled.
+   */
   private pollWaiting(): void {
     if (this.isPolling || this.openCount > 0) return;
     this.isPolling = true;
@@ -180,19 +188,23 @@ export class OffloadSender {
     this.handleResult(error);
   };
 
-  /** Sends while GSO is on. If the kernel refuses, sends again without GSO. */
+  /** Sends with GSO enabled and requests the result. If the kernel refuses, sends again without GSO. */
   private sendAsking(transmit: Transmit): void {
     const { to, bytes, datagramSizeBytes } = transmit;
     this.openCount++;
     this.socket.send(bytes, to.port, to.host, (error: NodeJS.ErrnoException | null) => {
       const isRefused = error !== null && refusalCodes.has(error.code ?? '');
-      // Before Linux 6.14, the kernel also refuses a small datagram if a whole segment would not fit.
+      // With GSO enabled, kernels before Linux 6.14 refuse even a small datagram if the segment size exceeds
+      // the path MTU.
       if (isRefused) this.sendOrWait(datagramSizeBytes ? { transmit, error } : { transmit });
       this.takeResult(isRefused ? null : error);
     });
   }
 
-  /** Sends the first datagram of a refused batch alone. If that succeeds, batches are the problem. */
+  /**
+   * Sends the first datagram of a refused batch alone. If this succeeds, the kernel refuses batches, so GSO
+   * is turned off.
+   */
   private sendDeciding(to: Address, bytes: Uint8Array, refused: NodeJS.ErrnoException): void {
     this.openCount++;
     this.socket.send(bytes, to.port, to.host, (error) => {
@@ -207,7 +219,7 @@ function transmitOf(item: Transmit | Refused): Transmit {
   return 'transmit' in item ? item.transmit : item;
 }
 
-/** Bytes per call: whole segments, up to the kernel's limit. */
+/** @returns the maximum number of bytes per call: as many whole segments as the kernel allows */
 function largestCallBytes(to: Address, segmentSizeBytes: number): number {
   const limitBytes = isIPv6(to.host) ? maxCallBytes.IPv6 : maxCallBytes.IPv4;
   return Math.min(maxSegments, Math.floor(limitBytes / segmentSizeBytes)) * segmentSizeBytes;

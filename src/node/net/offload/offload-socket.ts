@@ -1,8 +1,8 @@
 /**
- * UDP sockets with GSO and GRO of Linux: one call sends up to 64 datagrams, and datagrams that arrived
- * together are received together.
- *
- * dgram does not know these options, but accepts an existing socket that has them; dgram owns it from then on.
+ * UDP sockets with GSO and GRO of Linux. One call sends up to 64 datagrams, and one call receives all
+ * datagrams that arrived together.
+ * dgram does not support these options, but it accepts an open socket on which they are set. dgram then owns
+ * the socket.
  */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
@@ -14,7 +14,7 @@ import { socketOptions } from './offload-system.js';
 export interface Offload {
   /** Several datagrams are sent in one call. */
   readonly send: boolean;
-  /** Several datagrams may be received at once. */
+  /** Several datagrams can be received in one call. */
   readonly receive: boolean;
   /** Why requested offload is not in use. */
   readonly reason?: string;
@@ -26,9 +26,11 @@ export const noOffload: Offload = { send: false, receive: false };
 export interface OffloadSocket {
   readonly socket: dgram.Socket;
   readonly offload: Offload;
-  /** Sets the size of datagrams that the kernel cuts batches into; 0 turns that off. */
+  /** Sets the size of the datagrams into which the kernel cuts batches; 0 turns GSO off. */
   readonly setSegmentSize: (sizeBytes: number) => void;
-  /** Sets whether another socket may bind the same port. The other socket must set this too. */
+  /**
+   * Sets whether another socket is allowed to bind the same port. The other socket must set this option too.
+   */
   readonly setPortSharing: (isOn: boolean) => void;
 }
 
@@ -41,8 +43,8 @@ export interface OffloadSocketOptions {
 }
 
 /**
- * Opens a socket and passes it to dgram, synchronously; it is listening on return.
- * @throws NodeJS.ErrnoException as emitted by `bind` of dgram; nothing stays open then
+ * Opens a socket and passes it to dgram. The socket is listening when this function returns.
+ * @throws NodeJS.ErrnoException as emitted by `bind` of dgram. No socket stays open in this case.
  */
 export function openOffloadSocket(options: OffloadSocketOptions): OffloadSocket {
   const { system, address, dgramOptions } = options;
@@ -52,7 +54,7 @@ export function openOffloadSocket(options: OffloadSocketOptions): OffloadSocket 
     const offload = prepare(fd, options);
     system.bind(fd, address);
     socket.bind({ fd, exclusive: true });
-    // libuv sets this option. It is cleared because no other process must share the port.
+    // libuv has set SO_REUSEADDR. Clear it, so that no other process can share the port.
     refusal(() => system.setOption(fd, socketOptions.reuseAddress, 0));
     const setSegmentSize = (sizeBytes: number) =>
       system.setOption(fd, socketOptions.udpSegment, sizeBytes);
@@ -72,7 +74,7 @@ function prepare(fd: Descriptor, options: OffloadSocketOptions): Offload {
   const { ipv6Only, receiveBufferForce, udpGro, udpSegment } = socketOptions;
   if (isIPv6(address.host)) system.setOption(fd, ipv6Only, 1);
   refuseFragments(fd, options);
-  // Only root may do this; other users get what dgram sets.
+  // Only root can exceed the limit; for other users, dgram requests a buffer within the limit.
   refusal(() => system.setOption(fd, receiveBufferForce, receiveBufferSizeBytes));
   const noSend = refusal(() => system.setOption(fd, udpSegment, 0));
   const noReceive = receivesBatches ? refusal(() => system.setOption(fd, udpGro, 1)) : undefined;
@@ -88,10 +90,11 @@ function prepare(fd: Descriptor, options: OffloadSocketOptions): Offload {
 }
 
 /**
- * Disables fragmentation, because the loss of one fragment loses the whole datagram. IP_PMTUDISC_DO reports EMSGSIZE as
- * soon as the interface or an ICMP message of a router shows that the path is too narrow. With IP_PMTUDISC_PROBE, only
- * the interface would count, and datagrams that a router drops would be lost again and again, unnoticed.
- * A socket that dgram has created does not allow this option, so the system fragments its large datagrams.
+ * Disables fragmentation, because a datagram is lost if one of its fragments is lost. With IP_PMTUDISC_DO,
+ * the system reports EMSGSIZE when the MTU of the interface, or an ICMP message from a router, shows that the
+ * path is too narrow. With IP_PMTUDISC_PROBE, the system would ignore the ICMP messages: a router would drop
+ * every large datagram, and the sender would not notice. This option cannot be set on sockets that dgram has
+ * created, so the system fragments large datagrams there.
  */
 function refuseFragments(fd: Descriptor, { system, address }: OffloadSocketOptions): void {
   const { ipv4MtuDiscover, ipv6MtuDiscover } = socketOptions;
@@ -101,7 +104,7 @@ function refuseFragments(fd: Descriptor, { system, address }: OffloadSocketOptio
 
 const pathMtuDiscoveryDo = 2;
 
-/** @returns the code of the error that the call throws, if any */
+/** @returns the code of the error that the call throws; undefined if the call succeeds */
 function refusal(call: () => void): string | undefined {
   try {
     call();

@@ -8,7 +8,7 @@ import { formatAddress } from '../../../base/address.js';
 /** A file descriptor of a socket. */
 export type Descriptor = number;
 
-/** Each call throws an error with `code` and `syscall`, like those of Node. */
+/** System calls. Each call throws an error with `code` and `syscall`, as Node does. */
 export interface SystemCalls {
   openUdpSocket(isIPv6: boolean): Descriptor;
   setOption(fd: Descriptor, option: SocketOption, value: number): void;
@@ -21,7 +21,10 @@ export interface SystemCalls {
   interfaceIndex(name: string): number;
 }
 
-/** Level and name, with the values of Linux on all architectures that koffi supports. */
+/**
+ * Level and name of socket options. The values are those of Linux, the same on all architectures that koffi
+ * supports.
+ */
 export type SocketOption = readonly [level: number, name: number];
 
 const socketLevel = 1;
@@ -31,7 +34,7 @@ const udpLevel = 17;
 
 export const socketOptions = {
   reuseAddress: [socketLevel, 2],
-  /** Sets a buffer size beyond the limit for other users; root only. */
+  /** Sets the size of the receive buffer without the limit that applies to other users; root only. */
   receiveBufferForce: [socketLevel, 33],
   ipv4MtuDiscover: [ipv4Level, 10],
   ipv4Mtu: [ipv4Level, 14],
@@ -39,9 +42,9 @@ export const socketOptions = {
   ipv6MtuDiscover: [ipv6Level, 23],
   ipv6Mtu: [ipv6Level, 24],
   ipv6Only: [ipv6Level, 26],
-  /** Cuts sent data into datagrams of this size (UDP GSO). */
+  /** Makes the kernel cut sent data into datagrams of this size (UDP GSO). */
   udpSegment: [udpLevel, 103],
-  /** Receives datagrams that arrived together at once (UDP GRO). */
+  /** Makes one call receive all datagrams that arrived together (UDP GRO). */
   udpGro: [udpLevel, 104],
 } as const satisfies Record<string, SocketOption>;
 
@@ -52,7 +55,10 @@ const socketType = 2 | 0o2000000 | 0o4000;
 
 let loaded: SystemCalls | undefined;
 
-/** Loads koffi at the first call, which takes some milliseconds. @throws Error if it is unavailable */
+/**
+ * Loads the system calls. The first call loads koffi, which takes a few milliseconds.
+ * @throws Error if koffi is unavailable
+ */
 export function loadSystemCalls(): SystemCalls {
   if (process.platform !== 'linux') throw new Error('not Linux');
   if (process.env['P2MP_OFFLOAD'] === 'off') throw new Error('switched off');
@@ -62,7 +68,8 @@ export function loadSystemCalls(): SystemCalls {
 
 function declareSystemCalls(): SystemCalls {
   const koffi = loadKoffi();
-  // Uses the libraries that Node itself is linked with, because the name of the C library varies.
+  // Looks up functions in the libraries that Node itself is linked with, because the file name of the C
+  // library varies.
   const libc = koffi.load(null);
   const socket = libc.func('int socket(int domain, int type, int protocol)');
   const setsockopt = libc.func('int setsockopt(int, int, int, const void *, uint32_t)');
