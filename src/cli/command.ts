@@ -8,7 +8,7 @@ import type { ExitCode } from './exit-code.js';
 import { exitCode, exitCodeHelp } from './exit-code.js';
 import type { Interrupt } from './interrupts.js';
 import { ignoreHangup, interruptOfMessage, interruptsOf, isOnTerminal } from './interrupts.js';
-import { errorJson, toJsonLine } from './output/output.js';
+import { errorJson, toEventLine } from './output/output.js';
 import { checkAreText } from './text-of-arguments.js';
 
 export interface CommonOptions {
@@ -129,7 +129,7 @@ export async function runCommand(
     process.exitCode = await command(args);
   } catch (error) {
     if (args.includes('--json') && error instanceof P2mpError) {
-      process.stdout.write(toJsonLine({ event: 'result', error: errorJson(error) }));
+      process.stdout.write(toEventLine({ event: 'result', error: errorJson(error) }));
     }
     process.exitCode = explain(name, error);
   }

@@ -43,7 +43,7 @@ function createClientParser() {
     .option('give-up-after', {
       type: 'string',
       describe: 'Seconds without a response after which a server fails',
-      defaultDescription: '10; with a fixed --timeout, 20 timeouts, but from 10 to 25 seconds',
+      defaultDescription: '10, or 20 fixed timeouts up to 25',
     })
     .option('window', {
       type: 'string',
@@ -140,7 +140,7 @@ function printEvent(
     case 'timeout': {
       const { sequence, round, pendingCount } = event;
       output.line(`Timeout, sequence number = ${sequence}`);
-      output.json({ event: 'timeout', sequence, round, pending: pendingCount });
+      output.json({ event: 'timeout', sequence, round, pendingCount });
       break;
     }
     case 'receiver': {

@@ -143,7 +143,7 @@ class Server {
     const { output, isVerbose } = this;
     switch (event.type) {
       case 'open':
-        output.json({ event: 'start', from: event.from });
+        output.json({ event: 'connect', sender: event.from });
         if (isVerbose && !output.isJson) output.warn(`${event.from}: transfer started`);
         if (this.receiver !== undefined) this.progress = new ServerProgress(output, this.receiver);
         break;

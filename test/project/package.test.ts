@@ -37,7 +37,7 @@ t.test('the package contains what users need, and nothing else', async (t) => {
     /^dist\/man\/p2mp[a-z-]*\.1$/,
     /^dist\/completions\/(p2mp\.(bash|fish)|_p2mp)$/,
     /^deploy\/(Dockerfile(\.dockerignore)?|(systemd|kubernetes)\/[a-z0-9-]+\.(service|env|yaml))$/,
-    /^docs\/.*\.(md|svg|png)$/,
+    /^docs\/(.*\.(md|svg|png)|events\.schema\.json)$/,
     /^experiments\/(plans\/[a-z-]+|plan\.schema)\.json$/,
     /^experiments\/array-jobs\/[a-z-]+\.(sh|yaml)$/,
     /^examples\/[a-z-]+\.mjs$/,

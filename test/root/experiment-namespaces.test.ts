@@ -83,7 +83,7 @@ function limitsOf({ pid }: Program, name: string, device: string): string {
 
 /** Waits until a receiver starts writing in a real run after the first one. */
 async function waitForTransfer(program: Program, temporary: string): Promise<void> {
-  await program.waitFor(/^{"event":"run",.*"mode":"real"/m);
+  await program.waitFor(/"event":"run",.*"mode":"real"/);
   const folder = await program.waitForFile(temporary, /^p2mp experiment /);
   await program.waitForFile(folder, /^\.copy [12]\.bin\..*\.part$/);
 }

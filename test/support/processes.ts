@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { jsonLineSchema } from '../../src/cli/output/json-events.js';
 
 export const projectFolder = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -33,6 +35,8 @@ export interface Exit {
   readonly stdout: string;
   readonly stderr: string;
 }
+
+const lineSchema = jsonLineSchema();
 
 /** A line of --json. */
 export interface JsonEvent {
@@ -112,8 +116,8 @@ export class Program {
 
   /** Resolves at the first --json line with this event. */
   async waitForEvent(event: string): Promise<JsonEvent> {
-    const [line] = await this.waitFor(new RegExp(`^{"event":"${event}".*$`, 'm'));
-    return JSON.parse(line) as JsonEvent;
+    const [line] = await this.waitFor(new RegExp(`^{"time":"[^"]+","event":"${event}".*$`, 'm'));
+    return parseEvent(line);
   }
 
   /** Resolves when a matching name appears in the folder. @returns its path */
@@ -231,11 +235,16 @@ export function runLiteralSender(
 }
 
 /** All --json lines. */
+/** @throws Error if the line does not match the schema that users get */
+function parseEvent(line: string): JsonEvent {
+  const event = JSON.parse(line);
+  const { error } = lineSchema.safeParse(event);
+  if (error === undefined) return event;
+  throw new Error(`not in docs/events.schema.json: ${line}\n${z.prettifyError(error)}`);
+}
+
 export function parseEvents(stdout: string): JsonEvent[] {
-  return stdout
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => JSON.parse(line) as JsonEvent);
+  return stdout.split('\n').slice(0, -1).map(parseEvent);
 }
 
 /** The last --json line. */

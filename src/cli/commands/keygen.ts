@@ -93,13 +93,17 @@ async function make(path: string, comment: string, force: boolean): Promise<Show
   return { path, publicKey: pair.publicKey, comment };
 }
 
-function print(output: Output, { path, publicKey, comment }: Shown, status: string): void {
+function print(
+  output: Output,
+  { path, publicKey, comment }: Shown,
+  status: 'made' | 'shown',
+): void {
   const line = formatPublicKey(publicKey, comment);
   const publicPath = publicPathOf(path);
   output.json({
     event: 'result',
     status,
-    key: path,
+    keyFile: path,
     publicKeyFile: publicPath,
     publicKey: line,
     comment: comment.trim(),

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { formatAddress } from '../../base/address.js';
 import { escapeControls } from '../../base/control-characters.js';
 import { P2mpError } from '../../base/errors.js';
 import { formatBytes, formatPlural } from '../../base/format.js';
@@ -184,16 +185,17 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
   output.json({
     event: 'result',
     status: 'dry-run',
-    entries: entryNames,
+    entries: entryNames.length,
+    names: entryNames,
     bytes: contentSizeBytes,
     skipped,
     receivers: receivers.map(({ name, address, noRoute }) => ({
       receiver: name,
-      ...address,
+      address: formatAddress(address),
       ...withoutUndefined({ reason: noRoute }),
     })),
     ...withoutUndefined({ group }),
-    mss: mssBytes,
+    mssBytes,
   });
   for (const name of entryNames) output.line(escapeControls(name));
   for (const entry of skipped) printSkipped(output, entry);

@@ -58,8 +58,8 @@ export class ClientProgress {
     const { sizeBytes } = this.sender.geometry;
     this.output.json({
       event: 'progress',
-      bytes: this.sender.deliveredBytes,
-      totalBytes: sizeBytes,
+      heldBytes: this.sender.deliveredBytes,
+      bytes: sizeBytes,
       seconds: (performance.now() - this.startedAtMs) / 1000,
       pending: this.pending().map(({ name }) => name),
     });

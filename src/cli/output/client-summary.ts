@@ -10,6 +10,7 @@ import {
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { ReceiverOutcome } from '../../classic/sender-events.js';
 import type { SendFileResult } from '../../node/file-sender.js';
+import type { JsonEvent } from './json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
 import { formatTable } from './table.js';
@@ -66,7 +67,7 @@ function noteOf({ status, reason, isIdentified }: ReceiverOutcome): string {
 }
 
 /** @returns the last line of --json, a stable interface that docs/COMMANDS.md describes */
-export function clientResultJson(path: string, result: SendFileResult) {
+export function clientResultJson(path: string, result: SendFileResult): JsonEvent {
   const { receivers, sizeBytes, elapsedMs, sha256, error } = result;
   const goodput = bytesPerSec(sizeBytes, elapsedMs);
   const isComplete = receivers.every(({ status }) => status === 'complete');
@@ -91,7 +92,7 @@ export function clientResultJson(path: string, result: SendFileResult) {
       status: outcome.status,
       confirmed: outcome.isConfirmed && outcome.isIdentified,
       identified: outcome.isIdentified,
-      bytes: outcome.ackedBytes,
+      heldBytes: outcome.ackedBytes,
       seconds: outcome.elapsedMs / 1000,
       datagrams: outcome.datagramsSent,
       retransmissions: outcome.retransmissions,

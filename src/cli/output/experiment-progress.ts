@@ -15,7 +15,7 @@ export class ExperimentProgress {
     const nowMs = performance.now();
     if (nowMs - this.lastMs < (output.isJson ? intervalMs.json : intervalMs.terminal)) return;
     this.lastMs = nowMs;
-    output.json({ event: 'progress', runs: doneRuns, totalRuns, etaSeconds: etaS });
+    output.json({ event: 'progress', doneRuns, runs: totalRuns, etaSeconds: etaS });
     const percent = Math.floor((doneRuns / totalRuns) * 100);
     const runs = `${doneRuns} of ${formatPlural(totalRuns, 'run')}`;
     const text = `${percent}%  ${runs}  ETA ${formatSeconds(etaS)}`;

@@ -10,6 +10,7 @@ import type { PointSummary } from '../../experiment/summary.js';
 import type { Conclusion } from '../../node/experiment/conclusion.js';
 import type { Effort } from '../../node/experiment/effort-meter.js';
 import type { ResultsFolder } from '../../node/experiment/results-folder.js';
+import type { JsonEvent } from './json-events.js';
 import type { Output } from './output.js';
 import { formatTable } from './table.js';
 
@@ -92,7 +93,7 @@ export function printRun(output: Output, row: RunRow): void {
   });
 }
 
-export function experimentResultJson(concluded: Concluded) {
+export function experimentResultJson(concluded: Concluded): JsonEvent {
   const { folder, keptRuns, effort, conclusion } = concluded;
   return {
     event: 'result',
@@ -100,6 +101,18 @@ export function experimentResultJson(concluded: Concluded) {
     folder: folder.path,
     runs: folder.rows.length,
     keptRuns,
-    ...withoutUndefined({ effort, findings: conclusion?.findings }),
-  } as const;
+    ...withoutUndefined({
+      effort: effort && effortJson(effort),
+      findings: conclusion?.findings,
+    }),
+  };
+}
+
+function effortJson(effort: Effort) {
+  const { simulatedRuns, simulatedSegments, virtualS, simulationWallS, realRuns, realWallS } =
+    effort;
+  return {
+    ...{ simulatedRuns, simulatedSegments, virtualSeconds: virtualS },
+    ...{ simulationSeconds: simulationWallS, realRuns, realSeconds: realWallS },
+  };
 }

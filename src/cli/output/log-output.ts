@@ -3,6 +3,7 @@
  * format is JSON, plain text, or text for the systemd journal. The journal adds the time itself.
  */
 import { escapeControlsInLines } from '../../base/control-characters.js';
+import type { JsonEvent } from './json-events.js';
 import { isResult, Output, toJsonLine } from './output.js';
 
 /** The log levels, in order of increasing verbosity. */
@@ -41,8 +42,8 @@ export class LogOutput extends Output {
     if (!this.isJson) this.write('info', text);
   }
 
-  override json(object: { readonly event: string } & Readonly<Record<string, unknown>>): void {
-    if (this.isJson) this.writeRecord(levelOf(object), object);
+  override json(event: JsonEvent): void {
+    if (this.isJson) this.writeRecord(levelOf(event), event);
   }
 
   override detail(text: string): void {
@@ -62,9 +63,9 @@ export class LogOutput extends Output {
     else if (this.isEnabled(level)) this.append(this.format(level, text));
   }
 
-  private writeRecord(level: LogLevel, fields: Readonly<Record<string, unknown>>): void {
+  private writeRecord(level: LogLevel, event: JsonEvent): void {
     if (!this.isEnabled(level)) return;
-    this.append(toJsonLine({ time: new Date().toISOString(), level, ...fields }));
+    this.append(toJsonLine({ time: new Date().toISOString(), level, ...event }));
   }
 
   private format(level: LogLevel, text: string): string {
@@ -83,5 +84,6 @@ function levelOf(object: { readonly event: string; readonly status?: unknown }):
   if (detailEvents.has(event)) return 'debug';
   if (event === 'send-error' || event === 'turned-away') return 'warn';
   if (event === 'on-complete' && status !== 'done') return 'warn';
-  return isResult(event) && status !== 'complete' ? 'error' : 'info';
+  const isGood = status === 'complete' || status === 'stopped';
+  return isResult(event) && !isGood ? 'error' : 'info';
 }

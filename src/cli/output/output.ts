@@ -4,6 +4,7 @@
  */
 import { escapeControls, escapeControlsInLines } from '../../base/control-characters.js';
 import type { P2mpError } from '../../base/errors.js';
+import type { JsonEvent } from './json-events.js';
 import { breaksLines, LiveView, type View } from './live-view.js';
 
 export interface OutputOptions {
@@ -11,6 +12,11 @@ export interface OutputOptions {
   readonly isQuiet: boolean;
   /** Whether to print only warnings and errors (with --json: warnings, errors and results). */
   readonly isTerse?: boolean;
+}
+
+/** Formats an event as a line of `--json`. */
+export function toEventLine(event: JsonEvent): string {
+  return toJsonLine({ time: new Date().toISOString(), ...event });
 }
 
 /**
@@ -76,11 +82,11 @@ export class Output {
   }
 
   /** With --json, prints the object as one line. With --quiet as well, prints only results. */
-  json(object: { readonly event: string } & Readonly<Record<string, unknown>>): void {
+  json(event: JsonEvent): void {
     if (!this.options.isJson) return;
     const { isQuiet, isTerse } = this.options;
-    if ((isQuiet || isTerse) && !isResult(object.event)) return;
-    this.append(toJsonLine(object));
+    if ((isQuiet || isTerse) && !isResult(event.event)) return;
+    this.append(toEventLine(event));
   }
 
   /** Prints a detail. Callers must check first that --verbose is given. */

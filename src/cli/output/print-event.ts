@@ -16,11 +16,15 @@ export function printOddity(
   event: FaultEvent | SendErrorEvent,
   isVerbose: boolean,
 ): void {
-  const { type, ...fields } = event;
-  output.json({ event: type, ...fields });
-  if (output.isJson) return;
-  if (event.type === 'send-error') output.warn(`cannot send: ${event.message}`);
-  else if (isVerbose) output.detail(`${event.kind} from ${event.from}: ${event.packet}`);
+  if (event.type === 'send-error') {
+    const { message } = event;
+    output.json({ event: 'send-error', message });
+    if (!output.isJson) output.warn(`cannot send: ${message}`);
+  } else {
+    const { kind, from, packet } = event;
+    output.json({ event: 'fault', kind, from, packet });
+    if (isVerbose && !output.isJson) output.detail(`${kind} from ${from}: ${packet}`);
+  }
 }
 
 /** Reports that a receiver answered at its second address (IPv4 or IPv6), not at the first one. */
@@ -40,10 +44,9 @@ export function printPortRefused(output: Output, event: PortRefusedEvent): void 
 
 /** Explains why another implementation's packets are rejected, to help its developer. */
 export function printDiagnosis(output: Output, event: DiagnosisEvent): void {
-  const { type, ...fields } = event;
-  output.json({ event: type, ...fields });
-  if (output.isJson) return;
   const { from, kind, arrived, required, cause } = event;
+  output.json({ event: 'diagnosis', sender: from, kind, arrived, required, cause });
+  if (output.isJson) return;
   output.warn(
     [
       `${from}: packets are rejected (${kind})`,

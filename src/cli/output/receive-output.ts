@@ -41,6 +41,8 @@ export interface ReceiveOutputOptions {
 export class ReceiveOutput {
   private timer: NodeJS.Timeout | undefined;
   private receiving: Receiving | undefined;
+  private completeCount = 0;
+  private failedCount = 0;
 
   constructor(
     private readonly output: Output,
@@ -55,11 +57,17 @@ export class ReceiveOutput {
     this.timer = setInterval(() => this.showProgress(), waitMs);
   }
 
-  /** Resolves when all --on-complete commands have ended. */
+  /** Prints the result when all --on-complete commands have ended. */
   async end(): Promise<void> {
     clearInterval(this.timer);
     this.output.endProgress();
     await this.options.onComplete?.idle();
+    this.output.json({
+      event: 'result',
+      status: 'stopped',
+      completeSessions: this.completeCount,
+      failedSessions: this.failedCount,
+    });
   }
 
   handleEvent(event: ReceiveEvent): void {
@@ -68,7 +76,13 @@ export class ReceiveOutput {
       case 'offer': {
         const { label, from, contentSizeBytes, senderKey } = event.info;
         const key = fingerprint(senderKey);
-        output.json({ event: 'connect', sender: from, label, bytes: contentSizeBytes, key });
+        output.json({
+          event: 'connect',
+          sender: from,
+          label,
+          bytes: contentSizeBytes,
+          fingerprint: key,
+        });
         const text = `${label} from ${from}: ${formatBytes(contentSizeBytes)}, key ${key}`;
         // A log shows when each session starts, so that sessions that hang can be found.
         if (output.isLog) output.line(text);
@@ -123,8 +137,8 @@ export class ReceiveOutput {
     const line = formatPublicKey(senderKey, from.host);
     const isUntrusted = cause === 'untrusted' && authorizedPath !== undefined;
     output.json({
-      ...{ event: 'turned-away', sender, cause, key, reason, unreported },
-      ...(isUntrusted ? { file: authorizedPath, line } : {}),
+      ...{ event: 'turned-away', sender, cause, fingerprint: key, reason, unreported },
+      ...(isUntrusted ? { listFile: authorizedPath, line } : {}),
     });
     if (output.isJson) return;
     const others =
@@ -142,7 +156,7 @@ export class ReceiveOutput {
     const { output } = this;
     if (event.type === 'diagnosis') {
       const { from, kind, arrived, required, cause } = event;
-      output.json({ event: 'classic-rejected', sender: from, kind, arrived, required, cause });
+      output.json({ event: 'diagnosis', sender: from, kind, arrived, required, cause });
       if (output.isJson) return;
       output.warn(`${from}: P2MP-FTP packets rejected: ${arrived}; likely cause: ${cause}`);
     } else if (event.type === 'done') {
@@ -162,6 +176,8 @@ export class ReceiveOutput {
       ...(reason && { reason }),
     });
     const why = reason === undefined ? '' : `: ${reason}`;
+    if (status === 'complete') this.completeCount++;
+    else this.failedCount++;
     if (status === 'complete') {
       const goodput = bytesPerSec(receivedBytes, elapsedMs);
       const facts = [

@@ -15,6 +15,7 @@ import type { SkippedEntry } from '../../node/disk/source/object-source.js';
 import type { SendEvent, SendResult } from '../../node/send-options.js';
 import type { SessionReceiverStatus } from '../../session/sender-events.js';
 import { describeOffload } from './describe-offload.js';
+import type { JsonEvent } from './json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
 import { printOddity, printOtherAddress, printPortRefused } from './print-event.js';
@@ -44,7 +45,7 @@ export class SendOutput {
         this.showStart(event);
         break;
       case 'resize':
-        output.json({ event: 'resize', mss: event.mssBytes, reason: event.reason });
+        output.json({ event: 'resize', mssBytes: event.mssBytes, reason: event.reason });
         if (isVerbose && !output.isJson) {
           output.warn(`segments of ${event.mssBytes} bytes: ${event.reason}`);
         }
@@ -70,7 +71,7 @@ export class SendOutput {
         break;
       case 'deferred': {
         const { receiver, reason } = event;
-        output.json({ event: 'waiting', receiver, reason });
+        output.json({ event: 'deferred', receiver, reason });
         if (!output.isJson)
           output.warn(`${receiver}: ${reason}; retrying until the receiver is back`);
         break;
@@ -100,7 +101,7 @@ export class SendOutput {
       bytes: contentSizeBytes,
       entries: entryCount,
       ...withoutUndefined({ group }),
-      mss: mssBytes,
+      mssBytes,
       offload,
     });
     if (this.isVerbose && !output.isJson) {
@@ -162,7 +163,7 @@ function receiverJson(status: SessionReceiverStatus) {
 }
 
 /** @returns the last line of --json */
-export function sendResultJson(result: SendResult) {
+export function sendResultJson(result: SendResult): JsonEvent {
   const { receivers, error } = result;
   const complete = receivers.filter(({ status }) => status === 'complete').length;
   return {
@@ -175,7 +176,7 @@ export function sendResultJson(result: SendResult) {
     seconds: result.elapsedMs / 1000,
     object: result.objectId,
     ...withoutUndefined({ digest: result.rootDigest }),
-    mss: result.mssBytes,
+    mssBytes: result.mssBytes,
     datagrams: result.datagramsSent,
     multicastDatagrams: result.groupDatagramsSent,
     bytesSent: result.bytesSent,

@@ -10,6 +10,7 @@ import {
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { DiagnosisEvent } from '../../classic/diagnosis/packet-diagnosis.js';
 import type { FileTransferResult } from '../../node/file-receiver.js';
+import type { JsonEvent } from './json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
 
@@ -50,12 +51,12 @@ export function serverResultJson(
   result: FileTransferResult,
   diagnoses: readonly DiagnosisEvent[],
   seed: string,
-) {
+): JsonEvent {
   const { sizeBytes, elapsedMs, end, reason, sha256, error } = result;
   const goodput = bytesPerSec(sizeBytes, elapsedMs);
   return {
     event: 'result',
-    from: result.from,
+    sender: result.from,
     status: result.status,
     ...withoutUndefined({
       reason,
@@ -78,7 +79,7 @@ export function serverResultJson(
 }
 
 /** @returns the last line of --json if there was no transfer */
-export function idleResultJson(diagnoses: readonly DiagnosisEvent[], seed: string) {
+export function idleResultJson(diagnoses: readonly DiagnosisEvent[], seed: string): JsonEvent {
   return { event: 'result', status: 'idle', diagnoses: diagnosesJson(diagnoses), seed };
 }
 
@@ -90,5 +91,5 @@ export function printDiagnoses(output: Output, diagnoses: readonly DiagnosisEven
 }
 
 function diagnosesJson(diagnoses: readonly DiagnosisEvent[]) {
-  return diagnoses.map(({ type: _, ...diagnosis }) => diagnosis);
+  return diagnoses.map(({ type: _, from: sender, ...diagnosis }) => ({ sender, ...diagnosis }));
 }

@@ -81,7 +81,7 @@ t.test(
     const sha256 = createHash('sha256').update(readFileSync(sent)).digest('hex');
 
     const clientEvents = parseEvents(client.stdout).filter(({ event }) => event !== 'progress');
-    t.match(clientEvents[0], { event: 'timeout', sequence: 0, round: 1, pending: 1 });
+    t.match(clientEvents[0], { event: 'timeout', sequence: 0, round: 1, pendingCount: 1 });
     t.match(clientEvents[1], { event: 'receiver-result', receiver: server, status: 'complete' });
     t.match(clientEvents[2], {
       event: 'result',
@@ -104,7 +104,7 @@ t.test(
           address: server,
           status: 'complete',
           confirmed: true,
-          bytes: 1234,
+          heldBytes: 1234,
           seconds: Number,
           datagrams: 5,
           retransmissions: 1,
@@ -118,10 +118,10 @@ t.test(
     t.match(serverEvents, [
       { event: 'listening', addresses: [server], seed: 'abc' },
       { event: 'loss', sequence: 0 },
-      { event: 'start', from: /^127\.0\.0\.1:\d+$/ },
+      { event: 'connect', sender: /^127\.0\.0\.1:\d+$/ },
       {
         event: 'result',
-        from: /^127\.0\.0\.1:\d+$/,
+        sender: /^127\.0\.0\.1:\d+$/,
         status: 'complete',
         end: 'end-marker',
         certain: true,

@@ -41,7 +41,7 @@ async function startWaiting(
   const serving = await startServer(t, copy, 0, serverOptions);
   const silent = `127.0.0.1:${await openSilentPort(t)}`;
   const client = startClient(t, [serving.server, silent], sent, 500, clientOptions);
-  await serving.program.waitFor(/"event":"start"/);
+  await serving.program.waitFor(/"event":"connect"/);
   return { folder: join(folder, 'copies'), sent, copy, serving, silent, client };
 }
 
@@ -73,7 +73,7 @@ t.test('with --json the result has the reason', { buffered: true }, async (t) =>
     status: 'incomplete',
     receivers: [
       { receiver: serving.server, status: 'complete' },
-      { receiver: silent, status: 'failed', bytes: 0, reason: /^no answer for 2 s; / },
+      { receiver: silent, status: 'failed', heldBytes: 0, reason: /^no answer for 2 s; / },
     ],
   });
 });

@@ -413,7 +413,7 @@ t.test(
     );
     t.match(parseResult(exit), { status: 'interrupted', folder, runs: rows });
     const [progress] = parseEvents(exit.stdout).filter(({ event }) => event === 'progress');
-    t.match(progress, { runs: Number, totalRuns: longRuns, etaSeconds: Number });
+    t.match(progress, { doneRuns: Number, runs: longRuns, etaSeconds: Number });
     await checkGoingOn(t, stopped);
   },
 );
@@ -776,7 +776,7 @@ t.test(
       })),
     );
     const { findings, effort, ...result } = parseResult(exit);
-    t.same(result, { event: 'result', status: 'complete', folder: out, runs: 24, keptRuns: 0 });
+    t.match(result, { event: 'result', status: 'complete', folder: out, runs: 24, keptRuns: 0 });
     t.match(effort, { simulatedRuns: 24, simulatedSegments: 6 * 4 * 40 * 2, realRuns: 0 });
     t.ok(findings.length > 0);
     const report = read(out, 'report.html');

@@ -91,7 +91,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       // The run waits for a timeout, so the test can see that it has started.
       const { args, out, temporary, env } = prepare(t, plan);
       const program = startExperiment(t, [...args, '--verbose'], { env });
-      await program.waitFor(/^{"event":"run",.*"mode":"real"/m);
+      await program.waitFor(/"event":"run",.*"mode":"real"/);
       const folder = await program.waitForFile(temporary, /^p2mp experiment /);
       // A receiver has started writing.
       await program.waitForFile(folder, /^\.copy [12]\.bin\..*\.part$/);

@@ -42,6 +42,7 @@ t.test('--log json', { buffered, skip }, async (t) => {
     'info session-result complete',
     'info connect',
     'error session-result refused',
+    'info result stopped',
   ]);
   t.match(events[0], { message: /^--open: senders are not authenticated/ });
 });
@@ -50,7 +51,7 @@ t.test('--log json at other levels', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
   const debug = await play(place, ['--log', 'json', '--log-level', 'debug']);
   const printed = levelsOf(parseEvents(debug.stdout)).filter((each) => !each.startsWith('debug'));
-  t.equal(printed.length, 6, printed.join());
+  t.equal(printed.length, 7, printed.join());
   const { port } = await place.receive();
   const args = ['receive', '--open', '--bind', '127.0.0.1', '--port', String(port)];
   const taken = place.start(place.receiverHome, [...args, '--log', 'json']);

@@ -31,7 +31,7 @@ t.test(
 
     const late = writeRandomFile(place.sent, 5000, 'late');
     const lateSender = place.send([late, '--to', name, ...patient]);
-    t.match(await lateSender.waitForEvent('waiting'), {
+    t.match(await lateSender.waitForEvent('deferred'), {
       receiver: name,
       reason: 'this receiver is shutting down and accepts no new sessions',
     });
@@ -50,7 +50,7 @@ t.test(
     const next = await place.receive(['--open', '--json', '--port', String(port)]);
     const lateExit = await lateSender.exited;
     t.equal(lateExit.code, 0, lateExit.stderr);
-    t.equal(eventsOf(lateExit, 'waiting').length, 1, 'reported once');
+    t.equal(eventsOf(lateExit, 'deferred').length, 1, 'reported once');
     t.ok(isSameContent(late, join(dir, 'late')));
     t.match(await next.program.waitForEvent('session-result'), {
       status: 'complete',

@@ -92,7 +92,7 @@ for (const format of ['people', 'json', 'log text', 'log json'] as const) {
       t.match(JSON.parse(said[0]), {
         event: 'turned-away',
         cause: 'untrusted',
-        file: authorized,
+        listFile: authorized,
         line,
       });
     if (logFormat !== undefined) t.match(said[0], /\bwarn\b/);

@@ -1,0 +1,360 @@
+/**
+ * The events that `--json` and `--log json` print, as a schema. The types of the output code come from it, so an event
+ * that deviates does not compile. It is written to docs/events.schema.json for users, and the tests check each line that
+ * a command prints against it. Commands import only the types, because loading zod takes longer than a small transfer.
+ */
+import { z } from 'zod';
+
+const count = z.int().nonnegative();
+const seconds = z.number().nonnegative();
+const text = z.string();
+
+const texts = z.array(text).readonly();
+
+const seeds = { seed: text };
+
+const error = z.strictObject({
+  code: text.describe('One of the error codes in docs/COMMANDS.md.'),
+  message: text,
+});
+
+const faultCounts = z.record(text, count).describe('Unexpected datagrams: their number by kind.');
+
+const offload = z
+  .strictObject({ send: z.boolean(), receive: z.boolean(), reason: text.optional() })
+  .describe('Whether the system segments and coalesces batches of datagrams, and why not.');
+
+const skipped = z.array(z.strictObject({ name: text, reason: text })).readonly();
+
+const diagnosisFields = {
+  sender: text.describe('IP and port.'),
+  kind: z.enum(['format', 'type', 'checksum', 'numbering']),
+  arrived: text,
+  required: text,
+  cause: text,
+};
+
+const diagnoses = z.array(z.strictObject(diagnosisFields)).readonly();
+
+/** Content of one session that has arrived at one receiver. */
+const arrivalFields = {
+  heldBytes: count.describe('Content that the receiver holds.'),
+  heldBeforeBytes: count.describe('The part of it that the receiver held before the session.'),
+  receivedBytes: count.describe('Content that arrived in the session.'),
+  seconds: seconds.describe('Time since the receiver first took part.'),
+  loss: z.number().min(0).max(1).describe('Share of the data datagrams that did not arrive.'),
+  lost: count.describe('Number of the data datagrams that did not arrive.'),
+  datagrams: count.describe('Data datagrams sent to the receiver, or arrived at it.'),
+  rttMs: z.number().nonnegative().optional(),
+  multicast: z.boolean().describe('Whether multicast reaches the receiver.'),
+};
+
+const activity = text.describe('The current activity for people: the texts may change.');
+
+/** A receiver of `p2mp send`. */
+const receiverFields = {
+  receiver: text.describe('As given on the command line.'),
+  address: text.describe('IP and port.'),
+  name: text.optional().describe("The receiver's name for itself."),
+  status: z.enum([
+    'connecting',
+    'identifying',
+    'offered',
+    'active',
+    'complete',
+    'failed',
+    'refused',
+    'aborted',
+  ]),
+  activity,
+  reason: text.optional().describe('Why the receiver is not complete.'),
+  ...arrivalFields,
+  repairs: count.describe('Datagrams with segments that the receiver missed the first time.'),
+};
+
+/** A session of `p2mp receive`. */
+const sessionFields = {
+  sender: text.describe('IP and port.'),
+  label: text.describe("The sender's name for the object."),
+  object: text.describe('SHA-256 of the manifest.'),
+  bytes: count.describe('Size of the content.'),
+  activity,
+  ...arrivalFields,
+  duplicates: count,
+  badBlocks: count.describe('Blocks that did not belong to the object.'),
+};
+
+function event<Name extends string, Fields extends z.core.$ZodLooseShape>(
+  name: Name,
+  fields: Fields,
+) {
+  return z.strictObject({ event: z.literal(name), ...fields });
+}
+
+/** Printed by several commands. */
+const sharedEvents = [
+  event('fault', { kind: text, from: text.describe('IP and port.'), packet: text }),
+  event('send-error', { message: text }),
+  event('other-address', { receiver: text, address: text, insteadOf: text }),
+  event('port-refused', { receiver: text, reason: text }),
+  event('diagnosis', diagnosisFields),
+  event('result', { error }),
+] as const;
+
+const clientEvents = [
+  event('timeout', { sequence: count, round: count, pendingCount: count }),
+  event('progress', {
+    heldBytes: count.describe('Acknowledged by all receivers.'),
+    bytes: count.describe('Size of the file.'),
+    seconds,
+    pending: texts.describe('The receivers that have not acknowledged all of it.'),
+  }),
+  event('receiver-result', {
+    receiver: text,
+    status: z.enum(['complete', 'failed', 'aborted']),
+    reason: text.optional(),
+  }),
+  event('result', {
+    file: text,
+    status: z.enum(['complete', 'incomplete']),
+    bytes: count,
+    segments: count,
+    seconds,
+    goodputBytesPerSec: count.optional(),
+    rounds: count,
+    timeouts: count,
+    datagrams: count,
+    retransmissions: count,
+    acks: count,
+    faults: faultCounts,
+    sha256: text.optional(),
+    error: error.optional(),
+    receivers: z.array(
+      z.strictObject({
+        receiver: text,
+        address: text,
+        status: z.enum(['complete', 'failed', 'aborted']),
+        confirmed: z.boolean().describe('A receiver of p2mp acknowledged the end.'),
+        identified: z.boolean().describe('The receiver said that it is one of p2mp.'),
+        heldBytes: count.describe('Acknowledged.'),
+        seconds,
+        datagrams: count,
+        retransmissions: count,
+        rttMs: z.number().nonnegative().optional(),
+        reason: text.optional(),
+      }),
+    ),
+  }),
+] as const;
+
+const serverEvents = [
+  event('listening', { addresses: texts, ...seeds }),
+  event('connect', { sender: text }),
+  event('loss', { sequence: count }),
+  event('result', {
+    sender: text,
+    status: z.enum(['complete', 'failed', 'aborted']),
+    reason: text.optional(),
+    error: error.optional(),
+    end: z.enum(['end-marker', 'marked-last', 'end-packet', 'silence']).optional(),
+    certain: z.boolean().describe('False if silence after a full segment was taken for the end.'),
+    bytes: count,
+    segments: count,
+    seconds,
+    goodputBytesPerSec: count.optional(),
+    dataPackets: count,
+    acks: count,
+    losses: count,
+    faults: faultCounts,
+    diagnoses: diagnoses,
+    ...seeds,
+    sha256: text.optional(),
+  }),
+  event('result', {
+    status: z.literal('idle').describe('The server was stopped before any transfer.'),
+    diagnoses: diagnoses,
+    ...seeds,
+  }),
+] as const;
+
+const sendEvents = [
+  event('skipped', { name: text, reason: text }),
+  event('start', {
+    label: text,
+    bytes: count,
+    entries: count,
+    group: text.optional(),
+    mssBytes: count,
+    offload,
+  }),
+  event('resize', { mssBytes: count, reason: text }),
+  event('connect', { receiver: text, name: text }),
+  event('progress', receiverFields),
+  event('silent', { receiver: text }),
+  event('deferred', { receiver: text, reason: text }),
+  event('receiver-result', receiverFields),
+  event('result', {
+    status: z.enum(['complete', 'incomplete']),
+    label: text,
+    skipped: skipped.optional(),
+    entries: count,
+    bytes: count,
+    seconds,
+    object: text.describe('SHA-256 of the manifest.'),
+    digest: text.optional().describe("Root of the tree over the content's blocks."),
+    mssBytes: count,
+    datagrams: count,
+    multicastDatagrams: count,
+    bytesSent: count,
+    repairs: count,
+    reports: count,
+    faults: faultCounts,
+    error: error.optional(),
+    receivers: z.array(z.strictObject(receiverFields)).readonly(),
+  }),
+  event('result', {
+    status: z.literal('dry-run'),
+    entries: count,
+    names: texts,
+    bytes: count,
+    skipped,
+    receivers: z.array(z.strictObject({ receiver: text, address: text, reason: text.optional() })),
+    group: text.optional(),
+    mssBytes: count,
+  }),
+] as const;
+
+const receiveEvents = [
+  event('listening', { addresses: texts, offload }),
+  event('metrics', { address: text }),
+  event('draining', { sessions: count }),
+  event('connect', { sender: text, label: text, bytes: count, fingerprint: text }),
+  event('progress', sessionFields),
+  event('bad-block', { sender: text, label: text, block: count, names: texts }),
+  event('internal-error', { label: text.optional(), stack: text }),
+  event('turned-away', {
+    sender: text,
+    cause: text,
+    fingerprint: text,
+    reason: text,
+    unreported: count.describe('Refusals since the last report.'),
+    listFile: text.optional().describe('The list of trusted senders.'),
+    line: text.optional().describe('The line to add to it.'),
+  }),
+  event('session-result', {
+    ...sessionFields,
+    status: z.enum(['complete', 'failed', 'refused']),
+    reason: text.optional(),
+  }),
+  event('no-group', { group: text, reason: text }),
+  event('on-complete', {
+    sender: text,
+    label: text,
+    object: text,
+    status: z.enum(['done', 'failed', 'killed', 'stopped', 'refused']),
+    reason: text.optional(),
+  }),
+  event('classic-result', { sender: text, status: text, bytes: count }),
+  event('message', { message: text.describe('Text for people, with --log json only.') }),
+  event('result', {
+    status: z.literal('stopped'),
+    completeSessions: count,
+    failedSessions: count,
+  }),
+] as const;
+
+const keygenEvents = [
+  event('result', {
+    status: z.enum(['made', 'shown']),
+    keyFile: text,
+    publicKeyFile: text,
+    publicKey: text,
+    comment: text,
+    fingerprint: text,
+  }),
+] as const;
+
+const experimentEvents = [
+  event('progress', { doneRuns: count, runs: count, etaSeconds: z.number().nonnegative() }),
+  event('run', {
+    run: count,
+    mode: text,
+    ...seeds,
+    seconds,
+    rounds: count,
+    timeouts: count,
+    complete: z.boolean(),
+  }),
+  event('result', { status: z.literal('dry-run'), points: count, runs: count }),
+  event('result', { status: z.literal('interrupted'), folder: text, runs: count }),
+  event('result', {
+    status: z.enum(['complete', 'incomplete']),
+    folder: text,
+    runs: count,
+    keptRuns: count,
+    effort: z
+      .strictObject({
+        simulatedRuns: count,
+        simulatedSegments: count,
+        virtualSeconds: seconds,
+        simulationSeconds: seconds,
+        realRuns: count,
+        realSeconds: seconds,
+      })
+      .optional(),
+    findings: texts.optional(),
+  }),
+] as const;
+
+const completionEvents = [
+  event('result', { status: z.literal('printed'), shell: text, script: text }),
+] as const;
+
+/** Each command's events, without the fields that all lines have. */
+const eventsOfCommands = {
+  p2mpclient: clientEvents,
+  p2mpserver: serverEvents,
+  'p2mp-send': sendEvents,
+  'p2mp-receive': receiveEvents,
+  'p2mp-keygen': keygenEvents,
+  'p2mp-experiment': experimentEvents,
+  'p2mp-completion': completionEvents,
+  'several-commands': sharedEvents,
+} as const;
+
+/** An event of some command, as the output code passes it on. The output adds the time. */
+export type JsonEvent = z.infer<(typeof eventsOfCommands)[keyof typeof eventsOfCommands][number]>;
+
+/** Fields at the start of each line. */
+const lineFields = {
+  time: z.iso.datetime().describe('When the event was printed, in UTC.'),
+  level: z.enum(['error', 'warn', 'info', 'debug']).optional().describe('With --log json only.'),
+};
+
+/** One schema for the lines of each command. */
+function lineSchemas() {
+  return Object.fromEntries(
+    Object.entries(eventsOfCommands).map(([command, events]) => [
+      command,
+      z.union(events.map((one) => one.extend(lineFields))),
+    ]),
+  );
+}
+
+/** The schema of every line that any command prints with --json. */
+export function jsonLineSchema() {
+  return z.union(Object.values(lineSchemas()));
+}
+
+/** The JSON Schema of the lines: a definition for each command, and any of them at the top. */
+export function eventsJsonSchema(): object {
+  const $defs = Object.fromEntries(
+    Object.entries(lineSchemas()).map(([command, schema]) => {
+      const { $schema: _, ...definition } = z.toJSONSchema(schema);
+      return [command, definition];
+    }),
+  );
+  const anyOf = Object.keys($defs).map((command) => ({ $ref: `#/$defs/${command}` }));
+  const title = 'A line that a command of p2mp prints with --json';
+  return { $schema: 'https://json-schema.org/draft/2020-12/schema', title, anyOf, $defs };
+}
