@@ -70,8 +70,8 @@ export function createLossModel(spec: LossSpec, random: Random): LossModel {
 }
 
 /**
- * A Gilbert-Elliott model with this mean loss and bursts of `meanBurst` arrivals on average. The good state loses no
- * arrival, and the bad state loses all of them.
+ * A Gilbert-Elliott model with this mean loss rate and with loss bursts of `meanBurst` packets on average. The good
+ * state loses no packet, and the bad state loses every packet.
  * @throws P2mpError INVALID_ARGUMENT
  * @example
  * ```ts

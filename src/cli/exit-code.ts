@@ -6,7 +6,7 @@ export const exitCode = {
   none: 1,
   /** The command line is invalid. */
   usage: 2,
-  /** Only some receivers are complete. For an experiment, at least one run is incomplete. */
+  /** Only some receivers are complete. In an experiment: at least one run is incomplete. */
   some: 3,
   /** An error on this host: file, port, host name, key or disk. */
   system: 4,

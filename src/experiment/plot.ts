@@ -29,7 +29,7 @@ interface PlotData {
   readonly realCurves: readonly object[];
   readonly simulated: readonly PointSummary[];
   readonly real: readonly PointSummary[];
-  /** Points of series that the model does not cover. Lines join the means of these points. */
+  /** Points of those series that the model does not cover. Each series has a line that joins its points. */
   readonly joined: readonly PointSummary[];
   readonly measured: readonly PointSummary[];
 }

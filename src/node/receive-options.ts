@@ -60,8 +60,8 @@ export interface ReceiveOptions {
    */
   readonly sharesParts?: boolean;
   /**
-   * Whether an offer is compared with all existing files. A sender can then guess the content of files that
-   * it has never had. By default, an offer is compared only with files that the same key has placed.
+   * Whether an offer is compared with all existing files. If so, a sender can test guesses about the
+   * content of files that it has never had. By default, an offer is compared only with files that the same key has placed.
    */
   readonly comparesAll?: boolean;
   /**

@@ -19,7 +19,7 @@ function rankOf(byte: number): number {
   return byte === slash ? 0 : byte;
 }
 
-/** Checks that entries come in this order, one entry at a time. */
+/** Checks, entry by entry, that the entries of a manifest are in this order. */
 export class EntryOrder {
   private last: Uint8Array = new Uint8Array(0);
   /**

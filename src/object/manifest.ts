@@ -57,7 +57,7 @@ export type ManifestFault =
   | 'not-a-manifest'
   | 'too-many-entries'
   | 'not-in-order'
-  /** A name is repeated or lies in an entry that is not a folder. */
+  /** A name is repeated, or its parent entry is not a folder. */
   | 'name-conflict'
   /** A link's target is absolute or leads out of the object. */
   | 'link-leaves';

@@ -73,7 +73,7 @@ export class Simulation {
     return this.stepCount;
   }
 
-  /** The address of the host with this name, whether or not the host exists. */
+  /** The address that a host of this name has, even before such a host is added. */
   static address(name: string): Address {
     return { host: name, port: simulatedPort };
   }

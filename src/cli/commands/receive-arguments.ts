@@ -140,7 +140,7 @@ const serviceOptions = {
   'metrics-name': {
     ...listOption,
     describe: 'Additional host name to accept in HTTP requests for metrics; may be repeated',
-    defaultDescription: 'IP addresses, names without a dot, this host name',
+    defaultDescription: "IP addresses, names without a dot, and this host's own name",
   },
   'drain-timeout': {
     ...textOption,

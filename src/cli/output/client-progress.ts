@@ -6,7 +6,7 @@ import type { Output } from './output.js';
 const intervalMs = 100;
 const jsonIntervalMs = 1000;
 
-/** Maximum number of pending receivers named in the line; the line gives the number of the others. */
+/** Maximum number of pending receivers named in the line. The line only counts the others. */
 const maxNames = 4;
 
 export class ClientProgress {

@@ -91,7 +91,7 @@ async function* runAll(
       yield toRunRow(run, await runner.run(run));
     }
   } catch (error) {
-    // Ctrl-C also reaches the child processes. This process may notice their exit before its own signal.
+    // Ctrl-C also reaches the child processes. This process may see them exit before it handles its own signal.
     await new Promise((resolve) => setImmediate(resolve));
     if (!signal.aborted) throw error;
   } finally {

@@ -1,5 +1,5 @@
 /**
- * Reads the file to send once, from start to end, with bounded read-ahead, and hashes it on the way. Memory
+ * Reads the sent file exactly once, from start to end, with bounded read-ahead, and hashes it meanwhile. Memory
  * use does not depend on the file size.
  */
 import { createHash } from 'node:crypto';

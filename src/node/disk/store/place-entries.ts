@@ -401,7 +401,7 @@ async function finishFolder(
         const stats = await handle.stat({ bigint: true });
         target.checkOpened(folder.name, 'TARGET_FAILED', stats);
         const now = Number(stats.mode) & 0o7777;
-        // Keep setuid, setgid and sticky: they are rules of the receiver for new entries.
+        // Keep the folder's setuid, setgid and sticky bits. The receiving host set them.
         const sent = (now & 0o7000) | permissionsOf(folder.mode);
         const last = mode === 'sender' ? sent : mode === 'unchanged' ? now : mode;
         if (setsTime) await setAttributes(handle, folder, last);
