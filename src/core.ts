@@ -96,6 +96,7 @@ export {
 export type { OtherAddressEvent } from './path/candidate-addresses.js';
 export { Receiver } from './receiver.js';
 export type { Handshake, HashInProgress, SessionCrypto } from './security/crypto.js';
+export type { InvitationTerms, ReceivedInvitation } from './security/invitations.js';
 export { Sender } from './sender.js';
 export type { SessionReceiverOptions } from './session/receiver.js';
 export { SessionReceiver } from './session/receiver.js';
@@ -104,6 +105,7 @@ export type {
   IncomingResult,
   IncomingStatus,
   InternalErrorEvent,
+  InvitedEvent,
   SessionReceiverEvent,
   SessionReceiverResult,
   TurnedAwayEvent,

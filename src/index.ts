@@ -11,6 +11,7 @@ export type { FileSenderEvent, SendFileOptions, SendFileResult } from './node/fi
 export { sendFile } from './node/file-sender.js';
 export type { AuthorizedSender } from './node/keys/authorized-senders.js';
 export { AuthorizedSenders } from './node/keys/authorized-senders.js';
+export { parseInvitation } from './node/keys/invitation-code.js';
 export type { KeyPair, PublicKeyLine, SaveOptions } from './node/keys/key-files.js';
 export {
   defaultKeyFolder,
@@ -24,13 +25,13 @@ export {
 export type { ReceiverCheck } from './node/keys/known-receivers.js';
 export { KnownReceivers } from './node/keys/known-receivers.js';
 export { createNodeCrypto } from './node/keys/node-crypto.js';
-export type { AskAboutReceiver } from './node/keys/trust.js';
+export type { AskAboutReceivers, TrustKnownOptions, UnknownReceiver } from './node/keys/trust.js';
 export { refuseUnlessAuthorized, trustKnownReceivers } from './node/keys/trust.js';
 export type { MulticastChoice } from './node/net/group-address.js';
 export type { Offload } from './node/net/offload/offload-socket.js';
 export type { FoundReceiver, ServerSpec } from './node/net/resolve-receivers.js';
-export type { ReceivingTotals } from './node/receive.js';
 export { Receiving, receive } from './node/receive.js';
 export type { ReceiveEvent, ReceiveOptions } from './node/receive-options.js';
+export type { ReceivingTotals } from './node/receiving-totals.js';
 export { planSend, send } from './node/send.js';
 export type { SendEvent, SendOptions, SendResult, TrustReceiver } from './node/send-options.js';

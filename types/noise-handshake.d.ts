@@ -32,7 +32,9 @@ declare module 'noise-handshake' {
     readonly rx: Uint8Array | null;
     initialise(prologue: Uint8Array): void;
     send(payload?: Uint8Array): Uint8Array;
-    /** Keeps views of the message and, at the end, zeroes one; throws where it is none. */
+    /** A copy of the hash of everything so far. */
+    getHandshakeHash(): Uint8Array;
+    /** Returns the payload. Keeps views of the message and, at the end, zeroes one; throws where it is none. */
     recv(message: Uint8Array): Uint8Array;
   }
 }

@@ -52,6 +52,18 @@ export function parseSeconds(option: string, text: string): number {
   return refuse(`--${option} ${text}: must be above 0 and at most ${maxSeconds} seconds`);
 }
 
+const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** `90`, `90s`, `30m`, `1h` or `2d`. @returns milliseconds */
+export function parseDuration(option: string, text: string): number {
+  const [, number = '', unit = ''] = /^([\d.]+)([smhd]?)$/i.exec(text) ?? [];
+  const seconds = parseNumber(number) * (unitSeconds[unit.toLowerCase() || 's'] ?? 1);
+  if (seconds > 0 && seconds <= maxSeconds) return seconds * 1000;
+  return refuse(
+    `--${option} ${text}: must be a time above 0, such as 90s, 30m, 1h or 2d, at most 23d`,
+  );
+}
+
 export function parseTimeout(text: string): TimeoutSpec {
   if (text === 'auto') return { mode: 'auto' };
   const timeoutMs = parseNumber(text);

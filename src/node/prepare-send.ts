@@ -9,6 +9,7 @@ import { SessionSender } from '../session/sender.js';
 import type { ReceiverSpec } from '../transfer/receiver-spec.js';
 import { ObjectSource } from './disk/source/object-source.js';
 import { runInTurns } from './in-turns.js';
+import { parseInvitation } from './keys/invitation-code.js';
 import { generateKeyPair } from './keys/key-files.js';
 import { createNodeCrypto } from './keys/node-crypto.js';
 import { chooseGroup, groupSource } from './net/group-address.js';
@@ -72,6 +73,7 @@ async function prepareSender(
       `${source.manifest.entries.length} entries exceed the limit of a session; send the entries in several sessions`,
     );
   }
+  const invitations = options.invitations?.map(parseInvitation);
   const { keyPair, livenessTimeoutMs, rateBytesPerSec, existing } = options;
   const crypto = await createNodeCrypto(keyPair ?? (await generateKeyPair()));
   const manifestDigest = await runInTurns(hashInSteps(crypto, manifest), signal);
@@ -84,7 +86,7 @@ async function prepareSender(
       contentSizeBytes: source.manifest.contentSizeBytes,
       crypto,
       mssBytes,
-      ...withoutUndefined({ group, livenessTimeoutMs, rateBytesPerSec, existing }),
+      ...withoutUndefined({ group, livenessTimeoutMs, rateBytesPerSec, existing, invitations }),
       // The manifest of standard input contains the current time, so every `send` creates a different object.
       isUnrepeatable: options.paths.includes('-'),
     });

@@ -88,7 +88,10 @@ export interface ReceiveOptions {
 
 /** The events that a session receiver reports while it runs. */
 export type ReceiveEvent =
-  | Extract<SessionReceiverEvent, { type: 'offer' | 'turned-away' | 'fault' | 'internal-error' }>
+  | Extract<
+      SessionReceiverEvent,
+      { type: 'offer' | 'invited' | 'turned-away' | 'fault' | 'internal-error' }
+    >
   /** A stored block was corrupt. The receiver requests the block again. */
   | {
       readonly type: 'bad-block';

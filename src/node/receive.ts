@@ -9,12 +9,12 @@ import { withoutUndefined } from '../base/without-undefined.js';
 import type { ReceiverEvent } from '../classic/receiver-events.js';
 import type { DialectEvent } from '../endpoint/dialect-switch.js';
 import { DialectSwitch } from '../endpoint/dialect-switch.js';
+import type { InvitationTerms } from '../security/invitations.js';
 import { SessionReceiver } from '../session/receiver.js';
 import type {
   IncomingResult,
   IncomingStatus,
   SessionReceiverEvent,
-  SessionReceiverResult,
 } from '../session/receiver-events.js';
 import { affordableFileCount } from './disk/descriptor-limit.js';
 import type { PartStore } from './disk/parts/part-store.js';
@@ -26,6 +26,7 @@ import { allocationBytesAt } from './disk/store/free-space.js';
 import { PlacedIndex } from './disk/store/placed-files.js';
 import { TargetFolder } from './disk/store/target-folder.js';
 import { FileReceiver } from './file-receiver.js';
+import { checkInvitationTerms, formatInvitation } from './keys/invitation-code.js';
 import { createNodeCrypto } from './keys/node-crypto.js';
 import { JoinedGroups } from './net/joined-groups.js';
 import type { Offload } from './net/offload/offload-socket.js';
@@ -34,6 +35,8 @@ import { SendErrorLog } from './net/send-error-log.js';
 import { SocketRunner } from './net/socket-runner.js';
 import type { ReceiveOptions } from './receive-options.js';
 import { checkRequired } from './receive-options.js';
+import type { ReceivingTotals, Sums } from './receiving-totals.js';
+import { addTo } from './receiving-totals.js';
 
 type ForgetEvent = Extract<SessionReceiverEvent, { type: 'forget' }>;
 type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
@@ -86,23 +89,6 @@ export async function receive(options: ReceiveOptions): Promise<Receiving> {
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted) stop();
   return receiving;
-}
-
-interface Sums {
-  receivedBytes: number;
-  datagramsReceived: number;
-  duplicates: number;
-  badBlocks: number;
-}
-
-/** Totals of a session receiver since its start. */
-export interface ReceivingTotals extends Readonly<Sums>, SessionReceiverResult {}
-
-function addTo(sums: Sums, status: IncomingStatus): void {
-  sums.receivedBytes += status.receivedBytes;
-  sums.datagramsReceived += status.datagramsReceived;
-  sums.duplicates += status.duplicates;
-  sums.badBlocks += status.badBlocks;
 }
 
 /**
@@ -217,6 +203,17 @@ export class Receiving {
   /** The target folder as given in the options. */
   get dir(): string {
     return this.options.dir;
+  }
+
+  /**
+   * Invites senders that `refuseSender` refuses. An `invited` event reports each sender that comes.
+   * @returns a code for the sender's `invitations`. It is a secret: whoever has it can send.
+   * @throws P2mpError INVALID_ARGUMENT
+   */
+  invite(terms: InvitationTerms): string {
+    checkInvitationTerms(terms);
+    const secret = this.machine.invite(this.runner?.nowMs ?? 0, terms);
+    return formatInvitation({ receiverKey: this.options.keyPair.publicKey, secret });
   }
 
   /** The status of each active session. */

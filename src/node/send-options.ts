@@ -31,6 +31,11 @@ export interface SendOptions {
   /** Key pair that identifies this sender to receivers; by default, a new key pair for this session only. */
   readonly keyPair?: KeyPair;
   /**
+   * Codes from the receivers' `invite`. They make receivers trust this sender. They do not make this sender trust
+   * receivers: `trustReceiver` decides, and `parseInvitation` says which key to expect.
+   */
+  readonly invitations?: readonly string[];
+  /**
    * Decides which receivers to trust. This option is required; `() => undefined` trusts any receiver that
    * answers.
    */

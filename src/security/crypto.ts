@@ -7,14 +7,24 @@ import type { Steps } from '../base/steps.js';
 
 /** One side of a Noise XX handshake (Noise Protocol Framework, rev. 34, 7.5). */
 export interface Handshake {
-  /** Returns the next message to send. */
-  write(): Uint8Array;
+  /**
+   * Returns the next message to send.
+   * @param payload encrypted in the third message; the first two take none
+   */
+  write(payload?: Uint8Array): Uint8Array;
   /**
    * Reads the other side's next message. Returns false if the message is invalid, which ends the handshake.
    */
   read(message: Uint8Array): boolean;
   /** The other side's static key; undefined until it has been read. */
   readonly remoteKey: Uint8Array | undefined;
+  /**
+   * The handshake hash after the second message (Noise Protocol Framework, rev. 34, 11.2). Both sides of a handshake
+   * have the same one, and no other handshake has it. Undefined before the second message.
+   */
+  readonly hash: Uint8Array | undefined;
+  /** The payload of the third message; undefined until it has been read, and empty if it had none. */
+  readonly payload: Uint8Array | undefined;
   /** The keys of both directions; undefined until the handshake is complete. */
   readonly keys: { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined;
 }

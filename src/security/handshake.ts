@@ -11,6 +11,7 @@ import { readUint32 } from '../base/network-order.js';
 import type { ChannelPacket } from '../wire/header.js';
 import { encodeChannelPacket, protocolVersion, sessionHeaderSizeBytes } from '../wire/header.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
+import { proveInvitation } from './invitations.js';
 import { SecureChannel } from './secure-channel.js';
 
 /** Minimum size of a hello. No answer to a hello is larger. */
@@ -72,7 +73,7 @@ export class OutgoingHandshake {
 
   /** @param fullSizeBytes the size of the largest datagram for this receiver */
   constructor(
-    crypto: SessionCrypto,
+    private readonly crypto: SessionCrypto,
     private readonly session: number,
     private readonly receiver: number,
     private readonly fullSizeBytes: number = helloSizeBytes,
@@ -150,10 +151,16 @@ export class OutgoingHandshake {
     return 'small-only';
   }
 
-  /** Prepares this side's proof and opens the channel. Call it once the receiver's key is trusted. */
-  prove(): void {
+  /**
+   * Prepares this side's proof and opens the channel. Call it once the receiver's key is trusted.
+   * @param secret secret of this receiver's invitation, if there is one; the proof then shows that this side knows it
+   */
+  prove(secret?: Uint8Array): void {
     assert(this.stage === 'trust', 'trust is asked for once');
-    this.datagram = this.encode('proof', this.noise.write());
+    const { hash } = this.noise;
+    assert(hash !== undefined, 'the second message has been read');
+    const invited = secret === undefined ? undefined : proveInvitation(this.crypto, secret, hash);
+    this.datagram = this.encode('proof', this.noise.write(invited));
     const { keys } = this.noise;
     assert(keys !== undefined, 'the handshake is complete');
     this.channel = this.createChannel(keys);

@@ -17,6 +17,7 @@ import { Cookies } from './cookies.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
 import { cookieSizeBytes, handshakePrologue, helloSizeBytes } from './handshake.js';
 import { handshakeLimits } from './handshake-limits.js';
+import type { InvitationProof } from './invitations.js';
 import { SecureChannel } from './secure-channel.js';
 
 export interface IncomingHandshakesOwner {
@@ -28,6 +29,8 @@ export interface IncomingHandshakesOwner {
 export interface Proven {
   readonly channel: SecureChannel;
   readonly senderKey: Uint8Array;
+  /** The proof that the sender knows the secret of an invitation; undefined if the sender claims none. */
+  readonly invitationProof: InvitationProof | undefined;
   /**
    * The round-trip time; undefined if the reply was repeated, because the proof could answer any copy (Karn's
    * rule).
@@ -151,9 +154,11 @@ export class IncomingHandshakes {
       this.owner.countFault('bad-handshake', from, bytes);
       return undefined;
     }
-    const { keys, remoteKey } = handshake;
-    if (keys === undefined || remoteKey === undefined) return undefined;
+    const { keys, remoteKey, hash, payload } = handshake;
+    if (keys === undefined || remoteKey === undefined || hash === undefined) return undefined;
+    const proves = payload !== undefined && payload.length > 0;
     return {
+      invitationProof: proves ? { hash, proof: payload } : undefined,
       channel: new SecureChannel(this.crypto, packet.session, packet.receiver, keys),
       senderKey: remoteKey,
       rttMs: slot.isRepeated ? undefined : nowMs - slot.startedAtMs,

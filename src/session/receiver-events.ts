@@ -55,14 +55,28 @@ export type SessionReceiverEvent =
   | { readonly type: 'end'; readonly result: IncomingResult }
   /** Follows `end` if the object will never be sent again. Its received part can be deleted. */
   | { readonly type: 'drop'; readonly info: IncomingInfo }
+  | InvitedEvent
   | TurnedAwayEvent
   | InternalErrorEvent
   | FaultEvent;
 
+/**
+ * A sender that was not trusted has proved an invitation and was admitted. Whoever handles this event must make
+ * `refuseSender` trust the key from now on, because an invitation counts only for the session that it admits.
+ */
+export interface InvitedEvent {
+  readonly type: 'invited';
+  readonly from: Address;
+  readonly senderKey: Uint8Array;
+  /** How many more senders the invitation admits. */
+  readonly usesLeft: number;
+}
+
 /** A sender proved its key but was refused. `TurnedAwayLog` bounds the number of these events. */
 export interface TurnedAwayEvent {
   readonly type: 'turned-away';
-  readonly cause: 'untrusted' | 'no-room';
+  /** `invitation`: it is not trusted, and its invitation does not admit it either. */
+  readonly cause: 'untrusted' | 'invitation' | 'no-room';
   readonly from: Address;
   readonly senderKey: Uint8Array;
   /** The reason that was sent to the sender. */

@@ -12,6 +12,7 @@ import type { Platform } from '../object/entry-name.js';
 import type { SessionCrypto } from '../security/crypto.js';
 import type { Proven } from '../security/incoming-handshakes.js';
 import { IncomingHandshakes } from '../security/incoming-handshakes.js';
+import type { InvitationTerms } from '../security/invitations.js';
 import { MemoryBudget } from '../transfer/partial-block.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
 import { FaultLog } from '../wire/faults.js';
@@ -99,7 +100,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       send: (to, bytes) => this.transmits.push({ to, bytes }),
       countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
     });
-    this.admission = new SenderAdmission(this.handshakes, {
+    this.admission = new SenderAdmission(this.handshakes, options.crypto, {
       isDraining: () => this.isDraining,
       refusal: () => this.refusal,
       refuseSender: (senderKey) => options.refuseSender(senderKey),
@@ -126,6 +127,11 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   /** Memory in use for partial blocks and unwritten content. */
   get bufferedBytes(): number {
     return this.budget.usedBytes;
+  }
+
+  /** Creates an invitation (SESSIONS 3.15). @returns its secret, which is kept only in memory */
+  invite(nowMs: TimeMs, terms: InvitationTerms): Uint8Array {
+    return this.admission.invitations.create(nowMs, terms);
   }
 
   /** Stops accepting sessions; current sessions continue. */

@@ -1,17 +1,20 @@
 /**
- * Decides which senders get a session at a receiver: those that prove a trusted key, while there is room
- * (SESSIONS 3). Every other sender is sent the reason for its refusal.
+ * Decides which senders get a session at a receiver: those that prove a trusted key or an invitation, while there is
+ * room (SESSIONS 3). Every other sender is sent the reason for its refusal.
  */
 import type { Address } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
+import type { SessionCrypto } from '../security/crypto.js';
 import type { IncomingHandshakes, Proven } from '../security/incoming-handshakes.js';
+import type { Invitation } from '../security/invitations.js';
+import { Invitations, unknownInvitationReason } from '../security/invitations.js';
 import { isEqualBytes, toHex } from '../wire/byte-codec.js';
 import type { FaultKind } from '../wire/faults.js';
 import type { ChannelPacket } from '../wire/header.js';
 import type { Refuse } from '../wire/messages.js';
 import { encodeMessage } from '../wire/messages.js';
 import type { IncomingSession } from './incoming/incoming-session.js';
-import type { TurnedAwayEvent } from './receiver-events.js';
+import type { InvitedEvent, TurnedAwayEvent } from './receiver-events.js';
 import { TurnedAwayLog } from './turned-away-log.js';
 
 /** The last packet of a handshake, and the sender key that it proves. */
@@ -30,29 +33,73 @@ export interface SenderAdmissionOwner {
   /** @returns the reason to refuse this sender; undefined if the sender is trusted */
   refuseSender(senderKey: Uint8Array): string | undefined;
   countFault(kind: FaultKind, from: Address, bytes: Uint8Array): void;
-  emit(event: TurnedAwayEvent): void;
+  emit(event: InvitedEvent | TurnedAwayEvent): void;
+}
+
+/** Why a sender gets no session. */
+interface Rejection {
+  readonly cause: TurnedAwayEvent['cause'];
+  readonly reason: string;
 }
 
 export class SenderAdmission {
+  readonly invitations: Invitations;
   private readonly turnedAway = new TurnedAwayLog();
 
   constructor(
     private readonly handshakes: IncomingHandshakes,
+    crypto: SessionCrypto,
     private readonly owner: SenderAdmissionOwner,
-  ) {}
+  ) {
+    this.invitations = new Invitations(crypto);
+  }
 
   /** Decides whether a sender gets a new session. Sends the reason to a sender that is refused. */
   admits(nowMs: TimeMs, proof: Proof): boolean {
     const { owner } = this;
-    const distrust = owner.refuseSender(proof.senderKey);
-    const reason = distrust ?? owner.refusal();
-    if (reason === undefined) return true;
-    const cause = distrust === undefined ? 'no-room' : 'untrusted';
-    owner.countFault(cause, proof.from, proof.bytes);
-    const isTemporary = distrust === undefined && owner.isDraining();
+    const { senderKey, invitationProof, from } = proof;
+    const distrust = owner.refuseSender(senderKey);
+    // A trusted sender that repeats its command does not use up its invitation again.
+    const isInvited = distrust !== undefined && invitationProof !== undefined;
+    const invitation = isInvited ? this.invitations.find(invitationProof) : undefined;
+    const rejection =
+      this.rejectStranger(nowMs, distrust, isInvited, invitation) ?? this.rejectForRoom();
+    if (rejection !== undefined) {
+      this.reject(nowMs, proof, rejection);
+      return false;
+    }
+    if (invitation !== undefined) {
+      invitation.use();
+      const { usesLeft } = invitation;
+      owner.emit({ type: 'invited', from: addressOf(from), senderKey, usesLeft });
+    }
+    return true;
+  }
+
+  private rejectStranger(
+    nowMs: TimeMs,
+    distrust: string | undefined,
+    isInvited: boolean,
+    invitation: Invitation | undefined,
+  ): Rejection | undefined {
+    if (distrust === undefined) return undefined;
+    if (!isInvited) return { cause: 'untrusted', reason: distrust };
+    const reason = invitation === undefined ? unknownInvitationReason : invitation.refusal(nowMs);
+    return reason === undefined ? undefined : { cause: 'invitation', reason };
+  }
+
+  private rejectForRoom(): Rejection | undefined {
+    const reason = this.owner.refusal();
+    return reason === undefined ? undefined : { cause: 'no-room', reason };
+  }
+
+  private reject(nowMs: TimeMs, proof: Proof, { cause, reason }: Rejection): void {
+    const { owner } = this;
+    const fault = cause === 'no-room' ? 'no-room' : 'untrusted';
+    owner.countFault(fault, proof.from, proof.bytes);
+    const isTemporary = cause === 'no-room' && owner.isDraining();
     if (!isTemporary) this.reportTurnedAway(nowMs, proof, cause, reason);
     this.refuse(nowMs, proof, { kind: 'refuse', reason, isTemporary });
-    return false;
   }
 
   /** Handles a handshake for a session that already exists at this receiver. */
@@ -80,14 +127,17 @@ export class SenderAdmission {
     cause: TurnedAwayEvent['cause'],
     reason: string,
   ): void {
-    // The address object might come from a shell and have other fields besides `host` and `port`.
-    const { host, port } = from;
-    const report = this.turnedAway.take(nowMs, host, toHex(senderKey));
+    const report = this.turnedAway.take(nowMs, from.host, toHex(senderKey));
     if (report === undefined) return;
     this.owner.emit({
       type: 'turned-away',
-      ...{ cause, from: { host, port }, senderKey, reason },
+      ...{ cause, from: addressOf(from), senderKey, reason },
       ...report,
     });
   }
+}
+
+/** The address object might come from a shell and have other fields besides these two. */
+function addressOf({ host, port }: Address): Address {
+  return { host, port };
 }

@@ -4,6 +4,7 @@ import { P2mpError } from '../base/errors.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { createSessionGeometry, sessionMssLimits } from '../object/geometry.js';
 import type { SessionCrypto } from '../security/crypto.js';
+import type { ReceivedInvitation } from '../security/invitations.js';
 import { sessionDefaults } from '../transfer/config.js';
 import { checkLivenessTimeout, type ReceiverSpec } from '../transfer/receiver-spec.js';
 import type { ExistingFiles, Offer } from '../wire/messages.js';
@@ -32,6 +33,8 @@ export interface SessionSenderOptions {
   readonly group?: Address;
   /** How receivers treat existing files; `update` by default. */
   readonly existing?: ExistingFiles;
+  /** The invitations that this sender has. Each is proved to the receiver whose key it names, and to no other one. */
+  readonly invitations?: readonly ReceivedInvitation[];
   /** Whether no later session can offer this object. Receivers then keep no part of an incomplete object. */
   readonly isUnrepeatable?: boolean;
   /** A receiver that is silent for this long fails. */

@@ -15,6 +15,7 @@ import type { SessionGeometry } from '../object/geometry.js';
 import { otherAddressEvent } from '../path/candidate-addresses.js';
 import { BlockSeal } from '../security/block-seal.js';
 import type { OutgoingHandshake } from '../security/handshake.js';
+import { secretFor } from '../security/invitations.js';
 import { retryTiming } from '../transfer/config.js';
 import { Delivery } from '../transfer/delivery.js';
 import { SessionPeer } from '../transfer/peer.js';
@@ -91,7 +92,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private startedAtMs: TimeMs | undefined;
 
   /** @throws P2mpError INVALID_ARGUMENT */
-  constructor(options: SessionSenderOptions) {
+  constructor(private readonly options: SessionSenderOptions) {
     const { receivers, crypto, group } = options;
     const terms = agreeTerms(options);
     const { geometry, reportIntervalMs } = terms;
@@ -332,7 +333,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   private prove(nowMs: TimeMs, peer: SessionPeer, handshake: OutgoingHandshake): void {
-    handshake.prove();
+    const { receiverKey } = handshake;
+    assert(receiverKey !== undefined, 'the receiver has shown its key');
+    handshake.prove(secretFor(this.options.invitations ?? [], receiverKey));
     peer.channel = handshake.channel;
     peer.status = 'offered';
     this.connections.sendRequest(nowMs, peer);

@@ -72,10 +72,12 @@ export function createSimulatedCrypto(
 
 /**
  * Three messages as in Noise XX: each side sends an ephemeral key, then its static key with a
- * digest of the transcript.
+ * digest of the transcript. Nothing is encrypted, not even the payload.
  */
 class SimulatedHandshake implements Handshake {
   remoteKey: Uint8Array | undefined;
+  hash: Uint8Array | undefined;
+  payload: Uint8Array | undefined;
   keys: Handshake['keys'];
   private remoteEphemeral: Uint8Array | undefined;
   private step: number;
@@ -89,15 +91,16 @@ class SimulatedHandshake implements Handshake {
     this.step = role === 'initiator' ? 0 : 1;
   }
 
-  write(): Uint8Array {
+  write(payload = new Uint8Array(0)): Uint8Array {
     const { role, step, ephemeral, ownKey } = this;
     this.step += 2;
     if (role === 'initiator' && step === 0) return ephemeral.slice();
-    const proof = digest([ownKey, ...this.transcript()]);
+    const proof = digest([ownKey, payload, ...this.transcript()]);
     if (role === 'initiator') {
       this.finish();
-      return joinBytes([ownKey, proof]);
+      return joinBytes([ownKey, proof, payload]);
     }
+    this.hash = digest(this.transcript());
     return joinBytes([ephemeral, ownKey, proof]);
   }
 
@@ -113,11 +116,17 @@ class SimulatedHandshake implements Handshake {
       rest = message.subarray(keySizeBytes);
     }
     const key = rest.slice(0, keySizeBytes);
-    const proof = rest.subarray(keySizeBytes);
-    const expected = digest([key, ...this.transcript()]);
+    const proof = rest.subarray(keySizeBytes, keySizeBytes + digestSizeBytes);
+    const payload = rest.slice(keySizeBytes + digestSizeBytes);
+    const expected = digest([key, payload, ...this.transcript()]);
     if (proof.length !== digestSizeBytes || !expected.every((b, i) => b === proof[i])) return false;
     this.remoteKey = key;
-    if (role === 'responder') this.finish();
+    if (role === 'responder') {
+      this.payload = payload;
+      this.finish();
+    } else {
+      this.hash = digest(this.transcript());
+    }
     return true;
   }
 

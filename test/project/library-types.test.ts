@@ -99,6 +99,8 @@ function describeReceived(event: ReceiveEvent): string {
       return event.stack;
     case 'no-group':
       return `${event.group}: ${event.reason}`;
+    case 'invited':
+      return `${event.from.host} ${event.usesLeft}`;
     case 'turned-away':
       return `${event.from.host} ${event.cause} ${event.reason}`;
     default:

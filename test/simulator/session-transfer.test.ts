@@ -399,7 +399,7 @@ t.test('nothing is sent to a receiver whose key has changed', async (t) => {
   const sent = writeRandomFile(folder, 5000);
   const known = await KnownReceivers.load(join(folder, 'known'));
   let questions = 0;
-  const trustReceiver = trustKnownReceivers(known, async () => ++questions > 0);
+  const trustReceiver = trustKnownReceivers(known, async () => [++questions > 0]);
   const before = await openHost(t, folder);
   t.match((await sendTo([before], [sent], { trustReceiver })).receivers, [{ status: 'complete' }]);
   t.match((await sendTo([before], [sent], { trustReceiver })).receivers, [{ status: 'complete' }]);

@@ -50,6 +50,8 @@ export interface WireOptions {
   /** Which receivers multicast reaches; all by default. */
   readonly groupReaches?: (index: number) => boolean;
   readonly sender?: Partial<SessionSenderOptions>;
+  /** Further options of the sender, for example invitations that these receivers make. */
+  readonly senderFor?: (receivers: readonly WiredReceiver[]) => Partial<SessionSenderOptions>;
   readonly receiver?: Partial<SessionReceiverOptions>;
   /** The cryptography of a host by its name: `sender`, `r0`, `r1`, ...; simulated by default. */
   readonly cryptoOf?: (name: string) => SessionCrypto;
@@ -149,6 +151,7 @@ export class SessionWire {
       segmentsPerBlock: 4,
       ...(options.hasGroup === true ? { group } : {}),
       ...options.sender,
+      ...options.senderFor?.(this.receivers),
     });
   }
 

@@ -58,6 +58,15 @@ const trustOptions = {
     describe: 'File with the public keys of trusted senders, one key per line',
     defaultDescription: join(defaultKeyFolder(), 'authorized_senders'),
   },
+  invite: {
+    type: 'string',
+    describe: 'Print a command that lets a sender in without its key; --invite=N for N senders',
+  },
+  'invite-ttl': {
+    ...textOption,
+    default: '1h',
+    describe: 'How long the invitation is good, such as 30m, 1h or 2d',
+  },
   open: {
     ...flagOption,
     describe: 'Accept any sender that can reach this port, without authentication',
@@ -171,6 +180,7 @@ export function createReceiveParser() {
     .options(limitOptions)
     .options(serviceOptions)
     .options(logOptions)
+    .example('$0 --dir /srv/images --invite', 'the first time: print the command for a sender')
     .example('$0 --dir /srv/images', 'from the senders in authorized_senders')
     .example('$0 --open --once --dir . && ls -l', 'one session from any sender, in a script');
 }

@@ -5,18 +5,13 @@ import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { formatAddresses } from '../../node/file-receiver.js';
 import { AuthorizedSenders } from '../../node/keys/authorized-senders.js';
-import {
-  defaultKeyFolder,
-  fingerprint,
-  generateKeyPair,
-  loadKeyPair,
-  saveKeyPair,
-} from '../../node/keys/key-files.js';
+import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { refuseUnlessAuthorized } from '../../node/keys/trust.js';
 import type { Receiving } from '../../node/receive.js';
 import { receive as startReceiving } from '../../node/receive.js';
 import type { ReceiveOptions } from '../../node/receive-options.js';
 import { StatusServer } from '../../node/service/status-server.js';
+import type { InvitationTerms } from '../../security/invitations.js';
 import { parseCount, parsePort, parseSeconds, parseServer, parseSize } from '../arguments.js';
 import { onInterrupt, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
@@ -26,6 +21,7 @@ import type { OnComplete } from '../on-complete.js';
 import { describeOffload } from '../output/describe-offload.js';
 import type { Output } from '../output/output.js';
 import { ReceiveOutput } from '../output/receive-output.js';
+import { loadOrCreateKey } from '../own-key.js';
 import { tuneEngine } from '../tune-engine.js';
 import type { ReceiveArguments } from './receive-arguments.js';
 import {
@@ -35,6 +31,8 @@ import {
   createOutput,
   parseReceiveArguments,
 } from './receive-arguments.js';
+
+import { admitInvited, invite, parseInvitationTerms } from './receive-invitation.js';
 
 /** Default port of metrics and health checks. */
 const metricsPort = 9735;
@@ -70,6 +68,8 @@ class ReceiveCommand {
   private readonly isVerbose: boolean;
   private readonly drainTimeoutMs: number;
   private readonly onComplete: OnComplete | undefined;
+  private readonly invitation: InvitationTerms | undefined;
+  private authorized: AuthorizedSenders | undefined;
   /** Resolves when draining ends: true if all sessions finished, false if some were suspended. */
   private drained: Promise<boolean> | undefined;
 
@@ -82,6 +82,7 @@ class ReceiveCommand {
       drainTimeout === undefined
         ? Infinity
         : parseSeconds('drain-timeout', single('drain-timeout', drainTimeout));
+    this.invitation = parseInvitationTerms(argv, level);
     this.onComplete = createCommands(argv, this.output);
     this.report = new ReceiveOutput(this.output, {
       isVerbose: this.isVerbose,
@@ -108,6 +109,7 @@ class ReceiveCommand {
     output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
     if (this.isVerbose && !output.isJson) output.detail(describeOffload(offload, 'receive'));
     output.line(`Listening on ${formatAddresses(addresses)}, receiving into ${argv.dir}`);
+    if (this.invitation !== undefined) await invite(receiving, this.invitation, output);
     await receiving.closed;
     if ((await this.drained) === false) this.exit = exitCode.interrupted;
     await report.end();
@@ -169,6 +171,9 @@ class ReceiveCommand {
       ...(await this.createTrust()),
       onEvent: (event) => {
         report.handleEvent(event);
+        if (event.type === 'invited' && this.authorized !== undefined) {
+          admitInvited(this.authorized, event, this.output);
+        }
         if (event.type !== 'end' || !argv.once) return;
         // If the sender restarts the session during the drain, the outcome of the new session counts.
         if (event.result.status !== 'complete') this.exit = exitCode.none;
@@ -180,14 +185,18 @@ class ReceiveCommand {
 
   private async createTrust(): Promise<TrustOptions> {
     const { argv, output } = this;
-    const keyPair = await this.loadOrMakeKey();
+    const keyPath =
+      argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
+    const keyPair = await loadOrCreateKey(keyPath, 'receiver', output);
     if (argv.open) {
       output.warn(
         '--open: senders are not authenticated; any host that reaches this port can send',
       );
       return { keyPair, refuseSender: () => undefined, sharesParts: true };
     }
-    const authorized = await AuthorizedSenders.load(authorizedPathOf(argv));
+    const mayBeMissing = this.invitation !== undefined;
+    const authorized = await AuthorizedSenders.load(authorizedPathOf(argv), mayBeMissing);
+    this.authorized = authorized;
     let lastMessage: string | undefined;
     const timer = setInterval(async () => {
       const message = (await authorized.refresh())?.message;
@@ -198,29 +207,6 @@ class ReceiveCommand {
     }, 1000);
     timer.unref();
     return { keyPair, refuseSender: refuseUnlessAuthorized(authorized) };
-  }
-
-  /** Loads this receiver's key. At the first start, creates it, as sshd does. */
-  private async loadOrMakeKey() {
-    const { argv, output } = this;
-    const given = argv.key;
-    const path = given === undefined ? join(defaultKeyFolder(), 'key') : single('key', given);
-    try {
-      return await loadKeyPair(path);
-    } catch (error) {
-      const cause = error instanceof P2mpError ? (error.cause as NodeJS.ErrnoException) : undefined;
-      if (cause?.code !== 'ENOENT') throw error;
-    }
-    const pair = await generateKeyPair();
-    try {
-      await saveKeyPair(path, pair, 'p2mp receive', { force: false });
-    } catch (error) {
-      if (!(error instanceof P2mpError) || error.code !== 'KEY_EXISTS') throw error;
-      // Either another receiver of this user created the key meanwhile, or only the public key file exists.
-      return loadKeyPair(path).catch(() => Promise.reject(error));
-    }
-    output.warn(`Created this receiver's key, ${path}: ${fingerprint(pair.publicKey)}`);
-    return pair;
   }
 
   private async serveStatus(receiving: Receiving): Promise<StatusServer | undefined> {

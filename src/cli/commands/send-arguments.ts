@@ -9,7 +9,8 @@ const usage = [
   '',
   'Sends files and folders to every receiver, encrypted and verified; "-" means standard input. The',
   'sender skips data that a receiver already has, from an interrupted transfer or in existing files.',
-  "Each receiver must run p2mp receive and trust this host's public key (see p2mp keygen).",
+  'Each receiver must run p2mp receive and know this host: the first time, run p2mp receive --invite',
+  'there, which prints the command to run here.',
 ].join('\n');
 
 /** Options that name the receivers. */
@@ -86,6 +87,10 @@ const trustOptions = {
     ...textOption,
     describe: 'File with the public keys of known receivers',
     defaultDescription: join(defaultKeyFolder(), 'known_receivers'),
+  },
+  invite: {
+    ...listOption,
+    describe: 'Invitation that p2mp receive --invite printed, or @FILE; may be repeated',
   },
   'accept-new': {
     ...flagOption,

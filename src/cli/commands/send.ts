@@ -1,22 +1,25 @@
 /** `p2mp send <path>... --to <receiver>,...`: sends files and folders to many receivers. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import { formatAddress } from '../../base/address.js';
 import { escapeControls } from '../../base/control-characters.js';
 import { P2mpError } from '../../base/errors.js';
 import { formatBytes, formatPlural } from '../../base/format.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
+import { parseInvitation } from '../../node/keys/invitation-code.js';
 import type { KeyPair } from '../../node/keys/key-files.js';
 import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
+import type { AskAboutReceivers } from '../../node/keys/trust.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
 import { planSend, send as sendObject } from '../../node/send.js';
-import type { SendOptions, SendResult, TrustReceiver } from '../../node/send-options.js';
+import type { SendOptions, SendResult } from '../../node/send-options.js';
 import { parseCount, parsePort, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
 import { onInterrupt, parse, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
+import { askFirstUse } from '../first-use-prompt.js';
+import { parseInvitations } from '../invitation-list.js';
 import { Output } from '../output/output.js';
 import {
   printSendSummary,
@@ -24,6 +27,7 @@ import {
   SendOutput,
   sendResultJson,
 } from '../output/send-output.js';
+import { loadOrCreateKey } from '../own-key.js';
 import { checkSeparation, parseReceivers } from '../receiver-list.js';
 import { tuneEngine } from '../tune-engine.js';
 import { createSendParser } from './send-arguments.js';
@@ -54,9 +58,10 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   checkSeparation(args, existsSync);
   const interruption = new AbortController();
   const events = new SendOutput(output, argv.verbose);
+  const receivers = await parseReceivers(argv.to, parsePort(single('port', argv.port), 1));
   const options: SendOptions = {
     paths: argv._,
-    receivers: await parseReceivers(argv.to, parsePort(single('port', argv.port), 1)),
+    receivers,
     multicast: single('multicast', argv.multicast),
     multicastTtl: parseCount('multicast-ttl', single('multicast-ttl', argv['multicast-ttl']), 255),
     ...(argv.rate === undefined
@@ -71,7 +76,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     inputName: single('stdin-name', argv['stdin-name']),
     signal: interruption.signal,
     progressIntervalMs: output.isJson ? 1000 : 200,
-    ...(await createTrust(argv, events, interruption.signal)),
+    ...(await createTrust(argv, receivers.length, output, events, interruption.signal)),
     onEvent: (event) => events.handleEvent(event),
   };
   if (argv['dry-run']) return dryRun(output, options);
@@ -123,14 +128,19 @@ interface TrustArguments {
   readonly 'known-receivers': string | undefined;
   readonly 'accept-new': boolean;
   readonly open: boolean;
+  readonly invite: readonly string[] | undefined;
+  readonly 'dry-run': boolean;
   readonly _: readonly string[];
 }
 
 async function createTrust(
   argv: TrustArguments,
+  receiverCount: number,
+  output: Output,
   report: SendOutput,
   signal: AbortSignal,
-): Promise<{ keyPair?: KeyPair; trustReceiver: TrustReceiver }> {
+): Promise<Pick<SendOptions, 'keyPair' | 'invitations' | 'trustReceiver'>> {
+  const codes = await parseInvitations(argv);
   const keyPath =
     argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
   if (argv.open) {
@@ -139,41 +149,51 @@ async function createTrust(
     const pair = hasKey ? { keyPair: await loadKeyPair(keyPath) } : {};
     return { ...pair, trustReceiver: () => undefined };
   }
-  const known = argv['known-receivers'];
+  const given = argv['known-receivers'];
   const knownPath =
-    known === undefined
+    given === undefined
       ? join(defaultKeyFolder(), 'known_receivers')
-      : single('known-receivers', known);
+      : single('known-receivers', given);
+  const known = await KnownReceivers.load(knownPath);
   return {
-    keyPair: await loadKeyPair(keyPath),
-    trustReceiver: trustKnownReceivers(
-      await KnownReceivers.load(knownPath),
-      createAsk(argv, report, signal),
-    ),
+    ...(await loadKey(argv, keyPath, output)),
+    invitations: codes,
+    trustReceiver: trustKnownReceivers(known, createAsk(argv, report, signal), {
+      invitations: codes.map(parseInvitation),
+      receiverCount,
+    }),
   };
 }
 
+/** Loads this sender's key, or creates it if it is missing. A dry run creates nothing. */
+async function loadKey(
+  argv: TrustArguments,
+  path: string,
+  output: Output,
+): Promise<{ keyPair?: KeyPair }> {
+  // A named file that is missing is probably mistyped.
+  const mustExist = argv.key !== undefined && argv.invite === undefined;
+  if (mustExist || existsSync(path)) return { keyPair: await loadKeyPair(path) };
+  return argv['dry-run'] ? {} : { keyPair: await loadOrCreateKey(path, 'sender', output) };
+}
+
 /**
- * Creates the prompt that asks whether to trust an unknown receiver. --accept-new always answers yes.
+ * Creates the prompt that asks which unknown receivers to trust. --accept-new trusts all of them.
  * @returns undefined if no terminal is available for the prompt
  */
-function createAsk(argv: TrustArguments, report: SendOutput, signal: AbortSignal) {
-  if (argv['accept-new']) return async () => true;
+function createAsk(
+  argv: TrustArguments,
+  report: SendOutput,
+  signal: AbortSignal,
+): AskAboutReceivers | undefined {
+  if (argv['accept-new']) return async (receivers) => receivers.map(() => true);
   const canAsk = process.stdin.isTTY && process.stderr.isTTY && !argv._.includes('-');
   if (!canAsk) return undefined;
-  return async (name: string, fingerprint: string): Promise<boolean> => {
+  return async (receivers) => {
     report.pause(true);
-    const terminal = createInterface({ input: process.stdin, output: process.stderr });
-    // Make Ctrl-C interrupt the whole command, not only the prompt.
-    terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
     try {
-      const question = `${name}: unknown receiver with key ${fingerprint}\nTrust this key? (yes/no) `;
-      return /^y(es)?$/i.test((await terminal.question(question, { signal })).trim());
-    } catch (error) {
-      if (signal.aborted) return false;
-      throw error;
+      return await askFirstUse(receivers, signal);
     } finally {
-      terminal.close();
       report.pause(false);
     }
   };

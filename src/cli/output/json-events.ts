@@ -232,6 +232,21 @@ const receiveEvents = [
   event('progress', sessionFields),
   event('bad-block', { sender: text, label: text, block: count, names: texts }),
   event('internal-error', { label: text.optional(), stack: text }),
+  event('invitation', {
+    code: text.describe('A secret.'),
+    command: text.describe("For the sender's shell."),
+    otherHosts: texts.describe('Further addresses of this host.'),
+    uses: count,
+    expires: z.iso.datetime(),
+  }),
+  event('invited', {
+    sender: text,
+    fingerprint: text,
+    listFile: text.describe("The list of trusted senders, which has the sender's key now."),
+    usesLeft: count,
+    reason: text.optional().describe('Why the key could not be saved.'),
+    line: text.optional().describe('The line to add to the list then.'),
+  }),
   event('turned-away', {
     sender: text,
     cause: text,

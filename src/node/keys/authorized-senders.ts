@@ -5,7 +5,8 @@
 import { open, stat } from 'node:fs/promises';
 import { P2mpError } from '../../base/errors.js';
 import { fileError } from '../system-error.js';
-import { parsePublicKey } from './key-files.js';
+import { appendLine } from './append-line.js';
+import { formatPublicKey, parsePublicKey } from './key-files.js';
 import { findOpenPlace } from './trusted-place.js';
 
 /** Maximum size of a trust file, enough for tens of thousands of keys. A larger file is refused. */
@@ -48,15 +49,23 @@ export interface AuthorizedSender {
  */
 export class AuthorizedSenders {
   private senders: ReadonlyMap<string, AuthorizedSender> = new Map();
+  /** Added here, and not yet in the file. */
+  private readonly unsaved = new Map<string, AuthorizedSender>();
   private stamp: string | undefined;
   /** Serializes refreshes, so that old content never replaces newer content. */
   private work: Promise<unknown> = Promise.resolve();
 
-  private constructor(readonly path: string) {}
+  private constructor(
+    readonly path: string,
+    private readonly mayBeMissing: boolean,
+  ) {}
 
-  /** @throws P2mpError TRUST_FILE_BAD, with the number of an invalid line */
-  static async load(path: string): Promise<AuthorizedSenders> {
-    const list = new AuthorizedSenders(path);
+  /**
+   * @param mayBeMissing whether a missing file is an empty list, which `add` creates
+   * @throws P2mpError TRUST_FILE_BAD, with the number of an invalid line
+   */
+  static async load(path: string, mayBeMissing = false): Promise<AuthorizedSenders> {
+    const list = new AuthorizedSenders(path, mayBeMissing);
     const error = await list.refresh();
     if (error !== undefined) throw error;
     return list;
@@ -64,7 +73,23 @@ export class AuthorizedSenders {
 
   /** If a key occurs twice, the first line counts. */
   find(publicKey: Uint8Array): AuthorizedSender | undefined {
-    return this.senders.get(idOf(publicKey));
+    const id = idOf(publicKey);
+    return this.senders.get(id) ?? this.unsaved.get(id);
+  }
+
+  /**
+   * Trusts a sender from this call on, and appends it to the file durably. If that fails, the sender is trusted until
+   * this process ends.
+   * @throws P2mpError TARGET_UNWRITABLE, INVALID_ARGUMENT if the comment is not one line
+   */
+  async add(publicKey: Uint8Array, comment: string): Promise<void> {
+    const line = formatPublicKey(publicKey, comment);
+    this.unsaved.set(idOf(publicKey), { comment });
+    const saved = this.work.then(() => appendLine(this.path, line));
+    this.work = saved.catch(() => undefined);
+    await saved;
+    // From now on, the file decides: removing the line ends the trust.
+    if ((await this.refresh()) === undefined) this.unsaved.delete(idOf(publicKey));
   }
 
   /**
@@ -86,7 +111,8 @@ export class AuthorizedSenders {
       return undefined;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-        const message = `${this.path}: the list of trusted senders does not exist; create it with one public key per line, as p2mp keygen prints it`;
+        if (this.mayBeMissing && this.senders.size === 0) return undefined;
+        const message = `${this.path}: the list of trusted senders does not exist; create it with one public key per line, as p2mp keygen prints it, or let a sender in with --invite`;
         return new P2mpError('TRUST_FILE_BAD', message, { cause: error });
       }
       return fileError('TRUST_FILE_BAD', this.path, error);

@@ -3,15 +3,12 @@
  * p2mp-x25519 <base64>`. If a name occurs twice, the first line counts, so that two senders that add the same
  * name at the same time use the same key afterwards.
  */
-import { open } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { assert } from '../../base/assert.js';
 import { P2mpError } from '../../base/errors.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
-import { syncFolder } from '../disk/fsync.js';
-import { fileError } from '../system-error.js';
+import { appendLine } from './append-line.js';
 import { badLine, readTrustLines, type TrustLine } from './authorized-senders.js';
-import { formatPublicKey, makeFolder, parsePublicKey } from './key-files.js';
+import { formatPublicKey, parsePublicKey } from './key-files.js';
 
 /**
  * Whether the file lists a receiver with this key (`known`), with another key (`changed`), or not at all
@@ -88,11 +85,7 @@ export class KnownReceivers {
     await this.reload();
     const before = this.check(name, publicKey);
     if (before.status !== 'unknown') return before;
-    try {
-      await append(this.path, `${knownReceiverLine(name, publicKey)}\n`);
-    } catch (error) {
-      throw fileError('TARGET_UNWRITABLE', this.path, error);
-    }
+    await appendLine(this.path, knownReceiverLine(name, publicKey));
     await this.reload();
     return this.check(name, publicKey);
   }
@@ -149,27 +142,4 @@ function parseKey(path: string, lineNumber: number, key: string): Uint8Array {
     if (!(error instanceof P2mpError)) throw error;
     throw badLine(path, lineNumber, error.message);
   }
-}
-
-/** Appends in a single write, so that concurrent senders do not interleave their lines. */
-async function append(path: string, line: string): Promise<void> {
-  await makeFolder(dirname(path));
-  const handle = await open(path, 'a+', 0o600);
-  try {
-    const { size } = await handle.stat();
-    const last = Buffer.alloc(1);
-    if (size > 0) await handle.read(last, 0, 1, size - 1);
-    // The last line may lack a newline.
-    const isLineOpen = size > 0 && last.toString('latin1') !== '\n';
-    const bytes = Buffer.from(isLineOpen ? `\n${line}` : line);
-    const { bytesWritten } = await handle.write(bytes);
-    if (bytesWritten < bytes.length) {
-      const reason = `the disk is full and the last line is incomplete; make room and correct that line`;
-      throw new P2mpError('TARGET_UNWRITABLE', `${path}: ${reason}`);
-    }
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await syncFolder(dirname(path));
 }

@@ -1,12 +1,12 @@
 /**
  * The cryptography of sessions, based on node:crypto and a Noise library. Handshakes are
- * Noise_XX_25519_ChaChaPoly_BLAKE2b without payloads (Noise Protocol Framework, rev. 34).
+ * Noise_XX_25519_ChaChaPoly_BLAKE2b (Noise Protocol Framework, rev. 34). Only the third message may have a payload.
  */
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
 import type { NoiseCurve } from 'noise-handshake';
 import { assert, at } from '../../base/assert.js';
 import type { Handshake, SessionCrypto } from '../../security/crypto.js';
-import { keySizeBytes, nonceSizeBytes, tagSizeBytes } from '../../wire/sizes.js';
+import { digestSizeBytes, keySizeBytes, nonceSizeBytes, tagSizeBytes } from '../../wire/sizes.js';
 import type { KeyPair } from './key-files.js';
 import type { NoiseLibrary } from './load-noise.js';
 
@@ -14,14 +14,17 @@ const cipherName = 'aes-256-gcm';
 const cipherOptions = { authTagLength: tagSizeBytes };
 
 /**
- * Sizes of the three XX messages: `e`; `e`, `s` and an empty payload; `s` and an empty payload. Each `s` and
- * each of these payloads has an authentication tag.
+ * Sizes of the three XX messages without the payload that the third one may have: `e`; `e`, `s` and an empty payload;
+ * `s` and an empty payload. Each `s` and each payload has an authentication tag.
  */
 const messageSizesBytes = [
   keySizeBytes,
   keySizeBytes + keySizeBytes + 2 * tagSizeBytes,
   keySizeBytes + 2 * tagSizeBytes,
 ] as const;
+
+/** The size of the payload of the third message, if it has one: the proof of an invitation (SESSIONS 3.15). */
+const payloadSizeBytes = digestSizeBytes;
 
 /**
  * @param keyPair key pair of this side, copied and used for all handshakes
@@ -164,6 +167,8 @@ const anyPair: KeyPair = {
 
 class NoiseHandshake implements Handshake {
   remoteKey: Uint8Array | undefined;
+  hash: Uint8Array | undefined;
+  payload: Uint8Array | undefined;
   keys: Handshake['keys'];
   private readonly noise: InstanceType<NoiseLibrary['Noise']>;
   private readonly curve: NoiseCurve;
@@ -182,18 +187,20 @@ class NoiseHandshake implements Handshake {
     this.noise.initialise(prologue);
   }
 
-  write(): Uint8Array {
+  write(payload = new Uint8Array(0)): Uint8Array {
     assert(!this.isOver, 'nothing is written once a handshake is over');
     assert(this.isOwnTurn, 'a handshake is written and read in turn');
-    const message = Uint8Array.from(this.noise.send());
+    assert(payload.length === 0 || this.isLast, 'only the third message has a payload');
+    const message = Uint8Array.from(this.noise.send(payload));
     this.countMessage();
     return message;
   }
 
   read(message: Uint8Array): boolean {
     if (this.isOver || this.isOwnTurn) return false;
-    const isGood =
-      message.length === at(messageSizesBytes, this.messageCount) && this.take(message);
+    const extraBytes = message.length - at(messageSizesBytes, this.messageCount);
+    const isRightSize = extraBytes === 0 || (this.isLast && extraBytes === payloadSizeBytes);
+    const isGood = isRightSize && this.take(message);
     if (isGood) this.countMessage();
     else this.isOver = true;
     return isGood;
@@ -205,7 +212,7 @@ class NoiseHandshake implements Handshake {
       const copy = Uint8Array.from(message);
       // Detect a weak point now. A responder would otherwise detect it only when writing its answer.
       if (this.messageCount === 0) this.curve.dh(copy, anyPair);
-      this.noise.recv(copy);
+      this.payload = Uint8Array.from(this.noise.recv(copy));
     } catch {
       return false;
     }
@@ -218,8 +225,13 @@ class NoiseHandshake implements Handshake {
     return (this.messageCount % 2 === 0) === this.isInitiator;
   }
 
+  private get isLast(): boolean {
+    return this.messageCount === messageSizesBytes.length - 1;
+  }
+
   private countMessage(): void {
     this.messageCount++;
+    if (this.isLast) this.hash = Uint8Array.from(this.noise.getHandshakeHash());
     if (this.messageCount < messageSizesBytes.length) return;
     this.isOver = true;
     const { tx, rx } = this.noise;

@@ -1,68 +1,175 @@
 /** Trust policies for `send` and `receive`, based on key files. */
 import { P2mpError } from '../../base/errors.js';
+import type { ReceivedInvitation } from '../../security/invitations.js';
+import { secretFor } from '../../security/invitations.js';
 import type { TrustReceiver } from '../send-options.js';
 import type { AuthorizedSenders } from './authorized-senders.js';
 import { fingerprint, formatPublicKey } from './key-files.js';
-import type { KnownReceivers } from './known-receivers.js';
+import type { KnownReceivers, ReceiverCheck } from './known-receivers.js';
 import { knownReceiverLine } from './known-receivers.js';
 
-/** Asks the user whether to trust an unknown receiver. */
-export type AskAboutReceiver = (name: string, fingerprint: string) => Promise<boolean>;
+/** A receiver whose key is not known yet. */
+export interface UnknownReceiver {
+  /** `host:port` as given by the caller. */
+  readonly name: string;
+  readonly receiverKey: Uint8Array;
+  /** The fingerprint of its key, which its user can show with `p2mp keygen --show`. */
+  readonly fingerprint: string;
+}
+
+/**
+ * Asks the user which of these receivers to trust.
+ * @returns for each receiver, in order, whether it is trusted
+ */
+export type AskAboutReceivers = (
+  receivers: readonly UnknownReceiver[],
+) => Promise<readonly boolean[]>;
+
+/** Options of `trustKnownReceivers`. */
+export interface TrustKnownOptions {
+  /** The invitations of this send. A new receiver is trusted if one of them names its key, and without a question. */
+  readonly invitations?: readonly ReceivedInvitation[];
+  /** The number of receivers. Once all of them have answered, the question waits for no others. */
+  readonly receiverCount?: number;
+}
+
+/** How long a question waits for further receivers, so that one question covers all of them. */
+const gatherMs = 500;
 
 /**
  * Trusts known receivers, but never a changed key.
- * @param ask decides about unknown receivers; if undefined, they are refused
+ * @param ask decides about unknown receivers, several at once; if undefined, they are refused
  * @example
  * ```ts
  * import { generateKeyPair, KnownReceivers, trustKnownReceivers } from 'p2mp';
  *
  * const known = await KnownReceivers.load('known_receivers');
  * // Accepts any new receiver; a program would ask its user.
- * const trustReceiver = trustKnownReceivers(known, async () => true);
+ * const trustReceiver = trustKnownReceivers(known, async (receivers) => receivers.map(() => true));
  * const { publicKey } = await generateKeyPair();
  * console.log(await trustReceiver('localhost:7735', publicKey)); // undefined
  * ```
  */
 export function trustKnownReceivers(
   known: KnownReceivers,
-  ask: AskAboutReceiver | undefined,
+  ask: AskAboutReceivers | undefined,
+  options: TrustKnownOptions = {},
 ): TrustReceiver {
-  // One prompt at a time.
-  let questions: Promise<unknown> = Promise.resolve();
-  return (name, receiverKey) => {
-    const decision = questions.then(() => decide(known, ask, name, receiverKey));
-    questions = decision.catch(() => undefined);
-    return decision;
-  };
+  const trust = new FirstUseTrust(known, ask, options);
+  return (name, receiverKey) => trust.decide(name, receiverKey);
 }
 
-async function decide(
-  known: KnownReceivers,
-  ask: AskAboutReceiver | undefined,
-  name: string,
-  receiverKey: Uint8Array,
-): Promise<string | undefined> {
-  const shown = fingerprint(receiverKey);
-  const line = knownReceiverLine(name, receiverKey);
-  let check = known.check(name, receiverKey);
-  if (check.status === 'unknown') {
+interface PendingReceiver extends UnknownReceiver {
+  readonly resolve: (isTrusted: boolean) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+class FirstUseTrust {
+  private readonly answered = new Set<string>();
+  private pending: PendingReceiver[] = [];
+  private isAsking = false;
+  /** Ends the wait for further receivers. */
+  private stopGathering: () => void = () => undefined;
+  /** Keys are added to the file one after another, so that each check sees the earlier ones. */
+  private saves: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly known: KnownReceivers,
+    private readonly ask: AskAboutReceivers | undefined,
+    private readonly options: TrustKnownOptions,
+  ) {}
+
+  /** @returns why the receiver is refused; undefined if it is trusted */
+  async decide(name: string, receiverKey: Uint8Array): Promise<string | undefined> {
+    const { known } = this;
+    this.answered.add(name);
+    if (this.isGathered) this.stopGathering();
+    const shown = fingerprint(receiverKey);
+    const line = knownReceiverLine(name, receiverKey);
+    let check = known.check(name, receiverKey);
+    if (check.status === 'unknown') {
+      const refusal = await this.approve({ name, receiverKey, fingerprint: shown });
+      if (refusal !== undefined) return refusal;
+      try {
+        check = await this.save(name, receiverKey);
+      } catch (error) {
+        if (error instanceof P2mpError) {
+          return `its key ${shown} could not be saved: ${error.message}; add this line yourself: ${line}`;
+        }
+        throw error;
+      }
+    }
+    if (check.status !== 'changed') return undefined;
+    return `its key has changed to ${shown}: another host may be impersonating it. If the receiver was reinstalled, replace line ${check.lineNumber} of ${known.path} with: ${line}`;
+  }
+
+  /** Whether all receivers have answered. */
+  private get isGathered(): boolean {
+    return this.answered.size >= (this.options.receiverCount ?? Infinity);
+  }
+
+  private async approve(receiver: UnknownReceiver): Promise<string | undefined> {
+    const { known, ask } = this;
+    const { invitations = [] } = this.options;
+    const { name, receiverKey, fingerprint: shown } = receiver;
+    if (secretFor(invitations, receiverKey) !== undefined) return undefined;
+    if (invitations.length > 0) {
+      const [{ receiverKey: expected }] = invitations as readonly [ReceivedInvitation];
+      const invited =
+        invitations.length === 1
+          ? `the key of the invitation, ${fingerprint(expected)}`
+          : `that of any of the ${invitations.length} invitations`;
+      return `its key ${shown} is not ${invited}: the invitation is from another receiver, or another host answers at this address`;
+    }
     if (ask === undefined) {
       const others = known.namesOf(receiverKey).join(', ');
       const alias = others === '' ? '' : ` (it is the key of ${others})`;
+      const line = knownReceiverLine(name, receiverKey);
       return `its key ${shown} is not known here${alias}; compare it with the output of "p2mp keygen --show" on that host, then use --accept-new or add this line to ${known.path}: ${line}`;
     }
-    if (!(await ask(name, shown))) return `its key ${shown} was not accepted`;
-    try {
-      check = await known.add(name, receiverKey);
-    } catch (error) {
-      if (error instanceof P2mpError) {
-        return `its key ${shown} could not be saved: ${error.message}; add this line yourself: ${line}`;
-      }
-      throw error;
-    }
+    return (await this.askWithOthers(receiver)) ? undefined : `its key ${shown} was not accepted`;
   }
-  if (check.status !== 'changed') return undefined;
-  return `its key has changed to ${shown}: another host may be impersonating it. If the receiver was reinstalled, replace line ${check.lineNumber} of ${known.path} with: ${line}`;
+
+  private askWithOthers(receiver: UnknownReceiver): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.pending.push({ ...receiver, resolve, reject });
+      if (!this.isAsking) void this.askAll();
+    });
+  }
+
+  /** Asks about all pending receivers in one question, then about those that have come since. */
+  private async askAll(): Promise<void> {
+    this.isAsking = true;
+    await this.gather();
+    while (this.pending.length > 0) {
+      const batch = this.pending;
+      this.pending = [];
+      try {
+        const answers = (await this.ask?.(batch)) ?? [];
+        for (const [i, { resolve }] of batch.entries()) resolve(answers[i] === true);
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.isAsking = false;
+  }
+
+  private async gather(): Promise<void> {
+    if (this.isGathered) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, gatherMs);
+      this.stopGathering = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  private save(name: string, receiverKey: Uint8Array): Promise<ReceiverCheck> {
+    const saved = this.saves.then(() => this.known.add(name, receiverKey));
+    this.saves = saved.catch(() => undefined);
+    return saved;
+  }
 }
 
 /**

@@ -112,17 +112,23 @@ t.test(
   },
 );
 
-t.test('nothing is sent without a key', { buffered }, async (t) => {
+t.test('a named key must exist, and the usual one is created', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const sent = writeRandomFile(place.sent, 1000);
   const to = `127.0.0.1:${await openSilentPort(t)}`;
-  const exit = await place.send([sent, '--to', to]).exited;
+  const named = ['--key', join(place.senderHome, 'other key')];
+  const exit = await place.send([sent, '--to', to, ...named]).exited;
   t.match(exit, { code: 4, stdout: '' });
-  t.match(exit.stderr, /^p2mp send: .*key: no such key; create one with p2mp keygen\n$/);
+  t.match(exit.stderr, /^p2mp send: .*key: no such key; create one with p2mp keygen --key .*\n$/);
+  t.equal((await place.send([sent, '--to', to, '--dry-run']).exited).code, 0);
+  t.same(readdirSync(place.senderHome), [], 'nothing has created a key so far');
+  const second = await place.send([sent, '--to', to, '--give-up-after', '0.1']).exited;
+  t.match(second, { code: 1, stderr: /^Created this sender's key, .*key: SHA256:\S{43}\n/ });
+  t.same(readdirSync(place.senderHome).toSorted(), ['key', 'key.pub']);
   const list = join(place.receiverHome, 'authorized_senders');
   const args = ['receive', '--port', '0', '--dir', join(place.folder, 'in')];
   const receiver = await place.start(place.receiverHome, args).exited;
-  t.match(receiver, { code: 4, stdout: '' }, 'nothing is received without a key either');
+  t.match(receiver, { code: 4, stdout: '' }, 'nothing is received without a list of senders');
   t.ok(receiver.stderr.includes(`p2mp receive: ${list}: `), receiver.stderr);
 });
 

@@ -79,7 +79,7 @@ t.test(
     writeFileSync(badKey, 'no key');
     const to = ['--to', '127.0.0.1:7001'];
     const wrong: readonly (readonly string[])[] = [
-      [sent, ...to],
+      [sent, ...to, '--key', join(place.folder, 'missing')],
       [sent, ...to, '--open', '--key', badKey],
       [join(place.sent, 'missing'), ...to, '--open'],
       [sent, '--to', '127.0.0.1:7001,127.0.0.1:7001', '--open'],

@@ -1,0 +1,83 @@
+/** Asks on the terminal which new receivers to trust: all of them in one question, with their fingerprints. */
+import { createInterface } from 'node:readline/promises';
+import type { UnknownReceiver } from '../node/keys/trust.js';
+import { formatTable } from './output/table.js';
+
+/** @param columns the width of the terminal; with too few, each fingerprint has a line of its own */
+export function formatFirstUse(receivers: readonly UnknownReceiver[], columns: number): string[] {
+  const count = receivers.length;
+  const head =
+    count === 1
+      ? 'This receiver is not known here yet:'
+      : `These ${count} receivers are not known here yet:`;
+  const rows = receivers.map(({ name, fingerprint }, i) => [`${i + 1}`, name, fingerprint]);
+  const table = formatTable([['', 'receiver', 'fingerprint of its key'], ...rows]);
+  const isWide = table.every((line) => line.length <= columns);
+  return [
+    head,
+    ...(isWide
+      ? table
+      : rows.flatMap(([number, name, fingerprint]) => [`${number}  ${name}`, `${fingerprint}`])),
+    `To compare, run on ${count === 1 ? 'it' : 'each of them'}: p2mp keygen --show`,
+  ];
+}
+
+/** The question below the table. */
+export function firstUseQuestion(count: number): string {
+  return count === 1 ? 'Trust it? (yes/no) ' : 'Trust them? (yes, no, or numbers such as 1,3) ';
+}
+
+/**
+ * @returns for each receiver whether it is trusted; undefined if the answer is none
+ */
+export function parseFirstUseAnswer(text: string, count: number): boolean[] | undefined {
+  const answer = text.trim().toLowerCase();
+  if (/^y(es)?$/.test(answer)) return new Array<boolean>(count).fill(true);
+  if (/^(no?)?$/.test(answer)) return new Array<boolean>(count).fill(false);
+  const trusted = new Array<boolean>(count).fill(false);
+  for (const part of answer.split(/[\s,]+/).filter((each) => each !== '')) {
+    const [, from, to = from] = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(part) ?? [];
+    const [first, last] = [Number(from), Number(to)];
+    // False for NaN as well.
+    if (!(first >= 1 && first <= last && last <= count)) return undefined;
+    trusted.fill(true, first - 1, last);
+  }
+  return trusted;
+}
+
+/**
+ * Asks until the answer is one.
+ * @param signal ends the question; then no receiver is trusted
+ */
+export async function askFirstUse(
+  receivers: readonly UnknownReceiver[],
+  signal: AbortSignal,
+): Promise<readonly boolean[]> {
+  const none = receivers.map(() => false);
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  // Ctrl-C must interrupt the command, not just the prompt.
+  terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  // After Ctrl-D, readline never answers.
+  const closed = new Promise<undefined>((resolve) => {
+    terminal.once('close', () => resolve(undefined));
+  });
+  try {
+    const { columns = 80 } = process.stderr;
+    process.stderr.write(`${formatFirstUse(receivers, columns).join('\n')}\n`);
+    for (;;) {
+      const question = terminal.question(firstUseQuestion(receivers.length), { signal });
+      const text = await Promise.race([question, closed]);
+      if (text === undefined) {
+        process.stderr.write('\n');
+        return none;
+      }
+      const trusted = parseFirstUseAnswer(text, receivers.length);
+      if (trusted !== undefined) return trusted;
+    }
+  } catch (error) {
+    if (signal.aborted) return none;
+    throw error;
+  } finally {
+    terminal.close();
+  }
+}
