@@ -47,6 +47,12 @@ export function bytesPerSec(bytes: number, elapsedMs: number): number | undefine
   return elapsedMs > 0 ? (bytes / elapsedMs) * 1000 : undefined;
 }
 
+/** At most this many significant digits, never with an exponent: 0.00000123, 0.05, 1234. */
+export function formatSignificant(value: number, digits: number): string {
+  const options = { useGrouping: false, maximumSignificantDigits: digits };
+  return new Intl.NumberFormat('en-US', options).format(value);
+}
+
 /** Counts by kind: `2 duplicate, 1 stranger`. */
 export function formatCounts(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)

@@ -1,4 +1,5 @@
 /** Findings of an experiment, in sentences. */
+import { formatPlural, formatSignificant } from '../base/format.js';
 import { parameters } from './parameters.js';
 import type { Plan } from './plan.js';
 import type { Layout } from './series.js';
@@ -10,6 +11,9 @@ import type { PointSummary } from './summary.js';
  * exceeds this maximum by chance.
  */
 export const deviationLimitSe = 4;
+
+/** A relative difference below this is an error of rounding: delays have a resolution of one microsecond. */
+const exactShare = 1e-5;
 
 /** Describes trends, the fit of the model, and failures. One sentence per finding. */
 export function describeFindings(plan: Plan, summaries: readonly PointSummary[]): string[] {
@@ -25,7 +29,7 @@ export function describeFindings(plan: Plan, summaries: readonly PointSummary[])
       const where = [name, plan.mode.length > 1 ? mode : ''].filter((part) => part !== '');
       sentences.push(describeTrend(where.join(', '), group, layout));
     }
-    sentences.push(describeFit(mode, summaries));
+    sentences.push(...describeFit(mode, summaries));
   }
   sentences.push(describeTwins(summaries), describeFailures(summaries));
   return sentences.filter((sentence) => sentence !== '');
@@ -60,11 +64,16 @@ function describeTrend(where: string, group: readonly PointSummary[], layout: La
   );
 }
 
-function describeFit(mode: string, summaries: readonly PointSummary[]): string {
-  const deviations = summaries
-    .filter((summary) => summary.mode === mode)
-    .map(({ deviationSe }) => deviationSe)
-    .filter((deviation) => deviation !== undefined);
+function describeFit(mode: string, summaries: readonly PointSummary[]): string[] {
+  const own = summaries.filter((summary) => summary.mode === mode);
+  const deviations = own.flatMap(({ deviationSe }) =>
+    deviationSe === undefined ? [] : deviationSe,
+  );
+  return [describeDeviations(mode, deviations), describeExactPoints(mode, own)];
+}
+
+/** Compares the points to which the model ascribes a spread. */
+function describeDeviations(mode: string, deviations: readonly number[]): string {
   if (deviations.length === 0) return '';
   const sizes = deviations.map(Math.abs);
   const largest = Math.max(...sizes).toFixed(2);
@@ -80,6 +89,23 @@ function describeFit(mode: string, summaries: readonly PointSummary[]): string {
     `Of the ${sizes.length} ${points}, ${within} lie within ${deviationLimitSe} standard errors ` +
     `of it; the farthest is off by ${largest}.`
   );
+}
+
+/** Compares the points to which the model ascribes no spread: without loss, every run takes the same time. */
+function describeExactPoints(mode: string, summaries: readonly PointSummary[]): string {
+  const shares = summaries.flatMap(({ meanS, modelS, deviationSe }) =>
+    meanS === undefined || modelS === undefined || deviationSe !== undefined
+      ? []
+      : [modelS === 0 ? Math.abs(meanS) : Math.abs(meanS / modelS - 1)],
+  );
+  if (shares.length === 0) return '';
+  const points = formatPlural(shares.length, `${mode} point`);
+  const largest = Math.max(...shares);
+  const fit =
+    largest < exactShare
+      ? `${shares.length === 1 ? 'has' : 'have'} exactly its delay`
+      : `${shares.length === 1 ? 'differs' : 'differ'} from it by at most ${formatSignificant(100 * largest, 2)} %`;
+  return `The model has no standard error without losses; ${points} without losses ${fit}.`;
 }
 
 /** Compares real runs with simulations of the same runs. */
@@ -125,21 +151,30 @@ function capitalize(sentence: string): string {
     : sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
-/** 12.3 s ± 0.2 */
+/** 12.3 s ± 0.2, or 12.3 s (the same in all runs) */
 export function formatMean({ meanS, ci95HighS }: PointSummary): string {
   if (meanS === undefined) return '–';
   const mean = `${formatDigits(meanS)} s`;
-  return ci95HighS === undefined ? mean : `${mean} ± ${Number((ci95HighS - meanS).toPrecision(2))}`;
+  if (ci95HighS === undefined) return mean;
+  const halfWidthS = ci95HighS - meanS;
+  return isZero(halfWidthS)
+    ? `${mean} (the same in all runs)`
+    : `${mean} ± ${formatSignificant(halfWidthS, 2)}`;
 }
 
-/** The ratio of two delays; undefined if the first is zero or either is unknown. */
+/** The ratio of two delays; undefined if a delay is zero or unknown. */
 function formatFactor(from: number | undefined, to: number | undefined): string | undefined {
-  if (from === undefined || to === undefined || from === 0) return undefined;
-  return String(Number((to / from).toPrecision(3)));
+  if (from === undefined || to === undefined || isZero(from) || isZero(to)) return undefined;
+  return formatSignificant(to / from, 3);
 }
 
-function formatDigits(value: number): string {
-  return String(Number(value.toPrecision(4)));
+/** Delays have a resolution of one microsecond. A time far below it is zero with an error of rounding. */
+function isZero(seconds: number): boolean {
+  return Math.abs(seconds) < 1e-9;
+}
+
+function formatDigits(seconds: number): string {
+  return isZero(seconds) ? '0' : formatSignificant(seconds, 4);
 }
 
 function formatSpan(values: readonly number[], digits: number): string {

@@ -36,7 +36,7 @@ export class PlanText {
       this.value = evaluate(this.root);
       this.doubleKeys = findDoubleKeys(this.root);
     } catch (error) {
-      throw explainNoJson(error, source);
+      throw explainNoJson(error, source, text);
     }
   }
 
@@ -54,15 +54,49 @@ export class PlanText {
   }
 }
 
-function explainNoJson(error: unknown, source: string): P2mpError {
+function explainNoJson(error: unknown, source: string, text: string): P2mpError {
   // The parser is recursive, so deeply nested lists exhaust the call stack.
   if (error instanceof RangeError) {
     return new P2mpError('INVALID_PLAN', `${source}:1:1: is nested too deeply for a plan`);
   }
+  const { line = 1, column = 1, offset = 0, message } = error as Error & Partial<Place>;
+  const fault = findCommaFault(text, offset);
+  if (fault !== undefined) {
+    const place = positionOf(text, fault.offset);
+    const at = `${source}:${place.line}:${place.column}`;
+    return new P2mpError('INVALID_PLAN', `${at}: not JSON: ${fault.what}`);
+  }
   // The message ends with the position; move it to the front.
-  const { line = 1, column = 1, message } = error as Error & { line?: number; column?: number };
   const what = message.replace(/\s*\(\d+:\d+\)$/, '');
   return new P2mpError('INVALID_PLAN', `${source}:${line}:${column}: not JSON: ${what}`);
+}
+
+/**
+ * Explains a comma that JSON does not allow: the most frequent mistake in a plan, because JavaScript and many
+ * editors allow a comma after the last value.
+ * @param offset position of the character at which the parser stopped
+ * @returns the position of the comma and what is wrong; undefined if no comma is at fault
+ */
+function findCommaFault(text: string, offset: number) {
+  const found = text.charAt(offset);
+  const before = text.slice(0, offset).trimEnd();
+  const last = before.at(-1) ?? '';
+  if (last === ',' && (found === '}' || found === ']')) {
+    const what = `a trailing comma before the closing ${found}; remove the comma`;
+    return { offset: before.length - 1, what };
+  }
+  if (found !== ',') return undefined;
+  if (last === ',') return { offset, what: 'two commas in a row; remove one' };
+  const isAfterValue = last !== '' && !'[{:'.includes(last);
+  const what = isAfterValue
+    ? 'a comma after the end of the plan; remove the comma'
+    : `a comma without a value before it; remove the comma or add a value`;
+  return { offset, what };
+}
+
+function positionOf(text: string, offset: number): Place {
+  const lines = text.slice(0, offset).split(/\r\n|[\r\n]/);
+  return { line: lines.length, column: (lines.at(-1) ?? '').length + 1, offset };
 }
 
 function findDoubleKeys(node: ValueNode, path: Path = []): Problem[] {

@@ -34,7 +34,10 @@ export interface PointSummary {
   /** Standard deviation of one run, predicted by the model. */
   readonly modelSdS: number | undefined;
   readonly modelRounds: number | undefined;
-  /** Measured mean minus predicted mean, in standard errors of the mean as the model predicts them. */
+  /**
+   * Measured mean minus predicted mean, in standard errors of the mean as the model predicts them. Undefined if
+   * the model predicts no spread, as without losses.
+   */
   readonly deviationSe: number | undefined;
   /** Mean delay of the same runs in the simulator, with the measured RTT. Real runs only. */
   readonly twinS: number | undefined;
@@ -101,7 +104,9 @@ export function goodputBytesPerSec({ point, delayS }: RunRow): number | undefine
 }
 
 function deviation(meanS: number | undefined, runs: number, model: Model | undefined) {
-  if (meanS === undefined || model === undefined || model.deviationMs === 0) return undefined;
+  if (meanS === undefined || model === undefined) return undefined;
+  // Without losses, the model has no standard error. A far smaller one than the mean is an error of rounding.
+  if (model.deviationMs <= 1e-9 * model.meanDelayMs) return undefined;
   const standardErrorS = model.deviationMs / 1000 / Math.sqrt(runs);
   return (meanS - model.meanDelayMs / 1000) / standardErrorS;
 }

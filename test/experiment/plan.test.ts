@@ -338,9 +338,26 @@ t.test("more values, repetitions or modes change no existing run's seed", (t) =>
   t.end();
 });
 
+t.test('a comma that JSON does not allow is named, with its place', (t) => {
+  const texts: [string, string][] = [
+    ['{"title": "A plan"▲,}', 'a trailing comma before the closing }; remove the comma'],
+    ['{"receivers": [1, 2▲, ]}', 'a trailing comma before the closing ]; remove the comma'],
+    ['{\r\n  "loss": 0▲,\r\n}\r\n', 'a trailing comma before the closing }; remove the comma'],
+    ['{"seed": ",}"▲,}', 'a trailing comma before the closing }; remove the comma'],
+    ['{"loss": 0,▲, "window": 1}', 'two commas in a row; remove one'],
+    ['{"loss": 0}▲,', 'a comma after the end of the plan; remove the comma'],
+    ['{▲, "loss": 0}', 'a comma without a value before it; remove the comma or add a value'],
+    ['{"loss": ▲,}', 'a comma without a value before it; remove the comma or add a value'],
+  ];
+  for (const [marked, what] of texts) {
+    const place = marks(marked)[0];
+    t.same(refusal(marked.replace('▲', '')), [`plan.json:${place}: not JSON: ${what}`], marked);
+  }
+  t.end();
+});
+
 t.test('invalid JSON is refused with its place', (t) => {
   const texts: [string, string][] = [
-    ['{"title": "A plan",▲}', 'an extra comma'],
     ['{\n  "title" ▲"A plan"\n}', 'no colon'],
     ["{\n  ▲'title': 1\n}", 'other quotes'],
     ['{\n  ▲// why\n  "title": "A plan"\n}', 'a comment'],

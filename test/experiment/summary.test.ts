@@ -376,7 +376,7 @@ t.test('receivers that failed are reported', (t) => {
     point.receivers === 1 ? {} : { completeReceivers: 0 },
   );
   t.same(said, [
-    'The mean delay is 1 s ± 0.',
+    'The mean delay is 1 s (the same in all runs).',
     'A receiver failed in 3 runs; the means exclude these runs.',
   ]);
   const all = sentences(plan, () => ({ completeReceivers: 0 }));
@@ -410,8 +410,30 @@ t.test('a delay of zero gives no ratio', (t) => {
   t.notMatch(nothing.join('\n'), /NaN|Infinity/);
   const losses = parse({ loss: [0, 0.05], repetitions: 3 });
   const some = sentences(losses, (run) => ({ delayS: run.point.loss === 0 ? 0 : around(3, run) }));
-  t.match(some[0], /grows from 0 s ± 0 to 3 s ± 0\.25/);
+  t.match(some[0], /grows from 0 s \(the same in all runs\) to 3 s ± 0\.25/);
   t.notMatch(some.join('\n'), /NaN|Infinity/);
+  t.end();
+});
+
+t.test('errors of rounding are said in words, not printed', (t) => {
+  const plan = parse({ receivers: [1, 5], link: { rttMs: 5 }, repetitions: 3 });
+  // 200 segments of 5 ms; an arithmetic mean of equal numbers may be off by one unit in the last place.
+  const same = sentences(plan, ({ repetition }) => ({
+    delayS: repetition === 2 ? 1 + 2 ** -52 : 1,
+  }));
+  t.same(same, [
+    'As the number of receivers goes from 1 to 5, the mean delay does not change by more than its uncertainty: ' +
+      '1 s (the same in all runs) and 1 s (the same in all runs), 1 times (1 by the model).',
+    'The model has no standard error without losses; 2 simulated points without losses have exactly its delay.',
+  ]);
+  const slower = sentences(plan, () => ({ delayS: 1.25 }));
+  t.match(slower.at(-1), /2 simulated points without losses differ from it by at most 25 %\.$/);
+  const short = parse({ receivers: [1, 5], loss: 0.5, repetitions: 3 });
+  const tiny = sentences(short, (run) => ({
+    delayS: 1e-6 * (run.point.receivers * 3 + run.repetition),
+  }));
+  for (const sentence of [...same, ...slower, ...tiny]) t.notMatch(sentence, /\de[+-]?\d/);
+  t.match(tiny[0], /grows from 0\.000005 s ± 0\.0000025 to 0\.000017 s/);
   t.end();
 });
 

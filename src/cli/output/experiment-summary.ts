@@ -1,5 +1,5 @@
 /** Results of an experiment, as text and as JSON. */
-import { formatPlural, formatSeconds } from '../../base/format.js';
+import { formatPlural, formatSeconds, formatSignificant } from '../../base/format.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { formatMean } from '../../experiment/findings.js';
 import { parameters, varyingParameters } from '../../experiment/parameters.js';
@@ -65,7 +65,7 @@ function tableOf(plan: Plan, summaries: readonly PointSummary[]): string[][] {
     ...(hasModes ? [summary.mode] : []),
     String(summary.runs),
     formatMean(summary),
-    summary.modelS === undefined ? '-' : `${Number(summary.modelS.toPrecision(4))} s`,
+    summary.modelS === undefined ? '-' : `${formatSignificant(summary.modelS, 4)} s`,
     summary.deviationSe === undefined ? '-' : `${summary.deviationSe.toFixed(2)} SE`,
   ]);
   return [header, ...lines];

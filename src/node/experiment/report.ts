@@ -1,4 +1,5 @@
 /** report.html: plot, findings, tables, plan and machine in one self-contained page. */
+import { formatSignificant } from '../../base/format.js';
 import { parameterNames, parameters, varyingParameters } from '../../experiment/parameters.js';
 import type { Plan } from '../../experiment/plan.js';
 import { countRuns } from '../../experiment/plan.js';
@@ -38,6 +39,7 @@ ${picture}
 ${list(findings)}
 <h2>Points</h2>
 ${table(
+  'points',
   summaryHeader(plan, summaries),
   summaries.map((one) => summaryCells(one, plan, summaries)),
 )}
@@ -45,7 +47,7 @@ ${table(
 E[T] = S·[t·N/(1−p) + (E[R]−1)·RTO + RTT]; deviation in its standard errors of the mean. More columns
 are in summary.csv, each run is in runs.csv.</p>
 <h2>How it was made</h2>
-${table(['', ''], facts(plan, command, machine))}
+${table('facts', ['', ''], facts(plan, command, machine))}
 ${list(effort)}
 <h2>Plan</h2>
 <pre>${escapeHtml(planText.trim())}</pre>
@@ -120,7 +122,7 @@ function hasReal(summaries: readonly PointSummary[]): boolean {
 }
 
 function digits(value: number | undefined): string {
-  return value === undefined ? '–' : String(Number(value.toPrecision(5)));
+  return value === undefined ? '–' : formatSignificant(value, 5);
 }
 
 function list(sentences: readonly string[]): string {
@@ -128,11 +130,15 @@ function list(sentences: readonly string[]): string {
   return `<ul>\n${sentences.map((sentence) => `<li>${escapeHtml(sentence)}</li>`).join('\n')}\n</ul>`;
 }
 
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+function table(
+  kind: 'points' | 'facts',
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
   const line = (cells: readonly string[], tag: string) =>
     `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
   const head = header.every((cell) => cell === '') ? '' : `<thead>${line(header, 'th')}</thead>\n`;
-  return `<div class="wide"><table>\n${head}<tbody>
+  return `<div class="wide"><table class="${kind}">\n${head}<tbody>
 ${rows.map((cells) => line(cells, 'td')).join('\n')}
 </tbody></table></div>`;
 }
@@ -148,10 +154,17 @@ body { font: 16px/1.5 "Source Sans 3", system-ui, sans-serif; color: #111; max-w
 h1 { font-size: 1.6rem; font-weight: 600; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.2rem 0.7rem; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }
-td { white-space: nowrap; }
-th { border-bottom: 2px solid #777; font-weight: 600; }
+table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.2rem 0.4rem; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }
+th { border-bottom: 2px solid #777; font-weight: 600; vertical-align: bottom; hyphens: auto; }
+.points td { white-space: nowrap; }
+.facts td { overflow-wrap: anywhere; } .facts td:first-child { min-width: 11rem; }
 pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; font-size: 0.85rem; }
-@media print { body { margin: 0; max-width: none; } figure, tr { break-inside: avoid; } }
+@page { size: A4; margin: 12mm; }
+@media print {
+  body { margin: 0; padding: 0; max-width: none; font-size: 10pt; }
+  figure, tr { break-inside: avoid; } .wide, pre { overflow: visible; } thead { display: table-header-group; }
+  .points { font-size: 7.5pt; } .points th, .points td { padding: 1pt 2.5pt; }
+  pre { white-space: pre-wrap; }
+}
 `;
