@@ -24,7 +24,7 @@ export function formatFirstUse(receivers: readonly UnknownReceiver[], columns: n
 
 /** The question below the table. */
 export function firstUseQuestion(count: number): string {
-  return count === 1 ? 'Trust it? (yes/no) ' : 'Trust them? (yes, no, or numbers such as 1,3) ';
+  return count === 1 ? 'Trust it? (yes/no) ' : `Trust them? (yes, no, or numbers: 1,${count}) `;
 }
 
 /**

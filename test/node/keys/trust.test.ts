@@ -1,0 +1,96 @@
+/** Trust in receivers at the first use: one question for all that are new, or an invitation instead. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { formatPublicKey } from '../../../src/node/keys/key-files.js';
+import { KnownReceivers } from '../../../src/node/keys/known-receivers.js';
+import { trustKnownReceivers, type UnknownReceiver } from '../../../src/node/keys/trust.js';
+
+const keyOf = (n: number) => new Uint8Array(32).fill(n);
+const nameOf = (n: number) => `lab${n}:7735`;
+
+/** Answers questions with the receivers at even places, and records the questions. */
+function createQuestions() {
+  const asked: string[][] = [];
+  const ask = async (receivers: readonly UnknownReceiver[]) => {
+    asked.push(receivers.map(({ name }) => name));
+    return receivers.map((_, i) => i % 2 === 0);
+  };
+  return { asked, ask };
+}
+
+t.test('one question covers all receivers that are new', async (t) => {
+  const path = join(t.testdir(), 'known');
+  const known = await KnownReceivers.load(path);
+  await known.add(nameOf(2), keyOf(2));
+  const { asked, ask } = createQuestions();
+  const trust = trustKnownReceivers(known, ask, { receiverCount: 4 });
+  const refusals = await Promise.all([1, 2, 3, 4].map((n) => trust(nameOf(n), keyOf(n))));
+  t.same(asked, [[nameOf(1), nameOf(3), nameOf(4)]]);
+  t.same(
+    refusals.map((refusal) => refusal?.replace(/SHA256:\S+/, 'K')),
+    [undefined, undefined, 'its key K was not accepted', undefined],
+  );
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n').toSorted();
+  t.same(
+    lines,
+    [1, 2, 4].map((n) => `${nameOf(n)} ${formatPublicKey(keyOf(n), '')}`),
+  );
+});
+
+t.test('a receiver that answers during the question is part of the next one', async (t) => {
+  const known = await KnownReceivers.load(join(t.testdir(), 'known'));
+  const asked: string[][] = [];
+  const late: (Promise<string | undefined> | string | undefined)[] = [];
+  const trust = trustKnownReceivers(
+    known,
+    async (receivers) => {
+      asked.push(receivers.map(({ name }) => name));
+      if (asked.length === 1) late.push(...[2, 3].map((n) => trust(nameOf(n), keyOf(n))));
+      return receivers.map(() => true);
+    },
+    { receiverCount: 1 },
+  );
+  t.equal(await trust(nameOf(1), keyOf(1)), undefined);
+  t.same(await Promise.all(late), [undefined, undefined]);
+  t.same(asked, [[nameOf(1)], [nameOf(2), nameOf(3)]]);
+});
+
+t.test('without an answer from all receivers, the question is asked nevertheless', async (t) => {
+  const known = await KnownReceivers.load(join(t.testdir(), 'known'));
+  const { asked, ask } = createQuestions();
+  const trust = trustKnownReceivers(known, ask, { receiverCount: 9 });
+  t.equal(await trust(nameOf(1), keyOf(1)), undefined);
+  t.same(asked, [[nameOf(1)]]);
+});
+
+t.test('a question that fails fails all decisions that wait for it', async (t) => {
+  const known = await KnownReceivers.load(join(t.testdir(), 'known'));
+  const ask = async () => Promise.reject(new Error('no terminal'));
+  const trust = trustKnownReceivers(known, ask, { receiverCount: 2 });
+  const results = await Promise.allSettled([1, 2].map(async (n) => trust(nameOf(n), keyOf(n))));
+  t.same(
+    results.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  );
+});
+
+t.test('an invitation trusts the key that it names, and no other new key', async (t) => {
+  const known = await KnownReceivers.load(join(t.testdir(), 'known'));
+  await known.add(nameOf(1), keyOf(1));
+  await known.add(nameOf(4), keyOf(9));
+  const { asked, ask } = createQuestions();
+  const secret = new Uint8Array(16);
+  const invitations = [2, 4].map((n) => ({ receiverKey: keyOf(n), secret }));
+  const trust = trustKnownReceivers(known, ask, { invitations });
+  t.equal(await trust(nameOf(1), keyOf(1)), undefined, 'known before');
+  t.equal(await trust(nameOf(2), keyOf(2)), undefined);
+  t.equal(known.check(nameOf(2), keyOf(2)).status, 'known');
+  t.match(await trust(nameOf(3), keyOf(3)), /is not that of any of the 2 invitations/);
+  t.match(
+    await trust(nameOf(4), keyOf(4)),
+    /its key has changed/,
+    'a changed key is never accepted',
+  );
+  t.same(asked, []);
+});
