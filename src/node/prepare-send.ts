@@ -74,7 +74,7 @@ async function prepareSender(
     );
   }
   const invitations = options.invitations?.map(parseInvitation);
-  const { keyPair, livenessTimeoutMs, rateBytesPerSec, existing } = options;
+  const { keyPair, livenessTimeoutMs, rateBytesPerSec, existing = 'quick' } = options;
   const crypto = await createNodeCrypto(keyPair ?? (await generateKeyPair()));
   const manifestDigest = await runInTurns(hashInSteps(crypto, manifest), signal);
   return (mssBytes) =>
@@ -86,7 +86,9 @@ async function prepareSender(
       contentSizeBytes: source.manifest.contentSizeBytes,
       crypto,
       mssBytes,
-      ...withoutUndefined({ group, livenessTimeoutMs, rateBytesPerSec, existing, invitations }),
+      ...withoutUndefined({ group, livenessTimeoutMs, rateBytesPerSec, invitations }),
+      existing,
+      listedAtMs: source.listedAtMs,
       // The manifest of standard input contains the current time, so every `send` creates a different object.
       isUnrepeatable: options.paths.includes('-'),
     });

@@ -374,8 +374,10 @@ export class Receiving {
       return;
     }
     if (store === undefined) return;
-    const { held, kept } = store;
-    this.callMachine((nowMs) => this.machine.find(session)?.prepared(nowMs, held, kept));
+    const { held, kept, unchangedCount: unchangedFiles } = store;
+    this.callMachine((nowMs) =>
+      this.machine.find(session)?.prepared(nowMs, held, kept, { unchangedFiles }),
+    );
   }
 
   /** Ends a session whose disk work has failed. Any exception other than a P2mpError is a bug. */

@@ -54,7 +54,10 @@ export interface SendOptions {
   readonly mssBytes?: number | 'auto';
   /** Time after which a silent receiver fails; 30 s by default. */
   readonly livenessTimeoutMs?: number;
-  /** How to treat files that receivers already have; `update` by default. */
+  /**
+   * How to treat files that receivers already have; `quick` by default: a file that this key has placed there, and
+   * whose size and time have not changed, is neither read nor sent.
+   */
   readonly existing?: ExistingFiles;
   /** Aborts the session. The result then shows which receivers are incomplete. */
   readonly signal?: AbortSignal;

@@ -132,7 +132,8 @@ class Sending {
     const { source, receivers, group, groupFrom, fit, createSender } = prepared;
     this.source = source;
     this.label = prepared.label;
-    source.prefetch();
+    const { existing = 'quick' } = options;
+    if (existing === 'update' || existing === 'overwrite') source.prefetch();
     const senders = new SuccessiveSenders(prepared.sender);
     this.senders = senders;
     const runner = await shell.openSockets({

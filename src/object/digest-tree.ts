@@ -9,10 +9,10 @@
 import { assert } from '../base/assert.js';
 import type { Hash } from '../base/hash.js';
 import { digestSizeBytes } from '../wire/sizes.js';
-import { hashNode } from './hash-tree.js';
+import { digestAt, hashNode, hashUp, keptLeaf } from './hash-tree.js';
 
-/** The height of the lowest level that is stored. Each node of that level covers a run of 2^6 blocks. */
-const keptHeight = 6;
+/** The height of the lowest level that is kept. Each node of that level covers a run of 2^6 blocks. */
+export const keptHeight = 6;
 const runBlocks = 2 ** keptHeight;
 
 /** Nodes of one height. */
@@ -30,6 +30,8 @@ export class DigestTree {
   private readonly knownInRun: Uint8Array;
   /** The levels from `keptHeight` up to the root. */
   private readonly levels: Level[] = [];
+  /** The node of a run of kept blocks. */
+  private keptRun: Uint8Array | undefined;
 
   constructor(
     private readonly hash: Hash,
@@ -65,6 +67,31 @@ export class DigestTree {
     const knownInRun = (this.knownInRun[run] as number) + 1;
     this.knownInRun[run] = knownInRun;
     if (knownInRun === this.runSize(run)) this.raise(run);
+  }
+
+  /** Gives the blocks from `start` to before `end`, whose digests are not known, `keptLeaf` as their digest. */
+  keep(start: number, end: number): void {
+    for (let block = start; block < end; ) {
+      const run = Math.floor(block / runBlocks);
+      const isWholeRun = block % runBlocks === 0 && block + runBlocks <= end;
+      if (!isWholeRun || this.knownInRun[run] !== 0) {
+        this.set(block++, keptLeaf);
+        continue;
+      }
+      const next = block + runBlocks;
+      this.leaves.fill(0, block * digestSizeBytes, next * digestSizeBytes);
+      this.isKnown.fill(1, block, next);
+      this.knownInRun[run] = runBlocks;
+      this.knownCount += runBlocks;
+      this.keptRun ??= hashUp(this.hash, new Uint8Array(runBlocks * digestSizeBytes), keptHeight);
+      this.raise(run, this.keptRun);
+      block = next;
+    }
+  }
+
+  /** The number of blocks whose digest is known. */
+  get count(): number {
+    return this.knownCount;
   }
 
   forget(block: number): void {
@@ -120,18 +147,25 @@ export class DigestTree {
       firstNode * width * digestSizeBytes,
       Math.min(end * width, this.blockCount) * digestSizeBytes,
     );
-    return this.hashUp(leaves, height);
+    return hashUp(this.hash, leaves, height);
+  }
+
+  /** The digest of a run of 2^6 blocks, whose digests must be known. */
+  runNode(run: number): Uint8Array {
+    const [level] = this.levels;
+    assert(level?.isKnown[run] === 1, 'the digests of the run are known');
+    return digestAt(level.digests, run);
   }
 
   private runSize(run: number): number {
     return Math.min(runBlocks, this.blockCount - run * runBlocks);
   }
 
-  /** Hashes the node of a run whose blocks are all known, and every ancestor that this node completes. */
-  private raise(run: number): void {
+  /** Called once all blocks of a run are known. Hashes the run's node, unless it is known, and the ancestors that it completes. */
+  private raise(run: number, known?: Uint8Array): void {
     const start = run * runBlocks * digestSizeBytes;
     const leaves = this.leaves.subarray(start, start + this.runSize(run) * digestSizeBytes);
-    let digest = this.hashUp(leaves, keptHeight);
+    let digest = known ?? hashUp(this.hash, leaves, keptHeight);
     let node = run;
     for (const { digests, isKnown } of this.levels) {
       digests.set(digest, node * digestSizeBytes);
@@ -144,27 +178,4 @@ export class DigestTree {
       node = left / 2;
     }
   }
-
-  /** @returns the digests of the nodes `height` levels above the given ones, in new memory */
-  private hashUp(digests: Uint8Array, height: number): Uint8Array {
-    let level: Uint8Array = digests.slice();
-    for (let h = 0; h < height; h++) level = this.hashPairs(level);
-    return level;
-  }
-
-  /** Computes the digests of the next level up. A node without a sibling moves up unchanged. */
-  private hashPairs(below: Uint8Array): Uint8Array {
-    const count = below.length / digestSizeBytes;
-    const above = new Uint8Array(Math.ceil(count / 2) * digestSizeBytes);
-    for (let i = 0; i < count; i += 2) {
-      const left = digestAt(below, i);
-      const node = i + 1 < count ? hashNode(this.hash, left, digestAt(below, i + 1)) : left;
-      above.set(node, (i / 2) * digestSizeBytes);
-    }
-    return above;
-  }
-}
-
-function digestAt(digests: Uint8Array, index: number): Uint8Array {
-  return digests.subarray(index * digestSizeBytes, (index + 1) * digestSizeBytes);
 }

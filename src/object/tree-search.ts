@@ -25,27 +25,10 @@ export class TreeSearch {
   /** Blocks that differ, numbered within the content. */
   readonly differing: number[] = [];
   private readonly requests: NodesRequest[] = [];
-  /**
-   * True while the digests of the `learnt` blocks are being copied. After that, the search compares all
-   * blocks.
-   */
-  private isLearning: boolean;
 
-  /**
-   * @param learnt ranges of blocks whose digests are copied from the other side before the search compares
-   * the trees
-   */
-  constructor(
-    private readonly tree: DigestTree,
-    learnt: Iterable<{ readonly start: number; readonly end: number }>,
-  ) {
-    for (const { start, end } of learnt) {
-      for (let first = start; first < end; first += maxNodesPerMessage) {
-        this.ask(0, first, Math.min(maxNodesPerMessage, end - first));
-      }
-    }
-    this.isLearning = this.requests.length > 0;
-    if (!this.isLearning) this.compare();
+  constructor(private readonly tree: DigestTree) {
+    const height = Math.max(0, tree.height - stepHeight);
+    this.ask(height, 0, tree.nodeCount(height));
   }
 
   get isOver(): boolean {
@@ -65,21 +48,8 @@ export class TreeSearch {
     const request = this.requests[place];
     if (request === undefined || digests.length !== request.count * digestSizeBytes) return false;
     this.requests.splice(place, 1);
-    if (this.isLearning) this.learn(request, digests);
-    else this.look(request, digests);
+    this.look(request, digests);
     return true;
-  }
-
-  private compare(): void {
-    const height = Math.max(0, this.tree.height - stepHeight);
-    this.ask(height, 0, this.tree.nodeCount(height));
-  }
-
-  private learn({ firstNode, count }: NodesRequest, digests: Uint8Array): void {
-    for (let i = 0; i < count; i++) this.tree.set(firstNode + i, digestOf(digests, i));
-    if (this.requests.length > 0) return;
-    this.isLearning = false;
-    this.compare();
   }
 
   private look({ height, firstNode, count }: NodesRequest, digests: Uint8Array): void {

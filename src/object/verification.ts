@@ -1,5 +1,4 @@
 /** Verifies a receiver's object against the sender's digest tree and finds the blocks that differ. */
-import type { Range } from '../base/range-set.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
 import type { Nodes, NodesRequest } from '../wire/messages.js';
 import type { DigestTree } from './digest-tree.js';
@@ -25,13 +24,8 @@ export class Verification {
   private search: TreeSearch | undefined;
   private searches = 0;
 
-  /**
-   * @param kept ranges of blocks that this side did not read; the sender's digests are used for these blocks
-   */
-  constructor(
-    readonly tree: DigestTree,
-    private readonly kept: readonly Range[],
-  ) {}
+  /** @param tree blocks that are kept without being read have `keptLeaf` as their digest */
+  constructor(readonly tree: DigestTree) {}
 
   /**
    * Begins verification. All blocks must be present.
@@ -56,10 +50,10 @@ export class Verification {
 
   private compare(root: Uint8Array): Verdict {
     const { tree } = this;
-    if (tree.isComplete && isEqualBytes(tree.root(), root)) return { kind: 'same' };
+    if (isEqualBytes(tree.root(), root)) return { kind: 'same' };
     this.searches++;
     if (this.searches > maxSearches) return { kind: 'hopeless' };
-    this.search = new TreeSearch(tree, tree.isComplete ? [] : this.kept);
+    this.search = new TreeSearch(tree);
     return this.advance(this.search, root);
   }
 

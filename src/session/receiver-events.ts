@@ -2,7 +2,8 @@
 import type { Address } from '../base/address.js';
 import type { Manifest } from '../object/manifest.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
-import type { ExistingFiles } from '../wire/messages.js';
+import type { Extra } from '../wire/lists.js';
+import type { Deletion, ExistingFiles } from '../wire/messages.js';
 
 /** What the offer says about a session. */
 export interface IncomingInfo {
@@ -13,6 +14,8 @@ export interface IncomingInfo {
   readonly from: string;
   readonly senderKey: Uint8Array;
   readonly contentSizeBytes: number;
+  /** Whether the sender only asks what it would delete. */
+  readonly isListing: boolean;
 }
 
 /** Events that a session receiver reports, and requests to its shell. */
@@ -26,6 +29,10 @@ export type SessionReceiverEvent =
       readonly manifest: Manifest;
       readonly blockSizeBytes: number;
       readonly existing: ExistingFiles;
+      /** With `list`, only what would be deleted is to be found out; nothing will be received. */
+      readonly deletion: Deletion;
+      /** When the sender listed its files, by its own clock. A file changed less than 2 s before may change again unseen. */
+      readonly listedAtMs: number;
     }
   /** Join this multicast group if the host can. */
   | { readonly type: 'join'; readonly session: number; readonly groupHost: string }
@@ -50,6 +57,8 @@ export type SessionReceiverEvent =
       readonly session: number;
       /** The verified digest of a block, numbered within the content; not available for kept blocks. */
       readonly leafOf: (block: number) => Uint8Array;
+      /** The entries to delete once all files have their names: those of `prepared` that the sender did not spare. */
+      readonly doomed: readonly Extra[];
     }
   /** A session has ended. The received part of an incomplete object can be kept for a later session. */
   | { readonly type: 'end'; readonly result: IncomingResult }
@@ -115,10 +124,15 @@ export interface IncomingStatus extends IncomingInfo {
   readonly usesGroup: boolean;
   /** Blocks with wrong digests that were received again. */
   readonly badBlocks: number;
+  /** Files that are unchanged by size and time, and were not read. */
+  readonly unchangedFiles: number;
+  /** Entries that were deleted because the sender does not send them. */
+  readonly deletedEntries: number;
 }
 
 export interface IncomingResult extends IncomingStatus {
-  readonly status: 'complete' | 'failed' | 'refused';
+  /** `listed`: the sender only asked what would be deleted; nothing was received. */
+  readonly status: 'complete' | 'failed' | 'refused' | 'listed';
   readonly reason?: string;
 }
 
@@ -127,7 +141,9 @@ export interface SessionReceiverResult {
   readonly complete: number;
   readonly failed: number;
   readonly refused: number;
-  /** Number of internal errors of this program. An `internal-error` event reports each of them. */
+  /** Sessions of senders that only asked what they would delete. */
+  readonly listed: number;
+  /** The number of bugs that occurred in this program. An `internal-error` event reports each of them. */
   readonly internalErrors: number;
   readonly faults: FaultCounts;
 }

@@ -2,10 +2,13 @@
 import type { Address } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
 import type { SessionGeometry } from '../object/geometry.js';
+import { manifestLimits } from '../object/manifest.js';
 import { ReturnPath } from '../path/return-path.js';
 import { retryTiming } from '../transfer/config.js';
 import type { Delivery } from '../transfer/delivery.js';
 import type { SessionPeer } from '../transfer/peer.js';
+import type { Extras, Kept } from '../wire/lists.js';
+import { maxRangesPerPart } from '../wire/lists.js';
 import type { Done, Message, NodesRequest, Refuse } from '../wire/messages.js';
 import { maxNodesPerMessage } from '../wire/messages.js';
 import type { Report } from '../wire/report.js';
@@ -27,7 +30,17 @@ export interface ReceiverMessagesOptions {
   /** Undefined without a multicast group. */
   readonly probe: GroupProbe | undefined;
   readonly emit: (event: SessionSenderEvent) => void;
+  /** Whether a receiver must not delete this entry. Undefined if this session deletes nothing. */
+  readonly isSpared: ((name: string, isFolder: boolean) => boolean) | undefined;
+  /** Whether the names of what receivers would delete are kept for the result. */
+  readonly keepsExtras: boolean;
 }
+
+/** The most ranges that a receiver may keep: with the most files, every second one is kept. */
+const maxKeptRanges = manifestLimits.entryCount / 2 + maxRangesPerPart;
+
+/** The most parts of a list of names that are kept for the result. */
+const maxExtraParts = 100_000;
 
 export class ReceiverMessages {
   /** Reports received so far. */
@@ -90,6 +103,11 @@ export class ReceiverMessages {
         return true;
       case 'done':
         this.handleDone(nowMs, peer, message);
+        return true;
+      case 'kept':
+        return this.handleKept(nowMs, peer, message);
+      case 'extras':
+        this.handleExtras(nowMs, peer, message);
         return true;
       default:
         return false;
@@ -164,6 +182,7 @@ export class ReceiverMessages {
     const { blockCount, manifestBlockCount } = this.options.geometry;
     if (report.describedBlocks > manifestBlockCount || blockCount === manifestBlockCount) {
       peer.isReady = true;
+      delivery.views.assign(peer);
     }
     const hasNewGap = peer.returnPath.take(nowMs, report.stampMs);
     peer.model.reportGapMs = peer.returnPath.gapMs;
@@ -179,13 +198,42 @@ export class ReceiverMessages {
   }
 
   private handleNodesRequest(nowMs: TimeMs, peer: SessionPeer, request: NodesRequest): void {
-    const { connections, delivery, outbox } = this.options;
-    if (!delivery.isRead) return;
+    const { connections, outbox } = this.options;
+    if (peer.view?.completeAt === undefined) return;
     connections.noteProgress(nowMs, peer);
     const { height, firstNode } = request;
     const count = Math.min(request.count, maxNodesPerMessage);
-    const digests = delivery.tree.nodes(height, firstNode, count);
+    const digests = peer.view.nodes(height, firstNode, count);
     if (digests.length > 0) outbox.sendMessage(peer, { kind: 'nodes', height, firstNode, digests });
+  }
+
+  /** @returns false if blocks are out of range */
+  private handleKept(nowMs: TimeMs, peer: SessionPeer, { part, ranges }: Kept): boolean {
+    const { geometry, connections, outbox } = this.options;
+    const contentBlocks = geometry.blockCount - geometry.manifestBlockCount;
+    const hasRoom = peer.kept.rangeCount + ranges.length <= maxKeptRanges;
+    if ((ranges.at(-1)?.end ?? 0) > contentBlocks || !hasRoom) return false;
+    // An accept that is still missing would discard the list.
+    if (peer.status !== 'active') return true;
+    connections.noteProgress(nowMs, peer);
+    // The view of a receiver that has reported its gaps no longer changes.
+    if (peer.view === undefined) for (const { start, end } of ranges) peer.kept.add(start, end);
+    outbox.sendMessage(peer, { kind: 'noted', part, spared: [] });
+    return true;
+  }
+
+  private handleExtras(nowMs: TimeMs, peer: SessionPeer, { part, extras }: Extras): void {
+    const { connections, outbox, isSpared, keepsExtras } = this.options;
+    if (peer.status !== 'active' || isSpared === undefined) return;
+    connections.noteProgress(nowMs, peer);
+    const spared: number[] = [];
+    const names: string[] = [];
+    for (const [place, { name, isFolder }] of extras.entries()) {
+      if (isSpared(name, isFolder)) spared.push(place);
+      else names.push(isFolder ? `${name}/` : name);
+    }
+    if (keepsExtras && peer.extras.size < maxExtraParts) peer.extras.set(part, names);
+    outbox.sendMessage(peer, { kind: 'noted', part, spared });
   }
 
   private handleDone(nowMs: TimeMs, peer: SessionPeer, done: Done): void {
@@ -196,6 +244,8 @@ export class ReceiverMessages {
     peer.receivedBytes = done.receivedBytes;
     peer.segmentsReceived = done.segmentsReceived;
     peer.segmentsLost = done.segmentsLost;
+    peer.unchangedFiles = done.unchangedFiles;
+    peer.deletedEntries = done.deletedEntries;
     const reason = done.reason === '' ? undefined : done.reason;
     outcomes.settle(nowMs, peer, isComplete ? 'complete' : 'failed', reason);
   }

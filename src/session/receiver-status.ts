@@ -6,7 +6,7 @@ import { withoutUndefined } from '../base/without-undefined.js';
 import type { SessionPeer } from '../transfer/peer.js';
 import type { SessionReceiverOutcome, SessionReceiverStatus } from './sender-events.js';
 
-/** @param isConfirmed whether the root digest is known, so that receivers can verify */
+/** @param isConfirmed whether the root digest for this receiver is known, so that it can verify */
 export function statusOf(
   nowMs: TimeMs,
   peer: SessionPeer,
@@ -34,6 +34,8 @@ export function statusOf(
     lossRatio: lossRatioOf(peer.segmentsLost, peer.segmentsReceived),
     ...withoutUndefined({ rttMs }),
     usesGroup: peer.isMulticastReachable,
+    unchangedFiles: peer.unchangedFiles,
+    deletedEntries: peer.deletedEntries,
   };
 }
 
@@ -44,7 +46,10 @@ export function outcomeOf(
   contentSizeBytes: number,
 ): SessionReceiverOutcome {
   assert(peer.isSettled, 'the receiver has its outcome');
-  return statusOf(nowMs, peer, contentSizeBytes, true) as SessionReceiverOutcome;
+  const status = statusOf(nowMs, peer, contentSizeBytes, true) as SessionReceiverOutcome;
+  if (peer.extras.size === 0) return status;
+  const parts = [...peer.extras].sort(([a], [b]) => a - b);
+  return { ...status, extras: parts.flatMap(([, names]) => names) };
 }
 
 /**

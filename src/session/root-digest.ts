@@ -5,28 +5,47 @@ import type { Delivery } from '../transfer/delivery.js';
 import type { SessionPeer } from '../transfer/peer.js';
 
 export class RootDigest {
-  /** Whether the source is known not to have changed while it was read. */
-  isConfirmed = false;
+  /** How many digests were known when the source was last found unchanged; -1 before that. */
+  private confirmedCount = -1;
+  private checkedCount = -1;
   private digest: Uint8Array | undefined;
 
   constructor(private readonly delivery: Delivery) {}
 
-  /** Undefined until all of the content has been read. */
+  /** The root over the whole content. Undefined until all of the content has been read. */
   get value(): Uint8Array | undefined {
     if (this.delivery.isRead) this.digest ??= this.delivery.tree.root();
     return this.digest;
   }
 
-  /** Whether the receiver holds all blocks and needs the root digest to verify them. */
+  /** Whether all that some receiver needs has been read, and the source must be checked before that receiver gets its root. */
+  get isCheckDue(): boolean {
+    return this.delivery.views.isAnyCompleteAfter(this.confirmedCount);
+  }
+
+  /** The source is being checked. What is read from now on is not covered by this check. */
+  handleCheck(): void {
+    this.checkedCount = this.delivery.tree.count;
+  }
+
+  /** The source did not change until the check began. */
+  handleConfirmed(): void {
+    this.confirmedCount = this.checkedCount;
+  }
+
+  /** Whether the receiver holds all blocks and waits for the digest to verify them. */
   isAwaitedBy(peer: SessionPeer): boolean {
     return peer.state === 'whole' && this.delivery.owesNothing(peer);
   }
 
-  /**
-   * Digest to send to this receiver; undefined if the receiver is not waiting for it or the source is not
-   * confirmed.
-   */
+  /** Whether the receiver takes part, its digest is known, and the source did not change before that. */
+  isConfirmedFor({ status, view }: SessionPeer): boolean {
+    const completeAt = status === 'active' ? view?.completeAt : undefined;
+    return completeAt !== undefined && completeAt <= this.confirmedCount;
+  }
+
+  /** The digest to send to this receiver; undefined if the receiver does not wait for it or it is not confirmed yet. */
   dueTo(peer: SessionPeer): Uint8Array | undefined {
-    return this.isConfirmed && this.isAwaitedBy(peer) ? this.value : undefined;
+    return this.isConfirmedFor(peer) && this.isAwaitedBy(peer) ? peer.view?.root() : undefined;
   }
 }

@@ -25,7 +25,7 @@ export type SessionSenderEvent =
   | PortRefusedEvent
   /** A receiver has connected, for the first time or again. */
   | { readonly type: 'connect'; readonly receiver: string; readonly selfName: string }
-  /** All content has been read. Call `confirmSource` if the source is unchanged; otherwise call `abort`. */
+  /** All that some receiver needs was read: call `confirmSource` if the source is unchanged, otherwise `abort`. */
   | { readonly type: 'check-source' }
   /** A block was read a second time, and its content had changed. */
   | { readonly type: 'source-changed'; readonly offsetBytes: number }
@@ -72,10 +72,16 @@ export interface SessionReceiverStatus {
   readonly lossRatio: number;
   readonly rttMs?: number;
   readonly usesGroup: boolean;
+  /** Files that the receiver found unchanged by size and time, and did not read; known at its end. */
+  readonly unchangedFiles: number;
+  /** Entries that the receiver deleted; known at its end. */
+  readonly deletedEntries: number;
 }
 
 export interface SessionReceiverOutcome extends SessionReceiverStatus {
   readonly status: 'complete' | 'failed' | 'refused' | 'aborted';
+  /** With the deletion `list`: what the receiver would delete. Names of folders end with a slash. */
+  readonly extras?: readonly string[];
 }
 
 /** Figures of a session once it has ended. */

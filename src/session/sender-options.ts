@@ -7,7 +7,7 @@ import type { SessionCrypto } from '../security/crypto.js';
 import type { ReceivedInvitation } from '../security/invitations.js';
 import { sessionDefaults } from '../transfer/config.js';
 import { checkLivenessTimeout, type ReceiverSpec } from '../transfer/receiver-spec.js';
-import type { ExistingFiles, Offer } from '../wire/messages.js';
+import type { Deletion, ExistingFiles, Offer } from '../wire/messages.js';
 import { encodeMessage } from '../wire/messages.js';
 import { segmentsPerBlockFor } from '../wire/segment-size.js';
 
@@ -33,6 +33,19 @@ export interface SessionSenderOptions {
   readonly group?: Address;
   /** How receivers treat existing files; `update` by default. */
   readonly existing?: ExistingFiles;
+  /** Whether receivers delete what this object does not have in the folders that it has; `none` by default. */
+  readonly deletion?: Deletion;
+  /**
+   * Whether a receiver must not delete an entry although the object does not have it. By default every such entry is
+   * deleted.
+   * @param name the name that the entry would have in the object
+   */
+  readonly isSpared?: (name: string, isFolder: boolean) => boolean;
+  /**
+   * When the files were listed, in milliseconds since 1970. Receivers do not rely on the time of a file that changed
+   * less than 2 s before that. By default, they rely on no time.
+   */
+  readonly listedAtMs?: number;
   /** The invitations that this sender has. Each is proved to the receiver whose key it names, and to no other one. */
   readonly invitations?: readonly ReceivedInvitation[];
   /** Whether no later session can offer this object. Receivers then keep no part of an incomplete object. */
@@ -113,6 +126,7 @@ export function createOffer(
   groupKey: Uint8Array,
 ): Offer {
   const { label, manifest, contentSizeBytes, crypto, group, existing = 'update' } = options;
+  const { deletion = 'none', listedAtMs = 0 } = options;
   const { mssBytes, segmentsPerBlock } = geometry;
   const offer: Offer = {
     kind: 'offer',
@@ -126,7 +140,7 @@ export function createOffer(
     groupKey,
     groupHost: group?.host ?? '',
     reportIntervalMs,
-    existing,
+    ...{ existing, deletion, listedAtMs },
   };
   // The offer must not be larger than a data datagram.
   const isInline =

@@ -42,7 +42,7 @@ import type { SessionSenderOptions, SessionTerms } from './sender-options.js';
 import { agreeTerms, createOffer } from './sender-options.js';
 import { StartBarrier } from './start-barrier.js';
 
-type Phase = 'open' | 'checking' | 'confirmed' | 'done';
+type Phase = 'open' | 'checking' | 'done';
 
 /**
  * A `Machine` that sends one object in one session: connects to the receivers, sends the data, and retransmits
@@ -121,6 +121,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const { outcomes, connections } = this;
     this.messages = new ReceiverMessages({
       ...{ geometry, peers, outbox, delivery, rootDigest, outcomes, connections, probe, emit },
+      isSpared: this.offer.deletion === 'none' ? undefined : (options.isSpared ?? (() => false)),
+      keepsExtras: this.offer.deletion === 'list',
     });
   }
 
@@ -198,11 +200,11 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Answers a `check-source` event if the source did not change while it was read. */
   confirmSource(nowMs: TimeMs): void {
     if (this.phase !== 'checking') return;
-    this.phase = 'confirmed';
-    this.rootDigest.isConfirmed = true;
-    // Each receiver answers the digest at once, so the receivers get it one after another.
-    const isActive = ({ status }: SessionPeer) => status === 'active';
-    this.connections.scheduleEachFrom(this.peers.filter(isActive), nowMs);
+    this.phase = 'open';
+    this.rootDigest.handleConfirmed();
+    // Receivers answer the digest at once, so the digest is sent to them one after another.
+    const due = this.peers.filter((peer) => this.rootDigest.isConfirmedFor(peer));
+    this.connections.scheduleEachFrom(due, nowMs);
     this.connections.handleTimeout(nowMs);
     this.advance(nowMs);
   }
@@ -398,8 +400,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       return;
     }
     if (!this.startBarrier.isOpen) this.tryOpenContent(nowMs);
-    if (this.phase === 'open' && this.startBarrier.isOpen && this.delivery.isRead) {
+    if (this.phase === 'open' && this.startBarrier.isOpen && this.rootDigest.isCheckDue) {
       this.phase = 'checking';
+      this.rootDigest.handleCheck();
       this.events.push({ type: 'check-source' });
     }
   }
@@ -412,7 +415,12 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** The current status of one receiver. */
   status(nowMs: TimeMs, peer: SessionPeer): SessionReceiverStatus {
-    return statusOf(nowMs, peer, this.geometry.contentSizeBytes, this.rootDigest.isConfirmed);
+    return statusOf(
+      nowMs,
+      peer,
+      this.geometry.contentSizeBytes,
+      this.rootDigest.isConfirmedFor(peer),
+    );
   }
 
   get reportCount(): number {

@@ -1,6 +1,8 @@
 /** A receiver of simulated sessions, with a disk that loses non-durable data when its host dies. */
 import type { Machine, TimeMs } from '../base/machine.js';
 import { createRandom } from '../base/random.js';
+import type { Range } from '../base/range-set.js';
+import { RangeSet } from '../base/range-set.js';
 import { hashLeaf } from '../object/hash-tree.js';
 import { SessionReceiver } from '../session/receiver.js';
 import type { IncomingResult, SessionReceiverEvent } from '../session/receiver-events.js';
@@ -80,7 +82,7 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
       case 'prepare':
         this.blockSizeBytes = event.blockSizeBytes;
         this.holdAtFirst();
-        machine.find(event.info.session)?.prepared(nowMs, this.held(), []);
+        machine.find(event.info.session)?.prepared(nowMs, this.held(), this.kept());
         break;
       case 'join':
         if (options.groupReaches?.(this.index) ?? true)
@@ -170,7 +172,30 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
 
   private held(): { index: number; leaf: Uint8Array }[] {
     const { hash } = createSimulatedCrypto('', '');
-    return [...this.durable].map(([index, bytes]) => ({ index, leaf: hashLeaf(hash, bytes) }));
+    const kept = new RangeSet(this.kept());
+    return [...this.durable]
+      .filter(([index]) => !kept.has(index))
+      .map(([index, bytes]) => ({ index, leaf: hashLeaf(hash, bytes) }));
+  }
+
+  /** The kept blocks that the content has. They are on the disk from the start, and never damaged. */
+  private kept(): Range[] {
+    const { content, blockSizeBytes, options } = this;
+    const blockCount = Math.ceil(content.length / blockSizeBytes);
+    const kept = new RangeSet(options.keptBlocks);
+    if (blockCount === 0) return [];
+    const gaps = [...kept.gaps(0, blockCount)];
+    const own = new RangeSet([{ start: 0, end: blockCount }]);
+    for (const { start, end } of gaps) own.remove(start, end);
+    for (const { start, end } of own.ranges()) {
+      for (let block = start; block < end; block++) {
+        this.durable.set(
+          block,
+          content.slice(block * blockSizeBytes, (block + 1) * blockSizeBytes),
+        );
+      }
+    }
+    return [...own.ranges()];
   }
 
   private hasAll(): boolean {

@@ -1,5 +1,6 @@
 /** Options and results of a simulated session. */
 import type { Machine, TimeMs } from '../base/machine.js';
+import type { Range } from '../base/range-set.js';
 import type { SessionReceiver } from '../session/receiver.js';
 import type { IncomingResult, SessionReceiverEvent } from '../session/receiver-events.js';
 import type { SessionSender } from '../session/sender.js';
@@ -42,6 +43,8 @@ export interface SimulatedReceiverOptions {
    * block.
    */
   readonly missingBlocks?: readonly number[];
+  /** Ranges of blocks of the content that the receiver keeps, as if its files were unchanged. It holds them already. */
+  readonly keptBlocks?: readonly Range[];
 }
 
 /** Options of a simulated session: hosts, network, faults and limits. */

@@ -7,6 +7,7 @@ import { assert, at } from '../base/assert.js';
 import { bitCount } from '../base/bit-masks.js';
 import type { Hash } from '../base/hash.js';
 import type { TimeMs, Transmit } from '../base/machine.js';
+import { RangeSet } from '../base/range-set.js';
 import { DigestTree } from '../object/digest-tree.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { isManifestBlock, offsetOfBlock, sizeOfBlock } from '../object/geometry.js';
@@ -20,6 +21,7 @@ import { BatchEncoder } from './batch.js';
 import { BatchJoiner } from './batch-joiner.js';
 import { retryTiming, sessionDefaults } from './config.js';
 import { DigestPass } from './digest-pass.js';
+import { DigestViews } from './digest-view.js';
 import type { SessionPeer } from './peer.js';
 import { RateGroup } from './rate-group.js';
 import { takeGaps, takeGroup, takeSample } from './received-report.js';
@@ -74,6 +76,8 @@ const catchUpRateShare = 1 / 8;
 
 export class Delivery {
   readonly tree: DigestTree;
+  /** The digests as they concern each receiver. */
+  readonly views: DigestViews;
   datagramsSent = 0;
   groupDatagramsSent = 0;
   bytesSent = 0;
@@ -104,18 +108,20 @@ export class Delivery {
     const { geometry, hash, peers } = options;
     const contentBlockCount = geometry.blockCount - geometry.manifestBlockCount;
     this.tree = new DigestTree(hash, contentBlockCount);
+    this.views = new DigestViews(hash, this.tree);
     this.encoder = new BatchEncoder(options.session, geometry, options.seal);
     this.joiner = new BatchJoiner((nowMs) => this.pollBatch(nowMs), geometry.segmentsPerBlock);
     const { maxInFlightBytes } = sessionDefaults;
     this.maxBlocks = Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes));
     this.main = this.addRateGroup();
     for (const peer of peers) peer.rateGroup = this.main;
+    const { manifestBlockCount } = geometry;
     this.digestPass = new DigestPass({
-      firstBlock: geometry.manifestBlockCount,
-      endBlock: geometry.blockCount,
-      isTaken: (block) => this.isHashed(block) || this.isBeingRead(block),
-      need: (block) =>
-        owner.need(block, offsetOfBlock(geometry, block), sizeOfBlock(geometry, block)),
+      isTaken: (place) => this.tree.has(place) || this.isBeingRead(manifestBlockCount + place),
+      need: (place) => {
+        const block = manifestBlockCount + place;
+        owner.need(block, offsetOfBlock(geometry, block), sizeOfBlock(geometry, block));
+      },
     });
   }
 
@@ -154,15 +160,10 @@ export class Delivery {
   provideBlock(index: number, bytes: Uint8Array): void {
     const { geometry, hash } = this.options;
     assert(bytes.length === sizeOfBlock(geometry, index), 'a block of its size');
-    // Ignores bytes that are no longer needed, for example because the session has ended.
-    const isForDigest = this.digestPass.take(index);
-    const isInFlight = this.rateGroups.some(
-      ({ rounds }) => rounds.window.find(index) !== undefined,
-    );
-    if (!isForDigest && !isInFlight) return;
     if (!isManifestBlock(geometry, index)) {
       const leaf = hashLeaf(hash, bytes);
       const place = index - geometry.manifestBlockCount;
+      this.digestPass.take(place);
       if (this.tree.has(place) && !isEqualBytes(this.tree.leaf(place), leaf)) {
         this.owner.sourceChanged(offsetOfBlock(geometry, index));
         return;
@@ -200,7 +201,10 @@ export class Delivery {
   handleChange(peer: SessionPeer): void {
     if (!peer.isServed) {
       peer.rateGroup?.release(peer);
-      if (peer.isSettled) peer.needed.clear();
+      if (peer.isSettled) {
+        peer.needed.clear();
+        this.views.drop(peer);
+      }
     }
     for (const rateGroup of this.rateGroups) rateGroup.measure();
     this.advance();
@@ -208,6 +212,8 @@ export class Delivery {
 
   /** Handles a receiver that has restarted. Its counters begin at zero again. */
   handleRestart(peer: SessionPeer): void {
+    this.views.drop(peer);
+    peer.kept = new RangeSet();
     peer.receivedByGroup = 0;
     peer.unicastBase = peer.unicastBursts.total;
     peer.unicastOver = peer.unicastBursts.total;
@@ -319,14 +325,22 @@ export class Delivery {
 
   private advance(): void {
     for (const rateGroup of this.rateGroups) rateGroup.advance();
-    if (this.isContentOpen && !this.isRead && this.options.peers.some(awaitsDigest)) {
-      this.digestPass.advance();
+    if (!this.isContentOpen || this.isRead) return;
+    for (const peer of this.options.peers) {
+      if (peer.awaitsDigest && peer.view !== undefined) this.digestPass.advance(peer.view);
     }
   }
 
   /** @see RateGroupOwner */
   isHashed(block: number): boolean {
     return this.tree.has(block - this.options.geometry.manifestBlockCount);
+  }
+
+  /** @see RateGroupOwner */
+  nextWanted(block: number): number | undefined {
+    const { manifestBlockCount } = this.options.geometry;
+    const place = this.views.nextWanted(block - manifestBlockCount);
+    return place === undefined ? undefined : manifestBlockCount + place;
   }
 
   /** Whether a rate group is waiting for this block's bytes. */
@@ -380,7 +394,8 @@ export class Delivery {
       rateGroup.fill(block, () => this.encoder.copy(other, block));
       return;
     }
-    if (!this.digestPass.isReading(index)) this.owner.need(index, offsetBytes, sizeBytes);
+    const place = index - geometry.manifestBlockCount;
+    if (!this.digestPass.isReading(place)) this.owner.need(index, offsetBytes, sizeBytes);
   }
 
   /** @see RateGroupOwner */
@@ -429,12 +444,7 @@ export class Delivery {
   }
 }
 
-/** Whether the receiver holds all content and waits only for the sender's digest of the content. */
-function awaitsDigest({ isServed, state }: SessionPeer): boolean {
-  return isServed && state === 'whole';
-}
-
-/** Time of the next poll of a receiver whose report is overdue. */
+/** When to poll a receiver with an overdue report again. */
 function pollAtMs(peer: SessionPeer): TimeMs {
   const waitMs = Math.max(peer.rtt.timeoutMs, retryTiming.pollMs) * 2 ** peer.unansweredPolls;
   return peer.polledAtMs + Math.min(waitMs, retryTiming.maxMs);

@@ -3,33 +3,29 @@
  * all content and waits only for the digest, so that this receiver need not wait for slower ones (SESSIONS
  * 5.8).
  */
+import type { DigestView } from './digest-view.js';
 
 /** Maximum number of blocks being read for the digest at the same time. This number keeps a disk busy. */
 const maxPending = 8;
 
 export interface DigestPassOptions {
-  /** The range of content blocks. */
-  readonly firstBlock: number;
-  readonly endBlock: number;
-  /** Whether the block's digest is known or a rate group is reading the block. */
+  /** Whether the digest of this block of the content is known or a rate group is reading the block. */
   readonly isTaken: (block: number) => boolean;
+  /** Requests a block of the content. */
   readonly need: (block: number) => void;
 }
 
 export class DigestPass {
-  private nextBlock: number;
   private readonly pending = new Set<number>();
 
-  constructor(private readonly options: DigestPassOptions) {
-    this.nextBlock = options.firstBlock;
-  }
+  constructor(private readonly options: DigestPassOptions) {}
 
-  /** Requests the next blocks. */
-  advance(): void {
-    const { endBlock, isTaken, need } = this.options;
-    while (this.nextBlock < endBlock && this.pending.size < maxPending) {
-      const block = this.nextBlock++;
-      if (isTaken(block)) continue;
+  /** Requests the next blocks for the receivers of this view. */
+  advance(view: DigestView): void {
+    const { isTaken, need } = this.options;
+    while (this.pending.size < maxPending) {
+      const block = view.nextToRead((each) => isTaken(each) || this.pending.has(each));
+      if (block === undefined) return;
       this.pending.add(block);
       need(block);
     }

@@ -12,6 +12,7 @@ import { SentBursts } from '../path/sent-bursts.js';
 import type { OutgoingHandshake } from '../security/handshake.js';
 import type { SecureChannel } from '../security/secure-channel.js';
 import type { Gap, ReceiverState } from '../wire/report.js';
+import type { DigestView } from './digest-view.js';
 import type { Rounds } from './rounds.js';
 import type { SessionBlock } from './sealed-block.js';
 
@@ -61,7 +62,16 @@ export class SessionPeer {
    * window. Sending these blocks again counts as repair.
    */
   readonly sentInVain = new RangeSet();
-  /** Total size of the receiver's missing blocks, according to its last report. */
+  /** Blocks of the content that the receiver keeps without reading them. Announced before it reports its gaps. */
+  kept = new RangeSet();
+  /** The digests as they concern the receiver; undefined until it has announced all blocks that it keeps. */
+  view: DigestView | undefined;
+  /** Files that were unchanged by size and time, and entries that were deleted, by its own count. */
+  unchangedFiles = 0;
+  deletedEntries = 0;
+  /** Names of entries that it would delete, by the number of the part of its list that named them. */
+  readonly extras = new Map<number, readonly string[]>();
+  /** The size of its missing blocks, according to its last report. */
   missingBytes: number | undefined;
   /** Whether the receiver has reported its gaps in the content. */
   isReady = false;
@@ -221,6 +231,11 @@ export class SessionPeer {
   /** Whether the sender sends data to the receiver and expects its reports. */
   get isServed(): boolean {
     return this.status === 'active' && this.isResponsive;
+  }
+
+  /** Whether the receiver has all that it needs and only waits for the sender's digest of it. */
+  get awaitsDigest(): boolean {
+    return this.isServed && this.state === 'whole';
   }
 
   get isSettled(): boolean {

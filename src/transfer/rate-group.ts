@@ -20,6 +20,8 @@ export interface RateGroupOwner {
   /** Whether every block of the content has been read. */
   readonly isRead: boolean;
   isHashed(block: number): boolean;
+  /** The first block from this one on that not all receivers keep. */
+  nextWanted(block: number): number | undefined;
   /** Requests the bytes of a block that the rate group has opened. */
   open(rateGroup: RateGroup, block: SessionBlock): void;
   transmit(
@@ -35,10 +37,7 @@ export interface RateGroupOwner {
 }
 
 export interface RateGroupOptions {
-  /**
-   * Whether this is the main group. The main group reads all content once, even blocks that no receiver
-   * needs.
-   */
+  /** Whether this is the main group. It reads all that digests need once, whether or not receivers miss it. */
   readonly isMain: boolean;
   readonly geometry: SessionGeometry;
   /** All receivers of the session. The members of the group are those whose `rateGroup` is this group. */
@@ -253,9 +252,8 @@ export class RateGroup implements PeerRateGroup {
   }
 
   /**
-   * The next block to open. The manifest comes first. The first pass covers all content, because the digest
-   * needs all of it. Later passes cover only blocks that receivers still miss, for example because a receiver
-   * joined late or a block was damaged.
+   * The next block to open. The manifest comes first. The first pass covers all blocks that the digests need.
+   * Later passes cover the blocks that receivers still miss, because they joined late or a block was damaged.
    */
   private nextBlock(): number | undefined {
     const { manifestBlockCount, blockCount } = this.options.geometry;
@@ -264,8 +262,10 @@ export class RateGroup implements PeerRateGroup {
     if (!this.owner.isContentOpen) return undefined;
     this.isFirstPass &&= !this.owner.isRead && this.cursor < blockCount;
     while (this.isFirstPass && this.cursor < blockCount) {
-      const index = this.cursor++;
-      if (!this.owner.isHashed(index) || this.isNeeded(index)) return index;
+      const index = this.owner.nextWanted(this.cursor);
+      this.cursor = (index ?? blockCount) + 1;
+      if (index !== undefined && (!this.owner.isHashed(index) || this.isNeeded(index)))
+        return index;
     }
     this.isFirstPass = false;
     for (;;) {

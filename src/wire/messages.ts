@@ -1,18 +1,30 @@
 /** The messages that the sender and one receiver exchange on their channel (SESSIONS 4). */
 import { escapeControls } from '../base/control-characters.js';
 import { ByteReader, ByteWriter } from './byte-codec.js';
+import type { Extras, Kept, Noted } from './lists.js';
+import { readExtras, readKept, readSpared, writeList } from './lists.js';
 import type { Report } from './report.js';
 import { readReport, writeReport } from './report.js';
 import { digestSizeBytes, keySizeBytes } from './sizes.js';
 
 /**
- * What a receiver does with files that exist already:
- * - `update`: compares an existing file of the right size block by block and receives the blocks that differ
+ * - `quick`: like `update`, but a file that the sender placed earlier, and whose size and time are still the sender's,
+ *   counts as unchanged and is not read
+ * - `update`: compares an existing file of the right size block by block and receives what differs
  * - `overwrite`: receives everything again
  * - `keep`: leaves existing files as they are
  */
-export type ExistingFiles = 'update' | 'overwrite' | 'keep';
-const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep'];
+export type ExistingFiles = 'quick' | 'update' | 'overwrite' | 'keep';
+const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep', 'quick'];
+
+/**
+ * What happens to entries that a receiver has in folders of the object although the sender does not send them.
+ * - `none`: nothing
+ * - `delete`: the receiver deletes them once the object is complete
+ * - `list`: the receiver lists what `delete` would delete, and changes nothing
+ */
+export type Deletion = 'none' | 'delete' | 'list';
+const deletions: readonly Deletion[] = ['none', 'delete', 'list'];
 
 /** The sender describes the object and the terms of the session (SESSIONS 4.1). */
 export interface Offer {
@@ -32,6 +44,9 @@ export interface Offer {
   readonly groupHost: string;
   readonly reportIntervalMs: number;
   readonly existing: ExistingFiles;
+  readonly deletion: Deletion;
+  /** When the sender listed its files, by its own clock, in milliseconds since 1970. */
+  readonly listedAtMs: number;
 }
 
 /** The receiver accepts the offer. */
@@ -104,7 +119,11 @@ export interface Done {
   readonly segmentsReceived: number;
   readonly segmentsLost: number;
   readonly receivedBytes: number;
-  /** The reason why the object is incomplete, or a note about a success. */
+  /** Files that were unchanged by size and time and were therefore not read. */
+  readonly unchangedFiles: number;
+  /** Entries that were deleted because the sender does not send them. */
+  readonly deletedEntries: number;
+  /** Why the object is not complete, or a note on a success. */
   readonly reason: string;
 }
 
@@ -127,7 +146,10 @@ export type Message =
   | NodesRequest
   | Nodes
   | Done
-  | Bye;
+  | Bye
+  | Kept
+  | Extras
+  | Noted;
 
 const kinds: readonly Message['kind'][] = [
   'offer',
@@ -140,6 +162,9 @@ const kinds: readonly Message['kind'][] = [
   'nodes',
   'done',
   'bye',
+  'kept',
+  'extras',
+  'noted',
 ];
 
 /** Kinds of refusal on the wire. */
@@ -174,7 +199,9 @@ export function encodeMessage(message: Message): Uint8Array {
         .raw(message.groupKey)
         .text(message.groupHost)
         .varint(Math.round(message.reportIntervalMs * 1000))
-        .uint8(existingFiles.indexOf(message.existing));
+        .uint8(existingFiles.indexOf(message.existing))
+        .uint8(deletions.indexOf(message.deletion))
+        .float64(message.listedAtMs);
       break;
     case 'accept':
       writer.text(shortened(message.name));
@@ -212,7 +239,13 @@ export function encodeMessage(message: Message): Uint8Array {
     case 'done':
       writer.uint8(message.isComplete ? 1 : 0);
       writer.varint(message.segmentsReceived).varint(message.segmentsLost);
-      writer.varint(message.receivedBytes).text(shortened(message.reason));
+      writer.varint(message.receivedBytes).varint(message.unchangedFiles);
+      writer.varint(message.deletedEntries).text(shortened(message.reason));
+      break;
+    case 'kept':
+    case 'extras':
+    case 'noted':
+      writeList(writer, message);
       break;
   }
   return writer.finish();
@@ -296,8 +329,16 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
         segmentsReceived: reader.varint(),
         segmentsLost: reader.varint(),
         receivedBytes: reader.varint(),
+        unchangedFiles: reader.varint(),
+        deletedEntries: reader.varint(),
         reason: readLine(reader),
       };
+    case 'kept':
+      return readKept(reader);
+    case 'extras':
+      return readExtras(reader);
+    case 'noted':
+      return { kind, part: reader.varint(), spared: readSpared(reader) };
   }
 }
 
@@ -325,5 +366,8 @@ function readOffer(reader: ByteReader): Offer | undefined {
     reportIntervalMs: reader.varint() / 1000,
   };
   const existing = existingFiles[reader.uint8()];
-  return existing === undefined ? undefined : { ...offer, existing };
+  const deletion = deletions[reader.uint8()];
+  const listedAtMs = reader.float64();
+  if (existing === undefined || deletion === undefined) return undefined;
+  return { ...offer, existing, deletion, listedAtMs };
 }

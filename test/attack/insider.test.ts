@@ -19,7 +19,10 @@ import { encodeMessage } from '../../src/wire/messages.js';
 import type { WireOptions } from '../support/session-wire.js';
 import { SessionWire, strangerAddress } from '../support/session-wire.js';
 
-const figures = { segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 };
+const figures = {
+  ...{ segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 },
+  ...{ unchangedFiles: 4, deletedEntries: 3 },
+};
 
 const seeds = [1, 2, 3, 4, 5];
 const isData = (bytes: Uint8Array) => {

@@ -31,7 +31,10 @@ import { fillRandom } from './tape.js';
 import type { Outcome } from './watch.js';
 import { Driver, demand } from './watch.js';
 
-const figures = { segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 };
+const figures = {
+  ...{ segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 },
+  ...{ unchangedFiles: 4, deletedEntries: 3 },
+};
 
 const stranger: Address = { host: '192.0.2.9', port: 9 };
 

@@ -5,7 +5,10 @@ import type { Message, Offer } from '../../src/wire/messages.js';
 import { decodeMessage, encodeMessage, maxNodesPerMessage } from '../../src/wire/messages.js';
 import { maxControlSizeBytes } from '../../src/wire/sizes.js';
 
-const figures = { segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 };
+const figures = {
+  ...{ segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 },
+  ...{ unchangedFiles: 4, deletedEntries: 3 },
+};
 
 const bytesOf = (size: number, value: number) => new Uint8Array(size).fill(value);
 const offer: Offer = {
@@ -21,6 +24,8 @@ const offer: Offer = {
   groupHost: '239.1.2.3',
   reportIntervalMs: 12.5,
   existing: 'keep',
+  deletion: 'delete',
+  listedAtMs: 1700000000000.5,
 };
 const messages: readonly Message[] = [
   offer,
@@ -55,6 +60,23 @@ const messages: readonly Message[] = [
   { kind: 'nodes', height: 5, firstNode: 3, digests: bytesOf(32 * maxNodesPerMessage, 7) },
   { kind: 'done', isComplete: true, ...figures, reason: '' },
   { kind: 'bye', reason: 'stopped', isFinal: true },
+  {
+    kind: 'kept',
+    part: 300,
+    ranges: [
+      { start: 0, end: 1 },
+      { start: 500, end: 70_000 },
+    ],
+  },
+  {
+    kind: 'extras',
+    part: 2,
+    extras: [
+      { name: 'a/gone', isFolder: false },
+      { name: 'a/é', isFolder: true },
+    ],
+  },
+  { kind: 'noted', part: 2, spared: [0, 63] },
 ];
 
 t.test('a message that is written reads back the same', (t) => {
@@ -67,7 +89,7 @@ t.test('a truncated message is rejected, except for messages that end with a lis
     const bytes = encodeMessage(message);
     for (let size = 0; size < bytes.length; size++) {
       const cut = decodeMessage(bytes.subarray(0, size));
-      const isList = message.kind === 'nodes' || message.kind === 'report';
+      const isList = ['nodes', 'report', 'kept', 'extras', 'noted'].includes(message.kind);
       if (!isList) t.equal(cut, undefined, `${message.kind} cut to ${size}`);
       else t.notSame(cut, message, `${message.kind} cut to ${size}`);
     }
@@ -138,7 +160,7 @@ t.test('long texts are shortened to fit one datagram', (t) => {
 
 t.test('an empty message makes no decoder throw', (t) => {
   const started = fc
-    .tuple(fc.nat(10), fc.uint8Array({ maxLength: 200 }))
+    .tuple(fc.nat(13), fc.uint8Array({ maxLength: 200 }))
     .map(([kind, rest]) => Uint8Array.of(kind, ...rest));
   const flipped = fc
     .tuple(fc.constantFrom(...messages), fc.nat(), fc.nat(255))

@@ -2,6 +2,7 @@
 
 import type { TimeMs } from '../../src/base/machine.js';
 import { createRandom } from '../../src/base/random.js';
+import type { Range } from '../../src/base/range-set.js';
 import type { LossSpec } from '../../src/loss.js';
 import { burstLoss } from '../../src/loss.js';
 import type { LinkOptions } from '../../src/simulator/link.js';
@@ -39,6 +40,7 @@ export interface SessionReceiverScenario {
   readonly checkpointMs: number;
   readonly rot: number;
   readonly bufferBytes: number;
+  readonly keptBlocks: readonly Range[];
 }
 
 const livenessTimeoutMs = 20_000;
@@ -57,6 +59,7 @@ export function drawSessionScenario(number: number): SessionScenario {
   const groupShare = draw.pick([1, 1, 0.5, 0]);
   const spanMs = draw.pick([300, 2000, 6000]);
   const delayMs = draw.integer(0, isCalm ? 5 : 60);
+  const drawKept = createKept(number);
   const receivers = Array.from({ length: receiverCount }, (_, i): SessionReceiverScenario => {
     const fate = isCalm ? 'steady' : drawFate(draw);
     return {
@@ -70,6 +73,7 @@ export function drawSessionScenario(number: number): SessionScenario {
       checkpointMs: draw.pick([10, 100, 1000]),
       rot: draw.pick([0, 0, 0.1, 1]),
       bufferBytes: draw.pick([48_000_000, 48_000_000, 4 * blockSizeBytes, 1]),
+      keptBlocks: drawKept(),
     };
   });
   const senderIncidents = isCalm || draw.chance(0.9) ? [] : drawAbsence(draw, 'sender', spanMs);
@@ -91,6 +95,28 @@ export function drawSessionScenario(number: number): SessionScenario {
     senderIncidents,
     lastIncidentMs: Math.max(0, ...all.map(({ atMs }) => atMs)),
   };
+}
+
+/**
+ * Draws, for each receiver in turn, the blocks that it keeps. It has random numbers of its own: they change nothing else.
+ */
+function createKept(number: number): () => readonly Range[] {
+  const draw = new Draw(createRandom('kept blocks', number));
+  const everyone = drawRanges(draw);
+  const share = draw.pick([0, 0, 0, 0.5, 1]);
+  return () => (draw.chance(share) ? draw.pick([everyone, drawRanges(draw)]) : []);
+}
+
+function drawRanges(draw: Draw): readonly Range[] {
+  const length = draw.pick([1, 5, 100, 1500]);
+  const start = draw.pick([0, draw.integer(0, 30)]);
+  const one = [{ start, end: start + length }];
+  const gap = draw.integer(1, 4);
+  const many = Array.from({ length: 200 }, (_, i) => ({
+    start: start + i * (1 + gap),
+    end: start + i * (1 + gap) + 1,
+  }));
+  return draw.pick([one, many]);
 }
 
 type ReceiverFate = 'steady' | 'absent' | 'late' | 'away';

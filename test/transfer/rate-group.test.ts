@@ -70,6 +70,10 @@ class DrivenRateGroup implements RateGroupOwner {
     return false;
   }
 
+  nextWanted(block: number): number {
+    return block;
+  }
+
   open(rateGroup: RateGroup, block: SessionBlock): void {
     this.opened.push(block.index);
     block.generation = 1;

@@ -60,6 +60,10 @@ const pathOptions = {
 
 /** Options for the files to send and for existing files at the receivers. */
 const fileOptions = {
+  checksum: {
+    ...flagOption,
+    describe: 'Compare the content of files even if size and time are unchanged',
+  },
   overwrite: {
     ...flagOption,
     describe: 'Send all data, even if receivers seem to have identical files',

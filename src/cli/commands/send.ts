@@ -14,6 +14,7 @@ import type { AskAboutReceivers } from '../../node/keys/trust.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
 import { planSend, send as sendObject } from '../../node/send.js';
 import type { SendOptions, SendResult } from '../../node/send-options.js';
+import type { ExistingFiles } from '../../wire/messages.js';
 import { parseCount, parsePort, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
 import { onInterrupt, parse, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
@@ -49,12 +50,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
       'no receiver: name at least one with --to host[:port],...',
     );
   }
-  if (argv.overwrite && !argv.clobber) {
-    throw new P2mpError(
-      'INVALID_ARGUMENT',
-      '--overwrite and --no-clobber contradict each other; give only one',
-    );
-  }
+  const existing = existingFiles(argv);
   checkSeparation(args, existsSync);
   const interruption = new AbortController();
   const events = new SendOutput(output, argv.verbose);
@@ -72,7 +68,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
       single('give-up-after', argv['give-up-after']),
     ),
     mssBytes: parseSegmentSize(single('mss', argv.mss)),
-    existing: argv.overwrite ? 'overwrite' : argv.clobber ? 'update' : 'keep',
+    existing,
     inputName: single('stdin-name', argv['stdin-name']),
     signal: interruption.signal,
     progressIntervalMs: output.isJson ? 1000 : 200,
@@ -89,6 +85,28 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     return exitCode.interrupted;
   }
   return printResult(output, options, result);
+}
+
+/** How receivers treat the files that they have. @throws P2mpError INVALID_ARGUMENT */
+function existingFiles(argv: {
+  readonly overwrite: boolean;
+  readonly clobber: boolean;
+  readonly checksum: boolean;
+}): ExistingFiles {
+  const chosen = [
+    ...(argv.overwrite ? ['--overwrite'] : []),
+    ...(argv.clobber ? [] : ['--no-clobber']),
+    ...(argv.checksum ? ['--checksum'] : []),
+  ];
+  if (chosen.length > 1) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `${chosen.join(' and ')}: contradict each other; give only one`,
+    );
+  }
+  if (argv.overwrite) return 'overwrite';
+  if (!argv.clobber) return 'keep';
+  return argv.checksum ? 'update' : 'quick';
 }
 
 /** Prints the result. @returns the exit code */

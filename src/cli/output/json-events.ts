@@ -47,6 +47,8 @@ const arrivalFields = {
   datagrams: count.describe('Data datagrams sent to the receiver, or arrived at it.'),
   rttMs: z.number().nonnegative().optional(),
   multicast: z.boolean().describe('Whether multicast reaches the receiver.'),
+  unchanged: count.describe('Files that were unchanged by size and time, and not compared.'),
+  deleted: count.describe('Entries that the receiver deleted.'),
 };
 
 const activity = text.describe('The current activity for people: the texts may change.');
@@ -258,7 +260,9 @@ const receiveEvents = [
   }),
   event('session-result', {
     ...sessionFields,
-    status: z.enum(['complete', 'failed', 'refused']),
+    status: z
+      .enum(['complete', 'failed', 'refused', 'listed'])
+      .describe('listed: the sender only asked what it would delete.'),
     reason: text.optional(),
   }),
   event('no-group', { group: text, reason: text }),

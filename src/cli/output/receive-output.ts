@@ -177,12 +177,18 @@ export class ReceiveOutput {
     });
     const why = reason === undefined ? '' : `: ${reason}`;
     if (status === 'complete') this.completeCount++;
-    else this.failedCount++;
+    else if (status !== 'listed') this.failedCount++;
     if (status === 'complete') {
       const goodput = bytesPerSec(receivedBytes, elapsedMs);
       const facts = [
         `${formatBytes(contentSizeBytes)}`,
         ...(receivedBytes < contentSizeBytes ? [`${formatBytes(receivedBytes)} of it new`] : []),
+        ...(result.unchangedFiles === 0
+          ? []
+          : [`${formatPlural(result.unchangedFiles, 'file')} unchanged`]),
+        ...(result.deletedEntries === 0
+          ? []
+          : [`${formatPlural(result.deletedEntries, 'entry', 'entries')} deleted`]),
         formatSeconds(elapsedMs / 1000),
         ...(goodput === undefined || receivedBytes === 0 ? [] : [formatRate(goodput)]),
         ...(result.badBlocks === 0
@@ -191,6 +197,8 @@ export class ReceiveOutput {
       ];
       output.line(`${label} from ${from}: complete, ${facts.join(', ')}${why}`);
       this.options.onComplete?.add(result);
+    } else if (status === 'listed') {
+      output.line(`${label} from ${from}: listed what it would delete; nothing has changed`);
     } else if (!output.isJson) {
       output.error(`${label} from ${from}: ${status}${why}`);
     }
@@ -249,6 +257,8 @@ function statusJson(status: IncomingStatus) {
     datagrams: status.datagramsReceived,
     duplicates: status.duplicates,
     badBlocks: status.badBlocks,
+    unchanged: status.unchangedFiles,
+    deleted: status.deletedEntries,
     ...withoutUndefined({ rttMs: status.rttMs }),
     multicast: status.usesGroup,
   };

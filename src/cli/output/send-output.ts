@@ -159,6 +159,8 @@ function receiverJson(status: SessionReceiverStatus) {
     lost: status.datagramsLost,
     ...withoutUndefined({ rttMs: status.rttMs }),
     multicast: status.usesGroup,
+    unchanged: status.unchangedFiles,
+    deleted: status.deletedEntries,
   };
 }
 
@@ -188,6 +190,29 @@ export function sendResultJson(result: SendResult): JsonEvent {
   };
 }
 
+/** What complete receivers did not compare, and what they deleted. */
+function describeCounts(receivers: readonly SessionReceiverStatus[]): string[] {
+  const complete = receivers.filter(({ status }) => status === 'complete');
+  const unchanged = complete.map(({ unchangedFiles }) => unchangedFiles);
+  const deleted = complete.map(({ deletedEntries }) => deletedEntries);
+  const lines: string[] = [];
+  if (Math.max(0, ...unchanged) > 0) {
+    lines.push(`${formatRange(unchanged, 'file')} unchanged (size and time), not compared`);
+  }
+  if (Math.max(0, ...deleted) > 0) {
+    const where = complete.length === 1 ? '' : ' at each receiver';
+    lines.push(`${formatRange(deleted, 'entry', 'entries')} deleted${where}`);
+  }
+  return lines;
+}
+
+/** The same count at all receivers, or the least and the most. */
+function formatRange(counts: readonly number[], noun: string, plural?: string): string {
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  const text = formatPlural(most, noun, plural);
+  return least === most ? text : `${formatCount(least)} to ${text}`;
+}
+
 export function printSendSummary(output: Output, result: SendResult): void {
   const { receivers, contentSizeBytes, elapsedMs } = result;
   const complete = receivers.filter(({ status }) => status === 'complete').length;
@@ -209,6 +234,7 @@ export function printSendSummary(output: Output, result: SendResult): void {
       formatPlural(result.repairs, 'repair'),
     ].join(', '),
   );
+  for (const line of describeCounts(receivers)) output.line(`  ${line}`);
   if (result.skipped.length > 0) {
     output.line(`  not sent: ${formatPlural(result.skipped.length, 'entry', 'entries')}`);
   }

@@ -176,3 +176,11 @@ export function toFileTime(timeMs: number): number | string {
   // time as a string.
   return timeUs < 0 ? `${(timeUs - 0.5) / 1e6}` : (timeUs + 0.5) / 1e6;
 }
+
+/** Whether a file or folder has the time that the sender's has. Times are kept to the microsecond. */
+export function isTimeRight(
+  { mtimeNs }: Pick<BigIntStats, 'mtimeNs'>,
+  { modifiedMs }: { readonly modifiedMs: number },
+): boolean {
+  return microsecondsOf(mtimeNs) === BigInt(toMicroseconds(modifiedMs));
+}

@@ -31,9 +31,9 @@ export class BlockReception {
   private readonly seal: BlockSeal;
   private readonly reassembler: Reassembler;
   private readonly hasGroup: boolean;
-  /** Whether the shell has reported which content blocks the disk holds. */
-  private isContentKnown = false;
-  /** First block that the next report describes. */
+  /** Whether reports describe the content: which blocks the disk holds is known, and the sender knows what is kept. */
+  isContentKnown = false;
+  /** The block where the next report continues. */
   private reportCursor = 0;
   /** Whether the sender has begun to tag each datagram. */
   private hasTags = false;
@@ -164,7 +164,7 @@ export class BlockReception {
   /** Creates the report to send now. Gaps that do not fit into this report follow in the next one. */
   createReport(nowMs: TimeMs, state: ReceiverState): Report {
     const { geometry, reassembler, feedback } = this;
-    // Until the shell has reported which content blocks the disk holds, reports describe only the manifest.
+    // Until then, reports describe only the manifest.
     const endBlock = this.isContentKnown ? geometry.blockCount : geometry.manifestBlockCount;
     const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
     const { gaps, describedBlocks } = reassembler.list(firstBlock, endBlock, (burst) =>

@@ -22,6 +22,9 @@ export interface HeldContent {
 /** The number of held blocks processed in one step. Hashing them takes a few milliseconds. */
 const heldStepBlocks = 1000;
 
+/** The number of kept blocks processed in one step: a multiple of 2^6, so that few of them need hashing. */
+const keptStepBlocks = 64 * 1024;
+
 /** @param kept ranges of blocks, numbered within the content, that are neither needed nor verified */
 export function* takeHeldContent(
   hash: SessionCrypto['hash'],
@@ -40,6 +43,10 @@ export function* takeHeldContent(
   }
   for (const { start, end } of kept) {
     missing.remove(manifestBlockCount + start, manifestBlockCount + end);
+    for (let from = start; from < end; from += keptStepBlocks) {
+      if (from > start) yield;
+      tree.keep(from, Math.min(end, from + keptStepBlocks));
+    }
   }
-  return { missing, verification: new Verification(tree, kept) };
+  return { missing, verification: new Verification(tree) };
 }

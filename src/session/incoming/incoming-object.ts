@@ -13,10 +13,12 @@ import type { Manifest } from '../../object/manifest.js';
 import type { Verdict, Verification } from '../../object/verification.js';
 import { retryTiming } from '../../transfer/config.js';
 import type { Taken } from '../../transfer/reassembler.js';
+import type { Extra, Noted } from '../../wire/lists.js';
 import type { Message, Nodes, Offer, Poll } from '../../wire/messages.js';
 import type { ReceiverState } from '../../wire/report.js';
 import type { ObjectLimits } from '../object-limits.js';
 import type { IncomingInfo, IncomingResult, SessionReceiverEvent } from '../receiver-events.js';
+import { Announcement } from './announcement.js';
 import type { BlockReception, BlockReceptionOptions } from './block-reception.js';
 import type { HeldBlock, HeldContent } from './held-content.js';
 import { takeHeldContent } from './held-content.js';
@@ -31,6 +33,8 @@ export type ObjectStage =
   | 'checking'
   /** The shell is finding out which blocks the disk holds. */
   | 'preparing'
+  /** The sender is being told what this receiver keeps and what it would delete. */
+  | 'announcing'
   | 'receiving'
   /** All blocks have arrived; waiting for the sender's root digest. */
   | 'whole'
@@ -39,6 +43,14 @@ export type ObjectStage =
   | 'storing'
   /** The session has its outcome. */
   | 'closed';
+
+/** What else the shell found when it looked at the disk. */
+export interface PreparedDetails {
+  /** Files that are unchanged by size and time. Their blocks are among those kept. */
+  readonly unchangedFiles?: number;
+  /** Entries that the sender does not send, in folders that it does send. Empty unless it deletes them. */
+  readonly extras?: readonly Extra[];
+}
 
 export interface IncomingObjectOptions extends BlockReceptionOptions {
   readonly platform: Platform;
@@ -65,6 +77,11 @@ export class IncomingObject {
   private steps: Steps<(nowMs: TimeMs) => void> | undefined;
   /** Undefined until the shell has reported which content blocks the disk holds. */
   private verification: Verification | undefined;
+  /** What the disk holds, until the announcement is over. */
+  private content: HeldContent | undefined;
+  /** Undefined until the shell has reported what the disk holds. */
+  private announcement: Announcement | undefined;
+  private unchangedCount = 0;
   private readonly nodesRetry = new RetryTimer();
   private damageRepairs = 0;
 
@@ -94,7 +111,13 @@ export class IncomingObject {
     this.manifest = undefined;
     this.steps = undefined;
     this.nodesRetry.stop();
+    this.announcement = undefined;
     this.blocks.close();
+  }
+
+  /** Files that are unchanged by size and time, and are not read. */
+  get unchangedFiles(): number {
+    return this.unchangedCount;
   }
 
   // --- Work in steps
@@ -146,8 +169,11 @@ export class IncomingObject {
     this.stage = 'preparing';
     const { info, offer, blocks } = this;
     const { blockSizeBytes } = blocks.geometry;
-    const { existing } = offer;
-    this.owner.emit({ type: 'prepare', info, manifest: checked, blockSizeBytes, existing });
+    const { existing, deletion, listedAtMs } = offer;
+    this.owner.emit({
+      ...{ type: 'prepare', info, manifest: checked, blockSizeBytes },
+      ...{ existing, deletion, listedAtMs },
+    });
   }
 
   // --- Input from the shell
@@ -156,8 +182,15 @@ export class IncomingObject {
    * @param held blocks that the disk holds
    * @param kept ranges of blocks, numbered within the content, that are neither needed nor verified
    */
-  prepared(nowMs: TimeMs, held: Iterable<HeldBlock>, kept: readonly Range[]): void {
+  prepared(
+    nowMs: TimeMs,
+    held: Iterable<HeldBlock>,
+    kept: readonly Range[],
+    { unchangedFiles = 0, extras = [] }: PreparedDetails = {},
+  ): void {
     if (this.stage !== 'preparing' || this.hasSteps) return;
+    this.unchangedCount = unchangedFiles;
+    this.announcement = new Announcement(kept, extras);
     this.steps = this.takeHeld(held, kept);
     this.step(nowMs);
     if (this.hasSteps) this.owner.stepLater(nowMs);
@@ -181,7 +214,49 @@ export class IncomingObject {
   ): Steps<(nowMs: TimeMs) => void> {
     const { hash } = this.options.crypto;
     const content = yield* takeHeldContent(hash, this.blocks.geometry, held, kept);
-    return (nowMs) => this.beginToReceive(nowMs, content);
+    return (nowMs) => this.announce(nowMs, content);
+  }
+
+  // --- The announcement
+
+  private announce(nowMs: TimeMs, content: HeldContent): void {
+    this.stage = 'announcing';
+    this.content = content;
+    this.sendAnnouncement(nowMs);
+  }
+
+  /** The sender has a new channel to this receiver, and may have forgotten what was announced. */
+  announceAgain(nowMs: TimeMs): void {
+    const { announcement } = this;
+    if (announcement === undefined) return;
+    announcement.restart();
+    this.blocks.isContentKnown &&= announcement.isOver;
+    this.sendAnnouncement(nowMs);
+  }
+
+  /** The sender has noted a part of what was announced. */
+  handleNoted(nowMs: TimeMs, noted: Noted): void {
+    if (this.announcement?.handleNoted(noted) === true) this.sendAnnouncement(nowMs);
+  }
+
+  private sendAnnouncement(nowMs: TimeMs): void {
+    const { announcement, content } = this;
+    assert(announcement !== undefined, 'the shell has reported what the disk holds');
+    for (const message of announcement.next(nowMs)) this.owner.sendMessage(message);
+    if (!announcement.isOver) return;
+    if (this.offer.deletion === 'list') {
+      this.owner.end(nowMs, 'listed', '');
+    } else if (content !== undefined) {
+      this.content = undefined;
+      this.beginToReceive(nowMs, content);
+    } else {
+      this.blocks.isContentKnown = true;
+      this.blocks.feedback.want(nowMs);
+    }
+  }
+
+  private get isAnnouncing(): boolean {
+    return this.announcement?.isOver === false;
   }
 
   private beginToReceive(nowMs: TimeMs, { missing, verification }: HeldContent): void {
@@ -243,8 +318,9 @@ export class IncomingObject {
 
   /** Requests a report at this receiver's next turn. */
   wantReport(nowMs: TimeMs): void {
-    // There is nothing to report until the blocks on disk are known. `beginToReceive` then requests a report.
-    const isPreparing = this.stage === 'checking' || this.stage === 'preparing';
+    // While the shell finds out which content blocks the disk holds, there is nothing to report. A report follows.
+    const { stage, isAnnouncing } = this;
+    const isPreparing = stage === 'checking' || stage === 'preparing' || isAnnouncing;
     if (!isPreparing) this.blocks.feedback.want(nowMs);
   }
 
@@ -265,7 +341,7 @@ export class IncomingObject {
   /** Sends a report now. */
   report(nowMs: TimeMs): void {
     const { blocks } = this;
-    const state = reportedStates[this.stage];
+    const state = this.isAnnouncing ? 'preparing' : reportedStates[this.stage];
     blocks.feedback.handleReport(nowMs);
     if (state === undefined) return;
     this.owner.sendMessage({ kind: 'report', report: blocks.createReport(nowMs, state) });
@@ -312,7 +388,8 @@ export class IncomingObject {
     const { verification } = this;
     assert(verification !== undefined, 'the whole was verified');
     const leafOf = (block: number) => verification.tree.leaf(block);
-    this.owner.emit({ type: 'finish', session: this.info.session, leafOf });
+    const doomed = this.announcement?.doomed() ?? [];
+    this.owner.emit({ type: 'finish', session: this.info.session, leafOf, doomed });
   }
 
   private askForNodes(nowMs: TimeMs): void {
@@ -338,12 +415,17 @@ export class IncomingObject {
   // --- Time
 
   pollTimeout(): TimeMs {
-    return Math.min(this.blocks.feedback.dueAtMs, this.nodesRetry.dueAtMs);
+    const announceAtMs = this.announcement?.retry.dueAtMs ?? Infinity;
+    return Math.min(this.blocks.feedback.dueAtMs, this.nodesRetry.dueAtMs, announceAtMs);
   }
 
   handleTimeout(nowMs: TimeMs): void {
     this.flush(nowMs);
     if (nowMs >= this.nodesRetry.dueAtMs) this.askForNodes(nowMs);
+    const { announcement } = this;
+    if (announcement === undefined || nowMs < announcement.retry.dueAtMs) return;
+    announcement.repeat();
+    this.sendAnnouncement(nowMs);
   }
 
   /** Sends the report if it is due. */
@@ -357,6 +439,7 @@ const reportedStates: Partial<Record<ObjectStage, ReceiverState>> = {
   manifest: 'receiving',
   checking: 'preparing',
   preparing: 'preparing',
+  announcing: 'preparing',
   receiving: 'receiving',
   whole: 'whole',
   searching: 'whole',

@@ -23,7 +23,7 @@ import type {
 import { receiverLimits } from '../receiver-limits.js';
 import { BlockReception } from './block-reception.js';
 import type { HeldBlock } from './held-content.js';
-import type { IncomingObjectOptions } from './incoming-object.js';
+import type { IncomingObjectOptions, PreparedDetails } from './incoming-object.js';
 import { IncomingObject } from './incoming-object.js';
 import { describeIncoming, outcomeMessage } from './incoming-status.js';
 import { isManifestSound } from './manifest-reception.js';
@@ -40,6 +40,8 @@ export interface IncomingSessionOptions extends IncomingObjectOptions {
   /** The name that this receiver reports to the sender. */
   readonly name: string;
   readonly idleMs: number;
+  /** Whether a sender may delete entries in folders that it sends. */
+  readonly allowsDeletion: boolean;
   readonly emit: (event: SessionReceiverEvent) => void;
   readonly send: (to: Address, bytes: Uint8Array) => void;
   /** Schedules calls of `step`, interleaved with other work, until `hasSteps` is false. */
@@ -60,6 +62,9 @@ export class IncomingSession {
   private result: IncomingResult | undefined;
   private readonly resultRetry = new RetryTimer();
   private resultRepeats = 0;
+  /** Whether the sender has repeated the handshake and has not offered the object again since then. */
+  private hasNewChannel = false;
+  private deletedCount = 0;
 
   constructor(
     private readonly options: IncomingSessionOptions,
@@ -105,6 +110,7 @@ export class IncomingSession {
     this.channel = channel;
     this.from = from;
     this.lastReceivedAtMs = nowMs;
+    this.hasNewChannel = true;
   }
 
   /** Shortens the idle timeout because another session is waiting. */
@@ -134,6 +140,9 @@ export class IncomingSession {
       case 'nodes':
         this.object?.handleNodes(nowMs, message);
         break;
+      case 'noted':
+        this.object?.handleNoted(nowMs, message);
+        break;
       case 'bye':
         this.handleBye(nowMs, message);
         break;
@@ -151,15 +160,25 @@ export class IncomingSession {
     if (this.info === undefined) this.begin(nowMs, offer);
     if (this.isSettled) return;
     this.sendMessage({ kind: 'accept', name: this.options.name });
+    if (this.hasNewChannel) this.object?.announceAgain(nowMs);
+    this.hasNewChannel = false;
     this.object?.wantReport(nowMs);
   }
 
   private begin(nowMs: TimeMs, offer: Offer): void {
-    const { emit, limits } = this.options;
+    const { emit, limits, allowsDeletion } = this.options;
     const { contentSizeBytes, groupHost } = offer;
     const info = this.describeOffer(offer);
     this.info = info;
     emit({ type: 'offer', info });
+    if (offer.deletion !== 'none' && !allowsDeletion) {
+      this.end(
+        nowMs,
+        'refused',
+        'allows no deletion; start it with --allow-delete, or send without --delete',
+      );
+      return;
+    }
     const geometry = createSessionGeometry(
       offer.manifestSizeBytes,
       contentSizeBytes,
@@ -181,7 +200,12 @@ export class IncomingSession {
     this.object.start(nowMs);
   }
 
-  private describeOffer({ manifestDigest, label, contentSizeBytes }: Offer): IncomingInfo {
+  private describeOffer({
+    manifestDigest,
+    label,
+    contentSizeBytes,
+    deletion,
+  }: Offer): IncomingInfo {
     return {
       session: this.session,
       objectId: toHex(manifestDigest),
@@ -189,6 +213,7 @@ export class IncomingSession {
       from: formatAddress(this.from),
       senderKey: this.senderKey,
       contentSizeBytes,
+      isListing: deletion === 'list',
     };
   }
 
@@ -226,8 +251,13 @@ export class IncomingSession {
    * @param held blocks that the disk holds, numbered within the content, with their digests
    * @param kept ranges of blocks that are neither needed nor verified
    */
-  prepared(nowMs: TimeMs, held: Iterable<HeldBlock>, kept: readonly Range[]): void {
-    this.object?.prepared(nowMs, held, kept);
+  prepared(
+    nowMs: TimeMs,
+    held: Iterable<HeldBlock>,
+    kept: readonly Range[],
+    details?: PreparedDetails,
+  ): void {
+    this.object?.prepared(nowMs, held, kept, details);
   }
 
   /** The shell cannot store the object. */
@@ -244,7 +274,9 @@ export class IncomingSession {
     this.object?.handleDamaged(nowMs, blocks);
   }
 
-  handleStored(nowMs: TimeMs, note = ''): void {
+  /** @param deletedCount entries that were deleted because the sender does not send them */
+  handleStored(nowMs: TimeMs, note = '', deletedCount = 0): void {
+    this.deletedCount = deletedCount;
     this.object?.handleStored(nowMs, note);
   }
 
@@ -319,6 +351,7 @@ export class IncomingSession {
       from: formatAddress(this.from),
       senderKey: this.senderKey,
       contentSizeBytes: 0,
+      isListing: false,
     };
     const result = { ...this.describe(nowMs, info, status), status };
     this.result = reason === '' ? result : { ...result, reason };
@@ -381,7 +414,11 @@ export class IncomingSession {
 
   private describe(nowMs: TimeMs, info: IncomingInfo, activity: string): IncomingStatus {
     const elapsedMs = (this.endedAtMs ?? nowMs) - this.startedAtMs;
-    const course = { activity, elapsedMs, rttMs: this.rttMs };
+    const course = {
+      ...{ activity, elapsedMs, rttMs: this.rttMs },
+      unchangedFiles: this.object?.unchangedFiles ?? 0,
+      deletedEntries: this.deletedCount,
+    };
     return describeIncoming(info, course, this.object?.blocks.figures);
   }
 }

@@ -26,12 +26,14 @@ export interface SessionCourse {
   readonly elapsedMs: number;
   /** Undefined if the round-trip time could not be measured. */
   readonly rttMs: number | undefined;
+  readonly unchangedFiles: number;
+  readonly deletedEntries: number;
 }
 
 /** @param figures undefined until the session can receive data */
 export function describeIncoming(
   info: IncomingInfo,
-  { activity, elapsedMs, rttMs }: SessionCourse,
+  { activity, elapsedMs, rttMs, unchangedFiles, deletedEntries }: SessionCourse,
   figures: ReceptionFigures = nothingReceived(info),
 ): IncomingStatus {
   const { contentSizeBytes } = info;
@@ -51,6 +53,8 @@ export function describeIncoming(
     ...withoutUndefined({ rttMs }),
     usesGroup: figures.usesGroup,
     badBlocks: figures.badBlocks,
+    unchangedFiles,
+    deletedEntries,
   };
 }
 
@@ -61,14 +65,16 @@ export function outcomeMessage({
   datagramsReceived,
   datagramsLost,
   receivedBytes,
+  unchangedFiles,
+  deletedEntries,
 }: IncomingResult): Message {
   if (status === 'refused') return { kind: 'refuse', reason, isTemporary: false };
   return {
     kind: 'done',
     segmentsReceived: datagramsReceived,
     segmentsLost: datagramsLost,
-    receivedBytes,
-    isComplete: status === 'complete',
+    ...{ receivedBytes, unchangedFiles, deletedEntries },
+    isComplete: status === 'complete' || status === 'listed',
     reason,
   };
 }

@@ -19,7 +19,7 @@ import type { HeldBlock } from '../store/held-blocks.js';
 import { readHeldBlocks } from '../store/held-blocks.js';
 import { refuseClashes } from '../store/name-clashes.js';
 import { OpenFiles } from '../store/open-files.js';
-import type { Placing } from '../store/place-entries.js';
+import type { Placing } from '../store/prepare-files.js';
 import { countWithin, hasAll, hasAny } from '../store/range-queries.js';
 import { refuseUnlessFolder, TargetFolder } from '../store/target-folder.js';
 import type { FilePlace } from './part-files.js';
@@ -47,6 +47,8 @@ export interface OpenedPart extends Placing {
   readonly kept: readonly Range[];
   /** Number of existing files that stay as they are, whatever their content. */
   readonly keptCount: number;
+  /** Files that are unchanged by size and time. */
+  readonly unchangedCount: number;
 }
 
 /** The state that an earlier session left. */
@@ -99,7 +101,8 @@ async function openLocked(
   const found = await surveyTarget(target, manifest, layout, existing, placed, signal);
   const key = { objectId: options.objectId, contentSizeBytes: layout.sizeBytes };
   const old = await readOldPart(paths, key);
-  const { places, durable, present, kept, keptCount } = await judge(layout, found, old, signal);
+  const judged = await judge(layout, found, old, signal);
+  const { places, durable, present, kept, keptCount, unchangedCount } = judged;
   const need = await spaceFor(manifest, layout, places, old, present);
   await checkFreeSpace(target.root, target.name, need);
 
@@ -118,7 +121,8 @@ async function openLocked(
     const { part: partPath } = paths;
     return {
       ...{ target, manifest, existing, updatesModes, placed, files, openFiles, partPath },
-      ...{ fileBudget, blockSizeBytes, layout, paths, lock, journal, present, held, keptCount },
+      ...{ fileBudget, blockSizeBytes, layout, paths, lock, journal, present, held },
+      ...{ keptCount, unchangedCount },
       kept: wholeBlocks(kept.ranges(), blockSizeBytes, layout.sizeBytes),
     };
   } catch (error) {
@@ -190,6 +194,7 @@ async function judge(
   const durable = new RangeSet(old.durable?.ranges());
   const kept = new RangeSet();
   let keptCount = 0;
+  let unchangedCount = 0;
   const candidates = new RangeSet();
   const judgeFile = (file: ContentFile): FilePlace => {
     const { place, ifPlaced } = found[file.number] as FoundFile;
@@ -197,7 +202,8 @@ async function judge(
     const isEmpty = start === end;
     const isThere = old.numbers.has(file.number);
     if (place.kind === 'kept') {
-      keptCount++;
+      if (place.unchanged === undefined) keptCount++;
+      else unchangedCount++;
       if (!isEmpty) kept.add(start, end);
       return place;
     }
@@ -214,5 +220,5 @@ async function judge(
   await forEachInTurns(layout.files, (file) => places.push(judgeFile(file)), signal);
   const present = new RangeSet([...durable.ranges(), ...candidates.ranges()]);
   for (const { start, end } of kept.ranges()) present.remove(start, end);
-  return { places, durable, present, kept, keptCount };
+  return { places, durable, present, kept, keptCount, unchangedCount };
 }

@@ -29,7 +29,11 @@ export type FilePlace =
       readonly isShared: boolean;
     }
   /** An existing file under the final name that must not be changed. */
-  | { readonly kind: 'kept' }
+  | {
+      readonly kind: 'kept';
+      /** Set if the file is kept because it is unchanged by size and time. It must then still be so at the end. */
+      readonly unchanged?: FileIdentity;
+    }
   /** Renamed to the final name by this session. */
   | { readonly kind: 'placed' };
 

@@ -14,7 +14,8 @@ import { slicesOf, syncFolder } from '../fsync.js';
 import type { ContentFile, Piece } from '../store/content-layout.js';
 import { findDamagedBlocks, isCheapToReadBack } from '../store/disk-check.js';
 import type { HeldBlock } from '../store/held-blocks.js';
-import { placeEntries, prepareFiles } from '../store/place-entries.js';
+import { placeEntries } from '../store/place-entries.js';
+import { prepareFiles } from '../store/prepare-files.js';
 import { hasAll, hasAny, partsWithin } from '../store/range-queries.js';
 import type { Run } from '../store/write-behind.js';
 import { WriteBehind } from '../store/write-behind.js';
@@ -35,6 +36,8 @@ export class PartStore {
   readonly kept: readonly Range[];
   /** Number of existing files that stay as they are, whatever their content. */
   readonly keptCount: number;
+  /** Files that are unchanged by size and time. Their blocks are among those kept. */
+  readonly unchangedCount: number;
 
   /** Bytes that the store has, durable or not, except those of kept files. */
   private readonly present: RangeSet;
@@ -73,6 +76,7 @@ export class PartStore {
     this.held = part.held;
     this.kept = part.kept;
     this.keptCount = part.keptCount;
+    this.unchangedCount = part.unchangedCount;
     this.present = part.present;
     part.files.handleCopied = (file) => this.noteCopied(file);
   }

@@ -137,14 +137,18 @@ export class SessionParts {
   }
 
   private async openStore(
-    { info, manifest, blockSizeBytes, existing }: PrepareEvent,
+    { info, manifest, blockSizeBytes, existing, listedAtMs }: PrepareEvent,
     signal: AbortSignal,
   ): Promise<PartStore | undefined> {
     const { dir, fileBudget, verifiesDisk, comparesAll, existing: own } = this.options;
     const { updatesModes } = this.options;
     const objectId = this.idOf(info);
     const origin = this.originOf(info);
-    const placed = this.options.placed.ofSender(toHex(info.senderKey), origin.senderKey);
+    const placed = this.options.placed.ofSender(
+      toHex(info.senderKey),
+      origin.senderKey,
+      listedAtMs,
+    );
     await this.work.get(objectId);
     try {
       await this.trim(origin.senderKey);

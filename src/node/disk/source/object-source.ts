@@ -64,6 +64,8 @@ export class ObjectSource {
      * that are not UTF-8 or that no receiver would accept, and what could not be read.
      */
     readonly skipped: readonly SkippedEntry[],
+    /** When the listing began, in milliseconds since 1970. */
+    readonly listedAtMs: number,
   ) {
     this.chunkSizeBytes = Math.min(chunkSizeBytes, this.manifest.contentSizeBytes);
   }
@@ -75,9 +77,10 @@ export class ObjectSource {
       throw new P2mpError('INVALID_ARGUMENT', 'nothing to send; name a file or folder');
     }
     checkInputName(inputName);
+    const listedAtMs = Date.now();
     const { found, skipped } = await walkEntries(paths, inputName, signal);
-    if (!paths.includes('-')) return ObjectSource.of(found, skipped, undefined);
-    // Read standard input last, so that no input is consumed if another step fails.
+    if (!paths.includes('-')) return ObjectSource.of(found, skipped, undefined, listedAtMs);
+    // Reads the input last, so that none is consumed if something else fails.
     const { handle, sizeBytes } = await spoolInput(input, signal);
     const entry = {
       kind: 'file',
@@ -87,13 +90,14 @@ export class ObjectSource {
       sizeBytes,
     } as const;
     const standardInput = { entry, path: '-', isGiven: true };
-    return ObjectSource.of(insert(found, standardInput), skipped, handle);
+    return ObjectSource.of(insert(found, standardInput), skipped, handle, listedAtMs);
   }
 
   private static async of(
     found: readonly FoundEntry[],
     skipped: readonly SkippedEntry[],
     spool: FileHandle | undefined,
+    listedAtMs: number,
   ): Promise<ObjectSource> {
     const entries: Entry[] = [];
     const files: SentFile[] = [];
@@ -105,7 +109,7 @@ export class ObjectSource {
       offsetBytes += entry.sizeBytes;
     });
     const manifest = { entries, contentSizeBytes: offsetBytes };
-    return new ObjectSource(manifest, new Content(files, spool), skipped);
+    return new ObjectSource(manifest, new Content(files, spool), skipped, listedAtMs);
   }
 
   /**

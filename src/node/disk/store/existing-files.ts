@@ -2,11 +2,11 @@
 import type { BigIntStats } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { P2mpError } from '../../../base/errors.js';
-import type { Entry, Manifest } from '../../../object/manifest.js';
+import type { Entry, FileEntry, Manifest } from '../../../object/manifest.js';
 import type { ExistingFiles } from '../../../wire/messages.js';
 import { forEachInTurns } from '../../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
-import { identityOf } from '../fsync.js';
+import { identityOf, isTimeRight } from '../fsync.js';
 import type { FilePlace } from '../parts/part-files.js';
 import { isReservedName, partsFolderName } from '../parts/part-folder.js';
 import type { ContentFile, ContentLayout } from './content-layout.js';
@@ -17,10 +17,7 @@ import { refuseFolder, TargetSurvey } from './target-folder.js';
 
 export interface FoundFile {
   readonly place: FilePlace;
-  /**
-   * The place of the file if an interrupted finish has already renamed it into place. Set only if `existing`
-   * is not `update` and the file could be a candidate.
-   */
+  /** Set if the file would be a candidate but `existing` is `overwrite`: an interrupted finish may have placed it. */
   readonly ifPlaced?: FilePlace;
 }
 
@@ -100,6 +97,9 @@ async function judge(
   if (stats === undefined) return { place: { kind: 'part' } };
   if (existing === 'keep') return { place: { kind: 'kept' } };
   const path = target.path(entry.name);
+  if (existing === 'quick' && isUnchanged(path, entry, stats, placed)) {
+    return { place: { kind: 'kept', unchanged: identityOf(stats) } };
+  }
   const isComparable = placed === undefined || placed.has(path, stats);
   const mayBeRight = stats.isFile() && stats.size === BigInt(entry.sizeBytes) && isComparable;
   // An unreadable file cannot be compared but can be replaced.
@@ -108,9 +108,25 @@ async function judge(
   }
   const isShared = stats.nlink > 1n;
   const candidate: FilePlace = { kind: 'candidate', identity: identityOf(stats), isShared };
-  return existing === 'update'
+  return existing !== 'overwrite'
     ? { place: candidate }
     : { place: { kind: 'part' }, ifPlaced: candidate };
+}
+
+/**
+ * Whether the sender's file can be assumed to be this one, by size and time. The receiver has verified its content for
+ * the same sender before, and nothing has changed the file since: somebody else may have placed a file of the same size
+ * and time.
+ */
+function isUnchanged(
+  path: string,
+  entry: FileEntry,
+  stats: BigIntStats,
+  placed: PlacedFiles | undefined,
+): boolean {
+  const isAlike =
+    stats.isFile() && stats.size === BigInt(entry.sizeBytes) && isTimeRight(stats, entry);
+  return isAlike && placed?.isSettled(path, stats) === true;
 }
 
 async function isReadable(path: string): Promise<boolean> {

@@ -2,7 +2,7 @@
  * Finishes an object: verified files get their modes, times and final names. The path to a name is checked again
  * before each step, because it may have changed since the object was opened.
  */
-import type { BigIntStats, Stats } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import {
   chmodSync,
   closeSync,
@@ -16,31 +16,30 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
-import { lstat, open, utimes } from 'node:fs/promises';
+import { open, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { P2mpError } from '../../../base/errors.js';
-import type { FileEntry, FolderEntry, LinkEntry, Manifest } from '../../../object/manifest.js';
+import type { FolderEntry, LinkEntry } from '../../../object/manifest.js';
 import type { ExistingFiles } from '../../../wire/messages.js';
 import { forEachInTurns } from '../../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
 import { fileError, replaceError } from '../../system-error.js';
+import type { FileIdentity } from '../fsync.js';
 import {
-  microsecondsOf,
+  identityOf,
+  isSameFile,
   openFlags,
   permissionsOf,
   syncFolder,
   syncOpenFolder,
   toFileTime,
-  toMicroseconds,
 } from '../fsync.js';
-import type { PartFiles } from '../parts/part-files.js';
 import type { ContentFile } from './content-layout.js';
 import { fileModeFor } from './kept-modes.js';
-import type { OpenFiles } from './open-files.js';
 import { OwnNames } from './own-names.js';
-import type { PlacedFiles } from './placed-files.js';
+import type { Placing } from './prepare-files.js';
+import { isModeRight, setAttributes } from './prepare-files.js';
 import type { TargetFolder } from './target-folder.js';
 import { refuseFolder, refuseUnlessFolder } from './target-folder.js';
 
@@ -49,87 +48,6 @@ const turnSize = 64;
 /** The owner needs these rights in a folder while entries are placed in it. */
 const workMode = 0o700;
 const isWindows = process.platform === 'win32';
-
-export interface Placing {
-  readonly target: TargetFolder;
-  readonly manifest: Manifest;
-  readonly existing: ExistingFiles;
-  /** Whether existing files and folders get the sender's modes; by default they keep theirs. */
-  readonly updatesModes: boolean;
-  /** Records placed files. */
-  readonly placed: PlacedFiles | undefined;
-  readonly files: PartFiles;
-  readonly openFiles: OpenFiles;
-  /** Folder in which new links are created before they are renamed into place. */
-  readonly partPath: string;
-}
-
-/**
- * Sets modes and times of the files in the part and makes them durable. A candidate with other hard links,
- * possibly outside of the object, is copied first if its mode or time must change.
- * @throws P2mpError TARGET_FAILED
- */
-export async function prepareFiles(placing: Placing): Promise<void> {
-  const { target, files, openFiles, placed, updatesModes } = placing;
-  await forEachLimited(files.layout.files, diskConcurrency, async (file) => {
-    try {
-      await separate(placing, file);
-      if (files.place(file).kind !== 'part') return;
-      await openFiles.useOnce(
-        () => files.openPartFile(file),
-        async (handle) => {
-          await fitSize(target, file, handle);
-          const own = await handle.stat();
-          const old = updatesModes ? undefined : await lookEarly(target, file);
-          await setAttributes(handle, file.entry, fileModeFor(file.entry, old, own));
-          await handle.sync();
-          if (placed === undefined) return;
-          placed.expect(target.path(file.entry.name), await handle.stat({ bigint: true }));
-        },
-      );
-    } catch (error) {
-      throw fileError('TARGET_FAILED', target.shown(file.entry.name), error);
-    }
-  });
-}
-
-/** Returns what has the final name now. Whether it can be replaced is checked later, before the rename. */
-async function lookEarly(target: TargetFolder, { entry }: ContentFile): Promise<Stats | undefined> {
-  return lstat(target.path(entry.name)).catch(() => undefined);
-}
-
-/**
- * Truncates a file that is longer than its verified content, for example because a candidate grew while it
- * was being copied into the part.
- */
-async function fitSize(
-  target: TargetFolder,
-  { entry }: ContentFile,
-  handle: FileHandle,
-): Promise<void> {
-  const { size } = await handle.stat();
-  if (size > entry.sizeBytes) await handle.truncate(entry.sizeBytes);
-  if (size >= entry.sizeBytes) return;
-  const remedy = 'was truncated before it was renamed into place; send it again';
-  throw new P2mpError('TARGET_FAILED', `${target.shown(entry.name)}: ${remedy}`);
-}
-
-async function separate(
-  { files, openFiles, updatesModes }: Placing,
-  file: ContentFile,
-): Promise<void> {
-  const place = files.place(file);
-  if (place.kind !== 'candidate' || !place.isShared) return;
-  const isRight = await openFiles.useOnce(
-    () => files.openCandidate(file),
-    async (handle) => {
-      const stats = await handle.stat({ bigint: true });
-      const mode = updatesModes ? file.entry.mode : permissionsOf(Number(stats.mode));
-      return isTimeRight(stats, file.entry) && isModeRight(stats, mode);
-    },
-  );
-  if (!isRight) await files.copyCandidate(file);
-}
 
 /** How a folder gets its final mode. */
 type FolderMode =
@@ -236,20 +154,21 @@ async function closeFolders(
 }
 
 /** Handles files that stay where they are. A candidate must be unchanged; a kept file must still exist. */
-async function settle(
-  { target, files, openFiles, placed, updatesModes }: Placing,
-  own: OwnNames,
-  file: ContentFile,
-): Promise<void> {
-  const { kind } = files.place(file);
+async function settle(placing: Placing, own: OwnNames, file: ContentFile): Promise<void> {
+  const { target, files, openFiles, placed, updatesModes } = placing;
+  const place = files.place(file);
   const { entry } = file;
   const shown = target.shown(entry.name);
-  if (kind === 'kept') {
+  if (place.kind === 'kept') {
+    if (place.unchanged !== undefined) {
+      await settleUnchanged(placing, own, file, place.unchanged);
+      return;
+    }
     target.checkParents(entry.name, 'TARGET_FAILED');
     if (target.look(entry.name, 'TARGET_FAILED') !== undefined) return;
     throw new P2mpError('TARGET_FAILED', `${shown}: was removed during the transfer; send again`);
   }
-  if (kind !== 'candidate') return;
+  if (place.kind !== 'candidate') return;
   try {
     target.checkParents(entry.name, 'TARGET_FAILED');
     await openFiles.useOnce(
@@ -267,6 +186,40 @@ async function settle(
     throw fileError('TARGET_FAILED', shown, error);
   }
   files.setPlaced(file);
+}
+
+/**
+ * Handles a file that is unchanged by size and time. Only its mode may still differ. That the file is still the same one
+ * is enough: nothing is created or renamed here, so a link in the path leads nowhere.
+ */
+async function settleUnchanged(
+  { target, openFiles, placed, updatesModes }: Placing,
+  own: OwnNames,
+  { entry }: ContentFile,
+  unchanged: FileIdentity,
+): Promise<void> {
+  const { name } = entry;
+  const path = target.path(name);
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  const isSame = stats !== undefined && isSameFile(identityOf(stats), unchanged);
+  if (!isSame) {
+    const shown = target.shown(name);
+    throw new P2mpError('TARGET_FAILED', `${shown}: changed during the transfer; send again`);
+  }
+  own.check(name, stats);
+  own.note(name, stats);
+  const mode = permissionsOf(entry.mode);
+  if (!updatesModes || isModeRight(stats, mode)) return;
+  await openFiles.useOnce(
+    () => open(path, openFlags.attributes),
+    async (handle) => {
+      target.checkOpened(name, 'TARGET_FAILED', await handle.stat({ bigint: true }));
+      await handle.chmod(mode);
+      await handle.sync();
+      // The change of the mode has changed the time by which the file is recognized.
+      placed?.note(path, await handle.stat({ bigint: true }));
+    },
+  );
 }
 
 function placeFile(placing: Placing, own: OwnNames, file: ContentFile): void {
@@ -412,31 +365,6 @@ async function finishFolder(
   } catch (error) {
     throw fileError('TARGET_FAILED', target.shown(folder.name), error);
   }
-}
-
-/**
- * Sets the time and mode only if they differ, because this user cannot change files of other users.
- * @returns whether anything was changed
- */
-async function setAttributes(
-  handle: FileHandle,
-  entry: FileEntry | FolderEntry,
-  mode: number,
-): Promise<boolean> {
-  const stats = await handle.stat({ bigint: true });
-  const time = toFileTime(entry.modifiedMs);
-  if (!isTimeRight(stats, entry)) await handle.utimes(time, time);
-  const isRight = isModeRight(stats, mode);
-  if (!isRight) await handle.chmod(mode);
-  return !isRight || !isTimeRight(stats, entry);
-}
-
-function isTimeRight({ mtimeNs }: BigIntStats, { modifiedMs }: FileEntry | FolderEntry): boolean {
-  return microsecondsOf(mtimeNs) === BigInt(toMicroseconds(modifiedMs));
-}
-
-function isModeRight(stats: BigIntStats, mode: number): boolean {
-  return (Number(stats.mode) & 0o7777) === mode;
 }
 
 async function inTurns<T>(items: readonly T[], work: (item: T) => void): Promise<void> {

@@ -20,18 +20,26 @@ export interface PlacedFiles {
   /** Whether the sender has placed the file at this absolute path and the file is unchanged. */
   has(path: string, stats: Placed): boolean;
   /**
-   * Records a file that is about to be renamed to this path, in case the process crashes right after the
-   * rename.
+   * Like `has`, and the file was so old when the sender read it that any later change of the sender's file shows in its
+   * time.
    */
+  isSettled(path: string, stats: Placed): boolean;
+  /** Records a file that is about to be renamed to this path, in case of a crash right after that. */
   expect(path: string, stats: Placed): void;
   /**
    * Records that the file passed to `expect` is now at its path, with its new change time. Ignores any other
    * file.
    */
   confirm(path: string, stats: Placed): void;
-  /** Records a file whose content was verified in place. */
+  /** Records a file whose content was verified in place, or whose mode has changed. */
   note(path: string, stats: Placed): void;
 }
+
+/**
+ * A file may change twice within the resolution of its time, which is 2 s at worst (FAT). If the sender read it in
+ * between, its next change does not show. Such files are compared by content once more.
+ */
+const recentMs = 2000;
 
 const tagBytes = 4;
 const tokenBytes = 12;
@@ -68,16 +76,22 @@ export class PlacedIndex {
   /**
    * @param senderKey in hexadecimal
    * @param partOwner owner of the part: the same key, or empty for a shared part
+   * @param listedAtMs when the sender listed its files, by its own clock, which also gives their times
    */
-  ofSender(senderKey: string, partOwner: string): PlacedFiles {
-    const placed = (path: string, stats: Placed) =>
-      tokenOf(`placed ${senderKey}`, path, stats, stats.ctimeNs);
-    // Leaves out the change time, because the rename will change it.
+  ofSender(senderKey: string, partOwner: string, listedAtMs = 0): PlacedFiles {
+    const settled = (path: string, stats: Placed) =>
+      tokenOf(`settled ${senderKey}`, path, stats, stats.ctimeNs);
+    const recent = (path: string, stats: Placed) =>
+      tokenOf(`recent ${senderKey}`, path, stats, stats.ctimeNs);
+    const isOld = ({ mtimeNs }: Placed) => Number(mtimeNs / 1_000_000n) < listedAtMs - recentMs;
+    const placed = (path: string, stats: Placed) => (isOld(stats) ? settled : recent)(path, stats);
+    // Leaves out the change time, the only time that a rename changes.
     const expected = (path: string, stats: Placed) =>
       tokenOf(`expected ${partOwner}`, path, stats, 0n);
     return {
       has: (path, stats) =>
-        this.holds(path, placed(path, stats)) || this.holds(path, expected(path, stats)),
+        this.holds(path, settled(path, stats), recent(path, stats), expected(path, stats)),
+      isSettled: (path, stats) => this.holds(path, settled(path, stats)),
       expect: (path, stats) => this.put(path, expected(path, stats)),
       confirm: (path, stats) => {
         if (this.holds(path, expected(path, stats))) this.put(path, placed(path, stats));
@@ -91,11 +105,13 @@ export class PlacedIndex {
     this.fd = undefined;
   }
 
-  private holds(path: string, token: Buffer): boolean {
+  private holds(path: string, ...wanted: readonly Buffer[]): boolean {
     const { bucket, tag } = placeOf(path);
     const slots = this.read(bucket);
     const at = findSlot(slots, tag);
-    return at !== undefined && slots.subarray(at + tagBytes, at + slotBytes).equals(token);
+    if (at === undefined) return false;
+    const token = slots.subarray(at + tagBytes, at + slotBytes);
+    return wanted.some((each) => each.equals(token));
   }
 
   private put(path: string, token: Buffer): void {

@@ -1,0 +1,113 @@
+/**
+ * What a receiver announces before it receives content: the blocks that it keeps, and the entries that it would delete.
+ * Each part of these lists is repeated until the sender has noted it (SESSIONS 4.6).
+ */
+import type { TimeMs } from '../../base/machine.js';
+import type { Range } from '../../base/range-set.js';
+import { isLongerUtf8 } from '../../wire/byte-codec.js';
+import type { Extra, Extras, Kept, Noted } from '../../wire/lists.js';
+import { maxNameBytesPerPart, maxNamesPerPart, maxRangesPerPart } from '../../wire/lists.js';
+import { RetryTimer } from './retry-timer.js';
+
+/** The most parts in flight. */
+const concurrentParts = 8;
+
+export class Announcement {
+  readonly retry = new RetryTimer();
+  private readonly parts: readonly (Kept | Extras)[];
+  private readonly spared = new Set<Extra>();
+  /** Numbers of the parts that the sender has not noted yet, in order. */
+  private open: number[] = [];
+  /** How many of `open` have been sent. */
+  private sentCount = 0;
+
+  /** @param extras entries that no datagram can name are left out, and so are never deleted */
+  constructor(kept: readonly Range[], extras: readonly Extra[]) {
+    const parts: (Kept | Extras)[] = [];
+    for (let i = 0; i < kept.length; i += maxRangesPerPart) {
+      const ranges = kept.slice(i, i + maxRangesPerPart);
+      parts.push({ kind: 'kept', part: parts.length, ranges });
+    }
+    for (const some of packed(extras)) {
+      parts.push({ kind: 'extras', part: parts.length, extras: some });
+    }
+    this.parts = parts;
+    this.restart();
+  }
+
+  /** Whether the sender has noted everything. */
+  get isOver(): boolean {
+    return this.open.length === 0;
+  }
+
+  /** Announces everything again: the sender may have forgotten it. */
+  restart(): void {
+    // In reverse, so that the next one is taken from the end.
+    this.open = this.parts.map(({ part }) => part).reverse();
+    this.sentCount = 0;
+  }
+
+  /** The parts to send now that have not been sent yet. */
+  *next(nowMs: TimeMs): Generator<Kept | Extras> {
+    while (this.sentCount < Math.min(concurrentParts, this.open.length)) {
+      this.sentCount++;
+      yield this.partAt(this.open.length - this.sentCount);
+    }
+    if (!this.isOver) this.retry.handleSent(nowMs);
+  }
+
+  /** Sends the parts in flight again. */
+  repeat(): void {
+    this.sentCount = 0;
+  }
+
+  /** @returns whether this part was awaited */
+  handleNoted({ part, spared }: Noted): boolean {
+    const firstSent = this.open.length - this.sentCount;
+    const place = this.open.indexOf(part, firstSent);
+    const message = this.parts[part];
+    if (place === -1 || message === undefined) return false;
+    this.open.splice(place, 1);
+    this.sentCount--;
+    this.retry.stop();
+    if (message.kind === 'kept') return true;
+    for (const index of spared) {
+      const extra = message.extras[index];
+      if (extra !== undefined) this.spared.add(extra);
+    }
+    return true;
+  }
+
+  /** The entries to delete: those that were announced and not spared. */
+  doomed(): Extra[] {
+    const doomed: Extra[] = [];
+    for (const message of this.parts) {
+      if (message.kind !== 'extras') continue;
+      for (const extra of message.extras) if (!this.spared.has(extra)) doomed.push(extra);
+    }
+    return doomed;
+  }
+
+  private partAt(place: number): Kept | Extras {
+    return this.parts[this.open[place] as number] as Kept | Extras;
+  }
+}
+
+/** Divides names into parts that fit one datagram each. */
+function* packed(extras: readonly Extra[]): Generator<Extra[]> {
+  let some: Extra[] = [];
+  let mostBytes = 0;
+  for (const extra of extras) {
+    if (isLongerUtf8(extra.name, maxNameBytesPerPart)) continue;
+    // The most bytes that the name can take in UTF-8, and its length and kind.
+    const nameBytes = Math.min(3 * extra.name.length, maxNameBytesPerPart) + 4;
+    if (some.length === maxNamesPerPart || mostBytes + nameBytes > maxNameBytesPerPart) {
+      if (some.length > 0) yield some;
+      some = [];
+      mostBytes = 0;
+    }
+    some.push(extra);
+    mostBytes += nameBytes;
+  }
+  if (some.length > 0) yield some;
+}

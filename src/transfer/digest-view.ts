@@ -1,0 +1,146 @@
+/**
+ * The digests as they concern the receivers that keep the same blocks (SESSIONS 6.1): which blocks the sender must
+ * have read before it can give these receivers a root, and that root.
+ */
+import type { Hash } from '../base/hash.js';
+import type { Range, RangeSet } from '../base/range-set.js';
+import type { DigestTree } from '../object/digest-tree.js';
+import { MaskedTree } from '../object/masked-tree.js';
+
+/** A place in the blocks that a view needs. */
+interface Cursor {
+  /** The index of a range in `needed`. */
+  range: number;
+  block: number;
+}
+
+export class DigestView {
+  /** The number of receivers with this view. */
+  users = 0;
+  /** How many digests were known when this view was found to have all that it needs; undefined before that. */
+  private completeAtCount: number | undefined;
+  private readonly needed: readonly Range[];
+  private readonly known: Cursor = { range: 0, block: 0 };
+  private readonly asked: Cursor = { range: 0, block: 0 };
+  private masked: MaskedTree | undefined;
+
+  /** @param kept blocks that these receivers keep, numbered within the content */
+  constructor(
+    private readonly hash: Hash,
+    private readonly tree: DigestTree,
+    private readonly kept: RangeSet,
+  ) {
+    this.needed = tree.blockCount === 0 ? [] : [...kept.gaps(0, tree.blockCount)];
+  }
+
+  /**
+   * How many digests were known when all that this view needs were known; undefined while some are missing. The source
+   * must be checked after that.
+   */
+  get completeAt(): number | undefined {
+    if (this.completeAtCount === undefined) {
+      const isMissing = this.advance(this.known, (block) => !this.tree.has(block));
+      if (!isMissing) this.completeAtCount = this.tree.count;
+    }
+    return this.completeAtCount;
+  }
+
+  /**
+   * The next block to read for these receivers. Each block is returned at most once.
+   * @param isTaken whether the block was read already or is being read
+   */
+  nextToRead(isTaken: (block: number) => boolean): number | undefined {
+    const { asked } = this;
+    if (!this.advance(asked, (block) => !isTaken(block))) return undefined;
+    return asked.block++;
+  }
+
+  /** The first block from this one on that these receivers do not keep. */
+  nextWanted(block: number): number | undefined {
+    if (block >= this.tree.blockCount) return undefined;
+    for (const { start } of this.kept.gaps(block, this.tree.blockCount)) return start;
+    return undefined;
+  }
+
+  /** The root that these receivers must come to; `completeAt` must be defined. */
+  root(): Uint8Array {
+    return this.source.root();
+  }
+
+  /** Nodes of their tree; `completeAt` must be defined. */
+  nodes(height: number, firstNode: number, count: number): Uint8Array {
+    return this.source.nodes(height, firstNode, count);
+  }
+
+  private get source(): Pick<MaskedTree, 'root' | 'nodes'> {
+    if (this.kept.isEmpty) return this.tree;
+    this.masked ??= new MaskedTree(this.hash, this.tree, this.kept);
+    return this.masked;
+  }
+
+  /** Moves the cursor to the next needed block that `isFound` accepts. @returns whether there is one */
+  private advance(cursor: Cursor, isFound: (block: number) => boolean): boolean {
+    for (; cursor.range < this.needed.length; cursor.range++) {
+      const { start, end } = this.needed[cursor.range] as Range;
+      cursor.block = Math.max(cursor.block, start);
+      for (; cursor.block < end; cursor.block++) if (isFound(cursor.block)) return true;
+    }
+    return false;
+  }
+}
+
+/** A receiver that a view belongs to. */
+interface ViewUser {
+  readonly kept: RangeSet;
+  view: DigestView | undefined;
+}
+
+/** The views of all receivers of a session. Receivers that keep the same blocks share one. */
+export class DigestViews {
+  private readonly views = new Map<string, DigestView>();
+
+  constructor(
+    private readonly hash: Hash,
+    private readonly tree: DigestTree,
+  ) {}
+
+  /** The receiver has announced all blocks that it keeps, which do not change any more. */
+  assign(receiver: ViewUser): void {
+    if (receiver.view !== undefined) return;
+    const { kept } = receiver;
+    const key = [...kept.ranges()].map(({ start, end }) => `${start}-${end}`).join();
+    const view = this.views.get(key) ?? new DigestView(this.hash, this.tree, kept);
+    this.views.set(key, view);
+    view.users++;
+    receiver.view = view;
+  }
+
+  /** The receiver has its outcome, or starts over. */
+  drop(receiver: ViewUser): void {
+    const { view } = receiver;
+    receiver.view = undefined;
+    if (view === undefined) return;
+    view.users--;
+    if (view.users > 0) return;
+    for (const [key, each] of this.views) if (each === view) this.views.delete(key);
+  }
+
+  /** The first block from this one on that some receiver does not keep. */
+  nextWanted(block: number): number | undefined {
+    let first: number | undefined;
+    for (const view of this.views.values()) {
+      const next = view.nextWanted(block);
+      if (next === block) return next;
+      if (next !== undefined) first = Math.min(first ?? next, next);
+    }
+    return first;
+  }
+
+  /** Whether a view became complete after `count` digests were known. */
+  isAnyCompleteAfter(count: number): boolean {
+    for (const { completeAt } of this.views.values()) {
+      if (completeAt !== undefined && completeAt > count) return true;
+    }
+    return false;
+  }
+}

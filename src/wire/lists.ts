@@ -1,0 +1,94 @@
+/**
+ * The lists that a receiver announces before it receives content: the blocks that it keeps, and the entries that it
+ * would delete (SESSIONS 4.6). A list is sent in parts, each in one datagram.
+ */
+import type { Range } from '../base/range-set.js';
+import type { ByteReader, ByteWriter } from './byte-codec.js';
+
+/** Part of the list of blocks that the receiver keeps as they are: it neither needs nor verifies them. */
+export interface Kept {
+  readonly kind: 'kept';
+  /** The number of this part; `kept` and `extras` messages are numbered together. */
+  readonly part: number;
+  /** Ranges of blocks, numbered within the content. */
+  readonly ranges: readonly Range[];
+}
+
+/** An entry that a receiver has in a folder of the object, although the sender does not send it. */
+export interface Extra {
+  /** The name that the entry would have in the object. */
+  readonly name: string;
+  readonly isFolder: boolean;
+}
+
+/** Part of the list of entries that the receiver would delete. */
+export interface Extras {
+  readonly kind: 'extras';
+  readonly part: number;
+  readonly extras: readonly Extra[];
+}
+
+/** The sender has noted a part of the receiver's lists. */
+export interface Noted {
+  readonly kind: 'noted';
+  readonly part: number;
+  /** The places, within this part, of entries that must not be deleted. */
+  readonly spared: readonly number[];
+}
+
+/** The most ranges in one part: 1,100 bytes or less. */
+export const maxRangesPerPart = 128;
+
+/** The most names in one part, and their size. A longer name has a part of its own. */
+export const maxNamesPerPart = 64;
+export const maxNameBytesPerPart = 1000;
+
+const extraKind = { file: 0, folder: 1 } as const;
+
+export function writeList(writer: ByteWriter, message: Kept | Extras | Noted): void {
+  writer.varint(message.part);
+  if (message.kind === 'kept') {
+    let from = 0;
+    for (const { start, end } of message.ranges) {
+      writer.varint(start - from).varint(end - start);
+      from = end;
+    }
+  } else if (message.kind === 'extras') {
+    for (const { name, isFolder } of message.extras) {
+      writer.uint8(isFolder ? extraKind.folder : extraKind.file).text(name);
+    }
+  } else {
+    for (const place of message.spared) writer.uint8(place);
+  }
+}
+
+export function readKept(reader: ByteReader): Kept | undefined {
+  const part = reader.varint();
+  const ranges: Range[] = [];
+  let from = 0;
+  while (reader.remainingBytes > 0 && reader.isGood) {
+    const start = from + reader.varint();
+    const end = start + reader.varint();
+    if (end <= start || !Number.isSafeInteger(end) || ranges.length === maxRangesPerPart) return;
+    ranges.push({ start, end });
+    from = end;
+  }
+  return { kind: 'kept', part, ranges };
+}
+
+export function readExtras(reader: ByteReader): Extras | undefined {
+  const part = reader.varint();
+  const extras: Extra[] = [];
+  while (reader.remainingBytes > 0 && reader.isGood) {
+    const isFolder = reader.uint8() === extraKind.folder;
+    if (extras.length === maxNamesPerPart) return undefined;
+    extras.push({ name: reader.text(), isFolder });
+  }
+  return { kind: 'extras', part, extras };
+}
+
+export function readSpared(reader: ByteReader): number[] {
+  const spared: number[] = [];
+  while (reader.remainingBytes > 0 && spared.length < maxNamesPerPart) spared.push(reader.uint8());
+  return spared;
+}
