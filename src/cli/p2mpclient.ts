@@ -21,7 +21,12 @@ import { exitCode } from './exit-code.js';
 import { ClientProgress } from './output/client-progress.js';
 import { clientResultJson, printClientSummary } from './output/client-summary.js';
 import { Output } from './output/output.js';
-import { printOddity, printOtherAddress, printPortRefused } from './output/print-event.js';
+import {
+  printInterrupted,
+  printOddity,
+  printOtherAddress,
+  printPortRefused,
+} from './output/print-event.js';
 
 const usage = [
   '$0 <server>... <port> <file> <MSS> [options]',
@@ -93,6 +98,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   };
   onInterrupt(() => interruption.abort());
   const result = await send(options, output, isVerbose);
+  if (result === undefined) return printInterrupted(output, 'p2mpclient');
   output.json(clientResultJson(path, result));
   printClientSummary(output, basename(path), options.mssBytes, result);
   output.flush();
@@ -118,14 +124,19 @@ async function send(
   options: SendFileOptions,
   output: Output,
   isVerbose: boolean,
-): Promise<SendFileResult> {
+): Promise<SendFileResult | undefined> {
   let progress: ClientProgress | undefined;
+  let result: SendFileResult | undefined;
   const onEvent = (event: FileSenderEvent): void => {
     if (event.type === 'start') progress = new ClientProgress(output, event.sender);
+    else if (event.type === 'end') result = event.result;
     else printEvent(output, event, isVerbose);
   };
   try {
     return await sendFile({ ...options, onEvent });
+  } catch (error) {
+    if (options.signal?.aborted && error === options.signal.reason) return result;
+    throw error;
   } finally {
     progress?.end();
   }
@@ -133,7 +144,7 @@ async function send(
 
 function printEvent(
   output: Output,
-  event: Exclude<FileSenderEvent, { type: 'start' }>,
+  event: Exclude<FileSenderEvent, { type: 'start' | 'end' }>,
   isVerbose: boolean,
 ): void {
   switch (event.type) {
@@ -167,8 +178,6 @@ function printEvent(
     case 'fault':
     case 'send-error':
       printOddity(output, event, isVerbose);
-      break;
-    case 'done':
       break;
   }
 }

@@ -29,7 +29,7 @@ export interface SendFileOptions {
   readonly livenessTimeoutMs?: number;
   /** Whether to send an end marker (PROTOCOL 5.2); true by default. */
   readonly hasEndMarker?: boolean;
-  /** Aborts the transfer. The result then shows which receivers are incomplete. */
+  /** Aborts the transfer. `sendFile` then rejects with the reason of the signal. */
   readonly signal?: AbortSignal;
   /** Called for each event, as it happens. */
   readonly onEvent?: (event: FileSenderEvent) => void;
@@ -37,11 +37,13 @@ export interface SendFileOptions {
 
 /** What `sendFile` reports while it runs. */
 export type FileSenderEvent =
-  | Exclude<SenderEvent, { type: 'need' | 'check-source' }>
+  | Exclude<SenderEvent, { type: 'need' | 'check-source' | 'done' }>
   /** The file is open and the hosts are resolved. The sender now starts to send. */
   | { readonly type: 'start'; readonly sender: Sender }
   /** The system refused to send a datagram. Reported once for each kind of error. */
-  | { readonly type: 'send-error'; readonly message: string };
+  | { readonly type: 'send-error'; readonly message: string }
+  /** The transfer has ended, also by an abort. This is the last event. */
+  | { readonly type: 'end'; readonly result: SendFileResult };
 
 /** The result of a P2MP-FTP transfer for all receivers. */
 export interface SendFileResult extends SenderResult {
@@ -55,7 +57,7 @@ export interface SendFileResult extends SenderResult {
  * Sends a file by P2MP-FTP. If a receiver fails, the promise still resolves, and the result shows the
  * failure.
  * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE or PORT_UNAVAILABLE before any data is
- *   sent
+ *   sent; the reason of the signal if it aborts before every receiver has its outcome
  * @example
  * ```ts
  * import { writeFileSync } from 'node:fs';
@@ -99,7 +101,10 @@ class FileTransfer {
     try {
       const senderResult = await shell.run(() => this.open());
       const sha256 = this.source?.digest();
-      return { ...senderResult, ...withoutUndefined({ sha256, error: shell.error }) };
+      const result = { ...senderResult, ...withoutUndefined({ sha256, error: shell.error }) };
+      this.options.onEvent?.({ type: 'end', result });
+      shell.throwIfAborted(result.receivers);
+      return result;
     } finally {
       await this.source?.close();
     }
@@ -148,6 +153,7 @@ class FileTransfer {
         return;
       case 'done':
         this.shell.finish(event.result);
+        return;
     }
     this.options.onEvent?.(event);
   }

@@ -62,7 +62,8 @@ const defaultMaxOpenFiles = 256;
 
 /**
  * Starts receiving sessions, until the signal aborts or `close` is called.
- * @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE
+ * @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE; the reason of the signal if it aborts
+ *   before the receiver listens
  * @example
  * ```ts
  * import { readFileSync, writeFileSync } from 'node:fs';
@@ -83,11 +84,15 @@ const defaultMaxOpenFiles = 256;
  * ```
  */
 export async function receive(options: ReceiveOptions): Promise<Receiving> {
-  const receiving = await Receiving.open(options);
   const { signal } = options;
+  signal?.throwIfAborted();
+  const receiving = await Receiving.open(options);
   const stop = () => void receiving.close('the receiver was stopped');
   signal?.addEventListener('abort', stop, { once: true });
-  if (signal?.aborted) stop();
+  if (signal?.aborted) {
+    await receiving.close('the receiver was stopped');
+    throw signal.reason;
+  }
   return receiving;
 }
 

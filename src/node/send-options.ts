@@ -79,8 +79,7 @@ export type SendEvent =
           | 'silent'
           | 'deferred'
           | 'receiver'
-          | 'fault'
-          | 'done';
+          | 'fault';
       }
     >
   /** The source is open and the hosts are resolved. The sender now starts to connect. */
@@ -103,7 +102,9 @@ export type SendEvent =
   | { readonly type: 'skipped'; readonly name: string; readonly reason: string }
   | { readonly type: 'progress'; readonly receivers: readonly SessionReceiverStatus[] }
   /** The system refused to send a datagram. Reported once for each kind of error. */
-  | { readonly type: 'send-error'; readonly message: string };
+  | { readonly type: 'send-error'; readonly message: string }
+  /** The session has ended, also by an abort. This is the last event. */
+  | { readonly type: 'end'; readonly result: SendResult };
 
 /** The end of a session, for all receivers. */
 export interface SendResult extends SessionSenderResult {

@@ -21,7 +21,7 @@ import { SenderShell } from './sender-shell.js';
  * Sends files and folders to every receiver. If a receiver fails, the promise still resolves, and the result
  * shows the failure.
  * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE or PORT_UNAVAILABLE before any data is
- *   sent; the reason of the signal if it aborts before the source is open
+ *   sent; the reason of the signal if it aborts before every receiver has its outcome
  * @example
  * ```ts
  * import { writeFileSync } from 'node:fs';
@@ -112,7 +112,7 @@ class Sending {
     const { shell } = this;
     try {
       const senderResult = await shell.run(() => this.open());
-      return {
+      const result = {
         ...senderResult,
         label: this.label,
         entryCount: this.source?.manifest.entries.length ?? 0,
@@ -120,6 +120,9 @@ class Sending {
         skipped: this.source?.skipped ?? [],
         ...withoutUndefined({ error: shell.error }),
       };
+      this.options.onEvent?.({ type: 'end', result });
+      shell.throwIfAborted(result.receivers);
+      return result;
     } finally {
       clearInterval(this.progressTimer);
       await this.source?.close();
@@ -214,6 +217,7 @@ class Sending {
         return;
       case 'done':
         this.shell.finish(event.result);
+        return;
     }
     this.options.onEvent?.(event);
   }

@@ -78,6 +78,7 @@ export class SenderShell<E, R> {
     // sender.
     const handleAbort = () => setImmediate(() => this.abort(interruptedReason));
     try {
+      signal?.throwIfAborted();
       await open();
       signal?.addEventListener('abort', handleAbort);
       if (signal?.aborted) handleAbort();
@@ -87,6 +88,12 @@ export class SenderShell<E, R> {
       signal?.removeEventListener('abort', handleAbort);
       await this.runner?.close();
     }
+  }
+
+  /** @throws the reason of the signal if it ended the transfer for a receiver */
+  throwIfAborted(receivers: readonly { readonly status: string }[]): void {
+    const wasStopped = receivers.some(({ status }) => status === 'aborted');
+    if (wasStopped && this.error === undefined) this.options.signal?.throwIfAborted();
   }
 
   /** @throws P2mpError PORT_UNAVAILABLE */

@@ -67,7 +67,7 @@ function describeSent(event: SendEvent): string {
       return `${event.kind} ${event.from} ${event.packet}`;
     case 'send-error':
       return event.message;
-    case 'done':
+    case 'end':
       return event.result.objectId;
     default:
       return never(event);
@@ -123,7 +123,7 @@ t.test('events are narrowed by their type', async (t) => {
   for (const [type, text] of [
     ['start', 'sent of 1001 undefined'],
     ['receiver', '127.0.0.1 complete undefined'],
-    ['done', result.objectId],
+    ['end', result.objectId],
   ]) {
     t.same(events.filter((event) => event.type === type).map(describeSent), [text]);
   }

@@ -22,6 +22,7 @@ import {
   planSend,
   receive,
   type SendEvent,
+  type SendResult,
   send,
   trustKnownReceivers,
 } from '../../src/index.js';
@@ -212,7 +213,7 @@ t.test('the events of a sender begin with start and end with done', async (t) =>
   const events: SendEvent[] = [];
   await sendTo([host], [sent], { onEvent: (event) => events.push(event) });
   const types = events.map(({ type }) => type).filter((type) => type !== 'progress');
-  t.same(types, ['start', 'connect', 'receiver', 'done']);
+  t.same(types, ['start', 'connect', 'receiver', 'end']);
   t.match(events[0], { label: 'sent', contentSizeBytes: 300_000, entryCount: 1 });
   t.match(events[1], { receiver: '127.0.0.1', selfName: 'self' });
   t.match(
@@ -438,8 +439,9 @@ t.test('a receiver with its maximum of active sessions says so', async (t) => {
   t.match((await sendTo([host], [two as string])).receivers, [
     { status: 'refused', reason: 'busy with 1 sessions; try again later' },
   ]);
-  abort.abort();
-  t.match((await first).receivers, [{ status: 'aborted' }]);
+  const reason = new Error('enough');
+  abort.abort(reason);
+  await t.rejects(first, reason);
   await host.ends(1);
   t.match((await sendTo([host], [two as string])).receivers, [{ status: 'complete' }]);
 });
@@ -524,9 +526,11 @@ t.test('a signal ends the wait for standard input', async (t) => {
   t.same(host.events, []);
 });
 
+const stopped = new Error('stopped by the test');
+
 const moments = {
-  'at any time': (abort: AbortController) => setImmediate(() => abort.abort()),
-  'while an event is handled': (abort: AbortController) => abort.abort(),
+  'at any time': (abort: AbortController) => setImmediate(() => abort.abort(stopped)),
+  'while an event is handled': (abort: AbortController) => abort.abort(stopped),
 };
 
 for (const [when, abortSoon] of Object.entries(moments)) {
@@ -535,17 +539,19 @@ for (const [when, abortSoon] of Object.entries(moments)) {
     const sent = writeRandomFile(folder, 500_000);
     const hosts = await openHosts(t, folder, 2);
     const abort = new AbortController();
-    const result = await sendTo(hosts, [sent], {
+    const results: SendResult[] = [];
+    const sending = sendTo(hosts, [sent], {
       rateBytesPerSec: 100_000,
       signal: abort.signal,
-      onEvent: ({ type }) => type === 'connect' && abortSoon(abort),
+      onEvent: (event) => {
+        if (event.type === 'connect') abortSoon(abort);
+        if (event.type === 'end') results.push(event.result);
+      },
     });
-    for (const { status, reason } of result.receivers) {
-      t.equal(status, 'aborted');
-      t.equal(reason, 'the sender was interrupted');
-    }
-    t.equal(result.receivers.length, 2);
-    t.equal(result.error, undefined);
+    await t.rejects(sending, stopped);
+    const outcome = { status: 'aborted', reason: 'the sender was interrupted' };
+    t.match(results, [{ receivers: [outcome, outcome] }], 'the last event has the outcomes');
+    t.notOk('error' in (results[0] as SendResult));
     for (const host of hosts) {
       if (host.events.length === 0) continue;
       t.match(await host.ends(1), [{ status: 'failed', reason: 'the sender was interrupted' }]);
@@ -568,17 +574,17 @@ t.test('signals after the end change nothing', async (t) => {
   t.ok(isSameContent(sent, host.path('sent')));
 });
 
-t.test('a receiver with an already aborted signal is closed at once', async (t) => {
+t.test('a receiver with an already aborted signal does not open', async (t) => {
   const folder = t.testdir();
-  const receiving = await receive({
+  const opening = receive({
     dir: folder,
     port: 0,
     bind: ['127.0.0.1'],
     keyPair: await generateKeyPair(),
     refuseSender: () => undefined,
-    signal: AbortSignal.abort(),
+    signal: AbortSignal.abort(stopped),
   });
-  await receiving.closed;
+  await t.rejects(opening, stopped);
   t.same(readdirSync(folder), []);
 });
 
@@ -621,17 +627,17 @@ t.test('after an abort, only what is missing is sent', async (t) => {
   const host = await openHost(t, folder);
   const keyPair = await generateKeyPair();
   const abort = new AbortController();
-  const first = await sendTo([host], [sent], {
+  const first = sendTo([host], [sent], {
     keyPair,
     rateBytesPerSec: 2_000_000,
     signal: abort.signal,
     progressIntervalMs: 10,
     onEvent: (event) => {
       if (event.type !== 'progress') return;
-      if (event.receivers.some(({ heldBytes }) => heldBytes > size / 3)) abort.abort();
+      if (event.receivers.some(({ heldBytes }) => heldBytes > size / 3)) abort.abort(stopped);
     },
   });
-  t.match(first.receivers, [{ status: 'aborted' }]);
+  await t.rejects(first, stopped);
   const [ended] = await host.ends(1);
   const heldBytes = ended?.heldBytes ?? 0;
   t.ok(heldBytes > size / 3 && heldBytes < size, `${heldBytes} of ${size} held`);
@@ -961,7 +967,7 @@ t.test('a drain from within the event of a session that its sender ended', async
       if (type === 'end') drained = host.receiving.drain();
     },
   });
-  await sendTo([host], [sent], { rateBytesPerSec: 1000, signal: abort.signal });
+  await t.rejects(sendTo([host], [sent], { rateBytesPerSec: 1000, signal: abort.signal }));
   await host.ends(1);
   await drained;
   await host.receiving.closed;

@@ -13,7 +13,7 @@ import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import type { AskAboutReceivers } from '../../node/keys/trust.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
 import { planSend, send as sendObject } from '../../node/send.js';
-import type { SendOptions, SendResult } from '../../node/send-options.js';
+import type { SendEvent, SendOptions, SendResult } from '../../node/send-options.js';
 import type { ExistingFiles } from '../../wire/messages.js';
 import { parseCount, parsePort, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
 import { onInterrupt, parse, single } from '../command.js';
@@ -22,6 +22,7 @@ import { exitCode } from '../exit-code.js';
 import { askFirstUse } from '../first-use-prompt.js';
 import { parseInvitations } from '../invitation-list.js';
 import { Output } from '../output/output.js';
+import { printInterrupted } from '../output/print-event.js';
 import {
   printSendSummary,
   printSkipped,
@@ -80,10 +81,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   if (argv.open)
     output.warn('--open: receivers are not authenticated; any host that answers gets the data');
   const result = await sendUntilDone(output, options, interruption.signal);
-  if (result === undefined) {
-    output.error('p2mp send: interrupted before anything was sent');
-    return exitCode.interrupted;
-  }
+  if (result === undefined) return printInterrupted(output, 'p2mp send');
   return printResult(output, options, result);
 }
 
@@ -131,10 +129,15 @@ async function sendUntilDone(
   options: SendOptions,
   signal: AbortSignal,
 ): Promise<SendResult | undefined> {
+  let result: SendResult | undefined;
+  const onEvent = (event: SendEvent): void => {
+    if (event.type === 'end') result = event.result;
+    options.onEvent?.(event);
+  };
   try {
-    return await sendObject(options);
+    return await sendObject({ ...options, onEvent });
   } catch (error) {
-    if (signal.aborted && error === signal.reason) return undefined;
+    if (signal.aborted && error === signal.reason) return result;
     throw error;
   } finally {
     output.endProgress();

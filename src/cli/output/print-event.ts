@@ -4,6 +4,8 @@ import type { PortRefusedEvent } from '../../base/refusal.js';
 import type { DiagnosisEvent } from '../../classic/diagnosis/packet-diagnosis.js';
 import type { OtherAddressEvent } from '../../path/candidate-addresses.js';
 import type { FaultEvent } from '../../wire/faults.js';
+import type { ExitCode } from '../exit-code.js';
+import { exitCode } from '../exit-code.js';
 import type { Output } from './output.js';
 
 export interface SendErrorEvent {
@@ -55,4 +57,13 @@ export function printDiagnosis(output: Output, event: DiagnosisEvent): void {
       `  likely cause: ${cause}`,
     ].join('\n'),
   );
+}
+
+/** Prints that a sender was interrupted before it sent anything. @returns the exit code */
+export function printInterrupted(output: Output, command: string): ExitCode {
+  const message = 'interrupted before anything was sent';
+  output.json({ event: 'result', error: { code: 'INTERRUPTED', message } });
+  output.error(`${command}: ${message}`);
+  output.flush();
+  return exitCode.interrupted;
 }

@@ -86,7 +86,7 @@ export class SendOutput {
       case 'send-error':
         printOddity(output, event, isVerbose);
         break;
-      case 'done':
+      case 'end':
         break;
     }
   }

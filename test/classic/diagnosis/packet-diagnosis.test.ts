@@ -257,12 +257,12 @@ t.test(
       t.teardown(() => client.close());
       client.bind(0, '127.0.0.1');
       await once(client, 'listening');
-      const from = `127.0.0.1:${client.address().port}`;
+      const sender = `127.0.0.1:${client.address().port}`;
       client.send(packet(0, fold(sumOf(text))), port, '127.0.0.1');
       if (isJson) {
         const event = await program.waitForEvent('diagnosis');
         t.match(event, {
-          from,
+          sender,
           kind: 'checksum',
           arrived: String,
           required: /2\.3/,
@@ -274,14 +274,14 @@ t.test(
       program.kill('SIGINT');
       const exit = await program.exited;
       if (isJson) {
-        t.match(parseResult(exit), { status: 'idle', diagnoses: [{ from, kind: 'checksum' }] });
+        t.match(parseResult(exit), { status: 'idle', diagnoses: [{ sender, kind: 'checksum' }] });
       } else {
         t.equal(exit.stderr.split('\n').length, 5, 'four lines');
         t.match(
           exit.stderr,
-          `${from}: packets are rejected (checksum)\n  arrived:      data packet 0`,
+          `${sender}: packets are rejected (checksum)\n  arrived:      data packet 0`,
         );
-        t.match(exit.stdout, `  Rejected from ${from} (checksum): the sum is not complemented`);
+        t.match(exit.stdout, `  Rejected from ${sender} (checksum): the sum is not complemented`);
       }
     }
   },

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { type FileSenderEvent, sendFile } from '../../../src/index.js';
+import { type FileSenderEvent, type SendFileResult, sendFile } from '../../../src/index.js';
 import { hasIPv6, isSameContent, openSilentPort, writeRandomFile } from '../../support/loopback.js';
 import { Receiving } from '../../support/receiving.js';
 
@@ -73,14 +73,16 @@ t.test('events of a sender begin with start and end with done', async (t) => {
   t.match(events[1], { type: 'timeout', sequence: 0, round: 1, pendingCount: 1 });
   const outcomes = events.filter(({ type }) => type === 'receiver');
   t.match(outcomes, [{ outcome: { receiver: 'only one', status: 'complete' } }]);
-  t.match(events.at(-1), { type: 'done', result: { sizeBytes: 5000 } });
+  t.match(events.at(-1), { type: 'end', result: { sizeBytes: 5000 } });
   t.ok(result.timeouts >= 1);
   t.match(receiving.events.slice(0, 2), [{ type: 'loss', sequence: 0 }, { type: 'open' }]);
 });
 
+const stopped = new Error('stopped by the test');
+
 const ways = {
-  'at any time': (abort: AbortController) => setImmediate(() => abort.abort()),
-  'during an event': (abort: AbortController) => abort.abort(),
+  'at any time': (abort: AbortController) => setImmediate(() => abort.abort(stopped)),
+  'during an event': (abort: AbortController) => abort.abort(stopped),
 };
 
 for (const [when, abortSoon] of Object.entries(ways)) {
@@ -92,18 +94,24 @@ for (const [when, abortSoon] of Object.entries(ways)) {
       const receiving = await Receiving.open(t, join(folder, 'copies', 'copy'));
       const silent = { host: '127.0.0.1', port: await openSilentPort(t), name: 'silent' };
       const abort = new AbortController();
-      const result = await sendFile({
+      const results: SendFileResult[] = [];
+      const sending = sendFile({
         servers: [receiving.server('answering'), silent],
         path: sent,
         mssBytes: 500,
         signal: abort.signal,
-        onEvent: ({ type }) => type === 'timeout' && abortSoon(abort),
+        onEvent: (event) => {
+          if (event.type === 'timeout') abortSoon(abort);
+          if (event.type === 'end') results.push(event.result);
+        },
       });
-      t.match(result.receivers, [
+      await t.rejects(sending, stopped);
+      const receivers = [
         { receiver: 'answering', status: 'aborted', reason: 'interrupted' },
         { receiver: 'silent', status: 'aborted' },
-      ]);
-      t.equal(result.error, undefined);
+      ];
+      t.match(results, [{ receivers }], 'the last event has the outcomes');
+      t.notOk('error' in (results[0] as SendFileResult));
       t.match(await receiving.results(1), [
         { status: 'aborted', reason: 'the sender stopped before the end' },
       ]);
@@ -116,13 +124,13 @@ for (const [when, abortSoon] of Object.entries(ways)) {
 t.test('a signal that is already aborted sends nothing', async (t) => {
   const folder = t.testdir();
   const receiving = await Receiving.open(t, join(folder, 'copy'));
-  const result = await sendFile({
+  const sending = sendFile({
     servers: [receiving.server()],
     path: writeRandomFile(folder, 5000),
     mssBytes: 500,
-    signal: AbortSignal.abort(),
+    signal: AbortSignal.abort(stopped),
   });
-  t.match(result, { datagramsSent: 0, receivers: [{ status: 'aborted' }] });
+  await t.rejects(sending, stopped);
   t.same(receiving.events, []);
 });
 

@@ -54,7 +54,7 @@ for (const { size, window } of [
       const { client, result } = await send(t, t.testdir(), size, [['--ack-next']], options);
       t.equal(client.code, 1);
       t.match(result, { status: 'incomplete' });
-      t.match(result['receivers'], [{ status: 'failed', reason: nextNumber, bytes: 0 }]);
+      t.match(result['receivers'], [{ status: 'failed', reason: nextNumber, heldBytes: 0 }]);
     },
   );
 }
@@ -85,8 +85,8 @@ t.test('a server that ignores the end marker has all the data', { buffered: true
   const { client, result, sent, copies } = await send(t, t.testdir(), 5000, servers);
   t.equal(client.code, 0, client.stderr);
   t.match(result['receivers'], [
-    { status: 'complete', confirmed: false, reason: /its end was not confirmed/, bytes: 5000 },
-    { status: 'complete', confirmed: false, identified: false, bytes: 5000 },
+    { status: 'complete', confirmed: false, reason: /its end was not confirmed/, heldBytes: 5000 },
+    { status: 'complete', confirmed: false, identified: false, heldBytes: 5000 },
   ]);
   for (const copy of copies) t.ok(isSameContent(sent, copy));
 });
@@ -95,7 +95,7 @@ t.test('without an end marker, nobody is asked to confirm it', { buffered: true 
   const options = ['--no-end-marker'];
   const { client, result, sent, copies } = await send(t, t.testdir(), 5000, [[]], options);
   t.equal(client.code, 0, client.stderr);
-  t.match(result['receivers'], [{ status: 'complete', confirmed: false, bytes: 5000 }]);
+  t.match(result['receivers'], [{ status: 'complete', confirmed: false, heldBytes: 5000 }]);
   t.ok(isSameContent(sent, copies[0] ?? ''));
 });
 
