@@ -16,6 +16,11 @@ export function completionScripts(commands, planNames) {
         ? command.verbs.map(({ verb }) => verb)
         : argumentValues(command.name, planNames),
   }));
+  const [main] = all;
+  const verbs = main.verbs.map(({ verb }) => verb);
+  main.verbs = [...main.verbs, { verb: 'help', what: 'Show the help of a command' }];
+  main.values = [...verbs, 'help'];
+  all.push({ name: 'p2mp help', options: [], verbs: [], values: verbs });
   return { 'p2mp.bash': bash(all), _p2mp: zsh(all), 'p2mp.fish': fish(all) };
 }
 

@@ -1,4 +1,4 @@
-// Creates man pages and completions from the --help of the built commands: dist/man,
+// Creates man pages and completions from the options of the built commands: dist/man,
 // dist/completions.
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { completionScripts } from './completion-scripts.mjs';
@@ -14,13 +14,7 @@ const [main] = commands;
 function whatIs({ name, prose }) {
   if (name === 'p2mp') return description;
   const verb = main.verbs.find(({ verb: each }) => name === `p2mp ${each}`);
-  return (
-    verb?.what ??
-    prose
-      .flat()
-      .join(' ')
-      .replace(/[.,:;] .*/s, '')
-  );
+  return verb?.what ?? prose.join(' ').replace(/[.,:;] .*/s, '');
 }
 
 await mkdir('dist/man', { recursive: true });

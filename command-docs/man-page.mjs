@@ -1,14 +1,12 @@
 // Formats a command's help as a manual page, with the macros of man(7), which every system
 // supports.
-import { optionValues } from './value-kinds.mjs';
-
 /** @returns the name of the page without its section: `p2mp-send` */
 export function pageName(name) {
   return name.replace(' ', '-');
 }
 
 export function manPage(command, { version, what, others }) {
-  const { name, synopsis, prose, verbs, options, examples, exitCodes } = command;
+  const { name, synopsis, prose, verbs, groups, examples, exitCodes } = command;
   const title = pageName(name);
   const lines = [
     `.TH ${roff(title.toUpperCase())} 1 "" "p2mp ${version}" "User Commands"`,
@@ -24,10 +22,7 @@ export function manPage(command, { version, what, others }) {
       text(line.slice(name.length + 1)),
     ]),
     '.SH DESCRIPTION',
-    ...prose.flatMap((paragraph, index) => [
-      ...(index > 0 ? ['.PP'] : []),
-      ...paragraph.map((line) => text(line.trim())),
-    ]),
+    ...prose.flatMap((paragraph, index) => [...(index > 0 ? ['.PP'] : []), text(paragraph)]),
   ];
   if (verbs.length > 0) {
     lines.push('.SH VERBS');
@@ -36,7 +31,10 @@ export function manPage(command, { version, what, others }) {
       lines.push(`.BR ${roff(`p2mp-${each.verb}`)} (1).`);
     }
   }
-  lines.push('.SH OPTIONS', ...options.flatMap(optionLines));
+  lines.push('.SH OPTIONS');
+  for (const { heading, options } of groups) {
+    lines.push(`.SS ${text(heading)}`, ...options.flatMap(optionLines));
+  }
   if (examples.length > 0) {
     lines.push('.SH EXAMPLES');
     for (const each of examples) lines.push('.TP', `.B ${roff(each.text)}`, text(each.what));
@@ -54,22 +52,16 @@ export function manPage(command, { version, what, others }) {
   return `${lines.join('\n')}\n`;
 }
 
-function optionLines({ long, short, what, takesValue, isRepeatable, isNegated, byDefault }) {
+function optionLines({ long, short, what, value, isRepeatable, isNegated }) {
   const names = [
     ...(short === undefined ? [] : [`-${short}`]),
     `--${isNegated ? 'no-' : ''}${long}`,
   ];
   const heads = names.map((each) => `\\fB${roff(each)}\\fR`).join(', ');
-  const value = takesValue ? ` \\fI${roff(placeholder(long))}\\fR` : '';
-  const otherwise = byDefault === undefined ? '' : ` (default: ${byDefault})`;
+  const space = value?.startsWith('[=') ? '' : ' ';
+  const placeholder = value === undefined ? '' : `${space}\\fI${roff(value)}\\fR`;
   const again = isRepeatable && !what.includes('repeated') ? [text('May be repeated.')] : [];
-  return ['.TP', `${heads}${value}`, text(`${what}${otherwise}.`), ...again];
-}
-
-function placeholder(long) {
-  const kind = optionValues[long];
-  if (Array.isArray(kind)) return kind.length > 2 ? kind.join('|') : 'VALUE';
-  return kind?.toUpperCase() ?? 'VALUE';
+  return ['.TP', `${heads}${placeholder}`, text(`${what}.`), ...again];
 }
 
 /** Text whose hyphens can be copied. */

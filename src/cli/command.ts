@@ -2,22 +2,26 @@
 import type { Argv } from 'yargs';
 import yargs from 'yargs';
 import { escapeControlsInLines } from '../base/control-characters.js';
+import { didYouMean } from '../base/did-you-mean.js';
 import { P2mpError } from '../base/errors.js';
 import { packageVersion } from '../node/package-version.js';
 import type { ExitCode } from './exit-code.js';
-import { exitCode, exitCodeHelp } from './exit-code.js';
+import { exitCode } from './exit-code.js';
+import type {
+  CommandHelp,
+  CommandOption,
+  commonOptions,
+  OptionGroups,
+  ParsedOptions,
+} from './help/command-help.js';
+import { longForm, withCommonOptions } from './help/command-help.js';
+import { helpColumns, renderHelp } from './help/render-help.js';
 import type { Interrupt } from './interrupts.js';
 import { ignoreHangup, interruptOfMessage, interruptsOf, isOnTerminal } from './interrupts.js';
 import { errorJson, toEventLine } from './output/output.js';
 import { checkAreText } from './text-of-arguments.js';
 
-export interface CommonOptions {
-  json: boolean;
-  quiet: boolean;
-  verbose: boolean;
-}
-
-/** An option that takes a value. */
+/** An option that takes a value. Give each one a name for its value, such as `value: 'SECONDS'`. */
 export const textOption = { type: 'string', requiresArg: true } as const;
 
 /** An option that takes a value and can be repeated. */
@@ -26,42 +30,33 @@ export const listOption = { type: 'string', array: true, requiresArg: true, narg
 /** An option that takes no value. */
 export const flagOption = { type: 'boolean', default: false } as const;
 
+/** The parser of a command, and the help that it prints. */
+export interface Parser<T> {
+  readonly yargs: Argv<T>;
+  readonly help: CommandHelp;
+}
+
+type CommonOptions = ParsedOptions<{ Output: typeof commonOptions }>;
+
 /** Creates a parser with the common options; positional arguments stay strings. */
-export function createParser(
-  name: string,
-  usage: string,
-  exitCodes = exitCodeHelp,
-): Argv<CommonOptions> {
-  return (
-    yargs()
-      .scriptName(name)
-      .usage(usage)
-      .parserConfiguration({ 'parse-positional-numbers': false, 'camel-case-expansion': false })
-      .option('json', {
-        type: 'boolean',
-        default: false,
-        describe: 'Print events and results as JSON lines on standard output',
-      })
-      .option('quiet', {
-        type: 'boolean',
-        default: false,
-        alias: 'q',
-        describe: 'Print only errors (and results, with --json)',
-      })
-      .option('verbose', {
-        type: 'boolean',
-        default: false,
-        alias: 'v',
-        describe: 'Print every outcome, and the first protocol anomaly of each kind',
-      })
-      .version(packageVersion())
-      .alias('help', 'h')
-      .epilogue(exitCodes)
-      .strictOptions()
-      // yargs would break lines in the middle of words. The help texts have short lines instead.
-      .wrap(null)
-      .exitProcess(false)
-  );
+export function createParser<const G extends OptionGroups>(
+  help: CommandHelp<G>,
+): Parser<CommonOptions & ParsedOptions<G>> {
+  const parser = yargs()
+    .scriptName(help.name)
+    .parserConfiguration({
+      'parse-positional-numbers': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+    })
+    .help(false)
+    .version(false)
+    .options({ ...optionsOf(help) })
+    // Messages are in English, as all others are.
+    .detectLocale(false)
+    .updateStrings({ 'Not enough arguments following: %s': 'option %s: needs a value' } as never)
+    .exitProcess(false);
+  return { yargs: parser as unknown as Argv<CommonOptions & ParsedOptions<G>>, help };
 }
 
 /**
@@ -69,26 +64,71 @@ export function createParser(
  * @returns the arguments, or an exit code if the help or the version was printed
  * @throws P2mpError INVALID_ARGUMENT
  */
-export async function parse<T>(
-  parser: Argv<T>,
+export async function parse<T extends { help: boolean; version: boolean }>(
+  { yargs: parser, help }: Parser<T>,
   args: readonly string[],
 ): Promise<(T & { _: string[] }) | ExitCode> {
-  let answer = '';
+  const end = args.indexOf('--');
+  const table = optionsOf(help);
+  const options = splitShortOptions(table, end < 0 ? args : args.slice(0, end));
+  // The help is printed even if other arguments are wrong.
+  if (options.includes('--help') || options.includes('-h')) return printHelp(help);
+  checkFlags(parser, options);
   let problem: string | undefined;
-  checkFlags(parser, args);
   const argv = await parser
     .fail((message, error) => {
       problem = message ?? error?.message ?? 'usage error';
     })
-    .parseAsync([...args], (_error: unknown, _argv: unknown, output: string) => {
-      answer = output;
-    });
+    .parseAsync([...options, ...(end < 0 ? [] : args.slice(end))]);
   if (problem !== undefined) throw new P2mpError('INVALID_ARGUMENT', problem);
-  if (answer !== '') {
-    process.stdout.write(`${answer}\n`);
-    return exitCode.ok;
-  }
+  checkAreKnown(table, argv, options);
+  if (argv['help']) return printHelp(help);
+  if (argv['version']) return print(packageVersion());
   return argv as unknown as T & { _: string[] };
+}
+
+/** Prints the help of a command. */
+export function printHelp(help: CommandHelp): ExitCode {
+  return print(renderHelp(help, helpColumns()));
+}
+
+function print(text: string): ExitCode {
+  process.stdout.write(`${text}\n`);
+  return exitCode.ok;
+}
+
+type OptionTable = Readonly<Record<string, CommandOption>>;
+
+function optionsOf({ groups }: CommandHelp): OptionTable {
+  return Object.assign(Object.create(null), ...Object.values(withCommonOptions(groups)));
+}
+
+/** Separates a short option from a value that follows without a space: `-r5MB`, `-qtlab1`. */
+function splitShortOptions(table: OptionTable, args: readonly string[]): string[] {
+  const valued = Object.values(table).filter(({ type }) => type === 'string');
+  const letters = valued.map(({ alias = '' }) => alias).join('');
+  if (letters === '') return [...args];
+  const attached = new RegExp(`^(-[^-${letters}=]*[${letters}])([^=].*)$`, 's');
+  return args.flatMap((arg) => attached.exec(arg)?.slice(1) ?? arg);
+}
+
+/**
+ * Rejects options that the command does not have, and `--no-` before an option that takes a value.
+ * @throws P2mpError INVALID_ARGUMENT
+ */
+function checkAreKnown(table: OptionTable, argv: object, args: readonly string[]): void {
+  const shorts = Object.values(table).flatMap(({ alias }) => alias ?? []);
+  for (const [name, value] of Object.entries(argv)) {
+    if (name === '_' || name === '$0' || shorts.includes(name)) continue;
+    const option = table[name];
+    const isNegated = value === false && args.includes(`--no-${name}`);
+    if (option !== undefined && !(isNegated && option.type === 'string')) continue;
+    if (name.length === 1) throw new P2mpError('INVALID_ARGUMENT', `-${name}: unknown option`);
+    const typed = isNegated ? `--no-${name}` : `--${name}`;
+    const known = Object.entries(table).map((each) => longForm(...each));
+    const remedy = didYouMean(typed, known) || didYouMean(`--${name}`, known);
+    throw new P2mpError('INVALID_ARGUMENT', `${typed}: unknown option${remedy}`);
+  }
 }
 
 /**
@@ -98,8 +138,7 @@ export async function parse<T>(
  */
 function checkFlags(parser: object, args: readonly string[]): void {
   const { boolean: flags } = (parser as { getOptions(): { boolean: string[] } }).getOptions();
-  const end = args.indexOf('--');
-  for (const arg of end < 0 ? args : args.slice(0, end)) {
+  for (const arg of args) {
     const [, dashes = '', name = '', value] = /^(--?)([^=]+)=(.*)$/s.exec(arg) ?? [];
     if (value === undefined || value === 'true' || value === 'false') continue;
     if (!flags.includes(name.replace(/^no-/, ''))) continue;

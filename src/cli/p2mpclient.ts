@@ -15,7 +15,8 @@ import {
   parseTimeout,
   parseWindow,
 } from './arguments.js';
-import { createParser, onInterrupt, parse, runCommand, single } from './command.js';
+import { onInterrupt, parse, runCommand, single } from './command.js';
+import { createClientParser } from './commands/client-arguments.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
 import { ClientProgress } from './output/client-progress.js';
@@ -27,47 +28,6 @@ import {
   printOtherAddress,
   printPortRefused,
 } from './output/print-event.js';
-
-const usage = [
-  '$0 <server>... <port> <file> <MSS> [options]',
-  '',
-  'Sends a file to every server by P2MP-FTP, in segments of MSS bytes. All servers must acknowledge',
-  'a segment before the next segment is sent (stop-and-wait). A server is host, host:port or',
-  '[IPv6 address]:port; <port> applies to servers that are given without a port.',
-].join('\n');
-
-const defaultTimeout = 'auto';
-
-function createClientParser() {
-  return createParser('p2mpclient', usage)
-    .option('timeout', {
-      type: 'string',
-      default: defaultTimeout,
-      describe: 'Retransmission timeout in milliseconds, or auto (from measured round trips)',
-    })
-    .option('give-up-after', {
-      type: 'string',
-      describe: 'Seconds without a response after which a server fails',
-      defaultDescription: '10, or 20 fixed timeouts up to 25',
-    })
-    .option('window', {
-      type: 'string',
-      default: '1',
-      describe: 'Maximum number of segments in flight; 1 means stop-and-wait',
-    })
-    .option('end-marker', {
-      type: 'boolean',
-      default: true,
-      describe:
-        'Mark the end of the file with an empty data packet (--no-end-marker: no such packet)',
-    })
-    .requiresArg(['timeout', 'give-up-after', 'window'])
-    .example('$0 10.0.0.2 10.0.0.3 7735 report.pdf 500', 'to two servers')
-    .example(
-      '$0 [::1]:7001 localhost:7002 7735 report.pdf 1400 --timeout 50',
-      'two servers on other ports',
-    );
-}
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const argv = await parse(createClientParser(), args);

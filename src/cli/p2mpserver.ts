@@ -10,9 +10,10 @@ import { createLossModel } from '../loss.js';
 import type { FileReceiverEvent, FileTransferResult } from '../node/file-receiver.js';
 import { FileReceiver, formatAddresses } from '../node/file-receiver.js';
 import { parseLossModel, parseLossProbability, parsePort, parseSeconds } from './arguments.js';
-import { createParser, onInterrupt, parse, runCommand, single } from './command.js';
+import { onInterrupt, parse, runCommand, single } from './command.js';
+import { createServerParser } from './commands/server-arguments.js';
 import type { ExitCode } from './exit-code.js';
-import { exitCode, receiverExitCodeHelp } from './exit-code.js';
+import { exitCode } from './exit-code.js';
 import { Output } from './output/output.js';
 import { printDiagnosis, printOddity } from './output/print-event.js';
 import { ServerProgress } from './output/server-progress.js';
@@ -22,54 +23,6 @@ import {
   printServerSummary,
   serverResultJson,
 } from './output/server-summary.js';
-
-const usage = [
-  '$0 <port> <file> <p> [options]',
-  '',
-  'Receives files by P2MP-FTP, from one sender at a time, until stopped. Each complete transfer',
-  'replaces <file> atomically. For experiments, drops arriving data packets with probability p',
-  '(0 <= p < 1).',
-  '',
-  'Loss models: bernoulli (independent losses), burst:LENGTH (bursts with this mean length),',
-  'gilbert-elliott:ENTER,LEAVE,GOOD,BAD (two states with these probabilities), scripted:N,N,...',
-  '(drops the packets with these numbers in order of arrival, the first being 0).',
-].join('\n');
-
-function createServerParser() {
-  return createParser('p2mpserver', usage, receiverExitCodeHelp)
-    .option('seed', {
-      type: 'string',
-      describe: 'Seed of the losses; give each server a different one',
-      defaultDescription: 'random; printed at the start',
-    })
-    .option('loss-model', {
-      type: 'string',
-      default: 'bernoulli',
-      describe: 'Loss model: see above',
-    })
-    .option('bind', {
-      type: 'string',
-      array: true,
-      requiresArg: true,
-      describe: 'Local address to listen on; may be repeated',
-      defaultDescription: 'all',
-    })
-    .option('idle-timeout', {
-      type: 'string',
-      default: '30',
-      describe: 'Seconds of silence that end a transfer without an end marker',
-    })
-    .option('must-end', {
-      type: 'boolean',
-      default: false,
-      describe: 'Discard a file whose end was only inferred from silence',
-    })
-    .option('once', { type: 'boolean', default: false, describe: 'Stop after one transfer' })
-    .nargs('bind', 1)
-    .requiresArg(['seed', 'loss-model', 'idle-timeout'])
-    .example('$0 7735 copy.pdf 0.05', 'drop 5 % of the packets')
-    .example('$0 7735 copy.pdf 0 --once --quiet && ls -l copy.pdf', 'in a script');
-}
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const argv = await parse(createServerParser(), args);

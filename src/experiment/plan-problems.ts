@@ -146,15 +146,25 @@ const nouns: Readonly<Record<string, string>> = {
   array: 'a list, [ ... ]',
 };
 
-/** Converts an issue of the schema library to problems. */
-export function toProblems(issue: Issue, outer: Path = []): Problem[] {
+/**
+ * Converts an issue of the schema library to problems.
+ * @param suggest says what the user may have meant by an unknown key
+ */
+export function toProblems(
+  issue: Issue,
+  suggest: (path: Path) => string,
+  outer: Path = [],
+): Problem[] {
   const path = [...outer, ...(issue.path as (string | number)[])];
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ path: [...path, key], message: 'unknown key', isKey: true }));
+    return issue.keys.map((key) => {
+      const inner = [...path, key];
+      return { path: inner, message: `unknown key${suggest(inner)}`, isKey: true };
+    });
   }
   if (issue.code === 'invalid_union' && issue.message === '') {
     const branch = closestBranch(issue.errors);
-    if (branch !== undefined) return branch.flatMap((inner) => toProblems(inner, path));
+    if (branch !== undefined) return branch.flatMap((inner) => toProblems(inner, suggest, path));
     return [{ path, message: 'must be a value, a list of values or a range {from, to, step}' }];
   }
   return [{ path, message: issue.message }];

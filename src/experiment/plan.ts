@@ -7,6 +7,7 @@ import { P2mpError } from '../base/errors.js';
 import type { Mode, Point } from './parameters.js';
 import { combine, parameterNames } from './parameters.js';
 import { checkSize, checkTogether } from './plan-checks.js';
+import { suggestPlanKey } from './plan-keys.js';
 import type { Problem } from './plan-problems.js';
 import { describeIssue, PlanText, toProblems } from './plan-problems.js';
 import type { PlanFile } from './plan-schema.js';
@@ -46,7 +47,9 @@ export function parsePlan(text: string, source: string): Plan {
   };
   if (planText.doubleKeys.length > 0) refuse(planText.doubleKeys);
   const parsed = planSchema.safeParse(planText.value, { error: describeIssue });
-  if (!parsed.success) return refuse(parsed.error.issues.flatMap((issue) => toProblems(issue)));
+  if (!parsed.success) {
+    return refuse(parsed.error.issues.flatMap((issue) => toProblems(issue, suggestPlanKey)));
+  }
   const excess = checkSize(parsed.data);
   if (excess.length > 0) refuse(excess);
   const plan = toPlan(parsed.data);

@@ -407,13 +407,25 @@ t.test('a duplicate key is refused, since one of its values would be lost', (t) 
 });
 
 t.test('an unknown key is refused with its own place', (t) => {
-  isRefused(t, '▲"recievers": 3', 'recievers: unknown key');
+  isRefused(t, '▲"recievers": 3', 'recievers: unknown key; did you mean receivers?');
   isRefused(t, '▲"__proto__": {"loss": 0.1}', '__proto__: unknown key');
-  isRefused(t, '▲"rttMs": 3', 'rttMs: unknown key');
-  isRefused(t, '"link": {"rttMs": 1,\n ▲"rtt": 3}', 'link.rtt: unknown key');
-  isRefused(t, '"loss": {"from": 0, "to": 0.1, ▲"stp": 1}', 'loss.stp: unknown key');
-  isRefused(t, '"timeoutMs": {"from": 5, "to": 9, ▲"stp": 1}', 'timeoutMs.stp: unknown key');
-  isRefused(t, '"loss": [0, 0.1], "plot": {"x": "loss", ▲"y": 1}', 'plot.y: unknown key');
+  isRefused(t, '▲"rttMs": 3', 'rttMs: unknown key; did you mean link.rttMs?');
+  isRefused(t, '"link": {"rttMs": 1,\n ▲"rtt": 3}', 'link.rtt: unknown key; did you mean rttMs?');
+  isRefused(
+    t,
+    '"loss": {"from": 0, "to": 0.1, ▲"stp": 1}',
+    'loss.stp: unknown key; did you mean step?',
+  );
+  isRefused(
+    t,
+    '"timeoutMs": {"from": 5, "to": 9, ▲"stp": 1}',
+    'timeoutMs.stp: unknown key; did you mean step?',
+  );
+  isRefused(
+    t,
+    '"loss": [0, 0.1], "plot": {"x": "loss", ▲"y": 1}',
+    'plot.y: unknown key; did you mean x?',
+  );
   t.end();
 });
 

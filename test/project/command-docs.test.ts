@@ -15,13 +15,12 @@ const bashScript = join(scripts, 'p2mp.bash');
 const verbs = ['send', 'receive', 'keygen', 'experiment', 'completion'];
 const commands = ['p2mp', ...verbs.map((verb) => `p2mp ${verb}`), 'p2mpclient', 'p2mpserver'];
 
-/** Options as a user types them: switches that default to on have --no-. */
+/** Options as a user types them. */
 async function optionsOf(t: Test, command: string): Promise<string[]> {
   const [program = '', ...verb] = command.split(' ');
   const name = program as Parameters<typeof startCommand>[1];
   const { stdout } = await startCommand(t, name, [...verb, '--help']).exited;
-  const found = [...stdout.matchAll(/^ {2}(?:-\w, | {4})--([\w-]+) .*$/gm)];
-  return found.map(([line, long]) => (line.endsWith('[default: true]') ? `no-${long}` : `${long}`));
+  return [...stdout.matchAll(/^ {2}(?:-\w, | {4})--([\w-]+)/gm)].map(([, long]) => `${long}`);
 }
 
 function read(folder: string, name: string): string {
@@ -85,7 +84,7 @@ for (const [program, ...args] of [
       const result = run(t, program, [...args, join(manFolder, name)]);
       if (result === undefined) return;
       t.match(result, { status: 0, stderr: '' }, name);
-      t.match(result.stdout, /Show help/);
+      t.match(result.stdout, /Show this help/);
     }
   });
 }
@@ -108,7 +107,8 @@ const plans = readdirSync(join(projectFolder, 'experiments/plans')).map((name) =
  */
 const cases: readonly (readonly [string, readonly string[]])[] = [
   ['p2mp re', ['receive']],
-  ['p2mp ', verbs],
+  ['p2mp ', [...verbs, 'help']],
+  ['p2mp help ', verbs],
   ['p2mp receive --log', ['--log', '--log-level']],
   ['p2mp receive --log ', logFormats],
   ['p2mp receive --log-level ', logLevels],

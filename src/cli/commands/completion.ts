@@ -19,11 +19,18 @@ const exitCodes = 'Exit codes: 0 success; 2 usage error; 4 file error.';
 /** File name of the script for each shell. The build generates the scripts (see command-docs/). */
 const scripts = { bash: 'p2mp.bash', zsh: '_p2mp', fish: 'p2mp.fish' } as const;
 
-function createCompletionParser() {
-  return createParser('p2mp completion', usage, exitCodes)
-    .example('source <($0 bash)', 'add to ~/.bashrc')
-    .example('source <($0 zsh)', 'add to ~/.zshrc, after compinit')
-    .example('$0 fish > ~/.config/fish/completions/p2mp.fish', 'run once');
+export function createCompletionParser() {
+  return createParser({
+    name: 'p2mp completion',
+    usage,
+    groups: {},
+    examples: [
+      ['source <($0 bash)', 'add to ~/.bashrc'],
+      ['source <($0 zsh)', 'add to ~/.zshrc, after compinit'],
+      ['$0 fish > ~/.config/fish/completions/p2mp.fish', 'run once'],
+    ],
+    exitCodes,
+  });
 }
 
 export async function completion(args: readonly string[]): Promise<ExitCode> {

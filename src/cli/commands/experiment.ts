@@ -9,7 +9,7 @@ import { describeEffort } from '../../node/experiment/effort-meter.js';
 import { runExperiment, runsOf } from '../../node/experiment/experiment.js';
 import { mergeShards } from '../../node/experiment/merge.js';
 import { parseJobs, parseShard } from '../arguments.js';
-import { createParser, onInterrupt, parse, single } from '../command.js';
+import { createParser, flagOption, onInterrupt, parse, single, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
 import { ExperimentProgress } from '../output/experiment-progress.js';
@@ -35,38 +35,46 @@ const exitCodes = [
   '4 file or process error, or the folder holds results of another plan; 130 interrupted.',
 ].join('\n');
 
-function createExperimentParser() {
-  return createParser('p2mp experiment', usage, exitCodes)
-    .option('out', {
-      type: 'string',
-      describe: 'Folder for the results',
-      defaultDescription: '<plan>-results',
-    })
-    .option('jobs', {
-      type: 'string',
-      default: String(availableParallelism()),
-      describe: 'Number of simulation threads',
-      defaultDescription: 'number of processors',
-    })
-    .option('shard', {
-      type: 'string',
-      describe: 'Run only shard i of n (i/n), for array jobs; merge the folders afterwards',
-    })
-    .option('overwrite', {
-      type: 'boolean',
-      default: false,
-      describe: 'Discard the results that the folder holds',
-    })
-    .option('dry-run', {
-      type: 'boolean',
-      default: false,
-      describe: 'Check the plan without running it',
-    })
-    .describe('verbose', 'Print each run')
-    .requiresArg(['out', 'jobs', 'shard'])
-    .example('$0 receivers', 'delay against the number of receivers')
-    .example('$0 my-plan.json --shard 2/8', 'second of eight array jobs')
-    .example('$0 merge my-plan-results/shard-* --out my-plan-results', 'after all shards');
+const planOptions = {
+  out: {
+    ...textOption,
+    alias: 'o',
+    value: 'FOLDER',
+    describe: 'Folder for the results',
+    defaultDescription: '<plan>-results',
+  },
+  jobs: {
+    ...textOption,
+    alias: 'j',
+    value: 'COUNT',
+    default: String(availableParallelism()),
+    describe: 'Number of simulation threads',
+    defaultDescription: 'number of processors',
+  },
+  shard: {
+    ...textOption,
+    value: 'I/N',
+    describe: 'Run only shard I of N, for array jobs; merge the folders afterwards',
+  },
+  overwrite: { ...flagOption, describe: 'Discard the results that the folder holds' },
+  'dry-run': { ...flagOption, alias: 'n', describe: 'Check the plan without running it' },
+} as const;
+
+export function createExperimentParser() {
+  return createParser({
+    name: 'p2mp experiment',
+    usage,
+    groups: {
+      Runs: planOptions,
+      Output: { verbose: { ...flagOption, alias: 'v', describe: 'Print each run' } },
+    },
+    examples: [
+      ['$0 receivers', 'delay against the number of receivers'],
+      ['$0 my-plan.json --shard 2/8', 'second of eight array jobs'],
+      ['$0 merge my-plan-results/shard-* --out my-plan-results', 'after all shards'],
+    ],
+    exitCodes,
+  });
 }
 
 interface Arguments {

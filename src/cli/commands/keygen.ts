@@ -12,7 +12,7 @@ import {
   publicPathOf,
   saveKeyPair,
 } from '../../node/keys/key-files.js';
-import { createParser, parse, single } from '../command.js';
+import { createParser, flagOption, parse, single, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
 import { Output } from '../output/output.js';
@@ -26,31 +26,36 @@ const usage = [
 
 const exitCodes = 'Exit codes: 0 success; 2 usage error; 4 file error, or the key already exists.';
 
-function createKeygenParser() {
-  return createParser('p2mp keygen', usage, exitCodes)
-    .option('key', {
-      type: 'string',
-      describe: 'File of the private key; the public key goes to FILE.pub',
-      defaultDescription: join(defaultKeyFolder(), 'key'),
-    })
-    .option('comment', {
-      type: 'string',
-      describe: "Comment that names the key's owner",
-      defaultDescription: 'user@host',
-    })
-    .option('force', {
-      type: 'boolean',
-      default: false,
-      describe: 'Overwrite an existing key; the old key is lost',
-    })
-    .option('show', {
-      type: 'boolean',
-      default: false,
-      describe: 'Print the existing public key without creating one',
-    })
-    .requiresArg(['key', 'comment'])
-    .example('$0', "create this host's key pair")
-    .example('$0 --show', 'print its public key again');
+const keyOptions = {
+  key: {
+    ...textOption,
+    alias: 'f',
+    value: 'FILE',
+    describe: 'File of the private key; the public key goes to FILE.pub',
+    defaultDescription: join(defaultKeyFolder(), 'key'),
+  },
+  comment: {
+    ...textOption,
+    alias: 'C',
+    value: 'TEXT',
+    describe: "Comment that names the key's owner",
+    defaultDescription: 'user@host',
+  },
+  force: { ...flagOption, describe: 'Overwrite an existing key; the old key is lost' },
+  show: { ...flagOption, describe: 'Print the existing public key without creating one' },
+} as const;
+
+export function createKeygenParser() {
+  return createParser({
+    name: 'p2mp keygen',
+    usage,
+    groups: { Key: keyOptions },
+    examples: [
+      ['$0', "create this host's key pair"],
+      ['$0 --show', 'print its public key again'],
+    ],
+    exitCodes,
+  });
 }
 
 interface Shown {

@@ -23,29 +23,49 @@ const usage = [
 
 /** Options for the address to listen on and for the target folder. */
 const placeOptions = {
-  dir: { ...textOption, default: '.', describe: 'Target folder' },
-  port: { ...textOption, default: String(defaultPort), describe: 'UDP port; 0 for any free port' },
+  dir: {
+    ...textOption,
+    value: 'FOLDER',
+    alias: 'd',
+    default: '.',
+    describe: 'Target folder',
+  },
+  port: {
+    ...textOption,
+    value: 'PORT',
+    alias: 'p',
+    default: String(defaultPort),
+    describe: 'UDP port; 0 for any free port',
+  },
   bind: {
     ...listOption,
+    value: 'ADDRESS',
+    alias: 'b',
     describe: 'Local address to listen on; may be repeated',
     defaultDescription: 'all',
   },
-  once: { ...flagOption, describe: 'Stop after one session' },
+  once: {
+    ...flagOption,
+    describe: 'Stop after one session',
+  },
 } as const;
 
 /** Options for the shell command that runs after each session. */
 const commandOptions = {
   'on-complete': {
     ...textOption,
+    value: 'COMMAND',
     describe: 'Shell command to run after each complete session, with P2MP_* environment variables',
   },
   'on-complete-jobs': {
     ...textOption,
+    value: 'COUNT',
     default: '4',
     describe: 'Maximum number of --on-complete commands that run at once; up to 1000 more wait',
   },
   'on-complete-timeout': {
     ...textOption,
+    value: 'SECONDS',
     default: '300',
     describe: 'Seconds after which an --on-complete command is killed',
   },
@@ -55,15 +75,18 @@ const commandOptions = {
 const trustOptions = {
   'authorized-senders': {
     ...textOption,
+    value: 'FILE',
     describe: 'File with the public keys of trusted senders, one key per line',
     defaultDescription: join(defaultKeyFolder(), 'authorized_senders'),
   },
   invite: {
     type: 'string',
+    value: '[=COUNT]',
     describe: 'Print a command that lets a sender in without its key; --invite=N for N senders',
   },
   'invite-ttl': {
     ...textOption,
+    value: 'TIME',
     default: '1h',
     describe: 'How long the invitation is good, such as 30m, 1h or 2d',
   },
@@ -73,11 +96,13 @@ const trustOptions = {
   },
   key: {
     ...textOption,
+    value: 'FILE',
     describe: "File with this receiver's private key; created if missing",
     defaultDescription: join(defaultKeyFolder(), 'key'),
   },
   name: {
     ...textOption,
+    value: 'NAME',
     describe: 'Name that this receiver reports to senders',
     defaultDescription: 'host name',
   },
@@ -88,7 +113,7 @@ const fileOptions = {
   clobber: {
     ...flagOption,
     default: true,
-    describe: 'Replace files that differ (--no-clobber: keep all existing files)',
+    describe: 'Keep all existing files, even if they differ',
   },
   overwrite: {
     ...flagOption,
@@ -114,22 +139,31 @@ const fileOptions = {
 const limitOptions = {
   'max-sessions': {
     ...textOption,
+    value: 'COUNT',
     default: '256',
     describe: 'Maximum number of concurrent sessions',
   },
   'max-bytes': {
     ...textOption,
+    value: 'BYTES',
     describe: 'Maximum disk space of one session, such as 10GB',
     defaultDescription: 'free space on the disk',
   },
   'max-entries': {
     ...textOption,
+    value: 'COUNT',
     default: '1000000',
     describe: 'Maximum number of files, folders and links in one session',
   },
-  'max-open-files': { ...textOption, default: '256', describe: 'Maximum number of open files' },
+  'max-open-files': {
+    ...textOption,
+    value: 'COUNT',
+    default: '256',
+    describe: 'Maximum number of open files',
+  },
   'idle-timeout': {
     ...textOption,
+    value: 'SECONDS',
     default: '60',
     describe: 'Seconds of silence from a sender after which its session fails',
   },
@@ -139,20 +173,24 @@ const limitOptions = {
 const serviceOptions = {
   classic: {
     ...textOption,
+    value: 'FILE',
     describe: 'File to receive by P2MP-FTP (from p2mpclient) on the same port',
   },
   metrics: {
     ...textOption,
+    value: '[HOST:]PORT',
     describe:
       'Serve /metrics, /healthz and /readyz over HTTP at [host:]port; the default port is 9735',
   },
   'metrics-name': {
     ...listOption,
+    value: 'HOST',
     describe: 'Additional host name to accept in HTTP requests for metrics; may be repeated',
     defaultDescription: "IP addresses, names without a dot, and this host's own name",
   },
   'drain-timeout': {
     ...textOption,
+    value: 'SECONDS',
     describe: 'Maximum seconds for running sessions to finish after SIGTERM',
     defaultDescription: 'no limit',
   },
@@ -162,27 +200,37 @@ const serviceOptions = {
 const logOptions = {
   log: {
     ...textOption,
+    value: 'FORMAT',
     describe: 'Print log lines in this format: text, json, or journal (for systemd)',
   },
   'log-level': {
     ...textOption,
+    value: 'LEVEL',
     describe: 'Log level: error (like --quiet), warn, info, or debug (like --verbose)',
     defaultDescription: 'info',
   },
 } as const;
 
 export function createReceiveParser() {
-  return createParser('p2mp receive', usage, receiverExitCodeHelp)
-    .options(placeOptions)
-    .options(commandOptions)
-    .options(trustOptions)
-    .options(fileOptions)
-    .options(limitOptions)
-    .options(serviceOptions)
-    .options(logOptions)
-    .example('$0 --dir /srv/images --invite', 'the first time: print the command for a sender')
-    .example('$0 --dir /srv/images', 'from the senders in authorized_senders')
-    .example('$0 --open --once --dir . && ls -l', 'one session from any sender, in a script');
+  return createParser({
+    name: 'p2mp receive',
+    usage,
+    groups: {
+      'Folder and address': placeOptions,
+      Trust: trustOptions,
+      Files: fileOptions,
+      'After each session': commandOptions,
+      Limits: limitOptions,
+      Service: serviceOptions,
+      Output: logOptions,
+    },
+    examples: [
+      ['$0 --dir /srv/images --invite', 'the first time: print the command for a sender'],
+      ['$0 --dir /srv/images', 'from the senders in authorized_senders'],
+      ['$0 --open --once --dir . && ls -l', 'one session from any sender, in a script'],
+    ],
+    exitCodes: receiverExitCodeHelp,
+  });
 }
 
 /** The parsed arguments of the command. */

@@ -17,11 +17,15 @@ const usage = [
 const receiverOptions = {
   to: {
     ...listOption,
+    value: 'HOST[:PORT],...',
+    alias: 't',
     describe:
       'Receivers: host, host:port or [IPv6]:port, separated by commas; @FILE lists one per line',
   },
   port: {
     ...textOption,
+    value: 'PORT',
+    alias: 'p',
     default: String(defaultPort),
     describe: 'UDP port of receivers that are given without a port',
   },
@@ -31,27 +35,33 @@ const receiverOptions = {
 const pathOptions = {
   rate: {
     ...textOption,
+    value: 'BYTES/S',
+    alias: 'r',
     describe: 'Maximum rate in bytes per second, such as 50MB',
     defaultDescription: 'congestion control only',
   },
   multicast: {
     ...textOption,
+    value: 'auto|never|GROUP',
     default: 'auto',
     describe:
       'auto, never, or a group address; receivers out of reach of multicast are served by unicast',
   },
   'multicast-ttl': {
     ...textOption,
+    value: 'HOPS',
     default: '1',
     describe: 'TTL (hop limit) of multicast datagrams, 1 to 255; 1 keeps them on the local network',
   },
   'give-up-after': {
     ...textOption,
+    value: 'SECONDS',
     default: '30',
     describe: 'Seconds without a response after which a receiver fails',
   },
   mss: {
     ...textOption,
+    value: 'BYTES',
     default: 'auto',
     describe:
       'Bytes per segment; auto finds the largest size that the paths to all receivers carry',
@@ -62,6 +72,7 @@ const pathOptions = {
 const fileOptions = {
   checksum: {
     ...flagOption,
+    alias: 'c',
     describe: 'Compare the content of files even if size and time are unchanged',
   },
   overwrite: {
@@ -71,10 +82,11 @@ const fileOptions = {
   clobber: {
     ...flagOption,
     default: true,
-    describe: 'Replace files that differ (--no-clobber: keep all existing files)',
+    describe: 'Keep all existing files, even if they differ',
   },
   'stdin-name': {
     ...textOption,
+    value: 'NAME',
     default: 'stdin',
     describe: 'Name of the file in which receivers store standard input',
   },
@@ -84,16 +96,19 @@ const fileOptions = {
 const trustOptions = {
   key: {
     ...textOption,
+    value: 'FILE',
     describe: "File with this sender's private key",
     defaultDescription: join(defaultKeyFolder(), 'key'),
   },
   'known-receivers': {
     ...textOption,
+    value: 'FILE',
     describe: 'File with the public keys of known receivers',
     defaultDescription: join(defaultKeyFolder(), 'known_receivers'),
   },
   invite: {
     ...listOption,
+    value: 'CODE',
     describe: 'Invitation that p2mp receive --invite printed, or @FILE; may be repeated',
   },
   'accept-new': {
@@ -111,18 +126,26 @@ const trustOptions = {
 const runOptions = {
   'dry-run': {
     ...flagOption,
+    alias: 'n',
     describe: 'Check everything and show what would be sent to whom, without sending',
   },
 } as const;
 
 export function createSendParser() {
-  return createParser('p2mp send', usage, sendExitCodeHelp)
-    .options(receiverOptions)
-    .options(pathOptions)
-    .options(fileOptions)
-    .options(trustOptions)
-    .options(runOptions)
-    .example('$0 image.iso --to 10.0.0.2,10.0.0.3', 'one file to two hosts')
-    .example('$0 build/ data.csv --to @hosts.txt --rate 50MB', 'receivers listed in a file')
-    .example('tar c . | $0 - --stdin-name tree.tar --to lab1,lab2', 'from a pipe');
+  return createParser({
+    name: 'p2mp send',
+    usage,
+    groups: {
+      Receivers: receiverOptions,
+      Files: { ...runOptions, ...fileOptions },
+      Trust: trustOptions,
+      Network: pathOptions,
+    },
+    examples: [
+      ['$0 image.iso --to 10.0.0.2,10.0.0.3', 'one file to two hosts'],
+      ['$0 build/ data.csv --to @hosts.txt --rate 50MB', 'receivers listed in a file'],
+      ['tar c . | $0 - --stdin-name tree.tar --to lab1,lab2', 'from a pipe'],
+    ],
+    exitCodes: sendExitCodeHelp,
+  });
 }

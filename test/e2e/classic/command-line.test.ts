@@ -174,10 +174,8 @@ for (const name of ['p2mpclient', 'p2mpserver'] as const) {
     const help = await startCommand(t, name, ['--help']).exited;
     t.match(help, { code: 0, stderr: '' });
     t.ok(help.stdout.startsWith(`${name} <`));
-    t.match(help.stdout, /Exit codes: 0 complete; 1 .*; 2 usage error;/);
+    t.match(help.stdout, /Exit codes: 0 complete; 1 [^;]*; 2 usage error;/);
     t.match(help.stdout, new RegExp(`^ +${name} .*7735`, 'm'), 'the help has a complete example');
-    const longest = Math.max(...help.stdout.split('\n').map((line) => line.length));
-    t.ok(longest <= 140, `no line is too long to read: ${longest}`);
     t.notOk(hasControls(help.stdout));
     t.equal((await startCommand(t, name, ['-h']).exited).stdout, help.stdout);
     const version = await startCommand(t, name, ['--version']).exited;

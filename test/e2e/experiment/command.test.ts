@@ -574,7 +574,7 @@ for (const [what, text, places] of [
     ),
     [
       /^5:11: loss: .*must be below 1, because 1 would lose everything$/,
-      /^6:3: recievers: unknown key$/,
+      /^6:3: recievers: unknown key; did you mean receivers\?$/,
     ],
   ],
   [
@@ -683,20 +683,31 @@ for (const [args, line] of [
 
 const p2mp = (t: Test, ...args: string[]): Promise<Exit> => startCommand(t, 'p2mp', args).exited;
 
-t.test('p2mp without a command points to the list of commands', { buffered }, async (t) => {
-  const exit = await p2mp(t);
-  t.match(exit, { code: 2, stdout: '', stderr: 'p2mp: no command given (see p2mp --help)\n' });
+t.test('p2mp without a command prints its help, but is no success', { buffered }, async (t) => {
+  const help = await p2mp(t, '--help');
+  t.same(await p2mp(t), { ...help, code: 2 });
 });
 
-for (const verb of ['experimant', 'toString', '__proto__']) {
-  t.test(`p2mp with an unknown command lists the known ones: ${verb}`, { buffered }, async (t) => {
+t.test('p2mp help', { buffered }, async (t) => {
+  t.same(await p2mp(t, 'help'), await p2mp(t, '--help'));
+  t.same(await p2mp(t, 'help', 'send'), await p2mp(t, 'send', '--help'));
+  t.match(await p2mp(t, 'help', 'recieve'), { code: 2, stderr: /did you mean receive\?/ });
+});
+
+const commandList = 'the commands are send, receive, keygen, experiment, completion';
+
+for (const [verb, remedy] of [
+  ['experimant', 'did you mean experiment?'],
+  ['hlep', 'did you mean help?'],
+  ['rec', 'did you mean receive?'],
+  ['toString', commandList],
+  ['__proto__', commandList],
+] as const) {
+  t.test(`p2mp with an unknown command says what exists: ${verb}`, { buffered }, async (t) => {
     const { code, stdout, stderr } = await p2mp(t, verb, 'quick');
     t.equal(code, 2);
     t.equal(stdout, '');
-    t.equal(
-      stderr,
-      `p2mp: ${verb}: unknown command; the commands are send, receive, keygen, experiment, completion (see p2mp --help)\n`,
-    );
+    t.equal(stderr, `p2mp: ${verb}: unknown command; ${remedy} (see p2mp --help)\n`);
   });
 }
 
@@ -704,7 +715,7 @@ t.test('p2mp and its command print help', { buffered }, async (t) => {
   const help = await p2mp(t, '--help');
   t.match(help, { code: 0, stderr: '' });
   t.match(help.stdout, /^p2mp <command> \[options\]\n/);
-  t.match(help.stdout, /^ +p2mp experiment +\w+/m);
+  t.match(help.stdout, /^ +experiment +\w+/m);
 
   const { version } = JSON.parse(read(projectFolder, 'package.json'));
   t.match(await p2mp(t, '--version'), { code: 0, stdout: `${version}\n`, stderr: '' });

@@ -1,0 +1,24 @@
+/** The help of every command, from which the build makes man pages and completions. */
+import type { CommandHelp } from '../help/command-help.js';
+import { createMainParser } from '../verbs.js';
+import { createClientParser } from './client-arguments.js';
+import { createCompletionParser } from './completion.js';
+import { createExperimentParser } from './experiment.js';
+import { createKeygenParser } from './keygen.js';
+import { createReceiveParser } from './receive-arguments.js';
+import { createSendParser } from './send-arguments.js';
+import { createServerParser } from './server-arguments.js';
+
+export function everyCommand(): CommandHelp[] {
+  const parsers = [
+    createMainParser(),
+    createSendParser(),
+    createReceiveParser(),
+    createKeygenParser(),
+    createExperimentParser(),
+    createCompletionParser(),
+    createClientParser(),
+    createServerParser(),
+  ];
+  return parsers.map(({ help }) => help);
+}
