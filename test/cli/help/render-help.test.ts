@@ -45,7 +45,7 @@ t.test('at no width does the help lose an option', async (t) => {
   const options = Object.values(withCommonOptions(help.groups)).flatMap((group) =>
     Object.keys(group),
   );
-  for (let columns = 1; columns < 130; columns++) {
+  for (const columns of [1, 20, 33, 71, 72, 73, 130]) {
     const text = renderHelp(help, columns).replaceAll(/\s+/g, '');
     for (const option of options) {
       t.ok(
