@@ -10,9 +10,9 @@ const receiving = await receive({
   dir,
   port: Number(port),
   keyPair: await generateKeyPair(),
-  // Your rule: the reason to refuse this sender, or undefined. `refuseUnlessAuthorized` reads a
-  // file of keys.
-  refuseSender: () => undefined,
+  // Your rule: true to trust this sender, or the reason not to. `trustAuthorizedSenders` reads a file
+  // of keys.
+  trustSender: () => true,
   signal: stop.signal,
   onEvent: (event) => {
     if (event.type === 'offer') console.log(`${event.info.label} from ${event.info.from}`);

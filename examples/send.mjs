@@ -8,9 +8,9 @@ try {
   const result = await send({
     paths: args,
     receivers: [{ host, port: Number(port) }],
-    // Your rule: the reason not to trust this receiver, or undefined. `trustKnownReceivers` reads a
-    // file of keys.
-    trustReceiver: () => undefined,
+    // Your rule: true to trust this receiver, or the reason not to. `trustKnownReceivers` reads a file
+    // of keys.
+    trustReceiver: () => true,
     signal: AbortSignal.timeout(60_000),
     onEvent: (event) => {
       if (event.type === 'connect') console.log(`${event.receiver} connected`);

@@ -26,7 +26,8 @@ export type { ReceiverCheck } from './node/keys/known-receivers.js';
 export { KnownReceivers } from './node/keys/known-receivers.js';
 export { createNodeCrypto } from './node/keys/node-crypto.js';
 export type { AskAboutReceivers, TrustKnownOptions, UnknownReceiver } from './node/keys/trust.js';
-export { refuseUnlessAuthorized, trustKnownReceivers } from './node/keys/trust.js';
+export { trustAuthorizedSenders, trustKnownReceivers } from './node/keys/trust.js';
+export type { TrustAnswer } from './node/keys/trust-answer.js';
 export type { MulticastChoice } from './node/net/group-address.js';
 export type { Offload } from './node/net/offload/offload-socket.js';
 export type { FoundReceiver, ServerSpec } from './node/net/resolve-receivers.js';
@@ -34,4 +35,10 @@ export { Receiving, receive } from './node/receive.js';
 export type { ReceiveEvent, ReceiveOptions } from './node/receive-options.js';
 export type { ReceivingTotals } from './node/receiving-totals.js';
 export { planSend, send } from './node/send.js';
-export type { SendEvent, SendOptions, SendResult, TrustReceiver } from './node/send-options.js';
+export type {
+  PlanOptions,
+  SendEvent,
+  SendOptions,
+  SendResult,
+  TrustReceiver,
+} from './node/send-options.js';

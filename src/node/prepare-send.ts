@@ -16,7 +16,7 @@ import { chooseGroup, groupSource } from './net/group-address.js';
 import { PathFit } from './net/path-fit.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
 import { resolveReceivers } from './net/resolve-receivers.js';
-import type { SendOptions } from './send-options.js';
+import type { PlanOptions } from './send-options.js';
 
 export interface PreparedSend {
   /** The open source. The caller must close it. */
@@ -40,7 +40,7 @@ export interface PreparedSend {
  * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, SOURCE_UNREADABLE, or the reason of the signal if it
  *   aborts before the source is open
  */
-export async function prepareSend(options: SendOptions): Promise<PreparedSend> {
+export async function prepareSend(options: PlanOptions): Promise<PreparedSend> {
   const source = await openSource(options);
   try {
     const { mssBytes = 'auto' } = options;
@@ -60,7 +60,7 @@ export async function prepareSend(options: SendOptions): Promise<PreparedSend> {
 }
 
 async function prepareSender(
-  options: SendOptions,
+  options: PlanOptions,
   source: ObjectSource,
   receivers: readonly ReceiverSpec[],
   group: Address | undefined,
@@ -90,11 +90,13 @@ async function prepareSender(
       existing,
       listedAtMs: source.listedAtMs,
       // The manifest of standard input contains the current time, so every `send` creates a different object.
-      isUnrepeatable: options.paths.includes('-'),
+      isUnrepeatable: pathsOf(options).includes('-'),
     });
 }
 
-function openSource({ paths, input, inputName, signal }: SendOptions): Promise<ObjectSource> {
+function openSource(options: PlanOptions): Promise<ObjectSource> {
+  const { input, inputName, signal } = options;
+  const paths = pathsOf(options);
   if (paths.length === 0) {
     throw new P2mpError('INVALID_ARGUMENT', 'nothing to send: name a file or a folder');
   }
@@ -105,8 +107,17 @@ function openSource({ paths, input, inputName, signal }: SendOptions): Promise<O
 }
 
 /** The label that users of receivers see. */
-function labelOf({ paths, inputName }: SendOptions): string {
+function labelOf(options: PlanOptions): string {
+  const { inputName } = options;
+  const paths = pathsOf(options);
   const [first = ''] = paths;
   const name = first === '-' ? (inputName ?? 'stdin') : basename(resolve(first));
   return paths.length === 1 ? name : `${name} and ${paths.length - 1} more`;
+}
+
+/** @throws P2mpError INVALID_ARGUMENT, for callers without a type checker */
+function pathsOf({ paths }: PlanOptions): readonly string[] {
+  const list: readonly unknown[] = typeof paths === 'string' ? [paths] : paths;
+  if (Array.isArray(list) && list.every((path) => typeof path === 'string')) return list;
+  throw new P2mpError('INVALID_ARGUMENT', 'paths: must be a path or a list of paths');
 }

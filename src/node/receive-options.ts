@@ -8,6 +8,7 @@ import type {
 import type { ExistingFiles } from '../wire/messages.js';
 import type { ReceiveFileOptions } from './file-receiver.js';
 import type { KeyPair } from './keys/key-files.js';
+import type { TrustAnswer } from './keys/trust-answer.js';
 
 /** Options of `receive`: the addresses to listen on, the senders to trust and the target folder. */
 export interface ReceiveOptions {
@@ -22,11 +23,9 @@ export interface ReceiveOptions {
   /** Identifies this receiver to senders. */
   readonly keyPair: KeyPair;
   /**
-   * Decides whether to trust a sender with this key. This option is required; `() => undefined` accepts any
-   * sender.
-   * @returns the reason for a refusal; undefined if the sender is trusted
+   * Decides whether to trust a sender with this key. This option is required; `() => true` accepts any sender.
    */
-  readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
+  readonly trustSender: (senderKey: Uint8Array) => TrustAnswer;
   /** How to treat existing files. By default, the sender decides. */
   readonly existing?: ExistingFiles;
   /**

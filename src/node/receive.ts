@@ -28,6 +28,7 @@ import { TargetFolder } from './disk/store/target-folder.js';
 import { FileReceiver } from './file-receiver.js';
 import { checkInvitationTerms, formatInvitation } from './keys/invitation-code.js';
 import { createNodeCrypto } from './keys/node-crypto.js';
+import { refusalOf } from './keys/trust-answer.js';
 import { JoinedGroups } from './net/joined-groups.js';
 import type { Offload } from './net/offload/offload-socket.js';
 import { noOffload } from './net/offload/offload-socket.js';
@@ -74,11 +75,11 @@ const defaultMaxOpenFiles = 256;
  *   port: 0,
  *   bind: ['127.0.0.1'],
  *   keyPair: await generateKeyPair(),
- *   refuseSender: () => undefined,
+ *   trustSender: () => true,
  * });
  * writeFileSync('a.txt', 'abc');
  * const receivers = receiving.addresses;
- * await send({ paths: ['a.txt'], receivers, trustReceiver: () => undefined });
+ * await send({ paths: ['a.txt'], receivers, trustReceiver: () => true });
  * console.log(readFileSync('received/a.txt', 'utf8')); // abc
  * await receiving.close('done');
  * ```
@@ -107,7 +108,7 @@ export async function receive(options: ReceiveOptions): Promise<Receiving> {
  *   port: 0,
  *   bind: ['127.0.0.1'],
  *   keyPair: await generateKeyPair(),
- *   refuseSender: () => undefined,
+ *   trustSender: () => true,
  * });
  * console.log(receiving.activeCount, receiving.totals().complete); // 0 0
  * await receiving.drain();
@@ -159,16 +160,16 @@ export class Receiving {
 
   /** @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: ReceiveOptions): Promise<Receiving> {
-    const { dir, port, bind, keyPair, refuseSender, name = hostname() } = options;
+    const { dir, port, bind, keyPair, trustSender, name = hostname() } = options;
     const { maxSessions, maxObjectBytes, maxEntries, idleMs } = options;
-    checkRequired({ keyPair, refuseSender });
+    checkRequired({ keyPair, trustSender });
     await (await TargetFolder.open(dir)).checkTakesFiles();
     await removeStaleParts(dir, options.keepPartsMs ?? defaultKeepPartsMs);
     const machine = new SessionReceiver({
       crypto: await createNodeCrypto(keyPair),
       name,
       platform: process.platform === 'win32' ? 'windows' : 'posix',
-      refuseSender,
+      refuseSender: (senderKey) => refusalOf(trustSender(senderKey)),
       allocationBytes: await allocationBytesAt(dir),
       ...withoutUndefined({ maxSessions, maxObjectBytes, maxEntries, idleMs }),
     });
@@ -211,7 +212,7 @@ export class Receiving {
   }
 
   /**
-   * Invites senders that `refuseSender` refuses. An `invited` event reports each sender that comes.
+   * Invites senders that `trustSender` refuses. An `invited` event reports each sender that comes.
    * @returns a code for the sender's `invitations`. It is a secret: whoever has it can send.
    * @throws P2mpError INVALID_ARGUMENT
    */

@@ -8,6 +8,7 @@ import type {
 import type { ExistingFiles } from '../wire/messages.js';
 import type { ObjectSource } from './disk/source/object-source.js';
 import type { KeyPair } from './keys/key-files.js';
+import type { TrustAnswer } from './keys/trust-answer.js';
 import type { MulticastChoice } from './net/group-address.js';
 import type { Offload } from './net/offload/offload-socket.js';
 import type { ServerSpec } from './net/resolve-receivers.js';
@@ -15,17 +16,16 @@ import type { ServerSpec } from './net/resolve-receivers.js';
 /**
  * Decides whether to trust a receiver with this key.
  * @param name `host:port` as given by the caller
- * @returns the reason for a refusal; undefined if the receiver is trusted
  */
 export type TrustReceiver = (
   name: string,
   receiverKey: Uint8Array,
-) => Promise<string | undefined> | string | undefined;
+) => Promise<TrustAnswer> | TrustAnswer;
 
 /** Options of `send`: the files to send, the receivers and the settings of the session. */
 export interface SendOptions {
   /** Files and folders; `-` reads `input`. */
-  readonly paths: readonly string[];
+  readonly paths: string | readonly string[];
   /** The receivers. Each receiver is given by one of its addresses. */
   readonly receivers: readonly ServerSpec[];
   /** Key pair that identifies this sender to receivers; by default, a new key pair for this session only. */
@@ -66,6 +66,9 @@ export interface SendOptions {
   /** Called for each event, at the time of the event. */
   readonly onEvent?: (event: SendEvent) => void;
 }
+
+/** Options of `planSend`: those of `send`, without a decision about receivers, since it contacts none. */
+export type PlanOptions = Omit<SendOptions, 'trustReceiver'>;
 
 /** What `send` reports while it runs. */
 export type SendEvent =

@@ -9,12 +9,13 @@ import type { SessionSender } from '../session/sender.js';
 import type { SessionSenderEvent, SessionSenderResult } from '../session/sender-events.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
 import type { ObjectSource } from './disk/source/object-source.js';
+import { refusalOf } from './keys/trust-answer.js';
 import { NarrowPaths } from './net/narrow-paths.js';
 import type { AwaitedPeer } from './net/port-watch.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
 import type { SocketRunner } from './net/socket-runner.js';
 import { prepareSend } from './prepare-send.js';
-import type { SendOptions, SendResult } from './send-options.js';
+import type { PlanOptions, SendOptions, SendResult } from './send-options.js';
 import { SenderShell } from './sender-shell.js';
 
 /**
@@ -29,12 +30,12 @@ import { SenderShell } from './sender-shell.js';
  *
  * const keyPair = await generateKeyPair();
  * const options = { dir: 'received', port: 0, bind: ['127.0.0.1'], keyPair };
- * const receiving = await receive({ ...options, refuseSender: () => undefined });
+ * const receiving = await receive({ ...options, trustSender: () => true });
  * writeFileSync('a.txt', 'abc');
  * const { receivers } = await send({
  *   paths: ['a.txt'],
  *   receivers: receiving.addresses,
- *   trustReceiver: () => undefined,
+ *   trustReceiver: () => true,
  * });
  * console.log(receivers[0]?.status); // complete
  * await receiving.close('done');
@@ -54,11 +55,11 @@ export async function send(options: SendOptions): Promise<SendResult> {
  *
  * writeFileSync('a.txt', 'abc');
  * const receivers = [{ host: '127.0.0.1', port: 7735 }];
- * const plan = await planSend({ paths: ['a.txt'], receivers, trustReceiver: () => undefined });
+ * const plan = await planSend({ paths: 'a.txt', receivers });
  * console.log(plan.entryNames.join(), plan.contentSizeBytes); // a.txt 3
  * ```
  */
-export async function planSend(options: SendOptions): Promise<{
+export async function planSend(options: PlanOptions): Promise<{
   readonly entryNames: readonly string[];
   readonly contentSizeBytes: number;
   readonly skipped: ObjectSource['skipped'];
@@ -240,7 +241,7 @@ class Sending {
     const name = formatAddress({ host, port });
     let decision = this.decisions.get(index);
     if (decision === undefined || !isEqualBytes(decision.receiverKey, receiverKey)) {
-      const decide = async () => this.options.trustReceiver(name, receiverKey);
+      const decide = async () => refusalOf(await this.options.trustReceiver(name, receiverKey));
       decision = { receiverKey, refusal: decide() };
       this.decisions.set(index, decision);
     }

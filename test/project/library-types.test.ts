@@ -133,7 +133,7 @@ t.test('events are narrowed by their type', async (t) => {
 });
 
 t.test('error codes are one of a list', async (t) => {
-  const options = { paths: [], receivers: [], trustReceiver: () => undefined };
+  const options = { paths: [], receivers: [], trustReceiver: () => true };
   const error: unknown = await send(options).catch((reason: unknown) => reason);
   if (!(error instanceof P2mpError)) throw error;
   const code: ErrorCode = error.code;
@@ -148,14 +148,14 @@ t.test('error codes are one of a list', async (t) => {
 t.test('the compiler refuses invalid options', async (t) => {
   const keyPair: KeyPair = await generateKeyPair();
   const receivers = [{ host: '127.0.0.1', port: 7735 }];
-  const trustReceiver = () => undefined;
+  const trustReceiver = () => true;
   const good: SendOptions = { paths: ['a'], receivers, trustReceiver, keyPair, multicast: 'auto' };
   const later: SendOptions = { ...good, trustReceiver: async () => 'not this one' };
   const bad: SendOptions[] = [
     // @ts-expect-error: trustReceiver is required
     { paths: ['a'], receivers },
-    // @ts-expect-error: a list of paths
-    { ...good, paths: 'a' },
+    // @ts-expect-error: a path or a list of paths
+    { ...good, paths: 7 },
     // @ts-expect-error: a number has no unit
     { ...good, rateBytesPerSec: '50MB' },
     // @ts-expect-error: update, keep or overwrite
@@ -170,17 +170,17 @@ t.test('the compiler refuses invalid options', async (t) => {
   t.equal(bad.length, 7);
   t.equal(await later.trustReceiver('a', keyPair.publicKey), 'not this one');
 
-  const refuseSender = (key: Uint8Array) => (key.length === 32 ? undefined : 'odd');
-  const open: ReceiveOptions = { dir: 'in', port: 0, keyPair, refuseSender };
+  const trustSender = (key: Uint8Array) => key.length === 32 || 'odd';
+  const open: ReceiveOptions = { dir: 'in', port: 0, keyPair, trustSender };
   const wrong: ReceiveOptions[] = [
-    // @ts-expect-error: refuseSender is required
+    // @ts-expect-error: trustSender is required
     { dir: 'in', port: 0, keyPair },
     // @ts-expect-error: keyPair is required
-    { dir: 'in', port: 0, refuseSender },
+    { dir: 'in', port: 0, trustSender },
     // @ts-expect-error: a list of addresses
     { ...open, bind: '127.0.0.1' },
     // @ts-expect-error: decisions are synchronous
-    { ...open, refuseSender: async () => undefined },
+    { ...open, trustSender: async () => true },
   ];
   t.equal(wrong.length, 4);
 

@@ -347,7 +347,7 @@ t.test('an untrusted sender is refused with the reason and leaves nothing', asyn
   const own = await generateKeyPair();
   const keys: Uint8Array[] = [];
   const host = await openHost(t, folder, {
-    refuseSender: (key) => {
+    trustSender: (key) => {
       keys.push(key);
       return 'not from you';
     },
@@ -377,7 +377,7 @@ t.test('an untrusted receiver gets nothing', async (t) => {
   const result = await sendTo([bad, good], [sent], {
     trustReceiver: async (name, key) => {
       asked.push([name, key]);
-      return name === badName ? 'never seen' : undefined;
+      return name === badName ? 'never seen' : true;
     },
   });
   t.match(result.receivers, [
@@ -393,6 +393,29 @@ t.test('an untrusted receiver gets nothing', async (t) => {
   );
   t.same(bad.events, []);
   t.same(namesIn(bad), []);
+});
+
+t.test('only the answer true means trust', async (t) => {
+  const folder = t.testdir();
+  const sent = writeRandomFile(folder, 5000);
+  const host = await openHost(t, folder);
+  const reason = 'the other side does not trust its key';
+  for (const answer of [false, undefined, '', 1]) {
+    const result = await sendTo([host], [sent], { trustReceiver: () => answer as boolean });
+    t.match(result.receivers, [{ status: 'failed', reason }], String(answer));
+  }
+  const other = await SessionHost.open(t, join(folder, 'other'), { trustSender: () => false });
+  t.match((await sendTo([other], [sent])).receivers, [{ status: 'refused', reason }]);
+  t.same([...namesIn(host), ...namesIn(other)], []);
+});
+
+t.test('one path needs no list', async (t) => {
+  const folder = t.testdir();
+  const sent = writeRandomFile(folder, 5000);
+  const host = await openHost(t, folder);
+  const receivers = [host.spec('one')];
+  await send({ paths: sent, receivers, trustReceiver: () => true });
+  t.ok(isSameContent(sent, host.path('sent')));
 });
 
 t.test('nothing is sent to a receiver whose key has changed', async (t) => {
@@ -472,7 +495,7 @@ t.test('an unreachable receiver fails by name, and the others do not wait for it
   const result = await send({
     paths: [sent],
     receivers: [silent, host.spec('there')],
-    trustReceiver: () => undefined,
+    trustReceiver: () => true,
     livenessTimeoutMs: 4000,
     onEvent: (event) => {
       if (event.type === 'receiver') outcomes.push(event.outcome.receiver);
@@ -581,7 +604,7 @@ t.test('a receiver with an already aborted signal does not open', async (t) => {
     port: 0,
     bind: ['127.0.0.1'],
     keyPair: await generateKeyPair(),
-    refuseSender: () => undefined,
+    trustSender: () => true,
     signal: AbortSignal.abort(stopped),
   });
   await t.rejects(opening, stopped);
@@ -854,8 +877,14 @@ t.test('a send that cannot start rejects with a code, and sends nothing', async 
       /two entries named sent/,
     ],
     [{ receivers: [{ host: 'nowhere.invalid', port: 1 }] }, 'UNKNOWN_HOST', /nowhere\.invalid/],
+    [
+      { trustReceiver: undefined as never },
+      'INVALID_ARGUMENT',
+      /^trustReceiver: this option is req/,
+    ],
+    [{ paths: 7 as never }, 'INVALID_ARGUMENT', /^paths: must be a path or a list of paths$/],
   ] as const;
-  const good = { paths: [path], receivers: [server], trustReceiver: () => undefined };
+  const good = { paths: [path], receivers: [server], trustReceiver: () => true };
   for (const [options, code, message] of bad) {
     await t.rejects(send({ ...good, ...options }), { code, message }, String(message));
   }
@@ -872,7 +901,7 @@ t.test('a receive that cannot start rejects with a code, and keeps no port', asy
     port: 0,
     bind: ['127.0.0.1'],
     keyPair: await generateKeyPair(),
-    refuseSender: () => undefined,
+    trustSender: () => true,
   };
   const bad = [
     [{ dir: join(folder, 'file') }, 'TARGET_UNWRITABLE', /file: is not a folder/],
@@ -897,7 +926,6 @@ t.test('a dry run reports what would be sent, and sends nothing', async (t) => {
   const plan = await planSend({
     paths: [join(folder, 'sent')],
     receivers: [host.spec('one'), { ...host.spec('two'), host: '127.0.0.2' }],
-    trustReceiver: () => undefined,
   });
   t.match(plan, {
     entryNames: ['sent', 'sent/a', 'sent/b', 'sent/b/c'],
@@ -925,7 +953,7 @@ for (const port of [0, -1, 65_536, 1.5]) {
     const folder = t.testdir();
     const paths = [writeRandomFile(folder, 5000)];
     const receivers = [{ host: '127.0.0.1', port }];
-    const options = { paths, receivers, trustReceiver: () => undefined, livenessTimeoutMs: 500 };
+    const options = { paths, receivers, trustReceiver: () => true, livenessTimeoutMs: 500 };
     await t.rejects(send(options), { code: 'INVALID_ARGUMENT', message: new RegExp(`${port}`) });
   });
 }

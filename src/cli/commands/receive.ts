@@ -6,7 +6,7 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import { formatAddresses } from '../../node/file-receiver.js';
 import { AuthorizedSenders } from '../../node/keys/authorized-senders.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
-import { refuseUnlessAuthorized } from '../../node/keys/trust.js';
+import { trustAuthorizedSenders } from '../../node/keys/trust.js';
 import type { Receiving } from '../../node/receive.js';
 import { receive as startReceiving } from '../../node/receive.js';
 import type { ReceiveOptions } from '../../node/receive-options.js';
@@ -57,7 +57,7 @@ export async function receive(args: readonly string[]): Promise<ExitCode> {
 }
 
 /** Options for this receiver's key and for the senders to accept. */
-type TrustOptions = Pick<ReceiveOptions, 'keyPair' | 'refuseSender' | 'sharesParts'>;
+type TrustOptions = Pick<ReceiveOptions, 'keyPair' | 'trustSender' | 'sharesParts'>;
 
 /** One run of the command, until it is stopped. */
 class ReceiveCommand {
@@ -192,7 +192,7 @@ class ReceiveCommand {
       output.warn(
         '--open: senders are not authenticated; any host that reaches this port can send',
       );
-      return { keyPair, refuseSender: () => undefined, sharesParts: true };
+      return { keyPair, trustSender: () => true, sharesParts: true };
     }
     const mayBeMissing = this.invitation !== undefined;
     const authorized = await AuthorizedSenders.load(authorizedPathOf(argv), mayBeMissing);
@@ -206,7 +206,7 @@ class ReceiveCommand {
       lastMessage = message;
     }, 1000);
     timer.unref();
-    return { keyPair, refuseSender: refuseUnlessAuthorized(authorized) };
+    return { keyPair, trustSender: trustAuthorizedSenders(authorized) };
   }
 
   private async serveStatus(receiving: Receiving): Promise<StatusServer | undefined> {

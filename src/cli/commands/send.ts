@@ -115,7 +115,7 @@ function printResult(output: Output, { paths, signal }: SendOptions, result: Sen
   if (result.error !== undefined) output.error(`p2mp send: ${result.error.message}`);
   const isInterrupted = signal?.aborted === true;
   if (isInterrupted) {
-    const remedy = paths.includes('-')
+    const remedy = [paths].flat().includes('-')
       ? 'standard input cannot be resumed; send the data again'
       : 'to resume, run the same command again';
     output.error(`p2mp send: interrupted; ${remedy}`);
@@ -168,7 +168,7 @@ async function createTrust(
     // If there is a key, use it, so that receivers can recognize this sender.
     const hasKey = argv.key !== undefined || existsSync(keyPath);
     const pair = hasKey ? { keyPair: await loadKeyPair(keyPath) } : {};
-    return { ...pair, trustReceiver: () => undefined };
+    return { ...pair, trustReceiver: () => true };
   }
   const given = argv['known-receivers'];
   const knownPath =

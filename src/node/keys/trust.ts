@@ -7,6 +7,7 @@ import type { AuthorizedSenders } from './authorized-senders.js';
 import { fingerprint, formatPublicKey } from './key-files.js';
 import type { KnownReceivers, ReceiverCheck } from './known-receivers.js';
 import { knownReceiverLine } from './known-receivers.js';
+import type { TrustAnswer } from './trust-answer.js';
 
 /** A receiver whose key is not known yet. */
 export interface UnknownReceiver {
@@ -47,7 +48,7 @@ const gatherMs = 500;
  * // Accepts any new receiver; a program would ask its user.
  * const trustReceiver = trustKnownReceivers(known, async (receivers) => receivers.map(() => true));
  * const { publicKey } = await generateKeyPair();
- * console.log(await trustReceiver('localhost:7735', publicKey)); // undefined
+ * console.log(await trustReceiver('localhost:7735', publicKey)); // true
  * ```
  */
 export function trustKnownReceivers(
@@ -56,7 +57,7 @@ export function trustKnownReceivers(
   options: TrustKnownOptions = {},
 ): TrustReceiver {
   const trust = new FirstUseTrust(known, ask, options);
-  return (name, receiverKey) => trust.decide(name, receiverKey);
+  return async (name, receiverKey) => (await trust.decide(name, receiverKey)) ?? true;
 }
 
 interface PendingReceiver extends UnknownReceiver {
@@ -177,19 +178,19 @@ class FirstUseTrust {
  * @example
  * ```ts
  * import { writeFileSync } from 'node:fs';
- * import { AuthorizedSenders, generateKeyPair, refuseUnlessAuthorized } from 'p2mp';
+ * import { AuthorizedSenders, generateKeyPair, trustAuthorizedSenders } from 'p2mp';
  *
  * writeFileSync('authorized_senders', '');
- * const refuse = refuseUnlessAuthorized(await AuthorizedSenders.load('authorized_senders'));
+ * const trustSender = trustAuthorizedSenders(await AuthorizedSenders.load('authorized_senders'));
  * const { publicKey } = await generateKeyPair();
- * console.log(refuse(publicKey)?.startsWith('the receiver does not trust')); // true
+ * console.log(String(trustSender(publicKey)).startsWith('the receiver does not trust')); // true
  * ```
  */
-export function refuseUnlessAuthorized(
+export function trustAuthorizedSenders(
   authorized: AuthorizedSenders,
-): (senderKey: Uint8Array) => string | undefined {
+): (senderKey: Uint8Array) => TrustAnswer {
   return (senderKey) =>
     authorized.find(senderKey) === undefined
       ? `the receiver does not trust this sender's key ${fingerprint(senderKey)}; add this line to its authorized_senders: ${formatPublicKey(senderKey, '')}`
-      : undefined;
+      : true;
 }

@@ -1,0 +1,12 @@
+/** Answers of the functions that decide whom to trust. */
+
+/** `true`: the peer is trusted. A text or `false`: the peer is refused, for this reason or for none. */
+export type TrustAnswer = boolean | string;
+
+/** @returns why the peer is refused; undefined if it is trusted. Only `true` means trust. */
+export function refusalOf(answer: TrustAnswer): string | undefined {
+  if (answer === true) return undefined;
+  return typeof answer === 'string' && answer !== ''
+    ? answer
+    : 'the other side does not trust its key';
+}
