@@ -415,12 +415,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** The current status of one receiver. */
   status(nowMs: TimeMs, peer: SessionPeer): SessionReceiverStatus {
-    return statusOf(
-      nowMs,
-      peer,
-      this.geometry.contentSizeBytes,
-      this.rootDigest.isConfirmedFor(peer),
-    );
+    const { contentSizeBytes } = this.geometry;
+    return statusOf(nowMs, peer, contentSizeBytes, this.rootDigest.isConfirmedFor(peer));
   }
 
   get reportCount(): number {
