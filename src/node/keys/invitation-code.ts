@@ -28,7 +28,7 @@ export function formatInvitation({ receiverKey, secret }: ReceivedInvitation): s
  *
  * const keyPair = await generateKeyPair();
  * const options = { dir: 'received', port: 0, bind: ['127.0.0.1'], keyPair };
- * const receiving = await receive({ ...options, refuseSender: () => 'not trusted' });
+ * const receiving = await receive({ ...options, trustSender: () => 'not trusted' });
  * const code = receiving.invite({ uses: 1, lifetimeMs: 60_000 });
  * console.log(parseInvitation(code).receiverKey.length); // 32
  * await receiving.close('done');
