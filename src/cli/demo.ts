@@ -108,7 +108,7 @@ async function sendWithProgress(
 ): Promise<SendFileResult> {
   let progress: ClientProgress | undefined;
   const timer = setInterval(() => {
-    if (!output.hasProgress && progress !== undefined) output.line(progress.text());
+    if (!output.hasProgress && progress !== undefined) output.line(progress.text(79));
   }, plainIntervalMs);
   try {
     return await sendFile({

@@ -2,6 +2,7 @@
 import { bytesPerSec, formatBytes, formatRate, formatSeconds } from '../../base/format.js';
 import type { Sender } from '../../sender.js';
 import type { Output } from './output.js';
+import { joinFitting } from './table.js';
 
 const intervalMs = 100;
 const jsonIntervalMs = 1000;
@@ -19,7 +20,10 @@ export class ClientProgress {
   ) {
     if (output.isJson) this.timer = setInterval(() => this.emit(), jsonIntervalMs);
     else if (output.hasProgress)
-      this.timer = setInterval(() => output.progress(() => [this.text()]), intervalMs);
+      this.timer = setInterval(
+        () => output.progress(({ columns }) => [this.text(columns)]),
+        intervalMs,
+      );
   }
 
   end(): void {
@@ -27,8 +31,8 @@ export class ClientProgress {
     this.output.endProgress();
   }
 
-  /** @returns one line with the delivered share, goodput, ETA and pending receivers */
-  text(): string {
+  /** @returns one line with the delivered share, goodput, ETA and pending receivers, as far as they fit */
+  text(columns: number): string {
     const { sizeBytes } = this.sender.geometry;
     const { deliveredBytes } = this.sender;
     const percent = sizeBytes === 0 ? 100 : Math.floor((deliveredBytes / sizeBytes) * 100);
@@ -39,9 +43,10 @@ export class ClientProgress {
       `${formatBytes(deliveredBytes)} of ${formatBytes(sizeBytes)}`,
       formatRate(goodput),
       `ETA ${eta}`,
-      this.pendingText(),
     ];
-    return parts.join('  ').trimEnd();
+    // The names of receivers are cut at the end of the line; the figures are complete or left out.
+    const figures = joinFitting(parts, '  ', columns, [1, 2, 3]);
+    return `${figures}  ${this.pendingText()}`.trimEnd();
   }
 
   private pendingText(): string {

@@ -62,6 +62,14 @@ export class LiveView {
     this.widths = [];
   }
 
+  /** Prints lines above the view, which stays visible below them. */
+  printAbove(print: () => void): void {
+    const { view } = this;
+    this.hide();
+    print();
+    if (view !== undefined) this.show(view);
+  }
+
   private draw(): void {
     const { columns, rows } = this.stream;
     // Leave one line and one column free: some terminals scroll if the last line or column is filled.

@@ -119,9 +119,9 @@ export class Output {
   /** Writes the buffered lines. Must be called before the process ends. */
   flush(): void {
     if (this.buffer === '') return;
-    this.live.hide();
-    process.stdout.write(this.buffer);
+    const { buffer } = this;
     this.buffer = '';
+    this.live.printAbove(() => process.stdout.write(buffer));
   }
 
   /** Removes the progress view. */
@@ -132,8 +132,7 @@ export class Output {
 
   private toStandardError(text: string): void {
     this.flush();
-    this.live.hide();
-    process.stderr.write(`${escapeControlsInLines(text)}\n`);
+    this.live.printAbove(() => process.stderr.write(`${escapeControlsInLines(text)}\n`));
   }
 
   protected append(text: string): void {

@@ -2,7 +2,7 @@
 import { bytesPerSec, formatBytes, formatRate, formatSeconds } from '../../base/format.js';
 import type { SessionReceiverStatus } from '../../session/sender-events.js';
 import type { ViewSize } from './live-view.js';
-import { formatPartOfTable, shownRows } from './table.js';
+import { dropColumns, formatPartOfTable, joinFitting, shownRows } from './table.js';
 
 /** States, the most interesting for the user first. */
 const order = ['active', 'offered', 'identifying', 'connecting', 'failed', 'refused', 'aborted'];
@@ -17,7 +17,7 @@ export function sessionTable(
   elapsedMs: number,
   { columns, lines }: ViewSize,
 ): string[] {
-  const total = totalLine(receivers, contentSizeBytes, elapsedMs);
+  const total = totalLine(receivers, contentSizeBytes, elapsedMs, columns);
   const rowCount = shownRows(receivers.length, lines - fixedLines);
   if (rowCount === 0) return [total];
   const shown = new Set(
@@ -31,7 +31,8 @@ export function sessionTable(
     .map((status) => row(status, contentSizeBytes));
   const head = ['receiver', 'state', 'here', 'goodput', 'loss', 'rtt'];
   const hidden = receivers.length - rows.length;
-  return [...formatPartOfTable([head, ...rows], hidden, columns), total];
+  const table = dropColumns([head, ...rows], columns, ['rtt', 'loss', 'state', 'goodput']);
+  return [...formatPartOfTable(table, hidden, columns), total];
 }
 
 function rank(status: SessionReceiverStatus): number {
@@ -57,6 +58,7 @@ function totalLine(
   receivers: readonly SessionReceiverStatus[],
   contentSizeBytes: number,
   elapsedMs: number,
+  columns: number,
 ): string {
   const complete = receivers.filter(({ status }) => status === 'complete').length;
   const active = receivers.filter(({ status }) => status === 'active');
@@ -68,12 +70,13 @@ function totalLine(
   }
   const eta =
     active.length === 0 || etaSeconds === Infinity ? 'unknown' : formatSeconds(etaSeconds);
-  return [
+  const parts = [
     `${complete} of ${receivers.length} complete`,
     formatBytes(contentSizeBytes),
     formatSeconds(elapsedMs / 1000),
     ...(complete === receivers.length ? [] : [`ETA ${eta}`]),
-  ].join(', ');
+  ];
+  return joinFitting(parts, ', ', columns, [2, 1, 3]);
 }
 
 /** Rounds down, so that 100 is returned only for a complete object. */

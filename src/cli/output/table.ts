@@ -40,6 +40,51 @@ export function formatPartOfTable(
   ];
 }
 
+/**
+ * Removes columns until a row fits if its first cell is shortened, so that no figure loses its unit.
+ * @param rows the first row has the names of the columns
+ * @param order names of columns that can be left out, the least important first
+ */
+export function dropColumns(
+  rows: readonly (readonly string[])[],
+  maxColumns: number,
+  order: readonly string[],
+): string[][] {
+  const kept = rows.map((row) => [...row]);
+  const width = (i: number) => Math.max(...kept.map((row) => stringWidth(row[i] ?? '')));
+  const total = () => {
+    const widths = (kept[0] ?? []).map((_, i) => width(i));
+    const [first = 0, ...others] = widths;
+    const figures = others.reduce((sum, each) => sum + each + gap.length, 0);
+    return figures + Math.min(first, Math.max(minCellColumns, ...others));
+  };
+  for (const name of order) {
+    if (total() <= maxColumns) break;
+    const index = kept[0]?.indexOf(name) ?? -1;
+    if (index >= 0) for (const row of kept) row.splice(index, 1);
+  }
+  return kept;
+}
+
+/**
+ * Joins the parts of a line that fit.
+ * @param order indexes of parts that can be left out, the least important first
+ */
+export function joinFitting(
+  parts: readonly string[],
+  separator: string,
+  maxColumns: number,
+  order: readonly number[],
+): string {
+  const left = new Set<number>();
+  const join = () => parts.filter((_, i) => !left.has(i)).join(separator);
+  for (const index of order) {
+    if (stringWidth(join()) <= maxColumns) break;
+    left.add(index);
+  }
+  return join();
+}
+
 /** Narrows the widest columns until the line fits. */
 function narrow(widths: number[], room: number): void {
   let excess = widths.reduce((sum, width) => sum + width, 0) - room;
@@ -56,7 +101,11 @@ function narrow(widths: number[], room: number): void {
 function fill(cell: string, columns: number): string {
   const width = stringWidth(cell);
   if (width <= columns) return cell + ' '.repeat(columns - width);
-  const shorter = cliTruncate(cell, columns, { position: 'middle' });
+  let shorter = cliTruncate(cell, columns, { position: 'middle' });
+  // With wide characters, cli-truncate can return one column too many.
+  for (let room = columns - 1; stringWidth(shorter) > columns; room--) {
+    shorter = cliTruncate(cell, room, { position: 'middle' });
+  }
   return shorter + ' '.repeat(Math.max(0, columns - stringWidth(shorter)));
 }
 

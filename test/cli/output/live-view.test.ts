@@ -128,6 +128,19 @@ t.test('the table fills a window of any size, and reports how many rows it omits
   }
 });
 
+t.test('the view stays visible below the lines that scroll above it', async (t) => {
+  const window = new Window(60, 12);
+  const live = new LiveView(window, true);
+  live.show(() => ['50%  ETA 1.00 s']);
+  const printed = Array.from({ length: 30 }, (_, i) => `Timeout, sequence number = ${i}`);
+  for (const line of printed) {
+    live.printAbove(() => window.write(`${line}\r\n`));
+    await window.settle();
+    t.equal(window.screen.lines.at(-1), '50%  ETA 1.00 s');
+  }
+  t.strictSame(window.screen.lines, [...printed, '50%  ETA 1.00 s']);
+});
+
 t.test('a window that was far too small is clean again afterwards', async (t) => {
   for (let seed = 1; seed <= 20; seed++) {
     const random = createRandom('small windows', seed);

@@ -105,6 +105,29 @@ t.test('a narrow terminal shortens names, not figures', async (t) => {
   }
 });
 
+t.test(
+  'on a narrow terminal, whole columns are left out and no figure loses its unit',
+  async (t) => {
+    const figures = { elapsedMs: 1000, lossRatio: 0.012, rttMs: 12.3 };
+    const receivers = ['日本語のとても長い名前', '10.0.0.1:7735', 'lab-with-a-long-name'].map(
+      (name) => statusOf(name, 'active', 2_310_000, figures),
+    );
+    for (let columns = 20; columns < 100; columns++) {
+      const lines = sessionTable(receivers, 9_000_000, 1000, { columns, lines: 9 });
+      const [head = '', ...rows] = lines.slice(0, -1);
+      const names = head.split(/ {2,}/);
+      t.ok(names.includes('here'), `${columns} columns: ${head}`);
+      for (const row of rows) {
+        t.equal(/ 2\.31 MB\/s( |$)/.test(row), names.includes('goodput'), `${columns}: ${row}`);
+        t.equal(/ 12\.3 ms$/.test(row), names.includes('rtt'), `${columns}: ${row}`);
+        t.match(row, / 25%/, `${columns}: ${row}`);
+      }
+      t.match(lines.at(-1), /^0 of 3 complete(, 9\.00 MB)?(, 1\.00 s)?(, ETA 2\.90 s)?$/);
+      t.ok((lines.at(-1) ?? '').length <= columns);
+    }
+  },
+);
+
 t.test('100 % appears only if everything has arrived', async (t) => {
   t.equal(percent(999_999, 1_000_000), 99);
   t.equal(percent(2 ** 50 - 1, 2 ** 50), 99);
