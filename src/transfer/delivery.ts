@@ -19,7 +19,7 @@ import { burstsAhead } from '../wire/header.js';
 import type { Report } from '../wire/report.js';
 import { BatchEncoder } from './batch.js';
 import { BatchJoiner } from './batch-joiner.js';
-import { retryTiming, sessionDefaults } from './config.js';
+import { sessionDefaults } from './config.js';
 import { DigestPass } from './digest-pass.js';
 import { DigestViews } from './digest-view.js';
 import type { SessionPeer } from './peer.js';
@@ -292,9 +292,9 @@ export class Delivery {
       let nextAtMs = Infinity;
       for (const peer of this.options.peers) {
         if (!block.isAwaited(peer.index)) continue;
-        const isDue = pollAtMs(peer) <= nowMs || peer.polledAtMs < block.sentAtMs;
+        const isDue = peer.pollAgainAtMs <= nowMs || peer.polledAtMs < block.sentAtMs;
         const isPut = !isDue || this.owner.poll(nowMs, peer);
-        nextAtMs = Math.min(nextAtMs, isPut ? pollAtMs(peer) : nowMs + pollRetryMs);
+        nextAtMs = Math.min(nextAtMs, isPut ? peer.pollAgainAtMs : nowMs + pollRetryMs);
       }
       block.deadlineMs = nextAtMs;
     }
@@ -442,12 +442,6 @@ export class Delivery {
     this.bytesSent += transmit.bytes.length - count * this.encoder.framingSizeBytes;
     return transmit;
   }
-}
-
-/** When to poll a receiver with an overdue report again. */
-function pollAtMs(peer: SessionPeer): TimeMs {
-  const waitMs = Math.max(peer.rtt.timeoutMs, retryTiming.pollMs) * 2 ** peer.unansweredPolls;
-  return peer.polledAtMs + Math.min(waitMs, retryTiming.maxMs);
 }
 
 /** How often to look for slow receivers. */

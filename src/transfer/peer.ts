@@ -12,6 +12,7 @@ import { SentBursts } from '../path/sent-bursts.js';
 import type { OutgoingHandshake } from '../security/handshake.js';
 import type { SecureChannel } from '../security/secure-channel.js';
 import type { Gap, ReceiverState } from '../wire/report.js';
+import { retryTiming } from './config.js';
 import type { DigestView } from './digest-view.js';
 import type { Rounds } from './rounds.js';
 import type { SessionBlock } from './sealed-block.js';
@@ -182,6 +183,12 @@ export class SessionPeer {
   /** The address in use. */
   get address(): Address {
     return this.addresses.current;
+  }
+
+  /** When to poll the receiver again while its report is overdue. */
+  get pollAgainAtMs(): TimeMs {
+    const waitMs = Math.max(this.rtt.timeoutMs, retryTiming.pollMs) * 2 ** this.unansweredPolls;
+    return this.polledAtMs + Math.min(waitMs, retryTiming.maxMs);
   }
 
   /** Whether the receiver owes an answer. */

@@ -188,20 +188,7 @@ export function encodeMessage(message: Message): Uint8Array {
   const writer = new ByteWriter().uint8(kinds.indexOf(message.kind));
   switch (message.kind) {
     case 'offer':
-      writer
-        .text(shortened(message.label))
-        .uint16(message.mssBytes)
-        .uint8(message.segmentsPerBlock)
-        .varint(message.manifestSizeBytes)
-        .varint(message.contentSizeBytes)
-        .raw(message.manifestDigest)
-        .counted(message.manifest)
-        .raw(message.groupKey)
-        .text(message.groupHost)
-        .varint(Math.round(message.reportIntervalMs * 1000))
-        .uint8(existingFiles.indexOf(message.existing))
-        .uint8(deletions.indexOf(message.deletion))
-        .float64(message.listedAtMs);
+      writeOffer(writer, message);
       break;
     case 'accept':
       writer.text(shortened(message.name));
@@ -249,6 +236,23 @@ export function encodeMessage(message: Message): Uint8Array {
       break;
   }
   return writer.finish();
+}
+
+function writeOffer(writer: ByteWriter, message: Offer): void {
+  writer
+    .text(shortened(message.label))
+    .uint16(message.mssBytes)
+    .uint8(message.segmentsPerBlock)
+    .varint(message.manifestSizeBytes)
+    .varint(message.contentSizeBytes)
+    .raw(message.manifestDigest)
+    .counted(message.manifest)
+    .raw(message.groupKey)
+    .text(message.groupHost)
+    .varint(Math.round(message.reportIntervalMs * 1000))
+    .uint8(existingFiles.indexOf(message.existing))
+    .uint8(deletions.indexOf(message.deletion))
+    .float64(message.listedAtMs);
 }
 
 /**
