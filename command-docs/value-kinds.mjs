@@ -9,6 +9,8 @@ export const optionValues = {
   'authorized-senders': 'file',
   'known-receivers': 'file',
   classic: 'file',
+  'exclude-from': 'file',
+  'retry-failed': 'file',
   to: 'host',
   log: ['text', 'json', 'journal'],
   'log-level': ['error', 'warn', 'info', 'debug'],

@@ -7,6 +7,7 @@ import { encodeInSteps, manifestLimits } from '../object/manifest.js';
 import { hashInSteps } from '../security/crypto.js';
 import { SessionSender } from '../session/sender.js';
 import type { ReceiverSpec } from '../transfer/receiver-spec.js';
+import { Exclusions } from './disk/source/exclusions.js';
 import { ObjectSource } from './disk/source/object-source.js';
 import { runInTurns } from './in-turns.js';
 import { parseInvitation } from './keys/invitation-code.js';
@@ -94,15 +95,16 @@ async function prepareSender(
     });
 }
 
-function openSource(options: PlanOptions): Promise<ObjectSource> {
-  const { input, inputName, signal } = options;
+async function openSource(options: PlanOptions): Promise<ObjectSource> {
+  const { input, inputName, dest, signal } = options;
   const paths = pathsOf(options);
   if (paths.length === 0) {
     throw new P2mpError('INVALID_ARGUMENT', 'nothing to send: name a file or a folder');
   }
   return ObjectSource.open({
     paths,
-    ...withoutUndefined({ input, inputName, signal }),
+    exclusions: await Exclusions.load(options.exclusions ?? {}),
+    ...withoutUndefined({ input, inputName, dest, signal }),
   });
 }
 

@@ -6,6 +6,7 @@ import type {
   SessionSenderResult,
 } from '../session/sender-events.js';
 import type { ExistingFiles } from '../wire/messages.js';
+import type { ExclusionOptions } from './disk/source/exclusions.js';
 import type { ObjectSource } from './disk/source/object-source.js';
 import type { KeyPair } from './keys/key-files.js';
 import type { TrustAnswer } from './keys/trust-answer.js';
@@ -61,6 +62,12 @@ export interface SendOptions {
   readonly existing?: ExistingFiles;
   /** Aborts the session. The result then shows which receivers are incomplete. */
   readonly signal?: AbortSignal;
+  /** Where everything goes at the receivers: `NAME` renames the only path, `FOLDER/` takes all paths. */
+  readonly dest?: string;
+  /** What is not sent from the folders among the paths; everything is, by default. */
+  readonly exclusions?: ExclusionOptions;
+  /** Whether the first receiver that fails or refuses ends the session for all; false by default. */
+  readonly failsFast?: boolean;
   /** Interval of `progress` events; 1000 ms by default. */
   readonly progressIntervalMs?: number;
   /** Called for each event, at the time of the event. */
@@ -103,6 +110,8 @@ export type SendEvent =
   | { readonly type: 'resize'; readonly mssBytes: number; readonly reason: string }
   /** An entry that is not sent. */
   | { readonly type: 'skipped'; readonly name: string; readonly reason: string }
+  /** A pattern of `exclusions` that matched nothing, as the user wrote it. */
+  | { readonly type: 'unused-pattern'; readonly pattern: string }
   | { readonly type: 'progress'; readonly receivers: readonly SessionReceiverStatus[] }
   /** The system refused to send a datagram. Reported once for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string }

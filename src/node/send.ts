@@ -6,7 +6,11 @@ import { P2mpError } from '../base/errors.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import { SuccessiveSenders } from '../endpoint/successive-senders.js';
 import type { SessionSender } from '../session/sender.js';
-import type { SessionSenderEvent, SessionSenderResult } from '../session/sender-events.js';
+import type {
+  SessionReceiverOutcome,
+  SessionSenderEvent,
+  SessionSenderResult,
+} from '../session/sender-events.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
 import type { ObjectSource } from './disk/source/object-source.js';
 import { refusalOf } from './keys/trust-answer.js';
@@ -165,6 +169,9 @@ class Sending {
     if (groupFrom !== undefined) {
       runner.sockets?.sendGroupsBy(groupFrom, options.multicastTtl ?? 1);
     }
+    for (const pattern of source.unusedPatterns) {
+      options.onEvent?.({ type: 'unused-pattern', pattern });
+    }
     for (const skipped of source.skipped) options.onEvent?.({ type: 'skipped', ...skipped });
     options.onEvent?.({
       type: 'start',
@@ -216,6 +223,9 @@ class Sending {
       case 'narrow-path':
         this.narrowPaths?.handleSuspicion(event.index);
         return;
+      case 'receiver':
+        if (this.options.failsFast === true) this.failFast(event.outcome);
+        break;
       case 'done':
         this.shell.finish(event.result);
         return;
@@ -246,6 +256,18 @@ class Sending {
       this.decisions.set(index, decision);
     }
     this.feed(decision.refusal, (sender, nowMs, refusal) => sender.trust(nowMs, index, refusal));
+  }
+
+  /** Ends the session for all receivers if this one has failed. */
+  private failFast({ receiver, status }: SessionReceiverOutcome): void {
+    const { sender, runner } = this;
+    if (status !== 'failed' && status !== 'refused') return;
+    // Later, because the event comes from within the sender.
+    setImmediate(() => {
+      if (sender === undefined || runner === undefined || sender.isDone) return;
+      sender.abort(runner.nowMs, `stopped because ${receiver} ${status} (--fail-fast)`);
+      runner.drain();
+    });
   }
 
   private checkSource(): void {

@@ -29,6 +29,11 @@ export interface FolderEntry {
   readonly name: string;
   readonly mode: number;
   readonly modifiedMs: number;
+  /**
+   * Set if the folder only holds what is sent, because the sender puts it there. The mode and the time are then not the
+   * sender's, and a receiver applies the mode only to a new folder.
+   */
+  readonly isHolder?: true;
 }
 
 /** A symbolic link; its target is relative and stays within the object. */
@@ -77,7 +82,10 @@ export const manifestLimits = {
 /** Maximum number of entries, and of bytes, that one step of encoding or decoding handles. */
 export const manifestStep = { entryCount: 1000, sizeBytes: 64 * 1024 } as const;
 
-const entryKinds = ['file', 'folder', 'link'] as const;
+const entryKinds = ['file', 'folder', 'link', 'holder'] as const;
+
+/** The mode of a new folder that only holds what is sent. */
+export const holderMode = 0o755;
 
 /**
  * Creates a manifest from entries that are already in order (SESSIONS 4.5), and computes their total size.
@@ -128,7 +136,9 @@ export function* encodeInSteps({ entries }: Manifest): Steps<Uint8Array> {
 }
 
 function writeEntry(writer: ByteWriter, entry: Entry): void {
-  writer.uint8(entryKinds.indexOf(entry.kind)).text(entry.name);
+  const isHolder = entry.kind === 'folder' && entry.isHolder === true;
+  writer.uint8(entryKinds.indexOf(isHolder ? 'holder' : entry.kind)).text(entry.name);
+  if (isHolder) return;
   if (entry.kind === 'link') {
     writer.text(entry.target);
     return;
@@ -217,7 +227,7 @@ function decodeEntry(
   const read = readEntryName(nameBytes, platform);
   if (typeof read === 'string') return { fault: read, name: printable(nameBytes) };
   const { name } = read;
-  const misplaced = order.check(nameBytes, name, kind === 'folder');
+  const misplaced = order.check(nameBytes, name, kind === 'folder' || kind === 'holder');
   if (misplaced !== undefined) return { fault: misplaced, name: escapeControls(name) };
   const entry = readEntry(reader, kind, name);
   if (entry === undefined) return { fault: 'not-a-manifest', name: escapeControls(name) };
@@ -227,9 +237,15 @@ function decodeEntry(
   return entry;
 }
 
-function readEntry(reader: ByteReader, kind: Entry['kind'], name: string): Entry | undefined {
+function readEntry(
+  reader: ByteReader,
+  kind: (typeof entryKinds)[number],
+  name: string,
+): Entry | undefined {
   let entry: Entry;
-  if (kind === 'link') {
+  if (kind === 'holder') {
+    entry = { kind: 'folder', name, mode: holderMode, modifiedMs: 0, isHolder: true };
+  } else if (kind === 'link') {
     entry = { kind, name, target: reader.text() };
   } else {
     const mode = reader.uint16() & 0o777;

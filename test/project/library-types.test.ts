@@ -61,6 +61,8 @@ function describeSent(event: SendEvent): string {
       return `${event.receiver}: ${event.reason}`;
     case 'resize':
       return `${event.mssBytes} ${event.reason}`;
+    case 'unused-pattern':
+      return event.pattern;
     case 'skipped':
       return `${event.name}: ${event.reason}`;
     case 'fault':

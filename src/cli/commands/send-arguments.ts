@@ -22,6 +22,10 @@ const receiverOptions = {
     describe:
       'Receivers: host, host:port or [IPv6]:port, separated by commas; @FILE lists one per line',
   },
+  'retry-failed': {
+    ...textOption,
+    describe: 'Send to the receivers that did not complete, by the --json output of an earlier run',
+  },
   port: {
     ...textOption,
     value: 'PORT',
@@ -84,6 +88,22 @@ const fileOptions = {
     default: true,
     describe: 'Keep all existing files, even if they differ',
   },
+  exclude: {
+    ...listOption,
+    describe: 'Pattern (as in .gitignore) of what is not sent from folders; repeatable',
+  },
+  include: {
+    ...listOption,
+    describe: 'Pattern of what is sent although --exclude or --exclude-from matches; repeatable',
+  },
+  'exclude-from': {
+    ...listOption,
+    describe: 'File with a pattern to exclude on each line; repeatable',
+  },
+  dest: {
+    ...textOption,
+    describe: 'Name at the receivers: NAME renames a single path, FOLDER/ takes all paths',
+  },
   'stdin-name': {
     ...textOption,
     value: 'NAME',
@@ -124,6 +144,10 @@ const trustOptions = {
 
 /** Options for checking without sending. */
 const runOptions = {
+  'fail-fast': {
+    ...flagOption,
+    describe: 'End the session for all receivers when the first one fails',
+  },
   'dry-run': {
     ...flagOption,
     alias: 'n',

@@ -12,6 +12,7 @@ import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import type { AskAboutReceivers } from '../../node/keys/trust.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
+import type { ServerSpec } from '../../node/net/resolve-receivers.js';
 import { planSend, send as sendObject } from '../../node/send.js';
 import type { SendEvent, SendOptions, SendResult } from '../../node/send-options.js';
 import type { ExistingFiles } from '../../wire/messages.js';
@@ -31,6 +32,7 @@ import {
 } from '../output/send-output.js';
 import { loadOrCreateKey } from '../own-key.js';
 import { checkSeparation, parseReceivers } from '../receiver-list.js';
+import { readFailedReceivers } from '../retry-failed.js';
 import { tuneEngine } from '../tune-engine.js';
 import { createSendParser } from './send-arguments.js';
 
@@ -45,17 +47,16 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
       'nothing to send: name files or folders, or - for standard input',
     );
   }
-  if (argv.to === undefined) {
-    throw new P2mpError(
-      'INVALID_ARGUMENT',
-      'no receiver: name at least one with --to host[:port],...',
-    );
-  }
   const existing = existingFiles(argv);
   checkSeparation(args, existsSync);
   const interruption = new AbortController();
   const events = new SendOutput(output, argv.verbose);
-  const receivers = await parseReceivers(argv.to, parsePort(single('port', argv.port), 1));
+  const receivers = await receiversOf(argv);
+  if (receivers === undefined) {
+    output.line(`every receiver in ${argv['retry-failed']} is complete: nothing to send`);
+    output.flush();
+    return exitCode.ok;
+  }
   const options: SendOptions = {
     paths: argv._,
     receivers,
@@ -71,6 +72,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     mssBytes: parseSegmentSize(single('mss', argv.mss)),
     existing,
     inputName: single('stdin-name', argv['stdin-name']),
+    ...selectionOf(argv),
     signal: interruption.signal,
     progressIntervalMs: output.isJson ? 1000 : 200,
     ...(await createTrust(argv, receivers.length, output, events, interruption.signal)),
@@ -83,6 +85,49 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   const result = await sendUntilDone(output, options, interruption.signal);
   if (result === undefined) return printInterrupted(output, 'p2mp send');
   return printResult(output, options, result);
+}
+
+/**
+ * The receivers of `--to` or of `--retry-failed`.
+ * @returns undefined if no receiver of the earlier run failed
+ * @throws P2mpError INVALID_ARGUMENT, SOURCE_UNREADABLE
+ */
+async function receiversOf(argv: {
+  readonly to: readonly string[] | undefined;
+  readonly 'retry-failed': string | undefined;
+  readonly port: string;
+}): Promise<ServerSpec[] | undefined> {
+  const earlier = argv['retry-failed'];
+  if (earlier !== undefined) {
+    if (argv.to !== undefined) {
+      throw new P2mpError('INVALID_ARGUMENT', '--to and --retry-failed: give only one of them');
+    }
+    const failed = await readFailedReceivers(single('retry-failed', earlier));
+    return failed.length === 0 ? undefined : failed;
+  }
+  if (argv.to === undefined) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      'no receiver: name at least one with --to host[:port],...',
+    );
+  }
+  return parseReceivers(argv.to, parsePort(single('port', argv.port), 1));
+}
+
+/** What to send from the paths, where it goes, and when to stop. */
+function selectionOf(argv: {
+  readonly exclude: readonly string[] | undefined;
+  readonly include: readonly string[] | undefined;
+  readonly 'exclude-from': readonly string[] | undefined;
+  readonly dest: string | undefined;
+  readonly 'fail-fast': boolean;
+}): Pick<SendOptions, 'exclusions' | 'dest' | 'failsFast'> {
+  const { exclude, include, dest } = argv;
+  return {
+    exclusions: withoutUndefined({ exclude, include, excludeFrom: argv['exclude-from'] }),
+    ...(dest === undefined ? {} : { dest: single('dest', dest) }),
+    failsFast: argv['fail-fast'],
+  };
 }
 
 /** How receivers treat the files that they have. @throws P2mpError INVALID_ARGUMENT */

@@ -180,6 +180,9 @@ const serverEvents = [
 ] as const;
 
 const sendEvents = [
+  event('unused-pattern', {
+    pattern: text.describe('An --exclude or --include that matches nothing.'),
+  }),
   event('skipped', { name: text, reason: text }),
   event('start', {
     label: text,

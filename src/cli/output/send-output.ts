@@ -54,6 +54,12 @@ export class SendOutput {
         output.json({ event: 'skipped', name: event.name, reason: event.reason });
         printSkipped(output, event);
         break;
+      case 'unused-pattern':
+        output.json({ event: 'unused-pattern', pattern: event.pattern });
+        if (isVerbose && !output.isJson) {
+          output.warn(escapeControls(`${event.pattern}: matches nothing`));
+        }
+        break;
       case 'connect':
         output.json({ event: 'connect', receiver: event.receiver, name: event.selfName });
         if (isVerbose && !output.isJson) output.warn(`${event.receiver}: connected`);

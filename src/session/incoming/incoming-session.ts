@@ -172,11 +172,7 @@ export class IncomingSession {
     this.info = info;
     emit({ type: 'offer', info });
     if (offer.deletion !== 'none' && !allowsDeletion) {
-      this.end(
-        nowMs,
-        'refused',
-        'allows no deletion; start it with --allow-delete, or send without --delete',
-      );
+      this.end(nowMs, 'refused', 'allows no deletion; send without it');
       return;
     }
     const geometry = createSessionGeometry(

@@ -2,19 +2,20 @@
  * Reads the object to send: files, folders and standard input as one manifest and one stream of bytes. Memory and
  * open files are bounded, regardless of the number and size of files.
  */
-import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { lstat, open, stat } from 'node:fs/promises';
 import { assert, at } from '../../../base/assert.js';
 import { P2mpError } from '../../../base/errors.js';
+import { withoutUndefined } from '../../../base/without-undefined.js';
 import { readEntryName } from '../../../object/entry-name.js';
-import type { Entry, FileEntry, Manifest } from '../../../object/manifest.js';
+import { compareNames } from '../../../object/entry-order.js';
+import type { Entry, Manifest } from '../../../object/manifest.js';
 import { forEachInTurns } from '../../in-turns.js';
-import { forEachLimited } from '../../limited-concurrency.js';
-import { changed, changedSize, endedEarly, readError } from './source-errors.js';
+import type { Exclusions } from './exclusions.js';
+import type { SentFile } from './source-content.js';
+import { Content } from './source-content.js';
 import { spoolInput } from './spool-input.js';
-import type { FoundEntry, SkippedEntry } from './walk-entries.js';
-import { modifiedMsOf, walkEntries } from './walk-entries.js';
+import type { FoundEntry, SkippedEntry, WalkedEntries } from './walk-entries.js';
+import { walkEntries } from './walk-entries.js';
 
 export type { SkippedEntry } from './walk-entries.js';
 
@@ -24,14 +25,6 @@ const chunkSizeBytes = 4 * 1024 * 1024;
 /** Maximum number of sequential readers at a time: one for sending, and one that hashes the content ahead. */
 const maxRuns = 2;
 
-/** Maximum number of files that one read opens at a time. A read and a read-ahead may run concurrently. */
-const openedAtOnce = 4;
-
-/** Maximum number of idle open files. With files in use and standard input, at most 16 files are open. */
-const maxIdleFiles = 7;
-
-const verifiedAtOnce = 32;
-
 export interface ObjectSourceOptions {
   /** Paths as given by the user; '-' is standard input. */
   readonly paths: readonly string[];
@@ -39,11 +32,26 @@ export interface ObjectSourceOptions {
   readonly input?: NodeJS.ReadableStream;
   /** Name under which standard input is sent; 'stdin' by default. */
   readonly inputName?: string;
+  /** Where everything goes at the receivers: `NAME` renames a single path, `FOLDER/` takes all paths. */
+  readonly dest?: string;
+  /** What is not sent from the folders among the paths. */
+  readonly exclusions?: Exclusions;
   /** Aborts `open`, which may wait a long time for standard input. */
   readonly signal?: AbortSignal;
 }
 
 export class ObjectSource {
+  /**
+   * Entries that are not sent, with reasons: sockets, pipes, devices, links that lead out of the object, names that are
+   * not UTF-8 or that no receiver would accept, and what could not be read.
+   */
+  readonly skipped: readonly SkippedEntry[];
+  /** The names of the folders that the user named, each with a slash at the end; empty for the receiver's own folder. */
+  readonly roots: readonly string[];
+  /** Patterns that matched nothing. */
+  readonly unusedPatterns: readonly string[];
+  /** When the listing began, in milliseconds since 1970. */
+  readonly listedAtMs: number;
   private readonly chunkSizeBytes: number;
   /** Least recently used first. */
   private readonly runs: Run[] = [{ nextOffsetBytes: 0, current: undefined, ahead: undefined }];
@@ -59,14 +67,12 @@ export class ObjectSource {
   private constructor(
     readonly manifest: Manifest,
     private readonly content: Content,
-    /**
-     * Entries that are not sent, with reasons: sockets, pipes, devices, links that lead out of the object, names
-     * that are not UTF-8 or that no receiver would accept, and what could not be read.
-     */
-    readonly skipped: readonly SkippedEntry[],
-    /** When the listing began, in milliseconds since 1970. */
-    readonly listedAtMs: number,
+    listing: Pick<ObjectSource, 'skipped' | 'roots' | 'unusedPatterns' | 'listedAtMs'>,
   ) {
+    this.skipped = listing.skipped;
+    this.roots = listing.roots;
+    this.unusedPatterns = listing.unusedPatterns;
+    this.listedAtMs = listing.listedAtMs;
     this.chunkSizeBytes = Math.min(chunkSizeBytes, this.manifest.contentSizeBytes);
   }
 
@@ -78,24 +84,29 @@ export class ObjectSource {
     }
     checkInputName(inputName);
     const listedAtMs = Date.now();
-    const { found, skipped } = await walkEntries(paths, inputName, signal);
-    if (!paths.includes('-')) return ObjectSource.of(found, skipped, undefined, listedAtMs);
+    const { dest, exclusions } = options;
+    const walked = await walkEntries({
+      ...{ paths, inputName },
+      ...withoutUndefined({ dest, exclusions, signal }),
+    });
+    const { found } = walked;
+    if (!paths.includes('-')) return ObjectSource.of(found, walked, undefined, listedAtMs);
     // Reads the input last, so that none is consumed if something else fails.
     const { handle, sizeBytes } = await spoolInput(input, signal);
     const entry = {
       kind: 'file',
-      name: inputName,
+      name: walked.inputName,
       mode: 0o644,
       modifiedMs: Date.now(),
       sizeBytes,
     } as const;
     const standardInput = { entry, path: '-', isGiven: true };
-    return ObjectSource.of(insert(found, standardInput), skipped, handle, listedAtMs);
+    return ObjectSource.of(insert(found, standardInput), walked, handle, listedAtMs);
   }
 
   private static async of(
     found: readonly FoundEntry[],
-    skipped: readonly SkippedEntry[],
+    { skipped, roots, unusedPatterns }: Omit<WalkedEntries, 'found' | 'inputName'>,
     spool: FileHandle | undefined,
     listedAtMs: number,
   ): Promise<ObjectSource> {
@@ -109,7 +120,9 @@ export class ObjectSource {
       offsetBytes += entry.sizeBytes;
     });
     const manifest = { entries, contentSizeBytes: offsetBytes };
-    return new ObjectSource(manifest, new Content(files, spool), skipped, listedAtMs);
+    return new ObjectSource(manifest, new Content(files, spool), {
+      ...{ skipped, roots, unusedPatterns, listedAtMs },
+    });
   }
 
   /**
@@ -286,145 +299,6 @@ interface Ahead {
   readonly loaded: Promise<Chunk | undefined>;
 }
 
-interface SentFile {
-  readonly entry: FileEntry;
-  readonly path: string;
-  readonly isGiven: boolean;
-  /** Offset in the content. */
-  readonly offsetBytes: number;
-}
-
-/** A part of one file, and the memory to read it into. */
-interface Piece {
-  readonly file: SentFile;
-  readonly fromBytes: number;
-  readonly bytes: Uint8Array;
-}
-
-/** The concatenated files, of which only a few are open at a time. */
-class Content {
-  /** Open files that are not in use, least recently used first. */
-  private readonly idle = new Map<SentFile, FileHandle>();
-
-  constructor(
-    private readonly files: readonly SentFile[],
-    private readonly spool: FileHandle | undefined,
-  ) {}
-
-  async read(bytes: Uint8Array, offsetBytes: number): Promise<void> {
-    await forEachLimited(this.piecesOf(bytes, offsetBytes), openedAtOnce, (piece) =>
-      this.readPiece(piece),
-    );
-  }
-
-  async verify(): Promise<void> {
-    await forEachLimited(this.files, verifiedAtOnce, async (file) => {
-      const { entry, path, isGiven } = file;
-      if (this.isSpooled(file)) return;
-      const stats = await (isGiven ? stat(path) : lstat(path)).catch((error: unknown) => {
-        throw readError(path, error);
-      });
-      if (!stats.isFile()) throw changed(path, 'was replaced');
-      if (stats.size !== entry.sizeBytes) throw changedSize(path, entry.sizeBytes, stats.size);
-      if (modifiedMsOf(stats) !== entry.modifiedMs) throw changed(path, 'was written to');
-    });
-  }
-
-  async close(): Promise<void> {
-    const handles = [...this.idle.values()];
-    this.idle.clear();
-    if (this.spool !== undefined) handles.push(this.spool);
-    for (const handle of handles) await handle.close();
-  }
-
-  private piecesOf(bytes: Uint8Array, offsetBytes: number): Piece[] {
-    const pieces: Piece[] = [];
-    let count = 0;
-    for (let i = this.indexAt(offsetBytes); count < bytes.length; i++) {
-      const file = at(this.files, i);
-      const fromBytes = offsetBytes + count - file.offsetBytes;
-      const sizeBytes = Math.min(file.entry.sizeBytes - fromBytes, bytes.length - count);
-      if (sizeBytes === 0) continue;
-      pieces.push({ file, fromBytes, bytes: bytes.subarray(count, count + sizeBytes) });
-      count += sizeBytes;
-    }
-    return pieces;
-  }
-
-  /** Index of the file with the byte at this offset, skipping empty files. */
-  private indexAt(offsetBytes: number): number {
-    let low = 0;
-    let high = this.files.length;
-    while (high - low > 1) {
-      const middle = (low + high) >>> 1;
-      if (at(this.files, middle).offsetBytes <= offsetBytes) low = middle;
-      else high = middle;
-    }
-    return low;
-  }
-
-  private async readPiece(piece: Piece): Promise<void> {
-    const { file, fromBytes, bytes } = piece;
-    const handle = await this.take(file);
-    try {
-      await readFully(handle, piece);
-    } catch (error) {
-      throw readError(file.path, error);
-    } finally {
-      await this.giveBack(file, handle, fromBytes + bytes.length === file.entry.sizeBytes);
-    }
-  }
-
-  /**
-   * Returns a handle for exclusive use until `giveBack` is called. Opens the file if no handle of it is idle.
-   */
-  private async take(file: SentFile): Promise<FileHandle> {
-    if (this.isSpooled(file)) return this.spool as FileHandle;
-    const idle = this.idle.get(file);
-    if (idle !== undefined) {
-      this.idle.delete(file);
-      return idle;
-    }
-    // In the meantime, a pipe (which would block) or a link to a secret file may have replaced the file.
-    const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
-    const flags = O_RDONLY | O_NONBLOCK | (file.isGiven ? 0 : O_NOFOLLOW);
-    return open(file.path, flags).catch((error: unknown) => {
-      throw readError(file.path, error);
-    });
-  }
-
-  private async giveBack(file: SentFile, handle: FileHandle, isAtEnd: boolean): Promise<void> {
-    if (this.isSpooled(file)) return;
-    // A file that was read to its end is hardly ever needed again, so small files never stay open.
-    if (isAtEnd || this.idle.has(file)) {
-      await handle.close();
-      return;
-    }
-    this.idle.set(file, handle);
-    const [oldest] = this.idle;
-    if (this.idle.size <= maxIdleFiles || oldest === undefined) return;
-    this.idle.delete(oldest[0]);
-    await oldest[1].close();
-  }
-
-  /** Whether this is spooled input. Spooled input has no path, so no other process can change it. */
-  private isSpooled(file: SentFile): boolean {
-    return this.spool !== undefined && file.path === '-';
-  }
-}
-
-async function readFully(handle: FileHandle, { file, fromBytes, bytes }: Piece): Promise<void> {
-  let count = 0;
-  while (count < bytes.length) {
-    const { bytesRead } = await handle.read(bytes, count, bytes.length - count, fromBytes + count);
-    if (bytesRead === 0) {
-      const { size } = await handle.stat();
-      throw endedEarly(file.path, file.entry.sizeBytes, size, fromBytes + count);
-    }
-    count += bytesRead;
-  }
-}
-
 function isWithin(offsetBytes: number, range: { offsetBytes: number }, sizeBytes: number): boolean {
   return offsetBytes >= range.offsetBytes && offsetBytes < range.offsetBytes + sizeBytes;
 }
@@ -438,13 +312,11 @@ function checkInputName(name: string): void {
   );
 }
 
-/** Inserts an entry by name among the top-level entries. */
+/** Inserts an entry in its place by name. */
 function insert(found: readonly FoundEntry[], added: FoundEntry): FoundEntry[] {
   const nameBytes = Buffer.from(added.entry.name);
-  const isBehind = ({ entry }: FoundEntry) => {
-    const [top = ''] = entry.name.split('/', 1);
-    return Buffer.compare(Buffer.from(top), nameBytes) > 0;
-  };
-  const index = found.findIndex(isBehind);
+  const index = found.findIndex(
+    ({ entry }) => compareNames(Buffer.from(entry.name), nameBytes) > 0,
+  );
   return found.toSpliced(index === -1 ? found.length : index, 0, added);
 }

@@ -17,6 +17,8 @@ import { forEachInTurns, namesPerTurn } from '../../in-turns.js';
 import { mapLimited } from '../../limited-concurrency.js';
 import { describeError, fileError, systemCode } from '../../system-error.js';
 import { partsFolderName } from '../parts/part-folder.js';
+import { holderOf, readDestination } from './destination.js';
+import type { Exclusions } from './exclusions.js';
 import { checkSize, isSizeDoubtful } from './reported-size.js';
 import { sortInTurns } from './sort-in-turns.js';
 
@@ -49,6 +51,12 @@ export interface WalkedEntries {
   /** In manifest order. */
   readonly found: readonly FoundEntry[];
   readonly skipped: readonly SkippedEntry[];
+  /** The names of the folders that the user named, each with a slash at the end; empty for the receiver's own folder. */
+  readonly roots: readonly string[];
+  /** The name of the entry for standard input. */
+  readonly inputName: string;
+  /** Patterns that matched nothing. */
+  readonly unusedPatterns: readonly string[];
 }
 
 /** An entry whose name is known. */
@@ -71,21 +79,34 @@ const vanishedCodes = new Set(['ENOENT', 'ENOTDIR', 'ESTALE']);
 const replacedCodes = new Set(['ELOOP', 'ENXIO']);
 
 type Inspected =
+  | 'excluded'
   | { readonly reason: string }
   | { readonly entry: Entry; readonly below: Candidate[] };
 
+export interface WalkOptions {
+  /** As given by the user; `-` gets the name `inputName` and is otherwise left to the caller. */
+  readonly paths: readonly string[];
+  readonly inputName: string;
+  /** Where everything goes at the receivers: `NAME` or `FOLDER/`. */
+  readonly dest?: string;
+  /** What is not sent from the folders that the user named. */
+  readonly exclusions?: Exclusions;
+  readonly signal?: AbortSignal;
+}
+
 /**
- * Finds the entries to send. An unreadable entry in a folder is skipped with a reason, but an unreadable path
- * given by the user is an error. Unfinished parts of a receiver are left out.
- * @param paths as given by the user; for `-`, only checks that no other path has the name `inputName`
- * @throws P2mpError SOURCE_UNREADABLE; INVALID_ARGUMENT if two paths give the same name; the signal's reason
- * after it aborts
+ * Below a folder, unreadable entries are skipped with a reason; an unreadable path given by the user is an error.
+ * Unfinished parts of a receiver are not part of the object.
+ * @throws P2mpError SOURCE_UNREADABLE; INVALID_ARGUMENT if two paths give the same name, or for a bad `dest`;
+ *   the signal's reason after it aborts
  */
-export async function walkEntries(
-  paths: readonly string[],
-  inputName: string,
-  signal?: AbortSignal,
-): Promise<WalkedEntries> {
+export async function walkEntries(options: WalkOptions): Promise<WalkedEntries> {
+  const { paths, inputName, dest, signal } = options;
+  const [only] = paths;
+  const isContent = paths.length === 1 && only !== undefined && isContentPath(only);
+  const { folders, rename } = readDestination(dest, paths.length, isContent);
+  const into = folders.at(-1);
+  const prefix = into === undefined ? '' : `${into}/`;
   const givers = new Map<string, string>();
   const claim = (nameBytes: Buffer, path: string) => {
     const key = nameBytes.toString('latin1');
@@ -94,24 +115,46 @@ export async function walkEntries(
     givers.set(key, path);
   };
   const candidates: Candidate[] = [];
+  const roots: string[] = [];
+  let contentPath: string | undefined;
   for (const path of paths) {
     signal?.throwIfAborted();
     if (path === '-') {
-      claim(Buffer.from(inputName), path);
+      claim(Buffer.from(rename ?? inputName), path);
       continue;
     }
-    for (const candidate of await listGiven(path)) {
+    const isFolderContent = isContentPath(path);
+    if (isFolderContent) contentPath ??= path;
+    roots.push(isFolderContent ? prefix : `${prefix}${rename ?? basename(path)}/`);
+    for (const candidate of await listGiven(path, prefix, rename)) {
       claim(candidate.nameBytes, path);
       candidates.push(candidate);
     }
   }
   candidates.sort((a, b) => Buffer.compare(a.nameBytes, b.nameBytes));
-  const walk = new Walk(signal);
-  await walk.visit(candidates);
+  const walk = new Walk(options, { roots, inputName: `${prefix}${rename ?? inputName}` });
+  for (const folder of folders) {
+    // The content of `.` goes into this folder, so the folder is sent as well.
+    const isSent = folder === into && contentPath !== undefined;
+    walk.found.push(
+      isSent
+        ? await sentFolder(folder, contentPath as string)
+        : { entry: holderOf(folder), path: '', isGiven: true },
+    );
+  }
+  await walk.visit(candidates, prefix.length);
   return walk;
 }
 
-/** The modification time of a file, limited to the times that a manifest can hold. */
+async function sentFolder(name: string, path: string): Promise<FoundEntry> {
+  const stats = await stat(path).catch((error: unknown) => {
+    throw fileError('SOURCE_UNREADABLE', path, error);
+  });
+  const entry = { kind: 'folder', name, mode: stats.mode & 0o777, modifiedMs: modifiedMsOf(stats) };
+  return { entry: entry as Entry, path, isGiven: true };
+}
+
+/** The modification time of a file as in manifests. */
 export function modifiedMsOf(stats: Stats): number {
   return Math.max(-maxTimeMs, Math.min(stats.mtimeMs, maxTimeMs));
 }
@@ -119,18 +162,37 @@ export function modifiedMsOf(stats: Stats): number {
 class Walk implements WalkedEntries {
   readonly found: FoundEntry[] = [];
   readonly skipped: SkippedEntry[] = [];
+  readonly roots: readonly string[];
+  readonly inputName: string;
 
-  constructor(private readonly signal?: AbortSignal) {}
+  constructor(
+    private readonly options: Pick<WalkOptions, 'exclusions' | 'signal'>,
+    { roots, inputName }: Pick<WalkedEntries, 'roots' | 'inputName'>,
+  ) {
+    this.roots = roots;
+    this.inputName = inputName;
+  }
 
-  /** @param candidates all entries of one folder, in order */
-  async visit(candidates: readonly Candidate[]): Promise<void> {
+  get unusedPatterns(): readonly string[] {
+    return this.options.exclusions?.unused ?? [];
+  }
+
+  /**
+   * @param candidates all entries of one folder, in order
+   * @param rootLength the length of the root's name, which patterns do not match
+   */
+  async visit(candidates: readonly Candidate[], rootLength: number): Promise<void> {
+    const { exclusions, signal } = this.options;
     const inspected = await mapLimited(candidates, inspectedAtOnce, (candidate) => {
-      this.signal?.throwIfAborted();
-      return inspect(candidate);
+      signal?.throwIfAborted();
+      const isExcluded = (isFolder: boolean) =>
+        !candidate.isGiven && exclusions?.has(candidate.name.slice(rootLength), isFolder) === true;
+      return inspect(candidate, isExcluded);
     });
     for (const [i, { name, path, isGiven }] of candidates.entries()) {
       if (i % takenAtOnce === takenAtOnce - 1) await nextTurn();
       const result = at(inspected, i);
+      if (result === 'excluded') continue;
       if ('reason' in result) {
         this.skipped.push({ name, reason: result.reason });
         continue;
@@ -143,7 +205,8 @@ class Walk implements WalkedEntries {
           `${path}: more than ${most} files and folders; send them in parts`,
         );
       }
-      if (result.below.length > 0) await this.visit(result.below);
+      const below = isGiven ? name.length + 1 : rootLength;
+      if (result.below.length > 0) await this.visit(result.below, below);
     }
   }
 }
@@ -152,18 +215,29 @@ class Walk implements WalkedEntries {
  * Lists what a path given by the user stands for: the path itself or, if the path has no name of its own
  * (such as `.`), the content of that folder.
  */
-async function listGiven(path: string): Promise<Candidate[]> {
+async function listGiven(
+  path: string,
+  prefix: string,
+  rename: string | undefined,
+): Promise<Candidate[]> {
   if (path === '')
     throw new P2mpError('INVALID_ARGUMENT', 'a path is empty; name a file or folder');
+  if (isContentPath(path)) return listFolder(path, prefix);
   const name = basename(path);
-  if (name === '' || name === '.' || name === '..') return listFolder(path, '');
   if (name === partsFolderName) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
       `${path}: holds unfinished transfers of a receiver; send the received files instead`,
     );
   }
-  return [{ nameBytes: Buffer.from(name), name, path, isGiven: true }];
+  const sentName = rename ?? name;
+  const nameBytes = Buffer.from(sentName);
+  return [{ nameBytes, name: prefix + sentName, path, isGiven: true }];
+}
+
+/** Whether a path has no name of its own and stands for the content of a folder. */
+function isContentPath(path: string): boolean {
+  return path !== '' && path !== '-' && ['', '.', '..'].includes(basename(path));
 }
 
 const partsFolderNameBytes = Buffer.from(partsFolderName);
@@ -210,11 +284,16 @@ function candidateOf(nameBytes: Buffer, prefix: string, folder: string): Candida
   };
 }
 
-async function inspect(candidate: Candidate): Promise<Inspected> {
+/** @param isExcluded whether the entry is not sent, if it is a folder or if it is none */
+async function inspect(
+  candidate: Candidate,
+  isExcluded: (isFolder: boolean) => boolean,
+): Promise<Inspected> {
   const { name, path, isGiven, fault } = candidate;
   if (fault !== undefined) return { reason: `its name ${fault}` };
   try {
     const stats = await (isGiven ? stat(path) : lstat(path));
+    if (isExcluded(stats.isDirectory())) return 'excluded';
     if (stats.isSymbolicLink()) return await inspectLink(candidate);
     const common = { name, mode: stats.mode & 0o777, modifiedMs: modifiedMsOf(stats) };
     if (stats.isDirectory()) {

@@ -88,7 +88,7 @@ export async function placeEntries(placing: Placing): Promise<void> {
 function makeFolder(
   { target, existing, updatesModes }: Placing,
   own: OwnNames,
-  { name, mode }: FolderEntry,
+  { name, mode, isHolder }: FolderEntry,
 ): FolderMode {
   const shown = target.shown(name);
   target.checkParents(name, 'TARGET_FAILED');
@@ -104,7 +104,7 @@ function makeFolder(
     const found = lstatSync(target.path(name), { bigint: true });
     own.check(name, found);
     own.note(name, found, true);
-    const takesMode = updatesModes && existing !== 'keep';
+    const takesMode = updatesModes && existing !== 'keep' && isHolder !== true;
     const oldMode = stats.mode & 0o7777;
     if ((oldMode & workMode) === workMode) return takesMode ? 'sender' : 'unchanged';
     // An earlier attempt may have left a folder that its owner cannot write to.
@@ -338,8 +338,8 @@ async function finishFolder(
   mode: FolderMode,
 ): Promise<void> {
   const path = target.path(folder.name);
-  // New folders get their time even if existing folders are left alone.
-  const setsTime = existing !== 'keep' || mode === 'sender';
+  // New folders get their time even if existing ones are left alone.
+  const setsTime = folder.isHolder !== true && (existing !== 'keep' || mode === 'sender');
   try {
     target.checkParents(folder.name, 'TARGET_FAILED');
     if (isWindows) {

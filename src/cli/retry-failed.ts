@@ -1,0 +1,58 @@
+/** Reads which receivers did not complete, from the output of an earlier `p2mp send --json`. */
+import { readFile } from 'node:fs/promises';
+import { P2mpError } from '../base/errors.js';
+import type { ServerSpec } from '../node/net/resolve-receivers.js';
+import { fileError } from '../node/system-error.js';
+import { parseServer } from './arguments.js';
+
+interface EarlierReceiver {
+  readonly receiver: string;
+  readonly address: string;
+  readonly status: string;
+}
+
+/**
+ * @param path a file with all lines of the output, or only its last one
+ * @returns the receivers to send to again; none if all were complete
+ * @throws P2mpError SOURCE_UNREADABLE, INVALID_ARGUMENT
+ */
+export async function readFailedReceivers(path: string): Promise<ServerSpec[]> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw fileError('SOURCE_UNREADABLE', path, error);
+  });
+  const receivers = text
+    .split(/\r?\n/)
+    .map(readResult)
+    .findLast((each) => each !== undefined);
+  if (receivers === undefined) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `--retry-failed ${path}: contains no result of p2mp send; save the output of p2mp send --json and name that file`,
+    );
+  }
+  return receivers
+    .filter(({ status }) => status !== 'complete')
+    .map(({ receiver, address }) => {
+      const port = Number(address.slice(address.lastIndexOf(':') + 1));
+      return parseServer(receiver, port);
+    });
+}
+
+/** @returns the receivers of a result of `p2mp send`; undefined if the line is none */
+function readResult(line: string): readonly EarlierReceiver[] | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  const { event, object, receivers } = (value ?? {}) as Record<string, unknown>;
+  if (event !== 'result' || typeof object !== 'string' || !Array.isArray(receivers))
+    return undefined;
+  return receivers.every(isReceiver) ? receivers : undefined;
+}
+
+function isReceiver(value: unknown): value is EarlierReceiver {
+  const { receiver, address, status } = (value ?? {}) as Record<string, unknown>;
+  return [receiver, address, status].every((field) => typeof field === 'string');
+}

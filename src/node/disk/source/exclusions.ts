@@ -1,0 +1,94 @@
+/**
+ * Patterns that say what is not sent from the folders that a user names. They have the syntax of .gitignore, and each
+ * of these folders is their root.
+ */
+import { readFile } from 'node:fs/promises';
+import type { Ignore } from 'ignore';
+import ignore from 'ignore';
+import { P2mpError } from '../../../base/errors.js';
+import { fileError } from '../../system-error.js';
+
+/** What to leave out, in increasing order of precedence: the last pattern that matches a name decides. */
+export interface ExclusionOptions {
+  /** Files with a pattern on each line. */
+  readonly excludeFrom?: readonly string[];
+  readonly exclude?: readonly string[];
+  /** Patterns of what is sent after all. As in .gitignore, nothing can be included in a folder that is excluded. */
+  readonly include?: readonly string[];
+}
+
+/** One pattern, as the user wrote it. */
+interface Rule {
+  readonly shown: string;
+  readonly matcher: Ignore;
+  hasMatched: boolean;
+}
+
+export class Exclusions {
+  private constructor(
+    private readonly all: Ignore,
+    private readonly rules: readonly Rule[],
+  ) {}
+
+  /** @throws P2mpError INVALID_ARGUMENT, SOURCE_UNREADABLE */
+  static async load(options: ExclusionOptions): Promise<Exclusions> {
+    const patterns: { pattern: string; shown: string }[] = [];
+    for (const path of options.excludeFrom ?? []) {
+      const text = await readFile(path, 'utf8').catch((error: unknown) => {
+        throw fileError('SOURCE_UNREADABLE', path, error);
+      });
+      for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
+        patterns.push({ pattern: line, shown: `${path}: ${line}` });
+      }
+    }
+    for (const pattern of options.exclude ?? []) {
+      patterns.push({ pattern, shown: `--exclude ${pattern}` });
+    }
+    for (const pattern of options.include ?? []) {
+      if (pattern.startsWith('!')) throw doubleNegation(pattern);
+      patterns.push({ pattern: `!${pattern}`, shown: `--include ${pattern}` });
+    }
+    const all = newMatcher();
+    const rules: Rule[] = [];
+    for (const { pattern, shown } of patterns) {
+      // Blank lines and comments, as in .gitignore.
+      if (/^\s*(?:#.*)?$/.test(pattern)) continue;
+      all.add({ pattern });
+      const matcher = newMatcher().add({ pattern: pattern.replace(/^!/, '') });
+      rules.push({ shown, matcher, hasMatched: false });
+    }
+    return new Exclusions(all, rules);
+  }
+
+  get isEmpty(): boolean {
+    return this.rules.length === 0;
+  }
+
+  /**
+   * Whether an entry is not sent.
+   * @param name relative to the folder that the user named
+   */
+  has(name: string, isFolder: boolean): boolean {
+    if (this.isEmpty) return false;
+    const path = isFolder ? `${name}/` : name;
+    for (const rule of this.rules) rule.hasMatched ||= rule.matcher.ignores(path);
+    return this.all.ignores(path);
+  }
+
+  /** The patterns that have matched nothing so far. */
+  get unused(): string[] {
+    return this.rules.filter(({ hasMatched }) => !hasMatched).map(({ shown }) => shown);
+  }
+}
+
+/** Names are compared as they are, with upper and lower case. */
+function newMatcher(): Ignore {
+  return ignore({ ignorecase: false, allowRelativePaths: true });
+}
+
+function doubleNegation(pattern: string): P2mpError {
+  return new P2mpError(
+    'INVALID_ARGUMENT',
+    `--include ${pattern}: leave out the exclamation mark, or use --exclude ${pattern.slice(1)}`,
+  );
+}
