@@ -34,7 +34,7 @@ function makeResult(plan) {
     commit,
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpus().length} × ${cpus()[0].model}, Node ${process.version}`,
-    seconds: Math.round(effort.simulationWallS + effort.realWallS),
+    seconds: Math.round(effort.simulationSeconds + effort.realSeconds),
     findings,
   };
   // Made with this very commit, which the CSV does not record.

@@ -1,6 +1,7 @@
 /** Predicts results by the formulas of docs/THEORY.md, for the points that the formulas cover. */
 import { headerSizeBytes } from '../packet.js';
 import type { Point } from './parameters.js';
+import { isSession } from './parameters.js';
 import { deviationOfDelayMs, meanDelayMs, meanRounds } from './theory.js';
 
 /** Bytes that a datagram takes on a link besides its payload: the IPv4 and UDP headers. */
@@ -31,8 +32,9 @@ export function roundTripMs({ rttMs, rateBytesPerSec, mssBytes }: Point): number
  */
 export function createModel(point: Point, tripMs = roundTripMs(point)): Model | undefined {
   const { receivers, loss, lossModel, window, timeoutMs, sendTimeMs } = point;
+  if (isSession(point)) return undefined;
   if (window !== 1 || timeoutMs === 'auto' || tripMs >= timeoutMs) return undefined;
-  if (lossModel !== 'bernoulli' && loss > 0) return undefined;
+  if (lossModel === 'gilbert-elliott' || (lossModel !== 'bernoulli' && loss > 0)) return undefined;
   const segments = Math.ceil(point.fileSizeBytes / point.mssBytes);
   const run = { receivers, loss, segments, timeoutMs, rttMs: tripMs, sendTimeMs };
   // The last segment is shorter and takes less time at a limited rate.

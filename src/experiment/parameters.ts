@@ -1,12 +1,17 @@
 /** The parameters of an experiment: the values of a point, and the parameters' names in outputs. */
 import { P2mpError } from '../base/errors.js';
 import type { LossSpec } from '../loss.js';
-import { burstLoss } from '../loss.js';
+import { burstLoss, meanLoss } from '../loss.js';
 
 /** The modes of a run: in virtual time or over real sockets. */
 export const modes = ['simulated', 'real'] as const;
 /** How a run is executed. */
 export type Mode = (typeof modes)[number];
+
+/** The protocols of a run: P2MP-FTP, or a session that sends its data by unicast or by multicast. */
+export const protocols = ['p2mp-ftp', 'unicast', 'multicast'] as const;
+/** Protocol of a run. */
+export type Protocol = (typeof protocols)[number];
 
 /** One value for each parameter that can vary in a plan, except the mode. */
 export interface Point {
@@ -14,7 +19,7 @@ export interface Point {
   readonly mssBytes: number;
   /** Mean share of data packets that each receiver drops. */
   readonly loss: number;
-  /** `bernoulli` or `burst:LENGTH`. */
+  /** `bernoulli`, `burst:LENGTH` or `gilbert-elliott`, whose parameters are enterBad to lossInBad. */
   readonly lossModel: string;
   /** Segments in flight. */
   readonly window: number;
@@ -27,6 +32,14 @@ export interface Point {
   /** Time that a simulated sender spends on each datagram; it sends one datagram after another. */
   readonly sendTimeMs: number;
   readonly fileSizeBytes: number;
+  /** Undefined in plans that do not name it: P2MP-FTP. */
+  readonly protocol: Protocol | undefined;
+  /** Probability of a transition to the bad state before each packet; undefined for other loss models. */
+  readonly enterBad: number | undefined;
+  /** Probability of a transition to the good state before each packet. */
+  readonly leaveBad: number | undefined;
+  readonly lossInGood: number | undefined;
+  readonly lossInBad: number | undefined;
 }
 
 /** Name of a parameter in a plan. */
@@ -44,6 +57,31 @@ export interface Parameter {
 
 /** All parameters in the order of expansion: the last one varies fastest. */
 export const parameters: Readonly<Record<ParameterName, Parameter>> = {
+  protocol: {
+    column: 'protocol',
+    title: 'Protocol',
+    label: (value) => (isSessionProtocol(value) ? `session by ${value}` : 'P2MP-FTP'),
+  },
+  lossInBad: {
+    column: 'loss_in_bad',
+    title: 'Loss probability in the bad state',
+    label: (value) => `loss in bad state ${value}`,
+  },
+  lossInGood: {
+    column: 'loss_in_good',
+    title: 'Loss probability in the good state',
+    label: (value) => `loss in good state ${value}`,
+  },
+  leaveBad: {
+    column: 'leave_bad',
+    title: 'Probability to leave the bad state, per packet',
+    label: (value) => `leave bad state ${value}`,
+  },
+  enterBad: {
+    column: 'enter_bad',
+    title: 'Probability to enter the bad state, per packet',
+    label: (value) => `enter bad state ${value}`,
+  },
   fileSizeBytes: {
     column: 'file_bytes',
     title: 'File size, bytes',
@@ -75,7 +113,11 @@ export const parameters: Readonly<Record<ParameterName, Parameter>> = {
     column: 'loss_model',
     title: 'Loss model',
     label: (value) =>
-      value === 'bernoulli' ? 'independent losses' : `bursts of ${String(value).slice(6)}`,
+      value === 'bernoulli'
+        ? 'independent losses'
+        : value === 'gilbert-elliott'
+          ? 'Gilbert-Elliott'
+          : `bursts of ${String(value).slice(6)}`,
   },
   loss: {
     column: 'loss',
@@ -97,6 +139,36 @@ export const parameters: Readonly<Record<ParameterName, Parameter>> = {
 /** Names of all parameters, in the order of `parameters`. */
 export const parameterNames = Object.keys(parameters) as ParameterName[];
 
+/** Parameters that only some plans have. In a plan that does not name one, it is undefined at every point. */
+const extraNames: readonly ParameterName[] = [
+  'protocol',
+  'lossInBad',
+  'lossInGood',
+  'leaveBad',
+  'enterBad',
+];
+
+/** The parameters of a plan with this point: all that every plan has, and those that it names in addition. */
+export function namedParameters(point: Point): ParameterName[] {
+  return parameterNames.filter((name) => !extraNames.includes(name) || point[name] !== undefined);
+}
+
+function isSessionProtocol(value: unknown): boolean {
+  return value === 'unicast' || value === 'multicast';
+}
+
+/** Whether the run is a session instead of a P2MP-FTP transfer. */
+export function isSession({ protocol }: Point): boolean {
+  return isSessionProtocol(protocol);
+}
+
+/** A point's value in a table: undefined if the parameter has no effect at this point. */
+export function cellOf(point: Point, name: ParameterName): Point[ParameterName] {
+  if (isSession(point) && (name === 'window' || name === 'timeoutMs')) return undefined;
+  if (name !== 'loss' || point.enterBad === undefined) return point[name];
+  return Number(meanLoss(createLossSpec(point)).toPrecision(6));
+}
+
 const burstModel = /^burst:(?<length>\d+(?:\.\d+)?)$/;
 
 /** Whether the text is the name of a loss model in the syntax of the commands. */
@@ -108,7 +180,11 @@ export function isLossModelName(text: string): boolean {
  * Builds the loss model of a point.
  * @throws P2mpError INVALID_ARGUMENT if the model is unknown or cannot have this mean loss
  */
-export function createLossSpec(loss: number, lossModel: string): LossSpec {
+export function createLossSpec(point: Point): LossSpec {
+  const { loss, lossModel, enterBad = 0, leaveBad = 0, lossInGood = 0, lossInBad = 1 } = point;
+  if (lossModel === 'gilbert-elliott') {
+    return { model: lossModel, enterBad, leaveBad, lossInGood, lossInBad };
+  }
   const length = burstModel.exec(lossModel)?.groups?.['length'];
   if (length !== undefined) return burstLoss(loss, Number(length));
   if (lossModel !== 'bernoulli') {

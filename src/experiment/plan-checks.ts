@@ -1,10 +1,12 @@
 /** Finds combinations of values that are not allowed in a plan. */
 
 import { P2mpError } from '../base/errors.js';
+import { createLossModel } from '../loss.js';
+import { sessionMssLimits } from '../object/geometry.js';
 import { headerSizeBytes } from '../packet.js';
 import { linkOverheadBytes, roundTripMs } from './model.js';
 import type { Point } from './parameters.js';
-import { createLossSpec, varyingParameters } from './parameters.js';
+import { createLossSpec, isSession, varyingParameters } from './parameters.js';
 import type { Problem } from './plan-problems.js';
 import type { PlanFile } from './plan-schema.js';
 import { planLimits } from './plan-schema.js';
@@ -27,6 +29,8 @@ export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Probl
     link.rttMs,
     link.rateBytesPerSec ?? [undefined],
     link.queueBytes ?? [undefined],
+    file.protocol ?? [undefined],
+    ...Object.values(file.gilbertElliott ?? {}),
   ];
   const runs = lists.reduce((product, list) => product * list.length, repetitions);
   if (runs <= planLimits.runs) return [];
@@ -57,6 +61,7 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
     const message = `a log axis can show only numbers above 0, but ${x} has other values`;
     problems.push({ path: ['plot', 'xScale'], message });
   }
+  problems.push(...checkLoss(file), ...checkSessions(file));
   if (mode.includes('real')) problems.push(...checkReal(file, network));
   if (problems.length > 0) return problems;
   for (const point of points) {
@@ -67,10 +72,46 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
   return [];
 }
 
+/** Finds losses that are stated twice. */
+function checkLoss({ gilbertElliott, loss, lossModel }: PlanFile): Problem[] {
+  if (gilbertElliott === undefined) return [];
+  const isGiven = {
+    loss: loss.some((value) => value > 0),
+    lossModel: lossModel.join() !== 'bernoulli',
+  };
+  return (['loss', 'lossModel'] as const)
+    .filter((name) => isGiven[name])
+    .map((name) => ({
+      path: [name],
+      message: 'gilbertElliott already determines the losses; remove one of the two keys',
+    }));
+}
+
+/** Finds options of P2MP-FTP that sessions do not have. */
+function checkSessions({ protocol = ['p2mp-ftp'], window, timeoutMs }: PlanFile): Problem[] {
+  const sessions = protocol.filter((name) => name !== 'p2mp-ftp');
+  if (sessions.length === 0) return [];
+  const isMixed = sessions.length < protocol.length;
+  const isGiven = { window: window.join() !== '1', timeoutMs: timeoutMs.join() !== '100' };
+  const lists = { window, timeoutMs };
+  return (['window', 'timeoutMs'] as const)
+    .filter((name) => (isMixed ? lists[name].length > 1 : isGiven[name]))
+    .map((name) => ({
+      path: [name],
+      message: isMixed
+        ? `cannot vary beside sessions (protocol ${sessions.join(', ')}), which choose it themselves; give one value`
+        : `sessions (protocol ${sessions.join(', ')}) choose it themselves; remove this key`,
+    }));
+}
+
 /** Finds settings that are not possible in real runs. */
 function checkReal(file: PlanFile, network: PlanFile['network']): Problem[] {
   const problems: Problem[] = [];
-  const { link, sendTimeMs, receivers } = file;
+  const { link, sendTimeMs, receivers, protocol = [] } = file;
+  if (protocol.some((name) => name !== 'p2mp-ftp')) {
+    const message = 'sessions run only in simulated mode; remove "real" from the mode';
+    problems.push({ path: ['protocol'], message });
+  }
   if (link.rttMs.length > 1) {
     const message = 'cannot vary in real runs, because they measure it; give one value';
     problems.push({ path: ['link', 'rttMs'], message });
@@ -93,7 +134,7 @@ function checkReal(file: PlanFile, network: PlanFile['network']): Problem[] {
 const maxRealReceivers = 64;
 
 function checkPoint(point: Point): Problem | undefined {
-  const { queueBytes, mssBytes, timeoutMs, rttMs, loss, lossModel } = point;
+  const { queueBytes, mssBytes, timeoutMs, rttMs } = point;
   const datagramBytes = mssBytes + headerSizeBytes + linkOverheadBytes;
   if (queueBytes !== undefined && queueBytes < datagramBytes) {
     const message = `${queueBytes} bytes cannot hold a datagram of ${datagramBytes} bytes (headers included)`;
@@ -106,17 +147,24 @@ function checkPoint(point: Point): Problem | undefined {
       `at most ${planLimits.rttMs} ms are allowed: raise the rate`;
     return { path: ['link', 'rateBytesPerSec'], message };
   }
-  if (timeoutMs !== 'auto' && timeoutMs <= tripMs) {
+  const { minBytes, maxBytes } = sessionMssLimits;
+  if (isSession(point) && (mssBytes < minBytes || mssBytes > maxBytes)) {
+    const message = `${mssBytes} bytes: must be from ${minBytes} to ${maxBytes} in sessions`;
+    return { path: ['mssBytes'], message };
+  }
+  if (!isSession(point) && timeoutMs !== 'auto' && timeoutMs <= tripMs) {
     const message =
       `${timeoutMs} ms is not above the round trip of ${Number(tripMs.toPrecision(6))} ms ` +
       `(RTT ${rttMs} ms and the link's rate): every round would be retransmitted needlessly`;
     return { path: ['timeoutMs'], message };
   }
   try {
-    createLossSpec(loss, lossModel);
+    // Creating the model checks its probabilities.
+    createLossModel(createLossSpec(point), () => 0);
   } catch (error) {
     if (!(error instanceof P2mpError)) throw error;
-    return { path: ['lossModel'], message: error.message };
+    const path = point.enterBad === undefined ? 'lossModel' : 'gilbertElliott';
+    return { path: [path], message: error.message };
   }
   return undefined;
 }

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { maxMssBytes, maxWindowBlocks } from '../classic/config.js';
-import { isLossModelName, modes, parameterNames } from './parameters.js';
+import { isLossModelName, modes, parameterNames, protocols } from './parameters.js';
 import { describeIssue } from './plan-problems.js';
 
 /** Limits of a plan, so that a run fits in memory and ends in reasonable time. */
@@ -104,6 +104,10 @@ const timeout = z.union([z.number().gt(0).max(planLimits.timeoutMs), z.literal('
   error: `must be above 0 and at most ${planLimits.timeoutMs} (milliseconds), or "auto"`,
 });
 
+const probability = z.number().min(0).max(1);
+
+const protocol = z.enum(protocols, { error: 'must be "p2mp-ftp", "unicast" or "multicast"' });
+
 const mode = z.enum(modes, { error: 'must be "simulated" or "real"' });
 
 /** Validates a plan file and fills in its defaults. */
@@ -133,6 +137,10 @@ export const planSchema = z
       .enum(['loopback', 'namespaces'], { error: 'must be "loopback" or "namespaces"' })
       .default('loopback')
       .meta({ description: 'Network of the real runs; namespaces need root on Linux' }),
+    protocol: swept(protocol, false).optional().meta({
+      description:
+        '"p2mp-ftp" (the default), or a session that sends its data by "unicast" or by "multicast"',
+    }),
     fileSizeBytes: swept(wholeNumber(1, planLimits.fileSizeBytes), true).meta({
       description: 'Every run sends one file of this size',
     }),
@@ -149,6 +157,23 @@ export const planSchema = z
       description:
         '"bernoulli" (the default), or for example "burst:4" for bursts of 4 packets on average',
     }),
+    gilbertElliott: z
+      .strictObject({
+        enterBad: swept(probability, true).meta({
+          description: 'Probability of a transition from the good state to the bad one, per packet',
+        }),
+        leaveBad: swept(probability, true).meta({
+          description: 'Probability of a transition from the bad state to the good one, per packet',
+        }),
+        lossInGood: swept(probability, true)
+          .default([0])
+          .meta({ description: 'Probability of a loss in the good state; 0 if left out' }),
+        lossInBad: swept(probability, true)
+          .default([1])
+          .meta({ description: 'Probability of a loss in the bad state; 1 if left out' }),
+      })
+      .optional()
+      .meta({ description: 'The Gilbert-Elliott model, in place of `loss` and `lossModel`' }),
     window: swept(wholeNumber(1, maxWindowBlocks), true)
       .default([1])
       .meta({ description: 'Number of segments in flight; 1 (stop-and-wait) if left out' }),

@@ -5,7 +5,7 @@
 import { formatCrc32 } from '../base/crc32.js';
 import { P2mpError } from '../base/errors.js';
 import type { Mode, Point } from './parameters.js';
-import { combine, parameterNames } from './parameters.js';
+import { combine, namedParameters } from './parameters.js';
 import { checkSize, checkTogether } from './plan-checks.js';
 import { suggestPlanKey } from './plan-keys.js';
 import type { Problem } from './plan-problems.js';
@@ -79,15 +79,37 @@ export function countRuns(plan: Plan): number {
  * point does not change the losses of other points.
  */
 function runSeed(plan: Plan, point: Point, repetition: number): string {
-  const text = JSON.stringify(parameterNames.map((name) => point[name] ?? null));
+  const text = JSON.stringify(namedParameters(point).map((name) => point[name] ?? null));
   const digest = formatCrc32(Uint8Array.from(text, (character) => character.charCodeAt(0)));
   return `${plan.seed} ${digest} ${repetition}`;
 }
 
+const noGilbertElliott = {
+  enterBad: [undefined],
+  leaveBad: [undefined],
+  lossInGood: [undefined],
+  lossInBad: [undefined],
+};
+
 function toPlan(file: PlanFile): Plan {
-  const { title, about, seed, repetitions, mode, network, plot, link, ...rest } = file;
+  const {
+    title,
+    about,
+    seed,
+    repetitions,
+    mode,
+    network,
+    plot,
+    link,
+    protocol,
+    gilbertElliott,
+    ...rest
+  } = file;
   const points = combine({
     ...rest,
+    ...(gilbertElliott === undefined ? noGilbertElliott : gilbertElliott),
+    ...(gilbertElliott === undefined ? {} : { lossModel: ['gilbert-elliott'] }),
+    protocol: protocol ?? [undefined],
     rttMs: link.rttMs,
     rateBytesPerSec: link.rateBytesPerSec ?? [undefined],
     queueBytes: link.queueBytes ?? [undefined],

@@ -1,11 +1,13 @@
 /** Executes one run in virtual time. */
 import { assert } from '../base/assert.js';
 import { withoutUndefined } from '../base/without-undefined.js';
+import type { LinkOptions } from '../simulator/link.js';
+import { simulateSession } from '../simulator/session-transfer.js';
 import type { SimulatedTransferOptions } from '../simulator/transfer.js';
 import { simulateTransfer } from '../simulator/transfer.js';
 import { linkOverheadBytes } from './model.js';
 import type { Point } from './parameters.js';
-import { createLossSpec } from './parameters.js';
+import { createLossSpec, isSession } from './parameters.js';
 import type { RunResult } from './run-result.js';
 
 /**
@@ -14,6 +16,10 @@ import type { RunResult } from './run-result.js';
  * @throws P2mpError INVALID_ARGUMENT for a point that a valid plan cannot contain
  */
 export function simulateRun(point: Point, seed: string, rttMs = point.rttMs): RunResult {
+  return isSession(point) ? runSession(point, seed, rttMs) : runTransfer(point, seed, rttMs);
+}
+
+function runTransfer(point: Point, seed: string, rttMs: number): RunResult {
   const { sender, receivers } = simulateTransfer(toOptions(point, seed, rttMs));
   assert(sender !== undefined, 'a simulated transfer without deadline ends');
   const identicalCount = receivers.filter(({ isIdentical }) => isIdentical).length;
@@ -31,13 +37,45 @@ export function simulateRun(point: Point, seed: string, rttMs = point.rttMs): Ru
   };
 }
 
-function toOptions(point: Point, seed: string, rttMs: number): SimulatedTransferOptions {
-  const { timeoutMs, rateBytesPerSec, queueBytes } = point;
-  const link = {
+/** A session has no rounds: its receivers report what they miss. Losses happen on the path to each receiver. */
+function runSession(point: Point, seed: string, rttMs: number): RunResult {
+  const link = toLink(point, rttMs);
+  const result = simulateSession({
+    seed,
+    receiverCount: point.receivers,
+    contentSizeBytes: point.fileSizeBytes,
+    mssBytes: point.mssBytes,
+    hasGroup: point.protocol === 'multicast',
+    forwardLink: { ...link, loss: createLossSpec(point) },
+    backwardLink: link,
+    sendTimeMs: point.sendTimeMs,
+  });
+  const [sender] = result.sender;
+  assert(sender !== undefined, 'a simulated session without deadline ends');
+  assert(!result.receivers.some(({ isFalse }) => isFalse), 'what is complete is identical');
+  return {
+    delayMs: sender.elapsedMs,
+    rounds: 0,
+    timeouts: 0,
+    retransmissions: sender.repairs,
+    datagrams: sender.datagramsSent,
+    acks: sender.reportsReceived,
+    completeReceivers: sender.receivers.filter(({ status }) => status === 'complete').length,
+    rttMs,
+  };
+}
+
+function toLink({ rateBytesPerSec, queueBytes }: Point, rttMs: number): LinkOptions {
+  return {
     delayMs: rttMs / 2,
     ...(rateBytesPerSec === undefined ? {} : { rateBytesPerSec, overheadBytes: linkOverheadBytes }),
     ...withoutUndefined({ queueLimitBytes: queueBytes }),
   };
+}
+
+function toOptions(point: Point, seed: string, rttMs: number): SimulatedTransferOptions {
+  const { timeoutMs } = point;
+  const link = toLink(point, rttMs);
   return {
     seed,
     receiverCount: point.receivers,
@@ -45,7 +83,7 @@ function toOptions(point: Point, seed: string, rttMs: number): SimulatedTransfer
     mssBytes: point.mssBytes,
     windowBlocks: point.window,
     timeout: timeoutMs === 'auto' ? { mode: 'auto' } : { mode: 'fixed', timeoutMs },
-    loss: createLossSpec(point.loss, point.lossModel),
+    loss: createLossSpec(point),
     forwardLink: link,
     backwardLink: link,
     sendTimeMs: point.sendTimeMs,

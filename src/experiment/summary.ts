@@ -2,6 +2,7 @@
 import type { Model } from './model.js';
 import { createModel, roundTripMs } from './model.js';
 import type { Mode, Point } from './parameters.js';
+import { isSession } from './parameters.js';
 import type { RunRow } from './run-result.js';
 import { isComplete } from './run-result.js';
 import { describeSample } from './statistics.js';
@@ -26,6 +27,7 @@ export interface PointSummary {
   readonly sdS: number | undefined;
   readonly ci95LowS: number | undefined;
   readonly ci95HighS: number | undefined;
+  /** Undefined for sessions, which have no rounds; so are the timeouts. */
   readonly rounds: number | undefined;
   readonly timeouts: number | undefined;
   readonly retransmissions: number | undefined;
@@ -81,8 +83,8 @@ function summarizePoint(rows: readonly RunRow[]): PointSummary {
     sdS: sample?.standardDeviation,
     ci95LowS: meanS === undefined || halfS === undefined ? undefined : meanS - halfS,
     ci95HighS: meanS === undefined || halfS === undefined ? undefined : meanS + halfS,
-    rounds: mean((row) => row.rounds),
-    timeouts: mean((row) => row.timeouts),
+    rounds: mean((row) => (isSession(point) ? undefined : row.rounds)),
+    timeouts: mean((row) => (isSession(point) ? undefined : row.timeouts)),
     retransmissions: mean((row) => row.retransmissions),
     goodputBytesPerSec: mean((row) => goodputBytesPerSec(row)),
     modelS: model === undefined ? undefined : model.meanDelayMs / 1000,

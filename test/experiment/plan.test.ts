@@ -185,6 +185,11 @@ t.test('omitted members have the documented defaults', (t) => {
       lossModel: 'bernoulli',
       loss: 0,
       mssBytes: 500,
+      protocol: undefined,
+      lossInBad: undefined,
+      lossInGood: undefined,
+      leaveBad: undefined,
+      enterBad: undefined,
       receivers: 2,
     },
   ]);
@@ -227,6 +232,11 @@ t.test('values that a plan gives are in every point', (t) => {
       lossModel: 'burst:4.5',
       loss: 0.05,
       mssBytes: 1000,
+      protocol: undefined,
+      lossInBad: undefined,
+      lossInGood: undefined,
+      leaveBad: undefined,
+      enterBad: undefined,
       receivers: 3,
     },
   ]);
@@ -335,6 +345,76 @@ t.test("more values, repetitions or modes change no existing run's seed", (t) =>
   const runs = [...listRuns(small)];
   t.equal(runs.length, 4);
   for (const run of runs) t.equal(seeds.get(key(run)), run.seed, key(run));
+  t.end();
+});
+
+t.test('the parameters of Gilbert-Elliott are swept in place of a loss and a loss model', (t) => {
+  const { points } = parse({
+    gilbertElliott: { enterBad: [0.01, 0.02], leaveBad: { from: 0.5, to: 1, step: 0.5 } },
+  });
+  t.same(
+    points.map((point) => [
+      point.lossModel,
+      point.enterBad,
+      point.leaveBad,
+      point.lossInGood,
+      point.lossInBad,
+    ]),
+    [
+      ['gilbert-elliott', 0.01, 0.5, 0, 1],
+      ['gilbert-elliott', 0.02, 0.5, 0, 1],
+      ['gilbert-elliott', 0.01, 1, 0, 1],
+      ['gilbert-elliott', 0.02, 1, 0, 1],
+    ],
+  );
+  t.equal(parse({}).points[0]?.enterBad, undefined);
+  const twice = 'gilbertElliott already determines the losses; remove one of the two keys';
+  const key = '"gilbertElliott": {"enterBad": 0.1, "leaveBad": 0.2}';
+  isRefused(t, `${key},\n  "loss": ▲0.1`, `loss: ${twice}`);
+  isRefused(t, `${key},\n  "lossModel": ▲"burst:4"`, `lossModel: ${twice}`);
+  isRefused(t, '"gilbertElliott": ▲{"enterBad": 0.1}', 'gilbertElliott.leaveBad: is missing');
+  isRefused(
+    t,
+    '"gilbertElliott": ▲{"enterBad": 1, "leaveBad": 0}',
+    'gilbertElliott: loss model: would lose every packet; lower its loss probability',
+  );
+  t.end();
+});
+
+t.test('a plan refuses what sessions choose themselves', (t) => {
+  t.same(
+    parse({ protocol: ['p2mp-ftp', 'multicast'], window: 4 }).points.map(
+      ({ protocol }) => protocol,
+    ),
+    ['p2mp-ftp', 'multicast'],
+  );
+  isRefused(
+    t,
+    '"protocol": "unicast",\n  "window": ▲4',
+    'window: sessions (protocol unicast) choose it themselves; remove this key',
+  );
+  isRefused(
+    t,
+    '"protocol": ["p2mp-ftp", "multicast"],\n  "timeoutMs": ▲[50, 60]',
+    'timeoutMs: cannot vary beside sessions (protocol multicast), which choose it themselves; give one value',
+  );
+  isRefused(
+    t,
+    '"protocol": ▲"multicast",\n  "mode": "real"',
+    'protocol: sessions run only in simulated mode; remove "real" from the mode',
+  );
+  isRefused(
+    t,
+    '"protocol": "unicast",\n  "mssBytes": ▲20',
+    'mssBytes: 20 bytes: must be from 64 to 65000 in sessions',
+  );
+  t.end();
+});
+
+t.test('a key that a plan does not name leaves the seeds of its runs as they are', (t) => {
+  const seeds = (members: Members) => [...listRuns(parse(members))].map(({ seed }) => seed);
+  t.equal(seeds({ repetitions: 1 })[0], 'seed b0725a88 1');
+  t.equal(new Set([...seeds({}), ...seeds({ protocol: ['unicast', 'multicast'] })]).size, 15);
   t.end();
 });
 

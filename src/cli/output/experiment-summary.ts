@@ -2,7 +2,7 @@
 import { formatPlural, formatSeconds, formatSignificant } from '../../base/format.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { formatMean } from '../../experiment/findings.js';
-import { parameters, varyingParameters } from '../../experiment/parameters.js';
+import { cellOf, parameters, varyingParameters } from '../../experiment/parameters.js';
 import type { Plan } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';
 import { isComplete } from '../../experiment/run-result.js';
@@ -61,7 +61,7 @@ function tableOf(plan: Plan, summaries: readonly PointSummary[]): string[][] {
     'deviation',
   ];
   const lines = summaries.map((summary) => [
-    ...varying.map((name) => String(summary.point[name] ?? '-')),
+    ...varying.map((name) => String(cellOf(summary.point, name) ?? '-')),
     ...(hasModes ? [summary.mode] : []),
     String(summary.runs),
     formatMean(summary),

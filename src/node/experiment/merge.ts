@@ -39,7 +39,7 @@ export async function mergeShards(
       );
     }
     const source = join(folder, 'runs.csv');
-    for (const record of parseRecords(await readShard(folder, 'runs.csv'), source)) {
+    for (const record of parseRecords(await readShard(folder, 'runs.csv'), runs[0], source)) {
       const row = parseRun(runs[record.index], record, source);
       const known = rows.get(row.index);
       if (known !== undefined && formatRun(known.row) !== formatRun(row)) {

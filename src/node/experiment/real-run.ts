@@ -77,6 +77,7 @@ export class RealRunner {
     const known = this.rttsMs.get(key);
     if (known !== undefined) return known;
     const lossless: Point = { ...point, loss: 0, lossModel: 'bernoulli', window: 1 };
+
     const segments = Math.ceil(fileSizeBytes / mssBytes);
     const measured: number[] = [];
     while (measured.length < rttTransfers) {
@@ -120,7 +121,7 @@ export class RealRunner {
       path,
       String(point.loss),
       '--loss-model',
-      point.lossModel,
+      lossModelOf(point),
       '--once',
       '--json',
     ];
@@ -166,6 +167,13 @@ function toResult(sent: ClientResult, copies: readonly string[]): Omit<RunResult
     acks: sent.acks,
     completeReceivers: copies.filter(isComplete).length,
   };
+}
+
+/** The loss model in the syntax of p2mpserver. */
+function lossModelOf({ lossModel, enterBad, leaveBad, lossInGood, lossInBad }: Point): string {
+  return lossModel === 'gilbert-elliott'
+    ? `${lossModel}:${[enterBad, leaveBad, lossInGood, lossInBad].join()}`
+    : lossModel;
 }
 
 function toClientArgs(point: Point, source: string, servers: readonly string[]): string[] {

@@ -1,6 +1,12 @@
 /** report.html: plot, findings, tables, plan and machine in one self-contained page. */
 import { formatSignificant } from '../../base/format.js';
-import { parameterNames, parameters, varyingParameters } from '../../experiment/parameters.js';
+import type { ParameterName } from '../../experiment/parameters.js';
+import {
+  cellOf,
+  parameterNames,
+  parameters,
+  varyingParameters,
+} from '../../experiment/parameters.js';
 import type { Plan } from '../../experiment/plan.js';
 import { countRuns } from '../../experiment/plan.js';
 import type { PointSummary } from '../../experiment/summary.js';
@@ -65,7 +71,7 @@ function facts(
     .filter((name) => !varyingParameters(plan.points).includes(name))
     // Omit parameters that are unlimited.
     .filter((name) => plan.points[0]?.[name] !== undefined)
-    .map((name): [string, string] => [parameters[name].title, String(plan.points[0]?.[name])]);
+    .map((name): [string, string] => [parameters[name].title, fixedValue(plan, name)]);
   return [
     ['Command', command],
     ['Seed', plan.seed],
@@ -73,6 +79,10 @@ function facts(
     ...fixed,
     ...machine,
   ];
+}
+
+function fixedValue({ points: [point] }: Plan, name: ParameterName): string {
+  return point === undefined ? '' : String(cellOf(point, name) ?? 'chosen by the session');
 }
 
 function summaryHeader(plan: Plan, summaries: readonly PointSummary[]): string[] {
@@ -103,7 +113,7 @@ function summaryCells(
       : `[${digits(summary.ci95LowS)}, ${digits(summary.ci95HighS)}]`;
   const ratio = meanS === undefined || twinS === undefined ? undefined : meanS / twinS;
   return [
-    ...varyingParameters(plan.points).map((name) => String(point[name] ?? '–')),
+    ...varyingParameters(plan.points).map((name) => String(cellOf(point, name) ?? '–')),
     ...(plan.mode.length > 1 ? [mode] : []),
     summary.failedRuns === 0 ? `${summary.runs}` : `${summary.runs} (${summary.failedRuns} failed)`,
     digits(meanS),
@@ -154,17 +164,16 @@ body { font: 16px/1.5 "Source Sans 3", system-ui, sans-serif; color: #111; max-w
 h1 { font-size: 1.6rem; font-weight: 600; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.2rem 0.4rem; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }
+table { border-collapse: collapse; font-size: 0.78rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.2rem 0.3rem; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }
 th { border-bottom: 2px solid #777; font-weight: 600; vertical-align: bottom; hyphens: auto; }
 .points td { white-space: nowrap; }
 .facts td { overflow-wrap: anywhere; } .facts td:first-child { min-width: 11rem; }
-pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; font-size: 0.85rem; }
+pre { background: #f4f4f4; padding: 1rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85rem; }
 @page { size: A4; margin: 12mm; }
 @media print {
   body { margin: 0; padding: 0; max-width: none; font-size: 10pt; }
-  figure, tr { break-inside: avoid; } .wide, pre { overflow: visible; } thead { display: table-header-group; }
+  figure, tr { break-inside: avoid; } .wide { overflow: visible; } thead { display: table-header-group; }
   .points { font-size: 7.5pt; } .points th, .points td { padding: 1pt 2.5pt; }
-  pre { white-space: pre-wrap; }
 }
 `;

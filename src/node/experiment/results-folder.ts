@@ -10,7 +10,7 @@ import type { Run } from '../../experiment/plan.js';
 import { parsePlan } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';
 import { fileError } from '../system-error.js';
-import { formatRun, parseRecords, parseRun, runsHeader } from './runs-csv.js';
+import { formatHeader, formatRun, parseRecords, parseRun } from './runs-csv.js';
 
 /** Files derived from the runs once all are done. */
 const conclusions = ['summary.csv', 'plot.svg', 'plot.png', 'report.html'] as const;
@@ -41,7 +41,7 @@ export class ResultsFolder {
       await folder.readRows(runs);
       if (folder.rows.some(({ mode }) => mode === 'real')) await folder.checkNetwork(planText);
       await writeWhole(join(path, 'plan.json'), planText);
-      await folder.openRuns();
+      await folder.openRuns(runs[0]);
       // The old conclusions cover fewer runs.
       if (folder.rows.length < runs.length) await folder.removeConclusions();
     } catch (error) {
@@ -88,7 +88,7 @@ export class ResultsFolder {
   private async readRows(runs: readonly Run[]): Promise<void> {
     const text = await readIfThere(this.runsPath);
     if (text === undefined) return;
-    for (const [i, record] of parseRecords(text, this.runsPath).entries()) {
+    for (const [i, record] of parseRecords(text, runs[0], this.runsPath).entries()) {
       this.rows.push(parseRun(runs[i], record, this.runsPath));
     }
   }
@@ -109,8 +109,9 @@ export class ResultsFolder {
   }
 
   /** Opens runs.csv for appending and truncates an incomplete last row. */
-  private async openRuns(): Promise<void> {
-    const whole = runsHeader + this.rows.map(formatRun).join('');
+  private async openRuns(first: Run | undefined): Promise<void> {
+    const header = first === undefined ? '' : formatHeader(first);
+    const whole = header + this.rows.map(formatRun).join('');
     const size = Buffer.byteLength(whole);
     const text = (await readIfThere(this.runsPath)) ?? '';
     if (text.startsWith(whole)) await truncate(this.runsPath, size);

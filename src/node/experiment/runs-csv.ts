@@ -6,7 +6,7 @@
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
 import { P2mpError } from '../../base/errors.js';
-import { parameterNames, parameters } from '../../experiment/parameters.js';
+import { cellOf, isSession, namedParameters, parameters } from '../../experiment/parameters.js';
 import type { Run } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';
 import { roundTo } from '../../experiment/run-result.js';
@@ -19,16 +19,16 @@ const version = packageVersion();
 type Cell = string | number | undefined;
 
 /** Columns whose values follow from the plan. A row with other values belongs to another plan. */
-const planColumns: readonly [string, (run: Run) => Cell][] = [
+const planColumnsOf = (run: Run): readonly [string, (run: Run) => Cell][] => [
   ['run', ({ index }) => index + 1],
   ['mode', ({ mode }) => mode],
   // The parameters that most plans vary come first.
-  ...parameterNames
+  ...namedParameters(run.point)
     .toReversed()
     .filter((name) => name !== 'rttMs')
     .map((name): [string, (run: Run) => Cell] => [
       parameters[name].column,
-      ({ point }) => point[name],
+      ({ point }) => cellOf(point, name),
     ]),
   ['repetition', ({ repetition }) => repetition],
   ['seed', ({ seed }) => seed],
@@ -38,8 +38,8 @@ const planColumns: readonly [string, (run: Run) => Cell][] = [
 const resultColumns: readonly [string, (row: RunRow) => Cell][] = [
   ['rtt_ms', ({ rttMs }) => rttMs],
   ['delay_s', ({ delayS }) => delayS],
-  ['rounds', ({ rounds }) => rounds],
-  ['timeouts', ({ timeouts }) => timeouts],
+  ['rounds', ({ point, rounds }) => (isSession(point) ? undefined : rounds)],
+  ['timeouts', ({ point, timeouts }) => (isSession(point) ? undefined : timeouts)],
   ['retransmissions', ({ retransmissions }) => retransmissions],
   ['datagrams', ({ datagrams }) => datagrams],
   ['acks', ({ acks }) => acks],
@@ -48,9 +48,14 @@ const resultColumns: readonly [string, (row: RunRow) => Cell][] = [
   ['twin_delay_s', ({ twinDelayS }) => twinDelayS],
 ];
 
-const columns = [...planColumns, ...resultColumns].map(([name]) => name);
+function columnsOf(run: Run): string[] {
+  return [...planColumnsOf(run), ...resultColumns].map(([name]) => name);
+}
 
-export const runsHeader = formatLine(columns);
+/** @param run any run of the plan */
+export function formatHeader(run: Run): string {
+  return formatLine(columnsOf(run));
+}
 
 export function formatRun(row: RunRow): string {
   return formatLine([...planCells(row), ...resultColumns.map(([, value]) => value(row))]);
@@ -68,10 +73,11 @@ export interface RunRecord {
 /**
  * Parses the rows of a file. An unterminated last row, left by a writer that was stopped, is
  * ignored.
+ * @param run any run of the plan, which determines the columns; undefined if there is none
  * @param source file name in messages
  * @throws P2mpError RESULTS_DIFFER if it is not a runs.csv
  */
-export function parseRecords(text: string, source: string): RunRecord[] {
+export function parseRecords(text: string, run: Run | undefined, source: string): RunRecord[] {
   const end = text.lastIndexOf(lineEnd);
   if (end < 0) return [];
   let records: string[][];
@@ -81,7 +87,7 @@ export function parseRecords(text: string, source: string): RunRecord[] {
     throw new P2mpError('RESULTS_DIFFER', `${source}: not CSV: ${(error as Error).message}`);
   }
   const [header = [], ...lines] = records;
-  if (header.join() !== columns.join()) {
+  if (run !== undefined && header.join() !== columnsOf(run).join()) {
     throw new P2mpError('RESULTS_DIFFER', `${source}:1: these are not the columns of runs.csv`);
   }
   return lines.map((cells, i) => ({ line: i + 2, index: Number(cells[0]) - 1, cells }));
@@ -96,6 +102,7 @@ export function parseRun(run: Run | undefined, record: RunRecord, source: string
   const differ = (what: string) =>
     new P2mpError('RESULTS_DIFFER', `${source}:${line}: belongs to another plan: ${what}`);
   if (run === undefined) throw differ(`the plan has no run ${cells[0]}`);
+  const columns = columnsOf(run);
   for (const [column, cell] of planCells(run).entries()) {
     const [name, found, wanted] = [columns[column], cells[column], formatCell(cell)];
     if (found !== wanted) throw differ(`${name} is ${found} instead of ${wanted}`);
@@ -104,6 +111,7 @@ export function parseRun(run: Run | undefined, record: RunRecord, source: string
 }
 
 function parseResult(run: Run, cells: readonly string[]): RunRow {
+  const columns = columnsOf(run);
   const number = (name: string): number => Number(cells[columns.indexOf(name)]);
   const twin = cells[columns.indexOf('twin_delay_s')];
   return {
@@ -121,7 +129,7 @@ function parseResult(run: Run, cells: readonly string[]): RunRow {
 }
 
 function planCells(run: Run): Cell[] {
-  return planColumns.map(([, value]) => value(run));
+  return planColumnsOf(run).map(([, value]) => value(run));
 }
 
 function goodputCell(row: RunRow): Cell {

@@ -1,6 +1,7 @@
 /** summary.csv, one row per point and mode (RFC 4180; columns in docs/EXPERIMENTS.md). */
 import { stringify } from 'csv-stringify/sync';
-import { parameterNames, parameters } from '../../experiment/parameters.js';
+import type { ParameterName } from '../../experiment/parameters.js';
+import { cellOf, namedParameters, parameters } from '../../experiment/parameters.js';
 import type { PointSummary } from '../../experiment/summary.js';
 
 /** The columns that most readers need come first. */
@@ -8,7 +9,9 @@ const leading = ['receivers', 'mssBytes', 'loss', 'window'] as const;
 
 type Cell = string | number | undefined;
 
-const columns: readonly [string, (summary: PointSummary) => Cell][] = [
+const columnsOf = (
+  names: readonly ParameterName[],
+): readonly [string, (summary: PointSummary) => Cell][] => [
   ...leading.map((name) => parameterColumn(name)),
   ['mode', ({ mode }) => mode],
   ['runs', ({ runs }) => runs],
@@ -18,7 +21,7 @@ const columns: readonly [string, (summary: PointSummary) => Cell][] = [
   ['ci95_high_s', ({ ci95HighS }) => rounded(ci95HighS)],
   ['model_s', ({ modelS }) => rounded(modelS)],
   ['deviation_se', ({ deviationSe }) => rounded(deviationSe)],
-  ...parameterNames
+  ...names
     .toReversed()
     .filter((name) => !(leading as readonly string[]).includes(name) && name !== 'rttMs')
     .map((name) => parameterColumn(name)),
@@ -34,14 +37,14 @@ const columns: readonly [string, (summary: PointSummary) => Cell][] = [
 ];
 
 export function formatSummaries(summaries: readonly PointSummary[]): string {
+  const [first] = summaries;
+  const columns = columnsOf(first === undefined ? [] : namedParameters(first.point));
   const lines = summaries.map((summary) => columns.map(([, value]) => value(summary) ?? ''));
   return stringify([columns.map(([name]) => name), ...lines], { record_delimiter: '\r\n' });
 }
 
-function parameterColumn(
-  name: (typeof parameterNames)[number],
-): [string, (summary: PointSummary) => Cell] {
-  return [parameters[name].column, ({ point }) => point[name]];
+function parameterColumn(name: ParameterName): [string, (summary: PointSummary) => Cell] {
+  return [parameters[name].column, ({ point }) => cellOf(point, name)];
 }
 
 /** Rounds to seven digits, because further digits would not be significant. */
