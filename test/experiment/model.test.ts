@@ -9,6 +9,11 @@ const limit = 4;
 
 function point(change: Partial<Point> = {}): Point {
   return {
+    protocol: undefined,
+    enterBad: undefined,
+    leaveBad: undefined,
+    lossInGood: undefined,
+    lossInBad: undefined,
     fileSizeBytes: 100_000,
     rateBytesPerSec: undefined,
     queueBytes: undefined,
