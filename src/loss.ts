@@ -1,6 +1,6 @@
 /**
  * Seeded loss models. A loss model decides which arriving data packets a receiver drops (PROTOCOL 3.5), or
- * which datagrams a simulated link loses. It knows only the order in which they arrive.
+ * which datagrams a simulated link loses. It knows nothing about them except their order of arrival.
  */
 import { P2mpError } from './base/errors.js';
 import type { Random } from './base/random.js';
@@ -21,10 +21,10 @@ export type LossSpec =
 export interface GilbertElliottSpec {
   /** Selects this model. */
   readonly model: 'gilbert-elliott';
-  /** Probability of a transition from the good state to the bad one, before each arrival. */
+  /** Probability, before each arrival, of a change from the good state to the bad state. */
   readonly enterBad: number;
   /**
-   * Probability of a transition from the bad state to the good one, before each arrival. The bad state lasts
+   * Probability, before each arrival, of a change from the bad state to the good state. The bad state lasts
    * 1/leaveBad arrivals on average.
    */
   readonly leaveBad: number;

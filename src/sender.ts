@@ -278,7 +278,7 @@ export class Sender implements Machine<SenderEvent> {
     this.outcomes.noteSent(nowMs);
     peer.addresses.noteAttempt();
     peer.handleSent(nowMs, sequence);
-    // ACKs of the last segment and the end marker wait for the receiver's disk: do not time them (PROTOCOL 5.5).
+    // Do not time ACKs of the last segment or end marker: they wait for the receiver's disk (PROTOCOL 5.5).
     if (sequence >= this.geometry.segmentCount - 1) peer.stopTiming();
     return { to: peer.address, bytes: at(block.packets, segment) };
   }
@@ -301,7 +301,8 @@ export class Sender implements Machine<SenderEvent> {
     }
     if (block.pendingCount === 0) return;
     for (const peer of this.peers) {
-      // Blocks in flight together time out together, so only a receiver's oldest block backs off its timeout.
+      // Several blocks in flight can time out at once. Only the oldest block that a receiver misses doubles
+      // that receiver's timeout.
       const isOldest = block.firstSequence <= peer.ackedSegments;
       if (isOldest && block.isPending(peer.index)) peer.rtt.backOff();
     }

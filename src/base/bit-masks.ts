@@ -17,7 +17,7 @@ export function lastBit(low: number, high: number): number {
   return high === 0 ? 31 - Math.clz32(low) : 63 - Math.clz32(high);
 }
 
-/** A mask that keeps only the `count` lowest of the set bits; 0 if `count` is below 1. */
+/** `mask` with only its `count` lowest set bits; 0 if `count` is below 1. */
 export function lowestSet(mask: number, count: number): number {
   let rest = mask;
   let kept = 0;

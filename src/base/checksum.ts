@@ -3,7 +3,7 @@
  * in network byte order), applied to the payload alone (PROTOCOL 2.3).
  */
 
-/** The half of the last 16-bit word in which an odd last byte is placed. RFC 1071 specifies the high half. */
+/** Which half of the last 16-bit word holds an odd last byte. RFC 1071 specifies the high half. */
 export type OddByteHalf = 'high' | 'low';
 
 /**

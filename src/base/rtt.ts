@@ -2,8 +2,8 @@
  * Limits of one receiver's RTT estimate and retransmission timeout (RFC 6298), in milliseconds.
  *
  * Two rules differ from TCP; PROTOCOL 4.3 and 4.4 give the reasons. First, the minimum timeout can be far
- * below a second. Second, the next ACK ends the backoff even without a new RTT sample, because among many
- * receivers, one has nearly always just lost a packet.
+ * below a second. Second, the next ACK ends the backoff, even if it gives no RTT sample. With many receivers,
+ * one of them has nearly always just lost a packet, and its long timeout would delay the round.
  */
 export interface RttLimits {
   /** Timeout before the first sample. */

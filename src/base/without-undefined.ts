@@ -1,6 +1,6 @@
 /** Objects without properties whose value is `undefined`: an optional property is either set or absent. */
 
-/** `T` with each property that may be `undefined` made optional instead. */
+/** `T`, but each property whose value may be `undefined` is optional instead. */
 export type WithoutUndefined<T extends object> = {
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 } & {

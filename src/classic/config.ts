@@ -35,11 +35,11 @@ export const timeoutDefaults = {
 export const senderDefaults = {
   /** A receiver that acknowledges nothing new for this long fails (PROTOCOL 4.6). */
   livenessTimeoutMs: 10_000,
-  /** With a fixed retransmission timeout, the liveness timeout lasts at least this many rounds. */
+  /** Lower limit of the default liveness timeout, in rounds, if the retransmission timeout is fixed. */
   livenessTimeoutRounds: 20,
   /**
-   * Upper limit of the default liveness timeout, which must stay below the receivers' idle timeout (PROTOCOL
-   * 5.4).
+   * Upper limit of the default liveness timeout. This limit must stay below the receivers' idle timeout
+   * (PROTOCOL 5.4).
    */
   maxDefaultLivenessTimeoutMs: 25_000,
   /**
@@ -59,8 +59,8 @@ export const senderDefaults = {
   /** Copies of the abort marker sent to each unfinished receiver (PROTOCOL 5.6). */
   abortCopies: 3,
   /**
-   * A receiver fails after this many ACKs of the next segment number if no valid ACK came before (PROTOCOL
-   * 6.4).
+   * A receiver fails after this many ACKs that carry the number of the next segment, unless a valid ACK
+   * arrived before them (PROTOCOL 6.4).
    */
   nextNumberAcks: 3,
 } as const;
@@ -71,15 +71,15 @@ export const receiverDefaults = {
   idleTimeoutMs: 30_000,
   /** Idle timeout after a segment that is shorter than the MSS. Such a segment can only be the last one. */
   shortTailTimeoutMs: 1_000,
-  /** Time without packets from a sender after which another sender may take over (PROTOCOL 5.7). */
+  /** If a sender is silent for this long, another sender can take over (PROTOCOL 5.7). */
   takeoverAfterMs: 8_000,
   /** Copies of the abort ACK sent when this receiver drops a transfer (PROTOCOL 5.6). */
   abortCopies: 3,
   /** Maximum payload that is accepted but not yet written. New segments beyond this limit are dropped. */
   maxUnwrittenBytes: 8 * 1024 * 1024,
   /**
-   * Maximum number of packets of type 0xFFFF that are answered after such a packet has ended a transfer
-   * (PROTOCOL 6.2).
+   * Maximum number of packets of type 0xFFFF that are answered for one transfer, including the packet that
+   * ended the transfer (PROTOCOL 6.2).
    */
   maxEndReplies: 16,
   /**
@@ -89,12 +89,12 @@ export const receiverDefaults = {
   maxSeenReceivers: 256,
   seenReceiverMemoryMs: 60_000,
   /**
-   * Maximum number of peers whose rejected packets are diagnosed, and the time without such packets after
-   * which a new peer may replace the oldest one (PROTOCOL 6.8).
+   * Maximum number of peers whose rejected packets are diagnosed (PROTOCOL 6.8). When the limit is reached, a
+   * new peer can only replace a peer that has sent no rejected packet for `diagnosedPeerMemoryMs`.
    */
   maxDiagnosedPeers: 64,
   diagnosedPeerMemoryMs: 600_000,
-  /** After a pause of this length in a peer's rejected packets, the peer's mistakes are reported again. */
+  /** If a peer sends no rejected packet for this long, its later mistakes are reported again. */
   diagnosisPauseMs: 30_000,
   /** Maximum number of ended transfers whose late duplicates are still answered. */
   maxEndedTransfers: 64,

@@ -112,9 +112,9 @@ export class EndConfirmation {
 
   /**
    * Decides the outcome of a receiver that did not confirm the end. If the file has a single segment, ACK 0
-   * is ambiguous: it may name the segment received or the next segment expected. If more ACKs arrived than
-   * copies of the segment were sent, some ACKs answered the end marker. The receiver then fails, unless it
-   * has identified itself.
+   * is ambiguous: it can name the segment received or the next segment expected. If the number of ACKs
+   * exceeds the number of copies of that segment, some ACKs must have answered the end marker. The receiver
+   * then fails, unless it has identified itself.
    */
   judgeUnconfirmed(peer: Peer): UnconfirmedOutcome {
     const { hasAnswered, datagramsBeforeEnd } = this.of(peer);

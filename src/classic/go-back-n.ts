@@ -1,8 +1,9 @@
 /**
  * Go-back-N timeout handling for receivers that accept segments only in sequence (PROTOCOL 4.7). Such a
  * receiver discards everything after a missing segment. If the round of a block fails for a receiver, the
- * rounds of all later blocks therefore restart for that receiver, in order. A block that waits for an earlier
- * block has no deadline of its own: if the later block were sent first, receivers would discard it again.
+ * rounds of all later blocks therefore restart for that receiver, in order. If the deadline of a block
+ * expires while all pending receivers miss an earlier block too, the block is not sent yet, because these
+ * receivers would discard it again. Its new deadline is that of the block before it.
  */
 
 import type { TimeMs } from '../base/machine.js';
@@ -42,7 +43,7 @@ export function goBack(
 }
 
 /**
- * Adds the receivers that miss this block and no earlier one.
+ * Adds the receivers for which this block is the first one missing.
  * @returns whether there are any such receivers
  */
 function addAwaiting(receivers: Set<number>, peers: readonly Peer[], block: Block): boolean {

@@ -29,21 +29,21 @@ export class IncomingTransfer {
   lastReceivedMs: TimeMs;
   lastProgressMs: TimeMs;
   /**
-   * Since the last segment in sequence: number of packets with later segments, sequence number of the first
-   * such packet, and number of duplicates.
+   * Since the last segment that arrived in sequence: the number of packets with later segments, the sequence
+   * number of the first such packet, and the number of duplicates.
    */
   private aheadCount = 0;
   private firstAhead = 0;
   private duplicateCount = 0;
   private lastDuplicateMs = Number.NEGATIVE_INFINITY;
   /**
-   * Since the last segment in sequence: number of new segments with a wrong checksum, and number of packets
-   * that reuse an earlier sequence number for other data.
+   * Since the last segment that arrived in sequence: the number of new segments with a wrong checksum, and
+   * the number of packets that reuse an earlier sequence number for other data.
    */
   private damagedCount = 0;
   private changedCount = 0;
   private lastChecksum = 0;
-  /** How the end was detected. Set once the end is known and the file is being stored. */
+  /** How the end was detected; undefined before the end. Once this field is set, the file is being stored. */
   end: TransferEnd | undefined;
   /** Datagram that answers the end. It is sent once the file is durable. */
   endReply: Uint8Array | undefined;
@@ -87,7 +87,7 @@ export class IncomingTransfer {
   }
 
   /**
-   * Counts a duplicate, unless the ACK of the last segment has not been sent yet. Duplicates that are read
+   * Counts a duplicate if every segment received so far has been acknowledged. Duplicates that are read
    * within a short time count as one: they may have queued in the socket buffer of a slow machine.
    */
   private noteDuplicate(nowMs: TimeMs): void {
@@ -126,7 +126,7 @@ export class IncomingTransfer {
     return `acknowledged segment ${last}, but the sender repeated segments up to that number ${duplicateCount} times and sent nothing new; the sender may expect another number in the ACK: an ACK carries the number of the segment received`;
   }
 
-  /** Whether a packet arrived that reuses the number of a received segment for other data. */
+  /** Whether any packet has reused the number of a received segment for other data. */
   get hasChanged(): boolean {
     return this.changedCount > 0;
   }
@@ -159,7 +159,7 @@ export class IncomingTransfer {
     return { isFailed, mssBytes, firstChecksum, end, lastSequence };
   }
 
-  /** The result of the transfer, including these counts of the receiver. */
+  /** The result of the transfer, with the counts that the receiver passes in. */
   result(
     status: TransferResult['status'],
     reason: string | undefined,

@@ -12,7 +12,7 @@ export class LivenessTimeout {
     private readonly peers: readonly Peer[],
   ) {}
 
-  /** Time of the next check for expired receivers; undefined while no ACK is outstanding. */
+  /** Time of the next check for receivers that have timed out; undefined if no check is scheduled. */
   get dueAtMs(): TimeMs | undefined {
     return this.checkAtMs;
   }

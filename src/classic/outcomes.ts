@@ -8,7 +8,7 @@ import type { Geometry } from './segment.js';
 import { segmentOffsetBytes } from './segment.js';
 import type { ReceiverOutcome, SenderResult } from './sender-events.js';
 
-/** Counts receivers by outcome, and measures the time from the first datagram to each outcome. */
+/** Counts the receivers without an outcome, and measures the time from the first datagram to each outcome. */
 export class Outcomes {
   /** Number of receivers without an outcome. */
   activeCount: number;
@@ -35,7 +35,7 @@ export class Outcomes {
     this.unprovenCount--;
   }
 
-  /** Records that the receiver has acknowledged all data or has failed. */
+  /** Records that the receiver has acknowledged all data or has reached another outcome. */
   noteDataSettled(nowMs: TimeMs, peer: Peer): void {
     if (peer.completedAtMs !== undefined) return;
     peer.completedAtMs = nowMs;
@@ -79,7 +79,7 @@ export class Outcomes {
     };
   }
 
-  /** The result for all receivers so far, including these counts of the transfer. */
+  /** The result for all receivers so far, with the counts of the transfer that the sender passes in. */
   result(counts: Pick<SenderResult, 'rounds' | 'timeouts' | 'faults'>): SenderResult {
     const { peers, geometry } = this;
     const { rounds, timeouts, faults } = counts;

@@ -1,6 +1,4 @@
-/**
- * The blocks of the file at the sender. Decides which block is opened next, and counts the delivered blocks.
- */
+/** The sender's blocks of the file. Decides which block is opened next, and counts the delivered blocks. */
 
 import { assert } from '../base/assert.js';
 import { encodeData } from '../packet.js';
@@ -70,7 +68,7 @@ export class OutgoingBlocks {
     return block;
   }
 
-  /** Opens the end marker, which is the block after the last one (PROTOCOL 5.2). */
+  /** Opens the end marker, a block that follows the last data block (PROTOCOL 5.2). */
   openEndMarker(): Block {
     const { blockCount, segmentCount } = this.geometry;
     const block = this.window.push(blockCount, segmentCount, 1);
@@ -101,7 +99,7 @@ export class OutgoingBlocks {
   }
 
   /**
-   * Releases the oldest blocks, up to the first block that some receiver still misses.
+   * Releases the oldest blocks, and stops at the first block that some receiver still misses.
    * @param isDelivered whether these blocks count as delivered; false if they hold no data or no receiver is
    *   left
    */

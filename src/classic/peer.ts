@@ -30,18 +30,18 @@ export class Peer {
   readonly unexpectedAnswers = new UnexpectedAnswers();
   readonly addresses: CandidateAddresses;
 
-  /** Number of segments acknowledged without a gap, from segment 0 on. */
+  /** Number of consecutive segments, starting with segment 0, that the receiver has acknowledged. */
   ackedSegments = 0;
   /**
-   * Number of segments sent at least once, without a gap from segment 0 on. The end marker counts as a
-   * segment.
+   * Number of consecutive segments, starting with segment 0, that were sent at least once. The end marker
+   * counts as a segment.
    */
   sentSegments = 0;
   /** Number of blocks in flight that the receiver has not fully acknowledged. */
   pendingBlocks = 0;
   /** Time since which the receiver has acknowledged nothing new. */
   waitingSinceMs: TimeMs = 0;
-  /** Time at which the receiver acknowledged the last data segment or failed. */
+  /** Time at which the receiver acknowledged the last data segment or reached another outcome. */
   completedAtMs: TimeMs | undefined;
   /** Whether the receiver has acknowledged the end of the file. */
   isConfirmed = false;
@@ -56,12 +56,12 @@ export class Peer {
   datagramsSent = 0;
   retransmissions = 0;
   acks = 0;
-  /** Number of ACKs of the next segment number that arrived before any valid ACK (PROTOCOL 6.4). */
+  /** Until the first valid ACK: number of ACKs that carry the next segment's number (PROTOCOL 6.4). */
   nextNumberAcks = 0;
 
   private timedSequence: number | undefined;
   private lastCopyAtMs: TimeMs = 0;
-  /** Time at which the copy before the last one was sent; undefined if only one copy was sent. */
+  /** Time at which the second-to-last copy of the timed segment was sent; undefined after a single copy. */
   private previousCopyAtMs: TimeMs | undefined;
   /** An ambiguous ACK: it may answer either of the last two copies. */
   private doubt:
@@ -140,10 +140,10 @@ export class Peer {
   }
 
   /**
-   * Handles a second ACK of the same segment. If the two ACKs are about as far apart as the two copies, both copies
-   * arrived. The first ACK then answered the earlier copy, the timeout was too short, and the age of that copy is an
-   * RTT sample (PROTOCOL 4.4). An ACK that the network duplicated arrives sooner, and an ACK that a later
-   * out-of-sequence segment triggered arrives later.
+   * Handles a second ACK of the same segment. If the two ACKs are about as far apart as the two copies, both
+   * copies arrived. The first ACK then answered the earlier copy, the timeout was too short, and the time
+   * from that copy to the first ACK is an RTT sample (PROTOCOL 4.4). An ACK that the network duplicated
+   * arrives sooner, and an ACK that a later out-of-sequence segment triggered arrives later.
    */
   handleRepeatedAck(nowMs: TimeMs, sequence: number): void {
     const { doubt } = this;

@@ -1,7 +1,7 @@
 /**
  * Addresses that have sent ACKs and therefore belong to receivers. Data from such an address is forged or
- * looped back. If a receiver answered such data, an attacker could make it flood another receiver (PROTOCOL
- * 7). A limited number of addresses is remembered for a limited time.
+ * looped back. If a receiver answered such data, an attacker could use the answers to flood another receiver
+ * (PROTOCOL 7). A limited number of addresses is remembered for a limited time.
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';

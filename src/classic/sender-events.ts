@@ -43,11 +43,11 @@ export interface ReceiverOutcome {
   readonly isConfirmed: boolean;
   /**
    * Whether the receiver identified itself as p2mp. If it did not, its ACKs are taken at face value and might
-   * mislead: a program that numbers from 1 sends the same ACKs while the first segment is missing (PROTOCOL
-   * 5.9).
+   * be wrong: a program that numbers segments from 1 can send all the expected ACKs without having received
+   * the first segment (PROTOCOL 5.9).
    */
   readonly isIdentified: boolean;
-  /** Number of payload bytes that were acknowledged without a gap from the beginning of the file. */
+  /** Number of consecutive payload bytes, from the beginning of the file, that the receiver acknowledged. */
   readonly ackedBytes: number;
   /**
    * Time from the first datagram until the receiver acknowledged the last data segment or reached another
@@ -63,7 +63,7 @@ export interface ReceiverOutcome {
 export interface SenderResult {
   readonly sizeBytes: number;
   readonly segmentCount: number;
-  /** Time from the first datagram until every receiver had acknowledged all data or failed. */
+  /** Time from the first datagram until each receiver acknowledged all data or reached another outcome. */
   readonly elapsedMs: number;
   /**
    * Number of rounds of data blocks. Divided by the number of blocks, this number estimates E[R]

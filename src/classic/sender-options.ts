@@ -25,8 +25,8 @@ export interface SenderOptions {
   /** Payload bytes per datagram. */
   readonly mssBytes: number;
   /**
-   * Segments per block, 1..64; the classic protocol uses 1. With more segments per block, an ACK of the next
-   * number cannot be distinguished from an ACK of the number received.
+   * Segments per block, 1..64; the classic protocol uses 1. With more segments per block, the sender cannot
+   * detect a receiver that acknowledges the next segment number instead of the number received.
    */
   readonly segmentsPerBlock?: number;
   /** Maximum number of blocks in flight; the classic protocol uses 1. */

@@ -16,7 +16,7 @@ function parseNumber(text: string): number {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
 }
 
-/** @param lowest lowest valid port; 0 is valid where it means any free port */
+/** @param lowest 0 if the port may be 0, which means any free port; otherwise 1 */
 export function parsePort(text: string, lowest: 0 | 1): number {
   const port = parseNumber(text);
   if (Number.isInteger(port) && port >= lowest && port <= 65_535) return port;
@@ -108,7 +108,7 @@ export function parseLossProbability(text: string): number {
  * - `bernoulli`: independent losses with probability p
  * - `burst:L`: a Gilbert-Elliott model with mean loss p and a mean burst length of L packets
  * - `gilbert-elliott:ENTER,LEAVE,GOOD,BAD`: a Gilbert-Elliott model with these four probabilities
- * - `scripted:N,N,...`: drops exactly these arriving packets; the first packet has number 0
+ * - `scripted:N,N,...`: drops the packets with these numbers, counted from 0 in order of arrival
  */
 export function parseLossModel(text: string, probability: number): LossSpec {
   const [model = '', parameters] = text.split(/:(.*)/s);

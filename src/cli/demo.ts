@@ -47,7 +47,7 @@ class DemoReceiver {
     this.losses = this.process.lastLine.then(
       (line) => (JSON.parse(line) as { losses?: number }).losses ?? 0,
     );
-    // Prevents an unhandled rejection if the transfer fails before it awaits `losses`.
+    // Prevents an unhandled rejection if nothing awaits `losses` because the transfer failed.
     this.losses.catch(() => undefined);
   }
 

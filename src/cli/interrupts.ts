@@ -13,8 +13,8 @@ const posix: readonly (readonly [NodeJS.Signals, Interrupt])[] = [
 const hangup: readonly (readonly [NodeJS.Signals, Interrupt])[] = [['SIGHUP', 'SIGINT']];
 
 /**
- * On Windows, processes cannot send signals to each other. Ctrl-Break acts as SIGTERM. SIGHUP means that the
- * console window was closed; Windows then ends the process within a few seconds.
+ * On Windows, processes cannot send signals to each other, so Ctrl-Break takes the role of SIGTERM. SIGHUP
+ * means that the console window was closed; Windows then ends the process within a few seconds.
  */
 const windows: readonly (readonly [NodeJS.Signals, Interrupt])[] = [
   ['SIGINT', 'SIGINT'],

@@ -34,6 +34,6 @@ async function loadVerb(name: string) {
   throw new P2mpError('INVALID_ARGUMENT', `${name}: unknown command${remedy}`);
 }
 
-// Error messages refer the user to the --help of this command.
+// Error messages name the command whose --help to read, for example `p2mp send`.
 const [verbName = ''] = process.argv.slice(2);
 await runCommand(Object.hasOwn(verbs, verbName) ? `p2mp ${verbName}` : 'p2mp', main);

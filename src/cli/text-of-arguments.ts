@@ -1,4 +1,4 @@
-/** Detects arguments that are not UTF-8. Node replaces invalid bytes with U+FFFD, which loses file names. */
+/** Detects arguments that are not UTF-8. Node replaces invalid bytes with U+FFFD, so file names are lost. */
 import { readFileSync } from 'node:fs';
 import { P2mpError } from '../base/errors.js';
 

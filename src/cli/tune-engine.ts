@@ -1,7 +1,7 @@
 /** V8 settings for a short-lived command that moves a lot of data with little code. */
 import { setFlagsFromString } from 'node:v8';
 
-/** Last V8 version that decides by executed bytecode when to optimize a function. V8 12 counts calls. */
+/** Up to this V8 version, the amount of executed bytecode decides when to optimize. V8 12 counts calls. */
 const lastBudgetVersion = 11;
 
 /**
@@ -14,8 +14,8 @@ export function engineFlags(v8Version: string): string[] {
     // marking takes much longer than marking the whole heap at once, which takes a few milliseconds.
     '--no-incremental-marking',
   ];
-  // Optimize functions later: in a run of a second, optimization costs more time than it saves, because
-  // native code does nearly all the work. The version is checked because V8 complains about unknown flags.
+  // Optimize functions later: in a run that lasts a second, optimization costs more time than it saves,
+  // because native code does nearly all the work. Check the version: V8 complains about unknown flags.
   if (Number.parseInt(v8Version, 10) <= lastBudgetVersion) flags.push('--interrupt-budget=400000');
   return flags;
 }

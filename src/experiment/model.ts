@@ -4,7 +4,7 @@ import type { Point } from './parameters.js';
 import { isSession } from './parameters.js';
 import { deviationOfDelayMs, meanDelayMs, meanRounds } from './theory.js';
 
-/** Bytes that a datagram takes on a link besides its payload: the IPv4 and UDP headers. */
+/** Size of the IPv4 and UDP headers, which each datagram has in addition to its payload. */
 export const linkOverheadBytes = 28;
 
 /** Predictions for one run. */
@@ -27,7 +27,7 @@ export function roundTripMs({ rttMs, rateBytesPerSec, mssBytes }: Point): number
 
 /**
  * Applies formula 2, which assumes stop-and-wait, independent losses and a fixed timeout above the RTT.
- * Returns undefined for larger windows, burst losses and adaptive timeouts, which no formula covers.
+ * Returns undefined if any of these assumptions is wrong, because no formula covers that case.
  * @param tripMs the measured round-trip time; by default, the round-trip time of the simulated path
  */
 export function createModel(point: Point, tripMs = roundTripMs(point)): Model | undefined {
@@ -37,7 +37,7 @@ export function createModel(point: Point, tripMs = roundTripMs(point)): Model | 
   if (lossModel === 'gilbert-elliott' || (lossModel !== 'bernoulli' && loss > 0)) return undefined;
   const segments = Math.ceil(point.fileSizeBytes / point.mssBytes);
   const run = { receivers, loss, segments, timeoutMs, rttMs: tripMs, sendTimeMs };
-  // The last segment is shorter and takes less time at a limited rate.
+  // The last segment can be shorter. At a limited rate, it then takes less time.
   const missingBytes = segments * point.mssBytes - point.fileSizeBytes;
   const savedMs = (missingBytes / (point.rateBytesPerSec ?? Infinity)) * 1000;
   return {

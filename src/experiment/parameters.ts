@@ -1,4 +1,4 @@
-/** The parameters of an experiment: the values of a point, and the parameters' names in outputs. */
+/** The parameters of an experiment: their values at each point, and their names in outputs. */
 import { P2mpError } from '../base/errors.js';
 import type { LossSpec } from '../loss.js';
 import { burstLoss, meanLoss } from '../loss.js';
@@ -13,7 +13,7 @@ export const protocols = ['p2mp-ftp', 'unicast', 'multicast'] as const;
 /** Protocol of a run. */
 export type Protocol = (typeof protocols)[number];
 
-/** One value for each parameter that can vary in a plan, except the mode. */
+/** One value for each parameter that can vary in a plan. The mode is not part of a point. */
 export interface Point {
   readonly receivers: number;
   readonly mssBytes: number;
@@ -29,7 +29,7 @@ export interface Point {
   /** Rate of each receiver's path in each direction; undefined if unlimited. */
   readonly rateBytesPerSec: number | undefined;
   readonly queueBytes: number | undefined;
-  /** Time that a simulated sender spends on each datagram; it sends one datagram after another. */
+  /** Time that a simulated sender spends on each datagram; the sender sends one datagram after another. */
   readonly sendTimeMs: number;
   readonly fileSizeBytes: number;
   /** Undefined in plans that do not name it: P2MP-FTP. */
@@ -55,7 +55,7 @@ export interface Parameter {
   readonly label: (value: Point[ParameterName]) => string;
 }
 
-/** All parameters in the order of expansion: the last one varies fastest. */
+/** All parameters. When a plan is expanded into points, the last parameter varies fastest. */
 export const parameters: Readonly<Record<ParameterName, Parameter>> = {
   protocol: {
     column: 'protocol',
@@ -171,7 +171,7 @@ export function cellOf(point: Point, name: ParameterName): Point[ParameterName] 
 
 const burstModel = /^burst:(?<length>\d+(?:\.\d+)?)$/;
 
-/** Whether the text is the name of a loss model in the syntax of the commands. */
+/** Whether the text is the name of a loss model, as given on the command line. */
 export function isLossModelName(text: string): boolean {
   return text === 'bernoulli' || burstModel.test(text);
 }

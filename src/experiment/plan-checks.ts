@@ -12,7 +12,7 @@ import type { PlanFile } from './plan-schema.js';
 import { planLimits } from './plan-schema.js';
 
 /**
- * Checks the number of runs before the points are expanded, because too many points would not fit
+ * Checks the number of runs before the plan is expanded into points, because too many points would not fit
  * into memory.
  */
 export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Problem[] {

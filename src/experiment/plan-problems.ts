@@ -133,7 +133,7 @@ export function describeIssue(issue: RawIssue): string | undefined {
     case 'too_big':
       return `must be ${issue.inclusive ? 'at most' : 'below'} ${issue.maximum}`;
     case 'invalid_union':
-      // The issues of the closest alternative are reported instead.
+      // An empty message: `toProblems` reports the issues of the closest alternative instead.
       return issue.input === undefined ? 'is missing' : '';
     default:
       return undefined;
@@ -171,8 +171,9 @@ export function toProblems(
 }
 
 /**
- * Finds the alternative of a union that has the value's type and whose first issue is deepest. If several are
- * equally deep, takes the last one: the first alternative, a single value, is the least specific.
+ * Chooses among those alternatives of a union that accept the value's type: takes the alternative whose first
+ * issue is deepest. If several are equally deep, takes the last of them, because the first alternative, a
+ * single value, is the least specific.
  */
 function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
   const depth = (branch: readonly Issue[]) => branch[0]?.path.length ?? 0;
@@ -186,8 +187,8 @@ function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[
 }
 
 /**
- * Finds the position of a path in the text. If the path does not exist, finds that of its innermost existing
- * parent.
+ * Finds the position of a path in the text. If the path does not exist, finds the position of its innermost
+ * parent that does exist.
  */
 function findPlace(root: ValueNode, { path, isKey = false }: Problem): Place {
   let node = root;

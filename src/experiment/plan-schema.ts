@@ -39,7 +39,8 @@ const range = z
       context.addIssue({ code: 'custom', path: [path], message });
     if (step !== undefined && factor !== undefined) refuse('factor', 'give a step or a factor');
     if (factor !== undefined && from <= 0) refuse('from', `${from}: must be above 0 with a factor`);
-    // The schema has already reported an invalid step or factor, which leaves the number of steps unknown.
+    // With an invalid step or factor, the number of steps is unknown. The schema has already reported this
+    // problem.
     if (!(step === undefined || step > 0) || !(factor === undefined || factor > 1)) return;
     if (factor !== undefined && from <= 0) return;
     if (from > to) refuse('to', `${to} is below "from" (${from}): the range is empty`);

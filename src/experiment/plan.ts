@@ -57,7 +57,7 @@ export function parsePlan(text: string, source: string): Plan {
   return problems.length > 0 ? refuse(problems) : plan;
 }
 
-/** All runs of a plan, in the order of the CSV. */
+/** All runs of a plan, in the order of the rows of runs.csv. */
 export function* listRuns(plan: Plan): Generator<Run> {
   let index = 0;
   for (const mode of plan.mode) {

@@ -29,7 +29,7 @@ interface PlotData {
   readonly realCurves: readonly object[];
   readonly simulated: readonly PointSummary[];
   readonly real: readonly PointSummary[];
-  /** Points of those series that the model does not cover. Each series has a line that joins its points. */
+  /** Points of the series for which there is no model curve. A line joins the points of each such series. */
   readonly joined: readonly PointSummary[];
   readonly measured: readonly PointSummary[];
 }
@@ -209,9 +209,7 @@ function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
 
 type Encoding = ReturnType<typeof createEncoding>;
 
-/**
- * Creates a layer. Creates none if there is no data, because the axis of an empty layer could not be scaled.
- */
+/** Creates a layer, or no layer if there is no data: the axis of an empty layer could not be scaled. */
 function layer(values: readonly object[], mark: object, encoding: Encoding): object[] {
   if (values.length === 0) return [];
   const { shape, ...others } = encoding;

@@ -3,7 +3,7 @@ import type { Run } from './plan.js';
 
 /** Measurements of one run. */
 export interface RunResult {
-  /** Time from the first datagram sent to the last ACK of data. */
+  /** Time from the first datagram until every receiver has acknowledged all data or has failed. */
   readonly delayMs: number;
   readonly rounds: number;
   /** Number of rounds whose timeout expired before all receivers had acknowledged. */
@@ -15,8 +15,8 @@ export interface RunResult {
   /** Receivers that have every byte. */
   readonly completeReceivers: number;
   /**
-   * For a simulated run, the RTT of the path. For a real run, the RTT that was measured without
-   * loss in the same setting.
+   * For a simulated run, the RTT of the path. For a real run, the RTT that was measured on the same network
+   * by transfers without loss.
    */
   readonly rttMs: number;
   /** Delay of the same run in the simulator, with the measured RTT. Real runs only. */

@@ -12,14 +12,14 @@ export interface Layout {
   readonly x: ParameterName;
   /** Parameters that distinguish series. */
   readonly by: readonly ParameterName[];
-  /** Whether x is numeric. Other parameters, such as the loss model, are categorical. */
+  /** Whether all x values are numbers. Otherwise, as for loss models, the x axis is categorical. */
   readonly isNumeric: boolean;
 }
 
 /** Chooses the parameter of the x axis: the plan's choice, or else the parameter that varies fastest. */
 export function createLayout(plan: Plan): Layout {
   const varying = varyingParameters(plan.points);
-  // The last varying parameter varies fastest, and most plans study it.
+  // By default, x is the last varying parameter: it varies fastest, and most plans study it.
   const x = plan.plot?.x ?? varying.at(-1) ?? 'receivers';
   const isNumeric = plan.points.every((point) => typeof point[x] === 'number');
   return { x, by: varying.filter((name) => name !== x), isNumeric };
@@ -52,8 +52,8 @@ export interface Trip {
 }
 
 /**
- * Computes the model's curve between the lowest and the highest x of a series, with more points than were
- * measured. Measured round-trip times are interpolated linearly. The curve is empty unless the model covers
+ * Computes the model's curve from the lowest to the highest x of a series, including x values between its
+ * points. Measured round-trip times are interpolated linearly. The curve is empty unless the model covers
  * every point.
  */
 export function modelCurve(
@@ -72,7 +72,7 @@ export function modelCurve(
   const steps = Array.from({ length: curvePoints + 1 }, (_, i) => {
     const share = i / curvePoints;
     const value = isLog ? low * (high / low) ** share : low + (high - low) * share;
-    // Clamp to the exact ends despite rounding.
+    // Clamp the value, because rounding errors could move it past the ends.
     const within = Math.min(Math.max(value, low), high);
     return values.every(Number.isInteger) ? Math.round(within) : within;
   });

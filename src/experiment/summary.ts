@@ -33,7 +33,7 @@ export interface PointSummary {
   readonly retransmissions: number | undefined;
   readonly goodputBytesPerSec: number | undefined;
   readonly modelS: number | undefined;
-  /** Standard deviation of one run, predicted by the model. */
+  /** Standard deviation of the delay of one run, as predicted by the model. */
   readonly modelSdS: number | undefined;
   readonly modelRounds: number | undefined;
   /**

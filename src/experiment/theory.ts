@@ -5,7 +5,7 @@
 
 import { assert } from '../base/assert.js';
 
-/** P(R > m): the probability that some of N receivers still miss a segment after m rounds. */
+/** P(R > m): the probability that at least one of N receivers still misses a segment after m rounds. */
 function missingAfter(rounds: number, receivers: number, loss: number): number {
   assert(loss >= 0 && loss < 1, 'what is always lost never arrives');
   // Computed as 1 - (1 - p^m)^N, in a form without cancellation: small results keep all their digits.

@@ -1,4 +1,6 @@
-/** Receives files by P2MP-FTP over real sockets: connects a receiver machine, a file and an endpoint. */
+/**
+ * Receives files by P2MP-FTP: connects the receiver's protocol state machine to a file and to real sockets.
+ */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
 import type { P2mpError } from '../base/errors.js';
@@ -25,7 +27,7 @@ export interface ReceiveFileOptions {
   readonly loss?: LossModel;
   /** Duration of silence that ends a transfer without an end marker; 30 s by default (PROTOCOL 5.4). */
   readonly idleTimeoutMs?: number;
-  /** Whether a transfer without an end marker fails. It still succeeds if its last segment is short. */
+  /** If true, a transfer without an end marker fails, unless its last segment is short. */
   readonly mustEnd?: boolean;
   /** Called for each event, at the time of the event. */
   readonly onEvent?: (event: FileReceiverEvent) => void;
@@ -46,7 +48,10 @@ export type FileReceiverEvent =
   /** The system refused to send a datagram. Reported once for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
-/** Runs a machine. It is a `SocketRunner`, or the part of a runner of two machines that runs this machine. */
+/**
+ * Runs the receiver's state machine: a `SocketRunner` of its own, or access to a runner that also runs the
+ * session protocol.
+ */
 export type MachineRunner = Pick<
   SocketRunner<ReceiverEvent>,
   'nowMs' | 'addresses' | 'drain' | 'close'
@@ -71,7 +76,7 @@ export class FileReceiver {
   private readonly machine: Receiver;
   private runner: MachineRunner | undefined;
   private sink: FileSink | undefined;
-  /** Removals of incomplete files that are in progress; `close` waits for them. */
+  /** Pending removals of incomplete files; `close` waits for them. */
   private readonly discards = new Set<Promise<void>>();
   /** Resolves when the most recent complete file has its final name. */
   private finishing: Promise<void> = Promise.resolve();
@@ -90,7 +95,8 @@ export class FileReceiver {
   }
 
   /**
-   * @param openRunner opens the runner of the machine; by default, a runner with its own sockets
+   * @param openRunner opens the runner of the receiver's state machine; by default, opens a runner with its
+   *   own sockets
    * @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE
    */
   static async open(
@@ -125,8 +131,8 @@ export class FileReceiver {
   }
 
   /**
-   * Aborts a transfer in progress, removes its temporary file, and closes the port. If a file has been
-   * received completely, first waits until it is durable and has its final name.
+   * If a complete file is being stored, first waits until the file is durable and has its final name. Then
+   * aborts any transfer in progress, removes its temporary file, and closes the port.
    */
   async close(reason = 'stopped'): Promise<void> {
     const { runner } = this;

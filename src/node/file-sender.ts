@@ -1,4 +1,4 @@
-/** Sends one file by P2MP-FTP over real sockets. Connects a sender machine, a file source and an endpoint. */
+/** Sends one file by P2MP-FTP: connects the sender's protocol state machine to a file and to real sockets. */
 import type { P2mpError } from '../base/errors.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import { checkMss } from '../classic/segment.js';
@@ -79,7 +79,7 @@ class FileTransfer {
   private source: FileSource | undefined;
   private sender: Sender | undefined;
   private runner: SocketRunner<SenderEvent> | undefined;
-  /** Blocks that the machine needs, in file order, but that have not been read from the file yet. */
+  /** Requests of the state machine for blocks that have not been read from the file yet, in file order. */
   private readonly needs: Extract<SenderEvent, { type: 'need' }>[] = [];
   private readonly shell: SenderShell<SenderEvent, SenderResult>;
 
@@ -138,7 +138,7 @@ class FileTransfer {
     });
     onEvent?.({ type: 'start', sender });
     this.shell.failUnrouted(receivers);
-    // Reading of the file can have failed before the sender was created.
+    // A read error can have occurred before the sender was created.
     if (this.shell.error !== undefined) this.shell.stop(this.shell.error);
   }
 
@@ -159,7 +159,8 @@ class FileTransfer {
   }
 
   /**
-   * Passes the blocks that have been read to the machine. The file source calls `feed` when it has read more.
+   * Gives the state machine the requested blocks that have been read. When the file source has read more, it
+   * calls `feed`.
    */
   private provide(): void {
     const { source, sender, runner } = this;

@@ -5,7 +5,7 @@ import type { Steps } from '../base/steps.js';
 /**
  * Runs one step per turn of the event loop.
  * @returns the result of the last step
- * @throws the error of a step, or the reason of the signal after it aborts
+ * @throws the error of a step, or the signal's reason if the signal has aborted
  */
 export async function runInTurns<Result>(
   steps: Steps<Result>,
@@ -22,12 +22,12 @@ export async function runInTurns<Result>(
 /** Number of directory entries to read per turn. */
 export const namesPerTurn = 1000;
 
-/** Number of cheap items to process per turn, which takes a few milliseconds. */
+/** Number of cheap items to process per turn. Processing them takes a few milliseconds. */
 const itemsPerTurn = 1000;
 
 /**
  * Calls `work` for each item in order.
- * @throws the error of `work`, or the reason of the signal after it aborts
+ * @throws the error of `work`, or the signal's reason if the signal has aborted
  */
 export async function forEachInTurns<T>(
   items: readonly T[],

@@ -29,8 +29,8 @@ export interface ReceiveOptions {
   /** How to treat existing files. By default, the sender decides. */
   readonly existing?: ExistingFiles;
   /**
-   * Whether existing files and folders get the modes that the sender has. By default, they keep their own
-   * modes.
+   * Whether existing files and folders take the modes of the sender's files and folders. By default, they
+   * keep their own modes.
    */
   readonly updatesModes?: boolean;
   /** Maximum number of concurrent sessions; 256 by default. */
@@ -48,19 +48,20 @@ export interface ReceiveOptions {
    */
   readonly maxOpenFiles?: number;
   /**
-   * Whether all data is read back from the disk before files get their names. Small objects and objects that
-   * arrive slowly are always read back.
+   * Whether all data is read back from the disk before files get their final names. Small objects and objects
+   * that arrive slowly are always read back.
    */
   readonly verifiesDisk?: boolean;
   /**
-   * Whether a sender can continue a part that another sender of the same object has started. This is useful
-   * for receivers that accept any sender, because such a sender can have a new key each time. By default,
-   * only the sender with the same key can continue a part.
+   * Whether a sender can continue a transfer of the same object that a sender with another key has started.
+   * This is useful for receivers that accept any sender, because a sender can then have a new key each time.
+   * By default, only a sender with the same key can continue a transfer.
    */
   readonly sharesParts?: boolean;
   /**
-   * Whether an offer is compared with all existing files. If so, a sender can test guesses about the
-   * content of files that it has never had. By default, an offer is compared only with files that the same key has placed.
+   * Whether the sender's files are compared with all existing files. If so, a sender can test guesses about
+   * the content of files that it has never had. By default, the comparison covers only files that a sender
+   * with the same key has placed.
    */
   readonly comparesAll?: boolean;
   /**
@@ -69,7 +70,8 @@ export interface ReceiveOptions {
    */
   readonly placedPath?: string;
   /**
-   * Age after which unused parts are removed; 14 days by default. Removal takes place at the start and daily.
+   * Age after which unused data of incomplete transfers is removed; 14 days by default. The receiver checks
+   * for such data when it starts and then at least daily.
    */
   readonly keepPartsMs?: number;
   /** Duration of silence after which the session of a sender fails. */

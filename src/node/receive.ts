@@ -1,4 +1,4 @@
-/** Receives concurrent sessions over real sockets, with one part store for each session. */
+/** Receives concurrent sessions over real sockets. Each session has its own store for incomplete files. */
 
 import { hostname } from 'node:os';
 import { setImmediate, setTimeout } from 'node:timers/promises';
@@ -44,7 +44,7 @@ type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
 
 type PortEvent = DialectEvent<ReceiverEvent, SessionReceiverEvent>;
 
-/** Ignores P2MP-FTP datagrams, in receivers that do not offer P2MP-FTP. */
+/** Ignores P2MP-FTP datagrams. Receivers that do not offer P2MP-FTP use this machine. */
 const ignoringMachine: Machine<ReceiverEvent> = {
   handleDatagram: () => undefined,
   handleTimeout: () => undefined,
@@ -122,7 +122,7 @@ export class Receiving {
   private handleClassicEvent: (event: ReceiverEvent) => void = () => undefined;
   private readonly parts: SessionParts;
   private readonly groups = new JoinedGroups();
-  /** Reasons already reported. Each session has its own group, so reasons would often recur. */
+  /** Reasons already reported. Each session has its own group, but the reasons are often the same. */
   private readonly groupFailures = new Set<string>();
   private readonly sendErrors = new SendErrorLog((message) =>
     this.options.onEvent?.({ type: 'send-error', message }),
@@ -227,7 +227,7 @@ export class Receiving {
     return this.runner === undefined ? [] : this.machine.statuses(this.runner.nowMs);
   }
 
-  /** Totals since the receiver was opened, of ended and active sessions. */
+  /** Totals of all sessions, ended and active, since the receiver was opened. */
   totals(): ReceivingTotals {
     const sums = { ...this.ended };
     for (const status of this.statuses()) addTo(sums, status);
@@ -268,7 +268,7 @@ export class Receiving {
     return isWhole;
   }
 
-  /** Ends every session with this reason. The parts stay on disk for a resume. */
+  /** Ends every session with this reason. The received data stays on disk, so sessions can resume. */
   async close(reason: string): Promise<void> {
     return this.end(reason, (nowMs) => this.machine.abort(nowMs, reason));
   }

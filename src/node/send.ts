@@ -1,4 +1,4 @@
-/** Sends files and folders over real sockets: connects a session sender, an object source and an endpoint. */
+/** Sends files and folders: connects a session sender to the files on disk and to real sockets. */
 
 import { formatAddress } from '../base/address.js';
 import { at } from '../base/assert.js';
@@ -51,7 +51,7 @@ export async function send(options: SendOptions): Promise<SendResult> {
 
 /**
  * Determines what `send` would send and to which addresses, without sending a datagram.
- * @throws P2mpError that `send` would throw before its first datagram
+ * @throws every P2mpError that `send` can throw before its first datagram
  * @example
  * ```ts
  * import { writeFileSync } from 'node:fs';

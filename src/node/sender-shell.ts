@@ -33,7 +33,7 @@ export interface SenderShellOptions {
   readonly takeSendError: (error: NodeJS.ErrnoException) => boolean;
 }
 
-/** The machine that the shell runs, with access to the current sender. */
+/** The protocol state machine that the shell runs, and functions to access its current sender. */
 export interface ShellMachine<E> extends Pick<PortWatchOptions, 'awaited'> {
   readonly machine: Machine<E>;
   /** @returns the sender that the machine currently runs */
@@ -126,8 +126,8 @@ export class SenderShell<E, R> {
   }
 
   /**
-   * Rejects the result after an exception that is not a P2mpError. It is a bug in a function of the caller or
-   * in p2mp.
+   * Rejects the result after an exception that is not a P2mpError. Such an exception is a bug, either in a
+   * callback of the caller or in p2mp.
    */
   crash(error: unknown): void {
     this.reject(error);

@@ -1,7 +1,7 @@
 /**
  * The order of a manifest's entries. A folder is followed directly by its contents, and the names within a
  * folder ascend byte by byte. Comparing a name with the previous one is therefore enough to detect a repeated
- * name. The next entry can lie only in a folder that contains the previous entry, or in that entry itself.
+ * name. The next entry's parent can only be the previous entry or a folder that contains the previous entry.
  */
 
 const slash = 0x2f;

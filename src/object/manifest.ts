@@ -158,7 +158,7 @@ function* joinInSteps(parts: readonly Uint8Array[]): Steps<Uint8Array> {
   return joined;
 }
 
-/** The number of parts that one step copies: a few megabytes in all. */
+/** Number of encoded parts that one step joins. Together, they have a few megabytes at most. */
 const partsPerStep = 64;
 
 /**

@@ -34,7 +34,7 @@ interface Refusal {
   readonly code: RefusalCode;
 }
 
-/** Number of consecutive attempts at one address; more than one, because the first might be lost. */
+/** Number of consecutive attempts at one address; more than one, because the first attempt might be lost. */
 const attemptsInARow = 2;
 
 export class CandidateAddresses {
@@ -90,7 +90,7 @@ export class CandidateAddresses {
    * Handles the refusal of a datagram by one address. The next request goes to another address, if there is
    * one.
    * @param program the program that is expected to listen on the port
-   * @returns the reason when the last of all addresses has refused; undefined before and after that
+   * @returns the reason if only this address had not refused yet; otherwise undefined
    */
   noteRefusal(at: Address, code: RefusalCode, program: string): string | undefined {
     const wasRefused = this.isRefused;
@@ -112,9 +112,9 @@ export class CandidateAddresses {
   }
 
   /**
-   * Records that the receiver answered from this address. If the address is a candidate, everything is sent
-   * to it from now on.
-   * @returns whether this is the first answer and comes from a candidate other than the first
+   * Records that the receiver answered from this address. If this is the first answer, and the address is a
+   * candidate, everything is sent to that address from now on.
+   * @returns whether this is the first answer, and the address in use is not the first candidate
    */
   noteAnswer(from: Address): boolean {
     // Clearing an empty map would allocate memory for every answer.

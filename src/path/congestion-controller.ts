@@ -67,8 +67,8 @@ const inFlightGain = 2;
 const leastBlocks = 4;
 
 /**
- * Addition to the in-flight limit for late reads and coarse timers. This much data fits in a socket buffer,
- * so it adds no queue on the path.
+ * Added to the in-flight limit, because hosts read late and timers are coarse. This much data fits in a
+ * socket buffer, so it adds no queue on the path.
  */
 const hostSlackMs = 25;
 const mostSlackBlocks = 32;
@@ -127,8 +127,8 @@ export class CongestionController {
   /** The longest handshake round-trip time among the members. The initial window is spread over this time. */
   initialRttMs = Infinity;
   /**
-   * Time at which the current period below the limit began, in which no queue persists; Infinity at the
-   * limit.
+   * Time since which the sender has been in startup, or has sent so slowly that no queue persists; Infinity
+   * at other times.
    */
   belowLimitSinceMs: TimeMs = 0;
   /** Time at which the current period of paced sending began; Infinity while sending is unpaced. */
@@ -160,7 +160,7 @@ export class CongestionController {
       const first = leastBlocks * this.options.blockDatagrams;
       return Math.max(initialPace, first / Math.max(leastInitialRttMs, initialRttMs));
     }
-    // In these phases, the pace must stay below the delivery rate, whatever causes the loss.
+    // In these phases, the pace must stay below the delivery rate, even if all loss is random.
     if (isBelowLimit(phase))
       return gains[phase] * Math.min(this.deliveryNow, share * this.capacityNow);
     return gains[phase] * share * this.capacityNow;
@@ -265,7 +265,7 @@ export class CongestionController {
     }
   }
 
-  /** Whether congestion affected data that was sent while cruising and after the last yield. */
+  /** Whether congestion affected data that was sent while cruising and since the rate was last reduced. */
   private isCrowded({ model }: PacedMember): boolean {
     if (model.isShort) return false;
     const sinceMs = Math.max(this.phaseBeganAtMs, this.yieldedAtMs);
@@ -331,8 +331,8 @@ export class CongestionController {
   }
 
   /**
-   * Whether a phase below the limit can end: baseline loss is known, and the queue has drained or had enough
-   * time to drain.
+   * Whether a phase of sending below the path's capacity can end: baseline loss is known, and the queue has
+   * drained or had enough time to drain.
    */
   private isBelowLimitOver(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
     if (this.phaseRounds < maxDrainRounds && !this.isDrained(members)) return false;
@@ -340,8 +340,8 @@ export class CongestionController {
   }
 
   /**
-   * Whether baseline loss is known. If data is being lost, a few rounds below the limit show whether the loss
-   * is random.
+   * Whether baseline loss is known. If data is being lost, a few rounds below the path's capacity show
+   * whether the loss is random.
    */
   private knowsLoss(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
     if (this.phaseRounds >= maxBelowLimitRounds) return true;

@@ -1,7 +1,7 @@
 /** Spreads sending over time, in bursts of at most a few milliseconds' worth of data. */
 import type { TimeMs } from '../base/machine.js';
 
-/** Maximum length of a burst. Timers cannot fire at shorter intervals. */
+/** Maximum length of a burst: about the shortest interval at which timers can fire. */
 const burstMs = 2;
 
 export class Pacer {

@@ -8,8 +8,8 @@ import { WindowedExtreme } from './windowed-extreme.js';
 export interface PathSample {
   readonly nowMs: TimeMs;
   /**
-   * Arrival time of the newest datagram, on the sender's clock. It includes the time that the report took to
-   * return.
+   * Arrival time of the newest datagram, plus the time that a report takes to return if it meets no queue; on
+   * the sender's clock.
    */
   readonly arrivedAtMs: TimeMs;
   /** Time at which the burst of the newest datagram was sent. */
@@ -17,7 +17,8 @@ export interface PathSample {
   /** Time at which the first datagram to this receiver was sent. */
   readonly beganAtMs: TimeMs;
   /**
-   * Number of datagrams sent up to the end of the largest burst, and up to the end of the cumulative burst.
+   * Number of datagrams sent up to the end of the report's `largestBurst`, and up to the end of its
+   * `cumulativeBurst`.
    */
   readonly sentUpToLargest: number;
   readonly sentUpToCumulative: number;
@@ -27,8 +28,8 @@ export interface PathSample {
   /** Time until which the sender was app-limited: it had less to send than the limits allowed. */
   readonly appLimitedUntilMs: TimeMs;
   /**
-   * Time at which the current period below the limit began, in which no queue persists; Infinity at the
-   * limit.
+   * Time since which the sender has been in startup, or has sent so slowly that no queue persists; Infinity
+   * at other times.
    */
   readonly belowLimitSinceMs: TimeMs;
   /** Time at which the current period of paced sending began; Infinity while sending is unpaced. */
@@ -64,9 +65,9 @@ export const memoryMs = 20_000;
 
 /** Minimum number of datagrams over which loss is measured. */
 const lossSample = 100;
-/** Loss is measured over at least this multiple of the uncertainty in the number of datagrams sent. */
+/** Minimum ratio of the number of datagrams in a loss measurement to the uncertainty of that number. */
 const exactness = 50;
-/** The same multiple for loss while sending below the limit. */
+/** The same minimum for a measurement that ends after `belowLimitSinceMs`. */
 const belowLimitExactness = 10;
 
 /** Maximum baseline loss for which the sender compensates by sending faster. */
@@ -83,16 +84,16 @@ const excessLoss = 0.02;
 const excessShare = 0.3;
 
 /**
- * On a path with a round trip below `shortPathMs`, the hosts dominate the round-trip time, so that time says
+ * On a path with a round trip below `shortPathMs`, the hosts dominate the round-trip time. It therefore says
  * nothing about queues. While sending is paced, only a loss ratio above `pacedLossLimit` counts as
- * congestion; no radio link loses so much. While sending is unpaced, the limit is the paced loss plus
- * `unpacedExcess`.
+ * congestion; no radio link loses so much. While sending is unpaced, the limit is the loss measured during
+ * paced sending, plus `unpacedExcess` and a margin for random variation.
  */
 const shortPathMs = 2;
 const pacedLossLimit = 0.35;
 const unpacedExcess = 0.03;
 
-/** Paced loss is averaged over about this many datagrams. */
+/** The loss during paced sending is averaged over about this many datagrams. */
 const pacedLossMemory = 2000;
 
 export class PathModel {
@@ -104,7 +105,7 @@ export class PathModel {
   lossRatio = 0;
   /** Time at which congestion was last detected. */
   congestedAtMs: TimeMs = -Infinity;
-  /** Send time at which the measurement that detected the congestion began. */
+  /** The measurement that detected the congestion covers only data sent after this time. */
   congestedFromMs: TimeMs = -Infinity;
   /** Time at which the in-flight limit last blocked sending. */
   fullAtMs: TimeMs = -Infinity;
@@ -118,7 +119,7 @@ export class PathModel {
   latestRate = 0;
   private currentBest = 0;
   private earlierBest = 0;
-  /** Whether the path limited delivery in this probing cycle, rather than the sender. */
+  /** Whether the path, rather than the sender, limited delivery in this probing cycle. */
   private isTested = false;
   private readonly rtt = new WindowedExtreme('least', memoryMs);
   private readonly baseline = new WindowedExtreme('least', lossMemoryMs);
@@ -258,7 +259,7 @@ export class PathModel {
       return;
     }
     const count = sent - base.sent;
-    // Loss while sending below the limit and loss at the limit are measured separately.
+    // Loss before and after `belowLimitSinceMs` is measured separately, so this measurement can end early.
     const isTurn =
       sentAtMs >= sample.belowLimitSinceMs && base.begunAtMs < sample.belowLimitSinceMs;
     const isBelowLimit = base.begunAtMs >= sample.belowLimitSinceMs;
@@ -298,7 +299,7 @@ export class PathModel {
     this.pacedLoss += (count / this.pacedCount) * (this.lossRatio - this.pacedLoss);
   }
 
-  /** The largest loss ratio among `count` datagrams that random loss alone can explain. */
+  /** The largest loss ratio that random loss alone can explain in a measurement of `count` datagrams. */
   private mostAtRandom(count: number, doubts: number): number {
     const { baselineLoss } = this;
     // Both the loss ratio and the baseline are measurements with a variance.
@@ -309,9 +310,9 @@ export class PathModel {
   }
 
   /**
-   * Records a measurement of baseline loss. Loss that persists while sending below the limit is random,
-   * because competing traffic causes loss only at times. The minimum of several measurements is biased low,
-   * so a standard deviation is added to each.
+   * Records a measurement of baseline loss. Loss that persists while sending below the path's capacity is
+   * random, because competing traffic causes loss only at times. The minimum of several measurements is
+   * biased low, so a standard deviation is added to each.
    */
   private takeBaseline(nowMs: TimeMs, count: number): void {
     const { lossRatio } = this;
@@ -335,10 +336,10 @@ const earlyRounds = 3;
  */
 const spreads = 4;
 
-/** If at least this share of the expected datagrams arrived, the sender limited the rate, not the path. */
+/** If at least this share of the expected datagrams arrived, the sender, not the path, limited the rate. */
 const asSent = 0.95;
 
-/** A round-trip time within this factor and this noise of the minimum confirms the minimum. */
+/** A round-trip time of at most `nearMin` times the minimum plus `minRttNoiseMs` confirms the minimum. */
 const nearMin = 1.05;
 const minRttNoiseMs = 0.5;
 const nearMinMs = 4;

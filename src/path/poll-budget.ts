@@ -1,7 +1,7 @@
 /** Limits the rate of polls, because receivers that are polled together all report at the same time. */
 import type { TimeMs } from '../base/machine.js';
 
-/** Maximum burst after a quiet time, given as the time that the burst would take at the permitted rate. */
+/** After a quiet time, the polls that the permitted rate allows in `burstMs` may be sent at once. */
 const burstMs = 50;
 
 export class PollBudget {

@@ -93,7 +93,7 @@ export class Admission<Request> {
     return best?.request;
   }
 
-  /** Deducts completed work from the available units. */
+  /** Deducts the cost of a served request from the available units. */
   spend(units: number): void {
     this.units -= units;
   }

@@ -2,13 +2,13 @@
 
 export const handshakeLimits = {
   /**
-   * Maximum number of pending handshakes. Each is kept for `handshakeMs`, and about this many can begin in
-   * that time.
+   * Maximum number of pending handshakes: about as many as can begin within `handshakeMs`, the time for which
+   * each is kept.
    */
   handshakes: 1024,
   handshakeMs: 5_000,
   /**
-   * Maximum number of handshakes per second. The limit is lower if so many would use more than
+   * Maximum number of handshakes per second. The limit is lower if that many handshakes would use more than
    * `handshakeShare` of a processor.
    */
   handshakesPerSec: 200,
@@ -17,9 +17,9 @@ export const handshakeLimits = {
   handshakeBurst: 8,
   hellosPerSec: 1000,
   helloBurst: 64,
-  /** Maximum number of queued hellos, and maximum number of queued opens. */
+  /** Maximum length of the queue of `hello` packets, and of the queue of `open` packets. */
   waiting: 64,
-  /** Maximum time that a hello or an open waits in its queue. */
+  /** Maximum time that a `hello` or `open` packet waits in its queue. */
   waitMs: 1000,
   /** Minimum time between two identical answers to one handshake. */
   repeatMs: 20,

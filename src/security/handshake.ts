@@ -18,14 +18,14 @@ import { SecureChannel } from './secure-channel.js';
 export const helloSizeBytes = 64;
 
 /**
- * Numbers of answered small hellos, with no large hello answered, at which an exceeded path MTU is suspected
- * or certain. With 30 % loss in each direction, one handshake in 450 raises a false suspicion, which costs
- * little because the session has not begun.
+ * If this many small hellos, but no large hello, have been answered, the large hellos probably (`suspected`)
+ * or certainly (`certain`) exceed the path MTU. With 30 % loss in each direction, one handshake in 450 raises
+ * a false suspicion, which costs little because the session has not begun.
  */
 export const narrowPathAnswers = { suspected: 5, certain: 20 } as const;
 export const cookieSizeBytes = 32;
 
-/** Maximum number of copies of an open or a proof that are sent at once. */
+/** Maximum number of copies of an `open` or `proof` packet that are sent at once. */
 export const maxOpenCopies = 8;
 
 /** The handshake prologue: version, session, and the sender's number for the receiver. */
@@ -67,7 +67,7 @@ export class OutgoingHandshake {
   private readonly smallNonce: number;
   private readonly smallHello: Uint8Array;
   private hellosSent = 0;
-  /** Number of copies of the open to send next time. */
+  /** Number of copies of the `open` packet to send next time. */
   private openCopies = 1;
   private readonly noise: Handshake;
 
@@ -101,8 +101,8 @@ export class OutgoingHandshake {
 
   /**
    * The datagrams to send now. The first hello is sent alone, and each later hello with a small hello. Each
-   * time an open is repeated, the number of its copies doubles, because a flooded receiver serves requests
-   * chosen at random.
+   * time an `open` packet is repeated, the number of its copies doubles, because a flooded receiver serves
+   * requests chosen at random.
    */
   nextDatagrams(): readonly Uint8Array[] {
     if (this.datagram === undefined) return [];
@@ -125,7 +125,7 @@ export class OutgoingHandshake {
     if (packet.kind === 'cookie' && this.stage === 'hello') {
       if (packet.body.length !== cookieSizeBytes) return 'bad-handshake';
       const first = this.noise.write();
-      // An open is as large as a hello, because a flooded receiver prefers large requests (SESSIONS 3.14).
+      // An `open` packet is as large as a hello: a flooded receiver prefers large requests (SESSIONS 3.14).
       const sizeBytes = Math.max(this.fullSizeBytes - sessionHeaderSizeBytes, 0);
       const body = new Uint8Array(Math.max(cookieSizeBytes + first.length, sizeBytes));
       body.set(packet.body);

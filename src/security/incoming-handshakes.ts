@@ -1,7 +1,7 @@
 /**
  * The receiver's side of handshakes, up to the proof of the sender's identity. The receiver keeps no state
- * until the sender has proven its address. After that, the number of handshakes, the memory and the time that
- * they take are bounded (SESSIONS 3).
+ * until the sender has proven its address. After that, the number of handshakes is bounded, and so are their
+ * memory and their processor time (SESSIONS 3).
  */
 import type { Address } from '../base/address.js';
 import { formatAddress, networkOf } from '../base/address.js';
@@ -61,7 +61,7 @@ interface Slot {
   refusal?: Uint8Array;
 }
 
-/** Size of the part of an open that is parsed; the rest of an open is padding. */
+/** Size of the parsed part of an `open` packet's body; the rest of the body is padding. */
 const openBodySizeBytes = cookieSizeBytes + keySizeBytes;
 
 /** Number of random bytes drawn at once. Each random number takes four bytes. */
@@ -197,7 +197,7 @@ export class IncomingHandshakes {
   }
 
   private get opensDueAtMs(): TimeMs {
-    // If no slot is free, opens wait until the oldest handshake expires.
+    // If no slot is free, `open` packets wait until the oldest handshake expires.
     return this.hasRoom ? this.opens.pollTimeout() : Infinity;
   }
 

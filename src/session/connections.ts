@@ -38,7 +38,7 @@ export interface ConnectionsOwner {
   pollOf(peer: SessionPeer): Message;
   /** Called when the receiver has shown its key. The session must decide whether to trust that key. */
   identify(nowMs: TimeMs, peer: SessionPeer): void;
-  /** Called when the first answer of the receiver comes from one of its other addresses. */
+  /** Called if the receiver's first answer comes from a candidate address other than the first one. */
   handleOtherAddress(peer: SessionPeer): void;
   /** Called when the receiver answers only small hellos. Full-size hellos might exceed the path MTU. */
   suspectNarrowPath(peer: SessionPeer): void;
@@ -53,17 +53,15 @@ export interface ConnectionsOwner {
 /** Command that should be running on a receiver's host, as named in messages. */
 const receiverProgram = 'p2mp receive';
 
-/**
- * Minimum interval between two checks of the timers, for one receiver. It grows with the number of receivers.
- */
+/** Minimum interval between two checks of all timers, divided by the number of receivers. */
 const checkGrainMs = 0.01;
 
 /** A receiver that answers but makes no progress fails after this many liveness timeouts. */
 const stuckTimes = 4;
 
 /**
- * Maximum silence before a poll, as a fraction of the liveness timeout. It is never below two report
- * intervals.
+ * Maximum silence before a poll, as a fraction of the liveness timeout. If two report intervals are longer,
+ * the poll waits for two report intervals.
  */
 const quietShare = 1 / 3;
 /** Maximum retry interval, as a fraction of the liveness timeout. */
@@ -205,7 +203,7 @@ export class Connections {
       peer.model.takeHandshakeRtt(nowMs, nowMs - peer.requestSentAtMs);
     }
     if (outcome === 'other-version') {
-      // The packet is not authenticated, so the version is reported only if no handshake succeeds.
+      // The packet is not authenticated, so its version causes a failure only if no handshake succeeds.
       this.owner.countFault('other-version', from, bytes);
       peer.otherVersion = packet.version;
     } else if (outcome === 'bad-handshake') {
@@ -224,8 +222,8 @@ export class Connections {
   /**
    * Records an ICMP error: a receiver's port refuses datagrams. The liveness timeout is not shortened,
    * because the receiver might start later and because anyone on the path can forge ICMP.
-   * @returns the event to report; undefined if the refusal was reported before or the receiver announced a
-   * restart
+   * @returns the event to report; undefined if another address might still answer, if the refusal was
+   * reported before, or if the receiver announced a restart
    */
   noteRefusal(peer: SessionPeer, at: Address, code: RefusalCode): PortRefusedEvent | undefined {
     const reason = peer.addresses.noteRefusal(at, code, receiverProgram);
@@ -390,7 +388,7 @@ export class Connections {
   }
 
   /**
-   * Names two possible causes. The size of data datagrams is not the only one, because a full-size hello
+   * Names two possible causes. A smaller path MTU is not the only explanation, because a full-size hello
    * arrived earlier (SESSIONS 3.11).
    */
   private unreachedReason({ name }: SessionPeer): string {

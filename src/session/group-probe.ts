@@ -1,6 +1,6 @@
 /**
- * Finds out which receivers multicast reaches. The sender sends several probes to the group, because each of
- * them might be lost. A receiver that gets a probe reports this in its next report (SESSIONS 3.6).
+ * Finds out which receivers can be reached by multicast. The sender sends several probes to the group,
+ * because any of them might be lost. A receiver's next report says whether a probe arrived (SESSIONS 3.6).
  */
 import type { Address } from '../base/address.js';
 import { at } from '../base/assert.js';
@@ -11,8 +11,8 @@ import { encodeProbeHeader, sessionHeaderSizeBytes } from '../wire/header.js';
 import { tagSizeBytes } from '../wire/sizes.js';
 
 /**
- * Delay before each probe. The first delay begins at a receiver's accept and gives the receiver time to join
- * the group.
+ * Delay before each probe. The first delay begins when a receiver accepts the offer. It gives that receiver
+ * time to join the group.
  */
 const probeGapsMs = [3, 27, 80];
 

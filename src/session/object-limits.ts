@@ -1,4 +1,4 @@
-/** Limits on the disk space and the number of entries of one object at a receiver. */
+/** Limits of a receiver for each object: disk space and number of entries. */
 
 import type { Steps } from '../base/steps.js';
 import type { Manifest } from '../object/manifest.js';

@@ -45,7 +45,7 @@ export type SessionReceiverEvent =
       readonly offsetBytes: number;
       readonly bytes: Uint8Array;
     }
-  /** A held block was damaged and will be received again. */
+  /** The stored content of this block is wrong. The block will be received again. */
   | { readonly type: 'forget'; readonly session: number; readonly block: number }
   /**
    * The object is verified in memory. If verification of the disk is configured, first compare the disk with
@@ -55,14 +55,14 @@ export type SessionReceiverEvent =
   | {
       readonly type: 'finish';
       readonly session: number;
-      /** The verified digest of a block, numbered within the content; not available for kept blocks. */
+      /** The verified digest of a block, by its number within the content. Not available for kept blocks. */
       readonly leafOf: (block: number) => Uint8Array;
       /** The entries to delete once all files have their names: those of `prepared` that the sender did not spare. */
       readonly doomed: readonly Extra[];
     }
   /** A session has ended. The received part of an incomplete object can be kept for a later session. */
   | { readonly type: 'end'; readonly result: IncomingResult }
-  /** Follows `end` if the object will never be sent again. Its received part can be deleted. */
+  /** Follows `end` if an incomplete object will never be sent again. The received part can be deleted. */
   | { readonly type: 'drop'; readonly info: IncomingInfo }
   | InvitedEvent
   | TurnedAwayEvent
@@ -81,7 +81,7 @@ export interface InvitedEvent {
   readonly usesLeft: number;
 }
 
-/** A sender proved its key but was refused. `TurnedAwayLog` bounds the number of these events. */
+/** A sender proved its identity but was refused. `TurnedAwayLog` limits the number of these events. */
 export interface TurnedAwayEvent {
   readonly type: 'turned-away';
   /** `invitation`: it is not trusted, and its invitation does not admit it either. */
@@ -136,7 +136,7 @@ export interface IncomingResult extends IncomingStatus {
   readonly reason?: string;
 }
 
-/** How one incoming session ended. */
+/** Counts of a session receiver since its start. */
 export interface SessionReceiverResult {
   readonly complete: number;
   readonly failed: number;

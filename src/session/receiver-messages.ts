@@ -166,7 +166,7 @@ export class ReceiverMessages {
   }
 
   private handleReport(nowMs: TimeMs, peer: SessionPeer, counter: number, report: Report): void {
-    // The report came before the accept, or a later report overtook it.
+    // Ignores a report that arrives before the receiver's `accept` message or after a newer report.
     if (peer.status !== 'active' || counter <= peer.lastReport) return;
     const { connections, delivery, rootDigest } = this.options;
     peer.lastReport = counter;

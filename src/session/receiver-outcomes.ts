@@ -84,7 +84,7 @@ export class ReceiverOutcomes {
     this.isObjectFinal = true;
   }
 
-  /** Leaves the receivers without an outcome to another session, which offers the object again. */
+  /** Hands over all receivers that have no outcome yet: another session offers them the object again. */
   leaveToNextSession(): void {
     for (const peer of this.options.peers) if (!peer.isSettled) peer.status = 'aborted';
     this.unsettledCount = 0;

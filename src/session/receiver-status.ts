@@ -53,8 +53,8 @@ export function outcomeOf(
 }
 
 /**
- * Bytes that were held before the session. A block that is received twice counts twice in `receivedBytes`, so
- * the difference could otherwise be negative.
+ * Bytes that were held before the session. `heldBytes - receivedBytes` can be negative, because a block that
+ * is received twice counts twice in `receivedBytes`.
  */
 export function heldBefore(heldBytes: number, receivedBytes: number): number {
   return Math.max(0, heldBytes - receivedBytes);

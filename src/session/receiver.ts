@@ -210,7 +210,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       } else {
         const end = offset + channelDatagramSize(bytes, offset);
         const single = bytes.subarray(offset, end);
-        // The datagram is not authenticated yet. An error must not end the session whose number it carries.
+        // The datagram is not authenticated yet, so an error here must not end the session that it names.
         this.contain(nowMs, undefined, () => this.handleSingle(nowMs, from, single));
         offset = end;
       }
@@ -373,9 +373,9 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   /**
-   * Lets only one session at a time receive an object. A new session of the same sender replaces the old
-   * session at once. A new session of another sender has to wait, and the old session gets a shorter idle
-   * timeout.
+   * Makes sure that only one session at a time receives a given object. A new session of the same sender
+   * replaces the old session at once. A new session of another sender has to wait, and the old session gets a
+   * shorter idle timeout.
    */
   private replaceOlder(session: IncomingSession): void {
     for (const other of this.sessions.values()) {

@@ -17,7 +17,7 @@ import type { IncomingSession } from './incoming/incoming-session.js';
 import type { InvitedEvent, TurnedAwayEvent } from './receiver-events.js';
 import { TurnedAwayLog } from './turned-away-log.js';
 
-/** The last packet of a handshake, and the sender key that it proves. */
+/** The last packet of a handshake, and the sender's key, which the packet authenticates. */
 export interface Proof extends Proven {
   readonly packet: ChannelPacket;
   readonly from: Address;
@@ -54,7 +54,7 @@ export class SenderAdmission {
     this.invitations = new Invitations(crypto);
   }
 
-  /** Decides whether a sender gets a new session. Sends the reason to a sender that is refused. */
+  /** Decides whether a sender gets a new session. If not, sends the reason to the sender. */
   admits(nowMs: TimeMs, proof: Proof): boolean {
     const { owner } = this;
     const { senderKey, invitationProof, from } = proof;
@@ -109,7 +109,7 @@ export class SenderAdmission {
     if (!isEqualBytes(session.senderKey, senderKey)) {
       this.owner.countFault('bad-handshake', from, bytes);
     } else if (sameAs !== packet.receiver) {
-      // The sender lists two addresses of this receiver and already has a session with one of them.
+      // The sender lists two addresses of this receiver. This session already exists through the other one.
       const reason = 'is already connected through another of its addresses';
       this.refuse(nowMs, proof, { kind: 'refuse', reason, isTemporary: false, sameAs });
     } else {

@@ -71,7 +71,7 @@ export interface SessionTerms {
   readonly pollsPerSec: number;
 }
 
-/** A manifest up to this size is part of the offer. */
+/** Maximum size of a manifest that is sent inside the offer. */
 const inlineManifestBytes = 700;
 
 /** Maximum length of a label, in characters. */
@@ -119,7 +119,7 @@ export function agreeTerms(options: SessionSenderOptions): SessionTerms {
   };
 }
 
-/** Creates the offer to the receivers. It contains a short manifest; a long manifest is sent as blocks. */
+/** Creates the offer. A short manifest is part of the offer; a long manifest is sent as blocks. */
 export function createOffer(
   options: SessionSenderOptions,
   { geometry, reportIntervalMs }: SessionTerms,

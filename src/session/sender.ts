@@ -1,7 +1,7 @@
 /**
  * The sender of a session, which sends one object to N receivers. It connects to each receiver, authenticates
- * the receiver's key, and tracks the receiver until its outcome (SESSIONS 3 to 6). `transfer/delivery.ts`
- * sends the data.
+ * the receiver's key, and tracks the receiver until it has an outcome (SESSIONS 3 to 6).
+ * `transfer/delivery.ts` sends the data.
  */
 import type { Address } from '../base/address.js';
 import { assert, at } from '../base/assert.js';
@@ -192,7 +192,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       return;
     }
     peer.trustedKey = peer.handshake.receiverKey;
-    // The receiver had nothing to answer while the user was prompted. This wait is not silence.
+    // While the user was prompted, the receiver had nothing to answer. This time does not count as silence.
     peer.lastReceivedAtMs = nowMs;
     this.prove(nowMs, peer, peer.handshake);
   }
@@ -230,8 +230,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   /**
-   * Retires this session, because another one replaces it. A retired session only confirms outcomes. It does
-   * not notify receivers, because a receiver that accepts only one session would then refuse the new one.
+   * Retires this session, because another one replaces it. A retired session only confirms outcomes. If it
+   * notified the receivers, a receiver that accepts only one session would refuse the new session.
    */
   retire(): void {
     this.outcomes.leaveToNextSession();
@@ -241,7 +241,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   /**
-   * Stops the session: notifies every unfinished receiver and ends with `done`.
+   * Stops the session: notifies every unfinished receiver, then emits `done`.
    * @param isFinal whether the object will never be sent again; receivers then need not keep what they have
    * received
    */
@@ -375,7 +375,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /**
    * Sends a probe. Receivers report its arrival, but the reports can be lost. After the last probe, the
-   * sender therefore polls the receivers that have not reported one.
+   * sender therefore polls the receivers that have not reported any probe.
    */
   private sendProbe(nowMs: TimeMs, probe: GroupProbe): void {
     const { transmit, isLast } = probe.take(nowMs);

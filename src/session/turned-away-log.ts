@@ -1,7 +1,7 @@
 /**
  * Decides which refused senders are reported. Anyone can create any number of keys, so reports are limited
- * per host and in total, and each key is reported once per host. Each report gives the number of reports
- * suppressed before it.
+ * per host and in total, and each key is reported once per host. Each report includes the number of reports
+ * that were suppressed since the previous one.
  */
 import type { TimeMs } from '../base/machine.js';
 

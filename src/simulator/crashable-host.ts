@@ -4,11 +4,11 @@ import type { SimulatedHost, Simulation } from './simulation.js';
 
 /** A fault of a host or of its network connection, or the recovery from such a fault. */
 export type HostFault =
-  /** Killed: loses its memory and all data not yet durable. */
+  /** The host is killed. It loses its memory and all data that is not yet durable. */
   | 'kill'
-  /** Restarted; a restarted sender begins a new session. */
+  /** The host is restarted. A restarted sender begins a new session. */
   | 'start'
-  /** Disconnected: no datagram reaches or leaves it. */
+  /** The host is disconnected. No datagram reaches or leaves it. */
   | 'disconnect'
   | 'reconnect';
 

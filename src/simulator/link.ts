@@ -122,8 +122,8 @@ export class Link {
     if (rateBytesPerSec === Infinity) return nowMs;
     const waitingMs = Math.max(0, this.busyUntilMs - nowMs);
     const waitingBytes = (waitingMs / 1000) * rateBytesPerSec;
-    // The queue length is computed from times. The margin keeps rounding errors from rejecting a datagram
-    // that just fits.
+    // The queue length is computed from times, so it has rounding errors. The margin prevents the rejection
+    // of a datagram that just fits.
     const roomBytes = this.queueLimitBytes - waitingBytes + 1e-6;
     if (sizeBytes > roomBytes && waitingMs > 0) return undefined;
     this.busyUntilMs = nowMs + waitingMs + (sizeBytes / rateBytesPerSec) * 1000;

@@ -102,7 +102,7 @@ class RenoSender implements Machine<never> {
     this.duplicates = 0;
     if (this.isRecovering && ack < this.recover) {
       // A partial ACK shows that the next segment was lost too. Only the first partial ACK restarts the
-      // timer. After many losses, the timeout is faster than retransmitting one segment per round trip.
+      // timer, because after many losses, a timeout is faster than retransmitting one segment per round trip.
       this.resends.push(ack);
       this.windowSegments = Math.max(1, this.windowSegments - newlyAcked + 1);
       if (!this.hasPartial) this.timeoutAtMs = nowMs + this.rtt.timeoutMs;

@@ -1,6 +1,6 @@
 /**
  * Fake cryptography for virtual time: fast, seeded, and not secure. As the protocol machines require, `open`
- * fails if the key, the nonce, the ciphertext or the associated data is not that of `seal`.
+ * fails unless the key, the nonce, the ciphertext and the associated data are those of `seal`.
  */
 import { assert } from '../base/assert.js';
 import { createRandom } from '../base/random.js';

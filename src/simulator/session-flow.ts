@@ -165,8 +165,9 @@ function startsAt(machine: SessionSender, startAtMs: TimeMs): Machine<SessionSen
 }
 
 /**
- * Creates faster cryptography: it authenticates only the first 64 bytes of a plaintext without associated
- * data. This is enough, because no link of a flow corrupts datagrams.
+ * Creates faster cryptography. If there is no associated data, only the first 64 bytes of the plaintext are
+ * authenticated. Hashes cover only the first 64 bytes of each input. This is enough, because no link of a
+ * flow corrupts datagrams.
  */
 function createFlowCrypto(seed: string, name: string): SessionCrypto {
   const crypto = createSimulatedCrypto(seed, name);

@@ -96,9 +96,9 @@ export interface SimulatedSessionReceiver {
   readonly name: string;
   /** One result per session that ended here. */
   readonly results: readonly IncomingResult[];
-  /** Whether the receiver reported a session complete and durably held exactly the bytes sent. */
+  /** Whether the receiver reported a session as complete and durably held exactly the bytes sent. */
   readonly isIdentical: boolean;
-  /** Whether the receiver reported a session complete but held other content. */
+  /** Whether the receiver reported a session as complete but held other content. */
   readonly isFalse: boolean;
   readonly maxBufferedBytes: number;
   /** Time at which the receiver's last session ended; undefined if no session ended. */

@@ -25,7 +25,7 @@ export interface SimulationOptions {
 /** Properties of a simulated host. */
 export interface HostOptions {
   /**
-   * Time that the host spends on each datagram, in its program or interface; the host sends one datagram
+   * Time that the host's program or network interface spends on each datagram; the host sends one datagram
    * after another. This is `t` in the delay formula for stop-and-wait.
    */
   readonly sendTimeMs?: number;
@@ -127,8 +127,8 @@ export class Simulation {
   }
 
   /**
-   * Sets the path from one host to another: one or more links, in the order given. If several paths share a
-   * link, that link is their bottleneck.
+   * Sets the path from one host to another: one or more links, in the order given. Several paths can share a
+   * link, such as a bottleneck.
    */
   connect(from: string, to: string, links: readonly Link[]): void {
     let ways = this.paths.get(from);
@@ -237,7 +237,7 @@ export class Simulation {
   }
 }
 
-/** The shell that a simulated host provides to its Runner. */
+/** What a simulated host provides to its Runner: the clock, sending and the timer. */
 export type HostShell = Omit<Shell<never>, 'handleEvent'>;
 /** The part of a Runner that a simulated host uses. */
 export type HostRunner = Pick<Runner<never>, 'handleDatagram' | 'handleTimeout' | 'drain'>;
@@ -311,7 +311,7 @@ export class SimulatedHost {
     const { simulation, sendTimeMs } = this;
     const { host } = transmit.to;
     this.sendsUntilMs = simulation.nowMs;
-    // Copies a batch, because the sender might reuse its memory while the datagrams are in transit.
+    // Copies a batch, because the sender can reuse the batch's memory while the datagrams are in transit.
     const sent = transmit.datagramSizeBytes === undefined ? transmit.bytes : transmit.bytes.slice();
     for (const bytes of datagramsOf({ ...transmit, bytes: sent })) {
       this.sendsUntilMs += sendTimeMs;

@@ -24,7 +24,7 @@ export interface SimulatedTransferOptions
     Omit<SenderOptions, 'receivers'> {
   /** Number of receivers, at least 1. */
   readonly receiverCount: number;
-  /** Loss model of each receiver, which drops only data packets. */
+  /** Loss model of each receiver. Only data packets are dropped. */
   readonly loss?: LossSpec;
   /** The link to each receiver. */
   readonly forwardLink?: LinkOptions;
@@ -36,7 +36,7 @@ export interface SimulatedTransferOptions
   readonly storeTimeMs?: number;
   /** Receivers that crash for good, by index. */
   readonly deaths?: readonly { readonly receiver: number; readonly atMs: TimeMs }[];
-  /** Silence after which a receiver ends a transfer; by default, that of `Receiver`. */
+  /** Duration of silence after which a receiver ends a transfer; the default is that of `Receiver`. */
   readonly idleTimeoutMs?: number;
   /** Virtual time at which the run is stopped. */
   readonly deadlineMs?: TimeMs;

@@ -54,8 +54,8 @@ export class BatchEncoder {
     const { index, generation } = block;
     const sealed = this.seal.seal(index, generation, bytes);
     block.wire ??= this.takeMemory();
-    // The I/O layer may send stale batches from this memory. Their burst number must not be newer than the
-    // last one used.
+    // The I/O layer may still send earlier batches that are views into this memory. They must not carry a
+    // burst number newer than the last one used.
     const burst = this.lastBurst;
     const fields = { session, generation, block: index, segment: 0, flags: 0, burst };
     for (let offset = 0, from = 0; from < sealed.length; from += mssBytes, offset += stepBytes) {

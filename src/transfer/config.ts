@@ -2,8 +2,8 @@
 
 export const sessionDefaults = {
   /**
-   * Fits into the 1,500-byte Ethernet MTU with the headers of the session (16 bytes), UDP (8) and IP (20 or
-   * 40).
+   * Fits into the 1,500-byte Ethernet MTU together with the headers of the session (16 bytes), UDP (8) and IP
+   * (20 or 40).
    */
   mssBytes: 1400,
   /** The liveness timeout: a receiver that is silent for this long fails. */

@@ -71,7 +71,7 @@ const maxCatchUpRateGroups = 8;
 /** Share of the blocks in flight that one catch-up group may use. */
 const catchUpShare = 1 / 16;
 
-/** Minimum share of a configured rate that all catch-up groups get together. */
+/** If a rate is configured, all catch-up groups together get at least this share of it. */
 const catchUpRateShare = 1 / 8;
 
 export class Delivery {
@@ -273,8 +273,7 @@ export class Delivery {
 
   /** Polls receivers that have not reported by the deadline of a round. */
   handleTimeout(nowMs: TimeMs): void {
-    // The configured rate allows sending again. A busy host then sends as soon as it can, without another
-    // timer.
+    // The rate allows sending again, so no further timer is needed, even if a busy host sends later.
     if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
     for (const rateGroup of this.rateGroups) {
       rateGroup.handleTimeout(nowMs);

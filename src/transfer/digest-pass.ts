@@ -5,7 +5,7 @@
  */
 import type { DigestView } from './digest-view.js';
 
-/** Maximum number of blocks being read for the digest at the same time. This number keeps a disk busy. */
+/** Maximum number of blocks being read for the digest at the same time: enough to keep a disk busy. */
 const maxPending = 8;
 
 export interface DigestPassOptions {

@@ -4,7 +4,7 @@
 import type { TimeMs } from '../base/machine.js';
 import { burstsAhead, dataFlag } from '../wire/header.js';
 
-/** Delay from the first datagram after a report to the next report, in case the end of the burst is lost. */
+/** Without an end of burst, a report is due at the first turn this long after the first new datagram. */
 const endOfBurstLostMs = 4;
 
 /** Maximum time for which a report waits for reordered datagrams. */
@@ -82,7 +82,7 @@ export class FeedbackScheduler {
   handleEnd(nowMs: TimeMs, burst: number): void {
     const last = this.ending.at(-1)?.burst ?? this.cumulativeBurst;
     if (last !== undefined && burstsAhead(burst, last) <= 0) return;
-    // Any bursts in between have ended too. All their missing datagrams are lost or reordered.
+    // All bursts between `last` and this burst have ended too. Their missing datagrams are lost or reordered.
     const endedCount = last === undefined ? 1 : burstsAhead(burst, last);
     for (let i = 0; i < Math.min(endedCount, rememberedBursts); i++) {
       this.endedAtMs[((burst - i) & 0xffff) % rememberedBursts] = nowMs;
@@ -112,7 +112,7 @@ export class FeedbackScheduler {
     return this.cumulativeBurst !== undefined && burstsAhead(this.cumulativeBurst, burst) >= 0;
   }
 
-  /** Time since the last datagram of the largest burst arrived; 0 before the first burst. */
+  /** Time since the last datagram of `largestBurst` arrived; 0 before the first burst. */
   ackDelayMs(nowMs: TimeMs): number {
     return this.largestBurst === undefined ? 0 : nowMs - this.largestAtMs;
   }
@@ -156,7 +156,7 @@ export class FeedbackScheduler {
   }
 
   /**
-   * The earliest time from `fromMs` on at which this receiver may report. Multicast data reaches all
+   * The earliest time, not before `fromMs`, at which this receiver may report. Multicast data reaches all
    * receivers at once. If there are many receivers, each one therefore waits for its own turn.
    */
   private nextTurnMs(fromMs: TimeMs): TimeMs {

@@ -34,7 +34,7 @@ export type SessionPeerStatus =
 
 /** The part of a rate group's interface that other code uses through `SessionPeer.rateGroup`. */
 export interface PeerRateGroup {
-  /** Last burst of the most recent round that was sent completely. */
+  /** Last burst of the most recent completely sent round. */
   readonly lastWholeBurst: number | undefined;
   readonly groupBursts: SentBursts;
   readonly controller: CongestionController;
@@ -86,8 +86,8 @@ export class SessionPeer {
   segmentsReceived = 0;
   segmentsLost = 0;
   /**
-   * Time at which the sender first sent a needed datagram after the last reported arrival; undefined if the
-   * sender has sent none since.
+   * Time at which the first needed datagram was sent after the last reported arrival; undefined if none has
+   * been sent since then.
    */
   unreachedSinceMs: TimeMs | undefined;
   private neededAtArrival = 0;

@@ -336,8 +336,8 @@ export class RateGroup implements PeerRateGroup {
   }
 
   private beginRoundOf(nowMs: TimeMs): Transmit | undefined {
-    // Without outstanding feedback, the headroom is infinite. Any round may end that state, so it is computed
-    // each time.
+    // The headroom is infinite while no feedback is outstanding. Any round may change that, so an infinite
+    // headroom is computed again each time.
     if (this.headroom === undefined || this.headroom === Infinity) {
       this.headroom = this.findHeadroom(nowMs);
     }
@@ -409,7 +409,7 @@ export class RateGroup implements PeerRateGroup {
     return this.isPaced ? this.pacer.nextAtMs : Infinity;
   }
 
-  /** Ends an elapsed pacing delay. A busy host then sends as soon as it can and needs no further timer. */
+  /** Ends a pacing delay that is over. No further timer is then needed, even if a busy host sends later. */
   handleTimeout(nowMs: TimeMs): void {
     if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
   }

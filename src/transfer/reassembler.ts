@@ -23,7 +23,7 @@ const clashesBeforeTags = 8;
 
 /** The result of a segment batch. */
 export interface Taken {
-  /** Number of datagrams in the batch that were new. */
+  /** Number of new datagrams in the batch. */
   readonly newCount: number;
   /** Content of the block, if this batch completed the block. */
   readonly content?: Uint8Array;
@@ -56,8 +56,8 @@ export class Reassembler {
   private clashes = 0;
   /**
    * First and highest block of the current pass. The sender sends the blocks of a pass in order. If a block
-   * begins to arrive only after a later block, all of its first transmission was lost. A block before the
-   * first block of the pass starts a new pass and was not lost.
+   * begins to arrive only after a later block, the whole first transmission of the block was lost. A block
+   * before the first block of the pass starts a new pass and was not lost.
    */
   private firstBlock = Infinity;
   private highestBlock = -1;
@@ -122,8 +122,8 @@ export class Reassembler {
   }
 
   /**
-   * Whether the batch may be authentic. Without a tag, authenticity is checked only when the block is
-   * decrypted.
+   * Whether the batch passes the check of its tag. A batch without tags passes unless tags are required; its
+   * authenticity is checked when the block is decrypted.
    */
   isOfSession(batch: SegmentBatch): boolean {
     if (!batch.isTagged) return !this.wantsTags;
@@ -188,7 +188,7 @@ export class Reassembler {
     const content = this.seal.open(block, generation, sealed);
     this.drop(block);
     if (content === undefined) {
-      // The forged datagram cannot be identified. With tags, each datagram can be checked by itself.
+      // Without tags, nothing shows which datagram was forged; with tags, each one can be checked by itself.
       this.forgedBlocks++;
       if (this.forgedBlocks >= forgedBlocksBeforeTags) this.wantsTags = true;
       this.noteNotLost(block);

@@ -70,7 +70,7 @@ export function takeSample(
   });
 }
 
-/** Estimated arrival time of the datagram, without the queueing delay of the return path. */
+/** Estimated arrival time of the newest datagram, without the time that the report spent in a queue. */
 function withoutQueueBack(peer: SessionPeer, sentAtMs: TimeMs, reportedAtMs: TimeMs): TimeMs {
   const { returnPath, model } = peer;
   if (returnPath.queueMs < leastQueueMs) return reportedAtMs;

@@ -73,7 +73,7 @@ export class SessionBlock extends Block {
     return ((this.sent[2 * receiver] as number) | (this.sent[2 * receiver + 1] as number)) !== 0;
   }
 
-  /** Treats the whole block as sent to the receiver before, so that sending it again counts as repair. */
+  /** Marks the whole block as sent to the receiver earlier, so that sending it again counts as repair. */
   noteSentBefore(receiver: number): void {
     this.sent.fill(0xffffffff, 2 * receiver, 2 * receiver + 2);
   }

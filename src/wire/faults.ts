@@ -20,11 +20,11 @@ export type FaultKind =
   | 'from-receiver'
   /** A datagram from an address that is not part of the transfer. */
   | 'stranger'
-  /** An answer from an unknown address that was accepted as that of a known receiver (PROTOCOL 6.6). */
+  /** An answer from an unknown address, accepted as the answer of a known receiver (PROTOCOL 6.6). */
   | 'other-address'
   /** A packet from a sender that must wait until another transfer ends. */
   | 'busy'
-  /** A packet of no known transfer, because this receiver did not receive the beginning of the transfer. */
+  /** A packet of a transfer whose beginning this receiver did not receive. */
   | 'no-transfer'
   /** Data ahead of the next expected segment. */
   | 'out-of-sequence'

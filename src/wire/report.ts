@@ -1,6 +1,6 @@
 /**
  * A receiver's report. Each report lists all gaps, not only those that changed, so a lost report costs
- * nothing but time. A block in the described range that is not listed is complete.
+ * nothing but time. A block in the described range is complete unless a gap lists it.
  */
 import { hasBit } from '../base/bit-masks.js';
 import type { ByteReader, ByteWriter } from './byte-codec.js';
@@ -27,7 +27,7 @@ export interface Report {
   readonly cumulativeBurst: number | undefined;
   /** The highest burst of which a datagram has arrived; undefined before the first burst. */
   readonly largestBurst: number | undefined;
-  /** Time from the arrival of the last datagram of the largest burst until the report was sent. */
+  /** Time from the arrival of the last datagram of `largestBurst` until the report was sent. */
   readonly ackDelayMs: number;
   /** The time from the start of the session until the report was sent, on the receiver's clock. */
   readonly stampMs: number;

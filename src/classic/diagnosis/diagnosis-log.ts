@@ -151,7 +151,7 @@ function diagnoseNumbering(
   transfer: IncomingTransfer | undefined,
 ): Diagnosis | undefined {
   const { sequence, payload } = packet;
-  // Empty packets are markers or the end of an unknown transfer, so their numbers show no mistake.
+  // An empty packet is a marker, perhaps of an unknown transfer, so its number shows no mistake.
   if (payload.length === 0) return undefined;
   if (sequence !== peer.lastNumber) {
     peer.lastNumber = sequence;
@@ -162,8 +162,8 @@ function diagnoseNumbering(
   if (transfer === undefined) return diagnoseNumber(packet, 0, payload.length);
   const { segmentCount, mssBytes } = transfer;
   if (sequence < segmentCount) return transfer.hasChanged ? diagnoseReuse(packet) : undefined;
-  // If the number fits no known mistake, an earlier segment was lost, and a program with a large window kept
-  // sending.
+  // If the number fits no known mistake, a segment was probably lost, and a sender with a large window sent
+  // the later segments.
   const isMistake =
     mssBytes >= minMssBytes && numberingMistake(sequence, segmentCount, mssBytes) !== undefined;
   return isMistake ? diagnoseNumber(packet, segmentCount, mssBytes) : undefined;

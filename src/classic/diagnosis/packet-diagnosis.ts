@@ -13,8 +13,7 @@ import { numberingMistake } from './numbering.js';
 /** The part of the protocol that a peer gets wrong. */
 export type DiagnosisKind =
   /**
-   * `format`: the datagram is not an 8-byte header followed by data, but text, a serialized object or too
-   * short.
+   * `format`: the datagram is not an 8-byte header followed by data. For example, it is text or is too short.
    */
   'format' | 'type' | 'checksum' | 'numbering';
 
@@ -148,7 +147,7 @@ function typeMistake(type: number): string {
     case 0xffff:
       return 'data is sent with type 0xFFFF, which some programs use to mark the end of a file';
     default:
-      return 'the type has another value than the protocol requires for data';
+      return 'the type is not the one that the protocol requires for data';
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * Unusable answers from a receiver: all datagrams except ACKs of data that was sent to the receiver. The
- * sender describes these answers to help the receiver's author, instead of suspecting a firewall (PROTOCOL
- * 6.9).
+ * Unusable answers from a receiver: all datagrams except ACKs of data that was sent to the receiver. If the
+ * receiver fails, the reason describes these answers to help the receiver's author, and does not suggest a
+ * firewall problem (PROTOCOL 6.9).
  */
 
 import { formatHex16, formatPlural } from '../../base/format.js';

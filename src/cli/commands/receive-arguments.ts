@@ -174,7 +174,7 @@ const serviceOptions = {
   classic: {
     ...textOption,
     value: 'FILE',
-    describe: 'File to receive by P2MP-FTP (from p2mpclient) on the same port',
+    describe: 'Also receive P2MP-FTP (from p2mpclient) on the same port, into this file',
   },
   metrics: {
     ...textOption,

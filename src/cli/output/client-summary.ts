@@ -56,7 +56,7 @@ function receiverRow(outcome: ReceiverOutcome): string[] {
   ];
 }
 
-/** @returns the note on a receiver, which says if ACKs alone do not prove delivery (PROTOCOL 5.9) */
+/** @returns the reason of a receiver's status, or that its ACKs do not prove delivery (PROTOCOL 5.9) */
 function noteOf({ status, reason, isIdentified }: ReceiverOutcome): string {
   // The reason was already printed when the receiver failed.
   if (status === 'failed') return '';

@@ -1,7 +1,7 @@
 /** Says in one line whether UDP segmentation offload (GSO, GRO) is in use. */
 import type { Offload } from '../../node/net/offload/offload-socket.js';
 
-/** @param way direction of most traffic of the command */
+/** @param way whether the command mostly sends or mostly receives */
 export function describeOffload(offload: Offload, way: 'send' | 'receive'): string {
   const { reason = 'not requested' } = offload;
   if (way === 'send') {

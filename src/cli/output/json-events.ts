@@ -1,7 +1,8 @@
 /**
- * The events that `--json` and `--log json` print, as a schema. The types of the output code come from it, so an event
- * that deviates does not compile. It is written to docs/events.schema.json for users, and the tests check each line that
- * a command prints against it. Commands import only the types, because loading zod takes longer than a small transfer.
+ * The events that `--json` and `--log json` print, as a schema. The output code takes its types from the
+ * schema, so code that prints any other event does not compile. The schema is written to
+ * docs/events.schema.json for users, and the tests check each line that a command prints against it. Commands
+ * import only the types, because loading zod takes longer than a small transfer.
  */
 import { z } from 'zod';
 
@@ -36,7 +37,7 @@ const diagnosisFields = {
 
 const diagnoses = z.array(z.strictObject(diagnosisFields)).readonly();
 
-/** Content of one session that has arrived at one receiver. */
+/** How much of a session's content has arrived at one receiver, and how. */
 const arrivalFields = {
   heldBytes: count.describe('Content that the receiver holds.'),
   heldBeforeBytes: count.describe('The part of it that the receiver held before the session.'),
@@ -344,7 +345,7 @@ const eventsOfCommands = {
   'several-commands': sharedEvents,
 } as const;
 
-/** An event of some command, as the output code passes it on. The output adds the time. */
+/** An event of any command, without `time` and `level`, which the output adds. */
 export type JsonEvent = z.infer<(typeof eventsOfCommands)[keyof typeof eventsOfCommands][number]>;
 
 /** Fields at the start of each line. */
@@ -368,7 +369,7 @@ export function jsonLineSchema() {
   return z.union(Object.values(lineSchemas()));
 }
 
-/** The JSON Schema of the lines: a definition for each command, and any of them at the top. */
+/** The JSON Schema of the lines. It has one definition for each command; a line must match one of them. */
 export function eventsJsonSchema(): object {
   const $defs = Object.fromEntries(
     Object.entries(lineSchemas()).map(([command, schema]) => {

@@ -8,7 +8,7 @@ export interface ViewSize {
   readonly lines: number;
 }
 
-/** Renders the lines for a size. The live view cuts off whatever exceeds the size. */
+/** Renders a view as lines for the available space. The live view cuts off whatever exceeds that space. */
 export type View = (size: ViewSize) => readonly string[];
 
 /** The part of a terminal stream that the view uses. */

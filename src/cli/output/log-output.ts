@@ -21,7 +21,7 @@ export interface LogOptions {
 /** Syslog priorities. The journal expects the priority at the start of a line. */
 const priorities: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
 
-/** Events of level debug, because they are frequent or useful only for debugging. */
+/** These events have the level debug, because they are frequent or useful only for debugging. */
 const detailEvents = new Set(['progress', 'bad-block', 'fault']);
 
 export class LogOutput extends Output {
@@ -38,7 +38,7 @@ export class LogOutput extends Output {
   }
 
   override line(text: string): void {
-    // JSON needs no text, because a separate JSON event reports the same facts.
+    // A JSON log leaves out the text, because a separate JSON event reports the same facts.
     if (!this.isJson) this.write('info', text);
   }
 

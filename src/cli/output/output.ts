@@ -48,7 +48,7 @@ export class Output {
   private buffer = '';
   private isFlushDue = false;
   private readonly live = new LiveView(process.stderr, breaksLines(process.env));
-  /** Whether standard error is a terminal that can redraw lines. Some editors have one that cannot. */
+  /** Whether standard error is a terminal that can redraw lines. The terminals in some editors cannot. */
   private readonly isTerminal = process.stderr.isTTY === true && process.env['TERM'] !== 'dumb';
 
   constructor(private readonly options: OutputOptions) {

@@ -114,7 +114,7 @@ export function cut(line: string, maxColumns: number): string {
   return maxColumns === Number.POSITIVE_INFINITY ? line : cliTruncate(line, maxColumns);
 }
 
-/** @returns how many rows fit in `lineCount` lines, with one line for the number of hidden rows, if any */
+/** @returns how many rows to show in `lineCount` lines; if some are hidden, one line is left to count them */
 export function shownRows(rowCount: number, lineCount: number): number {
   return rowCount <= lineCount ? rowCount : Math.max(0, lineCount - 1);
 }

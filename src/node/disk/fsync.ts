@@ -13,7 +13,7 @@ const { O_RDONLY, O_RDWR, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_DIRECTORY = 0 } = co
 export const openFlags = {
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
   write: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
-  /** For setting the mode and times and for syncing. On Windows, these operations require write access. */
+  /** To set the mode or times of a file, or to sync it. On Windows, all of this requires write access. */
   attributes: (isWindows ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK,
   folder: O_RDONLY | O_NOFOLLOW | O_DIRECTORY,
 } as const;
@@ -39,8 +39,8 @@ export async function writeParts(
   const { bytesWritten } = await handle.writev([...parts], offsetBytes);
   let skippedBytes = 0;
   for (const part of parts) {
-    // After a short write, write the rest buffer by buffer. If an error cut the write short, these writes
-    // throw it.
+    // After a short write, write the rest buffer by buffer. If the cause was an error, such as a full disk,
+    // it occurs again and is thrown.
     const doneBytes = Math.min(part.length, Math.max(0, bytesWritten - skippedBytes));
     if (doneBytes < part.length) {
       await writeAll(handle, part.subarray(doneBytes), offsetBytes + skippedBytes + doneBytes);
@@ -49,7 +49,7 @@ export async function writeParts(
   }
 }
 
-/** Returns the slices of consecutive buffers that make up a byte range. Copies nothing. */
+/** Cuts a byte range out of consecutive buffers. Returns slices of the buffers; copies nothing. */
 export function slicesOf(
   parts: readonly Uint8Array[],
   fromBytes: number,
@@ -172,8 +172,8 @@ export function toMicroseconds(timeMs: number): number {
 export function toFileTime(timeMs: number): number | string {
   const timeUs = toMicroseconds(timeMs);
   // Node truncates times to microseconds. Adding half a microsecond prevents rounding errors from lowering
-  // the result by a whole one. Node replaces a negative number with the current time, but accepts a negative
-  // time as a string.
+  // the result by a whole microsecond. Negative times are passed as strings, because Node replaces negative
+  // numbers with the current time.
   return timeUs < 0 ? `${(timeUs - 0.5) / 1e6}` : (timeUs + 0.5) / 1e6;
 }
 

@@ -18,8 +18,8 @@ const zeros = Buffer.alloc(pageSizeBytes);
 const none: readonly Range[] = [];
 
 /**
- * File system types of vfat, exfat, hfs and hfsplus on Linux. Instead of leaving a hole, these file systems
- * write its zeros while the process waits.
+ * File system types of vfat, exfat, hfs and hfsplus on Linux. These file systems have no holes: they write
+ * the zeros to the disk while the process waits.
  */
 const fileSystemsWithoutHoles = [0x4d44, 0x2011bab0, 0x4244, 0x482b];
 
@@ -68,8 +68,8 @@ export function findHoles(parts: readonly Uint8Array[], offsetBytes: number): re
 
 /**
  * Writes consecutive buffers, but skips each of `holes` where the file already reads as zeros.
- * @param usedBytes offset after which the file is known to read as zeros; before it, the file is read to find
- * out
+ * @param usedBytes offset from which on the file is known to read as zeros; holes that start before this
+ * offset are checked by reading the file
  */
 export async function writeAroundHoles(
   handle: FileHandle,
@@ -124,7 +124,7 @@ async function readsAsZeros(handle: FileHandle, { start, end }: Range): Promise<
   return true;
 }
 
-/** @returns the run without partial pages, except those at the start or end of the data to be written */
+/** Reduces a run to whole pages, but keeps a partial page at the start or end of the data to be written. */
 function wholePages(start: number, end: number, offsetBytes: number, isAtEnd: boolean): Range {
   const up = (offsetBytes + start) % pageSizeBytes;
   const first = start === 0 || up === 0 ? start : start + pageSizeBytes - up;

@@ -21,7 +21,7 @@ export interface Conclusion {
 }
 
 /**
- * @param command that reproduces the results
+ * @param command the command that reproduces the results
  * @param effort the cost of the runs, as sentences
  * @throws P2mpError TARGET_UNWRITABLE
  */

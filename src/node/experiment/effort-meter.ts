@@ -5,7 +5,7 @@ import { createModel } from '../../experiment/model.js';
 import type { Run } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';
 
-/** Cost of the runs of this invocation, excluding runs that were kept. */
+/** Cost of the runs that this invocation performs. Runs kept from earlier invocations are not counted. */
 export interface Effort {
   readonly simulatedRuns: number;
   /**
@@ -25,7 +25,10 @@ const realOverheadS = 0.5;
 /** Assumed round trip of a real path before the first measurement. */
 const assumedRttMs = 0.2;
 
-/** Assumed simulation speed before the first measurement, in segments times receivers per second. */
+/**
+ * Assumed simulation speed before the first measurement, in segments per second. A segment counts once for
+ * each receiver.
+ */
 const assumedSimulationSpeed = 200_000;
 
 /** Tracks finished and remaining work, with a separate unit for each kind of run. */

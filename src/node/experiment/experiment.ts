@@ -10,7 +10,7 @@ import { RealRunner } from './real-run.js';
 import { ResultsFolder } from './results-folder.js';
 import { simulateRuns } from './simulation-pool.js';
 
-/** Part of an experiment: shard `index`, counted from 1, of `count`. */
+/** One of the `count` shards of an experiment; `index` counts from 1. */
 export interface Shard {
   readonly index: number;
   readonly count: number;
@@ -58,8 +58,8 @@ export async function runExperiment(options: ExperimentOptions): Promise<Experim
   const meter = new EffortMeter(left);
   try {
     for await (const row of runAll(left, options)) {
-      // Drop the row: Ctrl-C may have stopped one process of the run, and the other processes may have
-      // reported it as failed.
+      // Drop the row, because it can be wrong: if Ctrl-C stopped a process of the run, the other processes
+      // can have reported that process as failed.
       if (signal.aborted) break;
       await folder.append(row);
       meter.add(row);
@@ -91,7 +91,8 @@ async function* runAll(
       yield toRunRow(run, await runner.run(run));
     }
   } catch (error) {
-    // Ctrl-C also reaches the child processes. This process may see them exit before it handles its own signal.
+    // Ctrl-C also reaches the child processes. Their exit can be noticed before this process handles its own
+    // signal.
     await new Promise((resolve) => setImmediate(resolve));
     if (!signal.aborted) throw error;
   } finally {

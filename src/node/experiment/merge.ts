@@ -18,7 +18,7 @@ export interface Merged {
 const maxNamed = 5;
 
 /**
- * @param folders of the shards, in any order
+ * @param folders the results folders of all shards, in any order
  * @throws P2mpError RESULTS_DIFFER if the folders belong to different plans or if runs are missing
  */
 export async function mergeShards(

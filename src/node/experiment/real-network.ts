@@ -1,7 +1,7 @@
 /**
  * The network of real runs. Either all processes use loopback, or each process has its own network namespace,
- * connected by a bridge. Namespaces allow a configurable rate and queue; they require Linux, root and
- * iproute2.
+ * and a bridge connects the namespaces. Namespaces allow a configurable rate and queue; they require Linux,
+ * root and iproute2.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -12,7 +12,7 @@ import type { Command } from './command-process.js';
 const execute = promisify(execFile);
 
 export interface RealNetwork {
-  /** Applies the point's rate and queue size to the paths to all of its receivers. */
+  /** Applies the point's rate and queue size to the path of each receiver, in both directions. */
   prepare(point: Point): Promise<void>;
   /** The address of receiver k, counted from 0. */
   address(receiver: number): string;

@@ -1,4 +1,7 @@
-/** report.html: plot, findings, tables, plan and machine in one self-contained page. */
+/**
+ * report.html: one self-contained page with the plot, findings, tables, plan and a description of the
+ * computer.
+ */
 import { formatSignificant } from '../../base/format.js';
 import type { ParameterName } from '../../experiment/parameters.js';
 import {

@@ -12,7 +12,7 @@ import type { RunRow } from '../../experiment/run-result.js';
 import { fileError } from '../system-error.js';
 import { formatHeader, formatRun, parseRecords, parseRun } from './runs-csv.js';
 
-/** Files derived from the runs once all are done. */
+/** Files that summarize the runs. They are written once all runs are done. */
 const conclusions = ['summary.csv', 'plot.svg', 'plot.png', 'report.html'] as const;
 export type Conclusion = (typeof conclusions)[number];
 
@@ -25,7 +25,7 @@ export class ResultsFolder {
 
   /**
    * Creates the folder, or resumes from the results that it already holds.
-   * @param runs of the plan or shard, in order
+   * @param runs the runs of the plan or of its shard, in order
    * @throws P2mpError RESULTS_DIFFER if the folder holds other results; TARGET_UNWRITABLE
    */
   static async open(
@@ -139,8 +139,8 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 /**
- * Creates the folder and its parents. Node's recursive `mkdir` never returns on file systems that allow no
- * new folders, such as /proc.
+ * Creates the folder and its parents. Avoids Node's recursive `mkdir`, which never returns on file systems
+ * that allow no new folders, such as /proc.
  */
 async function makeFolder(path: string): Promise<void> {
   try {

@@ -22,7 +22,7 @@ type Cell = string | number | undefined;
 const planColumnsOf = (run: Run): readonly [string, (run: Run) => Cell][] => [
   ['run', ({ index }) => index + 1],
   ['mode', ({ mode }) => mode],
-  // The parameters that most plans vary come first.
+  // Parameters that vary in most plans come first.
   ...namedParameters(run.point)
     .toReversed()
     .filter((name) => name !== 'rttMs')
@@ -74,8 +74,8 @@ export interface RunRecord {
  * Parses the rows of a file. An unterminated last row, left by a writer that was stopped, is
  * ignored.
  * @param run any run of the plan, which determines the columns; undefined if there is none
- * @param source file name in messages
- * @throws P2mpError RESULTS_DIFFER if it is not a runs.csv
+ * @param source the file name to use in messages
+ * @throws P2mpError RESULTS_DIFFER if the file is not a runs.csv
  */
 export function parseRecords(text: string, run: Run | undefined, source: string): RunRecord[] {
   const end = text.lastIndexOf(lineEnd);

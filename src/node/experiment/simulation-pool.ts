@@ -6,8 +6,8 @@ import { toRunRow } from '../../experiment/run-result.js';
 import type { SimulationTask } from './simulation-worker.js';
 
 /**
- * Number of runs per thread that may start ahead of the oldest unfinished run. Runs differ in length, so
- * threads would otherwise be idle.
+ * Number of runs per thread that can be started before the oldest unfinished run has ended. Runs differ in
+ * length, so without such a lead, threads would wait idle for a long run.
  */
 const aheadPerJob = 16;
 

@@ -23,7 +23,7 @@ export interface TrustLine {
 
 interface TrustFile {
   readonly lines: readonly TrustLine[];
-  /** Changes whenever the file changes; undefined if the file might change without a new stamp. */
+  /** Identifies this state of the file; undefined if a further change might leave the stamp the same. */
   readonly stamp: string | undefined;
 }
 
@@ -160,7 +160,7 @@ function idOf(publicKey: Uint8Array): string {
   return Buffer.from(publicKey).toString('base64');
 }
 
-/** @returns no lines and no stamp if the file still has the known stamp */
+/** @returns an empty object if the stamp of the file is still `knownStamp` */
 async function readTrustFile(
   path: string,
   knownStamp: string | undefined,

@@ -204,7 +204,7 @@ export interface PublicKeyLine {
 
 /**
  * Parses the line of a public file.
- * @throws P2mpError INVALID_ARGUMENT if the line is invalid; the message has the expected format
+ * @throws P2mpError INVALID_ARGUMENT if the line is invalid; the message shows the expected format
  * @example
  * ```ts
  * import { formatPublicKey, generateKeyPair, parsePublicKey } from 'p2mp';
@@ -310,8 +310,8 @@ function existsError(path: string): P2mpError {
 }
 
 /**
- * The error if only the public file exists. That file is useless without the private file, but other hosts
- * may trust its key.
+ * The error if only the public file exists. Without `force`, that file is not overwritten, because other
+ * hosts may trust its key.
  */
 function remainsError(path: string, publicPath: string): P2mpError {
   const reason = `its private key ${path} is missing`;

@@ -1,7 +1,7 @@
 /**
- * Loads the Noise library. It uses libsodium if there is a binary for this platform, otherwise the JavaScript
- * port of libsodium. The library itself always requires the binary, so the port takes its place in the module
- * cache.
+ * Loads the Noise library, with libsodium if there is a binary for this platform, otherwise with the
+ * JavaScript port of libsodium. The Noise library always requires the module that loads the binary, so the
+ * port replaces that module in the module cache.
  */
 import { createRequire, Module } from 'node:module';
 import type Noise from 'noise-handshake';

@@ -46,9 +46,9 @@ export interface EndpointOptions {
   /** 0 for any free port. */
   readonly port: number;
   /**
-   * Whether `handleDatagram` accepts datagrams that arrived together as one concatenation. All of these
-   * datagrams have the same size; only the last one can be shorter. Node does not report the size, so the
-   * protocol must be able to derive it.
+   * Whether `handleDatagram` accepts several datagrams that arrived together, joined into one buffer. All
+   * datagrams in a buffer have the same size; only the last one can be shorter. Node does not report the
+   * size, so the protocol must be able to derive it.
    */
   readonly receivesBatches?: boolean;
   /** Whether to use UDP GSO and GRO where available; P2MP_OFFLOAD=off disables them everywhere. */
@@ -68,8 +68,8 @@ export interface EndpointOptions {
 const maxUnsentBytes = 256 * 1024;
 
 /**
- * Number of sent bytes between two counts of the unsent bytes. The kernel nearly always takes all bytes at
- * once, so counting at each send would be wasteful.
+ * Number of bytes to send before the unsent bytes are counted again. The kernel nearly always takes all bytes
+ * at once, so it would be wasteful to count after each send.
  */
 const bytesPerLook = 16 * 1024;
 
@@ -131,8 +131,8 @@ export class Endpoint {
   }
 
   /**
-   * Size of the smallest receive buffer of all sockets. Linux allows twice this size, but also counts its
-   * overhead for each datagram, so small datagrams fill the buffer sooner.
+   * Size of the smallest receive buffer among the sockets. Linux reserves twice this size, but each datagram
+   * also takes up kernel overhead in the buffer, so many small datagrams fill the buffer with less payload.
    */
   get receiveBufferSizeBytes(): number {
     return this.leastReceiveBufferBytes;
@@ -209,7 +209,7 @@ export class Endpoint {
   /**
    * Watches whether a remote port refuses datagrams. Datagrams from that port are still passed to
    * `handleDatagram`. A datagram that arrives at the moment when the watch stops can be lost.
-   * @returns a function that stops the watch; undefined if the system does not support watches
+   * @returns a function that stops the watch; undefined if the port cannot be watched
    */
   watchRefusals(to: Address, handleRefusal: (code: RefusalCode) => void): (() => void) | undefined {
     const port = this.portFor(to);
@@ -229,7 +229,8 @@ export class Endpoint {
         if (this.watches.delete(watch)) watch.end();
       };
     } catch {
-      // There is no free descriptor or no route. Sending works without a watch too.
+      // The additional socket could not be opened, for example because no descriptor is free. Sending does
+      // not need this socket, so continue without it.
       return undefined;
     }
   }
@@ -237,7 +238,7 @@ export class Endpoint {
   /** Resolves when all datagrams are sent, or after one second. */
   async flush(): Promise<void> {
     const endsAtMs = performance.now() + 1000;
-    // Wait also for pending results: if the kernel refused a batch, its datagrams are sent again.
+    // Also wait for pending results, because the datagrams of a refused batch are sent again.
     const awaitsResult = () => this.ports.some(({ sender }) => sender.awaitsResult);
     const isUnsent = () => this.unsentBytes > 0 || awaitsResult();
     while (!this.isClosed && isUnsent() && performance.now() < endsAtMs) {
@@ -281,7 +282,10 @@ export class Endpoint {
     }
   }
 
-  /** If the result of a send is pending, its callback checks for room. Otherwise, the sockets are polled. */
+  /**
+   * Makes sure that `lookForRoom` is called: by the callback of a pending send, or else in the next turn of
+   * the event loop.
+   */
   private awaitRoom(): void {
     if (this.isPolling || this.ports.some(({ sender }) => sender.awaitsResult)) return;
     this.isPolling = true;
@@ -303,7 +307,8 @@ export class Endpoint {
     try {
       await this.bind('::', first.address().port);
     } catch (error) {
-      // Ignore that the host has no IPv6. Report all other errors, such as a port that is in use.
+      // Ignore the error if it only means that this host has no IPv6. Report all other errors, such as a port
+      // that is in use.
       const cause = error instanceof P2mpError ? (error.cause as NodeJS.ErrnoException) : undefined;
       if (cause?.code !== 'EAFNOSUPPORT' && cause?.code !== 'EADDRNOTAVAIL') throw error;
     }
@@ -348,7 +353,7 @@ function now(): number {
   return performance.now();
 }
 
-/** @returns the interfaces with the address family of the group, in the form that `addMembership` takes */
+/** @returns the interfaces that have an address of the group's IP version, as `addMembership` takes them */
 function multicastInterfaces(
   group: string,
   isWanted: (info: NetworkInterfaceInfo) => boolean = () => true,
@@ -389,7 +394,7 @@ function bindError(error: NodeJS.ErrnoException, address: Address): P2mpError {
   });
 }
 
-/** @returns the error to report if retransmission cannot help; undefined for all other errors */
+/** @returns the error with which the transfer must stop; undefined if retransmission can help */
 export function fatalSendError(
   error: NodeJS.ErrnoException,
   mssBytes: number,

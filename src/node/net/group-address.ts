@@ -7,7 +7,7 @@ import type { Address } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import { mapLimited } from '../limited-concurrency.js';
 
-/** `auto` chooses a random group if there is more than one receiver. */
+/** `auto` chooses a random group if all receivers have the same IP version and at least two share a port. */
 export type MulticastChoice = 'auto' | 'never' | (string & {});
 
 /**
@@ -65,9 +65,9 @@ function mostCommonPort(receivers: readonly Address[]): number {
 }
 
 /**
- * @returns a local address of the interface that leads to most of the receivers in the group. If two
- *   interfaces lead to equally many receivers, the first one is taken. Undefined if there is no route to any
- *   of the receivers.
+ * @returns a local address of the interface that leads to the largest number of receivers in the group. If
+ *   two interfaces lead to equally many receivers, the first one is taken. Undefined if there is no route to
+ *   any of the receivers.
  */
 export async function groupSource(
   group: Address,

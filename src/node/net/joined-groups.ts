@@ -14,8 +14,8 @@ export class JoinedGroups {
   private readonly sessionCounts = new Map<string, number>();
 
   /**
-   * If the group cannot be joined, the probe of the sender does not reach this host, so the session continues
-   * by unicast.
+   * If the group cannot be joined, the sender's multicast probe does not reach this host, so the session
+   * continues by unicast.
    * @returns the reason why the group cannot be joined; undefined if it is joined
    */
   join(sockets: GroupSockets, session: number, groupHost: string): string | undefined {

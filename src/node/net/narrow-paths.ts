@@ -22,7 +22,7 @@ export interface NarrowPathsOptions {
   readonly drain: () => void;
   /** Called when the session has restarted with smaller segments. */
   readonly handleResize: (mssBytes: number, reason: string) => void;
-  /** Called when this segment size is too large for the paths to all receivers. */
+  /** Called when every receiver has failed because segments are too large for its path. */
   readonly handleHopeless: (error: P2mpError) => void;
 }
 
@@ -45,13 +45,13 @@ export class NarrowPaths {
     if (peer === undefined) return false;
     const mostBytes = this.options.fit.datagramBytesTo(peer.address);
     const sizeBytes = sender.geometry.mssBytes + dataFramingBytes;
-    // The refused datagram is older than the restart of the session: the current segments fit this path.
+    // If the current segments fit this path, the refused datagram was sent before the session restarted.
     const isLate = this.options.isAuto && mostBytes !== undefined && mostBytes >= sizeBytes;
     if (!isLate) this.note(peer, limitTo(peer, mostBytes, sizeBytes));
     return true;
   }
 
-  /** Handles the suspicion of the sender that a path silently drops large datagrams. */
+  /** Handles the sender's suspicion that a path silently drops large datagrams. */
   handleSuspicion(index: number): void {
     const { sender } = this;
     if (!this.options.isAuto || sender.hasOpenedContent) return;
@@ -65,8 +65,8 @@ export class NarrowPaths {
   }
 
   /**
-   * Handles the affected receivers in the next turn of the event loop, because this call can come from an
-   * event handler and other receivers can be affected too.
+   * Records an affected receiver. All recorded receivers are handled together in the next turn of the event
+   * loop, because this call can come from an event handler.
    */
   private note({ index, isSettled }: SessionPeer, reason: string): void {
     if (isSettled) return;

@@ -3,14 +3,13 @@ import { networkInterfaces } from 'node:os';
 import type { Address } from '../../base/address.js';
 
 /**
- * Time for which the list of interfaces is reused. Without it, a flood would cause a lookup for each
- * datagram.
+ * Time for which the list of interfaces is reused, so that a flood does not cause a lookup for each datagram.
  */
 const interfacesAgeMs = 1000;
 
 /**
- * @param listening returns the addresses of this process; empty until it listens
- * @returns a function that checks whether an address is an own address
+ * @param listening returns the addresses that this process listens on; empty before it listens
+ * @returns a function that checks whether an address belongs to a socket of this process
  */
 export function createOwnAddressCheck(
   listening: () => readonly Address[],

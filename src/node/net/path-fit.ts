@@ -24,8 +24,8 @@ const ethernetMtuBytes = 1500;
 const jumboMtuBytes = 9000;
 
 /**
- * Segment sizes to try if a path is narrower than the system knows. The default MSS fits common tunnels over
- * Ethernet, 1200 fits any IPv6 path (MTU 1280), and 508 fits any IPv4 host (576).
+ * Segment sizes to try if the path MTU turns out to be smaller than the system assumed. The default MSS fits
+ * common tunnels over Ethernet, 1200 fits any IPv6 path (MTU 1280), and 508 fits any IPv4 host (576).
  */
 const stepsBytes = [sessionDefaults.mssBytes, 1200, 508];
 

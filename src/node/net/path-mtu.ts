@@ -12,7 +12,7 @@ const headerBytes = { IPv4: 28, IPv6: 48 };
 const largestPayloadBytes = { IPv4: 65_507, IPv6: 65_527 };
 
 export interface PathMtuOptions {
-  /** The local address to send from. For multicast groups, it selects the interface. */
+  /** The local address to send from. For a multicast group, this address selects the interface. */
   readonly from?: string;
   /** As for an endpoint. */
   readonly loadSystemCalls?: () => SystemCalls;
@@ -20,8 +20,8 @@ export interface PathMtuOptions {
 
 /**
  * Asks the system for the path MTU: the size of the largest IP datagram, including headers, that arrives
- * unfragmented. At first, this is the MTU of the interface or route. After a router has reported a smaller
- * MTU, it is that MTU, so ask again when a send fails with EMSGSIZE. Nothing is sent.
+ * unfragmented. At first, the system knows only the MTU of the interface or route. It learns of a smaller MTU
+ * when a router reports one, so ask again when a send fails with EMSGSIZE. Sends nothing.
  * @returns undefined if the system does not support the query or has no route
  */
 export function pathMtuBytes(to: Address, options: PathMtuOptions = {}): number | undefined {
@@ -32,7 +32,7 @@ export function pathMtuBytes(to: Address, options: PathMtuOptions = {}): number 
   }
 }
 
-/** Maximum payload of one UDP datagram on this path. */
+/** Maximum payload of one UDP datagram on a path with this MTU. */
 export function largestDatagramBytes(to: Address, mtuBytes: number): number {
   const family = isIPv6(to.host) ? 'IPv6' : 'IPv4';
   return Math.min(mtuBytes - headerBytes[family], largestPayloadBytes[family]);

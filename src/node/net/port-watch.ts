@@ -7,7 +7,7 @@ import type { Endpoint } from './endpoint.js';
 /** A receiver whose answer is awaited. */
 export interface AwaitedPeer {
   readonly index: number;
-  /** Several addresses, until one of them has answered. */
+  /** All addresses of the receiver; after one address has answered, only that address. */
   readonly addresses: readonly Address[];
   /** Number that increases with each datagram from this receiver. */
   readonly answerCount: number;
@@ -17,17 +17,18 @@ export interface PortWatchOptions {
   readonly sockets: Pick<Endpoint, 'watchRefusals'>;
   /** @returns the receivers that the sender is currently waiting for */
   readonly awaited: () => Iterable<AwaitedPeer>;
-  /** Called once for each address and each period of silence. */
+  /** Called at most once per address during one period of silence. */
   readonly handleRefusal: (index: number, from: Address, code: RefusalCode) => void;
 }
 
-/** Time of the first check. A receiver on a LAN has answered before it and needs no watch. */
+/**
+ * Delay before the first check. By then, a receiver on a LAN has answered, so its port need not be watched.
+ */
 const firstLookMs = 50;
 const intervalMs = 200;
 
 /**
- * Maximum number of sockets that are open for watches. If more receivers are silent, they are watched in
- * turn.
+ * Maximum number of sockets that watch ports. If more addresses are silent, their ports are watched in turn.
  */
 const maxWatches = 128;
 const turnMs = 3000;
@@ -48,8 +49,8 @@ export class PortWatch {
   /** Open watches, by receiver and address. */
   private readonly watches = new Map<string, Watch>();
   /**
-   * `hadTurn`: addresses that were watched in the current round. `refused`: addresses that have refused
-   * datagrams since their receiver fell silent.
+   * `hadTurn`: addresses that have had their turn to be watched; emptied once all silent addresses have had a
+   * turn. `refused`: addresses that have refused datagrams since their receiver fell silent.
    */
   private readonly hadTurn = new Set<string>();
   private readonly refused = new Set<string>();
@@ -70,7 +71,10 @@ export class PortWatch {
     this.timer = setTimeout(this.handleTimer, intervalMs).unref();
   };
 
-  /** Starts and stops watches. The timer calls this method. */
+  /**
+   * Opens a socket to watch each silent address, and closes sockets that are no longer needed. The timer
+   * calls this method.
+   */
   look(nowMs: number): void {
     const silent = this.silentPlaces();
     for (const key of this.refused) if (!silent.has(key)) this.refused.delete(key);

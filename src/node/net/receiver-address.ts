@@ -27,7 +27,7 @@ const groups = new BlockList();
 groups.addSubnet('224.0.0.0', 4, 'ipv4');
 groups.addSubnet('ff00::', 8, 'ipv6');
 
-/** @returns a description of the network; undefined if it is not a broadcast address */
+/** @returns a description of the network; undefined if the address is not a broadcast address */
 function networkOfBroadcast(address: string): string | undefined {
   if (address === '255.255.255.255') return 'every network';
   for (const [name, infos = []] of Object.entries(networkInterfaces())) {
@@ -43,7 +43,7 @@ function networkOfBroadcast(address: string): string | undefined {
   return undefined;
 }
 
-/** @returns NaN if it is not an IPv4 address */
+/** @returns the address as a number; NaN if it is not an IPv4 address */
 function toNumber(address: string): number {
   const parts = address.split('.').map(Number);
   return parts.length === 4 ? parts.reduce((sum, part) => sum * 256 + part, 0) : Number.NaN;

@@ -42,8 +42,8 @@ export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
   const fd = system.openUdpSocket(isIPv6(host));
   try {
     if (isIPv6(host)) system.setOption(fd, socketOptions.ipv6Only, 1);
-    // The first socket shares its port only during `bind`, so that no other program can take the port. The
-    // watches keep sharing the port with each other.
+    // The first socket allows port sharing only during `bind`, so that no other program can take the port.
+    // Watching sockets always allow it, so that several of them can use the port.
     system.setOption(fd, socketOptions.reuseAddress, 1);
     setPortSharing(true);
     try {

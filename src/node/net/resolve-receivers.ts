@@ -1,4 +1,4 @@
-/** Resolves the receivers that a user has named to addresses. */
+/** Finds the addresses of the receivers that a user has named. */
 import { isIPv6 } from 'node:net';
 import type { Address } from '../../base/address.js';
 import { formatAddress } from '../../base/address.js';

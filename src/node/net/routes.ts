@@ -17,7 +17,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /**
- * @returns the reason, with the address, why this host cannot send to the address; undefined if the error has
+ * @returns text that names the address and says why this host cannot send to it; undefined if the error has
  *   another cause
  */
 export function noRouteReason(error: NodeJS.ErrnoException, { host }: Address): string | undefined {

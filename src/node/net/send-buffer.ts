@@ -6,7 +6,7 @@
 import type dgram from 'node:dgram';
 import { reportedPerRequested } from './receive-buffer.js';
 
-/** The buffer holds the data of this time at the current rate. */
+/** The buffer has room for the data that is sent in this time at the current rate. */
 const holdMs = 16;
 
 /**

@@ -1,4 +1,4 @@
-/** Runs one machine over real sockets, with an endpoint, a monotonic clock and one timer. */
+/** Runs one protocol state machine over real sockets, with a monotonic clock and one timer. */
 import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs } from '../../base/machine.js';
 import { Runner } from '../../base/machine.js';
@@ -12,8 +12,8 @@ import { PortWatch } from './port-watch.js';
 
 /**
  * Precision of deadlines. `exact` polls and is precise to a fraction of a millisecond. `adaptive` is equally
- * precise, but short deadlines can be slightly late while deadlines rarely expire. `coarse` is precise to one
- * or two milliseconds and has no overhead.
+ * precise, except that short deadlines can be a few milliseconds late if deadlines have rarely expired.
+ * `coarse` is precise to one or two milliseconds and has no overhead.
  */
 export type DeadlinePolicy = 'exact' | 'adaptive' | 'coarse';
 
@@ -22,7 +22,7 @@ export interface SocketRunnerOptions<Event> {
   readonly bind?: readonly string[];
   readonly port: number;
   readonly deadlines?: DeadlinePolicy;
-  /** Whether the machine accepts datagrams that arrived together as one concatenation. */
+  /** Whether the machine accepts several datagrams that arrived together, joined into one buffer. */
   readonly receivesBatches?: boolean;
   readonly handleEvent: (event: Event) => void;
   readonly handleSendError: (error: NodeJS.ErrnoException) => void;
@@ -82,7 +82,7 @@ export class SocketRunner<Event> {
     return this.endpoint?.offload ?? noOffload;
   }
 
-  /** The sockets, for multicast groups. The runner closes them. */
+  /** Gives access to the multicast functions of the sockets. The runner closes the sockets. */
   get sockets(): Pick<Endpoint, 'joinGroup' | 'leaveGroup' | 'sendGroupsBy'> | undefined {
     return this.endpoint;
   }
@@ -90,8 +90,8 @@ export class SocketRunner<Event> {
   /**
    * Watches whether the ports of silent receivers refuse datagrams, until the runner is closed.
    * @param awaited returns the receivers that the machine is currently waiting for
-   * @param handleRefusal called once for each address and each period of silence. `drain` is called
-   *   afterwards.
+   * @param handleRefusal called at most once per address during one period of silence. The runner then calls
+   *   `drain`.
    */
   watchPorts(
     awaited: () => Iterable<AwaitedPeer>,
@@ -128,8 +128,8 @@ export class SocketRunner<Event> {
   }
 
   /**
-   * Keeps one timer, which is only ever moved to an earlier time. Without loss, deadlines are postponed far
-   * more often than they expire. If the timer fires too early, it is simply set again.
+   * Keeps one timer and moves it only to an earlier time, because without loss, deadlines are postponed far
+   * more often than they expire. If the timer fires too early, it is set again.
    */
   private scheduleTimeout(atMs: TimeMs | undefined): void {
     const { nowMs } = this;
@@ -160,11 +160,11 @@ export class SocketRunner<Event> {
     clearImmediate(this.immediate);
     this.wakesAtMs = wakesAtMs;
     const waitMs = wakesAtMs - nowMs;
-    // Timers count whole milliseconds, but on a LAN a round trip takes a fraction of a millisecond, and a
-    // timeout must be as precise. The sockets are therefore polled during the last millisecond, but only if
-    // the deadline will probably expire. While answers arrive, each answer postpones the deadline, and
-    // polling would waste CPU time. A deadline that has expired is handled immediately, because the shortest
-    // timer is too long.
+    // Timers count whole milliseconds. On a LAN, a round trip takes a fraction of a millisecond, and timeouts
+    // need that precision. The sockets are therefore polled during the last millisecond, but only if the
+    // deadline will probably expire. While answers arrive, each answer postpones the deadline, and polling
+    // would waste CPU time. A deadline that has expired is handled immediately, because the shortest timer is
+    // too long.
     const isCoarse = this.deadlines === 'coarse';
     const isLikely = waitMs <= 0 || nowMs - this.timeoutSetAtMs >= quietMs;
     if (waitMs < 1 && isLikely && !isCoarse) {
@@ -199,13 +199,13 @@ export class SocketRunner<Event> {
   };
 }
 
-/** A deadline that has not been postponed for this time will probably expire. */
+/** If a deadline has stayed unchanged for at least this time, it will probably expire. */
 const quietMs = 0.25;
 
 /** If fewer than two deadlines have expired within this time, short deadlines are checked late. */
 const calmAfterMs = 25;
 
-/** Maximum delay when short deadlines are checked late. It is longer than a tick of the system clock. */
+/** Maximum time by which the check of a short deadline is delayed; longer than a tick of the system clock. */
 const calmTimerMs = 5;
 
 /** Maximum delay of a Node timer. */

@@ -14,7 +14,7 @@ export const httpLimits = {
   connections: 16,
   /** Time limit for receiving a whole request, including its headers. */
   requestTimeoutMs: 5_000,
-  /** Idle limit, both during a response and between requests. */
+  /** Time after which an idle connection is closed, both during a response and between requests. */
   idleTimeoutMs: 5_000,
   requestsPerSec: 50,
   headerBytes: 8 * 1024,
@@ -24,7 +24,7 @@ export type HttpHandler = (path: string, response: ServerResponse) => Promise<vo
 
 /**
  * Creates a server for GET and HEAD requests.
- * @param names host names to accept besides IP addresses and names without a dot
+ * @param names host names to accept besides IP addresses, names without a dot and the name of this host
  */
 export function createBoundedServer(names: readonly string[], handle: HttpHandler): Server {
   const { connections, requestTimeoutMs, idleTimeoutMs, headerBytes } = httpLimits;

@@ -33,7 +33,7 @@ export interface CommandQueueOptions<Job> {
 export type CommandStatus =
   /** Exit code 0. */
   | 'done'
-  /** Exited with another code, was killed by a signal, or could not be started. */
+  /** Exited with a code other than 0, was killed by a signal, or could not be started. */
   | 'failed'
   /** Killed after the timeout. */
   | 'killed'

@@ -93,7 +93,7 @@ export class BlockReception {
 
   noteWritten(nowMs: TimeMs, sizeBytes: number): void {
     const { reassembler } = this;
-    // The write might belong to an earlier session of the same number, which ended before the write finished.
+    // The write might have been started by an earlier session that had the same number.
     reassembler.unwrittenBytes = Math.max(0, reassembler.unwrittenBytes - sizeBytes);
     this.feedback.want(nowMs);
   }
@@ -108,7 +108,7 @@ export class BlockReception {
 
   /**
    * Processes the batch that was read last.
-   * @returns any fault of the batch, and the content of any block that the batch completed
+   * @returns the number of new datagrams, any fault, and the content of the block if it is now complete
    */
   takeBatch(nowMs: TimeMs): Taken {
     const { batch, reassembler, feedback } = this;
@@ -125,7 +125,7 @@ export class BlockReception {
 
   /**
    * Handles the sender's switch to tagged data. From then on, untagged data counts as forged. The burst
-   * numbers seen so far might be forged too, and are discarded.
+   * numbers seen so far are discarded, because they might be forged.
    */
   beginTags(): void {
     if (this.hasTags) return;

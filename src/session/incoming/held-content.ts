@@ -7,7 +7,7 @@ import type { SessionGeometry } from '../../object/geometry.js';
 import { Verification } from '../../object/verification.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 
-/** Number (within the content) and digest of a block that the disk holds. */
+/** A block that the disk holds: the block's number within the content, and its digest. */
 export interface HeldBlock {
   readonly index: number;
   readonly leaf: Uint8Array;
@@ -25,7 +25,7 @@ const heldStepBlocks = 1000;
 /** The number of kept blocks processed in one step: a multiple of 2^6, so that few of them need hashing. */
 const keptStepBlocks = 64 * 1024;
 
-/** @param kept ranges of blocks, numbered within the content, that are neither needed nor verified */
+/** @param kept blocks that are neither needed nor verified, as ranges of block numbers within the content */
 export function* takeHeldContent(
   hash: SessionCrypto['hash'],
   { manifestBlockCount, blockCount }: SessionGeometry,

@@ -180,7 +180,7 @@ export class IncomingObject {
 
   /**
    * @param held blocks that the disk holds
-   * @param kept ranges of blocks, numbered within the content, that are neither needed nor verified
+   * @param kept blocks that are neither needed nor verified, as ranges of block numbers within the content
    */
   prepared(
     nowMs: TimeMs,
@@ -196,7 +196,7 @@ export class IncomingObject {
     if (this.hasSteps) this.owner.stepLater(nowMs);
   }
 
-  /** Handles blocks that the disk did not return as they were written, and requests these blocks again. */
+  /** Handles blocks whose content on disk differs from what was written, and requests these blocks again. */
   handleDamaged(nowMs: TimeMs, blocks: readonly number[]): void {
     if (this.stage !== 'storing') return;
     this.damageRepairs++;
@@ -325,8 +325,8 @@ export class IncomingObject {
   }
 
   /**
-   * Applies the settings in a poll: tags, group membership, and the gap between reports. The caller sends the
-   * report.
+   * Applies the settings in a poll: tags, group membership, and the minimum time between reports. The caller
+   * sends the report.
    */
   handlePoll(nowMs: TimeMs, { hasTags, leavesGroup, reportGapMs, burst }: Poll): void {
     const { blocks, owner } = this;
@@ -446,5 +446,5 @@ const reportedStates: Partial<Record<ObjectStage, ReceiverState>> = {
   storing: 'storing',
 };
 
-/** Maximum number of damage repairs. If the disk is damaged again after that, it is considered faulty. */
+/** Maximum number of repairs after damage on disk. After further damage, the disk counts as faulty. */
 const maxDamageRepairs = 4;

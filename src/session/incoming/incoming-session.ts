@@ -265,7 +265,7 @@ export class IncomingSession {
     this.object?.blocks.noteWritten(nowMs, sizeBytes);
   }
 
-  /** Handles blocks that the disk did not return as they were written, and requests these blocks again. */
+  /** Handles blocks whose content on disk differs from what was written, and requests these blocks again. */
   handleDamaged(nowMs: TimeMs, blocks: readonly number[]): void {
     this.object?.handleDamaged(nowMs, blocks);
   }
@@ -291,7 +291,7 @@ export class IncomingSession {
   }
 
   /**
-   * Handles one segment batch in datagrams that were received together.
+   * Handles one segment batch. The datagrams in `bytes` arrived together and can hold several batches.
    * @param start the offset where the batch begins
    * @returns the offset where the batch ends
    */
@@ -351,7 +351,7 @@ export class IncomingSession {
     };
     const result = { ...this.describe(nowMs, info, status), status };
     this.result = reason === '' ? result : { ...result, reason };
-    // The shell does not know a session before its offer.
+    // Before the offer, the shell does not know the session.
     if (this.info !== undefined) this.options.emit({ type: 'end', result: this.result });
   }
 

@@ -20,10 +20,10 @@ export type NoManifest = { readonly kind: 'again' } | { readonly kind: 'bad'; re
 /** A manifest up to this size can be checked in a fraction of a millisecond. */
 const smallBytes = 4096;
 
-/** Number of failed checks after which the object is refused, for a manifest that is sent as blocks. */
+/** If the manifest is sent as blocks, the object is refused after this many failed checks. */
 const maxTries = 4;
 
-/** Whether the manifest's size is valid and the offer contains either the whole manifest or nothing of it. */
+/** Whether the manifest's size is valid and the offer contains either all or none of the manifest. */
 export function isManifestSound({ manifest, manifestSizeBytes }: Offer): boolean {
   const isSize = manifestSizeBytes > 0 && manifestSizeBytes <= manifestLimits.sizeBytes;
   return isSize && (manifest.length === 0 || manifest.length === manifestSizeBytes);

@@ -208,8 +208,8 @@ async function judge(
       return place;
     }
     if (isThere && hasAny(durable, file)) return { kind: 'part' };
-    // The journal has the whole file, but the part does not: an interrupted finish has already renamed the
-    // file.
+    // If the journal records the whole file, but the file is not in the part, an interrupted finish has
+    // already renamed the file.
     const wasPlaced = !isEmpty && !isThere && hasAll(durable, file);
     if (!isEmpty) durable.remove(start, end);
     const chosen = wasPlaced && ifPlaced !== undefined ? ifPlaced : place;

@@ -284,8 +284,8 @@ export class PartFiles {
   }
 
   /**
-   * Clones the file if the file system supports that. A sparse file that cannot be cloned is copied here,
-   * because `copyFile` would fill its holes.
+   * Clones the file if the file system supports that. Otherwise, copies it; a sparse file is then copied
+   * without `copyFile`, which would fill the holes.
    */
   private async copyOpen(source: FileHandle, to: string, sizeBytes: number): Promise<void> {
     const { size, blocks } = await source.stat();

@@ -105,6 +105,6 @@ async function uidOfNewFile(folder: string): Promise<number | undefined> {
 
 /** Removes the folder of all parts if it is empty. */
 export async function removeIfEmpty(path: string): Promise<void> {
-  // Fails if another session is using the folder or has just removed it.
+  // Ignore errors: another session may be using the folder, or may have just removed it.
   await rmdir(path).catch(() => undefined);
 }

@@ -1,7 +1,7 @@
 /**
- * The journal of a part records which content is durable. It has a header with the object's ID, followed by
- * records of fixed size, each with its own checksum. A record is written only after the content that it
- * describes was synced, so every prefix of the journal is true. An incomplete record at the end is ignored.
+ * The journal of a part records which content is durable. It has a header with the name of the part, followed
+ * by records of fixed size, each with its own checksum. Content is recorded only after it was synced, so
+ * every prefix of the journal is true. An incomplete record at the end is ignored.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { constants, open, rename } from 'node:fs/promises';
@@ -24,7 +24,7 @@ type Kind = keyof typeof kinds;
 
 /** Records read at once. */
 const chunkRecordCount = 32_768;
-/** The journal is rewritten once its record count exceeds twice that of a new journal plus this number. */
+/** The journal is rewritten when it has over 2n + spareRecordCount records; a new journal would have n. */
 const spareRecordCount = 100_000;
 
 export interface JournalKey {

@@ -36,8 +36,8 @@ export class PartLock {
       if (text === undefined) continue;
       const holder = parseHolder(text);
       if (holder !== undefined && (await isAlive(holder))) throw inUse(shown, holder.pid);
-      // The guard lets only one process at a time take over the lock of a dead process, after checking that
-      // the lock still names that process.
+      // Several processes may find that the lock names a dead process. The guard lets only one of them at a
+      // time check this again and then take over the lock.
       const guard = await PartLock.acquire(guardPath(path, text), makeFolder, shown);
       try {
         if ((await readIfThere(path)) !== text) continue;

@@ -8,7 +8,7 @@ import type { PartOrigin } from './part-origin.js';
 export interface PartStoreOptions {
   /** The target folder; created if missing. */
   readonly dir: string;
-  /** Identifies the object and names its part; 64 lower-case hexadecimal digits. */
+  /** Name of the part, 64 lower-case hex digits: the object's ID, or a digest of it and the sender's key. */
   readonly objectId: string;
   /** Recorded in the part, if known. */
   readonly origin?: PartOrigin;
@@ -18,15 +18,15 @@ export interface PartStoreOptions {
   /** Whether existing files and folders get the sender's modes; by default they keep theirs. */
   readonly updatesModes?: boolean;
   /**
-   * Files that this sender has placed. Only these files are compared with the offer; by default, all existing
-   * files are.
+   * Files that this sender has placed. Only these files are compared with the sender's files. By default, all
+   * existing files are compared.
    */
   readonly placed?: PlacedFiles;
   /** Budget of open files, shared with other stores; by default a separate budget of 16. */
   readonly fileBudget?: FileBudget;
-  /** Number of bytes written until the next checkpoint; 64 MiB by default. */
+  /** A checkpoint starts once this many bytes were written since the last checkpoint; 64 MiB by default. */
   readonly checkpointBytes?: number;
-  /** Time from a write to the next checkpoint; 2 s by default. */
+  /** A checkpoint starts at most this long after a write; 2 s by default. */
   readonly checkpointMs?: number;
   /** Whether `findDamage` always reads everything back. */
   readonly verifiesDisk?: boolean;

@@ -111,7 +111,7 @@ export class PartStore {
     this.checkUsable();
     const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
     const range = { start: offsetBytes, end: offsetBytes + sizeBytes };
-    // The journal must forget the recorded range before it is overwritten.
+    // The journal must forget the range before its bytes are overwritten.
     if (hasAny(this.present, range)) {
       await this.forgetRange(range);
       this.checkUsable();
@@ -135,7 +135,7 @@ export class PartStore {
   }
 
   /**
-   * Marks a held block as bad: the journal forgets it, and the block is missing until it is written again.
+   * Marks a held block as bad: the journal forgets the block, which is missing until it is written again.
    */
   async forget(blockIndex: number): Promise<void> {
     this.checkOpen();
@@ -265,8 +265,8 @@ export class PartStore {
 
   private checkpointInBackground(): void {
     this.clearPlan();
-    // A failed sync makes the next write fail. After a failed write to the journal, the next checkpoint tries
-    // again.
+    // Ignore the error. If a sync failed, the next write throws that error; if writing the journal failed,
+    // the next checkpoint tries again.
     this.enqueue(() => this.checkpointNow()).catch(() => undefined);
   }
 
@@ -288,8 +288,8 @@ export class PartStore {
   }
 
   /**
-   * Takes the ranges that are completely written. Ranges that a write in progress might change wait for the
-   * next checkpoint.
+   * Chooses what the current checkpoint records: all ranges that are completely written. Ranges that a write
+   * in progress might change wait for the next checkpoint.
    */
   private takeWritten(): void {
     this.noting = this.written;

@@ -84,7 +84,7 @@ export class SessionParts {
     return abort.signal.aborted ? undefined : store;
   }
 
-  /** Undefined before a session is prepared and after its end. */
+  /** @returns undefined before `open` is called for this session and after `end` is called */
   infoOf(session: number): IncomingInfo | undefined {
     return this.parts.get(session)?.content.info;
   }
@@ -184,7 +184,7 @@ export class SessionParts {
     for (const { id } of choose(parts)) if (!isInUse(id)) await this.dropPart(id);
   }
 
-  /** Enforces the limit of idle parts again once no session uses this part any more. */
+  /** Once no session uses this part, removes the sender's oldest idle parts if there are too many. */
   private trimAfter({ content: { info } }: SessionPart): void {
     const id = this.idOf(info);
     const ended = this.work.get(id);

@@ -49,7 +49,7 @@ export class FileSource {
 
   /**
    * @param blockSizeBytes size of every block that `take` returns, except the last
-   * @param handleReady called when `take` can succeed after it has returned undefined
+   * @param handleReady called each time more blocks are ready for `take`
    * @throws P2mpError SOURCE_UNREADABLE
    */
   static async open(
@@ -104,7 +104,7 @@ export class FileSource {
   }
 
   /**
-   * @throws P2mpError SOURCE_CHANGED if the size or modification time differs from when the file was opened
+   * @throws P2mpError SOURCE_CHANGED if the size or modification time has changed since the file was opened
    */
   async verify(): Promise<void> {
     const { size, mtimeMs } = await this.handle.stat();

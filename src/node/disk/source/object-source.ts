@@ -283,7 +283,7 @@ interface Run {
   nextOffsetBytes: number;
   /** The chunk that reads are served from. */
   current: Chunk | undefined;
-  /** The chunk after `current`, being read or ready. */
+  /** The chunk after `current`; it is being read or is complete. */
   ahead: Ahead | undefined;
 }
 

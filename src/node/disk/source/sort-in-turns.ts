@@ -1,7 +1,7 @@
 /** Sorts up to a million items without blocking the event loop. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Number of items sorted or merged per turn of the event loop, which takes a few milliseconds. */
+/** Number of items sorted or merged per turn of the event loop. Each turn takes a few milliseconds. */
 const itemsPerTurn = 4096;
 
 /** @returns the items in ascending order; equal items keep their order */

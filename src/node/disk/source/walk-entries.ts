@@ -61,7 +61,7 @@ export interface WalkedEntries {
 
 /** An entry whose name is known. */
 interface Candidate {
-  /** Last component of the name; sorts the entries of a folder. */
+  /** Last component of the name. The entries of a folder are sorted by these bytes. */
   readonly nameBytes: Buffer;
   /** The name as in the manifest. If the name is not UTF-8, it is escaped for display. */
   readonly name: string;
@@ -213,7 +213,7 @@ class Walk implements WalkedEntries {
 
 /**
  * Lists what a path given by the user stands for: the path itself or, if the path has no name of its own
- * (such as `.`), the content of that folder.
+ * (such as `.`), the content of the folder at this path.
  */
 async function listGiven(
   path: string,

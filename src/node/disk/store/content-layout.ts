@@ -43,7 +43,7 @@ export class ContentLayout {
     return new ContentLayout(files, start);
   }
 
-  /** Names of the files that overlap the range; none for a range after the content. */
+  /** Names of the files that overlap the range; none if the range starts after the end of the content. */
   namesAt(start: number, end: number): string[] {
     const pieces = this.pieces(start, Math.min(end, this.sizeBytes));
     return [...pieces].map(({ file }) => file.entry.name);

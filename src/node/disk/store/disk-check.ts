@@ -1,6 +1,6 @@
 /**
- * Compares the content on disk with the verified digests once an object is completely written. In the
- * meantime, another process may have changed the part, or the disk may have corrupted it.
+ * Compares the content on disk with the verified digests once an object is completely written. Another
+ * process may have changed the content since it was written, or the disk may have corrupted it.
  */
 import { freemem } from 'node:os';
 import type { Range } from '../../../base/range-set.js';

@@ -53,7 +53,8 @@ export class FileBudget {
   }
 
   /**
-   * Opens a file that stays open for a whole session. Waits for other files only if the system has no descriptor left.
+   * Opens a file that stays open for a whole session. Does not wait until other files are closed, unless the
+   * system has no descriptor left.
    */
   async takeLasting<T>(open: () => Promise<T>): Promise<T> {
     const opened = await this.counted(open, async () => {

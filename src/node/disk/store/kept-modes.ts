@@ -19,8 +19,8 @@ export function fileModeFor(
   // A link has no mode of its own.
   if (old === undefined || old.isSymbolicLink()) return sent;
   const kept = permissionsOf(old.mode);
-  // If the new file has another group, this group and all other users get only the rights that both the old
-  // group and all other users had.
+  // If the new file has another group, that group and all other users get only the rights that the old file
+  // gave both to its group and to all other users.
   const common = (kept >> 3) & kept & 0o7;
   const ofOthers = old.gid === own.gid ? kept & 0o077 : (common << 3) | common;
   // Another user may have created the old file with an open mode, to gain access to the file that replaces

@@ -44,8 +44,8 @@ export async function refuseClashes(
 }
 
 /**
- * Returns a key that is equal for all names that some disk treats as the same. The keys of other names may be
- * equal too, which costs only a check.
+ * Returns a key that is equal for all names that some disk treats as the same. Names that every disk
+ * distinguishes may have equal keys too; this costs only a check.
  */
 function coarseKey(name: string): string {
   // Some file systems drop trailing dots and spaces.

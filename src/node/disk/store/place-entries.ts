@@ -127,7 +127,7 @@ function setNewFolderMode(path: string, mode: number): void {
   }
 }
 
-/** After an error, restores the modes of folders that were made writable for the work, as far as possible. */
+/** After an error, removes the folder rights that were added only for the work, as far as possible. */
 async function closeFolders(
   { target, openFiles }: Placing,
   modes: ReadonlyMap<FolderEntry, FolderMode>,
@@ -136,7 +136,7 @@ async function closeFolders(
   // Reverse order: restoring the mode of an outer folder could make its inner folders unreachable.
   for (const [{ name, mode: sent }, mode] of [...modes].reverse()) {
     if (mode === 'unchanged') continue;
-    // The next attempt must be able to read a new folder.
+    // If the folder gets the sender's mode, keep it readable for the next attempt.
     const last = mode === 'sender' ? permissionsOf(sent) | 0o500 : mode;
     if ((last & workMode) === workMode) continue;
     await openFiles
@@ -256,7 +256,7 @@ function placeLink(
   const found = stats === undefined ? undefined : checkOwn(target, own, name);
   try {
     if (stats?.isSymbolicLink() && readlinkSync(target.path(name)) === to) {
-      // Treat the existing link like a link that was just created.
+      // The existing link is right, so record it as placed, like a new link.
       if (found !== undefined) own.note(name, found);
       return;
     }

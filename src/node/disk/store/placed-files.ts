@@ -15,7 +15,7 @@ import { makeFolders } from '../fsync.js';
 
 type Placed = Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs' | 'ctimeNs'>;
 
-/** Files that one sender has placed, as a part store queries and records them. */
+/** Lets a part store check which files one sender has placed, and record further ones. */
 export interface PlacedFiles {
   /** Whether the sender has placed the file at this absolute path and the file is unchanged. */
   has(path: string, stats: Placed): boolean;
@@ -27,8 +27,8 @@ export interface PlacedFiles {
   /** Records a file that is about to be renamed to this path, in case of a crash right after that. */
   expect(path: string, stats: Placed): void;
   /**
-   * Records that the file passed to `expect` is now at its path, with its new change time. Ignores any other
-   * file.
+   * Records the file again after the rename, which has updated the file's change time (ctime). Ignores a file
+   * that was not passed to `expect`.
    */
   confirm(path: string, stats: Placed): void;
   /** Records a file whose content was verified in place, or whose mode has changed. */

@@ -25,7 +25,7 @@ export class SpreadMap<Key extends string | bigint, Value> {
 }
 
 function indexOf(key: string | bigint): number {
-  // Inodes may be multiples of some power of two. A prime divisor spreads such inodes too.
+  // All inode numbers may be multiples of a power of two. A prime divisor spreads even such numbers.
   if (typeof key === 'bigint') return Number(key % mapCountOfInodes);
   let hash = key.length;
   for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;

@@ -89,8 +89,8 @@ export class TargetFolder {
   }
 
   /**
-   * Checks that the name still refers to the file that was opened. A link that was in the way for a moment
-   * would have led to another file.
+   * Checks that the name refers to the file that was opened. If a parent folder was replaced by a link for a
+   * moment, another file may have been opened.
    * @throws P2mpError with this code
    */
   checkOpened(entryName: string, code: ErrorCode, opened: Pick<BigIntStats, 'dev' | 'ino'>): void {

@@ -21,8 +21,8 @@ interface Write {
 const maxRunBytes = 1024 * 1024;
 
 /**
- * Waiting writes start once they reach this total size, or after this time. Starting a write costs more than
- * writing a block. After loss, blocks arrive out of order; most gaps are filled within this time.
+ * Waiting writes start once their total size is `enoughBytes`, or after `gatherMs`. Starting a write costs
+ * more than writing a block. After loss, blocks arrive out of order; most gaps are filled in that time.
  */
 const enoughBytes = 4 * 1024 * 1024;
 const gatherMs = 32;

@@ -23,8 +23,8 @@ const maxCallBytes = { IPv4: 65_535 - 18 - 28, IPv6: 65_535 - 18 - 48 };
 const refusalCodes = new Set(['EINVAL', 'EMSGSIZE', 'EIO', 'ENOPROTOOPT', 'EOPNOTSUPP', 'ENOTSUP']);
 
 /**
- * One in this many sends requests a result from Node, because the callback of a send costs a fifth of a round
- * trip on loopback. No persistent error stays unnoticed. The first sends all request a result.
+ * After the first few sends, only one send in this many requests a result from Node, because the callback of
+ * a send costs a fifth of a round trip on loopback. A persistent error is still noticed.
  */
 const sendsPerResult = 16;
 
@@ -62,7 +62,7 @@ export class OffloadSender {
   private isPolling = false;
   private isClosed = false;
 
-  /** @param handleResult called for each send with a requested result, with the error or null */
+  /** @param handleResult called with the error, or with null, for each send whose result was requested */
   constructor(
     private readonly options: SendingSocket,
     private readonly handleResult: (error: Error | null) => void,
@@ -115,8 +115,8 @@ export class OffloadSender {
   }
 
   /**
-   * Makes sure that waiting items are sent. If the result of a send is pending, its callback does this.
-   * Otherwise, the socket is polled.
+   * Makes sure that waiting items are sent: by the callback of a pending send, or else in the next turn of
+   * the event loop.
    */
   private pollWaiting(): void {
     if (this.isPolling || this.openCount > 0) return;

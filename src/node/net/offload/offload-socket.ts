@@ -93,7 +93,7 @@ function prepare(fd: Descriptor, options: OffloadSocketOptions): Offload {
  * Disables fragmentation, because a datagram is lost if one of its fragments is lost. With IP_PMTUDISC_DO,
  * the system reports EMSGSIZE when the MTU of the interface, or an ICMP message from a router, shows that the
  * path is too narrow. With IP_PMTUDISC_PROBE, the system would ignore the ICMP messages: a router would drop
- * every large datagram, and the sender would not notice. This option cannot be set on sockets that dgram has
+ * every large datagram, and the sender would not notice. These modes cannot be set on sockets that dgram has
  * created, so the system fragments large datagrams there.
  */
 function refuseFragments(fd: Descriptor, { system, address }: OffloadSocketOptions): void {

@@ -132,7 +132,10 @@ function loadKoffi(): typeof import('koffi') {
 
 const invalidArgument = 22;
 
-/** sockaddr_in or sockaddr_in6 without the IP address; all architectures of koffi are little-endian. */
+/**
+ * Creates a sockaddr_in or sockaddr_in6 without its IP address. All architectures that koffi supports are
+ * little-endian.
+ */
 function socketAddress({ host, port }: Address, scope: number): Buffer {
   const name = Buffer.alloc(isIPv6(host) ? 28 : 16);
   name.writeUInt16LE(isIPv6(host) ? inet6 : inet, 0);
