@@ -13,6 +13,7 @@ export type { Machine, Shell, TimeMs, Transmit } from './base/machine.js';
 export { datagramsOf, Runner, stoppedTimeMs } from './base/machine.js';
 export type { Random } from './base/random.js';
 export { createRandom } from './base/random.js';
+export type { Range } from './base/range-set.js';
 export type { PortRefusedEvent, RefusalCode } from './base/refusal.js';
 export type { RttLimits } from './base/rtt.js';
 export { RttEstimator } from './base/rtt.js';
@@ -166,9 +167,11 @@ export {
   sessionKind,
   sessionType,
 } from './wire/header.js';
+export type { Extra, Extras, Kept, Noted } from './wire/lists.js';
 export type {
   Accept,
   Bye,
+  Deletion,
   Done,
   ExistingFiles,
   Message,

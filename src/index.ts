@@ -1,5 +1,6 @@
 /** p2mp for Node: the portable core, P2MP-FTP and sessions over real sockets. */
 export * from './core.js';
+export type { ExclusionOptions } from './node/disk/source/exclusions.js';
 export type { SkippedEntry } from './node/disk/source/walk-entries.js';
 export type {
   FileReceiverEvent,

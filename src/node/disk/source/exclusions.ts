@@ -12,6 +12,7 @@ import { fileError } from '../../system-error.js';
 export interface ExclusionOptions {
   /** Files with a pattern on each line. */
   readonly excludeFrom?: readonly string[];
+  /** Patterns of what is not sent. */
   readonly exclude?: readonly string[];
   /** Patterns of what is sent after all. As in .gitignore, nothing can be included in a folder that is excluded. */
   readonly include?: readonly string[];
