@@ -24,6 +24,7 @@ const receiverOptions = {
   },
   'retry-failed': {
     ...textOption,
+    value: 'RESULT.json',
     describe: 'Send to the receivers that did not complete, by the --json output of an earlier run',
   },
   port: {
@@ -90,18 +91,22 @@ const fileOptions = {
   },
   exclude: {
     ...listOption,
+    value: 'PATTERN',
     describe: 'Pattern (as in .gitignore) of what is not sent from folders; repeatable',
   },
   include: {
     ...listOption,
+    value: 'PATTERN',
     describe: 'Pattern of what is sent although --exclude or --exclude-from matches; repeatable',
   },
   'exclude-from': {
     ...listOption,
+    value: 'FILE',
     describe: 'File with a pattern to exclude on each line; repeatable',
   },
   dest: {
     ...textOption,
+    value: 'NAME|FOLDER/',
     describe: 'Name at the receivers: NAME renames a single path, FOLDER/ takes all paths',
   },
   'stdin-name': {

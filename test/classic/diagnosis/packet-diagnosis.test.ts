@@ -94,7 +94,7 @@ const wrong: Readonly<Record<string, readonly [Uint8Array, string, RegExp]>> = {
   'odd byte left out': [packet(0, internetChecksum(even)), 'checksum', /odd last byte is left out/],
   'sum of bytes': [packet(0, bytesSum), 'checksum', /adds single bytes/],
   'no checksum': [packet(0, 0), 'checksum', /not computed/],
-  'wrong type': [packet(0, right, 0x1234), 'type', /another value/],
+  'wrong type': [packet(0, right, 0x1234), 'type', /not the one that the protocol requires/],
   'decimal type': [packet(0, right, 5555), 'type', /as a decimal number/],
   'type of an ACK': [packet(0, right, 0xaaaa), 'type', /type of an ACK/],
   'type of an end': [packet(0, right, 0xffff), 'type', /0xFFFF/],
