@@ -245,9 +245,7 @@ for (const [answer, keys, code] of [
     const { name, dir } = await place.receive([]);
     const sent = writeRandomFile(place.sent, 1000);
     const { program, type } = sendOnTerminal(t, place, [sent, '--to', name]);
-    const [, shown] = await program.waitFor(
-      /127\.0\.0\.1:\d+: unknown receiver with key (SHA256:\S{43})\s*$/m,
-    );
+    const [, shown] = await program.waitFor(/^1 {2}127\.0\.0\.1:\d+ {2}(SHA256:\S{43})\s*$/m);
     type(keys);
     const exit = await program.exited;
     t.equal(exit.code, code);
@@ -256,8 +254,8 @@ for (const [answer, keys, code] of [
       screen.some((row) => row.includes('ETA')),
       'no table remains',
     );
-    const question = screen.findIndex((row) => row.startsWith('Trust this key? (yes/no)'));
-    t.equal(screen[question - 1], `${name}: unknown receiver with key ${shown}`);
+    const question = screen.findIndex((row) => row.startsWith('Trust it? (yes/no)'));
+    t.equal(screen[question - 2], `1  ${name}  ${shown}`);
     const known = join(place.senderHome, 'known_receivers');
     if (code === 0) {
       t.ok(readFileSync(known, 'utf8').startsWith(`${name} p2mp-x25519 `));
