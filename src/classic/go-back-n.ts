@@ -16,7 +16,7 @@ export interface GoBackRules {
    * Handles the failed round of a block that some receivers need next. Begins a new round for all pending receivers.
    */
   handleDeadline(nowMs: TimeMs, block: Block): void;
-  /** Begins a round of a later block for these receivers only. */
+  /** Begins a round, for these receivers only, of a block that follows the one whose deadline expired. */
   beginRound(block: Block, receivers: ReadonlySet<number>): void;
 }
 

@@ -52,7 +52,7 @@ export function createParser<const G extends OptionGroups>(
     .help(false)
     .version(false)
     .options({ ...optionsOf(help) })
-    // Messages are in English, as all others are.
+    // Ignores the user's locale: all other messages are in English, too.
     .detectLocale(false)
     .updateStrings({ 'Not enough arguments following: %s': 'option %s: needs a value' } as never)
     .exitProcess(false);

@@ -28,7 +28,7 @@ export function firstUseQuestion(count: number): string {
 }
 
 /**
- * @returns for each receiver whether it is trusted; undefined if the answer is none
+ * @returns for each receiver whether it is trusted; undefined if the text is not a valid answer
  */
 export function parseFirstUseAnswer(text: string, count: number): boolean[] | undefined {
   const answer = text.trim().toLowerCase();
@@ -46,7 +46,7 @@ export function parseFirstUseAnswer(text: string, count: number): boolean[] | un
 }
 
 /**
- * Asks until the answer is one.
+ * Asks until the user gives a valid answer.
  * @param signal ends the question; then no receiver is trusted
  */
 export async function askFirstUse(

@@ -19,10 +19,10 @@ export async function parseInvitations(argv: InvitationArguments): Promise<strin
   if (invite === undefined) return [];
   for (const option of ['accept-new', 'open'] as const) {
     if (!argv[option]) continue;
-    // Another host that answers at the address would get everything.
+    // These options trust unknown keys: another host that answers at the address would get everything.
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `--invite and --${option}: contradict each other; an invitation names the key to trust`,
+      `--invite and --${option} contradict each other; an invitation names the key to trust`,
     );
   }
   const codes: string[] = [];
@@ -49,7 +49,7 @@ async function readCodes(path: string): Promise<string[]> {
   throw new P2mpError('INVALID_ARGUMENT', `--invite @${path}: no invitation in this file`);
 }
 
-/** @param place where the code is, for the message of an error */
+/** @param place where the code was found, for error messages */
 function checked(code: string, place?: string): string {
   try {
     parseInvitation(code);

@@ -11,7 +11,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = args;
   if (name === undefined) {
     printHelp(createMainParser().help);
-    // A script whose command comes from an empty variable must not take the help for success.
+    // Not a success: in a script, the command may come from a variable that is empty by mistake.
     return exitCode.usage;
   }
   if (name === 'help') {

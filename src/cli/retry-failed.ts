@@ -38,7 +38,7 @@ export async function readFailedReceivers(path: string): Promise<ServerSpec[]> {
     });
 }
 
-/** @returns the receivers of a result of `p2mp send`; undefined if the line is none */
+/** @returns the receivers of a result of `p2mp send`; undefined if the line is not such a result */
 function readResult(line: string): readonly EarlierReceiver[] | undefined {
   let value: unknown;
   try {

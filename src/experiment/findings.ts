@@ -12,7 +12,7 @@ import type { PointSummary } from './summary.js';
  */
 export const deviationLimitSe = 4;
 
-/** A relative difference below this is an error of rounding: delays have a resolution of one microsecond. */
+/** Smaller relative differences are only rounding errors: delays have a resolution of one microsecond. */
 const exactShare = 1e-5;
 
 /** Describes trends, the fit of the model, and failures. One sentence per finding. */
@@ -72,7 +72,7 @@ function describeFit(mode: string, summaries: readonly PointSummary[]): string[]
   return [describeDeviations(mode, deviations), describeExactPoints(mode, own)];
 }
 
-/** Compares the points to which the model ascribes a spread. */
+/** Compares points with the model where it predicts a spread. */
 function describeDeviations(mode: string, deviations: readonly number[]): string {
   if (deviations.length === 0) return '';
   const sizes = deviations.map(Math.abs);
@@ -91,7 +91,7 @@ function describeDeviations(mode: string, deviations: readonly number[]): string
   );
 }
 
-/** Compares the points to which the model ascribes no spread: without loss, every run takes the same time. */
+/** Compares points with the model where it predicts no spread: without loss, all runs take equally long. */
 function describeExactPoints(mode: string, summaries: readonly PointSummary[]): string {
   const shares = summaries.flatMap(({ meanS, modelS, deviationSe }) =>
     meanS === undefined || modelS === undefined || deviationSe !== undefined
@@ -168,7 +168,7 @@ function formatFactor(from: number | undefined, to: number | undefined): string 
   return formatSignificant(to / from, 3);
 }
 
-/** Delays have a resolution of one microsecond. A time far below it is zero with an error of rounding. */
+/** Whether a time is zero except for rounding errors: delays have a resolution of one microsecond. */
 function isZero(seconds: number): boolean {
   return Math.abs(seconds) < 1e-9;
 }

@@ -19,7 +19,7 @@ export interface Point {
   readonly mssBytes: number;
   /** Mean share of data packets that each receiver drops. */
   readonly loss: number;
-  /** `bernoulli`, `burst:LENGTH` or `gilbert-elliott`, whose parameters are enterBad to lossInBad. */
+  /** `bernoulli`, `burst:LENGTH` or `gilbert-elliott`; the last one uses `enterBad` to `lossInBad` below. */
   readonly lossModel: string;
   /** Segments in flight. */
   readonly window: number;
@@ -32,7 +32,7 @@ export interface Point {
   /** Time that a simulated sender spends on each datagram; the sender sends one datagram after another. */
   readonly sendTimeMs: number;
   readonly fileSizeBytes: number;
-  /** Undefined in plans that do not name it: P2MP-FTP. */
+  /** Undefined if the plan names no protocol; its runs then use P2MP-FTP. */
   readonly protocol: Protocol | undefined;
   /** Probability of a transition to the bad state before each packet; undefined for other loss models. */
   readonly enterBad: number | undefined;
@@ -139,7 +139,7 @@ export const parameters: Readonly<Record<ParameterName, Parameter>> = {
 /** Names of all parameters, in the order of `parameters`. */
 export const parameterNames = Object.keys(parameters) as ParameterName[];
 
-/** Parameters that only some plans have. In a plan that does not name one, it is undefined at every point. */
+/** Optional parameters. If a plan does not name one of them, its value is undefined at every point. */
 const extraNames: readonly ParameterName[] = [
   'protocol',
   'lossInBad',
@@ -148,7 +148,7 @@ const extraNames: readonly ParameterName[] = [
   'enterBad',
 ];
 
-/** The parameters of a plan with this point: all that every plan has, and those that it names in addition. */
+/** The parameters of the plan with this point: those of every plan, and the optional ones that it names. */
 export function namedParameters(point: Point): ParameterName[] {
   return parameterNames.filter((name) => !extraNames.includes(name) || point[name] !== undefined);
 }

@@ -23,8 +23,8 @@ function listPaths(node: SchemaNode, root: SchemaNode, outer = ''): string[] {
 
 /**
  * @param path of the unknown key
- * @returns `; did you mean X?`, or nothing if no key is similar. A key that belongs to another object comes
- *   with its path: `link.rttMs`.
+ * @returns `; did you mean X?`, or nothing if no key is similar. If the suggested key belongs to another
+ *   object, the suggestion is its full path: `link.rttMs`.
  */
 export function suggestPlanKey(path: readonly (string | number)[]): string {
   const schema = planJsonSchema() as SchemaNode;

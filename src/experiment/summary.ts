@@ -27,7 +27,7 @@ export interface PointSummary {
   readonly sdS: number | undefined;
   readonly ci95LowS: number | undefined;
   readonly ci95HighS: number | undefined;
-  /** Undefined for sessions, which have no rounds; so are the timeouts. */
+  /** Undefined for sessions, which have no rounds. `timeouts` is undefined for them, too. */
   readonly rounds: number | undefined;
   readonly timeouts: number | undefined;
   readonly retransmissions: number | undefined;
@@ -37,8 +37,8 @@ export interface PointSummary {
   readonly modelSdS: number | undefined;
   readonly modelRounds: number | undefined;
   /**
-   * Measured mean minus predicted mean, in standard errors of the mean as the model predicts them. Undefined if
-   * the model predicts no spread, as without losses.
+   * Measured mean minus predicted mean, divided by the predicted standard error of the mean. Undefined if the
+   * model predicts no spread, which is the case without losses.
    */
   readonly deviationSe: number | undefined;
   /** Mean delay of the same runs in the simulator, with the measured RTT. Real runs only. */
@@ -107,7 +107,7 @@ export function goodputBytesPerSec({ point, delayS }: RunRow): number | undefine
 
 function deviation(meanS: number | undefined, runs: number, model: Model | undefined) {
   if (meanS === undefined || model === undefined) return undefined;
-  // Without losses, the model has no standard error. A far smaller one than the mean is an error of rounding.
+  // Without losses, the model predicts no spread. A value far below the mean is only a rounding error.
   if (model.deviationMs <= 1e-9 * model.meanDelayMs) return undefined;
   const standardErrorS = model.deviationMs / 1000 / Math.sqrt(runs);
   return (meanS - model.meanDelayMs / 1000) / standardErrorS;

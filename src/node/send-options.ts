@@ -32,8 +32,8 @@ export interface SendOptions {
   /** Key pair that identifies this sender to receivers; by default, a new key pair for this session only. */
   readonly keyPair?: KeyPair;
   /**
-   * Codes from the receivers' `invite`. They make receivers trust this sender. They do not make this sender trust
-   * receivers: `trustReceiver` decides, and `parseInvitation` says which key to expect.
+   * Codes that the receivers' `invite` returned. They make receivers trust this sender, but not the reverse:
+   * `trustReceiver` decides which receivers to trust; `parseInvitation` returns the key to expect.
    */
   readonly invitations?: readonly string[];
   /**
@@ -62,7 +62,7 @@ export interface SendOptions {
   readonly existing?: ExistingFiles;
   /** Aborts the session. The result then shows which receivers are incomplete. */
   readonly signal?: AbortSignal;
-  /** Where everything goes at the receivers: `NAME` renames the only path, `FOLDER/` takes all paths. */
+  /** The destination at the receivers: `NAME` renames the only path; `FOLDER/` is where all paths go. */
   readonly dest?: string;
   /** What is not sent from the folders among the paths; everything is, by default. */
   readonly exclusions?: ExclusionOptions;
@@ -74,7 +74,7 @@ export interface SendOptions {
   readonly onEvent?: (event: SendEvent) => void;
 }
 
-/** Options of `planSend`: those of `send`, without a decision about receivers, since it contacts none. */
+/** Options of `planSend`: those of `send` except `trustReceiver`, because it contacts no receivers. */
 export type PlanOptions = Omit<SendOptions, 'trustReceiver'>;
 
 /** What `send` reports while it runs. */

@@ -262,7 +262,7 @@ class Sending {
   private failFast({ receiver, status }: SessionReceiverOutcome): void {
     const { sender, runner } = this;
     if (status !== 'failed' && status !== 'refused') return;
-    // Later, because the event comes from within the sender.
+    // Aborts later, because the sender is still in the call that emitted this event.
     setImmediate(() => {
       if (sender === undefined || runner === undefined || sender.isDone) return;
       sender.abort(runner.nowMs, `stopped because ${receiver} ${status} (--fail-fast)`);

@@ -11,7 +11,7 @@ import type { Hash } from '../base/hash.js';
 import { digestSizeBytes } from '../wire/sizes.js';
 import { digestAt, hashNode, hashUp, keptLeaf } from './hash-tree.js';
 
-/** The height of the lowest level that is kept. Each node of that level covers a run of 2^6 blocks. */
+/** The height of the lowest level of stored nodes. Each node of that level covers a run of 2^6 blocks. */
 export const keptHeight = 6;
 const runBlocks = 2 ** keptHeight;
 
@@ -69,7 +69,7 @@ export class DigestTree {
     if (knownInRun === this.runSize(run)) this.raise(run);
   }
 
-  /** Gives the blocks from `start` to before `end`, whose digests are not known, `keptLeaf` as their digest. */
+  /** Sets the digests of the blocks from `start` to before `end`, none of them known yet, to `keptLeaf`. */
   keep(start: number, end: number): void {
     for (let block = start; block < end; ) {
       const run = Math.floor(block / runBlocks);
@@ -150,7 +150,7 @@ export class DigestTree {
     return hashUp(this.hash, leaves, height);
   }
 
-  /** The digest of a run of 2^6 blocks, whose digests must be known. */
+  /** The node of a run of 2^6 blocks. The digests of all its blocks must be known. */
   runNode(run: number): Uint8Array {
     const [level] = this.levels;
     assert(level?.isKnown[run] === 1, 'the digests of the run are known');
@@ -161,7 +161,11 @@ export class DigestTree {
     return Math.min(runBlocks, this.blockCount - run * runBlocks);
   }
 
-  /** Called once all blocks of a run are known. Hashes the run's node, unless it is known, and the ancestors that it completes. */
+  /**
+   * Called when the digests of all blocks of a run are known. Sets the node of the run, and each ancestor
+   * whose descendants are now all known.
+   * @param known the node of the run; computed if undefined
+   */
   private raise(run: number, known?: Uint8Array): void {
     const start = run * runBlocks * digestSizeBytes;
     const leaves = this.leaves.subarray(start, start + this.runSize(run) * digestSizeBytes);

@@ -5,7 +5,7 @@
 import type { Hash } from '../base/hash.js';
 import { digestSizeBytes } from '../wire/sizes.js';
 
-/** Replaces the digest of a block that a receiver keeps without reading it. No block hashes to it. */
+/** Stands for the digest of a block that a receiver keeps without reading it. No block has this digest. */
 export const keptLeaf: Uint8Array = new Uint8Array(digestSizeBytes);
 
 const leafPrefix = Uint8Array.of(0);

@@ -30,8 +30,8 @@ export interface FolderEntry {
   readonly mode: number;
   readonly modifiedMs: number;
   /**
-   * Set if the folder only holds what is sent, because the sender puts it there. The mode and the time are then not the
-   * sender's, and a receiver applies the mode only to a new folder.
+   * Set if the folder itself is not sent: the sender only puts entries into it. Its mode and its time are
+   * then not the sender's, and a receiver applies the mode only to a new folder.
    */
   readonly isHolder?: true;
 }
@@ -84,7 +84,7 @@ export const manifestStep = { entryCount: 1000, sizeBytes: 64 * 1024 } as const;
 
 const entryKinds = ['file', 'folder', 'link', 'holder'] as const;
 
-/** The mode of a new folder that only holds what is sent. */
+/** The mode of a new folder with `isHolder`. */
 export const holderMode = 0o755;
 
 /**

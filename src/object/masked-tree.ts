@@ -16,7 +16,7 @@ export class MaskedTree {
   private readonly levels: Uint8Array[] = [];
 
   /**
-   * Hashes only the runs of blocks that are kept in part, and the levels above.
+   * Hashes only runs of which the receiver keeps some blocks but not all, and the levels above the runs.
    * @param kept blocks that the receiver keeps; the digests of all others must be known
    */
   constructor(
@@ -36,7 +36,7 @@ export class MaskedTree {
     }
   }
 
-  /** The digest that this receiver must come to. */
+  /** The root digest that this receiver computes if all its blocks are right. */
   root(): Uint8Array {
     return (this.levels.at(-1) as Uint8Array).slice();
   }

@@ -24,7 +24,7 @@ export class Verification {
   private search: TreeSearch | undefined;
   private searches = 0;
 
-  /** @param tree blocks that are kept without being read have `keptLeaf` as their digest */
+  /** @param tree has `keptLeaf` as the digest of each block that is kept without being read */
   constructor(readonly tree: DigestTree) {}
 
   /**

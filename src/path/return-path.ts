@@ -42,7 +42,7 @@ export class ReturnPath {
   private beganAtMs: TimeMs | undefined;
   private count = 0;
   private leastQueueMs = Infinity;
-  /** `leastQueueMs` of the previous observation. A queue that shrinks needs no larger gap. */
+  /** `leastQueueMs` of the previous observation. While the queue shrinks, `gapMs` is not increased. */
   private previousQueueMs = Infinity;
   private changedAtMs: TimeMs = -Infinity;
 

@@ -9,7 +9,7 @@ import type { Steps } from '../base/steps.js';
 export interface Handshake {
   /**
    * Returns the next message to send.
-   * @param payload encrypted in the third message; the first two take none
+   * @param payload only for the third message, which encrypts it
    */
   write(payload?: Uint8Array): Uint8Array;
   /**

@@ -153,7 +153,7 @@ export class OutgoingHandshake {
 
   /**
    * Prepares this side's proof and opens the channel. Call it once the receiver's key is trusted.
-   * @param secret secret of this receiver's invitation, if there is one; the proof then shows that this side knows it
+   * @param secret from this receiver's invitation, if any; the proof then shows that this side knows it
    */
   prove(secret?: Uint8Array): void {
     assert(this.stage === 'trust', 'trust is asked for once');

@@ -11,7 +11,7 @@ import type { SessionCrypto } from './crypto.js';
 export const invitationLimits = {
   /** 128 bits. */
   secretSizeBytes: 16,
-  /** The most invitations that a receiver keeps. It forgets the oldest one for each further one. */
+  /** The most invitations that a receiver keeps. Each further one replaces the oldest. */
   kept: 16,
 } as const;
 
@@ -24,7 +24,7 @@ export interface InvitationTerms {
 
 /** An invitation as a sender has it. */
 export interface ReceivedInvitation {
-  /** The secret is proved to the receiver with this key and to no other one. */
+  /** The sender proves only to the receiver with this key that it knows the secret. */
   readonly receiverKey: Uint8Array;
   readonly secret: Uint8Array;
 }
@@ -48,7 +48,7 @@ export function proveInvitation(
   return mac(secret, purpose, hash);
 }
 
-/** Keeps the secret's proofs apart from any other use of the secret. */
+/** Part of the input of the MAC, so that no other use of the secret yields the same value as a proof. */
 const purpose = new TextEncoder().encode('p2mp invitation');
 
 /** Finds the secret to prove to the receiver with this key. */
@@ -59,7 +59,7 @@ export function secretFor(
   return invitations.find((each) => isEqualBytes(each.receiverKey, receiverKey))?.secret;
 }
 
-/** One invitation at its receiver: valid, then used up or expired. */
+/** An invitation as its receiver keeps it: valid at first, later used up or expired. */
 export class Invitation {
   private usedCount = 0;
 
@@ -73,9 +73,9 @@ export class Invitation {
     return this.uses - this.usedCount;
   }
 
-  /** @returns why it admits nobody now; undefined if it admits another sender */
+  /** @returns why the invitation admits nobody now; undefined if it admits a further sender */
   refusal(nowMs: TimeMs): string | undefined {
-    // A sender that comes too late and finds all uses gone learns that somebody else used the invitation.
+    // Checked before the expiry, so that a late sender still learns that somebody else used the invitation.
     if (this.usesLeft === 0) {
       const used = this.uses === 1 ? 'once and was' : `for ${this.uses} uses, and all of them are`;
       return `the invitation was good ${used} used; ${remedy}`;
@@ -83,7 +83,7 @@ export class Invitation {
     return nowMs < this.endsAtMs ? undefined : `the invitation has expired; ${remedy}`;
   }
 
-  /** Admits a sender. Call only without a `refusal`. */
+  /** Counts an admitted sender. Call only if `refusal` returns undefined. */
   use(): void {
     assert(this.usesLeft > 0, 'an invitation has uses left');
     this.usedCount++;
@@ -92,7 +92,7 @@ export class Invitation {
 
 const remedy = 'run p2mp receive --invite there again for a new one';
 
-/** The refusal of a proof that no invitation explains. */
+/** Why a sender is refused if its proof matches no invitation. */
 export const unknownInvitationReason = `the receiver does not know this invitation, perhaps because it was restarted since; ${remedy}`;
 
 /** The invitations of a receiver. They exist only in memory. */
@@ -112,7 +112,7 @@ export class Invitations {
 
   /** Finds the invitation whose secret was proved. It may have expired or be used up. */
   find({ hash, proof }: InvitationProof): Invitation | undefined {
-    // Always compares all of them, so the time says nothing about them.
+    // Always compares all invitations, so that the duration reveals nothing about their secrets.
     const found = this.invitations.filter(({ secret }) =>
       isEqualBytes(proveInvitation(this.crypto, secret, hash), proof),
     );

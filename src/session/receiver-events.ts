@@ -29,9 +29,12 @@ export type SessionReceiverEvent =
       readonly manifest: Manifest;
       readonly blockSizeBytes: number;
       readonly existing: ExistingFiles;
-      /** With `list`, only what would be deleted is to be found out; nothing will be received. */
+      /** With `list`, only find out what `delete` would delete; nothing will be received. */
       readonly deletion: Deletion;
-      /** When the sender listed its files, by its own clock. A file changed less than 2 s before may change again unseen. */
+      /**
+       * When the sender listed its files, by its own clock. If a file changed less than 2 s before that, its
+       * time need not show a later change.
+       */
       readonly listedAtMs: number;
     }
   /** Join this multicast group if the host can. */
@@ -57,7 +60,7 @@ export type SessionReceiverEvent =
       readonly session: number;
       /** The verified digest of a block, by its number within the content. Not available for kept blocks. */
       readonly leafOf: (block: number) => Uint8Array;
-      /** The entries to delete once all files have their names: those of `prepared` that the sender did not spare. */
+      /** The entries to delete after all files are placed: the extras in `prepared` that were not spared. */
       readonly doomed: readonly Extra[];
     }
   /** A session has ended. The received part of an incomplete object can be kept for a later session. */
@@ -84,7 +87,7 @@ export interface InvitedEvent {
 /** A sender proved its identity but was refused. `TurnedAwayLog` limits the number of these events. */
 export interface TurnedAwayEvent {
   readonly type: 'turned-away';
-  /** `invitation`: it is not trusted, and its invitation does not admit it either. */
+  /** `invitation`: the sender is not trusted, and its invitation does not admit it either. */
   readonly cause: 'untrusted' | 'invitation' | 'no-room';
   readonly from: Address;
   readonly senderKey: Uint8Array;
@@ -124,7 +127,7 @@ export interface IncomingStatus extends IncomingInfo {
   readonly usesGroup: boolean;
   /** Blocks with wrong digests that were received again. */
   readonly badBlocks: number;
-  /** Files that are unchanged by size and time, and were not read. */
+  /** Files that were not read, because their size and time are unchanged. */
   readonly unchangedFiles: number;
   /** Entries that were deleted because the sender does not send them. */
   readonly deletedEntries: number;

@@ -30,16 +30,16 @@ export interface ReceiverMessagesOptions {
   /** Undefined without a multicast group. */
   readonly probe: GroupProbe | undefined;
   readonly emit: (event: SessionSenderEvent) => void;
-  /** Whether a receiver must not delete this entry. Undefined if this session deletes nothing. */
+  /** Whether a receiver must not delete this entry. Undefined with the deletion `none`. */
   readonly isSpared: ((name: string, isFolder: boolean) => boolean) | undefined;
-  /** Whether the names of what receivers would delete are kept for the result. */
+  /** Whether to store, for the result, the names of the entries that receivers would delete. */
   readonly keepsExtras: boolean;
 }
 
-/** The most ranges that a receiver may keep: with the most files, every second one is kept. */
+/** The most ranges that a receiver can keep: every second file of a manifest with the most entries. */
 const maxKeptRanges = manifestLimits.entryCount / 2 + maxRangesPerPart;
 
-/** The most parts of a list of names that are kept for the result. */
+/** The most parts of a receiver's list of names that are stored for the result. */
 const maxExtraParts = 100_000;
 
 export class ReceiverMessages {
@@ -213,10 +213,10 @@ export class ReceiverMessages {
     const contentBlocks = geometry.blockCount - geometry.manifestBlockCount;
     const hasRoom = peer.kept.rangeCount + ranges.length <= maxKeptRanges;
     if ((ranges.at(-1)?.end ?? 0) > contentBlocks || !hasRoom) return false;
-    // An accept that is still missing would discard the list.
+    // The `accept` message has not arrived yet. When it arrives, it would discard the list.
     if (peer.status !== 'active') return true;
     connections.noteProgress(nowMs, peer);
-    // The view of a receiver that has reported its gaps no longer changes.
+    // Once the receiver has reported its gaps, the list of blocks that it keeps is final.
     if (peer.view === undefined) for (const { start, end } of ranges) peer.kept.add(start, end);
     outbox.sendMessage(peer, { kind: 'noted', part, spared: [] });
     return true;

@@ -28,7 +28,7 @@ export class RootDigest {
     this.checkedCount = this.delivery.tree.count;
   }
 
-  /** The source did not change until the check began. */
+  /** The check has found the source unchanged. */
   handleConfirmed(): void {
     this.confirmedCount = this.checkedCount;
   }
@@ -38,13 +38,13 @@ export class RootDigest {
     return peer.state === 'whole' && this.delivery.owesNothing(peer);
   }
 
-  /** Whether the receiver takes part, its digest is known, and the source did not change before that. */
+  /** Whether the receiver takes part, its digest is known, and a later check found the source unchanged. */
   isConfirmedFor({ status, view }: SessionPeer): boolean {
     const completeAt = status === 'active' ? view?.completeAt : undefined;
     return completeAt !== undefined && completeAt <= this.confirmedCount;
   }
 
-  /** The digest to send to this receiver; undefined if the receiver does not wait for it or it is not confirmed yet. */
+  /** The digest to send to this receiver; undefined unless it waits for one that is confirmed. */
   dueTo(peer: SessionPeer): Uint8Array | undefined {
     return this.isConfirmedFor(peer) && this.isAwaitedBy(peer) ? peer.view?.root() : undefined;
   }

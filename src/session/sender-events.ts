@@ -25,7 +25,7 @@ export type SessionSenderEvent =
   | PortRefusedEvent
   /** A receiver has connected, for the first time or again. */
   | { readonly type: 'connect'; readonly receiver: string; readonly selfName: string }
-  /** All that some receiver needs was read: call `confirmSource` if the source is unchanged, otherwise `abort`. */
+  /** A receiver's blocks were all read. Call `confirmSource` if the source is unchanged, else `abort`. */
   | { readonly type: 'check-source' }
   /** A block was read a second time, and its content had changed. */
   | { readonly type: 'source-changed'; readonly offsetBytes: number }
@@ -72,9 +72,9 @@ export interface SessionReceiverStatus {
   readonly lossRatio: number;
   readonly rttMs?: number;
   readonly usesGroup: boolean;
-  /** Files that the receiver found unchanged by size and time, and did not read; known at its end. */
+  /** Files that the receiver did not read, because their size and time are unchanged; 0 until it is done. */
   readonly unchangedFiles: number;
-  /** Entries that the receiver deleted; known at its end. */
+  /** Entries that the receiver deleted; 0 until it is done. */
   readonly deletedEntries: number;
 }
 

@@ -33,22 +33,22 @@ export interface SessionSenderOptions {
   readonly group?: Address;
   /** How receivers treat existing files; `update` by default. */
   readonly existing?: ExistingFiles;
-  /** Whether receivers delete what this object does not have in the folders that it has; `none` by default. */
+  /** What receivers do with other entries that they have in folders of the object; `none` by default. */
   readonly deletion?: Deletion;
   /**
-   * Whether a receiver must not delete an entry although the object does not have it. By default every such entry is
-   * deleted.
+   * Whether a receiver must spare an entry that the object does not contain. By default, no such entry is
+   * spared.
    * @param name the name that the entry would have in the object
    */
   readonly isSpared?: (name: string, isFolder: boolean) => boolean;
   /**
    * When the files were listed, in milliseconds since 1970. Receivers do not rely on the time of a file that changed
-   * less than 2 s before that. By default, they rely on no time.
+   * less than 2 s before that. By default, they rely on the time of no file.
    */
   readonly listedAtMs?: number;
   /** The invitations that this sender has. Each is proved to the receiver whose key it names, and to no other one. */
   readonly invitations?: readonly ReceivedInvitation[];
-  /** Whether no later session can offer this object. Receivers then keep no part of an incomplete object. */
+  /** Whether only this session can send the object. If so, receivers keep nothing of an incomplete object. */
   readonly isUnrepeatable?: boolean;
   /** A receiver that is silent for this long fails. */
   readonly livenessTimeoutMs?: number;

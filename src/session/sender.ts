@@ -202,7 +202,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (this.phase !== 'checking') return;
     this.phase = 'open';
     this.rootDigest.handleConfirmed();
-    // Receivers answer the digest at once, so the digest is sent to them one after another.
+    // Receivers answer the digest immediately. It is sent to one receiver after another, to spread answers.
     const due = this.peers.filter((peer) => this.rootDigest.isConfirmedFor(peer));
     this.connections.scheduleEachFrom(due, nowMs);
     this.connections.handleTimeout(nowMs);

@@ -178,7 +178,7 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
       .map(([index, bytes]) => ({ index, leaf: hashLeaf(hash, bytes) }));
   }
 
-  /** The kept blocks that the content has. They are on the disk from the start, and never damaged. */
+  /** Those of `keptBlocks` that exist in the content. They are on the disk from the start, never damaged. */
   private kept(): Range[] {
     const { content, blockSizeBytes, options } = this;
     const blockCount = Math.ceil(content.length / blockSizeBytes);

@@ -43,7 +43,7 @@ export interface SimulatedReceiverOptions {
    * block.
    */
   readonly missingBlocks?: readonly number[];
-  /** Ranges of blocks of the content that the receiver keeps, as if its files were unchanged. It holds them already. */
+  /** Content blocks of unchanged files: the receiver has them from the start and never reads them. */
   readonly keptBlocks?: readonly Range[];
 }
 

@@ -76,7 +76,7 @@ const catchUpRateShare = 1 / 8;
 
 export class Delivery {
   readonly tree: DigestTree;
-  /** The digests as they concern each receiver. */
+  /** For each receiver, the digests that it needs and their root. */
   readonly views: DigestViews;
   datagramsSent = 0;
   groupDatagramsSent = 0;

@@ -1,6 +1,6 @@
 /**
- * The digests as they concern the receivers that keep the same blocks (SESSIONS 6.1): which blocks the sender must
- * have read before it can give these receivers a root, and that root.
+ * The digests that matter to receivers that all keep the same blocks (SESSIONS 6.1): which blocks the sender
+ * must have read before it can give these receivers a root, and that root.
  */
 import type { Hash } from '../base/hash.js';
 import type { Range, RangeSet } from '../base/range-set.js';
@@ -17,7 +17,7 @@ interface Cursor {
 export class DigestView {
   /** The number of receivers with this view. */
   users = 0;
-  /** How many digests were known when this view was found to have all that it needs; undefined before that. */
+  /** The value of `completeAt`, once it is defined. */
   private completeAtCount: number | undefined;
   private readonly needed: readonly Range[];
   private readonly known: Cursor = { range: 0, block: 0 };
@@ -34,8 +34,8 @@ export class DigestView {
   }
 
   /**
-   * How many digests were known when all that this view needs were known; undefined while some are missing. The source
-   * must be checked after that.
+   * The number of known digests when this view was found to have all digests that it needs; undefined before
+   * that. The source must be checked after that point.
    */
   get completeAt(): number | undefined {
     if (this.completeAtCount === undefined) {
@@ -62,12 +62,12 @@ export class DigestView {
     return undefined;
   }
 
-  /** The root that these receivers must come to; `completeAt` must be defined. */
+  /** The root that these receivers compute if all their blocks are right; `completeAt` must be defined. */
   root(): Uint8Array {
     return this.source.root();
   }
 
-  /** Nodes of their tree; `completeAt` must be defined. */
+  /** Nodes of the digest tree of these receivers; `completeAt` must be defined. */
   nodes(height: number, firstNode: number, count: number): Uint8Array {
     return this.source.nodes(height, firstNode, count);
   }
@@ -104,7 +104,7 @@ export class DigestViews {
     private readonly tree: DigestTree,
   ) {}
 
-  /** The receiver has announced all blocks that it keeps, which do not change any more. */
+  /** The receiver has announced all blocks that it keeps. From now on, this list is final. */
   assign(receiver: ViewUser): void {
     if (receiver.view !== undefined) return;
     const { kept } = receiver;
@@ -136,7 +136,7 @@ export class DigestViews {
     return first;
   }
 
-  /** Whether a view became complete after `count` digests were known. */
+  /** Whether a view became complete only when more than `count` digests were known. */
   isAnyCompleteAfter(count: number): boolean {
     for (const { completeAt } of this.views.values()) {
       if (completeAt !== undefined && completeAt > count) return true;

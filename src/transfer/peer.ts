@@ -63,14 +63,14 @@ export class SessionPeer {
    * window. Sending these blocks again counts as repair.
    */
   readonly sentInVain = new RangeSet();
-  /** Blocks of the content that the receiver keeps without reading them. Announced before it reports its gaps. */
+  /** Content blocks that the receiver keeps unread. It announces them before it reports its gaps. */
   kept = new RangeSet();
-  /** The digests as they concern the receiver; undefined until it has announced all blocks that it keeps. */
+  /** The digests that the receiver needs; undefined until it has announced all blocks that it keeps. */
   view: DigestView | undefined;
-  /** Files that were unchanged by size and time, and entries that were deleted, by its own count. */
+  /** Counted by the receiver: files whose size and time were unchanged, and entries that it deleted. */
   unchangedFiles = 0;
   deletedEntries = 0;
-  /** Names of entries that it would delete, by the number of the part of its list that named them. */
+  /** Names of entries that the receiver would delete. The key is the number of the part of its list. */
   readonly extras = new Map<number, readonly string[]>();
   /** The size of its missing blocks, according to its last report. */
   missingBytes: number | undefined;
@@ -240,7 +240,7 @@ export class SessionPeer {
     return this.status === 'active' && this.isResponsive;
   }
 
-  /** Whether the receiver has all that it needs and only waits for the sender's digest of it. */
+  /** Whether the receiver has all blocks that it needs and only waits for the sender's root digest. */
   get awaitsDigest(): boolean {
     return this.isServed && this.state === 'whole';
   }

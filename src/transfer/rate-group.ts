@@ -37,7 +37,7 @@ export interface RateGroupOwner {
 }
 
 export interface RateGroupOptions {
-  /** Whether this is the main group. It reads all that digests need once, whether or not receivers miss it. */
+  /** Whether this is the main group. It reads all blocks that digests need, even if nobody misses them. */
   readonly isMain: boolean;
   readonly geometry: SessionGeometry;
   /** All receivers of the session. The members of the group are those whose `rateGroup` is this group. */

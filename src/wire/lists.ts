@@ -32,14 +32,14 @@ export interface Extras {
 export interface Noted {
   readonly kind: 'noted';
   readonly part: number;
-  /** The places, within this part, of entries that must not be deleted. */
+  /** Indexes, within this part, of the entries that must not be deleted. */
   readonly spared: readonly number[];
 }
 
-/** The most ranges in one part: 1,100 bytes or less. */
+/** The most ranges in one part. They take at most 1,100 bytes. */
 export const maxRangesPerPart = 128;
 
-/** The most names in one part, and their size. A longer name has a part of its own. */
+/** The most names in one part, and the most bytes of these names. Longer names are never listed. */
 export const maxNamesPerPart = 64;
 export const maxNameBytesPerPart = 1000;
 

@@ -119,7 +119,7 @@ export interface Done {
   readonly segmentsReceived: number;
   readonly segmentsLost: number;
   readonly receivedBytes: number;
-  /** Files that were unchanged by size and time and were therefore not read. */
+  /** Files that were not read, because their size and time were unchanged. */
   readonly unchangedFiles: number;
   /** Entries that were deleted because the sender does not send them. */
   readonly deletedEntries: number;

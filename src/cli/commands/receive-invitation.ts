@@ -32,7 +32,7 @@ export function parseInvitationTerms(
   if (argv.invite === undefined) return undefined;
   if (argv.open) {
     throw refuse(
-      '--invite and --open: contradict each other; with --open, no sender needs an invitation',
+      '--invite and --open contradict each other; with --open, no sender needs an invitation',
     );
   }
   if (level === 'error' || level === 'warn') {
@@ -81,7 +81,7 @@ export function admitInvited(
   );
 }
 
-/** A receiver as `--to` takes it, without the brackets that a shell expands. */
+/** What follows `--to` for this receiver, without brackets, because a shell would expand them. */
 function receiverText({ host, port }: Address): string {
   if (port === defaultPort) return host;
   return host.includes(':') ? `${host} --port ${port}` : `${host}:${port}`;

@@ -25,7 +25,7 @@ const receiverOptions = {
   'retry-failed': {
     ...textOption,
     value: 'RESULT.json',
-    describe: 'Send to the receivers that did not complete, by the --json output of an earlier run',
+    describe: 'Send to the receivers that are incomplete in the --json output of an earlier run',
   },
   port: {
     ...textOption,
@@ -92,12 +92,12 @@ const fileOptions = {
   exclude: {
     ...listOption,
     value: 'PATTERN',
-    describe: 'Pattern (as in .gitignore) of what is not sent from folders; repeatable',
+    describe: 'Do not send what matches this pattern (as in .gitignore) in a folder; repeatable',
   },
   include: {
     ...listOption,
     value: 'PATTERN',
-    describe: 'Pattern of what is sent although --exclude or --exclude-from matches; repeatable',
+    describe: 'Send what matches this pattern despite --exclude and --exclude-from; repeatable',
   },
   'exclude-from': {
     ...listOption,

@@ -144,7 +144,7 @@ function existingFiles(argv: {
   if (chosen.length > 1) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `${chosen.join(' and ')}: contradict each other; give only one`,
+      `${chosen.join(' and ')} contradict each other; give only one`,
     );
   }
   if (argv.overwrite) return 'overwrite';

@@ -1,4 +1,4 @@
-/** The help of a command: what it says, from the same table of options that is parsed. */
+/** The content of a command's help. The command line is parsed with the same table of options. */
 import type { InferredOptionTypes } from 'yargs';
 
 /** One option of a command. */
@@ -90,7 +90,7 @@ export function longForm(name: string, { default: byDefault }: CommandOption): s
   return byDefault === true ? `--no-${name}` : `--${name}`;
 }
 
-/** What the option does, with the default of its value in words. */
+/** What the option does, followed by its default. Flags are shown without a default. */
 export function describeOption({ type, describe, ...option }: CommandOption): string {
   if (type === 'boolean') return describe;
   const byDefault = option.defaultDescription ?? option.default;

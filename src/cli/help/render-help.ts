@@ -7,13 +7,13 @@ import { describeOption, longForm, readUsage, withCommonOptions } from './comman
 /** Beyond this width, lines are hard to read. */
 const maxColumns = 120;
 
-/** From this width on, options and what they do stand side by side. */
+/** From this width on, each option and its description stand side by side. */
 const sideBySideColumns = 72;
 
-/** Width of the column of options, if options and what they do stand side by side. */
+/** Width of the column of options, if the descriptions stand beside them. */
 const headColumns = 32;
 
-/** @returns the width of standard output; for a pipe that of the environment variable COLUMNS, or 80 */
+/** @returns the width of the terminal; without one, the environment variable COLUMNS, or else 80 */
 export function helpColumns(): number {
   if (process.stdout.isTTY && process.stdout.columns > 0) return process.stdout.columns;
   const given = Number(process.env['COLUMNS']);

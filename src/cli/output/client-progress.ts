@@ -44,7 +44,7 @@ export class ClientProgress {
       formatRate(goodput),
       `ETA ${eta}`,
     ];
-    // The names of receivers are cut at the end of the line; the figures are complete or left out.
+    // The names of receivers are cut at the end of the line. A figure is never cut, only left out as a whole.
     const figures = joinFitting(parts, '  ', columns, [1, 2, 3]);
     return `${figures}  ${this.pendingText()}`.trimEnd();
   }

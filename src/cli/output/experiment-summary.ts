@@ -22,7 +22,7 @@ export interface Concluded {
   readonly folder: ResultsFolder;
   /** Number of runs whose results were already in the folder. */
   readonly keptRuns: number;
-  /** Computing effort of this invocation; undefined after a merge, which executes no runs. */
+  /** Cost of the runs of this invocation; undefined after a merge, which executes no runs. */
   readonly effort?: Effort;
   /** Undefined for a single shard. */
   readonly conclusion?: Conclusion;

@@ -196,7 +196,7 @@ export function sendResultJson(result: SendResult): JsonEvent {
   };
 }
 
-/** What complete receivers did not compare, and what they deleted. */
+/** Counts of complete receivers: the files that they did not compare, and the entries that they deleted. */
 function describeCounts(receivers: readonly SessionReceiverStatus[]): string[] {
   const complete = receivers.filter(({ status }) => status === 'complete');
   const unchanged = complete.map(({ unchangedFiles }) => unchangedFiles);
@@ -212,7 +212,7 @@ function describeCounts(receivers: readonly SessionReceiverStatus[]): string[] {
   return lines;
 }
 
-/** The same count at all receivers, or the least and the most. */
+/** A single number if the counts of all receivers are equal; otherwise the lowest and the highest count. */
 function formatRange(counts: readonly number[], noun: string, plural?: string): string {
   const [least, most] = [Math.min(...counts), Math.max(...counts)];
   const text = formatPlural(most, noun, plural);

@@ -41,7 +41,7 @@ export function formatPartOfTable(
 }
 
 /**
- * Removes columns until a row fits if its first cell is shortened, so that no figure loses its unit.
+ * Removes columns until it is enough to shorten the first cell of each row. So no figure loses its unit.
  * @param rows the first row has the names of the columns
  * @param order names of columns that can be left out, the least important first
  */

@@ -177,7 +177,7 @@ export function toFileTime(timeMs: number): number | string {
   return timeUs < 0 ? `${(timeUs - 0.5) / 1e6}` : (timeUs + 0.5) / 1e6;
 }
 
-/** Whether a file or folder has the time that the sender's has. Times are kept to the microsecond. */
+/** Whether a file or folder has the same modification time as the sender's, to the microsecond. */
 export function isTimeRight(
   { mtimeNs }: Pick<BigIntStats, 'mtimeNs'>,
   { modifiedMs }: { readonly modifiedMs: number },

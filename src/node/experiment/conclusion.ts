@@ -22,7 +22,7 @@ export interface Conclusion {
 
 /**
  * @param command the command that reproduces the results
- * @param effort the cost of the runs, as sentences
+ * @param effort sentences about the cost of the runs
  * @throws P2mpError TARGET_UNWRITABLE
  */
 export async function conclude(

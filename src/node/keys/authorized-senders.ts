@@ -61,7 +61,7 @@ export class AuthorizedSenders {
   ) {}
 
   /**
-   * @param mayBeMissing whether a missing file is an empty list, which `add` creates
+   * @param mayBeMissing whether a missing file counts as an empty list; `add` then creates the file
    * @throws P2mpError TRUST_FILE_BAD, with the number of an invalid line
    */
   static async load(path: string, mayBeMissing = false): Promise<AuthorizedSenders> {

@@ -48,7 +48,7 @@ export function parseInvitation(code: string): ReceivedInvitation {
   }
   const bytes = Buffer.from(text, 'base64url');
   const content = bytes.subarray(0, contentSizeBytes);
-  // Node ignores characters that are not base64, so the text is compared as well.
+  // Node skips characters that are not base64, so the bytes must also encode to the same text again.
   const isWhole =
     bytes.toString('base64url') === text &&
     isEqualBytes(bytes.subarray(contentSizeBytes), checksumOf(content));
@@ -80,7 +80,7 @@ function checksumOf(content: Uint8Array): Buffer {
   return checksum;
 }
 
-/** The code itself is not repeated, because it may be valid up to a character and end up in a log. */
+/** The message does not repeat the code: it could end up in a log, and be valid except for one character. */
 function invalid(reason: string): P2mpError {
   return new P2mpError('INVALID_ARGUMENT', `invitation: ${reason}`);
 }

@@ -14,8 +14,8 @@ const cipherName = 'aes-256-gcm';
 const cipherOptions = { authTagLength: tagSizeBytes };
 
 /**
- * Sizes of the three XX messages without the payload that the third one may have: `e`; `e`, `s` and an empty payload;
- * `s` and an empty payload. Each `s` and each payload has an authentication tag.
+ * Sizes of the three XX messages. They contain `e`; `e`, `s` and an empty payload; `s` and an empty payload.
+ * Each `s` and each payload has an authentication tag. A payload of the third message comes on top.
  */
 const messageSizesBytes = [
   keySizeBytes,

@@ -1,6 +1,6 @@
 /** Answers of the functions that decide whom to trust. */
 
-/** `true`: the peer is trusted. A text or `false`: the peer is refused, for this reason or for none. */
+/** `true`: the peer is trusted. A text: it is refused for this reason. `false`: refused without a reason. */
 export type TrustAnswer = boolean | string;
 
 /** @returns why the peer is refused; undefined if it is trusted. Only `true` means trust. */

@@ -14,7 +14,7 @@ export interface UnknownReceiver {
   /** `host:port` as given by the caller. */
   readonly name: string;
   readonly receiverKey: Uint8Array;
-  /** The fingerprint of its key, which its user can show with `p2mp keygen --show`. */
+  /** The fingerprint of the receiver's key. On the receiver's host, `p2mp keygen --show` prints it. */
   readonly fingerprint: string;
 }
 
@@ -28,7 +28,7 @@ export type AskAboutReceivers = (
 
 /** Options of `trustKnownReceivers`. */
 export interface TrustKnownOptions {
-  /** The invitations of this send. A new receiver is trusted if one of them names its key, and without a question. */
+  /** The sender's invitations. A new receiver is trusted without a question if one of them names its key. */
   readonly invitations?: readonly ReceivedInvitation[];
   /** The number of receivers. Once all of them have answered, the question waits for no others. */
   readonly receiverCount?: number;
@@ -71,7 +71,7 @@ class FirstUseTrust {
   private isAsking = false;
   /** Ends the wait for further receivers. */
   private stopGathering: () => void = () => undefined;
-  /** Keys are added to the file one after another, so that each check sees the earlier ones. */
+  /** Keys are added to the file one after another, so that each check sees the keys added before. */
   private saves: Promise<unknown> = Promise.resolve();
 
   constructor(

@@ -3,7 +3,7 @@ import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 
-/** Documentation addresses (RFC 5737, RFC 3849): the routes to them are the default routes. */
+/** Addresses that no host has (for documentation: RFC 5737, RFC 3849), so the default routes lead to them. */
 const elsewhere = { udp4: '192.0.2.1', udp6: '2001:db8::1' } as const;
 
 /**

@@ -16,12 +16,12 @@ export class Announcement {
   readonly retry = new RetryTimer();
   private readonly parts: readonly (Kept | Extras)[];
   private readonly spared = new Set<Extra>();
-  /** Numbers of the parts that the sender has not noted yet, in order. */
+  /** Numbers of the parts that the sender has not noted yet, in descending order. */
   private open: number[] = [];
-  /** How many of `open` have been sent. */
+  /** How many parts have been sent, counted from the end of `open`. */
   private sentCount = 0;
 
-  /** @param extras entries that no datagram can name are left out, and so are never deleted */
+  /** @param extras entries whose names fit no datagram are left out, and so are never deleted */
   constructor(kept: readonly Range[], extras: readonly Extra[]) {
     const parts: (Kept | Extras)[] = [];
     for (let i = 0; i < kept.length; i += maxRangesPerPart) {
@@ -42,12 +42,12 @@ export class Announcement {
 
   /** Announces everything again: the sender may have forgotten it. */
   restart(): void {
-    // In reverse, so that the next one is taken from the end.
+    // In descending order, because the next part to send is taken from the end.
     this.open = this.parts.map(({ part }) => part).reverse();
     this.sentCount = 0;
   }
 
-  /** The parts to send now that have not been sent yet. */
+  /** Yields the parts to send now, without those that are already in flight. */
   *next(nowMs: TimeMs): Generator<Kept | Extras> {
     while (this.sentCount < Math.min(concurrentParts, this.open.length)) {
       this.sentCount++;
@@ -99,7 +99,7 @@ function* packed(extras: readonly Extra[]): Generator<Extra[]> {
   let mostBytes = 0;
   for (const extra of extras) {
     if (isLongerUtf8(extra.name, maxNameBytesPerPart)) continue;
-    // The most bytes that the name can take in UTF-8, and its length and kind.
+    // The most bytes that the name can take in UTF-8, plus the bytes for its length and its kind.
     const nameBytes = Math.min(3 * extra.name.length, maxNameBytesPerPart) + 4;
     if (some.length === maxNamesPerPart || mostBytes + nameBytes > maxNameBytesPerPart) {
       if (some.length > 0) yield some;

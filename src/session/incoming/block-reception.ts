@@ -31,7 +31,10 @@ export class BlockReception {
   private readonly seal: BlockSeal;
   private readonly reassembler: Reassembler;
   private readonly hasGroup: boolean;
-  /** Whether reports describe the content: which blocks the disk holds is known, and the sender knows what is kept. */
+  /**
+   * Whether reports describe the content. They do once this receiver knows which blocks the disk holds, and
+   * the sender knows which of them are kept.
+   */
   isContentKnown = false;
   /** The block where the next report continues. */
   private reportCursor = 0;
@@ -164,7 +167,7 @@ export class BlockReception {
   /** Creates the report to send now. Gaps that do not fit into this report follow in the next one. */
   createReport(nowMs: TimeMs, state: ReceiverState): Report {
     const { geometry, reassembler, feedback } = this;
-    // Until then, reports describe only the manifest.
+    // Until the content is known, reports describe only the manifest.
     const endBlock = this.isContentKnown ? geometry.blockCount : geometry.manifestBlockCount;
     const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
     const { gaps, describedBlocks } = reassembler.list(firstBlock, endBlock, (burst) =>

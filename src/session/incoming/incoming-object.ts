@@ -46,9 +46,9 @@ export type ObjectStage =
 
 /** What else the shell found when it looked at the disk. */
 export interface PreparedDetails {
-  /** Files that are unchanged by size and time. Their blocks are among those kept. */
+  /** Files whose size and time are unchanged. Their blocks are among those kept. */
   readonly unchangedFiles?: number;
-  /** Entries that the sender does not send, in folders that it does send. Empty unless it deletes them. */
+  /** Entries that the sender does not send, in folders that it sends. Empty with the deletion `none`. */
   readonly extras?: readonly Extra[];
 }
 
@@ -115,7 +115,7 @@ export class IncomingObject {
     this.blocks.close();
   }
 
-  /** Files that are unchanged by size and time, and are not read. */
+  /** Files that are not read, because their size and time are unchanged. */
   get unchangedFiles(): number {
     return this.unchangedCount;
   }
@@ -318,7 +318,7 @@ export class IncomingObject {
 
   /** Requests a report at this receiver's next turn. */
   wantReport(nowMs: TimeMs): void {
-    // While the shell finds out which content blocks the disk holds, there is nothing to report. A report follows.
+    // There is nothing to report until the sender knows which blocks are kept here. A report follows then.
     const { stage, isAnnouncing } = this;
     const isPreparing = stage === 'checking' || stage === 'preparing' || isAnnouncing;
     if (!isPreparing) this.blocks.feedback.want(nowMs);

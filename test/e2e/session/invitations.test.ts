@@ -152,7 +152,7 @@ t.test(
     const place = new SessionPlace(t);
     const sent = writeRandomFile(place.sent, 1000);
     const cases: readonly (readonly [readonly string[], RegExp])[] = [
-      [['receive', '--invite', '--open'], /--invite and --open: contradict each other/],
+      [['receive', '--invite', '--open'], /--invite and --open contradict each other/],
       [['receive', '--invite', '--quiet'], /--invite: needs a place to print the invitation/],
       [['receive', '--invite=0'], /--invite 0: must be a whole number of at least 1/],
       [
@@ -178,7 +178,7 @@ t.test(
     const code = `p2mp_${'A'.repeat(70)}`;
     for (const option of ['--accept-new', '--open']) {
       const exit = await place.send([sent, '--to', 'a', '--invite', code, option]).exited;
-      t.match(exit.stderr, `--invite and ${option}: contradict each other`);
+      t.match(exit.stderr, `--invite and ${option} contradict each other`);
     }
     t.notOk(existsSync(join(place.senderHome, 'key')), 'no key is made for a command that fails');
   },

@@ -157,6 +157,6 @@ t.test('options that contradict each other are refused', { buffered }, async (t)
   const args = [place.sent, '--to', '127.0.0.1:1', '--open', '--checksum', '--overwrite'];
   t.match(await place.send(args).exited, {
     code: 2,
-    stderr: /--overwrite and --checksum: contradict each other; give only one/,
+    stderr: /--overwrite and --checksum contradict each other; give only one/,
   });
 });

@@ -47,7 +47,7 @@ export interface OpenedPart extends Placing {
   readonly kept: readonly Range[];
   /** Number of existing files that stay as they are, whatever their content. */
   readonly keptCount: number;
-  /** Files that are unchanged by size and time. */
+  /** Files whose size and time are unchanged. */
   readonly unchangedCount: number;
 }
 

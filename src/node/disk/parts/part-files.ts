@@ -31,7 +31,7 @@ export type FilePlace =
   /** An existing file under the final name that must not be changed. */
   | {
       readonly kind: 'kept';
-      /** Set if the file is kept because it is unchanged by size and time. It must then still be so at the end. */
+      /** Set if the file is kept because size and time are unchanged. It must not change before the end. */
       readonly unchanged?: FileIdentity;
     }
   /** Renamed to the final name by this session. */

@@ -36,7 +36,7 @@ export class PartStore {
   readonly kept: readonly Range[];
   /** Number of existing files that stay as they are, whatever their content. */
   readonly keptCount: number;
-  /** Files that are unchanged by size and time. Their blocks are among those kept. */
+  /** Files whose size and time are unchanged. Their blocks are among those kept. */
   readonly unchangedCount: number;
 
   /** Bytes that the store has, durable or not, except those of kept files. */

@@ -1,4 +1,4 @@
-/** Where what is sent goes at the receivers: `NAME` renames a single path, `FOLDER/` takes all of them. */
+/** The destination at the receivers: `NAME` renames a single path; `FOLDER/` is where all paths go. */
 import { P2mpError } from '../../../base/errors.js';
 import { checkEntryName } from '../../../object/entry-name.js';
 import type { FolderEntry } from '../../../object/manifest.js';
@@ -6,7 +6,7 @@ import { holderMode } from '../../../object/manifest.js';
 import { isReservedName } from '../parts/part-folder.js';
 
 export interface Destination {
-  /** The folders on the way, outermost first, as full names. */
+  /** The folders that contain everything, outermost first, each with its full name: `a`, `a/b`. */
   readonly folders: readonly string[];
   /** The new name of the only path; undefined if paths keep their names. */
   readonly rename?: string;
@@ -46,7 +46,7 @@ export function readDestination(
   return { folders: folders.slice(0, -1), rename: parts.at(-1) as string };
 }
 
-/** A folder that only holds what is sent. Its mode, its time and its other entries are the receiver's own. */
+/** A folder that is not sent itself but holds sent entries. Its mode and its time are the receiver's own. */
 export function holderOf(name: string): FolderEntry {
   return { kind: 'folder', name, mode: holderMode, modifiedMs: 0, isHolder: true };
 }

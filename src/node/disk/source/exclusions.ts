@@ -14,7 +14,7 @@ export interface ExclusionOptions {
   readonly excludeFrom?: readonly string[];
   /** Patterns of what is not sent. */
   readonly exclude?: readonly string[];
-  /** Patterns of what is sent after all. As in .gitignore, nothing can be included in a folder that is excluded. */
+  /** Exceptions, which are sent. As in .gitignore, there can be no exceptions in an excluded folder. */
   readonly include?: readonly string[];
 }
 

@@ -32,7 +32,7 @@ export interface ObjectSourceOptions {
   readonly input?: NodeJS.ReadableStream;
   /** Name under which standard input is sent; 'stdin' by default. */
   readonly inputName?: string;
-  /** Where everything goes at the receivers: `NAME` renames a single path, `FOLDER/` takes all paths. */
+  /** The destination at the receivers: `NAME` renames a single path; `FOLDER/` is where all paths go. */
   readonly dest?: string;
   /** What is not sent from the folders among the paths. */
   readonly exclusions?: Exclusions;

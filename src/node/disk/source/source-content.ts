@@ -8,10 +8,10 @@ import { forEachLimited } from '../../limited-concurrency.js';
 import { changed, changedSize, endedEarly, readError } from './source-errors.js';
 import { modifiedMsOf } from './walk-entries.js';
 
-/** Files that one call opens at once; a read-ahead and another call may run concurrently. */
+/** The most files that one call opens at once. A read-ahead and another call can run concurrently. */
 const openedAtOnce = 4;
 
-/** Idle files kept open; with files in use and standard input, at most 16 are open. */
+/** The most idle files that stay open. At most 16 files are open, with those in use and standard input. */
 const maxIdleFiles = 7;
 
 const verifiedAtOnce = 32;

@@ -87,7 +87,7 @@ export interface WalkOptions {
   /** As given by the user; `-` gets the name `inputName` and is otherwise left to the caller. */
   readonly paths: readonly string[];
   readonly inputName: string;
-  /** Where everything goes at the receivers: `NAME` or `FOLDER/`. */
+  /** The destination at the receivers: `NAME` or `FOLDER/`. */
   readonly dest?: string;
   /** What is not sent from the folders that the user named. */
   readonly exclusions?: Exclusions;
@@ -154,7 +154,7 @@ async function sentFolder(name: string, path: string): Promise<FoundEntry> {
   return { entry: entry as Entry, path, isGiven: true };
 }
 
-/** The modification time of a file as in manifests. */
+/** The modification time of a file, limited to the range that a manifest can hold. */
 export function modifiedMsOf(stats: Stats): number {
   return Math.max(-maxTimeMs, Math.min(stats.mtimeMs, maxTimeMs));
 }
@@ -179,7 +179,7 @@ class Walk implements WalkedEntries {
 
   /**
    * @param candidates all entries of one folder, in order
-   * @param rootLength the length of the root's name, which patterns do not match
+   * @param rootLength the length of the root's name; patterns are matched against the rest of each name
    */
   async visit(candidates: readonly Candidate[], rootLength: number): Promise<void> {
     const { exclusions, signal } = this.options;
@@ -284,7 +284,7 @@ function candidateOf(nameBytes: Buffer, prefix: string, folder: string): Candida
   };
 }
 
-/** @param isExcluded whether the entry is not sent, if it is a folder or if it is none */
+/** @param isExcluded whether the entry is excluded, which can depend on whether it is a folder */
 async function inspect(
   candidate: Candidate,
   isExcluded: (isFolder: boolean) => boolean,

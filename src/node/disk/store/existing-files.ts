@@ -17,7 +17,7 @@ import { refuseFolder, TargetSurvey } from './target-folder.js';
 
 export interface FoundFile {
   readonly place: FilePlace;
-  /** Set if the file would be a candidate but `existing` is `overwrite`: an interrupted finish may have placed it. */
+  /** With `overwrite`: the place to use instead if an interrupted finish has already placed this file. */
   readonly ifPlaced?: FilePlace;
 }
 
@@ -114,9 +114,9 @@ async function judge(
 }
 
 /**
- * Whether the sender's file can be assumed to be this one, by size and time. The receiver has verified its content for
- * the same sender before, and nothing has changed the file since: somebody else may have placed a file of the same size
- * and time.
+ * Whether this file can be assumed to equal the sender's. Equal size and time alone do not suffice, because
+ * somebody else may have placed the file. So this receiver must have verified the file for the same sender
+ * before, and nothing must have changed the file since then.
  */
 function isUnchanged(
   path: string,

@@ -127,7 +127,7 @@ function setNewFolderMode(path: string, mode: number): void {
   }
 }
 
-/** After an error, removes the folder rights that were added only for the work, as far as possible. */
+/** After an error, restores folder modes that were changed only to place entries, as far as possible. */
 async function closeFolders(
   { target, openFiles }: Placing,
   modes: ReadonlyMap<FolderEntry, FolderMode>,
@@ -189,8 +189,8 @@ async function settle(placing: Placing, own: OwnNames, file: ContentFile): Promi
 }
 
 /**
- * Handles a file that is unchanged by size and time. Only its mode may still differ. That the file is still the same one
- * is enough: nothing is created or renamed here, so a link in the path leads nowhere.
+ * Handles a file whose size and time are unchanged. Only its mode can still differ. It is enough to check
+ * that it is still the same file: nothing is created or renamed here, so a link in the path can do no harm.
  */
 async function settleUnchanged(
   { target, openFiles, placed, updatesModes }: Placing,
@@ -216,7 +216,7 @@ async function settleUnchanged(
       target.checkOpened(name, 'TARGET_FAILED', await handle.stat({ bigint: true }));
       await handle.chmod(mode);
       await handle.sync();
-      // The change of the mode has changed the time by which the file is recognized.
+      // The new mode has updated the change time (ctime), by which the file is recognized.
       placed?.note(path, await handle.stat({ bigint: true }));
     },
   );

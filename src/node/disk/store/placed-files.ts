@@ -20,8 +20,8 @@ export interface PlacedFiles {
   /** Whether the sender has placed the file at this absolute path and the file is unchanged. */
   has(path: string, stats: Placed): boolean;
   /**
-   * Like `has`, and the file was so old when the sender read it that any later change of the sender's file shows in its
-   * time.
+   * Like `has`, but only if the sender's file was so old when the sender listed it that every later change of
+   * that file shows in its modification time.
    */
   isSettled(path: string, stats: Placed): boolean;
   /** Records a file that is about to be renamed to this path, in case of a crash right after that. */
@@ -36,8 +36,9 @@ export interface PlacedFiles {
 }
 
 /**
- * A file may change twice within the resolution of its time, which is 2 s at worst (FAT). If the sender read it in
- * between, its next change does not show. Such files are compared by content once more.
+ * A file can change twice within the resolution of file times, which is 2 s at worst (FAT). If the sender
+ * reads it between the two changes, the second change does not show in its time. So a file that changed this
+ * recently is compared by content once more.
  */
 const recentMs = 2000;
 
@@ -76,7 +77,7 @@ export class PlacedIndex {
   /**
    * @param senderKey in hexadecimal
    * @param partOwner owner of the part: the same key, or empty for a shared part
-   * @param listedAtMs when the sender listed its files, by its own clock, which also gives their times
+   * @param listedAtMs when the sender listed its files, by the clock that also sets the times of these files
    */
   ofSender(senderKey: string, partOwner: string, listedAtMs = 0): PlacedFiles {
     const settled = (path: string, stats: Placed) =>
@@ -85,7 +86,7 @@ export class PlacedIndex {
       tokenOf(`recent ${senderKey}`, path, stats, stats.ctimeNs);
     const isOld = ({ mtimeNs }: Placed) => Number(mtimeNs / 1_000_000n) < listedAtMs - recentMs;
     const placed = (path: string, stats: Placed) => (isOld(stats) ? settled : recent)(path, stats);
-    // Leaves out the change time, the only time that a rename changes.
+    // This token does not contain the change time (ctime), because the coming rename updates it.
     const expected = (path: string, stats: Placed) =>
       tokenOf(`expected ${partOwner}`, path, stats, 0n);
     return {

@@ -60,7 +60,7 @@ export async function prepareFiles(placing: Placing): Promise<void> {
   });
 }
 
-/** Looks at what has this name now. What must not be replaced is refused later, when each name is checked again. */
+/** Looks at what has this file's final name now. Each name is checked later, before it is replaced. */
 async function lookEarly(target: TargetFolder, { entry }: ContentFile): Promise<Stats | undefined> {
   return lstat(target.path(entry.name)).catch(() => undefined);
 }
