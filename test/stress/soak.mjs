@@ -65,7 +65,7 @@ async function runSession(receivers) {
     livenessTimeoutMs: 5000,
     signal: abort.signal,
   }).catch((error) => {
-    // So early that the source was not open yet.
+    // A session that is aborted rejects at every stage.
     if (abort.signal.aborted && error === abort.signal.reason) return undefined;
     throw error;
   });
