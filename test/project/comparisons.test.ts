@@ -10,7 +10,6 @@ import { projectFolder } from '../support/processes.js';
  * step.
  */
 const others: Readonly<Record<string, string>> = {
-  'node/disk/source/object-source.ts': 'names, to sort them',
   'node/disk/source/walk-entries.ts': 'names, to sort them',
   'cli/text-of-arguments.ts': 'arguments with their own text',
   'node/disk/parts/part-files.ts': 'file content with verified content',
