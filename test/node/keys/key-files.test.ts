@@ -169,7 +169,10 @@ t.test('where a key cannot be stored, the message says so and nothing remains', 
     }
   }
   const badComment = saveKeyPair(join(folder, 'key'), pair, 'two\nlines');
-  await t.rejects(badComment, { code: 'INVALID_ARGUMENT', message: /^comment "two\\nlines" must be one line / });
+  await t.rejects(badComment, {
+    code: 'INVALID_ARGUMENT',
+    message: /^comment "two\\nlines" must be one line /,
+  });
   t.same(readdirSync(folder).sort(), ['file', 'folder']);
 });
 
