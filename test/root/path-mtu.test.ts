@@ -135,7 +135,7 @@ class MtuLab {
 function sizesOf({ stdout }: Exit): number[] {
   return parseEvents(stdout)
     .filter(({ event }) => event === 'start' || event === 'resize')
-    .map(({ mss }) => mss);
+    .map(({ mssBytes }) => mssBytes);
 }
 
 /** Sends to these hosts, and checks that all content arrives. */
@@ -153,7 +153,7 @@ async function checkSend(
   t.equal(lab.fragments(), 0, 'nothing is fragmented');
   const sizes = sizesOf(exit);
   const result = parseResult(exit);
-  t.equal(result['mss'], sizes.at(-1));
+  t.equal(result['mssBytes'], sizes.at(-1));
   if (usesGroup) t.ok(result['multicastDatagrams'] > 0, 'by multicast');
   return sizes;
 }
