@@ -380,9 +380,9 @@ export class Receiving {
       return;
     }
     if (store === undefined) return;
-    const { held, kept, unchangedCount: unchangedFiles } = store;
+    const { held, kept, unchangedCount } = store;
     this.callMachine((nowMs) =>
-      this.machine.find(session)?.prepared(nowMs, held, kept, { unchangedFiles }),
+      this.machine.find(session)?.prepared(nowMs, held, kept, unchangedCount),
     );
   }
 

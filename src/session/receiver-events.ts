@@ -2,8 +2,7 @@
 import type { Address } from '../base/address.js';
 import type { Manifest } from '../object/manifest.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
-import type { Extra } from '../wire/lists.js';
-import type { Deletion, ExistingFiles } from '../wire/messages.js';
+import type { ExistingFiles } from '../wire/messages.js';
 
 /** What the offer says about a session. */
 export interface IncomingInfo {
@@ -14,8 +13,6 @@ export interface IncomingInfo {
   readonly from: string;
   readonly senderKey: Uint8Array;
   readonly contentSizeBytes: number;
-  /** Whether the sender only asks what it would delete. */
-  readonly isListing: boolean;
 }
 
 /** Events that a session receiver reports, and requests to its shell. */
@@ -29,8 +26,6 @@ export type SessionReceiverEvent =
       readonly manifest: Manifest;
       readonly blockSizeBytes: number;
       readonly existing: ExistingFiles;
-      /** With `list`, only find out what `delete` would delete; nothing will be received. */
-      readonly deletion: Deletion;
       /**
        * When the sender listed its files, by its own clock. If a file changed less than 2 s before that, its
        * time need not show a later change.
@@ -60,8 +55,6 @@ export type SessionReceiverEvent =
       readonly session: number;
       /** The verified digest of a block, by its number within the content. Not available for kept blocks. */
       readonly leafOf: (block: number) => Uint8Array;
-      /** The entries to delete after all files are placed: the extras in `prepared` that were not spared. */
-      readonly doomed: readonly Extra[];
     }
   /** A session has ended. The received part of an incomplete object can be kept for a later session. */
   | { readonly type: 'end'; readonly result: IncomingResult }
@@ -129,13 +122,10 @@ export interface IncomingStatus extends IncomingInfo {
   readonly badBlocks: number;
   /** Files that were not read, because their size and time are unchanged. */
   readonly unchangedFiles: number;
-  /** Entries that were deleted because the sender does not send them. */
-  readonly deletedEntries: number;
 }
 
 export interface IncomingResult extends IncomingStatus {
-  /** `listed`: the sender only asked what would be deleted; nothing was received. */
-  readonly status: 'complete' | 'failed' | 'refused' | 'listed';
+  readonly status: 'complete' | 'failed' | 'refused';
   readonly reason?: string;
 }
 
@@ -144,8 +134,6 @@ export interface SessionReceiverResult {
   readonly complete: number;
   readonly failed: number;
   readonly refused: number;
-  /** Sessions of senders that only asked what they would delete. */
-  readonly listed: number;
   /** The number of bugs that occurred in this program. An `internal-error` event reports each of them. */
   readonly internalErrors: number;
   readonly faults: FaultCounts;

@@ -7,8 +7,8 @@ import { ReturnPath } from '../path/return-path.js';
 import { retryTiming } from '../transfer/config.js';
 import type { Delivery } from '../transfer/delivery.js';
 import type { SessionPeer } from '../transfer/peer.js';
-import type { Extras, Kept } from '../wire/lists.js';
-import { maxRangesPerPart } from '../wire/lists.js';
+import type { Kept } from '../wire/kept-list.js';
+import { maxRangesPerPart } from '../wire/kept-list.js';
 import type { Done, Message, NodesRequest, Refuse } from '../wire/messages.js';
 import { maxNodesPerMessage } from '../wire/messages.js';
 import type { Report } from '../wire/report.js';
@@ -30,17 +30,10 @@ export interface ReceiverMessagesOptions {
   /** Undefined without a multicast group. */
   readonly probe: GroupProbe | undefined;
   readonly emit: (event: SessionSenderEvent) => void;
-  /** Whether a receiver must not delete this entry. Undefined with the deletion `none`. */
-  readonly isSpared: ((name: string, isFolder: boolean) => boolean) | undefined;
-  /** Whether to store, for the result, the names of the entries that receivers would delete. */
-  readonly keepsExtras: boolean;
 }
 
 /** The most ranges that a receiver can keep: every second file of a manifest with the most entries. */
 const maxKeptRanges = manifestLimits.entryCount / 2 + maxRangesPerPart;
-
-/** The most parts of a receiver's list of names that are stored for the result. */
-const maxExtraParts = 100_000;
 
 export class ReceiverMessages {
   /** Reports received so far. */
@@ -106,9 +99,6 @@ export class ReceiverMessages {
         return true;
       case 'kept':
         return this.handleKept(nowMs, peer, message);
-      case 'extras':
-        this.handleExtras(nowMs, peer, message);
-        return true;
       default:
         return false;
     }
@@ -218,22 +208,8 @@ export class ReceiverMessages {
     connections.noteProgress(nowMs, peer);
     // Once the receiver has reported its gaps, the list of blocks that it keeps is final.
     if (peer.view === undefined) for (const { start, end } of ranges) peer.kept.add(start, end);
-    outbox.sendMessage(peer, { kind: 'noted', part, spared: [] });
+    outbox.sendMessage(peer, { kind: 'noted', part });
     return true;
-  }
-
-  private handleExtras(nowMs: TimeMs, peer: SessionPeer, { part, extras }: Extras): void {
-    const { connections, outbox, isSpared, keepsExtras } = this.options;
-    if (peer.status !== 'active' || isSpared === undefined) return;
-    connections.noteProgress(nowMs, peer);
-    const spared: number[] = [];
-    const names: string[] = [];
-    for (const [place, { name, isFolder }] of extras.entries()) {
-      if (isSpared(name, isFolder)) spared.push(place);
-      else names.push(isFolder ? `${name}/` : name);
-    }
-    if (keepsExtras && peer.extras.size < maxExtraParts) peer.extras.set(part, names);
-    outbox.sendMessage(peer, { kind: 'noted', part, spared });
   }
 
   private handleDone(nowMs: TimeMs, peer: SessionPeer, done: Done): void {
@@ -245,7 +221,6 @@ export class ReceiverMessages {
     peer.segmentsReceived = done.segmentsReceived;
     peer.segmentsLost = done.segmentsLost;
     peer.unchangedFiles = done.unchangedFiles;
-    peer.deletedEntries = done.deletedEntries;
     const reason = done.reason === '' ? undefined : done.reason;
     outcomes.settle(nowMs, peer, isComplete ? 'complete' : 'failed', reason);
   }

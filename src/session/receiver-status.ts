@@ -35,7 +35,6 @@ export function statusOf(
     ...withoutUndefined({ rttMs }),
     usesGroup: peer.isMulticastReachable,
     unchangedFiles: peer.unchangedFiles,
-    deletedEntries: peer.deletedEntries,
   };
 }
 
@@ -46,10 +45,7 @@ export function outcomeOf(
   contentSizeBytes: number,
 ): SessionReceiverOutcome {
   assert(peer.isSettled, 'the receiver has its outcome');
-  const status = statusOf(nowMs, peer, contentSizeBytes, true) as SessionReceiverOutcome;
-  if (peer.extras.size === 0) return status;
-  const parts = [...peer.extras].sort(([a], [b]) => a - b);
-  return { ...status, extras: parts.flatMap(([, names]) => names) };
+  return statusOf(nowMs, peer, contentSizeBytes, true) as SessionReceiverOutcome;
 }
 
 /**

@@ -61,8 +61,6 @@ export interface SessionReceiverOptions {
   readonly bufferBytes?: number;
   /** A session fails if its sender is silent for this long. */
   readonly idleMs?: number;
-  /** Whether a sender may delete, in the folders that it sends, what it does not send; false by default. */
-  readonly allowsDeletion?: boolean;
 }
 
 /**
@@ -90,7 +88,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly transmits = new Queue<Transmit>();
   private readonly events = new Queue<SessionReceiverEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
-  private readonly counts = { complete: 0, failed: 0, refused: 0, listed: 0, internalErrors: 0 };
+  private readonly counts = { complete: 0, failed: 0, refused: 0, internalErrors: 0 };
   private readonly steps = new WorkQueue();
   private isDraining = false;
   /** The time of the input being handled. */
@@ -349,7 +347,6 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
         name,
         limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
         idleMs: this.options.idleMs ?? receiverLimits.idleMs,
-        allowsDeletion: this.options.allowsDeletion ?? false,
         budget: this.budget,
         shareBytes: () => this.budget.limitBytes / Math.max(1, this.activeCount),
         emit: (event) => this.handleEvent(session, event),
@@ -367,7 +364,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   private handleEvent(session: IncomingSession, event: SessionReceiverEvent): void {
-    if (event.type === 'offer' && !event.info.isListing) this.replaceOlder(session);
+    if (event.type === 'offer') this.replaceOlder(session);
     if (event.type === 'end') this.counts[event.result.status]++;
     this.events.push(event);
   }

@@ -74,14 +74,10 @@ export interface SessionReceiverStatus {
   readonly usesGroup: boolean;
   /** Files that the receiver did not read, because their size and time are unchanged; 0 until it is done. */
   readonly unchangedFiles: number;
-  /** Entries that the receiver deleted; 0 until it is done. */
-  readonly deletedEntries: number;
 }
 
 export interface SessionReceiverOutcome extends SessionReceiverStatus {
   readonly status: 'complete' | 'failed' | 'refused' | 'aborted';
-  /** With the deletion `list`: what the receiver would delete. Names of folders end with a slash. */
-  readonly extras?: readonly string[];
 }
 
 /** Figures of a session once it has ended. */

@@ -121,8 +121,6 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const { outcomes, connections } = this;
     this.messages = new ReceiverMessages({
       ...{ geometry, peers, outbox, delivery, rootDigest, outcomes, connections, probe, emit },
-      isSpared: this.offer.deletion === 'none' ? undefined : (options.isSpared ?? (() => false)),
-      keepsExtras: this.offer.deletion === 'list',
     });
   }
 

@@ -67,11 +67,8 @@ export class SessionPeer {
   kept = new RangeSet();
   /** The digests that the receiver needs; undefined until it has announced all blocks that it keeps. */
   view: DigestView | undefined;
-  /** Counted by the receiver: files whose size and time were unchanged, and entries that it deleted. */
+  /** Counted by the receiver: files whose size and time were unchanged. */
   unchangedFiles = 0;
-  deletedEntries = 0;
-  /** Names of entries that the receiver would delete. The key is the number of the part of its list. */
-  readonly extras = new Map<number, readonly string[]>();
   /** The size of its missing blocks, according to its last report. */
   missingBytes: number | undefined;
   /** Whether the receiver has reported its gaps in the content. */

@@ -1,8 +1,8 @@
 /** The messages that the sender and one receiver exchange on their channel (SESSIONS 4). */
 import { escapeControls } from '../base/control-characters.js';
 import { ByteReader, ByteWriter } from './byte-codec.js';
-import type { Extras, Kept, Noted } from './lists.js';
-import { readExtras, readKept, readSpared, writeList } from './lists.js';
+import type { Kept, Noted } from './kept-list.js';
+import { readKept, writeKept } from './kept-list.js';
 import type { Report } from './report.js';
 import { readReport, writeReport } from './report.js';
 import { digestSizeBytes, keySizeBytes } from './sizes.js';
@@ -16,15 +16,6 @@ import { digestSizeBytes, keySizeBytes } from './sizes.js';
  */
 export type ExistingFiles = 'quick' | 'update' | 'overwrite' | 'keep';
 const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep', 'quick'];
-
-/**
- * What happens to entries that a receiver has in folders of the object although the sender does not send them.
- * - `none`: nothing
- * - `delete`: the receiver deletes them once the object is complete
- * - `list`: the receiver lists what `delete` would delete, and changes nothing
- */
-export type Deletion = 'none' | 'delete' | 'list';
-const deletions: readonly Deletion[] = ['none', 'delete', 'list'];
 
 /** The sender describes the object and the terms of the session (SESSIONS 4.1). */
 export interface Offer {
@@ -44,7 +35,6 @@ export interface Offer {
   readonly groupHost: string;
   readonly reportIntervalMs: number;
   readonly existing: ExistingFiles;
-  readonly deletion: Deletion;
   /** When the sender listed its files, by its own clock, in milliseconds since 1970. */
   readonly listedAtMs: number;
 }
@@ -121,8 +111,6 @@ export interface Done {
   readonly receivedBytes: number;
   /** Files that were not read, because their size and time were unchanged. */
   readonly unchangedFiles: number;
-  /** Entries that were deleted because the sender does not send them. */
-  readonly deletedEntries: number;
   /** Why the object is not complete, or a note on a success. */
   readonly reason: string;
 }
@@ -148,7 +136,6 @@ export type Message =
   | Done
   | Bye
   | Kept
-  | Extras
   | Noted;
 
 const kinds: readonly Message['kind'][] = [
@@ -163,7 +150,6 @@ const kinds: readonly Message['kind'][] = [
   'done',
   'bye',
   'kept',
-  'extras',
   'noted',
 ];
 
@@ -227,12 +213,13 @@ export function encodeMessage(message: Message): Uint8Array {
       writer.uint8(message.isComplete ? 1 : 0);
       writer.varint(message.segmentsReceived).varint(message.segmentsLost);
       writer.varint(message.receivedBytes).varint(message.unchangedFiles);
-      writer.varint(message.deletedEntries).text(shortened(message.reason));
+      writer.text(shortened(message.reason));
       break;
     case 'kept':
-    case 'extras':
+      writeKept(writer, message);
+      break;
     case 'noted':
-      writeList(writer, message);
+      writer.varint(message.part);
       break;
   }
   return writer.finish();
@@ -251,7 +238,6 @@ function writeOffer(writer: ByteWriter, message: Offer): void {
     .text(message.groupHost)
     .varint(Math.round(message.reportIntervalMs * 1000))
     .uint8(existingFiles.indexOf(message.existing))
-    .uint8(deletions.indexOf(message.deletion))
     .float64(message.listedAtMs);
 }
 
@@ -334,15 +320,12 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
         segmentsLost: reader.varint(),
         receivedBytes: reader.varint(),
         unchangedFiles: reader.varint(),
-        deletedEntries: reader.varint(),
         reason: readLine(reader),
       };
     case 'kept':
       return readKept(reader);
-    case 'extras':
-      return readExtras(reader);
     case 'noted':
-      return { kind, part: reader.varint(), spared: readSpared(reader) };
+      return { kind, part: reader.varint() };
   }
 }
 
@@ -370,8 +353,6 @@ function readOffer(reader: ByteReader): Offer | undefined {
     reportIntervalMs: reader.varint() / 1000,
   };
   const existing = existingFiles[reader.uint8()];
-  const deletion = deletions[reader.uint8()];
   const listedAtMs = reader.float64();
-  if (existing === undefined || deletion === undefined) return undefined;
-  return { ...offer, existing, deletion, listedAtMs };
+  return existing === undefined ? undefined : { ...offer, existing, listedAtMs };
 }

@@ -45,7 +45,6 @@ function offer(caller: Caller, entries: readonly Entry[]): (Message | undefined)
     groupHost: '',
     reportIntervalMs: 1,
     existing: 'update',
-    deletion: 'none',
     listedAtMs: 0,
   });
 }

@@ -49,7 +49,6 @@ const arrivalFields = {
   rttMs: z.number().nonnegative().optional(),
   multicast: z.boolean().describe('Whether multicast reaches the receiver.'),
   unchanged: count.describe('Files that were unchanged by size and time, and not compared.'),
-  deleted: count.describe('Entries that the receiver deleted.'),
 };
 
 const activity = text.describe('The current activity for people: the texts may change.');
@@ -264,9 +263,7 @@ const receiveEvents = [
   }),
   event('session-result', {
     ...sessionFields,
-    status: z
-      .enum(['complete', 'failed', 'refused', 'listed'])
-      .describe('listed: the sender only asked what it would delete.'),
+    status: z.enum(['complete', 'failed', 'refused']),
     reason: text.optional(),
   }),
   event('no-group', { group: text, reason: text }),

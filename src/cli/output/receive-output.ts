@@ -176,9 +176,8 @@ export class ReceiveOutput {
       ...(reason && { reason }),
     });
     const why = reason === undefined ? '' : `: ${reason}`;
-    if (status === 'complete') this.completeCount++;
-    else if (status !== 'listed') this.failedCount++;
     if (status === 'complete') {
+      this.completeCount++;
       const goodput = bytesPerSec(receivedBytes, elapsedMs);
       const facts = [
         `${formatBytes(contentSizeBytes)}`,
@@ -186,9 +185,6 @@ export class ReceiveOutput {
         ...(result.unchangedFiles === 0
           ? []
           : [`${formatPlural(result.unchangedFiles, 'file')} unchanged`]),
-        ...(result.deletedEntries === 0
-          ? []
-          : [`${formatPlural(result.deletedEntries, 'entry', 'entries')} deleted`]),
         formatSeconds(elapsedMs / 1000),
         ...(goodput === undefined || receivedBytes === 0 ? [] : [formatRate(goodput)]),
         ...(result.badBlocks === 0
@@ -197,10 +193,9 @@ export class ReceiveOutput {
       ];
       output.line(`${label} from ${from}: complete, ${facts.join(', ')}${why}`);
       this.options.onComplete?.add(result);
-    } else if (status === 'listed') {
-      output.line(`${label} from ${from}: listed what it would delete; nothing has changed`);
-    } else if (!output.isJson) {
-      output.error(`${label} from ${from}: ${status}${why}`);
+    } else {
+      this.failedCount++;
+      if (!output.isJson) output.error(`${label} from ${from}: ${status}${why}`);
     }
   }
 
@@ -258,7 +253,6 @@ function statusJson(status: IncomingStatus) {
     duplicates: status.duplicates,
     badBlocks: status.badBlocks,
     unchanged: status.unchangedFiles,
-    deleted: status.deletedEntries,
     ...withoutUndefined({ rttMs: status.rttMs }),
     multicast: status.usesGroup,
   };

@@ -166,7 +166,6 @@ function receiverJson(status: SessionReceiverStatus) {
     ...withoutUndefined({ rttMs: status.rttMs }),
     multicast: status.usesGroup,
     unchanged: status.unchangedFiles,
-    deleted: status.deletedEntries,
   };
 }
 
@@ -196,27 +195,18 @@ export function sendResultJson(result: SendResult): JsonEvent {
   };
 }
 
-/** Counts of complete receivers: the files that they did not compare, and the entries that they deleted. */
-function describeCounts(receivers: readonly SessionReceiverStatus[]): string[] {
+/**
+ * The files that complete receivers did not compare: a single number if it is the same for all of them; otherwise the
+ * lowest and the highest number. @returns undefined if there are none
+ */
+function describeUnchanged(receivers: readonly SessionReceiverStatus[]): string | undefined {
   const complete = receivers.filter(({ status }) => status === 'complete');
-  const unchanged = complete.map(({ unchangedFiles }) => unchangedFiles);
-  const deleted = complete.map(({ deletedEntries }) => deletedEntries);
-  const lines: string[] = [];
-  if (Math.max(0, ...unchanged) > 0) {
-    lines.push(`${formatRange(unchanged, 'file')} unchanged (size and time), not compared`);
-  }
-  if (Math.max(0, ...deleted) > 0) {
-    const where = complete.length === 1 ? '' : ' at each receiver';
-    lines.push(`${formatRange(deleted, 'entry', 'entries')} deleted${where}`);
-  }
-  return lines;
-}
-
-/** A single number if the counts of all receivers are equal; otherwise the lowest and the highest count. */
-function formatRange(counts: readonly number[], noun: string, plural?: string): string {
-  const [least, most] = [Math.min(...counts), Math.max(...counts)];
-  const text = formatPlural(most, noun, plural);
-  return least === most ? text : `${formatCount(least)} to ${text}`;
+  const counts = complete.map(({ unchangedFiles }) => unchangedFiles);
+  const [least, most] = [Math.min(...counts), Math.max(0, ...counts)];
+  if (most === 0) return undefined;
+  const text = formatPlural(most, 'file');
+  const range = least === most ? text : `${formatCount(least)} to ${text}`;
+  return `${range} unchanged (size and time), not compared`;
 }
 
 export function printSendSummary(output: Output, result: SendResult): void {
@@ -240,7 +230,8 @@ export function printSendSummary(output: Output, result: SendResult): void {
       formatPlural(result.repairs, 'repair'),
     ].join(', '),
   );
-  for (const line of describeCounts(receivers)) output.line(`  ${line}`);
+  const unchanged = describeUnchanged(receivers);
+  if (unchanged !== undefined) output.line(`  ${unchanged}`);
   if (result.skipped.length > 0) {
     output.line(`  not sent: ${formatPlural(result.skipped.length, 'entry', 'entries')}`);
   }

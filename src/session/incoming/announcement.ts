@@ -1,12 +1,11 @@
 /**
- * What a receiver announces before it receives content: the blocks that it keeps, and the entries that it would delete.
- * Each part of these lists is repeated until the sender has noted it (SESSIONS 4.6).
+ * Announces the blocks that a receiver keeps, before it receives content. Each part of the list is repeated until the
+ * sender has noted it (SESSIONS 4.6).
  */
 import type { TimeMs } from '../../base/machine.js';
 import type { Range } from '../../base/range-set.js';
-import { isLongerUtf8 } from '../../wire/byte-codec.js';
-import type { Extra, Extras, Kept, Noted } from '../../wire/lists.js';
-import { maxNameBytesPerPart, maxNamesPerPart, maxRangesPerPart } from '../../wire/lists.js';
+import type { Kept, Noted } from '../../wire/kept-list.js';
+import { maxRangesPerPart } from '../../wire/kept-list.js';
 import { RetryTimer } from './retry-timer.js';
 
 /** The most parts in flight. */
@@ -14,22 +13,17 @@ const concurrentParts = 8;
 
 export class Announcement {
   readonly retry = new RetryTimer();
-  private readonly parts: readonly (Kept | Extras)[];
-  private readonly spared = new Set<Extra>();
+  private readonly parts: readonly Kept[];
   /** Numbers of the parts that the sender has not noted yet, in descending order. */
   private open: number[] = [];
   /** How many parts have been sent, counted from the end of `open`. */
   private sentCount = 0;
 
-  /** @param extras entries whose names fit no datagram are left out, and so are never deleted */
-  constructor(kept: readonly Range[], extras: readonly Extra[]) {
-    const parts: (Kept | Extras)[] = [];
+  constructor(kept: readonly Range[]) {
+    const parts: Kept[] = [];
     for (let i = 0; i < kept.length; i += maxRangesPerPart) {
       const ranges = kept.slice(i, i + maxRangesPerPart);
       parts.push({ kind: 'kept', part: parts.length, ranges });
-    }
-    for (const some of packed(extras)) {
-      parts.push({ kind: 'extras', part: parts.length, extras: some });
     }
     this.parts = parts;
     this.restart();
@@ -48,7 +42,7 @@ export class Announcement {
   }
 
   /** Yields the parts to send now, without those that are already in flight. */
-  *next(nowMs: TimeMs): Generator<Kept | Extras> {
+  *next(nowMs: TimeMs): Generator<Kept> {
     while (this.sentCount < Math.min(concurrentParts, this.open.length)) {
       this.sentCount++;
       yield this.partAt(this.open.length - this.sentCount);
@@ -62,52 +56,17 @@ export class Announcement {
   }
 
   /** @returns whether this part was awaited */
-  handleNoted({ part, spared }: Noted): boolean {
+  handleNoted({ part }: Noted): boolean {
     const firstSent = this.open.length - this.sentCount;
     const place = this.open.indexOf(part, firstSent);
-    const message = this.parts[part];
-    if (place === -1 || message === undefined) return false;
+    if (place === -1) return false;
     this.open.splice(place, 1);
     this.sentCount--;
     this.retry.stop();
-    if (message.kind === 'kept') return true;
-    for (const index of spared) {
-      const extra = message.extras[index];
-      if (extra !== undefined) this.spared.add(extra);
-    }
     return true;
   }
 
-  /** The entries to delete: those that were announced and not spared. */
-  doomed(): Extra[] {
-    const doomed: Extra[] = [];
-    for (const message of this.parts) {
-      if (message.kind !== 'extras') continue;
-      for (const extra of message.extras) if (!this.spared.has(extra)) doomed.push(extra);
-    }
-    return doomed;
+  private partAt(place: number): Kept {
+    return this.parts[this.open[place] as number] as Kept;
   }
-
-  private partAt(place: number): Kept | Extras {
-    return this.parts[this.open[place] as number] as Kept | Extras;
-  }
-}
-
-/** Divides names into parts that fit one datagram each. */
-function* packed(extras: readonly Extra[]): Generator<Extra[]> {
-  let some: Extra[] = [];
-  let mostBytes = 0;
-  for (const extra of extras) {
-    if (isLongerUtf8(extra.name, maxNameBytesPerPart)) continue;
-    // The most bytes that the name can take in UTF-8, plus the bytes for its length and its kind.
-    const nameBytes = Math.min(3 * extra.name.length, maxNameBytesPerPart) + 4;
-    if (some.length === maxNamesPerPart || mostBytes + nameBytes > maxNameBytesPerPart) {
-      if (some.length > 0) yield some;
-      some = [];
-      mostBytes = 0;
-    }
-    some.push(extra);
-    mostBytes += nameBytes;
-  }
-  if (some.length > 0) yield some;
 }

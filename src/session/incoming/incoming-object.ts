@@ -13,7 +13,7 @@ import type { Manifest } from '../../object/manifest.js';
 import type { Verdict, Verification } from '../../object/verification.js';
 import { retryTiming } from '../../transfer/config.js';
 import type { Taken } from '../../transfer/reassembler.js';
-import type { Extra, Noted } from '../../wire/lists.js';
+import type { Noted } from '../../wire/kept-list.js';
 import type { Message, Nodes, Offer, Poll } from '../../wire/messages.js';
 import type { ReceiverState } from '../../wire/report.js';
 import type { ObjectLimits } from '../object-limits.js';
@@ -33,7 +33,7 @@ export type ObjectStage =
   | 'checking'
   /** The shell is finding out which blocks the disk holds. */
   | 'preparing'
-  /** The sender is being told what this receiver keeps and what it would delete. */
+  /** The sender is being told which blocks this receiver keeps. */
   | 'announcing'
   | 'receiving'
   /** All blocks have arrived; waiting for the sender's root digest. */
@@ -43,14 +43,6 @@ export type ObjectStage =
   | 'storing'
   /** The session has its outcome. */
   | 'closed';
-
-/** What else the shell found when it looked at the disk. */
-export interface PreparedDetails {
-  /** Files whose size and time are unchanged. Their blocks are among those kept. */
-  readonly unchangedFiles?: number;
-  /** Entries that the sender does not send, in folders that it sends. Empty with the deletion `none`. */
-  readonly extras?: readonly Extra[];
-}
 
 export interface IncomingObjectOptions extends BlockReceptionOptions {
   readonly platform: Platform;
@@ -169,10 +161,10 @@ export class IncomingObject {
     this.stage = 'preparing';
     const { info, offer, blocks } = this;
     const { blockSizeBytes } = blocks.geometry;
-    const { existing, deletion, listedAtMs } = offer;
+    const { existing, listedAtMs } = offer;
     this.owner.emit({
       ...{ type: 'prepare', info, manifest: checked, blockSizeBytes },
-      ...{ existing, deletion, listedAtMs },
+      ...{ existing, listedAtMs },
     });
   }
 
@@ -181,16 +173,17 @@ export class IncomingObject {
   /**
    * @param held blocks that the disk holds
    * @param kept blocks that are neither needed nor verified, as ranges of block numbers within the content
+   * @param unchangedFiles files whose size and time are unchanged; their blocks are among those kept
    */
   prepared(
     nowMs: TimeMs,
     held: Iterable<HeldBlock>,
     kept: readonly Range[],
-    { unchangedFiles = 0, extras = [] }: PreparedDetails = {},
+    unchangedFiles: number,
   ): void {
     if (this.stage !== 'preparing' || this.hasSteps) return;
     this.unchangedCount = unchangedFiles;
-    this.announcement = new Announcement(kept, extras);
+    this.announcement = new Announcement(kept);
     this.steps = this.takeHeld(held, kept);
     this.step(nowMs);
     if (this.hasSteps) this.owner.stepLater(nowMs);
@@ -244,9 +237,7 @@ export class IncomingObject {
     assert(announcement !== undefined, 'the shell has reported what the disk holds');
     for (const message of announcement.next(nowMs)) this.owner.sendMessage(message);
     if (!announcement.isOver) return;
-    if (this.offer.deletion === 'list') {
-      this.owner.end(nowMs, 'listed', '');
-    } else if (content !== undefined) {
+    if (content !== undefined) {
       this.content = undefined;
       this.beginToReceive(nowMs, content);
     } else {
@@ -388,8 +379,7 @@ export class IncomingObject {
     const { verification } = this;
     assert(verification !== undefined, 'the whole was verified');
     const leafOf = (block: number) => verification.tree.leaf(block);
-    const doomed = this.announcement?.doomed() ?? [];
-    this.owner.emit({ type: 'finish', session: this.info.session, leafOf, doomed });
+    this.owner.emit({ type: 'finish', session: this.info.session, leafOf });
   }
 
   private askForNodes(nowMs: TimeMs): void {

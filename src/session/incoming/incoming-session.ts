@@ -23,7 +23,7 @@ import type {
 import { receiverLimits } from '../receiver-limits.js';
 import { BlockReception } from './block-reception.js';
 import type { HeldBlock } from './held-content.js';
-import type { IncomingObjectOptions, PreparedDetails } from './incoming-object.js';
+import type { IncomingObjectOptions } from './incoming-object.js';
 import { IncomingObject } from './incoming-object.js';
 import { describeIncoming, outcomeMessage } from './incoming-status.js';
 import { isManifestSound } from './manifest-reception.js';
@@ -40,8 +40,6 @@ export interface IncomingSessionOptions extends IncomingObjectOptions {
   /** The name that this receiver reports to the sender. */
   readonly name: string;
   readonly idleMs: number;
-  /** Whether a sender may delete entries in folders that it sends. */
-  readonly allowsDeletion: boolean;
   readonly emit: (event: SessionReceiverEvent) => void;
   readonly send: (to: Address, bytes: Uint8Array) => void;
   /** Schedules calls of `step`, interleaved with other work, until `hasSteps` is false. */
@@ -64,7 +62,6 @@ export class IncomingSession {
   private resultRepeats = 0;
   /** Whether the sender has repeated the handshake and has not offered the object again since then. */
   private hasNewChannel = false;
-  private deletedCount = 0;
 
   constructor(
     private readonly options: IncomingSessionOptions,
@@ -166,15 +163,11 @@ export class IncomingSession {
   }
 
   private begin(nowMs: TimeMs, offer: Offer): void {
-    const { emit, limits, allowsDeletion } = this.options;
+    const { emit, limits } = this.options;
     const { contentSizeBytes, groupHost } = offer;
     const info = this.describeOffer(offer);
     this.info = info;
     emit({ type: 'offer', info });
-    if (offer.deletion !== 'none' && !allowsDeletion) {
-      this.end(nowMs, 'refused', 'allows no deletion; send without it');
-      return;
-    }
     const geometry = createSessionGeometry(
       offer.manifestSizeBytes,
       contentSizeBytes,
@@ -196,12 +189,7 @@ export class IncomingSession {
     this.object.start(nowMs);
   }
 
-  private describeOffer({
-    manifestDigest,
-    label,
-    contentSizeBytes,
-    deletion,
-  }: Offer): IncomingInfo {
+  private describeOffer({ manifestDigest, label, contentSizeBytes }: Offer): IncomingInfo {
     return {
       session: this.session,
       objectId: toHex(manifestDigest),
@@ -209,7 +197,6 @@ export class IncomingSession {
       from: formatAddress(this.from),
       senderKey: this.senderKey,
       contentSizeBytes,
-      isListing: deletion === 'list',
     };
   }
 
@@ -251,9 +238,9 @@ export class IncomingSession {
     nowMs: TimeMs,
     held: Iterable<HeldBlock>,
     kept: readonly Range[],
-    details?: PreparedDetails,
+    unchangedFiles = 0,
   ): void {
-    this.object?.prepared(nowMs, held, kept, details);
+    this.object?.prepared(nowMs, held, kept, unchangedFiles);
   }
 
   /** The shell cannot store the object. */
@@ -270,9 +257,7 @@ export class IncomingSession {
     this.object?.handleDamaged(nowMs, blocks);
   }
 
-  /** @param deletedCount entries that were deleted because the sender does not send them */
-  handleStored(nowMs: TimeMs, note = '', deletedCount = 0): void {
-    this.deletedCount = deletedCount;
+  handleStored(nowMs: TimeMs, note = ''): void {
     this.object?.handleStored(nowMs, note);
   }
 
@@ -347,7 +332,6 @@ export class IncomingSession {
       from: formatAddress(this.from),
       senderKey: this.senderKey,
       contentSizeBytes: 0,
-      isListing: false,
     };
     const result = { ...this.describe(nowMs, info, status), status };
     this.result = reason === '' ? result : { ...result, reason };
@@ -413,7 +397,6 @@ export class IncomingSession {
     const course = {
       ...{ activity, elapsedMs, rttMs: this.rttMs },
       unchangedFiles: this.object?.unchangedFiles ?? 0,
-      deletedEntries: this.deletedCount,
     };
     return describeIncoming(info, course, this.object?.blocks.figures);
   }

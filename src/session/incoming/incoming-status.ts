@@ -27,13 +27,12 @@ export interface SessionCourse {
   /** Undefined if the round-trip time could not be measured. */
   readonly rttMs: number | undefined;
   readonly unchangedFiles: number;
-  readonly deletedEntries: number;
 }
 
 /** @param figures undefined until the session can receive data */
 export function describeIncoming(
   info: IncomingInfo,
-  { activity, elapsedMs, rttMs, unchangedFiles, deletedEntries }: SessionCourse,
+  { activity, elapsedMs, rttMs, unchangedFiles }: SessionCourse,
   figures: ReceptionFigures = nothingReceived(info),
 ): IncomingStatus {
   const { contentSizeBytes } = info;
@@ -54,7 +53,6 @@ export function describeIncoming(
     usesGroup: figures.usesGroup,
     badBlocks: figures.badBlocks,
     unchangedFiles,
-    deletedEntries,
   };
 }
 
@@ -66,15 +64,14 @@ export function outcomeMessage({
   datagramsLost,
   receivedBytes,
   unchangedFiles,
-  deletedEntries,
 }: IncomingResult): Message {
   if (status === 'refused') return { kind: 'refuse', reason, isTemporary: false };
   return {
     kind: 'done',
     segmentsReceived: datagramsReceived,
     segmentsLost: datagramsLost,
-    ...{ receivedBytes, unchangedFiles, deletedEntries },
-    isComplete: status === 'complete' || status === 'listed',
+    ...{ receivedBytes, unchangedFiles },
+    isComplete: status === 'complete',
     reason,
   };
 }
