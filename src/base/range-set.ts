@@ -48,6 +48,12 @@ export class RangeSet {
     return place % 2 === 1 ? value : this.bounds[place];
   }
 
+  /** The first number at or after `value` that is not a member. */
+  nextOutside(value: number): number {
+    const place = this.boundsUpTo(value);
+    return place % 2 === 1 ? (this.bounds[place] as number) : value;
+  }
+
   /** Adds every number from `start` up to but excluding `end`. */
   add(start: number, end: number): void {
     checkRange(start, end);

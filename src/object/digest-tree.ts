@@ -12,8 +12,8 @@ import { digestSizeBytes } from '../wire/sizes.js';
 import { digestAt, hashNode, hashUp, keptLeaf } from './hash-tree.js';
 
 /** The height of the lowest level of stored nodes. Each node of that level covers a run of 2^6 blocks. */
-export const keptHeight = 6;
-const runBlocks = 2 ** keptHeight;
+export const runHeight = 6;
+export const runBlocks = 2 ** runHeight;
 
 /** Nodes of one height. */
 interface Level {
@@ -28,7 +28,7 @@ export class DigestTree {
   private knownCount = 0;
   /** The number of known blocks of each run. */
   private readonly knownInRun: Uint8Array;
-  /** The levels from `keptHeight` up to the root. */
+  /** The levels from `runHeight` up to the root. */
   private readonly levels: Level[] = [];
   /** The node of a run of kept blocks. */
   private keptRun: Uint8Array | undefined;
@@ -39,8 +39,8 @@ export class DigestTree {
   ) {
     this.leaves = new Uint8Array(blockCount * digestSizeBytes);
     this.isKnown = new Uint8Array(blockCount);
-    this.knownInRun = new Uint8Array(this.nodeCount(keptHeight));
-    for (let height = keptHeight; ; height++) {
+    this.knownInRun = new Uint8Array(this.nodeCount(runHeight));
+    for (let height = runHeight; ; height++) {
       const count = this.nodeCount(height);
       const digests = new Uint8Array(count * digestSizeBytes);
       this.levels.push({ digests, isKnown: new Uint8Array(count) });
@@ -83,7 +83,7 @@ export class DigestTree {
       this.isKnown.fill(1, block, next);
       this.knownInRun[run] = runBlocks;
       this.knownCount += runBlocks;
-      this.keptRun ??= hashUp(this.hash, new Uint8Array(runBlocks * digestSizeBytes), keptHeight);
+      this.keptRun ??= hashKeptRun(this.hash);
       this.raise(run, this.keptRun);
       block = next;
     }
@@ -138,7 +138,7 @@ export class DigestTree {
     assert(this.isComplete, 'every digest is known');
     if (height > this.height || firstNode >= this.nodeCount(height)) return new Uint8Array(0);
     const end = Math.min(firstNode + count, this.nodeCount(height));
-    const level = this.levels[height - keptHeight];
+    const level = this.levels[height - runHeight];
     if (level !== undefined) {
       return level.digests.slice(firstNode * digestSizeBytes, end * digestSizeBytes);
     }
@@ -169,7 +169,7 @@ export class DigestTree {
   private raise(run: number, known?: Uint8Array): void {
     const start = run * runBlocks * digestSizeBytes;
     const leaves = this.leaves.subarray(start, start + this.runSize(run) * digestSizeBytes);
-    let digest = known ?? hashUp(this.hash, leaves, keptHeight);
+    let digest = known ?? hashUp(this.hash, leaves, runHeight);
     let node = run;
     for (const { digests, isKnown } of this.levels) {
       digests.set(digest, node * digestSizeBytes);
@@ -182,4 +182,9 @@ export class DigestTree {
       node = left / 2;
     }
   }
+}
+
+/** @returns the node above a run whose blocks are all kept */
+export function hashKeptRun(hash: Hash): Uint8Array {
+  return hashUp(hash, new Uint8Array(runBlocks * digestSizeBytes), runHeight);
 }

@@ -6,13 +6,11 @@ import type { Hash } from '../base/hash.js';
 import type { RangeSet } from '../base/range-set.js';
 import { digestSizeBytes } from '../wire/sizes.js';
 import type { DigestTree } from './digest-tree.js';
-import { keptHeight } from './digest-tree.js';
+import { hashKeptRun, runBlocks, runHeight } from './digest-tree.js';
 import { hashUp, keptLeaf } from './hash-tree.js';
 
-const runBlocks = 2 ** keptHeight;
-
 export class MaskedTree {
-  /** Concatenated nodes of each level, from `keptHeight` up to the root. */
+  /** Concatenated nodes of each level, from `runHeight` up to the root. */
   private readonly levels: Uint8Array[] = [];
 
   /**
@@ -24,9 +22,9 @@ export class MaskedTree {
     private readonly tree: DigestTree,
     private readonly kept: RangeSet,
   ) {
-    const runCount = tree.nodeCount(keptHeight);
+    const runCount = tree.nodeCount(runHeight);
     let level: Uint8Array = new Uint8Array(runCount * digestSizeBytes);
-    const keptRun = hashUp(hash, new Uint8Array(runBlocks * digestSizeBytes), keptHeight);
+    const keptRun = hashKeptRun(hash);
     for (let run = 0; run < runCount; run++)
       level.set(this.runNode(run, keptRun), run * digestSizeBytes);
     this.levels.push(level);
@@ -46,7 +44,7 @@ export class MaskedTree {
     const { tree } = this;
     if (height > tree.height || firstNode >= tree.nodeCount(height)) return new Uint8Array(0);
     const end = Math.min(firstNode + count, tree.nodeCount(height));
-    const level = this.levels[height - keptHeight];
+    const level = this.levels[height - runHeight];
     if (level !== undefined) return level.slice(firstNode * digestSizeBytes, end * digestSizeBytes);
     const width = 2 ** height;
     const leaves = this.leaves(firstNode * width, Math.min(end * width, tree.blockCount));
@@ -59,7 +57,7 @@ export class MaskedTree {
     const [gap] = this.kept.gaps(start, end);
     if (gap === undefined && end - start === runBlocks) return keptRun;
     if (gap?.start === start && gap.end === end) return this.tree.runNode(run);
-    return hashUp(this.hash, this.leaves(start, end), keptHeight);
+    return hashUp(this.hash, this.leaves(start, end), runHeight);
   }
 
   private leaves(start: number, end: number): Uint8Array {

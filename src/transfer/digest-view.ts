@@ -57,9 +57,8 @@ export class DigestView {
 
   /** The first block from this one on that these receivers do not keep. */
   nextWanted(block: number): number | undefined {
-    if (block >= this.tree.blockCount) return undefined;
-    for (const { start } of this.kept.gaps(block, this.tree.blockCount)) return start;
-    return undefined;
+    const next = this.kept.nextOutside(block);
+    return next < this.tree.blockCount ? next : undefined;
   }
 
   /** The root that these receivers compute if all their blocks are right; `completeAt` must be defined. */

@@ -69,7 +69,15 @@ t.test('the next member from any position matches a plain set', (t) => {
     const { ranges, plain } = build(changes);
     const places = Array.from({ length: limit + 4 }, (_, i) => i - 2);
     const next = (value: number) => [...plain].sort((a, b) => a - b).find((m) => m >= value);
-    return places.every((value) => ranges.nextFrom(value) === next(value));
+    const nextOutside = (value: number): number => {
+      let outside = value;
+      while (plain.has(outside)) outside++;
+      return outside;
+    };
+    return places.every(
+      (value) =>
+        ranges.nextFrom(value) === next(value) && ranges.nextOutside(value) === nextOutside(value),
+    );
   });
   fc.assert(property, runs);
   t.end();
