@@ -1,8 +1,7 @@
 /** The invitations of a sender's command line: codes, or `@file` with one per line. */
-import { readFile } from 'node:fs/promises';
 import { P2mpError } from '../base/errors.js';
 import { parseInvitation } from '../node/keys/invitation-code.js';
-import { fileError } from '../node/system-error.js';
+import { readListFile } from './list-file.js';
 
 interface InvitationArguments {
   readonly invite: readonly string[] | undefined;
@@ -35,27 +34,12 @@ export async function parseInvitations(argv: InvitationArguments): Promise<strin
 }
 
 async function readCodes(path: string): Promise<string[]> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw fileError('SOURCE_UNREADABLE', path, error);
-  }
-  const lines = text.split(/\r?\n/).map((line) => line.replace(/#.*/, '').trim());
-  const codes = lines.flatMap((line, i) =>
-    line === '' ? [] : [checked(line, `${path}:${i + 1}`)],
-  );
+  const codes = await readListFile(path, checked);
   if (codes.length > 0) return codes;
   throw new P2mpError('INVALID_ARGUMENT', `--invite @${path}: no invitation in this file`);
 }
 
-/** @param place where the code was found, for error messages */
-function checked(code: string, place?: string): string {
-  try {
-    parseInvitation(code);
-    return code;
-  } catch (error) {
-    if (!(error instanceof P2mpError) || place === undefined) throw error;
-    throw new P2mpError(error.code, `${place}: ${error.message}`);
-  }
+function checked(code: string): string {
+  parseInvitation(code);
+  return code;
 }

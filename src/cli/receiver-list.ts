@@ -1,9 +1,8 @@
 /** Parses the receivers on a command line: `host[:port],...`, or `@file` with one receiver per line. */
-import { readFile } from 'node:fs/promises';
 import { P2mpError } from '../base/errors.js';
 import type { ServerSpec } from '../node/net/resolve-receivers.js';
-import { fileError } from '../node/system-error.js';
 import { parseServer } from './arguments.js';
+import { readListFile } from './list-file.js';
 
 /** @throws P2mpError INVALID_ARGUMENT, SOURCE_UNREADABLE */
 export async function parseReceivers(
@@ -13,8 +12,11 @@ export async function parseReceivers(
   const receivers: ServerSpec[] = [];
   for (const text of texts.flatMap((each) => each.split(','))) {
     const item = text.trim();
-    if (item.startsWith('@')) receivers.push(...(await readHosts(item.slice(1), commonPort)));
-    else if (item !== '') receivers.push(parseReceiver(item, commonPort));
+    if (item.startsWith('@')) {
+      receivers.push(
+        ...(await readListFile(item.slice(1), (each) => parseServer(each, commonPort))),
+      );
+    } else if (item !== '') receivers.push(parseReceiver(item, commonPort));
   }
   if (receivers.length > 0) return receivers;
   throw new P2mpError(
@@ -57,26 +59,4 @@ export function checkSeparation(args: readonly string[], isFile: (path: string) 
       `${first}: no such file; if it is a receiver, separate receivers by commas: --to ${all}`,
     );
   });
-}
-
-/** Reads one receiver per line; ignores blank lines and comments that start with `#`. */
-async function readHosts(path: string, commonPort: number): Promise<ServerSpec[]> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw fileError('SOURCE_UNREADABLE', path, error);
-  }
-  const receivers: ServerSpec[] = [];
-  text.split(/\r?\n/).forEach((line, i) => {
-    const item = line.replace(/#.*/, '').trim();
-    if (item === '') return;
-    try {
-      receivers.push(parseServer(item, commonPort));
-    } catch (error) {
-      if (!(error instanceof P2mpError)) throw error;
-      throw new P2mpError(error.code, `${path}:${i + 1}: ${error.message}`);
-    }
-  });
-  return receivers;
 }

@@ -1,0 +1,27 @@
+/** Reads the files that list options take as `@file`: one item on each line; blank lines and `#` comments do not count. */
+import { readFile } from 'node:fs/promises';
+import { P2mpError } from '../base/errors.js';
+import { fileError } from '../node/system-error.js';
+
+/**
+ * @param parse reads one item; its errors are thrown with the place in the file
+ * @throws P2mpError SOURCE_UNREADABLE, or the error of `parse`
+ */
+export async function readListFile<T>(path: string, parse: (item: string) => T): Promise<T[]> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw fileError('SOURCE_UNREADABLE', path, error);
+  });
+  return text.split(/\r?\n/).flatMap((line, i) => {
+    const item = line.replace(/#.*/, '').trim();
+    return item === '' ? [] : [parseAt(`${path}:${i + 1}`, item, parse)];
+  });
+}
+
+function parseAt<T>(place: string, item: string, parse: (item: string) => T): T {
+  try {
+    return parse(item);
+  } catch (error) {
+    if (!(error instanceof P2mpError)) throw error;
+    throw new P2mpError(error.code, `${place}: ${error.message}`);
+  }
+}
