@@ -213,7 +213,7 @@ export class Receiving {
 
   /**
    * Invites senders that `trustSender` refuses. An `invited` event reports each sender that comes.
-   * @returns a code for the sender's `invitations`. It is a secret: whoever has it can send.
+   * @returns a code for the sender's `invitations`. It is a secret: anyone who has it can send.
    * @throws P2mpError INVALID_ARGUMENT
    */
   invite(terms: InvitationTerms): string {

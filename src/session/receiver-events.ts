@@ -66,7 +66,7 @@ export type SessionReceiverEvent =
   | FaultEvent;
 
 /**
- * A sender that was not trusted has proved an invitation and was admitted. Whoever handles this event must make
+ * A sender that was not trusted has proved an invitation and was admitted. The handler of this event must make
  * `refuseSender` trust the key from now on, because an invitation counts only for the session that it admits.
  */
 export interface InvitedEvent {

@@ -253,7 +253,7 @@ export class SessionPeer {
 }
 
 /**
- * Minimum number of datagrams sent before a lack of arrivals counts as evidence. Random loss rarely hits this
- * many datagrams in a row.
+ * Minimum number of datagrams after which their absence at the receiver counts as evidence. Random loss rarely hits
+ * this many datagrams in a row.
  */
 const leastUnreachedDatagrams = 8;

@@ -243,7 +243,11 @@ t.test('an invitation ends exactly at its time', (t) => {
     /^the invitation has expired; run p2mp receive --invite/,
   );
   t.match(eventsAt(wire, 'turned-away'), [{ cause: 'invitation', reason: /has expired/ }]);
-  t.equal(new Guest(wire, ann).meet().prove(secret), undefined, 'whoever was admitted stays so');
+  t.equal(
+    new Guest(wire, ann).meet().prove(secret),
+    undefined,
+    'a sender that was admitted stays admitted',
+  );
   t.end();
 });
 

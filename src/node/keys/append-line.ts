@@ -26,7 +26,7 @@ async function append(path: string, line: string): Promise<void> {
     const { size } = await handle.stat();
     const last = Buffer.alloc(1);
     if (size > 0) await handle.read(last, 0, 1, size - 1);
-    // The last line may lack a newline.
+    // The last line might end without a newline.
     const isLineOpen = size > 0 && last.toString('latin1') !== '\n';
     const bytes = Buffer.from(isLineOpen ? `\n${line}` : line);
     const { bytesWritten } = await handle.write(bytes);

@@ -117,7 +117,7 @@ t.test(
     const receiver = await prepare(place);
     const received = join(receiver.dir, 'sent/file');
     await send(place, receiver);
-    // In place, with the same size and time; only the time of the change tells.
+    // In place, with the same size and modification time; only the change time (ctime) differs.
     writeOld(received, 'SENT');
     t.match(await send(place, receiver), { receiver: { unchanged: 0 } });
     t.equal(readFileSync(received, 'utf8'), 'sent');
