@@ -99,7 +99,6 @@ export { Receiver } from './receiver.js';
 export type { Handshake, HashInProgress, SessionCrypto } from './security/crypto.js';
 export type { InvitationTerms, ReceivedInvitation } from './security/invitations.js';
 export { Sender } from './sender.js';
-export type { SessionReceiverOptions } from './session/receiver.js';
 export { SessionReceiver } from './session/receiver.js';
 export type {
   IncomingInfo,
@@ -111,6 +110,7 @@ export type {
   SessionReceiverResult,
   TurnedAwayEvent,
 } from './session/receiver-events.js';
+export type { SessionReceiverOptions } from './session/receiver-options.js';
 export { SessionSender } from './session/sender.js';
 export type {
   SessionReceiverOutcome,

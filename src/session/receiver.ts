@@ -8,7 +8,6 @@ import { stoppedTimeMs } from '../base/machine.js';
 import { readUint32 } from '../base/network-order.js';
 import { Queue } from '../base/queue.js';
 import { withoutUndefined } from '../base/without-undefined.js';
-import type { Platform } from '../object/entry-name.js';
 import type { SessionCrypto } from '../security/crypto.js';
 import type { Proven } from '../security/incoming-handshakes.js';
 import { IncomingHandshakes } from '../security/incoming-handshakes.js';
@@ -33,35 +32,9 @@ import type {
   SessionReceiverResult,
 } from './receiver-events.js';
 import { receiverLimits } from './receiver-limits.js';
+import type { SessionReceiverOptions } from './receiver-options.js';
 import { SenderAdmission } from './sender-admission.js';
 import { WorkQueue } from './work-queue.js';
-
-/** Options of a session receiver: keys, trust and limits. */
-export interface SessionReceiverOptions {
-  /** Cryptographic functions that use this receiver's key. */
-  readonly crypto: SessionCrypto;
-  /** The name that this receiver reports to senders. */
-  readonly name: string;
-  /** The platform of this host. Received file names must follow its rules. */
-  readonly platform: Platform;
-  /**
-   * Decides whether to trust a sender, by its public key.
-   * @returns the reason to refuse the sender; undefined if the sender is trusted
-   */
-  readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
-  /** Maximum number of concurrent sessions; 256 by default. */
-  readonly maxSessions?: number;
-  /** Maximum disk space for one object. The size of each entry is rounded up to whole disk blocks. */
-  readonly maxObjectBytes?: number;
-  /** Maximum number of files, folders and links in one object. */
-  readonly maxEntries?: number;
-  /** The size of a disk block; 4,096 bytes by default. */
-  readonly allocationBytes?: number;
-  /** Maximum memory for the partial blocks and unwritten content of all sessions together. */
-  readonly bufferBytes?: number;
-  /** A session fails if its sender is silent for this long. */
-  readonly idleMs?: number;
-}
 
 /**
  * A `Machine` that receives any number of sessions from any number of senders on one port (SESSIONS 3 to 6).

@@ -119,9 +119,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     });
     this.connections = this.createConnections(options, terms);
     const { outcomes, connections } = this;
-    this.messages = new ReceiverMessages({
-      ...{ geometry, peers, outbox, delivery, rootDigest, outcomes, connections, probe, emit },
-    });
+    const shared = { geometry, peers, outbox, delivery, rootDigest };
+    this.messages = new ReceiverMessages({ ...shared, outcomes, connections, probe, emit });
   }
 
   private createDelivery(

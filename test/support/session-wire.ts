@@ -7,9 +7,9 @@ import type { Machine, TimeMs, Transmit } from '../../src/base/machine.js';
 import { datagramsOf } from '../../src/base/machine.js';
 import { encodeManifest } from '../../src/object/manifest.js';
 import type { SessionCrypto } from '../../src/security/crypto.js';
-import type { SessionReceiverOptions } from '../../src/session/receiver.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
 import type { IncomingResult, SessionReceiverEvent } from '../../src/session/receiver-events.js';
+import type { SessionReceiverOptions } from '../../src/session/receiver-options.js';
 import { SessionSender } from '../../src/session/sender.js';
 import type {
   SessionReceiverOutcome,
