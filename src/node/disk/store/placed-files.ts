@@ -15,6 +15,9 @@ import { makeFolders } from '../fsync.js';
 
 type Placed = Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs' | 'ctimeNs'>;
 
+/** Makes the token that stands in the record for a file in a certain state. */
+type MakeToken = (path: string, stats: Placed) => Buffer;
+
 /** Lets a part store check which files one sender has placed, and record further ones. */
 export interface PlacedFiles {
   /** Whether the sender has placed the file at this absolute path and the file is unchanged. */
@@ -80,22 +83,20 @@ export class PlacedIndex {
    * @param listedAtMs when the sender listed its files, by the clock that also sets the times of these files
    */
   ofSender(senderKey: string, partOwner: string, listedAtMs = 0): PlacedFiles {
-    const settled = (path: string, stats: Placed) =>
+    const settled: MakeToken = (path, stats) =>
       tokenOf(`settled ${senderKey}`, path, stats, stats.ctimeNs);
-    const recent = (path: string, stats: Placed) =>
+    const recent: MakeToken = (path, stats) =>
       tokenOf(`recent ${senderKey}`, path, stats, stats.ctimeNs);
     const isOld = ({ mtimeNs }: Placed) => Number(mtimeNs / 1_000_000n) < listedAtMs - recentMs;
-    const placed = (path: string, stats: Placed) => (isOld(stats) ? settled : recent)(path, stats);
+    const placed: MakeToken = (path, stats) => (isOld(stats) ? settled : recent)(path, stats);
     // This token does not contain the change time (ctime), because the coming rename updates it.
-    const expected = (path: string, stats: Placed) =>
-      tokenOf(`expected ${partOwner}`, path, stats, 0n);
+    const expected: MakeToken = (path, stats) => tokenOf(`expected ${partOwner}`, path, stats, 0n);
     return {
-      has: (path, stats) =>
-        this.holds(path, settled(path, stats), recent(path, stats), expected(path, stats)),
-      isSettled: (path, stats) => this.holds(path, settled(path, stats)),
+      has: (path, stats) => this.holds(path, stats, settled, recent, expected),
+      isSettled: (path, stats) => this.holds(path, stats, settled),
       expect: (path, stats) => this.put(path, expected(path, stats)),
       confirm: (path, stats) => {
-        if (this.holds(path, expected(path, stats))) this.put(path, placed(path, stats));
+        if (this.holds(path, stats, expected)) this.put(path, placed(path, stats));
       },
       note: (path, stats) => this.put(path, placed(path, stats)),
     };
@@ -106,13 +107,14 @@ export class PlacedIndex {
     this.fd = undefined;
   }
 
-  private holds(path: string, ...wanted: readonly Buffer[]): boolean {
+  /** Whether the record of the path has one of these tokens. */
+  private holds(path: string, stats: Placed, ...wanted: readonly MakeToken[]): boolean {
     const { bucket, tag } = placeOf(path);
     const slots = this.read(bucket);
     const at = findSlot(slots, tag);
     if (at === undefined) return false;
     const token = slots.subarray(at + tagBytes, at + slotBytes);
-    return wanted.some((each) => each.equals(token));
+    return wanted.some((makeToken) => makeToken(path, stats).equals(token));
   }
 
   private put(path: string, token: Buffer): void {

@@ -108,11 +108,12 @@ export async function setAttributes(
   mode: number,
 ): Promise<boolean> {
   const stats = await handle.stat({ bigint: true });
+  const isTimed = isTimeRight(stats, entry);
   const time = toFileTime(entry.modifiedMs);
-  if (!isTimeRight(stats, entry)) await handle.utimes(time, time);
-  const isRight = isModeRight(stats, mode);
-  if (!isRight) await handle.chmod(mode);
-  return !isRight || !isTimeRight(stats, entry);
+  if (!isTimed) await handle.utimes(time, time);
+  const isModed = isModeRight(stats, mode);
+  if (!isModed) await handle.chmod(mode);
+  return !isTimed || !isModed;
 }
 
 export function isModeRight(stats: BigIntStats, mode: number): boolean {
