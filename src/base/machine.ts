@@ -182,3 +182,12 @@ export class Runner<Event> {
     }
   }
 }
+
+/** Ignores every datagram. Serves a protocol that a port does not offer. */
+export const ignoringMachine: Machine<never> = {
+  handleDatagram: () => undefined,
+  handleTimeout: () => undefined,
+  pollTransmit: () => undefined,
+  pollTimeout: () => undefined,
+  pollEvent: () => undefined,
+};

@@ -43,7 +43,7 @@ export function goBack(
 }
 
 /**
- * Adds the receivers for which this block is the first one missing.
+ * Adds the receivers whose first missing block is this one.
  * @returns whether there are any such receivers
  */
 function addAwaiting(receivers: Set<number>, peers: readonly Peer[], block: Block): boolean {

@@ -21,7 +21,7 @@ import { ignoreHangup, interruptOfMessage, interruptsOf, isOnTerminal } from './
 import { errorJson, toEventLine } from './output/output.js';
 import { checkAreText } from './text-of-arguments.js';
 
-/** An option that takes a value. Give each one a name for its value, such as `value: 'SECONDS'`. */
+/** An option that takes a value. Each such option needs a name for its value, such as `value: 'SECONDS'`. */
 export const textOption = { type: 'string', requiresArg: true } as const;
 
 /** An option that takes a value and can be repeated. */

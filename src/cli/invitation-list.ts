@@ -1,4 +1,4 @@
-/** The invitations of a sender's command line: codes, or `@file` with one per line. */
+/** The invitations given on a sender's command line: codes, or `@file` with one code per line. */
 import { P2mpError } from '../base/errors.js';
 import { parseInvitation } from '../node/keys/invitation-code.js';
 import { readListFile } from './list-file.js';

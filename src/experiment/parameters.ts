@@ -3,7 +3,7 @@ import { P2mpError } from '../base/errors.js';
 import type { LossSpec } from '../loss.js';
 import { burstLoss, meanLoss } from '../loss.js';
 
-/** The modes of a run: in virtual time or over real sockets. */
+/** The modes of a run: simulated in virtual time, or real over sockets. */
 export const modes = ['simulated', 'real'] as const;
 /** How a run is executed. */
 export type Mode = (typeof modes)[number];

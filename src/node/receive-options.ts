@@ -3,6 +3,7 @@ import { P2mpError } from '../base/errors.js';
 import type {
   IncomingInfo,
   IncomingResult,
+  IncomingStatus,
   SessionReceiverEvent,
 } from '../session/receiver-events.js';
 import type { ExistingFiles } from '../wire/messages.js';
@@ -81,6 +82,8 @@ export interface ReceiveOptions {
    * path.
    */
   readonly classic?: Omit<ReceiveFileOptions, 'port' | 'bind'>;
+  /** Interval of `progress` events; 1000 ms by default. */
+  readonly progressIntervalMs?: number;
   /** Stops the receiver, like `close`. */
   readonly signal?: AbortSignal;
   /** Called for each event, at the time of the event. */
@@ -102,6 +105,11 @@ export type ReceiveEvent =
       /** The files that it overlaps. */
       readonly names: readonly string[];
     }
+  /**
+   * The status of each active session. Reported once in each interval while sessions are active, and once
+   * more, with an empty list, after the last one has ended.
+   */
+  | { readonly type: 'progress'; readonly sessions: readonly IncomingStatus[] }
   /** A session's outcome. */
   | { readonly type: 'end'; readonly result: IncomingResult }
   /**

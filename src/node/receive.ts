@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
-import type { Machine } from '../base/machine.js';
+import { ignoringMachine, type Machine } from '../base/machine.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { ReceiverEvent } from '../classic/receiver-events.js';
 import type { DialectEvent } from '../endpoint/dialect-switch.js';
@@ -18,9 +18,9 @@ import type {
 } from '../session/receiver-events.js';
 import { affordableFileCount } from './disk/descriptor-limit.js';
 import type { PartStore } from './disk/parts/part-store.js';
-import { removeStaleParts } from './disk/parts/part-store.js';
 import type { PrepareEvent } from './disk/parts/session-parts.js';
 import { SessionParts } from './disk/parts/session-parts.js';
+import { keepRemovingStaleParts, removeStaleParts } from './disk/parts/stale-parts.js';
 import { FileBudget } from './disk/store/file-budget.js';
 import { allocationBytesAt } from './disk/store/free-space.js';
 import { PlacedIndex } from './disk/store/placed-files.js';
@@ -43,18 +43,6 @@ type ForgetEvent = Extract<SessionReceiverEvent, { type: 'forget' }>;
 type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
 
 type PortEvent = DialectEvent<ReceiverEvent, SessionReceiverEvent>;
-
-/** Ignores P2MP-FTP datagrams. Receivers that do not offer P2MP-FTP use this machine. */
-const ignoringMachine: Machine<ReceiverEvent> = {
-  handleDatagram: () => undefined,
-  handleTimeout: () => undefined,
-  pollTransmit: () => undefined,
-  pollTimeout: () => undefined,
-  pollEvent: () => undefined,
-};
-
-const dayMs = 24 * 3600 * 1000;
-const defaultKeepPartsMs = 14 * dayMs;
 
 /** Interval at which a draining receiver checks whether all sessions have ended. */
 const idleCheckMs = 20;
@@ -136,6 +124,7 @@ export class Receiving {
   private resolveClosed: () => void = () => undefined;
   private isClosing = false;
   private expiryTimer: NodeJS.Timeout | undefined;
+  private progressTimer: NodeJS.Timeout | undefined;
 
   private constructor(
     private readonly options: ReceiveOptions,
@@ -161,10 +150,10 @@ export class Receiving {
   /** @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: ReceiveOptions): Promise<Receiving> {
     const { dir, port, bind, keyPair, trustSender, name = hostname() } = options;
-    const { maxSessions, maxObjectBytes, maxEntries, idleMs } = options;
+    const { maxSessions, maxObjectBytes, maxEntries, idleMs, keepPartsMs } = options;
     checkRequired({ keyPair, trustSender });
     await (await TargetFolder.open(dir)).checkTakesFiles();
-    await removeStaleParts(dir, options.keepPartsMs ?? defaultKeepPartsMs);
+    await removeStaleParts(dir, keepPartsMs);
     const machine = new SessionReceiver({
       crypto: await createNodeCrypto(keyPair),
       name,
@@ -192,7 +181,13 @@ export class Receiving {
       },
       handleSendError: (error) => receiving.sendErrors.add(error),
     });
-    receiving.expireParts();
+    receiving.expiryTimer = keepRemovingStaleParts(
+      dir,
+      (error) =>
+        receiving.callMachine((nowMs) => machine.handleInternalError(nowMs, undefined, error)),
+      keepPartsMs,
+    );
+    receiving.startProgress();
     return receiving;
   }
 
@@ -278,6 +273,7 @@ export class Receiving {
     if (this.isClosing || runner === undefined) return this.closed;
     this.isClosing = true;
     clearInterval(this.expiryTimer);
+    clearInterval(this.progressTimer);
     // Wait for the next turn of the event loop, because this call can come from an event handler.
     await setImmediate();
     endSessions(runner.nowMs);
@@ -290,15 +286,15 @@ export class Receiving {
     return this.closed;
   }
 
-  private expireParts(): void {
-    const { dir, keepPartsMs = defaultKeepPartsMs } = this.options;
-    const expire = () =>
-      removeStaleParts(dir, keepPartsMs).catch((error: unknown) => {
-        // Ignore the error: each session reports disk errors itself, and the next cleanup tries again.
-        if (error instanceof P2mpError) return;
-        this.callMachine((nowMs) => this.machine.handleInternalError(nowMs, undefined, error));
-      });
-    this.expiryTimer = setInterval(expire, Math.min(dayMs, keepPartsMs)).unref();
+  private startProgress(): void {
+    const { onEvent, progressIntervalMs = 1000 } = this.options;
+    if (onEvent === undefined) return;
+    let wasActive = false;
+    this.progressTimer = setInterval(() => {
+      const sessions = this.statuses();
+      if (sessions.length > 0 || wasActive) onEvent({ type: 'progress', sessions });
+      wasActive = sessions.length > 0;
+    }, progressIntervalMs);
   }
 
   /** @returns the machine that handles P2MP-FTP datagrams */

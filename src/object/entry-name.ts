@@ -11,7 +11,7 @@ import { decodeUtf8, isLongerUtf8 } from '../wire/byte-codec.js';
  */
 export type Platform = 'posix' | 'windows';
 
-/** The reason for which a name is refused. */
+/** The reason why a name is refused. */
 export type NameFault =
   | 'empty-name'
   | 'long-name'
@@ -38,7 +38,7 @@ const windowsCharacter = /[<>:"\\|?*]/;
 
 /**
  * Checks a received name, whose parts are separated by slashes.
- * @returns the decoded name, or the reason for which it is refused
+ * @returns the decoded name, or the reason why it is refused
  */
 export function readEntryName(
   bytes: Uint8Array,
@@ -53,7 +53,7 @@ export function readEntryName(
 
 /**
  * Checks a decoded name.
- * @returns the reason for which the name is refused; undefined if the name is valid
+ * @returns the reason why the name is refused; undefined if the name is valid
  */
 export function checkEntryName(name: string, platform: Platform): NameFault | undefined {
   if (name === '') return 'empty-name';

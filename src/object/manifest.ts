@@ -56,7 +56,7 @@ export interface Manifest {
   readonly contentSizeBytes: number;
 }
 
-/** The reason for which a manifest is refused. */
+/** The reason why a manifest is refused. */
 export type ManifestFault =
   | NameFault
   | 'not-a-manifest'
@@ -67,7 +67,7 @@ export type ManifestFault =
   /** A link's target is absolute or leads out of the object. */
   | 'link-leaves';
 
-/** The reason for which a manifest was refused, and the name at fault. */
+/** The reason why a manifest was refused, and the name at fault. */
 export interface RefusedManifest {
   readonly fault: ManifestFault;
   /** The faulty entry, as printable text. */

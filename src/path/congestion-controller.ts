@@ -29,8 +29,8 @@ const drainGain = 0.4;
 const probeRttGain = 0.5;
 
 /**
- * The probing cycle: one round trip above the modelled rate, one below it to drain the queue, then several
- * rounds at the modelled rate.
+ * The probing cycle: one round trip at more than the modelled rate, one at less to drain the queue, then
+ * several at the modelled rate.
  */
 const upGain = 1.25;
 const downGain = 0.75;

@@ -194,7 +194,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.prove(nowMs, peer, peer.handshake);
   }
 
-  /** Answers a `check-source` event if the source did not change while it was read. */
+  /** The shell calls this after a `check-source` event, unless the source changed while it was read. */
   confirmSource(nowMs: TimeMs): void {
     if (this.phase !== 'checking') return;
     this.phase = 'open';

@@ -8,7 +8,7 @@ import type { SessionPeer } from '../transfer/peer.js';
 
 export class StartBarrier {
   private opened = false;
-  /** Time since which at least one receiver has been ready for content. */
+  /** Time at which the first receiver became ready for content. */
   private readyAtMs: TimeMs | undefined;
 
   constructor(

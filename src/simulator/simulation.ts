@@ -176,7 +176,7 @@ export class Simulation {
     }
   }
 
-  /** Sends a datagram to a host or to a group; used by hosts. */
+  /** Hosts call this to send a datagram to a host or to a group. */
   send(from: string, to: string, bytes: Uint8Array): void {
     this.record('sent', from, to, bytes);
     const members = this.groups.get(to);

@@ -61,8 +61,8 @@ export class ByteWriter {
 
   text(text: string): this {
     const mostBytes = maxBytesPerUnit * text.length;
-    // One byte is reserved below for the length. Text whose length might not fit in that byte is encoded
-    // first.
+    // The length comes first. Long text is encoded separately, because its length may need several bytes.
+    // Short text is encoded in place, after the one byte of its length.
     if (mostBytes >= 128) return this.counted(encoder.encode(text));
     this.reserve(1 + mostBytes);
     const { written } = encoder.encodeInto(text, this.bytes.subarray(this.length + 1));

@@ -20,7 +20,7 @@ import type { Interrupt } from '../interrupts.js';
 import type { OnComplete } from '../on-complete.js';
 import { describeOffload } from '../output/describe-offload.js';
 import type { Output } from '../output/output.js';
-import { ReceiveOutput } from '../output/receive-output.js';
+import { progressIntervalMsOf, ReceiveOutput } from '../output/receive-output.js';
 import { loadOrCreateKey } from '../own-key.js';
 import { tuneEngine } from '../tune-engine.js';
 import type { ReceiveArguments } from './receive-arguments.js';
@@ -104,7 +104,6 @@ class ReceiveCommand {
       throw error;
     }
     onInterrupt((signal) => this.handleSignal(signal));
-    report.start(receiving);
     const { addresses, offload } = receiving;
     output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
     if (this.isVerbose && !output.isJson) output.detail(describeOffload(offload, 'receive'));
@@ -169,6 +168,7 @@ class ReceiveCommand {
             },
           }),
       ...(await this.createTrust()),
+      progressIntervalMs: progressIntervalMsOf(this.output),
       onEvent: (event) => {
         report.handleEvent(event);
         if (event.type === 'invited' && this.authorized !== undefined) {

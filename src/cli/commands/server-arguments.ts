@@ -27,7 +27,7 @@ const transferOptions = {
     ...textOption,
     value: 'SECONDS',
     default: '30',
-    describe: 'Seconds of silence that end a transfer without an end marker',
+    describe: 'If no end marker arrives, the transfer ends after this many seconds of silence',
   },
   'must-end': {
     ...flagOption,

@@ -11,7 +11,6 @@ import {
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FileReceiverEvent } from '../../node/file-receiver.js';
 import { fingerprint, formatPublicKey } from '../../node/keys/key-files.js';
-import type { Receiving } from '../../node/receive.js';
 import type { ReceiveEvent } from '../../node/receive-options.js';
 import type {
   IncomingResult,
@@ -26,8 +25,15 @@ import { printServerSummary } from './server-summary.js';
 import { formatLoss, percent } from './session-table.js';
 import { formatPartOfTable, shownRows } from './table.js';
 
+type BadBlockEvent = Extract<ReceiveEvent, { type: 'bad-block' }>;
+
 const intervalMs = 200;
 const jsonIntervalMs = 1000;
+
+/** @returns the interval at which the output wants `progress` events */
+export function progressIntervalMsOf(output: Output): number {
+  return output.isJson ? jsonIntervalMs : intervalMs;
+}
 
 export interface ReceiveOutputOptions {
   readonly isVerbose: boolean;
@@ -39,8 +45,6 @@ export interface ReceiveOutputOptions {
 }
 
 export class ReceiveOutput {
-  private timer: NodeJS.Timeout | undefined;
-  private receiving: Receiving | undefined;
   private completeCount = 0;
   private failedCount = 0;
 
@@ -49,17 +53,8 @@ export class ReceiveOutput {
     private readonly options: ReceiveOutputOptions,
   ) {}
 
-  start(receiving: Receiving): void {
-    this.receiving = receiving;
-    const { output } = this;
-    if (!output.isJson && !output.hasProgress) return;
-    const waitMs = output.isJson ? jsonIntervalMs : intervalMs;
-    this.timer = setInterval(() => this.showProgress(), waitMs);
-  }
-
   /** Prints the result when all --on-complete commands have ended. */
   async end(): Promise<void> {
-    clearInterval(this.timer);
     this.output.endProgress();
     await this.options.onComplete?.idle();
     this.output.json({
@@ -89,17 +84,12 @@ export class ReceiveOutput {
         else if (options.isVerbose && !output.isJson) output.detail(text);
         break;
       }
-      case 'bad-block': {
-        const { info, block, names } = event;
-        output.json({ event: 'bad-block', sender: info.from, label: info.label, block, names });
-        if (options.isVerbose && !output.isJson) {
-          const where = escapeControls(names.join(', '));
-          output.detail(
-            `${info.label} from ${info.from}: block ${block} of ${where} is corrupt; requesting it again`,
-          );
-        }
+      case 'bad-block':
+        this.handleBadBlock(event);
         break;
-      }
+      case 'progress':
+        this.showProgress(event.sessions);
+        break;
       case 'turned-away':
         this.handleTurnedAway(event);
         break;
@@ -199,9 +189,19 @@ export class ReceiveOutput {
     }
   }
 
-  private showProgress(): void {
+  private handleBadBlock({ info, block, names }: BadBlockEvent): void {
     const { output } = this;
-    const statuses = this.receiving?.statuses() ?? [];
+    const { label, from } = info;
+    output.json({ event: 'bad-block', sender: from, label, block, names });
+    if (!this.options.isVerbose || output.isJson) return;
+    const where = escapeControls(names.join(', '));
+    output.detail(
+      `${label} from ${from}: block ${block} of ${where} is corrupt; requesting it again`,
+    );
+  }
+
+  private showProgress(statuses: readonly IncomingStatus[]): void {
+    const { output } = this;
     if (output.isJson) {
       for (const status of statuses) output.json({ event: 'progress', ...statusJson(status) });
     } else if (statuses.length > 0) {

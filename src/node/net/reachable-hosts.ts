@@ -1,4 +1,4 @@
-/** The addresses at which other hosts may reach a receiver on this one. */
+/** The addresses at which other hosts may reach a receiver on this host. */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';

@@ -61,7 +61,7 @@ export class ManifestReception {
     const { offer, bytes } = this;
     const digest = yield* hashInSteps(crypto, bytes);
     if (!isEqualBytes(digest, offer.manifestDigest)) {
-      // Any holder of the group key might have forged the manifest, so it is received again, up to a limit.
+      // A receiver with the group key might have forged this manifest, so try again; `maxTries` in total.
       this.tries++;
       if (this.tries < maxTries && !this.isInline) return { kind: 'again' };
       return bad('the manifest does not match the offered digest');

@@ -59,7 +59,7 @@ export async function makePrivateFolder(path: string): Promise<void> {
 }
 
 /**
- * Maximum number of retries. Sessions that end may remove the folder between attempts, but hardly this often.
+ * Maximum number of retries. A session that is ending may remove the folder between attempts, but hardly this often.
  */
 const mostTries = 100;
 

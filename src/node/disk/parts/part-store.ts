@@ -203,7 +203,7 @@ export class PartStore {
 
   /**
    * Makes the verified content durable under its final names, then removes the part.
-   * @throws P2mpError TARGET_FAILED if this or an earlier write failed; the part stays
+   * @throws P2mpError TARGET_FAILED if this call or an earlier write failed; the part stays
    */
   async finish(): Promise<void> {
     this.checkUsable();

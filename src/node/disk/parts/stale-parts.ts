@@ -8,12 +8,18 @@ import { PartLock } from './part-lock.js';
 import { readOrigin } from './part-origin.js';
 import { removePartFolder } from './remove-part.js';
 
+const dayMs = 24 * 3600 * 1000;
+const defaultKeepPartsMs = 14 * dayMs;
+
 /**
  * Removes parts whose journal has not changed for this long, except those that a process is receiving.
  * @returns the names of the removed parts
  * @throws P2mpError TARGET_FAILED, TARGET_UNWRITABLE
  */
-export async function removeStaleParts(dir: string, olderThanMs: number): Promise<string[]> {
+export async function removeStaleParts(
+  dir: string,
+  olderThanMs = defaultKeepPartsMs,
+): Promise<string[]> {
   const changedBeforeMs = Date.now() - olderThanMs;
   return amongParts(dir, async (parts, names) => {
     for (const name of names.filter(isUnfinishedLock)) {
@@ -106,7 +112,7 @@ function idsAmong(names: readonly string[]): Set<string> {
   return new Set(ids.filter((id) => id !== undefined));
 }
 
-/** @param isToGo whether to remove the part; called while the lock is held */
+/** @param isToGo decides whether to remove the part, while the lock is held */
 async function removeIdlePart(
   dir: string,
   id: string,
@@ -136,4 +142,20 @@ async function isOlder(paths: readonly string[], changedBeforeMs: number): Promi
     if (stats !== undefined) return stats.mtimeMs <= changedBeforeMs;
   }
   return false;
+}
+
+/**
+ * Calls `removeStaleParts` daily, or more often if parts become stale within a day.
+ * @param handleError called for unexpected errors only: each session reports disk errors itself
+ */
+export function keepRemovingStaleParts(
+  dir: string,
+  handleError: (error: unknown) => void,
+  olderThanMs = defaultKeepPartsMs,
+): NodeJS.Timeout {
+  const remove = () =>
+    removeStaleParts(dir, olderThanMs).catch((error: unknown) => {
+      if (!(error instanceof P2mpError)) handleError(error);
+    });
+  return setInterval(remove, Math.min(dayMs, olderThanMs)).unref();
 }
