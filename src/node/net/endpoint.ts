@@ -1,8 +1,6 @@
 /** UDP sockets that use the address type of the core. They open, send with backpressure, and close. */
 import type dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import type { NetworkInterfaceInfo } from 'node:os';
-import { networkInterfaces } from 'node:os';
 import type { Address } from '../../base/address.js';
 import { formatAddress } from '../../base/address.js';
 import type { ErrorCode } from '../../base/errors.js';
@@ -10,6 +8,7 @@ import { P2mpError } from '../../base/errors.js';
 import type { Transmit } from '../../base/machine.js';
 import type { RefusalCode } from '../../base/refusal.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
+import { GroupMemberships, multicastInterfaces } from './group-memberships.js';
 import { openSocket } from './offload/offload-open.js';
 import type { SendingSocket } from './offload/offload-sender.js';
 import { OffloadSender } from './offload/offload-sender.js';
@@ -26,6 +25,7 @@ interface Port {
   readonly socket: dgram.Socket;
   readonly sender: OffloadSender;
   readonly sendBuffer: SendBuffer;
+  readonly groups: GroupMemberships;
   /**
    * The address family of the socket. It is cached, because a query at each send would cost a system call.
    */
@@ -163,38 +163,21 @@ export class Endpoint {
   }
 
   /**
-   * Joins a multicast group on all interfaces.
+   * Joins a multicast group on the interface of each address that the endpoint listens on; on all interfaces
+   * if it listens on all addresses.
    * @returns the reason why no interface could join; undefined if at least one interface joined
    */
   joinGroup(group: string): string | undefined {
-    const socket = this.portFor({ host: group, port: 0 })?.socket;
-    if (socket === undefined || this.isClosed) return 'its socket is closed';
-    let hasJoined = false;
-    let failure: NodeJS.ErrnoException | undefined;
-    for (const name of multicastInterfaces(group)) {
-      try {
-        socket.addMembership(group, name);
-        hasJoined = true;
-      } catch (error) {
-        // Continue with the other interfaces. EADDRINUSE means that this interface has already joined.
-        const { code } = error as NodeJS.ErrnoException;
-        if (code === 'EADDRINUSE') hasJoined = true;
-        failure ??= error as NodeJS.ErrnoException;
-      }
-    }
-    return hasJoined ? undefined : joinFailure(group, failure);
+    const family = isIPv6(group) ? 'IPv6' : 'IPv4';
+    const ports = this.ports.filter((port) => port.family === family);
+    if (ports.length === 0 || this.isClosed) return `no open socket for ${family}`;
+    const failures = ports.map(({ groups }) => groups.join(group));
+    return failures.includes(undefined) ? undefined : failures[0];
   }
 
   leaveGroup(group: string): void {
-    const socket = this.portFor({ host: group, port: 0 })?.socket;
-    if (socket === undefined || this.isClosed) return;
-    for (const name of multicastInterfaces(group)) {
-      try {
-        socket.dropMembership(group, name);
-      } catch {
-        // This interface had not joined.
-      }
-    }
+    if (this.isClosed) return;
+    for (const { groups } of this.ports) groups.leave(group);
   }
 
   /** Sets the TTL of multicast datagrams and makes them leave through the interface that has this address. */
@@ -253,8 +236,9 @@ export class Endpoint {
     for (const watch of this.watches) watch.close();
     this.watches.clear();
     await Promise.all(
-      this.ports.map(({ socket, sender }) => {
+      this.ports.map(({ socket, sender, groups }) => {
         sender.close();
+        groups.close();
         return new Promise<void>((resolve) => socket.close(() => resolve()));
       }),
     );
@@ -333,12 +317,23 @@ export class Endpoint {
     const sender = new OffloadSender(opened, this.handleSent);
     const { setPortSharing } = opened;
     const sendBuffer = new SendBuffer(socket);
-    const port: Port = { socket, family, sender, sendBuffer, setPortSharing };
+    const { receivesBatches = false, handleSendError: handleError } = this.options;
+    const handleMessage: ReturnType<typeof this.takeFrom> = (bytes, info) => take(bytes, info);
+    const groupOptions = {
+      socket,
+      system: this.system,
+      receivesBatches,
+      handleMessage,
+      handleError,
+    };
+    const groups = new GroupMemberships(groupOptions);
+    const port: Port = { socket, family, sender, sendBuffer, groups, setPortSharing };
+    const take = this.takeFrom(port);
     this.ports.push(port);
     const grantedBytes = receiveBufferBytes(socket);
     this.leastReceiveBufferBytes = Math.min(this.leastReceiveBufferBytes, grantedBytes);
     socket.on('error', (error: NodeJS.ErrnoException) => this.options.handleSendError(error));
-    socket.on('message', this.takeFrom(port));
+    socket.on('message', take);
   }
 
   private takeFrom(port: Port): (bytes: Uint8Array, info: dgram.RemoteInfo) => void {
@@ -351,32 +346,6 @@ export class Endpoint {
 
 function now(): number {
   return performance.now();
-}
-
-/** @returns the interfaces that have an address of the group's IP version, as `addMembership` takes them */
-function multicastInterfaces(
-  group: string,
-  isWanted: (info: NetworkInterfaceInfo) => boolean = () => true,
-): string[] {
-  const family = isIPv6(group) ? 'IPv6' : 'IPv4';
-  const found: string[] = [];
-  for (const [name, infos = []] of Object.entries(networkInterfaces())) {
-    const info = infos.find((each) => each.family === family && isWanted(each));
-    if (info !== undefined) found.push(family === 'IPv6' ? `::%${name}` : info.address);
-  }
-  return found;
-}
-
-/** @returns the reason why no interface could join the group */
-function joinFailure(group: string, error: NodeJS.ErrnoException | undefined): string {
-  if (error === undefined) {
-    return `this host has no ${isIPv6(group) ? 'IPv6' : 'IPv4'} interface`;
-  }
-  if (error.code === 'ENOBUFS' || error.code === 'ENOMEM') {
-    const limit = isIPv6(group) ? 'net.core.optmem_max' : 'net.ipv4.igmp_max_memberships';
-    return `this host has joined as many groups as the system allows (${limit})`;
-  }
-  return `no interface accepts the group (${error.message})`;
 }
 
 function bindError(error: NodeJS.ErrnoException, address: Address): P2mpError {

@@ -1,5 +1,6 @@
 import { createSocket, type RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
+import { networkInterfaces } from 'node:os';
 import t, { type Test } from 'tap';
 import type { Address } from '../../../src/base/address.js';
 import { Endpoint, type EndpointOptions, fatalSendError } from '../../../src/node/net/endpoint.js';
@@ -53,6 +54,14 @@ class Opened {
     for (const resolve of this.onChange.splice(0)) resolve();
   }
 }
+
+/** An IPv6 address of an interface that has groups; loopback has none. Empty if there is no such interface. */
+const outerIPv6 = Object.values(networkInterfaces())
+  .flatMap((infos = []) => infos)
+  .filter(({ internal, scopeid }) => !internal && scopeid === 0)
+  .map(({ address }) => address)
+  .slice(0, 1);
+const noOuterIPv6 = outerIPv6.length === 0 && 'this host has no IPv6 interface for groups';
 
 for (const [kind, offload, skip] of [
   ['plain sockets', 'off', false],
@@ -127,6 +136,59 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
       t.equal(again.address.port, taken, 'its other address is free again');
     },
   );
+
+  for (const [hosts, group, sending] of [
+    [['127.0.0.1', '127.0.0.2'], '239.255.77.36', '0.0.0.0'],
+    [outerIPv6, 'ff15::77:36', '::'],
+  ] as const) {
+    const skip = hosts === outerIPv6 ? noOuterIPv6 : noSecondLoopback;
+    t.test(
+      `endpoints bound to ${hosts.join(' and ')} receive from a group`,
+      { skip },
+      async (t) => {
+        const [from, stranger] = [await open(t, { bind: [sending] }), await open(t)];
+        const bound: Opened[] = [];
+        for (const host of hosts) {
+          bound.push(await open(t, { bind: [host], port: bound[0]?.address.port ?? 0 }));
+        }
+        const [{ address }] = bound as [Opened];
+        for (const { endpoint } of bound) t.equal(endpoint.joinGroup(group), undefined);
+        t.equal(stranger.endpoint.joinGroup(group), undefined);
+        from.endpoint.sendGroupsBy(hosts[0] ?? '', 1);
+        from.send({ host: group, port: address.port }, 'to all');
+        for (const receiver of bound) {
+          const { datagrams, address } = receiver;
+          await receiver.until(() => datagrams.length > 0);
+          t.same(
+            datagrams.map(({ text }) => text),
+            ['to all'],
+            'once',
+          );
+          receiver.send(datagrams[0]?.from as Address, 'got it');
+          await from.until(() => from.datagrams.length > 0);
+          t.match(from.datagrams.pop(), { from: address, text: 'got it' }, 'from its own address');
+        }
+        for (const { endpoint } of bound) endpoint.leaveGroup(group);
+        from.send({ host: group, port: address.port }, 'to nobody');
+        for (const receiver of bound) {
+          from.send(receiver.address, 'to one');
+          await receiver.until(() => receiver.datagrams.length > 1);
+          t.equal(receiver.datagrams[1]?.text, 'to one');
+          t.equal(receiver.endpoint.joinGroup(group), undefined, 'joining again works');
+        }
+        t.same(
+          [...bound, from].flatMap(({ errors }) => errors),
+          [],
+        );
+      },
+    );
+  }
+
+  t.test('an endpoint does not join groups of another IP version', async (t) => {
+    const { endpoint } = await open(t, { bind: ['127.0.0.1'] });
+    t.equal(endpoint.joinGroup('ff15::77:37'), 'no open socket for IPv6');
+    endpoint.leaveGroup('ff15::77:37');
+  });
 
   t.test('an address that the host does not have is refused with a reason', async (t) => {
     await t.rejects(open(t, { bind: ['192.0.2.1'] }), {

@@ -19,11 +19,7 @@ export async function openSocket(
   address: Address,
   { system, noOffload, receivesBatches }: OpenSocketOptions,
 ): Promise<SendingSocket> {
-  const dgramOptions: dgram.SocketOptions = {
-    ...(isIPv6(address.host) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' }),
-    // The addresses are already resolved. The default lookup would delay each send to a later tick.
-    lookup: passThrough as unknown as NonNullable<dgram.SocketOptions['lookup']>,
-  };
+  const dgramOptions = dgramOptionsFor(address);
   let reason = noOffload ?? '';
   if (system !== undefined) {
     const receiveBufferSizeBytes = wantedReceiveBufferBytes;
@@ -41,6 +37,52 @@ export async function openSocket(
   const socket = await openPlainSocket(address, dgramOptions);
   widenReceiveBuffer(socket);
   return { socket, offload: { send: false, receive: false, reason } };
+}
+
+/**
+ * Opens a socket for datagrams to a multicast group. Sockets of other programs can have the same address; each
+ * socket gets a copy of each datagram.
+ * @throws NodeJS.ErrnoException if the address cannot be bound
+ */
+export function openSharedSocket(
+  address: Address,
+  { system, receivesBatches }: Pick<OpenSocketOptions, 'system' | 'receivesBatches'>,
+): dgram.Socket {
+  const dgramOptions = { ...dgramOptionsFor(address), reuseAddr: true };
+  if (system !== undefined) {
+    const receiveBufferSizeBytes = wantedReceiveBufferBytes;
+    const how = { system, address, dgramOptions, receivesBatches, receiveBufferSizeBytes };
+    try {
+      const { socket } = openOffloadSocket({ ...how, isGroup: true });
+      widenReceiveBuffer(socket);
+      return socket;
+    } catch (error) {
+      const { syscall } = error as NodeJS.ErrnoException;
+      if (syscall === 'bind' || syscall === 'socket') throw error;
+    }
+  }
+  const socket = dgram.createSocket(dgramOptions);
+  let failure: Error | undefined;
+  const take = (error: Error) => {
+    failure = error;
+  };
+  // Binding is synchronous, because `lookup` is.
+  socket.on('error', take).bind({ address: address.host, port: address.port, exclusive: true });
+  socket.off('error', take);
+  if (failure !== undefined) {
+    socket.close();
+    throw failure;
+  }
+  widenReceiveBuffer(socket);
+  return socket;
+}
+
+function dgramOptionsFor(address: Address): dgram.SocketOptions {
+  return {
+    ...(isIPv6(address.host) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' }),
+    // The addresses are already resolved. The default lookup would delay each send to a later tick.
+    lookup: passThrough as unknown as NonNullable<dgram.SocketOptions['lookup']>,
+  };
 }
 
 function openPlainSocket(address: Address, options: dgram.SocketOptions): Promise<dgram.Socket> {

@@ -40,6 +40,8 @@ export interface OffloadSocketOptions {
   readonly receivesBatches: boolean;
   readonly receiveBufferSizeBytes: number;
   readonly dgramOptions: dgram.SocketOptions;
+  /** Whether the address is a multicast group, which other sockets can share; false by default. */
+  readonly isGroup?: boolean;
 }
 
 /**
@@ -47,15 +49,16 @@ export interface OffloadSocketOptions {
  * @throws NodeJS.ErrnoException as emitted by `bind` of dgram. No socket stays open in this case.
  */
 export function openOffloadSocket(options: OffloadSocketOptions): OffloadSocket {
-  const { system, address, dgramOptions } = options;
+  const { system, address, dgramOptions, isGroup = false } = options;
   const fd = system.openUdpSocket(isIPv6(address.host));
   const socket = dgram.createSocket(dgramOptions);
   try {
     const offload = prepare(fd, options);
+    if (isGroup) prepareForGroup(fd, options);
     system.bind(fd, address);
     socket.bind({ fd, exclusive: true });
     // libuv has set SO_REUSEADDR. Clear it, so that no other process can share the port.
-    refusal(() => system.setOption(fd, socketOptions.reuseAddress, 0));
+    if (!isGroup) refusal(() => system.setOption(fd, socketOptions.reuseAddress, 0));
     const setSegmentSize = (sizeBytes: number) =>
       system.setOption(fd, socketOptions.udpSegment, sizeBytes);
     const setPortSharing = (isOn: boolean) =>
@@ -87,6 +90,14 @@ function prepare(fd: Descriptor, options: OffloadSocketOptions): Offload {
   if (noReceive !== undefined)
     return { ...offload, reason: `the kernel refuses UDP_GRO: ${noReceive}` };
   return offload;
+}
+
+/** Lets other sockets have the same group, and ignores what arrives on interfaces that have not joined it. */
+function prepareForGroup(fd: Descriptor, { system, address }: OffloadSocketOptions): void {
+  const { reuseAddress, ipv4MulticastAll, ipv6MulticastAll } = socketOptions;
+  system.setOption(fd, reuseAddress, 1);
+  const all = isIPv6(address.host) ? ipv6MulticastAll : ipv4MulticastAll;
+  refusal(() => system.setOption(fd, all, 0));
 }
 
 /**

@@ -38,10 +38,13 @@ export const socketOptions = {
   receiveBufferForce: [socketLevel, 33],
   ipv4MtuDiscover: [ipv4Level, 10],
   ipv4Mtu: [ipv4Level, 14],
+  /** Whether a socket receives from groups that it has joined on another interface, or not at all. */
+  ipv4MulticastAll: [ipv4Level, 49],
   ipv6MulticastInterface: [ipv6Level, 17],
   ipv6MtuDiscover: [ipv6Level, 23],
   ipv6Mtu: [ipv6Level, 24],
   ipv6Only: [ipv6Level, 26],
+  ipv6MulticastAll: [ipv6Level, 29],
   /** Makes the kernel cut sent data into datagrams of this size (UDP GSO). */
   udpSegment: [udpLevel, 103],
   /** Makes one call receive all datagrams that arrived together (UDP GRO). */
