@@ -15,6 +15,13 @@ export function commandOf(name: string, args: readonly string[]): Command {
   return [process.execPath, script, ...args];
 }
 
+export interface ProcessOptions {
+  /** Ends the process when it aborts. */
+  readonly signal?: AbortSignal;
+  /** Added to the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** A command that runs in its own process with --json. Provides the first and the last line of its output. */
 export class CommandProcess {
   /** Rejects with RUN_FAILED if the process ends before it prints a line. */
@@ -25,10 +32,10 @@ export class CommandProcess {
   private readonly ended: Promise<void>;
 
   /** @param name the command's name in errors */
-  constructor([file, ...args]: Command, name: string, signal?: AbortSignal) {
+  constructor([file, ...args]: Command, name: string, { signal, env }: ProcessOptions = {}) {
     const child = spawn(file, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      ...withoutUndefined({ signal }),
+      ...withoutUndefined({ signal, env: env && { ...process.env, ...env } }),
     });
     this.child = child;
     this.ended = new Promise((resolve) => {

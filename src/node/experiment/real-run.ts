@@ -133,7 +133,7 @@ export class RealRunner {
   }
 
   private start(command: Command, name: string): CommandProcess {
-    const process = new CommandProcess(command, name, this.signal);
+    const process = new CommandProcess(command, name, { signal: this.signal });
     this.processes.add(process);
     return process;
   }

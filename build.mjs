@@ -1,0 +1,28 @@
+// Builds dist/: `node build.mjs`, or `node build.mjs --progress` to print each step and its duration.
+import { spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+const steps = [
+  ['compile TypeScript', [tsc, '-p', 'tsconfig.json']],
+  ['bundle the commands', ['bundle-commands.mjs']],
+  ['write manual pages and completions', ['command-docs/make-command-docs.mjs']],
+];
+const hasProgress = process.argv.includes('--progress');
+const print = (text) => hasProgress && process.stdout.write(text);
+
+rmSync('dist', { recursive: true, force: true });
+print('Building p2mp\n');
+for (const [i, [name, args]] of steps.entries()) {
+  print(`   ${i + 1} of ${steps.length}: ${name} ... `);
+  const startedAtMs = performance.now();
+  const { status, error } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+  if (error !== undefined) throw error;
+  if (status !== 0) {
+    print('failed\n');
+    process.exit(status ?? 1);
+  }
+  print(`${((performance.now() - startedAtMs) / 1000).toFixed(1)} s\n`);
+}
+print('\n');
