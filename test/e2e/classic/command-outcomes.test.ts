@@ -155,7 +155,7 @@ t.test(
     const folder = t.testdir();
     const [sent, copy] = [writeRandomFile(folder, 50_000), join(folder, 'copy')];
     const { server } = await startServer(t, copy, 0.3, ['--seed', '1']);
-    const options = ['--give-up-after', '4'];
+    const options = ['--give-up-after', '10'];
     const client = startClient(t, [server], sent, 100, options);
     await client.waitFor(/^Timeout/m);
     client.kill('SIGSTOP');

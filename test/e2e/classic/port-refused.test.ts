@@ -79,7 +79,7 @@ t.test('a server that starts later gets the whole file', { skip, buffered: true 
   const folder = t.testdir();
   const [sent, copy] = [writeRandomFile(folder, 5000), join(folder, 'copy')];
   const port = await findClosedPort();
-  const client = startClient(t, [`127.0.0.1:${port}`], sent, 500);
+  const client = startClient(t, [`127.0.0.1:${port}`], sent, 500, ['--give-up-after', '600']);
   await client.waitFor(/refused: no p2mpserver runs there; still trying/, 'stderr');
   startCommand(t, 'p2mpserver', [String(port), copy, '0', '--bind', '127.0.0.1']);
   const { code, stderr } = await client.exited;
