@@ -28,6 +28,7 @@ export function argumentValues(name, planNames) {
     case 'p2mp experiment':
       return [...planNames, 'merge'];
     case 'p2mp receive':
+    case 'p2mp peers':
     case 'p2mp keygen':
       return [];
     default:

@@ -1,5 +1,8 @@
 /** p2mp for Node: the portable core, P2MP-FTP and sessions over real sockets. */
 export * from './core.js';
+export type { AnnouncedReceiver } from './discovery/receiver-search.js';
+export type { Announcement, AnnounceOptions } from './node/announce-receiver.js';
+export { announceReceiver } from './node/announce-receiver.js';
 export type { ExclusionOptions } from './node/disk/source/exclusions.js';
 export type { SkippedEntry } from './node/disk/source/walk-entries.js';
 export type {
@@ -10,6 +13,8 @@ export type {
 export { FileReceiver } from './node/file-receiver.js';
 export type { FileSenderEvent, SendFileOptions, SendFileResult } from './node/file-sender.js';
 export { sendFile } from './node/file-sender.js';
+export type { FindReceiversOptions, FoundReceivers } from './node/find-receivers.js';
+export { findReceivers } from './node/find-receivers.js';
 export type { AuthorizedSender } from './node/keys/authorized-senders.js';
 export { AuthorizedSenders } from './node/keys/authorized-senders.js';
 export { parseInvitation } from './node/keys/invitation-code.js';

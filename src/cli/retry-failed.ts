@@ -1,6 +1,7 @@
 /** Reads which receivers did not complete, from the output of an earlier `p2mp send --json`. */
 import { readFile } from 'node:fs/promises';
 import { P2mpError } from '../base/errors.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { ServerSpec } from '../node/net/resolve-receivers.js';
 import { fileError } from '../node/system-error.js';
 import { parseServer } from './arguments.js';
@@ -9,6 +10,15 @@ interface EarlierReceiver {
   readonly receiver: string;
   readonly address: string;
   readonly status: string;
+  /** Of the key that the receiver announced, if `@lan` found it. */
+  readonly fingerprint?: string;
+}
+
+/** A receiver to send to again. */
+export interface FailedReceiver {
+  readonly spec: ServerSpec;
+  /** Of the key that it must have, if `@lan` found it. */
+  readonly fingerprint?: string;
 }
 
 /**
@@ -16,7 +26,7 @@ interface EarlierReceiver {
  * @returns the receivers to send to again; none if all were complete
  * @throws P2mpError SOURCE_UNREADABLE, INVALID_ARGUMENT
  */
-export async function readFailedReceivers(path: string): Promise<ServerSpec[]> {
+export async function readFailedReceivers(path: string): Promise<FailedReceiver[]> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw fileError('SOURCE_UNREADABLE', path, error);
   });
@@ -32,9 +42,9 @@ export async function readFailedReceivers(path: string): Promise<ServerSpec[]> {
   }
   return receivers
     .filter(({ status }) => status !== 'complete')
-    .map(({ receiver, address }) => {
+    .map(({ receiver, address, fingerprint }) => {
       const port = Number(address.slice(address.lastIndexOf(':') + 1));
-      return parseServer(receiver, port);
+      return { spec: parseServer(receiver, port), ...withoutUndefined({ fingerprint }) };
     });
 }
 
@@ -53,6 +63,7 @@ function readResult(line: string): readonly EarlierReceiver[] | undefined {
 }
 
 function isReceiver(value: unknown): value is EarlierReceiver {
-  const { receiver, address, status } = (value ?? {}) as Record<string, unknown>;
-  return [receiver, address, status].every((field) => typeof field === 'string');
+  const { receiver, address, status, fingerprint } = (value ?? {}) as Record<string, unknown>;
+  const isComplete = [receiver, address, status].every((field) => typeof field === 'string');
+  return isComplete && (fingerprint === undefined || typeof fingerprint === 'string');
 }

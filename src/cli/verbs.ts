@@ -14,6 +14,10 @@ export const verbs: Readonly<Record<string, { what: string; load: () => Promise<
     what: 'Receive files from any number of senders',
     load: async () => (await import('./commands/receive.js')).receive,
   },
+  peers: {
+    what: 'List the receivers on this network, and whether they are trusted',
+    load: async () => (await import('./commands/peers.js')).peers,
+  },
   keygen: {
     what: "Create this host's key pair, or show its public key",
     load: async () => (await import('./commands/keygen.js')).keygen,

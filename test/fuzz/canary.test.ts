@@ -2,6 +2,7 @@
 import t from 'tap';
 import { assert } from '../../src/base/assert.js';
 import type { TimeMs } from '../../src/base/machine.js';
+import { Announcer } from '../../src/discovery/announcer.js';
 import { Receiver } from '../../src/receiver.js';
 import { Cookies } from '../../src/security/cookies.js';
 import { IncomingHandshakes } from '../../src/security/incoming-handshakes.js';
@@ -63,6 +64,21 @@ notices('a receiver that sends more than it received', {
         handleHello.call(this, nowMs, packet, from, bytes);
       },
     );
+  },
+});
+
+notices('a receiver that answers every copy of a query without limit', {
+  target: 'discovery',
+  expected: /bytes more to .* than came from there/,
+  plant: () => {
+    const { pollTransmit } = Announcer.prototype;
+    let isCopied = false;
+    let copy: ReturnType<typeof pollTransmit>;
+    return replace(Announcer.prototype, 'pollTransmit', function (this: Announcer) {
+      isCopied = !isCopied;
+      if (isCopied) copy = pollTransmit.call(this);
+      return copy;
+    });
   },
 });
 

@@ -11,6 +11,7 @@ import {
   fuzzSegmentBatch,
   fuzzSessionPacket,
 } from './fuzz-decoders.js';
+import { fuzzDiscovery } from './fuzz-discovery.js';
 import {
   fuzzAuthorizedSenders,
   fuzzJournal,
@@ -33,7 +34,7 @@ export interface Target {
 }
 
 export const targets: readonly Target[] = [
-  { name: 'session-receiver', run: fuzzSessionReceiver, share: 0.36 },
+  { name: 'session-receiver', run: fuzzSessionReceiver, share: 0.35 },
   { name: 'session-sender', run: fuzzSessionSender, share: 0.3 },
   { name: 'classic-receiver', run: fuzzClassicReceiver, share: 0.08 },
   { name: 'classic-sender', run: fuzzClassicSender, share: 0.08 },
@@ -45,6 +46,7 @@ export const targets: readonly Target[] = [
   { name: 'message', run: fuzzMessage, share: 0.04 },
   { name: 'manifest', run: fuzzManifest, share: 0.01 },
   { name: 'entry-name', run: fuzzEntryName, share: 0.01 },
+  { name: 'discovery', run: fuzzDiscovery, share: 0.01 },
   { name: 'public-key', run: fuzzPublicKey, share: 0.01 },
   { name: 'handshake', run: fuzzHandshake, share: 0.002 },
   { name: 'plan', run: fuzzPlan, share: 0.001 },

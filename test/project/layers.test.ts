@@ -12,7 +12,7 @@ import { projectFolder } from '../support/processes.js';
 const layers = [
   ['base'],
   ['wire'],
-  ['object', 'security', 'path'],
+  ['object', 'security', 'path', 'discovery'],
   ['transfer'],
   ['classic', 'session'],
   ['endpoint'],

@@ -5,6 +5,7 @@ import { createClientParser } from './client-arguments.js';
 import { createCompletionParser } from './completion.js';
 import { createExperimentParser } from './experiment.js';
 import { createKeygenParser } from './keygen.js';
+import { createPeersParser } from './peers.js';
 import { createReceiveParser } from './receive-arguments.js';
 import { createSendParser } from './send-arguments.js';
 import { createServerParser } from './server-arguments.js';
@@ -14,6 +15,7 @@ export function everyCommand(): CommandHelp[] {
     createMainParser(),
     createSendParser(),
     createReceiveParser(),
+    createPeersParser(),
     createKeygenParser(),
     createExperimentParser(),
     createCompletionParser(),

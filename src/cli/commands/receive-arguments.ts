@@ -48,6 +48,11 @@ const placeOptions = {
     ...flagOption,
     describe: 'Stop after one session',
   },
+  announce: {
+    ...flagOption,
+    default: true,
+    describe: 'Do not answer p2mp peers and p2mp send --to @lan on the local network',
+  },
 } as const;
 
 /** Options for the shell command that runs after each session. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
+import type { Announcement } from '../../node/announce-receiver.js';
 import { formatAddresses } from '../../node/file-receiver.js';
 import { AuthorizedSenders } from '../../node/keys/authorized-senders.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
@@ -23,6 +24,7 @@ import type { Output } from '../output/output.js';
 import { progressIntervalMsOf, ReceiveOutput } from '../output/receive-output.js';
 import { loadOrCreateKey } from '../own-key.js';
 import { tuneEngine } from '../tune-engine.js';
+import { announce } from './receive-announcement.js';
 import type { ReceiveArguments } from './receive-arguments.js';
 import {
   authorizedPathOf,
@@ -31,7 +33,6 @@ import {
   createOutput,
   parseReceiveArguments,
 } from './receive-arguments.js';
-
 import { admitInvited, invite, parseInvitationTerms } from './receive-invitation.js';
 
 /** Default port of metrics and health checks. */
@@ -70,6 +71,7 @@ class ReceiveCommand {
   private readonly onComplete: OnComplete | undefined;
   private readonly invitation: InvitationTerms | undefined;
   private authorized: AuthorizedSenders | undefined;
+  private announcement: Announcement | undefined;
   /** Resolves when draining ends: true if all sessions finished, false if some were suspended. */
   private drained: Promise<boolean> | undefined;
 
@@ -94,7 +96,8 @@ class ReceiveCommand {
 
   async run(): Promise<ExitCode> {
     const { output, argv, report } = this;
-    const receiving = await startReceiving(await this.createOptions());
+    const options = await this.createOptions();
+    const receiving = await startReceiving(options);
     this.receiving = receiving;
     let server: StatusServer | undefined;
     try {
@@ -108,8 +111,10 @@ class ReceiveCommand {
     output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
     if (this.isVerbose && !output.isJson) output.detail(describeOffload(offload, 'receive'));
     output.line(`Listening on ${formatAddresses(addresses)}, receiving into ${argv.dir}`);
+    if (argv.announce) this.announcement = await announce(receiving, options, output);
     if (this.invitation !== undefined) await invite(receiving, this.invitation, output);
     await receiving.closed;
+    this.announcement?.close();
     if ((await this.drained) === false) this.exit = exitCode.interrupted;
     await report.end();
     await server?.close();
@@ -121,6 +126,7 @@ class ReceiveCommand {
   private handleSignal(signal: Interrupt): void {
     const { receiving, output, argv, onComplete } = this;
     const activeCount = receiving?.activeCount ?? 0;
+    this.announcement?.close();
     if (signal === 'SIGINT') onComplete?.stop();
     else if (this.drainTimeoutMs < Infinity) {
       setTimeout(() => onComplete?.stop(), this.drainTimeoutMs).unref();

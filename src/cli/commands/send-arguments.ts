@@ -20,7 +20,7 @@ const receiverOptions = {
     value: 'HOST[:PORT],...',
     alias: 't',
     describe:
-      'Receivers: host, host:port or [IPv6]:port, separated by commas; @FILE lists one per line',
+      'Receivers: host, host:port or [IPv6]:port, separated by commas; @FILE lists one per line; @lan: all trusted ones on this network',
   },
   'retry-failed': {
     ...textOption,
@@ -173,6 +173,7 @@ export function createSendParser() {
     examples: [
       ['$0 image.iso --to 10.0.0.2,10.0.0.3', 'one file to two hosts'],
       ['$0 build/ data.csv --to @hosts.txt --rate 50MB', 'receivers listed in a file'],
+      ['$0 photos --to @lan', 'all trusted receivers on this network'],
       ['tar c . | $0 - --stdin-name tree.tar --to lab1,lab2', 'from a pipe'],
     ],
     exitCodes: sendExitCodeHelp,

@@ -12,11 +12,13 @@ import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import type { AskAboutReceivers } from '../../node/keys/trust.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
-import type { ServerSpec } from '../../node/net/resolve-receivers.js';
 import { planSend, send as sendObject } from '../../node/send.js';
 import type { SendEvent, SendOptions, SendResult } from '../../node/send-options.js';
 import type { ExistingFiles } from '../../wire/messages.js';
-import { parseCount, parsePort, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
+import { trustAnnounced } from '../announced-trust.js';
+import { parseCount, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
+import type { ChosenReceivers } from '../chosen-receivers.js';
+import { announcedFingerprint, chooseReceivers } from '../chosen-receivers.js';
 import { onInterrupt, parse, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
@@ -31,9 +33,9 @@ import {
   sendResultJson,
 } from '../output/send-output.js';
 import { loadOrCreateKey } from '../own-key.js';
-import { checkSeparation, parseReceivers } from '../receiver-list.js';
-import { readFailedReceivers } from '../retry-failed.js';
+import { checkSeparation } from '../receiver-list.js';
 import { tuneEngine } from '../tune-engine.js';
+import { knownPathOf } from './peers.js';
 import { createSendParser } from './send-arguments.js';
 
 export async function send(args: readonly string[]): Promise<ExitCode> {
@@ -51,15 +53,15 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   checkSeparation(args, existsSync);
   const interruption = new AbortController();
   const events = new SendOutput(output, argv.verbose);
-  const receivers = await receiversOf(argv);
-  if (receivers === undefined) {
+  const chosen = await chooseReceivers(argv, output);
+  if (chosen === undefined) {
     output.line(`every receiver in ${argv['retry-failed']} is complete: nothing to send`);
     output.flush();
     return exitCode.ok;
   }
   const options: SendOptions = {
     paths: argv._,
-    receivers,
+    receivers: chosen.specs,
     multicast: single('multicast', argv.multicast),
     multicastTtl: parseCount('multicast-ttl', single('multicast-ttl', argv['multicast-ttl']), 255),
     ...(argv.rate === undefined
@@ -75,43 +77,16 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     ...selectionOf(argv),
     signal: interruption.signal,
     progressIntervalMs: output.isJson ? 1000 : 200,
-    ...(await createTrust(argv, receivers.length, output, events, interruption.signal)),
+    ...(await createTrust(argv, chosen, output, events, interruption.signal)),
     onEvent: (event) => events.handleEvent(event),
   };
-  if (argv['dry-run']) return dryRun(output, options);
+  if (argv['dry-run']) return dryRun(output, options, chosen);
   onInterrupt(() => interruption.abort());
   if (argv.open)
     output.warn('--open: receivers are not authenticated; any host that answers gets the data');
   const result = await sendUntilDone(output, options, interruption.signal);
   if (result === undefined) return printInterrupted(output, 'p2mp send');
-  return printResult(output, options, result);
-}
-
-/**
- * The receivers of `--to` or of `--retry-failed`.
- * @returns undefined if no receiver of the earlier run failed
- * @throws P2mpError INVALID_ARGUMENT, SOURCE_UNREADABLE
- */
-async function receiversOf(argv: {
-  readonly to: readonly string[] | undefined;
-  readonly 'retry-failed': string | undefined;
-  readonly port: string;
-}): Promise<ServerSpec[] | undefined> {
-  const earlier = argv['retry-failed'];
-  if (earlier !== undefined) {
-    if (argv.to !== undefined) {
-      throw new P2mpError('INVALID_ARGUMENT', '--to and --retry-failed: give only one of them');
-    }
-    const failed = await readFailedReceivers(single('retry-failed', earlier));
-    return failed.length === 0 ? undefined : failed;
-  }
-  if (argv.to === undefined) {
-    throw new P2mpError(
-      'INVALID_ARGUMENT',
-      'no receiver: name at least one with --to host[:port],...',
-    );
-  }
-  return parseReceivers(argv.to, parsePort(single('port', argv.port), 1));
+  return printResult(output, options, result, chosen);
 }
 
 /** What to send from the paths, where it goes, and when to stop. */
@@ -153,8 +128,13 @@ function existingFiles(argv: {
 }
 
 /** Prints the result. @returns the exit code */
-function printResult(output: Output, { paths, signal }: SendOptions, result: SendResult): ExitCode {
-  output.json(sendResultJson(result));
+function printResult(
+  output: Output,
+  { paths, signal }: SendOptions,
+  result: SendResult,
+  chosen: ChosenReceivers,
+): ExitCode {
+  output.json(sendResultJson(result, (receiver) => announcedFingerprint(chosen, receiver)));
   printSendSummary(output, result);
   output.flush();
   if (result.error !== undefined) output.error(`p2mp send: ${result.error.message}`);
@@ -201,7 +181,7 @@ interface TrustArguments {
 
 async function createTrust(
   argv: TrustArguments,
-  receiverCount: number,
+  { specs, fingerprints }: ChosenReceivers,
   output: Output,
   report: SendOutput,
   signal: AbortSignal,
@@ -215,19 +195,18 @@ async function createTrust(
     const pair = hasKey ? { keyPair: await loadKeyPair(keyPath) } : {};
     return { ...pair, trustReceiver: () => true };
   }
-  const given = argv['known-receivers'];
-  const knownPath =
-    given === undefined
-      ? join(defaultKeyFolder(), 'known_receivers')
-      : single('known-receivers', given);
-  const known = await KnownReceivers.load(knownPath);
+  const known = await KnownReceivers.load(knownPathOf(argv));
   return {
     ...(await loadKey(argv, keyPath, output)),
     invitations: codes,
-    trustReceiver: trustKnownReceivers(known, createAsk(argv, report, signal), {
-      invitations: codes.map(parseInvitation),
-      receiverCount,
-    }),
+    trustReceiver: trustAnnounced(
+      fingerprints,
+      known,
+      trustKnownReceivers(known, createAsk(argv, report, signal), {
+        invitations: codes.map(parseInvitation),
+        receiverCount: specs.length,
+      }),
+    ),
   };
 }
 
@@ -265,7 +244,11 @@ function createAsk(
   };
 }
 
-async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
+async function dryRun(
+  output: Output,
+  options: SendOptions,
+  chosen: ChosenReceivers,
+): Promise<ExitCode> {
   const plan = await planSend(options);
   const { entryNames, contentSizeBytes, skipped, receivers, group, mssBytes } = plan;
   output.json({
@@ -278,7 +261,7 @@ async function dryRun(output: Output, options: SendOptions): Promise<ExitCode> {
     receivers: receivers.map(({ name, address, noRoute }) => ({
       receiver: name,
       address: formatAddress(address),
-      ...withoutUndefined({ reason: noRoute }),
+      ...withoutUndefined({ reason: noRoute, fingerprint: announcedFingerprint(chosen, name) }),
     })),
     ...withoutUndefined({ group }),
     mssBytes,

@@ -74,6 +74,12 @@ const receiverFields = {
   repairs: count.describe('Datagrams with segments that the receiver missed the first time.'),
 };
 
+const announcedFields = {
+  fingerprint: text
+    .optional()
+    .describe('Of the key that the receiver announced, if @lan found it.'),
+};
+
 /** A session of `p2mp receive`. */
 const sessionFields = {
   sender: text.describe('IP and port.'),
@@ -93,6 +99,19 @@ function event<Name extends string, Fields extends z.core.$ZodLooseShape>(
   return z.strictObject({ event: z.literal(name), ...fields });
 }
 
+/** A receiver that discovery has found. Only a handshake shows whether it has the key that it announces. */
+const peerFields = {
+  address: text.describe('IP and port at which this host would send to it.'),
+  addresses: texts.describe('All addresses at which it has answered so far.'),
+  trust: z
+    .enum(['trusted', 'unknown', 'changed'])
+    .describe('Whether the list of known receivers has its key, or another key for its address.'),
+  knownAs: texts.describe('The names that the list of known receivers has for its key.'),
+  fingerprint: text,
+  publicKey: text,
+  name: text.describe("The receiver's name for itself."),
+};
+
 /** Printed by several commands. */
 const sharedEvents = [
   event('fault', { kind: text, from: text.describe('IP and port.'), packet: text }),
@@ -100,6 +119,7 @@ const sharedEvents = [
   event('other-address', { receiver: text, address: text, insteadOf: text }),
   event('port-refused', { receiver: text, reason: text }),
   event('diagnosis', diagnosisFields),
+  event('peer', peerFields),
   event('result', { error }),
 ] as const;
 
@@ -215,7 +235,7 @@ const sendEvents = [
     reports: count,
     faults: faultCounts,
     error: error.optional(),
-    receivers: z.array(z.strictObject(receiverFields)).readonly(),
+    receivers: z.array(z.strictObject({ ...receiverFields, ...announcedFields })).readonly(),
   }),
   event('result', {
     status: z.literal('dry-run'),
@@ -223,7 +243,14 @@ const sendEvents = [
     names: texts,
     bytes: count,
     skipped,
-    receivers: z.array(z.strictObject({ receiver: text, address: text, reason: text.optional() })),
+    receivers: z.array(
+      z.strictObject({
+        receiver: text,
+        address: text,
+        reason: text.optional(),
+        ...announcedFields,
+      }),
+    ),
     group: text.optional(),
     mssBytes: count,
   }),
@@ -232,6 +259,7 @@ const sendEvents = [
 const receiveEvents = [
   event('listening', { addresses: texts, offload }),
   event('metrics', { address: text }),
+  event('not-announced', { reason: text.describe('Why discovery does not find this receiver.') }),
   event('draining', { sessions: count }),
   event('connect', { sender: text, label: text, bytes: count, fingerprint: text }),
   event('progress', sessionFields),
@@ -280,6 +308,15 @@ const receiveEvents = [
     status: z.literal('stopped'),
     completeSessions: count,
     failedSessions: count,
+  }),
+] as const;
+
+const peersEvents = [
+  event('result', {
+    status: z.enum(['found', 'none', 'interrupted']),
+    peers: z.array(z.strictObject(peerFields)),
+    leftOut: count.describe('Answers of receivers for which there was no room.'),
+    interfaces: texts.describe('The interfaces that were searched.'),
   }),
 ] as const;
 
@@ -336,6 +373,7 @@ const eventsOfCommands = {
   p2mpserver: serverEvents,
   'p2mp-send': sendEvents,
   'p2mp-receive': receiveEvents,
+  'p2mp-peers': peersEvents,
   'p2mp-keygen': keygenEvents,
   'p2mp-experiment': experimentEvents,
   'p2mp-completion': completionEvents,

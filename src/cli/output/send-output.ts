@@ -169,8 +169,14 @@ function receiverJson(status: SessionReceiverStatus) {
   };
 }
 
-/** @returns the last line of --json */
-export function sendResultJson(result: SendResult): JsonEvent {
+/**
+ * @param fingerprintOf returns the fingerprint that a receiver announced, if `@lan` found it
+ * @returns the last line of --json
+ */
+export function sendResultJson(
+  result: SendResult,
+  fingerprintOf: (receiver: string) => string | undefined,
+): JsonEvent {
   const { receivers, error } = result;
   const complete = receivers.filter(({ status }) => status === 'complete').length;
   return {
@@ -191,7 +197,10 @@ export function sendResultJson(result: SendResult): JsonEvent {
     reports: result.reportsReceived,
     faults: result.faults,
     ...withoutUndefined({ error: error && errorJson(error) }),
-    receivers: receivers.map(receiverJson),
+    receivers: receivers.map((status) => ({
+      ...receiverJson(status),
+      ...withoutUndefined({ fingerprint: fingerprintOf(status.receiver) }),
+    })),
   };
 }
 

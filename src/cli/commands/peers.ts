@@ -1,0 +1,103 @@
+/** `p2mp peers`: finds the receivers on this host's networks. */
+import { join } from 'node:path';
+import { P2mpError } from '../../base/errors.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import { findReceivers } from '../../node/find-receivers.js';
+import { defaultKeyFolder } from '../../node/keys/key-files.js';
+import { KnownReceivers } from '../../node/keys/known-receivers.js';
+import { parseSeconds } from '../arguments.js';
+import { createParser, listOption, onInterrupt, parse, single, textOption } from '../command.js';
+import type { ExitCode } from '../exit-code.js';
+import { exitCode } from '../exit-code.js';
+import { Output } from '../output/output.js';
+import { peerJson, printPeers } from '../output/peers-output.js';
+
+const usage = [
+  '$0 [options]',
+  '',
+  'Lists the receivers on the same network, with the fingerprints of their keys, and whether this host',
+  'trusts them. p2mp send --to @lan sends to all that it trusts. Receivers that run with --no-announce, or',
+  'behind a router, are not found; p2mp send reaches them by name or address.',
+].join('\n');
+
+const searchOptions = {
+  interface: {
+    ...listOption,
+    value: 'NAME',
+    alias: 'i',
+    describe: 'Network interface to search on, by name or address; may be repeated',
+    defaultDescription: 'all',
+  },
+  wait: {
+    ...textOption,
+    value: 'SECONDS',
+    alias: 'w',
+    default: '1.5',
+    describe: 'How long to wait for answers',
+  },
+  'known-receivers': {
+    ...textOption,
+    value: 'FILE',
+    describe: 'File with the public keys of known receivers',
+    defaultDescription: join(defaultKeyFolder(), 'known_receivers'),
+  },
+} as const;
+
+export function createPeersParser() {
+  return createParser({
+    name: 'p2mp peers',
+    usage,
+    groups: { Search: searchOptions },
+    examples: [
+      ['$0', 'every receiver on the networks of this host'],
+      ['$0 --interface eth0 --wait 5', 'on one network, with more time for slow receivers'],
+    ],
+    exitCodes:
+      'Exit codes: 0 found a receiver; 1 found none; 2 usage error; 4 network or key error; 130 interrupted.',
+  });
+}
+
+export async function peers(args: readonly string[]): Promise<ExitCode> {
+  const argv = await parse(createPeersParser(), args);
+  if (typeof argv === 'number') return argv;
+  if (argv._.length > 0) {
+    const message = `${argv._[0]}: unexpected argument; name an interface with --interface`;
+    throw new P2mpError('INVALID_ARGUMENT', message);
+  }
+  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+  const waitMs = parseSeconds('wait', single('wait', argv.wait));
+  const known = await KnownReceivers.load(knownPathOf(argv));
+  const interruption = new AbortController();
+  onInterrupt(() => interruption.abort());
+  const found = await findReceivers({
+    waitMs,
+    ...withoutUndefined({ interfaces: argv.interface }),
+    isPreferred: (receiverKey) => known.namesOf(receiverKey).length > 0,
+    signal: interruption.signal,
+    onFound: (receiver) => output.json({ event: 'peer', ...peerJson(receiver, known) }),
+  });
+  const { receivers, leftOutCount, interfaces } = found;
+  const isInterrupted = interruption.signal.aborted;
+  output.json({
+    event: 'result',
+    status: isInterrupted ? 'interrupted' : receivers.length === 0 ? 'none' : 'found',
+    peers: receivers.map((receiver) => peerJson(receiver, known)),
+    leftOut: leftOutCount,
+    interfaces,
+  });
+  if (!isInterrupted || receivers.length > 0) printPeers(output, found, known, waitMs);
+  output.flush();
+  if (isInterrupted) return exitCode.interrupted;
+  return receivers.length === 0 ? exitCode.none : exitCode.ok;
+}
+
+/** The path of the list of known receivers. */
+export function knownPathOf({
+  'known-receivers': given,
+}: {
+  readonly 'known-receivers': string | undefined;
+}): string {
+  return given === undefined
+    ? join(defaultKeyFolder(), 'known_receivers')
+    : single('known-receivers', given);
+}

@@ -1,0 +1,104 @@
+/** Prints the receivers that discovery has found. */
+import { formatAddress } from '../../base/address.js';
+import { escapeControls } from '../../base/control-characters.js';
+import { formatPlural } from '../../base/format.js';
+import type { AnnouncedReceiver } from '../../discovery/receiver-search.js';
+import type { FoundReceivers } from '../../node/find-receivers.js';
+import { fingerprint, formatPublicKey } from '../../node/keys/key-files.js';
+import type { KnownReceivers } from '../../node/keys/known-receivers.js';
+import { discoveryPlace } from '../../wire/discovery.js';
+import { type AnnouncedTrust, addressOf, trustOf } from '../announced-trust.js';
+import type { Output } from './output.js';
+import { cut } from './table.js';
+
+const trustTexts: Readonly<Record<AnnouncedTrust, string>> = {
+  trusted: 'trusted',
+  unknown: 'not trusted',
+  changed: 'other key',
+};
+
+/** @returns the fields of `peer` and of `peers` in the result */
+export function peerJson(receiver: AnnouncedReceiver, known: KnownReceivers) {
+  const { name, receiverKey, addresses } = receiver;
+  return {
+    address: formatAddress(addressOf(receiver, known)),
+    addresses: addresses.map(formatAddress),
+    trust: trustOf(receiver, known),
+    knownAs: known.namesOf(receiverKey),
+    fingerprint: fingerprint(receiverKey),
+    publicKey: formatPublicKey(receiverKey, ''),
+    name,
+  };
+}
+
+export function printPeers(
+  output: Output,
+  { receivers, leftOutCount, interfaces }: FoundReceivers,
+  known: KnownReceivers,
+  waitMs: number,
+): void {
+  if (receivers.length === 0) {
+    output.line(
+      `No receiver answered within ${waitMs / 1000} s on ${interfaces.join(', ')}. ${whoAnswers}`,
+    );
+    return;
+  }
+  const columns = process.stdout.isTTY ? process.stdout.columns : undefined;
+  for (const line of formatPeers(receivers, known, columns)) output.line(line);
+  const trusts = receivers.map((receiver) => trustOf(receiver, known));
+  const trusted = trusts.filter((trust) => trust === 'trusted').length;
+  output.line(`${formatPlural(receivers.length, 'receiver')}, ${trusted} of them trusted`);
+  if (leftOutCount > 0) {
+    output.line(`${formatPlural(leftOutCount, 'more answer')} came than are kept`);
+  }
+  if (trusts.includes('changed')) {
+    output.line(`other key: the list ${known.path} has another key for this address`);
+  }
+  if (trusted < receivers.length) output.line(howToTrust);
+}
+
+const whoAnswers = [
+  'Receivers on the same network answer if p2mp receive runs there without --no-announce, and if no firewall',
+  `drops UDP port ${discoveryPlace.port} there, or answers from that port here. p2mp send PATH --to HOST needs no discovery.`,
+].join(' ');
+
+export const howToTrust = [
+  'To trust a receiver, run p2mp receive --invite there, and run here what it prints; or send to its address, and',
+  'compare the fingerprint with the output of p2mp keygen --show there',
+].join(' ');
+
+/** With fewer columns for it, a name is left out. */
+const minNameColumns = 8;
+
+/**
+ * Formats a table. The name comes last because the receiver chooses it: it can neither imitate nor narrow the other
+ * columns.
+ * @param maxColumns the width of the terminal; with too few, each fingerprint has a line of its own
+ */
+export function formatPeers(
+  receivers: readonly AnnouncedReceiver[],
+  known: KnownReceivers,
+  maxColumns = Number.POSITIVE_INFINITY,
+): string[] {
+  const head = ['trust', 'address', 'fingerprint of its key'];
+  const rows = receivers.map((receiver) => [
+    trustTexts[trustOf(receiver, known)],
+    formatAddress(addressOf(receiver, known)),
+    fingerprint(receiver.receiverKey),
+  ]);
+  const names = ['name', ...receivers.map(({ name }) => escapeControls(name))];
+  const wide = alignColumns([head, ...rows]);
+  const isWide = (wide[0]?.length ?? 0) + minNameColumns <= maxColumns;
+  const lines = isWide ? wide : alignColumns([head, ...rows].map((row) => row.slice(0, 2)));
+  return lines.flatMap((line, i) => {
+    const isCut = line.length + minNameColumns > maxColumns;
+    const full = isCut ? line.trimEnd() : cut(line + names[i], maxColumns).trimEnd();
+    return isWide || i === 0 ? [full] : [full, `  ${rows[i - 1]?.[2]}`];
+  });
+}
+
+/** Pads every cell, also the last one, and adds a gap after it. */
+function alignColumns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  return rows.map((row) => row.map((cell, i) => `${cell.padEnd(widths[i] ?? 0)}  `).join(''));
+}
