@@ -2,8 +2,8 @@
 import t from 'tap';
 import type { Address } from '../../src/base/address.js';
 import { createRandom } from '../../src/base/random.js';
-import { trustAnnounced, trustOf } from '../../src/cli/announced-trust.js';
 import { formatPeers } from '../../src/cli/output/peers-output.js';
+import { trustAnnounced, trustOf } from '../../src/cli/receivers/announced-trust.js';
 import { Announcer } from '../../src/discovery/announcer.js';
 import { answerLimits } from '../../src/discovery/answer-limits.js';
 import { ReceiverSearch, searchLimits } from '../../src/discovery/receiver-search.js';

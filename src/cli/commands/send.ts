@@ -15,10 +15,7 @@ import { trustKnownReceivers } from '../../node/keys/trust.js';
 import { planSend, send as sendObject } from '../../node/send.js';
 import type { SendEvent, SendOptions, SendResult } from '../../node/send-options.js';
 import type { ExistingFiles } from '../../wire/messages.js';
-import { trustAnnounced } from '../announced-trust.js';
 import { parseCount, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
-import type { ChosenReceivers } from '../chosen-receivers.js';
-import { announcedFingerprint, chooseReceivers } from '../chosen-receivers.js';
 import { onInterrupt, parse, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
@@ -33,7 +30,10 @@ import {
   sendResultJson,
 } from '../output/send-output.js';
 import { loadOrCreateKey } from '../own-key.js';
-import { checkSeparation } from '../receiver-list.js';
+import { trustAnnounced } from '../receivers/announced-trust.js';
+import type { ChosenReceivers } from '../receivers/chosen-receivers.js';
+import { announcedFingerprint, chooseReceivers } from '../receivers/chosen-receivers.js';
+import { checkSeparation } from '../receivers/receiver-list.js';
 import { tuneEngine } from '../tune-engine.js';
 import { knownPathOf } from './peers.js';
 import { createSendParser } from './send-arguments.js';

@@ -7,7 +7,7 @@ import type { FoundReceivers } from '../../node/find-receivers.js';
 import { fingerprint, formatPublicKey } from '../../node/keys/key-files.js';
 import type { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { discoveryPlace } from '../../wire/discovery.js';
-import { type AnnouncedTrust, addressOf, trustOf } from '../announced-trust.js';
+import { type AnnouncedTrust, addressOf, trustOf } from '../receivers/announced-trust.js';
 import type { Output } from './output.js';
 import { cut } from './table.js';
 

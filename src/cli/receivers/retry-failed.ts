@@ -1,10 +1,10 @@
 /** Reads which receivers did not complete, from the output of an earlier `p2mp send --json`. */
 import { readFile } from 'node:fs/promises';
-import { P2mpError } from '../base/errors.js';
-import { withoutUndefined } from '../base/without-undefined.js';
-import type { ServerSpec } from '../node/net/resolve-receivers.js';
-import { fileError } from '../node/system-error.js';
-import { parseServer } from './arguments.js';
+import { P2mpError } from '../../base/errors.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { ServerSpec } from '../../node/net/resolve-receivers.js';
+import { fileError } from '../../node/system-error.js';
+import { parseServer } from '../arguments.js';
 
 interface EarlierReceiver {
   readonly receiver: string;

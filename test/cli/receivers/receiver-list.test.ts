@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { checkSeparation, parseReceivers } from '../../src/cli/receiver-list.js';
+import { checkSeparation, parseReceivers } from '../../../src/cli/receivers/receiver-list.js';
 
 async function read(...texts: string[]) {
   const receivers = await parseReceivers(texts, 7000);

@@ -1,8 +1,8 @@
 /** Parses the receivers on a command line: `host[:port],...`, or `@file` with one receiver per line. */
-import { P2mpError } from '../base/errors.js';
-import type { ServerSpec } from '../node/net/resolve-receivers.js';
-import { parseServer } from './arguments.js';
-import { readListFile } from './list-file.js';
+import { P2mpError } from '../../base/errors.js';
+import type { ServerSpec } from '../../node/net/resolve-receivers.js';
+import { parseServer } from '../arguments.js';
+import { readListFile } from '../list-file.js';
 
 /** @throws P2mpError INVALID_ARGUMENT, SOURCE_UNREADABLE */
 export async function parseReceivers(

@@ -1,11 +1,11 @@
 /** Whether receivers that discovery has found are trusted here, and under which address to reach them. */
-import type { Address } from '../base/address.js';
-import { formatAddress } from '../base/address.js';
-import type { AnnouncedReceiver } from '../discovery/receiver-search.js';
-import { fingerprint } from '../node/keys/key-files.js';
-import type { KnownReceivers } from '../node/keys/known-receivers.js';
-import { isLinkLocal, isLoopback } from '../node/net/discovery/links.js';
-import type { TrustReceiver } from '../node/send-options.js';
+import type { Address } from '../../base/address.js';
+import { formatAddress } from '../../base/address.js';
+import type { AnnouncedReceiver } from '../../discovery/receiver-search.js';
+import { fingerprint } from '../../node/keys/key-files.js';
+import type { KnownReceivers } from '../../node/keys/known-receivers.js';
+import { isLinkLocal, isLoopback } from '../../node/net/discovery/links.js';
+import type { TrustReceiver } from '../../node/send-options.js';
 
 /**
  * - `trusted`: the list of known receivers has the key that the receiver announces

@@ -1,22 +1,22 @@
 /** `--to @lan`: all receivers on the network that this sender trusts. */
-import { formatAddress } from '../base/address.js';
-import { escapeControls } from '../base/control-characters.js';
-import { P2mpError } from '../base/errors.js';
-import { formatPlural } from '../base/format.js';
-import { defaultPort } from '../classic/config.js';
-import type { AnnouncedReceiver } from '../discovery/receiver-search.js';
-import { findReceivers } from '../node/find-receivers.js';
-import { parseInvitation } from '../node/keys/invitation-code.js';
-import { fingerprint } from '../node/keys/key-files.js';
-import { KnownReceivers } from '../node/keys/known-receivers.js';
-import { resolveHost } from '../node/net/resolve-host.js';
-import type { ServerSpec } from '../node/net/resolve-receivers.js';
-import { secretFor } from '../security/invitations.js';
+import { formatAddress } from '../../base/address.js';
+import { escapeControls } from '../../base/control-characters.js';
+import { P2mpError } from '../../base/errors.js';
+import { formatPlural } from '../../base/format.js';
+import { defaultPort } from '../../classic/config.js';
+import type { AnnouncedReceiver } from '../../discovery/receiver-search.js';
+import { findReceivers } from '../../node/find-receivers.js';
+import { parseInvitation } from '../../node/keys/invitation-code.js';
+import { fingerprint } from '../../node/keys/key-files.js';
+import { KnownReceivers } from '../../node/keys/known-receivers.js';
+import { resolveHost } from '../../node/net/resolve-host.js';
+import type { ServerSpec } from '../../node/net/resolve-receivers.js';
+import { secretFor } from '../../security/invitations.js';
+import { knownPathOf } from '../commands/peers.js';
+import { parseInvitations } from '../invitation-list.js';
+import type { Output } from '../output/output.js';
+import { howToTrust, peerJson } from '../output/peers-output.js';
 import { addressOf, trustOf } from './announced-trust.js';
-import { knownPathOf } from './commands/peers.js';
-import { parseInvitations } from './invitation-list.js';
-import type { Output } from './output/output.js';
-import { howToTrust, peerJson } from './output/peers-output.js';
 
 /** Stands for all trusted receivers on the network. A list of receivers in a file of that name is `@./lan`. */
 export const lanName = '@lan';

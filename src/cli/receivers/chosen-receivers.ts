@@ -1,12 +1,12 @@
 /** The receivers that a command line of `p2mp send` chooses: by `--to`, which may have `@lan`, or by `--retry-failed`. */
-import { formatAddress } from '../base/address.js';
-import { P2mpError } from '../base/errors.js';
-import type { ServerSpec } from '../node/net/resolve-receivers.js';
-import { parsePort } from './arguments.js';
-import { single } from './command.js';
+import { formatAddress } from '../../base/address.js';
+import { P2mpError } from '../../base/errors.js';
+import type { ServerSpec } from '../../node/net/resolve-receivers.js';
+import { parsePort } from '../arguments.js';
+import { single } from '../command.js';
+import type { Output } from '../output/output.js';
 import type { LanArguments } from './lan-receivers.js';
 import { findLanReceivers, lanName } from './lan-receivers.js';
-import type { Output } from './output/output.js';
 import { parseReceivers } from './receiver-list.js';
 import { readFailedReceivers } from './retry-failed.js';
 
