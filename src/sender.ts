@@ -7,7 +7,6 @@
 
 import type { Address } from './base/address.js';
 import { at } from './base/assert.js';
-import { lastBit } from './base/bit-masks.js';
 import type { Machine, TimeMs, Transmit } from './base/machine.js';
 import { Queue } from './base/queue.js';
 import type { RefusalCode } from './base/refusal.js';
@@ -97,11 +96,12 @@ export class Sender implements Machine<SenderEvent> {
     this.outcomes = new Outcomes(this.peers, this.geometry);
     this.ending = new EndConfirmation(this.peers, this.geometry.segmentCount);
     this.liveness = new LivenessTimeout(livenessTimeoutMs, this.peers);
-    this.flight = new Rounds(this.peers.length, () => new Block(this.peers.length), {
+    this.flight = new Rounds(this.peers.length, () => new Block(segmentsPerBlock), {
+      maxSegments: segmentsPerBlock,
       isUninterrupted: false,
       batchLimit: () => 1,
-      transmit: (nowMs, block, receiver, low, high) =>
-        this.transmitSegment(nowMs, at(this.peers, receiver), block, lastBit(low, high)),
+      transmit: (nowMs, block, receiver, segments) =>
+        this.transmitSegment(nowMs, at(this.peers, receiver), block, segments.last),
       timeoutMs: (_nowMs, block) => this.roundTimeoutMs(block),
       isMulticastReachable: () => false,
     });

@@ -4,9 +4,9 @@
  */
 import type { Address } from '../base/address.js';
 import { assert } from '../base/assert.js';
-import { bitCount, hasBit, lastBit } from '../base/bit-masks.js';
 import type { Transmit } from '../base/machine.js';
 import { writeUint16 } from '../base/network-order.js';
+import type { SegmentSet } from '../base/segment-set.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { segmentCountOfBlock, sizeOfBlock } from '../object/geometry.js';
 import type { BlockSeal } from '../security/block-seal.js';
@@ -19,13 +19,6 @@ import {
 } from '../wire/header.js';
 import { tagSizeBytes } from '../wire/sizes.js';
 import type { SessionBlock } from './sealed-block.js';
-
-/** Selects the segments of a batch by a 64-bit mask, given as two halves, and states the burst number. */
-export interface BatchSpec {
-  readonly low: number;
-  readonly high: number;
-  readonly burst: number;
-}
 
 export class BatchEncoder {
   /** Whether each datagram carries an authentication tag. Set once forged data has been detected. */
@@ -82,31 +75,29 @@ export class BatchEncoder {
    * copy. That memory may be reused once every receiver has the block. If the I/O layer sends the batch only
    * after that, it sends datagrams of a later block, which is harmless.
    */
-  encode(to: Address, block: SessionBlock, spec: BatchSpec): Transmit {
-    const { low, high } = spec;
-    this.lastBurst = spec.burst;
+  encode(to: Address, block: SessionBlock, segments: SegmentSet, burst: number): Transmit {
+    this.lastBurst = burst;
     const segmentCount = segmentCountOfBlock(this.geometry, block.index);
-    const isWhole = bitCount(low) + bitCount(high) === segmentCount;
-    if (this.usesTags || !isWhole) return this.gather(to, block, spec);
+    const isWhole = segments.size === segmentCount;
+    if (this.usesTags || !isWhole) return this.gather(to, block, segments, burst);
     const bytes = wireOf(block).subarray(0, this.endOf(block.index, segmentCount - 1));
     for (let segment = 0; segment < segmentCount; segment++) {
-      stamp(bytes, segment * this.stepBytes, spec.burst, segment + 1 === segmentCount);
+      stamp(bytes, segment * this.stepBytes, burst, segment + 1 === segmentCount);
     }
     return { to, bytes, datagramSizeBytes: this.stepBytes };
   }
 
   /** Copies the selected datagrams of the block, and adds tags if tags are in use. */
-  private gather(to: Address, block: SessionBlock, { low, high, burst }: BatchSpec): Transmit {
+  private gather(to: Address, block: SessionBlock, segments: SegmentSet, burst: number): Transmit {
     const { usesTags, stepBytes } = this;
     const wire = wireOf(block);
     const tagBytes = usesTags ? tagSizeBytes : 0;
-    const count = bitCount(low) + bitCount(high);
-    const last = lastBit(low, high);
+    const { size, last } = segments;
     const lastBytes = this.endOf(block.index, last) - last * stepBytes;
-    const bytes = new Uint8Array((count - 1) * (stepBytes + tagBytes) + lastBytes + tagBytes);
+    const bytes = new Uint8Array((size - 1) * (stepBytes + tagBytes) + lastBytes + tagBytes);
     let offset = 0;
     for (let segment = 0; segment <= last; segment++) {
-      if (!hasBit(low, high, segment)) continue;
+      if (!segments.has(segment)) continue;
       const from = segment * stepBytes;
       const datagram = wire.subarray(from, this.endOf(block.index, segment));
       bytes.set(datagram, offset);

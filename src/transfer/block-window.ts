@@ -5,8 +5,8 @@
  */
 
 import { assert, at } from '../base/assert.js';
-import { bitCount, hasBit, lowBits } from '../base/bit-masks.js';
 import type { TimeMs } from '../base/machine.js';
+import { SegmentSet, SegmentSets } from '../base/segment-set.js';
 
 /** One block in flight. Segments are numbered within the block. */
 export class Block {
@@ -33,18 +33,18 @@ export class Block {
   /** Previous deadline. It still applies to receivers that the current round does not serve. */
   private othersDeadlineMs: TimeMs | undefined;
 
-  /** Mask of the segments that the current round sends to the multicast group: low half, then high half. */
-  private groupLow = 0;
-  private groupHigh = 0;
+  /** The segments that the current round sends to the multicast group. */
+  private readonly group: SegmentSet;
+  /** The segments that at least one member of the group misses; used only by `sendToGroup`. */
+  private readonly wanted: SegmentSet;
+  /** The segments that each receiver misses. */
+  private readonly missing: SegmentSets;
 
-  /**
-   * Masks of the missing segments. Each receiver has two entries: the low half, then the high half of its
-   * mask.
-   */
-  private readonly missing: Uint32Array;
-
-  constructor(receiverCount: number) {
-    this.missing = new Uint32Array(2 * receiverCount);
+  /** @param maxSegments maximum number of segments in a block */
+  constructor(maxSegments: number) {
+    this.group = SegmentSet.withCapacity(maxSegments);
+    this.wanted = SegmentSet.withCapacity(maxSegments);
+    this.missing = new SegmentSets(maxSegments);
   }
 
   get hasBytes(): boolean {
@@ -64,7 +64,7 @@ export class Block {
     this.pendingCount = 0;
     this.round = 0;
     this.deadlineMs = undefined;
-    this.missing.fill(0);
+    this.missing.clear();
   }
 
   /**
@@ -75,34 +75,44 @@ export class Block {
     this.receivers = receivers;
     this.othersDeadlineMs = receivers === undefined ? undefined : this.deadlineMs;
     this.deadlineMs = undefined;
-    this.groupLow = 0;
-    this.groupHigh = 0;
+    this.group.clear();
     this.nextReceiver = 0;
     this.nextSegment = 0;
   }
 
   /** Records that the receiver misses the whole block. */
   setMissing(receiver: number): void {
-    const count = this.segmentCount;
-    this.setMissingSegments(receiver, lowBits(count), lowBits(count - 32));
+    const missing = this.missing.at(receiver);
+    if (missing.isEmpty) this.pendingCount++;
+    missing.fill(this.segmentCount);
   }
 
-  /** Records that the receiver misses exactly the segments in this mask, given as its low and high half. */
-  setMissingSegments(receiver: number, low: number, high: number): void {
-    const wasPending = this.isPending(receiver);
-    this.missing[2 * receiver] = low & lowBits(this.segmentCount);
-    this.missing[2 * receiver + 1] = high & lowBits(this.segmentCount - 32);
-    if (this.isPending(receiver) !== wasPending) this.pendingCount += wasPending ? -1 : 1;
+  /** Records that the receiver misses exactly these segments. */
+  setMissingSegments(receiver: number, segments: SegmentSet): void {
+    const missing = this.missing.at(receiver);
+    const wasPending = !missing.isEmpty;
+    missing.assign(segments);
+    missing.deleteFrom(this.segmentCount);
+    this.countPending(wasPending, missing);
   }
 
-  /** Removes the segments outside this mask from the receiver's missing segments. */
-  keepMissingSegments(receiver: number, low: number, high: number): void {
-    const place = 2 * receiver;
-    this.setMissingSegments(
-      receiver,
-      (this.missing[place] as number) & low,
-      (this.missing[place + 1] as number) & high,
-    );
+  /** Removes the segments outside this set from the receiver's missing segments. */
+  keepMissingSegments(receiver: number, segments: SegmentSet): void {
+    const missing = this.missing.at(receiver);
+    const wasPending = !missing.isEmpty;
+    missing.retainAll(segments);
+    this.countPending(wasPending, missing);
+  }
+
+  /** Records that the receiver misses no segment. */
+  clearMissing(receiver: number): void {
+    const missing = this.missing.at(receiver);
+    if (!missing.isEmpty) this.pendingCount--;
+    missing.clear();
+  }
+
+  private countPending(wasPending: boolean, missing: SegmentSet): void {
+    if (missing.isEmpty === wasPending) this.pendingCount += wasPending ? -1 : 1;
   }
 
   /**
@@ -110,29 +120,23 @@ export class Block {
    * negative.
    */
   countToSend(receiver: number, isMember: boolean): number {
-    return (
-      bitCount(this.lowToSend(receiver, isMember)) + bitCount(this.highToSend(receiver, isMember))
-    );
+    if (receiver < 0) return this.group.size;
+    if (!this.isRoundFor(receiver)) return 0;
+    const missing = this.missing.at(receiver);
+    return isMember ? missing.size - missing.countIn(this.group) : missing.size;
   }
 
-  /** Number of segments in this mask that the receiver misses. */
-  countMissing(receiver: number, low: number, high: number): number {
-    const place = 2 * receiver;
-    return (
-      bitCount((this.missing[place] as number) & low) +
-      bitCount((this.missing[place + 1] as number) & high)
-    );
+  /** Number of segments in this set that the receiver misses. */
+  countMissing(receiver: number, segments: SegmentSet): number {
+    return this.missing.at(receiver).countIn(segments);
   }
 
   isMissing(receiver: number, segment: number): boolean {
-    const place = 2 * receiver;
-    return hasBit(this.missing[place] as number, this.missing[place + 1] as number, segment);
+    return this.missing.at(receiver).has(segment);
   }
 
   isPending(receiver: number): boolean {
-    return (
-      ((this.missing[2 * receiver] as number) | (this.missing[2 * receiver + 1] as number)) !== 0
-    );
+    return !this.missing.at(receiver).isEmpty;
   }
 
   /**
@@ -150,46 +154,39 @@ export class Block {
    * @param members the receivers that can be reached by multicast
    */
   sendToGroup(members: readonly number[]): void {
-    let onceLow = 0;
-    let onceHigh = 0;
+    const { group, wanted } = this;
+    wanted.clear();
     for (const receiver of members) {
       if (!this.isRoundFor(receiver)) continue;
-      const low = this.missing[2 * receiver] as number;
-      const high = this.missing[2 * receiver + 1] as number;
-      this.groupLow |= onceLow & low;
-      this.groupHigh |= onceHigh & high;
-      onceLow |= low;
-      onceHigh |= high;
+      const missing = this.missing.at(receiver);
+      group.addAllInBoth(wanted, missing);
+      wanted.addAll(missing);
     }
-    let batchCount = this.hasGroupPart ? 1 : 0;
+    let batchCount = group.isEmpty ? 0 : 1;
     for (const receiver of members) if (this.countToSend(receiver, true) > 0) batchCount++;
-    const ownCount = bitCount(onceLow & ~this.groupLow) + bitCount(onceHigh & ~this.groupHigh);
-    if (ownCount > (batchCount - 1) * segmentsPerBatchSaved) return;
-    this.groupLow = onceLow;
-    this.groupHigh = onceHigh;
+    const ownCount = wanted.size - group.size;
+    if (ownCount <= (batchCount - 1) * segmentsPerBatchSaved) group.assign(wanted);
   }
 
   /** Whether this round sends any segment to the group. */
   get hasGroupPart(): boolean {
-    return (this.groupLow | this.groupHigh) !== 0;
+    return !this.group.isEmpty;
   }
 
   /**
-   * Low half of the mask of segments that this round sends to a receiver by unicast, or to the group if
+   * Makes `into` the set of the segments that this round sends to a receiver by unicast, or to the group if
    * `receiver` is negative.
    * @param isMember whether the receiver also receives the segments that are sent to the group
    */
-  lowToSend(receiver: number, isMember: boolean): number {
-    if (receiver < 0) return this.groupLow;
-    if (!this.isRoundFor(receiver)) return 0;
-    return (this.missing[2 * receiver] as number) & (isMember ? ~this.groupLow : -1);
-  }
-
-  /** High half of the mask whose low half `lowToSend` returns. */
-  highToSend(receiver: number, isMember: boolean): number {
-    if (receiver < 0) return this.groupHigh;
-    if (!this.isRoundFor(receiver)) return 0;
-    return (this.missing[2 * receiver + 1] as number) & (isMember ? ~this.groupHigh : -1);
+  selectToSend(receiver: number, isMember: boolean, into: SegmentSet): void {
+    if (receiver < 0) {
+      into.assign(this.group);
+    } else if (!this.isRoundFor(receiver)) {
+      into.clear();
+    } else {
+      into.assign(this.missing.at(receiver));
+      if (isMember) into.deleteAll(this.group);
+    }
   }
 
   isRoundFor(receiver: number): boolean {
@@ -207,11 +204,10 @@ export class Block {
    * @returns whether this call completed the block for the receiver
    */
   clearThrough(receiver: number, segmentCount: number): boolean {
-    if (!this.isPending(receiver)) return false;
-    const low = 2 * receiver;
-    this.missing[low] = (this.missing[low] as number) & ~lowBits(segmentCount);
-    this.missing[low + 1] = (this.missing[low + 1] as number) & ~lowBits(segmentCount - 32);
-    if (this.isPending(receiver)) return false;
+    const missing = this.missing.at(receiver);
+    if (missing.isEmpty) return false;
+    missing.deleteBelow(segmentCount);
+    if (!missing.isEmpty) return false;
     this.pendingCount--;
     return true;
   }

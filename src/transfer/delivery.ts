@@ -4,10 +4,10 @@
  */
 import type { Address } from '../base/address.js';
 import { assert, at } from '../base/assert.js';
-import { bitCount } from '../base/bit-masks.js';
 import type { Hash } from '../base/hash.js';
 import type { TimeMs, Transmit } from '../base/machine.js';
 import { RangeSet } from '../base/range-set.js';
+import type { SegmentSet } from '../base/segment-set.js';
 import { DigestTree } from '../object/digest-tree.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { isManifestBlock, offsetOfBlock, sizeOfBlock } from '../object/geometry.js';
@@ -410,18 +410,17 @@ export class Delivery {
     rateGroup: RateGroup,
     block: SessionBlock,
     receiver: number,
-    low: number,
-    high: number,
+    segments: SegmentSet,
   ): Transmit {
     const { peers, group } = this.options;
     const burst = this.lastBurst === undefined ? 0 : (this.lastBurst + 1) & 0xffff;
     this.lastBurst = burst;
     rateGroup.lastBurst = burst;
-    const count = bitCount(low) + bitCount(high);
+    const count = segments.size;
     let repairs = 0;
     const to = receiver === toGroup ? group : at(peers, receiver).address;
     assert(to !== undefined, 'what goes to the group has a group to go to');
-    const transmit = this.encoder.encode(to, block, { low, high, burst });
+    const transmit = this.encoder.encode(to, block, segments, burst);
     if (receiver === toGroup) {
       this.groupDatagramsSent += count;
       rateGroup.groupBursts.add(nowMs, burst, count);
@@ -430,7 +429,7 @@ export class Delivery {
     }
     for (const index of receiver === toGroup ? rateGroup.groupMembers : [receiver]) {
       const peer = at(peers, index);
-      const ownRepairs = block.noteBurst(index, burst, low, high);
+      const ownRepairs = block.noteBurst(index, burst, segments);
       peer.datagramsSent += count;
       if (block.isPending(index)) peer.noteNeededSent(nowMs, count);
       peer.repairs += ownRepairs;

@@ -4,8 +4,8 @@ import type { Gap } from '../wire/report.js';
 import { maxGapSizeBytes } from '../wire/report.js';
 import type { PartialBlock } from './partial-block.js';
 
-/** Maximum number of entries. This many entries fit into a message with room to spare. */
-const maxGaps = Math.floor(1000 / maxGapSizeBytes);
+/** Maximum size of the list. It fits into a message with room to spare. */
+const maxListSizeBytes = 1000;
 
 export interface GapList {
   readonly gaps: readonly Gap[];
@@ -23,7 +23,9 @@ export function listGaps(
   partialBlocks: ReadonlyMap<number, PartialBlock>,
   firstBlock: number,
   endBlock: number,
+  segmentsPerBlock: number,
 ): GapList {
+  const maxGaps = Math.floor(maxListSizeBytes / maxGapSizeBytes(segmentsPerBlock));
   const gaps: Gap[] = [];
   if (firstBlock >= endBlock) return { gaps, describedBlocks: endBlock };
   const parts = [...partialBlocks.keys()]
@@ -37,13 +39,8 @@ export function listGaps(
       while (part < parts.length && (parts[part] as number) < next) part++;
       const block = parts[part];
       if (block === next) {
-        const { missingLow, missingHigh } = partialBlocks.get(block) as PartialBlock;
-        gaps.push({
-          kind: 'part',
-          firstBlock: block,
-          low: missingLow >>> 0,
-          high: missingHigh >>> 0,
-        });
+        const { missing: segments } = partialBlocks.get(block) as PartialBlock;
+        gaps.push({ kind: 'part', firstBlock: block, segments });
         next++;
       } else {
         const runEnd = Math.min(end, block ?? end);

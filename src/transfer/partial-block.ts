@@ -1,6 +1,6 @@
 /** Partial blocks at a receiver, and the memory budget that all sessions of the host share. */
-import { lastBit, lowBits } from '../base/bit-masks.js';
 import type { TimeMs } from '../base/machine.js';
+import { SegmentSet } from '../base/segment-set.js';
 import type { SegmentBatch } from './segment-batch.js';
 
 /** Tracks and limits the memory for blocks that are incomplete or not yet written. */
@@ -16,14 +16,11 @@ export class MemoryBudget {
 
 /** A sealed block of which some segments have arrived. */
 export class PartialBlock {
-  /** Mask of the missing segments: low half, then high half. */
-  missingLow: number;
-  missingHigh: number;
-  /**
-   * Mask of the missing segments that count as lost. If such a segment arrives later, it counts as a repair.
-   */
-  private lostLow = 0;
-  private lostHigh = 0;
+  readonly missing: SegmentSet;
+  /** The missing segments that count as lost. If such a segment arrives later, it counts as a repair. */
+  private readonly lost: SegmentSet;
+  /** The highest segment that has arrived; -1 if none has. */
+  private lastArrived = -1;
   /** Segments that arrived as repairs. */
   repairedCount = 0;
   /** Burst of the last batch that brought a new segment. */
@@ -34,14 +31,15 @@ export class PartialBlock {
     readonly generation: number,
     /** Buffer in which each segment is stored at its final offset. Gaps contain data from earlier use. */
     readonly sealed: Uint8Array,
-    private readonly segmentCount: number,
+    segmentCount: number,
   ) {
-    this.missingLow = lowBits(segmentCount);
-    this.missingHigh = lowBits(segmentCount - 32);
+    this.missing = SegmentSet.withCapacity(segmentCount);
+    this.missing.fill(segmentCount);
+    this.lost = SegmentSet.withCapacity(segmentCount);
   }
 
   get isComplete(): boolean {
-    return (this.missingLow | this.missingHigh) === 0;
+    return this.missing.isEmpty;
   }
 
   /**
@@ -50,12 +48,8 @@ export class PartialBlock {
    *   arrived
    */
   noteLoss(isAll: boolean): void {
-    const { missingLow, missingHigh, segmentCount } = this;
-    const heldLow = ~missingLow & lowBits(segmentCount);
-    const heldHigh = ~missingHigh & lowBits(segmentCount - 32);
-    const end = isAll ? segmentCount : lastBit(heldLow, heldHigh);
-    this.lostLow |= missingLow & lowBits(end);
-    this.lostHigh |= missingHigh & lowBits(end - 32);
+    if (isAll) this.lost.addAll(this.missing);
+    else this.lost.addAllBelow(this.lastArrived, this.missing);
   }
 
   /**
@@ -66,16 +60,10 @@ export class PartialBlock {
     let count = 0;
     for (let i = 0; i < batch.count; i++) {
       const segment = batch.segment(i);
-      const bit = 1 << (segment & 31);
-      if (segment < 32) {
-        if ((this.missingLow & bit) === 0) continue;
-        this.missingLow &= ~bit;
-        if ((this.lostLow & bit) !== 0) this.repairedCount++;
-      } else {
-        if ((this.missingHigh & bit) === 0) continue;
-        this.missingHigh &= ~bit;
-        if ((this.lostHigh & bit) !== 0) this.repairedCount++;
-      }
+      if (!this.missing.has(segment)) continue;
+      this.missing.delete(segment);
+      if (this.lost.has(segment)) this.repairedCount++;
+      this.lastArrived = Math.max(this.lastArrived, segment);
       this.sealed.set(batch.body(i), segment * mssBytes);
       count++;
     }

@@ -4,6 +4,7 @@
  * docs/CONGESTION.md).
  */
 import type { TimeMs, Transmit } from '../base/machine.js';
+import type { SegmentSet } from '../base/segment-set.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { segmentCountOfBlock } from '../object/geometry.js';
 import { CongestionController } from '../path/congestion-controller.js';
@@ -29,8 +30,7 @@ export interface RateGroupOwner {
     rateGroup: RateGroup,
     block: SessionBlock,
     receiver: number,
-    low: number,
-    high: number,
+    segments: SegmentSet,
   ): Transmit;
   /** Releases the memory of a finished block for reuse. */
   close(block: SessionBlock): void;
@@ -111,12 +111,14 @@ export class RateGroup implements PeerRateGroup {
       reportIntervalMs,
       randomPhase,
     });
-    const createBlock = () => new SessionBlock(peers.length, this.awaitedBlocks);
+    const maxSegments = geometry.segmentsPerBlock;
+    const createBlock = () => new SessionBlock(maxSegments, peers.length, this.awaitedBlocks);
     this.rounds = new Rounds(peers.length, createBlock, {
+      maxSegments,
       isUninterrupted: true,
       batchLimit: () => this.batchLimit,
-      transmit: (nowMs, block, receiver, low, high) =>
-        owner.transmit(nowMs, this, block, receiver, low, high),
+      transmit: (nowMs, block, receiver, segments) =>
+        owner.transmit(nowMs, this, block, receiver, segments),
       timeoutMs: (nowMs, block) => this.endRound(nowMs, block),
       isMulticastReachable: (receiver) => (peers[receiver] as SessionPeer).isMulticastReachable,
     });
@@ -166,7 +168,7 @@ export class RateGroup implements PeerRateGroup {
     for (const block of this.rounds.window) {
       block.endFeedback(peer.index);
       if (!block.isPending(peer.index)) continue;
-      block.setMissingSegments(peer.index, 0, 0);
+      block.clearMissing(peer.index);
       if (block.wasSent(peer.index)) peer.sentInVain.add(block.index, block.index + 1);
       if (!peer.isSettled) peer.needed.add(block.index, block.index + 1);
     }
@@ -199,7 +201,7 @@ export class RateGroup implements PeerRateGroup {
       peer.needed.remove(block.index, block.index + 1);
       const part = peer.parts.get(block.index);
       if (part === undefined) block.setMissing(peer.index);
-      else block.setMissingSegments(peer.index, part.low, part.high);
+      else block.setMissingSegments(peer.index, part.segments);
       if (!peer.sentInVain.has(block.index)) continue;
       peer.sentInVain.remove(block.index, block.index + 1);
       block.noteSentBefore(peer.index);

@@ -136,7 +136,9 @@ export class Reassembler {
    * @param isCovered returns whether all datagrams up to and including a burst have arrived or are lost
    */
   list(firstBlock: number, endBlock: number, isCovered: (burst: number) => boolean): GapList {
-    const list = listGaps(this.missing, this.partialBlocks, firstBlock, endBlock);
+    const { segmentsPerBlock } = this.geometry;
+    const { missing, partialBlocks } = this;
+    const list = listGaps(missing, partialBlocks, firstBlock, endBlock, segmentsPerBlock);
     for (const { kind, firstBlock: block } of list.gaps) {
       const partial = kind === 'part' ? this.partialBlocks.get(block) : undefined;
       // Segments after the last one that arrived may belong to a later burst and still be in flight, unless a

@@ -140,19 +140,20 @@ export function takeGaps(
     if (!isDescribed(block) || block.wire === undefined || !peer.needed.has(block.index)) continue;
     missing.add(block);
     peer.needed.remove(block.index, block.index + 1);
-    const { low, high } = parts.get(block.index) ?? { low: allSegments, high: allSegments };
+    const part = parts.get(block.index);
     // If a report does not cover the whole round, it shows which segments have arrived, but not which are
     // lost.
     if (covers(report, block, index, lastBurst) || !block.isPending(index)) {
-      block.setMissingSegments(index, low, high);
+      if (part === undefined) block.setMissing(index);
+      else block.setMissingSegments(index, part.segments);
       block.endFeedback(index);
-    } else {
-      block.keepMissingSegments(index, low, high);
+    } else if (part !== undefined) {
+      block.keepMissingSegments(index, part.segments);
     }
   }
   for (const block of window) {
     if (!isDescribed(block) || missing.has(block) || !block.isPending(index)) continue;
-    block.setMissingSegments(index, 0, 0);
+    block.clearMissing(index);
     block.endFeedback(index);
   }
 }
@@ -171,5 +172,3 @@ function covers(
   // The burst is undefined if the round sent nothing to this receiver.
   return burst === undefined || burstsAhead(cumulativeBurst, burst) >= 0;
 }
-
-const allSegments = 0xffffffff;

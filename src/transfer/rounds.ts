@@ -3,8 +3,8 @@
  * answers. Both protocols use this module. Each protocol interprets answers and handles deadlines itself.
  */
 
-import { bitCount, lastBit, lowBits, lowestSet } from '../base/bit-masks.js';
 import type { TimeMs, Transmit } from '../base/machine.js';
+import { SegmentSet } from '../base/segment-set.js';
 import type { Block } from './block-window.js';
 import { BlockWindow } from './block-window.js';
 
@@ -12,6 +12,8 @@ import { BlockWindow } from './block-window.js';
 export const toGroup = -1;
 
 export interface RoundRules<B extends Block> {
+  /** Maximum number of segments in a block. */
+  readonly maxSegments: number;
   /**
    * Whether a round that has begun is sent completely before any other round, even that of an older block.
    */
@@ -19,10 +21,11 @@ export interface RoundRules<B extends Block> {
   /** Maximum number of segments that are sent to one destination in one batch. */
   batchLimit(): number;
   /**
-   * Encodes the segments of a mask, given as its low and high half.
+   * Encodes segments of a block.
    * @param receiver the index of a receiver, or `toGroup`
+   * @param segments a set that changes after the call
    */
-  transmit(nowMs: TimeMs, block: B, receiver: number, low: number, high: number): Transmit;
+  transmit(nowMs: TimeMs, block: B, receiver: number, segments: SegmentSet): Transmit;
   /** Time for which a completely sent round waits for its answers. */
   timeoutMs(nowMs: TimeMs, block: B): number;
   /** Whether multicast data reaches the receiver. */
@@ -37,12 +40,15 @@ export class Rounds<B extends Block = Block> {
    */
   private current: B | undefined;
   private currentIndex = -1;
+  /** The segments of the next batch. */
+  private readonly batch: SegmentSet;
 
   constructor(
     private readonly receiverCount: number,
     createBlock: () => B,
     private readonly rules: RoundRules<B>,
   ) {
+    this.batch = SegmentSet.withCapacity(rules.maxSegments);
     this.window = new BlockWindow(createBlock);
   }
 
@@ -107,19 +113,13 @@ export class Rounds<B extends Block = Block> {
   }
 
   private nextFor(nowMs: TimeMs, block: B, receiver: number): Transmit | undefined {
-    const { rules } = this;
-    const from = block.nextSegment;
+    const { rules, batch } = this;
     const isMember = receiver !== toGroup && rules.isMulticastReachable(receiver);
-    let low = block.lowToSend(receiver, isMember) & ~lowBits(from);
-    let high = block.highToSend(receiver, isMember) & ~lowBits(from - 32);
-    if ((low | high) === 0) return undefined;
-    const limit = rules.batchLimit();
-    const lowCount = bitCount(low);
-    if (lowCount + bitCount(high) > limit) {
-      low = lowestSet(low, limit);
-      high = lowestSet(high, limit - lowCount);
-    }
-    block.nextSegment = lastBit(low, high) + 1;
-    return rules.transmit(nowMs, block, receiver, low, high);
+    block.selectToSend(receiver, isMember, batch);
+    batch.deleteBelow(block.nextSegment);
+    if (batch.isEmpty) return undefined;
+    batch.keepLowest(rules.batchLimit());
+    block.nextSegment = batch.last + 1;
+    return rules.transmit(nowMs, block, receiver, batch);
   }
 }

@@ -1,6 +1,7 @@
 /** A block in flight in a session. It is sealed once, sent in bursts, and acknowledged by reports. */
 
 import type { TimeMs } from '../base/machine.js';
+import { SegmentSet, SegmentSets } from '../base/segment-set.js';
 import { Block } from './block-window.js';
 
 export class SessionBlock extends Block {
@@ -19,21 +20,25 @@ export class SessionBlock extends Block {
   private readonly awaited: Uint8Array;
   /** Last burst that the current round sent to each receiver. */
   private readonly bursts: Int32Array;
-  /**
-   * Masks of the segments that were sent. Each receiver has two entries: the low half, then the high half of
-   * its mask.
-   */
-  private readonly sent: Uint32Array;
+  /** The segments that were sent to each receiver. */
+  private readonly sent: SegmentSets;
+  /** The segments of a burst that were sent before; used only by `noteBurst`. */
+  private readonly repeated: SegmentSet;
 
-  /** @param awaitedBlocks number of blocks on which each receiver still owes feedback */
+  /**
+   * @param maxSegments maximum number of segments in a block
+   * @param awaitedBlocks number of blocks on which each receiver still owes feedback
+   */
   constructor(
+    maxSegments: number,
     receiverCount: number,
     private readonly awaitedBlocks: Uint32Array = new Uint32Array(receiverCount),
   ) {
-    super(receiverCount);
+    super(maxSegments);
     this.awaited = new Uint8Array(receiverCount);
     this.bursts = new Int32Array(receiverCount);
-    this.sent = new Uint32Array(2 * receiverCount);
+    this.sent = new SegmentSets(maxSegments);
+    this.repeated = SegmentSet.withCapacity(maxSegments);
   }
 
   override get hasBytes(): boolean {
@@ -45,7 +50,7 @@ export class SessionBlock extends Block {
     this.isRead = false;
     this.awaited.fill(0);
     this.awaitedCount = 0;
-    this.sent.fill(0);
+    this.sent.clear();
   }
 
   override beginRound(): void {
@@ -57,25 +62,24 @@ export class SessionBlock extends Block {
    * Records that these segments were sent to a receiver in this burst.
    * @returns the number of these segments that are repairs: sent to the receiver before, but still missing
    */
-  noteBurst(receiver: number, burst: number, low: number, high: number): number {
+  noteBurst(receiver: number, burst: number, segments: SegmentSet): number {
     this.bursts[receiver] = burst;
-    const place = 2 * receiver;
-    const sentLow = this.sent[place] as number;
-    const sentHigh = this.sent[place + 1] as number;
-    this.sent[place] = sentLow | low;
-    this.sent[place + 1] = sentHigh | high;
-    if (((sentLow & low) | (sentHigh & high)) === 0) return 0;
-    return this.countMissing(receiver, sentLow & low, sentHigh & high);
+    const { repeated } = this;
+    const sent = this.sent.at(receiver);
+    repeated.assign(sent);
+    repeated.retainAll(segments);
+    sent.addAll(segments);
+    return repeated.isEmpty ? 0 : this.countMissing(receiver, repeated);
   }
 
   /** Whether any segment has been sent to the receiver. */
   wasSent(receiver: number): boolean {
-    return ((this.sent[2 * receiver] as number) | (this.sent[2 * receiver + 1] as number)) !== 0;
+    return !this.sent.at(receiver).isEmpty;
   }
 
   /** Marks the whole block as sent to the receiver earlier, so that sending it again counts as repair. */
   noteSentBefore(receiver: number): void {
-    this.sent.fill(0xffffffff, 2 * receiver, 2 * receiver + 2);
+    this.sent.at(receiver).fill(this.segmentCount);
   }
 
   /** Last burst that the round sent to a receiver; undefined if the round sent nothing to that receiver. */

@@ -2,7 +2,7 @@
  * A receiver's report. Each report lists all gaps, not only those that changed, so a lost report costs
  * nothing but time. A block in the described range is complete unless a gap lists it.
  */
-import { hasBit } from '../base/bit-masks.js';
+import { maxSegmentNumbers, SegmentSet } from '../base/segment-set.js';
 import type { ByteReader, ByteWriter } from './byte-codec.js';
 
 /** What a receiver is doing. */
@@ -15,9 +15,8 @@ export type Gap =
   | {
       readonly kind: 'part';
       readonly firstBlock: number;
-      /** Bit i is set if segment i is missing. The mask has a low half and a high half. */
-      readonly low: number;
-      readonly high: number;
+      /** The missing segments. */
+      readonly segments: SegmentSet;
     };
 
 /** What a receiver has, what is missing, and how the path behaved (SESSIONS 5). */
@@ -80,14 +79,16 @@ export function writeReport(writer: ByteWriter, report: Report): void {
       writer.varint(2 * gap.blockCount);
       next = gap.firstBlock + gap.blockCount;
     } else {
-      writeMask(writer, gap.low, gap.high);
+      writeSegments(writer, gap.segments);
       next = gap.firstBlock + 1;
     }
   }
 }
 
-/** Maximum size of one entry of the gap list. */
-export const maxGapSizeBytes = 14;
+/** Maximum size of an entry of the gap list, for blocks of this many segments. */
+export function maxGapSizeBytes(segmentCount: number): number {
+  return 7 + Math.max(maxListed, Math.ceil(segmentCount / 8));
+}
 
 export function readReport(reader: ByteReader): Report | undefined {
   const state = states[reader.uint8()];
@@ -132,28 +133,27 @@ export function readReport(reader: ByteReader): Report | undefined {
 }
 
 /**
- * Writes the numbers of the missing segments of a block. Up to seven are written as `2 * count + 1`, followed
- * by the numbers. More are written as 1, followed by both halves of the mask.
+ * Writes the missing segments of a block. Up to seven are written as `2 * count + 1`, followed by their
+ * numbers. More are written as 1, followed by a bit mask: its size in bytes, then its bytes, segment 0 in the
+ * lowest bit of the first byte.
  */
-function writeMask(writer: ByteWriter, low: number, high: number): void {
-  const segments = segmentsOf(low, high, maxListed + 1);
-  if (segments.length > maxListed) {
-    writer.varint(1).uint32(low).uint32(high);
+function writeSegments(writer: ByteWriter, segments: SegmentSet): void {
+  const { size, last } = segments;
+  if (size <= maxListed) {
+    writer.varint(2 * size + 1);
+    for (const segment of segments) writer.uint8(segment);
     return;
   }
-  writer.varint(2 * segments.length + 1);
-  for (const segment of segments) writer.uint8(segment);
+  const byteCount = (last >>> 3) + 1;
+  writer.varint(1).uint8(byteCount);
+  for (let i = 0; i < byteCount; i++) {
+    let byte = 0;
+    for (let bit = 0; bit < 8; bit++) if (segments.has(8 * i + bit)) byte |= 1 << bit;
+    writer.uint8(byte);
+  }
 }
 
 const maxListed = 7;
-
-function segmentsOf(low: number, high: number, limit: number): number[] {
-  const segments: number[] = [];
-  for (let i = 0; i < 64 && segments.length < limit; i++) {
-    if (hasBit(low, high, i)) segments.push(i);
-  }
-  return segments;
-}
 
 function readGap(reader: ByteReader, firstBlock: number): Gap {
   const head = reader.varint();
@@ -161,15 +161,18 @@ function readGap(reader: ByteReader, firstBlock: number): Gap {
     if (head === 0) reader.isGood = false;
     return { kind: 'whole', firstBlock, blockCount: head / 2 };
   }
-  if (head === 1) return { kind: 'part', firstBlock, low: reader.uint32(), high: reader.uint32() };
+  const segments = SegmentSet.withCapacity(maxSegmentNumbers);
+  if (head === 1) {
+    const byteCount = reader.uint8();
+    if (byteCount > maxSegmentNumbers / 8) reader.isGood = false;
+    for (let i = 0; i < byteCount && reader.isGood; i++) {
+      const byte = reader.uint8();
+      for (let bit = 0; bit < 8; bit++) if ((byte >>> bit) & 1) segments.add(8 * i + bit);
+    }
+    return { kind: 'part', firstBlock, segments };
+  }
   const count = (head - 1) / 2;
   if (count > maxListed) reader.isGood = false;
-  let low = 0;
-  let high = 0;
-  for (let i = 0; i < count && reader.isGood; i++) {
-    const segment = reader.uint8();
-    if (segment < 32) low |= 1 << segment;
-    else high |= 1 << (segment & 31);
-  }
-  return { kind: 'part', firstBlock, low: low >>> 0, high: high >>> 0 };
+  for (let i = 0; i < count && reader.isGood; i++) segments.add(reader.uint8());
+  return { kind: 'part', firstBlock, segments };
 }

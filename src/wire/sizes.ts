@@ -6,7 +6,7 @@ export const nonceSizeBytes = 12;
 export const tagSizeBytes = 16;
 export const digestSizeBytes = 32;
 
-/** Maximum number of segments in a block. The segments are recorded in two 32-bit masks for each receiver. */
+/** Maximum number of segments in a block. */
 export const maxSegmentsPerBlock = 64;
 
 /** Maximum size of a sealed control message, which must fit in one datagram on any path. */

@@ -3,6 +3,7 @@
  * only itself: the others complete as fast, and the sender reports nothing false.
  */
 import t, { type Test } from 'tap';
+import { SegmentSet } from '../../src/base/segment-set.js';
 import { handshakeLimits } from '../../src/security/handshake-limits.js';
 import type { SecureChannel } from '../../src/security/secure-channel.js';
 import { receiverLimits } from '../../src/session/receiver-limits.js';
@@ -11,6 +12,9 @@ import type { Message } from '../../src/wire/messages.js';
 import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
 import type { Report } from '../../src/wire/report.js';
 import { SessionWire } from '../support/session-wire.js';
+
+/** All segment numbers of the format; blocks have fewer segments. */
+const allNumbers = Array.from({ length: 256 }, (_, segment) => segment);
 
 const sizeBytes = 24_000;
 const receiverCount = 3;
@@ -101,14 +105,14 @@ const lies: Readonly<Record<string, Lie>> = {
   'gaps of segments out of range': (_, __, { sender }) => {
     const { blockCount } = sender.geometry;
     const gaps = Array.from({ length: blockCount }, (_, firstBlock) => ({
-      ...{ kind: 'part' as const, firstBlock, low: 0xffffffff, high: 0xffffffff },
+      ...{ kind: 'part' as const, firstBlock, segments: SegmentSet.of(allNumbers) },
     }));
     return { state: 'receiving', firstBlock: 0, describedBlocks: blockCount, gaps };
   },
   'gaps without a segment': (_, __, { sender }) => {
     const { blockCount } = sender.geometry;
     const gaps = Array.from({ length: blockCount }, (_, firstBlock) => ({
-      ...{ kind: 'part' as const, firstBlock, low: 0, high: 0 },
+      ...{ kind: 'part' as const, firstBlock, segments: SegmentSet.of([]) },
     }));
     return { state: 'receiving', firstBlock: 0, describedBlocks: blockCount, gaps };
   },

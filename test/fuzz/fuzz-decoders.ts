@@ -175,7 +175,7 @@ export function fuzzMessage(tape: Tape): number {
 function isSameMessage(message: Message, again: Message | undefined): boolean {
   if (message.kind !== 'report') return again?.kind === message.kind;
   const { gaps, ackDelayMs, stampMs } = message.report;
-  const isEmpty = gaps.some((gap) => gap.kind === 'part' && (gap.low | gap.high) === 0);
+  const isEmpty = gaps.some((gap) => gap.kind === 'part' && gap.segments.isEmpty);
   return (
     isEmpty ||
     Math.max(ackDelayMs, stampMs) > 2 ** 40 ||

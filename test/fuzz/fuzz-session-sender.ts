@@ -5,6 +5,7 @@
 import type { Address } from '../../src/base/address.js';
 import { datagramsOf } from '../../src/base/machine.js';
 import { writeUint16, writeUint32 } from '../../src/base/network-order.js';
+import { SegmentSet } from '../../src/base/segment-set.js';
 import { createManifest, encodeManifest } from '../../src/object/manifest.js';
 import type { Handshake } from '../../src/security/crypto.js';
 import { cookieSizeBytes, handshakePrologue } from '../../src/security/handshake.js';
@@ -390,7 +391,7 @@ class Insider {
         gaps: isWhole
           ? []
           : isPart
-            ? [{ kind: 'part', firstBlock: firstMissing, low: tape.uint32(), high: tape.byte() }]
+            ? [{ kind: 'part', firstBlock: firstMissing, segments: drawSegments(tape) }]
             : [{ kind: 'whole', firstBlock: firstMissing, blockCount: blockCount - firstMissing }],
       },
     });
@@ -415,4 +416,10 @@ function copy(packet: ChannelPacket): ChannelPacket {
 
 export function fuzzSessionSender(tape: Tape): Outcome {
   return new SenderUnderFire(tape).run();
+}
+
+function drawSegments(tape: Tape): SegmentSet {
+  const segments = SegmentSet.withCapacity(256);
+  for (let i = tape.below(64); i >= 0; i--) segments.add(tape.byte());
+  return segments;
 }

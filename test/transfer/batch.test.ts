@@ -1,9 +1,9 @@
 /** Blocks as they are sent: each datagram of a batch can be received by itself. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import { lowBits } from '../../src/base/bit-masks.js';
 import type { Transmit } from '../../src/base/machine.js';
 import { datagramsOf } from '../../src/base/machine.js';
+import { SegmentSet } from '../../src/base/segment-set.js';
 import type { SessionGeometry } from '../../src/object/geometry.js';
 import {
   createSessionGeometry,
@@ -34,21 +34,11 @@ function plaintextOf(geometry: SessionGeometry, index: number): Uint8Array {
 
 /** Loads the block with this index into the encoder. */
 function load(encoder: BatchEncoder, index: number, geometry = small, generation = 1) {
-  const block = new SessionBlock(1, new Uint32Array(1));
+  const block = new SessionBlock(64, 1);
   block.reset(index, 0, segmentCountOfBlock(geometry, index));
   block.generation = generation;
   encoder.load(block, plaintextOf(geometry, index));
   return block;
-}
-
-/** A mask of segments as two halves of 32 bits. */
-function maskOf(segments: readonly number[]): { low: number; high: number } {
-  let [low, high] = [0, 0];
-  for (const segment of segments) {
-    if (segment < 32) low |= 1 << segment;
-    else high |= 1 << (segment - 32);
-  }
-  return { low, high };
 }
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
@@ -107,7 +97,7 @@ t.test('a whole block is sent from its memory, and so is a part of it', (t) => {
   const encoder = createEncoder();
   const block = load(encoder, 1);
   const check = (segments: number[], burst: number) => {
-    const transmit = encoder.encode(to, block, { ...maskOf(segments), burst });
+    const transmit = encoder.encode(to, block, SegmentSet.of(segments), burst);
     t.same(faultsOf(small, block, transmit, { segments, burst, isTagged: false }), []);
     return transmit;
   };
@@ -128,10 +118,10 @@ t.test('the last block is shorter, and so is its last datagram', (t) => {
   t.not(sealedBytes % 64, 0);
   for (const segments of [range(count), [0, count - 1], [count - 1], [0]]) {
     const spec = { segments, burst: 3 };
-    const transmit = encoder.encode(to, block, { ...maskOf(segments), ...spec });
+    const transmit = encoder.encode(to, block, SegmentSet.of(segments), spec.burst);
     t.same(faultsOf(small, block, transmit, { ...spec, isTagged: false }), [], `${segments}`);
   }
-  const whole = encoder.encode(to, block, { ...maskOf(range(count)), burst: 3 });
+  const whole = encoder.encode(to, block, SegmentSet.of(range(count)), 3);
   t.equal(whole.bytes.length, count * 16 + sealedBytes);
   t.end();
 });
@@ -143,13 +133,13 @@ t.test('with tags, each datagram carries its own', (t) => {
   t.equal(encoder.framingSizeBytes, 32);
   for (const segments of [[0, 1, 2, 3], [1, 2], [3]]) {
     const spec = { segments, burst: 3 };
-    const transmit = encoder.encode(to, block, { ...maskOf(segments), ...spec });
+    const transmit = encoder.encode(to, block, SegmentSet.of(segments), spec.burst);
     t.same(faultsOf(small, block, transmit, { ...spec, isTagged: true }), [], `${segments}`);
     t.equal(transmit.bytes.length, segments.length * 96);
   }
   encoder.usesTags = false;
   const spec = { segments: range(4), burst: 4 };
-  const transmit = encoder.encode(to, block, { ...maskOf(range(4)), ...spec });
+  const transmit = encoder.encode(to, block, SegmentSet.of(range(4)), spec.burst);
   t.same(faultsOf(small, block, transmit, { ...spec, isTagged: false }), [], 'no tag remains');
   t.end();
 });
@@ -202,7 +192,7 @@ t.test('any part of any block, sent in any order, is encoded as requested', (t) 
         const segments = some.length === 0 ? range(count) : some;
         encoder.usesTags = isTagged;
         const spec = { segments, burst };
-        const transmit = encoder.encode(to, block, { ...maskOf(segments), ...spec });
+        const transmit = encoder.encode(to, block, SegmentSet.of(segments), spec.burst);
         const faults = faultsOf(geometry, block, transmit, { ...spec, isTagged });
         if (faults.length > 0) throw new Error(faults.join('; '));
       }
@@ -229,7 +219,7 @@ t.test('a block that is sent in arbitrary parts opens as the original', (t) => {
         const count = segmentCountOfBlock(geometry, index);
         const segments = range(count).filter((segment) => isFirst[segment] === part);
         if (segments.length === 0) continue;
-        const transmit = encoder.encode(to, block, { ...maskOf(segments), burst: 1 });
+        const transmit = encoder.encode(to, block, SegmentSet.of(segments), 1);
         // As the receiver reassembles it.
         const batch = new SegmentBatch();
         for (let from = 0; from < transmit.bytes.length; from = batch.end) {
@@ -251,11 +241,11 @@ t.test('a block that is sent in arbitrary parts opens as the original', (t) => {
 t.test('a resent block gets its own burst number, from the same memory', (t) => {
   const encoder = createEncoder();
   const block = load(encoder, 1);
-  const whole = { ...maskOf(range(4)) };
-  const first = encoder.encode(to, block, { ...whole, burst: 1 });
-  const some = encoder.encode(to, block, { ...maskOf([0, 2]), burst: 1 });
+  const whole = SegmentSet.of(range(4));
+  const first = encoder.encode(to, block, whole, 1);
+  const some = encoder.encode(to, block, SegmentSet.of([0, 2]), 1);
   const before = toHex(some.bytes);
-  const second = encoder.encode(to, block, { ...whole, burst: 2 });
+  const second = encoder.encode(to, block, whole, 2);
   t.equal(first.bytes.buffer, second.bytes.buffer, 'nothing is copied');
   t.same(
     packetsOf(second).map(({ burst, flags }) => [burst, flags]),
@@ -268,7 +258,7 @@ t.test('a resent block gets its own burst number, from the same memory', (t) => 
 t.test('reused memory does not show what it held before', (t) => {
   const encoder = createEncoder();
   const long = load(encoder, 1);
-  const sent = encoder.encode(to, long, { ...maskOf(range(4)), burst: 9 });
+  const sent = encoder.encode(to, long, SegmentSet.of(range(4)), 9);
   encoder.unload(long);
   t.equal(long.wire, undefined);
   encoder.unload(long);
@@ -277,12 +267,12 @@ t.test('reused memory does not show what it held before', (t) => {
   t.equal(short.wire?.buffer, sent.bytes.buffer);
   const segments = range(segmentCountOfBlock(small, last));
   const spec = { segments, burst: 10 };
-  const transmit = encoder.encode(to, short, { ...maskOf(segments), ...spec });
+  const transmit = encoder.encode(to, short, SegmentSet.of(segments), spec.burst);
   t.same(faultsOf(small, short, transmit, { ...spec, isTagged: false }), []);
   const other = load(encoder, 1);
   t.not(other.wire?.buffer, sent.bytes.buffer, 'one block at a time');
   const before = toHex(transmit.bytes);
-  encoder.encode(to, other, { ...maskOf(range(4)), burst: 11 });
+  encoder.encode(to, other, SegmentSet.of(range(4)), 11);
   t.equal(toHex(transmit.bytes), before);
   t.end();
 });
@@ -295,7 +285,7 @@ t.test('a block that is loaded again uses the same memory', (t) => {
   encoder.load(block, plaintextOf(small, 1));
   t.equal(block.wire, wire);
   const spec = { segments: range(4), burst: 1 };
-  const transmit = encoder.encode(to, block, { ...maskOf(range(4)), ...spec });
+  const transmit = encoder.encode(to, block, SegmentSet.of(range(4)), spec.burst);
   t.same(faultsOf(small, block, transmit, { ...spec, isTagged: false }), []);
   t.end();
 });
@@ -304,7 +294,7 @@ t.test('late datagrams from reused memory do no harm', (t) => {
   // A shell may keep a batch until every receiver has its block, or longer.
   const encoder = createEncoder();
   const first = load(encoder, 1);
-  const late = encoder.encode(to, first, { ...maskOf(range(4)), burst: 1 });
+  const late = encoder.encode(to, first, SegmentSet.of(range(4)), 1);
   encoder.unload(first);
   for (const next of [2, small.blockCount - 1]) {
     const block = load(encoder, next);
@@ -322,13 +312,13 @@ t.test('late datagrams from reused memory do no harm', (t) => {
 
 t.test('a copy of a block is sent by itself', (t) => {
   const encoder = createEncoder();
-  const [block, other] = [load(encoder, 1), new SessionBlock(1, new Uint32Array(1))];
+  const [block, other] = [load(encoder, 1), new SessionBlock(64, 1)];
   other.reset(1, 0, segmentCountOfBlock(small, 1));
   other.generation = block.generation;
   encoder.copy(block, other);
   const segments = range(4);
   const sent = [block, other].map((each, burst) =>
-    encoder.encode(to, each, { ...maskOf(segments), burst }),
+    encoder.encode(to, each, SegmentSet.of(segments), burst),
   );
   [block, other].forEach((each, burst) => {
     const spec = { segments, burst, isTagged: false };
@@ -350,8 +340,7 @@ t.test('misuse is an internal error: only a loaded block can be sent', (t) => {
   const block = load(encoder, 1);
   encoder.unload(block);
   for (const segments of [range(4), [1]]) {
-    const spec = { ...maskOf(segments), burst: 1 };
-    t.throws(() => encoder.encode(to, block, spec), /internal error/);
+    t.throws(() => encoder.encode(to, block, SegmentSet.of(segments), 1), /internal error/);
   }
   t.end();
 });
@@ -387,22 +376,16 @@ t.test('the datagrams of a transmit are its bytes, split', (t) => {
   t.end();
 });
 
-t.test('masks of all lengths', (t) => {
-  // A whole block is recognized by its bit count, so every count must be right.
+t.test('whole blocks of all lengths', (t) => {
+  // A whole block is recognized by the size of the set, so every size must be right.
   for (let count = 1; count <= 64; count++) {
     const geometry = createSessionGeometry(count * 64 - 16, 0, 64, 64) as SessionGeometry;
     const encoder = createEncoder(geometry);
     const block = load(encoder, 0, geometry, 0);
-    const [low, high] = [lowBits(count), lowBits(count - 32)];
-    for (const [one, two] of [
-      [low, high],
-      [low | 0, high | 0],
-    ] as const) {
-      const transmit = encoder.encode(to, block, { low: one, high: two, burst: 1 });
-      const spec = { segments: range(count), burst: 1, isTagged: false };
-      const faults = faultsOf(geometry, block, transmit, spec);
-      if (faults.length > 0) t.fail(`${count} segments: ${faults.join('; ')}`);
-    }
+    const transmit = encoder.encode(to, block, SegmentSet.of(range(count)), 1);
+    const spec = { segments: range(count), burst: 1, isTagged: false };
+    const faults = faultsOf(geometry, block, transmit, spec);
+    if (faults.length > 0) t.fail(`${count} segments: ${faults.join('; ')}`);
   }
   t.end();
 });

@@ -1,6 +1,7 @@
 /** Rounds: what is sent in which order and to whom, and when a round is over. */
 import * as fc from 'fast-check';
 import t from 'tap';
+import { SegmentSet } from '../../src/base/segment-set.js';
 import { Block } from '../../src/transfer/block-window.js';
 import { Rounds, toGroup } from '../../src/transfer/rounds.js';
 
@@ -27,11 +28,12 @@ function createRounds({
 }: Setup) {
   const sent: Sent[] = [];
   const ended: number[] = [];
-  const rounds = new Rounds(receiverCount, () => new Block(receiverCount), {
+  const rounds = new Rounds(receiverCount, () => new Block(64), {
+    maxSegments: 64,
     isUninterrupted,
     batchLimit: () => batchLimit,
-    transmit: (_nowMs, block, receiver, low, high) => {
-      sent.push({ block: block.index, segments: segmentsOf(low, high), receiver });
+    transmit: (_nowMs, block, receiver, segments) => {
+      sent.push({ block: block.index, segments: [...segments], receiver });
       return { to: { host: 'any', port: 1 }, bytes: new Uint8Array(1) };
     },
     timeoutMs: (_nowMs, block) => {
@@ -69,20 +71,8 @@ function createRounds({
   return { rounds, ended, push, begin, send, sendBatches };
 }
 
-/** The segments of a mask that is given as two halves. */
-function segmentsOf(low: number, high: number): number[] {
-  const isSet = (s: number) => (((s < 32 ? low : high) >>> (s & 31)) & 1) === 1;
-  return Array.from({ length: 64 }, (_, s) => s).filter(isSet);
-}
-
 function setMissing(block: Block, receiver: number, segments: readonly number[]): void {
-  let low = 0;
-  let high = 0;
-  for (const segment of segments) {
-    if (segment < 32) low |= 1 << segment;
-    else high |= 1 << (segment - 32);
-  }
-  block.setMissingSegments(receiver, low >>> 0, high >>> 0);
+  block.setMissingSegments(receiver, SegmentSet.of(segments));
 }
 
 t.test('each receiver in turn gets its missing segments, one by one', (t) => {
