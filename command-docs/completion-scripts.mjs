@@ -55,6 +55,10 @@ function bash(commands) {
     const action = Array.isArray(kind) ? `words ${quote(kind.join(' '))}` : kind;
     arms.set(action, [...(arms.get(action) ?? []), `--${long}`]);
   }
+  // Nothing can follow these options in a word of its own but another option or an argument.
+  const alone = commands.flatMap(({ name, options }) =>
+    options.filter(({ isValueOptional }) => isValueOptional).map(({ long }) => `${name} --${long}`),
+  );
   return `${made}
 
 _p2mp() {
@@ -76,6 +80,9 @@ ${commands
   })
   .join('\n')}
     *) return ;;
+  esac
+  case "$name $prev \${COMP_WORDS[COMP_CWORD - 1]}" in
+${alone.map((each) => `    ${quote(`${each} ${each.split(' ').at(-1)}`)}) prev= ;;`).join('\n')}
   esac
   case $prev in
 ${[...arms]
@@ -118,11 +125,12 @@ function zsh(commands) {
   };
   const specs = ({ name, options, values }) => {
     const lines = options.map((option) => {
-      const { long, what, takesValue, isRepeatable } = option;
+      const { long, what, takesValue, isValueOptional, isRepeatable } = option;
       const names = spellings(option);
       const text = `[${what.replaceAll('[', '\\[').replaceAll(']', '\\]')}]`;
-      const value = takesValue ? `:${long}:${actionOf(optionValues[long] ?? 'text')}` : '';
-      const spec = (each) => `${each}${takesValue ? '=' : ''}`;
+      const colon = isValueOptional ? '::' : ':';
+      const value = takesValue ? `${colon}${long}:${actionOf(optionValues[long] ?? 'text')}` : '';
+      const spec = (each) => `${each}${takesValue ? '=' : ''}${isValueOptional ? '-' : ''}`;
       if (names.length === 1) {
         return quote(`${isRepeatable ? '*' : ''}${spec(names[0])}${text}${value}`);
       }
@@ -199,9 +207,10 @@ function fish(commands) {
       lines.push(`${start} ${files}${values.length === 0 ? '' : ` -a ${quote(values.join(' '))}`}`);
     }
     for (const option of options) {
-      const { long, short, what, takesValue, isNegated } = option;
+      const { long, short, what, takesValue, isValueOptional, isNegated } = option;
       const letter = short === undefined ? '' : ` -s ${short}`;
-      const value = takesValue ? ` ${valueFlags(optionValues[long] ?? 'text')}` : '';
+      const flags = isValueOptional ? '-f' : valueFlags(optionValues[long] ?? 'text');
+      const value = takesValue ? ` ${flags}` : '';
       lines.push(`${start} -l ${isNegated ? 'no-' : ''}${long}${letter}${value} -d ${quote(what)}`);
     }
   }

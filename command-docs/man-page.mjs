@@ -52,13 +52,13 @@ export function manPage(command, { version, what, others }) {
   return `${lines.join('\n')}\n`;
 }
 
-function optionLines({ long, short, what, value, isRepeatable, isNegated }) {
+function optionLines({ long, short, what, value, isValueOptional, isRepeatable, isNegated }) {
   const names = [
     ...(short === undefined ? [] : [`-${short}`]),
     `--${isNegated ? 'no-' : ''}${long}`,
   ];
   const heads = names.map((each) => `\\fB${roff(each)}\\fR`).join(', ');
-  const space = value?.startsWith('[=') ? '' : ' ';
+  const space = isValueOptional ? '' : ' ';
   const placeholder = value === undefined ? '' : `${space}\\fI${roff(value)}\\fR`;
   const again = isRepeatable && !what.includes('repeated') ? [text('May be repeated.')] : [];
   return ['.TP', `${heads}${placeholder}`, text(`${what}.`), ...again];

@@ -15,6 +15,7 @@ export const optionValues = {
   log: ['text', 'json', 'journal'],
   'log-level': ['error', 'warn', 'info', 'debug'],
   multicast: ['auto', 'never'],
+  color: ['auto', 'always', 'never'],
   mss: ['auto'],
   timeout: ['auto'],
   'loss-model': ['bernoulli', 'burst:', 'gilbert-elliott:', 'scripted:'],

@@ -1,10 +1,10 @@
 /** Code that all commands share: common options, usage errors, signals and exit codes. */
 import type { Argv } from 'yargs';
 import yargs from 'yargs';
-import { escapeControlsInLines } from '../base/control-characters.js';
 import { didYouMean } from '../base/did-you-mean.js';
 import { P2mpError } from '../base/errors.js';
 import { packageVersion } from '../node/package-version.js';
+import { parseChoice } from './arguments.js';
 import type { ExitCode } from './exit-code.js';
 import { exitCode } from './exit-code.js';
 import type {
@@ -18,7 +18,9 @@ import { longForm, withCommonOptions } from './help/command-help.js';
 import { helpColumns, renderHelp } from './help/render-help.js';
 import type { Interrupt } from './interrupts.js';
 import { ignoreHangup, interruptOfMessage, interruptsOf, isOnTerminal } from './interrupts.js';
-import { errorJson, toEventLine } from './output/output.js';
+import { errorJson, hasColor, toEventLine } from './output/output.js';
+import { type ColorMode, colorModeOf, colorModes } from './output/terminal-look.js';
+import { render, toned } from './output/text.js';
 import { checkAreText } from './text-of-arguments.js';
 
 /** An option that takes a value. Each such option needs a name for its value, such as `value: 'SECONDS'`. */
@@ -64,10 +66,10 @@ export function createParser<const G extends OptionGroups>(
  * @returns the arguments, or an exit code if the help or the version was printed
  * @throws P2mpError INVALID_ARGUMENT
  */
-export async function parse<T extends { help: boolean; version: boolean }>(
+export async function parse<T extends { help: boolean; version: boolean; color: string }>(
   { yargs: parser, help }: Parser<T>,
   args: readonly string[],
-): Promise<(T & { _: string[] }) | ExitCode> {
+): Promise<(T & { _: string[]; color: ColorMode }) | ExitCode> {
   const end = args.indexOf('--');
   const table = optionsOf(help);
   const options = splitShortOptions(table, end < 0 ? args : args.slice(0, end));
@@ -84,7 +86,8 @@ export async function parse<T extends { help: boolean; version: boolean }>(
   checkAreKnown(table, argv, options);
   if (argv['help']) return printHelp(help);
   if (argv['version']) return print(packageVersion());
-  return argv as unknown as T & { _: string[] };
+  const color = parseChoice('color', single('color', argv.color), colorModes);
+  return { ...argv, color } as unknown as T & { _: string[]; color: ColorMode };
 }
 
 /** Prints the help of a command. */
@@ -170,7 +173,7 @@ export async function runCommand(
     if (args.includes('--json') && error instanceof P2mpError) {
       process.stdout.write(toEventLine({ event: 'result', error: errorJson(error) }));
     }
-    process.exitCode = explain(name, error);
+    process.exitCode = explain(name, error, colorModeOf(args));
   }
 }
 
@@ -196,19 +199,23 @@ function watchStandardOutput(name: string): void {
  * Prints an error. Any error other than P2mpError and EMFILE is a bug in p2mp, so its stack trace is printed.
  * @returns the exit code for the error
  */
-function explain(name: string, error: unknown): ExitCode {
+function explain(name: string, error: unknown, color: ColorMode): ExitCode {
+  const print = (message: string) => {
+    const line = render(toned('bad', `${name}: ${message}`), hasColor(process.stderr, color));
+    process.stderr.write(`${line}\n`);
+  };
   if ((error as NodeJS.ErrnoException).code === 'EMFILE') {
-    process.stderr.write(`${name}: too many open files; raise the limit (ulimit -n)\n`);
+    print('too many open files; raise the limit (ulimit -n)');
     return exitCode.system;
   }
   if (!(error instanceof P2mpError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`${name}: ${escapeControlsInLines(text)}\n`);
+    print(text);
     return exitCode.system;
   }
   const isUsage = error.code === 'INVALID_ARGUMENT' || error.code === 'INVALID_PLAN';
   const hint = error.code === 'INVALID_ARGUMENT' ? ` (see ${name} --help)` : '';
-  process.stderr.write(`${name}: ${error.message}${hint}\n`);
+  print(`${error.message}${hint}`);
   return isUsage ? exitCode.usage : exitCode.system;
 }
 

@@ -32,8 +32,8 @@ import {
 async function main(args: readonly string[]): Promise<ExitCode> {
   const argv = await parse(createClientParser(), args);
   if (typeof argv === 'number') return argv;
-  const { json: isJson, quiet: isQuiet, verbose: isVerbose } = argv;
-  const output = new Output({ isJson, isQuiet });
+  const { json: isJson, quiet: isQuiet, verbose: isVerbose, color } = argv;
+  const output = new Output({ isJson, isQuiet, color });
   const [mss, path, port, ...servers] = argv._.toReversed();
   if (mss === undefined || path === undefined || port === undefined || servers.length === 0) {
     throw new P2mpError(
@@ -126,7 +126,7 @@ function printEvent(
       if (output.isJson) break;
       if (status === 'failed') output.warn(`${receiver}: failed${why}`);
       else if (isVerbose)
-        output.warn(`${receiver}: ${status} after ${formatSeconds(elapsedMs / 1000)}${why}`);
+        output.detail(`${receiver}: ${status} after ${formatSeconds(elapsedMs / 1000)}${why}`);
       break;
     }
     case 'port-refused':

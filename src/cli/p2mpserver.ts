@@ -27,7 +27,7 @@ import {
 async function main(args: readonly string[]): Promise<ExitCode> {
   const argv = await parse(createServerParser(), args);
   if (typeof argv === 'number') return argv;
-  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet, color: argv.color });
   const [port, path, p, ...rest] = argv._;
   if (port === undefined || path === undefined || p === undefined || rest.length > 0) {
     throw new P2mpError(
@@ -97,8 +97,10 @@ class Server {
     switch (event.type) {
       case 'open':
         output.json({ event: 'connect', sender: event.from });
-        if (isVerbose && !output.isJson) output.warn(`${event.from}: transfer started`);
-        if (this.receiver !== undefined) this.progress = new ServerProgress(output, this.receiver);
+        if (isVerbose && !output.isJson) output.detail(`${event.from}: transfer started`);
+        if (this.receiver !== undefined) {
+          this.progress = new ServerProgress(output, this.receiver, event.from);
+        }
         break;
       case 'loss':
         output.line(`Packet loss, sequence number = ${event.sequence}`);

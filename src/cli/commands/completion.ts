@@ -44,7 +44,7 @@ export async function completion(args: readonly string[]): Promise<ExitCode> {
   const shells = Object.keys(scripts) as (keyof typeof scripts)[];
   const file = scripts[parseChoice(undefined, String(shell), shells)];
   const script = await readFile(new URL(`../../completions/${file}`, import.meta.url), 'utf8');
-  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet, color: argv.color });
   output.json({ event: 'result', status: 'printed', shell, script });
   output.line(script.trimEnd());
   output.flush();

@@ -89,7 +89,7 @@ interface Arguments {
 export async function experiment(args: readonly string[]): Promise<ExitCode> {
   const argv = await parse(createExperimentParser(), args);
   if (typeof argv === 'number') return argv;
-  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet, color: argv.color });
   const { out, jobs, shard, overwrite } = argv;
   const given: Arguments = {
     out: out === undefined ? undefined : single('out', out),

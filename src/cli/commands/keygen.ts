@@ -67,7 +67,7 @@ interface Shown {
 export async function keygen(args: readonly string[]): Promise<ExitCode> {
   const argv = await parse(createKeygenParser(), args);
   if (typeof argv === 'number') return argv;
-  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet, color: argv.color });
   const { key, comment, force, show } = argv;
   if (argv._.length > 0) {
     throw new P2mpError('INVALID_ARGUMENT', `${argv._.length} arguments: expected none`);

@@ -266,9 +266,9 @@ export function authorizedPathOf({ 'authorized-senders': given }: ReceiveArgumen
 }
 
 export function createOutput(argv: ReceiveArguments, level: LogLevel): Output {
-  const { json: isJson, log } = argv;
+  const { json: isJson, log, color } = argv;
   if (log === undefined) {
-    return new Output({ isJson, isQuiet: level === 'error', isTerse: level === 'warn' });
+    return new Output({ isJson, isQuiet: level === 'error', isTerse: level === 'warn', color });
   }
   if (isJson)
     throw new P2mpError('INVALID_ARGUMENT', '--json and --log exclude each other; give only one');

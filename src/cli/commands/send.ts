@@ -42,7 +42,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   tuneEngine();
   const argv = await parse(createSendParser(), args);
   if (typeof argv === 'number') return argv;
-  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet, color: argv.color });
   if (argv._.length === 0) {
     throw new P2mpError(
       'INVALID_ARGUMENT',

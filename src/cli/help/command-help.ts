@@ -71,6 +71,13 @@ export const commonOptions = {
     alias: 'v',
     describe: 'Print every outcome, and the first protocol anomaly of each kind',
   },
+  color: {
+    type: 'string',
+    requiresArg: true,
+    value: 'WHEN',
+    default: 'auto',
+    describe: 'Use colors: auto (on a terminal), always, or never',
+  },
   help: { type: 'boolean', default: false, alias: 'h', describe: 'Show this help' },
   version: { type: 'boolean', default: false, alias: 'V', describe: 'Show the version' },
 } as const satisfies OptionGroups[string];

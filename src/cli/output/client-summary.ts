@@ -13,7 +13,7 @@ import type { SendFileResult } from '../../node/file-sender.js';
 import type { JsonEvent } from './json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
-import { formatTable } from './table.js';
+import { join, statusTone, type Text, toned } from './text.js';
 
 export function printClientSummary(
   output: Output,
@@ -24,9 +24,13 @@ export function printClientSummary(
   const { receivers, sizeBytes, segmentCount, elapsedMs } = result;
   const complete = receivers.filter(({ status }) => status === 'complete');
   const goodput = complete.length === 0 ? undefined : bytesPerSec(sizeBytes, elapsedMs);
+  const outcome = `complete at ${complete.length} of ${formatPlural(receivers.length, 'receiver')}`;
   output.line(
-    `${file}: ${formatCount(sizeBytes)} bytes in ${formatPlural(segmentCount, 'segment')} of up to ` +
-      `${formatPlural(mssBytes, 'byte')}, complete at ${complete.length} of ${formatPlural(receivers.length, 'receiver')}`,
+    join([
+      `${file}: ${formatCount(sizeBytes)} bytes in ${formatPlural(segmentCount, 'segment')} of up to `,
+      `${formatPlural(mssBytes, 'byte')}, `,
+      toned(complete.length === receivers.length ? 'good' : 'bad', outcome),
+    ]),
   );
   output.line(
     [
@@ -41,18 +45,18 @@ export function printClientSummary(
   if (faults !== '') output.line(`  unexpected datagrams: ${faults}`);
   if (result.sha256 !== undefined) output.line(`  SHA-256 ${result.sha256}`);
   const rows = receivers.map(receiverRow);
-  const head = ['receiver', 'status', 'bytes', 'time', 'retransmissions', 'note'];
-  for (const line of formatTable([head, ...rows])) output.line(`  ${line}`);
+  const head = ['receiver', 'status', 'bytes', 'time', 'retransmissions'];
+  const dropOrder = ['retransmissions', 'time', 'bytes'];
+  output.table([head, ...rows], dropOrder, receivers.map(noteOf));
 }
 
-function receiverRow(outcome: ReceiverOutcome): string[] {
+function receiverRow(outcome: ReceiverOutcome): Text[] {
   return [
     outcome.receiver,
-    outcome.status,
+    toned(statusTone(outcome.status), outcome.status),
     formatCount(outcome.ackedBytes),
     formatSeconds(outcome.elapsedMs / 1000),
     formatCount(outcome.retransmissions),
-    noteOf(outcome),
   ];
 }
 

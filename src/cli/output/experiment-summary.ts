@@ -12,7 +12,6 @@ import type { Effort } from '../../node/experiment/effort-meter.js';
 import type { ResultsFolder } from '../../node/experiment/results-folder.js';
 import type { JsonEvent } from './json-events.js';
 import type { Output } from './output.js';
-import { formatTable } from './table.js';
 
 /** Maximum number of points in the table; summary.csv has all of them. */
 const maxLines = 40;
@@ -37,8 +36,7 @@ export function printExperiment(output: Output, concluded: Concluded): void {
     return;
   }
   const { summaries, findings, effort, missing } = conclusion;
-  for (const line of formatTable(tableOf(plan, summaries.slice(0, maxLines))))
-    output.line(`  ${line}`);
+  output.table(tableOf(plan, summaries.slice(0, maxLines)), ['runs', 'deviation', 'model']);
   const left = summaries.length - maxLines;
   if (left > 0) output.line(`  and ${formatPlural(left, 'more point')} in summary.csv`);
   output.line('');

@@ -1,6 +1,7 @@
 /** A live view: a few lines at the bottom of a terminal, which are redrawn in place. */
-import stringWidth from 'string-width';
 import { cut } from './table.js';
+import { asciiGlyphs, type Glyphs } from './terminal-look.js';
+import { escapeText, render, type Text, widthOf } from './text.js';
 
 /** The space available to a view. */
 export interface ViewSize {
@@ -8,8 +9,19 @@ export interface ViewSize {
   readonly lines: number;
 }
 
+/** The space available to a view, and the characters that the terminal can show. */
+export interface ViewArea extends ViewSize {
+  readonly glyphs: Glyphs;
+}
+
 /** Renders a view as lines for the available space. The live view cuts off whatever exceeds that space. */
-export type View = (size: ViewSize) => readonly string[];
+export type View = (area: ViewArea) => readonly Text[];
+
+/** What the terminal can show. */
+export interface Look {
+  readonly hasColor: boolean;
+  readonly glyphs: Glyphs;
+}
 
 /** The part of a terminal stream that the view uses. */
 export interface TerminalStream {
@@ -45,6 +57,7 @@ export class LiveView {
   constructor(
     private readonly stream: TerminalStream,
     private readonly breaksLines: boolean,
+    private readonly look: Look = { hasColor: false, glyphs: asciiGlyphs },
   ) {}
 
   show(view: View): void {
@@ -72,16 +85,20 @@ export class LiveView {
 
   private draw(): void {
     const { columns, rows } = this.stream;
+    const { hasColor, glyphs } = this.look;
     // Leave one line and one column free: some terminals scroll if the last line or column is filled.
     const size = { columns: (columns || 80) - 1, lines: Math.max(1, (rows || 24) - 1) };
-    const lines = (this.view?.(size) ?? [])
+    const lines = (this.view?.({ ...size, glyphs }) ?? [])
       .slice(0, size.lines)
-      .map((line) => cut(line, size.columns));
-    const text = `${lines.map((line) => `${line}\x1b[K`).join('\r\n')}\x1b[J\r`;
+      .map((line) => cut(escapeText(line), size.columns, glyphs.ellipsis));
+    // Each line is erased as a whole first. Otherwise tmux keeps the width of what the line showed before, and
+    // breaks the line into two when the window becomes narrower.
+    const drawn = lines.map((line) => `\x1b[2K${render(line, hasColor)}`);
+    const text = `${drawn.join('\r\n')}\x1b[J\r`;
     if (text === this.text) return;
     this.stream.write(this.toFirstLine() + text);
     this.text = text;
-    this.widths = lines.map((line) => stringWidth(line));
+    this.widths = lines.map(widthOf);
   }
 
   private toFirstLine(): string {

@@ -5,6 +5,7 @@
 import { escapeControlsInLines } from '../../base/control-characters.js';
 import type { JsonEvent } from './json-events.js';
 import { isResult, Output, toJsonLine } from './output.js';
+import { plain, type Text } from './text.js';
 
 /** The log levels, in order of increasing verbosity. */
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
@@ -37,9 +38,9 @@ export class LogOutput extends Output {
     return false;
   }
 
-  override line(text: string): void {
+  override line(text: Text): void {
     // A JSON log leaves out the text, because a separate JSON event reports the same facts.
-    if (!this.isJson) this.write('info', text);
+    if (!this.isJson) this.write('info', plain(text));
   }
 
   override json(event: JsonEvent): void {

@@ -2,16 +2,25 @@
  * Output of a command: text or JSON lines on standard output; warnings, errors and progress on standard
  * error. A transfer continues even if the process that reads the output exits.
  */
-import { escapeControls, escapeControlsInLines } from '../../base/control-characters.js';
 import type { P2mpError } from '../../base/errors.js';
 import type { JsonEvent } from './json-events.js';
 import { breaksLines, LiveView, type View } from './live-view.js';
+import { dropColumns, formatTable } from './table.js';
+import { type ColorMode, chooseGlyphs, usesColor } from './terminal-look.js';
+import { join, plain, render, type Text, type Tone, toned, widthOf } from './text.js';
 
 export interface OutputOptions {
   readonly isJson: boolean;
   readonly isQuiet: boolean;
   /** Whether to print only warnings and errors (with --json: warnings, errors and results). */
   readonly isTerse?: boolean;
+  /** The value of `--color`; `auto` if left out. */
+  readonly color?: ColorMode;
+}
+
+/** Whether the stream shows colors: see `usesColor`. */
+export function hasColor(stream: NodeJS.WriteStream, mode: ColorMode = 'auto'): boolean {
+  return usesColor(mode, stream.isTTY === true, process.env);
 }
 
 /** Formats an event as a line of `--json`. */
@@ -44,14 +53,26 @@ export function isResult(event: string): boolean {
 /** Maximum buffer size. The buffer collects the lines of one turn of the event loop. */
 const maxBufferedChars = 64 * 1024;
 
+/** A row of a table. */
+type Row = readonly Text[];
+
+/** The indentation of tables. */
+const indent = '  ';
+
 export class Output {
   private buffer = '';
   private isFlushDue = false;
-  private readonly live = new LiveView(process.stderr, breaksLines(process.env));
+  private readonly live: LiveView;
+  private readonly glyphs = chooseGlyphs(process.env, process.platform);
   /** Whether standard error is a terminal that can redraw lines. The terminals in some editors cannot. */
   private readonly isTerminal = process.stderr.isTTY === true && process.env['TERM'] !== 'dumb';
 
   constructor(private readonly options: OutputOptions) {
+    const { glyphs } = this;
+    this.live = new LiveView(process.stderr, breaksLines(process.env), {
+      hasColor: hasColor(process.stderr, options.color),
+      glyphs,
+    });
     for (const stream of [process.stdout, process.stderr]) {
       // The transfer continues after write errors, such as EPIPE when the reading process has exited.
       stream.on('error', () => undefined);
@@ -75,10 +96,37 @@ export class Output {
   }
 
   /** Prints a line for people. Does nothing with --json, --quiet or `isTerse`. */
-  line(text: string): void {
-    const { isJson, isQuiet, isTerse } = this.options;
+  line(text: Text): void {
+    const { isJson, isQuiet, isTerse, color } = this.options;
     if (isJson || isQuiet || isTerse) return;
-    this.append(`${escapeControlsInLines(text)}\n`);
+    this.append(`${render(text, hasColor(process.stdout, color))}\n`);
+  }
+
+  /**
+   * Prints a table, indented. Its rows are not wider than the terminal.
+   * @param rows the first row has the names of the columns
+   * @param dropOrder names of columns that a narrow terminal can do without, the least important first
+   * @param notes for each row but the first, what there is to say about it, or ''. Where the notes do not fit
+   *   beside the rows, they follow below.
+   */
+  table(rows: readonly Row[], dropOrder: readonly string[], notes: readonly string[] = []): void {
+    const { columns = 0 } = process.stdout;
+    const width = columns > 0 ? columns - indent.length : Number.POSITIVE_INFINITY;
+    const [names = [], ...others] = rows;
+    const hasNotes = notes.some((note) => note !== '');
+    const whole = hasNotes
+      ? [[...names, 'note'], ...others.map((row, i) => [...row, notes[i] ?? ''])]
+      : rows;
+    const isWide = formatTable(whole).every((line) => widthOf(line) <= width);
+    const [head = [], ...figures] = isWide ? whole : dropColumns(rows, width, dropOrder);
+    const header = head.map((name) => toned('strong', plain(name)));
+    for (const line of formatTable([header, ...figures], width, this.glyphs.ellipsis)) {
+      this.line(join([indent, line]));
+    }
+    if (isWide) return;
+    others.forEach(([name = ''], i) => {
+      if (notes[i]) this.line(`${indent}${plain(name)}: ${notes[i]}`);
+    });
   }
 
   /** With --json, prints the object as one line. With --quiet as well, prints only results. */
@@ -91,24 +139,24 @@ export class Output {
 
   /** Prints a detail. Callers must check first that --verbose is given. */
   detail(text: string): void {
-    this.warn(text);
+    if (!this.options.isQuiet) this.toStandardError(text, 'faint');
   }
 
   /** Prints a warning: the command and all transfers continue. */
   warn(text: string): void {
-    if (!this.options.isQuiet) this.toStandardError(text);
+    if (!this.options.isQuiet) this.toStandardError(text, 'warning');
   }
 
   /** Prints an error, even with --quiet. Use it for errors that end the command or a transfer. */
   error(text: string): void {
-    this.toStandardError(text);
+    this.toStandardError(text, 'bad');
   }
 
   /** Shows or updates the progress view. Does nothing if `hasProgress` is false. */
   progress(view: View): void {
     if (!this.hasProgress) return;
     this.flush();
-    this.live.show((size) => view(size).map(escapeControls));
+    this.live.show(view);
   }
 
   /** Whether progress is shown: on a terminal, without --json and --quiet. */
@@ -121,7 +169,9 @@ export class Output {
     if (this.buffer === '') return;
     const { buffer } = this;
     this.buffer = '';
-    this.live.printAbove(() => process.stdout.write(buffer));
+    // Lines that go into a file do not disturb the view.
+    if (process.stdout.isTTY) this.live.printAbove(() => process.stdout.write(buffer));
+    else process.stdout.write(buffer);
   }
 
   /** Removes the progress view. */
@@ -130,9 +180,10 @@ export class Output {
     this.live.hide();
   }
 
-  private toStandardError(text: string): void {
+  private toStandardError(text: string, tone: Tone): void {
     this.flush();
-    this.live.printAbove(() => process.stderr.write(`${escapeControlsInLines(text)}\n`));
+    const line = render(toned(tone, text), hasColor(process.stderr, this.options.color));
+    this.live.printAbove(() => process.stderr.write(`${line}\n`));
   }
 
   protected append(text: string): void {

@@ -8,6 +8,7 @@ import {
   formatRate,
   formatSeconds,
 } from '../../base/format.js';
+import { RecentRates } from '../../base/recent-rate.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FileReceiverEvent } from '../../node/file-receiver.js';
 import { fingerprint, formatPublicKey } from '../../node/keys/key-files.js';
@@ -18,12 +19,11 @@ import type {
   TurnedAwayEvent,
 } from '../../session/receiver-events.js';
 import type { OnComplete } from '../on-complete.js';
-import type { ViewSize } from './live-view.js';
+import { incomingTable } from './incoming-table.js';
 import type { Output } from './output.js';
 import { printOddity } from './print-event.js';
 import { printServerSummary } from './server-summary.js';
-import { formatLoss, percent } from './session-table.js';
-import { formatPartOfTable, shownRows } from './table.js';
+import { join, toned } from './text.js';
 
 type BadBlockEvent = Extract<ReceiveEvent, { type: 'bad-block' }>;
 
@@ -47,6 +47,7 @@ export interface ReceiveOutputOptions {
 export class ReceiveOutput {
   private completeCount = 0;
   private failedCount = 0;
+  private readonly rates = new RecentRates();
 
   constructor(
     private readonly output: Output,
@@ -181,7 +182,8 @@ export class ReceiveOutput {
           ? []
           : [`${formatPlural(result.badBlocks, 'bad block')} repaired`]),
       ];
-      output.line(`${label} from ${from}: complete, ${facts.join(', ')}${why}`);
+      const rest = `, ${facts.join(', ')}${why}`;
+      output.line(join([`${label} from ${from}: `, toned('good', 'complete'), rest]));
       this.options.onComplete?.add(result);
     } else {
       this.failedCount++;
@@ -200,39 +202,29 @@ export class ReceiveOutput {
     );
   }
 
+  /** @returns the current rate of each session, in the order of the sessions */
+  private ratesOf(statuses: readonly IncomingStatus[]): (number | undefined)[] {
+    const nowMs = performance.now();
+    const keyOf = ({ from, session }: IncomingStatus) => `${from} ${session}`;
+    this.rates.update(
+      nowMs,
+      statuses.map((status) => [keyOf(status), status.receivedBytes]),
+    );
+    return statuses.map((status) => this.rates.perSec(nowMs, keyOf(status)));
+  }
+
   private showProgress(statuses: readonly IncomingStatus[]): void {
     const { output } = this;
     if (output.isJson) {
       for (const status of statuses) output.json({ event: 'progress', ...statusJson(status) });
     } else if (statuses.length > 0) {
-      output.progress((size) => incomingTable(statuses, size));
+      const rates = this.ratesOf(statuses);
+      const { completeCount } = this;
+      output.progress((area) => incomingTable({ statuses, rates, completeCount }, area));
     } else {
       output.endProgress();
     }
   }
-}
-
-function incomingTable(
-  statuses: readonly IncomingStatus[],
-  { columns, lines }: ViewSize,
-): readonly string[] {
-  const rowCount = shownRows(statuses.length, lines - 1);
-  if (rowCount === 0) return [`receiving ${formatPlural(statuses.length, 'object')}`];
-  const head = ['object', 'from', 'state', 'here', 'goodput', 'loss'];
-  const hidden = statuses.length - rowCount;
-  return formatPartOfTable([head, ...statuses.slice(0, rowCount).map(row)], hidden, columns);
-}
-
-function row(status: IncomingStatus): string[] {
-  const goodput = bytesPerSec(status.receivedBytes, status.elapsedMs);
-  return [
-    status.label,
-    status.from,
-    status.activity,
-    `${percent(status.heldBytes, status.contentSizeBytes)}%`,
-    goodput === undefined || goodput === 0 ? '-' : formatRate(goodput),
-    formatLoss(status.lossRatio),
-  ];
 }
 
 /** @returns the fields of `progress` and `session-result`, a stable interface (docs/COMMANDS.md) */

@@ -10,6 +10,7 @@ import {
   formatRate,
   formatSeconds,
 } from '../../base/format.js';
+import { RecentRates } from '../../base/recent-rate.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { SkippedEntry } from '../../node/disk/source/object-source.js';
 import type { SendEvent, SendResult } from '../../node/send-options.js';
@@ -19,13 +20,15 @@ import type { JsonEvent } from './json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
 import { printOddity, printOtherAddress, printPortRefused } from './print-event.js';
-import { formatLoss, sessionTable } from './session-table.js';
-import { formatTable } from './table.js';
+import { formatLoss } from './progress-parts.js';
+import { sessionTable } from './session-table.js';
+import { join, statusTone, toned } from './text.js';
 
 export class SendOutput {
   private readonly startedAtMs = performance.now();
   private contentSizeBytes = 0;
   private isPaused = false;
+  private readonly rates = new RecentRates();
 
   constructor(
     private readonly output: Output,
@@ -47,7 +50,7 @@ export class SendOutput {
       case 'resize':
         output.json({ event: 'resize', mssBytes: event.mssBytes, reason: event.reason });
         if (isVerbose && !output.isJson) {
-          output.warn(`segments of ${event.mssBytes} bytes: ${event.reason}`);
+          output.detail(`segments of ${event.mssBytes} bytes: ${event.reason}`);
         }
         break;
       case 'skipped':
@@ -57,12 +60,12 @@ export class SendOutput {
       case 'unused-pattern':
         output.json({ event: 'unused-pattern', pattern: event.pattern });
         if (isVerbose && !output.isJson) {
-          output.warn(escapeControls(`${event.pattern}: matches nothing`));
+          output.detail(escapeControls(`${event.pattern}: matches nothing`));
         }
         break;
       case 'connect':
         output.json({ event: 'connect', receiver: event.receiver, name: event.selfName });
-        if (isVerbose && !output.isJson) output.warn(`${event.receiver}: connected`);
+        if (isVerbose && !output.isJson) output.detail(`${event.receiver}: connected`);
         break;
       case 'other-address':
         printOtherAddress(output, event);
@@ -111,8 +114,8 @@ export class SendOutput {
       offload,
     });
     if (this.isVerbose && !output.isJson) {
-      output.warn(describeOffload(offload, 'send'));
-      output.warn(`segments of ${mssBytes} bytes`);
+      output.detail(describeOffload(offload, 'send'));
+      output.detail(`segments of ${mssBytes} bytes`);
     }
   }
 
@@ -122,7 +125,7 @@ export class SendOutput {
     output.json({ event: 'receiver-result', ...receiverJson(outcome) });
     if (output.isJson || (status === 'complete' && !this.isVerbose)) return;
     const text = `${receiver}: ${status}${reason === undefined ? '' : `: ${reason}`}`;
-    if (status === 'complete') output.warn(text);
+    if (status === 'complete') output.detail(text);
     else output.error(text);
   }
 
@@ -136,8 +139,14 @@ export class SendOutput {
       return;
     }
     if (!output.hasProgress || this.isPaused) return;
-    const elapsedMs = performance.now() - this.startedAtMs;
-    output.progress((size) => sessionTable(receivers, contentSizeBytes, elapsedMs, size));
+    const nowMs = performance.now();
+    const keyed = receivers.map(({ receivedBytes }, i) => [String(i), receivedBytes] as const);
+    this.rates.update(nowMs, keyed);
+    const rates = keyed.map(([key]) => this.rates.perSec(nowMs, key));
+    const elapsedMs = nowMs - this.startedAtMs;
+    output.progress((area) =>
+      sessionTable({ receivers, rates, contentSizeBytes, elapsedMs }, area),
+    );
   }
 }
 
@@ -224,9 +233,13 @@ export function printSendSummary(output: Output, result: SendResult): void {
   // Goodput excludes content that receivers already had.
   const mostBytes = Math.max(0, ...receivers.map(({ receivedBytes }) => receivedBytes));
   const goodput = bytesPerSec(mostBytes, elapsedMs);
+  const outcome = `complete at ${complete} of ${formatPlural(receivers.length, 'receiver')}`;
   output.line(
-    `${escapeControls(result.label)}: ${formatPlural(result.entryCount, 'entry', 'entries')}, ` +
-      `${formatBytes(contentSizeBytes)}, complete at ${complete} of ${formatPlural(receivers.length, 'receiver')}`,
+    join([
+      `${escapeControls(result.label)}: ${formatPlural(result.entryCount, 'entry', 'entries')}, `,
+      `${formatBytes(contentSizeBytes)}, `,
+      toned(complete === receivers.length ? 'good' : 'bad', outcome),
+    ]),
   );
   output.line(
     [
@@ -252,16 +265,15 @@ export function printSendSummary(output: Output, result: SendResult): void {
   // For failed receivers, the reason was already printed at the time of the failure.
   const note = ({ status, reason = '' }: SessionReceiverStatus) =>
     status === 'complete' ? reason : '';
-  const notes = receivers.some((receiver) => note(receiver) !== '') ? ['note'] : [];
-  const head = ['receiver', 'status', ...held, 'received', 'time', 'loss', ...notes];
+  const head = ['receiver', 'status', ...held, 'received', 'time', 'loss'];
   const rows = receivers.map((status) => [
     status.receiver,
-    status.status,
+    toned(statusTone(status.status), status.status),
     ...(wasHeld ? [formatBytes(status.heldBeforeBytes)] : []),
     formatBytes(status.receivedBytes),
     formatSeconds(status.elapsedMs / 1000),
     formatLoss(status.lossRatio),
-    note(status),
   ]);
-  for (const line of formatTable([head, ...rows])) output.line(`  ${line}`);
+  const notes = receivers.map((status) => note(status));
+  output.table([head, ...rows], ['loss', 'time', ...held, 'received'], notes);
 }

@@ -13,13 +13,13 @@ import type { FileTransferResult } from '../../node/file-receiver.js';
 import type { JsonEvent } from './json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
+import { join, statusTone, toned } from './text.js';
 
 export function printServerSummary(output: Output, result: FileTransferResult): void {
   const { from, status, sizeBytes, segmentCount, elapsedMs, end } = result;
   const goodput = bytesPerSec(sizeBytes, elapsedMs);
-  output.line(
-    `From ${from}: ${status}, ${formatCount(sizeBytes)} bytes in ${formatPlural(segmentCount, 'segment')}`,
-  );
+  const size = `${formatCount(sizeBytes)} bytes in ${formatPlural(segmentCount, 'segment')}`;
+  output.line(join([`From ${from}: `, toned(statusTone(status), status), `, ${size}`]));
   output.line(
     [
       `  ${formatSeconds(elapsedMs / 1000)}`,

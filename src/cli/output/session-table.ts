@@ -1,90 +1,110 @@
-/** The live table of a session: a row for each receiver, and a total line. */
-import { bytesPerSec, formatBytes, formatRate, formatSeconds } from '../../base/format.js';
+/** The live table of `p2mp send`: a row for each receiver, and a total line. */
+import { bytesPerSec, formatBytes, formatSeconds } from '../../base/format.js';
+import { secondsFor } from '../../base/recent-rate.js';
 import type { SessionReceiverStatus } from '../../session/sender-events.js';
-import type { ViewSize } from './live-view.js';
-import { dropColumns, formatPartOfTable, joinFitting, shownRows } from './table.js';
+import type { ViewArea } from './live-view.js';
+import {
+  bar,
+  barColumns,
+  countOf,
+  etaPart,
+  formatLoss,
+  percent,
+  shareOf,
+} from './progress-parts.js';
+import { type ProgressRow, progressTable, type Standing } from './progress-table.js';
+import { joinFitting } from './table.js';
+import { join, type Text, toned } from './text.js';
 
-/** States, the most interesting for the user first. */
-const order = ['active', 'offered', 'identifying', 'connecting', 'failed', 'refused', 'aborted'];
-
-/** Number of lines besides the rows: the header and the total line. */
-const fixedLines = 2;
-
-/** Formats the table. If there is no room for all receivers, leaves out complete and fast receivers. */
-export function sessionTable(
-  receivers: readonly SessionReceiverStatus[],
-  contentSizeBytes: number,
-  elapsedMs: number,
-  { columns, lines }: ViewSize,
-): string[] {
-  const total = totalLine(receivers, contentSizeBytes, elapsedMs, columns);
-  const rowCount = shownRows(receivers.length, lines - fixedLines);
-  if (rowCount === 0) return [total];
-  const shown = new Set(
-    [...receivers]
-      .sort((a, b) => rank(a) - rank(b) || a.heldBytes - b.heldBytes)
-      .slice(0, rowCount),
-  );
-  // Keep the order of the receivers, because rows that change places are hard to read.
-  const rows = receivers
-    .filter((status) => shown.has(status))
-    .map((status) => row(status, contentSizeBytes));
-  const head = ['receiver', 'state', 'here', 'goodput', 'loss', 'rtt'];
-  const hidden = receivers.length - rows.length;
-  const table = dropColumns([head, ...rows], columns, ['rtt', 'loss', 'state', 'goodput']);
-  return [...formatPartOfTable(table, hidden, columns), total];
+/** What the sender knows at one moment. */
+export interface SendingStatus {
+  readonly receivers: readonly SessionReceiverStatus[];
+  /** The current rate of each receiver in bytes per second, in the order of the receivers. */
+  readonly rates: readonly (number | undefined)[];
+  readonly contentSizeBytes: number;
+  readonly elapsedMs: number;
 }
 
-function rank(status: SessionReceiverStatus): number {
-  const place = order.indexOf(status.status);
-  return place === -1 ? order.length : place;
+const extras = ['rtt', 'loss', 'ETA', 'average'];
+
+export function sessionTable(sending: SendingStatus, area: ViewArea): Text[] {
+  const { receivers, rates, contentSizeBytes } = sending;
+  const rows = receivers.map((status, i): ProgressRow => {
+    const standing = standingOf(status);
+    return {
+      name: status.receiver,
+      state: status.activity,
+      standing,
+      heldBytes: knownHeldBytes(status),
+      sizeBytes: contentSizeBytes,
+      rate: standing === 'active' ? rates[i] : undefined,
+      average: bytesPerSec(status.receivedBytes, status.elapsedMs),
+      more: {
+        loss: formatLoss(status.lossRatio),
+        rtt: status.rttMs === undefined ? '-' : `${status.rttMs.toFixed(1)} ms`,
+      },
+    };
+  });
+  const total = totalLine(sending, area);
+  return progressTable({ head: 'receiver', rows, extras, total }, area);
 }
 
-function row(status: SessionReceiverStatus, contentSizeBytes: number): string[] {
-  const goodput = bytesPerSec(status.receivedBytes, status.elapsedMs);
-  return [
-    status.receiver,
-    status.activity,
-    // Before a receiver connects, the sender does not know which data the receiver already has.
-    `${status.selfName === undefined ? 0 : percent(status.heldBytes, contentSizeBytes)}%`,
-    goodput === undefined || goodput === 0 ? '-' : formatRate(goodput),
-    formatLoss(status.lossRatio),
-    status.rttMs === undefined ? '-' : `${status.rttMs.toFixed(1)} ms`,
-  ];
-}
-
-/** Overall progress of all receivers. The ETA is the ETA of the slowest active receiver. */
-function totalLine(
-  receivers: readonly SessionReceiverStatus[],
-  contentSizeBytes: number,
-  elapsedMs: number,
-  columns: number,
-): string {
-  const complete = receivers.filter(({ status }) => status === 'complete').length;
-  const active = receivers.filter(({ status }) => status === 'active');
-  let etaSeconds = 0;
-  for (const { receivedBytes, heldBytes, elapsedMs: ms } of active) {
-    const goodput = bytesPerSec(receivedBytes, ms) ?? 0;
-    const seconds = goodput > 0 ? (contentSizeBytes - heldBytes) / goodput : Infinity;
-    etaSeconds = Math.max(etaSeconds, seconds);
+function standingOf({ status }: SessionReceiverStatus): Standing {
+  switch (status) {
+    case 'active':
+    case 'complete':
+      return status;
+    case 'connecting':
+    case 'identifying':
+    case 'offered':
+      return 'waiting';
+    default:
+      return 'failed';
   }
-  const eta =
-    active.length === 0 || etaSeconds === Infinity ? 'unknown' : formatSeconds(etaSeconds);
+}
+
+/** Before a receiver connects, the sender does not know which data the receiver already has. */
+function knownHeldBytes({ selfName, heldBytes }: SessionReceiverStatus): number {
+  return selfName === undefined ? 0 : heldBytes;
+}
+
+/** The progress of all receivers that have not failed. The ETA is that of the slowest active receiver. */
+function totalLine(sending: SendingStatus, { columns, glyphs }: ViewArea): Text {
+  const { receivers, rates, contentSizeBytes, elapsedMs } = sending;
+  const complete = receivers.filter(({ status }) => status === 'complete').length;
+  const running = receivers.filter((each) => standingOf(each) !== 'failed');
+  const failed = receivers.length - running.length;
+  const held = running.reduce((sum, each) => sum + knownHeldBytes(each), 0);
+  const size = running.length * contentSizeBytes;
   const parts = [
-    `${complete} of ${receivers.length} complete`,
+    join([
+      countOf(complete, receivers.length, columns),
+      ...(failed === 0 ? [] : [', ', toned('bad', `${failed} failed`)]),
+    ]),
+    running.length === 0 ? '' : bar(shareOf(held, size), barColumns(columns), glyphs),
+    running.length === 0 ? '' : `${percent(held, size)}%`.padStart(4),
     formatBytes(contentSizeBytes),
     formatSeconds(elapsedMs / 1000),
-    ...(complete === receivers.length ? [] : [`ETA ${eta}`]),
+    etaPart(slowestSeconds(receivers, rates, contentSizeBytes)),
   ];
-  return joinFitting(parts, ', ', columns, [2, 1, 3]);
+  return joinFitting(parts, '  ', columns, [4, 3, 1, 5, 2]);
 }
 
-/** Rounds down, so that 100 is returned only for a complete object. */
-export function percent(heldBytes: number, sizeBytes: number): number {
-  return sizeBytes === 0 ? 100 : Math.floor((heldBytes / sizeBytes) * 100);
-}
-
-export function formatLoss(lossRatio: number): string {
-  const share = lossRatio * 100;
-  return `${share === 0 || share >= 9.95 ? share.toFixed(0) : share.toFixed(1)}%`;
+/** @returns undefined if the remaining time of a receiver is not known that is active or was so before */
+function slowestSeconds(
+  receivers: readonly SessionReceiverStatus[],
+  rates: readonly (number | undefined)[],
+  contentSizeBytes: number,
+): number | undefined {
+  let slowest = 0;
+  for (const [i, each] of receivers.entries()) {
+    const standing = standingOf(each);
+    const isWaitedFor = standing === 'waiting' && each.selfName !== undefined;
+    if (standing !== 'active' && !isWaitedFor) continue;
+    const rate = isWaitedFor ? undefined : rates[i];
+    const seconds = secondsFor(contentSizeBytes - each.heldBytes, rate);
+    if (seconds === undefined) return undefined;
+    slowest = Math.max(slowest, seconds);
+  }
+  return slowest;
 }

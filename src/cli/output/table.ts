@@ -1,6 +1,5 @@
 /** Text tables, aligned by display width. */
-import cliTruncate from 'cli-truncate';
-import stringWidth from 'string-width';
+import { escapeText, join, plain, shorten, type Text, widthOf } from './text.js';
 
 const gap = '  ';
 
@@ -8,59 +7,66 @@ const gap = '  ';
 const minCellColumns = 8;
 
 /**
- * Formats rows. Each column is as wide as its widest cell.
+ * Formats rows. Each column is as wide as its widest cell. Control characters are escaped.
  * @param maxColumns maximum width of a line. If a line is too long, cells of the widest columns are shortened
  *   in the middle.
  */
 export function formatTable(
   rows: readonly (readonly string[])[],
+  maxColumns?: number,
+  ellipsis?: string,
+): string[];
+export function formatTable(
+  rows: readonly (readonly Text[])[],
+  maxColumns?: number,
+  ellipsis?: string,
+): Text[];
+export function formatTable(
+  rows: readonly (readonly Text[])[],
   maxColumns = Number.POSITIVE_INFINITY,
-): string[] {
+  ellipsis = '…',
+): Text[] {
+  const table = rows.map((row) => row.map(escapeText));
   const widths: number[] = [];
-  for (const row of rows) {
+  for (const row of table) {
     row.forEach((cell, i) => {
-      widths[i] = Math.max(widths[i] ?? 0, stringWidth(cell));
+      widths[i] = Math.max(widths[i] ?? 0, widthOf(cell));
     });
   }
   narrow(widths, maxColumns - gap.length * (widths.length - 1));
-  return rows.map((row) =>
-    cut(row.map((cell, i) => fill(cell, widths[i] ?? 0)).join(gap), maxColumns).trimEnd(),
-  );
-}
-
-/** Formats a table and adds a line with the number of hidden rows, if any. */
-export function formatPartOfTable(
-  rows: readonly (readonly string[])[],
-  hiddenCount: number,
-  maxColumns: number,
-): string[] {
-  return [
-    ...formatTable(rows, maxColumns),
-    ...(hiddenCount > 0 ? [`and ${hiddenCount} more`] : []),
-  ];
+  return table.map((row) => {
+    // The last cell that has text is not filled, so that no line ends with blanks.
+    const last = row.findLastIndex((cell) => widthOf(cell) > 0);
+    const cells = row
+      .slice(0, last + 1)
+      .map((cell, i) => fill(cell, widths[i] ?? 0, i < last, ellipsis));
+    return cut(join(cells, gap), maxColumns, ellipsis);
+  });
 }
 
 /**
  * Removes columns until it is enough to shorten the first cell of each row. So no figure loses its unit.
  * @param rows the first row has the names of the columns
  * @param order names of columns that can be left out, the least important first
+ * @param leastFirst width to which the first cells can be shortened
  */
 export function dropColumns(
-  rows: readonly (readonly string[])[],
+  rows: readonly (readonly Text[])[],
   maxColumns: number,
   order: readonly string[],
-): string[][] {
+  leastFirst = minCellColumns,
+): Text[][] {
   const kept = rows.map((row) => [...row]);
-  const width = (i: number) => Math.max(...kept.map((row) => stringWidth(row[i] ?? '')));
+  const width = (i: number) => Math.max(...kept.map((row) => widthOf(row[i] ?? '')));
   const total = () => {
     const widths = (kept[0] ?? []).map((_, i) => width(i));
     const [first = 0, ...others] = widths;
     const figures = others.reduce((sum, each) => sum + each + gap.length, 0);
-    return figures + Math.min(first, Math.max(minCellColumns, ...others));
+    return figures + Math.min(first, Math.max(leastFirst, ...others));
   };
   for (const name of order) {
     if (total() <= maxColumns) break;
-    const index = kept[0]?.indexOf(name) ?? -1;
+    const index = kept[0]?.findIndex((cell) => plain(cell).trim() === name) ?? -1;
     if (index >= 0) for (const row of kept) row.splice(index, 1);
   }
   return kept;
@@ -71,18 +77,22 @@ export function dropColumns(
  * @param order indexes of parts that can be left out, the least important first
  */
 export function joinFitting(
-  parts: readonly string[],
+  parts: readonly Text[],
   separator: string,
   maxColumns: number,
   order: readonly number[],
-): string {
+): Text {
   const left = new Set<number>();
-  const join = () => parts.filter((_, i) => !left.has(i)).join(separator);
+  const joined = () =>
+    join(
+      parts.filter((part, i) => !left.has(i) && widthOf(part) > 0),
+      separator,
+    );
   for (const index of order) {
-    if (stringWidth(join()) <= maxColumns) break;
+    if (widthOf(joined()) <= maxColumns) break;
     left.add(index);
   }
-  return join();
+  return joined();
 }
 
 /** Narrows the widest columns until the line fits. */
@@ -98,20 +108,19 @@ function narrow(widths: number[], room: number): void {
   }
 }
 
-function fill(cell: string, columns: number): string {
-  const width = stringWidth(cell);
-  if (width <= columns) return cell + ' '.repeat(columns - width);
-  let shorter = cliTruncate(cell, columns, { position: 'middle' });
-  // With wide characters, cli-truncate can return one column too many.
-  for (let room = columns - 1; stringWidth(shorter) > columns; room--) {
-    shorter = cliTruncate(cell, room, { position: 'middle' });
-  }
-  return shorter + ' '.repeat(Math.max(0, columns - stringWidth(shorter)));
+function fill(cell: Text, columns: number, isPadded: boolean, ellipsis: string): Text {
+  const shorter = shorten(cell, columns, 'middle', ellipsis);
+  const blanks = columns - widthOf(shorter);
+  return isPadded && blanks > 0 ? join([shorter, ' '.repeat(blanks)]) : shorter;
 }
 
 /** Truncates the line at its end to the maximum width. */
-export function cut(line: string, maxColumns: number): string {
-  return maxColumns === Number.POSITIVE_INFINITY ? line : cliTruncate(line, maxColumns);
+export function cut(line: string, maxColumns: number, ellipsis?: string): string;
+export function cut(line: Text, maxColumns: number, ellipsis?: string): Text;
+export function cut(line: Text, maxColumns: number, ellipsis = '…'): Text {
+  return maxColumns === Number.POSITIVE_INFINITY
+    ? line
+    : shorten(line, maxColumns, 'end', ellipsis);
 }
 
 /** @returns how many rows to show in `lineCount` lines; if some are hidden, one line is left to count them */

@@ -7,6 +7,8 @@ import t from 'tap';
 import { createRandom } from '../../../src/base/random.js';
 import { breaksLines, LiveView, type View } from '../../../src/cli/output/live-view.js';
 import { cut, formatTable, shownRows } from '../../../src/cli/output/table.js';
+import { unicodeGlyphs } from '../../../src/cli/output/terminal-look.js';
+import { join, toned } from '../../../src/cli/output/text.js';
 import { TerminalScreen } from '../../support/terminal-screen.js';
 
 /** Standard error on a terminal whose user resizes it. */
@@ -140,6 +142,39 @@ t.test('the view stays visible below the lines that scroll above it', async (t) 
   }
   t.strictSame(window.screen.lines, [...printed, '50%  ETA 1.00 s']);
 });
+
+t.test('colors move nothing: the screen is the same with and without them', async (t) => {
+  const view: View = ({ columns }) => [
+    join([toned('bad', 'failed \x1b[2J'), '  ', toned('good', '東京'.repeat(columns))]),
+    toned('strong', 'total'),
+  ];
+  const screens = [];
+  for (const hasColor of [true, false]) {
+    const window = new Window(40, 5);
+    const live = new LiveView(window, true, { hasColor, glyphs: unicodeGlyphs });
+    live.show(view);
+    live.printAbove(() => window.write('a line\r\n'));
+    await window.resize(30, 5);
+    screens.push(window.screen.lines);
+  }
+  t.equal(screens[0]?.length, 3);
+  t.match(screens[0]?.[1], /^failed \\x1b\[2J {2}東京.*…$/);
+  t.same(screens[0], screens[1]);
+});
+
+t.test(
+  'each line is erased as a whole before it is drawn, because tmux keeps its width',
+  async (t) => {
+    const stream = Object.assign(new EventEmitter(), { columns: 80, rows: 24, written: '' });
+    const write = (text: string) => {
+      stream.written += text;
+    };
+    new LiveView(Object.assign(stream, { write }), true).show(viewOf(1));
+    const [, ...lines] = stream.written.split(/\r\n|^\r/);
+    t.equal(lines.length, 7);
+    for (const line of lines) t.ok(line.startsWith('\x1b[2K') && !line.startsWith('\x1b', 4));
+  },
+);
 
 t.test('a window that was far too small is clean again afterwards', async (t) => {
   for (let seed = 1; seed <= 20; seed++) {

@@ -3,7 +3,10 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { formatLoss, percent, sessionTable } from '../../../src/cli/output/session-table.js';
+import { formatLoss, percent } from '../../../src/cli/output/progress-parts.js';
+import { sessionTable } from '../../../src/cli/output/session-table.js';
+import { asciiGlyphs, unicodeGlyphs } from '../../../src/cli/output/terminal-look.js';
+import { plain, render } from '../../../src/cli/output/text.js';
 import type { SessionReceiverStatus } from '../../../src/index.js';
 import { isSameContent, writeRandomFile } from '../../support/loopback.js';
 import { distFolder, Program } from '../../support/processes.js';
@@ -39,65 +42,85 @@ function statusOf(
   };
 }
 
+interface Sight {
+  readonly columns?: number;
+  readonly lines?: number;
+  readonly contentSizeBytes?: number;
+  readonly rates?: readonly (number | undefined)[];
+  readonly glyphs?: typeof asciiGlyphs;
+}
+
+/** The table after three seconds. The default rate of a receiver is its average. */
+function tableOf(receivers: readonly SessionReceiverStatus[], sight: Sight = {}) {
+  const { columns = 80, lines = 23, contentSizeBytes = 100, glyphs = asciiGlyphs } = sight;
+  const averages = receivers.map(({ receivedBytes: bytes, elapsedMs: ms }) => (bytes / ms) * 1000);
+  const sending = { receivers, rates: sight.rates ?? averages, contentSizeBytes, elapsedMs: 3000 };
+  return sessionTable(sending, { columns, lines, glyphs });
+}
+
+function linesOf(receivers: readonly SessionReceiverStatus[], sight?: Sight): string[] {
+  return tableOf(receivers, sight).map(plain);
+}
+
 function firstCells(lines: readonly string[]): string[] {
   return lines.slice(1, -1).map((line) => line.split(/ {2,}/)[0] ?? '');
 }
 
 t.test('a row shows state, progress and figures of a receiver', async (t) => {
   const held = { elapsedMs: 2000, lossRatio: 0.0123, rttMs: 0.456 };
-  const lines = sessionTable(
-    [
-      statusOf('10.0.0.1', 'active', 500_000, held),
-      statusOf('lab:7000', 'connecting', 0, { activity: 'connecting', elapsedMs: 0 }),
-    ],
-    1_000_000,
-    3000,
-    { columns: 80, lines: 23 },
-  );
-  t.same(lines, [
-    'receiver  state       here  goodput   loss  rtt',
-    '10.0.0.1  receiving   50%   250 kB/s  1.2%  0.5 ms',
-    'lab:7000  connecting  0%    -         0%    -',
-    '0 of 2 complete, 1.00 MB, 3.00 s, ETA 2.00 s',
+  const receivers = [
+    statusOf('10.0.0.1', 'active', 500_000, held),
+    statusOf('lab:7000', 'connecting', 0, { activity: 'connecting', elapsedMs: 0 }),
+  ];
+  const sight = { contentSizeBytes: 1_000_000, rates: [100_000, undefined] };
+  t.same(linesOf(receivers, { ...sight, columns: 100 }), [
+    'receiver  state                             here       rate    average   ETA  loss     rtt',
+    '10.0.0.1  receiving   ##########..........   50%   100 kB/s   250 kB/s   5 s  1.2%  0.5 ms',
+    'lab:7000  connecting  ....................    0%          -          -     -    0%       -',
+    '0 of 2 complete  #####...............   25%  1.00 MB  3.00 s  ETA 5 s',
   ]);
+  const [, row] = linesOf(receivers, { ...sight, glyphs: unicodeGlyphs });
+  t.match(row, '  █████░░░░░   50%  ');
 });
 
-t.test('without room for all, the table shows unfinished receivers', async (t) => {
-  const receivers = [
-    statusOf('done', 'complete', 100),
-    statusOf('gone', 'failed', 20),
-    statusOf('new', 'connecting'),
-    statusOf('fast', 'active', 90),
-    statusOf('refused', 'refused'),
-    statusOf('slow', 'active', 10),
-    statusOf('met', 'identifying'),
-    statusOf('stopped', 'aborted'),
-    statusOf('asked', 'offered'),
-  ];
-  const names = receivers.map(({ receiver }) => receiver);
-  // Rows keep their places: moving rows are unreadable.
-  const tableIn = (lines: number) => sessionTable(receivers, 100, 1000, { columns: 80, lines });
-  t.same(firstCells(tableIn(11)), names);
-  const urgent = ['slow', 'fast', 'asked', 'met', 'new', 'gone', 'refused', 'stopped', 'done'];
-  for (let rows = 1; rows < 8; rows++) {
-    const shown = names.filter((name) => urgent.slice(0, rows).includes(name));
-    t.same(firstCells(tableIn(rows + 3)), [...shown, `and ${9 - rows} more`]);
-  }
-  for (const lines of [1, 2, 3]) {
-    t.match(tableIn(lines), [/^1 of 9 complete/], `${lines} lines have room for the summary only`);
-    t.equal(tableIn(lines).length, 1);
-  }
-});
+t.test(
+  'incomplete receivers come first; without room for all, the others are counted',
+  async (t) => {
+    const receivers = [
+      statusOf('done', 'complete', 100),
+      statusOf('gone', 'failed', 20),
+      statusOf('new', 'connecting'),
+      statusOf('fast', 'active', 90),
+      statusOf('refused', 'refused'),
+      statusOf('slow', 'active', 10),
+      statusOf('met', 'identifying'),
+      statusOf('stopped', 'aborted'),
+      statusOf('asked', 'offered'),
+    ];
+    // Rows with the same standing keep their places: moving rows are unreadable.
+    const shown = ['fast', 'slow', 'new', 'met', 'asked', 'gone', 'refused', 'stopped', 'done'];
+    t.same(firstCells(linesOf(receivers, { lines: 11 })), shown);
+    const urgent = ['slow', 'fast', 'new', 'met', 'asked', 'refused', 'stopped', 'gone', 'done'];
+    for (let rows = 1; rows < 8; rows++) {
+      const chosen = shown.filter((name) => urgent.slice(0, rows).includes(name));
+      const cells = firstCells(linesOf(receivers, { lines: rows + 3 }));
+      t.same(cells, [...chosen, `and ${9 - rows} more`]);
+    }
+    for (const lines of [1, 2, 3]) {
+      const only = linesOf(receivers, { lines });
+      t.match(only, [/^1 of 9 complete, 4 failed|^1 of 9 complete, 3 failed/]);
+      t.equal(only.length, 1, `${lines} lines have room for the summary only`);
+    }
+  },
+);
 
 t.test('a narrow terminal shortens names, not figures', async (t) => {
   const receiver = 'a-host-with-a-very-long-name.of-some-department.example.org:7735';
   const receivers = [statusOf(receiver, 'active', 50), statusOf('short', 'active', 25)];
   for (const columns of [120, 60, 50]) {
-    const [head = '', one = '', two = ''] = sessionTable(receivers, 100, 1000, {
-      ...{ columns, lines: 20 },
-    });
+    const [head = '', one = '', two = ''] = linesOf(receivers, { columns });
     for (const line of [head, one, two]) t.ok(line.length <= columns, line);
-    t.match(one, / receiving +50% +50 B\/s +0% +-$/);
+    t.match(one, / receiving .* 50% +50 B\/s/);
     t.match(one, /^a-host.*:7735 /);
     t.equal(one.indexOf('receiving'), head.indexOf('state'));
     t.equal(two.indexOf('receiving'), head.indexOf('state'));
@@ -111,21 +134,56 @@ t.test(
     const receivers = ['日本語のとても長い名前', '10.0.0.1:7735', 'lab-with-a-long-name'].map(
       (name) => statusOf(name, 'active', 2_310_000, figures),
     );
-    for (let columns = 20; columns < 100; columns++) {
-      const lines = sessionTable(receivers, 9_000_000, 1000, { columns, lines: 9 });
+    for (let columns = 20; columns < 130; columns++) {
+      const lines = linesOf(receivers, { columns, lines: 9, contentSizeBytes: 9_000_000 });
       const [head = '', ...rows] = lines.slice(0, -1);
-      const names = head.split(/ {2,}/);
+      const names = head.split(/ +/);
       t.ok(names.includes('here'), `${columns} columns: ${head}`);
       for (const row of rows) {
-        t.equal(/ 2\.31 MB\/s( |$)/.test(row), names.includes('goodput'), `${columns}: ${row}`);
+        const rates = row.match(/ 2\.31 MB\/s(?= |$)/g)?.length ?? 0;
+        const expected = ['rate', 'average'].filter((name) => names.includes(name)).length;
+        t.equal(rates, expected, `${columns}: ${row}`);
         t.equal(/ 12\.3 ms$/.test(row), names.includes('rtt'), `${columns}: ${row}`);
+        t.equal(/ 1\.2%( |$)/.test(row), names.includes('loss'), `${columns}: ${row}`);
         t.match(row, / 25%/, `${columns}: ${row}`);
       }
-      t.match(lines.at(-1), /^0 of 3 complete(, 9\.00 MB)?(, 1\.00 s)?(, ETA 2\.90 s)?$/);
+      const total = /^0( of |\/)3 complete( +[#.]+)?( +25%)?( +9\.00 MB)?( +3\.00 s)?( +ETA 3 s)?$/;
+      t.match(lines.at(-1), total);
       t.ok((lines.at(-1) ?? '').length <= columns);
     }
   },
 );
+
+t.test('the usual terminals show every row whole', async (t) => {
+  const receivers = Array.from({ length: 20 }, (_, i) => {
+    const name = `192.168.1.${100 + i}`;
+    if (i === 7) return statusOf(name, 'failed', 10, { activity: 'failed' });
+    if (i < 5) return statusOf(name, 'complete', 100, { activity: 'complete', rttMs: 0.4 });
+    return statusOf(name, 'active', i, { lossRatio: 0.01, rttMs: 0.4 });
+  });
+  const sizes = [
+    [120, 30, 'receiver state here rate average ETA loss rtt'],
+    [80, 24, 'receiver state here rate average ETA loss'],
+    [40, 5, 'receiver state here rate'],
+  ] as const;
+  for (const [columns, rows, names] of sizes) {
+    const sight = { columns: columns - 1, lines: rows - 1, glyphs: unicodeGlyphs };
+    for (const hasColor of [true, false]) {
+      const drawn = tableOf(receivers, sight).map((line) => render(line, hasColor));
+      const screen = await toScreen(drawn.join('\r\n'), columns);
+      t.equal(screen.length, drawn.length, `${columns} columns: no row is wrapped`);
+      t.ok(screen.length < rows, `${rows} rows: ${screen.length} lines`);
+      t.equal(screen[0]?.split(/ +/).join(' '), names);
+      const addresses = screen.filter((line) => line.startsWith('192.')).length;
+      const hidden = /^and (\d+) more$/.exec(screen.at(-2) ?? '')?.[1] ?? '0';
+      t.equal(addresses + Number(hidden), 20);
+      t.match(screen.at(-1), /^5( of |\/)20 complete, 1 failed .* ETA \d/);
+      if (hidden !== '0') continue;
+      t.match(screen.at(-7), /^192\.168\.1\.107 +failed/);
+      for (const line of screen.slice(-6, -1)) t.match(line, / complete +█+ +100% /);
+    }
+  }
+});
 
 t.test('100 % appears only if everything has arrived', async (t) => {
   t.equal(percent(999_999, 1_000_000), 99);
@@ -149,20 +207,22 @@ t.test('0 % loss appears only if nothing was lost', async (t) => {
 });
 
 t.test('the slowest receiver determines the estimated time', async (t) => {
-  const last = (...receivers: SessionReceiverStatus[]) =>
-    sessionTable(receivers, 1000, 500, { columns: 80, lines: 23 }).at(-1);
-  const start = (count: number, all: number) => `${count} of ${all} complete, 1.00 kB, 0.500 s`;
+  const etaOf = (rates: readonly (number | undefined)[], ...receivers: SessionReceiverStatus[]) =>
+    /ETA (.*)$/.exec(linesOf(receivers, { contentSizeBytes: 1000, rates }).at(-1) ?? '')?.[1];
   const fast = statusOf('fast', 'active', 900);
   const slow = statusOf('slow', 'active', 200);
-  t.equal(last(fast, slow), `${start(0, 2)}, ETA 4.00 s`);
-  t.equal(last(fast, statusOf('done', 'complete', 1000)), `${start(1, 2)}, ETA 0.111 s`);
-  t.equal(last(fast, statusOf('gone', 'failed', 1)), `${start(0, 2)}, ETA 0.111 s`);
-  // Data held before does not count as received in that time.
-  const resumed = statusOf('resumed', 'active', 600, { receivedBytes: 100 });
-  t.equal(last(resumed), `${start(0, 1)}, ETA 4.00 s`);
-  t.equal(last(statusOf('idle', 'active'), fast), `${start(0, 2)}, ETA unknown`);
-  t.equal(last(statusOf('met', 'identifying')), `${start(0, 1)}, ETA unknown`);
-  t.equal(last(statusOf('done', 'complete', 1000)), start(1, 1), 'no estimate after the end');
+  t.equal(etaOf([900, 200], fast, slow), '4 s');
+  t.equal(etaOf([50, 200], fast, slow), '4 s', 'by the current rate, not by the average');
+  t.equal(etaOf([10, 200], fast, slow), '10 s');
+  t.equal(etaOf([100, 0], fast, statusOf('done', 'complete', 1000)), '1 s');
+  t.equal(etaOf([100, undefined], fast, statusOf('gone', 'failed', 1)), '1 s');
+  t.equal(etaOf([100, undefined], fast, statusOf('new', 'connecting')), '1 s');
+  // Nothing is shown rather than nonsense.
+  t.equal(etaOf([undefined, 900], slow, fast), undefined, 'one has stalled');
+  const silent = statusOf('silent', 'connecting', 200, { selfName: 'silent' });
+  t.equal(etaOf([undefined, 900], silent, fast), undefined, 'one is silent');
+  t.equal(etaOf([undefined], statusOf('met', 'identifying')), undefined);
+  t.equal(etaOf([0], statusOf('done', 'complete', 1000)), undefined, 'the end');
 });
 
 const hasScript = spawnSync('script', ['--version']).stdout?.toString().includes('util-linux');
@@ -208,22 +268,25 @@ t.test(
     t.equal(code, 0);
     for (const { dir } of [one, two]) t.ok(isSameContent(sent, join(dir, 'sent')));
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the end of a table
-    const drawings = stdout.split(/\x1b\[K\x1b\[J/).map((text) => toScreen(text, 120));
+    const drawings = stdout.split(/\x1b\[J\r/).map((text) => toScreen(text, 120));
     const shown = (await Promise.all(drawings)).map((lines) => lines.slice(-4));
-    const tables = shown.filter((lines) => lines.at(-1)?.includes('ETA'));
+    const tables = shown.filter((lines) => lines.at(-1)?.includes(' of 2 complete '));
     t.ok(tables.length > 1, `${tables.length} tables`);
     const names = [one.name, two.name].sort();
     for (const lines of tables) {
-      t.match(lines[0], /receiver +state +here +goodput +loss +rtt$/);
+      t.match(lines[0], /receiver +state +here +rate +average +ETA +loss +rtt$/);
       t.same([lines[1], lines[2]].map((row) => row?.split(/ {2,}/)[0]).sort(), names);
-      t.match(lines[3], /^\d of 2 complete, 200 kB, [\d.]+ s, ETA (unknown|[\d.]+ s)$/);
+      t.match(
+        lines[3],
+        /^\d of 2 complete {2}\S{20} {2}[ \d]+% {2}200 kB {2}[\d.]+ s( {2}ETA [\d:]+( s)?)?$/,
+      );
     }
     t.ok(
       tables.some((lines) => lines.some((row) => / [1-9]\d?% /.test(row))),
       'it moves',
     );
     const screen = await toScreen(stdout, 120);
-    t.notOk(screen.some((row) => row.includes('ETA') || row.includes('goodput  loss')));
+    t.notOk(screen.some((row) => row.includes('ETA') || row.includes(' of 2 complete ')));
     t.ok(
       screen.some((row) => row.startsWith('sent: 1 entry, 200 kB, complete at 2 of 2 receivers')),
     );

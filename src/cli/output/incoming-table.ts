@@ -1,0 +1,59 @@
+/** The live table of `p2mp receive`: a row for each session, and a total line. */
+import { bytesPerSec, formatPlural, formatRate } from '../../base/format.js';
+import { secondsFor } from '../../base/recent-rate.js';
+import type { IncomingStatus } from '../../session/receiver-events.js';
+import type { ViewArea } from './live-view.js';
+import { bar, barColumns, etaPart, formatLoss, percent, shareOf } from './progress-parts.js';
+import { type ProgressRow, progressTable } from './progress-table.js';
+import { joinFitting } from './table.js';
+import type { Text } from './text.js';
+
+/** What the receiver knows at one moment. */
+export interface ReceivingStatus {
+  /** The sessions that have not ended. */
+  readonly statuses: readonly IncomingStatus[];
+  /** The current rate of each session in bytes per second, in the order of the sessions. */
+  readonly rates: readonly (number | undefined)[];
+  /** Number of complete sessions since the start. */
+  readonly completeCount: number;
+}
+
+const extras = ['loss', 'ETA', 'average', 'from'];
+
+export function incomingTable(receiving: ReceivingStatus, area: ViewArea): Text[] {
+  const { statuses, rates } = receiving;
+  const rows = statuses.map(
+    (status, i): ProgressRow => ({
+      name: status.label,
+      state: status.activity,
+      standing: 'active',
+      heldBytes: status.heldBytes,
+      sizeBytes: status.contentSizeBytes,
+      rate: rates[i],
+      average: bytesPerSec(status.receivedBytes, status.elapsedMs),
+      more: { from: status.from, loss: formatLoss(status.lossRatio) },
+    }),
+  );
+  const total = totalLine(receiving, area);
+  return progressTable({ head: 'object', rows, extras, total }, area);
+}
+
+function totalLine(receiving: ReceivingStatus, { columns, glyphs }: ViewArea): Text {
+  const { statuses, rates, completeCount } = receiving;
+  const held = statuses.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
+  const size = statuses.reduce((sum, { contentSizeBytes }) => sum + contentSizeBytes, 0);
+  const rate = rates.reduce<number>((sum, each) => sum + (each ?? 0), 0);
+  const complete = completeCount === 0 ? '' : `, ${completeCount} complete`;
+  const seconds = statuses.map(({ contentSizeBytes, heldBytes }, i) =>
+    secondsFor(contentSizeBytes - heldBytes, rates[i]),
+  );
+  const isKnown = seconds.every((each) => each !== undefined);
+  const parts = [
+    `receiving ${formatPlural(statuses.length, 'object')}${complete}`,
+    bar(shareOf(held, size), barColumns(columns), glyphs),
+    `${percent(held, size)}%`.padStart(4),
+    rate > 0 ? formatRate(rate) : '',
+    isKnown ? etaPart(Math.max(...seconds)) : '',
+  ];
+  return joinFitting(parts, '  ', columns, [1, 3, 4]);
+}

@@ -1,0 +1,120 @@
+/** The live table of a command: a row for each transfer, and a total line. */
+import { secondsFor } from '../../base/recent-rate.js';
+import type { ViewArea } from './live-view.js';
+import {
+  bar,
+  barColumns,
+  formatEta,
+  percent,
+  rateOrDash,
+  shareOf,
+  stateColumns,
+} from './progress-parts.js';
+import { dropColumns, formatTable, shownRows } from './table.js';
+import { plain, shorten, type Text, type Tone, toned, widthOf } from './text.js';
+
+/** What becomes of a transfer; the most interesting for the user first. */
+export const standings = ['active', 'waiting', 'failed', 'complete'] as const;
+export type Standing = (typeof standings)[number];
+
+/** One transfer: to a receiver, or from a sender. */
+export interface ProgressRow {
+  readonly name: string;
+  readonly state: string;
+  readonly standing: Standing;
+  readonly heldBytes: number;
+  readonly sizeBytes: number;
+  /** Bytes per second over the last few seconds; undefined while nothing moves. */
+  readonly rate: number | undefined;
+  /** Bytes per second since the start. */
+  readonly average: number | undefined;
+  /** Further columns by name; the same ones in every row. */
+  readonly more: Readonly<Record<string, string>>;
+}
+
+const tones: Readonly<Record<Standing, Tone | undefined>> = {
+  active: undefined,
+  waiting: 'warning',
+  failed: 'bad',
+  complete: 'good',
+};
+
+/** Number of lines besides the rows: the header and the total line. */
+const fixedLines = 2;
+
+/** Columns that only a very narrow terminal leaves out, the least important first. */
+const essentials = ['bar', 'rate', 'state'];
+
+/** An IPv4 address with its port fits. */
+const nameColumns = 21;
+
+/** Columns of text. All others are figures, which are aligned to the right. */
+const textColumns = ['state', 'bar', 'from'];
+
+/** Widths below which columns never fall, so that rows do not jump. */
+const leastColumns: Readonly<Record<string, number>> = { here: 4, rate: 9, average: 9, ETA: 4 };
+
+export interface ProgressTable {
+  /** Name of the first column. */
+  readonly head: string;
+  readonly rows: readonly ProgressRow[];
+  /** Names of further columns that a narrow terminal can do without, the least important first. */
+  readonly extras: readonly string[];
+  readonly total: Text;
+}
+
+/**
+ * Formats the table. Incomplete rows come first. If there is no room for all, those are shown that have the
+ * longest way to go, and a line counts the others. The total line is always there.
+ */
+export function progressTable(table: ProgressTable, area: ViewArea): Text[] {
+  const { head, rows, extras, total } = table;
+  const { columns, lines, glyphs } = area;
+  const rowCount = shownRows(rows.length, lines - fixedLines);
+  if (rowCount === 0) return [total];
+  const urgent = [...rows].sort((a, b) => placeOf(a) - placeOf(b) || a.heldBytes - b.heldBytes);
+  const chosen = new Set(urgent.slice(0, rowCount));
+  // Within a standing, rows keep their order, because rows that change places are hard to read.
+  const shown = rows.filter((row) => chosen.has(row)).sort((a, b) => placeOf(a) - placeOf(b));
+  const more = Object.keys(shown[0]?.more ?? {});
+  const names = [head, 'state', 'bar', 'here', 'rate', 'average', 'ETA', ...more];
+  const width = barColumns(columns);
+  const cells = shown.map((row) => [
+    row.name,
+    shorten(toned(tones[row.standing], row.state), stateColumns(columns), 'end', glyphs.ellipsis),
+    bar(shareOf(row.heldBytes, row.sizeBytes), width, glyphs),
+    `${percent(row.heldBytes, row.sizeBytes)}%`,
+    rateOrDash(row.rate),
+    rateOrDash(row.average),
+    formatEta(secondsFor(row.sizeBytes - row.heldBytes, row.rate)) ?? '-',
+    ...more.map((name) => row.more[name] ?? ''),
+  ]);
+  // A name is worth more than an extra figure, but less than the essential ones.
+  const aligned = alignFigures([names, ...cells]);
+  const narrow = dropColumns(aligned, columns, extras, nameColumns);
+  const [kept = [], ...figures] = dropColumns(narrow, columns, essentials);
+  // The bar needs no name.
+  const header = kept.map((name) => toned('strong', name === 'bar' ? '' : plain(name)));
+  const hidden = rows.length - shown.length;
+  return [
+    ...formatTable([header, ...figures], columns, glyphs.ellipsis),
+    ...(hidden > 0 ? [`and ${hidden} more`] : []),
+    total,
+  ];
+}
+
+function placeOf({ standing }: ProgressRow): number {
+  return standings.indexOf(standing);
+}
+
+/** Aligns the figures and the names of their columns to the right. */
+function alignFigures([names, ...others]: readonly [readonly string[], ...Text[][]]): Text[][] {
+  const widths = names.map((name, i) => {
+    if (i === 0 || textColumns.includes(name)) return 0;
+    const cells = [name, ...others.map((row) => row[i] ?? '')];
+    return Math.max(leastColumns[name] ?? 0, ...cells.map(widthOf));
+  });
+  return [names, ...others].map((row) =>
+    row.map((cell, i) => (typeof cell === 'string' ? cell.padStart(widths[i] ?? 0) : cell)),
+  );
+}
