@@ -13,8 +13,8 @@ import {
   etaPart,
   percent,
   shareOf,
-} from './progress-parts.js';
-import { type ProgressRow, progressTable } from './progress-table.js';
+} from './progress/progress-parts.js';
+import { type ProgressRow, progressTable } from './progress/progress-table.js';
 import { joinFitting } from './table.js';
 import { asciiGlyphs } from './terminal-look.js';
 import { join, plain, type Text, widthOf } from './text.js';

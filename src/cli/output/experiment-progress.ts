@@ -4,7 +4,7 @@ import { RecentRate } from '../../base/recent-rate.js';
 import type { Progress } from '../../node/experiment/experiment.js';
 import type { ViewArea } from './live-view.js';
 import type { Output } from './output.js';
-import { bar, barColumns, etaPart, percent, shareOf } from './progress-parts.js';
+import { bar, barColumns, etaPart, percent, shareOf } from './progress/progress-parts.js';
 import { joinFitting } from './table.js';
 import type { Text } from './text.js';
 

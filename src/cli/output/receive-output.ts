@@ -19,9 +19,9 @@ import type {
   TurnedAwayEvent,
 } from '../../session/receiver-events.js';
 import type { OnComplete } from '../on-complete.js';
-import { incomingTable } from './incoming-table.js';
 import type { Output } from './output.js';
 import { printOddity } from './print-event.js';
+import { incomingTable } from './progress/incoming-table.js';
 import { printServerSummary } from './server-summary.js';
 import { join, toned } from './text.js';
 

@@ -20,8 +20,8 @@ import type { JsonEvent } from './json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
 import { printOddity, printOtherAddress, printPortRefused } from './print-event.js';
-import { formatLoss } from './progress-parts.js';
-import { sessionTable } from './session-table.js';
+import { formatLoss } from './progress/progress-parts.js';
+import { sessionTable } from './progress/session-table.js';
 import { join, statusTone, toned } from './text.js';
 
 export class SendOutput {

@@ -3,7 +3,7 @@ import { bytesPerSec, formatBytes, formatRate, formatSeconds } from '../../base/
 import { RecentRate } from '../../base/recent-rate.js';
 import type { FileReceiver } from '../../node/file-receiver.js';
 import type { Output } from './output.js';
-import { averagePart } from './progress-parts.js';
+import { averagePart } from './progress/progress-parts.js';
 import { joinFitting } from './table.js';
 
 const intervalMs = 100;

@@ -1,6 +1,7 @@
 /** Measures the cost of an experiment and estimates the remaining time. */
 
 import { formatCount, formatPlural, formatSeconds } from '../../base/format.js';
+import { RecentRate } from '../../base/recent-rate.js';
 import { createModel } from '../../experiment/model.js';
 import type { Run } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';
@@ -50,12 +51,18 @@ export class EffortMeter {
     work.done += size;
     work.runs++;
     work.wallS += (nowMs - this.lastMs) / 1000;
+    work.recent.add(nowMs, work.done);
     this.lastMs = nowMs;
     if (row.mode === 'simulated') this.virtualS += row.delayS;
   }
 
+  /** The remaining time in seconds, at the speed of the last few seconds if only one kind of run is left. */
   get etaS(): number {
-    return this.simulated.etaS(1 / assumedSimulationSpeed) + this.real.etaS(1);
+    const { simulated, real } = this;
+    const [rest, other] = simulated.left > 0 ? [simulated, real] : [real, simulated];
+    const perSec = other.left > 0 ? undefined : rest.recent.perSec(this.lastMs);
+    if (perSec !== undefined) return rest.left / perSec;
+    return simulated.etaS(1 / assumedSimulationSpeed) + real.etaS(1);
   }
 
   get effort(): Effort {
@@ -80,6 +87,7 @@ class Work {
   done = 0;
   runs = 0;
   wallS = 0;
+  readonly recent = new RecentRate();
 
   etaS(assumedSPerUnit: number): number {
     return this.left * (this.done > 0 ? this.wallS / this.done : assumedSPerUnit);

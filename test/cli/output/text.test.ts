@@ -1,6 +1,6 @@
 /** Colors, and the characters that a terminal can show. */
 import t from 'tap';
-import { bar, etaPart, formatEta } from '../../../src/cli/output/progress-parts.js';
+import { bar, etaPart, formatEta } from '../../../src/cli/output/progress/progress-parts.js';
 import { formatTable } from '../../../src/cli/output/table.js';
 import {
   asciiGlyphs,

@@ -1,6 +1,8 @@
 /** The live table of a command: a row for each transfer, and a total line. */
-import { secondsFor } from '../../base/recent-rate.js';
-import type { ViewArea } from './live-view.js';
+import { secondsFor } from '../../../base/recent-rate.js';
+import type { ViewArea } from '../live-view.js';
+import { dropColumns, formatTable, shownRows } from '../table.js';
+import { plain, shorten, type Text, type Tone, toned, widthOf } from '../text.js';
 import {
   bar,
   barColumns,
@@ -10,8 +12,6 @@ import {
   shareOf,
   stateColumns,
 } from './progress-parts.js';
-import { dropColumns, formatTable, shownRows } from './table.js';
-import { plain, shorten, type Text, type Tone, toned, widthOf } from './text.js';
 
 /** What becomes of a transfer; the most interesting for the user first. */
 export const standings = ['active', 'waiting', 'failed', 'complete'] as const;

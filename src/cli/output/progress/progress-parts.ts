@@ -1,7 +1,7 @@
 /** The parts of which every progress display consists: bars, shares, rates and remaining times. */
-import { formatRate, formatSeconds } from '../../base/format.js';
-import type { Glyphs } from './terminal-look.js';
-import { join, type Text, toned } from './text.js';
+import { formatRate, formatSeconds } from '../../../base/format.js';
+import type { Glyphs } from '../terminal-look.js';
+import { join, type Text, toned } from '../text.js';
 
 /** Remaining times above this say nothing. */
 const maxSeconds = 100 * 3600;

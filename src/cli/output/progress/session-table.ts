@@ -1,8 +1,10 @@
 /** The live table of `p2mp send`: a row for each receiver, and a total line. */
-import { bytesPerSec, formatBytes, formatSeconds } from '../../base/format.js';
-import { secondsFor } from '../../base/recent-rate.js';
-import type { SessionReceiverStatus } from '../../session/sender-events.js';
-import type { ViewArea } from './live-view.js';
+import { bytesPerSec, formatBytes, formatSeconds } from '../../../base/format.js';
+import { secondsFor } from '../../../base/recent-rate.js';
+import type { SessionReceiverStatus } from '../../../session/sender-events.js';
+import type { ViewArea } from '../live-view.js';
+import { joinFitting } from '../table.js';
+import { join, type Text, toned } from '../text.js';
 import {
   bar,
   barColumns,
@@ -13,8 +15,6 @@ import {
   shareOf,
 } from './progress-parts.js';
 import { type ProgressRow, progressTable, type Standing } from './progress-table.js';
-import { joinFitting } from './table.js';
-import { join, type Text, toned } from './text.js';
 
 /** What the sender knows at one moment. */
 export interface SendingStatus {

@@ -1,12 +1,12 @@
 /** The live table of `p2mp receive`: a row for each session, and a total line. */
-import { bytesPerSec, formatPlural, formatRate } from '../../base/format.js';
-import { secondsFor } from '../../base/recent-rate.js';
-import type { IncomingStatus } from '../../session/receiver-events.js';
-import type { ViewArea } from './live-view.js';
+import { bytesPerSec, formatPlural, formatRate } from '../../../base/format.js';
+import { secondsFor } from '../../../base/recent-rate.js';
+import type { IncomingStatus } from '../../../session/receiver-events.js';
+import type { ViewArea } from '../live-view.js';
+import { joinFitting } from '../table.js';
+import type { Text } from '../text.js';
 import { bar, barColumns, etaPart, formatLoss, percent, shareOf } from './progress-parts.js';
 import { type ProgressRow, progressTable } from './progress-table.js';
-import { joinFitting } from './table.js';
-import type { Text } from './text.js';
 
 /** What the receiver knows at one moment. */
 export interface ReceivingStatus {
