@@ -31,7 +31,7 @@ export function describeFindings(plan: Plan, summaries: readonly PointSummary[])
     }
     sentences.push(...describeFit(mode, summaries));
   }
-  sentences.push(describeTwins(summaries), describeFailures(summaries));
+  sentences.push(describeTwins(summaries), describeSpeedup(summaries), describeFailures(summaries));
   return sentences.filter((sentence) => sentence !== '');
 }
 
@@ -122,6 +122,17 @@ function describeTwins(summaries: readonly PointSummary[]): string {
     `Real runs took ${formatSpan(ratios, 3)} times as long as simulations of the same runs, with the same losses ` +
     `and the measured round-trip time (${formatSpan(rtts, 3)} ms).`
   );
+}
+
+/** Compares uploads at once with the same uploads one after another. */
+function describeSpeedup(summaries: readonly PointSummary[]): string {
+  const parts = summaries.flatMap(({ point, speedup }) =>
+    speedup === undefined || point.senders === 1
+      ? []
+      : [`${formatSignificant(speedup, 3)} with ${point.senders}`],
+  );
+  if (parts.length === 0) return '';
+  return `Speed-up of sending at once over one after another, by number of senders: ${parts.join(', ')}.`;
 }
 
 function describeFailures(summaries: readonly PointSummary[]): string {

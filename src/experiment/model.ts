@@ -12,8 +12,8 @@ export interface Model {
   readonly meanDelayMs: number;
   /** Standard deviation of one run. */
   readonly deviationMs: number;
-  /** Total rounds, S * E[R]. */
-  readonly rounds: number;
+  /** Total rounds, S * E[R]; undefined for uploads, which have no rounds. */
+  readonly rounds: number | undefined;
 }
 
 /**
@@ -26,12 +26,25 @@ export function roundTripMs({ rttMs, rateBytesPerSec, mssBytes }: Point): number
 }
 
 /**
+ * The time of uploads if only the rate of the senders limits them: every sender takes size / rate. The model leaves
+ * out handshakes and disks, and the limit of the receiver.
+ */
+function createUploadModel(point: Point): Model | undefined {
+  const { senders = 1, order, senderRateBytesPerSec, fileSizeBytes } = point;
+  if (senderRateBytesPerSec === undefined) return undefined;
+  const oneMs = (fileSizeBytes / senderRateBytesPerSec) * 1000;
+  const meanDelayMs = order === 'sequence' ? senders * oneMs : oneMs;
+  return { meanDelayMs, deviationMs: 0, rounds: undefined };
+}
+
+/**
  * Applies formula 2, which assumes stop-and-wait, independent losses and a fixed timeout above the RTT.
  * Returns undefined if any of these assumptions is wrong, because no formula covers that case.
  * @param tripMs the measured round-trip time; by default, the round-trip time of the simulated path
  */
 export function createModel(point: Point, tripMs = roundTripMs(point)): Model | undefined {
   const { receivers, loss, lossModel, window, timeoutMs, sendTimeMs } = point;
+  if (point.senders !== undefined) return createUploadModel(point);
   if (isSession(point)) return undefined;
   if (window !== 1 || timeoutMs === 'auto' || tripMs >= timeoutMs) return undefined;
   if (lossModel === 'gilbert-elliott' || (lossModel !== 'bernoulli' && loss > 0)) return undefined;

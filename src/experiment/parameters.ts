@@ -13,6 +13,11 @@ export const protocols = ['p2mp-ftp', 'unicast', 'multicast'] as const;
 /** Protocol of a run. */
 export type Protocol = (typeof protocols)[number];
 
+/** When the senders of parallel uploads send: one after another, or all at once. */
+export const orders = ['sequence', 'parallel'] as const;
+/** Order of the senders of a run. */
+export type Order = (typeof orders)[number];
+
 /** One value for each parameter that can vary in a plan. The mode is not part of a point. */
 export interface Point {
   readonly receivers: number;
@@ -40,6 +45,11 @@ export interface Point {
   readonly leaveBad: number | undefined;
   readonly lossInGood: number | undefined;
   readonly lossInBad: number | undefined;
+  /** Number of senders that each upload a file to the receiver; undefined if the plan has no `uploads`. */
+  readonly senders: number | undefined;
+  readonly order: Order | undefined;
+  /** Maximum rate of each sender; undefined if unlimited. */
+  readonly senderRateBytesPerSec: number | undefined;
 }
 
 /** Name of a parameter in a plan. */
@@ -62,6 +72,17 @@ export const parameters: Readonly<Record<ParameterName, Parameter>> = {
     title: 'Protocol',
     label: (value) => (isSessionProtocol(value) ? `session by ${value}` : 'P2MP-FTP'),
   },
+  senderRateBytesPerSec: {
+    column: 'sender_rate_bytes_per_s',
+    title: 'Rate of each sender, bytes/s',
+    label: (value) => (value === undefined ? 'no rate limit' : `${value} bytes/s each`),
+  },
+  order: {
+    column: 'order',
+    title: 'Order of the senders',
+    label: (value) => (value === 'parallel' ? 'all at once' : 'one after another'),
+  },
+  senders: { column: 'senders', title: 'Number of senders', label: (value) => `${value} senders` },
   lossInBad: {
     column: 'loss_in_bad',
     title: 'Loss probability in the bad state',
@@ -142,6 +163,9 @@ export const parameterNames = Object.keys(parameters) as ParameterName[];
 /** Optional parameters. If a plan does not name one of them, its value is undefined at every point. */
 const extraNames: readonly ParameterName[] = [
   'protocol',
+  'senderRateBytesPerSec',
+  'order',
+  'senders',
   'lossInBad',
   'lossInGood',
   'leaveBad',

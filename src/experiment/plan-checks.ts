@@ -31,6 +31,7 @@ export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Probl
     link.queueBytes ?? [undefined],
     file.protocol ?? [undefined],
     ...Object.values(file.gilbertElliott ?? {}),
+    ...Object.values(file.uploads ?? {}).filter((list) => list !== undefined),
   ];
   const runs = lists.reduce((product, list) => product * list.length, repetitions);
   if (runs <= planLimits.runs) return [];
@@ -61,7 +62,7 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
     const message = `a log axis can show only numbers above 0, but ${x} has other values`;
     problems.push({ path: ['plot', 'xScale'], message });
   }
-  problems.push(...checkLoss(file), ...checkSessions(file));
+  problems.push(...checkLoss(file), ...checkSessions(file), ...checkUploads(file));
   if (mode.includes('real')) problems.push(...checkReal(file, network));
   if (problems.length > 0) return problems;
   for (const point of points) {
@@ -102,6 +103,38 @@ function checkSessions({ protocol = ['p2mp-ftp'], window, timeoutMs }: PlanFile)
         ? `cannot vary beside sessions (protocol ${sessions.join(', ')}), which choose it themselves; give one value`
         : `sessions (protocol ${sessions.join(', ')}) choose it themselves; remove this key`,
     }));
+}
+
+/** Finds settings that are not possible beside `uploads`. */
+function checkUploads(file: PlanFile): Problem[] {
+  const { uploads, mode, network, receivers, loss, protocol, gilbertElliott, link } = file;
+  if (uploads === undefined) return [];
+  const wrong: readonly (readonly [string, boolean, string])[] = [
+    ['mode', mode.join() !== 'real', 'uploads run over real sockets; set "mode": "real"'],
+    ['network', network !== 'loopback', 'uploads use loopback; remove this key'],
+    ['receivers', receivers.join() !== '1', 'uploads have one receiver; set "receivers": 1'],
+    ['loss', loss.join() !== '0', 'uploads have no artificial loss; remove this key'],
+    ['protocol', protocol !== undefined, 'uploads are sessions by unicast; remove this key'],
+    [
+      'gilbertElliott',
+      gilbertElliott !== undefined,
+      'uploads have no artificial loss; remove this key',
+    ],
+    ['link', link.rttMs.join() !== '0', 'uploads use loopback as it is; remove this key'],
+    [
+      'window',
+      file.window.join() !== '1',
+      'uploads are sessions, which choose it themselves; remove this key',
+    ],
+    [
+      'timeoutMs',
+      file.timeoutMs.join() !== '100',
+      'uploads are sessions, which choose it themselves; remove this key',
+    ],
+  ];
+  return wrong
+    .filter(([, isWrong]) => isWrong)
+    .map(([key, , message]) => ({ path: [key], message }));
 }
 
 /** Finds settings that are not possible in real runs. */

@@ -4,12 +4,14 @@
  */
 import { z } from 'zod';
 import { maxMssBytes, maxWindowBlocks } from '../classic/config.js';
-import { isLossModelName, modes, parameterNames, protocols } from './parameters.js';
+import { isLossModelName, modes, orders, parameterNames, protocols } from './parameters.js';
 import { describeIssue } from './plan-problems.js';
 
 /** Limits of a plan, so that a run fits in memory and ends in reasonable time. */
 export const planLimits = {
   receivers: 100_000,
+  /** The experiment runs the sessions of all senders in one process. */
+  senders: 256,
   repetitions: 10_000,
   /** Simulated files are held in memory. */
   fileSizeBytes: 1_000_000_000,
@@ -109,6 +111,8 @@ const probability = z.number().min(0).max(1);
 
 const protocol = z.enum(protocols, { error: 'must be "p2mp-ftp", "unicast" or "multicast"' });
 
+const order = z.enum(orders, { error: 'must be "sequence" or "parallel"' });
+
 const mode = z.enum(modes, { error: 'must be "simulated" or "real"' });
 
 /** Validates a plan file and fills in its defaults. */
@@ -148,6 +152,22 @@ export const planSchema = z
     receivers: swept(wholeNumber(1, planLimits.receivers), true).meta({
       description: 'Number of receivers',
     }),
+    uploads: z
+      .strictObject({
+        senders: swept(wholeNumber(1, planLimits.senders), true).meta({
+          description: 'Number of senders; each sends its own file to the receiver',
+        }),
+        order: swept(order, false)
+          .default([...orders])
+          .meta({
+            description: '"sequence" (one after another), "parallel" (all at once), or both',
+          }),
+        rateBytesPerSec: swept(z.number().gt(0), true).optional().meta({
+          description: 'Maximum rate of each sender; unlimited if left out',
+        }),
+      })
+      .optional()
+      .meta({ description: 'Many senders upload to one receiver, in sessions over real sockets' }),
     mssBytes: swept(wholeNumber(1, maxMssBytes), true)
       .default([500])
       .meta({ description: 'Payload of a segment; 500 if left out' }),

@@ -91,6 +91,21 @@ const noGilbertElliott = {
   lossInBad: [undefined],
 };
 
+const noUploads = {
+  senders: [undefined],
+  order: [undefined],
+  senderRateBytesPerSec: [undefined],
+};
+
+/** Uploads are sessions, each with one receiver. */
+function uploadValues(uploads: NonNullable<PlanFile['uploads']>) {
+  const { senders, order, rateBytesPerSec } = uploads;
+  return {
+    ...{ senders, order, senderRateBytesPerSec: rateBytesPerSec ?? [undefined] },
+    protocol: ['unicast' as const],
+  };
+}
+
 function toPlan(file: PlanFile): Plan {
   const {
     title,
@@ -103,6 +118,7 @@ function toPlan(file: PlanFile): Plan {
     link,
     protocol,
     gilbertElliott,
+    uploads,
     ...rest
   } = file;
   const points = combine({
@@ -110,6 +126,7 @@ function toPlan(file: PlanFile): Plan {
     ...(gilbertElliott === undefined ? noGilbertElliott : gilbertElliott),
     ...(gilbertElliott === undefined ? {} : { lossModel: ['gilbert-elliott'] }),
     protocol: protocol ?? [undefined],
+    ...(uploads === undefined ? noUploads : uploadValues(uploads)),
     rttMs: link.rttMs,
     rateBytesPerSec: link.rateBytesPerSec ?? [undefined],
     queueBytes: link.queueBytes ?? [undefined],

@@ -96,9 +96,15 @@ function createNotes(plan: Plan, { curves, realCurves, joined }: PlotData): stri
     plan.mode.includes('real') ? `hollow: real, over ${plan.network}` : '',
     plan.repetitions > 1 ? `means of ${plan.repetitions} runs with 95 % confidence intervals` : '',
     curves.length > 0 ? 'line: model' : '',
-    realCurves.length > 0 ? 'dashed: model with the measured round trip' : '',
+    realCurves.length > 0 ? `dashed: ${describeRealModel(plan)}` : '',
     joined.length > 0 ? 'dotted lines only join means' : '',
   ].filter((note) => note !== '');
+}
+
+function describeRealModel({ points: [first] }: Plan): string {
+  return first?.senders === undefined
+    ? 'model with the measured round trip'
+    : 'what the rate of the senders allows';
 }
 
 interface Mark extends Place {

@@ -41,6 +41,8 @@ export interface PointSummary {
    * model predicts no spread, which is the case without losses.
    */
   readonly deviationSe: number | undefined;
+  /** Mean delay of the same uploads one after another, divided by this one; only for uploads at once. */
+  readonly speedup: number | undefined;
   /** Mean delay of the same runs in the simulator, with the measured RTT. Real runs only. */
   readonly twinS: number | undefined;
 }
@@ -57,7 +59,15 @@ export function summarize(rows: Iterable<RunRow>): PointSummary[] {
     if (group === undefined) groups.set(key, [row]);
     else group.push(row);
   }
-  return [...groups.values()].map(summarizePoint);
+  const summaries = [...groups.values()].map(summarizePoint);
+  return summaries.map((summary) => ({ ...summary, speedup: speedupOf(summary, summaries) }));
+}
+
+function speedupOf(own: PointSummary, summaries: readonly PointSummary[]): number | undefined {
+  if (own.point.order !== 'parallel' || own.meanS === undefined) return undefined;
+  const key = JSON.stringify({ ...own.point, order: 'sequence' });
+  const sequence = summaries.find(({ point }) => JSON.stringify(point) === key);
+  return sequence?.meanS === undefined ? undefined : sequence.meanS / own.meanS;
 }
 
 function summarizePoint(rows: readonly RunRow[]): PointSummary {
@@ -91,6 +101,7 @@ function summarizePoint(rows: readonly RunRow[]): PointSummary {
     modelSdS: model === undefined ? undefined : model.deviationMs / 1000,
     modelRounds: model?.rounds,
     deviationSe: deviation(meanS, complete.length, model),
+    speedup: undefined,
     twinS: mean((row) => row.twinDelayS),
   };
 }
@@ -100,9 +111,9 @@ function modelOf(point: Point, mode: Mode, rttMs: number): Model | undefined {
   return createModel(point, mode === 'real' ? rttMs : roundTripMs(point));
 }
 
-/** File bytes per second at each receiver; undefined if no time has passed. */
+/** File bytes per second at each receiver, from all senders together; undefined if no time has passed. */
 export function goodputBytesPerSec({ point, delayS }: RunRow): number | undefined {
-  return delayS > 0 ? point.fileSizeBytes / delayS : undefined;
+  return delayS > 0 ? ((point.senders ?? 1) * point.fileSizeBytes) / delayS : undefined;
 }
 
 function deviation(meanS: number | undefined, runs: number, model: Model | undefined) {

@@ -10,6 +10,9 @@ const limit = 4;
 function point(change: Partial<Point> = {}): Point {
   return {
     protocol: undefined,
+    senders: undefined,
+    order: undefined,
+    senderRateBytesPerSec: undefined,
     enterBad: undefined,
     leaveBad: undefined,
     lossInGood: undefined,

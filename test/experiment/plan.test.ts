@@ -186,6 +186,9 @@ t.test('omitted members have the documented defaults', (t) => {
       loss: 0,
       mssBytes: 500,
       protocol: undefined,
+      senders: undefined,
+      order: undefined,
+      senderRateBytesPerSec: undefined,
       lossInBad: undefined,
       lossInGood: undefined,
       leaveBad: undefined,
@@ -233,6 +236,9 @@ t.test('values that a plan gives are in every point', (t) => {
       loss: 0.05,
       mssBytes: 1000,
       protocol: undefined,
+      senders: undefined,
+      order: undefined,
+      senderRateBytesPerSec: undefined,
       lossInBad: undefined,
       lossInGood: undefined,
       leaveBad: undefined,
@@ -407,6 +413,38 @@ t.test('a plan refuses what sessions choose themselves', (t) => {
     t,
     '"protocol": "unicast",\n  "mssBytes": ▲20',
     'mssBytes: 20 bytes: must be from 64 to 65000 in sessions',
+  );
+  t.end();
+});
+
+t.test('uploads: many senders to one receiver, in both orders, only over loopback', (t) => {
+  const uploads = { senders: { from: 1, to: 4, factor: 2 }, rateBytesPerSec: 1000 };
+  const { points } = parse({ uploads, mode: 'real', receivers: 1, loss: 0 });
+  t.same(
+    points.map(({ order, senders }) => `${order} ${senders}`),
+    ['sequence 1', 'sequence 2', 'sequence 4', 'parallel 1', 'parallel 2', 'parallel 4'],
+  );
+  t.match(points[0], { protocol: 'unicast', senderRateBytesPerSec: 1000 });
+  const some = '"mode": "real", "loss": 0, "uploads": {"senders": 2}';
+  isRefused(
+    t,
+    `${some},\n  "receivers": ▲2`,
+    'receivers: uploads have one receiver; set "receivers": 1',
+  );
+  isRefused(
+    t,
+    '"receivers": 1, "loss": 0, "uploads": {"senders": 2},\n  "mode": ▲"simulated"',
+    'mode: uploads run over real sockets; set "mode": "real"',
+  );
+  isRefused(
+    t,
+    '"receivers": 1, "loss": 0, "mode": "real", "uploads": {"senders": ▲300}',
+    'uploads.senders: must be at most 256',
+  );
+  isRefused(
+    t,
+    '"receivers": 1, "loss": 0, "mode": "real", "uploads": {"senders": 2, "order": ▲"both"}',
+    'uploads.order: must be "sequence" or "parallel"',
   );
   t.end();
 });

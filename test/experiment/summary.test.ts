@@ -468,3 +468,29 @@ t.test('whatever the delays, a change is reported only if the intervals are disj
   t.ok(changes > 50 && changes < 450, `${changes} of 500 changed`);
   t.end();
 });
+
+t.test('uploads at once are compared with the same uploads one after another', (t) => {
+  const uploads = { senders: [1, 4], rateBytesPerSec: 100_000 };
+  const plan = parse({ uploads, mode: 'real', receivers: 1, repetitions: 3 });
+  const rows = rowsOf(plan, (run) => {
+    const { order, senders = 1 } = run.point;
+    return { delayS: around(order === 'sequence' ? 1.1 * senders : 1.25, run, 0.01), rounds: 0 };
+  });
+  const summaries = summarize(rows);
+  t.same(
+    summaries.map(({ speedup, modelS }) => [rounded(speedup), modelS]),
+    [
+      [undefined, 1],
+      [undefined, 4],
+      [rounded(1.1 / 1.25), 1],
+      [rounded(4.4 / 1.25), 1],
+    ],
+  );
+  const goodput = summaries[3]?.goodputBytesPerSec ?? 0;
+  t.equal(Math.round(goodput / 1000), 320, 'of all four files');
+  t.match(
+    describeFindings(plan, summaries).join(),
+    'one after another, by number of senders: 3.52 with 4.',
+  );
+  t.end();
+});

@@ -13,6 +13,7 @@ import type { Command } from './command-process.js';
 import { CommandProcess, commandOf } from './command-process.js';
 import type { RealNetwork } from './real-network.js';
 import { loopback, NamespaceNetwork } from './real-network.js';
+import { runUploads } from './uploads.js';
 
 /** The round-trip time is the median over this many transfers without loss. */
 const rttTransfers = 3;
@@ -60,6 +61,7 @@ export class RealRunner {
    * @throws P2mpError RUN_FAILED if a process failed
    */
   async run({ point, seed }: Run): Promise<RunResult> {
+    if (point.senders !== undefined) return runUploads(point, seed, this.folder, this.signal);
     await this.network.prepare(point);
     const rttMs = await this.measureRtt(point, seed);
     const result = await this.transfer(point, seed);

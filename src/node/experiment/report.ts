@@ -52,9 +52,7 @@ ${table(
   summaryHeader(plan, summaries),
   summaries.map((one) => summaryCells(one, plan, summaries)),
 )}
-<p>Delay: from the first datagram to the last acknowledgement of data. Interval: of the mean, by Student's t. Model: stop-and-wait with a fixed timeout and independent losses,
-E[T] = S·[t·N/(1−p) + (E[R]−1)·RTO + RTT]; deviation in its standard errors of the mean. More columns
-are in summary.csv, each run is in runs.csv.</p>
+<p>${describeColumns(plan)}</p>
 <h2>How it was made</h2>
 ${table('facts', ['', ''], facts(plan, command, machine))}
 ${list(effort)}
@@ -63,6 +61,16 @@ ${list(effort)}
 </body>
 </html>
 `;
+}
+
+function describeColumns({ points: [first] }: Plan): string {
+  const delay =
+    first?.senders === undefined
+      ? `Delay: from the first datagram to the last acknowledgement of data. Model: stop-and-wait with a fixed timeout and
+independent losses, E[T] = S·[t·N/(1−p) + (E[R]−1)·RTO + RTT]; deviation in its standard errors of the mean.`
+      : `Delay: from the start of the first sender to the end of the last. Every file is compared with what was sent.
+Model: the rate of the senders alone, size / rate at once and senders · size / rate one after another.`;
+  return `${delay} Interval: of the mean, by Student's t. More columns are in summary.csv, each run is in runs.csv.`;
 }
 
 function facts(
@@ -100,7 +108,11 @@ function summaryHeader(plan: Plan, summaries: readonly PointSummary[]): string[]
     'Deviation, SE',
     'Rounds',
     'Retransmissions',
-    ...(hasReal(summaries) ? ['RTT, ms', 'Twin, s', 'Real / twin'] : []),
+    ...(hasUploads(plan)
+      ? ['Speed-up']
+      : hasReal(summaries)
+        ? ['RTT, ms', 'Twin, s', 'Real / twin']
+        : []),
   ];
 }
 
@@ -126,8 +138,16 @@ function summaryCells(
     summary.deviationSe?.toFixed(2) ?? '–',
     digits(summary.rounds),
     digits(summary.retransmissions),
-    ...(hasReal(summaries) ? [digits(summary.rttMs), digits(twinS), ratio?.toFixed(3) ?? '–'] : []),
+    ...(hasUploads(plan)
+      ? [digits(summary.speedup)]
+      : hasReal(summaries)
+        ? [digits(summary.rttMs), digits(twinS), ratio?.toFixed(3) ?? '–']
+        : []),
   ];
+}
+
+function hasUploads({ points: [first] }: Plan): boolean {
+  return first?.senders !== undefined;
 }
 
 function hasReal(summaries: readonly PointSummary[]): boolean {

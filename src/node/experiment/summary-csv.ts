@@ -9,6 +9,11 @@ const leading = ['receivers', 'mssBytes', 'loss', 'window'] as const;
 
 type Cell = string | number | undefined;
 
+const speedupColumn: [string, (summary: PointSummary) => Cell] = [
+  'speedup',
+  ({ speedup }) => rounded(speedup),
+];
+
 const columnsOf = (
   names: readonly ParameterName[],
 ): readonly [string, (summary: PointSummary) => Cell][] => [
@@ -33,6 +38,7 @@ const columnsOf = (
   ['retransmissions', ({ retransmissions }) => rounded(retransmissions)],
   ['goodput_bytes_per_s', ({ goodputBytesPerSec }) => rounded(goodputBytesPerSec)],
   ['model_sd_s', ({ modelSdS }) => rounded(modelSdS)],
+  ...(names.includes('senders') ? [speedupColumn] : []),
   ['twin_mean_s', ({ twinS }) => rounded(twinS)],
 ];
 

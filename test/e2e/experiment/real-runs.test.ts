@@ -134,6 +134,27 @@ t.test('real runs support a window and an automatic timeout', { buffered }, asyn
   t.match(summary, { runs: '1', sd_s: '', model_s: '' }, 'no model covers it');
 });
 
+t.test('uploads run in both orders, and every file is verified', { buffered }, async (t) => {
+  const uploads = { senders: [1, 3], rateBytesPerSec: 1_000_000 };
+  const { title, seed, fileSizeBytes, mssBytes } = plan;
+  const content = { title, seed, fileSizeBytes, mssBytes, receivers: 1, repetitions: 1, uploads };
+  const { args, out, temporary, env } = prepare(t, { ...content, mode: 'real' });
+  const exit = await startExperiment(t, args, { env }).exited;
+  t.equal(exit.code, 0, exit.stderr);
+  const rows = readTable(out, 'runs.csv');
+  t.same(
+    rows.map(({ order, senders }) => `${order} ${senders}`),
+    ['sequence 1', 'sequence 3', 'parallel 1', 'parallel 3'],
+  );
+  for (const row of rows)
+    t.match(row, { complete_receivers: '1', rounds: '', protocol: 'unicast' });
+  t.ok(Number(rows[3]?.['datagrams']) >= 3 * segments);
+  const [, , , parallel] = readTable(out, 'summary.csv');
+  t.match(parallel, { senders: '3', order: 'parallel', speedup: /^\d/, model_s: '0.02' });
+  t.same(readdirSync(temporary), [], 'no temporary folder remains');
+  t.same(commandLinesWith(temporary), [], 'no process remains');
+});
+
 t.test('real runs of another network are not continued', { buffered }, async (t) => {
   const content = { ...plan, mode: 'real', repetitions: 1, loss: 0 };
   const { args, out, env } = prepare(t, content);
