@@ -11,6 +11,7 @@ import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
 import { Output } from '../output/output.js';
 import { peerJson, printPeers } from '../output/peers-output.js';
+import { sortReceivers } from '../receivers/announced-trust.js';
 
 const usage = [
   '$0 [options]',
@@ -76,7 +77,8 @@ export async function peers(args: readonly string[]): Promise<ExitCode> {
     signal: interruption.signal,
     onFound: (receiver) => output.json({ event: 'peer', ...peerJson(receiver, known) }),
   });
-  const { receivers, leftOutCount, interfaces } = found;
+  const { leftOutCount, interfaces } = found;
+  const receivers = sortReceivers(found.receivers, known);
   const isInterrupted = interruption.signal.aborted;
   output.json({
     event: 'result',
@@ -85,7 +87,8 @@ export async function peers(args: readonly string[]): Promise<ExitCode> {
     leftOut: leftOutCount,
     interfaces,
   });
-  if (!isInterrupted || receivers.length > 0) printPeers(output, found, known, waitMs);
+  if (!isInterrupted || receivers.length > 0)
+    printPeers(output, { ...found, receivers }, known, waitMs);
   output.flush();
   if (isInterrupted) return exitCode.interrupted;
   return receivers.length === 0 ? exitCode.none : exitCode.ok;

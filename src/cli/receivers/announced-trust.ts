@@ -41,6 +41,24 @@ export function addressOf(
   return best as Address;
 }
 
+const collator = new Intl.Collator('en', { numeric: true });
+
+/** @returns the receivers in an order that does not depend on which one answered first: trusted ones, then by address */
+export function sortReceivers(
+  receivers: readonly AnnouncedReceiver[],
+  known: KnownReceivers,
+): AnnouncedReceiver[] {
+  const keyed = receivers.map((receiver) => ({
+    receiver,
+    isTrusted: trustOf(receiver, known) === 'trusted',
+    address: formatAddress(addressOf(receiver, known)),
+  }));
+  keyed.sort(
+    (a, b) => Number(b.isTrusted) - Number(a.isTrusted) || collator.compare(a.address, b.address),
+  );
+  return keyed.map(({ receiver }) => receiver);
+}
+
 /**
  * Trusts found receivers only with the key that they announced, so that another host that answers at their address
  * gets nothing.

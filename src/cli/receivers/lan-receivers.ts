@@ -16,7 +16,7 @@ import { knownPathOf } from '../commands/peers.js';
 import { parseInvitations } from '../invitation-list.js';
 import type { Output } from '../output/output.js';
 import { howToTrust, peerJson } from '../output/peers-output.js';
-import { addressOf, trustOf } from './announced-trust.js';
+import { addressOf, sortReceivers, trustOf } from './announced-trust.js';
 
 /** Stands for all trusted receivers on the network. A list of receivers in a file of that name is `@./lan`. */
 export const lanName = '@lan';
@@ -55,11 +55,12 @@ export async function findLanReceivers(
     isPreferred: (receiverKey) => known.namesOf(receiverKey).length > 0,
   });
   const isNamed = await createNamedCheck(named, known);
-  const others = receivers.filter((receiver) => !isNamed(receiver));
+  const others = sortReceivers(receivers, known).filter((receiver) => !isNamed(receiver));
   for (const each of others) output.json({ event: 'peer', ...peerJson(each, known) });
   const trusted = others.filter(isTrusted);
   const untrusted = others.filter((receiver) => !isTrusted(receiver));
-  if (!output.isJson) report(output, known, trusted, untrusted);
+  if (!output.isJson)
+    report(output, known, argv.open ? 'receiver' : 'trusted receiver', { trusted, untrusted });
   output.flush();
   if (trusted.length === 0 && named.length === 0) {
     const searched = `on ${interfaces.join(', ')}`;
@@ -111,8 +112,8 @@ async function createNamedCheck(named: readonly ServerSpec[], known: KnownReceiv
 function report(
   output: Output,
   known: KnownReceivers,
-  trusted: readonly AnnouncedReceiver[],
-  untrusted: readonly AnnouncedReceiver[],
+  noun: string,
+  { trusted, untrusted }: Readonly<Record<'trusted' | 'untrusted', readonly AnnouncedReceiver[]>>,
 ): void {
   const describe = (receiver: AnnouncedReceiver) => {
     const name = receiver.name === '' ? '' : ` (${escapeControls(receiver.name)})`;
@@ -121,9 +122,7 @@ function report(
   if (trusted.length > 0) {
     const listed = trusted.slice(0, maxListed).map(describe);
     const more = trusted.length > maxListed ? `, and ${trusted.length - maxListed} more` : '';
-    output.line(
-      `${lanName}: ${formatPlural(trusted.length, 'trusted receiver')}: ${listed.join(', ')}${more}`,
-    );
+    output.line(`${lanName}: ${formatPlural(trusted.length, noun)}: ${listed.join(', ')}${more}`);
   }
   for (const receiver of untrusted.slice(0, maxListed)) {
     const reason =
