@@ -110,7 +110,7 @@ export class ClientProgress {
       etaPart(secondsFor(sizeBytes - deliveredBytes, rate)),
     ];
     // The names of receivers are cut at the end of the line. A figure is never cut, only left out as a whole.
-    const figures = joinFitting(parts, '  ', columns, [5, 3, 0, 1, 4, 6]);
+    const figures = joinFitting(parts, '  ', columns, [5, 3, 0, 1, 4, 6, 2]);
     const pending = this.pendingText();
     const hasRoom = columns - widthOf(figures) >= leastPendingColumns;
     return pending === '' || !hasRoom ? figures : join([figures, pending], '  ');

@@ -5,7 +5,7 @@ import type { IncomingStatus } from '../../../session/receiver-events.js';
 import type { ViewArea } from '../live-view.js';
 import { joinFitting } from '../table.js';
 import type { Text } from '../text.js';
-import { bar, barColumns, etaPart, formatLoss, percent, shareOf } from './progress-parts.js';
+import { bar, barColumns, etaPart, formatLoss, isWide, percent, shareOf } from './progress-parts.js';
 import { type ProgressRow, progressTable } from './progress-table.js';
 
 /** What the receiver knows at one moment. */
@@ -49,11 +49,11 @@ function totalLine(receiving: ReceivingStatus, { columns, glyphs }: ViewArea): T
   );
   const isKnown = seconds.every((each) => each !== undefined);
   const parts = [
-    `receiving ${formatPlural(statuses.length, 'object')}${complete}`,
+    `${isWide(columns) ? 'receiving ' : ''}${formatPlural(statuses.length, 'object')}${complete}`,
     bar(shareOf(held, size), barColumns(columns), glyphs),
     `${percent(held, size)}%`.padStart(4),
     rate > 0 ? formatRate(rate) : '',
     isKnown ? etaPart(Math.max(...seconds)) : '',
   ];
-  return joinFitting(parts, '  ', columns, [1, 3, 4]);
+  return joinFitting(parts, '  ', columns, [1, 3, 4, 2]);
 }

@@ -12,22 +12,24 @@ export function bar(share: number, columns: number, { done, rest }: Glyphs): Tex
   return join([toned('active', done.repeat(full)), toned('faint', rest.repeat(columns - full))]);
 }
 
-/** Below this width, displays are shortened further. */
-const wideColumns = 60;
+/** @returns false if a display of this width must use short words */
+export function isWide(columns: number): boolean {
+  return columns >= 60;
+}
 
 /** @returns the width of the bars in a display of this width */
 export function barColumns(columns: number): number {
-  return columns >= 100 ? 20 : columns >= wideColumns ? 10 : 6;
+  return columns >= 100 ? 20 : isWide(columns) ? 10 : 6;
 }
 
 /** @returns how wide the state of a transfer can be in a display of this width */
 export function stateColumns(columns: number): number {
-  return columns >= wideColumns ? columns : 12;
+  return isWide(columns) ? columns : 12;
 }
 
 /** @returns `1 of 3 complete`; in a narrow display `1/3 complete` */
 export function countOf(complete: number, all: number, columns: number): string {
-  return `${complete}${columns >= wideColumns ? ' of ' : '/'}${all} complete`;
+  return `${complete}${isWide(columns) ? ' of ' : '/'}${all} complete`;
 }
 
 /** @returns the part of the whole, 0..1; an empty object is complete */

@@ -13,9 +13,11 @@ import {
   stateColumns,
 } from './progress-parts.js';
 
-/** What becomes of a transfer; the most interesting for the user first. */
-export const standings = ['active', 'waiting', 'failed', 'complete'] as const;
-export type Standing = (typeof standings)[number];
+/** What becomes of a transfer. A waiting one moves no data: its other side is silent or not known yet. */
+export type Standing = 'active' | 'waiting' | 'failed' | 'complete';
+
+/** The place of the rows in the table. */
+const places: Readonly<Record<Standing, number>> = { active: 0, waiting: 0, failed: 1, complete: 2 };
 
 /** One transfer: to a receiver, or from a sender. */
 export interface ProgressRow {
@@ -74,7 +76,7 @@ export function progressTable(table: ProgressTable, area: ViewArea): Text[] {
   if (rowCount === 0) return [total];
   const urgent = [...rows].sort((a, b) => placeOf(a) - placeOf(b) || a.heldBytes - b.heldBytes);
   const chosen = new Set(urgent.slice(0, rowCount));
-  // Within a standing, rows keep their order, because rows that change places are hard to read.
+  // Rows of the same place keep their order, because rows that change places are hard to read.
   const shown = rows.filter((row) => chosen.has(row)).sort((a, b) => placeOf(a) - placeOf(b));
   const more = Object.keys(shown[0]?.more ?? {});
   const names = [head, 'state', 'bar', 'here', 'rate', 'average', 'ETA', ...more];
@@ -104,7 +106,7 @@ export function progressTable(table: ProgressTable, area: ViewArea): Text[] {
 }
 
 function placeOf({ standing }: ProgressRow): number {
-  return standings.indexOf(standing);
+  return places[standing];
 }
 
 /** Aligns the figures and the names of their columns to the right. */
