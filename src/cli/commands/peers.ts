@@ -65,7 +65,7 @@ export async function peers(args: readonly string[]): Promise<ExitCode> {
     const message = `${argv._[0]}: unexpected argument; name an interface with --interface`;
     throw new P2mpError('INVALID_ARGUMENT', message);
   }
-  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet });
+  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet, color: argv.color });
   const waitMs = parseSeconds('wait', single('wait', argv.wait));
   const known = await KnownReceivers.load(knownPathOf(argv));
   const interruption = new AbortController();

@@ -97,8 +97,8 @@ t.test(
       statusOf('stopped', 'aborted'),
       statusOf('asked', 'offered'),
     ];
-    // Rows with the same standing keep their places: moving rows are unreadable.
-    const shown = ['fast', 'slow', 'new', 'met', 'asked', 'gone', 'refused', 'stopped', 'done'];
+    // Within incomplete, failed and complete ones, rows keep their places: moving rows are unreadable.
+    const shown = ['new', 'fast', 'slow', 'met', 'asked', 'gone', 'refused', 'stopped', 'done'];
     t.same(firstCells(linesOf(receivers, { lines: 11 })), shown);
     const urgent = ['new', 'met', 'asked', 'slow', 'fast', 'refused', 'stopped', 'gone', 'done'];
     for (let rows = 1; rows < 8; rows++) {

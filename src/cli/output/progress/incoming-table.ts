@@ -5,7 +5,15 @@ import type { IncomingStatus } from '../../../session/receiver-events.js';
 import type { ViewArea } from '../live-view.js';
 import { joinFitting } from '../table.js';
 import type { Text } from '../text.js';
-import { bar, barColumns, etaPart, formatLoss, isWide, percent, shareOf } from './progress-parts.js';
+import {
+  bar,
+  barColumns,
+  etaPart,
+  formatLoss,
+  isWide,
+  percent,
+  shareOf,
+} from './progress-parts.js';
 import { type ProgressRow, progressTable } from './progress-table.js';
 
 /** What the receiver knows at one moment. */

@@ -17,7 +17,12 @@ import {
 export type Standing = 'active' | 'waiting' | 'failed' | 'complete';
 
 /** The place of the rows in the table. */
-const places: Readonly<Record<Standing, number>> = { active: 0, waiting: 0, failed: 1, complete: 2 };
+const places: Readonly<Record<Standing, number>> = {
+  active: 0,
+  waiting: 0,
+  failed: 1,
+  complete: 2,
+};
 
 /** One transfer: to a receiver, or from a sender. */
 export interface ProgressRow {
