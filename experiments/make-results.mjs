@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -24,6 +24,8 @@ writeFileSync(join(results, 'README.md'), createIndex());
 
 function makeResult(plan) {
   const commit = describeCommit();
+  // How busy other programs kept the machine before the runs.
+  const [load] = loadavg();
   const folder = `experiments/results/${plan}`;
   const args = ['dist/cli/p2mp.js', 'experiment', plan, '--out', folder, '--overwrite', '--json'];
   const output = execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
@@ -34,6 +36,7 @@ function makeResult(plan) {
     commit,
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpus().length} × ${cpus()[0].model}, Node ${process.version}`,
+    load: Number(load.toFixed(1)),
     seconds: Math.round(effort.simulationSeconds + effort.realSeconds),
     findings,
   };
@@ -69,7 +72,7 @@ function createIndex() {
 
 function describeResult(plan) {
   const folder = join(results, plan);
-  const { command, seed, commit, date, machine, seconds, findings } = JSON.parse(
+  const { command, seed, commit, date, machine, load, seconds, findings } = JSON.parse(
     readFileSync(join(folder, 'made.json'), 'utf8'),
   );
   const { title } = readPlan(plan);
@@ -78,7 +81,7 @@ function describeResult(plan) {
     '',
     `[plan](../plans/${plan}.json) · [runs.csv](${plan}/runs.csv) · [summary.csv](${plan}/summary.csv) ·`,
     `[report](${plan}/report.html) · \`${command}\` · seed \`${seed}\` · commit ${commit} · ${date} ·`,
-    `${machine} · ${seconds} s`,
+    `${machine} · ${load === undefined ? '' : `load ${load} before · `}${seconds} s`,
     '',
     `![${title}](${plan}/plot.png)`,
     '',

@@ -21,12 +21,16 @@ interface Place {
   readonly series: string;
 }
 
+interface CurveMark extends Place {
+  readonly y: number;
+}
+
 /** The data of a plot: the model's lines, and the measured points. */
 interface PlotData {
   /** The model's curves with the plan's parameters; empty if the plan has no simulated runs. */
-  readonly curves: readonly object[];
+  readonly curves: readonly CurveMark[];
   /** The model's curves with the round-trip times that were measured over a real network. */
-  readonly realCurves: readonly object[];
+  readonly realCurves: readonly CurveMark[];
   readonly simulated: readonly PointSummary[];
   readonly real: readonly PointSummary[];
   /** Points of the series for which there is no model curve. A line joins the points of each such series. */
@@ -42,21 +46,68 @@ export function createPlot(plan: Plan, summaries: readonly PointSummary[]): obje
   const layout = createLayout(plan);
   const names = [...new Set(plan.points.map((point) => seriesName(point, layout)))];
   const data = selectData(plan, summaries, layout, names);
+  const toMark = createToMark(plan, layout, data);
+  const encoding = createEncoding(plan, layout, names);
+  const notes = createNotes(plan, data);
+  const isSplit = names.length > maxSeriesTogether;
+  if (isSplit) notes.push('grey: the other series');
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-    width: 640,
-    height: 400,
     padding: 12,
     background: 'white',
-    title: { text: plan.title, subtitle: wrapNotes(createNotes(plan, data)), anchor: 'start' },
+    title: { text: plan.title, subtitle: wrapNotes(notes), anchor: 'start' },
     config: createConfig(),
-    layer: createLayers(
-      data,
-      createToMark(plan, layout, data),
-      createEncoding(plan, layout, names),
-    ),
+    ...(isSplit
+      ? createPanels(data, names, toMark, encoding)
+      : { width: 640, height: 400, layer: createLayers(data, names, toMark, encoding) }),
   };
 }
+
+/** With more series, each series has its own panel, because marks and colours would be hard to tell apart. */
+const maxSeriesTogether = 6;
+
+/** Creates a panel for each series. All panels have the same axes and show the other series in grey. */
+function createPanels(
+  data: PlotData,
+  names: readonly string[],
+  toMark: (summary: PointSummary) => Mark,
+  { color: _, shape, ...places }: Encoding,
+): object {
+  const marks = data.measured.map(toMark);
+  const panels = names.map((name) => {
+    const own = <T extends { series?: string }>(all: readonly T[]) =>
+      all.filter(({ series }) => series === name);
+    const ownSummaries = (all: readonly PointSummary[]) =>
+      all.filter((summary) => toMark(summary).series === name);
+    const context = {
+      data: { values: marks.filter(({ series }) => series !== name) },
+      mark: { type: 'line', strokeWidth: 1, color: '#c4c4c4' },
+      encoding: { ...places, detail: { field: 'series' } },
+    };
+    const encoding = {
+      ...places,
+      color: { value: colours[0] },
+      shape: { value: shapes[0] },
+    } as unknown as Encoding;
+    const ownData: PlotData = {
+      curves: own(data.curves),
+      realCurves: own(data.realCurves),
+      simulated: ownSummaries(data.simulated),
+      real: ownSummaries(data.real),
+      joined: ownSummaries(data.joined),
+      measured: ownSummaries(data.measured),
+    };
+    return {
+      width: panelSize.width,
+      height: panelSize.height,
+      title: { text: name, fontSize: 13, anchor: 'start', offset: 4 },
+      layer: [context, ...createLayers(ownData, [name], toMark, encoding)],
+    };
+  });
+  return { concat: panels, columns: 3, resolve: { scale: { x: 'shared', y: 'shared' } } };
+}
+
+const panelSize = { width: 240, height: 170 };
 
 function selectData(
   plan: Plan,
@@ -139,9 +190,11 @@ function createToMark(
 /** Creates the lines first, so that they do not cover the points. */
 function createLayers(
   { curves, realCurves, simulated, real, joined, measured }: PlotData,
+  names: readonly string[],
   toMark: (summary: PointSummary) => Mark,
   encoding: Encoding,
 ): object[] {
+  const filled = { type: 'point', filled: true, size: 55, opacity: 1 };
   const hollow = { type: 'point', filled: false, size: 110, strokeWidth: 1.8, opacity: 1 };
   return [
     layer(curves, { type: 'line', strokeWidth: 1.2 }, encoding),
@@ -153,10 +206,22 @@ function createLayers(
         encoding,
       ),
     ),
-    intervals(measured.map(toMark), encoding),
-    layer(simulated.map(toMark), { type: 'point', filled: true, size: 55, opacity: 1 }, encoding),
-    layer(real.map(toMark), hollow, encoding),
+    ...names.map((name, i) => {
+      const xOffset = dodge(i, names.length);
+      const own = (summaries: readonly PointSummary[]) =>
+        summaries.map(toMark).filter(({ series }) => series === name);
+      return [
+        intervals(own(measured), encoding, xOffset),
+        layer(own(simulated), { ...filled, xOffset }, encoding),
+        layer(own(real), { ...hollow, xOffset }, encoding),
+      ].flat();
+    }),
   ].flat();
+}
+
+/** Shifts the marks of each series sideways, in pixels, so that intervals at the same place stay apart. */
+function dodge(index: number, count: number): number {
+  return (index - (count - 1) / 2) * 5;
 }
 
 /** The lowest positive value. On a log axis, an interval that reaches zero ends here instead. */
@@ -224,16 +289,20 @@ function layer(values: readonly object[], mark: object, encoding: Encoding): obj
 }
 
 /** Draws confidence intervals: a bar with a tick at each end. */
-function intervals(marks: readonly { low?: number | undefined }[], encoding: Encoding): object[] {
+function intervals(
+  marks: readonly { low?: number | undefined }[],
+  encoding: Encoding,
+  xOffset: number,
+): object[] {
   const { shape: _, y, ...others } = encoding;
   const values = marks.filter(({ low }) => low !== undefined);
   if (values.length === 0) return [];
   const ends = ['low', 'high'].map((field) => ({
-    mark: { type: 'tick', orient: 'horizontal', size: 9, thickness: 1.2, opacity: 1 },
+    mark: { type: 'tick', orient: 'horizontal', size: 9, thickness: 1.2, opacity: 1, xOffset },
     encoding: { ...others, y: { ...y, field } },
   }));
   const bar = {
-    mark: { type: 'rule', strokeWidth: 1.2 },
+    mark: { type: 'rule', strokeWidth: 1.2, xOffset },
     encoding: { ...others, y: { ...y, field: 'low' }, y2: { field: 'high' } },
   };
   return [{ data: { values }, layer: [bar, ...ends] }];
@@ -258,6 +327,7 @@ function createConfig(): object {
     font: `${plotFont}, sans-serif`,
     axis: { ...text, titleFontWeight: 'normal', gridColor: '#dddddd', titlePadding: 8 },
     legend: { ...text, orient: 'right' },
+    concat: { spacing: 24 },
     title: {
       fontSize: 17,
       fontWeight: 'normal',

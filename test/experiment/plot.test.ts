@@ -296,6 +296,35 @@ t.test('each series has its colour, its shape and its name', async (t) => {
   t.notMatch(await svgOf(parse({ receivers: [1, 2] })), /role-legend/);
 });
 
+t.test('marks of different series at the same place stand side by side', async (t) => {
+  const svg = await svgOf(parse({ receivers: [1, 2], loss: [0.01, 0.05, 0.1] }));
+  const [first, ...others] = pointsIn(svg).filter(({ x }) => Number(x) === 1);
+  t.same(
+    others.map(({ place }) => Math.round(Number(place[0]) - Number(first?.place[0]))),
+    [5, 10],
+  );
+});
+
+t.test('with more than six series, each has a panel with the same axes', async (t) => {
+  const loss = Array.from({ length: 10 }, (_, i) => (i + 1) / 50);
+  const plan = parse({ receivers: [1, 4], loss, plot: { x: 'receivers' } });
+  t.same(await complaintsAbout(createPlot(plan, summaries(plan))), []);
+  const svg = await svgOf(plan);
+  const texts = textsIn(svg);
+  t.same(
+    texts.filter((text) => text.startsWith('p =')),
+    loss.map((p) => `p = ${p}`),
+  );
+  t.equal(texts.filter((text) => text === 'Number of receivers').length, 10);
+  t.match(texts.join('\n'), 'grey: the other series');
+  t.equal(
+    svg.match(/aria-roledescription="point"/g)?.length,
+    20,
+    'each panel has the marks of its own series only',
+  );
+  t.notMatch(svg, /role-legend/);
+});
+
 t.test('no name is cut off, however many parameters it lists', async (t) => {
   const names = await svgOf(
     parse({
@@ -324,7 +353,8 @@ t.test('the model is a line through the points that agree with it', async (t) =>
     const line = lines.find((one) => one.series === series);
     const near = line?.places.some(([left, top]) => {
       const [dx, dy] = [Number(left) - Number(place[0]), Number(top) - Number(place[1])];
-      return Math.hypot(dx, dy) < 0.05;
+      // The marks of two series stand 2.5 pixels beside their place.
+      return Math.abs(Math.abs(dx) - 2.5) < 0.05 && Math.abs(dy) < 0.05;
     });
     t.ok(near, `${series}, n = ${x}`);
   }

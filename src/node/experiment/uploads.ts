@@ -1,4 +1,5 @@
 /** Performs real runs with many senders: each uploads its own file to one `p2mp receive` process. */
+import { setMaxListeners } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { P2mpError } from '../../base/errors.js';
@@ -30,6 +31,8 @@ export async function runUploads(
   folder: string,
   signal: AbortSignal,
 ): Promise<RunResult> {
+  // Each sender listens to the signal. By default, Node warns of more than ten listeners.
+  setMaxListeners(0, signal);
   const dir = join(folder, 'uploaded');
   const where = ['--dir', dir, '--bind', '127.0.0.1', '--port', '0'];
   const command = commandOf('p2mp', ['receive', ...where, '--open', '--json']);
