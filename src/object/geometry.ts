@@ -4,7 +4,7 @@
  * and continue with those of the content.
  */
 import { assert } from '../base/assert.js';
-import { maxSegmentsPerBlock, tagSizeBytes } from '../wire/sizes.js';
+import { maxSegmentsPerBlock, standardBlockSizeBytes, tagSizeBytes } from '../wire/sizes.js';
 
 export interface SessionGeometry {
   readonly mssBytes: number;
@@ -19,14 +19,22 @@ export interface SessionGeometry {
 }
 
 /**
- * Limits of the segment size. Headers would dominate in smaller segments, and larger segments would not fit
- * in a datagram.
+ * Limits of the segment size. A standard block in smaller segments would have too many of them; every IP link
+ * carries larger ones. Larger segments would not fit in a datagram.
  */
-export const sessionMssLimits = { minBytes: 64, maxBytes: 65_000 } as const;
+export const sessionMssLimits = {
+  minBytes: leastMssBytes(standardBlockSizeBytes),
+  maxBytes: 65_000,
+} as const;
+
+/** The smallest MSS for blocks of this size. */
+export function leastMssBytes(blockSizeBytes: number): number {
+  return Math.ceil((blockSizeBytes + tagSizeBytes) / maxSegmentsPerBlock);
+}
 
 /**
- * Maximum number of blocks, which bounds the memory for their digests. With default sizes, an object can hold
- * a terabyte.
+ * Maximum number of blocks, which bounds the memory for their digests. An object can hold a terabyte in
+ * standard blocks.
  */
 const maxBlockCount = 2 ** 24;
 
@@ -38,17 +46,14 @@ export function createSessionGeometry(
   manifestSizeBytes: number,
   contentSizeBytes: number,
   mssBytes: number,
-  segmentsPerBlock: number,
+  blockSizeBytes = standardBlockSizeBytes,
 ): SessionGeometry | undefined {
   const isSound =
     Number.isInteger(mssBytes) &&
-    mssBytes >= sessionMssLimits.minBytes &&
-    mssBytes <= sessionMssLimits.maxBytes &&
-    Number.isInteger(segmentsPerBlock) &&
-    segmentsPerBlock >= 1 &&
-    segmentsPerBlock <= maxSegmentsPerBlock;
+    mssBytes >= leastMssBytes(blockSizeBytes) &&
+    mssBytes <= sessionMssLimits.maxBytes;
   if (!isSound) return undefined;
-  const blockSizeBytes = mssBytes * segmentsPerBlock - tagSizeBytes;
+  const segmentsPerBlock = Math.ceil((blockSizeBytes + tagSizeBytes) / mssBytes);
   const manifestBlockCount = Math.ceil(manifestSizeBytes / blockSizeBytes);
   const blockCount = manifestBlockCount + Math.ceil(contentSizeBytes / blockSizeBytes);
   if (blockCount > maxBlockCount) return undefined;

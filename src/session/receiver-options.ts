@@ -15,6 +15,8 @@ export interface SessionReceiverOptions {
    * @returns the reason to refuse the sender; undefined if the sender is trusted
    */
   readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
+  /** Size of a block before sealing; 61,440 bytes by default. The senders must use the same size. */
+  readonly blockSizeBytes?: number;
   /** Maximum number of concurrent sessions; 256 by default. */
   readonly maxSessions?: number;
   /** Maximum disk space for one object. The size of each entry is rounded up to whole disk blocks. */

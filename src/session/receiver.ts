@@ -24,6 +24,7 @@ import {
   sessionField,
 } from '../wire/header.js';
 import { decodeMessage } from '../wire/messages.js';
+import { standardBlockSizeBytes } from '../wire/sizes.js';
 import { IncomingSession } from './incoming/incoming-session.js';
 import { commonAllocationBytes } from './object-limits.js';
 import type {
@@ -318,6 +319,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
         crypto: this.crypto,
         platform,
         name,
+        blockSizeBytes: this.options.blockSizeBytes ?? standardBlockSizeBytes,
         limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
         idleMs: this.options.idleMs ?? receiverLimits.idleMs,
         budget: this.budget,

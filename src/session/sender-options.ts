@@ -2,14 +2,14 @@
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 import type { SessionGeometry } from '../object/geometry.js';
-import { createSessionGeometry, sessionMssLimits } from '../object/geometry.js';
+import { createSessionGeometry, leastMssBytes, sessionMssLimits } from '../object/geometry.js';
 import type { SessionCrypto } from '../security/crypto.js';
 import type { ReceivedInvitation } from '../security/invitations.js';
 import { sessionDefaults } from '../transfer/config.js';
 import { checkLivenessTimeout, type ReceiverSpec } from '../transfer/receiver-spec.js';
 import type { ExistingFiles, Offer } from '../wire/messages.js';
 import { encodeMessage } from '../wire/messages.js';
-import { segmentsPerBlockFor } from '../wire/segment-size.js';
+import { standardBlockSizeBytes } from '../wire/sizes.js';
 
 /** Options of a session sender: the object, the receivers, keys, rate and limits. */
 export interface SessionSenderOptions {
@@ -27,8 +27,11 @@ export interface SessionSenderOptions {
   readonly crypto: SessionCrypto;
   /** Content bytes per datagram; 1400 by default. */
   readonly mssBytes?: number;
-  /** The number of segments in a block; by default, as many as one system call can send. */
-  readonly segmentsPerBlock?: number;
+  /**
+   * Size of a block before sealing; 61,440 bytes by default. The receivers must use the same size. Tests use
+   * small blocks.
+   */
+  readonly blockSizeBytes?: number;
   /** The multicast group, used for the receivers that it reaches. If omitted, all data is sent by unicast. */
   readonly group?: Address;
   /** How receivers treat existing files; `update` by default. */
@@ -119,12 +122,11 @@ export function createOffer(
 ): Offer {
   const { label, manifest, contentSizeBytes, crypto, group, existing = 'update' } = options;
   const { listedAtMs = 0 } = options;
-  const { mssBytes, segmentsPerBlock } = geometry;
+  const { mssBytes } = geometry;
   const offer: Offer = {
     kind: 'offer',
     label: label.slice(0, maxLabelLength),
     mssBytes,
-    segmentsPerBlock,
     manifestSizeBytes: manifest.length,
     contentSizeBytes,
     manifestDigest: options.manifestDigest ?? crypto.hash(manifest),
@@ -142,8 +144,9 @@ export function createOffer(
 
 function agreeGeometry(options: SessionSenderOptions): SessionGeometry {
   const { manifest, contentSizeBytes, mssBytes = sessionDefaults.mssBytes } = options;
-  const { segmentsPerBlock = segmentsPerBlockFor(mssBytes) } = options;
-  const { minBytes, maxBytes } = sessionMssLimits;
+  const { blockSizeBytes = standardBlockSizeBytes } = options;
+  const { maxBytes } = sessionMssLimits;
+  const minBytes = leastMssBytes(blockSizeBytes);
   if (!Number.isInteger(mssBytes) || mssBytes < minBytes || mssBytes > maxBytes) {
     throw invalid(`MSS ${mssBytes}: must be a whole number from ${minBytes} to ${maxBytes}`);
   }
@@ -152,11 +155,11 @@ function agreeGeometry(options: SessionSenderOptions): SessionGeometry {
     manifestSizeBytes,
     contentSizeBytes,
     mssBytes,
-    segmentsPerBlock,
+    blockSizeBytes,
   );
   if (geometry !== undefined) return geometry;
   throw invalid(
-    `${contentSizeBytes} bytes do not fit into one session with an MSS of ${mssBytes} bytes and ${segmentsPerBlock} segments per block; use a larger MSS`,
+    `${contentSizeBytes} bytes do not fit into one session; send fewer files at a time`,
   );
 }
 

@@ -17,10 +17,7 @@ import { Simulation } from './simulation.js';
 
 /** Options of a session used as traffic. */
 export interface SessionFlowOptions
-  extends Pick<
-    SessionSenderOptions,
-    'mssBytes' | 'segmentsPerBlock' | 'rateBytesPerSec' | 'reportsPerSec'
-  > {
+  extends Pick<SessionSenderOptions, 'mssBytes' | 'rateBytesPerSec' | 'reportsPerSec'> {
   /** Name of the sender's host; receivers are named `<name>1`, `<name>2` and so on. */
   readonly name: string;
   readonly receiverCount: number;

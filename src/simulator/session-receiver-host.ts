@@ -3,6 +3,7 @@ import type { Machine, TimeMs } from '../base/machine.js';
 import { createRandom } from '../base/random.js';
 import type { Range } from '../base/range-set.js';
 import { RangeSet } from '../base/range-set.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import { hashLeaf } from '../object/hash-tree.js';
 import { SessionReceiver } from '../session/receiver.js';
 import type { IncomingResult, SessionReceiverEvent } from '../session/receiver-events.js';
@@ -54,7 +55,7 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
 
   protected createMachine(): Machine<SessionReceiverEvent> {
     const { options } = this;
-    const { seed, bufferBytes = receiverLimits.bufferBytes } = options;
+    const { seed, blockSizeBytes, bufferBytes = receiverLimits.bufferBytes } = options;
     this.lives++;
     this.machine = new SessionReceiver({
       // The key stays the same across restarts; the random numbers do not.
@@ -66,6 +67,7 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
       platform: 'posix',
       refuseSender: () => undefined,
       bufferBytes,
+      ...withoutUndefined({ blockSizeBytes }),
     });
     return options.wrapReceiver?.(this.machine) ?? this.machine;
   }

@@ -53,7 +53,7 @@ export interface SimulatedSessionOptions
     SimulatedReceiverOptions,
     Pick<
       SessionSenderOptions,
-      'mssBytes' | 'segmentsPerBlock' | 'livenessTimeoutMs' | 'rateBytesPerSec' | 'reportsPerSec'
+      'mssBytes' | 'blockSizeBytes' | 'livenessTimeoutMs' | 'rateBytesPerSec' | 'reportsPerSec'
     > {
   /** Number of receivers, at least 1. */
   readonly receiverCount: number;

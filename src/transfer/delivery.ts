@@ -17,6 +17,7 @@ import type { BlockSeal } from '../security/block-seal.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
 import { burstsAhead } from '../wire/header.js';
 import type { Report } from '../wire/report.js';
+import { maxBatchSegments } from '../wire/segment-size.js';
 import { BatchEncoder } from './batch.js';
 import { BatchJoiner } from './batch-joiner.js';
 import { sessionDefaults } from './config.js';
@@ -110,7 +111,10 @@ export class Delivery {
     this.tree = new DigestTree(hash, contentBlockCount);
     this.views = new DigestViews(hash, this.tree);
     this.encoder = new BatchEncoder(options.session, geometry, options.seal);
-    this.joiner = new BatchJoiner((nowMs) => this.pollBatch(nowMs), geometry.segmentsPerBlock);
+    this.joiner = new BatchJoiner(
+      (nowMs) => this.pollBatch(nowMs),
+      maxBatchSegments(geometry.mssBytes),
+    );
     const { maxInFlightBytes } = sessionDefaults;
     this.maxBlocks = Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes));
     this.main = this.addRateGroup();

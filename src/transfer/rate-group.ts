@@ -11,6 +11,7 @@ import { CongestionController } from '../path/congestion-controller.js';
 import { Pacer } from '../path/pacer.js';
 import { SentBursts } from '../path/sent-bursts.js';
 import { sessionHeaderSizeBytes } from '../wire/header.js';
+import { maxBatchSegments } from '../wire/segment-size.js';
 import type { PeerRateGroup, SessionPeer } from './peer.js';
 import { Rounds, toGroup } from './rounds.js';
 import { SessionBlock } from './sealed-block.js';
@@ -382,7 +383,8 @@ export class RateGroup implements PeerRateGroup {
       fixedRateBytesPerSec === undefined
         ? this.controller.pace / this.roundShare
         : fixedRateBytesPerSec / (1000 * geometry.mssBytes);
-    return Math.max(1, Math.floor(perMs * maxBatchMs));
+    const limit = Math.min(Math.floor(perMs * maxBatchMs), maxBatchSegments(geometry.mssBytes));
+    return Math.max(1, limit);
   }
 
   /** Number of further datagrams that may be in flight. Only members that owe feedback limit this number. */

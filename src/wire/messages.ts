@@ -23,7 +23,6 @@ export interface Offer {
   /** The object's name, as users see it. */
   readonly label: string;
   readonly mssBytes: number;
-  readonly segmentsPerBlock: number;
   readonly manifestSizeBytes: number;
   readonly contentSizeBytes: number;
   /** The SHA-256 digest of the manifest, which identifies the object. */
@@ -229,7 +228,6 @@ function writeOffer(writer: ByteWriter, message: Offer): void {
   writer
     .text(shortened(message.label))
     .uint16(message.mssBytes)
-    .uint8(message.segmentsPerBlock)
     .varint(message.manifestSizeBytes)
     .varint(message.contentSizeBytes)
     .raw(message.manifestDigest)
@@ -343,7 +341,6 @@ function readOffer(reader: ByteReader): Offer | undefined {
     kind: 'offer' as const,
     label: readLine(reader),
     mssBytes: reader.uint16(),
-    segmentsPerBlock: reader.uint8(),
     manifestSizeBytes: reader.varint(),
     contentSizeBytes: reader.varint(),
     manifestDigest: reader.raw(digestSizeBytes).slice(),

@@ -40,7 +40,6 @@ async function sendBadly(host: SessionHost, { entries, content, words }: BadSess
     contentSizeBytes: content.length,
     crypto,
     mssBytes: 1000,
-    segmentsPerBlock: 4,
     livenessTimeoutMs: 2000,
   });
   let sent = 0;

@@ -22,7 +22,7 @@ export function capturedSession(): Exchange {
       receiverCount: 2,
       contentSizeBytes: 3000,
       mssBytes: 200,
-      segmentsPerBlock: 4,
+      blockSizeBytes: 4 * 200 - 16,
       hasGroup,
       forwardLink: { delayMs: 3, loss: { model: 'bernoulli', probability: 0.1 } },
       backwardLink: { delayMs: 3 },

@@ -34,6 +34,7 @@ function createReceiver(): SessionReceiver {
     name: 'receiver',
     platform: 'posix',
     refuseSender: () => undefined,
+    blockSizeBytes: 1000,
     bufferBytes: 10_000,
   });
 }
@@ -48,7 +49,6 @@ function offerFile(caller: Caller, machine: SessionReceiver, sizeBytes: number):
     kind: 'offer',
     label: 'object',
     mssBytes: 1016,
-    segmentsPerBlock: 1,
     manifestSizeBytes: manifest.length,
     contentSizeBytes: sizeBytes,
     manifestDigest: caller.crypto.hash(manifest),
@@ -78,8 +78,8 @@ function sendBlocks(caller: Caller, count: number): void {
 
 t.test('an offer of an empty manifest that contains one is refused', (t) => {
   const caller = new Caller(createReceiver(), 1);
-  // Label, MSS, segments, sizes, digest, a manifest of one byte, group key, no group, interval, update, time.
-  const offer = `00 00 0040 01 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 00 00 ${zeros(8)}`;
+  // Label, MSS, sizes, digest, a manifest of one byte, group key, no group, interval, update, time.
+  const offer = `00 00 0040 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 00 00 ${zeros(8)}`;
   t.same(caller.sendMessage(fromHex(offer)), [
     { kind: 'refuse', reason: 'the offered sizes are invalid', isTemporary: false },
   ]);
@@ -101,7 +101,7 @@ t.test('a report of a gap without segments does not affect the sender', (t) => {
     manifest: encodeManifest(createManifest(entries)),
     contentSizeBytes: 0,
     mssBytes: 64,
-    segmentsPerBlock: 1,
+    blockSizeBytes: 48,
   });
   const { blockCount } = sender.geometry;
   const sent = () => {

@@ -98,7 +98,7 @@ export function fuzzSegmentBatch(tape: Tape): number {
       tape.pick([0, 10, 5000, hostileNumber(tape)]),
       tape.pick([0, 1, 5000, 100_000, hostileNumber(tape)]),
       tape.isOneIn(16) ? hostileNumber(tape) : mssBytes,
-      tape.isOneIn(16) ? tape.byte() : tape.pick([1, 4, 45, 64]),
+      tape.pick([48, 240, 61_440]),
     );
     if (geometry === undefined) return;
     const parts: Uint8Array[] = [];

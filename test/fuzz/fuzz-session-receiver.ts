@@ -66,12 +66,15 @@ export class ReceiverUnderFire {
   private readonly insiders: Insider[] = [];
   private work: Work[] = [];
   private last: Uint8Array = new Uint8Array(0);
+  readonly blockSizeBytes: number;
 
   constructor(
     private readonly tape: Tape,
     private readonly pool: readonly Uint8Array[] = capturedSession().toReceiver,
   ) {
+    this.blockSizeBytes = tape.pick([48, 112, 240, 2096, 4080]);
     this.machine = new SessionReceiver({
+      blockSizeBytes: this.blockSizeBytes,
       crypto: createSimulatedCrypto('fuzz', 'receiver'),
       name: 'receiver',
       platform: tape.isOneIn(4) ? 'windows' : 'posix',
@@ -402,7 +405,6 @@ class Insider {
       return;
     }
     const mssBytes = tape.pick([64, 64, 100, 200, 1400]);
-    const segmentsPerBlock = tape.pick([1, 2, 4, 33, 64]);
     const sizeBytes = tape.pick([0, 1, 47, 48, 49, 300, 2000, 20_000]);
     const name = tape.isOneIn(8) ? tape.pick(['../up', '/root', 'con', 'a\0b', 'a/b']) : 'file';
     const file = { kind: 'file', name, mode: 0o644, modifiedMs: 0, sizeBytes } as const;
@@ -417,7 +419,6 @@ class Insider {
       kind: 'offer',
       label: 'label',
       mssBytes,
-      segmentsPerBlock,
       manifestSizeBytes: tape.isOneIn(16) ? tape.byte() : this.manifest.length,
       contentSizeBytes: tape.isOneIn(16) ? tape.uint32() : sizeBytes,
       manifestDigest: tape.isOneIn(16) ? tape.fill(32) : this.crypto.hash(this.manifest),
@@ -433,7 +434,7 @@ class Insider {
       manifestSizeBytes,
       contentSizeBytes,
       mssBytes,
-      segmentsPerBlock,
+      this.fire.blockSizeBytes,
     );
     this.sendMessage(this.offer);
   }

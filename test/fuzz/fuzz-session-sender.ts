@@ -76,7 +76,7 @@ class SenderUnderFire {
       manifest: encodeManifest(createManifest(entries)),
       contentSizeBytes: this.content.length,
       mssBytes: tape.pick([64, 200, 1400]),
-      segmentsPerBlock: tape.pick([1, 4, 33, 64]),
+      blockSizeBytes: tape.pick([48, 240, 2096, 8176]),
       ...(tape.isOneIn(3) ? { group } : {}),
       ...(tape.isOneIn(4) ? { rateBytesPerSec: 100_000 } : {}),
     });

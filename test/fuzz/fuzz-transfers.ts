@@ -82,7 +82,7 @@ export function fuzzBesideSession(tape: Tape): Outcome {
     contentSizeBytes: tape.pick([0, 1, 3000, 20_000]),
     fileCount: tape.pick([1, 40]),
     mssBytes: tape.pick([64, 200]),
-    segmentsPerBlock: tape.pick([1, 4, 33]),
+    blockSizeBytes: tape.pick([48, 240, 2096]),
     hasGroup: tape.isOneIn(2),
     forwardLink: { delayMs: 3, loss: tape.isOneIn(4) ? lossy : { model: 'none' } },
     backwardLink: { delayMs: 3 },

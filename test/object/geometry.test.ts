@@ -12,9 +12,9 @@ import {
 } from '../../src/object/geometry.js';
 import { tagSizeBytes } from '../../src/wire/sizes.js';
 
-const full = 1400 * 45 - tagSizeBytes;
-const create = (manifest: number, content: number, mss = 1400, segments = 45) =>
-  createSessionGeometry(manifest, content, mss, segments);
+const full = 61_440;
+const create = (manifest: number, content: number, mss = 1400, blockSizeBytes = full) =>
+  createSessionGeometry(manifest, content, mss, blockSizeBytes);
 
 /** Whether the blocks of one part are contiguous and cover it. */
 function isMadeUp(geometry: SessionGeometry, first: number, end: number, total: number): boolean {
@@ -50,8 +50,10 @@ t.test('blocks cover manifest and content, and segments cover the sealed blocks'
     fc.nat(40_000),
     fc.integer({ min: 64, max: 2000 }),
     fc.integer({ min: 1, max: 64 }),
-    (manifest, content, mss, segments) => {
-      const geometry = create(manifest, content, mss, segments);
+    fc.nat(63),
+    (manifest, content, mss, segments, short) => {
+      const blockSizeBytes = mss * segments - tagSizeBytes - Math.min(short, mss - 17);
+      const geometry = create(manifest, content, mss, blockSizeBytes);
       if (geometry === undefined) return false;
       const { manifestBlockCount, blockCount } = geometry;
       const blocks = Array.from({ length: blockCount }, (_, block) => block);
@@ -87,7 +89,7 @@ t.test('the tag may need a segment of its own', (t) => {
   t.equal(count(1400 - 16), 1);
   t.equal(count(1400 - 15), 2);
   t.equal(count(1400), 2);
-  t.equal(count(full), 45);
+  t.equal(count(full), 44);
   t.equal(sizeOfSegment(create(0, 1400) as SessionGeometry, 0, 1), 16);
   t.end();
 });
@@ -107,18 +109,12 @@ t.test('manifest and content do not share a block', (t) => {
 });
 
 t.test('sizes that no session can have are rejected', (t) => {
-  for (const mss of [-1, 0, 63, 65_001, 2 ** 16, 1400.5, Number.NaN]) {
+  for (const mss of [-1, 0, 480, 65_001, 2 ** 16, 1400.5, Number.NaN]) {
     t.equal(create(0, 1, mss), undefined, `MSS ${mss}`);
   }
-  for (const segments of [0, -1, 65, 255]) {
-    t.equal(create(0, 1, 1400, segments), undefined, `${segments} segments`);
-  }
-  for (const [mss, segments] of [
-    [64, 1],
-    [65_000, 64],
-  ] as const) {
-    t.ok(create(0, 1, mss, segments), `${segments} segments of ${mss}`);
-  }
+  for (const mss of [481, 65_000]) t.ok(create(0, 1, mss), `MSS ${mss}`);
+  t.equal(create(0, 1, 63, 128 * 64 - 16), undefined, 'too many segments');
+  t.equal(create(0, 1, 64, 128 * 64 - 16)?.segmentsPerBlock, 128);
   t.end();
 });
 
@@ -146,5 +142,14 @@ t.test('a block outside the object is an internal error', (t) => {
   const geometry = create(10, 10) as SessionGeometry;
   t.throws(() => sizeOfBlock(geometry, 2), /a block of this session/);
   t.throws(() => segmentCountOfBlock(geometry, 2), /a block of this session/);
+  t.end();
+});
+
+t.test('the blocks of an object are the same for every MSS', (t) => {
+  const [most, fewest] = [481, 65_000].map((mss) => create(500, 1_000_000, mss)?.segmentsPerBlock);
+  t.same([most, fewest], [128, 1]);
+  for (const mss of [481, 508, 1200, 1400, 8940, 65_000]) {
+    t.match(create(500, 1_000_000, mss), { blockSizeBytes: full, blockCount: 18 }, `MSS ${mss}`);
+  }
   t.end();
 });

@@ -15,7 +15,7 @@ function run(options: Partial<SimulatedSessionOptions>) {
     seed: 'figures',
     receiverCount: 2,
     contentSizeBytes,
-    segmentsPerBlock,
+    blockSizeBytes,
     mssBytes,
     forwardLink: link,
     backwardLink: link,

@@ -33,19 +33,27 @@ interface Input {
   readonly pieces?: readonly Uint8Array[];
 }
 
+/** Six segments of 64 bytes. */
+const smallBlockSizeBytes = 6 * 64 - 16;
+
 /** A receiver whose disk completes everything at once. */
 class Target {
-  readonly machine = new SessionReceiver({
-    crypto: createSimulatedCrypto('joined', 'receiver'),
-    name: 'receiver',
-    platform: 'posix',
-    refuseSender: () => undefined,
-  });
+  readonly machine: SessionReceiver;
   /** The events of each session, one line each. */
   readonly events = new Map<number, string[]>();
   /** The blocks of each session, by their offset. */
   readonly stored = new Map<number, Map<number, Uint8Array>>();
   nowMs = 0;
+
+  constructor({ blockSizeBytes = smallBlockSizeBytes }: Pick<Setup, 'blockSizeBytes'> = {}) {
+    this.machine = new SessionReceiver({
+      crypto: createSimulatedCrypto('joined', 'receiver'),
+      name: 'receiver',
+      platform: 'posix',
+      refuseSender: () => undefined,
+      blockSizeBytes,
+    });
+  }
 
   /** @returns the datagrams that it answers with */
   take({ atMs, pieces }: Input): Uint8Array[] {
@@ -124,14 +132,14 @@ const maxTurns = 20_000;
 /** Runs complete sessions, all to one receiver. */
 function runSessions(setup: Setup) {
   const { seed = 'a', senderCount = 1, sizeBytes = 3000, join = (all) => all, ...options } = setup;
-  const target = new Target();
+  const target = new Target(options);
   const inputs: Input[] = [];
   const senders = Array.from({ length: senderCount }, (_, i) => {
     const content = createContent(`${seed} ${i}`, sizeBytes + 100 * i);
     const file = { kind: 'file', name: `file ${i}`, mode: 0o644, modifiedMs: 0 } as const;
     const machine = new SessionSender({
       mssBytes: 64,
-      segmentsPerBlock: 6,
+      blockSizeBytes: smallBlockSizeBytes,
       ...options,
       receivers: [{ name: 'receiver', address: receiverAddress }],
       label: `object ${i}`,
@@ -251,8 +259,8 @@ const setups: Readonly<Record<string, Setup>> = {
   'one session': {},
   'a session with a group': { group: groupAddress },
   'two concurrent sessions': { senderCount: 2 },
-  'a session with a manifest in blocks': { mssBytes: 65, segmentsPerBlock: 1 },
-  'a session in large blocks': { mssBytes: 64, segmentsPerBlock: 64, sizeBytes: 20_000 },
+  'a session with a manifest in blocks': { mssBytes: 65, blockSizeBytes: 65 - 16 },
+  'a session in large blocks': { mssBytes: 64, blockSizeBytes: 64 * 64 - 16, sizeBytes: 20_000 },
   'a session without content': { sizeBytes: 0 },
 };
 
@@ -294,7 +302,7 @@ for (const [what, setup] of Object.entries(setups)) {
       const count = inputs.reduce((sum, { pieces }) => sum + (pieces?.length ?? 0), 0);
       t.ok(count > 5, `${count} datagrams`);
       const property = fc.property(fc.nat(inputs.length), lengths, (end, lengths) => {
-        const [single, joined] = [new Target(), new Target()];
+        const [single, joined] = [new Target(setup), new Target(setup)];
         for (const input of inputs.slice(0, end)) {
           single.take(input);
           const { pieces } = input;
@@ -375,7 +383,7 @@ function openSession(setup: Setup = {}) {
   const isContent = (bytes: Uint8Array) =>
     isData(bytes) && readUint32(bytes, 8) >= manifestBlockCount;
   const first = inputs.findIndex(({ pieces }) => pieces?.some(isContent));
-  const target = new Target();
+  const target = new Target(setup);
   for (const input of inputs.slice(0, first)) target.take(input);
   // A report may follow at once.
   const atMs = (inputs[first] as Input).atMs + 10;
@@ -513,7 +521,7 @@ t.test('an empty piece is too short', (t) => {
 });
 
 t.test('bursts that arrive in one piece are reported once', (t) => {
-  const { data, take } = openSession({ mssBytes: 200, segmentsPerBlock: 1 });
+  const { data, take } = openSession({ mssBytes: 200, blockSizeBytes: 200 - 16 });
   t.ok(data.length > 3, `${data.length} bursts`);
   t.equal(take(...data).answers.length, 1);
   t.end();

@@ -7,7 +7,7 @@ import type { SimulatedSessionOptions } from '../../src/simulator/session-transf
 t.jobs = 4;
 
 /** 40 blocks of 2,000 bytes. */
-const content = { mssBytes: 504, segmentsPerBlock: 4, contentSizeBytes: 80_000 };
+const content = { mssBytes: 504, blockSizeBytes: 2000, contentSizeBytes: 80_000 };
 const all: readonly Range[] = [{ start: 0, end: 1000 }];
 
 /** Runs a session and notes which blocks of the content the sender read. */
@@ -141,7 +141,7 @@ t.test('a list of very many ranges is announced in parts', (t) => {
     seed: 'long',
     receiverCount: 1,
     mssBytes: 64,
-    segmentsPerBlock: 1,
+    blockSizeBytes: 48,
     keptBlocks,
     forwardLink: { delayMs: 1, loss: { model: 'bernoulli', probability: 0.1 } },
     backwardLink: { delayMs: 1, loss: { model: 'bernoulli', probability: 0.1 } },

@@ -15,7 +15,6 @@ const offer: Offer = {
   kind: 'offer',
   label: 'photos',
   mssBytes: 1400,
-  segmentsPerBlock: 45,
   manifestSizeBytes: 3,
   contentSizeBytes: 2 ** 50,
   manifestDigest: bytesOf(32, 1),

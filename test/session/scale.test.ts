@@ -8,6 +8,7 @@ const lossProbability = 0.01;
 const reportsPerSec = 1000;
 const mssBytes = 64;
 const segmentsPerBlock = 45;
+const blockSizeBytes = mssBytes * segmentsPerBlock - 16;
 const blockCount = 4;
 
 t.test(
@@ -20,9 +21,9 @@ t.test(
     const run = simulateSession({
       seed: 'scale',
       receiverCount,
-      contentSizeBytes: blockCount * (mssBytes * segmentsPerBlock - 16),
+      contentSizeBytes: blockCount * blockSizeBytes,
       mssBytes,
-      segmentsPerBlock,
+      blockSizeBytes,
       hasGroup: true,
       reportsPerSec,
       forwardLink: link,

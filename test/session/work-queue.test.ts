@@ -19,6 +19,7 @@ const createReceiver = (maxEntries = Infinity) =>
     name: 'receiver',
     platform: 'posix',
     refuseSender: () => undefined,
+    blockSizeBytes: 1000,
     maxEntries,
   });
 
@@ -36,7 +37,6 @@ function offer(caller: Caller, entries: readonly Entry[]): (Message | undefined)
     kind: 'offer',
     label: `object ${caller.session}`,
     mssBytes: 1016,
-    segmentsPerBlock: 1,
     manifestSizeBytes: manifest.length,
     contentSizeBytes: entries.reduce((sum, entry) => sum + sizeOf(entry), 0),
     manifestDigest: caller.crypto.hash(manifest),

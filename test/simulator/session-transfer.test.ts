@@ -863,7 +863,7 @@ t.test('a send that cannot start rejects with a code, and sends nothing', async 
     [{ paths: [''] }, 'INVALID_ARGUMENT', /^a path is empty/],
     [{ receivers: [] }, 'INVALID_ARGUMENT', /^no receiver: /],
     [{ receivers: [server, server] }, 'INVALID_ARGUMENT', /are the same receiver .*name it once/],
-    [{ mssBytes: 63 }, 'INVALID_ARGUMENT', /MSS 63: must be/],
+    [{ mssBytes: 480 }, 'INVALID_ARGUMENT', /MSS 480: must be .* from 481 to/],
     [{ mssBytes: 65_001 }, 'INVALID_ARGUMENT', /MSS 65001: must be/],
     [{ mssBytes: 1.5 }, 'INVALID_ARGUMENT', /1\.5/],
     [{ livenessTimeoutMs: 0 }, 'INVALID_ARGUMENT', /^liveness timeout of 0 s: /],

@@ -76,7 +76,7 @@ function complaintsAboutReceiver(
   }
   if (isQuiet(scenario)) {
     // Data in flight when a late receiver joins may reach it twice.
-    const most = Math.max(10, scenario.segmentsPerBlock);
+    const most = Math.max(10, scenario.blockSizeBytes / scenario.mssBytes);
     const duplicates = receiver.results.reduce((sum, result) => sum + result.duplicates, 0);
     check(
       duplicates <= most,
@@ -84,10 +84,10 @@ function complaintsAboutReceiver(
     );
   }
   const { bufferBytes } = conditions;
-  const { mssBytes, segmentsPerBlock, senderIncidents } = scenario;
+  const { mssBytes, blockSizeBytes, senderIncidents } = scenario;
   // Each session may hold one block whatever the budget; a restarted sender opens another session.
   const sessions = 1 + senderIncidents.filter(({ fault }) => fault === 'start').length;
-  const mostBytes = bufferBytes + (1 + sessions) * mssBytes * segmentsPerBlock;
+  const mostBytes = bufferBytes + (1 + sessions) * (blockSizeBytes + mssBytes);
   check(
     receiver.maxBufferedBytes <= mostBytes,
     `${receiver.maxBufferedBytes} bytes buffered, not ${mostBytes}`,
@@ -99,8 +99,8 @@ function complaintsAboutReceiver(
  * Generous: as if blocks were sent one by one, each with rounds for loss, polls, disks and rates.
  */
 export function completionBoundMs(scenario: SessionScenario): number {
-  const { receivers, contentSizeBytes, fileCount, rateBytesPerSec = Infinity } = scenario;
-  const blockSizeBytes = scenario.mssBytes * scenario.segmentsPerBlock - 16;
+  const { receivers, contentSizeBytes, fileCount, blockSizeBytes } = scenario;
+  const { rateBytesPerSec = Infinity } = scenario;
   const sizeBytes = contentSizeBytes + 40 * fileCount;
   const blocks = 1 + Math.ceil(sizeBytes / blockSizeBytes);
   const reportIntervalMs = (1000 * receivers.length) / (0.7 * scenario.reportsPerSec);

@@ -14,7 +14,7 @@ export interface SessionScenario {
   readonly contentSizeBytes: number;
   readonly fileCount: number;
   readonly mssBytes: number;
-  readonly segmentsPerBlock: number;
+  readonly blockSizeBytes: number;
   readonly hasGroup: boolean;
   readonly livenessTimeoutMs: number;
   readonly rateBytesPerSec: number | undefined;
@@ -53,8 +53,10 @@ export function drawSessionScenario(number: number): SessionScenario {
   const isCalm = draw.chance(0.25);
   const receiverCount = draw.chance(0.04) ? 30 : draw.integer(1, 8);
   const mssBytes = draw.integer(64, 200);
-  const segmentsPerBlock = draw.pick([1, 2, 45, 64, draw.integer(1, 64)]);
-  const blockSizeBytes = mssBytes * segmentsPerBlock - 16;
+  const segmentsPerBlock = draw.pick([1, 2, 45, 128, draw.integer(1, 128)]);
+  // Often the last segment of a full block is shorter than the MSS, as with standard blocks.
+  const shortBytes = draw.pick([0, draw.integer(0, mssBytes - 17)]);
+  const blockSizeBytes = mssBytes * segmentsPerBlock - 16 - shortBytes;
   const hasGroup = draw.chance(0.6);
   const groupShare = draw.pick([1, 1, 0.5, 0]);
   const spanMs = draw.pick([300, 2000, 6000]);
@@ -84,7 +86,7 @@ export function drawSessionScenario(number: number): SessionScenario {
     contentSizeBytes: drawSize(draw, mssBytes, blockSizeBytes, mostSegments),
     fileCount: draw.pick([1, 1, 3, 50, 200]),
     mssBytes,
-    segmentsPerBlock,
+    blockSizeBytes,
     hasGroup,
     livenessTimeoutMs,
     rateBytesPerSec: draw.chance(0.15) ? draw.integer(50_000, 2_000_000) : undefined,

@@ -125,6 +125,9 @@ export class WiredReceiver {
   }
 }
 
+/** Four segments of 200 bytes. */
+const smallBlockSizeBytes = 4 * 200 - 16;
+
 export class SessionWire {
   nowMs: TimeMs = 0;
   readonly content: Buffer;
@@ -148,7 +151,7 @@ export class SessionWire {
       contentSizeBytes: sizeBytes,
       crypto: this.cryptoOf('sender'),
       mssBytes: 200,
-      segmentsPerBlock: 4,
+      blockSizeBytes: smallBlockSizeBytes,
       ...(options.hasGroup === true ? { group } : {}),
       ...options.sender,
       ...options.senderFor?.(this.receivers),
@@ -162,6 +165,7 @@ export class SessionWire {
       name: `r${index}`,
       platform: 'posix',
       refuseSender: () => undefined,
+      blockSizeBytes: smallBlockSizeBytes,
       ...this.options.receiver,
     });
     const receiver = new WiredReceiver(index, machine, this);

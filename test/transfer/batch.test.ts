@@ -24,7 +24,7 @@ const to = { host: '192.0.2.1', port: 7735 };
 const seal = new BlockSeal(createSimulatedCrypto('batch', 'sender'), new Uint8Array(32));
 
 /** The manifest has one block. The content has three, the last of them short. */
-const small = createSessionGeometry(100, 700, 64, 4) as SessionGeometry;
+const small = createSessionGeometry(100, 700, 64, 240) as SessionGeometry;
 
 const createEncoder = (geometry = small) => new BatchEncoder(session, geometry, seal);
 
@@ -34,7 +34,7 @@ function plaintextOf(geometry: SessionGeometry, index: number): Uint8Array {
 
 /** Loads the block with this index into the encoder. */
 function load(encoder: BatchEncoder, index: number, geometry = small, generation = 1) {
-  const block = new SessionBlock(64, 1);
+  const block = new SessionBlock(128, 1);
   block.reset(index, 0, segmentCountOfBlock(geometry, index));
   block.generation = generation;
   encoder.load(block, plaintextOf(geometry, index));
@@ -149,8 +149,8 @@ const geometries = fc
   .record({
     mssBytes: fc.oneof(fc.integer({ min: 64, max: 300 }), fc.integer({ min: 64, max: 9000 })),
     segmentsPerBlock: fc.oneof(
-      fc.constantFrom(1, 2, 31, 32, 33, 64),
-      fc.integer({ min: 1, max: 64 }),
+      fc.constantFrom(1, 2, 31, 32, 33, 64, 128),
+      fc.integer({ min: 1, max: 128 }),
     ),
     manifestShare: fc.double({ min: 0.01, max: 1.5, noNaN: true }),
     contentShare: fc.double({ min: 0, max: 2.5, noNaN: true }),
@@ -161,14 +161,14 @@ const geometries = fc
       Math.ceil(blockBytes * manifestShare),
       Math.round(blockBytes * contentShare),
       mssBytes,
-      segmentsPerBlock,
+      blockBytes,
     ) as SessionGeometry;
   });
 
 const sendings = fc.array(
   fc.record({
     /** Indexes among the block's segments; empty for all of them. */
-    places: fc.uniqueArray(fc.nat(63), { maxLength: 64 }),
+    places: fc.uniqueArray(fc.nat(127), { maxLength: 128 }),
     burst: fc.nat(0xffff),
     isTagged: fc.boolean(),
   }),
@@ -207,7 +207,7 @@ t.test('a block that is sent in arbitrary parts opens as the original', (t) => {
   const property = fc.property(
     geometries,
     fc.nat(),
-    fc.array(fc.boolean(), { minLength: 64, maxLength: 64 }),
+    fc.array(fc.boolean(), { minLength: 128, maxLength: 128 }),
     fc.boolean(),
     (geometry, number, isFirst, isTagged) => {
       const index = number % geometry.blockCount;
@@ -312,7 +312,7 @@ t.test('late datagrams from reused memory do no harm', (t) => {
 
 t.test('a copy of a block is sent by itself', (t) => {
   const encoder = createEncoder();
-  const [block, other] = [load(encoder, 1), new SessionBlock(64, 1)];
+  const [block, other] = [load(encoder, 1), new SessionBlock(128, 1)];
   other.reset(1, 0, segmentCountOfBlock(small, 1));
   other.generation = block.generation;
   encoder.copy(block, other);
@@ -378,8 +378,13 @@ t.test('the datagrams of a transmit are its bytes, split', (t) => {
 
 t.test('whole blocks of all lengths', (t) => {
   // A whole block is recognized by the size of the set, so every size must be right.
-  for (let count = 1; count <= 64; count++) {
-    const geometry = createSessionGeometry(count * 64 - 16, 0, 64, 64) as SessionGeometry;
+  for (let count = 1; count <= 128; count++) {
+    const geometry = createSessionGeometry(
+      count * 64 - 16,
+      0,
+      64,
+      128 * 64 - 16,
+    ) as SessionGeometry;
     const encoder = createEncoder(geometry);
     const block = load(encoder, 0, geometry, 0);
     const transmit = encoder.encode(to, block, SegmentSet.of(range(count)), 1);

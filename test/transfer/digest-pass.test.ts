@@ -20,7 +20,7 @@ function run(options: Partial<SimulatedSessionOptions>): SimulatedSessionResult 
     seed: 'digest pass',
     receiverCount: 2,
     contentSizeBytes,
-    segmentsPerBlock: 8,
+    blockSizeBytes: 8 * 1400 - 16,
     forwardLink: fastLink,
     ...options,
   });

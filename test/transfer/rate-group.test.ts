@@ -17,7 +17,7 @@ const geometry = createSessionGeometry(
   0,
   blocks * (mssBytes * segmentsPerBlock - 16),
   mssBytes,
-  segmentsPerBlock,
+  mssBytes * segmentsPerBlock - 16,
 ) as SessionGeometry;
 const rttLimits = { initialMs: 100, granularityMs: 1, minMs: 20, maxMs: 1000, maxBackoffMs: 1000 };
 

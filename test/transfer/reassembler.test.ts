@@ -18,7 +18,7 @@ import { tagSizeBytes } from '../../src/wire/sizes.js';
 const seal = new BlockSeal(createSimulatedCrypto('reassembler', 'one'), new Uint8Array(32));
 const staleMs = 1000;
 /** The manifest has one block. The content has three, the last of them short. */
-const small = createSessionGeometry(100, 700, 64, 4) as SessionGeometry;
+const small = createSessionGeometry(100, 700, 64, 240) as SessionGeometry;
 const sealedSizeBytes = (block: number) => sizeOfBlock(small, block) + tagSizeBytes;
 
 function createReassembler(geometry = small, budget = new MemoryBudget(2 ** 20)) {
@@ -81,7 +81,7 @@ function takeAll(reassembler: Reassembler, nowMs: number, block: number, details
 }
 
 t.test('segments in any order, with any duplicates, make up the blocks that were sent', (t) => {
-  const geometry = createSessionGeometry(100, 9000, 64, 64) as SessionGeometry;
+  const geometry = createSessionGeometry(100, 9000, 64, 64 * 64 - 16) as SessionGeometry;
   const all = Array.from({ length: geometry.blockCount }, (_, block) =>
     Array.from({ length: segmentCountOfBlock(geometry, block) }, (_, segment) => ({
       block,
@@ -137,7 +137,7 @@ t.test('segments in any order, with any duplicates, make up the blocks that were
 });
 
 t.test('the list names exactly the missing segments', (t) => {
-  const geometry = createSessionGeometry(0, 64 * 64 * 2, 64, 64) as SessionGeometry;
+  const geometry = createSessionGeometry(0, 64 * 64 * 2, 64, 64 * 64 - 16) as SessionGeometry;
   const places = fc.uniqueArray(fc.tuple(fc.nat(1), fc.nat(63)), {
     selector: ([block, segment]) => block * 64 + segment,
     maxLength: 100,
@@ -191,7 +191,7 @@ t.test('tags are checked, even before they are required', (t) => {
 });
 
 t.test('segments that arrive together are handled as if each arrived alone', (t) => {
-  const geometry = createSessionGeometry(0, 64 * 64 * 2, 64, 64) as SessionGeometry;
+  const geometry = createSessionGeometry(0, 64 * 64 * 2, 64, 64 * 64 - 16) as SessionGeometry;
   const piece = fc.record({
     block: fc.nat(1),
     segments: fc.array(fc.nat(62), { minLength: 1, maxLength: 30 }),
@@ -296,7 +296,7 @@ t.test('repeated generation conflicts make tags required', (t) => {
 });
 
 t.test('a new generation of blocks that have not begun is no conflict', (t) => {
-  const geometry = createSessionGeometry(0, 64 * 200, 64, 2) as SessionGeometry;
+  const geometry = createSessionGeometry(0, 64 * 200, 64, 112) as SessionGeometry;
   const { reassembler } = createReassembler(geometry);
   for (let block = 0; block < geometry.blockCount; block++) {
     takeAll(reassembler, 0, block, { geometry, generation: 1 + (block % 2) });

@@ -12,7 +12,7 @@ import type { BlockPacket } from '../../src/wire/header.js';
 import { decodeSession, encodeProbeHeader, writeBlockHeader } from '../../src/wire/header.js';
 
 /** The manifest has one block. The content has three, the last of them short. */
-const geometry = createSessionGeometry(100, 700, 64, 4) as SessionGeometry;
+const geometry = createSessionGeometry(100, 700, 64, 240) as SessionGeometry;
 
 interface Fields {
   readonly session?: number;

@@ -39,6 +39,8 @@ type Stage =
 export interface IncomingSessionOptions extends IncomingObjectOptions {
   /** The name that this receiver reports to the sender. */
   readonly name: string;
+  /** Size of a block before sealing. */
+  readonly blockSizeBytes: number;
   readonly idleMs: number;
   readonly emit: (event: SessionReceiverEvent) => void;
   readonly send: (to: Address, bytes: Uint8Array) => void;
@@ -172,7 +174,7 @@ export class IncomingSession {
       offer.manifestSizeBytes,
       contentSizeBytes,
       offer.mssBytes,
-      offer.segmentsPerBlock,
+      this.options.blockSizeBytes,
     );
     if (geometry === undefined || !isManifestSound(offer)) {
       this.refuseObject(nowMs, 'the offered sizes are invalid');

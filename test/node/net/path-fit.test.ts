@@ -2,7 +2,7 @@
 import t from 'tap';
 import { type AskPathMtu, PathFit, type PathFitOptions } from '../../../src/node/net/path-fit.js';
 import { sessionMssLimits } from '../../../src/object/geometry.js';
-import { segmentsPerBlockFor } from '../../../src/wire/segment-size.js';
+import { maxBatchSegments } from '../../../src/wire/segment-size.js';
 
 const port = 7735;
 const one = { host: '192.0.2.1', port };
@@ -66,12 +66,12 @@ t.test('the next smaller size: what the system reports now, or else one step dow
   t.equal(fit.below(1400), 1200);
 });
 
-t.test('a block, with its tags, is sent in one call', async (t) => {
-  t.equal(segmentsPerBlockFor(1400), 45);
-  t.equal(segmentsPerBlockFor(8940), 7);
+t.test('a batch, with its tags, is as large as one call can send', async (t) => {
+  t.equal(maxBatchSegments(1400), 45);
+  t.equal(maxBatchSegments(8940), 7);
   const { minBytes, maxBytes } = sessionMssLimits;
   for (let mssBytes = minBytes; mssBytes <= maxBytes; mssBytes++) {
-    const count = segmentsPerBlockFor(mssBytes);
+    const count = maxBatchSegments(mssBytes);
     const fits = count * (mssBytes + 32) <= 65_469;
     const isMost = count === 64 || (count + 1) * (mssBytes + 32) > 65_469;
     if (count < 1 || count > 64 || !fits || !isMost) t.fail(`${count} of ${mssBytes} bytes`);
