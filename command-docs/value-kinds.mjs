@@ -11,6 +11,7 @@ export const optionValues = {
   classic: 'file',
   'exclude-from': 'file',
   'retry-failed': 'file',
+  check: 'file',
   to: 'host',
   log: ['text', 'json', 'journal'],
   'log-level': ['error', 'warn', 'info', 'debug'],

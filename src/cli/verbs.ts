@@ -18,6 +18,10 @@ export const verbs: Readonly<Record<string, { what: string; load: () => Promise<
     what: 'List the receivers on this network, and whether they are trusted',
     load: async () => (await import('./commands/peers.js')).peers,
   },
+  digest: {
+    what: 'Print digests of files and folders, or compare files with a list',
+    load: async () => (await import('./commands/digest.js')).digest,
+  },
   keygen: {
     what: "Create this host's key pair, or show its public key",
     load: async () => (await import('./commands/keygen.js')).keygen,

@@ -3,6 +3,7 @@ import type { CommandHelp } from '../help/command-help.js';
 import { createMainParser } from '../verbs.js';
 import { createClientParser } from './client-arguments.js';
 import { createCompletionParser } from './completion.js';
+import { createDigestParser } from './digest.js';
 import { createExperimentParser } from './experiment.js';
 import { createKeygenParser } from './keygen.js';
 import { createPeersParser } from './peers.js';
@@ -16,6 +17,7 @@ export function everyCommand(): CommandHelp[] {
     createSendParser(),
     createReceiveParser(),
     createPeersParser(),
+    createDigestParser(),
     createKeygenParser(),
     createExperimentParser(),
     createCompletionParser(),

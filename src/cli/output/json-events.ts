@@ -320,6 +320,30 @@ const peersEvents = [
   }),
 ] as const;
 
+const digestEvents = [
+  event('skipped', { name: text, reason: text }),
+  event('file', { path: text, bytes: count, sha256: text }),
+  event('file', {
+    path: text,
+    status: z.enum(['same', 'differs', 'unreadable']),
+    reason: text.optional(),
+  }),
+  event('result', {
+    status: z.enum(['complete', 'incomplete']),
+    digest: text.describe("Root of the tree over the content's blocks."),
+    bytes: count,
+    entries: count,
+    skipped: skipped.optional(),
+  }),
+  event('result', {
+    status: z.enum(['same', 'differs']),
+    files: count,
+    differing: count,
+    unreadable: count,
+  }),
+  event('result', { status: z.literal('interrupted') }),
+] as const;
+
 const keygenEvents = [
   event('result', {
     status: z.enum(['made', 'shown']),
@@ -374,6 +398,7 @@ const eventsOfCommands = {
   'p2mp-send': sendEvents,
   'p2mp-receive': receiveEvents,
   'p2mp-peers': peersEvents,
+  'p2mp-digest': digestEvents,
   'p2mp-keygen': keygenEvents,
   'p2mp-experiment': experimentEvents,
   'p2mp-completion': completionEvents,

@@ -7,6 +7,7 @@ import type { NoiseCurve } from 'noise-handshake';
 import { assert, at } from '../../base/assert.js';
 import type { Handshake, SessionCrypto } from '../../security/crypto.js';
 import { digestSizeBytes, keySizeBytes, nonceSizeBytes, tagSizeBytes } from '../../wire/sizes.js';
+import { sha256 } from '../sha256.js';
 import type { KeyPair } from './key-files.js';
 import type { NoiseLibrary } from './load-noise.js';
 
@@ -49,11 +50,7 @@ export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto>
     new NoiseHandshake(library, ownPair, role === 'initiator', prologue);
   return {
     random: (sizeBytes) => plain(randomBytes(sizeBytes)),
-    hash: (...parts) => {
-      const hash = createHash('sha256');
-      for (const part of parts) hash.update(part);
-      return plain(hash.digest());
-    },
+    hash: sha256,
     startHash: () => {
       const hash = createHash('sha256');
       return { update: (bytes) => void hash.update(bytes), digest: () => plain(hash.digest()) };

@@ -66,6 +66,8 @@ export class ObjectSource {
 
   private constructor(
     readonly manifest: Manifest,
+    /** The files, in the order of the content. */
+    readonly files: readonly SentFile[],
     private readonly content: Content,
     listing: Pick<ObjectSource, 'skipped' | 'roots' | 'unusedPatterns' | 'listedAtMs'>,
   ) {
@@ -120,7 +122,7 @@ export class ObjectSource {
       offsetBytes += entry.sizeBytes;
     });
     const manifest = { entries, contentSizeBytes: offsetBytes };
-    return new ObjectSource(manifest, new Content(files, spool), {
+    return new ObjectSource(manifest, files, new Content(files, spool), {
       ...{ skipped, roots, unusedPatterns, listedAtMs },
     });
   }
