@@ -17,6 +17,7 @@ export type { Range } from './base/range-set.js';
 export type { PortRefusedEvent, RefusalCode } from './base/refusal.js';
 export type { RttLimits } from './base/rtt.js';
 export { RttEstimator } from './base/rtt.js';
+export { SegmentSet } from './base/segment-set.js';
 export {
   defaultPort,
   maxDatagramSizeBytes,

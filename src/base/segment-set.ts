@@ -10,6 +10,14 @@ const setsPerArray = 32;
 /**
  * A set of segment numbers from 0 to below its capacity. Operands can have other capacities; numbers that a
  * set has no room for are dropped.
+ * @example
+ * ```ts
+ * import { SegmentSet } from 'p2mp/core';
+ *
+ * const missing = SegmentSet.of([2, 40]);
+ * missing.delete(2);
+ * console.log(missing.size, [...missing].join()); // 1 40
+ * ```
  */
 export class SegmentSet {
   /** @param first index of the first word of this set; sets can share an array */
@@ -38,6 +46,7 @@ export class SegmentSet {
     for (let segment = 0; segment <= last; segment++) if (this.has(segment)) yield segment;
   }
 
+  /** Whether the set has no segment. */
   get isEmpty(): boolean {
     for (let i = 0; i < this.wordCount; i++) if (this.word(i) !== 0) return false;
     return true;
@@ -59,18 +68,22 @@ export class SegmentSet {
     return -1;
   }
 
+  /** Whether the segment is in the set. */
   has(segment: number): boolean {
     return ((this.word(segment >>> 5) >>> (segment & 31)) & 1) === 1;
   }
 
+  /** Adds a segment. */
   add(segment: number): void {
     this.setWord(segment >>> 5, this.word(segment >>> 5) | (1 << (segment & 31)));
   }
 
+  /** Deletes a segment. */
   delete(segment: number): void {
     this.setWord(segment >>> 5, this.word(segment >>> 5) & ~(1 << (segment & 31)));
   }
 
+  /** Deletes every segment. */
   clear(): void {
     for (let i = 0; i < this.wordCount; i++) this.setWord(i, 0);
   }
@@ -85,6 +98,7 @@ export class SegmentSet {
     for (let i = 0; i < this.wordCount; i++) this.setWord(i, other.word(i));
   }
 
+  /** Adds the segments of the other set. */
   addAll(other: SegmentSet): void {
     for (let i = 0; i < this.wordCount; i++) this.setWord(i, this.word(i) | other.word(i));
   }
@@ -103,6 +117,7 @@ export class SegmentSet {
     }
   }
 
+  /** Deletes the segments of the other set. */
   deleteAll(other: SegmentSet): void {
     for (let i = 0; i < this.wordCount; i++) this.setWord(i, this.word(i) & ~other.word(i));
   }

@@ -113,7 +113,7 @@ export class Delivery {
     this.encoder = new BatchEncoder(options.session, geometry, options.seal);
     this.joiner = new BatchJoiner(
       (nowMs) => this.pollBatch(nowMs),
-      maxBatchSegments(geometry.mssBytes),
+      Math.min(geometry.segmentsPerBlock, maxBatchSegments(geometry.mssBytes)),
     );
     const { maxInFlightBytes } = sessionDefaults;
     this.maxBlocks = Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes));
