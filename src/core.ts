@@ -168,10 +168,11 @@ export {
   sessionKind,
   sessionType,
 } from './wire/header.js';
-export type { Kept, Noted } from './wire/kept-list.js';
+export type { Extra, Extras, Kept, Noted } from './wire/lists.js';
 export type {
   Accept,
   Bye,
+  Deletion,
   Done,
   ExistingFiles,
   Message,

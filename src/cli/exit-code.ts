@@ -10,7 +10,7 @@ export const exitCode = {
   some: 3,
   /** An error on this host: file, port, host name, key or disk. */
   system: 4,
-  /** Every receiver is complete, but the sender skipped some entries. */
+  /** Every receiver is complete, but the sender skipped some entries, or a receiver could not delete some. */
   skipped: 5,
   /** Interrupted by a signal before the end. */
   interrupted: 130,
@@ -33,5 +33,6 @@ export const receiverExitCodeHelp = [
 /** The epilogue of the help of `p2mp send`. */
 export const sendExitCodeHelp = [
   'Exit codes: 0 complete; 1 no receiver complete; 2 usage error; 3 only some receivers complete;',
-  '4 file, port, host, key or disk error; 5 complete, but some files were skipped; 130 interrupted.',
+  '4 file, port, host, key or disk error; 5 complete, but some entries were skipped or not',
+  'deleted; 130 interrupted.',
 ].join('\n');

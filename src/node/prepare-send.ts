@@ -9,6 +9,7 @@ import { SessionSender } from '../session/sender.js';
 import type { ReceiverSpec } from '../transfer/receiver-spec.js';
 import { Exclusions } from './disk/source/exclusions.js';
 import { ObjectSource } from './disk/source/object-source.js';
+import { SparedEntries } from './disk/source/spared-entries.js';
 import { runInTurns } from './in-turns.js';
 import { parseInvitation } from './keys/invitation-code.js';
 import { generateKeyPair } from './keys/key-files.js';
@@ -42,7 +43,8 @@ export interface PreparedSend {
  *   aborts before the source is open
  */
 export async function prepareSend(options: PlanOptions): Promise<PreparedSend> {
-  const source = await openSource(options);
+  const exclusions = await Exclusions.load(options.exclusions ?? {});
+  const source = await openSource(options, exclusions);
   try {
     const { mssBytes = 'auto' } = options;
     const receivers = await resolveReceivers(options.receivers);
@@ -51,7 +53,7 @@ export async function prepareSend(options: PlanOptions): Promise<PreparedSend> {
     const groupFrom = group === undefined ? undefined : await groupSource(group, addresses);
     const fit = new PathFit({ receivers: addresses, group, groupFrom });
     const label = labelOf(options);
-    const createSender = await prepareSender(options, source, receivers, group);
+    const createSender = await prepareSender(options, { source, exclusions }, receivers, group);
     const sender = createSender(mssBytes === 'auto' ? fit.mssBytes() : mssBytes);
     return { source, receivers, group, groupFrom, label, fit, sender, createSender };
   } catch (error) {
@@ -62,7 +64,7 @@ export async function prepareSend(options: PlanOptions): Promise<PreparedSend> {
 
 async function prepareSender(
   options: PlanOptions,
-  source: ObjectSource,
+  { source, exclusions }: { readonly source: ObjectSource; readonly exclusions: Exclusions },
   receivers: readonly ReceiverSpec[],
   group: Address | undefined,
 ): Promise<(mssBytes: number) => SessionSender> {
@@ -76,6 +78,9 @@ async function prepareSender(
   }
   const invitations = options.invitations?.map(parseInvitation);
   const { keyPair, livenessTimeoutMs, rateBytesPerSec, existing = 'quick' } = options;
+  const { deletion = 'none' } = options;
+  const spared =
+    deletion === 'none' ? undefined : SparedEntries.create(source, exclusions, existing);
   const crypto = await createNodeCrypto(keyPair ?? (await generateKeyPair()));
   const manifestDigest = await runInTurns(hashInSteps(crypto, manifest), signal);
   return (mssBytes) =>
@@ -88,14 +93,15 @@ async function prepareSender(
       crypto,
       mssBytes,
       ...withoutUndefined({ group, livenessTimeoutMs, rateBytesPerSec, invitations }),
-      existing,
+      ...{ existing, deletion },
+      isSpared: (name: string, isFolder: boolean) => spared?.has(name, isFolder) ?? true,
       listedAtMs: source.listedAtMs,
       // The manifest of standard input contains the current time, so every `send` creates a different object.
       isUnrepeatable: pathsOf(options).includes('-'),
     });
 }
 
-async function openSource(options: PlanOptions): Promise<ObjectSource> {
+async function openSource(options: PlanOptions, exclusions: Exclusions): Promise<ObjectSource> {
   const { input, inputName, dest, signal } = options;
   const paths = pathsOf(options);
   if (paths.length === 0) {
@@ -103,7 +109,7 @@ async function openSource(options: PlanOptions): Promise<ObjectSource> {
   }
   return ObjectSource.open({
     paths,
-    exclusions: await Exclusions.load(options.exclusions ?? {}),
+    exclusions,
     ...withoutUndefined({ input, inputName, dest, signal }),
   });
 }

@@ -34,6 +34,13 @@ export interface ReceiveOptions {
    * keep their own modes.
    */
   readonly updatesModes?: boolean;
+  /**
+   * Whether senders may delete what they do not send, in the folders that they send; false by default. A sender with
+   * this right can delete everything below each folder in `dir` that it names, and learns the names of it.
+   */
+  readonly allowsDeletion?: boolean;
+  /** Files and folders below `dir` that no sender may delete; `placedPath` is always one of them. */
+  readonly protectedPaths?: readonly string[];
   /** Maximum number of concurrent sessions; 256 by default. */
   readonly maxSessions?: number;
   /**
@@ -119,6 +126,15 @@ export type ReceiveEvent =
   | { readonly type: 'no-group'; readonly group: string; readonly reason: string }
   /** The system refused to send a datagram. Reported once for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
+
+/** @throws P2mpError INVALID_ARGUMENT if files are to be kept and deleted */
+export function checkDeletion({ allowsDeletion, existing }: ReceiveOptions): void {
+  if (allowsDeletion !== true || existing !== 'keep') return;
+  throw new P2mpError(
+    'INVALID_ARGUMENT',
+    'allowsDeletion and existing: "keep" contradict each other; give only one',
+  );
+}
 
 /**
  * Checks that required options are given, for callers without a type checker. Without these options, the

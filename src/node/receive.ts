@@ -18,8 +18,8 @@ import type {
 } from '../session/receiver-events.js';
 import { affordableFileCount } from './disk/descriptor-limit.js';
 import type { PartStore } from './disk/parts/part-store.js';
-import type { PrepareEvent } from './disk/parts/session-parts.js';
-import { SessionParts } from './disk/parts/session-parts.js';
+import type { FoundOnDisk, PrepareEvent } from './disk/parts/session-parts.js';
+import { describeKept, SessionParts } from './disk/parts/session-parts.js';
 import { keepRemovingStaleParts, removeStaleParts } from './disk/parts/stale-parts.js';
 import { FileBudget } from './disk/store/file-budget.js';
 import { allocationBytesAt } from './disk/store/free-space.js';
@@ -35,7 +35,7 @@ import { noOffload } from './net/offload/offload-socket.js';
 import { SendErrorLog } from './net/send-error-log.js';
 import { SocketRunner } from './net/socket-runner.js';
 import type { ReceiveOptions } from './receive-options.js';
-import { checkRequired } from './receive-options.js';
+import { checkDeletion, checkRequired } from './receive-options.js';
 import type { ReceivingTotals, Sums } from './receiving-totals.js';
 import { addTo } from './receiving-totals.js';
 
@@ -133,9 +133,10 @@ export class Receiving {
     private readonly placed: PlacedIndex,
   ) {
     const { dir, existing, verifiesDisk = false, sharesParts = false } = options;
-    const { comparesAll = false, updatesModes = false } = options;
+    const { comparesAll = false, updatesModes = false, protectedPaths = [] } = options;
     this.parts = new SessionParts({
       ...{ dir, fileBudget, placed, verifiesDisk, sharesParts, comparesAll, updatesModes },
+      protectedPaths: [...protectedPaths, ...[options.placedPath ?? []].flat()],
       ...withoutUndefined({ existing }),
       handleFailure: (session, error) =>
         this.endByError(session, error, (nowMs, message) =>
@@ -150,8 +151,10 @@ export class Receiving {
   /** @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: ReceiveOptions): Promise<Receiving> {
     const { dir, port, bind, keyPair, trustSender, name = hostname() } = options;
-    const { maxSessions, maxObjectBytes, maxEntries, idleMs, keepPartsMs } = options;
+    const { maxSessions, maxObjectBytes, maxEntries, idleMs, allowsDeletion, keepPartsMs } =
+      options;
     checkRequired({ keyPair, trustSender });
+    checkDeletion(options);
     await (await TargetFolder.open(dir)).checkTakesFiles();
     await removeStaleParts(dir, keepPartsMs);
     const machine = new SessionReceiver({
@@ -160,7 +163,7 @@ export class Receiving {
       platform: process.platform === 'win32' ? 'windows' : 'posix',
       refuseSender: (senderKey) => refusalOf(trustSender(senderKey)),
       allocationBytes: await allocationBytesAt(dir),
-      ...withoutUndefined({ maxSessions, maxObjectBytes, maxEntries, idleMs }),
+      ...withoutUndefined({ maxSessions, maxObjectBytes, maxEntries, idleMs, allowsDeletion }),
     });
     const wantedCount = options.maxOpenFiles ?? defaultMaxOpenFiles;
     const fileBudget = new FileBudget(await affordableFileCount(wantedCount));
@@ -351,7 +354,7 @@ export class Receiving {
     this.options.onEvent?.(event);
   }
 
-  private async finish(store: PartStore, { session, leafOf }: FinishEvent): Promise<void> {
+  private async finish(store: PartStore, { session, leafOf, doomed }: FinishEvent): Promise<void> {
     const damaged = await store.findDamage(leafOf);
     // The session has ended in the meantime.
     if (damaged === undefined) return;
@@ -360,26 +363,24 @@ export class Receiving {
       return;
     }
     const note = describeKept(store.keptCount);
-    await store.finish();
-    this.callMachine((nowMs) => this.machine.find(session)?.handleStored(nowMs, note));
+    const deletion = await store.finish(doomed);
+    this.callMachine((nowMs) => this.machine.find(session)?.handleStored(nowMs, note, deletion));
   }
 
   private async prepare(event: PrepareEvent): Promise<void> {
     const { session } = event.info;
-    let store: PartStore | undefined;
+    let found: FoundOnDisk | undefined;
     try {
-      store = await this.parts.open(event);
+      found = await this.parts.prepare(event);
     } catch (error) {
       this.endByError(session, error, (nowMs, message) =>
         this.machine.find(session)?.refuse(nowMs, message),
       );
       return;
     }
-    if (store === undefined) return;
-    const { held, kept, unchangedCount } = store;
-    this.callMachine((nowMs) =>
-      this.machine.find(session)?.prepared(nowMs, held, kept, unchangedCount),
-    );
+    if (found === undefined) return;
+    const { held, kept, details } = found;
+    this.callMachine((nowMs) => this.machine.find(session)?.prepared(nowMs, held, kept, details));
   }
 
   /** Ends a session whose disk work has failed. Any exception other than a P2mpError is a bug. */
@@ -438,10 +439,4 @@ export class Receiving {
     call(runner.nowMs);
     runner.drain();
   }
-}
-
-/** @returns a note on files that were kept and not compared; empty if there are none */
-function describeKept(count: number): string {
-  if (count === 0) return '';
-  return `kept ${count} existing ${count === 1 ? 'file' : 'files'}, not compared with the sender's`;
 }

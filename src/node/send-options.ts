@@ -5,7 +5,7 @@ import type {
   SessionSenderEvent,
   SessionSenderResult,
 } from '../session/sender-events.js';
-import type { ExistingFiles } from '../wire/messages.js';
+import type { Deletion, ExistingFiles } from '../wire/messages.js';
 import type { ExclusionOptions } from './disk/source/exclusions.js';
 import type { ObjectSource } from './disk/source/object-source.js';
 import type { KeyPair } from './keys/key-files.js';
@@ -60,6 +60,12 @@ export interface SendOptions {
    * whose size and time have not changed, is neither read nor sent.
    */
   readonly existing?: ExistingFiles;
+  /**
+   * What receivers do with entries in the sent folders that are not sent; `none` by default. `delete`: they delete
+   * them after they have placed everything. `list`: they only say what they would delete; nothing is sent or changed.
+   * Entries that `exclusions` excludes, or that cannot be read here, are never deleted. Each receiver must allow it.
+   */
+  readonly deletion?: Deletion;
   /** Aborts the session. The result then shows which receivers are incomplete. */
   readonly signal?: AbortSignal;
   /** The destination at the receivers: `NAME` renames the only path; `FOLDER/` is where all paths go. */

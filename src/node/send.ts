@@ -140,8 +140,8 @@ class Sending {
     const { source, receivers, group, groupFrom, fit, createSender } = prepared;
     this.source = source;
     this.label = prepared.label;
-    const { existing = 'quick' } = options;
-    if (existing === 'update' || existing === 'overwrite') source.prefetch();
+    const { existing = 'quick', deletion } = options;
+    if (deletion !== 'list' && ['update', 'overwrite'].includes(existing)) source.prefetch();
     const senders = new SuccessiveSenders(prepared.sender);
     this.senders = senders;
     const runner = await shell.openSockets({

@@ -2,7 +2,8 @@
 import type { Address } from '../base/address.js';
 import type { Manifest } from '../object/manifest.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
-import type { ExistingFiles } from '../wire/messages.js';
+import type { Extra, Undeleted } from '../wire/lists.js';
+import type { Deletion, ExistingFiles } from '../wire/messages.js';
 
 /** What the offer says about a session. */
 export interface IncomingInfo {
@@ -13,6 +14,8 @@ export interface IncomingInfo {
   readonly from: string;
   readonly senderKey: Uint8Array;
   readonly contentSizeBytes: number;
+  /** Whether the sender only asks what it would delete. */
+  readonly isListing: boolean;
 }
 
 /** Events that a session receiver reports, and requests to its shell. */
@@ -26,6 +29,8 @@ export type SessionReceiverEvent =
       readonly manifest: Manifest;
       readonly blockSizeBytes: number;
       readonly existing: ExistingFiles;
+      /** With `list`, only find out what `delete` would delete; nothing will be received. */
+      readonly deletion: Deletion;
       /**
        * When the sender listed its files, by its own clock. If a file changed less than 2 s before that, its
        * time need not show a later change.
@@ -55,6 +60,11 @@ export type SessionReceiverEvent =
       readonly session: number;
       /** The verified digest of a block, by its number within the content. Not available for kept blocks. */
       readonly leafOf: (block: number) => Uint8Array;
+      /**
+       * The entries to delete after all files are placed: those of the extras in `prepared` that were not spared, in
+       * the same order. The caller must check that they are still the same. Can be read once.
+       */
+      readonly doomed: Iterable<Extra>;
     }
   /** A session has ended. The received part of an incomplete object can be kept for a later session. */
   | { readonly type: 'end'; readonly result: IncomingResult }
@@ -122,11 +132,29 @@ export interface IncomingStatus extends IncomingInfo {
   readonly badBlocks: number;
   /** Files that were not read, because their size and time are unchanged. */
   readonly unchangedFiles: number;
+  /** Entries that were deleted because the sender does not send them. */
+  readonly deletedEntries: number;
+  /** Entries that should have been deleted, and still exist. */
+  readonly undeletedEntries: number;
+}
+
+/** What was deleted because the sender does not send it or, if the sender only asked, what would be deleted. */
+export interface DeletionResult {
+  readonly deletedEntries: number;
+  /** Entries that should have been deleted, and still exist. */
+  readonly undeletedEntries: number;
+  /** The first 1,000 names of what was deleted. Names of folders end with a slash. */
+  readonly deletedNames: readonly string[];
+  /** The first 100 of the entries that were not deleted, with the reason as text for users. */
+  readonly undeleted: readonly (Undeleted & { readonly reason: string })[];
 }
 
 export interface IncomingResult extends IncomingStatus {
-  readonly status: 'complete' | 'failed' | 'refused';
+  /** `listed`: the sender only asked what would be deleted; nothing was received. */
+  readonly status: 'complete' | 'failed' | 'refused' | 'listed';
   readonly reason?: string;
+  /** Present if the sender asked for deletion and the session is complete or listed. */
+  readonly deletion?: DeletionResult;
 }
 
 /** Counts of a session receiver since its start. */
@@ -134,6 +162,8 @@ export interface SessionReceiverResult {
   readonly complete: number;
   readonly failed: number;
   readonly refused: number;
+  /** Sessions of senders that only asked what they would delete. */
+  readonly listed: number;
   /** The number of bugs that occurred in this program. An `internal-error` event reports each of them. */
   readonly internalErrors: number;
   readonly faults: FaultCounts;

@@ -7,8 +7,8 @@ import { ReturnPath } from '../path/return-path.js';
 import { retryTiming } from '../transfer/config.js';
 import type { Delivery } from '../transfer/delivery.js';
 import type { SessionPeer } from '../transfer/peer.js';
-import type { Kept } from '../wire/kept-list.js';
-import { maxRangesPerPart } from '../wire/kept-list.js';
+import type { Extras, Kept } from '../wire/lists.js';
+import { maxRangesPerPart } from '../wire/lists.js';
 import type { Done, Message, NodesRequest, Refuse } from '../wire/messages.js';
 import { maxNodesPerMessage } from '../wire/messages.js';
 import type { Report } from '../wire/report.js';
@@ -30,6 +30,8 @@ export interface ReceiverMessagesOptions {
   /** Undefined without a multicast group. */
   readonly probe: GroupProbe | undefined;
   readonly emit: (event: SessionSenderEvent) => void;
+  /** Whether a receiver must not delete this entry. Undefined with the deletion `none`. */
+  readonly isSpared: ((name: string, isFolder: boolean) => boolean) | undefined;
 }
 
 /** The most ranges that a receiver can keep: every second file of a manifest with the most entries. */
@@ -99,6 +101,8 @@ export class ReceiverMessages {
         return true;
       case 'kept':
         return this.handleKept(nowMs, peer, message);
+      case 'extras':
+        return this.handleExtras(nowMs, peer, message);
       default:
         return false;
     }
@@ -118,6 +122,7 @@ export class ReceiverMessages {
     // The receiver might have restarted, so everything that it reported before is discarded.
     peer.lastReport = -1;
     peer.needed.clear();
+    peer.deletion.clear();
     peer.state = 'preparing';
     peer.missingBytes = undefined;
     peer.earlierBytes += peer.receivedBytes;
@@ -208,7 +213,20 @@ export class ReceiverMessages {
     connections.noteProgress(nowMs, peer);
     // Once the receiver has reported its gaps, the list of blocks that it keeps is final.
     if (peer.view === undefined) for (const { start, end } of ranges) peer.kept.add(start, end);
-    outbox.sendMessage(peer, { kind: 'noted', part });
+    outbox.sendMessage(peer, { kind: 'noted', part, spared: [] });
+    return true;
+  }
+
+  /** @returns false if the sender did not ask for such a list */
+  private handleExtras(nowMs: TimeMs, peer: SessionPeer, extras: Extras): boolean {
+    const { connections, outbox, isSpared } = this.options;
+    // The sender did not ask what the receiver would delete.
+    if (isSpared === undefined) return false;
+    // The `accept` message has not arrived yet. When it arrives, it would discard the list.
+    if (peer.status !== 'active') return true;
+    connections.noteProgress(nowMs, peer);
+    const spared = peer.deletion.take(extras, isSpared);
+    outbox.sendMessage(peer, { kind: 'noted', part: extras.part, spared });
     return true;
   }
 
@@ -220,7 +238,9 @@ export class ReceiverMessages {
     peer.receivedBytes = done.receivedBytes;
     peer.segmentsReceived = done.segmentsReceived;
     peer.segmentsLost = done.segmentsLost;
-    peer.unchangedFiles = done.unchangedFiles;
+    const { unchangedFiles, deletedEntries, undeletedEntries } = done;
+    peer.done = { unchangedFiles, deletedEntries, undeletedEntries };
+    peer.undeleted = done.undeleted;
     const reason = done.reason === '' ? undefined : done.reason;
     outcomes.settle(nowMs, peer, isComplete ? 'complete' : 'failed', reason);
   }

@@ -34,7 +34,7 @@ export function statusOf(
     lossRatio: lossRatioOf(peer.segmentsLost, peer.segmentsReceived),
     ...withoutUndefined({ rttMs }),
     usesGroup: peer.isMulticastReachable,
-    unchangedFiles: peer.unchangedFiles,
+    ...peer.done,
   };
 }
 
@@ -45,7 +45,17 @@ export function outcomeOf(
   contentSizeBytes: number,
 ): SessionReceiverOutcome {
   assert(peer.isSettled, 'the receiver has its outcome');
-  return statusOf(nowMs, peer, contentSizeBytes, true) as SessionReceiverOutcome;
+  const status = statusOf(nowMs, peer, contentSizeBytes, true) as SessionReceiverOutcome;
+  const { undeleted } = peer;
+  const { deletedEntries, undeletedEntries } = status;
+  const left = new Set(undeleted.flatMap(({ name }) => [name, `${name}/`]));
+  const isKnown = undeletedEntries === undeleted.length;
+  const deletedNames = isKnown ? peer.deletion.names.filter((name) => !left.has(name)) : [];
+  return {
+    ...status,
+    ...(deletedEntries === 0 || deletedNames.length === 0 ? {} : { deletedNames }),
+    ...(undeleted.length === 0 ? {} : { undeleted }),
+  };
 }
 
 /**

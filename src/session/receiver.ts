@@ -62,7 +62,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly transmits = new Queue<Transmit>();
   private readonly events = new Queue<SessionReceiverEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
-  private readonly counts = { complete: 0, failed: 0, refused: 0, internalErrors: 0 };
+  private readonly counts = { complete: 0, failed: 0, refused: 0, listed: 0, internalErrors: 0 };
   private readonly steps = new WorkQueue();
   private isDraining = false;
   /** The time of the input being handled. */
@@ -322,6 +322,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
         blockSizeBytes: this.options.blockSizeBytes ?? standardBlockSizeBytes,
         limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
         idleMs: this.options.idleMs ?? receiverLimits.idleMs,
+        allowsDeletion: this.options.allowsDeletion ?? false,
         budget: this.budget,
         shareBytes: () => this.budget.limitBytes / Math.max(1, this.activeCount),
         emit: (event) => this.handleEvent(session, event),
@@ -339,7 +340,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   private handleEvent(session: IncomingSession, event: SessionReceiverEvent): void {
-    if (event.type === 'offer') this.replaceOlder(session);
+    if (event.type === 'offer' && !event.info.isListing) this.replaceOlder(session);
     if (event.type === 'end') this.counts[event.result.status]++;
     this.events.push(event);
   }

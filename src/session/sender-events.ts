@@ -4,6 +4,7 @@ import type { PortRefusedEvent } from '../base/refusal.js';
 import type { OtherAddressEvent } from '../path/candidate-addresses.js';
 import type { SessionPeerStatus } from '../transfer/peer.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
+import type { Undeleted } from '../wire/lists.js';
 
 /** Events that a session sender reports, and requests to its shell. */
 export type SessionSenderEvent =
@@ -74,10 +75,21 @@ export interface SessionReceiverStatus {
   readonly usesGroup: boolean;
   /** Files that the receiver did not read, because their size and time are unchanged; 0 until it is done. */
   readonly unchangedFiles: number;
+  /** Entries that the receiver deleted, or, with `list`, would delete; 0 until it is done. */
+  readonly deletedEntries: number;
+  /** Entries that the receiver should have deleted and did not; 0 until it is done. */
+  readonly undeletedEntries: number;
 }
 
 export interface SessionReceiverOutcome extends SessionReceiverStatus {
   readonly status: 'complete' | 'failed' | 'refused' | 'aborted';
+  /**
+   * The first 1,000 names of what the receiver deleted or, with `list`, would delete; names of folders end with a
+   * slash. Missing if more could not be deleted than `undeleted` names, because what was deleted is not known then.
+   */
+  readonly deletedNames?: readonly string[];
+  /** The first entries that the receiver should have deleted and did not, at most 16. */
+  readonly undeleted?: readonly Undeleted[];
 }
 
 /** Figures of a session once it has ended. */

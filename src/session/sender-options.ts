@@ -7,7 +7,7 @@ import type { SessionCrypto } from '../security/crypto.js';
 import type { ReceivedInvitation } from '../security/invitations.js';
 import { sessionDefaults } from '../transfer/config.js';
 import { checkLivenessTimeout, type ReceiverSpec } from '../transfer/receiver-spec.js';
-import type { ExistingFiles, Offer } from '../wire/messages.js';
+import type { Deletion, ExistingFiles, Offer } from '../wire/messages.js';
 import { encodeMessage } from '../wire/messages.js';
 import { standardBlockSizeBytes } from '../wire/sizes.js';
 
@@ -36,6 +36,14 @@ export interface SessionSenderOptions {
   readonly group?: Address;
   /** How receivers treat existing files; `update` by default. */
   readonly existing?: ExistingFiles;
+  /** What receivers do with other entries that they have in folders of the object; `none` by default. */
+  readonly deletion?: Deletion;
+  /**
+   * Whether a receiver must spare an entry that the object does not contain. By default, no such entry is
+   * spared.
+   * @param name the name that the entry would have in the object
+   */
+  readonly isSpared?: (name: string, isFolder: boolean) => boolean;
   /**
    * When the files were listed, in milliseconds since 1970. Receivers do not rely on the time of a file that changed
    * less than 2 s before that. By default, they rely on the time of no file.
@@ -114,6 +122,14 @@ export function agreeTerms(options: SessionSenderOptions): SessionTerms {
   };
 }
 
+/** @returns `isSpared` of the options; undefined if nothing is deleted */
+export function sparingOf({
+  deletion = 'none',
+  isSpared = () => false,
+}: SessionSenderOptions): SessionSenderOptions['isSpared'] {
+  return deletion === 'none' ? undefined : isSpared;
+}
+
 /** Creates the offer. A short manifest is part of the offer; a long manifest is sent as blocks. */
 export function createOffer(
   options: SessionSenderOptions,
@@ -121,7 +137,7 @@ export function createOffer(
   groupKey: Uint8Array,
 ): Offer {
   const { label, manifest, contentSizeBytes, crypto, group, existing = 'update' } = options;
-  const { listedAtMs = 0 } = options;
+  const { deletion = 'none', listedAtMs = 0 } = options;
   const { mssBytes } = geometry;
   const offer: Offer = {
     kind: 'offer',
@@ -134,7 +150,7 @@ export function createOffer(
     groupKey,
     groupHost: group?.host ?? '',
     reportIntervalMs,
-    ...{ existing, listedAtMs },
+    ...{ existing, deletion, listedAtMs },
   };
   // The offer must not be larger than a data datagram.
   const isInline =

@@ -39,7 +39,7 @@ import type {
   SessionSenderResult,
 } from './sender-events.js';
 import type { SessionSenderOptions, SessionTerms } from './sender-options.js';
-import { agreeTerms, createOffer } from './sender-options.js';
+import { agreeTerms, createOffer, sparingOf } from './sender-options.js';
 import { StartBarrier } from './start-barrier.js';
 
 type Phase = 'open' | 'checking' | 'done';
@@ -119,7 +119,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     });
     this.connections = this.createConnections(options, terms);
     const { outcomes, connections } = this;
-    const shared = { geometry, peers, outbox, delivery, rootDigest };
+    const shared = { geometry, peers, outbox, delivery, rootDigest, isSpared: sparingOf(options) };
     this.messages = new ReceiverMessages({ ...shared, outcomes, connections, probe, emit });
   }
 

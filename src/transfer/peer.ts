@@ -11,8 +11,10 @@ import { ReturnPath } from '../path/return-path.js';
 import { SentBursts } from '../path/sent-bursts.js';
 import type { OutgoingHandshake } from '../security/handshake.js';
 import type { SecureChannel } from '../security/secure-channel.js';
+import type { Undeleted } from '../wire/lists.js';
 import type { Gap, ReceiverState } from '../wire/report.js';
 import { retryTiming } from './config.js';
+import { DeletionNames } from './deletion-names.js';
 import type { DigestView } from './digest-view.js';
 import type { Rounds } from './rounds.js';
 import type { SessionBlock } from './sealed-block.js';
@@ -67,8 +69,12 @@ export class SessionPeer {
   kept = new RangeSet();
   /** The digests that the receiver needs; undefined until it has announced all blocks that it keeps. */
   view: DigestView | undefined;
-  /** Counted by the receiver: files whose size and time were unchanged. */
-  unchangedFiles = 0;
+  /** What the receiver announced that it would delete. */
+  readonly deletion = new DeletionNames();
+  /** Figures that the receiver reports when it is done. */
+  done = { unchangedFiles: 0, deletedEntries: 0, undeletedEntries: 0 };
+  /** The first entries that the receiver should have deleted and did not. */
+  undeleted: readonly Undeleted[] = [];
   /** The size of its missing blocks, according to its last report. */
   missingBytes: number | undefined;
   /** Whether the receiver has reported its gaps in the content. */

@@ -1,8 +1,15 @@
 /** The messages that the sender and one receiver exchange on their channel (SESSIONS 4). */
 import { escapeControls } from '../base/control-characters.js';
 import { ByteReader, ByteWriter } from './byte-codec.js';
-import type { Kept, Noted } from './kept-list.js';
-import { readKept, writeKept } from './kept-list.js';
+import type { Extras, Kept, Noted, Undeleted } from './lists.js';
+import {
+  readExtras,
+  readKept,
+  readSpared,
+  readUndeleted,
+  writeList,
+  writeUndeleted,
+} from './lists.js';
 import type { Report } from './report.js';
 import { readReport, writeReport } from './report.js';
 import { digestSizeBytes, keySizeBytes } from './sizes.js';
@@ -16,6 +23,15 @@ import { digestSizeBytes, keySizeBytes } from './sizes.js';
  */
 export type ExistingFiles = 'quick' | 'update' | 'overwrite' | 'keep';
 const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep', 'quick'];
+
+/**
+ * What happens to entries that a receiver has in folders of the object although the sender does not send them.
+ * - `none`: nothing
+ * - `delete`: the receiver deletes them once the object is complete
+ * - `list`: the receiver lists what `delete` would delete, and changes nothing
+ */
+export type Deletion = 'none' | 'delete' | 'list';
+const deletions: readonly Deletion[] = ['none', 'delete', 'list'];
 
 /** The sender describes the object and the terms of the session (SESSIONS 4.1). */
 export interface Offer {
@@ -34,6 +50,7 @@ export interface Offer {
   readonly groupHost: string;
   readonly reportIntervalMs: number;
   readonly existing: ExistingFiles;
+  readonly deletion: Deletion;
   /** When the sender listed its files, by its own clock, in milliseconds since 1970. */
   readonly listedAtMs: number;
 }
@@ -110,8 +127,14 @@ export interface Done {
   readonly receivedBytes: number;
   /** Files that were not read, because their size and time were unchanged. */
   readonly unchangedFiles: number;
+  /** Entries that were deleted because the sender does not send them; with `list`, that would be deleted. */
+  readonly deletedEntries: number;
+  /** Entries that should have been deleted, and still exist. */
+  readonly undeletedEntries: number;
   /** Why the object is not complete, or a note on a success. */
   readonly reason: string;
+  /** The first of the undeleted entries, as far as they fit. */
+  readonly undeleted: readonly Undeleted[];
 }
 
 /** The sender's last message. It confirms the outcome or ends the session. */
@@ -135,6 +158,7 @@ export type Message =
   | Done
   | Bye
   | Kept
+  | Extras
   | Noted;
 
 const kinds: readonly Message['kind'][] = [
@@ -149,6 +173,7 @@ const kinds: readonly Message['kind'][] = [
   'done',
   'bye',
   'kept',
+  'extras',
   'noted',
 ];
 
@@ -212,13 +237,14 @@ export function encodeMessage(message: Message): Uint8Array {
       writer.uint8(message.isComplete ? 1 : 0);
       writer.varint(message.segmentsReceived).varint(message.segmentsLost);
       writer.varint(message.receivedBytes).varint(message.unchangedFiles);
+      writer.varint(message.deletedEntries).varint(message.undeletedEntries);
       writer.text(shortened(message.reason));
+      writeUndeleted(writer, message.undeleted);
       break;
     case 'kept':
-      writeKept(writer, message);
-      break;
+    case 'extras':
     case 'noted':
-      writer.varint(message.part);
+      writeList(writer, message);
       break;
   }
   return writer.finish();
@@ -236,6 +262,7 @@ function writeOffer(writer: ByteWriter, message: Offer): void {
     .text(message.groupHost)
     .varint(Math.round(message.reportIntervalMs * 1000))
     .uint8(existingFiles.indexOf(message.existing))
+    .uint8(deletions.indexOf(message.deletion))
     .float64(message.listedAtMs);
 }
 
@@ -318,12 +345,17 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
         segmentsLost: reader.varint(),
         receivedBytes: reader.varint(),
         unchangedFiles: reader.varint(),
+        deletedEntries: reader.varint(),
+        undeletedEntries: reader.varint(),
         reason: readLine(reader),
+        undeleted: readUndeleted(reader),
       };
     case 'kept':
       return readKept(reader);
+    case 'extras':
+      return readExtras(reader);
     case 'noted':
-      return { kind, part: reader.varint() };
+      return { kind, part: reader.varint(), spared: readSpared(reader) };
   }
 }
 
@@ -350,6 +382,8 @@ function readOffer(reader: ByteReader): Offer | undefined {
     reportIntervalMs: reader.varint() / 1000,
   };
   const existing = existingFiles[reader.uint8()];
+  const deletion = deletions[reader.uint8()];
   const listedAtMs = reader.float64();
-  return existing === undefined ? undefined : { ...offer, existing, listedAtMs };
+  if (existing === undefined || deletion === undefined) return undefined;
+  return { ...offer, existing, deletion, listedAtMs };
 }

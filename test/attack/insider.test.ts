@@ -21,7 +21,7 @@ import { SessionWire, strangerAddress } from '../support/session-wire.js';
 
 const figures = {
   ...{ segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 },
-  unchangedFiles: 4,
+  ...{ unchangedFiles: 4, deletedEntries: 3, undeletedEntries: 0, undeleted: [] },
 };
 
 const seeds = [1, 2, 3, 4, 5];

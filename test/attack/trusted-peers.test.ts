@@ -39,7 +39,7 @@ function drawMessage(random: () => number): Uint8Array {
     () => new ByteWriter().uint8(4).uint8(integer(8)).uint16(integer(65_536)).finish(),
     () => drawOffer(number, byte, bytes),
     () => encodeMessage({ kind: 'accept', name: '\u001b[2J\u202e' }),
-    () => Uint8Array.of(integer(13), ...bytes(integer(60))),
+    () => Uint8Array.of(integer(14), ...bytes(integer(60))),
   ];
   return pick(draws)();
 }
@@ -64,6 +64,7 @@ function drawOffer(
     .text('239.128.0.1')
     .varint(number())
     .uint8(byte() % 4)
+    .uint8(byte() % 3)
     .float64(number())
     .finish();
 }

@@ -57,6 +57,7 @@ function offerFile(caller: Caller, machine: SessionReceiver, sizeBytes: number):
     groupHost: '',
     reportIntervalMs: 1,
     existing: 'update',
+    deletion: 'none',
     listedAtMs: 0,
   });
   machine.find(caller.session)?.prepared(0, [], []);
@@ -78,8 +79,8 @@ function sendBlocks(caller: Caller, count: number): void {
 
 t.test('an offer of an empty manifest that contains one is refused', (t) => {
   const caller = new Caller(createReceiver(), 1);
-  // Label, MSS, sizes, digest, a manifest of one byte, group key, no group, interval, update, time.
-  const offer = `00 00 0040 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 00 00 ${zeros(8)}`;
+  // Label, MSS, sizes, digest, a manifest of one byte, group key, no group, interval, update, no deletion, time.
+  const offer = `00 00 0040 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 00 00 00 ${zeros(8)}`;
   t.same(caller.sendMessage(fromHex(offer)), [
     { kind: 'refuse', reason: 'the offered sizes are invalid', isTemporary: false },
   ]);

@@ -427,6 +427,7 @@ class Insider {
       groupHost: tape.isOneIn(4) ? '239.1.2.3' : '',
       reportIntervalMs: tape.pick([1, 1, 0, 50, 1e9]),
       existing: 'update',
+      deletion: tape.isOneIn(8) ? tape.pick(['delete', 'list'] as const) : 'none',
       listedAtMs: 0,
     };
     const { manifestSizeBytes, contentSizeBytes } = this.offer;

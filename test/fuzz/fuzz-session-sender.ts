@@ -34,7 +34,7 @@ import { Driver, demand } from './watch.js';
 
 const figures = {
   ...{ segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 },
-  unchangedFiles: 4,
+  ...{ unchangedFiles: 4, deletedEntries: 3, undeletedEntries: 0, undeleted: [] },
 };
 
 const stranger: Address = { host: '192.0.2.9', port: 9 };

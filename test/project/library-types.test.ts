@@ -90,7 +90,7 @@ function describeReceived(event: ReceiveEvent): string {
     }
     case 'end': {
       const result: IncomingResult = event.result;
-      const status: 'complete' | 'failed' | 'refused' = result.status;
+      const status: 'complete' | 'failed' | 'refused' | 'listed' = result.status;
       return status;
     }
     case 'fault':

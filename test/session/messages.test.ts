@@ -7,7 +7,7 @@ import { maxControlSizeBytes } from '../../src/wire/sizes.js';
 
 const figures = {
   ...{ segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 },
-  unchangedFiles: 4,
+  ...{ unchangedFiles: 4, deletedEntries: 3, undeletedEntries: 0, undeleted: [] },
 };
 
 const bytesOf = (size: number, value: number) => new Uint8Array(size).fill(value);
@@ -23,6 +23,7 @@ const offer: Offer = {
   groupHost: '239.1.2.3',
   reportIntervalMs: 12.5,
   existing: 'keep',
+  deletion: 'delete',
   listedAtMs: 1700000000000.5,
 };
 const messages: readonly Message[] = [
@@ -66,7 +67,15 @@ const messages: readonly Message[] = [
       { start: 500, end: 70_000 },
     ],
   },
-  { kind: 'noted', part: 2 },
+  {
+    kind: 'extras',
+    part: 2,
+    extras: [
+      { name: 'a/gone', isFolder: false },
+      { name: 'a/é', isFolder: true },
+    ],
+  },
+  { kind: 'noted', part: 2, spared: [0, 63] },
 ];
 
 t.test('a message that is written reads back the same', (t) => {
@@ -79,7 +88,7 @@ t.test('a truncated message is rejected, except for messages that end with a lis
     const bytes = encodeMessage(message);
     for (let size = 0; size < bytes.length; size++) {
       const cut = decodeMessage(bytes.subarray(0, size));
-      const isList = ['nodes', 'report', 'kept'].includes(message.kind);
+      const isList = ['nodes', 'report', 'kept', 'extras', 'noted'].includes(message.kind);
       if (!isList) t.equal(cut, undefined, `${message.kind} cut to ${size}`);
       else t.notSame(cut, message, `${message.kind} cut to ${size}`);
     }

@@ -72,6 +72,7 @@ t.test('a successful session: what a receiver reports', (t) => {
     complete: 1,
     failed: 0,
     refused: 0,
+    listed: 0,
     internalErrors: 0,
     faults: {},
   });

@@ -45,6 +45,7 @@ function offer(caller: Caller, entries: readonly Entry[]): (Message | undefined)
     groupHost: '',
     reportIntervalMs: 1,
     existing: 'update',
+    deletion: 'none',
     listedAtMs: 0,
   });
 }

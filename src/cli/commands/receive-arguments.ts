@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { P2mpError } from '../../base/errors.js';
 import { defaultPort } from '../../classic/config.js';
-import { defaultKeyFolder } from '../../node/keys/key-files.js';
+import { defaultKeyFolder, publicPathOf } from '../../node/keys/key-files.js';
 import { parseChoice, parseCount, parseSeconds } from '../arguments.js';
 import { createParser, flagOption, listOption, parse, single, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
@@ -123,6 +123,11 @@ const fileOptions = {
   overwrite: {
     ...flagOption,
     describe: 'Receive all data again, even if existing files seem identical',
+  },
+  'allow-delete': {
+    ...flagOption,
+    describe:
+      'Let senders with --delete delete what they do not send, in the folders that they send',
   },
   'update-modes': {
     ...flagOption,
@@ -263,6 +268,14 @@ export function authorizedPathOf({ 'authorized-senders': given }: ReceiveArgumen
   return given === undefined
     ? join(defaultKeyFolder(), 'authorized_senders')
     : single('authorized-senders', given);
+}
+
+/** Files and folders that no sender may delete: keys and lists of keys, in case they are below the target folder. */
+export function protectedPathsOf(argv: ReceiveArguments): string[] {
+  const { key, classic } = argv;
+  const keys = [key ?? []].flat();
+  const lists = [argv['authorized-senders'] ?? [], classic ?? []].flat();
+  return [defaultKeyFolder(), ...keys, ...keys.map(publicPathOf), ...lists];
 }
 
 export function createOutput(argv: ReceiveArguments, level: LogLevel): Output {

@@ -32,6 +32,7 @@ import {
   createCommands,
   createOutput,
   parseReceiveArguments,
+  protectedPathsOf,
 } from './receive-arguments.js';
 import { admitInvited, invite, parseInvitationTerms } from './receive-invitation.js';
 
@@ -52,6 +53,12 @@ export async function receive(args: readonly string[]): Promise<ExitCode> {
     throw new P2mpError(
       'INVALID_ARGUMENT',
       '--overwrite and --no-clobber contradict each other; give only one',
+    );
+  }
+  if (argv['allow-delete'] && !argv.clobber) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      '--allow-delete and --no-clobber contradict each other; give only one',
     );
   }
   return new ReceiveCommand(argv).run();
@@ -162,6 +169,8 @@ class ReceiveCommand {
       verifiesDisk: argv['verify-disk'],
       comparesAll: argv['compare-all'],
       updatesModes: argv['update-modes'],
+      allowsDeletion: argv['allow-delete'],
+      protectedPaths: protectedPathsOf(argv),
       placedPath: join(defaultKeyFolder(), 'placed'),
       maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
       idleMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),
@@ -180,7 +189,7 @@ class ReceiveCommand {
         if (event.type === 'invited' && this.authorized !== undefined) {
           admitInvited(this.authorized, event, this.output);
         }
-        if (event.type !== 'end' || !argv.once) return;
+        if (event.type !== 'end' || !argv.once || event.result.status === 'listed') return;
         // If the sender restarts the session during the drain, the outcome of the new session counts.
         if (event.result.status !== 'complete') this.exit = exitCode.none;
         else if (this.exit === exitCode.none) this.exit = exitCode.ok;
@@ -196,7 +205,7 @@ class ReceiveCommand {
     const keyPair = await loadOrCreateKey(keyPath, 'receiver', output);
     if (argv.open) {
       output.warn(
-        '--open: senders are not authenticated; any host that reaches this port can send',
+        `--open: senders are not authenticated; any host that reaches this port can send${argv['allow-delete'] ? ' and delete' : ''}`,
       );
       return { keyPair, trustSender: () => true, sharesParts: true };
     }

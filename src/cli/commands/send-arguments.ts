@@ -89,6 +89,11 @@ const fileOptions = {
     default: true,
     describe: 'Keep all existing files, even if they differ',
   },
+  delete: {
+    ...flagOption,
+    describe:
+      'Delete at the receivers, in the folders sent, what is not sent; with -n, only show it',
+  },
   exclude: {
     ...listOption,
     value: 'PATTERN',

@@ -35,6 +35,7 @@ import type { ChosenReceivers } from '../receivers/chosen-receivers.js';
 import { announcedFingerprint, chooseReceivers } from '../receivers/chosen-receivers.js';
 import { checkSeparation } from '../receivers/receiver-list.js';
 import { tuneEngine } from '../tune-engine.js';
+import { deletionJson, listDeletions, printDeletions } from './list-deletions.js';
 import { knownPathOf } from './peers.js';
 import { createSendParser } from './send-arguments.js';
 
@@ -80,10 +81,11 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     ...(await createTrust(argv, chosen, output, events, interruption.signal)),
     onEvent: (event) => events.handleEvent(event),
   };
-  if (argv['dry-run']) return dryRun(output, options, chosen);
+  if (argv['dry-run'] && !argv.delete) return dryRun(output, options, chosen);
   onInterrupt(() => interruption.abort());
   if (argv.open)
     output.warn('--open: receivers are not authenticated; any host that answers gets the data');
+  if (argv['dry-run']) return dryRun(output, options, chosen, events);
   const result = await sendUntilDone(output, options, interruption.signal);
   if (result === undefined) return printInterrupted(output, 'p2mp send');
   return printResult(output, options, result, chosen);
@@ -95,12 +97,15 @@ function selectionOf(argv: {
   readonly include: readonly string[] | undefined;
   readonly 'exclude-from': readonly string[] | undefined;
   readonly dest: string | undefined;
+  readonly delete: boolean;
+  readonly 'dry-run': boolean;
   readonly 'fail-fast': boolean;
-}): Pick<SendOptions, 'exclusions' | 'dest' | 'failsFast'> {
+}): Pick<SendOptions, 'exclusions' | 'dest' | 'deletion' | 'failsFast'> {
   const { exclude, include, dest } = argv;
   return {
     exclusions: withoutUndefined({ exclude, include, excludeFrom: argv['exclude-from'] }),
     ...(dest === undefined ? {} : { dest: single('dest', dest) }),
+    ...(argv.delete ? { deletion: argv['dry-run'] ? 'list' : 'delete' } : {}),
     failsFast: argv['fail-fast'],
   };
 }
@@ -110,11 +115,13 @@ function existingFiles(argv: {
   readonly overwrite: boolean;
   readonly clobber: boolean;
   readonly checksum: boolean;
+  readonly delete: boolean;
 }): ExistingFiles {
   const chosen = [
     ...(argv.overwrite ? ['--overwrite'] : []),
     ...(argv.clobber ? [] : ['--no-clobber']),
     ...(argv.checksum ? ['--checksum'] : []),
+    ...(argv.delete && !argv.clobber ? ['--delete'] : []),
   ];
   if (chosen.length > 1) {
     throw new P2mpError(
@@ -244,12 +251,16 @@ function createAsk(
   };
 }
 
+/** @param events handles the events while receivers say what they would delete; undefined without --delete */
 async function dryRun(
   output: Output,
   options: SendOptions,
   chosen: ChosenReceivers,
+  events?: SendOutput,
 ): Promise<ExitCode> {
   const plan = await planSend(options);
+  const listed = events && (await listDeletions(output, options, events));
+  if (options.signal?.aborted === true) return printInterrupted(output, 'p2mp send');
   const { entryNames, contentSizeBytes, skipped, receivers, group, mssBytes } = plan;
   output.json({
     event: 'result',
@@ -262,6 +273,7 @@ async function dryRun(
       receiver: name,
       address: formatAddress(address),
       ...withoutUndefined({ reason: noRoute, fingerprint: announcedFingerprint(chosen, name) }),
+      ...deletionJson(listed, name),
     })),
     ...withoutUndefined({ group }),
     mssBytes,
@@ -281,6 +293,11 @@ async function dryRun(
       `  by multicast to ${group}; by unicast to receivers that multicast does not reach`,
     );
   output.line(`  in segments of ${formatPlural(mssBytes, 'byte')}`);
+  if (listed !== undefined) {
+    printDeletions(output, listed);
+    output.flush();
+    return toExitCode(listed, false);
+  }
   output.flush();
   const reachable = receivers.filter(({ noRoute }) => noRoute === undefined).length;
   if (reachable < receivers.length) return reachable === 0 ? exitCode.none : exitCode.some;
@@ -290,7 +307,8 @@ async function dryRun(
 function toExitCode(result: SendResult, isInterrupted: boolean): ExitCode {
   const complete = result.receivers.filter(({ status }) => status === 'complete').length;
   if (complete === result.receivers.length && result.error === undefined) {
-    return result.skipped.length === 0 ? exitCode.ok : exitCode.skipped;
+    const isWhole = result.receivers.every(({ undeletedEntries }) => undeletedEntries === 0);
+    return result.skipped.length === 0 && isWhole ? exitCode.ok : exitCode.skipped;
   }
   if (isInterrupted) return exitCode.interrupted;
   if (result.error !== undefined) return exitCode.system;

@@ -49,7 +49,13 @@ const arrivalFields = {
   rttMs: z.number().nonnegative().optional(),
   multicast: z.boolean().describe('Whether multicast reaches the receiver.'),
   unchanged: count.describe('Files that were unchanged by size and time, and not compared.'),
+  deleted: count.describe('Entries that the receiver deleted.'),
+  undeleted: count.describe('Entries that the receiver should have deleted, and did not.'),
 };
+
+const deletedNames = texts
+  .optional()
+  .describe('The first 1,000 entries that the receiver deleted; folders end with a slash.');
 
 const activity = text.describe('The current activity for people: the texts may change.');
 
@@ -71,6 +77,12 @@ const receiverFields = {
   activity,
   reason: text.optional().describe('Why the receiver is not complete.'),
   ...arrivalFields,
+  deletedNames,
+  undeletedNames: z
+    .array(z.strictObject({ name: text, cause: z.enum(['changed', 'denied', 'failed']) }))
+    .readonly()
+    .optional()
+    .describe('The first entries that the receiver should have deleted, and did not.'),
   repairs: count.describe('Datagrams with segments that the receiver missed the first time.'),
 };
 
@@ -249,6 +261,8 @@ const sendEvents = [
         address: text,
         reason: text.optional(),
         ...announcedFields,
+        toDelete: count.optional().describe('With --delete: entries that it would delete.'),
+        toDeleteNames: texts.optional().describe('The first 1,000 of them.'),
       }),
     ),
     group: text.optional(),
@@ -291,8 +305,12 @@ const receiveEvents = [
   }),
   event('session-result', {
     ...sessionFields,
-    status: z.enum(['complete', 'failed', 'refused']),
+    status: z
+      .enum(['complete', 'failed', 'refused', 'listed'])
+      .describe('listed: the sender only asked what it would delete.'),
     reason: text.optional(),
+    deletedNames,
+    undeletedNames: z.array(z.strictObject({ name: text, reason: text })).optional(),
   }),
   event('no-group', { group: text, reason: text }),
   event('on-complete', {

@@ -165,10 +165,12 @@ export class ReceiveOutput {
       ...statusJson(result),
       status,
       ...(reason && { reason }),
+      ...deletionJson(result),
     });
     const why = reason === undefined ? '' : `: ${reason}`;
+    if (status === 'complete') this.completeCount++;
+    else if (status !== 'listed') this.failedCount++;
     if (status === 'complete') {
-      this.completeCount++;
       const goodput = bytesPerSec(receivedBytes, elapsedMs);
       const facts = [
         `${formatBytes(contentSizeBytes)}`,
@@ -176,6 +178,12 @@ export class ReceiveOutput {
         ...(result.unchangedFiles === 0
           ? []
           : [`${formatPlural(result.unchangedFiles, 'file')} unchanged`]),
+        ...(result.deletedEntries === 0
+          ? []
+          : [`${formatPlural(result.deletedEntries, 'entry', 'entries')} deleted`]),
+        ...(result.undeletedEntries === 0
+          ? []
+          : [`${formatPlural(result.undeletedEntries, 'entry', 'entries')} not deleted`]),
         formatSeconds(elapsedMs / 1000),
         ...(goodput === undefined || receivedBytes === 0 ? [] : [formatRate(goodput)]),
         ...(result.badBlocks === 0
@@ -184,10 +192,27 @@ export class ReceiveOutput {
       ];
       const rest = `, ${facts.join(', ')}${why}`;
       output.line(join([`${label} from ${from}: `, toned('good', 'complete'), rest]));
+      this.showDeletion(result);
       this.options.onComplete?.add(result);
-    } else {
-      this.failedCount++;
-      if (!output.isJson) output.error(`${label} from ${from}: ${status}${why}`);
+    } else if (status === 'listed') {
+      output.line(`${label} from ${from}: listed what it would delete; nothing has changed`);
+    } else if (!output.isJson) {
+      output.error(`${label} from ${from}: ${status}${why}`);
+    }
+  }
+
+  private showDeletion({ deletion, undeletedEntries }: IncomingResult): void {
+    const { output, options } = this;
+    if (deletion === undefined || output.isJson) return;
+    if (options.isVerbose) {
+      for (const name of deletion.deletedNames) output.detail(escapeControls(`deleted ${name}`));
+    }
+    for (const { name, reason } of deletion.undeleted) {
+      output.warn(escapeControls(`${name}: not deleted: ${reason}`));
+    }
+    const restCount = undeletedEntries - deletion.undeleted.length;
+    if (restCount > 0) {
+      output.warn(`${formatPlural(restCount, 'more entry', 'more entries')} not deleted`);
     }
   }
 
@@ -245,7 +270,16 @@ function statusJson(status: IncomingStatus) {
     duplicates: status.duplicates,
     badBlocks: status.badBlocks,
     unchanged: status.unchangedFiles,
+    deleted: status.deletedEntries,
+    undeleted: status.undeletedEntries,
     ...withoutUndefined({ rttMs: status.rttMs }),
     multicast: status.usesGroup,
   };
+}
+
+function deletionJson({ deletion }: IncomingResult) {
+  if (deletion === undefined) return {};
+  const { deletedNames, undeleted } = deletion;
+  const undeletedNames = undeleted.map(({ name, reason }) => ({ name, reason }));
+  return { deletedNames, ...(undeleted.length === 0 ? {} : { undeletedNames }) };
 }

@@ -14,7 +14,7 @@ import { RecentRates } from '../../base/recent-rate.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { SkippedEntry } from '../../node/disk/source/object-source.js';
 import type { SendEvent, SendResult } from '../../node/send-options.js';
-import type { SessionReceiverStatus } from '../../session/sender-events.js';
+import type { SessionReceiverOutcome, SessionReceiverStatus } from '../../session/sender-events.js';
 import { describeOffload } from './describe-offload.js';
 import type { JsonEvent } from './json-events.js';
 import type { Output } from './output.js';
@@ -119,10 +119,11 @@ export class SendOutput {
     }
   }
 
-  private showOutcome(outcome: SessionReceiverStatus): void {
+  private showOutcome(outcome: SessionReceiverOutcome): void {
     const { output } = this;
     const { receiver, status, reason } = outcome;
     output.json({ event: 'receiver-result', ...receiverJson(outcome) });
+    if (!output.isJson) printDeletion(output, outcome, this.isVerbose);
     if (output.isJson || (status === 'complete' && !this.isVerbose)) return;
     const text = `${receiver}: ${status}${reason === undefined ? '' : `: ${reason}`}`;
     if (status === 'complete') output.detail(text);
@@ -150,13 +151,39 @@ export class SendOutput {
   }
 }
 
+/** Prints what a receiver could not delete and, if verbose, what it deleted. */
+function printDeletion(
+  output: Output,
+  { receiver, deletedNames = [], undeleted = [], undeletedEntries }: SessionReceiverOutcome,
+  isVerbose: boolean,
+): void {
+  if (isVerbose) {
+    for (const name of deletedNames) output.warn(escapeControls(`${receiver}: deleted ${name}`));
+  }
+  for (const { name, cause } of undeleted) {
+    output.error(escapeControls(`${receiver}: ${name}: not deleted: ${undeletedReasons[cause]}`));
+  }
+  const rest = undeletedEntries - undeleted.length;
+  if (rest <= 0) return;
+  const more = undeleted.length === 0 ? '' : 'more ';
+  const entries = formatPlural(rest, `${more}entry`, `${more}entries`);
+  output.error(`${receiver}: ${entries} not deleted; see the output of p2mp receive there`);
+}
+
+const undeletedReasons = {
+  changed: 'it has changed there since it was listed; send again to delete it',
+  denied: 'permission denied there',
+  failed: 'it cannot be deleted there; see the output of p2mp receive there',
+} as const;
+
 /** Reports that the sender skips an entry. Prints this even with --quiet. */
 export function printSkipped(output: Output, { name, reason }: SkippedEntry): void {
   if (!output.isJson) output.error(escapeControls(`${name}: not sent: ${reason}`));
 }
 
 /** @returns the fields of `progress`, `receiver-result` and `receivers`: a stable interface (COMMANDS) */
-function receiverJson(status: SessionReceiverStatus) {
+function receiverJson(status: SessionReceiverStatus | SessionReceiverOutcome) {
+  const { deletedNames, undeleted } = status as SessionReceiverOutcome;
   return {
     receiver: status.receiver,
     address: status.address,
@@ -175,6 +202,9 @@ function receiverJson(status: SessionReceiverStatus) {
     ...withoutUndefined({ rttMs: status.rttMs }),
     multicast: status.usesGroup,
     unchanged: status.unchangedFiles,
+    deleted: status.deletedEntries,
+    undeleted: status.undeletedEntries,
+    ...withoutUndefined({ deletedNames, undeletedNames: undeleted }),
   };
 }
 
@@ -213,18 +243,31 @@ export function sendResultJson(
   };
 }
 
-/**
- * The files that complete receivers did not compare: a single number if it is the same for all of them; otherwise the
- * lowest and the highest number. @returns undefined if there are none
- */
-function describeUnchanged(receivers: readonly SessionReceiverStatus[]): string | undefined {
+/** Counts of complete receivers: the files that they did not compare, and the entries that they deleted. */
+function describeCounts(receivers: readonly SessionReceiverStatus[]): string[] {
   const complete = receivers.filter(({ status }) => status === 'complete');
-  const counts = complete.map(({ unchangedFiles }) => unchangedFiles);
-  const [least, most] = [Math.min(...counts), Math.max(0, ...counts)];
-  if (most === 0) return undefined;
-  const text = formatPlural(most, 'file');
-  const range = least === most ? text : `${formatCount(least)} to ${text}`;
-  return `${range} unchanged (size and time), not compared`;
+  const unchanged = complete.map(({ unchangedFiles }) => unchangedFiles);
+  const deleted = complete.map(({ deletedEntries }) => deletedEntries);
+  const undeleted = complete.map(({ undeletedEntries }) => undeletedEntries);
+  const lines: string[] = [];
+  if (Math.max(0, ...unchanged) > 0) {
+    lines.push(`${formatRange(unchanged, 'file')} unchanged (size and time), not compared`);
+  }
+  if (Math.max(0, ...deleted) > 0) {
+    const where = complete.length === 1 ? '' : ' at each receiver';
+    lines.push(`${formatRange(deleted, 'entry', 'entries')} deleted${where}`);
+  }
+  if (Math.max(0, ...undeleted) > 0) {
+    lines.push(`${formatRange(undeleted, 'entry', 'entries')} not deleted`);
+  }
+  return lines;
+}
+
+/** A single number if the counts of all receivers are equal; otherwise the lowest and the highest count. */
+function formatRange(counts: readonly number[], noun: string, plural?: string): string {
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  const text = formatPlural(most, noun, plural);
+  return least === most ? text : `${formatCount(least)} to ${text}`;
 }
 
 export function printSendSummary(output: Output, result: SendResult): void {
@@ -252,8 +295,7 @@ export function printSendSummary(output: Output, result: SendResult): void {
       formatPlural(result.repairs, 'repair'),
     ].join(', '),
   );
-  const unchanged = describeUnchanged(receivers);
-  if (unchanged !== undefined) output.line(`  ${unchanged}`);
+  for (const line of describeCounts(receivers)) output.line(`  ${line}`);
   if (result.skipped.length > 0) {
     output.line(`  not sent: ${formatPlural(result.skipped.length, 'entry', 'entries')}`);
   }

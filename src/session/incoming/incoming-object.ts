@@ -13,36 +13,33 @@ import type { Manifest } from '../../object/manifest.js';
 import type { Verdict, Verification } from '../../object/verification.js';
 import { retryTiming } from '../../transfer/config.js';
 import type { Taken } from '../../transfer/reassembler.js';
-import type { Noted } from '../../wire/kept-list.js';
+import type { Extra, Noted } from '../../wire/lists.js';
 import type { Message, Nodes, Offer, Poll } from '../../wire/messages.js';
-import type { ReceiverState } from '../../wire/report.js';
 import type { ObjectLimits } from '../object-limits.js';
-import type { IncomingInfo, IncomingResult, SessionReceiverEvent } from '../receiver-events.js';
+import type {
+  DeletionResult,
+  IncomingInfo,
+  IncomingResult,
+  SessionReceiverEvent,
+} from '../receiver-events.js';
 import { Announcement } from './announcement.js';
 import type { BlockReception, BlockReceptionOptions } from './block-reception.js';
+import { describeDoomed } from './doomed-entries.js';
 import type { HeldBlock, HeldContent } from './held-content.js';
 import { takeHeldContent } from './held-content.js';
 import type { NoManifest } from './manifest-reception.js';
 import { ManifestReception } from './manifest-reception.js';
+import type { ObjectStage } from './object-stage.js';
+import { reportedStates } from './object-stage.js';
 import { RetryTimer } from './retry-timer.js';
 
-export type ObjectStage =
-  /** Receiving the manifest. */
-  | 'manifest'
-  /** The manifest is complete and is being checked step by step. */
-  | 'checking'
-  /** The shell is finding out which blocks the disk holds. */
-  | 'preparing'
-  /** The sender is being told which blocks this receiver keeps. */
-  | 'announcing'
-  | 'receiving'
-  /** All blocks have arrived; waiting for the sender's root digest. */
-  | 'whole'
-  /** The root digests differ; searching for the wrong blocks. */
-  | 'searching'
-  | 'storing'
-  /** The session has its outcome. */
-  | 'closed';
+/** What else the shell found when it looked at the disk. */
+export interface PreparedDetails {
+  /** Files whose size and time are unchanged. Their blocks are among those kept. */
+  readonly unchangedFiles?: number;
+  /** Entries that the sender does not send, in folders that it sends. Empty with the deletion `none`. */
+  readonly extras?: Iterable<Extra>;
+}
 
 export interface IncomingObjectOptions extends BlockReceptionOptions {
   readonly platform: Platform;
@@ -74,6 +71,8 @@ export class IncomingObject {
   /** Undefined until the shell has reported what the disk holds. */
   private announcement: Announcement | undefined;
   private unchangedCount = 0;
+  /** What was deleted, or, if the sender only asked, what would be deleted. */
+  deletion: DeletionResult | undefined;
   private readonly nodesRetry = new RetryTimer();
   private damageRepairs = 0;
 
@@ -161,10 +160,10 @@ export class IncomingObject {
     this.stage = 'preparing';
     const { info, offer, blocks } = this;
     const { blockSizeBytes } = blocks.geometry;
-    const { existing, listedAtMs } = offer;
+    const { existing, deletion, listedAtMs } = offer;
     this.owner.emit({
       ...{ type: 'prepare', info, manifest: checked, blockSizeBytes },
-      ...{ existing, listedAtMs },
+      ...{ existing, deletion, listedAtMs },
     });
   }
 
@@ -173,18 +172,16 @@ export class IncomingObject {
   /**
    * @param held blocks that the disk holds
    * @param kept blocks that are neither needed nor verified, as ranges of block numbers within the content
-   * @param unchangedFiles files whose size and time are unchanged; their blocks are among those kept
    */
   prepared(
     nowMs: TimeMs,
     held: Iterable<HeldBlock>,
     kept: readonly Range[],
-    unchangedFiles: number,
+    { unchangedFiles = 0, extras = [] }: PreparedDetails = {},
   ): void {
     if (this.stage !== 'preparing' || this.hasSteps) return;
     this.unchangedCount = unchangedFiles;
-    this.announcement = new Announcement(kept);
-    this.steps = this.takeHeld(held, kept);
+    this.steps = this.takeHeld(held, kept, extras);
     this.step(nowMs);
     if (this.hasSteps) this.owner.stepLater(nowMs);
   }
@@ -197,14 +194,18 @@ export class IncomingObject {
     else this.fail(nowMs, 'the disk does not return the data written to it; check the disk');
   }
 
-  handleStored(nowMs: TimeMs, note: string): void {
-    if (this.stage === 'storing') this.owner.end(nowMs, 'complete', note);
+  handleStored(nowMs: TimeMs, note: string, deletion: DeletionResult | undefined): void {
+    if (this.stage !== 'storing') return;
+    this.deletion = deletion;
+    this.owner.end(nowMs, 'complete', note);
   }
 
   private *takeHeld(
     held: Iterable<HeldBlock>,
     kept: readonly Range[],
+    extras: Iterable<Extra>,
   ): Steps<(nowMs: TimeMs) => void> {
+    this.announcement = yield* Announcement.create(kept, extras);
     const { hash } = this.options.crypto;
     const content = yield* takeHeldContent(hash, this.blocks.geometry, held, kept);
     return (nowMs) => this.announce(nowMs, content);
@@ -237,7 +238,10 @@ export class IncomingObject {
     assert(announcement !== undefined, 'the shell has reported what the disk holds');
     for (const message of announcement.next(nowMs)) this.owner.sendMessage(message);
     if (!announcement.isOver) return;
-    if (content !== undefined) {
+    if (this.offer.deletion === 'list') {
+      this.deletion = describeDoomed(announcement.doomed());
+      this.owner.end(nowMs, 'listed', '');
+    } else if (content !== undefined) {
       this.content = undefined;
       this.beginToReceive(nowMs, content);
     } else {
@@ -379,7 +383,8 @@ export class IncomingObject {
     const { verification } = this;
     assert(verification !== undefined, 'the whole was verified');
     const leafOf = (block: number) => verification.tree.leaf(block);
-    this.owner.emit({ type: 'finish', session: this.info.session, leafOf });
+    const doomed = this.offer.deletion === 'delete' ? (this.announcement?.doomed() ?? []) : [];
+    this.owner.emit({ type: 'finish', session: this.info.session, leafOf, doomed });
   }
 
   private askForNodes(nowMs: TimeMs): void {
@@ -423,18 +428,6 @@ export class IncomingObject {
     if (nowMs >= this.blocks.feedback.dueAtMs) this.report(nowMs);
   }
 }
-
-/** Receiver state to report in each stage. In a stage without an entry, no report is sent. */
-const reportedStates: Partial<Record<ObjectStage, ReceiverState>> = {
-  manifest: 'receiving',
-  checking: 'preparing',
-  preparing: 'preparing',
-  announcing: 'preparing',
-  receiving: 'receiving',
-  whole: 'whole',
-  searching: 'whole',
-  storing: 'storing',
-};
 
 /** Maximum number of repairs after damage on disk. After further damage, the disk counts as faulty. */
 const maxDamageRepairs = 4;

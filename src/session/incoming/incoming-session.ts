@@ -7,6 +7,7 @@ import { formatAddress } from '../../base/address.js';
 import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import type { Range } from '../../base/range-set.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import { createSessionGeometry } from '../../object/geometry.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import { toHex } from '../../wire/byte-codec.js';
@@ -15,6 +16,7 @@ import type { Bye, Message, Offer } from '../../wire/messages.js';
 import { encodeMessage } from '../../wire/messages.js';
 import { findContentExcess } from '../object-limits.js';
 import type {
+  DeletionResult,
   IncomingInfo,
   IncomingResult,
   IncomingStatus,
@@ -23,7 +25,7 @@ import type {
 import { receiverLimits } from '../receiver-limits.js';
 import { BlockReception } from './block-reception.js';
 import type { HeldBlock } from './held-content.js';
-import type { IncomingObjectOptions } from './incoming-object.js';
+import type { IncomingObjectOptions, PreparedDetails } from './incoming-object.js';
 import { IncomingObject } from './incoming-object.js';
 import { describeIncoming, outcomeMessage } from './incoming-status.js';
 import { isManifestSound } from './manifest-reception.js';
@@ -42,6 +44,8 @@ export interface IncomingSessionOptions extends IncomingObjectOptions {
   /** Size of a block before sealing. */
   readonly blockSizeBytes: number;
   readonly idleMs: number;
+  /** Whether a sender may delete entries in folders that it sends. */
+  readonly allowsDeletion: boolean;
   readonly emit: (event: SessionReceiverEvent) => void;
   readonly send: (to: Address, bytes: Uint8Array) => void;
   /** Schedules calls of `step`, interleaved with other work, until `hasSteps` is false. */
@@ -165,11 +169,15 @@ export class IncomingSession {
   }
 
   private begin(nowMs: TimeMs, offer: Offer): void {
-    const { emit, limits } = this.options;
+    const { emit, limits, allowsDeletion } = this.options;
     const { contentSizeBytes, groupHost } = offer;
     const info = this.describeOffer(offer);
     this.info = info;
     emit({ type: 'offer', info });
+    if (offer.deletion !== 'none' && !allowsDeletion) {
+      this.end(nowMs, 'refused', refusesDeletion);
+      return;
+    }
     const geometry = createSessionGeometry(
       offer.manifestSizeBytes,
       contentSizeBytes,
@@ -191,7 +199,12 @@ export class IncomingSession {
     this.object.start(nowMs);
   }
 
-  private describeOffer({ manifestDigest, label, contentSizeBytes }: Offer): IncomingInfo {
+  private describeOffer({
+    manifestDigest,
+    label,
+    contentSizeBytes,
+    deletion,
+  }: Offer): IncomingInfo {
     return {
       session: this.session,
       objectId: toHex(manifestDigest),
@@ -199,6 +212,7 @@ export class IncomingSession {
       from: formatAddress(this.from),
       senderKey: this.senderKey,
       contentSizeBytes,
+      isListing: deletion === 'list',
     };
   }
 
@@ -240,9 +254,9 @@ export class IncomingSession {
     nowMs: TimeMs,
     held: Iterable<HeldBlock>,
     kept: readonly Range[],
-    unchangedFiles = 0,
+    details?: PreparedDetails,
   ): void {
-    this.object?.prepared(nowMs, held, kept, unchangedFiles);
+    this.object?.prepared(nowMs, held, kept, details);
   }
 
   /** The shell cannot store the object. */
@@ -259,8 +273,9 @@ export class IncomingSession {
     this.object?.handleDamaged(nowMs, blocks);
   }
 
-  handleStored(nowMs: TimeMs, note = ''): void {
-    this.object?.handleStored(nowMs, note);
+  /** @param deletion what was deleted because the sender does not send it */
+  handleStored(nowMs: TimeMs, note = '', deletion?: DeletionResult): void {
+    this.object?.handleStored(nowMs, note, deletion);
   }
 
   /** Fails the session, for example because the disk failed or the program is shutting down. */
@@ -334,8 +349,13 @@ export class IncomingSession {
       from: formatAddress(this.from),
       senderKey: this.senderKey,
       contentSizeBytes: 0,
+      isListing: false,
     };
-    const result = { ...this.describe(nowMs, info, status), status };
+    const result = {
+      ...this.describe(nowMs, info, status),
+      status,
+      ...withoutUndefined({ deletion: this.object?.deletion }),
+    };
     this.result = reason === '' ? result : { ...result, reason };
     // Before the offer, the shell does not know the session.
     if (this.info !== undefined) this.options.emit({ type: 'end', result: this.result });
@@ -399,9 +419,14 @@ export class IncomingSession {
     const course = {
       ...{ activity, elapsedMs, rttMs: this.rttMs },
       unchangedFiles: this.object?.unchangedFiles ?? 0,
+      deletedEntries: this.object?.deletion?.deletedEntries ?? 0,
+      undeletedEntries: this.object?.deletion?.undeletedEntries ?? 0,
     };
     return describeIncoming(info, course, this.object?.blocks.figures);
   }
 }
 
 const nothing = new Uint8Array(0);
+
+const refusesDeletion =
+  'allows no deletion: send without --delete, or start p2mp receive there with --allow-delete';

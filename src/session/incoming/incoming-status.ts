@@ -27,12 +27,14 @@ export interface SessionCourse {
   /** Undefined if the round-trip time could not be measured. */
   readonly rttMs: number | undefined;
   readonly unchangedFiles: number;
+  readonly deletedEntries: number;
+  readonly undeletedEntries: number;
 }
 
 /** @param figures undefined until the session can receive data */
 export function describeIncoming(
   info: IncomingInfo,
-  { activity, elapsedMs, rttMs, unchangedFiles }: SessionCourse,
+  { activity, elapsedMs, rttMs, ...counts }: SessionCourse,
   figures: ReceptionFigures = nothingReceived(info),
 ): IncomingStatus {
   const { contentSizeBytes } = info;
@@ -52,7 +54,7 @@ export function describeIncoming(
     ...withoutUndefined({ rttMs }),
     usesGroup: figures.usesGroup,
     badBlocks: figures.badBlocks,
-    unchangedFiles,
+    ...counts,
   };
 }
 
@@ -64,14 +66,18 @@ export function outcomeMessage({
   datagramsLost,
   receivedBytes,
   unchangedFiles,
+  deletedEntries,
+  undeletedEntries,
+  deletion,
 }: IncomingResult): Message {
   if (status === 'refused') return { kind: 'refuse', reason, isTemporary: false };
   return {
     kind: 'done',
     segmentsReceived: datagramsReceived,
     segmentsLost: datagramsLost,
-    ...{ receivedBytes, unchangedFiles },
-    isComplete: status === 'complete',
+    ...{ receivedBytes, unchangedFiles, deletedEntries, undeletedEntries },
+    undeleted: deletion?.undeleted ?? [],
+    isComplete: status === 'complete' || status === 'listed',
     reason,
   };
 }

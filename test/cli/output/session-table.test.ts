@@ -36,6 +36,8 @@ function statusOf(
     lossRatio: 0,
     usesGroup: false,
     unchangedFiles: 0,
+    deletedEntries: 0,
+    undeletedEntries: 0,
     // The name of a receiver is known once it participates.
     ...(status === 'connecting' ? {} : { selfName: receiver }),
     ...more,

@@ -12,6 +12,8 @@ import type { ContentFile } from '../store/content-layout.js';
 import { ContentLayout, wholeBlocks } from '../store/content-layout.js';
 import type { FoundFile } from '../store/existing-files.js';
 import { surveyTarget } from '../store/existing-files.js';
+import type { ExtraEntries } from '../store/extra-entries.js';
+import { listExtras } from '../store/extra-entries.js';
 import { FileBudget } from '../store/file-budget.js';
 import type { SpaceNeed } from '../store/free-space.js';
 import { checkFreeSpace } from '../store/free-space.js';
@@ -49,6 +51,8 @@ export interface OpenedPart extends Placing {
   readonly keptCount: number;
   /** Files whose size and time are unchanged. */
   readonly unchangedCount: number;
+  /** Entries that the sender does not send; undefined unless it asks to delete them. */
+  readonly extras: ExtraEntries | undefined;
 }
 
 /** The state that an earlier session left. */
@@ -99,6 +103,10 @@ async function openLocked(
   const layout = await ContentLayout.create(manifest, signal);
   await refuseClashes(target, manifest, signal);
   const found = await surveyTarget(target, manifest, layout, existing, placed, signal);
+  const { listsExtras = false, protectedPaths = [] } = options;
+  const extras = listsExtras
+    ? await listExtras({ target, manifest, protectedPaths, signal })
+    : undefined;
   const key = { objectId: options.objectId, contentSizeBytes: layout.sizeBytes };
   const old = await readOldPart(paths, key);
   const judged = await judge(layout, found, old, signal);
@@ -122,7 +130,7 @@ async function openLocked(
     return {
       ...{ target, manifest, existing, updatesModes, placed, files, openFiles, partPath },
       ...{ fileBudget, blockSizeBytes, layout, paths, lock, journal, present, held },
-      ...{ keptCount, unchangedCount },
+      ...{ keptCount, unchangedCount, extras },
       kept: wholeBlocks(kept.ranges(), blockSizeBytes, layout.sizeBytes),
     };
   } catch (error) {

@@ -36,6 +36,14 @@ export function isReservedName(entryName: string): boolean {
 }
 
 /**
+ * Whether a receiver may have made an entry of this name in its target folder, to keep parts or to try something out.
+ * @param name without slashes
+ */
+export function isStateName(name: string): boolean {
+  return /^\.p2mp-(?:part|probe)/i.test(name);
+}
+
+/**
  * Creates a folder that only the owner can access, inside an existing folder.
  * @throws P2mpError TARGET_UNWRITABLE
  */

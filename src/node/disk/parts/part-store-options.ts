@@ -32,6 +32,13 @@ export interface PartStoreOptions {
   readonly verifiesDisk?: boolean;
   /** How long a write waits for other writes that it can be combined with; 32 ms by default. */
   readonly gatherMs?: number;
+  /**
+   * Whether to list the entries that the sender does not send, for deletion; `protectedPaths` are not listed. By
+   * default, nothing is listed.
+   */
+  readonly listsExtras?: boolean;
+  /** Files and folders that are never deleted. */
+  readonly protectedPaths?: readonly string[];
   /** Aborts an `open` that is still reading. */
   readonly signal?: AbortSignal;
 }

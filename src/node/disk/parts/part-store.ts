@@ -7,11 +7,14 @@ import { assert } from '../../../base/assert.js';
 import type { P2mpError } from '../../../base/errors.js';
 import type { Range } from '../../../base/range-set.js';
 import { RangeSet } from '../../../base/range-set.js';
+import type { DeletionResult } from '../../../session/receiver-events.js';
+import type { Extra } from '../../../wire/lists.js';
 import { forEachInTurns } from '../../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
 import { fileError } from '../../system-error.js';
 import { slicesOf, syncFolder } from '../fsync.js';
 import type { ContentFile, Piece } from '../store/content-layout.js';
+import { deleteExtras } from '../store/delete-extras.js';
 import { findDamagedBlocks, isCheapToReadBack } from '../store/disk-check.js';
 import type { HeldBlock } from '../store/held-blocks.js';
 import { placeEntries } from '../store/place-entries.js';
@@ -62,6 +65,11 @@ export class PartStore {
   /** Aborts reads whose result is no longer needed. */
   private readonly stop = new AbortController();
   private ending: Promise<void> | undefined;
+
+  /** Entries that the sender does not send; none unless it asks to delete them. */
+  get extras(): Iterable<Extra> {
+    return this.part.extras?.entries.keys() ?? [];
+  }
 
   private readonly openedAtMs = performance.now();
 
@@ -202,14 +210,23 @@ export class PartStore {
   }
 
   /**
-   * Makes the verified content durable under its final names, then removes the part.
-   * @throws P2mpError TARGET_FAILED if this call or an earlier write failed; the part stays
+   * Makes the verified content durable under its final names, deletes what the sender does not send, and removes the
+   * part.
+   * @param doomed the entries of `extras` to delete, in the same order
+   * @returns what was deleted; undefined if the sender does not ask for deletion
+   * @throws P2mpError TARGET_FAILED if this call or an earlier write failed; the part stays, and nothing is deleted
    */
-  async finish(): Promise<void> {
+  async finish(doomed: Iterable<Extra> = []): Promise<DeletionResult | undefined> {
     this.checkUsable();
     await this.settle();
-    await this.enqueue(() => this.finishNow());
+    const deletion = await this.enqueue(async () => {
+      await this.finishNow();
+      const { extras } = this.part;
+      if (extras === undefined) return undefined;
+      return deleteExtras(this.part, extras, doomed, this.stop.signal);
+    });
     await this.end(true);
+    return deletion;
   }
 
   /**

@@ -3,11 +3,14 @@
  * the second session waits until the first has finished with the part.
  */
 
+import type { PreparedDetails } from '../../../session/incoming/incoming-object.js';
 import type { IncomingInfo, SessionReceiverEvent } from '../../../session/receiver-events.js';
 import { toHex } from '../../../wire/byte-codec.js';
 import type { ExistingFiles } from '../../../wire/messages.js';
+import { listExtras } from '../store/extra-entries.js';
 import type { FileBudget } from '../store/file-budget.js';
 import type { PlacedIndex } from '../store/placed-files.js';
+import { TargetFolder } from '../store/target-folder.js';
 import type { PartOrigin } from './part-origin.js';
 import { partIdOf } from './part-origin.js';
 import { PartStore } from './part-store.js';
@@ -30,6 +33,8 @@ export interface SessionPartsOptions {
   readonly placed: PlacedIndex;
   /** Whether an offer is also compared with existing files that its sender did not place. */
   readonly comparesAll: boolean;
+  /** Files and folders that no sender may delete. */
+  readonly protectedPaths: readonly string[];
   /**
    * Called with the error when work on a session's part fails. The error is a P2mpError unless the cause is a
    * bug.
@@ -42,6 +47,11 @@ export interface SessionPartsOptions {
  * first.
  */
 const maxIdleParts = 64;
+
+/** What the disk holds of an object. */
+export interface FoundOnDisk extends Pick<PartStore, 'held' | 'kept'> {
+  readonly details: PreparedDetails;
+}
 
 interface SessionPart {
   readonly content: PrepareEvent;
@@ -59,13 +69,43 @@ export class SessionParts {
   /** Work in progress, by the name of the part. Each promise resolves once that work is done. */
   private readonly work = new Map<string, Promise<void>>();
 
+  /** Sessions that only list what they would delete. */
+  private readonly listings = new Map<number, AbortController>();
+
   constructor(private readonly options: SessionPartsOptions) {}
 
   /**
+   * Finds out what the disk holds. If the sender only asks what it would delete, nothing is created.
    * @returns undefined if the session ended in the meantime
    * @throws P2mpError the reason to refuse this session
    */
-  async open(content: PrepareEvent): Promise<PartStore | undefined> {
+  async prepare(content: PrepareEvent): Promise<FoundOnDisk | undefined> {
+    if (content.deletion === 'list') return this.list(content);
+    const store = await this.open(content);
+    if (store === undefined) return undefined;
+    const { held, kept, unchangedCount: unchangedFiles, extras } = store;
+    return { held, kept, details: { unchangedFiles, extras } };
+  }
+
+  private async list(content: PrepareEvent): Promise<FoundOnDisk | undefined> {
+    const { manifest, info } = content;
+    const { dir, protectedPaths } = this.options;
+    const abort = new AbortController();
+    this.listings.set(info.session, abort);
+    try {
+      const target = await TargetFolder.open(dir);
+      const { signal } = abort;
+      const { entries } = await listExtras({ target, manifest, protectedPaths, signal });
+      return { held: [], kept: [], details: { extras: entries.keys() } };
+    } catch (error) {
+      if (abort.signal.aborted) return undefined;
+      throw error;
+    } finally {
+      this.listings.delete(info.session);
+    }
+  }
+
+  private async open(content: PrepareEvent): Promise<PartStore | undefined> {
     const { session } = content.info;
     const abort = new AbortController();
     const opening = this.openStore(content, abort.signal);
@@ -102,6 +142,7 @@ export class SessionParts {
 
   /** Ends a session. If the object is incomplete, the part stays, so that a later session can resume. */
   end(session: number, isComplete: boolean): void {
+    this.listings.get(session)?.abort();
     const part = this.parts.get(session);
     if (part === undefined) return;
     if (!isComplete) {
@@ -137,11 +178,11 @@ export class SessionParts {
   }
 
   private async openStore(
-    { info, manifest, blockSizeBytes, existing, listedAtMs }: PrepareEvent,
+    { info, manifest, blockSizeBytes, existing, deletion, listedAtMs }: PrepareEvent,
     signal: AbortSignal,
   ): Promise<PartStore | undefined> {
     const { dir, fileBudget, verifiesDisk, comparesAll, existing: own } = this.options;
-    const { updatesModes } = this.options;
+    const { updatesModes, protectedPaths } = this.options;
     const objectId = this.idOf(info);
     const origin = this.originOf(info);
     const placed = this.options.placed.ofSender(
@@ -155,7 +196,7 @@ export class SessionParts {
       return await PartStore.open({
         ...{ dir, objectId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
         existing: own ?? existing,
-        updatesModes,
+        ...{ updatesModes, protectedPaths, listsExtras: deletion === 'delete' },
         fileBudget,
         placed: comparesAll ? { ...placed, has: () => true } : placed,
       });
@@ -223,6 +264,12 @@ export class SessionParts {
     part.pendingCount--;
     if (part.pendingCount === 0) part.resolveDone();
   }
+}
+
+/** @returns a note on files that were kept and not compared; empty if there are none */
+export function describeKept(count: number): string {
+  if (count === 0) return '';
+  return `kept ${count} existing ${count === 1 ? 'file' : 'files'}, not compared with the sender's`;
 }
 
 function createSignal(): { readonly done: Promise<void>; readonly resolve: () => void } {

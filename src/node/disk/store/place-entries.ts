@@ -46,7 +46,7 @@ import { refuseFolder, refuseUnlessFolder } from './target-folder.js';
 /** Number of blocking operations per turn of the event loop. */
 const turnSize = 64;
 /** The owner needs these rights in a folder while entries are placed in it. */
-const workMode = 0o700;
+export const workMode = 0o700;
 const isWindows = process.platform === 'win32';
 
 /** How a folder gets its final mode. */
@@ -332,7 +332,8 @@ async function finishFolders(
   });
 }
 
-async function finishFolder(
+/** Sets the mode and the time of a folder, and makes its names durable. @throws P2mpError TARGET_FAILED */
+export async function finishFolder(
   { target, openFiles, existing }: Placing,
   folder: FolderEntry,
   mode: FolderMode,

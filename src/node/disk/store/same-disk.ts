@@ -67,7 +67,7 @@ function parentOf(entryName: string): string {
 }
 
 /** @returns the paths of all mount points; empty if the system does not list them */
-async function mountPoints(): Promise<string[]> {
+export async function mountPoints(): Promise<string[]> {
   const text = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
   // The fifth field is the mount point, with octal escapes for blanks and backslashes; see proc(5).
   return text.split('\n').flatMap((line) => {

@@ -1,0 +1,15 @@
+/** The entries that a receiver would delete, as a result for users. */
+import { maxDeletionNames } from '../../transfer/deletion-names.js';
+import type { Extra } from '../../wire/lists.js';
+import type { DeletionResult } from '../receiver-events.js';
+
+/** Describes what would be deleted, for a sender that only asks. */
+export function describeDoomed(doomed: Iterable<Extra>): DeletionResult {
+  const deletedNames: string[] = [];
+  let deletedEntries = 0;
+  for (const { name, isFolder } of doomed) {
+    deletedEntries++;
+    if (deletedEntries <= maxDeletionNames) deletedNames.push(isFolder ? `${name}/` : name);
+  }
+  return { deletedEntries, undeletedEntries: 0, deletedNames, undeleted: [] };
+}

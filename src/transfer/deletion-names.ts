@@ -1,0 +1,70 @@
+/**
+ * What one receiver would delete, as its sender hears it. A receiver may lie, so the sender keeps a bounded number of
+ * names.
+ */
+import { checkEntryName } from '../object/entry-name.js';
+import type { Extras } from '../wire/lists.js';
+
+/** The most names of one receiver that a sender keeps for the result. */
+export const maxDeletionNames = 1000;
+
+/** The most folders to remember because an entry in them is spared. */
+const maxKeptFolders = 2000;
+
+export class DeletionNames {
+  private parts = new Map<number, readonly string[]>();
+  private nameCount = 0;
+  /** Folders that stay because an entry in them is spared; with a slash at the end. */
+  private readonly keptFolders = new Set<string>();
+
+  /**
+   * Notes a part of the list. A part that arrives again replaces the earlier copy.
+   * @param isSpared whether the receiver must not delete an entry; called only with valid names
+   * @returns the places within the part of the entries that the receiver must not delete
+   */
+  take({ part, extras }: Extras, isSpared: (name: string, isFolder: boolean) => boolean): number[] {
+    const spared: number[] = [];
+    const names: string[] = [];
+    for (const [place, { name, isFolder }] of extras.entries()) {
+      const isValid = checkEntryName(name, 'posix') === undefined;
+      if (isValid && !isSpared(name, isFolder)) {
+        names.push(isFolder ? `${name}/` : name);
+        continue;
+      }
+      spared.push(place);
+      if (isValid) this.keepFoldersOf(name);
+    }
+    this.note(part, names);
+    return spared;
+  }
+
+  /** Forgets everything: the receiver has restarted, and announces its list again. */
+  clear(): void {
+    this.parts = new Map();
+    this.nameCount = 0;
+    this.keptFolders.clear();
+  }
+
+  /**
+   * The first names that the receiver deletes, in the order of its list. Names of folders end with a slash.
+   */
+  get names(): readonly string[] {
+    const parts = [...this.parts].sort(([a], [b]) => a - b);
+    const names = parts.flatMap(([, some]) => some);
+    return names.filter((name) => !this.keptFolders.has(name)).slice(0, maxDeletionNames);
+  }
+
+  private note(part: number, names: readonly string[]): void {
+    const earlier = this.parts.get(part)?.length;
+    if (earlier === undefined && (this.nameCount >= maxDeletionNames || names.length === 0)) return;
+    this.nameCount += names.length - (earlier ?? 0);
+    this.parts.set(part, names);
+  }
+
+  private keepFoldersOf(name: string): void {
+    for (let end = name.lastIndexOf('/'); end > 0; end = name.lastIndexOf('/', end - 1)) {
+      if (this.keptFolders.size >= maxKeptFolders) return;
+      this.keptFolders.add(name.slice(0, end + 1));
+    }
+  }
+}
