@@ -7,7 +7,7 @@ import type { PreparedDetails } from '../../../session/incoming/incoming-object.
 import type { IncomingInfo, SessionReceiverEvent } from '../../../session/receiver-events.js';
 import { toHex } from '../../../wire/byte-codec.js';
 import type { ExistingFiles } from '../../../wire/messages.js';
-import { listExtras } from '../store/extra-entries.js';
+import { listExtras } from '../deletion/extra-entries.js';
 import type { FileBudget } from '../store/file-budget.js';
 import type { PlacedIndex } from '../store/placed-files.js';
 import { TargetFolder } from '../store/target-folder.js';

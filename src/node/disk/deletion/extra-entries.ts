@@ -21,9 +21,9 @@ import { forEachInTurns, namesPerTurn } from '../../in-turns.js';
 import { diskConcurrency, mapLimited } from '../../limited-concurrency.js';
 import { describeError, systemCode } from '../../system-error.js';
 import { isStateName } from '../parts/part-folder.js';
-import { mountPoints } from './same-disk.js';
-import { SpreadMap } from './spread-map.js';
-import { type TargetFolder, TargetSurvey } from './target-folder.js';
+import { mountPoints } from '../store/same-disk.js';
+import { SpreadMap } from '../store/spread-map.js';
+import { type TargetFolder, TargetSurvey } from '../store/target-folder.js';
 
 /** The most entries that one session deletes. */
 const maxExtras = 200_000;

@@ -22,12 +22,12 @@ import type { Extra, UndeletedCause } from '../../../wire/lists.js';
 import { forEachInTurns } from '../../in-turns.js';
 import { describeError, systemCode } from '../../system-error.js';
 import { openFlags } from '../fsync.js';
+import { finishFolder, workMode } from '../store/place-entries.js';
+import type { Placing } from '../store/prepare-files.js';
+import { SpreadMap } from '../store/spread-map.js';
+import type { TargetFolder } from '../store/target-folder.js';
 import type { EntryIdentity, ExtraEntries, KeptExtra } from './extra-entries.js';
 import { isSameExtra } from './extra-entries.js';
-import { finishFolder, workMode } from './place-entries.js';
-import type { Placing } from './prepare-files.js';
-import { SpreadMap } from './spread-map.js';
-import type { TargetFolder } from './target-folder.js';
 
 /** Number of blocking operations per turn of the event loop. */
 const turnSize = 64;
