@@ -58,7 +58,9 @@ export class DeletionNames {
     const earlier = this.parts.get(part)?.length;
     if (earlier === undefined && (this.nameCount >= maxDeletionNames || names.length === 0)) return;
     this.nameCount += names.length - (earlier ?? 0);
-    this.parts.set(part, names);
+    // Empty parts would have no bound.
+    if (names.length === 0) this.parts.delete(part);
+    else this.parts.set(part, names);
   }
 
   private keepFoldersOf(name: string): void {

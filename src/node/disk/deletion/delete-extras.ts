@@ -115,7 +115,7 @@ class Deletion implements DeletionResult {
       const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
       if (stats === undefined) return false;
       if (!isSameExtra(stats, identity)) throw new Changed();
-      this.openParent(parent);
+      this.openParent(parent, folder);
       if (isFolder) rmdirSync(path);
       else unlinkSync(path);
       return true;
@@ -124,14 +124,14 @@ class Deletion implements DeletionResult {
   }
 
   /** Makes a folder of the object writable for the work, as when files are placed in it. */
-  private openParent(name: string): void {
+  private openParent(name: string, { path, stats = lstatSync(path, { bigint: true }) }: HeldFolder): void {
     const folder = this.folders.get(name);
     if (folder === undefined || this.parents.has(folder)) return;
-    const path = this.placing.target.path(name);
-    const mode = lstatSync(path).mode & 0o7777;
+    const mode = Number(stats.mode) & 0o7777;
     this.parents.set(folder, mode);
     if ((mode & workMode) === workMode) return;
     try {
+      // On Linux, the path leads to the open folder, so this cannot change the mode of anything else.
       chmodSync(path, mode | workMode);
     } catch {
       // If another user owns the folder, deleting may still be allowed, or fails with the reason.

@@ -5,8 +5,8 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { BigIntStats } from 'node:fs';
-import { lstat, opendir, stat } from 'node:fs/promises';
-import { sep } from 'node:path';
+import { lstat, opendir, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, sep } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { at } from '../../../base/assert.js';
 import { escapeControls } from '../../../base/control-characters.js';
@@ -18,9 +18,9 @@ import { isLongerUtf8 } from '../../../wire/byte-codec.js';
 import type { Extra, UndeletedCause } from '../../../wire/lists.js';
 import { maxNameBytesPerPart } from '../../../wire/lists.js';
 import { forEachInTurns, namesPerTurn } from '../../in-turns.js';
-import { diskConcurrency, mapLimited } from '../../limited-concurrency.js';
+import { diskConcurrency, forEachLimited, mapLimited } from '../../limited-concurrency.js';
 import { describeError, systemCode } from '../../system-error.js';
-import { isStateName } from '../parts/part-folder.js';
+import { isStateName, partsFolderName } from '../parts/part-folder.js';
 import { mountPoints } from '../store/same-disk.js';
 import { SpreadMap } from '../store/spread-map.js';
 import { type TargetFolder, TargetSurvey } from '../store/target-folder.js';
@@ -32,26 +32,30 @@ const maxExtras = 200_000;
 export interface EntryIdentity {
   readonly dev: bigint;
   readonly ino: bigint;
-  /** Which time shows that the entry has changed. */
-  readonly clock: 'ctimeNs' | 'mtimeNs' | undefined;
-  readonly timeNs: bigint;
+  /** Undefined for folders: the deletion of its content changes the size and the times of a folder. */
+  readonly state: FileState | undefined;
+}
+
+interface FileState {
+  readonly sizeBytes: bigint;
+  readonly modifiedNs: bigint;
+  /** Undefined for a file with several hard links: the deletion of another link also changes this time (ctime). */
+  readonly changedNs: bigint | undefined;
 }
 
 export function identifyExtra(stats: BigIntStats): EntryIdentity {
-  const { dev, ino, nlink } = stats;
-  // The deletion of its content changes the times of a folder.
-  if (stats.isDirectory()) return { dev, ino, clock: undefined, timeNs: 0n };
-  // The change time (ctime) of a file also changes when another hard link to it is deleted.
-  const clock = nlink > 1n ? 'mtimeNs' : 'ctimeNs';
-  return { dev, ino, clock, timeNs: stats[clock] };
+  const { dev, ino, nlink, size, mtimeNs, ctimeNs } = stats;
+  if (stats.isDirectory()) return { dev, ino, state: undefined };
+  const changedNs = nlink > 1n ? undefined : ctimeNs;
+  return { dev, ino, state: { sizeBytes: size, modifiedNs: mtimeNs, changedNs } };
 }
 
-export function isSameExtra(
-  stats: BigIntStats,
-  { dev, ino, clock, timeNs }: EntryIdentity,
-): boolean {
+export function isSameExtra(stats: BigIntStats, { dev, ino, state }: EntryIdentity): boolean {
   if (stats.dev !== dev || stats.ino !== ino) return false;
-  return stats.isDirectory() ? clock === undefined : clock !== undefined && stats[clock] === timeNs;
+  if (stats.isDirectory() || state === undefined) return stats.isDirectory() && state === undefined;
+  const { sizeBytes, modifiedNs, changedNs } = state;
+  if (stats.size !== sizeBytes || stats.mtimeNs !== modifiedNs) return false;
+  return changedNs === undefined || stats.ctimeNs === changedNs;
 }
 
 /** An entry that was not deleted, with the reason as text for users. */
@@ -88,7 +92,7 @@ export async function listExtras(options: ListExtrasOptions): Promise<ExtraEntri
   const listing = new Listing(options, names, {
     device: (await stat(target.root)).dev,
     mounts: new Set((await mountPoints()).filter((path) => path.startsWith(below))),
-    guarded: new Set((await Promise.all(protectedPaths.map(inodeAt))).flat()),
+    ...(await guard([...protectedPaths, target.path(partsFolderName)])),
   });
   await listing.run();
   return listing;
@@ -100,8 +104,10 @@ interface Bounds {
   readonly device: number;
   /** Paths of mount points below the target folder. */
   readonly mounts: ReadonlySet<string>;
-  /** Inodes of protected files and folders. */
-  readonly guarded: ReadonlySet<string>;
+  /** Inodes of protected files and folders: they may have several names. */
+  readonly guardedInodes: ReadonlySet<string>;
+  /** Paths of the same: an editor may replace a file while the folder is listed. */
+  readonly guardedPaths: ReadonlySet<string>;
 }
 
 interface Child {
@@ -123,18 +129,19 @@ class Listing implements ExtraEntries {
   async run(): Promise<void> {
     const { target, manifest, signal } = this.options;
     const survey = new TargetSurvey(target);
-    /** The last folder that lies on another disk, with a slash at the end. */
-    let crossed: string | undefined;
+    // The last folder below which nothing is listed, with a slash at the end. In a manifest, the content of a folder
+    // comes directly after the folder.
+    let closed: string | undefined;
     for (const [index, entry] of manifest.entries.entries()) {
       if (index % namesPerTurn === namesPerTurn - 1) await nextTurn();
-      if (entry.kind !== 'folder' || (crossed !== undefined && entry.name.startsWith(crossed))) {
+      if (entry.kind !== 'folder' || (closed !== undefined && entry.name.startsWith(closed))) {
         continue;
       }
       signal?.throwIfAborted();
       if (!(await survey.hasFolder(entry.name))) continue;
       const stats = await survey.look(entry.name);
       if (stats === undefined) continue;
-      if (this.isElsewhere(entry.name, stats)) crossed = `${entry.name}/`;
+      if (this.isClosed(entry.name, stats)) closed = `${entry.name}/`;
       else if (entry.isHolder !== true) await this.listFolder(entry.name, index, stats);
     }
   }
@@ -191,8 +198,7 @@ class Listing implements ExtraEntries {
       return lookAt(target.path(name));
     });
     // If another folder or a link has taken the place of the folder meanwhile, its entries are not what was listed.
-    const now = await lookAt(target.path(folder));
-    if (now === undefined || now.dev !== before.dev || now.ino !== before.ino) return false;
+    if (!isStillAt(target, folder, before)) return false;
     let isWhole = true;
     for (const [i, child] of children.entries()) {
       if (i % namesPerTurn === namesPerTurn - 1) await nextTurn();
@@ -207,7 +213,7 @@ class Listing implements ExtraEntries {
   }
 
   private async listOne(name: string, stats: BigIntStats): Promise<boolean> {
-    if (this.isState(name, stats) || this.isElsewhere(name, stats)) return false;
+    if (this.isClosed(name, stats)) return false;
     if (isLongerUtf8(name, maxNameBytesPerPart) || checkEntryName(name, 'posix') !== undefined) {
       const shown = `${name.slice(0, 200)}…`;
       return this.keep({
@@ -229,7 +235,8 @@ class Listing implements ExtraEntries {
 
   /** @returns the entries of a folder; undefined if it cannot be read */
   private async read(folder: string): Promise<Child[] | undefined> {
-    const { target, signal } = this.options;
+    const { target, manifest, signal } = this.options;
+    const mostChildren = manifest.entries.length + maxExtras;
     try {
       const children: Child[] = [];
       // Node's types declare names as strings only.
@@ -240,10 +247,14 @@ class Listing implements ExtraEntries {
         const isText = isUtf8(bytes);
         const shown = isText ? bytes.toString() : escapeControls(bytes.toString('latin1'));
         children.push({ name: `${folder}/${shown}`, isText });
+        if (children.length > mostChildren) throw this.tooMany(folder);
       }
       return children;
     } catch (error) {
       signal?.throwIfAborted();
+      if (error instanceof P2mpError) throw error;
+      // The folder has disappeared.
+      if (systemCode(error) === 'ENOENT') return undefined;
       const isDenied = systemCode(error) === 'EACCES';
       const reason = `cannot be read: ${describeError(error)}`;
       this.keep({ name: folder, cause: isDenied ? 'denied' : 'failed', reason });
@@ -259,24 +270,30 @@ class Listing implements ExtraEntries {
 
   private checkCount(name: string): void {
     if (this.entries.size + this.kept.length <= maxExtras) return;
-    const folder = this.options.target.shown(name.slice(0, name.lastIndexOf('/')));
-    throw new P2mpError(
+    throw this.tooMany(name.slice(0, name.lastIndexOf('/')));
+  }
+
+  private tooMany(folder: string): P2mpError {
+    return new P2mpError(
       'TARGET_UNWRITABLE',
-      `${folder}: more than ${formatCount(maxExtras)} entries would be deleted; delete some there first, or send without --delete`,
+      `${this.options.target.shown(folder)}: more than ${formatCount(maxExtras)} entries would be deleted; delete some there first, or send without --delete`,
     );
   }
 
-  /** Whether this is p2mp's own: parts of a receiver into this folder, probes, or a protected path. */
-  private isState(name: string, stats: BigIntStats): boolean {
+  /**
+   * Whether neither this entry nor anything below it is listed: it lies on another disk, or is p2mp's own, such as the
+   * parts of a receiver into this folder, probes, and protected paths.
+   */
+  private isClosed(name: string, stats: BigIntStats): boolean {
+    const { device, mounts, guardedInodes, guardedPaths } = this.bounds;
+    const path = this.options.target.path(name);
     return (
+      stats.dev !== BigInt(device) ||
+      mounts.has(path) ||
       isStateName(name.slice(name.lastIndexOf('/') + 1)) ||
-      this.bounds.guarded.has(inodeText(stats))
+      guardedPaths.has(path) ||
+      guardedInodes.has(inodeText(stats))
     );
-  }
-
-  private isElsewhere(name: string, { dev }: BigIntStats): boolean {
-    const { device, mounts } = this.bounds;
-    return dev !== BigInt(device) || mounts.has(this.options.target.path(name));
   }
 }
 
@@ -296,8 +313,30 @@ async function inodeOf(path: string): Promise<string[]> {
   return stats === undefined ? [] : [inodeText(stats)];
 }
 
-/** @returns the inodes of the entry at the path and, if it is a link, of its target */
-async function inodeAt(path: string): Promise<string[]> {
-  const target = await stat(path, { bigint: true }).catch(() => undefined);
-  return [...(await inodeOf(path)), ...(target === undefined ? [] : [inodeText(target)])];
+/** Whether the name refers to this folder, and no folder on the way to it is a link. */
+function isStillAt(target: TargetFolder, folder: string, before: BigIntStats): boolean {
+  try {
+    target.checkOpened(folder, 'TARGET_UNWRITABLE', before);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Finds the inodes and the paths of files and folders. If a path is a link, its target counts too. */
+async function guard(
+  paths: readonly string[],
+): Promise<Pick<Bounds, 'guardedInodes' | 'guardedPaths'>> {
+  const inodes: string[] = [];
+  const guardedPaths = new Set<string>();
+  await forEachLimited(paths, diskConcurrency, async (path) => {
+    const stats = await stat(path, { bigint: true }).catch(() => undefined);
+    if (stats !== undefined) inodes.push(inodeText(stats));
+    inodes.push(...(await inodeOf(path)));
+    const folder = await realpath(dirname(path)).catch(() => undefined);
+    if (folder !== undefined) guardedPaths.add(join(folder, basename(path)));
+    const actual = await realpath(path).catch(() => undefined);
+    if (actual !== undefined) guardedPaths.add(actual);
+  });
+  return { guardedInodes: new Set(inodes), guardedPaths };
 }

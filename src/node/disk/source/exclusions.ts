@@ -21,13 +21,18 @@ export interface ExclusionOptions {
 /** One pattern, as the user wrote it. */
 interface Rule {
   readonly shown: string;
-  readonly matcher: Ignore;
+  matcher: Ignore;
   hasMatched: boolean;
 }
 
+/** After this many tests, the matchers are replaced, because they remember every name that they have tested. */
+const testsPerMatcher = 100_000;
+
 export class Exclusions {
+  private testCount = 0;
+
   private constructor(
-    private readonly all: Ignore,
+    private all: Ignore,
     private readonly rules: readonly Rule[],
   ) {}
 
@@ -71,9 +76,15 @@ export class Exclusions {
    */
   has(name: string, isFolder: boolean): boolean {
     if (this.isEmpty) return false;
+    if (++this.testCount % testsPerMatcher === 0) this.forgetNames();
     const path = isFolder ? `${name}/` : name;
     for (const rule of this.rules) rule.hasMatched ||= rule.matcher.ignores(path);
     return this.all.ignores(path);
+  }
+
+  private forgetNames(): void {
+    this.all = newMatcher().add(this.all);
+    for (const rule of this.rules) rule.matcher = newMatcher().add(rule.matcher);
   }
 
   /** The patterns that have matched nothing so far. */
