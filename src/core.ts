@@ -168,7 +168,7 @@ export {
   sessionKind,
   sessionType,
 } from './wire/header.js';
-export type { Extra, Extras, Kept, Noted } from './wire/lists.js';
+export type { Extra, Extras, Kept, Noted, Undeleted, UndeletedCause } from './wire/lists.js';
 export type {
   Accept,
   Bye,

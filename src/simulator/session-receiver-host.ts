@@ -6,8 +6,14 @@ import { RangeSet } from '../base/range-set.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import { hashLeaf } from '../object/hash-tree.js';
 import { SessionReceiver } from '../session/receiver.js';
-import type { IncomingResult, SessionReceiverEvent } from '../session/receiver-events.js';
+import type {
+  DeletionResult,
+  IncomingResult,
+  SessionReceiverEvent,
+} from '../session/receiver-events.js';
 import { receiverLimits } from '../session/receiver-limits.js';
+import type { Extra } from '../wire/lists.js';
+import type { Deletion } from '../wire/messages.js';
 import { CrashableHost } from './crashable-host.js';
 import type { NonceLog } from './session-crypto.js';
 import { createSimulatedCrypto } from './session-crypto.js';
@@ -21,6 +27,9 @@ import type { Simulation } from './simulation.js';
 /** A crashable host that receives sessions and checks their content. */
 export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
   private readonly results: IncomingResult[] = [];
+  /** Extra entries on the disk. */
+  private extras: readonly Extra[];
+  private readonly deletedNames: string[] = [];
   private machine: SessionReceiver | undefined;
   /** Blocks that are durable and survive a crash, by block number. */
   private readonly durable = new Map<number, Uint8Array>();
@@ -45,12 +54,13 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
   ) {
     super(simulation, `r${index + 1}`, 0);
     this.random = createRandom(options.seed, `disk ${index}`);
+    this.extras = options.extras ?? [];
     this.startMachine();
   }
 
   toResult(): SimulatedSessionReceiver {
-    const { name, results, isIdentical, isFalse, maxBufferedBytes, endedAtMs } = this;
-    return { name, results, isIdentical, isFalse, maxBufferedBytes, endedAtMs };
+    const { name, results, isIdentical, isFalse, deletedNames, maxBufferedBytes, endedAtMs } = this;
+    return { name, results, isIdentical, isFalse, deletedNames, maxBufferedBytes, endedAtMs };
   }
 
   protected createMachine(): Machine<SessionReceiverEvent> {
@@ -67,6 +77,7 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
       platform: 'posix',
       refuseSender: () => undefined,
       bufferBytes,
+      allowsDeletion: options.allowsDeletion ?? true,
       ...withoutUndefined({ blockSizeBytes }),
     });
     return options.wrapReceiver?.(this.machine) ?? this.machine;
@@ -84,7 +95,9 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
       case 'prepare':
         this.blockSizeBytes = event.blockSizeBytes;
         this.holdAtFirst();
-        machine.find(event.info.session)?.prepared(nowMs, this.held(), this.kept());
+        machine
+          .find(event.info.session)
+          ?.prepared(nowMs, this.held(), this.kept(), this.found(event.deletion));
         break;
       case 'join':
         if (options.groupReaches?.(this.index) ?? true)
@@ -107,7 +120,8 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
       case 'finish':
         this.later(options.storeTimeMs ?? 0, machine, () => {
           this.checkpoint();
-          machine.find(event.session)?.handleStored(simulation.nowMs);
+          const deletion = this.delete([...event.doomed]);
+          machine.find(event.session)?.handleStored(simulation.nowMs, '', deletion);
         });
         break;
       case 'end':
@@ -178,6 +192,24 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
     return [...this.durable]
       .filter(([index]) => !kept.has(index))
       .map(([index, bytes]) => ({ index, leaf: hashLeaf(hash, bytes) }));
+  }
+
+  /** Copies, because a receiver may delete only the objects that it listed in this session. */
+  private found(deletion: Deletion): { readonly extras: readonly Extra[] } {
+    if (deletion !== 'none') this.extras = this.extras.map((extra) => ({ ...extra }));
+    return { extras: deletion === 'none' ? [] : this.extras };
+  }
+
+  private delete(doomed: readonly Extra[]): DeletionResult {
+    const names = doomed.map(({ name }) => name);
+    this.deletedNames.push(...names);
+    this.extras = this.extras.filter((extra) => !doomed.includes(extra));
+    return {
+      deletedEntries: names.length,
+      undeletedEntries: 0,
+      deletedNames: names,
+      undeleted: [],
+    };
   }
 
   /** Those of `keptBlocks` that exist in the content. They are on the disk from the start, never damaged. */

@@ -10,6 +10,7 @@ import type {
   SessionSenderResult,
 } from '../session/sender-events.js';
 import type { SessionSenderOptions } from '../session/sender-options.js';
+import type { Extra } from '../wire/lists.js';
 import type { HostFault } from './crashable-host.js';
 import type { LinkCounts, LinkOptions } from './link.js';
 import type { SimulationOptions } from './simulation.js';
@@ -45,6 +46,10 @@ export interface SimulatedReceiverOptions {
   readonly missingBlocks?: readonly number[];
   /** Content blocks of unchanged files: the receiver has them from the start and never reads them. */
   readonly keptBlocks?: readonly Range[];
+  /** Entries that the receiver has although the sender does not send them; the content of a folder before the folder. */
+  readonly extras?: readonly Extra[];
+  /** Whether the receiver lets the sender delete; true by default. */
+  readonly allowsDeletion?: boolean;
 }
 
 /** Options of a simulated session: hosts, network, faults and limits. */
@@ -53,7 +58,13 @@ export interface SimulatedSessionOptions
     SimulatedReceiverOptions,
     Pick<
       SessionSenderOptions,
-      'mssBytes' | 'blockSizeBytes' | 'livenessTimeoutMs' | 'rateBytesPerSec' | 'reportsPerSec'
+      | 'mssBytes'
+      | 'blockSizeBytes'
+      | 'livenessTimeoutMs'
+      | 'rateBytesPerSec'
+      | 'reportsPerSec'
+      | 'deletion'
+      | 'isSpared'
     > {
   /** Number of receivers, at least 1. */
   readonly receiverCount: number;
@@ -100,6 +111,8 @@ export interface SimulatedSessionReceiver {
   readonly isIdentical: boolean;
   /** Whether the receiver reported a session as complete but held other content. */
   readonly isFalse: boolean;
+  /** The names of the extra entries that were deleted, in this order. A name is repeated if it was deleted twice. */
+  readonly deletedNames: readonly string[];
   readonly maxBufferedBytes: number;
   /** Time at which the receiver's last session ended; undefined if no session ended. */
   readonly endedAtMs: TimeMs | undefined;

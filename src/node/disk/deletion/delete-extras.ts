@@ -124,7 +124,10 @@ class Deletion implements DeletionResult {
   }
 
   /** Makes a folder of the object writable for the work, as when files are placed in it. */
-  private openParent(name: string, { path, stats = lstatSync(path, { bigint: true }) }: HeldFolder): void {
+  private openParent(
+    name: string,
+    { path, stats = lstatSync(path, { bigint: true }) }: HeldFolder,
+  ): void {
     const folder = this.folders.get(name);
     if (folder === undefined || this.parents.has(folder)) return;
     const mode = Number(stats.mode) & 0o7777;
