@@ -102,6 +102,7 @@ export type { InvitationTerms, ReceivedInvitation } from './security/invitations
 export { Sender } from './sender.js';
 export { SessionReceiver } from './session/receiver.js';
 export type {
+  DeletionResult,
   IncomingInfo,
   IncomingResult,
   IncomingStatus,

@@ -187,7 +187,7 @@ t.test("p2mp's own folders stay, even if the sender names them", async (t) => {
   for (const name of [...own, ...keys, 'sent/alias']) t.ok(existsSync(join(place.dir, name)), name);
 });
 
-t.test('a protected file that is replaced while the folder is listed', async (t) => {
+t.test('a protected file stays, by whatever path the user named it', async (t) => {
   const place = createPlace(t);
   make(place.dir, 'sent/list');
   const path = join(place.dir, 'sent/list');
