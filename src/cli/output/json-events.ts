@@ -5,12 +5,15 @@
  * import only the types, because loading zod takes longer than a small transfer.
  */
 import { z } from 'zod';
-
-const count = z.int().nonnegative();
-const seconds = z.number().nonnegative();
-const text = z.string();
-
-const texts = z.array(text).readonly();
+import {
+  arrivalFields,
+  count,
+  deletedNames,
+  seconds,
+  text,
+  texts,
+  undeletedCauses,
+} from './json-fields.js';
 
 const seeds = { seed: text };
 
@@ -37,26 +40,6 @@ const diagnosisFields = {
 
 const diagnoses = z.array(z.strictObject(diagnosisFields)).readonly();
 
-/** How much of a session's content has arrived at one receiver, and how. */
-const arrivalFields = {
-  heldBytes: count.describe('Content that the receiver holds.'),
-  heldBeforeBytes: count.describe('The part of it that the receiver held before the session.'),
-  receivedBytes: count.describe('Content that arrived in the session.'),
-  seconds: seconds.describe('Time since the receiver first took part.'),
-  loss: z.number().min(0).max(1).describe('Share of the data datagrams that did not arrive.'),
-  lost: count.describe('Number of the data datagrams that did not arrive.'),
-  datagrams: count.describe('Data datagrams sent to the receiver, or arrived at it.'),
-  rttMs: z.number().nonnegative().optional(),
-  multicast: z.boolean().describe('Whether multicast reaches the receiver.'),
-  unchanged: count.describe('Files that were unchanged by size and time, and not compared.'),
-  deleted: count.describe('Entries that the receiver deleted.'),
-  undeleted: count.describe('Entries that the receiver should have deleted, and did not.'),
-};
-
-const deletedNames = texts
-  .optional()
-  .describe('The first 1,000 entries that the receiver deleted; folders end with a slash.');
-
 const activity = text.describe('The current activity for people: the texts may change.');
 
 /** A receiver of `p2mp send`. */
@@ -78,11 +61,7 @@ const receiverFields = {
   reason: text.optional().describe('Why the receiver is not complete.'),
   ...arrivalFields,
   deletedNames,
-  undeletedNames: z
-    .array(z.strictObject({ name: text, cause: z.enum(['changed', 'denied', 'failed']) }))
-    .readonly()
-    .optional()
-    .describe('The first entries that the receiver should have deleted, and did not.'),
+  undeletedNames: undeletedCauses,
   repairs: count.describe('Datagrams with segments that the receiver missed the first time.'),
 };
 

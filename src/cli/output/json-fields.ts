@@ -1,0 +1,35 @@
+/** Fields that several events of `--json` have: plain values, and what a receiver got and deleted. */
+import { z } from 'zod';
+
+export const count = z.int().nonnegative();
+export const seconds = z.number().nonnegative();
+export const text = z.string();
+
+export const texts = z.array(text).readonly();
+
+/** How much of a session's content has arrived at one receiver, and how. */
+export const arrivalFields = {
+  heldBytes: count.describe('Content that the receiver holds.'),
+  heldBeforeBytes: count.describe('The part of it that the receiver held before the session.'),
+  receivedBytes: count.describe('Content that arrived in the session.'),
+  seconds: seconds.describe('Time since the receiver first took part.'),
+  loss: z.number().min(0).max(1).describe('Share of the data datagrams that did not arrive.'),
+  lost: count.describe('Number of the data datagrams that did not arrive.'),
+  datagrams: count.describe('Data datagrams sent to the receiver, or arrived at it.'),
+  rttMs: z.number().nonnegative().optional(),
+  multicast: z.boolean().describe('Whether multicast reaches the receiver.'),
+  unchanged: count.describe('Files that were unchanged by size and time, and not compared.'),
+  deleted: count.describe('Entries that the receiver deleted.'),
+  undeleted: count.describe('Entries that the receiver should have deleted, and did not.'),
+};
+
+export const deletedNames = texts
+  .optional()
+  .describe('The first 1,000 entries that the receiver deleted; folders end with a slash.');
+
+/** What a receiver of `p2mp send` did not delete. */
+export const undeletedCauses = z
+  .array(z.strictObject({ name: text, cause: z.enum(['changed', 'denied', 'failed']) }))
+  .readonly()
+  .optional()
+  .describe('The first entries that the receiver should have deleted, and did not.');
