@@ -120,7 +120,7 @@ t.test('impossible sizes are refused, and the message names them', (t) => {
   for (const count of [0, -1, 1.5, NaN, maxSegmentsPerBlock + 1]) {
     t.match(
       refusal(1_000, 500, count),
-      `block of ${count} segments: must have from 1 to 64 segments`,
+      `block of ${count} segments: must have from 1 to 128 segments`,
     );
   }
   t.end();
