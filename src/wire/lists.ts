@@ -40,7 +40,7 @@ export interface Undeleted {
   readonly cause: UndeletedCause;
 }
 
-/** The sender has noted a part of the receiver's lists. */
+/** Confirms that the sender has received a part of the receiver's lists. */
 export interface Noted {
   readonly kind: 'noted';
   readonly part: number;
@@ -48,14 +48,14 @@ export interface Noted {
   readonly spared: readonly number[];
 }
 
-/** The most ranges in one part. They take at most 1,100 bytes. */
+/** Maximum number of ranges in one part. They take at most 1,100 bytes. */
 export const maxRangesPerPart = 128;
 
-/** The most names in one part, and the most bytes of these names. Longer names are never listed. */
+/** Maximum number of names in one part, and their maximum total size. Longer names are never listed. */
 export const maxNamesPerPart = 64;
 export const maxNameBytesPerPart = 1000;
 
-/** The most undeleted entries that one message names, and the most bytes of their names. */
+/** Maximum number of undeleted entries that one message names, and the maximum total size of these names. */
 export const maxUndeletedPerMessage = 16;
 export const maxUndeletedNameBytes = 350;
 
@@ -108,7 +108,7 @@ export function writeUndeleted(writer: ByteWriter, undeleted: readonly Undeleted
   let leftBytes = maxUndeletedNameBytes;
   for (const { name, cause } of undeleted.slice(0, maxUndeletedPerMessage)) {
     if (isLongerUtf8(name, leftBytes)) continue;
-    // The most bytes that the name can take in UTF-8.
+    // In UTF-8, a name takes at most three bytes for each of its units.
     leftBytes = Math.max(0, leftBytes - 3 * name.length);
     writer.uint8(undeletedCauses.indexOf(cause)).text(name);
   }

@@ -14,6 +14,9 @@ const kind = {
   nodes: 7,
   done: 8,
   bye: 9,
+  kept: 10,
+  extras: 11,
+  noted: 12,
 } as const;
 
 /** Values that fit the session; others are made up. */
@@ -32,7 +35,8 @@ export function hostileSenderMessage(tape: Tape, context: MessageContext): Uint8
     kind.nodes,
     kind.offer,
     kind.bye,
-    tape.below(11),
+    kind.noted,
+    tape.below(14),
   ]);
   return message(tape, which, context);
 }
@@ -46,7 +50,9 @@ export function hostileReceiverMessage(tape: Tape, context: MessageContext): Uin
     kind.accept,
     kind.nodesRequest,
     kind.nodesRequest,
-    tape.below(11),
+    kind.kept,
+    kind.extras,
+    tape.below(14),
   ]);
   return message(tape, which, context);
 }
@@ -81,7 +87,25 @@ function message(tape: Tape, which: number, context: MessageContext): Uint8Array
       break;
     case kind.done:
       writer.uint8(tape.below(3));
+      for (let i = 0; i < 6; i++) writer.varint(hostileNumber(tape));
       writeText(writer, tape);
+      for (let i = tape.pick([0, 1, 17]); i > 0; i--) {
+        writer.uint8(tape.below(4)).text(tape.pick(names));
+      }
+      break;
+    case kind.kept:
+      writer.varint(tape.below(3));
+      for (let i = tape.below(4); i > 0; i--)
+        writer.varint(nodeNumber(tape)).varint(nodeNumber(tape));
+      break;
+    case kind.extras:
+      writer.varint(tape.below(3));
+      for (let i = tape.pick([0, 1, 2, 64, 65]); i > 0; i--) {
+        writer.uint8(tape.below(3)).text(tape.pick(names));
+      }
+      break;
+    case kind.noted:
+      writer.varint(tape.below(3)).raw(tape.fill(tape.pick([0, 1, 64, 65])));
       break;
     default:
       writer.raw(tape.fill(tape.byte()));
@@ -92,12 +116,11 @@ function message(tape: Tape, which: number, context: MessageContext): Uint8Array
 
 function writeOffer(writer: ByteWriter, tape: Tape): void {
   writeText(writer, tape);
-  writer.uint16(tape.pick([0, 63, 64, 65, 100, 508, 1400, 8940, 65_000, 65_001, 65_535]));
-  writer.uint8(tape.pick([0, 1, 2, 45, 63, 64, 65, 255]));
+  writer.uint16(tape.pick([0, 1, 2, 64, 100, 480, 481, 1400, 8940, 65_000, 65_001, 65_535]));
   writer.varint(hostileNumber(tape)).varint(hostileNumber(tape)).raw(tape.fill(32));
   writer.counted(tape.fill(tape.pick([0, 0, 1, 10, 100]))).raw(tape.fill(32));
   writeText(writer, tape);
-  writer.varint(hostileNumber(tape)).uint8(tape.below(4));
+  writer.varint(hostileNumber(tape)).uint8(tape.below(4)).uint8(tape.below(4)).raw(tape.fill(8));
 }
 
 function writeReport(writer: ByteWriter, tape: Tape, { blockCount, burst }: MessageContext): void {
@@ -115,11 +138,13 @@ function writeReport(writer: ByteWriter, tape: Tape, { blockCount, burst }: Mess
     writer.varint(tape.isOneIn(8) ? plain() : 0);
     const head = tape.isOneIn(8) ? hostileNumber(tape) : tape.pick([2, 2, 4, 1, 3, 15, 0, 17]);
     writer.varint(head);
-    if (head === 1) writer.uint32(tape.uint32()).uint32(tape.uint32());
+    if (head === 1) writer.counted(tape.fill(tape.pick([0, 1, 8, 16, 32, 33])));
     else if (head % 2 === 1 && head < 20)
       for (let k = 1; k < head; k += 2) writer.uint8(tape.byte());
   }
 }
+
+const names = ['a', 'sent/b', '../up', '/root', '', '.', 'a//b', '\u001b[2J', 'x'.repeat(300)];
 
 function writeText(writer: ByteWriter, tape: Tape): void {
   if (tape.isOneIn(4)) writer.counted(tape.fill(tape.byte()));
