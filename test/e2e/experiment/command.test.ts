@@ -141,7 +141,10 @@ t.test('both CSV files have the documented columns', async (t) => {
 
   const runs = headerOf('runs.csv');
   // Only a plan that names these parameters has their columns.
-  const optional = ['enter_bad', 'leave_bad', 'loss_in_good', 'loss_in_bad', 'protocol'];
+  const optional = [
+    ...['enter_bad', 'leave_bad', 'loss_in_good', 'loss_in_bad', 'protocol'],
+    ...['senders', 'order', 'sender_rate_bytes_per_s'],
+  ];
   const named = namesAfter('a row for each run:');
   for (const name of optional) t.ok(named.includes(name), `${name} is documented`);
   t.same(
@@ -154,7 +157,9 @@ t.test('both CSV files have the documented columns', async (t) => {
   const summary = headerOf('summary.csv');
   const leading = 'receivers,mss_bytes,loss,window,mode,runs,mean_s,sd_s,ci95_low_s,ci95_high_s';
   t.equal(summary.slice(0, 12).join(), `${leading},model_s,deviation_se`);
-  const documented = namesAfter('a row for each point and mode:');
+  const documented = namesAfter('a row for each point and mode:').filter(
+    (name) => name !== 'speedup',
+  );
   t.same(summary.toSorted(), [...new Set([...parameters, ...documented])].toSorted());
 
   for (const [name, rows] of [
@@ -705,7 +710,7 @@ t.test('p2mp help', { buffered }, async (t) => {
   t.match(await p2mp(t, 'help', 'recieve'), { code: 2, stderr: /did you mean receive\?/ });
 });
 
-const commandList = 'the commands are send, receive, keygen, experiment, completion';
+const commandList = 'the commands are send, receive, peers, digest, keygen, experiment, completion';
 
 for (const [verb, remedy] of [
   ['experimant', 'did you mean experiment?'],
