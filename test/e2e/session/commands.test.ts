@@ -466,7 +466,7 @@ const sending: readonly Refusal[] = [
     code: 2,
     line: '--overwrite and --no-clobber contradict each other; give only one',
   },
-  { args: ['file', ...to, '--mss', '63'], code: 2, line: /63.* 64 / },
+  { args: ['file', ...to, '--mss', '480'], code: 2, line: /480.* 481 / },
   { args: ['file', ...to, '--mss', '65001'], code: 2, line: /65001.* 65000/ },
   { args: ['file', ...to, '--multicast', '10.0.0.1'], code: 2, line: '--multicast 10.0.0.1: ' },
   { args: ['file', ...to, '--multicast', 'ff15::1'], code: 2, line: '--multicast ff15::1: ' },
