@@ -49,6 +49,9 @@ const idleCheckMs = 20;
 
 const defaultMaxOpenFiles = 256;
 
+/** The reason that a sender gets, without a better one. */
+const untrusted = 'the other side does not trust its key';
+
 /**
  * Starts receiving sessions, until the signal aborts or `close` is called.
  * @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE; the reason of the signal if it aborts
@@ -161,7 +164,7 @@ export class Receiving {
       crypto: await createNodeCrypto(keyPair),
       name,
       platform: process.platform === 'win32' ? 'windows' : 'posix',
-      refuseSender: (senderKey) => refusalOf(trustSender(senderKey)),
+      refuseSender: (senderKey) => refusalOf(trustSender(senderKey), untrusted),
       allocationBytes: await allocationBytesAt(dir),
       ...withoutUndefined({ maxSessions, maxObjectBytes, maxEntries, idleMs, allowsDeletion }),
     });

@@ -37,7 +37,7 @@ export interface SendOptions {
    */
   readonly invitations?: readonly string[];
   /**
-   * Decides which receivers to trust. This option is required; `() => undefined` trusts any receiver that
+   * Decides which receivers to trust. This option is required; `() => true` trusts any receiver that
    * answers.
    */
   readonly trustReceiver: TrustReceiver;

@@ -251,7 +251,11 @@ class Sending {
     const name = formatAddress({ host, port });
     let decision = this.decisions.get(index);
     if (decision === undefined || !isEqualBytes(decision.receiverKey, receiverKey)) {
-      const decide = async () => refusalOf(await this.options.trustReceiver(name, receiverKey));
+      const decide = async () =>
+        refusalOf(
+          await this.options.trustReceiver(name, receiverKey),
+          'its key is not trusted here',
+        );
       decision = { receiverKey, refusal: decide() };
       this.decisions.set(index, decision);
     }

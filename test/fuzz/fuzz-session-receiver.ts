@@ -72,7 +72,7 @@ export class ReceiverUnderFire {
     private readonly tape: Tape,
     private readonly pool: readonly Uint8Array[] = capturedSession().toReceiver,
   ) {
-    this.blockSizeBytes = tape.pick([48, 112, 240, 2096, 4080]);
+    this.blockSizeBytes = tape.pick([48, 240, 2096, 4080, 8176]);
     this.machine = new SessionReceiver({
       blockSizeBytes: this.blockSizeBytes,
       crypto: createSimulatedCrypto('fuzz', 'receiver'),

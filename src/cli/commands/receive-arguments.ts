@@ -127,7 +127,7 @@ const fileOptions = {
   'allow-delete': {
     ...flagOption,
     describe:
-      'Let senders with --delete delete what they do not send, in the folders that they send',
+      'Let senders with --delete delete what they no longer have, in the folders that they send',
   },
   'update-modes': {
     ...flagOption,

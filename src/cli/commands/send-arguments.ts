@@ -92,7 +92,7 @@ const fileOptions = {
   delete: {
     ...flagOption,
     describe:
-      'Delete at the receivers, in the folders sent, what is not sent; with -n, only show it',
+      'Delete at the receivers, in the folders sent, what this host no longer has; with -n, only show it',
   },
   exclude: {
     ...listOption,
@@ -161,7 +161,8 @@ const runOptions = {
   'dry-run': {
     ...flagOption,
     alias: 'n',
-    describe: 'Check everything and show what would be sent to whom, without sending',
+    describe:
+      'Check files and options, and show what would be sent to whom; contacts receivers only with --delete',
   },
 } as const;
 

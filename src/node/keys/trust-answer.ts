@@ -3,10 +3,11 @@
 /** `true`: the peer is trusted. A text: it is refused for this reason. `false`: refused without a reason. */
 export type TrustAnswer = boolean | string;
 
-/** @returns why the peer is refused; undefined if it is trusted. Only `true` means trust. */
-export function refusalOf(answer: TrustAnswer): string | undefined {
+/**
+ * @param defaultReason the reason if the answer gives none
+ * @returns why the peer is refused; undefined if it is trusted. Only `true` means trust.
+ */
+export function refusalOf(answer: TrustAnswer, defaultReason: string): string | undefined {
   if (answer === true) return undefined;
-  return typeof answer === 'string' && answer !== ''
-    ? answer
-    : 'the other side does not trust its key';
+  return typeof answer === 'string' && answer !== '' ? answer : defaultReason;
 }
