@@ -50,7 +50,7 @@ const defaultWaitMs = 1500;
  * const addresses = [{ host: '127.0.0.1', port: 7735 }];
  * const announcement = await announceReceiver({ addresses, publicKey, name: 'lab1' });
  * const { receivers } = await findReceivers({ interfaces: ['127.0.0.1'], waitMs: 500 });
- * console.log(receivers[0]?.name); // lab1
+ * console.log(receivers.some(({ name }) => name === 'lab1')); // true
  * announcement.close();
  * ```
  */

@@ -412,7 +412,7 @@ t.test('a plan refuses what sessions choose themselves', (t) => {
   isRefused(
     t,
     '"protocol": "unicast",\n  "mssBytes": ▲20',
-    'mssBytes: 20 bytes: must be from 64 to 65000 in sessions',
+    'mssBytes: 20 bytes: must be from 481 to 65000 in sessions',
   );
   t.end();
 });
