@@ -38,3 +38,12 @@ export function networkOf(host: string): string {
   const zeros = new Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
   return [...left, ...zeros, ...right].slice(0, 4).join(':');
 }
+
+/** Whether the host is the address with which a socket listens on all addresses of its IP version. */
+export function isWildcardHost(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
+
+export function isLoopbackHost(host: string): boolean {
+  return host.startsWith('127.') || host === '::1';
+}

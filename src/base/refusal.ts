@@ -1,5 +1,6 @@
 /** Refused ports. A receiver's host or a firewall reports by ICMP that it rejects datagrams. */
 import type { Address } from './address.js';
+import { isLoopbackHost } from './address.js';
 
 /** The system's code for a refusal. */
 export type RefusalCode =
@@ -29,7 +30,7 @@ export function describeRefusal(
   if (code === 'EHOSTUNREACH') {
     return `a firewall on the way to ${host} rejects UDP port ${port}; ask for the port to be opened`;
   }
-  const orFirewall = isLoopback(host) ? '' : ', or a firewall of that host rejects the port';
+  const orFirewall = isLoopbackHost(host) ? '' : ', or a firewall of that host rejects the port';
   return `port ${port} at ${host} refused: no ${program} runs there${orFirewall}`;
 }
 
@@ -40,10 +41,6 @@ export function describeRefusal(
 export function describeRemedy(code: RefusalCode, { host }: Address): string {
   // `describeRefusal` already names the remedy for this code.
   if (code === 'EHOSTUNREACH') return '';
-  const orOpen = isLoopback(host) ? '' : ' or open the port';
+  const orOpen = isLoopbackHost(host) ? '' : ' or open the port';
   return ` (connection refused); start the receiver${orOpen}, then send again`;
-}
-
-function isLoopback(host: string): boolean {
-  return host.startsWith('127.') || host === '::1';
 }

@@ -3,18 +3,14 @@ import { randomBytes } from 'node:crypto';
 import type dgram from 'node:dgram';
 import { hostname } from 'node:os';
 import type { Address } from '../base/address.js';
+import { isLoopbackHost, isWildcardHost } from '../base/address.js';
 import { createRandom } from '../base/random.js';
 import { Announcer } from '../discovery/announcer.js';
 import { discoveryPlace } from '../wire/discovery.js';
-import { joinGroup, openGroupSocket } from './net/discovery/group-socket.js';
+import { openGroupSocket } from './net/discovery/group-socket.js';
 import { LinkRunner } from './net/discovery/link-runner.js';
-import {
-  createNearCheck,
-  findLinks,
-  isLinkLocal,
-  isLoopback,
-  type Link,
-} from './net/discovery/links.js';
+import { createNearCheck, findLinks, isLinkLocal, type Link } from './net/discovery/links.js';
+import { joinGroup } from './net/group-memberships.js';
 
 /** Options of `announceReceiver`. */
 export interface AnnounceOptions {
@@ -90,10 +86,9 @@ class AnnouncedAddress {
   ) {
     const { host, port } = at;
     this.isIPv6 = host.includes(':');
-    const [plain] = host.split('%');
     const machine = new Announcer({
       announced: { port, receiverKey: publicKey, name },
-      isNear: createNearCheck(({ address }) => isWildcard(host) || address === plain),
+      isNear: createNearCheck(({ address }) => this.listensOn(address)),
       random: createRandom(randomBytes(16).toString('hex')),
     });
     this.runner = new LinkRunner<never>({
@@ -131,7 +126,7 @@ class AnnouncedAddress {
       error: joinGroup(listening, group, link.membership),
     }));
     // Without a network, there is nobody to be found by, so a failure is a problem only on a network.
-    const outside = joined.filter(({ link }) => !link.isLoopback || isLoopback(at.host));
+    const outside = joined.filter(({ link }) => !link.isLoopback || isLoopbackHost(at.host));
     const failed = outside.find(({ error }) => error !== undefined);
     const hasJoined = outside.some(({ error }) => error === undefined);
     this.problem =
@@ -153,7 +148,7 @@ class AnnouncedAddress {
     const wildcard = this.isIPv6 ? '::' : '0.0.0.0';
     this.listening = await openGroupSocket({ host: wildcard, port }, true);
     // The system chooses a suitable source address for a wildcard, and for answers within a link.
-    const isOwnSource = isWildcard(host) || isLinkLocal(host);
+    const isOwnSource = isWildcardHost(host) || isLinkLocal(host);
     this.answering = isOwnSource ? this.listening : await openGroupSocket({ host, port }, true);
     this.listening.on('message', (bytes, info) =>
       this.runner.handleDatagram({ host: info.address, port: info.port }, bytes),
@@ -161,16 +156,15 @@ class AnnouncedAddress {
   }
 
   private links(): Link[] {
-    const { host } = this.at;
-    const [plain] = host.split('%');
-    const isOwn = (address: string) => isWildcard(host) || address === plain;
     const family = this.isIPv6 ? 'IPv6' : 'IPv4';
-    return findLinks((_name, { address }) => isOwn(address)).filter(
+    return findLinks((_name, { address }) => this.listensOn(address)).filter(
       (link) => link.family === family,
     );
   }
-}
 
-function isWildcard(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
+  /** @param address an address of this host, without an interface */
+  private listensOn(address: string): boolean {
+    const { host } = this.at;
+    return isWildcardHost(host) || host.split('%')[0] === address;
+  }
 }

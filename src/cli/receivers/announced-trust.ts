@@ -1,10 +1,10 @@
 /** Whether receivers that discovery has found are trusted here, and under which address to reach them. */
 import type { Address } from '../../base/address.js';
-import { formatAddress } from '../../base/address.js';
+import { formatAddress, isLoopbackHost } from '../../base/address.js';
 import type { AnnouncedReceiver } from '../../discovery/receiver-search.js';
 import { fingerprint } from '../../node/keys/key-files.js';
 import type { KnownReceivers } from '../../node/keys/known-receivers.js';
-import { isLinkLocal, isLoopback } from '../../node/net/discovery/links.js';
+import { isLinkLocal } from '../../node/net/discovery/links.js';
 import type { TrustReceiver } from '../../node/send-options.js';
 
 /**
@@ -32,7 +32,7 @@ export function addressOf(
   const names = known.namesOf(receiverKey);
   const rank = (address: Address) => {
     if (names.includes(formatAddress(address))) return 0;
-    if (isLoopback(address.host)) return 4;
+    if (isLoopbackHost(address.host)) return 4;
     if (isLinkLocal(address.host)) return 3;
     return address.host.includes(':') ? 2 : 1;
   };

@@ -3,6 +3,7 @@ import type dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
 import { networkInterfaces } from 'node:os';
+import { isWildcardHost } from '../../base/address.js';
 import { openSharedSocket } from './offload/offload-open.js';
 import type { SystemCalls } from './offload/offload-system.js';
 
@@ -29,8 +30,7 @@ export class GroupMemberships {
 
   constructor(private readonly options: GroupMembershipsOptions) {
     const { address } = options.socket.address();
-    const isWildcard = address === '0.0.0.0' || address === '::';
-    this.boundHost = isWildcard || process.platform === 'win32' ? undefined : address;
+    this.boundHost = isWildcardHost(address) || process.platform === 'win32' ? undefined : address;
   }
 
   /** @returns the reason why no interface could join; undefined if at least one interface joined */
@@ -90,17 +90,26 @@ function joinAny(
   let hasJoined = false;
   let failure: NodeJS.ErrnoException | undefined;
   for (const name of interfaces) {
-    try {
-      socket.addMembership(group, name);
-      hasJoined = true;
-    } catch (error) {
-      // Continue with the other interfaces. EADDRINUSE means that this interface has already joined.
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EADDRINUSE') hasJoined = true;
-      failure ??= error as NodeJS.ErrnoException;
-    }
+    const error = joinGroup(socket, group, name);
+    if (error === undefined) hasJoined = true;
+    failure ??= error;
   }
   return hasJoined ? undefined : joinFailure(group, failure);
+}
+
+/** Joins a group. Joining twice has no effect. @returns the error of the system; undefined if joined */
+export function joinGroup(
+  socket: dgram.Socket,
+  group: string,
+  membership: string,
+): NodeJS.ErrnoException | undefined {
+  try {
+    socket.addMembership(group, membership);
+    return undefined;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'EADDRINUSE' ? undefined : (error as NodeJS.ErrnoException);
+  }
 }
 
 /** @returns the interfaces that have an address of the group's IP version, as `addMembership` takes them */

@@ -2,6 +2,7 @@
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
+import { isWildcardHost } from '../../base/address.js';
 
 /** Addresses that no host has (for documentation: RFC 5737, RFC 3849), so the default routes lead to them. */
 const elsewhere = { udp4: '192.0.2.1', udp6: '2001:db8::1' } as const;
@@ -16,7 +17,7 @@ export async function findReachableHosts(
   bound: readonly string[],
 ): Promise<readonly [string, ...string[]]> {
   const takesAll = (version: 4 | 6) => bound.includes(version === 4 ? '0.0.0.0' : '::');
-  const named = bound.filter((host) => host !== '0.0.0.0' && host !== '::');
+  const named = bound.filter((host) => !isWildcardHost(host));
   const found = [
     ...(takesAll(4) ? hostsOf('IPv4', await findSource('udp4')) : []),
     ...(takesAll(6) ? hostsOf('IPv6', await findSource('udp6')) : []),

@@ -32,18 +32,3 @@ export async function openGroupSocket(
   socket.on('error', () => undefined);
   return socket;
 }
-
-/** Joins a group. Joining twice has no effect. @returns the error of the system; undefined if joined */
-export function joinGroup(
-  socket: dgram.Socket,
-  group: string,
-  membership: string,
-): NodeJS.ErrnoException | undefined {
-  try {
-    socket.addMembership(group, membership);
-    return undefined;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return code === 'EADDRINUSE' ? undefined : (error as NodeJS.ErrnoException);
-  }
-}

@@ -4,6 +4,7 @@ import type { NetworkInterfaceInfo } from 'node:os';
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../../../base/address.js';
 import { P2mpError } from '../../../base/errors.js';
+import { reusedLookup } from '../reused-lookup.js';
 
 /** One address of an interface for IPv4; one interface for IPv6. */
 export interface Link {
@@ -65,9 +66,6 @@ export function findNamedLinks(interfaces: readonly string[] | undefined): Link[
   return findLinks((name, { address }) => interfaces.some((text) => isNamed(text, name, address)));
 }
 
-/** Time for which the list of networks is reused, so that a flood does not cause a lookup for each datagram. */
-const networksAgeMs = 1000;
-
 /**
  * Checks whether addresses belong to networks that this host is part of, including those of this host itself.
  * @param isOwn selects the addresses of this host whose networks count
@@ -75,16 +73,10 @@ const networksAgeMs = 1000;
 export function createNearCheck(
   isOwn: (info: NetworkInterfaceInfo) => boolean = () => true,
 ): (from: Address) => boolean {
-  let networks = new BlockList();
-  let lookedAtMs = Number.NEGATIVE_INFINITY;
+  const networks = reusedLookup(() => listNetworks(isOwn));
   return ({ host }) => {
-    const nowMs = performance.now();
-    if (nowMs - lookedAtMs >= networksAgeMs) {
-      lookedAtMs = nowMs;
-      networks = listNetworks(isOwn);
-    }
     const [plain = ''] = host.split('%');
-    return networks.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4');
+    return networks().check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4');
   };
 }
 
@@ -99,10 +91,6 @@ function listNetworks(isOwn: (info: NetworkInterfaceInfo) => boolean): BlockList
     if (type === 'ipv6' && !info.internal) networks.addSubnet('fe80::', 10, 'ipv6');
   }
   return networks;
-}
-
-export function isLoopback(host: string): boolean {
-  return host.startsWith('127.') || host === '::1';
 }
 
 export function isLinkLocal(host: string): boolean {
