@@ -86,3 +86,10 @@ function hasControl(part: string): boolean {
   for (let i = 0; i < part.length; i++) if (part.charCodeAt(i) < 0x20) return true;
   return false;
 }
+
+/** Yields the folders that contain an entry, the innermost first. */
+export function* foldersAbove(name: string): Generator<string> {
+  for (let end = name.lastIndexOf('/'); end > 0; end = name.lastIndexOf('/', end - 1)) {
+    yield name.slice(0, end);
+  }
+}

@@ -1,15 +1,20 @@
 /**
- * What one receiver would delete, as its sender hears it. A receiver may lie, so the sender keeps a bounded number of
+ * What one receiver would delete, as its sender knows it. A receiver may lie, so the sender keeps a bounded number of
  * names.
  */
-import { checkEntryName } from '../object/entry-name.js';
-import type { Extras } from '../wire/lists.js';
+import { checkEntryName, foldersAbove } from '../object/entry-name.js';
+import type { Extra, Extras } from '../wire/lists.js';
 
-/** The most names of one receiver that a sender keeps for the result. */
+/** Maximum number of names of one receiver that a sender keeps for the result. */
 export const maxDeletionNames = 1000;
 
-/** The most folders to remember because an entry in them is spared. */
+/** Maximum number of folders that are remembered because an entry in them is spared. */
 const maxKeptFolders = 2000;
+
+/** The name of an entry in a result. The name of a folder ends with a slash. */
+export function shownName({ name, isFolder }: Extra): string {
+  return isFolder ? `${name}/` : name;
+}
 
 export class DeletionNames {
   private parts = new Map<number, readonly string[]>();
@@ -25,10 +30,11 @@ export class DeletionNames {
   take({ part, extras }: Extras, isSpared: (name: string, isFolder: boolean) => boolean): number[] {
     const spared: number[] = [];
     const names: string[] = [];
-    for (const [place, { name, isFolder }] of extras.entries()) {
+    for (const [place, extra] of extras.entries()) {
+      const { name, isFolder } = extra;
       const isValid = checkEntryName(name, 'posix') === undefined;
       if (isValid && !isSpared(name, isFolder)) {
-        names.push(isFolder ? `${name}/` : name);
+        names.push(shownName(extra));
         continue;
       }
       spared.push(place);
@@ -64,9 +70,9 @@ export class DeletionNames {
   }
 
   private keepFoldersOf(name: string): void {
-    for (let end = name.lastIndexOf('/'); end > 0; end = name.lastIndexOf('/', end - 1)) {
+    for (const folder of foldersAbove(name)) {
       if (this.keptFolders.size >= maxKeptFolders) return;
-      this.keptFolders.add(name.slice(0, end + 1));
+      this.keptFolders.add(`${folder}/`);
     }
   }
 }

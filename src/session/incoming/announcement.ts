@@ -5,6 +5,7 @@
 import type { TimeMs } from '../../base/machine.js';
 import type { Range } from '../../base/range-set.js';
 import type { Steps } from '../../base/steps.js';
+import { foldersAbove } from '../../object/entry-name.js';
 import { isLongerUtf8 } from '../../wire/byte-codec.js';
 import type { Extra, Extras, Kept, Noted } from '../../wire/lists.js';
 import { maxNameBytesPerPart, maxNamesPerPart, maxRangesPerPart } from '../../wire/lists.js';
@@ -91,10 +92,7 @@ export class Announcement {
 
   private spare(extra: Extra): void {
     this.spared.add(extra);
-    const { name } = extra;
-    for (let end = name.lastIndexOf('/'); end > 0; end = name.lastIndexOf('/', end - 1)) {
-      this.keptFolders.add(name.slice(0, end));
-    }
+    for (const folder of foldersAbove(extra.name)) this.keptFolders.add(folder);
   }
 
   /** Yields the entries to delete, in the order of the list: those that were announced and that can go. */
@@ -120,7 +118,7 @@ function* packed(extras: Iterable<Extra>): Generator<Extra[]> {
   let mostBytes = 0;
   for (const extra of extras) {
     if (isLongerUtf8(extra.name, maxNameBytesPerPart)) continue;
-    // The most bytes that the name can take in UTF-8, plus the bytes for its length and its kind.
+    // Maximum size of the name in UTF-8, plus the bytes for its length and its kind.
     const nameBytes = Math.min(3 * extra.name.length, maxNameBytesPerPart) + 4;
     if (some.length === maxNamesPerPart || mostBytes + nameBytes > maxNameBytesPerPart) {
       if (some.length > 0) yield some;

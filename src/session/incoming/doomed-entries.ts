@@ -1,5 +1,5 @@
 /** The entries that a receiver would delete, as a result for users. */
-import { maxDeletionNames } from '../../transfer/deletion-names.js';
+import { maxDeletionNames, shownName } from '../../transfer/deletion-names.js';
 import type { Extra } from '../../wire/lists.js';
 import type { DeletionResult } from '../receiver-events.js';
 
@@ -7,9 +7,9 @@ import type { DeletionResult } from '../receiver-events.js';
 export function describeDoomed(doomed: Iterable<Extra>): DeletionResult {
   const deletedNames: string[] = [];
   let deletedEntries = 0;
-  for (const { name, isFolder } of doomed) {
+  for (const extra of doomed) {
     deletedEntries++;
-    if (deletedEntries <= maxDeletionNames) deletedNames.push(isFolder ? `${name}/` : name);
+    if (deletedEntries <= maxDeletionNames) deletedNames.push(shownName(extra));
   }
   return { deletedEntries, undeletedEntries: 0, deletedNames, undeleted: [] };
 }

@@ -15,9 +15,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { foldersAbove } from '../../../object/entry-name.js';
 import type { FolderEntry } from '../../../object/manifest.js';
 import type { DeletionResult } from '../../../session/receiver-events.js';
-import { maxDeletionNames } from '../../../transfer/deletion-names.js';
+import { maxDeletionNames, shownName } from '../../../transfer/deletion-names.js';
 import type { Extra, UndeletedCause } from '../../../wire/lists.js';
 import { forEachInTurns } from '../../in-turns.js';
 import { describeError, systemCode } from '../../system-error.js';
@@ -32,7 +33,7 @@ import { isSameExtra } from './extra-entries.js';
 /** Number of blocking operations per turn of the event loop. */
 const turnSize = 64;
 
-/** The most entries that the result names because they were not deleted. */
+/** Maximum number of undeleted entries that the result names. */
 const maxUndeletedNames = 100;
 
 const deniedCodes = new Set(['EACCES', 'EPERM', 'EROFS']);
@@ -96,8 +97,7 @@ class Deletion implements DeletionResult {
       return;
     }
     this.deletedEntries++;
-    if (this.deletedEntries > maxDeletionNames) return;
-    this.deletedNames.push(isFolder ? `${name}/` : name);
+    if (this.deletedEntries <= maxDeletionNames) this.deletedNames.push(shownName(extra));
   }
 
   /**
@@ -142,10 +142,7 @@ class Deletion implements DeletionResult {
   }
 
   private keep(kept: KeptExtra): void {
-    const { name } = kept;
-    for (let end = name.lastIndexOf('/'); end > 0; end = name.lastIndexOf('/', end - 1)) {
-      this.keptFolders.add(name.slice(0, end));
-    }
+    for (const folder of foldersAbove(kept.name)) this.keptFolders.add(folder);
     this.undeletedEntries++;
     if (this.undeleted.length < maxUndeletedNames) this.undeleted.push(kept);
   }

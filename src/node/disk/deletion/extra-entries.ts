@@ -25,7 +25,7 @@ import { mountPoints } from '../store/same-disk.js';
 import { SpreadMap } from '../store/spread-map.js';
 import { type TargetFolder, TargetSurvey } from '../store/target-folder.js';
 
-/** The most entries that one session deletes. */
+/** Maximum number of entries that one session deletes. */
 const maxExtras = 200_000;
 
 /** By what an entry is recognized. */

@@ -1,5 +1,6 @@
 /** Which entries receivers must not delete, although this sender does not send them. */
 import { P2mpError } from '../../../base/errors.js';
+import { foldersAbove } from '../../../object/entry-name.js';
 import type { ExistingFiles } from '../../../wire/messages.js';
 import type { Exclusions } from './exclusions.js';
 import type { ObjectSource } from './object-source.js';
@@ -52,9 +53,8 @@ export class SparedEntries {
 
   private isSkipped(name: string): boolean {
     if (this.skipped.size === 0) return false;
-    for (let end = name.length; end > 0; end = name.lastIndexOf('/', end - 1)) {
-      if (this.skipped.has(name.slice(0, end))) return true;
-    }
+    if (this.skipped.has(name)) return true;
+    for (const folder of foldersAbove(name)) if (this.skipped.has(folder)) return true;
     return false;
   }
 }
