@@ -1,16 +1,13 @@
 /** Reads the files that list options take as `@file`: one item on each line; blank lines and `#` comments do not count. */
-import { readFile } from 'node:fs/promises';
 import { P2mpError } from '../base/errors.js';
-import { fileError } from '../node/system-error.js';
+import { readTextFile } from '../node/read-text-file.js';
 
 /**
  * @param parse reads one item; its errors are thrown with the place in the file
  * @throws P2mpError SOURCE_UNREADABLE, or the error of `parse`
  */
 export async function readListFile<T>(path: string, parse: (item: string) => T): Promise<T[]> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw fileError('SOURCE_UNREADABLE', path, error);
-  });
+  const text = await readTextFile(path);
   return text.split(/\r?\n/).flatMap((line, i) => {
     const item = line.replace(/#.*/, '').trim();
     return item === '' ? [] : [parseAt(`${path}:${i + 1}`, item, parse)];

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { DigestTree } from '../object/digest-tree.js';
 import { hashLeaf } from '../object/hash-tree.js';
+import { toHex } from '../wire/byte-codec.js';
 import { standardBlockSizeBytes } from '../wire/sizes.js';
 import type { ObjectSource } from './disk/source/object-source.js';
 import { sha256 } from './sha256.js';
@@ -41,7 +42,7 @@ export async function digestContent(
   }
   files?.endFiles();
   await source.verify();
-  return Buffer.from(tree.root()).toString('hex');
+  return toHex(tree.root());
 }
 
 /** Hashes each file of the content. The content arrives in order, in blocks that may span several files. */

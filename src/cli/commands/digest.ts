@@ -1,5 +1,4 @@
 /** `p2mp digest`: prints digests of files and folders, or compares files with a list of digests. */
-import { readFile } from 'node:fs/promises';
 import { text as readText } from 'node:stream/consumers';
 import { escapeControls } from '../../base/control-characters.js';
 import { P2mpError } from '../../base/errors.js';
@@ -7,7 +6,7 @@ import { formatPlural } from '../../base/format.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { digestContent, hashFile } from '../../node/content-digest.js';
 import { ObjectSource } from '../../node/disk/source/object-source.js';
-import { fileError } from '../../node/system-error.js';
+import { readTextFile } from '../../node/read-text-file.js';
 import { createParser, flagOption, onInterrupt, parse, single, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
@@ -113,7 +112,8 @@ async function printDigests(
 }
 
 async function checkList(listPath: string, output: Output, signal: AbortSignal): Promise<ExitCode> {
-  const lines = (await readList(listPath)).split(/\r?\n/);
+  const list = await (listPath === '-' ? readText(process.stdin) : readTextFile(listPath));
+  const lines = list.split(/\r?\n/);
   const report = (message: string) => {
     if (!output.isJson) output.error(message);
   };
@@ -160,11 +160,4 @@ async function checkList(listPath: string, output: Output, signal: AbortSignal):
     report(`${formatPlural(fileCount, 'file')} compared: ${counts}`);
   }
   return isSame ? exitCode.ok : exitCode.none;
-}
-
-async function readList(path: string): Promise<string> {
-  if (path === '-') return readText(process.stdin);
-  return readFile(path, 'utf8').catch((error: unknown) => {
-    throw fileError('SOURCE_UNREADABLE', path, error);
-  });
 }

@@ -1,9 +1,7 @@
 /** `p2mp peers`: finds the receivers on this host's networks. */
-import { join } from 'node:path';
 import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { findReceivers } from '../../node/find-receivers.js';
-import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { parseSeconds } from '../arguments.js';
 import { createParser, listOption, onInterrupt, parse, single, textOption } from '../command.js';
@@ -12,6 +10,7 @@ import { exitCode } from '../exit-code.js';
 import { Output } from '../output/output.js';
 import { peerJson, printPeers } from '../output/peers-output.js';
 import { sortReceivers } from '../receivers/announced-trust.js';
+import { knownPathOf, knownReceiversOption } from '../receivers/known-receivers-option.js';
 
 const usage = [
   '$0 [options]',
@@ -36,12 +35,7 @@ const searchOptions = {
     default: '1.5',
     describe: 'How long to wait for answers',
   },
-  'known-receivers': {
-    ...textOption,
-    value: 'FILE',
-    describe: 'File with the public keys of known receivers',
-    defaultDescription: join(defaultKeyFolder(), 'known_receivers'),
-  },
+  ...knownReceiversOption,
 } as const;
 
 export function createPeersParser() {
@@ -92,15 +86,4 @@ export async function peers(args: readonly string[]): Promise<ExitCode> {
   output.flush();
   if (isInterrupted) return exitCode.interrupted;
   return receivers.length === 0 ? exitCode.none : exitCode.ok;
-}
-
-/** The path of the list of known receivers. */
-export function knownPathOf({
-  'known-receivers': given,
-}: {
-  readonly 'known-receivers': string | undefined;
-}): string {
-  return given === undefined
-    ? join(defaultKeyFolder(), 'known_receivers')
-    : single('known-receivers', given);
 }

@@ -3,6 +3,7 @@ import { defaultPort } from '../../classic/config.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { createParser, flagOption, listOption, textOption } from '../command.js';
 import { sendExitCodeHelp } from '../exit-code.js';
+import { knownReceiversOption } from '../receivers/known-receivers-option.js';
 
 const usage = [
   '$0 <path>... --to <host>[:port],... [options]',
@@ -130,12 +131,7 @@ const trustOptions = {
     describe: "File with this sender's private key",
     defaultDescription: join(defaultKeyFolder(), 'key'),
   },
-  'known-receivers': {
-    ...textOption,
-    value: 'FILE',
-    describe: 'File with the public keys of known receivers',
-    defaultDescription: join(defaultKeyFolder(), 'known_receivers'),
-  },
+  ...knownReceiversOption,
   invite: {
     ...listOption,
     value: 'CODE',

@@ -33,10 +33,10 @@ import { loadOrCreateKey } from '../own-key.js';
 import { trustAnnounced } from '../receivers/announced-trust.js';
 import type { ChosenReceivers } from '../receivers/chosen-receivers.js';
 import { announcedFingerprint, chooseReceivers } from '../receivers/chosen-receivers.js';
+import { knownPathOf } from '../receivers/known-receivers-option.js';
 import { checkSeparation } from '../receivers/receiver-list.js';
 import { tuneEngine } from '../tune-engine.js';
 import { deletionJson, listDeletions, printDeletions } from './list-deletions.js';
-import { knownPathOf } from './peers.js';
 import { createSendParser } from './send-arguments.js';
 
 export async function send(args: readonly string[]): Promise<ExitCode> {

@@ -1,13 +1,14 @@
 /** What both parts of the demo use: a folder, receiver processes, and lines that fit the terminal. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import wrapAnsi from 'wrap-ansi';
-import { P2mpError } from '../../base/errors.js';
 import { defaultPort } from '../../classic/config.js';
 import { CommandProcess, commandOf } from '../../node/experiment/command-process.js';
 import type { ServerSpec } from '../../node/net/resolve-receivers.js';
+import { sha256 } from '../../node/sha256.js';
 import { fileError } from '../../node/system-error.js';
+import { toHex } from '../../wire/byte-codec.js';
 import { parseServer } from '../arguments.js';
 import type { Output } from '../output/output.js';
 
@@ -74,14 +75,7 @@ export class DemoPlace {
     };
     const process = new CommandProcess(commandOf(command, args), name, options);
     this.processes.push(process);
-    const { addresses: [address] = [], error } = JSON.parse(await process.firstLine) as {
-      readonly addresses?: readonly string[];
-      readonly error?: { readonly message: string };
-    };
-    if (address === undefined) {
-      throw new P2mpError('RUN_FAILED', `${name}: ${error?.message ?? 'does not listen'}`);
-    }
-    const { host, port } = parseServer(address, defaultPort);
+    const { host, port } = parseServer(await process.listeningAddress(), defaultPort);
     return { server: { host, port, name }, copy, lastLine: process.lastLine };
   }
 
@@ -93,9 +87,7 @@ export class DemoPlace {
 /** @returns the SHA-256 of a file in hexadecimal; undefined if there is no such file */
 export async function digestOf(path: string): Promise<string | undefined> {
   try {
-    return createHash('sha256')
-      .update(await readFile(path))
-      .digest('hex');
+    return toHex(sha256(await readFile(path)));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw fileError('SOURCE_UNREADABLE', path, error);

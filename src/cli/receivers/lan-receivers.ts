@@ -12,17 +12,17 @@ import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { resolveHost } from '../../node/net/resolve-host.js';
 import type { ServerSpec } from '../../node/net/resolve-receivers.js';
 import { secretFor } from '../../security/invitations.js';
-import { knownPathOf } from '../commands/peers.js';
 import { parseInvitations } from '../invitation-list.js';
 import type { Output } from '../output/output.js';
 import { howToTrust, peerJson } from '../output/peers-output.js';
 import { addressOf, sortReceivers, trustOf } from './announced-trust.js';
+import type { KnownReceiversArgument } from './known-receivers-option.js';
+import { knownPathOf } from './known-receivers-option.js';
 
 /** Stands for all trusted receivers on the network. A list of receivers in a file of that name is `@./lan`. */
 export const lanName = '@lan';
 
-export interface LanArguments {
-  readonly 'known-receivers': string | undefined;
+export interface LanArguments extends KnownReceiversArgument {
   readonly invite: readonly string[] | undefined;
   readonly 'accept-new': boolean;
   readonly open: boolean;
@@ -31,7 +31,7 @@ export interface LanArguments {
 /** A receiver that discovery has found. */
 export interface LanReceiver {
   readonly spec: ServerSpec;
-  /** Of the key that it announced. */
+  /** Fingerprint of the key that the receiver announced. */
   readonly fingerprint: string;
 }
 

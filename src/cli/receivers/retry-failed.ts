@@ -1,23 +1,22 @@
 /** Reads which receivers did not complete, from the output of an earlier `p2mp send --json`. */
-import { readFile } from 'node:fs/promises';
 import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { ServerSpec } from '../../node/net/resolve-receivers.js';
-import { fileError } from '../../node/system-error.js';
+import { readTextFile } from '../../node/read-text-file.js';
 import { parseServer } from '../arguments.js';
 
 interface EarlierReceiver {
   readonly receiver: string;
   readonly address: string;
   readonly status: string;
-  /** Of the key that the receiver announced, if `@lan` found it. */
+  /** Fingerprint of the key that the receiver announced, if `@lan` found the receiver. */
   readonly fingerprint?: string;
 }
 
 /** A receiver to send to again. */
 export interface FailedReceiver {
   readonly spec: ServerSpec;
-  /** Of the key that it must have, if `@lan` found it. */
+  /** Fingerprint of the key that the receiver must have, if `@lan` found the receiver. */
   readonly fingerprint?: string;
 }
 
@@ -27,10 +26,7 @@ export interface FailedReceiver {
  * @throws P2mpError SOURCE_UNREADABLE, INVALID_ARGUMENT
  */
 export async function readFailedReceivers(path: string): Promise<FailedReceiver[]> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw fileError('SOURCE_UNREADABLE', path, error);
-  });
-  const receivers = text
+  const receivers = (await readTextFile(path))
     .split(/\r?\n/)
     .map(readResult)
     .findLast((each) => each !== undefined);

@@ -22,17 +22,21 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A command that runs in its own process with --json. Provides the first and the last line of its output. */
+/** A command that runs in its own process with --json. */
 export class CommandProcess {
   /** Rejects with RUN_FAILED if the process ends before it prints a line. */
-  readonly firstLine: Promise<string>;
+  private readonly firstLine: Promise<string>;
   /** Resolves once the process has ended. */
   readonly lastLine: Promise<string>;
   private readonly child: ChildProcess;
   private readonly ended: Promise<void>;
 
   /** @param name the command's name in errors */
-  constructor([file, ...args]: Command, name: string, { signal, env }: ProcessOptions = {}) {
+  constructor(
+    [file, ...args]: Command,
+    private readonly name: string,
+    { signal, env }: ProcessOptions = {},
+  ) {
     const child = spawn(file, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       ...withoutUndefined({ signal, env: env && { ...process.env, ...env } }),
@@ -72,6 +76,19 @@ export class CommandProcess {
     // Avoids unhandled rejections; callers get the errors when they await the lines.
     this.firstLine.catch(() => undefined);
     this.lastLine.catch(() => undefined);
+  }
+
+  /**
+   * @returns the first address that the command listens on, from its first line
+   * @throws P2mpError RUN_FAILED if it does not listen
+   */
+  async listeningAddress(): Promise<string> {
+    const { addresses: [address] = [], error } = JSON.parse(await this.firstLine) as {
+      readonly addresses?: readonly string[];
+      readonly error?: { readonly message: string };
+    };
+    if (address !== undefined) return address;
+    throw new P2mpError('RUN_FAILED', `${this.name}: ${error?.message ?? 'does not listen'}`);
   }
 
   /** Asks the process to exit and waits until it has exited. */

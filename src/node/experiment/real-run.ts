@@ -98,7 +98,7 @@ export class RealRunner {
       this.startReceiver(point, seed, i),
     );
     try {
-      const servers = await Promise.all(receivers.map((receiver) => receiver.firstLine));
+      const servers = await Promise.all(receivers.map((receiver) => receiver.listeningAddress()));
       const client = this.start(
         this.network.onSender(commandOf('p2mpclient', toClientArgs(point, source, servers))),
         'p2mpclient',
@@ -180,11 +180,7 @@ function lossModelOf({ lossModel, enterBad, leaveBad, lossInGood, lossInBad }: P
 
 function toClientArgs(point: Point, source: string, servers: readonly string[]): string[] {
   const { mssBytes, timeoutMs, window } = point;
-  const addresses = servers.map((line) => {
-    const { addresses } = JSON.parse(line) as { addresses?: readonly string[] };
-    return addresses?.[0] ?? '';
-  });
   const options = ['--timeout', String(timeoutMs), '--window', String(window), '--json'];
   // The port argument (1) is unused, because every address contains the port of its server.
-  return [...addresses, '1', source, String(mssBytes), ...options];
+  return [...servers, '1', source, String(mssBytes), ...options];
 }

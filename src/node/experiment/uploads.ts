@@ -2,7 +2,6 @@
 import { setMaxListeners } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Point } from '../../experiment/parameters.js';
 import type { RunResult } from '../../experiment/run-result.js';
@@ -39,7 +38,8 @@ export async function runUploads(
   const env = { P2MP_HOME: join(folder, 'keys') };
   const receiver = new CommandProcess(command, 'p2mp receive', { signal, env });
   try {
-    const server = receiverAddress(await receiver.firstLine);
+    const [host = '', port] = (await receiver.listeningAddress()).split(':');
+    const server = { host, port: Number(port) };
     const options = withoutUndefined({ rateBytesPerSec: senderRateBytesPerSec });
     const createUpload = async (_: unknown, i: number): Promise<Upload> => {
       const content = createContent(`${seed} sender ${i + 1}`, fileSizeBytes);
@@ -63,15 +63,6 @@ export async function runUploads(
     await receiver.stop();
     await rm(dir, { recursive: true, force: true });
   }
-}
-
-function receiverAddress(firstLine: string): { host: string; port: number } {
-  const { addresses: [address = ''] = [], error } = JSON.parse(firstLine) as {
-    readonly addresses?: readonly string[];
-    readonly error?: { readonly message: string };
-  };
-  if (error !== undefined) throw new P2mpError('RUN_FAILED', `p2mp receive: ${error.message}`);
-  return { host: '127.0.0.1', port: Number(address.split(':')[1]) };
 }
 
 async function areAllIdentical(uploads: readonly Upload[], dir: string): Promise<boolean> {

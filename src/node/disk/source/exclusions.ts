@@ -2,11 +2,10 @@
  * Patterns that say what is not sent from the folders that a user names. They have the syntax of .gitignore, and each
  * of these folders is their root.
  */
-import { readFile } from 'node:fs/promises';
 import type { Ignore } from 'ignore';
 import ignore from 'ignore';
 import { P2mpError } from '../../../base/errors.js';
-import { fileError } from '../../system-error.js';
+import { readTextFile } from '../../read-text-file.js';
 
 /** What to leave out, in increasing order of precedence: the last pattern that matches a name decides. */
 export interface ExclusionOptions {
@@ -40,9 +39,7 @@ export class Exclusions {
   static async load(options: ExclusionOptions): Promise<Exclusions> {
     const patterns: { pattern: string; shown: string }[] = [];
     for (const path of options.excludeFrom ?? []) {
-      const text = await readFile(path, 'utf8').catch((error: unknown) => {
-        throw fileError('SOURCE_UNREADABLE', path, error);
-      });
+      const text = await readTextFile(path);
       for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
         patterns.push({ pattern: line, shown: `${path}: ${line}` });
       }

@@ -2,10 +2,9 @@
  * Reads and hashes the blocks that should be on disk. Only data that the disk really returns counts: if a
  * file was truncated, the blocks at its end are missing.
  */
-import { createHash } from 'node:crypto';
-import type { Hash } from '../../../base/hash.js';
 import type { Range, RangeSet } from '../../../base/range-set.js';
 import { hashLeaf } from '../../../object/hash-tree.js';
+import { sha256 } from '../../sha256.js';
 import type { PartFiles } from '../parts/part-files.js';
 import { wholeBlocks } from './content-layout.js';
 
@@ -16,12 +15,6 @@ export interface HeldBlock {
 
 /** Size of a read, unless blocks are larger. Two such chunks are in memory at a time. */
 const chunkSizeBytes = 1024 * 1024;
-
-const sha256: Hash = (...parts) => {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return hash.digest();
-};
 
 /**
  * @param present the ranges that should be on disk
