@@ -183,7 +183,7 @@ class ReceiveCommand {
             },
           }),
       ...(await this.createTrust()),
-      progressIntervalMs: progressIntervalMsOf(this.output),
+      ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(this.output) }),
       onEvent: (event) => {
         report.handleEvent(event);
         if (event.type === 'invited' && this.authorized !== undefined) {

@@ -30,9 +30,10 @@ type BadBlockEvent = Extract<ReceiveEvent, { type: 'bad-block' }>;
 const intervalMs = 200;
 const jsonIntervalMs = 1000;
 
-/** @returns the interval at which the output wants `progress` events */
-export function progressIntervalMsOf(output: Output): number {
-  return output.isJson ? jsonIntervalMs : intervalMs;
+/** @returns the interval at which the output wants `progress` events; undefined if it shows no progress */
+export function progressIntervalMsOf(output: Output): number | undefined {
+  if (output.isJson) return jsonIntervalMs;
+  return output.hasProgress ? intervalMs : undefined;
 }
 
 export interface ReceiveOutputOptions {
@@ -242,6 +243,8 @@ export class ReceiveOutput {
     const { output } = this;
     if (output.isJson) {
       for (const status of statuses) output.json({ event: 'progress', ...statusJson(status) });
+    } else if (!output.hasProgress) {
+      return;
     } else if (statuses.length > 0) {
       const rates = this.ratesOf(statuses);
       const { completeCount } = this;
