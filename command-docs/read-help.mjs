@@ -22,7 +22,7 @@ function readCommand(command, { withCommonOptions, longForm, describeOption, rea
       what: describeOption(option),
       value: option.value,
       takesValue: option.type === 'string',
-      // Such a value stands in the same word as the option: --invite=3.
+      // Such a value is part of the same word as the option: --invite=3.
       isValueOptional: option.value?.startsWith('[=') === true,
       isRepeatable: option.array === true,
       isNegated: longForm(long, option) !== `--${long}`,

@@ -1,4 +1,4 @@
-/** Sets of the segments of a block, as bits in typed arrays. No operation allocates memory. */
+/** Sets of the segments of a block, as bits in typed arrays. Changing and comparing sets allocates no memory. */
 import { assert } from './assert.js';
 
 /** Segment numbers are below this limit. */

@@ -68,7 +68,7 @@ const receiverFields = {
 const announcedFields = {
   fingerprint: text
     .optional()
-    .describe('Of the key that the receiver announced, if @lan found it.'),
+    .describe('Fingerprint of the key that the receiver announced, if @lan found the receiver.'),
 };
 
 /** A session of `p2mp receive`. */

@@ -61,7 +61,7 @@ export function escapeText(text: Text): Text {
   return text.map((span) => ({ ...span, text: escapeControls(span.text) }));
 }
 
-/** Characters of which each takes one column: most names, all figures, and the bars. */
+/** Text in which each character takes one column: most names, all figures, and the bars. */
 const narrowOnly = /^[ -~█░]*$/;
 
 /** @returns the number of columns that the text takes on a terminal */
@@ -123,7 +123,7 @@ export function render(text: Text, hasColor: boolean): string {
     .map((span) => {
       const safe = escapeControlsInLines(span.text);
       if (!hasColor || span.tone === undefined || safe === '') return safe;
-      // The command itself decides on colors: see color.ts.
+      // The command itself decides on colors: see terminal-look.ts.
       return styleText(styles[span.tone], safe, { validateStream: false });
     })
     .join('');

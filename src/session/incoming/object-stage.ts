@@ -8,7 +8,7 @@ export type ObjectStage =
   | 'checking'
   /** The shell is finding out which blocks the disk holds. */
   | 'preparing'
-  /** The sender is being told what this receiver keeps and what it would delete. */
+  /** Sending the sender the lists of what this receiver keeps and what it would delete. */
   | 'announcing'
   | 'receiving'
   /** All blocks have arrived; waiting for the sender's root digest. */

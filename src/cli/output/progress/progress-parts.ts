@@ -1,4 +1,4 @@
-/** The parts of which every progress display consists: bars, shares, rates and remaining times. */
+/** The parts of progress displays: bars, shares, rates and remaining times. */
 import { formatRate, formatSeconds } from '../../../base/format.js';
 import type { Glyphs } from '../terminal-look.js';
 import { join, type Text, toned } from '../text.js';

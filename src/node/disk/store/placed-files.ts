@@ -15,7 +15,7 @@ import { makeFolders } from '../fsync.js';
 
 type Placed = Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs' | 'ctimeNs'>;
 
-/** Makes the token that stands in the record for a file in a certain state. */
+/** Makes the token that represents a file in a certain state in the record. */
 type MakeToken = (path: string, stats: Placed) => Buffer;
 
 /** Lets a part store check which files one sender has placed, and record further ones. */
