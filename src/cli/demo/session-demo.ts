@@ -94,8 +94,10 @@ function printFigures(place: DemoPlace, result: SendResult): void {
     place.line(`Multicast: ${sent} left the sender for ${received} received`);
     return;
   }
+  const [missed, sentBy] =
+    served === 0 ? ['these receivers', 'unicast'] : ['all receivers', 'multicast and unicast'];
   place.line(
-    `Multicast does not reach ${served === 0 ? 'these receivers' : 'all receivers'} on loopback ` +
-      `here, so the session uses unicast: ${sent} left the sender for ${received} received`,
+    `Multicast on loopback did not reach ${missed}, so data went by ${sentBy}: ${sent} left the ` +
+      `sender for ${received} received`,
   );
 }
