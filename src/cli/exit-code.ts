@@ -1,3 +1,5 @@
+import type { SendResult } from '../node/send-options.js';
+
 /** Exit codes of every command, as documented in the README and in each command's help. */
 export const exitCode = {
   /** Everything is complete. */
@@ -17,6 +19,18 @@ export const exitCode = {
 } as const;
 
 export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
+
+/** The exit code of `p2mp send`. */
+export function sendExitCode(result: SendResult, isInterrupted: boolean): ExitCode {
+  const complete = result.receivers.filter(({ status }) => status === 'complete').length;
+  if (complete === result.receivers.length && result.error === undefined) {
+    const isWhole = result.receivers.every(({ undeletedEntries }) => undeletedEntries === 0);
+    return result.skipped.length === 0 && isWhole ? exitCode.ok : exitCode.skipped;
+  }
+  if (isInterrupted) return exitCode.interrupted;
+  if (result.error !== undefined) return exitCode.system;
+  return complete === 0 ? exitCode.none : exitCode.some;
+}
 
 /** The epilogue of the help of `p2mpclient`. */
 export const exitCodeHelp = [

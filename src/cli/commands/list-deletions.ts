@@ -45,16 +45,6 @@ function isShown(event: SendEvent, isJson: boolean): boolean {
   }
 }
 
-/** @returns the fields for one receiver in the result of the dry run */
-export function deletionJson(listed: SendResult | undefined, receiver: string) {
-  const outcome = listed?.receivers.find((each) => each.receiver === receiver);
-  if (outcome === undefined) return {};
-  const { status, reason = status, deletedEntries, deletedNames = [] } = outcome;
-  return status === 'complete'
-    ? { toDelete: deletedEntries, toDeleteNames: deletedNames }
-    : { reason };
-}
-
 /** Prints the names once for all receivers that would delete the same entries. */
 export function printDeletions(output: Output, { receivers }: SendResult): void {
   const groups = new Map<string, SessionReceiverOutcome[]>();

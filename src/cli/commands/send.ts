@@ -1,10 +1,7 @@
 /** `p2mp send <path>... --to <receiver>,...`: sends files and folders to many receivers. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { formatAddress } from '../../base/address.js';
-import { escapeControls } from '../../base/control-characters.js';
 import { P2mpError } from '../../base/errors.js';
-import { formatBytes, formatPlural } from '../../base/format.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { parseInvitation } from '../../node/keys/invitation-code.js';
 import type { KeyPair } from '../../node/keys/key-files.js';
@@ -12,23 +9,18 @@ import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import type { AskAboutReceivers } from '../../node/keys/trust.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
-import { planSend, send as sendObject } from '../../node/send.js';
+import { send as sendObject } from '../../node/send.js';
 import type { SendEvent, SendOptions, SendResult } from '../../node/send-options.js';
 import type { ExistingFiles } from '../../wire/messages.js';
 import { parseCount, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
 import { onInterrupt, parse, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
-import { exitCode } from '../exit-code.js';
+import { exitCode, sendExitCode } from '../exit-code.js';
 import { askFirstUse } from '../first-use-prompt.js';
 import { parseInvitations } from '../invitation-list.js';
 import { Output } from '../output/output.js';
 import { printInterrupted } from '../output/print-event.js';
-import {
-  printSendSummary,
-  printSkipped,
-  SendOutput,
-  sendResultJson,
-} from '../output/send-output.js';
+import { printSendSummary, SendOutput, sendResultJson } from '../output/send-output.js';
 import { loadOrCreateKey } from '../own-key.js';
 import { trustAnnounced } from '../receivers/announced-trust.js';
 import type { ChosenReceivers } from '../receivers/chosen-receivers.js';
@@ -36,7 +28,7 @@ import { announcedFingerprint, chooseReceivers } from '../receivers/chosen-recei
 import { knownPathOf } from '../receivers/known-receivers-option.js';
 import { checkSeparation } from '../receivers/receiver-list.js';
 import { tuneEngine } from '../tune-engine.js';
-import { deletionJson, listDeletions, printDeletions } from './list-deletions.js';
+import { dryRun } from './dry-run.js';
 import { createSendParser } from './send-arguments.js';
 
 export async function send(args: readonly string[]): Promise<ExitCode> {
@@ -152,7 +144,7 @@ function printResult(
       : 'to resume, run the same command again';
     output.error(`p2mp send: interrupted; ${remedy}`);
   }
-  return toExitCode(result, isInterrupted);
+  return sendExitCode(result, isInterrupted);
 }
 
 /** @returns undefined if the command was interrupted before any data was sent */
@@ -249,68 +241,4 @@ function createAsk(
       report.pause(false);
     }
   };
-}
-
-/** @param events handles the events while receivers say what they would delete; undefined without --delete */
-async function dryRun(
-  output: Output,
-  options: SendOptions,
-  chosen: ChosenReceivers,
-  events?: SendOutput,
-): Promise<ExitCode> {
-  const plan = await planSend(options);
-  const listed = events && (await listDeletions(output, options, events));
-  if (options.signal?.aborted === true) return printInterrupted(output, 'p2mp send');
-  const { entryNames, contentSizeBytes, skipped, receivers, group, mssBytes } = plan;
-  output.json({
-    event: 'result',
-    status: 'dry-run',
-    entries: entryNames.length,
-    names: entryNames,
-    bytes: contentSizeBytes,
-    skipped,
-    receivers: receivers.map(({ name, address, noRoute }) => ({
-      receiver: name,
-      address: formatAddress(address),
-      ...withoutUndefined({ reason: noRoute, fingerprint: announcedFingerprint(chosen, name) }),
-      ...deletionJson(listed, name),
-    })),
-    ...withoutUndefined({ group }),
-    mssBytes,
-  });
-  for (const name of entryNames) output.line(escapeControls(name));
-  for (const entry of skipped) printSkipped(output, entry);
-  const entries = formatPlural(entryNames.length, 'entry', 'entries');
-  output.line(
-    `${entries}, ${formatBytes(contentSizeBytes)}, would be sent to ${formatPlural(receivers.length, 'receiver')}:`,
-  );
-  for (const { name, address, noRoute } of receivers) {
-    const why = noRoute === undefined ? '' : `: ${noRoute}`;
-    output.line(`  ${name}: ${address.host}, port ${address.port}${why}`);
-  }
-  if (group !== undefined)
-    output.line(
-      `  by multicast to ${group}; by unicast to receivers that multicast does not reach`,
-    );
-  output.line(`  in segments of ${formatPlural(mssBytes, 'byte')}`);
-  if (listed !== undefined) {
-    printDeletions(output, listed);
-    output.flush();
-    return toExitCode(listed, false);
-  }
-  output.flush();
-  const reachable = receivers.filter(({ noRoute }) => noRoute === undefined).length;
-  if (reachable < receivers.length) return reachable === 0 ? exitCode.none : exitCode.some;
-  return skipped.length === 0 ? exitCode.ok : exitCode.skipped;
-}
-
-function toExitCode(result: SendResult, isInterrupted: boolean): ExitCode {
-  const complete = result.receivers.filter(({ status }) => status === 'complete').length;
-  if (complete === result.receivers.length && result.error === undefined) {
-    const isWhole = result.receivers.every(({ undeletedEntries }) => undeletedEntries === 0);
-    return result.skipped.length === 0 && isWhole ? exitCode.ok : exitCode.skipped;
-  }
-  if (isInterrupted) return exitCode.interrupted;
-  if (result.error !== undefined) return exitCode.system;
-  return complete === 0 ? exitCode.none : exitCode.some;
 }

@@ -238,6 +238,9 @@ const sendEvents = [
       z.strictObject({
         receiver: text,
         address: text,
+        status: z
+          .enum(['planned', 'failed', 'refused', 'aborted'])
+          .describe('planned: nothing is known that prevents sending.'),
         reason: text.optional(),
         ...announcedFields,
         toDelete: count.optional().describe('With --delete: entries that it would delete.'),

@@ -258,8 +258,8 @@ t.test('--dry-run shows what would be sent, and where', { buffered }, async (t) 
       bytes: 3000,
       skipped: [],
       receivers: [
-        { receiver: '127.0.0.1:7001', address: '127.0.0.1:7001' },
-        { receiver: '[::1]:7002', address: '[::1]:7002' },
+        { receiver: '127.0.0.1:7001', address: '127.0.0.1:7001', status: 'planned' },
+        { receiver: '[::1]:7002', address: '[::1]:7002', status: 'planned' },
       ],
       mssBytes: Number,
     },

@@ -116,10 +116,18 @@ t.test(
     const first = await send(place, [once, refusing], place.sent, '-n');
     t.match(first, { code: 3, result: { status: 'dry-run', names: ['sent', 'sent/a'] } });
     t.match(first.receivers, [
-      { toDelete: 3, toDeleteNames: ['sent/dir/x', 'sent/dir/', 'sent/old\u001b[31m'] },
-      { reason: /allows no deletion: .*--allow-delete/, toDelete: undefined },
+      {
+        status: 'planned',
+        toDelete: 3,
+        toDeleteNames: ['sent/dir/x', 'sent/dir/', 'sent/old\u001b[31m'],
+      },
+      { status: 'refused', reason: /allows no deletion: .*--allow-delete/, toDelete: undefined },
     ]);
     t.strictSame(list(once.dir), before);
+    const both = [once.name, refusing.name].join();
+    const shown = await place.send([place.sent, '--to', both, '--open', '--delete', '-n']).exited;
+    t.match(shown, { code: 3, stderr: /: refused: allows no deletion: / });
+    t.match(shown.stdout, /would be sent to 1 of 2 receivers:\n.*port \d+\n.*port \d+: refused\n/);
     const args = [place.sent, '--to', once.name, '--open', '--delete', '-n'];
     const { code, stdout } = await place.send(args).exited;
     t.equal(code, 0);
@@ -140,6 +148,10 @@ t.test('a receiver without --allow-delete refuses before data is sent', { buffer
   make(place.sent, 'a');
   const receiver = await place.receive(['--open']);
   make(receiver.dir, 'sent/old');
+  t.match(await send(place, [receiver], place.sent, '-n'), {
+    code: 1,
+    receivers: [{ status: 'refused' }],
+  });
   t.match(await send(place, [receiver], place.sent), {
     code: 1,
     receivers: [{ status: 'refused', receivedBytes: 0, reason: /^allows no deletion/ }],
