@@ -57,6 +57,7 @@ export {
 } from './experiment/theory.js';
 export type { GilbertElliottSpec, LossModel, LossSpec } from './loss.js';
 export { burstLoss, createLossModel, meanLoss } from './loss.js';
+export type { DeletionResult } from './object/content-store.js';
 export type { NameFault, Platform } from './object/entry-name.js';
 export type {
   Entry,
@@ -102,7 +103,6 @@ export type { InvitationTerms, ReceivedInvitation } from './security/invitations
 export { Sender } from './sender.js';
 export { SessionReceiver } from './session/receiver.js';
 export type {
-  DeletionResult,
   IncomingInfo,
   IncomingResult,
   IncomingStatus,

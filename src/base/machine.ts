@@ -9,6 +9,13 @@ import { assert } from './assert.js';
 /** Milliseconds since an arbitrary fixed moment; monotonic. */
 export type TimeMs = number;
 
+/** A clock that runs actions later. In simulations, its time is virtual. */
+export interface Clock {
+  readonly nowMs: TimeMs;
+  /** Runs the action at this time. */
+  at(atMs: TimeMs, action: () => void): void;
+}
+
 /**
  * Bytes to send to one destination: a single datagram, or a batch of datagrams of `datagramSizeBytes` each.
  */

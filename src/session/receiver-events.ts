@@ -1,8 +1,9 @@
 /** The events and requests that a session receiver emits for its shell, and the result of each session. */
 import type { Address } from '../base/address.js';
+import type { DeletionResult } from '../object/content-store.js';
 import type { Manifest } from '../object/manifest.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
-import type { Extra, Undeleted } from '../wire/lists.js';
+import type { Extra } from '../wire/lists.js';
 import type { Deletion, ExistingFiles } from '../wire/messages.js';
 
 /** What the offer says about a session. */
@@ -136,17 +137,6 @@ export interface IncomingStatus extends IncomingInfo {
   readonly deletedEntries: number;
   /** Entries that should have been deleted, and still exist. */
   readonly undeletedEntries: number;
-}
-
-/** What was deleted because the sender does not send it or, if the sender only asked, what would be deleted. */
-export interface DeletionResult {
-  readonly deletedEntries: number;
-  /** Entries that should have been deleted, and still exist. */
-  readonly undeletedEntries: number;
-  /** The first 1,000 names of what was deleted. Names of folders end with a slash. */
-  readonly deletedNames: readonly string[];
-  /** The first 100 of the entries that were not deleted, with the reason as text for users. */
-  readonly undeleted: readonly (Undeleted & { readonly reason: string })[];
 }
 
 export interface IncomingResult extends IncomingStatus {

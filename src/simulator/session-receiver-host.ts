@@ -4,13 +4,10 @@ import { createRandom } from '../base/random.js';
 import type { Range } from '../base/range-set.js';
 import { RangeSet } from '../base/range-set.js';
 import { withoutUndefined } from '../base/without-undefined.js';
+import type { DeletionResult } from '../object/content-store.js';
 import { hashLeaf } from '../object/hash-tree.js';
 import { SessionReceiver } from '../session/receiver.js';
-import type {
-  DeletionResult,
-  IncomingResult,
-  SessionReceiverEvent,
-} from '../session/receiver-events.js';
+import type { IncomingResult, SessionReceiverEvent } from '../session/receiver-events.js';
 import { receiverLimits } from '../session/receiver-limits.js';
 import type { Extra } from '../wire/lists.js';
 import type { Deletion } from '../wire/messages.js';

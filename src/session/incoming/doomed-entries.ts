@@ -1,7 +1,7 @@
 /** The entries that a receiver would delete, as a result for users. */
+import type { DeletionResult } from '../../object/content-store.js';
 import { maxDeletionNames, shownName } from '../../transfer/deletion-names.js';
 import type { Extra } from '../../wire/lists.js';
-import type { DeletionResult } from '../receiver-events.js';
 
 /** Describes what would be deleted, for a sender that only asks. */
 export function describeDoomed(doomed: Iterable<Extra>): DeletionResult {

@@ -2,16 +2,11 @@
 import type { Range } from '../../base/range-set.js';
 import { RangeSet } from '../../base/range-set.js';
 import type { Steps } from '../../base/steps.js';
+import type { HeldBlock } from '../../object/content-store.js';
 import { DigestTree } from '../../object/digest-tree.js';
 import type { SessionGeometry } from '../../object/geometry.js';
 import { Verification } from '../../object/verification.js';
 import type { SessionCrypto } from '../../security/crypto.js';
-
-/** A block that the disk holds: the block's number within the content, and its digest. */
-export interface HeldBlock {
-  readonly index: number;
-  readonly leaf: Uint8Array;
-}
 
 export interface HeldContent {
   /** Content blocks to receive, numbered within the session. */

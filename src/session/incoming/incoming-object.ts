@@ -6,6 +6,7 @@ import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import type { Range } from '../../base/range-set.js';
 import type { Steps } from '../../base/steps.js';
+import type { DeletionResult, HeldBlock } from '../../object/content-store.js';
 import type { Platform } from '../../object/entry-name.js';
 import { isManifestBlock, offsetOfBlock } from '../../object/geometry.js';
 import { hashLeaf } from '../../object/hash-tree.js';
@@ -16,16 +17,11 @@ import type { Taken } from '../../transfer/reassembler.js';
 import type { Extra, Noted } from '../../wire/lists.js';
 import type { Message, Nodes, Offer, Poll } from '../../wire/messages.js';
 import type { ObjectLimits } from '../object-limits.js';
-import type {
-  DeletionResult,
-  IncomingInfo,
-  IncomingResult,
-  SessionReceiverEvent,
-} from '../receiver-events.js';
+import type { IncomingInfo, IncomingResult, SessionReceiverEvent } from '../receiver-events.js';
 import { Announcement } from './announcement.js';
 import type { BlockReception, BlockReceptionOptions } from './block-reception.js';
 import { describeDoomed } from './doomed-entries.js';
-import type { HeldBlock, HeldContent } from './held-content.js';
+import type { HeldContent } from './held-content.js';
 import { takeHeldContent } from './held-content.js';
 import type { NoManifest } from './manifest-reception.js';
 import { ManifestReception } from './manifest-reception.js';

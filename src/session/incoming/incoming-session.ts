@@ -8,6 +8,7 @@ import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import type { Range } from '../../base/range-set.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
+import type { DeletionResult, HeldBlock } from '../../object/content-store.js';
 import { createSessionGeometry } from '../../object/geometry.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import { toHex } from '../../wire/byte-codec.js';
@@ -16,7 +17,6 @@ import type { Bye, Message, Offer } from '../../wire/messages.js';
 import { encodeMessage } from '../../wire/messages.js';
 import { findContentExcess } from '../object-limits.js';
 import type {
-  DeletionResult,
   IncomingInfo,
   IncomingResult,
   IncomingStatus,
@@ -24,7 +24,6 @@ import type {
 } from '../receiver-events.js';
 import { receiverLimits } from '../receiver-limits.js';
 import { BlockReception } from './block-reception.js';
-import type { HeldBlock } from './held-content.js';
 import type { IncomingObjectOptions, PreparedDetails } from './incoming-object.js';
 import { IncomingObject } from './incoming-object.js';
 import { describeIncoming, outcomeMessage } from './incoming-status.js';

@@ -15,9 +15,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { DeletionResult } from '../../../object/content-store.js';
 import { foldersAbove } from '../../../object/entry-name.js';
 import type { FolderEntry } from '../../../object/manifest.js';
-import type { DeletionResult } from '../../../session/receiver-events.js';
 import { maxDeletionNames, shownName } from '../../../transfer/deletion-names.js';
 import type { Extra, UndeletedCause } from '../../../wire/lists.js';
 import { forEachInTurns } from '../../in-turns.js';

@@ -7,7 +7,7 @@ import { assert } from '../../../base/assert.js';
 import type { P2mpError } from '../../../base/errors.js';
 import type { Range } from '../../../base/range-set.js';
 import { RangeSet } from '../../../base/range-set.js';
-import type { DeletionResult } from '../../../session/receiver-events.js';
+import type { DeletionResult, HeldBlock } from '../../../object/content-store.js';
 import type { Extra } from '../../../wire/lists.js';
 import { forEachInTurns } from '../../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
@@ -16,7 +16,6 @@ import { deleteExtras } from '../deletion/delete-extras.js';
 import { slicesOf, syncFolder } from '../fsync.js';
 import type { ContentFile, Piece } from '../store/content-layout.js';
 import { findDamagedBlocks, isCheapToReadBack } from '../store/disk-check.js';
-import type { HeldBlock } from '../store/held-blocks.js';
 import { placeEntries } from '../store/place-entries.js';
 import { prepareFiles } from '../store/prepare-files.js';
 import { hasAll, hasAny, partsWithin } from '../store/range-queries.js';
@@ -29,7 +28,6 @@ import type { PartStoreOptions } from './part-store-options.js';
 import { removePartFolder } from './remove-part.js';
 
 export type { ExistingFiles } from '../../../wire/messages.js';
-export type { HeldBlock } from '../store/held-blocks.js';
 export { removeStaleParts } from './stale-parts.js';
 
 export class PartStore {

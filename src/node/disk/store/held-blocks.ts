@@ -3,15 +3,11 @@
  * file was truncated, the blocks at its end are missing.
  */
 import type { Range, RangeSet } from '../../../base/range-set.js';
+import type { HeldBlock } from '../../../object/content-store.js';
 import { hashLeaf } from '../../../object/hash-tree.js';
 import { sha256 } from '../../sha256.js';
 import type { PartFiles } from '../parts/part-files.js';
 import { wholeBlocks } from './content-layout.js';
-
-export interface HeldBlock {
-  readonly index: number;
-  readonly leaf: Uint8Array;
-}
 
 /** Size of a read, unless blocks are larger. Two such chunks are in memory at a time. */
 const chunkSizeBytes = 1024 * 1024;
