@@ -2,7 +2,7 @@
  * `p2mp peers` and `--to @lan` over real multicast on loopback. Other receivers of this host may answer as well, so
  * the tests look only at their own, by their names.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type JsonEvent, parseResult } from '../../support/processes.js';
@@ -122,7 +122,8 @@ t.test(
     t.match(parseResult(again)['receivers'], [{ status: 'complete', address: failed.address }]);
 
     // A receiver that is named as well counts once.
-    const mixed = ['--to', `@lan,${stranger.address},${one.address}`, '--accept-new'];
+    appendFileSync(known, knownLine(stranger.address, stranger.home));
+    const mixed = ['--to', `@lan,${stranger.address},${one.address}`];
     const all = await place.send([file, ...mixed, '--json']).exited;
     const statuses = parseResult(all)['receivers'].filter(({ name = '' }) => isOwn({ name }));
     t.equal(statuses.length, 3, all.stderr);
