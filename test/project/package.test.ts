@@ -40,6 +40,8 @@ t.test('the package contains what users need, and nothing else', async (t) => {
     /^docs\/(.*\.(md|svg|png)|events\.schema\.json)$/,
     /^experiments\/(plans\/[a-z-]+|plan\.schema)\.json$/,
     /^experiments\/array-jobs\/[a-z-]+\.(sh|yaml)$/,
+    // Documents show or name them.
+    /^(experiments\/results\/receivers\/plot\.png|bench\/results\/results\.md)$/,
     /^examples\/[a-z-]+\.mjs$/,
     /^([A-Z]+(\.md)?|package\.json)$/,
   ];
@@ -48,7 +50,9 @@ t.test('the package contains what users need, and nothing else', async (t) => {
     [],
   );
   t.same(
-    paths.filter((path) => !/^(dist|src|deploy|docs|examples|experiments)\//.test(path)).sort(),
+    paths
+      .filter((path) => !/^(dist|src|deploy|docs|examples|experiments|bench)\//.test(path))
+      .sort(),
     ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'],
   );
   const { bin, exports, man } = JSON.parse(
@@ -64,6 +68,37 @@ t.test('the package contains what users need, and nothing else', async (t) => {
     t.equal(line, '#!/usr/bin/env node', `${path} is executable`);
   }
 });
+
+t.test('links in packed documents lead to something in the package', async (t) => {
+  const paths = new Set(pack('--dry-run').files.map(({ path }) => path));
+  const read = (path: string) => readFileSync(join(projectFolder, path), 'utf8');
+  const links = [...paths]
+    .filter((path) => path.endsWith('.md'))
+    .flatMap((path) =>
+      [...read(path).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => ({ path, link })),
+    )
+    .filter(({ link }) => !/^[a-z]+:/.test(link));
+  t.ok(links.length > 50, 'links were found');
+  const broken = links.filter(({ path, link }) => {
+    const [file = '', anchor] = link.split('#');
+    const target = file === '' ? path : join(dirname(path), file);
+    const isThere = paths.has(target) || [...paths].some((each) => each.startsWith(`${target}/`));
+    return !isThere || (anchor !== undefined && !anchorsOf(read(target)).has(anchor));
+  });
+  t.strictSame(broken, []);
+});
+
+/** The anchors of a Markdown document: those that it names, and those of its headings as GitHub makes them. */
+function anchorsOf(text: string): Set<string> {
+  const named = [...text.matchAll(/<a id="([^"]+)">/g)].map(([, id = '']) => id);
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+  return new Set([...named, ...headings]);
+}
 
 t.test('linked commands are executable right after a build', async (t) => {
   const folder = t.testdir();
