@@ -1,9 +1,10 @@
 // Bundles all commands (p2mp, p2mpclient, p2mpserver) with everything that they load. Finding
 // hundreds of small files would take a command longer than the first receiver takes to answer. The
-// library remains as compiled.
+// library remains as compiled. The argument is the folder of the compiled files.
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 
+const [, , folder] = process.argv;
 const commands = ['p2mp', 'p2mpclient', 'p2mpserver'];
 
 /**
@@ -18,8 +19,8 @@ const oneErrorClass = {
 };
 
 const { metafile } = await build({
-  entryPoints: commands.map((name) => `dist/cli/${name}.js`),
-  outdir: 'dist/cli',
+  entryPoints: commands.map((name) => `${folder}/cli/${name}.js`),
+  outdir: `${folder}/cli`,
   allowOverwrite: true,
   bundle: true,
   // Code that several commands share is one file, and a subcommand is loaded when it is called.
@@ -48,14 +49,14 @@ const { metafile } = await build({
   ],
 });
 await writeFile(
-  'dist/cli/third-party-licenses.txt',
+  `${folder}/cli/third-party-licenses.txt`,
   await licensesOf(Object.keys(metafile.inputs)),
 );
 
 // npm sets this bit when it installs or links the package, on the files that exist then. A link
 // outlives a rebuild, which creates new files.
 const { bin } = JSON.parse(await readFile('package.json', 'utf8'));
-for (const path of Object.values(bin)) await chmod(path, 0o755);
+for (const path of Object.values(bin)) await chmod(path.replace(/^dist/, folder), 0o755);
 
 /** The licenses of every package that is bundled into the commands. */
 async function licensesOf(inputs) {
@@ -64,11 +65,11 @@ async function licensesOf(inputs) {
   );
   folders.delete(undefined);
   const texts = [];
-  for (const folder of [...folders].sort()) {
-    const { name, version } = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'));
-    const file = (await readdir(folder)).find((each) => /^licen[cs]e/i.test(each));
-    if (file === undefined) throw new Error(`${folder}: no license to pass on`);
-    texts.push(`${name} ${version}\n\n${await readFile(`${folder}/${file}`, 'utf8')}`);
+  for (const each of [...folders].sort()) {
+    const { name, version } = JSON.parse(await readFile(`${each}/package.json`, 'utf8'));
+    const file = (await readdir(each)).find((one) => /^licen[cs]e/i.test(one));
+    if (file === undefined) throw new Error(`${each}: no license to pass on`);
+    texts.push(`${name} ${version}\n\n${await readFile(`${each}/${file}`, 'utf8')}`);
   }
   return texts.join('\n----\n\n');
 }

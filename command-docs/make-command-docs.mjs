@@ -1,12 +1,14 @@
-// Creates man pages and completions from the options of the built commands: dist/man,
-// dist/completions.
+// Creates man pages and completions from the options of the built commands: man/ and
+// completions/ in the folder of the built files, which is the argument.
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { completionScripts } from './completion-scripts.mjs';
 import { manPage, pageName } from './man-page.mjs';
 import { readCommands } from './read-help.mjs';
 
+const [, , folder] = process.argv;
 const { version, description } = JSON.parse(await readFile('package.json', 'utf8'));
-const commands = await readCommands('dist');
+const commands = await readCommands(resolve(folder));
 const names = commands.map(({ name }) => name);
 const [main] = commands;
 
@@ -17,14 +19,14 @@ function whatIs({ name, prose }) {
   return verb?.what ?? prose.join(' ').replace(/[.,:;] .*/s, '');
 }
 
-await mkdir('dist/man', { recursive: true });
+await mkdir(`${folder}/man`, { recursive: true });
 for (const command of commands) {
   const page = manPage(command, { version, what: whatIs(command), others: names });
-  await writeFile(`dist/man/${pageName(command.name)}.1`, page);
+  await writeFile(`${folder}/man/${pageName(command.name)}.1`, page);
 }
 
 const plans = (await readdir('experiments/plans')).map((file) => file.replace(/\.json$/, ''));
-await mkdir('dist/completions', { recursive: true });
+await mkdir(`${folder}/completions`, { recursive: true });
 for (const [file, script] of Object.entries(completionScripts(commands, plans.sort()))) {
-  await writeFile(`dist/completions/${file}`, script);
+  await writeFile(`${folder}/completions/${file}`, script);
 }
