@@ -122,7 +122,8 @@ t.test(
     t.match(parseResult(again)['receivers'], [{ status: 'complete', address: failed.address }]);
 
     // A receiver that is named as well counts once.
-    for (const { address, home } of [stranger, one]) appendFileSync(known, knownLine(address, home));
+    for (const { address, home } of [stranger, one])
+      appendFileSync(known, knownLine(address, home));
     const mixed = ['--to', `@lan,${stranger.address},${one.address}`];
     const all = await place.send([file, ...mixed, '--json']).exited;
     const statuses = parseResult(all)['receivers'].filter(({ name = '' }) => isOwn({ name }));
