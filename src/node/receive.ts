@@ -20,7 +20,7 @@ import { affordableFileCount } from './disk/descriptor-limit.js';
 import type { PartStore } from './disk/parts/part-store.js';
 import type { FoundOnDisk, PrepareEvent } from './disk/parts/session-parts.js';
 import { describeKept, SessionParts } from './disk/parts/session-parts.js';
-import { keepRemovingStaleParts, removeStaleParts } from './disk/parts/stale-parts.js';
+import { removeStaleParts, StalePartsRemoval } from './disk/parts/stale-parts.js';
 import { FileBudget } from './disk/store/file-budget.js';
 import { allocationBytesAt } from './disk/store/free-space.js';
 import { PlacedIndex } from './disk/store/placed-files.js';
@@ -126,7 +126,7 @@ export class Receiving {
   };
   private resolveClosed: () => void = () => undefined;
   private isClosing = false;
-  private expiryTimer: NodeJS.Timeout | undefined;
+  private staleParts: StalePartsRemoval | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
 
   private constructor(
@@ -187,7 +187,7 @@ export class Receiving {
       },
       handleSendError: (error) => receiving.sendErrors.add(error),
     });
-    receiving.expiryTimer = keepRemovingStaleParts(
+    receiving.staleParts = new StalePartsRemoval(
       dir,
       (error) =>
         receiving.callMachine((nowMs) => machine.handleInternalError(nowMs, undefined, error)),
@@ -278,13 +278,13 @@ export class Receiving {
     const { runner } = this;
     if (this.isClosing || runner === undefined) return this.closed;
     this.isClosing = true;
-    clearInterval(this.expiryTimer);
     clearInterval(this.progressTimer);
     // Wait for the next turn of the event loop, because this call can come from an event handler.
     await setImmediate();
     endSessions(runner.nowMs);
     runner.drain();
     await this.parts.settle();
+    await this.staleParts?.close();
     await this.classic?.close(reason);
     await runner.close();
     this.placed.close();

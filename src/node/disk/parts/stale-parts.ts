@@ -144,18 +144,40 @@ async function isOlder(paths: readonly string[], changedBeforeMs: number): Promi
   return false;
 }
 
-/**
- * Calls `removeStaleParts` daily, or more often if parts become stale within a day.
- * @param handleError called for unexpected errors only: each session reports disk errors itself
- */
-export function keepRemovingStaleParts(
-  dir: string,
-  handleError: (error: unknown) => void,
-  olderThanMs = defaultKeepPartsMs,
-): NodeJS.Timeout {
-  const remove = () =>
-    removeStaleParts(dir, olderThanMs).catch((error: unknown) => {
-      if (!(error instanceof P2mpError)) handleError(error);
+/** Calls `removeStaleParts` daily, or more often if parts become stale within a day. */
+export class StalePartsRemoval {
+  private readonly timer: NodeJS.Timeout;
+  /** The removal in progress. */
+  private running: Promise<void> | undefined;
+
+  /**
+   * @param handleError called for unexpected errors only: each session reports disk errors itself
+   */
+  constructor(
+    private readonly dir: string,
+    private readonly handleError: (error: unknown) => void,
+    private readonly olderThanMs = defaultKeepPartsMs,
+  ) {
+    this.timer = setInterval(() => this.begin(), Math.min(dayMs, olderThanMs)).unref();
+  }
+
+  /** Resolves when no removal is in progress, and none will begin. */
+  async close(): Promise<void> {
+    clearInterval(this.timer);
+    await this.running;
+  }
+
+  private begin(): void {
+    this.running ??= this.remove().finally(() => {
+      this.running = undefined;
     });
-  return setInterval(remove, Math.min(dayMs, olderThanMs)).unref();
+  }
+
+  private async remove(): Promise<void> {
+    try {
+      await removeStaleParts(this.dir, this.olderThanMs);
+    } catch (error) {
+      if (!(error instanceof P2mpError)) this.handleError(error);
+    }
+  }
 }
