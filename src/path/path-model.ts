@@ -25,6 +25,10 @@ export interface PathSample {
   /** Number of all datagrams sent so far. */
   readonly sent: number;
   readonly received: number;
+}
+
+/** How the congestion controller is sending. It says what a sample can be evidence of. */
+export interface SendingState {
   /** Time until which the sender was app-limited: it had less to send than the limits allowed. */
   readonly appLimitedUntilMs: TimeMs;
   /**
@@ -108,9 +112,7 @@ export class PathModel {
   /** The measurement that detected the congestion covers only data sent after this time. */
   congestedFromMs: TimeMs = -Infinity;
   /** Time at which the in-flight limit last blocked sending. */
-  fullAtMs: TimeMs = -Infinity;
-  /** Minimum time between reports on a slow return path; 0 on other paths. */
-  reportGapMs = 0;
+  private fullAtMs: TimeMs = -Infinity;
 
   private readonly points: Point[] = [];
   private hasCounted = false;
@@ -169,14 +171,19 @@ export class PathModel {
     this.rtt.add(nowMs, rttMs);
   }
 
-  take(sample: PathSample): void {
+  /** The in-flight limit blocks sending. */
+  handleFull(nowMs: TimeMs): void {
+    this.fullAtMs = nowMs;
+  }
+
+  take(sample: PathSample, sending: SendingState): void {
     const { nowMs, sentAtMs } = sample;
     if (sentAtMs >= this.echoedSentAtMs) {
       this.echoedSentAtMs = sentAtMs;
       this.takeRtt(nowMs, Math.max(0, sample.arrivedAtMs - sentAtMs));
     }
-    this.takeLoss(sample);
-    this.takeDelivery(sample);
+    this.takeLoss(sample, sending);
+    this.takeDelivery(sample, sending.appLimitedUntilMs);
     if (sample.sentUpToLargest < this.roundTarget) return;
     this.rounds++;
     this.roundTarget = sample.sent + 1;
@@ -203,7 +210,7 @@ export class PathModel {
     if (rttMs <= nearMin * this.minRttMs + minRttNoiseMs) this.minRttSeenAtMs = nowMs;
   }
 
-  private takeDelivery(sample: PathSample): void {
+  private takeDelivery(sample: PathSample, appLimitedUntilMs: TimeMs): void {
     const { arrivedAtMs, sentAtMs, received, sentUpToLargest: sent } = sample;
     const { points } = this;
     // The first rate is measured from the start of sending, so it is too low but usable.
@@ -230,7 +237,7 @@ export class PathModel {
     const expected = this.leastExpected(sample.sentUpToCumulative - base.sent);
     const hasQueue = arrivedAtMs - sentAtMs > nearMin * this.minRttMs + nearMinMs;
     const isLimited =
-      sample.appLimitedUntilMs >= base.sentAtMs ||
+      appLimitedUntilMs >= base.sentAtMs ||
       (!hasQueue && received - base.received >= expected && this.fullAtMs < base.sentAtMs);
     this.latestRate = rate;
     this.currentBest = Math.max(this.currentBest, rate);
@@ -248,7 +255,7 @@ export class PathModel {
    * Measures loss once per round trip. If a report was sent in the middle of a burst, the number of datagrams
    * that it covers is uncertain: this number lies between `sentUpToCumulative` and `sentUpToLargest`.
    */
-  private takeLoss(sample: PathSample): void {
+  private takeLoss(sample: PathSample, sending: SendingState): void {
     const { sentUpToLargest, sentUpToCumulative, received, nowMs, sentAtMs } = sample;
     const doubt = (sentUpToLargest - sentUpToCumulative) / 2;
     const sent = sentUpToLargest - doubt;
@@ -261,17 +268,17 @@ export class PathModel {
     const count = sent - base.sent;
     // Loss before and after `belowLimitSinceMs` is measured separately, so this measurement can end early.
     const isTurn =
-      sentAtMs >= sample.belowLimitSinceMs && base.begunAtMs < sample.belowLimitSinceMs;
-    const isBelowLimit = base.begunAtMs >= sample.belowLimitSinceMs;
+      sentAtMs >= sending.belowLimitSinceMs && base.begunAtMs < sending.belowLimitSinceMs;
+    const isBelowLimit = base.begunAtMs >= sending.belowLimitSinceMs;
     const doubts = base.doubt + doubt;
     const enough = Math.max(lossSample, (isBelowLimit ? belowLimitExactness : exactness) * doubts);
     if (!isTurn && (sent < base.roundEnd || count < enough)) return;
     this.lossPoint = point;
     if (count < Math.max(lossSample, belowLimitExactness * doubts)) return;
     this.lossRatio = Math.min(1, Math.max(0, 1 - (received - base.received) / count));
-    if (isBelowLimit && (!sample.isGrowing || this.hasNoQueue(sample)))
+    if (isBelowLimit && (!sending.isGrowing || this.hasNoQueue(sample)))
       this.takeBaseline(nowMs, count);
-    const isUnpaced = base.begunAtMs < sample.pacedSinceMs;
+    const isUnpaced = base.begunAtMs < sending.pacedSinceMs;
     if (!isUnpaced) this.takePacedLoss(count);
     const most = this.isShort
       ? this.mostOnShortPath(count, isUnpaced)

@@ -180,7 +180,6 @@ export class ReceiverMessages {
       delivery.views.assign(peer);
     }
     const hasNewGap = peer.returnPath.take(nowMs, report.stampMs);
-    peer.model.reportGapMs = peer.returnPath.gapMs;
     delivery.handleReport(nowMs, peer, report);
     if (hasNewGap) connections.poll(nowMs, peer);
     // Multicast data fills the path of a slow receiver until that receiver has left the group.

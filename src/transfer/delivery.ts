@@ -12,10 +12,11 @@ import { DigestTree } from '../object/digest-tree.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { isManifestBlock, offsetOfBlock, sizeOfBlock } from '../object/geometry.js';
 import { hashLeaf } from '../object/hash-tree.js';
+import { createCongestionController } from '../path/congestion/create-controller.js';
 import { Pacer } from '../path/pacer.js';
 import type { BlockSeal } from '../security/block-seal.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
-import { burstsAhead } from '../wire/header.js';
+import { burstsAhead, sessionHeaderSizeBytes } from '../wire/header.js';
 import type { Report } from '../wire/report.js';
 import { maxBatchSegments } from '../wire/segment-size.js';
 import { BatchEncoder } from './batch.js';
@@ -93,8 +94,6 @@ export class Delivery {
   private readonly maxBlocks: number;
   /** Enforces a configured rate. */
   private readonly pacer = new Pacer();
-  /** Whether the configured rate delays the next datagram. */
-  private isPaced = false;
   /** Bytes that catch-up groups may send ahead of the main group. */
   private catchUpCredit = 0;
   /** Number of the last burst that was started; undefined before the first burst. */
@@ -183,7 +182,6 @@ export class Delivery {
   }
 
   handleReport(nowMs: TimeMs, peer: SessionPeer, report: Report): void {
-    takeSample(nowMs, peer, report, this.lastBurst);
     const usesMulticast = this.options.group !== undefined && !this.isSlowReceiver(peer);
     takeGroup(peer, report, usesMulticast, this.groupDatagramsSent);
     peer.rateGroup?.takeWindow(peer, report.windowBlocks);
@@ -195,7 +193,7 @@ export class Delivery {
     const { rateGroup } = peer;
     if (rateGroup !== undefined) {
       takeGaps(rateGroup.rounds.window, peer, report, this.lastBurst);
-      rateGroup.handleReport(nowMs, peer);
+      rateGroup.handleReport(peer, takeSample(nowMs, peer, report, this.lastBurst));
     }
     this.splitOffSlowReceivers(nowMs);
     this.advance();
@@ -242,8 +240,7 @@ export class Delivery {
 
   private pollBatch(nowMs: TimeMs): Transmit | undefined {
     const { rateBytesPerSec } = this.options;
-    this.isPaced = rateBytesPerSec !== undefined && !this.pacer.maySend(nowMs);
-    if (this.isPaced) return undefined;
+    if (rateBytesPerSec !== undefined && !this.pacer.maySend(nowMs)) return undefined;
     // The main group normally sends first. If a rate is configured, catch-up groups with credit send first.
     const isCatchUpFirst = this.catchUpCredit > 0;
     const last = this.rateGroups.length - 1;
@@ -267,18 +264,18 @@ export class Delivery {
   }
 
   pollTimeout(): TimeMs | undefined {
-    let atMs = this.isPaced ? this.pacer.nextAtMs : Infinity;
+    const rateAllowsAtMs = this.pacer.nextSendAtMs;
+    let atMs = rateAllowsAtMs;
     for (const { rounds, nextSendAtMs } of this.rateGroups) {
       atMs = Math.min(atMs, rounds.earliestDeadlineMs ?? Infinity);
-      if (!this.isPaced) atMs = Math.min(atMs, nextSendAtMs);
+      if (rateAllowsAtMs === Infinity) atMs = Math.min(atMs, nextSendAtMs);
     }
     return atMs === Infinity ? undefined : atMs;
   }
 
   /** Polls receivers that have not reported by the deadline of a round. */
   handleTimeout(nowMs: TimeMs): void {
-    // The rate allows sending again, so no further timer is needed, even if a busy host sends later.
-    if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
+    this.pacer.handleTimeout(nowMs);
     for (const rateGroup of this.rateGroups) {
       rateGroup.handleTimeout(nowMs);
       this.pollOwing(nowMs, rateGroup);
@@ -316,8 +313,13 @@ export class Delivery {
         peers,
         reportIntervalMs,
         maxBlocks: isMain ? this.maxBlocks : catchUpBlocks,
-        randomPhase: (randomPhase + this.rateGroups.length / 3) % 1,
-        fixedRateBytesPerSec: isMain ? rateBytesPerSec : undefined,
+        controller: createCongestionController({
+          blockDatagrams: geometry.segmentsPerBlock,
+          datagramSizeBytes: geometry.mssBytes + sessionHeaderSizeBytes,
+          reportIntervalMs,
+          randomPhase: (randomPhase + this.rateGroups.length / 3) % 1,
+          rateBytesPerSec: isMain ? rateBytesPerSec : undefined,
+        }),
       },
       this,
     );
@@ -359,7 +361,7 @@ export class Delivery {
     if (slowReceivers.length === 0) return;
     for (const peer of slowReceivers) this.splitOff(nowMs, peer);
     for (const rateGroup of this.rateGroups) rateGroup.measure();
-    this.main.controller.restart();
+    this.main.controller.handleSplit();
   }
 
   private splitOff(nowMs: TimeMs, peer: SessionPeer): void {

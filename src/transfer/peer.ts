@@ -5,7 +5,7 @@ import type { TimeMs } from '../base/machine.js';
 import { RangeSet } from '../base/range-set.js';
 import { RttEstimator } from '../base/rtt.js';
 import { CandidateAddresses } from '../path/candidate-addresses.js';
-import type { CongestionController } from '../path/congestion-controller.js';
+import type { PathSample } from '../path/path-model.js';
 import { PathModel } from '../path/path-model.js';
 import { ReturnPath } from '../path/return-path.js';
 import { SentBursts } from '../path/sent-bursts.js';
@@ -39,11 +39,11 @@ export interface PeerRateGroup {
   /** Last burst of the most recent completely sent round. */
   readonly lastWholeBurst: number | undefined;
   readonly groupBursts: SentBursts;
-  readonly controller: CongestionController;
   readonly rounds: Rounds<SessionBlock>;
   /** Updates the rate group after a change of its members. */
   measure(): void;
-  handleReport(nowMs: TimeMs, peer: SessionPeer): void;
+  /** @param sample what the report says about the path; undefined if nothing */
+  handleReport(peer: SessionPeer, sample: PathSample | undefined): void;
   takeWindow(peer: SessionPeer, blocks: number): void;
   release(peer: SessionPeer): void;
 }
@@ -109,7 +109,7 @@ export class SessionPeer {
 
   /** The rate group that serves the receiver; undefined before delivery begins. */
   rateGroup: PeerRateGroup | undefined;
-  readonly model = new PathModel();
+  readonly model: Readonly<PathModel> = new PathModel();
   /** State of the path that the receiver's reports take. */
   returnPath = new ReturnPath();
   /** Unicast bursts sent to the receiver, and the number of their datagrams that have arrived or are lost. */

@@ -7,10 +7,9 @@ import type { TimeMs, Transmit } from '../base/machine.js';
 import type { SegmentSet } from '../base/segment-set.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { segmentCountOfBlock } from '../object/geometry.js';
-import { CongestionController } from '../path/congestion-controller.js';
-import { Pacer } from '../path/pacer.js';
+import type { CongestionController } from '../path/congestion/congestion-control.js';
+import type { PathSample } from '../path/path-model.js';
 import { SentBursts } from '../path/sent-bursts.js';
-import { sessionHeaderSizeBytes } from '../wire/header.js';
 import { maxBatchSegments } from '../wire/segment-size.js';
 import type { PeerRateGroup, SessionPeer } from './peer.js';
 import { Rounds, toGroup } from './rounds.js';
@@ -45,11 +44,7 @@ export interface RateGroupOptions {
   readonly peers: readonly SessionPeer[];
   readonly reportIntervalMs: number;
   readonly maxBlocks: number;
-  readonly randomPhase: number;
-  /**
-   * Rate that the user configured. If it is set, the congestion controller limits only the data in flight.
-   */
-  readonly fixedRateBytesPerSec: number | undefined;
+  readonly controller: CongestionController;
 }
 
 /**
@@ -89,10 +84,8 @@ export class RateGroup implements PeerRateGroup {
   private burstLimit = Infinity;
   /** Number of blocks on which each receiver still owes feedback. */
   private readonly awaitedBlocks: Uint32Array;
-  private readonly pacer = new Pacer();
   /** Number of datagrams that may still be sent; undefined if it has to be computed again. */
   private headroom: number | undefined;
-  private isPaced = false;
   /** Largest share of the current round's datagrams that a single member receives. */
   private roundShare = 1;
   private isStarved = false;
@@ -101,17 +94,12 @@ export class RateGroup implements PeerRateGroup {
     private readonly options: RateGroupOptions,
     private readonly owner: RateGroupOwner,
   ) {
-    const { geometry, peers, reportIntervalMs, randomPhase, isMain, maxBlocks } = options;
+    const { geometry, peers, controller, isMain, maxBlocks } = options;
     this.cursor = geometry.manifestBlockCount;
     this.isFirstPass = isMain;
     this.maxBlocks = maxBlocks;
     this.awaitedBlocks = new Uint32Array(peers.length);
-    this.controller = new CongestionController({
-      blockDatagrams: geometry.segmentsPerBlock,
-      datagramSizeBytes: geometry.mssBytes + sessionHeaderSizeBytes,
-      reportIntervalMs,
-      randomPhase,
-    });
+    this.controller = controller;
     const maxSegments = geometry.segmentsPerBlock;
     const createBlock = () => new SessionBlock(maxSegments, peers.length, this.awaitedBlocks);
     this.rounds = new Rounds(peers.length, createBlock, {
@@ -134,9 +122,8 @@ export class RateGroup implements PeerRateGroup {
   measure(): void {
     this.members = this.options.peers.filter((peer) => peer.rateGroup === this && peer.isServed);
     this.groupMembers = [];
-    this.controller.initialRttMs = 0;
-    for (const { index, isMulticastReachable, model } of this.members) {
-      this.controller.initialRttMs = Math.max(this.controller.initialRttMs, model.minRttMs);
+    this.controller.handleMembers(this.members);
+    for (const { index, isMulticastReachable } of this.members) {
       if (isMulticastReachable) this.groupMembers.push(index);
     }
     this.receiverWindowBlocks = this.leastWindowBlocks();
@@ -175,9 +162,10 @@ export class RateGroup implements PeerRateGroup {
     }
   }
 
-  handleReport(nowMs: TimeMs, peer: SessionPeer): void {
+  handleReport(peer: SessionPeer, sample: PathSample | undefined): void {
     if (!peer.needed.isEmpty) this.isIdle = false;
     this.headroom = undefined;
+    if (sample === undefined) return;
     const { paced } = this;
     paced.length = 0;
     for (const member of this.members) {
@@ -185,7 +173,7 @@ export class RateGroup implements PeerRateGroup {
       member.inFlight = this.inFlightOf(member);
       paced.push(member);
     }
-    this.controller.update(nowMs, paced);
+    this.controller.handleFeedback(peer, sample, paced);
   }
 
   /** Resumes the search for blocks to open, because receivers may now need more blocks. */
@@ -233,8 +221,8 @@ export class RateGroup implements PeerRateGroup {
   }
 
   private get readAhead(): number {
-    if (this.hasFixedRate) return Infinity;
-    const blocks = (this.controller.pace * readAheadMs) / this.options.geometry.segmentsPerBlock;
+    const blocks =
+      (this.controller.sendRate(1) * readAheadMs) / this.options.geometry.segmentsPerBlock;
     return readAheadBlocks + Math.ceil(blocks);
   }
 
@@ -325,16 +313,14 @@ export class RateGroup implements PeerRateGroup {
 
   /** The next batch of this rate group; undefined if no batch may be sent now. */
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    const { isUnpaced } = this.controller;
-    this.isPaced = !this.hasFixedRate && !isUnpaced && !this.pacer.maySend(nowMs);
-    if (this.isPaced) return undefined;
+    if (!this.controller.maySend(nowMs)) return undefined;
     const transmit = this.rounds.continueRound(nowMs) ?? this.beginRoundOf(nowMs);
     if (transmit === undefined) return undefined;
-    if (this.isStarved) this.controller.appLimitedUntilMs = nowMs;
+    if (this.isStarved) this.controller.handleIdle(nowMs);
     this.isStarved = false;
     const { bytes, datagramSizeBytes = bytes.length } = transmit;
     const count = Math.ceil(bytes.length / datagramSizeBytes);
-    if (!isUnpaced) this.pacer.handleSent(nowMs, (count * this.roundShare) / this.controller.pace);
+    this.controller.handleSent(nowMs, count * this.roundShare);
     return transmit;
   }
 
@@ -370,21 +356,12 @@ export class RateGroup implements PeerRateGroup {
     this.headroom = (this.headroom ?? 0) - most;
   }
 
-  private get hasFixedRate(): boolean {
-    return this.options.fixedRateBytesPerSec !== undefined;
-  }
-
   /**
    * Maximum number of datagrams in a batch. A slow path gets smaller batches, because its queue may be short.
    */
   private get batchLimit(): number {
-    const { fixedRateBytesPerSec, geometry } = this.options;
-    const perMs =
-      fixedRateBytesPerSec === undefined
-        ? this.controller.pace / this.roundShare
-        : fixedRateBytesPerSec / (1000 * geometry.mssBytes);
-    const limit = Math.min(Math.floor(perMs * maxBatchMs), maxBatchSegments(geometry.mssBytes));
-    return Math.max(1, limit);
+    const inTime = Math.floor(this.controller.sendRate(this.roundShare) * maxBatchMs);
+    return Math.max(1, Math.min(inTime, maxBatchSegments(this.options.geometry.mssBytes)));
   }
 
   /** Number of further datagrams that may be in flight. Only members that owe feedback limit this number. */
@@ -392,9 +369,8 @@ export class RateGroup implements PeerRateGroup {
     let least = Infinity;
     for (const peer of this.members) {
       if (!this.isPacedBy(peer)) continue;
-      const room = this.controller.inFlightLimit(peer.model) - this.inFlightOf(peer);
-      if (room <= 0) peer.model.fullAtMs = nowMs;
-      least = Math.min(least, room);
+      peer.inFlight = this.inFlightOf(peer);
+      least = Math.min(least, this.controller.findRoom(nowMs, peer));
     }
     return least;
   }
@@ -410,12 +386,12 @@ export class RateGroup implements PeerRateGroup {
 
   /** Time at which pacing allows the next datagram; Infinity if pacing delays nothing. */
   get nextSendAtMs(): TimeMs {
-    return this.isPaced ? this.pacer.nextAtMs : Infinity;
+    return this.controller.nextSendAtMs;
   }
 
   /** Ends a pacing delay that is over. No further timer is then needed, even if a busy host sends later. */
   handleTimeout(nowMs: TimeMs): void {
-    if (nowMs >= this.pacer.nextAtMs) this.isPaced = false;
+    this.controller.handleTimeout(nowMs);
   }
 
   /** Stops sending. */

@@ -1,6 +1,7 @@
 /** Applies a report to the sender's state: gaps, a path sample, and multicast reachability (SESSIONS 5.4). */
 
 import type { TimeMs } from '../base/machine.js';
+import type { PathSample } from '../path/path-model.js';
 import { burstsAhead } from '../wire/header.js';
 import type { Gap, Report } from '../wire/report.js';
 import type { BlockWindow } from './block-window.js';
@@ -20,7 +21,8 @@ const leastQueueMs = 10;
 const maxStalledMulticastReports = 4;
 
 /**
- * Derives a sample for the receiver's path model from a report.
+ * Derives a sample for the receiver's path from a report.
+ * @returns undefined if the report says nothing about the path
  * @param lastBurst the last burst that was started; undefined before the first burst
  */
 export function takeSample(
@@ -28,14 +30,15 @@ export function takeSample(
   peer: SessionPeer,
   report: Report,
   lastBurst: number | undefined,
-): void {
+): PathSample | undefined {
   peer.segmentsLost = report.segmentsLost;
   const { rateGroup, unicastBursts, isMulticastReachable } = peer;
   const { cumulativeBurst, largestBurst, ackDelayMs } = report;
-  if (largestBurst === undefined || lastBurst === undefined || rateGroup === undefined) return;
+  if (largestBurst === undefined || lastBurst === undefined || rateGroup === undefined)
+    return undefined;
   // A report of a burst that was never sent results from forged data.
-  if (burstsAhead(lastBurst, largestBurst) < 0) return;
-  const { groupBursts, controller } = rateGroup;
+  if (burstsAhead(lastBurst, largestBurst) < 0) return undefined;
+  const { groupBursts } = rateGroup;
   const sentUpTo = (burst: number) =>
     unicastBursts.totalUpTo(burst) + (isMulticastReachable ? groupBursts.totalUpTo(burst) : 0);
   if (cumulativeBurst !== undefined && burstsAhead(lastBurst, cumulativeBurst) >= 0) {
@@ -48,10 +51,10 @@ export function takeSample(
     (isMulticastReachable ? groupBursts.sentAtMs(largestBurst) : undefined) ?? -Infinity,
   );
   const reportedAtMs = nowMs - ackDelayMs;
-  if (sentAtMs === -Infinity || reportedAtMs < sentAtMs) return;
+  if (sentAtMs === -Infinity || reportedAtMs < sentAtMs) return undefined;
   peer.rtt.sample(reportedAtMs - sentAtMs);
   const arrivedAtMs = withoutQueueBack(peer, sentAtMs, reportedAtMs);
-  peer.model.take({
+  return {
     nowMs,
     arrivedAtMs,
     sentAtMs,
@@ -63,11 +66,7 @@ export function takeSample(
     sentUpToCumulative: sentUpTo(cumulativeBurst ?? largestBurst),
     sent: unicastBursts.total + (isMulticastReachable ? groupBursts.total : 0),
     received: report.segmentsReceived,
-    appLimitedUntilMs: controller.appLimitedUntilMs,
-    belowLimitSinceMs: controller.belowLimitSinceMs,
-    pacedSinceMs: controller.pacedSinceMs,
-    isGrowing: controller.state === 'startup',
-  });
+  };
 }
 
 /** Estimated arrival time of the newest datagram, without the time that the report spent in a queue. */

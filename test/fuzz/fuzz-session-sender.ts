@@ -175,7 +175,7 @@ class SenderUnderFire {
       demand(!Number.isNaN(model.capacity), () => 'a capacity that is no number');
     }
     demand(
-      !Number.isNaN(sender['delivery']['main'].controller.pace),
+      !Number.isNaN(sender['delivery']['main'].controller.sendRate(1)),
       () => 'a pace that is no number',
     );
   }

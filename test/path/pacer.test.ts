@@ -9,8 +9,8 @@ class Pacer {
 
   constructor(private readonly rateBytesPerSec: number) {}
 
-  get nextAtMs(): number {
-    return this.pacer.nextAtMs;
+  get nextSendAtMs(): number {
+    return this.pacer.nextSendAtMs;
   }
 
   maySend(nowMs: number): boolean {
@@ -56,7 +56,7 @@ t.test('a sender that wakes when it should sends at the rate too', (t) => {
     if (!t.ok(count > 0, `it may send at ${nowMs}`)) break;
     sentBytes += 1000 * count;
     wakes++;
-    nowMs = pacer.nextAtMs;
+    nowMs = pacer.nextSendAtMs;
   }
   t.ok(Math.abs(sentBytes - 1_000_000) <= 2000, `${sentBytes} bytes`);
   t.ok(wakes <= 1001, `it wakes once a datagram at most: ${wakes}`);

@@ -1,7 +1,7 @@
 /** What the path model concludes from reports of known paths. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import type { PathSample } from '../../src/path/path-model.js';
+import type { PathSample, SendingState } from '../../src/path/path-model.js';
 import { PathModel } from '../../src/path/path-model.js';
 
 interface Course {
@@ -39,12 +39,14 @@ class KnownPath {
         sentUpToCumulative: this.sent,
         sent: this.sent + sendRate * rttMs,
         received: this.received,
+      };
+      const sending: SendingState = {
         appLimitedUntilMs: isLimited ? this.nowMs + rttMs : -Infinity,
         pacedSinceMs: 0,
         belowLimitSinceMs: isBelowLimit ? sinceMs : Infinity,
         isGrowing: false,
       };
-      this.model.take(sample);
+      this.model.take(sample, sending);
     }
     return this.model;
   }

@@ -5,8 +5,9 @@ import { assert } from '../../src/base/assert.js';
 import type { SegmentSet } from '../../src/base/segment-set.js';
 import type { SessionGeometry } from '../../src/object/geometry.js';
 import { createSessionGeometry } from '../../src/object/geometry.js';
+import { createCongestionController } from '../../src/path/congestion/create-controller.js';
 import { SessionPeer } from '../../src/transfer/peer.js';
-import type { RateGroupOptions, RateGroupOwner } from '../../src/transfer/rate-group.js';
+import type { RateGroupOwner } from '../../src/transfer/rate-group.js';
 import { RateGroup } from '../../src/transfer/rate-group.js';
 import type { SessionBlock } from '../../src/transfer/sealed-block.js';
 
@@ -38,7 +39,11 @@ class DrivenRateGroup implements RateGroupOwner {
   readonly peers: SessionPeer[];
   readonly rateGroup: RateGroup;
 
-  constructor(receiverCount: number, options: Partial<RateGroupOptions> = {}) {
+  constructor(
+    receiverCount: number,
+    options: { readonly isMain?: boolean; readonly rateBytesPerSec?: number } = {},
+  ) {
+    const { isMain = true, rateBytesPerSec } = options;
     const address = { host: '192.0.2.1', port: 1 } as Address;
     this.peers = Array.from(
       { length: receiverCount },
@@ -46,14 +51,18 @@ class DrivenRateGroup implements RateGroupOwner {
     );
     this.rateGroup = new RateGroup(
       {
-        isMain: true,
+        isMain,
         geometry,
         peers: this.peers,
         reportIntervalMs: 2,
         maxBlocks: 100,
-        randomPhase: 0,
-        fixedRateBytesPerSec: undefined,
-        ...options,
+        controller: createCongestionController({
+          blockDatagrams: segmentsPerBlock,
+          datagramSizeBytes: mssBytes + 16,
+          reportIntervalMs: 2,
+          randomPhase: 0,
+          rateBytesPerSec,
+        }),
       },
       this,
     );
@@ -136,7 +145,7 @@ t.test('before the first report, four blocks are sent, at the initial rate', (t)
 });
 
 t.test('a fixed rate makes batches small', (t) => {
-  const driven = new DrivenRateGroup(1, { fixedRateBytesPerSec: 1e6 });
+  const driven = new DrivenRateGroup(1, { rateBytesPerSec: 1e6 });
   driven.run(0, 10);
   t.ok(driven.sent.length > 0);
   t.ok(
@@ -207,7 +216,7 @@ t.test('a separate rate group reads only the blocks it needs', (t) => {
 });
 
 t.test('a block that all receivers have before its round is sent is done', (t) => {
-  const driven = new DrivenRateGroup(2, { fixedRateBytesPerSec: 1e6 });
+  const driven = new DrivenRateGroup(2, { rateBytesPerSec: 1e6 });
   for (const peer of driven.peers) peer.isMulticastReachable = true;
   driven.rateGroup.measure();
   driven.rateGroup.advance();

@@ -1,28 +1,18 @@
 /**
- * The congestion controller of a rate group. It sets the pace and the in-flight limit from the path models of
- * the group's members (after BBR: Cardwell et al. 2016; docs/CONGESTION.md). Counts are datagrams.
+ * The congestion controller that sessions use. It sets the pace and the in-flight limit from the path models of
+ * the group's members (after BBR: Cardwell et al. 2016; docs/CONGESTION.md).
  */
-import type { TimeMs } from '../base/machine.js';
-import type { PathModel } from './path-model.js';
-import { minSpanMs } from './path-model.js';
+import type { TimeMs } from '../../base/machine.js';
+import { Pacer } from '../pacer.js';
+import type { PathSample, SendingState } from '../path-model.js';
+import { minSpanMs } from '../path-model.js';
+import type {
+  CongestionController,
+  CongestionControlOptions,
+  ControlledPath,
+} from './congestion-control.js';
 
 export type ControlState = 'startup' | 'drain' | 'up' | 'down' | 'cruise' | 'probe-rtt';
-
-/** What the controller needs to know about a member of its rate group. */
-export interface PacedMember {
-  readonly model: PathModel;
-  /** Number of datagrams sent but not yet reported as received or lost. */
-  readonly inFlight: number;
-}
-
-export interface CongestionControllerOptions {
-  /** Number of datagrams in a block. Blocks are the unit of sending and reporting. */
-  readonly blockDatagrams: number;
-  readonly datagramSizeBytes: number;
-  readonly reportIntervalMs: number;
-  /** Random phase of the probing cycle, 0..1, so that sessions do not probe at the same time. */
-  readonly randomPhase: number;
-}
 
 const startupGain = 2.77;
 const drainGain = 0.4;
@@ -106,7 +96,7 @@ const initialPace = 6;
 /** Minimum round-trip time to assume before the first report. */
 const leastInitialRttMs = 0.2;
 
-export class CongestionController {
+export class BbrController implements CongestionController {
   private phase: ControlState = 'startup';
   /**
    * Share of the modelled capacity to use while other flows share the path. The next probe resets it to 1.
@@ -119,38 +109,78 @@ export class CongestionController {
   private phaseRounds = 0;
   private fullRate = 0;
   private flatRounds = 0;
+  /** The capacity and the delivery rate of the slowest member's path; 0 until they are measured. */
   private capacityNow = 0;
   private deliveryNow = 0;
   private rttProbedAtMs: TimeMs = -Infinity;
-  /** Time until which the sender was app-limited. */
-  appLimitedUntilMs: TimeMs = -Infinity;
   /** The longest handshake round-trip time among the members. The initial window is spread over this time. */
-  initialRttMs = Infinity;
-  /**
-   * Time since which the sender has been in startup, or has sent so slowly that no queue persists; Infinity
-   * at other times.
-   */
-  belowLimitSinceMs: TimeMs = 0;
-  /** Time at which the current period of paced sending began; Infinity while sending is unpaced. */
-  pacedSinceMs: TimeMs = 0;
-
+  private initialRttMs = Infinity;
+  private readonly sending: { -readonly [K in keyof SendingState]: SendingState[K] } = {
+    appLimitedUntilMs: -Infinity,
+    belowLimitSinceMs: 0,
+    pacedSinceMs: 0,
+    isGrowing: true,
+  };
+  private readonly pacer = new Pacer();
   private randomPhase: number;
 
-  constructor(private readonly options: CongestionControllerOptions) {
+  constructor(private readonly options: CongestionControlOptions) {
     this.randomPhase = options.randomPhase;
+  }
+
+  handleMembers(paths: readonly ControlledPath[]): void {
+    this.initialRttMs = 0;
+    for (const { model } of paths) this.initialRttMs = Math.max(this.initialRttMs, model.minRttMs);
+  }
+
+  handleSplit(): void {
+    this.enter('startup', 0);
+    this.share = 1;
+    this.fullRate = 0;
+    this.flatRounds = 0;
+  }
+
+  handleSent(nowMs: TimeMs, count: number): void {
+    if (!this.isUnpaced) this.pacer.handleSent(nowMs, count / this.pace);
+  }
+
+  handleFeedback(path: ControlledPath, sample: PathSample, paths: readonly ControlledPath[]): void {
+    path.model.take(sample, this.sending);
+    this.update(sample.nowMs, paths);
+  }
+
+  handleIdle(nowMs: TimeMs): void {
+    this.sending.appLimitedUntilMs = nowMs;
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    this.pacer.handleTimeout(nowMs);
+  }
+
+  maySend(nowMs: TimeMs): boolean {
+    return this.isUnpaced || this.pacer.maySend(nowMs);
+  }
+
+  get nextSendAtMs(): TimeMs {
+    return this.isUnpaced ? Infinity : this.pacer.nextSendAtMs;
+  }
+
+  sendRate(share: number): number {
+    return this.pace / share;
+  }
+
+  findRoom(nowMs: TimeMs, path: ControlledPath): number {
+    const room = this.inFlightLimit(path) - path.inFlight;
+    if (room <= 0) path.model.handleFull(nowMs);
+    return room;
   }
 
   get state(): ControlState {
     return this.phase;
   }
 
-  /** The capacity of the slowest member's path, in datagrams per millisecond; 0 until it is measured. */
-  get capacity(): number {
-    return this.capacityNow;
-  }
-
   /** The pace, in datagrams per millisecond to each member. */
-  get pace(): number {
+  private get pace(): number {
     return Math.max(this.modelPace, leastBytesPerMs / this.options.datagramSizeBytes);
   }
 
@@ -171,56 +201,47 @@ export class CongestionController {
    * the socket buffers and the hosts are the bottleneck, so pacing would leave the hosts idle. Congestion
    * turns pacing on, because it shows that some queue is too short for the window.
    */
-  get isUnpaced(): boolean {
-    return this.pacedSinceMs === Infinity;
+  private get isUnpaced(): boolean {
+    return this.sending.pacedSinceMs === Infinity;
   }
 
-  private choosePace(nowMs: TimeMs, members: readonly PacedMember[]): void {
-    const isShort = members.every(({ model }) => model.isShort);
-    const lostMore = members.some(({ model }) => nowMs - model.congestedAtMs < pacedForMs);
+  private choosePace(nowMs: TimeMs, paths: readonly ControlledPath[]): void {
+    const isShort = paths.every(({ model }) => model.isShort);
+    const lostMore = paths.some(({ model }) => nowMs - model.congestedAtMs < pacedForMs);
     const isUnpaced = isShort && !lostMore && this.phase !== 'startup';
-    if (isUnpaced) this.pacedSinceMs = Infinity;
-    else if (this.isUnpaced) this.pacedSinceMs = nowMs;
+    if (isUnpaced) this.sending.pacedSinceMs = Infinity;
+    else if (this.isUnpaced) this.sending.pacedSinceMs = nowMs;
   }
 
   /** Maximum number of datagrams in flight to a member. */
-  inFlightLimit(model: PathModel): number {
+  private inFlightLimit({ model, returnPath }: ControlledPath): number {
     const { blockDatagrams, reportIntervalMs } = this.options;
     const least = leastBlocks * blockDatagrams;
     if (model.deliveryRate === 0) return least;
     const gain = this.phase === 'startup' ? startupGain : inFlightGain;
-    const { capacity, minRttMs, reportGapMs } = model;
+    const { capacity, minRttMs } = model;
     const slack = Math.min(capacity * hostSlackMs, mostSlackBlocks * blockDatagrams);
     const product = capacity * minRttMs;
-    const held = 2 * Math.max(reportIntervalMs, reportGapMs) * capacity;
+    const held = 2 * Math.max(reportIntervalMs, returnPath.gapMs) * capacity;
     return Math.max(least, this.share * (Math.max(gain * product, product + slack) + held));
   }
 
-  /** Starts to measure the capacity again. Call it when the members have changed. */
-  restart(): void {
-    this.enter('startup', 0);
-    this.share = 1;
-    this.fullRate = 0;
-    this.flatRounds = 0;
-  }
-
-  /** @param members the members whose feedback is outstanding */
-  update(nowMs: TimeMs, members: readonly PacedMember[]): void {
-    if (members.length === 0) return;
-    this.findSlowest(members);
+  private update(nowMs: TimeMs, paths: readonly ControlledPath[]): void {
+    if (paths.length === 0) return;
+    this.findSlowest(paths);
     if (this.capacityNow === 0) return;
-    this.choosePace(nowMs, members);
+    this.choosePace(nowMs, paths);
     const isRoundOver =
       nowMs - this.roundBeganAtMs >= minRoundMs &&
-      members.every(({ model }) => model.echoedSentAtMs >= this.roundBeganAtMs);
+      paths.every(({ model }) => model.echoedSentAtMs >= this.roundBeganAtMs);
     if (!isRoundOver) return;
-    this.handleRound(nowMs, members);
+    this.handleRound(nowMs, paths);
     this.roundBeganAtMs = nowMs;
   }
 
-  private findSlowest(members: readonly PacedMember[]): void {
-    let slowest: PathModel | undefined;
-    for (const { model } of members) {
+  private findSlowest(paths: readonly ControlledPath[]): void {
+    let slowest: ControlledPath['model'] | undefined;
+    for (const { model } of paths) {
       const isProven = model.rounds >= provenRounds || this.phase === 'startup';
       if (!isProven || model.deliveryRate === 0) continue;
       if (slowest === undefined || model.capacity < slowest.capacity) slowest = model;
@@ -230,32 +251,32 @@ export class CongestionController {
     this.deliveryNow = slowest.deliveryRate;
   }
 
-  private handleRound(nowMs: TimeMs, members: readonly PacedMember[]): void {
+  private handleRound(nowMs: TimeMs, paths: readonly ControlledPath[]): void {
     this.phaseRounds++;
-    const isCongested = members.some(({ model }) => model.congestedAtMs >= this.roundBeganAtMs);
+    const isCongested = paths.some(({ model }) => model.congestedAtMs >= this.roundBeganAtMs);
     // Loss that probing causes is a reason to probe less often, but not a reason to yield.
     const isProbing = this.phase === 'up' || this.phase === 'down';
-    const isCrowded = this.phase === 'cruise' && members.some((member) => this.isCrowded(member));
+    const isCrowded = this.phase === 'cruise' && paths.some((path) => this.isCrowded(path));
     if ((isCongested && isProbing) || isCrowded) this.congestedAtMs = nowMs;
-    if (isCrowded) this.yield(nowMs, members);
+    if (isCrowded) this.yield(nowMs, paths);
     switch (this.phase) {
       case 'startup':
         if (this.isFull(isCongested)) this.enter('drain', nowMs);
         break;
       case 'drain':
-        if (this.isBelowLimitOver(nowMs, members)) this.enter('cruise', nowMs);
+        if (this.isBelowLimitOver(nowMs, paths)) this.enter('cruise', nowMs);
         break;
       case 'up':
         // The phase must contain a whole measurement interval.
         if (nowMs - this.phaseBeganAtMs < this.leastUpMs) break;
         this.enter('down', nowMs);
-        for (const { model } of members) model.endCycle();
+        for (const { model } of paths) model.endCycle();
         break;
       case 'down':
-        if (this.isBelowLimitOver(nowMs, members)) this.enter('cruise', nowMs);
+        if (this.isBelowLimitOver(nowMs, paths)) this.enter('cruise', nowMs);
         break;
       case 'cruise':
-        this.handleCruise(nowMs, members);
+        this.handleCruise(nowMs, paths);
         break;
       case 'probe-rtt':
         if (nowMs - this.phaseBeganAtMs < probeRttMs) break;
@@ -266,29 +287,29 @@ export class CongestionController {
   }
 
   /** Whether congestion affected data that was sent while cruising and since the rate was last reduced. */
-  private isCrowded({ model }: PacedMember): boolean {
+  private isCrowded({ model }: ControlledPath): boolean {
     if (model.isShort) return false;
     const sinceMs = Math.max(this.phaseBeganAtMs, this.yieldedAtMs);
     return model.congestedAtMs >= this.roundBeganAtMs && model.congestedFromMs >= sinceMs;
   }
 
   /** Reduces the rate below the latest delivery rate, so that other flows get their share of the path. */
-  private yield(nowMs: TimeMs, members: readonly PacedMember[]): void {
+  private yield(nowMs: TimeMs, paths: readonly ControlledPath[]): void {
     let share = this.share;
-    for (const member of members) {
-      if (!this.isCrowded(member)) continue;
-      const { model } = member;
+    for (const path of paths) {
+      if (!this.isCrowded(path)) continue;
+      const { model } = path;
       const delivered = model.latestRate / (1 - model.baselineLoss) / this.capacityNow;
       share = Math.min(share, yieldShare * delivered);
     }
     this.yieldedAtMs = nowMs;
     this.share = Math.max(leastShare, Math.min(share, yieldShare * this.share));
-    if (this.share <= belowLimitShare && this.belowLimitSinceMs === Infinity)
-      this.belowLimitSinceMs = nowMs;
+    if (this.share <= belowLimitShare && this.sending.belowLimitSinceMs === Infinity)
+      this.sending.belowLimitSinceMs = nowMs;
   }
 
-  private handleCruise(nowMs: TimeMs, members: readonly PacedMember[]): void {
-    if (this.needsShortRtt(nowMs, members)) {
+  private handleCruise(nowMs: TimeMs, paths: readonly ControlledPath[]): void {
+    if (this.needsShortRtt(nowMs, paths)) {
       this.enter('probe-rtt', nowMs);
       return;
     }
@@ -306,22 +327,23 @@ export class CongestionController {
     this.phase = phase;
     this.phaseBeganAtMs = nowMs;
     this.phaseRounds = 0;
-    this.belowLimitSinceMs = isBelowLimit(phase) || phase === 'startup' ? nowMs : Infinity;
+    this.sending.belowLimitSinceMs = isBelowLimit(phase) || phase === 'startup' ? nowMs : Infinity;
+    this.sending.isGrowing = phase === 'startup';
   }
 
   private isFull(isCongested: boolean): boolean {
     if (this.capacityNow >= startupGrowth * this.fullRate) {
       this.fullRate = this.capacityNow;
       this.flatRounds = 0;
-    } else if (this.appLimitedUntilMs < this.roundBeganAtMs) {
+    } else if (this.sending.appLimitedUntilMs < this.roundBeganAtMs) {
       this.flatRounds++;
     }
     return this.flatRounds >= startupRounds || (isCongested && this.flatRounds > 0);
   }
 
-  private isDrained(members: readonly PacedMember[]): boolean {
+  private isDrained(paths: readonly ControlledPath[]): boolean {
     const blocks = 2 * this.options.blockDatagrams;
-    return members.every(
+    return paths.every(
       ({ model, inFlight }) => inFlight <= model.capacity * model.minRttMs + blocks,
     );
   }
@@ -334,27 +356,27 @@ export class CongestionController {
    * Whether a phase of sending below the path's capacity can end: baseline loss is known, and the queue has
    * drained or had enough time to drain.
    */
-  private isBelowLimitOver(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
-    if (this.phaseRounds < maxDrainRounds && !this.isDrained(members)) return false;
-    return this.knowsLoss(nowMs, members);
+  private isBelowLimitOver(nowMs: TimeMs, paths: readonly ControlledPath[]): boolean {
+    if (this.phaseRounds < maxDrainRounds && !this.isDrained(paths)) return false;
+    return this.knowsLoss(nowMs, paths);
   }
 
   /**
    * Whether baseline loss is known. If data is being lost, a few rounds below the path's capacity show
    * whether the loss is random.
    */
-  private knowsLoss(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
+  private knowsLoss(nowMs: TimeMs, paths: readonly ControlledPath[]): boolean {
     if (this.phaseRounds >= maxBelowLimitRounds) return true;
-    return members.every(
+    return paths.every(
       ({ model }) =>
         Math.max(model.lossRatio, model.baselineLoss) < lossWorthKnowing ||
         nowMs - model.baselineAtMs < baselineEveryMs,
     );
   }
 
-  private needsShortRtt(nowMs: TimeMs, members: readonly PacedMember[]): boolean {
+  private needsShortRtt(nowMs: TimeMs, paths: readonly ControlledPath[]): boolean {
     if (nowMs - this.rttProbedAtMs < probeRttEveryMs) return false;
-    return members.some(({ model }) => nowMs - model.minRttSeenAtMs >= probeRttEveryMs);
+    return paths.some(({ model }) => nowMs - model.minRttSeenAtMs >= probeRttEveryMs);
   }
 }
 

@@ -1,21 +1,28 @@
 /** The states of a rate group's congestion controller, and what each allows. */
 import t from 'tap';
-import type { PacedMember } from '../../src/path/congestion-controller.js';
-import { CongestionController } from '../../src/path/congestion-controller.js';
-import { PathModel } from '../../src/path/path-model.js';
+import { BbrController } from '../../../src/path/congestion/bbr-controller.js';
+import type { ControlledPath } from '../../../src/path/congestion/congestion-control.js';
+import type { PathSample, SendingState } from '../../../src/path/path-model.js';
+import { PathModel } from '../../../src/path/path-model.js';
 
 const blockDatagrams = 45;
-const options = { blockDatagrams, datagramSizeBytes: 1416, reportIntervalMs: 2, randomPhase: 0.5 };
+const options = {
+  blockDatagrams,
+  datagramSizeBytes: 1416,
+  reportIntervalMs: 2,
+  randomPhase: 0.5,
+  rateBytesPerSec: undefined,
+};
 
 /** A path whose model the test sets. */
 class Member {
   inFlight = 0;
+  readonly returnPath = { gapMs: 0 };
   readonly model = {
     deliveryRate: 0,
     latestRate: 0,
     baselineLoss: 0,
     lossRatio: 0,
-    reportGapMs: 0,
     minRttMs: 40,
     rttMs: 40,
     rounds: 10,
@@ -26,16 +33,21 @@ class Member {
     minRttSeenAtMs: 0,
     isShort: false,
     cycles: 0,
+    sending: undefined as SendingState | undefined,
     get capacity(): number {
       return this.deliveryRate / (1 - this.baselineLoss);
     },
+    take(_sample: PathSample, sending: SendingState): void {
+      this.sending = sending;
+    },
+    handleFull(): void {},
     endCycle(): void {
       this.cycles++;
     },
   };
 
-  get paced(): PacedMember {
-    return this as unknown as PacedMember;
+  get path(): ControlledPath {
+    return this as unknown as ControlledPath;
   }
 
   setRate(rate: number): void {
@@ -46,7 +58,7 @@ class Member {
 
 /** Runs rounds of one round trip each. */
 class Course {
-  readonly controller = new CongestionController(options);
+  readonly controller = new BbrController(options);
   nowMs = 0;
   hasShortRtt = true;
 
@@ -59,15 +71,14 @@ class Course {
         model.echoedSentAtMs = this.nowMs;
         if (this.hasShortRtt) model.minRttSeenAtMs = this.nowMs;
       }
-      this.controller.update(
-        this.nowMs,
-        this.members.map(({ paced }) => paced),
-      );
+      const paths = this.members.map(({ path }) => path);
+      const sample = { nowMs: this.nowMs } as PathSample;
+      for (const path of paths) this.controller.handleFeedback(path, sample, paths);
     }
   }
 
   /** Runs until the state is reached. @returns the number of rounds */
-  until(state: CongestionController['state']): number {
+  until(state: BbrController['state']): number {
     for (let rounds = 0; rounds < 1000; rounds++) {
       if (this.controller.state === state) return rounds;
       this.round();
@@ -85,15 +96,19 @@ function cruising(rate: number) {
 }
 
 t.test('before the first report', (t) => {
-  const controller = new CongestionController(options);
-  t.equal(controller.pace, 6, 'the handshake measured nothing');
-  controller.initialRttMs = 100;
-  t.equal(controller.pace, 6, 'not slower on a long path');
-  controller.initialRttMs = 4;
-  t.equal(controller.pace, 45, 'four blocks per round trip');
-  controller.initialRttMs = 0.001;
-  t.equal(controller.pace, 900, 'bounded');
-  t.equal(controller.inFlightLimit(new PathModel()), 4 * blockDatagrams, 'four blocks in flight');
+  const controller = new BbrController(options);
+  const path = { model: new PathModel(), returnPath: { gapMs: 0 }, inFlight: 0 };
+  t.equal(controller.sendRate(1), 6, 'the handshake measured nothing');
+  for (const [rttMs, rate, what] of [
+    [100, 6, 'not slower on a long path'],
+    [4, 45, 'four blocks per round trip'],
+    [0.001, 900, 'bounded'],
+  ] as const) {
+    path.model.takeHandshakeRtt(0, rttMs);
+    controller.handleMembers([path]);
+    t.equal(controller.sendRate(1), rate, what);
+  }
+  t.equal(controller.findRoom(0, path), 4 * blockDatagrams, 'four blocks in flight');
   t.end();
 });
 
@@ -105,11 +120,11 @@ t.test('startup continues while the rate grows, and ends soon after', (t) => {
     member.setRate(rate);
     course.round();
     t.equal(course.controller.state, 'startup');
-    t.ok(Math.abs(course.controller.pace - 2.77 * rate) < 1e-9);
+    t.ok(Math.abs(course.controller.sendRate(1) - 2.77 * rate) < 1e-9);
   }
   member.inFlight = 1e6;
   t.equal(course.until('drain'), 3, 'three rounds of no growth');
-  t.ok(course.controller.pace < member.model.deliveryRate / 2, 'the queue is drained');
+  t.ok(course.controller.sendRate(1) < member.model.deliveryRate / 2, 'the queue is drained');
   t.equal(course.until('cruise'), 3, 'but not forever');
   t.end();
 });
@@ -119,7 +134,7 @@ t.test('a slow source does not end it', (t) => {
   const course = new Course([member]);
   member.setRate(5);
   for (let i = 0; i < 20; i++) {
-    course.controller.appLimitedUntilMs = course.nowMs + 40;
+    course.controller.handleIdle(course.nowMs + 40);
     course.round();
   }
   t.equal(course.controller.state, 'startup');
@@ -128,12 +143,12 @@ t.test('a slow source does not end it', (t) => {
 
 t.test('cruise, up, down: the cycle ends with up', (t) => {
   const { member, course, controller } = cruising(10);
-  t.equal(controller.pace, 10);
+  t.equal(controller.sendRate(1), 10);
   course.until('up');
-  t.equal(controller.pace, 12.5);
+  t.equal(controller.sendRate(1), 12.5);
   course.until('down');
   t.equal(member.model.cycles, 1);
-  t.equal(controller.pace, 7.5);
+  t.equal(controller.sendRate(1), 7.5);
   course.until('cruise');
   t.end();
 });
@@ -146,11 +161,12 @@ t.test('it yields to other traffic, and tries again some seconds later', (t) => 
   model.congestedAtMs = course.nowMs + 40;
   model.latestRate = 8;
   course.round();
-  t.ok(Math.abs(controller.pace - 0.65 * 8) < 1e-9, `${controller.pace}`);
-  t.ok(controller.belowLimitSinceMs <= course.nowMs, 'below the limit from then on');
+  t.ok(Math.abs(controller.sendRate(1) - 0.65 * 8) < 1e-9, `${controller.sendRate(1)}`);
+  const belowLimitSinceMs = model.sending?.belowLimitSinceMs ?? Infinity;
+  t.ok(belowLimitSinceMs <= course.nowMs, 'below the limit from then on');
   const rounds = course.until('up');
   t.ok(rounds >= 70 && rounds <= 115, `${rounds} rounds`);
-  t.equal(controller.pace, 12.5, 'all of it');
+  t.equal(controller.sendRate(1), 12.5, 'all of it');
   t.end();
 });
 
@@ -160,7 +176,7 @@ t.test('loss caused by probing is no reason to yield', (t) => {
   member.model.congestedFromMs = course.nowMs;
   member.model.congestedAtMs = course.nowMs + 40;
   course.until('cruise');
-  t.equal(controller.pace, 10);
+  t.equal(controller.sendRate(1), 10);
   t.ok(course.until('up') > 70, 'only to wait');
   t.end();
 });
@@ -173,7 +189,7 @@ t.test('it never yields below its minimum share', (t) => {
     member.model.latestRate = 1;
     course.round();
   }
-  t.ok(Math.abs(controller.pace - 3) < 1e-9, `${controller.pace}`);
+  t.ok(Math.abs(controller.sendRate(1) - 3) < 1e-9, `${controller.sendRate(1)}`);
   t.end();
 });
 
@@ -183,10 +199,10 @@ t.test('the slowest member sets the rate, once its path is measured', (t) => {
   fast.setRate(10);
   slow.setRate(4);
   course.until('cruise');
-  t.equal(course.controller.pace, 4);
+  t.equal(course.controller.sendRate(1), 4);
   slow.model.rounds = 1;
   course.round();
-  t.equal(course.controller.pace, 10, 'a new member has measured nothing yet');
+  t.equal(course.controller.sendRate(1), 10, 'a new member has measured nothing yet');
   t.end();
 });
 
@@ -198,7 +214,7 @@ t.test('after a long time without a short round trip, it looks for one', (t) => 
     course.round();
     if (controller.state !== 'probe-rtt') continue;
     wasProbing++;
-    t.equal(controller.pace, 5);
+    t.equal(controller.sendRate(1), 5);
   }
   t.ok(wasProbing >= 15 && wasProbing <= 40, `${wasProbing} rounds of 1500`);
   t.end();
@@ -206,17 +222,17 @@ t.test('after a long time without a short round trip, it looks for one', (t) => 
 
 t.test('the limit of data in flight', (t) => {
   const { member, controller } = cruising(10);
-  const { model } = member.paced;
+  const { path } = member;
   t.equal(
-    controller.inFlightLimit(model),
+    controller.findRoom(0, path),
     2 * 400 + 40,
     'two bandwidth-delay products, plus what the report interval delays',
   );
   member.model.minRttMs = 0.3;
-  t.equal(controller.inFlightLimit(model), 3 + 250 + 40, '25 ms on a short path');
+  t.equal(controller.findRoom(0, path), 3 + 250 + 40, '25 ms on a short path');
   member.setRate(1000);
-  t.equal(controller.inFlightLimit(model), 300 + 32 * blockDatagrams + 4000, 'at most 32 blocks');
+  t.equal(controller.findRoom(0, path), 300 + 32 * blockDatagrams + 4000, 'at most 32 blocks');
   member.setRate(0.01);
-  t.equal(controller.inFlightLimit(model), 4 * blockDatagrams, 'at least four');
+  t.equal(controller.findRoom(0, path), 4 * blockDatagrams, 'at least four');
   t.end();
 });
