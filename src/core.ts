@@ -121,7 +121,16 @@ export type {
   SessionSenderResult,
 } from './session/sender-events.js';
 export type { SessionSenderOptions } from './session/sender-options.js';
-export type { HostFault } from './simulator/crashable-host.js';
+export type {
+  AnyRole,
+  HostFault,
+  HostNetwork,
+  HostOptions,
+  HostRunner,
+  HostShell,
+  Role,
+} from './simulator/host.js';
+export { SimulatedHost } from './simulator/host.js';
 export type { Deliver, LinkCounts, LinkFate, LinkOptions } from './simulator/link.js';
 export { Link } from './simulator/link.js';
 export { simulateSession } from './simulator/session-transfer.js';
@@ -133,13 +142,8 @@ export type {
   SimulatedSessionReceiver,
   SimulatedSessionResult,
 } from './simulator/session-transfer-options.js';
-export type {
-  HostOptions,
-  HostRunner,
-  HostShell,
-  SimulationOptions,
-} from './simulator/simulation.js';
-export { SimulatedHost, Simulation } from './simulator/simulation.js';
+export type { Passing, SimulationOptions } from './simulator/simulation.js';
+export { Simulation } from './simulator/simulation.js';
 export type { TraceRecord } from './simulator/trace.js';
 export { formatTraceLine } from './simulator/trace.js';
 export type {

@@ -74,6 +74,8 @@ export type Deliver = (atMs: TimeMs, bytes: Uint8Array) => void;
  */
 export class Link {
   readonly counts = createLinkCounts();
+  /** Set during an outage: the link then loses every datagram. */
+  isDown = false;
 
   private readonly options: Required<Omit<LinkOptions, 'loss' | 'queueLimitBytes'>>;
   private readonly queueLimitBytes: number;
@@ -104,7 +106,7 @@ export class Link {
       counts.queueFull++;
       return 'queue-full';
     }
-    if (bytes.length > options.maxDatagramBytes || this.isLost()) {
+    if (this.isDown || bytes.length > options.maxDatagramBytes || this.isLost()) {
       counts.lost++;
       return 'lost';
     }

@@ -11,8 +11,8 @@ import type { SessionReceiverEvent } from '../session/receiver-events.js';
 import { SessionSender } from '../session/sender.js';
 import type { SessionSenderEvent } from '../session/sender-events.js';
 import type { SessionSenderOptions } from '../session/sender-options.js';
+import type { SimulatedHost } from './host.js';
 import { createSimulatedCrypto } from './session-crypto.js';
-import type { SimulatedHost } from './simulation.js';
 import { Simulation } from './simulation.js';
 
 /** Options of a session used as traffic. */

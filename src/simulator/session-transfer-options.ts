@@ -11,7 +11,7 @@ import type {
 } from '../session/sender-events.js';
 import type { SessionSenderOptions } from '../session/sender-options.js';
 import type { Extra } from '../wire/lists.js';
-import type { HostFault } from './crashable-host.js';
+import type { HostFault } from './host.js';
 import type { LinkCounts, LinkOptions } from './link.js';
 import type { SimulationOptions } from './simulation.js';
 

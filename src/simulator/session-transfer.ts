@@ -5,11 +5,10 @@
 
 import { at } from '../base/assert.js';
 import { withoutUndefined } from '../base/without-undefined.js';
-import type { LinkCounts } from './link.js';
-import { createLinkCounts } from './link.js';
+import { connectPairs, sumCounts } from './link-pairs.js';
+import { SessionReceiverRole } from './roles/session-receiver.js';
+import { SessionSenderRole } from './roles/session-sender.js';
 import { NonceLog } from './session-crypto.js';
-import { SessionReceiverHost } from './session-receiver-host.js';
-import { SessionSenderHost } from './session-sender-host.js';
 import type {
   SimulatedSessionOptions,
   SimulatedSessionResult,
@@ -36,21 +35,20 @@ export function simulateSession(options: SimulatedSessionOptions): SimulatedSess
   const simulation = new Simulation(options);
   const content = createContent(options.seed, options.contentSizeBytes);
   const nonces = options.watchesNonces === true ? new NonceLog() : undefined;
-  const sender = new SessionSenderHost(simulation, content, options, nonces);
+  const sender = new SessionSenderRole(simulation, content, options, nonces);
+  const { sendTimeMs } = options;
+  const senderHost = simulation.addRole('sender', sender, withoutUndefined({ sendTimeMs }));
   const receivers = Array.from({ length: options.receiverCount }, (_, i) => {
     const own = { ...options, ...options.receivers?.[i] };
-    return new SessionReceiverHost(simulation, i, content, own, nonces);
+    const name = `r${i + 1}`;
+    const role = new SessionReceiverRole(simulation, name, i, content, own, nonces);
+    return { role, host: simulation.addRole(name, role) };
   });
-  const links = receivers.flatMap(({ name, options: { forwardLink, backwardLink } }) => {
-    const forward = simulation.createLink(`to ${name}`, forwardLink);
-    const backward = simulation.createLink(`from ${name}`, backwardLink);
-    simulation.connect('sender', name, [forward]);
-    simulation.connect(name, 'sender', [backward]);
-    return [forward, backward];
-  });
+  const ends = receivers.map(({ host: { name }, role: { options } }) => ({ name, ...options }));
+  const links = connectPairs(simulation, 'sender', ends);
   for (const { atMs, host, fault } of options.incidents ?? []) {
     simulation.at(atMs, () => {
-      (host === 'sender' ? sender : at(receivers, host)).inject(fault);
+      (host === 'sender' ? senderHost : at(receivers, host).host).inject(fault);
     });
   }
   const { deadlineMs, maxSteps = Infinity } = options;
@@ -62,22 +60,14 @@ export function simulateSession(options: SimulatedSessionOptions): SimulatedSess
   return {
     sender: sender.results,
     settled: sender.settled,
-    receivers: receivers.map((receiver) => receiver.toResult()),
+    receivers: receivers.map(({ role }) => role.toResult()),
     isAtRest: hasEnded && !isOver(),
     datagramsAfterEnd: sender.datagramsAfterEnd,
     maxReportsPerSec: sender.maxReportsPerSec,
     reportsBySecond: sender.reportsBySecond,
     nonceReuses: nonces?.reuses ?? 0,
-    links: sumOfCounts(links.map(({ counts }) => counts)),
+    links: sumCounts(links),
     virtualMs: simulation.nowMs,
     steps: simulation.steps,
   };
-}
-
-function sumOfCounts(all: readonly LinkCounts[]): LinkCounts {
-  const total = createLinkCounts();
-  for (const counts of all) {
-    for (const key of Object.keys(total) as (keyof LinkCounts)[]) total[key] += counts[key];
-  }
-  return total;
 }

@@ -5,11 +5,12 @@
 import type { Address } from '../base/address.js';
 import { formatCrc32 } from '../base/crc32.js';
 import { P2mpError } from '../base/errors.js';
-import type { Machine, Shell, TimeMs, Transmit } from '../base/machine.js';
-import { datagramsOf, Runner } from '../base/machine.js';
+import type { Machine, TimeMs } from '../base/machine.js';
 import { describe } from '../packet.js';
 import { describeSession, isSessionDatagram } from '../wire/header.js';
 import { EventQueue } from './event-queue.js';
+import type { HostOptions, Role, SimulatedHost } from './host.js';
+import { createHost } from './host.js';
 import type { LinkOptions } from './link.js';
 import { Link } from './link.js';
 import type { TraceRecord } from './trace.js';
@@ -20,15 +21,17 @@ export interface SimulationOptions {
   readonly seed: string;
   /** Called with each trace record as it occurs; `formatTraceLine` formats a record. */
   readonly trace?: (record: TraceRecord) => void;
+  /** Puts other datagrams on the network in place of one that a host sends. */
+  readonly intercept?: (passing: Passing) => readonly Uint8Array[];
 }
 
-/** Properties of a simulated host. */
-export interface HostOptions {
-  /**
-   * Time that the host's program or network interface spends on each datagram; the host sends one datagram
-   * after another. This is `t` in the delay formula for stop-and-wait.
-   */
-  readonly sendTimeMs?: number;
+/** A datagram on the simulated network, between two addresses. */
+export interface Passing {
+  readonly atMs: TimeMs;
+  readonly from: string;
+  /** A host's address or a group's. */
+  readonly to: string;
+  readonly bytes: Uint8Array;
 }
 
 const simulatedPort = 7735;
@@ -51,16 +54,20 @@ export class Simulation {
   readonly seed: string;
   private currentMs: TimeMs = 0;
   private readonly queue = new EventQueue();
-  private readonly hosts = new Map<string, SimulatedHost>();
+  private readonly hostsByAddress = new Map<string, SimulatedHost>();
+  /** Addresses of members, by group. */
   private readonly groups = new Map<string, Set<string>>();
+  /** By the addresses at both ends. */
   private readonly paths = new Map<string, Map<string, readonly Link[]>>();
   private readonly trace: ((record: TraceRecord) => void) | undefined;
+  private readonly intercept: SimulationOptions['intercept'];
   /** Events executed so far. */
   private stepCount = 0;
 
   constructor(options: SimulationOptions) {
     this.seed = options.seed;
     this.trace = options.trace;
+    this.intercept = options.intercept;
   }
 
   /** The current virtual time. */
@@ -81,7 +88,7 @@ export class Simulation {
   /**
    * Adds a host that runs `machine`. The machine starts when the simulation runs. `handleEvent` gets the
    * machine's events and is allowed to call the machine.
-   * @throws P2mpError INVALID_ARGUMENT if the name is taken
+   * @throws P2mpError INVALID_ARGUMENT if the name or an address is taken
    */
   addHost<Event extends object>(
     name: string,
@@ -89,36 +96,33 @@ export class Simulation {
     handleEvent: (event: Event) => void,
     options: HostOptions = {},
   ): SimulatedHost {
-    if (this.hosts.has(name)) {
-      throw new P2mpError('INVALID_ARGUMENT', `host ${name}: this name is already in use`);
+    return this.addRole(name, { boot: () => machine, handleEvent }, options);
+  }
+
+  /**
+   * Adds a host that plays a role. Each start of the host boots the role anew, so the host can be killed and
+   * started again.
+   * @throws P2mpError INVALID_ARGUMENT if the name or an address is taken
+   */
+  addRole<Event extends object>(
+    name: string,
+    role: Role<Event>,
+    options: HostOptions = {},
+  ): SimulatedHost {
+    const host = createHost(this, name, options, role);
+    for (const address of host.addresses) {
+      if (this.hostsByAddress.has(address)) {
+        throw new P2mpError('INVALID_ARGUMENT', `host ${address}: this name is already in use`);
+      }
     }
-    const host = new SimulatedHost(this, name, options.sendTimeMs ?? 0);
-    this.hosts.set(name, host);
-    this.install(host, machine, handleEvent);
+    for (const address of host.addresses) this.hostsByAddress.set(address, host);
+    host.start();
     return host;
   }
 
-  /** Restarts a host that is down. The new machine has no memory of the old one. */
-  restart<Event extends object>(
-    host: SimulatedHost,
-    machine: Machine<Event>,
-    handleEvent: (event: Event) => void,
-  ): void {
-    host.isDown = false;
-    this.install(host, machine, handleEvent);
-  }
-
-  private install<Event extends object>(
-    host: SimulatedHost,
-    machine: Machine<Event>,
-    handleEvent: (event: Event) => void,
-  ): void {
-    const traced = (event: Event) => {
-      this.trace?.({ atMs: this.currentMs, what: 'event', host: host.name, event });
-      handleEvent(event);
-    };
-    host.start((shell) => new Runner(machine, { ...shell, handleEvent: traced }));
-    this.at(this.currentMs, () => host.drain());
+  /** Records an event of a machine in the trace. */
+  traceEvent(host: string, event: object): void {
+    this.trace?.({ atMs: this.currentMs, what: 'event', host, event });
   }
 
   /** Creates a one-way link whose random stream depends on its name. */
@@ -127,8 +131,8 @@ export class Simulation {
   }
 
   /**
-   * Sets the path from one host to another: one or more links, in the order given. Several paths can share a
-   * link, such as a bottleneck.
+   * Sets the path from one address to another: one or more links, in the order given. Several paths can share
+   * a link, such as a bottleneck. A host's only address is its name, unless its options list others.
    */
   connect(from: string, to: string, links: readonly Link[]): void {
     let ways = this.paths.get(from);
@@ -139,16 +143,21 @@ export class Simulation {
     ways.set(to, links);
   }
 
-  /** Adds a host to a multicast group. */
-  joinGroup(group: string, host: string): void {
+  /** Adds an address of a host to a multicast group. */
+  joinGroup(group: string, address: string): void {
     const members = this.groups.get(group) ?? new Set();
-    members.add(host);
+    members.add(address);
     this.groups.set(group, members);
   }
 
-  /** Removes a host from a multicast group. */
-  leaveGroup(group: string, host: string): void {
-    this.groups.get(group)?.delete(host);
+  /** Removes an address of a host from a multicast group. */
+  leaveGroup(group: string, address: string): void {
+    this.groups.get(group)?.delete(address);
+  }
+
+  /** Whether a datagram can go from one address to another or to a group. */
+  hasPath(from: string, to: string): boolean {
+    return this.groups.has(to) || this.paths.get(from)?.has(to) === true;
   }
 
   /** Runs `action` at a virtual time, or as soon as possible if that time has passed. */
@@ -176,12 +185,29 @@ export class Simulation {
     }
   }
 
-  /** Hosts call this to send a datagram to a host or to a group. */
+  /** Hosts call this to send a datagram from one of their addresses to another address or to a group. */
   send(from: string, to: string, bytes: Uint8Array): void {
+    if (this.intercept === undefined) {
+      this.put(from, to, bytes);
+      return;
+    }
+    const passing = { atMs: this.currentMs, from, to, bytes };
+    for (const other of this.intercept(passing)) this.put(from, to, other);
+  }
+
+  private put(from: string, to: string, bytes: Uint8Array): void {
     this.record('sent', from, to, bytes);
     const members = this.groups.get(to);
-    if (members === undefined) this.carry(from, to, bytes);
-    else for (const member of members) if (member !== from) this.carry(from, member, bytes);
+    if (members === undefined) {
+      this.carry(from, to, bytes);
+      return;
+    }
+    const sender = this.hostsByAddress.get(from);
+    for (const member of members) {
+      if (member !== from && this.hostsByAddress.get(member) !== sender) {
+        this.carry(from, member, bytes);
+      }
+    }
   }
 
   private carry(from: string, to: string, bytes: Uint8Array): void {
@@ -209,13 +235,13 @@ export class Simulation {
   }
 
   private arrive(from: string, to: string, bytes: Uint8Array): void {
-    const host = this.hosts.get(to);
+    const host = this.hostsByAddress.get(to);
     if (host === undefined || host.isDown) {
       this.record('unreachable', from, to, bytes);
       return;
     }
     this.record('received', from, to, bytes);
-    host.receive(from, bytes);
+    host.receive(Simulation.address(from), bytes);
   }
 
   private record(
@@ -234,110 +260,5 @@ export class Simulation {
       crc32: formatCrc32(bytes),
       packet: isSessionDatagram(bytes) ? describeSession(bytes) : describe(bytes),
     });
-  }
-}
-
-/** What a simulated host provides to its Runner: the clock, sending and the timer. */
-export type HostShell = Omit<Shell<never>, 'handleEvent'>;
-/** The part of a Runner that a simulated host uses. */
-export type HostRunner = Pick<Runner<never>, 'handleDatagram' | 'handleTimeout' | 'drain'>;
-
-/**
- * A host that runs a machine on the simulated network.
- * @example
- * ```ts
- * import { Receiver, Simulation } from 'p2mp/core';
- *
- * const simulation = new Simulation({ seed: 'example' });
- * const host = simulation.addHost('a', new Receiver(), () => undefined);
- * host.isDown = true;
- * console.log(host.name); // a
- * ```
- */
-export class SimulatedHost {
-  /** A host that is down neither receives nor sends, and its timeouts do not fire. */
-  isDown = false;
-  private runner: HostRunner | undefined;
-  private sendsUntilMs: TimeMs = 0;
-  private timeoutAtMs: TimeMs | undefined;
-  private wakesAtMs: TimeMs | undefined;
-  private isDrainDue = false;
-
-  constructor(
-    private readonly simulation: Simulation,
-    readonly name: string,
-    private readonly sendTimeMs: number,
-  ) {}
-
-  /** Starts a machine on this host; used by the simulation. */
-  start(createRunner: (shell: HostShell) => HostRunner): void {
-    this.timeoutAtMs = undefined;
-    this.wakesAtMs = undefined;
-    this.runner = createRunner({
-      now: () => this.simulation.nowMs,
-      canTransmit: () => this.canTransmit(),
-      transmit: (transmit) => this.transmit(transmit),
-      scheduleTimeout: (atMs) => this.scheduleTimeout(atMs),
-    });
-  }
-
-  /** Drains the machine's outputs. Needed after an input that did not arrive over the network. */
-  drain(): void {
-    if (!this.isDown) this.runner?.drain();
-  }
-
-  /** Delivers a datagram to the machine. The simulation does not call this for a host that is down. */
-  receive(from: string, bytes: Uint8Array): void {
-    this.runner?.handleDatagram(Simulation.address(from), bytes);
-  }
-
-  private canTransmit(): boolean {
-    if (this.sendsUntilMs <= this.simulation.nowMs) return true;
-    if (!this.isDrainDue) {
-      this.isDrainDue = true;
-      this.simulation.at(this.sendsUntilMs, () => {
-        this.isDrainDue = false;
-        this.drain();
-      });
-    }
-    return false;
-  }
-
-  /**
-   * Sends the datagrams one after another. Each datagram leaves once the host has spent its sending time on
-   * it.
-   */
-  private transmit(transmit: Transmit): void {
-    const { simulation, sendTimeMs } = this;
-    const { host } = transmit.to;
-    this.sendsUntilMs = simulation.nowMs;
-    // Copies a batch, because the sender can reuse the batch's memory while the datagrams are in transit.
-    const sent = transmit.datagramSizeBytes === undefined ? transmit.bytes : transmit.bytes.slice();
-    for (const bytes of datagramsOf({ ...transmit, bytes: sent })) {
-      this.sendsUntilMs += sendTimeMs;
-      if (sendTimeMs === 0) simulation.send(this.name, host, bytes);
-      else simulation.at(this.sendsUntilMs, () => simulation.send(this.name, host, bytes));
-    }
-  }
-
-  /**
-   * Keeps at most one wake-up active and moves it only to an earlier time. A wake-up that fires before the
-   * timeout schedules another one.
-   */
-  private scheduleTimeout(atMs: TimeMs | undefined): void {
-    this.timeoutAtMs = atMs;
-    if (atMs === undefined || (this.wakesAtMs !== undefined && this.wakesAtMs <= atMs)) return;
-    this.wakesAtMs = atMs;
-    this.simulation.at(atMs, () => {
-      if (this.wakesAtMs !== atMs) return;
-      this.wakesAtMs = undefined;
-      this.wake();
-    });
-  }
-
-  private wake(): void {
-    if (this.isDown || this.timeoutAtMs === undefined) return;
-    if (this.timeoutAtMs <= this.simulation.nowMs) this.runner?.handleTimeout();
-    else this.scheduleTimeout(this.timeoutAtMs);
   }
 }

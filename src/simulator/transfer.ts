@@ -6,17 +6,17 @@ import { at } from '../base/assert.js';
 import type { TimeMs } from '../base/machine.js';
 import { createRandom } from '../base/random.js';
 import { withoutUndefined } from '../base/without-undefined.js';
-import type { ReceiverEvent, TransferResult } from '../classic/receiver-events.js';
-import type { SenderEvent, SenderResult } from '../classic/sender-events.js';
+import type { TransferResult } from '../classic/receiver-events.js';
+import type { SenderResult } from '../classic/sender-events.js';
 import type { SenderOptions } from '../classic/sender-options.js';
 import type { LossSpec } from '../loss.js';
 import { createLossModel } from '../loss.js';
-import { Receiver } from '../receiver.js';
-import { Sender } from '../sender.js';
 import type { LinkCounts, LinkOptions } from './link.js';
-import { createLinkCounts } from './link.js';
+import { connectPairs, sumCounts } from './link-pairs.js';
+import { ClassicReceiverRole } from './roles/classic-receiver.js';
+import { ClassicSenderRole } from './roles/classic-sender.js';
 import type { SimulationOptions } from './simulation.js';
-import { type SimulatedHost, Simulation } from './simulation.js';
+import { Simulation } from './simulation.js';
 
 /** Options of a simulated P2MP-FTP transfer: file, receivers, links, loss and seed. */
 export interface SimulatedTransferOptions
@@ -88,33 +88,59 @@ export interface SimulatedReceiverResult {
 export function simulateTransfer(options: SimulatedTransferOptions): SimulatedTransferResult {
   const simulation = new Simulation(options);
   const content = createContent(options.seed, options.sizeBytes);
-  const receivers = Array.from({ length: options.receiverCount }, (_, i) =>
-    addReceiver(simulation, `r${i + 1}`, content, options),
-  );
-  const sending = addSender(simulation, receivers, content, options);
-  const links = receivers.flatMap(({ name }) => {
-    const forward = simulation.createLink(`to ${name}`, options.forwardLink);
-    const backward = simulation.createLink(`from ${name}`, options.backwardLink);
-    simulation.connect('sender', name, [forward]);
-    simulation.connect(name, 'sender', [backward]);
-    return [forward, backward];
+  const { forwardLink, backwardLink, sendTimeMs } = options;
+  const receivers = Array.from({ length: options.receiverCount }, (_, i) => {
+    const name = `r${i + 1}`;
+    const role = createReceiver(simulation, name, content, options);
+    return { name, role, host: simulation.addRole(name, role) };
   });
+  const sender = new ClassicSenderRole(simulation, {
+    sender: {
+      ...options,
+      receivers: receivers.map(({ name }) => ({ name, address: Simulation.address(name) })),
+    },
+    content,
+  });
+  simulation.addRole('sender', sender, withoutUndefined({ sendTimeMs }));
+  const ends = receivers.map(({ name }) => ({ name, forwardLink, backwardLink }));
+  const links = connectPairs(simulation, 'sender', ends);
   for (const { receiver, atMs } of options.deaths ?? []) {
-    simulation.at(atMs, () => {
-      at(receivers, receiver).host.isDown = true;
-    });
+    simulation.at(atMs, () => at(receivers, receiver).host.inject('kill'));
   }
   const { deadlineMs } = options;
   const isAtRest = simulation.run(deadlineMs === undefined ? {} : { untilMs: deadlineMs });
   return {
-    sender: sending.result,
-    receivers: receivers.map((receiver) => receiver.toResult()),
+    sender: sender.results[0],
+    receivers: receivers.map(({ name, role }) => ({
+      name,
+      transfers: role.transfers,
+      isIdentical: role.isIdentical,
+      isDamaged: role.damages.length > 0,
+      maxUnwrittenBytes: role.maxUnwrittenBytes,
+    })),
     isAtRest,
-    datagramsAfterEnd: sending.datagramsAfterEnd,
+    datagramsAfterEnd: sender.datagramsAfterEnd,
     virtualMs: simulation.nowMs,
     steps: simulation.steps,
-    links: sumCounts(links.map((link) => link.counts)),
+    links: sumCounts(links),
   };
+}
+
+function createReceiver(
+  simulation: Simulation,
+  name: string,
+  content: Uint8Array,
+  options: SimulatedTransferOptions,
+): ClassicReceiverRole {
+  const { loss = { model: 'none' }, idleTimeoutMs, storeTimeMs } = options;
+  const receiver = {
+    loss: createLossModel(loss, createRandom(receiverSeed(options.seed, name))),
+    ...withoutUndefined({ idleTimeoutMs }),
+  };
+  return new ClassicReceiverRole(simulation, {
+    ...{ receiver, content },
+    ...withoutUndefined({ storeTimeMs }),
+  });
 }
 
 /**
@@ -145,127 +171,4 @@ export function createContent(seed: string, sizeBytes: number): Uint8Array {
   const words = new Uint32Array(Math.ceil(sizeBytes / 4));
   for (let i = 0; i < words.length; i++) words[i] = random() * 2 ** 32;
   return new Uint8Array(words.buffer, 0, sizeBytes);
-}
-
-interface Sending {
-  result: SenderResult | undefined;
-  datagramsAfterEnd: number;
-}
-
-function addSender(
-  simulation: Simulation,
-  receivers: readonly { readonly name: string }[],
-  content: Uint8Array,
-  options: SimulatedTransferOptions,
-): Sending {
-  const sender = new Sender({
-    ...options,
-    receivers: receivers.map(({ name }) => ({ name, address: Simulation.address(name) })),
-  });
-  const sending: Sending = { result: undefined, datagramsAfterEnd: 0 };
-  const handleEvent = (event: SenderEvent): void => {
-    switch (event.type) {
-      case 'need': {
-        const { blockIndex, offsetBytes, sizeBytes } = event;
-        const bytes = content.subarray(offsetBytes, offsetBytes + sizeBytes);
-        sender.provideBlock(simulation.nowMs, blockIndex, bytes);
-        break;
-      }
-      case 'check-source':
-        sender.confirmSource(simulation.nowMs);
-        break;
-      case 'done':
-        sending.result = event.result;
-        break;
-    }
-  };
-  const machine = {
-    handleDatagram: sender.handleDatagram.bind(sender),
-    handleTimeout: sender.handleTimeout.bind(sender),
-    pollTimeout: sender.pollTimeout.bind(sender),
-    pollEvent: sender.pollEvent.bind(sender),
-    pollTransmit: (nowMs: TimeMs) => {
-      const transmit = sender.pollTransmit(nowMs);
-      if (transmit !== undefined && sending.result !== undefined) sending.datagramsAfterEnd++;
-      return transmit;
-    },
-  };
-  const { sendTimeMs } = options;
-  simulation.addHost(
-    'sender',
-    machine,
-    handleEvent,
-    sendTimeMs === undefined ? {} : { sendTimeMs },
-  );
-  return sending;
-}
-
-function addReceiver(
-  simulation: Simulation,
-  name: string,
-  content: Uint8Array,
-  options: SimulatedTransferOptions,
-) {
-  const { loss = { model: 'none' }, idleTimeoutMs, storeTimeMs = 0 } = options;
-  const machine = new Receiver({
-    loss: createLossModel(loss, createRandom(receiverSeed(options.seed, name))),
-    ...withoutUndefined({ idleTimeoutMs }),
-  });
-  const transfers: TransferResult[] = [];
-  let writtenBytes = 0;
-  let isDamaged = false;
-  let isStored = false;
-  let maxUnwrittenBytes = 0;
-  const handleEvent = (event: ReceiverEvent): void => {
-    switch (event.type) {
-      case 'open':
-      case 'discard':
-        writtenBytes = 0;
-        isStored = false;
-        break;
-      case 'write': {
-        const { offsetBytes, bytes } = event;
-        isDamaged ||= offsetBytes !== writtenBytes || !isSame(bytes, content, offsetBytes);
-        maxUnwrittenBytes = Math.max(maxUnwrittenBytes, machine.receivedBytes - writtenBytes);
-        writtenBytes += bytes.length;
-        machine.handleWritten(writtenBytes);
-        break;
-      }
-      case 'finish':
-        simulation.at(simulation.nowMs + storeTimeMs, () => {
-          isStored = true;
-          machine.handleStored(simulation.nowMs);
-          host.drain();
-        });
-        break;
-      case 'done':
-        transfers.push(event.result);
-        break;
-    }
-  };
-  const host: SimulatedHost = simulation.addHost(name, machine, handleEvent);
-  const toResult = (): SimulatedReceiverResult => ({
-    name,
-    transfers,
-    isIdentical: isStored && !isDamaged && writtenBytes === content.length,
-    isDamaged,
-    maxUnwrittenBytes,
-  });
-  return { name, host, toResult };
-}
-
-function isSame(bytes: Uint8Array, content: Uint8Array, offsetBytes: number): boolean {
-  if (offsetBytes + bytes.length > content.length) return false;
-  for (let i = 0; i < bytes.length; i++) {
-    if (bytes[i] !== content[offsetBytes + i]) return false;
-  }
-  return true;
-}
-
-function sumCounts(all: readonly LinkCounts[]): LinkCounts {
-  const total = createLinkCounts();
-  for (const counts of all) {
-    for (const key of Object.keys(total) as (keyof LinkCounts)[]) total[key] += counts[key];
-  }
-  return total;
 }

@@ -70,7 +70,7 @@ class Host {
 
   /** Delivers a datagram with a forged source address. */
   forge(from: string, bytes: Uint8Array): void {
-    this.host.receive(from, bytes);
+    this.host.receive(Simulation.address(from), bytes);
   }
 
   private addReceiver() {

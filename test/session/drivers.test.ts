@@ -11,8 +11,8 @@ import { StoreDriver } from '../../src/session/drivers/store-driver.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
 import type { IncomingResult } from '../../src/session/receiver-events.js';
 import { SessionSender } from '../../src/session/sender.js';
+import type { SimulatedHost } from '../../src/simulator/host.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
-import type { SimulatedHost } from '../../src/simulator/simulation.js';
 import { Simulation } from '../../src/simulator/simulation.js';
 import { createContent } from '../../src/simulator/transfer.js';
 

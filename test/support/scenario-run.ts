@@ -7,10 +7,13 @@ import type { ReceiverOptions } from '../../src/classic/receiver-options.js';
 import type { SenderEvent, SenderResult } from '../../src/classic/sender-events.js';
 import type { SenderOptions } from '../../src/classic/sender-options.js';
 import { createLossModel } from '../../src/loss.js';
-import { Receiver } from '../../src/receiver.js';
-import { Sender } from '../../src/sender.js';
+import type { Receiver } from '../../src/receiver.js';
+import type { Sender } from '../../src/sender.js';
 import type { LinkCounts } from '../../src/simulator/link.js';
-import { type SimulatedHost, Simulation } from '../../src/simulator/simulation.js';
+import { connectPairs, sumCounts } from '../../src/simulator/link-pairs.js';
+import { ClassicReceiverRole } from '../../src/simulator/roles/classic-receiver.js';
+import { ClassicSenderRole } from '../../src/simulator/roles/classic-sender.js';
+import { Simulation } from '../../src/simulator/simulation.js';
 import type { TraceRecord } from '../../src/simulator/trace.js';
 import { createContent } from '../../src/simulator/transfer.js';
 import { isQuestion } from './driven-sender.js';
@@ -27,12 +30,12 @@ export interface ScenarioRun {
 }
 
 export interface Sending {
-  results: SenderResult[];
-  datagrams: number;
-  datagramsAfterEnd: number;
-  maxBlocksHeld: number;
+  readonly results: readonly SenderResult[];
+  readonly datagrams: number;
+  readonly datagramsAfterEnd: number;
+  readonly maxBlocksHeld: number;
   /** Events left in the machine after a full drain. */
-  maxEventsLeft: number;
+  readonly maxEventsLeft: number;
 }
 
 export interface Receiving {
@@ -40,13 +43,13 @@ export interface Receiving {
   readonly isDead: boolean;
   readonly transfers: TransferResult[];
   /** Bytes passed to the writer, all correct and in place. */
-  takenBytes: number;
-  isOpened: boolean;
-  isStored: boolean;
-  storedBytes: number;
-  damages: string[];
-  maxUnwrittenBytes: number;
-  maxEventsLeft: number;
+  readonly takenBytes: number;
+  readonly isOpened: boolean;
+  readonly isStored: boolean;
+  readonly storedBytes: number;
+  readonly damages: readonly string[];
+  readonly maxUnwrittenBytes: number;
+  readonly maxEventsLeft: number;
 }
 
 /** Replacements between the machines and the simulated network that break them on purpose. */
@@ -72,22 +75,16 @@ export function runScenario(
     addReceiver(simulation, scenario, receiver, content, sabotage),
   );
   const sending = addSender(simulation, scenario, content, sabotage);
-  const links = scenario.receivers.flatMap(({ name, forwardLink, backwardLink }) => {
-    const forward = simulation.createLink(`to ${name}`, forwardLink);
-    const backward = simulation.createLink(`from ${name}`, backwardLink);
-    simulation.connect('sender', name, [forward]);
-    simulation.connect(name, 'sender', [backward]);
-    return [forward, backward];
-  });
+  const links = connectPairs(simulation, 'sender', scenario.receivers);
   const isOver = () => simulation.steps > maxSteps;
   const hasEnded = simulation.run({ untilMs: deadlineMs, isOver });
   return {
     isAtRest: hasEnded && !isOver(),
     steps: simulation.steps,
     virtualMs: simulation.nowMs,
-    sending,
-    receiving,
-    links: sum(links.map(({ counts }) => counts)),
+    sending: sending(),
+    receiving: receiving.map((toReceiving) => toReceiving()),
+    links: sumCounts(links),
   };
 }
 
@@ -106,70 +103,48 @@ export function delegate<Event>(
   };
 }
 
-function sum(all: readonly LinkCounts[]): LinkCounts {
-  const total = { sent: 0, lost: 0, queueFull: 0, corrupted: 0, duplicated: 0, reordered: 0 };
-  for (const counts of all) {
-    for (const key of Object.keys(total) as (keyof LinkCounts)[]) total[key] += counts[key];
-  }
-  return total;
-}
-
 function addSender(
   simulation: Simulation,
   scenario: Scenario,
   content: Uint8Array,
   sabotage: Sabotage,
-): Sending {
+): () => Sending {
   const { receivers, sendTimeMs, sourceTimeMs, ...options } = scenario;
-  const sender = new Sender({
-    ...options,
-    receivers: receivers.map(({ name }) => ({ name, address: Simulation.address(name) })),
-    ...sabotage.senderOptions,
-  });
-  const sending: Sending = {
-    results: [],
-    datagrams: 0,
-    datagramsAfterEnd: 0,
-    maxBlocksHeld: 0,
-    maxEventsLeft: 0,
-  };
-  const machine = sabotage.wrapSender?.(sender) ?? sender;
-  const watched = delegate(machine, {
-    pollTransmit: (nowMs): Transmit | undefined => {
-      const transmit = machine.pollTransmit(nowMs);
-      if (transmit !== undefined) {
-        if (!isQuestion(transmit.bytes)) sending.datagrams++;
-        if (sending.results.length > 0) sending.datagramsAfterEnd++;
-      }
-      return transmit;
+  let datagrams = 0;
+  let maxBlocksHeld = 0;
+  let maxEventsLeft = 0;
+  const role = new ClassicSenderRole(simulation, {
+    sender: {
+      ...options,
+      receivers: receivers.map(({ name }) => ({ name, address: Simulation.address(name) })),
+      ...sabotage.senderOptions,
     },
-    // Requested at the end of each drain: undelivered events then stay in the machine.
-    pollTimeout: () => {
-      const { window, events } = heldBySender(sender);
-      sending.maxBlocksHeld = Math.max(sending.maxBlocksHeld, window);
-      sending.maxEventsLeft = Math.max(sending.maxEventsLeft, events);
-      return machine.pollTimeout();
-    },
-  });
-  const provide = ({ blockIndex, offsetBytes, sizeBytes }: NeedEvent): void => {
-    const bytes = content.subarray(offsetBytes, offsetBytes + sizeBytes);
-    sender.provideBlock(simulation.nowMs, blockIndex, bytes);
-  };
-  const handleEvent = (event: SenderEvent): void => {
-    if (event.type === 'need' && sourceTimeMs === 0) provide(event);
-    else if (event.type === 'need') {
-      simulation.at(simulation.nowMs + sourceTimeMs, () => {
-        provide(event);
-        host.drain();
+    content,
+    sourceTimeMs,
+    wrap: (sender) => {
+      const machine = sabotage.wrapSender?.(sender) ?? sender;
+      return delegate(machine, {
+        pollTransmit: (nowMs): Transmit | undefined => {
+          const transmit = machine.pollTransmit(nowMs);
+          if (transmit !== undefined && !isQuestion(transmit.bytes)) datagrams++;
+          return transmit;
+        },
+        // Requested at the end of each drain: undelivered events then stay in the machine.
+        pollTimeout: () => {
+          const { window, events } = heldBySender(sender);
+          maxBlocksHeld = Math.max(maxBlocksHeld, window);
+          maxEventsLeft = Math.max(maxEventsLeft, events);
+          return machine.pollTimeout();
+        },
       });
-    } else if (event.type === 'check-source') sender.confirmSource(simulation.nowMs);
-    else if (event.type === 'done') sending.results.push(event.result);
+    },
+  });
+  simulation.addRole('sender', role, { sendTimeMs });
+  return () => {
+    const { results, datagramsAfterEnd } = role;
+    return { results, datagrams, datagramsAfterEnd, maxBlocksHeld, maxEventsLeft };
   };
-  const host: SimulatedHost = simulation.addHost('sender', watched, handleEvent, { sendTimeMs });
-  return sending;
 }
-
-type NeedEvent = Extract<SenderEvent, { type: 'need' }>;
 
 /** Internal state of the machine. */
 function heldBySender(sender: Sender): { window: number; events: number } {
@@ -182,81 +157,36 @@ function addReceiver(
   { name, loss, writeTimeMs, storeTimeMs, diesAtMs }: ReceiverScenario,
   content: Uint8Array,
   sabotage: Sabotage,
-): Receiving {
-  const receiver = new Receiver({
-    loss: createLossModel(loss, createRandom(scenario.seed, 'receiver', name)),
-    maxUnwrittenBytes: scenario.maxUnwrittenBytes,
-    ...sabotage.receiverOptions,
-  });
-  const receiving: Receiving = {
-    name,
-    isDead: diesAtMs !== undefined,
-    transfers: [],
-    takenBytes: 0,
-    isOpened: false,
-    isStored: false,
-    storedBytes: 0,
-    damages: [],
-    maxUnwrittenBytes: 0,
-    maxEventsLeft: 0,
-  };
-  let writtenBytes = 0;
-  let diskIsFreeAtMs = 0;
-  /** The disk does one thing at a time, and stops with its host. */
-  const onDisk = (timeMs: number, action: () => void): void => {
-    diskIsFreeAtMs = Math.max(diskIsFreeAtMs, simulation.nowMs) + timeMs;
-    simulation.at(diskIsFreeAtMs, () => {
-      if (host.isDown) return;
-      action();
-      host.drain();
-    });
-  };
-  const handleEvent = (event: ReceiverEvent): void => {
-    if (event.type === 'open') {
-      if (receiving.isOpened) receiving.damages.push('began a second time');
-      receiving.isOpened = true;
-    } else if (event.type === 'write') {
-      const { offsetBytes, bytes } = event;
-      if (offsetBytes !== receiving.takenBytes) receiving.damages.push(`gap at ${offsetBytes}`);
-      if (!isPartOf(content, offsetBytes, bytes)) receiving.damages.push(`bytes at ${offsetBytes}`);
-      receiving.takenBytes = offsetBytes + bytes.length;
-      receiving.maxUnwrittenBytes = Math.max(
-        receiving.maxUnwrittenBytes,
-        receiving.takenBytes - writtenBytes,
-      );
-      const throughBytes = receiving.takenBytes;
-      onDisk(writeTimeMs, () => {
-        writtenBytes = throughBytes;
-        receiver.handleWritten(throughBytes);
+): () => Receiving {
+  let maxEventsLeft = 0;
+  const role = new ClassicReceiverRole(simulation, {
+    receiver: {
+      loss: createLossModel(loss, createRandom(scenario.seed, 'receiver', name)),
+      maxUnwrittenBytes: scenario.maxUnwrittenBytes,
+      ...sabotage.receiverOptions,
+    },
+    ...{ content, writeTimeMs, storeTimeMs },
+    wrap: (receiver) => {
+      const machine = sabotage.wrapReceiver?.(receiver) ?? receiver;
+      return delegate(machine, {
+        pollTimeout: () => {
+          const left = receiver['events'].length + receiver['replies']['transmits'].length;
+          maxEventsLeft = Math.max(maxEventsLeft, left);
+          return machine.pollTimeout();
+        },
       });
-    } else if (event.type === 'finish') {
-      onDisk(storeTimeMs, () => {
-        receiving.isStored = true;
-        receiving.storedBytes = event.sizeBytes;
-        receiver.handleStored(simulation.nowMs);
-      });
-    } else if (event.type === 'done') receiving.transfers.push(event.result);
-  };
-  const machine = sabotage.wrapReceiver?.(receiver) ?? receiver;
-  const watched = delegate(machine, {
-    pollTimeout: () => {
-      const left = receiver['events'].length + receiver['replies']['transmits'].length;
-      receiving.maxEventsLeft = Math.max(receiving.maxEventsLeft, left);
-      return machine.pollTimeout();
     },
   });
-  const host: SimulatedHost = simulation.addHost(name, watched, handleEvent);
-  if (diesAtMs !== undefined) {
-    simulation.at(diesAtMs, () => {
-      host.isDown = true;
-    });
-  }
-  return receiving;
-}
-
-function isPartOf(content: Uint8Array, offsetBytes: number, bytes: Uint8Array): boolean {
-  return (
-    offsetBytes + bytes.length <= content.length &&
-    bytes.every((byte, i) => byte === content[offsetBytes + i])
-  );
+  const host = simulation.addRole(name, role);
+  if (diesAtMs !== undefined) simulation.at(diesAtMs, () => host.inject('kill'));
+  return () => {
+    const { transfers, takenBytes, isStored, storedBytes, maxUnwrittenBytes, opened } = role;
+    const isDead = diesAtMs !== undefined;
+    const isOpened = opened > 0;
+    const damages = opened > 1 ? ['began a second time', ...role.damages] : role.damages;
+    return {
+      ...{ name, isDead, transfers, takenBytes, isOpened, isStored, storedBytes, damages },
+      ...{ maxUnwrittenBytes, maxEventsLeft },
+    };
+  };
 }

@@ -17,8 +17,8 @@ import type {
   SessionSenderResult,
 } from '../../src/session/sender-events.js';
 import type { SessionSenderOptions } from '../../src/session/sender-options.js';
+import { createManifestOfFiles } from '../../src/simulator/roles/session-sender.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
-import { createManifestOfFiles } from '../../src/simulator/session-sender-host.js';
 import { createContent } from '../../src/simulator/transfer.js';
 import type { FaultCounts } from '../../src/wire/faults.js';
 

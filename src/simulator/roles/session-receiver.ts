@@ -1,28 +1,29 @@
-/** A receiver of simulated sessions, with a disk that loses non-durable data when its host dies. */
-import type { Machine, TimeMs } from '../base/machine.js';
-import { createRandom } from '../base/random.js';
-import type { Range } from '../base/range-set.js';
-import { RangeSet } from '../base/range-set.js';
-import { withoutUndefined } from '../base/without-undefined.js';
-import type { DeletionResult } from '../object/content-store.js';
-import { hashLeaf } from '../object/hash-tree.js';
-import { SessionReceiver } from '../session/receiver.js';
-import type { IncomingResult, SessionReceiverEvent } from '../session/receiver-events.js';
-import { receiverLimits } from '../session/receiver-limits.js';
-import type { Extra } from '../wire/lists.js';
-import type { Deletion } from '../wire/messages.js';
-import { CrashableHost } from './crashable-host.js';
-import type { NonceLog } from './session-crypto.js';
-import { createSimulatedCrypto } from './session-crypto.js';
-import { simulatedGroup } from './session-sender-host.js';
+/** Receives sessions on a simulated host, with a disk that loses non-durable data when its host is killed. */
+import type { Machine, TimeMs } from '../../base/machine.js';
+import { createRandom } from '../../base/random.js';
+import type { Range } from '../../base/range-set.js';
+import { RangeSet } from '../../base/range-set.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { DeletionResult } from '../../object/content-store.js';
+import { hashLeaf } from '../../object/hash-tree.js';
+import { SessionReceiver } from '../../session/receiver.js';
+import type { IncomingResult, SessionReceiverEvent } from '../../session/receiver-events.js';
+import { receiverLimits } from '../../session/receiver-limits.js';
+import type { Extra } from '../../wire/lists.js';
+import type { Deletion } from '../../wire/messages.js';
+import { SimulatedDisk } from '../disk.js';
+import type { Role, SimulatedHost } from '../host.js';
+import type { NonceLog } from '../session-crypto.js';
+import { createSimulatedCrypto } from '../session-crypto.js';
 import type {
   SimulatedSessionOptions,
   SimulatedSessionReceiver,
-} from './session-transfer-options.js';
-import type { Simulation } from './simulation.js';
+} from '../session-transfer-options.js';
+import type { Simulation } from '../simulation.js';
+import { simulatedGroup } from './session-sender.js';
 
-/** A crashable host that receives sessions and checks their content. */
-export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
+/** A session receiver as a role of a simulated host. It checks the content that it receives. */
+export class SessionReceiverRole implements Role<SessionReceiverEvent> {
   private readonly results: IncomingResult[] = [];
   /** Extra entries on the disk. */
   private extras: readonly Extra[];
@@ -36,23 +37,22 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
   private isIdentical = false;
   private endedAtMs: TimeMs | undefined;
   private maxBufferedBytes = 0;
-  private diskIsFreeAtMs: TimeMs = 0;
+  private disk: SimulatedDisk | undefined;
   private lives = 0;
   private isCheckpointDue = false;
   private hasBegun = false;
   private readonly random: () => number;
 
   constructor(
-    simulation: Simulation,
+    private readonly simulation: Simulation,
+    private readonly name: string,
     private readonly index: number,
     private readonly content: Uint8Array,
     readonly options: SimulatedSessionOptions,
     private readonly nonces: NonceLog | undefined,
   ) {
-    super(simulation, `r${index + 1}`, 0);
     this.random = createRandom(options.seed, `disk ${index}`);
     this.extras = options.extras ?? [];
-    this.startMachine();
   }
 
   toResult(): SimulatedSessionReceiver {
@@ -60,8 +60,9 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
     return { name, results, isIdentical, isFalse, deletedNames, maxBufferedBytes, endedAtMs };
   }
 
-  protected createMachine(): Machine<SessionReceiverEvent> {
+  boot(host: SimulatedHost): Machine<SessionReceiverEvent> {
     const { options } = this;
+    this.disk = new SimulatedDisk(this.simulation, host);
     const { seed, blockSizeBytes, bufferBytes = receiverLimits.bufferBytes } = options;
     this.lives++;
     this.machine = new SessionReceiver({
@@ -80,11 +81,11 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
     return options.wrapReceiver?.(this.machine) ?? this.machine;
   }
 
-  protected override handleTaken(): void {
+  handleTaken(): void {
     this.maxBufferedBytes = Math.max(this.maxBufferedBytes, this.machine?.bufferedBytes ?? 0);
   }
 
-  protected handleEvent(event: SessionReceiverEvent): void {
+  handleEvent(event: SessionReceiverEvent): void {
     const { simulation, machine, options } = this;
     if (machine === undefined) return;
     const { nowMs } = simulation;
@@ -104,7 +105,7 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
         simulation.leaveGroup(simulatedGroup, this.name);
         break;
       case 'write':
-        this.later(options.writeTimeMs ?? 0, machine, () => {
+        this.later(options.writeTimeMs ?? 0, () => {
           this.written.set(event.offsetBytes / this.blockSizeBytes, event.bytes);
           machine.handleWritten(simulation.nowMs, event.session, event.bytes.length);
           this.planCheckpoint(machine);
@@ -115,7 +116,7 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
         this.written.delete(event.block);
         break;
       case 'finish':
-        this.later(options.storeTimeMs ?? 0, machine, () => {
+        this.later(options.storeTimeMs ?? 0, () => {
           this.checkpoint();
           const deletion = this.delete([...event.doomed]);
           machine.find(event.session)?.handleStored(simulation.nowMs, '', deletion);
@@ -131,10 +132,9 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
     }
   }
 
-  protected handleKill(): void {
+  handleKill(): void {
     const { rot = 0 } = this.options;
     this.machine = undefined;
-    this.diskIsFreeAtMs = 0;
     this.written.clear();
     for (const [block, bytes] of this.durable) {
       if (this.random() >= rot) continue;
@@ -144,18 +144,10 @@ export class SessionReceiverHost extends CrashableHost<SessionReceiverEvent> {
     }
   }
 
-  private later(waitMs: number, machine: SessionReceiver, action: () => void): void {
-    const { simulation } = this;
-    this.diskIsFreeAtMs = Math.max(this.diskIsFreeAtMs, simulation.nowMs) + waitMs;
-    if (this.diskIsFreeAtMs === simulation.nowMs) {
-      action();
-      return;
-    }
-    simulation.at(this.diskIsFreeAtMs, () => {
-      if (this.machine !== machine) return;
-      action();
-      this.host?.drain();
-    });
+  private later(timeMs: number, action: () => void): void {
+    const { disk } = this;
+    if (timeMs === 0 && disk?.isIdle === true) action();
+    else disk?.perform(timeMs, action);
   }
 
   private planCheckpoint(machine: SessionReceiver): void {

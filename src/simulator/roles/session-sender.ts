@@ -1,14 +1,14 @@
-/** The host of a simulated sender: provides the source's content and measures the sender's traffic. */
-import type { Machine, TimeMs } from '../base/machine.js';
-import type { Manifest } from '../object/manifest.js';
-import { createManifest, encodeManifest } from '../object/manifest.js';
-import { SessionSender } from '../session/sender.js';
-import type { SessionSenderEvent, SessionSenderResult } from '../session/sender-events.js';
-import { CrashableHost } from './crashable-host.js';
-import type { NonceLog } from './session-crypto.js';
-import { createSimulatedCrypto } from './session-crypto.js';
-import type { SettledReceiver, SimulatedSessionOptions } from './session-transfer-options.js';
-import { Simulation } from './simulation.js';
+/** Sends a session from a simulated host: provides the source's content and measures the sender's traffic. */
+import type { Machine, TimeMs } from '../../base/machine.js';
+import type { Manifest } from '../../object/manifest.js';
+import { createManifest, encodeManifest } from '../../object/manifest.js';
+import { SessionSender } from '../../session/sender.js';
+import type { SessionSenderEvent, SessionSenderResult } from '../../session/sender-events.js';
+import type { Role, SimulatedHost } from '../host.js';
+import type { NonceLog } from '../session-crypto.js';
+import { createSimulatedCrypto } from '../session-crypto.js';
+import type { SettledReceiver, SimulatedSessionOptions } from '../session-transfer-options.js';
+import { Simulation } from '../simulation.js';
 
 /** Multicast address used by sessions with a group. */
 export const simulatedGroup = '239.77.35.1';
@@ -28,8 +28,8 @@ export function createManifestOfFiles(contentSizeBytes: number, fileCount: numbe
   );
 }
 
-/** A crashable host that sends a session and measures its traffic. */
-export class SessionSenderHost extends CrashableHost<SessionSenderEvent> {
+/** A session sender as a role of a simulated host. A host that is started again begins a new session. */
+export class SessionSenderRole implements Role<SessionSenderEvent> {
   readonly results: SessionSenderResult[] = [];
   settled: SettledReceiver[] = [];
   datagramsAfterEnd = 0;
@@ -37,6 +37,7 @@ export class SessionSenderHost extends CrashableHost<SessionSenderEvent> {
   readonly reportsBySecond: number[] = [];
   private endedAtMs: TimeMs = Infinity;
   private lives = 0;
+  private host: SimulatedHost | undefined;
   private machine: SessionSender | undefined;
   private reportsTaken = 0;
   /** Datagrams that arrived after the session's end and have not been answered yet. */
@@ -46,17 +47,15 @@ export class SessionSenderHost extends CrashableHost<SessionSenderEvent> {
   private firstOfSecond = 0;
 
   constructor(
-    simulation: Simulation,
+    private readonly simulation: Simulation,
     private readonly content: Uint8Array,
     private readonly options: SimulatedSessionOptions,
     private readonly nonces: NonceLog | undefined,
-  ) {
-    super(simulation, 'sender', options.sendTimeMs ?? 0);
-    this.startMachine();
-  }
+  ) {}
 
-  protected createMachine(): Machine<SessionSenderEvent> {
+  boot(host: SimulatedHost): Machine<SessionSenderEvent> {
     const { options, content } = this;
+    this.host = host;
     const { seed, receiverCount, fileCount = 1 } = options;
     this.lives++;
     this.reportsTaken = 0;
@@ -81,14 +80,14 @@ export class SessionSenderHost extends CrashableHost<SessionSenderEvent> {
     return options.wrapSender?.(this.machine) ?? this.machine;
   }
 
-  protected handleEvent(event: SessionSenderEvent): void {
+  handleEvent(event: SessionSenderEvent): void {
     const { simulation, machine } = this;
     if (machine === undefined) return;
     switch (event.type) {
       case 'need': {
         const { block, offsetBytes, sizeBytes } = event;
         const bytes = this.content.subarray(offsetBytes, offsetBytes + sizeBytes);
-        this.later(machine, () => machine.provideBlock(simulation.nowMs, block, bytes));
+        this.later(() => machine.provideBlock(simulation.nowMs, block, bytes));
         break;
       }
       case 'receiver':
@@ -107,12 +106,12 @@ export class SessionSenderHost extends CrashableHost<SessionSenderEvent> {
     }
   }
 
-  protected handleKill(): void {
+  handleKill(): void {
     this.machine = undefined;
     this.endedAtMs = Infinity;
   }
 
-  protected override handleTransmit(): void {
+  handleTransmit(): void {
     const { machine, simulation } = this;
     // Datagrams sent at the instant when the session ends are the final notifications to receivers.
     if (machine?.isDone !== true || simulation.nowMs === this.endedAtMs) return;
@@ -122,7 +121,7 @@ export class SessionSenderHost extends CrashableHost<SessionSenderEvent> {
     else this.datagramsAfterEnd++;
   }
 
-  protected override handleTaken(): void {
+  handleTaken(): void {
     const { machine, simulation, reportTimes } = this;
     const { nowMs } = simulation;
     if (machine?.isDone === true) this.asked++;
@@ -138,16 +137,9 @@ export class SessionSenderHost extends CrashableHost<SessionSenderEvent> {
     this.maxReportsPerSec = Math.max(this.maxReportsPerSec, count);
   }
 
-  private later(machine: SessionSender, action: () => void): void {
+  private later(action: () => void): void {
     const { sourceTimeMs = 0 } = this.options;
-    if (sourceTimeMs === 0) {
-      action();
-      return;
-    }
-    this.simulation.at(this.simulation.nowMs + sourceTimeMs, () => {
-      if (this.machine !== machine) return;
-      action();
-      this.host?.drain();
-    });
+    if (sourceTimeMs === 0) action();
+    else this.host?.at(this.simulation.nowMs + sourceTimeMs, action);
   }
 }
