@@ -3,6 +3,7 @@
  * which datagrams a simulated link loses. It knows nothing about them except their order of arrival.
  */
 import { P2mpError } from './base/errors.js';
+import { checkOptions, listOf, number, required, variantOf } from './base/options/check-options.js';
 import type { Random } from './base/random.js';
 
 /** The parameters of a loss model, as given on a command line, in a plan or in a test. */
@@ -34,12 +35,24 @@ export interface GilbertElliottSpec {
   readonly lossInBad: number;
 }
 
+export const lossCheck = variantOf('model', {
+  none: {},
+  bernoulli: { probability: required(number) },
+  'gilbert-elliott': {
+    enterBad: required(number),
+    leaveBad: required(number),
+    lossInGood: required(number),
+    lossInBad: required(number),
+  },
+  scripted: { lost: required(listOf(number)) },
+});
+
 /** Decides, for each arrival in turn, whether it is lost. */
 export type LossModel = () => boolean;
 
 /**
  * Creates a loss model that draws from `random`.
- * @throws P2mpError INVALID_ARGUMENT if a probability is out of range or everything would be lost
+ * @throws P2mpError INVALID_ARGUMENT if there is no such model, a probability is out of range or everything would be lost
  * @example
  * ```ts
  * import { createLossModel, createRandom } from 'p2mp/core';
@@ -49,6 +62,7 @@ export type LossModel = () => boolean;
  * ```
  */
 export function createLossModel(spec: LossSpec, random: Random): LossModel {
+  checkOptions({ loss: spec }, { loss: required(lossCheck) });
   switch (spec.model) {
     case 'none':
       return () => false;
@@ -100,6 +114,7 @@ export function burstLoss(meanLoss: number, meanBurst: number): GilbertElliottSp
 /**
  * The share of arrivals that a model loses in the long run. A scripted model loses a finite number of
  * arrivals, so its share is 0.
+ * @throws P2mpError INVALID_ARGUMENT for a loss model that does not exist
  * @example
  * ```ts
  * import { meanLoss } from 'p2mp/core';
@@ -108,6 +123,7 @@ export function burstLoss(meanLoss: number, meanBurst: number): GilbertElliottSp
  * ```
  */
 export function meanLoss(spec: LossSpec): number {
+  checkOptions({ loss: spec }, { loss: required(lossCheck) });
   switch (spec.model) {
     case 'none':
     case 'scripted':

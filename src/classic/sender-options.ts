@@ -1,6 +1,8 @@
 /** Options of a sender, their checks and their defaults. */
 
 import { P2mpError } from '../base/errors.js';
+import type { Checks } from '../base/options/check-options.js';
+import { flag, number, required, variantOf } from '../base/options/check-options.js';
 import type { RttLimits } from '../base/rtt.js';
 import type { ReceiverSpec } from '../transfer/receiver-spec.js';
 import { checkLivenessTimeout } from '../transfer/receiver-spec.js';
@@ -15,6 +17,11 @@ export type TimeoutSpec =
       readonly minMs?: number;
       readonly maxMs?: number;
     };
+
+export const timeoutCheck = variantOf('mode', {
+  fixed: { timeoutMs: required(number) },
+  auto: { initialMs: number, minMs: number, maxMs: number },
+});
 
 /** Options of a P2MP-FTP sender. Times are in milliseconds, sizes in bytes. */
 export interface SenderOptions {
@@ -38,6 +45,17 @@ export interface SenderOptions {
   /** Whether to send an end marker (PROTOCOL 5.2). Programs that follow the course text send none. */
   readonly hasEndMarker?: boolean;
 }
+
+/** Checks of the options except the receivers. */
+export const senderChecks: Checks<Omit<SenderOptions, 'receivers'>> = {
+  sizeBytes: required(number),
+  mssBytes: required(number),
+  segmentsPerBlock: number,
+  windowBlocks: number,
+  timeout: timeoutCheck,
+  livenessTimeoutMs: number,
+  hasEndMarker: flag,
+};
 
 /** All options of a sender, with defaults filled in. */
 export interface SenderTerms {

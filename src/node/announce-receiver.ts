@@ -4,6 +4,8 @@ import type dgram from 'node:dgram';
 import { hostname } from 'node:os';
 import type { Address } from '../base/address.js';
 import { isLoopbackHost, isWildcardHost } from '../base/address.js';
+import type { Checks } from '../base/options/check-options.js';
+import { checkOptions, required, text } from '../base/options/check-options.js';
 import { createRandom } from '../base/random.js';
 import { Announcer } from '../discovery/announcer.js';
 import { discoveryPlace } from '../wire/discovery.js';
@@ -11,6 +13,7 @@ import { openGroupSocket } from './net/discovery/group-socket.js';
 import { LinkRunner } from './net/discovery/link-runner.js';
 import { createNearCheck, findLinks, isLinkLocal, type Link } from './net/discovery/links.js';
 import { joinGroup } from './net/group-memberships.js';
+import { addresses, publicKey } from './option-checks.js';
 
 /** Options of `announceReceiver`. */
 export interface AnnounceOptions {
@@ -21,6 +24,12 @@ export interface AnnounceOptions {
   /** Its name for itself; the host name by default. Only the first 64 bytes are sent. */
   readonly name?: string;
 }
+
+const checks: Checks<AnnounceOptions> = {
+  addresses: required(addresses),
+  publicKey: required(publicKey),
+  name: text,
+};
 
 /** A receiver that senders can find. */
 export interface Announcement {
@@ -51,6 +60,7 @@ const lookIntervalMs = 10_000;
  * ```
  */
 export async function announceReceiver(options: AnnounceOptions): Promise<Announcement> {
+  checkOptions(options, checks);
   const found = await Promise.all(
     options.addresses.map((at) => AnnouncedAddress.open(at, options)),
   );

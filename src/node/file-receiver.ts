@@ -4,6 +4,15 @@
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
 import type { P2mpError } from '../base/errors.js';
+import type { Checks } from '../base/options/check-options.js';
+import {
+  callback,
+  checkOptions,
+  flag,
+  number,
+  required,
+  text,
+} from '../base/options/check-options.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { ReceiverEvent, TransferResult } from '../classic/receiver-events.js';
 import type { LossModel } from '../loss.js';
@@ -14,6 +23,7 @@ import { createOwnAddressCheck } from './net/own-address.js';
 import { SendErrorLog } from './net/send-error-log.js';
 import type { SocketRunnerOptions } from './net/socket-runner.js';
 import { SocketRunner } from './net/socket-runner.js';
+import { hosts, ownPort } from './option-checks.js';
 
 /** Options of `FileReceiver.open`: the addresses to listen on and the file to write. */
 export interface ReceiveFileOptions {
@@ -32,6 +42,16 @@ export interface ReceiveFileOptions {
   /** Called for each event, at the time of the event. */
   readonly onEvent?: (event: FileReceiverEvent) => void;
 }
+
+export const receiveFileChecks: Checks<ReceiveFileOptions> = {
+  port: required(ownPort),
+  path: required(text),
+  bind: hosts,
+  loss: callback,
+  idleTimeoutMs: number,
+  mustEnd: flag,
+  onEvent: callback,
+};
 
 /** The result of one incoming transfer, including the stored file. */
 export interface FileTransferResult extends TransferResult {
@@ -103,6 +123,7 @@ export class FileReceiver {
     options: ReceiveFileOptions,
     openRunner: OpenRunner = SocketRunner.open,
   ): Promise<FileReceiver> {
+    checkOptions(options, receiveFileChecks);
     const receiver = new FileReceiver(options, await checkTarget(options.path));
     const { bind, port } = options;
     receiver.runner = await openRunner({

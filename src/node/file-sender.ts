@@ -1,9 +1,19 @@
 /** Sends one file by P2MP-FTP: connects the sender's protocol state machine to a file and to real sockets. */
 import type { P2mpError } from '../base/errors.js';
+import type { Checks } from '../base/options/check-options.js';
+import {
+  callback,
+  checkOptions,
+  flag,
+  number,
+  required,
+  text,
+} from '../base/options/check-options.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import { checkMss } from '../classic/segment.js';
 import type { SenderEvent, SenderResult } from '../classic/sender-events.js';
 import type { TimeoutSpec } from '../classic/sender-options.js';
+import { timeoutCheck } from '../classic/sender-options.js';
 import { Sender } from '../sender.js';
 import { FileSource } from './disk/source/file-source.js';
 import { fatalSendError } from './net/endpoint.js';
@@ -11,6 +21,7 @@ import type { AwaitedPeer } from './net/port-watch.js';
 import type { ServerSpec } from './net/resolve-receivers.js';
 import { resolveReceivers } from './net/resolve-receivers.js';
 import type { SocketRunner } from './net/socket-runner.js';
+import { serverSpecs, signal } from './option-checks.js';
 import { SenderShell } from './sender-shell.js';
 
 /** Options of `sendFile`. */
@@ -34,6 +45,18 @@ export interface SendFileOptions {
   /** Called for each event, as it happens. */
   readonly onEvent?: (event: FileSenderEvent) => void;
 }
+
+const sendFileChecks: Checks<SendFileOptions> = {
+  servers: required(serverSpecs),
+  path: required(text),
+  mssBytes: required(number),
+  windowBlocks: number,
+  timeout: timeoutCheck,
+  livenessTimeoutMs: number,
+  hasEndMarker: flag,
+  signal,
+  onEvent: callback,
+};
 
 /** What `sendFile` reports while it runs. */
 export type FileSenderEvent =
@@ -71,6 +94,7 @@ export interface SendFileResult extends SenderResult {
  * ```
  */
 export async function sendFile(options: SendFileOptions): Promise<SendFileResult> {
+  checkOptions(options, sendFileChecks);
   const transfer = new FileTransfer(options);
   return transfer.run();
 }

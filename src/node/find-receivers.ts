@@ -5,12 +5,15 @@ import { isIPv6 } from 'node:net';
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 import type { Transmit } from '../base/machine.js';
+import type { Checks } from '../base/options/check-options.js';
+import { amount, callback, checkOptions, listOf, text } from '../base/options/check-options.js';
 import type { AnnouncedReceiver, ReceiverSearchEvent } from '../discovery/receiver-search.js';
 import { ReceiverSearch } from '../discovery/receiver-search.js';
 import { discoveryNonceSizeBytes } from '../wire/discovery.js';
 import { openGroupSocket } from './net/discovery/group-socket.js';
 import { LinkRunner } from './net/discovery/link-runner.js';
 import { createNearCheck, findNamedLinks, type Link } from './net/discovery/links.js';
+import { signal as signalCheck } from './option-checks.js';
 
 /** Options of `findReceivers`. */
 export interface FindReceiversOptions {
@@ -25,6 +28,14 @@ export interface FindReceiversOptions {
   /** Ends the search. What was found until then is returned. */
   readonly signal?: AbortSignal;
 }
+
+const checks: Checks<FindReceiversOptions> = {
+  waitMs: amount,
+  interfaces: listOf(text),
+  isPreferred: callback,
+  onFound: callback,
+  signal: signalCheck,
+};
 
 /** Result of `findReceivers`. */
 export interface FoundReceivers {
@@ -55,6 +66,7 @@ const defaultWaitMs = 1500;
  * ```
  */
 export async function findReceivers(options: FindReceiversOptions = {}): Promise<FoundReceivers> {
+  checkOptions(options, checks);
   const { waitMs = defaultWaitMs, interfaces, isPreferred, onFound, signal } = options;
   const links = await openLinks(findNamedLinks(interfaces));
   try {

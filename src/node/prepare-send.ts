@@ -123,9 +123,6 @@ function labelOf(options: PlanOptions): string {
   return paths.length === 1 ? name : `${name} and ${paths.length - 1} more`;
 }
 
-/** Checks the type for callers without a type checker. @throws P2mpError INVALID_ARGUMENT */
 function pathsOf({ paths }: PlanOptions): readonly string[] {
-  const list: readonly unknown[] = typeof paths === 'string' ? [paths] : paths;
-  if (Array.isArray(list) && list.every((path) => typeof path === 'string')) return list;
-  throw new P2mpError('INVALID_ARGUMENT', 'paths: must be a path or a list of paths');
+  return [paths].flat();
 }

@@ -1,5 +1,17 @@
 /** Options and events of `receive`. */
 import { P2mpError } from '../base/errors.js';
+import type { Checks } from '../base/options/check-options.js';
+import {
+  amount,
+  callback,
+  checkOptions,
+  flag,
+  listOf,
+  objectOf,
+  oneOf,
+  required,
+  text,
+} from '../base/options/check-options.js';
 import type {
   IncomingInfo,
   IncomingResult,
@@ -7,9 +19,12 @@ import type {
   SessionReceiverEvent,
 } from '../session/receiver-events.js';
 import type { ExistingFiles } from '../wire/messages.js';
+import { existingFiles } from '../wire/messages.js';
 import type { ReceiveFileOptions } from './file-receiver.js';
+import { receiveFileChecks } from './file-receiver.js';
 import type { KeyPair } from './keys/key-files.js';
 import type { TrustAnswer } from './keys/trust-answer.js';
+import { hosts, keyPair, ownPort, signal } from './option-checks.js';
 
 /** Options of `receive`: the addresses to listen on, the senders to trust and the target folder. */
 export interface ReceiveOptions {
@@ -127,22 +142,41 @@ export type ReceiveEvent =
   /** The system refused to send a datagram. Reported once for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 
-/** @throws P2mpError INVALID_ARGUMENT if files are to be kept and deleted */
-export function checkDeletion({ allowsDeletion, existing }: ReceiveOptions): void {
-  if (allowsDeletion !== true || existing !== 'keep') return;
+const { port: _port, bind: _bind, ...classicChecks } = receiveFileChecks;
+
+const receiveChecks: Checks<ReceiveOptions> = {
+  dir: required(text),
+  port: required(ownPort),
+  bind: hosts,
+  name: text,
+  keyPair: required(keyPair),
+  trustSender: required(callback),
+  existing: oneOf(...existingFiles),
+  updatesModes: flag,
+  allowsDeletion: flag,
+  protectedPaths: listOf(text),
+  maxSessions: amount,
+  maxObjectBytes: amount,
+  maxEntries: amount,
+  maxOpenFiles: amount,
+  verifiesDisk: flag,
+  sharesParts: flag,
+  comparesAll: flag,
+  placedPath: text,
+  keepPartsMs: amount,
+  idleMs: amount,
+  classic: objectOf<Omit<ReceiveFileOptions, 'port' | 'bind'>>(classicChecks),
+  progressIntervalMs: amount,
+  signal,
+  onEvent: callback,
+};
+
+/** @throws P2mpError INVALID_ARGUMENT */
+export function checkReceiveOptions(options: ReceiveOptions): void {
+  checkOptions(options, receiveChecks);
+  if (options.allowsDeletion !== true || options.existing !== 'keep') return;
   throw new P2mpError(
     'INVALID_ARGUMENT',
     'allowsDeletion and existing: "keep" contradict each other; give only one',
   );
-}
-
-/**
- * Checks that required options are given, for callers without a type checker. Without these options, the
- * receiver would refuse every sender.
- */
-export function checkRequired(options: Readonly<Record<string, unknown>>): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (value !== undefined) continue;
-    throw new P2mpError('INVALID_ARGUMENT', `${name}: this option is required`);
-  }
 }

@@ -35,7 +35,7 @@ import { noOffload } from './net/offload/offload-socket.js';
 import { SendErrorLog } from './net/send-error-log.js';
 import { SocketRunner } from './net/socket-runner.js';
 import type { ReceiveOptions } from './receive-options.js';
-import { checkDeletion, checkRequired } from './receive-options.js';
+import { checkReceiveOptions } from './receive-options.js';
 import type { ReceivingTotals, Sums } from './receiving-totals.js';
 import { addTo } from './receiving-totals.js';
 
@@ -76,6 +76,7 @@ const untrusted = 'the other side does not trust its key';
  * ```
  */
 export async function receive(options: ReceiveOptions): Promise<Receiving> {
+  checkReceiveOptions(options);
   const { signal } = options;
   signal?.throwIfAborted();
   const receiving = await Receiving.open(options);
@@ -153,11 +154,10 @@ export class Receiving {
 
   /** @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: ReceiveOptions): Promise<Receiving> {
+    checkReceiveOptions(options);
     const { dir, port, bind, keyPair, trustSender, name = hostname() } = options;
     const { maxSessions, maxObjectBytes, maxEntries, idleMs, allowsDeletion, keepPartsMs } =
       options;
-    checkRequired({ keyPair, trustSender });
-    checkDeletion(options);
     await (await TargetFolder.open(dir)).checkTakesFiles();
     await removeStaleParts(dir, keepPartsMs);
     const machine = new SessionReceiver({

@@ -1,11 +1,26 @@
 /** Options, events and result of `send`. */
 import type { P2mpError } from '../base/errors.js';
+import type { Checks } from '../base/options/check-options.js';
+import {
+  amount,
+  callback,
+  check,
+  flag,
+  listOf,
+  number,
+  objectOf,
+  oneOf,
+  required,
+  text,
+  wholeNumber,
+} from '../base/options/check-options.js';
 import type {
   SessionReceiverStatus,
   SessionSenderEvent,
   SessionSenderResult,
 } from '../session/sender-events.js';
 import type { Deletion, ExistingFiles } from '../wire/messages.js';
+import { deletions, existingFiles } from '../wire/messages.js';
 import type { ExclusionOptions } from './disk/source/exclusions.js';
 import type { ObjectSource } from './disk/source/object-source.js';
 import type { KeyPair } from './keys/key-files.js';
@@ -13,6 +28,7 @@ import type { TrustAnswer } from './keys/trust-answer.js';
 import type { MulticastChoice } from './net/group-address.js';
 import type { Offload } from './net/offload/offload-socket.js';
 import type { ServerSpec } from './net/resolve-receivers.js';
+import { keyPair, serverSpecs, signal } from './option-checks.js';
 
 /**
  * Decides whether to trust a receiver with this key.
@@ -82,6 +98,41 @@ export interface SendOptions {
 
 /** Options of `planSend`: those of `send` except `trustReceiver`, because it contacts no receivers. */
 export type PlanOptions = Omit<SendOptions, 'trustReceiver'>;
+
+export const planChecks: Checks<PlanOptions> = {
+  paths: required(
+    check('a path or a list of paths', (value) =>
+      [value].flat().every((path) => typeof path === 'string'),
+    ),
+  ),
+  receivers: required(serverSpecs),
+  keyPair,
+  invitations: listOf(text),
+  input: check('a readable stream', (value) => typeof Object(value).pipe === 'function'),
+  inputName: text,
+  multicast: text,
+  multicastTtl: wholeNumber(1, 255),
+  rateBytesPerSec: number,
+  mssBytes: check(
+    "a number or 'auto'",
+    (value) => value === 'auto' || number(value, '') === undefined,
+  ),
+  livenessTimeoutMs: number,
+  existing: oneOf(...existingFiles),
+  deletion: oneOf(...deletions),
+  signal,
+  dest: text,
+  exclusions: objectOf<ExclusionOptions>({
+    excludeFrom: listOf(text),
+    exclude: listOf(text),
+    include: listOf(text),
+  }),
+  failsFast: flag,
+  progressIntervalMs: amount,
+  onEvent: callback,
+};
+
+export const sendChecks: Checks<SendOptions> = { ...planChecks, trustReceiver: required(callback) };
 
 /** What `send` reports while it runs. */
 export type SendEvent =

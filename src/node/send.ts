@@ -3,6 +3,7 @@
 import { formatAddress } from '../base/address.js';
 import { at } from '../base/assert.js';
 import { P2mpError } from '../base/errors.js';
+import { callback, checkOptions } from '../base/options/check-options.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import { SuccessiveSenders } from '../endpoint/successive-senders.js';
 import type { SessionSender } from '../session/sender.js';
@@ -20,6 +21,7 @@ import type { FoundReceiver } from './net/resolve-receivers.js';
 import type { SocketRunner } from './net/socket-runner.js';
 import { prepareSend } from './prepare-send.js';
 import type { PlanOptions, SendOptions, SendResult } from './send-options.js';
+import { planChecks, sendChecks } from './send-options.js';
 import { SenderShell } from './sender-shell.js';
 
 /**
@@ -46,6 +48,7 @@ import { SenderShell } from './sender-shell.js';
  * ```
  */
 export async function send(options: SendOptions): Promise<SendResult> {
+  checkOptions(options, sendChecks);
   return new Sending(options).run();
 }
 
@@ -72,6 +75,11 @@ export async function planSend(options: PlanOptions): Promise<{
   /** Bytes per segment, as far as this can be known without sending a datagram. */
   readonly mssBytes: number;
 }> {
+  // Options of `send` can be planned as they are.
+  checkOptions<PlanOptions & Partial<SendOptions>>(options, {
+    ...planChecks,
+    trustReceiver: callback,
+  });
   const { source, receivers, group, sender } = await prepareSend(options);
   try {
     return {
@@ -110,10 +118,6 @@ class Sending {
   }
 
   async run(): Promise<SendResult> {
-    // Check this at run time, for callers without a type checker.
-    if (typeof this.options.trustReceiver !== 'function') {
-      throw new P2mpError('INVALID_ARGUMENT', 'trustReceiver: this option is required');
-    }
     const { shell } = this;
     try {
       const senderResult = await shell.run(() => this.open());

@@ -4,10 +4,12 @@
  */
 import { P2mpError } from '../base/errors.js';
 import type { TimeMs } from '../base/machine.js';
+import type { Checks } from '../base/options/check-options.js';
+import { checkOptions, number } from '../base/options/check-options.js';
 import type { Random } from '../base/random.js';
 import { createRandom } from '../base/random.js';
 import type { LossModel, LossSpec } from '../loss.js';
-import { createLossModel } from '../loss.js';
+import { createLossModel, lossCheck } from '../loss.js';
 
 /** Properties of a link. An omitted property has no effect. */
 export interface LinkOptions {
@@ -40,6 +42,21 @@ export interface LinkOptions {
    */
   readonly corruptFromByte?: number;
 }
+
+export const linkChecks: Checks<LinkOptions> = {
+  delayMs: number,
+  jitterMs: number,
+  rateBytesPerSec: number,
+  queueLimitBytes: number,
+  overheadBytes: number,
+  maxDatagramBytes: number,
+  loss: lossCheck,
+  reorderProbability: number,
+  reorderDelayMs: number,
+  duplicateProbability: number,
+  corruptProbability: number,
+  corruptFromByte: number,
+};
 
 /** What happened to a datagram on a link. */
 export type LinkFate = 'delivered' | 'lost' | 'queue-full';
@@ -89,6 +106,7 @@ export class Link {
     seed: string,
     options: LinkOptions = {},
   ) {
+    checkOptions(options, linkChecks);
     const { loss = { model: 'none' }, queueLimitBytes = Infinity, ...rest } = options;
     this.options = { ...defaultLinkOptions, ...rest };
     this.queueLimitBytes = queueLimitBytes;

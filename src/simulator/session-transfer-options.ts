@@ -1,5 +1,17 @@
 /** Options and results of a simulated session. */
 import type { Machine, TimeMs } from '../base/machine.js';
+import type { Checks } from '../base/options/check-options.js';
+import {
+  anything,
+  callback,
+  check,
+  flag,
+  listOf,
+  number,
+  objectOf,
+  oneOf,
+  required,
+} from '../base/options/check-options.js';
 import type { Range } from '../base/range-set.js';
 import type { SessionReceiver } from '../session/receiver.js';
 import type { IncomingResult, SessionReceiverEvent } from '../session/receiver-events.js';
@@ -11,9 +23,12 @@ import type {
 } from '../session/sender-events.js';
 import type { SessionSenderOptions } from '../session/sender-options.js';
 import type { Extra } from '../wire/lists.js';
+import { deletions } from '../wire/messages.js';
 import type { HostFault } from './host.js';
 import type { LinkCounts, LinkOptions } from './link.js';
+import { linkChecks } from './link.js';
 import type { SimulationOptions } from './simulation.js';
+import { simulationChecks } from './simulation.js';
 
 /** A fault to inject into a host or its network, and the time of the fault. */
 export interface SessionIncident {
@@ -95,6 +110,57 @@ export interface SimulatedSessionOptions
   /** Lets a test intercept a receiver's inputs and outputs. Called at each start of a receiver's host. */
   readonly wrapReceiver?: (receiver: SessionReceiver) => Machine<SessionReceiverEvent>;
 }
+
+const receiverChecks: Checks<SimulatedReceiverOptions> = {
+  forwardLink: objectOf(linkChecks),
+  backwardLink: objectOf(linkChecks),
+  writeTimeMs: number,
+  storeTimeMs: number,
+  checkpointMs: number,
+  rot: number,
+  bufferBytes: number,
+  missingBlocks: listOf(number),
+  keptBlocks: listOf(anything),
+  extras: listOf(anything),
+  allowsDeletion: flag,
+};
+
+export const sessionChecks: Checks<SimulatedSessionOptions> = {
+  ...simulationChecks,
+  ...receiverChecks,
+  mssBytes: number,
+  blockSizeBytes: number,
+  livenessTimeoutMs: number,
+  rateBytesPerSec: number,
+  reportsPerSec: number,
+  deletion: oneOf(...deletions),
+  isSpared: callback,
+  receiverCount: required(number),
+  contentSizeBytes: required(number),
+  fileCount: number,
+  receivers: listOf(objectOf(receiverChecks)),
+  hasGroup: flag,
+  groupReaches: callback,
+  incidents: listOf(
+    objectOf<SessionIncident>({
+      atMs: required(number),
+      host: required(
+        check(
+          "a receiver's index or 'sender'",
+          (value) => value === 'sender' || Number.isInteger(value),
+        ),
+      ),
+      fault: required(oneOf('kill', 'start', 'disconnect', 'reconnect')),
+    }),
+  ),
+  sendTimeMs: number,
+  sourceTimeMs: number,
+  deadlineMs: number,
+  watchesNonces: flag,
+  maxSteps: number,
+  wrapSender: callback,
+  wrapReceiver: callback,
+};
 
 /** A receiver's outcome, and the time at which the sender recorded it. */
 export interface SettledReceiver {

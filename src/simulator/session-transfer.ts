@@ -4,6 +4,7 @@
  */
 
 import { at } from '../base/assert.js';
+import { checkOptions } from '../base/options/check-options.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import { connectPairs, sumCounts } from './link-pairs.js';
 import { SessionReceiverRole } from './roles/session-receiver.js';
@@ -13,11 +14,13 @@ import type {
   SimulatedSessionOptions,
   SimulatedSessionResult,
 } from './session-transfer-options.js';
+import { sessionChecks } from './session-transfer-options.js';
 import { Simulation } from './simulation.js';
 import { createContent } from './transfer.js';
 
 /**
  * Runs a whole session in virtual time, with injected faults.
+ * @throws P2mpError INVALID_ARGUMENT
  * @example
  * ```ts
  * import { simulateSession } from 'p2mp/core';
@@ -32,6 +35,7 @@ import { createContent } from './transfer.js';
  * ```
  */
 export function simulateSession(options: SimulatedSessionOptions): SimulatedSessionResult {
+  checkOptions(options, sessionChecks);
   const simulation = new Simulation(options);
   const content = createContent(options.seed, options.contentSizeBytes);
   const nonces = options.watchesNonces === true ? new NonceLog() : undefined;

@@ -6,6 +6,8 @@ import type { Address } from '../base/address.js';
 import { formatCrc32 } from '../base/crc32.js';
 import { P2mpError } from '../base/errors.js';
 import type { Machine, TimeMs } from '../base/machine.js';
+import type { Checks } from '../base/options/check-options.js';
+import { callback, required, text } from '../base/options/check-options.js';
 import { describe } from '../packet.js';
 import { describeSession, isSessionDatagram } from '../wire/header.js';
 import { EventQueue } from './event-queue.js';
@@ -24,6 +26,12 @@ export interface SimulationOptions {
   /** Puts other datagrams on the network in place of one that a host sends. */
   readonly intercept?: (passing: Passing) => readonly Uint8Array[];
 }
+
+export const simulationChecks: Checks<SimulationOptions> = {
+  seed: required(text),
+  trace: callback,
+  intercept: callback,
+};
 
 /** A datagram on the simulated network, between two addresses. */
 export interface Passing {

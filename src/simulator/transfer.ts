@@ -4,19 +4,23 @@
  */
 import { at } from '../base/assert.js';
 import type { TimeMs } from '../base/machine.js';
+import type { Checks } from '../base/options/check-options.js';
+import { checkOptions, listOf, number, objectOf, required } from '../base/options/check-options.js';
 import { createRandom } from '../base/random.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { TransferResult } from '../classic/receiver-events.js';
 import type { SenderResult } from '../classic/sender-events.js';
 import type { SenderOptions } from '../classic/sender-options.js';
+import { senderChecks } from '../classic/sender-options.js';
 import type { LossSpec } from '../loss.js';
-import { createLossModel } from '../loss.js';
+import { createLossModel, lossCheck } from '../loss.js';
 import type { LinkCounts, LinkOptions } from './link.js';
+import { linkChecks } from './link.js';
 import { connectPairs, sumCounts } from './link-pairs.js';
 import { ClassicReceiverRole } from './roles/classic-receiver.js';
 import { ClassicSenderRole } from './roles/classic-sender.js';
 import type { SimulationOptions } from './simulation.js';
-import { Simulation } from './simulation.js';
+import { Simulation, simulationChecks } from './simulation.js';
 
 /** Options of a simulated P2MP-FTP transfer: file, receivers, links, loss and seed. */
 export interface SimulatedTransferOptions
@@ -41,6 +45,25 @@ export interface SimulatedTransferOptions
   /** Virtual time at which the run is stopped. */
   readonly deadlineMs?: TimeMs;
 }
+
+const checks: Checks<SimulatedTransferOptions> = {
+  ...simulationChecks,
+  ...senderChecks,
+  receiverCount: required(number),
+  loss: lossCheck,
+  forwardLink: objectOf(linkChecks),
+  backwardLink: objectOf(linkChecks),
+  sendTimeMs: number,
+  storeTimeMs: number,
+  deaths: listOf(
+    objectOf<{ receiver: number; atMs: number }>({
+      receiver: required(number),
+      atMs: required(number),
+    }),
+  ),
+  idleTimeoutMs: number,
+  deadlineMs: number,
+};
 
 /** Result of a simulated transfer. */
 export interface SimulatedTransferResult {
@@ -71,6 +94,7 @@ export interface SimulatedReceiverResult {
 
 /**
  * Runs a whole P2MP-FTP transfer in virtual time.
+ * @throws P2mpError INVALID_ARGUMENT
  * @example
  * ```ts
  * import { simulateTransfer } from 'p2mp/core';
@@ -86,6 +110,7 @@ export interface SimulatedReceiverResult {
  * ```
  */
 export function simulateTransfer(options: SimulatedTransferOptions): SimulatedTransferResult {
+  checkOptions(options, checks);
   const simulation = new Simulation(options);
   const content = createContent(options.seed, options.sizeBytes);
   const { forwardLink, backwardLink, sendTimeMs } = options;

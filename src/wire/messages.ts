@@ -22,7 +22,7 @@ import { digestSizeBytes, keySizeBytes } from './sizes.js';
  * - `keep`: leaves existing files as they are
  */
 export type ExistingFiles = 'quick' | 'update' | 'overwrite' | 'keep';
-const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep', 'quick'];
+export const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep', 'quick'];
 
 /**
  * What happens to entries that a receiver has in folders of the object although the sender does not send them.
@@ -31,7 +31,7 @@ const existingFiles: readonly ExistingFiles[] = ['update', 'overwrite', 'keep', 
  * - `list`: the receiver lists what `delete` would delete, and changes nothing
  */
 export type Deletion = 'none' | 'delete' | 'list';
-const deletions: readonly Deletion[] = ['none', 'delete', 'list'];
+export const deletions: readonly Deletion[] = ['none', 'delete', 'list'];
 
 /** The sender describes the object and the terms of the session (SESSIONS 4.1). */
 export interface Offer {

@@ -885,7 +885,11 @@ t.test('a send that cannot start rejects with a code, and sends nothing', async 
       'INVALID_ARGUMENT',
       /^trustReceiver: this option is req/,
     ],
-    [{ paths: 7 as never }, 'INVALID_ARGUMENT', /^paths: must be a path or a list of paths$/],
+    [
+      { paths: 7 as never },
+      'INVALID_ARGUMENT',
+      /^paths: must be a path or a list of paths, not 7$/,
+    ],
   ] as const;
   const good = { paths: [path], receivers: [server], trustReceiver: () => true };
   for (const [options, code, message] of bad) {

@@ -5,8 +5,10 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
 import type { NoiseCurve } from 'noise-handshake';
 import { assert, at } from '../../base/assert.js';
+import { checkOptions, required } from '../../base/options/check-options.js';
 import type { Handshake, SessionCrypto } from '../../security/crypto.js';
 import { digestSizeBytes, keySizeBytes, nonceSizeBytes, tagSizeBytes } from '../../wire/sizes.js';
+import { keyPair as keyPairCheck } from '../option-checks.js';
 import { sha256 } from '../sha256.js';
 import type { KeyPair } from './key-files.js';
 import type { NoiseLibrary } from './load-noise.js';
@@ -29,6 +31,7 @@ const payloadSizeBytes = digestSizeBytes;
 
 /**
  * @param keyPair key pair of this side, copied and used for all handshakes
+ * @throws P2mpError INVALID_ARGUMENT
  * @example
  * ```ts
  * import { createNodeCrypto, generateKeyPair } from 'p2mp';
@@ -38,9 +41,8 @@ const payloadSizeBytes = digestSizeBytes;
  * ```
  */
 export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto> {
+  checkOptions({ keyPair }, { keyPair: required(keyPairCheck) });
   const { publicKey, secretKey } = keyPair;
-  assert(publicKey.length === keySizeBytes, 'a public key has 32 bytes');
-  assert(secretKey.length === keySizeBytes, 'a secret key has 32 bytes');
   const ownPair = { publicKey: Uint8Array.from(publicKey), secretKey: Uint8Array.from(secretKey) };
   // Loaded on demand, because commands without sessions do not need the library.
   const { loadNoise } = await import('./load-noise.js');
